@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_H
+#define FAIRLEAD_H
+
+/*
+ * Fairlead: threads, locks, queues, futures and executors for C. This header is all of them; each also stands alone.
+ * What every function has in common (results, deadlines, cancelling, fork) is said once, in fairlead/defs.h.
+ */
+#include <fairlead/barrier.h>
+#include <fairlead/cancel.h>
+#include <fairlead/cond.h>
+#include <fairlead/cpu.h>
+#include <fairlead/defs.h>
+#include <fairlead/error.h>
+#include <fairlead/event.h>
+#include <fairlead/executor.h>
+#include <fairlead/future.h>
+#include <fairlead/hooks.h>
+#include <fairlead/latch.h>
+#include <fairlead/mutex.h>
+#include <fairlead/once.h>
+#include <fairlead/panic.h>
+#include <fairlead/queue.h>
+#include <fairlead/rmutex.h>
+#include <fairlead/sem.h>
+#include <fairlead/task.h>
+#include <fairlead/thread.h>
+#include <fairlead/time.h>
+#include <fairlead/version.h>
+#include <fairlead/wait_any.h>
+
+#endif

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_BARRIER_H
+#define FAIRLEAD_BARRIER_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Barrier: a fixed number of contexts wait for each other, again and again.
+ *
+ *     fl_barrier turn;
+ *     rc = fl_barrier_init(&turn, 4);         // check
+ *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3: a different number in each of the four
+ *
+ * A barrier breaks when a waiter gives up (timeout, cancel) or fl_barrier_abort() is called: all its waiters and all
+ * later ones get -EPIPE, until fl_barrier_reset(). A wait that is complete stays complete: who was let through returns
+ * its number. The barrier may be destroyed as soon as one waiter has returned with a number and nobody will wait again:
+ * those that are still leaving do not touch it.
+ *
+ * Memory order: what each wrote before its wait is visible to all after it.
+ */
+typedef struct fl_barrier {
+	uint32_t parties_;
+	uint32_t arrived_;
+	uint32_t broken_;
+} fl_barrier;
+FL__ASSERT_SIZE(fl_barrier, 12);
+
+/* clang-format off */
+#define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0 }
+/* clang-format on */
+
+/* Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that nobody uses it. Returns 0, -EINVAL. Never waits. */
+FL_API FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
+
+/* Returns 0 when nobody waits at `b`, else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
+
+/*
+ * Waits until all parties are here. Blocks the calling context. Observes its cancel scope. Returns the order of arrival,
+ * 0 to parties - 1; -EPIPE when the barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it).
+ */
+FL_API FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
+
+/* Passes if this is the last party, and returns its number; else -EAGAIN, without arriving; or -EPIPE. Never waits. */
+FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
+
+/* As fl_barrier_wait; also returns -ETIMEDOUT, which breaks the barrier. */
+FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel);
+
+/* Breaks `b`: its waiters get -EPIPE. Never waits. */
+FL_API void fl_barrier_abort(fl_barrier *b);
+
+/* Makes `b` whole and empty; who waits gets -EPIPE. Never waits. */
+FL_API void fl_barrier_reset(fl_barrier *b);
+
+/* Whether `b` is broken. Never waits. */
+FL_API bool fl_barrier_is_broken(const fl_barrier *b);
+
+/* How many wait at `b` now. Never waits. */
+FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
+
+FL_END_DECLS
+
+#endif

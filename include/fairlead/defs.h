@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_DEFS_H
+#define FAIRLEAD_DEFS_H
+
+/*
+ * What every other header needs: visibility, warn-unused results, scopes.
+ *
+ * Conventions that hold for every function of the library, unless its own
+ * comment says otherwise:
+ *
+ *   Result         0, or a negative errno. An error means that nothing happened and that no callback will run.
+ *   Three forms    fl_x_op(x) waits; fl_x_try_op(x) never waits; fl_x_op_until(x, deadline, cancel) waits until an absolute
+ *                  deadline (-ETIMEDOUT) or a cancel token (-ECANCELED). A timeout or a cancel means that the operation
+ *                  did not happen: no permit, item or wake was consumed. What can be done at once is done, even when
+ *                  the deadline has passed or the token was requested before the call.
+ *   Threads        every function may be called from any thread.
+ *   Signals        no function may be called from a signal handler.
+ *   Fork           after fork() the child has only the forking thread: waiters of other threads are forgotten, locks
+ *                  that they held stay held. Executors answer -EOWNERDEAD.
+ *   Processes      objects belong to the process that made them; they do not work in shared memory.
+ *   pthread_cancel no function is a cancellation point; a thread must not be cancelled asynchronously inside one.
+ *   Copies         an object is used only through the copy of the library that made it.
+ *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
+ */
+
+#define FL_API __attribute__((visibility("default")))
+#define FL_MUST_CHECK __attribute__((warn_unused_result))
+#define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
+
+#ifdef __cplusplus
+#define FL_BEGIN_DECLS extern "C" {
+#define FL_END_DECLS }
+#define FL__ASSERT_SIZE(type, size) static_assert(sizeof(type) == (size), #type " has another size")
+#else
+#define FL_BEGIN_DECLS
+#define FL_END_DECLS
+#define FL__ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has another size")
+#endif
+
+#define FL__JOIN_(a, b) a##b
+#define FL__JOIN(a, b) FL__JOIN_(a, b)
+
+/*
+ * FL_SCOPED(fl_executor) *pool = NULL;
+ *
+ * Declares a variable that is freed when its block ends, by whatever way: the end, break, return, goto. Give it a value
+ * in its declaration (NULL is fine). longjmp and pthread_exit out of the block do not free it.
+ */
+#define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type))) type
+
+#endif

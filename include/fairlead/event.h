@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_EVENT_H
+#define FAIRLEAD_EVENT_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Event: a flag that contexts wait for. Stays set until it is reset. 4 bytes, valid (not set) when all-zero.
+ *
+ *     static fl_event ready = FL_EVENT_INIT;
+ *     fl_event_set(&ready);                   // in one thread
+ *     rc = fl_event_wait(&ready);             // in any number of others; check
+ *
+ * fl_event_set() wakes all that wait at that moment, even when the event is reset at once.
+ *
+ * Memory order: who sees the event set sees what was written before fl_event_set(). Setting touches the event for the last
+ * time in the instruction that makes it set, so that a woken waiter may free it.
+ */
+typedef struct fl_event {
+	uint32_t word_;
+} fl_event;
+FL__ASSERT_SIZE(fl_event, 4);
+
+/* clang-format off */
+#define FL_EVENT_INIT { 0 }
+/* clang-format on */
+
+/* Makes `e` an event that is not set. Requires that nobody uses it. Never waits. */
+FL_API void fl_event_init(fl_event *e);
+
+/* Returns 0 when nobody waits on `e`, else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
+
+/* Sets `e` and wakes all its waiters. Setting a set event does nothing. Never waits. */
+FL_API void fl_event_set(fl_event *e);
+
+/* Makes `e` not set. Who is being woken stays woken. Never waits. */
+FL_API void fl_event_reset(fl_event *e);
+
+/* Whether `e` is set now. Never waits. Acquires when true. */
+FL_API bool fl_event_is_set(const fl_event *e);
+
+/* Waits until `e` is set. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_event_wait(fl_event *e);
+
+/* Returns 0 when `e` is set, else -EAGAIN. Never waits. */
+FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
+
+/* Waits until `e` is set. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel);
+
+/* For fl_wait_any: ready while it is set. */
+#define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
+FL_API extern const fl_on_type fl__on_event;
+
+FL_END_DECLS
+
+#endif

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_EXECUTOR_H
+#define FAIRLEAD_EXECUTOR_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/future.h>
+#include <fairlead/task_type.h>
+#include <fairlead/time.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Executor: runs tasks. The same task runs on every kind; only the constructor differs.
+ *
+ *     FL_SCOPED(fl_executor) *pool = NULL;                    // drained and freed when the scope ends
+ *     rc = fl_thread_executor_create(&pool, NULL);            // check
+ *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
+ *
+ * Life: open; closed (no more in, what is queued still runs); joined (all has ended, its threads are gone). Tasks may
+ * submit tasks to their own executor and wait for them, also with a single worker.
+ */
+typedef struct fl_executor fl_executor;
+
+typedef struct fl_executor_config {
+	unsigned workers;             /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
+	const char *name;             /* workers are called name-0, name-1, ...; NULL: "worker" */
+	int (*initialize)(void *arg); /* run once on each worker before its first task; an error breaks the executor */
+	void *initialize_arg;
+} fl_executor_config;
+
+/* What a kind of executor can do: fl_executor_capabilities(). */
+enum {
+	FL_CAP_BY_REFERENCE = 1 << 0, /* a pointer in an argument means the same to the task */
+	FL_CAP_CONCURRENT = 1 << 1,   /* submit returns before the task has run */
+	FL_CAP_NESTED = 1 << 2,       /* a task may submit to its own executor and wait */
+};
+
+/*
+ * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns 0, -ENOMEM, what
+ * `initialize` returned, -EEXIST when two different tasks have one name (see fl_task_conflict).
+ */
+FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
+
+/*
+ * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission.
+ * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers), -EEXIST as above.
+ */
+FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
+#define FL_WORKERS_MAX 4096u
+
+/*
+ * Submits a task: copies `*arg` (of the type's argument size; NULL when that is 0), and gives a future in `*f`, unless `f`
+ * is NULL. Never waits, except that the sequential executor runs the task. When it returns 0 the task ends exactly once:
+ * done or cancelled. The task sees what was written before. On an error nothing was queued and the argument is still the
+ * caller's: its drop hook does not run.
+ * Returns 0, -EPIPE (closed), -ENOTRECOVERABLE (broken: an initializer failed), -ENOMEM, -EAGAIN (no worker and none can be
+ * started), -E2BIG (argument plus result above FL_TASK_SIZE_MAX), -EOWNERDEAD (in a forked child).
+ */
+FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
+
+typedef struct fl_submit_config {
+	int64_t deadline;  /* the task counts as cancelled from then on, also before it starts; 0: none */
+	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
+} fl_submit_config;
+
+/* As fl_submit, with conditions; `config` may be NULL. */
+FL_API FL_MUST_CHECK int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
+                                        const fl_submit_config *config);
+
+typedef struct fl_map_error {
+	size_t index; /* of the first argument, in their order, whose task failed */
+	int error;
+	char message[FL_MESSAGE_MAX];
+} fl_map_error;
+
+typedef struct fl_map_config {
+	size_t chunk;        /* arguments a task; 0: chosen from n and the workers */
+	int64_t deadline;    /* 0: none */
+	fl_cancel *cancel;   /* as everywhere */
+	fl_map_error *error; /* filled in when the result is FL_ETASK; may be NULL */
+} fl_map_config;
+
+/*
+ * Runs the task for each of the `n` elements of the array `args` and stores its result at the same place of `results`
+ * (NULL when the result size is 0). Blocks until every task that was started has ended; helps when called from a worker.
+ * `config` may be NULL. The drop hooks of arguments do not run: the array stays the caller's.
+ * Returns 0; FL_ETASK: a task failed, those not yet started were not run; -ETIMEDOUT, -ECANCELED: those not yet started
+ * were not run, results of the others are there; or as fl_submit. n = 0 is 0.
+ */
+FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                                const fl_map_config *config);
+
+/* Closes `e`: submits are refused from now on, also from tasks; what is queued still runs. Again: nothing. Never waits. */
+FL_API void fl_executor_close(fl_executor *e);
+
+/*
+ * Closes `e` and cancels what has not started; what runs is asked to stop (fl_task_cancelled). Callbacks and drop hooks run
+ * on the calling thread. Returns how many were cancelled. Never waits.
+ */
+FL_API size_t fl_executor_cancel(fl_executor *e);
+
+/*
+ * Closes `e` and waits until all its tasks have ended and its workers are gone. Blocks the calling context. Observes its
+ * cancel scope. Returns 0, again too; -EDEADLK from a task of `e`; -ECANCELED; -EOWNERDEAD (in a forked child).
+ */
+FL_API FL_MUST_CHECK int fl_executor_join(fl_executor *e);
+
+/* As fl_executor_join; never waits: -EBUSY while tasks are left (it closes `e` all the same). */
+FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
+
+/* As fl_executor_join; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel);
+
+/* Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e`. */
+FL_API void fl_executor_free(fl_executor *e);
+
+/* FL_CAP_... bits. Never waits. */
+FL_API uint32_t fl_executor_capabilities(const fl_executor *e);
+
+/* "sequential", "threads", ... Static. Never waits. */
+FL_API const char *fl_executor_kind(const fl_executor *e);
+
+/* The most tasks that run at once. Never waits. */
+FL_API unsigned fl_executor_workers(const fl_executor *e);
+
+/* The executor whose task the calling context runs; NULL outside of tasks. Never waits. */
+FL_API fl_executor *fl_executor_current(void);
+
+static inline void fl__scoped_fl_executor(fl_executor **e)
+{
+	fl_executor_free(*e);
+}
+
+FL_END_DECLS
+
+#endif

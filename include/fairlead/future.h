@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_FUTURE_H
+#define FAIRLEAD_FUTURE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Future: the result of a task that was submitted to an executor.
+ *
+ *     FL_SCOPED(fl_future) *f = NULL;
+ *     rc = count_primes_submit(pool, (struct range){ 1, 100 }, &f);                   // check
+ *     rc = count_primes_get_until(f, &n, fl_after(FL_S(5)), NULL);
+ *     if (rc == FL_ETASK)
+ *             fprintf(stderr, "%s\n", fl_future_message(f));
+ *
+ * A future is pending, then running, then done; or it is cancelled while pending. Each handle is one reference: whoever
+ * holds it frees it, once, at any time; that neither cancels nor waits for the task. A worker of an executor that waits for
+ * a pending task of the same executor runs that task itself, so that nested waits need no free worker.
+ *
+ * Memory order: who sees a future done or cancelled sees what its task wrote.
+ */
+typedef struct fl_future fl_future;
+
+typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
+
+/* A second reference to `f`, to be freed like the first. Returns `f`. Never waits. */
+FL_API fl_future *fl_future_ref(fl_future *f);
+
+/* Drops a reference; NULL does nothing. The task runs on. Never waits. */
+FL_API void fl_future_free(fl_future *f);
+
+/*
+ * Waits for the end of the task and copies its result. `size` is the size of the result type; `result` may be NULL when it
+ * is 0. Blocks the calling context. Observes its cancel scope.
+ * Returns 0; FL_ETASK when the task failed or was cancelled (see fl_future_error); -ECANCELED: this wait was cancelled;
+ * -EINVAL: another size.
+ */
+FL_API FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
+
+/* As fl_future_get; never waits: -EAGAIN while the task has not ended. */
+FL_API FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t size);
+
+/* As fl_future_get; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
+                                             fl_cancel *cancel);
+
+/* Waits for the end of the task, whatever it is. Returns 0, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_future_wait(fl_future *f);
+
+/* Returns 0 when the task has ended, else -EAGAIN. Never waits. */
+FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
+
+/* As fl_future_wait; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel);
+
+/* The state now. Never waits. Acquires when it is FL_DONE or FL_CANCELLED. */
+FL_API fl_future_state fl_future_get_state(const fl_future *f);
+
+/* The result in place, valid until `f` is freed; NULL until the task has succeeded, and for results of no size. */
+FL_API const void *fl_future_result(const fl_future *f);
+
+/* What the task returned: 0 when it succeeded or has not ended; -ECANCELED when it was cancelled before it started. */
+FL_API int fl_future_error(const fl_future *f);
+
+/* Why the task failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid until `f` is freed. */
+FL_API const char *fl_future_message(const fl_future *f);
+#define FL_MESSAGE_MAX 256
+
+/*
+ * Cancels the task if it has not started. Its callbacks run on the calling thread. Never waits.
+ * Returns 0: it is cancelled, now or before; -EBUSY: it runs, and its context now answers fl_task_cancelled() with true;
+ * -EALREADY: it has ended.
+ */
+FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
+
+/*
+ * Has `callback(f, arg)` called once when the task ends, in the order of registration: on the thread that ends it or
+ * cancels it, or now, on this thread, when it has ended. The callback may free references to `f`, and must not block for
+ * long. Returns 0, -ENOMEM (it will not be called). Never waits.
+ */
+typedef void fl_future_callback(fl_future *f, void *arg);
+FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
+
+/* For fl_wait_any: ready when the task has ended. */
+#define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
+FL_API extern const fl_on_type fl__on_future;
+
+static inline void fl__scoped_fl_future(fl_future **f)
+{
+	fl_future_free(*f);
+}
+
+FL_END_DECLS
+
+#endif

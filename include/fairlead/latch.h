@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_LATCH_H
+#define FAIRLEAD_LATCH_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/wait_any.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Latch: counts down to zero once; who waits goes on when it is there. 4 bytes; all-zero is a latch at zero.
+ *
+ *     fl_latch done = FL_LATCH_INIT(3);
+ *     fl_latch_count_down(&done, 1);          // in each of three threads
+ *     rc = fl_latch_wait(&done);              // check
+ *
+ * Memory order: a wait sees what was written before each count_down. The count_down that reaches zero touches the latch
+ * for the last time in the instruction that makes it zero, so that a woken waiter may free it. Limit: FL_LATCH_MAX.
+ */
+typedef struct fl_latch {
+	uint32_t word_;
+} fl_latch;
+FL__ASSERT_SIZE(fl_latch, 4);
+
+#define FL_LATCH_MAX 0x7fffffffu
+/* clang-format off */
+#define FL_LATCH_INIT(count) { (uint32_t)(count) }
+/* clang-format on */
+
+/* Makes `l` a latch of `count`. Requires that nobody uses it. Returns 0, -EINVAL above FL_LATCH_MAX. Never waits. */
+FL_API FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
+
+/* Returns 0 when nobody waits on `l`, else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
+
+/* Takes `n` off the count; at zero wakes all waiters. Never waits. Panics when less than `n` is left. */
+FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
+
+/* What is left to count. Never waits. Acquires when it is 0. */
+FL_API uint32_t fl_latch_count(const fl_latch *l);
+
+/* Waits for zero. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
+
+/* Returns 0 when the count is zero, else -EAGAIN. Never waits. */
+FL_API FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
+
+/* Waits for zero. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel *cancel);
+
+/* For fl_wait_any: ready at zero. */
+#define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
+FL_API extern const fl_on_type fl__on_latch;
+
+FL_END_DECLS
+
+#endif

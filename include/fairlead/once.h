@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_ONCE_H
+#define FAIRLEAD_ONCE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Once: runs a function until it has succeeded once. 4 bytes, valid when all-zero.
+ *
+ *     static fl_once opened = FL_ONCE_INIT;
+ *     rc = fl_once_call(&opened, open_database, NULL);        // check
+ *
+ * One caller runs the function; others wait for it. When it fails, its caller gets its error, and one of those that wait
+ * runs it again. Memory order: a call that returns 0 sees what the function wrote. A function that calls its own once
+ * waits for itself for ever.
+ */
+typedef struct fl_once {
+	uint32_t word_;
+} fl_once;
+FL__ASSERT_SIZE(fl_once, 4);
+
+/* clang-format off */
+#define FL_ONCE_INIT { 0 }
+/* clang-format on */
+
+/*
+ * Returns 0 when `function` has succeeded, in this call or before; what it returned when this call ran it and it failed;
+ * -ECANCELED. Blocks the calling context while another runs it. Observes its cancel scope.
+ */
+FL_API FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
+
+/* As fl_once_call; never waits: -EBUSY while another runs it. */
+FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
+
+/* As fl_once_call; also returns -ETIMEDOUT. The deadline bounds the wait for others, not the function. */
+FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
+                                            fl_cancel *cancel);
+
+/* Whether the function has succeeded. Never waits. Acquires when true. */
+FL_API bool fl_once_is_done(const fl_once *o);
+
+FL_END_DECLS
+
+#endif

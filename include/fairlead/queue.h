@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_QUEUE_H
+#define FAIRLEAD_QUEUE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/time.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Queue: a bounded FIFO of items of one size, copied in and out, for any number of producers and consumers.
+ *
+ *     FL_QUEUE_OF(struct job, job_queue)
+ *
+ *     FL_SCOPED(job_queue) *q = NULL;
+ *     rc = job_queue_create(&q, &(fl_queue_config){ .capacity = 128 });       // check
+ *     rc = job_queue_put(q, job);             // blocks while full; -EPIPE once closed, the job is untouched
+ *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE once closed and drained
+ *
+ * Items of one producer come out in its order. On any error the item, or what it was to be copied to, is untouched. Memory
+ * order: a get sees what was written before the put of its item. The functions below are the untyped form; FL_QUEUE_OF
+ * makes the typed one, which is type-checked and costs nothing.
+ */
+typedef struct fl_queue fl_queue;
+
+typedef enum fl_queue_order { FL_FIFO } fl_queue_order;
+
+typedef struct fl_queue_config {
+	size_t capacity;                          /* items; 0: 1,024; any number, not only powers of two */
+	fl_queue_order order;                     /* FL_FIFO */
+	void (*drop)(void *item, void *drop_arg); /* called for each item that nobody will get; may be NULL */
+	void *drop_arg;
+} fl_queue_config;
+
+/*
+ * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
+ * Returns 0, -EINVAL (item size 0, unknown order), -EOVERFLOW (capacity x size above PTRDIFF_MAX), -ENOMEM.
+ */
+FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
+
+/* Drops what is left in `q` and frees it; NULL does nothing. Panics when somebody waits on it. Never waits. */
+FL_API void fl_queue_free(fl_queue *q);
+
+/* Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
+
+/* Puts at once: 0, -EAGAIN (full), -EPIPE. Never waits for space. */
+FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
+
+/* As fl_queue_put; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel);
+
+/* Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
+
+/* Gets at once: 0, -EAGAIN (empty), -EPIPE. Never waits for an item. */
+FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
+
+/* As fl_queue_get; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel *cancel);
+
+/*
+ * Puts the `n` items of `items` in their order; other producers may come between. Blocks until all are in. Returns how many
+ * went in: less than `n` only when the queue was closed, or the scope was cancelled.
+ */
+FL_API FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
+
+/* Puts as many of `n` items as there is space for. Returns how many; 0 also when closed. Never waits for space. */
+FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
+
+/* As fl_queue_put_many; stores how many went in in `*count`. Returns 0 when all did; -EPIPE, -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
+                                                 int64_t deadline, fl_cancel *cancel);
+
+/*
+ * Gets up to `n` items that follow each other. Blocks until there is at least one. Returns how many; 0 when the queue is
+ * closed and drained, the scope was cancelled, or `n` is 0.
+ */
+FL_API FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);
+
+/* Gets up to `n` items that are there now. Returns how many. Never waits for an item. */
+FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n);
+
+/* As fl_queue_get_many; stores how many in `*count`. Returns 0 (at least one, or `n` is 0); -EPIPE, -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                                                 fl_cancel *cancel);
+
+/* Closes `q`: no more in, blocked puts fail; what is in can be got. Again: nothing. Never waits. */
+FL_API void fl_queue_close(fl_queue *q);
+
+/*
+ * Closes `q` and drops what is in it: blocked gets fail too. Each dropped item counts as done. The drop callback runs on the
+ * calling thread, without a lock held. Returns how many were dropped. Never waits.
+ */
+FL_API size_t fl_queue_close_now(fl_queue *q);
+
+/* Says that an item got from `q` is dealt with. Never waits. Panics when called more often than items were put. */
+FL_API void fl_queue_task_done(fl_queue *q);
+
+/* Waits until every item that was put is dealt with. Blocks the calling context. Observes its scope. Returns 0, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_queue_join(fl_queue *q);
+
+/* Returns 0 when every item is dealt with, else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
+
+/* As fl_queue_join; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel);
+
+/* The items in `q` now; may be out of date when it returns. Never waits. */
+FL_API size_t fl_queue_length(fl_queue *q);
+
+/* The most items that `q` holds. Never waits. */
+FL_API size_t fl_queue_capacity(const fl_queue *q);
+
+/* Whether `q` is closed. Never waits. */
+FL_API bool fl_queue_is_closed(fl_queue *q);
+
+/* For fl_wait_any: ready when a get would not block (an item, or closed); or a put (space, or closed). */
+#define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
+#define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
+FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
+
+static inline void fl__scoped_fl_queue(fl_queue **q)
+{
+	fl_queue_free(*q);
+}
+
+FL_END_DECLS
+
+#include <fairlead/queue_of.h>
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_RMUTEX_H
+#define FAIRLEAD_RMUTEX_H
+
+#include <fairlead/mutex.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Recursive mutex: its owner may lock it again, and unlocks it as often. Owned by a context: only the owner unlocks.
+ * All-zero is valid. Prefer fl_mutex: a lock that is taken again usually hides an unclear invariant.
+ *
+ *     static fl_rmutex lock = FL_RMUTEX_INIT;
+ *     fl_rmutex_lock(&lock);
+ *     walk(tree);                     // may call back into code that locks again
+ *     fl_rmutex_unlock(&lock);
+ *
+ * Memory order and the end of life are those of fl_mutex.
+ */
+typedef struct fl_rmutex {
+	uint64_t owner_; /* id of the context that holds it; 0: none */
+	fl_mutex mutex_;
+	uint32_t depth_; /* locks beyond the first; the owner's */
+} fl_rmutex;
+FL__ASSERT_SIZE(fl_rmutex, 16);
+
+/* clang-format off */
+#define FL_RMUTEX_INIT { 0, FL_MUTEX_INIT, 0 }
+/* clang-format on */
+
+/* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
+FL_API void fl_rmutex_init(fl_rmutex *m);
+
+/* Returns 0 when nobody holds or awaits `m`, else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
+
+/* Locks `m` once more. Blocks while another context owns it; never cancelled. Panics after 2^32 - 1 nested locks. */
+FL_API void fl_rmutex_lock(fl_rmutex *m);
+
+/* Returns 0 when it locked `m`, -EBUSY when another owns it, -EAGAIN after 2^32 - 1 nested locks. Never waits. */
+FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
+
+/* Returns 0 with `m` locked once more; or -ETIMEDOUT, -ECANCELED, -EAGAIN (as above). Blocks while another owns it. */
+FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel *cancel);
+
+/* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
+FL_API void fl_rmutex_unlock(fl_rmutex *m);
+
+/* Whether the calling context owns `m`. Never waits. */
+FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);
+
+FL_END_DECLS
+
+#endif

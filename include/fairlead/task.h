@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_TASK_H
+#define FAIRLEAD_TASK_H
+
+#include <fairlead/executor.h>
+#include <fairlead/task_type.h>
+
+/*
+ * Tasks: C only; a C++ program fills in fl_task_type itself and calls fl_submit().
+ *
+ *     FL_TASK(count_primes, struct range, uint64_t)           // ctx, arg, result are in scope; *result starts zeroed
+ *     {
+ *             for (uint64_t n = arg->from; n < arg->to; n++)
+ *                     *result += is_prime(n);
+ *             return 0;                                       // or an error, or fl_task_fail(ctx, code, "why %d", x)
+ *     }
+ *
+ * At file scope. Defines `const fl_task_type count_primes`, lists it by its name, and makes the typed calls
+ *
+ *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
+ *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f, const fl_submit_config *config);
+ *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
+ *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
+ *
+ * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL pointer in the body);
+ * a task without argument has no _map. Types are complete object types without commas. Further fields of the type follow
+ * as designators: FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
+ *
+ *   FL_TASK          an external symbol, known by its name
+ *   FL_TASK_STATIC   a static one, known as "file.c:name": for names that are used again in other files
+ *   FL_TASK_DECLARE  in a header: the type and its typed calls; FL_TASK_DEFINE then defines it in one source file
+ */
+#define FL_TASK(name, ...)                                                                                             \
+	extern const fl_task_type name;                                                                                \
+	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
+	FL__TASK_DEFINE(, name, #name, __VA_ARGS__, )
+
+#define FL_TASK_STATIC(name, ...)                                                                                      \
+	static const fl_task_type name;                                                                                \
+	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
+	FL__TASK_DEFINE(static, name, __FILE__ ":" #name, __VA_ARGS__, )
+
+#define FL_TASK_DECLARE(name, ...)                                                                                     \
+	extern const fl_task_type name;                                                                                \
+	FL__TASK_CALLS(name, __VA_ARGS__, )
+
+#define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(, name, #name, __VA_ARGS__, )
+
+/* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
+#define FL__VOID_void ~, 1,
+#define FL__SECOND(a, b, ...) b
+#define FL__PROBE(...) FL__SECOND(__VA_ARGS__, 0, ~)
+#define FL__IF_0(a, b) b
+#define FL__IF_1(a, b) a
+#define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
+#define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
+
+#define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
+#define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
+#define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
+#define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
+#define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
+
+#define FL__TASK_DEFINE(storage, task, label, arg_type, result_type, ...)                                              \
+	static int task##_body(fl_task_ctx *ctx, FL__TASK_PTR(arg_type) * arg, FL__TASK_OUT(result_type) * result);    \
+	static int task##_run(fl_task_ctx *ctx, const void *arg, void *result)                                         \
+	{                                                                                                              \
+		return task##_body(ctx, arg, result);                                                                  \
+	}                                                                                                              \
+	storage const fl_task_type task = {.size = sizeof(fl_task_type),                                               \
+	                                   .name = label,                                                              \
+	                                   .run = task##_run,                                                          \
+	                                   .arg_size = FL__TASK_SIZE(arg_type),                                        \
+	                                   .arg_align = FL__TASK_ALIGN(arg_type),                                      \
+	                                   .result_size = FL__TASK_SIZE(result_type),                                  \
+	                                   .result_align = FL__TASK_ALIGN(result_type),                                \
+	                                   __VA_ARGS__};                                                               \
+	static fl_task_entry task##_entry = {&task, 0};                                                                \
+	__attribute__((constructor)) static void task##_register(void)                                                 \
+	{                                                                                                              \
+		fl_task_register(&task##_entry);                                                                       \
+	}                                                                                                              \
+	__attribute__((destructor)) static void task##_unregister(void)                                                \
+	{                                                                                                              \
+		fl_task_unregister(&task##_entry);                                                                     \
+	}                                                                                                              \
+	static int task##_body(__attribute__((unused)) fl_task_ctx *ctx,                                               \
+	                       __attribute__((unused)) FL__TASK_PTR(arg_type) * arg,                                   \
+	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
+
+#define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
+	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \
+	(name, arg_type) FL__IF_VOID(result_type, FL__TASK_GET_VOID, FL__TASK_GET)(name, result_type)                  \
+	    FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                    \
+	                FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)
+
+#define FL__TASK_NOTHING(name, arg_type, result_type)
+
+#define FL__TASK_SUBMIT(name, arg_type)                                                                                \
+	FL__TASK_FN name##_submit(fl_executor *e, __typeof__(arg_type) arg, fl_future **f)                             \
+	{                                                                                                              \
+		return fl_submit(e, &name, &arg, f);                                                                   \
+	}                                                                                                              \
+	FL__TASK_FN name##_submit_with(fl_executor *e, __typeof__(arg_type) arg, fl_future **f,                        \
+	                               const fl_submit_config *config)                                                 \
+	{                                                                                                              \
+		return fl_submit_with(e, &name, &arg, f, config);                                                      \
+	}
+
+#define FL__TASK_SUBMIT_VOID(name, arg_type)                                                                           \
+	FL__TASK_FN name##_submit(fl_executor *e, fl_future **f)                                                       \
+	{                                                                                                              \
+		return fl_submit(e, &name, NULL, f);                                                                   \
+	}                                                                                                              \
+	FL__TASK_FN name##_submit_with(fl_executor *e, fl_future **f, const fl_submit_config *config)                  \
+	{                                                                                                              \
+		return fl_submit_with(e, &name, NULL, f, config);                                                      \
+	}
+
+#define FL__TASK_GET(name, result_type)                                                                                \
+	FL__TASK_FN name##_get(fl_future *f, __typeof__(result_type) *result)                                          \
+	{                                                                                                              \
+		return fl_future_get(f, result, sizeof *result);                                                       \
+	}                                                                                                              \
+	FL__TASK_FN name##_try_get(fl_future *f, __typeof__(result_type) *result)                                      \
+	{                                                                                                              \
+		return fl_future_try_get(f, result, sizeof *result);                                                   \
+	}                                                                                                              \
+	FL__TASK_FN name##_get_until(fl_future *f, __typeof__(result_type) *result, int64_t deadline,                  \
+	                             fl_cancel *cancel)                                                                \
+	{                                                                                                              \
+		return fl_future_get_until(f, result, sizeof *result, deadline, cancel);                               \
+	}
+
+#define FL__TASK_GET_VOID(name, result_type)                                                                           \
+	FL__TASK_FN name##_get(fl_future *f)                                                                           \
+	{                                                                                                              \
+		return fl_future_get(f, NULL, 0);                                                                      \
+	}                                                                                                              \
+	FL__TASK_FN name##_try_get(fl_future *f)                                                                       \
+	{                                                                                                              \
+		return fl_future_try_get(f, NULL, 0);                                                                  \
+	}                                                                                                              \
+	FL__TASK_FN name##_get_until(fl_future *f, int64_t deadline, fl_cancel *cancel)                                \
+	{                                                                                                              \
+		return fl_future_get_until(f, NULL, 0, deadline, cancel);                                              \
+	}
+
+#define FL__TASK_MAP(name, arg_type, result_type)                                                                      \
+	FL__TASK_FN name##_map(fl_executor *e, __typeof__(arg_type) const *args, size_t n,                             \
+	                       __typeof__(result_type) *results, const fl_map_config *config)                          \
+	{                                                                                                              \
+		return fl_map(e, &name, args, n, results, config);                                                     \
+	}
+
+#define FL__TASK_MAP_VOID(name, arg_type, result_type)                                                                 \
+	FL__TASK_FN name##_map(fl_executor *e, __typeof__(arg_type) const *args, size_t n,                             \
+	                       const fl_map_config *config)                                                            \
+	{                                                                                                              \
+		return fl_map(e, &name, args, n, NULL, config);                                                        \
+	}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_TASK_TYPE_H
+#define FAIRLEAD_TASK_TYPE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * A task type: what FL_TASK (fairlead/task.h) defines and what fl_submit() takes. It has a name, so that another process
+ * can find it, and sizes, so that argument and result can be carried as bytes.
+ */
+typedef struct fl_task_ctx fl_task_ctx;
+
+typedef struct fl_task_type {
+	uint32_t size;                                               /* of this struct: sizeof(fl_task_type) */
+	uint32_t version;                                            /* of the argument's and result's layout */
+	const char *name;                                            /* one name, one function */
+	int (*run)(fl_task_ctx *ctx, const void *arg, void *result); /* 0, or an error: the future's */
+	size_t arg_size, arg_align;                                  /* 0, 0 for void */
+	size_t result_size, result_align;                            /* 0, 0 for void */
+	void (*drop_arg)(void *arg); /* once for each accepted task when it has ended; may be NULL */
+	void (*drop_result)(
+	    void *result); /* for the result of a task that succeeded, when its future is freed; may be NULL */
+} fl_task_type;
+
+/* The most bytes of argument plus result, and the largest alignment of either. */
+#define FL_TASK_SIZE_MAX ((size_t)1 << 30)
+#define FL_TASK_ALIGN_MAX 64
+
+/* Whether the task should stop: it was cancelled, or its deadline has passed. Never waits. For use in `run`. */
+FL_API bool fl_task_cancelled(const fl_task_ctx *ctx);
+
+/* The task's token, which is also the scope of its plain waits. Valid during `run`. */
+FL_API fl_cancel *fl_task_token(fl_task_ctx *ctx);
+
+/*
+ * Gives the task's failure a message, printf-like, cut at FL_MESSAGE_MAX - 1 bytes; returns `code`, so that
+ * `return fl_task_fail(ctx, -EIO, "cannot read %s", path);` ends the task. The last message counts. `code` 0 becomes -EINVAL.
+ */
+FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
+
+/*
+ * Registers a type by name, or takes it out; FL_TASK does so in a constructor. `type` must stay valid until it is taken
+ * out. Two different types of one name make every executor_create fail with -EEXIST. Never waits for long.
+ */
+typedef struct fl_task_entry {
+	const fl_task_type *type;
+	struct fl_task_entry *next_;
+} fl_task_entry;
+FL_API void fl_task_register(fl_task_entry *entry);
+FL_API void fl_task_unregister(fl_task_entry *entry);
+
+/* The type of that name; NULL when there is none. The first use may allocate; NULL too when that fails. Never waits. */
+FL_API const fl_task_type *fl_task_find(const char *name);
+
+/* A name that two different registered types have; NULL when there is none. */
+FL_API const char *fl_task_conflict(void);
+
+FL_END_DECLS
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_THREAD_H
+#define FAIRLEAD_THREAD_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Threads: a function that runs beside the caller and ends in 0 or an error.
+ *
+ *     static int download(void *file) { ... return 0; }
+ *
+ *     fl_thread t;
+ *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });   // check
+ *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
+ *
+ * Every started thread is joined or detached, once. A handle is used by one context at a time, and not copied.
+ * fl_thread_enumerate() and the name serve reports and debuggers (the kernel sees 15 characters of it).
+ */
+typedef int fl_thread_function(void *arg);
+
+typedef struct fl_thread {
+	struct fl__thread *thread_; /* NULL: not started, joined or detached */
+} fl_thread;
+
+typedef struct fl_thread_config {
+	const char *name;   /* copied, 31 characters; NULL: "thread-N" */
+	size_t stack_size;  /* bytes; 0: the system's default; rounded up to its least */
+	bool block_signals; /* start with all signals blocked; false: inherit the mask */
+} fl_thread_config;
+
+/*
+ * Starts a thread that runs `function(arg)`. `config` may be NULL. Memory order: the thread sees what was written before.
+ * Returns 0, -ENOMEM, -EAGAIN when the system has no more threads, -EINVAL for a stack size that it refuses. Never waits.
+ */
+FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg,
+                                         const fl_thread_config *config);
+
+/*
+ * Waits until the thread has ended, stores what it returned in `*result` (may be NULL), and gives up the handle.
+ * Blocks the calling context. Observes its cancel scope. Returns 0; -ECANCELED (the thread can be joined again);
+ * -EDEADLK from the thread itself; -EINVAL when the handle is not joinable.
+ */
+FL_API FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
+
+/* As fl_thread_join; never waits for the function: -EBUSY while it runs. */
+FL_API FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
+
+/* As fl_thread_join; also returns -ETIMEDOUT (the thread can be joined again). */
+FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel *cancel);
+
+/* Lets the thread run on alone and gives up the handle. Returns 0, -EINVAL when it is not joinable. Never waits. */
+FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
+
+/* Whether the function of a joinable thread still runs. Never waits. */
+FL_API bool fl_thread_is_alive(const fl_thread *t);
+
+/* The id of a joinable thread, as its own fl_thread_current_id(): never 0, never used twice. 0 for no thread. */
+FL_API uint64_t fl_thread_id(const fl_thread *t);
+
+/* The id of the calling context. Never 0. */
+FL_API uint64_t fl_thread_current_id(void);
+
+/* The name of the calling thread: as started, "main" for the first thread, "foreign" for one that others started. */
+FL_API const char *fl_thread_current_name(void);
+
+typedef struct fl_thread_info {
+	uint64_t id;
+	const char *name; /* valid during the visit */
+	bool alive;       /* its function still runs */
+} fl_thread_info;
+
+/*
+ * Calls `visit` for each thread that fl_thread_start() started and that is alive or joinable, oldest first. Returns how
+ * many. The list is locked meanwhile: `visit` must not start, join or detach threads. `visit` may be NULL.
+ */
+FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
+
+/* Called on a thread whose function returned an error, before it can be joined. */
+typedef void fl_thread_error_hook(const fl_thread_info *info, int error);
+
+/*
+ * Replaces the error hook (Python's excepthook); NULL brings back the default, which logs the error of detached threads.
+ * Returns the hook that was replaced. Never waits.
+ */
+FL_API fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook);
+
+/*
+ * A local: one pointer per context, NULL at first. All-zero is valid, without destructor.
+ *
+ *     static fl_local cache = FL_LOCAL_INIT(free);
+ *     rc = fl_local_set(&cache, malloc(64));          // check
+ *     char *mine = fl_local_get(&cache);
+ */
+typedef struct fl_local {
+	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */
+	uint32_t id_;
+} fl_local;
+
+/* clang-format off */
+#define FL_LOCAL_INIT(destroy) { (destroy), 0 }
+/* clang-format on */
+
+/* The value of the calling context. Never waits. */
+FL_API void *fl_local_get(const fl_local *local);
+
+/*
+ * Sets the value of the calling context; the one before is not destroyed. Returns 0, -ENOMEM, -EAGAIN after 1,024
+ * different locals. Never waits. Destructors run in the order in which locals were first set, again while they set
+ * values, at most four rounds.
+ */
+FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
+
+/* For fl_wait_any: ready when the function of a joinable thread has ended. */
+#define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
+FL_API extern const fl_on_type fl__on_thread;
+
+FL_END_DECLS
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_WAIT_ANY_H
+#define FAIRLEAD_WAIT_ANY_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/time.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Waiting for the first of several things to become ready. Readiness consumes nothing: use the try form of the thing
+ * afterwards, and be ready for another thread to have been faster.
+ *
+ *     switch (FL_WAIT_ANY_UNTIL(fl_after(FL_S(1)), NULL, FL_ON_EVENT(&stop), FL_ON_QUEUE(jobs))) {
+ *     case 0: ...                    the event is set
+ *     case 1: ...                    the queue has an item, or is closed
+ *     case -ETIMEDOUT: ...
+ *     }
+ *
+ * The FL_ON_ macros stand in the headers of the things: FL_ON_EVENT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD, FL_ON_QUEUE,
+ * FL_ON_QUEUE_SPACE, FL_ON_FUTURE; FL_ON_CANCEL here.
+ */
+struct fl__node;
+
+/* What a thing does to be waited for; an interface for the library's own floors. */
+typedef struct fl_on_type {
+	bool (*ready)(void *object);                      /* now? */
+	bool (*arm)(void *object, struct fl__node *node); /* stand in its queue; false when it is ready instead */
+	void (*disarm)(void *object, struct fl__node *node);
+	int64_t (*deadline)(void *object); /* when it becomes ready by time alone; NULL: never */
+} fl_on_type;
+
+typedef struct fl_on {
+	const fl_on_type *type;
+	void *object;
+	uintptr_t node_[10]; /* the place in the object's queue */
+} fl_on;
+
+/* clang-format off */
+#define FL__ON(type, object) { &(type), (object), { 0 } }
+#define FL_ON_CANCEL(c) FL__ON(fl__on_cancel, (c))
+/* clang-format on */
+FL_API extern const fl_on_type fl__on_cancel;
+
+/*
+ * Waits until one of the `n` things of `on` is ready. Blocks the calling context.
+ * Returns the smallest index that is ready, -ETIMEDOUT, -ECANCELED, or -EINVAL when `n` is 0 or above INT_MAX.
+ * A token among the things is seen when it is requested, also by its deadline.
+ */
+FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel);
+
+/* The same over a list of FL_ON_... (C only; in C++ make an array of fl_on). */
+#define FL_WAIT_ANY_UNTIL(deadline, cancel, ...)                                                                       \
+	fl_wait_any_until((fl_on[]){__VA_ARGS__}, sizeof((fl_on[]){__VA_ARGS__}) / sizeof(fl_on), deadline, cancel)
+#define FL_WAIT_ANY(...) FL_WAIT_ANY_UNTIL(FL_FOREVER, NULL, __VA_ARGS__)
+
+FL_END_DECLS
+
+#endif
