@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "panic.h"
+#include "atomic.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static void print_panic(const fl_panic_info *info)
+{
+	fprintf(stderr, "fairlead: %s(%p): %s\n", info->function, info->object, info->reason);
+}
+
+static void print_log(fl_log_level level, const char *message)
+{
+	if (level != FL_LOG_INFO)
+		fprintf(stderr, "fairlead: %s: %s\n", level == FL_LOG_ERROR ? "error" : "warning", message);
+}
+
+static fl_panic_handler *panic_handler = print_panic;
+static fl_log_handler *log_handler = print_log;
+
+fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
+{
+	/* acq_rel: who calls the handler sees what its owner prepared; pairs with fl__panic() */
+	return fl__swap_acq_rel(&panic_handler, handler ? handler : print_panic);
+}
+
+_Noreturn void fl__panic(const char *function, const void *object, const char *reason)
+{
+	const fl_panic_info info = {function, object, reason};
+	fl__load_acquire (&panic_handler)(&info); /* pairs with fl_set_panic_handler() */
+	abort();
+}
+
+fl_log_handler *fl_set_log_handler(fl_log_handler *handler)
+{
+	return fl__swap_acq_rel(&log_handler, handler ? handler : print_log); /* pairs with fl__log() */
+}
+
+void fl__log(fl_log_level level, const char *format, ...)
+{
+	char line[256];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	fl__load_acquire (&log_handler)(level, line); /* pairs with fl_set_log_handler() */
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_BASE_PANIC_H
+#define FL_BASE_PANIC_H
+
+#include <fairlead/hooks.h>
+#include <fairlead/panic.h>
+
+/* Calls the panic handler, then aborts. The handler may longjmp: no lock of the library is held, the object is as before. */
+_Noreturn void fl__panic(const char *function, const void *object, const char *reason);
+
+/* One line to the log handler; cut at 255 bytes. */
+void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * futex_wait and futex_wake over pthreads, for systems that have no futex: the thread parker and the lot's locks then work
+ * as they are. A slot is a mutex and the sleepers of the words that hash to it, oldest first; each sleeper has a condition
+ * of its own, so that a wake reaches exactly whom it is meant for (and never depends on how pthread_cond_signal chooses).
+ *
+ * The word is compared under the slot's mutex, and a waker locks that mutex after it has changed the word: no lost wake.
+ * A sleeper leaves its slot under the mutex, so that a waker never signals a condition that is gone.
+ */
+#include "atomic.h"
+#include "sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <stdbool.h>
+#include <time.h>
+
+struct sleeper {
+	struct sleeper *next;
+	const uint32_t *word;
+	pthread_cond_t woken_cond;
+	bool woken;
+};
+
+enum { SLOTS = 16 };
+
+static struct slot {
+	pthread_mutex_t mutex;
+	struct sleeper *first;
+} slots[SLOTS] = {
+    [0 ... SLOTS - 1] = {PTHREAD_MUTEX_INITIALIZER, NULL},
+};
+
+static struct slot *slot_of(const uint32_t *word)
+{
+	return &slots[((uintptr_t)word >> 6) % SLOTS];
+}
+
+static int cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t attr;
+	int rc = pthread_condattr_init(&attr);
+	if (rc != 0)
+		return rc;
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* fails for unknown clocks only */
+	rc = pthread_cond_init(cond, &attr);
+	(void)pthread_condattr_destroy(&attr);
+	return rc;
+}
+
+static void append(struct slot *slot, struct sleeper *me)
+{
+	struct sleeper **link = &slot->first;
+	while (*link)
+		link = &(*link)->next;
+	*link = me;
+}
+
+static void unlink(struct slot *slot, const struct sleeper *me)
+{
+	struct sleeper **link = &slot->first;
+	while (*link != me)
+		link = &(*link)->next;
+	*link = me->next;
+}
+
+static int sleep_on(struct slot *slot, struct sleeper *me, int64_t deadline)
+{
+	struct timespec at = {(time_t)(deadline / FL_S(1)), (long)(deadline % FL_S(1))};
+	while (!me->woken) {
+		int rc = deadline == FL_FOREVER ? pthread_cond_wait(&me->woken_cond, &slot->mutex)
+		                                : pthread_cond_timedwait(&me->woken_cond, &slot->mutex, &at);
+		if (rc == ETIMEDOUT)
+			return me->woken ? 0 : -ETIMEDOUT;
+	}
+	return 0;
+}
+
+int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	struct slot *slot = slot_of(word);
+	struct sleeper me = {.word = word};
+	if (cond_init(&me.woken_cond) != 0)
+		return -EINTR; /* not asleep: the caller looks again and comes back */
+	int rc = -EAGAIN;
+	(void)pthread_mutex_lock(&slot->mutex);
+	if (fl__load_relaxed(word) == expected) { /* relaxed: the mutex orders it after the waker's change */
+		append(slot, &me);
+		rc = sleep_on(slot, &me, deadline > 0 ? deadline : 0);
+		unlink(slot, &me);
+	}
+	(void)pthread_mutex_unlock(&slot->mutex);
+	(void)pthread_cond_destroy(&me.woken_cond);
+	return rc;
+}
+
+int fl__portable_futex_wake(const uint32_t *word, int n)
+{
+	struct slot *slot = slot_of(word);
+	int woken = 0;
+	(void)pthread_mutex_lock(&slot->mutex);
+	for (struct sleeper *s = slot->first; s && woken < n; s = s->next) {
+		if (s->word != word || s->woken)
+			continue;
+		s->woken = true;
+		woken++;
+		(void)pthread_cond_signal(&s->woken_cond);
+	}
+	(void)pthread_mutex_unlock(&slot->mutex);
+	return woken;
+}

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "sys.h"
+#include "atomic.h"
+#include <errno.h>
+#include <fairlead/hooks.h>
+#include <fairlead/time.h>
+#include <linux/futex.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifdef FL__TSAN
+uint32_t fl__fence_word;
+#endif
+
+static const fl_allocator *allocator;
+
+void fl_set_allocator(const fl_allocator *replacement)
+{
+	allocator = replacement;
+}
+
+static void *sys_alloc(size_t size)
+{
+	return allocator ? allocator->alloc(size, allocator->user) : malloc(size);
+}
+
+static void sys_free(void *memory)
+{
+	if (allocator)
+		allocator->free(memory, allocator->user);
+	else
+		free(memory);
+}
+
+static int64_t sys_now(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t); /* cannot fail for this clock */
+	return FL_S(t.tv_sec) + t.tv_nsec;
+}
+
+static void sys_yield(void)
+{
+	(void)sched_yield();
+}
+
+static void sys_relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory"); /* yield is a nop on most cores; isb waits about as long as x86's pause */
+#elif defined(__arm__)
+	__asm__ volatile("yield" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+/*
+ * 32-bit systems have two calls, by the width of time_t in the kernel's struct; the one for 64 bits is there since Linux 5.1.
+ */
+struct futex_time {
+	int64_t seconds, nanoseconds;
+};
+
+#ifdef SYS_futex_time64
+#define FUTEX_CALL SYS_futex_time64
+#else
+#define FUTEX_CALL SYS_futex
+#endif
+
+static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	int64_t at = deadline > 0 ? deadline : 0;
+	struct futex_time time = {at / FL_S(1), at % FL_S(1)};
+	long rc = syscall(FUTEX_CALL, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+	                  deadline == FL_FOREVER ? NULL : &time, NULL, FUTEX_BITSET_MATCH_ANY);
+	return rc == 0 ? 0 : -errno;
+}
+
+static int sys_futex_wake(const uint32_t *word, int n)
+{
+	long rc = syscall(FUTEX_CALL, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0);
+	return rc >= 0 ? (int)rc : -errno;
+}
+
+static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	return -pthread_create(thread, attr, start, arg);
+}
+
+static int sys_thread_join(pthread_t thread)
+{
+	return -pthread_join(thread, NULL);
+}
+
+static int sys_thread_detach(pthread_t thread)
+{
+	return -pthread_detach(thread);
+}
+
+struct fl__sys fl__sys = {
+    .futex_wait = sys_futex_wait,
+    .futex_wake = sys_futex_wake,
+    .now = sys_now,
+    .yield = sys_yield,
+    .relax = sys_relax,
+    .alloc = sys_alloc,
+    .free = sys_free,
+    .thread_create = sys_thread_create,
+    .thread_join = sys_thread_join,
+    .thread_detach = sys_thread_detach,
+};
+
+void *fl__alloc(size_t n, size_t size)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(n, size, &bytes) || bytes > PTRDIFF_MAX)
+		return NULL;
+	void *memory = fl__sys.alloc(bytes);
+	if (memory)
+		__builtin_memset(memory, 0, bytes);
+	return memory;
+}
+
+void fl__free(void *memory)
+{
+	if (memory)
+		fl__sys.free(memory);
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_BASE_SYS_H
+#define FL_BASE_SYS_H
+
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The table of everything that the library asks of the system: the one place where a test injects a fault, and where the
+ * laboratory takes over time, threads and waiting. Replaced only while no other thread is inside the library.
+ *
+ * Results are 0 (or a count) or a negative errno, also where the system call has another convention.
+ */
+struct fl__sys {
+	/*
+	 * Sleeps while *word == expected, until a wake or the absolute monotonic deadline. 0 (also without reason), -EAGAIN
+	 * (another value), -EINTR, -ETIMEDOUT; anything may be followed by a new look at the word.
+	 */
+	int (*futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+	/* Wakes up to n sleepers. The address may be stale: memory that is gone, or that has another use by now. */
+	int (*futex_wake)(const uint32_t *word, int n);
+	int64_t (*now)(void);
+	void (*yield)(void);         /* gives the CPU to another thread */
+	void (*relax)(void);         /* one turn of a spin */
+	void *(*alloc)(size_t size); /* NULL: out of memory */
+	void (*free)(void *memory);
+	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
+	int (*thread_join)(pthread_t thread);
+	int (*thread_detach)(pthread_t thread);
+};
+
+extern struct fl__sys fl__sys;
+
+/* The same two over pthread mutexes and conditions, for systems without futexes; any word, any number of sleepers. */
+int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
+int fl__portable_futex_wake(const uint32_t *word, int n);
+
+/* Zeroed memory through the table; NULL when there is none or when n * size overflows. */
+void *fl__alloc(size_t n, size_t size);
+void fl__free(void *memory); /* NULL does nothing */
+
+/* Deadline arithmetic: saturates at FL_FOREVER. */
+static inline int64_t fl__min_deadline(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+#endif

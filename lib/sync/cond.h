@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SYNC_COND_H
+#define FL_SYNC_COND_H
+
+#include "../wait/lot.h"
+#include <fairlead/cond.h>
+
+/*
+ * Adds `node`, of a wait that has begun, to those that the next signal or broadcast wakes. Called with the mutex held that
+ * guards the predicate, so that no change of it goes unnoticed. fl__lot_leave() takes it back.
+ */
+void fl__cond_add(fl_cond *c, struct fl__node *node);
+
+#endif

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The latch: what is left to count in the low 31 bits, WAITERS in the top one.
+ *
+ *   field     meaning                     changed by
+ *   count     left to count               fl_latch_count_down(): CAS; the step to zero, with WAITERS, under the lot
+ *   WAITERS   somebody may be in line     set by fl__word_arm() under the lot while count > 0; cleared with the step to zero
+ *
+ * Linearization: the CAS or store that takes the count to zero, the last access of that count_down. It never leaves zero.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/latch.h>
+#include <fairlead/time.h>
+
+static const uint32_t WAITERS = 0x80000000u;
+static const struct fl__word at_zero = {FL_LATCH_MAX, 0, 0x80000000u};
+
+int fl_latch_init(fl_latch *l, uint32_t count)
+{
+	if (count > FL_LATCH_MAX)
+		return -EINVAL;
+	l->word_ = count;
+	return 0;
+}
+
+int fl_latch_destroy(fl_latch *l)
+{
+	return fl__lot_waited(l) ? -EBUSY : 0;
+}
+
+/* The last step, with somebody in line. Acquires what the other counts released, for those whom it wakes. */
+static void open_waking(fl_latch *l)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	fl__lot_take(&lot, FL__ALL, 0);
+	(void)fl__swap_acq_rel(&l->word_,
+	                       0); /* pairs with the counts before it and the waits after it; the last access */
+	fl__lot_close(&lot);
+}
+
+void fl_latch_count_down(fl_latch *l, uint32_t n)
+{
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	uint32_t next;
+	do {
+		uint32_t count = seen & FL_LATCH_MAX;
+		if (n > count)
+			fl__panic("fl_latch_count_down", l, "less is left than is counted");
+		next = seen - n;
+		if (next == WAITERS) {
+			open_waking(l);
+			return;
+		}
+		/* release: pairs with the acquire of the waits; each count continues the release sequence of those before */
+	} while (!fl__cas_weak_release(&l->word_, &seen, next));
+}
+
+uint32_t fl_latch_count(const fl_latch *l)
+{
+	return fl__load_acquire(&l->word_) & FL_LATCH_MAX; /* pairs with the releases in count_down */
+}
+
+int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel *cancel)
+{
+	return fl__word_wait(&l->word_, &at_zero, deadline, cancel);
+}
+
+int fl_latch_wait(fl_latch *l)
+{
+	return fl_latch_wait_until(l, FL_FOREVER, NULL);
+}
+
+int fl_latch_try_wait(fl_latch *l)
+{
+	return fl_latch_count(l) == 0 ? 0 : -EAGAIN;
+}
+
+static bool on_ready(void *object)
+{
+	return fl_latch_count(object) == 0;
+}
+
+static bool on_arm(void *object, struct fl__node *node)
+{
+	fl_latch *l = object;
+	return fl__word_arm(&l->word_, &at_zero, node);
+}
+
+const fl_on_type fl__on_latch = {on_ready, on_arm, fl__node_disarm, NULL};

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Locals: each context has a table of values by the local's id. An id is given at the first set, for ever; the destructors
+ * stand in one table for all contexts. A thread that the library did not start gives its table back through the destructor
+ * of a pthread key; others call fl__locals_end().
+ */
+#include "local.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include <errno.h>
+#include <fairlead/thread.h>
+#include <string.h>
+
+enum { IDS = 1024, ROUNDS = 4, LEAST = 8 };
+
+struct fl__locals {
+	uint32_t size;
+	void *values[];
+};
+
+static struct {
+	uint32_t lock;
+	uint32_t count; /* ids given, 1 to count; guarded by the lock */
+	void (*destroy[IDS + 1])(void *);
+	bool has_key; /* guarded by the lock */
+	pthread_key_t key;
+} registry;
+
+/* The id of `local`, given now if it has none; 0 when there are no more. */
+static uint32_t id_of(fl_local *local)
+{
+	uint32_t id = fl__load_acquire(&local->id_); /* pairs with the release below: the destructor is there */
+	if (id != 0)
+		return id;
+	fl__lock(&registry.lock);
+	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
+	if (id == 0 && registry.count < IDS) {
+		id = ++registry.count;
+		registry.destroy[id] = local->destroy_;
+		fl__store_release(&local->id_, id); /* pairs with the acquire above and in fl_local_get() */
+	}
+	fl__unlock(&registry.lock);
+	return id;
+}
+
+static void end_adopted(void *ctx)
+{
+	fl__locals_end(ctx);
+}
+
+/* Has the table of an adopted thread freed when the thread ends. */
+static int watch_end(struct fl__ctx *ctx)
+{
+	if (!ctx->adopted)
+		return 0;
+	fl__lock(&registry.lock);
+	int rc = registry.has_key ? 0 : pthread_key_create(&registry.key, end_adopted);
+	registry.has_key = rc == 0;
+	fl__unlock(&registry.lock);
+	return rc == 0 ? -pthread_setspecific(registry.key, ctx) : -rc;
+}
+
+static int grow(struct fl__ctx *ctx, uint32_t id)
+{
+	struct fl__locals *old = ctx->locals;
+	uint32_t size = old ? old->size : LEAST;
+	while (size <= id)
+		size *= 2;
+	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
+	if (!locals)
+		return -ENOMEM;
+	if (!old && watch_end(ctx) != 0) {
+		fl__free(locals);
+		return -ENOMEM;
+	}
+	locals->size = size;
+	if (old)
+		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
+	ctx->locals = locals;
+	fl__free(old);
+	return 0;
+}
+
+void *fl_local_get(const fl_local *local)
+{
+	const struct fl__locals *locals = fl__ctx_get()->locals;
+	uint32_t id = fl__load_acquire(&local->id_); /* pairs with id_of() */
+	return locals && id < locals->size ? locals->values[id] : NULL;
+}
+
+int fl_local_set(fl_local *local, void *value)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	uint32_t id = id_of(local);
+	if (id == 0)
+		return -EAGAIN;
+	if (!ctx->locals || id >= ctx->locals->size) {
+		int rc = value ? grow(ctx, id) : 0;
+		if (rc != 0 || !value)
+			return rc;
+	}
+	ctx->locals->values[id] = value;
+	return 0;
+}
+
+/* Destroys the values that are set now, in the order of their ids; false when there was none. */
+static bool destroy_round(struct fl__ctx *ctx)
+{
+	bool any = false;
+	for (uint32_t id = 1; id < ctx->locals->size; id++) {
+		void *value = ctx->locals->values[id];
+		ctx->locals->values[id] = NULL;
+		if (value && registry.destroy[id]) { /* written before the id was published */
+			registry.destroy[id](value);
+			any = true;
+		}
+	}
+	return any;
+}
+
+void fl__locals_end(struct fl__ctx *ctx)
+{
+	if (!ctx->locals)
+		return;
+	for (int i = 0; i < ROUNDS && destroy_round(ctx); i++)
+		;
+	fl__free(ctx->locals);
+	ctx->locals = NULL;
+}
+
+/* A copy of the library that is unloaded must not leave its destructor behind. */
+__attribute__((destructor)) static void forget_key(void)
+{
+	if (registry.has_key)
+		(void)pthread_key_delete(registry.key);
+}

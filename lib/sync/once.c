@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Once:
+ *
+ *   bit       meaning                     set by                                       cleared by
+ *   DONE      the function succeeded      its caller, instead of RUNNING               nobody
+ *   RUNNING   somebody runs it            call: CAS from 0                             its caller: CAS, or under the lot
+ *   WAITERS   somebody may be in line     fl__word_arm(), under the lot, while RUNNING  its caller, under the lot
+ *
+ * Linearization: the CAS or store that ends RUNNING. On failure all waiters are woken and race to be the next to run it.
+ */
+#include "../base/atomic.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/once.h>
+#include <fairlead/time.h>
+
+enum { DONE = 1, RUNNING = 2, WAITERS = 4 };
+
+static const struct fl__word not_running = {RUNNING, 0, WAITERS};
+
+static void finish(fl_once *o, uint32_t result)
+{
+	uint32_t expected = RUNNING;
+	/* release: what the function wrote; pairs with the acquire in fl_once_is_done() and begin() */
+	if (fl__cas_release(&o->word_, &expected, result))
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, o);
+	fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(&o->word_, result); /* as above; the last access */
+	fl__lot_close(&lot);
+}
+
+/* -EINPROGRESS: this call is the one that runs the function. -EBUSY: another is. 0: it is done. */
+static int begin(fl_once *o)
+{
+	uint32_t seen = 0;
+	/* acquire: what a function that failed before wrote; pairs with finish() */
+	if (fl__cas_acquire(&o->word_, &seen, RUNNING))
+		return -EINPROGRESS;
+	return fl_once_is_done(o) ? 0 : -EBUSY;
+}
+
+static int run(fl_once *o, int (*function)(void *), void *arg)
+{
+	int rc = function(arg);
+	finish(o, rc == 0 ? DONE : 0);
+	return rc;
+}
+
+bool fl_once_is_done(const fl_once *o)
+{
+	return fl__load_acquire(&o->word_) & DONE; /* pairs with the release in finish() */
+}
+
+int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
+{
+	if (fl_once_is_done(o))
+		return 0;
+	int rc = begin(o);
+	return rc == -EINPROGRESS ? run(o, function, arg) : rc;
+}
+
+int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_once_is_done(o) ? 0 : begin(o);
+	while (rc == -EBUSY) {
+		rc = fl__word_wait(&o->word_, &not_running, deadline, cancel);
+		if (rc == 0)
+			rc = begin(o);
+	}
+	return rc == -EINPROGRESS ? run(o, function, arg) : rc;
+}
+
+int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg)
+{
+	return fl_once_call_until(o, function, arg, FL_FOREVER, NULL);
+}

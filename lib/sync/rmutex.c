@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The recursive mutex: a mutex, and who owns it. `owner_` is written by the owner alone, while it holds the mutex; others
+ * read it only to compare it with their own id, which they alone could have written. Ids are never used twice, so that a
+ * dead owner's is nobody's. `depth_` is the owner's own.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../wait/context.h"
+#include <errno.h>
+#include <fairlead/rmutex.h>
+#include <fairlead/time.h>
+
+static bool is_owner(const fl_rmutex *m, uint64_t id)
+{
+	return fl__load_relaxed(&m->owner_) == id; /* relaxed: true only if this context wrote it */
+}
+
+void fl_rmutex_init(fl_rmutex *m)
+{
+	*m = (fl_rmutex)FL_RMUTEX_INIT;
+}
+
+int fl_rmutex_destroy(fl_rmutex *m)
+{
+	return fl_mutex_destroy(&m->mutex_);
+}
+
+static int relock(fl_rmutex *m)
+{
+	if (m->depth_ == UINT32_MAX - 1)
+		return -EAGAIN;
+	m->depth_++;
+	return 0;
+}
+
+static int owned(fl_rmutex *m, uint64_t id, int rc)
+{
+	if (rc == 0)
+		fl__store_relaxed(&m->owner_, id); /* relaxed: see is_owner() */
+	return rc;
+}
+
+void fl_rmutex_lock(fl_rmutex *m)
+{
+	uint64_t id = fl__ctx_get()->id;
+	if (!is_owner(m, id)) {
+		fl_mutex_lock(&m->mutex_);
+		(void)owned(m, id, 0);
+	} else if (relock(m) != 0) {
+		fl__panic("fl_rmutex_lock", m, "locked 2^32 - 1 times");
+	}
+}
+
+int fl_rmutex_try_lock(fl_rmutex *m)
+{
+	uint64_t id = fl__ctx_get()->id;
+	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_try_lock(&m->mutex_));
+}
+
+int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel *cancel)
+{
+	uint64_t id = fl__ctx_get()->id;
+	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_lock_until(&m->mutex_, deadline, cancel));
+}
+
+void fl_rmutex_unlock(fl_rmutex *m)
+{
+	if (!is_owner(m, fl__ctx_get()->id))
+		fl__panic("fl_rmutex_unlock", m, "not owned by the caller");
+	if (m->depth_ > 0) {
+		m->depth_--;
+		return;
+	}
+	fl__store_relaxed(&m->owner_, 0); /* relaxed: see is_owner() */
+	fl_mutex_unlock(&m->mutex_);
+}
+
+bool fl_rmutex_is_owned(const fl_rmutex *m)
+{
+	return is_owner(m, fl__ctx_get()->id);
+}

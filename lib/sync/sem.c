@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The semaphore: permits in the low 31 bits, WAITERS in the top one.
+ *
+ *   field       meaning                     changed by
+ *   permits     free ones                   acquire: CAS - 1; release: CAS + n
+ *   WAITERS     somebody may be in line     set by acquire_slow() under the lot, while there is no permit;
+ *                                           cleared by release_slow() under the lot, when the line is empty
+ *
+ * Invariants
+ *   1. Linearization: acquire, its CAS, or the take that hands it a permit; release, its CAS (the last access), which for
+ *      the permits that it hands over comes in the same transaction as the takes.
+ *   2. Permits are conserved: release(n) = n handed over + added; who gave up was not taken, so it holds none.
+ *   3. Nobody sleeps beside a free permit: a node enters the line only while permits == 0, in a transaction that also sets
+ *      WAITERS; with WAITERS set, permits are added only in a transaction that has first served the line.
+ *
+ * Safe mistake: WAITERS without a line sends one release the slow way.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/sem.h>
+#include <fairlead/time.h>
+
+static const uint32_t WAITERS = 0x80000000u;
+
+static uint32_t permits_of(uint32_t word)
+{
+	return word & FL_SEM_MAX;
+}
+
+static bool try_take(fl_sem *s)
+{
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	while (permits_of(seen) > 0)
+		if (fl__cas_weak_acquire(&s->word_, &seen, seen - 1)) /* pairs with the release in fl_sem_release_n() */
+			return true;
+	return false;
+}
+
+/* Goes in line; false when there were permits, of which it took `take`. */
+static bool line_up(fl_sem *s, struct fl__node *node, uint32_t take)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	for (;;) {
+		uint32_t next = permits_of(seen) > 0 ? seen - take : WAITERS;
+		/* acquire: for a permit, pairs with the release in fl_sem_release_n() */
+		if (fl__cas_weak_acquire(&s->word_, &seen, next))
+			break;
+	}
+	bool waits = permits_of(seen) == 0;
+	if (waits)
+		fl__lot_add(&lot, node);
+	fl__lot_close(&lot);
+	return waits;
+}
+
+static int acquire_slow(fl_sem *s, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	if (!line_up(s, &node, 1))
+		return 0;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
+/* The word with `n` permits more; panics when there are too many. */
+static uint32_t add_permits(const fl_sem *s, uint32_t word, uint32_t n)
+{
+	if (n > FL_SEM_MAX - permits_of(word))
+		fl__panic("fl_sem_release", s, "more than FL_SEM_MAX permits");
+	return word + n;
+}
+
+/* Serves the line first, and adds what is left. */
+static void release_slow(fl_sem *s, uint32_t n)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	uint32_t left = n - (uint32_t)fl__lot_take(&lot, n, 0);
+	uint32_t waiters = fl__lot_more(&lot) ? WAITERS : 0;
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	/* release: pairs with the acquire of try_take() and line_up(); the last access */
+	while (!fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + left) | waiters))
+		;
+	fl__lot_close(&lot);
+}
+
+int fl_sem_init(fl_sem *s, uint32_t permits)
+{
+	if (permits > FL_SEM_MAX)
+		return -EINVAL;
+	s->word_ = permits;
+	return 0;
+}
+
+int fl_sem_destroy(fl_sem *s)
+{
+	return fl__lot_waited(s) ? -EBUSY : 0;
+}
+
+int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel *cancel)
+{
+	return try_take(s) ? 0 : acquire_slow(s, deadline, cancel);
+}
+
+int fl_sem_acquire(fl_sem *s)
+{
+	return fl_sem_acquire_until(s, FL_FOREVER, NULL);
+}
+
+int fl_sem_try_acquire(fl_sem *s)
+{
+	return try_take(s) ? 0 : -EAGAIN;
+}
+
+void fl_sem_release_n(fl_sem *s, uint32_t n)
+{
+	if (n == 0)
+		return;
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	uint32_t next;
+	do {
+		next = add_permits(s, seen, n);
+		if (seen & WAITERS) {
+			release_slow(s, n);
+			return;
+		}
+		/* release: pairs with the acquire of try_take() and line_up() */
+	} while (!fl__cas_weak_release(&s->word_, &seen, next));
+}
+
+void fl_sem_release(fl_sem *s)
+{
+	fl_sem_release_n(s, 1);
+}
+
+uint32_t fl_sem_value(const fl_sem *s)
+{
+	return permits_of(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+}
+
+static bool on_ready(void *object)
+{
+	return fl_sem_value(object) > 0;
+}
+
+static bool on_arm(void *object, struct fl__node *node)
+{
+	return line_up(object, node, 0);
+}
+
+const fl_on_type fl__on_sem = {on_ready, on_arm, fl__node_disarm, NULL};

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads: a control block per thread, in one list. It has two owners, the thread itself and its handle; the last to let go
+ * frees it. `owners`, `detached` and the list are guarded by `list_lock`; `result` is published by the event `ended`.
+ *
+ * The block holds the thread's context, which wakers may touch until their unpark (lot.c, invariant 3); the thread itself
+ * lets go only when it will not wait again.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include "local.h"
+#include <errno.h>
+#include <fairlead/event.h>
+#include <fairlead/mutex.h>
+#include <fairlead/thread.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+
+struct fl__thread {
+	struct fl__ctx ctx;
+	struct fl__thread *next, *prev;
+	fl_thread_function *function;
+	void *arg;
+	pthread_t pthread;
+	fl_event ended;
+	int result;
+	unsigned owners;
+	bool detached;
+	bool lost; /* it did not come along into this forked child */
+	char name[32];
+};
+
+static fl_mutex list_lock = FL_MUTEX_INIT;
+static struct fl__thread *oldest, *newest;
+static unsigned started; /* for names */
+static fl_thread_error_hook *error_hook;
+
+static void enlist(struct fl__thread *t, const char *name)
+{
+	FL_LOCKED(&list_lock);
+	started++;
+	if (name)
+		(void)snprintf(t->name, sizeof t->name, "%s", name);
+	else
+		(void)snprintf(t->name, sizeof t->name, "thread-%u", started);
+	t->prev = newest;
+	if (newest)
+		newest->next = t;
+	else
+		oldest = t;
+	newest = t;
+}
+
+/* Lets go of `t`; the last owner takes it off the list. True when it may be freed. */
+static bool disown(struct fl__thread *t, unsigned owners)
+{
+	FL_LOCKED(&list_lock);
+	t->owners -= owners;
+	if (t->owners > 0)
+		return false;
+	if (t->prev)
+		t->prev->next = t->next;
+	else
+		oldest = t->next;
+	if (t->next)
+		t->next->prev = t->prev;
+	else
+		newest = t->prev;
+	return true;
+}
+
+static void log_if_detached(const struct fl__thread *t)
+{
+	bool detached;
+	{
+		FL_LOCKED(&list_lock);
+		detached = t->detached;
+	}
+	if (detached)
+		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
+}
+
+static void report_error(const struct fl__thread *t)
+{
+	fl_thread_error_hook *hook = fl__load_acquire(&error_hook); /* pairs with fl_thread_set_error_hook() */
+	const fl_thread_info info = {t->ctx.id, t->name, true};
+	if (hook)
+		hook(&info, t->result);
+	else
+		log_if_detached(t);
+}
+
+static void *run(void *arg)
+{
+	struct fl__thread *t = arg;
+	fl__ctx_current = &t->ctx;
+	char kernel_name[16];
+	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
+	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers: nothing depends on it */
+	t->result = t->function(t->arg);
+	if (t->result != 0)
+		report_error(t);
+	fl__locals_end(&t->ctx);
+	fl_event_set(&t->ended); /* releases `result` to whoever joins */
+	bool last = disown(t, 1);
+	fl__ctx_current = NULL; /* destructors of the thread that still call us get the thread's own context */
+	if (last)
+		fl__free(t);
+	return NULL;
+}
+
+static int set_stack(pthread_attr_t *attr, size_t size)
+{
+	if (size == 0)
+		return 0;
+	if (size < (size_t)PTHREAD_STACK_MIN)
+		size = (size_t)PTHREAD_STACK_MIN;
+	return -pthread_attr_setstacksize(attr, size);
+}
+
+static int create(struct fl__thread *t, const fl_thread_config *config)
+{
+	pthread_attr_t attr;
+	int rc = -pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	rc = set_stack(&attr, config->stack_size);
+	if (rc == 0) {
+		sigset_t all, before;
+		(void)sigfillset(&all);
+		if (config->block_signals) /* the new thread inherits the mask */
+			(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+		rc = fl__sys.thread_create(&t->pthread, &attr, run, t);
+		if (config->block_signals)
+			(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	(void)pthread_attr_destroy(&attr);
+	return rc;
+}
+
+int fl_thread_start(fl_thread *handle, fl_thread_function *function, void *arg, const fl_thread_config *config)
+{
+	static const fl_thread_config defaults;
+	if (!config)
+		config = &defaults;
+	struct fl__thread *t = fl__alloc(1, sizeof *t);
+	if (!t)
+		return -ENOMEM;
+	fl__ctx_init_thread(&t->ctx, t->name);
+	t->function = function;
+	t->arg = arg;
+	t->owners = 2;
+	enlist(t, config->name);
+	int rc = create(t, config);
+	if (rc != 0) {
+		(void)disown(t, 2);
+		fl__free(t);
+		return rc;
+	}
+	handle->thread_ = t;
+	return 0;
+}
+
+int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__thread *t = handle->thread_;
+	if (!t)
+		return -EINVAL;
+	if (&t->ctx == fl__ctx_get())
+		return -EDEADLK;
+	if (t->lost)
+		return -EOWNERDEAD;
+	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	(void)fl__sys.thread_join(t->pthread); /* it has left our code, or is about to */
+	if (result)
+		*result = t->result;
+	handle->thread_ = NULL;
+	if (disown(t, 1))
+		fl__free(t);
+	return 0;
+}
+
+int fl_thread_join(fl_thread *handle, int *result)
+{
+	return fl_thread_join_until(handle, result, FL_FOREVER, NULL);
+}
+
+int fl_thread_try_join(fl_thread *handle, int *result)
+{
+	int rc = fl_thread_join_until(handle, result, 0, FL_SHIELDED);
+	return rc == -ETIMEDOUT ? -EBUSY : rc;
+}
+
+int fl_thread_detach(fl_thread *handle)
+{
+	struct fl__thread *t = handle->thread_;
+	if (!t)
+		return -EINVAL;
+	handle->thread_ = NULL;
+	bool lost = t->lost;
+	{
+		FL_LOCKED(&list_lock);
+		t->detached = true;
+	}
+	if (!lost)
+		(void)fl__sys.thread_detach(t->pthread);
+	if (disown(t, lost ? t->owners : 1))
+		fl__free(t);
+	return 0;
+}
+
+bool fl_thread_is_alive(const fl_thread *handle)
+{
+	const struct fl__thread *t = handle->thread_;
+	return t && !t->lost && !fl_event_is_set(&t->ended);
+}
+
+uint64_t fl_thread_id(const fl_thread *handle)
+{
+	return handle->thread_ ? handle->thread_->ctx.id : 0;
+}
+
+uint64_t fl_thread_current_id(void)
+{
+	return fl__ctx_get()->id;
+}
+
+const char *fl_thread_current_name(void)
+{
+	return fl__ctx_get()->name;
+}
+
+size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg)
+{
+	size_t n = 0;
+	FL_LOCKED(&list_lock);
+	for (const struct fl__thread *t = oldest; t; t = t->next) {
+		if (t->lost)
+			continue;
+		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
+		if (visit)
+			visit(&info, arg);
+		n++;
+	}
+	return n;
+}
+
+fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook)
+{
+	return fl__swap_acq_rel(&error_hook, hook); /* pairs with report_error() */
+}
+
+static bool on_ready(void *object)
+{
+	return !fl_thread_is_alive(object);
+}
+
+static bool on_arm(void *object, struct fl__node *node)
+{
+	fl_thread *handle = object;
+	return handle->thread_ && fl__on_event.arm(&handle->thread_->ended, node);
+}
+
+const fl_on_type fl__on_thread = {on_ready, on_arm, fl__node_disarm, NULL};
+
+/* Forks: the list is whole in the child, and all threads in it but the forking one are lost. */
+static void before_fork(void)
+{
+	fl_mutex_lock(&list_lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&list_lock);
+}
+
+static void after_fork_in_child(void)
+{
+	fl_mutex_init(&list_lock);
+	for (struct fl__thread *t = oldest; t; t = t->next)
+		t->lost = &t->ctx != fl__ctx_current;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
+}

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Cancel tokens. A token is a word that waits watch beside their own line: it has a line of its own in the lot.
+ *
+ *   bit         meaning               set by                                            cleared by
+ *   REQUESTED   give up               fl_cancel_request() of it or an ancestor;         nobody
+ *                                     fl_cancel_init() under a requested parent
+ *   WAITERS     somebody is in line   fl__cancel_arm(), under the lot                   fl_cancel_request(), under the lot
+ *
+ * A tree has one lock, in its root, for its links. A request holds it while it walks, so that no descendant can be
+ * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Lock order: tree,
+ * then bucket. The deadline of a token is the least of its own and its ancestors', fixed when it is made.
+ */
+#include "cancel.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "lock.h"
+#include <fairlead/time.h>
+
+enum { REQUESTED = 1, WAITERS = 2 };
+
+static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
+
+fl_cancel fl__shielded;
+
+fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
+{
+	if (!cancel)
+		cancel = ctx->scope;
+	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
+}
+
+static fl_cancel *resolve_here(const fl_cancel *cancel)
+{
+	return fl__cancel_resolve(cancel, fl__ctx_get());
+}
+
+static fl_cancel *root_of(fl_cancel *c)
+{
+	return c->root_ ? c->root_ : c;
+}
+
+static int64_t deadline_of(const fl_cancel *c)
+{
+	return FL_FOREVER - c->from_forever_;
+}
+
+static bool is_requested(const fl_cancel *c)
+{
+	if (fl__load_acquire(&c->word_) & REQUESTED) /* pairs with request_one() */
+		return true;
+	return c->from_forever_ != 0 && fl__sys.now() >= deadline_of(c);
+}
+
+void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
+{
+	*c = (fl_cancel)FL_CANCEL_INIT;
+	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
+	parent = resolve_here(parent);
+	if (!parent)
+		return;
+	if (deadline_of(parent) < deadline_of(c))
+		c->from_forever_ = parent->from_forever_;
+	c->parent_ = parent;
+	c->root_ = root_of(parent);
+	fl__lock(&c->root_->lock_);
+	c->word_ = fl__load_acquire(&parent->word_) & REQUESTED; /* pairs with request_one() */
+	c->next_ = parent->child_;
+	if (c->next_)
+		c->next_->prev_ = c;
+	parent->child_ = c;
+	fl__unlock(&c->root_->lock_);
+}
+
+void fl_cancel_destroy(fl_cancel *c)
+{
+	fl_cancel *root = root_of(c);
+	fl__lock(&root->lock_);
+	bool has_child = c->child_ != NULL;
+	if (!has_child && c->parent_) {
+		if (c->prev_)
+			c->prev_->next_ = c->next_;
+		else
+			c->parent_->child_ = c->next_;
+		if (c->next_)
+			c->next_->prev_ = c->prev_;
+		c->parent_ = NULL;
+	}
+	fl__unlock(&root->lock_);
+	if (has_child)
+		fl__panic("fl_cancel_destroy", c, "has a child");
+	c->root_ = c->next_ = c->prev_ = NULL;
+}
+
+static void request_one(fl_cancel *c)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, c);
+	fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(&c->word_, REQUESTED); /* pairs with is_requested() and fl__word_arm() */
+	fl__lot_close(&lot);
+}
+
+/* The token after `c` in a walk of the tree under `top`, parents first; NULL at its end. */
+static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top)
+{
+	if (c->child_)
+		return c->child_;
+	while (c != top && !c->next_)
+		c = c->parent_;
+	return c == top ? NULL : c->next_;
+}
+
+void fl_cancel_request(fl_cancel *c)
+{
+	fl_cancel *root = root_of(c);
+	fl__lock(&root->lock_);
+	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
+	if (!(fl__load_relaxed(&c->word_) & REQUESTED))
+		for (fl_cancel *t = c; t; t = walk_next(t, c))
+			request_one(t);
+	fl__unlock(&root->lock_);
+}
+
+bool fl_cancel_requested(const fl_cancel *c)
+{
+	c = resolve_here(c);
+	return c && is_requested(c);
+}
+
+int64_t fl_cancel_deadline(const fl_cancel *c)
+{
+	c = resolve_here(c);
+	return c ? deadline_of(c) : FL_FOREVER;
+}
+
+fl_cancel *fl_cancel_scope(void)
+{
+	return fl__ctx_get()->scope;
+}
+
+fl_cancel *fl_cancel_scope_set(fl_cancel *c)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	fl_cancel *before = ctx->scope;
+	ctx->scope = c == FL_SHIELDED ? NULL : c;
+	return before;
+}
+
+bool fl__cancel_arm(fl_cancel *c, struct fl__node *node)
+{
+	return !is_requested(c) && fl__word_arm(&c->word_, &requested, node);
+}
+
+static bool on_ready(void *object)
+{
+	return is_requested(object);
+}
+
+static bool on_arm(void *object, struct fl__node *node)
+{
+	return fl__cancel_arm(object, node);
+}
+
+static int64_t on_deadline(void *object)
+{
+	return deadline_of(object);
+}
+
+const fl_on_type fl__on_cancel = {on_ready, on_arm, fl__node_disarm, on_deadline};

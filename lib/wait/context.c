@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The contexts of threads. A thread that the library did not start gets one on its first call that needs it. It lives in
+ * the thread's static TLS block, so that it is valid for as long as any code runs on the thread, destructors included.
+ */
+#include "context.h"
+#include "../base/atomic.h"
+#include "cancel.h"
+#include <pthread.h>
+#include <unistd.h>
+
+#include <sys/syscall.h>
+
+_Thread_local struct fl__ctx *fl__ctx_current;
+static _Thread_local struct fl__ctx thread_ctx;
+
+uint32_t fl__fork_count;
+
+static uint64_t next_id(void)
+{
+	static uint64_t last;
+	return fl__add_relaxed(&last, 1) + 1; /* relaxed: only uniqueness is asked for */
+}
+
+void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
+{
+	*ctx = (struct fl__ctx){.ops = &fl__thread_parker, .id = next_id(), .name = name};
+}
+
+struct fl__ctx *fl__ctx_adopt_thread(void)
+{
+	fl__ctx_init_thread(&thread_ctx, syscall(SYS_gettid) == getpid() ? "main" : "foreign");
+	thread_ctx.adopted = true;
+	fl__ctx_current = &thread_ctx;
+	return &thread_ctx;
+}
+
+static void after_fork_in_child(void)
+{
+	fl__lot_forget();
+	fl__add_relaxed(&fl__fork_count, 1); /* relaxed: the child has one thread */
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	/* It can fail for lack of memory alone, at start-up; then a forked child has stale waiters in its lot. */
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
+}

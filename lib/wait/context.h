@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_WAIT_CONTEXT_H
+#define FL_WAIT_CONTEXT_H
+
+#include <fairlead/cancel.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The execution context: whoever can wait. A thread has one; a fiber and a model thread bring their own, and install it
+ * while they run. Everything that blocks asks the current context to park, so that one primitive serves them all.
+ */
+struct fl__ctx;
+struct fl__locals;
+
+struct fl__ctx_ops {
+	/*
+	 * Waits for one unpark of this context and consumes it: 0. At the deadline, without one: -ETIMEDOUT. Called by the
+	 * context itself. Acquires what the unpark released.
+	 */
+	int (*park)(struct fl__ctx *ctx, int64_t deadline);
+	/*
+	 * Ends one park, now or the next one. Called by any thread. The context may be gone as soon as this has published
+	 * the unpark: nothing of it is read after that but its address.
+	 */
+	void (*unpark)(struct fl__ctx *ctx);
+};
+
+struct fl__ctx {
+	const struct fl__ctx_ops *ops;
+	uint64_t id;               /* never 0, never used twice in a process */
+	fl_cancel *scope;          /* observed by plain waits; NULL: none */
+	struct fl__locals *locals; /* lib/sync/local.c */
+	const char *name;
+	bool adopted; /* of a thread that the library did not start */
+	/*
+	 * Called by a wait for a future before it blocks: runs the task that `future` stands for, if this context may.
+	 * NULL: it never may. `helper` is whoever installed it.
+	 */
+	void (*help)(struct fl__ctx *ctx, void *future);
+	void *helper;
+	/* The thread parker's own: see thread_parker.c for the table of `park_word`. */
+	uint32_t park_word;
+	int64_t spin_ns;
+};
+
+/* The current context of the calling thread; NULL when the thread has not met the library yet. */
+extern _Thread_local struct fl__ctx *fl__ctx_current __attribute__((tls_model("initial-exec")));
+
+struct fl__ctx *fl__ctx_adopt_thread(void);
+
+/* Makes `ctx` the context of a thread, with a new id. `name` must outlive it. */
+void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name);
+
+static inline struct fl__ctx *fl__ctx_get(void)
+{
+	struct fl__ctx *ctx = fl__ctx_current;
+	return __builtin_expect(ctx != NULL, 1) ? ctx : fl__ctx_adopt_thread();
+}
+
+extern const struct fl__ctx_ops fl__thread_parker;
+
+/* Counts the forks between the first process and this one; objects with threads of their own compare it. */
+extern uint32_t fl__fork_count;
+
+#endif

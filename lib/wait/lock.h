@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_WAIT_LOCK_H
+#define FL_WAIT_LOCK_H
+
+#include <stdint.h>
+
+/*
+ * The lock under the lot, for a handful of instructions that never wait and never call out: buckets, the tree of a cancel
+ * token, lists of threads and tasks. Not for anything above: that is fl_mutex. All-zero is unlocked.
+ */
+void fl__lock(uint32_t *word);
+void fl__unlock(uint32_t *word);
+
+#endif

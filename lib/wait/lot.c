@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The lot: a table of buckets, each with a lock and the lines of the addresses that hash to it. A line is the FIFO of the
+ * nodes that wait on one address. After WebKit's ParkingLot and Rust's parking_lot; what differs is that a slow path is
+ * an explicit transaction (open, add, take, close) rather than a callback, and that several nodes may stand for one wait.
+ *
+ * fl__wait.decision: who ended this wait?
+ *
+ *   value         meaning                         set by                                       cleared by
+ *   PENDING (0)   nobody yet                      fl__wait_begin()                             -
+ *   GAVE_UP (1)   timeout or cancel: no wake      the waiter, CAS from PENDING                 -
+ *   a node        woken through that node         a waker, CAS from PENDING, bucket locked     -
+ *
+ * Invariants
+ *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket.
+ *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
+ *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line.
+ *   3. Exactly one unpark follows a decision for a node, none follows GAVE_UP, and a wait that was decided for a node does
+ *      not return before it has consumed that unpark. So a context never has a stray unpark, and its memory stays valid
+ *      until the waker's last access, which is the unpark itself.
+ *   4. A waiter returns only when none of its nodes is linked: the one that was taken is not, the others it removes
+ *      itself, under their locks. So a waker that holds a bucket's lock may follow every node that it finds there.
+ *   5. While somebody waits (the primitive's word says so), the word becomes ready only inside a transaction of its line,
+ *      after the takes. So "ready" and "taken" are one step: whoever comes later and waits anew is not taken by an earlier
+ *      wake, and a primitive may be destroyed as soon as its word is ready: close() touches the bucket and the taken
+ *      nodes, which are not part of it.
+ *   6. No lost wake: the waiter looks at the word after it has locked the bucket and adds itself before it unlocks. A waker
+ *      that changed the word without the lock saw no waiters bit, so its change came before the waiter set the bit with a
+ *      CAS on the same word, and the waiter has seen it.
+ *
+ * Mistakes that are safe: a waiters bit without waiters (they gave up) costs the next waker one visit here, and it clears
+ * the bit. A waiters bit is never missing.
+ *
+ * Progress: blocking, on the bucket's lock, for as many instructions as there are waiters taken. Lines of other addresses
+ * in the same bucket cost one comparison each.
+ */
+#include "lot.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "cancel.h"
+#include "lock.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+enum { BUCKETS_LOG2 = 10, BUCKETS = 1 << BUCKETS_LOG2 };
+
+struct fl__bucket {
+	_Alignas(64) uint32_t lock;
+	struct fl__node *lines; /* first nodes, linked by above and below */
+};
+
+static struct fl__bucket buckets[BUCKETS];
+
+static struct fl__bucket *bucket_of(const void *key)
+{
+	/* Fibonacci hashing: the upper bits of the product depend on all bits of the address. */
+	return &buckets[((uint64_t)(uintptr_t)key * 0x9e3779b97f4a7c15u) >> (64 - BUCKETS_LOG2)];
+}
+
+void fl__lot_forget(void)
+{
+	memset(buckets, 0, sizeof buckets);
+}
+
+static struct fl__node *line_of(const struct fl__bucket *bucket, const void *key)
+{
+	struct fl__node *first = bucket->lines;
+	while (first && first->key != key)
+		first = first->below;
+	return first;
+}
+
+static void line_insert(struct fl__bucket *bucket, struct fl__node *node)
+{
+	node->above = NULL;
+	node->below = bucket->lines;
+	if (node->below)
+		node->below->above = node;
+	bucket->lines = node;
+	node->first = true;
+}
+
+static void line_unlink(struct fl__bucket *bucket, struct fl__node *node)
+{
+	if (node->above)
+		node->above->below = node->below;
+	else
+		bucket->lines = node->below;
+	if (node->below)
+		node->below->above = node->above;
+	node->first = false;
+}
+
+/* Makes `next` the first of its line in place of `node`. */
+static void line_replace(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
+{
+	next->above = node->above;
+	next->below = node->below;
+	if (next->above)
+		next->above->below = next;
+	else
+		bucket->lines = next;
+	if (next->below)
+		next->below->above = next;
+	next->first = true;
+	node->first = false;
+}
+
+void fl__lot_open(struct fl__lot *lot, const void *key)
+{
+	lot->bucket = bucket_of(key);
+	lot->key = key;
+	lot->taken = NULL;
+	lot->taken_last = NULL;
+	fl__lock(&lot->bucket->lock);
+}
+
+void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
+{
+	struct fl__node *first = line_of(lot->bucket, lot->key);
+	node->key = lot->key;
+	node->queued = true;
+	node->first = false;
+	if (!first) {
+		node->next = node;
+		node->prev = node;
+		line_insert(lot->bucket, node);
+		return;
+	}
+	node->next = first;
+	node->prev = first->prev;
+	first->prev->next = node;
+	first->prev = node;
+}
+
+void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
+{
+	if (!node->queued)
+		return;
+	node->queued = false;
+	if (node->next == node) {
+		line_unlink(lot->bucket, node);
+		return;
+	}
+	if (node->first)
+		line_replace(lot->bucket, node, node->next);
+	node->next->prev = node->prev;
+	node->prev->next = node->next;
+}
+
+/* Invariant 2. Release: the waiter acquires the decision and reads `value`, and all that the waker wrote before. */
+static bool decide(struct fl__node *node)
+{
+	uintptr_t pending = FL__PENDING;
+	return fl__cas_release(&node->wait->decision, &pending, (uintptr_t)node);
+}
+
+size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
+{
+	size_t taken = 0;
+	struct fl__node *node;
+	while (taken < max && (node = line_of(lot->bucket, lot->key)) != NULL) {
+		fl__lot_remove(lot, node);
+		node->value = value;
+		if (!decide(node))
+			continue;
+		taken += !node->observer;
+		node->next = NULL;
+		if (lot->taken_last)
+			lot->taken_last->next = node;
+		else
+			lot->taken = node;
+		lot->taken_last = node;
+	}
+	return taken;
+}
+
+bool fl__lot_more(const struct fl__lot *lot)
+{
+	return line_of(lot->bucket, lot->key) != NULL;
+}
+
+void fl__lot_close(struct fl__lot *lot)
+{
+	fl__unlock(&lot->bucket->lock);
+	for (struct fl__node *node = lot->taken; node;) {
+		struct fl__node *next = node->next;
+		struct fl__ctx *ctx = node->wait->ctx;
+		ctx->ops->unpark(ctx); /* from here on, node and ctx may be gone (invariant 3) */
+		node = next;
+	}
+}
+
+void fl__lot_leave(struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, node->key);
+	fl__lot_remove(&lot, node);
+	fl__lot_close(&lot);
+}
+
+size_t fl__lot_wake(const void *key, size_t max, uint32_t value)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, key);
+	size_t taken = fl__lot_take(&lot, max, value);
+	fl__lot_close(&lot);
+	return taken;
+}
+
+bool fl__lot_waited(const void *key)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, key);
+	bool more = fl__lot_more(&lot);
+	fl__lot_close(&lot);
+	return more;
+}
+
+void fl__wait_begin(struct fl__wait *wait)
+{
+	wait->ctx = fl__ctx_get();
+	wait->decision = FL__PENDING;
+}
+
+/* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */
+static int give_up(struct fl__wait *wait, int error)
+{
+	uintptr_t pending = FL__PENDING;
+	/* acquire: pairs with decide(), for the case that it was faster */
+	if (fl__cas_acquire(&wait->decision, &pending, FL__GAVE_UP))
+		return error;
+	return wait->ctx->ops->park(wait->ctx, FL_FOREVER);
+}
+
+static int park_until(struct fl__wait *wait, int64_t deadline)
+{
+	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+		return give_up(wait, -ETIMEDOUT);
+	if (wait->ctx->ops->park(wait->ctx, deadline) == 0)
+		return 0;
+	return give_up(wait, -ETIMEDOUT);
+}
+
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
+{
+	fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
+	if (!token)
+		return park_until(wait, deadline);
+
+	struct fl__node node = FL__NODE(wait);
+	node.observer = true;
+	if (!fl__cancel_arm(token, &node))
+		return give_up(wait, -ECANCELED);
+	int64_t limit = fl_cancel_deadline(token);
+	int rc = park_until(wait, fl__min_deadline(deadline, limit));
+	if (rc == -ETIMEDOUT && limit < deadline)
+		rc = -ECANCELED;
+	/* acquire: pairs with decide() */
+	if (rc == 0 && fl__load_acquire(&wait->decision) == (uintptr_t)&node)
+		return -ECANCELED;
+	fl__lot_leave(&node);
+	return rc;
+}
+
+/* Under the open lot: says in the word that somebody waits, unless it is ready. */
+static bool announce(uint32_t *word, const struct fl__word *ready)
+{
+	uint32_t seen = fl__load_acquire(word); /* pairs with whoever made it ready */
+	do {
+		if ((seen & ready->mask) == ready->value)
+			return false;
+		if (seen & ready->waiters)
+			return true;
+	} while (!fl__cas_weak_acquire(word, &seen, seen | ready->waiters));
+	return true;
+}
+
+bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, word);
+	bool waits = announce(word, ready);
+	if (waits)
+		fl__lot_add(&lot, node);
+	fl__lot_close(&lot);
+	if (!waits)
+		(void)fl__load_acquire(word); /* a failed CAS was relaxed: acquire what made the word ready */
+	return waits;
+}
+
+void fl__node_disarm(void *object, struct fl__node *node)
+{
+	(void)object;
+	fl__lot_leave(node);
+}
+
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel)
+{
+	if ((fl__load_acquire(word) & ready->mask) == ready->value) /* pairs with whoever made it ready */
+		return 0;
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	if (!fl__word_arm(word, ready, &node))
+		return 0;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_WAIT_LOT_H
+#define FL_WAIT_LOT_H
+
+#include "context.h"
+#include <fairlead/cancel.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The lot: where every wait on a private word stands in line. lot.c has its invariants. A primitive's slow path is a
+ * transaction on the line of its address: between open and close it changes its own words, adds itself, or takes waiters
+ * out, and nobody sees a state between.
+ *
+ *     fl__lot_open(&lot, s);                          // the waiter
+ *     if (permit is free) { take it; fl__lot_close(&lot); return 0; }
+ *     say in the word that somebody waits
+ *     fl__lot_add(&lot, &node);
+ *     fl__lot_close(&lot);
+ *     rc = fl__wait_sleep(&wait, deadline, cancel);
+ *     if (rc != 0)
+ *             fl__lot_leave(&node);
+ *
+ *     fl__lot_open(&lot, s);                          // the waker
+ *     n = fl__lot_take(&lot, 1, 0);
+ *     publish the new word                            // the last touch of the object
+ *     fl__lot_close(&lot);                            // wakes who was taken
+ */
+
+/* One blocking operation of one context; lives in its stack frame. */
+struct fl__wait {
+	struct fl__ctx *ctx;
+	uintptr_t decision; /* FL__PENDING, FL__GAVE_UP, or the struct fl__node * that was woken: see lot.c */
+};
+
+#define FL__PENDING ((uintptr_t)0)
+#define FL__GAVE_UP ((uintptr_t)1)
+
+/* Its place in one line. Guarded by the bucket's lock while it is queued. */
+struct fl__node {
+	struct fl__node *next, *prev;   /* the line: a ring in FIFO order */
+	struct fl__node *above, *below; /* the first of each line of the bucket */
+	const void *key;
+	struct fl__wait *wait;
+	uint32_t value; /* handed over by whoever took it */
+	bool queued;    /* in a line */
+	bool first;     /* the first of its line */
+	bool observer;  /* waits for readiness alone: is woken with whoever is, and counts for nothing */
+};
+
+struct fl__bucket;
+
+/* A transaction; lives in the stack frame of whoever opened it. */
+struct fl__lot {
+	struct fl__bucket *bucket;
+	const void *key;
+	struct fl__node *taken, *taken_last; /* to be unparked at close */
+};
+
+#define FL__ALL SIZE_MAX
+
+/* Locks the line of `key`. Until close: no other lot call, nothing that waits, no callback. */
+void fl__lot_open(struct fl__lot *lot, const void *key);
+
+/* Adds `node`, whose wait and observer are set (FL__NODE), at the end of the line. */
+void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
+#define FL__NODE(w) ((struct fl__node){.wait = (w)})
+
+/* Takes up to `max` waiters, oldest first, that have not given up; each gets `value`. Returns how many, observers apart. */
+size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
+
+/* Whether anybody is left in the line. */
+bool fl__lot_more(const struct fl__lot *lot);
+
+/* Takes `node` out of the line if it is still in it. */
+void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
+
+/* Unlocks the line, then unparks who was taken. Touches nothing of the object. */
+void fl__lot_close(struct fl__lot *lot);
+
+/* Begins a wait of the calling context. */
+void fl__wait_begin(struct fl__wait *wait);
+
+/*
+ * Parks until one of the wait's places is taken: 0; -ETIMEDOUT, -ECANCELED when none was. A deadline in the past does not
+ * park. `cancel`: NULL is the context's scope, FL_SHIELDED none.
+ */
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel);
+
+/* Leaves the line for good; needed after every sleep whose result was not this node. */
+void fl__lot_leave(struct fl__node *node);
+
+/* One open-take-close. `value` as in take. Returns how many. */
+size_t fl__lot_wake(const void *key, size_t max, uint32_t value);
+
+/* Whether anybody stands in the line of `key`: for destroy. */
+bool fl__lot_waited(const void *key);
+
+/*
+ * A wait for a word to become ready: (*word & mask) == value. While somebody waits the word has its `waiters` bit, and
+ * whoever makes such a word ready does so under the lot, with fl__lot_take(..., FL__ALL, ...) in the same transaction.
+ */
+struct fl__word {
+	uint32_t mask, value; /* of a ready word */
+	uint32_t waiters;
+};
+
+/*
+ * Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. Who is woken was waiting when the word became ready; it may
+ * have changed again. Acquires.
+ */
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel);
+
+/* For arm() of fl_wait_any: adds `node` and returns true, unless the word is ready. */
+bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);
+
+/* The disarm() of everything whose arm() adds the node to a line and nothing else. */
+void fl__node_disarm(void *object, struct fl__node *node);
+
+#endif

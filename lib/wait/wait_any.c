@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting for the first of several things. One wait, one node in the line of each thing; the first waker to decide the
+ * wait wins (lot.c, invariant 2). The nodes are observers: a wake that is meant for one consumer goes past them to it, so
+ * that looking takes nothing away. Hence the loop: what was ready when it woke us may be gone again.
+ */
+#include "../base/sys.h"
+#include "lot.h"
+#include <errno.h>
+#include <fairlead/defs.h>
+#include <fairlead/wait_any.h>
+#include <limits.h>
+
+_Static_assert(sizeof(struct fl__node) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node");
+
+static struct fl__node *node_of(fl_on *on)
+{
+	return (struct fl__node *)(void *)on->node_;
+}
+
+static int first_ready(fl_on *on, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (on[i].type->ready(on[i].object))
+			return (int)i;
+	return -EAGAIN;
+}
+
+/* Arms the things in turn until one is ready instead: returns how many stand in line. */
+static size_t arm_all(fl_on *on, size_t n, struct fl__wait *wait)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct fl__node *node = node_of(&on[i]);
+		*node = FL__NODE(wait);
+		node->observer = true;
+		if (!on[i].type->arm(on[i].object, node))
+			return i;
+	}
+	return n;
+}
+
+static void disarm(fl_on *on, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		on[i].type->disarm(on[i].object, node_of(&on[i]));
+}
+
+static int64_t earliest(fl_on *on, size_t n)
+{
+	int64_t deadline = FL_FOREVER;
+	for (size_t i = 0; i < n; i++)
+		if (on[i].type->deadline)
+			deadline = fl__min_deadline(deadline, on[i].type->deadline(on[i].object));
+	return deadline;
+}
+
+int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
+{
+	if (n == 0 || n > INT_MAX)
+		return -EINVAL;
+	int64_t limit = fl__min_deadline(deadline, earliest(on, n));
+	for (;;) {
+		int ready = first_ready(on, n);
+		if (ready >= 0)
+			return ready;
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		size_t armed = arm_all(on, n, &wait);
+		/* When one was ready while we armed, the wait ends at once: a deadline in the past. */
+		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, armed == n ? cancel : FL_SHIELDED);
+		disarm(on, armed);
+		if (rc == 0 || armed < n)
+			continue;
+		/* Nothing was taken from us; but look once more, so that what became ready meanwhile is not missed. */
+		ready = first_ready(on, n);
+		return ready >= 0 ? ready : rc;
+	}
+}
