@@ -66,15 +66,14 @@ static bool line_up(fl_mutex *m, struct fl__node *node, uint32_t mine)
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	while (seen & LOCKED) {
-		/* relaxed: the lot's lock orders it before the holder's look at the line */
-		if (fl__cas_weak_relaxed(&m->word_, &seen, (seen | WAITERS) & ~mine)) {
-			fl__lot_add(&lot, node);
-			break;
-		}
-	}
-	fl__lot_close(&lot);
-	return node->queued;
+	bool waits = false;
+	/* relaxed: the lot's lock orders it before the holder's look at the line */
+	while ((seen & LOCKED) && !waits)
+		waits = fl__cas_weak_relaxed(&m->word_, &seen, (seen | WAITERS) & ~mine);
+	if (waits)
+		fl__lot_add(&lot, node);
+	fl__lot_close(&lot); /* from here on the node is a waker's: it may be taken already */
+	return waits;
 }
 
 __attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
