@@ -49,7 +49,7 @@ static unsigned ceil_quota(long long quota, long long period, unsigned most)
 {
 	if (quota <= 0 || period <= 0)
 		return most;
-	long long cpus = (quota + period - 1) / period;
+	long long cpus = quota / period + (quota % period != 0);
 	return cpus < most ? (unsigned)cpus : most;
 }
 

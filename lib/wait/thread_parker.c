@@ -61,8 +61,8 @@ static bool sleep_until(struct fl__ctx *ctx, int64_t deadline)
 	if (!fl__cas_relaxed(&ctx->park_word, &expected, ASLEEP))
 		return true;
 	while (!unparked(ctx)) {
-		/* 0, EINTR and EAGAIN say nothing: the word does. */
-		if (fl__sys.futex_wait(&ctx->park_word, ASLEEP, deadline) != -ETIMEDOUT)
+		/* 0, EINTR and EAGAIN say nothing: the word does. ETIMEDOUT may come early: the clock decides. */
+		if (fl__sys.futex_wait(&ctx->park_word, ASLEEP, deadline) != -ETIMEDOUT || fl__sys.now() < deadline)
 			continue;
 		expected = ASLEEP;
 		if (fl__cas_relaxed(&ctx->park_word, &expected, EMPTY)) /* relaxed: as above */

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ordered map.
+ *
+ * The array is cut into chunks of consecutive elements. At most as many tasks as the executor has workers are submitted;
+ * each of these *runners* takes the next chunk that nobody has, until none is left. So memory does not grow with the array,
+ * the load is balanced whatever an element costs, and what was not started at an error, timeout or cancel costs nothing.
+ *
+ * Which failure is reported? Elements are begun in ascending order of their chunks. After a failure at index i nobody begins
+ * an element above i, but those below are still run; so the lowest index that fails is found in every run, whatever the
+ * timing. `lowest` only falls; who reads it late begins an element too many, never one too few.
+ *
+ * A map ends early for one reason, the first: a failure, or what ended the wait of its caller (`stopped`). An element that
+ * answers -ECANCELED when its token is requested was stopped, and has not failed.
+ *
+ * Runners refer to the caller's memory, so executors need FL_CAP_BY_REFERENCE. For those that copy, a chunk must be a task
+ * whose argument and result are the elements' bytes: the place for it is fl_map(), where the path is chosen.
+ */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/cancel.h"
+#include "../wait/lock.h"
+#include "executor.h"
+#include <errno.h>
+#include <string.h>
+
+enum { CHUNKS_PER_WORKER = 8, STOPPED = 1 };
+
+struct map {
+	fl_executor *executor;
+	const fl_task_type *type;
+	const unsigned char *args;
+	unsigned char *results;
+	size_t n, chunk, chunks;
+	size_t next;      /* chunk; taken by adding */
+	size_t done;      /* elements that succeeded; added to */
+	size_t lowest;    /* index that failed; n: none. Written under `lock`. */
+	uint32_t stopped; /* the caller's wait has ended early */
+	uint32_t lock;    /* an fl__lock: guards `failure` */
+	fl_map_error failure;
+};
+
+/* Notes that the element has failed, unless the map has ended for another reason or one before it has failed too. */
+static void fail(struct map *map, size_t index, int error, const char *message)
+{
+	fl__lock(&map->lock);
+	/* relaxed, all three: under the lock; readers elsewhere want a hint */
+	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
+		fl__store_relaxed(&map->lowest, index);
+		map->failure.index = index;
+		map->failure.error = error;
+		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1); /* the rest is zero */
+	}
+	fl__unlock(&map->lock);
+}
+
+static bool may_begin(const struct map *map, size_t index, const fl_task_ctx *ctx)
+{
+	/* relaxed: hints, see above */
+	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_cancelled(ctx);
+}
+
+/* Runs one element. True when it succeeded. */
+static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
+{
+	const fl_task_type *type = map->type;
+	const void *arg = type->arg_size ? map->args + index * type->arg_size : NULL;
+	void *result = type->result_size ? map->results + index * type->result_size : NULL;
+	if (result)
+		memset(result, 0, type->result_size);
+	int error = type->run(ctx, arg, result);
+	char *message = fl__task_take_message(ctx);
+	bool asked = error == -ECANCELED && fl_task_cancelled(ctx);
+	if (error != 0 && !asked)
+		fail(map, index, error, message ? message : "");
+	fl__message_free(message);
+	return error == 0;
+}
+
+/* Runs the elements from `begin` to `end` as long as they may begin and succeed. Returns how many did. */
+static size_t run_chunk(struct map *map, size_t begin, size_t end, fl_task_ctx *ctx)
+{
+	size_t i = begin;
+	while (i < end && may_begin(map, i, ctx) && run_element(map, i, ctx))
+		i++;
+	return i - begin;
+}
+
+static int runner(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)result;
+	struct map *map = *(struct map *const *)arg;
+	for (;;) {
+		size_t chunk = fl__add_relaxed(&map->next, 1); /* relaxed: only uniqueness is asked for */
+		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx))
+			return 0;
+		size_t begin = chunk * map->chunk;
+		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
+		/* relaxed: read when all runners have ended, which orders it */
+		fl__add_relaxed(&map->done, run_chunk(map, begin, end, ctx));
+	}
+}
+
+static const fl_task_type runner_type = {
+    .size = sizeof(fl_task_type),
+    .name = "fl__map",
+    .run = runner,
+    .arg_size = sizeof(struct map *),
+    .arg_align = _Alignof(struct map *),
+};
+
+/* Submits up to `n` runners; one is enough to go on with. Returns how many, or why there is none. */
+static int submit_runners(struct map *map, fl_future **runners, int n, const fl_submit_config *config)
+{
+	int rc = 0, count = 0;
+	while (count < n && rc == 0) {
+		rc = fl_submit_with(map->executor, &runner_type, &map, &runners[count], config);
+		if (rc == 0)
+			count++;
+	}
+	return count > 0 ? count : rc;
+}
+
+/* The caller's wait has ended with `rc`: nothing more is to begin, and what runs is asked to stop. */
+static void stop(struct map *map, fl_future **runners, int n)
+{
+	fl__lock(&map->lock); /* so that it and a failure have an order */
+	fl__store_relaxed(&map->stopped, STOPPED);
+	fl__unlock(&map->lock);
+	for (int i = 0; i < n; i++) {
+		int rc = fl_future_cancel(runners[i]);
+		(void)rc; /* whatever it was doing, it will end */
+	}
+}
+
+/* One runner has ended, so there is nothing left to begin: those that no worker has reached need not wait for one. */
+static void dismiss_pending(fl_future **runners, int n)
+{
+	for (int i = 0; i < n; i++)
+		(void)fl__future_cancel_pending(runners[i]);
+}
+
+/* Waits until all runners have ended, and frees them. Returns why the wait ended early, or what broke the executor. */
+static int await_runners(struct map *map, fl_future **runners, int n, int64_t deadline, fl_cancel *cancel)
+{
+	int early = 0, broken = 0;
+	for (int i = 0; i < n; i++) {
+		int rc = early ? 0 : fl_future_wait_until(runners[i], deadline, cancel);
+		if (rc != 0) {
+			early = rc;
+			stop(map, runners + i, n - i);
+		}
+		rc = fl_future_wait_until(runners[i], FL_FOREVER, FL_SHIELDED);
+		if (rc == 0 && fl_future_error(runners[i]) == -ENOTRECOVERABLE)
+			broken = -ENOTRECOVERABLE;
+		if (i == 0)
+			dismiss_pending(runners + 1, n - 1);
+		fl_future_free(runners[i]);
+	}
+	return early ? early : broken;
+}
+
+/* Of a map that has neither finished nor failed, and whose wait was not ended early: its runners were stopped. */
+static int why_stopped(const fl_submit_config *config)
+{
+	bool requested = config->cancel && fl_cancel_requested(config->cancel);
+	return !requested && config->deadline != 0 && fl_now() >= config->deadline ? -ETIMEDOUT : -ECANCELED;
+}
+
+static int map_by_reference(struct map *map, fl_submit_config *config, fl_map_error *error)
+{
+	int n = (int)(map->chunks < map->executor->workers ? map->chunks : map->executor->workers);
+	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
+	if (!runners)
+		return -ENOMEM;
+	int rc = submit_runners(map, runners, n, config);
+	if (rc > 0) {
+		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
+		rc = await_runners(map, runners, rc, deadline, config->cancel ? config->cancel : FL_SHIELDED);
+		if (map->lowest < map->n)
+			rc = FL_ETASK;
+		else if (map->done == map->n)
+			rc = 0;
+		else if (rc == 0)
+			rc = why_stopped(config);
+	}
+	if (rc == FL_ETASK && error)
+		*error = map->failure;
+	fl__free(runners);
+	return rc;
+}
+
+static size_t default_chunk(size_t n, unsigned workers)
+{
+	size_t chunks = (size_t)workers * CHUNKS_PER_WORKER;
+	return n / chunks + (n % chunks != 0);
+}
+
+int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+           const fl_map_config *config)
+{
+	static const fl_map_config defaults;
+	if (n == 0)
+		return 0;
+	if (!config)
+		config = &defaults;
+	size_t chunk = config->chunk ? config->chunk : default_chunk(n, e->workers);
+	struct map map = {
+	    .executor = e,
+	    .type = type,
+	    .args = args,
+	    .results = results,
+	    .n = n,
+	    .chunk = chunk,
+	    .chunks = n / chunk + (n % chunk != 0),
+	    .lowest = n,
+	};
+	fl_submit_config submit = {
+	    .deadline = config->deadline, .cancel = fl__cancel_resolve(config->cancel, fl__ctx_get()), /* NULL: none */
+	};
+	return map_by_reference(&map, &submit, config->error);
+}

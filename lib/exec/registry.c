@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The registry: task types by name.
+ *
+ * Constructors only link their entry into a list, since they must not fail. The set, Concurrency Kit's hash set keyed by
+ * name, is brought up to date by whoever asks next: the list is newest first, so the entries not yet looked at are those
+ * before `seen`. Taking an entry out makes all be looked at anew, since another of its name may take its place in the set,
+ * or a conflict be gone. The set is given back with its last entry, so that nothing is left when the library is unloaded.
+ *
+ * One lock guards everything; ck's single-writer, many-reader mode is not needed at the few names that are asked for. It is
+ * an fl_mutex: sections under it may allocate.
+ */
+#include "registry.h"
+#include "../base/sys.h"
+#include <ck_hs.h>
+#include <errno.h>
+#include <fairlead/mutex.h>
+#include <fairlead/task_type.h>
+#include <string.h>
+
+static fl_mutex lock = FL_MUTEX_INIT;
+static fl_task_entry *newest;
+static fl_task_entry *seen; /* from here on the list has been looked at */
+static const char *conflict;
+static ck_hs_t set;
+static bool has_set;
+
+static unsigned long entry_hash(const void *object, unsigned long seed)
+{
+	const fl_task_entry *entry = object;
+	uint64_t hash = 0xcbf29ce484222325u ^ seed; /* FNV-1a */
+	for (const char *c = entry->type->name; *c; c++)
+		hash = (hash ^ (unsigned char)*c) * 0x100000001b3u;
+	return (unsigned long)(hash ^ (hash >> 32));
+}
+
+static bool entry_has_name_of(const void *a, const void *b)
+{
+	const fl_task_entry *one = a, *other = b;
+	return strcmp(one->type->name, other->type->name) == 0;
+}
+
+static void *set_malloc(size_t size)
+{
+	return fl__alloc(1, size);
+}
+
+/* Not called by the set's operations, but expected beside the other two. */
+static void *set_realloc(void *old, size_t old_size, size_t size, bool defer)
+{
+	(void)defer;
+	void *memory = fl__alloc(1, size);
+	if (memory) {
+		memcpy(memory, old, old_size < size ? old_size : size);
+		fl__free(old);
+	}
+	return memory;
+}
+
+static void set_free(void *memory, size_t size, bool defer)
+{
+	(void)size;
+	(void)defer; /* readers hold the lock too: nobody can still be looking at it */
+	fl__free(memory);
+}
+
+static struct ck_malloc set_memory = {set_malloc, set_realloc, set_free};
+
+static bool make_set(void)
+{
+	enum { CAPACITY = 32 };
+	if (!has_set)
+		has_set = ck_hs_init(&set, CK_HS_MODE_SPMC | CK_HS_MODE_OBJECT, entry_hash, entry_has_name_of,
+		                     &set_memory, CAPACITY, 0);
+	return has_set;
+}
+
+static fl_task_entry *lookup(const fl_task_entry *key)
+{
+	return ck_hs_get(&set, CK_HS_HASH(&set, entry_hash, key), key);
+}
+
+static bool same_type(const fl_task_type *a, const fl_task_type *b)
+{
+	return a->run == b->run && a->version == b->version && a->arg_size == b->arg_size &&
+	       a->arg_align == b->arg_align && a->result_size == b->result_size && a->result_align == b->result_align &&
+	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
+}
+
+/* Brings the set up to date: false when there is no memory for it; what has been done stays right. */
+static bool update(void)
+{
+	if (newest == seen)
+		return true;
+	if (!make_set())
+		return false;
+	for (fl_task_entry *entry = newest; entry != seen; entry = entry->next_) {
+		const fl_task_entry *known = lookup(entry);
+		if (known && !same_type(known->type, entry->type))
+			conflict = entry->type->name;
+		if (!known && !ck_hs_put(&set, CK_HS_HASH(&set, entry_hash, entry), entry))
+			return false;
+	}
+	seen = newest;
+	return true;
+}
+
+void fl_task_register(fl_task_entry *entry)
+{
+	FL_LOCKED(&lock);
+	entry->next_ = newest;
+	newest = entry;
+}
+
+static bool unlink_entry(const fl_task_entry *entry)
+{
+	fl_task_entry **link = &newest;
+	while (*link && *link != entry)
+		link = &(*link)->next_;
+	if (!*link)
+		return false;
+	*link = entry->next_;
+	return true;
+}
+
+void fl_task_unregister(fl_task_entry *entry)
+{
+	FL_LOCKED(&lock);
+	if (!unlink_entry(entry))
+		return;
+	seen = NULL;
+	conflict = NULL;
+	if (!has_set)
+		return;
+	if (lookup(entry) == entry)
+		(void)ck_hs_remove(&set, CK_HS_HASH(&set, entry_hash, entry), entry);
+	if (ck_hs_count(&set) == 0) {
+		ck_hs_destroy(&set);
+		has_set = false;
+	}
+}
+
+const fl_task_type *fl_task_find(const char *name)
+{
+	const fl_task_type named = {.name = name};
+	const fl_task_entry key = {&named, NULL};
+	FL_LOCKED(&lock);
+	if (!update() || !has_set)
+		return NULL;
+	const fl_task_entry *entry = lookup(&key);
+	return entry ? entry->type : NULL;
+}
+
+const char *fl_task_conflict(void)
+{
+	FL_LOCKED(&lock);
+	return update() ? conflict : NULL;
+}
+
+int fl__registry_check(void)
+{
+	FL_LOCKED(&lock);
+	if (!update())
+		return -ENOMEM;
+	return conflict ? -EEXIST : 0;
+}

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Running one task on the calling context: its frame, its scope, what it may ask of its context, and the help that a
+ * waiting worker gives.
+ *
+ * A context that serves an executor and waits for a pending task of the same executor runs that task at once, as a call.
+ * It runs no other: running any task while one waits deadlocks under mutexes and grows stacks without bound (rayon #592,
+ * taskflow #522). That is enough for progress: a wait is for a task that runs on another context, or runs here.
+ */
+#include "executor.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+struct fl_task_ctx {
+	fl_future *future;
+	char *message; /* as in fl_future */
+};
+
+bool fl_task_cancelled(const fl_task_ctx *ctx)
+{
+	return fl_cancel_requested(&ctx->future->token);
+}
+
+fl_cancel *fl_task_token(fl_task_ctx *ctx)
+{
+	return &ctx->future->token;
+}
+
+int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
+{
+	if (!ctx->message || fl__message_lost(ctx->message))
+		ctx->message = fl__message_new();
+	if (!fl__message_lost(ctx->message)) {
+		va_list args;
+		va_start(args, format);
+		(void)vsnprintf(ctx->message, FL_MESSAGE_MAX, format, args);
+		va_end(args);
+	}
+	return code ? code : -EINVAL;
+}
+
+char *fl__task_take_message(fl_task_ctx *ctx)
+{
+	char *message = ctx->message;
+	ctx->message = NULL;
+	return message;
+}
+
+/* Frames. */
+
+static void help(struct fl__ctx *ctx, void *future);
+
+/* The innermost frame of the context; NULL when it serves nobody. */
+static struct fl__run *innermost(const struct fl__ctx *ctx)
+{
+	return ctx->help == help ? ctx->helper : NULL;
+}
+
+void fl__run_enter(struct fl__run *run, fl_executor *e)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	*run = (struct fl__run){.executor = e, .outer = innermost(ctx), .help = ctx->help, .helper = ctx->helper};
+	ctx->help = help;
+	ctx->helper = run;
+}
+
+void fl__run_leave(struct fl__run *run)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->help = run->help;
+	ctx->helper = run->helper;
+}
+
+void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
+{
+	fl_executor *e = run->executor;
+	run->future = f;
+	run->claim = claim;
+	run->prev = NULL;
+	run->next = e->running;
+	if (run->next)
+		run->next->prev = run;
+	e->running = run;
+}
+
+void fl__run_end(struct fl__run *run)
+{
+	fl_executor *e = run->executor;
+	if (run->prev)
+		run->prev->next = run->next;
+	else
+		e->running = run->next;
+	if (run->next)
+		run->next->prev = run->prev;
+	run->future = NULL;
+	if (e->closed && fl__executor_is_idle(e))
+		fl_cond_broadcast(&e->gone);
+}
+
+void fl__run_task(struct fl__run *run)
+{
+	fl_future *f = run->future;
+	struct fl_task_ctx task = {.future = f};
+	int error = -ECANCELED;
+	if (run->claim == FL__CLAIM_RUN) {
+		fl_cancel *scope = fl_cancel_scope_set(&f->token);
+		run->active = true;
+		error = f->type->run(&task, f->arg, f->result);
+		run->active = false;
+		(void)fl_cancel_scope_set(scope);
+	}
+	fl__future_finish(f, error, task.message);
+}
+
+bool fl__run_serves(const fl_executor *e)
+{
+	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+		if (run->executor == e)
+			return true;
+	return false;
+}
+
+fl_executor *fl_executor_current(void)
+{
+	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+		if (run->active)
+			return run->executor;
+	return NULL;
+}
+
+/* fl__ctx.help: runs the task of `future` if it is pending and its executor is one that this context serves. */
+static void help(struct fl__ctx *ctx, void *future)
+{
+	(void)ctx;
+	fl_future *f = future;
+	if (f->home != &fl__cell_home)
+		return;
+	fl_executor *e = fl__cell_of(f)->executor; /* compared only, until the claim makes it valid */
+	if (!fl__run_serves(e))
+		return;
+	enum fl__claim claim = fl__future_claim(f);
+	if (claim == FL__CLAIM_LOST)
+		return;
+	f->home->claimed(f);
+	struct fl__run run;
+	fl__run_enter(&run, e);
+	{
+		FL_LOCKED(&e->lock);
+		fl__run_begin(&run, f, claim);
+	}
+	fl__run_task(&run);
+	{
+		FL_LOCKED(&e->lock);
+		fl__run_end(&run);
+	}
+	fl__run_leave(&run);
+	f->home->ended(f);
+	fl_future_free(f); /* the producer's reference */
+}

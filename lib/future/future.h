@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FUTURE_FUTURE_H
+#define FL_FUTURE_FUTURE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/future.h>
+#include <fairlead/task_type.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The inside of a future, for those that make and end one. future.c has its states.
+ *
+ *     fl__future_init(f, &home, type, ...);           // two references: the producer's and the consumer's
+ *     if (fl__future_claim(f) == FL__CLAIM_RUN) {
+ *             error = type->run(...);
+ *             fl__future_finish(f, error, NULL);      // published, its callbacks have run
+ *             fl_future_free(f);                      // the producer's reference
+ *     }
+ */
+struct fl__callback;
+
+/* What a future's maker does for it. */
+struct fl__future_home {
+	/* A context that is not the maker's own has claimed the pending `f`, to cancel it: take it out of all queues. */
+	void (*claimed)(fl_future *f);
+	/* That context has ended it, and its callbacks have run. It still holds the producer's reference. */
+	void (*ended)(fl_future *f);
+	/* Nobody refers to it any more: give back its memory. */
+	void (*release)(fl_future *f);
+};
+
+struct fl_future {
+	uint32_t state; /* see the table in future.c */
+	uint32_t lock;  /* an fl__lock: guards `callbacks`, the end of `token`, and the step to ENDED */
+	uint32_t refs;
+	int error; /* written before the end is published */
+	const struct fl__future_home *home;
+	const fl_task_type *type;
+	void *arg, *result;             /* in the maker's block; NULL when of no size */
+	struct fl__callback *callbacks; /* newest first */
+	char *message;                  /* NULL: none; else from fl__message_new() */
+	fl_cancel token;                /* of the task; ends under `lock`, just before the end is published */
+};
+
+/* Makes a pending future with `refs` references. `parent`: of its token; NULL: none. Everything else is set later. */
+void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
+                     fl_cancel *parent, int64_t deadline);
+
+/* Undoes fl__future_init() of a future that nobody else has seen: no hook and no callback runs. */
+void fl__future_discard(fl_future *f);
+
+enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
+
+/*
+ * Takes the right, and the duty, to end a pending future. FL__CLAIM_RUN: run the task; FL__CLAIM_CANCEL: its token is
+ * requested, so it ends cancelled and is not run; FL__CLAIM_LOST: another has it. Linearizes with fl_future_cancel().
+ */
+enum fl__claim fl__future_claim(fl_future *f);
+
+/* Takes the same right, to cancel: false when another has it. */
+bool fl__future_claim_cancel(fl_future *f);
+
+/*
+ * Ends a claimed future: drops the argument, publishes the end, runs the callbacks. When it was claimed to be cancelled,
+ * `error` and `message` do not count. Takes over `message`. The producer's reference is still the caller's to free.
+ */
+void fl__future_finish(fl_future *f, int error, char *message);
+
+/* fl_future_cancel(), but does nothing to a task that runs. True when this call has cancelled it. */
+bool fl__future_cancel_pending(fl_future *f);
+
+/* Asks the task to stop, if it has not ended: requests its token. */
+void fl__future_ask(fl_future *f);
+
+/* A message of FL_MESSAGE_MAX bytes to be written; never NULL: without memory a fixed text, see fl__message_lost(). */
+char *fl__message_new(void);
+bool fl__message_lost(const char *message);
+void fl__message_free(char *message);
+
+#endif
