@@ -42,7 +42,8 @@ FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
 
 /*
  * Waits until all parties are here. Blocks the calling context. Observes its cancel scope. Returns the order of arrival,
- * 0 to parties - 1; -EPIPE when the barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it).
+ * 0 to parties - 1; -EPIPE when the barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it). Panics
+ * when `b` has no parties.
  */
 FL_API FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 

@@ -38,7 +38,8 @@ FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
 
 /*
  * Unlocks `m`, waits to be woken, locks `m`. Unlocking and beginning to wait are one step for every signaller.
- * Blocks the calling context. Observes its cancel scope. Requires `m` locked. Returns 0 when woken, -ECANCELED.
+ * Blocks the calling context. Observes its cancel scope. Panics when `m` is not locked. Returns 0 when woken,
+ * -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 

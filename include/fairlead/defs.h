@@ -16,14 +16,25 @@
  *   Threads        every function may be called from any thread.
  *   Signals        no function may be called from a signal handler.
  *   Fork           after fork() the child has only the forking thread: waiters of other threads are forgotten, locks
- *                  that they held stay held. Executors answer -EOWNERDEAD.
+ *                  that they held stay held, cancel tokens that they were requesting must not be used. Executors answer
+ *                  -EOWNERDEAD.
  *   Processes      objects belong to the process that made them; they do not work in shared memory.
- *   pthread_cancel no function is a cancellation point; a thread must not be cancelled asynchronously inside one.
+ *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not
+ *                  be cancelled asynchronously inside one.
+ *   errno          locks and waits leave it as it is.
  *   Copies         an object is used only through the copy of the library that made it.
  *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
  */
 
+/*
+ * Exported from a shared library alone. In a static one the interface is hidden, so that two shared objects that each carry
+ * a copy of Fairlead do not bind to each other's.
+ */
+#ifdef FL__SHARED
 #define FL_API __attribute__((visibility("default")))
+#else
+#define FL_API
+#endif
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 

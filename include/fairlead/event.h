@@ -37,10 +37,13 @@ FL_API void fl_event_init(fl_event *e);
 /* Returns 0 when nobody waits on `e`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
 
-/* Sets `e` and wakes all its waiters. Setting a set event does nothing. Never waits. */
+/* Sets `e` and wakes all its waiters. Releases also when it was set already. Never waits. */
 FL_API void fl_event_set(fl_event *e);
 
-/* Makes `e` not set. Who is being woken stays woken. Never waits. */
+/*
+ * Makes `e` not set. Who is being woken stays woken. Never waits. Acquires what came before each set that it undoes, so that
+ * "reset, look for work, wait if there is none" misses no work.
+ */
 FL_API void fl_event_reset(fl_event *e);
 
 /* Whether `e` is set now. Never waits. Acquires when true. */
@@ -55,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 /* Waits until `e` is set. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel);
 
-/* For fl_wait_any: ready while it is set. */
+/* For fl_wait_any: ready while it is set; unlike a wait, it may miss a set that is reset at once. */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;
 

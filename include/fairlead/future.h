@@ -77,8 +77,8 @@ FL_API const char *fl_future_message(const fl_future *f);
 
 /*
  * Cancels the task if it has not started. Its callbacks run on the calling thread. Never waits.
- * Returns 0: it is cancelled, now or before; -EBUSY: it runs, and its context now answers fl_task_cancelled() with true;
- * -EALREADY: it has ended.
+ * Returns 0: it has ended, cancelled, now or before; -EBUSY: it runs, and its context now answers fl_task_cancelled() with
+ * true, or another context is just about to end it as cancelled; -EALREADY: it has ended otherwise.
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
@@ -90,7 +90,7 @@ FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 typedef void fl_future_callback(fl_future *f, void *arg);
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
-/* For fl_wait_any: ready when the task has ended. */
+/* For fl_wait_any: ready when the task has ended. Such a wait does not run the task: a worker needs another for it. */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
 

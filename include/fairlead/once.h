@@ -16,7 +16,7 @@ FL_BEGIN_DECLS
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
  * One caller runs the function; others wait for it. When it fails, its caller gets its error, and one of those that wait
- * runs it again. Memory order: a call that returns 0 sees what the function wrote. A function that calls its own once
+ * runs it again. A function that does not return (longjmp, pthread_exit) leaves the others waiting. Memory order: a call that returns 0 sees what the function wrote. A function that calls its own once
  * waits for itself for ever.
  */
 typedef struct fl_once {

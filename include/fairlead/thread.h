@@ -45,7 +45,9 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
 /*
  * Waits until the thread has ended, stores what it returned in `*result` (may be NULL), and gives up the handle.
  * Blocks the calling context. Observes its cancel scope. Returns 0; -ECANCELED (the thread can be joined again);
- * -EDEADLK from the thread itself; -EINVAL when the handle is not joinable.
+ * -EDEADLK from the thread itself; -EINVAL when the handle is not joinable; -EOWNERDEAD in a forked child, to which the
+ * running thread did not come along. A function that left by pthread_exit() or pthread_cancel() counts as -ECANCELED. After
+ * the function the join waits for the destructors of the thread's own thread-specific data, whatever its deadline.
  */
 FL_API FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
 
@@ -78,7 +80,7 @@ typedef struct fl_thread_info {
 
 /*
  * Calls `visit` for each thread that fl_thread_start() started and that is alive or joinable, oldest first. Returns how
- * many. The list is locked meanwhile: `visit` must not start, join or detach threads. `visit` may be NULL.
+ * many. The list is locked meanwhile: `visit` must not start, join or detach threads, nor fork. `visit` may be NULL.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
@@ -97,6 +99,8 @@ FL_API fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook
  *     static fl_local cache = FL_LOCAL_INIT(free);
  *     rc = fl_local_set(&cache, malloc(64));          // check
  *     char *mine = fl_local_get(&cache);
+ *
+ * A local and its destructor must outlive every context that set it: not for code that is unloaded before its threads end.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */

@@ -65,7 +65,9 @@ static void unlink(struct slot *slot, const struct sleeper *me)
 
 static int sleep_on(struct slot *slot, struct sleeper *me, int64_t deadline)
 {
-	struct timespec at = {(time_t)(deadline / FL_S(1)), (long)(deadline % FL_S(1))};
+	/* clamped for a time_t of 32 bits; it then wakes early, and the caller comes back */
+	int64_t seconds = deadline / FL_S(1) < INT32_MAX ? deadline / FL_S(1) : INT32_MAX;
+	struct timespec at = {(time_t)seconds, (long)(deadline % FL_S(1))};
 	while (!me->woken) {
 		int rc = deadline == FL_FOREVER ? pthread_cond_wait(&me->woken_cond, &slot->mutex)
 		                                : pthread_cond_timedwait(&me->woken_cond, &slot->mutex, &at);
@@ -81,7 +83,8 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	struct sleeper me = {.word = word};
 	if (cond_init(&me.woken_cond) != 0)
 		return -EINTR; /* not asleep: the caller looks again and comes back */
-	int rc = -EAGAIN;
+	int rc = -EAGAIN, state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* pthread_cond_wait() is a cancellation point */
 	(void)pthread_mutex_lock(&slot->mutex);
 	if (fl__load_relaxed(word) == expected) { /* relaxed: the mutex orders it after the waker's change */
 		append(slot, &me);
@@ -90,6 +93,7 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	}
 	(void)pthread_mutex_unlock(&slot->mutex);
 	(void)pthread_cond_destroy(&me.woken_cond);
+	(void)pthread_setcancelstate(state, &state);
 	return rc;
 }
 

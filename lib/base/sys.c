@@ -74,19 +74,29 @@ struct futex_time {
 #define FUTEX_CALL SYS_futex
 #endif
 
+/* Leaves errno as it is: a lock may stand between a call and the look at its errno. */
+static int futex(const uint32_t *word, int op, uint32_t value, const struct futex_time *time)
+{
+	int before = errno;
+	long rc = syscall(FUTEX_CALL, word, op | FUTEX_PRIVATE_FLAG, value, time, NULL, FUTEX_BITSET_MATCH_ANY);
+	int result = rc >= 0 ? (int)rc : -errno;
+	errno = before;
+	return result;
+}
+
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	int64_t at = deadline > 0 ? deadline : 0;
 	struct futex_time time = {at / FL_S(1), at % FL_S(1)};
-	long rc = syscall(FUTEX_CALL, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
-	                  deadline == FL_FOREVER ? NULL : &time, NULL, FUTEX_BITSET_MATCH_ANY);
-	return rc == 0 ? 0 : -errno;
+	int rc = futex(word, FUTEX_WAIT_BITSET, expected, deadline == FL_FOREVER ? NULL : &time);
+	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
+		sys_yield(); /* a system that forbids the call: who waits polls, and leaves the CPU to others */
+	return rc;
 }
 
 static int sys_futex_wake(const uint32_t *word, int n)
 {
-	long rc = syscall(FUTEX_CALL, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, n, NULL, NULL, 0);
-	return rc >= 0 ? (int)rc : -errno;
+	return futex(word, FUTEX_WAKE, (uint32_t)n, NULL);
 }
 
 static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
@@ -96,7 +106,11 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 
 static int sys_thread_join(pthread_t thread)
 {
-	return -pthread_join(thread, NULL);
+	int state;
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* pthread_join() is a cancellation point */
+	int rc = -pthread_join(thread, NULL);
+	(void)pthread_setcancelstate(state, &state);
+	return rc;
 }
 
 static int sys_thread_detach(pthread_t thread)

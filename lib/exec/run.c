@@ -29,14 +29,13 @@ fl_cancel *fl_task_token(fl_task_ctx *ctx)
 
 int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
 {
+	va_list args;
+	va_start(args, format);
 	if (!ctx->message || fl__message_lost(ctx->message))
 		ctx->message = fl__message_new();
-	if (!fl__message_lost(ctx->message)) {
-		va_list args;
-		va_start(args, format);
+	if (!fl__message_lost(ctx->message))
 		(void)vsnprintf(ctx->message, FL_MESSAGE_MAX, format, args);
-		va_end(args);
-	}
+	va_end(args);
 	return code ? code : -EINVAL;
 }
 

@@ -230,11 +230,9 @@ int fl_future_cancel(fl_future *f)
 	if (fl__future_cancel_pending(f))
 		return 0;
 	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in step_to_ended() */
-	if (seen & CANCELLED)
-		return 0;
 	if (seen & ENDED)
-		return -EALREADY;
-	fl__future_ask(f);
+		return seen & CANCELLED ? 0 : -EALREADY;
+	fl__future_ask(f); /* if it is just being cancelled elsewhere, that changes nothing */
 	return -EBUSY;
 }
 

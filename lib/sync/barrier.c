@@ -2,7 +2,7 @@
 /*
  * The barrier: its fields are guarded by the lot, that is by the lock of the line of its address.
  *
- *   arrived_   parties that stand in line     changed under the lot
+ *   arrived_   parties that stand in line     changed under the lot; above 0 without a line only in a forked child
  *   broken_    0 or 1                         changed under the lot; read without it by fl_barrier_is_broken()
  *
  * Whoever is taken out of the line learns its fate from the node's value and never touches the barrier again; that holds
@@ -10,6 +10,7 @@
  * are still leaving. Linearization: the transaction in which the last party arrives, or the barrier breaks.
  */
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/barrier.h>
@@ -35,6 +36,8 @@ static int arrive(struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->broken_)
 		return -EPIPE;
+	if (b->arrived_ > 0 && !fl__lot_more(lot))
+		b->arrived_ = 0; /* a forked child: those who had arrived are not here */
 	if (b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
 	release_all(lot, b, PASSED);
@@ -70,8 +73,15 @@ int fl_barrier_destroy(fl_barrier *b)
 	return fl__lot_waited(b) ? -EBUSY : 0;
 }
 
+static void require_parties(const char *function, const fl_barrier *b)
+{
+	if (b->parties_ == 0)
+		fl__panic(function, b, "a barrier without parties");
+}
+
 int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
 {
+	require_parties("fl_barrier_wait", b);
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
@@ -100,6 +110,7 @@ int fl_barrier_wait(fl_barrier *b)
 
 int fl_barrier_try_wait(fl_barrier *b)
 {
+	require_parties("fl_barrier_try_wait", b);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	int rc = arrive(&lot, b);

@@ -16,6 +16,7 @@
  */
 #include "cond.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
@@ -64,6 +65,8 @@ void fl_cond_broadcast(fl_cond *c)
 
 int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 {
+	if (!fl_mutex_is_locked(m))
+		fl__panic("fl_cond_wait", m, "the mutex is not locked");
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);

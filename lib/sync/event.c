@@ -8,6 +8,10 @@
  *
  * Linearization: set, its CAS, or its store under the lot in the same transaction as the takes, which is its last access
  * to the event. So who waited is woken even if the event is reset at once, and who comes after the reset is not.
+ *
+ * Set and reset are read-modify-writes always, also where they change nothing: of a set and a reset at the same time one
+ * sees the other. So "reset, look for work, wait" misses nothing: either the reset acquires what the setter wrote before,
+ * and the look finds it, or the set comes after the reset and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -29,28 +33,31 @@ int fl_event_destroy(fl_event *e)
 	return fl__lot_waited(e) ? -EBUSY : 0;
 }
 
+static void set_waking(fl_event *e)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, e);
+	fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(&e->word_, SET); /* as in fl_event_set(); the last access */
+	fl__lot_close(&lot);
+}
+
 void fl_event_set(fl_event *e)
 {
-	uint32_t seen = 0;
-	/* release: pairs with the acquire in is_set and fl__word_wait() */
-	while (!fl__cas_release(&e->word_, &seen, SET)) {
-		if (seen & SET)
-			return;
+	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
+	do {
 		if (seen & WAITERS) {
-			struct fl__lot lot;
-			fl__lot_open(&lot, e);
-			fl__lot_take(&lot, FL__ALL, 0);
-			fl__store_release(&e->word_, SET); /* as above */
-			fl__lot_close(&lot);
+			set_waking(e);
 			return;
 		}
-	}
+		/* release, also where it is set already: pairs with fl__word_wait(), fl_event_is_set(), fl_event_reset() */
+	} while (!fl__cas_weak_release(&e->word_, &seen, SET));
 }
 
 void fl_event_reset(fl_event *e)
 {
-	/* relaxed: tells nobody anything; a read-modify-write, so that it keeps the release of the set before it */
-	(void)fl__and_relaxed(&e->word_, ~(uint32_t)SET);
+	/* acquire: pairs with the release in fl_event_set(); release: orders the reset before what it is followed by */
+	(void)fl__and_acq_rel(&e->word_, ~(uint32_t)SET);
 }
 
 bool fl_event_is_set(const fl_event *e)

@@ -23,7 +23,7 @@ static struct {
 	uint32_t lock;
 	uint32_t count; /* ids given, 1 to count; guarded by the lock */
 	void (*destroy[IDS + 1])(void *);
-	bool has_key; /* guarded by the lock */
+	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
 } registry;
 
@@ -55,10 +55,15 @@ static int watch_end(struct fl__ctx *ctx)
 	if (!ctx->adopted)
 		return 0;
 	fl__lock(&registry.lock);
-	int rc = registry.has_key ? 0 : pthread_key_create(&registry.key, end_adopted);
-	registry.has_key = rc == 0;
+	int rc = 0;
+	if (registry.state == NO_KEY)
+		rc = pthread_key_create(&registry.key, end_adopted);
+	if (rc == 0 && registry.state == NO_KEY)
+		registry.state = HAS_KEY;
+	if (rc == 0 && registry.state == HAS_KEY) /* while the process exits the table stays with the thread */
+		rc = pthread_setspecific(registry.key, ctx);
 	fl__unlock(&registry.lock);
-	return rc == 0 ? -pthread_setspecific(registry.key, ctx) : -rc;
+	return -rc;
 }
 
 static int grow(struct fl__ctx *ctx, uint32_t id)
@@ -132,6 +137,24 @@ void fl__locals_end(struct fl__ctx *ctx)
 /* A copy of the library that is unloaded must not leave its destructor behind. */
 __attribute__((destructor)) static void forget_key(void)
 {
-	if (registry.has_key)
+	fl__lock(&registry.lock);
+	if (registry.state == HAS_KEY)
 		(void)pthread_key_delete(registry.key);
+	registry.state = UNLOADED;
+	fl__unlock(&registry.lock);
+}
+
+static void before_fork(void)
+{
+	fl__lock(&registry.lock);
+}
+
+static void after_fork(void)
+{
+	fl__unlock(&registry.lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork, after_fork); /* see lib/wait/context.c */
 }

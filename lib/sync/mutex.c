@@ -5,11 +5,11 @@
  *   bit         meaning                               set by                                 cleared by
  *   LOCKED      somebody holds it                     lock: CAS                              unlock: CAS, or under the lot
  *   WAITERS     somebody may stand in line            lock_slow(), under the lot             unlock_slow(), under the lot
- *   AWAKE       a waiter was woken for this lock      unlock_slow(), under the lot           that waiter, when it takes the
- *               and has neither taken it nor                                                 lock (CAS) or goes back in line
- *               gone back in line                                                            (CAS under the lot)
  *   HAND        reserved: the lock is handed over     -                                      -
  *               to the waiter that is awake
+ *   AWAKE       not 0: a waiter was woken for this    unlock_waking(), under the lot: the    that waiter, when it takes the
+ *   (the rest)  lock and has neither taken it nor     count of forks plus one                lock (CAS) or goes back in line
+ *               gone back in line                                                            (CAS under the lot)
  *
  * Invariants
  *   1. Linearization: lock, the CAS that sets LOCKED; unlock, the CAS or store that clears it, which is also the last
@@ -22,6 +22,9 @@
  *      So while the mutex is free and somebody stands in line, AWAKE is set.
  *   4. WAITERS is set under the lot only while LOCKED, together with entering the line.
  *
+ * A forked child inherits the word, but neither the line nor the waiter that was awake. AWAKE with another count of forks
+ * than this process has is nobody's: it counts as 0, and the next unlock that wakes somebody overwrites it.
+ *
  * Safe mistake: WAITERS without a line (all gave up) sends one unlock the slow way, which clears it.
  * Fairness: woken in FIFO order; a running thread may overtake the one that is awake.
  */
@@ -33,7 +36,21 @@
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 
-enum { LOCKED = 1, WAITERS = 2, AWAKE = 4 };
+enum { LOCKED = 1, WAITERS = 2, AWAKE_UNIT = 8 };
+static const uint32_t AWAKE = ~(uint32_t)(AWAKE_UNIT - 1);
+
+/* The AWAKE bits of a waiter that was woken in this process. */
+static uint32_t awake_here(void)
+{
+	/* relaxed: changes in a child alone, before it has threads */
+	return (fl__load_relaxed(&fl__fork_count) + 1) * AWAKE_UNIT;
+}
+
+/* Whether a waiter is awake that will come for the lock. */
+static bool is_one_awake(uint32_t word)
+{
+	return (word & AWAKE) == awake_here();
+}
 
 /* Takes the lock if it is free, giving up the bits `mine`. */
 static bool take_if_free(fl_mutex *m, uint32_t mine)
@@ -103,7 +120,7 @@ static void unlock_waking(fl_mutex *m)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	uint32_t free = fl__lot_take(&lot, 1, 0) ? AWAKE : 0;
+	uint32_t free = fl__lot_take(&lot, 1, 0) ? awake_here() : 0;
 	if (fl__lot_more(&lot))
 		free |= WAITERS;
 	fl__store_release(&m->word_, free); /* invariant 2; pairs with the acquire in lock; the last access */
@@ -116,7 +133,7 @@ __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m)
 	for (;;) {
 		if (!(seen & LOCKED))
 			fl__panic("fl_mutex_unlock", m, "not locked");
-		if ((seen & (WAITERS | AWAKE)) == WAITERS) {
+		if ((seen & WAITERS) && !is_one_awake(seen)) {
 			unlock_waking(m);
 			return;
 		}
@@ -134,7 +151,8 @@ void fl_mutex_init(fl_mutex *m)
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/* acquire: what follows the last unlock; pairs with its release */
-	return fl__load_acquire(&m->word_) & (LOCKED | AWAKE) || fl__lot_waited(m) ? -EBUSY : 0;
+	uint32_t seen = fl__load_acquire(&m->word_);
+	return (seen & LOCKED) || is_one_awake(seen) || fl__lot_waited(m) ? -EBUSY : 0;
 }
 
 void fl_mutex_lock(fl_mutex *m)

@@ -5,14 +5,15 @@
  *   field       meaning                     changed by
  *   permits     free ones                   acquire: CAS - 1; release: CAS + n
  *   WAITERS     somebody may be in line     set by acquire_slow() under the lot, while there is no permit;
- *                                           cleared by release_slow() under the lot, when the line is empty
+ *                                           cleared by release_waking() under the lot, when the line is empty
  *
  * Invariants
  *   1. Linearization: acquire, its CAS, or the take that hands it a permit; release, its CAS (the last access), which for
  *      the permits that it hands over comes in the same transaction as the takes.
  *   2. Permits are conserved: release(n) = n handed over + added; who gave up was not taken, so it holds none.
  *   3. Nobody sleeps beside a free permit: a node enters the line only while permits == 0, in a transaction that also sets
- *      WAITERS; with WAITERS set, permits are added only in a transaction that has first served the line.
+ *      WAITERS; with WAITERS set, permits are added only in a transaction that has first served the line. So the word is
+ *      permits or WAITERS, never both, and with WAITERS set it changes only under the lot.
  *
  * Safe mistake: WAITERS without a line sends one release the slow way.
  */
@@ -79,18 +80,20 @@ static uint32_t add_permits(const fl_sem *s, uint32_t word, uint32_t n)
 	return word + n;
 }
 
-/* Serves the line first, and adds what is left. */
-static void release_slow(fl_sem *s, uint32_t n)
+/* Serves the line, and adds what is left; false when WAITERS was gone before it came to it. */
+static bool release_waking(fl_sem *s, uint32_t n)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
-	uint32_t left = n - (uint32_t)fl__lot_take(&lot, n, 0);
-	uint32_t waiters = fl__lot_more(&lot) ? WAITERS : 0;
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	/* release: pairs with the acquire of try_take() and line_up(); the last access */
-	while (!fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + left) | waiters))
-		;
+	/* relaxed: WAITERS changes under the lot alone, and while it is set nothing else of the word does (invariant 3) */
+	bool waited = fl__load_relaxed(&s->word_) & WAITERS;
+	if (waited) {
+		uint32_t left = n - (uint32_t)fl__lot_take(&lot, n, 0);
+		/* release: pairs with the acquire of try_take() and line_up(); the last access */
+		fl__store_release(&s->word_, fl__lot_more(&lot) ? WAITERS : left);
+	}
 	fl__lot_close(&lot);
+	return waited;
 }
 
 int fl_sem_init(fl_sem *s, uint32_t permits)
@@ -126,15 +129,15 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 	if (n == 0)
 		return;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	uint32_t next;
-	do {
-		next = add_permits(s, seen, n);
-		if (seen & WAITERS) {
-			release_slow(s, n);
-			return;
-		}
+	for (;;) {
+		uint32_t next = add_permits(s, seen, n);
 		/* release: pairs with the acquire of try_take() and line_up() */
-	} while (!fl__cas_weak_release(&s->word_, &seen, next));
+		if (!(seen & WAITERS) && fl__cas_weak_release(&s->word_, &seen, next))
+			return;
+		if ((seen & WAITERS) && release_waking(s, n))
+			return;
+		seen = fl__load_relaxed(&s->word_); /* relaxed: as above */
+	}
 }
 
 void fl_sem_release(fl_sem *s)
@@ -149,7 +152,8 @@ uint32_t fl_sem_value(const fl_sem *s)
 
 static bool on_ready(void *object)
 {
-	return fl_sem_value(object) > 0;
+	const fl_sem *s = object;
+	return permits_of(fl__load_acquire(&s->word_)) > 0; /* pairs with the release in fl_sem_release_n() */
 }
 
 static bool on_arm(void *object, struct fl__node *node)

@@ -93,14 +93,10 @@ static void report_error(const struct fl__thread *t)
 		log_if_detached(t);
 }
 
-static void *run(void *arg)
+/* The end of a thread, also when its function left by pthread_exit() or was cancelled. */
+static void finish(void *arg)
 {
 	struct fl__thread *t = arg;
-	fl__ctx_current = &t->ctx;
-	char kernel_name[16];
-	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
-	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers: nothing depends on it */
-	t->result = t->function(t->arg);
 	if (t->result != 0)
 		report_error(t);
 	fl__locals_end(&t->ctx);
@@ -109,6 +105,19 @@ static void *run(void *arg)
 	fl__ctx_current = NULL; /* destructors of the thread that still call us get the thread's own context */
 	if (last)
 		fl__free(t);
+}
+
+static void *run(void *arg)
+{
+	struct fl__thread *t = arg;
+	fl__ctx_current = &t->ctx;
+	char kernel_name[16];
+	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
+	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers: nothing depends on it */
+	t->result = -ECANCELED;                                /* unless the function returns */
+	pthread_cleanup_push(finish, t);
+	t->result = t->function(t->arg);
+	pthread_cleanup_pop(1);
 	return NULL;
 }
 
@@ -171,12 +180,13 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 		return -EINVAL;
 	if (&t->ctx == fl__ctx_get())
 		return -EDEADLK;
-	if (t->lost)
+	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
 	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	if (rc != 0)
 		return rc;
-	(void)fl__sys.thread_join(t->pthread); /* it has left our code, or is about to */
+	if (!t->lost)
+		(void)fl__sys.thread_join(t->pthread); /* it has left our code, or is about to */
 	if (result)
 		*result = t->result;
 	handle->thread_ = NULL;

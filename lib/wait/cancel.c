@@ -93,13 +93,11 @@ void fl_cancel_destroy(fl_cancel *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-static void request_one(fl_cancel *c)
+static void request_one(fl_cancel *c, struct fl__lot *lot)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, c);
-	fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_take(lot, FL__ALL, 0);
 	fl__store_release(&c->word_, REQUESTED); /* pairs with is_requested() and fl__word_arm() */
-	fl__lot_close(&lot);
+	fl__lot_shut(lot);
 }
 
 /* The token after `c` in a walk of the tree under `top`, parents first; NULL at its end. */
@@ -115,12 +113,17 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top)
 void fl_cancel_request(fl_cancel *c)
 {
 	fl_cancel *root = root_of(c);
+	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	fl__lock(&root->lock_);
 	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
-	if (!(fl__load_relaxed(&c->word_) & REQUESTED))
-		for (fl_cancel *t = c; t; t = walk_next(t, c))
-			request_one(t);
-	fl__unlock(&root->lock_);
+	if (!(fl__load_relaxed(&c->word_) & REQUESTED)) {
+		for (fl_cancel *t = c; t; t = walk_next(t, c)) {
+			fl__lot_next(&lot, t);
+			request_one(t, &lot);
+		}
+	}
+	fl__unlock(&root->lock_); /* the last access: who is woken may destroy the token */
+	fl__lot_unpark(&lot);
 }
 
 bool fl_cancel_requested(const fl_cancel *c)

@@ -13,18 +13,19 @@
  */
 struct fl__ctx;
 struct fl__locals;
+struct fl__wait; /* lot.h: one blocking operation of a context */
 
 struct fl__ctx_ops {
 	/*
-	 * Waits for one unpark of this context and consumes it: 0. At the deadline, without one: -ETIMEDOUT. Called by the
+	 * Waits for the unpark of `wait`: 0. At the deadline, without one: -ETIMEDOUT; it may be called again. Called by the
 	 * context itself. Acquires what the unpark released.
 	 */
-	int (*park)(struct fl__ctx *ctx, int64_t deadline);
+	int (*park)(struct fl__wait *wait, int64_t deadline);
 	/*
-	 * Ends one park, now or the next one. Called by any thread. The context may be gone as soon as this has published
-	 * the unpark: nothing of it is read after that but its address.
+	 * Unparks `wait`, now or when it parks; once. Called by any thread. Wait and context may be gone as soon as this has
+	 * published the unpark: nothing of them is read after that but their addresses.
 	 */
-	void (*unpark)(struct fl__ctx *ctx);
+	void (*unpark)(struct fl__wait *wait);
 };
 
 struct fl__ctx {
@@ -40,9 +41,7 @@ struct fl__ctx {
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
-	/* The thread parker's own: see thread_parker.c for the table of `park_word`. */
-	uint32_t park_word;
-	int64_t spin_ns;
+	int64_t spin_ns; /* the thread parker's own */
 };
 
 /* The current context of the calling thread; NULL when the thread has not met the library yet. */

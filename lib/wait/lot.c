@@ -16,8 +16,9 @@
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
  *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line.
  *   3. Exactly one unpark follows a decision for a node, none follows GAVE_UP, and a wait that was decided for a node does
- *      not return before it has consumed that unpark. So a context never has a stray unpark, and its memory stays valid
- *      until the waker's last access, which is the unpark itself.
+ *      not return before it has seen that unpark. So the memory of node, wait and context stays valid until the waker's last
+ *      access, which is the unpark itself. The unpark is the wait's, not the context's: a context may wait for something
+ *      else (a mutex, say) between the begin of a wait and its sleep, and neither takes the other's.
  *   4. A waiter returns only when none of its nodes is linked: the one that was taken is not, the others it removes
  *      itself, under their locks. So a waker that holds a bucket's lock may follow every node that it finds there.
  *   5. While somebody waits (the primitive's word says so), the word becomes ready only inside a transaction of its line,
@@ -110,10 +111,15 @@ static void line_replace(struct fl__bucket *bucket, struct fl__node *node, struc
 
 void fl__lot_open(struct fl__lot *lot, const void *key)
 {
-	lot->bucket = bucket_of(key);
-	lot->key = key;
 	lot->taken = NULL;
 	lot->taken_last = NULL;
+	fl__lot_next(lot, key);
+}
+
+void fl__lot_next(struct fl__lot *lot, const void *key)
+{
+	lot->bucket = bucket_of(key);
+	lot->key = key;
 	fl__lock(&lot->bucket->lock);
 }
 
@@ -182,13 +188,23 @@ bool fl__lot_more(const struct fl__lot *lot)
 	return line_of(lot->bucket, lot->key) != NULL;
 }
 
-void fl__lot_close(struct fl__lot *lot)
+void fl__lot_shut(struct fl__lot *lot)
 {
 	fl__unlock(&lot->bucket->lock);
+}
+
+void fl__lot_close(struct fl__lot *lot)
+{
+	fl__lot_shut(lot);
+	fl__lot_unpark(lot);
+}
+
+void fl__lot_unpark(struct fl__lot *lot)
+{
 	for (struct fl__node *node = lot->taken; node;) {
 		struct fl__node *next = node->next;
-		struct fl__ctx *ctx = node->wait->ctx;
-		ctx->ops->unpark(ctx); /* from here on, node and ctx may be gone (invariant 3) */
+		node->wait->ctx->ops->unpark(
+		    node->wait); /* from here on, node, wait and context may be gone (invariant 3) */
 		node = next;
 	}
 }
@@ -223,6 +239,7 @@ void fl__wait_begin(struct fl__wait *wait)
 {
 	wait->ctx = fl__ctx_get();
 	wait->decision = FL__PENDING;
+	wait->park_word = 0;
 }
 
 /* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */
@@ -232,14 +249,14 @@ static int give_up(struct fl__wait *wait, int error)
 	/* acquire: pairs with decide(), for the case that it was faster */
 	if (fl__cas_acquire(&wait->decision, &pending, FL__GAVE_UP))
 		return error;
-	return wait->ctx->ops->park(wait->ctx, FL_FOREVER);
+	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
 
 static int park_until(struct fl__wait *wait, int64_t deadline)
 {
 	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
 		return give_up(wait, -ETIMEDOUT);
-	if (wait->ctx->ops->park(wait->ctx, deadline) == 0)
+	if (wait->ctx->ops->park(wait, deadline) == 0)
 		return 0;
 	return give_up(wait, -ETIMEDOUT);
 }

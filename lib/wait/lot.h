@@ -33,6 +33,8 @@
 struct fl__wait {
 	struct fl__ctx *ctx;
 	uintptr_t decision; /* FL__PENDING, FL__GAVE_UP, or the struct fl__node * that was woken: see lot.c */
+	uint32_t
+	    park_word; /* the parker's: see thread_parker.c. Of the wait, not of the context, since waits may nest. */
 };
 
 #define FL__PENDING ((uintptr_t)0)
@@ -79,6 +81,14 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 
 /* Unlocks the line, then unparks who was taken. Touches nothing of the object. */
 void fl__lot_close(struct fl__lot *lot);
+
+/*
+ * The same in two steps, for transactions on several lines one after the other: shut, open the next with fl__lot_next(),
+ * which keeps who was taken, ..., and at last unpark them all.
+ */
+void fl__lot_shut(struct fl__lot *lot);
+void fl__lot_next(struct fl__lot *lot, const void *key);
+void fl__lot_unpark(struct fl__lot *lot);
 
 /* Begins a wait of the calling context. */
 void fl__wait_begin(struct fl__wait *wait);

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The parker of threads: one word per context, and a futex on it.
+ * The parker of threads: one word per wait, and a futex on it.
  *
  *   park_word     meaning                             set by                          cleared by
- *   0 EMPTY       no unpark, not asleep               park()                          -
- *   1 UNPARKED    an unpark to be consumed            unpark(), swap                  park()
- *   2 ASLEEP      the thread is or goes to sleep      park(), CAS from EMPTY          unpark(); park() at its deadline
+ *   0 EMPTY       no unpark, not asleep               fl__wait_begin()                -
+ *   1 UNPARKED    unparked, for good                  unpark(), swap                  nobody
+ *   3 ASLEEP      the thread is or goes to sleep      park(), CAS from EMPTY          unpark(); park() at its deadline
  *
- * Invariant: one unpark, one consumed park (lot.c, invariant 3). The unpark's swap is its last access to the context; the
- * futex_wake after it uses the address alone and may hit memory that is gone (EFAULT) or another futex (a spurious wake,
- * which every sleeper tolerates).
+ * The unpark's swap is its last access to the wait; the futex_wake after it uses the address alone and may hit memory that
+ * is gone (EFAULT) or another futex (a spurious wake, which every sleeper tolerates). ASLEEP is no value of lock.c's words,
+ * so that a debugger can tell who sleeps on what.
  *
  * The spin. A futex wake across cores costs 25 us on a virtual machine, one on the same core 2 us, a spin hand-off 0.3 us
  * when the partner runs on another core, and for ever when it waits for this one. So a waiter looks a few times, then
@@ -19,22 +19,23 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "context.h"
+#include "lot.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { EMPTY = 0, UNPARKED = 1, ASLEEP = 2 };
+enum { EMPTY = 0, UNPARKED = 1, ASLEEP = 3 };
 enum { LOOKS = 16, SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* the last two in ns */
 
-static bool unparked(const struct fl__ctx *ctx)
+static bool unparked(const struct fl__wait *wait)
 {
-	return fl__load_acquire(&ctx->park_word) == UNPARKED; /* pairs with the swap in unpark() */
+	return fl__load_acquire(&wait->park_word) == UNPARKED; /* pairs with the swap in unpark() */
 }
 
-static bool spin(struct fl__ctx *ctx, int64_t deadline)
+static bool spin(const struct fl__wait *wait, int64_t deadline)
 {
+	struct fl__ctx *ctx = wait->ctx;
 	for (int i = 0; i < LOOKS; i++) {
-		if (unparked(ctx))
+		if (unparked(wait))
 			return true;
 		fl__sys.relax();
 	}
@@ -44,7 +45,7 @@ static bool spin(struct fl__ctx *ctx, int64_t deadline)
 	int64_t limit = fl__min_deadline(now + ctx->spin_ns, deadline);
 	for (; now < limit; now = fl__sys.now()) {
 		fl__sys.yield();
-		if (unparked(ctx)) {
+		if (unparked(wait)) {
 			ctx->spin_ns = fl__min_deadline(2 * ctx->spin_ns, SPIN_MOST);
 			return true;
 		}
@@ -54,37 +55,36 @@ static bool spin(struct fl__ctx *ctx, int64_t deadline)
 }
 
 /* Sleeps until the unpark or the deadline; true when there was an unpark. */
-static bool sleep_until(struct fl__ctx *ctx, int64_t deadline)
+static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = EMPTY;
 	/* relaxed on success: nothing is published by going to sleep; acquire is in unparked() */
-	if (!fl__cas_relaxed(&ctx->park_word, &expected, ASLEEP))
+	if (!fl__cas_relaxed(&wait->park_word, &expected, ASLEEP))
 		return true;
-	while (!unparked(ctx)) {
+	while (!unparked(wait)) {
 		/* 0, EINTR and EAGAIN say nothing: the word does. ETIMEDOUT may come early: the clock decides. */
-		if (fl__sys.futex_wait(&ctx->park_word, ASLEEP, deadline) != -ETIMEDOUT || fl__sys.now() < deadline)
+		if (fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline) != -ETIMEDOUT || fl__sys.now() < deadline)
 			continue;
 		expected = ASLEEP;
-		if (fl__cas_relaxed(&ctx->park_word, &expected, EMPTY)) /* relaxed: as above */
+		if (fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
 			return false;
 	}
 	return true;
 }
 
-static int park(struct fl__ctx *ctx, int64_t deadline)
+static int park(struct fl__wait *wait, int64_t deadline)
 {
-	if (!spin(ctx, deadline) && !sleep_until(ctx, deadline))
+	if (!spin(wait, deadline) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	(void)fl__load_acquire(&ctx->park_word);   /* pairs with the swap in unpark(), also where a CAS saw it */
-	fl__store_relaxed(&ctx->park_word, EMPTY); /* relaxed: only this context's next park comes after it */
+	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), also where a CAS saw it */
 	return 0;
 }
 
-static void unpark(struct fl__ctx *ctx)
+static void unpark(struct fl__wait *wait)
 {
-	/* release: what the waker wrote; pairs with unparked(). The last access to ctx. */
-	if (fl__swap_release(&ctx->park_word, UNPARKED) == ASLEEP)
-		(void)fl__sys.futex_wake(&ctx->park_word, 1);
+	/* release: what the waker wrote; pairs with unparked(). The last access to the wait. */
+	if (fl__swap_release(&wait->park_word, UNPARKED) == ASLEEP)
+		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 
 const struct fl__ctx_ops fl__thread_parker = {park, unpark};

@@ -67,9 +67,9 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		fl__wait_begin(&wait);
 		size_t armed = arm_all(on, n, &wait);
 		/* When one was ready while we armed, the wait ends at once: a deadline in the past. */
-		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, armed == n ? cancel : FL_SHIELDED);
+		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
 		disarm(on, armed);
-		if (rc == 0 || armed < n)
+		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;
 		/* Nothing was taken from us; but look once more, so that what became ready meanwhile is not missed. */
 		ready = first_ready(on, n);
