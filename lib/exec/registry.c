@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <fairlead/mutex.h>
 #include <fairlead/task_type.h>
+#include <pthread.h>
 #include <string.h>
 
 static fl_mutex lock = FL_MUTEX_INIT;
@@ -163,4 +164,25 @@ int fl__registry_check(void)
 	if (!update())
 		return -ENOMEM;
 	return conflict ? -EEXIST : 0;
+}
+
+/* Forks: a child that makes an executor finds the registry whole, and its lock free. */
+static void before_fork(void)
+{
+	fl_mutex_lock(&lock);
+}
+
+static void after_fork_in_parent(void)
+{
+	fl_mutex_unlock(&lock);
+}
+
+static void after_fork_in_child(void)
+{
+	fl_mutex_init(&lock);
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
 }

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * album: download forty pictures, then make a thumbnail of each.
+ *
+ * Downloading is waiting: one file after the other, nearly all of the time goes by until the server answers. Five workers
+ * wait for five files at a time. Each file is a task of its own with a future of its own, so that one that cannot be had
+ * does not cost the others; its future carries the reason.
+ */
+#include "album.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The file is not there in this model: why, and where it was to come from. */
+static void lose(struct album *a, struct entry *e, const char *why)
+{
+	e->arrived = false;
+	result_fail(a->result, a->model->name, "%s: %s (%s)", e->file.name, why, e->file.url);
+}
+
+/* Without the library: one handle, one file after the other, in plain C. */
+static void download_here(struct album *a, struct progress *progress)
+{
+	struct fetcher *fetcher = fetcher_create();
+	for (size_t i = 0; i < a->count; i++) {
+		struct entry *e = &a->entries[i];
+		char why[FL_MESSAGE_MAX] = "out of memory";
+		e->arrived = fetcher != NULL && fetch(fetcher, &e->file, &e->got, why, sizeof why) == 0;
+		if (!e->arrived)
+			lose(a, e, why);
+		progress_step(progress);
+	}
+	fetcher_free(fetcher);
+}
+
+/* With the library: each worker has a handle of its own, made for its first file, freed when the worker ends. */
+static fl_local my_fetcher = FL_LOCAL_INIT(fetcher_free);
+
+static struct fetcher *fetcher_of_worker(void)
+{
+	struct fetcher *mine = fl_local_get(&my_fetcher);
+	if (mine != NULL)
+		return mine;
+	mine = fetcher_create();
+	if (mine != NULL && fl_local_set(&my_fetcher, mine) != 0) {
+		fetcher_free(mine);
+		mine = NULL;
+	}
+	return mine;
+}
+
+FL_TASK(download, struct file, struct download_result)
+{
+	struct fetcher *mine = fetcher_of_worker();
+	char why[FL_MESSAGE_MAX] = "out of memory";
+	int rc = mine != NULL ? fetch(mine, arg, result, why, sizeof why) : -ENOMEM;
+	return rc == 0 ? 0 : fl_task_fail(ctx, rc, "%s", why);
+}
+
+static void download_on(fl_executor *pool, struct album *a, fl_future **futures, struct progress *progress)
+{
+	for (size_t i = 0; i < a->count; i++) {
+		int rc = download_submit(pool, a->entries[i].file, &futures[i]);
+		if (rc != 0)
+			lose(a, &a->entries[i], fl_error_text(rc));
+	}
+	for (size_t i = 0; i < a->count; i++) {
+		struct entry *e = &a->entries[i];
+		if (futures[i] == NULL)
+			continue;
+		int rc = download_get(futures[i], &e->got);
+		e->arrived = rc == 0;
+		if (rc != 0)
+			lose(a, e, rc == FL_ETASK ? fl_future_message(futures[i]) : fl_error_text(rc));
+		fl_future_free(futures[i]);
+		progress_step(progress);
+	}
+}
+
+static int download_all(struct album *a, fl_executor *pool)
+{
+	fl_future **futures = calloc(a->count, sizeof(fl_future *));
+	if (futures == NULL)
+		return -ENOMEM;
+	struct progress progress;
+	progress_begin(&progress, a->count, "album, %s", a->model->name);
+	if (pool == NULL)
+		download_here(a, &progress);
+	else
+		download_on(pool, a, futures, &progress);
+	progress_end();
+	free(futures);
+	return 0;
+}
+
+/* Every byte that was saved is compared with the one that the server has. */
+static void compare_bytes(struct album *a, struct entry *e)
+{
+	struct bytes saved = {0};
+	char why[FL_MESSAGE_MAX] = "";
+	int rc = file_read(e->file.path, &saved);
+	if (rc != 0)
+		(void)snprintf(why, sizeof why, "cannot read it back: %s", fl_error_text(rc));
+	else if (saved.size != e->original.size)
+		(void)snprintf(why, sizeof why, "%zu bytes came, the server has %zu", saved.size, e->original.size);
+	else if (memcmp(saved.data, e->original.data, saved.size) != 0)
+		(void)snprintf(why, sizeof why, "the bytes that came are not those that the server has");
+	if (why[0] != '\0')
+		lose(a, e, why);
+	free(saved.data);
+}
+
+/* Returns a digest of all bytes of all files, in their order. */
+static uint64_t check_files(struct album *a)
+{
+	uint64_t digest = DIGEST_START;
+	for (size_t i = 0; i < a->count; i++) {
+		struct entry *e = &a->entries[i];
+		if (e->arrived && e->original.data != NULL)
+			compare_bytes(a, e);
+		uint64_t one = e->arrived ? e->got.digest : 0;
+		for (int shift = 0; shift < 64; shift += 8)
+			digest = digest_add(digest, &(unsigned char){(unsigned char)(one >> shift)}, 1);
+	}
+	return digest;
+}
+
+/* A bad picture is a result here, not an error: a map ends at the first error. */
+FL_TASK(thumbnail, struct thumbnail_order, struct thumbnail_result)
+{
+	thumbnail_make(arg, result);
+	return 0;
+}
+
+static int thumbnails_make(struct album *a, fl_executor *pool, struct thumbnail_order *orders,
+                           struct thumbnail_result *results)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < a->count; i++) {
+		const struct file *file = &a->entries[i].file;
+		if (!a->entries[i].arrived)
+			continue;
+		memcpy(orders[n].from, file->path, sizeof file->path);
+		thumbnail_path(orders[n].to, file);
+		n++;
+	}
+	int rc = 0;
+	if (pool != NULL)
+		rc = thumbnail_map(pool, orders, n, results, NULL);
+	else
+		for (size_t i = 0; i < n; i++)
+			thumbnail_make(&orders[i], &results[i]);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		if (!results[i].made && results[i].why[0] != '\0')
+			result_fail(a->result, a->model->name, "%s: no thumbnail: %s", orders[i].from, results[i].why);
+	return rc;
+}
+
+static int thumbnails_of_all(struct album *a, fl_executor *pool)
+{
+	struct thumbnail_order *orders = calloc(a->count, sizeof *orders);
+	struct thumbnail_result *results = calloc(a->count, sizeof *results);
+	int rc = orders != NULL && results != NULL ? thumbnails_make(a, pool, orders, results) : -ENOMEM;
+	free(orders);
+	free(results);
+	return rc;
+}
+
+static double seconds_since(int64_t start)
+{
+	return (double)(fl_now() - start) / 1e9;
+}
+
+int album_run(void *data, const struct model *model, struct run *run)
+{
+	struct album *a = data;
+	a->model = model;
+	FL_SCOPED(fl_executor) *pool = NULL;
+	int64_t start = fl_now();
+	int rc = 0;
+	if (model->create != NULL)
+		rc = model->create(&pool, &(fl_executor_config){.workers = run->workers, .name = "album"});
+	if (rc == 0)
+		rc = download_all(a, pool);
+	run->seconds = seconds_since(start);
+	if (rc == 0) {
+		run->answer = check_files(a);
+		start = fl_now();
+		rc = thumbnails_of_all(a, pool);
+		run->thumbnail_seconds = seconds_since(start);
+	}
+	if (rc != 0)
+		result_fail(a->result, model->name, "cannot go on: %s", fl_error_text(rc));
+	return rc;
+}

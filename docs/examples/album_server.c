@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The server that the album is downloaded from, when no URLs are given: libmicrohttpd on the loopback interface.
+ *
+ * It stands for a server far away: each answer takes a tenth of a second. No thread of the server sleeps for that: a
+ * request is suspended, put into a queue with the time at which it is due, and one thread wakes them. Since all wait
+ * equally long, the queue's order is the order in which they are due.
+ */
+#include "album.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <microhttpd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LATENCY FL_MS(100)
+#define WAITING_MAX 4096
+
+struct request {
+	struct MHD_Connection *connection;
+	int64_t due;
+};
+FL_QUEUE_OF(struct request, request_queue)
+
+struct server {
+	struct MHD_Daemon *daemon;
+	struct MHD_Response *responses[ALBUM_PICTURES], *sorry;
+	const struct bytes *pictures;
+	size_t count;
+	unsigned char *wrong; /* the faulty picture, with one byte changed */
+	enum fault fault;
+	request_queue *late;    /* answered when they are due */
+	request_queue *stalled; /* answered when the server stops */
+	fl_thread waker;
+	bool waker_runs;
+};
+
+static int wake_in_time(void *arg)
+{
+	struct server *s = arg;
+	struct request r;
+	while (request_queue_get(s->late, &r) == 0) {
+		if (fl_sleep_until(r.due, FL_SHIELDED) != 0)
+			return -EINTR; /* nobody can ask for that */
+		MHD_resume_connection(r.connection);
+	}
+	return 0;
+}
+
+/* Suspended first, queued then: the other way round it could be woken before it sleeps. */
+static void hold(struct server *s, struct MHD_Connection *connection, unsigned number)
+{
+	bool stall = s->fault == FAULT_STALL && number == ALBUM_FAULTY;
+	struct request r = {connection, fl_after(LATENCY)};
+	MHD_suspend_connection(connection);
+	if (request_queue_try_put(stall ? s->stalled : s->late, r) != 0)
+		MHD_resume_connection(connection); /* too many wait, or the server stops: answer at once */
+}
+
+/* Half of the picture, and then the connection breaks. */
+static ssize_t half(void *user, uint64_t position, char *to, size_t room)
+{
+	const struct bytes *picture = user;
+	if (position >= picture->size / 2)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	size_t left = picture->size / 2 - (size_t)position;
+	size_t size = left < room ? left : room;
+	memcpy(to, picture->data + position, size);
+	return (ssize_t)size;
+}
+
+/* A response of its own each time: libmicrohttpd notes in it where it broke. */
+static enum MHD_Result reply_short(struct MHD_Connection *connection, const struct bytes *picture)
+{
+	void *user = (void *)(uintptr_t)picture;
+	struct MHD_Response *response = MHD_create_response_from_callback(picture->size, 65536, half, user, NULL);
+	if (response == NULL)
+		return MHD_NO; /* which closes the connection */
+	enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
+	MHD_destroy_response(response);
+	return result;
+}
+
+static enum MHD_Result reply(struct server *s, struct MHD_Connection *connection, unsigned number)
+{
+	enum fault fault = number == ALBUM_FAULTY ? s->fault : FAULT_NONE;
+	if (number < 1 || number > s->count)
+		return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, s->sorry);
+	if (fault == FAULT_FAIL)
+		return MHD_queue_response(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, s->sorry);
+	if (fault == FAULT_SHORT)
+		return reply_short(connection, &s->pictures[number - 1]);
+	return MHD_queue_response(connection, MHD_HTTP_OK, s->responses[number - 1]);
+}
+
+/* Called once for the head of a request, again for its body, which is empty, and again when it is woken. */
+static enum MHD_Result handle(void *user, struct MHD_Connection *connection, const char *url, const char *method,
+                              const char *version, const char *upload, size_t *upload_size, void **state)
+{
+	static char head_seen, woken; /* only their addresses count */
+	(void)method, (void)version, (void)upload, (void)upload_size;
+	unsigned number = 0;
+	if (sscanf(url, "/picture-%u.png", &number) != 1)
+		number = 0;
+	if (*state == NULL) {
+		*state = &head_seen;
+	} else if (*state == &head_seen) {
+		*state = &woken;
+		hold(user, connection, number);
+	} else {
+		return reply(user, connection, number);
+	}
+	return MHD_YES;
+}
+
+static struct MHD_Response *response_to(struct server *s, const struct bytes *picture, unsigned number)
+{
+	void *data = picture->data;
+	if (s->fault == FAULT_WRONG && number == ALBUM_FAULTY) {
+		s->wrong = malloc(picture->size);
+		if (s->wrong == NULL)
+			return NULL;
+		memcpy(s->wrong, picture->data, picture->size);
+		s->wrong[picture->size / 2] ^= 1;
+		data = s->wrong;
+	}
+	return MHD_create_response_from_buffer(picture->size, data, MHD_RESPMEM_PERSISTENT);
+}
+
+static bool make_responses(struct server *s)
+{
+	static char sorry[] = "the demo's server does not have this\n";
+	s->sorry = MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
+	if (s->sorry == NULL)
+		return false;
+	for (size_t i = 0; i < s->count; i++) {
+		s->responses[i] = response_to(s, &s->pictures[i], (unsigned)i + 1);
+		if (s->responses[i] == NULL ||
+		    MHD_add_response_header(s->responses[i], MHD_HTTP_HEADER_CONTENT_TYPE, "image/png") != MHD_YES)
+			return false;
+	}
+	return true;
+}
+
+static int start(struct server *s)
+{
+	fl_queue_config config = {.capacity = WAITING_MAX};
+	int rc = request_queue_create(&s->late, &config);
+	if (rc == 0)
+		rc = request_queue_create(&s->stalled, &config);
+	if (rc == 0)
+		rc = fl_thread_start(&s->waker, wake_in_time, s, &(fl_thread_config){.name = "server-waker"});
+	if (rc != 0)
+		return rc;
+	s->waker_runs = true;
+
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	s->daemon = MHD_start_daemon(MHD_USE_AUTO | MHD_USE_INTERNAL_POLLING_THREAD | MHD_ALLOW_SUSPEND_RESUME, 0, NULL,
+	                             NULL, handle, s, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_END);
+	if (s->daemon == NULL)
+		return errno != 0 ? -errno : -EIO;
+	return server_port(s) != 0 ? 0 : -EIO;
+}
+
+int server_start(struct server **made, const struct bytes *pictures, size_t count, enum fault fault)
+{
+	struct server *s = calloc(1, sizeof *s);
+	if (s == NULL)
+		return -ENOMEM;
+	s->fault = fault;
+	s->pictures = pictures;
+	s->count = count;
+	int rc = make_responses(s) ? start(s) : -ENOMEM;
+	if (rc == 0)
+		*made = s;
+	else
+		server_stop(s);
+	return rc;
+}
+
+/* The port that the system chose. */
+unsigned server_port(const struct server *s)
+{
+	const union MHD_DaemonInfo *info = MHD_get_daemon_info(s->daemon, MHD_DAEMON_INFO_BIND_PORT);
+	return info != NULL ? info->port : 0;
+}
+
+/* Every suspended request is woken before the daemon stops; libmicrohttpd insists on that. */
+void server_stop(struct server *s)
+{
+	if (s == NULL)
+		return;
+	if (s->waker_runs) {
+		request_queue_close(s->late);
+		request_queue_close(s->stalled);
+		int rc = fl_thread_join(&s->waker, NULL);
+		if (rc != 0)
+			complain("cannot join the server's thread: %s", fl_error_text(rc));
+		struct request r;
+		while (request_queue_try_get(s->stalled, &r) == 0)
+			MHD_resume_connection(r.connection);
+	}
+	if (s->daemon != NULL)
+		MHD_stop_daemon(s->daemon);
+	for (size_t i = 0; i < s->count; i++)
+		if (s->responses[i] != NULL)
+			MHD_destroy_response(s->responses[i]);
+	if (s->sorry != NULL)
+		MHD_destroy_response(s->sorry);
+	request_queue_free(s->late);
+	request_queue_free(s->stalled);
+	free(s->wrong);
+	free(s);
+}

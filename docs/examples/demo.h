@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef DEMO_H
+#define DEMO_H
+
+/*
+ * What the parts of the demo share. A *job* (primes, album) is run once in each *model* (sequential, threads), and gives
+ * a *result*, which the reports print. A *story* (threads, barber) just runs.
+ */
+#include <fairlead.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct bytes {
+	unsigned char *data;
+	size_t size;
+};
+
+/* What the album's server does wrong, on purpose, with one file. */
+enum fault { FAULT_NONE, FAULT_FAIL, FAULT_STALL, FAULT_SHORT, FAULT_WRONG };
+
+struct options {
+	const char *job;  /* NULL: all that compare models */
+	unsigned workers; /* 0: as many as the job finds right */
+	uint64_t limit;   /* primes */
+	char **urls;      /* album: NULL for the server of our own */
+	size_t url_count;
+	const char *output;
+	enum fault fault;
+	unsigned timeout; /* seconds without data */
+	unsigned chairs, customers;
+	const char *json, *html; /* files to write; NULL: none */
+	bool json_only;          /* JSON, and nothing else, on standard output */
+};
+
+/* Fills in `o`. Returns -1 to go on, else the status to end the program with; what there is to say is said. */
+int options_read(struct options *o, int argc, char **argv);
+void options_free(struct options *o);
+
+/* Reads a file of URLs, one a line. Returns false, and has complained, when that cannot be. */
+bool urls_read(const char *path, char ***urls, size_t *count);
+
+/* One way to run tasks: the function that makes the executor. Plain C on the calling thread where it is NULL. */
+struct model {
+	const char *name;
+	int (*create)(fl_executor **e, const fl_executor_config *config);
+};
+
+struct run {
+	const char *model;
+	unsigned workers;
+	double seconds, speedup; /* speedup: over the first run of the same job, the sequential one */
+	double thumbnail_seconds;
+	uint64_t answer;
+	unsigned long peak_rss_kib;
+};
+
+#define RUNS_MAX 8
+#define THUMBNAILS_MAX 12
+
+struct result {
+	const char *job;
+	const char *question;
+	bool album; /* the answer is a digest, and there are thumbnails */
+	struct run runs[RUNS_MAX];
+	size_t run_count;
+	bool failed;     /* something went wrong: the exit status */
+	char **failures; /* what, a line each, as it was also said on standard error */
+	size_t failure_count;
+	struct bytes thumbnails[THUMBNAILS_MAX]; /* PNG files, for the HTML report */
+	size_t thumbnail_count;
+};
+
+/* Notes a failure in `model` and says it on standard error. The job goes on. */
+void result_fail(struct result *r, const char *model, const char *format, ...) FL_PRINTF(3, 4);
+void result_free(struct result *r);
+
+/*
+ * Calls `run_job` once for each model with the job's own data, times and answers going to `run`, and compares the
+ * answers. `run_job` returns 0, or has noted with result_fail() why it cannot go on.
+ */
+typedef int run_in_model(void *job, const struct model *model, struct run *run);
+void compare_models(struct result *r, unsigned workers, run_in_model *run_job, void *job);
+
+/* The jobs and the stories. Stories return the exit status. */
+void primes(const struct options *o, struct result *r);
+void album(const struct options *o, struct result *r);
+int two_threads(const struct options *o);
+int sleeping_barber(const struct options *o);
+
+/* The machine, and the memory that this process has used at most since the last reset. */
+struct machine {
+	unsigned cpus;
+	char model[128];
+	char kernel[128];
+	unsigned long memory_kib;
+};
+
+void machine_read(struct machine *m);
+void peak_rss_reset(void);
+unsigned long peak_rss_kib(void);
+
+/* A progress bar on standard error where that is a terminal; a few plain lines where it is not. */
+struct progress {
+	char label[64];
+	size_t total, done; /* total 0: it is not known how far it is */
+};
+
+void progress_quiet(void); /* none at all from now on */
+void progress_begin(struct progress *p, size_t total, const char *format, ...) FL_PRINTF(3, 4);
+void progress_step(struct progress *p);
+void progress_end(void);
+
+/* Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread. */
+void complain(const char *format, ...) FL_PRINTF(1, 2);
+
+/* Writes 12345678 as "12,345,678". */
+void group_digits(char text[32], uint64_t n);
+
+/* The reports. Each returns false when it could not write; report_json when it ran out of memory, too. */
+bool report_text(FILE *out, const struct machine *m, const struct result *results, size_t n);
+bool report_json(FILE *out, const struct machine *m, const struct result *results, size_t n);
+bool report_html(FILE *out, const struct machine *m, const struct result *results, size_t n);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Downloads one file with libcurl, and says why when it cannot. */
+#include "album.h"
+#include <curl/curl.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SLOWEST 1024 /* bytes a second; less than that for the length of the timeout is a stall */
+
+struct fetcher {
+	CURL *curl;
+	char error[CURL_ERROR_SIZE];
+};
+
+struct transfer {
+	FILE *out;
+	int error; /* errno of a failed write */
+	struct download_result got;
+};
+
+uint64_t digest_add(uint64_t digest, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	for (size_t i = 0; i < size; i++)
+		digest = (digest ^ bytes[i]) * UINT64_C(0x100000001b3);
+	return digest;
+}
+
+static size_t receive(char *data, size_t one, size_t size, void *user)
+{
+	struct transfer *t = user;
+	if (fwrite(data, one, size, t->out) != size) {
+		t->error = errno;
+		return 0;
+	}
+	t->got.digest = digest_add(t->got.digest, data, size);
+	t->got.size += size;
+	return size;
+}
+
+/* What is the same for every file. */
+static bool configure(struct fetcher *f)
+{
+	CURL *c = f->curl;
+	return curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_ERRORBUFFER, f->error) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_FAILONERROR, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 1L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_USERAGENT, "fairlead-demo/" FL_VERSION) == CURLE_OK &&
+	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK;
+}
+
+struct fetcher *fetcher_create(void)
+{
+	struct fetcher *f = calloc(1, sizeof *f);
+	if (f == NULL)
+		return NULL;
+	f->curl = curl_easy_init();
+	if (f->curl != NULL && configure(f))
+		return f;
+	fetcher_free(f);
+	return NULL;
+}
+
+void fetcher_free(void *fetcher)
+{
+	struct fetcher *f = fetcher;
+	if (f == NULL)
+		return;
+	curl_easy_cleanup(f->curl);
+	free(f);
+}
+
+static CURLcode transfer(struct fetcher *f, const struct file *file, struct transfer *t)
+{
+	CURL *c = f->curl;
+	long timeout = (long)file->timeout;
+	CURLcode code = curl_easy_setopt(c, CURLOPT_URL, file->url);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout);
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, timeout);
+	if (code == CURLE_OK && file->own)
+		code = curl_easy_setopt(c, CURLOPT_PROXY, "");
+	return code == CURLE_OK ? curl_easy_perform(c) : code;
+}
+
+static int error_of(CURLcode code)
+{
+	switch (code) {
+	case CURLE_OUT_OF_MEMORY:
+		return -ENOMEM;
+	case CURLE_OPERATION_TIMEDOUT:
+		return -ETIMEDOUT;
+	default:
+		return -EIO;
+	}
+}
+
+int fetch(struct fetcher *f, const struct file *file, struct download_result *result, char *why, size_t size)
+{
+	struct transfer t = {.out = fopen(file->path, "wbe"), .got.digest = DIGEST_START};
+	if (t.out == NULL) {
+		int error = errno;
+		(void)snprintf(why, size, "cannot create '%s': %s", file->path, strerror(error));
+		return -error;
+	}
+	f->error[0] = '\0';
+	CURLcode code = transfer(f, file, &t);
+	if (fclose(t.out) != 0 && t.error == 0)
+		t.error = errno;
+	if (code == CURLE_OK && t.error == 0) {
+		*result = t.got;
+		return 0;
+	}
+	if (t.error != 0)
+		(void)snprintf(why, size, "cannot write '%s': %s", file->path, strerror(t.error));
+	else
+		(void)snprintf(why, size, "%s%s", code == CURLE_OPERATION_TIMEDOUT ? "stalled: " : "",
+		               f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
+	(void)unlink(file->path);
+	return t.error != 0 ? -t.error : error_of(code);
+}

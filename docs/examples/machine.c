@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the machine is, and how much memory this process has used, as /proc tells it. */
+#include "demo.h"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+/* Finds the line "key : value" in a file of /proc; `value` stays as it is when there is none. */
+static void proc_value(const char *path, const char *key, char *value, size_t size)
+{
+	FILE *f = fopen(path, "re");
+	if (f == NULL)
+		return;
+	char *line = NULL;
+	size_t room = 0;
+	size_t length = strlen(key);
+	while (getline(&line, &room, f) > 0) {
+		if (strncmp(line, key, length) != 0 || strchr(" \t:", line[length]) == NULL)
+			continue;
+		line[strcspn(line, "\n")] = '\0';
+		const char *from = line + length + strspn(line + length, " \t:");
+		(void)snprintf(value, size, "%s", from);
+		break;
+	}
+	free(line);
+	(void)fclose(f);
+}
+
+static unsigned long proc_kib(const char *path, const char *key)
+{
+	char value[64] = "0";
+	proc_value(path, key, value, sizeof value);
+	return strtoul(value, NULL, 10);
+}
+
+void machine_read(struct machine *m)
+{
+	*m = (struct machine){.cpus = fl_cpu_count(), .memory_kib = proc_kib("/proc/meminfo", "MemTotal")};
+	struct utsname system;
+	if (uname(&system) != 0)
+		(void)snprintf(system.release, sizeof system.release, "unknown"), system.machine[0] = '\0';
+	(void)snprintf(m->kernel, sizeof m->kernel, "%s", system.release);
+	(void)snprintf(m->model, sizeof m->model, "%s", system.machine); /* where /proc/cpuinfo names no model: ARM */
+	proc_value("/proc/cpuinfo", "model name", m->model, sizeof m->model);
+}
+
+/* The kernel keeps the largest resident size so far, VmHWM; a 5 written here makes it begin anew. */
+void peak_rss_reset(void)
+{
+	FILE *f = fopen("/proc/self/clear_refs", "we");
+	if (f == NULL)
+		return; /* a kernel without it: the peak is then that of the whole program so far */
+	(void)fputs("5", f);
+	(void)fclose(f);
+}
+
+unsigned long peak_rss_kib(void)
+{
+	return proc_kib("/proc/self/status", "VmHWM");
+}

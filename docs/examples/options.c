@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line. What is wrong with it is said in one line, and ends the program with status 2. */
+#include "demo.h"
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define USAGE_STATUS 2
+#define LIMIT_DEFAULT 16000000
+#define LIMIT_MAX 1000000000000
+#define TIMEOUT_MAX 3600
+#define CHAIRS_MAX 1000
+#define CUSTOMERS_MAX 1000
+
+static const char help[] =
+    "Usage: fairlead-demo [JOB] [OPTION]...\n"
+    "\n"
+    "Shows what Fairlead is good for. Without a job: primes and album, one after the other.\n"
+    "\n"
+    "Jobs, run in each model (sequential, threads) and compared:\n"
+    "  primes             count primes by trial division: work for the processor\n"
+    "  album              download 40 pictures and make thumbnails: mostly waiting\n"
+    "Stories, which just run:\n"
+    "  threads            two threads that print, each at its own pace\n"
+    "  barber             the sleeping barber and the chairs of his shop\n"
+    "\n"
+    "Options for primes and album:\n"
+    "  --workers N        workers of each executor (primes: the usable CPUs; album: 5)\n"
+    "  --json[=FILE]      results as JSON: alone on standard output, or beside the rest in FILE\n"
+    "  --html=FILE        results as a page, in FILE\n"
+    "For primes:\n"
+    "  --limit N          count the primes below N (default 16000000)\n"
+    "For album:\n"
+    "  --urls FILE        download the URLs in FILE, one a line, not from the demo's own server\n"
+    "  --output DIR       save the files in DIR and keep them (default: a temporary folder;\n"
+    "                     with --urls: ./album)\n"
+    "  --timeout SECONDS  give a file up when nothing has come for so long (default 10)\n"
+    "  --fault KIND       make the demo's server misbehave for one file, to see how errors are\n"
+    "                     reported: fail, stall (see --timeout), short, wrong\n"
+    "For barber:\n"
+    "  --chairs N         chairs to wait on (default 3)\n"
+    "  --customers N      customers of the day (default 20)\n"
+    "\n"
+    "  -h, --help         this text\n"
+    "\n"
+    "Exit status: 0; 1 when something failed or answers differ; 2 for bad usage.\n";
+
+enum { WORKERS = 256, LIMIT, URLS, OUTPUT, TIMEOUT, FAULT, CHAIRS, CUSTOMERS, JSON, HTML };
+
+static const struct option known[] = {
+    {"workers", required_argument, NULL, WORKERS},
+    {"limit", required_argument, NULL, LIMIT},
+    {"urls", required_argument, NULL, URLS},
+    {"output", required_argument, NULL, OUTPUT},
+    {"timeout", required_argument, NULL, TIMEOUT},
+    {"fault", required_argument, NULL, FAULT},
+    {"chairs", required_argument, NULL, CHAIRS},
+    {"customers", required_argument, NULL, CUSTOMERS},
+    {"json", optional_argument, NULL, JSON},
+    {"html", required_argument, NULL, HTML},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+/* Which options have a meaning for which job; an option that is of no use is an error, not ignored. */
+static const struct {
+	const char *name;
+	unsigned long options;
+} jobs[] = {
+#define BIT(option) (1ul << ((option)-WORKERS))
+#define REPORTS (BIT(WORKERS) | BIT(JSON) | BIT(HTML))
+#define ALBUM (BIT(URLS) | BIT(OUTPUT) | BIT(TIMEOUT) | BIT(FAULT))
+    {"primes", REPORTS | BIT(LIMIT)},
+    {"album", REPORTS | ALBUM},
+    {"threads", 0},
+    {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
+};
+static const unsigned long without_job = REPORTS | BIT(LIMIT) | ALBUM;
+
+static bool number(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *n)
+{
+	char *end = NULL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	bool digits = text[0] >= '0' && text[0] <= '9' && *end == '\0'; /* strtoull would take " -1", too */
+	if (digits && errno == 0 && value >= least && value <= most) {
+		*n = value;
+		return true;
+	}
+	complain("--%s: '%.40s' is not a number from %llu to %llu", name, text, (unsigned long long)least,
+	         (unsigned long long)most);
+	return false;
+}
+
+static bool small_number(const char *name, const char *text, unsigned most, unsigned *n)
+{
+	uint64_t value = 0;
+	bool good = number(name, text, 1, most, &value);
+	if (good)
+		*n = (unsigned)value;
+	return good;
+}
+
+static bool fault_named(const char *text, enum fault *fault)
+{
+	static const char *const names[] = {
+	    [FAULT_FAIL] = "fail", [FAULT_STALL] = "stall", [FAULT_SHORT] = "short", [FAULT_WRONG] = "wrong"};
+	for (unsigned i = FAULT_FAIL; i < sizeof names / sizeof *names; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*fault = (enum fault)i;
+			return true;
+		}
+	}
+	complain("--fault: '%.40s' is none of fail, stall, short, wrong", text);
+	return false;
+}
+
+static bool text(const char *name, const char *value, const char **to)
+{
+	if (value[0] == '\0')
+		complain("--%s needs a name that is not empty", name);
+	*to = value;
+	return value[0] != '\0';
+}
+
+static bool take(struct options *o, int option, const char *value, const char **urls_file)
+{
+	switch (option) {
+	case WORKERS:
+		return small_number("workers", value, FL_WORKERS_MAX, &o->workers);
+	case LIMIT:
+		return number("limit", value, 1, LIMIT_MAX, &o->limit);
+	case URLS:
+		return text("urls", value, urls_file);
+	case OUTPUT:
+		return text("output", value, &o->output);
+	case TIMEOUT:
+		return small_number("timeout", value, TIMEOUT_MAX, &o->timeout);
+	case FAULT:
+		return fault_named(value, &o->fault);
+	case CHAIRS:
+		return small_number("chairs", value, CHAIRS_MAX, &o->chairs);
+	case CUSTOMERS:
+		return small_number("customers", value, CUSTOMERS_MAX, &o->customers);
+	case JSON:
+		if (value != NULL)
+			return text("json", value, &o->json);
+		o->json_only = true;
+		return true;
+	default:
+		return text("html", value, &o->html);
+	}
+}
+
+/* getopt says where it stopped in a way of its own: `optopt` is a letter or one of ours, or 0 for a name. */
+static void complain_of_option(char **argv, bool argument_missing)
+{
+	const char *argument = argv[optind - 1];
+	if (argument_missing)
+		complain("%s needs a value; see --help", argument);
+	else if (optopt > 0 && optopt < WORKERS && optopt != 'h')
+		complain("unknown option '-%c'; see --help", optopt);
+	else if (optopt != 0)
+		complain("'%.60s' takes no value; see --help", argument);
+	else
+		complain("unknown option '%.60s'; see --help", argument);
+}
+
+static bool take_job(struct options *o, int argc, char **argv, unsigned long given)
+{
+	unsigned long useful = without_job;
+	if (argc - optind > 1) {
+		complain("one job at a time: '%.40s' or '%.40s'", argv[optind], argv[optind + 1]);
+		return false;
+	}
+	if (argc > optind) {
+		size_t i = 0;
+		while (i < sizeof jobs / sizeof *jobs && strcmp(argv[optind], jobs[i].name) != 0)
+			i++;
+		if (i == sizeof jobs / sizeof *jobs) {
+			complain("unknown job '%.40s': there are primes, album, threads, barber", argv[optind]);
+			return false;
+		}
+		o->job = jobs[i].name;
+		useful = jobs[i].options;
+	}
+	for (const struct option *option = known; option->name != NULL; option++) {
+		if (option->val >= WORKERS && (given & BIT(option->val) & ~useful) != 0) {
+			complain("--%s is of no use %s%s", option->name,
+			         o->job != NULL ? "to " : "without the job barber", o->job != NULL ? o->job : "");
+			return false;
+		}
+	}
+	return true;
+}
+
+int options_read(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){.limit = LIMIT_DEFAULT, .timeout = 10, .chairs = 3, .customers = 20};
+	const char *urls_file = NULL;
+	unsigned long given = 0;
+	int option;
+	opterr = 0; /* we say it ourselves */
+	while ((option = getopt_long(argc, argv, ":h", known, NULL)) != -1) {
+		if (option == 'h')
+			return fputs(help, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+		if (option == '?' || option == ':') {
+			complain_of_option(argv, option == ':');
+			return USAGE_STATUS;
+		}
+		if (!take(o, option, optarg, &urls_file))
+			return USAGE_STATUS;
+		given |= BIT(option);
+	}
+	if (!take_job(o, argc, argv, given))
+		return USAGE_STATUS;
+	if (urls_file != NULL && o->fault != FAULT_NONE) {
+		complain("--fault is about the demo's own server; it does not go with --urls");
+		return USAGE_STATUS;
+	}
+	return urls_file == NULL || urls_read(urls_file, &o->urls, &o->url_count) ? -1 : USAGE_STATUS;
+}
+
+void options_free(struct options *o)
+{
+	for (size_t i = 0; i < o->url_count; i++)
+		free(o->urls[i]);
+	free(o->urls);
+}

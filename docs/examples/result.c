@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Runs a job in each model, and compares what comes out. */
+#include "demo.h"
+#include <stdarg.h>
+#include <stdlib.h>
+
+/*
+ * The models. A new kind of executor is one more row here: processes, then async. No job changes for it, since a task
+ * does not know on what it runs.
+ */
+static const struct model models[] = {
+    {"sequential", NULL},
+    {"threads", fl_thread_executor_create},
+};
+#define MODEL_COUNT (sizeof models / sizeof *models)
+_Static_assert(MODEL_COUNT <= RUNS_MAX, "a result has no place for every model");
+
+void result_fail(struct result *r, const char *model, const char *format, ...)
+{
+	char *why = NULL, *line = NULL;
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&why, format, args) < 0)
+		why = NULL;
+	va_end(args);
+	if (asprintf(&line, "%s (%s): %s", r->job, model, why != NULL ? why : "failed, and no memory to say why") < 0)
+		line = NULL;
+	free(why);
+	complain("%s", line != NULL ? line : "out of memory");
+
+	r->failed = true;
+	char **more = line != NULL ? realloc(r->failures, (r->failure_count + 1) * sizeof *more) : NULL;
+	if (more == NULL) { /* it was said, and it counts; only the reports cannot repeat it */
+		free(line);
+		return;
+	}
+	r->failures = more;
+	r->failures[r->failure_count++] = line;
+}
+
+void result_free(struct result *r)
+{
+	for (size_t i = 0; i < r->failure_count; i++)
+		free(r->failures[i]);
+	free(r->failures);
+	for (size_t i = 0; i < r->thumbnail_count; i++)
+		free(r->thumbnails[i].data);
+	*r = (struct result){0};
+}
+
+void compare_models(struct result *r, unsigned workers, run_in_model *run_job, void *job)
+{
+	for (size_t i = 0; i < MODEL_COUNT; i++) {
+		const struct model *model = &models[i];
+		struct run run = {.model = model->name, .workers = model->create != NULL ? workers : 1};
+		peak_rss_reset();
+		if (run_job(job, model, &run) != 0) {
+			if (i == 0)
+				return; /* nothing to compare the others with */
+			continue;
+		}
+		run.peak_rss_kib = peak_rss_kib();
+		r->runs[r->run_count++] = run;
+
+		struct run *first = &r->runs[0], *last = &r->runs[r->run_count - 1];
+		last->speedup = last->seconds > 0 ? first->seconds / last->seconds : 1;
+		if (last->answer != first->answer)
+			result_fail(r, last->model, "its answer differs from that of %s", first->model);
+	}
+}
