@@ -58,10 +58,12 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  * done or cancelled. The task sees what was written before. On an error nothing was queued and the argument is still the
  * caller's: its drop hook does not run.
  * Returns 0, -EPIPE (closed), -ENOTRECOVERABLE (broken: an initializer failed), -ENOMEM, -EAGAIN (no worker and none can be
- * started), -E2BIG (argument plus result above FL_TASK_SIZE_MAX), -EOWNERDEAD (in a forked child).
+ * started), -E2BIG (argument plus result above FL_TASK_SIZE_MAX, or an alignment above FL_TASK_ALIGN_MAX), -EOWNERDEAD (in a
+ * forked child).
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
+/* A task that is not to start any more ends, as cancelled, when its turn comes; fl_future_cancel() ends it at once. */
 typedef struct fl_submit_config {
 	int64_t deadline;  /* the task counts as cancelled from then on, also before it starts; 0: none */
 	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
@@ -87,7 +89,8 @@ typedef struct fl_map_config {
 /*
  * Runs the task for each of the `n` elements of the array `args` and stores its result at the same place of `results`
  * (NULL when the result size is 0). Blocks until every task that was started has ended; helps when called from a worker.
- * `config` may be NULL. The drop hooks of arguments do not run: the array stays the caller's.
+ * `config` may be NULL. Arguments and results stay the caller's, no drop hook runs: a result whose task was not run is
+ * untouched, one whose task failed is what it left there (it began zeroed).
  * Returns 0; FL_ETASK: a task failed, those not yet started were not run; -ETIMEDOUT, -ECANCELED: those not yet started
  * were not run, results of the others are there; or as fl_submit. n = 0 is 0.
  */
@@ -105,17 +108,21 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. Blocks the calling context. Observes its
- * cancel scope. Returns 0, again too; -EDEADLK from a task of `e`; -ECANCELED; -EOWNERDEAD (in a forked child).
+ * cancel scope. Returns 0, again too; -ECANCELED (closed all the same); -EDEADLK from a task of `e` or on one of its
+ * workers, -EOWNERDEAD in a forked child (nothing happened).
  */
 FL_API FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
 /* As fl_executor_join; never waits: -EBUSY while tasks are left (it closes `e` all the same). */
 FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
-/* As fl_executor_join; also returns -ETIMEDOUT. */
+/* As fl_executor_join; also returns -ETIMEDOUT (closed all the same). */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel);
 
-/* Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e`. */
+/*
+ * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers.
+ * In a forked child it waits for nothing: what was queued there is forgotten.
+ */
 FL_API void fl_executor_free(fl_executor *e);
 
 /* FL_CAP_... bits. Never waits. */

@@ -85,7 +85,7 @@ FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 /*
  * Has `callback(f, arg)` called once when the task ends, in the order of registration: on the thread that ends it or
  * cancels it, or now, on this thread, when it has ended. The callback may free references to `f`, and must not block for
- * long. Returns 0, -ENOMEM (it will not be called). Never waits.
+ * long. Who waits for the task may return before its callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
  */
 typedef void fl_future_callback(fl_future *f, void *arg);
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);

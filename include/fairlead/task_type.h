@@ -58,7 +58,7 @@ FL_API void fl_task_unregister(fl_task_entry *entry);
 /* The type of that name; NULL when there is none. The first use may allocate; NULL too when that fails. Never waits. */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
-/* A name that two different registered types have; NULL when there is none. */
+/* A name that two different registered types have; NULL when there is none, or no memory to look for it. */
 FL_API const char *fl_task_conflict(void);
 
 FL_END_DECLS

@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
 typedef int fl_thread_function(void *arg);
 
 typedef struct fl_thread {
-	struct fl__thread *thread_; /* NULL: not started, joined or detached */
+	struct fl__thread *thread_; /* NULL: not started, joined or detached; fl_thread_id() is then 0 */
 } fl_thread;
 
 typedef struct fl_thread_config {
