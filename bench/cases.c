@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who is measured against whom. These lists are fixed: nobody is left out because a package is missing (the build fails)
+ * or because its row is (the program refuses to start). bench/README.md says what each name stands for.
+ */
+#include "shim.h"
+
+/* clang-format off */
+const bench_case bench_cases[] = {
+	{
+		.name = "locks/mutex_uncontended", .unit = "ns/op", .threads = {1},
+		.peers = {"pthread", "nsync", "glib"},
+		.spinning = {"ck_fas", "ck_ticket", "ck_mcs"},
+		.floor = {"cas"},
+	},
+	{
+		.name = "locks/mutex_empty", .unit = "ns/op", .threads = {2, 4, 16},
+		.peers = {"pthread", "nsync", "glib"},
+		.spinning = {"ck_fas", "ck_ticket", "ck_mcs"},
+	},
+	{
+		.name = "locks/mutex_100ns", .unit = "ns/op", .threads = {2, 4, 16},
+		.peers = {"pthread", "nsync", "glib"},
+		.spinning = {"ck_fas", "ck_ticket", "ck_mcs"},
+	},
+	{
+		.name = "locks/sem_uncontended", .unit = "ns/op", .threads = {1},
+		.peers = {"sem_t", "pthread", "nsync"},
+		.floor = {"atomic"},
+	},
+	{
+		.name = "locks/sem_pingpong", .unit = "ns/round trip", .threads = {2},
+		.peers = {"sem_t", "pthread", "nsync"},
+		.floor = {"spin_yield"},
+	},
+	{
+		.name = "queues/uncontended", .unit = "ns/item", .threads = {1},
+		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.weaker = {"boost_lockfree", "glib"},
+	},
+	{
+		.name = "queues/mpmc_1p1c", .unit = "ns/item", .threads = {2},
+		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.weaker = {"boost_lockfree", "glib"},
+	},
+	{
+		.name = "queues/mpmc_2p2c", .unit = "ns/item", .threads = {4},
+		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.weaker = {"boost_lockfree", "glib"},
+	},
+	{
+		.name = "queues/mpmc_4p4c", .unit = "ns/item", .threads = {8},
+		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.weaker = {"boost_lockfree", "glib"},
+	},
+	{
+		.name = "exec/submit_get", .unit = "ns/task", .threads = {2}, .callers = 1,
+		.peers = {"pthread", "boost", "glib"},
+	},
+	{
+		.name = "exec/roundtrip", .unit = "ns/task", .threads = {2}, .callers = 1,
+		.peers = {"pthread", "boost", "glib"},
+	},
+	{.name = NULL},
+};
+/* clang-format on */

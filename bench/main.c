@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fairlead-bench [--list] [--quick] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run. */
+#include "shim.h"
+
+#include <pthread.h>
+#include <regex.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Where a static array of rows ends up; BENCH_ROWS fills it in before main. */
+static bench_table *tables;
+
+void bench_add(bench_table *table)
+{
+	table->next = tables;
+	tables = table;
+}
+
+static const bench_row *find(const char *name, const char *implementation)
+{
+	for (bench_table *t = tables; t; t = t->next)
+		for (size_t i = 0; i < t->count; i++)
+			if (!strcmp(t->rows[i].name, name) && !strcmp(t->rows[i].implementation, implementation))
+				return &t->rows[i];
+	return NULL;
+}
+
+static bool contains(const char *const *list, const char *name)
+{
+	for (; *list; list++)
+		if (!strcmp(*list, name))
+			return true;
+	return false;
+}
+
+/* Whether cases.c lists that row. */
+static bool is_listed(const bench_row *row)
+{
+	for (const bench_case *c = bench_cases; c->name; c++)
+		if (!strcmp(c->name, row->name))
+			return !strcmp(row->implementation, "fairlead") || contains(c->peers, row->implementation) ||
+			       contains(c->weaker, row->implementation) || contains(c->spinning, row->implementation) ||
+			       contains(c->floor, row->implementation);
+	return false;
+}
+
+typedef struct plan {
+	bench_entry *entries;
+	size_t count;
+} plan;
+
+static void plan_add(plan *p, const bench_case *of, const char *implementation, const char *role, int threads)
+{
+	const bench_row *row = find(of->name, implementation);
+	if (!row)
+		bench_fail("%s/%s is listed in cases.c and not implemented", of->name, implementation);
+	p->entries = realloc(p->entries, (p->count + 1) * sizeof *p->entries);
+	if (!p->entries)
+		bench_fail("out of memory");
+	bench_entry *e = &p->entries[p->count++];
+	*e = (bench_entry){.of = of, .row = row, .role = role, .threads = threads};
+	snprintf(e->name, sizeof e->name, "%s/%s/threads:%d", of->name, implementation, threads);
+}
+
+static void plan_add_all(plan *p, const bench_case *of, const char *const *list, const char *role, int threads)
+{
+	for (; *list; list++)
+		plan_add(p, of, *list, role, threads);
+}
+
+/* Adds a case at one thread count with all of its rows, if the name of one of them matches. */
+static void plan_case(plan *p, const bench_case *of, int threads, const regex_t *pattern)
+{
+	plan added = {NULL, 0};
+	plan_add(&added, of, "fairlead", "fairlead", threads);
+	plan_add_all(&added, of, of->peers, "peer", threads);
+	plan_add_all(&added, of, of->weaker, "weaker", threads);
+	if (threads <= sysconf(_SC_NPROCESSORS_ONLN))
+		plan_add_all(&added, of, of->spinning, "weaker", threads);
+	plan_add_all(&added, of, of->floor, "floor", threads);
+
+	char name[sizeof added.entries->name];
+	snprintf(name, sizeof name, "%s/threads:%d", of->name, threads);
+	bool wanted = regexec(pattern, name, 0, NULL, 0) == 0;
+	for (size_t i = 0; i < added.count; i++)
+		wanted = wanted || regexec(pattern, added.entries[i].name, 0, NULL, 0) == 0;
+	for (size_t i = 0; wanted && i < added.count; i++)
+		plan_add(p, of, added.entries[i].row->implementation, added.entries[i].role, threads);
+	free(added.entries);
+}
+
+/* The lists of cases.c and the sources must agree, both ways. */
+static plan make_plan(const regex_t *pattern)
+{
+	plan p = {NULL, 0};
+	for (bench_table *t = tables; t; t = t->next)
+		for (size_t i = 0; i < t->count; i++)
+			if (!is_listed(&t->rows[i]))
+				bench_fail("%s/%s is implemented and not listed in cases.c", t->rows[i].name,
+				           t->rows[i].implementation);
+	for (const bench_case *c = bench_cases; c->name; c++)
+		for (const int *threads = c->threads; *threads; threads++)
+			plan_case(&p, c, *threads, pattern);
+	return p;
+}
+
+static void print_plan(const plan *p)
+{
+	for (size_t i = 0; i < p->count; i++) {
+		const bench_entry *e = &p->entries[i];
+		const char *slash = strchr(e->of->name, '/');
+		printf("%s{\"name\": \"%s\", \"family\": \"%.*s\", \"case\": \"%s\", \"threads\": %d, "
+		       "\"implementation\": \"%s\", \"role\": \"%s\", \"unit\": \"%s\"}",
+		       i ? ",\n" : "[\n", e->name, (int)(slash - e->of->name), e->of->name, slash + 1, e->threads,
+		       e->row->implementation, e->role, e->of->unit);
+	}
+	printf("\n]\n");
+}
+
+static void *sleep_forever(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* A process with only one thread is another machine: the C library then leaves out its atomic instructions. */
+static void keep_second_thread(void)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, sleep_forever, NULL))
+		bench_fail("cannot start a thread");
+	pthread_detach(thread);
+}
+
+__attribute__((noreturn, format(printf, 1, 2))) static void usage(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("fairlead-bench: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	exit(2);
+}
+
+int main(int argc, char **argv)
+{
+	bool list = false, quick = false;
+	const char *out = NULL, *text = NULL;
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "--list"))
+			list = true;
+		else if (!strcmp(argv[i], "--quick"))
+			quick = true;
+		else if (!strncmp(argv[i], "--out=", 6))
+			out = argv[i] + 6;
+		else if (argv[i][0] == '-' || text)
+			usage("unexpected argument '%s'", argv[i]);
+		else
+			text = argv[i];
+	}
+	regex_t pattern;
+	if (regcomp(&pattern, text && *text ? text : ".", REG_EXTENDED | REG_NOSUB))
+		usage("'%s' is not a regular expression", text);
+	plan p = make_plan(&pattern);
+	regfree(&pattern);
+	if (p.count == 0)
+		usage("nothing matches '%s'", text);
+	int status = 0;
+	if (list) {
+		print_plan(&p);
+	} else {
+		keep_second_thread();
+		status = bench_measure(p.entries, p.count, quick, out);
+	}
+	free(p.entries);
+	return status;
+}

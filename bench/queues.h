@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_QUEUES_H
+#define BENCH_QUEUES_H
+
+#include "shim.h"
+
+#include <stdlib.h>
+
+/*
+ * The queue workload, for C and C++: half of the threads put, the other half get, equal shares; items are 8 bytes. An item
+ * carries its producer and its number, so that each consumer sees whether a producer's items come in order, and the sum
+ * over all consumers shows whether each came once. With one thread, it puts and gets in turn.
+ */
+enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
+
+typedef struct queue_data {
+	int threads;
+	uint64_t sums[QUEUE_THREADS_MAX]; /* of the items that each thread got */
+} queue_data;
+
+typedef struct queue_tally {
+	uint64_t last[QUEUE_THREADS_MAX]; /* the number of the last item of each producer */
+	uint64_t sum;
+} queue_tally;
+
+static inline uint64_t queue_item(int producer, uint64_t number)
+{
+	return (uint64_t)producer << 48 | number;
+}
+
+static inline void queue_got(queue_tally *tally, uint64_t item)
+{
+	uint64_t producer = item >> 48, number = item & 0xffffffffffff;
+	if (producer >= QUEUE_THREADS_MAX || number <= tally->last[producer])
+		bench_fail("a queue gave item %llu of producer %llu out of order", (unsigned long long)number,
+		           (unsigned long long)producer);
+	tally->last[producer] = number;
+	tally->sum += item;
+}
+
+static inline void queue_check(const queue_data *data, uint64_t total)
+{
+	int producers = data->threads > 1 ? data->threads / 2 : 1;
+	uint64_t share = total / (uint64_t)producers, sum = 0;
+	for (int i = 0; i < producers; i++)
+		sum += share * queue_item(i, 0) + share * (share + 1) / 2;
+	for (int i = 0; i < data->threads; i++)
+		sum -= data->sums[i];
+	if (sum != 0)
+		bench_fail("a queue lost or doubled items");
+}
+
+/*
+ * Rows of one implementation. `q` is a pointer to `type`; `open` makes it, `close` frees it; put(q, item) takes, and
+ * get(q) returns, a uint64_t that is never 0.
+ */
+#define QUEUE_BENCH(impl, type, open, close, put, get)                                                                 \
+	struct impl##_state {                                                                                          \
+		queue_data data;                                                                                       \
+		type *q;                                                                                               \
+	};                                                                                                             \
+	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	{                                                                                                              \
+		struct impl##_state *s = (struct impl##_state *)bench_alloc(sizeof *s);                                \
+		(void)total;                                                                                           \
+		s->data.threads = threads;                                                                             \
+		s->q = open;                                                                                           \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void impl##_uncontended(bench_thread *t)                                                                \
+	{                                                                                                              \
+		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		type *q = s->q;                                                                                        \
+		queue_tally tally = {{0}, 0};                                                                          \
+		for (uint64_t i = 1; i <= t->total; i++) {                                                             \
+			put(q, i);                                                                                     \
+			queue_got(&tally, get(q));                                                                     \
+		}                                                                                                      \
+		s->data.sums[0] = tally.sum;                                                                           \
+	}                                                                                                              \
+	static void impl##_mpmc(bench_thread *t)                                                                       \
+	{                                                                                                              \
+		struct impl##_state *s = (struct impl##_state *)t->state;                                              \
+		type *q = s->q;                                                                                        \
+		queue_tally tally = {{0}, 0};                                                                          \
+		int producers = t->threads / 2;                                                                        \
+		uint64_t share = t->total / (uint64_t)producers;                                                       \
+		if (t->index < producers) {                                                                            \
+			for (uint64_t i = 1; i <= share; i++)                                                          \
+				put(q, queue_item(t->index, i));                                                       \
+		} else {                                                                                               \
+			for (uint64_t i = 0; i < share; i++)                                                           \
+				queue_got(&tally, get(q));                                                             \
+		}                                                                                                      \
+		s->data.sums[t->index] = tally.sum;                                                                    \
+	}                                                                                                              \
+	static void impl##_teardown(void *state, uint64_t total)                                                       \
+	{                                                                                                              \
+		struct impl##_state *s = (struct impl##_state *)state;                                                 \
+		type *q = s->q;                                                                                        \
+		queue_check(&s->data, total);                                                                          \
+		close(q);                                                                                              \
+		free(s);                                                                                               \
+	}
+
+/* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
+#define QUEUE_ROWS(impl, fixed)                                                                                        \
+	{"queues/uncontended", #impl, impl##_setup, impl##_uncontended, impl##_teardown, 0},                           \
+	    {"queues/mpmc_1p1c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, 0},                                \
+	    {"queues/mpmc_2p2c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed},                            \
+	{                                                                                                              \
+		"queues/mpmc_4p4c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed                           \
+	}
+
+#endif

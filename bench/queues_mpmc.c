@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Boost's are in peers_boost.cc. */
+#include "monitor.h"
+#include "queues.h"
+
+#include <ck_ring.h>
+#include <errno.h>
+#include <fairlead/queue.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <stdbool.h>
+
+_Static_assert(sizeof(void *) == 8, "the queues of pointers carry the 8-byte items themselves");
+
+FL_QUEUE_OF(uint64_t, u64_queue)
+
+static u64_queue *fairlead_open(void)
+{
+	u64_queue *q = NULL;
+	if (u64_queue_create(&q, &(fl_queue_config){.capacity = QUEUE_CAPACITY}))
+		bench_fail("u64_queue_create");
+	return q;
+}
+
+static inline void fairlead_put(u64_queue *q, uint64_t item)
+{
+	if (u64_queue_put(q, item))
+		bench_fail("u64_queue_put");
+}
+
+static inline uint64_t fairlead_get(u64_queue *q)
+{
+	uint64_t item;
+	if (u64_queue_get(q, &item))
+		bench_fail("u64_queue_get");
+	return item;
+}
+
+QUEUE_BENCH(fairlead, u64_queue, fairlead_open(), u64_queue_free, fairlead_put, fairlead_get)
+
+/*
+ * The textbook queue: a ring under a mutex, one condition a side, a signal only when somebody waits there. Whoever signals
+ * counts the waiter off (as Boost's queue does), so that a waiter that has yet to run is not signalled twice.
+ */
+#define MONITOR_QUEUE(mon)                                                                                             \
+	typedef struct mon##_queue {                                                                                   \
+		mon_##mon##_mutex mutex;                                                                               \
+		mon_##mon##_cond items, space;                                                                         \
+		unsigned first, length, getters, putters;                                                              \
+		uint64_t ring[QUEUE_CAPACITY];                                                                         \
+	} mon##_queue;                                                                                                 \
+	static mon##_queue *mon##_open(void)                                                                           \
+	{                                                                                                              \
+		mon##_queue *q = bench_alloc(sizeof *q);                                                               \
+		mon_##mon##_mutex_init(&q->mutex);                                                                     \
+		mon_##mon##_cond_init(&q->items);                                                                      \
+		mon_##mon##_cond_init(&q->space);                                                                      \
+		return q;                                                                                              \
+	}                                                                                                              \
+	static inline void mon##_put(mon##_queue *q, uint64_t item)                                                    \
+	{                                                                                                              \
+		mon_##mon##_lock(&q->mutex);                                                                           \
+		while (q->length == QUEUE_CAPACITY) {                                                                  \
+			q->putters++;                                                                                  \
+			mon_##mon##_wait(&q->space, &q->mutex);                                                        \
+		}                                                                                                      \
+		q->ring[(q->first + q->length++) % QUEUE_CAPACITY] = item;                                             \
+		bool wake = q->getters > 0;                                                                            \
+		q->getters -= wake;                                                                                    \
+		mon_##mon##_unlock(&q->mutex);                                                                         \
+		if (wake)                                                                                              \
+			mon_##mon##_signal(&q->items);                                                                 \
+	}                                                                                                              \
+	static inline uint64_t mon##_get(mon##_queue *q)                                                               \
+	{                                                                                                              \
+		mon_##mon##_lock(&q->mutex);                                                                           \
+		while (q->length == 0) {                                                                               \
+			q->getters++;                                                                                  \
+			mon_##mon##_wait(&q->items, &q->mutex);                                                        \
+		}                                                                                                      \
+		uint64_t item = q->ring[q->first++ % QUEUE_CAPACITY];                                                  \
+		q->length--;                                                                                           \
+		bool wake = q->putters > 0;                                                                            \
+		q->putters -= wake;                                                                                    \
+		mon_##mon##_unlock(&q->mutex);                                                                         \
+		if (wake)                                                                                              \
+			mon_##mon##_signal(&q->space);                                                                 \
+		return item;                                                                                           \
+	}                                                                                                              \
+	QUEUE_BENCH(mon, mon##_queue, mon##_open(), free, mon##_put, mon##_get)
+
+MONITOR_QUEUE(pthread)
+MONITOR_QUEUE(nsync)
+
+/* Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It holds size - 1 pointers. */
+typedef struct ck_ring_sem {
+	ck_ring_t ring;
+	BENCH_ALIGNED sem_t space;
+	BENCH_ALIGNED sem_t items;
+	ck_ring_buffer_t buffer[2 * QUEUE_CAPACITY];
+} ck_ring_sem;
+
+static ck_ring_sem *ck_ring_sem_open(void)
+{
+	ck_ring_sem *q = bench_alloc(sizeof *q);
+	ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);
+	if (sem_init(&q->space, 0, QUEUE_CAPACITY) || sem_init(&q->items, 0, 0))
+		bench_fail("sem_init");
+	return q;
+}
+
+static inline void ck_ring_sem_wait(sem_t *sem)
+{
+	while (sem_wait(sem))
+		if (errno != EINTR)
+			bench_fail("sem_wait");
+}
+
+static inline void ck_ring_sem_put(ck_ring_sem *q, uint64_t item)
+{
+	ck_ring_sem_wait(&q->space);
+	while (!ck_ring_enqueue_mpmc(&q->ring, q->buffer, (void *)(uintptr_t)item))
+		sched_yield();
+	sem_post(&q->items);
+}
+
+static inline uint64_t ck_ring_sem_get(ck_ring_sem *q)
+{
+	void *item;
+	ck_ring_sem_wait(&q->items);
+	while (!ck_ring_dequeue_mpmc(&q->ring, q->buffer, &item))
+		sched_yield();
+	sem_post(&q->space);
+	return (uintptr_t)item;
+}
+
+QUEUE_BENCH(ck_ring_sem, ck_ring_sem, ck_ring_sem_open(), free, ck_ring_sem_put, ck_ring_sem_get)
+
+static inline void glib_put(GAsyncQueue *q, uint64_t item)
+{
+	g_async_queue_push(q, (gpointer)(uintptr_t)item);
+}
+
+static inline uint64_t glib_get(GAsyncQueue *q)
+{
+	return (uintptr_t)g_async_queue_pop(q);
+}
+
+QUEUE_BENCH(glib, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_put, glib_get)
+
+/*
+ * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can take a whole time slice an
+ * item, 700 us instead of 0.3: one run in twenty here. So its operations are counted out, lest the suite takes minutes.
+ */
+enum { CK_RING_FIXED = 2500 };
+
+static const bench_row rows[] = {
+    QUEUE_ROWS(fairlead, 0), QUEUE_ROWS(pthread, 0), QUEUE_ROWS(nsync, 0), QUEUE_ROWS(ck_ring_sem, CK_RING_FIXED),
+    QUEUE_ROWS(glib, 0),
+};
+BENCH_ROWS(rows)

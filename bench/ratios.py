@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""From Google Benchmark's rows to ratios: medians, and who is ahead."""
+import json
+import statistics
+
+REPETITIONS = 5  # at least: fewer are an error
+ROLES = {"peer": "peers", "weaker": "weaker", "floor": "floor"}
+
+
+class Missing(Exception):
+    """A listed row has no result, or too few."""
+
+
+def samples_by_row(benchmarks, field):
+    """The figures of all repetitions, by the name of the row."""
+    samples = {}
+    for b in benchmarks:
+        if b["run_type"] == "iteration" and not b.get("error_occurred") and field in b:
+            samples.setdefault(b["name"], []).append(b[field])
+    return samples
+
+
+def compare(rows, benchmarks):
+    """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
+    times, unfair = samples_by_row(benchmarks, "real_time"), samples_by_row(benchmarks, "unfairness")
+    entries = {}
+    for row in rows:
+        name, implementation = row["name"], row["implementation"]
+        if len(times.get(name, [])) < REPETITIONS:
+            raise Missing(f"{name} is listed and was not measured {REPETITIONS} times")
+        key = (row["family"], row["case"], row["threads"])
+        entry = entries.setdefault(key, {
+            "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
+            "fairlead": None, "peers": {}, "weaker": {}, "floor": {}, "best_peer": None, "ratio": None, "spread": {},
+            "unfairness": {}})
+        median = statistics.median(times[name])
+        if row["role"] == "fairlead":
+            entry["fairlead"] = median
+        else:
+            entry[ROLES[row["role"]]][implementation] = median
+        entry["spread"][implementation] = [min(times[name]), max(times[name])]
+        if name in unfair:
+            entry["unfairness"][implementation] = statistics.median(unfair[name])
+    for key, entry in entries.items():
+        if entry["fairlead"] is None or not entry["peers"]:
+            raise Missing("/".join(map(str, key)) + " has no row of Fairlead, or no peer")
+        entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
+        entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
+    return list(entries.values())
+
+
+def as_json(entries):
+    """The entries as JSON, one a line."""
+    return "[\n" + ",\n".join(json.dumps(entry) for entry in entries) + "\n]\n"
+
+
+def figure(x):
+    """Three digits that mean something: 9.31, 93.1, 931, 9,310."""
+    return f"{x:,.0f}" if x >= 100 else f"{x:.1f}" if x >= 10 else f"{x:.2f}"
+
+
+def overlap(entry):
+    """Whether the repetitions of Fairlead and of the best peer reach into each other."""
+    ours, theirs = entry["spread"]["fairlead"], entry["spread"][entry["best_peer"]]
+    return ours[0] <= theirs[1] and theirs[0] <= ours[1]
+
+
+def verdict(entry):
+    """By the medians; a tie of their spreads is said, and changes nothing."""
+    return ("ahead" if entry["ratio"] >= 1 else "BEHIND") + (", spreads overlap" if overlap(entry) else "")
+
+
+def with_spread(entry, name, value):
+    low, high = entry["spread"][name]
+    return f"{figure(value)} ({figure(low)}-{figure(high)})"
+
+
+def others(entry):
+    """The lines below an entry: everybody but Fairlead and the best peer."""
+    for role in ("peers", "weaker", "floor"):
+        names = [name for name in entry[role] if name != entry["best_peer"]]
+        if names:
+            yield f"{role}: " + ", ".join(f"{name} {with_spread(entry, name, entry[role][name])}" for name in names)
+
+
+def table(entries, quick):
+    """The lines of the table, and what it comes to."""
+    head = ("case", "threads", "unit", "fairlead", "best peer", "ratio", "")
+    lines = [head]
+    for e in entries:
+        best = e["best_peer"]
+        lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), e["unit"], with_spread(e, "fairlead", e["fairlead"]),
+                      f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e)))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    text = ["Median of the repetitions (least-most); ratio above 1: Fairlead is ahead of the best peer."]
+    for line, entry in zip(lines, [None] + entries):
+        text.append("  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip())
+        if entry:
+            text += ["    " + other for other in others(entry)]
+            if entry["unfairness"] and not quick:
+                text.append("    most/least operations a thread: " + ", ".join(
+                    f"{name} {figure(value)}" for name, value in entry["unfairness"].items()))
+    return text + summary(entries, quick)
+
+
+def summary(entries, quick):
+    """How many cases are won, and plainly which are not."""
+    behind = sorted((e for e in entries if e["ratio"] < 1), key=lambda e: e["ratio"])
+    text = ["", f"Fairlead against its best peer: ahead in {len(entries) - len(behind)} of {len(entries)} cases, behind in "
+                f"{len(behind)}; in {sum(map(overlap, entries))} of them the spreads overlap."]
+    for e in behind:
+        text.append(f"  behind: {e['family']}/{e['case']} at {e['threads']} threads takes {1 / e['ratio']:.2f} times as long "
+                    f"as {e['best_peer']}" + (" (spreads overlap)" if overlap(e) else ""))
+    if quick:
+        text.append("These were short runs (--quick): good for seeing that all works, too rough to quote.")
+    return text

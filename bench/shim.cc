@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// The rows under Google Benchmark. Everything that knows Google Benchmark is in this file.
+#include "shim.h"
+
+#include <algorithm>
+#include <atomic>
+#include <benchmark/benchmark.h>
+#include <cstdio>
+#include <cstdlib>
+#include <list>
+#include <pthread.h>
+#include <sched.h>
+#include <string>
+#include <unistd.h>
+#include <vector>
+
+namespace
+{
+
+constexpr int repetitions = 5;
+constexpr double full_seconds = 0.25, quick_seconds = 0.04; // of one repetition, at least
+
+struct alignas(BENCH_LINE) Lane {
+	bench_thread thread;
+	int64_t start, end;
+};
+
+class Bench
+{
+      public:
+	explicit Bench(const bench_entry &entry)
+	    : entry_(entry), lanes_(static_cast<size_t>(entry.of->callers ? entry.of->callers : entry.threads))
+	{
+		pthread_barrier_init(&ended_, nullptr, static_cast<unsigned>(lanes_.size()));
+	}
+
+	void add(double seconds)
+	{
+		auto *b = benchmark::RegisterBenchmark(entry_.name, [this](benchmark::State &state) { run(state); });
+		b->Threads(static_cast<int>(lanes_.size()));
+		b->UseManualTime(); // wall time from the first start to the last end; Google Benchmark's is a mean of threads
+		b->MeasureProcessCPUTime();
+		b->Repetitions(repetitions);
+		if (entry_.row->fixed > 0)
+			b->Iterations(static_cast<benchmark::IterationCount>(entry_.row->fixed));
+		else
+			b->MinTime(seconds);
+	}
+
+      private:
+	// Called by each thread of a run. Google Benchmark holds them all before the loop's first round and after its last.
+	void run(benchmark::State &state)
+	{
+		const int index = state.thread_index();
+		if (index == 0)
+			prepare(static_cast<uint64_t>(state.max_iterations));
+		Lane &lane = lanes_[static_cast<size_t>(index)];
+		while (state.KeepRunningBatch(state.max_iterations)) {
+			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0};
+			gather();
+			lane.start = bench_now();
+			entry_.row->run(&lane.thread);
+			lane.end = bench_now();
+			pthread_barrier_wait(
+			    &ended_); // so that the CPU time of all is in, not only of the first to end
+		}
+		state.SetIterationTime(seconds());
+		if (index == 0)
+			finish(state);
+	}
+
+	void prepare(uint64_t iterations)
+	{
+		if (isatty(STDERR_FILENO))
+			std::fprintf(stderr, "\r\033[K%s", entry_.name);
+		total_ = iterations * lanes_.size();
+		arrived_.store(0);
+		state_ = entry_.row->setup(static_cast<int>(lanes_.size()), total_);
+	}
+
+	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after the other.
+	void gather()
+	{
+		arrived_.fetch_add(1);
+		while (arrived_.load() < lanes_.size())
+			sched_yield();
+	}
+
+	double seconds() const
+	{
+		int64_t start = INT64_MAX, end = INT64_MIN;
+		for (const Lane &lane : lanes_) {
+			start = std::min(start, lane.start);
+			end = std::max(end, lane.end);
+		}
+		return static_cast<double>(end - start) * 1e-9;
+	}
+
+	void finish(benchmark::State &state)
+	{
+		uint64_t most = 0, least = UINT64_MAX;
+		for (const Lane &lane : lanes_) {
+			most = std::max(most, lane.thread.done);
+			least = std::min(least, lane.thread.done);
+		}
+		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0) // such runs are too short for it
+			state.counters["unfairness"] =
+			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
+		state.SetLabel(entry_.role);
+		entry_.row->teardown(state_, total_);
+		state_ = nullptr;
+	}
+
+	const bench_entry &entry_;
+	std::vector<Lane> lanes_;
+	void *state_ = nullptr;
+	uint64_t total_ = 0;
+	std::atomic<size_t> arrived_{0};
+	pthread_barrier_t ended_;
+};
+
+// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all that a reader needs.
+benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
+{
+	const std::string name = run.run_name.function_name;
+	run.run_name = {};
+	run.run_name.function_name = name;
+	run.threads = std::atoi(name.c_str() + name.rfind(':') + 1);
+	return run;
+}
+
+class JsonReporter : public benchmark::JSONReporter
+{
+      public:
+	void ReportRuns(const std::vector<Run> &runs) override
+	{
+		std::vector<Run> tidied;
+		for (const Run &run : runs)
+			tidied.push_back(tidy(run));
+		JSONReporter::ReportRuns(tidied);
+	}
+};
+
+// One line a row: the median of its repetitions.
+class LineReporter : public benchmark::BenchmarkReporter
+{
+      public:
+	explicit LineReporter(size_t width) : width_(static_cast<int>(width))
+	{
+	}
+
+	bool ReportContext(const Context &) override
+	{
+		return true;
+	}
+
+	void ReportRuns(const std::vector<Run> &runs) override
+	{
+		for (const Run &run : runs)
+			if (run.aggregate_name == "median")
+				print(run);
+	}
+
+      private:
+	void print(const Run &run) const
+	{
+		if (isatty(STDERR_FILENO))
+			std::fputs("\r\033[K", stderr);
+		std::printf("%-*s %11.1f ns  cpu %11.1f ns  %s", width_, run.run_name.function_name.c_str(),
+		            run.GetAdjustedRealTime(), run.GetAdjustedCPUTime(), run.report_label.c_str());
+		for (const auto &counter : run.counters)
+			std::printf("  %s %.4g", counter.first.c_str(), counter.second.value);
+		std::printf("\n");
+		std::fflush(stdout);
+	}
+
+	int width_;
+};
+
+} // namespace
+
+int bench_measure(const bench_entry *entries, size_t count, bool quick, const char *out)
+{
+#ifndef __OPTIMIZE__
+	std::fputs("fairlead-bench: built without optimisation: these figures mean nothing\n", stderr);
+#endif
+	std::string name = "fairlead-bench", interleave = "--benchmark_enable_random_interleaving=true",
+		    file = std::string("--benchmark_out=") + (out ? out : "");
+	char *argv[] = {name.data(), interleave.data(), file.data(), nullptr};
+	int argc = out ? 3 : 2;
+	benchmark::Initialize(&argc, argv);
+	benchmark::AddCustomContext("peers", BENCH_PEERS);
+	benchmark::AddCustomContext("compiler", __VERSION__);
+	benchmark::AddCustomContext("quick", quick ? "true" : "false");
+
+	std::list<Bench> benches;
+	size_t width = 0;
+	for (size_t i = 0; i < count; i++) {
+		benches.emplace_back(entries[i]).add(quick ? quick_seconds : full_seconds);
+		width = std::max(width, std::string(entries[i].name).size());
+	}
+	LineReporter lines(width);
+	JsonReporter json;
+	const size_t ran = benchmark::RunSpecifiedBenchmarks(&lines, out ? &json : nullptr);
+	benchmark::Shutdown();
+	return ran > 0 ? 0 : 1;
+}

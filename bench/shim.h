@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_SHIM_H
+#define BENCH_SHIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * What a bench sees of Google Benchmark: it says what to measure, never how.
+ *
+ * cases.c lists each case: its thread counts, its unit, and who takes part. A bench source implements it in rows and
+ * registers them with BENCH_ROWS. A listed row that no source implements is an error at start, and so is the reverse.
+ *
+ * One run of a row: setup once; then `run` on each thread, all released together; wall time from the first start to the
+ * last end, divided by `total`, is the result; then teardown, which checks what was done and calls bench_fail if it is wrong.
+ */
+typedef struct bench_thread {
+	void *state;    /* what setup returned, shared by the threads of the run */
+	int index;      /* of this thread: 0 ... threads - 1 */
+	int threads;    /* that call `run` */
+	uint64_t total; /* operations that all threads do together; a multiple of `threads` */
+	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
+} bench_thread;
+
+typedef struct bench_row {
+	const char *name;           /* "family/case" */
+	const char *implementation; /* "fairlead", "pthread", ... */
+	void *(*setup)(int threads, uint64_t total);
+	void (*run)(bench_thread *t);
+	void (*teardown)(void *state, uint64_t total);
+	uint64_t fixed; /* operations a thread in each run; 0: as many as the time allows, found by trying */
+} bench_row;
+
+#define BENCH_ROWS_MAX 8
+
+typedef struct bench_case {
+	const char *name;            /* "family/case" */
+	const char *unit;            /* of the result, less is better: "ns/item" */
+	int threads[BENCH_ROWS_MAX]; /* each is a row of the table; ends with 0 */
+	int callers; /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
+	/* Implementations beside "fairlead"; each list ends with NULL. */
+	const char *peers[BENCH_ROWS_MAX];    /* the same guarantees */
+	const char *weaker[BENCH_ROWS_MAX];   /* promises less */
+	const char *spinning[BENCH_ROWS_MAX]; /* weaker too; never sleeps, so it runs only with threads <= CPUs */
+	const char *floor[BENCH_ROWS_MAX];    /* what the hardware asks for */
+} bench_case;
+
+/* All cases, ends with a NULL name: cases.c. */
+extern const bench_case bench_cases[];
+
+typedef struct bench_table {
+	const bench_row *rows;
+	size_t count;
+	struct bench_table *next;
+} bench_table;
+
+void bench_add(bench_table *table);
+
+/* Registers a static array of rows. Once in a source file. */
+#define BENCH_ROWS(array)                                                                                              \
+	static bench_table bench_table_ = {(array), sizeof(array) / sizeof(array)[0], NULL};                           \
+	__attribute__((constructor)) static void bench_register_(void)                                                 \
+	{                                                                                                              \
+		bench_add(&bench_table_);                                                                              \
+	}
+
+/* A row at one thread count, as main.c plans it and shim.cc runs it. */
+typedef struct bench_entry {
+	const bench_case *of;
+	const bench_row *row;
+	const char *role; /* "fairlead", "peer", "weaker", "floor" */
+	int threads;
+	char name[128]; /* "family/case/implementation/threads:N" */
+} bench_entry;
+
+/*
+ * Measures `count` entries, their repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in
+ * the file `out` unless that is NULL. Returns the exit status.
+ */
+int bench_measure(const bench_entry *entries, size_t count, bool quick, const char *out);
+
+/* Two cache lines: adjacent ones are fetched together. */
+#define BENCH_LINE 128
+#define BENCH_ALIGNED __attribute__((aligned(BENCH_LINE)))
+
+/* Zeroed memory, aligned to BENCH_LINE, for free(). Never NULL. */
+void *bench_alloc(size_t size);
+
+/* Says why on standard error and aborts: a wrong result has no speed. */
+__attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *format, ...);
+
+/* CLOCK_MONOTONIC in nanoseconds. */
+int64_t bench_now(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

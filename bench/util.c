@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "shim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+void *bench_alloc(size_t size)
+{
+	size = (size + BENCH_LINE - 1) / BENCH_LINE * BENCH_LINE;
+	void *memory = aligned_alloc(BENCH_LINE, size);
+	if (!memory)
+		bench_fail("out of memory: %zu bytes", size);
+	return memset(memory, 0, size);
+}
+
+void bench_fail(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	fputs("fairlead-bench: ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
+	abort();
+}
+
+int64_t bench_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}

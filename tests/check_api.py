@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Holds the public interface against its comments and its tests.
+
+Every FL_API function has a comment directly above; is called by the C++ unit; is executed by the tests (gcov, over a build
+with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that also names
+the function, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
+"""
+import argparse
+import glob
+import json
+import os
+import re
+import subprocess
+import sys
+
+TESTS = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(TESTS)
+DECLARATION = re.compile(r"^FL_API\b[^;{=]*?\b(fl_\w+)\s*\([^;]*;", re.M)
+CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+class Function:
+    def __init__(self, name, header, comment):
+        self.name, self.header, self.comment = name, header, comment
+        self.codes = sorted(set(CODE.findall(comment)))
+
+    def names(self):
+        """The function's own name, and what its typed calls look like: job_queue_put for fl_queue_put."""
+        typed = {"fl_submit": r"\w+_submit", "fl_submit_with": r"\w+_submit_with", "fl_map": r"\w+_map"}
+        if self.name.startswith("fl_future_get") or self.name == "fl_future_try_get":
+            typed[self.name] = r"\w+" + self.name[len("fl_future"):]
+        if self.name.startswith("fl_queue_"):
+            typed[self.name] = r"\w+" + self.name[len("fl_queue"):]
+        return re.compile(rf"\b({typed.get(self.name, self.name)}|{self.name})\b")
+
+
+def comment_above(text, start):
+    """The comment that ends on the line before, or before the type or declaration that stands between without a blank."""
+    paragraph = text[:start].rstrip("\n").rsplit("\n\n", 1)[-1]
+    comments = re.findall(r"/\*.*?\*/", paragraph, re.S)
+    return comments[0] if comments and text[start - 2:start] != "\n\n" else ""
+
+
+def public_functions():
+    for path in sorted(glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*"))):
+        text = read(path)
+        for found in DECLARATION.finditer(text):
+            yield Function(found[1], os.path.relpath(path, ROOT), comment_above(text, found.start()))
+
+
+def test_functions():
+    """The top-level blocks of all test sources, as text."""
+    for path in glob.glob(os.path.join(TESTS, "*.[ch]")):
+        yield from re.findall(r"^\S.*?^\}", read(path), re.M | re.S)
+
+
+def executed(build):
+    """Runs the unit tests; how often each function of the library ran, and the share of its lines that did."""
+    objects = os.path.join(build, "lib")
+    for path in glob.glob(os.path.join(objects, "**", "*.gcda"), recursive=True):
+        os.remove(path)
+    subprocess.run([os.path.join(TESTS, "run"), "--build", build, "--only", "unit"], check=True)
+    data = sorted(glob.glob(os.path.join(objects, "**", "*.gcda"), recursive=True))
+    if not data:
+        sys.exit(f"check_api: no coverage data in {objects}")
+    listing = subprocess.run(["gcov", "--json-format", "--stdout", *data], text=True, check=True, cwd=build,
+                             stdout=subprocess.PIPE).stdout
+    counts, lines, lines_run = {}, 0, 0
+    for unit in listing.splitlines():
+        for file in json.loads(unit)["files"]:
+            if "lib/" not in file["file"]:
+                continue
+            for function in file["functions"]:
+                counts[function["name"]] = counts.get(function["name"], 0) + function["execution_count"]
+            lines += len(file["lines"])
+            lines_run += sum(1 for line in file["lines"] if line["count"])
+    return counts, lines_run / max(lines, 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", help="a meson build with -Db_coverage=true; without it nothing is executed")
+    options = parser.parse_args()
+    functions, blocks = list(public_functions()), list(test_functions())
+    cxx = read(os.path.join(TESTS, "consumers", "cxx17.cc"))
+    counts, share = executed(os.path.abspath(options.build)) if options.build else (None, None)
+
+    complaints = []
+    for f in functions:
+        if not f.comment:
+            complaints.append(f"{f.header}: {f.name} has no comment directly above")
+        naming = [b for b in blocks if f.names().search(b)]
+        if not any(re.search(rf"\b{f.name}\b", b) for b in blocks):
+            complaints.append(f"{f.name}: no test names it")
+        if not re.search(rf"\b{f.name}\b", cxx):
+            complaints.append(f"{f.name}: the C++ unit does not call it")
+        if counts is not None and not counts.get(f.name):
+            complaints.append(f"{f.name}: no test executes it")
+        for code in f.codes:
+            if not any(re.search(rf"{code}\b", b) for b in naming):
+                complaints.append(f"{f.name}: no test asserts {code}")
+    if len({f.name for f in functions}) < 50:
+        complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
+
+    print(f"{len(functions)} public functions, {sum(len(f.codes) for f in functions)} documented results" +
+          ("" if share is None else f", {share:.1%} of the library's lines executed"))
+    print("\n".join(complaints) or "all documented, tested and executed")
+    return 1 if complaints else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

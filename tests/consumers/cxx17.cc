@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Fairlead from C++17: every public function is called, every macro that is promised to C++ is used.
+#include <fairlead.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			std::printf("%s:%d: %s\n", __FILE__, __LINE__, #condition);                                    \
+			std::exit(1);                                                                                  \
+		}                                                                                                      \
+	} while (0)
+
+static fl_mutex a_mutex = FL_MUTEX_INIT;
+static fl_rmutex an_rmutex = FL_RMUTEX_INIT;
+static fl_cond a_cond = FL_COND_INIT;
+static fl_sem a_sem = FL_SEM_INIT(2);
+static fl_event an_event = FL_EVENT_INIT;
+static fl_latch a_latch = FL_LATCH_INIT(2);
+static fl_once a_once = FL_ONCE_INIT;
+static fl_barrier a_barrier = FL_BARRIER_INIT(1);
+static fl_cancel a_cancel = FL_CANCEL_INIT;
+static fl_local a_local = FL_LOCAL_INIT(std::free);
+
+static bool yes(void *)
+{
+	return true;
+}
+
+static int succeed(void *)
+{
+	return 0;
+}
+
+static void mutexes()
+{
+	fl_mutex_init(&a_mutex);
+	{
+		FL_LOCKED(&a_mutex);
+		CHECK(fl_mutex_is_locked(&a_mutex));
+	}
+	CHECK(fl_mutex_try_lock(&a_mutex) == 0);
+	fl_mutex_unlock(&a_mutex);
+	CHECK(fl_mutex_lock_until(&a_mutex, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_mutex_lock_until(&a_mutex, 0, FL_SHIELDED) == -ETIMEDOUT);
+	fl_mutex_unlock(&a_mutex);
+	fl_mutex_lock(&a_mutex);
+	fl_mutex_unlock(&a_mutex);
+	CHECK(fl_mutex_destroy(&a_mutex) == 0);
+
+	fl_rmutex_init(&an_rmutex);
+	fl_rmutex_lock(&an_rmutex);
+	CHECK(fl_rmutex_try_lock(&an_rmutex) == 0);
+	CHECK(fl_rmutex_lock_until(&an_rmutex, 0, nullptr) == 0);
+	for (int i = 0; i < 3; i++)
+		fl_rmutex_unlock(&an_rmutex);
+	CHECK(!fl_rmutex_is_owned(&an_rmutex));
+	CHECK(fl_rmutex_destroy(&an_rmutex) == 0);
+}
+
+static void conditions()
+{
+	fl_cond_init(&a_cond);
+	FL_CANCEL_SCOPE(&a_cancel);
+	CHECK(fl_cancel_scope() == &a_cancel);
+	fl_cancel_request(&a_cancel);
+	CHECK(fl_cancel_requested(&a_cancel));
+	FL_LOCKED(&a_mutex);
+	CHECK(fl_cond_wait(&a_cond, &a_mutex) == -ECANCELED);
+	CHECK(fl_cond_wait_until(&a_cond, &a_mutex, 0, FL_SHIELDED) == -ETIMEDOUT);
+	CHECK(fl_cond_wait_for(&a_cond, &a_mutex, yes, nullptr) == 0);
+	CHECK(fl_cond_wait_for_until(&a_cond, &a_mutex, yes, nullptr, 0, nullptr) == 0);
+	fl_cond_signal(&a_cond);
+	fl_cond_broadcast(&a_cond);
+	CHECK(fl_cond_destroy(&a_cond) == 0);
+}
+
+static void cancelling()
+{
+	FL_SCOPED(fl_cancel) parent = FL_CANCEL_INIT;
+	fl_cancel child;
+	int64_t end = fl_after(FL_S(60));
+	fl_cancel_init(&child, &parent, end);
+	CHECK(fl_cancel_deadline(&child) == end);
+	fl_cancel *before = fl_cancel_scope_set(&child);
+	CHECK(before == nullptr && fl_cancel_scope_set(before) == &child);
+	fl_cancel_destroy(&child);
+}
+
+static void counters()
+{
+	CHECK(fl_sem_acquire(&a_sem) == 0 && fl_sem_try_acquire(&a_sem) == 0);
+	CHECK(fl_sem_acquire_until(&a_sem, 0, nullptr) == -ETIMEDOUT);
+	fl_sem_release(&a_sem);
+	fl_sem_release_n(&a_sem, 1);
+	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_destroy(&a_sem) == 0);
+	CHECK(fl_sem_init(&a_sem, FL_SEM_MAX) == 0);
+
+	fl_latch_count_down(&a_latch, 2);
+	CHECK(fl_latch_wait(&a_latch) == 0 && fl_latch_try_wait(&a_latch) == 0);
+	CHECK(fl_latch_wait_until(&a_latch, 0, nullptr) == 0);
+	CHECK(fl_latch_count(&a_latch) == 0 && fl_latch_destroy(&a_latch) == 0);
+	CHECK(fl_latch_init(&a_latch, FL_LATCH_MAX) == 0);
+
+	fl_event_init(&an_event);
+	CHECK(!fl_event_is_set(&an_event) && fl_event_try_wait(&an_event) == -EAGAIN);
+	fl_event_set(&an_event);
+	CHECK(fl_event_wait(&an_event) == 0 && fl_event_wait_until(&an_event, 0, nullptr) == 0);
+	fl_event_reset(&an_event);
+	CHECK(fl_event_destroy(&an_event) == 0);
+
+	CHECK(fl_once_call(&a_once, succeed, nullptr) == 0 && fl_once_is_done(&a_once));
+	CHECK(fl_once_try_call(&a_once, succeed, nullptr) == 0);
+	CHECK(fl_once_call_until(&a_once, succeed, nullptr, 0, nullptr) == 0);
+
+	CHECK(fl_barrier_wait(&a_barrier) == 0 && fl_barrier_try_wait(&a_barrier) == 0);
+	CHECK(fl_barrier_wait_until(&a_barrier, FL_FOREVER, nullptr) == 0);
+	fl_barrier_abort(&a_barrier);
+	CHECK(fl_barrier_is_broken(&a_barrier));
+	fl_barrier_reset(&a_barrier);
+	CHECK(fl_barrier_waiting(&a_barrier) == 0 && fl_barrier_destroy(&a_barrier) == 0);
+	CHECK(fl_barrier_init(&a_barrier, 2) == 0);
+}
+
+static void waiting_for_any()
+{
+	fl_queue *q = nullptr;
+	CHECK(fl_queue_create(&q, sizeof(int), nullptr) == 0);
+	CHECK(fl_sem_init(&a_sem, 0) == 0 && fl_latch_init(&a_latch, 1) == 0);
+	fl_cancel never = FL_CANCEL_INIT;
+	fl_on things[] = {FL_ON_EVENT(&an_event), FL_ON_SEM(&a_sem),    FL_ON_LATCH(&a_latch),
+	                  FL_ON_QUEUE(q),         FL_ON_CANCEL(&never), FL_ON_QUEUE_SPACE(q)};
+	CHECK(fl_wait_any_until(things, 6, FL_FOREVER, nullptr) == 5);
+	fl_queue_free(q);
+}
+
+struct job {
+	int number;
+};
+FL_QUEUE_OF(job, job_queue)
+
+static void typed_queue()
+{
+	FL_SCOPED(job_queue) *q = nullptr;
+	CHECK(job_queue_create(&q, nullptr) == 0);
+	job one = {1}, two[2] = {{2}, {3}}, got[4];
+	size_t n;
+	CHECK(job_queue_put(q, one) == 0 && job_queue_try_put(q, one) == 0 &&
+	      job_queue_put_until(q, one, 0, nullptr) == 0);
+	CHECK(job_queue_put_many(q, two, 2) == 2 && job_queue_try_put_many(q, two, 2) == 2);
+	CHECK(job_queue_put_many_until(q, two, 2, &n, 0, nullptr) == 0 && n == 2);
+	CHECK(job_queue_length(q) == 9 && job_queue_capacity(q) == 1024 && job_queue_untyped(q) != nullptr);
+	CHECK(job_queue_get(q, got) == 0 && job_queue_try_get(q, got) == 0 &&
+	      job_queue_get_until(q, got, 0, nullptr) == 0);
+	CHECK(job_queue_get_many(q, got, 2) == 2 && got[1].number == 3 && job_queue_try_get_many(q, got, 1) == 1);
+	CHECK(job_queue_get_many_until(q, got, 4, &n, 0, nullptr) == 0 && n == 3);
+	CHECK(job_queue_try_join(q) == -EBUSY && job_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	for (int i = 0; i < 9; i++)
+		job_queue_task_done(q);
+	CHECK(job_queue_join(q) == 0);
+	job_queue_close(q);
+	CHECK(job_queue_is_closed(q) && job_queue_close_now(q) == 0 && job_queue_put(q, one) == -EPIPE);
+}
+
+static void untyped_queue()
+{
+	FL_SCOPED(fl_queue) *q = nullptr;
+	fl_queue_config config = {};
+	config.capacity = 8;
+	CHECK(fl_queue_create(&q, sizeof(int), &config) == 0);
+	int one = 1, two[2] = {2, 3}, got[4];
+	size_t n;
+	CHECK(fl_queue_put(q, &one) == 0 && fl_queue_try_put(q, &one) == 0 &&
+	      fl_queue_put_until(q, &one, 0, nullptr) == 0);
+	CHECK(fl_queue_put_many(q, two, 2) == 2 && fl_queue_try_put_many(q, two, 2) == 2);
+	CHECK(fl_queue_put_many_until(q, two, 1, &n, 0, nullptr) == 0 && n == 1);
+	CHECK(fl_queue_length(q) == 8 && fl_queue_capacity(q) == 8);
+	CHECK(fl_queue_get(q, got) == 0 && fl_queue_try_get(q, got) == 0 &&
+	      fl_queue_get_until(q, got, 0, nullptr) == 0);
+	CHECK(fl_queue_get_many(q, got, 2) == 2 && fl_queue_try_get_many(q, got, 1) == 1);
+	CHECK(fl_queue_get_many_until(q, got, 1, &n, 0, nullptr) == 0 && n == 1);
+	CHECK(fl_queue_try_join(q) == -EBUSY && fl_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	for (int i = 0; i < 7; i++)
+		fl_queue_task_done(q);
+	fl_queue_close(q);
+	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
+}
+
+static int answer(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	std::memcpy(result, arg, sizeof(int));
+	CHECK(!fl_task_cancelled(ctx) && fl_task_token(ctx) != nullptr && fl_executor_current() != nullptr);
+	return *static_cast<const int *>(arg) == 0 ? fl_task_fail(ctx, -EDOM, "no %s", "zero") : 0;
+}
+
+static fl_task_type answer_type()
+{
+	fl_task_type type = {};
+	type.size = sizeof type;
+	type.name = "answer";
+	type.run = answer;
+	type.arg_size = type.result_size = sizeof(int);
+	type.arg_align = type.result_align = alignof(int);
+	return type;
+}
+
+static void count_call(fl_future *, void *calls)
+{
+	++*static_cast<int *>(calls);
+}
+
+static void futures(fl_executor *e, const fl_task_type *type)
+{
+	FL_SCOPED(fl_future) *f = nullptr;
+	FL_SCOPED(fl_future) *failed = nullptr;
+	int in = 42, zero = 0, out = 0, calls = 0;
+	CHECK(fl_submit(e, type, &in, &f) == 0);
+	CHECK(fl_future_wait(f) == 0 && fl_future_try_wait(f) == 0 && fl_future_wait_until(f, 0, nullptr) == 0);
+	CHECK(fl_future_get(f, &out, sizeof out) == 0 && out == 42 && fl_future_try_get(f, &out, sizeof out) == 0);
+	CHECK(fl_future_get_until(f, &out, sizeof out, 0, nullptr) == 0 && fl_future_get_state(f) == FL_DONE);
+	CHECK(*static_cast<const int *>(fl_future_result(f)) == 42 && fl_future_error(f) == 0);
+	CHECK(fl_future_cancel(f) == -EALREADY && fl_future_on_end(f, count_call, &calls) == 0 && calls == 1);
+	fl_future_free(fl_future_ref(f));
+	fl_on things[] = {FL_ON_FUTURE(f)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
+
+	fl_submit_config config = {};
+	CHECK(fl_submit_with(e, type, &zero, &failed, &config) == 0);
+	CHECK(fl_future_get(failed, &out, sizeof out) == FL_ETASK && fl_future_error(failed) == -EDOM);
+	CHECK(std::strcmp(fl_future_message(failed), "no zero") == 0);
+}
+
+static void executors()
+{
+	FL_SCOPED(fl_executor) *here = nullptr;
+	FL_SCOPED(fl_executor) *pool = nullptr;
+	CHECK(fl_sequential_executor_create(&here, nullptr) == 0 && fl_thread_executor_create(&pool, nullptr) == 0);
+	static const fl_task_type type = answer_type();
+	static fl_task_entry entry = {&type, nullptr};
+	fl_task_register(&entry);
+	CHECK(fl_task_find("answer") == &type && fl_task_conflict() == nullptr);
+	fl_executor *kinds[] = {here, pool};
+	for (fl_executor *e : kinds) {
+		int in[3] = {1, 2, 3}, out[3] = {};
+		futures(e, &type);
+		CHECK(fl_map(e, &type, in, 3, out, nullptr) == 0 && out[2] == 3);
+		CHECK(fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE);
+		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1);
+		fl_executor_close(e);
+		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
+		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);
+	}
+	fl_executor_free(nullptr);
+	CHECK(fl_executor_current() == nullptr);
+	fl_task_unregister(&entry);
+}
+
+static int run(void *go)
+{
+	CHECK(fl_local_set(&a_local, std::malloc(1)) == 0 && fl_local_get(&a_local) != nullptr);
+	return fl_event_wait(static_cast<fl_event *>(go));
+}
+
+static void on_error(const fl_thread_info *, int)
+{
+}
+
+static void threads()
+{
+	fl_event go = FL_EVENT_INIT;
+	fl_thread t, detached;
+	fl_thread_config config = {};
+	config.name = "cxx";
+	int result;
+	CHECK(fl_thread_start(&t, run, &go, &config) == 0 && fl_thread_start(&detached, run, &go, nullptr) == 0);
+	CHECK(fl_thread_is_alive(&t) && fl_thread_id(&t) != fl_thread_current_id());
+	CHECK(fl_thread_enumerate(nullptr, nullptr) == 2 && std::strcmp(fl_thread_current_name(), "main") == 0);
+	CHECK(fl_thread_detach(&detached) == 0);
+	CHECK(fl_thread_try_join(&t, &result) == -EBUSY && fl_thread_join_until(&t, &result, 0, nullptr) == -ETIMEDOUT);
+	fl_event_set(&go);
+	fl_on things[] = {FL_ON_THREAD(&t)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_thread_join(&t, &result) == 0 && result == 0);
+	fl_thread_set_error_hook(on_error);
+	CHECK(fl_thread_set_error_hook(nullptr) == on_error);
+}
+
+static void on_panic(const fl_panic_info *)
+{
+}
+
+static void on_log(fl_log_level, const char *)
+{
+}
+
+int main()
+{
+	CHECK(std::strcmp(fl_version(), FL_VERSION) == 0 && fl_cpu_count() >= 1);
+	fl_set_panic_handler(on_panic);
+	fl_set_log_handler(on_log);
+	CHECK(fl_set_panic_handler(nullptr) == on_panic && fl_set_log_handler(nullptr) == on_log);
+	fl_set_allocator(nullptr);
+	CHECK(std::strcmp(fl_error_name(FL_ETASK), "FL_ETASK") == 0 && fl_error_text(-EPIPE) != nullptr);
+	CHECK(fl_now() < fl_after(FL_MS(1)) && fl_sleep(FL_US(1)) == 0 && fl_sleep_until(0, nullptr) == 0);
+	mutexes();
+	cancelling();
+	conditions();
+	counters();
+	waiting_for_any();
+	typed_queue();
+	untyped_queue();
+	executors();
+	threads();
+	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);
+	std::puts("ok");
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_BLOCKED_H
+#define FL_TEST_BLOCKED_H
+
+/*
+ * A queue operation that blocks, on a thread of its own:
+ *
+ *     struct blocked get = {.op = op_get, .q = q};
+ *     blocked_begin(&get);                            // it sleeps now
+ *     fl_queue_close(q);
+ *     FL_RC(blocked_end(&get), -EPIPE);
+ *
+ * For one source file each: everything here is static. The program starts no other threads that sleep in the library.
+ */
+#include "fl_seam.h"
+
+struct blocked {
+	int (*op)(struct blocked *b);
+	fl_queue *q;
+	fl_cancel *scope;  /* of the thread; NULL: none */
+	fl_cancel *cancel; /* for the _until forms */
+	int64_t deadline;  /* for them; 0: none */
+	int items[8];      /* to be put, or got */
+	size_t n, count;   /* for the _many forms */
+	fl_thread thread;
+};
+
+static int64_t deadline_of(const struct blocked *b)
+{
+	return b->deadline ? b->deadline : FL_FOREVER;
+}
+
+SEAM_FN int op_put(struct blocked *b)
+{
+	return fl_queue_put(b->q, b->items);
+}
+
+SEAM_FN int op_put_until(struct blocked *b)
+{
+	return fl_queue_put_until(b->q, b->items, deadline_of(b), b->cancel);
+}
+
+SEAM_FN int op_put_many(struct blocked *b)
+{
+	b->count = fl_queue_put_many(b->q, b->items, b->n);
+	return 0;
+}
+
+SEAM_FN int op_put_many_until(struct blocked *b)
+{
+	return fl_queue_put_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+}
+
+SEAM_FN int op_get(struct blocked *b)
+{
+	return fl_queue_get(b->q, b->items);
+}
+
+SEAM_FN int op_get_until(struct blocked *b)
+{
+	return fl_queue_get_until(b->q, b->items, deadline_of(b), b->cancel);
+}
+
+SEAM_FN int op_get_many(struct blocked *b)
+{
+	b->count = fl_queue_get_many(b->q, b->items, b->n);
+	return 0;
+}
+
+SEAM_FN int op_get_many_until(struct blocked *b)
+{
+	return fl_queue_get_many_until(b->q, b->items, b->n, &b->count, deadline_of(b), b->cancel);
+}
+
+SEAM_FN int op_join(struct blocked *b)
+{
+	return fl_queue_join(b->q);
+}
+
+SEAM_FN int op_join_until(struct blocked *b)
+{
+	return fl_queue_join_until(b->q, deadline_of(b), b->cancel);
+}
+
+/* Waits for readiness, an item or space, and does nothing with it. */
+SEAM_FN int op_observe(struct blocked *b)
+{
+	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE(b->q));
+}
+
+SEAM_FN int op_observe_space(struct blocked *b)
+{
+	return FL_WAIT_ANY_UNTIL(deadline_of(b), b->cancel, FL_ON_QUEUE_SPACE(b->q));
+}
+
+static int blocked_run(void *arg)
+{
+	struct blocked *b = arg;
+	FL_CANCEL_SCOPE(b->scope);
+	return b->op(b);
+}
+
+/* Errors are results here, not accidents that the log should hear of. */
+static void ignore_error(const fl_thread_info *info, int error)
+{
+	(void)info;
+	(void)error;
+}
+
+SEAM_FN void blocked_start(struct blocked *b)
+{
+	fl_thread_set_error_hook(ignore_error);
+	FL_OK(fl_thread_start(&b->thread, blocked_run, b, NULL));
+}
+
+/* Starts it and waits until it sleeps, as those sleep that were begun before. */
+SEAM_FN void blocked_begin(struct blocked *b)
+{
+	unsigned before = seam_sleepers();
+	blocked_start(b);
+	FL_WAIT_FOR(seam_sleepers() == before + 1);
+}
+
+/* Waits until it has returned, and returns its result. */
+SEAM_FN int blocked_end(struct blocked *b)
+{
+	int rc = 77;
+	FL_OK(fl_thread_join_until(&b->thread, &rc, FL_FOREVER, FL_SHIELDED));
+	return rc;
+}
+
+/* A queue of ints with that capacity, holding `in` of them: 1, 2, ... */
+SEAM_FN fl_queue *queue_with(size_t capacity, int in)
+{
+	fl_queue *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
+	for (int i = 1; i <= in; i++)
+		FL_OK(fl_queue_try_put(q, &i));
+	return q;
+}
+
+/* The next item is there and is that one. */
+#define GETS(q, expected)                                                                                              \
+	do {                                                                                                           \
+		int got_ = 0;                                                                                          \
+		FL_OK(fl_queue_try_get(q, &got_));                                                                     \
+		assert_int_equal(got_, expected);                                                                      \
+	} while (0)
+
+#endif

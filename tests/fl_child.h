@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_CHILD_H
+#define FL_CHILD_H
+
+/*
+ * What a function prints on standard error, and how a process ends that runs it: for defaults that print or abort, and for
+ * what a fork leaves. The function must use FL_CHECK, never cmocka's assertions: they would go on with the suite in the child.
+ */
+#include "fl_test.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static inline int fl_test_scratch(void)
+{
+	char path[] = "/tmp/fairlead-test-XXXXXX";
+	int fd = mkstemp(path);
+	FL_CHECK(fd >= 0);
+	FL_CHECK(unlink(path) == 0);
+	return fd;
+}
+
+/* Reads the whole of a scratch file into `text`, and closes it. */
+static inline void fl_test_take(int fd, char *text, size_t size)
+{
+	ssize_t n = pread(fd, text, size - 1, 0);
+	FL_CHECK(n >= 0);
+	text[n] = '\0';
+	FL_CHECK(close(fd) == 0);
+}
+
+/* Runs `function(arg)` here; `text` is what it printed on standard error. */
+static inline void fl_test_stderr(void (*function)(void *arg), void *arg, char *text, size_t size)
+{
+	int scratch = fl_test_scratch();
+	(void)fflush(stderr);
+	int before = dup(STDERR_FILENO);
+	FL_CHECK(before >= 0 && dup2(scratch, STDERR_FILENO) >= 0);
+	function(arg);
+	(void)fflush(stderr);
+	FL_CHECK(dup2(before, STDERR_FILENO) >= 0 && close(before) == 0);
+	fl_test_take(scratch, text, size);
+}
+
+/*
+ * Runs `function(arg)` in a forked child that then exits with 0. Returns the wait status; `text` (may be NULL) is what the
+ * child printed on standard error. A child that hangs is killed after a minute.
+ */
+static inline int fl_test_child(void (*function)(void *arg), void *arg, char *text, size_t size)
+{
+	int scratch = text ? fl_test_scratch() : -1;
+	int status = -1;
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		if (text)
+			FL_CHECK(dup2(scratch, STDERR_FILENO) >= 0);
+		(void)alarm(60);
+		function(arg);
+		(void)fflush(stderr);
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	if (text)
+		fl_test_take(scratch, text, size);
+	return status;
+}
+
+#endif

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FAULTS_H
+#define FL_FAULTS_H
+
+/*
+ * Faults through the table of system calls. FL_FAULTS() keeps the table as it is until the end of the block; a case then
+ * replaces entries while no other thread is inside the library:
+ *
+ *     FL_FAULTS();
+ *     fl__sys.alloc = fl_test_no_memory;
+ *     FL_RC(fl_thread_start(&t, run, NULL, NULL), -ENOMEM);
+ *
+ * A case that fails leaves by longjmp and its faults behind: so each FL_FAULTS() first puts the real table back.
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+
+static struct fl__sys fl_test_real_sys;
+
+__attribute__((constructor)) static void fl_test_keep_sys(void)
+{
+	fl_test_real_sys = fl__sys;
+}
+
+static inline int fl_test_faults_end(void)
+{
+	fl__sys = fl_test_real_sys;
+	return 0;
+}
+
+static inline void fl_test_faults_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_faults_end();
+}
+
+#define FL_FAULTS()                                                                                                    \
+	__attribute__((cleanup(fl_test_faults_close), unused)) const int FL__JOIN(fl_test_faults_, __LINE__) =         \
+	    fl_test_faults_end()
+
+/*
+ * A clock that runs ahead when the test says so: a wait of an hour times out at once, and only then. After FL_FAULTS():
+ *
+ *     fl_test_clock_ours();
+ *     ... a thread waits on `key` until fl_after(FL_S(3600)) ...
+ *     fl__store_relaxed(&fl_test_ahead, FL_S(3600));
+ *     FL_WAIT_FOR(fl_test_nudge(key) == 0);
+ */
+static int64_t fl_test_ahead;
+
+static inline int64_t fl_test_clock_now(void)
+{
+	return fl_test_real_sys.now() + fl__load_relaxed(&fl_test_ahead);
+}
+
+static inline int fl_test_clock_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (deadline <= fl_test_clock_now())
+		return -ETIMEDOUT;
+	return fl_test_real_sys.futex_wait(word, expected, deadline);
+}
+
+static inline void fl_test_clock_ours(void)
+{
+	fl__store_relaxed(&fl_test_ahead, 0);
+	fl__sys.now = fl_test_clock_now;
+	fl__sys.futex_wait = fl_test_clock_wait;
+}
+
+static inline void *fl_test_no_memory(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+#endif

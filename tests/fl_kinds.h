@@ -1,0 +1,350 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_KINDS_H
+#define FL_KINDS_H
+
+/*
+ * One of each kind of wait that the library has, so that what holds for all of them is tested on all of them:
+ *
+ *     kind->make();                       a fresh object, not ready
+ *     kind->wait(NULL, deadline, cancel)  waits for it, on any thread
+ *     kind->finish();                     ends the wait of one: it returns kind->done
+ *     kind->clear();                      after the waits have ended, in whatever way
+ */
+#include "fl_line.h"
+#include "fl_test.h"
+
+typedef struct fl_kind {
+	const char *name;
+	void (*make)(void);
+	fl_test_call *wait;
+	void (*finish)(void);
+	void (*clear)(void);
+	const void *key; /* whose line the waiter stands in; NULL: in `fl_kind_key` after make() */
+	int done;
+	bool at_once; /* finished before the wait, the wait returns `done` at once */
+	bool many;    /* several may wait */
+	bool looks;   /* looks once more before it gives up */
+} fl_kind;
+
+static const void *fl_kind_key;
+
+static fl_mutex kind_mutex;
+
+static void kind_mutex_make(void)
+{
+	fl_mutex_init(&kind_mutex);
+	fl_mutex_lock(&kind_mutex);
+}
+
+static int kind_mutex_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	int rc = fl_mutex_lock_until(&kind_mutex, deadline, cancel);
+	if (rc == 0)
+		fl_mutex_unlock(&kind_mutex);
+	return rc;
+}
+
+static void kind_mutex_finish(void)
+{
+	fl_mutex_unlock(&kind_mutex);
+}
+
+static void kind_mutex_clear(void)
+{
+	if (fl_mutex_is_locked(&kind_mutex))
+		fl_mutex_unlock(&kind_mutex);
+	FL_CHECK(fl_mutex_destroy(&kind_mutex) == 0);
+}
+
+static fl_rmutex kind_rmutex;
+
+static void kind_rmutex_make(void)
+{
+	fl_rmutex_init(&kind_rmutex);
+	fl_rmutex_lock(&kind_rmutex);
+}
+
+static int kind_rmutex_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	if (fl_rmutex_is_owned(&kind_rmutex)) /* a wait on the thread that made it: the test wants it to block */
+		return fl_mutex_lock_until(&kind_rmutex.mutex_, deadline, cancel);
+	int rc = fl_rmutex_lock_until(&kind_rmutex, deadline, cancel);
+	if (rc == 0)
+		fl_rmutex_unlock(&kind_rmutex);
+	return rc;
+}
+
+static void kind_rmutex_finish(void)
+{
+	fl_rmutex_unlock(&kind_rmutex);
+}
+
+static void kind_rmutex_clear(void)
+{
+	if (fl_rmutex_is_owned(&kind_rmutex))
+		fl_rmutex_unlock(&kind_rmutex);
+	FL_CHECK(fl_rmutex_destroy(&kind_rmutex) == 0);
+}
+
+static fl_cond kind_cond;
+static bool kind_changed;
+
+static void kind_cond_make(void)
+{
+	fl_mutex_init(&kind_mutex);
+	fl_cond_init(&kind_cond);
+	kind_changed = false;
+}
+
+static int kind_cond_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	FL_LOCKED(&kind_mutex);
+	return fl_cond_wait_until(&kind_cond, &kind_mutex, deadline, cancel);
+}
+
+static bool kind_has_changed(void *arg)
+{
+	return *(bool *)arg;
+}
+
+static int kind_cond_wait_for(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	FL_LOCKED(&kind_mutex);
+	return fl_cond_wait_for_until(&kind_cond, &kind_mutex, kind_has_changed, &kind_changed, deadline, cancel);
+}
+
+static void kind_cond_finish(void)
+{
+	FL_LOCKED(&kind_mutex);
+	kind_changed = true;
+	fl_cond_signal(&kind_cond);
+}
+
+static void kind_cond_clear(void)
+{
+	FL_CHECK(fl_cond_destroy(&kind_cond) == 0);
+	FL_CHECK(fl_mutex_destroy(&kind_mutex) == 0);
+}
+
+static fl_sem kind_sem;
+
+static void kind_sem_make(void)
+{
+	FL_CHECK(fl_sem_init(&kind_sem, 0) == 0);
+}
+
+static int kind_sem_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	return fl_sem_acquire_until(&kind_sem, deadline, cancel);
+}
+
+static void kind_sem_finish(void)
+{
+	fl_sem_release(&kind_sem);
+}
+
+static void kind_sem_clear(void)
+{
+	FL_CHECK(fl_sem_destroy(&kind_sem) == 0);
+}
+
+static fl_event kind_event;
+
+static void kind_event_make(void)
+{
+	fl_event_init(&kind_event);
+}
+
+static int kind_event_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	return fl_event_wait_until(&kind_event, deadline, cancel);
+}
+
+/* Behind a thing that never gets ready: the index says that it is the event. */
+static int kind_any_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	fl_sem none = FL_SEM_INIT(0);
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&none), FL_ON_EVENT(&kind_event));
+}
+
+static void kind_event_finish(void)
+{
+	fl_event_set(&kind_event);
+}
+
+static void kind_event_clear(void)
+{
+	FL_CHECK(fl_event_destroy(&kind_event) == 0);
+}
+
+static fl_latch kind_latch;
+
+static void kind_latch_make(void)
+{
+	FL_CHECK(fl_latch_init(&kind_latch, 1) == 0);
+}
+
+static int kind_latch_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	return fl_latch_wait_until(&kind_latch, deadline, cancel);
+}
+
+static void kind_latch_finish(void)
+{
+	fl_latch_count_down(&kind_latch, 1);
+}
+
+static void kind_latch_clear(void)
+{
+	FL_CHECK(fl_latch_destroy(&kind_latch) == 0);
+}
+
+static fl_barrier kind_barrier;
+
+static void kind_barrier_make(void)
+{
+	FL_CHECK(fl_barrier_init(&kind_barrier, 2) == 0);
+}
+
+static int kind_barrier_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	int rc = fl_barrier_wait_until(&kind_barrier, deadline, cancel);
+	if (rc < 0)
+		fl_barrier_reset(&kind_barrier);
+	return rc;
+}
+
+static void kind_barrier_finish(void)
+{
+	FL_CHECK(fl_barrier_wait_until(&kind_barrier, 0, FL_SHIELDED) == 1);
+}
+
+static void kind_barrier_clear(void)
+{
+	FL_CHECK(fl_barrier_waiting(&kind_barrier) == 0);
+	FL_CHECK(fl_barrier_destroy(&kind_barrier) == 0);
+}
+
+/* A function that runs, or a thread that lives, until the gate opens. */
+static fl_event kind_gate, kind_entered;
+static fl_once kind_once;
+static fl_thread kind_thread;
+
+static int kind_run_until_gate(void *unused)
+{
+	(void)unused;
+	fl_event_set(&kind_entered);
+	return fl_event_wait_until(&kind_gate, FL_FOREVER, FL_SHIELDED);
+}
+
+static int kind_run_once(void *unused)
+{
+	return fl_once_call_until(&kind_once, kind_run_until_gate, unused, FL_FOREVER, FL_SHIELDED);
+}
+
+static void kind_start(fl_thread_function *function)
+{
+	fl_event_init(&kind_gate);
+	fl_event_init(&kind_entered);
+	fl_test_go(&kind_thread, function, NULL);
+	FL_WAIT_FOR(fl_event_is_set(&kind_entered));
+}
+
+static void kind_once_make(void)
+{
+	kind_once = (fl_once)FL_ONCE_INIT;
+	kind_start(kind_run_once);
+}
+
+static int kind_once_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_once_call_until(&kind_once, kind_run_until_gate, unused, deadline, cancel);
+}
+
+static void kind_once_finish(void)
+{
+	fl_event_set(&kind_gate);
+	fl_test_end(&kind_thread);
+}
+
+static void kind_thread_clear(void)
+{
+	fl_event_set(&kind_gate);
+	if (kind_thread.thread_)
+		fl_test_end(&kind_thread);
+}
+
+static void kind_thread_make(void)
+{
+	struct fl__wait wait;
+	kind_start(kind_run_until_gate);
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	FL_CHECK(fl__on_thread.arm(&kind_thread, &node));
+	fl_kind_key = node.key;
+	fl__on_thread.disarm(&kind_thread, &node);
+}
+
+static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	return fl_thread_join_until(&kind_thread, NULL, deadline, cancel);
+}
+
+static void kind_thread_finish(void)
+{
+	fl_event_set(&kind_gate);
+}
+
+static const fl_kind fl_kinds[] = {
+    {"mutex", kind_mutex_make, kind_mutex_wait, kind_mutex_finish, kind_mutex_clear, &kind_mutex, 0, true, true, false},
+    {"rmutex", kind_rmutex_make, kind_rmutex_wait, kind_rmutex_finish, kind_rmutex_clear, &kind_rmutex.mutex_, 0, true,
+     true, false},
+    {"cond", kind_cond_make, kind_cond_wait, kind_cond_finish, kind_cond_clear, &kind_cond, 0, false, true, false},
+    {"cond for", kind_cond_make, kind_cond_wait_for, kind_cond_finish, kind_cond_clear, &kind_cond, 0, true, true,
+     true},
+    {"sem", kind_sem_make, kind_sem_wait, kind_sem_finish, kind_sem_clear, &kind_sem, 0, true, true, false},
+    {"event", kind_event_make, kind_event_wait, kind_event_finish, kind_event_clear, &kind_event, 0, true, true, false},
+    {"any", kind_event_make, kind_any_wait, kind_event_finish, kind_event_clear, &kind_event, 1, true, true, true},
+    {"latch", kind_latch_make, kind_latch_wait, kind_latch_finish, kind_latch_clear, &kind_latch, 0, true, true, false},
+    {"barrier", kind_barrier_make, kind_barrier_wait, kind_barrier_finish, kind_barrier_clear, &kind_barrier, 0, false,
+     false, false},
+    {"once", kind_once_make, kind_once_wait, kind_once_finish, kind_thread_clear, &kind_once, 0, true, true, false},
+    {"join", kind_thread_make, kind_thread_wait, kind_thread_finish, kind_thread_clear, NULL, 0, false, false, false},
+};
+
+enum { FL_KINDS = sizeof fl_kinds / sizeof fl_kinds[0] };
+
+/* FL_EACH_KIND(kind) { ... }, each with an object of its own; the name goes to the output, for the one that fails. */
+#define FL_EACH_KIND(kind)                                                                                             \
+	for (const fl_kind *kind = fl_kinds; kind < fl_kinds + FL_KINDS && (kind->make(), fl_kind_say(kind));          \
+	     kind->clear(), kind++)
+
+static inline bool fl_kind_say(const fl_kind *kind)
+{
+	print_message("%s\n", kind->name);
+	return true;
+}
+
+/* A thread that waits for the object, and stands in line. */
+static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t deadline, fl_cancel *cancel)
+{
+	const void *key = kind->key ? kind->key : fl_kind_key;
+	fl_test_call_in_line(c, kind->wait, NULL, key, deadline, cancel);
+}
+
+static inline bool fl_kind_sleeps(const fl_kind *kind)
+{
+	return fl_test_asleep(kind->key ? kind->key : fl_kind_key) == 1;
+}
+
+#endif

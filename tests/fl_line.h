@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LINE_H
+#define FL_LINE_H
+
+/*
+ * For tests of things that wait: who stands in a line of the lot, and threads that make one blocking call.
+ *
+ *     fl_test_caller c;
+ *     fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);     // returns when it stands in line
+ *     fl_sem_release(&sem);
+ *     FL_OK(fl_test_call_end(&c));
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "wait/lot.h"
+
+typedef struct fl_test_line {
+	size_t waiters, observers, asleep;
+	bool has; /* a place of the context that was asked for */
+} fl_test_line;
+
+/* The line of `key` now: how many of each kind, how many of them sleep in the kernel, and whether that context is there. */
+static inline fl_test_line fl_test_line_with(const void *key, uint64_t id)
+{
+	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c */
+	fl_test_line line = {0, 0, 0, false};
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait);
+	struct fl__node mine = FL__NODE(&wait);
+	fl__lot_open(&lot, key);
+	fl__lot_add(&lot, &mine);
+	for (const struct fl__node *n = mine.next; n != &mine; n = n->next) {
+		line.waiters += !n->observer;
+		line.observers += n->observer;
+		line.asleep += fl__load_relaxed(&n->wait->park_word) == ASLEEP;
+		line.has |= n->wait->ctx->id == id;
+	}
+	fl__lot_remove(&lot, &mine);
+	fl__lot_close(&lot);
+	return line;
+}
+
+static inline size_t fl_test_in_line(const void *key)
+{
+	fl_test_line line = fl_test_line_with(key, 0);
+	return line.waiters + line.observers;
+}
+
+static inline size_t fl_test_asleep(const void *key)
+{
+	return fl_test_line_with(key, 0).asleep;
+}
+
+/* Wakes all who sleep in the line, for no reason: they look at the clock again. Returns how many stand there. */
+static inline size_t fl_test_nudge(const void *key)
+{
+	size_t n = 0;
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait);
+	struct fl__node mine = FL__NODE(&wait);
+	fl__lot_open(&lot, key);
+	fl__lot_add(&lot, &mine);
+	for (const struct fl__node *place = mine.next; place != &mine; place = place->next, n++)
+		(void)fl__sys.futex_wake(&place->wait->park_word, 1);
+	fl__lot_remove(&lot, &mine);
+	fl__lot_close(&lot);
+	return n;
+}
+
+typedef int fl_test_call(void *object, int64_t deadline, fl_cancel *cancel);
+
+typedef struct fl_test_caller {
+	fl_thread thread;
+	fl_test_call *call;
+	void *object;
+	int64_t deadline;
+	fl_cancel *cancel;
+} fl_test_caller;
+
+static inline int fl_test_caller_run(void *arg)
+{
+	fl_test_caller *c = arg;
+	return c->call(c->object, c->deadline, c->cancel);
+}
+
+/* Has a thread of its own make the call. */
+static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, int64_t deadline,
+                                      fl_cancel *cancel)
+{
+	*c = (fl_test_caller){{NULL}, call, object, deadline, cancel};
+	FL_CHECK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL) == 0);
+}
+
+/* Whether it stands in the line of `key`, or has been there: the call has ended. */
+static inline bool fl_test_call_stands(const fl_test_caller *c, const void *key)
+{
+	return fl_test_line_with(key, fl_thread_id(&c->thread)).has || !fl_thread_is_alive(&c->thread);
+}
+
+/* Has a thread of its own make the call; returns when it stands in the line of `key`. */
+static inline void fl_test_call_in_line(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
+                                        int64_t deadline, fl_cancel *cancel)
+{
+	fl_test_call_start(c, call, object, deadline, cancel);
+	FL_WAIT_FOR(fl_test_call_stands(c, key));
+}
+
+/* Joins the thread: what the call returned. */
+static inline int fl_test_call_end(fl_test_caller *c)
+{
+	int result = 0;
+	FL_CHECK(fl_thread_join_until(&c->thread, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	return result;
+}
+
+/* Starts a thread without arguments worth checking, and joins it: for the loops of stress cases. */
+static inline void fl_test_go(fl_thread *t, fl_thread_function *function, void *arg)
+{
+	FL_CHECK(fl_thread_start(t, function, arg, NULL) == 0);
+}
+
+static inline void fl_test_end(fl_thread *t)
+{
+	int result = 0;
+	FL_CHECK(fl_thread_join_until(t, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(result == 0);
+}
+
+#endif

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_test.h"
+
+#include <fnmatch.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <time.h>
+
+enum { WAIT_SECONDS = 60 };
+
+static fl_test_case *first_case, **last_case = &first_case;
+static size_t case_count;
+static pthread_t case_thread;
+
+fl_panic_info fl_test_panic;
+sigjmp_buf fl_test_panic_jump;
+static bool expects_panic;
+
+/* Cmocka turns a crash into a failed case and goes on in a broken process; we want the crash, and the sanitizers theirs. */
+static const int crash_signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
+enum { CRASH_SIGNALS = sizeof crash_signals / sizeof crash_signals[0] };
+static struct sigaction crash_actions[CRASH_SIGNALS];
+
+void fl_test_register(fl_test_case *c)
+{
+	*last_case = c;
+	last_case = &c->next;
+	case_count++;
+}
+
+void fl_test_abort(const char *what, const char *file, int line)
+{
+	fprintf(stderr, "%s:%d: %s\n", file, line, what);
+	abort();
+}
+
+/* Fails the case on its own thread; anywhere else cmocka's longjmp would go to a foreign stack. */
+static void fail_at(const char *file, int line)
+{
+	if (!pthread_equal(pthread_self(), case_thread))
+		fl_test_abort("failed on a thread that does not run the case", file, line);
+	_fail(file, line);
+}
+
+void fl_test_rc(int got, int expected, const char *expr, const char *file, int line)
+{
+	if (got == expected)
+		return;
+	print_error("%s is %d (%s), not %d (%s)\n", expr, got, fl_error_name(got), expected, fl_error_name(expected));
+	fail_at(file, line);
+}
+
+static void on_panic(const fl_panic_info *info)
+{
+	if (!pthread_equal(pthread_self(), case_thread) || !expects_panic) {
+		fprintf(stderr, "panic: %s(%p): %s\n", info->function, info->object, info->reason);
+		abort();
+	}
+	fl_test_panic = *info;
+	expects_panic = false;
+	siglongjmp(fl_test_panic_jump, 1);
+}
+
+void fl_test_panic_begin(void)
+{
+	memset(&fl_test_panic, 0, sizeof fl_test_panic);
+	fl_set_panic_handler(on_panic);
+	expects_panic = true;
+}
+
+void fl_test_panic_missing(const char *statement, const char *file, int line)
+{
+	expects_panic = false;
+	print_error("no panic: %s\n", statement);
+	fail_at(file, line);
+}
+
+static int64_t seconds_now(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec;
+}
+
+int64_t fl_test_wait_begin(void)
+{
+	return seconds_now() + WAIT_SECONDS;
+}
+
+void fl_test_wait_on(int64_t end, const char *condition, const char *file, int line)
+{
+	if (seconds_now() > end) {
+		print_error("waited %d s for: %s\n", WAIT_SECONDS, condition);
+		fail_at(file, line);
+	}
+	sched_yield();
+}
+
+void fl_test_wait_until(bool (*predicate)(void *arg), void *arg)
+{
+	FL_WAIT_FOR(predicate(arg));
+}
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define UNDER_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define UNDER_SANITIZER 1
+#endif
+
+unsigned fl_test_scaled(unsigned count)
+{
+#ifdef UNDER_SANITIZER
+	return count / 10 + 1;
+#else
+	return count;
+#endif
+}
+
+/* The lines that tests/run reads: what began, and a fresh line before cmocka's verdict. */
+static int case_begin(void **state)
+{
+	const fl_test_case *c = *state;
+	printf("# begin %s\n", c->name);
+	return 0;
+}
+
+static int case_end(void **state)
+{
+	(void)state;
+	expects_panic = false;
+	fl_set_panic_handler(NULL);
+	printf("\n");
+	return 0;
+}
+
+static void case_run(void **state)
+{
+	const fl_test_case *c = *state;
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], &crash_actions[i], NULL);
+	c->run(state);
+}
+
+static bool matches(const char *name, char **patterns, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (fnmatch(patterns[i], name, 0) == 0)
+			return true;
+	return n == 0;
+}
+
+/* Runs the cases that match one of the arguments (glob patterns), or all; `--list` prints their names. */
+int main(int argc, char **argv)
+{
+	bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
+	char **patterns = argv + 1 + list;
+	int patterns_n = argc - 1 - list;
+	struct CMUnitTest *tests = calloc(case_count + 1, sizeof *tests);
+	size_t n = 0;
+
+	if (tests == NULL)
+		return EXIT_FAILURE;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	case_thread = pthread_self();
+	for (size_t i = 0; i < CRASH_SIGNALS; i++)
+		sigaction(crash_signals[i], NULL, &crash_actions[i]);
+	for (fl_test_case *c = first_case; c != NULL; c = c->next) {
+		if (!matches(c->name, patterns, patterns_n))
+			continue;
+		if (list)
+			puts(c->name);
+		tests[n++] = (struct CMUnitTest){c->name, case_run, case_begin, case_end, c};
+	}
+	int failed = list || n == 0 ? 0 : _cmocka_run_group_tests("fairlead", tests, n, NULL, NULL);
+	free(tests);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_H
+#define FL_TEST_H
+
+/*
+ * What every tests/test_*.c includes first: cmocka, and what Fairlead's tests need beside it.
+ *
+ *     FL_TEST(mutex_try_lock_answers_busy)
+ *     {
+ *             fl_mutex m = FL_MUTEX_INIT;
+ *             FL_OK(fl_mutex_try_lock(&m));
+ *             FL_RC(fl_mutex_try_lock(&m), -EBUSY);
+ *             fl_mutex_unlock(&m);
+ *             FL_PANICS(fl_mutex_unlock(&m));
+ *             assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
+ *     }
+ *
+ * A case registers itself; the build finds the file. Cases run in the order of the file, all in one process: each leaves
+ * things as it found them. Cmocka's assertions, FL_OK and FL_RC leave the case by longjmp, so they are for the thread that
+ * runs the case; other threads use FL_CHECK. A test never sleeps to wait: it waits for a state, with FL_WAIT_FOR.
+ */
+#include <fairlead.h>
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+typedef struct fl_test_case {
+	const char *name;
+	void (*run)(void **state);
+	struct fl_test_case *next;
+} fl_test_case;
+
+void fl_test_register(fl_test_case *c);
+
+/* FL_TEST(module_behaviour) { ... } */
+#define FL_TEST(name)                                                                                                  \
+	static void name(void **state);                                                                                \
+	__attribute__((constructor)) static void name##_register(void)                                                 \
+	{                                                                                                              \
+		static fl_test_case this_case = {#name, name, NULL};                                                   \
+		fl_test_register(&this_case);                                                                          \
+	}                                                                                                              \
+	static void name(__attribute__((unused)) void **state)
+
+/* The expression is 0; if not, its name is printed. */
+#define FL_OK(expr) fl_test_rc((expr), 0, #expr, __FILE__, __LINE__)
+
+/* The expression is that result: FL_RC(fl_mutex_try_lock(&m), -EBUSY). */
+#define FL_RC(expr, expected) fl_test_rc((expr), (expected), #expr, __FILE__, __LINE__)
+
+void fl_test_rc(int got, int expected, const char *expr, const char *file, int line);
+
+/* For any thread: prints and aborts the process when the condition does not hold. */
+#define FL_CHECK(condition)                                                                                            \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			fl_test_abort(#condition, __FILE__, __LINE__);                                                 \
+	} while (0)
+
+__attribute__((noreturn)) void fl_test_abort(const char *what, const char *file, int line);
+
+/*
+ * The statement panics, on this thread; fl_test_panic then tells what the handler was given. The statement is left by
+ * longjmp: locals that it changes must be volatile. A panic anywhere else aborts the process.
+ */
+#define FL_PANICS(...)                                                                                                 \
+	do {                                                                                                           \
+		fl_test_panic_begin();                                                                                 \
+		if (sigsetjmp(fl_test_panic_jump, 0) == 0) {                                                           \
+			__VA_ARGS__;                                                                                   \
+			fl_test_panic_missing(#__VA_ARGS__, __FILE__, __LINE__);                                       \
+		}                                                                                                      \
+	} while (0)
+
+extern fl_panic_info fl_test_panic;
+extern sigjmp_buf fl_test_panic_jump;
+void fl_test_panic_begin(void);
+void fl_test_panic_missing(const char *statement, const char *file, int line);
+
+/*
+ * Waits, on any thread, until the condition holds, yielding between looks; after a minute the test fails. The condition is
+ * evaluated again and again: it reads through atomics, or through functions that may be called from any thread.
+ */
+#define FL_WAIT_FOR(condition)                                                                                         \
+	do {                                                                                                           \
+		int64_t fl_test_end = fl_test_wait_begin();                                                            \
+		while (!(condition))                                                                                   \
+			fl_test_wait_on(fl_test_end, #condition, __FILE__, __LINE__);                                  \
+	} while (0)
+
+/* The same with a function: until predicate(arg). */
+void fl_test_wait_until(bool (*predicate)(void *arg), void *arg);
+
+int64_t fl_test_wait_begin(void);
+void fl_test_wait_on(int64_t end, const char *condition, const char *file, int line);
+
+/* How often a hammer strikes: `count`; a tenth of it under a sanitizer, where everything is 5 to 20 times slower. */
+unsigned fl_test_scaled(unsigned count);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <limits.h>
+
+static int wait_at(void *b, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_barrier_wait_until(b, deadline, cancel);
+}
+
+static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+{
+	fl_test_call_in_line(c, wait_at, b, b, deadline, cancel);
+}
+
+FL_TEST(barrier_init_takes_1_to_int_max)
+{
+	fl_barrier b, fixed = FL_BARRIER_INIT(3);
+	FL_RC(fl_barrier_init(&b, 0), -EINVAL);
+	FL_RC(fl_barrier_init(&b, (uint32_t)INT_MAX + 1), -EINVAL);
+	FL_OK(fl_barrier_init(&b, INT_MAX));
+	memset(&b, 0xff, sizeof b);
+	FL_OK(fl_barrier_init(&b, 3));
+	assert_memory_equal(&b, &fixed, sizeof b);
+	assert_int_equal(fl_barrier_waiting(&b), 0);
+	assert_false(fl_barrier_is_broken(&b));
+	FL_OK(fl_barrier_destroy(&b));
+}
+
+FL_TEST(barrier_of_one_never_waits)
+{
+	fl_barrier b = FL_BARRIER_INIT(1);
+	FL_RC(fl_barrier_wait(&b), 0);
+	FL_RC(fl_barrier_try_wait(&b), 0);
+	FL_RC(fl_barrier_wait_until(&b, 0, NULL), 0);
+}
+
+FL_TEST(barrier_numbers_its_parties)
+{
+	enum { N = 4 };
+	fl_barrier b = FL_BARRIER_INIT(N);
+	fl_test_caller callers[N - 1];
+	for (int turn = 0; turn < 3; turn++) {
+		for (unsigned i = 0; i < N - 1; i++) {
+			assert_int_equal(fl_barrier_waiting(&b), i);
+			FL_RC(fl_barrier_try_wait(&b), -EAGAIN);
+			arrive(&callers[i], &b, FL_FOREVER, NULL);
+		}
+		FL_RC(fl_barrier_destroy(&b), -EBUSY);
+		if (turn % 2)
+			FL_RC(fl_barrier_try_wait(&b), N - 1);
+		else
+			FL_RC(fl_barrier_wait(&b), N - 1);
+		assert_int_equal(fl_barrier_waiting(&b), 0);
+		for (int i = 0; i < N - 1; i++)
+			FL_RC(fl_test_call_end(&callers[i]), i);
+		FL_OK(fl_barrier_destroy(&b));
+	}
+}
+
+FL_TEST(barrier_breaks_when_a_waiter_times_out)
+{
+	fl_barrier b = FL_BARRIER_INIT(3);
+	fl_test_caller other;
+	arrive(&other, &b, FL_FOREVER, NULL);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_barrier_wait_until(&b, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_test_call_end(&other), -EPIPE);
+	assert_true(fl_barrier_is_broken(&b));
+	assert_int_equal(fl_barrier_waiting(&b), 0);
+	FL_RC(fl_barrier_wait(&b), -EPIPE);
+	FL_RC(fl_barrier_try_wait(&b), -EPIPE);
+	FL_RC(fl_barrier_wait_until(&b, FL_FOREVER, NULL), -EPIPE);
+}
+
+FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
+{
+	fl_barrier b = FL_BARRIER_INIT(3);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller cancelled, other;
+	arrive(&cancelled, &b, FL_FOREVER, &stop);
+	arrive(&other, &b, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
+	FL_RC(fl_test_call_end(&other), -EPIPE);
+	assert_true(fl_barrier_is_broken(&b));
+
+	fl_barrier_reset(&b);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_barrier_wait(&b), -ECANCELED);
+	assert_true(fl_barrier_is_broken(&b));
+	fl_barrier_reset(&b);
+	FL_RC(fl_barrier_wait_until(&b, FL_FOREVER, &stop), -ECANCELED);
+}
+
+FL_TEST(barrier_abort_sends_all_away)
+{
+	enum { N = 3 };
+	fl_barrier b = FL_BARRIER_INIT(N + 1);
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		arrive(&callers[i], &b, FL_FOREVER, NULL);
+	fl_barrier_abort(&b);
+	for (int i = 0; i < N; i++)
+		FL_RC(fl_test_call_end(&callers[i]), -EPIPE);
+	assert_true(fl_barrier_is_broken(&b));
+	FL_RC(fl_barrier_wait(&b), -EPIPE);
+	fl_barrier_abort(&b);
+	FL_OK(fl_barrier_destroy(&b));
+}
+
+FL_TEST(barrier_reset_makes_it_whole)
+{
+	fl_barrier b = FL_BARRIER_INIT(2);
+	fl_test_caller c;
+	arrive(&c, &b, FL_FOREVER, NULL);
+	fl_barrier_reset(&b);
+	FL_RC(fl_test_call_end(&c), -EPIPE);
+	assert_false(fl_barrier_is_broken(&b));
+	assert_int_equal(fl_barrier_waiting(&b), 0);
+
+	fl_barrier_abort(&b);
+	fl_barrier_reset(&b);
+	assert_false(fl_barrier_is_broken(&b));
+	arrive(&c, &b, FL_FOREVER, NULL);
+	FL_RC(fl_barrier_wait(&b), 1);
+	FL_RC(fl_test_call_end(&c), 0);
+}
+
+/* A wait that is complete stays complete, even if the barrier breaks before its parties run. */
+FL_TEST(barrier_complete_wait_stays_complete)
+{
+	enum { N = 4 };
+	fl_barrier b = FL_BARRIER_INIT(N);
+	fl_test_caller callers[N - 1];
+	for (int i = 0; i < N - 1; i++)
+		arrive(&callers[i], &b, FL_FOREVER, NULL);
+	FL_RC(fl_barrier_wait(&b), N - 1);
+	fl_barrier_abort(&b);
+	for (int i = 0; i < N - 1; i++)
+		FL_RC(fl_test_call_end(&callers[i]), i);
+}
+
+FL_TEST(barrier_without_parties_panics)
+{
+	static fl_barrier b;
+	FL_PANICS(int rc = fl_barrier_wait(&b); (void)rc);
+	assert_ptr_equal(fl_test_panic.object, &b);
+	FL_PANICS(int rc = fl_barrier_try_wait(&b); (void)rc);
+	FL_PANICS(int rc = fl_barrier_wait_until(&b, 0, NULL); (void)rc);
+}
+
+/* Used again at once, by all: nobody is a generation ahead or behind, and all see what all have written. */
+enum { RUNNERS = 4 };
+
+typedef struct race {
+	fl_barrier barrier;
+	unsigned lap[RUNNERS], laps;
+	uint32_t numbers, next;
+} race;
+
+static int run_laps(void *arg)
+{
+	race *r = arg;
+	unsigned me = fl__add_relaxed(&r->next, 1);
+	for (unsigned i = 1; i <= r->laps; i++) {
+		r->lap[me] = i;
+		int number = fl_barrier_wait(&r->barrier);
+		FL_CHECK(number >= 0 && number < RUNNERS);
+		(void)fl__add_relaxed(&r->numbers, 1u << (8 * number));
+		for (int other = 0; other < RUNNERS; other++)
+			FL_CHECK(r->lap[other] == i);
+		if (fl_barrier_wait(&r->barrier) == 0)
+			FL_CHECK(fl__swap_acq_rel(&r->numbers, 0) == 0x01010101);
+		FL_CHECK(fl_barrier_wait(&r->barrier) >= 0);
+	}
+	return 0;
+}
+
+FL_TEST(barrier_reuse)
+{
+	race r = {.barrier = FL_BARRIER_INIT(RUNNERS), .laps = fl_test_scaled(2000)};
+	fl_thread threads[RUNNERS];
+	for (int i = 0; i < RUNNERS; i++)
+		fl_test_go(&threads[i], run_laps, &r);
+	for (int i = 0; i < RUNNERS; i++)
+		fl_test_end(&threads[i]);
+	FL_OK(fl_barrier_destroy(&r.barrier));
+}
+
+/* The last party against a deadline: all pass, or one has timed out and the others see the barrier broken. */
+FL_TEST(barrier_last_party_against_timeout)
+{
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		fl_barrier b = FL_BARRIER_INIT(2);
+		fl_test_caller c;
+		int64_t deadline = fl_after(FL_US(100 + i));
+		fl_test_call_start(&c, wait_at, &b, deadline, NULL);
+		while (fl_now() < deadline)
+			;
+		int mine = fl_barrier_try_wait(&b);
+		int theirs = fl_test_call_end(&c);
+		if (mine == 1) {
+			FL_RC(theirs, 0);
+		} else {
+			assert_true(mine == -EPIPE || mine == -EAGAIN);
+			FL_RC(theirs, -ETIMEDOUT);
+			assert_true(fl_barrier_is_broken(&b));
+		}
+	}
+}

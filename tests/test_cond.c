@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+typedef struct board {
+	fl_mutex mutex;
+	fl_cond cond;
+	unsigned tokens;
+	unsigned order[16], woken;
+} board;
+
+static int wait_on(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	board *b = arg;
+	FL_LOCKED(&b->mutex);
+	int rc = fl_cond_wait_until(&b->cond, &b->mutex, deadline, cancel);
+	FL_CHECK(fl_mutex_is_locked(&b->mutex));
+	return rc;
+}
+
+static int wait_in_turn(void *arg, int64_t number, fl_cancel *cancel)
+{
+	board *b = arg;
+	(void)cancel;
+	FL_LOCKED(&b->mutex);
+	int rc = fl_cond_wait(&b->cond, &b->mutex);
+	b->order[b->woken++] = (unsigned)number;
+	return rc;
+}
+
+static void signal_locked(board *b)
+{
+	FL_LOCKED(&b->mutex);
+	fl_cond_signal(&b->cond);
+}
+
+FL_TEST(cond_all_zero_is_valid)
+{
+	fl_cond c = FL_COND_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_cond_init(&made);
+	assert_memory_equal(&c, &zero, sizeof c);
+	assert_memory_equal(&made, &zero, sizeof made);
+	FL_OK(fl_cond_destroy(&c));
+}
+
+FL_TEST(cond_signal_wakes_one_in_order)
+{
+	enum { N = 5 };
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+	for (int i = 0; i < N; i++) {
+		if (i % 2)
+			signal_locked(&b);
+		else
+			fl_cond_signal(&b.cond); /* without the mutex is as good */
+		FL_OK(fl_test_call_end(&callers[i]));
+		assert_int_equal(fl_test_in_line(&b.cond), N - 1 - i);
+		assert_int_equal(b.woken, i + 1);
+		assert_int_equal(b.order[i], i);
+	}
+	assert_int_equal(b.cond.word_, 0);
+}
+
+FL_TEST(cond_signal_without_waiters_is_forgotten)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_cond_signal(&b.cond);
+	fl_cond_broadcast(&b.cond);
+	FL_LOCKED(&b.mutex);
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, 0, NULL), -ETIMEDOUT);
+	fl_cond_signal(&b.cond);
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+}
+
+FL_TEST(cond_broadcast_wakes_all_that_wait)
+{
+	enum { N = 8 };
+	for (int locked = 0; locked < 2; locked++) {
+		board b = {.mutex = FL_MUTEX_INIT};
+		fl_test_caller callers[N];
+		for (int i = 0; i < N; i++)
+			fl_test_call_in_line(&callers[i], wait_in_turn, &b, &b.cond, i, NULL);
+		if (locked)
+			fl_mutex_lock(&b.mutex);
+		fl_cond_broadcast(&b.cond);
+		assert_int_equal(fl_test_in_line(&b.cond), 0);
+		if (locked) {
+			assert_int_equal(b.woken, 0);
+			fl_mutex_unlock(&b.mutex);
+		}
+		for (int i = 0; i < N; i++)
+			FL_OK(fl_test_call_end(&callers[i]));
+		assert_int_equal(b.woken, N);
+		FL_OK(fl_cond_destroy(&b.cond));
+	}
+}
+
+FL_TEST(cond_wait_gives_up_and_holds_the_mutex)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	fl_mutex_lock(&b.mutex);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	assert_true(fl_mutex_is_locked(&b.mutex));
+	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, FL_FOREVER, &stop), -ECANCELED);
+	assert_true(fl_mutex_is_locked(&b.mutex));
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_cond_wait(&b.cond, &b.mutex), -ECANCELED);
+	assert_true(fl_mutex_is_locked(&b.mutex));
+	fl_mutex_unlock(&b.mutex);
+	FL_OK(fl_cond_destroy(&b.cond));
+}
+
+/* Taking the mutex again is neither timed nor cancelled. */
+FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller cancelled, late;
+	fl_test_call_in_line(&cancelled, wait_on, &b, &b.cond, FL_FOREVER, &stop);
+	fl_test_call_in_line(&late, wait_on, &b, &b.cond, fl_after(FL_S(1000)), NULL);
+	fl_mutex_lock(&b.mutex);
+	fl_cancel_request(&stop);
+	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
+	FL_WAIT_FOR(fl_test_nudge(&b.cond) == 0 && fl_test_in_line(&b.mutex) == 2);
+	assert_true(fl_thread_is_alive(&cancelled.thread) && fl_thread_is_alive(&late.thread));
+	fl_mutex_unlock(&b.mutex);
+	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
+	FL_RC(fl_test_call_end(&late), -ETIMEDOUT);
+}
+
+FL_TEST(cond_destroy_of_a_busy_one)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_on, &b, &b.cond, FL_FOREVER, NULL);
+	FL_RC(fl_cond_destroy(&b.cond), -EBUSY);
+	fl_cond_signal(&b.cond);
+	FL_OK(fl_cond_destroy(&b.cond)); /* woken, even if it has not returned */
+	FL_OK(fl_test_call_end(&c));
+}
+
+/* Misuse that can be seen; and afterwards nobody stands in line. */
+FL_TEST(cond_wait_without_the_mutex_panics)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cond c = FL_COND_INIT;
+	FL_PANICS(int rc = fl_cond_wait(&c, &m); (void)rc);
+	assert_int_equal(fl_test_in_line(&c), 0);
+	FL_PANICS(int rc = fl_cond_wait_until(&c, &m, FL_FOREVER, NULL); (void)rc);
+	assert_int_equal(fl_test_in_line(&c), 0);
+	FL_OK(fl_cond_destroy(&c));
+	assert_false(fl_mutex_is_locked(&m));
+}
+
+/* Predicates. */
+static bool has_token(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_mutex_is_locked(&b->mutex));
+	b->woken++;
+	return b->tokens > 0;
+}
+
+static int take_token(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	board *b = arg;
+	FL_LOCKED(&b->mutex);
+	int rc = fl_cond_wait_for_until(&b->cond, &b->mutex, has_token, b, deadline, cancel);
+	if (rc == 0)
+		b->tokens--;
+	return rc;
+}
+
+static int take_token_plainly(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	board *b = arg;
+	(void)deadline;
+	(void)cancel;
+	FL_LOCKED(&b->mutex);
+	int rc = fl_cond_wait_for(&b->cond, &b->mutex, has_token, b);
+	if (rc == 0)
+		b->tokens--;
+	return rc;
+}
+
+static void put_tokens(board *b, unsigned n)
+{
+	FL_LOCKED(&b->mutex);
+	b->tokens += n;
+	fl_cond_broadcast(&b->cond);
+}
+
+FL_TEST(cond_wait_for_looks_first)
+{
+	board b = {.mutex = FL_MUTEX_INIT, .tokens = 1};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_LOCKED(&b.mutex);
+	FL_OK(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b));
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, &stop));
+	assert_int_equal(b.woken, 2);
+}
+
+FL_TEST(cond_wait_for_gives_up)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_LOCKED(&b.mutex);
+	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b), -ECANCELED);
+}
+
+FL_TEST(cond_wait_for_waits_until_it_holds)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller timed, plain;
+	fl_test_call_in_line(&plain, take_token_plainly, &b, &b.cond, FL_FOREVER, NULL);
+	fl_test_call_in_line(&timed, take_token, &b, &b.cond, FL_FOREVER, NULL);
+	put_tokens(&b, 0);
+	FL_WAIT_FOR(fl_test_in_line(&b.cond) == 2); /* woken in vain, both are back */
+	put_tokens(&b, 2);
+	FL_OK(fl_test_call_end(&plain));
+	FL_OK(fl_test_call_end(&timed));
+	assert_int_equal(b.tokens, 0);
+	assert_true(b.woken >= 6);
+}
+
+/* It came to hold at the moment of the timeout: that is success. */
+static bool holds_the_second_time(void *looks)
+{
+	return ++*(unsigned *)looks == 2;
+}
+
+FL_TEST(cond_wait_for_looks_once_more)
+{
+	board b = {.mutex = FL_MUTEX_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	unsigned looks = 0;
+	fl_cancel_request(&stop);
+	FL_LOCKED(&b.mutex);
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, 0, NULL));
+	looks = 0;
+	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, FL_FOREVER, &stop));
+}

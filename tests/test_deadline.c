@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_kinds.h"
+#include "fl_test.h"
+
+FL_TEST(deadline_is_not_early)
+{
+	FL_EACH_KIND(kind)
+	{
+		int64_t deadline = fl_after(FL_MS(2));
+		FL_RC(kind->wait(NULL, deadline, NULL), -ETIMEDOUT);
+		assert_true(fl_now() >= deadline);
+	}
+}
+
+/* A deadline in the past, whatever its number, means: try once. */
+FL_TEST(deadlines_past_overflowing_invalid)
+{
+	const int64_t past[] = {INT64_MIN, -FL_S(1), -1, 0, 1, fl_now() - 1, fl_now(), fl_after(-FL_S(5))};
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+		FL_EACH_KIND(kind)
+		{
+			FL_RC(kind->wait(NULL, past[i], NULL), -ETIMEDOUT);
+			if (!kind->at_once)
+				continue;
+			kind->finish();
+			FL_RC(kind->wait(NULL, past[i], NULL), kind->done);
+		}
+	}
+	const int64_t far[] = {FL_FOREVER, FL_FOREVER - 1, FL_FOREVER / 2, fl_after(FL_FOREVER), FL_S(9000000000)};
+	for (size_t i = 0; i < sizeof far / sizeof far[0]; i++) {
+		FL_EACH_KIND(kind)
+		{
+			fl_test_caller c;
+			fl_kind_begin(&c, kind, far[i], NULL);
+			FL_WAIT_FOR(fl_kind_sleeps(kind)); /* the kernel takes the number, too */
+			kind->finish();
+			FL_RC(fl_test_call_end(&c), kind->done);
+		}
+	}
+}
+
+/* Who timed out has consumed nothing: the next in line gets it. */
+FL_TEST(deadline_passes_the_wake_on)
+{
+	FL_EACH_KIND(kind)
+	{
+		if (!kind->many)
+			continue;
+		fl_test_caller brief, patient;
+		fl_kind_begin(&brief, kind, fl_after(FL_MS(30)), NULL);
+		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
+		FL_RC(fl_test_call_end(&brief), -ETIMEDOUT);
+		kind->finish();
+		FL_RC(fl_test_call_end(&patient), kind->done);
+	}
+}
+
+/* The kernel says "timed out" long before the deadline: the clock decides. */
+static uint32_t lies;
+
+static int lying_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	uint32_t left = fl__load_relaxed(&lies);
+	while (left > 0)
+		if (fl__cas_weak_relaxed(&lies, &left, left - 1))
+			return -ETIMEDOUT;
+	return fl_test_real_sys.futex_wait(word, expected, deadline);
+}
+
+FL_TEST(early_etimedout)
+{
+	FL_FAULTS();
+	fl__sys.futex_wait = lying_futex_wait;
+	FL_EACH_KIND(kind)
+	{
+		fl_test_caller c;
+		fl__store_relaxed(&lies, 50);
+		fl_kind_begin(&c, kind, FL_FOREVER, NULL);
+		FL_WAIT_FOR(fl__load_relaxed(&lies) == 0 && fl_kind_sleeps(kind));
+		kind->finish();
+		FL_RC(fl_test_call_end(&c), kind->done);
+	}
+	FL_EACH_KIND(kind)
+	{
+		int64_t deadline = fl_after(FL_MS(5));
+		fl__store_relaxed(&lies, 50);
+		FL_RC(kind->wait(NULL, deadline, NULL), -ETIMEDOUT);
+		assert_true(fl_now() >= deadline);
+	}
+	fl__store_relaxed(&lies, 0);
+}
+
+FL_TEST(cancel_before_the_wait)
+{
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_EACH_KIND(kind)
+	{
+		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), -ECANCELED);
+		FL_RC(kind->wait(NULL, 0, &stop), -ECANCELED);
+		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), -ECANCELED); /* again: it is a level */
+		if (!kind->at_once)
+			continue;
+		kind->finish();
+		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), kind->done); /* what can be done at once is done */
+	}
+}
+
+FL_TEST(cancel_wakes_the_wait)
+{
+	FL_EACH_KIND(kind)
+	{
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_test_caller c;
+		fl_kind_begin(&c, kind, FL_FOREVER, &stop);
+		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+		fl_cancel_request(&stop);
+		FL_RC(fl_test_call_end(&c), -ECANCELED);
+		assert_int_equal(fl_test_in_line(&stop), 0);
+		fl_cancel_destroy(&stop);
+	}
+}
+
+FL_TEST(cancel_wakes_the_sleeper)
+{
+	FL_EACH_KIND(kind)
+	{
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_test_caller c;
+		fl_kind_begin(&c, kind, fl_after(FL_S(1000)), &stop);
+		FL_WAIT_FOR(fl_kind_sleeps(kind));
+		fl_cancel_request(&stop);
+		FL_RC(fl_test_call_end(&c), -ECANCELED);
+		fl_cancel_destroy(&stop);
+	}
+}
+
+FL_TEST(cancel_consumes_nothing)
+{
+	FL_EACH_KIND(kind)
+	{
+		if (!kind->many)
+			continue;
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_test_caller cancelled, patient;
+		fl_kind_begin(&cancelled, kind, FL_FOREVER, &stop);
+		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
+		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
+		fl_cancel_request(&stop);
+		kind->finish(); /* before the cancelled one has left its line, as often as not */
+		int rc = fl_test_call_end(&cancelled);
+		if (!kind->looks || rc != kind->done)
+			FL_RC(rc, -ECANCELED);
+		FL_RC(fl_test_call_end(&patient), kind->done);
+		fl_cancel_destroy(&stop);
+	}
+}
+
+/* In the scope of the token `cancel`; NULL means that scope. */
+static int scoped_wait(void *kind, int64_t deadline, fl_cancel *cancel)
+{
+	FL_CANCEL_SCOPE(cancel);
+	return ((const fl_kind *)kind)->wait(NULL, deadline, NULL);
+}
+
+static int shielded_wait(void *kind, int64_t deadline, fl_cancel *cancel)
+{
+	FL_CANCEL_SCOPE(cancel);
+	return ((const fl_kind *)kind)->wait(NULL, deadline, FL_SHIELDED);
+}
+
+FL_TEST(cancel_null_means_the_scope)
+{
+	FL_EACH_KIND(kind)
+	{
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_test_caller c;
+		fl_test_call_in_line(&c, scoped_wait, (void *)kind, &stop, FL_FOREVER, &stop);
+		fl_cancel_request(&stop);
+		FL_RC(fl_test_call_end(&c), -ECANCELED);
+		fl_cancel_destroy(&stop);
+	}
+}
+
+FL_TEST(cancel_shielded_means_none)
+{
+	FL_EACH_KIND(kind)
+	{
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_test_caller c;
+		const void *key = kind->key ? kind->key : fl_kind_key;
+		fl_test_call_in_line(&c, shielded_wait, (void *)kind, key, FL_FOREVER, &stop);
+		fl_cancel_request(&stop);
+		assert_int_equal(fl_test_in_line(key), 1);
+		kind->finish();
+		FL_RC(fl_test_call_end(&c), kind->done);
+		fl_cancel_destroy(&stop);
+	}
+}
+
+FL_TEST(cancel_by_deadline_is_not_a_timeout)
+{
+	fl_cancel early, late;
+	FL_EACH_KIND(kind)
+	{
+		fl_cancel_init(&early, NULL, fl_after(FL_MS(2)));
+		FL_RC(kind->wait(NULL, FL_FOREVER, &early), -ECANCELED);
+		assert_true(fl_now() >= fl_cancel_deadline(&early));
+		fl_cancel_destroy(&early);
+
+		fl_cancel_init(&late, NULL, fl_after(FL_S(1000)));
+		FL_RC(kind->wait(NULL, fl_after(FL_MS(2)), &late), -ETIMEDOUT);
+		fl_cancel_destroy(&late);
+	}
+}
+
+/* A cancel against what is waited for: the wait says which of them was first, and what it did not take is still there. */
+FL_TEST(cancel_against_the_wake)
+{
+	FL_EACH_KIND(kind)
+	{
+		for (unsigned i = 0; kind->at_once && i < fl_test_scaled(100); i++) {
+			fl_cancel stop = FL_CANCEL_INIT;
+			fl_test_caller c;
+			kind->clear();
+			kind->make();
+			fl_kind_begin(&c, kind, FL_FOREVER, &stop);
+			if (i % 2)
+				kind->finish();
+			fl_cancel_request(&stop);
+			if (i % 2 == 0)
+				kind->finish();
+			int rc = fl_test_call_end(&c);
+			if (rc != kind->done) {
+				FL_RC(rc, -ECANCELED);
+				FL_RC(kind->wait(NULL, 0, NULL), kind->done);
+			}
+			fl_cancel_destroy(&stop);
+		}
+	}
+}
+
+FL_TEST(deadline_against_the_wake)
+{
+	FL_EACH_KIND(kind)
+	{
+		for (unsigned i = 0; kind->at_once && i < fl_test_scaled(100); i++) {
+			fl_test_caller c;
+			kind->clear();
+			kind->make();
+			int64_t deadline = fl_after(FL_US(100 + i));
+			fl_test_call_start(&c, kind->wait, NULL, deadline, NULL);
+			while (fl_now() < deadline)
+				;
+			kind->finish();
+			int rc = fl_test_call_end(&c);
+			if (rc != kind->done) {
+				FL_RC(rc, -ETIMEDOUT);
+				FL_RC(kind->wait(NULL, 0, NULL), kind->done);
+			}
+		}
+	}
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+static int wait_for(void *e, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_event_wait_until(e, deadline, cancel);
+}
+
+FL_TEST(event_all_zero_is_not_set)
+{
+	fl_event e = FL_EVENT_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_event_init(&made);
+	assert_memory_equal(&e, &zero, sizeof e);
+	assert_memory_equal(&made, &zero, sizeof made);
+	assert_false(fl_event_is_set(&e));
+	FL_OK(fl_event_destroy(&e));
+}
+
+FL_TEST(event_stays_set_until_it_is_reset)
+{
+	fl_event e = FL_EVENT_INIT;
+	for (int i = 0; i < 2; i++) {
+		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+		fl_event_set(&e);
+		fl_event_set(&e);
+		assert_true(fl_event_is_set(&e));
+		FL_OK(fl_event_try_wait(&e));
+		FL_OK(fl_event_wait(&e));
+		FL_OK(fl_event_wait_until(&e, 0, NULL));
+		assert_true(fl_event_is_set(&e));
+		fl_event_reset(&e);
+		fl_event_reset(&e);
+		assert_false(fl_event_is_set(&e));
+	}
+}
+
+FL_TEST(event_wait_gives_up)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_event_wait_until(&e, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_event_wait_until(&e, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_event_wait_until(&e, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_event_wait(&e), -ECANCELED);
+	fl_event_set(&e);
+	FL_OK(fl_event_wait(&e));
+	fl_event_reset(&e);
+	FL_RC(fl_event_try_wait(&e), -EAGAIN);
+}
+
+FL_TEST(event_set_wakes_all)
+{
+	enum { N = 6 };
+	fl_event e = FL_EVENT_INIT;
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_event_set(&e);
+	assert_int_equal(fl_test_in_line(&e), 0);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+}
+
+/* Who waited is woken even if the event is reset at once; who comes later is not. */
+FL_TEST(event_set_and_reset_at_once_wakes_all_that_waited)
+{
+	enum { N = 4 };
+	fl_event e = FL_EVENT_INIT;
+	fl_test_caller callers[N], later;
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_event_set(&e);
+	fl_event_reset(&e);
+	fl_test_call_in_line(&later, wait_for, &e, &e, FL_FOREVER, NULL);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_int_equal(fl_test_in_line(&e), 1);
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&later));
+}
+
+FL_TEST(event_reset_keeps_its_waiters)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_event_reset(&e);
+	assert_int_equal(fl_test_in_line(&e), 1);
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&c));
+}
+
+FL_TEST(event_destroy_of_a_busy_one)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_for, &e, &e, FL_FOREVER, NULL);
+	FL_RC(fl_event_destroy(&e), -EBUSY);
+	fl_event_set(&e);
+	FL_OK(fl_event_destroy(&e));
+	FL_OK(fl_test_call_end(&c));
+}
+
+/*
+ * "Reset, look for work, wait if there is none" misses no work. The work is an atomic counter, relaxed: only the event
+ * orders it.
+ */
+typedef struct mailbox {
+	fl_event arrived;
+	uint32_t mail;
+	unsigned rounds;
+} mailbox;
+
+static int deliver(void *arg)
+{
+	mailbox *m = arg;
+	for (unsigned i = 0; i < m->rounds; i++) {
+		(void)fl__add_relaxed(&m->mail, 1);
+		fl_event_set(&m->arrived);
+	}
+	return 0;
+}
+
+FL_TEST(event_reset_then_look_misses_nothing)
+{
+	mailbox m = {.rounds = fl_test_scaled(50000)};
+	fl_thread sender;
+	unsigned got = 0;
+	fl_test_go(&sender, deliver, &m);
+	while (got < m.rounds) {
+		FL_OK(fl_event_wait_until(&m.arrived, fl_after(FL_S(60)), NULL));
+		fl_event_reset(&m.arrived);
+		got += fl__swap_acquire(&m.mail, 0);
+	}
+	fl_test_end(&sender);
+	assert_int_equal(got, m.rounds);
+}
+
+/*
+ * oneTBB #2136, libc++ #109290: the waiter sets its flag and looks at the word, the waker sets the word and looks at the
+ * flag; if both miss, the waiter sleeps for ever. Two threads hand a turn to and fro through two events, and sleep as often
+ * as they can: a lost wake hangs. (On x86 the hardware hides what aarch64 shows; the laboratory's model sees both.)
+ */
+typedef struct turns {
+	fl_event mine, yours;
+	unsigned rounds;
+} turns;
+
+static void no_yield(void)
+{
+}
+
+static int answer_turns(void *arg)
+{
+	turns *t = arg;
+	for (unsigned i = 0; i < t->rounds; i++) {
+		FL_CHECK(fl_event_wait(&t->yours) == 0);
+		fl_event_reset(&t->yours);
+		fl_event_set(&t->mine);
+	}
+	return 0;
+}
+
+FL_TEST(waiter_flag_dekker)
+{
+	FL_FAULTS();
+	fl__sys.yield = no_yield;
+	turns t = {.rounds = fl_test_scaled(20000)};
+	fl_thread other;
+	fl_test_go(&other, answer_turns, &t);
+	for (unsigned i = 0; i < t.rounds; i++) {
+		fl_event_set(&t.yours);
+		FL_OK(fl_event_wait_until(&t.mine, fl_after(FL_S(60)), NULL));
+		fl_event_reset(&t.mine);
+	}
+	fl_test_end(&other);
+	FL_OK(fl_event_destroy(&t.mine));
+	FL_OK(fl_event_destroy(&t.yours));
+}

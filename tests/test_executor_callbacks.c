@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of callbacks and drop hooks, for every kind of executor. */
+#include "conformance.h"
+
+enum { CALLS = 5 };
+
+struct calls {
+	int order[2 * CALLS], n, errors, states[4];
+	uint64_t thread;
+};
+
+struct call {
+	struct calls *calls;
+	int number;
+};
+
+static void on_end(fl_future *f, void *arg)
+{
+	struct call *call = arg;
+	struct calls *calls = call->calls;
+	calls->order[calls->n] = call->number;
+	calls->errors += fl_future_error(f) != 0;
+	calls->states[fl_future_get_state(f)]++;
+	calls->thread = fl_thread_current_id();
+	count(&calls->n);
+}
+
+static void expect_order(const struct calls *calls, int n)
+{
+	assert_int_equal(counted(&calls->n), n);
+	for (int i = 0; i < n; i++)
+		assert_int_equal(calls->order[i], i);
+}
+
+CONFORMANCE(callbacks_run_in_order_once_after_the_end)
+{
+	fl_executor *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	fl_future *held = is_concurrent(e) ? close_gate(e, &gate) : NULL;
+	struct calls calls = {.n = 0};
+	struct call call[CALLS];
+	FL_OK(square_submit(e, 3, &f));
+	for (int i = 0; i < CALLS; i++) {
+		call[i] = (struct call){&calls, i};
+		FL_OK(fl_future_on_end(f, on_end, &call[i]));
+	}
+	assert_int_equal(counted(&calls.n), held ? 0 : CALLS);
+	if (held)
+		open_gate(&gate, held);
+	fl_executor_free(e);
+	expect_order(&calls, CALLS);
+	assert_int_equal(calls.states[FL_DONE], CALLS);
+	assert_int_equal(calls.errors, 0);
+	assert_true((calls.thread == fl_thread_current_id()) == (held == NULL)); /* on the thread that ended it */
+}
+
+CONFORMANCE(callback_after_the_end_runs_now)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct calls calls = {.n = 0};
+	for (int i = 0; i < 2 * CALLS; i++) { /* the moment after the end is what could go wrong: try it often */
+		FL_SCOPED(fl_future) *f = NULL;
+		struct call call = {&calls, i};
+		FL_OK(square_submit(e, 3, &f));
+		FL_OK(fl_future_wait(f));
+		FL_OK(fl_future_on_end(f, on_end, &call));
+		assert_int_equal(counted(&calls.n), i + 1);
+		assert_int_equal(calls.thread, fl_thread_current_id());
+	}
+	expect_order(&calls, 2 * CALLS);
+}
+
+CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	fl_future *held = close_gate(e, &gate);
+	struct calls calls = {.n = 0};
+	struct call call[] = {{&calls, 0}, {&calls, 1}};
+	FL_OK(square_submit(e, 3, &f));
+	FL_OK(fl_future_on_end(f, on_end, &call[0]));
+	FL_OK(fl_future_on_end(f, on_end, &call[1]));
+	FL_OK(fl_future_cancel(f));
+	expect_order(&calls, 2);
+	assert_int_equal(calls.states[FL_CANCELLED], 2);
+	assert_int_equal(calls.errors, 2);
+	assert_int_equal(calls.thread, fl_thread_current_id());
+	open_gate(&gate, held);
+}
+
+static void free_on_end(fl_future *f, void *arg)
+{
+	fl_future_free(f);
+	count(arg);
+}
+
+CONFORMANCE(callback_may_free_the_future)
+{
+	fl_executor *e = make(kind, 1);
+	fl_future *f = NULL;
+	int calls = 0;
+	FL_OK(square_submit(e, 3, &f));
+	FL_OK(fl_future_on_end(f, free_on_end, &calls));
+	fl_executor_free(e);
+	assert_int_equal(counted(&calls), 1);
+}
+
+struct chain {
+	fl_executor *e;
+	int left, rc, stopped;
+};
+
+static void submit_next(fl_future *f, void *arg)
+{
+	struct chain *chain = arg;
+	fl_future_free(f);
+	f = NULL;
+	if (chain->left-- > 0)
+		chain->rc = square_submit(chain->e, 1, &f);
+	if (f)
+		chain->rc = fl_future_on_end(f, submit_next, chain);
+	else
+		count(&chain->stopped);
+}
+
+CONFORMANCE(callback_may_submit)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct chain chain = {.e = e, .left = 50};
+	fl_future *f = NULL;
+	FL_OK(square_submit(e, 1, &f));
+	FL_OK(fl_future_on_end(f, submit_next, &chain));
+	FL_WAIT_FOR(counted(&chain.stopped) == 1);
+	FL_OK(chain.rc);
+}
+
+CONFORMANCE(drop_hooks_run_once_on_success_and_failure)
+{
+	fl_executor *e = make(kind, 1);
+	struct tally good = {0}, bad = {.error = -EIO};
+	fl_future *f = NULL, *g = NULL;
+	FL_OK(tallied_submit(e, &good, &f));
+	FL_OK(tallied_submit(e, &bad, &g));
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_get(g, &(struct tally *){NULL}, sizeof(struct tally *)), FL_ETASK);
+	/* who waits finds the argument dropped, and the result not yet */
+	assert_int_equal(counted(&good.drops), 1);
+	assert_int_equal(counted(&bad.drops), 1);
+	assert_int_equal(counted(&good.result_drops), 0);
+	fl_executor_free(e);
+	assert_int_equal(counted(&good.result_drops), 0);
+	fl_future_free(f);
+	fl_future_free(g);
+	assert_int_equal(counted(&good.result_drops), 1);
+	assert_int_equal(counted(&bad.result_drops), 0); /* a task that failed has no result */
+	assert_int_equal(counted(&good.drops), 1);
+	assert_int_equal(counted(&bad.drops), 1);
+}
+
+/* Has the future of its own task, to look at it from the drop hook. */
+struct watch {
+	fl_future *f;
+	int ended_at_drop, drops;
+};
+
+static void watch_drop(void *arg)
+{
+	struct watch *watch = *(struct watch **)arg;
+	watch->ended_at_drop = fl_future_try_wait(watch->f);
+	count(&watch->drops);
+}
+
+FL_TASK_STATIC(watched, struct watch *, void, .drop_arg = watch_drop)
+{
+	return 0;
+}
+
+/* Who waits for the end may give up what the argument refers to. */
+CONFORMANCE(argument_is_dropped_before_the_end_is_seen)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	struct gate gate = GATE_INIT;
+	fl_future *held = close_gate(e, &gate);
+	struct watch run = {0}, cancelled = {0};
+	FL_OK(watched_submit(e, &run, &run.f));
+	FL_OK(watched_submit(e, &cancelled, &cancelled.f));
+	FL_OK(fl_future_cancel(cancelled.f));
+	open_gate(&gate, held);
+	FL_OK(fl_future_wait(run.f));
+	assert_int_equal(counted(&run.drops), 1);
+	assert_int_equal(counted(&cancelled.drops), 1);
+	FL_RC(run.ended_at_drop, -EAGAIN);
+	FL_RC(cancelled.ended_at_drop, -EAGAIN);
+	fl_future_free(run.f);
+	fl_future_free(cancelled.f);
+}
+
+CONFORMANCE(drop_hook_runs_once_on_cancel)
+{
+	fl_executor *e = make(kind, 1);
+	if (is_concurrent(e)) {
+		struct gate gate = GATE_INIT;
+		struct tally one = {0}, all = {0};
+		fl_future *held = close_gate(e, &gate), *f = NULL;
+		FL_OK(tallied_submit(e, &one, &f));
+		FL_OK(tallied_submit(e, &all, NULL));
+		FL_OK(tallied_submit(e, &all, NULL));
+		FL_OK(fl_future_cancel(f));
+		assert_int_equal(counted(&one.drops), 1);
+		assert_int_equal(fl_executor_cancel(e), 2);
+		assert_int_equal(counted(&all.drops), 2);
+		open_gate(&gate, held);
+		fl_future_free(f);
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(counted(&one.drops), 1);
+		assert_int_equal(counted(&all.drops), 2);
+		assert_int_equal(one.runs + one.result_drops + all.runs + all.result_drops, 0);
+	}
+	fl_executor_free(e);
+}
+
+CONFORMANCE(drop_hook_does_not_run_on_refusal)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct tally tally = {0};
+	fl_executor_close(e);
+	FL_RC(tallied_submit(e, &tally, &f), -EPIPE);
+	FL_RC(tallied_submit(e, &tally, NULL), -EPIPE);
+	assert_null(f);
+	assert_int_equal(counted(&tally.drops), 0);
+	assert_int_equal(counted(&tally.runs), 0);
+}

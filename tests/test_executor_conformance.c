@@ -1,0 +1,464 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of submit and of futures, for every kind of executor. */
+#include "conformance.h"
+
+CONFORMANCE(result_comes_back)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	FL_OK(square_submit(e, 7, &f));
+	FL_OK(square_get(f, &result));
+	assert_int_equal(result, 49);
+	FL_OK(square_try_get(f, &result));
+	FL_OK(square_get_until(f, &result, 0, NULL));
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	assert_int_equal(*(const int *)fl_future_result(f), 49);
+	assert_int_equal(fl_future_error(f), 0);
+	assert_string_equal(fl_future_message(f), "");
+	FL_RC(fl_future_get(f, &result, sizeof result + 1), -EINVAL);
+	FL_RC(fl_future_try_get(f, &result, 0), -EINVAL);
+}
+
+FL_TASK_STATIC(nothing, void, void)
+{
+	return arg == NULL && result == NULL ? 0 : -EFAULT;
+}
+
+CONFORMANCE(task_without_argument_and_result)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(nothing_submit(e, &f));
+	FL_OK(nothing_get(f));
+	FL_OK(nothing_get_until(f, 0, NULL));
+	assert_null(fl_future_result(f));
+}
+
+FL_TASK_STATIC(leave_result, int, int)
+{
+	if (*arg)
+		*result = *arg;
+	return 0;
+}
+
+CONFORMANCE(result_starts_zeroed)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	for (int i = 0; i < 100; i++) { /* memory is used again */
+		FL_SCOPED(fl_future) *f = NULL;
+		int result = 5;
+		FL_OK(leave_result_submit(e, i % 2, &f));
+		FL_OK(leave_result_get(f, &result));
+		assert_int_equal(result, i % 2);
+	}
+}
+
+struct big {
+	unsigned char bytes[100000];
+};
+
+FL_TASK_STATIC(invert, struct big, struct big)
+{
+	for (size_t i = 0; i < sizeof arg->bytes; i++)
+		result->bytes[i] = (unsigned char)~arg->bytes[i];
+	return 0;
+}
+
+CONFORMANCE(large_argument_and_result)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	static struct big in, out;
+	for (size_t i = 0; i < sizeof in.bytes; i++)
+		in.bytes[i] = (unsigned char)(i * 31);
+	FL_OK(fl_submit(e, &invert, &in, &f));
+	FL_OK(invert_get(f, &out));
+	for (size_t i = 0; i < sizeof in.bytes; i++)
+		assert_int_equal(out.bytes[i], (unsigned char)~in.bytes[i]);
+}
+
+struct aligned {
+	_Alignas(FL_TASK_ALIGN_MAX) char c;
+};
+
+static int run_check_alignment(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	((struct aligned *)result)->c = ((const struct aligned *)arg)->c;
+	return ((uintptr_t)arg | (uintptr_t)result) % FL_TASK_ALIGN_MAX == 0 ? 0 : -EFAULT;
+}
+
+/* By hand, as a C++ program does it: gcc has something to say on parameters of such an alignment. */
+static const fl_task_type check_alignment = {
+    .size = sizeof(fl_task_type),
+    .name = "check_alignment",
+    .run = run_check_alignment,
+    .arg_size = sizeof(struct aligned),
+    .arg_align = FL_TASK_ALIGN_MAX,
+    .result_size = sizeof(struct aligned),
+    .result_align = FL_TASK_ALIGN_MAX,
+};
+
+CONFORMANCE(argument_and_result_are_aligned)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	for (int i = 0; i < 40; i++) { /* more than one slab of cells */
+		FL_SCOPED(fl_future) *f = NULL;
+		struct aligned arg = {(char)i}, result;
+		FL_OK(fl_submit(e, &check_alignment, &arg, &f));
+		FL_OK(fl_future_get(f, &result, sizeof result));
+		assert_int_equal(result.c, i);
+	}
+}
+
+CONFORMANCE(too_big_is_refused)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_task_type type = square;
+	type.arg_size = FL_TASK_SIZE_MAX;
+	FL_RC(fl_submit(e, &type, &f, &f), -E2BIG);
+	type.arg_size = SIZE_MAX;
+	FL_RC(fl_submit(e, &type, &f, &f), -E2BIG);
+	type = square;
+	type.result_align = 2 * FL_TASK_ALIGN_MAX;
+	FL_RC(fl_submit(e, &type, &f, &f), -E2BIG);
+	assert_null(f);
+}
+
+CONFORMANCE(task_error_is_etask)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 3;
+	FL_OK(fail_with_submit(e, -EIO, &f));
+	FL_RC(fail_with_get(f, &result), FL_ETASK);
+	FL_RC(fail_with_try_get(f, &result), FL_ETASK);
+	assert_int_equal(result, 3);
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_RC(fl_future_error(f), -EIO);
+	assert_string_equal(fl_future_message(f), "error -5");
+	assert_null(fl_future_result(f));
+}
+
+/* CPython #155852: a task's own timeout was taken for the wait's. */
+CONFORMANCE(task_timeout_and_cancel_are_not_the_waits)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	static const int errors[] = {-ETIMEDOUT, -ECANCELED, -EAGAIN, FL_ETASK, 17};
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int result;
+		FL_OK(fail_with_submit(e, errors[i], &f));
+		FL_RC(fail_with_get_until(f, &result, fl_after(FL_S(60)), NULL), FL_ETASK);
+		FL_RC(fl_future_error(f), errors[i]);
+		assert_int_equal(fl_future_get_state(f), FL_DONE);
+	}
+}
+
+FL_TASK_STATIC(complain, int, void)
+{
+	char many[1000];
+	memset(many, 'x', sizeof many);
+	(void)fl_task_fail(ctx, -EIO, "first");
+	int code = fl_task_fail(ctx, *arg, "%.*s", (int)sizeof many, many);
+	return *arg == 1 ? 0 : code;
+}
+
+CONFORMANCE(message_is_cut_and_the_last_counts)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	FL_OK(complain_submit(e, 0, &f));
+	FL_RC(complain_get(f), FL_ETASK);
+	FL_RC(fl_future_error(f), -EINVAL); /* code 0 is no error */
+	assert_int_equal(strlen(fl_future_message(f)), FL_MESSAGE_MAX - 1);
+	assert_int_equal(strspn(fl_future_message(f), "x"), FL_MESSAGE_MAX - 1);
+
+	FL_OK(complain_submit(e, 1, &g)); /* complains, and succeeds */
+	FL_OK(complain_get(g));
+	assert_string_equal(fl_future_message(g), "");
+}
+
+CONFORMANCE(states)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	if (!is_concurrent(e)) {
+		FL_OK(square_submit(e, 2, &f));
+		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		return;
+	}
+	struct gate gate = GATE_INIT;
+	fl_future *held = close_gate(e, &gate);
+	FL_OK(square_submit(e, 2, &f));
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	assert_int_equal(fl_future_error(f), 0);
+	assert_string_equal(fl_future_message(f), "");
+	assert_null(fl_future_result(f));
+	open_gate(&gate, held);
+	FL_OK(fl_future_wait(f));
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+}
+
+/* Every way to wait for `f`, which has not ended, gives up as it should. */
+static void waits_give_up(fl_future *f)
+{
+	int result = 3;
+	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_request(&requested);
+	FL_RC(fl_future_try_wait(f), -EAGAIN);
+	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, -1, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_future_wait_until(f, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(fl_future_try_get(f, &result, sizeof result), -EAGAIN);
+	FL_RC(fl_future_get_until(f, &result, sizeof result, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_future_get_until(f, &result, sizeof result, FL_FOREVER, &requested), -ECANCELED);
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)), -ETIMEDOUT);
+	{
+		FL_CANCEL_SCOPE(&requested);
+		FL_RC(fl_future_wait(f), -ECANCELED);
+		FL_RC(fl_future_get(f, &result, sizeof result), -ECANCELED);
+		FL_RC(fl_future_wait_until(f, 0, FL_SHIELDED), -ETIMEDOUT);
+	}
+	assert_int_equal(result, 3);
+}
+
+/* Every way to wait for `f`, which has ended, succeeds at once, whatever the deadline and the scope. */
+static void waits_succeed(fl_future *f)
+{
+	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_request(&requested);
+	FL_CANCEL_SCOPE(&requested);
+	FL_OK(fl_future_wait(f));
+	FL_OK(fl_future_try_wait(f));
+	FL_OK(fl_future_wait_until(f, 0, NULL));
+	FL_OK(fl_future_wait_until(f, 0, &requested));
+	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(f)));
+}
+
+CONFORMANCE(waits_try_once_and_give_up)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	fl_future *held = NULL;
+	if (is_concurrent(e))
+		held = close_gate(e, &gate);
+	FL_OK(square_submit(e, 2, &f));
+	if (held) {
+		waits_give_up(f);
+		open_gate(&gate, held);
+		FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f)));
+	}
+	waits_succeed(f);
+}
+
+CONFORMANCE(cancel_truth_table)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 3;
+	if (is_concurrent(e)) {
+		struct gate gate = GATE_INIT;
+		fl_future *held = close_gate(e, &gate);
+		FL_OK(square_submit(e, 2, &f));
+		FL_OK(fl_future_cancel(f));
+		FL_OK(fl_future_cancel(f)); /* and again */
+		assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+		waits_succeed(f); /* done includes cancelled, at once */
+		FL_RC(square_get(f, &result), FL_ETASK);
+		FL_RC(fl_future_error(f), -ECANCELED);
+		assert_string_equal(fl_future_message(f), "cancelled before it started");
+		assert_null(fl_future_result(f));
+		FL_RC(fl_future_cancel(held), -EBUSY);
+		assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+		fl_event_set(&gate.open);
+		FL_OK(fl_future_wait(held));
+		FL_RC(fl_future_cancel(held), -EALREADY);
+		fl_future_free(held);
+		fl_future_free(f);
+	}
+	FL_OK(square_submit(e, 2, &f));
+	FL_OK(square_get(f, &result));
+	FL_RC(fl_future_cancel(f), -EALREADY);
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	assert_int_equal(result, 4);
+}
+
+static int wait_for_future(void *f)
+{
+	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
+}
+
+/* CPython #92001, #87893, #109934: waits hung on cancelled futures. */
+CONFORMANCE(cancel_wakes_who_waits)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	fl_future *held = close_gate(e, &gate);
+	fl_thread waiters[3];
+	int rc;
+	FL_OK(square_submit(e, 2, &f));
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_thread_start(&waiters[i], wait_for_future, f, NULL));
+	FL_OK(fl_future_cancel(f));
+	for (int i = 0; i < 3; i++) {
+		FL_OK(fl_thread_join(&waiters[i], &rc));
+		FL_OK(rc);
+	}
+	open_gate(&gate, held);
+}
+
+/* Says that it runs, then waits under its scope for what never comes. */
+FL_TASK_STATIC(wait_to_be_cancelled, struct gate *, void)
+{
+	fl_event never = FL_EVENT_INIT;
+	FL_CHECK(fl_cancel_scope() == fl_task_token(ctx));
+	FL_CHECK(!fl_task_cancelled(ctx));
+	fl_event_set(&(*arg)->entered);
+	int rc = fl_event_wait(&never);
+	FL_CHECK(fl_task_cancelled(ctx));
+	return rc == -ECANCELED ? fl_task_fail(ctx, -EINTR, "asked to stop") : rc;
+}
+
+CONFORMANCE(cancel_asks_what_runs_to_stop)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	FL_OK(wait_to_be_cancelled_submit(e, &gate, &f));
+	FL_OK(fl_event_wait(&gate.entered));
+	FL_RC(fl_future_cancel(f), -EBUSY);
+	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
+	assert_int_equal(fl_future_get_state(f), FL_DONE); /* it ran: not cancelled, but failed */
+	FL_RC(fl_future_error(f), -EINTR);
+	assert_string_equal(fl_future_message(f), "asked to stop");
+}
+
+CONFORMANCE(deadline_before_the_start_cancels)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct tally tally = {0};
+	FL_OK(tallied_submit_with(e, &tally, &f, &(fl_submit_config){.deadline = 1}));
+	FL_OK(fl_future_wait(f));
+	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_RC(fl_future_error(f), -ECANCELED);
+	assert_int_equal(counted(&tally.runs), 0);
+	assert_int_equal(counted(&tally.drops), 1);
+}
+
+CONFORMANCE(token_before_the_start_cancels)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct tally tally = {0};
+	struct gate gate = GATE_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_future *held = NULL;
+	if (is_concurrent(e))
+		held = close_gate(e, &gate);
+	else
+		fl_cancel_request(&stop);
+	FL_OK(tallied_submit_with(e, &tally, &f, &(fl_submit_config){.cancel = &stop}));
+	if (held) {
+		fl_cancel_request(&stop);
+		open_gate(&gate, held);
+	}
+	FL_OK(fl_future_wait(f));
+	fl_cancel_destroy(&stop); /* the task has ended: it refers to its parent no more */
+	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	assert_int_equal(counted(&tally.runs), 0);
+	assert_int_equal(counted(&tally.drops), 1);
+}
+
+CONFORMANCE(token_and_deadline_reach_what_runs)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	struct gate gate = GATE_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	if (is_concurrent(e)) {
+		FL_OK(wait_to_be_cancelled_submit_with(e, &gate, &f, &(fl_submit_config){.cancel = &stop}));
+		FL_OK(fl_event_wait(&gate.entered));
+		fl_cancel_request(&stop);
+		FL_OK(fl_future_wait(f));
+		FL_RC(fl_future_error(f), -EINTR);
+	}
+	fl_cancel_destroy(&stop);
+	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};
+	FL_OK(wait_to_be_cancelled_submit_with(e, &gate, &g, &soon));
+	FL_OK(fl_future_wait(g));
+	if (fl_future_get_state(g) == FL_DONE) /* a slow machine cancels it before it starts */
+		FL_RC(fl_future_error(g), -EINTR);
+}
+
+CONFORMANCE(references)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct tally tally = {0};
+	fl_future *f = NULL;
+	FL_OK(tallied_submit(e, &tally, &f));
+	FL_OK(fl_future_wait(f));
+	assert_ptr_equal(fl_future_ref(f), f);
+	fl_future_free(f);
+	FL_OK(fl_future_try_wait(f));
+	fl_future_free(f);
+	fl_future_free(NULL);
+	fl_executor_free(e);
+	e = NULL;
+	assert_int_equal(counted(&tally.result_drops), 1);
+}
+
+CONFORMANCE(future_outlives_its_executor)
+{
+	fl_executor *e = make(kind, 2);
+	fl_future *f[40], *g = NULL;
+	int result = 0;
+	for (int i = 0; i < 40; i++)
+		FL_OK(square_submit(e, i, &f[i]));
+	FL_OK(fail_with_submit(e, -EIO, &g));
+	fl_executor_free(e); /* drains */
+	for (int i = 0; i < 40; i++) {
+		FL_OK(square_try_get(f[i], &result));
+		assert_int_equal(result, i * i);
+		fl_future_free(f[i]);
+	}
+	assert_string_equal(fl_future_message(g), "error -5");
+	fl_future_free(g);
+}
+
+CONFORMANCE(detached_submit)
+{
+	fl_executor *e = make(kind, 2);
+	struct tally tally = {0};
+	for (int i = 0; i < 100; i++)
+		FL_OK(tallied_submit(e, &tally, NULL));
+	fl_executor_free(e);
+	assert_int_equal(counted(&tally.runs), 100);
+	assert_int_equal(counted(&tally.drops), 100);
+	assert_int_equal(counted(&tally.result_drops), 100);
+}
+
+/* C-Thread-Pool #88: destroying one pool stopped all others. */
+CONFORMANCE(executors_are_independent)
+{
+	FL_SCOPED(fl_executor) *one = make(kind, 1);
+	fl_executor *other = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	FL_OK(square_submit(other, 1, NULL));
+	fl_executor_free(other);
+	FL_OK(square_submit(one, 3, &f));
+	FL_OK(square_get(f, &result));
+	assert_int_equal(result, 9);
+}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of an executor's workers, and what is around its edges, for every kind. */
+#include "conformance.h"
+#include <signal.h>
+
+static void count_lazy(const fl_thread_info *info, void *arg)
+{
+	static const char *const names[] = {"lazy-0", "lazy-1", "lazy-2"};
+	for (int i = 0; i < 3; i++)
+		*(int *)arg += strcmp(info->name, names[i]) == 0;
+	assert_string_not_equal(info->name, "lazy-3");
+}
+
+static int lazy_workers(void)
+{
+	int n = 0;
+	(void)fl_thread_enumerate(count_lazy, &n);
+	return n;
+}
+
+CONFORMANCE(workers_start_when_needed_and_are_named)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 3, .name = "lazy"}));
+	assert_int_equal(lazy_workers(), 0);
+	FL_OK(square_submit(e, 1, NULL));
+	if (!is_concurrent(e))
+		return;
+	assert_int_equal(lazy_workers(), 1);
+	struct gate gate[5] = {0};
+	fl_future *held[5];
+	for (int i = 0; i < 5; i++)
+		FL_OK(hold_submit(e, &gate[i], &held[i]));
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_event_wait(&gate[i].entered));
+	assert_int_equal(lazy_workers(), 3);
+	for (int i = 0; i < 5; i++)
+		open_gate(&gate[i], held[i]);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(lazy_workers(), 0);
+}
+
+FL_TASK_STATIC(thread_name_is, char, void)
+{
+	char expected[32];
+	(void)snprintf(expected, sizeof expected, "n-%c", *arg);
+	return strcmp(fl_thread_current_name(), expected);
+}
+
+CONFORMANCE(task_sees_its_workers_name)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 1, .name = "n"}));
+	FL_OK(thread_name_is_submit(e, '0', &f));
+	FL_RC(thread_name_is_get(f), is_concurrent(e) ? 0 : FL_ETASK); /* without threads of its own: the caller's */
+}
+
+FL_TASK_STATIC(all_signals_blocked, void, int)
+{
+	sigset_t set;
+	pthread_sigmask(SIG_SETMASK, NULL, &set);
+	*result = sigismember(&set, SIGTERM) && sigismember(&set, SIGINT) && sigismember(&set, SIGUSR1);
+	return 0;
+}
+
+CONFORMANCE(workers_take_no_signals)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int blocked;
+	FL_OK(all_signals_blocked_submit(e, &f));
+	FL_OK(all_signals_blocked_get(f, &blocked));
+	assert_int_equal(blocked, is_concurrent(e));
+}
+
+struct init {
+	int calls, error;
+	uint64_t creator;
+	fl_event entered, open;
+};
+
+static int initialize(void *arg)
+{
+	struct init *init = arg;
+	count(&init->calls);
+	fl_event_set(&init->entered);
+	if (init->error == 0 || fl_thread_current_id() == init->creator)
+		return init->error;
+	(void)!fl_event_wait_until(&init->open, FL_FOREVER, FL_SHIELDED);
+	return init->error;
+}
+
+FL_TASK_STATIC(initializer_calls, struct init *, int)
+{
+	*result = counted(&(*arg)->calls);
+	return 0;
+}
+
+CONFORMANCE(initializer_runs_before_the_first_task)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	struct init init = {0};
+	fl_executor_config config = {.workers = 1, .initialize = initialize, .initialize_arg = &init};
+	FL_OK(kind->create(&e, &config));
+	for (int i = 0; i < 3; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int calls = 0;
+		FL_OK(initializer_calls_submit(e, &init, &f));
+		FL_OK(initializer_calls_get(f, &calls));
+		assert_int_equal(calls, 1);
+	}
+}
+
+CONFORMANCE(failing_initializer_breaks)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	struct init init = {.error = -ENOENT, .creator = fl_thread_current_id()};
+	struct tally tally = {0};
+	fl_executor_config config = {.workers = 1, .initialize = initialize, .initialize_arg = &init};
+	int rc = kind->create(&e, &config);
+	if (rc != 0) { /* one that has no workers runs it at once */
+		FL_RC(rc, -ENOENT);
+		assert_null(e);
+		return;
+	}
+	fl_future *f[3];
+	for (int i = 0; i < 3; i++)
+		FL_OK(tallied_submit(e, &tally, &f[i]));
+	FL_OK(fl_event_wait(&init.entered));
+	assert_int_equal(fl_future_get_state(f[0]), FL_PENDING);
+	fl_event_set(&init.open);
+	for (int i = 0; i < 3; i++) {
+		FL_RC(fl_future_get(f[i], &(void *){NULL}, sizeof(void *)), FL_ETASK);
+		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
+		FL_RC(fl_future_error(f[i]), -ENOTRECOVERABLE);
+		assert_non_null(strstr(fl_future_message(f[i]), "ENOENT"));
+		fl_future_free(f[i]);
+	}
+	FL_RC(tallied_submit(e, &tally, NULL), -ENOTRECOVERABLE);
+	fl_executor_close(e);
+	FL_RC(tallied_submit(e, &tally, NULL), -ENOTRECOVERABLE);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(counted(&tally.runs), 0);
+	assert_int_equal(counted(&tally.drops), 3);
+	assert_int_equal(counted(&tally.result_drops), 0);
+	assert_int_equal(counted(&init.calls), 1);
+}
+
+/* Edges. */
+
+CONFORMANCE(one_name_for_two_tasks_is_eexist)
+{
+	fl_executor *e = NULL;
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	assert_null(fl_task_conflict());
+	other = square;
+	other.run = fail_with.run;
+	fl_task_register(&entry);
+	FL_RC(kind->create(&e, NULL), -EEXIST);
+	assert_null(e);
+	assert_string_equal(fl_task_conflict(), square.name);
+	fl_task_unregister(&entry);
+	assert_null(fl_task_conflict());
+	FL_OK(kind->create(&e, NULL));
+	fl_executor_free(e);
+}
+
+static const struct conformance_kind *kind_in_child;
+
+struct forked {
+	fl_executor *e;
+	fl_future *f;
+};
+
+static void use_in_child(void *arg)
+{
+	const struct forked *forked = arg;
+	FL_CHECK(square_submit(forked->e, 1, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_join(forked->e) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_try_join(forked->e) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_join_until(forked->e, 0, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_map(forked->e, &square, &(int){1}, 1, &(int){1}, NULL) == -EOWNERDEAD);
+	fl_executor_close(forked->e);
+	FL_CHECK(fl_executor_cancel(forked->e) == 0);
+	fl_executor_free(forked->e);
+	if (forked->f) {
+		FL_CHECK(fl_future_cancel(forked->f) == 0);
+		fl_future_free(forked->f);
+	}
+#ifndef FL__TSAN /* which has no threads in a child of a process with threads */
+	fl_executor *own = NULL;
+	FL_CHECK(kind_in_child->create(&own, NULL) == 0);
+	fl_future *f = NULL;
+	int result = 0;
+	FL_CHECK(square_submit(own, 3, &f) == 0 && square_get(f, &result) == 0 && result == 9);
+	fl_future_free(f);
+	fl_executor_free(own);
+#endif
+}
+
+CONFORMANCE(forked_child_is_told)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = GATE_INIT;
+	fl_future *held = is_concurrent(e) ? close_gate(e, &gate) : NULL;
+	if (held)
+		FL_OK(square_submit(e, 3, &f));
+	kind_in_child = kind;
+	assert_int_equal(fl_test_child(use_in_child, &(struct forked){e, f}, NULL, 0), 0);
+	if (held)
+		open_gate(&gate, held);
+	FL_OK(fl_executor_join(e)); /* the parent's is as it was */
+	if (f)
+		FL_OK(fl_future_get(f, &(int){0}, sizeof(int)));
+}

@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_test.h"
+#include "hammer.h"
+
+/* A thousand threads on a few primitives; ThreadSanitizer makes each step dear, so it gets fewer of them. */
+FL_TEST(hammer_locks)
+{
+	hammer_strike(1000, fl_test_scaled(800), 1);
+}

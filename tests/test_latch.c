@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+static int wait_for(void *l, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_latch_wait_until(l, deadline, cancel);
+}
+
+FL_TEST(latch_initial_count)
+{
+	static fl_latch three = FL_LATCH_INIT(3), zero;
+	fl_latch l;
+	assert_int_equal(fl_latch_count(&three), 3);
+	assert_int_equal(fl_latch_count(&zero), 0);
+	FL_OK(fl_latch_try_wait(&zero));
+	FL_OK(fl_latch_init(&l, FL_LATCH_MAX));
+	assert_int_equal(fl_latch_count(&l), FL_LATCH_MAX);
+	FL_RC(fl_latch_init(&l, FL_LATCH_MAX + 1), -EINVAL);
+	FL_RC(fl_latch_init(&l, UINT32_MAX), -EINVAL);
+	assert_int_equal(fl_latch_count(&l), FL_LATCH_MAX);
+	FL_OK(fl_latch_init(&l, 0));
+	FL_OK(fl_latch_wait(&l));
+	FL_OK(fl_latch_destroy(&l));
+}
+
+FL_TEST(latch_counts_down)
+{
+	fl_latch l = FL_LATCH_INIT(5);
+	fl_latch_count_down(&l, 0);
+	fl_latch_count_down(&l, 1);
+	fl_latch_count_down(&l, 3);
+	assert_int_equal(fl_latch_count(&l), 1);
+	FL_RC(fl_latch_try_wait(&l), -EAGAIN);
+	fl_latch_count_down(&l, 1);
+	assert_int_equal(fl_latch_count(&l), 0);
+	FL_OK(fl_latch_try_wait(&l));
+	FL_OK(fl_latch_wait(&l));
+	FL_OK(fl_latch_wait_until(&l, 0, NULL));
+	fl_latch_count_down(&l, 0);
+	FL_OK(fl_latch_try_wait(&l));
+}
+
+FL_TEST(latch_wait_gives_up)
+{
+	fl_latch l = FL_LATCH_INIT(1);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_latch_wait_until(&l, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_latch_wait_until(&l, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_latch_wait_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(fl_latch_count(&l), 1); /* the waiters' bit does not count */
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_latch_wait(&l), -ECANCELED);
+	fl_latch_count_down(&l, 1);
+	FL_OK(fl_latch_wait(&l));
+	assert_int_equal(fl_latch_count(&l), 0);
+}
+
+FL_TEST(latch_counted_below_zero_panics)
+{
+	fl_latch l = FL_LATCH_INIT(2);
+	FL_PANICS(fl_latch_count_down(&l, 3));
+	assert_string_equal(fl_test_panic.function, "fl_latch_count_down");
+	assert_ptr_equal(fl_test_panic.object, &l);
+	assert_int_equal(fl_latch_count(&l), 2);
+	FL_PANICS(fl_latch_count_down(&l, UINT32_MAX));
+	fl_latch_count_down(&l, 2);
+	FL_PANICS(fl_latch_count_down(&l, 1));
+	assert_int_equal(fl_latch_count(&l), 0);
+}
+
+FL_TEST(latch_zero_wakes_all)
+{
+	enum { N = 5 };
+	fl_latch l = FL_LATCH_INIT(3);
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], wait_for, &l, &l, FL_FOREVER, NULL);
+	FL_RC(fl_latch_destroy(&l), -EBUSY);
+	fl_latch_count_down(&l, 2);
+	assert_int_equal(fl_test_in_line(&l), N);
+	assert_int_equal(fl_latch_count(&l), 1);
+	fl_latch_count_down(&l, 1);
+	assert_int_equal(fl_test_in_line(&l), 0);
+	FL_OK(fl_latch_destroy(&l));
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+}
+
+/* The waiters' bit and the last steps, by several at a time: never missed, and all that was written before is seen. */
+typedef struct work {
+	fl_latch done;
+	unsigned written[4];
+	uint32_t next;
+} work;
+
+static int write_and_count(void *arg)
+{
+	work *w = arg;
+	w->written[fl__add_relaxed(&w->next, 1)] = 1;
+	fl_latch_count_down(&w->done, 1);
+	return 0;
+}
+
+FL_TEST(latch_shows_what_all_have_written)
+{
+	enum { N = 4 };
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		work w = {.done = FL_LATCH_INIT(N)};
+		fl_thread threads[N];
+		for (int t = 0; t < N; t++)
+			fl_test_go(&threads[t], write_and_count, &w);
+		FL_OK(fl_latch_wait(&w.done));
+		unsigned sum = 0;
+		for (int t = 0; t < N; t++)
+			sum += w.written[t];
+		for (int t = 0; t < N; t++)
+			fl_test_end(&threads[t]);
+		assert_int_equal(sum, N);
+	}
+}

@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+/* Places in lines, of contexts that only count their unparks: one thread sees everything that the lot does. */
+typedef struct place {
+	struct fl__ctx ctx;
+	struct fl__wait wait;
+	struct fl__node node;
+	unsigned unparks;
+} place;
+
+static void count_unpark(struct fl__wait *wait)
+{
+	((place *)wait->ctx->helper)->unparks++;
+}
+
+static int never_park(struct fl__wait *wait, int64_t deadline)
+{
+	(void)wait;
+	(void)deadline;
+	FL_CHECK(!"nobody parks here");
+	return 0;
+}
+
+static const struct fl__ctx_ops counting = {never_park, count_unpark};
+
+static void place_init(place *p)
+{
+	memset(p, 0, sizeof *p);
+	p->ctx.ops = &counting;
+	p->ctx.helper = p;
+	p->wait.ctx = &p->ctx;
+	p->wait.decision = FL__PENDING;
+	p->node = FL__NODE(&p->wait);
+}
+
+static void stand(place *p, const void *key)
+{
+	struct fl__lot lot;
+	place_init(p);
+	fl__lot_open(&lot, key);
+	fl__lot_add(&lot, &p->node);
+	fl__lot_close(&lot);
+}
+
+static void stand_all(place *places, size_t n, const void *key)
+{
+	for (size_t i = 0; i < n; i++)
+		stand(&places[i], key);
+}
+
+static bool is_taken(const place *p)
+{
+	return p->wait.decision == (uintptr_t)&p->node && p->unparks == 1 && !p->node.queued;
+}
+
+static bool is_waiting(const place *p)
+{
+	return p->wait.decision == FL__PENDING && p->unparks == 0 && p->node.queued;
+}
+
+FL_TEST(lot_takes_in_order)
+{
+	place places[5];
+	char key = 0;
+	stand_all(places, 5, &key);
+	for (uint32_t i = 0; i < 5; i++) {
+		assert_true(fl__lot_waited(&key));
+		assert_int_equal(fl__lot_wake(&key, 1, 100 + i), 1);
+		for (uint32_t j = 0; j < 5; j++)
+			assert_true(j <= i ? is_taken(&places[j]) : is_waiting(&places[j]));
+		assert_int_equal(places[i].node.value, 100 + i);
+	}
+	assert_false(fl__lot_waited(&key));
+}
+
+FL_TEST(lot_takes_no_more_than_there_are_or_are_asked_for)
+{
+	place places[7];
+	char key = 0;
+	assert_int_equal(fl__lot_wake(&key, 3, 0), 0);
+	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 0);
+	stand_all(places, 7, &key);
+	assert_int_equal(fl__lot_wake(&key, 0, 0), 0);
+	assert_int_equal(fl__lot_wake(&key, 3, 0), 3);
+	for (int i = 0; i < 7; i++)
+		assert_true(i < 3 ? is_taken(&places[i]) : is_waiting(&places[i]));
+	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 4);
+	for (int i = 0; i < 7; i++)
+		assert_true(is_taken(&places[i]));
+}
+
+FL_TEST(lot_unparks_at_close)
+{
+	place places[2];
+	char key = 0;
+	struct fl__lot lot;
+	stand_all(places, 2, &key);
+	fl__lot_open(&lot, &key);
+	assert_true(fl__lot_more(&lot));
+	assert_int_equal(fl__lot_take(&lot, 1, 7), 1);
+	assert_true(fl__lot_more(&lot));
+	assert_int_equal(fl__lot_take(&lot, 1, 8), 1);
+	assert_false(fl__lot_more(&lot));
+	assert_int_equal(places[0].unparks + places[1].unparks, 0);
+	fl__lot_close(&lot);
+	assert_true(is_taken(&places[0]) && is_taken(&places[1]));
+	assert_int_equal(places[0].node.value, 7);
+	assert_int_equal(places[1].node.value, 8);
+}
+
+/* Takes the one at `gone` out of a line of `n`; the others keep their order. */
+static void remove_one(size_t n, size_t gone)
+{
+	place places[4];
+	char key = 0;
+	stand_all(places, n, &key);
+	fl__lot_leave(&places[gone].node);
+	assert_false(places[gone].node.queued);
+	fl__lot_leave(&places[gone].node); /* once more does nothing */
+	for (size_t i = 0; i < n; i++) {
+		if (i == gone)
+			continue;
+		assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+		assert_true(is_taken(&places[i]));
+	}
+	assert_false(fl__lot_waited(&key));
+	assert_int_equal(places[gone].unparks, 0);
+	assert_true(places[gone].wait.decision == FL__PENDING);
+}
+
+FL_TEST(lot_removes_the_only_one)
+{
+	remove_one(1, 0);
+}
+
+FL_TEST(lot_removes_the_first)
+{
+	remove_one(2, 0);
+	remove_one(4, 0);
+}
+
+FL_TEST(lot_removes_one_in_the_middle)
+{
+	remove_one(3, 1);
+	remove_one(4, 1);
+	remove_one(4, 2);
+}
+
+FL_TEST(lot_removes_the_last)
+{
+	remove_one(2, 1);
+	remove_one(4, 3);
+}
+
+FL_TEST(lot_line_goes_on_behind_one_that_left)
+{
+	place places[4];
+	char key = 0;
+	stand_all(places, 3, &key);
+	fl__lot_leave(&places[2].node);
+	stand(&places[3], &key);
+	fl__lot_leave(&places[0].node);
+	stand(&places[0], &key);
+	static const int order[] = {1, 3, 0};
+	for (int i = 0; i < 3; i++) {
+		assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+		assert_true(is_taken(&places[order[i]]));
+	}
+}
+
+/* Finds `n` keys whose lines share a bucket. */
+static void colliding_keys(const char *keys[], size_t n)
+{
+	static const char space[1 << 16];
+	struct fl__bucket *bucket = NULL;
+	for (size_t i = 0, found = 0; found < n; i++) {
+		struct fl__lot lot;
+		FL_CHECK(i < sizeof space);
+		fl__lot_open(&lot, &space[i]);
+		fl__lot_close(&lot);
+		if (found == 0)
+			bucket = lot.bucket;
+		if (lot.bucket == bucket)
+			keys[found++] = &space[i];
+	}
+}
+
+FL_TEST(lot_lines_of_one_bucket_are_apart)
+{
+	enum { KEYS = 4, EACH = 3 };
+	const char *keys[KEYS];
+	place places[KEYS][EACH];
+	static const int order[KEYS] = {2, 0, 3, 1};
+	colliding_keys(keys, KEYS);
+	for (int i = 0; i < EACH; i++)
+		for (int k = 0; k < KEYS; k++)
+			stand(&places[k][i], keys[k]);
+	for (int k = 0; k < KEYS; k++) {
+		place *line = places[order[k]];
+		assert_int_equal(fl__lot_wake(keys[order[k]], 2, 0), 2);
+		assert_true(is_taken(&line[0]) && is_taken(&line[1]) && is_waiting(&line[2]));
+	}
+	for (int k = KEYS - 1; k >= 0; k--) {
+		assert_true(fl__lot_waited(keys[order[k]]));
+		assert_int_equal(fl__lot_wake(keys[order[k]], FL__ALL, 0), 1);
+		assert_false(fl__lot_waited(keys[order[k]]));
+		for (int j = 0; j < k; j++)
+			assert_true(is_waiting(&places[order[j]][2]));
+	}
+}
+
+FL_TEST(lot_lines_of_one_bucket_survive_whoever_leaves)
+{
+	enum { KEYS = 3, EACH = 3 };
+	const char *keys[KEYS];
+	colliding_keys(keys, KEYS);
+	for (int left = 0; left < KEYS * EACH; left++) {
+		place places[KEYS][EACH];
+		for (int k = 0; k < KEYS; k++)
+			stand_all(places[k], EACH, keys[k]);
+		fl__lot_leave(&places[left / EACH][left % EACH].node);
+		for (int k = 0; k < KEYS; k++)
+			assert_int_equal(fl__lot_wake(keys[k], FL__ALL, 0), k == left / EACH ? EACH - 1 : EACH);
+		for (int i = 0; i < KEYS * EACH; i++)
+			assert_int_equal(places[i / EACH][i % EACH].unparks, i != left);
+	}
+}
+
+FL_TEST(lot_observers_are_woken_and_not_counted)
+{
+	place places[5];
+	char key = 0;
+	stand_all(places, 5, &key);
+	places[0].node.observer = places[1].node.observer = places[3].node.observer = true;
+	assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+	assert_true(is_taken(&places[0]) && is_taken(&places[1]) && is_taken(&places[2]));
+	assert_true(is_waiting(&places[3]) && is_waiting(&places[4]));
+	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 1);
+	assert_true(is_taken(&places[3]) && is_taken(&places[4]));
+}
+
+FL_TEST(lot_of_observers_alone_counts_nobody)
+{
+	place places[3];
+	char key = 0;
+	stand_all(places, 3, &key);
+	for (int i = 0; i < 3; i++)
+		places[i].node.observer = true;
+	assert_int_equal(fl__lot_wake(&key, 1, 0), 0);
+	for (int i = 0; i < 3; i++)
+		assert_true(is_taken(&places[i]));
+}
+
+FL_TEST(lot_goes_past_who_gave_up)
+{
+	place places[4];
+	char key = 0;
+	stand_all(places, 4, &key);
+	places[0].wait.decision = places[2].wait.decision = FL__GAVE_UP;
+	assert_int_equal(fl__lot_wake(&key, 1, 5), 1);
+	assert_true(is_taken(&places[1]));
+	assert_int_equal(fl__lot_wake(&key, FL__ALL, 6), 1);
+	assert_true(is_taken(&places[3]));
+	for (int i = 0; i < 4; i += 2) {
+		assert_true(places[i].wait.decision == FL__GAVE_UP);
+		assert_int_equal(places[i].unparks, 0);
+		assert_false(places[i].node.queued);
+	}
+	assert_false(fl__lot_waited(&key));
+}
+
+FL_TEST(lot_wakes_a_wait_with_two_places_once)
+{
+	place one, other;
+	char first = 0, second = 0;
+	stand(&one, &first);
+	stand(&other, &second);
+	other.node.wait = &one.wait;
+	assert_int_equal(fl__lot_wake(&second, 1, 0), 1);
+	assert_true(one.wait.decision == (uintptr_t)&other.node);
+	assert_int_equal(fl__lot_wake(&first, 1, 0), 0); /* passed on, to nobody */
+	assert_int_equal(one.unparks, 1);
+	assert_false(one.node.queued);
+}
+
+/* Waits of this thread itself, decided before it sleeps. */
+FL_TEST(lot_sleep_gives_up_without_a_wake)
+{
+	struct fl__wait wait;
+	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+		fl__wait_begin(&wait);
+		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
+		assert_true(wait.decision == FL__GAVE_UP);
+	}
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	fl__wait_begin(&wait);
+	FL_RC(fl__wait_sleep(&wait, FL_FOREVER, &stop), -ECANCELED);
+	assert_true(wait.decision == FL__GAVE_UP);
+}
+
+FL_TEST(lot_sleep_takes_the_wake_that_came_first)
+{
+	char key = 0;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	static const struct {
+		int64_t deadline;
+		bool cancelled;
+	} rows[] = {{0, false}, {FL_FOREVER, false}, {FL_FOREVER, true}, {0, true}};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		struct fl__node node = FL__NODE(&wait);
+		struct fl__lot lot;
+		fl__lot_open(&lot, &key);
+		fl__lot_add(&lot, &node);
+		fl__lot_close(&lot);
+		assert_int_equal(fl__lot_wake(&key, 1, 9), 1);
+		FL_OK(fl__wait_sleep(&wait, rows[i].deadline, rows[i].cancelled ? &stop : NULL));
+		assert_int_equal(node.value, 9);
+		assert_int_equal(wait.park_word, 1); /* the unpark was seen */
+	}
+}
+
+/* A timeout against a wake: whichever came first, the wake is neither lost nor doubled. */
+typedef struct race {
+	char key;
+	unsigned woken, rounds;
+	uint32_t turn;
+} race;
+
+static int wait_briefly(void *arg)
+{
+	race *r = arg;
+	for (unsigned i = 1; i <= r->rounds; i++) {
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		struct fl__node node = FL__NODE(&wait);
+		struct fl__lot lot;
+		fl__lot_open(&lot, &r->key);
+		fl__lot_add(&lot, &node);
+		fl__lot_close(&lot);
+		fl__store_release(&r->turn, i);
+		int rc = fl__wait_sleep(&wait, fl_after(FL_US(i % 8)), FL_SHIELDED);
+		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
+		fl__lot_leave(&node);
+		FL_CHECK((rc == 0) == (wait.decision == (uintptr_t)&node));
+		r->woken += rc == 0;
+	}
+	return 0;
+}
+
+FL_TEST(lot_give_up_against_take)
+{
+	race r = {.rounds = fl_test_scaled(20000)};
+	fl_thread waiter;
+	size_t taken = 0;
+	fl_test_go(&waiter, wait_briefly, &r);
+	while (fl__load_acquire(&r.turn) < r.rounds)
+		taken += fl__lot_wake(&r.key, 1, 0);
+	taken += fl__lot_wake(&r.key, 1, 0);
+	fl_test_end(&waiter);
+	assert_int_equal(taken, r.woken);
+}
+
+/* Words, and the parker of threads. */
+static const struct fl__word at_three = {0xff, 3, 0x100};
+
+static int wait_for_three(void *word, int64_t deadline, fl_cancel *cancel)
+{
+	return fl__word_wait(word, &at_three, deadline, cancel);
+}
+
+FL_TEST(lot_word_is_waited_for)
+{
+	uint32_t word = 0x203;
+	FL_OK(fl__word_wait(&word, &at_three, 0, NULL));
+	assert_int_equal(word, 0x203);
+	word = 0x200;
+	FL_RC(fl__word_wait(&word, &at_three, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(word, 0x300); /* the bit stays, safely */
+
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_for_three, &word, &word, FL_FOREVER, NULL);
+	assert_int_equal(fl__load_relaxed(&word), 0x300);
+	struct fl__lot lot;
+	fl__lot_open(&lot, &word);
+	assert_int_equal(fl__lot_take(&lot, FL__ALL, 0), 1);
+	fl__store_release(&word, 3);
+	fl__lot_close(&lot);
+	FL_OK(fl_test_call_end(&c));
+}
+
+FL_TEST(parker_consumes_one_unpark)
+{
+	struct fl__wait wait, nested;
+	fl__wait_begin(&wait);
+	const struct fl__ctx_ops *ops = wait.ctx->ops;
+	assert_ptr_equal(ops, &fl__thread_parker);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(ops->park(&wait, deadline), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	ops->unpark(&wait);
+	fl__wait_begin(&nested); /* a wait within a wait does not take the other's unpark */
+	FL_RC(ops->park(&nested, 0), -ETIMEDOUT);
+	ops->unpark(&nested);
+	FL_OK(ops->park(&nested, FL_FOREVER));
+	FL_OK(ops->park(&wait, FL_FOREVER));
+}
+
+static int acquire(void *sem, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(sem, deadline, cancel);
+}
+
+static void lines_are_empty(void *sem)
+{
+	FL_CHECK(!fl__lot_waited(sem));
+	FL_CHECK(fl_sem_destroy(sem) == 0);
+	fl_sem_release(sem);
+	FL_CHECK(fl_sem_try_acquire(sem) == 0);
+	FL_CHECK(fl__fork_count == 1);
+}
+
+FL_TEST(lot_is_empty_in_a_forked_child)
+{
+	fl_sem sem = FL_SEM_INIT(0);
+	fl_test_caller c;
+	assert_int_equal(fl__fork_count, 0);
+	fl_test_call_in_line(&c, acquire, &sem, &sem, FL_FOREVER, NULL);
+	assert_int_equal(fl_test_child(lines_are_empty, &sem, NULL, 0), 0);
+	assert_int_equal(fl_test_in_line(&sem), 1);
+	fl_sem_release(&sem);
+	FL_OK(fl_test_call_end(&c));
+}

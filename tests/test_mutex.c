@@ -1,0 +1,341 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_mutex_lock_until(m, deadline, cancel);
+	if (rc == 0)
+		fl_mutex_unlock(m);
+	return rc;
+}
+
+FL_TEST(mutex_all_zero_is_unlocked)
+{
+	fl_mutex m = FL_MUTEX_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_mutex_init(&made);
+	assert_memory_equal(&m, &zero, sizeof m);
+	assert_memory_equal(&made, &zero, sizeof made);
+	assert_false(fl_mutex_is_locked(&m));
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+FL_TEST(mutex_lock_and_unlock)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	for (int i = 0; i < 3; i++) {
+		fl_mutex_lock(&m);
+		assert_true(fl_mutex_is_locked(&m));
+		fl_mutex_unlock(&m);
+		assert_false(fl_mutex_is_locked(&m));
+	}
+}
+
+FL_TEST(mutex_try_lock_answers_busy)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	FL_OK(fl_mutex_try_lock(&m));
+	assert_true(fl_mutex_is_locked(&m));
+	FL_RC(fl_mutex_try_lock(&m), -EBUSY);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_try_lock(&m));
+	fl_mutex_unlock(&m);
+}
+
+FL_TEST(mutex_lock_until_gives_up)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	FL_OK(fl_mutex_lock_until(&m, FL_FOREVER, NULL));
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_mutex_lock_until(&m, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	fl_cancel_request(&stop);
+	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &stop), -ECANCELED);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_lock_until(&m, 0, &stop));
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+FL_TEST(mutex_unlock_of_an_unlocked_one_panics)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	FL_PANICS(fl_mutex_unlock(&m));
+	assert_string_equal(fl_test_panic.function, "fl_mutex_unlock");
+	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_OK(fl_mutex_try_lock(&m)); /* as it was before */
+	fl_mutex_unlock(&m);
+	FL_PANICS(fl_mutex_unlock(&m));
+}
+
+static void lock_plainly(void *m)
+{
+	fl_mutex_lock(m);
+	fl_mutex_unlock(m);
+}
+
+static int lock_call(void *m, int64_t deadline, fl_cancel *cancel)
+{
+	(void)deadline;
+	FL_CANCEL_SCOPE(cancel);
+	lock_plainly(m);
+	return 0;
+}
+
+/* Plain locking is never cancelled, whatever the scope says. */
+FL_TEST(mutex_lock_is_never_cancelled)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller c;
+	fl_mutex_lock(&m);
+	fl_test_call_in_line(&c, lock_call, &m, &m, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	assert_int_equal(fl_test_in_line(&m), 1);
+	assert_int_equal(fl_test_in_line(&stop), 0);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_test_call_end(&c));
+}
+
+FL_TEST(mutex_may_be_unlocked_by_another_context)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_test_caller c;
+	fl_mutex_lock(&m);
+	fl_test_call_in_line(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_test_call_end(&c));
+	assert_false(fl_mutex_is_locked(&m));
+}
+
+FL_TEST(mutex_destroy_of_a_busy_one)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_test_caller c;
+	fl_mutex_lock(&m);
+	FL_RC(fl_mutex_destroy(&m), -EBUSY);
+	fl_test_call_in_line(&c, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	FL_RC(fl_mutex_destroy(&m), -EBUSY);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_test_call_end(&c));
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+/* Between the unlock and the waiter that it has woken, the mutex is free, but awaited. */
+static fl_mutex mutex_awaited;
+static uint32_t awaited_rc;
+
+static int look_and_wake(const uint32_t *word, int n)
+{
+	if (fl__load_relaxed(&awaited_rc) == 1)
+		fl__store_relaxed(&awaited_rc, (uint32_t)fl_mutex_destroy(&mutex_awaited));
+	return fl_test_real_sys.futex_wake(word, n);
+}
+
+FL_TEST(mutex_destroy_while_the_next_owner_wakes)
+{
+	FL_FAULTS();
+	fl__sys.futex_wake = look_and_wake;
+	fl_test_caller c;
+	fl_mutex_lock(&mutex_awaited);
+	fl_test_call_in_line(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
+	fl__store_relaxed(&awaited_rc, 1);
+	fl_mutex_unlock(&mutex_awaited);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal((int)awaited_rc, -EBUSY);
+	FL_OK(fl_mutex_destroy(&mutex_awaited));
+}
+
+/* Waiters are woken in the order in which they came. */
+typedef struct parade {
+	fl_mutex mutex;
+	unsigned order[8], n;
+} parade;
+
+static int join_parade(void *arg, int64_t number, fl_cancel *cancel)
+{
+	parade *p = arg;
+	(void)cancel;
+	fl_mutex_lock(&p->mutex);
+	p->order[p->n++] = (unsigned)number;
+	fl_mutex_unlock(&p->mutex);
+	return 0;
+}
+
+FL_TEST(mutex_wakes_in_order)
+{
+	enum { N = 8 };
+	parade p = {.mutex = FL_MUTEX_INIT};
+	fl_test_caller callers[N];
+	fl_mutex_lock(&p.mutex);
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], join_parade, &p, &p.mutex, i, NULL);
+	fl_mutex_unlock(&p.mutex);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	for (unsigned i = 0; i < N; i++)
+		assert_int_equal(p.order[i], i);
+}
+
+FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, second, third;
+	fl_mutex_lock(&m);
+	fl_test_call_in_line(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
+	fl_test_call_in_line(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
+	fl_test_call_in_line(&third, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&first), -ECANCELED);
+	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
+	assert_int_equal(fl_test_in_line(&m), 1);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_test_call_end(&third));
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+/* All that waited have given up: the bit that they left behind costs one slow unlock, and no more. */
+FL_TEST(mutex_stale_waiters)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_mutex_lock(&m);
+	FL_RC(fl_mutex_lock_until(&m, 0, NULL), -ETIMEDOUT);
+	assert_int_not_equal(m.word_, 1);
+	fl_mutex_unlock(&m);
+	assert_int_equal(m.word_, 0);
+}
+
+static int leave_by(fl_mutex *m, int way)
+{
+	for (;;) {
+		FL_LOCKED(m);
+		FL_CHECK(fl_mutex_is_locked(m));
+		if (way == 0)
+			break;
+		if (way == 1)
+			goto out;
+		if (way == 2)
+			return 2;
+		if (fl_mutex_is_locked(m)) {
+			way--;
+			continue;
+		}
+	}
+	return 0;
+out:
+	return 1;
+}
+
+FL_TEST(mutex_locked_until_the_end_of_the_block)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	for (int way = 0; way < 5; way++) {
+		assert_int_equal(leave_by(&m, way), way < 2 ? way : 2);
+		assert_false(fl_mutex_is_locked(&m));
+	}
+	{
+		FL_LOCKED(&m);
+		assert_true(fl_mutex_is_locked(&m));
+	}
+	assert_false(fl_mutex_is_locked(&m));
+}
+
+/* Mutual exclusion, over each way to take the lock; TSan sees a missing edge as a race on `count`. */
+typedef struct guarded {
+	fl_mutex mutex;
+	unsigned count, rounds;
+} guarded;
+
+static int count_under_lock(void *arg)
+{
+	guarded *g = arg;
+	for (unsigned i = 0; i < g->rounds; i++) {
+		if (i % 3 == 0)
+			fl_mutex_lock(&g->mutex);
+		else if (i % 3 == 1)
+			FL_WAIT_FOR(fl_mutex_try_lock(&g->mutex) == 0);
+		else
+			FL_CHECK(fl_mutex_lock_until(&g->mutex, fl_after(FL_S(1000)), NULL) == 0);
+		g->count++;
+		fl_mutex_unlock(&g->mutex);
+	}
+	return 0;
+}
+
+FL_TEST(mutex_excludes)
+{
+	enum { THREADS = 6 };
+	guarded g = {.rounds = fl_test_scaled(30000)};
+	fl_thread threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], count_under_lock, &g);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(g.count, THREADS * g.rounds);
+	FL_OK(fl_mutex_destroy(&g.mutex));
+}
+
+/*
+ * On one core, under SCHED_FIFO, sched_yield() never lets a thread of lower priority run: a waiter that spun until the
+ * holder goes on would spin for ever.
+ */
+typedef struct rt {
+	fl_mutex mutex;
+	fl_event held;
+	int core, rc;
+} rt;
+
+static int become_fifo(const rt *r, int priority)
+{
+	cpu_set_t one;
+	CPU_ZERO(&one);
+	CPU_SET(r->core, &one);
+	int rc = pthread_setaffinity_np(pthread_self(), sizeof one, &one);
+	return rc ? rc : pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){priority});
+}
+
+static int rt_holder(void *arg)
+{
+	rt *r = arg;
+	r->rc = become_fifo(r, 1);
+	fl_mutex_lock(&r->mutex);
+	fl_event_set(&r->held);
+	FL_WAIT_FOR(r->rc != 0 || fl_test_in_line(&r->mutex) == 1);
+	fl_mutex_unlock(&r->mutex);
+	return 0;
+}
+
+static int rt_waiter(void *arg)
+{
+	rt *r = arg;
+	FL_CHECK(fl_event_wait(&r->held) == 0);
+	if (r->rc != 0 || become_fifo(r, 2) != 0)
+		return 0;
+	fl_mutex_lock(&r->mutex);
+	fl_mutex_unlock(&r->mutex);
+	return 0;
+}
+
+FL_TEST(fifo_rt_one_core)
+{
+	rt r = {.core = sched_getcpu()};
+	fl_thread holder, waiter;
+	fl_test_go(&waiter, rt_waiter, &r);
+	fl_test_go(&holder, rt_holder, &r);
+	fl_test_end(&holder);
+	fl_test_end(&waiter);
+	if (r.rc == EPERM) {
+		print_message("SCHED_FIFO is not permitted here\n");
+		skip();
+	}
+	assert_int_equal(r.rc, 0);
+}

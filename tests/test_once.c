@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+/* A function that counts its calls, does its work in plain memory, and fails as often as it is told. */
+typedef struct job {
+	fl_once once;
+	unsigned calls, failures, work;
+	int error;
+	fl_event entered, go;
+	bool waits;
+} job;
+
+static int do_job(void *arg)
+{
+	job *j = arg;
+	j->calls++;
+	if (j->waits) {
+		fl_event_set(&j->entered);
+		FL_CHECK(fl_event_wait_until(&j->go, FL_FOREVER, FL_SHIELDED) == 0);
+	}
+	if (j->failures > 0) {
+		j->failures--;
+		return j->error;
+	}
+	j->work = 42;
+	return 0;
+}
+
+static int call(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	job *j = arg;
+	int rc = fl_once_call_until(&j->once, do_job, j, deadline, cancel);
+	FL_CHECK(rc != 0 || j->work == 42);
+	return rc;
+}
+
+FL_TEST(once_runs_once)
+{
+	job j = {.once = FL_ONCE_INIT};
+	assert_false(fl_once_is_done(&j.once));
+	FL_OK(fl_once_call(&j.once, do_job, &j));
+	assert_true(fl_once_is_done(&j.once));
+	FL_OK(fl_once_call(&j.once, do_job, &j));
+	FL_OK(fl_once_try_call(&j.once, do_job, &j));
+	FL_OK(fl_once_call_until(&j.once, do_job, &j, 0, NULL));
+	assert_int_equal(j.calls, 1);
+}
+
+FL_TEST(once_each_form_runs_it)
+{
+	job tried = {.once = FL_ONCE_INIT}, timed = {.once = FL_ONCE_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_OK(fl_once_try_call(&tried.once, do_job, &tried));
+	assert_int_equal(tried.calls, 1);
+	assert_true(fl_once_is_done(&tried.once));
+	FL_OK(fl_once_call_until(&timed.once, do_job, &timed, 0, &stop)); /* the deadline is not the function's */
+	assert_int_equal(timed.calls, 1);
+	assert_true(fl_once_is_done(&timed.once));
+}
+
+FL_TEST(once_failure_is_its_callers_and_is_tried_again)
+{
+	static const int errors[] = {-EIO, -1, 7};
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		job j = {.once = FL_ONCE_INIT, .failures = 3, .error = errors[i]};
+		FL_RC(fl_once_call(&j.once, do_job, &j), errors[i]);
+		assert_false(fl_once_is_done(&j.once));
+		FL_RC(fl_once_try_call(&j.once, do_job, &j), errors[i]);
+		FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, NULL), errors[i]);
+		FL_OK(fl_once_call(&j.once, do_job, &j));
+		assert_true(fl_once_is_done(&j.once));
+		assert_int_equal(j.calls, 4);
+	}
+}
+
+/* A once whose function runs on another thread, and waits there. */
+static void begin(job *j, fl_test_caller *runner)
+{
+	j->waits = true;
+	fl_test_call_start(runner, call, j, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_event_is_set(&j->entered));
+}
+
+FL_TEST(once_while_another_runs_it)
+{
+	job j = {.once = FL_ONCE_INIT};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller runner;
+	begin(&j, &runner);
+	fl_cancel_request(&stop);
+	assert_false(fl_once_is_done(&j.once));
+	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EBUSY);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_once_call_until(&j.once, do_job, &j, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_once_call(&j.once, do_job, &j), -ECANCELED);
+	}
+	fl_event_set(&j.go);
+	FL_OK(fl_test_call_end(&runner));
+	FL_OK(fl_once_call(&j.once, do_job, &j));
+	assert_int_equal(j.calls, 1);
+}
+
+FL_TEST(once_wakes_all_that_wait)
+{
+	enum { N = 5 };
+	job j = {.once = FL_ONCE_INIT};
+	fl_test_caller runner, callers[N];
+	begin(&j, &runner);
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
+	fl_event_set(&j.go);
+	FL_OK(fl_test_call_end(&runner));
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_int_equal(j.calls, 1);
+}
+
+/* When it fails, one of those that wait runs it again, and the others wait for that one. */
+FL_TEST(once_failure_makes_another_run_it)
+{
+	enum { N = 4, FAILURES = 3 };
+	job j = {.once = FL_ONCE_INIT, .failures = FAILURES, .error = -EIO};
+	fl_test_caller runner, callers[N];
+	begin(&j, &runner);
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], call, &j, &j.once, FL_FOREVER, NULL);
+	fl_event_set(&j.go);
+	int failed = fl_test_call_end(&runner) == -EIO;
+	for (int i = 0; i < N; i++) {
+		int rc = fl_test_call_end(&callers[i]);
+		assert_true(rc == 0 || rc == -EIO);
+		failed += rc == -EIO;
+	}
+	assert_int_equal(failed, FAILURES);
+	assert_int_equal(j.calls, FAILURES + 1);
+	assert_true(fl_once_is_done(&j.once));
+}
+
+static int call_plainly(void *arg)
+{
+	job *j = arg;
+	FL_CHECK(fl_once_call(&j->once, do_job, j) == 0);
+	FL_CHECK(j->work == 42); /* TSan: seen without a race */
+	FL_CHECK(fl_once_is_done(&j->once));
+	return 0;
+}
+
+FL_TEST(once_by_many_at_a_time)
+{
+	enum { N = 4 };
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		job j = {.once = FL_ONCE_INIT};
+		fl_thread threads[N];
+		for (int t = 0; t < N; t++)
+			fl_test_go(&threads[t], call_plainly, &j);
+		for (int t = 0; t < N; t++)
+			fl_test_end(&threads[t]);
+		assert_int_equal(j.calls, 1);
+	}
+}

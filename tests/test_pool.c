@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread executor: its threads, what it refuses and what it then leaves alone. Its end: test_pool_end.c. */
+#include "fl_pool.h"
+#include <fairlead/cpu.h>
+#include <signal.h>
+
+static unsigned drops, runs;
+
+static void count_drop(void *arg)
+{
+	(void)arg;
+	COUNT(&drops);
+}
+
+FL_TASK(pool_count, int, int, .drop_arg = count_drop)
+{
+	COUNT(&runs);
+	*result = *arg;
+	return 0;
+}
+
+static void begin_counts(void)
+{
+	SET(&drops, 0);
+	SET(&runs, 0);
+}
+
+FL_TEST(pool_create_refuses_too_many_workers)
+{
+	char somewhere;
+	fl_executor *const untouched = (fl_executor *)(void *)&somewhere, *e = untouched;
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.workers = FL_WORKERS_MAX + 1}), -EINVAL);
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.workers = UINT32_MAX}), -EINVAL);
+	assert_ptr_equal(e, untouched);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = FL_WORKERS_MAX}));
+	assert_int_equal(fl_executor_workers(e), FL_WORKERS_MAX);
+	fl_executor_free(e);
+}
+
+typedef int create_function(fl_executor **e, const fl_executor_config *config);
+
+/* Every step that can fail fails once; nothing is left behind, and nothing is given out. */
+static void run_out_of_memory(create_function *create)
+{
+	fl_executor *e = NULL;
+	FL_OK(create(&e, NULL)); /* so that what is made once is there */
+	fl_executor_free(e);
+	e = NULL;
+	long before = seam_live_allocs();
+	for (unsigned step = 0; e == NULL; step++) {
+		assert_true(step < 20);
+		seam_fail_allocs(step, 1);
+		int rc = create(&e, &(fl_executor_config){.workers = 3});
+		bool struck = seam_heal() == 0;
+		FL_RC(rc, struck ? -ENOMEM : 0);
+		assert_true(struck ? seam_live_allocs() == before : e != NULL);
+	}
+	fl_executor_free(e);
+	assert_int_equal(seam_live_allocs(), before);
+}
+
+FL_TEST(pool_create_without_memory)
+{
+	fl_executor *e = NULL;
+	run_out_of_memory(fl_thread_executor_create);
+	run_out_of_memory(fl_sequential_executor_create);
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_thread_executor_create(&e, NULL), -ENOMEM);
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
+	seam_heal();
+	assert_null(e);
+}
+
+FL_TEST(pool_says_what_it_is)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	FL_SCOPED(fl_executor) *s = sequential();
+	FL_SCOPED(fl_executor) *by_default = NULL;
+	FL_OK(fl_thread_executor_create(&by_default, NULL));
+	assert_string_equal(fl_executor_kind(e), "threads");
+	assert_string_equal(fl_executor_kind(s), "sequential");
+	assert_int_equal(fl_executor_capabilities(e), FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED);
+	assert_int_equal(fl_executor_capabilities(s), FL_CAP_BY_REFERENCE | FL_CAP_NESTED);
+	assert_int_equal(fl_executor_workers(e), 3);
+	assert_int_equal(fl_executor_workers(s), 1);
+	assert_int_equal(fl_executor_workers(by_default), fl_cpu_count());
+}
+
+FL_TEST(pool_starts_threads_when_they_are_needed)
+{
+	unsigned before = seam_threads_started();
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	struct gate gates[4] = {{{0}, {0}}};
+	fl_future *held[4];
+	assert_int_equal(seam_threads_started(), before);
+	for (unsigned i = 0; i < 3; i++) {
+		held[i] = hold_worker(e, &gates[i]);
+		assert_int_equal(seam_threads_started(), before + i + 1);
+	}
+	FL_OK(hold_submit(e, &gates[3], &held[3])); /* there are no more workers: it waits */
+	assert_int_equal(seam_threads_started(), before + 3);
+	assert_int_equal(fl_future_get_state(held[3]), FL_PENDING);
+	for (unsigned i = 0; i < 4; i++)
+		let_go(&gates[i], held[i]);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(seam_threads_started(), before + 3);
+}
+
+FL_TEST(pool_that_is_never_used_has_no_threads)
+{
+	unsigned before = seam_threads_started();
+	size_t threads = fl_thread_enumerate(NULL, NULL);
+	fl_executor *e = pool_with(8);
+	FL_OK(fl_executor_try_join(e));
+	FL_OK(fl_executor_join(e));
+	fl_executor_free(e);
+	assert_int_equal(seam_threads_started(), before);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), threads);
+}
+
+FL_TEST(pool_workers_are_gone_after_a_join)
+{
+	size_t before = fl_thread_enumerate(NULL, NULL);
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	struct gate gates[2] = {{{0}, {0}}};
+	fl_future *a = hold_worker(e, &gates[0]), *b = hold_worker(e, &gates[1]);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 2);
+	let_go(&gates[0], a);
+	let_go(&gates[1], b);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
+}
+
+/* Tells its worker's name, and waits for the others, so that each of them runs on its own. */
+struct told {
+	char name[40];
+	fl_latch *all;
+};
+
+FL_TASK(pool_tell_name, struct told *, void)
+{
+	(void)snprintf((*arg)->name, sizeof(*arg)->name, "%s", fl_thread_current_name());
+	fl_latch_count_down((*arg)->all, 1);
+	return fl_latch_wait((*arg)->all);
+}
+
+static void check_names(const char *name, const char *expected)
+{
+	enum { N = 3 };
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = N, .name = name}));
+	fl_latch all = FL_LATCH_INIT(N);
+	struct told told[N];
+	unsigned seen = 0;
+	for (int i = 0; i < N; i++) {
+		told[i].all = &all;
+		FL_OK(pool_tell_name_submit(e, &told[i], NULL));
+	}
+	FL_OK(fl_executor_join(e));
+	for (int i = 0; i < N; i++) {
+		assert_memory_equal(told[i].name, expected, strlen(expected));
+		seen |= 1u << (told[i].name[strlen(expected)] - '0');
+		assert_int_equal(strlen(told[i].name), strlen(expected) + 1);
+	}
+	assert_int_equal(seen, 7); /* -0, -1, -2, each once */
+}
+
+FL_TEST(pool_workers_have_names)
+{
+	check_names(NULL, "worker-");
+	check_names("loader", "loader-");
+}
+
+FL_TASK(pool_look_at_signals, void, sigset_t)
+{
+	return -pthread_sigmask(SIG_BLOCK, NULL, result);
+}
+
+FL_TEST(pool_workers_take_no_signals)
+{
+	sigset_t mine, before;
+	sigemptyset(&mine);
+	sigaddset(&mine, SIGUSR2);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &mine, &before));
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	sigset_t seen;
+	FL_OK(pool_look_at_signals_submit(e, &f));
+	FL_OK(pool_look_at_signals_get(f, &seen));
+	const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGALRM, SIGUSR1, SIGUSR2, SIGPIPE, SIGRTMIN};
+	for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+		assert_int_equal(sigismember(&seen, signals[i]), 1);
+	FL_OK(pthread_sigmask(SIG_SETMASK, &before, &seen));
+	assert_int_equal(sigismember(&seen, SIGUSR1), 0); /* the submitter's own are as they were */
+	assert_int_equal(sigismember(&seen, SIGUSR2), 1);
+}
+
+static int order[100];
+static unsigned ordered;
+
+FL_TASK(pool_note_order, int, void)
+{
+	order[__atomic_fetch_add(&ordered, 1, __ATOMIC_RELAXED)] = *arg;
+	return 0;
+}
+
+FL_TEST(pool_takes_tasks_in_the_order_of_submission)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate), *skipped = NULL;
+	SET(&ordered, 0);
+	for (int i = 0; i < 99; i++)
+		FL_OK(pool_note_order_submit(e, i, i == 50 ? &skipped : NULL));
+	FL_OK(fl_future_cancel(skipped)); /* out of the middle */
+	fl_future_free(skipped);
+	FL_OK(pool_note_order_submit(e, 99, NULL));
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&ordered), 99);
+	for (int i = 0; i < 99; i++)
+		assert_int_equal(order[i], i < 50 ? i : i + 1);
+}
+
+/* One at a time, so that the worker goes to sleep in between, or is just about to: a lost wake is a hang. */
+FL_TEST(pool_worker_park_vs_submit)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	begin_counts();
+	int rounds = (int)fl_test_scaled(20000);
+	for (int i = 0; i < rounds; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int n = -1;
+		FL_OK(pool_count_submit(e, i, &f));
+		for (volatile int k = 0; k < i % 64 * 16; k++)
+			;
+		FL_OK(pool_count_get(f, &n));
+		assert_int_equal(n, i);
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&drops), rounds);
+}
+
+/* Refusals: nothing is queued, the argument stays the caller's. */
+
+FL_TEST(pool_without_a_single_thread_refuses)
+{
+	char somewhere;
+	fl_future *const untouched = (fl_future *)(void *)&somewhere, *f = untouched;
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	begin_counts();
+	seam_fail_threads(0, 3);
+	for (int i = 0; i < 3; i++)
+		FL_RC(fl_submit(e, &pool_count, &i, &f), -EAGAIN);
+	assert_ptr_equal(f, untouched);
+	assert_int_equal(seam_heal(), 0);
+	FL_OK(fl_executor_try_join(e) == 0 ? 0 : fl_executor_join(e)); /* nothing is queued */
+	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
+
+	FL_SCOPED(fl_executor) *again = pool_with(2);
+	seam_fail_threads(0, 1);
+	FL_RC(fl_submit(again, &pool_count, &(int){1}, &f), -EAGAIN);
+	FL_OK(fl_submit(again, &pool_count, &(int){2}, &f)); /* and the next may do */
+	int n = 0;
+	FL_OK(pool_count_get(f, &n));
+	assert_int_equal(n, 2);
+	fl_future_free(f);
+	FL_OK(fl_executor_join(again));
+	assert_int_equal(LOOK(&drops), 1);
+}
+
+FL_TEST(pool_with_one_thread_accepts_all)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(4);
+	struct gate gate = {0};
+	begin_counts();
+	fl_future *held = hold_worker(e, &gate);
+	unsigned before = seam_threads_started();
+	seam_fail_threads(0, 1000);
+	for (int i = 0; i < 20; i++)
+		FL_OK(fl_submit(e, &pool_count, &i, NULL));
+	assert_true(seam_heal() < 1000); /* it tried */
+	assert_int_equal(seam_threads_started(), before);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 20);
+	assert_int_equal(LOOK(&drops), 20);
+}
+
+FL_TEST(pool_submit_without_memory_refuses)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	begin_counts();
+	unsigned refused = 0, accepted = 0;
+	for (unsigned step = 0; step < 400; step++) {
+		seam_fail_allocs(step % 4, 1);
+		int rc = fl_submit(e, &pool_count, &(int){1}, NULL);
+		(void)seam_heal();
+		assert_true(rc == 0 || rc == -ENOMEM);
+		accepted += rc == 0;
+		refused += rc != 0;
+	}
+	assert_true(refused > 0);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), accepted);
+	assert_int_equal(LOOK(&drops), accepted);
+	FL_SCOPED(fl_executor) *fresh = pool_with(2);
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_submit(fresh, &pool_count, &(int){1}, NULL), -ENOMEM);
+	assert_int_equal(seam_heal(), 0);
+}
+
+FL_TEST(pool_refuses_what_is_too_big)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	begin_counts();
+	const size_t sizes[][2] = {{FL_TASK_SIZE_MAX + 1, 0},
+	                           {0, FL_TASK_SIZE_MAX + 1},
+	                           {FL_TASK_SIZE_MAX, 1},
+	                           {FL_TASK_SIZE_MAX / 2 + 1, FL_TASK_SIZE_MAX / 2},
+	                           {SIZE_MAX, 2},
+	                           {SIZE_MAX, SIZE_MAX}};
+	fl_task_type type = pool_count;
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		type.arg_size = sizes[i][0];
+		type.result_size = sizes[i][1];
+		FL_RC(fl_submit(e, &type, NULL, NULL), -E2BIG); /* it does not look at the argument */
+		FL_RC(fl_submit_with(e, &type, NULL, NULL, &(fl_submit_config){0}), -E2BIG);
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
+}
+
+struct large {
+	unsigned char bytes[100000];
+};
+
+FL_TASK(pool_turn, struct large, struct large)
+{
+	for (size_t i = 0; i < sizeof arg->bytes; i++)
+		result->bytes[i] = arg->bytes[sizeof arg->bytes - 1 - i];
+	return 0;
+}
+
+FL_TEST(pool_carries_large_arguments_and_results)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	struct large *in = malloc(sizeof *in), *out = malloc(sizeof *out);
+	assert_non_null(in);
+	assert_non_null(out);
+	for (size_t i = 0; i < sizeof in->bytes; i++)
+		in->bytes[i] = (unsigned char)(i % 251);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_submit(e, &pool_turn, in, &f));
+	memset(in, 0, sizeof *in); /* it was copied */
+	FL_OK(fl_future_get(f, out, sizeof *out));
+	for (size_t i = 0; i < sizeof out->bytes; i++)
+		assert_int_equal(out->bytes[sizeof out->bytes - 1 - i], i % 251);
+	free(in);
+	free(out);
+}
+
+/* Initializers. */
+
+static _Thread_local int initialized;
+static unsigned initializations;
+
+static int initialize(void *arg)
+{
+	initialized++;
+	COUNT(&initializations);
+	return *(int *)arg;
+}
+
+FL_TASK(pool_is_initialized, fl_latch *, int)
+{
+	fl_latch_count_down(*arg, 1);
+	*result = initialized;
+	return fl_latch_wait(*arg);
+}
+
+FL_TEST(pool_initializes_each_worker_once)
+{
+	enum { N = 3 };
+	FL_SCOPED(fl_executor) *e = NULL;
+	int well = 0;
+	const fl_executor_config config = {.workers = N, .initialize = initialize, .initialize_arg = &well};
+	FL_OK(fl_thread_executor_create(&e, &config));
+	SET(&initializations, 0);
+	for (int round = 0; round < 3; round++) {
+		fl_latch all = FL_LATCH_INIT(N);
+		fl_future *f[N];
+		for (int i = 0; i < N; i++)
+			FL_OK(pool_is_initialized_submit(e, &all, &f[i]));
+		for (int i = 0; i < N; i++) {
+			int times = 0;
+			FL_OK(pool_is_initialized_get(f[i], &times));
+			assert_int_equal(times, 1);
+			fl_future_free(f[i]);
+		}
+	}
+	assert_int_equal(LOOK(&initializations), N);
+	FL_SCOPED(fl_executor) *s = NULL;
+	FL_OK(fl_sequential_executor_create(&s, &config)); /* there, the calling thread is the worker */
+	assert_int_equal(LOOK(&initializations), N + 1);
+	assert_int_equal(initialized, 1);
+}
+
+FL_TEST(pool_is_broken_by_an_initializer_that_fails)
+{
+	int bad = -EIO;
+	fl_executor *e = NULL;
+	const fl_executor_config config = {.workers = 2, .initialize = initialize, .initialize_arg = &bad};
+	FL_RC(fl_sequential_executor_create(&e, &config), -EIO);
+	assert_null(e);
+	FL_OK(fl_thread_executor_create(&e, &config));
+	begin_counts();
+	unsigned accepted = 0;
+	for (int i = 0; i < 10; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int rc = fl_submit(e, &pool_count, &i, &f), n;
+		accepted += rc == 0;
+		if (rc == 0) {
+			FL_RC(fl_future_get(f, &n, sizeof n), FL_ETASK);
+			FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+			assert_true(strlen(fl_future_message(f)) > 0);
+		} else {
+			FL_RC(rc, -ENOTRECOVERABLE);
+		}
+	}
+	FL_RC(fl_submit(e, &pool_count, &(int){1}, NULL), -ENOTRECOVERABLE);
+	FL_OK(fl_executor_join(e));
+	assert_true(accepted >= 1);
+	assert_int_equal(LOOK(&runs), 0);
+	assert_int_equal(LOOK(&drops), accepted); /* what was accepted ended, once */
+	fl_executor_free(e);
+}

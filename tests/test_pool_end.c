@@ -1,0 +1,440 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several threads, and in a fork. */
+#include "fl_child.h"
+#include "fl_pool.h"
+
+static unsigned drops, runs;
+static uint64_t drop_thread;
+
+static void count_drop(void *arg)
+{
+	(void)arg;
+	SET(&drop_thread, fl_thread_current_id());
+	COUNT(&drops);
+}
+
+FL_TASK(end_count, int, int, .drop_arg = count_drop)
+{
+	COUNT(&runs);
+	*result = *arg;
+	return 0;
+}
+
+static void begin_counts(void)
+{
+	SET(&drops, 0);
+	SET(&runs, 0);
+}
+
+static fl_executor *executor_of(int kind)
+{
+	return kind == 0 ? sequential() : pool_with((unsigned)kind);
+}
+
+FL_TEST(pool_close_refuses_and_runs_what_is_queued)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	begin_counts();
+	fl_future *held = hold_worker(e, &gate);
+	for (int i = 0; i < 5; i++)
+		FL_OK(end_count_submit(e, i, NULL));
+	fl_executor_close(e);
+	fl_executor_close(e); /* again: nothing */
+	FL_RC(fl_submit(e, &end_count, &(int){1}, NULL), -EPIPE);
+	FL_RC(fl_submit_with(e, &end_count, &(int){1}, NULL, NULL), -EPIPE);
+	assert_int_equal(LOOK(&runs), 0);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 5);
+	assert_int_equal(LOOK(&drops), 5);
+	FL_RC(fl_submit(e, &end_count, &(int){1}, NULL), -EPIPE); /* joined is closed too */
+	FL_SCOPED(fl_executor) *s = sequential();
+	fl_executor_close(s);
+	FL_RC(fl_submit(s, &end_count, &(int){1}, NULL), -EPIPE);
+	assert_int_equal(LOOK(&drops), 5);
+}
+
+static fl_event closed;
+
+FL_TASK(end_submits_after_close, void, void)
+{
+	FL_CHECK(fl_event_wait(&closed) == 0);
+	fl_executor *e = fl_executor_current();
+	FL_CHECK(end_count_submit(e, 1, NULL) == -EPIPE);
+	FL_CHECK(end_count_map(e, &(int){1}, 1, &(int){0}, NULL) == -EPIPE);
+	return 0;
+}
+
+FL_TEST(pool_close_refuses_tasks_too)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_event_reset(&closed);
+	begin_counts();
+	FL_OK(end_submits_after_close_submit(e, &f));
+	fl_executor_close(e);
+	fl_event_set(&closed);
+	FL_OK(end_submits_after_close_get(f));
+	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
+}
+
+static void note_thread(fl_future *f, void *arg)
+{
+	FL_CHECK(fl_future_get_state(f) == FL_CANCELLED);
+	*(uint64_t *)arg = fl_thread_current_id();
+}
+
+FL_TEST(pool_cancel_cancels_what_has_not_started)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	begin_counts();
+	fl_future *held = hold_worker(e, &gate), *f = NULL;
+	uint64_t canceller = 0;
+	for (int i = 0; i < 4; i++)
+		FL_OK(end_count_submit(e, i, NULL));
+	FL_OK(end_count_submit(e, 4, &f));
+	FL_OK(fl_future_on_end(f, note_thread, &canceller));
+	assert_int_equal(fl_executor_cancel(e), 5);
+	assert_true(canceller == fl_thread_current_id());
+	assert_true(LOOK(&drop_thread) == fl_thread_current_id());
+	assert_int_equal(LOOK(&drops), 5);
+	FL_RC(fl_future_error(f), -ECANCELED);
+	FL_RC(fl_submit(e, &end_count, &(int){1}, NULL), -EPIPE);
+	assert_int_equal(fl_executor_cancel(e), 0);
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 0);
+	assert_int_equal(fl_executor_cancel(e), 0);
+	fl_future_free(f);
+}
+
+/* Runs until it is asked to stop. */
+FL_TASK(end_obeys, struct gate *, void)
+{
+	fl_event_set(&(*arg)->entered);
+	FL_CHECK(fl_event_wait(&(*arg)->open) == -ECANCELED);
+	return fl_task_cancelled(ctx) ? 0 : -EIO;
+}
+
+FL_TEST(pool_cancel_asks_what_runs_to_stop)
+{
+	enum { N = 3 };
+	FL_SCOPED(fl_executor) *e = pool_with(N);
+	struct gate gates[N] = {{{0}, {0}}};
+	fl_future *f[N];
+	for (int i = 0; i < N; i++) {
+		FL_OK(end_obeys_submit(e, &gates[i], &f[i]));
+		FL_OK(fl_event_wait(&gates[i].entered));
+	}
+	assert_int_equal(fl_executor_cancel(e), 0);
+	for (int i = 0; i < N; i++) {
+		FL_OK(end_obeys_get(f[i]));
+		fl_future_free(f[i]);
+	}
+	FL_OK(fl_executor_join(e));
+}
+
+FL_TEST(pool_join_in_three_forms)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	struct gate gate = {0};
+	begin_counts();
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(end_count_submit(e, 1, NULL));
+	FL_RC(fl_executor_try_join(e), -EBUSY);
+	FL_RC(fl_submit(e, &end_count, &(int){1}, NULL), -EPIPE); /* it closes all the same */
+	FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(3));
+	FL_RC(fl_executor_join_until(e, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_executor_join_until(e, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_executor_join(e), -ECANCELED);
+		FL_RC(fl_executor_join_until(e, 0, FL_SHIELDED), -ETIMEDOUT);
+	}
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 1);
+	FL_OK(fl_executor_join(e)); /* again too */
+	FL_OK(fl_executor_try_join(e));
+	FL_OK(fl_executor_join_until(e, 0, &stop));
+}
+
+FL_TASK(end_joins_itself, void, int)
+{
+	fl_executor *e = fl_executor_current();
+	FL_CHECK(fl_executor_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_try_join(e) == -EDEADLK);
+	FL_CHECK(fl_executor_join_until(e, FL_FOREVER, NULL) == -EDEADLK);
+	*result = 1;
+	return 0;
+}
+
+FL_TEST(pool_join_from_its_own_task_is_a_deadlock)
+{
+	for (int kind = 0; kind <= 2; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind);
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(end_joins_itself_submit(e, &f));
+		int told = 0;
+		FL_OK(end_joins_itself_get(f, &told));
+		assert_int_equal(told, 1);
+	}
+}
+
+/* One executor joined, and freed, in the task of another. */
+FL_TASK(end_uses_another, fl_executor *, int)
+{
+	fl_executor *mine = fl_executor_current();
+	FL_CHECK(mine && mine != *arg);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(end_count_submit(*arg, 5, &f) == 0);
+	FL_CHECK(end_count_get(f, result) == 0);
+	FL_CHECK(fl_executor_join(*arg) == 0);
+	fl_executor_free(*arg);
+	FL_CHECK(fl_executor_current() == mine);
+	return 0;
+}
+
+FL_TEST(pool_join_from_a_task_of_another_executor)
+{
+	for (int outer = 0; outer <= 1; outer++)
+		for (int inner = 0; inner <= 1; inner++) {
+			FL_SCOPED(fl_executor) *e = executor_of(outer);
+			FL_SCOPED(fl_future) *f = NULL;
+			int n = 0;
+			FL_OK(end_uses_another_submit(e, executor_of(inner), &f));
+			FL_OK(end_uses_another_get(f, &n));
+			assert_int_equal(n, 5);
+		}
+	assert_null(fl_executor_current());
+}
+
+FL_TEST(pool_free_runs_what_is_left)
+{
+	begin_counts();
+	fl_executor *e = pool_with(2);
+	for (int i = 0; i < 100; i++)
+		FL_OK(end_count_submit(e, i, NULL));
+	fl_executor_free(e);
+	assert_int_equal(LOOK(&runs), 100);
+	assert_int_equal(LOOK(&drops), 100);
+	fl_executor_free(NULL);
+	{
+		FL_SCOPED(fl_executor) *scoped = pool_with(2);
+		FL_OK(end_count_submit(scoped, 1, NULL));
+	}
+	assert_int_equal(LOOK(&runs), 101);
+}
+
+FL_TEST(pool_free_gives_everything_back)
+{
+	long before = seam_live_allocs();
+	for (int kind = 0; kind <= 2; kind++) {
+		fl_executor *e = executor_of(kind);
+		fl_future *kept = NULL;
+		for (int i = 0; i < 1000; i++)
+			FL_OK(end_count_submit(e, i, i == 500 ? &kept : NULL));
+		fl_executor_free(e);
+		assert_int_equal(*(const int *)fl_future_result(kept), 500);
+		fl_future_free(kept);
+		assert_int_equal(seam_live_allocs(), before);
+	}
+}
+
+/* A panic on a worker: FL_PANICS is for the case's thread alone. */
+static _Thread_local sigjmp_buf worker_jump;
+static fl_panic_info worker_panic;
+
+static void leave_worker(const fl_panic_info *info)
+{
+	worker_panic = *info;
+	siglongjmp(worker_jump, 1);
+}
+
+FL_TASK(end_frees_its_own, void, int)
+{
+	if (sigsetjmp(worker_jump, 0) == 0) {
+		fl_executor_free(fl_executor_current());
+		return -EIO;
+	}
+	FL_CHECK(strcmp(worker_panic.function, "fl_executor_free") == 0);
+	FL_CHECK(worker_panic.object == fl_executor_current());
+	*result = 1;
+	return 0;
+}
+
+FL_TEST(pool_free_in_its_own_task_panics)
+{
+	for (int kind = 0; kind <= 1; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind);
+		FL_SCOPED(fl_future) *f = NULL;
+		fl_panic_handler *before = fl_set_panic_handler(leave_worker);
+		int told = 0;
+		FL_OK(end_frees_its_own_submit(e, &f));
+		FL_OK(end_frees_its_own_get(f, &told));
+		fl_set_panic_handler(before);
+		assert_int_equal(told, 1);
+		assert_ptr_equal(worker_panic.object, e);
+		FL_OK(end_count_submit(e, 1, NULL)); /* it is as it was */
+	}
+}
+
+/* Nested waits. */
+
+FL_TASK(end_nests, int, int)
+{
+	int below = 0;
+	if (*arg > 0) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int rc = fl_submit(fl_executor_current(), fl_task_find("end_nests"), &(int){*arg - 1}, &f);
+		rc = rc ? rc : fl_future_get(f, &below, sizeof below);
+		if (rc)
+			return rc;
+	}
+	*result = below + 1;
+	return 0;
+}
+
+FL_TEST(pool_nested_waits_need_one_worker)
+{
+	for (int kind = 0; kind <= 2; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind);
+		FL_SCOPED(fl_future) *f = NULL;
+		int depth = 0;
+		FL_OK(end_nests_submit(e, 1000, &f));
+		FL_OK(end_nests_get(f, &depth));
+		assert_int_equal(depth, 1001);
+	}
+}
+
+/* Several threads end one executor at once, while others submit. */
+struct ender {
+	fl_executor *e;
+	unsigned id;
+	fl_latch *start;
+	unsigned accepted, cancelled;
+};
+
+static int end_in_one_way(void *arg)
+{
+	struct ender *x = arg;
+	fl_latch_count_down(x->start, 1);
+	switch (x->id) {
+	case 0:
+		return fl_executor_join(x->e);
+	case 1:
+		return fl_executor_join_until(x->e, fl_after(FL_S(3600)), NULL);
+	case 2:
+		x->cancelled = (unsigned)fl_executor_cancel(x->e);
+		return fl_executor_join(x->e);
+	case 3:
+		FL_WAIT_FOR(fl_executor_try_join(x->e) == 0);
+		return 0;
+	default:
+		for (int rc = 0; rc != -EPIPE; x->accepted += rc == 0) {
+			rc = end_count_submit(x->e, 1, NULL);
+			FL_CHECK(rc == 0 || rc == -EPIPE);
+		}
+		return 0;
+	}
+}
+
+FL_TEST(pool_races)
+{
+	enum { N = 6 };
+	for (unsigned round = 0, rounds = fl_test_scaled(150); round < rounds; round++) {
+		fl_executor *e = pool_with(1 + round % 3);
+		struct ender enders[N];
+		fl_thread threads[N];
+		fl_latch start = FL_LATCH_INIT(N);
+		begin_counts();
+		for (unsigned i = 0; i < N; i++)
+			enders[i] = (struct ender){.e = e, .id = (i + round) % N, .start = &start};
+		seam_start(threads, N, end_in_one_way, enders, sizeof *enders);
+		seam_join(threads, N);
+		fl_executor_free(e);
+		unsigned accepted = 0, cancelled = 0;
+		for (unsigned i = 0; i < N; i++) {
+			accepted += enders[i].accepted;
+			cancelled += enders[i].cancelled;
+		}
+		assert_int_equal(LOOK(&drops), accepted);
+		assert_int_equal(LOOK(&runs) + cancelled, accepted);
+	}
+}
+
+/* Forks: the child has no workers, and says so; nothing in it hangs. */
+struct forked {
+	fl_executor *pool, *sequential;
+	fl_future *done, *held;
+};
+
+static void use_in_child(void *arg)
+{
+	struct forked *x = arg;
+	int n = 0;
+	fl_executor *all[] = {x->pool, x->sequential};
+	for (int i = 0; i < 2; i++) {
+		fl_executor *e = all[i];
+		FL_CHECK(fl_submit(e, &end_count, &n, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_submit_with(e, &end_count, &n, NULL, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_map(e, &end_count, &n, 1, &n, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_join(e) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_try_join(e) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EOWNERDEAD);
+		fl_executor_close(e);
+		FL_CHECK(fl_executor_cancel(e) == 0);
+		FL_CHECK(fl_executor_workers(e) > 0);
+	}
+	FL_CHECK(end_count_get(x->done, &n) == 0 && n == 3);
+	FL_CHECK(fl_future_wait_until(x->held, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_future_free(x->done);
+	fl_future_free(x->held);
+	fl_executor_free(x->pool);
+	fl_executor_free(x->sequential);
+	FL_CHECK(LOOK(&drops) == 1);
+}
+
+FL_TEST(pool_fork_leaves_a_dead_owner)
+{
+	struct forked x = {pool_with(2), sequential(), NULL, NULL};
+	struct gate gate = {0};
+	begin_counts();
+	FL_OK(end_count_submit(x.pool, 3, &x.done));
+	FL_OK(fl_future_wait(x.done));
+	x.held = hold_worker(x.pool, &gate);
+	FL_OK(fl_test_child(use_in_child, &x, NULL, 0));
+	FL_OK(end_count_submit(x.pool, 4, NULL)); /* the parent's are as they were */
+	let_go(&gate, x.held);
+	fl_future_free(x.done);
+	fl_executor_free(x.pool);
+	fl_executor_free(x.sequential);
+	assert_int_equal(LOOK(&drops), 2);
+}
+
+static void make_in_child(void *arg)
+{
+	(void)arg;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	fl_future *f = NULL;
+	int n = 0;
+	FL_CHECK(end_count_submit(e, 7, &f) == 0);
+	FL_CHECK(end_count_get(f, &n) == 0 && n == 7);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(pool_fork_may_make_its_own)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1); /* no thread yet: TSan wants no threads after a fork of many */
+	FL_OK(fl_test_child(make_in_child, NULL, NULL, 0));
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Queues in fl_wait_any: readiness that takes nothing, and beside those that take. */
+#include "fl_blocked.h"
+
+FL_TEST(queue_on_items_is_ready_with_an_item_or_closed)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	FL_OK(fl_queue_put(q, &(int){1}));
+	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
+	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q))); /* looking took nothing */
+	assert_int_equal(fl_queue_length(q), 1);
+	GETS(q, 1);
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);
+	fl_queue_close(q);
+	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE(q)));
+}
+
+FL_TEST(queue_on_space_is_ready_with_space_or_closed)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
+	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q)));
+	FL_OK(fl_queue_put(q, &(int){2}));
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+	GETS(q, 1);
+	FL_OK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE_SPACE(q)));
+	assert_int_equal(fl_queue_length(q), 1);
+	FL_OK(fl_queue_put(q, &(int){3}));
+	fl_queue_close(q);
+	FL_OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(q))); /* a put would not block: it would fail */
+}
+
+FL_TEST(queue_on_many_tells_the_first_that_is_ready)
+{
+	FL_SCOPED(fl_queue) *a = queue_with(1, 0);
+	FL_SCOPED(fl_queue) *b = queue_with(1, 1);
+	fl_event stop = FL_EVENT_INIT;
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 2);
+	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(b), FL_ON_QUEUE_SPACE(a)), 1);
+	FL_OK(fl_queue_put(a, &(int){1}));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 1);
+	fl_event_set(&stop);
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&stop), FL_ON_QUEUE(a), FL_ON_QUEUE(b)), 0);
+}
+
+FL_TEST(queue_on_items_is_woken_by_each_way_to_put)
+{
+	for (int way = 0; way < 5; way++) {
+		FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+		struct blocked look = {.op = op_observe, .q = q};
+		blocked_begin(&look);
+		size_t count;
+		if (way == 0)
+			FL_OK(fl_queue_put(q, &(int){1}));
+		else if (way == 1)
+			FL_OK(fl_queue_try_put(q, &(int){1}));
+		else if (way == 2)
+			assert_int_equal(fl_queue_try_put_many(q, &(int){1}, 1), 1);
+		else if (way == 3)
+			FL_OK(fl_queue_put_many_until(q, &(int){1}, 1, &count, FL_FOREVER, NULL));
+		else
+			fl_queue_close(q);
+		FL_OK(blocked_end(&look));
+		assert_int_equal(fl_queue_length(q), way < 4);
+	}
+}
+
+FL_TEST(queue_on_space_is_woken_by_each_way_to_get)
+{
+	for (int way = 0; way < 5; way++) {
+		FL_SCOPED(fl_queue) *q = queue_with(1, 1);
+		struct blocked look = {.op = op_observe_space, .q = q};
+		blocked_begin(&look);
+		int item = 0;
+		size_t count;
+		if (way == 0)
+			FL_OK(fl_queue_get(q, &item));
+		else if (way == 1)
+			FL_OK(fl_queue_try_get(q, &item));
+		else if (way == 2)
+			assert_int_equal(fl_queue_try_get_many(q, &item, 1), 1);
+		else if (way == 3)
+			FL_OK(fl_queue_get_many_until(q, &item, 1, &count, FL_FOREVER, NULL));
+		else
+			assert_int_equal(fl_queue_close_now(q), 1);
+		FL_OK(blocked_end(&look));
+		assert_int_equal(item, way < 4);
+	}
+}
+
+/* A put between an observer and a getter is the getter's, in whatever order they came. */
+static void run_beside_getter(bool observer_first)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+	struct blocked look = {.op = op_observe, .q = q}, get = {.op = op_get, .q = q};
+	blocked_begin(observer_first ? &look : &get);
+	blocked_begin(observer_first ? &get : &look);
+	FL_OK(fl_queue_put(q, &(int){1}));
+	FL_OK(blocked_end(&get)); /* or it would be stranded beside an item that nobody takes */
+	assert_int_equal(get.items[0], 1);
+	FL_OK(fl_queue_put(q, &(int){2})); /* in case the getter was faster than the observer's look */
+	FL_OK(blocked_end(&look));
+	GETS(q, 2);
+}
+
+FL_TEST(queue_observer_strands_no_getter)
+{
+	run_beside_getter(true);
+	run_beside_getter(false);
+}
+
+static void run_beside_putter(bool observer_first)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
+	struct blocked look = {.op = op_observe_space, .q = q}, put = {.op = op_put, .q = q, .items = {2}};
+	blocked_begin(observer_first ? &look : &put);
+	blocked_begin(observer_first ? &put : &look);
+	GETS(q, 1);
+	FL_OK(blocked_end(&put));
+	GETS(q, 2);
+	FL_OK(blocked_end(&look));
+}
+
+FL_TEST(queue_observer_strands_no_putter)
+{
+	run_beside_putter(true);
+	run_beside_putter(false);
+}
+
+/* All observers hear of one item, and all getters behind them still get theirs. */
+FL_TEST(queue_observers_and_getters_in_one_line)
+{
+	enum { N = 6 };
+	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
+	struct blocked b[N];
+	for (int i = 0; i < N; i++) {
+		b[i] = (struct blocked){.op = i % 2 ? op_get : op_observe, .q = q};
+		blocked_begin(&b[i]);
+	}
+	const int items[] = {1, 2, 3};
+	assert_int_equal(fl_queue_try_put_many(q, items, 3), 3);
+	int sum = 0;
+	for (int i = 1; i < N; i += 2) {
+		FL_OK(blocked_end(&b[i]));
+		sum += b[i].items[0];
+	}
+	assert_int_equal(sum, 6);
+	FL_OK(fl_queue_put(q, &(int){4}));
+	for (int i = 0; i < N; i += 2)
+		FL_OK(blocked_end(&b[i]));
+	GETS(q, 4);
+}
+
+FL_TEST(queue_wait_any_leaves_nobody_in_line)
+{
+	fl_queue *a = queue_with(1, 0), *b = queue_with(1, 1);
+	fl_event go = FL_EVENT_INIT;
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_US(200)), NULL, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ETIMEDOUT);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ECANCELED);
+	fl_event_set(&go);
+	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b), FL_ON_EVENT(&go)), 2);
+	fl_queue_free(a); /* either would panic */
+	fl_queue_free(b);
+}
+
+static int wait_for_both(struct blocked *b)
+{
+	return FL_WAIT_ANY(FL_ON_QUEUE(b->q), FL_ON_CANCEL(b->cancel));
+}
+
+FL_TEST(queue_beside_a_token_in_wait_any)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	struct blocked look = {.op = wait_for_both, .q = q, .cancel = &stop};
+	blocked_begin(&look);
+	fl_cancel_request(&stop);
+	FL_RC(blocked_end(&look), 1);
+	FL_OK(fl_queue_put(q, &(int){1}));
+	struct blocked again = {.op = wait_for_both, .q = q, .cancel = &stop};
+	blocked_start(&again);
+	FL_OK(blocked_end(&again)); /* both are ready: the smaller index */
+}
+
+static int op_observe_two(struct blocked *b)
+{
+	return FL_WAIT_ANY(FL_ON_QUEUE(b[0].q), FL_ON_QUEUE_SPACE(b[1].q));
+}
+
+/* Who was woken by one queue may find the other gone: free would panic, or ASan complain, if a place were left in it. */
+FL_TEST(queue_close_vs_select_use_after_free)
+{
+	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {
+		struct blocked look[2] = {{.op = op_observe_two, .q = queue_with(1, 0)}, {.q = queue_with(1, 1)}};
+		blocked_start(look);
+		if (i % 4 == 0)
+			FL_WAIT_FOR(seam_sleepers() == 1);
+		fl_queue_close(look[i % 2].q);
+		FL_RC(blocked_end(look), i % 2);
+		fl_queue_free(look[0].q);
+		fl_queue_free(look[1].q);
+	}
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The end of a queue: close, close at once, free, and what the drop callback sees. */
+#include "fl_blocked.h"
+
+enum { DROPS_MOST = 64 };
+
+/* What a drop callback was given. */
+struct drops {
+	fl_queue *q;
+	int items[DROPS_MOST], n;
+	uint64_t thread;
+	bool closed, locked;
+};
+
+static void note_drop(void *item, void *arg)
+{
+	struct drops *d = arg;
+	assert_true(d->n < DROPS_MOST);
+	d->items[d->n++] = *(int *)item;
+	d->thread = fl_thread_current_id();
+	if (!d->q)
+		return;
+	/* No lock is held: these return. */
+	d->closed = fl_queue_is_closed(d->q);
+	FL_RC(fl_queue_try_put(d->q, &(int){0}), -EPIPE);
+	FL_RC(fl_queue_try_get(d->q, &(int){0}), -EPIPE);
+	d->locked = fl_queue_length(d->q) != 0;
+}
+
+static fl_queue *queue_that_notes(struct drops *d, size_t capacity, int in)
+{
+	fl_queue *q = NULL;
+	const fl_queue_config config = {.capacity = capacity, .drop = note_drop, .drop_arg = d};
+	FL_OK(fl_queue_create(&q, sizeof(int), &config));
+	for (int i = 1; i <= in; i++)
+		FL_OK(fl_queue_try_put(q, &i));
+	return q;
+}
+
+FL_TEST(queue_close_drains)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(4, 3);
+	assert_false(fl_queue_is_closed(q));
+	fl_queue_close(q);
+	assert_true(fl_queue_is_closed(q));
+	fl_queue_close(q); /* again: nothing */
+	assert_int_equal(fl_queue_length(q), 3);
+	FL_RC(fl_queue_put(q, &(int){9}), -EPIPE);
+	FL_RC(fl_queue_try_put(q, &(int){9}), -EPIPE);
+	GETS(q, 1);
+	GETS(q, 2);
+	GETS(q, 3);
+	FL_RC(fl_queue_get(q, &(int){0}), -EPIPE);
+	FL_RC(fl_queue_try_get(q, &(int){0}), -EPIPE);
+	assert_true(fl_queue_is_closed(q));
+	assert_int_equal(fl_queue_capacity(q), 4);
+}
+
+FL_TEST(queue_close_of_a_full_one_says_closed_and_not_full)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
+	fl_queue_close(q);
+	FL_RC(fl_queue_try_put(q, &(int){9}), -EPIPE);
+	FL_RC(fl_queue_put_until(q, &(int){9}, 0, NULL), -EPIPE);
+	GETS(q, 1);
+}
+
+FL_TEST(queue_close_calls_no_drop_callback)
+{
+	struct drops d = {0};
+	fl_queue *q = queue_that_notes(&d, 4, 2);
+	fl_queue_close(q);
+	assert_int_equal(d.n, 0);
+	GETS(q, 1);
+	GETS(q, 2);
+	fl_queue_free(q);
+	assert_int_equal(d.n, 0); /* who got an item owns it */
+}
+
+FL_TEST(queue_close_now_drops_what_is_in)
+{
+	struct drops d = {0};
+	fl_queue *q = queue_that_notes(&d, 3, 3);
+	d.q = q;
+	GETS(q, 1);
+	FL_OK(fl_queue_put(q, &(int){4})); /* the ring has wrapped */
+	assert_int_equal(fl_queue_close_now(q), 3);
+	assert_true(fl_queue_is_closed(q));
+	assert_int_equal(fl_queue_length(q), 0);
+	assert_int_equal(d.n, 3);
+	assert_int_equal(d.items[0], 2);
+	assert_int_equal(d.items[1], 3);
+	assert_int_equal(d.items[2], 4);
+	assert_true(d.thread == fl_thread_current_id());
+	assert_true(d.closed);
+	assert_false(d.locked);
+	FL_RC(fl_queue_get(q, &(int){0}), -EPIPE);
+	FL_RC(fl_queue_put(q, &(int){0}), -EPIPE);
+	assert_int_equal(fl_queue_close_now(q), 0); /* again: nothing */
+	fl_queue_free(q);
+	assert_int_equal(d.n, 3);
+}
+
+FL_TEST(queue_close_now_after_close_drops_the_rest)
+{
+	struct drops d = {0};
+	fl_queue *q = queue_that_notes(&d, 8, 5);
+	fl_queue_close(q);
+	GETS(q, 1);
+	assert_int_equal(fl_queue_close_now(q), 4);
+	assert_int_equal(d.n, 4);
+	assert_int_equal(d.items[0], 2);
+	fl_queue_free(q);
+	assert_int_equal(d.n, 4);
+}
+
+FL_TEST(queue_close_now_needs_no_callback)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
+	assert_int_equal(fl_queue_close_now(q), 5);
+	assert_int_equal(fl_queue_length(q), 0);
+	FL_OK(fl_queue_try_join(q));
+}
+
+FL_TEST(queue_close_now_counts_dropped_items_as_done)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(5, 5);
+	GETS(q, 1);
+	GETS(q, 2);
+	struct blocked join = {.op = op_join, .q = q};
+	blocked_begin(&join);
+	assert_int_equal(fl_queue_close_now(q), 3);
+	FL_RC(fl_queue_try_join(q), -EBUSY); /* two were got and are not dealt with */
+	fl_queue_task_done(q);
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	fl_queue_task_done(q);
+	FL_OK(blocked_end(&join));
+	FL_PANICS(fl_queue_task_done(q));
+}
+
+/* A drop callback that waits until it is let go. */
+struct slow_drop {
+	fl_event begun, go;
+};
+
+static void drop_slowly(void *item, void *arg)
+{
+	struct slow_drop *s = arg;
+	(void)item;
+	fl_event_set(&s->begun);
+	FL_CHECK(fl_event_wait(&s->go) == 0);
+}
+
+static int close_now(void *q)
+{
+	return (int)fl_queue_close_now(q);
+}
+
+FL_TEST(queue_join_waits_for_the_drop_callbacks)
+{
+	struct slow_drop s = {FL_EVENT_INIT, FL_EVENT_INIT};
+	FL_SCOPED(fl_queue) *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.drop = drop_slowly, .drop_arg = &s}));
+	FL_OK(fl_queue_put(q, &(int){1}));
+	fl_thread closer;
+	FL_OK(fl_thread_start(&closer, close_now, q, NULL));
+	FL_OK(fl_event_wait(&s.begun));
+	assert_true(fl_queue_is_closed(q)); /* no lock is held meanwhile */
+	assert_int_equal(fl_queue_length(q), 0);
+	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_RC(fl_queue_join_until(q, 0, NULL), -ETIMEDOUT);
+	fl_event_set(&s.go);
+	FL_OK(fl_queue_join(q));
+	int dropped = 0;
+	fl_thread_set_error_hook(ignore_error);
+	FL_OK(fl_thread_join(&closer, &dropped));
+	assert_int_equal(dropped, 1);
+}
+
+FL_TEST(queue_free_drops_what_is_left)
+{
+	long before = seam_live_allocs();
+	struct drops d = {0};
+	fl_queue *q = queue_that_notes(&d, 3, 3);
+	GETS(q, 1);
+	FL_OK(fl_queue_put(q, &(int){4}));
+	fl_queue_free(q);
+	assert_int_equal(d.n, 3);
+	assert_int_equal(d.items[0], 2);
+	assert_int_equal(d.items[1], 3);
+	assert_int_equal(d.items[2], 4);
+	assert_true(d.thread == fl_thread_current_id());
+
+	d.n = 0;
+	q = queue_that_notes(&d, 10, 4);
+	fl_queue_close(q);
+	fl_queue_free(q); /* a closed one too */
+	assert_int_equal(d.n, 4);
+	assert_int_equal(seam_live_allocs(), before);
+}
+
+FL_TEST(queue_refused_items_are_not_dropped)
+{
+	struct drops d = {0};
+	fl_queue *q = queue_that_notes(&d, 2, 2);
+	FL_RC(fl_queue_try_put(q, &(int){7}), -EAGAIN);
+	FL_RC(fl_queue_put_until(q, &(int){8}, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(fl_queue_try_put_many(q, (int[]){9, 10}, 2), 0);
+	struct blocked put = {.op = op_put, .q = q, .items = {11}};
+	blocked_begin(&put);
+	assert_int_equal(fl_queue_close_now(q), 2);
+	FL_RC(blocked_end(&put), -EPIPE);
+	fl_queue_free(q);
+	assert_int_equal(d.n, 2);
+	assert_int_equal(d.items[0], 1);
+	assert_int_equal(d.items[1], 2);
+}

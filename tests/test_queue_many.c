@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The bulk forms of the queue: partial results, order, blocking, and whom they wake. */
+#include "fl_blocked.h"
+
+FL_TEST(queue_many_in_and_out_keeps_the_order)
+{
+	const size_t capacities[] = {1, 2, 3, 7, 8, 10};
+	for (size_t c = 0; c < sizeof capacities / sizeof *capacities; c++) {
+		FL_SCOPED(fl_queue) *q = queue_with(capacities[c], 0);
+		int in = 0, out = 0, items[12];
+		for (int round = 0; round < 50; round++) {
+			size_t n = (size_t)(round * 7 + 3) % 12, space = capacities[c] - fl_queue_length(q);
+			for (size_t i = 0; i < n; i++)
+				items[i] = in + (int)i;
+			size_t put = fl_queue_try_put_many(q, items, n);
+			assert_int_equal(put, n < space ? n : space);
+			in += (int)put;
+			n = (size_t)(round * 5 + 1) % 12;
+			size_t length = fl_queue_length(q), got = fl_queue_try_get_many(q, items, n);
+			assert_int_equal(got, n < length ? n : length);
+			for (size_t i = 0; i < got; i++)
+				assert_int_equal(items[i], out++);
+			assert_int_equal(fl_queue_length(q), in - out);
+		}
+		assert_true(out > 20);
+	}
+}
+
+FL_TEST(queue_many_touches_no_more_than_it_says)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(8, 3);
+	int items[6] = {-1, -1, -1, -1, -1, -1};
+	assert_int_equal(fl_queue_try_get_many(q, items, 6), 3);
+	assert_int_equal(items[2], 3);
+	assert_int_equal(items[3], -1);
+	assert_int_equal(fl_queue_try_get_many(q, items, 6), 0);
+	assert_int_equal(items[0], 1);
+	assert_int_equal(fl_queue_put_many(q, (int[]){1, 2, 3, 4, 5}, 5), 5);
+	assert_int_equal(fl_queue_get_many(q, items, 2), 2);
+	assert_int_equal(items[1], 2);
+	assert_int_equal(items[2], 3);
+	assert_int_equal(fl_queue_length(q), 3);
+}
+
+FL_TEST(queue_many_of_nothing_does_nothing)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 1);
+	size_t count = 77;
+	assert_int_equal(fl_queue_put_many(q, NULL, 0), 0);
+	assert_int_equal(fl_queue_try_put_many(q, NULL, 0), 0);
+	FL_OK(fl_queue_put_many_until(q, NULL, 0, &count, FL_FOREVER, NULL));
+	assert_int_equal(count, 0);
+	count = 77;
+	assert_int_equal(fl_queue_get_many(q, NULL, 0), 0);
+	assert_int_equal(fl_queue_try_get_many(q, NULL, 0), 0);
+	FL_OK(fl_queue_get_many_until(q, NULL, 0, &count, FL_FOREVER, NULL));
+	assert_int_equal(count, 0);
+	GETS(q, 1);
+	assert_int_equal(fl_queue_get_many(q, NULL, 0), 0); /* empty: it does not wait either */
+	FL_OK(fl_queue_get_many_until(q, NULL, 0, &count, FL_FOREVER, NULL));
+	assert_int_equal(fl_queue_length(q), 0);
+}
+
+FL_TEST(queue_put_many_until_says_how_many_went_in)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
+	const int items[] = {2, 3, 4, 5};
+	size_t count = 77;
+	FL_RC(fl_queue_put_many_until(q, items, 4, &count, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(count, 2);
+	FL_RC(fl_queue_put_many_until(q, items + count, 2, &count, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
+	assert_int_equal(count, 0);
+	GETS(q, 1);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_queue_put_many_until(q, items + 2, 2, &count, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(count, 1);
+	GETS(q, 2);
+	FL_OK(fl_queue_put_many_until(q, items + 3, 1, &count, FL_FOREVER, &stop));
+	assert_int_equal(count, 1);
+	fl_queue_close(q);
+	FL_RC(fl_queue_put_many_until(q, items, 4, &count, FL_FOREVER, NULL), -EPIPE);
+	assert_int_equal(count, 0);
+	assert_int_equal(fl_queue_put_many(q, items, 4), 0);
+	assert_int_equal(fl_queue_try_put_many(q, items, 4), 0);
+	for (int i = 3; i <= 5; i++)
+		GETS(q, i);
+}
+
+FL_TEST(queue_get_many_until_says_how_many_came_out)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(8, 5);
+	int items[8] = {0};
+	size_t count = 77;
+	FL_OK(fl_queue_get_many_until(q, items, 3, &count, 0, NULL));
+	assert_int_equal(count, 3);
+	assert_int_equal(items[2], 3);
+	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL)); /* those that are there */
+	assert_int_equal(count, 2);
+	assert_int_equal(items[1], 5);
+	FL_RC(fl_queue_get_many_until(q, items, 8, &count, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(count, 0);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	count = 77;
+	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(count, 0);
+	FL_OK(fl_queue_put(q, &(int){6}));
+	fl_queue_close(q);
+	FL_OK(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL));
+	assert_int_equal(count, 1);
+	count = 77;
+	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, NULL), -EPIPE);
+	assert_int_equal(count, 0);
+	assert_int_equal(fl_queue_get_many(q, items, 8), 0);
+	assert_int_equal(fl_queue_try_get_many(q, items, 8), 0);
+	assert_int_equal(items[0], 6);
+}
+
+FL_TEST(queue_put_many_blocks_until_all_are_in)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3, 4, 5}, .n = 5};
+	blocked_begin(&put);
+	for (int i = 1; i <= 3; i++) {
+		FL_WAIT_FOR(fl_queue_length(q) == 2 && seam_sleepers() == 1); /* it filled up again */
+		GETS(q, i);
+	}
+	FL_OK(blocked_end(&put));
+	assert_int_equal(put.count, 5);
+	GETS(q, 4);
+	GETS(q, 5);
+}
+
+FL_TEST(queue_get_many_blocks_until_there_is_one)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
+	struct blocked get = {.op = op_get_many, .q = q, .n = 8};
+	blocked_begin(&get);
+	FL_OK(fl_queue_put(q, &(int){1}));
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.count, 1);
+	assert_int_equal(get.items[0], 1);
+	struct blocked until = {.op = op_get_many_until, .q = q, .n = 8, .deadline = fl_after(FL_S(3600))};
+	blocked_begin(&until);
+	assert_int_equal(fl_queue_try_put_many(q, (int[]){2, 3, 4}, 3), 3);
+	FL_OK(blocked_end(&until));
+	assert_int_equal(until.count, 3); /* they came at once, so they are got at once */
+	assert_int_equal(until.items[2], 4);
+}
+
+/* What went in before the end is in; the rest is the caller's. */
+FL_TEST(queue_put_many_is_partial_when_it_ends_early)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	struct blocked put = {.op = op_put_many_until, .q = q, .cancel = &stop, .items = {1, 2, 3, 4, 5}, .n = 5};
+	blocked_begin(&put);
+	GETS(q, 1);
+	FL_WAIT_FOR(fl_queue_length(q) == 3 && seam_sleepers() == 1);
+	fl_cancel_request(&stop);
+	FL_RC(blocked_end(&put), -ECANCELED);
+	assert_int_equal(put.count, 4);
+
+	struct blocked plain = {.op = op_put_many, .q = q, .items = {6, 7, 8}, .n = 3};
+	GETS(q, 2);
+	blocked_begin(&plain);
+	fl_queue_close(q);
+	FL_OK(blocked_end(&plain));
+	assert_int_equal(plain.count, 1);
+	GETS(q, 3);
+	GETS(q, 4);
+	GETS(q, 6);
+	FL_RC(fl_queue_try_get(q, &(int){0}), -EPIPE);
+}
+
+FL_TEST(queue_get_many_of_a_cancelled_scope_is_none)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	struct blocked get = {.op = op_get_many, .q = q, .n = 3, .count = 77, .scope = &stop};
+	blocked_begin(&get);
+	fl_cancel_request(&stop);
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.count, 0);
+	struct blocked closed = {.op = op_get_many, .q = q, .n = 3, .count = 77};
+	blocked_begin(&closed);
+	fl_queue_close(q);
+	FL_OK(blocked_end(&closed));
+	assert_int_equal(closed.count, 0);
+}
+
+/* One bulk operation makes work for several single ones: each of them goes on. */
+FL_TEST(queue_many_wakes_a_waiter_for_each_item)
+{
+	enum { N = 4 };
+	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
+	struct blocked get[N], put[N];
+	int sum = 0, items[N] = {1, 2, 3, 4};
+	for (int i = 0; i < N; i++) {
+		get[i] = (struct blocked){.op = op_get, .q = q};
+		blocked_begin(&get[i]);
+	}
+	assert_int_equal(fl_queue_try_put_many(q, items, N), N);
+	for (int i = 0; i < N; i++) {
+		FL_OK(blocked_end(&get[i]));
+		sum += get[i].items[0];
+	}
+	assert_int_equal(sum, 1 + 2 + 3 + 4);
+
+	assert_int_equal(fl_queue_put_many(q, items, N), N);
+	for (int i = 0; i < N; i++) {
+		put[i] = (struct blocked){.op = op_put, .q = q, .items = {10 + i}};
+		blocked_begin(&put[i]);
+	}
+	assert_int_equal(fl_queue_try_get_many(q, items, N), N);
+	for (int i = 0; i < N; i++)
+		FL_OK(blocked_end(&put[i]));
+	assert_int_equal(fl_queue_try_get_many(q, items, N), N);
+	assert_int_equal(items[0] + items[1] + items[2] + items[3], 10 + 11 + 12 + 13);
+}
+
+FL_TEST(queue_many_counts_each_item_for_join)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(4, 0);
+	int items[4] = {1, 2, 3, 4};
+	assert_int_equal(fl_queue_put_many(q, items, 3), 3);
+	assert_int_equal(fl_queue_get_many(q, items, 4), 3);
+	for (int i = 0; i < 3; i++) {
+		FL_RC(fl_queue_try_join(q), -EBUSY);
+		fl_queue_task_done(q);
+	}
+	FL_OK(fl_queue_try_join(q));
+	FL_PANICS(fl_queue_task_done(q));
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* FL_QUEUE_OF: every function that it makes, each for what it does and not merely that it compiles. */
+#include "fl_blocked.h"
+
+struct job {
+	char name[13];
+	double weight;
+	short id;
+};
+
+FL_QUEUE_OF(struct job, job_queue)
+FL_QUEUE_OF(int, int_queue)
+FL_QUEUE_OF(char, char_queue)
+typedef const char *text;
+FL_QUEUE_OF(text, text_queue)
+
+static struct job make_job(short id)
+{
+	struct job job = {"job", id * 0.5, id};
+	job.name[3] = (char)('a' + id);
+	return job;
+}
+
+static void check_job(const struct job *job, short id)
+{
+	const struct job expected = make_job(id);
+	assert_string_equal(job->name, expected.name);
+	assert_true(job->weight == expected.weight);
+	assert_int_equal(job->id, id);
+}
+
+FL_TEST(queue_of_create_passes_size_config_and_errors)
+{
+	const fl_queue_config config = {.capacity = 3};
+	job_queue *q = NULL;
+	FL_RC(job_queue_create(&q, &(fl_queue_config){.order = (fl_queue_order)9}), -EINVAL);
+	FL_RC(job_queue_create(&q, &(fl_queue_config){.capacity = PTRDIFF_MAX / sizeof(struct job) + 1}), -EOVERFLOW);
+	seam_fail_allocs(0, 1);
+	FL_RC(job_queue_create(&q, &config), -ENOMEM);
+	seam_heal();
+	assert_null(q);
+	FL_OK(job_queue_create(&q, &config));
+	assert_int_equal(job_queue_capacity(q), 3);
+	assert_int_equal(fl_queue_capacity(job_queue_untyped(q)), 3);
+	job_queue_free(q);
+	job_queue_free(NULL);
+	FL_SCOPED(job_queue) *by_default = NULL;
+	FL_OK(job_queue_create(&by_default, NULL));
+	assert_int_equal(job_queue_capacity(by_default), 1024);
+}
+
+FL_TEST(queue_of_free_and_scoped_give_everything_back)
+{
+	long before = seam_live_allocs();
+	job_queue *q = NULL;
+	FL_OK(job_queue_create(&q, NULL));
+	assert_true(seam_live_allocs() > before);
+	job_queue_free(q);
+	assert_int_equal(seam_live_allocs(), before);
+	{
+		FL_SCOPED(job_queue) *scoped = NULL;
+		FL_OK(job_queue_create(&scoped, NULL));
+		assert_true(seam_live_allocs() > before);
+	}
+	assert_int_equal(seam_live_allocs(), before);
+}
+
+FL_TEST(queue_of_one_item)
+{
+	FL_SCOPED(job_queue) *q = NULL;
+	FL_OK(job_queue_create(&q, &(fl_queue_config){.capacity = 3}));
+	struct job job = {"none", 0, 0};
+	FL_RC(job_queue_try_get(q, &job), -EAGAIN);
+	FL_RC(job_queue_get_until(q, &job, 0, NULL), -ETIMEDOUT);
+	FL_OK(job_queue_put(q, make_job(1)));
+	FL_OK(job_queue_try_put(q, make_job(2)));
+	assert_int_equal(job_queue_length(q), 2);
+	FL_OK(job_queue_put_until(q, make_job(3), FL_FOREVER, NULL));
+	FL_RC(job_queue_try_put(q, make_job(4)), -EAGAIN);
+	FL_RC(job_queue_put_until(q, make_job(4), 0, NULL), -ETIMEDOUT);
+	assert_int_equal(job_queue_length(q), 3);
+	FL_OK(job_queue_get(q, &job));
+	check_job(&job, 1);
+	FL_OK(job_queue_try_get(q, &job));
+	check_job(&job, 2);
+	FL_OK(job_queue_get_until(q, &job, FL_FOREVER, NULL));
+	check_job(&job, 3);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(job_queue_get_until(q, &job, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(job_queue_get(q, &job), -ECANCELED);
+	for (short i = 0; i < 3; i++)
+		FL_OK(job_queue_put(q, make_job(i)));
+	FL_RC(job_queue_put(q, make_job(4)), -ECANCELED);
+	FL_RC(job_queue_put_until(q, make_job(4), FL_FOREVER, &stop), -ECANCELED);
+	check_job(&job, 3);
+}
+
+FL_TEST(queue_of_many_items)
+{
+	FL_SCOPED(int_queue) *q = NULL;
+	FL_OK(int_queue_create(&q, &(fl_queue_config){.capacity = 6}));
+	int out[8] = {0};
+	size_t count = 0;
+	assert_int_equal(int_queue_put_many(q, (const int[]){1, 2}, 2), 2);
+	assert_int_equal(int_queue_try_put_many(q, (const int[]){3, 4}, 2), 2);
+	FL_RC(int_queue_put_many_until(q, (const int[]){5, 6, 7}, 3, &count, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(count, 2);
+	assert_int_equal(int_queue_try_put_many(q, (const int[]){8}, 1), 0);
+	assert_int_equal(int_queue_get_many(q, out, 2), 2);
+	assert_int_equal(int_queue_try_get_many(q, out + 2, 2), 2);
+	FL_OK(int_queue_get_many_until(q, out + 4, 4, &count, 0, NULL));
+	assert_int_equal(count, 2);
+	for (int i = 0; i < 6; i++)
+		assert_int_equal(out[i], i + 1);
+	assert_int_equal(int_queue_try_get_many(q, out, 8), 0);
+	FL_RC(int_queue_get_many_until(q, out, 8, &count, 0, NULL), -ETIMEDOUT);
+	FL_OK(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL));
+	int_queue_close(q);
+	FL_RC(int_queue_put_many_until(q, (const int[]){9}, 1, &count, FL_FOREVER, NULL), -EPIPE);
+	assert_int_equal(int_queue_get_many(q, out, 8), 1);
+	FL_RC(int_queue_get_many_until(q, out, 8, &count, FL_FOREVER, NULL), -EPIPE);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_SCOPED(int_queue) *open = NULL;
+	FL_OK(int_queue_create(&open, &(fl_queue_config){.capacity = 1}));
+	FL_RC(int_queue_get_many_until(open, out, 8, &count, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(int_queue_put_many_until(open, out, 2, &count, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(count, 1);
+}
+
+FL_TEST(queue_of_close_and_close_now)
+{
+	FL_SCOPED(job_queue) *q = NULL, *other = NULL;
+	struct job job;
+	FL_OK(job_queue_create(&q, NULL));
+	FL_OK(job_queue_put(q, make_job(1)));
+	assert_false(job_queue_is_closed(q));
+	job_queue_close(q);
+	assert_true(job_queue_is_closed(q));
+	FL_RC(job_queue_put(q, make_job(2)), -EPIPE);
+	FL_RC(job_queue_try_put(q, make_job(2)), -EPIPE);
+	FL_RC(job_queue_put_until(q, make_job(2), FL_FOREVER, NULL), -EPIPE);
+	FL_OK(job_queue_get(q, &job));
+	check_job(&job, 1);
+	FL_RC(job_queue_get(q, &job), -EPIPE);
+	FL_RC(job_queue_try_get(q, &job), -EPIPE);
+	FL_RC(job_queue_get_until(q, &job, FL_FOREVER, NULL), -EPIPE);
+
+	FL_OK(job_queue_create(&other, NULL));
+	FL_OK(job_queue_put(other, make_job(1)));
+	FL_OK(job_queue_put(other, make_job(2)));
+	assert_int_equal(job_queue_close_now(other), 2);
+	assert_int_equal(job_queue_length(other), 0);
+	assert_true(job_queue_is_closed(other));
+	FL_OK(job_queue_try_join(other));
+}
+
+FL_TEST(queue_of_task_done_and_join)
+{
+	FL_SCOPED(int_queue) *q = NULL;
+	FL_OK(int_queue_create(&q, NULL));
+	int item;
+	FL_OK(int_queue_put(q, 1));
+	FL_RC(int_queue_try_join(q), -EBUSY);
+	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(int_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(int_queue_join(q), -ECANCELED);
+	}
+	FL_OK(int_queue_get(q, &item));
+	int_queue_task_done(q);
+	FL_OK(int_queue_try_join(q));
+	FL_OK(int_queue_join(q));
+	FL_OK(int_queue_join_until(q, 0, NULL));
+	FL_PANICS(int_queue_task_done(q));
+	assert_string_equal(fl_test_panic.function, "fl_queue_task_done");
+}
+
+FL_TEST(queue_of_small_things_and_pointers)
+{
+	FL_SCOPED(char_queue) *letters = NULL;
+	FL_OK(char_queue_create(&letters, &(fl_queue_config){.capacity = 5}));
+	char out[6] = {0};
+	assert_int_equal(char_queue_put_many(letters, "hello", 5), 5);
+	assert_int_equal(char_queue_get_many(letters, out, 5), 5);
+	assert_string_equal(out, "hello");
+	FL_SCOPED(text_queue) *texts = NULL;
+	FL_OK(text_queue_create(&texts, NULL));
+	text got = NULL;
+	FL_OK(text_queue_put(texts, out));
+	FL_OK(text_queue_put_until(texts, NULL, 0, NULL)); /* no value is reserved */
+	FL_OK(text_queue_get(texts, &got));
+	assert_ptr_equal(got, out);
+	FL_OK(text_queue_get(texts, &got));
+	assert_null(got);
+}
+
+/* What the typed one makes of FL_ON_QUEUE: the untyped queue is the thing. */
+FL_TEST(queue_of_in_wait_any)
+{
+	FL_SCOPED(int_queue) *q = NULL;
+	FL_OK(int_queue_create(&q, &(fl_queue_config){.capacity = 1}));
+	fl_queue *untyped = int_queue_untyped(q);
+	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(untyped), FL_ON_QUEUE_SPACE(untyped)), 1);
+	FL_OK(int_queue_put(q, 1));
+	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(untyped), FL_ON_QUEUE_SPACE(untyped)), 0);
+}

@@ -1,0 +1,276 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queue's waits: what ends them, and what they leave behind. */
+#include "fl_blocked.h"
+
+FL_TEST(queue_put_blocks_until_there_is_space)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 2);
+	struct blocked put = {.op = op_put, .q = q, .items = {3}};
+	blocked_begin(&put);
+	assert_int_equal(fl_queue_length(q), 2);
+	GETS(q, 1);
+	FL_OK(blocked_end(&put));
+	assert_int_equal(fl_queue_length(q), 2);
+	GETS(q, 2);
+	GETS(q, 3);
+}
+
+FL_TEST(queue_get_blocks_until_there_is_an_item)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(2, 0);
+	struct blocked get = {.op = op_get, .q = q};
+	blocked_begin(&get);
+	FL_OK(fl_queue_put(q, &(int){5}));
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.items[0], 5);
+	assert_int_equal(fl_queue_length(q), 0);
+}
+
+FL_TEST(queue_until_forms_block_and_go_on_as_well)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
+	struct blocked get = {.op = op_get_until, .q = q, .deadline = fl_after(FL_S(3600))};
+	blocked_begin(&get);
+	FL_OK(fl_queue_try_put(q, &(int){5}));
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.items[0], 5);
+	FL_OK(fl_queue_try_put(q, &(int){6}));
+	struct blocked put = {.op = op_put_until, .q = q, .items = {7}, .deadline = fl_after(FL_S(3600))};
+	blocked_begin(&put);
+	GETS(q, 6);
+	FL_OK(blocked_end(&put));
+	GETS(q, 7);
+}
+
+/* Each of several waiters gets one item each, and none sleeps on beside one. */
+FL_TEST(queue_wakes_as_many_as_it_serves)
+{
+	enum { N = 5 };
+	FL_SCOPED(fl_queue) *q = queue_with(N, 0);
+	struct blocked get[N];
+	int sum = 0;
+	for (int i = 0; i < N; i++) {
+		get[i] = (struct blocked){.op = op_get, .q = q};
+		blocked_begin(&get[i]);
+	}
+	for (int i = 1; i <= 3; i++)
+		FL_OK(fl_queue_put(q, &i));
+	FL_WAIT_FOR(seam_sleepers() == N - 3 && fl_queue_length(q) == 0);
+	for (int i = 4; i <= N; i++)
+		FL_OK(fl_queue_put(q, &i));
+	for (int i = 0; i < N; i++) {
+		FL_OK(blocked_end(&get[i]));
+		sum += get[i].items[0];
+	}
+	assert_int_equal(sum, 1 + 2 + 3 + 4 + 5);
+}
+
+FL_TEST(queue_try_forms_do_not_overtake_into_nothing)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
+	struct blocked get = {.op = op_get, .q = q};
+	blocked_begin(&get);
+	int mine = 0;
+	FL_OK(fl_queue_put(q, &(int){5}));
+	int rc = fl_queue_try_get(q, &mine); /* either of the two may have it, not both, not neither */
+	if (rc == 0) {
+		assert_int_equal(mine, 5);
+		FL_OK(fl_queue_put(q, &(int){6}));
+		FL_OK(blocked_end(&get));
+		assert_int_equal(get.items[0], 6);
+	} else {
+		FL_RC(rc, -EAGAIN);
+		FL_OK(blocked_end(&get));
+		assert_int_equal(get.items[0], 5);
+	}
+	assert_int_equal(fl_queue_length(q), 0);
+}
+
+/* The operations that block, how the queue must be for that (full or empty), and what a close makes of them. */
+struct row {
+	const char *name;
+	int (*op)(struct blocked *b);
+	bool full, has_deadline;
+};
+
+static const struct row rows[] = {
+    {"put", op_put, true, false},
+    {"put_until", op_put_until, true, true},
+    {"put_many_until", op_put_many_until, true, true},
+    {"get", op_get, false, false},
+    {"get_until", op_get_until, false, true},
+    {"get_many_until", op_get_many_until, false, true},
+    {"wait_any", op_observe, false, true},
+    {"wait_any for space", op_observe_space, true, true},
+    {"join", op_join, true, false},
+    {"join_until", op_join_until, true, true},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static struct blocked make_blocked(const struct row *row, fl_queue *q)
+{
+	return (struct blocked){.op = row->op, .q = q, .items = {77}, .n = 1, .count = 55};
+}
+
+/* After a wait that failed nothing has changed, and nobody stands in line. */
+static void check_untouched(const struct row *row, const struct blocked *b)
+{
+	assert_int_equal(fl_queue_length(b->q), row->full ? 1 : 0);
+	assert_int_equal(b->items[0], 77);
+	if (row->op == op_put_many_until || row->op == op_get_many_until)
+		assert_int_equal(b->count, 0);
+	fl_queue_free(b->q); /* panics if somebody still waits */
+}
+
+FL_TEST(queue_wait_ends_at_the_request_of_its_token)
+{
+	for (int i = 0; i < ROWS; i++) {
+		if (!rows[i].has_deadline)
+			continue;
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		b.cancel = &stop;
+		blocked_begin(&b);
+		fl_cancel_request(&stop);
+		FL_RC(blocked_end(&b), -ECANCELED);
+		check_untouched(&rows[i], &b);
+	}
+}
+
+FL_TEST(queue_wait_ends_at_the_request_of_its_scope)
+{
+	for (int i = 0; i < ROWS; i++) {
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		b.scope = &stop;
+		blocked_begin(&b);
+		fl_cancel_request(&stop);
+		FL_RC(blocked_end(&b), -ECANCELED);
+		check_untouched(&rows[i], &b);
+	}
+}
+
+FL_TEST(queue_wait_that_is_shielded_hears_no_request)
+{
+	for (int i = 0; i < ROWS; i++) {
+		if (!rows[i].has_deadline)
+			continue;
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		fl_cancel_request(&stop);
+		b.scope = &stop;
+		b.cancel = FL_SHIELDED;
+		b.deadline = fl_after(FL_MS(2));
+		blocked_start(&b);
+		FL_RC(blocked_end(&b), -ETIMEDOUT);
+		assert_true(fl_now() >= b.deadline);
+		check_untouched(&rows[i], &b);
+	}
+}
+
+FL_TEST(queue_wait_that_timed_out_took_nothing)
+{
+	for (int i = 0; i < ROWS; i++) {
+		if (!rows[i].has_deadline)
+			continue;
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		b.deadline = fl_after(FL_MS(2));
+		blocked_start(&b);
+		FL_RC(blocked_end(&b), -ETIMEDOUT);
+		assert_true(fl_now() >= b.deadline);
+		check_untouched(&rows[i], &b);
+	}
+}
+
+/* What close makes of a blocked operation: -EPIPE; a wait for readiness is over; a join waits on. */
+FL_TEST(queue_close_ends_blocked_puts_and_gets)
+{
+	for (int i = 0; i < ROWS; i++) {
+		if (rows[i].op == op_join || rows[i].op == op_join_until)
+			continue;
+		bool observes = rows[i].op == op_observe || rows[i].op == op_observe_space;
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		blocked_begin(&b);
+		fl_queue_close(b.q);
+		FL_RC(blocked_end(&b), observes ? 0 : -EPIPE);
+		check_untouched(&rows[i], &b);
+	}
+}
+
+FL_TEST(queue_close_now_ends_everything)
+{
+	for (int i = 0; i < ROWS; i++) {
+		bool goes_on = rows[i].op == op_observe || rows[i].op == op_observe_space || rows[i].op == op_join ||
+		               rows[i].op == op_join_until;
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		blocked_begin(&b);
+		assert_int_equal(fl_queue_close_now(b.q), rows[i].full ? 1 : 0);
+		FL_RC(blocked_end(&b), goes_on ? 0 : -EPIPE);
+		assert_int_equal(b.items[0], 77);
+		assert_int_equal(fl_queue_length(b.q), 0);
+		fl_queue_free(b.q);
+	}
+}
+
+FL_TEST(queue_close_ends_all_waiters_of_both_sides)
+{
+	enum { N = 4 };
+	for (int full = 0; full <= 1; full++) {
+		fl_queue *q = queue_with(1, full);
+		struct blocked b[N];
+		for (int i = 0; i < N; i++) {
+			b[i] = (struct blocked){.op = full ? op_put : op_get, .q = q};
+			blocked_begin(&b[i]);
+		}
+		fl_queue_close(q);
+		for (int i = 0; i < N; i++)
+			FL_RC(blocked_end(&b[i]), -EPIPE);
+		fl_queue_free(q);
+	}
+}
+
+FL_TEST(queue_join_waits_for_the_last_task_done)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(3, 2);
+	struct blocked join = {.op = op_join, .q = q}, other = {.op = op_join_until, .q = q};
+	blocked_begin(&join);
+	blocked_begin(&other);
+	GETS(q, 1);
+	GETS(q, 2);
+	fl_queue_task_done(q);
+	FL_RC(fl_queue_join_until(q, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_WAIT_FOR(seam_sleepers() == 2);
+	fl_queue_task_done(q);
+	FL_OK(blocked_end(&join));
+	FL_OK(blocked_end(&other));
+}
+
+FL_TEST(queue_join_goes_on_through_a_close)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(3, 1);
+	struct blocked join = {.op = op_join, .q = q};
+	blocked_begin(&join);
+	fl_queue_close(q);
+	FL_RC(fl_queue_try_join(q), -EBUSY);
+	GETS(q, 1);
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	fl_queue_task_done(q);
+	FL_OK(blocked_end(&join));
+}
+
+/* Free with somebody inside panics, and leaves the queue and the waiter as they were. */
+FL_TEST(queue_free_with_a_waiter_panics)
+{
+	for (int i = 0; i < ROWS; i++) {
+		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
+		blocked_begin(&b);
+		FL_PANICS(fl_queue_free(b.q));
+		assert_string_equal(fl_test_panic.function, "fl_queue_free");
+		assert_ptr_equal(fl_test_panic.object, b.q);
+		FL_WAIT_FOR(seam_sleepers() == 1);
+		assert_int_equal(fl_queue_length(b.q), rows[i].full ? 1 : 0);
+		assert_int_equal(fl_queue_close_now(b.q), rows[i].full ? 1 : 0);
+		(void)blocked_end(&b);
+		fl_queue_free(b.q);
+	}
+}

@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+enum { LAST_DEPTH = UINT32_MAX - 1 };
+
+static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_rmutex_lock_until(m, deadline, cancel);
+	if (rc == 0)
+		fl_rmutex_unlock(m);
+	return rc;
+}
+
+static int try_once(void *m, int64_t deadline, fl_cancel *cancel)
+{
+	(void)deadline;
+	(void)cancel;
+	FL_CHECK(!fl_rmutex_is_owned(m));
+	return fl_rmutex_try_lock(m);
+}
+
+static int tried_elsewhere(fl_rmutex *m)
+{
+	fl_test_caller c;
+	fl_test_call_start(&c, try_once, m, 0, NULL);
+	return fl_test_call_end(&c);
+}
+
+FL_TEST(rmutex_all_zero_is_unlocked)
+{
+	fl_rmutex m = FL_RMUTEX_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_rmutex_init(&made);
+	assert_memory_equal(&m, &zero, sizeof m);
+	assert_memory_equal(&made, &zero, sizeof made);
+	assert_false(fl_rmutex_is_owned(&m));
+	FL_OK(fl_rmutex_destroy(&m));
+}
+
+FL_TEST(rmutex_is_locked_as_often_as_unlocked)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	fl_rmutex_lock(&m);
+	FL_OK(fl_rmutex_try_lock(&m));
+	FL_OK(fl_rmutex_lock_until(&m, 0, NULL));
+	fl_rmutex_lock(&m);
+	for (int i = 0; i < 4; i++) {
+		assert_true(fl_rmutex_is_owned(&m));
+		FL_RC(tried_elsewhere(&m), -EBUSY);
+		fl_rmutex_unlock(&m);
+	}
+	assert_false(fl_rmutex_is_owned(&m));
+	FL_OK(fl_rmutex_try_lock(&m));
+	fl_rmutex_unlock(&m);
+	FL_OK(fl_rmutex_lock_until(&m, FL_FOREVER, NULL));
+	fl_rmutex_unlock(&m);
+	FL_OK(fl_rmutex_destroy(&m));
+}
+
+FL_TEST(rmutex_of_another_is_waited_for)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller brief, cancelled, patient;
+	fl_rmutex_lock(&m);
+	fl_rmutex_lock(&m);
+	fl_test_call_start(&brief, lock_and_unlock, &m, fl_after(FL_MS(1)), NULL);
+	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT); /* fl_rmutex_lock_until */
+	fl_test_call_in_line(&cancelled, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&cancelled), -ECANCELED); /* fl_rmutex_lock_until */
+	fl_test_call_in_line(&patient, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, NULL);
+	fl_rmutex_unlock(&m);
+	assert_int_equal(fl_test_in_line(&m.mutex_), 1);
+	FL_RC(fl_rmutex_destroy(&m), -EBUSY);
+	fl_rmutex_unlock(&m);
+	FL_OK(fl_test_call_end(&patient));
+	FL_OK(fl_rmutex_destroy(&m));
+}
+
+FL_TEST(rmutex_deepest_lock)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	fl_rmutex_lock(&m);
+	m.depth_ = LAST_DEPTH - 1;
+	FL_OK(fl_rmutex_try_lock(&m));
+	FL_RC(fl_rmutex_try_lock(&m), -EAGAIN);
+	FL_RC(fl_rmutex_lock_until(&m, FL_FOREVER, NULL), -EAGAIN);
+	FL_RC(fl_rmutex_lock_until(&m, 0, NULL), -EAGAIN);
+	FL_PANICS(fl_rmutex_lock(&m));
+	assert_string_equal(fl_test_panic.function, "fl_rmutex_lock");
+	assert_ptr_equal(fl_test_panic.object, &m);
+	assert_int_equal(m.depth_, LAST_DEPTH);
+	fl_rmutex_unlock(&m);
+	assert_int_equal(m.depth_, LAST_DEPTH - 1);
+	m.depth_ = 0;
+	fl_rmutex_unlock(&m);
+	assert_false(fl_rmutex_is_owned(&m));
+}
+
+FL_TEST(rmutex_unlock_by_who_does_not_own_it_panics)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	FL_PANICS(fl_rmutex_unlock(&m));
+	assert_string_equal(fl_test_panic.function, "fl_rmutex_unlock");
+	assert_ptr_equal(fl_test_panic.object, &m);
+	fl_rmutex_lock(&m);
+	fl_rmutex_unlock(&m);
+	FL_PANICS(fl_rmutex_unlock(&m));
+	FL_OK(fl_rmutex_destroy(&m));
+}
+
+typedef struct holding {
+	fl_rmutex m;
+	fl_event held, release;
+} holding;
+
+static int hold(void *arg)
+{
+	holding *h = arg;
+	fl_rmutex_lock(&h->m);
+	fl_event_set(&h->held);
+	FL_CHECK(fl_event_wait(&h->release) == 0);
+	fl_rmutex_unlock(&h->m);
+	return 0;
+}
+
+FL_TEST(rmutex_unlock_of_anothers_panics)
+{
+	holding h = {FL_RMUTEX_INIT, FL_EVENT_INIT, FL_EVENT_INIT};
+	fl_thread t;
+	fl_test_go(&t, hold, &h);
+	FL_OK(fl_event_wait(&h.held));
+	assert_false(fl_rmutex_is_owned(&h.m));
+	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY);
+	FL_PANICS(fl_rmutex_unlock(&h.m));
+	FL_RC(fl_rmutex_try_lock(&h.m), -EBUSY); /* as it was before */
+	fl_event_set(&h.release);
+	fl_test_end(&t);
+	FL_OK(fl_rmutex_try_lock(&h.m));
+	fl_rmutex_unlock(&h.m);
+}
+
+/*
+ * The owner is gone and has left its lock; others come, at the same address, with the same kernel id, sooner or later. None
+ * of them is the owner.
+ */
+static int lock_and_leave(void *m)
+{
+	fl_rmutex_lock(m);
+	return 0;
+}
+
+static int not_mine(void *m)
+{
+	FL_CHECK(!fl_rmutex_is_owned(m));
+	FL_CHECK(fl_rmutex_try_lock(m) == -EBUSY);
+	FL_CHECK(fl_rmutex_lock_until(m, 0, NULL) == -ETIMEDOUT);
+	return 0;
+}
+
+FL_TEST(tid_reuse_owner)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	fl_thread t;
+	fl_test_go(&t, lock_and_leave, &m);
+	const struct fl__thread *owner = t.thread_;
+	fl_test_end(&t);
+	unsigned same = 0;
+	for (int i = 0; i < 50; i++) {
+		fl_test_go(&t, not_mine, &m);
+		same += t.thread_ == owner;
+		fl_test_end(&t);
+	}
+	print_message("%u of 50 threads stood where the owner had been\n", same);
+	FL_RC(fl_rmutex_try_lock(&m), -EBUSY);
+}
+
+/* Exclusion and nesting together. */
+typedef struct guarded {
+	fl_rmutex m;
+	unsigned count, rounds;
+} guarded;
+
+static void count_nested(guarded *g, unsigned depth)
+{
+	fl_rmutex_lock(&g->m);
+	g->count++;
+	if (depth > 0)
+		count_nested(g, depth - 1);
+	fl_rmutex_unlock(&g->m);
+}
+
+static int count_under_lock(void *arg)
+{
+	guarded *g = arg;
+	for (unsigned i = 0; i < g->rounds; i++)
+		count_nested(g, i % 3);
+	return 0;
+}
+
+FL_TEST(rmutex_excludes)
+{
+	enum { THREADS = 4 };
+	guarded g = {.rounds = 3 * fl_test_scaled(5000)};
+	fl_thread threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], count_under_lock, &g);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(g.count, THREADS * g.rounds * 2); /* 1, 2 and 3 deep */
+	FL_OK(fl_rmutex_destroy(&g.m));
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(s, deadline, cancel);
+}
+
+FL_TEST(sem_initial_permits)
+{
+	static fl_sem three = FL_SEM_INIT(3), zero;
+	fl_sem s;
+	assert_int_equal(fl_sem_value(&three), 3);
+	assert_int_equal(fl_sem_value(&zero), 0);
+	FL_OK(fl_sem_init(&s, 0));
+	assert_int_equal(fl_sem_value(&s), 0);
+	FL_OK(fl_sem_init(&s, FL_SEM_MAX));
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+	FL_RC(fl_sem_init(&s, FL_SEM_MAX + 1), -EINVAL);
+	FL_RC(fl_sem_init(&s, UINT32_MAX), -EINVAL);
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+	FL_OK(fl_sem_destroy(&s));
+}
+
+FL_TEST(sem_takes_what_is_there)
+{
+	fl_sem s = FL_SEM_INIT(3);
+	FL_OK(fl_sem_try_acquire(&s));
+	FL_OK(fl_sem_acquire(&s));
+	FL_OK(fl_sem_acquire_until(&s, 0, NULL));
+	assert_int_equal(fl_sem_value(&s), 0);
+	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
+	fl_sem_release(&s);
+	assert_int_equal(fl_sem_value(&s), 1);
+	fl_sem_release_n(&s, 0);
+	fl_sem_release_n(&s, 4);
+	assert_int_equal(fl_sem_value(&s), 5);
+}
+
+FL_TEST(sem_acquire_gives_up)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_sem_acquire_until(&s, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_sem_acquire(&s), -ECANCELED);
+	fl_sem_release(&s);
+	FL_OK(fl_sem_acquire(&s)); /* what can be done at once is done */
+}
+
+FL_TEST(sem_destroy_of_a_busy_one)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_RC(fl_sem_destroy(&s), -EBUSY);
+	fl_sem_release(&s);
+	FL_OK(fl_sem_destroy(&s));
+	FL_OK(fl_test_call_end(&c));
+}
+
+FL_TEST(sem_with_too_many_permits_panics)
+{
+	fl_sem s = FL_SEM_INIT(FL_SEM_MAX);
+	FL_PANICS(fl_sem_release(&s));
+	assert_ptr_equal(fl_test_panic.object, &s);
+	assert_int_equal(strncmp(fl_test_panic.function, "fl_sem_release", 14), 0);
+	FL_PANICS(fl_sem_release_n(&s, 1));
+	FL_PANICS(fl_sem_release_n(&s, UINT32_MAX));
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+	fl_sem_release_n(&s, 0);
+
+	FL_OK(fl_sem_init(&s, 1));
+	FL_PANICS(fl_sem_release_n(&s, FL_SEM_MAX));
+	assert_int_equal(fl_sem_value(&s), 1);
+	fl_sem_release_n(&s, FL_SEM_MAX - 1);
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+}
+
+/* Too many at once while somebody waits: nobody is woken, and the waiter still waits. */
+FL_TEST(sem_panic_leaves_the_line_alone)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_PANICS(fl_sem_release_n(&s, FL_SEM_MAX + 1));
+	assert_int_equal(fl_test_in_line(&s), 1);
+	fl_sem_release_n(&s, FL_SEM_MAX);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX - 1);
+}
+
+FL_TEST(sem_hands_permits_over_in_order)
+{
+	enum { N = 6 };
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+	for (int i = 0; i < N; i++) {
+		fl_sem_release(&s);
+		assert_int_equal(fl_sem_value(&s), 0); /* it is the waiter's already */
+		FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
+		FL_OK(fl_test_call_end(&callers[i]));
+		assert_int_equal(fl_test_in_line(&s), N - 1 - i);
+	}
+}
+
+FL_TEST(sem_release_n_serves_the_line_first)
+{
+	enum { N = 4 };
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+	fl_sem_release_n(&s, 3);
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_int_equal(fl_test_in_line(&s), 1);
+	assert_int_equal(fl_sem_value(&s), 0);
+	fl_sem_release_n(&s, 3);
+	FL_OK(fl_test_call_end(&callers[3]));
+	assert_int_equal(fl_sem_value(&s), 2);
+}
+
+/* musl 159d1f6c, 882aedf6: waiters that gave up must not leave anything behind that later releases stumble over. */
+FL_TEST(sem_stale_waiters)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	for (int i = 0; i < 3; i++) {
+		FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
+		assert_int_equal(fl_sem_value(&s), 0);
+		fl_sem_release(&s);
+		assert_int_equal(fl_sem_value(&s), 1);
+		assert_int_equal(s.word_, 1);
+		FL_OK(fl_sem_try_acquire(&s));
+	}
+	fl_test_caller brief, patient;
+	fl_test_call_in_line(&brief, acquire, &s, &s, fl_after(FL_MS(2)), NULL);
+	fl_test_call_in_line(&patient, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT);
+	fl_sem_release_n(&s, 2);
+	FL_OK(fl_test_call_end(&patient));
+	FL_OK(fl_sem_acquire_until(&s, 0, NULL));
+	assert_int_equal(s.word_, 0);
+}
+
+/* libc++ 47013: two releases before the first woken one runs must wake two. */
+FL_TEST(sem_two_posts_one_wake)
+{
+	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
+		fl_sem s = FL_SEM_INIT(0);
+		fl_test_caller callers[2];
+		for (int t = 0; t < 2; t++)
+			fl_test_call_in_line(&callers[t], acquire, &s, &s, FL_FOREVER, NULL);
+		if (i % 2)
+			FL_WAIT_FOR(fl_test_asleep(&s) == 2);
+		fl_sem_release(&s);
+		fl_sem_release(&s);
+		for (int t = 0; t < 2; t++)
+			FL_OK(fl_test_call_end(&callers[t]));
+		assert_int_equal(s.word_, 0);
+	}
+}
+
+/* Permits are conserved, with timeouts in flight, and carry what was written before their release. */
+typedef struct shop {
+	fl_sem free, full;
+	unsigned cells[4], put, got, rounds;
+	uint64_t sum;
+} shop;
+
+static int produce(void *arg)
+{
+	shop *s = arg;
+	for (unsigned i = 1; i <= s->rounds; i++) {
+		while (fl_sem_acquire_until(&s->free, fl_after(FL_US(i % 20)), NULL) != 0)
+			;
+		s->cells[s->put++ % 4] = i;
+		fl_sem_release(&s->full);
+	}
+	return 0;
+}
+
+FL_TEST(sem_passes_items)
+{
+	shop s = {.free = FL_SEM_INIT(4), .rounds = fl_test_scaled(20000)};
+	fl_thread producer;
+	fl_test_go(&producer, produce, &s);
+	for (unsigned i = 1; i <= s.rounds; i++) {
+		FL_OK(fl_sem_acquire(&s.full));
+		assert_int_equal(s.cells[s.got++ % 4], i);
+		fl_sem_release(&s.free);
+	}
+	fl_test_end(&producer);
+	assert_int_equal(fl_sem_value(&s.free), 4);
+	assert_int_equal(fl_sem_value(&s.full), 0);
+}

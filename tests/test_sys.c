@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <sched.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* The system's futex, and ours over pthreads: the same contract. */
+typedef struct futex {
+	int (*wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+	int (*wake)(const uint32_t *word, int n);
+} futex;
+
+static futex system_futex(void)
+{
+	return (futex){fl__sys.futex_wait, fl__sys.futex_wake};
+}
+
+static futex portable_futex(void)
+{
+	return (futex){fl__portable_futex_wait, fl__portable_futex_wake};
+}
+
+static void check_other_value(futex f)
+{
+	uint32_t word = 5;
+	FL_RC(f.wait(&word, 4, FL_FOREVER), -EAGAIN);
+	FL_RC(f.wait(&word, 6, 0), -EAGAIN);
+	assert_int_equal(word, 5);
+}
+
+FL_TEST(sys_futex_sees_another_value)
+{
+	check_other_value(system_futex());
+}
+
+FL_TEST(portable_futex_sees_another_value)
+{
+	check_other_value(portable_futex());
+}
+
+/* Whether it timed out, which a signal or a spurious wake may precede. */
+static bool times_out(futex f, const uint32_t *word, int64_t deadline)
+{
+	for (int i = 0; i < 1000; i++) {
+		int rc = f.wait(word, *word, deadline);
+		if (rc == -ETIMEDOUT)
+			return fl_now() >= deadline;
+		FL_CHECK(rc == 0 || rc == -EINTR);
+	}
+	return false;
+}
+
+static void check_deadlines(futex f)
+{
+	uint32_t word = 5;
+	static const int64_t past[] = {INT64_MIN, -FL_S(5), -1, 0, 1, FL_S(1)};
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++)
+		assert_true(times_out(f, &word, past[i]));
+	assert_true(times_out(f, &word, fl_after(FL_MS(2))));
+	assert_true(times_out(f, &word, fl_now()));
+}
+
+FL_TEST(sys_futex_times_out_at_the_deadline)
+{
+	check_deadlines(system_futex());
+}
+
+FL_TEST(portable_futex_times_out_at_the_deadline)
+{
+	check_deadlines(portable_futex());
+}
+
+typedef struct sleeper {
+	futex f;
+	uint32_t *word;
+	int64_t deadline;
+	uint32_t *awake;
+	fl_thread thread;
+} sleeper;
+
+/* Sleeps until it is woken while the word has changed, and counts that. */
+static int sleeper_run(void *arg)
+{
+	sleeper *s = arg;
+	while (fl__load_acquire(s->word) == 0) {
+		int rc = s->f.wait(s->word, 0, s->deadline);
+		FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR);
+	}
+	fl__add_relaxed(s->awake, 1);
+	return 0;
+}
+
+/* Distant deadlines are as good as none; a wake reaches its word, and as many sleepers as it asks for. */
+static void check_wakes(futex f)
+{
+	enum { EACH = 4 };
+	static const int64_t far[EACH] = {FL_FOREVER, FL_FOREVER - 1, INT64_MAX / 2, FL_S(4000000000)};
+	uint32_t words[2] = {0, 0}; /* neighbours: one slot of the portable futex */
+	uint32_t awake[2] = {0, 0};
+	sleeper sleepers[2][EACH];
+	for (int i = 0; i < 2 * EACH; i++) {
+		sleeper *s = &sleepers[i % 2][i / 2];
+		*s = (sleeper){f, &words[i % 2], far[i / 2], &awake[i % 2], {NULL}};
+		fl_test_go(&s->thread, sleeper_run, s);
+	}
+	int woken = 0;
+	while (woken < 100) /* nobody stays awake: the word is as it was */
+		woken += f.wake(&words[0], 1);
+	assert_int_equal(fl__load_relaxed(&awake[0]) + fl__load_relaxed(&awake[1]), 0);
+
+	fl__store_release(&words[1], 1);
+	for (int waked = 0; waked < EACH && fl__load_relaxed(&awake[1]) < EACH;) {
+		int n = f.wake(&words[1], 1);
+		assert_in_range(n, 0, 1);
+		waked += n;
+	}
+	for (int i = 0; i < EACH; i++)
+		fl_test_end(&sleepers[1][i].thread);
+	assert_int_equal(fl__load_relaxed(&awake[0]), 0);
+
+	fl__store_release(&words[0], 1);
+	assert_in_range(f.wake(&words[0], INT32_MAX), 0, EACH);
+	for (int i = 0; i < EACH; i++)
+		fl_test_end(&sleepers[0][i].thread);
+	FL_RC(f.wake(&words[0], 1), 0);
+}
+
+FL_TEST(sys_futex_wakes)
+{
+	check_wakes(system_futex());
+}
+
+FL_TEST(portable_futex_wakes)
+{
+	check_wakes(portable_futex());
+}
+
+/* The memory under a wake may be gone: it wakes nobody, and touches nothing. */
+static void check_stale_wake(futex f)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	uint32_t *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(page, MAP_FAILED);
+	assert_int_equal(munmap(page, size), 0);
+	int rc = f.wake(page, 1);
+	assert_true(rc == 0 || rc == -EFAULT);
+}
+
+FL_TEST(sys_futex_wake_tolerates_gone_memory)
+{
+	check_stale_wake(system_futex());
+}
+
+FL_TEST(portable_futex_wake_tolerates_gone_memory)
+{
+	check_stale_wake(portable_futex());
+}
+
+static void *thread_of_the_table(void *arg)
+{
+	fl__store_release((uint32_t *)arg, 1);
+	return NULL;
+}
+
+FL_TEST(sys_table_reaches_the_system)
+{
+	int64_t before = fl__sys.now();
+	fl__sys.relax();
+	fl__sys.yield();
+	assert_true(fl__sys.now() >= before);
+	void *memory = fl__sys.alloc(100);
+	assert_non_null(memory);
+	fl__sys.free(memory);
+
+	uint32_t ran = 0;
+	pthread_t thread;
+	FL_OK(fl__sys.thread_create(&thread, NULL, thread_of_the_table, &ran));
+	FL_OK(fl__sys.thread_join(thread));
+	assert_int_equal(ran, 1);
+	ran = 0;
+	FL_OK(fl__sys.thread_create(&thread, NULL, thread_of_the_table, &ran));
+	FL_OK(fl__sys.thread_detach(thread));
+	FL_WAIT_FOR(fl__load_acquire(&ran) == 1);
+}
+
+FL_TEST(sys_deadlines_have_a_minimum)
+{
+	assert_true(fl__min_deadline(1, 2) == 1);
+	assert_true(fl__min_deadline(2, 1) == 1);
+	assert_true(fl__min_deadline(FL_FOREVER, INT64_MIN) == INT64_MIN);
+	assert_true(fl__min_deadline(FL_FOREVER, FL_FOREVER) == FL_FOREVER);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* FL_TASK in all its forms, what a task asks of its context, and the registry of names. */
+#include "fl_pool.h"
+
+struct pair {
+	int a, b;
+};
+
+static unsigned pairs_dropped, runs;
+
+static void drop_pair(void *arg)
+{
+	FL_CHECK(((struct pair *)arg)->a == 3);
+	COUNT(&pairs_dropped);
+}
+
+FL_TASK(task_sum, struct pair, long)
+{
+	*result = (long)arg->a + arg->b;
+	return arg->a < 0 ? -EDOM : 0;
+}
+
+FL_TASK(task_note, struct pair, void)
+{
+	FL_CHECK(result == NULL);
+	COUNT(&runs);
+	return arg->a;
+}
+
+FL_TASK(task_answer, void, int)
+{
+	FL_CHECK(arg == NULL);
+	*result = 42;
+	return 0;
+}
+
+FL_TASK(task_nothing, void, void)
+{
+	FL_CHECK(arg == NULL && result == NULL && ctx != NULL);
+	COUNT(&runs);
+	return 0;
+}
+
+FL_TASK(task_pointer, const char *, size_t)
+{
+	*result = strlen(*arg);
+	return 0;
+}
+
+FL_TASK_STATIC(task_static, int, int)
+{
+	*result = -*arg;
+	return 0;
+}
+
+FL_TASK(task_with_more, struct pair, int, .drop_arg = drop_pair, .version = 3)
+{
+	*result = arg->a;
+	return 0;
+}
+
+/* As a header would have it, and one source file. */
+FL_TASK_DECLARE(task_declared, int, int);
+
+FL_TEST(task_declared_can_be_used_before_its_definition)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(task_declared_submit(e, 5, &f));
+	int n = 0;
+	FL_OK(task_declared_get(f, &n));
+	assert_int_equal(n, 6);
+	assert_ptr_equal(fl_task_find("task_declared"), &task_declared);
+}
+
+FL_TASK_DEFINE(task_declared, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TEST(task_type_says_what_it_is)
+{
+	assert_int_equal(task_sum.size, sizeof(fl_task_type));
+	assert_int_equal(task_sum.version, 0);
+	assert_string_equal(task_sum.name, "task_sum");
+	assert_int_equal(task_sum.arg_size, sizeof(struct pair));
+	assert_int_equal(task_sum.arg_align, _Alignof(struct pair));
+	assert_int_equal(task_sum.result_size, sizeof(long));
+	assert_int_equal(task_sum.result_align, _Alignof(long));
+	assert_null(task_sum.drop_arg);
+	assert_null(task_sum.drop_result);
+	assert_int_equal(task_nothing.arg_size + task_nothing.arg_align, 0);
+	assert_int_equal(task_nothing.result_size + task_nothing.result_align, 0);
+	assert_int_equal(task_note.result_size, 0);
+	assert_int_equal(task_answer.arg_size, 0);
+	assert_int_equal(task_with_more.version, 3);
+	assert_ptr_equal(task_with_more.drop_arg, drop_pair);
+}
+
+FL_TEST(task_with_argument_and_result)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	long sum = 0;
+	FL_OK(task_sum_submit(e, (struct pair){2, 3}, &f));
+	FL_OK(task_sum_get(f, &sum));
+	assert_int_equal(sum, 5);
+	FL_OK(task_sum_submit_with(e, (struct pair){5, 3}, &g, &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
+	FL_OK(task_sum_get_until(g, &sum, FL_FOREVER, NULL));
+	assert_int_equal(sum, 8);
+	sum = 0;
+	FL_OK(task_sum_try_get(g, &sum));
+	assert_int_equal(sum, 8);
+	const struct pair pairs[] = {{1, 1}, {2, 2}, {3, 3}};
+	long sums[3] = {0};
+	FL_OK(task_sum_map(e, pairs, 3, sums, NULL));
+	assert_int_equal(sums[0] * 100 + sums[1] * 10 + sums[2], 246);
+	FL_RC(task_sum_map(e, &(struct pair){-1, 0}, 1, sums, NULL), FL_ETASK);
+}
+
+FL_TEST(task_with_argument_alone)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	SET(&runs, 0);
+	FL_OK(task_note_submit(e, (struct pair){0, 1}, &f));
+	FL_OK(task_note_get(f));
+	FL_OK(task_note_try_get(f));
+	FL_OK(task_note_submit_with(e, (struct pair){-EIO, 1}, &g, NULL));
+	FL_RC(task_note_get_until(g, FL_FOREVER, NULL), FL_ETASK);
+	FL_RC(task_note_try_get(g), FL_ETASK);
+	FL_RC(fl_future_error(g), -EIO);
+	FL_OK(task_note_map(e, (const struct pair[]){{0, 1}, {0, 2}}, 2, NULL));
+	assert_int_equal(LOOK(&runs), 4);
+}
+
+FL_TEST(task_with_result_alone)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	int n = 0;
+	FL_OK(task_answer_submit(e, &f));
+	FL_OK(task_answer_get(f, &n));
+	assert_int_equal(n, 42);
+	FL_OK(task_answer_submit_with(e, &g, &(fl_submit_config){0}));
+	n = 0;
+	FL_OK(task_answer_get_until(g, &n, FL_FOREVER, NULL));
+	assert_int_equal(n, 42);
+	n = 0;
+	FL_OK(task_answer_try_get(g, &n));
+	assert_int_equal(n, 42);
+}
+
+FL_TEST(task_with_neither)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	SET(&runs, 0);
+	FL_OK(task_nothing_submit(e, &f));
+	FL_OK(task_nothing_get(f));
+	FL_OK(task_nothing_submit_with(e, &g, NULL));
+	FL_OK(task_nothing_get_until(g, FL_FOREVER, NULL));
+	FL_OK(task_nothing_try_get(g));
+	FL_OK(task_nothing_submit(e, NULL));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 3);
+}
+
+FL_TEST(task_with_pointers_static_and_more_fields)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
+	size_t length = 0;
+	int n = 0;
+	FL_OK(task_pointer_submit(e, "seven..", &f));
+	FL_OK(task_pointer_get(f, &length));
+	assert_int_equal(length, 7);
+	FL_OK(task_static_submit(e, 5, &g));
+	FL_OK(task_static_get(g, &n));
+	assert_int_equal(n, -5);
+	SET(&pairs_dropped, 0);
+	FL_OK(task_with_more_submit(e, (struct pair){3, 4}, &h));
+	FL_OK(task_with_more_get(h, &n));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&pairs_dropped), 1);
+}
+
+/* The context. */
+
+FL_TASK(task_fails, int, void)
+{
+	int rc = fl_task_fail(ctx, *arg, "%s %d%c", "number", *arg, '!');
+	FL_CHECK(rc == (*arg ? *arg : -EINVAL));
+	return rc;
+}
+
+FL_TEST(task_fail_formats_and_returns_the_code)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL, *h = NULL;
+	FL_OK(task_fails_submit(e, -EIO, &f));
+	FL_RC(task_fails_get(f), FL_ETASK);
+	FL_RC(fl_future_error(f), -EIO);
+	assert_string_equal(fl_future_message(f), "number -5!");
+	FL_OK(task_fails_submit(e, 0, &g));
+	FL_RC(task_fails_get(g), FL_ETASK); /* code 0 would be a success: fl_task_fail() makes it -EINVAL */
+	FL_RC(fl_future_error(g), -EINVAL);
+	assert_string_equal(fl_future_message(g), "number 0!");
+	FL_OK(task_fails_submit(e, 12, &h));
+	FL_RC(task_fails_get(h), FL_ETASK);
+	assert_int_equal(fl_future_error(h), 12);
+}
+
+FL_TASK(task_looks_around, int64_t, int)
+{
+	FL_CHECK(!fl_task_cancelled(ctx));
+	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope());
+	FL_CHECK(fl_cancel_deadline(fl_task_token(ctx)) == *arg);
+	FL_CHECK(fl_cancel_deadline(NULL) == *arg);
+	*result = fl_executor_current() != NULL;
+	return 0;
+}
+
+FL_TEST(task_token_is_the_scope_and_has_the_deadline)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_executor) *s = sequential();
+	FL_SCOPED(fl_cancel) mine = FL_CANCEL_INIT;
+	FL_CANCEL_SCOPE(&mine);
+	const fl_submit_config config = {.deadline = fl_after(FL_S(3600))};
+	for (int i = 0; i < 4; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(task_looks_around_submit_with(i % 2 ? s : e, i < 2 ? config.deadline : FL_FOREVER, &f,
+		                                    i < 2 ? &config : NULL));
+		int inside = 0;
+		FL_OK(task_looks_around_get(f, &inside));
+		assert_int_equal(inside, 1);
+	}
+	assert_ptr_equal(fl_cancel_scope(), &mine); /* also after a task ran on this thread */
+	assert_null(fl_executor_current());
+}
+
+/* Waits plainly, so under its token, until it is cancelled. */
+FL_TASK(task_waits, struct gate *, void)
+{
+	fl_event_set(&(*arg)->entered);
+	FL_CHECK(fl_event_wait(&(*arg)->open) == -ECANCELED);
+	FL_CHECK(fl_task_cancelled(ctx));
+	FL_CHECK(fl_cancel_requested(fl_task_token(ctx)));
+	return -ECANCELED;
+}
+
+FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
+{
+	for (int way = 0; way < 4; way++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		struct gate gate = {0};
+		FL_SCOPED(fl_future) *f = NULL;
+		const fl_submit_config config = {.cancel = way == 1 ? &stop : NULL,
+		                                 .deadline = way == 2 ? fl_after(FL_MS(100)) : 0};
+		FL_OK(task_waits_submit_with(e, &gate, &f, &config));
+		if (way != 2) /* whose deadline might, on a slow machine, come before its start */
+			FL_OK(fl_event_wait(&gate.entered));
+		if (way == 0)
+			FL_RC(fl_future_cancel(f), -EBUSY);
+		else if (way == 1)
+			fl_cancel_request(&stop);
+		else if (way == 3)
+			assert_int_equal(fl_executor_cancel(e), 0); /* none was pending */
+		FL_RC(task_waits_get(f), FL_ETASK);
+		FL_RC(fl_future_error(f), -ECANCELED);
+		if (way != 2)
+			assert_int_equal(fl_future_get_state(f), FL_DONE);
+		assert_false(way != 1 && fl_cancel_requested(&stop)); /* a task's token asks no other */
+	}
+}
+
+FL_TEST(task_cancelled_before_it_starts_does_not_run)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_executor) *s = sequential();
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	SET(&runs, 0);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate), *f[4] = {NULL};
+	FL_OK(task_nothing_submit_with(e, &f[0], &(fl_submit_config){.cancel = &stop}));
+	fl_cancel_request(&stop);
+	FL_OK(task_nothing_submit_with(e, &f[1], &(fl_submit_config){.cancel = &stop}));
+	FL_OK(task_nothing_submit_with(e, &f[2], &(fl_submit_config){.deadline = fl_now()}));
+	FL_OK(task_nothing_submit_with(s, &f[3], &(fl_submit_config){.deadline = -1}));
+	let_go(&gate, held);
+	for (int i = 0; i < 4; i++) {
+		FL_RC(fl_future_get(f[i], NULL, 0), FL_ETASK);
+		FL_RC(fl_future_error(f[i]), -ECANCELED);
+		assert_int_equal(fl_future_get_state(f[i]), FL_CANCELLED);
+		fl_future_free(f[i]);
+	}
+	assert_int_equal(LOOK(&runs), 0);
+}
+
+/* The registry. */
+
+FL_TEST(task_find_knows_the_names)
+{
+	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
+	assert_ptr_equal(fl_task_find("task_nothing"), &task_nothing);
+	assert_ptr_equal(fl_task_find(__FILE__ ":task_static"), &task_static);
+	assert_null(fl_task_find("task_static"));
+	assert_null(fl_task_find("task_su"));
+	assert_null(fl_task_find(""));
+	assert_null(fl_task_conflict());
+}
+
+static int other_run(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+FL_TEST(task_register_and_unregister)
+{
+	const fl_task_type type = {.size = sizeof type, .name = "task by hand", .run = other_run};
+	fl_task_entry entry = {&type, NULL}, again = {&type, NULL};
+	assert_null(fl_task_find("task by hand"));
+	fl_task_register(&entry);
+	assert_ptr_equal(fl_task_find("task by hand"), &type);
+	fl_task_register(&again); /* the same type under its name: no conflict */
+	assert_null(fl_task_conflict());
+	fl_task_unregister(&entry);
+	assert_ptr_equal(fl_task_find("task by hand"), &type);
+	fl_task_unregister(&again);
+	assert_null(fl_task_find("task by hand"));
+	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
+}
+
+FL_TEST(task_conflict_makes_every_executor_fail)
+{
+	const fl_task_type one = {.size = sizeof one, .name = "task twice", .run = other_run};
+	const fl_task_type sum = {.size = sizeof sum, .name = "task_sum", .run = other_run};
+	fl_task_entry a = {&one, NULL}, b = {&sum, NULL};
+	fl_executor *e = NULL;
+	fl_task_register(&a);
+	fl_task_register(&b);
+	assert_string_equal(fl_task_conflict(), "task_sum");
+	FL_RC(fl_thread_executor_create(&e, NULL), -EEXIST);
+	FL_RC(fl_sequential_executor_create(&e, NULL), -EEXIST);
+	assert_null(e);
+	fl_task_unregister(&b);
+	assert_null(fl_task_conflict());
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	fl_executor_free(e);
+	fl_task_unregister(&a);
+	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
+}
+
+FL_TEST(task_registry_without_memory)
+{
+	enum { N = 300 };
+	static fl_task_type types[N];
+	static fl_task_entry entries[N];
+	static char names[N][16];
+	for (int i = 0; i < N; i++) {
+		(void)snprintf(names[i], sizeof names[i], "task %d", i);
+		types[i] = (fl_task_type){.size = sizeof types[i], .name = names[i], .run = other_run};
+		entries[i] = (fl_task_entry){&types[i], NULL};
+		fl_task_register(&entries[i]);
+	}
+	fl_executor *e = NULL;
+	seam_fail_allocs(0, 1000);
+	assert_null(fl_task_find("task 7")); /* there is no room for so many more */
+	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
+	(void)seam_heal();
+	for (int i = 0; i < N; i++)
+		assert_ptr_equal(fl_task_find(names[i]), &types[i]);
+	for (int i = 0; i < N; i++)
+		fl_task_unregister(&entries[i]);
+	assert_null(fl_task_find("task 7"));
+	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
+}

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static int64_t clock_monotonic(void)
+{
+	struct timespec t;
+	FL_CHECK(syscall(SYS_clock_gettime, CLOCK_MONOTONIC, &t) == 0);
+	return FL_S(t.tv_sec) + t.tv_nsec;
+}
+
+/*
+ * This program's own clock_gettime(), which the library is linked against: the wall clock jumps by an hour, to and fro, at
+ * each look, as if an administrator sat there and played; the monotonic clock is the system's.
+ */
+static uint32_t wall_clock_looks;
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, t);
+	if (clock == CLOCK_REALTIME)
+		t->tv_sec += fl__add_relaxed(&wall_clock_looks, 1) % 2 ? -3600 : 3600;
+	return rc;
+}
+
+FL_TEST(time_now_is_the_monotonic_clock)
+{
+	int64_t last = 0;
+	for (int i = 0; i < 1000; i++) {
+		int64_t before = clock_monotonic();
+		int64_t now = fl_now();
+		int64_t after = clock_monotonic();
+		assert_true(before <= now && now <= after);
+		assert_true(now >= last);
+		last = now;
+	}
+}
+
+FL_TEST(time_units_are_nanoseconds)
+{
+	assert_true(FL_US(3) == 3000);
+	assert_true(FL_MS(3) == 3000 * FL_US(1));
+	assert_true(FL_S(3) == 3000 * FL_MS(1));
+	assert_true(FL_S(1u) == 1000000000);
+	assert_true(FL_FOREVER == INT64_MAX);
+}
+
+FL_TEST(time_after_adds)
+{
+	int64_t before = fl_now();
+	int64_t at = fl_after(FL_S(5));
+	assert_true(at >= before + FL_S(5));
+	assert_true(at <= fl_now() + FL_S(5));
+	assert_true(fl_after(0) <= fl_now());
+}
+
+FL_TEST(time_after_saturates)
+{
+	assert_true(fl_after(FL_FOREVER) == FL_FOREVER);
+	assert_true(fl_after(FL_FOREVER - 1) == FL_FOREVER);
+	assert_true(fl_after(FL_FOREVER - 2 * fl_now()) < FL_FOREVER);
+	assert_true(fl_after(INT64_MIN) < 0);
+	assert_true(fl_after(-1) < fl_now());
+}
+
+static int64_t fixed_time;
+
+static int64_t fixed_now(void)
+{
+	return fixed_time;
+}
+
+FL_TEST(time_after_saturates_at_the_last_nanosecond)
+{
+	FL_FAULTS();
+	fl__sys.now = fixed_now;
+	fixed_time = 1000;
+	assert_true(fl_now() == 1000);
+	assert_true(fl_after(FL_FOREVER - 1001) == FL_FOREVER - 1);
+	assert_true(fl_after(FL_FOREVER - 1000) == FL_FOREVER);
+	assert_true(fl_after(FL_FOREVER - 999) == FL_FOREVER);
+	assert_true(fl_after(-1000) == 0);
+	assert_true(fl_after(-1001) == -1);
+}
+
+/* Steps of the wall clock change nothing: nobody looks at it, and a timed wait ends by the monotonic clock. */
+FL_TEST(clock_step)
+{
+	struct timespec wall;
+	assert_int_equal(clock_gettime(CLOCK_REALTIME, &wall), 0);
+	uint32_t looks = fl__load_relaxed(&wall_clock_looks);
+	assert_true(looks > 0); /* ours is the one that is called */
+
+	fl_sem none = FL_SEM_INIT(0);
+	fl_cancel stop;
+	for (int i = 0; i < 5; i++) {
+		int64_t deadline = fl_after(FL_MS(2));
+		FL_RC(fl_sem_acquire_until(&none, deadline, NULL), -ETIMEDOUT);
+		assert_true(clock_monotonic() >= deadline);
+
+		fl_cancel_init(&stop, NULL, fl_after(FL_MS(2)));
+		FL_RC(fl_sem_acquire_until(&none, FL_FOREVER, &stop), -ECANCELED);
+		assert_true(clock_monotonic() >= fl_cancel_deadline(&stop));
+		fl_cancel_destroy(&stop);
+
+		deadline = fl_after(FL_MS(2));
+		FL_OK(fl_sleep_until(deadline, NULL));
+		assert_true(clock_monotonic() >= deadline);
+	}
+	assert_int_equal(fl__load_relaxed(&wall_clock_looks), looks);
+}
+
+FL_TEST(sleep_lasts)
+{
+	int64_t before = fl_now();
+	FL_OK(fl_sleep(FL_MS(3)));
+	assert_true(fl_now() >= before + FL_MS(3));
+
+	int64_t deadline = fl_after(FL_MS(3));
+	FL_OK(fl_sleep_until(deadline, FL_SHIELDED));
+	assert_true(fl_now() >= deadline);
+}
+
+FL_TEST(sleep_of_no_time_returns)
+{
+	FL_OK(fl_sleep(0));
+	FL_OK(fl_sleep(-1));
+	FL_OK(fl_sleep(INT64_MIN));
+	FL_OK(fl_sleep_until(0, NULL));
+	FL_OK(fl_sleep_until(INT64_MIN, NULL));
+}
+
+/* What can be done at once is done, even when the token was requested before the call. */
+FL_TEST(sleep_of_no_time_is_not_cancelled)
+{
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_OK(fl_sleep_until(fl_now(), &stop));
+	FL_OK(fl_sleep_until(0, &stop));
+	FL_CANCEL_SCOPE(&stop);
+	FL_OK(fl_sleep(0));
+}
+
+FL_TEST(sleep_is_cancelled_before_it_begins)
+{
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_sleep_until(FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_sleep_until(fl_after(FL_S(1000)), &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_sleep(FL_FOREVER), -ECANCELED);
+	FL_RC(fl_sleep(FL_S(1000)), -ECANCELED);
+	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
+}
+
+static int sleep_call(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	return fl_sleep_until(deadline, cancel);
+}
+
+FL_TEST(sleep_is_woken_by_a_request)
+{
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller sleeper;
+	fl_test_call_in_line(&sleeper, sleep_call, NULL, &stop, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&sleeper), -ECANCELED);
+}
+
+FL_TEST(sleep_ends_with_its_tokens_deadline)
+{
+	fl_cancel stop;
+	fl_cancel_init(&stop, NULL, fl_after(FL_MS(3)));
+	FL_RC(fl_sleep_until(FL_FOREVER, &stop), -ECANCELED);
+	assert_true(fl_now() >= fl_cancel_deadline(&stop));
+	fl_cancel_destroy(&stop);
+}
