@@ -30,14 +30,19 @@ class Function:
         self.name, self.header, self.comment = name, header, comment
         self.codes = sorted(set(CODE.findall(comment)))
 
-    def names(self):
-        """The function's own name, and what its typed calls look like: job_queue_put for fl_queue_put."""
-        typed = {"fl_submit": r"\w+_submit", "fl_submit_with": r"\w+_submit_with", "fl_map": r"\w+_map"}
-        if self.name.startswith("fl_future_get") or self.name == "fl_future_try_get":
-            typed[self.name] = r"\w+" + self.name[len("fl_future"):]
+    def names(self, tasks, queues):
+        """The function's own name, and those of what calls it for a test: macros, and typed calls as job_queue_put."""
+        def typed(types, suffix):
+            return rf"({'|'.join(types)}){suffix}"
+
+        others = {"fl_submit": typed(tasks, "_submit"), "fl_submit_with": typed(tasks, "_submit_with"),
+                  "fl_map": typed(tasks, "_map"), "fl_wait_any_until": r"FL_WAIT_ANY(_UNTIL)?",
+                  "fl_cancel_scope_set": "FL_CANCEL_SCOPE"}
+        if re.match(r"fl_future_(try_)?get(_until)?$", self.name):
+            others[self.name] = typed(tasks, self.name[len("fl_future"):])
         if self.name.startswith("fl_queue_"):
-            typed[self.name] = r"\w+" + self.name[len("fl_queue"):]
-        return re.compile(rf"\b({typed.get(self.name, self.name)}|{self.name})\b")
+            others[self.name] = typed(queues, self.name[len("fl_queue"):])
+        return re.compile(rf"\b({others.get(self.name, self.name)}|{self.name})\b")
 
 
 def comment_above(text, start):
@@ -58,6 +63,13 @@ def test_functions():
     """The top-level blocks of all test sources, as text."""
     for path in glob.glob(os.path.join(TESTS, "*.[ch]")):
         yield from re.findall(r"^\S.*?^\}", read(path), re.M | re.S)
+
+
+def typed_names():
+    """What FL_TASK... and FL_QUEUE_OF make in the tests."""
+    text = "".join(read(path) for path in glob.glob(os.path.join(TESTS, "*.[ch]")))
+    return (set(re.findall(r"\bFL_TASK(?:_STATIC|_DECLARE|_DEFINE)?\((\w+),", text)),
+            set(re.findall(r"\bFL_QUEUE_OF\([^,]+, *(\w+)\)", text)))
 
 
 def executed(build):
@@ -88,6 +100,7 @@ def main():
     parser.add_argument("--build", help="a meson build with -Db_coverage=true; without it nothing is executed")
     options = parser.parse_args()
     functions, blocks = list(public_functions()), list(test_functions())
+    tasks, queues = typed_names()
     cxx = read(os.path.join(TESTS, "consumers", "cxx17.cc"))
     counts, share = executed(os.path.abspath(options.build)) if options.build else (None, None)
 
@@ -95,8 +108,8 @@ def main():
     for f in functions:
         if not f.comment:
             complaints.append(f"{f.header}: {f.name} has no comment directly above")
-        naming = [b for b in blocks if f.names().search(b)]
-        if not any(re.search(rf"\b{f.name}\b", b) for b in blocks):
+        naming = [b for b in blocks if f.names(tasks, queues).search(b)]
+        if not naming:
             complaints.append(f"{f.name}: no test names it")
         if not re.search(rf"\b{f.name}\b", cxx):
             complaints.append(f"{f.name}: the C++ unit does not call it")

@@ -162,7 +162,8 @@ FL_TEST(map_tells_the_lowest_index_that_failed)
 			char expected[64];
 			(void)snprintf(expected, sizeof expected, "element %d", -1 - first);
 			assert_string_equal(error.message, expected);
-			for (int i = 0; i < first; i++) /* what came before the failure is there */
+			assert_int_equal(outputs[first], -1 - first); /* what it left there */
+			for (int i = 0; i < first; i++)               /* what came before the failure is there */
 				assert_int_equal(outputs[i], i);
 		}
 	}

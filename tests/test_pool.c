@@ -328,6 +328,12 @@ FL_TEST(pool_refuses_what_is_too_big)
 		FL_RC(fl_submit(e, &type, NULL, NULL), -E2BIG); /* it does not look at the argument */
 		FL_RC(fl_submit_with(e, &type, NULL, NULL, &(fl_submit_config){0}), -E2BIG);
 	}
+	type = pool_count;
+	type.arg_align = 2 * FL_TASK_ALIGN_MAX;
+	FL_RC(fl_submit(e, &type, &(int){1}, NULL), -E2BIG);
+	type = pool_count;
+	type.result_align = 2 * FL_TASK_ALIGN_MAX;
+	FL_RC(fl_submit(e, &type, &(int){1}, NULL), -E2BIG);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&runs) + LOOK(&drops), 0);
 }

@@ -189,6 +189,43 @@ FL_TEST(pool_join_from_its_own_task_is_a_deadlock)
 	}
 }
 
+static void join_in_callback(fl_future *f, void *arg)
+{
+	(void)f;
+	FL_CHECK(fl_executor_join(arg) == -EDEADLK);
+	FL_CHECK(fl_executor_try_join(arg) == -EDEADLK);
+	COUNT(&runs);
+}
+
+FL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	begin_counts();
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_future_on_end(held, join_in_callback, e));
+	let_go(&gate, held);
+	FL_WAIT_FOR(LOOK(&runs) == 1);
+	FL_OK(end_count_submit(e, 1, NULL)); /* it was not even closed */
+}
+
+FL_TEST(pool_join_that_is_given_up_has_closed)
+{
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	for (int way = 0; way < 2; way++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		struct gate gate = {0};
+		fl_future *held = hold_worker(e, &gate);
+		if (way == 0)
+			FL_RC(fl_executor_join_until(e, 0, NULL), -ETIMEDOUT);
+		else
+			FL_RC(fl_executor_join_until(e, FL_FOREVER, &stop), -ECANCELED);
+		FL_RC(end_count_submit(e, 1, NULL), -EPIPE);
+		let_go(&gate, held);
+	}
+}
+
 /* One executor joined, and freed, in the task of another. */
 FL_TASK(end_uses_another, fl_executor *, int)
 {

@@ -258,6 +258,21 @@ FL_TEST(queue_join_goes_on_through_a_close)
 	FL_OK(blocked_end(&join));
 }
 
+FL_TEST(queue_waits_leave_errno_as_it_is)
+{
+	FL_SCOPED(fl_queue) *empty = queue_with(1, 0);
+	FL_SCOPED(fl_queue) *full = queue_with(1, 1);
+	errno = 42;
+	FL_RC(fl_queue_get_until(empty, &(int){0}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	assert_int_equal(errno, 42);
+	FL_RC(fl_queue_put_until(full, &(int){0}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_join_until(full, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_try_get(empty, &(int){0}), -EAGAIN);
+	fl_queue_close(full);
+	FL_RC(fl_queue_put(full, &(int){0}), -EPIPE);
+	assert_int_equal(errno, 42);
+}
+
 /* Free with somebody inside panics, and leaves the queue and the waiter as they were. */
 FL_TEST(queue_free_with_a_waiter_panics)
 {

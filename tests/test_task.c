@@ -372,6 +372,7 @@ FL_TEST(task_registry_without_memory)
 	fl_executor *e = NULL;
 	seam_fail_allocs(0, 1000);
 	assert_null(fl_task_find("task 7")); /* there is no room for so many more */
+	assert_null(fl_task_conflict());
 	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
 	(void)seam_heal();
 	for (int i = 0; i < N; i++)

@@ -10,7 +10,4 @@ fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx
 /* Adds `node` to those that a request wakes; false when the token is requested, also by its deadline. */
 bool fl__cancel_arm(fl_cancel *c, struct fl__node *node);
 
-/* lot.c, for the child of a fork: every waiter belonged to a thread that is not there. */
-void fl__lot_forget(void);
-
 #endif

@@ -5,7 +5,7 @@
  */
 #include "context.h"
 #include "../base/atomic.h"
-#include "cancel.h"
+#include "lot.h"
 #include <pthread.h>
 #include <unistd.h>
 

@@ -37,12 +37,7 @@
  */
 #include "lot.h"
 #include "../base/atomic.h"
-#include "../base/panic.h"
-#include "../base/sys.h"
-#include "cancel.h"
 #include "lock.h"
-#include <errno.h>
-#include <fairlead/time.h>
 #include <string.h>
 
 enum { BUCKETS_LOG2 = 10, BUCKETS = 1 << BUCKETS_LOG2 };
@@ -235,53 +230,6 @@ bool fl__lot_waited(const void *key)
 	return more;
 }
 
-void fl__wait_begin(struct fl__wait *wait)
-{
-	wait->ctx = fl__ctx_get();
-	wait->decision = FL__PENDING;
-	wait->park_word = 0;
-}
-
-/* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */
-static int give_up(struct fl__wait *wait, int error)
-{
-	uintptr_t pending = FL__PENDING;
-	/* acquire: pairs with decide(), for the case that it was faster */
-	if (fl__cas_acquire(&wait->decision, &pending, FL__GAVE_UP))
-		return error;
-	return wait->ctx->ops->park(wait, FL_FOREVER);
-}
-
-static int park_until(struct fl__wait *wait, int64_t deadline)
-{
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
-		return give_up(wait, -ETIMEDOUT);
-	if (wait->ctx->ops->park(wait, deadline) == 0)
-		return 0;
-	return give_up(wait, -ETIMEDOUT);
-}
-
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
-{
-	fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
-	if (!token)
-		return park_until(wait, deadline);
-
-	struct fl__node node = FL__NODE(wait);
-	node.observer = true;
-	if (!fl__cancel_arm(token, &node))
-		return give_up(wait, -ECANCELED);
-	int64_t limit = fl_cancel_deadline(token);
-	int rc = park_until(wait, fl__min_deadline(deadline, limit));
-	if (rc == -ETIMEDOUT && limit < deadline)
-		rc = -ECANCELED;
-	/* acquire: pairs with decide() */
-	if (rc == 0 && fl__load_acquire(&wait->decision) == (uintptr_t)&node)
-		return -ECANCELED;
-	fl__lot_leave(&node);
-	return rc;
-}
-
 /* Under the open lot: says in the word that somebody waits, unless it is ready. */
 static bool announce(uint32_t *word, const struct fl__word *ready)
 {
@@ -312,19 +260,4 @@ void fl__node_disarm(void *object, struct fl__node *node)
 {
 	(void)object;
 	fl__lot_leave(node);
-}
-
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel)
-{
-	if ((fl__load_acquire(word) & ready->mask) == ready->value) /* pairs with whoever made it ready */
-		return 0;
-	struct fl__wait wait;
-	fl__wait_begin(&wait);
-	struct fl__node node = FL__NODE(&wait);
-	if (!fl__word_arm(word, ready, &node))
-		return 0;
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0)
-		fl__lot_leave(&node);
-	return rc;
 }

@@ -108,6 +108,9 @@ size_t fl__lot_wake(const void *key, size_t max, uint32_t value);
 /* Whether anybody stands in the line of `key`: for destroy. */
 bool fl__lot_waited(const void *key);
 
+/* In the child of a fork: every waiter belonged to a thread that is not there. */
+void fl__lot_forget(void);
+
 /*
  * A wait for a word to become ready: (*word & mask) == value. While somebody waits the word has its `waiters` bit, and
  * whoever makes such a word ready does so under the lot, with fl__lot_take(..., FL__ALL, ...) in the same transaction.
