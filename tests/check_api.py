@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Holds the public interface against its comments and its tests.
 
-Every FL_API function has a comment directly above; is called by the C++ unit; is executed by the tests (gcov, over a build
-with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that also names
-the function, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
+Every FL_API function has a comment directly above; is called by the C++ unit; is executed by the tests (gcov, over a
+build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
+also names the function, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
 """
 import argparse
 import glob
@@ -17,6 +17,7 @@ import sys
 TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
 DECLARATION = re.compile(r"^FL_API\b[^;{=]*?\b(fl_\w+)\s*\([^;]*;", re.M)
+UNEXPORTED = re.compile(r"^(?!FL_API\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -46,14 +47,18 @@ class Function:
 
 
 def comment_above(text, start):
-    """The comment that ends on the line before, or before the type or declaration that stands between without a blank."""
+    """The comment on the line before; a type or declaration may stand between, a blank line may not."""
     paragraph = text[:start].rstrip("\n").rsplit("\n\n", 1)[-1]
     comments = re.findall(r"/\*.*?\*/", paragraph, re.S)
     return comments[0] if comments and text[start - 2:start] != "\n\n" else ""
 
 
+def headers():
+    return sorted(glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")))
+
+
 def public_functions():
-    for path in sorted(glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*"))):
+    for path in headers():
         text = read(path)
         for found in DECLARATION.finditer(text):
             yield Function(found[1], os.path.relpath(path, ROOT), comment_above(text, found.start()))
@@ -77,7 +82,8 @@ def executed(build):
     objects = os.path.join(build, "lib")
     for path in glob.glob(os.path.join(objects, "**", "*.gcda"), recursive=True):
         os.remove(path)
-    subprocess.run([os.path.join(TESTS, "run"), "--build", build, "--only", "unit"], check=True)
+    if subprocess.run([os.path.join(TESTS, "run"), "--build", build, "--brief", "--only", "unit"]).returncode != 0:
+        sys.exit("check_api: the tests fail")
     data = sorted(glob.glob(os.path.join(objects, "**", "*.gcda"), recursive=True))
     if not data:
         sys.exit(f"check_api: no coverage data in {objects}")
@@ -104,7 +110,8 @@ def main():
     cxx = read(os.path.join(TESTS, "consumers", "cxx17.cc"))
     counts, share = executed(os.path.abspath(options.build)) if options.build else (None, None)
 
-    complaints = []
+    complaints = [f"{os.path.relpath(path, ROOT)}: {name} lacks FL_API"
+                  for path in headers() for name in UNEXPORTED.findall(read(path))]
     for f in functions:
         if not f.comment:
             complaints.append(f"{f.header}: {f.name} has no comment directly above")

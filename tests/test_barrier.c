@@ -144,7 +144,7 @@ FL_TEST(barrier_complete_wait_stays_complete)
 		FL_RC(fl_test_call_end(&callers[i]), i);
 }
 
-FL_TEST(barrier_without_parties_panics)
+FL_TEST(barrier_of_none_panics_in_each_form)
 {
 	static fl_barrier b;
 	FL_PANICS(int rc = fl_barrier_wait(&b); (void)rc);

@@ -198,6 +198,29 @@ FL_TEST(destroy_after_count_down)
 	destroy_while_the_waker_leaves(&kind);
 }
 
+static void token_make(void *c)
+{
+	fl_cancel_init(c, FL_SHIELDED, FL_FOREVER);
+}
+
+static int token_wait(void *c)
+{
+	FL_CHECK(fl_sleep_until(FL_FOREVER, c) == -ECANCELED);
+	fl_cancel_destroy(c);
+	return 0;
+}
+
+static void token_wake(void *c)
+{
+	fl_cancel_request(c);
+}
+
+FL_TEST(destroy_after_request)
+{
+	static const life kind = {token_make, token_wait, token_wake, 0};
+	destroy_while_the_waker_leaves(&kind);
+}
+
 /* A condition may go as soon as its waiters are woken, even before they return: its mutex lives elsewhere. */
 static fl_mutex cond_mutex;
 

@@ -289,6 +289,29 @@ FL_TEST(map_ends_early_by_token_and_deadline)
 	}
 }
 
+static int cancel_when_fifth_runs(void *e)
+{
+	FL_CHECK(fl_event_wait_until(&fifth_runs, FL_FOREVER, FL_SHIELDED) == 0);
+	(void)fl_executor_cancel(e);
+	return 0;
+}
+
+FL_TEST(map_ends_early_when_its_executor_is_cancelled)
+{
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind);
+		fl_thread other;
+		fl_event_reset(&fifth_runs);
+		begin_map();
+		SET(&obeys, 1);
+		FL_OK(fl_thread_start(&other, cancel_when_fifth_runs, e, NULL));
+		FL_RC(map_stops_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 4}), -ECANCELED);
+		seam_join(&other, 1);
+		assert_true(LOOK(&runs) < N || kind > 1);
+		FL_RC(map_stops_map(e, inputs, 1, outputs, NULL), -EPIPE);
+	}
+}
+
 /* Whatever allocation fails, either nothing was run, or the map went on with less. */
 FL_TEST(map_without_memory_half_way)
 {

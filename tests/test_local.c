@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <pthread.h>
+
+static char destroyed[64]; /* by the threads of one case, which end one after the other */
+
+static void note(char letter)
+{
+	size_t n = strlen(destroyed);
+	FL_CHECK(n + 1 < sizeof destroyed);
+	destroyed[n] = letter;
+	destroyed[n + 1] = '\0';
+}
+
+static void note_value(void *value)
+{
+	note(*(char *)value);
+}
+
+static void begin_notes(void)
+{
+	memset(destroyed, 0, sizeof destroyed);
+}
+
+static void run(fl_thread_function *function, void *arg)
+{
+	fl_thread t;
+	fl_test_go(&t, function, arg);
+	fl_test_end(&t);
+}
+
+static fl_local plain;
+static char a_value[] = "a", b_value[] = "b", c_value[] = "c";
+
+static int own_value(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_local_get(&plain) == NULL);
+	FL_CHECK(fl_local_set(&plain, b_value) == 0);
+	FL_CHECK(fl_local_get(&plain) == b_value);
+	return 0;
+}
+
+FL_TEST(local_is_each_contexts_own)
+{
+	fl_local never = FL_LOCAL_INIT(NULL);
+	assert_null(fl_local_get(&never));
+	FL_OK(fl_local_set(&plain, a_value));
+	run(own_value, NULL);
+	assert_ptr_equal(fl_local_get(&plain), a_value);
+	FL_OK(fl_local_set(&plain, c_value));
+	assert_ptr_equal(fl_local_get(&plain), c_value);
+	FL_OK(fl_local_set(&plain, NULL));
+	assert_null(fl_local_get(&plain));
+	run(own_value, NULL);
+}
+
+static int null_on_a_fresh_context(void *unused)
+{
+	static fl_local fresh;
+	(void)unused;
+	FL_CHECK(fl_local_set(&fresh, NULL) == 0);
+	FL_CHECK(fl_local_get(&fresh) == NULL);
+	FL_CHECK(fl_local_set(&fresh, a_value) == 0);
+	FL_CHECK(fl_local_get(&fresh) == a_value);
+	return 0;
+}
+
+FL_TEST(local_set_to_null_first)
+{
+	run(null_on_a_fresh_context, NULL);
+}
+
+enum { MANY = 100 };
+static fl_local many[MANY];
+
+static int set_many(void *unused)
+{
+	static char cells[MANY];
+	(void)unused;
+	for (int i = MANY - 1; i >= 0; i--)
+		FL_CHECK(fl_local_set(&many[i], &cells[i]) == 0);
+	for (int i = 0; i < MANY; i++)
+		FL_CHECK(fl_local_get(&many[i]) == &cells[i]);
+	return 0;
+}
+
+FL_TEST(local_tables_grow)
+{
+	run(set_many, NULL);
+	run(set_many, NULL);
+}
+
+static fl_local first = FL_LOCAL_INIT(note_value), second = FL_LOCAL_INIT(note_value);
+static fl_local third = FL_LOCAL_INIT(note_value);
+
+static int set_in_order(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_local_set(&first, a_value) == 0);
+	FL_CHECK(fl_local_set(&second, b_value) == 0);
+	FL_CHECK(fl_local_set(&third, c_value) == 0);
+	return 0;
+}
+
+static int set_backwards(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_local_set(&third, c_value) == 0);
+	FL_CHECK(fl_local_set(&second, b_value) == 0);
+	FL_CHECK(fl_local_set(&second, NULL) == 0);
+	FL_CHECK(fl_local_set(&first, a_value) == 0);
+	return 0;
+}
+
+FL_TEST(local_destructors_run_in_the_order_of_the_first_set)
+{
+	begin_notes();
+	run(set_in_order, NULL);
+	assert_string_equal(destroyed, "abc");
+	begin_notes();
+	run(set_backwards, NULL);
+	assert_string_equal(destroyed, "ac"); /* nothing for NULL */
+}
+
+static int set_again(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_local_set(&first, a_value) == 0);
+	FL_CHECK(fl_local_set(&first, b_value) == 0);
+	return 0;
+}
+
+FL_TEST(local_set_does_not_destroy_the_one_before)
+{
+	begin_notes();
+	run(set_again, NULL);
+	assert_string_equal(destroyed, "b");
+}
+
+/* A destructor that sets values again: more rounds, at most four. */
+static void note_and_set_again(void *left);
+static fl_local stubborn = FL_LOCAL_INIT(note_and_set_again), meek = FL_LOCAL_INIT(note_value);
+
+static void note_and_set_again(void *left)
+{
+	int *rounds = left;
+	note((char)('0' + *rounds));
+	FL_CHECK(fl_local_get(&stubborn) == NULL);
+	FL_CHECK(fl_local_set(&meek, c_value) == 0);
+	if (--*rounds > 0)
+		FL_CHECK(fl_local_set(&stubborn, rounds) == 0);
+}
+
+static int be_stubborn(void *rounds)
+{
+	FL_CHECK(fl_local_set(&meek, a_value) == 0);
+	FL_CHECK(fl_local_set(&meek, NULL) == 0);
+	FL_CHECK(fl_local_set(&stubborn, rounds) == 0);
+	return 0;
+}
+
+FL_TEST(local_destructors_run_again_at_most_four_rounds)
+{
+	int rounds = 2;
+	begin_notes();
+	run(be_stubborn, &rounds);
+	assert_string_equal(destroyed, "2c1c");
+	begin_notes();
+	rounds = 9;
+	run(be_stubborn, &rounds);
+	assert_int_equal(rounds, 5); /* four rounds, then it is left alone */
+	assert_null(strchr(destroyed, '5'));
+}
+
+/* Destructors may use the library: they run on the context that ends. */
+static uint64_t destroyer;
+
+static void use_the_library(void *mutex)
+{
+	FL_LOCKED(mutex);
+	destroyer = fl_thread_current_id();
+	FL_CHECK(fl_sleep(FL_US(10)) == 0);
+}
+
+static fl_local busy = FL_LOCAL_INIT(use_the_library);
+
+static int leave_mutex(void *mutex)
+{
+	return fl_local_set(&busy, mutex);
+}
+
+FL_TEST(local_destructors_run_on_their_context)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_thread t;
+	destroyer = 0;
+	fl_test_go(&t, leave_mutex, &m);
+	uint64_t id = fl_thread_id(&t);
+	fl_test_end(&t);
+	assert_true(destroyer == id && id != 0);
+	assert_false(fl_mutex_is_locked(&m));
+}
+
+static void *foreign_sets(void *unused)
+{
+	(void)set_in_order(unused);
+	return NULL;
+}
+
+FL_TEST(local_of_a_thread_that_others_started)
+{
+	begin_notes();
+	for (int i = 0; i < 2; i++) {
+		pthread_t t;
+		assert_int_equal(pthread_create(&t, NULL, foreign_sets, NULL), 0);
+		assert_int_equal(pthread_join(t, NULL), 0);
+	}
+	assert_string_equal(destroyed, "abcabc");
+}
+
+/* Whatever a context allocated for its locals goes with it. */
+static uint32_t live;
+
+static void *count_alloc(size_t size)
+{
+	(void)fl__add_relaxed(&live, 1);
+	return fl_test_real_sys.alloc(size);
+}
+
+static void count_free(void *memory)
+{
+	(void)fl__sub_acq_rel(&live, 1);
+	fl_test_real_sys.free(memory);
+}
+
+FL_TEST(local_tables_are_freed)
+{
+	FL_FAULTS();
+	fl__sys.alloc = count_alloc;
+	fl__sys.free = count_free;
+	run(set_many, NULL);
+	pthread_t t;
+	assert_int_equal(pthread_create(&t, NULL, foreign_sets, NULL), 0);
+	assert_int_equal(pthread_join(t, NULL), 0);
+	assert_int_equal(fl__load_relaxed(&live), 0);
+}
+
+static void exhaust(void *arg)
+{
+	enum { ALL = 1024 };
+	static fl_local locals[ALL + 1];
+	int i = 0, rc = 0;
+	while (i <= ALL && (rc = fl_local_set(&locals[i], arg)) == 0)
+		i++;
+	FL_CHECK(rc == -EAGAIN);
+	FL_CHECK(i <= ALL && i > ALL - 256); /* what the other cases have not used up */
+	FL_CHECK(fl_local_get(&locals[i]) == NULL);
+	FL_CHECK(fl_local_set(&locals[i], NULL) == -EAGAIN);
+	for (int j = 0; j < i; j++)
+		FL_CHECK(fl_local_get(&locals[j]) == arg);
+	FL_CHECK(fl_local_set(&locals[i - 1], NULL) == 0);
+}
+
+/* In a child, whose locals die with it. */
+FL_TEST(local_there_are_1024)
+{
+	assert_int_equal(fl_test_child(exhaust, a_value, NULL, 0), 0);
+	FL_OK(fl_local_set(&plain, a_value));
+	FL_OK(fl_local_set(&plain, NULL));
+}
+
+/* First set by several threads at a time: one id, and each its own value. */
+typedef struct rush {
+	fl_local local;
+	fl_barrier start;
+} rush;
+
+static int set_at_once(void *arg)
+{
+	rush *r = arg;
+	int mine;
+	FL_CHECK(fl_barrier_wait(&r->start) >= 0);
+	FL_CHECK(fl_local_set(&r->local, &mine) == 0);
+	FL_CHECK(fl_barrier_wait(&r->start) >= 0);
+	FL_CHECK(fl_local_get(&r->local) == &mine);
+	return 0;
+}
+
+FL_TEST(local_first_set_by_many)
+{
+	enum { N = 4 };
+	static rush rushes[20];
+	for (int i = 0; i < 20; i++) {
+		fl_thread threads[N];
+		FL_OK(fl_barrier_init(&rushes[i].start, N));
+		for (int t = 0; t < N; t++)
+			fl_test_go(&threads[t], set_at_once, &rushes[i]);
+		for (int t = 0; t < N; t++)
+			fl_test_end(&threads[t]);
+	}
+}

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+
+static int return_it(void *arg)
+{
+	return *(int *)arg;
+}
+
+static int wait_for(void *event)
+{
+	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TEST(thread_runs_and_returns)
+{
+	static const int results[] = {0, 1, -1, INT_MAX, INT_MIN};
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+		int value = results[i], result = 77;
+		fl_thread t = {NULL};
+		FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+		FL_OK(fl_thread_join(&t, &result));
+		assert_int_equal(result, results[i]);
+	}
+	int value = 5;
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, return_it, &value, &(fl_thread_config){.name = NULL}));
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
+FL_TEST(thread_join_answers)
+{
+	fl_event end = FL_EVENT_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_thread t;
+	int result = 77;
+	fl_cancel_request(&stop);
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	FL_RC(fl_thread_try_join(&t, &result), -EBUSY);
+	FL_RC(fl_thread_join_until(&t, &result, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_thread_join_until(&t, &result, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_thread_join_until(&t, &result, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_thread_join(&t, &result), -ECANCELED);
+		FL_RC(fl_thread_try_join(&t, &result), -EBUSY);
+	}
+	assert_int_equal(result, 77);
+	fl_event_set(&end);
+	FL_OK(fl_thread_join(&t, &result)); /* it could be joined again */
+	assert_int_equal(result, 0);
+}
+
+FL_TEST(thread_try_join_of_one_that_has_ended)
+{
+	int value = 3, result = 77;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+	FL_WAIT_FOR(!fl_thread_is_alive(&t));
+	FL_OK(fl_thread_try_join(&t, &result));
+	assert_int_equal(result, 3);
+	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
+	FL_WAIT_FOR(!fl_thread_is_alive(&t));
+	FL_OK(fl_thread_join_until(&t, NULL, 0, &stop));
+}
+
+FL_TEST(thread_that_is_not_joinable)
+{
+	fl_event end = FL_EVENT_INIT;
+	fl_thread never = {NULL}, t;
+	int result = 77;
+	FL_RC(fl_thread_join(&never, &result), -EINVAL);
+	FL_RC(fl_thread_try_join(&never, &result), -EINVAL);
+	FL_RC(fl_thread_join_until(&never, &result, 0, NULL), -EINVAL);
+	FL_RC(fl_thread_detach(&never), -EINVAL);
+
+	fl_event_set(&end);
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	FL_OK(fl_thread_join(&t, NULL));
+	FL_RC(fl_thread_join(&t, &result), -EINVAL);
+	FL_RC(fl_thread_detach(&t), -EINVAL);
+
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	FL_OK(fl_thread_detach(&t));
+	FL_RC(fl_thread_detach(&t), -EINVAL);
+	FL_RC(fl_thread_try_join(&t, &result), -EINVAL);
+	assert_int_equal(result, 77);
+	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+}
+
+typedef struct self {
+	fl_thread handle;
+	fl_event started, ended;
+	uint64_t id;
+	char name[64], kernel_name[64];
+	bool was_alive;
+} self;
+
+static int join_oneself(void *arg)
+{
+	self *s = arg;
+	FL_CHECK(fl_event_wait(&s->started) == 0);
+	FL_CHECK(fl_thread_join(&s->handle, NULL) == -EDEADLK);
+	FL_CHECK(fl_thread_try_join(&s->handle, NULL) == -EDEADLK);
+	FL_CHECK(fl_thread_join_until(&s->handle, NULL, 0, NULL) == -EDEADLK);
+	fl_event_set(&s->ended);
+	return 0;
+}
+
+FL_TEST(thread_cannot_join_itself)
+{
+	self s = {{NULL}, FL_EVENT_INIT, FL_EVENT_INIT, 0, "", "", false};
+	FL_OK(fl_thread_start(&s.handle, join_oneself, &s, NULL));
+	fl_event_set(&s.started);
+	FL_OK(fl_event_wait(&s.ended));
+	FL_OK(fl_thread_join(&s.handle, NULL));
+}
+
+static int detach_oneself(void *arg)
+{
+	self *s = arg;
+	FL_CHECK(fl_event_wait(&s->started) == 0);
+	FL_CHECK(fl_thread_detach(&s->handle) == 0);
+	fl_event_set(&s->ended);
+	return 0;
+}
+
+FL_TEST(thread_detached_by_itself_or_by_others)
+{
+	static self s; /* it outlives the case's frame with its thread */
+	FL_OK(fl_thread_start(&s.handle, detach_oneself, &s, NULL));
+	fl_event_set(&s.started);
+	FL_OK(fl_event_wait(&s.ended));
+	assert_null(s.handle.thread_);
+	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+
+	static fl_event end;
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	FL_OK(fl_thread_detach(&t));
+	assert_null(t.thread_);
+	FL_WAIT_FOR(fl_test_in_line(&end) == 1);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+	fl_event_set(&end);
+	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	FL_WAIT_FOR(!fl_thread_is_alive(&t));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+	FL_OK(fl_thread_detach(&t));
+	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+}
+
+FL_TEST(thread_is_alive_until_its_function_ends)
+{
+	fl_event end = FL_EVENT_INIT;
+	fl_thread none = {NULL}, t;
+	assert_false(fl_thread_is_alive(&none));
+	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
+	assert_true(fl_thread_is_alive(&t));
+	fl_event_set(&end);
+	FL_WAIT_FOR(!fl_thread_is_alive(&t));
+	FL_OK(fl_thread_join(&t, NULL));
+	assert_false(fl_thread_is_alive(&t));
+}
+
+static int tell_self(void *arg)
+{
+	self *s = arg;
+	s->id = fl_thread_current_id();
+	(void)snprintf(s->name, sizeof s->name, "%s", fl_thread_current_name());
+	FL_CHECK(pthread_getname_np(pthread_self(), s->kernel_name, sizeof s->kernel_name) == 0);
+	return 0;
+}
+
+static void name_of(const char *name, self *s)
+{
+	memset(s, 0, sizeof *s);
+	FL_OK(fl_thread_start(&s->handle, tell_self, s, &(fl_thread_config){.name = name}));
+	fl_test_end(&s->handle);
+}
+
+FL_TEST(thread_names)
+{
+	self s;
+	char mine[] = "download";
+	name_of(mine, &s);
+	assert_string_equal(s.name, "download");
+	assert_string_equal(s.kernel_name, "download");
+	name_of("0123456789abcdefghijklmnopqrstuvwxyz", &s);
+	assert_string_equal(s.name, "0123456789abcdefghijklmnopqrstu");
+	assert_string_equal(s.kernel_name, "0123456789abcde");
+	name_of("", &s);
+	assert_string_equal(s.name, "");
+
+	unsigned first, second;
+	name_of(NULL, &s);
+	assert_int_equal(sscanf(s.name, "thread-%u", &first), 1);
+	name_of(NULL, &s);
+	assert_int_equal(sscanf(s.name, "thread-%u", &second), 1);
+	assert_int_equal(second, first + 1);
+	assert_string_equal(fl_thread_current_name(), "main");
+}
+
+static void *tell_foreign(void *arg)
+{
+	(void)tell_self(arg);
+	return NULL;
+}
+
+FL_TEST(thread_that_others_started)
+{
+	self s, other;
+	pthread_t foreign;
+	assert_int_equal(pthread_create(&foreign, NULL, tell_foreign, &s), 0);
+	assert_int_equal(pthread_join(foreign, NULL), 0);
+	assert_string_equal(s.name, "foreign");
+	assert_int_equal(pthread_create(&foreign, NULL, tell_foreign, &other), 0);
+	assert_int_equal(pthread_join(foreign, NULL), 0);
+	assert_true(s.id != 0 && other.id != 0 && s.id != other.id && s.id != fl_thread_current_id());
+}
+
+FL_TEST(thread_ids_are_never_used_twice)
+{
+	enum { N = 40 };
+	uint64_t ids[N + 1] = {fl_thread_current_id()};
+	fl_thread none = {NULL};
+	assert_true(fl_thread_id(&none) == 0);
+	assert_true(ids[0] != 0 && fl_thread_current_id() == ids[0]);
+	for (int i = 1; i <= N; i++) {
+		self s = {{NULL}, FL_EVENT_INIT, FL_EVENT_INIT, 0, "", "", false};
+		FL_OK(fl_thread_start(&s.handle, tell_self, &s, NULL));
+		ids[i] = fl_thread_id(&s.handle);
+		fl_test_end(&s.handle);
+		assert_true(fl_thread_id(&s.handle) == 0);
+		assert_true(s.id == ids[i] && s.id != 0);
+		for (int j = 0; j < i; j++)
+			assert_true(ids[j] != ids[i]);
+	}
+}
+
+static int tell_stack(void *arg)
+{
+	pthread_attr_t attr;
+	FL_CHECK(pthread_getattr_np(pthread_self(), &attr) == 0);
+	FL_CHECK(pthread_attr_getstacksize(&attr, arg) == 0);
+	FL_CHECK(pthread_attr_destroy(&attr) == 0);
+	return 0;
+}
+
+static size_t stack_of(size_t asked)
+{
+	size_t got = 0;
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, tell_stack, &got, &(fl_thread_config){.stack_size = asked}));
+	fl_test_end(&t);
+	return got;
+}
+
+FL_TEST(thread_stack_size)
+{
+	size_t usual = stack_of(0);
+	assert_true(stack_of(1) >= (size_t)PTHREAD_STACK_MIN);
+	assert_true(stack_of(1) < usual);
+	assert_true(stack_of(256 << 10) >= 256 << 10);
+	assert_true(stack_of(256 << 10) < usual);
+	assert_true(stack_of(32 << 20) >= 32 << 20);
+}
+
+FL_TEST(thread_stack_that_nobody_has)
+{
+	fl_thread t = {NULL};
+	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = SIZE_MAX}), -EINVAL);
+	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = (size_t)1 << 60}), -EAGAIN);
+	assert_null(t.thread_);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), 0);
+}
+
+static int tell_signals(void *mask)
+{
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, mask) == 0);
+	return 0;
+}
+
+static int blocked_in(bool block, sigset_t *mine_after)
+{
+	sigset_t theirs;
+	fl_thread t;
+	int n = 0;
+	FL_OK(fl_thread_start(&t, tell_signals, &theirs, &(fl_thread_config){.block_signals = block}));
+	fl_test_end(&t);
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, mine_after) == 0);
+	for (int s = 1; s < 32; s++)
+		n += sigismember(&theirs, s) == 1;
+	return n;
+}
+
+FL_TEST(thread_block_signals)
+{
+	sigset_t before, after, usr1;
+	assert_int_equal(sigemptyset(&usr1), 0);
+	assert_int_equal(sigaddset(&usr1, SIGUSR1), 0);
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &usr1, &before), 0);
+	int inherited = blocked_in(false, &after);
+	bool same = sigismember(&after, SIGUSR1) == 1 && sigismember(&after, SIGUSR2) == 0;
+	int all = blocked_in(true, &after);
+	same &= sigismember(&after, SIGUSR1) == 1 && sigismember(&after, SIGUSR2) == 0;
+	assert_int_equal(pthread_sigmask(SIG_SETMASK, &before, NULL), 0);
+	assert_int_equal(inherited, 1);
+	assert_true(all >= 29); /* all but SIGKILL and SIGSTOP */
+	assert_true(same);      /* the caller's mask is as it was */
+}
+
+/* The thread sees what was written before it was started, and its joiner what it has written: TSan would tell. */
+static int add_one(void *number)
+{
+	*(int *)number += 1;
+	return 0;
+}
+
+FL_TEST(thread_start_and_join_order_memory)
+{
+	int number = 0;
+	for (int i = 0; i < 50; i++) {
+		fl_thread t;
+		number += 1;
+		fl_test_go(&t, add_one, &number);
+		fl_test_end(&t);
+	}
+	assert_int_equal(number, 100);
+}

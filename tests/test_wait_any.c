@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <limits.h>
+
+static int run_until(void *event)
+{
+	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
+}
+
+/* One of each thing that floors 1 and 3 have. */
+typedef struct things {
+	fl_sem sem;
+	fl_event event;
+	fl_latch latch;
+	fl_thread thread;
+	fl_cancel token;
+	fl_event gate; /* of the thread */
+} things;
+
+enum { THINGS = 5 };
+
+static void things_init(things *t)
+{
+	memset(t, 0, sizeof *t);
+	FL_OK(fl_latch_init(&t->latch, 1));
+	fl_test_go(&t->thread, run_until, &t->gate);
+}
+
+static void things_end(things *t)
+{
+	fl_event_set(&t->gate);
+	fl_test_end(&t->thread);
+	FL_OK(fl_sem_destroy(&t->sem));
+	FL_OK(fl_event_destroy(&t->event));
+	FL_OK(fl_latch_destroy(&t->latch));
+	assert_int_equal(fl_test_in_line(&t->token), 0);
+	fl_cancel_destroy(&t->token);
+}
+
+static void make_ready(things *t, int thing)
+{
+	switch (thing) {
+	case 0:
+		fl_sem_release(&t->sem);
+		break;
+	case 1:
+		fl_event_set(&t->event);
+		break;
+	case 2:
+		fl_latch_count_down(&t->latch, 1);
+		break;
+	case 3:
+		fl_event_set(&t->gate);
+		break;
+	default:
+		fl_cancel_request(&t->token);
+	}
+}
+
+static int any_of(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	things *t = arg;
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&t->sem), FL_ON_EVENT(&t->event), FL_ON_LATCH(&t->latch),
+	                         FL_ON_THREAD(&t->thread), FL_ON_CANCEL(&t->token));
+}
+
+FL_TEST(wait_any_wakes_for_each_kind)
+{
+	for (int thing = 0; thing < THINGS; thing++) {
+		things t;
+		fl_test_caller c;
+		things_init(&t);
+		fl_test_call_in_line(&c, any_of, &t, &t.token, FL_FOREVER, NULL); /* the last to be armed */
+		make_ready(&t, thing);
+		FL_RC(fl_test_call_end(&c), thing);
+		things_end(&t);
+	}
+}
+
+FL_TEST(wait_any_sees_what_is_ready)
+{
+	for (int thing = 0; thing < THINGS; thing++) {
+		things t;
+		fl_cancel stop = FL_CANCEL_INIT;
+		things_init(&t);
+		fl_cancel_request(&stop);
+		make_ready(&t, thing);
+		if (thing == 3)
+			FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
+		FL_RC(any_of(&t, 0, NULL), thing);
+		FL_RC(any_of(&t, INT64_MIN, &stop), thing);
+		FL_RC(any_of(&t, FL_FOREVER, &stop), thing);
+		things_end(&t);
+	}
+}
+
+FL_TEST(wait_any_returns_the_smallest_index)
+{
+	for (int least = THINGS - 1; least >= 0; least--) {
+		things t;
+		things_init(&t);
+		for (int thing = THINGS - 1; thing >= least; thing--)
+			make_ready(&t, thing);
+		if (least <= 3)
+			FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
+		FL_RC(any_of(&t, FL_FOREVER, NULL), least);
+		things_end(&t);
+	}
+}
+
+FL_TEST(wait_any_gives_up)
+{
+	things t;
+	fl_cancel stop = FL_CANCEL_INIT;
+	things_init(&t);
+	FL_RC(any_of(&t, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(any_of(&t, deadline, NULL), -ETIMEDOUT); /* fl_wait_any_until */
+	assert_true(fl_now() >= deadline);
+	fl_cancel_request(&stop);
+	FL_RC(any_of(&t, FL_FOREVER, &stop), -ECANCELED); /* fl_wait_any_until */
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(any_of(&t, FL_FOREVER, NULL), -ECANCELED);
+		FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&t.event)), -ECANCELED);
+	}
+	fl_test_caller c;
+	fl_cancel later = FL_CANCEL_INIT;
+	fl_test_call_in_line(&c, any_of, &t, &later, FL_FOREVER, &later);
+	fl_cancel_request(&later);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	things_end(&t);
+}
+
+FL_TEST(wait_any_of_nothing_or_too_much)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_on on = FL_ON_EVENT(&e);
+	FL_RC(fl_wait_any_until(&on, 0, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_wait_any_until(NULL, 0, 0, NULL), -EINVAL);
+	FL_RC(fl_wait_any_until(&on, (size_t)INT_MAX + 1, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_wait_any_until(&on, SIZE_MAX, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_wait_any_until(&on, 1, 0, NULL), -ETIMEDOUT);
+	fl_event_set(&e);
+	FL_RC(fl_wait_any_until(&on, 1, FL_FOREVER, NULL), 0);
+}
+
+FL_TEST(wait_any_of_many)
+{
+	enum { N = 200 };
+	static fl_event events[N];
+	fl_on on[N];
+	for (int i = 0; i < N; i++)
+		on[i] = (fl_on)FL_ON_EVENT(&events[i]);
+	FL_RC(fl_wait_any_until(on, N, 0, NULL), -ETIMEDOUT);
+	fl_event_set(&events[N - 1]);
+	FL_RC(fl_wait_any_until(on, N, FL_FOREVER, NULL), N - 1);
+	fl_event_set(&events[N / 2]);
+	FL_RC(fl_wait_any_until(on, N, FL_FOREVER, NULL), N / 2);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_event_destroy(&events[i]));
+}
+
+static int twice(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	fl_event none = FL_EVENT_INIT;
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT(&none), FL_ON_EVENT(arg), FL_ON_EVENT(arg));
+}
+
+FL_TEST(wait_any_may_name_a_thing_twice)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_test_caller c;
+	fl_test_call_start(&c, twice, &e, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_in_line(&e) == 2);
+	fl_event_set(&e);
+	FL_RC(fl_test_call_end(&c), 1);
+	assert_int_equal(fl_test_in_line(&e), 0);
+}
+
+/* Looking takes nothing away: a permit that is released past an observer goes to the consumer behind it. */
+static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(s, deadline, cancel);
+}
+
+static int observe(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(s));
+}
+
+FL_TEST(wait_any_observer_takes_no_permit)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller first, last;
+	fl_test_call_in_line(&first, observe, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&last, observe, &s, &s, FL_FOREVER, NULL);
+	fl_sem_release(&s);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 0);
+	assert_int_equal(fl_sem_value(&s), 1);
+}
+
+FL_TEST(wait_any_strands_no_permit)
+{
+	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
+		fl_sem s = FL_SEM_INIT(0);
+		fl_test_caller before, consumer, after;
+		fl_test_call_in_line(&before, observe, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_in_line(&consumer, acquire, &s, &s, FL_FOREVER, NULL);
+		fl_test_call_in_line(&after, observe, &s, &s, FL_FOREVER, NULL);
+		fl_sem_release(&s);
+		FL_OK(fl_test_call_end(&consumer));
+		assert_int_equal(fl_sem_value(&s), 0);
+		FL_WAIT_FOR(fl_test_in_line(&s) == 2); /* woken or not, both look on */
+		fl_sem_release(&s);
+		FL_RC(fl_test_call_end(&before), 0);
+		FL_RC(fl_test_call_end(&after), 0);
+		assert_int_equal(fl_sem_value(&s), 1);
+	}
+}
+
+/* Consumers of both kinds, beside observers that take what they see: every permit is used, and nobody sleeps beside one. */
+typedef struct well {
+	fl_sem permits;
+	fl_event stop;
+	uint32_t used;
+} well;
+
+static int take_after_look(void *arg)
+{
+	well *w = arg;
+	while (FL_WAIT_ANY(FL_ON_EVENT(&w->stop), FL_ON_SEM(&w->permits)) == 1)
+		if (fl_sem_try_acquire(&w->permits) == 0)
+			(void)fl__add_relaxed(&w->used, 1);
+	return 0;
+}
+
+static int take_plainly(void *arg)
+{
+	well *w = arg;
+	while (!fl_event_is_set(&w->stop))
+		if (fl_sem_acquire_until(&w->permits, fl_after(FL_US(50)), NULL) == 0)
+			(void)fl__add_relaxed(&w->used, 1);
+	return 0;
+}
+
+FL_TEST(wait_any_uses_every_permit)
+{
+	enum { LOOKERS = 3, PLAIN = 2 };
+	well w = {FL_SEM_INIT(0), FL_EVENT_INIT, 0};
+	unsigned n = fl_test_scaled(20000);
+	fl_thread threads[LOOKERS + PLAIN];
+	for (int i = 0; i < LOOKERS + PLAIN; i++)
+		fl_test_go(&threads[i], i < LOOKERS ? take_after_look : take_plainly, &w);
+	for (unsigned i = 0; i < n; i++)
+		fl_sem_release(&w.permits);
+	FL_WAIT_FOR(fl__load_relaxed(&w.used) == n);
+	fl_event_set(&w.stop);
+	for (int i = 0; i < LOOKERS + PLAIN; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(w.used, n);
+	assert_int_equal(fl_sem_value(&w.permits), 0);
+}
+
+/* Tokens among the things. */
+FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_cancel late, early;
+	fl_cancel_init(&late, FL_SHIELDED, fl_after(FL_S(1000)));
+	fl_cancel_init(&early, FL_SHIELDED, fl_after(FL_MS(2)));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&e), FL_ON_CANCEL(&late), FL_ON_CANCEL(&early)), 2);
+	assert_true(fl_now() >= fl_cancel_deadline(&early));
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_S(500)), NULL, FL_ON_CANCEL(&late), FL_ON_CANCEL(&early)), 1);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&e), FL_ON_CANCEL(&late)), -ETIMEDOUT);
+	fl_cancel_destroy(&late);
+	fl_cancel_destroy(&early);
+}
+
+FL_TEST(wait_any_token_beside_the_same_token)
+{
+	fl_event e = FL_EVENT_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e), FL_ON_CANCEL(&stop)), 1);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e)), -ECANCELED);
+}
+
+FL_TEST(wait_any_of_no_thread_is_ready)
+{
+	fl_thread none = {NULL};
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_THREAD(&none)), 0);
+}
+
+/* An event that is set and reset at once may be missed, but never hangs nor returns as ready. */
+FL_TEST(wait_any_goes_on_when_it_is_too_late)
+{
+	fl_event flash = FL_EVENT_INIT;
+	fl_sem s = FL_SEM_INIT(0);
+	fl_on on[] = {FL_ON_EVENT(&flash), FL_ON_SEM(&s)};
+	for (int i = 0; i < 3; i++) {
+		fl_event_set(&flash);
+		fl_event_reset(&flash);
+		FL_RC(fl_wait_any_until(on, 2, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	}
+	fl_sem_release(&s);
+	FL_RC(fl_wait_any_until(on, 2, FL_FOREVER, NULL), 1);
+}
