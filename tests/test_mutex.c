@@ -299,8 +299,8 @@ static int become_fifo(const rt *r, int priority)
 	cpu_set_t one;
 	CPU_ZERO(&one);
 	CPU_SET(r->core, &one);
-	int rc = pthread_setaffinity_np(pthread_self(), sizeof one, &one);
-	return rc ? rc : pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){priority});
+	int rc = pthread_setschedparam(pthread_self(), SCHED_FIFO, &(struct sched_param){priority});
+	return rc ? rc : pthread_setaffinity_np(pthread_self(), sizeof one, &one);
 }
 
 static int rt_holder(void *arg)
