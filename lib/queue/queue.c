@@ -122,23 +122,38 @@ static int queue_can_join(const fl_queue *q)
 	return q->unfinished == 0 && q->dropping == 0 ? 0 : -EAGAIN;
 }
 
-/* Waits in `line` until `can` says otherwise than -EAGAIN. What it says last decides, also after a timeout or cancel. */
-static int queue_await(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int queue_await_slow(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line,
+                                                            int64_t deadline, fl_cancel *cancel)
 {
-	int waited = 0, rc;
-	while ((rc = can(q)) == -EAGAIN && waited == 0)
+	int waited = 0, rc = -EAGAIN;
+	while (rc == -EAGAIN && waited == 0) {
 		waited = queue_wait(q, line, deadline, cancel);
+		rc = can(q);
+	}
 	return rc == -EAGAIN ? waited : rc;
+}
+
+/* Waits in `line` until `can` says otherwise than -EAGAIN. What it says last decides, also after a timeout or cancel. */
+static inline int queue_await(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line, int64_t deadline,
+                              fl_cancel *cancel)
+{
+	int rc = can(q);
+	return __builtin_expect(rc != -EAGAIN, 1) ? rc : queue_await_slow(q, can, line, deadline, cancel);
+}
+
+static inline void queue_signal_one(fl_cond *line)
+{
+	if (__builtin_expect(fl__cond_is_awaited(line), 0))
+		fl_cond_signal(line);
 }
 
 /* Wakes a context for each of `n` new items or spaces. Without waiters a signal is one load. */
 static void queue_signal(fl_queue *q, fl_cond *line, size_t n)
 {
-	if (n > q->inside + 1)
-		n = q->inside +
-		    1; /* + 1: those of fl_wait_any stand in line uncounted, and one signal takes them all */
+	if (n > q->inside + 1) /* + 1: those of fl_wait_any stand in line uncounted, and one signal takes them all */
+		n = q->inside + 1;
 	for (; n > 0; n--)
-		fl_cond_signal(line);
+		queue_signal_one(line);
 }
 
 /* Putting. */
@@ -147,7 +162,7 @@ static void queue_push(fl_queue *q, const void *item)
 {
 	fl__ring_push(&q->ring, item);
 	q->unfinished++;
-	fl_cond_signal(&q->items);
+	queue_signal_one(&q->items);
 }
 
 int fl_queue_try_put(fl_queue *q, const void *item)
@@ -220,7 +235,7 @@ size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n)
 static void queue_pop(fl_queue *q, void *item)
 {
 	fl__ring_pop(&q->ring, item);
-	fl_cond_signal(&q->space);
+	queue_signal_one(&q->space);
 }
 
 int fl_queue_try_get(fl_queue *q, void *item)

@@ -33,7 +33,7 @@ void fl__cond_add(fl_cond *c, struct fl__node *node)
 
 static void wake(fl_cond *c, size_t max)
 {
-	if (fl__load_relaxed(&c->word_) == 0) /* relaxed: the mutex orders it after the waiter's store, see above */
+	if (!fl__cond_is_awaited(c))
 		return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, c);
