@@ -61,6 +61,36 @@ FL_TEST(spurious_wakes_are_not_wakes)
 	wait_through_a_storm(0);
 }
 
+/* A storm without end, or a system that forbids the call: the wait polls, and its deadline and its wake hold all the same. */
+static int useless_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word;
+	(void)expected;
+	(void)deadline;
+	fl_test_real_sys.yield();
+	return answer;
+}
+
+FL_TEST(deadline_holds_through_a_storm_without_end)
+{
+	static const int answers[] = {-EINTR, -EAGAIN, 0, -ENOSYS};
+	FL_FAULTS();
+	fl__sys.futex_wait = useless_futex_wait;
+	for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
+		answer = answers[i];
+		FL_EACH_KIND(kind)
+		{
+			fl_test_caller c;
+			int64_t deadline = fl_after(FL_US(300));
+			FL_RC(kind->wait(NULL, deadline, NULL), -ETIMEDOUT);
+			assert_true(fl_now() >= deadline);
+			fl_kind_begin(&c, kind, FL_FOREVER, NULL);
+			kind->finish();
+			FL_RC(fl_test_call_end(&c), kind->done);
+		}
+	}
+}
+
 /* EINTR, from the table and from real signals; these ThreadSanitizer keeps back until their thread is out of the kernel. */
 #ifdef FL__TSAN
 enum { SIGNALS_ARRIVE = 0 };

@@ -113,7 +113,7 @@ static bool may_fail(int rc)
 
 static bool hammer_put(struct hand *h, fl_cancel *token, int64_t deadline)
 {
-	unsigned items[3], n = 1;
+	unsigned items[3] = {0}, n = 1;
 	size_t count = 0;
 	if ((items[0] = new_record()) == RECORDS)
 		return true;

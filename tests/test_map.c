@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* fl_map: order, chunks, the first failure, what ends it early, and maps inside of tasks. */
 #include "fl_pool.h"
+#include <sched.h>
 
 enum { N = 500 };
 
@@ -166,6 +167,32 @@ FL_TEST(map_tells_the_lowest_index_that_failed)
 			for (int i = 0; i < first; i++)               /* what came before the failure is there */
 				assert_int_equal(outputs[i], i);
 		}
+	}
+}
+
+/* Both elements fail, the one given as argument later. */
+FL_TASK(map_fail_both, int, int)
+{
+	static unsigned turn;
+	fl_latch_count_down(&together, 1);
+	FL_CHECK(fl_latch_wait(&together) == 0);
+	if (__atomic_fetch_add(&turn, 1, __ATOMIC_RELAXED) % 2 == 0)
+		return *arg;
+	for (int i = 0; i < 100; i++) /* nothing depends on it: it makes the order of the failures likely */
+		sched_yield();
+	return *arg;
+}
+
+FL_TEST(map_tells_the_lowest_index_whatever_failed_first)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	for (int round = 0; round < 30; round++) {
+		fl_map_error error = {.index = 77};
+		FL_OK(fl_latch_init(&together, 2));
+		const fl_map_config config = {.chunk = 1, .error = &error};
+		FL_RC(map_fail_both_map(e, (int[]){-1, -2}, 2, outputs, &config), FL_ETASK);
+		assert_int_equal(error.index, 0);
+		assert_int_equal(error.error, -1);
 	}
 }
 
@@ -339,6 +366,32 @@ FL_TEST(map_without_memory_half_way)
 	begin_map();
 	FL_RC(fl_map(e, &map_square, inputs, N, outputs, NULL), -ENOMEM);
 	FL_OK(seam_heal());
+}
+
+/* Futures that are kept use up what an executor has in store, so that the first task of a map finds room and others do not. */
+FL_TEST(map_without_memory_for_all_its_tasks)
+{
+	enum { KEPT_MOST = 64 };
+	unsigned done = 0, refused = 0;
+	for (int kept = 0; kept <= KEPT_MOST; kept++) {
+		FL_SCOPED(fl_executor) *e = pool_with(3);
+		fl_future *f[KEPT_MOST];
+		for (int i = 0; i < kept; i++)
+			FL_OK(map_square_submit(e, i, &f[i]));
+		for (int i = 0; i < kept; i++)
+			FL_OK(fl_future_wait(f[i]));
+		begin_map();
+		seam_fail_allocs(1, 1000);
+		int rc = map_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 5});
+		(void)seam_heal();
+		assert_true(rc == 0 || rc == -ENOMEM);
+		assert_int_equal(LOOK(&runs), rc == 0 ? N : 0);
+		done += rc == 0;
+		refused += rc != 0;
+		for (int i = 0; i < kept; i++)
+			fl_future_free(f[i]);
+	}
+	assert_true(done > 0 && refused > 0);
 }
 
 FL_TEST(map_without_threads)

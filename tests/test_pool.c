@@ -107,6 +107,20 @@ FL_TEST(pool_starts_threads_when_they_are_needed)
 	assert_int_equal(seam_threads_started(), before + 3);
 }
 
+FL_TEST(pool_starts_no_thread_while_one_is_idle)
+{
+	unsigned before = seam_threads_started();
+	FL_SCOPED(fl_executor) *e = pool_with(4);
+	for (int i = 0; i < 20; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int n;
+		FL_OK(pool_count_submit(e, i, &f));
+		FL_OK(pool_count_get(f, &n));
+		FL_WAIT_FOR(seam_sleepers() == 1); /* it waits for work */
+	}
+	assert_int_equal(seam_threads_started(), before + 1);
+}
+
 FL_TEST(pool_that_is_never_used_has_no_threads)
 {
 	unsigned before = seam_threads_started();
@@ -320,6 +334,8 @@ FL_TEST(pool_refuses_what_is_too_big)
 	                           {FL_TASK_SIZE_MAX, 1},
 	                           {FL_TASK_SIZE_MAX / 2 + 1, FL_TASK_SIZE_MAX / 2},
 	                           {SIZE_MAX, 2},
+	                           {1, SIZE_MAX},
+	                           {FL_TASK_SIZE_MAX, SIZE_MAX - FL_TASK_SIZE_MAX + 1},
 	                           {SIZE_MAX, SIZE_MAX}};
 	fl_task_type type = pool_count;
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {

@@ -184,6 +184,54 @@ FL_TEST(queue_beside_a_token_in_wait_any)
 	FL_OK(blocked_end(&again)); /* both are ready: the smaller index */
 }
 
+/*
+ * A thing of our own, which is never ready, in front of the queue: when fl_wait_any() has it stand in line, it makes the
+ * queue ready. That is the moment between the look at the queue and the place in its line.
+ */
+static bool never_ready(void *object)
+{
+	(void)object;
+	return false;
+}
+
+static bool put_when_armed(void *object, struct fl__node *node)
+{
+	(void)node;
+	FL_CHECK(fl_queue_put_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
+	return true;
+}
+
+static bool get_when_armed(void *object, struct fl__node *node)
+{
+	(void)node;
+	FL_CHECK(fl_queue_get_until(object, &(int){1}, FL_FOREVER, FL_SHIELDED) == 0);
+	return true;
+}
+
+static bool close_when_armed(void *object, struct fl__node *node)
+{
+	(void)node;
+	fl_queue_close(object);
+	return true;
+}
+
+static void do_nothing(void *object, struct fl__node *node)
+{
+	(void)object;
+	(void)node;
+}
+
+FL_TEST(queue_that_gets_ready_while_others_are_armed)
+{
+	const fl_on_type puts = {never_ready, put_when_armed, do_nothing, NULL};
+	const fl_on_type gets = {never_ready, get_when_armed, do_nothing, NULL};
+	const fl_on_type closes = {never_ready, close_when_armed, do_nothing, NULL};
+	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
+	FL_RC(FL_WAIT_ANY(FL__ON(puts, q), FL_ON_QUEUE(q)), 1);
+	FL_RC(FL_WAIT_ANY(FL__ON(gets, q), FL_ON_QUEUE_SPACE(q)), 1);
+	FL_RC(FL_WAIT_ANY(FL__ON(closes, q), FL_ON_QUEUE(q)), 1);
+}
+
 static int op_observe_two(struct blocked *b)
 {
 	return FL_WAIT_ANY(FL_ON_QUEUE(b[0].q), FL_ON_QUEUE_SPACE(b[1].q));

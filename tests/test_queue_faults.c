@@ -32,8 +32,8 @@ FL_TEST(queue_eintr)
 	blocked_begin(&get);
 	pthread_t thread = (pthread_t)LOOK(&blocked_thread);
 	for (unsigned i = 1; i <= 20; i++) {
-		FL_OK(pthread_kill(thread, SIGUSR1));
-		FL_WAIT_FOR(LOOK(&signals_seen) == i);
+		/* again and again: ThreadSanitizer keeps back a signal that comes just before the futex call */
+		FL_WAIT_FOR(pthread_kill(thread, SIGUSR1) == 0 && LOOK(&signals_seen) >= i);
 		FL_WAIT_FOR(seam_sleepers() == 1); /* it sleeps on */
 	}
 	FL_OK(fl_queue_put(q, &(int){5}));

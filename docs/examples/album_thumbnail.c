@@ -42,6 +42,7 @@ static void mean_of_box(const png_image *from, const unsigned char *pixels, cons
 	}
 	uint64_t count = (uint64_t)(box[2] - box[0]) * (box[3] - box[1]);
 	for (unsigned c = 0; c < channels; c++)
+		/* NOLINTNEXTLINE(clang-analyzer-core.DivideZero): a thumbnail is no larger, so a box has a pixel */
 		mean[c] = (unsigned char)((sum[c] + count / 2) / count);
 }
 

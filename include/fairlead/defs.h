@@ -57,6 +57,6 @@
  * Declares a variable that is freed when its block ends, by whatever way: the end, break, return, goto. Give it a value
  * in its declaration (NULL is fine). longjmp and pthread_exit out of the block do not free it.
  */
-#define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type))) type
+#define FL_SCOPED(type) __attribute__((cleanup(fl__scoped_##type), unused)) type
 
 #endif

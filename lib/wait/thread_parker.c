@@ -54,6 +54,11 @@ static bool spin(const struct fl__wait *wait, int64_t deadline)
 	return false;
 }
 
+static bool is_past(int64_t deadline)
+{
+	return deadline != FL_FOREVER && deadline <= fl__sys.now();
+}
+
 /* Sleeps until the unpark or the deadline; true when there was an unpark. */
 static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 {
@@ -62,11 +67,10 @@ static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 	if (!fl__cas_relaxed(&wait->park_word, &expected, ASLEEP))
 		return true;
 	while (!unparked(wait)) {
-		/* 0, EINTR and EAGAIN say nothing: the word does. ETIMEDOUT may come early: the clock decides. */
-		if (fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline) != -ETIMEDOUT || fl__sys.now() < deadline)
-			continue;
+		/* Whatever it answers: the word says whether there was an unpark, and the clock whether time is up. */
+		(void)fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline);
 		expected = ASLEEP;
-		if (fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
+		if (is_past(deadline) && fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
 			return false;
 	}
 	return true;
