@@ -82,12 +82,13 @@ FL_API const char *fl_future_message(const fl_future *f);
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
+typedef void fl_future_callback(fl_future *f, void *arg);
+
 /*
  * Has `callback(f, arg)` called once when the task ends, in the order of registration: on the thread that ends it or
  * cancels it, or now, on this thread, when it has ended. The callback may free references to `f`, and must not block for
  * long. Who waits for the task may return before its callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
  */
-typedef void fl_future_callback(fl_future *f, void *arg);
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
 /* For fl_wait_any: ready when the task has ended. Such a wait does not run the task: a worker needs another for it. */

@@ -44,15 +44,19 @@ FL_API fl_cancel *fl_task_token(fl_task_ctx *ctx);
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
 
-/*
- * Registers a type by name, or takes it out; FL_TASK does so in a constructor. `type` must stay valid until it is taken
- * out. Two different types of one name make every executor_create fail with -EEXIST. Never waits for long.
- */
+/* A type's place in the registry; FL_TASK makes it, static. */
 typedef struct fl_task_entry {
 	const fl_task_type *type;
 	struct fl_task_entry *next_;
 } fl_task_entry;
+
+/*
+ * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid until it is taken out. Two
+ * different types of one name make every executor_create fail with -EEXIST. Never waits for long.
+ */
 FL_API void fl_task_register(fl_task_entry *entry);
+
+/* Takes a type out of the registry. Requires that no task of it is under way. Never waits for long. */
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
 /* The type of that name; NULL when there is none. The first use may allocate; NULL too when that fails. Never waits. */

@@ -131,6 +131,11 @@ struct fl__sys fl__sys = {
     .thread_detach = sys_thread_detach,
 };
 
+bool fl__is_main_thread(void)
+{
+	return syscall(SYS_gettid) == getpid();
+}
+
 void *fl__alloc(size_t n, size_t size)
 {
 	size_t bytes;

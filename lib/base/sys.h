@@ -3,6 +3,7 @@
 #define FL_BASE_SYS_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -35,6 +36,9 @@ extern struct fl__sys fl__sys;
 /* The same two over pthread mutexes and conditions, for systems without futexes; any word, any number of sleepers. */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);
+
+/* Whether the calling thread is the one that main() runs on. */
+bool fl__is_main_thread(void);
 
 /* Zeroed memory through the table; NULL when there is none or when n * size overflows. */
 void *fl__alloc(size_t n, size_t size);

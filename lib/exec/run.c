@@ -138,15 +138,22 @@ static void help(struct fl__ctx *ctx, void *future)
 	fl_executor *e = fl__cell_of(f)->executor; /* compared only, until the claim makes it valid */
 	if (!fl__run_serves(e))
 		return;
-	enum fl__claim claim = fl__future_claim(f);
-	if (claim == FL__CLAIM_LOST)
-		return;
-	f->home->claimed(f);
 	struct fl__run run;
 	fl__run_enter(&run, e);
+	enum fl__claim claim;
 	{
+		/* In one section, so that a cancel of the executor finds the task in the queue, or in this frame. */
 		FL_LOCKED(&e->lock);
-		fl__run_begin(&run, f, claim);
+		claim = fl__future_claim(f);
+		if (claim != FL__CLAIM_LOST) {
+			fl__queue_remove(&e->queue, fl__cell_of(f)); /* who is not claimed is queued */
+			e->foreign++;
+			fl__run_begin(&run, f, claim);
+		}
+	}
+	if (claim == FL__CLAIM_LOST) {
+		fl__run_leave(&run);
+		return;
 	}
 	fl__run_task(&run);
 	{

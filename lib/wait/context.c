@@ -5,11 +5,9 @@
  */
 #include "context.h"
 #include "../base/atomic.h"
+#include "../base/sys.h"
 #include "lot.h"
 #include <pthread.h>
-#include <unistd.h>
-
-#include <sys/syscall.h>
 
 _Thread_local struct fl__ctx *fl__ctx_current;
 static _Thread_local struct fl__ctx thread_ctx;
@@ -29,7 +27,7 @@ void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
 
 struct fl__ctx *fl__ctx_adopt_thread(void)
 {
-	fl__ctx_init_thread(&thread_ctx, syscall(SYS_gettid) == getpid() ? "main" : "foreign");
+	fl__ctx_init_thread(&thread_ctx, fl__is_main_thread() ? "main" : "foreign");
 	thread_ctx.adopted = true;
 	fl__ctx_current = &thread_ctx;
 	return &thread_ctx;
