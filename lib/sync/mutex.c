@@ -63,16 +63,20 @@ static bool take_if_free(fl_mutex *m, uint32_t mine)
 	return false;
 }
 
-/* A holder on another CPU is about to unlock, more often than not: looks a few times, as long as nobody sleeps yet. */
+/*
+ * A holder on another CPU is about to unlock, more often than not: looks a few times, as long as nobody sleeps yet. The
+ * pauses double, since each look takes the line of the word away from the holder, who needs it.
+ */
 static bool take_spinning(fl_mutex *m)
 {
-	enum { SPINS = 40 };
-	for (int i = 0; i < SPINS; i++) {
+	enum { LOOKS = 7 };
+	for (int i = 0; i < LOOKS; i++) {
 		if (take_if_free(m, 0))
 			return true;
 		if (fl__load_relaxed(&m->word_) & WAITERS) /* relaxed: a hint */
 			return false;
-		fl__sys.relax();
+		for (int pauses = 1 << i; pauses > 0; pauses--)
+			fl__sys.relax();
 	}
 	return false;
 }
