@@ -53,7 +53,7 @@ static int take_rounds(void *arg)
 FL_TEST(cv_signal_stealing_under_load)
 {
 	enum { TAKERS = 4 };
-	board b = {.mutex = FL_MUTEX_INIT, .rounds = fl_test_scaled(5000)};
+	board b = {.mutex = FL_MUTEX_INIT, .rounds = fl_test_scaled(2500)};
 	fl_thread takers[TAKERS];
 	for (int i = 0; i < TAKERS; i++)
 		fl_test_go(&takers[i], take_rounds, &b);

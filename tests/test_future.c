@@ -238,6 +238,26 @@ FL_TASK(future_wide, void, struct wide)
 	return (uintptr_t)result % 64 ? -EFAULT : 0;
 }
 
+FL_TASK(future_small, int, int)
+{
+	if (*result != 0)
+		return -EIO;
+	*result = *arg;
+	return 0;
+}
+
+FL_TEST(future_result_starts_zeroed)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	for (int i = 1; i < 100; i++) { /* in memory that was used before, too */
+		FL_SCOPED(fl_future) *f = NULL;
+		int n = 0;
+		FL_OK(future_small_submit(e, -i, &f));
+		FL_OK(future_small_get(f, &n));
+		assert_int_equal(n, -i);
+	}
+}
+
 FL_TEST(future_result_stands_in_place)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);

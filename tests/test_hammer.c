@@ -5,5 +5,5 @@
 /* A thousand threads on a few primitives; ThreadSanitizer makes each step dear, so it gets fewer of them. */
 FL_TEST(hammer_locks)
 {
-	hammer_strike(1000, fl_test_scaled(800), 1);
+	hammer_strike(1000, fl_test_scaled(400), 1);
 }

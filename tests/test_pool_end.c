@@ -352,62 +352,6 @@ FL_TEST(pool_nested_waits_need_one_worker)
 	}
 }
 
-/* Several threads end one executor at once, while others submit. */
-struct ender {
-	fl_executor *e;
-	unsigned id;
-	fl_latch *start;
-	unsigned accepted, cancelled;
-};
-
-static int end_in_one_way(void *arg)
-{
-	struct ender *x = arg;
-	fl_latch_count_down(x->start, 1);
-	switch (x->id) {
-	case 0:
-		return fl_executor_join(x->e);
-	case 1:
-		return fl_executor_join_until(x->e, fl_after(FL_S(3600)), NULL);
-	case 2:
-		x->cancelled = (unsigned)fl_executor_cancel(x->e);
-		return fl_executor_join(x->e);
-	case 3:
-		FL_WAIT_FOR(fl_executor_try_join(x->e) == 0);
-		return 0;
-	default:
-		for (int rc = 0; rc != -EPIPE; x->accepted += rc == 0) {
-			rc = end_count_submit(x->e, 1, NULL);
-			FL_CHECK(rc == 0 || rc == -EPIPE);
-		}
-		return 0;
-	}
-}
-
-FL_TEST(pool_races)
-{
-	enum { N = 6 };
-	for (unsigned round = 0, rounds = fl_test_scaled(150); round < rounds; round++) {
-		fl_executor *e = pool_with(1 + round % 3);
-		struct ender enders[N];
-		fl_thread threads[N];
-		fl_latch start = FL_LATCH_INIT(N);
-		begin_counts();
-		for (unsigned i = 0; i < N; i++)
-			enders[i] = (struct ender){.e = e, .id = (i + round) % N, .start = &start};
-		seam_start(threads, N, end_in_one_way, enders, sizeof *enders);
-		seam_join(threads, N);
-		fl_executor_free(e);
-		unsigned accepted = 0, cancelled = 0;
-		for (unsigned i = 0; i < N; i++) {
-			accepted += enders[i].accepted;
-			cancelled += enders[i].cancelled;
-		}
-		assert_int_equal(LOOK(&drops), accepted);
-		assert_int_equal(LOOK(&runs) + cancelled, accepted);
-	}
-}
-
 /* Forks: the child has no workers, and says so; nothing in it hangs. */
 struct forked {
 	fl_executor *pool, *sequential;

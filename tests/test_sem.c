@@ -190,7 +190,7 @@ static int produce(void *arg)
 
 FL_TEST(sem_passes_items)
 {
-	shop s = {.free = FL_SEM_INIT(4), .rounds = fl_test_scaled(20000)};
+	shop s = {.free = FL_SEM_INIT(4), .rounds = fl_test_scaled(10000)};
 	fl_thread producer;
 	fl_test_go(&producer, produce, &s);
 	for (unsigned i = 1; i <= s.rounds; i++) {

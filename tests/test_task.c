@@ -333,6 +333,7 @@ FL_TEST(task_register_and_unregister)
 	fl_task_unregister(&entry);
 	assert_ptr_equal(fl_task_find("task by hand"), &type);
 	fl_task_unregister(&again);
+	fl_task_unregister(&again); /* it is not there: nothing */
 	assert_null(fl_task_find("task by hand"));
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
 }
@@ -374,6 +375,11 @@ FL_TEST(task_registry_without_memory)
 	assert_null(fl_task_find("task 7")); /* there is no room for so many more */
 	assert_null(fl_task_conflict());
 	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
+	seam_fail_allocs(1, 1000); /* memory for the executor, none for the names */
+	FL_RC(fl_sequential_executor_create(&e, NULL), -ENOMEM);
+	seam_fail_allocs(2, 1000);
+	FL_RC(fl_thread_executor_create(&e, NULL), -ENOMEM);
+	assert_null(e);
 	(void)seam_heal();
 	for (int i = 0; i < N; i++)
 		assert_ptr_equal(fl_task_find(names[i]), &types[i]);

@@ -180,6 +180,29 @@ FL_TEST(wait_any_may_name_a_thing_twice)
 	assert_int_equal(fl_test_in_line(&e), 0);
 }
 
+/* What becomes ready between the look and the place in its line: it is ready instead, and whole. */
+FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
+{
+	things t;
+	fl_on_type const *types[] = {&fl__on_sem, &fl__on_event, &fl__on_latch, &fl__on_thread, &fl__on_cancel};
+	things_init(&t);
+	void *objects[] = {&t.sem, &t.event, &t.latch, &t.thread, &t.token};
+	for (int i = 0; i < THINGS; i++)
+		make_ready(&t, i);
+	FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
+	for (int i = 0; i < THINGS; i++) {
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		struct fl__node node = FL__NODE(&wait);
+		assert_true(types[i]->ready(objects[i]));
+		assert_false(types[i]->arm(objects[i], &node));
+		assert_false(node.queued);
+		assert_true(types[i]->ready(objects[i]));
+	}
+	assert_int_equal(fl_sem_value(&t.sem), 1);
+	things_end(&t);
+}
+
 /* Looking takes nothing away: a permit that is released past an observer goes to the consumer behind it. */
 static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
 {

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* fl_map where memory, threads or the executor fail: it goes on with less, or nothing happened. */
+#include "fl_pool.h"
+
+enum { N = 500 };
+
+static int inputs[N], outputs[N];
+static unsigned runs;
+
+FL_TASK(map_square, int, int)
+{
+	COUNT(&runs);
+	*result = *arg * *arg;
+	return 0;
+}
+
+static void begin_map(void)
+{
+	SET(&runs, 0);
+	for (int i = 0; i < N; i++) {
+		inputs[i] = i;
+		outputs[i] = -77;
+	}
+}
+
+/* Whatever allocation fails, either nothing was run, or the map went on with less. */
+FL_TEST(map_without_memory_half_way)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	unsigned failed = 0;
+	for (unsigned step = 0; step < 40; step++) {
+		fl_executor_free(e);
+		e = pool_with(3);
+		begin_map();
+		seam_fail_allocs(step, 1000);
+		int rc = map_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 5});
+		bool struck = seam_heal() < 1000;
+		assert_true(rc == 0 || rc == -ENOMEM);
+		failed += rc != 0;
+		assert_int_equal(LOOK(&runs), rc == 0 ? N : 0);
+		for (int i = 0; i < N; i++)
+			assert_int_equal(outputs[i], rc == 0 ? i * i : -77);
+		if (!struck)
+			break;
+	}
+	assert_true(failed > 0);
+	fl_executor_free(e);
+	e = pool_with(3);
+	seam_fail_allocs(0, 1);
+	begin_map();
+	FL_RC(fl_map(e, &map_square, inputs, N, outputs, NULL), -ENOMEM);
+	FL_OK(seam_heal());
+}
+
+/* How many tasks the executor has memory in store for; they have ended and are gone when it returns. */
+static unsigned room_of(fl_executor *e)
+{
+	fl_future *f[64];
+	unsigned n = 0;
+	seam_fail_allocs(0, 1000);
+	while (n < 64 && map_square_submit(e, 0, &f[n]) == 0)
+		n++;
+	(void)seam_heal();
+	for (unsigned i = 0; i < n; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		fl_future_free(f[i]);
+	}
+	return n;
+}
+
+static void run_map_with_little_room(int kept, unsigned *partial)
+{
+	fl_future *f[64];
+	unsigned before = seam_threads_started();
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	for (int i = 0; i < kept; i++)
+		FL_OK(map_square_submit(e, i, &f[i]));
+	for (int i = 0; i < kept; i++)
+		FL_OK(fl_future_wait(f[i]));
+	FL_WAIT_FOR(seam_sleepers() ==
+	            seam_threads_started() - before); /* the workers refer to none of them any more */
+	unsigned room = room_of(e);
+	FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - before);
+	begin_map();
+	seam_fail_allocs(1, 1000);
+	FL_RC(map_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 5}), room ? 0 : -ENOMEM);
+	(void)seam_heal();
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), room ? N : 0);
+	for (int i = 0; i < kept; i++)
+		fl_future_free(f[i]);
+	*partial += room == 1 || room == 2;
+}
+
+/* Futures that are kept use up what an executor has in store, so that the first task of a map finds room and others do not. */
+FL_TEST(map_without_memory_for_all_its_tasks)
+{
+	unsigned partial = 0;
+	for (int kept = 1; kept <= 64; kept++)
+		run_map_with_little_room(kept, &partial);
+	assert_true(partial > 0);
+}
+
+FL_TEST(map_without_threads)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	begin_map();
+	seam_fail_threads(0, 1000);
+	FL_RC(map_square_map(e, inputs, N, outputs, NULL), -EAGAIN);
+	assert_int_equal(LOOK(&runs), 0);
+	seam_heal();
+	seam_fail_threads(1, 1000); /* one worker has to do */
+	FL_OK(map_square_map(e, inputs, N, outputs, NULL));
+	seam_heal();
+	assert_int_equal(outputs[N - 1], (N - 1) * (N - 1));
+}
+
+static int initialize_badly(void *arg)
+{
+	(void)arg;
+	return -EIO;
+}
+
+FL_TEST(map_on_a_broken_executor)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	begin_map();
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = initialize_badly}));
+	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
+		FL_RC(map_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
+	assert_int_equal(LOOK(&runs), 0);
+}
