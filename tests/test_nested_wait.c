@@ -98,15 +98,6 @@ FL_TEST(thread_that_leaves_by_pthread_exit)
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
 }
 
-FL_TEST(barrier_without_parties_panics)
-{
-	fl_barrier b = {0, 0, 0};
-	volatile int rc = 0;
-	FL_PANICS(rc = fl_barrier_wait(&b));
-	FL_PANICS(rc = fl_barrier_try_wait(&b));
-	assert_int_equal(rc, 0);
-}
-
 /* WAITERS is stale: the release that finds so must look at the permits again before it adds. */
 FL_TEST(sem_overflow_behind_stale_waiters)
 {

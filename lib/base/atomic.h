@@ -45,7 +45,8 @@
 
 /*
  * Fences. ThreadSanitizer does not model them; in its build (FL__TSAN, a define of that build alone) a fence is a
- * read-modify-write of one word, which orders at least as much and which it understands.
+ * read-modify-write of one word, which it understands. There a fence pairs with another fence alone: where one is to pair
+ * with an operation, annotate (below).
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
