@@ -3,6 +3,16 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
+/* One open-take-close. */
+static size_t wake(const void *key, size_t max, uint32_t value)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, key);
+	size_t taken = fl__lot_take(&lot, max, value);
+	fl__lot_close(&lot);
+	return taken;
+}
+
 /* Places in lines, of contexts that only count their unparks: one thread sees everything that the lot does. */
 typedef struct place {
 	struct fl__ctx ctx;
@@ -68,7 +78,7 @@ FL_TEST(lot_takes_in_order)
 	stand_all(places, 5, &key);
 	for (uint32_t i = 0; i < 5; i++) {
 		assert_true(fl__lot_waited(&key));
-		assert_int_equal(fl__lot_wake(&key, 1, 100 + i), 1);
+		assert_int_equal(wake(&key, 1, 100 + i), 1);
 		for (uint32_t j = 0; j < 5; j++)
 			assert_true(j <= i ? is_taken(&places[j]) : is_waiting(&places[j]));
 		assert_int_equal(places[i].node.value, 100 + i);
@@ -80,14 +90,14 @@ FL_TEST(lot_takes_no_more_than_there_are_or_are_asked_for)
 {
 	place places[7];
 	char key = 0;
-	assert_int_equal(fl__lot_wake(&key, 3, 0), 0);
-	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 0);
+	assert_int_equal(wake(&key, 3, 0), 0);
+	assert_int_equal(wake(&key, FL__ALL, 0), 0);
 	stand_all(places, 7, &key);
-	assert_int_equal(fl__lot_wake(&key, 0, 0), 0);
-	assert_int_equal(fl__lot_wake(&key, 3, 0), 3);
+	assert_int_equal(wake(&key, 0, 0), 0);
+	assert_int_equal(wake(&key, 3, 0), 3);
 	for (int i = 0; i < 7; i++)
 		assert_true(i < 3 ? is_taken(&places[i]) : is_waiting(&places[i]));
-	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 4);
+	assert_int_equal(wake(&key, FL__ALL, 0), 4);
 	for (int i = 0; i < 7; i++)
 		assert_true(is_taken(&places[i]));
 }
@@ -123,7 +133,7 @@ static void remove_one(size_t n, size_t gone)
 	for (size_t i = 0; i < n; i++) {
 		if (i == gone)
 			continue;
-		assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+		assert_int_equal(wake(&key, 1, 0), 1);
 		assert_true(is_taken(&places[i]));
 	}
 	assert_false(fl__lot_waited(&key));
@@ -166,7 +176,7 @@ FL_TEST(lot_line_goes_on_behind_one_that_left)
 	stand(&places[0], &key);
 	static const int order[] = {1, 3, 0};
 	for (int i = 0; i < 3; i++) {
-		assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+		assert_int_equal(wake(&key, 1, 0), 1);
 		assert_true(is_taken(&places[order[i]]));
 	}
 }
@@ -200,12 +210,12 @@ FL_TEST(lot_lines_of_one_bucket_are_apart)
 			stand(&places[k][i], keys[k]);
 	for (int k = 0; k < KEYS; k++) {
 		place *line = places[order[k]];
-		assert_int_equal(fl__lot_wake(keys[order[k]], 2, 0), 2);
+		assert_int_equal(wake(keys[order[k]], 2, 0), 2);
 		assert_true(is_taken(&line[0]) && is_taken(&line[1]) && is_waiting(&line[2]));
 	}
 	for (int k = KEYS - 1; k >= 0; k--) {
 		assert_true(fl__lot_waited(keys[order[k]]));
-		assert_int_equal(fl__lot_wake(keys[order[k]], FL__ALL, 0), 1);
+		assert_int_equal(wake(keys[order[k]], FL__ALL, 0), 1);
 		assert_false(fl__lot_waited(keys[order[k]]));
 		for (int j = 0; j < k; j++)
 			assert_true(is_waiting(&places[order[j]][2]));
@@ -223,7 +233,7 @@ FL_TEST(lot_lines_of_one_bucket_survive_whoever_leaves)
 			stand_all(places[k], EACH, keys[k]);
 		fl__lot_leave(&places[left / EACH][left % EACH].node);
 		for (int k = 0; k < KEYS; k++)
-			assert_int_equal(fl__lot_wake(keys[k], FL__ALL, 0), k == left / EACH ? EACH - 1 : EACH);
+			assert_int_equal(wake(keys[k], FL__ALL, 0), k == left / EACH ? EACH - 1 : EACH);
 		for (int i = 0; i < KEYS * EACH; i++)
 			assert_int_equal(places[i / EACH][i % EACH].unparks, i != left);
 	}
@@ -235,10 +245,10 @@ FL_TEST(lot_observers_are_woken_and_not_counted)
 	char key = 0;
 	stand_all(places, 5, &key);
 	places[0].node.observer = places[1].node.observer = places[3].node.observer = true;
-	assert_int_equal(fl__lot_wake(&key, 1, 0), 1);
+	assert_int_equal(wake(&key, 1, 0), 1);
 	assert_true(is_taken(&places[0]) && is_taken(&places[1]) && is_taken(&places[2]));
 	assert_true(is_waiting(&places[3]) && is_waiting(&places[4]));
-	assert_int_equal(fl__lot_wake(&key, FL__ALL, 0), 1);
+	assert_int_equal(wake(&key, FL__ALL, 0), 1);
 	assert_true(is_taken(&places[3]) && is_taken(&places[4]));
 }
 
@@ -249,7 +259,7 @@ FL_TEST(lot_of_observers_alone_counts_nobody)
 	stand_all(places, 3, &key);
 	for (int i = 0; i < 3; i++)
 		places[i].node.observer = true;
-	assert_int_equal(fl__lot_wake(&key, 1, 0), 0);
+	assert_int_equal(wake(&key, 1, 0), 0);
 	for (int i = 0; i < 3; i++)
 		assert_true(is_taken(&places[i]));
 }
@@ -260,9 +270,9 @@ FL_TEST(lot_goes_past_who_gave_up)
 	char key = 0;
 	stand_all(places, 4, &key);
 	places[0].wait.decision = places[2].wait.decision = FL__GAVE_UP;
-	assert_int_equal(fl__lot_wake(&key, 1, 5), 1);
+	assert_int_equal(wake(&key, 1, 5), 1);
 	assert_true(is_taken(&places[1]));
-	assert_int_equal(fl__lot_wake(&key, FL__ALL, 6), 1);
+	assert_int_equal(wake(&key, FL__ALL, 6), 1);
 	assert_true(is_taken(&places[3]));
 	for (int i = 0; i < 4; i += 2) {
 		assert_true(places[i].wait.decision == FL__GAVE_UP);
@@ -279,9 +289,9 @@ FL_TEST(lot_wakes_a_wait_with_two_places_once)
 	stand(&one, &first);
 	stand(&other, &second);
 	other.node.wait = &one.wait;
-	assert_int_equal(fl__lot_wake(&second, 1, 0), 1);
+	assert_int_equal(wake(&second, 1, 0), 1);
 	assert_true(one.wait.decision == (uintptr_t)&other.node);
-	assert_int_equal(fl__lot_wake(&first, 1, 0), 0); /* passed on, to nobody */
+	assert_int_equal(wake(&first, 1, 0), 0); /* passed on, to nobody */
 	assert_int_equal(one.unparks, 1);
 	assert_false(one.node.queued);
 }
@@ -320,7 +330,7 @@ FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 		fl__lot_open(&lot, &key);
 		fl__lot_add(&lot, &node);
 		fl__lot_close(&lot);
-		assert_int_equal(fl__lot_wake(&key, 1, 9), 1);
+		assert_int_equal(wake(&key, 1, 9), 1);
 		FL_OK(fl__wait_sleep(&wait, rows[i].deadline, rows[i].cancelled ? &stop : NULL));
 		assert_int_equal(node.value, 9);
 		assert_int_equal(wait.park_word, 1); /* the unpark was seen */
@@ -365,7 +375,7 @@ FL_TEST(lot_give_up_against_take)
 		FL_WAIT_FOR(fl__load_acquire(&r.turn) >= turn);
 		for (unsigned delay = turn % 64; delay > 0; delay--)
 			fl__sys.relax();
-		taken += fl__lot_wake(&r.key, 1, 0);
+		taken += wake(&r.key, 1, 0);
 	}
 	fl_test_end(&waiter);
 	assert_int_equal(taken, r.woken);

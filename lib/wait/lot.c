@@ -212,15 +212,6 @@ void fl__lot_leave(struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
-size_t fl__lot_wake(const void *key, size_t max, uint32_t value)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, key);
-	size_t taken = fl__lot_take(&lot, max, value);
-	fl__lot_close(&lot);
-	return taken;
-}
-
 bool fl__lot_waited(const void *key)
 {
 	struct fl__lot lot;

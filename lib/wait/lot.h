@@ -102,9 +102,6 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel);
 /* Leaves the line for good; needed after every sleep whose result was not this node. */
 void fl__lot_leave(struct fl__node *node);
 
-/* One open-take-close. `value` as in take. Returns how many. */
-size_t fl__lot_wake(const void *key, size_t max, uint32_t value);
-
 /* Whether anybody stands in the line of `key`: for destroy. */
 bool fl__lot_waited(const void *key);
 
