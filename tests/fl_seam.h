@@ -40,6 +40,8 @@ static unsigned seam_interruptions; /* futex waits that are to return at once, f
 static pthread_mutex_t seam_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct seam_sleeper *seam_first; /* guarded by seam_lock */
 
+static _Thread_local void (*seam_on_wake)(void); /* called once, before this thread's next futex wake; NULL: nothing */
+
 static bool seam_strikes(struct seam_fault *fault)
 {
 	if (fault->count == 0)
@@ -110,6 +112,15 @@ static int seam_futex_wait(const uint32_t *word, uint32_t expected, int64_t dead
 	return rc;
 }
 
+static int seam_futex_wake(const uint32_t *word, int n)
+{
+	void (*hook)(void) = seam_on_wake;
+	seam_on_wake = NULL;
+	if (hook)
+		hook();
+	return seam_real.futex_wake(word, n);
+}
+
 __attribute__((constructor)) static void seam_begin(void)
 {
 	seam_real = fl__sys;
@@ -117,6 +128,7 @@ __attribute__((constructor)) static void seam_begin(void)
 	fl__sys.free = seam_free;
 	fl__sys.thread_create = seam_thread_create;
 	fl__sys.futex_wait = seam_futex_wait;
+	fl__sys.futex_wake = seam_futex_wake;
 }
 
 /* How many threads sleep in a wait of the library and have not been woken. */

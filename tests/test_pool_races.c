@@ -82,9 +82,10 @@ FL_TEST(pool_races)
 
 /*
  * A task that its submitter runs, because it waits for it, against a cancel of the executor: it is cancelled, or it is asked
- * to stop. It once was neither, when the cancel came between the claim and the frame.
+ * to stop. It once was neither, when the cancel came between the claim and the frame. Here the cancel is stopped in its
+ * middle, where it wakes a task that sleeps under its token, until the helper has come as far as it can.
  */
-static unsigned ready_to_wait, may_wait, not_asked;
+static unsigned may_submit, has_submitted, may_wait, not_asked;
 
 FL_TASK(race_obey, void, void)
 {
@@ -95,39 +96,44 @@ FL_TASK(race_obey, void, void)
 	return rc;
 }
 
-static void spin_for(int turns)
-{
-	for (volatile int i = 0; i < turns; i++)
-		;
-}
-
-FL_TASK(race_nest, int, void)
+FL_TASK(race_nest, fl_event *, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	int rc = race_obey_submit(fl_executor_current(), &f);
-	FL_CHECK(rc == 0);
-	SET(&ready_to_wait, 1);
+	fl_event_set(*arg);
+	while (!LOOK(&may_submit))
+		sched_yield();
+	FL_CHECK(race_obey_submit(fl_executor_current(), &f) == 0);
+	SET(&has_submitted, 1);
 	while (!LOOK(&may_wait))
 		sched_yield();
-	spin_for(*arg);
 	return fl_future_wait(f);
+}
+
+/* On the canceller, with the executor's lock held. */
+static void let_it_help(void)
+{
+	SET(&may_wait, 1);
+	FL_WAIT_FOR(seam_sleepers() == 1); /* the helper, on that lock */
 }
 
 FL_TEST(pool_cancel_vs_help)
 {
-	int rounds = (int)fl_test_scaled(4000);
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	fl_event nests = FL_EVENT_INIT;
+	SET(&may_submit, 0);
+	SET(&has_submitted, 0);
+	SET(&may_wait, 0);
 	SET(&not_asked, 0);
-	for (int round = 0; round < rounds && LOOK(&not_asked) == 0; round++) {
-		FL_SCOPED(fl_executor) *e = pool_with(1);
-		SET(&ready_to_wait, 0);
-		SET(&may_wait, 0);
-		FL_OK(race_nest_submit(e, round % 40, NULL));
-		FL_WAIT_FOR(LOOK(&ready_to_wait));
-		SET(&may_wait, 1);
-		spin_for(round / 40 % 60);
-		(void)fl_executor_cancel(e);
-		FL_OK(fl_executor_join(e));
-	}
+	FL_OK(race_nest_submit(e, &nests, NULL));
+	FL_OK(fl_event_wait(&nests));
+	FL_OK(race_obey_submit(e, NULL)); /* on the other worker: the last to start is the first to be asked */
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	SET(&may_submit, 1);
+	FL_WAIT_FOR(LOOK(&has_submitted));
+	seam_on_wake = let_it_help;
+	assert_int_equal(fl_executor_cancel(e), 1);
+	assert_null(seam_on_wake);
+	FL_OK(fl_executor_join(e));
 	assert_int_equal(LOOK(&not_asked), 0);
 }
 

@@ -210,3 +210,18 @@ FL_TEST(queue_of_in_wait_any)
 	FL_OK(int_queue_put(q, 1));
 	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(untyped), FL_ON_QUEUE_SPACE(untyped)), 0);
 }
+
+FL_QUEUE_OF(char *, string_queue)
+
+/* The items of an array of pointers are const, not what they point to. */
+FL_TEST(queue_of_pointers)
+{
+	char one[] = "one", two[] = "two";
+	char *both[] = {one, two}, *got[2] = {NULL, NULL};
+	FL_SCOPED(string_queue) *q = NULL;
+	FL_OK(string_queue_create(&q, NULL));
+	assert_int_equal(string_queue_put_many(q, both, 2), 2);
+	assert_int_equal(string_queue_get_many(q, got, 2), 2);
+	assert_ptr_equal(got[0], one);
+	assert_ptr_equal(got[1], two);
+}

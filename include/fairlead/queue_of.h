@@ -66,15 +66,15 @@
 	}
 
 #define FL__QUEUE_OF_MANY(type, name)                                                                                  \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_put_many(name *q, const type *items, size_t n)                        \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_put_many(name *q, type const *items, size_t n)                        \
 	{                                                                                                              \
 		return fl_queue_put_many((fl_queue *)q, items, n);                                                     \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, const type *items, size_t n)                    \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, type const *items, size_t n)                    \
 	{                                                                                                              \
 		return fl_queue_try_put_many((fl_queue *)q, items, n);                                                 \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *q, const type *items, size_t n, size_t *count,      \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *q, type const *items, size_t n, size_t *count,      \
 	                                                     int64_t deadline, fl_cancel *cancel)                      \
 	{                                                                                                              \
 		return fl_queue_put_many_until((fl_queue *)q, items, n, count, deadline, cancel);                      \
