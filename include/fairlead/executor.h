@@ -26,9 +26,13 @@ FL_BEGIN_DECLS
 typedef struct fl_executor fl_executor;
 
 typedef struct fl_executor_config {
-	unsigned workers;             /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
-	const char *name;             /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
-	int (*initialize)(void *arg); /* run once on each worker before its first task; an error breaks the executor */
+	unsigned workers; /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
+	const char *name; /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
+	/*
+	 * Run once on each worker before its first task. An error breaks the executor: what is pending ends with
+	 * -ENOTRECOVERABLE, and so do later submits.
+	 */
+	int (*initialize)(void *arg);
 	void *initialize_arg;
 } fl_executor_config;
 
