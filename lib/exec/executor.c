@@ -20,8 +20,8 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 		return -ENOMEM;
 	e->ops = ops;
 	e->workers = workers;
-	e->fork_count =
-	    fl__load_relaxed(&fl__fork_count); /* relaxed: changes in a child alone, before it has threads */
+	/* relaxed: changes in a child alone, before it has threads */
+	e->fork_count = fl__load_relaxed(&fl__fork_count);
 	return 0;
 }
 

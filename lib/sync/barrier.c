@@ -36,8 +36,8 @@ static int arrive(struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->broken_)
 		return -EPIPE;
-	if (b->arrived_ > 0 && !fl__lot_more(lot))
-		b->arrived_ = 0; /* a forked child: those who had arrived are not here */
+	if (b->arrived_ > 0 && !fl__lot_more(lot))  /* a forked child: those who had arrived are not here */
+		fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
 	if (b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
 	release_all(lot, b, PASSED);

@@ -4,7 +4,7 @@
  *
  *   field       meaning                     changed by
  *   permits     free ones                   acquire: CAS - 1; release: CAS + n
- *   WAITERS     somebody may be in line     set by acquire_slow() under the lot, while there is no permit;
+ *   WAITERS     somebody may be in line     set by line_up() under the lot, while there is no permit;
  *                                           cleared by release_waking() under the lot, when the line is empty
  *
  * Invariants

@@ -33,8 +33,7 @@
 struct fl__wait {
 	struct fl__ctx *ctx;
 	uintptr_t decision; /* FL__PENDING, FL__GAVE_UP, or the struct fl__node * that was woken: see lot.c */
-	uint32_t
-	    park_word; /* the parker's: see thread_parker.c. Of the wait, not of the context, since waits may nest. */
+	uint32_t park_word; /* the parker's: of the wait, not of the context, since waits may nest */
 };
 
 #define FL__PENDING ((uintptr_t)0)
