@@ -252,3 +252,16 @@ void fl__node_disarm(void *object, struct fl__node *node)
 	(void)object;
 	fl__lot_leave(node);
 }
+
+void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg)
+{
+	for (size_t i = 0; i < BUCKETS; i++) {
+		for (const struct fl__node *first = buckets[i].lines; first; first = first->below) {
+			const struct fl__node *node = first;
+			do {
+				visit(node->key, &node->wait->park_word, node->wait->ctx->name, arg);
+				node = node->next;
+			} while (node != first);
+		}
+	}
+}

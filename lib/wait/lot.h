@@ -104,6 +104,12 @@ void fl__lot_leave(struct fl__node *node);
 /* Whether anybody stands in the line of `key`: for destroy. */
 bool fl__lot_waited(const void *key);
 
+/*
+ * Calls `visit` for everybody who stands in a line. Takes no lock: for a laboratory that has stopped all threads, and for the
+ * report on a process that hangs, where a wrong answer is better than none.
+ */
+void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
+
 /* In the child of a fork: every waiter belonged to a thread that is not there. */
 void fl__lot_forget(void);
 

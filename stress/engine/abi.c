@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The interface that gcc and clang call with -fsanitize=thread, implemented for the model. Outside an execution (in
+ * constructors, in native and chaos runs) the operations are the machine's own. A function here is called with the address
+ * of its site as the return address.
+ */
+#include "model.h"
+#include "user.h"
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+#define ABI __attribute__((visibility("default"), used))
+
+void (*lab_chaos)(uintptr_t pc);
+
+static inline void perturb(uintptr_t pc)
+{
+	if (__builtin_expect(lab_chaos != NULL, 0))
+		lab_chaos(pc);
+}
+
+#define DECLARED(result, name, ...)                                                                                    \
+	ABI result name(__VA_ARGS__);                                                                                  \
+	result name(__VA_ARGS__)
+
+DECLARED(void, __tsan_init, void)
+{
+}
+
+DECLARED(void, __tsan_func_entry, void *caller)
+{
+	if (!lab.active)
+		return;
+	struct lab_thread *self = lab.self;
+	if (self->depth < sizeof self->calls / sizeof self->calls[0])
+		self->calls[self->depth] = (uintptr_t)caller;
+	self->depth++;
+}
+
+DECLARED(void, __tsan_func_exit, void)
+{
+	if (lab.active && lab.self->depth > 0)
+		lab.self->depth--;
+}
+
+#define PLAIN(name, size, write)                                                                                       \
+	DECLARED(void, name, void *address)                                                                            \
+	{                                                                                                              \
+		if (lab.active)                                                                                        \
+			lab_plain((uintptr_t)address, (size), (write), PC);                                            \
+	}
+
+#define PLAIN_SIZE(n)                                                                                                  \
+	PLAIN(__tsan_read##n, n, false)                                                                                \
+	PLAIN(__tsan_write##n, n, true)                                                                                \
+	PLAIN(__tsan_read_write##n, n, true)                                                                           \
+	PLAIN(__tsan_volatile_read##n, n, false)                                                                       \
+	PLAIN(__tsan_volatile_write##n, n, true)                                                                       \
+	PLAIN(__tsan_unaligned_read##n, n, false)                                                                      \
+	PLAIN(__tsan_unaligned_write##n, n, true)                                                                      \
+	PLAIN(__tsan_unaligned_read_write##n, n, true)                                                                 \
+	PLAIN(__tsan_unaligned_volatile_read##n, n, false)                                                             \
+	PLAIN(__tsan_unaligned_volatile_write##n, n, true)
+
+PLAIN_SIZE(1)
+PLAIN_SIZE(2)
+PLAIN_SIZE(4)
+PLAIN_SIZE(8)
+PLAIN_SIZE(16)
+PLAIN(__tsan_vptr_read, sizeof(void *), false)
+
+DECLARED(void, __tsan_vptr_update, void **address, void *value)
+{
+	(void)value;
+	if (lab.active)
+		lab_plain((uintptr_t)address, sizeof *address, true, PC);
+}
+
+DECLARED(void, __tsan_read_range, void *address, size_t size)
+{
+	if (lab.active)
+		lab_plain((uintptr_t)address, size, false, PC);
+}
+
+DECLARED(void, __tsan_write_range, void *address, size_t size)
+{
+	if (lab.active)
+		lab_plain((uintptr_t)address, size, true, PC);
+}
+
+/* Annotations for the real ThreadSanitizer; the model sees what they stand for. */
+DECLARED(void, __tsan_acquire, void *address)
+{
+	(void)address;
+}
+
+DECLARED(void, __tsan_release, void *address)
+{
+	(void)address;
+}
+
+/* A real operation takes its order as a constant: the two that differ on a machine are enough for the rest. */
+#define REAL_LOAD(p, order) ((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
+#define REAL_STORE(p, v, order)                                                                                        \
+	do {                                                                                                           \
+		if ((order) == __ATOMIC_RELAXED)                                                                       \
+			__atomic_store_n((p), (v), __ATOMIC_RELAXED);                                                  \
+		else if ((order) == __ATOMIC_RELEASE)                                                                  \
+			__atomic_store_n((p), (v), __ATOMIC_RELEASE);                                                  \
+		else                                                                                                   \
+			__atomic_store_n((p), (v), __ATOMIC_SEQ_CST);                                                  \
+	} while (0)
+
+#define UPDATE(name, expression)                                                                                       \
+	static lab_value update_##name(lab_value old, lab_value operand)                                               \
+	{                                                                                                              \
+		return expression;                                                                                     \
+	}
+
+UPDATE(exchange, ((void)old, operand))
+UPDATE(fetch_add, old + operand)
+UPDATE(fetch_sub, old - operand)
+UPDATE(fetch_and, old &operand)
+UPDATE(fetch_or, old | operand)
+UPDATE(fetch_xor, old ^ operand)
+UPDATE(fetch_nand, ~(old & operand))
+
+#define RMW(bits, name, builtin)                                                                                       \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t v,           \
+	         int order)                                                                                            \
+	{                                                                                                              \
+		if (lab.active)                                                                                        \
+			return (uint##bits##_t)lab_atomic_rmw((uintptr_t)p, (bits) / 8, update_##name, v, order, PC);         \
+		perturb(PC);                                                                                           \
+		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
+	}
+
+#define CAS(bits, name, weak)                                                                                          \
+	DECLARED(int, __tsan_atomic##bits##_compare_exchange_##name, volatile uint##bits##_t *p, uint##bits##_t *e,    \
+	         uint##bits##_t v, int order, int failure)                                                             \
+	{                                                                                                              \
+		if (!lab.active) {                                                                                     \
+			perturb(PC);                                                                                   \
+			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
+		}                                                                                                      \
+		lab_value expected = *e;                                                                               \
+		bool done = lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, weak, PC);                 \
+		if (!done)                                                                                             \
+			*e = (uint##bits##_t)expected;                                                                 \
+		return done;                                                                                           \
+	}
+
+#define ATOMIC(bits)                                                                                                   \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_load, const volatile uint##bits##_t *p, int order)              \
+	{                                                                                                              \
+		if (lab.active)                                                                                        \
+			return (uint##bits##_t)lab_atomic_load((uintptr_t)p, (bits) / 8, order, PC);                          \
+		perturb(PC);                                                                                           \
+		return REAL_LOAD(p, order);                                                                            \
+	}                                                                                                              \
+	DECLARED(void, __tsan_atomic##bits##_store, volatile uint##bits##_t *p, uint##bits##_t v, int order)           \
+	{                                                                                                              \
+		if (lab.active) {                                                                                      \
+			lab_atomic_store((uintptr_t)p, (bits) / 8, v, order, PC);                                             \
+			return;                                                                                        \
+		}                                                                                                      \
+		perturb(PC);                                                                                           \
+		REAL_STORE(p, v, order);                                                                               \
+	}                                                                                                              \
+	RMW(bits, exchange, __atomic_exchange_n)                                                                       \
+	RMW(bits, fetch_add, __atomic_fetch_add)                                                                       \
+	RMW(bits, fetch_sub, __atomic_fetch_sub)                                                                       \
+	RMW(bits, fetch_and, __atomic_fetch_and)                                                                       \
+	RMW(bits, fetch_or, __atomic_fetch_or)                                                                         \
+	RMW(bits, fetch_xor, __atomic_fetch_xor)                                                                       \
+	RMW(bits, fetch_nand, __atomic_fetch_nand)                                                                     \
+	CAS(bits, strong, false)                                                                                       \
+	CAS(bits, weak, true)                                                                                          \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_compare_exchange_val, volatile uint##bits##_t *p,               \
+	         uint##bits##_t e, uint##bits##_t v, int order, int failure)                                           \
+	{                                                                                                              \
+		if (!lab.active) {                                                                                     \
+			perturb(PC);                                                                                   \
+			(void)__atomic_compare_exchange_n(p, &e, v, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);        \
+			return e;                                                                                      \
+		}                                                                                                      \
+		lab_value expected = e;                                                                                \
+		(void)lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, false, PC);                      \
+		return (uint##bits##_t)expected;                                                                       \
+	}
+
+ATOMIC(8)
+ATOMIC(16)
+ATOMIC(32)
+ATOMIC(64)
+
+DECLARED(void, __tsan_atomic_thread_fence, int order)
+{
+	if (lab.active) {
+		lab_atomic_fence(order, PC);
+		return;
+	}
+	perturb(PC);
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Orders a thread against its own signal handlers, which the model has not. */
+DECLARED(void, __tsan_atomic_signal_fence, int order)
+{
+	(void)order;
+}

@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The search: who makes the choices.
+ *
+ *   DFS      all of them, by running anew with the next alternative of the last choice that has one (stateless: Godefroid
+ *            1997). Bounded by preemptions (Musuvathi, Qadeer 2007), stale reads and faults; or unbounded in preemptions, with
+ *            sleep sets (Godefroid 1996), which with a bound would lose states (Coons, Musuvathi, McKinley 2013).
+ *   random   each by lot, with odds that are drawn anew for each execution
+ *   PCT      the thread with the highest priority goes on; priorities are drawn at birth and lowered at depth - 1 steps
+ *            (Burckhardt, Kothari, Musuvathi, Nagarakatte 2010)
+ *   replay   as a schedule says
+ */
+#include "choice.h"
+#include <stdlib.h>
+#include <string.h>
+
+struct node {
+	uint8_t kind, n, pick, thread;
+	uint16_t set, done, sleep; /* of threads */
+	uint32_t ops;
+	struct lab_spent before;
+};
+
+enum { NODES = 1 << 16 };
+
+struct lab_schedule lab_taken;
+struct lab_token lab_ops[LAB_OPS];
+unsigned lab_n_ops;
+
+static enum lab_strategy strategy;
+static struct node nodes[NODES];
+static unsigned depth, at;
+static const struct lab_schedule *followed;
+static unsigned unfit;
+static uint64_t state; /* of the generator */
+
+static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
+static uint8_t priority[LAB_THREADS];
+enum { CHANGES = 8 };
+static uint32_t change_at[CHANGES];
+static unsigned n_changes;
+static uint32_t longest = 16; /* steps of the longest execution so far */
+
+static uint64_t draw(void)
+{
+	uint64_t z = (state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+	return z ^ (z >> 31);
+}
+
+static unsigned draw_below(unsigned n)
+{
+	return (unsigned)(((draw() >> 32) * n) >> 32);
+}
+
+static bool lot(unsigned odds)
+{
+	return (draw() >> 56) < odds;
+}
+
+void lab_seed(uint64_t seed, uint64_t execution)
+{
+	state = seed * 0x2545f4914f6cdd1du + execution;
+	(void)draw();
+	static const uint8_t switches[] = {8, 32, 96, 192}, stales[] = {0, 0, 24, 96}, faults[] = {0, 8, 48};
+	odds_switch = switches[draw_below(4)];
+	odds_stale = stales[draw_below(4)];
+	odds_fault = faults[draw_below(3)];
+	for (unsigned i = 0; i < LAB_THREADS; i++)
+		priority[i] = (uint8_t)(CHANGES + draw_below(200));
+	n_changes = lab_config.depth > 1 ? lab_config.depth - 1 : 0;
+	if (n_changes > CHANGES)
+		n_changes = CHANGES;
+	for (unsigned i = 0; i < n_changes; i++)
+		change_at[i] = draw_below(longest);
+}
+
+void lab_choices_begin(enum lab_strategy now)
+{
+	if (lab.steps > longest && lab.steps < lab_config.max_steps)
+		longest = lab.steps;
+	strategy = now;
+	at = 0;
+	lab_taken.n = 0;
+	lab_taken.overflow = false;
+	lab_n_ops = 0;
+	unfit = 0;
+}
+
+void lab_follow(const struct lab_schedule *schedule)
+{
+	followed = schedule;
+}
+
+unsigned lab_unfit(void)
+{
+	unsigned used = lab_taken.n;
+	return unfit + (used < followed->n ? followed->n - used : 0);
+}
+
+static void take(unsigned kind, unsigned pick)
+{
+	if (lab_taken.n == LAB_TOKENS) {
+		lab_taken.overflow = true;
+		return;
+	}
+	lab_taken.tokens[lab_taken.n++] =
+	    (struct lab_token){(uint8_t)kind, (uint8_t)lab.self->id, (uint8_t)pick, lab.self->ops};
+}
+
+/* --- replay --- */
+
+static int follow(unsigned kind)
+{
+	for (unsigned i = 0; i < followed->n; i++) {
+		const struct lab_token *t = &followed->tokens[i];
+		if (t->kind == kind && t->thread == lab.self->id && t->ops == lab.self->ops)
+			return t->pick;
+	}
+	return -1;
+}
+
+/* --- DFS --- */
+
+static struct node *node_again(unsigned kind, unsigned n, uint16_t set)
+{
+	struct node *node = &nodes[at++];
+	if (node->kind != kind || node->thread != lab.self->id || node->ops != lab.self->ops || node->n != n ||
+	    node->set != set)
+		lab_fail(LAB_NONDETERMINISM, "the same choices led elsewhere than before: something that the model does not "
+		                             "control (time, addresses, random numbers, state kept between executions)");
+	return node;
+}
+
+static struct node *node_new(unsigned kind, unsigned n, unsigned pick)
+{
+	if (depth == NODES)
+		lab_fail(LAB_LIVELOCK, "more than %d choices in one execution", NODES);
+	struct node *node = &nodes[depth++];
+	at = depth;
+	*node = (struct node){.kind = (uint8_t)kind,
+	                      .n = (uint8_t)n,
+	                      .pick = (uint8_t)pick,
+	                      .thread = (uint8_t)lab.self->id,
+	                      .ops = lab.self->ops,
+	                      .before = lab.spent};
+	return node;
+}
+
+void lab_dfs_reset(void)
+{
+	depth = 0;
+}
+
+/* On to the next alternative of a choice of threads. */
+static bool next_of_set(struct node *node)
+{
+	node->done |= (uint16_t)(1u << node->pick);
+	uint16_t rest = node->set & (uint16_t) ~(node->done | node->sleep);
+	if (!rest)
+		return false;
+	node->pick = (uint8_t)__builtin_ctz(rest);
+	return true;
+}
+
+bool lab_dfs_next(void)
+{
+	for (; depth > 0; depth--) {
+		struct node *node = &nodes[depth - 1];
+		if (node->kind == LAB_PICK_THREAD ? next_of_set(node) : ++node->pick < node->n)
+			return true;
+	}
+	return false;
+}
+
+/* --- sleep sets: which steps commute --- */
+
+static bool is_write(const struct lab_op *op)
+{
+	return op->kind != LAB_LOAD && op->kind != LAB_CAS_FAILED;
+}
+
+static bool is_local(const struct lab_op *op)
+{
+	return op->kind == LAB_START || op->kind == LAB_INPUT || op->kind == LAB_SPAWN || op->kind == LAB_JOIN ||
+	       (op->kind == LAB_FENCE && op->order != __ATOMIC_SEQ_CST);
+}
+
+static bool commute(const struct lab_thread *one, const struct lab_thread *two)
+{
+	const struct lab_op *a = &one->next, *b = &two->next;
+	if (one->state == LAB_BLOCKED || two->state == LAB_BLOCKED || a->kind == LAB_RELAX || b->kind == LAB_RELAX)
+		return false; /* time passes */
+	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
+		return true;
+	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE) /* an SC fence, against all that psc orders */
+		return a->order != __ATOMIC_SEQ_CST || b->order != __ATOMIC_SEQ_CST;
+	return a->address >> 3 != b->address >> 3 || !(is_write(a) || is_write(b));
+}
+
+/* After the step of `id`, those keep sleeping whose step commutes with it. */
+static void sleep_on(uint16_t asleep, unsigned id)
+{
+	lab.sleep = 0;
+	for (asleep &= (uint16_t) ~(1u << id); asleep; asleep &= (uint16_t)(asleep - 1)) {
+		unsigned other = (unsigned)__builtin_ctz(asleep);
+		if (commute(&lab.threads[other], &lab.threads[id]))
+			lab.sleep |= (uint16_t)(1u << other);
+	}
+}
+
+static unsigned dfs_unbounded(uint16_t set, unsigned usual)
+{
+	uint16_t awake = set & (uint16_t)~lab.sleep;
+	if (!awake)
+		lab_prune();
+	unsigned pick;
+	uint16_t asleep = lab.sleep;
+	if (!(set & (set - 1))) {
+		pick = usual;
+	} else if (at < depth) {
+		struct node *node = node_again(LAB_PICK_THREAD, 0, set);
+		pick = node->pick;
+		asleep |= node->done;
+	} else {
+		pick = awake & (1u << usual) ? usual : (unsigned)__builtin_ctz(awake);
+		struct node *node = node_new(LAB_PICK_THREAD, 0, pick);
+		node->set = set;
+		node->sleep = lab.sleep;
+	}
+	sleep_on(asleep, pick);
+	return pick;
+}
+
+static unsigned dfs_bounded(uint16_t set, unsigned usual)
+{
+	bool costs = lab.self->state == LAB_READY;
+	if (costs && lab.spent.preemptions >= lab_config.preemptions)
+		return usual;
+	if (!(set & (set - 1)))
+		return usual;
+	if (at < depth)
+		return node_again(LAB_PICK_THREAD, 0, set)->pick;
+	node_new(LAB_PICK_THREAD, 0, usual)->set = set;
+	return usual;
+}
+
+/* --- PCT and random --- */
+
+static unsigned highest(uint16_t set)
+{
+	unsigned best = (unsigned)__builtin_ctz(set);
+	for (; set; set &= (uint16_t)(set - 1))
+		if (priority[__builtin_ctz(set)] > priority[best])
+			best = (unsigned)__builtin_ctz(set);
+	return best;
+}
+
+static unsigned by_priority(uint16_t set, unsigned usual)
+{
+	for (unsigned i = 0; i < n_changes; i++)
+		if (change_at[i] == lab.steps)
+			priority[lab.self->id] = (uint8_t)i;
+	uint16_t ready = set & lab.ready;
+	uint16_t rest = set & (uint16_t)~lab.ready;
+	if (rest && lot(odds_fault)) /* a time out, a spin that ends */
+		return highest(rest);
+	return ready ? highest(ready) : rest & (1u << usual) ? usual : highest(rest);
+}
+
+static unsigned by_lot(uint16_t set, unsigned usual)
+{
+	uint16_t others = set & (uint16_t) ~(1u << usual);
+	if (!others || !lot(odds_switch))
+		return usual;
+	unsigned nth = draw_below((unsigned)__builtin_popcount(others));
+	while (nth-- > 0)
+		others &= (uint16_t)(others - 1);
+	return (unsigned)__builtin_ctz(others);
+}
+
+/* --- the two kinds of choices --- */
+
+unsigned lab_choose_thread(uint16_t set, unsigned usual)
+{
+	unsigned pick = usual;
+	switch (strategy) {
+	case LAB_DFS:
+		pick = lab_config.preemptions == LAB_UNBOUNDED ? dfs_unbounded(set, usual) : dfs_bounded(set, usual);
+		break;
+	case LAB_PCT: pick = by_priority(set, usual); break;
+	case LAB_REPLAY: {
+		int wanted = follow(LAB_PICK_THREAD);
+		if (wanted >= 0 && wanted < LAB_THREADS && (set & (1u << wanted)))
+			pick = (unsigned)wanted;
+		else
+			unfit += wanted >= 0;
+		break;
+	}
+	default: pick = by_lot(set, usual); break;
+	}
+	if (pick != usual)
+		take(LAB_PICK_THREAD, pick);
+	if (lab.self->state == LAB_READY && pick != lab.self->id)
+		lab.spent.preemptions++;
+	if (lab.ready && (lab.timed & (1u << pick)))
+		lab.spent.faults++;
+	return pick;
+}
+
+static unsigned odds_of(enum lab_choice_kind kind)
+{
+	switch (kind) {
+	case LAB_PICK_STALE: return odds_stale;
+	case LAB_PICK_FAULT: return odds_fault;
+	case LAB_PICK_OPS: return 0;
+	case LAB_PICK_WAITER: return 64;
+	default: return 256;
+	}
+}
+
+static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
+{
+	switch (strategy) {
+	case LAB_DFS:
+		if (kind == LAB_PICK_OPS ||
+		    (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED && lab.spent.stale >= lab_config.stale))
+			return 0;
+		return at < depth ? node_again(kind, n, 0)->pick : node_new(kind, n, 0)->pick;
+	case LAB_REPLAY: {
+		int wanted = follow(kind);
+		if (wanted >= (int)n) {
+			unfit++;
+			return 0;
+		}
+		return wanted < 0 ? 0 : (unsigned)wanted;
+	}
+	default:
+		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? draw_below(n) : 1 + draw_below(n - 1) : 0;
+	}
+}
+
+unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
+{
+	if (n <= 1)
+		return 0;
+	lab.self->ops++;
+	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)
+		lab_ops[lab_n_ops++] = (struct lab_token){LAB_PICK_OPS, (uint8_t)lab.self->id, (uint8_t)(n - 2), lab.self->ops};
+	unsigned pick = choose_one(kind, n > 255 ? 255 : n);
+	if (pick == 0)
+		return 0;
+	take(kind, pick);
+	if (kind == LAB_PICK_STALE)
+		lab.spent.stale++;
+	if (kind == LAB_PICK_FAULT)
+		lab.spent.faults++;
+	return pick;
+}
+
+bool lab_may_fault(unsigned which)
+{
+	if (!(lab_config.fault_mask & which))
+		return false;
+	return strategy == LAB_REPLAY || lab.spent.faults < lab_config.faults;
+}
+
+bool lab_fault(unsigned which)
+{
+	return lab_may_fault(which) && lab_choose(LAB_PICK_FAULT, 2) != 0;
+}

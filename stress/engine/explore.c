@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The search over many executions, and what is made of the first that fails. */
+#include "explore.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { FIRST_BURST = 300, LAST_BURST = 1000, LOOK_AT_CLOCK = 32 };
+enum { SHRINK_TIME = 4 }; /* s */
+
+static struct lab_result result;
+static struct lab_schedule found;
+static char message[sizeof lab.message], details[sizeof lab.details], replay[LAB_REPLAY_TEXT], strategy_text[160];
+static int64_t began, last_progress;
+static lab_progress *on_progress;
+static void *progress_arg;
+static bool stopped;
+
+void (*lab_on_crash)(const struct lab_result *result);
+
+int64_t lab_clock_ns(void)
+{
+	struct timespec t;
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+const char *lab_verdict_name(enum lab_verdict verdict)
+{
+	static const char *const names[] = {
+	    "PASSED",     "FORBIDDEN",   "CHECK",    "PANIC",  "DATA RACE", "USE AFTER FREE", "LEAK",
+	    "DEADLOCK",   "LOST WAKEUP", "LIVELOCK", "CRASH",  "HANG",      "NONDETERMINISM", "DIVERGED",
+	};
+	return names[verdict];
+}
+
+/* --- counting and stopping --- */
+
+static bool time_is_up(int64_t limit)
+{
+	if (lab_config.max_executions && result.executions >= lab_config.max_executions)
+		return true;
+	if (stopped)
+		return true;
+	if ((result.executions + result.pruned) % LOOK_AT_CLOCK != 0)
+		return false;
+	int64_t now = lab_clock_ns();
+	if (on_progress && now - last_progress > 100000000) {
+		last_progress = now;
+		result.outcomes = lab_outcomes(&result.n_outcomes);
+		stopped = !on_progress(&result, progress_arg);
+	}
+	return limit && now >= limit;
+}
+
+/* One execution; false when it failed, and that is the end. */
+static bool run_one(enum lab_strategy strategy)
+{
+	lab_choices_begin(strategy);
+	lab_execute();
+	result.steps += lab.steps;
+	if (lab.pruned)
+		result.pruned++;
+	else
+		result.executions++;
+	return !lab.failed || (lab_config.keep_failing && lab.verdict == LAB_FORBIDDEN);
+}
+
+/* --- strategies: each returns false when an execution failed --- */
+
+static bool run_dfs(int64_t limit)
+{
+	lab_dfs_reset();
+	do {
+		if (!run_one(LAB_DFS))
+			return false;
+		if (time_is_up(limit))
+			return true;
+	} while (lab_dfs_next());
+	result.exhausted = true;
+	return true;
+}
+
+static bool run_random(enum lab_strategy which, uint64_t executions, int64_t limit)
+{
+	static uint64_t drawn;
+	for (uint64_t i = 0; i < executions; i++) {
+		lab_seed(lab_config.seed, ++drawn);
+		enum lab_strategy now = which != LAB_AUTO ? which : drawn % 2 ? LAB_RANDOM : LAB_PCT;
+		if (!run_one(now))
+			return false;
+		if (time_is_up(limit))
+			break;
+	}
+	return true;
+}
+
+static bool run_auto(int64_t limit)
+{
+	uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
+	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
+		return false;
+	int64_t half = limit ? began + (limit - began) / 2 : 0;
+	lab_config.max_executions = most / 2 + 1;
+	bool passed = run_dfs(half);
+	lab_config.max_executions = most;
+	if (!passed)
+		return false;
+	return run_random(LAB_AUTO, result.exhausted ? LAST_BURST : UINT64_MAX, limit);
+}
+
+static bool run_strategy(int64_t limit)
+{
+	switch (lab_config.strategy) {
+	case LAB_DFS: return run_dfs(limit);
+	case LAB_RANDOM:
+	case LAB_PCT: return run_random(lab_config.strategy, UINT64_MAX, limit);
+	default: return run_auto(limit);
+	}
+}
+
+static void describe_strategy(void)
+{
+	char dfs[96], bound[24];
+	if (lab_config.stale == LAB_UNBOUNDED)
+		snprintf(bound, sizeof bound, "all");
+	else
+		snprintf(bound, sizeof bound, "%d", lab_config.stale);
+	if (lab_config.preemptions == LAB_UNBOUNDED)
+		snprintf(dfs, sizeof dfs, "dfs, sleep sets, %s stale reads, %d faults", bound, lab_config.faults);
+	else
+		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions, bound,
+		         lab_config.faults);
+	switch (lab_config.strategy) {
+	case LAB_DFS: snprintf(strategy_text, sizeof strategy_text, "%s", dfs); break;
+	case LAB_RANDOM: snprintf(strategy_text, sizeof strategy_text, "random"); break;
+	case LAB_PCT: snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth); break;
+	case LAB_REPLAY: snprintf(strategy_text, sizeof strategy_text, "replay"); break;
+	default:
+		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs, lab_config.depth);
+		break;
+	}
+	result.strategy = strategy_text;
+}
+
+/* --- replay --- */
+
+bool lab_replay(const struct lab_schedule *schedule)
+{
+	lab_follow(schedule);
+	lab_choices_begin(LAB_REPLAY);
+	lab_execute();
+	return lab.failed;
+}
+
+bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature)
+{
+	return lab_replay(schedule) && lab.verdict == signature.verdict && lab.signature == signature.what;
+}
+
+/* --- a failure --- */
+
+static void keep_texts(void)
+{
+	memcpy(message, lab.message, sizeof message);
+	memcpy(details, lab.details, sizeof details);
+	result.message = message;
+	result.details = details;
+	result.verdict = lab.verdict;
+	result.hash = lab.hash;
+}
+
+/* The execution that is shown, with its steps. */
+static void record(const struct lab_schedule *schedule)
+{
+	lab.recording = true;
+	(void)lab_replay(schedule);
+	keep_texts();
+	lab_schedule_print(schedule, result.hash, replay);
+	result.replay = replay;
+	lab_trace(&result);
+	lab.recording = false;
+}
+
+static void not_again(void)
+{
+	char first[sizeof lab.message];
+	memcpy(first, message, sizeof first);
+	result.verdict = LAB_NONDETERMINISM;
+	snprintf(message, sizeof message, "%.400s was not seen again with the same choices (something that the model does not control)",
+	         first);
+}
+
+static void fail_with_taken(void)
+{
+	struct lab_signature signature = lab_signature();
+	uint64_t hash = lab.hash;
+	result.found_ns = lab_clock_ns() - began;
+	keep_texts();
+	found = lab_taken;
+	if (result.verdict == LAB_NONDETERMINISM || found.overflow)
+		return;
+	if (!lab_replay_fails(&found, signature) || lab.hash != hash) {
+		not_again();
+		return;
+	}
+	int64_t start = lab_clock_ns();
+	if (!lab_config.no_shrink)
+		lab_shrink(&found, signature, start + SHRINK_TIME * (int64_t)1000000000);
+	result.shrunk_ns = lab_clock_ns() - start;
+	record(&found);
+}
+
+static void run_replay(void)
+{
+	uint64_t hash;
+	if (!lab_schedule_parse(lab_config.replay, &found, &hash)) {
+		result.verdict = LAB_DIVERGED;
+		result.message = "not a replay string";
+		return;
+	}
+	record(&found);
+	result.executions = 1;
+	if (lab.failed && lab.hash == hash)
+		return;
+	char got[sizeof lab.message];
+	memcpy(got, message, sizeof got);
+	result.verdict = LAB_DIVERGED;
+	snprintf(message, sizeof message, "the replay went another way, and ended with: %.400s",
+	         lab.failed ? got : "no failure");
+}
+
+/* --- the whole --- */
+
+static void begin_run(const struct lab_test *test, const struct lab_config *config)
+{
+	if (lab_running != test)
+		lab_module_use(test->module);
+	lab_running = test;
+	lab_config = *config;
+	lab_sys_install(lab_door_of(test->module));
+	result = (struct lab_result){.message = "", .details = "", .replay = ""};
+	stopped = false;
+	began = last_progress = lab_clock_ns();
+	lab_outcomes_reset();
+	describe_strategy();
+}
+
+const struct lab_result *lab_model_run(const struct lab_test *test, const struct lab_config *config,
+                                       lab_progress *progress, void *arg)
+{
+	begin_run(test, config);
+	on_progress = progress;
+	progress_arg = arg;
+	lab_watch(true);
+	if (config->strategy == LAB_REPLAY)
+		run_replay();
+	else if (!run_strategy(config->time ? began + config->time : 0))
+		fail_with_taken();
+	lab_watch(false);
+	result.outcomes = lab_outcomes(&result.n_outcomes);
+	return &result;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_EXPLORE_H
+#define STRESS_EXPLORE_H
+
+#include "choice.h"
+
+/* What two executions have in common that fail in the same way. */
+struct lab_signature {
+	enum lab_verdict verdict;
+	uintptr_t what;
+};
+
+static inline struct lab_signature lab_signature(void)
+{
+	return (struct lab_signature){lab.verdict, lab.signature};
+}
+
+/* Runs `schedule`; true when it fails with `signature`. lab_taken is what it made of it. */
+bool lab_replay(const struct lab_schedule *schedule);
+bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature);
+
+/* Makes `schedule`, which fails with `signature`, as small as it can. */
+void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, int64_t until);
+
+/* The recorded execution as the steps of a result. */
+void lab_trace(struct lab_result *result);
+
+int64_t lab_clock_ns(void); /* of the real world */
+
+#endif

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The memory of an execution: state, stacks and heap, at fixed addresses, so that a replay sees the same ones. Each thread
+ * allocates from a part of its own: what an address is does not depend on the interleaving. Nothing is given out twice in an
+ * execution, so every access to a freed block is one to a freed block.
+ */
+#include "model.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#define BASE ((uintptr_t)0x2a0000000000)
+#define STATE_SIZE ((size_t)4 << 20)
+#define STACK_SIZE ((size_t)256 << 10)
+#define GUARD ((size_t)4 << 10)
+#define PART_SIZE ((size_t)32 << 20)
+#define STACKS (BASE + STATE_SIZE)
+#define PARTS (STACKS + LAB_THREADS * STACK_SIZE)
+#define END (PARTS + LAB_THREADS * PART_SIZE)
+
+enum { UNIT = 16, BLOCKS = 16384, GAP = 1, LIVE = 2, FREED = 3 };
+
+struct block {
+	uintptr_t address;
+	size_t size;
+	uintptr_t pc, freed_pc;
+	unsigned thread, freed_by;
+	bool freed;
+};
+
+static struct block blocks[BLOCKS];
+static unsigned n_blocks;
+static uint8_t *units; /* of all parts: what each is a part of */
+static size_t used[LAB_THREADS];
+static size_t state_size;
+
+static void map_all(void)
+{
+	void *place = mmap((void *)BASE, END - BASE, PROT_READ | PROT_WRITE,
+	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+	units = mmap(NULL, LAB_THREADS * PART_SIZE / UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+	             -1, 0);
+	if (place != (void *)BASE || units == MAP_FAILED) {
+		fprintf(stderr, "fairlead-stress: cannot map the model's memory\n");
+		exit(2);
+	}
+	for (unsigned i = 0; i < LAB_THREADS; i++)
+		(void)mprotect((void *)(STACKS + i * STACK_SIZE), GUARD, PROT_NONE);
+}
+
+void *lab_state_place(size_t size)
+{
+	if (!units)
+		map_all();
+	if (size > STATE_SIZE - 64) {
+		fprintf(stderr, "fairlead-stress: a state of %zu bytes is too large\n", size);
+		exit(2);
+	}
+	state_size = size;
+	return (void *)BASE;
+}
+
+void *lab_stack_of(unsigned thread, size_t *size)
+{
+	*size = STACK_SIZE - GUARD;
+	return (void *)(STACKS + thread * STACK_SIZE + GUARD);
+}
+
+static size_t unit_of(uintptr_t address)
+{
+	return (address - PARTS) / UNIT;
+}
+
+bool lab_is_heap(uintptr_t address)
+{
+	return address >= PARTS && address < END;
+}
+
+void lab_heap_reset(void)
+{
+	for (unsigned i = 0; i < LAB_THREADS; i++) {
+		if (used[i] > 0)
+			memset(units + unit_of(PARTS + i * PART_SIZE), 0, used[i] / UNIT);
+		used[i] = 0;
+	}
+	n_blocks = 0;
+}
+
+/* Before each block: its number, for free(). */
+struct header {
+	size_t block, size;
+};
+
+void *lab_alloc(size_t size, uintptr_t pc)
+{
+	unsigned thread = lab.self->id;
+	size_t room = (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
+	if (n_blocks == BLOCKS || room > PART_SIZE - used[thread] - 2 * sizeof(struct header))
+		return NULL;
+	uintptr_t at = PARTS + thread * PART_SIZE + used[thread];
+	used[thread] += sizeof(struct header) + room;
+	struct header *header = (struct header *)at;
+	*header = (struct header){n_blocks, size};
+	uintptr_t address = at + sizeof *header;
+	blocks[n_blocks++] = (struct block){.address = address, .size = size, .pc = pc, .thread = thread};
+	units[unit_of(at)] = GAP;
+	memset(units + unit_of(address), LIVE, room / UNIT);
+	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
+	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->value = size;
+	return (void *)address;
+}
+
+size_t lab_size(const void *memory)
+{
+	return ((const struct header *)memory)[-1].size;
+}
+
+static struct block *block_of(uintptr_t address)
+{
+	for (unsigned i = n_blocks; i-- > 0;) {
+		struct block *b = &blocks[i];
+		if (address >= b->address && address < b->address + (b->size ? b->size : 1))
+			return b;
+	}
+	return NULL;
+}
+
+void lab_free(void *memory, uintptr_t pc)
+{
+	uintptr_t address = (uintptr_t)memory;
+	if (!lab_is_heap(address))
+		return; /* from before the executions: the next one needs it too */
+	struct block *b = block_of(address);
+	if (!b || b->address != address)
+		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
+	char here[256], there[256];
+	if (b->freed) {
+		(void)lab_describe_site(pc, here, sizeof here);
+		(void)lab_describe_site(b->freed_pc, there, sizeof there);
+		lab_fail(LAB_USE_AFTER_FREE, "block freed twice: by %s at %s, before by %s at %s", lab.self->name, here,
+		         lab.threads[b->freed_by].name, there);
+	}
+	lab_race_free(address, b->size, pc);
+	b->freed = true;
+	b->freed_pc = pc;
+	b->freed_by = lab.self->id;
+	memset(units + unit_of(address), FREED, (b->size + UNIT - 1) / UNIT + (b->size == 0));
+	struct lab_op op = {LAB_FREE, 0, 0, address, pc};
+	(void)lab_event(&op);
+}
+
+static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	char here[256], there[256], made[256];
+	(void)lab_describe_site(pc, here, sizeof here);
+	struct lab_op op = {LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc};
+	(void)lab_event(&op);
+	lab.signature = pc;
+	const struct block *b = block_of(address);
+	if (!b || !b->freed)
+		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu bytes by %s at %s, outside any block", write ? "write" : "read", size,
+		         lab.self->name, here);
+	(void)lab_describe_site(b->freed_pc, there, sizeof there);
+	(void)lab_describe_site(b->pc, made, sizeof made);
+	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
+	lab_fail(LAB_USE_AFTER_FREE, "%s by %s at %s of a block that %s freed at %s", write ? "write" : "read",
+	         lab.self->name, here, lab.threads[b->freed_by].name, there);
+}
+
+void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	if (!lab_is_heap(address) || size == 0)
+		return;
+	if (units[unit_of(address)] != LIVE || units[unit_of(address + size - 1)] != LIVE)
+		bad_access(address, size, write, pc);
+}
+
+/* A block whose address a global keeps is not lost. */
+static void keep(uintptr_t value, void *arg)
+{
+	(void)arg;
+	struct block *b = lab_is_heap(value) ? block_of(value) : NULL;
+	if (!b || b->freed)
+		return;
+	b->freed = true; /* looked at: what it points to is not lost either */
+	for (size_t at = 0; at + sizeof(uintptr_t) <= b->size; at += sizeof(uintptr_t))
+		keep(*(const uintptr_t *)(b->address + at), NULL);
+}
+
+void lab_heap_leaks(void)
+{
+	unsigned live = 0;
+	for (unsigned i = 0; i < n_blocks; i++)
+		live += !blocks[i].freed;
+	if (live == 0)
+		return;
+	lab_globals_visit(keep, NULL);
+	for (unsigned i = 0; i < n_blocks; i++) {
+		const struct block *b = &blocks[i];
+		if (b->freed)
+			continue;
+		char made[256];
+		lab.signature = b->pc;
+		(void)lab_describe_site(b->pc, made, sizeof made);
+		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed", b->size, lab.threads[b->thread].name, made);
+	}
+}
+
+bool lab_name_memory(uintptr_t address, char *text, size_t size)
+{
+	if (address >= BASE && address < BASE + state_size) {
+		snprintf(text, size, "state+%zu", (size_t)(address - BASE));
+	} else if (address >= STACKS && address < PARTS) {
+		unsigned thread = (unsigned)((address - STACKS) / STACK_SIZE);
+		snprintf(text, size, "stack of %s-%zu", lab.threads[thread].name,
+		         (size_t)(STACKS + (thread + 1) * STACK_SIZE - address));
+	} else if (lab_is_heap(address)) {
+		const struct block *b = block_of(address);
+		if (b)
+			snprintf(text, size, "block %u+%zu", (unsigned)(b - blocks), (size_t)(address - b->address));
+		else
+			snprintf(text, size, "heap");
+	} else {
+		return false;
+	}
+	return true;
+}

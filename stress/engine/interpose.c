@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Functions of the C library that instrumented code calls, and that the compiler does not instrument: memory that they read,
+ * write, make or end. The program that has the engine exports them, so modules get these; a call that is not from a model
+ * thread goes on to the C library. The engine calls itself while a model thread runs, too: those calls come from its own
+ * text, and pass.
+ */
+#include "model.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+#define EXPORTED __attribute__((visibility("default"), used))
+
+/* A model thread, in a module: the engine's own calls come from the program. */
+#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
+
+extern void *__libc_malloc(size_t size);
+extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_realloc(void *memory, size_t size);
+extern void __libc_free(void *memory);
+extern void *__libc_memalign(size_t alignment, size_t size);
+
+EXPORTED void *malloc(size_t size)
+{
+	return OURS() ? lab_alloc(size, PC) : __libc_malloc(size);
+}
+
+EXPORTED void *calloc(size_t n, size_t size)
+{
+	if (!OURS())
+		return __libc_calloc(n, size);
+	size_t bytes;
+	void *memory = __builtin_mul_overflow(n, size, &bytes) ? NULL : lab_alloc(bytes, PC);
+	if (memory)
+		memset(memory, 0, bytes);
+	else
+		errno = ENOMEM;
+	return memory;
+}
+
+EXPORTED void free(void *memory)
+{
+	if (!memory)
+		return;
+	if (OURS())
+		lab_free(memory, PC);
+	else if (!lab_is_heap((uintptr_t)memory))
+		__libc_free(memory);
+}
+
+EXPORTED void *realloc(void *memory, size_t size)
+{
+	if (!OURS() || (memory && !lab_is_heap((uintptr_t)memory)))
+		return __libc_realloc(memory, size);
+	void *moved = lab_alloc(size, PC);
+	if (!moved || !memory)
+		return moved;
+	size_t old = lab_size(memory);
+	memcpy(moved, memory, old < size ? old : size);
+	lab_free(memory, PC);
+	return moved;
+}
+
+/* The model's blocks are aligned to 16 bytes; more is made of a larger block, which free() finds by its start. */
+EXPORTED void *aligned_alloc(size_t alignment, size_t size)
+{
+	if (!OURS() || alignment > 16)
+		return __libc_memalign(alignment, size);
+	return lab_alloc(size, PC);
+}
+
+static void *(*real_memcpy)(void *, const void *, size_t);
+static void *(*real_memmove)(void *, const void *, size_t);
+static void *(*real_memset)(void *, int, size_t);
+
+__attribute__((constructor(101))) static void find_real(void)
+{
+	real_memmove = (void *(*)(void *, const void *, size_t))dlsym(RTLD_NEXT, "memmove");
+	real_memset = (void *(*)(void *, int, size_t))dlsym(RTLD_NEXT, "memset");
+	real_memcpy = (void *(*)(void *, const void *, size_t))dlsym(RTLD_NEXT, "memcpy");
+}
+
+/* Before the constructor has run. Volatile, or the compiler makes a call of memmove() out of it. */
+static void *early_move(void *to, const void *from, size_t size)
+{
+	volatile char *t = to;
+	const volatile char *f = from;
+	if ((uintptr_t)to < (uintptr_t)from)
+		for (size_t i = 0; i < size; i++)
+			t[i] = f[i];
+	else
+		while (size-- > 0)
+			t[size] = f[size];
+	return to;
+}
+
+static void copied(void *to, const void *from, size_t size, uintptr_t pc)
+{
+	if (size == 0)
+		return;
+	lab_plain((uintptr_t)from, size, false, pc);
+	lab_plain((uintptr_t)to, size, true, pc);
+}
+
+EXPORTED void *memcpy(void *restrict to, const void *restrict from, size_t size)
+{
+	if (OURS())
+		copied(to, from, size, PC);
+	return __builtin_expect(real_memcpy != NULL, 1) ? real_memcpy(to, from, size) : early_move(to, from, size);
+}
+
+EXPORTED void *memmove(void *to, const void *from, size_t size)
+{
+	if (OURS())
+		copied(to, from, size, PC);
+	return __builtin_expect(real_memmove != NULL, 1) ? real_memmove(to, from, size) : early_move(to, from, size);
+}
+
+EXPORTED void *memset(void *to, int byte, size_t size)
+{
+	if (OURS() && size > 0)
+		lab_plain((uintptr_t)to, size, true, PC);
+	if (__builtin_expect(real_memset != NULL, 1))
+		return real_memset(to, byte, size);
+	volatile char *t = to;
+	for (size_t i = 0; i < size; i++)
+		t[i] = (char)byte;
+	return to;
+}
+
+/* What newer compilers call in their place. */
+EXPORTED void *__tsan_memcpy(void *to, const void *from, size_t size);
+EXPORTED void *__tsan_memmove(void *to, const void *from, size_t size);
+EXPORTED void *__tsan_memset(void *to, int byte, size_t size);
+
+void *__tsan_memcpy(void *to, const void *from, size_t size)
+{
+	if (OURS())
+		copied(to, from, size, PC);
+	return real_memcpy(to, from, size);
+}
+
+void *__tsan_memmove(void *to, const void *from, size_t size)
+{
+	if (OURS())
+		copied(to, from, size, PC);
+	return real_memmove(to, from, size);
+}
+
+void *__tsan_memset(void *to, int byte, size_t size)
+{
+	if (OURS() && size > 0)
+		lab_plain((uintptr_t)to, size, true, PC);
+	return real_memset(to, byte, size);
+}
+
+/* For plain C that spins. */
+static int (*real_sched_yield)(void);
+
+EXPORTED int sched_yield(void)
+{
+	if (OURS()) {
+		lab_relax(PC);
+		return 0;
+	}
+	if (!real_sched_yield)
+		real_sched_yield = (int (*)(void))dlsym(RTLD_NEXT, "sched_yield");
+	return real_sched_yield();
+}
+
+/* assert(). */
+static void (*real_assert_fail)(const char *, const char *, unsigned, const char *);
+
+EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+{
+	if (OURS())
+		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);
+	real_assert_fail = (void (*)(const char *, const char *, unsigned, const char *))dlsym(RTLD_NEXT, "__assert_fail");
+	real_assert_fail(assertion, file, line, function);
+	__builtin_trap();
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Litmus programs: a few threads of a few operations on x, y, z, w. The format stands in stress/litmus/README.md. Each is run
+ * by unbounded DFS, and all its outcomes are printed.
+ */
+#include "model.h"
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { THREADS = 4, OPS = 8, LOCATIONS = 4, MOST_OUTCOMES = 8192, VALUES = THREADS * OPS + LOCATIONS };
+
+struct instruction {
+	char kind; /* W R X A C F */
+	uint8_t location, value, desired;
+	int order, failure;
+};
+
+struct program {
+	char name[128];
+	unsigned n_threads, n[THREADS];
+	struct instruction code[THREADS][OPS];
+	bool named[LOCATIONS];
+};
+
+struct machine {
+	uint32_t memory[LOCATIONS * 16]; /* 64 bytes apart */
+	uint32_t read[THREADS][OPS];
+};
+
+static struct program program;
+static uint8_t outcomes[MOST_OUTCOMES][VALUES];
+static unsigned n_outcomes, n_values, n_reads;
+
+static lab_value update_set(lab_value old, lab_value operand)
+{
+	(void)old;
+	return operand;
+}
+
+static lab_value update_add(lab_value old, lab_value operand)
+{
+	return old + operand;
+}
+
+static void step(struct machine *m, unsigned thread, unsigned i)
+{
+	const struct instruction *op = &program.code[thread][i];
+	uintptr_t address = (uintptr_t)&m->memory[op->location * 16], pc = 0x1000 + thread * 64 + i;
+	lab_value expected = op->value;
+	uint32_t *read = &m->read[thread][i];
+	switch (op->kind) {
+	case 'W': lab_atomic_store(address, 4, op->value, op->order, pc); break;
+	case 'R': *read = (uint32_t)lab_atomic_load(address, 4, op->order, pc); break;
+	case 'X': *read = (uint32_t)lab_atomic_rmw(address, 4, update_set, op->value, op->order, pc); break;
+	case 'A': *read = (uint32_t)lab_atomic_rmw(address, 4, update_add, op->value, op->order, pc); break;
+	case 'C':
+		(void)lab_atomic_cas(address, 4, &expected, op->desired, op->order, op->failure, false, pc);
+		*read = (uint32_t)expected;
+		break;
+	default: lab_atomic_fence(op->order, pc); break;
+	}
+}
+
+static void run_thread(void *state, unsigned thread)
+{
+	for (unsigned i = 0; i < program.n[thread]; i++)
+		step(state, thread, i);
+}
+
+static void thread0(void *state)
+{
+	run_thread(state, 0);
+}
+
+static void thread1(void *state)
+{
+	run_thread(state, 1);
+}
+
+static void thread2(void *state)
+{
+	run_thread(state, 2);
+}
+
+static void thread3(void *state)
+{
+	run_thread(state, 3);
+}
+
+/* What is read, then what is left: how many of each. */
+static unsigned collect(const struct machine *m, uint8_t values[VALUES], unsigned *reads)
+{
+	unsigned n = 0;
+	for (unsigned t = 0; t < program.n_threads; t++)
+		for (unsigned i = 0; i < program.n[t]; i++)
+			if (!strchr("WF", program.code[t][i].kind))
+				values[n++] = (uint8_t)m->read[t][i];
+	*reads = n;
+	for (unsigned l = 0; l < LOCATIONS; l++)
+		if (program.named[l])
+			values[n++] = (uint8_t)m->memory[l * 16];
+	return n;
+}
+
+static void outcome(void *state)
+{
+	uint8_t values[VALUES] = {0};
+	n_values = collect(state, values, &n_reads);
+	(void)fl_stress_outcome(FL_STRESS_ACCEPTABLE, true, "one");
+	for (unsigned i = 0; i < n_outcomes; i++)
+		if (memcmp(outcomes[i], values, sizeof values) == 0)
+			return;
+	if (n_outcomes < MOST_OUTCOMES)
+		memcpy(outcomes[n_outcomes++], values, sizeof values);
+}
+
+/* --- reading --- */
+
+static bool order_of(const char *word, int *order)
+{
+	static const struct {
+		const char *word;
+		int order;
+	} orders[] = {{"rlx", __ATOMIC_RELAXED}, {"acq", __ATOMIC_ACQUIRE}, {"rel", __ATOMIC_RELEASE},
+	              {"ar", __ATOMIC_ACQ_REL},  {"sc", __ATOMIC_SEQ_CST}};
+	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+		if (strcmp(word, orders[i].word) == 0) {
+			*order = orders[i].order;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool parse_operands(struct instruction *op, char *words[], unsigned n)
+{
+	static const char names[] = "xyzw";
+	unsigned values = op->kind == 'C' ? 2 : op->kind == 'R' ? 0 : 1;
+	unsigned orders = op->kind == 'C' ? 2 : 1;
+	if (n != 2 + values + orders)
+		return false;
+	const char *location = strchr(names, words[1][0]);
+	if (!location || words[1][0] == '\0' || words[1][1] != '\0')
+		return false;
+	op->location = (uint8_t)(location - names);
+	program.named[op->location] = true;
+	if (values > 0)
+		op->value = (uint8_t)atoi(words[2]);
+	if (values > 1)
+		op->desired = (uint8_t)atoi(words[3]);
+	return order_of(words[2 + values], &op->order) && (orders < 2 || order_of(words[3 + values], &op->failure));
+}
+
+static bool parse_instruction(char *line, struct instruction *op)
+{
+	char *words[8], *rest = NULL;
+	unsigned n = 0;
+	for (char *word = strtok_r(line, " \t", &rest); word && n < 8; word = strtok_r(NULL, " \t", &rest))
+		words[n++] = word;
+	if (n == 0 || words[0][1] != '\0' || !strchr("WRXACF", words[0][0]))
+		return false;
+	op->kind = words[0][0];
+	return op->kind == 'F' ? n == 2 && order_of(words[1], &op->order) : parse_operands(op, words, n);
+}
+
+static bool parse_thread(char *line)
+{
+	if (program.n_threads == THREADS)
+		return false;
+	unsigned t = program.n_threads++;
+	char *rest = NULL;
+	for (char *part = strtok_r(line, ";", &rest); part; part = strtok_r(NULL, ";", &rest))
+		if (program.n[t] == OPS || !parse_instruction(part, &program.code[t][program.n[t]++]))
+			return false;
+	return true;
+}
+
+/* --- running --- */
+
+static void print_outcome(FILE *out, const uint8_t *values)
+{
+	for (unsigned i = 0; i < n_values; i++)
+		fprintf(out, "%s%s%u", i > 0 ? " " : "", i == n_reads ? "| " : "", values[i]);
+	fprintf(out, n_values == n_reads ? " |\n" : "\n");
+}
+
+static void run_program(FILE *out)
+{
+	static const struct fl_stress_function threads[THREADS] = {
+	    {"a", thread0}, {"b", thread1}, {"c", thread2}, {"d", thread3}};
+	struct fl_stress_test *test = &(struct fl_stress_test){
+	    .name = program.name,
+	    .state_size = sizeof(struct machine),
+	    .outcome = {"outcome", outcome},
+	};
+	memcpy(test->actors, threads, program.n_threads * sizeof threads[0]);
+	const struct lab_test wrapped = {.test = test};
+	struct lab_config config = LAB_CONFIG_DEFAULT;
+	config.strategy = LAB_DFS;
+	config.preemptions = config.stale = LAB_UNBOUNDED;
+	config.faults = 0;
+	n_outcomes = 0;
+	const struct lab_result *result = lab_model_run(&wrapped, &config, NULL, NULL);
+	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d%s%s\n", program.name, result->executions, result->exhausted,
+	        result->verdict == LAB_PASSED ? "" : " error=", result->message);
+	for (unsigned i = 0; i < n_outcomes; i++)
+		print_outcome(out, outcomes[i]);
+	fprintf(out, "E\n");
+	fflush(out);
+}
+
+int lab_litmus(FILE *in, FILE *out)
+{
+	char line[512];
+	for (unsigned number = 1; fgets(line, sizeof line, in); number++) {
+		line[strcspn(line, "#\n")] = '\0';
+		if (line[0] == 'P' && line[1] == ' ') {
+			program = (struct program){.n_threads = 0};
+			snprintf(program.name, sizeof program.name, "%.127s", line + 2);
+		} else if (line[0] == 'T' && (line[1] == ' ' || line[1] == '\0')) {
+			if (!parse_thread(line + 1)) {
+				fprintf(stderr, "fairlead-stress: litmus: line %u is not understood\n", number);
+				return 2;
+			}
+		} else if (line[0] == 'E' && (line[1] == '\0' || isspace((unsigned char)line[1]))) {
+			run_program(out);
+		}
+	}
+	return 0;
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "location.h"
+#include <string.h>
+
+/* Bound: a load sees at most LAB_HISTORY stores back. Both pools start anew with each generation. */
+enum { LOCATIONS = 4096, VIEWS = 16384 };
+
+static struct lab_location locations[LOCATIONS];
+static struct lab_view views[VIEWS];
+static unsigned used_locations, used_views;
+static uint32_t pool_generation;
+
+static void pools_current(void)
+{
+	if (pool_generation == lab.generation)
+		return;
+	pool_generation = lab.generation;
+	used_locations = 0;
+	used_views = 0;
+}
+
+struct lab_view *lab_view_new(void)
+{
+	pools_current();
+	if (used_views == VIEWS)
+		lab_fail(LAB_NONDETERMINISM, "more than %d release stores in one execution", VIEWS);
+	return &views[used_views++];
+}
+
+struct lab_written *lab_location_push(struct lab_location *location)
+{
+	struct lab_written *store = &location->ring[location->count++ % LAB_HISTORY];
+	memset(store->read_at, 0, sizeof store->read_at);
+	return store;
+}
+
+/* Begins the history with what memory holds, written by `thread` at its `clock`; clock 0 is before everything. */
+static void location_begin(struct lab_location *location, unsigned thread, uint32_t clock)
+{
+	location->plainly_written = false;
+	location->count = 0;
+	memset(location->released, 0, sizeof location->released);
+	struct lab_written *store = lab_location_push(location);
+	store->value = lab_peek(location->address, location->size);
+	memset(&store->message, 0, sizeof store->message);
+	store->thread = (uint8_t)thread;
+	store->clock = clock;
+	store->step = 0;
+	store->sc = false;
+}
+
+static struct lab_location *location_new(struct lab_cell *cell, uintptr_t address, unsigned size)
+{
+	pools_current();
+	if (used_locations == LOCATIONS)
+		lab_fail(LAB_NONDETERMINISM, "more than %d atomic objects in one execution", LOCATIONS);
+	struct lab_location *location = &locations[used_locations++];
+	location->address = address;
+	location->size = (uint8_t)size;
+	memset(location->wrote, 0, sizeof location->wrote);
+	memset(location->read, 0, sizeof location->read);
+	location->next = cell->locations;
+	cell->locations = location;
+	/* Plain writes that came before happen before, or else they race and are reported: so a clock of 0 is right. */
+	location_begin(location, 0, 0);
+	return location;
+}
+
+/*
+ * Memory may have changed behind the history: by a plain write, by code that is not instrumented, or by an atomic access of
+ * another size. Then the history begins anew. (Mixed sizes are thereby stronger than they are.)
+ */
+static void location_refresh(struct lab_location *location, unsigned size)
+{
+	if (__builtin_expect(location->size != size, 0)) {
+		location->size = (uint8_t)size;
+		location_begin(location, 0, 0);
+	} else if (location->plainly_written) {
+		location_begin(location, location->plain_thread, location->plain_clock);
+	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
+		location_begin(location, 0, 0);
+	}
+}
+
+struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, unsigned size)
+{
+	for (struct lab_location *location = cell->locations; location; location = location->next) {
+		if (location->address == address) {
+			location_refresh(location, size);
+			return location;
+		}
+	}
+	return location_new(cell, address, size);
+}
+
+struct lab_location *lab_location_find(uintptr_t address)
+{
+	for (struct lab_location *location = lab_cell(address)->locations; location; location = location->next)
+		if (location->address == address)
+			return location;
+	return NULL;
+}
+
+void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size)
+{
+	for (struct lab_location *location = cell->locations; location; location = location->next) {
+		if (location->address + location->size <= address || address + size <= location->address)
+			continue;
+		location->plainly_written = true;
+		location->plain_thread = (uint8_t)lab.self->id;
+		location->plain_clock = lab_clock_of(lab.self);
+	}
+}

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * C11 atomics as RC11 has them (Lahav, Vafeiadis, Kang, Hur, Dreyer: Repairing Sequential Consistency in C/C++11, PLDI
+ * 2017), executed in the way of relacy (Vyukov) and CDSChecker (Norris, Demsky 2013).
+ *
+ * The order of execution is the modification order of each location, and contains sb, rf and psc. So what is found is RC11
+ * on all outcomes with an execution in which sb, rf, mo and psc are acyclic together. The blind spot: shapes such as 2+2W, in
+ * which a modification order contradicts the order of execution.
+ *
+ * A load may see the newest store, or an older one down to the first that
+ *   - happens before it, or has been read by something that happens before it          (coherence)
+ *   - is an SC store, or happens before an SC fence that was executed; for SC loads       (psc_base)
+ *   - is known by an SC fence that happens before the load: the fence learnt all that     (psc_F, psc_base)
+ *     happens before earlier SC fences (view.seen), and all SC stores before it (view.fence)
+ *
+ * Release sequences are those of RC11: the head, later stores of its thread to the location, and RMWs from there.
+ */
+#include "location.h"
+#include <string.h>
+
+lab_value lab_peek(uintptr_t address, unsigned size)
+{
+	switch (size) {
+	case 1: return *(const volatile uint8_t *)address;
+	case 2: return *(const volatile uint16_t *)address;
+	case 4: return *(const volatile uint32_t *)address;
+	case 8: return *(const volatile uint64_t *)address;
+	default: return *(const volatile lab_value *)address;
+	}
+}
+
+static void poke(uintptr_t address, unsigned size, lab_value value)
+{
+	lab_globals_written(address, size);
+	switch (size) {
+	case 1: *(volatile uint8_t *)address = (uint8_t)value; break;
+	case 2: *(volatile uint16_t *)address = (uint16_t)value; break;
+	case 4: *(volatile uint32_t *)address = (uint32_t)value; break;
+	case 8: *(volatile uint64_t *)address = (uint64_t)value; break;
+	default: *(volatile lab_value *)address = value; break;
+	}
+}
+
+static lab_value truncated(lab_value value, unsigned size)
+{
+	return size >= 16 ? value : value & (((lab_value)1 << 8 * size) - 1);
+}
+
+/* The weaker orders of an acquire-release are two: without acquire, without release. */
+static int weaker(int order, unsigned way)
+{
+	switch (order) {
+	case __ATOMIC_SEQ_CST: return __ATOMIC_ACQ_REL;
+	case __ATOMIC_ACQ_REL: return way == 0 ? __ATOMIC_RELEASE : __ATOMIC_ACQUIRE;
+	default: return __ATOMIC_RELAXED;
+	}
+}
+
+int lab_weakened(int order, uintptr_t pc)
+{
+	return __builtin_expect(pc == lab_config.mutant, 0) ? weaker(order, lab_config.mutant_step) : order;
+}
+
+/* Of loads and stores: what they cannot be is taken off. */
+static int as_load(int order)
+{
+	return order == __ATOMIC_ACQ_REL ? __ATOMIC_ACQUIRE : order == __ATOMIC_RELEASE ? __ATOMIC_RELAXED : order;
+}
+
+static int as_store(int order)
+{
+	return order == __ATOMIC_ACQ_REL ? __ATOMIC_RELEASE : order == __ATOMIC_ACQUIRE ? __ATOMIC_RELAXED : order;
+}
+
+static bool must_stop(const struct lab_written *store, bool sc)
+{
+	const struct lab_view *view = &lab.self->view;
+	if (store->clock <= view->seen.at[store->thread])
+		return true;
+	if (store->sc && (sc || store->step < view->fence))
+		return true;
+	if (sc && store->clock <= lab.sc_fenced.at[store->thread])
+		return true;
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (store->read_at[i] != 0 && store->read_at[i] <= view->seen.at[i])
+			return true;
+	return false;
+}
+
+/* How many stores, from the newest on, the running thread may read. */
+static unsigned readable(struct lab_location *location, bool sc)
+{
+	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
+	for (unsigned n = 1; n < kept; n++)
+		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
+			return n;
+	return kept;
+}
+
+static void learn(const struct lab_written *store, int order)
+{
+	struct lab_thread *self = lab.self;
+	if (lab_is_acquire(order)) {
+		lab_view_join(&self->view, &store->message, lab.n_threads);
+		return;
+	}
+	if (!self->any_acquired)
+		self->acquired = store->message;
+	else
+		lab_view_join(&self->acquired, &store->message, lab.n_threads);
+	self->any_acquired = true;
+}
+
+static void read_store(struct lab_location *location, struct lab_written *store, int order, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	if (store->read_at[self->id] == 0)
+		store->read_at[self->id] = lab_clock_of(self);
+	location->read[self->id] = lab_clock_of(self);
+	location->read_pc[self->id] = pc;
+	self->last_store = store->step;
+	learn(store, order);
+}
+
+/* The message of a store by the running thread; `head`: of the store that an RMW read, whose release sequences go on. */
+static void write_message(struct lab_location *location, struct lab_written *store, int order,
+                          const struct lab_view *head)
+{
+	struct lab_thread *self = lab.self;
+	unsigned n = lab.n_threads;
+	if (lab_is_release(order)) {
+		store->message = self->view;
+		if (!location->released[self->id])
+			location->released[self->id] = lab_view_new();
+		*location->released[self->id] = self->view;
+	} else {
+		if (self->any_released)
+			store->message = self->released;
+		else
+			memset(&store->message, 0, sizeof store->message);
+		if (location->released[self->id])
+			lab_view_join(&store->message, location->released[self->id], n);
+	}
+	if (head)
+		lab_view_join(&store->message, head, n);
+}
+
+static void write_store(struct lab_location *location, lab_value value, int order, const struct lab_view *head,
+                        uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct lab_view copy; /* the ring may put the new store in the place of the one that was read */
+	if (head) {
+		copy = *head;
+		head = &copy;
+	}
+	struct lab_written *store = lab_location_push(location);
+	store->value = value;
+	store->thread = (uint8_t)self->id;
+	store->clock = lab_clock_of(self);
+	store->step = lab.steps;
+	store->sc = order == __ATOMIC_SEQ_CST;
+	write_message(location, store, order, head);
+	location->wrote[self->id] = store->clock;
+	location->wrote_pc[self->id] = pc;
+	poke(location->address, location->size, value);
+	lab_changed(location->address);
+}
+
+static struct lab_location *access_of(uintptr_t address, unsigned size, bool write, uintptr_t pc)
+{
+	lab_heap_check(address, size, write, pc);
+	struct lab_cell *cell = lab_cell(address);
+	lab_race_atomic(cell, address, size, write, pc);
+	return lab_location_at(cell, address, size);
+}
+
+lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
+{
+	lab_site_reached(pc, "load", as_load(order));
+	order = as_load(lab_weakened(order, pc));
+	struct lab_thread *self = lab.self;
+	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
+	bool spins = lab_spins(address, pc);
+	if (!spins)
+		lab_point(op);
+	struct lab_location *location = access_of(address, size, false, pc);
+	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
+	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
+	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+	read_store(location, store, order, pc);
+	self->last_load = address;
+	lab_hash((uint64_t)store->value);
+	struct lab_event *event = spins ? NULL : lab_event(&op);
+	if (event) {
+		event->value = store->value;
+		event->other = lab_newest(location)->value;
+		event->stale = back;
+	}
+	return store->value;
+}
+
+void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
+{
+	lab_site_reached(pc, "store", as_store(order));
+	order = as_store(lab_weakened(order, pc));
+	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
+	lab_point(op);
+	struct lab_location *location = access_of(address, size, true, pc);
+	write_store(location, truncated(value, size), order, NULL, pc);
+	lab_hash((uint64_t)value);
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->value = truncated(value, size);
+}
+
+static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_value operand, int order, uintptr_t pc,
+                        const struct lab_op *op)
+{
+	struct lab_written *newest = lab_newest(location);
+	lab_value old = newest->value;
+	read_store(location, newest, order, pc);
+	lab_value value = truncated(update(old, operand), location->size);
+	write_store(location, value, order, &newest->message, pc);
+	lab_hash((uint64_t)old);
+	struct lab_event *event = lab_event(op);
+	if (event) {
+		event->other = old;
+		event->value = value;
+	}
+	return old;
+}
+
+lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order, uintptr_t pc)
+{
+	lab_site_reached(pc, "read-modify-write", order);
+	order = lab_weakened(order, pc);
+	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
+	lab_point(op);
+	return rmw_at(access_of(address, size, true, pc), update, operand, order, pc, &op);
+}
+
+/* Of the readable stores, those that make a compare-and-swap fail: their distances from the newest. */
+static unsigned failing(struct lab_location *location, unsigned n, lab_value expected, unsigned back[LAB_HISTORY])
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i < n; i++)
+		if (location->ring[(location->count - 1 - i) % LAB_HISTORY].value != expected)
+			back[count++] = i;
+	return count;
+}
+
+static lab_value update_set(lab_value old, lab_value operand)
+{
+	(void)old;
+	return operand;
+}
+
+/* A compare-and-swap that fails is a load of a value that is not the expected one, which may be an old one. */
+bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure, bool weak,
+             uintptr_t pc)
+{
+	lab_site_reached(pc, "compare-exchange", order);
+	order = lab_weakened(order, pc);
+	failure = as_load(lab_weakened(failure, pc));
+	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
+	lab_point(op);
+	struct lab_location *location = access_of(address, size, false, pc);
+	lab_value wanted = truncated(*expected, size);
+	bool can = lab_newest(location)->value == wanted;
+	unsigned back[LAB_HISTORY];
+	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
+	unsigned pick = can + n > 1 ? lab_choose(LAB_PICK_STALE, can + n) : 0;
+	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {
+		lab_race_atomic(lab_cell(address), address, size, true, pc);
+		(void)rmw_at(location, update_set, desired, order, pc, &op);
+		return true;
+	}
+	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
+	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
+	read_store(location, store, failure, pc);
+	lab.self->last_load = address;
+	*expected = store->value;
+	lab_hash((uint64_t)store->value);
+	op.kind = LAB_CAS_FAILED;
+	op.order = (uint8_t)failure;
+	struct lab_event *event = lab_event(&op);
+	if (event) {
+		event->value = store->value;
+		event->other = lab_newest(location)->value;
+		event->stale = distance;
+		event->fault = can && pick == 0;
+	}
+	return false;
+}
+
+void lab_atomic_fence(int order, uintptr_t pc)
+{
+	if (order != __ATOMIC_RELAXED)
+		lab_site_reached(pc, "fence", order);
+	if (pc == lab_config.mutant)
+		return; /* a fence is dropped */
+	struct lab_thread *self = lab.self;
+	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
+	lab_point(op);
+	if (lab_is_acquire(order) && self->any_acquired)
+		lab_view_join(&self->view, &self->acquired, lab.n_threads);
+	if (order == __ATOMIC_SEQ_CST) {
+		lab_clock_join(&self->view.seen, &lab.sc_fenced, lab.n_threads);
+		self->view.fence = lab.steps;
+		lab_clock_join(&lab.sc_fenced, &self->view.hb, lab.n_threads);
+	}
+	if (lab_is_release(order)) {
+		self->released = self->view;
+		self->any_released = true;
+	}
+	(void)lab_event(&op);
+}
+
+uint32_t lab_newest_step(uintptr_t address)
+{
+	struct lab_location *location = lab_location_find(address);
+	return location ? lab_newest(location)->step : 0;
+}

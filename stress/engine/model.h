@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_MODEL_H
+#define STRESS_MODEL_H
+
+#include "../../lib/fiber/switch.h"
+#include "clock.h"
+#include "door.h"
+#include "lab.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * One execution in the model. All model threads run on fibers of one kernel thread; `lab` is the state of the execution
+ * that runs now. README.md tells how the files share the work.
+ */
+
+typedef unsigned __int128 lab_value;
+
+enum lab_op_kind {
+	LAB_START,
+	LAB_LOAD,
+	LAB_STORE,
+	LAB_RMW,
+	LAB_CAS_FAILED,
+	LAB_FENCE,
+	LAB_FUTEX_WAIT,
+	LAB_FUTEX_WAKE,
+	LAB_FUTEX_DONE, /* the end of a wait that slept */
+	LAB_SPAWN,
+	LAB_JOIN,
+	LAB_EXIT,
+	LAB_RELAX,
+	LAB_INPUT,
+	LAB_PLAIN, /* no step of its own: for reports */
+	LAB_ALLOC,
+	LAB_FREE
+};
+
+/* A step, as it is announced: what the thread will do when it is let run. */
+struct lab_op {
+	uint8_t kind, size, order;
+	uintptr_t address, pc;
+};
+
+enum lab_state {
+	LAB_READY,
+	LAB_SPINNING, /* in a loop that waits: goes on when what it looked at changes, or when it is let give up */
+	LAB_BLOCKED,
+	LAB_DONE
+};
+
+struct lab_thread {
+	struct fl__switch flow;
+	unsigned id;
+	enum lab_state state;
+	char name[32];
+	void *(*start)(void *arg);
+	void *arg;
+
+	struct lab_op next;
+	uint32_t ops; /* steps and choices so far: with the id, the name of a choice */
+	struct lab_view view;
+	struct lab_view acquired; /* by relaxed loads; an acquire fence makes it known */
+	struct lab_view released; /* at the last release fence */
+	bool any_acquired, any_released;
+
+	uintptr_t futex; /* what it sleeps on */
+	uint32_t expected;
+	uint32_t blocked_at; /* the step */
+	bool expires;        /* it has a deadline */
+	int64_t deadline;
+	int result; /* of the wait */
+	unsigned joins;
+
+	uintptr_t last_load;   /* for spins */
+	uint32_t last_store;   /* the step of the store that it read */
+	uintptr_t gave_up_at;  /* the same two, when it was last let give up */
+	uint32_t gave_up_store;
+	unsigned repeats;   /* loads of the same in a row */
+	unsigned giving_up; /* turns that are still free after it was let give up */
+	bool hard;          /* gave up already: only a change lets it go on */
+
+	int error; /* errno */
+	bool detached;
+	unsigned depth;
+	uintptr_t calls[64];
+};
+
+/* The budget of one execution, and what it has used. */
+struct lab_spent {
+	int preemptions, stale, faults;
+};
+
+struct lab_event {
+	struct lab_op op;
+	uint8_t thread;
+	bool preempted, fault;
+	unsigned stale; /* how many stores older than the newest */
+	lab_value value, other;
+	int result;
+	uintptr_t caller;
+};
+
+struct lab_execution {
+	bool active;    /* a model thread runs: what is instrumented is ours to decide */
+	bool recording; /* events are kept */
+	unsigned n_threads;
+	struct lab_thread *self;
+	struct lab_thread threads[LAB_THREADS];
+	struct fl__switch home; /* of whoever runs executions */
+
+	uint32_t steps;
+	uint32_t generation; /* of locations and cells: those of others are empty */
+	struct lab_clock sc_fenced; /* what happens before the SC fences so far */
+	uint16_t ready, spinning, timed; /* the threads that are; timed: blocked, with a deadline */
+	unsigned idle_rounds;       /* since the last store: all spin, none sees a change */
+	int64_t now;
+	uint64_t hash;
+	uint16_t sleep; /* threads whose next step would repeat an execution that was seen */
+	struct lab_spent spent;
+
+	void *state;
+	bool acting; /* between setup and outcome */
+	struct lab_outcome *outcome;
+	uintptr_t signature; /* what tells two failures of one verdict apart */
+	bool failed, pruned;
+	enum lab_verdict verdict;
+	char message[512];
+	char details[4096];
+
+	struct lab_event *events;
+	size_t n_events, room_events;
+	bool switched; /* the running thread was let run in place of one that could have gone on */
+	unsigned faults_seen; /* events that a fault made */
+};
+
+extern struct lab_execution lab;
+extern struct lab_config lab_config;
+extern const struct lab_test *lab_running;
+
+/* run.c: one execution, from the choices that choice.c makes */
+void lab_execute(void);
+void lab_watch(bool on); /* for crashes and hangs */
+/* Ends the execution; does not return to the model thread. */
+_Noreturn void lab_fail(enum lab_verdict verdict, const char *format, ...) __attribute__((format(printf, 2, 3)));
+_Noreturn void lab_prune(void);
+void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* thread.c */
+/* Announces a step of the running thread; returns when it is let do it. */
+void lab_point(struct lab_op op);
+/* The running thread cannot go on until somebody makes it ready. */
+void lab_block(void);
+void lab_ready(struct lab_thread *thread);
+struct lab_thread *lab_spawn(const char *name, void *(*start)(void *), void *arg, uintptr_t pc);
+void lab_join(struct lab_thread *thread, uintptr_t pc);
+void lab_relax(uintptr_t pc);
+/* Whether a load is a turn of a spin that was let give up: then it is no step. Also where a loop forgot to relax. */
+bool lab_spins(uintptr_t address, uintptr_t pc);
+void lab_changed(uintptr_t address); /* a store: spinners look again */
+void lab_threads_reset(void);
+void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
+
+/* choice.c */
+enum lab_choice_kind { LAB_PICK_THREAD, LAB_PICK_STALE, LAB_PICK_FAULT, LAB_PICK_WAITER, LAB_PICK_INPUT, LAB_PICK_OPS };
+unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
+/* Which of `set` goes on; `usual` is the one that costs nothing. */
+unsigned lab_choose_thread(uint16_t set, unsigned usual);
+bool lab_fault(unsigned which);
+bool lab_may_fault(unsigned which);
+
+/* memory.c */
+lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc);
+void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc);
+typedef lab_value lab_update(lab_value old, lab_value operand);
+lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order, uintptr_t pc);
+bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure, bool weak,
+             uintptr_t pc);
+void lab_atomic_fence(int order, uintptr_t pc);
+lab_value lab_peek(uintptr_t address, unsigned size);
+uint32_t lab_newest_step(uintptr_t address); /* of the last store there; 0: none in this execution */
+int lab_weakened(int order, uintptr_t pc);   /* as the mutant, if there is one, has it */
+
+
+/* cell.c: what is known about eight bytes */
+struct lab_location;
+enum { LAB_RECORDS = 12 };
+struct lab_record {
+	uint32_t clock;
+	uint8_t thread, mask;
+	bool write;
+	uintptr_t pc;
+};
+struct lab_cell {
+	uintptr_t granule;
+	uint32_t generation;
+	uint32_t n_records;
+	struct lab_location *locations;
+	struct lab_record records[LAB_RECORDS];
+};
+struct lab_cell *lab_cell(uintptr_t address);
+struct lab_cell *lab_cell_find(uintptr_t address); /* NULL: not touched yet */
+
+/* race.c */
+void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
+/* An atomic access of `size` bytes: against the plain ones. */
+void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc);
+/* The end of a block: all accesses to it must happen before. */
+void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
+
+/* location.c: atomic locations of a cell */
+void lab_location_race(struct lab_location *location, uintptr_t address, unsigned size, bool write, uintptr_t pc);
+void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size);
+
+/* heap.c */
+void *lab_alloc(size_t size, uintptr_t pc);
+void lab_free(void *memory, uintptr_t pc);
+size_t lab_size(const void *memory);
+bool lab_is_heap(uintptr_t address);
+void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
+void lab_heap_reset(void);
+void lab_heap_leaks(void); /* fails the execution when there are any */
+void *lab_state_place(size_t size);
+void *lab_stack_of(unsigned thread, size_t *size);
+bool lab_name_memory(uintptr_t address, char *text, size_t size); /* false: none of ours */
+
+/* module.c */
+struct lab_module;
+void lab_globals_written(uintptr_t address, size_t size);
+bool lab_is_global(uintptr_t address);
+bool lab_is_module_code(uintptr_t pc);
+void lab_globals_reset(void);
+/* Calls `visit` for each word of the globals that this execution has written. */
+void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
+void lab_tls_save(unsigned thread);
+void lab_tls_load(unsigned thread);
+void lab_tls_reset(void);
+bool lab_is_tls(uintptr_t address);
+void lab_module_use(const struct lab_module *module);
+
+/* sys.c: the table that a module's copy of the library gets */
+void lab_sys_install(const struct lab_door *door);
+int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
+int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
+
+/* trace.c */
+struct lab_event *lab_event(const struct lab_op *op);
+void lab_hash(uint64_t value);
+bool lab_describe_site(uintptr_t pc, char *text, size_t size);
+void lab_name_address(uintptr_t address, char *text, size_t size);
+
+/* user.c */
+const struct lab_outcome *lab_outcomes(unsigned *n);
+void lab_outcomes_reset(void);
+
+/* site.c */
+void lab_site_reached(uintptr_t pc, const char *operation, int order);
+
+static inline bool lab_is_release(int order)
+{
+	return order == __ATOMIC_RELEASE || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
+
+static inline bool lab_is_acquire(int order)
+{
+	return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+}
+
+static inline uint32_t lab_clock_of(const struct lab_thread *thread)
+{
+	return thread->view.hb.at[thread->id];
+}
+
+#endif

@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Modules: what was loaded, where its code and its variables lie, and how an execution leaves the latter as it found them.
+ * Every write of instrumented code to a global is kept with what stood there before, and taken back in reverse order.
+ */
+#include "model.h"
+#include <dlfcn.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct lab_module {
+	char path[512];
+	uintptr_t base;
+	uintptr_t code, code_end;       /* of all its segments that run */
+	uintptr_t data, data_end;       /* of all that are written */
+	size_t tls_id;
+	const void *tls_image;
+	size_t tls_image_size, tls_size;
+	const struct lab_door *door;
+	struct lab_module *next;
+};
+
+static struct lab_module *modules;
+static const struct lab_module none; /* of litmus programs */
+static const struct lab_module *running = &none;
+
+/* --- finding them --- */
+
+struct search {
+	uintptr_t address;
+	struct lab_module *found;
+};
+
+static void add_segment(struct lab_module *m, const ElfW(Phdr) *segment)
+{
+	uintptr_t from = m->base + segment->p_vaddr, to = from + segment->p_memsz;
+	if (segment->p_type == PT_TLS) {
+		m->tls_image = (const void *)from;
+		m->tls_image_size = segment->p_filesz;
+		m->tls_size = segment->p_memsz;
+		return;
+	}
+	if (segment->p_type != PT_LOAD)
+		return;
+	uintptr_t *low = segment->p_flags & PF_W ? &m->data : &m->code;
+	uintptr_t *high = segment->p_flags & PF_W ? &m->data_end : &m->code_end;
+	if (*high == 0 || from < *low)
+		*low = from;
+	if (to > *high)
+		*high = to;
+}
+
+static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size;
+	struct search *search = arg;
+	bool inside = false;
+	for (int i = 0; i < info->dlpi_phnum; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		uintptr_t from = info->dlpi_addr + p->p_vaddr;
+		inside |= p->p_type == PT_LOAD && search->address >= from && search->address < from + p->p_memsz;
+	}
+	if (!inside)
+		return 0;
+	struct lab_module *m = calloc(1, sizeof *m);
+	if (!m)
+		abort();
+	snprintf(m->path, sizeof m->path, "%s", info->dlpi_name);
+	m->base = info->dlpi_addr;
+	m->tls_id = info->dlpi_tls_modid;
+	for (int i = 0; i < info->dlpi_phnum; i++)
+		add_segment(m, &info->dlpi_phdr[i]);
+	search->found = m;
+	return 1;
+}
+
+/* The module that `address` lies in. */
+static struct lab_module *module_at(uintptr_t address)
+{
+	for (struct lab_module *m = modules; m; m = m->next)
+		if ((address >= m->code && address < m->code_end) || (address >= m->data && address < m->data_end))
+			return m;
+	struct search search = {address, NULL};
+	(void)dl_iterate_phdr(visit_object, &search);
+	if (search.found) {
+		search.found->next = modules;
+		modules = search.found;
+	}
+	return search.found;
+}
+
+const char *lab_module_of(uintptr_t pc, uintptr_t *offset)
+{
+	const struct lab_module *m = module_at(pc);
+	if (!m)
+		return NULL;
+	*offset = pc - m->base;
+	return m->path;
+}
+
+__attribute__((visibility("default"))) void lab_attach(const struct lab_door *door)
+{
+	struct lab_module *m = module_at((uintptr_t)door);
+	if (m && door->size == sizeof *door)
+		m->door = door;
+}
+
+const struct lab_door *lab_door_of(const struct lab_module *module)
+{
+	return module ? module->door : NULL;
+}
+
+char *lab_load(const char *path)
+{
+	/* Local: two modules may each have a copy of the library. */
+	if (dlopen(path, RTLD_NOW | RTLD_LOCAL))
+		return NULL;
+	return strdup(dlerror());
+}
+
+/* --- tests --- */
+
+struct setup {
+	const char *test;
+	void (*call)(void *state);
+	const struct lab_module *module;
+	struct setup *next;
+};
+
+static struct lab_test *tests;
+static struct setup *setups;
+
+static void *make(size_t size)
+{
+	void *memory = calloc(1, size);
+	if (!memory)
+		abort();
+	return memory;
+}
+
+static bool comes_before(const struct fl_stress_test *a, const struct fl_stress_test *b)
+{
+	int order = strcmp(a->name, b->name);
+	return order < 0 || (order == 0 && !a->instrumented && b->instrumented);
+}
+
+__attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_test *test)
+{
+	struct lab_module *module = module_at((uintptr_t)test);
+	if (test->size != sizeof *test) {
+		fprintf(stderr, "fairlead-stress: %s: test %s was compiled with another version of <fairlead/stress.h>\n",
+		        module ? module->path : "?", test->name);
+		return;
+	}
+	struct lab_test *t = make(sizeof *t);
+	t->test = test;
+	t->module = module;
+	struct lab_test **place = &tests;
+	while (*place && !comes_before(test, (*place)->test))
+		place = &(*place)->next;
+	t->next = *place;
+	*place = t;
+}
+
+__attribute__((visibility("default"))) void fl_stress_register_setup(const char *test, void (*setup)(void *state),
+                                                                     bool instrumented)
+{
+	(void)instrumented;
+	struct setup *s = make(sizeof *s);
+	*s = (struct setup){test, setup, module_at((uintptr_t)test), setups};
+	setups = s;
+}
+
+const struct lab_test *lab_tests(void)
+{
+	for (const struct setup *s = setups; s; s = s->next)
+		for (struct lab_test *t = tests; t; t = t->next)
+			if (t->module == s->module && strcmp(t->test->name, s->test) == 0)
+				t->setup = s->call;
+	return tests;
+}
+
+const struct lab_test *lab_test_find(const char *name, bool instrumented)
+{
+	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+		if (t->test->instrumented == instrumented && strcmp(t->test->name, name) == 0)
+			return t;
+	return NULL;
+}
+
+/* --- the one that runs: its code and its globals --- */
+
+static uint8_t *tls;      /* of the only kernel thread */
+static uint8_t *tls_kept; /* of each model thread */
+
+struct tls_index {
+	size_t module, offset;
+};
+extern void *__tls_get_addr(struct tls_index *index);
+
+void lab_module_use(const struct lab_module *module)
+{
+	running = module ? module : &none;
+	tls = NULL;
+	if (running->tls_size == 0)
+		return;
+	struct tls_index index = {running->tls_id, 0};
+	tls = __tls_get_addr(&index);
+	tls_kept = make(LAB_THREADS * running->tls_size);
+}
+
+bool lab_is_module_code(uintptr_t pc)
+{
+	return pc >= running->code && pc < running->code_end;
+}
+
+bool lab_is_global(uintptr_t address)
+{
+	return address >= running->data && address < running->data_end;
+}
+
+struct undo {
+	uintptr_t address;
+	uint64_t before;
+};
+
+static struct undo *undos;
+static size_t n_undos, room_undos;
+
+static void keep_word(uintptr_t address)
+{
+	if (n_undos == room_undos) {
+		room_undos = room_undos ? 2 * room_undos : 1024;
+		undos = realloc(undos, room_undos * sizeof *undos);
+		if (!undos)
+			abort();
+	}
+	undos[n_undos++] = (struct undo){address, *(const uint64_t *)address};
+}
+
+/* Whole words: a segment begins and ends at a page. */
+void lab_globals_written(uintptr_t address, size_t size)
+{
+	if (!lab_is_global(address))
+		return;
+	for (uintptr_t at = address & ~(uintptr_t)7; at < address + size; at += 8)
+		keep_word(at);
+}
+
+void lab_globals_reset(void)
+{
+	while (n_undos > 0) {
+		const struct undo *u = &undos[--n_undos];
+		*(uint64_t *)u->address = u->before;
+	}
+}
+
+void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
+{
+	for (size_t i = 0; i < n_undos; i++)
+		visit(*(const uintptr_t *)undos[i].address, arg);
+}
+
+bool lab_is_tls(uintptr_t address)
+{
+	return tls && address - (uintptr_t)tls < running->tls_size;
+}
+
+void lab_tls_save(unsigned thread)
+{
+	if (tls)
+		memcpy(tls_kept + thread * running->tls_size, tls, running->tls_size);
+}
+
+void lab_tls_load(unsigned thread)
+{
+	if (tls)
+		memcpy(tls, tls_kept + thread * running->tls_size, running->tls_size);
+}
+
+void lab_tls_reset(void)
+{
+	if (!tls)
+		return;
+	for (unsigned i = 0; i < LAB_THREADS; i++) {
+		uint8_t *copy = tls_kept + i * running->tls_size;
+		memcpy(copy, running->tls_image, running->tls_image_size);
+		memset(copy + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
+	}
+}

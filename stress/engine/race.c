@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Data races: two accesses to the same bytes, one of them a write, one of them plain, of which neither happens before the
+ * other. A cell keeps the plain accesses that a later one may still race with: a write that happens after everything it
+ * covers takes its place (after FastTrack: Flanagan, Freund 2009). The clocks are vector clocks, so what is reported is a
+ * race in the C11 sense, whatever the order in which it was executed; a cell that overflows forgets its oldest record.
+ */
+#include "location.h"
+#include <string.h>
+
+static uint8_t mask_of(uintptr_t address, unsigned size)
+{
+	return (uint8_t)(((1u << size) - 1) << (address & 7));
+}
+
+static bool known(unsigned thread, uint32_t clock)
+{
+	return thread == lab.self->id || clock <= lab.self->view.hb.at[thread];
+}
+
+static bool freeing; /* the write is the end of a block */
+
+static _Noreturn void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other,
+                             unsigned thread, uintptr_t other_pc)
+{
+	char place[64], here[256], there[256];
+	lab_name_address(address, place, sizeof place);
+	(void)lab_describe_site(pc, here, sizeof here);
+	(void)lab_describe_site(other_pc, there, sizeof there);
+	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
+	if (freeing)
+		op.kind = LAB_FREE;
+	lab.signature = pc ^ other_pc;
+	(void)lab_event(&op);
+	lab_fail(freeing ? LAB_USE_AFTER_FREE : LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s",
+	         freeing ? "free" : what, place, lab.self->name, here, other, lab.threads[thread].name, there);
+}
+
+static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, bool atomic, uintptr_t address,
+                            unsigned size, uintptr_t pc)
+{
+	for (uint32_t i = 0; i < cell->n_records; i++) {
+		const struct lab_record *r = &cell->records[i];
+		if ((r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
+			report(atomic ? write ? "atomic write" : "atomic read" : write ? "write" : "read", address, size, pc,
+			       r->write ? "write" : "read", r->thread, r->pc);
+	}
+}
+
+void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc)
+{
+	if (cell->n_records > 0)
+		against_records(cell, mask_of(address, size > 8 ? 8 : size), write, true, address, size, pc);
+}
+
+static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t address, unsigned size, uintptr_t pc)
+{
+	for (const struct lab_location *l = cell->locations; l; l = l->next) {
+		if (l->address + l->size <= address || address + size <= l->address)
+			continue;
+		for (unsigned i = 0; i < lab.n_threads; i++) {
+			if (!known(i, l->wrote[i]))
+				report(write ? "write" : "read", address, size, pc, "atomic write", i, l->wrote_pc[i]);
+			if (write && !known(i, l->read[i]))
+				report("write", address, size, pc, "atomic read", i, l->read_pc[i]);
+		}
+	}
+}
+
+static void remember(struct lab_cell *cell, uint8_t mask, bool write, uintptr_t pc)
+{
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < cell->n_records; i++) {
+		const struct lab_record *r = &cell->records[i];
+		bool covered = (r->mask & ~mask) == 0 && (write || (r->thread == lab.self->id && !r->write));
+		if (!covered) {
+			if (kept != i)
+				cell->records[kept] = *r;
+			kept++;
+		}
+	}
+	if (kept == LAB_RECORDS) {
+		memmove(&cell->records[0], &cell->records[1], (LAB_RECORDS - 1) * sizeof cell->records[0]);
+		kept--;
+	}
+	cell->records[kept] = (struct lab_record){lab_clock_of(lab.self), (uint8_t)lab.self->id, mask, write, pc};
+	cell->n_records = kept + 1;
+}
+
+static bool same_as_last(const struct lab_cell *cell, uint8_t mask, bool write)
+{
+	if (cell->n_records == 0)
+		return false;
+	const struct lab_record *r = &cell->records[cell->n_records - 1];
+	return r->mask == mask && r->write == write && r->thread == lab.self->id && r->clock == lab_clock_of(lab.self);
+}
+
+static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
+{
+	struct lab_cell *cell = lab_cell(address);
+	uint8_t mask = mask_of(address, size);
+	if (!cell->locations && same_as_last(cell, mask, write))
+		return;
+	against_records(cell, mask, write, false, address, size, pc);
+	if (cell->locations) {
+		against_atomics(cell, write, address, size, pc);
+		if (write)
+			lab_location_plain_write(cell, address, size);
+	}
+	remember(cell, mask, write, pc);
+}
+
+void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	if (lab_is_tls(address))
+		return; /* each model thread has its own at the same place */
+	lab_heap_check(address, size, write, pc);
+	if (write)
+		lab_globals_written(address, size);
+	while (size > 0) {
+		unsigned part = 8 - (unsigned)(address & 7);
+		if (part > size)
+			part = (unsigned)size;
+		plain_in_cell(address, part, write, pc);
+		address += part;
+		size -= part;
+	}
+}
+
+/* A large block is looked at in its first bytes alone. */
+void lab_race_free(uintptr_t address, size_t size, uintptr_t pc)
+{
+	enum { MOST = 4096 };
+	size_t n = size < MOST ? size : MOST;
+	freeing = true;
+	for (size_t at = 0; at < n; at += 8) {
+		struct lab_cell *cell = lab_cell_find(address + at);
+		if (!cell)
+			continue;
+		unsigned part = n - at < 8 ? (unsigned)(n - at) : 8;
+		against_records(cell, mask_of(address + at, part), true, false, address + at, part, pc);
+		if (cell->locations)
+			against_atomics(cell, true, address + at, part, pc);
+	}	freeing = false;
+}

@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One execution: setup, actors, outcome; and what ends it early. */
+#include "choice.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/time.h>
+
+struct lab_execution lab;
+struct lab_config lab_config;
+const struct lab_test *lab_running;
+
+static _Alignas(16) uint8_t contexts[LAB_THREADS][512];
+
+/* --- the end --- */
+
+static _Noreturn void go_home(void)
+{
+	lab.active = false;
+	fl__switch_to_plain(&lab.self->flow, &lab.home);
+	__builtin_trap();
+}
+
+void lab_detail(const char *format, ...)
+{
+	size_t used = strlen(lab.details);
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(lab.details + used, sizeof lab.details - used, format, args);
+	va_end(args);
+}
+
+void lab_fail(enum lab_verdict verdict, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(lab.message, sizeof lab.message, format, args);
+	va_end(args);
+	lab.failed = true;
+	lab.verdict = verdict;
+	lab_hash((uint64_t)verdict);
+	go_home();
+}
+
+void lab_prune(void)
+{
+	lab.pruned = true;
+	go_home();
+}
+
+/* --- crashes and hangs: a signal ends the execution like any other failure --- */
+
+static uint32_t seen_steps;
+static uint64_t seen_generation;
+static unsigned quiet_ticks;
+
+static void on_crash(int signal, siginfo_t *info, void *context)
+{
+	(void)context;
+	if (!lab.active) { /* the tool's own: again, with the default action */
+		struct sigaction plain = {.sa_handler = SIG_DFL};
+		(void)sigaction(signal, &plain, NULL);
+		return;
+	}
+	char place[80] = "";
+	if (signal == SIGSEGV || signal == SIGBUS)
+		snprintf(place, sizeof place, " at %p", info->si_addr);
+	lab_fail(LAB_CRASH, "%s%s in %s", strsignal(signal), place, lab.self->name);
+}
+
+static void on_tick(int signal)
+{
+	(void)signal;
+	if (!lab.active || lab.steps != seen_steps || lab.generation != seen_generation) {
+		seen_steps = lab.steps;
+		seen_generation = lab.generation;
+		quiet_ticks = 0;
+		return;
+	}
+	if (++quiet_ticks >= 3)
+		lab_fail(LAB_HANG, "%s makes no step any more: it is in a loop without atomic operations, or in a call that blocks",
+		         lab.self->name);
+}
+
+void lab_watch(bool on)
+{
+	static _Alignas(16) char stack[64 << 10];
+	static bool installed;
+	if (!installed) {
+		installed = true;
+		const stack_t alternate = {.ss_sp = stack, .ss_size = sizeof stack};
+		(void)sigaltstack(&alternate, NULL);
+		static const int crashes[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT};
+		struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
+		for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
+			(void)sigaction(crashes[i], &crash, NULL);
+		struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_NODEFER | SA_RESTART};
+		(void)sigaction(SIGALRM, &tick, NULL);
+	}
+	const struct itimerval each = {{on, 0}, {on, 0}};
+	(void)setitimer(ITIMER_REAL, &each, NULL);
+}
+
+/* --- the course --- */
+
+static void *run_actor(void *arg)
+{
+	const struct fl_stress_function *actor = arg;
+	actor->call(lab.state);
+	const struct lab_door *door = lab_door_of(lab_running->module);
+	if (door)
+		door->leave();
+	return NULL;
+}
+
+/* The actor's context is made here, by main: it is no step of the actor. */
+static void spawn_actor(const struct fl_stress_function *actor, const struct lab_door *door)
+{
+	unsigned id = lab.n_threads;
+	if (door) {
+		lab_tls_save(0);
+		door->enter(contexts[id], actor->name);
+		lab_tls_save(id);
+		lab_tls_load(0);
+	}
+	(void)lab_spawn(actor->name, run_actor, (void *)actor, 0);
+}
+
+static void main_body(void)
+{
+	const struct fl_stress_test *test = lab_running->test;
+	const struct lab_door *door = lab_door_of(lab_running->module);
+	if (door)
+		door->enter(contexts[0], "main");
+	if (lab_running->setup)
+		lab_running->setup(lab.state);
+	unsigned first = lab.n_threads, n = 0;
+	while (test->actors[n].call)
+		spawn_actor(&test->actors[n++], door);
+	lab.acting = true;
+	for (unsigned i = 0; i < n; i++)
+		lab_join(&lab.threads[first + i], 0);
+	lab.acting = false;
+	lab.outcome = NULL;
+	test->outcome.call(lab.state);
+	if (!lab.outcome)
+		lab_fail(LAB_FORBIDDEN, "an outcome that no macro lists");
+	for (unsigned i = 1; i < lab.n_threads; i++)
+		lab_join(&lab.threads[i], 0);
+	if (door)
+		door->leave();
+	lab_heap_leaks();
+}
+
+void lab_execute(void)
+{
+	lab.generation++;
+	lab.steps = 0;
+	lab.hash = 0xcbf29ce484222325u;
+	lab.now = 1000 * (int64_t)1000000000;
+	lab.sleep = 0;
+	lab.failed = lab.pruned = lab.acting = lab.switched = false;
+	lab.signature = 0;
+	lab.spent = (struct lab_spent){0, 0, 0};
+	lab.details[0] = lab.message[0] = '\0';
+	lab.n_events = 0;
+	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
+	lab_threads_reset();
+	lab_heap_reset();
+	lab_tls_reset();
+	size_t size = lab_running->test->state_size;
+	lab.state = lab_state_place(size);
+	memset(lab.state, 0, size);
+	lab_begin(main_body);
+	lab_globals_reset();
+	if (!lab.failed && !lab.pruned && lab.outcome)
+		lab.outcome->count++;
+}

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Schedules as text: choice.h has the form. */
+#include "choice.h"
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char letters[] = "=rfwio"; /* by enum lab_choice_kind */
+
+static int print_token(const struct lab_token *t, char *text, size_t size)
+{
+	if (t->kind == LAB_PICK_THREAD)
+		return snprintf(text, size, "%c%" PRIu32 "=%c", 'a' + t->thread, t->ops, 'a' + t->pick);
+	return snprintf(text, size, "%c%" PRIu32 "%c%u", 'a' + t->thread, t->ops, letters[t->kind], (unsigned)t->pick);
+}
+
+void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text)
+{
+	size_t used = (size_t)snprintf(text, LAB_REPLAY_TEXT, "%s/", lab_running->test->name);
+	for (unsigned i = 0; i < schedule->n && used < LAB_REPLAY_TEXT - 64; i++) {
+		if (i > 0)
+			text[used++] = ',';
+		used += (size_t)print_token(&schedule->tokens[i], text + used, LAB_REPLAY_TEXT - used);
+	}
+	snprintf(text + used, LAB_REPLAY_TEXT - used, "/%016" PRIx64, hash);
+}
+
+static bool parse_token(const char **text, struct lab_token *t)
+{
+	const char *s = *text;
+	if (*s < 'a' || *s >= 'a' + LAB_THREADS)
+		return false;
+	t->thread = (uint8_t)(*s++ - 'a');
+	char *end;
+	t->ops = (uint32_t)strtoul(s, &end, 10);
+	const char *letter = end > s && *end ? strchr(letters, *end) : NULL;
+	if (!letter)
+		return false;
+	t->kind = (uint8_t)(letter - letters);
+	s = end + 1;
+	if (t->kind == LAB_PICK_THREAD) {
+		if (*s < 'a' || *s >= 'a' + LAB_THREADS)
+			return false;
+		t->pick = (uint8_t)(*s++ - 'a');
+	} else {
+		t->pick = (uint8_t)strtoul(s, &end, 10);
+		if (end == s)
+			return false;
+		s = end;
+	}
+	*text = s;
+	return true;
+}
+
+bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_t *hash)
+{
+	schedule->n = 0;
+	schedule->overflow = false;
+	const char *s = strchr(text, '/');
+	if (!s)
+		return false;
+	s++;
+	while (*s != '/') {
+		if (schedule->n == LAB_TOKENS || !parse_token(&s, &schedule->tokens[schedule->n++]))
+			return false;
+		if (*s == ',')
+			s++;
+		else if (*s != '/')
+			return false;
+	}
+	char *end;
+	uint64_t value = strtoull(s + 1, &end, 16);
+	if (end == s + 1 || *end != '\0')
+		return false;
+	if (hash)
+		*hash = value;
+	return true;
+}

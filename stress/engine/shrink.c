@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The minimiser. First it looks for the same failure with the smallest bounds of DFS, and takes the shortest execution that
+ * it meets; then it takes tokens away, in large pieces and in small ones (Zeller, Hildebrandt: ddmin, 2002), as long as the
+ * signature stays.
+ */
+#include "explore.h"
+#include <string.h>
+
+enum { DFS_TRIES = 4000 };
+
+static struct lab_schedule best, trial;
+static uint32_t best_steps;
+static struct lab_signature wanted;
+static int64_t deadline;
+
+static bool late(void)
+{
+	return lab_clock_ns() > deadline;
+}
+
+static void keep_if_better(void)
+{
+	if (lab_taken.n < best.n || (lab_taken.n == best.n && lab.steps < best_steps)) {
+		best = lab_taken;
+		best_steps = lab.steps;
+	}
+}
+
+static bool is_wanted(void)
+{
+	return lab.failed && lab.verdict == wanted.verdict && lab.signature == wanted.what;
+}
+
+/* All executions within these bounds, up to a number. */
+static bool search(int preemptions, int stale, int faults)
+{
+	bool any = false;
+	lab_config.preemptions = preemptions;
+	lab_config.stale = stale;
+	lab_config.faults = faults;
+	lab_dfs_reset();
+	for (int i = 0; i < DFS_TRIES; i++) {
+		lab_choices_begin(LAB_DFS);
+		lab_execute();
+		if (is_wanted()) {
+			keep_if_better();
+			any = true;
+		}
+		if (!lab_dfs_next() || (i % 64 == 0 && late()))
+			break;
+	}
+	return any;
+}
+
+static void search_small(void)
+{
+	struct lab_config before = lab_config;
+	for (int sum = 0; sum <= 4; sum++)
+		for (int faults = 0; faults <= sum && faults <= before.faults; faults++)
+			for (int stale = 0; stale + faults <= sum && stale <= 2; stale++)
+				if (late() || search(sum - faults - stale, stale, faults))
+					goto done;
+done:
+	lab_config = before;
+}
+
+/* Runs the best without tokens [from, from + n); true when it still fails. */
+static bool without(unsigned from, unsigned n)
+{
+	trial = best;
+	memmove(&trial.tokens[from], &trial.tokens[from + n], (trial.n - from - n) * sizeof trial.tokens[0]);
+	trial.n -= n;
+	if (!lab_replay_fails(&trial, wanted) || lab_taken.n >= best.n)
+		return false;
+	best = lab_taken;
+	best_steps = lab.steps;
+	return true;
+}
+
+static void drop_tokens(void)
+{
+	for (unsigned size = best.n; size > 0;) {
+		bool any = false;
+		for (unsigned from = 0; from + size <= best.n && !late();)
+			if (without(from, size))
+				any = true;
+			else
+				from += size;
+		if (late())
+			return;
+		if (!any || size > best.n)
+			size = size > best.n ? best.n : size / 2;
+	}
+}
+
+/* Fewer operations, where the scenario lets us choose. */
+static void drop_operations(void)
+{
+	for (unsigned i = 0; i < lab_n_ops && !late(); i++) {
+		if (best.n == LAB_TOKENS)
+			return;
+		trial = best;
+		struct lab_token token = lab_ops[i];
+		trial.tokens[trial.n++] = token;
+		if (lab_replay_fails(&trial, wanted) && lab.steps < best_steps) {
+			best = lab_taken;
+			best_steps = lab.steps;
+		}
+	}
+}
+
+void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, int64_t until)
+{
+	wanted = signature;
+	deadline = until;
+	best = *schedule;
+	if (!lab_replay_fails(&best, wanted))
+		return;
+	best_steps = lab.steps;
+	search_small();
+	drop_tokens();
+	drop_operations();
+	*schedule = best;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Addresses to names, files and lines, by elfutils' libdw. */
+#include "model.h"
+#include <elfutils/libdwfl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static Dwfl *session;
+
+static bool open_session(void)
+{
+	static char *debug_path;
+	static const Dwfl_Callbacks callbacks = {
+	    .find_elf = dwfl_linux_proc_find_elf,
+	    .find_debuginfo = dwfl_standard_find_debuginfo,
+	    .debuginfo_path = &debug_path,
+	};
+	if (session)
+		return true;
+	session = dwfl_begin(&callbacks);
+	if (!session)
+		return false;
+	if (dwfl_linux_proc_report(session, getpid()) != 0 || dwfl_report_end(session, NULL, NULL) != 0) {
+		dwfl_end(session);
+		session = NULL;
+	}
+	return session != NULL;
+}
+
+bool lab_where(uintptr_t pc, const char **file, int *line, const char **function)
+{
+	*file = *function = NULL;
+	*line = 0;
+	if (pc == 0 || !open_session())
+		return false;
+	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1); /* a return address may be in the next line */
+	if (!module)
+		return false;
+	*function = dwfl_module_addrname(module, pc - 1);
+	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
+	if (at)
+		*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
+	return *file != NULL;
+}
+
+static const char *short_name(const char *file)
+{
+	const char *slash = strrchr(file, '/');
+	return slash ? slash + 1 : file;
+}
+
+bool lab_describe_site(uintptr_t pc, char *text, size_t size)
+{
+	const char *file, *function;
+	int line;
+	/* Only for the execution that is shown: failures by the thousand need no names. */
+	if (lab.recording && lab_where(pc, &file, &line, &function)) {
+		snprintf(text, size, "%s:%d (%s)", short_name(file), line, function ? function : "?");
+		return true;
+	}
+	snprintf(text, size, "0x%lx", (unsigned long)pc);
+	return false;
+}
+
+void lab_name_address(uintptr_t address, char *text, size_t size)
+{
+	if (lab_name_memory(address, text, size))
+		return;
+	GElf_Off offset = 0;
+	GElf_Sym symbol;
+	Dwfl_Module *module = lab.recording && open_session() ? dwfl_addrmodule(session, address) : NULL;
+	const char *name =
+	    module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;
+	if (name && offset == 0)
+		snprintf(text, size, "%s", name);
+	else if (name)
+		snprintf(text, size, "%s+%lu", name, (unsigned long)offset);
+	else
+		snprintf(text, size, "0x%lx", (unsigned long)address);
+}

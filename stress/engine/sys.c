@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a module's copy of the library asks of the system, answered by the model. The table of the copy is replaced once;
+ * outside an execution the calls go to where they went before.
+ */
+#include "model.h"
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+
+static struct fl__sys real;
+
+int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
+	lab_point(op);
+	int result = -EAGAIN;
+	struct lab_event *event = lab_event(&op);
+	size_t index = lab.n_events; /* the events may move while this one sleeps */
+	if (event)
+		event->value = expected;
+	if ((uint32_t)lab_peek(word, 4) != expected || lab_fault(LAB_FAULT_EAGAIN)) {
+		result = -EAGAIN;
+	} else if (deadline <= lab.now) {
+		result = -ETIMEDOUT;
+	} else if (lab_fault(LAB_FAULT_SPURIOUS)) {
+		result = 0;
+	} else if (lab_fault(LAB_FAULT_EINTR)) {
+		result = -EINTR;
+	} else {
+		self->futex = word;
+		self->expected = expected;
+		self->expires = deadline != INT64_MAX;
+		self->deadline = deadline;
+		self->result = 0;
+		lab_block();
+		result = self->result;
+		self->futex = 0;
+		op.kind = LAB_FUTEX_DONE;
+		event = lab_event(&op);
+		index = lab.n_events;
+	}
+	lab_hash((uint64_t)(int64_t)result);
+	if (lab.recording && index > 0)
+		lab.events[index - 1].result = result;
+	return result;
+}
+
+/* Those who sleep on `word`, in the order in which they lay down. */
+static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (t->state != LAB_BLOCKED || t->futex != word)
+			continue;
+		unsigned at = n++;
+		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
+			line[at] = line[at - 1];
+		line[at] = t;
+	}
+	return n;
+}
+
+/* FIFO as the usual choice; the kernel promises none. A wake orders no memory. */
+int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
+{
+	struct lab_op op = {LAB_FUTEX_WAKE, 4, 0, word, pc};
+	lab_point(op);
+	struct lab_thread *line[LAB_THREADS];
+	unsigned waiting = sleepers(word, line);
+	int woken = 0;
+	while (woken < n && waiting > 0) {
+		unsigned pick = (unsigned)(n - woken) < waiting ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
+		struct lab_thread *t = line[pick];
+		t->next = (struct lab_op){LAB_FUTEX_DONE, 4, 0, word, t->next.pc};
+		lab_ready(t);
+		t->futex = 0;
+		memmove(&line[pick], &line[pick + 1], (--waiting - pick) * sizeof line[0]);
+		woken++;
+	}
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->result = woken;
+	lab_hash((uint64_t)woken);
+	return woken;
+}
+
+static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return lab.active ? lab_futex_wait((uintptr_t)word, expected, deadline, PC)
+	                  : real.futex_wait(word, expected, deadline);
+}
+
+static int sys_futex_wake(const uint32_t *word, int n)
+{
+	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.futex_wake(word, n);
+}
+
+static int64_t sys_now(void)
+{
+	return lab.active ? lab.now : real.now();
+}
+
+static void sys_yield(void)
+{
+	if (lab.active)
+		lab_relax(PC);
+	else
+		real.yield();
+}
+
+static void sys_relax(void)
+{
+	if (lab.active)
+		lab_relax(PC);
+	else
+		real.relax();
+}
+
+/* Who called the library's own function around the table's. */
+static uintptr_t caller(uintptr_t pc)
+{
+	const struct lab_thread *self = lab.self;
+	return self->depth > 0 && self->depth <= 64 ? self->calls[self->depth - 1] : pc;
+}
+
+static void *sys_alloc(size_t size)
+{
+	return lab.active ? lab_alloc(size, caller(PC)) : real.alloc(size);
+}
+
+static void sys_free(void *memory)
+{
+	if (lab.active)
+		lab_free(memory, caller(PC));
+	else
+		real.free(memory);
+}
+
+static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	if (!lab.active)
+		return real.thread_create(thread, attr, start, arg);
+	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = PC});
+	char name[] = "thread-a";
+	name[7] = (char)('a' + lab.n_threads);
+	struct lab_thread *t = lab_spawn(name, start, arg, PC);
+	if (!t)
+		return -EAGAIN;
+	*thread = (pthread_t)(t->id + 1);
+	return 0;
+}
+
+static int sys_thread_join(pthread_t thread)
+{
+	if (!lab.active)
+		return real.thread_join(thread);
+	lab_point((struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[thread - 1], PC});
+	lab_join(&lab.threads[thread - 1], PC);
+	return 0;
+}
+
+static int sys_thread_detach(pthread_t thread)
+{
+	if (!lab.active)
+		return real.thread_detach(thread);
+	lab.threads[thread - 1].detached = true;
+	return 0;
+}
+
+static void on_panic(const char *function, const void *object, const char *reason)
+{
+	if (!lab.active)
+		return;
+	char place[80];
+	lab_name_address((uintptr_t)object, place, sizeof place);
+	lab_fail(LAB_PANIC, "%s(%s): %s", function, place, reason);
+}
+
+void lab_sys_install(const struct lab_door *door)
+{
+	if (!door || door->sys->now == sys_now)
+		return;
+	struct fl__sys *sys = door->sys; /* stacks of fibers stay the system's */
+	real = *sys;
+	sys->futex_wait = sys_futex_wait;
+	sys->futex_wake = sys_futex_wake;
+	sys->now = sys_now;
+	sys->yield = sys_yield;
+	sys->relax = sys_relax;
+	sys->alloc = sys_alloc;
+	sys->free = sys_free;
+	sys->thread_create = sys_thread_create;
+	sys->thread_join = sys_thread_join;
+	sys->thread_detach = sys_thread_detach;
+	door->panics(on_panic);
+}

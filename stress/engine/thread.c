@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Model threads. Each step is announced before it is done: at that moment every other thread stands before its own next
+ * step, and the search chooses who goes on.
+ *
+ *   state      is let run                                         becomes ready
+ *   READY      whenever the search likes
+ *   SPINNING   "gives up": once, and then as time passes           by a store to what it looked at
+ *   BLOCKED    at its deadline, if it has one                      by a wake, an exit
+ *   DONE       never
+ *
+ * A spin is one that says so (relax, yield), or that loads the same value again and again. While it spins unseen turns are
+ * not explored: they change nothing. Let give up, it has a number of turns that are no steps, in which time passes: so a
+ * bounded spin ends, and an endless one comes to stand, until something changes.
+ */
+#include "model.h"
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { FREE_TURNS = 256, REPEATS = 6, IDLE_ROUNDS = 6 };
+enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
+
+static unsigned lowest(uint16_t set)
+{
+	return (unsigned)__builtin_ctz(set);
+}
+
+static void set_state(struct lab_thread *thread, enum lab_state state)
+{
+	uint16_t bit = (uint16_t)(1u << thread->id);
+	thread->state = state;
+	lab.ready = (uint16_t)(state == LAB_READY ? lab.ready | bit : lab.ready & ~bit);
+	lab.spinning = (uint16_t)(state == LAB_SPINNING ? lab.spinning | bit : lab.spinning & ~bit);
+	lab.timed = (uint16_t)(state == LAB_BLOCKED && thread->expires ? lab.timed | bit : lab.timed & ~bit);
+}
+
+void lab_ready(struct lab_thread *thread)
+{
+	set_state(thread, LAB_READY);
+}
+
+/* --- who is stuck --- */
+
+struct line {
+	uintptr_t futex, key;
+};
+
+static void match(const void *key, const uint32_t *park_word, const char *name, void *arg)
+{
+	(void)name;
+	struct line *line = arg;
+	if ((uintptr_t)park_word == line->futex)
+		line->key = (uintptr_t)key;
+}
+
+/* Describes a sleeper; true when what it waits for has changed since it lay down: a wake was lost. */
+static bool describe(const struct lab_thread *t)
+{
+	if (t->state != LAB_BLOCKED)
+		return false;
+	if (!t->futex) {
+		lab_detail("  %s waits for the end of %s\n", t->name, lab.threads[t->joins].name);
+		return false;
+	}
+	char place[80], site[256];
+	struct line line = {t->futex, 0};
+	const struct lab_door *door = lab_door_of(lab_running->module);
+	if (door)
+		door->waiters(match, &line);
+	uintptr_t word = line.key ? line.key : t->futex;
+	lab_name_address(word, place, sizeof place);
+	(void)lab_describe_site(t->next.pc, site, sizeof site);
+	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
+	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
+	if (line.key)
+		lab_detail("  %s stands in the line of %s, whose word is 0x%x%s (%s)\n", t->name, place, value,
+		           changed ? " and has changed since" : "", site);
+	else
+		lab_detail("  %s sleeps on the futex %s, expected 0x%x, the word is 0x%x (%s)\n", t->name, place,
+		           t->expected, value, site);
+	return changed;
+}
+
+static _Noreturn void stuck(void)
+{
+	const struct lab_thread *lost = NULL;
+	unsigned asleep = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		asleep += lab.threads[i].state == LAB_BLOCKED && lab.threads[i].futex != 0;
+		if (describe(&lab.threads[i]) && !lost)
+			lost = &lab.threads[i];
+	}
+	char place[80];
+	if (lab.spinning) {
+		const struct lab_thread *t = &lab.threads[lowest(lab.spinning)];
+		lab_name_address(t->last_load, place, sizeof place);
+		lab_fail(LAB_LIVELOCK, "%s spins on %s, and nobody is left to change it", t->name, place);
+	}
+	if (lost) {
+		lab_name_address(lost->futex, place, sizeof place);
+		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
+	}
+	lab_fail(LAB_DEADLOCK, asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody",
+	         asleep);
+}
+
+/* --- who goes on --- */
+
+static uint16_t soft_spinners(void)
+{
+	uint16_t soft = 0;
+	for (uint16_t rest = lab.spinning; rest; rest &= (uint16_t)(rest - 1))
+		if (!lab.threads[lowest(rest)].hard)
+			soft |= (uint16_t)(rest & -rest);
+	return soft;
+}
+
+static unsigned soonest(uint16_t set)
+{
+	unsigned best = lowest(set);
+	for (; set; set &= (uint16_t)(set - 1))
+		if (lab.threads[lowest(set)].deadline < lab.threads[best].deadline)
+			best = lowest(set);
+	return best;
+}
+
+/* All that could go on has gone; those who spin get another chance, with more time passed, but not for ever. */
+static uint16_t idle(void)
+{
+	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS)
+		stuck();
+	lab.now += 1000 * (int64_t)GIVE_UP;
+	return lab.spinning;
+}
+
+static void give_up(struct lab_thread *t)
+{
+	t->giving_up = FREE_TURNS;
+	t->gave_up_at = t->last_load;
+	t->gave_up_store = t->last_store;
+	lab.now += GIVE_UP;
+	lab_ready(t);
+}
+
+static void time_out(struct lab_thread *t)
+{
+	if (lab.now < t->deadline)
+		lab.now = t->deadline;
+	t->result = -ETIMEDOUT;
+	t->futex = 0;
+	lab_ready(t);
+}
+
+static struct lab_thread *next_thread(void)
+{
+	uint16_t set = lab.ready;
+	if (lab.spinning)
+		set |= soft_spinners();
+	if (lab.timed && (set == 0 || lab_may_fault(LAB_FAULT_TIMEOUT)))
+		set |= lab.timed;
+	if (set == 0)
+		set = idle();
+	unsigned usual;
+	if (lab.self->state == LAB_READY)
+		usual = lab.self->id;
+	else if (lab.ready)
+		usual = lowest(lab.ready);
+	else if (lab.timed & set)
+		usual = (set & ~lab.timed) ? lowest(set & (uint16_t)~lab.timed) : soonest(set);
+	else
+		usual = lowest(set);
+	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual)];
+	lab.switched = lab.self->state == LAB_READY && next != lab.self;
+	if (next->state == LAB_SPINNING)
+		give_up(next);
+	else if (next->state == LAB_BLOCKED)
+		time_out(next);
+	return next;
+}
+
+static void switch_to(struct lab_thread *next)
+{
+	struct lab_thread *self = lab.self;
+	if (next == self)
+		return;
+	self->error = errno;
+	lab_tls_save(self->id);
+	lab.self = next;
+	fl__switch_to_plain(&self->flow, &next->flow);
+	lab_tls_load(self->id);
+	errno = self->error;
+}
+
+/* The running thread's step begins: its clock ticks. */
+static void tick(void)
+{
+	struct lab_thread *self = lab.self;
+	uint32_t now = ++self->view.hb.at[self->id];
+	self->view.seen.at[self->id] = now;
+	if (++lab.steps > lab_config.max_steps)
+		lab_fail(LAB_LIVELOCK, "no end after %u steps", lab_config.max_steps);
+	lab_hash((uint64_t)self->id << 8 | self->next.kind);
+}
+
+void lab_point(struct lab_op op)
+{
+	struct lab_thread *self = lab.self;
+	self->next = op;
+	self->ops++;
+	if (op.kind != LAB_LOAD) {
+		self->giving_up = 0;
+		self->repeats = 0;
+	}
+	if (lab.n_threads > 1)
+		switch_to(next_thread());
+	tick();
+}
+
+void lab_block(void)
+{
+	struct lab_thread *self = lab.self;
+	self->ops++;
+	self->blocked_at = lab.steps;
+	self->giving_up = 0;
+	set_state(self, LAB_BLOCKED);
+	switch_to(next_thread());
+	tick();
+}
+
+/* --- spins --- */
+
+void lab_changed(uintptr_t address)
+{
+	lab.idle_rounds = 0;
+	for (uint16_t rest = lab.spinning; rest; rest &= (uint16_t)(rest - 1)) {
+		struct lab_thread *t = &lab.threads[lowest(rest)];
+		if (t->last_load == address || t->last_load == 0) {
+			t->hard = false;
+			t->gave_up_at = 0;
+			lab_ready(t);
+		}
+	}
+}
+
+static void spin(uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	self->next = (struct lab_op){LAB_RELAX, 0, 0, self->last_load, pc};
+	self->ops++;
+	self->repeats = 0;
+	set_state(self, LAB_SPINNING);
+	switch_to(next_thread());
+	tick();
+}
+
+void lab_relax(uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	lab.now += TURN;
+	if (self->giving_up > 0 && --self->giving_up > 0)
+		return;
+	if (self->last_load != 0 && lab_newest_step(self->last_load) != self->last_store) {
+		lab_point((struct lab_op){LAB_RELAX, 0, 0, self->last_load, pc}); /* it has changed already */
+		return;
+	}
+	self->hard = self->gave_up_at == self->last_load && self->gave_up_store == self->last_store;
+	spin(pc);
+}
+
+bool lab_spins(uintptr_t address, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	if (self->giving_up > 0) {
+		if (--self->giving_up > 0)
+			return true;
+		self->hard = true;
+		spin(pc);
+		return self->giving_up > 0;
+	}
+	if (address != self->last_load || lab_newest_step(address) != self->last_store) {
+		self->repeats = 0;
+		return false;
+	}
+	if (++self->repeats < REPEATS)
+		return false;
+	self->hard = self->gave_up_at == address && self->gave_up_store == self->last_store;
+	spin(pc);
+	return self->giving_up > 0;
+}
+
+/* --- births and ends --- */
+
+static void finish(struct lab_thread *self)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (t->state == LAB_BLOCKED && !t->futex && t->joins == self->id)
+			lab_ready(t);
+	}
+	self->ops++;
+	self->next = (struct lab_op){.kind = LAB_EXIT};
+	struct lab_event *event = lab_event(&self->next);
+	(void)event;
+	set_state(self, LAB_DONE);
+}
+
+static void entry(void *arg)
+{
+	struct lab_thread *self = arg;
+	errno = 0;
+	lab_tls_load(self->id);
+	tick();
+	(void)self->start(self->arg);
+	finish(self);
+	if (self->id == 0) {
+		lab.active = false;
+		fl__switch_to_plain(&self->flow, &lab.home);
+	}
+	switch_to(next_thread());
+	__builtin_trap();
+}
+
+static struct lab_thread *thread_new(const char *name, void *(*start)(void *), void *arg)
+{
+	if (lab.n_threads == LAB_THREADS)
+		return NULL;
+	unsigned id = lab.n_threads++;
+	struct lab_thread *t = &lab.threads[id];
+	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, calls) - sizeof t->flow);
+	t->id = id;
+	t->start = start;
+	t->arg = arg;
+	t->next.kind = LAB_START;
+	snprintf(t->name, sizeof t->name, "%s", name);
+	size_t size;
+	void *stack = lab_stack_of(id, &size);
+	fl__switch_make(&t->flow, stack, size, entry, t);
+	lab_ready(t);
+	return t;
+}
+
+struct lab_thread *lab_spawn(const char *name, void *(*start)(void *), void *arg, uintptr_t pc)
+{
+	struct lab_thread *t = thread_new(name, start, arg);
+	if (!t)
+		return NULL;
+	t->view = lab.self->view; /* what the parent did happens before */
+	t->view.hb.at[t->id] = t->view.seen.at[t->id] = 0;
+	t->next.pc = pc;
+	return t;
+}
+
+void lab_join(struct lab_thread *thread, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	self->next = (struct lab_op){LAB_JOIN, 0, 0, (uintptr_t)thread, pc};
+	if (thread->state != LAB_DONE) {
+		self->futex = 0;
+		self->expires = false;
+		self->joins = thread->id;
+		lab_block();
+	}
+	lab_view_join(&self->view, &thread->view, lab.n_threads);
+}
+
+void lab_threads_reset(void)
+{
+	lab.n_threads = 0;
+	lab.ready = lab.spinning = lab.timed = 0;
+	lab.idle_rounds = 0;
+}
+
+static void *call_body(void *body)
+{
+	(*(void (**)(void))body)();
+	return NULL;
+}
+
+void lab_begin(void (*body)(void))
+{
+	lab.self = thread_new("main", call_body, &body);
+	lab.active = true;
+	fl__switch_to_plain(&lab.home, &lab.self->flow);
+	lab.active = false;
+}

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
+#include "explore.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct lab_event *lab_event(const struct lab_op *op)
+{
+	if (!lab.recording || !lab.acting)
+		return NULL;
+	if (lab.n_events == lab.room_events) {
+		lab.room_events = lab.room_events ? 2 * lab.room_events : 256;
+		lab.events = realloc(lab.events, lab.room_events * sizeof *lab.events);
+		if (!lab.events)
+			abort();
+	}
+	struct lab_event *event = &lab.events[lab.n_events++];
+	*event = (struct lab_event){.op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched};
+	lab.switched = false;
+	return event;
+}
+
+void lab_hash(uint64_t value)
+{
+	lab.hash = (lab.hash ^ value) * 0x100000001b3u; /* FNV-1a, by words */
+}
+
+/* --- into words --- */
+
+static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
+static char *text(const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	char *copy = strdup(line);
+	return copy ? copy : (char *)"";
+}
+
+static const char *order_name(int order)
+{
+	switch (order) {
+	case __ATOMIC_RELAXED: return "relaxed";
+	case __ATOMIC_RELEASE: return "release";
+	case __ATOMIC_ACQ_REL: return "acq_rel";
+	case __ATOMIC_SEQ_CST: return "seq_cst";
+	default: return "acquire";
+	}
+}
+
+static const char *number(char out[40], lab_value value)
+{
+	if (value <= 999999)
+		snprintf(out, 40, "%" PRIu64, (uint64_t)value);
+	else
+		snprintf(out, 40, "0x%" PRIx64, (uint64_t)value);
+	return out;
+}
+
+static const char *result_name(int result)
+{
+	switch (result) {
+	case 0: return "woken, or spuriously";
+	case -EAGAIN: return "EAGAIN";
+	case -EINTR: return "EINTR";
+	case -ETIMEDOUT: return "ETIMEDOUT";
+	default: return "?";
+	}
+}
+
+static void say_atomic(const struct lab_event *e, const char *place, struct lab_step *step)
+{
+	char a[40], b[40];
+	const char *order = order_name(e->op.order);
+	switch (e->op.kind) {
+	case LAB_STORE:
+		step->what = text("store %s %s", order, place);
+		step->value = text("= %s", number(a, e->value));
+		break;
+	case LAB_RMW:
+		step->what = text("rmw %s %s", order, place);
+		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));
+		break;
+	default:
+		step->what = text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
+		step->value = e->stale  ? text("%s (stale: %s is newest)", number(a, e->value), number(b, e->other))
+		              : e->fault ? text("%s (spuriously)", number(a, e->value))
+		                         : text("%s", number(a, e->value));
+		break;
+	}
+}
+
+static void say(const struct lab_event *e, struct lab_step *step)
+{
+	char place[96], a[40];
+	lab_name_address(e->op.address, place, sizeof place);
+	step->value = "";
+	switch (e->op.kind) {
+	case LAB_LOAD:
+	case LAB_STORE:
+	case LAB_RMW:
+	case LAB_CAS_FAILED: say_atomic(e, place, step); break;
+	case LAB_FENCE: step->what = text("fence %s", order_name(e->op.order)); break;
+	case LAB_FUTEX_WAIT:
+		step->what = text("futex wait %s", place);
+		step->value = text("expects %s", number(a, e->value));
+		break;
+	case LAB_FUTEX_DONE:
+		step->what = text("futex wait %s ends", place);
+		step->value = result_name(e->result);
+		break;
+	case LAB_FUTEX_WAKE:
+		step->what = text("futex wake %s", place);
+		step->value = text("%d woken", e->result);
+		break;
+	case LAB_INPUT:
+		step->what = "choose";
+		step->value = text("%s", number(a, e->value));
+		break;
+	case LAB_ALLOC:
+		step->what = text("allocate %s", place);
+		step->value = text("%s bytes", number(a, e->value));
+		break;
+	case LAB_FREE: step->what = text("free %s", place); break;
+	case LAB_PLAIN: step->what = text("plain %s %s", e->op.order ? "write" : "read", place); break;
+	default: step->what = "end"; break;
+	}
+}
+
+/* The text of a line of a file, without what leads and trails. */
+static const char *source_line(const char *file, int line)
+{
+	FILE *f = fopen(file, "re");
+	if (!f)
+		return NULL;
+	char buffer[512];
+	char *found = NULL;
+	for (int n = 1; fgets(buffer, sizeof buffer, f); n++) {
+		if (n != line)
+			continue;
+		char *from = buffer + strspn(buffer, " \t");
+		from[strcspn(from, "\n")] = '\0';
+		found = strdup(from);
+		break;
+	}
+	(void)fclose(f);
+	return found;
+}
+
+static void place_of(const struct lab_event *e, struct lab_step *step)
+{
+	if (!lab_where(e->op.pc, &step->file, &step->line, &step->function))
+		return;
+	step->source = source_line(step->file, step->line);
+}
+
+void lab_trace(struct lab_result *result)
+{
+	struct lab_step *steps = calloc(lab.n_events + 1, sizeof *steps);
+	const char **names = calloc(LAB_THREADS, sizeof *names);
+	if (!steps || !names)
+		abort();
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		names[i] = text("%s", lab.threads[i].name);
+	unsigned n = 0;
+	for (size_t i = 0; i < lab.n_events; i++) {
+		const struct lab_event *e = &lab.events[i];
+		if (e->op.kind == LAB_EXIT)
+			continue;
+		struct lab_step *step = &steps[n++];
+		step->thread = e->thread;
+		step->preempted = e->preempted;
+		step->stale = e->stale > 0;
+		step->fault = e->fault || (e->op.kind == LAB_FUTEX_WAIT && (e->result == 0 || e->result == -EINTR));
+		say(e, step);
+		place_of(e, step);
+	}
+	result->threads = names;
+	result->n_threads = lab.n_threads;
+	result->trace = steps;
+	result->n_steps = n;
+}

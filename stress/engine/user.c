@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The functions of <fairlead/stress.h>: the model's where one runs, else the native runner's. */
+#include "user.h"
+#include "model.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+#define EXPORTED __attribute__((visibility("default")))
+
+static struct lab_outcome outcomes[64];
+static unsigned n_outcomes;
+
+const struct lab_outcome *lab_outcomes(unsigned *n)
+{
+	*n = n_outcomes;
+	return outcomes;
+}
+
+void lab_outcomes_reset(void)
+{
+	n_outcomes = 0;
+}
+
+static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *label)
+{
+	for (unsigned i = 0; i < n_outcomes; i++)
+		if (outcomes[i].label == label || strcmp(outcomes[i].label, label) == 0)
+			return &outcomes[i];
+	if (n_outcomes == sizeof outcomes / sizeof outcomes[0])
+		lab_fail(LAB_CHECK, "more than %u outcomes", n_outcomes);
+	outcomes[n_outcomes] = (struct lab_outcome){label, expect, 0};
+	return &outcomes[n_outcomes++];
+}
+
+EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *label)
+{
+	if (!lab.active)
+		return lab_native->outcome(expect, holds, label);
+	struct lab_outcome *outcome = outcome_of(expect, label);
+	if (!holds)
+		return false;
+	lab.outcome = outcome;
+	lab.signature = (uintptr_t)label;
+	if (expect == FL_STRESS_FORBIDDEN)
+		lab_fail(LAB_FORBIDDEN, "%s", label);
+	return true;
+}
+
+EXPORTED void fl_stress_fail(const char *file, int line, const char *what)
+{
+	if (!lab.active) {
+		lab_native->fail(file, line, what);
+		return;
+	}
+	lab.signature = (uintptr_t)what;
+	lab_fail(LAB_CHECK, "%s fails in %s at %s:%d", what, lab.self->name, file, line);
+}
+
+EXPORTED unsigned fl_stress_choose(unsigned n)
+{
+	if (!lab.active)
+		return lab_native->choose(n);
+	struct lab_op op = {.kind = LAB_INPUT, .pc = PC};
+	unsigned pick = lab_choose(LAB_PICK_INPUT, n);
+	lab_hash(pick);
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->value = pick;
+	return pick;
+}
+
+EXPORTED unsigned fl_stress_ops(unsigned n)
+{
+	return lab.active ? n - lab_choose(LAB_PICK_OPS, n + 1) : lab_native->ops(n);
+}
+
+EXPORTED void fl_stress_relax(void)
+{
+	if (lab.active)
+		lab_relax(PC);
+	else
+		lab_native->relax();
+}
+
+EXPORTED int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline)
+{
+	return lab.active ? lab_futex_wait((uintptr_t)word, expected, deadline, PC)
+	                  : lab_native->futex_wait(word, expected, deadline);
+}
+
+EXPORTED int fl_stress_futex_wake(const void *word, int n)
+{
+	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : lab_native->futex_wake(word, n);
+}
+
+EXPORTED int64_t fl_stress_now(void)
+{
+	return lab.active ? lab.now : lab_native->now();
+}
