@@ -341,11 +341,9 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 	}
 }
 
-unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
+/* The name of a choice must not depend on the budget, or a replay would count otherwise. */
+static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 {
-	if (n <= 1)
-		return 0;
-	lab.self->ops++;
 	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)
 		lab_ops[lab_n_ops++] = (struct lab_token){LAB_PICK_OPS, (uint8_t)lab.self->id, (uint8_t)(n - 2), lab.self->ops};
 	unsigned pick = choose_one(kind, n > 255 ? 255 : n);
@@ -359,6 +357,14 @@ unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
 	return pick;
 }
 
+unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
+{
+	if (n <= 1)
+		return 0;
+	lab.self->ops++;
+	return choose_named(kind, n);
+}
+
 bool lab_may_fault(unsigned which)
 {
 	if (!(lab_config.fault_mask & which))
@@ -368,5 +374,6 @@ bool lab_may_fault(unsigned which)
 
 bool lab_fault(unsigned which)
 {
-	return lab_may_fault(which) && lab_choose(LAB_PICK_FAULT, 2) != 0;
+	lab.self->ops++;
+	return lab_may_fault(which) && choose_named(LAB_PICK_FAULT, 2) != 0;
 }

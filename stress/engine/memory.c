@@ -118,7 +118,7 @@ static void read_store(struct lab_location *location, struct lab_written *store,
 		store->read_at[self->id] = lab_clock_of(self);
 	location->read[self->id] = lab_clock_of(self);
 	location->read_pc[self->id] = pc;
-	self->last_store = store->step;
+	lab_looked(location->address, store->step);
 	learn(store, order);
 }
 
@@ -179,7 +179,6 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 {
 	lab_site_reached(pc, "load", as_load(order));
 	order = as_load(lab_weakened(order, pc));
-	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
 	bool spins = lab_spins(address, pc);
 	if (!spins)
@@ -189,7 +188,6 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
 	read_store(location, store, order, pc);
-	self->last_load = address;
 	lab_hash((uint64_t)store->value);
 	struct lab_event *event = spins ? NULL : lab_event(&op);
 	if (event) {
@@ -279,7 +277,6 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
 	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
 	read_store(location, store, failure, pc);
-	lab.self->last_load = address;
 	*expected = store->value;
 	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;

@@ -50,6 +50,12 @@ enum lab_state {
 	LAB_DONE
 };
 
+enum { LAB_LOOKS = 8 };
+struct lab_look {
+	uintptr_t address;
+	uint32_t step; /* of the store that it saw */
+};
+
 struct lab_thread {
 	struct fl__switch flow;
 	unsigned id;
@@ -73,13 +79,14 @@ struct lab_thread {
 	int result; /* of the wait */
 	unsigned joins;
 
-	uintptr_t last_load;   /* for spins */
-	uint32_t last_store;   /* the step of the store that it read */
-	uintptr_t gave_up_at;  /* the same two, when it was last let give up */
-	uint32_t gave_up_store;
-	unsigned repeats;   /* loads of the same in a row */
-	unsigned giving_up; /* turns that are still free after it was let give up */
-	bool hard;          /* gave up already: only a change lets it go on */
+	struct lab_look looks[LAB_LOOKS]; /* what it has looked at since its last relax */
+	unsigned n_looks;                 /* more than LAB_LOOKS: too much to tell */
+	uintptr_t last_load;              /* for loops that forget to relax: */
+	uint32_t last_step;
+	unsigned repeats;    /* loads of the same in a row */
+	uintptr_t gave_up;   /* the site at which it was let give up, until something that it looked at changes */
+	unsigned giving_up;  /* turns that are still free after that */
+	bool hard;           /* gave up already: only a change lets it go on */
 
 	int error; /* errno */
 	bool detached;
@@ -158,7 +165,8 @@ void lab_join(struct lab_thread *thread, uintptr_t pc);
 void lab_relax(uintptr_t pc);
 /* Whether a load is a turn of a spin that was let give up: then it is no step. Also where a loop forgot to relax. */
 bool lab_spins(uintptr_t address, uintptr_t pc);
-void lab_changed(uintptr_t address); /* a store: spinners look again */
+void lab_looked(uintptr_t address, uint32_t step); /* the running thread has seen the store of that step */
+void lab_changed(uintptr_t address);               /* a store by the running thread: spinners look again */
 void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
 

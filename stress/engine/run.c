@@ -116,33 +116,33 @@ static void *run_actor(void *arg)
 	return NULL;
 }
 
-/* The actor's context is made here, by main: it is no step of the actor. */
-static void spawn_actor(const struct fl_stress_function *actor, const struct lab_door *door)
+/* The contexts of the actors are made by main, before there is any actor: they are no steps of theirs. */
+static void enter_all(const struct lab_door *door, const struct fl_stress_function *actors)
 {
-	unsigned id = lab.n_threads;
-	if (door) {
-		lab_tls_save(0);
-		door->enter(contexts[id], actor->name);
-		lab_tls_save(id);
-		lab_tls_load(0);
+	lab_tls_save(0);
+	for (unsigned i = 0; actors[i].call; i++) {
+		door->enter(contexts[1 + i], actors[i].name);
+		lab_tls_save(1 + i);
 	}
-	(void)lab_spawn(actor->name, run_actor, (void *)actor, 0);
+	lab_tls_load(0);
 }
 
 static void main_body(void)
 {
 	const struct fl_stress_test *test = lab_running->test;
 	const struct lab_door *door = lab_door_of(lab_running->module);
-	if (door)
+	if (door) {
+		enter_all(door, test->actors);
 		door->enter(contexts[0], "main");
+	}
 	if (lab_running->setup)
 		lab_running->setup(lab.state);
-	unsigned first = lab.n_threads, n = 0;
-	while (test->actors[n].call)
-		spawn_actor(&test->actors[n++], door);
+	unsigned n = 0;
+	for (; test->actors[n].call; n++)
+		(void)lab_spawn(test->actors[n].name, run_actor, (void *)&test->actors[n], 0);
 	lab.acting = true;
 	for (unsigned i = 0; i < n; i++)
-		lab_join(&lab.threads[first + i], 0);
+		lab_join(&lab.threads[1 + i], 0);
 	lab.acting = false;
 	lab.outcome = NULL;
 	test->outcome.call(lab.state);

@@ -94,8 +94,10 @@ static _Noreturn void stuck(void)
 	char place[80];
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lowest(lab.spinning)];
-		lab_name_address(t->last_load, place, sizeof place);
-		lab_fail(LAB_LIVELOCK, "%s spins on %s, and nobody is left to change it", t->name, place);
+		char site[256];
+		lab_name_address(t->next.address, place, sizeof place);
+		(void)lab_describe_site(t->next.pc, site, sizeof site);
+		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and nobody is left to change it", t->name, place, site);
 	}
 	if (lost) {
 		lab_name_address(lost->futex, place, sizeof place);
@@ -137,8 +139,7 @@ static uint16_t idle(void)
 static void give_up(struct lab_thread *t)
 {
 	t->giving_up = FREE_TURNS;
-	t->gave_up_at = t->last_load;
-	t->gave_up_store = t->last_store;
+	t->gave_up = t->next.pc;
 	lab.now += GIVE_UP;
 	lab_ready(t);
 }
@@ -230,27 +231,64 @@ void lab_block(void)
 
 /* --- spins --- */
 
+static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
+{
+	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+		if (t->looks[i].address == address)
+			return &t->looks[i];
+	return NULL;
+}
+
+void lab_looked(uintptr_t address, uint32_t step)
+{
+	struct lab_thread *self = lab.self;
+	struct lab_look *look = look_at(self, address);
+	if (look)
+		look->step = step;
+	else if (self->n_looks >= LAB_LOOKS)
+		self->n_looks = LAB_LOOKS + 1;
+	else
+		self->looks[self->n_looks++] = (struct lab_look){address, step};
+}
+
 void lab_changed(uintptr_t address)
 {
+	struct lab_thread *self = lab.self;
+	struct lab_look *own = look_at(self, address);
+	if (own)
+		own->step = lab.steps; /* it need not look at what it wrote itself */
 	lab.idle_rounds = 0;
-	for (uint16_t rest = lab.spinning; rest; rest &= (uint16_t)(rest - 1)) {
-		struct lab_thread *t = &lab.threads[lowest(rest)];
-		if (t->last_load == address || t->last_load == 0) {
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (t == self || (t->state != LAB_SPINNING && !t->gave_up))
+			continue;
+		if (t->n_looks > LAB_LOOKS || t->n_looks == 0 || look_at(t, address)) {
+			t->gave_up = 0;
 			t->hard = false;
-			t->gave_up_at = 0;
-			lab_ready(t);
+			if (t->state == LAB_SPINNING)
+				lab_ready(t);
 		}
 	}
+}
+
+static bool has_changed(const struct lab_thread *t)
+{
+	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
+		if (lab_newest_step(t->looks[i].address) != t->looks[i].step)
+			return true;
+	return false;
 }
 
 static void spin(uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->next = (struct lab_op){LAB_RELAX, 0, 0, self->last_load, pc};
+	self->next = (struct lab_op){LAB_RELAX, 0, 0, self->n_looks ? self->looks[0].address : 0, pc};
 	self->ops++;
 	self->repeats = 0;
+	self->hard = self->gave_up == pc;
 	set_state(self, LAB_SPINNING);
 	switch_to(next_thread());
+	self->n_looks = 0;
 	tick();
 }
 
@@ -260,31 +298,33 @@ void lab_relax(uintptr_t pc)
 	lab.now += TURN;
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
-	if (self->last_load != 0 && lab_newest_step(self->last_load) != self->last_store) {
-		lab_point((struct lab_op){LAB_RELAX, 0, 0, self->last_load, pc}); /* it has changed already */
+	if (has_changed(self)) { /* it need not wait */
+		lab_point((struct lab_op){LAB_RELAX, 0, 0, 0, pc});
+		self->n_looks = 0;
 		return;
 	}
-	self->hard = self->gave_up_at == self->last_load && self->gave_up_store == self->last_store;
 	spin(pc);
 }
 
 bool lab_spins(uintptr_t address, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
+	uint32_t newest = lab_newest_step(address);
 	if (self->giving_up > 0) {
 		if (--self->giving_up > 0)
 			return true;
-		self->hard = true;
 		spin(pc);
 		return self->giving_up > 0;
 	}
-	if (address != self->last_load || lab_newest_step(address) != self->last_store) {
+	const struct lab_look *look = look_at(self, address);
+	if (address != self->last_load || newest != self->last_step || !look || look->step != newest) {
+		self->last_load = address;
+		self->last_step = newest;
 		self->repeats = 0;
 		return false;
 	}
 	if (++self->repeats < REPEATS)
 		return false;
-	self->hard = self->gave_up_at == address && self->gave_up_store == self->last_store;
 	spin(pc);
 	return self->giving_up > 0;
 }

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { ENDLESS = 60 }; /* of a livelock so much is shown */
+
 struct lab_event *lab_event(const struct lab_op *op)
 {
 	if (!lab.recording || !lab.acting)
@@ -169,7 +171,8 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
 	unsigned n = 0;
-	for (size_t i = 0; i < lab.n_events; i++) {
+	size_t end = lab.verdict == LAB_LIVELOCK && lab.n_events > ENDLESS ? ENDLESS : lab.n_events;
+	for (size_t i = 0; i < end; i++) {
 		const struct lab_event *e = &lab.events[i];
 		if (e->op.kind == LAB_EXIT)
 			continue;
