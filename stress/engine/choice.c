@@ -262,6 +262,8 @@ static unsigned by_priority(uint16_t set, unsigned usual)
 	for (unsigned i = 0; i < n_changes; i++)
 		if (change_at[i] == lab.steps)
 			priority[lab.self->id] = (uint8_t)i;
+	if (lab.self->state == LAB_READY && usual != lab.self->id)
+		priority[lab.self->id] = 0; /* it has gone on for long */
 	uint16_t ready = set & lab.ready;
 	uint16_t rest = set & (uint16_t)~lab.ready;
 	if (rest && lot(odds_fault)) /* a time out, a spin that ends */
@@ -302,7 +304,7 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 	}
 	if (pick != usual)
 		take(LAB_PICK_THREAD, pick);
-	if (lab.self->state == LAB_READY && pick != lab.self->id)
+	if (lab.self->state == LAB_READY && pick != lab.self->id && pick != usual)
 		lab.spent.preemptions++;
 	if (lab.ready && (lab.timed & (1u << pick)))
 		lab.spent.faults++;

@@ -121,6 +121,7 @@ struct lab_execution {
 	uint32_t generation; /* of locations and cells: those of others are empty */
 	struct lab_clock sc_fenced; /* what happens before the SC fences so far */
 	uint16_t ready, spinning, timed; /* the threads that are; timed: blocked, with a deadline */
+	unsigned streak;            /* steps that the running thread has done in a row */
 	unsigned idle_rounds;       /* since the last store: all spin, none sees a change */
 	int64_t now;
 	uint64_t hash;

@@ -32,8 +32,10 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 		op.kind = LAB_FREE;
 	lab.signature = pc ^ other_pc;
 	(void)lab_event(&op);
-	lab_fail(freeing ? LAB_USE_AFTER_FREE : LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s",
-	         freeing ? "free" : what, place, lab.self->name, here, other, lab.threads[thread].name, there);
+	bool was_freeing = freeing;
+	freeing = false;
+	lab_fail(was_freeing ? LAB_USE_AFTER_FREE : LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s",
+	         was_freeing ? "free" : what, place, lab.self->name, here, other, lab.threads[thread].name, there);
 }
 
 static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, bool atomic, uintptr_t address,

@@ -162,6 +162,7 @@ void lab_execute(void)
 	lab.hash = 0xcbf29ce484222325u;
 	lab.now = 1000 * (int64_t)1000000000;
 	lab.sleep = 0;
+	lab.streak = 0;
 	lab.failed = lab.pruned = lab.acting = lab.switched = false;
 	lab.signature = 0;
 	lab.spent = (struct lab_spent){0, 0, 0};

@@ -18,6 +18,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
 	lab_point(op);
 	int result = -EAGAIN;
+	bool faulty = false;
 	struct lab_event *event = lab_event(&op);
 	size_t index = lab.n_events; /* the events may move while this one sleeps */
 	if (event)
@@ -28,8 +29,10 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 		result = -ETIMEDOUT;
 	} else if (lab_fault(LAB_FAULT_SPURIOUS)) {
 		result = 0;
+		faulty = true;
 	} else if (lab_fault(LAB_FAULT_EINTR)) {
 		result = -EINTR;
+		faulty = true;
 	} else {
 		self->futex = word;
 		self->expected = expected;
@@ -44,8 +47,10 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 		index = lab.n_events;
 	}
 	lab_hash((uint64_t)(int64_t)result);
-	if (lab.recording && index > 0)
+	if (lab.recording && index > 0) {
 		lab.events[index - 1].result = result;
+		lab.events[index - 1].fault = faulty;
+	}
 	return result;
 }
 

@@ -18,7 +18,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FREE_TURNS = 256, REPEATS = 6, IDLE_ROUNDS = 6 };
+enum { FREE_TURNS = 256, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200 };
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
 
 static unsigned lowest(uint16_t set)
@@ -153,6 +153,19 @@ static void time_out(struct lab_thread *t)
 	lab_ready(t);
 }
 
+/* The usual choice: to go on; but nobody goes on for ever while others could, or a loop without relax would. */
+static unsigned usual_ready(void)
+{
+	const struct lab_thread *self = lab.self;
+	uint16_t others = lab.ready & (uint16_t) ~(1u << self->id);
+	if (self->state == LAB_READY && (lab.streak < STREAK || !others))
+		return self->id;
+	uint16_t later = others & (uint16_t) ~((2u << self->id) - 1);
+	if (self->state == LAB_READY)
+		return lowest(later ? later : others);
+	return lowest(lab.ready);
+}
+
 static struct lab_thread *next_thread(void)
 {
 	uint16_t set = lab.ready;
@@ -163,16 +176,15 @@ static struct lab_thread *next_thread(void)
 	if (set == 0)
 		set = idle();
 	unsigned usual;
-	if (lab.self->state == LAB_READY)
-		usual = lab.self->id;
-	else if (lab.ready)
-		usual = lowest(lab.ready);
+	if (lab.ready)
+		usual = usual_ready();
 	else if (lab.timed & set)
 		usual = (set & ~lab.timed) ? lowest(set & (uint16_t)~lab.timed) : soonest(set);
 	else
 		usual = lowest(set);
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual)];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
+	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	if (next->state == LAB_SPINNING)
 		give_up(next);
 	else if (next->state == LAB_BLOCKED)

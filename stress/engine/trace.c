@@ -68,7 +68,7 @@ static const char *number(char out[40], lab_value value)
 static const char *result_name(int result)
 {
 	switch (result) {
-	case 0: return "woken, or spuriously";
+	case 0: return "woken";
 	case -EAGAIN: return "EAGAIN";
 	case -EINTR: return "EINTR";
 	case -ETIMEDOUT: return "ETIMEDOUT";
@@ -111,7 +111,8 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	case LAB_FENCE: step->what = text("fence %s", order_name(e->op.order)); break;
 	case LAB_FUTEX_WAIT:
 		step->what = text("futex wait %s", place);
-		step->value = text("expects %s", number(a, e->value));
+		step->value = text("expects %s%s%s", number(a, e->value), e->fault || e->result ? ": " : "",
+		                   e->fault && !e->result ? "spurious wake" : e->result ? result_name(e->result) : "");
 		break;
 	case LAB_FUTEX_DONE:
 		step->what = text("futex wait %s ends", place);
@@ -180,7 +181,7 @@ void lab_trace(struct lab_result *result)
 		step->thread = e->thread;
 		step->preempted = e->preempted;
 		step->stale = e->stale > 0;
-		step->fault = e->fault || (e->op.kind == LAB_FUTEX_WAIT && (e->result == 0 || e->result == -EINTR));
+		step->fault = e->fault;
 		say(e, step);
 		place_of(e, step);
 	}
