@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "axioms.h"
+
+/* r1 ; r2 ; r3 */
+static relation seq3(relation r1, relation r2, relation r3)
+{
+	return rel_seq(rel_seq(r1, r2), r3);
+}
+
+/* rs = [W] ; sb|loc? ; [W, at least rlx] ; (rf ; rmw)*. Each write of the program is at least rlx; the initial ones,
+   which are not, have nothing before them and release nothing. */
+static relation release_sequence(const execution *x)
+{
+	relation same_thread = rel_between(x->writes, rel_maybe(x->sb_loc), x->writes);
+	return rel_seq(same_thread, rel_maybe(rel_plus(rel_seq(x->rf, x->rmw))));
+}
+
+/* sw = [E, at least rel] ; ([F] ; sb)? ; rs ; rf ; [R, at least rlx] ; (sb ; [F])? ; [E, at least acq] */
+static relation synchronizes_with(const execution *x)
+{
+	relation from_fence = rel_maybe(rel_between(x->fences, x->sb, x->all));
+	relation to_fence = rel_maybe(rel_between(x->all, x->sb, x->fences));
+	relation carried = rel_seq(release_sequence(x), x->rf);
+	return rel_between(x->at_least_rel, seq3(from_fence, carried, to_fence), x->at_least_acq);
+}
+
+/* hb = (sb | sw)+ */
+relation rc11_hb(const execution *x)
+{
+	return rel_plus(rel_or(x->sb, synchronizes_with(x)));
+}
+
+/* rb = rf^-1 ; mo (that no event is before itself holds by itself: an event reads or writes) */
+static relation reads_before(const execution *x)
+{
+	return rel_seq(rel_inverse(x->rf), x->mo);
+}
+
+/* eco = (rf | mo | rb)+ */
+static relation extended_coherence_order(const execution *x)
+{
+	return rel_plus(rel_or(x->rf, rel_or(x->mo, x->rb)));
+}
+
+/* scb = sb | sb|/=loc ; hb ; sb|/=loc | hb|loc | mo | rb */
+static relation sc_before(const execution *x)
+{
+	relation sb_other = rel_minus(x->sb, x->sb_loc);
+	relation across = seq3(sb_other, x->hb, sb_other);
+	relation hb_loc = rel_and(x->hb, x->same_loc);
+	return rel_or(rel_or(x->sb, across), rel_or(hb_loc, rel_or(x->mo, x->rb)));
+}
+
+/* psc_base = ([E sc] | [F sc] ; hb?) ; scb ; ([E sc] | hb? ; [F sc]) */
+static relation psc_base(const execution *x)
+{
+	event_set sc_fences = x->sc & x->fences;
+	relation from = rel_or(rel_id(x->sc), rel_between(sc_fences, rel_maybe(x->hb), x->all));
+	relation to = rel_or(rel_id(x->sc), rel_between(x->all, rel_maybe(x->hb), sc_fences));
+	return seq3(from, sc_before(x), to);
+}
+
+/* psc_F = [F sc] ; (hb | hb ; eco ; hb) ; [F sc] */
+static relation psc_fence(const execution *x)
+{
+	event_set sc_fences = x->sc & x->fences;
+	return rel_between(sc_fences, rel_or(x->hb, seq3(x->hb, x->eco, x->hb)), sc_fences);
+}
+
+void rc11_derive(execution *x)
+{
+	x->hb = rc11_hb(x);
+	x->rb = reads_before(x);
+	x->eco = extended_coherence_order(x);
+	x->psc = x->sc ? rel_or(psc_base(x), psc_fence(x)) : (relation){{0}};
+}
+
+/* sb | rf is acyclic */
+static bool no_thin_air(const execution *x)
+{
+	return rel_acyclic(rel_or(x->sb, x->rf));
+}
+
+/* hb ; eco? is irreflexive */
+static bool coherence(const execution *x)
+{
+	return rel_irreflexive(rel_seq(x->hb, rel_maybe(x->eco)));
+}
+
+/* rmw & (rb ; mo) is empty */
+static bool atomicity(const execution *x)
+{
+	return rel_empty(rel_and(x->rmw, rel_seq(x->rb, x->mo)));
+}
+
+/* psc = psc_base | psc_F is acyclic */
+static bool sequential_consistency(const execution *x)
+{
+	return rel_acyclic(x->psc);
+}
+
+const axiom rc11_axioms[AXIOMS] = {
+    {"no-thin-air: sb | rf has a cycle", no_thin_air},
+    {"coherence: hb ; eco? has a loop", coherence},
+    {"atomicity: a write stands between the halves of an operation, rmw & (rb ; mo)", atomicity},
+    {"SC: psc_base | psc_F has a cycle", sequential_consistency},
+};
+
+int rc11_violated(const execution *x)
+{
+	int a = 0;
+	while (a < AXIOMS && rc11_axioms[a].holds(x))
+		a++;
+	return a;
+}
+
+relation rc11_prompt_order(const execution *x)
+{
+	return rel_or(rel_or(x->sb, x->rf), rel_or(x->mo, x->psc));
+}
+
+bool rc11_prompt(const execution *x)
+{
+	return rel_acyclic(rc11_prompt_order(x));
+}

@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The engine against the enumerator: it may show no outcome that RC11 forbids, and must show each with a prompt
+   execution. */
+#include "commands.h"
+
+#include "enumerate.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { LINE_LENGTH = 1024 };
+
+/* Runs the engine's command with the programs as its standard input; NULL if that cannot be. */
+static FILE *start_engine(const char *command, const program *programs, int count, pid_t *child)
+{
+	int ends[2];
+	FILE *input = tmpfile();
+	if (!input)
+		return NULL;
+	if (pipe(ends)) {
+		fclose(input);
+		return NULL;
+	}
+	for (int i = 0; i < count; i++)
+		program_print(input, &programs[i]);
+	rewind(input);
+	fflush(stdout);
+	*child = fork();
+	if (*child == 0) {
+		if (dup2(fileno(input), STDIN_FILENO) < 0 || dup2(ends[1], STDOUT_FILENO) < 0)
+			_exit(126);
+		close(ends[0]);
+		close(ends[1]);
+		execl("/bin/sh", "sh", "-c", command, (char *)NULL);
+		_exit(127);
+	}
+	close(ends[1]);
+	fclose(input);
+	return *child > 0 ? fdopen(ends[0], "r") : NULL;
+}
+
+static bool read_line(FILE *from, char *line)
+{
+	if (!fgets(line, LINE_LENGTH, from))
+		return false;
+	line[strcspn(line, "\r\n")] = 0;
+	return true;
+}
+
+static bool bad_answer(const program *p, const char *line)
+{
+	printf("not an answer to %s: '%s'\n", p->name, line);
+	return false;
+}
+
+/* The engine's answer to one program. */
+static bool read_answer(FILE *from, const program *p, outcome_set *shown, bool *exhausted)
+{
+	char line[LINE_LENGTH] = "", expected[NAME_MAX_LENGTH + 16];
+	int length = snprintf(expected, sizeof expected, "P %s executions=", p->name);
+	if (!read_line(from, line) || strncmp(line, expected, (size_t)length) != 0)
+		return bad_answer(p, line);
+	const char *mark = strstr(line, " exhausted=");
+	if (!mark)
+		return bad_answer(p, line);
+	*exhausted = !strcmp(mark, " exhausted=1");
+	while (read_line(from, line) && strcmp(line, "E") != 0) {
+		outcome o = {{0}};
+		if (!outcome_parse(p, line, false, &o))
+			return bad_answer(p, line);
+		if (!outcomes_find(shown, &o))
+			outcomes_add(shown, &o, true);
+	}
+	return !strcmp(line, "E") || bad_answer(p, line);
+}
+
+/* Among executions with an outcome: the one that comes farthest through the axioms. */
+typedef struct {
+	int executions;
+	int passed; /* of the axioms, by the farthest */
+	execution farthest;
+} explanation;
+
+static bool keep_farthest(execution *x, void *context)
+{
+	explanation *best = context;
+	rc11_derive(x);
+	int passed = rc11_violated(x);
+	if (!best->executions++ || passed > best->passed) {
+		best->passed = passed;
+		best->farthest = *x;
+	}
+	return true;
+}
+
+static bool keep_prompt(execution *x, void *context)
+{
+	explanation *found = context;
+	rc11_derive(x);
+	found->farthest = *x;
+	return rc11_violated(x) < AXIOMS || !rc11_prompt(x);
+}
+
+static void say(const program *p, const char *what, const outcome *o)
+{
+	printf("VIOLATION in %s: %s", p->name, what);
+	if (o)
+		outcome_print(stdout, p, o);
+	putchar('\n');
+	program_print(stdout, p);
+}
+
+static void explain_wrong(const program *p, const outcome *o)
+{
+	static explanation best;
+	best.executions = 0;
+	say(p, "RC11 forbids what the engine shows: ", o);
+	each_candidate(p, (search){.unpruned = true, .only = o}, keep_farthest, &best);
+	if (!best.executions) {
+		printf("  no sources of the reads give these values\n");
+		return;
+	}
+	printf("  each of its executions (%d) violates an axiom; this one is farthest from it\n  %s\n", best.executions,
+	       rc11_axioms[best.passed].name);
+	execution_print(stdout, &best.farthest, rel_or(best.farthest.sb, best.farthest.rf));
+}
+
+static void explain_missing(const program *p, const outcome *o)
+{
+	static explanation found;
+	say(p, "the engine does not show: ", o);
+	each_candidate(p, (search){.only = o}, keep_prompt, &found);
+	printf("  this execution does, and in this order sb, rf, mo and psc agree\n");
+	execution_print(stdout, &found.farthest, rc11_prompt_order(&found.farthest));
+}
+
+static int compare(const program *p, const outcome_set *shown, bool exhausted)
+{
+	outcome_set allowed = outcomes_of(p, false);
+	int violations = 0;
+	for (int i = 0; i < shown->count; i++)
+		if (!outcomes_find(&allowed, &shown->list[i].values)) {
+			explain_wrong(p, &shown->list[i].values);
+			violations++;
+		}
+	if (!exhausted) {
+		say(p, "the engine gave up before the end", NULL);
+		violations++;
+	}
+	for (int i = 0; exhausted && i < allowed.count; i++)
+		if (allowed.list[i].prompt && !outcomes_find(shown, &allowed.list[i].values)) {
+			explain_missing(p, &allowed.list[i].values);
+			violations++;
+		}
+	outcomes_free(&allowed);
+	return violations;
+}
+
+int check_programs(const char *engine, const program *programs, int count)
+{
+	pid_t child = -1;
+	FILE *answers = start_engine(engine, programs, count, &child);
+	if (!answers) {
+		perror("the engine cannot be started");
+		return -1;
+	}
+	int violations = 0;
+	bool understood = true;
+	for (int i = 0; i < count && understood; i++) {
+		outcome_set shown = {.count = 0};
+		bool exhausted = false;
+		understood = read_answer(answers, &programs[i], &shown, &exhausted);
+		if (understood)
+			violations += compare(&programs[i], &shown, exhausted);
+		outcomes_free(&shown);
+	}
+	fclose(answers);
+	int status = 0;
+	if (waitpid(child, &status, 0) == child && understood && status) {
+		printf("the engine's command ended with status %d\n", WIFEXITED(status) ? WEXITSTATUS(status) : status);
+		return -1;
+	}
+	return understood ? violations : -1;
+}

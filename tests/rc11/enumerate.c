@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "enumerate.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+typedef struct {
+	execution x;
+	search search;
+	relation forced_mo; /* what of mo coherence and atomicity leave no choice in */
+	bool stopped;
+	bool (*visit)(execution *, void *);
+	void *context;
+} enumeration;
+
+/* Whether the values that are settled are those which the compare-exchanges and the wanted outcome ask for. */
+static bool values_fit(const enumeration *e)
+{
+	const execution *x = &e->x;
+	int reads = 0;
+	FOR_EVENTS(read, x->reads)
+	{
+		int value = execution_value(x, read), wanted = e->search.only ? e->search.only->value[reads++] : value;
+		const operation *op = x->event[read].op;
+		if (value == UNKNOWN_VALUE)
+			continue;
+		if (value != wanted || (op->kind == 'C' && (value == op->expected) != (x->rmw.row[read] != 0)))
+			return false;
+	}
+	return true;
+}
+
+/* The pairs of writes w, v to one location that coherence puts in this order, whatever else mo is: w is, or is read by,
+   what happens before v or before a read of v. And a read-and-write comes directly behind its source. */
+static relation forced_mo(const execution *x, relation hb)
+{
+	relation seen = rel_or(rel_id(x->writes), x->rf); /* from a write to itself and its reads */
+	relation forced = rel_and(rel_seq(rel_seq(seen, hb), rel_inverse(seen)), x->same_loc);
+	forced = rel_minus(forced, rel_id(x->all));
+	return rel_plus(rel_or(forced, rel_seq(x->rf, x->rmw)));
+}
+
+/* Whether no two operations that read and write have the same source. */
+static bool sources_differ(const execution *x)
+{
+	event_set taken = 0;
+	FOR_EVENTS(read, x->reads)
+	{
+		int source = x->event[read].source;
+		if (!x->rmw.row[read] || source < 0)
+			continue;
+		if (taken & bit((unsigned)source))
+			return false;
+		taken |= bit((unsigned)source);
+	}
+	return true;
+}
+
+/* Early: whether some choice of what is still open may be consistent. All of hb, and so of what is asked here, only
+   grows. */
+static bool promising(enumeration *e)
+{
+	const execution *x = &e->x;
+	if (e->search.unpruned)
+		return true;
+	if (!sources_differ(x) || !rel_acyclic(rel_or(x->sb, x->rf)))
+		return false;
+	relation hb = rc11_hb(x);
+	if (!rel_irreflexive(hb))
+		return false;
+	e->forced_mo = forced_mo(x, hb);
+	return rel_irreflexive(e->forced_mo);
+}
+
+static void finished(enumeration *e)
+{
+	if (e->search.only) {
+		outcome o = execution_outcome(&e->x);
+		if (memcmp(&o, e->search.only, sizeof o) != 0)
+			return;
+	}
+	if (!e->visit(&e->x, e->context))
+		e->stopped = true;
+}
+
+/* Puts the writes of open, which are to one location, into each order behind those of placed, then goes to the next
+   one. */
+static void order_writes(enumeration *e, int location, event_set placed, event_set open)
+{
+	execution *x = &e->x;
+	while (!open) {
+		if (++location == LOCATION_MAX) {
+			finished(e);
+			return;
+		}
+		event_set writes = x->at[location] & x->writes;
+		placed = writes & -writes; /* the initial write is its first event */
+		open = writes & ~placed;
+	}
+	FOR_EVENTS(w, open)
+	{
+		if (!rel_empty(rel_between(open, e->forced_mo, bit(w))))
+			continue;
+		FOR_EVENTS(before, placed)
+		rel_add(&x->mo, before, w);
+		order_writes(e, location, placed | bit(w), open & ~bit(w));
+		FOR_EVENTS(undo, placed)
+		x->mo.row[undo] &= ~bit(w);
+		if (e->stopped)
+			return;
+	}
+}
+
+/* Gives each read of open every source. */
+static void choose_sources(enumeration *e, event_set open)
+{
+	execution *x = &e->x;
+	if (!open) {
+		/* A value that is still unknown rests on itself: no execution has one. */
+		FOR_EVENTS(r, x->reads)
+		if (execution_value(x, r) == UNKNOWN_VALUE)
+			return;
+		order_writes(e, -1, 0, 0);
+		return;
+	}
+	unsigned read = lowest(open);
+	FOR_EVENTS(write, x->at[x->event[read].location] & x->writes & ~x->rmw.row[read])
+	{
+		x->event[read].source = (int)write;
+		rel_add(&x->rf, write, read);
+		if (values_fit(e) && promising(e))
+			choose_sources(e, open & ~bit(read));
+		x->rf.row[write] &= ~bit(read);
+		x->event[read].source = -1;
+		if (e->stopped)
+			return;
+	}
+}
+
+void each_candidate(const program *p, search s, bool (*visit)(execution *x, void *context), void *context)
+{
+	unsigned compares = 0;
+	for (int t = 0; t < p->thread_count; t++)
+		for (int i = 0; i < p->thread[t].count; i++)
+			compares += p->thread[t].op[i].kind == 'C';
+	enumeration e = {.search = s, .visit = visit, .context = context};
+	for (unsigned succeeding = 0; succeeding < 1u << compares && !e.stopped; succeeding++) {
+		execution_begin(&e.x, p, succeeding);
+		if (promising(&e))
+			choose_sources(&e, e.x.reads);
+	}
+}
+
+void outcomes_add(outcome_set *set, const outcome *values, bool prompt)
+{
+	if (set->count == set->room) {
+		set->room = set->room ? 2 * set->room : 64;
+		set->list = realloc(set->list, (size_t)set->room * sizeof *set->list);
+		if (!set->list)
+			abort();
+	}
+	set->list[set->count++] = (marked_outcome){*values, prompt};
+}
+
+marked_outcome *outcomes_find(const outcome_set *set, const outcome *values)
+{
+	for (int i = 0; i < set->count; i++)
+		if (!memcmp(&set->list[i].values, values, sizeof *values))
+			return &set->list[i];
+	return NULL;
+}
+
+static int compare_outcomes(const void *one, const void *other)
+{
+	const outcome *a = &((const marked_outcome *)one)->values, *b = &((const marked_outcome *)other)->values;
+	for (int i = 0; i < OUTCOME_MAX; i++)
+		if (a->value[i] != b->value[i])
+			return a->value[i] < b->value[i] ? -1 : 1;
+	return 0;
+}
+
+void outcomes_sort(outcome_set *set)
+{
+	if (set->count)
+		qsort(set->list, (size_t)set->count, sizeof *set->list, compare_outcomes);
+}
+
+void outcomes_free(outcome_set *set)
+{
+	free(set->list);
+	*set = (outcome_set){.count = 0};
+}
+
+static bool collect(execution *x, void *context)
+{
+	outcome_set *set = context;
+	outcome values = execution_outcome(x);
+	marked_outcome *known = outcomes_find(set, &values);
+	if (known && known->prompt)
+		return true;
+	rc11_derive(x);
+	if (rc11_violated(x) < AXIOMS)
+		return true;
+	bool prompt = rc11_prompt(x);
+	if (!known)
+		outcomes_add(set, &values, prompt);
+	else if (prompt)
+		known->prompt = true;
+	return true;
+}
+
+outcome_set outcomes_of(const program *p, bool unpruned)
+{
+	outcome_set set = {.count = 0};
+	each_candidate(p, (search){.unpruned = unpruned}, collect, &set);
+	outcomes_sort(&set);
+	return set;
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A litmus program, its outcomes, and their text:
+ *
+ *     P MP+rel+acq
+ *     T W x 1 rlx; W y 1 rel
+ *     T R y acq; R x rlx
+ *     forbidden 1 0 | 1 1
+ *     E
+ *
+ * `W x 1 rlx` stores, `R x acq` loads, `X x 1 ar` exchanges, `A x 1 ar` adds, `C x 0 1 sc rlx` compares with 0 and
+ * stores 1 (order if it succeeds, order if it fails; it fails only for another value), `F sc` is a fence. Everything is
+ * 0 at first. An outcome is what the reading operations read, thread by thread, then `|`, then what the program's
+ * locations hold in the end. `*` in a verdict is any value. What follows a # at the beginning of a line is a comment.
+ */
+#ifndef RC11_PROGRAM_H
+#define RC11_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdio.h>
+
+enum { THREAD_MAX = 4, OP_MAX = 8, LOCATION_MAX = 4, VERDICT_MAX = 16, NAME_MAX_LENGTH = 63, EVENT_LIMIT = 32 };
+enum { OUTCOME_MAX = EVENT_LIMIT + LOCATION_MAX, ANY_VALUE = -1, VALUE_LIMIT = 1000 };
+
+typedef enum { RLX, ACQ, REL, AR, SC } mem_order;
+
+typedef struct {
+	char kind;         /* 'W', 'R', 'X', 'A', 'C', 'F': as in the text */
+	int location;      /* 0 to 3: x y z w; -1 for a fence */
+	int expected;      /* C alone */
+	int value;         /* what W, X and C store, what A adds */
+	mem_order order;   /* of C: when it succeeds */
+	mem_order failure; /* C alone */
+} operation;
+
+typedef struct {
+	int count;
+	operation op[OP_MAX];
+} thread_ops;
+
+/* Values read in program order, thread by thread, then the final values of the named locations; the rest is 0. */
+typedef struct {
+	int value[OUTCOME_MAX];
+} outcome;
+
+typedef enum { ALLOWED, ALLOWED_LATE, FORBIDDEN } verdict_kind;
+
+typedef struct {
+	verdict_kind kind;
+	int line;
+	outcome pattern; /* ANY_VALUE where the text has a star */
+} verdict;
+
+typedef struct {
+	char name[NAME_MAX_LENGTH + 1];
+	int thread_count;
+	thread_ops thread[THREAD_MAX];
+	int verdict_count;
+	verdict verdicts[VERDICT_MAX];
+} program;
+
+bool op_reads(const operation *op);
+bool op_writes(const operation *op);
+
+int program_reads(const program *p); /* how many values an outcome has before the bar */
+bool program_names(const program *p, int location);
+int program_values(const program *p); /* how many an outcome has in all */
+int program_events(
+    const program *p); /* of an execution at most: two for what reads and writes, and the initial stores */
+
+bool outcome_matches(const program *p, const outcome *o, const outcome *pattern);
+void outcome_print(FILE *file, const program *p, const outcome *o); /* without a newline */
+bool outcome_parse(const program *p, const char *text, bool stars, outcome *o);
+
+void op_print(FILE *file, const operation *op);
+void program_print(FILE *file, const program *p); /* P to E, without verdicts */
+
+/* A text being read: what it is called and which line comes next, for messages. */
+typedef struct {
+	FILE *file;
+	const char *name;
+	int line;
+} litmus_text;
+
+/* The next program: 1; the end of the text: 0. A mistake in the text ends the process with status 2 and a message. */
+int program_read(litmus_text *from, program *p);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "random.h"
+
+#include <string.h>
+
+/* The engine remembers so many stores of a location, the initial one among them. */
+enum { STORES_REMEMBERED = 8 };
+
+/* splitmix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014). */
+static uint64_t next_random(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return z ^ z >> 31;
+}
+
+static int below(uint64_t *state, int limit)
+{
+	return (int)(next_random(state) % (unsigned)limit);
+}
+
+static bool percent(uint64_t *state, int chance)
+{
+	return below(state, 100) < chance;
+}
+
+/* Orders come in families, or hardly two operations of a program would ever synchronize. */
+typedef enum { ANY_ORDER, MESSAGES, MOSTLY_SC, RELAXED_AND_FENCES, FAMILIES } family;
+
+typedef struct {
+	uint64_t state;
+	family family;
+	int locations;
+	int stores[LOCATION_MAX]; /* how many the program has: they are numbered */
+} maker;
+
+/* Relaxed, SC, or the order that synchronizes, each as often as the family has it. */
+static mem_order pick(maker *m, mem_order synchronizing)
+{
+	static const struct {
+		int relaxed, sc;
+	} shares[FAMILIES] = {
+	    [ANY_ORDER] = {33, 33}, [MESSAGES] = {15, 5}, [MOSTLY_SC] = {5, 80}, [RELAXED_AND_FENCES] = {80, 10}};
+	int at = below(&m->state, 100);
+	if (at < shares[m->family].relaxed)
+		return RLX;
+	return at < shares[m->family].relaxed + shares[m->family].sc ? SC : synchronizing;
+}
+
+static mem_order order_of(maker *m, char kind)
+{
+	static const mem_order any[] = {ACQ, REL, AR, SC};
+	switch (kind) {
+	case 'R':
+		return pick(m, ACQ);
+	case 'W':
+		return pick(m, REL);
+	case 'F':
+		return percent(&m->state, 50) ? SC : any[below(&m->state, 4)];
+	default:
+		return pick(m, any[below(&m->state, 3)]);
+	}
+}
+
+static operation fence(maker *m)
+{
+	return (operation){.kind = 'F', .location = -1, .order = order_of(m, 'F')};
+}
+
+/* One of kinds, each as often as it stands there. */
+static operation access_to(maker *m, int location, const char *kinds)
+{
+	operation op = {.kind = kinds[below(&m->state, (int)strlen(kinds))], .location = location};
+	op.order = order_of(m, op.kind);
+	if (op.kind == 'C') {
+		op.expected = below(&m->state, m->stores[location] + 2);
+		op.failure = order_of(m, 'R');
+	}
+	if (op.kind == 'A')
+		op.value = percent(&m->state, 70) ? 1 : 10;
+	else if (op_writes(&op))
+		op.value = percent(&m->state, 90) ? m->stores[location] + 1 : below(&m->state, 3);
+	if (op_writes(&op))
+		m->stores[location]++;
+	return op;
+}
+
+static void append(thread_ops *t, operation op)
+{
+	t->op[t->count++] = op;
+}
+
+static bool fence_here(maker *m, const thread_ops *t)
+{
+	return t->count && t->op[t->count - 1].kind != 'F' &&
+	       percent(&m->state, m->family == RELAXED_AND_FENCES ? 65 : 10);
+}
+
+/* Anything: each thread some operations, behind one to a location more often than not one to another. */
+static void make_any(maker *m, program *p, int max_ops)
+{
+	m->locations = percent(&m->state, 10) ? 1 : percent(&m->state, 65) ? 2 : 3;
+	for (int t = 0; t < p->thread_count; t++) {
+		int wanted = 1 + below(&m->state, max_ops), location = below(&m->state, m->locations);
+		while (p->thread[t].count < wanted) {
+			if (p->thread[t].count + 1 < wanted && fence_here(m, &p->thread[t]))
+				append(&p->thread[t], fence(m));
+			append(&p->thread[t], access_to(m, location, "WWWWWWRRRRRRXAACC"));
+			if (percent(&m->state, 75))
+				location = (location + 1 + below(&m->state, m->locations)) % m->locations;
+		}
+	}
+}
+
+/* A ring, as SB, MP, IRIW, Z6 and most named shapes are: each thread goes from the location where the one before it
+   ended to the next one, the last to where the first began; or it does no more than store to where it is. Then what
+   does not belong. */
+static void make_ring(maker *m, program *p, int max_ops)
+{
+	int location = 0, singles = p->thread_count > 2 ? below(&m->state, p->thread_count - 1) : 0;
+	m->locations = p->thread_count - singles;
+	for (int t = 0; t < p->thread_count; t++) {
+		int left = p->thread_count - t;
+		if (singles && below(&m->state, left) < singles) {
+			singles--;
+			append(&p->thread[t], access_to(m, location, "WWWWX"));
+			continue;
+		}
+		append(&p->thread[t], access_to(m, location, "WWWWWRRRRX"));
+		if (max_ops > 2 && fence_here(m, &p->thread[t]))
+			append(&p->thread[t], fence(m));
+		location = (location + 1) % m->locations;
+		append(&p->thread[t], access_to(m, location, "WWWWRRRRRRRC"));
+	}
+	for (int more = below(&m->state, 3); more > 0; more--) {
+		thread_ops *t = &p->thread[below(&m->state, p->thread_count)];
+		if (t->count < max_ops)
+			append(t, access_to(m, below(&m->state, m->locations), "WRRRAC"));
+	}
+}
+
+static program attempt(random_options options, maker *m)
+{
+	program p = {.thread_count =
+	                 options.min_threads + below(&m->state, options.max_threads - options.min_threads + 1)};
+	m->family = (family[]){ANY_ORDER, MESSAGES, MOSTLY_SC, MOSTLY_SC, RELAXED_AND_FENCES}[below(&m->state, 5)];
+	if (options.max_ops > 1 && percent(&m->state, 65))
+		make_ring(m, &p, options.max_ops);
+	else
+		make_any(m, &p, options.max_ops);
+	return p;
+}
+
+/* Whether each location is one of two threads at least, one of which writes; something reads; and it is small. */
+static bool interesting(const program *p)
+{
+	bool named = false;
+	for (int l = 0; l < LOCATION_MAX; l++) {
+		int threads = 0, writes = 0;
+		for (int t = 0; t < p->thread_count; t++) {
+			bool here = false;
+			for (int i = 0; i < p->thread[t].count; i++) {
+				const operation *op = &p->thread[t].op[i];
+				here |= op->location == l;
+				writes += op->location == l && op_writes(op);
+			}
+			threads += here;
+		}
+		named |= threads > 0;
+		if (threads == 1 || (threads && !writes) || writes >= STORES_REMEMBERED)
+			return false;
+	}
+	return named && program_reads(p) > 0 && program_events(p) <= EVENT_LIMIT;
+}
+
+program random_program(random_options options, int number)
+{
+	uint64_t mixed = options.seed * 0x2545f4914f6cdd1d + (uint64_t)number;
+	maker m = {.state = next_random(&mixed)};
+	program p;
+	do {
+		m = (maker){.state = m.state};
+		p = attempt(options, &m);
+	} while (!interesting(&p));
+	snprintf(p.name, sizeof p.name, "random-%llu-%d", (unsigned long long)options.seed, number);
+	return p;
+}

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The RC11 enumerator's cases: each litmus file's verdicts, its theorems, and that a comparison sees what is wrong."""
+import glob
+import os
+import subprocess
+
+from consumers import expect, Failure, run, Skip
+
+
+def cases(source, build):
+    """(name, function) of each case."""
+    program = os.path.join(build, "tests", "rc11", "rc11")
+
+    def rc11(*arguments):
+        if not os.path.exists(program):
+            raise Skip("tests/rc11/rc11 is not built")
+        return run([program, *arguments])
+
+    def violation(engine):
+        """What a comparison prints with an engine that answers wrong."""
+        rc11("--help")
+        done = subprocess.run([program, "check", "--count", "300", "--engine", engine.replace("RC11", f"'{program}'")],
+                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                              timeout=120, check=False)
+        if done.returncode != 1:
+            raise Failure(f"status {done.returncode}, not 1\n{done.stdout}")
+        return done.stdout
+
+    def check_finds_missing():
+        text = violation("RC11 enumerate --answer | sed '0,/^1 /{/^1 /d}'")
+        expect(text, "the engine does not show: 1 ")
+        expect(text, "in this order sb, rf, mo and psc agree")
+
+    def check_finds_wrong():
+        text = violation("sed '/^T/{s/\\([WR][^;]*\\) sc/\\1 rlx/g}' | RC11 enumerate --answer")
+        expect(text, "RC11 forbids what the engine shows: ")
+        expect(text, "SC: psc_base | psc_F has a cycle")
+
+    def check_finds_no_end():
+        expect(violation("RC11 enumerate --answer | sed s/exhausted=1/exhausted=0/"), "300 programs, 300 violations")
+
+    files = sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus")))
+    verdicts = [("rc11_verify_" + os.path.basename(f)[:-len(".litmus")].replace("-", "_"),
+                 lambda f=f: rc11("verify", f)) for f in files]
+    return verdicts + [
+        ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
+        ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' enumerate --answer")),
+        ("rc11_check_finds_missing", check_finds_missing),
+        ("rc11_check_finds_wrong", check_finds_wrong),
+        ("rc11_check_finds_no_end", check_finds_no_end),
+    ]

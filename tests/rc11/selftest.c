@@ -1,0 +1,162 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What must hold of every program, whichever its verdicts. Three theorems of the paper's kind, against an interleaving
+ * of a few lines that knows no relation; and that the enumerator loses nothing by its early pruning.
+ */
+#include "commands.h"
+
+#include "enumerate.h"
+
+#include <string.h>
+
+enum { MANY_CANDIDATES = 30000 }; /* of so many or more none is listed without pruning */
+
+typedef struct {
+	const program *program;
+	int at[THREAD_MAX];
+	int memory[LOCATION_MAX];
+	int read[THREAD_MAX][OP_MAX], read_count[THREAD_MAX];
+	outcome_set outcomes;
+} machine;
+
+static outcome outcome_reached(const machine *m)
+{
+	outcome o = {{0}};
+	int values = 0;
+	for (int t = 0; t < m->program->thread_count; t++)
+		for (int i = 0; i < m->read_count[t]; i++)
+			o.value[values++] = m->read[t][i];
+	for (int l = 0; l < LOCATION_MAX; l++)
+		if (program_names(m->program, l))
+			o.value[values++] = m->memory[l];
+	return o;
+}
+
+static void step(machine *m, int t)
+{
+	const operation *op = &m->program->thread[t].op[m->at[t]++];
+	if (op->kind == 'F')
+		return;
+	int old = m->memory[op->location];
+	if (op_reads(op))
+		m->read[t][m->read_count[t]++] = old;
+	if (op->kind == 'A')
+		m->memory[op->location] = old + op->value;
+	else if (op->kind == 'W' || op->kind == 'X' || (op->kind == 'C' && old == op->expected))
+		m->memory[op->location] = op->value;
+}
+
+/* Every interleaving of what is left of the threads. */
+static void interleave(machine *m)
+{
+	bool ended = true;
+	for (int t = 0; t < m->program->thread_count; t++) {
+		if (m->at[t] == m->program->thread[t].count)
+			continue;
+		ended = false;
+		machine before = *m;
+		step(m, t);
+		interleave(m);
+		before.outcomes = m->outcomes;
+		*m = before;
+	}
+	outcome o = outcome_reached(m);
+	if (ended && !outcomes_find(&m->outcomes, &o))
+		outcomes_add(&m->outcomes, &o, true);
+}
+
+static outcome_set interleavings_of(const program *p)
+{
+	machine m = {.program = p};
+	interleave(&m);
+	outcomes_sort(&m.outcomes);
+	return m.outcomes;
+}
+
+static bool subset(const outcome_set *of, const outcome_set *all)
+{
+	for (int i = 0; i < of->count; i++) {
+		const marked_outcome *there = outcomes_find(all, &of->list[i].values);
+		if (!there || (of->list[i].prompt && !there->prompt))
+			return false;
+	}
+	return true;
+}
+
+/* Compares, frees one of the sets, and says what does not hold. */
+static int expect(bool holds, const program *p, const char *what, outcome_set *used)
+{
+	outcomes_free(used);
+	if (holds)
+		return 0;
+	printf("does not hold: %s\n", what);
+	program_print(stdout, p);
+	return 1;
+}
+
+static program with_orders(const program *p, mem_order order)
+{
+	program all = *p;
+	for (int t = 0; t < all.thread_count; t++)
+		for (int i = 0; i < all.thread[t].count; i++)
+			if (all.thread[t].op[i].kind != 'F')
+				all.thread[t].op[i].order = all.thread[t].op[i].failure = order;
+	return all;
+}
+
+/* All relaxed, with an SC fence between any two operations. */
+static program with_fences(const program *p)
+{
+	program relaxed = with_orders(p, RLX), all = relaxed;
+	for (int t = 0; t < all.thread_count; t++) {
+		all.thread[t].count = 0;
+		for (int i = 0; i < p->thread[t].count; i++) {
+			if (p->thread[t].op[i].kind == 'F')
+				continue;
+			if (all.thread[t].count)
+				all.thread[t].op[all.thread[t].count++] =
+				    (operation){.kind = 'F', .location = -1, .order = SC};
+			all.thread[t].op[all.thread[t].count++] = relaxed.thread[t].op[i];
+		}
+	}
+	return all;
+}
+
+/* How many candidates there are at most: sources of reads, times orders of writes. */
+static double candidates(const program *p)
+{
+	double product = 1;
+	for (int l = 0; l < LOCATION_MAX; l++) {
+		int reads = 0, writes = 0;
+		for (int t = 0; t < p->thread_count; t++)
+			for (int i = 0; i < p->thread[t].count; i++) {
+				reads += p->thread[t].op[i].location == l && op_reads(&p->thread[t].op[i]);
+				writes += p->thread[t].op[i].location == l && op_writes(&p->thread[t].op[i]);
+			}
+		for (int i = 0; i < reads; i++)
+			product *= writes + 1;
+		for (int i = 1; i <= writes; i++)
+			product *= i;
+	}
+	return product;
+}
+
+int selftest_program(const program *p)
+{
+	outcome_set outcomes = outcomes_of(p, false), interleaved = interleavings_of(p), other;
+	program sc = with_orders(p, SC), fenced = with_fences(p);
+	int wrong = 0;
+	other = outcomes_of(p, candidates(p) < MANY_CANDIDATES);
+	wrong += expect(subset(&outcomes, &other) && subset(&other, &outcomes), p, "pruning loses nothing", &other);
+	wrong += expect(subset(&interleaved, &outcomes), p, "each interleaving is an execution", &other);
+	other = outcomes_of(&sc, false);
+	wrong += expect(subset(&other, &outcomes), p, "stronger orders allow no more", &(outcome_set){.count = 0});
+	wrong +=
+	    expect(subset(&other, &interleaved) && subset(&interleaved, &other), &sc, "all SC: interleavings", &other);
+	other = outcomes_of(&fenced, false);
+	wrong += expect(subset(&other, &interleaved) && subset(&interleaved, &other), &fenced,
+	                "SC fences: interleavings", &other);
+	outcomes_free(&outcomes);
+	outcomes_free(&interleaved);
+	return wrong;
+}
