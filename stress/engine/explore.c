@@ -235,11 +235,11 @@ static void run_replay(void)
 
 static void begin_run(const struct lab_test *test, const struct lab_config *config)
 {
+	lab_sys_install(lab_door_of(test->module)); /* before its variables are kept as they are */
 	if (lab_running != test)
 		lab_module_use(test->module);
 	lab_running = test;
 	lab_config = *config;
-	lab_sys_install(lab_door_of(test->module));
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
 	stopped = false;
 	began = last_progress = lab_clock_ns();

@@ -44,6 +44,7 @@ struct lab_op {
 };
 
 enum lab_state {
+	LAB_UNBORN, /* has its number, and does not run yet */
 	LAB_READY,
 	LAB_SPINNING, /* in a loop that waits: goes on when what it looked at changes, or when it is let give up */
 	LAB_BLOCKED,
@@ -161,7 +162,10 @@ void lab_point(struct lab_op op);
 /* The running thread cannot go on until somebody makes it ready. */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
-struct lab_thread *lab_spawn(const char *name, void *(*start)(void *), void *arg, uintptr_t pc);
+/* A new thread, unborn; NULL: there are too many. */
+struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
+/* Lets it run; what the caller did happens before. */
+void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
 void lab_join(struct lab_thread *thread, uintptr_t pc);
 void lab_relax(uintptr_t pc);
 /* Whether a load is a turn of a spin that was let give up: then it is no step. Also where a loop forgot to relax. */
@@ -240,7 +244,7 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
-/* Calls `visit` for each word of the globals that this execution has written. */
+/* Calls `visit` for each word of the globals that this execution has changed. */
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 void lab_tls_save(unsigned thread);
 void lab_tls_load(unsigned thread);

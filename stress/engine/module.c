@@ -13,8 +13,10 @@
 struct lab_module {
 	char path[512];
 	uintptr_t base;
-	uintptr_t code, code_end;       /* of all its segments that run */
-	uintptr_t data, data_end;       /* of all that are written */
+	uintptr_t begin, end;     /* of all of it */
+	uintptr_t code, code_end; /* of all its segments that run */
+	uintptr_t data, data_end; /* of all that are written; whole words */
+	uintptr_t constant_end;   /* of what is written by the loader alone */
 	size_t tls_id;
 	const void *tls_image;
 	size_t tls_image_size, tls_size;
@@ -42,8 +44,14 @@ static void add_segment(struct lab_module *m, const ElfW(Phdr) *segment)
 		m->tls_size = segment->p_memsz;
 		return;
 	}
+	if (segment->p_type == PT_GNU_RELRO)
+		m->constant_end = (to + 4095) & ~(uintptr_t)4095;
 	if (segment->p_type != PT_LOAD)
 		return;
+	if (m->end == 0 || from < m->begin)
+		m->begin = from;
+	if (to > m->end)
+		m->end = to;
 	uintptr_t *low = segment->p_flags & PF_W ? &m->data : &m->code;
 	uintptr_t *high = segment->p_flags & PF_W ? &m->data_end : &m->code_end;
 	if (*high == 0 || from < *low)
@@ -72,6 +80,10 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	m->tls_id = info->dlpi_tls_modid;
 	for (int i = 0; i < info->dlpi_phnum; i++)
 		add_segment(m, &info->dlpi_phdr[i]);
+	if (m->constant_end > m->data && m->constant_end < m->data_end)
+		m->data = m->constant_end;
+	m->data = (m->data + 7) & ~(uintptr_t)7;
+	m->data_end &= ~(uintptr_t)7;
 	search->found = m;
 	return 1;
 }
@@ -80,7 +92,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 static struct lab_module *module_at(uintptr_t address)
 {
 	for (struct lab_module *m = modules; m; m = m->next)
-		if ((address >= m->code && address < m->code_end) || (address >= m->data && address < m->data_end))
+		if (address >= m->begin && address < m->end)
 			return m;
 	struct search search = {address, NULL};
 	(void)dl_iterate_phdr(visit_object, &search);
@@ -200,17 +212,6 @@ struct tls_index {
 };
 extern void *__tls_get_addr(struct tls_index *index);
 
-void lab_module_use(const struct lab_module *module)
-{
-	running = module ? module : &none;
-	tls = NULL;
-	if (running->tls_size == 0)
-		return;
-	struct tls_index index = {running->tls_id, 0};
-	tls = __tls_get_addr(&index);
-	tls_kept = make(LAB_THREADS * running->tls_size);
-}
-
 bool lab_is_module_code(uintptr_t pc)
 {
 	return pc >= running->code && pc < running->code_end;
@@ -228,6 +229,33 @@ struct undo {
 
 static struct undo *undos;
 static size_t n_undos, room_undos;
+
+static uint64_t *snapshot; /* of all its variables, after its constructors */
+static size_t words;
+
+/*
+ * Code that is not instrumented may change a global that it was handed. So after each execution pages are compared with the
+ * snapshot: all of them at first and now and then, those in which such a change was ever found each time.
+ */
+enum { PAGE_WORDS = 512, PAGES = 1024, EAGER = 200, SELDOM = 64 };
+static bool foreign[PAGES];
+static uint64_t resets;
+
+static uint64_t *variables(void)
+{
+	return (uint64_t *)running->data;
+}
+
+static void take_snapshot(void)
+{
+	words = (running->data_end - running->data) / 8;
+	snapshot = words ? make(words * 8) : NULL;
+	if (words)
+		memcpy(snapshot, variables(), words * 8);
+	n_undos = 0;
+	memset(foreign, 0, sizeof foreign);
+	resets = 0;
+}
 
 static void keep_word(uintptr_t address)
 {
@@ -249,18 +277,45 @@ void lab_globals_written(uintptr_t address, size_t size)
 		keep_word(at);
 }
 
+static void restore_foreign(bool all)
+{
+	for (size_t page = 0; page * PAGE_WORDS < words; page++) {
+		size_t from = page * PAGE_WORDS, n = words - from < PAGE_WORDS ? words - from : PAGE_WORDS;
+		if ((!all && page < PAGES && !foreign[page]) ||
+		    memcmp(snapshot + from, variables() + from, n * 8) == 0)
+			continue;
+		memcpy(variables() + from, snapshot + from, n * 8);
+		if (page < PAGES)
+			foreign[page] = true;
+	}
+}
+
 void lab_globals_reset(void)
 {
 	while (n_undos > 0) {
 		const struct undo *u = &undos[--n_undos];
 		*(uint64_t *)u->address = u->before;
 	}
+	restore_foreign(++resets <= EAGER || resets % SELDOM == 0);
 }
 
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 {
-	for (size_t i = 0; i < n_undos; i++)
-		visit(*(const uintptr_t *)undos[i].address, arg);
+	for (size_t i = 0; i < words; i++)
+		if (variables()[i] != snapshot[i])
+			visit((uintptr_t)variables()[i], arg);
+}
+
+void lab_module_use(const struct lab_module *module)
+{
+	running = module ? module : &none;
+	take_snapshot();
+	tls = NULL;
+	if (running->tls_size == 0)
+		return;
+	struct tls_index index = {running->tls_id, 0};
+	tls = __tls_get_addr(&index);
+	tls_kept = make(LAB_THREADS * running->tls_size);
 }
 
 bool lab_is_tls(uintptr_t address)

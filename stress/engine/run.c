@@ -116,30 +116,36 @@ static void *run_actor(void *arg)
 	return NULL;
 }
 
-/* The contexts of the actors are made by main, before there is any actor: they are no steps of theirs. */
-static void enter_all(const struct lab_door *door, const struct fl_stress_function *actors)
+/*
+ * The actors have the numbers from 1 on, whatever threads the setup starts. Their contexts are made by main, while it is
+ * alone: that is no step of theirs.
+ */
+static unsigned make_actors(const struct lab_door *door, const struct fl_stress_function *actors)
 {
-	lab_tls_save(0);
-	for (unsigned i = 0; actors[i].call; i++) {
-		door->enter(contexts[1 + i], actors[i].name);
-		lab_tls_save(1 + i);
+	unsigned n = 0;
+	for (; actors[n].call; n++) {
+		(void)lab_thread_new(actors[n].name, run_actor, (void *)&actors[n]);
+		if (!door)
+			continue;
+		lab_tls_save(0);
+		door->enter(contexts[1 + n], actors[n].name);
+		lab_tls_save(1 + n);
+		lab_tls_load(0);
 	}
-	lab_tls_load(0);
+	return n;
 }
 
 static void main_body(void)
 {
 	const struct fl_stress_test *test = lab_running->test;
 	const struct lab_door *door = lab_door_of(lab_running->module);
-	if (door) {
-		enter_all(door, test->actors);
+	unsigned n = make_actors(door, test->actors);
+	if (door)
 		door->enter(contexts[0], "main");
-	}
 	if (lab_running->setup)
 		lab_running->setup(lab.state);
-	unsigned n = 0;
-	for (; test->actors[n].call; n++)
-		(void)lab_spawn(test->actors[n].name, run_actor, (void *)&test->actors[n], 0);
+	for (unsigned i = 0; i < n; i++)
+		lab_thread_start(&lab.threads[1 + i], 0);
 	lab.acting = true;
 	for (unsigned i = 0; i < n; i++)
 		lab_join(&lab.threads[1 + i], 0);

@@ -153,9 +153,10 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = PC});
 	char name[] = "thread-a";
 	name[7] = (char)('a' + lab.n_threads);
-	struct lab_thread *t = lab_spawn(name, start, arg, PC);
+	struct lab_thread *t = lab_thread_new(name, start, arg);
 	if (!t)
 		return -EAGAIN;
+	lab_thread_start(t, PC);
 	*thread = (pthread_t)(t->id + 1);
 	return 0;
 }

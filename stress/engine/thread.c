@@ -4,6 +4,7 @@
  * step, and the search chooses who goes on.
  *
  *   state      is let run                                         becomes ready
+ *   UNBORN     never                                              by lab_thread_start()
  *   READY      whenever the search likes
  *   SPINNING   "gives up": once, and then as time passes           by a store to what it looked at
  *   BLOCKED    at its deadline, if it has one                      by a wake, an exit
@@ -373,7 +374,7 @@ static void entry(void *arg)
 	__builtin_trap();
 }
 
-static struct lab_thread *thread_new(const char *name, void *(*start)(void *), void *arg)
+struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg)
 {
 	if (lab.n_threads == LAB_THREADS)
 		return NULL;
@@ -388,19 +389,14 @@ static struct lab_thread *thread_new(const char *name, void *(*start)(void *), v
 	size_t size;
 	void *stack = lab_stack_of(id, &size);
 	fl__switch_make(&t->flow, stack, size, entry, t);
-	lab_ready(t);
 	return t;
 }
 
-struct lab_thread *lab_spawn(const char *name, void *(*start)(void *), void *arg, uintptr_t pc)
+void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 {
-	struct lab_thread *t = thread_new(name, start, arg);
-	if (!t)
-		return NULL;
-	t->view = lab.self->view; /* what the parent did happens before */
-	t->view.hb.at[t->id] = t->view.seen.at[t->id] = 0;
+	t->view = lab.self->view;
 	t->next.pc = pc;
-	return t;
+	lab_ready(t);
 }
 
 void lab_join(struct lab_thread *thread, uintptr_t pc)
@@ -431,7 +427,8 @@ static void *call_body(void *body)
 
 void lab_begin(void (*body)(void))
 {
-	lab.self = thread_new("main", call_body, &body);
+	lab.self = lab_thread_new("main", call_body, &body);
+	lab_ready(lab.self);
 	lab.active = true;
 	fl__switch_to_plain(&lab.home, &lab.self->flow);
 	lab.active = false;
