@@ -41,7 +41,7 @@
 #define fl__or_acquire(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQUIRE)
 #define fl__and_relaxed(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
 #define fl__and_release(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)
-#define fl__and_acq_rel(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQ_REL)
+#define fl__and_acquire(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE)
 
 /*
  * Fences. ThreadSanitizer does not model them; in its build (FL__TSAN, a define of that build alone) a fence is a

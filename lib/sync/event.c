@@ -56,8 +56,7 @@ void fl_event_set(fl_event *e)
 
 void fl_event_reset(fl_event *e)
 {
-	/* acquire: pairs with the release in fl_event_set(); release: orders the reset before what it is followed by */
-	(void)fl__and_acq_rel(&e->word_, ~(uint32_t)SET);
+	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET); /* pairs with the release in fl_event_set() */
 }
 
 bool fl_event_is_set(const fl_event *e)

@@ -30,7 +30,7 @@ static struct {
 /* The id of `local`, given now if it has none; 0 when there are no more. */
 static uint32_t id_of(fl_local *local)
 {
-	uint32_t id = fl__load_acquire(&local->id_); /* pairs with the release below: the destructor is there */
+	uint32_t id = fl__load_acquire(&local->id_); /* pairs with the release below: the destructor is there at the end */
 	if (id != 0)
 		return id;
 	fl__lock(&registry.lock);
@@ -38,7 +38,7 @@ static uint32_t id_of(fl_local *local)
 	if (id == 0 && registry.count < IDS) {
 		id = ++registry.count;
 		registry.destroy[id] = local->destroy_;
-		fl__store_release(&local->id_, id); /* pairs with the acquire above and in fl_local_get() */
+		fl__store_release(&local->id_, id); /* pairs with the acquire above */
 	}
 	fl__unlock(&registry.lock);
 	return id;
@@ -90,7 +90,7 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	uint32_t id = fl__load_acquire(&local->id_); /* pairs with id_of() */
+	uint32_t id = fl__load_relaxed(&local->id_); /* relaxed: a value that is there was set here, after id_of() */
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }
 

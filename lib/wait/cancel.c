@@ -65,7 +65,7 @@ void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
 	c->parent_ = parent;
 	c->root_ = root_of(parent);
 	fl__lock(&c->root_->lock_);
-	c->word_ = fl__load_acquire(&parent->word_) & REQUESTED; /* pairs with request_one() */
+	c->word_ = fl__load_relaxed(&parent->word_) & REQUESTED; /* relaxed: requests are made under this lock */
 	c->next_ = parent->child_;
 	if (c->next_)
 		c->next_->prev_ = c;

@@ -151,11 +151,11 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	node->prev->next = node->next;
 }
 
-/* Invariant 2. Release: the waiter acquires the decision and reads `value`, and all that the waker wrote before. */
+/* Invariant 2. Relaxed: what the waker wrote, `value` too, the waiter acquires with the unpark (invariant 3). */
 static bool decide(struct fl__node *node)
 {
 	uintptr_t pending = FL__PENDING;
-	return fl__cas_release(&node->wait->decision, &pending, (uintptr_t)node);
+	return fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
 }
 
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
@@ -224,13 +224,13 @@ bool fl__lot_waited(const void *key)
 /* Under the open lot: says in the word that somebody waits, unless it is ready. */
 static bool announce(uint32_t *word, const struct fl__word *ready)
 {
-	uint32_t seen = fl__load_acquire(word); /* pairs with whoever made it ready */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: who finds it ready acquires, in fl__word_arm() */
 	do {
 		if ((seen & ready->mask) == ready->value)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-	} while (!fl__cas_weak_acquire(word, &seen, seen | ready->waiters));
+	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters)); /* relaxed: a mark for wakers, no message */
 	return true;
 }
 
@@ -243,7 +243,7 @@ bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node 
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
 	if (!waits)
-		(void)fl__load_acquire(word); /* a failed CAS was relaxed: acquire what made the word ready */
+		(void)fl__load_acquire(word); /* pairs with whoever made it ready */
 	return waits;
 }
 

@@ -28,7 +28,7 @@ enum { LOOKS = 16, SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* the last two in ns
 
 static bool unparked(const struct fl__wait *wait)
 {
-	return fl__load_acquire(&wait->park_word) == UNPARKED; /* pairs with the swap in unpark() */
+	return fl__load_relaxed(&wait->park_word) == UNPARKED; /* relaxed: park() acquires, once it has seen it */
 }
 
 static bool spin(const struct fl__wait *wait, int64_t deadline)
@@ -63,7 +63,7 @@ static bool is_past(int64_t deadline)
 static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = EMPTY;
-	/* relaxed on success: nothing is published by going to sleep; acquire is in unparked() */
+	/* relaxed: nothing is published by going to sleep; what the unpark publishes park() acquires */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, ASLEEP))
 		return true;
 	while (!unparked(wait)) {
@@ -80,7 +80,7 @@ static int park(struct fl__wait *wait, int64_t deadline)
 {
 	if (!spin(wait, deadline) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), also where a CAS saw it */
+	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), whichever access saw it */
 	return 0;
 }
 

@@ -21,8 +21,7 @@ void fl__wait_begin(struct fl__wait *wait)
 static int give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
-	/* acquire: pairs with decide(), for the case that it was faster */
-	if (fl__cas_acquire(&wait->decision, &pending, FL__GAVE_UP))
+	if (fl__cas_relaxed(&wait->decision, &pending, FL__GAVE_UP)) /* relaxed: as in decide() */
 		return error;
 	return wait->ctx->ops->park(wait, FL_FOREVER);
 }
@@ -50,8 +49,8 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
-	/* acquire: pairs with decide() */
-	if (rc == 0 && fl__load_acquire(&wait->decision) == (uintptr_t)&node)
+	/* relaxed: the unpark was seen, and the decision came before it */
+	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
 	fl__lot_leave(&node);
 	return rc;

@@ -193,6 +193,27 @@ ATOMIC(16)
 ATOMIC(32)
 ATOMIC(64)
 
+/* Two words at once: what a scenario with Concurrency Kit asks for (stress/ck). */
+#ifdef __x86_64__
+__attribute__((target("cx16")))
+#endif
+static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
+{
+	return __sync_val_compare_and_swap(p, e, v);
+}
+
+DECLARED(unsigned __int128, __tsan_atomic128_compare_exchange_val, volatile void *p, unsigned __int128 e,
+         unsigned __int128 v, int order, int failure)
+{
+	if (!lab.active) {
+		perturb(PC);
+		return real_pair_swap(p, e, v);
+	}
+	lab_value expected = e;
+	(void)lab_atomic_cas((uintptr_t)p, sizeof e, &expected, v, order, failure, false, PC);
+	return expected;
+}
+
 DECLARED(void, __tsan_atomic_thread_fence, int order)
 {
 	if (lab.active) {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Addresses to names, files and lines, by elfutils' libdw. */
 #include "model.h"
+#include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +30,20 @@ static bool open_session(void)
 	return session != NULL;
 }
 
+/* Without an index of addresses, which clang leaves out: by asking each unit. */
+static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
+{
+	Dwarf_Addr bias = 0;
+	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;) {
+		if (dwarf_haspc(unit, pc - bias) != 1)
+			continue;
+		Dwarf_Line *at = dwarf_getsrc_die(unit, pc - bias);
+		*file = at ? dwarf_linesrc(at, NULL, NULL) : NULL;
+		return *file && dwarf_lineno(at, line) == 0;
+	}
+	return false;
+}
+
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function)
 {
 	*file = *function = NULL;
@@ -40,8 +55,9 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 		return false;
 	*function = dwfl_module_addrname(module, pc - 1);
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
-	if (at)
-		*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
+	if (!at)
+		return ask_units(module, pc - 1, file, line);
+	*file = dwfl_lineinfo(at, NULL, line, NULL, NULL, NULL);
 	return *file != NULL;
 }
 
