@@ -99,7 +99,8 @@ DECLARED(void, __tsan_release, void *address)
 }
 
 /* A real operation takes its order as a constant: the two that differ on a machine are enough for the rest. */
-#define REAL_LOAD(p, order) ((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
+#define REAL_LOAD(p, order)                                                                                            \
+	((order) == __ATOMIC_RELAXED ? __atomic_load_n((p), __ATOMIC_RELAXED) : __atomic_load_n((p), __ATOMIC_SEQ_CST))
 #define REAL_STORE(p, v, order)                                                                                        \
 	do {                                                                                                           \
 		if ((order) == __ATOMIC_RELAXED)                                                                       \
@@ -122,14 +123,14 @@ UPDATE(fetch_sub, old - operand)
 UPDATE(fetch_and, old &operand)
 UPDATE(fetch_or, old | operand)
 UPDATE(fetch_xor, old ^ operand)
-UPDATE(fetch_nand, ~(old & operand))
+UPDATE(fetch_nand, ~(old &operand))
 
 #define RMW(bits, name, builtin)                                                                                       \
 	DECLARED(uint##bits##_t, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t v,           \
 	         int order)                                                                                            \
 	{                                                                                                              \
 		if (lab.active)                                                                                        \
-			return (uint##bits##_t)lab_atomic_rmw((uintptr_t)p, (bits) / 8, update_##name, v, order, PC);         \
+			return (uint##bits##_t)lab_atomic_rmw((uintptr_t)p, (bits) / 8, update_##name, v, order, PC);  \
 		perturb(PC);                                                                                           \
 		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
 	}
@@ -143,7 +144,7 @@ UPDATE(fetch_nand, ~(old & operand))
 			return __atomic_compare_exchange_n(p, e, v, weak, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);         \
 		}                                                                                                      \
 		lab_value expected = *e;                                                                               \
-		bool done = lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, weak, PC);                 \
+		bool done = lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, weak, PC);          \
 		if (!done)                                                                                             \
 			*e = (uint##bits##_t)expected;                                                                 \
 		return done;                                                                                           \
@@ -153,14 +154,14 @@ UPDATE(fetch_nand, ~(old & operand))
 	DECLARED(uint##bits##_t, __tsan_atomic##bits##_load, const volatile uint##bits##_t *p, int order)              \
 	{                                                                                                              \
 		if (lab.active)                                                                                        \
-			return (uint##bits##_t)lab_atomic_load((uintptr_t)p, (bits) / 8, order, PC);                          \
+			return (uint##bits##_t)lab_atomic_load((uintptr_t)p, (bits) / 8, order, PC);                   \
 		perturb(PC);                                                                                           \
 		return REAL_LOAD(p, order);                                                                            \
 	}                                                                                                              \
 	DECLARED(void, __tsan_atomic##bits##_store, volatile uint##bits##_t *p, uint##bits##_t v, int order)           \
 	{                                                                                                              \
 		if (lab.active) {                                                                                      \
-			lab_atomic_store((uintptr_t)p, (bits) / 8, v, order, PC);                                             \
+			lab_atomic_store((uintptr_t)p, (bits) / 8, v, order, PC);                                      \
 			return;                                                                                        \
 		}                                                                                                      \
 		perturb(PC);                                                                                           \
@@ -184,7 +185,7 @@ UPDATE(fetch_nand, ~(old & operand))
 			return e;                                                                                      \
 		}                                                                                                      \
 		lab_value expected = e;                                                                                \
-		(void)lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, false, PC);                      \
+		(void)lab_atomic_cas((uintptr_t)p, (bits) / 8, &expected, v, order, failure, false, PC);               \
 		return (uint##bits##_t)expected;                                                                       \
 	}
 
@@ -197,7 +198,8 @@ ATOMIC(64)
 #ifdef __x86_64__
 __attribute__((target("cx16")))
 #endif
-static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
+static unsigned __int128
+real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
 {
 	return __sync_val_compare_and_swap(p, e, v);
 }

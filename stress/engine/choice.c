@@ -31,7 +31,6 @@ static enum lab_strategy strategy;
 static struct node nodes[NODES];
 static unsigned depth, at;
 static const struct lab_schedule *followed;
-static unsigned unfit;
 static uint64_t state; /* of the generator */
 
 static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
@@ -85,18 +84,11 @@ void lab_choices_begin(enum lab_strategy now)
 	lab_taken.n = 0;
 	lab_taken.overflow = false;
 	lab_n_ops = 0;
-	unfit = 0;
 }
 
 void lab_follow(const struct lab_schedule *schedule)
 {
 	followed = schedule;
-}
-
-unsigned lab_unfit(void)
-{
-	unsigned used = lab_taken.n;
-	return unfit + (used < followed->n ? followed->n - used : 0);
 }
 
 static void take(unsigned kind, unsigned pick)
@@ -128,8 +120,9 @@ static struct node *node_again(unsigned kind, unsigned n, uint16_t set)
 	struct node *node = &nodes[at++];
 	if (node->kind != kind || node->thread != lab.self->id || node->ops != lab.self->ops || node->n != n ||
 	    node->set != set)
-		lab_fail(LAB_NONDETERMINISM, "the same choices led elsewhere than before: something that the model does not "
-		                             "control (time, addresses, random numbers, state kept between executions)");
+		lab_fail(LAB_NONDETERMINISM,
+		         "the same choices led elsewhere than before: something that the model does not "
+		         "control (time, addresses, random numbers, state kept between executions)");
 	return node;
 }
 
@@ -291,16 +284,18 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 	case LAB_DFS:
 		pick = lab_config.preemptions == LAB_UNBOUNDED ? dfs_unbounded(set, usual) : dfs_bounded(set, usual);
 		break;
-	case LAB_PCT: pick = by_priority(set, usual); break;
+	case LAB_PCT:
+		pick = by_priority(set, usual);
+		break;
 	case LAB_REPLAY: {
 		int wanted = follow(LAB_PICK_THREAD);
 		if (wanted >= 0 && wanted < LAB_THREADS && (set & (1u << wanted)))
 			pick = (unsigned)wanted;
-		else
-			unfit += wanted >= 0;
 		break;
 	}
-	default: pick = by_lot(set, usual); break;
+	default:
+		pick = by_lot(set, usual);
+		break;
 	}
 	if (pick != usual)
 		take(LAB_PICK_THREAD, pick);
@@ -314,11 +309,16 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 static unsigned odds_of(enum lab_choice_kind kind)
 {
 	switch (kind) {
-	case LAB_PICK_STALE: return odds_stale;
-	case LAB_PICK_FAULT: return odds_fault;
-	case LAB_PICK_OPS: return 0;
-	case LAB_PICK_WAITER: return 64;
-	default: return 256;
+	case LAB_PICK_STALE:
+		return odds_stale;
+	case LAB_PICK_FAULT:
+		return odds_fault;
+	case LAB_PICK_OPS:
+		return 0;
+	case LAB_PICK_WAITER:
+		return 64;
+	default:
+		return 256;
 	}
 }
 
@@ -326,17 +326,13 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 {
 	switch (strategy) {
 	case LAB_DFS:
-		if (kind == LAB_PICK_OPS ||
-		    (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED && lab.spent.stale >= lab_config.stale))
+		if (kind == LAB_PICK_OPS || (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED &&
+		                             lab.spent.stale >= lab_config.stale))
 			return 0;
 		return at < depth ? node_again(kind, n, 0)->pick : node_new(kind, n, 0)->pick;
 	case LAB_REPLAY: {
 		int wanted = follow(kind);
-		if (wanted >= (int)n) {
-			unfit++;
-			return 0;
-		}
-		return wanted < 0 ? 0 : (unsigned)wanted;
+		return wanted < 0 || wanted >= (int)n ? 0 : (unsigned)wanted;
 	}
 	default:
 		return lot(odds_of(kind)) ? kind == LAB_PICK_INPUT ? draw_below(n) : 1 + draw_below(n - 1) : 0;
@@ -347,7 +343,8 @@ static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 static unsigned choose_named(enum lab_choice_kind kind, unsigned n)
 {
 	if (kind == LAB_PICK_OPS && lab_n_ops < LAB_OPS)
-		lab_ops[lab_n_ops++] = (struct lab_token){LAB_PICK_OPS, (uint8_t)lab.self->id, (uint8_t)(n - 2), lab.self->ops};
+		lab_ops[lab_n_ops++] =
+		    (struct lab_token){LAB_PICK_OPS, (uint8_t)lab.self->id, (uint8_t)(n - 2), lab.self->ops};
 	unsigned pick = choose_one(kind, n > 255 ? 255 : n);
 	if (pick == 0)
 		return 0;

@@ -40,9 +40,8 @@ void lab_dfs_reset(void);
 
 void lab_seed(uint64_t seed, uint64_t execution);
 
-/* The next executions follow `schedule`; tokens that do not fit are left out and counted. */
+/* The next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);
-unsigned lab_unfit(void);
 
 /* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
 enum { LAB_REPLAY_TEXT = 16384 };

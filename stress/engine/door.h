@@ -17,7 +17,8 @@ struct lab_door {
 	void (*enter)(void *memory, const char *name);
 	void (*leave)(void);
 	/* Who stands in the lot: the key, the park word of the wait, and its context's name. Racy but for the model. */
-	void (*waiters)(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
+	void (*waiters)(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg),
+	                void *arg);
 	/* Has the copy's panics reported to `report`, in place of its own handler. */
 	void (*panics)(void (*report)(const char *function, const void *object, const char *reason));
 };

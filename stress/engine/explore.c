@@ -29,8 +29,8 @@ int64_t lab_clock_ns(void)
 const char *lab_verdict_name(enum lab_verdict verdict)
 {
 	static const char *const names[] = {
-	    "PASSED",     "FORBIDDEN",   "CHECK",    "PANIC",  "DATA RACE", "USE AFTER FREE", "LEAK",
-	    "DEADLOCK",   "LOST WAKEUP", "LIVELOCK", "CRASH",  "HANG",      "NONDETERMINISM", "DIVERGED",
+	    "PASSED",   "FORBIDDEN",   "CHECK",    "PANIC", "DATA RACE", "USE AFTER FREE", "LEAK",
+	    "DEADLOCK", "LOST WAKEUP", "LIVELOCK", "CRASH", "HANG",      "NONDETERMINISM", "DIVERGED",
 	};
 	return names[verdict];
 }
@@ -113,10 +113,13 @@ static bool run_auto(int64_t limit)
 static bool run_strategy(int64_t limit)
 {
 	switch (lab_config.strategy) {
-	case LAB_DFS: return run_dfs(limit);
+	case LAB_DFS:
+		return run_dfs(limit);
 	case LAB_RANDOM:
-	case LAB_PCT: return run_random(lab_config.strategy, UINT64_MAX, limit);
-	default: return run_auto(limit);
+	case LAB_PCT:
+		return run_random(lab_config.strategy, UINT64_MAX, limit);
+	default:
+		return run_auto(limit);
 	}
 }
 
@@ -130,15 +133,24 @@ static void describe_strategy(void)
 	if (lab_config.preemptions == LAB_UNBOUNDED)
 		snprintf(dfs, sizeof dfs, "dfs, sleep sets, %s stale reads, %d faults", bound, lab_config.faults);
 	else
-		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions, bound,
-		         lab_config.faults);
+		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions,
+		         bound, lab_config.faults);
 	switch (lab_config.strategy) {
-	case LAB_DFS: snprintf(strategy_text, sizeof strategy_text, "%s", dfs); break;
-	case LAB_RANDOM: snprintf(strategy_text, sizeof strategy_text, "random"); break;
-	case LAB_PCT: snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth); break;
-	case LAB_REPLAY: snprintf(strategy_text, sizeof strategy_text, "replay"); break;
+	case LAB_DFS:
+		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
+		break;
+	case LAB_RANDOM:
+		snprintf(strategy_text, sizeof strategy_text, "random");
+		break;
+	case LAB_PCT:
+		snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth);
+		break;
+	case LAB_REPLAY:
+		snprintf(strategy_text, sizeof strategy_text, "replay");
+		break;
 	default:
-		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs, lab_config.depth);
+		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs,
+		         lab_config.depth);
 		break;
 	}
 	result.strategy = strategy_text;
@@ -188,8 +200,8 @@ static void not_again(void)
 	char first[sizeof lab.message];
 	memcpy(first, message, sizeof first);
 	result.verdict = LAB_NONDETERMINISM;
-	snprintf(message, sizeof message, "%.400s was not seen again with the same choices (something that the model does not control)",
-	         first);
+	snprintf(message, sizeof message,
+	         "%.400s was not seen again with the same choices (something that the model does not control)", first);
 }
 
 static void fail_with_taken(void)
@@ -236,8 +248,7 @@ static void run_replay(void)
 static void begin_run(const struct lab_test *test, const struct lab_config *config)
 {
 	lab_sys_install(lab_door_of(test->module)); /* before its variables are kept as they are */
-	if (lab_running != test)
-		lab_module_use(test->module);
+	lab_module_use(test->module);
 	lab_running = test;
 	lab_config = *config;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};

@@ -39,8 +39,8 @@ static void map_all(void)
 {
 	void *place = mmap((void *)BASE, END - BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	units = mmap(NULL, LAB_THREADS * PART_SIZE / UNIT, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-	             -1, 0);
+	units = mmap(NULL, LAB_THREADS * PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
+	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (place != (void *)BASE || units == MAP_FAILED) {
 		fprintf(stderr, "fairlead-stress: cannot map the model's memory\n");
 		exit(2);
@@ -162,8 +162,8 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 	lab.signature = pc;
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
-		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu bytes by %s at %s, outside any block", write ? "write" : "read", size,
-		         lab.self->name, here);
+		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu bytes by %s at %s, outside %s", write ? "write" : "read", size,
+		         lab.self->name, here, address < STACKS ? "the state" : "any block");
 	(void)lab_describe_site(b->freed_pc, there, sizeof there);
 	(void)lab_describe_site(b->pc, made, sizeof made);
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
@@ -173,7 +173,11 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	if (!lab_is_heap(address) || size == 0)
+	if (size == 0 || address < BASE || address >= END)
+		return;
+	if (address < STACKS && address + size > BASE + state_size)
+		bad_access(address, size, write, pc);
+	if (address < PARTS)
 		return;
 	if (units[unit_of(address)] != LIVE || units[unit_of(address + size - 1)] != LIVE)
 		bad_access(address, size, write, pc);
@@ -206,8 +210,14 @@ void lab_heap_leaks(void)
 		char made[256];
 		lab.signature = b->pc;
 		(void)lab_describe_site(b->pc, made, sizeof made);
-		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed", b->size, lab.threads[b->thread].name, made);
+		lab_fail(LAB_LEAK, "%zu bytes allocated by %s at %s were never freed", b->size,
+		         lab.threads[b->thread].name, made);
 	}
+}
+
+bool lab_is_guard(uintptr_t address)
+{
+	return address >= STACKS && address < PARTS && (address - STACKS) % STACK_SIZE < GUARD;
 }
 
 bool lab_name_memory(uintptr_t address, char *text, size_t size)

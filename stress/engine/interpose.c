@@ -178,7 +178,8 @@ EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, u
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);
-	real_assert_fail = (void (*)(const char *, const char *, unsigned, const char *))dlsym(RTLD_NEXT, "__assert_fail");
+	real_assert_fail =
+	    (void (*)(const char *, const char *, unsigned, const char *))dlsym(RTLD_NEXT, "__assert_fail");
 	real_assert_fail(assertion, file, line, function);
 	__builtin_trap();
 }

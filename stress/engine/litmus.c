@@ -51,15 +51,25 @@ static void step(struct machine *m, unsigned thread, unsigned i)
 	lab_value expected = op->value;
 	uint32_t *read = &m->read[thread][i];
 	switch (op->kind) {
-	case 'W': lab_atomic_store(address, 4, op->value, op->order, pc); break;
-	case 'R': *read = (uint32_t)lab_atomic_load(address, 4, op->order, pc); break;
-	case 'X': *read = (uint32_t)lab_atomic_rmw(address, 4, update_set, op->value, op->order, pc); break;
-	case 'A': *read = (uint32_t)lab_atomic_rmw(address, 4, update_add, op->value, op->order, pc); break;
+	case 'W':
+		lab_atomic_store(address, 4, op->value, op->order, pc);
+		break;
+	case 'R':
+		*read = (uint32_t)lab_atomic_load(address, 4, op->order, pc);
+		break;
+	case 'X':
+		*read = (uint32_t)lab_atomic_rmw(address, 4, update_set, op->value, op->order, pc);
+		break;
+	case 'A':
+		*read = (uint32_t)lab_atomic_rmw(address, 4, update_add, op->value, op->order, pc);
+		break;
 	case 'C':
 		(void)lab_atomic_cas(address, 4, &expected, op->desired, op->order, op->failure, false, pc);
 		*read = (uint32_t)expected;
 		break;
-	default: lab_atomic_fence(op->order, pc); break;
+	default:
+		lab_atomic_fence(op->order, pc);
+		break;
 	}
 }
 
@@ -123,8 +133,11 @@ static bool order_of(const char *word, int *order)
 	static const struct {
 		const char *word;
 		int order;
-	} orders[] = {{"rlx", __ATOMIC_RELAXED}, {"acq", __ATOMIC_ACQUIRE}, {"rel", __ATOMIC_RELEASE},
-	              {"ar", __ATOMIC_ACQ_REL},  {"sc", __ATOMIC_SEQ_CST}};
+	} orders[] = {{"rlx", __ATOMIC_RELAXED},
+	              {"acq", __ATOMIC_ACQUIRE},
+	              {"rel", __ATOMIC_RELEASE},
+	              {"ar", __ATOMIC_ACQ_REL},
+	              {"sc", __ATOMIC_SEQ_CST}};
 	for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
 		if (strcmp(word, orders[i].word) == 0) {
 			*order = orders[i].order;
@@ -203,8 +216,8 @@ static void run_program(FILE *out)
 	config.faults = 0;
 	n_outcomes = 0;
 	const struct lab_result *result = lab_model_run(&wrapped, &config, NULL, NULL);
-	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d%s%s\n", program.name, result->executions, result->exhausted,
-	        result->verdict == LAB_PASSED ? "" : " error=", result->message);
+	fprintf(out, "P %s executions=%" PRIu64 " exhausted=%d%s%s\n", program.name, result->executions,
+	        result->exhausted, result->verdict == LAB_PASSED ? "" : " error=", result->message);
 	for (unsigned i = 0; i < n_outcomes; i++)
 		print_outcome(out, outcomes[i]);
 	fprintf(out, "E\n");

@@ -29,9 +29,11 @@ struct lab_location {
 	uint8_t plain_thread;
 	uint32_t plain_clock;
 	uint32_t count; /* of stores; the ring has the last ones */
-	uint32_t wrote[LAB_THREADS], read[LAB_THREADS]; /* clocks of the last atomic accesses, for races with plain ones */
+	uint32_t wrote[LAB_THREADS],
+	    read[LAB_THREADS]; /* clocks of the last atomic accesses, for races with plain ones */
 	uintptr_t wrote_pc[LAB_THREADS], read_pc[LAB_THREADS];
-	struct lab_view *released[LAB_THREADS]; /* at each thread's last release store here: heads of release sequences */
+	struct lab_view
+	    *released[LAB_THREADS]; /* at each thread's last release store here: heads of release sequences */
 	struct lab_written ring[LAB_HISTORY];
 };
 

@@ -21,11 +21,16 @@
 lab_value lab_peek(uintptr_t address, unsigned size)
 {
 	switch (size) {
-	case 1: return *(const volatile uint8_t *)address;
-	case 2: return *(const volatile uint16_t *)address;
-	case 4: return *(const volatile uint32_t *)address;
-	case 8: return *(const volatile uint64_t *)address;
-	default: return *(const volatile lab_value *)address;
+	case 1:
+		return *(const volatile uint8_t *)address;
+	case 2:
+		return *(const volatile uint16_t *)address;
+	case 4:
+		return *(const volatile uint32_t *)address;
+	case 8:
+		return *(const volatile uint64_t *)address;
+	default:
+		return *(const volatile lab_value *)address;
 	}
 }
 
@@ -33,11 +38,21 @@ static void poke(uintptr_t address, unsigned size, lab_value value)
 {
 	lab_globals_written(address, size);
 	switch (size) {
-	case 1: *(volatile uint8_t *)address = (uint8_t)value; break;
-	case 2: *(volatile uint16_t *)address = (uint16_t)value; break;
-	case 4: *(volatile uint32_t *)address = (uint32_t)value; break;
-	case 8: *(volatile uint64_t *)address = (uint64_t)value; break;
-	default: *(volatile lab_value *)address = value; break;
+	case 1:
+		*(volatile uint8_t *)address = (uint8_t)value;
+		break;
+	case 2:
+		*(volatile uint16_t *)address = (uint16_t)value;
+		break;
+	case 4:
+		*(volatile uint32_t *)address = (uint32_t)value;
+		break;
+	case 8:
+		*(volatile uint64_t *)address = (uint64_t)value;
+		break;
+	default:
+		*(volatile lab_value *)address = value;
+		break;
 	}
 }
 
@@ -50,9 +65,12 @@ static lab_value truncated(lab_value value, unsigned size)
 static int weaker(int order, unsigned way)
 {
 	switch (order) {
-	case __ATOMIC_SEQ_CST: return __ATOMIC_ACQ_REL;
-	case __ATOMIC_ACQ_REL: return way == 0 ? __ATOMIC_RELEASE : __ATOMIC_ACQUIRE;
-	default: return __ATOMIC_RELAXED;
+	case __ATOMIC_SEQ_CST:
+		return __ATOMIC_ACQ_REL;
+	case __ATOMIC_ACQ_REL:
+		return way == 0 ? __ATOMIC_RELEASE : __ATOMIC_ACQUIRE;
+	default:
+		return __ATOMIC_RELAXED;
 	}
 }
 
@@ -229,7 +247,8 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 	return old;
 }
 
-lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order, uintptr_t pc)
+lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
+                         uintptr_t pc)
 {
 	lab_site_reached(pc, "read-modify-write", order);
 	order = lab_weakened(order, pc);
@@ -255,8 +274,8 @@ static lab_value update_set(lab_value old, lab_value operand)
 }
 
 /* A compare-and-swap that fails is a load of a value that is not the expected one, which may be an old one. */
-bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure, bool weak,
-             uintptr_t pc)
+bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
+                    bool weak, uintptr_t pc)
 {
 	lab_site_reached(pc, "compare-exchange", order);
 	order = lab_weakened(order, pc);

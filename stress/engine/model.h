@@ -84,13 +84,12 @@ struct lab_thread {
 	unsigned n_looks;                 /* more than LAB_LOOKS: too much to tell */
 	uintptr_t last_load;              /* for loops that forget to relax: */
 	uint32_t last_step;
-	unsigned repeats;    /* loads of the same in a row */
-	uintptr_t gave_up;   /* the site at which it was let give up, until something that it looked at changes */
-	unsigned giving_up;  /* turns that are still free after that */
-	bool hard;           /* gave up already: only a change lets it go on */
+	unsigned repeats;   /* loads of the same in a row */
+	uintptr_t gave_up;  /* the site at which it was let give up, until something that it looked at changes */
+	unsigned giving_up; /* turns that are still free after that */
+	bool hard;          /* gave up already: only a change lets it go on */
 
 	int error; /* errno */
-	bool detached;
 	unsigned depth;
 	uintptr_t calls[64];
 };
@@ -107,7 +106,6 @@ struct lab_event {
 	unsigned stale; /* how many stores older than the newest */
 	lab_value value, other;
 	int result;
-	uintptr_t caller;
 };
 
 struct lab_execution {
@@ -119,11 +117,11 @@ struct lab_execution {
 	struct fl__switch home; /* of whoever runs executions */
 
 	uint32_t steps;
-	uint32_t generation; /* of locations and cells: those of others are empty */
-	struct lab_clock sc_fenced; /* what happens before the SC fences so far */
+	uint32_t generation;             /* of locations and cells: those of others are empty */
+	struct lab_clock sc_fenced;      /* what happens before the SC fences so far */
 	uint16_t ready, spinning, timed; /* the threads that are; timed: blocked, with a deadline */
-	unsigned streak;            /* steps that the running thread has done in a row */
-	unsigned idle_rounds;       /* since the last store: all spin, none sees a change */
+	unsigned streak;                 /* steps that the running thread has done in a row */
+	unsigned idle_rounds;            /* since the last store: all spin, none sees a change */
 	int64_t now;
 	uint64_t hash;
 	uint16_t sleep; /* threads whose next step would repeat an execution that was seen */
@@ -141,7 +139,6 @@ struct lab_execution {
 	struct lab_event *events;
 	size_t n_events, room_events;
 	bool switched; /* the running thread was let run in place of one that could have gone on */
-	unsigned faults_seen; /* events that a fault made */
 };
 
 extern struct lab_execution lab;
@@ -187,14 +184,14 @@ bool lab_may_fault(unsigned which);
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc);
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc);
 typedef lab_value lab_update(lab_value old, lab_value operand);
-lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order, uintptr_t pc);
-bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure, bool weak,
-             uintptr_t pc);
+lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
+                         uintptr_t pc);
+bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
+                    bool weak, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
 lab_value lab_peek(uintptr_t address, unsigned size);
 uint32_t lab_newest_step(uintptr_t address); /* of the last store there; 0: none in this execution */
 int lab_weakened(int order, uintptr_t pc);   /* as the mutant, if there is one, has it */
-
 
 /* cell.c: what is known about eight bytes */
 struct lab_location;
@@ -231,6 +228,7 @@ void *lab_alloc(size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
+bool lab_is_guard(uintptr_t address); /* of a stack */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 void lab_heap_reset(void);
 void lab_heap_leaks(void); /* fails the execution when there are any */
@@ -277,7 +275,8 @@ static inline bool lab_is_release(int order)
 
 static inline bool lab_is_acquire(int order)
 {
-	return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL || order == __ATOMIC_SEQ_CST;
+	return order == __ATOMIC_ACQUIRE || order == __ATOMIC_CONSUME || order == __ATOMIC_ACQ_REL ||
+	       order == __ATOMIC_SEQ_CST;
 }
 
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)

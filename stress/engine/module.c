@@ -35,7 +35,7 @@ struct search {
 	struct lab_module *found;
 };
 
-static void add_segment(struct lab_module *m, const ElfW(Phdr) *segment)
+static void add_segment(struct lab_module *m, const ElfW(Phdr) * segment)
 {
 	uintptr_t from = m->base + segment->p_vaddr, to = from + segment->p_memsz;
 	if (segment->p_type == PT_TLS) {
@@ -162,7 +162,8 @@ __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_
 {
 	struct lab_module *module = module_at((uintptr_t)test);
 	if (test->size != sizeof *test) {
-		fprintf(stderr, "fairlead-stress: %s: test %s was compiled with another version of <fairlead/stress.h>\n",
+		fprintf(stderr,
+		        "fairlead-stress: %s: test %s was compiled with another version of <fairlead/stress.h>\n",
 		        module ? module->path : "?", test->name);
 		return;
 	}
@@ -281,8 +282,7 @@ static void restore_foreign(bool all)
 {
 	for (size_t page = 0; page * PAGE_WORDS < words; page++) {
 		size_t from = page * PAGE_WORDS, n = words - from < PAGE_WORDS ? words - from : PAGE_WORDS;
-		if ((!all && page < PAGES && !foreign[page]) ||
-		    memcmp(snapshot + from, variables() + from, n * 8) == 0)
+		if ((!all && page < PAGES && !foreign[page]) || memcmp(snapshot + from, variables() + from, n * 8) == 0)
 			continue;
 		memcpy(variables() + from, snapshot + from, n * 8);
 		if (page < PAGES)
@@ -308,14 +308,18 @@ void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 
 void lab_module_use(const struct lab_module *module)
 {
-	running = module ? module : &none;
-	take_snapshot();
+	if (!module)
+		module = &none;
+	if (running != module || !tls_kept) {
+		running = module;
+		take_snapshot();
+		tls_kept = make(LAB_THREADS * running->tls_size + 1);
+	}
 	tls = NULL;
 	if (running->tls_size == 0)
 		return;
-	struct tls_index index = {running->tls_id, 0};
+	struct tls_index index = {running->tls_id, 0}; /* of the calling thread */
 	tls = __tls_get_addr(&index);
-	tls_kept = make(LAB_THREADS * running->tls_size);
 }
 
 bool lab_is_tls(uintptr_t address)

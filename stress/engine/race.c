@@ -34,8 +34,9 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 	(void)lab_event(&op);
 	bool was_freeing = freeing;
 	freeing = false;
-	lab_fail(was_freeing ? LAB_USE_AFTER_FREE : LAB_RACE, "%s of %s by %s at %s, not ordered with the %s by %s at %s",
-	         was_freeing ? "free" : what, place, lab.self->name, here, other, lab.threads[thread].name, there);
+	lab_fail(was_freeing ? LAB_USE_AFTER_FREE : LAB_RACE,
+	         "%s of %s by %s at %s, not ordered with the %s by %s at %s", was_freeing ? "free" : what, place,
+	         lab.self->name, here, other, lab.threads[thread].name, there);
 }
 
 static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, bool atomic, uintptr_t address,
@@ -44,8 +45,10 @@ static void against_records(const struct lab_cell *cell, uint8_t mask, bool writ
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = &cell->records[i];
 		if ((r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
-			report(atomic ? write ? "atomic write" : "atomic read" : write ? "write" : "read", address, size, pc,
-			       r->write ? "write" : "read", r->thread, r->pc);
+			report(atomic  ? write ? "atomic write" : "atomic read"
+			       : write ? "write"
+			               : "read",
+			       address, size, pc, r->write ? "write" : "read", r->thread, r->pc);
 	}
 }
 
@@ -143,5 +146,6 @@ void lab_race_free(uintptr_t address, size_t size, uintptr_t pc)
 		against_records(cell, mask_of(address + at, part), true, false, address + at, part, pc);
 		if (cell->locations)
 			against_atomics(cell, true, address + at, part, pc);
-	}	freeing = false;
+	}
+	freeing = false;
 }

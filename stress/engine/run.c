@@ -66,7 +66,9 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		return;
 	}
 	char place[80] = "";
-	if (signal == SIGSEGV || signal == SIGBUS)
+	if (signal == SIGSEGV && lab_is_guard((uintptr_t)info->si_addr))
+		snprintf(place, sizeof place, ": the stack overflows");
+	else if (signal == SIGSEGV || signal == SIGBUS)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
 	lab_fail(LAB_CRASH, "%s%s in %s", strsignal(signal), place, lab.self->name);
 }
@@ -81,8 +83,10 @@ static void on_tick(int signal)
 		return;
 	}
 	if (++quiet_ticks >= 3)
-		lab_fail(LAB_HANG, "%s makes no step any more: it is in a loop without atomic operations, or in a call that blocks",
-		         lab.self->name);
+		lab_fail(
+		    LAB_HANG,
+		    "%s makes no step any more: it is in a loop without atomic operations, or in a call that blocks",
+		    lab.self->name);
 }
 
 void lab_watch(bool on)

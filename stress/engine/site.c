@@ -11,12 +11,17 @@ static struct lab_site *list;
 static const char *name_of(int order)
 {
 	switch (order) {
-	case __ATOMIC_RELAXED: return "relaxed";
+	case __ATOMIC_RELAXED:
+		return "relaxed";
 	case __ATOMIC_CONSUME:
-	case __ATOMIC_ACQUIRE: return "acquire";
-	case __ATOMIC_RELEASE: return "release";
-	case __ATOMIC_ACQ_REL: return "acq_rel";
-	default: return "seq_cst";
+	case __ATOMIC_ACQUIRE:
+		return "acquire";
+	case __ATOMIC_RELEASE:
+		return "release";
+	case __ATOMIC_ACQ_REL:
+		return "acq_rel";
+	default:
+		return "seq_cst";
 	}
 }
 

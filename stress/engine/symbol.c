@@ -87,8 +87,7 @@ void lab_name_address(uintptr_t address, char *text, size_t size)
 	GElf_Off offset = 0;
 	GElf_Sym symbol;
 	Dwfl_Module *module = lab.recording && open_session() ? dwfl_addrmodule(session, address) : NULL;
-	const char *name =
-	    module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;
+	const char *name = module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;
 	if (name && offset == 0)
 		snprintf(text, size, "%s", name);
 	else if (name)

@@ -104,8 +104,8 @@ static _Noreturn void stuck(void)
 		lab_name_address(lost->futex, place, sizeof place);
 		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
 	}
-	lab_fail(LAB_DEADLOCK, asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody",
-	         asleep);
+	lab_fail(LAB_DEADLOCK,
+	         asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody", asleep);
 }
 
 /* --- who goes on --- */

@@ -48,11 +48,16 @@ static char *text(const char *format, ...)
 static const char *order_name(int order)
 {
 	switch (order) {
-	case __ATOMIC_RELAXED: return "relaxed";
-	case __ATOMIC_RELEASE: return "release";
-	case __ATOMIC_ACQ_REL: return "acq_rel";
-	case __ATOMIC_SEQ_CST: return "seq_cst";
-	default: return "acquire";
+	case __ATOMIC_RELAXED:
+		return "relaxed";
+	case __ATOMIC_RELEASE:
+		return "release";
+	case __ATOMIC_ACQ_REL:
+		return "acq_rel";
+	case __ATOMIC_SEQ_CST:
+		return "seq_cst";
+	default:
+		return "acquire";
 	}
 }
 
@@ -68,11 +73,16 @@ static const char *number(char out[40], lab_value value)
 static const char *result_name(int result)
 {
 	switch (result) {
-	case 0: return "woken";
-	case -EAGAIN: return "EAGAIN";
-	case -EINTR: return "EINTR";
-	case -ETIMEDOUT: return "ETIMEDOUT";
-	default: return "?";
+	case 0:
+		return "woken";
+	case -EAGAIN:
+		return "EAGAIN";
+	case -EINTR:
+		return "EINTR";
+	case -ETIMEDOUT:
+		return "ETIMEDOUT";
+	default:
+		return "?";
 	}
 }
 
@@ -91,7 +101,7 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 		break;
 	default:
 		step->what = text("%s %s %s", e->op.kind == LAB_LOAD ? "load" : "cas fails,", order, place);
-		step->value = e->stale  ? text("%s (stale: %s is newest)", number(a, e->value), number(b, e->other))
+		step->value = e->stale   ? text("%s (stale: %s is newest)", number(a, e->value), number(b, e->other))
 		              : e->fault ? text("%s (spuriously)", number(a, e->value))
 		                         : text("%s", number(a, e->value));
 		break;
@@ -107,12 +117,18 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	case LAB_LOAD:
 	case LAB_STORE:
 	case LAB_RMW:
-	case LAB_CAS_FAILED: say_atomic(e, place, step); break;
-	case LAB_FENCE: step->what = text("fence %s", order_name(e->op.order)); break;
+	case LAB_CAS_FAILED:
+		say_atomic(e, place, step);
+		break;
+	case LAB_FENCE:
+		step->what = text("fence %s", order_name(e->op.order));
+		break;
 	case LAB_FUTEX_WAIT:
 		step->what = text("futex wait %s", place);
 		step->value = text("expects %s%s%s", number(a, e->value), e->fault || e->result ? ": " : "",
-		                   e->fault && !e->result ? "spurious wake" : e->result ? result_name(e->result) : "");
+		                   e->fault && !e->result ? "spurious wake"
+		                   : e->result            ? result_name(e->result)
+		                                          : "");
 		break;
 	case LAB_FUTEX_DONE:
 		step->what = text("futex wait %s ends", place);
@@ -130,9 +146,15 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->what = text("allocate %s", place);
 		step->value = text("%s bytes", number(a, e->value));
 		break;
-	case LAB_FREE: step->what = text("free %s", place); break;
-	case LAB_PLAIN: step->what = text("plain %s %s", e->op.order ? "write" : "read", place); break;
-	default: step->what = "end"; break;
+	case LAB_FREE:
+		step->what = text("free %s", place);
+		break;
+	case LAB_PLAIN:
+		step->what = text("plain %s %s", e->op.order ? "write" : "read", place);
+		break;
+	default:
+		step->what = "end";
+		break;
 	}
 }
 
