@@ -174,7 +174,9 @@ EXPORTED int sched_yield(void)
 /* assert(). */
 static void (*real_assert_fail)(const char *, const char *, unsigned, const char *);
 
-EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
+
+_Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);

@@ -66,6 +66,18 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	return location;
 }
 
+/* The newest store becomes the only one, with its message: whoever reads it by another size acquires the same. */
+static void location_resize(struct lab_location *location, unsigned size)
+{
+	struct lab_written last = *lab_newest(location);
+	location->size = (uint8_t)size;
+	location_begin(location, last.thread, last.clock);
+	struct lab_written *first = lab_newest(location);
+	first->message = last.message;
+	first->step = last.step;
+	first->sc = last.sc;
+}
+
 /*
  * Memory may have changed behind the history: by a plain write, by code that is not instrumented, or by an atomic access of
  * another size. Then the history begins anew. (Mixed sizes are thereby stronger than they are.)
@@ -73,8 +85,7 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 static void location_refresh(struct lab_location *location, unsigned size)
 {
 	if (__builtin_expect(location->size != size, 0)) {
-		location->size = (uint8_t)size;
-		location_begin(location, 0, 0);
+		location_resize(location, size);
 	} else if (location->plainly_written) {
 		location_begin(location, location->plain_thread, location->plain_clock);
 	} else if (__builtin_expect(lab_newest(location)->value != lab_peek(location->address, size), 0)) {
