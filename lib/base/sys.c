@@ -8,6 +8,8 @@
 #include <sched.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,6 +120,70 @@ static int sys_thread_detach(pthread_t thread)
 	return -pthread_detach(thread);
 }
 
+size_t fl__page_size(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static void *sys_map(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (memory == MAP_FAILED)
+		return NULL;
+	/* A huge page would make 2 MiB resident for the one page that is touched. A kernel without them refuses: as well. */
+	(void)madvise(memory, size, MADV_NOHUGEPAGE);
+	return memory;
+}
+
+static void sys_unmap(void *memory, size_t size)
+{
+	(void)munmap(memory, size); /* fails for addresses alone that are not ours */
+}
+
+static void sys_discard(void *memory, size_t size)
+{
+	(void)madvise(memory, size, MADV_DONTNEED); /* of locked memory it fails: that stays resident, as asked for */
+}
+
+int fl__portable_guard(void *memory, size_t size)
+{
+	return mprotect(memory, size, PROT_NONE) == 0 ? 0 : -errno;
+}
+
+enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL: Linux 6.13; younger than most headers */
+
+/*
+ * Asks the kernel to write to a guarded page: emulators ignore advice that they do not know, and say that all is well. The
+ * call is one that Valgrind passes on without a look at the memory.
+ */
+static bool probe_guard(void)
+{
+	int before = errno;
+	size_t size = fl__page_size();
+	void *page = sys_map(size);
+	if (!page)
+		return false;
+	bool works = madvise(page, size, ADVISE_GUARD) == 0 &&
+	             syscall(SYS_getrandom, page, (size_t)1, GRND_NONBLOCK) < 0 && errno == EFAULT;
+	sys_unmap(page, size);
+	errno = before;
+	return works;
+}
+
+static int sys_guard(void *memory, size_t size)
+{
+	enum { UNKNOWN, ABSENT, PRESENT };
+	static uint32_t markers = UNKNOWN;
+	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all who probe find the same */
+	if (known == UNKNOWN) {
+		known = probe_guard() ? PRESENT : ABSENT;
+		fl__store_relaxed(&markers, known); /* relaxed: as above */
+	}
+	if (known == PRESENT && madvise(memory, size, ADVISE_GUARD) == 0)
+		return 0;
+	return fl__portable_guard(memory, size);
+}
+
 struct fl__sys fl__sys = {
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
@@ -129,6 +195,10 @@ struct fl__sys fl__sys = {
     .thread_create = sys_thread_create,
     .thread_join = sys_thread_join,
     .thread_detach = sys_thread_detach,
+    .map = sys_map,
+    .unmap = sys_unmap,
+    .guard = sys_guard,
+    .discard = sys_discard,
 };
 
 bool fl__is_main_thread(void)

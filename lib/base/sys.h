@@ -29,6 +29,13 @@ struct fl__sys {
 	int (*thread_create)(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg);
 	int (*thread_join)(pthread_t thread);
 	int (*thread_detach)(pthread_t thread);
+	/* Whole pages of zeroed memory, never huge ones, charged as they are touched; NULL: out of memory. */
+	void *(*map)(size_t size);
+	void (*unmap)(void *memory, size_t size);
+	/* Makes pages of it fault at each access, until the unmap: 0, -ENOMEM (the system keeps no more pieces). */
+	int (*guard)(void *memory, size_t size);
+	/* Gives pages back; whoever touches them next finds zeros. Guards stay. */
+	void (*discard)(void *memory, size_t size);
 };
 
 extern struct fl__sys fl__sys;
@@ -36,6 +43,11 @@ extern struct fl__sys fl__sys;
 /* The same two over pthread mutexes and conditions, for systems without futexes; any word, any number of sleepers. */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);
+
+/* The guard for systems without guard markers: each one cuts the mapping in two more pieces, of which there are 65,530. */
+int fl__portable_guard(void *memory, size_t size);
+
+size_t fl__page_size(void);
 
 /* Whether the calling thread is the one that main() runs on. */
 bool fl__is_main_thread(void);

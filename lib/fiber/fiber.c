@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a fiber. It lives at the top of its own stack, so creating one takes one step that can fail; whoever joins it,
+ * or the flow that runs next after a detached one, gives both back.
+ *
+ * fl__fiber.ended: written by the scheduler's thread alone, plainly; joiners wait for it in the lot.
+ *
+ *   bit          meaning                 set by                 cleared by
+ *   ENDED (1)    its function returned   finish()               -
+ *   WAITED (2)   somebody joins          fl__word_wait()        finish()
+ */
+#include "fiber.h"
+#include "../base/atomic.h"
+#include "sched.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+enum { ENDED = 1, WAITED = 2 };
+static const struct fl__word is_ended = {ENDED, ENDED, WAITED};
+
+static void publish_end(struct fl__fiber *f)
+{
+	/* relaxed: this thread's own; another one may clear no bit, and joiners are fibers of this thread */
+	if (!(fl__load_relaxed(&f->ended) & WAITED)) {
+		fl__store_relaxed(&f->ended, ENDED);
+		return;
+	}
+	struct fl__lot lot;
+	fl__lot_open(&lot, &f->ended);
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(&f->ended, ENDED); /* pairs with fl__word_wait() */
+	fl__lot_close(&lot);
+}
+
+static _Noreturn void finish(struct fl__fiber *f)
+{
+	struct fl__sched *s = f->sched;
+	if (s->config.ending)
+		s->config.ending(&f->ctx);
+	s->fibers--;
+	publish_end(f);
+	if (f->detached)
+		s->ended = f;
+	fl__sched_next(s, true);
+	__builtin_unreachable();
+}
+
+static void enter(void *arg)
+{
+	struct fl__fiber *f = arg;
+	fl__flow_arrive(&f->flow);
+	fl__sched_arrived(f->sched);
+	errno = 0;
+	f->result = f->function(f->arg);
+	finish(f);
+}
+
+/* By hand: snprintf() would take as long as all the rest. */
+static void set_name(struct fl__fiber *f, const char *name)
+{
+	size_t length = strnlen(name, sizeof f->name - 1);
+	memcpy(f->name, name, length);
+	f->name[length] = '\0';
+}
+
+int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*function)(void *arg), void *arg,
+                     const char *name)
+{
+	enum { LINE = 64 };
+	struct fl__stack stack;
+	int rc = fl__stack_get(&s->stacks, &stack);
+	if (rc != 0)
+		return rc;
+	size_t room = (sizeof(struct fl__fiber) + LINE - 1) / LINE * LINE;
+	struct fl__fiber *f = (struct fl__fiber *)(void *)(stack.low + stack.size - room);
+	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .stack = stack};
+	set_name(f, name ? name : "fiber");
+	fl__ctx_init_thread(&f->ctx, f->name);
+	f->ctx.ops = &fl__fiber_parker;
+	f->pause.ctx = &f->ctx;
+	fl__flow_make(&f->flow, stack.low, stack.size - room, enter, f);
+	fl__flow_name(&f->flow, f->name);
+	s->fibers++;
+	fl__sched_ready(s, f);
+	*fiber = f;
+	return 0;
+}
+
+void fl__fiber_free(struct fl__fiber *f)
+{
+	struct fl__sched *s = f->sched;
+	fl__flow_drop(&f->flow);
+	fl__stack_put(&s->stacks, f->stack);
+}
+
+static bool has_ended(const struct fl__fiber *f)
+{
+	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: this thread's own */
+}
+
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__fiber *self = fl__fiber_self();
+	if (!has_ended(f)) {
+		if (!self || self == f || self->sched != f->sched)
+			return -EDEADLK;
+		int rc = fl__word_wait(&f->ended, &is_ended, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	if (result)
+		*result = f->result;
+	fl__fiber_free(f);
+	return 0;
+}
+
+void fl__fiber_detach(struct fl__fiber *f)
+{
+	if (has_ended(f))
+		fl__fiber_free(f);
+	else
+		f->detached = true;
+}
+
+struct fl__fiber *fl__fiber_self(void)
+{
+	return fl__sched_current ? fl__sched_current->running : NULL;
+}
+
+const char *fl__fiber_name(const struct fl__fiber *f)
+{
+	return f->name;
+}
+
+struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f)
+{
+	return &f->ctx;
+}

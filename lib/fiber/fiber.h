@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FIBER_FIBER_H
+#define FL_FIBER_FIBER_H
+
+#include "../wait/context.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Fibers: flows of control with a stack each, which take turns on the thread of their scheduler and never leave it. A fiber
+ * is an execution context: whatever waits in the library suspends the fiber, not the thread, and a wake may come from any
+ * thread. errno, the floating-point control word and the locals (fl_local) belong to the fiber. The signal mask and
+ * pthread mutexes belong to the thread: a fiber that waits while it holds one of those may hang the others.
+ *
+ *     struct fl__sched *s;
+ *     struct fl__fiber *f;
+ *     rc = fl__sched_create(&s, NULL);
+ *     rc = fl__fiber_create(s, &f, echo, arg, "echo");
+ *     rc = fl__sched_run(s);                          // until every fiber has ended
+ *     rc = fl__fiber_join(f, &result, FL_FOREVER, NULL);
+ *     fl__sched_destroy(s);
+ *
+ * All of it, fl__fiber_resume() apart, is for one thread: the one that runs the scheduler. A stack that overflows is a
+ * panic with the fiber's name; see overflow.c.
+ */
+struct fl__sched;
+struct fl__fiber;
+
+/* How a scheduler waits when no fiber is runnable. */
+struct fl__sched_ops {
+	/*
+	 * Sleeps until a wake(): 0. At the deadline, without one: -ETIMEDOUT; it may be called again. May also return -EINTR,
+	 * and so make the scheduler look at its queues, when there is no wake. Acquires what wake() released.
+	 */
+	int (*sleep)(struct fl__sched *s, int64_t deadline);
+	/*
+	 * Once for each sleep that somebody interrupts, from any thread, before or during the sleep. The scheduler may be
+	 * gone as soon as this has published the wake.
+	 */
+	void (*wake)(struct fl__sched *s);
+};
+
+struct fl__sched_config {
+	size_t stack_size; /* of each fiber, with 16 KiB of guard; 0: FL__STACK_SIZE */
+	/* Called by each fiber as its last act: what floors above keep for a context (fl__locals_end). NULL: nothing. */
+	void (*ending)(struct fl__ctx *ctx);
+	const struct fl__sched_ops *ops; /* NULL: the thread parks as it does everywhere else */
+	void *user;                      /* for `ops`: fl__sched_user() */
+};
+
+/* -ENOMEM; -ENOTSUP where the thread has a shadow stack. `config` NULL: all defaults. */
+int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config);
+
+/* Every fiber was joined, or has ended detached; else a panic. */
+void fl__sched_destroy(struct fl__sched *s);
+
+/*
+ * Runs fibers until all have ended, and sleeps while none is runnable: 0. -EBUSY: this thread is running a scheduler.
+ * -EOWNERDEAD: in a forked child, whose fibers stand in lines that are not there.
+ */
+int fl__sched_run(struct fl__sched *s);
+
+/*
+ * The same in pieces, for loops that have more to do. Between enter and leave the thread is the scheduler's; enter answers
+ * what run does.
+ */
+int fl__sched_enter(struct fl__sched *s);
+void fl__sched_leave(struct fl__sched *s);
+
+/* Takes in wakes and deadlines, and lets each runnable fiber run once. Whether any is runnable now. */
+bool fl__sched_turn(struct fl__sched *s);
+
+/* Sleeps until a wake, a fiber's deadline, or this one; not at all when there is something to do. */
+void fl__sched_sleep(struct fl__sched *s, int64_t deadline);
+
+/* When the next fiber's wait times out: FL_FOREVER: none waits for that. */
+int64_t fl__sched_next_deadline(const struct fl__sched *s);
+
+size_t fl__sched_fibers(const struct fl__sched *s); /* that have not ended */
+void *fl__sched_user(const struct fl__sched *s);
+
+/* function(arg) will run in a later turn: 0, -ENOMEM. `name` is copied and cut at 31 bytes; NULL: "fiber". */
+int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
+                     const char *name);
+
+/*
+ * Waits for the end of the fiber and frees it: 0, and what its function returned in `result`, unless that is NULL.
+ * -ETIMEDOUT, -ECANCELED: it goes on, and can be joined again. -EDEADLK: the caller's own, or one that runs only after
+ * the caller, which is no fiber of this scheduler. One joiner at a time.
+ */
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel);
+
+/* It is freed at its end. */
+void fl__fiber_detach(struct fl__fiber *f);
+
+/* Lets the other runnable fibers run first. By a fiber. */
+void fl__fiber_yield(void);
+
+/* Suspends the calling fiber until a resume, which may come first: 0, -ETIMEDOUT. Acquires what the resume released. */
+int fl__fiber_suspend(int64_t deadline);
+
+/* Ends the suspend of `f`, this one or the next; several before it count as one. By any thread, while `f` exists. */
+void fl__fiber_resume(struct fl__fiber *f);
+
+struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
+const char *fl__fiber_name(const struct fl__fiber *f);
+struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
+
+#endif

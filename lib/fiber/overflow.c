@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stack overflow: the fiber that runs out of stack touches the guard below it. The handler of that signal runs on a stack of
+ * its own, which the scheduler's thread gets unless it has one, and turns a hit of the running fiber's guard into a panic
+ * that names the fiber. Every other fault goes where it went before: the handler is installed by the first scheduler that
+ * starts, once for the process, and remembers its predecessor.
+ *
+ * A frame that is larger than the guard can jump over it: -fstack-clash-protection makes the compiler touch each page.
+ */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include "sched.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static struct {
+	uint32_t lock;
+	bool installed;            /* guarded by the lock */
+	struct sigaction previous; /* written before ours is installed, under the lock */
+} handler;
+
+static bool hits_guard(const struct fl__fiber *f, const void *address)
+{
+	uintptr_t low = (uintptr_t)f->stack.low, at = (uintptr_t)address;
+	return at < low && low - at <= f->sched->stacks.guard;
+}
+
+static _Noreturn void report(const struct fl__fiber *f)
+{
+	char reason[96];
+	(void)snprintf(reason, sizeof reason, "fiber %s needs more stack than its %zu bytes", f->name, f->stack.size);
+	fl__panic("fl__fiber_run", f, reason);
+}
+
+/* What the kernel would have done if our handler were not there. */
+static void by_default(int signal, const siginfo_t *info)
+{
+	bool sent = info->si_code <= 0; /* by kill() and its kin: it will not happen again by itself */
+	if (sent && handler.previous.sa_handler == SIG_IGN)
+		return;
+	struct sigaction standard = {.sa_handler = SIG_DFL};
+	(void)sigaction(signal, &standard, NULL);
+	if (sent)
+		(void)raise(signal); /* when this returns */
+}
+
+static void pass_on(int signal, siginfo_t *info, void *context)
+{
+	struct sigaction previous = handler.previous;
+	if (!(previous.sa_flags & SA_SIGINFO) && (previous.sa_handler == SIG_DFL || previous.sa_handler == SIG_IGN)) {
+		by_default(signal, info);
+		return;
+	}
+	if (previous.sa_flags & SA_RESETHAND)
+		handler.previous = (struct sigaction){.sa_handler = SIG_DFL};
+	if (previous.sa_flags & SA_NODEFER)
+		(void)sigdelset(&previous.sa_mask, signal);
+	else
+		(void)sigaddset(&previous.sa_mask, signal);
+	sigset_t own;
+	(void)sigemptyset(&own);
+	(void)sigaddset(&own, signal);
+	(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
+	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL); /* the return from our handler undoes it */
+	if (previous.sa_flags & SA_SIGINFO)
+		previous.sa_sigaction(signal, info, context);
+	else
+		previous.sa_handler(signal);
+}
+
+static void on_fault(int signal, siginfo_t *info, void *context)
+{
+	int error = errno;
+	const struct fl__fiber *f = fl__fiber_self();
+	if (f && info->si_code > 0 && hits_guard(f, info->si_addr))
+		report(f);
+	pass_on(signal, info, context);
+	errno = error;
+}
+
+static void install(void)
+{
+	fl__lock(&handler.lock);
+	if (!handler.installed) {
+		struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+		(void)sigemptyset(&ours.sa_mask);
+		(void)sigaction(SIGSEGV, NULL, &handler.previous); /* fails for signals alone that do not exist */
+		(void)sigaction(SIGSEGV, &ours, NULL);
+		handler.installed = true;
+	}
+	fl__unlock(&handler.lock);
+}
+
+/* A copy of the library that is unloaded must not leave its handler behind. */
+__attribute__((destructor)) static void uninstall(void)
+{
+	struct sigaction now;
+	if (handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&
+	    now.sa_sigaction == on_fault)
+		(void)sigaction(SIGSEGV, &handler.previous, NULL);
+}
+
+/* Room for the kernel's frame, which grows with the CPU's registers, and for a panic handler that prints. */
+static size_t signal_stack_size(void)
+{
+	enum { HANDLER = 64 * 1024 };
+	long frame = 0;
+#ifdef _SC_MINSIGSTKSZ
+	frame = sysconf(_SC_MINSIGSTKSZ);
+#endif
+	size_t page = fl__page_size();
+	return (HANDLER + (frame > 0 ? (size_t)frame : 0) + page - 1) / page * page;
+}
+
+int fl__overflow_watch(struct fl__sched *s)
+{
+	stack_t now;
+	s->signal_stack = NULL;
+	(void)sigaltstack(NULL, &now); /* fails for bad addresses alone */
+	if (now.ss_flags & SS_DISABLE) {
+		stack_t ours = {.ss_size = signal_stack_size()};
+		ours.ss_sp = s->signal_stack = fl__sys.map(ours.ss_size);
+		if (!ours.ss_sp)
+			return -ENOMEM;
+		(void)sigaltstack(&ours, NULL); /* fails for sizes alone that are too small */
+	}
+	install();
+	return 0;
+}
+
+void fl__overflow_unwatch(struct fl__sched *s)
+{
+	stack_t now;
+	if (!s->signal_stack)
+		return;
+	(void)sigaltstack(NULL, &now);
+	if (now.ss_sp == s->signal_stack) {
+		stack_t none = {.ss_flags = SS_DISABLE};
+		(void)sigaltstack(&none, NULL);
+		fl__sys.unmap(s->signal_stack, now.ss_size);
+	} else {
+		fl__sys.unmap(s->signal_stack, signal_stack_size());
+	}
+	s->signal_stack = NULL;
+}

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads, timers for waits with a
+ * deadline, and the parker of fibers. After Photon and Boost.Fiber, with fibers that never move to another thread: so a wake
+ * is an entry in a list that the thread reads when the woken fiber has long switched out, and no switch needs a lock.
+ *
+ * fl__wait.park_word of a fiber's wait: who makes it runnable again?
+ *
+ *   value         meaning                      set by                              cleared by
+ *   EMPTY (0)     no unpark, not parked        fl__wait_begin()                    -
+ *   UNPARKED (1)  unparked, for good           unpark(), swap                      nobody; of `pause` suspend()
+ *   PARKED (4)    suspended, or about to be    park(), CAS from EMPTY              unpark(); expire(), CAS
+ *
+ * Whoever takes it out of PARKED owes the fiber one entry in a queue: unpark() an entry in the inbox, or, on the fiber's own
+ * thread, in the run queue; expire() one in the run queue. So a parked fiber has exactly one, and until it is there the
+ * fiber, its wait and its scheduler stay valid. PARKED is neither a value of lock.c's words nor ASLEEP of the thread parker.
+ *
+ * fl__sched.inbox: fibers that other threads woke.
+ *
+ *   value         meaning                                 set by                          cleared by
+ *   NULL          empty                                   take_inbox(); sleep, CAS        -
+ *   a fiber       linked by next, the latest wake first   post(), CAS                     take_inbox(), swap
+ *   ASLEEP        empty, and the thread sleeps            fl__sched_sleep(), CAS          post(); sleep at its deadline, CAS
+ *
+ * Whoever takes the inbox out of ASLEEP owes the thread one wake, which is its last access to the scheduler; who pushes to
+ * an inbox that is not ASLEEP touches nothing after the push. The thread that finds ASLEEP taken waits for that wake, so
+ * that the scheduler outlives it. Linearization point of a wake from another thread: its CAS on the inbox.
+ *
+ * Progress: post() is lock-free. A turn runs each fiber once that was runnable at its begin, then looks at inbox and timers:
+ * fibers that yield for ever keep neither out.
+ */
+#include "sched.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+enum { EMPTY = 0, UNPARKED = 1, PARKED = 4 };
+
+static char asleep_mark;
+#define ASLEEP ((struct fl__fiber *)(void *)&asleep_mark)
+
+_Thread_local struct fl__sched *fl__sched_current;
+
+static struct fl__fiber *fiber_of(struct fl__ctx *ctx)
+{
+	return (struct fl__fiber *)((char *)ctx - offsetof(struct fl__fiber, ctx));
+}
+
+void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f)
+{
+	f->next = NULL;
+	if (s->last)
+		s->last->next = f;
+	else
+		s->first = f;
+	s->last = f;
+	s->runnable++;
+}
+
+/* The next that runs; NULL: the turn is over. */
+static struct fl__fiber *pick(struct fl__sched *s)
+{
+	struct fl__fiber *f = s->first;
+	if (!f || s->left == 0)
+		return NULL;
+	s->left--;
+	s->runnable--;
+	s->first = f->next;
+	if (!s->first)
+		s->last = NULL;
+	return f;
+}
+
+void fl__sched_arrived(struct fl__sched *s)
+{
+	struct fl__fiber *ended = s->ended;
+	if (ended) {
+		s->ended = NULL;
+		fl__fiber_free(ended);
+	}
+}
+
+/* Switches from the running flow to `to`, NULL: the thread's own. */
+static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
+{
+	int error = errno;
+	s->running = to;
+	fl__ctx_current = to ? &to->ctx : s->thread;
+	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
+	errno = error;
+}
+
+void fl__sched_next(struct fl__sched *s, bool forever)
+{
+	if (s->fork_count != fl__fork_count)
+		fl__panic("fl__sched_next", s, "a fiber that forked waits in the child");
+	struct fl__fiber *me = s->running, *to = pick(s);
+	if (to == me)
+		return;
+	cross(s, &me->flow, to, forever);
+	fl__sched_arrived(s);
+}
+
+void fl__fiber_yield(void)
+{
+	struct fl__sched *s = fl__sched_current;
+	fl__sched_ready(s, s->running);
+	fl__sched_next(s, false);
+}
+
+/* Called by another thread. */
+static void post(struct fl__sched *s, struct fl__fiber *f)
+{
+	struct fl__fiber *head = fl__load_relaxed(&s->inbox); /* relaxed: the CAS tells whether it is right */
+	do
+		f->next = head == ASLEEP ? NULL : head;
+	/* release: the fiber's link; pairs with take_inbox(). acquire: the wait that wake() ends; pairs with fl__sched_sleep() */
+	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
+	if (head == ASLEEP)
+		s->config.ops->wake(s);
+}
+
+static void unpark(struct fl__wait *wait)
+{
+	/* Read now: of what is not PARKED nothing may be read after the swap. */
+	struct fl__fiber *f = fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
+	/* release: what the waker wrote; pairs with unparked(). acquire: f->next is ours; pairs with park() */
+	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) != PARKED)
+		return;
+	if (s == fl__sched_current)
+		fl__sched_ready(s, f);
+	else
+		post(s, f);
+}
+
+static bool unparked(const struct fl__wait *wait)
+{
+	return fl__load_acquire(&wait->park_word) == UNPARKED; /* pairs with unpark() */
+}
+
+static int park(struct fl__wait *wait, int64_t deadline)
+{
+	struct fl__fiber *f = fiber_of(wait->ctx);
+	if (unparked(wait))
+		return 0;
+	f->parked = wait;
+	f->parked_rc = 0;
+	if (deadline != FL_FOREVER)
+		fl__timers_add(&f->sched->timers, &f->timer, deadline);
+	uint32_t expected = EMPTY;
+	if (fl__cas_release(&wait->park_word, &expected, PARKED)) /* pairs with unpark(), which links the fiber */
+		fl__sched_next(f->sched, false);
+	fl__timers_remove(&f->sched->timers, &f->timer);
+	(void)unparked(wait); /* acquires, where somebody unparked it */
+	return f->parked_rc;
+}
+
+const struct fl__ctx_ops fl__fiber_parker = {park, unpark};
+
+int fl__fiber_suspend(int64_t deadline)
+{
+	struct fl__fiber *f = fl__sched_current->running;
+	int rc = park(&f->pause, deadline);
+	if (rc == 0)
+		(void)fl__swap_acquire(&f->pause.park_word, EMPTY); /* pairs with unpark(): also one that came since */
+	return rc;
+}
+
+void fl__fiber_resume(struct fl__fiber *f)
+{
+	unpark(&f->pause);
+}
+
+static void take_inbox(struct fl__sched *s)
+{
+	if (!fl__load_relaxed(&s->inbox)) /* relaxed: a wake that is not seen now is seen next time */
+		return;
+	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with post() */
+	struct fl__fiber *oldest = NULL;
+	while (latest) {
+		struct fl__fiber *next = latest->next;
+		latest->next = oldest;
+		oldest = latest;
+		latest = next;
+	}
+	while (oldest) {
+		struct fl__fiber *next = oldest->next;
+		fl__sched_ready(s, oldest);
+		oldest = next;
+	}
+}
+
+/* Ends the wait of a fiber at its deadline, unless an unpark was faster: that one's entry is on its way. */
+static void expire(struct fl__sched *s, struct fl__fiber *f)
+{
+	uint32_t expected = PARKED;
+	/* relaxed: from this thread to itself */
+	if (!fl__cas_relaxed(&f->parked->park_word, &expected, EMPTY))
+		return;
+	f->parked_rc = -ETIMEDOUT;
+	fl__sched_ready(s, f);
+}
+
+static void take_timers(struct fl__sched *s)
+{
+	if (!s->timers.first)
+		return;
+	int64_t now = fl__sys.now();
+	struct fl__timer *timer;
+	while ((timer = s->timers.first) != NULL && timer->deadline <= now) {
+		fl__timers_remove(&s->timers, timer);
+		expire(s, (struct fl__fiber *)((char *)timer - offsetof(struct fl__fiber, timer)));
+	}
+}
+
+static void turn(struct fl__sched *s, size_t most)
+{
+	take_inbox(s);
+	take_timers(s);
+	s->left = most;
+	struct fl__fiber *f = pick(s);
+	if (!f)
+		return;
+	cross(s, &s->main, f, false);
+	fl__sched_arrived(s);
+}
+
+bool fl__sched_turn(struct fl__sched *s)
+{
+	turn(s, s->runnable);
+	return s->runnable > 0;
+}
+
+static int thread_sleep(struct fl__sched *s, int64_t deadline)
+{
+	return fl__thread_parker.park(&s->sleep, deadline);
+}
+
+static void thread_wake(struct fl__sched *s)
+{
+	fl__thread_parker.unpark(&s->sleep);
+}
+
+static const struct fl__sched_ops thread_ops = {thread_sleep, thread_wake};
+
+int64_t fl__sched_next_deadline(const struct fl__sched *s)
+{
+	return s->timers.first ? s->timers.first->deadline : FL_FOREVER;
+}
+
+void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
+{
+	if (s->runnable > 0)
+		return;
+	fl__wait_begin(&s->sleep);
+	struct fl__fiber *expected = NULL;
+	/* release: the wait is ready; pairs with post() */
+	if (!fl__cas_release(&s->inbox, &expected, ASLEEP))
+		return;
+	int rc = s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s)));
+	expected = ASLEEP;
+	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
+		return;
+	while (rc != 0) /* somebody owes a wake */
+		rc = s->config.ops->sleep(s, FL_FOREVER);
+}
+
+static int begin(struct fl__sched *s)
+{
+	if (fl__sched_current || (s->thread && s->thread != fl__ctx_get()))
+		return -EBUSY;
+	if (s->fork_count != fl__fork_count)
+		return -EOWNERDEAD;
+	return fl__overflow_watch(s);
+}
+
+int fl__sched_enter(struct fl__sched *s)
+{
+	int rc = begin(s);
+	if (rc != 0)
+		return rc;
+	s->thread = fl__ctx_get();
+	fl__flow_adopt(&s->main);
+	fl__sched_current = s;
+	return 0;
+}
+
+void fl__sched_leave(struct fl__sched *s)
+{
+	fl__sched_current = NULL;
+	fl__overflow_unwatch(s);
+}
+
+int fl__sched_run(struct fl__sched *s)
+{
+	enum { LEAST = 64 }; /* few that are runnable do not come back to the thread's own stack each time */
+	int rc = fl__sched_enter(s);
+	if (rc != 0)
+		return rc;
+	while (s->fibers > 0) {
+		turn(s, s->runnable < LEAST ? LEAST : s->runnable);
+		if (s->fibers > 0)
+			fl__sched_sleep(s, FL_FOREVER);
+	}
+	fl__sched_leave(s);
+	return 0;
+}
+
+/* Control-flow enforcement with a second stack that only call and ret may move. */
+static bool has_shadow_stack(void)
+{
+	uintptr_t top = 0;
+#if defined(__x86_64__) && defined(__CET__) && !defined(FL__SWITCH_UCONTEXT)
+	__asm__ volatile("rdsspq %0" : "+r"(top)); /* leaves it alone where there is none */
+#endif
+	return top != 0;
+}
+
+int fl__sched_create(struct fl__sched **s, const struct fl__sched_config *config)
+{
+	static const struct fl__sched_config defaults;
+	if (has_shadow_stack())
+		return -ENOTSUP;
+	struct fl__sched *made = fl__alloc(1, sizeof *made);
+	if (!made)
+		return -ENOMEM;
+	made->config = config ? *config : defaults;
+	if (!made->config.ops)
+		made->config.ops = &thread_ops;
+	made->fork_count = fl__fork_count;
+	fl__stack_pool_init(&made->stacks, made->config.stack_size);
+	*s = made;
+	return 0;
+}
+
+void fl__sched_destroy(struct fl__sched *s)
+{
+	if (s->stacks.out > 0)
+		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
+	fl__stack_pool_end(&s->stacks);
+	fl__free(s);
+}
+
+size_t fl__sched_fibers(const struct fl__sched *s)
+{
+	return s->fibers;
+}
+
+void *fl__sched_user(const struct fl__sched *s)
+{
+	return s->config.user;
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FIBER_SCHED_H
+#define FL_FIBER_SCHED_H
+
+#include "../wait/lot.h"
+#include "fiber.h"
+#include "stack.h"
+#include "timers.h"
+#include "tools.h"
+
+/* Lives at the top of its stack, in the page that an idle fiber has touched anyway. */
+struct fl__fiber {
+	struct fl__flow flow;
+	struct fl__ctx ctx;
+	struct fl__sched *sched;
+	struct fl__fiber *next; /* in the run queue or the inbox, never in both */
+	struct fl__timer timer;
+	struct fl__wait *parked; /* what it is parked for; valid while that is PARKED: sched.c */
+	struct fl__wait pause;   /* fl__fiber_suspend() */
+	int parked_rc;
+	int result;
+	uint32_t ended; /* fiber.c */
+	bool detached;
+	int (*function)(void *arg);
+	void *arg;
+	struct fl__stack stack;
+	char name[32];
+};
+
+struct fl__sched {
+	struct fl__fiber
+	    *inbox; /* sched.c. Written by wakers, so not on a line with what the thread writes all the time */
+	char apart[64];
+	struct fl__fiber *first; /* the run queue: in order of their wakes */
+	struct fl__fiber *last;
+	size_t runnable;           /* in the queue */
+	size_t left;               /* that may still run in this turn */
+	struct fl__fiber *running; /* NULL: the thread's own flow */
+	struct fl__fiber *ended;   /* detached, and just left for ever: whoever runs next frees it */
+	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
+	struct fl__ctx *thread;    /* that runs it; NULL: it has not run */
+	struct fl__timers timers;
+	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
+	size_t fibers;         /* that have not ended */
+	uint32_t fork_count;
+	void *signal_stack; /* overflow.c: ours, or NULL */
+	struct fl__sched_config config;
+	struct fl__stack_pool stacks;
+};
+
+/* Between enter and leave. */
+extern _Thread_local struct fl__sched *fl__sched_current __attribute__((tls_model("initial-exec")));
+
+extern const struct fl__ctx_ops fl__fiber_parker;
+
+/* Puts a fiber that is in no list at the end of the run queue. By its thread. */
+void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f);
+
+/* Leaves the running fiber for the next one; returns when it runs again; if `forever`, never. */
+void fl__sched_next(struct fl__sched *s, bool forever);
+
+/* After a switch to here: gives back what the flow that was left does not need any more. */
+void fl__sched_arrived(struct fl__sched *s);
+
+/* Gives back the fiber's stack, and itself. It does not run. */
+void fl__fiber_free(struct fl__fiber *f);
+
+/* Has overflows of the fibers' stacks found on this thread: see overflow.c. 0, -ENOMEM. */
+int fl__overflow_watch(struct fl__sched *s);
+void fl__overflow_unwatch(struct fl__sched *s);
+
+#endif

@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Slabs of 32 slots in one mapping each, so that neighbours stay one piece for the kernel, which keeps 65,530 of them for a
+ * process; a guard marker does not cut a piece, a guard by protection does (sys.h). A slot gets its guard when it is first
+ * used.
+ *
+ *   slot     is in                               memory                  leads to
+ *   used     nobody's list                       what it has touched     warm; dirty when there are enough warm ones
+ *   warm     pool->warm, last in first out       what it had touched     used
+ *   dirty    its slab's `free` and `dirty` bits  what it had touched     used; clean, with all dirty ones, when they are many
+ *   clean    its slab's `free` bits              none                    used
+ *
+ * Giving memory back costs a call to the system and the reuse a page fault, together more than all else about a fiber: so
+ * it is done for runs of neighbours, and only for what is too much. A slab all of whose slots are free is unmapped when
+ * another one has free slots.
+ */
+#include "stack.h"
+#include "../base/sys.h"
+#include "tools.h"
+#include <errno.h>
+#include <stdbool.h>
+
+enum { SLOTS = 32 };
+
+struct fl__slab {
+	struct fl__slab *next, *prev; /* in pool->slabs; while free != 0 */
+	char *memory;
+	uint32_t free, dirty, guarded; /* a bit a slot; dirty: free, and has memory */
+	unsigned tool[SLOTS];          /* fl__tool_stack_add() */
+};
+
+static size_t round_up(size_t size, size_t page)
+{
+	return (size + page - 1) / page * page;
+}
+
+void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
+{
+	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
+	size_t page = fl__page_size();
+	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
+	size = round_up(size ? size : FL__STACK_SIZE, page);
+	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;
+}
+
+static void list(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	slab->prev = NULL;
+	slab->next = pool->slabs;
+	if (slab->next)
+		slab->next->prev = slab;
+	pool->slabs = slab;
+}
+
+static void unlist(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	if (slab->prev)
+		slab->prev->next = slab->next;
+	else
+		pool->slabs = slab->next;
+	if (slab->next)
+		slab->next->prev = slab->prev;
+}
+
+static struct fl__slab *add_slab(struct fl__stack_pool *pool)
+{
+	struct fl__slab *slab = fl__alloc(1, sizeof *slab);
+	if (!slab)
+		return NULL;
+	slab->memory = fl__sys.map(SLOTS * pool->slot);
+	if (!slab->memory) {
+		fl__free(slab);
+		return NULL;
+	}
+	slab->free = UINT32_MAX;
+	list(pool, slab);
+	return slab;
+}
+
+static void drop_slab(struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	unlist(pool, slab);
+	pool->dirty -= (size_t)__builtin_popcount(slab->dirty);
+	for (unsigned i = 0; i < SLOTS; i++)
+		if (slab->guarded >> i & 1)
+			fl__tool_stack_remove(slab->tool[i]);
+	fl__sys.unmap(slab->memory, SLOTS * pool->slot);
+	fl__free(slab);
+}
+
+static int guard(const struct fl__stack_pool *pool, struct fl__slab *slab, unsigned i)
+{
+	if (slab->guarded >> i & 1)
+		return 0;
+	char *slot = slab->memory + i * pool->slot;
+	int rc = fl__sys.guard(slot, pool->guard);
+	if (rc != 0)
+		return rc;
+	slab->guarded |= UINT32_C(1) << i;
+	slab->tool[i] = fl__tool_stack_add(slot + pool->guard, slot + pool->slot);
+	return 0;
+}
+
+static int get_free(struct fl__stack_pool *pool, struct fl__stack *stack)
+{
+	struct fl__slab *slab = pool->slabs ? pool->slabs : add_slab(pool);
+	if (!slab)
+		return -ENOMEM;
+	unsigned i = (unsigned)__builtin_ctz(slab->dirty ? slab->dirty : slab->free);
+	if (guard(pool, slab, i) != 0) {
+		if (slab->free == UINT32_MAX)
+			drop_slab(pool, slab);
+		return -ENOMEM;
+	}
+	pool->dirty -= slab->dirty >> i & 1;
+	slab->dirty &= ~(UINT32_C(1) << i);
+	slab->free &= ~(UINT32_C(1) << i);
+	if (slab->free == 0)
+		unlist(pool, slab);
+	stack->low = slab->memory + i * pool->slot + pool->guard;
+	stack->size = pool->slot - pool->guard;
+	stack->slab = slab;
+	return 0;
+}
+
+int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack)
+{
+	if (pool->warm_count > 0) {
+		*stack = pool->warm[--pool->warm_count];
+	} else {
+		int rc = get_free(pool, stack);
+		if (rc != 0)
+			return rc;
+	}
+	pool->out++;
+	return 0;
+}
+
+static void clean_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
+{
+	while (slab->dirty) {
+		unsigned first = (unsigned)__builtin_ctz(slab->dirty), count = 1;
+		while (first + count < SLOTS && (slab->dirty >> (first + count) & 1))
+			count++;
+		fl__sys.discard(slab->memory + first * pool->slot, count * pool->slot);
+		slab->dirty &= count < SLOTS ? ~(((UINT32_C(1) << count) - 1) << first) : 0;
+	}
+}
+
+static void clean(struct fl__stack_pool *pool)
+{
+	for (struct fl__slab *slab = pool->slabs; slab; slab = slab->next)
+		clean_slab(pool, slab);
+	pool->dirty = 0;
+}
+
+static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
+{
+	struct fl__slab *slab = stack.slab;
+	uint32_t bit = UINT32_C(1) << (size_t)(stack.low - slab->memory) / pool->slot;
+	if (slab->free == 0)
+		list(pool, slab);
+	slab->free |= bit;
+	slab->dirty |= bit;
+	pool->dirty++;
+	if (slab->free == UINT32_MAX && (slab->next || slab->prev))
+		drop_slab(pool, slab);
+	if (pool->dirty > FL__STACK_WARM && pool->dirty > pool->out)
+		clean(pool);
+}
+
+void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
+{
+	fl__tool_stack_reset(stack.low, stack.size);
+	pool->out--;
+	if (pool->warm_count < FL__STACK_WARM)
+		pool->warm[pool->warm_count++] = stack;
+	else
+		put_free(pool, stack);
+}
+
+void fl__stack_pool_end(struct fl__stack_pool *pool)
+{
+	while (pool->warm_count > 0)
+		put_free(pool, pool->warm[--pool->warm_count]);
+	while (pool->slabs)
+		drop_slab(pool, pool->slabs);
+}

@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Invariant: no timer's deadline is before its parent's. Timers with the same deadline leave in any order.
+ */
+#include "timers.h"
+
+/* Two heaps to one: the later one becomes the first child of the other. Neither has siblings. */
+static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
+{
+	if (b->deadline < a->deadline) {
+		struct fl__timer *earlier = b;
+		b = a;
+		a = earlier;
+	}
+	b->next = a->child;
+	if (b->next)
+		b->next->back = b;
+	b->back = a;
+	a->child = b;
+	return a;
+}
+
+/* The children of one that leaves, to one heap: in pairs from the left, then the pairs from the right. */
+static struct fl__timer *meld_all(struct fl__timer *child)
+{
+	struct fl__timer *pairs = NULL; /* linked by next, the last one first */
+	while (child) {
+		struct fl__timer *a = child, *b = a->next;
+		child = b ? b->next : NULL;
+		a->next = NULL;
+		if (b) {
+			b->next = NULL;
+			a = meld(a, b);
+		}
+		a->next = pairs;
+		pairs = a;
+	}
+	struct fl__timer *heap = pairs;
+	if (!heap)
+		return NULL;
+	pairs = heap->next;
+	heap->next = NULL;
+	while (pairs) {
+		struct fl__timer *pair = pairs;
+		pairs = pair->next;
+		pair->next = NULL;
+		heap = meld(heap, pair);
+	}
+	return heap;
+}
+
+static void set_first(struct fl__timers *timers, struct fl__timer *first)
+{
+	timers->first = first;
+	if (first)
+		first->back = first;
+}
+
+void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline)
+{
+	*timer = (struct fl__timer){.deadline = deadline};
+	set_first(timers, timers->first ? meld(timers->first, timer) : timer);
+}
+
+void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer)
+{
+	if (!timer->back)
+		return;
+	struct fl__timer *children = meld_all(timer->child);
+	if (timer == timers->first) {
+		set_first(timers, children);
+	} else {
+		if (timer->back->child == timer)
+			timer->back->child = timer->next;
+		else
+			timer->back->next = timer->next;
+		if (timer->next)
+			timer->next->back = timer->back;
+		if (children)
+			set_first(timers, meld(timers->first, children));
+	}
+	*timer = (struct fl__timer){0};
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FIBER_TOOLS_H
+#define FL_FIBER_TOOLS_H
+
+#include "switch.h"
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What tools have to be told about stacks and switches. AddressSanitizer and ThreadSanitizer in builds of theirs
+ * (FL__TSAN: see lib/base/atomic.h), Valgrind in every build, by its magic instructions, which do nothing elsewhere: so a
+ * program needs neither its header nor another library to be run under it.
+ *
+ * A flow is a suspended flow of control and what the tools keep for it:
+ *
+ *     fl__flow_adopt(&here);                          // the thread's own
+ *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
+ *     fl__flow_switch(&here, &there, false);          // true: never comes back
+ *     fl__flow_drop(&there);                          // when it does not run any more
+ */
+#if defined(__SANITIZE_ADDRESS__)
+#define FL__ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FL__ASAN 1
+#endif
+#endif
+
+#ifdef FL__ASAN
+#include <pthread.h>
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+#ifdef FL__TSAN
+#include <sanitizer/tsan_interface.h>
+#endif
+
+/* A function that switches: what it would report of itself after the tool was told belongs to the other flow. */
+#if defined(FL__ASAN) || defined(FL__TSAN)
+#define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
+#else
+#define FL__UNINSTRUMENTED inline __attribute__((always_inline))
+#endif
+
+struct fl__flow {
+	struct fl__switch at;
+#ifdef FL__ASAN
+	const void *low; /* of its stack */
+	size_t size;
+	void *fake; /* frames that are kept elsewhere, to find their use after return */
+#endif
+#ifdef FL__TSAN
+	void *fiber;
+#endif
+};
+
+static inline void fl__flow_adopt(struct fl__flow *flow)
+{
+	*flow = (struct fl__flow){0};
+#ifdef FL__ASAN
+	pthread_attr_t attr;
+	void *low = NULL;
+	if (pthread_getattr_np(pthread_self(), &attr) == 0) {
+		(void)pthread_attr_getstack(&attr, &low, &flow->size);
+		(void)pthread_attr_destroy(&attr);
+	}
+	flow->low = low;
+#endif
+#ifdef FL__TSAN
+	flow->fiber = __tsan_get_current_fiber();
+#endif
+}
+
+static inline void fl__flow_make(struct fl__flow *flow, char *low, size_t size, void (*entry)(void *), void *arg)
+{
+	fl__switch_make(&flow->at, low, size, entry, arg);
+#ifdef FL__ASAN
+	flow->low = low;
+	flow->size = size;
+	flow->fake = NULL;
+#endif
+#ifdef FL__TSAN
+	flow->fiber = __tsan_create_fiber(0);
+#endif
+}
+
+static inline void fl__flow_name(const struct fl__flow *flow, const char *name)
+{
+	(void)flow;
+	(void)name;
+#ifdef FL__TSAN
+	__tsan_set_fiber_name(flow->fiber, name);
+#endif
+}
+
+static inline void fl__flow_drop(const struct fl__flow *flow)
+{
+	(void)flow;
+#ifdef FL__TSAN
+	__tsan_destroy_fiber(flow->fiber);
+#endif
+}
+
+/* The first act on a flow that was made. */
+static inline void fl__flow_arrive(const struct fl__flow *flow)
+{
+	(void)flow;
+#ifdef FL__ASAN
+	__sanitizer_finish_switch_fiber(flow->fake, NULL, NULL);
+#endif
+}
+
+static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl__flow *to, bool forever)
+{
+	(void)forever;
+#ifdef FL__ASAN
+	__sanitizer_start_switch_fiber(forever ? NULL : &from->fake, to->low, to->size);
+#endif
+#ifdef FL__TSAN
+	__tsan_switch_to_fiber(to->fiber, 0);
+#endif
+	fl__switch_to(&from->at, &to->at);
+#ifdef FL__ASAN
+	__sanitizer_finish_switch_fiber(from->fake, NULL, NULL);
+#endif
+}
+
+/* Forgets what frames that never returned have left on a stack. */
+static inline void fl__tool_stack_reset(const char *low, size_t size)
+{
+	(void)low;
+	(void)size;
+#ifdef FL__ASAN
+	__asan_unpoison_memory_region(low, size);
+#endif
+}
+
+/* A request to Valgrind: 0 where there is none. The instructions and numbers are fixed for good by valgrind.h. */
+static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
+{
+	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};
+#if defined(__x86_64__) && defined(__LP64__)
+	uintptr_t result = 0;
+	__asm__ volatile("rolq $3, %%rdi\n\trolq $13, %%rdi\n\trolq $61, %%rdi\n\trolq $51, %%rdi\n\txchgq %%rbx, %%rbx"
+	                 : "+d"(result)
+	                 : "a"(words)
+	                 : "cc", "memory");
+	return result;
+#elif defined(__aarch64__) && defined(__LP64__)
+	register uintptr_t result __asm__("x3") = 0;
+	register volatile uintptr_t *args __asm__("x4") = words;
+	__asm__ volatile("ror x12, x12, #3\n\tror x12, x12, #13\n\tror x12, x12, #51\n\tror x12, x12, #61\n\t"
+	                 "orr x10, x10, x10"
+	                 : "+r"(result)
+	                 : "r"(args)
+	                 : "cc", "memory");
+	return result;
+#else
+	(void)words;
+	return 0;
+#endif
+}
+
+/* Announces a stack; what it returns is for the end. */
+static inline unsigned fl__tool_stack_add(const char *low, const char *end)
+{
+	enum { STACK_REGISTER = 0x1501 };
+	return (unsigned)fl__valgrind(STACK_REGISTER, (uintptr_t)low, (uintptr_t)end - 1);
+}
+
+static inline void fl__tool_stack_remove(unsigned id)
+{
+	enum { STACK_DEREGISTER = 0x1502 };
+	(void)fl__valgrind(STACK_DEREGISTER, id, 0);
+}
+
+#endif

@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fiber.h"
+#include "fl_line.h"
+
+#include <execinfo.h>
+#include <signal.h>
+
+static int return_number(void *arg)
+{
+	return *(int *)arg;
+}
+
+FL_TEST(fiber_returns_its_result)
+{
+	int number = 42;
+	assert_int_equal(fl_test_in_fiber(return_number, &number), 42);
+	assert_null(fl__fiber_self());
+}
+
+/* Fibers write who they are at each of their turns. */
+static char order[64];
+
+typedef struct writer {
+	char letter;
+	int turns;
+} writer;
+
+static int write_turns(void *arg)
+{
+	const writer *w = arg;
+	for (int i = 0; i < w->turns; i++) {
+		size_t n = strlen(order);
+		FL_CHECK(n + 1 < sizeof order);
+		order[n] = w->letter;
+		fl__fiber_yield();
+	}
+	return 0;
+}
+
+FL_TEST(fiber_turns_go_round)
+{
+	writer w[] = {{'a', 3}, {'b', 1}, {'c', 4}};
+	memset(order, 0, sizeof order);
+	fl_test_fibers_here(write_turns, w, sizeof w[0], 3);
+	assert_string_equal(order, "abcacacc");
+}
+
+FL_TEST(fiber_turn_runs_each_once)
+{
+	writer w[] = {{'a', 2}, {'b', 3}};
+	struct fl__sched *s = fl_test_sched();
+	memset(order, 0, sizeof order);
+	assert_int_equal(fl__sched_next_deadline(s), FL_FOREVER);
+	struct fl__fiber *a = fl_test_fiber(s, write_turns, &w[0]);
+	struct fl__fiber *b = fl_test_fiber(s, write_turns, &w[1]);
+	FL_OK(fl__sched_enter(s));
+	assert_string_equal(order, "");
+	assert_true(fl__sched_turn(s));
+	assert_string_equal(order, "ab");
+	fl__sched_sleep(s, FL_FOREVER); /* not while somebody is runnable */
+	assert_true(fl__sched_turn(s));
+	assert_string_equal(order, "abab");
+	assert_true(fl__sched_turn(s));
+	assert_string_equal(order, "ababb");
+	assert_false(fl__sched_turn(s));
+	assert_int_equal(fl__sched_fibers(s), 0);
+	assert_false(fl__sched_turn(s));
+	fl__sched_leave(s);
+	fl_test_fiber_end(a);
+	fl_test_fiber_end(b);
+	fl__sched_destroy(s);
+}
+
+static int keep_errno(void *arg)
+{
+	int mine = *(int *)arg;
+	FL_CHECK(errno == 0);
+	errno = mine;
+	for (int i = 0; i < 10; i++) {
+		fl__fiber_yield();
+		FL_CHECK(errno == mine);
+		errno = ++mine;
+	}
+	return 0;
+}
+
+FL_TEST(fiber_errno_is_its_own)
+{
+	int numbers[] = {100, 200, 300};
+	errno = 77;
+	fl_test_fibers_here(keep_errno, numbers, sizeof numbers[0], 3);
+	assert_int_equal(errno, 77);
+}
+
+#ifdef HAS_ROUNDING
+static int keep_rounding(void *arg)
+{
+	for (unsigned i = *(unsigned *)arg; i < 10; i++) {
+		fl_test_round(i % 4);
+		fl__fiber_yield();
+		FL_CHECK(fl_test_rounding() == i % 4);
+	}
+	fl_test_round(0);
+	return 0;
+}
+
+FL_TEST(fiber_rounding_is_its_own)
+{
+	unsigned numbers[] = {0, 1, 2};
+	fl_test_fibers_here(keep_rounding, numbers, sizeof numbers[0], 3);
+	assert_int_equal(fl_test_rounding(), 0);
+}
+#endif
+
+static uint64_t seen_id[2];
+
+static int look_at_self(void *arg)
+{
+	struct fl__fiber *self = fl__fiber_self();
+	int i = *(int *)arg;
+	FL_CHECK(self != NULL);
+	FL_CHECK(fl__ctx_get() == fl__fiber_ctx(self));
+	FL_CHECK(strcmp(fl_thread_current_name(), fl__fiber_name(self)) == 0);
+	FL_CHECK(strcmp(fl__fiber_name(self), i == 0 ? "fiber" : "a name that is longer than it m") == 0);
+	seen_id[i] = fl_thread_current_id();
+	fl__fiber_yield();
+	FL_CHECK(fl__fiber_self() == self && fl_thread_current_id() == seen_id[i]);
+	return 0;
+}
+
+FL_TEST(fiber_is_a_context)
+{
+	int numbers[] = {0, 1};
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *a = fl_test_fiber(s, look_at_self, &numbers[0]), *b = NULL;
+	char name[] = "a name that is longer than it may be, which is cut";
+	FL_OK(fl__fiber_create(s, &b, look_at_self, &numbers[1], name));
+	name[0] = '?';
+	name[31] = '\0';
+	uint64_t own = fl_thread_current_id();
+	fl_test_run(s);
+	assert_true(seen_id[0] != seen_id[1] && seen_id[0] != own && seen_id[1] != own);
+	assert_true(fl_thread_current_id() == own);
+	fl_test_fiber_end(a);
+	fl_test_fiber_end(b);
+	fl__sched_destroy(s);
+}
+
+static unsigned destroyed;
+
+static void count_destroyed(void *value)
+{
+	FL_CHECK(fl__fiber_self() != NULL);
+	destroyed += *(unsigned *)value;
+}
+
+static fl_local local = FL_LOCAL_INIT(count_destroyed);
+
+static int use_local(void *arg)
+{
+	FL_CHECK(fl_local_get(&local) == NULL);
+	FL_CHECK(fl_local_set(&local, arg) == 0);
+	fl__fiber_yield();
+	FL_CHECK(fl_local_get(&local) == arg);
+	return 0;
+}
+
+FL_TEST(fiber_locals_end_with_it)
+{
+	unsigned values[] = {1, 10, 100};
+	destroyed = 0;
+	fl_test_fibers_here(use_local, values, sizeof values[0], 3);
+	assert_int_equal(destroyed, 111);
+	assert_null(fl_local_get(&local));
+}
+
+/* Joins. */
+static int wait_event(void *event)
+{
+	return fl_event_wait(event);
+}
+
+typedef struct family {
+	struct fl__sched *s;
+	fl_event go;
+	fl_cancel stop;
+} family;
+
+static int join_in_every_way(void *arg)
+{
+	family *f = arg;
+	int result = -1, number = 5;
+	FL_CHECK(fl__fiber_join(fl__fiber_self(), NULL, FL_FOREVER, NULL) == -EDEADLK);
+	struct fl__fiber *child = fl_test_fiber(f->s, wait_event, &f->go);
+	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl__fiber_join(child, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_cancel_request(&f->stop);
+	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, &f->stop) == -ECANCELED);
+	fl_event_set(&f->go);
+	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, NULL) == 0 && result == 0);
+	child = fl_test_fiber(f->s, return_number, &number);
+	fl__fiber_yield(); /* it ends before the join */
+	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == 0 && result == 5);
+	child = fl_test_fiber(f->s, return_number, &number);
+	FL_CHECK(fl__fiber_join(child, NULL, FL_FOREVER, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(fiber_join_answers)
+{
+	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_INIT};
+	struct fl__fiber *parent = fl_test_fiber(f.s, join_in_every_way, &f);
+	FL_RC(fl__fiber_join(parent, NULL, 0, NULL), -EDEADLK); /* it would never run */
+	fl_test_run(f.s);
+	fl_test_fiber_end(parent);
+	fl__sched_destroy(f.s);
+}
+
+static int detach_twice(void *arg)
+{
+	family *f = arg;
+	int number = 1;
+	struct fl__fiber *first = fl_test_fiber(f->s, return_number, &number);
+	struct fl__fiber *second = fl_test_fiber(f->s, return_number, &number);
+	fl__fiber_detach(first);
+	fl__fiber_yield();
+	fl__fiber_detach(second); /* has ended */
+	struct fl__fiber *self = fl__fiber_self();
+	fl__fiber_detach(self);
+	return 0;
+}
+
+FL_TEST(fiber_detached_frees_itself)
+{
+	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_INIT};
+	for (int i = 0; i < 300; i++) {
+		(void)fl_test_fiber(f.s, detach_twice, &f);
+		if (i % 100 == 99)
+			fl_test_run(f.s);
+	}
+	fl__sched_destroy(f.s); /* would panic if one were left */
+}
+
+FL_TEST(fiber_scheduler_with_fibers_is_not_destroyed)
+{
+	int number = 0;
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *f = fl_test_fiber(s, return_number, &number);
+	FL_PANICS(fl__sched_destroy(s));
+	assert_string_equal(fl_test_panic.function, "fl__sched_destroy");
+	fl_test_run(s);
+	FL_PANICS(fl__sched_destroy(s));
+	fl_test_fiber_end(f);
+	fl__sched_destroy(s);
+}
+
+/* Each fiber starts two and joins them: 2^depth - 1 of them. */
+typedef struct tree {
+	struct fl__sched *s;
+	unsigned depth, count;
+} tree;
+
+static int grow_tree(void *arg)
+{
+	tree *t = arg;
+	t->count = 1;
+	if (t->depth == 0)
+		return 0;
+	tree left = {t->s, t->depth - 1, 0}, right = left;
+	struct fl__fiber *a = fl_test_fiber(t->s, grow_tree, &left);
+	struct fl__fiber *b = fl_test_fiber(t->s, grow_tree, &right);
+	fl_test_fiber_end(b);
+	fl_test_fiber_end(a);
+	t->count += left.count + right.count;
+	return 0;
+}
+
+FL_TEST(fiber_trees_of_thousands)
+{
+	const unsigned depth = FL_TEST_SANITIZED ? 8 : 11;
+	tree t = {fl_test_sched(), depth, 0};
+	struct fl__fiber *root = fl_test_fiber(t.s, grow_tree, &t);
+	fl_test_run(t.s);
+	fl_test_fiber_end(root);
+	assert_int_equal(t.count, (2u << depth) - 1);
+	fl__sched_destroy(t.s);
+}
+
+/* Suspend and resume. */
+static int suspend_thrice(void *arg)
+{
+	uint32_t *reached = arg;
+	for (int i = 0; i < 3; i++) {
+		fl__add_release(reached, 1);
+		FL_CHECK(fl__fiber_suspend(FL_FOREVER) == 0);
+	}
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_CHECK(fl__fiber_suspend(deadline) == -ETIMEDOUT);
+	FL_CHECK(fl_now() >= deadline);
+	FL_CHECK(fl__fiber_suspend(0) == -ETIMEDOUT);
+	fl__fiber_resume(fl__fiber_self());
+	fl__fiber_resume(fl__fiber_self());
+	FL_CHECK(fl__fiber_suspend(FL_FOREVER) == 0);
+	FL_CHECK(fl__fiber_suspend(0) == -ETIMEDOUT); /* the two counted as one */
+	return 0;
+}
+
+typedef struct resumer {
+	struct fl__fiber *f;
+	uint32_t reached;
+} resumer;
+
+static int resume_thrice(void *arg)
+{
+	resumer *r = arg;
+	for (uint32_t i = 1; i <= 3; i++) {
+		FL_WAIT_FOR(fl__load_acquire(&r->reached) == i);
+		fl__fiber_resume(r->f);
+	}
+	return 0;
+}
+
+FL_TEST(fiber_resume_by_a_thread)
+{
+	resumer r = {NULL, 0};
+	struct fl__sched *s = fl_test_sched();
+	r.f = fl_test_fiber(s, suspend_thrice, &r.reached);
+	fl_thread t;
+	fl_test_go(&t, resume_thrice, &r);
+	fl_test_run(s);
+	fl_test_end(&t);
+	fl_test_fiber_end(r.f);
+	fl__sched_destroy(s);
+}
+
+static int resume_yielding(void *arg)
+{
+	resumer *r = arg;
+	for (uint32_t i = 1; i <= 3; i++) {
+		while (fl__load_acquire(&r->reached) != i)
+			fl__fiber_yield();
+		fl__fiber_resume(r->f);
+	}
+	return 0;
+}
+
+FL_TEST(fiber_resume_by_a_fiber)
+{
+	resumer r = {NULL, 0};
+	struct fl__sched *s = fl_test_sched();
+	r.f = fl_test_fiber(s, suspend_thrice, &r.reached);
+	struct fl__fiber *other = fl_test_fiber(s, resume_yielding, &r);
+	fl_test_run(s);
+	fl_test_fiber_end(r.f);
+	fl_test_fiber_end(other);
+	fl__sched_destroy(s);
+}
+
+/* Who yields for ever keeps neither wakes from other threads nor deadlines out. */
+typedef struct hog {
+	fl_event wake;
+	uint32_t over;
+} hog;
+
+static int yield_until_over(void *arg)
+{
+	hog *h = arg;
+	while (fl__load_relaxed(&h->over) < 2)
+		fl__fiber_yield();
+	return 0;
+}
+
+static int be_woken(void *arg)
+{
+	hog *h = arg;
+	FL_CHECK(fl_event_wait(&h->wake) == 0);
+	fl__add_relaxed(&h->over, 1);
+	return 0;
+}
+
+static int be_late(void *arg)
+{
+	hog *h = arg;
+	FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	fl__add_relaxed(&h->over, 1);
+	return 0;
+}
+
+static int set_when_awaited(void *event)
+{
+	FL_WAIT_FOR(fl_test_in_line(event) == 1);
+	fl_event_set(event);
+	return 0;
+}
+
+FL_TEST(fiber_that_yields_starves_nobody)
+{
+	hog h = {FL_EVENT_INIT, 0};
+	struct fl__sched *s = fl_test_sched();
+	int (*const functions[])(void *) = {yield_until_over, be_woken, be_late, yield_until_over};
+	struct fl__fiber *f[4];
+	for (int i = 0; i < 4; i++)
+		f[i] = fl_test_fiber(s, functions[i], &h);
+	fl_thread t;
+	fl_test_go(&t, set_when_awaited, &h.wake);
+	fl_test_run(s);
+	fl_test_end(&t);
+	for (int i = 0; i < 4; i++)
+		fl_test_fiber_end(f[i]);
+	fl__sched_destroy(s);
+}
+
+/* Who may run a scheduler. */
+static int run_again(void *arg)
+{
+	FL_CHECK(fl__sched_run(arg) == -EBUSY);
+	struct fl__sched *other = fl_test_sched();
+	FL_CHECK(fl__sched_run(other) == -EBUSY);
+	fl__sched_destroy(other);
+	return 0;
+}
+
+static int run_elsewhere(void *arg)
+{
+	FL_CHECK(fl__sched_run(arg) == -EBUSY);
+	return 0;
+}
+
+static void run_in_child(void *arg)
+{
+	FL_CHECK(fl__sched_run(arg) == -EOWNERDEAD);
+}
+
+FL_TEST(fiber_schedulers_run_on_one_thread)
+{
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *f = fl_test_fiber(s, run_again, s);
+	assert_int_equal(fl_test_child(run_in_child, s, NULL, 0), 0);
+	fl_test_run(s);
+	fl_test_fiber_end(f);
+	fl_test_run(s); /* nothing to do, and well */
+	fl_thread t;
+	fl_test_go(&t, run_elsewhere, s);
+	fl_test_end(&t);
+	fl__sched_destroy(s);
+}
+
+static void yield_in_child(void *arg)
+{
+	(void)arg;
+	(void)fl_set_panic_handler(NULL);
+	fl__fiber_yield();
+}
+
+static int fork_and_yield(void *arg)
+{
+	char text[256];
+	(void)arg;
+	int status = fl_test_child(yield_in_child, NULL, text, sizeof text);
+	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	FL_CHECK(strstr(text, "a fiber that forked waits in the child") != NULL);
+	return 0;
+}
+
+FL_TEST(fiber_that_forked_does_not_wait_in_the_child)
+{
+	FL_OK(fl_test_in_fiber(fork_and_yield, NULL));
+}
+
+static void *no_map(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
+{
+	FL_FAULTS();
+	struct fl__sched *s = fl_test_sched();
+	stack_t none = {.ss_flags = SS_DISABLE}, before;
+	FL_CHECK(sigaltstack(&none, &before) == 0); /* of a sanitizer */
+	fl__sys.map = no_map;
+	FL_RC(fl__sched_run(s), -ENOMEM);
+	FL_CHECK(fl_test_faults_end() == 0);
+	FL_OK(fl__sched_run(s));
+	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	fl__sched_destroy(s);
+}
+
+/* A loop of its own way to sleep. */
+typedef struct own_loop {
+	fl_sem sem;
+	unsigned sleeps, wakes;
+} own_loop;
+
+static int own_sleep(struct fl__sched *s, int64_t deadline)
+{
+	own_loop *loop = fl__sched_user(s);
+	if (loop->sleeps++ == 0)
+		return -EINTR;
+	return fl_sem_acquire_until(&loop->sem, deadline, FL_SHIELDED);
+}
+
+static void own_wake(struct fl__sched *s)
+{
+	own_loop *loop = fl__sched_user(s);
+	fl__add_relaxed(&loop->wakes, 1);
+	fl_sem_release(&loop->sem);
+}
+
+static const struct fl__sched_ops own_ops = {own_sleep, own_wake};
+
+FL_TEST(fiber_scheduler_sleeps_as_it_is_told)
+{
+	own_loop loop = {FL_SEM_INIT(0), 0, 0};
+	fl_event event = FL_EVENT_INIT;
+	hog h = {FL_EVENT_INIT, 0};
+	struct fl__sched *s = NULL;
+	FL_OK(fl__sched_create(&s, &(struct fl__sched_config){.ops = &own_ops, .user = &loop}));
+	struct fl__fiber *f = fl_test_fiber(s, wait_event, &event), *late = fl_test_fiber(s, be_late, &h);
+	fl_thread t;
+	fl_test_go(&t, set_when_awaited, &event);
+	fl_test_run(s);
+	fl_test_end(&t);
+	fl_test_fiber_end(f);
+	fl_test_fiber_end(late);
+	assert_true(loop.sleeps >= 2);
+	assert_in_range(fl__load_relaxed(&loop.wakes), 0, 1); /* 0: it was not asleep just then */
+	fl__sched_destroy(s);
+}
+
+FL_TEST(fiber_scheduler_sleeps_until_the_deadline)
+{
+	struct fl__sched *s = fl_test_sched();
+	FL_OK(fl__sched_enter(s));
+	int64_t deadline = fl_after(FL_MS(2));
+	fl__sched_sleep(s, deadline);
+	assert_true(fl_now() >= deadline);
+	fl__sched_leave(s);
+	fl__sched_destroy(s);
+}
+
+/* backtrace() in a fiber ends: see fl_fiber_switch.h for where. */
+static int take_backtrace(void *arg)
+{
+	void *frames[64];
+	(void)arg;
+	return backtrace(frames, 64);
+}
+
+FL_TEST(fiber_backtrace_ends)
+{
+	if (take_backtrace(NULL) < 2)
+		skip(); /* no unwind information on this machine */
+	assert_in_range(fl_test_in_fiber(take_backtrace, NULL), 2, 10);
+}

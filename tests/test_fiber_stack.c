@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fiber.h"
+
+#include "fiber/stack.h"
+#include <limits.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+/* What is mapped and allocated through the table. */
+static long live_maps, live_allocs, discards, guards;
+static long maps_left, guards_left, allocs_left;
+
+static void *counting_map(size_t size)
+{
+	if (maps_left-- <= 0)
+		return NULL;
+	live_maps++;
+	return fl_test_real_sys.map(size);
+}
+
+static void counting_unmap(void *memory, size_t size)
+{
+	live_maps--;
+	fl_test_real_sys.unmap(memory, size);
+}
+
+static int counting_guard(void *memory, size_t size)
+{
+	if (guards_left-- <= 0)
+		return -ENOMEM;
+	guards++;
+	return fl_test_real_sys.guard(memory, size);
+}
+
+static void counting_discard(void *memory, size_t size)
+{
+	discards++;
+	fl_test_real_sys.discard(memory, size);
+}
+
+static void *counting_alloc(size_t size)
+{
+	if (allocs_left-- <= 0)
+		return NULL;
+	live_allocs++;
+	return fl_test_real_sys.alloc(size);
+}
+
+static void counting_free(void *memory)
+{
+	live_allocs--;
+	fl_test_real_sys.free(memory);
+}
+
+static void count_memory(void)
+{
+	live_maps = live_allocs = discards = guards = 0;
+	maps_left = guards_left = allocs_left = LONG_MAX;
+	fl__sys.map = counting_map;
+	fl__sys.unmap = counting_unmap;
+	fl__sys.guard = counting_guard;
+	fl__sys.discard = counting_discard;
+	fl__sys.alloc = counting_alloc;
+	fl__sys.free = counting_free;
+}
+
+FL_TEST(stack_is_reused_warm)
+{
+	FL_FAULTS();
+	count_memory();
+	struct fl__stack_pool pool;
+	struct fl__stack first, second, again;
+	fl__stack_pool_init(&pool, 0);
+	FL_OK(fl__stack_get(&pool, &first));
+	FL_OK(fl__stack_get(&pool, &second));
+	assert_ptr_not_equal(first.low, second.low);
+	assert_int_equal(first.size + pool.guard, FL__STACK_SIZE);
+	memset(first.low, 0x5a, first.size);
+	memset(second.low, 0xa5, second.size);
+	assert_int_equal(first.low[0], 0x5a);
+	fl__stack_put(&pool, second);
+	fl__stack_put(&pool, first);
+	FL_OK(fl__stack_get(&pool, &again));
+	assert_ptr_equal(again.low, first.low); /* the last one that was put back */
+	assert_int_equal(guards, 2);
+	fl__stack_put(&pool, again);
+	assert_int_equal(pool.out, 0);
+	assert_int_equal(discards, 0);
+	fl__stack_pool_end(&pool);
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+}
+
+FL_TEST(stack_sizes)
+{
+	size_t page = fl__page_size();
+	static const size_t sizes[] = {0, 1, 20000, 40000, 65536, 1 << 20, (1 << 20) + 1};
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct fl__stack_pool pool;
+		struct fl__stack stack;
+		fl__stack_pool_init(&pool, sizes[i]);
+		FL_OK(fl__stack_get(&pool, &stack));
+		assert_int_equal((uintptr_t)stack.low % page, 0);
+		assert_int_equal(stack.size % page, 0);
+		assert_true(stack.size >= 16384 && stack.size + pool.guard >= sizes[i]);
+		stack.low[0] = stack.low[stack.size - 1] = 1;
+		fl__stack_put(&pool, stack);
+		fl__stack_pool_end(&pool);
+	}
+}
+
+FL_TEST(stack_memory_goes_back)
+{
+	enum { MANY = 500 };
+	static struct fl__stack stacks[MANY];
+	FL_FAULTS();
+	count_memory();
+	struct fl__stack_pool pool;
+	fl__stack_pool_init(&pool, 0);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < MANY; i++) {
+			FL_OK(fl__stack_get(&pool, &stacks[i]));
+			memset(stacks[i].low + stacks[i].size - 64, i, 64);
+		}
+		for (int i = 0; i < MANY; i++)
+			for (int j = 0; j < 64; j++)
+				assert_int_equal(stacks[i].low[stacks[i].size - 64 + (size_t)j], (char)i);
+		assert_int_equal(live_maps, (MANY + 31) / 32);
+		for (int i = 0; i < MANY; i++)
+			fl__stack_put(&pool, stacks[(i * 7) % MANY]);
+		assert_int_equal(pool.warm_count, FL__STACK_WARM);
+		assert_in_range(pool.dirty, 0, FL__STACK_WARM);
+		assert_true(discards > 0);
+		/* The warm ones may hold a slab each; one more is kept for the next that is asked for. */
+		assert_in_range(live_maps, 1, FL__STACK_WARM + 1);
+	}
+	fl__stack_pool_end(&pool);
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+}
+
+/* Each step of a get fails in turn: an error, and nothing stays behind. */
+FL_TEST(stack_get_fails_whole)
+{
+	FL_FAULTS();
+	count_memory();
+	struct fl__stack_pool pool;
+	struct fl__stack stack;
+	fl__stack_pool_init(&pool, 0);
+	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
+	for (size_t i = 0; i < 3; i++) {
+		*steps[i] = 0;
+		FL_RC(fl__stack_get(&pool, &stack), -ENOMEM);
+		*steps[i] = LONG_MAX;
+		assert_int_equal(live_maps, 0);
+		assert_int_equal(live_allocs, 0);
+		assert_int_equal(pool.out, 0);
+	}
+	FL_OK(fl__stack_get(&pool, &stack));
+	struct fl__stack other;
+	guards_left = 0;
+	FL_RC(fl__stack_get(&pool, &other), -ENOMEM); /* the slab stays, for the one that is used */
+	assert_int_equal(live_maps, 1);
+	guards_left = LONG_MAX;
+	FL_OK(fl__stack_get(&pool, &other));
+	assert_ptr_not_equal(stack.low, other.low);
+	fl__stack_put(&pool, other);
+	fl__stack_put(&pool, stack);
+	fl__stack_pool_end(&pool);
+	assert_int_equal(live_maps, 0);
+}
+
+FL_TEST(fiber_create_fails_whole)
+{
+	FL_FAULTS();
+	count_memory();
+	struct fl__sched *s = NULL;
+	struct fl__fiber *f = NULL;
+	allocs_left = 0;
+	FL_RC(fl__sched_create(&s, NULL), -ENOMEM);
+	allocs_left = LONG_MAX;
+	FL_OK(fl__sched_create(&s, NULL));
+	long *const steps[] = {&allocs_left, &maps_left, &guards_left};
+	for (size_t i = 0; i < 3; i++) {
+		*steps[i] = 0;
+		FL_RC(fl__fiber_create(s, &f, NULL, NULL, NULL), -ENOMEM);
+		*steps[i] = LONG_MAX;
+		assert_int_equal(fl__sched_fibers(s), 0);
+	}
+	fl__sched_destroy(s);
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+}
+
+static void touch_guard(void *arg)
+{
+	struct fl__stack_pool pool;
+	struct fl__stack stack;
+	(void)signal(SIGSEGV, SIG_DFL); /* sanitizers have a handler */
+	const struct rlimit none = {0, 0};
+	FL_CHECK(setrlimit(RLIMIT_CORE, &none) == 0);
+	if (arg)
+		fl__sys.guard = fl__portable_guard;
+	fl__stack_pool_init(&pool, 0);
+	FL_CHECK(fl__stack_get(&pool, &stack) == 0);
+	stack.low[0] = 1;
+	fl__sys.discard(stack.low - pool.guard, pool.slot); /* the guard stays */
+	stack.low[0] = 1;
+	*(volatile char *)(stack.low - 1) = 1;
+}
+
+FL_TEST(stack_guard_faults)
+{
+	int status = fl_test_child(touch_guard, NULL, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+	status = fl_test_child(touch_guard, &(char){0}, NULL, 0);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGSEGV);
+}
+
+/* Memory that is given back reads as zeros, and its guard stays. */
+FL_TEST(sys_memory)
+{
+	size_t page = fl__page_size();
+	char *memory = fl__sys.map(4 * page);
+	assert_non_null(memory);
+	for (size_t i = 0; i < 4 * page; i++)
+		assert_int_equal(memory[i], 0);
+	memset(memory, 7, 4 * page);
+	fl__sys.discard(memory + page, 2 * page);
+	assert_int_equal(memory[page - 1], 7);
+	assert_int_equal(memory[page], 0);
+	assert_int_equal(memory[3 * page - 1], 0);
+	assert_int_equal(memory[3 * page], 7);
+	FL_OK(fl__sys.guard(memory + page, page));
+	fl__sys.discard(memory, 4 * page);
+	FL_RC(fl__portable_guard(memory + 1, page), -EINVAL);
+	fl__sys.unmap(memory, 4 * page);
+	assert_null(fl__sys.map(SIZE_MAX / page * page));
+}

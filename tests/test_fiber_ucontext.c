@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch of machines for which there is no own code, built beside the library's.
+ */
+#include "base/atomic.h"
+#ifndef FL__TSAN
+#ifndef FL__SWITCH_UCONTEXT
+#define FL__SWITCH_UCONTEXT 1
+#endif
+#define fl__switch_make ucontext_switch_make /* the library has one */
+#include "fiber/switch.c"                    /* NOLINT(bugprone-suspicious-include) */
+#include "fl_fiber_switch.h"
+
+FL_TEST(switch_backtrace_ends)
+{
+	if (backtrace(frames, FRAMES) < 2)
+		skip(); /* no unwind information on this machine */
+	take_backtrace();
+	assert_in_range(frame_count, 2, 8);
+}
+#endif
