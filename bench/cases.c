@@ -61,6 +61,31 @@ const bench_case bench_cases[] = {
 		.name = "exec/roundtrip", .unit = "ns/task", .threads = {2}, .callers = 1,
 		.peers = {"pthread", "boost", "glib"},
 	},
+	{
+		.name = "fiber/switch", .unit = "ns/switch", .threads = {1},
+		.peers = {"boost_context", "ucontext"},
+		.weaker = {"plain"},
+	},
+	{
+		.name = "fiber/yield", .unit = "ns/yield", .threads = {1},
+		.peers = {"boost_fiber"},
+	},
+	{
+		.name = "fiber/spawn_join", .unit = "ns/fiber", .threads = {1},
+		.peers = {"boost_fiber"},
+	},
+	{
+		.name = "fiber/channel", .unit = "ns/round trip", .threads = {1},
+		.peers = {"boost_fiber"},
+	},
+	{
+		.name = "stress/model_random", .unit = "ns/execution", .threads = {1},
+		.weaker = {"pthread"},
+	},
+	{
+		.name = "stress/model_dfs", .unit = "ns/execution", .threads = {1},
+		.weaker = {"pthread"},
+	},
 	{.name = NULL},
 };
 /* clang-format on */

@@ -42,10 +42,11 @@ def compare(rows, benchmarks):
         if name in unfair:
             entry["unfairness"][implementation] = statistics.median(unfair[name])
     for key, entry in entries.items():
-        if entry["fairlead"] is None or not entry["peers"]:
-            raise Missing("/".join(map(str, key)) + " has no row of Fairlead, or no peer")
-        entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
-        entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
+        if entry["fairlead"] is None:
+            raise Missing("/".join(map(str, key)) + " has no row of Fairlead")
+        if entry["peers"]:  # what nobody else does has none: then there is no ratio
+            entry["best_peer"] = min(entry["peers"], key=entry["peers"].get)
+            entry["ratio"] = entry["peers"][entry["best_peer"]] / entry["fairlead"]
     return list(entries.values())
 
 
@@ -90,7 +91,8 @@ def table(entries, quick):
     for e in entries:
         best = e["best_peer"]
         lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), e["unit"], with_spread(e, "fairlead", e["fairlead"]),
-                      f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e)))
+                      *((f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e))
+                        if best else ("no peer", "", ""))))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     text = ["Median of the repetitions (least-most); ratio above 1: Fairlead is ahead of the best peer."]
     for line, entry in zip(lines, [None] + entries):
@@ -105,6 +107,7 @@ def table(entries, quick):
 
 def summary(entries, quick):
     """How many cases are won, and plainly which are not."""
+    entries = [e for e in entries if e["peers"]]
     behind = sorted((e for e in entries if e["ratio"] < 1), key=lambda e: e["ratio"])
     text = ["", f"Fairlead against its best peer: ahead in {len(entries) - len(behind)} of {len(entries)} cases, behind in "
                 f"{len(behind)}; in {sum(map(overlap, entries))} of them the spreads overlap."]

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_FIBER_H
+#define BENCH_FIBER_H
+
+#include "shim.h"
+
+#include <stdlib.h>
+
+/*
+ * The fiber workloads, for C and C++.
+ *
+ * Switch: the caller's flow goes to another one, which counts and comes back; an operation is one switch, so two make a
+ * round trip. `type` holds both flows and begins with a fiber_count; open(s) makes the other flow, which counts in
+ * s->count; go(s) is the round trip; close(s) frees it.
+ */
+typedef struct fiber_count {
+	uint64_t trips;
+} fiber_count;
+
+static inline uint64_t fiber_trips(uint64_t switches)
+{
+	return (switches + 1) / 2;
+}
+
+#define FIBER_SWITCH_BENCH(impl, type, open, go, close)                                                                \
+	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	{                                                                                                              \
+		(void)threads;                                                                                         \
+		(void)total;                                                                                           \
+		return open();                                                                                         \
+	}                                                                                                              \
+	static void impl##_run(bench_thread *t)                                                                        \
+	{                                                                                                              \
+		type *s = (type *)t->state;                                                                            \
+		for (uint64_t i = fiber_trips(t->total); i > 0; i--)                                                   \
+			go(s);                                                                                         \
+	}                                                                                                              \
+	static void impl##_teardown(void *state, uint64_t total)                                                       \
+	{                                                                                                              \
+		type *s = (type *)state;                                                                               \
+		if (s->count.trips != fiber_trips(total))                                                              \
+			bench_fail("a flow ran %llu times", (unsigned long long)s->count.trips);                       \
+		close(s);                                                                                              \
+	}
+
+#define FIBER_SWITCH_ROW(impl, name)                                                                                   \
+	{                                                                                                              \
+		"fiber/switch", name, impl##_setup, impl##_run, impl##_teardown, 0                                     \
+	}
+
+/*
+ * With a scheduler, which `run` makes and runs: yield: two fibers that yield to each other; an operation is one yield.
+ * spawn_join: a fiber creates another one, whose stack was used before, and joins it. channel: two fibers, there and back
+ * through two queues of capacity 2. Each counts what it did in a fiber_work, and bench_fails if it is not all.
+ */
+typedef struct fiber_work {
+	uint64_t done;
+	void *scheduler;
+} fiber_work;
+
+static inline void *fiber_work_setup(int threads, uint64_t total)
+{
+	(void)threads;
+	(void)total;
+	return bench_alloc(sizeof(fiber_work));
+}
+
+static inline void fiber_work_teardown(void *state, uint64_t total)
+{
+	fiber_work *work = (fiber_work *)state;
+	if (work->done != total)
+		bench_fail("fibers did %llu of %llu", (unsigned long long)work->done, (unsigned long long)total);
+	free(work);
+}
+
+#define FIBER_WORK_ROW(case, name, run)                                                                                \
+	{                                                                                                              \
+		"fiber/" case, name, fiber_work_setup, run, fiber_work_teardown, 0                                     \
+	}
+
+#endif

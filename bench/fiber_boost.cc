@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: BSD-2-Clause
+// Boost.Context and Boost.Fiber in the same workloads (fiber.h).
+#include "fiber.h"
+
+#include <boost/context/fiber.hpp>
+#include <boost/fiber/buffered_channel.hpp>
+#include <boost/fiber/fiber.hpp>
+#include <boost/fiber/operations.hpp>
+#include <boost/fiber/pooled_fixedsize_stack.hpp>
+
+namespace boost_flow
+{
+struct type {
+	fiber_count count;
+	boost::context::fiber there;
+};
+
+inline type *open()
+{
+	type *s = new type{};
+	s->there = boost::context::fiber([s](boost::context::fiber &&here) {
+		for (;;) {
+			s->count.trips++;
+			here = std::move(here).resume();
+		}
+		return std::move(here);
+	});
+	return s;
+}
+
+inline void go(type *s)
+{
+	s->there = std::move(s->there).resume();
+}
+
+inline void close(type *s)
+{
+	delete s; // unwinds the other flow's stack
+}
+} // namespace boost_flow
+
+FIBER_SWITCH_BENCH(boost_context, boost_flow::type, boost_flow::open, boost_flow::go, boost_flow::close)
+
+static void boost_yield(bench_thread *t)
+{
+	auto *work = static_cast<fiber_work *>(t->state);
+	auto yield_all = [t, work] {
+		while (work->done < t->total) {
+			work->done++;
+			boost::this_fiber::yield();
+		}
+	};
+	boost::fibers::fiber a(yield_all), b(yield_all);
+	a.join();
+	b.join();
+}
+
+// The thread's own flow is a fiber of Boost: it need not start one to join others.
+static void boost_spawn_join(bench_thread *t)
+{
+	auto *work = static_cast<fiber_work *>(t->state);
+	boost::fibers::pooled_fixedsize_stack stacks(64 * 1024);
+	for (uint64_t i = 0; i < t->total; i++)
+		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
+}
+
+static void boost_channel(bench_thread *t)
+{
+	auto *work = static_cast<fiber_work *>(t->state);
+	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
+	boost::fibers::fiber returns([&] {
+		for (uint64_t i = 0; i < t->total; i++)
+			back.push(there.value_pop());
+	});
+	boost::fibers::fiber sends([&] {
+		for (uint64_t i = 0; i < t->total; i++) {
+			there.push(i);
+			if (back.value_pop() != i)
+				bench_fail("a channel lost an item");
+			work->done++;
+		}
+	});
+	sends.join();
+	returns.join();
+}
+
+static const bench_row rows[] = {
+    FIBER_SWITCH_ROW(boost_context, "boost_context"),
+    FIBER_WORK_ROW("yield", "boost_fiber", boost_yield),
+    FIBER_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
+    FIBER_WORK_ROW("channel", "boost_fiber", boost_channel),
+};
+BENCH_ROWS(rows)
