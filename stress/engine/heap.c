@@ -18,6 +18,8 @@
 #define STACKS (BASE + STATE_SIZE)
 #define PARTS (STACKS + LAB_THREADS * STACK_SIZE)
 #define END (PARTS + LAB_THREADS * PART_SIZE)
+#define MAPPED END /* pages that the library maps, for stacks of fibers */
+#define MAPPED_SIZE ((size_t)64 << 20)
 
 enum { UNIT = 16, BLOCKS = 16384, GAP = 1, LIVE = 2, FREED = 3 };
 
@@ -32,12 +34,12 @@ struct block {
 static struct block blocks[BLOCKS];
 static unsigned n_blocks;
 static uint8_t *units; /* of all parts: what each is a part of */
-static size_t used[LAB_THREADS];
+static size_t used[LAB_THREADS], mapped;
 static size_t state_size;
 
 static void map_all(void)
 {
-	void *place = mmap((void *)BASE, END - BASE, PROT_READ | PROT_WRITE,
+	void *place = mmap((void *)BASE, END + MAPPED_SIZE - BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	units = mmap(NULL, LAB_THREADS * PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -84,7 +86,19 @@ void lab_heap_reset(void)
 			memset(units + unit_of(PARTS + i * PART_SIZE), 0, used[i] / UNIT);
 		used[i] = 0;
 	}
+	if (mapped > 0)
+		(void)madvise((void *)MAPPED, mapped, MADV_DONTNEED);
+	mapped = 0;
 	n_blocks = 0;
+}
+
+void *lab_map(size_t size)
+{
+	if (size > MAPPED_SIZE - mapped)
+		return NULL;
+	void *memory = (void *)(MAPPED + mapped);
+	mapped += size;
+	return memory;
 }
 
 /* Before each block: its number, for free(). */

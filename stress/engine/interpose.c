@@ -8,6 +8,7 @@
 #include "model.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -169,6 +170,35 @@ EXPORTED int sched_yield(void)
 	if (!real_sched_yield)
 		real_sched_yield = (int (*)(void))dlsym(RTLD_NEXT, "sched_yield");
 	return real_sched_yield();
+}
+
+/* Signals are not modelled: the engine's own handlers stay, and one execution leaves none to the next. */
+static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
+static int (*real_sigaltstack)(const stack_t *, stack_t *);
+
+EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
+{
+	if (!OURS()) {
+		if (!real_sigaction)
+			real_sigaction =
+			    (int (*)(int, const struct sigaction *, struct sigaction *))dlsym(RTLD_NEXT, "sigaction");
+		return real_sigaction(number, action, old);
+	}
+	if (old)
+		*old = (struct sigaction){.sa_handler = SIG_DFL};
+	return 0;
+}
+
+EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
+{
+	if (!OURS()) {
+		if (!real_sigaltstack)
+			real_sigaltstack = (int (*)(const stack_t *, stack_t *))dlsym(RTLD_NEXT, "sigaltstack");
+		return real_sigaltstack(stack, old);
+	}
+	if (old)
+		*old = (stack_t){.ss_flags = 0};
+	return 0;
 }
 
 /* assert(). */

@@ -226,6 +226,7 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 /* heap.c */
 void *lab_alloc(size_t size, uintptr_t pc);
 void lab_free(void *memory, uintptr_t pc);
+void *lab_map(size_t size); /* pages, until the end of the execution */
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
 bool lab_is_guard(uintptr_t address); /* of a stack */

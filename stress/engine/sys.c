@@ -146,6 +146,28 @@ static void sys_free(void *memory)
 		real.free(memory);
 }
 
+static void *sys_map(size_t size)
+{
+	return lab.active ? lab_map(size) : real.map(size);
+}
+
+static void sys_unmap(void *memory, size_t size)
+{
+	if (!lab.active)
+		real.unmap(memory, size);
+}
+
+static int sys_guard(void *memory, size_t size)
+{
+	return lab.active ? 0 : real.guard(memory, size);
+}
+
+static void sys_discard(void *memory, size_t size)
+{
+	if (!lab.active)
+		real.discard(memory, size);
+}
+
 static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	if (!lab.active)
@@ -188,7 +210,7 @@ void lab_sys_install(const struct lab_door *door)
 {
 	if (!door || door->sys->now == sys_now)
 		return;
-	struct fl__sys *sys = door->sys; /* stacks of fibers stay the system's */
+	struct fl__sys *sys = door->sys;
 	real = *sys;
 	sys->futex_wait = sys_futex_wait;
 	sys->futex_wake = sys_futex_wake;
@@ -197,6 +219,10 @@ void lab_sys_install(const struct lab_door *door)
 	sys->relax = sys_relax;
 	sys->alloc = sys_alloc;
 	sys->free = sys_free;
+	sys->map = sys_map;
+	sys->unmap = sys_unmap;
+	sys->guard = sys_guard;
+	sys->discard = sys_discard;
 	sys->thread_create = sys_thread_create;
 	sys->thread_join = sys_thread_join;
 	sys->thread_detach = sys_thread_detach;
