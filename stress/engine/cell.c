@@ -23,7 +23,8 @@ static uint32_t place_of(uintptr_t granule)
 {
 	if (__builtin_expect(!cells, 0))
 		grow_up();
-	return (uint32_t)(((uint64_t)granule * 0x9e3779b97f4a7c15u) >> (64 - CELLS_LOG2));
+	/* Neighbours stay neighbours, which caches like; what is far apart goes to different parts. */
+	return (uint32_t)(granule + (granule >> CELLS_LOG2) * 0x9e3779b1u) % CELLS;
 }
 
 static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)

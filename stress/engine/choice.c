@@ -189,7 +189,8 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 		return true;
 	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE) /* an SC fence, against all that psc orders */
 		return a->order != __ATOMIC_SEQ_CST || b->order != __ATOMIC_SEQ_CST;
-	return a->address >> 3 != b->address >> 3 || !(is_write(a) || is_write(b));
+	unsigned granule = a->size > 8 || b->size > 8 ? 4 : 3; /* two words are sixteen bytes */
+	return a->address >> granule != b->address >> granule || !(is_write(a) || is_write(b));
 }
 
 /* After the step of `id`, those keep sleeping whose step commutes with it. */

@@ -6,7 +6,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_BURST = 300, LAST_BURST = 1000, LOOK_AT_CLOCK = 32 };
+enum { FIRST_BURST = 300, LAST_BURST = 5000, LOOK_AT_CLOCK = 32 };
 enum { SHRINK_TIME = 4 }; /* s */
 
 static struct lab_result result;
@@ -16,8 +16,6 @@ static int64_t began, last_progress;
 static lab_progress *on_progress;
 static void *progress_arg;
 static bool stopped;
-
-void (*lab_on_crash)(const struct lab_result *result);
 
 int64_t lab_clock_ns(void)
 {
@@ -58,7 +56,9 @@ static bool time_is_up(int64_t limit)
 static bool run_one(enum lab_strategy strategy)
 {
 	lab_choices_begin(strategy);
+	lab.counted = true;
 	lab_execute();
+	lab.counted = false;
 	result.steps += lab.steps;
 	if (lab.pruned)
 		result.pruned++;

@@ -4,22 +4,12 @@
  * allocates from a part of its own: what an address is does not depend on the interleaving. Nothing is given out twice in an
  * execution, so every access to a freed block is one to a freed block.
  */
+#include "layout.h"
 #include "model.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-
-#define BASE ((uintptr_t)0x2a0000000000)
-#define STATE_SIZE ((size_t)4 << 20)
-#define STACK_SIZE ((size_t)256 << 10)
-#define GUARD ((size_t)4 << 10)
-#define PART_SIZE ((size_t)32 << 20)
-#define STACKS (BASE + STATE_SIZE)
-#define PARTS (STACKS + LAB_THREADS * STACK_SIZE)
-#define END (PARTS + LAB_THREADS * PART_SIZE)
-#define MAPPED END /* pages that the library maps, for stacks of fibers */
-#define MAPPED_SIZE ((size_t)64 << 20)
 
 enum { UNIT = 16, BLOCKS = 16384, GAP = 1, LIVE = 2, FREED = 3 };
 
@@ -39,64 +29,64 @@ static size_t state_size;
 
 static void map_all(void)
 {
-	void *place = mmap((void *)BASE, END + MAPPED_SIZE - BASE, PROT_READ | PROT_WRITE,
+	void *place = mmap((void *)LAB_BASE, LAB_END + LAB_MAPPED_SIZE - LAB_BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
-	units = mmap(NULL, LAB_THREADS * PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
+	units = mmap(NULL, LAB_THREADS * LAB_PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (place != (void *)BASE || units == MAP_FAILED) {
+	if (place != (void *)LAB_BASE || units == MAP_FAILED) {
 		fprintf(stderr, "fairlead-stress: cannot map the model's memory\n");
 		exit(2);
 	}
 	for (unsigned i = 0; i < LAB_THREADS; i++)
-		(void)mprotect((void *)(STACKS + i * STACK_SIZE), GUARD, PROT_NONE);
+		(void)mprotect((void *)(LAB_STACKS + i * LAB_STACK_SIZE), LAB_GUARD, PROT_NONE);
 }
 
 void *lab_state_place(size_t size)
 {
 	if (!units)
 		map_all();
-	if (size > STATE_SIZE - 64) {
+	if (size > LAB_STATE_SIZE - 64) {
 		fprintf(stderr, "fairlead-stress: a state of %zu bytes is too large\n", size);
 		exit(2);
 	}
 	state_size = size;
-	return (void *)BASE;
+	return (void *)LAB_BASE;
 }
 
 void *lab_stack_of(unsigned thread, size_t *size)
 {
-	*size = STACK_SIZE - GUARD;
-	return (void *)(STACKS + thread * STACK_SIZE + GUARD);
+	*size = LAB_STACK_SIZE - LAB_GUARD;
+	return (void *)(LAB_STACKS + thread * LAB_STACK_SIZE + LAB_GUARD);
 }
 
 static size_t unit_of(uintptr_t address)
 {
-	return (address - PARTS) / UNIT;
+	return (address - LAB_PARTS) / UNIT;
 }
 
 bool lab_is_heap(uintptr_t address)
 {
-	return address >= PARTS && address < END;
+	return address >= LAB_PARTS && address < LAB_END;
 }
 
 void lab_heap_reset(void)
 {
 	for (unsigned i = 0; i < LAB_THREADS; i++) {
 		if (used[i] > 0)
-			memset(units + unit_of(PARTS + i * PART_SIZE), 0, used[i] / UNIT);
+			memset(units + unit_of(LAB_PARTS + i * LAB_PART_SIZE), 0, used[i] / UNIT);
 		used[i] = 0;
 	}
 	if (mapped > 0)
-		(void)madvise((void *)MAPPED, mapped, MADV_DONTNEED);
+		(void)madvise((void *)LAB_MAPPED, mapped, MADV_DONTNEED);
 	mapped = 0;
 	n_blocks = 0;
 }
 
 void *lab_map(size_t size)
 {
-	if (size > MAPPED_SIZE - mapped)
+	if (size > LAB_MAPPED_SIZE - mapped)
 		return NULL;
-	void *memory = (void *)(MAPPED + mapped);
+	void *memory = (void *)(LAB_MAPPED + mapped);
 	mapped += size;
 	return memory;
 }
@@ -110,9 +100,9 @@ void *lab_alloc(size_t size, uintptr_t pc)
 {
 	unsigned thread = lab.self->id;
 	size_t room = (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
-	if (n_blocks == BLOCKS || room > PART_SIZE - used[thread] - 2 * sizeof(struct header))
+	if (n_blocks == BLOCKS || room > LAB_PART_SIZE - used[thread] - 2 * sizeof(struct header))
 		return NULL;
-	uintptr_t at = PARTS + thread * PART_SIZE + used[thread];
+	uintptr_t at = LAB_PARTS + thread * LAB_PART_SIZE + used[thread];
 	used[thread] += sizeof(struct header) + room;
 	struct header *header = (struct header *)at;
 	*header = (struct header){n_blocks, size};
@@ -148,7 +138,7 @@ void lab_free(void *memory, uintptr_t pc)
 	uintptr_t address = (uintptr_t)memory;
 	if (!lab_is_heap(address))
 		return; /* from before the executions: the next one needs it too */
-	struct block *b = block_of(address);
+	struct block *b = units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	char here[256], there[256];
@@ -177,7 +167,7 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 	const struct block *b = block_of(address);
 	if (!b || !b->freed)
 		lab_fail(LAB_USE_AFTER_FREE, "%s of %zu bytes by %s at %s, outside %s", write ? "write" : "read", size,
-		         lab.self->name, here, address < STACKS ? "the state" : "any block");
+		         lab.self->name, here, address < LAB_STACKS ? "the state" : "any block");
 	(void)lab_describe_site(b->freed_pc, there, sizeof there);
 	(void)lab_describe_site(b->pc, made, sizeof made);
 	lab_detail("  the block of %zu bytes was allocated by %s at %s\n", b->size, lab.threads[b->thread].name, made);
@@ -187,11 +177,11 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	if (size == 0 || address < BASE || address >= END)
+	if (size == 0 || address < LAB_BASE || address >= LAB_END)
 		return;
-	if (address < STACKS && address + size > BASE + state_size)
+	if (address < LAB_STACKS && address + size > LAB_BASE + state_size)
 		bad_access(address, size, write, pc);
-	if (address < PARTS)
+	if (address < LAB_PARTS)
 		return;
 	if (units[unit_of(address)] != LIVE || units[unit_of(address + size - 1)] != LIVE)
 		bad_access(address, size, write, pc);
@@ -231,17 +221,17 @@ void lab_heap_leaks(void)
 
 bool lab_is_guard(uintptr_t address)
 {
-	return address >= STACKS && address < PARTS && (address - STACKS) % STACK_SIZE < GUARD;
+	return address >= LAB_STACKS && address < LAB_PARTS && (address - LAB_STACKS) % LAB_STACK_SIZE < LAB_GUARD;
 }
 
 bool lab_name_memory(uintptr_t address, char *text, size_t size)
 {
-	if (address >= BASE && address < BASE + state_size) {
-		snprintf(text, size, "state+%zu", (size_t)(address - BASE));
-	} else if (address >= STACKS && address < PARTS) {
-		unsigned thread = (unsigned)((address - STACKS) / STACK_SIZE);
+	if (address >= LAB_BASE && address < LAB_BASE + state_size) {
+		snprintf(text, size, "state+%zu", (size_t)(address - LAB_BASE));
+	} else if (address >= LAB_STACKS && address < LAB_PARTS) {
+		unsigned thread = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
 		snprintf(text, size, "stack of %s-%zu", lab.threads[thread].name,
-		         (size_t)(STACKS + (thread + 1) * STACK_SIZE - address));
+		         (size_t)(LAB_STACKS + (thread + 1) * LAB_STACK_SIZE - address));
 	} else if (lab_is_heap(address)) {
 		const struct block *b = block_of(address);
 		if (b)

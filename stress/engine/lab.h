@@ -130,13 +130,9 @@ struct lab_result {
 /* Called now and then with what there is so far; returns false to stop. */
 typedef bool lab_progress(const struct lab_result *so_far, void *arg);
 
-/*
- * Runs `test` in the model; the process should be this test's alone, since a crash ends it: then `on_crash` (may be NULL)
- * has been called from the signal handler with a result that has verdict, message and replay.
- */
+/* Runs `test` in the model. The process should be this test's alone: what it does may leave anything behind. */
 const struct lab_result *lab_model_run(const struct lab_test *test, const struct lab_config *config,
                                        lab_progress *progress, void *arg);
-extern void (*lab_on_crash)(const struct lab_result *result);
 
 /* The sites (return addresses of atomic calls) that the executions so far have reached. For mutants and coverage. */
 struct lab_site {

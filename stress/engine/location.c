@@ -119,6 +119,6 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 			continue;
 		location->plainly_written = true;
 		location->plain_thread = (uint8_t)lab.self->id;
-		location->plain_clock = lab_clock_of(lab.self);
+		location->plain_clock = lab_clock_after(lab.self);
 	}
 }

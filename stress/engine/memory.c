@@ -273,6 +273,44 @@ static lab_value update_set(lab_value old, lab_value operand)
 	return operand;
 }
 
+/*
+ * Sixteen bytes are two words, each with a history of its own, so that accesses to one word and to both know of each other.
+ * They change in one step, and whoever acquires one of the new values has seen the other, too. A swap that fails has seen the
+ * newest of both: older ones are not tried.
+ */
+static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value desired, int failure)
+{
+	lab_value found = 0, wanted = *expected;
+	struct lab_location *words[2];
+	for (unsigned i = 0; i < 2; i++) {
+		words[i] = access_of(op->address + 8 * i, 8, false, op->pc);
+		found |= lab_newest(words[i])->value << 64 * i;
+	}
+	bool done = found == wanted;
+	for (unsigned i = 0; i < 2; i++) {
+		struct lab_written *newest = lab_newest(words[i]);
+		read_store(words[i], newest, done ? op->order : failure, op->pc);
+		if (!done)
+			continue;
+		lab_race_atomic(lab_cell(op->address + 8 * i), op->address + 8 * i, 8, true, op->pc);
+		write_store(words[i], truncated(desired >> 64 * i, 8), op->order, &newest->message, op->pc);
+		lab_newest(words[i])->message.seen.at[lab.self->id] = lab_clock_of(lab.self);
+	}
+	*expected = found;
+	lab_hash((uint64_t)found ^ (uint64_t)(found >> 64));
+	struct lab_op event_op = *op;
+	if (!done) {
+		event_op.kind = LAB_CAS_FAILED;
+		event_op.order = (uint8_t)failure;
+	}
+	struct lab_event *event = lab_event(&event_op);
+	if (event) {
+		event->other = found;
+		event->value = done ? desired : found;
+	}
+	return done;
+}
+
 /* A compare-and-swap that fails is a load of a value that is not the expected one, which may be an old one. */
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc)
@@ -284,6 +322,8 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	failure = as_load(failure);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
+	if (size > 8)
+		return cas_pair(&op, expected, desired, failure);
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
 	bool can = lab_newest(location)->value == wanted;

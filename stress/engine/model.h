@@ -111,6 +111,7 @@ struct lab_event {
 struct lab_execution {
 	bool active;    /* a model thread runs: what is instrumented is ours to decide */
 	bool recording; /* events are kept */
+	bool counted;   /* its outcome is: it is of the search, not of what follows a failure */
 	unsigned n_threads;
 	struct lab_thread *self;
 	struct lab_thread threads[LAB_THREADS];
@@ -280,9 +281,16 @@ static inline bool lab_is_acquire(int order)
 	       order == __ATOMIC_SEQ_CST;
 }
 
+/* Of the thread's last step. */
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 {
 	return thread->view.hb.at[thread->id];
+}
+
+/* Of what it does after that step: no message of the step carries it. */
+static inline uint32_t lab_clock_after(const struct lab_thread *thread)
+{
+	return lab_clock_of(thread) + 1;
 }
 
 #endif

@@ -5,6 +5,7 @@
  * covers takes its place (after FastTrack: Flanagan, Freund 2009). The clocks are vector clocks, so what is reported is a
  * race in the C11 sense, whatever the order in which it was executed; a cell that overflows forgets its oldest record.
  */
+#include "layout.h"
 #include "location.h"
 #include <string.h>
 
@@ -39,15 +40,15 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 	         lab.self->name, here, other, lab.threads[thread].name, there);
 }
 
-static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, bool atomic, uintptr_t address,
-                            unsigned size, uintptr_t pc)
+static void against_records(const struct lab_cell *cell, uint8_t mask, bool write, uintptr_t address, unsigned size,
+                            uintptr_t pc)
 {
 	for (uint32_t i = 0; i < cell->n_records; i++) {
 		const struct lab_record *r = &cell->records[i];
 		if ((r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
-			report(atomic  ? write ? "atomic write" : "atomic read"
-			       : write ? "write"
-			               : "read",
+			report(freeing ? "write"
+			       : write ? "atomic write"
+			               : "atomic read",
 			       address, size, pc, r->write ? "write" : "read", r->thread, r->pc);
 	}
 }
@@ -55,7 +56,7 @@ static void against_records(const struct lab_cell *cell, uint8_t mask, bool writ
 void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	if (cell->n_records > 0)
-		against_records(cell, mask_of(address, size > 8 ? 8 : size), write, true, address, size, pc);
+		against_records(cell, mask_of(address, size > 8 ? 8 : size), write, address, size, pc);
 }
 
 static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t address, unsigned size, uintptr_t pc)
@@ -72,56 +73,46 @@ static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t a
 	}
 }
 
-static void remember(struct lab_cell *cell, uint8_t mask, bool write, uintptr_t pc)
+static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool write, uintptr_t pc)
 {
-	uint32_t kept = 0;
-	for (uint32_t i = 0; i < cell->n_records; i++) {
-		const struct lab_record *r = &cell->records[i];
-		bool covered = (r->mask & ~mask) == 0 && (write || (r->thread == lab.self->id && !r->write));
-		if (!covered) {
-			if (kept != i)
-				cell->records[kept] = *r;
-			kept++;
-		}
-	}
+	const struct lab_thread *self = lab.self;
 	if (kept == LAB_RECORDS) {
 		memmove(&cell->records[0], &cell->records[1], (LAB_RECORDS - 1) * sizeof cell->records[0]);
 		kept--;
 	}
-	cell->records[kept] = (struct lab_record){lab_clock_of(lab.self), (uint8_t)lab.self->id, mask, write, pc};
+	cell->records[kept] = (struct lab_record){lab_clock_after(self), (uint8_t)self->id, mask, write, pc};
 	cell->n_records = kept + 1;
 }
 
-static bool same_as_last(const struct lab_cell *cell, uint8_t mask, bool write)
-{
-	if (cell->n_records == 0)
-		return false;
-	const struct lab_record *r = &cell->records[cell->n_records - 1];
-	return r->mask == mask && r->write == write && r->thread == lab.self->id && r->clock == lab_clock_of(lab.self);
-}
-
+/* Against all records, and in the place of those that this access covers. */
 static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_t pc)
 {
 	struct lab_cell *cell = lab_cell(address);
+	const unsigned self = lab.self->id;
 	uint8_t mask = mask_of(address, size);
-	if (!cell->locations && same_as_last(cell, mask, write))
-		return;
-	against_records(cell, mask, write, false, address, size, pc);
+	uint32_t kept = 0;
+	for (uint32_t i = 0; i < cell->n_records; i++) {
+		const struct lab_record *r = &cell->records[i];
+		bool own = r->thread == self;
+		if (!own && (r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
+			report(write ? "write" : "read", address, size, pc, r->write ? "write" : "read", r->thread,
+			       r->pc);
+		if ((r->mask & ~mask) == 0 && (write || (own && !r->write)))
+			continue;
+		if (kept != i)
+			cell->records[kept] = *r;
+		kept++;
+	}
 	if (cell->locations) {
 		against_atomics(cell, write, address, size, pc);
 		if (write)
 			lab_location_plain_write(cell, address, size);
 	}
-	remember(cell, mask, write, pc);
+	append(cell, kept, mask, write, pc);
 }
 
-void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
+static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
-	if (lab_is_tls(address))
-		return; /* each model thread has its own at the same place */
-	lab_heap_check(address, size, write, pc);
-	if (write)
-		lab_globals_written(address, size);
 	while (size > 0) {
 		unsigned part = 8 - (unsigned)(address & 7);
 		if (part > size)
@@ -130,6 +121,21 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		address += part;
 		size -= part;
 	}
+}
+
+void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
+{
+	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) { /* a stack has neither blocks nor globals */
+		if (lab_is_tls(address))
+			return; /* each model thread has its own at the same place */
+		lab_heap_check(address, size, write, pc);
+		if (write)
+			lab_globals_written(address, size);
+	}
+	if ((address & 7) + size <= 8 && size > 0)
+		plain_in_cell(address, (unsigned)size, write, pc);
+	else
+		plain_in_cells(address, size, write, pc);
 }
 
 /* A large block is looked at in its first bytes alone. */
@@ -143,7 +149,7 @@ void lab_race_free(uintptr_t address, size_t size, uintptr_t pc)
 		if (!cell)
 			continue;
 		unsigned part = n - at < 8 ? (unsigned)(n - at) : 8;
-		against_records(cell, mask_of(address + at, part), true, false, address + at, part, pc);
+		against_records(cell, mask_of(address + at, part), true, address + at, part, pc);
 		if (cell->locations)
 			against_atomics(cell, true, address + at, part, pc);
 	}

@@ -188,5 +188,5 @@ void lab_execute(void)
 	lab_begin(main_body);
 	lab_globals_reset();
 	if (!lab.failed && !lab.pruned && lab.outcome)
-		lab.outcome->count++;
+		lab.outcome->count += lab.counted;
 }

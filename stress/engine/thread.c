@@ -67,8 +67,11 @@ static bool describe(const struct lab_thread *t)
 	char place[80], site[256];
 	struct line line = {t->futex, 0};
 	const struct lab_door *door = lab_door_of(lab_running->module);
-	if (door)
+	if (door) {
+		lab.active = false; /* the walk is ours, no access of the thread */
 		door->waiters(match, &line);
+		lab.active = true;
+	}
 	uintptr_t word = line.key ? line.key : t->futex;
 	lab_name_address(word, place, sizeof place);
 	(void)lab_describe_site(t->next.pc, site, sizeof site);
@@ -247,7 +250,7 @@ void lab_block(void)
 static struct lab_look *look_at(struct lab_thread *t, uintptr_t address)
 {
 	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
-		if (t->looks[i].address == address)
+		if (t->looks[i].address >> 3 == address >> 3) /* also by another size */
 			return &t->looks[i];
 	return NULL;
 }
@@ -394,7 +397,9 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 
 void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 {
-	t->view = lab.self->view;
+	struct lab_thread *self = lab.self;
+	self->view.hb.at[self->id]++; /* what it did since its last step, too */
+	t->view = self->view;
 	t->next.pc = pc;
 	lab_ready(t);
 }
@@ -410,6 +415,7 @@ void lab_join(struct lab_thread *thread, uintptr_t pc)
 		lab_block();
 	}
 	lab_view_join(&self->view, &thread->view, lab.n_threads);
+	self->view.hb.at[thread->id]++; /* what it did after its last step, too */
 }
 
 void lab_threads_reset(void)

@@ -43,8 +43,10 @@ EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const 
 		return false;
 	lab.outcome = outcome;
 	lab.signature = (uintptr_t)label;
-	if (expect == FL_STRESS_FORBIDDEN)
+	if (expect == FL_STRESS_FORBIDDEN) {
+		outcome->count += lab.counted; /* others when the execution has ended well */
 		lab_fail(LAB_FORBIDDEN, "%s", label);
+	}
 	return true;
 }
 

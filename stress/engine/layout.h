@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_LAYOUT_H
+#define STRESS_LAYOUT_H
+
+#include "clock.h"
+#include <stddef.h>
+
+/* Where the memory of an execution lies: always there, so that a replay sees the same addresses. */
+#define LAB_BASE ((uintptr_t)0x2a0000000000)
+#define LAB_STATE_SIZE ((size_t)4 << 20)
+#define LAB_STACK_SIZE ((size_t)256 << 10)
+#define LAB_GUARD ((size_t)4 << 10)
+#define LAB_PART_SIZE ((size_t)32 << 20)
+#define LAB_STACKS (LAB_BASE + LAB_STATE_SIZE)
+#define LAB_PARTS (LAB_STACKS + LAB_THREADS * LAB_STACK_SIZE)
+#define LAB_END (LAB_PARTS + LAB_THREADS * LAB_PART_SIZE)
+#define LAB_MAPPED LAB_END /* pages that the library maps, for stacks of fibers */
+#define LAB_MAPPED_SIZE ((size_t)64 << 20)
+
+#endif
