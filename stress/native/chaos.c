@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What disturbs the threads under chaos. Before an instrumented atomic operation: often nothing, sometimes a short delay, a
+ * yield, seldom a sleep or another CPU. Some sites are slow for a whole batch, since most bugs need one thread to stay long
+ * in one place. And the library's futex ends without reason.
+ */
+#include "../engine/door.h"
+#include "native.h"
+#include <errno.h>
+#include <sched.h>
+#include <time.h>
+
+static unsigned faults;
+static bool delays;
+static _Atomic uint32_t slow; /* decides which sites are slow; racy, as all here may be */
+static struct fl__sys below;  /* the module's own table */
+
+/* Some CPU, or all of them. */
+static void change_cpu(void)
+{
+	uint32_t draw = native_draw(&native_random);
+	native_place(draw % 2 == 0 ? -1 : (int)(draw >> 16));
+}
+
+static void sleep_ns(long ns)
+{
+	struct timespec t = {0, ns};
+	(void)nanosleep(&t, NULL);
+}
+
+/* One site in eight is slow in a batch. */
+static bool is_slow(uintptr_t pc)
+{
+	uint32_t hash = ((uint32_t)pc ^ atomic_load_explicit(&slow, memory_order_relaxed)) * 2654435769u;
+	return hash >> 29 == 0;
+}
+
+static void disturb(uintptr_t pc)
+{
+	int before = errno;
+	uint32_t draw = native_draw(&native_random);
+	if (is_slow(pc) && draw % 4 == 0)
+		native_pause((draw >> 8) % 4096);
+	else if (draw % 16 == 0)
+		native_pause((draw >> 8) % 128);
+	else if (draw % 127 == 1)
+		(void)sched_yield();
+	else if (draw % 8191 == 2)
+		sleep_ns(1 + (draw >> 16));
+	else if (draw % 32749 == 3)
+		change_cpu();
+	errno = before;
+}
+
+void native_chaos_batch(void)
+{
+	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
+}
+
+int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
+                      int64_t deadline)
+{
+	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;
+	if ((faults & LAB_FAULT_SPURIOUS) && draw % 16 == 0)
+		return 0;
+	if ((faults & LAB_FAULT_EINTR) && draw % 16 == 1)
+		return -EINTR;
+	if ((faults & LAB_FAULT_EAGAIN) && draw % 16 == 2)
+		return -EAGAIN;
+	if (delays)
+		disturb((uintptr_t)__builtin_return_address(0));
+	return wait(word, expected, deadline);
+}
+
+static int sys_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return native_chaos_wait(below.futex_wait, word, expected, deadline);
+}
+
+static int sys_wake(const uint32_t *word, int n)
+{
+	if (delays)
+		disturb((uintptr_t)__builtin_return_address(0));
+	return below.futex_wake(word, n);
+}
+
+void native_chaos_start(const struct lab_test *test, const struct native_config *config)
+{
+	if (!config->chaos)
+		return;
+	const struct lab_door *door = test->module ? lab_door_of(test->module) : NULL;
+	faults = config->faults;
+	delays = config->delays;
+	if (door) {
+		below = *door->sys;
+		door->sys->futex_wait = sys_wait;
+		door->sys->futex_wake = sys_wake;
+	}
+	if (delays)
+		lab_chaos = disturb;
+}

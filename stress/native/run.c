@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The leader: batch after batch, until the time is up or an outcome is forbidden. */
+#include "../engine/door.h"
+#include "native.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	LINE = 64,
+	BATCH_FIRST = 4,
+	BATCH_MAX = 4096,
+	BATCH_BYTES = 1 << 20,
+	TARGET_NS = 4000000, /* what a batch should take: long enough to be worth its beginning */
+};
+
+static const struct lab_test *the_test;
+static const struct native_config *the_config;
+static struct lab_result result;
+
+/* The first to give up says why; the others have nothing to add, and may stand anywhere. */
+_Noreturn void native_give_up(enum lab_verdict verdict, const char *message)
+{
+	static _Atomic bool taken;
+	while (atomic_exchange(&taken, true))
+		(void)pause();
+	result.verdict = verdict;
+	result.message = message;
+	result.n_outcomes = native_outcomes(&result.outcomes);
+	result.executions = atomic_load(&the_config->live->samples);
+	the_config->abandon(&result);
+}
+
+static void on_panic(const char *function, const void *object, const char *reason)
+{
+	static char message[512];
+	(void)snprintf(message, sizeof message, "%s(%p): %s", function, object, reason);
+	native_give_up(LAB_PANIC, message);
+}
+
+static size_t round_up(size_t n, size_t to)
+{
+	return (n + to - 1) / to * to;
+}
+
+/* As many as fit: the next batch takes about the time that it should. */
+static size_t next_size(size_t n, int64_t took, size_t most)
+{
+	if (took > 4 * (int64_t)TARGET_NS)
+		n /= 2;
+	else if (took < TARGET_NS)
+		n *= 2;
+	return n < 1 ? 1 : n > most ? most : n;
+}
+
+static size_t state_align(void)
+{
+	return the_test->test->state_align > LINE ? the_test->test->state_align : LINE;
+}
+
+/* Neighbours share a cache line in one batch of two: other timings. */
+static size_t draw_stride(void)
+{
+	size_t size = round_up(the_test->test->state_size, the_test->test->state_align);
+	return native_draw(&native_random) % 2 == 0 ? size : round_up(size, state_align());
+}
+
+static void prepare(struct native_batch *batch, size_t n)
+{
+	static const unsigned skews[] = {0, 0, 4, 16, 64, 256, 2048};
+	*batch = (struct native_batch){.stride = draw_stride(), .n = n};
+	batch->skew = skews[native_draw(&native_random) % (sizeof skews / sizeof *skews)];
+	batch->together = native_draw(&native_random) % 4 != 0;
+	batch->apart = native_draw(&native_random) % 8 != 0;
+	size_t bytes = round_up(n * batch->stride, state_align());
+	batch->states = aligned_alloc(state_align(), bytes);
+	if (!batch->states)
+		native_give_up(LAB_CHECK, "out of memory for the states");
+	memset(batch->states, 0, bytes);
+	for (size_t i = 0; the_test->setup && i < n; i++)
+		the_test->setup(batch->states + i * batch->stride);
+}
+
+/* The first bytes of a state that no macro lists, to tell which it was. */
+static void tell_unlisted(const void *state)
+{
+	static char details[256];
+	size_t used = 0;
+	for (size_t i = 0; i < the_test->test->state_size && used + 3 < sizeof details; i++)
+		used += (size_t)snprintf(details + used, sizeof details - used, "%02x%s",
+		                         ((const unsigned char *)state)[i], i % 4 == 3 ? " " : "");
+	if (!result.message) {
+		result.message = "an outcome that no macro lists";
+		result.details = details;
+	}
+	result.verdict = LAB_FORBIDDEN;
+}
+
+static void look(const struct native_batch *batch)
+{
+	for (size_t i = 0; i < batch->n; i++) {
+		native_outcomes_begin();
+		the_test->test->outcome.call(batch->states + i * batch->stride);
+		if (!native_outcome_known())
+			tell_unlisted(batch->states + i * batch->stride);
+	}
+	free(batch->states);
+}
+
+static void run_batches(size_t n)
+{
+	static struct native_batch batches[NATIVE_COPIES];
+	struct native_live *live = the_config->live;
+	native_chaos_batch();
+	for (unsigned c = 0; c < the_config->copies; c++) {
+		prepare(&batches[c], n);
+		atomic_fetch_add(&live->beats, 1);
+	}
+	native_team_run(batches);
+	for (unsigned c = 0; c < the_config->copies; c++) {
+		look(&batches[c]);
+		atomic_fetch_add(&live->samples, n);
+	}
+}
+
+/* Whether the run is over: what has come out of it stands in `result`. */
+static bool settled(void)
+{
+	const char *label = NULL;
+	if (native_forbidden(&label) > 0 && !result.message) {
+		result.verdict = LAB_FORBIDDEN;
+		result.message = label;
+	}
+	return result.verdict != LAB_PASSED && !the_config->keep_failing;
+}
+
+static void loop(void)
+{
+	int64_t begin = native_now();
+	size_t most = BATCH_BYTES / round_up(the_test->test->state_size, LINE);
+	most = most < 16 ? 16 : most > BATCH_MAX ? BATCH_MAX : most;
+	for (size_t n = BATCH_FIRST;;) {
+		uint64_t max = the_config->max_samples, done = atomic_load(&the_config->live->samples);
+		if (max && done + n * the_config->copies > max)
+			n = (size_t)((max - done + the_config->copies - 1) / the_config->copies);
+		int64_t before = native_now();
+		run_batches(n);
+		int64_t now = native_now();
+		done = atomic_load(&the_config->live->samples);
+		if (settled()) {
+			result.found_ns = now - begin;
+			return;
+		}
+		if (now - begin >= the_config->time || (max && done >= max))
+			return;
+		n = next_size(n, now - before, most);
+	}
+}
+
+static void enter_module(void)
+{
+	const struct lab_door *door = the_test->module ? lab_door_of(the_test->module) : NULL;
+	if (!door)
+		return;
+	void *context = calloc(1, door->context_size);
+	if (!context)
+		native_give_up(LAB_CHECK, "out of memory");
+	if (door->panics)
+		door->panics(on_panic);
+	door->enter(context, "main");
+}
+
+const struct lab_result *native_run(const struct lab_test *test, const struct native_config *config)
+{
+	the_test = test;
+	the_config = config;
+	result = (struct lab_result){.details = "", .replay = "", .strategy = config->chaos ? "chaos" : "native"};
+	native_seed(config->seed, 0);
+	native_watch_start(test, config);
+	native_watch_thread();
+	native_chaos_start(test, config);
+	enter_module();
+	native_team_start(test, config);
+	loop();
+	lab_chaos = NULL;
+	result.n_outcomes = native_outcomes(&result.outcomes);
+	result.executions = atomic_load(&config->live->samples);
+	if (!result.message)
+		result.message = "";
+	return &result;
+}

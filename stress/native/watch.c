@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the process tells its watcher: fatal signals, and on request who waits on what. */
+#include "../engine/door.h"
+#include "native.h"
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <ucontext.h>
+
+enum { ANSWERS_MOST = 40 };
+
+static struct native_live *live;
+static const struct lab_test *the_test;
+static size_t used; /* of live->answer */
+
+__attribute__((format(printf, 1, 2))) static void answer(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = vsnprintf(live->answer + used, NATIVE_ANSWER - used, format, args);
+	va_end(args);
+	if (n > 0)
+		used = used + (size_t)n < NATIVE_ANSWER ? used + (size_t)n : NATIVE_ANSWER - 1;
+}
+
+static void answer_waiter(const void *key, const uint32_t *park_word, const char *name, void *arg)
+{
+	unsigned *told = arg;
+	if (++*told > ANSWERS_MOST)
+		return;
+	answer("%s waits in the lot for %p (its park word: %p = %u)\n", name ? name : "?", key, (const void *)park_word,
+	       __atomic_load_n(park_word, __ATOMIC_RELAXED));
+}
+
+static void *answer_run(void *arg)
+{
+	while (atomic_load(&live->asked) == 0)
+		native_shared_wait(&live->asked, 0, INT64_MAX);
+	for (unsigned i = 0; i < live->n_actors; i++) {
+		uint32_t at = atomic_load_explicit(&live->actors[i].at, memory_order_relaxed);
+		if (at != UINT32_MAX)
+			answer("%s is in sample %u of its batch; the state is at %p, %zu bytes\n", live->actors[i].name,
+			       at, native_team_state(i, at), the_test->test->state_size);
+	}
+	unsigned told = 0;
+	const struct lab_door *door = the_test->module ? lab_door_of(the_test->module) : NULL;
+	if (door && door->waiters)
+		door->waiters(answer_waiter, &told);
+	atomic_store(&live->answered, 1);
+	return arg;
+}
+
+static uintptr_t program_counter(const ucontext_t *context)
+{
+#if defined(__x86_64__)
+	return (uintptr_t)context->uc_mcontext.gregs[REG_RIP];
+#elif defined(__aarch64__)
+	return (uintptr_t)context->uc_mcontext.pc;
+#else
+	(void)context;
+	return 0;
+#endif
+}
+
+/* The signal's default action follows when the instruction is met again, or by raise(). */
+static void on_fatal(int signal, siginfo_t *info, void *context)
+{
+	int none = 0;
+	if (atomic_load(&live->signal) == 0) {
+		live->pc = program_counter(context);
+		live->address = (uintptr_t)info->si_addr;
+		(void)prctl(PR_GET_NAME, live->crashed);
+		(void)atomic_compare_exchange_strong(&live->signal, &none, signal);
+	}
+	struct sigaction plain = {.sa_handler = SIG_DFL};
+	(void)sigaction(signal, &plain, NULL);
+	(void)raise(signal);
+}
+
+void native_watch_thread(void)
+{
+	enum { STACK = 64 * 1024 };
+	stack_t stack = {.ss_sp = malloc(STACK),
+	                 .ss_size = STACK}; /* the handler runs when the thread's own is used up */
+	if (stack.ss_sp)
+		(void)sigaltstack(&stack, NULL);
+}
+
+void native_watch_start(const struct lab_test *test, const struct native_config *config)
+{
+	static const int fatal[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS};
+	live = config->live;
+	the_test = test;
+	struct sigaction action = {.sa_sigaction = on_fatal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+	for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++)
+		(void)sigaction(fatal[i], &action, NULL);
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, answer_run, NULL) == 0) {
+		(void)pthread_setname_np(thread, "stress-watch");
+		(void)pthread_detach(thread);
+	}
+}

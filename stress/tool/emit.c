@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Texts as JSON and XML want them, and the files that the options name. */
+#include "tool.h"
+#include <errno.h>
+#include <string.h>
+
+/* Bytes of the UTF-8 character at `s`; 0: it is none. */
+static size_t utf8(const unsigned char *s)
+{
+	static const struct {
+		unsigned char mask, lead;
+		uint32_t least;
+	} forms[] = {{0x80, 0x00, 0}, {0xe0, 0xc0, 0x80}, {0xf0, 0xe0, 0x800}, {0xf8, 0xf0, 0x10000}};
+	for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+		if ((s[0] & forms[i].mask) != forms[i].lead)
+			continue;
+		uint32_t code = s[0] & (unsigned char)~forms[i].mask;
+		for (size_t k = 1; k <= i; k++) {
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+			code = code << 6 | (s[k] & 0x3f);
+		}
+		return code >= forms[i].least && code <= 0x10ffff && (code & 0xfffff800) != 0xd800 ? i + 1 : 0;
+	}
+	return 0;
+}
+
+void emit_json_string(FILE *to, const char *text)
+{
+	(void)fputc('"', to);
+	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
+		size_t n = utf8(s);
+		if (*s == '"' || *s == '\\')
+			(void)fprintf(to, "\\%c", *s);
+		else if (*s == '\n')
+			(void)fputs("\\n", to);
+		else if (*s == '\t')
+			(void)fputs("\\t", to);
+		else if (*s < 0x20 || *s == 0x7f)
+			(void)fprintf(to, "\\u%04x", *s);
+		else if (n == 0)
+			(void)fputs("\\ufffd", to);
+		else
+			(void)fwrite(s, 1, n, to);
+		s += n ? n : 1;
+	}
+	(void)fputc('"', to);
+}
+
+void emit_xml(FILE *to, const char *text)
+{
+	for (const unsigned char *s = (const unsigned char *)(text ? text : ""); *s;) {
+		size_t n = utf8(s);
+		if (*s == '&')
+			(void)fputs("&amp;", to);
+		else if (*s == '<')
+			(void)fputs("&lt;", to);
+		else if (*s == '>')
+			(void)fputs("&gt;", to);
+		else if (*s == '"')
+			(void)fputs("&quot;", to);
+		else if (n == 0 || (*s < 0x20 && *s != '\n' && *s != '\t'))
+			(void)fputc('?', to);
+		else
+			(void)fwrite(s, 1, n, to);
+		s += n ? n : 1;
+	}
+}
+
+static bool finish(FILE *to, const char *path)
+{
+	bool good = ferror(to) == 0;
+	good = fclose(to) == 0 && good;
+	if (!good)
+		complain("cannot write %s: %s", path, strerror(errno)); // NOLINT(concurrency-mt-unsafe)
+	return good;
+}
+
+static FILE *begin(const char *path)
+{
+	FILE *to = fopen(path, "we");
+	if (!to)
+		complain("cannot write %s: %s", path, strerror(errno)); // NOLINT(concurrency-mt-unsafe)
+	return to;
+}
+
+bool write_files(const struct run *run)
+{
+	const struct options *o = run->options;
+	FILE *to;
+	bool good = true;
+	if (o->json)
+		good = (to = begin(o->json)) != NULL && write_json(to, run) && finish(to, o->json);
+	if (o->junit && (to = begin(o->junit)) != NULL) {
+		junit_write(to, run);
+		good = finish(to, o->junit) && good;
+	} else if (o->junit) {
+		good = false;
+	}
+	if (o->html && (to = begin(o->html)) != NULL) {
+		html_write(to, run);
+		good = finish(to, o->html) && good;
+	} else if (o->html) {
+		good = false;
+	}
+	return good;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Results as JSON. One object for each test and mode; what a mode does not have is empty, never missing. */
+#include "tool.h"
+#include <stdlib.h>
+
+static void member(FILE *to, const char *key, const char *text)
+{
+	(void)fprintf(to, ",\"%s\":", key);
+	emit_json_string(to, text);
+}
+
+static void outcomes(FILE *to, const struct lab_result *r)
+{
+	(void)fputs(",\"outcomes\":[", to);
+	for (unsigned i = 0; i < r->n_outcomes; i++) {
+		(void)fprintf(to, "%s{\"state\":", i ? "," : "");
+		emit_json_string(to, r->outcomes[i].label);
+		(void)fprintf(to, ",\"count\":%llu,\"expect\":\"%s\"}", (unsigned long long)r->outcomes[i].count,
+		              expect_name(r->outcomes[i].expect));
+	}
+	(void)fputc(']', to);
+}
+
+static void trace(FILE *to, const struct lab_result *r)
+{
+	(void)fputs(",\"trace\":[", to);
+	for (unsigned i = 0; i < r->n_steps; i++) {
+		const struct lab_step *s = &r->trace[i];
+		(void)fprintf(to, "%s{\"thread\":", i ? "," : "");
+		emit_json_string(to, s->thread < r->n_threads ? r->threads[s->thread] : "");
+		member(to, "what", s->what);
+		member(to, "value", s->value);
+		member(to, "file", s->file);
+		(void)fprintf(to, ",\"line\":%d", s->line);
+		member(to, "function", s->function);
+		member(to, "source", s->source);
+		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s}", s->preempted ? "true" : "false",
+		              s->stale ? "true" : "false", s->fault ? "true" : "false");
+	}
+	(void)fputc(']', to);
+}
+
+void json_job(FILE *to, const struct options *o, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	(void)fputs("{\"name\":", to);
+	emit_json_string(to, job->test->test->name);
+	member(to, "mode", mode_name(job->mode));
+	(void)fprintf(to, ",\"samples\":%llu,\"executions\":%llu,\"pruned\":%llu,\"steps\":%llu,\"exhausted\":%s",
+	              (unsigned long long)r->executions, (unsigned long long)r->executions,
+	              (unsigned long long)r->pruned, (unsigned long long)r->steps, r->exhausted ? "true" : "false");
+	outcomes(to, r);
+	member(to, "verdict", job_verdict_key(job));
+	member(to, "replay", r->replay);
+	char *command = job_failed(job) ? reproducer(o, job) : NULL;
+	member(to, "command", command);
+	free(command);
+	member(to, "message", job->skipped ? job->skipped : r->message);
+	member(to, "details", r->details);
+	member(to, "output", job_failed(job) ? job->printed : "");
+	member(to, "strategy", r->strategy);
+	(void)fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
+	              job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
+	trace(to, r);
+	(void)fputc('}', to);
+}
+
+bool write_json(FILE *to, const struct run *run)
+{
+	(void)fputs("{\"tests\":[", to);
+	for (size_t i = 0; i < run->n_jobs; i++) {
+		(void)fputs(i ? ",\n" : "\n", to);
+		json_job(to, run->options, &run->jobs[i]);
+	}
+	(void)fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
+	              run->totals.failed, run->totals.skipped, run->seconds);
+	return fflush(to) == 0 && ferror(to) == 0;
+}

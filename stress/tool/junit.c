@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Results as the XML that continuous integration reads: a suite for each mode. */
+#include "tool.h"
+#include <stdlib.h>
+
+static void attribute(FILE *to, const char *name, const char *value)
+{
+	(void)fprintf(to, " %s=\"", name);
+	emit_xml(to, value);
+	(void)fputc('"', to);
+}
+
+/* The story of a failure, as it is printed. */
+static void story(FILE *to, const struct run *run, const struct job *job)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *memory = open_memstream(&text, &size);
+	if (!memory)
+		return;
+	text_job(memory, run->options, job);
+	(void)fclose(memory);
+	emit_xml(to, text);
+	free(text);
+}
+
+static void testcase(FILE *to, const struct run *run, const struct job *job)
+{
+	(void)fputs("    <testcase", to);
+	attribute(to, "name", job->test->test->name);
+	(void)fprintf(to, " classname=\"fairlead-stress.%s\" time=\"%.3f\">", mode_name(job->mode), job->seconds);
+	if (job_failed(job)) {
+		bool crashed = job->report.result.verdict == LAB_CRASH;
+		(void)fputs(crashed ? "<error" : "<failure", to);
+		attribute(to, "type", job_verdict_key(job));
+		attribute(to, "message", job->report.result.message);
+		(void)fputc('>', to);
+		story(to, run, job);
+		(void)fputs(crashed ? "</error>" : "</failure>", to);
+	} else if (!job->done) {
+		(void)fputs("<skipped", to);
+		attribute(to, "message", job->skipped ? job->skipped : "the run ended before");
+		(void)fputs("/>", to);
+	}
+	(void)fputs("</testcase>\n", to);
+}
+
+void junit_write(FILE *to, const struct run *run)
+{
+	(void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n", to);
+	for (int mode = 0; mode < MODES; mode++) {
+		unsigned tests = 0, failures = 0, errors = 0, skipped = 0;
+		double seconds = 0;
+		for (size_t i = 0; i < run->n_jobs; i++) {
+			const struct job *job = &run->jobs[i];
+			if ((int)job->mode != mode)
+				continue;
+			bool crashed = job_failed(job) && job->report.result.verdict == LAB_CRASH;
+			tests++;
+			errors += crashed;
+			failures += job_failed(job) && !crashed;
+			skipped += !job->done;
+			seconds += job->seconds;
+		}
+		if (tests == 0)
+			continue;
+		(void)fprintf(to,
+		              "  <testsuite name=\"%s\" tests=\"%u\" failures=\"%u\" errors=\"%u\" skipped=\"%u\" "
+		              "time=\"%.3f\">\n",
+		              mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
+		for (size_t i = 0; i < run->n_jobs; i++) {
+			if ((int)run->jobs[i].mode == mode)
+				testcase(to, run, &run->jobs[i]);
+		}
+		(void)fputs("  </testsuite>\n", to);
+	}
+	(void)fputs("</testsuites>\n", to);
+}

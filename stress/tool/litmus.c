@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Litmus programs: --litmus prints what the model finds; the self-test holds it against the verdicts in the files. */
+#include "litmus.h"
+#include "tool.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+int run_litmus(const struct options *o)
+{
+	bool standard = strcmp(o->litmus, "-") == 0;
+	char *path = NULL;
+	FILE *in = standard ? stdin : fopen(o->litmus, "re");
+	if (!in) { /* the name of one of ours will do */
+		char name[256];
+		(void)snprintf(name, sizeof name, "litmus/%.200s%s", o->litmus,
+		               strchr(o->litmus, '.') ? "" : ".litmus");
+		path = data_file(name);
+		in = path ? fopen(path, "re") : NULL;
+		free(path);
+	}
+	if (!in) {
+		complain("--litmus: there is no file '%s' that can be read", o->litmus);
+		return STATUS_USAGE;
+	}
+	int status = lab_litmus(in, stdout);
+	if (!standard)
+		(void)fclose(in);
+	return status;
+}
+
+/* --- what the model says of a file, by a process of its own --- */
+
+static void chop(char *line)
+{
+	line[strcspn(line, "#\r\n")] = '\0';
+	for (size_t n = strlen(line); n > 0 && line[n - 1] == ' '; n--)
+		line[n - 1] = '\0';
+}
+
+static char *model_output(const char *path)
+{
+	int ends[2];
+	char *text = NULL;
+	size_t size;
+	(void)fflush(NULL);
+	if (pipe(ends) != 0)
+		return NULL;
+	pid_t pid = fork();
+	if (pid == 0) {
+		FILE *in = fopen(path, "re"), *out = fdopen(ends[1], "w");
+		(void)close(ends[0]);
+		int status = in && out ? lab_litmus(in, out) : STATUS_FAILED;
+		(void)fflush(NULL);
+		_exit(status);
+	}
+	(void)close(ends[1]);
+	FILE *to = open_memstream(&text, &size);
+	char chunk[4096];
+	for (ssize_t n; to && (n = read(ends[0], chunk, sizeof chunk)) > 0;)
+		(void)fwrite(chunk, 1, (size_t)n, to);
+	if (to)
+		(void)fclose(to);
+	(void)close(ends[0]);
+	if (pid > 0)
+		(void)waitpid(pid, NULL, 0);
+	return text;
+}
+
+/* Where the outcomes of `program` begin in what the model printed; NULL: it has not run, or not to its end. */
+static const char *outcomes_of(const char *output, const char *program, char *problem, size_t size)
+{
+	size_t n = strlen(program);
+	for (const char *line = output; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		if (strncmp(line, "P ", 2) != 0 || strncmp(line + 2, program, n) != 0 || line[2 + n] != ' ')
+			continue;
+		size_t length = strcspn(line, "\n");
+		const char *error = strstr(line, "error=");
+		if (error && error < line + length)
+			(void)snprintf(problem, size, "%.*s", (int)(line + length - error), error);
+		else if (!memmem(line, length, "exhausted=1", 11))
+			(void)snprintf(problem, size, "not exhausted");
+		return line + length + (line[length] == '\n');
+	}
+	(void)snprintf(problem, size, "did not run to its end");
+	return NULL;
+}
+
+/* Whether "1 * | 2" fits the line "1 0 | 2". */
+static bool outcome_fits(const char *pattern, const char *line)
+{
+	for (;;) {
+		pattern += strspn(pattern, " ");
+		line += strspn(line, " ");
+		size_t p = strcspn(pattern, " \n"), l = strcspn(line, " \n");
+		if (p == 0 || l == 0)
+			return p == l;
+		bool any = p == 1 && *pattern == '*';
+		if (!any && (p != l || strncmp(pattern, line, p) != 0))
+			return false;
+		pattern += p;
+		line += l;
+	}
+}
+
+static bool is_seen(const char *outcomes, const char *pattern)
+{
+	for (const char *line = outcomes; line && *line && *line != 'E';) {
+		if (outcome_fits(pattern, line))
+			return true;
+		line = strchr(line, '\n');
+		line += line != NULL;
+	}
+	return false;
+}
+
+static struct litmus *add(struct litmus_list *list, const char *name, const char *file)
+{
+	struct litmus *more = zeroed(list->n, sizeof *more);
+	for (size_t i = 0; i < list->n; i++)
+		more[i] = list->programs[i];
+	free(list->programs);
+	list->programs = more;
+	struct litmus *program = &more[list->n++];
+	*program = (struct litmus){0};
+	(void)snprintf(program->name, sizeof program->name, "%.127s", name);
+	(void)snprintf(program->file, sizeof program->file, "%.63s", file);
+	return program;
+}
+
+/* One verdict line of the file against the outcomes. */
+static void judge(struct litmus *program, const char *outcomes, const char *line)
+{
+	static const char allowed[] = "allowed ", forbidden[] = "forbidden ";
+	bool wants = strncmp(line, allowed, sizeof allowed - 1) == 0;
+	if (!wants && strncmp(line, forbidden, sizeof forbidden - 1) != 0)
+		return; /* "allowed-": the blind spot; the program's text */
+	const char *pattern = strchr(line, ' ') + 1;
+	program->verdicts++;
+	if (!program->problem[0] && is_seen(outcomes, pattern) != wants)
+		(void)snprintf(program->problem, sizeof program->problem, "%s %.80s", wants ? "never saw" : "saw",
+		               pattern);
+}
+
+static void check_file(const struct options *o, struct litmus_list *list, const char *path, const char *file)
+{
+	char line[512];
+	FILE *in = fopen(path, "re");
+	char *output = in ? model_output(path) : NULL;
+	struct litmus *program = NULL;
+	const char *outcomes = NULL;
+	while (in && fgets(line, sizeof line, in)) {
+		chop(line);
+		if (strncmp(line, "P ", 2) == 0) {
+			program = fits(o, line + 2) || fits(o, file) ? add(list, line + 2, file) : NULL;
+			if (program)
+				outcomes =
+				    outcomes_of(output, program->name, program->problem, sizeof program->problem);
+		} else if (program) {
+			judge(program, outcomes, line);
+		}
+	}
+	if (in)
+		(void)fclose(in);
+	free(output);
+}
+
+static int is_litmus(const struct dirent *d)
+{
+	size_t n = strlen(d->d_name);
+	return n > 7 && strcmp(d->d_name + n - 7, ".litmus") == 0;
+}
+
+bool litmus_check(const struct options *o, struct litmus_list *list)
+{
+	struct dirent **files = NULL;
+	char *folder = data_file("litmus");
+	int n = folder ? scandir(folder, &files, is_litmus, alphasort) : 0;
+	for (int i = 0; i < n; i++) {
+		char *path = NULL;
+		if (!interrupted && asprintf(&path, "%s/%s", folder, files[i]->d_name) >= 0)
+			check_file(o, list, path, files[i]->d_name);
+		free(path);
+		free(files[i]);
+	}
+	free(files);
+	free(folder);
+	return n > 0;
+}

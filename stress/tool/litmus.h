@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_TOOL_LITMUS_H
+#define STRESS_TOOL_LITMUS_H
+
+#include "tool.h"
+
+struct litmus {
+	char name[128], file[64];
+	char problem[160]; /* "": as the file says */
+	unsigned verdicts;
+};
+
+struct litmus_list {
+	struct litmus *programs;
+	size_t n;
+};
+
+/* Adds each program of the litmus files that the options' patterns fit; false: there are no files. */
+bool litmus_check(const struct options *o, struct litmus_list *list);
+
+#endif

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where the program's files are, and which modules it loads. */
+#include "tool.h"
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* From the build: as the option says, so relative to the prefix, or absolute. */
+#ifndef STRESS_LIBDIR
+#define STRESS_LIBDIR "lib"
+#endif
+#ifndef STRESS_DATADIR
+#define STRESS_DATADIR "share"
+#endif
+#ifndef STRESS_INCLUDEDIR
+#define STRESS_INCLUDEDIR "include"
+#endif
+
+static const struct {
+	const char *key, *installed;
+} places[] = {
+    {"include", STRESS_INCLUDEDIR},
+    {"data", STRESS_DATADIR "/fairlead-stress"},
+    {"modules", STRESS_LIBDIR "/fairlead-stress"},
+    {"archives", STRESS_LIBDIR},
+};
+
+/* The folder that the program lies in, ".." of an installation's prefix. */
+static bool own_folder(char *to, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", to, size - 1);
+	if (n <= 0)
+		return false;
+	to[n] = '\0';
+	char *slash = strrchr(to, '/');
+	if (slash)
+		*slash = '\0';
+	return slash != NULL;
+}
+
+/* In a build folder a file beside the program says where everything is: a line "key=place" each. */
+static char *place_in(const char *path, const char *key)
+{
+	char line[4096], *found = NULL;
+	FILE *file = fopen(path, "re");
+	size_t n = strlen(key);
+	while (file && !found && fgets(line, sizeof line, file)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (strncmp(line, key, n) == 0 && line[n] == '=')
+			found = strdup(line + n + 1);
+	}
+	if (file)
+		(void)fclose(file);
+	return found;
+}
+
+char *place_of(const char *key)
+{
+	char folder[2048], path[2200];
+	if (!own_folder(folder, sizeof folder))
+		return NULL;
+	(void)snprintf(path, sizeof path, "%s/fairlead-stress.dirs", folder);
+	char *found = place_in(path, key);
+	for (size_t i = 0; !found && i < sizeof places / sizeof *places; i++) {
+		if (strcmp(places[i].key, key) != 0)
+			continue;
+		bool absolute = places[i].installed[0] == '/';
+		if (asprintf(&found, "%s%s%s", absolute ? "" : folder, absolute ? "" : "/../", places[i].installed) < 0)
+			return NULL;
+	}
+	return found;
+}
+
+char *data_file(const char *name)
+{
+	char *folder = place_of("data"), *path = NULL;
+	if (folder && asprintf(&path, "%s/%s", folder, name) >= 0 && access(path, R_OK) != 0) {
+		free(path);
+		path = NULL;
+	}
+	free(folder);
+	return path;
+}
+
+static bool load(const char *path)
+{
+	char *why = lab_load(path);
+	if (why)
+		complain("cannot load %s: %s", path, why);
+	free(why);
+	return why == NULL;
+}
+
+/* The two of one of our own collections. */
+static bool load_own(const char *name)
+{
+	static const char *const kinds[] = {"plain", "model"};
+	char *folder = place_of("modules");
+	bool good = folder != NULL;
+	for (int i = 0; i < 2 && good; i++) {
+		char *path = NULL;
+		good = asprintf(&path, "%s/stress-%s-%s.so", folder, name, kinds[i]) >= 0 && load(path);
+		free(path);
+	}
+	free(folder);
+	return good;
+}
+
+static bool load_theirs(const char *name)
+{
+	size_t n = strlen(name);
+	if (access(name, R_OK) != 0) {
+		complain("--load: there is no file '%s' that can be read", name);
+		return false;
+	}
+	if (n > 2 && strcmp(name + n - 2, ".c") == 0)
+		return compile_and_load(name);
+	char *path = realpath(name, NULL); /* a bare name would be looked for among the system's libraries */
+	bool good = path && load(path);
+	free(path);
+	return good;
+}
+
+bool modules_load(const struct options *o)
+{
+	for (unsigned i = 0; i < o->n_loads; i++) {
+		if (!load_theirs(o->loads[i]))
+			return false;
+	}
+	if (o->n_loads == 0 && !load_own(o->planted || o->action == DO_SELF_TEST ? "planted" : "cases"))
+		return false;
+	if (!lab_tests()) {
+		complain("%s: no FL_STRESS() in it", o->n_loads > 0 ? o->loads[0] : "scenarios");
+		return false;
+	}
+	return true;
+}

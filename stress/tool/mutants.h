@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_TOOL_MUTANTS_H
+#define STRESS_TOOL_MUTANTS_H
+
+#include "tool.h"
+
+/* A place with an atomic operation, and the scenarios that reach it. */
+struct place {
+	uintptr_t pc;
+	char *operation, *order;
+	unsigned weaker;
+	const char *file, *function;
+	int line;
+	size_t *reached_by; /* indexes of scenarios */
+	size_t n_reached_by;
+};
+
+struct scenario {
+	struct job baseline;
+	unsigned kills;
+};
+
+/* One place, one step weaker. */
+struct mutant {
+	const struct place *place;
+	unsigned step;
+	size_t *order; /* the scenarios that reach it, the most promising first */
+	size_t next;   /* of those */
+	struct job job;
+	int64_t left; /* of its time */
+	int64_t spent;
+	bool begun, over, killed;
+	size_t killer; /* index of the scenario */
+	enum lab_verdict verdict;
+	const char *explained; /* why it survives rightly; NULL */
+};
+
+struct hunt {
+	const struct options *options;
+	struct scenario *scenarios;
+	struct place *places;
+	struct mutant *mutants;
+	size_t n_scenarios, n_places, n_mutants;
+	size_t killed, explained, over;
+	double seconds;
+};
+
+bool is_of_interest(const struct options *o, const char *file);
+const char *weakened_to(const struct mutant *m);
+void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m);
+/* Reads what is known of survivors; false: the file cannot be read. */
+bool mutants_explain(struct hunt *hunt);
+/* The rest of the report; exit status. */
+int mutants_report(const struct hunt *hunt);
+
+#endif

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What came out of the mutants: the matrix, the survivors that are explained, and the sites that nothing reaches. */
+#include "mutants.h"
+#include <stdlib.h>
+#include <string.h>
+
+const char *weakened_to(const struct mutant *m)
+{
+	const char *order = m->place->order;
+	if (strcmp(m->place->operation, "fence") == 0)
+		return "none";
+	if (strcmp(order, "seq_cst") == 0)
+		return strcmp(m->place->operation, "load") == 0    ? "acquire"
+		       : strcmp(m->place->operation, "store") == 0 ? "release"
+		                                                   : "acq_rel";
+	if (strcmp(order, "acq_rel") == 0)
+		return m->step == 0 ? "release" : "acquire";
+	return "relaxed";
+}
+
+void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m)
+{
+	char where[256], what[96];
+	const struct place *p = m->place;
+	(void)snprintf(where, sizeof where, "%s:%d %s", short_path(p->file), p->line, p->function ? p->function : "");
+	(void)snprintf(what, sizeof what, "%s %s -> %s", p->operation, p->order, weakened_to(m));
+	(void)fprintf(to, "%-9s %-44s %-38s %7.2f s  ",
+	              m->killed      ? "killed"
+	              : m->explained ? "explained"
+	                             : "SURVIVED",
+	              where, what, (double)m->spent / 1e9);
+	if (m->killed)
+		(void)fprintf(to, "%s: %s\n", hunt->scenarios[m->killer].baseline.test->test->name,
+		              lab_verdict_name(m->verdict));
+	else
+		(void)fprintf(to, "%s (%zu of %zu scenarios tried)\n", m->explained ? m->explained : "nothing noticed",
+		              m->next, p->n_reached_by);
+}
+
+/* "function: operation order: reason" */
+static void explain(struct hunt *hunt, char *line)
+{
+	char *what = strstr(line, ": "), *reason = what ? strstr(what + 2, ": ") : NULL;
+	if (!reason)
+		return;
+	*what = *reason = '\0';
+	for (size_t i = 0; i < hunt->n_mutants; i++) {
+		struct mutant *m = &hunt->mutants[i];
+		char key[96];
+		(void)snprintf(key, sizeof key, "%s %s", m->place->operation, m->place->order);
+		if (!m->explained && m->place->function && strcmp(m->place->function, line) == 0 &&
+		    strcmp(key, what + 2) == 0)
+			m->explained = strdup(reason + 2);
+	}
+}
+
+bool mutants_explain(struct hunt *hunt)
+{
+	char line[1024];
+	const struct options *o = hunt->options;
+	char *path = o->explained ? strdup(o->explained) : o->n_loads == 0 ? data_file("mutants/explained.txt") : NULL;
+	FILE *in = path ? fopen(path, "re") : NULL;
+	if (o->explained && !in)
+		complain("--explained: there is no file '%s' that can be read", o->explained);
+	while (in && fgets(line, sizeof line, in)) {
+		line[strcspn(line, "\n")] = '\0';
+		if (line[0] != '#')
+			explain(hunt, line);
+	}
+	if (in)
+		(void)fclose(in);
+	free(path);
+	return in || !o->explained;
+}
+
+/* --- the sites that nothing reaches: from a file that was made from the module --- */
+
+struct unreached {
+	char operation[32], order[32], function[128], where[256];
+};
+
+static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset)
+{
+	for (size_t i = 0; i < hunt->n_places; i++) {
+		uintptr_t at = 0;
+		const char *path = lab_module_of(hunt->places[i].pc, &at), *slash = path ? strrchr(path, '/') : NULL;
+		if (path && at == offset && strcmp(slash ? slash + 1 : path, module) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Lines "module offset operation order function file:line", the file without its path's blanks. */
+static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
+{
+	char line[1024], module[128];
+	unsigned long offset;
+	struct unreached u, *list = NULL;
+	size_t n = 0;
+	while (fgets(line, sizeof line, in)) {
+		if (sscanf(line, "%127s %lx %31s %31s %127s %255s", module, &offset, u.operation, u.order, u.function,
+		           u.where) != 6)
+			continue;
+		if (!is_of_interest(hunt->options, u.where) || is_reached(hunt, module, offset))
+			continue;
+		struct unreached *more = realloc(list, (n + 1) * sizeof *list);
+		if (!more)
+			break;
+		list = more;
+		list[n++] = u;
+	}
+	*all = list;
+	return n;
+}
+
+static void print_json(FILE *to, const struct hunt *hunt, const struct unreached *unreached, size_t n_unreached)
+{
+	(void)fputs("{\"mutants\":[", to);
+	for (size_t i = 0; i < hunt->n_mutants; i++) {
+		const struct mutant *m = &hunt->mutants[i];
+		const struct place *p = m->place;
+		(void)fprintf(to, "%s\n{\"file\":", i ? "," : "");
+		emit_json_string(to, short_path(p->file));
+		(void)fprintf(to, ",\"line\":%d,\"function\":", p->line);
+		emit_json_string(to, p->function);
+		(void)fprintf(to, ",\"operation\":\"%s\",\"order\":\"%s\",\"weakened\":\"%s\",\"result\":\"%s\"",
+		              p->operation, p->order, weakened_to(m),
+		              m->killed      ? "killed"
+		              : !m->over     ? "not run"
+		              : m->explained ? "explained"
+		                             : "survived");
+		(void)fprintf(to, ",\"seconds\":%.3f,\"scenario\":", (double)m->spent / 1e9);
+		emit_json_string(to, m->killed ? hunt->scenarios[m->killer].baseline.test->test->name : "");
+		(void)fprintf(to, ",\"verdict\":\"%s\",\"reason\":", m->killed ? verdict_key(m->verdict) : "");
+		emit_json_string(to, m->killed ? "" : m->explained);
+		(void)fputc('}', to);
+	}
+	(void)fputs("],\n\"unreached\":[", to);
+	for (size_t i = 0; i < n_unreached; i++)
+		(void)fprintf(to, "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\"}",
+		              i ? "," : "", unreached[i].where, unreached[i].function, unreached[i].operation,
+		              unreached[i].order);
+	(void)fprintf(to, "],\n\"killed\":%zu,\"explained\":%zu,\"total\":%zu,\"seconds\":%.1f}\n", hunt->killed,
+	              hunt->explained, hunt->n_mutants, hunt->seconds);
+}
+
+static void print_summary(const struct hunt *hunt, const struct unreached *unreached, size_t n_unreached)
+{
+	for (size_t i = 0; i < n_unreached; i++)
+		(void)printf("%-9s %s %s (%s %s)\n", "unreached", short_path(unreached[i].where), unreached[i].function,
+		             unreached[i].operation, unreached[i].order);
+	double percent = hunt->n_mutants > 0 ? 100.0 * (double)hunt->killed / (double)hunt->n_mutants : 0;
+	(void)printf(
+	    "%zu of %zu killed (%.1f%%), %zu survived, %zu of them explained; %zu sites never reached; %.0f s\n",
+	    hunt->killed, hunt->n_mutants, percent, hunt->over - hunt->killed, hunt->explained, n_unreached,
+	    hunt->seconds);
+}
+
+int mutants_report(const struct hunt *hunt)
+{
+	const struct options *o = hunt->options;
+	struct unreached *unreached = NULL;
+	size_t n_unreached = 0;
+	FILE *in = o->sites ? fopen(o->sites, "re") : NULL, *to = o->json_only ? stdout : NULL;
+	if (in) {
+		n_unreached = read_unreached(hunt, in, &unreached);
+		(void)fclose(in);
+	} else if (o->sites) {
+		complain("--sites: there is no file '%s' that can be read", o->sites);
+		return STATUS_USAGE;
+	}
+	if (!o->json_only)
+		print_summary(hunt, unreached, n_unreached);
+	if (o->json)
+		to = fopen(o->json, "we");
+	bool good = to || !o->json;
+	if (to)
+		print_json(to, hunt, unreached, n_unreached);
+	if (to && to != stdout)
+		good = fclose(to) == 0;
+	if (!good)
+		complain("cannot write %s", o->json);
+	free(unreached);
+	if (interrupted)
+		return 130;
+	return good && hunt->killed + hunt->explained == hunt->n_mutants ? STATUS_OK : STATUS_FAILED;
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The command line. What is wrong with it is said in one line, and ends the program with status 2. */
+#include "tool.h"
+#include <getopt.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	JOBS_MAX = 256,
+	LONGEST = 1000000, /* steps of one execution */
+};
+
+enum {
+	LOAD = 256,
+	LIST,
+	REPLAY,
+	LITMUS,
+	PLANTED,
+	SELF_TEST,
+	MUTANTS,
+	SITES,
+	EXPLAINED,
+	MODE,
+	TIME,
+	STRATEGY,
+	STALE,
+	STEPS,
+	EXECUTIONS,
+	FAULTS,
+	SEED,
+	OVERSUBSCRIBE,
+	JOBS,
+	FAIL_FAST,
+	HANG,
+	JSON,
+	JUNIT,
+	HTML
+};
+
+static const struct option known[] = {
+    {"load", required_argument, NULL, LOAD},
+    {"list", no_argument, NULL, LIST},
+    {"replay", required_argument, NULL, REPLAY},
+    {"litmus", required_argument, NULL, LITMUS},
+    {"planted", no_argument, NULL, PLANTED},
+    {"self-test", no_argument, NULL, SELF_TEST},
+    {"mutants", no_argument, NULL, MUTANTS},
+    {"sites", required_argument, NULL, SITES},
+    {"explained", required_argument, NULL, EXPLAINED},
+    {"mode", required_argument, NULL, MODE},
+    {"time", required_argument, NULL, TIME},
+    {"strategy", required_argument, NULL, STRATEGY},
+    {"stale", required_argument, NULL, STALE},
+    {"steps", required_argument, NULL, STEPS},
+    {"executions", required_argument, NULL, EXECUTIONS},
+    {"faults", required_argument, NULL, FAULTS},
+    {"seed", required_argument, NULL, SEED},
+    {"oversubscribe", required_argument, NULL, OVERSUBSCRIBE},
+    {"jobs", required_argument, NULL, JOBS},
+    {"fail-fast", no_argument, NULL, FAIL_FAST},
+    {"hang", required_argument, NULL, HANG},
+    {"verbose", no_argument, NULL, 'v'},
+    {"json", optional_argument, NULL, JSON},
+    {"junit", required_argument, NULL, JUNIT},
+    {"html", required_argument, NULL, HTML},
+    {"help", no_argument, NULL, 'h'},
+    {0},
+};
+
+static bool take_modes(struct options *o, char *list)
+{
+	memset(o->modes, 0, sizeof o->modes);
+	o->pick_modes = true;
+	for (char *word; (word = next_word(&list)) != NULL;) {
+		if (strcmp(word, "lin") == 0 || strcmp(word, "crash") == 0) {
+			complain("--mode: '%s' is not there yet; there are native, chaos, model", word);
+			return false;
+		}
+		unsigned mode = 0;
+		while (mode < MODES && strcmp(word, mode_name((enum mode)mode)) != 0)
+			mode++;
+		if (mode == MODES) {
+			complain("--mode: '%.40s' is none of native, chaos, model", word);
+			return false;
+		}
+		o->modes[mode] = true;
+	}
+	return true;
+}
+
+static bool take_faults(struct options *o, char *list)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} faults[] = {{"spurious", LAB_FAULT_SPURIOUS}, {"eintr", LAB_FAULT_EINTR}, {"eagain", LAB_FAULT_EAGAIN},
+	              {"timeout", LAB_FAULT_TIMEOUT},   {"weak", LAB_FAULT_WEAK},   {"delay", 0}};
+	const size_t n = sizeof faults / sizeof *faults;
+	o->model.fault_mask = 0;
+	o->delays = false;
+	if (strcmp(list, "none") == 0)
+		return true;
+	for (char *word; (word = next_word(&list)) != NULL;) {
+		if (strcmp(word, "kill") == 0) {
+			complain("--faults: 'kill' comes with the process executors, and is not there yet");
+			return false;
+		}
+		size_t i = 0;
+		while (i < n && strcmp(word, faults[i].name) != 0)
+			i++;
+		if (i == n) {
+			complain("--faults: '%.40s' is none of spurious, eintr, eagain, timeout, weak, delay; nor is "
+			         "it the one word none",
+			         word);
+			return false;
+		}
+		o->model.fault_mask |= faults[i].bit;
+		o->delays = o->delays || faults[i].bit == 0;
+	}
+	return true;
+}
+
+static bool take_number(const char *name, const char *text, uint64_t least, uint64_t most, uint64_t *n)
+{
+	if (parse_number(text, least, most, n))
+		return true;
+	complain("--%s: '%.40s' is not a number from %llu to %llu", name, text, (unsigned long long)least,
+	         (unsigned long long)most);
+	return false;
+}
+
+static bool take_time(const char *name, const char *text, int64_t *ns)
+{
+	if (parse_time(text, ns))
+		return true;
+	complain("--%s: '%.40s' is not a time such as 500ms, 10s, 2m", name, text);
+	return false;
+}
+
+static bool take_strategy(struct options *o, const char *text)
+{
+	const char *colon = strchr(text, ':');
+	size_t n = colon ? (size_t)(colon - text) : strlen(text);
+	const char *rest = colon ? colon + 1 : NULL;
+	uint64_t number = 0;
+	struct lab_config *c = &o->model;
+	if (n == 4 && strncmp(text, "auto", n) == 0 && !rest) {
+		c->strategy = LAB_AUTO;
+	} else if (n == 6 && strncmp(text, "random", n) == 0 && !rest) {
+		c->strategy = LAB_RANDOM;
+	} else if (n == 3 && strncmp(text, "pct", n) == 0 && (!rest || parse_number(rest, 1, 100, &number))) {
+		c->strategy = LAB_PCT;
+		c->depth = rest ? (unsigned)number : c->depth;
+	} else if (n == 3 && strncmp(text, "dfs", n) == 0 && rest && strcmp(rest, "all") == 0) {
+		c->strategy = LAB_DFS;
+		c->preemptions = c->stale = LAB_UNBOUNDED;
+	} else if (n == 3 && strncmp(text, "dfs", n) == 0 && (!rest || parse_number(rest, 0, 1000, &number))) {
+		c->strategy = LAB_DFS;
+		c->preemptions = rest ? (int)number : c->preemptions;
+	} else {
+		complain("--strategy: '%.40s' is none of auto, dfs, dfs:N, dfs:all, random, pct, pct:D", text);
+		return false;
+	}
+	return true;
+}
+
+static bool take_name(const char *name, const char *value, const char **to)
+{
+	if (value[0] == '\0')
+		complain("--%s needs a name that is not empty", name);
+	*to = value;
+	return value[0] != '\0';
+}
+
+static bool take_load(struct options *o, const char *value)
+{
+	if (o->n_loads == LOADS_MAX) {
+		complain("--load: at most %d files", LOADS_MAX);
+		return false;
+	}
+	return take_name("load", value, &o->loads[o->n_loads++]);
+}
+
+/* One of the actions that are not a normal run; two do not go together. */
+static bool take_action(struct options *o, int action, const char *name)
+{
+	if (o->action != DO_RUN && (int)o->action != action) {
+		complain("--%s does not go with another of --list, --litmus, --self-test, --mutants", name);
+		return false;
+	}
+	o->action = action;
+	return true;
+}
+
+static bool take_count(struct options *o, int option, const char *value)
+{
+	uint64_t n = 0;
+	switch (option) {
+	case STALE:
+		if (!take_number("stale", value, 0, 1000, &n))
+			return false;
+		o->model.stale = (int)n;
+		return true;
+	case STEPS:
+		if (!take_number("steps", value, 1, LONGEST, &n))
+			return false;
+		o->model.max_steps = (uint32_t)n;
+		return true;
+	case EXECUTIONS:
+		return take_number("executions", value, 1, UINT64_MAX, &o->model.max_executions);
+	case SEED:
+		return take_number("seed", value, 0, UINT64_MAX, &o->model.seed);
+	case OVERSUBSCRIBE:
+		if (!take_number("oversubscribe", value, 1, NATIVE_COPIES, &n))
+			return false;
+		o->copies = (unsigned)n;
+		return true;
+	default:
+		if (!take_number("jobs", value, 1, JOBS_MAX, &n))
+			return false;
+		o->jobs = (unsigned)n;
+		return true;
+	}
+}
+
+static bool take_output(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'v':
+		return o->verbose = true;
+	case JSON:
+		o->json_only = value == NULL;
+		return o->json_only || take_name("json", value, &o->json);
+	case JUNIT:
+		return take_name("junit", value, &o->junit);
+	case HTML:
+		return take_name("html", value, &o->html);
+	case SITES:
+		return take_name("sites", value, &o->sites);
+	default:
+		return take_name("explained", value, &o->explained);
+	}
+}
+
+static bool take(struct options *o, int option, char *value)
+{
+	switch (option) {
+	case LOAD:
+		return take_load(o, value);
+	case LIST:
+		return take_action(o, DO_LIST, "list");
+	case REPLAY:
+		o->model.strategy = LAB_REPLAY;
+		return take_name("replay", value, &o->model.replay);
+	case LITMUS:
+		return take_action(o, DO_LITMUS, "litmus") && take_name("litmus", value, &o->litmus);
+	case PLANTED:
+		return o->planted = true;
+	case SELF_TEST:
+		return take_action(o, DO_SELF_TEST, "self-test");
+	case MUTANTS:
+		return take_action(o, DO_MUTANTS, "mutants");
+	case MODE:
+		return take_modes(o, value);
+	case TIME:
+		return take_time("time", value, &o->time);
+	case HANG:
+		return take_time("hang", value, &o->hang);
+	case STRATEGY:
+		return take_strategy(o, value);
+	case FAULTS:
+		return take_faults(o, value);
+	case FAIL_FAST:
+		return o->fail_fast = true;
+	case STALE:
+	case STEPS:
+	case EXECUTIONS:
+	case SEED:
+	case OVERSUBSCRIBE:
+	case JOBS:
+		return take_count(o, option, value);
+	default:
+		return take_output(o, option, value);
+	}
+}
+
+/* getopt says where it stopped in a way of its own: `optopt` is a letter or one of ours, or 0 for a name. */
+static void complain_of_option(char **argv, bool argument_missing)
+{
+	const char *argument = argv[optind - 1];
+	if (argument_missing)
+		complain("%s needs a value; see --help", argument);
+	else if (optopt > 0 && optopt < LOAD && optopt != 'h' && optopt != 'v')
+		complain("unknown option '-%c'; see --help", optopt);
+	else if (optopt != 0)
+		complain("'%.60s' takes no value; see --help", argument);
+	else
+		complain("unknown option '%.60s'; see --help", argument);
+}
+
+/* What does not go together. */
+static bool agree(struct options *o)
+{
+	if (o->model.replay && o->action != DO_RUN) {
+		complain("--replay does not go with --list, --litmus, --self-test or --mutants");
+		return false;
+	}
+	if (o->model.replay && o->pick_modes && (o->modes[MODE_NATIVE] || o->modes[MODE_CHAOS])) {
+		complain("--replay is of the model: it does not go with another --mode");
+		return false;
+	}
+	if (o->planted && o->n_loads > 0) {
+		complain("--planted does not go with --load: it names scenarios of its own");
+		return false;
+	}
+	if (o->action != DO_RUN && o->pick_modes) {
+		complain("--mode is of a normal run");
+		return false;
+	}
+	if ((o->action == DO_LIST || o->action == DO_LITMUS) && (o->json || o->json_only)) {
+		complain("--json does not go with --list or --litmus");
+		return false;
+	}
+	if (o->action == DO_LITMUS && o->n_patterns > 0) {
+		complain("--litmus runs all programs of its file: there is no use for '%s'", o->patterns[0]);
+		return false;
+	}
+	if (o->action != DO_MUTANTS && (o->sites || o->explained)) {
+		complain("--%s goes with --mutants alone", o->sites ? "sites" : "explained");
+		return false;
+	}
+	if ((o->junit || o->html) && o->action != DO_RUN) {
+		complain("--%s is of a normal run", o->junit ? "junit" : "html");
+		return false;
+	}
+	return true;
+}
+
+static unsigned usable_cpus(void)
+{
+	cpu_set_t set;
+	int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
+	return n < 1 ? 1 : n > JOBS_MAX ? JOBS_MAX : (unsigned)n;
+}
+
+int options_read(struct options *o, int argc, char **argv)
+{
+	*o = (struct options){.modes = {true, true, true}, .hang = 5 * SECOND, .delays = true, .copies = 1};
+	o->jobs = usable_cpus();
+	o->model = LAB_CONFIG_DEFAULT;
+	o->program = argv[0];
+	int option;
+	opterr = 0;                                                            /* we say it ourselves */
+	while ((option = getopt_long(argc, argv, ":hv", known, NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
+		if (option == 'h')
+			return fputs(options_help, stdout) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_OK;
+		if (option == '?' || option == ':') {
+			complain_of_option(argv, option == ':');
+			return STATUS_USAGE;
+		}
+		if (!take(o, option, optarg))
+			return STATUS_USAGE;
+	}
+	o->patterns = argv + optind;
+	o->n_patterns = (unsigned)(argc - optind);
+	if (!agree(o))
+		return STATUS_USAGE;
+	if (o->time == 0)
+		o->time = o->action == DO_MUTANTS ? 600 * SECOND : 60 * SECOND;
+	if (o->model.replay) {
+		o->model.strategy = LAB_REPLAY;
+		memset(o->modes, 0, sizeof o->modes);
+		o->modes[MODE_MODEL] = true;
+	}
+	return -1;
+}

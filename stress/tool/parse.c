@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Numbers, times, lists and patterns, as they are typed. */
+#include "tool.h"
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+void complain(const char *format, ...)
+{
+	va_list args;
+	(void)fflush(stdout);
+	va_start(args, format);
+	(void)fputs("fairlead-stress: ", stderr);
+	(void)vfprintf(stderr, format, args);
+	(void)fputc('\n', stderr);
+	va_end(args);
+}
+
+void *zeroed(size_t n, size_t size)
+{
+	void *memory = calloc(n + 1, size);
+	if (!memory) {
+		complain("out of memory");
+		exit(STATUS_FAILED);
+	}
+	return memory;
+}
+
+bool parse_number(const char *text, uint64_t least, uint64_t most, uint64_t *n)
+{
+	char *end = NULL;
+	errno = 0;
+	unsigned long long value = strtoull(text, &end, 10);
+	bool digits = text[0] >= '0' && text[0] <= '9' && *end == '\0'; /* strtoull would take " -1", too */
+	*n = value;
+	return digits && errno == 0 && value >= least && value <= most;
+}
+
+bool parse_time(const char *text, int64_t *ns)
+{
+	static const struct {
+		const char *name;
+		double ns;
+	} units[] = {{"", 1e9}, {"ns", 1}, {"us", 1e3}, {"ms", 1e6}, {"s", 1e9}, {"m", 60e9}, {"h", 3600e9}};
+	char *end = (char *)text;
+	if (strspn(text, "0123456789.") == 0)
+		return false; /* strtod would take signs, blanks, "inf" and hexadecimal */
+	double value = text[1] == 'x' ? -1 : strtod(text, &end);
+	for (size_t i = 0; value > 0 && i < sizeof units / sizeof *units; i++) {
+		if (strcmp(end, units[i].name) == 0 && value * units[i].ns >= 1 && value * units[i].ns < 1e17) {
+			*ns = (int64_t)(value * units[i].ns);
+			return true;
+		}
+	}
+	return false;
+}
+
+char *next_word(char **list)
+{
+	if (!*list)
+		return NULL;
+	char *word = *list, *comma = strchr(word, ',');
+	if (comma)
+		*comma = '\0';
+	*list = comma ? comma + 1 : NULL;
+	return word;
+}
+
+bool fits(const struct options *o, const char *name)
+{
+	for (unsigned i = 0; i < o->n_patterns; i++) {
+		if (strstr(name, o->patterns[i]) || fnmatch(o->patterns[i], name, 0) == 0)
+			return true;
+	}
+	return o->n_patterns == 0;
+}

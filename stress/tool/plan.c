@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The normal run: which tests in which modes, each one's share of the time, and the count of what came out. */
+#include "tool.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *mode_name(enum mode mode)
+{
+	static const char *const names[] = {"native", "chaos", "model"};
+	return names[mode];
+}
+
+unsigned actors_of(const struct lab_test *test)
+{
+	unsigned n = 0;
+	while (n < FL_STRESS_ACTORS && test->test->actors[n].call)
+		n++;
+	return n;
+}
+
+struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode)
+{
+	const char *name = test->test->name;
+	const struct lab_test *instrumented = lab_test_find(name, true), *plain = lab_test_find(name, false);
+	struct job job = {.test = instrumented, .mode = mode, .model = o->model, .weight = 1, .hang = o->hang};
+	if (mode == MODE_NATIVE && plain)
+		job.test = plain;
+	if (!job.test) {
+		job.test = test;
+		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
+	}
+	if (mode == MODE_MODEL) {
+		job.hang = 2 * o->hang + 4 * SECOND; /* the model sees most hangs itself, after 3 s */
+		return job;
+	}
+	unsigned threads = actors_of(test) * o->copies;
+	job.weight = threads < o->jobs ? threads : o->jobs;
+	job.native = (struct native_config){.seed = o->model.seed,
+	                                    .max_samples = o->model.max_executions,
+	                                    .copies = o->copies,
+	                                    .chaos = mode == MODE_CHAOS,
+	                                    .delays = mode == MODE_CHAOS && o->delays,
+	                                    .faults = mode == MODE_CHAOS ? o->model.fault_mask : 0};
+	return job;
+}
+
+int verdict_status(enum lab_verdict verdict)
+{
+	switch (verdict) {
+	case LAB_PASSED:
+		return STATUS_OK;
+	case LAB_DEADLOCK:
+	case LAB_LOST_WAKEUP:
+	case LAB_LIVELOCK:
+	case LAB_HANG:
+		return STATUS_HANG;
+	case LAB_CRASH:
+		return STATUS_CRASH;
+	case LAB_DIVERGED:
+		return STATUS_DIVERGED;
+	default:
+		return STATUS_FAILED;
+	}
+}
+
+int worse_status(int a, int b)
+{
+	static const int rank[] = {[STATUS_OK] = 0,   [STATUS_SKIPPED] = 1, [STATUS_DIVERGED] = 2, [STATUS_FAILED] = 3,
+	                           [STATUS_HANG] = 4, [STATUS_CRASH] = 5,   [STATUS_USAGE] = 6};
+	return rank[a] > rank[b] ? a : b;
+}
+
+bool job_failed(const struct job *job)
+{
+	return job->done && job->report.result.verdict != LAB_PASSED;
+}
+
+const char *verdict_key(enum lab_verdict verdict)
+{
+	static char key[32];
+	const char *name = lab_verdict_name(verdict);
+	size_t i = 0;
+	for (; name[i] && i + 1 < sizeof key; i++)
+		key[i] = name[i] == ' ' ? '_' : (char)tolower((unsigned char)name[i]);
+	key[i] = '\0';
+	return key;
+}
+
+const char *job_verdict_key(const struct job *job)
+{
+	return job->done ? verdict_key(job->report.result.verdict) : job->skipped ? "skipped" : "not_run";
+}
+
+const char *job_verdict(const struct job *job)
+{
+	if (job->done)
+		return lab_verdict_name(job->report.result.verdict);
+	return job->skipped ? "skipped" : "not run";
+}
+
+/* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
+static void make_jobs(struct run *run, const struct options *o)
+{
+	static const enum mode order[] = {MODE_MODEL, MODE_CHAOS, MODE_NATIVE};
+	size_t n = 0;
+	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+		n += MODES;
+	run->jobs = zeroed(n, sizeof *run->jobs);
+	for (unsigned m = 0; m < MODES; m++) {
+		const char *last = "";
+		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
+			/* plain and instrumented stand one after the other */
+			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name))
+				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
+			last = t->test->name;
+		}
+	}
+}
+
+/* What the running jobs were promised is not to be had; the rest is for those that wait, by their weight. */
+static int64_t share_of(const struct run *run, const struct pool *pool, size_t next, int64_t end)
+{
+	int64_t now = native_now(), left = end - now, weights = 0;
+	int64_t room = left * pool->slots;
+	for (size_t i = 0; i < pool->n_running; i++) {
+		const struct job *job = pool->running[i];
+		int64_t rest = job->began + job->share - now;
+		room -= rest > 0 ? rest * job->weight : 0;
+	}
+	for (size_t i = next; i < run->n_jobs; i++)
+		weights += run->jobs[i].skipped ? 0 : run->jobs[i].weight;
+	int64_t share = room / (weights > 0 ? weights : 1);
+	share = share < left ? share : left;
+	return share > 20 * MS ? share : 20 * MS;
+}
+
+/*
+ * In a hurry a model run ends with a number of executions that says something, and leaves its time to those that are
+ * slower, which may take more than their share.
+ */
+static void hurry(struct job *job, const struct options *o, int64_t end)
+{
+	enum { ENOUGH = 100000, HURRY = 2, SHARES = 8 };
+	if (job->mode != MODE_MODEL || job->share >= HURRY * SECOND || o->model.max_executions || o->model.replay)
+		return;
+	int64_t left = end - native_now(), more = SHARES * job->share;
+	job->model.max_executions = ENOUGH;
+	job->share = more < left || left < job->share ? more : left;
+}
+
+static void count(struct run *run, struct job *job)
+{
+	struct totals *totals = &run->totals;
+	totals->skipped += job->skipped != NULL;
+	totals->failed += job_failed(job);
+	totals->passed += job->done && !job_failed(job);
+	if (job->done)
+		totals->status = worse_status(totals->status, verdict_status(job->report.result.verdict));
+}
+
+static uint64_t samples_so_far(const struct run *run, size_t begun)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < begun; i++) {
+		const struct job *job = &run->jobs[i];
+		if (job->done)
+			sum += job->report.result.executions;
+		else if (job->started)
+			sum += atomic_load(&job->shared->live.samples);
+	}
+	return sum;
+}
+
+static void show_status(struct status *status, const struct run *run, const struct pool *pool, size_t begun,
+                        int64_t began)
+{
+	if (!status_due(status))
+		return;
+	int64_t now = native_now(), left = began + run->options->time - now;
+	double rate = (double)samples_so_far(run, begun) / ((double)(now - began) / 1e9);
+	const struct job *one = pool->n_running > 0 ? pool->running[0] : NULL;
+	status_show(status, "%lld s left, %s executions/s, %u passed, %u failed, %zu to go; %s (%s)",
+	            (long long)(left > 0 ? left / SECOND : 0), grouped((uint64_t)rate), run->totals.passed,
+	            run->totals.failed, run->n_jobs - begun + pool->n_running, one ? one->test->test->name : "",
+	            one ? mode_name(one->mode) : "");
+}
+
+static void finish(struct run *run, struct job *job, struct status *status)
+{
+	count(run, job);
+	status_clear(status);
+	if (!run->options->json_only)
+		text_job(stdout, run->options, job);
+	(void)fflush(stdout);
+}
+
+static void run_all(struct run *run)
+{
+	const struct options *o = run->options;
+	struct pool pool;
+	struct status status;
+	int64_t began = native_now(), end = began + o->time;
+	size_t next = 0;
+	pool_init(&pool, o->jobs);
+	status_init(&status);
+	while ((next < run->n_jobs || pool.n_running > 0) && !interrupted) {
+		if (next < run->n_jobs && run->jobs[next].skipped) {
+			finish(run, &run->jobs[next++], &status);
+			continue;
+		}
+		if (next < run->n_jobs && pool_has_room(&pool, &run->jobs[next])) {
+			run->jobs[next].share = share_of(run, &pool, next, end);
+			hurry(&run->jobs[next], o, end);
+			pool_start(&pool, &run->jobs[next++]);
+			continue;
+		}
+		show_status(&status, run, &pool, next, began);
+		struct job *job = pool_wait(&pool);
+		if (job)
+			finish(run, job, &status);
+		if (o->fail_fast && run->totals.failed > 0)
+			break;
+	}
+	pool_kill(&pool);
+	status_clear(&status);
+	run->seconds = (double)(native_now() - began) / 1e9;
+}
+
+static int report(const struct run *run)
+{
+	const struct totals *totals = &run->totals;
+	bool written = write_files(run);
+	if (run->options->json_only)
+		written = write_json(stdout, run) && written;
+	else if (totals->skipped > 0)
+		(void)printf("%u passed, %u failed, %u skipped, %.1f s\n", totals->passed, totals->failed,
+		             totals->skipped, run->seconds);
+	else
+		(void)printf("%u passed, %u failed, %.1f s\n", totals->passed, totals->failed, run->seconds);
+	if (!written)
+		return worse_status(totals->status, STATUS_FAILED);
+	if (interrupted)
+		return 128 + 2;
+	return totals->passed + totals->failed == 0 ? STATUS_SKIPPED : totals->status;
+}
+
+static bool agrees(const struct run *run)
+{
+	const struct options *o = run->options;
+	if (run->n_jobs == 0)
+		complain("no test fits '%s'; --list shows what there is", o->n_patterns > 0 ? o->patterns[0] : "");
+	else if (o->model.replay && run->n_jobs > 1)
+		complain("--replay is of one test, and %zu fit: give its name", run->n_jobs);
+	else
+		return true;
+	return false;
+}
+
+int run_tests(const struct options *o)
+{
+	struct run run = {.options = o};
+	int status = STATUS_USAGE;
+	make_jobs(&run, o);
+	if (agrees(&run)) {
+		run_all(&run);
+		status = report(&run);
+	}
+	free(run.jobs);
+	return status;
+}

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether the laboratory finds what it must: the litmus programs have the outcomes that C11 gives them, and each planted bug
+ * is found within its time, as what it is, replays to the same execution, and is shrunk.
+ */
+#include "litmus.h"
+#include "tool.h"
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LIMIT (10 * SECOND)
+
+struct planted {
+	const struct lab_test *test;
+	struct job hunt, replay;
+	const char *problem; /* NULL: found, and so on */
+};
+
+struct self_test {
+	const struct options *options;
+	struct litmus_list litmus;
+	struct planted *planted;
+	size_t n_planted;
+	struct pool pool;
+	unsigned failed;
+};
+
+/* What a name promises: `lost_wakeup` of `cv_signal_stealing__lost_wakeup`. */
+static const char *expected_of(const struct planted *p)
+{
+	const char *name = p->test->test->name, *at = strstr(name, "__");
+	for (const char *next = at; next; next = strstr(next + 1, "__"))
+		at = next;
+	return at ? at + 2 : "";
+}
+
+/* "DATA RACE" is a race; the rest is itself. */
+static bool is_verdict(const char *expected, enum lab_verdict verdict)
+{
+	const char *key = verdict_key(verdict);
+	size_t n = strlen(key), m = strlen(expected);
+	return m > 0 && n >= m && strcmp(key + n - m, expected) == 0 && (n == m || key[n - m - 1] == '_');
+}
+
+static const char *problem_of(const struct planted *p)
+{
+	const struct lab_result *hunt = &p->hunt.report.result, *again = &p->replay.report.result;
+	if (p->hunt.skipped)
+		return p->hunt.skipped;
+	if (!p->hunt.done)
+		return "not run";
+	if (hunt->verdict == LAB_PASSED)
+		return "NOT FOUND";
+	if (!is_verdict(expected_of(p), hunt->verdict))
+		return "found as something else";
+	if (hunt->found_ns > LIMIT)
+		return "found too late";
+	if (!p->replay.done)
+		return "not replayed";
+	if (again->verdict != hunt->verdict || again->hash != hunt->hash)
+		return "replays differently";
+	return NULL;
+}
+
+static void begin_replay(struct self_test *self, struct planted *p)
+{
+	p->replay = job_make(self->options, p->test, MODE_MODEL);
+	p->replay.model.strategy = LAB_REPLAY;
+	p->replay.model.replay = p->hunt.report.result.replay;
+	p->replay.share = LIMIT;
+	pool_start(&self->pool, &p->replay);
+}
+
+static void hunt_all(struct self_test *self, struct status *status)
+{
+	size_t next = 0, found = 0;
+	while ((next < self->n_planted || self->pool.n_running > 0) && !interrupted) {
+		struct planted *p = next < self->n_planted ? &self->planted[next] : NULL;
+		if (p && p->hunt.skipped) {
+			next++;
+			continue;
+		}
+		if (p && pool_has_room(&self->pool, &p->hunt)) {
+			pool_start(&self->pool, &p->hunt);
+			next++;
+			continue;
+		}
+		struct job *job = pool_wait(&self->pool);
+		for (size_t i = 0; job && i < next; i++) {
+			if (job == &self->planted[i].hunt && job->report.result.replay[0] && job_failed(job)) {
+				found++;
+				begin_replay(self, &self->planted[i]);
+			}
+		}
+		if (status_due(status))
+			status_show(status, "%zu of %zu planted bugs hunted, %zu found", next, self->n_planted, found);
+	}
+	pool_kill(&self->pool);
+	status_clear(status);
+}
+
+static void make_planted(struct self_test *self)
+{
+	size_t n = 0;
+	for (const struct lab_test *t = lab_tests(); t; t = t->next)
+		n++;
+	self->planted = zeroed(n, sizeof *self->planted);
+	const char *last = "";
+	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
+		if (strcmp(t->test->name, last) != 0 && fits(self->options, t->test->name)) {
+			struct planted *p = &self->planted[self->n_planted++];
+			p->test = t;
+			p->hunt = job_make(self->options, t, MODE_MODEL);
+			p->hunt.share = LIMIT;
+		}
+		last = t->test->name;
+	}
+}
+
+static int by_number(const void *a, const void *b)
+{
+	unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
+	return (x > y) - (x < y);
+}
+
+/* Of the minimal traces of those that were found. */
+static unsigned median_steps(const struct self_test *self)
+{
+	unsigned *steps = calloc(self->n_planted + 1, sizeof *steps), n = 0;
+	for (size_t i = 0; steps && i < self->n_planted; i++) {
+		const struct planted *p = &self->planted[i];
+		if (job_failed(&p->hunt) && p->hunt.report.result.n_steps > 0)
+			steps[n++] = p->hunt.report.result.n_steps;
+	}
+	if (steps)
+		qsort(steps, n, sizeof *steps, by_number);
+	unsigned median = steps && n > 0 ? steps[n / 2] : 0;
+	free(steps);
+	return median;
+}
+
+static void print_litmus(struct self_test *self)
+{
+	unsigned wrong = 0, verdicts = 0;
+	for (size_t i = 0; i < self->litmus.n; i++) {
+		const struct litmus *l = &self->litmus.programs[i];
+		verdicts += l->verdicts;
+		wrong += l->problem[0] != '\0';
+		if (!self->options->json_only && (l->problem[0] || self->options->verbose))
+			(void)printf("%-10s %-28s %-28s %s\n", l->problem[0] ? "FAILED" : "ok", l->name, l->file,
+			             l->problem);
+	}
+	self->failed += wrong;
+	if (!self->options->json_only)
+		(void)printf("litmus: %zu of %zu programs as C11 has them (%u verdicts)\n\n", self->litmus.n - wrong,
+		             self->litmus.n, verdicts);
+}
+
+static void print_planted(struct self_test *self)
+{
+	bool silent = self->options->json_only;
+	double slowest = 0;
+	unsigned wrong = 0;
+	if (!silent && self->n_planted > 0)
+		(void)printf("%-42s %-16s %10s %11s %6s  %s\n", "PLANTED BUG", "FOUND AS", "TIME", "EXECUTIONS",
+		             "STEPS", "REPLAY");
+	for (size_t i = 0; i < self->n_planted; i++) {
+		struct planted *p = &self->planted[i];
+		const struct lab_result *r = &p->hunt.report.result;
+		double seconds = (double)r->found_ns / 1e9;
+		p->problem = problem_of(p);
+		wrong += p->problem != NULL;
+		slowest = seconds > slowest ? seconds : slowest;
+		if (!silent)
+			(void)printf("%-42s %-16s %7.1f ms %11s %6u  %s\n", p->test->test->name, job_verdict(&p->hunt),
+			             1e3 * seconds, p->hunt.done ? grouped(r->executions) : "", r->n_steps,
+			             p->problem ? p->problem : "same");
+	}
+	self->failed += wrong;
+	if (!silent)
+		(void)printf("planted: %zu of %zu found, median %u steps, slowest %.2f s\n", self->n_planted - wrong,
+		             self->n_planted, median_steps(self), slowest);
+}
+
+static bool print_json(const struct self_test *self, FILE *to)
+{
+	(void)fputs("{\"litmus\":[", to);
+	for (size_t i = 0; i < self->litmus.n; i++) {
+		const struct litmus *l = &self->litmus.programs[i];
+		(void)fputs(i ? ",\n{\"name\":" : "\n{\"name\":", to);
+		emit_json_string(to, l->name);
+		(void)fprintf(to, ",\"file\":\"%s\",\"verdicts\":%u,\"problem\":", l->file, l->verdicts);
+		emit_json_string(to, l->problem);
+		(void)fputc('}', to);
+	}
+	(void)fputs("],\n\"planted\":[", to);
+	for (size_t i = 0; i < self->n_planted; i++) {
+		const struct planted *p = &self->planted[i];
+		(void)fputs(i ? ",\n{\"expected\":" : "\n{\"expected\":", to);
+		emit_json_string(to, expected_of(p));
+		(void)fputs(",\"problem\":", to);
+		emit_json_string(to, p->problem);
+		(void)fputs(",\"test\":", to);
+		json_job(to, self->options, &p->hunt);
+		(void)fputc('}', to);
+	}
+	(void)fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);
+	return fflush(to) == 0 && ferror(to) == 0;
+}
+
+static bool write_results(const struct self_test *self)
+{
+	const struct options *o = self->options;
+	if (o->json_only)
+		return print_json(self, stdout);
+	FILE *to = o->json ? fopen(o->json, "we") : NULL;
+	bool good = !o->json || (to && print_json(self, to));
+	if (to)
+		good = fclose(to) == 0 && good;
+	if (!good)
+		complain("cannot write %s", o->json);
+	return good;
+}
+
+int run_self_test(const struct options *o)
+{
+	struct self_test self = {.options = o};
+	struct status status;
+	status_init(&status);
+	if (!litmus_check(o, &self.litmus)) {
+		complain("the litmus programs are not where they should be");
+		return STATUS_FAILED;
+	}
+	make_planted(&self);
+	int result = STATUS_USAGE;
+	if (self.litmus.n + self.n_planted > 0) {
+		print_litmus(&self);
+		(void)fflush(stdout);
+		pool_init(&self.pool, o->jobs);
+		hunt_all(&self, &status);
+		print_planted(&self);
+		bool good = write_results(&self);
+		result = interrupted ? 130 : self.failed > 0 || !good ? STATUS_FAILED : STATUS_OK;
+	} else {
+		complain("nothing fits '%s'", o->n_patterns > 0 ? o->patterns[0] : "");
+	}
+	free(self.planted);
+	free(self.litmus.programs);
+	return result;
+}

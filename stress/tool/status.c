@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The line that tells how far a run is: overwritten each second on a terminal, else one each 15 s. */
+#include "tool.h"
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+static int64_t period(const struct status *status)
+{
+	return status->terminal ? SECOND : 15 * SECOND;
+}
+
+void status_init(struct status *status)
+{
+	*status = (struct status){.terminal = isatty(STDERR_FILENO) == 1};
+	status->next = native_now() + period(status);
+}
+
+bool status_due(struct status *status)
+{
+	int64_t now = native_now();
+	if (now < status->next)
+		return false;
+	status->next = now + period(status);
+	return true;
+}
+
+void status_show(struct status *status, const char *format, ...)
+{
+	char line[512];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	if (!status->terminal) {
+		(void)fprintf(stderr, "%s\n", line);
+		return;
+	}
+	struct winsize window = {0};
+	int width = ioctl(STDERR_FILENO, TIOCGWINSZ, &window) == 0 && window.ws_col > 1 ? window.ws_col - 1 : 79;
+	(void)fprintf(stderr, "\r\033[K%.*s", width, line);
+	(void)fflush(stderr);
+	status->shown = true;
+}
+
+void status_clear(struct status *status)
+{
+	if (status->shown)
+		(void)fputs("\r\033[K", stderr);
+	(void)fflush(stderr);
+	status->shown = false;
+}

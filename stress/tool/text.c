@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is said of a test: one line for a pass, the whole story for a failure. */
+#include "tool.h"
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *grouped(uint64_t n)
+{
+	static char buffers[8][32];
+	static unsigned turn;
+	char digits[24], *to = buffers[turn++ % 8], *at = to;
+	int length = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n);
+	for (int i = 0; i < length; i++) {
+		if (i > 0 && (length - i) % 3 == 0)
+			*at++ = ',';
+		*at++ = digits[i];
+	}
+	*at = '\0';
+	return to;
+}
+
+const char *expect_name(enum fl_stress_expect expect)
+{
+	static const char *const names[] = {"acceptable", "interesting", "forbidden"};
+	return names[expect];
+}
+
+void text_outcomes(FILE *to, const struct lab_result *r)
+{
+	uint64_t sum = 0;
+	for (unsigned i = 0; i < r->n_outcomes; i++)
+		sum += r->outcomes[i].count;
+	if (r->n_outcomes == 0)
+		return;
+	(void)fprintf(to, "    %-7s %15s %10s  %-12s %s\n", "RESULT", "SAMPLES", "FREQUENCY", "EXPECT", "DESCRIPTION");
+	for (unsigned i = 0; i < r->n_outcomes; i++) {
+		const struct lab_outcome *o = &r->outcomes[i];
+		const char *word = o->count == 0 ? "-" : o->expect == FL_STRESS_FORBIDDEN ? "FAILED" : "ok";
+		double percent = sum > 0 ? 100.0 * (double)o->count / (double)sum : 0;
+		char frequency[16];
+		(void)snprintf(frequency, sizeof frequency, o->count > 0 && percent < 0.01 ? "<0.01%%" : "%.2f%%",
+		               percent);
+		(void)fprintf(to, "    %-7s %15s %10s  %-12s %s\n", word, grouped(o->count), frequency,
+		              expect_name(o->expect), o->label);
+	}
+}
+
+/* The bound of PCT: 1/(n k^(d-1)) for n threads and k steps an execution. */
+static void pct_bound(char *to, size_t size, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	unsigned depth = job->model.depth, threads = actors_of(job->test);
+	double runs = (double)(r->executions + r->pruned);
+	if (!strstr(r->strategy, "pct") || runs < 1 || r->steps == 0)
+		return;
+	double steps = (double)r->steps / runs;
+	(void)snprintf(to, size, ": a bug of depth %u in each with p >= 1/(%u*%.0f^%u) = %.1g", depth, threads, steps,
+	               depth - 1, 1 / (threads * pow(steps, depth - 1)));
+}
+
+char *power_of(const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	char *text = NULL, bound[160] = "";
+	int n = 0;
+	if (job->mode != MODE_MODEL && r->executions > 0) {
+		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
+	} else if (r->exhausted) {
+		n = asprintf(&text, "exhausted within %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
+		             grouped(r->executions));
+	} else {
+		pct_bound(bound, sizeof bound, job);
+		n = asprintf(&text, "%s executions of %s%s", grouped(r->executions), r->strategy, bound);
+	}
+	return n < 0 ? NULL : text;
+}
+
+/* A word for a shell. */
+static void quote(FILE *to, const char *word)
+{
+	if (word[0] &&
+	    word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./:,=+@%")] == '\0') {
+		(void)fputs(word, to);
+		return;
+	}
+	(void)fputc('\'', to);
+	for (; *word; word++) {
+		if (*word == '\'')
+			(void)fputs("'\\''", to);
+		else
+			(void)fputc(*word, to);
+	}
+	(void)fputc('\'', to);
+}
+
+char *reproducer(const struct options *o, const struct job *job)
+{
+	char *text = NULL;
+	size_t size;
+	const struct lab_config *c = &job->model;
+	FILE *to = open_memstream(&text, &size);
+	if (!to)
+		return NULL;
+	const char *wrapped = getenv("FAIRLEAD_STRESS_COMMAND"); // NOLINT(concurrency-mt-unsafe)
+	if (wrapped)                                             /* ./dev stress */
+		(void)fputs(wrapped, to);
+	else
+		quote(to, o->program);
+	(void)fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+	for (unsigned i = 0; i < o->n_loads; i++) {
+		(void)fputs(" --load ", to);
+		quote(to, o->loads[i]);
+	}
+	if (o->planted || o->action == DO_SELF_TEST)
+		(void)fputs(" --planted", to);
+	if (job->mode == MODE_MODEL && c->max_steps != LAB_CONFIG_DEFAULT.max_steps)
+		(void)fprintf(to, " --steps %u", c->max_steps);
+	if (job->mode == MODE_MODEL && job->report.result.replay[0]) {
+		(void)fputs(" --replay ", to);
+		quote(to, job->report.result.replay);
+	} else if (job->mode != MODE_MODEL) {
+		(void)fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
+		if (job->native.copies > 1)
+			(void)fprintf(to, " --oversubscribe %u", job->native.copies);
+	}
+	(void)fclose(to);
+	return text;
+}
+
+/* Each line of `text`, indented. */
+static void text_lines(FILE *to, const char *text)
+{
+	while (text && *text) {
+		size_t n = strcspn(text, "\n");
+		(void)fprintf(to, "    %.*s\n", (int)n, text);
+		text += n + (text[n] == '\n');
+	}
+}
+
+static void text_failure(FILE *to, const struct options *o, const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	(void)fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode),
+	              r->message);
+	(void)fprintf(to, "    found after %s %s, %.3g s", grouped(r->executions),
+	              job->mode == MODE_MODEL ? "executions" : "samples", (double)r->found_ns / 1e9);
+	if (r->shrunk_ns > 0)
+		(void)fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
+	(void)fprintf(to, r->strategy[0] ? "; %s\n" : "\n", r->strategy);
+	text_outcomes(to, r);
+	if (r->n_steps > 0) {
+		(void)fputc('\n', to);
+		text_trace(to, r, o->verbose);
+	}
+	if (r->details && r->details[0]) {
+		(void)fputc('\n', to);
+		text_lines(to, r->details);
+	}
+	if (job->n_printed > 0) {
+		(void)fputs("\n    It printed:\n", to);
+		text_lines(to, job->printed);
+	}
+	char *command = reproducer(o, job);
+	(void)fprintf(to, "\n    %s: %s\n\n", r->replay[0] ? "The same again" : "To try again", command ? command : "");
+	free(command);
+}
+
+void text_job(FILE *to, const struct options *o, const struct job *job)
+{
+	if (job_failed(job)) {
+		text_failure(to, o, job);
+		return;
+	}
+	char *power = job->done ? power_of(job) : NULL;
+	(void)fprintf(to, "%-8s %-28s %-7s %s\n", job_verdict_key(job), job->test->test->name, mode_name(job->mode),
+	              power          ? power
+	              : job->skipped ? job->skipped
+	                             : "");
+	free(power);
+	if (job->done && o->verbose)
+		text_outcomes(to, &job->report.result);
+}
+
+void text_list(const struct options *o)
+{
+	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
+		const char *name = t->test->name;
+		bool plain = lab_test_find(name, false) != NULL, model = lab_test_find(name, true) != NULL;
+		if (!fits(o, name) || (t->test->instrumented && plain))
+			continue;
+		(void)printf("%-36s %s  %s:%d\n", name, model ? "native,chaos,model" : "native            ",
+		             short_path(t->test->file), t->test->line);
+	}
+}
