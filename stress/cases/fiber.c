@@ -5,6 +5,7 @@
 #include "cases.h"
 #include <errno.h>
 #include <fairlead/event.h>
+#include <fairlead/latch.h>
 #include <fairlead/sem.h>
 #include <fairlead/time.h>
 
@@ -165,4 +166,102 @@ FL_STRESS(fiber_suspend, loop, resumer)
 {
 	FL_ACCEPTABLE(s->seen == 1, "resumed with its data");
 	FL_FORBIDDEN(1, "data was not seen");
+}
+
+/* Two resumes that the fiber takes for one: it sees what came before both, or it would suspend for ever. */
+struct fiber_two_resumes {
+	struct fl__fiber *fiber;
+	fl_event known;
+	fl_latch resumed; /* the fiber must outlive both */
+	atomic_int work;
+};
+
+static int work_off(void *arg)
+{
+	struct fiber_two_resumes *s = arg;
+	s->fiber = fl__fiber_self();
+	fl_event_set(&s->known);
+	while (LOOK(&s->work) < 2)
+		OK(fl__fiber_suspend(FL_FOREVER));
+	OK(fl_latch_wait(&s->resumed));
+	return 0;
+}
+
+static void bring_work(struct fiber_two_resumes *s)
+{
+	OK(fl_event_wait(&s->known));
+	COUNT(&s->work);
+	fl__fiber_resume(s->fiber);
+	fl_latch_count_down(&s->resumed, 1);
+}
+
+FL_STRESS_SETUP(fiber_two_resumes)
+{
+	OK(fl_latch_init(&s->resumed, 2));
+}
+
+FL_STRESS_ACTOR(fiber_two_resumes, loop)
+{
+	OK(run_fiber(work_off, s));
+}
+
+FL_STRESS_ACTOR(fiber_two_resumes, one)
+{
+	bring_work(s);
+}
+
+FL_STRESS_ACTOR(fiber_two_resumes, two)
+{
+	bring_work(s);
+}
+
+FL_STRESS(fiber_two_resumes, loop, one, two)
+{
+	FL_ACCEPTABLE(LOOK(&s->work) == 2, "all work was seen");
+	FL_FORBIDDEN(1, "ended early");
+}
+
+/* One fiber joins another, which a thread wakes: the end of the other wakes the one, and hands its result over. */
+struct fiber_join {
+	struct fl__fiber *other;
+	fl_event event;
+	int cargo, seen;
+};
+
+static int give_cargo(void *arg)
+{
+	struct fiber_join *s = arg;
+	OK(fl_event_wait(&s->event));
+	return s->cargo;
+}
+
+static int join_other(void *arg)
+{
+	struct fiber_join *s = arg;
+	OK(fl__fiber_join(s->other, &s->seen, FL_FOREVER, FL_SHIELDED));
+	return 0;
+}
+
+FL_STRESS_ACTOR(fiber_join, loop)
+{
+	struct fl__sched *sched;
+	struct fl__fiber *f;
+	OK(fl__sched_create(&sched, &with_locals));
+	OK(fl__fiber_create(sched, &s->other, give_cargo, s, "other"));
+	OK(fl__fiber_create(sched, &f, join_other, s, "joiner"));
+	fl__fiber_detach(f);
+	OK(fl__sched_run(sched));
+	fl__sched_destroy(sched);
+}
+
+FL_STRESS_ACTOR(fiber_join, setter)
+{
+	s->cargo = 7;
+	fl_event_set(&s->event);
+}
+
+FL_STRESS(fiber_join, loop, setter)
+{
+	FL_ACCEPTABLE(s->seen == 7, "joined with its result");
+	FL_FORBIDDEN(1, "another result");
 }

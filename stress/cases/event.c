@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event: who sees it set sees what came before, nobody who waits is left behind, and it may go when a wait returns. */
+#include "cases.h"
+#include <fairlead/event.h>
+
+struct event_data {
+	fl_event e;
+	int data, seen;
+};
+
+FL_STRESS_ACTOR(event_data, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_data, waiter)
+{
+	OK(fl_event_wait(&s->e));
+	s->seen = s->data;
+}
+
+FL_STRESS(event_data, setter, waiter)
+{
+	FL_ACCEPTABLE(s->seen && fl_event_destroy(&s->e) == 0, "data seen");
+	FL_FORBIDDEN(1, "data missed, or a waiter left");
+}
+
+/* The same by a look. */
+struct event_look {
+	fl_event e;
+	int data;
+	bool is_set;
+};
+
+FL_STRESS_ACTOR(event_look, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_look, looker)
+{
+	s->is_set = fl_event_is_set(&s->e);
+	if (s->is_set)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(event_look, setter, looker)
+{
+	FL_ACCEPTABLE(s->is_set, "set");
+	FL_ACCEPTABLE(!s->is_set, "too early");
+}
+
+/* A set that wakes others releases to those who look later, too. */
+struct event_late_looker {
+	fl_event e;
+	int data;
+	bool is_set;
+};
+
+FL_STRESS_ACTOR(event_late_looker, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_late_looker, waiter)
+{
+	OK(fl_event_wait(&s->e));
+}
+
+FL_STRESS_ACTOR(event_late_looker, looker)
+{
+	s->is_set = fl_event_is_set(&s->e);
+	if (s->is_set)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(event_late_looker, setter, waiter, looker)
+{
+	FL_ACCEPTABLE(s->is_set, "set");
+	FL_ACCEPTABLE(!s->is_set, "too early");
+}
+
+/*
+ * "Reset, look for work, wait" misses nothing, also where the set finds it set: either the look sees the work, or the wait
+ * returns. Fails, by a sleep for ever, when the reset does not acquire, or when a set of what is set does nothing.
+ */
+struct event_reset_look_wait {
+	fl_event e;
+	atomic_int work;
+	bool looked, waited;
+};
+
+FL_STRESS_SETUP(event_reset_look_wait)
+{
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_reset_look_wait, setter)
+{
+	SET(&s->work, 1);
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_reset_look_wait, worker)
+{
+	fl_event_reset(&s->e);
+	s->looked = LOOK(&s->work);
+	if (s->looked)
+		return;
+	OK(fl_event_wait(&s->e));
+	s->waited = LOOK(&s->work);
+}
+
+FL_STRESS(event_reset_look_wait, setter, worker)
+{
+	FL_ACCEPTABLE(s->looked, "found by the look");
+	FL_ACCEPTABLE(s->waited, "found after the wait");
+	FL_FORBIDDEN(1, "missed");
+}
+
+/* A set wakes all that wait at that moment, even when it is reset at once; the reset keeps nobody. */
+struct event_set_reset {
+	fl_event e;
+	int rc;
+};
+
+FL_STRESS_ACTOR(event_set_reset, setter)
+{
+	fl_event_set(&s->e);
+	fl_event_reset(&s->e);
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_set_reset, waiter)
+{
+	s->rc = fl_event_wait(&s->e);
+}
+
+FL_STRESS(event_set_reset, setter, waiter)
+{
+	FL_FORBIDDEN(!fl_event_is_set(&s->e), "not set at the end");
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_FORBIDDEN(1, "an error");
+}
+
+/*
+ * Who waits anew after a reset is not woken by the set before it: "set" and "taken" are one step. There is one set, and the
+ * last waiter has seen it, so its own wait ends with its time.
+ */
+struct event_stale_wake {
+	fl_event e;
+	int first, second;
+};
+
+FL_STRESS_ACTOR(event_stale_wake, setter)
+{
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_stale_wake, first)
+{
+	s->first = fl_event_wait_until(&s->e, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(event_stale_wake, second)
+{
+	s->second = -EAGAIN;
+	if (!fl_event_is_set(&s->e))
+		return;
+	fl_event_reset(&s->e);
+	s->second = fl_event_wait_until(&s->e, soon(), NULL);
+}
+
+FL_STRESS(event_stale_wake, setter, first, second)
+{
+	FL_FORBIDDEN(s->second == 0, "woken by an earlier set");
+	FL_ACCEPTABLE(s->second == -ETIMEDOUT, "timed out");
+	FL_ACCEPTABLE(s->second == -EAGAIN, "too early");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* A wait that has returned may free the event, while its setter is still on its way out. */
+struct event_free_after_wait {
+	fl_event *e;
+};
+
+FL_STRESS_SETUP(event_free_after_wait)
+{
+	s->e = make(sizeof *s->e);
+}
+
+FL_STRESS_ACTOR(event_free_after_wait, setter)
+{
+	fl_event_set(s->e);
+}
+
+FL_STRESS_ACTOR(event_free_after_wait, waiter)
+{
+	OK(fl_event_wait(s->e));
+	OK(fl_event_destroy(s->e));
+	free(s->e);
+}
+
+FL_STRESS(event_free_after_wait, setter, waiter)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
+/* A timeout has one result; a set after it finds nobody, and touches nothing of the waiter. */
+struct event_timeout_vs_set {
+	fl_event e;
+	int rc, data;
+};
+
+FL_STRESS_ACTOR(event_timeout_vs_set, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_timeout_vs_set, waiter)
+{
+	s->rc = fl_event_wait_until(&s->e, soon(), NULL);
+	if (s->rc == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(event_timeout_vs_set, setter, waiter)
+{
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* All are woken by one set, the brief one or not. */
+struct event_wakes_all {
+	fl_event e;
+	int rc[2];
+};
+
+FL_STRESS_ACTOR(event_wakes_all, one)
+{
+	s->rc[0] = fl_event_wait(&s->e);
+}
+
+FL_STRESS_ACTOR(event_wakes_all, two)
+{
+	s->rc[1] = fl_event_wait_until(&s->e, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(event_wakes_all, setter)
+{
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(event_wakes_all, one, two, setter)
+{
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "both woken");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == -ETIMEDOUT, "one timed out");
+	FL_FORBIDDEN(1, "an error");
+}
+
+/* eintr_storm, spurious_futex: a wait without deadline returns for a set alone, whatever the futex says. */
+struct eintr_storm {
+	fl_event e;
+	atomic_int set;
+	int rc[2];
+};
+
+FL_STRESS_ACTOR(eintr_storm, one)
+{
+	s->rc[0] = fl_event_wait(&s->e);
+	FL_STRESS_CHECK(LOOK(&s->set));
+}
+
+FL_STRESS_ACTOR(eintr_storm, setter)
+{
+	SET(&s->set, 1);
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(eintr_storm, one, setter)
+{
+	FL_ACCEPTABLE(s->rc[0] == 0, "woken");
+	FL_FORBIDDEN(1, "an error");
+}
+
+/* eagain_is_not_timeout (llvm #203574): -ETIMEDOUT never comes before its time. */
+struct eagain_not_timeout {
+	fl_event e;
+	int rc;
+};
+
+FL_STRESS_ACTOR(eagain_not_timeout, waiter)
+{
+	int64_t deadline = soon();
+	s->rc = fl_event_wait_until(&s->e, deadline, NULL);
+	if (s->rc == -ETIMEDOUT)
+		FL_STRESS_CHECK(fl_now() >= deadline);
+}
+
+FL_STRESS_ACTOR(eagain_not_timeout, setter)
+{
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(eagain_not_timeout, waiter, setter)
+{
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out, in time");
+	FL_FORBIDDEN(1, "an error");
+}

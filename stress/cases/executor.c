@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What all kinds of executors share, on the sequential one, and the map, the cells and the registry below them. */
+#include "../../lib/exec/cells.h"
+#include "cases.h"
+#include <fairlead/task.h>
+#include <stdio.h>
+
+FL_TASK_STATIC(increment, int *, void)
+{
+	++**arg;
+	return 0;
+}
+
+static fl_executor *sequential(void)
+{
+	fl_executor *e = NULL;
+	OK(fl_sequential_executor_create(&e, NULL));
+	return e;
+}
+
+/* Two threads submit to one sequential executor: each runs its own, and a join waits for both. */
+struct sequential_two {
+	fl_executor *e;
+	int data[2], rc[2];
+};
+
+FL_STRESS_SETUP(sequential_two)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(sequential_two, one)
+{
+	s->rc[0] = increment_submit(s->e, &s->data[0], NULL);
+}
+
+FL_STRESS_ACTOR(sequential_two, joiner)
+{
+	OK(fl_executor_join(s->e));
+	s->rc[1] = increment_submit(s->e, &s->data[1], NULL);
+	int rc = fl_executor_join_until(s->e, 0, NULL);
+	FL_STRESS_CHECK(rc == 0 && s->data[1] == 0);
+}
+
+FL_STRESS(sequential_two, one, joiner)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->rc[1] != -EPIPE, "accepted after the join");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->data[0] == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->data[0] == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
+}
+
+/* A request of the token that a submit names, against the submit: it ran, or it is cancelled. */
+struct submit_vs_cancel {
+	fl_executor *e;
+	fl_cancel stop;
+	int data;
+	fl_future_state state;
+};
+
+FL_STRESS_SETUP(submit_vs_cancel)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(submit_vs_cancel, submitter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(increment_submit_with(s->e, &s->data, &f, &(fl_submit_config){.cancel = &s->stop}));
+	s->state = fl_future_get_state(f);
+}
+
+FL_STRESS_ACTOR(submit_vs_cancel, canceller)
+{
+	fl_cancel_request(&s->stop);
+}
+
+FL_STRESS(submit_vs_cancel, submitter, canceller)
+{
+	fl_executor_free(s->e);
+	fl_cancel_destroy(&s->stop);
+	FL_ACCEPTABLE(s->state == FL_DONE && s->data == 1, "ran");
+	FL_ACCEPTABLE(s->state == FL_CANCELLED && s->data == 0, "cancelled");
+	FL_FORBIDDEN(1, "ran and cancelled, or neither");
+}
+
+/* Cells are popped and pushed by two at once: nobody gets one that another has, nor what another left in it. */
+struct aba_recycle {
+	struct fl__cells *pool;
+	fl_task_type type;
+};
+
+FL_STRESS_SETUP(aba_recycle)
+{
+	s->pool = fl__cells_new();
+	FL_STRESS_CHECK(s->pool != NULL);
+	s->type = (fl_task_type){.size = sizeof s->type, .arg_size = sizeof(int), .arg_align = _Alignof(int)};
+}
+
+static void use_cells(struct aba_recycle *s)
+{
+	struct fl__cell *one = fl__cell_new(s->pool, &s->type);
+	FL_STRESS_CHECK(*(int *)one->future.arg == 0);
+	struct fl__cell *two = fl__cell_new(s->pool, &s->type);
+	*(int *)one->future.arg = 1; /* plain: races when another has the same cell */
+	*(int *)two->future.arg = 1;
+	fl__cell_free(one);
+	fl__cell_free(two);
+}
+
+FL_STRESS_ACTOR(aba_recycle, one)
+{
+	use_cells(s);
+}
+
+FL_STRESS_ACTOR(aba_recycle, two)
+{
+	use_cells(s);
+}
+
+FL_STRESS(aba_recycle, one, two)
+{
+	fl__cells_free(s->pool);
+	FL_ACCEPTABLE(1, "each its own");
+}
+
+/* The pool of cells goes with the last cell, or with its owner, whoever is later. */
+struct cells_end {
+	struct fl__cells *pool;
+	struct fl__cell *cell;
+	fl_task_type type;
+};
+
+FL_STRESS_SETUP(cells_end)
+{
+	s->pool = fl__cells_new();
+	s->type = (fl_task_type){.size = sizeof s->type, .arg_size = sizeof(int), .arg_align = _Alignof(int)};
+	s->cell = fl__cell_new(s->pool, &s->type);
+}
+
+FL_STRESS_ACTOR(cells_end, owner)
+{
+	fl__cells_free(s->pool);
+}
+
+FL_STRESS_ACTOR(cells_end, user)
+{
+	*(int *)s->cell->future.arg = 1;
+	fl__cell_free(s->cell);
+}
+
+FL_STRESS(cells_end, owner, user)
+{
+	FL_ACCEPTABLE(1, "given back once");
+}
+
+/* The list under a lock, for machines without ck's stack. */
+struct locked_list {
+	struct fl__free_list list;
+	struct entry {
+		void *next;
+		int data;
+	} entries[2];
+	struct entry *got[2];
+};
+
+FL_STRESS_SETUP(locked_list)
+{
+	fl__locked_list_push(&s->list, &s->entries[0]);
+}
+
+static struct entry *pop_or_push(struct locked_list *s, struct entry *mine)
+{
+	if (mine) {
+		mine->data = 1;
+		fl__locked_list_push(&s->list, mine);
+	}
+	struct entry *got = fl__locked_list_pop(&s->list);
+	if (got)
+		got->data++;
+	return got;
+}
+
+FL_STRESS_ACTOR(locked_list, one)
+{
+	s->got[0] = pop_or_push(s, NULL);
+}
+
+FL_STRESS_ACTOR(locked_list, two)
+{
+	s->got[1] = pop_or_push(s, &s->entries[1]);
+}
+
+FL_STRESS(locked_list, one, two)
+{
+	FL_FORBIDDEN(!s->got[0] || !s->got[1] || s->got[0] == s->got[1], "lost or doubled");
+	FL_ACCEPTABLE(s->got[0] == &s->entries[0], "its own");
+	FL_ACCEPTABLE(s->got[0] == &s->entries[1], "the other's");
+}
+
+/* A type is entered and taken out while another looks for it, and for conflicts: found whole, or not at all. */
+struct registry_find {
+	fl_task_type type;
+	char name[32];
+	fl_task_entry *entry;
+	const fl_task_type *found;
+	const char *conflict;
+};
+
+static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx;
+	(void)arg;
+	(void)result;
+	return 0;
+}
+
+FL_STRESS_SETUP(registry_find)
+{
+	(void)snprintf(s->name, sizeof s->name, "%p", (void *)s); /* the registry is the process's */
+	s->type = (fl_task_type){.size = sizeof s->type, .name = s->name, .run = run_nothing};
+	s->entry = make(sizeof *s->entry);
+	s->entry->type = &s->type;
+}
+
+FL_STRESS_ACTOR(registry_find, owner)
+{
+	fl_task_register(s->entry);
+	fl_task_unregister(s->entry);
+	free(s->entry);
+}
+
+FL_STRESS_ACTOR(registry_find, looker)
+{
+	s->found = fl_task_find(s->name);
+	s->conflict = fl_task_conflict();
+}
+
+FL_STRESS(registry_find, owner, looker)
+{
+	FL_FORBIDDEN(s->conflict != NULL, "a conflict");
+	FL_ACCEPTABLE(s->found == &s->type, "found");
+	FL_ACCEPTABLE(s->found == NULL, "not there");
+	FL_FORBIDDEN(1, "another's");
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Futures: who sees one ended sees what its task wrote, and the last reference frees it. */
+#include "futures.h"
+
+/* A get sees the result; the last reference, whosever it is, frees the memory when nobody looks any more. */
+struct future_get {
+	fl_future *f;
+	atomic_int freed;
+	int got;
+};
+
+FL_STRESS_SETUP(future_get)
+{
+	s->f = make_future(&s->freed, 2);
+}
+
+FL_STRESS_ACTOR(future_get, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS_ACTOR(future_get, consumer)
+{
+	OK(fl_future_get(s->f, &s->got, sizeof s->got));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_get, producer, consumer)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->got == 7, "got it");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* Every way to look that says "ended" has seen what the task wrote. */
+struct future_look {
+	fl_future *f;
+	atomic_int freed;
+	int way, seen;
+	bool ended;
+};
+
+FL_STRESS_SETUP(future_look)
+{
+	s->f = make_future(&s->freed, 3);
+	s->way = (int)fl_stress_choose(5);
+}
+
+static bool look(struct future_look *s)
+{
+	const int *result;
+	switch (s->way) {
+	case 0:
+		return fl_future_get_state(s->f) == FL_DONE;
+	case 1:
+		result = fl_future_result(s->f);
+		return result && *result == 7;
+	case 2:
+		return fl_future_try_wait(s->f) == 0;
+	case 3:
+		return fl_future_try_get(s->f, &s->seen, sizeof s->seen) == 0;
+	default:
+		return fl_future_cancel(s->f) == -EALREADY;
+	}
+}
+
+FL_STRESS_ACTOR(future_look, producer)
+{
+	(void)produce(s->f, 7, 0);
+	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+}
+
+FL_STRESS_ACTOR(future_look, looker)
+{
+	s->ended = look(s);
+	if (s->ended)
+		FL_STRESS_CHECK(*(int *)s->f->result == 7 && block_of(s->f)->drops == 1);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_look, producer, looker)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->ended, "ended");
+	FL_ACCEPTABLE(!s->ended, "too early");
+}
+
+/* The end that wakes a waiter is as public to those who look later. */
+struct future_late_looker {
+	fl_future *f;
+	atomic_int freed;
+	bool ended;
+};
+
+FL_STRESS_SETUP(future_late_looker)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+FL_STRESS_ACTOR(future_late_looker, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS_ACTOR(future_late_looker, waiter)
+{
+	OK(fl_future_wait(s->f));
+	FL_STRESS_CHECK(*(int *)s->f->result == 7);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(future_late_looker, looker)
+{
+	s->ended = fl_future_try_wait(s->f) == 0;
+	if (s->ended)
+		FL_STRESS_CHECK(*(int *)s->f->result == 7);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_late_looker, producer, waiter, looker)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->ended, "ended");
+	FL_ACCEPTABLE(!s->ended, "too early");
+}
+
+/* A failure's message is whole when the failure is seen. */
+struct future_message {
+	fl_future *f;
+	atomic_int freed;
+	char first;
+};
+
+FL_STRESS_SETUP(future_message)
+{
+	s->f = make_future(&s->freed, 2);
+}
+
+FL_STRESS_ACTOR(future_message, producer)
+{
+	if (fl__future_claim(s->f) != FL__CLAIM_RUN)
+		return;
+	char *message = fl__message_new();
+	message[0] = 'w';
+	fl__future_finish(s->f, -EIO, message);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(future_message, looker)
+{
+	s->first = fl_future_message(s->f)[0];
+	if (s->first)
+		FL_STRESS_CHECK(fl_future_error(s->f) == -EIO);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_message, producer, looker)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->first == 'w', "its message");
+	FL_ACCEPTABLE(s->first == '\0', "too early");
+	FL_FORBIDDEN(1, "another message");
+}
+
+/* promise_set_twice: two makers, one claim: the other's result is never written. */
+struct promise_set_twice {
+	fl_future *f;
+	atomic_int freed;
+	enum fl__claim claims[2];
+	int got;
+};
+
+FL_STRESS_SETUP(promise_set_twice)
+{
+	s->f = make_future(&s->freed, 2);
+}
+
+static enum fl__claim produce_or_drop(fl_future *f, int result)
+{
+	enum fl__claim claim = produce(f, result, 0);
+	if (claim == FL__CLAIM_LOST)
+		fl_future_free(f); /* the producer's reference is the winner's */
+	return claim;
+}
+
+FL_STRESS_ACTOR(promise_set_twice, one)
+{
+	s->claims[0] = produce_or_drop(s->f, 1);
+}
+
+FL_STRESS_ACTOR(promise_set_twice, consumer)
+{
+	s->claims[1] = produce_or_drop(fl_future_ref(s->f), 2);
+	OK(fl_future_get(s->f, &s->got, sizeof s->got));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(promise_set_twice, one, consumer)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->got == 1 && s->claims[1] == FL__CLAIM_LOST, "the first");
+	FL_ACCEPTABLE(s->got == 2 && s->claims[0] == FL__CLAIM_LOST, "the second");
+	FL_FORBIDDEN(1, "both, or neither");
+}

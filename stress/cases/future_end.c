@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The end of a future: one terminal state, each callback once, and a token that is gone before the end is public. */
+#include "futures.h"
+#include <fairlead/event.h>
+
+/* cancel_vs_complete: cancelled before it started, or done, or told to stop: one of them, and its hook runs once. */
+struct cancel_vs_complete {
+	fl_future *f;
+	atomic_int freed;
+	enum fl__claim claim;
+	int rc;
+	fl_future_state state;
+};
+
+FL_STRESS_SETUP(cancel_vs_complete)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+FL_STRESS_ACTOR(cancel_vs_complete, producer)
+{
+	s->claim = produce(s->f, 7, 0);
+	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+}
+
+FL_STRESS_ACTOR(cancel_vs_complete, canceller)
+{
+	fl_future *f = s->f;
+	s->rc = fl_future_cancel(f);
+	OK(fl_future_wait(f));
+	s->state = fl_future_get_state(f);
+	FL_STRESS_CHECK(block_of(f)->drops == 1);
+	FL_STRESS_CHECK((block_of(f)->cancelled == 1) == (s->state == FL_CANCELLED));
+	fl_future_free(f);
+}
+
+FL_STRESS(cancel_vs_complete, producer, canceller)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_FORBIDDEN((s->claim == FL__CLAIM_RUN) != (s->state == FL_DONE), "ran and cancelled");
+	FL_ACCEPTABLE(s->rc == 0 && s->state == FL_CANCELLED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->state == FL_DONE, "asked to stop");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->state == FL_DONE, "too late");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* Two cancel at once: one ends it, and both are told that it is cancelled, or that another is about to end it. */
+struct future_cancel_twice {
+	fl_future *f;
+	atomic_int freed;
+	int rc[2];
+};
+
+FL_STRESS_SETUP(future_cancel_twice)
+{
+	s->f = make_future(&s->freed, 3); /* the producer's will be the canceller's */
+}
+
+static int cancel_and_wait(fl_future *f)
+{
+	int rc = fl_future_cancel(f);
+	OK(fl_future_wait(f));
+	FL_STRESS_CHECK(fl_future_get_state(f) == FL_CANCELLED && block_of(f)->drops == 1);
+	fl_future_free(f);
+	return rc;
+}
+
+FL_STRESS_ACTOR(future_cancel_twice, one)
+{
+	s->rc[0] = cancel_and_wait(s->f);
+}
+
+FL_STRESS_ACTOR(future_cancel_twice, two)
+{
+	s->rc[1] = cancel_and_wait(s->f);
+}
+
+FL_STRESS(future_cancel_twice, one, two)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0, "both were told");
+	FL_ACCEPTABLE(s->rc[0] + s->rc[1] == -EBUSY, "one came between");
+	FL_FORBIDDEN(1, "wrong results");
+}
+
+/* then_vs_set: a callback runs once, by whoever ends the future, or at once; it sees the result. */
+struct then_vs_set {
+	fl_future *f;
+	atomic_int freed, calls;
+	int seen;
+};
+
+static void on_end(fl_future *f, void *arg)
+{
+	struct then_vs_set *s = arg;
+	COUNT(&s->calls);
+	s->seen = *(const int *)fl_future_result(f);
+}
+
+FL_STRESS_SETUP(then_vs_set)
+{
+	s->f = make_future(&s->freed, 2);
+}
+
+FL_STRESS_ACTOR(then_vs_set, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS_ACTOR(then_vs_set, consumer)
+{
+	OK(fl_future_on_end(s->f, on_end, s));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(then_vs_set, producer, consumer)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(LOOK(&s->calls) == 1 && s->seen == 7, "called once");
+	FL_FORBIDDEN(1, "not called, or twice");
+}
+
+/* Callbacks of two who register at once: each runs once, and the list is whole. */
+struct then_twice {
+	fl_future *f;
+	atomic_int freed, calls;
+};
+
+static void count_call(fl_future *f, void *arg)
+{
+	(void)f;
+	COUNT((atomic_int *)arg);
+}
+
+static void register_one(struct then_twice *s)
+{
+	OK(fl_future_on_end(s->f, count_call, &s->calls));
+	fl_future_free(s->f);
+}
+
+FL_STRESS_SETUP(then_twice)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+FL_STRESS_ACTOR(then_twice, one)
+{
+	register_one(s);
+}
+
+FL_STRESS_ACTOR(then_twice, two)
+{
+	register_one(s);
+}
+
+FL_STRESS_ACTOR(then_twice, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS(then_twice, one, two, producer)
+{
+	FL_ACCEPTABLE(LOOK(&s->calls) == 2 && LOOK(&s->freed) == 1, "both called");
+	FL_FORBIDDEN(1, "not called, or twice");
+}
+
+/* drop_future: references go in any order, while it is ended, and with what others did to it. */
+struct drop_future {
+	fl_future *f;
+	atomic_int freed;
+	int used[2];
+};
+
+FL_STRESS_SETUP(drop_future)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+static void use_and_free(fl_future *f)
+{
+	fl_future *mine = fl_future_ref(f);
+	fl_future_free(f);
+	if (fl_future_try_wait(mine) == 0)
+		FL_STRESS_CHECK(*(int *)mine->result == 7);
+	fl_future_free(mine);
+}
+
+FL_STRESS_ACTOR(drop_future, one)
+{
+	use_and_free(s->f);
+}
+
+FL_STRESS_ACTOR(drop_future, two)
+{
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(drop_future, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS(drop_future, one, two, producer)
+{
+	FL_ACCEPTABLE(LOOK(&s->freed) == 1, "freed once");
+	FL_FORBIDDEN(1, "not freed once");
+}
+
+/* The parent of a task's token may go as soon as the end is seen; a request of it meets the end of the task. */
+struct future_token_parent {
+	fl_future *f;
+	fl_cancel *parent;
+	atomic_int freed;
+	bool asked;
+};
+
+FL_STRESS_SETUP(future_token_parent)
+{
+	s->parent = make(sizeof *s->parent);
+	s->f = make_future(&s->freed, 2);
+	fl_cancel_destroy(&s->f->token);
+	fl_cancel_init(&s->f->token, s->parent, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(future_token_parent, producer)
+{
+	(void)produce(s->f, 7, 0);
+}
+
+FL_STRESS_ACTOR(future_token_parent, consumer)
+{
+	fl_cancel_request(s->parent);
+	OK(fl_future_wait(s->f));
+	s->asked = fl_future_get_state(s->f) == FL_CANCELLED;
+	fl_cancel_destroy(s->parent);
+	free(s->parent);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_token_parent, producer, consumer)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->asked, "cancelled");
+	FL_ACCEPTABLE(!s->asked, "done");
+}
+
+/* A task that sleeps under its token is woken by a cancel, which does not meet a token that has ended. */
+struct future_cancel_running {
+	fl_future *f;
+	atomic_int freed;
+	int rc, slept;
+};
+
+FL_STRESS_SETUP(future_cancel_running)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+FL_STRESS_ACTOR(future_cancel_running, producer)
+{
+	if (fl__future_claim(s->f) != FL__CLAIM_LOST) {
+		fl_event never = FL_EVENT_INIT;
+		s->slept = fl_event_wait_until(&never, soon(), &s->f->token);
+		fl__future_finish(s->f, s->slept, NULL);
+		fl_future_free(s->f);
+	}
+	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+}
+
+FL_STRESS_ACTOR(future_cancel_running, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_cancel_running, producer, canceller)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->rc == 0 && s->slept == 0, "cancelled before");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->slept == -ECANCELED, "woken");
+	FL_ACCEPTABLE(s->slept == -ETIMEDOUT, "slept its time");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* Waiting for the first of two futures, and a get that gives up. */
+struct future_wait_any {
+	fl_future *f[2];
+	atomic_int freed;
+	int index, rc, got;
+};
+
+FL_STRESS_SETUP(future_wait_any)
+{
+	s->f[0] = make_future(&s->freed, 2);
+	s->f[1] = make_future(&s->freed, 2);
+}
+
+FL_STRESS_ACTOR(future_wait_any, producer)
+{
+	(void)produce(s->f[0], 1, 0);
+}
+
+FL_STRESS_ACTOR(future_wait_any, other)
+{
+	(void)produce(s->f[1], 2, 0);
+}
+
+FL_STRESS_ACTOR(future_wait_any, consumer)
+{
+	s->index = FL_WAIT_ANY(FL_ON_FUTURE(s->f[0]), FL_ON_FUTURE(s->f[1]));
+	OK(fl_future_try_get(s->f[s->index & 1], &s->got, sizeof s->got));
+	int result;
+	s->rc = fl_future_get_until(s->f[!s->index], &result, sizeof result, soon(), NULL);
+	fl_future_free(s->f[0]);
+	fl_future_free(s->f[1]);
+}
+
+FL_STRESS(future_wait_any, producer, other, consumer)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 2 || s->got != s->index + 1, "not freed, or the wrong one");
+	FL_ACCEPTABLE(s->rc == 0, "both");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one in time");
+	FL_FORBIDDEN(1, "another error");
+}

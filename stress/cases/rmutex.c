@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The recursive mutex: the owner alone sees itself as the owner. */
+#include "cases.h"
+#include <fairlead/rmutex.h>
+
+/* Exclusion and order hold over nested locks: only the last unlock lets others in. */
+struct rmutex_nested {
+	fl_rmutex m;
+	int count;
+};
+
+static void count_nested(struct rmutex_nested *s)
+{
+	fl_rmutex_lock(&s->m);
+	s->count++;
+	fl_rmutex_lock(&s->m);
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+	FL_STRESS_CHECK(fl_rmutex_is_owned(&s->m));
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+	FL_STRESS_CHECK(!fl_rmutex_is_owned(&s->m));
+}
+
+FL_STRESS_ACTOR(rmutex_nested, one)
+{
+	count_nested(s);
+}
+
+FL_STRESS_ACTOR(rmutex_nested, two)
+{
+	count_nested(s);
+}
+
+FL_STRESS(rmutex_nested, one, two)
+{
+	FL_ACCEPTABLE(s->count == 6 && fl_rmutex_destroy(&s->m) == 0, "all counted");
+	FL_FORBIDDEN(1, "a count was lost, or it is held");
+}
+
+/* Nobody else is taken for the owner, at any moment; a try and a timed lock hold it, or do not. */
+struct rmutex_try {
+	fl_rmutex m;
+	int count, tried, timed;
+};
+
+FL_STRESS_ACTOR(rmutex_try, owner)
+{
+	fl_rmutex_lock(&s->m);
+	OK(fl_rmutex_try_lock(&s->m));
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+	fl_rmutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(rmutex_try, tryer)
+{
+	FL_STRESS_CHECK(!fl_rmutex_is_owned(&s->m));
+	s->tried = fl_rmutex_try_lock(&s->m);
+	FL_STRESS_CHECK((s->tried == 0) == fl_rmutex_is_owned(&s->m));
+	if (s->tried != 0)
+		return;
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(rmutex_try, timed)
+{
+	s->timed = fl_rmutex_lock_until(&s->m, soon(), NULL);
+	if (s->timed != 0)
+		return;
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+}
+
+FL_STRESS(rmutex_try, owner, tryer, timed)
+{
+	FL_FORBIDDEN(s->count != 1 + (s->tried == 0) + (s->timed == 0), "a count was lost");
+	FL_ACCEPTABLE(s->tried == 0 && s->timed == 0, "all held it");
+	FL_ACCEPTABLE(s->tried == -EBUSY && s->timed == 0, "one was busy");
+	FL_ACCEPTABLE(s->timed == -ETIMEDOUT, "one timed out");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* recursive_overflow: at the last depth the owner is refused, and nobody else gets in. */
+struct recursive_overflow {
+	fl_rmutex m;
+	int rc, count;
+};
+
+FL_STRESS_ACTOR(recursive_overflow, owner)
+{
+	fl_rmutex_lock(&s->m);
+	s->m.depth_ = UINT32_MAX - 1; /* locked so often */
+	FL_STRESS_CHECK(fl_rmutex_try_lock(&s->m) == -EAGAIN);
+	s->m.depth_ = 0;
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(recursive_overflow, other)
+{
+	s->rc = fl_rmutex_try_lock(&s->m);
+	if (s->rc != 0)
+		return;
+	s->count++;
+	fl_rmutex_unlock(&s->m);
+}
+
+FL_STRESS(recursive_overflow, owner, other)
+{
+	FL_FORBIDDEN(s->count != 1 + (s->rc == 0), "a count was lost");
+	FL_ACCEPTABLE(s->rc == 0, "both held it");
+	FL_ACCEPTABLE(s->rc == -EBUSY, "the other was refused");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* Its last owner may free it, while the one before is still on its way out. */
+struct rmutex_free_after_unlock {
+	struct owned {
+		fl_rmutex m;
+		int refs;
+	} * object;
+};
+
+FL_STRESS_SETUP(rmutex_free_after_unlock)
+{
+	s->object = make(sizeof *s->object);
+	s->object->refs = 2;
+}
+
+static void drop_owned(struct owned *object)
+{
+	fl_rmutex_lock(&object->m);
+	bool last = --object->refs == 0;
+	fl_rmutex_unlock(&object->m);
+	if (last)
+		free(object);
+}
+
+FL_STRESS_ACTOR(rmutex_free_after_unlock, one)
+{
+	drop_owned(s->object);
+}
+
+FL_STRESS_ACTOR(rmutex_free_after_unlock, two)
+{
+	drop_owned(s->object);
+}
+
+FL_STRESS(rmutex_free_after_unlock, one, two)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}

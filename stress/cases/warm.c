@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The registry of task types makes its set when it is first asked, and keeps it: memory of the module, not of an execution.
+ * So it is asked before the first of them. The last file in the order of linking, so that all types are listed by then.
+ */
+#include "cases.h"
+#include <fairlead/task_type.h>
+
+__attribute__((constructor)) static void warm(void)
+{
+	(void)fl_task_conflict();
+}

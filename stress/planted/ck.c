@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Concurrency Kit 0.7.1 where it is wrong, by the ck_pr.h of stress/ck. The library calls ck_stack_push_mpmc() and
+ * ck_stack_trypop_mpmc() (lib/exec/cells_ck.c), and nothing that is here.
+ */
+#include "planted.h"
+
+#include "ck/depends.h"
+#include <ck_fifo.h>
+#include <ck_stack.h>
+
+/*
+ * The store fence of a consumer, as aarch64 has it (dmb ishst): it orders stores, and the consumer has stored nothing
+ * before it that another looks at. So there it is none; C11 has no such fence to put in its place.
+ */
+static _Thread_local bool consumes;
+
+static inline void store_fence(void)
+{
+	if (!consumes)
+		ck_pr_fence_store();
+}
+#define ck_pr_fence_store store_fence
+#include <ck_ring.h>
+
+/*
+ * ck_fifo_mpmc_dequeue() reads head, tail, head->next, and says "empty" when head == tail and there is no next. But
+ * when the node that was head has been dequeued and is the tail again, the three are not of one moment, and there may
+ * be any number of items. ck e78c421 (June 2026) looks at the head once more.
+ */
+struct ck_fifo_mpmc_false_empty__forbidden {
+	ck_fifo_mpmc_t fifo;
+	ck_fifo_mpmc_entry_t nodes[3]; /* the first is the stub */
+	int items[3];
+	bool taken;
+};
+
+FL_STRESS_SETUP(ck_fifo_mpmc_false_empty__forbidden)
+{
+	ck_fifo_mpmc_init(&s->fifo, &s->nodes[0]);
+	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[1], &s->items[0]);
+	ck_fifo_mpmc_enqueue(&s->fifo, &s->nodes[2], &s->items[1]);
+}
+
+FL_STRESS_ACTOR(ck_fifo_mpmc_false_empty__forbidden, taker)
+{
+	int *item;
+	ck_fifo_mpmc_entry_t *garbage;
+	s->taken = ck_fifo_mpmc_dequeue(&s->fifo, &item, &garbage);
+}
+
+FL_STRESS_ACTOR(ck_fifo_mpmc_false_empty__forbidden, mover)
+{
+	int *item;
+	ck_fifo_mpmc_entry_t *garbage;
+	if (ck_fifo_mpmc_dequeue(&s->fifo, &item, &garbage))
+		ck_fifo_mpmc_enqueue(&s->fifo, garbage, &s->items[2]);
+}
+
+FL_STRESS(ck_fifo_mpmc_false_empty__forbidden, taker, mover)
+{
+	FL_FORBIDDEN(!s->taken, "empty, though there was always an item");
+	FL_ACCEPTABLE(1, "took one");
+}
+
+/* --- stacks --- */
+
+struct ck_planted_stack {
+	_Alignas(16) ck_stack_t stack;
+	ck_stack_entry_t a, b, c;
+};
+
+static bool in_stack(const struct ck_planted_stack *s, const ck_stack_entry_t *entry)
+{
+	int n = 0;
+	for (const ck_stack_entry_t *e = s->stack.head; e && n < 8; e = e->next, n++)
+		if (e == entry)
+			return true;
+	return false;
+}
+
+/*
+ * ck_stack_batch_pop_mpmc() takes all and leaves the generation as it is. A ck_stack_pop_mpmc() that has read the head,
+ * and what is behind it, then succeeds when the same head is pushed again, and puts what was behind it back: a node
+ * that has an owner. ck 7b5d000 (June 2026) counts the generation up.
+ */
+struct ck_stack_batch_pop_aba__forbidden {
+	struct ck_planted_stack p;
+};
+
+FL_STRESS_SETUP(ck_stack_batch_pop_aba__forbidden)
+{
+	ck_stack_push_mpmc(&s->p.stack, &s->p.b);
+	ck_stack_push_mpmc(&s->p.stack, &s->p.a);
+}
+
+FL_STRESS_ACTOR(ck_stack_batch_pop_aba__forbidden, popper)
+{
+	(void)ck_stack_pop_mpmc(&s->p.stack);
+}
+
+FL_STRESS_ACTOR(ck_stack_batch_pop_aba__forbidden, batch)
+{
+	ck_stack_entry_t *all = ck_stack_batch_pop_mpmc(&s->p.stack); /* keeps b, and */
+	if (all == &s->p.a)
+		ck_stack_push_mpmc(&s->p.stack, all);
+}
+
+FL_STRESS(ck_stack_batch_pop_aba__forbidden, popper, batch)
+{
+	FL_FORBIDDEN(in_stack(&s->p, &s->p.b), "free and owned");
+	FL_ACCEPTABLE(1, "each has its own");
+}
+
+/*
+ * ck_stack_pop_mpmc() goes on with the pair that its failed compare-and-swap has found. Where that is ldxp (aarch64
+ * without LSE, as ck has it), a pair that differs is not written back, and so need not be of one moment: an older head
+ * with a newer generation. What was behind that head then is not what is behind it when the swap succeeds: here, a node
+ * is lost. ck has no mend as of June 2026; ck_stack_trypop_mpmc() reads the generation first, each time, and is right.
+ */
+struct ck_stack_pop_torn_pair__forbidden {
+	struct ck_planted_stack p;
+	ck_stack_entry_t *popped;
+	_Atomic(ck_stack_entry_t *) first, second;
+};
+
+FL_STRESS_SETUP(ck_stack_pop_torn_pair__forbidden)
+{
+	ck_stack_push_mpmc(&s->p.stack, &s->p.c);
+	ck_stack_push_mpmc(&s->p.stack, &s->p.b);
+	ck_stack_push_mpmc(&s->p.stack, &s->p.a);
+}
+
+FL_STRESS_ACTOR(ck_stack_pop_torn_pair__forbidden, one)
+{
+	STORE(&s->first, ck_stack_pop_mpmc(&s->p.stack), RLX);
+}
+
+FL_STRESS_ACTOR(ck_stack_pop_torn_pair__forbidden, popper)
+{
+	s->popped = ck_stack_pop_mpmc(&s->p.stack);
+}
+
+FL_STRESS_ACTOR(ck_stack_pop_torn_pair__forbidden, two)
+{
+	STORE(&s->second, ck_stack_pop_mpmc(&s->p.stack), RLX);
+}
+
+FL_STRESS_ACTOR(ck_stack_pop_torn_pair__forbidden, pusher)
+{
+	ck_stack_entry_t *first = SWAP(&s->first, NULL, RLX), *second = SWAP(&s->second, NULL, RLX);
+	if (first)
+		ck_stack_push_mpmc(&s->p.stack, first);
+	if (second)
+		ck_stack_push_mpmc(&s->p.stack, second);
+}
+
+FL_STRESS(ck_stack_pop_torn_pair__forbidden, one, popper, two, pusher)
+{
+	int n = (s->popped != NULL) + (LOAD(&s->first, RLX) != NULL) + (LOAD(&s->second, RLX) != NULL);
+	for (const ck_stack_entry_t *e = s->p.stack.head; e && n < 8; e = e->next)
+		n++;
+	FL_FORBIDDEN(n != 3, "a node lost, or free and owned");
+	FL_ACCEPTABLE(1, "each has its own");
+}
+
+/* --- rings --- */
+
+/*
+ * ck_ring_dequeue_spsc() copies the item, and then lets the producer have the slot: between them a fence for stores,
+ * though the copy's reads are what must come first. With dmb ishst the producer may write into a slot that is still
+ * being read. ck c7945fe (June 2026) has ck_pr_fence_load_store() there.
+ */
+struct ck_ring_store_fence__race {
+	ck_ring_t ring;
+	ck_ring_buffer_t slots[2];
+	int items[2];
+};
+
+FL_STRESS_SETUP(ck_ring_store_fence__race)
+{
+	ck_ring_init(&s->ring, 2);
+}
+
+FL_STRESS_ACTOR(ck_ring_store_fence__race, producer)
+{
+	(void)ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[0]);
+	for (int i = 0; i < 2; i++) /* the slots are two: the third item comes into that of the first */
+		while (!ck_ring_enqueue_spsc(&s->ring, s->slots, &s->items[1]))
+			fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(ck_ring_store_fence__race, consumer)
+{
+	int *item;
+	consumes = true;
+	for (int i = 0; i < 2; i++)
+		while (!ck_ring_dequeue_spsc(&s->ring, s->slots, &item))
+			fl_stress_relax();
+}
+
+FL_STRESS(ck_ring_store_fence__race, producer, consumer)
+{
+	FL_ACCEPTABLE(1, "copied before it was written again");
+}
+
+/*
+ * ck_ring_dequeue_mpmc() copies the item before its compare-and-swap has made it its own: while another consumer takes
+ * it, and a producer writes the next into the slot. ck throws such a copy away; for C11 the copy is a data race all the
+ * same.
+ */
+struct ck_ring_mpmc_copy__race {
+	ck_ring_t ring;
+	ck_ring_buffer_t slots[2];
+	int items[3];
+};
+
+FL_STRESS_SETUP(ck_ring_mpmc_copy__race)
+{
+	ck_ring_init(&s->ring, 2);
+	(void)ck_ring_enqueue_mpmc(&s->ring, s->slots, &s->items[0]);
+}
+
+FL_STRESS_ACTOR(ck_ring_mpmc_copy__race, consumer)
+{
+	int *item;
+	(void)ck_ring_dequeue_mpmc(&s->ring, s->slots, &item);
+}
+
+FL_STRESS_ACTOR(ck_ring_mpmc_copy__race, both)
+{
+	int *item;
+	for (int i = 1; i < 3; i++) {
+		(void)ck_ring_dequeue_mpmc(&s->ring, s->slots, &item);
+		(void)ck_ring_enqueue_mpmc(&s->ring, s->slots, &s->items[i]);
+	}
+}
+
+FL_STRESS(ck_ring_mpmc_copy__race, consumer, both)
+{
+	FL_ACCEPTABLE(1, "copied before it was written again");
+}

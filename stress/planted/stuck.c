@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Deadlocks, livelocks, and a queue that says it is empty. */
+#include "planted.h"
+
+/* A right lock; what is wrong is how it is used. */
+static void lock(atomic_uint *word)
+{
+	unsigned expected = 0;
+	if (CAS(word, &expected, 1, ACQ))
+		return;
+	while (SWAP(word, 2, ACQ))
+		SLEEP(word, 2);
+}
+
+static void unlock(atomic_uint *word)
+{
+	if (SWAP(word, 0, REL) == 2)
+		WAKE(word, 1);
+}
+
+static void lock_both(atomic_uint *first, atomic_uint *second)
+{
+	lock(first);
+	lock(second);
+	unlock(second);
+	unlock(first);
+}
+
+/* Two locks in both orders. Mended by one order. (fixed) */
+struct lock_inversion__deadlock {
+	atomic_uint a, b;
+};
+
+FL_STRESS_ACTOR(lock_inversion__deadlock, one)
+{
+	lock_both(&s->a, &s->b);
+}
+
+FL_STRESS_ACTOR(lock_inversion__deadlock, two)
+{
+	lock_both(&s->b, &s->a);
+}
+
+FL_STRESS(lock_inversion__deadlock, one, two)
+{
+	FL_ACCEPTABLE(1, "both through");
+}
+
+/* Three philosophers who take the left fork first, all of them. Mended when one takes the right one first. (fixed) */
+struct dining_philosophers__deadlock {
+	atomic_uint forks[3];
+};
+
+FL_STRESS_ACTOR(dining_philosophers__deadlock, one)
+{
+	lock_both(&s->forks[0], &s->forks[1]);
+}
+
+FL_STRESS_ACTOR(dining_philosophers__deadlock, two)
+{
+	lock_both(&s->forks[1], &s->forks[2]);
+}
+
+FL_STRESS_ACTOR(dining_philosophers__deadlock, three)
+{
+	lock_both(&s->forks[2], &s->forks[0]);
+}
+
+FL_STRESS(dining_philosophers__deadlock, one, two, three)
+{
+	FL_ACCEPTABLE(1, "all ate");
+}
+
+/* A callback, called with the lock held, locks it again, but only when it finds another's request. Mended by calling without it. */
+struct self_lock__deadlock {
+	atomic_uint word, request;
+};
+
+FL_STRESS_ACTOR(self_lock__deadlock, server)
+{
+	lock(&s->word);
+	if (LOAD(&s->request, ACQ)) {
+		lock(&s->word);
+		unlock(&s->word);
+	}
+	unlock(&s->word);
+}
+
+FL_STRESS_ACTOR(self_lock__deadlock, client)
+{
+	STORE(&s->request, 1, REL);
+}
+
+FL_STRESS(self_lock__deadlock, server, client)
+{
+	FL_ACCEPTABLE(1, "served");
+}
+
+/* Each takes its own word back as soon as it sees the other's, and tries again. Mended when one of them does not give way. */
+struct after_you__livelock {
+	atomic_uint wants[2];
+};
+
+static void enter_politely(struct after_you__livelock *s, int me)
+{
+	for (;;) {
+		STORE(&s->wants[me], 1, SEQ);
+		fl_stress_relax();
+		if (!LOAD(&s->wants[!me], SEQ))
+			break;
+		STORE(&s->wants[me], 0, SEQ);
+	}
+	STORE(&s->wants[me], 0, SEQ);
+}
+
+FL_STRESS_ACTOR(after_you__livelock, one)
+{
+	enter_politely(s, 0);
+}
+
+FL_STRESS_ACTOR(after_you__livelock, two)
+{
+	enter_politely(s, 1);
+}
+
+FL_STRESS(after_you__livelock, one, two)
+{
+	FL_ACCEPTABLE(1, "both through");
+}
+
+/* A ticket lock that draws its tickets with a load and a store: two have one number, and a number is skipped. Mended by one add. */
+struct ticket_drawn_twice__livelock {
+	atomic_uint next, serving;
+};
+
+static void draw_and_wait(struct ticket_drawn_twice__livelock *s)
+{
+	unsigned ticket = LOAD(&s->next, RLX);
+	STORE(&s->next, ticket + 1, RLX);
+	while (LOAD(&s->serving, ACQ) != ticket)
+		fl_stress_relax();
+	ADD(&s->serving, 1, REL);
+}
+
+FL_STRESS_ACTOR(ticket_drawn_twice__livelock, one)
+{
+	draw_and_wait(s);
+}
+
+FL_STRESS_ACTOR(ticket_drawn_twice__livelock, two)
+{
+	draw_and_wait(s);
+}
+
+FL_STRESS(ticket_drawn_twice__livelock, one, two)
+{
+	FL_ACCEPTABLE(1, "both served");
+}
+
+/*
+ * false_empty_after_own_push (rigtorp #46, ck e78c421): a pop looks at the oldest place alone, whose producer has drawn it and
+ * not filled it yet; so who has just pushed may be told that there is nothing. Mended by saying so only when nobody has
+ * drawn a place.
+ */
+struct false_empty_after_own_push__check {
+	atomic_uint tail, head, full[2];
+};
+
+static void push_place(struct false_empty_after_own_push__check *s)
+{
+	unsigned place = ADD(&s->tail, 1, SEQ);
+	STORE(&s->full[place], 1, SEQ);
+}
+
+FL_STRESS_ACTOR(false_empty_after_own_push__check, one)
+{
+	push_place(s);
+}
+
+FL_STRESS_ACTOR(false_empty_after_own_push__check, two)
+{
+	push_place(s);
+	FL_STRESS_CHECK(LOAD(&s->full[LOAD(&s->head, SEQ)], SEQ));
+}
+
+FL_STRESS(false_empty_after_own_push__check, one, two)
+{
+	FL_ACCEPTABLE(1, "never empty");
+}
