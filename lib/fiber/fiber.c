@@ -29,7 +29,7 @@ static void publish_end(struct fl__fiber *f)
 	struct fl__lot lot;
 	fl__lot_open(&lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(&f->ended, ENDED); /* pairs with fl__word_wait() */
+	fl__store_relaxed(&f->ended, ENDED); /* relaxed: as above; who was taken acquires the unpark */
 	fl__lot_close(&lot);
 }
 
