@@ -6,6 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * Scenarios for the laboratory: some actors that share a state, and what may come out of it. The same source runs on real
  * threads (native), with delays and faults (chaos), and in the model, which decides every interleaving and every value that
@@ -70,7 +74,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 
 enum { FL_STRESS_ACTORS = 8 };
 
-/* Fails the execution at once, for what only an actor can see. Returns nothing; false ends the actor in the model. */
+/* For what only an actor can see: where it does not hold, the model ends the execution, and a real thread goes on. */
 #define FL_STRESS_CHECK(condition)                                                                                     \
 	((condition) ? (void)0 : fl_stress_fail(__FILE__, __LINE__, "FL_STRESS_CHECK(" #condition ")"))
 
@@ -159,5 +163,9 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 #define FL__STRESS_6(t, a, ...) FL__STRESS_ONE(t, a) FL__STRESS_5(t, __VA_ARGS__)
 #define FL__STRESS_7(t, a, ...) FL__STRESS_ONE(t, a) FL__STRESS_6(t, __VA_ARGS__)
 #define FL__STRESS_8(t, a, ...) FL__STRESS_ONE(t, a) FL__STRESS_7(t, __VA_ARGS__)
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

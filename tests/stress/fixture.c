@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* One scenario for each way that a test of the laboratory can end. Compiled by fairlead-stress --load. */
+#include <fairlead/mutex.h>
+#include <fairlead/stress.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#define SET(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
+#define GET(p) atomic_load_explicit((p), memory_order_relaxed)
+
+struct end_ok {
+	fl_mutex m;
+	int count;
+};
+
+FL_STRESS_ACTOR(end_ok, one)
+{
+	FL_LOCKED(&s->m);
+	s->count++;
+}
+
+FL_STRESS_ACTOR(end_ok, two)
+{
+	FL_LOCKED(&s->m);
+	s->count++;
+}
+
+FL_STRESS(end_ok, one, two)
+{
+	FL_ACCEPTABLE(s->count == 2, "both \"counted\"");
+	FL_FORBIDDEN(1, "lost");
+}
+
+struct end_forbidden {
+	atomic_int data, flag;
+	int seen, value;
+};
+
+FL_STRESS_ACTOR(end_forbidden, writer)
+{
+	SET(&s->data, 1);
+	SET(&s->flag, 1);
+}
+
+FL_STRESS_ACTOR(end_forbidden, reader)
+{
+	s->seen = GET(&s->flag);
+	s->value = GET(&s->data);
+}
+
+FL_STRESS(end_forbidden, writer, reader)
+{
+	FL_FORBIDDEN(s->seen && !s->value, "flag without data <&>");
+	FL_ACCEPTABLE(1, "all else");
+}
+
+struct end_unlisted {
+	int value;
+};
+
+FL_STRESS_ACTOR(end_unlisted, one)
+{
+	s->value = 77;
+}
+
+FL_STRESS(end_unlisted, one)
+{
+	FL_ACCEPTABLE(s->value == 1, "never");
+}
+
+struct end_check {
+	int value;
+};
+
+FL_STRESS_ACTOR(end_check, one)
+{
+	FL_STRESS_CHECK(s->value == 1);
+}
+
+FL_STRESS(end_check, one)
+{
+	FL_ACCEPTABLE(1, "any");
+}
+
+struct end_hang {
+	atomic_uint word;
+};
+
+FL_STRESS_ACTOR(end_hang, sleeper)
+{
+	while (GET(&s->word) == 0)
+		(void)fl_stress_futex_wait(&s->word, 0, INT64_MAX);
+}
+
+FL_STRESS_ACTOR(end_hang, changer)
+{
+	for (int i = 0; i < 1000; i++)
+		(void)GET(&s->word);
+}
+
+FL_STRESS(end_hang, sleeper, changer)
+{
+	FL_ACCEPTABLE(1, "any");
+}
+
+struct end_crash {
+	int *nowhere;
+};
+
+FL_STRESS_ACTOR(end_crash, one)
+{
+	*s->nowhere = 1;
+}
+
+FL_STRESS(end_crash, one)
+{
+	FL_ACCEPTABLE(1, "any");
+}
+
+struct end_exit {
+	int value;
+};
+
+FL_STRESS_ACTOR(end_exit, one)
+{
+	exit(7);
+}
+
+FL_STRESS(end_exit, one)
+{
+	FL_ACCEPTABLE(1, "any");
+}
+
+struct end_panic {
+	fl_mutex m;
+};
+
+FL_STRESS_ACTOR(end_panic, one)
+{
+	fl_mutex_unlock(&s->m);
+}
+
+FL_STRESS(end_panic, one)
+{
+	FL_ACCEPTABLE(1, "any");
+}

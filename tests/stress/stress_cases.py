@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: BSD-2-Clause
+"""The laboratory's cases: what it must find, a short run of all scenarios, and the program fairlead-stress itself.
+
+What takes one run of the program for many cases runs when the first of them does.
+"""
+import functools
+import glob
+import json
+import os
+import re
+import shlex
+import subprocess
+import tempfile
+import xml.dom.minidom
+
+from consumers import expect, Failure, run, Skip
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+FIXTURE = os.path.join(HERE, "fixture.c")
+SHORT_RUN = "20s"
+# What the documents show first.
+EXAMPLE = r'''
+#include <fairlead/stress.h>
+#include <stdatomic.h>
+
+struct mp { atomic_int data, flag; int seen, value; };
+
+#define set(x, v) atomic_store_explicit(&(x), v, memory_order_relaxed)
+#define get(x) atomic_load_explicit(&(x), memory_order_relaxed)
+FL_STRESS_ACTOR(mp, writer) { set(s->data, 1); set(s->flag, 1); }          /* the bug: the flag wants release, its reader acquire */
+FL_STRESS_ACTOR(mp, reader) { s->seen = get(s->flag); s->value = get(s->data); }
+FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without data"); FL_ACCEPTABLE(1, "all else"); }
+'''
+# A command line that is wrong, and what the one line about it says.
+BAD_USAGE = [
+    ("--mode lin", "'lin' is not there yet"), ("--mode crash", "'crash' is not there yet"),
+    ("--mode fast", "'fast' is none of native, chaos, model"), ("--faults kill", "'kill' comes with the process executors"),
+    ("--faults rain", "'rain' is none of"), ("--time 0", "'0' is not a time"), ("--time -1s", "'-1s' is not a time"),
+    ("--time 3parsecs", "'3parsecs' is not a time"), ("--jobs 0", "'0' is not a number from 1"),
+    ("--seed 1e3", "'1e3' is not a number"), ("--strategy best", "'best' is none of auto"),
+    ("--strategy pct:0", "'pct:0' is none of"), ("--nope", "unknown option '--nope'"), ("-x", "unknown option '-x'"),
+    ("--list=3", "'--list=3' takes no value"), ("--replay", "--replay needs a value"),
+    ("--json=", "--json needs a name that is not empty"), ("--load nope.so", "there is no file 'nope.so'"),
+    ("--load /etc/passwd", "cannot load /etc/passwd"), ("--mode native --replay x", "it does not go with another --mode"),
+    ("--planted --load x.so", "--planted does not go with --load"), ("--list --self-test", "--self-test does not go with"),
+    ("--sites x", "--sites goes with --mutants alone"), ("no_such_test", "no test fits 'no_such_test'"),
+    ("--replay x", "--replay is of one test"), ("--list --mode model", "--mode is of a normal run"),
+    ("--list --json", "--json does not go with --list"), ("--litmus x y", "there is no use for 'y'"), ("--litmus nope", "there is no file 'nope'"),
+]
+
+
+class Tool:
+    """The program that was built, and what it has said so far."""
+
+    def __init__(self, source, build):
+        self.source = source
+        self.program = os.path.join(build, "stress", "fairlead-stress")
+        self.build = build
+
+    def run(self, *arguments, status=0, env=None):
+        """Runs it, and returns what it printed on both streams."""
+        if not os.path.exists(self.program):
+            raise Skip("fairlead-stress is not built")
+        command = [self.program, *arguments]
+        done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
+                              stderr=subprocess.PIPE, timeout=300, env={**os.environ, **(env or {})})
+        if status is not None and done.returncode != status:
+            raise Failure(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}status {done.returncode}, not {status}")
+        return done.stdout, done.stderr
+
+    def json(self, *arguments, status=None):
+        """The result as JSON, which is then alone on standard output."""
+        text, _ = self.run(*arguments, "--json", status=status)
+        return json.loads(text)
+
+    def names(self, *arguments):
+        """The tests that there are; none while the program is not built."""
+        if not os.path.exists(self.program):
+            return []
+        return [line.split()[0] for line in self.run("--list", *arguments)[0].splitlines()]
+
+    @functools.lru_cache
+    def self_test(self):
+        return self.json("--self-test")
+
+    @functools.lru_cache
+    def scenarios(self, names):
+        """One short run of the scenarios `names`, each in the model and on real threads: by name and mode."""
+        tests = self.json("--mode", "native,model", "--time", SHORT_RUN, *names)["tests"]
+        return {(t["name"], t["mode"]): t for t in tests}
+
+
+def told(test):
+    """What a person wants to know of a failure."""
+    places = ["/".join(s["file"].split("/")[-2:]) + f":{s['line']}" for s in test["trace"]]
+    steps = [f"{s['thread']:12} {s['what']:36} {s['value']:24} {p}" for s, p in zip(test["trace"], places)]
+    if len(steps) > 40:
+        steps = [f"({len(steps) - 40} steps before)"] + steps[-40:]
+    texts = [f"{test['verdict']}: {test['message']}", *steps, test["details"], test["output"], test["command"]]
+    return "\n".join(text for text in texts if text)
+
+
+def litmus_case(tool, name):
+    found = [t for t in tool.self_test()["litmus"] if t["name"] == name]
+    if not found or found[0]["problem"]:
+        raise Failure(found[0]["problem"] if found else "it did not run")
+
+
+def planted_case(tool, name):
+    found = [t for t in tool.self_test()["planted"] if t["test"]["name"] == name]
+    if not found or found[0]["problem"]:
+        raise Failure(found[0]["problem"] + "\n" + told(found[0]["test"]) if found else "it did not run")
+
+
+def scenario_case(tool, names, name, mode):
+    test = tool.scenarios(names).get((name, mode))
+    if test is None:
+        raise Failure("it did not run")
+    if test["verdict"] == "skipped":
+        raise Skip(test["message"])
+    if test["verdict"] != "passed":
+        raise Failure(told(test))
+
+
+# --- the program ---
+
+def usage(tool):
+    for arguments, message in BAD_USAGE:
+        out, err = tool.run(*arguments.split(), status=2)
+        if out or err.count("\n") != 1 or not err.startswith("fairlead-stress: ") or message not in err:
+            raise Failure(f"fairlead-stress {arguments}\n{out}{err}")
+    expect(tool.run("--help")[0], "Exit status:")
+
+
+def statuses(tool):
+    """Each end of the fixture's scenarios has its status, its verdict and its line."""
+    ends = [("end_ok", "model", 0, "passed"), ("end_forbidden", "model", 1, "FORBIDDEN end_forbidden (model): flag"),
+            ("end_unlisted", "model", 1, "an outcome that no macro lists"),
+            ("end_check", "model", 1, "CHECK end_check (model): FL_STRESS_CHECK(s->value == 1)"),
+            ("end_hang", "model", 3, "DEADLOCK end_hang"), ("end_crash", "model", 4, "CRASH end_crash"),
+            ("end_exit", "model", 4, "ended with status 7"), ("end_panic", "model", 1, "PANIC end_panic"),
+            ("end_ok", "native", 0, "passed"), ("end_unlisted", "native", 1, "an outcome that no macro lists"),
+            ("end_check", "native", 1, "FL_STRESS_CHECK(s->value == 1)"),
+            ("end_hang", "native", 3, "sleeper sleeps on the futex"), ("end_hang", "chaos", 3, "changer has returned"),
+            ("end_crash", "native", 4, "SIGSEGV in one at"), ("end_crash", "chaos", 4, "fixture.c:"),
+            ("end_exit", "native", 4, "ended with status 7")]
+    with tempfile.TemporaryDirectory() as folder:
+        module = compiled(tool, folder, FIXTURE, "-fsanitize=thread", "-fno-builtin", "-O1")
+        for name, mode, status, text in ends:
+            out, _ = tool.run("--load", module, name, "--mode", mode, "--time", "500ms", "--hang", "500ms", status=status)
+            expect(out, text)
+
+
+def compiled(tool, folder, source, *flags):
+    """A module for --load, as a user makes it from the build folder."""
+    module = os.path.join(folder, "module.so")
+    include = ["-I" + os.path.join(tool.source, "include"), "-I" + os.path.join(tool.build, "include")]
+    run(["cc", "-std=gnu11", "-g", "-fPIC", *flags, *include, "-c", source, "-o", module + ".o"])
+    run(["cc", "-shared", "-o", module, module + ".o", os.path.join(tool.build, "stress", "libfairlead-model.a"), "-lck"])
+    return module
+
+
+def example(folder):
+    path = os.path.join(folder, "mp.c")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(EXAMPLE)
+    return path
+
+
+def skipped(tool):
+    """What is not instrumented cannot run in the model; when that is all, the status says so."""
+    with tempfile.TemporaryDirectory() as folder:
+        module = compiled(tool, folder, example(folder), "-O2")
+        out, _ = tool.run("--load", module, "--mode", "model,chaos", status=5)
+        expect(out, "not instrumented")
+        tool.run("--load", module, "--mode", "native", "--time", "200ms", status=0)
+
+
+def newcomer(tool):
+    """The example of the documents: one command, the two steps that matter, and a string that replays it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = example(folder)
+        out, _ = tool.run("--mode", "model", "--load", source, status=1)
+        expect(out, "FORBIDDEN mp (model): flag without data")
+        expect(out, "stale")
+        expect(out, "set(s->flag, 1)")
+        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
+        again, _ = tool.run(*command, status=1)
+        expect(again, "FORBIDDEN mp (model): flag without data")
+        expect(again, "--replay " + command[command.index("--replay") + 1])
+        out, _ = tool.run("mp", "--load", source, "--replay", "mp/c9r9/0123456789abcdef", status=6)
+        expect(out, "DIVERGED")
+
+
+def files(tool):
+    """JSON of the agreed form, JUnit that parses, a page with the failure on it; none of them disturbs the others."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = functools.partial(os.path.join, folder)
+        out, _ = tool.run("--load", FIXTURE, "end_forbidden", "end_ok", "--mode", "model,native", "--time", "1s",
+                          "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=1)
+        expect(out, "3 passed, 1 failed")
+        with open(path("j"), encoding="utf-8") as file:
+            tests = {(t["name"], t["mode"]): t for t in json.load(file)["tests"]}
+        with open(path("h"), encoding="utf-8") as file:
+            page = file.read()
+        suites = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")
+    bad, good = tests["end_forbidden", "model"], tests["end_ok", "model"]
+    for key in ("name", "mode", "samples", "executions", "exhausted", "outcomes", "verdict", "replay", "trace", "message",
+                "strategy", "seconds"):
+        if key not in bad or key not in good:
+            raise Failure(f"no {key!r} in {bad}")
+    if (bad["verdict"], good["verdict"], good["exhausted"], good["replay"]) != ("forbidden", "passed", True, ""):
+        raise Failure(f"{bad}\n{good}")
+    if good["outcomes"][0] != {"state": 'both "counted"', "count": good["samples"], "expect": "acceptable"}:
+        raise Failure(str(good["outcomes"]))
+    if not bad["replay"] or not any(s["stale"] and "fixture.c" in s["file"] for s in bad["trace"]):
+        raise Failure(str(bad))
+    if [(s.getAttribute("tests"), s.getAttribute("failures")) for s in suites] != [("2", "0"), ("2", "1")]:
+        raise Failure(suites[0].toxml())
+    expect(page, "flag without data &lt;&amp;&gt;")
+    expect(page, "<th>writer</th><th>reader</th>")
+
+
+def installed(tool):
+    """Installed elsewhere, it finds its scenarios, and pkg-config has the flags for those of others."""
+    if not os.path.exists(tool.program):
+        raise Skip("fairlead-stress is not built")
+    with tempfile.TemporaryDirectory() as folder:
+        run(["meson", "install", "--no-rebuild", "--quiet", "-C", tool.build], env={**os.environ, "DESTDIR": folder})
+        place = glob.glob(os.path.join(folder, "**", "fairlead-stress.pc"), recursive=True)
+        env = {**os.environ, "PKG_CONFIG_PATH": os.path.dirname(place[0]), "PKG_CONFIG_SYSROOT_DIR": folder}
+        cflags, libs, program = (shlex.split(run(["pkg-config", what, "fairlead-stress"], env=env))
+                                 for what in ("--cflags", "--libs", "--variable=tool"))
+        module = os.path.join(folder, "module.so")
+        run(["cc", *cflags, "-c", FIXTURE, "-o", module + ".o"])
+        run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
+        here = Tool(tool.source, tool.build)
+        here.program = folder + program[0].removeprefix(folder)
+        expect(here.run("mutex_excl", "--mode", "model", "--time", "2s")[0], "passed")
+        expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
+        expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(state+0): not locked")
+        expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
+
+
+def cases(source, build, wanted):
+    """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
+    tool = Tool(source, build)
+    of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
+                  for f in (usage, statuses, skipped, newcomer, files, installed)]
+    if not os.path.exists(tool.program):
+        return of_program
+    litmus = []
+    for path in sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus"))):
+        with open(path, encoding="utf-8") as file:
+            litmus += re.findall(r"^P (\S+)", file.read(), re.M)
+    modes = ("model", "native")
+    names = tuple(n for n in tool.names() if any(wanted(f"stress_{n}_{mode}") for mode in modes))
+    return of_program + [
+        (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [
+        (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")] + [
+        (f"stress_{name}_{mode}", functools.partial(scenario_case, tool, names, name, mode))
+        for name in names for mode in modes]
