@@ -130,8 +130,8 @@ static void pass_message(void (*send)(uint32_t *), bool (*receive)(uint32_t *))
 
 FL_TEST(atomic_release_reaches_acquire)
 {
-	static void (*const sends[])(uint32_t *) = {send_store, send_swap,     send_swap_both, send_add,     send_sub,
-	                                            send_cas,   send_cas_both, send_sub_both};
+	static void (*const sends[])(uint32_t *) = {send_store, send_swap, send_swap_both, send_add,
+	                                            send_sub,   send_cas,  send_cas_both,  send_sub_both};
 	static bool (*const receives[])(uint32_t *) = {
 	    receive_load,     receive_swap, receive_swap_both, receive_or,       receive_and,
 	    receive_sub_both, receive_cas,  receive_cas_both,  receive_cas_weak, receive_cas_weak_both};

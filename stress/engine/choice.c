@@ -86,9 +86,25 @@ void lab_choices_begin(enum lab_strategy now)
 	lab_n_ops = 0;
 }
 
+enum { INDEX = 2 * LAB_TOKENS };
+static uint16_t by_name[INDEX]; /* the followed tokens, by hash; numbers from 1 */
+
+static unsigned index_of(unsigned kind, unsigned thread, uint32_t ops)
+{
+	return (ops * LAB_THREADS + thread) * 8 * 0x9e3779b1u + kind;
+}
+
 void lab_follow(const struct lab_schedule *schedule)
 {
 	followed = schedule;
+	memset(by_name, 0, sizeof by_name);
+	for (unsigned i = 0; i < schedule->n; i++) {
+		const struct lab_token *t = &schedule->tokens[i];
+		unsigned slot = index_of(t->kind, t->thread, t->ops) % INDEX;
+		while (by_name[slot])
+			slot = (slot + 1) % INDEX;
+		by_name[slot] = (uint16_t)(i + 1);
+	}
 }
 
 static void take(unsigned kind, unsigned pick)
@@ -105,8 +121,9 @@ static void take(unsigned kind, unsigned pick)
 
 static int follow(unsigned kind)
 {
-	for (unsigned i = 0; i < followed->n; i++) {
-		const struct lab_token *t = &followed->tokens[i];
+	unsigned slot = index_of(kind, lab.self->id, lab.self->ops) % INDEX;
+	for (; by_name[slot]; slot = (slot + 1) % INDEX) {
+		const struct lab_token *t = &followed->tokens[by_name[slot] - 1];
 		if (t->kind == kind && t->thread == lab.self->id && t->ops == lab.self->ops)
 			return t->pick;
 	}

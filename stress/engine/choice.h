@@ -15,7 +15,7 @@ struct lab_token {
 	uint32_t ops;
 };
 
-enum { LAB_TOKENS = 512 };
+enum { LAB_TOKENS = 8192 };
 
 struct lab_schedule {
 	unsigned n;
@@ -44,7 +44,7 @@ void lab_seed(uint64_t seed, uint64_t execution);
 void lab_follow(const struct lab_schedule *schedule);
 
 /* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
-enum { LAB_REPLAY_TEXT = 16384 };
+enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);
 /* False: not a replay string. `hash` may be NULL. */
 bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_t *hash);

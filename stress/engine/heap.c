@@ -138,7 +138,8 @@ void lab_free(void *memory, uintptr_t pc)
 	uintptr_t address = (uintptr_t)memory;
 	if (!lab_is_heap(address))
 		return; /* from before the executions: the next one needs it too */
-	struct block *b = units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
+	struct block *b =
+	    units[unit_of(address) - 1] == GAP ? &blocks[((const struct header *)memory)[-1].block] : NULL;
 	if (!b || b->address != address)
 		lab_fail(LAB_USE_AFTER_FREE, "free of %p, which is no block", memory);
 	char here[256], there[256];

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+/* clang-format off */
 #include <fairlead/stress.h>
 #include <stdatomic.h>
 
