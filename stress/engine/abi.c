@@ -195,13 +195,33 @@ ATOMIC(32)
 ATOMIC(64)
 
 /* Two words at once: what a scenario with Concurrency Kit asks for (stress/ck). */
-#ifdef __x86_64__
-__attribute__((target("cx16")))
-#endif
-static unsigned __int128
-real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
+/* By hand: compilers want another target, or another library, for it. */
+static unsigned __int128 real_pair_swap(volatile unsigned __int128 *p, unsigned __int128 e, unsigned __int128 v)
 {
-	return __sync_val_compare_and_swap(p, e, v);
+	uint64_t low = (uint64_t)e, high = (uint64_t)(e >> 64), new_low = (uint64_t)v, new_high = (uint64_t)(v >> 64);
+#if defined(__x86_64__)
+	__asm__ volatile("lock cmpxchg16b %0"
+	                 : "+m"(*p), "+a"(low), "+d"(high)
+	                 : "b"(new_low), "c"(new_high)
+	                 : "cc", "memory");
+	return (unsigned __int128)high << 64 | low;
+#elif defined(__aarch64__)
+	uint64_t seen_low, seen_high;
+	uint32_t failed;
+	__asm__ volatile("1: ldaxp %0, %1, %3\n\t"
+	                 "cmp %0, %4\n\t"
+	                 "ccmp %1, %5, #0, eq\n\t"
+	                 "b.ne 2f\n\t"
+	                 "stlxp %w2, %6, %7, %3\n\t"
+	                 "cbnz %w2, 1b\n\t"
+	                 "2:"
+	                 : "=&r"(seen_low), "=&r"(seen_high), "=&r"(failed), "+Q"(*p)
+	                 : "r"(low), "r"(high), "r"(new_low), "r"(new_high)
+	                 : "cc", "memory");
+	return (unsigned __int128)seen_high << 64 | seen_low;
+#else
+#error "the laboratory runs on x86-64 and aarch64"
+#endif
 }
 
 DECLARED(unsigned __int128, __tsan_atomic128_compare_exchange_val, volatile void *p, unsigned __int128 e,

@@ -327,7 +327,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	struct lab_location *location = access_of(address, size, false, pc);
 	lab_value wanted = truncated(*expected, size);
 	bool can = lab_newest(location)->value == wanted;
-	unsigned back[LAB_HISTORY];
+	unsigned back[LAB_HISTORY] = {0};
 	unsigned n = failing(location, readable(location, failure == __ATOMIC_SEQ_CST), wanted, back);
 	unsigned pick = can + n > 1 ? lab_choose(LAB_PICK_STALE, can + n) : 0;
 	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {

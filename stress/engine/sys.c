@@ -43,7 +43,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 		result = self->result;
 		self->futex = 0;
 		op.kind = LAB_FUTEX_DONE;
-		event = lab_event(&op);
+		(void)lab_event(&op);
 		index = lab.n_events;
 	}
 	lab_hash((uint64_t)(int64_t)result);
@@ -179,7 +179,7 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 	if (!t)
 		return -EAGAIN;
 	lab_thread_start(t, PC);
-	*thread = (pthread_t)(t->id + 1);
+	*thread = (pthread_t)t->id + 1;
 	return 0;
 }
 
