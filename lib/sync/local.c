@@ -30,8 +30,8 @@ static struct {
 /* The id of `local`, given now if it has none; 0 when there are no more. */
 static uint32_t id_of(fl_local *local)
 {
-	uint32_t id =
-	    fl__load_acquire(&local->id_); /* pairs with the release below: the destructor is there at the end */
+	/* pairs with the release below: the destructor is there at the end */
+	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
 	fl__lock(&registry.lock);

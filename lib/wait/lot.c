@@ -230,8 +230,8 @@ static bool announce(uint32_t *word, const struct fl__word *ready)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-	} while (
-	    !fl__cas_weak_relaxed(word, &seen, seen | ready->waiters)); /* relaxed: a mark for wakers, no message */
+		/* relaxed: a mark for wakers, no message */
+	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters));
 	return true;
 }
 

@@ -26,6 +26,13 @@ def cases(source, build):
             raise Failure(f"status {done.returncode}, not 1\n{done.stdout}")
         return done.stdout
 
+    def engine_agrees():
+        tool = os.path.join(build, "stress", "fairlead-stress")
+        if not os.path.exists(tool):
+            raise Skip("stress/fairlead-stress is not built")
+        expect(rc11("check", "--count", "10000", "--seed", "2026", "--engine", f"'{tool}' --litmus -"),
+               "10000 programs, 0 violations")
+
     def check_finds_missing():
         text = violation("RC11 enumerate --answer | sed '0,/^1 /{/^1 /d}'")
         expect(text, "the engine does not show: 1 ")
@@ -44,6 +51,7 @@ def cases(source, build):
                  lambda f=f: rc11("verify", f)) for f in files]
     return verdicts + [
         ("rc11_theorems", lambda: rc11("selftest", "--count", "2000")),
+        ("rc11_judges_the_engine", engine_agrees),
         ("rc11_check_agrees", lambda: rc11("check", "--count", "500", "--engine", f"'{program}' enumerate --answer")),
         ("rc11_check_finds_missing", check_finds_missing),
         ("rc11_check_finds_wrong", check_finds_wrong),
