@@ -37,21 +37,38 @@ void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m)
 		              m->next, p->n_reached_by);
 }
 
-/* "function: operation order: reason" */
-static void explain(struct hunt *hunt, char *line)
+/* What the file says: "function: operation order: reason". */
+struct explanation {
+	char function[128], what[64];
+	char *reason;
+	struct explanation *next;
+};
+
+static struct explanation *explanations;
+
+static void explain(char *line)
 {
 	char *what = strstr(line, ": "), *reason = what ? strstr(what + 2, ": ") : NULL;
-	if (!reason)
+	struct explanation *e = reason ? calloc(1, sizeof *e) : NULL;
+	if (!e)
 		return;
 	*what = *reason = '\0';
-	for (size_t i = 0; i < hunt->n_mutants; i++) {
-		struct mutant *m = &hunt->mutants[i];
-		char key[96];
-		(void)snprintf(key, sizeof key, "%s %s", m->place->operation, m->place->order);
-		if (!m->explained && m->place->function && strcmp(m->place->function, line) == 0 &&
-		    strcmp(key, what + 2) == 0)
-			m->explained = strdup(reason + 2);
-	}
+	(void)snprintf(e->function, sizeof e->function, "%s", line);
+	(void)snprintf(e->what, sizeof e->what, "%s", what + 2);
+	e->reason = strdup(reason + 2);
+	e->next = explanations;
+	explanations = e;
+}
+
+/* NULL: the file says nothing of it. */
+static const char *reason_of(const char *function, const char *operation, const char *order)
+{
+	char what[96];
+	(void)snprintf(what, sizeof what, "%s %s", operation, order);
+	for (const struct explanation *e = explanations; e && function; e = e->next)
+		if (strcmp(e->function, function) == 0 && strcmp(e->what, what) == 0)
+			return e->reason;
+	return NULL;
 }
 
 bool mutants_explain(struct hunt *hunt)
@@ -65,11 +82,15 @@ bool mutants_explain(struct hunt *hunt)
 	while (in && fgets(line, sizeof line, in)) {
 		line[strcspn(line, "\n")] = '\0';
 		if (line[0] != '#')
-			explain(hunt, line);
+			explain(line);
 	}
 	if (in)
 		(void)fclose(in);
 	free(path);
+	for (size_t i = 0; i < hunt->n_mutants; i++) {
+		const struct place *p = hunt->mutants[i].place;
+		hunt->mutants[i].explained = reason_of(p->function, p->operation, p->order);
+	}
 	return in || !o->explained;
 }
 
@@ -136,19 +157,29 @@ static void print_json(FILE *to, const struct hunt *hunt, const struct unreached
 		(void)fputc('}', to);
 	}
 	(void)fputs("],\n\"unreached\":[", to);
-	for (size_t i = 0; i < n_unreached; i++)
-		(void)fprintf(to, "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\"}",
-		              i ? "," : "", unreached[i].where, unreached[i].function, unreached[i].operation,
-		              unreached[i].order);
+	for (size_t i = 0; i < n_unreached; i++) {
+		const struct unreached *u = &unreached[i];
+		(void)fprintf(
+		    to, "%s\n{\"where\":\"%s\",\"function\":\"%s\",\"operation\":\"%s\",\"order\":\"%s\",\"reason\":",
+		    i ? "," : "", u->where, u->function, u->operation, u->order);
+		emit_json_string(to, reason_of(u->function, u->operation, u->order));
+		(void)fputc('}', to);
+	}
 	(void)fprintf(to, "],\n\"killed\":%zu,\"explained\":%zu,\"total\":%zu,\"seconds\":%.1f}\n", hunt->killed,
 	              hunt->explained, hunt->n_mutants, hunt->seconds);
+}
+
+static void print_unreached(const struct unreached *u)
+{
+	const char *reason = reason_of(u->function, u->operation, u->order);
+	(void)printf("%-9s %s %s (%s %s)%s%s\n", "unreached", short_path(u->where), u->function, u->operation, u->order,
+	             reason ? ": " : "", reason ? reason : "");
 }
 
 static void print_summary(const struct hunt *hunt, const struct unreached *unreached, size_t n_unreached)
 {
 	for (size_t i = 0; i < n_unreached; i++)
-		(void)printf("%-9s %s %s (%s %s)\n", "unreached", short_path(unreached[i].where), unreached[i].function,
-		             unreached[i].operation, unreached[i].order);
+		print_unreached(&unreached[i]);
 	double percent = hunt->n_mutants > 0 ? 100.0 * (double)hunt->killed / (double)hunt->n_mutants : 0;
 	(void)printf(
 	    "%zu of %zu killed (%.1f%%), %zu survived, %zu of them explained; %zu sites never reached; %.0f s\n",
