@@ -28,7 +28,7 @@ const char *lab_verdict_name(enum lab_verdict verdict)
 {
 	static const char *const names[] = {
 	    "PASSED",   "FORBIDDEN",   "CHECK",    "PANIC", "DATA RACE", "USE AFTER FREE", "LEAK",
-	    "DEADLOCK", "LOST WAKEUP", "LIVELOCK", "CRASH", "HANG",      "NONDETERMINISM", "DIVERGED",
+	    "DEADLOCK", "LOST WAKEUP", "LIVELOCK", "CRASH", "HANG",      "NOT MODELLED", "NONDETERMINISM", "DIVERGED",
 	};
 	return names[verdict];
 }
@@ -211,8 +211,12 @@ static void fail_with_taken(void)
 	result.found_ns = lab_clock_ns() - began;
 	keep_texts();
 	found = lab_taken;
-	if (result.verdict == LAB_NONDETERMINISM || found.overflow)
+	lab.recording = false;
+	if (result.verdict == LAB_NONDETERMINISM || result.verdict == LAB_HANG || found.overflow) {
+		lab_schedule_print(&found, result.hash, replay);
+		result.replay = result.verdict == LAB_HANG ? replay : "";
 		return;
+	}
 	if (!lab_replay_fails(&found, signature) || lab.hash != hash) {
 		not_again();
 		return;

@@ -8,9 +8,14 @@
 #include "model.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 #define EXPORTED __attribute__((visibility("default"), used))
@@ -171,6 +176,46 @@ EXPORTED int sched_yield(void)
 		real_sched_yield = (int (*)(void))dlsym(RTLD_NEXT, "sched_yield");
 	return real_sched_yield();
 }
+
+/*
+ * What blocks or runs beside the model: a kernel thread, a lock of another library. It would pass unseen, or hang; so it ends
+ * the execution, and says what to use.
+ */
+#define TRAP(result, name, parameters, arguments)                                                                      \
+	EXPORTED result name parameters;                                                                               \
+	result name parameters                                                                                         \
+	{                                                                                                              \
+		static result(*real_##name) parameters;                                                                \
+		if (OURS())                                                                                            \
+			not_modelled(#name, PC);                                                                       \
+		if (!real_##name)                                                                                      \
+			real_##name = (result(*) parameters)dlsym(RTLD_NEXT, #name);                                   \
+		return real_##name arguments;                                                                          \
+	}
+
+static _Noreturn void not_modelled(const char *name, uintptr_t pc)
+{
+	char site[256];
+	(void)lab_describe_site(pc, site, sizeof site);
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s calls %s() at %s, which the model cannot decide: use Fairlead's, or --mode native",
+	         lab.self->name, name, site);
+}
+
+TRAP(int, pthread_create, (pthread_t *restrict t, const pthread_attr_t *restrict a, void *(*f)(void *), void *restrict x),
+     (t, a, f, x))
+TRAP(int, pthread_join, (pthread_t t, void **result), (t, result))
+TRAP(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
+TRAP(int, pthread_mutex_trylock, (pthread_mutex_t * m), (m))
+TRAP(int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
+TRAP(int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
+TRAP(int, pthread_spin_lock, (pthread_spinlock_t * l), (l))
+TRAP(int, sem_wait, (sem_t * s), (s))
+TRAP(int, mtx_lock, (mtx_t * m), (m))
+TRAP(int, thrd_create, (thrd_t * t, thrd_start_t f, void *x), (t, f, x))
+TRAP(unsigned, sleep, (unsigned seconds), (seconds))
+TRAP(int, usleep, (useconds_t us), (us))
+TRAP(int, nanosleep, (const struct timespec *t, struct timespec *rest), (t, rest))
 
 /* Signals are not modelled: the engine's own handlers stay, and one execution leaves none to the next. */
 static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);

@@ -27,10 +27,21 @@ struct lab_view *lab_view_new(void)
 	return &views[used_views++];
 }
 
+void lab_location_tired(uintptr_t address, uint32_t step)
+{
+	struct lab_location *location = lab_location_find(address);
+	for (unsigned i = 1; location && i <= location->count && i <= LAB_HISTORY; i++) {
+		struct lab_written *store = &location->ring[(location->count - i) % LAB_HISTORY];
+		if (store->step == step)
+			store->missed[lab.self->id] = LAB_PATIENCE;
+	}
+}
+
 struct lab_written *lab_location_push(struct lab_location *location)
 {
 	struct lab_written *store = &location->ring[location->count++ % LAB_HISTORY];
 	memset(store->read_at, 0, sizeof store->read_at);
+	memset(store->missed, 0, sizeof store->missed);
 	return store;
 }
 

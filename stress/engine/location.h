@@ -4,7 +4,11 @@
 
 #include "model.h"
 
-enum { LAB_HISTORY = 8 };
+/*
+ * A thread reads a store that is not the newest at most LAB_PATIENCE times: stores become visible in finite time (C11,
+ * 7.17.3), or else a loop that waits could go on for ever.
+ */
+enum { LAB_HISTORY = 8, LAB_PATIENCE = 4 };
 
 /* A store, and what a load of it makes known. */
 struct lab_written {
@@ -15,6 +19,7 @@ struct lab_written {
 	uint8_t thread;
 	bool sc;
 	uint32_t read_at[LAB_THREADS]; /* each thread's clock when it first read this; 0: never */
+	uint8_t missed[LAB_THREADS];   /* how often each thread has read this though there was a newer one */
 };
 
 /*
@@ -47,6 +52,8 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 /* NULL: none. */
 struct lab_location *lab_location_find(uintptr_t address);
 struct lab_written *lab_location_push(struct lab_location *location);
+/* The running thread has waited in vain for a change of what it saw there: when there is one, it sees it. */
+void lab_location_tired(uintptr_t address, uint32_t step);
 struct lab_view *lab_view_new(void);
 
 #endif

@@ -109,9 +109,12 @@ static bool must_stop(const struct lab_written *store, bool sc)
 static unsigned readable(struct lab_location *location, bool sc)
 {
 	unsigned kept = location->count < LAB_HISTORY ? location->count : LAB_HISTORY;
-	for (unsigned n = 1; n < kept; n++)
+	for (unsigned n = 1; n < kept; n++) {
 		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
 			return n;
+		if (location->ring[(location->count - n - 1) % LAB_HISTORY].missed[lab.self->id] >= LAB_PATIENCE)
+			return n;
+	}
 	return kept;
 }
 
@@ -205,6 +208,7 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
+	store->missed[lab.self->id] += back > 0;
 	read_store(location, store, order, pc);
 	lab_hash((uint64_t)store->value);
 	struct lab_event *event = spins ? NULL : lab_event(&op);
@@ -337,6 +341,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	}
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
 	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
+	store->missed[lab.self->id] += distance > 0;
 	read_store(location, store, failure, pc);
 	*expected = store->value;
 	lab_hash((uint64_t)store->value);

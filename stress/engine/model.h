@@ -103,6 +103,7 @@ struct lab_event {
 	struct lab_op op;
 	uint8_t thread;
 	bool preempted, fault;
+	bool hidden; /* a plain access: shown when it is the other half of a race */
 	unsigned stale; /* how many stores older than the newest */
 	lab_value value, other;
 	int result;

@@ -21,6 +21,28 @@ static bool known(unsigned thread, uint32_t clock)
 
 static bool freeing; /* the write is the end of a block */
 
+/* A plain access is kept, while there is a record, in case that it turns out to be half of a race. */
+static void note(uintptr_t address, unsigned size, bool write, uintptr_t pc)
+{
+	const struct lab_op op = {LAB_PLAIN, (uint8_t)size, write, address, pc};
+	bool switched = lab.switched; /* of the step that follows */
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->hidden = true;
+	lab.switched = switched;
+}
+
+static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
+{
+	for (size_t i = lab.n_events; i-- > 0;) {
+		struct lab_event *event = &lab.events[i];
+		if (event->thread != thread || event->op.pc != pc || event->op.address >> 3 != address >> 3)
+			continue;
+		event->hidden = false;
+		return;
+	}
+}
+
 static _Noreturn void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other,
                              unsigned thread, uintptr_t other_pc)
 {
@@ -32,6 +54,7 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 	if (freeing)
 		op.kind = LAB_FREE;
 	lab.signature = pc ^ other_pc;
+	show_other(thread, other_pc, address);
 	(void)lab_event(&op);
 	bool was_freeing = freeing;
 	freeing = false;
@@ -109,6 +132,8 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 			lab_location_plain_write(cell, address, size);
 	}
 	append(cell, kept, mask, write, pc);
+	if (__builtin_expect(lab.recording, 0))
+		note(address, size, write, pc);
 }
 
 static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t pc)

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <ucontext.h>
 
 struct lab_execution lab;
 struct lab_config lab_config;
@@ -57,9 +58,19 @@ static uint32_t seen_steps;
 static uint64_t seen_generation;
 static unsigned quiet_ticks;
 
+/* Where the thread was; as a return address is. */
+static uintptr_t interrupted_at(const void *context)
+{
+	const ucontext_t *at = context;
+#ifdef __x86_64__
+	return (uintptr_t)at->uc_mcontext.gregs[REG_RIP] + 1;
+#else
+	return (uintptr_t)at->uc_mcontext.pc + 1;
+#endif
+}
+
 static void on_crash(int signal, siginfo_t *info, void *context)
 {
-	(void)context;
 	if (!lab.active) { /* the tool's own: again, with the default action */
 		struct sigaction plain = {.sa_handler = SIG_DFL};
 		(void)sigaction(signal, &plain, NULL);
@@ -70,23 +81,31 @@ static void on_crash(int signal, siginfo_t *info, void *context)
 		snprintf(place, sizeof place, ": the stack overflows");
 	else if (signal == SIGSEGV || signal == SIGBUS)
 		snprintf(place, sizeof place, " at %p", info->si_addr);
-	lab_fail(LAB_CRASH, "%s%s in %s", strsignal(signal), place, lab.self->name);
+	char site[256] = "";
+	if (signal != SIGABRT) {
+		lab.signature = interrupted_at(context);
+		(void)lab_describe_site(lab.signature, site, sizeof site);
+	}
+	lab_fail(LAB_CRASH, "%s%s in %s%s%s", strsignal(signal), place, lab.self->name, site[0] ? " at " : "", site);
 }
 
-static void on_tick(int signal)
+static void on_tick(int signal, siginfo_t *info, void *context)
 {
 	(void)signal;
+	(void)info;
 	if (!lab.active || lab.steps != seen_steps || lab.generation != seen_generation) {
 		seen_steps = lab.steps;
 		seen_generation = lab.generation;
 		quiet_ticks = 0;
 		return;
 	}
-	if (++quiet_ticks >= 3)
-		lab_fail(
-		    LAB_HANG,
-		    "%s makes no step any more: it is in a loop without atomic operations, or in a call that blocks",
-		    lab.self->name);
+	if (++quiet_ticks < 3)
+		return;
+	char site[256];
+	lab.recording = true; /* it is not run again to be shown: that would take as long */
+	(void)lab_describe_site(interrupted_at(context), site, sizeof site);
+	lab_fail(LAB_HANG, "%s makes no step any more, at %s: a loop without atomic operations, or a call that blocks",
+	         lab.self->name, site);
 }
 
 void lab_watch(bool on)
@@ -101,7 +120,7 @@ void lab_watch(bool on)
 		struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 		for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
 			(void)sigaction(crashes[i], &crash, NULL);
-		struct sigaction tick = {.sa_handler = on_tick, .sa_flags = SA_ONSTACK | SA_NODEFER | SA_RESTART};
+		struct sigaction tick = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
 		(void)sigaction(SIGALRM, &tick, NULL);
 	}
 	const struct itimerval each = {{on, 0}, {on, 0}};

@@ -30,6 +30,20 @@ static bool open_session(void)
 	return session != NULL;
 }
 
+/* A function that stress.h made is known by the actor's name. */
+static const char *plain_name(const char *function)
+{
+	const char *test = lab_running ? lab_running->test->name : "";
+	size_t prefix = strlen(test);
+	if (!function || prefix == 0 || strncmp(function, test, prefix) != 0 || strncmp(function + prefix, "__", 2) != 0)
+		return function;
+	char *name = strdup(function + prefix + 2);
+	char *call = name ? strstr(name, "__call") : NULL;
+	if (call)
+		*call = '\0';
+	return name ? name : function;
+}
+
 /* Without an index of addresses, which clang leaves out: by asking each unit. */
 static bool ask_units(Dwfl_Module *module, Dwarf_Addr pc, const char **file, int *line)
 {
@@ -53,7 +67,7 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	Dwfl_Module *module = dwfl_addrmodule(session, pc - 1); /* a return address may be in the next line */
 	if (!module)
 		return false;
-	*function = dwfl_module_addrname(module, pc - 1);
+	*function = plain_name(dwfl_module_addrname(module, pc - 1));
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);

@@ -14,7 +14,7 @@
  * not explored: they change nothing. Let give up, it has a number of turns that are no steps, in which time passes: so a
  * bounded spin ends, and an endless one comes to stand, until something changes.
  */
-#include "model.h"
+#include "location.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -315,6 +315,8 @@ void lab_relax(uintptr_t pc)
 	if (self->giving_up > 0 && --self->giving_up > 0)
 		return;
 	if (has_changed(self)) { /* it need not wait */
+		for (unsigned i = 0; i < self->n_looks && i < LAB_LOOKS; i++)
+			lab_location_tired(self->looks[i].address, self->looks[i].step);
 		lab_point((struct lab_op){LAB_RELAX, 0, 0, 0, pc});
 		self->n_looks = 0;
 		return;

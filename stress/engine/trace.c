@@ -3,6 +3,7 @@
 #include "explore.h"
 #include <errno.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,9 +64,10 @@ static const char *order_name(int order)
 
 static const char *number(char out[40], lab_value value)
 {
+	out[0] = '&';
 	if (value <= 999999)
 		snprintf(out, 40, "%" PRIu64, (uint64_t)value);
-	else
+	else if (value >> 64 || !lab_name_memory((uintptr_t)value, out + 1, 39))
 		snprintf(out, 40, "0x%" PRIx64, (uint64_t)value);
 	return out;
 }
@@ -194,10 +196,10 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
 	unsigned n = 0;
-	size_t end = lab.verdict == LAB_LIVELOCK && lab.n_events > ENDLESS ? ENDLESS : lab.n_events;
-	for (size_t i = 0; i < end; i++) {
+	unsigned most = lab.verdict == LAB_LIVELOCK ? ENDLESS : UINT_MAX;
+	for (size_t i = 0; i < lab.n_events && n < most; i++) {
 		const struct lab_event *e = &lab.events[i];
-		if (e->op.kind == LAB_EXIT)
+		if (e->op.kind == LAB_EXIT || e->hidden)
 			continue;
 		struct lab_step *step = &steps[n++];
 		step->thread = e->thread;

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * String functions of the C library, as interpose.c has those of memory: what they read and write is told to the model
+ * first. What printf reads through its arguments, and the rest of the library, the model does not see.
+ */
+#include "model.h"
+#include <dlfcn.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+#define EXPORTED __attribute__((visibility("default"), used))
+#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
+
+static struct {
+	int (*memcmp)(const void *, const void *, size_t);
+	size_t (*strlen)(const char *);
+	size_t (*strnlen)(const char *, size_t);
+	char *(*strcpy)(char *, const char *);
+	char *(*strncpy)(char *, const char *, size_t);
+	char *(*strcat)(char *, const char *);
+	int (*strcmp)(const char *, const char *);
+	int (*strncmp)(const char *, const char *, size_t);
+	char *(*strchr)(const char *, int);
+	int (*vsnprintf)(char *, size_t, const char *, va_list);
+} real;
+
+#define FIND(name) real.name = (__typeof__(real.name))dlsym(RTLD_NEXT, #name)
+
+__attribute__((constructor(101))) static void find_real(void)
+{
+	FIND(memcmp);
+	FIND(strlen);
+	FIND(strnlen);
+	FIND(strcpy);
+	FIND(strncpy);
+	FIND(strcat);
+	FIND(strcmp);
+	FIND(strncmp);
+	FIND(strchr);
+	FIND(vsnprintf);
+}
+
+static void reads(const void *from, size_t size, uintptr_t pc)
+{
+	if (size > 0)
+		lab_plain((uintptr_t)from, size, false, pc);
+}
+
+static void writes(const void *to, size_t size, uintptr_t pc)
+{
+	if (size > 0)
+		lab_plain((uintptr_t)to, size, true, pc);
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+EXPORTED int memcmp(const void *a, const void *b, size_t size)
+{
+	if (OURS()) {
+		reads(a, size, PC);
+		reads(b, size, PC);
+	}
+	return real.memcmp(a, b, size);
+}
+
+EXPORTED size_t strlen(const char *s)
+{
+	size_t length = real.strlen(s);
+	if (OURS())
+		reads(s, length + 1, PC);
+	return length;
+}
+
+EXPORTED size_t strnlen(const char *s, size_t most)
+{
+	size_t length = real.strnlen(s, most);
+	if (OURS())
+		reads(s, least(length + 1, most), PC);
+	return length;
+}
+
+EXPORTED char *strcpy(char *restrict to, const char *restrict from)
+{
+	if (OURS()) {
+		size_t size = real.strlen(from) + 1;
+		reads(from, size, PC);
+		writes(to, size, PC);
+	}
+	return real.strcpy(to, from);
+}
+
+EXPORTED char *strncpy(char *restrict to, const char *restrict from, size_t size)
+{
+	if (OURS()) {
+		reads(from, least(real.strnlen(from, size) + 1, size), PC);
+		writes(to, size, PC);
+	}
+	return real.strncpy(to, from, size);
+}
+
+EXPORTED char *strcat(char *restrict to, const char *restrict from)
+{
+	if (OURS()) {
+		size_t before = real.strlen(to), size = real.strlen(from) + 1;
+		reads(from, size, PC);
+		reads(to, before + 1, PC);
+		writes(to + before, size, PC);
+	}
+	return real.strcat(to, from);
+}
+
+EXPORTED int strcmp(const char *a, const char *b)
+{
+	if (OURS()) {
+		size_t size = least(real.strlen(a), real.strlen(b)) + 1;
+		reads(a, size, PC);
+		reads(b, size, PC);
+	}
+	return real.strcmp(a, b);
+}
+
+EXPORTED int strncmp(const char *a, const char *b, size_t most)
+{
+	if (OURS()) {
+		size_t size = least(least(real.strnlen(a, most), real.strnlen(b, most)) + 1, most);
+		reads(a, size, PC);
+		reads(b, size, PC);
+	}
+	return real.strncmp(a, b, most);
+}
+
+EXPORTED char *strchr(const char *s, int c)
+{
+	char *found = real.strchr(s, c);
+	if (OURS())
+		reads(s, found ? (size_t)(found - s) + 1 : real.strlen(s) + 1, PC);
+	return found;
+}
+
+static char *copy(const char *s, size_t length, uintptr_t pc)
+{
+	char *made = lab_alloc(length + 1, pc);
+	if (!made)
+		return NULL;
+	reads(s, length, pc);
+	writes(made, length + 1, pc);
+	memcpy(made, s, length);
+	made[length] = '\0';
+	return made;
+}
+
+EXPORTED char *strdup(const char *s)
+{
+	if (OURS())
+		return copy(s, real.strlen(s), PC);
+	size_t size = real.strlen(s) + 1;
+	char *made = malloc(size);
+	return made ? memcpy(made, s, size) : NULL;
+}
+
+EXPORTED int vsnprintf(char *restrict to, size_t size, const char *restrict format, va_list args)
+{
+	int n = real.vsnprintf(to, size, format, args);
+	if (OURS() && n >= 0)
+		writes(to, least((size_t)n + 1, size), PC);
+	return n;
+}
+
+EXPORTED int snprintf(char *restrict to, size_t size, const char *restrict format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	int n = real.vsnprintf(to, size, format, args);
+	va_end(args);
+	if (OURS() && n >= 0)
+		writes(to, least((size_t)n + 1, size), PC);
+	return n;
+}
