@@ -28,7 +28,8 @@ extern "C" {
  * `s` is the state: zeroed before each execution, then given to the setup, if there is one, then to all actors at once, and
  * at last to the body of FL_STRESS, which runs alone, after all actors have returned. It frees what setup and actors made,
  * and then says what the outcome was: the first macro whose condition holds decides; none is an error. In the model the
- * actors may start threads, lock, sleep; what they leave behind (threads that never end, memory) is reported.
+ * actors may start threads, lock and wait through Fairlead; what they leave behind (threads that never end, memory) is
+ * reported.
  */
 
 /* How often an outcome may be seen. */
@@ -151,10 +152,11 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 /* One initializer for each actor, up to eight. */
 #define FL__STRESS_ONE(test, a) {#a, test##__##a##__call},
 #define FL__STRESS_EACH(...)                                                                                           \
-	FL__STRESS_PICK(__VA_ARGS__, FL__STRESS_8, FL__STRESS_7, FL__STRESS_6, FL__STRESS_5, FL__STRESS_4,             \
-	                FL__STRESS_3, FL__STRESS_2, FL__STRESS_1, )                                                    \
+	FL__STRESS_PICK(__VA_ARGS__, FL_STRESS_takes_at_most_8_actors, FL_STRESS_takes_at_most_8_actors,               \
+	                FL__STRESS_8, FL__STRESS_7, FL__STRESS_6, FL__STRESS_5, FL__STRESS_4, FL__STRESS_3,            \
+	                FL__STRESS_2, FL__STRESS_1, )                                                                  \
 	(__VA_ARGS__)
-#define FL__STRESS_PICK(test, a, b, c, d, e, f, g, h, name, ...) name
+#define FL__STRESS_PICK(test, a, b, c, d, e, f, g, h, i, j, name, ...) name
 #define FL__STRESS_1(t, a) FL__STRESS_ONE(t, a)
 #define FL__STRESS_2(t, a, ...) FL__STRESS_ONE(t, a) FL__STRESS_1(t, __VA_ARGS__)
 #define FL__STRESS_3(t, a, ...) FL__STRESS_ONE(t, a) FL__STRESS_2(t, __VA_ARGS__)

@@ -17,12 +17,12 @@ static const char script[] =
     "${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=\n"
     "make() {\n"
     "  kind=$1 archive=$2; shift 2\n"
-    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden $includes \"$@\" ${CFLAGS:-} -c \"$source\" \\\n"
+    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" ${CFLAGS:-} -c \"$source\" \\\n"
     "    -o \"$folder/$kind.o\" &&\n"
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
     "}\n"
-    "make model \"$model\" -O1 -fsanitize=thread -fno-builtin -fno-omit-frame-pointer -Wno-tsan && make plain "
+    "make model \"$model\" -O1 -fsanitize=thread -fno-builtin -fno-omit-frame-pointer && make plain "
     "\"$plain\" -O2\n";
 
 static char folders[LOADS_MAX][64];

@@ -121,6 +121,19 @@ static bool load_theirs(const char *name)
 	return good;
 }
 
+/* Two of one name would be one that runs and one that does not. */
+static bool names_differ(void)
+{
+	for (const struct lab_test *t = lab_tests(); t && t->next; t = t->next) {
+		const struct fl_stress_test *a = t->test, *b = t->next->test;
+		if (strcmp(a->name, b->name) != 0 || a->instrumented != b->instrumented)
+			continue;
+		complain("the name '%s' is that of two tests: %s:%d and %s:%d", a->name, a->file, a->line, b->file, b->line);
+		return false;
+	}
+	return true;
+}
+
 bool modules_load(const struct options *o)
 {
 	for (unsigned i = 0; i < o->n_loads; i++) {
@@ -133,5 +146,5 @@ bool modules_load(const struct options *o)
 		complain("%s: no FL_STRESS() in it", o->n_loads > 0 ? o->loads[0] : "scenarios");
 		return false;
 	}
-	return true;
+	return names_differ();
 }

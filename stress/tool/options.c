@@ -310,6 +310,15 @@ static bool agree(struct options *o)
 		complain("--replay is of the model: it does not go with another --mode");
 		return false;
 	}
+	const char *hash = o->model.replay ? strrchr(o->model.replay, '/') : NULL;
+	if (o->model.replay && (!hash || strchr(o->model.replay, '/') == hash)) {
+		complain("--replay: '%.60s' is no string of a report: NAME/CHOICES/FINGERPRINT", o->model.replay);
+		return false;
+	}
+	if (o->action == DO_SELF_TEST && o->n_loads > 0) {
+		complain("--self-test does not go with --load: it is of the laboratory's own");
+		return false;
+	}
 	if (o->planted && o->n_loads > 0) {
 		complain("--planted does not go with --load: it names scenarios of its own");
 		return false;

@@ -99,6 +99,13 @@ const char *job_verdict(const struct job *job)
 	return job->skipped ? "skipped" : "not run";
 }
 
+/* A replay is of the test that its string begins with. */
+static bool is_replayed(const struct options *o, const char *name)
+{
+	size_t n = o->model.replay ? strcspn(o->model.replay, "/") : 0;
+	return !o->model.replay || (strlen(name) == n && strncmp(name, o->model.replay, n) == 0);
+}
+
 /* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
 static void make_jobs(struct run *run, const struct options *o)
 {
@@ -111,7 +118,8 @@ static void make_jobs(struct run *run, const struct options *o)
 		const char *last = "";
 		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
 			/* plain and instrumented stand one after the other */
-			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name))
+			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) &&
+			    is_replayed(o, t->test->name))
 				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
 			last = t->test->name;
 		}
@@ -248,10 +256,11 @@ static int report(const struct run *run)
 static bool agrees(const struct run *run)
 {
 	const struct options *o = run->options;
-	if (run->n_jobs == 0)
+	if (run->n_jobs == 0 && o->model.replay)
+		complain("--replay: the string is of the test '%.*s', which is not here%s",
+		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
+	else if (run->n_jobs == 0)
 		complain("no test fits '%s'; --list shows what there is", o->n_patterns > 0 ? o->patterns[0] : "");
-	else if (o->model.replay && run->n_jobs > 1)
-		complain("--replay is of one test, and %zu fit: give its name", run->n_jobs);
 	else
 		return true;
 	return false;

@@ -44,7 +44,7 @@ BAD_USAGE = [
     ("--load /etc/passwd", "cannot load /etc/passwd"), ("--mode native --replay x", "it does not go with another --mode"),
     ("--planted --load x.so", "--planted does not go with --load"), ("--list --self-test", "--self-test does not go with"),
     ("--sites x", "--sites goes with --mutants alone"), ("no_such_test", "no test fits 'no_such_test'"),
-    ("--replay x", "--replay is of one test"), ("--list --mode model", "--mode is of a normal run"),
+    ("--replay x", "'x' is no string of a report"), ("--replay x//12", "of the test 'x', which is not here"), ("--list --mode model", "--mode is of a normal run"),
     ("--list --json", "--json does not go with --list"), ("--litmus x y", "there is no use for 'y'"), ("--litmus nope", "there is no file 'nope'"),
 ]
 
