@@ -5,26 +5,43 @@
  */
 #include "model.h"
 #include <stdlib.h>
-#include <string.h>
+#include <sys/mman.h>
 
 enum { CELLS_LOG2 = 15, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
 
-static struct lab_cell *cells; /* zeroed pages until they are touched */
+static struct lab_cell *cells; /* zeroed pages until they are touched; each cell in a line of its own */
 static uint32_t used, used_generation;
+static uint16_t touched[CELLS]; /* those that are used */
 
 static void grow_up(void)
 {
-	cells = calloc(CELLS, sizeof *cells);
-	if (!cells)
+	void *memory = mmap(NULL, CELLS * sizeof *cells, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (memory == MAP_FAILED)
 		abort();
+	cells = memory;
 }
 
 static uint32_t place_of(uintptr_t granule)
 {
 	if (__builtin_expect(!cells, 0))
 		grow_up();
-	/* Neighbours stay neighbours, which caches like; what is far apart goes to different parts. */
-	return (uint32_t)(granule + (granule >> CELLS_LOG2) * 0x9e3779b1u) % CELLS;
+	/* The eight of a cache line stay together; lines go anywhere. */
+	uint64_t line = (uint64_t)(granule >> 3) * 0x9e3779b97f4a7c15u;
+	return (uint32_t)(line >> (64 - CELLS_LOG2 + 3)) << 3 | (granule & 7);
+}
+
+struct lab_record *lab_more_records(void)
+{
+	enum { POOL = 8192, EACH = LAB_RECORDS - LAB_FEW };
+	static struct lab_record pool[POOL][EACH];
+	static uint32_t taken, generation;
+	if (generation != lab.generation) {
+		generation = lab.generation;
+		taken = 0;
+	}
+	if (taken == POOL)
+		lab_fail(LAB_NONDETERMINISM, "more than %d words with many readers in one execution", POOL);
+	return pool[taken++];
 }
 
 static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
@@ -35,9 +52,11 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	}
 	if (++used > MOST)
 		lab_fail(LAB_NONDETERMINISM, "more than %d KiB of memory touched in one execution", MOST * 8 / 1024);
+	touched[used - 1] = (uint16_t)(cell - cells);
 	cell->generation = lab.generation;
 	cell->granule = granule;
 	cell->n_records = 0;
+	cell->more = NULL;
 	cell->locations = NULL;
 	return cell;
 }
@@ -62,4 +81,20 @@ struct lab_cell *lab_cell_find(uintptr_t address)
 		if (cells[at].granule == granule)
 			return &cells[at];
 	}
+}
+
+void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell))
+{
+	uint32_t n = used_generation == lab.generation ? used : 0;
+	if (size / 8 < n) {
+		for (size_t at = 0; at < size; at += 8) {
+			const struct lab_cell *cell = lab_cell_find(address + at);
+			if (cell)
+				visit(cell);
+		}
+		return;
+	}
+	for (uint32_t i = 0; i < n; i++)
+		if ((cells[touched[i]].granule << 3) - address < size)
+			visit(&cells[touched[i]]);
 }

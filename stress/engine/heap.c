@@ -6,12 +6,14 @@
  */
 #include "layout.h"
 #include "model.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
-enum { UNIT = 16, BLOCKS = 16384, GAP = 1, LIVE = 2, FREED = 3 };
+/* LIVE + n: only the first n bytes of the unit, or all for 0. */
+enum { UNIT = 16, BLOCKS = 16384, GAP = 1, FREED = 2, LIVE = 16 };
 
 struct block {
 	uintptr_t address;
@@ -98,18 +100,31 @@ struct header {
 
 void *lab_alloc(size_t size, uintptr_t pc)
 {
+	return lab_alloc_aligned(UNIT, size, pc);
+}
+
+void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
+{
 	unsigned thread = lab.self->id;
-	size_t room = (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
-	if (n_blocks == BLOCKS || room > LAB_PART_SIZE - used[thread] - 2 * sizeof(struct header))
+	size_t left = LAB_PART_SIZE - used[thread];
+	size_t more = alignment + 2 * sizeof(struct header);
+	if (n_blocks == BLOCKS || left < more || size > left - more) {
+		errno = ENOMEM;
 		return NULL;
-	uintptr_t at = LAB_PARTS + thread * LAB_PART_SIZE + used[thread];
-	used[thread] += sizeof(struct header) + room;
+	}
+	size_t room = (size + UNIT - 1) / UNIT * UNIT + (size == 0 ? UNIT : 0);
+	uintptr_t begin = LAB_PARTS + thread * LAB_PART_SIZE + used[thread];
+	uintptr_t at =
+	    ((begin + sizeof(struct header) + alignment - 1) & ~(uintptr_t)(alignment - 1)) - sizeof(struct header);
+	used[thread] += at - begin + sizeof(struct header) + room;
 	struct header *header = (struct header *)at;
 	*header = (struct header){n_blocks, size};
 	uintptr_t address = at + sizeof *header;
 	blocks[n_blocks++] = (struct block){.address = address, .size = size, .pc = pc, .thread = thread};
 	units[unit_of(at)] = GAP;
 	memset(units + unit_of(address), LIVE, room / UNIT);
+	if (size % UNIT != 0 || size == 0)
+		units[unit_of(address + room - 1)] = (uint8_t)(size == 0 ? FREED : LIVE + size % UNIT);
 	memset((void *)address, 0xa5, room); /* no execution sees what another left there */
 	struct lab_op op = {LAB_ALLOC, 0, 0, address, pc};
 	struct lab_event *event = lab_event(&op);
@@ -184,7 +199,12 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		bad_access(address, size, write, pc);
 	if (address < LAB_PARTS)
 		return;
-	if (units[unit_of(address)] != LIVE || units[unit_of(address + size - 1)] != LIVE)
+	uintptr_t last = address + size - 1;
+	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
+		if (units[unit] != LIVE)
+			bad_access(address, size, write, pc);
+	uint8_t end = units[unit_of(last)];
+	if (end < LIVE || (end > LIVE && last % UNIT >= (unsigned)(end - LIVE)))
 		bad_access(address, size, write, pc);
 }
 

@@ -70,12 +70,21 @@ EXPORTED void *realloc(void *memory, size_t size)
 	return moved;
 }
 
-/* The model's blocks are aligned to 16 bytes; more is made of a larger block, which free() finds by its start. */
 EXPORTED void *aligned_alloc(size_t alignment, size_t size)
 {
-	if (!OURS() || alignment > 16)
+	if (!OURS())
 		return __libc_memalign(alignment, size);
-	return lab_alloc(size, PC);
+	return lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC);
+}
+
+EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
+{
+	void *made =
+	    OURS() ? lab_alloc_aligned(alignment > 16 ? alignment : 16, size, PC) : __libc_memalign(alignment, size);
+	if (!made)
+		return ENOMEM;
+	*memory = made;
+	return 0;
 }
 
 static void *(*real_memcpy)(void *, const void *, size_t);
@@ -202,8 +211,8 @@ static _Noreturn void not_modelled(const char *name, uintptr_t pc)
 	         lab.self->name, name, site);
 }
 
-TRAP(int, pthread_create, (pthread_t *restrict t, const pthread_attr_t *restrict a, void *(*f)(void *), void *restrict x),
-     (t, a, f, x))
+TRAP(int, pthread_create,
+     (pthread_t *restrict t, const pthread_attr_t *restrict a, void *(*f)(void *), void *restrict x), (t, a, f, x))
 TRAP(int, pthread_join, (pthread_t t, void **result), (t, result))
 TRAP(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
 TRAP(int, pthread_mutex_trylock, (pthread_mutex_t * m), (m))

@@ -42,8 +42,8 @@ enum lab_verdict {
 	LAB_DEADLOCK,
 	LAB_LOST_WAKEUP, /* all sleep, and one of them on a word that has changed since */
 	LAB_LIVELOCK,
-	LAB_CRASH, /* SIGSEGV and its kin */
-	LAB_HANG,  /* no step for too long: a call that the model does not see */
+	LAB_CRASH,      /* SIGSEGV and its kin */
+	LAB_HANG,       /* no step for too long: a call that the model does not see */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
 	LAB_DIVERGED /* a replay that went another way */

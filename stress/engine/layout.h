@@ -8,8 +8,8 @@
 /* Where the memory of an execution lies: always there, so that a replay sees the same addresses. */
 #define LAB_BASE ((uintptr_t)0x2a0000000000)
 #define LAB_STATE_SIZE ((size_t)4 << 20)
-#define LAB_STACK_SIZE ((size_t)256 << 10)
-#define LAB_GUARD ((size_t)4 << 10)
+#define LAB_STACK_SIZE ((size_t)1 << 20)
+#define LAB_GUARD ((size_t)512 << 10) /* as much as a frame may jump over */
 #define LAB_PART_SIZE ((size_t)32 << 20)
 #define LAB_STACKS (LAB_BASE + LAB_STATE_SIZE)
 #define LAB_PARTS (LAB_STACKS + LAB_THREADS * LAB_STACK_SIZE)

@@ -104,15 +104,47 @@ static void location_refresh(struct lab_location *location, unsigned size)
 	}
 }
 
+/* What memory holds came from the newest of the stores that overlap it: with its message. */
+static void inherit(struct lab_cell *cell, struct lab_location *location)
+{
+	struct lab_written *first = lab_newest(location);
+	for (struct lab_location *other = cell->locations; other; other = other->next) {
+		const struct lab_written *last = lab_newest(other);
+		if (other == location || last->step <= first->step || other->plainly_written ||
+		    other->address + other->size <= location->address ||
+		    location->address + location->size <= other->address)
+			continue;
+		first->message = last->message;
+		first->thread = last->thread;
+		first->clock = last->clock;
+		first->step = last->step;
+		first->sc = last->sc;
+	}
+}
+
 struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, unsigned size)
 {
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
 		if (location->address == address) {
+			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
 			location_refresh(location, size);
+			if (__builtin_expect(!known, 0))
+				inherit(cell, location);
 			return location;
 		}
 	}
-	return location_new(cell, address, size);
+	struct lab_location *location = location_new(cell, address, size);
+	inherit(cell, location);
+	return location;
+}
+
+void lab_location_forget(struct lab_location *location)
+{
+	struct lab_view
+	    *released[LAB_THREADS]; /* are there to be used again: only this thread reads what they stand for */
+	memcpy(released, location->released, sizeof released);
+	location_begin(location, 0, 0);
+	memcpy(location->released, released, sizeof released);
 }
 
 struct lab_location *lab_location_find(uintptr_t address)

@@ -51,6 +51,8 @@ static inline struct lab_written *lab_newest(struct lab_location *location)
 struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, unsigned size);
 /* NULL: none. */
 struct lab_location *lab_location_find(uintptr_t address);
+/* The history begins anew with what memory holds. */
+void lab_location_forget(struct lab_location *location);
 struct lab_written *lab_location_push(struct lab_location *location);
 /* The running thread has waited in vain for a change of what it saw there: when there is one, it sees it. */
 void lab_location_tired(uintptr_t address, uint32_t step);

@@ -170,11 +170,18 @@ static void write_store(struct lab_location *location, lab_value value, int orde
                         uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
+	if (location->size == 8 && lab_is_tls((uintptr_t)value))
+		lab_fail(LAB_UNMODELLED,
+		         "%s publishes the address of a thread-local variable: the model has those of all threads at "
+		         "one address",
+		         self->name);
 	struct lab_view copy; /* the ring may put the new store in the place of the one that was read */
 	if (head) {
 		copy = *head;
 		head = &copy;
 	}
+	if (lab_newest(location)->value != value)
+		lab_moved_on();
 	struct lab_written *store = lab_location_push(location);
 	store->value = value;
 	store->thread = (uint8_t)self->id;
@@ -193,7 +200,10 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	lab_heap_check(address, size, write, pc);
 	struct lab_cell *cell = lab_cell(address);
 	lab_race_atomic(cell, address, size, write, pc);
-	return lab_location_at(cell, address, size);
+	struct lab_location *location = lab_location_at(cell, address, size);
+	if (lab_is_tls(address)) /* each thread has its own at the same place: what others stored here is none of it */
+		lab_location_forget(location);
+	return location;
 }
 
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
@@ -324,8 +334,10 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	if (lab_is_acquire(failure) && lab_config.mutant_step == 0) /* the weaker one without release leaves it */
 		failure = lab_weakened(failure, pc);
 	failure = as_load(failure);
-	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
-	lab_point(op);
+	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
+	                    pc};
+	lab_point(op); /* as the stronger of what it may be: what it commutes with depends on that */
+	op.order = (uint8_t)order;
 	if (size > 8)
 		return cas_pair(&op, expected, desired, failure);
 	struct lab_location *location = access_of(address, size, false, pc);

@@ -81,13 +81,17 @@ struct lab_thread {
 	unsigned joins;
 
 	struct lab_look looks[LAB_LOOKS]; /* what it has looked at since its last relax */
+	uint32_t since;                   /* the step at which it last ran or became ready */
 	unsigned n_looks;                 /* more than LAB_LOOKS: too much to tell */
 	uintptr_t last_load;              /* for loops that forget to relax: */
 	uint32_t last_step;
 	unsigned repeats;   /* loads of the same in a row */
 	uintptr_t gave_up;  /* the site at which it was let give up, until something that it looked at changes */
 	unsigned giving_up; /* turns that are still free after that */
-	bool hard;          /* gave up already: only a change lets it go on */
+	uintptr_t turn[LAB_LOOKS], spun[LAB_LOOKS]; /* sites of loads: since its last relax; of the loop it gave up */
+	unsigned n_turn, n_spun;                    /* more than LAB_LOOKS: too many to tell */
+	unsigned progress;                          /* how often a change of its own let it give up anew */
+	bool hard;                                  /* gave up already: only a change lets it go on */
 
 	int error; /* errno */
 	unsigned depth;
@@ -103,7 +107,7 @@ struct lab_event {
 	struct lab_op op;
 	uint8_t thread;
 	bool preempted, fault;
-	bool hidden; /* a plain access: shown when it is the other half of a race */
+	bool hidden;    /* a plain access: shown when it is the other half of a race */
 	unsigned stale; /* how many stores older than the newest */
 	lab_value value, other;
 	int result;
@@ -170,6 +174,7 @@ void lab_relax(uintptr_t pc);
 /* Whether a load is a turn of a spin that was let give up: then it is no step. Also where a loop forgot to relax. */
 bool lab_spins(uintptr_t address, uintptr_t pc);
 void lab_looked(uintptr_t address, uint32_t step); /* the running thread has seen the store of that step */
+void lab_moved_on(void);                           /* the running thread has changed a value */
 void lab_changed(uintptr_t address);               /* a store by the running thread: spinners look again */
 void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
@@ -197,22 +202,32 @@ int lab_weakened(int order, uintptr_t pc);   /* as the mutant, if there is one, 
 
 /* cell.c: what is known about eight bytes */
 struct lab_location;
-enum { LAB_RECORDS = 12 };
+enum { LAB_RECORDS = 12, LAB_FEW = 2 };
 struct lab_record {
 	uint32_t clock;
 	uint8_t thread, mask;
 	bool write;
 	uintptr_t pc;
 };
+/* As large as a cache line: most have two records at most. */
 struct lab_cell {
 	uintptr_t granule;
 	uint32_t generation;
 	uint32_t n_records;
 	struct lab_location *locations;
-	struct lab_record records[LAB_RECORDS];
+	struct lab_record *more; /* after the first few; NULL: there never were any */
+	struct lab_record few[LAB_FEW];
 };
+static inline struct lab_record *lab_record_at(const struct lab_cell *cell, uint32_t i)
+{
+	return (struct lab_record *)(i < LAB_FEW ? &cell->few[i] : &cell->more[i - LAB_FEW]);
+}
+/* Room for the rest of a cell's records. */
+struct lab_record *lab_more_records(void);
 struct lab_cell *lab_cell(uintptr_t address);
 struct lab_cell *lab_cell_find(uintptr_t address); /* NULL: not touched yet */
+/* Those of a block, which begins with a cell. */
+void lab_cells_in(uintptr_t address, size_t size, void (*visit)(const struct lab_cell *cell));
 
 /* race.c */
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc);
@@ -227,6 +242,7 @@ void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned
 
 /* heap.c */
 void *lab_alloc(size_t size, uintptr_t pc);
+void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc); /* a power of 2, at least 16 */
 void lab_free(void *memory, uintptr_t pc);
 void *lab_map(size_t size); /* pages, until the end of the execution */
 size_t lab_size(const void *memory);

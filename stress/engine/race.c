@@ -67,7 +67,7 @@ static void against_records(const struct lab_cell *cell, uint8_t mask, bool writ
                             uintptr_t pc)
 {
 	for (uint32_t i = 0; i < cell->n_records; i++) {
-		const struct lab_record *r = &cell->records[i];
+		const struct lab_record *r = lab_record_at(cell, i);
 		if ((r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
 			report(freeing ? "write"
 			       : write ? "atomic write"
@@ -99,11 +99,23 @@ static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t a
 static void append(struct lab_cell *cell, uint32_t kept, uint8_t mask, bool write, uintptr_t pc)
 {
 	const struct lab_thread *self = lab.self;
+	for (uint32_t i = 0; kept == LAB_RECORDS && i < kept; i++) {
+		struct lab_record *r = lab_record_at(cell, i);
+		if (r->thread != self->id || r->write != write || r->clock != lab_clock_after(self))
+			continue;
+		r->mask |= mask; /* as old as this one: ordered with the same */
+		r->pc = pc;
+		cell->n_records = kept;
+		return;
+	}
 	if (kept == LAB_RECORDS) {
-		memmove(&cell->records[0], &cell->records[1], (LAB_RECORDS - 1) * sizeof cell->records[0]);
+		for (uint32_t i = 1; i < kept; i++)
+			*lab_record_at(cell, i - 1) = *lab_record_at(cell, i);
 		kept--;
 	}
-	cell->records[kept] = (struct lab_record){lab_clock_after(self), (uint8_t)self->id, mask, write, pc};
+	if (kept >= LAB_FEW && !cell->more)
+		cell->more = lab_more_records();
+	*lab_record_at(cell, kept) = (struct lab_record){lab_clock_after(self), (uint8_t)self->id, mask, write, pc};
 	cell->n_records = kept + 1;
 }
 
@@ -115,7 +127,7 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 	uint8_t mask = mask_of(address, size);
 	uint32_t kept = 0;
 	for (uint32_t i = 0; i < cell->n_records; i++) {
-		const struct lab_record *r = &cell->records[i];
+		const struct lab_record *r = lab_record_at(cell, i);
 		bool own = r->thread == self;
 		if (!own && (r->mask & mask) && (write || r->write) && !known(r->thread, r->clock))
 			report(write ? "write" : "read", address, size, pc, r->write ? "write" : "read", r->thread,
@@ -123,7 +135,7 @@ static void plain_in_cell(uintptr_t address, unsigned size, bool write, uintptr_
 		if ((r->mask & ~mask) == 0 && (write || (own && !r->write)))
 			continue;
 		if (kept != i)
-			cell->records[kept] = *r;
+			*lab_record_at(cell, kept) = *r;
 		kept++;
 	}
 	if (cell->locations) {
@@ -163,20 +175,20 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		plain_in_cells(address, size, write, pc);
 }
 
-/* A large block is looked at in its first bytes alone. */
+static uintptr_t freed_at;
+
+static void against_free(const struct lab_cell *cell)
+{
+	uintptr_t address = cell->granule << 3;
+	against_records(cell, 0xff, true, address, 8, freed_at);
+	if (cell->locations)
+		against_atomics(cell, true, address, 8, freed_at);
+}
+
 void lab_race_free(uintptr_t address, size_t size, uintptr_t pc)
 {
-	enum { MOST = 4096 };
-	size_t n = size < MOST ? size : MOST;
 	freeing = true;
-	for (size_t at = 0; at < n; at += 8) {
-		struct lab_cell *cell = lab_cell_find(address + at);
-		if (!cell)
-			continue;
-		unsigned part = n - at < 8 ? (unsigned)(n - at) : 8;
-		against_records(cell, mask_of(address + at, part), true, address + at, part, pc);
-		if (cell->locations)
-			against_atomics(cell, true, address + at, part, pc);
-	}
+	freed_at = pc;
+	lab_cells_in(address, size, against_free);
 	freeing = false;
 }

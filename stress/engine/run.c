@@ -120,7 +120,8 @@ void lab_watch(bool on)
 		struct sigaction crash = {.sa_sigaction = on_crash, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER};
 		for (size_t i = 0; i < sizeof crashes / sizeof crashes[0]; i++)
 			(void)sigaction(crashes[i], &crash, NULL);
-		struct sigaction tick = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
+		struct sigaction tick = {.sa_sigaction = on_tick,
+		                         .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | SA_RESTART};
 		(void)sigaction(SIGALRM, &tick, NULL);
 	}
 	const struct itimerval each = {{on, 0}, {on, 0}};

@@ -35,7 +35,8 @@ static const char *plain_name(const char *function)
 {
 	const char *test = lab_running ? lab_running->test->name : "";
 	size_t prefix = strlen(test);
-	if (!function || prefix == 0 || strncmp(function, test, prefix) != 0 || strncmp(function + prefix, "__", 2) != 0)
+	if (!function || prefix == 0 || strncmp(function, test, prefix) != 0 ||
+	    strncmp(function + prefix, "__", 2) != 0)
 		return function;
 	char *name = strdup(function + prefix + 2);
 	char *call = name ? strstr(name, "__call") : NULL;

@@ -17,6 +17,7 @@ int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_
 	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
 	lab_point(op);
+	lab_heap_check(word, 4, false, pc);
 	int result = -EAGAIN;
 	bool faulty = false;
 	struct lab_event *event = lab_event(&op);

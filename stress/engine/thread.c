@@ -19,7 +19,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { FREE_TURNS = 256, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200 };
+enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, LOOK = 32 };
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
 
 static unsigned lowest(uint16_t set)
@@ -30,6 +30,8 @@ static unsigned lowest(uint16_t set)
 static void set_state(struct lab_thread *thread, enum lab_state state)
 {
 	uint16_t bit = (uint16_t)(1u << thread->id);
+	if (state == LAB_READY && thread->state != LAB_READY)
+		thread->since = lab.steps;
 	thread->state = state;
 	lab.ready = (uint16_t)(state == LAB_READY ? lab.ready | bit : lab.ready & ~bit);
 	lab.spinning = (uint16_t)(state == LAB_SPINNING ? lab.spinning | bit : lab.spinning & ~bit);
@@ -134,15 +136,15 @@ static unsigned soonest(uint16_t set)
 /* All that could go on has gone; those who spin get another chance, with more time passed, but not for ever. */
 static uint16_t idle(void)
 {
-	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS)
+	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS * lab.n_threads)
 		stuck();
-	lab.now += 1000 * (int64_t)GIVE_UP;
+	lab.now += 1000 * (int64_t)GIVE_UP << (lab.idle_rounds < 16 ? lab.idle_rounds : 16);
 	return lab.spinning;
 }
 
 static void give_up(struct lab_thread *t)
 {
-	t->giving_up = FREE_TURNS;
+	t->giving_up = lab.idle_rounds > 0 ? LAST_TURNS : FREE_TURNS; /* the more when nobody else can go on */
 	t->gave_up = t->next.pc;
 	lab.now += GIVE_UP;
 	lab_ready(t);
@@ -157,6 +159,15 @@ static void time_out(struct lab_thread *t)
 	lab_ready(t);
 }
 
+static unsigned longest_waiting(void)
+{
+	unsigned best = lowest(lab.ready);
+	for (uint16_t rest = lab.ready; rest; rest &= (uint16_t)(rest - 1))
+		if (lab.threads[lowest(rest)].since < lab.threads[best].since)
+			best = lowest(rest);
+	return best;
+}
+
 /* The usual choice: to go on; but nobody goes on for ever while others could, or a loop without relax would. */
 static unsigned usual_ready(void)
 {
@@ -167,7 +178,7 @@ static unsigned usual_ready(void)
 	uint16_t later = others & (uint16_t) ~((2u << self->id) - 1);
 	if (self->state == LAB_READY)
 		return lowest(later ? later : others);
-	return lowest(lab.ready);
+	return longest_waiting();
 }
 
 static struct lab_thread *next_thread(void)
@@ -180,7 +191,11 @@ static struct lab_thread *next_thread(void)
 	if (set == 0)
 		set = idle();
 	unsigned usual;
-	if (lab.ready)
+	/* Fair: whoever could have gone on for so long goes on now, or those that spin could do so for ever. */
+	if (lab.steps % LOOK == 0 && lab.ready && lab.steps - lab.threads[longest_waiting()].since > STARVED) {
+		usual = longest_waiting();
+		set = (uint16_t)(1u << usual);
+	} else if (lab.ready)
 		usual = usual_ready();
 	else if (lab.timed & set)
 		usual = (set & ~lab.timed) ? lowest(set & (uint16_t)~lab.timed) : soonest(set);
@@ -189,6 +204,7 @@ static struct lab_thread *next_thread(void)
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual)];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
+	next->since = lab.steps;
 	if (next->state == LAB_SPINNING)
 		give_up(next);
 	else if (next->state == LAB_BLOCKED)
@@ -287,6 +303,34 @@ void lab_changed(uintptr_t address)
 	}
 }
 
+/* A spin at a site after progress is another one. Not for ever: a loop that counts its turns makes progress, too. */
+void lab_moved_on(void)
+{
+	enum { MOST = 4 };
+	struct lab_thread *self = lab.self;
+	if (self->gave_up && self->progress < MOST) {
+		self->gave_up = 0;
+		self->progress++;
+	}
+}
+
+static bool has_site(const uintptr_t *sites, unsigned n, uintptr_t pc)
+{
+	for (unsigned i = 0; i < n && i < LAB_LOOKS; i++)
+		if (sites[i] == pc)
+			return true;
+	return n > LAB_LOOKS;
+}
+
+static void add_site(uintptr_t *sites, unsigned *n, uintptr_t pc)
+{
+	if (has_site(sites, *n, pc))
+		return;
+	if (*n < LAB_LOOKS)
+		sites[*n] = pc;
+	++*n;
+}
+
 static bool has_changed(const struct lab_thread *t)
 {
 	for (unsigned i = 0; i < t->n_looks && i < LAB_LOOKS; i++)
@@ -302,6 +346,13 @@ static void spin(uintptr_t pc)
 	self->ops++;
 	self->repeats = 0;
 	self->hard = self->gave_up == pc;
+	if (!self->gave_up)
+		self->n_spun = 0;
+	for (unsigned i = 0; i < self->n_turn && i < LAB_LOOKS; i++)
+		add_site(self->spun, &self->n_spun, self->turn[i]);
+	if (self->n_turn > LAB_LOOKS)
+		self->n_spun = LAB_LOOKS + 1;
+	self->n_turn = 0;
 	set_state(self, LAB_SPINNING);
 	switch_to(next_thread());
 	self->n_looks = 0;
@@ -319,6 +370,7 @@ void lab_relax(uintptr_t pc)
 			lab_location_tired(self->looks[i].address, self->looks[i].step);
 		lab_point((struct lab_op){LAB_RELAX, 0, 0, 0, pc});
 		self->n_looks = 0;
+		self->n_turn = 0;
 		return;
 	}
 	spin(pc);
@@ -328,6 +380,9 @@ bool lab_spins(uintptr_t address, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
 	uint32_t newest = lab_newest_step(address);
+	add_site(self->turn, &self->n_turn, pc);
+	if (self->giving_up > 0 && !has_site(self->spun, self->n_spun, pc))
+		self->giving_up = 0; /* a load behind the loop: a step as any other */
 	if (self->giving_up > 0) {
 		if (--self->giving_up > 0)
 			return true;

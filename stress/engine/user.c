@@ -65,6 +65,8 @@ EXPORTED unsigned fl_stress_choose(unsigned n)
 	if (!lab.active)
 		return lab_native->choose(n);
 	struct lab_op op = {.kind = LAB_INPUT, .pc = PC};
+	if (n > 255)
+		lab_fail(LAB_CHECK, "fl_stress_choose(%u): no more than 255", n);
 	unsigned pick = lab_choose(LAB_PICK_INPUT, n);
 	lab_hash(pick);
 	struct lab_event *event = lab_event(&op);
