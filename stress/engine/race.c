@@ -7,7 +7,6 @@
  */
 #include "layout.h"
 #include "location.h"
-#include <string.h>
 
 static uint8_t mask_of(uintptr_t address, unsigned size)
 {

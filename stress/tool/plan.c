@@ -156,7 +156,7 @@ static void hurry(struct job *job, const struct options *o, int64_t end)
 	int64_t left = end - native_now(), more = SHARES * job->share;
 	if (!o->modes[MODE_NATIVE] && !o->modes[MODE_CHAOS]) {
 		left += o->time / 2;
-		more = more > left / 8 ? more : left / 8;
+		more = more > left / 4 ? more : left / 4;
 	}
 	job->model.max_executions = ENOUGH;
 	job->share = more < left || left < job->share ? more : left;
