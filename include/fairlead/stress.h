@@ -152,9 +152,9 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 /* One initializer for each actor, up to eight. */
 #define FL__STRESS_ONE(test, a) {#a, test##__##a##__call},
 #define FL__STRESS_EACH(...)                                                                                           \
-	FL__STRESS_PICK(__VA_ARGS__, FL_STRESS_takes_at_most_8_actors, FL_STRESS_takes_at_most_8_actors,               \
-	                FL__STRESS_8, FL__STRESS_7, FL__STRESS_6, FL__STRESS_5, FL__STRESS_4, FL__STRESS_3,            \
-	                FL__STRESS_2, FL__STRESS_1, )                                                                  \
+	FL__STRESS_PICK(__VA_ARGS__, FL_STRESS_takes_at_most_8_actors, FL_STRESS_takes_at_most_8_actors, FL__STRESS_8, \
+	                FL__STRESS_7, FL__STRESS_6, FL__STRESS_5, FL__STRESS_4, FL__STRESS_3, FL__STRESS_2,            \
+	                FL__STRESS_1, )                                                                                \
 	(__VA_ARGS__)
 #define FL__STRESS_PICK(test, a, b, c, d, e, f, g, h, i, j, name, ...) name
 #define FL__STRESS_1(t, a) FL__STRESS_ONE(t, a)

@@ -118,6 +118,7 @@ FL_STRESS_ACTOR(panic_handler, caller)
 	way_out = &here;
 	if (setjmp(here) == 0)
 		fl__panic("scenario", s, "called on purpose");
+	way_out = NULL;
 }
 
 FL_STRESS(panic_handler, one, two, caller)

@@ -194,11 +194,11 @@ EXPORTED int sched_yield(void)
 	EXPORTED result name parameters;                                                                               \
 	result name parameters                                                                                         \
 	{                                                                                                              \
-		static result(*real_##name) parameters;                                                                \
+		static __typeof__(name) *real_##name;                                                                  \
 		if (OURS())                                                                                            \
 			not_modelled(#name, PC);                                                                       \
 		if (!real_##name)                                                                                      \
-			real_##name = (result(*) parameters)dlsym(RTLD_NEXT, #name);                                   \
+			real_##name = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                     \
 		return real_##name arguments;                                                                          \
 	}
 

@@ -30,6 +30,27 @@ static bool open_session(void)
 	return session != NULL;
 }
 
+/* `name` up to "__call", for ever. */
+static const char *interned(const char *name)
+{
+	static struct kept {
+		struct kept *next;
+		char name[];
+	} * all;
+	const char *end = strstr(name, "__call");
+	size_t length = end ? (size_t)(end - name) : strlen(name);
+	for (struct kept *k = all; k; k = k->next)
+		if (strlen(k->name) == length && memcmp(k->name, name, length) == 0)
+			return k->name;
+	struct kept *made = calloc(1, sizeof *made + length + 1);
+	if (!made)
+		return name;
+	(void)snprintf(made->name, length + 1, "%s", name);
+	made->next = all;
+	all = made;
+	return made->name;
+}
+
 /* A function that stress.h made is known by the actor's name. */
 static const char *plain_name(const char *function)
 {
@@ -38,11 +59,7 @@ static const char *plain_name(const char *function)
 	if (!function || prefix == 0 || strncmp(function, test, prefix) != 0 ||
 	    strncmp(function + prefix, "__", 2) != 0)
 		return function;
-	char *name = strdup(function + prefix + 2);
-	char *call = name ? strstr(name, "__call") : NULL;
-	if (call)
-		*call = '\0';
-	return name ? name : function;
+	return interned(function + prefix + 2);
 }
 
 /* Without an index of addresses, which clang leaves out: by asking each unit. */

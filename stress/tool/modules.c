@@ -128,7 +128,8 @@ static bool names_differ(void)
 		const struct fl_stress_test *a = t->test, *b = t->next->test;
 		if (strcmp(a->name, b->name) != 0 || a->instrumented != b->instrumented)
 			continue;
-		complain("the name '%s' is that of two tests: %s:%d and %s:%d", a->name, a->file, a->line, b->file, b->line);
+		complain("the name '%s' is that of two tests: %s:%d and %s:%d", a->name, a->file, a->line, b->file,
+		         b->line);
 		return false;
 	}
 	return true;

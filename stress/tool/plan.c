@@ -118,8 +118,7 @@ static void make_jobs(struct run *run, const struct options *o)
 		const char *last = "";
 		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
 			/* plain and instrumented stand one after the other */
-			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) &&
-			    is_replayed(o, t->test->name))
+			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) && is_replayed(o, t->test->name))
 				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
 			last = t->test->name;
 		}
