@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Right code that the engine once called wrong: each was found by a review of it. */
+#include "cases.h"
+#include <stdint.h>
+
+static void spin_until(atomic_int *word)
+{
+	while (!LOOK(word))
+		fl_stress_relax();
+}
+
+/* A lock that spins by exchanging, with three of them: two must not wake each other for ever. */
+struct tas_of_three {
+	atomic_int lock;
+	int count;
+};
+
+static void count_under_tas(struct tas_of_three *s)
+{
+	while (atomic_exchange_explicit(&s->lock, 1, memory_order_acquire))
+		fl_stress_relax();
+	s->count++;
+	atomic_store_explicit(&s->lock, 0, memory_order_release);
+}
+
+FL_STRESS_ACTOR(tas_of_three, one)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS_ACTOR(tas_of_three, two)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS_ACTOR(tas_of_three, three)
+{
+	count_under_tas(s);
+}
+
+FL_STRESS(tas_of_three, one, two, three)
+{
+	FL_ACCEPTABLE(s->count == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Spins that count their turns change a word that others look at. */
+struct counted_spin {
+	atomic_int go, turns;
+};
+
+static void spin_counting(struct counted_spin *s)
+{
+	while (!LOOK(&s->go)) {
+		COUNT(&s->turns);
+		fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(counted_spin, one)
+{
+	spin_counting(s);
+}
+
+FL_STRESS_ACTOR(counted_spin, two)
+{
+	spin_counting(s);
+}
+
+FL_STRESS_ACTOR(counted_spin, starter)
+{
+	SET(&s->go, 1);
+}
+
+FL_STRESS(counted_spin, one, two, starter)
+{
+	FL_ACCEPTABLE(1, "all went on");
+}
+
+/* Bounded spins that are in vain, and long. */
+struct long_spin {
+	atomic_int never;
+};
+
+static void spin_long(struct long_spin *s)
+{
+	for (int i = 0; i < 1000 && !LOOK(&s->never); i++)
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(long_spin, one)
+{
+	spin_long(s);
+}
+
+FL_STRESS_ACTOR(long_spin, two)
+{
+	spin_long(s);
+}
+
+FL_STRESS(long_spin, one, two)
+{
+	FL_ACCEPTABLE(1, "both gave up");
+}
+
+/* A loop that waits for either of two words, and is written without a relax. */
+struct spin_on_two {
+	atomic_int a, b;
+};
+
+FL_STRESS_ACTOR(spin_on_two, spinner)
+{
+	while (!LOOK(&s->a) && !LOOK(&s->b))
+		;
+}
+
+FL_STRESS_ACTOR(spin_on_two, writer)
+{
+	SET(&s->b, 1);
+}
+
+FL_STRESS(spin_on_two, spinner, writer)
+{
+	FL_ACCEPTABLE(1, "it went on");
+}
+
+/* Whoever acquires half of a word acquires what the store of the whole released. */
+struct half_of_a_word {
+	union {
+		_Atomic uint64_t whole;
+		_Atomic uint32_t half[2];
+	} word;
+	int cargo, seen;
+};
+
+FL_STRESS_ACTOR(half_of_a_word, writer)
+{
+	s->cargo = 1;
+	atomic_store_explicit(&s->word.whole, 0x100000001u, memory_order_release);
+}
+
+FL_STRESS_ACTOR(half_of_a_word, reader)
+{
+	s->seen = atomic_load_explicit(&s->word.half[1], memory_order_acquire) ? s->cargo : 1;
+}
+
+FL_STRESS(half_of_a_word, writer, reader)
+{
+	FL_ACCEPTABLE(s->seen == 1, "with its cargo, or too early");
+	FL_FORBIDDEN(1, "without its cargo");
+}
+
+/* Thread-locals are each thread's own, atomic ones too. */
+struct local_atomic {
+	int seen;
+};
+
+static _Thread_local atomic_int own;
+
+FL_STRESS_ACTOR(local_atomic, writer)
+{
+	SET(&own, 1);
+	SET(&own, 0);
+}
+
+FL_STRESS_ACTOR(local_atomic, reader)
+{
+	s->seen = LOOK(&own);
+}
+
+FL_STRESS(local_atomic, writer, reader)
+{
+	FL_ACCEPTABLE(s->seen == 0, "its own");
+	FL_FORBIDDEN(1, "another's");
+}
+
+/* A release store in a loop that others wait for: stores become visible in finite time. */
+struct visible_in_the_end {
+	atomic_int flag;
+};
+
+FL_STRESS_ACTOR(visible_in_the_end, waiter)
+{
+	spin_until(&s->flag);
+}
+
+FL_STRESS_ACTOR(visible_in_the_end, setter)
+{
+	SET(&s->flag, 1);
+}
+
+FL_STRESS(visible_in_the_end, waiter, setter)
+{
+	FL_ACCEPTABLE(1, "seen");
+}
