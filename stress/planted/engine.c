@@ -4,6 +4,7 @@
  * allows: it has to be found.
  */
 #include "planted.h"
+#include <pthread.h>
 #include <string.h>
 
 /* Memory with an alignment of its own is memory like any other. */
@@ -179,4 +180,32 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 {
 	FL_FORBIDDEN(s->seen == 2, "both spins were in vain");
 	FL_ACCEPTABLE(1, "not seen");
+}
+
+/* A lock that the model does not know: to wait for it would stop the model, to pass it would be a lie. */
+struct foreign_lock__not_modelled {
+	pthread_mutex_t mutex;
+	int count;
+};
+
+static void count_under_pthread(struct foreign_lock__not_modelled *s)
+{
+	(void)pthread_mutex_lock(&s->mutex);
+	s->count++;
+	(void)pthread_mutex_unlock(&s->mutex);
+}
+
+FL_STRESS_ACTOR(foreign_lock__not_modelled, one)
+{
+	count_under_pthread(s);
+}
+
+FL_STRESS_ACTOR(foreign_lock__not_modelled, two)
+{
+	count_under_pthread(s);
+}
+
+FL_STRESS(foreign_lock__not_modelled, one, two)
+{
+	FL_ACCEPTABLE(s->count == 2, "both counted");
 }
