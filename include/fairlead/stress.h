@@ -44,7 +44,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	FL__STRESS_FUNCTION_(test, setup)                                                                              \
 	__attribute__((constructor)) static void test##__register_setup(void)                                          \
 	{                                                                                                              \
-		fl_stress_register_setup(#test, test##__setup__call, FL__STRESS_INSTRUMENTED);                         \
+		fl_stress_register_setup(#test, test##__setup__call);                                                  \
 	}                                                                                                              \
 	static void test##__setup(__attribute__((unused)) struct test *s)
 
@@ -120,7 +120,7 @@ struct fl_stress_test {
 };
 
 void fl_stress_register(struct fl_stress_test *test);
-void fl_stress_register_setup(const char *test, void (*setup)(void *state), bool instrumented);
+void fl_stress_register_setup(const char *test, void (*setup)(void *state));
 void fl_stress_fail(const char *file, int line, const char *what);
 bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *label);
 

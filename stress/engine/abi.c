@@ -117,7 +117,7 @@ DECLARED(void, __tsan_release, void *address)
 		return expression;                                                                                     \
 	}
 
-UPDATE(exchange, ((void)old, operand))
+#define update_exchange lab_update_set
 UPDATE(fetch_add, old + operand)
 UPDATE(fetch_sub, old - operand)
 UPDATE(fetch_and, old &operand)

@@ -19,12 +19,6 @@ static inline void lab_clock_join(struct lab_clock *to, const struct lab_clock *
 			to->at[i] = from->at[i];
 }
 
-static inline void lab_clock_clear(struct lab_clock *clock, unsigned threads)
-{
-	for (unsigned i = 0; i < threads; i++)
-		clock->at[i] = 0;
-}
-
 /*
  * What a thread knows, and what a message carries. `hb` is happens-before. `seen` limits what a load may still read: the
  * same, and what SC fences add to it, which order nothing but reads (RC11's psc). `fence` is the step of the latest SC
@@ -41,13 +35,6 @@ static inline void lab_view_join(struct lab_view *to, const struct lab_view *fro
 	lab_clock_join(&to->seen, &from->seen, threads);
 	if (to->fence < from->fence)
 		to->fence = from->fence;
-}
-
-static inline void lab_view_clear(struct lab_view *view, unsigned threads)
-{
-	lab_clock_clear(&view->hb, threads);
-	lab_clock_clear(&view->seen, threads);
-	view->fence = 0;
 }
 
 #endif

@@ -5,8 +5,7 @@
  * thread goes on to the C library. The engine calls itself while a model thread runs, too: those calls come from its own
  * text, and pass.
  */
-#include "model.h"
-#include <dlfcn.h>
+#include "interpose.h"
 #include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -16,12 +15,6 @@
 #include <threads.h>
 #include <time.h>
 #include <unistd.h>
-
-#define PC ((uintptr_t)__builtin_return_address(0))
-#define EXPORTED __attribute__((visibility("default"), used))
-
-/* A model thread, in a module: the engine's own calls come from the program. */
-#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
@@ -87,15 +80,15 @@ EXPORTED int posix_memalign(void **memory, size_t alignment, size_t size)
 	return 0;
 }
 
-static void *(*real_memcpy)(void *, const void *, size_t);
-static void *(*real_memmove)(void *, const void *, size_t);
-static void *(*real_memset)(void *, int, size_t);
+static __typeof__(memcpy) *real_memcpy;
+static __typeof__(memmove) *real_memmove;
+static __typeof__(memset) *real_memset;
 
 __attribute__((constructor(101))) static void find_real(void)
 {
-	real_memmove = (void *(*)(void *, const void *, size_t))dlsym(RTLD_NEXT, "memmove");
-	real_memset = (void *(*)(void *, int, size_t))dlsym(RTLD_NEXT, "memset");
-	real_memcpy = (void *(*)(void *, const void *, size_t))dlsym(RTLD_NEXT, "memcpy");
+	real_memmove = REAL(memmove);
+	real_memset = REAL(memset);
+	real_memcpy = REAL(memcpy);
 }
 
 /* Before the constructor has run. Volatile, or the compiler makes a call of memmove() out of it. */
@@ -173,17 +166,16 @@ void *__tsan_memset(void *to, int byte, size_t size)
 }
 
 /* For plain C that spins. */
-static int (*real_sched_yield)(void);
-
 EXPORTED int sched_yield(void)
 {
+	static __typeof__(sched_yield) *real;
 	if (OURS()) {
 		lab_relax(PC);
 		return 0;
 	}
-	if (!real_sched_yield)
-		real_sched_yield = (int (*)(void))dlsym(RTLD_NEXT, "sched_yield");
-	return real_sched_yield();
+	if (!real)
+		real = REAL(sched_yield);
+	return real();
 }
 
 /*
@@ -198,7 +190,7 @@ EXPORTED int sched_yield(void)
 		if (OURS())                                                                                            \
 			not_modelled(#name, PC);                                                                       \
 		if (!real_##name)                                                                                      \
-			real_##name = (__typeof__(name) *)dlsym(RTLD_NEXT, #name);                                     \
+			real_##name = REAL(name);                                                                      \
 		return real_##name arguments;                                                                          \
 	}
 
@@ -227,16 +219,13 @@ TRAP(int, usleep, (useconds_t us), (us))
 TRAP(int, nanosleep, (const struct timespec *t, struct timespec *rest), (t, rest))
 
 /* Signals are not modelled: the engine's own handlers stay, and one execution leaves none to the next. */
-static int (*real_sigaction)(int, const struct sigaction *, struct sigaction *);
-static int (*real_sigaltstack)(const stack_t *, stack_t *);
-
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
+	static __typeof__(sigaction) *real;
 	if (!OURS()) {
-		if (!real_sigaction)
-			real_sigaction =
-			    (int (*)(int, const struct sigaction *, struct sigaction *))dlsym(RTLD_NEXT, "sigaction");
-		return real_sigaction(number, action, old);
+		if (!real)
+			real = REAL(sigaction);
+		return real(number, action, old);
 	}
 	if (old)
 		*old = (struct sigaction){.sa_handler = SIG_DFL};
@@ -245,10 +234,11 @@ EXPORTED int sigaction(int number, const struct sigaction *action, struct sigact
 
 EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 {
+	static __typeof__(sigaltstack) *real;
 	if (!OURS()) {
-		if (!real_sigaltstack)
-			real_sigaltstack = (int (*)(const stack_t *, stack_t *))dlsym(RTLD_NEXT, "sigaltstack");
-		return real_sigaltstack(stack, old);
+		if (!real)
+			real = REAL(sigaltstack);
+		return real(stack, old);
 	}
 	if (old)
 		*old = (stack_t){.ss_flags = 0};
@@ -256,16 +246,13 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 }
 
 /* assert(). */
-static void (*real_assert_fail)(const char *, const char *, unsigned, const char *);
-
 EXPORTED _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function);
 
 _Noreturn void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
 {
 	if (OURS())
 		lab_fail(LAB_CHECK, "assert(%s) fails in %s at %s:%u", assertion, lab.self->name, file, line);
-	real_assert_fail =
-	    (void (*)(const char *, const char *, unsigned, const char *))dlsym(RTLD_NEXT, "__assert_fail");
-	real_assert_fail(assertion, file, line, function);
+	void (*real)(const char *, const char *, unsigned, const char *) = REAL(__assert_fail);
+	real(assertion, file, line, function);
 	__builtin_trap();
 }

@@ -3,31 +3,26 @@
  * String functions of the C library, as interpose.c has those of memory: what they read and write is told to the model
  * first. What printf reads through its arguments, and the rest of the library, the model does not see.
  */
-#include "model.h"
-#include <dlfcn.h>
+#include "interpose.h"
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PC ((uintptr_t)__builtin_return_address(0))
-#define EXPORTED __attribute__((visibility("default"), used))
-#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
-
 static struct {
-	int (*memcmp)(const void *, const void *, size_t);
-	size_t (*strlen)(const char *);
-	size_t (*strnlen)(const char *, size_t);
-	char *(*strcpy)(char *, const char *);
-	char *(*strncpy)(char *, const char *, size_t);
-	char *(*strcat)(char *, const char *);
-	int (*strcmp)(const char *, const char *);
-	int (*strncmp)(const char *, const char *, size_t);
-	char *(*strchr)(const char *, int);
-	int (*vsnprintf)(char *, size_t, const char *, va_list);
+	__typeof__(memcmp) *memcmp;
+	__typeof__(strlen) *strlen;
+	__typeof__(strnlen) *strnlen;
+	__typeof__(strcpy) *strcpy;
+	__typeof__(strncpy) *strncpy;
+	__typeof__(strcat) *strcat;
+	__typeof__(strcmp) *strcmp;
+	__typeof__(strncmp) *strncmp;
+	__typeof__(strchr) *strchr;
+	__typeof__(vsnprintf) *vsnprintf;
 } real;
 
-#define FIND(name) real.name = (__typeof__(real.name))dlsym(RTLD_NEXT, #name)
+#define FIND(name) real.name = REAL(name)
 
 __attribute__((constructor(101))) static void find_real(void)
 {

@@ -34,12 +34,6 @@ static uint8_t outcomes[MOST_OUTCOMES / 2][VALUES];
 static uint32_t table[MOST_OUTCOMES]; /* by hash; numbers of outcomes from 1 */
 static unsigned n_outcomes, n_values, n_reads;
 
-static lab_value update_set(lab_value old, lab_value operand)
-{
-	(void)old;
-	return operand;
-}
-
 static lab_value update_add(lab_value old, lab_value operand)
 {
 	return old + operand;
@@ -59,7 +53,7 @@ static void step(struct machine *m, unsigned thread, unsigned i)
 		*read = (uint32_t)lab_atomic_load(address, 4, op->order, pc);
 		break;
 	case 'X':
-		*read = (uint32_t)lab_atomic_rmw(address, 4, update_set, op->value, op->order, pc);
+		*read = (uint32_t)lab_atomic_rmw(address, 4, lab_update_set, op->value, op->order, pc);
 		break;
 	case 'A':
 		*read = (uint32_t)lab_atomic_rmw(address, 4, update_add, op->value, op->order, pc);

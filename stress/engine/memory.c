@@ -74,7 +74,8 @@ static int weaker(int order, unsigned way)
 	}
 }
 
-int lab_weakened(int order, uintptr_t pc)
+/* As the mutant, if there is one, has it. */
+static int weakened(int order, uintptr_t pc)
 {
 	return __builtin_expect(pc == lab_config.mutant, 0) ? weaker(order, lab_config.mutant_step) : order;
 }
@@ -209,7 +210,7 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
 	lab_site_reached(pc, "load", as_load(order));
-	order = as_load(lab_weakened(order, pc));
+	order = as_load(weakened(order, pc));
 	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
 	bool spins = lab_spins(address, pc);
 	if (!spins)
@@ -233,7 +234,7 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc)
 {
 	lab_site_reached(pc, "store", as_store(order));
-	order = as_store(lab_weakened(order, pc));
+	order = as_store(weakened(order, pc));
 	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
@@ -265,7 +266,7 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
                          uintptr_t pc)
 {
 	lab_site_reached(pc, "read-modify-write", order);
-	order = lab_weakened(order, pc);
+	order = weakened(order, pc);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	return rmw_at(access_of(address, size, true, pc), update, operand, order, pc, &op);
@@ -281,7 +282,7 @@ static unsigned failing(struct lab_location *location, unsigned n, lab_value exp
 	return count;
 }
 
-static lab_value update_set(lab_value old, lab_value operand)
+lab_value lab_update_set(lab_value old, lab_value operand)
 {
 	(void)old;
 	return operand;
@@ -330,9 +331,9 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
                     bool weak, uintptr_t pc)
 {
 	lab_site_reached(pc, "compare-exchange", order);
-	order = lab_weakened(order, pc);
+	order = weakened(order, pc);
 	if (lab_is_acquire(failure) && lab_config.mutant_step == 0) /* the weaker one without release leaves it */
-		failure = lab_weakened(failure, pc);
+		failure = weakened(failure, pc);
 	failure = as_load(failure);
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)(failure == __ATOMIC_SEQ_CST ? failure : order), address,
 	                    pc};
@@ -348,7 +349,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	unsigned pick = can + n > 1 ? lab_choose(LAB_PICK_STALE, can + n) : 0;
 	if (can && pick == 0 && !(weak && lab_fault(LAB_FAULT_WEAK))) {
 		lab_race_atomic(lab_cell(address), address, size, true, pc);
-		(void)rmw_at(location, update_set, desired, order, pc, &op);
+		(void)rmw_at(location, lab_update_set, desired, order, pc, &op);
 		return true;
 	}
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];

@@ -191,6 +191,7 @@ bool lab_may_fault(unsigned which);
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc);
 void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int order, uintptr_t pc);
 typedef lab_value lab_update(lab_value old, lab_value operand);
+lab_update lab_update_set; /* the operand */
 lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, lab_value operand, int order,
                          uintptr_t pc);
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
@@ -198,7 +199,6 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 void lab_atomic_fence(int order, uintptr_t pc);
 lab_value lab_peek(uintptr_t address, unsigned size);
 uint32_t lab_newest_step(uintptr_t address); /* of the last store there; 0: none in this execution */
-int lab_weakened(int order, uintptr_t pc);   /* as the mutant, if there is one, has it */
 
 /* cell.c: what is known about eight bytes */
 struct lab_location;
@@ -237,7 +237,6 @@ void lab_race_atomic(struct lab_cell *cell, uintptr_t address, unsigned size, bo
 void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
 
 /* location.c: atomic locations of a cell */
-void lab_location_race(struct lab_location *location, uintptr_t address, unsigned size, bool write, uintptr_t pc);
 void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size);
 
 /* heap.c */

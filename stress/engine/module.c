@@ -28,6 +28,14 @@ static struct lab_module *modules;
 static const struct lab_module none; /* of litmus programs */
 static const struct lab_module *running = &none;
 
+static void *make(size_t size)
+{
+	void *memory = calloc(1, size);
+	if (!memory)
+		abort();
+	return memory;
+}
+
 /* --- finding them --- */
 
 struct search {
@@ -72,9 +80,7 @@ static int visit_object(struct dl_phdr_info *info, size_t size, void *arg)
 	}
 	if (!inside)
 		return 0;
-	struct lab_module *m = calloc(1, sizeof *m);
-	if (!m)
-		abort();
+	struct lab_module *m = make(sizeof *m);
 	snprintf(m->path, sizeof m->path, "%s", info->dlpi_name);
 	m->base = info->dlpi_addr;
 	m->tls_id = info->dlpi_tls_modid;
@@ -144,14 +150,6 @@ struct setup {
 static struct lab_test *tests;
 static struct setup *setups;
 
-static void *make(size_t size)
-{
-	void *memory = calloc(1, size);
-	if (!memory)
-		abort();
-	return memory;
-}
-
 static bool comes_before(const struct fl_stress_test *a, const struct fl_stress_test *b)
 {
 	int order = strcmp(a->name, b->name);
@@ -177,10 +175,8 @@ __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_
 	*place = t;
 }
 
-__attribute__((visibility("default"))) void fl_stress_register_setup(const char *test, void (*setup)(void *state),
-                                                                     bool instrumented)
+__attribute__((visibility("default"))) void fl_stress_register_setup(const char *test, void (*setup)(void *state))
 {
-	(void)instrumented;
 	struct setup *s = make(sizeof *s);
 	*s = (struct setup){test, setup, module_at((uintptr_t)test), setups};
 	setups = s;

@@ -97,18 +97,15 @@ static _Noreturn void stuck(void)
 		if (describe(&lab.threads[i]) && !lost)
 			lost = &lab.threads[i];
 	}
-	char place[80];
 	if (lab.spinning) {
 		const struct lab_thread *t = &lab.threads[lowest(lab.spinning)];
-		char site[256];
+		char place[80], site[256];
 		lab_name_address(t->next.address, place, sizeof place);
 		(void)lab_describe_site(t->next.pc, site, sizeof site);
 		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and nobody is left to change it", t->name, place, site);
 	}
-	if (lost) {
-		lab_name_address(lost->futex, place, sizeof place);
+	if (lost)
 		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
-	}
 	lab_fail(LAB_DEADLOCK,
 	         asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody", asleep);
 }
@@ -181,6 +178,23 @@ static unsigned usual_ready(void)
 	return longest_waiting();
 }
 
+/* Whether somebody could have gone on for very long. */
+static bool is_starved(void)
+{
+	return lab.steps % LOOK == 0 && lab.ready && lab.steps - lab.threads[longest_waiting()].since > STARVED;
+}
+
+/* Of those who may go on: one that is ready, one that spins, one whose deadline is next. */
+static unsigned usual_of(uint16_t set)
+{
+	if (!(set & (set - 1)))
+		return lowest(set);
+	if (lab.ready)
+		return usual_ready();
+	uint16_t untimed = set & (uint16_t)~lab.timed;
+	return untimed ? lowest(untimed) : soonest(set);
+}
+
 static struct lab_thread *next_thread(void)
 {
 	uint16_t set = lab.ready;
@@ -190,18 +204,9 @@ static struct lab_thread *next_thread(void)
 		set |= lab.timed;
 	if (set == 0)
 		set = idle();
-	unsigned usual;
-	/* Fair: whoever could have gone on for so long goes on now, or those that spin could do so for ever. */
-	if (lab.steps % LOOK == 0 && lab.ready && lab.steps - lab.threads[longest_waiting()].since > STARVED) {
-		usual = longest_waiting();
-		set = (uint16_t)(1u << usual);
-	} else if (lab.ready)
-		usual = usual_ready();
-	else if (lab.timed & set)
-		usual = (set & ~lab.timed) ? lowest(set & (uint16_t)~lab.timed) : soonest(set);
-	else
-		usual = lowest(set);
-	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual)];
+	if (is_starved())
+		set = (uint16_t)(1u << longest_waiting()); /* or those that spin could do so for ever */
+	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
 	next->since = lab.steps;
@@ -413,8 +418,6 @@ static void finish(struct lab_thread *self)
 	}
 	self->ops++;
 	self->next = (struct lab_op){.kind = LAB_EXIT};
-	struct lab_event *event = lab_event(&self->next);
-	(void)event;
 	set_state(self, LAB_DONE);
 }
 

@@ -199,7 +199,7 @@ void lab_trace(struct lab_result *result)
 	unsigned most = lab.verdict == LAB_LIVELOCK ? ENDLESS : UINT_MAX;
 	for (size_t i = 0; i < lab.n_events && n < most; i++) {
 		const struct lab_event *e = &lab.events[i];
-		if (e->op.kind == LAB_EXIT || e->hidden)
+		if (e->hidden)
 			continue;
 		struct lab_step *step = &steps[n++];
 		step->thread = e->thread;

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_INTERPOSE_H
+#define STRESS_INTERPOSE_H
+
+#include "model.h"
+#include <dlfcn.h>
+
+/* For functions that stand in the place of the C library's. */
+#define PC ((uintptr_t)__builtin_return_address(0))
+#define EXPORTED __attribute__((visibility("default"), used))
+
+/* Called by a model thread, from a module: the engine's own calls come from the program. */
+#define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))
+
+/* The C library's own. */
+#define REAL(name) ((__typeof__(name) *)dlsym(RTLD_NEXT, #name))
+
+#endif
