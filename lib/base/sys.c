@@ -76,29 +76,102 @@ struct futex_time {
 #define FUTEX_CALL SYS_futex
 #endif
 
+static struct futex_time futex_time(int64_t deadline)
+{
+	int64_t at = deadline > 0 ? deadline : 0;
+	return (struct futex_time){at / FL_S(1), at % FL_S(1)};
+}
+
 /* Leaves errno as it is: a lock may stand between a call and the look at its errno. */
 static int futex(const uint32_t *word, int op, uint32_t value, const struct futex_time *time)
 {
 	int before = errno;
-	long rc = syscall(FUTEX_CALL, word, op | FUTEX_PRIVATE_FLAG, value, time, NULL, FUTEX_BITSET_MATCH_ANY);
+	long rc = syscall(FUTEX_CALL, word, op, value, time, NULL, FUTEX_BITSET_MATCH_ANY);
 	int result = rc >= 0 ? (int)rc : -errno;
 	errno = before;
 	return result;
 }
 
-static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
-	int64_t at = deadline > 0 ? deadline : 0;
-	struct futex_time time = {at / FL_S(1), at % FL_S(1)};
-	int rc = futex(word, FUTEX_WAIT_BITSET, expected, deadline == FL_FOREVER ? NULL : &time);
+	struct futex_time time = futex_time(deadline);
+	int rc = futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
 		sys_yield(); /* a system that forbids the call: who waits polls, and leaves the CPU to others */
 	return rc;
 }
 
+static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return wait_on(word, expected, deadline, FUTEX_PRIVATE_FLAG);
+}
+
 static int sys_futex_wake(const uint32_t *word, int n)
 {
+	return futex(word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, (uint32_t)n, NULL);
+}
+
+static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return wait_on(word, expected, deadline, 0);
+}
+
+static int sys_shared_wake(const uint32_t *word, int n)
+{
 	return futex(word, FUTEX_WAKE, (uint32_t)n, NULL);
+}
+
+enum { FUTEX_WAITV = 449 }; /* of all architectures; Linux 5.16, younger than most headers */
+
+static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
+{
+	struct futex_time time = futex_time(deadline);
+	int before = errno;
+	long rc = syscall(FUTEX_WAITV, words, n, 0, deadline == FL_FOREVER ? NULL : &time, CLOCK_MONOTONIC);
+	int result = rc >= 0 ? 0 : -errno;
+	errno = before;
+	return result;
+}
+
+static struct fl__robust_list *ask_robust_list(void)
+{
+	struct fl__robust_list *list = NULL;
+	size_t size = 0;
+	if (syscall(SYS_get_robust_list, 0, &list, &size) != 0 || size != sizeof *list)
+		return NULL;
+	return list;
+}
+
+/* Some C libraries register a thread's list with its first robust mutex. */
+static void provoke_robust_list(void)
+{
+	pthread_mutexattr_t attr;
+	pthread_mutex_t mutex;
+	if (pthread_mutexattr_init(&attr) != 0)
+		return;
+	if (pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST) == 0 && pthread_mutex_init(&mutex, &attr) == 0) {
+		if (pthread_mutex_lock(&mutex) == 0)
+			(void)pthread_mutex_unlock(&mutex);
+		(void)pthread_mutex_destroy(&mutex);
+	}
+	(void)pthread_mutexattr_destroy(&attr);
+}
+
+static struct fl__robust_list *sys_robust_list(void)
+{
+	int before = errno;
+	struct fl__robust_list *list = ask_robust_list();
+	if (!list) {
+		provoke_robust_list();
+		list = ask_robust_list();
+	}
+	errno = before;
+	return list;
+}
+
+static uint32_t sys_thread_id(void)
+{
+	return (uint32_t)syscall(SYS_gettid);
 }
 
 static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
@@ -199,6 +272,11 @@ struct fl__sys fl__sys = {
     .unmap = sys_unmap,
     .guard = sys_guard,
     .discard = sys_discard,
+    .shared_wait = sys_shared_wait,
+    .shared_wake = sys_shared_wake,
+    .wait_many = sys_wait_many,
+    .robust_list = sys_robust_list,
+    .thread_id = sys_thread_id,
 };
 
 bool fl__is_main_thread(void)

@@ -7,6 +7,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* A word that somebody waits on, and the value that keeps it asleep; as in Linux's futex_waitv. */
+struct fl__futex {
+	uint64_t expected;
+	uint64_t word; /* its address */
+	uint32_t flags, reserved;
+};
+
+enum { FL__FUTEXES = 128 };
+#define FL__FUTEX_PRIVATE 0x82u /* its flags: 32 bits, private to the process */
+#define FL__FUTEX_SHARED 0x02u  /* or in memory that processes share */
+
+/* What the kernel reads when a thread ends: the robust locks that it holds. Linux's struct robust_list_head. */
+struct fl__robust_list {
+	void *first;   /* a ring through the locks' nodes, back to this struct; bit 0 of a pointer is no part of it */
+	long offset;   /* from a node to the word of its lock */
+	void *pending; /* the node of a lock that is being taken or freed, or waited for */
+};
+
 /*
  * The table of everything that the library asks of the system: the one place where a test injects a fault, and where the
  * laboratory takes over time, threads and waiting. Replaced only while no other thread is inside the library.
@@ -36,6 +54,18 @@ struct fl__sys {
 	int (*guard)(void *memory, size_t size);
 	/* Gives pages back; whoever touches them next finds zeros. Guards stay. */
 	void (*discard)(void *memory, size_t size);
+	/* As futex_wait and futex_wake, for words in memory that processes share. */
+	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+	int (*shared_wake)(const uint32_t *word, int n);
+	/*
+	 * Sleeps while each of up to FL__FUTEXES words holds what is expected of it. Results as of futex_wait; also -ENOSYS (a
+	 * kernel without it). Several may have been woken at once, and all their wakes count as delivered.
+	 */
+	int (*wait_many)(struct fl__futex *words, unsigned n, int64_t deadline);
+	/* The calling thread's robust list, the one that the C library has registered; NULL: the system has none. */
+	struct fl__robust_list *(*robust_list)(void);
+	/* The calling thread's number in the kernel, as robust locks hold it: 1 to 2^30 - 1. */
+	uint32_t (*thread_id)(void);
 };
 
 extern struct fl__sys fl__sys;
