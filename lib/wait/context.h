@@ -60,6 +60,12 @@ static inline struct fl__ctx *fl__ctx_get(void)
 
 extern const struct fl__ctx_ops fl__thread_parker;
 
+/*
+ * Looks at `what` for a bounded time (thread_parker.c) that follows success: true when a look was one. For threads alone,
+ * before they sleep.
+ */
+bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline);
+
 /* Counts the forks between the first process and this one; objects with threads of their own compare it. */
 extern uint32_t fl__fork_count;
 

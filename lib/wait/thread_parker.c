@@ -26,16 +26,10 @@
 enum { EMPTY = 0, UNPARKED = 1, ASLEEP = 3 };
 enum { LOOKS = 16, SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* the last two in ns */
 
-static bool unparked(const struct fl__wait *wait)
+bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
 {
-	return fl__load_relaxed(&wait->park_word) == UNPARKED; /* relaxed: park() acquires, once it has seen it */
-}
-
-static bool spin(const struct fl__wait *wait, int64_t deadline)
-{
-	struct fl__ctx *ctx = wait->ctx;
 	for (int i = 0; i < LOOKS; i++) {
-		if (unparked(wait))
+		if (look(what))
 			return true;
 		fl__sys.relax();
 	}
@@ -45,13 +39,19 @@ static bool spin(const struct fl__wait *wait, int64_t deadline)
 	int64_t limit = fl__min_deadline(now + ctx->spin_ns, deadline);
 	for (; now < limit; now = fl__sys.now()) {
 		fl__sys.yield();
-		if (unparked(wait)) {
+		if (look(what)) {
 			ctx->spin_ns = fl__min_deadline(2 * ctx->spin_ns, SPIN_MOST);
 			return true;
 		}
 	}
 	ctx->spin_ns = ctx->spin_ns / 2 > SPIN_LEAST ? ctx->spin_ns / 2 : SPIN_LEAST;
 	return false;
+}
+
+static bool unparked(const void *wait)
+{
+	/* relaxed: park() acquires, once it has seen it */
+	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == UNPARKED;
 }
 
 static bool is_past(int64_t deadline)
@@ -78,7 +78,7 @@ static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 
 static int park(struct fl__wait *wait, int64_t deadline)
 {
-	if (!spin(wait, deadline) && !sleep_until(wait, deadline))
+	if (!fl__spin(wait->ctx, unparked, wait, deadline) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
 	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), whichever access saw it */
 	return 0;

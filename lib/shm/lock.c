@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The robust lock, on the kernel's robust-futex interface (Linux: Documentation/locking/robust-futex-ABI). Each thread has a
+ * list of the locks that it holds, whose head the C library has registered; when the thread ends, by whatever way, the
+ * kernel goes through it. We put our nodes into that list as the C library does its own, and in its way, so that they mix.
+ *
+ *   word        meaning                        set by                               cleared by
+ *   TID         the owner; 0: free             take(), CAS                          release(); the kernel, at its death
+ *   DIED        its owner died                 the kernel                           take(), which then tells its caller
+ *   WAITERS     somebody may sleep on it       wait_for(); take(), if it has slept  release(), which then wakes everybody
+ *
+ * The kernel acts on three kinds of death, by what the dying thread's list says:
+ *   - a lock in the list, with its TID: free, DIED, and one sleeper is woken if there is WAITERS;
+ *   - the lock in `pending` with its TID: the same: it was killed between the CAS and the list, or the other way;
+ *   - the lock in `pending` with no owner: one sleeper is woken. It was killed after it had freed the lock and before it woke
+ *     anybody, or after it was woken and before it had taken the lock. So a thread keeps `pending` while it sleeps. (Before
+ *     Linux 6.2 not when there is DIED: there the death of the owner and then of the woken one, in one instant, is too much.)
+ *
+ * Invariant: if somebody sleeps, the word has WAITERS, or it is owned by nobody and a wake is on its way to everybody, or to
+ * one who has slept. Hence:
+ *   - release() either keeps WAITERS and wakes one, or drops it and wakes all. (glibc drops it and wakes one: when a third
+ *     thread then takes the lock and the woken one is killed, the others sleep for ever.)
+ *   - who takes a lock keeps the WAITERS that it finds, and sets it when it has slept.
+ *   - who gives up has set WAITERS, or found it set, after its last wake.
+ * How many sleep is a hint that decides which of the two releases is cheaper, and nothing else: sleepers count themselves,
+ * and an owner takes off whom it is going to wake, so that the count of those who were killed wears off.
+ *
+ * Linearization: the CAS of take(); the swap of release(). The list's stores are atomic so that the laboratory sees each as a
+ * step; between them and the word the order of the program is enough, since the kernel reads them on behalf of this thread.
+ */
+#include "lock.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+#include <pthread.h>
+
+enum { LOOKS = 100, YIELDS = 20 };
+
+static _Thread_local struct fl__shm_self self __attribute__((tls_model("initial-exec")));
+
+/* Keeps the compiler from moving stores over it; the kernel sees them in the order of the program. */
+static void in_program_order(void)
+{
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+static bool is_usable(const struct fl__robust_list *list)
+{
+	long place = (long)offsetof(struct fl__shm_lock, next_) + (list ? list->offset : 0);
+	return list && (place == 0 || place == 4 || place == 12 || place == 20);
+}
+
+static void __attribute__((noinline)) fill_in(void)
+{
+	self.list = fl__sys.robust_list();
+	if (!is_usable(self.list))
+		self.list = NULL;
+	self.tid = fl__sys.thread_id();
+}
+
+struct fl__shm_self *fl__shm_self(void)
+{
+	if (__builtin_expect(self.tid == 0, 0))
+		fill_in();
+	return &self;
+}
+
+/* A forked child has another number, and holds nothing. */
+static void after_fork_in_child(void)
+{
+	self = (struct fl__shm_self){NULL, 0};
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+}
+
+long fl__shm_word_offset(void)
+{
+	const struct fl__robust_list *list = fl__shm_self()->list;
+	return list ? list->offset : -(long)offsetof(struct fl__shm_lock, next_);
+}
+
+static uint32_t *word_of(struct fl__shm_lock *l, const struct fl__shm_self *me)
+{
+	return me->list ? (uint32_t *)(void *)((char *)&l->next_ + me->list->offset) : &l->words_[0];
+}
+
+uint32_t *fl__shm_word(struct fl__shm_lock *l)
+{
+	return word_of(l, fl__shm_self());
+}
+
+/* The list. A node is the address of next_; the pointer to the node before lies one pointer in front of it. */
+
+static void *node_of(struct fl__shm_lock *l)
+{
+	return &l->next_;
+}
+
+static void *unmarked(void *node)
+{
+	return (void *)((uintptr_t)node & ~(uintptr_t)1);
+}
+
+static void set_pending(struct fl__shm_self *me, void *node)
+{
+	if (!me->list)
+		return;
+	in_program_order();
+	fl__store_relaxed(&me->list->pending,
+	                  node); /* relaxed, as all of the list: the kernel reads it for this thread */
+	in_program_order();
+}
+
+/* On 64-bit systems the C library's lists have links in both directions, which ours must keep. */
+static void set_prev(const struct fl__shm_self *me, void *node, void *prev)
+{
+	void **at = unmarked(node);
+	if (sizeof(void *) == 8 && (void *)at != (void *)me->list)
+		fl__store_relaxed(&at[-1], prev);
+}
+
+static void enlist(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	if (!me->list)
+		return;
+	void *first = me->list->first;
+	set_prev(me, first, node_of(l));
+	fl__store_relaxed(&l->next_.node, first);
+	if (sizeof(void *) == 8)
+		fl__store_relaxed(&l->prev_.node, (void *)me->list);
+	in_program_order();
+	fl__store_relaxed(&me->list->first, node_of(l));
+}
+
+/* The place that points to the node of `l`: in its own links, or, where lists have one direction, by going there. */
+static void **link_to(const struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	if (sizeof(void *) == 8)
+		return unmarked(l->prev_.node);
+	void **link = &me->list->first;
+	while (unmarked(*link) != node_of(l))
+		link = unmarked(*link);
+	return link;
+}
+
+static void delist(struct fl__shm_self *me, struct fl__shm_lock *l)
+{
+	if (!me->list)
+		return;
+	void **link = link_to(me, l);
+	void *next = l->next_.node;
+	set_prev(me, next, link);
+	fl__store_relaxed(link, next);
+}
+
+/* The word. */
+
+/* Takes a lock that is free. False when it is not, or is no longer; *value is what was found. */
+static bool take_free(uint32_t *word, uint32_t *value, uint32_t mine)
+{
+	while ((*value & FL__SHM_TID) == 0)
+		if (fl__cas_weak_acquire(word, value, mine | (*value & FL__SHM_WAITERS))) /* pairs with release() */
+			return true;
+	return false;
+}
+
+/* Looks for a while, without going to sleep. */
+static bool spin(uint32_t *word, uint32_t *value, uint32_t mine)
+{
+	for (int i = 0; i < LOOKS + YIELDS; i++) {
+		if (i < LOOKS)
+			fl__sys.relax();
+		else
+			fl__sys.yield();
+		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+		if (take_free(word, value, mine))
+			return true;
+	}
+	return false;
+}
+
+/* Sleeps until the word changes, or the deadline; 0: it has slept. */
+static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
+{
+	if (!(value & FL__SHM_WAITERS)) {
+		if (!fl__cas_weak_relaxed(word, &value, value | FL__SHM_WAITERS)) /* relaxed: publishes nothing */
+			return -EAGAIN;
+		value |= FL__SHM_WAITERS;
+	}
+	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+	return fl__sys.shared_wait(word, value, deadline);
+}
+
+static bool is_past(int64_t deadline)
+{
+	return deadline != FL_FOREVER && deadline <= fl__sys.now();
+}
+
+/* The rest of take(), when the lock was not just free. */
+static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline)
+{
+	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	uint32_t mine = tid;
+	bool taken = take_free(word, &value, mine);
+	if (!taken && (value & FL__SHM_TID) == tid)
+		return -EDEADLK;
+	if (!taken)
+		taken = spin(word, &value, mine);
+	if (!taken && is_past(deadline))
+		return -ETIMEDOUT;
+	int rc = 0;
+	while (!taken && rc != -ETIMEDOUT) {
+		rc = wait_for(l, word, value, deadline);
+		if (rc == 0)
+			mine = tid |
+			       FL__SHM_WAITERS; /* a wake was for us: others may sleep, and nobody else knows of them */
+		value = fl__load_relaxed(word); /* relaxed: as above */
+		taken = take_free(word, &value, mine);
+	}
+	if (!taken)
+		return rc;
+	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
+}
+
+static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline)
+{
+	uint32_t *word = word_of(l, me);
+	uint32_t expected = 0;
+	set_pending(me, node_of(l));
+	int rc = fl__cas_acquire(word, &expected, me->tid)
+	             ? 0
+	             : take_slowly(l, word, me->tid, deadline); /* as take_free() */
+	if (rc == 0 || rc == -EOWNERDEAD)
+		enlist(me, l);
+	set_pending(me, NULL);
+	return rc;
+}
+
+/*
+ * Frees the lock; `pending` names it, and it is in no list. The hint is kept by whoever owns the lock, before it is free: with
+ * the swap another may take it, free it, and give its memory to something else.
+ */
+static void release(struct fl__shm_lock *l, uint32_t *word, bool all)
+{
+	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
+	bool one = false;
+	if (fl__load_relaxed(word) & FL__SHM_WAITERS) {                /* relaxed: a newcomer shows in the swap */
+		one = !all && (int32_t)fl__load_relaxed(sleepers) > 1; /* relaxed: a hint */
+		fl__store_relaxed(sleepers, one ? fl__load_relaxed(sleepers) - 1 : 0); /* relaxed: as above */
+	}
+	/* release: what the owner wrote; pairs with take_free() */
+	uint32_t before = fl__swap_release(word, one ? FL__SHM_WAITERS : 0);
+	if (before & FL__SHM_WAITERS)
+		(void)fl__sys.shared_wake(word, one ? 1 : INT_MAX);
+}
+
+enum { PATIENCE = 1000000 }; /* ns */
+
+int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	held->first = me->list ? me->list->first : NULL;
+	int rc = take(me, l, deadline);
+	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - PATIENCE)
+		rc = take(me, l, fl__sys.now() + PATIENCE);
+	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	set_pending(me, node_of(l));
+	if (me->list) {
+		set_prev(me, held->first, (void *)me->list);
+		fl__store_relaxed(&me->list->first, held->first); /* relaxed: as set_pending() */
+	}
+	release(l, word_of(l, me), false);
+	set_pending(me, NULL);
+}
+
+int fl__shm_take(struct fl__shm_lock *l, int64_t deadline)
+{
+	return take(fl__shm_self(), l, deadline);
+}
+
+int fl__shm_try_take(struct fl__shm_lock *l)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	uint32_t *word = word_of(l, me);
+	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
+	int rc = -EBUSY;
+	set_pending(me, node_of(l));
+	if (take_free(word, &value, me->tid)) {
+		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
+		enlist(me, l);
+	}
+	set_pending(me, NULL);
+	return rc;
+}
+
+static void give(struct fl__shm_lock *l, bool all)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	set_pending(me, node_of(l));
+	delist(me, l);
+	release(l, word_of(l, me), all);
+	set_pending(me, NULL);
+}
+
+void fl__shm_give(struct fl__shm_lock *l)
+{
+	give(l, false);
+}
+
+void fl__shm_give_all(struct fl__shm_lock *l)
+{
+	give(l, true);
+}
+
+bool fl__shm_mine(struct fl__shm_lock *l)
+{
+	const struct fl__shm_self *me = fl__shm_self();
+	return (fl__load_relaxed(word_of(l, me)) & FL__SHM_TID) == me->tid; /* relaxed: no other writes our number */
+}
