@@ -62,6 +62,30 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "boost", "glib"},
 	},
 	{
+		.name = "process/mutex_uncontended", .unit = "ns/op", .threads = {1},
+		.peers = {"pthread_robust"}, .weaker = {"pthread_shared"},
+		.floor = {"cas"},
+	},
+	{
+		.name = "process/mutex_contended", .unit = "ns/op", .threads = {1},
+		.peers = {"pthread_robust"}, .weaker = {"pthread_shared"},
+	},
+	{
+		.name = "process/sem_pingpong", .unit = "ns/round trip", .threads = {1},
+		.peers = {"sem_t", "pthread"},
+		.floor = {"futex"},
+	},
+	{
+		.name = "process/roundtrip", .unit = "ns/round trip", .threads = {1},
+		.peers = {"posix_mq", "pipe", "unix"}, .weaker = {"pthread"},
+		.floor = {"ring"},
+	},
+	{
+		.name = "process/one_way", .unit = "ns/message", .threads = {1},
+		.peers = {"posix_mq", "pipe", "unix"}, .weaker = {"pthread"},
+		.floor = {"ring"},
+	},
+	{
 		.name = "fiber/switch", .unit = "ns/switch", .threads = {1},
 		.peers = {"boost_context", "ucontext"},
 		.weaker = {"plain"},

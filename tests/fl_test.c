@@ -156,6 +156,7 @@ static bool matches(const char *name, char **patterns, int n)
 /* Runs the cases that match one of the arguments (glob patterns), or all; `--list` prints their names. */
 int main(int argc, char **argv)
 {
+	fl_main(argc, argv); /* tests that start processes start this program once more */
 	bool list = argc > 1 && strcmp(argv[1], "--list") == 0;
 	char **patterns = argv + 1 + list;
 	int patterns_n = argc - 1 - list;

@@ -4,7 +4,7 @@
 
 /*
  * What the parts of the demo share. A *job* (primes, album) is run once in each *model* (sequential, threads), and gives
- * a *result*, which the reports print. A *story* (threads, barber) just runs.
+ * a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -88,6 +88,7 @@ void primes(const struct options *o, struct result *r);
 void album(const struct options *o, struct result *r);
 int two_threads(const struct options *o);
 int sleeping_barber(const struct options *o);
+int survivors(const struct options *o);
 
 /* The machine, and the memory that this process has used at most since the last reset. */
 struct machine {

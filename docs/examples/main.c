@@ -11,10 +11,8 @@ static const struct {
 	void (*compare)(const struct options *o, struct result *r); /* a job, or: */
 	int (*tell)(const struct options *o);                       /* a story */
 } jobs[] = {
-    {"primes", primes, NULL},
-    {"album", album, NULL},
-    {"threads", NULL, two_threads},
-    {"barber", NULL, sleeping_barber},
+    {"primes", primes, NULL},          {"album", album, NULL},         {"threads", NULL, two_threads},
+    {"barber", NULL, sleeping_barber}, {"survivors", NULL, survivors},
 };
 #define JOB_COUNT (sizeof jobs / sizeof *jobs)
 
@@ -110,6 +108,7 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
+	fl_main(argc, argv);           /* processes of survivors begin here */
 	(void)setlocale(LC_CTYPE, ""); /* whether the terminal can show more than ASCII */
 	struct options options;
 	int status = options_read(&options, argc, argv);

@@ -24,6 +24,7 @@ static const char help[] =
     "Stories, which just run:\n"
     "  threads            two threads that print, each at its own pace\n"
     "  barber             the sleeping barber and the chairs of his shop\n"
+    "  survivors          processes that share a queue, while one after the other is killed\n"
     "\n"
     "Options for primes and album:\n"
     "  --workers N        workers of each executor (primes: the usable CPUs; album: 5)\n"
@@ -75,6 +76,7 @@ static const struct {
     {"album", REPORTS | ALBUM},
     {"threads", 0},
     {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
+    {"survivors", 0},
 };
 static const unsigned long without_job = REPORTS | BIT(LIMIT) | ALBUM;
 

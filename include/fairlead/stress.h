@@ -54,7 +54,16 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	static void test##__##actor(__attribute__((unused)) struct test *s)
 
 /* The test `test` with the state `struct test`, its actors, and, as the body, its outcomes. */
-#define FL_STRESS(test, ...)                                                                                           \
+#define FL_STRESS(test, ...) FL__STRESS_TEST(test, false, __VA_ARGS__)
+
+/*
+ * The same, whose actors are processes, each with threads and global variables of its own. They share the state, and memory
+ * that is allocated while the test runs stands for more of the same. The mode `crash` kills one of them, at every step, as
+ * SIGKILL does, and does for its robust list what Linux does. In other modes nobody is killed; natively they are threads.
+ */
+#define FL_STRESS_PROCESSES(test, ...) FL__STRESS_TEST(test, true, __VA_ARGS__)
+
+#define FL__STRESS_TEST(test, separate, ...)                                                                           \
 	FL__STRESS_FUNCTION_(test, outcome)                                                                            \
 	__attribute__((constructor)) static void test##__register(void)                                                \
 	{                                                                                                              \
@@ -68,6 +77,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 		    .outcome = {"outcome", test##__outcome__call},                                                     \
 		    .actors = {FL__STRESS_EACH(test, __VA_ARGS__)},                                                    \
 		    .instrumented = FL__STRESS_INSTRUMENTED,                                                           \
+		    .processes = (separate),                                                                           \
 		};                                                                                                     \
 		fl_stress_register(&t);                                                                                \
 	}                                                                                                              \
@@ -99,6 +109,9 @@ void fl_stress_relax(void);
 int fl_stress_futex_wait(const void *word, uint32_t expected, int64_t deadline);
 int fl_stress_futex_wake(const void *word, int n);
 
+/* Whether that actor of FL_STRESS_PROCESSES has been killed in this execution; false in all modes but `crash`. */
+bool fl_stress_killed(const char *actor);
+
 /* The clock of the deadlines. The model's time is its own: it passes when a wait times out, or a loop turns. */
 int64_t fl_stress_now(void);
 
@@ -114,6 +127,7 @@ struct fl_stress_test {
 	const char *name, *file;
 	int line;
 	bool instrumented; /* compiled with -fsanitize=thread: the model can see it */
+	bool processes;    /* the actors are */
 	size_t state_size, state_align;
 	struct fl_stress_function setup, outcome, actors[FL_STRESS_ACTORS + 1];
 	struct fl_stress_test *next;

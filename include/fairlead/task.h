@@ -55,6 +55,9 @@
 #define FL__IF_VOID(type, a, b) FL__IF_VOID_(FL__VOID_##type, a, b)
 #define FL__IF_VOID_(probe, a, b) FL__JOIN(FL__IF_, FL__PROBE(probe))(a, b)
 
+/* Tasks are listed before a constructor without a priority runs: before FL_PROCESS_HOOK (fairlead/process.h). */
+#define FL__TASK_PRIORITY 60000
+
 #define FL__TASK_FN __attribute__((unused)) static inline FL_MUST_CHECK int
 #define FL__TASK_PTR(type) FL__IF_VOID(type, const void, __typeof__(type) const)
 #define FL__TASK_OUT(type) FL__IF_VOID(type, void, __typeof__(type))
@@ -76,11 +79,11 @@
 	                                   .result_align = FL__TASK_ALIGN(result_type),                                \
 	                                   __VA_ARGS__};                                                               \
 	static fl_task_entry task##_entry = {&task, 0};                                                                \
-	__attribute__((constructor)) static void task##_register(void)                                                 \
+	__attribute__((constructor(FL__TASK_PRIORITY))) static void task##_register(void)                              \
 	{                                                                                                              \
 		fl_task_register(&task##_entry);                                                                       \
 	}                                                                                                              \
-	__attribute__((destructor)) static void task##_unregister(void)                                                \
+	__attribute__((destructor(FL__TASK_PRIORITY))) static void task##_unregister(void)                             \
 	{                                                                                                              \
 		fl_task_unregister(&task##_entry);                                                                     \
 	}                                                                                                              \

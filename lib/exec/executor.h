@@ -105,6 +105,12 @@ void fl__run_task(struct fl__run *run);
 /* Whether the calling context is in the service of `e`. */
 bool fl__run_serves(const fl_executor *e);
 
+/*
+ * Calls a task's function, with `token` as its token and its scope. Returns what it returned; `*message` is the one that it
+ * set, to be freed with fl__message_free(), or NULL.
+ */
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_cancel *token, char **message);
+
 /* For map.c: gives up the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 

@@ -166,6 +166,19 @@ int fl__registry_check(void)
 	return conflict ? -EEXIST : 0;
 }
 
+int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
+{
+	FL_LOCKED(&lock);
+	if (!update())
+		return -ENOMEM;
+	if (!has_set)
+		return 0;
+	ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
+	for (void *entry = NULL; ck_hs_next(&set, &iterator, &entry);)
+		visit(((const fl_task_entry *)entry)->type, arg);
+	return 0;
+}
+
 /* Forks: a child that makes an executor finds the registry whole, and its lock free. */
 static void before_fork(void)
 {

@@ -13,18 +13,18 @@
 #include <stdio.h>
 
 struct fl_task_ctx {
-	fl_future *future;
+	fl_cancel *token;
 	char *message; /* as in fl_future */
 };
 
 bool fl_task_cancelled(const fl_task_ctx *ctx)
 {
-	return fl_cancel_requested(&ctx->future->token);
+	return fl_cancel_requested(ctx->token);
 }
 
 fl_cancel *fl_task_token(fl_task_ctx *ctx)
 {
-	return &ctx->future->token;
+	return ctx->token;
 }
 
 int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
@@ -44,6 +44,16 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 	char *message = ctx->message;
 	ctx->message = NULL;
 	return message;
+}
+
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_cancel *token, char **message)
+{
+	struct fl_task_ctx task = {.token = token};
+	fl_cancel *scope = fl_cancel_scope_set(token);
+	int error = type->run(&task, arg, result);
+	(void)fl_cancel_scope_set(scope);
+	*message = task.message;
+	return error;
 }
 
 /* Frames. */
@@ -100,16 +110,14 @@ void fl__run_end(struct fl__run *run)
 void fl__run_task(struct fl__run *run)
 {
 	fl_future *f = run->future;
-	struct fl_task_ctx task = {.future = f};
 	int error = -ECANCELED;
+	char *message = NULL;
 	if (run->claim == FL__CLAIM_RUN) {
-		fl_cancel *scope = fl_cancel_scope_set(&f->token);
 		run->active = true;
-		error = f->type->run(&task, f->arg, f->result);
+		error = fl__task_call(f->type, f->arg, f->result, &f->token, &message);
 		run->active = false;
-		(void)fl_cancel_scope_set(scope);
 	}
-	fl__future_finish(f, error, task.message);
+	fl__future_finish(f, error, message);
 }
 
 bool fl__run_serves(const fl_executor *e)

@@ -12,18 +12,29 @@
 /*
  * The bridge between words in shared memory and the lot: threads of the library that sleep on such words for those who cannot
  * (fibers), or who wait for something else, too (a cancel token, several things at once). bridge.c has the protocol.
+ *
+ * The first wait that needs one starts it; it blocks all signals, sleeps in the kernel while nothing changes, and ends when
+ * nobody has needed it for ten seconds: for so long after a wait the shared object that carries this code must not be
+ * unloaded. A forked child has none, and starts its own. Where no thread can be started, who waits looks every millisecond.
  */
 
-/* Waits while *word == expected: 0 (also without reason), -ETIMEDOUT, -ECANCELED. Whoever changes it wakes all who sleep. */
+/*
+ * Waits while *word == expected: 0 (also without reason: look at the word, and call it again), -ETIMEDOUT, -ECANCELED.
+ * Whoever changes the word does so before the wake, and wakes all who sleep.
+ */
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel);
 
 /*
- * Waits until a lock may be free: 0 (also without reason), -ETIMEDOUT, -ECANCELED. The caller then tries to take it. Whoever
- * frees it may wake one alone, and that wake is not lost when this process is killed, or when the wait ends otherwise.
+ * As fl__shm_take(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED. Whoever frees the lock may
+ * wake one alone: that wake is not lost when this process is killed, or when the wait ends otherwise. Hence the taking is a
+ * part of it.
  */
-FL_MUST_CHECK int fl__bridge_wait_lock(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel);
 
-/* For arm() and disarm() of fl_wait_any: `node` is that of an fl_on. arm: false when the word has another value already. */
+/*
+ * For arm() and disarm() of fl_wait_any: `node` is that of an fl_on. arm: false when the word has another value already, and
+ * when nobody can wait for it; then it has slept for a millisecond.
+ */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(struct fl__node *node);
 

@@ -81,7 +81,7 @@ static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
 		return last_attempt(op, rc);
 	if (rc != 0)
 		return -EBADMSG;
-	uint32_t changes;
+	uint32_t changes = 0;
 	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
 		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT) {
 			rc = last_attempt(op, -ETIMEDOUT);
@@ -92,9 +92,20 @@ static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
+/* For changes that concern everybody: each sleeps by itself. */
+static int wait_together(const struct fl__shm_op *op, int64_t deadline)
+{
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN)
+		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT)
+			return last_attempt(op, -ETIMEDOUT);
+	return rc;
+}
+
 static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t changes;
+	uint32_t changes = 0;
 	int rc;
 	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
 		rc = fl__bridge_wait(&op->line->changes, changes, deadline, cancel);
@@ -119,12 +130,12 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *canc
 		if (rc != -EAGAIN)
 			return rc;
 	}
-	return wait_in_line(op, deadline);
+	return op->together ? wait_together(op, deadline) : wait_in_line(op, deadline);
 }
 
 bool fl__shm_line_arm(const struct fl__shm_op *op, struct fl__node *node)
 {
-	uint32_t changes;
+	uint32_t changes = 0;
 	if (attempt(op, 0, &changes) != -EAGAIN)
 		return false;
 	return fl__bridge_arm(&op->line->changes, changes, node);

@@ -37,6 +37,7 @@ struct fl__shm_op {
 	int (*attempt)(void *arg);     /* under the monitor: does it, and returns 0 or an error; -EAGAIN: not yet */
 	bool (*look)(const void *arg); /* without it: whether an attempt may be worth it; a guess */
 	void *arg;
+	bool together; /* a change concerns all who wait: they do not stand in line for it */
 };
 
 /* Attempts once: what the attempt returned; -ETIMEDOUT, -EBADMSG: the monitor, as fl__shm_await(). */

@@ -288,19 +288,56 @@ int fl__shm_take(struct fl__shm_lock *l, int64_t deadline)
 	return take(fl__shm_self(), l, deadline);
 }
 
-int fl__shm_try_take(struct fl__shm_lock *l)
+/* `more`: what to set in the word beside. */
+static int try_take(struct fl__shm_lock *l, uint32_t more)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
 	set_pending(me, node_of(l));
-	if (take_free(word, &value, me->tid)) {
+	if (take_free(word, &value, me->tid | more)) {
 		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 		enlist(me, l);
 	}
 	set_pending(me, NULL);
 	return rc;
+}
+
+int fl__shm_try_take(struct fl__shm_lock *l)
+{
+	return try_take(l, 0);
+}
+
+int fl__shm_try_take_slept(struct fl__shm_lock *l)
+{
+	return try_take(l, FL__SHM_WAITERS);
+}
+
+bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
+{
+	uint32_t *word = fl__shm_word(l);
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: who takes the lock acquires */
+	do {
+		if ((seen & FL__SHM_TID) == 0)
+			return false;
+		if (seen & FL__SHM_WAITERS)
+			break;
+	} while (!fl__cas_weak_relaxed(word, &seen, seen | FL__SHM_WAITERS)); /* relaxed: publishes nothing */
+	if (*value == 0)
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
+	*value = seen | FL__SHM_WAITERS;
+	return true;
+}
+
+void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l)
+{
+	set_pending(thread, l ? node_of(l) : NULL);
+}
+
+void fl__shm_pass_on(struct fl__shm_lock *l)
+{
+	(void)fl__sys.shared_wake(fl__shm_word(l), 1);
 }
 
 static void give(struct fl__shm_lock *l, bool all)

@@ -30,6 +30,15 @@ static uint32_t place_of(uintptr_t granule)
 	return (uint32_t)(line >> (64 - CELLS_LOG2 + 3)) << 3 | (granule & 7);
 }
 
+/* Globals of different processes lie at one address, and are different words. */
+static uintptr_t granule_of(uintptr_t address)
+{
+	uintptr_t granule = address >> 3;
+	if (__builtin_expect(lab.processes, 0) && lab_is_global(address))
+		granule |= (uintptr_t)lab.self->process << 56;
+	return granule;
+}
+
 struct lab_record *lab_more_records(void)
 {
 	enum { POOL = 8192, EACH = LAB_RECORDS - LAB_FEW };
@@ -63,7 +72,7 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 
 struct lab_cell *lab_cell(uintptr_t address)
 {
-	uintptr_t granule = address >> 3;
+	uintptr_t granule = granule_of(address);
 	for (uint32_t at = place_of(granule);; at = (at + 1) % CELLS) {
 		if (cells[at].generation != lab.generation)
 			return cell_new(&cells[at], granule);
@@ -74,7 +83,7 @@ struct lab_cell *lab_cell(uintptr_t address)
 
 struct lab_cell *lab_cell_find(uintptr_t address)
 {
-	uintptr_t granule = address >> 3;
+	uintptr_t granule = granule_of(address);
 	for (uint32_t at = place_of(granule);; at = (at + 1) % CELLS) {
 		if (cells[at].generation != lab.generation)
 			return NULL;

@@ -33,6 +33,10 @@ static unsigned depth, at;
 static const struct lab_schedule *followed;
 static uint64_t state; /* of the generator */
 
+enum { KILLS = 8, TOO_LATE = 1 << 30 };
+static uint32_t kill_at[KILLS];        /* counts of kill points */
+static uint32_t last_kill_points = 16; /* of an execution in which nobody was killed */
+
 static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
 static uint8_t priority[LAB_THREADS];
 enum { CHANGES = 8 };
@@ -73,12 +77,16 @@ void lab_seed(uint64_t seed, uint64_t execution)
 		n_changes = CHANGES;
 	for (unsigned i = 0; i < n_changes; i++)
 		change_at[i] = draw_below(longest);
+	for (unsigned i = 0; i < KILLS && (int)i < lab_config.kills; i++)
+		kill_at[i] = draw_below(8) == 0 ? TOO_LATE : 1 + draw_below(last_kill_points);
 }
 
 void lab_choices_begin(enum lab_strategy now)
 {
 	if (lab.steps > longest && lab.steps < lab_config.max_steps)
 		longest = lab.steps;
+	if (lab.kill_points > 0 && lab.killed == 0)
+		last_kill_points = lab.kill_points;
 	strategy = now;
 	at = 0;
 	lab_taken.n = 0;
@@ -107,6 +115,12 @@ void lab_follow(const struct lab_schedule *schedule)
 	}
 }
 
+/* With thread and kind, what a choice is called. Kills have a count of their own: without one all else is called the same. */
+static uint32_t name_of(unsigned kind)
+{
+	return kind == LAB_PICK_KILL ? lab.self->kills : lab.self->ops;
+}
+
 static void take(unsigned kind, unsigned pick)
 {
 	if (lab_taken.n == LAB_TOKENS) {
@@ -114,17 +128,17 @@ static void take(unsigned kind, unsigned pick)
 		return;
 	}
 	lab_taken.tokens[lab_taken.n++] =
-	    (struct lab_token){(uint8_t)kind, (uint8_t)lab.self->id, (uint8_t)pick, lab.self->ops};
+	    (struct lab_token){(uint8_t)kind, (uint8_t)lab.self->id, (uint8_t)pick, name_of(kind)};
 }
 
 /* --- replay --- */
 
 static int follow(unsigned kind)
 {
-	unsigned slot = index_of(kind, lab.self->id, lab.self->ops) % INDEX;
+	unsigned slot = index_of(kind, lab.self->id, name_of(kind)) % INDEX;
 	for (; by_name[slot]; slot = (slot + 1) % INDEX) {
 		const struct lab_token *t = &followed->tokens[by_name[slot] - 1];
-		if (t->kind == kind && t->thread == lab.self->id && t->ops == lab.self->ops)
+		if (t->kind == kind && t->thread == lab.self->id && t->ops == name_of(kind))
 			return t->pick;
 	}
 	return -1;
@@ -135,7 +149,7 @@ static int follow(unsigned kind)
 static struct node *node_again(unsigned kind, unsigned n, uint16_t set)
 {
 	struct node *node = &nodes[at++];
-	if (node->kind != kind || node->thread != lab.self->id || node->ops != lab.self->ops || node->n != n ||
+	if (node->kind != kind || node->thread != lab.self->id || node->ops != name_of(kind) || node->n != n ||
 	    node->set != set)
 		lab_fail(LAB_NONDETERMINISM,
 		         "the same choices led elsewhere than before: something that the model does not "
@@ -153,7 +167,7 @@ static struct node *node_new(unsigned kind, unsigned n, unsigned pick)
 	                      .n = (uint8_t)n,
 	                      .pick = (uint8_t)pick,
 	                      .thread = (uint8_t)lab.self->id,
-	                      .ops = lab.self->ops,
+	                      .ops = name_of(kind),
 	                      .before = lab.spent};
 	return node;
 }
@@ -202,6 +216,10 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 	const struct lab_op *a = &one->next, *b = &two->next;
 	if (one->state == LAB_BLOCKED || two->state == LAB_BLOCKED || a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return false; /* time passes */
+	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
+		return false;
+	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
+		return false; /* whom it wakes depends on who is dead by then */
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
 	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE) /* an SC fence, against all that psc orders */
@@ -244,11 +262,26 @@ static unsigned dfs_unbounded(uint16_t set, unsigned usual)
 	return pick;
 }
 
+/*
+ * Of `set`, those whose turn is no preemption though the running thread could go on: the kernel takes its time with a thread
+ * that was killed, so it comes in between where that makes a difference.
+ */
+static uint16_t unpaid(uint16_t set)
+{
+	if (lab.self->state != LAB_READY || lab.self->ends)
+		return set;
+	uint16_t free = 0;
+	for (uint16_t rest = set & lab.ending; rest; rest &= (uint16_t)(rest - 1))
+		if (!commute(&lab.threads[__builtin_ctz(rest)], lab.self))
+			free |= (uint16_t)(rest & -rest);
+	return free;
+}
+
 static unsigned dfs_bounded(uint16_t set, unsigned usual)
 {
 	bool costs = lab.self->state == LAB_READY;
 	if (costs && lab.spent.preemptions >= lab_config.preemptions)
-		return usual;
+		set = lab.ending ? unpaid(set) | (uint16_t)(1u << usual) : (uint16_t)(1u << usual);
 	if (!(set & (set - 1)))
 		return usual;
 	if (at < depth)
@@ -317,7 +350,8 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 	}
 	if (pick != usual)
 		take(LAB_PICK_THREAD, pick);
-	if (lab.self->state == LAB_READY && pick != lab.self->id && pick != usual)
+	if (lab.self->state == LAB_READY && pick != lab.self->id && pick != usual &&
+	    !(lab.ending && (unpaid((uint16_t)(1u << pick)))))
 		lab.spent.preemptions++;
 	if (lab.ready && (lab.timed & (1u << pick)))
 		lab.spent.faults++;
@@ -380,6 +414,33 @@ unsigned lab_choose(enum lab_choice_kind kind, unsigned n)
 		return 0;
 	lab.self->ops++;
 	return choose_named(kind, n);
+}
+
+static bool kill_by_lot(bool rare)
+{
+	for (int i = 0; i < KILLS && i < lab_config.kills; i++)
+		if (kill_at[i] == lab.kill_points)
+			return true;
+	return rare && lot(64);
+}
+
+bool lab_choose_kill(bool rare)
+{
+	bool kills = false;
+	lab.self->kills++;
+	if (strategy == LAB_REPLAY)
+		kills = follow(LAB_PICK_KILL) > 0;
+	else if (lab.spent.kills >= lab_config.kills)
+		kills = false;
+	else if (strategy == LAB_DFS)
+		kills = (at < depth ? node_again(LAB_PICK_KILL, 2, 0) : node_new(LAB_PICK_KILL, 2, 0))->pick > 0;
+	else
+		kills = kill_by_lot(rare);
+	if (!kills)
+		return false;
+	take(LAB_PICK_KILL, 1);
+	lab.spent.kills++;
+	return true;
 }
 
 bool lab_may_fault(unsigned which)

@@ -8,7 +8,8 @@
  * An execution is what its choices make it. Each choice has a usual value; a schedule is the list of those that are not
  * usual, each named by the thread that makes it and the count of its steps: so one can be taken out and the others still
  * mean what they did. In text, joined by commas: b5=c (before its step 5, b lets c go on), c7r1 (reads one store back), c9f1
- * (a fault), b4w1 (wakes another waiter), b2i3 (input 3), b3o1 (one operation only).
+ * (a fault), b4w1 (wakes another waiter), b2i3 (input 3), b3o1 (one operation only), b6k1 (killed where it could be for the
+ * sixth time).
  */
 struct lab_token {
 	uint8_t kind, thread, pick;

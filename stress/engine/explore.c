@@ -125,7 +125,7 @@ static bool run_strategy(int64_t limit)
 
 static void describe_strategy(void)
 {
-	char dfs[96], bound[24];
+	char dfs[128], bound[24];
 	if (lab_config.stale == LAB_UNBOUNDED)
 		snprintf(bound, sizeof bound, "all");
 	else
@@ -135,6 +135,10 @@ static void describe_strategy(void)
 	else
 		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions,
 		         bound, lab_config.faults);
+	size_t used = strlen(dfs);
+	if (lab_config.kills > 0)
+		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,
+		         lab_config.kills > 1 ? "s" : "");
 	switch (lab_config.strategy) {
 	case LAB_DFS:
 		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
@@ -259,6 +263,7 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	stopped = false;
 	began = last_progress = lab_clock_ns();
 	lab_outcomes_reset();
+	lab_kills_reset();
 	describe_strategy();
 }
 
@@ -274,6 +279,7 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 	else if (!run_strategy(config->time ? began + config->time : 0))
 		fail_with_taken();
 	lab_watch(false);
+	lab_kills_count(&result);
 	result.outcomes = lab_outcomes(&result.n_outcomes);
 	return &result;
 }

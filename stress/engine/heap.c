@@ -31,7 +31,7 @@ static size_t state_size;
 
 static void map_all(void)
 {
-	void *place = mmap((void *)LAB_BASE, LAB_END + LAB_MAPPED_SIZE - LAB_BASE, PROT_READ | PROT_WRITE,
+	void *place = mmap((void *)LAB_BASE, LAB_LISTS_END - LAB_BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	units = mmap(NULL, LAB_THREADS * LAB_PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -59,6 +59,11 @@ void *lab_stack_of(unsigned thread, size_t *size)
 {
 	*size = LAB_STACK_SIZE - LAB_GUARD;
 	return (void *)(LAB_STACKS + thread * LAB_STACK_SIZE + LAB_GUARD);
+}
+
+bool lab_is_shared(uintptr_t address)
+{
+	return address - LAB_BASE < LAB_STATE_SIZE || lab_is_heap(address);
 }
 
 static size_t unit_of(uintptr_t address)
@@ -208,6 +213,20 @@ void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 		bad_access(address, size, write, pc);
 }
 
+bool lab_heap_has(uintptr_t address, size_t size)
+{
+	uintptr_t last = address + size - 1;
+	if (address >= LAB_BASE && last < LAB_BASE + state_size)
+		return true;
+	if (!lab_is_heap(address) || !lab_is_heap(last))
+		return false;
+	for (size_t unit = unit_of(address); unit < unit_of(last); unit++)
+		if (units[unit] != LIVE)
+			return false;
+	uint8_t end = units[unit_of(last)];
+	return end == LIVE || (end > LIVE && last % UNIT < (unsigned)(end - LIVE));
+}
+
 /* A block whose address a global keeps is not lost. */
 static void keep(uintptr_t value, void *arg)
 {
@@ -220,17 +239,23 @@ static void keep(uintptr_t value, void *arg)
 		keep(*(const uintptr_t *)(b->address + at), NULL);
 }
 
+/* Those who were killed freed nothing, and whether a survivor should have is not known. */
+static bool is_orphan(const struct block *b)
+{
+	return lab.killed & (1u << lab.threads[b->thread].process);
+}
+
 void lab_heap_leaks(void)
 {
 	unsigned live = 0;
 	for (unsigned i = 0; i < n_blocks; i++)
-		live += !blocks[i].freed;
+		live += !blocks[i].freed && !is_orphan(&blocks[i]);
 	if (live == 0)
 		return;
 	lab_globals_visit(keep, NULL);
 	for (unsigned i = 0; i < n_blocks; i++) {
 		const struct block *b = &blocks[i];
-		if (b->freed)
+		if (b->freed || is_orphan(b))
 			continue;
 		char made[256];
 		lab.signature = b->pc;
@@ -253,6 +278,12 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 		unsigned thread = (unsigned)((address - LAB_STACKS) / LAB_STACK_SIZE);
 		snprintf(text, size, "stack of %s-%zu", lab.threads[thread].name,
 		         (size_t)(LAB_STACKS + (thread + 1) * LAB_STACK_SIZE - address));
+	} else if (lab_is_list(address)) {
+		unsigned thread = (unsigned)((address - LAB_LISTS) / LAB_LIST_SIZE);
+		static const char *const fields[] = {"first", "offset", "pending"};
+		size_t field = (address - LAB_LISTS) % LAB_LIST_SIZE / sizeof(void *);
+		snprintf(text, size, "robust list of %s%s%s", lab.threads[thread].name, field < 3 ? "." : "",
+		         field < 3 ? fields[field] : "");
 	} else if (lab_is_heap(address)) {
 		const struct block *b = block_of(address);
 		if (b)

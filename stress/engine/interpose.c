@@ -111,6 +111,23 @@ static void copied(void *to, const void *from, size_t size, uintptr_t pc)
 		return;
 	lab_plain((uintptr_t)from, size, false, pc);
 	lab_plain((uintptr_t)to, size, true, pc);
+	size_t cut = __builtin_expect(lab.killable, 0) ? lab_cut((uintptr_t)to, size, pc) : 0;
+	if (cut == 0)
+		return;
+	(void)real_memmove(to, from, cut);
+	lab_die((struct lab_op){LAB_PLAIN, 0, true, (uintptr_t)to, pc}, LAB_IN_COPY);
+}
+
+static void filled(void *to, int byte, size_t size, uintptr_t pc)
+{
+	if (size == 0)
+		return;
+	lab_plain((uintptr_t)to, size, true, pc);
+	size_t cut = __builtin_expect(lab.killable, 0) ? lab_cut((uintptr_t)to, size, pc) : 0;
+	if (cut == 0)
+		return;
+	(void)real_memset(to, byte, cut);
+	lab_die((struct lab_op){LAB_PLAIN, 0, true, (uintptr_t)to, pc}, LAB_IN_COPY);
 }
 
 EXPORTED void *memcpy(void *restrict to, const void *restrict from, size_t size)
@@ -129,8 +146,8 @@ EXPORTED void *memmove(void *to, const void *from, size_t size)
 
 EXPORTED void *memset(void *to, int byte, size_t size)
 {
-	if (OURS() && size > 0)
-		lab_plain((uintptr_t)to, size, true, PC);
+	if (OURS())
+		filled(to, byte, size, PC);
 	if (__builtin_expect(real_memset != NULL, 1))
 		return real_memset(to, byte, size);
 	volatile char *t = to;
@@ -160,8 +177,8 @@ void *__tsan_memmove(void *to, const void *from, size_t size)
 
 void *__tsan_memset(void *to, int byte, size_t size)
 {
-	if (OURS() && size > 0)
-		lab_plain((uintptr_t)to, size, true, PC);
+	if (OURS())
+		filled(to, byte, size, PC);
 	return real_memset(to, byte, size);
 }
 

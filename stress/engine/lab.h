@@ -64,6 +64,7 @@ struct lab_config {
 	int preemptions;     /* of DFS: at most so many an execution; LAB_UNBOUNDED with sleep sets */
 	int stale;           /* of DFS: loads that see an older value, an execution; LAB_UNBOUNDED */
 	int faults;          /* injected in one execution */
+	int kills;           /* of processes, in one execution; 0: not crash mode */
 	unsigned fault_mask; /* LAB_FAULT_... */
 	unsigned depth;      /* of PCT */
 	uint64_t seed;
@@ -105,6 +106,7 @@ struct lab_step {
 	bool preempted;     /* another thread could have gone on, and this one was let run */
 	bool stale;
 	bool fault;
+	bool killed; /* its process was, in place of this step */
 };
 
 struct lab_result {
@@ -126,6 +128,10 @@ struct lab_result {
 	int64_t found_ns;             /* until the failure was first seen */
 	int64_t shrunk_ns;            /* what the minimiser took */
 	uint64_t hash;                /* of a failure's steps and values: equal when replayed */
+	uint64_t kills;               /* of processes, in all executions */
+	unsigned kill_steps;          /* distinct ones (site and kind) at which one was killed */
+	unsigned kill_missed;         /* at which one could have been, and none was */
+	uint64_t kill_least;          /* kills at the one that had the fewest */
 };
 
 /* Called now and then with what there is so far; returns false to stop. */

@@ -16,5 +16,8 @@
 #define LAB_END (LAB_PARTS + LAB_THREADS * LAB_PART_SIZE)
 #define LAB_MAPPED LAB_END /* pages that the library maps, for stacks of fibers */
 #define LAB_MAPPED_SIZE ((size_t)64 << 20)
+#define LAB_LISTS (LAB_MAPPED + LAB_MAPPED_SIZE) /* the threads' robust lists, each in a line of its own */
+#define LAB_LIST_SIZE ((size_t)64)
+#define LAB_LISTS_END (LAB_LISTS + LAB_THREADS * LAB_LIST_SIZE)
 
 #endif

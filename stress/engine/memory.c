@@ -207,10 +207,33 @@ static struct lab_location *access_of(uintptr_t address, unsigned size, bool wri
 	return location;
 }
 
+/*
+ * A robust list is its thread's own, and the kernel's when the thread ends: no step of the others can come between, but an end
+ * may. True: it was such an access, and *value is what is there now.
+ */
+static bool in_list(uint8_t kind, uintptr_t address, unsigned size, lab_value *value, int order, uintptr_t pc)
+{
+	if (!lab.processes || !lab_is_list(address))
+		return false;
+	struct lab_op op = {kind, (uint8_t)size, (uint8_t)order, address, pc};
+	lab_kill_point(op, LAB_AT_STEP);
+	if (kind == LAB_STORE)
+		poke(address, size, *value);
+	*value = lab_peek(address, size);
+	lab_hash((uint64_t)*value);
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->value = event->other = *value;
+	return true;
+}
+
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc)
 {
+	lab_value own = 0;
 	lab_site_reached(pc, "load", as_load(order));
 	order = as_load(weakened(order, pc));
+	if (__builtin_expect(lab.processes, 0) && in_list(LAB_LOAD, address, size, &own, order, pc))
+		return own;
 	struct lab_op op = {LAB_LOAD, (uint8_t)size, (uint8_t)order, address, pc};
 	bool spins = lab_spins(address, pc);
 	if (!spins)
@@ -235,6 +258,8 @@ void lab_atomic_store(uintptr_t address, unsigned size, lab_value value, int ord
 {
 	lab_site_reached(pc, "store", as_store(order));
 	order = as_store(weakened(order, pc));
+	if (__builtin_expect(lab.processes, 0) && in_list(LAB_STORE, address, size, &value, order, pc))
+		return;
 	struct lab_op op = {LAB_STORE, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	struct lab_location *location = access_of(address, size, true, pc);
@@ -270,6 +295,12 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 	struct lab_op op = {LAB_RMW, (uint8_t)size, (uint8_t)order, address, pc};
 	lab_point(op);
 	return rmw_at(access_of(address, size, true, pc), update, operand, order, pc, &op);
+}
+
+lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand)
+{
+	const struct lab_op op = {LAB_OWNER_DIED, 4, __ATOMIC_ACQ_REL, address, 0};
+	return rmw_at(access_of(address, 4, true, 0), update, operand, __ATOMIC_ACQ_REL, 0, &op);
 }
 
 /* Of the readable stores, those that make a compare-and-swap fail: their distances from the newest. */

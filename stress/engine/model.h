@@ -34,7 +34,10 @@ enum lab_op_kind {
 	LAB_INPUT,
 	LAB_PLAIN, /* no step of its own: for reports */
 	LAB_ALLOC,
-	LAB_FREE
+	LAB_FREE,
+	LAB_FUTEX_MANY, /* a wait on several words */
+	LAB_KILLED,     /* in place of a step */
+	LAB_OWNER_DIED  /* what the kernel does to the word of a lock */
 };
 
 /* A step, as it is announced: what the thread will do when it is let run. */
@@ -60,22 +63,28 @@ struct lab_look {
 struct lab_thread {
 	struct fl__switch flow;
 	unsigned id;
+	uint8_t process; /* 0: main's; an actor's of a test with processes is one more than its number */
+	bool ends;       /* killed, or returned: the rest is the kernel's */
 	enum lab_state state;
 	char name[32];
 	void *(*start)(void *arg);
 	void *arg;
 
 	struct lab_op next;
-	uint32_t ops; /* steps and choices so far: with the id, the name of a choice */
+	uint32_t ops;   /* steps and choices so far: with the id, the name of a choice */
+	uint32_t kills; /* how often it could have been killed so far: with the id, the name of that */
 	struct lab_view view;
 	struct lab_view acquired; /* by relaxed loads; an acquire fence makes it known */
 	struct lab_view released; /* at the last release fence */
 	bool any_acquired, any_released;
 
-	uintptr_t futex; /* what it sleeps on */
+	uintptr_t futex; /* what it sleeps on; of several the first */
 	uint32_t expected;
-	uint32_t blocked_at; /* the step */
-	bool expires;        /* it has a deadline */
+	const struct fl__futex *many; /* all that it sleeps on, until it runs again; NULL: one at most */
+	unsigned n_many;
+	uint64_t woken_by[FL__FUTEXES / 64]; /* of these: whose line it has left */
+	uint32_t blocked_at;                 /* the step */
+	bool expires;                        /* it has a deadline */
 	int64_t deadline;
 	int result; /* of the wait */
 	unsigned joins;
@@ -100,7 +109,7 @@ struct lab_thread {
 
 /* The budget of one execution, and what it has used. */
 struct lab_spent {
-	int preemptions, stale, faults;
+	int preemptions, stale, faults, kills;
 };
 
 struct lab_event {
@@ -134,7 +143,12 @@ struct lab_execution {
 	struct lab_spent spent;
 
 	void *state;
-	bool acting; /* between setup and outcome */
+	bool acting;          /* between setup and outcome */
+	bool processes;       /* the actors are */
+	bool killable;        /* and one may be killed */
+	uint16_t ending;      /* threads that end: the kernel goes through their robust lists */
+	uint16_t killed;      /* processes */
+	uint32_t kill_points; /* that were passed so far */
 	struct lab_outcome *outcome;
 	uintptr_t signature; /* what tells two failures of one verdict apart */
 	bool failed, pruned;
@@ -178,14 +192,46 @@ void lab_moved_on(void);                           /* the running thread has cha
 void lab_changed(uintptr_t address);               /* a store by the running thread: spinners look again */
 void lab_threads_reset(void);
 void lab_begin(void (*body)(void)); /* the main thread; returns when the execution has ended */
+/* stuck.c: ends the execution. */
+_Noreturn void lab_stuck(void);
+/* It does nothing more of its own: the kernel goes through its robust list next. */
+void lab_bury(struct lab_thread *thread);
+/* The running thread, buried, goes on as that. */
+_Noreturn void lab_rest(void);
 
 /* choice.c */
-enum lab_choice_kind { LAB_PICK_THREAD, LAB_PICK_STALE, LAB_PICK_FAULT, LAB_PICK_WAITER, LAB_PICK_INPUT, LAB_PICK_OPS };
+enum lab_choice_kind {
+	LAB_PICK_THREAD,
+	LAB_PICK_STALE,
+	LAB_PICK_FAULT,
+	LAB_PICK_WAITER,
+	LAB_PICK_INPUT,
+	LAB_PICK_OPS,
+	LAB_PICK_KILL
+};
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
 /* Which of `set` goes on; `usual` is the one that costs nothing. */
 unsigned lab_choose_thread(uint16_t set, unsigned usual);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
+/* Whether the running thread's process is killed here; `rare`: it never was at this step. */
+bool lab_choose_kill(bool rare);
+
+/* crash.c: processes that are killed */
+enum lab_death { LAB_AT_STEP, LAB_ASLEEP, LAB_WOKEN, LAB_IN_COPY };
+/* The running thread's process may be killed in place of `op`; then it does not return. */
+void lab_kill_point(struct lab_op op, enum lab_death how);
+/* The same in the middle of a copy: the bytes that are still written, and then lab_die(); 0: it is not killed. */
+size_t lab_cut(uintptr_t to, size_t size, uintptr_t pc);
+_Noreturn void lab_die(struct lab_op op, enum lab_death how);
+/* What the kernel does when the running thread ends: exit_robust_list(). */
+void lab_exit_walk(void);
+struct fl__robust_list *lab_robust_list(unsigned thread);
+void lab_robust_reset(unsigned thread);
+bool lab_is_list(uintptr_t address);
+bool lab_is_shared(uintptr_t address);
+void lab_kills_reset(void);
+void lab_kills_count(struct lab_result *result);
 
 /* memory.c */
 lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t pc);
@@ -197,6 +243,8 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
+/* By the kernel, for the running thread. */
+lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand);
 lab_value lab_peek(uintptr_t address, unsigned size);
 uint32_t lab_newest_step(uintptr_t address); /* of the last store there; 0: none in this execution */
 
@@ -248,6 +296,7 @@ size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
 bool lab_is_guard(uintptr_t address); /* of a stack */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
+bool lab_heap_has(uintptr_t address, size_t size); /* the state, or a live block: memory that processes share */
 void lab_heap_reset(void);
 void lab_heap_leaks(void); /* fails the execution when there are any */
 void *lab_state_place(size_t size);
@@ -260,6 +309,8 @@ void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
 void lab_globals_reset(void);
+/* Each process has globals of its own, which begin as main has them; 0: main. */
+void lab_globals_enter(unsigned process);
 /* Calls `visit` for each word of the globals that this execution has changed. */
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 void lab_tls_save(unsigned thread);
@@ -272,6 +323,7 @@ void lab_module_use(const struct lab_module *module);
 void lab_sys_install(const struct lab_door *door);
 int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc);
 int lab_futex_wake(uintptr_t word, int n, uintptr_t pc);
+int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc);
 
 /* trace.c */
 struct lab_event *lab_event(const struct lab_op *op);

@@ -224,8 +224,15 @@ struct undo {
 	uint64_t before;
 };
 
-static struct undo *undos;
-static size_t n_undos, room_undos;
+struct undos {
+	struct undo *words;
+	size_t n, room;
+};
+
+static struct undos undos; /* what main, or any thread where there are no processes, has written */
+static struct undos
+    own[LAB_THREADS];    /* of each process: what it has written; `before` holds its own while it does not run */
+static unsigned process; /* whose globals are in place */
 
 static uint64_t *snapshot; /* of all its variables, after its constructors */
 static size_t words;
@@ -249,20 +256,49 @@ static void take_snapshot(void)
 	snapshot = words ? make(words * 8) : NULL;
 	if (words)
 		memcpy(snapshot, variables(), words * 8);
-	n_undos = 0;
+	undos.n = 0;
 	memset(foreign, 0, sizeof foreign);
 	resets = 0;
 }
 
-static void keep_word(uintptr_t address)
+static void keep_word(struct undos *to, uintptr_t address)
 {
-	if (n_undos == room_undos) {
-		room_undos = room_undos ? 2 * room_undos : 1024;
-		undos = realloc(undos, room_undos * sizeof *undos);
-		if (!undos)
+	if (to->n == to->room) {
+		to->room = to->room ? 2 * to->room : 1024;
+		to->words = realloc(to->words, to->room * sizeof *to->words);
+		if (!to->words)
 			abort();
 	}
-	undos[n_undos++] = (struct undo){address, *(const uint64_t *)address};
+	to->words[to->n++] = (struct undo){address, *(const uint64_t *)address};
+}
+
+/* A word is changed again and again: once is enough, and there are few. */
+static bool is_own(const struct undos *kept, uintptr_t address)
+{
+	enum { MOST = 64 };
+	for (size_t i = 0; i < kept->n && i < MOST; i++)
+		if (kept->words[i].address == address)
+			return true;
+	return false;
+}
+
+/* What is in place changes places with what is kept. Out in reverse, and in forward: a word may be there twice. */
+static void exchange(struct undo *u)
+{
+	uint64_t value = *(const uint64_t *)u->address;
+	*(uint64_t *)u->address = u->before;
+	u->before = value;
+}
+
+void lab_globals_enter(unsigned next)
+{
+	if (next == process)
+		return;
+	for (size_t i = own[process].n; i-- > 0;)
+		exchange(&own[process].words[i]);
+	process = next;
+	for (size_t i = 0; i < own[process].n; i++)
+		exchange(&own[process].words[i]);
 }
 
 /* Whole words: a segment begins and ends at a page. */
@@ -270,8 +306,12 @@ void lab_globals_written(uintptr_t address, size_t size)
 {
 	if (!lab_is_global(address))
 		return;
-	for (uintptr_t at = address & ~(uintptr_t)7; at < address + size; at += 8)
-		keep_word(at);
+	for (uintptr_t at = address & ~(uintptr_t)7; at < address + size; at += 8) {
+		if (process == 0)
+			keep_word(&undos, at);
+		else if (!is_own(&own[process], at))
+			keep_word(&own[process], at);
+	}
 }
 
 static void restore_foreign(bool all)
@@ -288,8 +328,11 @@ static void restore_foreign(bool all)
 
 void lab_globals_reset(void)
 {
-	while (n_undos > 0) {
-		const struct undo *u = &undos[--n_undos];
+	lab_globals_enter(0);
+	for (unsigned i = 1; i < LAB_THREADS; i++)
+		own[i].n = 0;
+	while (undos.n > 0) {
+		const struct undo *u = &undos.words[--undos.n];
 		*(uint64_t *)u->address = u->before;
 	}
 	restore_foreign(++resets <= EAGER || resets % SELDOM == 0);
@@ -300,6 +343,9 @@ void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 	for (size_t i = 0; i < words; i++)
 		if (variables()[i] != snapshot[i])
 			visit((uintptr_t)variables()[i], arg);
+	for (unsigned p = 1; p < LAB_THREADS; p++)
+		for (size_t i = 0; i < own[p].n; i++)
+			visit((uintptr_t)own[p].words[i].before, arg);
 }
 
 void lab_module_use(const struct lab_module *module)

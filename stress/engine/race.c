@@ -164,6 +164,10 @@ void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) { /* a stack has neither blocks nor globals */
 		if (lab_is_tls(address))
 			return; /* each model thread has its own at the same place */
+		if (write && __builtin_expect(lab.killable, 0))
+			lab_kill_point(
+			    (struct lab_op){LAB_PLAIN, (uint8_t)(size > 255 ? 255 : size), write, address, pc},
+			    LAB_AT_STEP);
 		lab_heap_check(address, size, write, pc);
 		if (write)
 			lab_globals_written(address, size);

@@ -149,6 +149,8 @@ static unsigned make_actors(const struct lab_door *door, const struct fl_stress_
 	unsigned n = 0;
 	for (; actors[n].call; n++) {
 		(void)lab_thread_new(actors[n].name, run_actor, (void *)&actors[n]);
+		if (lab.processes)
+			lab.threads[1 + n].process = (uint8_t)(1 + n);
 		if (!door)
 			continue;
 		lab_tls_save(0);
@@ -171,9 +173,10 @@ static void main_body(void)
 	for (unsigned i = 0; i < n; i++)
 		lab_thread_start(&lab.threads[1 + i], 0);
 	lab.acting = true;
+	lab.killable = lab.processes && lab_config.kills > 0;
 	for (unsigned i = 0; i < n; i++)
 		lab_join(&lab.threads[1 + i], 0);
-	lab.acting = false;
+	lab.acting = lab.killable = false;
 	lab.outcome = NULL;
 	test->outcome.call(lab.state);
 	if (!lab.outcome)
@@ -193,9 +196,12 @@ void lab_execute(void)
 	lab.now = 1000 * (int64_t)1000000000;
 	lab.sleep = 0;
 	lab.streak = 0;
-	lab.failed = lab.pruned = lab.acting = lab.switched = false;
+	lab.failed = lab.pruned = lab.acting = lab.switched = lab.killable = false;
+	lab.processes = lab_running->test->processes;
+	lab.ending = lab.killed = 0;
+	lab.kill_points = 0;
 	lab.signature = 0;
-	lab.spent = (struct lab_spent){0, 0, 0};
+	lab.spent = (struct lab_spent){0, 0, 0, 0};
 	lab.details[0] = lab.message[0] = '\0';
 	lab.n_events = 0;
 	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);

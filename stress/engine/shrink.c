@@ -33,12 +33,13 @@ static bool is_wanted(void)
 }
 
 /* All executions within these bounds, up to a number. */
-static bool search(int preemptions, int stale, int faults)
+static bool search(int preemptions, int stale, int faults, int kills)
 {
 	bool any = false;
 	lab_config.preemptions = preemptions;
 	lab_config.stale = stale;
 	lab_config.faults = faults;
+	lab_config.kills = kills;
 	lab_dfs_reset();
 	for (int i = 0; i < DFS_TRIES; i++) {
 		lab_choices_begin(LAB_DFS);
@@ -59,8 +60,9 @@ static void search_small(void)
 	for (int sum = 0; sum <= 4; sum++)
 		for (int faults = 0; faults <= sum && faults <= before.faults; faults++)
 			for (int stale = 0; stale + faults <= sum && stale <= 2; stale++)
-				if (late() || search(sum - faults - stale, stale, faults))
-					goto done;
+				for (int kills = 0; kills + stale + faults <= sum && kills <= before.kills; kills++)
+					if (late() || search(sum - faults - stale - kills, stale, faults, kills))
+						goto done;
 done:
 	lab_config = before;
 }

@@ -108,7 +108,10 @@ bool lab_describe_site(uintptr_t pc, char *text, size_t size)
 		snprintf(text, size, "%s:%d (%s)", short_name(file), line, function ? function : "?");
 		return true;
 	}
-	snprintf(text, size, "0x%lx", (unsigned long)pc);
+	if (pc == 0)
+		snprintf(text, size, "the end of the thread, in the kernel");
+	else
+		snprintf(text, size, "0x%lx", (unsigned long)pc);
 	return false;
 }
 

@@ -12,47 +12,110 @@
 
 static struct fl__sys real;
 
-int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
+/* The rest of a wait whose words are as expected: sleeps, unless a fault or the deadline prevents it. */
+static int fall_asleep(uintptr_t word, int64_t deadline, bool *faulty)
 {
 	struct lab_thread *self = lab.self;
-	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
-	lab_point(op);
-	lab_heap_check(word, 4, false, pc);
-	int result = -EAGAIN;
-	bool faulty = false;
-	struct lab_event *event = lab_event(&op);
-	size_t index = lab.n_events; /* the events may move while this one sleeps */
-	if (event)
-		event->value = expected;
-	if ((uint32_t)lab_peek(word, 4) != expected || lab_fault(LAB_FAULT_EAGAIN)) {
-		result = -EAGAIN;
-	} else if (deadline <= lab.now) {
-		result = -ETIMEDOUT;
-	} else if (lab_fault(LAB_FAULT_SPURIOUS)) {
-		result = 0;
-		faulty = true;
-	} else if (lab_fault(LAB_FAULT_EINTR)) {
-		result = -EINTR;
-		faulty = true;
-	} else {
-		self->futex = word;
-		self->expected = expected;
-		self->expires = deadline != INT64_MAX;
-		self->deadline = deadline;
-		self->result = 0;
-		lab_block();
-		result = self->result;
-		self->futex = 0;
-		op.kind = LAB_FUTEX_DONE;
-		(void)lab_event(&op);
-		index = lab.n_events;
-	}
+	*faulty = false;
+	if (deadline <= lab.now)
+		return -ETIMEDOUT;
+	*faulty = true;
+	if (lab_fault(LAB_FAULT_SPURIOUS))
+		return 0;
+	if (lab_fault(LAB_FAULT_EINTR))
+		return -EINTR;
+	*faulty = false;
+	self->futex = word;
+	self->expires = deadline != INT64_MAX;
+	self->deadline = deadline;
+	self->result = 0;
+	lab_block();
+	self->futex = 0;
+	self->many = NULL;
+	struct lab_op op = {LAB_FUTEX_DONE, 4, 0, word, self->next.pc};
+	(void)lab_event(&op);
+	return self->result;
+}
+
+/* Of the event that is the last one now, when the wait began: the events may move while it sleeps. */
+static int waited(size_t index, int result, bool faulty)
+{
 	lab_hash((uint64_t)(int64_t)result);
-	if (lab.recording && index > 0) {
+	if (lab.recording && lab.n_events > 0 && lab.events[lab.n_events - 1].op.kind == LAB_FUTEX_DONE)
+		index = lab.n_events;
+	if (lab.recording && lab.acting && index > 0) {
 		lab.events[index - 1].result = result;
 		lab.events[index - 1].fault = faulty;
 	}
 	return result;
+}
+
+int lab_futex_wait(uintptr_t word, uint32_t expected, int64_t deadline, uintptr_t pc)
+{
+	struct lab_op op = {LAB_FUTEX_WAIT, 4, 0, word, pc};
+	lab_point(op);
+	lab_heap_check(word, 4, false, pc);
+	struct lab_event *event = lab_event(&op);
+	size_t index = lab.n_events;
+	bool faulty = false;
+	int result = -EAGAIN;
+	if (event)
+		event->value = expected;
+	if ((uint32_t)lab_peek(word, 4) == expected && !lab_fault(LAB_FAULT_EAGAIN)) {
+		lab.self->expected = expected;
+		result = fall_asleep(word, deadline, &faulty);
+	}
+	return waited(index, result, faulty);
+}
+
+static bool are_as_expected(const struct fl__futex *words, unsigned n, uintptr_t pc)
+{
+	bool equal = true;
+	for (unsigned i = 0; i < n; i++) {
+		lab_heap_check((uintptr_t)words[i].word, 4, false, pc);
+		equal = equal && (uint32_t)lab_peek((uintptr_t)words[i].word, 4) == (uint32_t)words[i].expected;
+	}
+	return equal;
+}
+
+/* As Linux's futex_waitv(): it leaves a line when it is woken there, and the others when it runs. */
+int lab_wait_many(const struct fl__futex *words, unsigned n, int64_t deadline, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	struct lab_op op = {LAB_FUTEX_MANY, 0, 0, 0, pc};
+	if (n == 0 || n > FL__FUTEXES)
+		return -EINVAL;
+	lab_point(op);
+	struct lab_event *event = lab_event(&op);
+	size_t index = lab.n_events;
+	bool faulty = false;
+	int result = -EAGAIN;
+	if (event)
+		event->value = n;
+	if (are_as_expected(words, n, pc) && !lab_fault(LAB_FAULT_EAGAIN)) {
+		self->many = words;
+		self->n_many = n;
+		memset(self->woken_by, 0, sizeof self->woken_by);
+		result = fall_asleep((uintptr_t)words[0].word, deadline, &faulty);
+		self->many = NULL;
+	}
+	return waited(index, result, faulty);
+}
+
+/* Where it stands in the line of `word` among several: the index; -1: it does not. */
+static int place_among(const struct lab_thread *t, uintptr_t word)
+{
+	for (unsigned i = 0; i < t->n_many; i++)
+		if (t->many[i].word == word && !(t->woken_by[i / 64] >> i % 64 & 1))
+			return (int)i;
+	return -1;
+}
+
+static bool sleeps_on(const struct lab_thread *t, uintptr_t word)
+{
+	if (__builtin_expect(lab.processes, 0) && t->process != lab.self->process && lab_is_global(word))
+		return false; /* another's word, though it lies at the same address */
+	return t->many ? place_among(t, word) >= 0 : t->state == LAB_BLOCKED && t->futex == word;
 }
 
 /* Those who sleep on `word`, in the order in which they lay down. */
@@ -61,7 +124,7 @@ static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
 	unsigned n = 0;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		struct lab_thread *t = &lab.threads[i];
-		if (t->state != LAB_BLOCKED || t->futex != word)
+		if (!sleeps_on(t, word))
 			continue;
 		unsigned at = n++;
 		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
@@ -69,6 +132,19 @@ static unsigned sleepers(uintptr_t word, struct lab_thread *line[LAB_THREADS])
 		line[at] = t;
 	}
 	return n;
+}
+
+/* One that sleeps on several may be awake by now. */
+static void wake(struct lab_thread *t, uintptr_t word)
+{
+	int place = t->many ? place_among(t, word) : -1;
+	if (place >= 0)
+		t->woken_by[place / 64] |= UINT64_C(1) << place % 64;
+	if (t->state != LAB_BLOCKED)
+		return;
+	t->next = (struct lab_op){LAB_FUTEX_DONE, 4, 0, word, t->next.pc};
+	lab_ready(t);
+	t->futex = 0;
 }
 
 /* FIFO as the usual choice; the kernel promises none. A wake orders no memory. */
@@ -81,10 +157,7 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
 	int woken = 0;
 	while (woken < n && waiting > 0) {
 		unsigned pick = (unsigned)(n - woken) < waiting ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
-		struct lab_thread *t = line[pick];
-		t->next = (struct lab_op){LAB_FUTEX_DONE, 4, 0, word, t->next.pc};
-		lab_ready(t);
-		t->futex = 0;
+		wake(line[pick], word);
 		memmove(&line[pick], &line[pick + 1], (--waiting - pick) * sizeof line[0]);
 		woken++;
 	}
@@ -104,6 +177,32 @@ static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadl
 static int sys_futex_wake(const uint32_t *word, int n)
 {
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.futex_wake(word, n);
+}
+
+static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return lab.active ? lab_futex_wait((uintptr_t)word, expected, deadline, PC)
+	                  : real.shared_wait(word, expected, deadline);
+}
+
+static int sys_shared_wake(const uint32_t *word, int n)
+{
+	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.shared_wake(word, n);
+}
+
+static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
+{
+	return lab.active ? lab_wait_many(words, n, deadline, PC) : real.wait_many(words, n, deadline);
+}
+
+static struct fl__robust_list *sys_robust_list(void)
+{
+	return lab.active ? lab_robust_list(lab.self->id) : real.robust_list();
+}
+
+static uint32_t sys_thread_id(void)
+{
+	return lab.active ? lab.self->id + 1 : real.thread_id();
 }
 
 static int64_t sys_now(void)
@@ -215,6 +314,11 @@ void lab_sys_install(const struct lab_door *door)
 	real = *sys;
 	sys->futex_wait = sys_futex_wait;
 	sys->futex_wake = sys_futex_wake;
+	sys->shared_wait = sys_shared_wait;
+	sys->shared_wake = sys_shared_wake;
+	sys->wait_many = sys_wait_many;
+	sys->robust_list = sys_robust_list;
+	sys->thread_id = sys_thread_id;
 	sys->now = sys_now;
 	sys->yield = sys_yield;
 	sys->relax = sys_relax;

@@ -43,73 +43,6 @@ void lab_ready(struct lab_thread *thread)
 	set_state(thread, LAB_READY);
 }
 
-/* --- who is stuck --- */
-
-struct line {
-	uintptr_t futex, key;
-};
-
-static void match(const void *key, const uint32_t *park_word, const char *name, void *arg)
-{
-	(void)name;
-	struct line *line = arg;
-	if ((uintptr_t)park_word == line->futex)
-		line->key = (uintptr_t)key;
-}
-
-/* Describes a sleeper; true when what it waits for has changed since it lay down: a wake was lost. */
-static bool describe(const struct lab_thread *t)
-{
-	if (t->state != LAB_BLOCKED)
-		return false;
-	if (!t->futex) {
-		lab_detail("  %s waits for the end of %s\n", t->name, lab.threads[t->joins].name);
-		return false;
-	}
-	char place[80], site[256];
-	struct line line = {t->futex, 0};
-	const struct lab_door *door = lab_door_of(lab_running->module);
-	if (door) {
-		lab.active = false; /* the walk is ours, no access of the thread */
-		door->waiters(match, &line);
-		lab.active = true;
-	}
-	uintptr_t word = line.key ? line.key : t->futex;
-	lab_name_address(word, place, sizeof place);
-	(void)lab_describe_site(t->next.pc, site, sizeof site);
-	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
-	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
-	if (line.key)
-		lab_detail("  %s stands in the line of %s, whose word is 0x%x%s (%s)\n", t->name, place, value,
-		           changed ? " and has changed since" : "", site);
-	else
-		lab_detail("  %s sleeps on the futex %s, expected 0x%x, the word is 0x%x (%s)\n", t->name, place,
-		           t->expected, value, site);
-	return changed;
-}
-
-static _Noreturn void stuck(void)
-{
-	const struct lab_thread *lost = NULL;
-	unsigned asleep = 0;
-	for (unsigned i = 0; i < lab.n_threads; i++) {
-		asleep += lab.threads[i].state == LAB_BLOCKED && lab.threads[i].futex != 0;
-		if (describe(&lab.threads[i]) && !lost)
-			lost = &lab.threads[i];
-	}
-	if (lab.spinning) {
-		const struct lab_thread *t = &lab.threads[lowest(lab.spinning)];
-		char place[80], site[256];
-		lab_name_address(t->next.address, place, sizeof place);
-		(void)lab_describe_site(t->next.pc, site, sizeof site);
-		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and nobody is left to change it", t->name, place, site);
-	}
-	if (lost)
-		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
-	lab_fail(LAB_DEADLOCK,
-	         asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody", asleep);
-}
-
 /* --- who goes on --- */
 
 static uint16_t soft_spinners(void)
@@ -134,7 +67,7 @@ static unsigned soonest(uint16_t set)
 static uint16_t idle(void)
 {
 	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS * lab.n_threads)
-		stuck();
+		lab_stuck();
 	lab.now += 1000 * (int64_t)GIVE_UP << (lab.idle_rounds < 16 ? lab.idle_rounds : 16);
 	return lab.spinning;
 }
@@ -153,6 +86,7 @@ static void time_out(struct lab_thread *t)
 		lab.now = t->deadline;
 	t->result = -ETIMEDOUT;
 	t->futex = 0;
+	t->many = NULL;
 	lab_ready(t);
 }
 
@@ -224,6 +158,8 @@ static void switch_to(struct lab_thread *next)
 		return;
 	self->error = errno;
 	lab_tls_save(self->id);
+	if (__builtin_expect(next->process != self->process, 0))
+		lab_globals_enter(next->process);
 	lab.self = next;
 	fl__switch_to_plain(&self->flow, &next->flow);
 	lab_tls_load(self->id);
@@ -252,6 +188,8 @@ void lab_point(struct lab_op op)
 	}
 	if (lab.n_threads > 1)
 		switch_to(next_thread());
+	if (__builtin_expect(lab.killable, 0))
+		lab_kill_point(op, LAB_AT_STEP);
 	tick();
 }
 
@@ -262,7 +200,11 @@ void lab_block(void)
 	self->blocked_at = lab.steps;
 	self->giving_up = 0;
 	set_state(self, LAB_BLOCKED);
+	if (__builtin_expect(lab.killable, 0))
+		lab_kill_point(self->next, LAB_ASLEEP);
 	switch_to(next_thread());
+	if (__builtin_expect(lab.killable, 0))
+		lab_kill_point(self->next, LAB_WOKEN);
 	tick();
 }
 
@@ -421,6 +363,19 @@ static void finish(struct lab_thread *self)
 	set_state(self, LAB_DONE);
 }
 
+static _Noreturn void leave(struct lab_thread *self)
+{
+	if (self->id != 0)
+		lab_exit_walk();
+	finish(self);
+	if (self->id == 0) {
+		lab.active = false;
+		fl__switch_to_plain(&self->flow, &lab.home);
+	}
+	switch_to(next_thread());
+	__builtin_trap();
+}
+
 static void entry(void *arg)
 {
 	struct lab_thread *self = arg;
@@ -428,12 +383,36 @@ static void entry(void *arg)
 	lab_tls_load(self->id);
 	tick();
 	(void)self->start(self->arg);
-	finish(self);
-	if (self->id == 0) {
-		lab.active = false;
-		fl__switch_to_plain(&self->flow, &lab.home);
-	}
-	switch_to(next_thread());
+	leave(self);
+}
+
+static void grave(void *arg)
+{
+	struct lab_thread *self = arg;
+	errno = 0;
+	lab_tls_load(self->id);
+	leave(self);
+}
+
+void lab_bury(struct lab_thread *t)
+{
+	size_t size;
+	void *stack = lab_stack_of(t->id, &size);
+	t->ends = true;
+	t->futex = t->gave_up = 0;
+	t->many = NULL;
+	t->expires = t->hard = false;
+	t->giving_up = t->n_looks = t->depth = 0;
+	t->next = (struct lab_op){.kind = LAB_START};
+	lab.ending |= (uint16_t)(1u << t->id);
+	fl__switch_make(&t->flow, stack, size, grave, t); /* over what it was doing, which nobody comes back to */
+	lab_ready(t);
+}
+
+void lab_rest(void)
+{
+	static struct fl__switch nowhere; /* what is left here is never gone back to */
+	fl__switch_to_plain(&nowhere, &lab.self->flow);
 	__builtin_trap();
 }
 
@@ -447,6 +426,8 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	t->id = id;
 	t->start = start;
 	t->arg = arg;
+	t->process = id == 0 ? 0 : lab.self->process;
+	lab_robust_reset(id);
 	t->next.kind = LAB_START;
 	snprintf(t->name, sizeof t->name, "%s", name);
 	size_t size;

@@ -110,9 +110,40 @@ static void say_atomic(const struct lab_event *e, const char *place, struct lab_
 	}
 }
 
+/* What it was killed in place of. */
+static const char *death_name(const struct lab_event *e, const char *place)
+{
+	switch ((enum lab_death)e->value) {
+	case LAB_ASLEEP:
+		return "asleep";
+	case LAB_WOKEN:
+		return "when it was woken";
+	case LAB_IN_COPY:
+		return "in the middle of a copy";
+	default:
+		break;
+	}
+	switch ((unsigned)e->other) {
+	case LAB_LOAD:
+		return text("before load %s", place);
+	case LAB_STORE:
+		return text("before store %s", place);
+	case LAB_RMW:
+		return text("before rmw %s", place);
+	case LAB_PLAIN:
+		return text("before plain write %s", place);
+	case LAB_FUTEX_WAKE:
+		return text("before wake %s", place);
+	case LAB_FENCE:
+		return "before the fence";
+	default:
+		return "before it sleeps";
+	}
+}
+
 static void say(const struct lab_event *e, struct lab_step *step)
 {
-	char place[96], a[40];
+	char place[96], a[40], b[40];
 	lab_name_address(e->op.address, place, sizeof place);
 	step->value = "";
 	switch (e->op.kind) {
@@ -153,6 +184,19 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		break;
 	case LAB_PLAIN:
 		step->what = text("plain %s %s", e->op.order ? "write" : "read", place);
+		break;
+	case LAB_FUTEX_MANY:
+		step->what = text("futex wait on several");
+		step->value = text("%s words%s%s", number(a, e->value), e->result ? ": " : "",
+		                   e->result ? result_name(e->result) : "");
+		break;
+	case LAB_KILLED:
+		step->what = text("killed here");
+		step->value = text("%s", death_name(e, place));
+		break;
+	case LAB_OWNER_DIED:
+		step->what = text("owner died, %s", place);
+		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));
 		break;
 	default:
 		step->what = "end";
@@ -206,6 +250,7 @@ void lab_trace(struct lab_result *result)
 		step->preempted = e->preempted;
 		step->stale = e->stale > 0;
 		step->fault = e->fault;
+		step->killed = e->op.kind == LAB_KILLED;
 		say(e, step);
 		place_of(e, step);
 	}

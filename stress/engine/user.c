@@ -99,6 +99,20 @@ EXPORTED int fl_stress_futex_wake(const void *word, int n)
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : lab_native->futex_wake(word, n);
 }
 
+/* For an actor that asks, a step of its own, which no other commutes with. */
+EXPORTED bool fl_stress_killed(const char *actor)
+{
+	if (!lab.active)
+		return false;
+	if (lab.acting)
+		lab_point((struct lab_op){.kind = LAB_RELAX, .pc = PC});
+	const struct fl_stress_function *actors = lab_running->test->actors;
+	for (unsigned i = 0; actors[i].call; i++)
+		if (strcmp(actors[i].name, actor) == 0)
+			return lab.killed >> (i + 1) & 1;
+	lab_fail(LAB_CHECK, "fl_stress_killed(\"%.40s\"): there is no such actor", actor);
+}
+
 EXPORTED int64_t fl_stress_now(void)
 {
 	return lab.active ? lab.now : lab_native->now();

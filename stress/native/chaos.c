@@ -57,8 +57,10 @@ void native_chaos_batch(void)
 	atomic_store_explicit(&slow, native_draw(&native_random), memory_order_relaxed);
 }
 
-int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
-                      int64_t deadline)
+enum { NO_FAULT = 1 };
+
+/* What a wait returns at once, now and then. */
+static int fault(void)
 {
 	uint32_t draw = faults ? native_draw(&native_random) : UINT32_MAX;
 	if ((faults & LAB_FAULT_SPURIOUS) && draw % 16 == 0)
@@ -67,6 +69,15 @@ int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const vo
 		return -EINTR;
 	if ((faults & LAB_FAULT_EAGAIN) && draw % 16 == 2)
 		return -EAGAIN;
+	return NO_FAULT;
+}
+
+int native_chaos_wait(int (*wait)(const uint32_t *, uint32_t, int64_t), const void *word, uint32_t expected,
+                      int64_t deadline)
+{
+	int rc = fault();
+	if (rc != NO_FAULT)
+		return rc;
 	if (delays)
 		disturb((uintptr_t)__builtin_return_address(0));
 	return wait(word, expected, deadline);
@@ -84,6 +95,28 @@ static int sys_wake(const uint32_t *word, int n)
 	return below.futex_wake(word, n);
 }
 
+static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return native_chaos_wait(below.shared_wait, word, expected, deadline);
+}
+
+static int sys_shared_wake(const uint32_t *word, int n)
+{
+	if (delays)
+		disturb((uintptr_t)__builtin_return_address(0));
+	return below.shared_wake(word, n);
+}
+
+static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
+{
+	int rc = fault();
+	if (rc != NO_FAULT)
+		return rc;
+	if (delays)
+		disturb((uintptr_t)__builtin_return_address(0));
+	return below.wait_many(words, n, deadline);
+}
+
 void native_chaos_start(const struct lab_test *test, const struct native_config *config)
 {
 	if (!config->chaos)
@@ -95,6 +128,9 @@ void native_chaos_start(const struct lab_test *test, const struct native_config 
 		below = *door->sys;
 		door->sys->futex_wait = sys_wait;
 		door->sys->futex_wake = sys_wake;
+		door->sys->shared_wait = sys_shared_wait;
+		door->sys->shared_wake = sys_shared_wake;
+		door->sys->wait_many = sys_wait_many;
 	}
 	if (delays)
 		lab_chaos = disturb;

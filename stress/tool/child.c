@@ -63,7 +63,7 @@ _Noreturn void child_run(struct job *job)
 {
 	the_job = job;
 	settle_in(job);
-	if (job->mode == MODE_MODEL) {
+	if (in_model(job->mode)) {
 		job->model.time = job->share;
 		ship(lab_model_run(job->test, &job->model, progress, &job->shared->live));
 	} else {

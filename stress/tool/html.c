@@ -53,12 +53,13 @@ static bool is_told(const struct run *run, const struct job *job)
 
 static void step(FILE *to, const struct lab_step *s)
 {
-	(void)fprintf(to, "<td%s>", s->stale || s->fault || s->preempted ? " class=\"mark\"" : "");
+	(void)fprintf(to, "<td%s>", s->stale || s->fault || s->preempted || s->killed ? " class=\"mark\"" : "");
 	emit_xml(to, s->what);
 	(void)fputs(" <b>", to);
 	emit_xml(to, s->value);
 	(void)fputs("</b>", to);
-	(void)fputs(s->stale       ? " &#9888; older value"
+	(void)fputs(s->killed      ? " &#10013; killed"
+	            : s->stale     ? " &#9888; older value"
 	            : s->fault     ? " &#9889; injected"
 	            : s->preempted ? " &#8618; preempts"
 	                           : "",
@@ -139,7 +140,7 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 	(void)fputs("</h2>\n<p>", to);
 	emit_xml(to, r->message);
 	(void)fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode), grouped(r->executions),
-	              job->mode == MODE_MODEL ? "executions" : "samples", (double)r->found_ns / 1e9);
+	              in_model(job->mode) ? "executions" : "samples", (double)r->found_ns / 1e9);
 	emit_xml(to, r->strategy);
 	(void)fputs("</p>\n", to);
 	if (r->n_outcomes > 0)

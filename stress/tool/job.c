@@ -189,7 +189,7 @@ static void end_hung(struct pool *pool, struct job *job, const char *what, int64
 	job->report.result.verdict = LAB_HANG;
 	job->report.result.details = details;
 	say(job, "%s for %.1f s, after %s %s", what, (double)ns / 1e9, grouped(samples),
-	    job->mode == MODE_MODEL ? "executions" : "samples");
+	    in_model(job->mode) ? "executions" : "samples");
 }
 
 /* Time in which we ourselves did not run is not held against it. */

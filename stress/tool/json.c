@@ -34,8 +34,9 @@ static void trace(FILE *to, const struct lab_result *r)
 		(void)fprintf(to, ",\"line\":%d", s->line);
 		member(to, "function", s->function);
 		member(to, "source", s->source);
-		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s}", s->preempted ? "true" : "false",
-		              s->stale ? "true" : "false", s->fault ? "true" : "false");
+		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s}",
+		              s->preempted ? "true" : "false", s->stale ? "true" : "false", s->fault ? "true" : "false",
+		              s->killed ? "true" : "false");
 	}
 	(void)fputc(']', to);
 }
@@ -61,6 +62,8 @@ void json_job(FILE *to, const struct options *o, const struct job *job)
 	member(to, "strategy", r->strategy);
 	(void)fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
 	              job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
+	(void)fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
+	              (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
 	trace(to, r);
 	(void)fputc('}', to);
 }

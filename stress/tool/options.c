@@ -28,6 +28,7 @@ enum {
 	STEPS,
 	EXECUTIONS,
 	FAULTS,
+	KILLS,
 	SEED,
 	OVERSUBSCRIBE,
 	JOBS,
@@ -55,6 +56,7 @@ static const struct option known[] = {
     {"steps", required_argument, NULL, STEPS},
     {"executions", required_argument, NULL, EXECUTIONS},
     {"faults", required_argument, NULL, FAULTS},
+    {"kills", required_argument, NULL, KILLS},
     {"seed", required_argument, NULL, SEED},
     {"oversubscribe", required_argument, NULL, OVERSUBSCRIBE},
     {"jobs", required_argument, NULL, JOBS},
@@ -73,15 +75,15 @@ static bool take_modes(struct options *o, char *list)
 	memset(o->modes, 0, sizeof o->modes);
 	o->pick_modes = true;
 	for (char *word; (word = next_word(&list)) != NULL;) {
-		if (strcmp(word, "lin") == 0 || strcmp(word, "crash") == 0) {
-			complain("--mode: '%s' is not there yet; there are native, chaos, model", word);
+		if (strcmp(word, "lin") == 0) {
+			complain("--mode: '%s' is not there yet; there are native, chaos, model, crash", word);
 			return false;
 		}
 		unsigned mode = 0;
 		while (mode < MODES && strcmp(word, mode_name((enum mode)mode)) != 0)
 			mode++;
 		if (mode == MODES) {
-			complain("--mode: '%.40s' is none of native, chaos, model", word);
+			complain("--mode: '%.40s' is none of native, chaos, model, crash", word);
 			return false;
 		}
 		o->modes[mode] = true;
@@ -103,7 +105,7 @@ static bool take_faults(struct options *o, char *list)
 		return true;
 	for (char *word; (word = next_word(&list)) != NULL;) {
 		if (strcmp(word, "kill") == 0) {
-			complain("--faults: 'kill' comes with the process executors, and is not there yet");
+			complain("--faults: 'kill' is a mode of its own: --mode crash, with --kills N");
 			return false;
 		}
 		size_t i = 0;
@@ -209,6 +211,11 @@ static bool take_count(struct options *o, int option, const char *value)
 		return true;
 	case EXECUTIONS:
 		return take_number("executions", value, 1, UINT64_MAX, &o->model.max_executions);
+	case KILLS:
+		if (!take_number("kills", value, 1, FL_STRESS_ACTORS, &n))
+			return false;
+		o->kills = (int)n;
+		return true;
 	case SEED:
 		return take_number("seed", value, 0, UINT64_MAX, &o->model.seed);
 	case OVERSUBSCRIBE:
@@ -276,6 +283,7 @@ static bool take(struct options *o, int option, char *value)
 	case STALE:
 	case STEPS:
 	case EXECUTIONS:
+	case KILLS:
 	case SEED:
 	case OVERSUBSCRIBE:
 	case JOBS:
@@ -299,6 +307,15 @@ static void complain_of_option(char **argv, bool argument_missing)
 		complain("unknown option '%.60s'; see --help", argument);
 }
 
+/* Whether in the execution of a replay string somebody is killed: "c12k1". */
+static bool kills(const char *replay)
+{
+	for (const char *s = strchr(replay, '/'); s && s[0] && s[1]; s++)
+		if (s[0] >= '0' && s[0] <= '9' && s[1] == 'k')
+			return true;
+	return false;
+}
+
 /* What does not go together. */
 static bool agree(struct options *o)
 {
@@ -308,6 +325,14 @@ static bool agree(struct options *o)
 	}
 	if (o->model.replay && o->pick_modes && (o->modes[MODE_NATIVE] || o->modes[MODE_CHAOS])) {
 		complain("--replay is of the model: it does not go with another --mode");
+		return false;
+	}
+	if (o->kills && o->pick_modes && !o->modes[MODE_CRASH]) {
+		complain("--kills is of crash mode: it does not go with another --mode alone");
+		return false;
+	}
+	if (o->model.replay && o->pick_modes && o->modes[MODE_MODEL] && kills(o->model.replay)) {
+		complain("--replay: in that string a process is killed: it goes with --mode crash");
 		return false;
 	}
 	const char *hash = o->model.replay ? strrchr(o->model.replay, '/') : NULL;
@@ -355,7 +380,7 @@ static unsigned usable_cpus(void)
 
 int options_read(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.modes = {true, true, true}, .hang = 5 * SECOND, .delays = true, .copies = 1};
+	*o = (struct options){.modes = {true, true, true, true}, .hang = 5 * SECOND, .delays = true, .copies = 1};
 	o->jobs = usable_cpus();
 	o->model = LAB_CONFIG_DEFAULT;
 	o->program = argv[0];
@@ -375,12 +400,15 @@ int options_read(struct options *o, int argc, char **argv)
 	o->n_patterns = (unsigned)(argc - optind);
 	if (!agree(o))
 		return STATUS_USAGE;
+	if (o->kills == 0)
+		o->kills = 1;
 	if (o->time == 0)
 		o->time = o->action == DO_MUTANTS ? 600 * SECOND : 60 * SECOND;
 	if (o->model.replay) {
+		bool crash = kills(o->model.replay) || (o->pick_modes && o->modes[MODE_CRASH]);
 		o->model.strategy = LAB_REPLAY;
 		memset(o->modes, 0, sizeof o->modes);
-		o->modes[MODE_MODEL] = true;
+		o->modes[crash ? MODE_CRASH : MODE_MODEL] = true;
 	}
 	return -1;
 }

@@ -40,14 +40,16 @@ static void put_step(struct writer *w, const struct lab_step *step)
 	put_text(w, step->function);
 	put_number(w, (uint64_t)step->line);
 	put_text(w, step->source);
-	put_number(w, (step->preempted ? 1u : 0u) | (step->stale ? 2u : 0u) | (step->fault ? 4u : 0u));
+	put_number(w, (step->preempted ? 1u : 0u) | (step->stale ? 2u : 0u) | (step->fault ? 4u : 0u) |
+	                  (step->killed ? 8u : 0u));
 }
 
 size_t pack(char *to, size_t size, const struct lab_result *r, const struct lab_site *sites, size_t n_sites)
 {
 	struct writer w = {to, to + size, false};
 	const uint64_t numbers[] = {(uint64_t)r->verdict,  r->executions,          r->pruned, r->steps, r->exhausted,
-	                            (uint64_t)r->found_ns, (uint64_t)r->shrunk_ns, r->hash};
+	                            (uint64_t)r->found_ns, (uint64_t)r->shrunk_ns, r->hash,   r->kills, r->kill_steps,
+	                            r->kill_missed,        r->kill_least};
 	put(&w, numbers, sizeof numbers);
 	put_text(&w, r->message);
 	put_text(&w, r->details);
@@ -149,6 +151,7 @@ static void get_step(struct reader *r, struct lab_step *step)
 	step->preempted = (flags & 1) != 0;
 	step->stale = (flags & 2) != 0;
 	step->fault = (flags & 4) != 0;
+	step->killed = (flags & 8) != 0;
 }
 
 static void get_arrays(struct reader *r, struct lab_result *result)
@@ -206,6 +209,10 @@ bool unpack(const char *from, size_t size, struct report *report)
 	result->found_ns = (int64_t)get_number(&r);
 	result->shrunk_ns = (int64_t)get_number(&r);
 	result->hash = get_number(&r);
+	result->kills = get_number(&r);
+	result->kill_steps = (unsigned)get_number(&r);
+	result->kill_missed = (unsigned)get_number(&r);
+	result->kill_least = get_number(&r);
 	result->message = get_some_text(&r);
 	result->details = get_some_text(&r);
 	result->replay = get_some_text(&r);

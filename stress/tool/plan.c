@@ -7,8 +7,18 @@
 
 const char *mode_name(enum mode mode)
 {
-	static const char *const names[] = {"native", "chaos", "model"};
+	static const char *const names[] = {"native", "chaos", "model", "crash"};
 	return names[mode];
+}
+
+bool in_model(enum mode mode)
+{
+	return mode == MODE_MODEL || mode == MODE_CRASH;
+}
+
+bool mode_suits(enum mode mode, const struct lab_test *test)
+{
+	return mode != MODE_CRASH || test->test->processes;
 }
 
 unsigned actors_of(const struct lab_test *test)
@@ -30,7 +40,8 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 		job.test = test;
 		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
 	}
-	if (mode == MODE_MODEL) {
+	job.model.kills = mode == MODE_CRASH ? o->kills : 0;
+	if (in_model(mode)) {
 		job.hang = 2 * o->hang + 4 * SECOND; /* the model sees most hangs itself, after 3 s */
 		return job;
 	}
@@ -109,7 +120,7 @@ static bool is_replayed(const struct options *o, const char *name)
 /* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
 static void make_jobs(struct run *run, const struct options *o)
 {
-	static const enum mode order[] = {MODE_MODEL, MODE_CHAOS, MODE_NATIVE};
+	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_CHAOS, MODE_NATIVE};
 	size_t n = 0;
 	for (const struct lab_test *t = lab_tests(); t; t = t->next)
 		n += MODES;
@@ -118,7 +129,8 @@ static void make_jobs(struct run *run, const struct options *o)
 		const char *last = "";
 		for (const struct lab_test *t = lab_tests(); t && o->modes[order[m]]; t = t->next) {
 			/* plain and instrumented stand one after the other */
-			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) && is_replayed(o, t->test->name))
+			if (strcmp(t->test->name, last) != 0 && fits(o, t->test->name) &&
+			    is_replayed(o, t->test->name) && mode_suits(order[m], t))
 				run->jobs[run->n_jobs++] = job_make(o, t, order[m]);
 			last = t->test->name;
 		}
@@ -150,7 +162,7 @@ static int64_t share_of(const struct run *run, const struct pool *pool, size_t n
 static void hurry(struct job *job, const struct options *o, int64_t end)
 {
 	enum { ENOUGH = 100000, HURRY = 2, SHARES = 8 };
-	if (job->mode != MODE_MODEL || job->share >= HURRY * SECOND || o->model.max_executions || o->model.replay)
+	if (!in_model(job->mode) || job->share >= HURRY * SECOND || o->model.max_executions || o->model.replay)
 		return;
 	int64_t left = end - native_now(), more = SHARES * job->share;
 	if (!o->modes[MODE_NATIVE] && !o->modes[MODE_CHAOS]) {
@@ -263,6 +275,10 @@ static bool agrees(const struct run *run)
 	if (run->n_jobs == 0 && o->model.replay)
 		complain("--replay: the string is of the test '%.*s', which is not here%s",
 		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
+	else if (run->n_jobs == 0 && o->modes[MODE_CRASH] && o->pick_modes)
+		complain("--mode crash: no test with processes fits%s%s%s; --list shows them",
+		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",
+		         o->n_patterns > 0 ? "'" : "");
 	else if (run->n_jobs == 0)
 		complain("no test fits '%s'; --list shows what there is", o->n_patterns > 0 ? o->patterns[0] : "");
 	else

@@ -64,7 +64,7 @@ char *power_of(const struct job *job)
 	const struct lab_result *r = &job->report.result;
 	char *text = NULL, bound[160] = "";
 	int n = 0;
-	if (job->mode != MODE_MODEL && r->executions > 0) {
+	if (!in_model(job->mode) && r->executions > 0) {
 		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
 	} else if (r->exhausted) {
 		n = asprintf(&text, "exhausted within %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
@@ -73,6 +73,19 @@ char *power_of(const struct job *job)
 		pct_bound(bound, sizeof bound, job);
 		n = asprintf(&text, "%s executions of %s%s", grouped(r->executions), r->strategy, bound);
 	}
+	return n < 0 ? NULL : text;
+}
+
+char *kills_of(const struct job *job)
+{
+	const struct lab_result *r = &job->report.result;
+	char *text = NULL, missed[64] = "";
+	if (job->mode != MODE_CRASH || !job->done || r->replay[0])
+		return NULL;
+	if (r->kill_missed > 0)
+		(void)snprintf(missed, sizeof missed, "; at %u more never", r->kill_missed);
+	int n = asprintf(&text, "kills: %s steps, each >= %s times; %s in all%s", grouped(r->kill_steps),
+	                 grouped(r->kill_least), grouped(r->kills), missed);
 	return n < 0 ? NULL : text;
 }
 
@@ -114,12 +127,14 @@ char *reproducer(const struct options *o, const struct job *job)
 	}
 	if (o->planted || o->action == DO_SELF_TEST)
 		(void)fputs(" --planted", to);
-	if (job->mode == MODE_MODEL && c->max_steps != LAB_CONFIG_DEFAULT.max_steps)
+	if (job->mode == MODE_CRASH && c->kills != 1)
+		(void)fprintf(to, " --kills %d", c->kills);
+	if (in_model(job->mode) && c->max_steps != LAB_CONFIG_DEFAULT.max_steps)
 		(void)fprintf(to, " --steps %u", c->max_steps);
-	if (job->mode == MODE_MODEL && job->report.result.replay[0]) {
+	if (in_model(job->mode) && job->report.result.replay[0]) {
 		(void)fputs(" --replay ", to);
 		quote(to, job->report.result.replay);
-	} else if (job->mode != MODE_MODEL) {
+	} else if (!in_model(job->mode)) {
 		(void)fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
 		if (job->native.copies > 1)
 			(void)fprintf(to, " --oversubscribe %u", job->native.copies);
@@ -144,7 +159,7 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 	(void)fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode),
 	              r->message);
 	(void)fprintf(to, "    found after %s %s, %.3g s", grouped(r->executions),
-	              job->mode == MODE_MODEL ? "executions" : "samples", (double)r->found_ns / 1e9);
+	              in_model(job->mode) ? "executions" : "samples", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
 		(void)fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
 	(void)fprintf(to, r->strategy[0] ? "; %s\n" : "\n", r->strategy);
@@ -178,8 +193,13 @@ void text_job(FILE *to, const struct options *o, const struct job *job)
 	              : job->skipped ? job->skipped
 	                             : "");
 	free(power);
-	if (job->done && o->verbose)
-		text_outcomes(to, &job->report.result);
+	if (!job->done || !o->verbose)
+		return;
+	char *kills = kills_of(job);
+	if (kills)
+		(void)fprintf(to, "    %s\n", kills);
+	free(kills);
+	text_outcomes(to, &job->report.result);
 }
 
 void text_list(const struct options *o)
@@ -189,7 +209,10 @@ void text_list(const struct options *o)
 		bool plain = lab_test_find(name, false) != NULL, model = lab_test_find(name, true) != NULL;
 		if (!fits(o, name) || (t->test->instrumented && plain))
 			continue;
-		(void)printf("%-36s %s  %s:%d\n", name, model ? "native,chaos,model" : "native            ",
+		(void)printf("%-36s %-24s  %s:%d\n", name,
+		             !model               ? "native"
+		             : t->test->processes ? "native,chaos,model,crash"
+		                                  : "native,chaos,model",
 		             short_path(t->test->file), t->test->line);
 	}
 }

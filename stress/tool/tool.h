@@ -19,7 +19,7 @@
 /* Exit statuses; the largest problem decides: see worse_status(). */
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS_SKIPPED, STATUS_DIVERGED };
 
-enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODES };
+enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODES };
 
 enum { LOADS_MAX = 32 };
 
@@ -31,6 +31,7 @@ struct options {
 	bool delays;     /* of chaos */
 	unsigned jobs;   /* processes at once */
 	unsigned copies; /* --oversubscribe */
+	int kills;       /* of crash mode */
 	unsigned n_loads, n_patterns;
 	const char *loads[LOADS_MAX];
 	char **patterns;
@@ -118,6 +119,9 @@ struct job {
 };
 
 const char *mode_name(enum mode mode);
+bool in_model(enum mode mode); /* on model threads */
+/* Whether the test is one for the mode: crash mode is for processes. */
+bool mode_suits(enum mode mode, const struct lab_test *test);
 unsigned actors_of(const struct lab_test *test);
 /* A job of `test` with the options' settings; what cannot run is marked as skipped. */
 struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode);
@@ -194,6 +198,8 @@ const char *grouped(uint64_t n);
 char *reproducer(const struct options *o, const struct job *job);
 /* How sure a pass is; to be freed. */
 char *power_of(const struct job *job);
+/* Of crash mode, how many steps a process was killed at; NULL: of no use. To be freed. */
+char *kills_of(const struct job *job);
 const char *expect_name(enum fl_stress_expect expect);
 
 void emit_json_string(FILE *to, const char *text);

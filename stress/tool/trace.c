@@ -30,7 +30,7 @@ static size_t longer(size_t a, size_t b, size_t most)
 /* Why a step is worth a look; one letter, the rarest first. */
 static char mark(const struct lab_step *step)
 {
-	return step->stale ? '!' : step->fault ? '#' : step->preempted ? '>' : ' ';
+	return step->killed ? 'x' : step->stale ? '!' : step->fault ? '#' : step->preempted ? '>' : ' ';
 }
 
 /* Without the comment behind it. */
@@ -66,17 +66,21 @@ static struct widths measure(const struct lab_result *r, unsigned from)
 
 static void legend(FILE *to, const struct lab_result *r)
 {
-	bool stale = false, fault = false, preempted = false;
-	for (unsigned i = 0; i < r->n_steps; i++) {
-		stale = stale || mark(&r->trace[i]) == '!';
-		fault = fault || mark(&r->trace[i]) == '#';
-		preempted = preempted || mark(&r->trace[i]) == '>';
+	static const char marks[] = "x!#>";
+	static const char *const meanings[] = {"killed", "sees an older value", "injected",
+	                                       "goes on in place of another"};
+	const char *between = "    (";
+	for (size_t m = 0; marks[m]; m++) {
+		unsigned i = 0;
+		while (i < r->n_steps && mark(&r->trace[i]) != marks[m])
+			i++;
+		if (i == r->n_steps)
+			continue;
+		(void)fprintf(to, "%s%c %s", between, marks[m], meanings[m]);
+		between = "; ";
 	}
-	if (stale || fault || preempted)
-		(void)fprintf(to, "    (%s%s%s%s%s)\n", stale ? "! sees an older value" : "",
-		              stale && fault ? "; " : "", fault ? "# injected" : "",
-		              (stale || fault) && preempted ? "; " : "",
-		              preempted ? "> goes on in place of another" : "");
+	if (between[0] == ';')
+		(void)fputs(")\n", to);
 }
 
 void text_trace(FILE *to, const struct lab_result *r, bool all)

@@ -191,6 +191,34 @@ static void untyped_queue()
 	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
 }
 
+static void pipes()
+{
+	FL_SCOPED(fl_pipe) *a = nullptr;
+	FL_SCOPED(fl_pipe) *b = nullptr;
+	fl_pipe *copy = nullptr;
+	fl_pipe_config config = {};
+	char got[4];
+	size_t size;
+	int fd = 0;
+	unsigned n = 0;
+	CHECK(fl_pipe_create(&a, &b, &config) == 0 && fl_pipe_fd(a) >= 0 && FL_PIPE_FDS_MAX == 252);
+	CHECK(fl_pipe_from_fd(&copy, -1) == -EBADF);
+	CHECK(fl_pipe_send(a, "x", 1) == 0 && fl_pipe_try_send(a, "x", 1) == 0);
+	CHECK(fl_pipe_send_until(a, "x", 1, 0, nullptr) == 0 && fl_pipe_send_fds(a, "x", 1, &fd, 0) == 0);
+	CHECK(fl_pipe_try_send_fds(a, "x", 1, &fd, 0) == 0);
+	CHECK(fl_pipe_send_fds_until(a, "x", 1, &fd, 0, 0, nullptr) == 0);
+	fl_on things[] = {FL_ON_PIPE(a), FL_ON_PIPE_SPACE(a)};
+	CHECK(fl_wait_any_until(things, 2, 0, nullptr) == 1);
+	fl_pipe_close_send(a);
+	CHECK(fl_pipe_recv(b, got, 4, &size) == 0 && size == 1 && fl_pipe_try_recv(b, got, 4, &size) == 0);
+	CHECK(fl_pipe_recv_until(b, got, 4, &size, 0, nullptr) == 0);
+	CHECK(fl_pipe_recv_fds(b, got, 4, &size, &fd, &n) == 0 && n == 0);
+	CHECK(fl_pipe_try_recv_fds(b, got, 4, &size, &fd, &n) == 0);
+	CHECK(fl_pipe_recv_fds_until(b, got, 4, &size, &fd, &n, 0, nullptr) == 0);
+	CHECK(fl_pipe_recv(b, got, 4, &size) == -EPIPE);
+	fl_pipe_free(nullptr);
+}
+
 static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	std::memcpy(result, arg, sizeof(int));
@@ -314,6 +342,7 @@ int main()
 	waiting_for_any();
 	typed_queue();
 	untyped_queue();
+	pipes();
 	executors();
 	threads();
 	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "process.h"
+#include "shim.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void *bench_share(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (memory == MAP_FAILED)
+		bench_fail("no %zu bytes of shared memory: %s", size, strerror(errno));
+	return memory;
+}
+
+void bench_unshare(void *memory, size_t size)
+{
+	(void)munmap(memory, size);
+}
+
+pid_t bench_partner(void (*work)(void *shared), void *shared)
+{
+	pid_t pid = fork();
+	if (pid < 0)
+		bench_fail("fork: %s", strerror(errno));
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		work(shared);
+		_exit(0);
+	}
+	return pid;
+}
+
+void bench_partner_end(pid_t partner)
+{
+	int status;
+	while (waitpid(partner, &status, 0) < 0)
+		if (errno != EINTR)
+			bench_fail("waitpid: %s", strerror(errno));
+	if (status != 0)
+		bench_fail("the partner process failed: wait status %d", status);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_PROCESS_H
+#define BENCH_PROCESS_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+/*
+ * Two processes that share memory: the one that measures, and a partner, forked by setup, that does its half of the work and
+ * ends. What it runs does not allocate, since it is forked from a process with threads.
+ */
+
+/* Zeroed memory that a partner shares, aligned to a page; never NULL. */
+void *bench_share(size_t size);
+void bench_unshare(void *memory, size_t size);
+
+/* Starts a partner that runs `work`. */
+pid_t bench_partner(void (*work)(void *shared), void *shared);
+
+/* Waits for its end; bench_fail when it failed. */
+void bench_partner_end(pid_t partner);
+
+#endif

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_SHM_RMUTEX_H
+#define FAIRLEAD_SHM_RMUTEX_H
+
+#include <fairlead/shm_mutex.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Recursive mutex in memory that processes share: its owner may lock it again, and unlocks it as often. Otherwise as
+ * fl_shm_mutex, whose header says what holds here too: -EOWNERDEAD and -ENOTRECOVERABLE, memory, fork, limits. 56 bytes, valid
+ * when all-zero. Two fibers of one thread are two owners.
+ *
+ *     rc = fl_shm_rmutex_lock(&shared->lock);
+ *     if (rc == -EOWNERDEAD) {                        // locked once; its owner died
+ *             repair(shared);
+ *             fl_shm_rmutex_recover(&shared->lock);
+ *     } else if (rc != 0) {
+ *             return rc;                              // not locked
+ *     }
+ *     walk(shared);                                   // may call back into code that locks again
+ *     fl_shm_rmutex_unlock(&shared->lock);
+ */
+typedef struct fl_shm_rmutex {
+	fl_shm_mutex mutex_;
+	uint32_t depth_; /* locks beyond the first; the owner's */
+	uint32_t unused_;
+} fl_shm_rmutex;
+FL__ASSERT_SIZE(fl_shm_rmutex, 56);
+
+/* clang-format off */
+#define FL_SHM_RMUTEX_INIT { FL_SHM_MUTEX_INIT, 0, 0 }
+/* clang-format on */
+
+/* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
+FL_API void fl_shm_rmutex_init(fl_shm_rmutex *m);
+
+/* Returns 0 when nobody holds or awaits `m`, else -EBUSY, as fl_shm_mutex_destroy. Never waits. */
+FL_API FL_MUST_CHECK int fl_shm_rmutex_destroy(const fl_shm_rmutex *m);
+
+/*
+ * Locks `m` once more. Blocks while another context owns it; never cancelled. Returns 0; -EOWNERDEAD: locked once, however
+ * often its dead owner had locked it; -ENOTRECOVERABLE; -EAGAIN after 2^32 - 1 nested locks.
+ */
+FL_API FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
+
+/* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; -EBUSY when another owns it. Never waits. */
+FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
+
+/* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; also -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel *cancel);
+
+/* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
+FL_API void fl_shm_rmutex_recover(fl_shm_rmutex *m);
+
+/* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
+FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
+
+/* Whether the calling context owns `m`. Never waits. */
+FL_API bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
+
+FL_END_DECLS
+
+#endif

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* FL_PROCESS_FORK: the caller itself, while it has a single thread. */
+#include "fork.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/context.h"
+#include "launch.h"
+#include "manager.h"
+#include "os.h"
+#include "request.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+int fl__may_fork(const char **problem)
+{
+	int threads = fl__os.threads();
+	*problem = "it is not known how many threads there are";
+	if (threads < 0)
+		return threads;
+	int others = threads - 1 - (int)fl__manager_threads(); /* that one holds no lock while nothing is started */
+	*problem = "a process with threads, or a fiber, must not be forked";
+	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
+		return 0;
+	fl__log(FL_LOG_ERROR, "a fork was asked for, but this process has %d other threads%s", others,
+	        others == 0 ? ", and this is a fiber" : "");
+	return -EBUSY;
+}
+
+/*
+ * A descriptor that is free in the meantime: so that there is a number for the child's pidfd when it is there. Nobody else is
+ * there who could take it.
+ */
+int fl__reserve_fd(int fd)
+{
+	int place = fl__os.duplicate(fd);
+	fl__close(place);
+	return place < 0 ? place : 0;
+}
+
+int fl__fork(int *pidfd)
+{
+	sigset_t all, before;
+	(void)fflush(NULL);
+	(void)sigfillset(&all);
+	(void)sigprocmask(SIG_SETMASK, &all,
+	                  &before); /* no handler of the caller's runs in the child, or collects it */
+	int pid = fl__os.fork();
+	if (pid == 0)
+		return 0;
+	*pidfd = pid > 0 ? fl__os.pidfd(pid) : -1;
+	if (pid > 0 && *pidfd < 0) {
+		(void)kill(pid, SIGKILL); /* our child, and not collected: the number is its own */
+		fl_process_status status;
+		(void)fl__os.collect_number(&pid, &status, true);
+		pid = *pidfd;
+	}
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
+static void ready(int fd, int rc)
+{
+	if (rc != 0)
+		(void)!write(fd, &rc, sizeof rc);
+	fl__close(fd);
+	if (rc != 0)
+		_exit(127);
+}
+
+/* In the child. */
+static _Noreturn void become(const struct fl__launch *launch, int pipe, int parent)
+{
+	struct fl__request request = {.type = launch->config->task,
+	                              .name = launch->name,
+	                              .arg = launch->config->arg,
+	                              .memory = -1,
+	                              .channel = -1,
+	                              .setup = launch->setup};
+	request.setup.keep = pipe;
+	request.setup.keep_handlers = true;
+	request.setup.parent = launch->config->daemon ? parent : 0;
+	fl__task_process(&request, ready);
+}
+
+/* What the child said before its task: 0 when it closed the pipe, and runs. */
+static int hear(int pipe)
+{
+	int rc = 0;
+	ssize_t n;
+	do
+		n = read(pipe, &rc, sizeof rc);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof rc ? rc : 0;
+}
+
+int fl__start_by_fork(struct fl__launch *launch)
+{
+	int rc = fl__may_fork(&launch->problem);
+	if (rc != 0)
+		return rc;
+	int pipe[2], parent = getpid();
+	launch->problem = "the system does not fork";
+	rc = fl__os.pipe(pipe);
+	if (rc != 0)
+		return rc;
+	rc = fl__reserve_fd(pipe[0]);
+	if (rc == 0) {
+		rc = fl__fork(&launch->pidfd);
+		if (rc == 0)
+			become(launch, pipe[1], parent);
+	}
+	launch->pid = rc;
+	fl__close(pipe[1]);
+	if (rc > 0) {
+		rc = hear(pipe[0]);
+		if (rc != 0) {
+			fl_process_status status;
+			(void)fl__os.collect(launch->pidfd, &status, true);
+			fl__close(launch->pidfd);
+		}
+	}
+	fl__close(pipe[0]);
+	return rc;
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "identity.h"
+#include "../exec/registry.h"
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/auxv.h>
+#include <sys/stat.h>
+
+static uint64_t hash(uint64_t seed, const void *data, size_t size)
+{
+	const unsigned char *bytes = data;
+	for (size_t i = 0; i < size; i++)
+		seed = (seed ^ bytes[i]) * 0x100000001b3u; /* FNV-1a */
+	return seed;
+}
+
+static const uint64_t hash_start = 0xcbf29ce484222325u;
+
+/* Spreads a hash over all its bits, so that a sum of several says something. */
+static uint64_t mix(uint64_t x)
+{
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
+	return x ^ (x >> 31);
+}
+
+struct search {
+	uintptr_t address;
+	struct fl__build_id *id;
+};
+
+static bool contains(const struct dl_phdr_info *module, uintptr_t address)
+{
+	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &module->dlpi_phdr[i];
+		uintptr_t start = module->dlpi_addr + header->p_vaddr;
+		if (header->p_type == PT_LOAD && address >= start && address - start < header->p_memsz)
+			return true;
+	}
+	return false;
+}
+
+/* Copies the build-id out of a segment of notes, if it is in there. */
+static bool find_note(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
+{
+	size_t at = 0;
+	while (size - at >= sizeof(ElfW(Nhdr))) {
+		ElfW(Nhdr) note;
+		memcpy(&note, notes + at, sizeof note);
+		size_t name = at + sizeof note;
+		size_t text = name + ((note.n_namesz + align - 1) & ~(align - 1));
+		size_t end = text + ((note.n_descsz + align - 1) & ~(align - 1));
+		if (text < name || end < text || end > size)
+			return false;
+		if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == 4 && memcmp(notes + name, "GNU", 4) == 0 &&
+		    note.n_descsz > 0) {
+			size_t n = note.n_descsz < sizeof id->bytes ? note.n_descsz : sizeof id->bytes;
+			id->size = (uint8_t)n;
+			memcpy(id->bytes, notes + text, n);
+			return true;
+		}
+		at = end;
+	}
+	return false;
+}
+
+static void hash_module(const struct dl_phdr_info *module, struct fl__build_id *id)
+{
+	uint64_t sum = hash(hash_start, module->dlpi_phdr, sizeof(ElfW(Phdr)) * module->dlpi_phnum);
+	const char *path = module->dlpi_name && *module->dlpi_name ? module->dlpi_name : "/proc/self/exe";
+	struct stat file;
+	if (stat(path, &file) == 0) {
+		const int64_t about[] = {(int64_t)file.st_dev, (int64_t)file.st_ino, (int64_t)file.st_size,
+		                         (int64_t)file.st_mtim.tv_sec, (int64_t)file.st_mtim.tv_nsec};
+		sum = hash(sum, about, sizeof about);
+	}
+	id->size = sizeof sum;
+	id->hashed = 1;
+	memcpy(id->bytes, &sum, sizeof sum);
+}
+
+static int look_at(struct dl_phdr_info *module, size_t size, void *arg)
+{
+	(void)size;
+	const struct search *search = arg;
+	if (!contains(module, search->address))
+		return 0;
+	for (unsigned i = 0; i < module->dlpi_phnum; i++) {
+		const ElfW(Phdr) *header = &module->dlpi_phdr[i];
+		const unsigned char *notes = (const unsigned char *)(module->dlpi_addr + header->p_vaddr);
+		if (header->p_type == PT_NOTE &&
+		    find_note(notes, header->p_memsz, header->p_align == 8 ? 8 : 4, search->id))
+			return 1;
+	}
+	hash_module(module, search->id);
+	return 1;
+}
+
+void fl__build_id_of(const void *address, struct fl__build_id *id)
+{
+	struct search search = {(uintptr_t)address, id};
+	memset(id, 0, sizeof *id);
+	(void)dl_iterate_phdr(look_at, &search);
+}
+
+void fl__build_id_of_program(struct fl__build_id *id)
+{
+	/* cast: where the kernel has put the program's headers */
+	fl__build_id_of((const void *)(uintptr_t)getauxval(AT_PHDR), id);
+}
+
+const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD_ID_TEXT])
+{
+	if (id->size == 0)
+		return "unknown";
+	char *at = text;
+	if (id->hashed)
+		*at++ = '~';
+	for (unsigned i = 0; i < id->size && i < 10; i++)
+		at += snprintf(at, 3, "%02x", id->bytes[i]);
+	return text;
+}
+
+void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
+{
+	memset(identity, 0, sizeof *identity); /* padding, too: it is hashed */
+	uint64_t id = hash(hash_start, type->name, strlen(type->name) + 1);
+	identity->id = mix(hash(id, &type->version, sizeof type->version));
+	identity->version = type->version;
+	identity->arg_size = type->arg_size;
+	identity->arg_align = (uint32_t)type->arg_align;
+	identity->result_size = type->result_size;
+	identity->result_align = (uint32_t)type->result_align;
+	fl__build_id_of((const void *)type, &identity->owner);
+}
+
+static void add_to_digest(const fl_task_type *type, void *arg)
+{
+	struct fl__registry_digest *digest = arg;
+	struct fl__task_identity identity;
+	fl__task_identify(type, &identity);
+	digest->sum += mix(hash(hash_start, &identity, sizeof identity)); /* a sum: in any order */
+	digest->tasks++;
+}
+
+int fl__registry_digest(struct fl__registry_digest *digest)
+{
+	*digest = (struct fl__registry_digest){0, 0};
+	return fl__registry_visit(add_to_digest, digest);
+}

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "packet.h"
+#include "fd_sys.h"
+#include "watch.h"
+#include <errno.h>
+#include <fairlead/cancel.h>
+#include <string.h>
+
+#ifndef SCM_PIDFD
+#define SCM_PIDFD 0x04 /* Linux 6.5; younger than most headers */
+#endif
+
+int fl__packet_pair(int sockets[2])
+{
+	return fl__fd_sys.pair(sockets);
+}
+
+int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts, const int *fds, unsigned n_fds)
+{
+	union {
+		struct cmsghdr header; /* for its alignment */
+		char bytes[CMSG_SPACE(sizeof(int) * FL__PACKET_FDS)];
+	} control;
+	struct msghdr message = {.msg_iov = (struct iovec *)parts, .msg_iovlen = n_parts};
+	if (n_fds > FL__PACKET_FDS)
+		return -EINVAL;
+	if (n_fds > 0) {
+		memset(&control, 0, CMSG_SPACE(sizeof(int) * n_fds));
+		message.msg_control = control.bytes;
+		message.msg_controllen = CMSG_SPACE(sizeof(int) * n_fds);
+		struct cmsghdr *rights = CMSG_FIRSTHDR(&message);
+		rights->cmsg_level = SOL_SOCKET;
+		rights->cmsg_type = SCM_RIGHTS;
+		rights->cmsg_len = CMSG_LEN(sizeof(int) * n_fds);
+		memcpy(CMSG_DATA(rights), fds, sizeof(int) * n_fds);
+	}
+	for (;;) {
+		ssize_t sent = fl__fd_sys.send(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (sent >= 0)
+			return 0;
+		if (sent == -ECONNRESET ||
+		    sent == -ENOTCONN) /* the peer has closed; the first: and left packets unread */
+			return -EPIPE;
+		if (sent != -EINTR)
+			return (int)sent;
+	}
+}
+
+int fl__packet_send(int socket, const void *data, size_t size, const int *fds, unsigned n_fds, int64_t deadline)
+{
+	const struct iovec part = {(void *)data, size};
+	if (size == 0)
+		return -EINVAL;
+	for (;;) {
+		int rc = fl__packet_try_send(socket, &part, 1, fds, n_fds);
+		if (rc == -EAGAIN)
+			rc = fl__fd_wait(socket, POLLOUT, deadline, FL_SHIELDED);
+		else
+			return rc;
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/*
+ * After a receive of nothing: the end, or an empty packet? Once the peer has closed, packets only become fewer. What the
+ * library sends has bytes, so without bytes nothing of it is left.
+ */
+static bool is_end(int socket)
+{
+	short seen = 0;
+	return fl__fd_sys.poll(socket, POLLRDHUP, &seen, 0) < 0 ||
+	       ((seen & (POLLRDHUP | POLLHUP)) && fl__fd_sys.waiting(socket) <= 0);
+}
+
+/* The descriptors of one piece of control data. What we did not ask for is closed. */
+static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
+{
+	if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
+		return;
+	unsigned n = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+	for (unsigned i = 0; i < n; i++) {
+		int fd;
+		memcpy(&fd, CMSG_DATA(c) + i * sizeof fd, sizeof fd);
+		if (c->cmsg_type == SCM_RIGHTS && packet->n_fds < FL__PACKET_FDS)
+			packet->fds[packet->n_fds++] = fd;
+		else if (fd >= 0)
+			fl__fds_close(&fd, 1);
+	}
+}
+
+int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
+{
+	union {
+		struct cmsghdr header;
+		/* The second half: for what a foreign maker of the socket may have asked for, credentials and a pidfd. */
+		char bytes[CMSG_SPACE(sizeof(int) * FL__PACKET_FDS) + 256];
+	} control;
+	struct msghdr message;
+	ssize_t n;
+	/* -ECONNRESET comes once, and ahead of what can still be received: the peer has closed with packets unread. */
+	do {
+		message = (struct msghdr){.msg_iov = packet->parts, .msg_iovlen = packet->n_parts};
+		message.msg_control = packet->fds ? control.bytes : NULL;
+		message.msg_controllen = packet->fds ? sizeof control.bytes : 0;
+		n = fl__fd_sys.receive(socket, &message, flags | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n == -EINTR || n == -ECONNRESET);
+	if (n < 0)
+		return (int)n;
+	packet->size = (size_t)n;
+	packet->n_fds = 0;
+	packet->cut = message.msg_flags & MSG_TRUNC;
+	packet->lost = packet->fds && (message.msg_flags & MSG_CTRUNC);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
+		take_fds(packet, c);
+	if (n > 0 || packet->cut)
+		return 0;
+	fl__fds_close(packet->fds, packet->n_fds);
+	packet->n_fds = 0;
+	if (is_end(socket))
+		return -EPIPE;
+	return -EBADMSG;
+}
+
+/* Hands over what was received, or closes it. */
+static int deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
+{
+	unsigned room = n_fds ? *n_fds : 0;
+	int rc = packet->cut ? -EMSGSIZE : packet->lost || packet->n_fds > room ? -EMFILE : 0;
+	if (rc != 0) {
+		fl__fds_close(packet->fds, packet->n_fds);
+		return rc;
+	}
+	*size = packet->size;
+	if (n_fds) {
+		*n_fds = packet->n_fds;
+		if (packet->n_fds > 0)
+			memcpy(fds, packet->fds, sizeof(int) * packet->n_fds);
+	}
+	return 0;
+}
+
+int fl__packet_recv(int socket, void *data, size_t room, size_t *size, int *fds, unsigned *n_fds, int64_t deadline)
+{
+	int came[FL__PACKET_FDS];
+	struct iovec part = {data, room};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = came};
+	for (;;) {
+		int rc = fl__packet_try_recv(socket, &packet, 0);
+		if (rc == 0)
+			return deliver(&packet, size, fds, n_fds);
+		if (rc == -EAGAIN)
+			rc = fl__fd_wait(socket, POLLIN, deadline, FL_SHIELDED);
+		if (rc != 0)
+			return rc;
+	}
+}

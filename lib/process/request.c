@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "request.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "fd_sys.h"
+#include "os.h"
+#include "packet.h"
+#include <errno.h>
+#include <string.h>
+
+struct message {
+	uint32_t magic, size;          /* of the whole packet */
+	uint32_t flags, n_fds;         /* n_fds: handed over */
+	uint32_t name_size, task_size; /* with their zeros */
+	struct fl__task_identity task;
+	char text[]; /* the process's name, the task's, the argument */
+};
+
+struct fds {
+	int list[FL__REQUEST_FDS];
+	unsigned n;
+};
+
+static void add(struct fds *fds, int fd, uint32_t flag, uint32_t *flags)
+{
+	if (fd < 0)
+		return;
+	fds->list[fds->n++] = fd;
+	*flags |= flag;
+}
+
+static int write_all(int fd, const char *data, size_t size)
+{
+	for (size_t done = 0; done < size;) {
+		ssize_t n = fl__fd_sys.write_at(fd, data + done, size - done, (off_t)done);
+		if (n < 0 && n != -EINTR)
+			return n == -ENOSPC ? -ENOMEM : (int)n;
+		done += n > 0 ? (size_t)n : 0;
+	}
+	return fl__fd_sys.seal(fd);
+}
+
+/* A sealed descriptor with the argument in it. */
+static int memory_of(const void *arg, size_t size)
+{
+	int fd = fl__fd_sys.memory();
+	int rc = fd < 0 ? fd : write_all(fd, arg, size);
+	if (rc == 0)
+		return fd;
+	fl__close(fd);
+	return rc;
+}
+
+static struct message *compose(const struct fl__launch *launch, size_t inline_size, size_t *size)
+{
+	const fl_task_type *type = launch->config->task;
+	size_t name = strlen(launch->name) + 1, task = strlen(type->name) + 1;
+	*size = sizeof(struct message) + name + task + inline_size;
+	struct message *m = fl__alloc(1, *size);
+	if (!m)
+		return NULL;
+	m->magic = FL__MAGIC_START;
+	m->size = (uint32_t)*size;
+	m->name_size = (uint32_t)name;
+	m->task_size = (uint32_t)task;
+	fl__task_identify(type, &m->task);
+	memcpy(m->text, launch->name, name);
+	memcpy(m->text + name, type->name, task);
+	if (inline_size > 0)
+		memcpy(m->text + name + task, launch->config->arg, inline_size);
+	return m;
+}
+
+int fl__request_send(int socket, int channel, struct fl__launch *launch, int64_t deadline)
+{
+	const size_t arg_size = launch->config->task->arg_size;
+	const bool large = arg_size > FL__REQUEST_INLINE;
+	size_t size;
+	launch->problem = "no memory for its argument";
+	struct message *m = compose(launch, large ? 0 : arg_size, &size);
+	if (!m)
+		return -ENOMEM;
+	struct fds fds = {.n = 0};
+	uint32_t none = 0;
+	m->flags = launch->config->daemon ? FL__REQUEST_DAEMON : 0;
+	m->n_fds = launch->setup.n_fds - FL__STREAMS;
+	add(&fds, channel, FL__REQUEST_CHANNEL, &m->flags);
+	add(&fds, launch->setup.cwd, FL__REQUEST_CWD, &m->flags);
+	for (unsigned i = 0; i < launch->setup.n_fds; i++)
+		add(&fds, launch->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0,
+		    i < FL__STREAMS ? &m->flags : &none);
+	int memory = large ? memory_of(launch->config->arg, arg_size) : -1;
+	int rc = large && memory < 0 ? memory : 0;
+	add(&fds, memory, FL__REQUEST_MEMORY, &m->flags);
+	if (rc == 0) {
+		launch->problem = "the request does not reach it";
+		rc = fl__packet_send(socket, m, size, fds.list, fds.n, deadline);
+	}
+	fl__close(memory);
+	fl__free(m);
+	return rc;
+}
+
+/* Reading. */
+
+static bool same_task(const struct fl__task_identity *a, const struct fl__task_identity *b)
+{
+	return memcmp(a, b, sizeof *a) == 0;
+}
+
+/* A string with its zero at the end, and no other. */
+static bool is_text(const char *text, size_t size)
+{
+	return size > 0 && memchr(text, 0, size) == text + size - 1;
+}
+
+static bool is_request(const struct message *m, size_t size)
+{
+	if (size < sizeof *m || m->magic != FL__MAGIC_START || m->size != size || (m->flags & ~FL__REQUEST_FLAGS) ||
+	    m->n_fds > FL_PROCESS_FDS_MAX)
+		return false;
+	size_t rest = size - sizeof *m;
+	if (m->name_size > rest || m->task_size > rest - m->name_size)
+		return false;
+	rest -= (size_t)m->name_size + m->task_size;
+	size_t expected = (m->flags & FL__REQUEST_MEMORY) ? 0 : m->task.arg_size;
+	return rest == expected && is_text(m->text, m->name_size) && is_text(m->text + m->name_size, m->task_size);
+}
+
+static unsigned fds_of(const struct message *m)
+{
+	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)FL__REQUEST_DAEMON);
+}
+
+static int find_task(struct fl__request *request, struct fl__reply *reply, const struct message *m)
+{
+	const fl_task_type *type = fl_task_find(m->text + m->name_size);
+	if (!type)
+		return -ENOENT;
+	reply->has_task = 1;
+	fl__task_identify(type, &reply->theirs);
+	if (!same_task(&reply->theirs, &m->task))
+		return -EPROTO;
+	request->type = type;
+	return 0;
+}
+
+int fl__request_read(struct fl__request *request, struct fl__reply *reply, const void *data, size_t size,
+                     const int *fds, unsigned n_fds)
+{
+	const struct message *m = data;
+	*reply = (struct fl__reply){.magic = FL__MAGIC_REPLY, .size = sizeof *reply};
+	*request = (struct fl__request){.channel = -1, .memory = -1};
+	if (!is_request(m, size))
+		return -EBADMSG;
+	if (n_fds != fds_of(m))
+		return -EMFILE;
+	request->channel = (m->flags & FL__REQUEST_CHANNEL) ? *fds++ : -1;
+	request->setup.cwd = (m->flags & FL__REQUEST_CWD) ? *fds++ : -1;
+	request->setup.n_fds = FL__STREAMS + m->n_fds;
+	for (unsigned i = 0; i < request->setup.n_fds; i++) {
+		bool open = i >= FL__STREAMS || (m->flags & (FL__REQUEST_STREAM << i));
+		request->setup.fds[i] = open ? *fds++ : -1;
+	}
+	request->memory = (m->flags & FL__REQUEST_MEMORY) ? *fds++ : -1;
+	request->daemon = m->flags & FL__REQUEST_DAEMON;
+	request->name = m->text;
+	request->arg = m->text + m->name_size + m->task_size;
+	request->setup.keep = -1;
+	return find_task(request, reply, m);
+}
+
+/* The reply. */
+
+static void log_task(const struct fl__launch *launch, const struct fl__reply *reply)
+{
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
+	struct fl__task_identity ours;
+	const struct fl__task_identity *theirs = &reply->theirs;
+	const char *task = launch->config->task->name;
+	fl__task_identify(launch->config->task, &ours);
+	if (!reply->has_task)
+		fl__log(FL_LOG_ERROR, "task %s: known here (build-id %s), unknown to the program started once more",
+		        task, fl__build_id_text(&ours.owner, a));
+	else
+		fl__log(FL_LOG_ERROR,
+		        "task %s: here version %u, sizes %llu and %llu, build-id %s; in the program started once more "
+		        "%u, %llu "
+		        "and %llu, %s",
+		        task, ours.version, (unsigned long long)ours.arg_size, (unsigned long long)ours.result_size,
+		        fl__build_id_text(&ours.owner, a), theirs->version, (unsigned long long)theirs->arg_size,
+		        (unsigned long long)theirs->result_size, fl__build_id_text(&theirs->owner, b));
+}
+
+int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd)
+{
+	struct fl__reply reply;
+	size_t size;
+	unsigned n_fds = pidfd ? 1 : 0;
+	launch->problem = "the reply does not come";
+	int rc = fl__packet_recv(channel, &reply, sizeof reply, &size, pidfd, pidfd ? &n_fds : NULL, deadline);
+	if (rc != 0)
+		return rc == -EPIPE ? -EOWNERDEAD : rc;
+	if (pidfd && n_fds == 0)
+		*pidfd = -1;
+	launch->problem = "the system does not make it";
+	rc = size == sizeof reply && reply.magic == FL__MAGIC_REPLY && reply.size == size ? reply.error : -EPROTO;
+	if (rc == -ENOENT || rc == -EPROTO) {
+		launch->problem = "its task is not known alike";
+		log_task(launch, &reply);
+	}
+	launch->pid = reply.pid;
+	return rc;
+}

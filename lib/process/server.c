@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The zygote, and the process that was exec'd for one task: the far side of what zygote.c and exec.c ask for.
+ *
+ * The zygote has one thread, blocks all signals, and waits in one place: for requests, for the end of a child (a signalfd), for
+ * the end of its parent (its pidfd, and the end of the socket; and the manager that made it has asked for SIGKILL when the
+ * parent ends, which also reaches a zygote that is stopped). When it ends the kernel kills its daemons: its one thread made
+ * them. Each child has a channel to the parent; the zygote says over it what became of the request, and how the child ended.
+ */
+#include "server.h"
+#include "../base/sys.h"
+#include "fd_sys.h"
+#include "os.h"
+#include "packet.h"
+#include "request.h"
+#include "self.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+struct child {
+	int pid;
+	int channel; /* -1: who asked for it has given up */
+	bool daemon;
+};
+
+struct zygote {
+	int socket, parent;
+	int parent_fd, signals; /* -1: could not be had */
+	int spare;              /* a descriptor that is given up for the channel of a request that cannot be served */
+	struct child *children;
+	size_t n, room;
+};
+
+static struct zygote zygote;
+
+static _Noreturn void end(void)
+{
+	for (size_t i = 0; i < zygote.n; i++)
+		if (zygote.children[i].daemon)
+			(void)kill(zygote.children[i].pid, SIGKILL); /* not collected yet: the number is its own */
+	_exit(0);
+}
+
+/* Room for one child more. */
+static int grow(void)
+{
+	if (zygote.n < zygote.room)
+		return 0;
+	size_t room = zygote.room ? zygote.room * 2 : 16;
+	struct child *children = fl__alloc(room, sizeof *children);
+	if (!children)
+		return -ENOMEM;
+	if (zygote.n > 0)
+		memcpy(children, zygote.children, zygote.n * sizeof *children);
+	fl__free(zygote.children);
+	zygote.children = children;
+	zygote.room = room;
+	return 0;
+}
+
+/* Collects the children that have ended, and says how. */
+static void collect(void)
+{
+	struct fl__end last = {FL__MAGIC_END, sizeof last, 0, 0};
+	for (;;) {
+		fl_process_status status;
+		int pid = 0;
+		if (fl__os.collect_number(&pid, &status, false) != 1)
+			return;
+		size_t i = 0;
+		while (i < zygote.n && zygote.children[i].pid != pid)
+			i++;
+		if (i == zygote.n)
+			continue;
+		last.code = status.code;
+		last.signal = status.signal;
+		int channel = zygote.children[i].channel;
+		if (channel >= 0) /* it has room: only the reply came before. Nobody there: as well. */
+			(void)!fl__packet_send(channel, &last, sizeof last, NULL, 0, 0);
+		fl__close(channel);
+		zygote.children[i] = zygote.children[--zygote.n];
+	}
+}
+
+/* What setup does in the child cannot fail for lack of numbers then. */
+static int check_room(const int *fds, unsigned n_fds, const struct fl__request *request)
+{
+	enum { MORE = 8 };
+	int highest = 0;
+	for (unsigned i = 0; i < n_fds; i++)
+		highest = fds[i] > highest ? fds[i] : highest;
+	return highest + (int)request->setup.n_fds + MORE > fl__os.descriptors() ? -EMFILE : 0;
+}
+
+static _Noreturn void become(struct fl__request *request)
+{
+	request->setup.cwd = -1; /* the zygote is there */
+	request->setup.parent = request->daemon ? getppid() : 0;
+	request->setup.keep_handlers = true;
+	fl__task_process(request, NULL);
+}
+
+/* Makes the process: its number, and its pidfd. */
+static int make(struct fl__request *request, int *pidfd)
+{
+	int zygote_pid = getpid();
+	int rc = request->setup.cwd >= 0 ? fl__os.enter(request->setup.cwd) : 0;
+	if (rc == 0)
+		rc = grow();
+	if (rc != 0)
+		return rc;
+	int pid = fl__os.fork();
+	if (pid == 0) {
+		if (request->daemon && getppid() != zygote_pid)
+			_exit(127);
+		become(request);
+	}
+	if (pid < 0)
+		return pid;
+	*pidfd = fl__os.pidfd(pid);
+	zygote.children[zygote.n++] = (struct child){pid, request->channel, request->daemon};
+	return pid;
+}
+
+static bool is_gone(int channel)
+{
+	short seen = 0;
+	return fl__fd_sys.poll(channel, POLLIN, &seen, 0) !=
+	       0; /* the far end says nothing over it, so this is its end */
+}
+
+/* Serves one request. True when the channel is a child's now. */
+static bool answer(const void *data, size_t size, bool lost, const int *fds, unsigned n_fds)
+{
+	struct fl__request request;
+	struct fl__reply reply;
+	int channel = n_fds > 0 ? fds[0] : -1, pidfd = -1;
+	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
+	if (channel < 0 || is_gone(channel))
+		return false;
+	if (lost)
+		rc = -EMFILE;
+	if (rc == 0 && request.channel < 0)
+		rc = -EBADMSG;
+	if (rc == 0)
+		rc = check_room(fds, n_fds, &request);
+	if (rc == 0)
+		rc = make(&request, &pidfd);
+	bool made = rc > 0;
+	reply.pid = made ? rc : 0;
+	reply.error = made ? (pidfd < 0 ? pidfd : 0) : rc;
+	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
+	fl__close(pidfd);
+	if (made && (rc != 0 || reply.error != 0)) {
+		/* Nobody will know of this process. */
+		(void)kill(reply.pid, SIGKILL);
+		zygote.children[zygote.n - 1].channel = -1;
+		made = false;
+	}
+	return made;
+}
+
+static void take_request(void)
+{
+	static _Alignas(16) char data[FL__REQUEST_ROOM];
+	int fds[FL__PACKET_FDS];
+	struct iovec part = {data, sizeof data};
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+	fl__close(zygote.spare);
+	int rc = fl__packet_try_recv(zygote.socket, &packet, 0);
+	if (rc == -EPIPE)
+		end();
+	if (rc == 0) {
+		bool kept = !packet.cut && answer(data, packet.size, packet.lost, fds, packet.n_fds);
+		fl__fds_close(fds + kept, packet.n_fds - kept);
+	}
+	zygote.spare = fl__os.duplicate(STDIN_FILENO);
+}
+
+_Noreturn void fl__zygote_serve(int socket, int parent)
+{
+	(void)prctl(PR_SET_NAME, "fairlead-zygote", 0, 0, 0); /* for ps: nothing depends on it */
+	zygote = (struct zygote){.socket = socket, .parent = parent, .spare = -1};
+	zygote.parent_fd = fl__os.pidfd(parent);
+	zygote.signals = fl__os.child_signals();
+	if (getppid() != parent)
+		end();
+	zygote.spare = fl__os.duplicate(STDIN_FILENO);
+	for (;;) {
+		struct pollfd fds[] = {{.fd = socket, .events = POLLIN},
+		                       {.fd = zygote.parent_fd, .events = POLLIN},
+		                       {.fd = zygote.signals, .events = POLLIN}};
+		char drained[1024];
+		if (poll(fds, 3, -1) < 0)
+			continue;
+		if (fds[1].revents)
+			end();
+		if (fds[2].revents) {
+			(void)!read(zygote.signals, drained, sizeof drained);
+			collect();
+		}
+		if (fds[0].revents)
+			take_request();
+	}
+}
+
+/* The one task. */
+
+static void ready(int fd, int rc)
+{
+	const struct fl__reply reply = {.magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
+	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
+		_exit(127); /* who asked for it has given up */
+	fl__close(fd);
+}
+
+_Noreturn void fl__task_serve(int socket, int parent)
+{
+	static _Alignas(16) char data[FL__REQUEST_ROOM];
+	int fds[FL__PACKET_FDS];
+	unsigned n_fds = FL__PACKET_FDS;
+	struct fl__request request;
+	struct fl__reply reply;
+	size_t size = 0;
+	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
+	if (rc != 0 && rc != -EMFILE)
+		_exit(0); /* the parent has gone, or given up */
+	if (rc == 0)
+		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
+	else
+		reply = (struct fl__reply){.magic = FL__MAGIC_REPLY, .size = sizeof reply};
+	if (rc != 0) {
+		reply.error = rc;
+		(void)!fl__packet_send(socket, &reply, sizeof reply, NULL, 0, 0);
+		_exit(127);
+	}
+	request.setup.keep = socket;
+	request.setup.keep_handlers = true;
+	request.setup.parent = request.daemon ? parent : 0;
+	fl__task_process(&request, ready);
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Exec'd children. The child shares the parent's memory until its exec (no page table is copied, however large the parent),
+ * while the manager, which made it, stands still. What fails in the child comes back through a pipe that the exec closes: that
+ * works as well where an emulator or a tool makes a copy of such a child.
+ */
+#include "../base/sys.h"
+#include "launch.h"
+#include "manager.h"
+#include "os.h"
+#include "raw.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+extern char **environ;
+
+/* As execvp() goes on: what is not there, or may not be run, is looked for in the next place. */
+FL__RAW static int exec_first(const struct fl__spawn *spawn)
+{
+	int rc = -ENOENT;
+	bool denied = false;
+	for (const char *const *path = spawn->paths; *path; path++) {
+		rc = fl__raw(SYS_execve, (long)*path, (long)spawn->argv, (long)spawn->env, 0);
+		if (rc == -EACCES)
+			denied = true;
+		else if (rc != -ENOENT && rc != -ENOTDIR)
+			return rc;
+	}
+	return denied ? -EACCES : rc;
+}
+
+FL__RAW static int child(void *arg)
+{
+	struct fl__spawn *spawn = arg;
+	int rc = fl__setup(&spawn->setup);
+	if (rc == 0)
+		rc = exec_first(spawn);
+	(void)fl__raw(SYS_write, spawn->setup.keep, (long)&rc, sizeof rc, 0);
+	for (;;)
+		(void)fl__raw(SYS_exit_group, 127, 0, 0, 0);
+	return 0;
+}
+
+/* What the child said before it ended; 0 when its exec closed the pipe. */
+static int verdict(int pipe)
+{
+	int rc = 0;
+	ssize_t n;
+	do
+		n = read(pipe, &rc, sizeof rc);
+	while (n < 0 && errno == EINTR);
+	return n == (ssize_t)sizeof rc ? rc : 0;
+}
+
+int fl__spawn(struct fl__spawn *spawn, void *stack_end)
+{
+	int pipe[2];
+	int rc = fl__os.pipe(pipe);
+	if (rc != 0)
+		return rc;
+	spawn->setup.keep = pipe[1];
+	spawn->pid = fl__os.clone(child, stack_end, spawn, &spawn->pidfd);
+	fl__close(pipe[1]); /* its number here: the child has moved its own */
+	rc = spawn->pid;
+	if (rc > 0 &&
+	    spawn->pidfd < 0) /* an emulator without this part of clone; it is our child, so the number is its own */
+		spawn->pidfd = fl__os.pidfd(spawn->pid);
+	if (rc > 0) {
+		rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(pipe[0]);
+		fl_process_status status;
+		if (rc != 0 && spawn->pidfd >= 0)
+			(void)fl__os.collect(spawn->pidfd, &status, true);
+		if (rc != 0)
+			fl__close(spawn->pidfd);
+	}
+	fl__close(pipe[0]);
+	return rc;
+}
+
+/* Places where a program may be. */
+
+struct paths {
+	const char **list;
+	char *text;
+};
+
+static size_t count(const char *text, char c)
+{
+	size_t n = 0;
+	for (; *text; text++)
+		n += *text == c;
+	return n;
+}
+
+/* `program` in each folder of PATH; an empty one is the current one. */
+static void fill(struct paths *paths, const char *program, const char *search)
+{
+	size_t n = 0;
+	char *at = paths->text;
+	for (const char *folder = search;; folder++) {
+		size_t length = strcspn(folder, ":");
+		paths->list[n++] = at;
+		at += sprintf(at, "%.*s%s%s", (int)length, folder, length ? "/" : "", program) + 1;
+		folder += length;
+		if (!*folder)
+			break;
+	}
+	paths->list[n] = NULL;
+}
+
+static int find_paths(struct paths *paths, const char *program)
+{
+	const char *search = strchr(program, '/') || !*program ? NULL : getenv("PATH");
+	if (!search && *program && !strchr(program, '/'))
+		search = "/bin:/usr/bin";
+	size_t n = search ? count(search, ':') + 1 : 1;
+	size_t text = (search ? strlen(search) : 0) + n * (strlen(program) + 2);
+	paths->list = fl__alloc(1, (n + 1) * sizeof *paths->list + text);
+	if (!paths->list)
+		return -ENOMEM;
+	paths->text = (char *)&paths->list[n + 1];
+	if (search)
+		fill(paths, program, search);
+	else
+		paths->list[0] = program;
+	return 0;
+}
+
+int fl__start_program(struct fl__launch *launch)
+{
+	const fl_process_config *config = launch->config;
+	const char *const alone[] = {config->program, NULL};
+	struct paths paths;
+	launch->problem = "no memory for its paths";
+	int rc = find_paths(&paths, config->program);
+	if (rc != 0)
+		return rc;
+	/* casts: exec promises to change nothing of them */
+	struct fl__spawn spawn = {.setup = launch->setup,
+	                          .paths = paths.list,
+	                          .argv = (char *const *)(config->argv ? config->argv : alone),
+	                          .env = config->env ? (char *const *)config->env : environ};
+	spawn.setup.through_exec = true;
+	launch->problem = "the system does not run the program";
+	rc = fl__manager_spawn(&spawn);
+	fl__free(paths.list);
+	launch->pid = spawn.pid;
+	launch->pidfd = spawn.pidfd;
+	return rc;
+}

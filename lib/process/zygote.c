@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The zygote as its parent sees it: a socket for requests, and a pidfd. `lock` guards which one is current, and the counts of
+ * those who use one; who uses it does so without the lock, so that several starts go on at once, each with a channel of its
+ * own. One that has died is replaced by the next start.
+ */
+#include "zygote.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../exec/registry.h"
+#include "fd_sys.h"
+#include "fork.h"
+#include "launch.h"
+#include "manager.h"
+#include "os.h"
+#include "packet.h"
+#include "request.h"
+#include "self.h"
+#include "server.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct zygote {
+	int socket, pidfd, pid;
+	unsigned users; /* one is `current` */
+};
+
+static fl_mutex lock = FL_MUTEX_INIT;
+static struct zygote *current;
+
+static bool is_dead(const struct zygote *z)
+{
+	short seen;
+	return fl__fd_sys.poll(z->pidfd, POLLIN, &seen, 0) > 0;
+}
+
+/* Under the lock. */
+static void let_go(struct zygote *z)
+{
+	if (--z->users > 0)
+		return;
+	fl__close(z->socket);
+	fl__manager_adopt(z->pidfd); /* without the socket it ends */
+	fl__free(z);
+}
+
+static void drop_current(void)
+{
+	struct zygote *z = current;
+	current = NULL;
+	let_go(z);
+}
+
+static const char no_way[] =
+    "a process needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope, or "
+    "fl_process_preload() before any thread";
+
+static int start_zygote(int64_t deadline, const char **problem)
+{
+	if (!fl__may_start_again()) {
+		fl__log(FL_LOG_ERROR, "%s", no_way);
+		*problem = "this program cannot be started once more";
+		return -ENOTSUP;
+	}
+	struct zygote *z = fl__alloc(1, sizeof *z);
+	*problem = "no memory for the zygote";
+	if (!z)
+		return -ENOMEM;
+	int rc = fl__self_start(FL__ROLE_ZYGOTE, true, deadline, &z->socket, &z->pid, &z->pidfd, problem);
+	if (rc != 0) {
+		fl__free(z);
+		return rc;
+	}
+	int again = fl__os.duplicate(z->pidfd);
+	if (again >= 0)
+		fl__manager_adopt(again); /* so that it is collected as soon as it dies */
+	z->users = 1;
+	current = z;
+	return 0;
+}
+
+/* A living zygote, to be given back with put(). */
+static int get(struct zygote **z, int64_t deadline, const char **problem)
+{
+	FL_LOCKED(&lock);
+	if (current && is_dead(current))
+		drop_current();
+	int rc = current ? 0 : start_zygote(deadline, problem);
+	if (rc != 0)
+		return rc;
+	current->users++;
+	*z = current;
+	return 0;
+}
+
+/* `dead`: it was found so. */
+static void put(struct zygote *z, bool dead)
+{
+	FL_LOCKED(&lock);
+	if (dead && current == z)
+		drop_current();
+	let_go(z);
+}
+
+int fl__zygote_pid(void)
+{
+	FL_LOCKED(&lock);
+	return current ? current->pid : 0;
+}
+
+/*
+ * The time is up. Who shuts the channel learns whether the reply came before that, or never will: in between there is nothing.
+ * If it came, there is a process; but its last word cannot come any more.
+ */
+static void give_up(int channel, struct fl__launch *launch)
+{
+	int pidfd = -1;
+	(void)shutdown(channel, SHUT_RD);
+	if (fl__reply_take(channel, launch, 0, &pidfd) == 0)
+		(void)fl__os.signal(pidfd, SIGKILL);
+	fl__close(pidfd);
+	launch->problem = "the zygote does not answer; is it stopped?";
+}
+
+/* Sends the request; to another zygote when that which was there has died, and so has not got it. */
+static int ask(struct fl__launch *launch, int channel, int64_t deadline)
+{
+	int rc = -EPIPE;
+	for (int tries = 0; rc == -EPIPE && tries < 2; tries++) {
+		struct zygote *z;
+		rc = get(&z, deadline, &launch->problem);
+		if (rc != 0)
+			return rc;
+		rc = fl__request_send(z->socket, channel, launch, deadline);
+		put(z, rc == -EPIPE);
+	}
+	return rc == -EPIPE ? -EOWNERDEAD : rc;
+}
+
+int fl__start_by_zygote(struct fl__launch *launch)
+{
+	const int64_t deadline = fl_after(fl__os.patience);
+	int channel[2];
+	launch->problem = "no channel to it";
+	int rc = fl__packet_pair(channel);
+	if (rc != 0)
+		return rc;
+	rc = ask(launch, channel[1], deadline);
+	fl__close(channel[1]);
+	if (rc == 0) {
+		launch->pidfd = -1;
+		rc = fl__reply_take(channel[0], launch, deadline, &launch->pidfd);
+		if (rc == -ETIMEDOUT)
+			give_up(channel[0], launch);
+		if (rc == 0 && launch->pidfd < 0)
+			rc = -EPROTO;
+	}
+	if (rc == 0)
+		launch->channel = channel[0];
+	else
+		fl__close(channel[0]);
+	return rc;
+}
+
+int fl__start_by_exec(struct fl__launch *launch)
+{
+	const int64_t deadline = fl_after(fl__os.patience);
+	int socket;
+	if (!fl__may_start_again()) {
+		fl__log(FL_LOG_ERROR, "%s", no_way);
+		launch->problem = "this program cannot be started once more";
+		return -ENOTSUP;
+	}
+	int rc = fl__self_start(FL__ROLE_TASK, launch->config->daemon, deadline, &socket, &launch->pid, &launch->pidfd,
+	                        &launch->problem);
+	if (rc != 0)
+		return rc;
+	rc = fl__request_send(socket, -1, launch, deadline);
+	if (rc == 0)
+		rc = fl__reply_take(socket, launch, deadline, NULL);
+	fl__close(socket);
+	if (rc != 0)
+		fl__self_end(launch->pidfd);
+	return rc == -EPIPE ? -EOWNERDEAD : rc;
+}
+
+/* Preloading. */
+
+static _Noreturn void become_zygote(int socket, int parent)
+{
+	struct fl__setup setup;
+	if (fl__self_setup(&setup, socket) != 0)
+		_exit(127);
+	setup.through_exec = false;
+	setup.keep_handlers = true;
+	if (fl__setup(&setup) != 0)
+		_exit(127);
+	fl__zygote_serve(FL__SELF_SOCKET, parent);
+}
+
+static int preload(struct zygote *z, const char **problem)
+{
+	int ends[2], parent = getpid();
+	*problem = "no socket to it";
+	int rc = fl__packet_pair(ends);
+	if (rc != 0)
+		return rc;
+	*problem = "the system does not fork";
+	rc = fl__reserve_fd(ends[0]);
+	if (rc == 0) {
+		rc = fl__fork(&z->pidfd);
+		if (rc == 0)
+			become_zygote(ends[1], parent);
+	}
+	fl__close(ends[1]);
+	if (rc < 0) {
+		fl__close(ends[0]);
+		return rc;
+	}
+	z->socket = ends[0];
+	z->pid = rc;
+	z->users = 1;
+	current = z;
+	return 0;
+}
+
+int fl_process_preload(void)
+{
+	FL_LOCKED(&lock);
+	if (current && is_dead(current))
+		drop_current();
+	if (current)
+		return 0;
+	const char *problem = "two tasks have one name, or no memory to see";
+	struct zygote *z = NULL;
+	int rc = fl__registry_check();
+	if (rc == 0)
+		rc = fl__may_fork(&problem);
+	if (rc == 0) {
+		z = fl__alloc(1, sizeof *z);
+		rc = z ? preload(z, &problem) : -ENOMEM;
+	}
+	if (rc != 0) {
+		fl__free(z);
+		fl__log(FL_LOG_ERROR, "cannot preload the zygote: %s: %s", problem, fl_error_text(rc));
+	}
+	return rc;
+}
+
+void fl__zygote_after_fork(void)
+{
+	fl_mutex_init(&lock);
+	if (!current)
+		return;
+	fl__close(current->socket);
+	fl__close(current->pidfd);
+	current = NULL; /* its memory is lost: another thread may have been using it */
+}

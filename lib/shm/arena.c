@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The arena: memory is cut into units, and the map has a word for each. The word of the first unit of a run tells how
+ * long the run is and whether it is in use; the words of its other units say nothing, and are never read. So the map is
+ * walked from the front by lengths, and each change of it is one store to the word of a run's first unit.
+ *
+ *   word     meaning                       written by
+ *   map[i]   n: a free run of n units      give(), CAS, when it was USED | n; and who holds the monitor, when it was free
+ *                                          (joined with the runs behind it) or unread (the remainder of a split)
+ *            USED | n: a run in use        take(), when it was free; only give() changes it again
+ *   next     where the next search begins  who holds the monitor; always the first unit of a run
+ *
+ * Invariants
+ *   1. The runs that a walk from unit 0 meets cover all units, and do not overlap.
+ *   2. A word with USED is that of a run's first unit: runs in use are never joined, and a run that is joined with the
+ *      one before it is free. So give() can tell what is no block without a walk.
+ *
+ * Killed between any two stores, nothing is left to repair:
+ *   take(): `next` is moved back to the run's first unit; *the runs are joined, one by one*; the remainder's word is
+ *     written, inside a free run, where nobody reads it; *USED*; `next` moves on. The stores between stars are commits;
+ *     before USED the units are free, after it they belong to the dead, as all that it had taken.
+ *   give(): one CAS. It does without the monitor, so it works also when that one's owner is stopped: the monitor guards
+ *     what is free, and a run in use belongs to whoever gives it.
+ * Nobody finds the runs of the dead again unless somebody else knows of them.
+ *
+ * Linearization: take(), the store of USED; give(), its CAS.
+ *
+ * What is read here may have been overwritten by any process: a length is read once, and must end inside the map. So a
+ * walk moves on by at least one unit a step, and ends.
+ */
+#include "arena.h"
+#include "../base/atomic.h"
+#include <errno.h>
+
+void fl__arena_init(const struct fl__arena *a)
+{
+	fl__store_relaxed(&a->map[0], a->units); /* relaxed: nobody else has the memory yet */
+}
+
+/* The word of the run that begins at `i` < units; 0: damaged. */
+static uint32_t run_at(const struct fl__arena *a, uint32_t i)
+{
+	uint32_t word =
+	    fl__load_acquire(&a->map[i]); /* pairs with fl__arena_give(): its units may be used from now on */
+	uint32_t n = word & ~FL__ARENA_USED;
+	return n > 0 && n <= a->units - i ? word : 0;
+}
+
+/*
+ * Joins the free run of `n` units at `i` with the free ones behind it, until it has `enough`. Returns its length; 0:
+ * damaged. `next` stays the first unit of a run: it moves before the run that it pointed to is no longer one.
+ */
+static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
+{
+	while (n < enough && i + n < a->units) {
+		uint32_t word = run_at(a, i + n);
+		if (word == 0)
+			return 0;
+		if (word & FL__ARENA_USED)
+			break;
+		if (fl__load_relaxed(&a->head->next) == i + n) /* relaxed: guarded by the monitor */
+			fl__store_relaxed(&a->head->next, i);  /* relaxed: as above */
+		/* release: after it; only a kill can come between, and the program's order is what it needs */
+		fl__store_release(&a->map[i], n + word);
+		n += word;
+	}
+	return n;
+}
+
+/* Looks for a free run of `n` units among those that begin in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+static int find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first, uint32_t *length)
+{
+	uint32_t word;
+	for (uint32_t i = from; i < to; i += word & ~FL__ARENA_USED) {
+		word = run_at(a, i);
+		if (word != 0 && !(word & FL__ARENA_USED))
+			word = join(a, i, word, n);
+		if (word == 0)
+			return -EBADMSG;
+		if (!(word & FL__ARENA_USED) && word >= n) {
+			*first = i;
+			*length = word;
+			return 0;
+		}
+	}
+	return -ENOMEM;
+}
+
+/* Takes the first `n` units of the free run of `length` at `i`. */
+static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
+{
+	uint32_t end = i + n;
+	if (length > n)
+		fl__store_relaxed(&a->map[end], length - n); /* relaxed: before the next one */
+	/* release: after the remainder's word, which must be there when this run is shorter, also when a kill follows */
+	fl__store_release(&a->map[i], n | FL__ARENA_USED);
+	fl__store_relaxed(&a->head->next, end < a->units ? end : 0); /* relaxed: guarded by the monitor */
+}
+
+static int take(const struct fl__arena *a, uint32_t n, uint32_t *first)
+{
+	uint32_t next = fl__load_relaxed(&a->head->next); /* relaxed: guarded by the monitor */
+	uint32_t length = 0;
+	if (next >= a->units)
+		next = 0; /* damaged: any run's first unit will do */
+	int rc = find(a, next, a->units, n, first, &length);
+	if (rc == -ENOMEM && next > 0)
+		rc = find(a, 0, next, n, first, &length);
+	if (rc == 0)
+		split(a, *first, length, n);
+	return rc;
+}
+
+int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+{
+	if (n > a->units)
+		return -ENOMEM;
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = take(a, n, first);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}
+
+int fl__arena_give(const struct fl__arena *a, uint32_t first)
+{
+	if (first >= a->units)
+		return -EINVAL;
+	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: who has the run knows that it is taken */
+	do {
+		if (!(word & FL__ARENA_USED))
+			return -EINVAL;
+		/* release: what was done with the units; pairs with run_at() */
+	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__ARENA_USED));
+	return 0;
+}
+
+static int count_runs(const struct fl__arena *a, struct fl__arena_count *c)
+{
+	uint32_t n, before = 0; /* free units right before this run */
+	for (uint32_t i = 0; i < a->units; i += n) {
+		uint32_t word = run_at(a, i);
+		n = word & ~FL__ARENA_USED;
+		if (word == 0)
+			return -EBADMSG;
+		if (word & FL__ARENA_USED) {
+			c->blocks++;
+			c->used += n;
+			before = 0;
+			continue;
+		}
+		c->holes += before == 0;
+		c->free += n;
+		before += n;
+		if (before > c->largest)
+			c->largest = before;
+	}
+	return 0;
+}
+
+int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count)
+{
+	*count = (struct fl__arena_count){0};
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = count_runs(a, count);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}

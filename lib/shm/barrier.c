@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The barrier, in one word of 64 bits, so that each step is one store. It changes under the monitor alone.
+ *
+ *   bits     field        meaning                                   changed by
+ *   0..19    arrived      parties of this generation so far         arrive(): + 1; end(): 0
+ *   20       broken       it is                                     end()
+ *   21..31   history      bit i: how the generation ended that      end()
+ *                         was i + 1 before this; 1: it broke
+ *   32..63   generation   how many have ended                       end(): + 1
+ *
+ * A party remembers the generation that it arrived in. Once the word has a later one the history says what became of it,
+ * whatever has happened since, so that nobody passes early and nobody who passed is told otherwise. Each generation after it
+ * that passed had all parties, this one too, so what a late one finds after its own are breaks: should there be more than
+ * eleven, it is told that the barrier broke.
+ *
+ * Linearization: the store. Killed in arrive(), after its store: it has arrived, and waits for nothing. In end(), before the
+ * store: those who were woken see that nothing has changed, and sleep again; the generation goes on as if the call had not
+ * been made. After it: they were woken before, and see it.
+ */
+#include "../base/atomic.h"
+#include "line.h"
+#include <errno.h>
+#include <fairlead/shm_barrier.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_ &&
+                   sizeof(struct fl__shm_line) == sizeof((fl_shm_barrier *)0)->line_,
+               "fl_shm_barrier has room for a lock and a line");
+
+enum { HISTORY = 11, HISTORY_AT = 21, GENERATION_AT = 32 };
+enum fate { PASSED = 0, BROKE = 1 };
+
+static const uint64_t BROKEN = 1u << 20;
+
+struct party {
+	fl_shm_barrier *b;
+	uint32_t generation, order;
+	bool arrived, tries; /* it has; it would only if it were the last */
+};
+
+static struct fl__shm_lock *lock_of(fl_shm_barrier *b)
+{
+	return (struct fl__shm_lock *)(void *)b->lock_;
+}
+
+static struct fl__shm_line *line_of(fl_shm_barrier *b)
+{
+	return (struct fl__shm_line *)(void *)b->line_;
+}
+
+static uint64_t look(const fl_shm_barrier *b)
+{
+	return fl__load_relaxed(&b->word_); /* relaxed: the monitor orders it; without it, a guess */
+}
+
+static uint32_t arrived_of(uint64_t word)
+{
+	return word & FL_SHM_BARRIER_MAX;
+}
+
+static uint32_t generation_of(uint64_t word)
+{
+	return (uint32_t)(word >> GENERATION_AT);
+}
+
+static uint32_t history_of(uint64_t word)
+{
+	return (uint32_t)(word >> HISTORY_AT) & ((1u << HISTORY) - 1);
+}
+
+/* Under the monitor: ends the generation of `word`. */
+static void end(fl_shm_barrier *b, uint64_t word, enum fate fate, bool broken)
+{
+	uint64_t generation = generation_of(word) + 1; /* of 32 bits */
+	uint64_t history = (history_of(word) << 1 | fate) & ((1u << HISTORY) - 1);
+	fl__shm_announce(line_of(b));
+	/* relaxed: the monitor orders it */
+	fl__store_relaxed(&b->word_,
+	                  generation << GENERATION_AT | history << HISTORY_AT | (broken ? BROKEN : (uint64_t)0));
+	fl__shm_announced(line_of(b));
+}
+
+/* Of one who has arrived: 0, it has passed; -EPIPE; -EAGAIN, its generation has not ended. */
+static int fate_of(const struct party *p, uint64_t word)
+{
+	uint32_t behind = generation_of(word) - p->generation;
+	if (behind == 0)
+		return -EAGAIN;
+	return behind <= HISTORY && (history_of(word) >> (behind - 1) & 1) == PASSED ? 0 : -EPIPE;
+}
+
+/* Under the monitor: arrives. 0 when it was the last. */
+static int arrive(struct party *p, uint64_t word)
+{
+	fl_shm_barrier *b = p->b;
+	uint32_t parties = fl__load_relaxed(&b->parties_); /* relaxed: set by init alone */
+	p->order = arrived_of(word);
+	if (p->order >= parties || parties > FL_SHM_BARRIER_MAX)
+		return -EBADMSG;
+	if (word & BROKEN)
+		return -EPIPE;
+	if (p->order + 1 == parties) {
+		end(b, word, PASSED, false);
+		return 0;
+	}
+	if (p->tries)
+		return -EAGAIN;
+	fl__store_relaxed(&b->word_, word + 1); /* relaxed: the monitor orders it */
+	p->generation = generation_of(word);
+	p->arrived = true;
+	return -EAGAIN;
+}
+
+static int pass(void *arg)
+{
+	struct party *p = arg;
+	uint64_t word = look(p->b);
+	return p->arrived ? fate_of(p, word) : arrive(p, word);
+}
+
+static bool may_pass(const void *arg)
+{
+	const struct party *p = arg;
+	return generation_of(look(p->b)) != p->generation;
+}
+
+static struct fl__shm_op op_of(struct party *p)
+{
+	return (struct fl__shm_op){lock_of(p->b), line_of(p->b), pass, may_pass, p, true};
+}
+
+/* After a timeout or cancel: `rc`, with the barrier broken; or the fate that was decided meanwhile. */
+static int give_up(struct party *p, int rc)
+{
+	struct fl__shm_held held;
+	if (!p->arrived || fl__shm_enter(lock_of(p->b), &held, 0) != 0)
+		return rc;
+	uint64_t word = look(p->b);
+	int fate = fate_of(p, word);
+	if (fate == -EAGAIN)
+		end(p->b, word, BROKE, true);
+	fl__shm_leave(lock_of(p->b), &held);
+	return fate == -EAGAIN ? rc : fate;
+}
+
+int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties)
+{
+	if (parties == 0 || parties > FL_SHM_BARRIER_MAX)
+		return -EINVAL;
+	*b = (fl_shm_barrier){{0}, {0}, 0, parties, 0};
+	return 0;
+}
+
+int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel *cancel)
+{
+	struct party p = {b, 0, 0, false, false};
+	struct fl__shm_op op = op_of(&p);
+	int rc = fl__shm_await(&op, deadline, cancel);
+	if (rc == -ETIMEDOUT || rc == -ECANCELED)
+		rc = give_up(&p, rc);
+	return rc == 0 ? (int)p.order : rc;
+}
+
+int fl_shm_barrier_wait(fl_shm_barrier *b)
+{
+	return fl_shm_barrier_wait_until(b, FL_FOREVER, NULL);
+}
+
+int fl_shm_barrier_try_wait(fl_shm_barrier *b)
+{
+	struct party p = {b, 0, 0, false, true};
+	struct fl__shm_op op = op_of(&p);
+	int rc = fl__shm_attempt(&op);
+	if (rc == -ETIMEDOUT)
+		return -EBUSY;
+	return rc == 0 ? (int)p.order : rc;
+}
+
+static int break_or_mend(fl_shm_barrier *b, bool broken)
+{
+	struct fl__shm_held held;
+	if (fl__shm_enter(lock_of(b), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
+	end(b, look(b), BROKE, broken);
+	fl__shm_leave(lock_of(b), &held);
+	return 0;
+}
+
+int fl_shm_barrier_abort(fl_shm_barrier *b)
+{
+	return break_or_mend(b, true);
+}
+
+int fl_shm_barrier_reset(fl_shm_barrier *b)
+{
+	return break_or_mend(b, false);
+}
+
+bool fl_shm_barrier_is_broken(const fl_shm_barrier *b)
+{
+	return look(b) & BROKEN;
+}
+
+uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b)
+{
+	return arrived_of(look(b));
+}

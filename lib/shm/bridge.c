@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Bridges. An entry is a word and a waiter; it lives in the waiter's frame. A bridge is a thread and the entries that it
+ * serves; it lives in that thread's frame, and sleeps on all their words at once (futex_waitv), and on a word of its own,
+ * `control`, by which it is told that there is something new. The waiter stands in the lot, in the line of entry.done.
+ *
+ *   done      meaning                    set by                                                          cleared by
+ *   DONE      look at your word          finish(), under `lock` and the lot                              rearm(): locks alone
+ *   WAITERS   somebody is in line        fl__word_arm(), under the lot                                   finish()
+ *   FAILED    no thread serves you       finish(), with DONE                                             -
+ *
+ * Invariants
+ *   1. Bridges, entries in them and in `unserved` change only under `lock`; the lock of a lot's bucket comes after it.
+ *   2. An entry for a word leaves the list in the section that sets DONE, which is the bridge's last access to it. So its
+ *      waiter may return as soon as it sees DONE; who gives up before takes the entry out itself, under the lock. A bridge
+ *      that still sleeps on the word then sleeps on a stale address, and takes away nothing: words wake everybody.
+ *   3. No lost wake: an entry is in the list before its bridge reads `control` for the sleep, or `control` has changed since.
+ *      When a sleep ends, several words may have been woken, and those wakes are gone: so the bridge looks at all entries.
+ *      Whoever changes a word changes it before the wake, so each whose word was woken is seen to differ.
+ *
+ * Locks. Who frees a lock may wake one sleeper alone (lock.c has the invariant that this rests on), so a bridge that has slept
+ * on a lock's word owes the others a wake, until its waiter has taken the lock, or the wake was passed on. Until then
+ *   - its `pending` names the lock, so that the kernel passes the wake on when the process is killed. A thread has one
+ *     pending: so a bridge serves at most one such entry (`locking`).
+ *   - the entry stays in the list when it is DONE, without being slept on; its waiter takes it out, in leave(), after it has
+ *     taken the lock or passed the wake on. Until it is DONE the bridge may be asleep on the word: who gives up asks for DONE
+ *     (`leaving`), and waits for it. So neither bridge nor kernel knows of a lock whose waiter has returned.
+ *
+ * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a few milliseconds at a time.
+ *
+ * Threads. Who finds no bridge with room puts its entry into `unserved` and starts a thread, unless one is `starting` already;
+ * a bridge takes from there what it has room for, and starts the next when some is left. When a thread cannot be started all
+ * who are unserved are told so, and look by themselves.
+ *
+ * Progress: blocking, on `lock`, for a walk through the bridges, and, in a bridge, through its entries.
+ */
+#include "bridge.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+
+enum { DONE = 1, WAITERS = 2, FAILED = 4 };
+enum { ROOM = FL__FUTEXES - 1 };
+
+static const int64_t linger = FL_S(10); /* how long a bridge without entries waits for the next */
+static const int64_t slice = FL_MS(5);  /* a sleep without futex_waitv */
+static const int64_t step = FL_MS(1);   /* between looks, where there is no bridge */
+
+static const struct fl__word is_done = {DONE, DONE, WAITERS};
+
+struct bridge;
+struct entry {
+	struct entry *next, *prev; /* of its bridge, or of the unserved */
+	struct bridge *bridge;     /* NULL: none yet */
+	const uint32_t *word;
+	struct fl__shm_lock *lock; /* NULL: a word */
+	uint32_t expected;         /* of a lock: what its bridge sleeps on; 0: nothing yet */
+	uint32_t done;
+	bool listed, leaving;
+};
+
+struct bridge {
+	struct bridge *next, *prev;
+	struct entry *entries, *locking;
+	unsigned count;
+	uint32_t control;
+	bool asleep;
+	struct fl__shm_self *self;
+};
+
+static uint32_t lock;
+static struct bridge *bridges;
+static struct entry *unserved;
+static bool starting;
+static uint32_t lacks_many; /* 1: this kernel has no futex_waitv */
+
+/* In the child of a fork: bridges and waiters were of threads that are not there. */
+static void after_fork_in_child(void)
+{
+	lock = 0;
+	bridges = NULL;
+	unserved = NULL;
+	starting = false;
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+}
+
+/* Lists, under the lock. */
+
+static struct entry **list_of(struct bridge *b)
+{
+	return b ? &b->entries : &unserved;
+}
+
+static void link_to(struct bridge *b, struct entry *e)
+{
+	struct entry **list = list_of(b);
+	e->bridge = b;
+	e->listed = true;
+	e->prev = NULL;
+	e->next = *list;
+	if (e->next)
+		e->next->prev = e;
+	*list = e;
+	if (!b)
+		return;
+	b->count++;
+	if (e->lock)
+		b->locking = e;
+}
+
+static void unlink_entry(struct entry *e)
+{
+	struct bridge *b = e->bridge;
+	*(e->prev ? &e->prev->next : list_of(b)) = e->next;
+	if (e->next)
+		e->next->prev = e->prev;
+	e->listed = false;
+	if (!b)
+		return;
+	b->count--;
+	if (b->locking == e)
+		b->locking = NULL;
+}
+
+static bool has_room(const struct bridge *b, const struct entry *e)
+{
+	/* relaxed: a mistake is found by the next sleep */
+	unsigned room = fl__load_relaxed(&lacks_many) ? 1 : ROOM;
+	return b->count < room && !(e->lock && b->locking);
+}
+
+/* Tells the bridge to look again: what to wake after the unlock; NULL: nothing. */
+static const uint32_t *poke(struct bridge *b)
+{
+	fl__store_relaxed(&b->control, b->control + 1); /* relaxed: changed under the lock; the kernel compares it */
+	if (!b->asleep)
+		return NULL;
+	b->asleep = false;
+	return &b->control;
+}
+
+static void wake(const uint32_t *control)
+{
+	if (control)
+		(void)fl__sys.futex_wake(control, 1); /* the address may be stale: the bridge has ended meanwhile */
+}
+
+/* Wakes the waiter, at the end of the lot: the last access to an entry that is in no list. */
+static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
+{
+	fl__lot_next(lot, &e->done);
+	fl__lot_take(lot, FL__ALL, 0);
+	fl__store_release(&e->done, done); /* pairs with fl__word_wait(), fl__word_arm() */
+	fl__lot_shut(lot);
+}
+
+/* Threads. */
+
+static void *serve(void *unused);
+
+static int create_thread(void)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int rc = -pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
+	rc = fl__sys.thread_create(&thread, &attr, serve, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
+	return rc;
+}
+
+/* After `starting` was set: starts a bridge, or tells the unserved that there is none. */
+static void start(void)
+{
+	if (create_thread() == 0)
+		return;
+	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	fl__lock(&lock);
+	starting = false;
+	for (struct entry *e; (e = unserved) != NULL;) {
+		unlink_entry(e);
+		finish(e, &lot, DONE | FAILED);
+	}
+	fl__unlock(&lock);
+	fl__lot_unpark(&lot);
+}
+
+/* The bridge. All but sleep() and serve() is under the lock. */
+
+static void begin(struct bridge *b)
+{
+	starting = false;
+	b->next = bridges;
+	if (b->next)
+		b->next->prev = b;
+	bridges = b;
+}
+
+static void end(struct bridge *b)
+{
+	*(b->prev ? &b->prev->next : &bridges) = b->next;
+	if (b->next)
+		b->next->prev = b->prev;
+}
+
+static bool is_told(const struct entry *e)
+{
+	return fl__load_relaxed(&e->done) & DONE; /* relaxed: set and cleared under the lock */
+}
+
+/* Looks at one entry; true when there is to be slept on it. */
+static bool look(struct bridge *b, struct entry *e, struct fl__lot *lot)
+{
+	if (!e->lock) {
+		/* relaxed: a hint; its waiter looks itself */
+		if (fl__load_relaxed(e->word) == e->expected)
+			return true;
+		unlink_entry(e);
+		finish(e, lot, DONE);
+		return false;
+	}
+	if (is_told(e))
+		return false;
+	fl__shm_stand_by(b->self, e->lock);
+	if (!e->leaving && fl__shm_expect(e->lock, &e->expected))
+		return true;
+	finish(e, lot, DONE);
+	return false;
+}
+
+/* Gives back what it has no room for, now that there is no futex_waitv. */
+static void shed(struct bridge *b)
+{
+	for (struct entry *e = b->entries, *next; b->count > 1; e = next) {
+		next = e->next;
+		if (e == b->locking)
+			continue;
+		unlink_entry(e);
+		link_to(NULL, e);
+	}
+}
+
+static void take_unserved(struct bridge *b)
+{
+	for (struct entry *e = unserved, *next; e; e = next) {
+		next = e->next;
+		if (!has_room(b, e))
+			continue;
+		unlink_entry(e);
+		link_to(b, e);
+	}
+}
+
+/* Fills in what to sleep on, `control` first: how many words. */
+static unsigned look_at_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
+{
+	unsigned n = 0;
+	words[n++] = (struct fl__futex){b->control, (uint64_t)(uintptr_t)&b->control, FL__FUTEX_PRIVATE, 0};
+	for (struct entry *e = b->entries, *next; e; e = next) {
+		next = e->next;
+		if (look(b, e, lot))
+			words[n++] = (struct fl__futex){e->expected, (uint64_t)(uintptr_t)e->word, FL__FUTEX_SHARED, 0};
+	}
+	return n;
+}
+
+static const uint32_t *word_of(const struct fl__futex *f)
+{
+	return (const uint32_t *)(uintptr_t)f->word;
+}
+
+/* 0, or what ended the sleep otherwise. */
+static int sleep_on(struct fl__futex *words, unsigned n, bool idle)
+{
+	int64_t deadline = idle ? fl__sys.now() + linger : FL_FOREVER;
+	/* relaxed: as in has_room() */
+	if (!fl__load_relaxed(&lacks_many)) {
+		int rc = fl__sys.wait_many(words, n, deadline);
+		if (rc == -ENOSYS || rc == -EPERM)         /* the latter from sandboxes that do not know it */
+			fl__store_relaxed(&lacks_many, 1); /* relaxed: as above */
+		else if (rc == -EFAULT || rc == -ENOMEM)   /* a word whose waiter has left; or no memory */
+			fl__sys.yield();
+		return rc;
+	}
+	if (n == 1)
+		return fl__sys.futex_wait(word_of(&words[0]), (uint32_t)words[0].expected, deadline);
+	(void)fl__sys.shared_wait(word_of(&words[1]), (uint32_t)words[1].expected, fl__sys.now() + slice);
+	return 0;
+}
+
+static void *serve(void *unused)
+{
+	struct fl__futex words[FL__FUTEXES];
+	struct bridge b = {.self = fl__shm_self()};
+	bool more = true, begun = false, bored = false;
+	while (more) {
+		struct fl__lot lot = {NULL, NULL, NULL, NULL};
+		fl__lock(&lock);
+		b.asleep = false;
+		if (!begun)
+			begin(&b);
+		begun = true;
+		/* relaxed: as in has_room() */
+		if (fl__load_relaxed(&lacks_many))
+			shed(&b);
+		take_unserved(&b);
+		bool next = unserved && !starting;
+		starting |= next;
+		unsigned n = look_at_all(&b, words, &lot);
+		bool idle = b.count == 0;
+		more = !(idle && bored);
+		b.asleep = more;
+		if (!more)
+			end(&b);
+		fl__unlock(&lock);
+		fl__lot_unpark(&lot);
+		if (next)
+			start();
+		if (more)
+			bored = sleep_on(words, n, idle) == -ETIMEDOUT;
+	}
+	return unused;
+}
+
+/* The waiter's side. */
+
+static void add(struct entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&lock);
+	struct bridge *b = bridges;
+	while (b && !has_room(b, e))
+		b = b->next;
+	link_to(b, e);
+	bool starts = !b && !starting;
+	starting |= starts;
+	if (b)
+		control = poke(b);
+	fl__unlock(&lock);
+	wake(control);
+	if (starts)
+		start();
+}
+
+/* Takes the entry out, if it is still in. */
+static void take_out(struct entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&lock);
+	struct bridge *b = e->bridge;
+	if (e->listed) {
+		unlink_entry(e);
+		if (b && e->lock)
+			fl__shm_stand_by(b->self, NULL);
+		if (b && b->count == 0)
+			control = poke(b); /* it may end some time */
+	}
+	fl__unlock(&lock);
+	wake(control);
+}
+
+static bool has_failed(const struct entry *e)
+{
+	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
+}
+
+static bool is_past(int64_t deadline)
+{
+	return deadline != FL_FOREVER && deadline <= fl__sys.now();
+}
+
+/* Waits a little in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+static int one_step(int64_t deadline, fl_cancel *cancel)
+{
+	if (is_past(deadline))
+		return -ETIMEDOUT;
+	return fl_sleep_until(fl__min_deadline(deadline, fl_after(step)), cancel);
+}
+
+int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel)
+{
+	if (fl__load_relaxed(word) != expected) /* relaxed: the caller looks again */
+		return 0;
+	if (is_past(deadline))
+		return -ETIMEDOUT;
+	struct entry e = {.word = word, .expected = expected};
+	add(&e);
+	int rc = fl__word_wait(&e.done, &is_done, deadline, cancel);
+	if (rc != 0)
+		take_out(&e);
+	else if (has_failed(&e))
+		rc = one_step(deadline, cancel);
+	return rc;
+}
+
+/* Of an entry that stands behind the node in an fl_on. */
+struct armed {
+	struct fl__node node;
+	struct entry entry;
+};
+_Static_assert(sizeof(struct armed) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node and an entry");
+
+bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node)
+{
+	struct entry *e = &((struct armed *)(void *)node)->entry;
+	if (fl__load_relaxed(word) != expected) /* relaxed: as in fl__bridge_wait() */
+		return false;
+	*e = (struct entry){.word = word, .expected = expected};
+	add(e);
+	if (fl__word_arm(&e->done, &is_done, node))
+		return true;
+	if (has_failed(e)) {
+		int rc = one_step(FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* 0: neither timed nor cancelled */
+	}
+	return false;
+}
+
+void fl__bridge_disarm(struct fl__node *node)
+{
+	take_out(&((struct armed *)(void *)node)->entry);
+	fl__lot_leave(node);
+}
+
+/* Locks. */
+
+/* Asks for DONE, unless nobody serves the entry: then it is taken out. False when it is out. */
+static bool ask_to_leave(struct entry *e)
+{
+	const uint32_t *control = NULL;
+	fl__lock(&lock);
+	bool stays = e->listed && e->bridge;
+	if (stays) {
+		e->leaving = true;
+		control = poke(e->bridge);
+	} else if (e->listed) {
+		unlink_entry(e);
+	}
+	fl__unlock(&lock);
+	wake(control);
+	return stays;
+}
+
+/* After DONE, and a lock that was not free: waits anew. */
+static void rearm(struct entry *e)
+{
+	fl__lock(&lock);
+	e->expected = 0;
+	fl__store_relaxed(&e->done, 0); /* relaxed: nobody but the calling context stands in line for it */
+	const uint32_t *control = poke(e->bridge);
+	fl__unlock(&lock);
+	wake(control);
+}
+
+/* DONE; or the wait has ended with an error, and the entry is out. */
+static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel *cancel)
+{
+	*rc = fl__word_wait(&e->done, &is_done, deadline, cancel);
+	if (*rc == 0)
+		return !has_failed(e);
+	if (!ask_to_leave(e))
+		return false;
+	int asked = fl__word_wait(&e->done, &is_done, FL_FOREVER, FL_SHIELDED);
+	(void)asked; /* 0: neither timed nor cancelled */
+	return true;
+}
+
+/* Takes the lock, or gives up: -EAGAIN, when no bridge served it. */
+static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
+{
+	int rc;
+	while (is_served(e, &rc, deadline, cancel)) {
+		int taken = fl__shm_try_take_slept(e->lock);
+		if (taken == -EBUSY && rc == 0) {
+			rearm(e);
+			continue;
+		}
+		if (taken == -EBUSY)
+			fl__shm_pass_on(e->lock);
+		take_out(e);
+		return taken == -EBUSY ? rc : taken;
+	}
+	return rc == 0 ? -EAGAIN : rc;
+}
+
+int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl__shm_try_take(l);
+	if (rc == -EBUSY && fl__shm_mine(l))
+		return -EDEADLK;
+	while (rc == -EBUSY) {
+		if (is_past(deadline))
+			return -ETIMEDOUT;
+		struct entry e = {.lock = l, .word = fl__shm_word(l)};
+		add(&e);
+		rc = take_served(&e, deadline, cancel);
+		if (rc != -EAGAIN)
+			break;
+		rc = one_step(deadline, cancel);
+		if (rc == 0)
+			rc = fl__shm_try_take(l);
+	}
+	return rc;
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The recursive mutex: a mutex, and how often its owner has locked it beyond the first time. `depth_` is written by the owner
+ * alone; an owner that dies leaves any number there, so whoever gets the mutex begins with 0. Relaxed: the mutex orders it.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include <errno.h>
+#include <fairlead/shm_rmutex.h>
+
+void fl_shm_rmutex_init(fl_shm_rmutex *m)
+{
+	*m = (fl_shm_rmutex)FL_SHM_RMUTEX_INIT;
+}
+
+int fl_shm_rmutex_destroy(const fl_shm_rmutex *m)
+{
+	return fl_shm_mutex_destroy(&m->mutex_);
+}
+
+static int relock(fl_shm_rmutex *m)
+{
+	uint32_t depth = fl__load_relaxed(&m->depth_); /* relaxed: see above, all here */
+	if (depth >= UINT32_MAX - 1)
+		return -EAGAIN;
+	fl__store_relaxed(&m->depth_, depth + 1);
+	return 0;
+}
+
+static int locked(fl_shm_rmutex *m, int rc)
+{
+	if (rc == 0 || rc == -EOWNERDEAD)
+		fl__store_relaxed(&m->depth_, 0); /* relaxed: see above */
+	return rc;
+}
+
+int fl_shm_rmutex_lock(fl_shm_rmutex *m)
+{
+	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_lock(&m->mutex_));
+}
+
+int fl_shm_rmutex_try_lock(fl_shm_rmutex *m)
+{
+	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_try_lock(&m->mutex_));
+}
+
+int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel *cancel)
+{
+	if (fl_shm_mutex_is_owned(&m->mutex_))
+		return relock(m);
+	return locked(m, fl_shm_mutex_lock_until(&m->mutex_, deadline, cancel));
+}
+
+void fl_shm_rmutex_recover(fl_shm_rmutex *m)
+{
+	fl_shm_mutex_recover(&m->mutex_);
+}
+
+void fl_shm_rmutex_unlock(fl_shm_rmutex *m)
+{
+	if (!fl_shm_mutex_is_owned(&m->mutex_))
+		fl__panic("fl_shm_rmutex_unlock", m, "not owned by the caller");
+	uint32_t depth = fl__load_relaxed(&m->depth_); /* relaxed: see above, also the store */
+	if (depth > 0)
+		fl__store_relaxed(&m->depth_, depth - 1);
+	else
+		fl_shm_mutex_unlock(&m->mutex_);
+}
+
+bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m)
+{
+	return fl_shm_mutex_is_owned(&m->mutex_);
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The readers-writer lock: a robust lock for writers, and places for readers, each of which is a robust lock. A reader takes
+ * any place; a writer takes the writer's lock and then all places, in order. So the kernel clears away readers that die, and
+ * nobody counts them. (Big-reader locks: Hsieh and Weihl, 1992.)
+ *
+ *   dirty_         meaning                              set by                                       cleared by
+ *   0 CLEAN        what it guards is in order
+ *   WRITING        a writer has all places, or died     write lock, with all places; recover()       write unlock, before it
+ *                  with them                                                                         frees the first place
+ *   INCONSISTENT   the same, and the present writer     write lock, with all places, when it finds   recover(); write unlock
+ *                  was told that one before it died     anything but CLEAN
+ *   LOST           there was no repair                  write unlock of who did not recover          init
+ *
+ *   owner_         the context that has writer_: as in mutex.c
+ *   state          of a place: the lower half of its reader's id; 0 while a writer has it. As owner_, it counts only when the
+ *                  word has shown that the calling thread has the place
+ *
+ * Invariants
+ *   1. dirty_ changes only while the one who changes it has writer_ and all places. So who has any place sees it at rest; and
+ *      who has a place of its own and sees anything but CLEAN knows that a writer has died, since a living one would have it.
+ *   2. Locks are waited for in one order: writer_, then the places by number. Who has a place as a reader waits for nothing
+ *      (-EDEADLK). So the waits have no cycle.
+ *   3. No writer starves: while one has writer_ or waits for it, new readers first take writer_, too, and give it back when they
+ *      have a place. Whether there is one is a guess: a reader that guesses wrong passes by once.
+ *
+ * Kills. The kernel frees what the dead one had. A reader leaves nothing. Of a writer that had not all places, dirty_ is what
+ * it was before. With all of them, dirty_ is WRITING or INCONSISTENT from before the lock returned until the unlock has begun;
+ * each change of it is one store. That a lock's owner died is therefore no news, and dirty_ alone tells.
+ *
+ * Memory order is that of the places; dirty_, owner_ and the states are relaxed, and ordered by them and writer_.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "hold.h"
+#include <errno.h>
+#include <fairlead/shm_rwlock.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_rwlock *)0)->writer_, "writer_ is a struct fl__shm_lock");
+_Static_assert(sizeof(struct fl__shm_slot) == 64, "readers do not share lines");
+
+enum { CLEAN = 0, WRITING = 1, INCONSISTENT = 2, LOST = 3 };
+
+static struct fl__shm_lock *writer_of(const fl_shm_rwlock *l)
+{
+	return fl__shm_lock_at(l->writer_);
+}
+
+static struct fl__shm_lock *place(const fl_shm_rwlock *l, uint32_t i)
+{
+	return fl__shm_lock_at(l->slots_[i].lock_);
+}
+
+/* How many places there are: read once for each operation, and never more than the memory has. */
+static uint32_t places(const fl_shm_rwlock *l)
+{
+	uint32_t n = fl__load_relaxed(&l->slots_used_); /* relaxed: does not change */
+	return n == 0 || n > FL_SHM_RWLOCK_READERS ? FL_SHM_RWLOCK_READERS : n;
+}
+
+/* Where a context begins to look: threads and fibers, each somewhere else. */
+static uint32_t home_of(const struct fl__ctx *ctx, uint32_t n)
+{
+	uint32_t fiber = ctx->ops == &fl__thread_parker ? 0 : (uint32_t)ctx->id;
+	return (fl__shm_self()->tid + fiber) % n;
+}
+
+static bool owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
+{
+	return fl__shm_mine(writer_of(l)) && fl__load_relaxed(&l->owner_) == ctx->id; /* relaxed: see above */
+}
+
+static bool is_reader_at(struct fl__shm_lock *p, const struct fl__ctx *ctx)
+{
+	/* relaxed: see above */
+	return fl__shm_mine(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
+}
+
+/* The place that the calling context has as a reader; NULL: none. */
+static struct fl__shm_lock *find(const fl_shm_rwlock *l, const struct fl__ctx *ctx, uint32_t n)
+{
+	uint32_t home = home_of(ctx, n);
+	for (uint32_t i = 0; i < n; i++) {
+		struct fl__shm_lock *p = place(l, (home + i) % n);
+		if (is_reader_at(p, ctx))
+			return p;
+	}
+	return NULL;
+}
+
+/* That its owner died says nothing here. */
+static int unless_dead(int rc)
+{
+	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+struct wait {
+	struct fl__ctx *ctx;
+	bool tries; /* does not wait */
+	int64_t deadline;
+	fl_cancel *cancel;
+};
+
+static int hold(struct fl__shm_lock *p, const struct wait *w)
+{
+	return w->tries ? -EBUSY : unless_dead(fl__shm_hold(p, w->ctx, w->deadline, w->cancel));
+}
+
+/* writer_: of a writer, or of a reader that waits behind writers. */
+static int take_writer(fl_shm_rwlock *l, const struct wait *w)
+{
+	int rc = unless_dead(fl__shm_try_take(writer_of(l)));
+	if (rc == -EBUSY && !w->tries)
+		rc = owns_writer(l, w->ctx) ? -EDEADLK : hold(writer_of(l), w);
+	if (rc == 0)
+		fl__store_relaxed(&l->owner_, w->ctx->id); /* relaxed: see above */
+	return rc;
+}
+
+static void give_writer(fl_shm_rwlock *l, bool all)
+{
+	fl__store_relaxed(&l->owner_, 0); /* relaxed: see above */
+	if (all)
+		fl__shm_give_all(writer_of(l));
+	else
+		fl__shm_give(writer_of(l));
+}
+
+/* Readers. */
+
+static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, struct fl__shm_lock **taken)
+{
+	uint32_t home = home_of(w->ctx, n);
+	int rc = -EBUSY;
+	for (uint32_t i = 0; i < n && rc == -EBUSY; i++) {
+		*taken = place(l, (home + i) % n);
+		rc = unless_dead(fl__shm_try_take(*taken));
+	}
+	if (rc != -EBUSY || w->tries)
+		return rc;
+	if (find(l, w->ctx, n))
+		return -EDEADLK;
+	*taken = place(l, home);
+	return hold(*taken, w);
+}
+
+/* With a place: the result for the reader, who keeps it if that is 0. */
+static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
+{
+	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1, and the place's acquire */
+	if (dirty == CLEAN) {
+		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id); /* relaxed: see above */
+		return 0;
+	}
+	fl__shm_give_all(p);
+	return dirty == LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
+}
+
+static bool is_awaited(const fl_shm_rwlock *l)
+{
+	return (fl__load_relaxed(fl__shm_word(writer_of(l))) & FL__SHM_TID) != 0; /* relaxed: invariant 3 */
+}
+
+static int read_lock(fl_shm_rwlock *l, const struct wait *w)
+{
+	uint32_t n = places(l);
+	struct fl__shm_lock *p = NULL;
+	bool behind = is_awaited(l);
+	int rc = 0;
+	if (behind && w->tries)
+		return -EBUSY;
+	if (behind && (find(l, w->ctx, n) || owns_writer(l, w->ctx)))
+		return -EDEADLK;
+	if (behind)
+		rc = take_writer(l, w);
+	if (rc != 0)
+		return rc;
+	rc = take_any_place(l, w, n, &p);
+	if (rc == 0)
+		rc = begin_reading(l, w->ctx, p);
+	if (behind)
+		give_writer(l, false);
+	return rc;
+}
+
+/* Writers. */
+
+static int take_place(struct fl__shm_lock *p, const struct wait *w)
+{
+	int rc = unless_dead(fl__shm_try_take(p));
+	if (rc == -EBUSY)
+		rc = hold(p, w);
+	if (rc == 0)
+		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0); /* relaxed: see above */
+	return rc;
+}
+
+/* Gives back the first n places and writer_. */
+static void give_places(fl_shm_rwlock *l, uint32_t n, bool all)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		if (all)
+			fl__shm_give_all(place(l, i));
+		else
+			fl__shm_give(place(l, i));
+	}
+	give_writer(l, all);
+}
+
+static int write_lock(fl_shm_rwlock *l, const struct wait *w)
+{
+	uint32_t n = places(l), taken = 0;
+	int rc = !w->tries && find(l, w->ctx, n) ? -EDEADLK : take_writer(l, w);
+	if (rc != 0)
+		return rc;
+	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1, and writer_'s acquire */
+	if (dirty == LOST)
+		rc = -ENOTRECOVERABLE;
+	while (rc == 0 && taken < n) {
+		rc = take_place(place(l, taken), w);
+		taken += rc == 0;
+	}
+	if (rc != 0) {
+		give_places(l, taken, dirty == LOST);
+		return rc;
+	}
+	fl__store_relaxed(&l->dirty_, dirty == CLEAN ? WRITING : INCONSISTENT); /* relaxed: invariant 1 */
+	return dirty == CLEAN ? 0 : -EOWNERDEAD;
+}
+
+void fl_shm_rwlock_init(fl_shm_rwlock *l)
+{
+	__builtin_memset(l, 0, sizeof *l);
+}
+
+int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
+{
+	bool busy = fl__shm_is_busy(writer_of(l));
+	for (uint32_t i = 0; i < places(l) && !busy; i++)
+		busy = fl__shm_is_busy(place(l, i));
+	return busy ? -EBUSY : 0;
+}
+
+int fl_shm_rwlock_read(fl_shm_rwlock *l)
+{
+	return read_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
+}
+
+int fl_shm_rwlock_try_read(fl_shm_rwlock *l)
+{
+	return read_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
+}
+
+int fl_shm_rwlock_read_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	return read_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
+}
+
+void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
+{
+	struct fl__shm_lock *p = find(l, fl__ctx_get(), places(l));
+	if (!p)
+		fl__panic("fl_shm_rwlock_read_unlock", l, "not held by the caller");
+	fl__shm_give(p);
+}
+
+int fl_shm_rwlock_write(fl_shm_rwlock *l)
+{
+	return write_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
+}
+
+int fl_shm_rwlock_try_write(fl_shm_rwlock *l)
+{
+	return write_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
+}
+
+int fl_shm_rwlock_write_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	return write_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
+}
+
+void fl_shm_rwlock_recover(fl_shm_rwlock *l)
+{
+	if (!owns_writer(l, fl__ctx_get()))
+		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
+	if (fl__load_relaxed(&l->dirty_) != INCONSISTENT) /* relaxed: invariant 1, all here */
+		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
+	fl__store_relaxed(&l->dirty_, WRITING);
+}
+
+void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l)
+{
+	if (!owns_writer(l, fl__ctx_get()))
+		fl__panic("fl_shm_rwlock_write_unlock", l, "not held by the caller");
+	bool lost = fl__load_relaxed(&l->dirty_) != WRITING; /* relaxed: invariant 1, all here */
+	fl__store_relaxed(&l->dirty_, lost ? LOST : CLEAN);
+	give_places(l, places(l), lost);
+}

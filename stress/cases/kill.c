@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Crash mode itself: what a killed process leaves behind and, mended, the planted bugs of planted/crash.c. */
+#include "../planted/crash.h"
+#include "cases.h"
+#include <fairlead/mutex.h>
+#include <fairlead/thread.h>
+#include <string.h>
+
+/* Woken before it is open: whoever is killed, the other opener finds it open and all guests awake, or opens it. */
+struct kill_gate {
+	struct gate gate;
+	int guests;
+};
+
+FL_STRESS_ACTOR(kill_gate, opener)
+{
+	gate_open(&s->gate, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_gate, second)
+{
+	gate_open(&s->gate, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_gate, guest)
+{
+	gate_pass(&s->gate, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_gate, opener, second, guest)
+{
+	FL_FORBIDDEN(!s->gate.open, "it stayed shut");
+	FL_ACCEPTABLE(1, "open");
+}
+
+/* The same with two who wait: one of them may be killed when it is woken. */
+struct kill_gate_guests {
+	struct gate gate;
+};
+
+FL_STRESS_ACTOR(kill_gate_guests, opener)
+{
+	gate_open(&s->gate, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_gate_guests, one)
+{
+	gate_pass(&s->gate, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_gate_guests, two)
+{
+	gate_pass(&s->gate, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_gate_guests, second)
+{
+	gate_open(&s->gate, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_gate_guests, opener, one, two, second)
+{
+	FL_ACCEPTABLE(1, "through");
+}
+
+/* The lock: whoever is killed wherever, the others get it, and what it guards is theirs. */
+struct kill_lock {
+	struct robust lock;
+	int count;
+	bool died[2];
+};
+
+FL_STRESS_ACTOR(kill_lock, one)
+{
+	s->died[0] = robust_take(&s->lock, NOTHING);
+	s->count++;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_lock, two)
+{
+	s->died[1] = robust_take(&s->lock, NOTHING);
+	s->count++;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_lock, one, two)
+{
+	bool one = fl_stress_killed("one"), two = fl_stress_killed("two");
+	FL_FORBIDDEN((s->died[0] && !two) || (s->died[1] && !one), "said to have died, and lives");
+	FL_ACCEPTABLE(!one && !two && s->count == 2, "both");
+	FL_ACCEPTABLE((one || two) && s->count == 1, "killed before it counted");
+	FL_ACCEPTABLE((one || two) && s->count == 2, "killed after it counted");
+}
+
+/* Three: one may be killed that was woken to take it, and another sleeps on. */
+struct kill_lock_three {
+	struct robust lock;
+	int count;
+};
+
+static void count_in(struct kill_lock_three *s)
+{
+	(void)robust_take(&s->lock, NOTHING);
+	s->count++;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_lock_three, one)
+{
+	count_in(s);
+}
+
+FL_STRESS_ACTOR(kill_lock_three, two)
+{
+	count_in(s);
+}
+
+FL_STRESS_ACTOR(kill_lock_three, three)
+{
+	count_in(s);
+}
+
+FL_STRESS_PROCESSES(kill_lock_three, one, two, three)
+{
+	FL_FORBIDDEN(s->count < 2, "a survivor did not count");
+	FL_ACCEPTABLE(1, "counted");
+}
+
+/* Two locks held at once: the kernel frees both, and in between others may come. */
+struct kill_lock_pair {
+	struct robust outer, inner;
+	bool outer_died, inner_died;
+};
+
+FL_STRESS_ACTOR(kill_lock_pair, holder)
+{
+	(void)robust_take(&s->outer, NOTHING);
+	(void)robust_take(&s->inner, NOTHING);
+	robust_give(&s->inner, NOTHING);
+	robust_give(&s->outer, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_lock_pair, other)
+{
+	s->inner_died = robust_take(&s->inner, NOTHING);
+	robust_give(&s->inner, NOTHING);
+	s->outer_died = robust_take(&s->outer, NOTHING);
+	robust_give(&s->outer, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_lock_pair, holder, other)
+{
+	bool killed = fl_stress_killed("holder");
+	FL_FORBIDDEN(!killed && (s->outer_died || s->inner_died), "nobody died");
+	FL_ACCEPTABLE(s->outer_died && s->inner_died, "died with both");
+	FL_ACCEPTABLE(s->outer_died, "died with the outer one");
+	FL_FORBIDDEN(s->inner_died && !fl_stress_killed("other"), "died with the inner one alone");
+	FL_ACCEPTABLE(1, "died with none");
+}
+
+/* Two words that change together: the one that counts is named by a third. */
+struct kill_two_words {
+	struct robust lock;
+	int here[2], there[2];
+	unsigned valid;
+};
+
+FL_STRESS_SETUP(kill_two_words)
+{
+	s->here[0] = 10;
+}
+
+FL_STRESS_ACTOR(kill_two_words, mover)
+{
+	(void)robust_take(&s->lock, NOTHING);
+	unsigned now = s->valid, next = !now;
+	s->here[next] = s->here[now] - 3;
+	s->there[next] = s->there[now] + 3;
+	s->valid = next;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_two_words, mover)
+{
+	FL_FORBIDDEN(s->here[s->valid] + s->there[s->valid] != 10, "something is lost");
+	FL_ACCEPTABLE(s->valid == 1, "moved");
+	FL_ACCEPTABLE(fl_stress_killed("mover"), "killed before");
+}
+
+/* The slot, then the count. */
+struct kill_slot {
+	struct robust lock;
+	unsigned count;
+	int slots[2], got;
+};
+
+FL_STRESS_ACTOR(kill_slot, producer)
+{
+	(void)robust_take(&s->lock, NOTHING);
+	s->slots[s->count] = 7;
+	s->count++;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_slot, consumer)
+{
+	(void)robust_take(&s->lock, NOTHING);
+	s->got = s->count > 0 ? s->slots[s->count - 1] : -1;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_slot, producer, consumer)
+{
+	FL_FORBIDDEN(s->got == 0 && !fl_stress_killed("consumer"), "took what nobody put");
+	FL_ACCEPTABLE(s->got == 7, "took it");
+	FL_ACCEPTABLE(1, "none there");
+}
+
+/* A message is copied beside the one before. */
+struct kill_copy {
+	struct robust lock;
+	unsigned char messages[2][32];
+	unsigned valid;
+};
+
+FL_STRESS_ACTOR(kill_copy, writer)
+{
+	unsigned char message[32];
+	memset(message, 1, sizeof message);
+	(void)robust_take(&s->lock, NOTHING);
+	memcpy(s->messages[!s->valid], message, sizeof message);
+	s->valid = !s->valid;
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_copy, writer)
+{
+	const unsigned char *message = s->messages[s->valid];
+	FL_FORBIDDEN(message[0] != message[31], "half of it");
+	FL_ACCEPTABLE(1, "one of the two");
+}
+
+/* A reader holds a lock of its own, which says when it is dead; the writer takes all of them. */
+struct kill_readers {
+	struct robust readers[2];
+	int data;
+};
+
+FL_STRESS_ACTOR(kill_readers, one)
+{
+	(void)robust_take(&s->readers[0], NOTHING);
+	FL_STRESS_CHECK(s->data == 0 || s->data == 1);
+	robust_give(&s->readers[0], NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_readers, two)
+{
+	(void)robust_take(&s->readers[1], NOTHING);
+	FL_STRESS_CHECK(s->data == 0 || s->data == 1);
+	robust_give(&s->readers[1], NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_readers, writer)
+{
+	(void)robust_take(&s->readers[0], NOTHING);
+	(void)robust_take(&s->readers[1], NOTHING);
+	s->data = 1;
+	robust_give(&s->readers[1], NOTHING);
+	robust_give(&s->readers[0], NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_readers, one, two, writer)
+{
+	FL_FORBIDDEN(s->data == 0 && !fl_stress_killed("writer"), "never written");
+	FL_ACCEPTABLE(1, "written");
+}
+
+/* A lock held for life tells of its owner's death, beside another word: a wait on both. */
+struct kill_sentinel {
+	struct robust life;
+	atomic_uint done;
+	bool saw_done, saw_end;
+};
+
+FL_STRESS_ACTOR(kill_sentinel, worker)
+{
+	(void)robust_take(&s->life, NOTHING);
+	atomic_store_explicit(&s->done, 1, memory_order_release);
+	(void)fl_stress_futex_wake(&s->done, INT_MAX);
+	robust_give(&s->life, NOTHING);
+}
+
+FL_STRESS_ACTOR(kill_sentinel, watcher)
+{
+	for (;;) {
+		unsigned life = LOOK(&s->life.word);
+		s->saw_done = LOOK(&s->done);
+		s->saw_end = (life & OWNER) == 0;
+		if (s->saw_done || s->saw_end)
+			return;
+		if (!(life & WAITERS) && !atomic_compare_exchange_strong(&s->life.word, &life, life | WAITERS))
+			continue;
+		struct fl__futex words[2] = {
+		    {.word = (uintptr_t)&s->life.word, .expected = life | WAITERS, .flags = FL__FUTEX_SHARED},
+		    {.word = (uintptr_t)&s->done, .expected = 0, .flags = FL__FUTEX_PRIVATE},
+		};
+		int rc = fl__sys.wait_many(words, 2, INT64_MAX);
+		if (rc == -ENOSYS)
+			return; /* an old kernel */
+	}
+}
+
+FL_STRESS_PROCESSES(kill_sentinel, worker, watcher)
+{
+	FL_ACCEPTABLE(s->saw_done && s->saw_end, "saw the end");
+	FL_ACCEPTABLE(s->saw_done, "saw that it was done");
+	FL_ACCEPTABLE(s->saw_end && !s->saw_done, "saw nobody there");
+	FL_ACCEPTABLE(fl_stress_killed("watcher"), "saw nothing");
+}
+
+/* A thread that returns with a lock is as one that dies with it, in each mode; the rest of its process lives. */
+struct kill_thread_returns {
+	struct robust lock;
+	bool died;
+};
+
+static int take_and_return(void *arg)
+{
+	struct kill_thread_returns *s = arg;
+	(void)robust_take(&s->lock, NOTHING);
+	return 0;
+}
+
+FL_STRESS_ACTOR(kill_thread_returns, process)
+{
+	fl_thread t;
+	OK(fl_thread_start(&t, take_and_return, s, NULL));
+	OK(fl_thread_join(&t, NULL));
+	s->died = robust_take(&s->lock, NOTHING);
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_thread_returns, process)
+{
+	FL_ACCEPTABLE(s->died, "told");
+	FL_ACCEPTABLE(fl_stress_killed("process"), "killed");
+	FL_FORBIDDEN(1, "not told");
+}
+
+/* With a process all its threads end, and the kernel frees the locks of each. */
+struct kill_threads {
+	struct robust locks[2];
+	int both;
+};
+
+static int hold_second(void *arg)
+{
+	struct kill_threads *s = arg;
+	(void)robust_take(&s->locks[1], NOTHING);
+	robust_give(&s->locks[1], NOTHING);
+	return 0;
+}
+
+FL_STRESS_ACTOR(kill_threads, process)
+{
+	fl_thread t;
+	OK(fl_thread_start(&t, hold_second, s, NULL));
+	(void)robust_take(&s->locks[0], NOTHING);
+	robust_give(&s->locks[0], NOTHING);
+	OK(fl_thread_join(&t, NULL));
+}
+
+FL_STRESS_ACTOR(kill_threads, other)
+{
+	(void)robust_take(&s->locks[1], NOTHING);
+	(void)robust_take(&s->locks[0], NOTHING);
+	s->both = 1;
+	robust_give(&s->locks[0], NOTHING);
+	robust_give(&s->locks[1], NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_threads, process, other)
+{
+	FL_ACCEPTABLE(s->both == 1 || fl_stress_killed("other"), "had both");
+}
+
+/* A process killed inside a private lock of its own takes nothing from others: each has its own globals. */
+static fl_mutex private_lock;
+static int private_count;
+
+struct kill_private {
+	atomic_int inside;
+	int seen[2];
+};
+
+static int count_privately(struct kill_private *s)
+{
+	fl_mutex_lock(&private_lock);
+	COUNT(&s->inside);
+	int seen = ++private_count;
+	fl_mutex_unlock(&private_lock);
+	return seen;
+}
+
+FL_STRESS_ACTOR(kill_private, one)
+{
+	s->seen[0] = count_privately(s);
+}
+
+FL_STRESS_ACTOR(kill_private, two)
+{
+	s->seen[1] = count_privately(s);
+}
+
+FL_STRESS_PROCESSES(kill_private, one, two)
+{
+	/* natively they are threads, and the count goes on */
+	FL_FORBIDDEN((s->seen[0] == 0 && !fl_stress_killed("one")) || (s->seen[1] == 0 && !fl_stress_killed("two")),
+	             "not counted");
+	FL_ACCEPTABLE(1, "counted");
+}
+
+/* What a killed process had allocated is gone with it: no leak. */
+struct kill_memory {
+	atomic_int steps;
+};
+
+FL_STRESS_ACTOR(kill_memory, owner)
+{
+	int *own = make(sizeof *own);
+	COUNT(&s->steps);
+	*own = LOOK(&s->steps);
+	COUNT(&s->steps);
+	free(own);
+}
+
+FL_STRESS_PROCESSES(kill_memory, owner)
+{
+	FL_ACCEPTABLE(LOOK(&s->steps) == 2, "freed");
+	FL_ACCEPTABLE(fl_stress_killed("owner"), "killed before it was");
+}
+
+/* A list that leads out of shared memory: the kernel stops there, and nobody else is harmed. */
+struct kill_wild_list {
+	struct robust lock;
+	atomic_int count;
+};
+
+FL_STRESS_ACTOR(kill_wild_list, wild)
+{
+	struct fl__robust_list *list = fl__sys.robust_list();
+	void *first = list->first;
+	__atomic_store_n(&list->first, (void *)(uintptr_t)64, __ATOMIC_RELAXED);
+	COUNT(&s->count);
+	__atomic_store_n(&list->first, first, __ATOMIC_RELAXED);
+}
+
+FL_STRESS_ACTOR(kill_wild_list, other)
+{
+	(void)robust_take(&s->lock, NOTHING);
+	robust_give(&s->lock, NOTHING);
+}
+
+FL_STRESS_PROCESSES(kill_wild_list, wild, other)
+{
+	FL_ACCEPTABLE(1, "went on");
+}

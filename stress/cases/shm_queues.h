@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_CASES_SHM_QUEUES_H
+#define STRESS_CASES_SHM_QUEUES_H
+
+/*
+ * What the scenarios of queues in shared memory have in common. The ring lies in the state. `put` and `got` are what each actor
+ * knows when it is asked, or killed: of item i (from 0), put[i] is NOT_BEGUN, BEGUN, or the result of its put; got has the
+ * items, from 1, that gets returned.
+ */
+#include "cases.h"
+#include "shm/queue_ring.h"
+#include <string.h>
+
+enum { ITEMS = 4, NOT_BEGUN = 1, BEGUN = 2 };
+
+struct queue_in_shm {
+	_Alignas(FL__SHM_RING_ALIGN) unsigned char memory[sizeof(struct fl__shm_ring) + ITEMS * sizeof(int)];
+	struct fl__shm_view view;
+	int put[ITEMS];
+	int got[2][ITEMS]; /* of two getters; 0: none */
+};
+
+static inline void begin_items(struct queue_in_shm *q, uint32_t capacity, uint32_t start)
+{
+	fl__shm_ring_make(&q->view, q->memory, sizeof(int), capacity, start);
+	for (int i = 0; i < ITEMS; i++)
+		q->put[i] = NOT_BEGUN;
+}
+
+/* Puts the item `i` + 1. */
+static inline int put_item(struct queue_in_shm *q, int i, int64_t deadline)
+{
+	size_t one;
+	int item = i + 1;
+	q->put[i] = BEGUN;
+	return q->put[i] = fl__shm_ring_put(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
+}
+
+/* The `n`th get of getter `who`. */
+static inline int get_item(struct queue_in_shm *q, int who, int n, int64_t deadline)
+{
+	size_t one;
+	int item = 0;
+	int rc = fl__shm_ring_get(&q->view, &item, 1, &one, deadline, FL_SHIELDED);
+	if (rc == 0)
+		q->got[who][n] = item;
+	return rc;
+}
+
+/*
+ * After all: whether what was accepted was delivered, or is still there, once; `lost` is how many may have gone with getters
+ * that were killed, or were dropped.
+ */
+static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
+{
+	unsigned seen[ITEMS + 1] = {0};
+	int item;
+	size_t one;
+	for (int i = 0; i < 2 * ITEMS; i++)
+		seen[q->got[i / ITEMS][i % ITEMS]]++;
+	while (fl__shm_ring_get(&q->view, &item, 1, &one, FL__SHM_TRY, FL_SHIELDED) == 0) {
+		if (item < 1 || item > ITEMS)
+			return false;
+		seen[item]++;
+	}
+	for (int i = 0; i < ITEMS; i++) {
+		bool may = q->put[i] == 0 || q->put[i] == BEGUN; /* BEGUN: it was killed in it */
+		if (seen[i + 1] > (may ? 1 : 0))
+			return false;
+		if (q->put[i] == 0 && seen[i + 1] == 0 && lost-- == 0)
+			return false;
+	}
+	return true;
+}
+
+#endif

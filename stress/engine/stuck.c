@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Nobody can go on: who waits for what, and what that is called. */
+#include "location.h"
+
+struct line {
+	uintptr_t futex, key;
+};
+
+static void match(const void *key, const uint32_t *park_word, const char *name, void *arg)
+{
+	(void)name;
+	struct line *line = arg;
+	if ((uintptr_t)park_word == line->futex)
+		line->key = (uintptr_t)key;
+}
+
+/* Of several words. */
+static bool describe_many(const struct lab_thread *t)
+{
+	bool changed = false;
+	char place[80], site[256];
+	(void)lab_describe_site(t->next.pc, site, sizeof site);
+	lab_detail("  %s sleeps on %u futexes (%s)\n", t->name, t->n_many, site);
+	for (unsigned i = 0; i < t->n_many; i++) {
+		const struct fl__futex *f = &t->many[i];
+		uint32_t value = (uint32_t)lab_peek((uintptr_t)f->word, 4);
+		lab_name_address((uintptr_t)f->word, place, sizeof place);
+		lab_detail("    %s, expected 0x%x, is 0x%x\n", place, (unsigned)f->expected, value);
+		changed = changed || value != (uint32_t)f->expected;
+	}
+	return changed;
+}
+
+/* Describes a sleeper, whose globals are in place; true when what it waits for has changed since it lay down: a wake was lost. */
+static bool describe(const struct lab_thread *t)
+{
+	if (t->state != LAB_BLOCKED)
+		return false;
+	if (t->many)
+		return describe_many(t);
+	if (!t->futex) {
+		lab_detail("  %s waits for the end of %s\n", t->name, lab.threads[t->joins].name);
+		return false;
+	}
+	char place[80], site[256];
+	struct line line = {t->futex, 0};
+	const struct lab_door *door = lab_door_of(lab_running->module);
+	if (door) {
+		lab.active = false; /* the walk is ours, no access of the thread */
+		door->waiters(match, &line);
+		lab.active = true;
+	}
+	uintptr_t word = line.key ? line.key : t->futex;
+	lab_name_address(word, place, sizeof place);
+	(void)lab_describe_site(t->next.pc, site, sizeof site);
+	uint32_t value = (uint32_t)lab_peek(word & ~(uintptr_t)3, 4);
+	bool changed = line.key ? lab_newest_step(word) > t->blocked_at : value != t->expected;
+	if (line.key)
+		lab_detail("  %s stands in the line of %s, whose word is 0x%x%s (%s)\n", t->name, place, value,
+		           changed ? " and has changed since" : "", site);
+	else
+		lab_detail("  %s sleeps on the futex %s, expected 0x%x, the word is 0x%x (%s)\n", t->name, place,
+		           t->expected, value, site);
+	return changed;
+}
+
+void lab_stuck(void)
+{
+	const struct lab_thread *lost = NULL;
+	unsigned asleep = 0;
+	struct lab_thread *self = lab.self;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		asleep += lab.threads[i].state == LAB_BLOCKED && lab.threads[i].futex != 0;
+		lab.self = &lab.threads[i];
+		lab_globals_enter(lab.self->process);
+		if (describe(lab.self) && !lost)
+			lost = lab.self;
+	}
+	lab.self = self;
+	lab_globals_enter(self->process);
+	for (unsigned i = 1; i < lab.n_threads; i++)
+		if (lab.killed & (1u << i))
+			lab_detail("  %s was killed\n",
+			           lab.threads[i].name); /* actors have the number of their process */
+	if (lab.spinning) {
+		const struct lab_thread *t = &lab.threads[__builtin_ctz(lab.spinning)];
+		char place[80], site[256];
+		lab_name_address(t->next.address, place, sizeof place);
+		(void)lab_describe_site(t->next.pc, site, sizeof site);
+		lab_fail(LAB_LIVELOCK, "%s spins on %s (%s), and nobody is left to change it", t->name, place, site);
+	}
+	if (lost)
+		lab_fail(LAB_LOST_WAKEUP, "%s sleeps for ever though what it waits for has changed", lost->name);
+	lab_fail(LAB_DEADLOCK,
+	         asleep == 1 ? "one thread sleeps for ever" : "%u threads wait for each other, or for nobody", asleep);
+}

@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FDS_H
+#define FL_FDS_H
+
+/*
+ * Descriptors in tests: how many there are, a limit on them, and faults of what lib/process asks of the system about them.
+ *
+ *     FL_FD_FAULTS();                                 // the table is as before at the end of the block
+ *     fl__fd_sys.memory = fl_test_no_descriptor;
+ *     FL_RC(fl_pipe_send(p, large, sizeof large), -EMFILE);
+ *
+ * The table is replaced while no other thread is inside; the watcher, which sleeps, has read what it uses.
+ */
+#include "fl_test.h"
+
+#include "process/fd_sys.h"
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+static struct fl__fd_sys fl_test_real_fd_sys;
+
+__attribute__((constructor)) static void fl_test_keep_fd_sys(void)
+{
+	fl_test_real_fd_sys = fl__fd_sys;
+}
+
+static inline int fl_test_fd_faults_end(void)
+{
+	fl__fd_sys = fl_test_real_fd_sys;
+	return 0;
+}
+
+static inline void fl_test_fd_faults_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_fd_faults_end();
+}
+
+#define FL_FD_FAULTS()                                                                                                 \
+	__attribute__((cleanup(fl_test_fd_faults_close), unused)) const int FL__JOIN(fl_test_fd_faults_, __LINE__) =   \
+	    fl_test_fd_faults_end()
+
+static inline int fl_test_no_descriptor(void)
+{
+	return -EMFILE;
+}
+
+static inline int fl_test_no_memory_fd(void)
+{
+	return -ENOMEM;
+}
+
+/* How many descriptors this process has. */
+static inline unsigned fl_test_fds(void)
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/fd");
+	FL_CHECK(dir != NULL);
+	while (readdir(dir))
+		n++;
+	FL_CHECK(closedir(dir) == 0);
+	return n - 3; /* ".", "..", and the folder's own */
+}
+
+/* From now on only `more` descriptors can be made; returns the limit before. */
+static inline rlim_t fl_test_limit_fds(unsigned more)
+{
+	struct rlimit limit;
+	int free_fd[256];
+	FL_CHECK(more < 256 && getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	rlim_t before = limit.rlim_cur;
+	int least = dup(0);
+	FL_CHECK(least >= 0);
+	/* Fill the holes below: the limit is on the number of a descriptor, not on how many there are. */
+	free_fd[0] = least;
+	for (unsigned i = 1; i < more; i++)
+		FL_CHECK((free_fd[i] = dup(0)) >= 0);
+	limit.rlim_cur = more > 0 ? (rlim_t)free_fd[more - 1] + 1 : (rlim_t)least;
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	(void)close(least);
+	for (unsigned i = 1; i < more; i++)
+		(void)close(free_fd[i]);
+	return before;
+}
+
+static inline void fl_test_unlimit_fds(rlim_t before)
+{
+	struct rlimit limit;
+	FL_CHECK(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = before;
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+}
+
+static inline bool fl_test_is_cloexec(int fd)
+{
+	return fcntl(fd, F_GETFD) & FD_CLOEXEC;
+}
+
+static inline bool fl_test_same_file(int a, int b)
+{
+	char path[2][64], name[2][256];
+	ssize_t n[2];
+	const int fds[] = {a, b};
+	for (int i = 0; i < 2; i++) {
+		(void)snprintf(path[i], sizeof path[i], "/proc/self/fd/%d", fds[i]);
+		n[i] = readlink(path[i], name[i], sizeof name[i]);
+	}
+	return n[0] > 0 && n[0] == n[1] && memcmp(name[0], name[1], (size_t)n[0]) == 0;
+}
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PIPES_H
+#define FL_PIPES_H
+
+/* Both ends of a pipe, for tests of it. */
+#include "fl_fds.h"
+#include "fl_line.h"
+
+#include "process/pipe.h"
+
+typedef struct fl_test_ends {
+	fl_pipe *a, *b;
+} fl_test_ends;
+
+static inline fl_test_ends fl_test_pipe(void)
+{
+	fl_test_ends e = {NULL, NULL};
+	FL_CHECK(fl_pipe_create(&e.a, &e.b, NULL) == 0);
+	return e;
+}
+
+static inline void fl_test_pipe_end(fl_test_ends e)
+{
+	fl_pipe_free(e.a);
+	fl_pipe_free(e.b);
+}
+
+/* The next message of `p` is there and is that text. */
+static inline void fl_test_gets(fl_pipe *p, const char *text)
+{
+	char got[256];
+	size_t size = sizeof got + 1;
+	FL_CHECK(fl_pipe_try_recv(p, got, sizeof got, &size) == 0);
+	FL_CHECK(size == strlen(text) && memcmp(got, text, size) == 0);
+}
+
+static inline void fl_test_says(fl_pipe *p, const char *text)
+{
+	FL_CHECK(fl_pipe_try_send(p, text, strlen(text)) == 0);
+}
+
+/* Sends until it is full: how many of 1 KiB. */
+static inline unsigned fl_test_fill(fl_pipe *p)
+{
+	static const char block[1024];
+	unsigned n = 0;
+	while (fl_pipe_try_send(p, block, sizeof block) == 0)
+		n++;
+	return n;
+}
+
+static inline void fl_test_drain(fl_pipe *p, unsigned n)
+{
+	char block[1024];
+	size_t size;
+	for (unsigned i = 0; i < n; i++)
+		FL_CHECK(fl_pipe_recv(p, block, sizeof block, &size) == 0 && size == sizeof block);
+}
+
+/* Bytes that a mistake in their order or number would show in. */
+static inline char *fl_test_bytes(size_t size)
+{
+	char *bytes = malloc(size);
+	FL_CHECK(bytes != NULL);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = (char)(i * 31 + (i >> 12));
+	return bytes;
+}
+
+#endif

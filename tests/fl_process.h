@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_PROCESS_H
+#define FL_TEST_PROCESS_H
+
+/*
+ * What tests of processes share: each way to start a task, descriptors and children counted, a log that is kept. For one
+ * source file each: everything here is static.
+ */
+#include "fl_child.h"
+
+#include "base/atomic.h"
+#include "process/os.h"
+#include "process/zygote.h"
+#include <dirent.h>
+#include <fairlead/task.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#define PROCESS_FN __attribute__((unused)) static
+
+#if defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define UNDER_TSAN 1
+#endif
+#endif
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#endif
+
+/* ThreadSanitizer has a thread of its own: nothing is forked beside it. */
+PROCESS_FN bool process_can(fl_process_method method)
+{
+#ifdef UNDER_TSAN
+	return method != FL_PROCESS_FORK;
+#else
+	(void)method;
+	return true;
+#endif
+}
+
+PROCESS_FN size_t process_fds(void)
+{
+	size_t n = 0;
+	DIR *fds = opendir("/proc/self/fd");
+	FL_CHECK(fds != NULL);
+	while (readdir(fds))
+		n++;
+	(void)closedir(fds);
+	return n - 3; /* itself, . and .. */
+}
+
+/* Whether a file under /proc has no word that begins with a digit: no child, for .../children. */
+PROCESS_FN bool process_file_is_empty(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return true;
+	int c = fgetc(file);
+	(void)fclose(file);
+	return c == EOF;
+}
+
+/* How many children the threads of a process have, zombies too. */
+PROCESS_FN size_t process_children_of(int pid)
+{
+	char path[300];
+	size_t n = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	DIR *tasks = opendir(path);
+	if (!tasks)
+		return 0;
+	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+		if (task->d_name[0] == '.')
+			continue;
+		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/children", pid, task->d_name);
+		FILE *file = fopen(path, "r");
+		int child;
+		while (file && fscanf(file, "%d", &child) == 1)
+			n++;
+		if (file)
+			(void)fclose(file);
+	}
+	(void)closedir(tasks);
+	return n;
+}
+
+/* One letter: R, S, T, Z, ...; 0 when there is no such process. */
+PROCESS_FN char process_state(int pid)
+{
+	char path[64], state = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *file = fopen(path, "r");
+	if (!file)
+		return 0;
+	if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1)
+		state = 0;
+	(void)fclose(file);
+	return state;
+}
+
+PROCESS_FN bool process_readable(int fd, int timeout)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, timeout) == 1;
+}
+
+/* Reads until the end; `text` becomes a string. */
+PROCESS_FN void process_read_all(int fd, char *text, size_t size)
+{
+	size_t n = 0;
+	ssize_t got;
+	while ((got = read(fd, text + n, size - 1 - n)) > 0)
+		n += (size_t)got;
+	FL_CHECK(got == 0);
+	text[n] = '\0';
+}
+
+/* The log. */
+static char process_log[4096];
+static fl_log_handler *process_log_before;
+
+PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
+{
+	(void)level;
+	size_t length = strlen(process_log);
+	(void)snprintf(process_log + length, sizeof process_log - length, "%s\n", message);
+}
+
+PROCESS_FN void process_log_begin(void)
+{
+	process_log[0] = '\0';
+	process_log_before = fl_set_log_handler(process_keep_log);
+}
+
+/* Ends it; whether it has that text. */
+PROCESS_FN bool process_log_end(const char *text)
+{
+	(void)fl_set_log_handler(process_log_before);
+	bool found = strstr(process_log, text) != NULL;
+	if (!found)
+		print_error("the log has no '%s':\n%s\n", text, process_log);
+	return found;
+}
+
+/* Starts, joins, frees: how it ended. */
+PROCESS_FN fl_process_status process_run(const fl_process_config *config)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	FL_OK(fl_process_start(&p, config));
+	FL_OK(fl_process_join(p, &status));
+	fl_process_free(p);
+	return status;
+}
+
+/* The table of system calls as it is until the end of the block. */
+PROCESS_FN void process_os_restore(const struct fl__os *real)
+{
+	fl__os = *real;
+}
+#define PROCESS_FAULTS() __attribute__((cleanup(process_os_restore), unused)) const struct fl__os process_real = fl__os
+
+#endif

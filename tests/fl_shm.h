@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_SHM_H
+#define FL_TEST_SHM_H
+
+/* What the tests of regions share: faults of the system, what a process has open and mapped, the log, and other processes. */
+#include "fl_child.h"
+#include "fl_faults.h"
+
+#include "shm/os.h"
+#include "shm/region.h"
+#include <dirent.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+static struct fl__shm_os fl_test_real_os;
+static char fl_test_logged[256];
+static unsigned fl_test_logs;
+
+__attribute__((constructor)) static void fl_test_keep_os(void)
+{
+	fl_test_real_os = fl__shm_os;
+}
+
+static void fl_test_log(fl_log_level level, const char *message)
+{
+	FL_CHECK(level == FL_LOG_ERROR);
+	(void)snprintf(fl_test_logged, sizeof fl_test_logged, "%s", message);
+	fl_test_logs++;
+}
+
+static inline int fl_test_shm_end(void)
+{
+	fl__shm_os = fl_test_real_os;
+	(void)fl_set_log_handler(NULL);
+	return 0;
+}
+
+static inline void fl_test_shm_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_shm_end();
+}
+
+/* Until the end of the block the system's table may be changed, and the log is kept. */
+static inline int fl_test_shm_begin(void)
+{
+	(void)fl_test_shm_end();
+	(void)fl_set_log_handler(fl_test_log);
+	fl_test_logs = 0;
+	fl_test_logged[0] = '\0';
+	return 0;
+}
+
+#define SHM_FAULTS()                                                                                                   \
+	FL_FAULTS();                                                                                                   \
+	__attribute__((cleanup(fl_test_shm_close), unused)) const int FL__JOIN(fl_test_shm_, __LINE__) =               \
+	    fl_test_shm_begin()
+
+static inline unsigned fl_test_open_files(void)
+{
+	unsigned n = 0;
+	DIR *folder = opendir("/proc/self/fd");
+	FL_CHECK(folder != NULL);
+	while (readdir(folder))
+		n++;
+	FL_CHECK(closedir(folder) == 0);
+	return n;
+}
+
+/* Mappings of regions in this process. */
+static inline unsigned fl_test_mappings(void)
+{
+	char line[512];
+	unsigned n = 0;
+	FILE *f = fopen("/proc/self/maps", "re");
+	FL_CHECK(f != NULL);
+	while (fgets(line, sizeof line, f))
+		n += strstr(line, "memfd:fairlead") != NULL;
+	FL_CHECK(fclose(f) == 0);
+	return n;
+}
+
+/* Sends a descriptor over a socket, and receives it: another number for the same file. */
+static inline int fl_test_pass(int fd)
+{
+	int pair[2], got = -1;
+	char byte = 0;
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {&byte, 1};
+	struct msghdr message = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	memcpy(CMSG_DATA(&control.head), &fd, sizeof fd);
+	FL_CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+	FL_CHECK(sendmsg(pair[0], &message, 0) == 1 && recvmsg(pair[1], &message, 0) == 1);
+	memcpy(&got, CMSG_DATA(&control.head), sizeof got);
+	FL_CHECK(close(pair[0]) == 0 && close(pair[1]) == 0);
+	return got;
+}
+
+static inline unsigned fl_test_random(unsigned *state)
+{
+	*state = *state * 1664525u + 1013904223u;
+	return *state >> 8;
+}
+
+/* For FL_FAULTS: sleeps of shared words end at their deadline at once, so that a lock that nobody frees costs no time. */
+static inline int fl_test_no_patience(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word;
+	(void)expected;
+	return deadline == FL_FOREVER ? -EINTR : -ETIMEDOUT;
+}
+
+#endif

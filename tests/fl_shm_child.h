@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_CHILD_H
+#define FL_SHM_CHILD_H
+
+/*
+ * Children that share memory with the test, and are killed. In a child: FL_CHECK, never cmocka's assertions.
+ *
+ *     struct board *b = fl_test_share(sizeof *b);
+ *     pid_t pid = fl_test_fork(hold, b);
+ *     FL_WAIT_FOR(fl__load_acquire(&b->held));
+ *     fl_test_kill(pid);                              // and gone: the kernel has seen to its locks
+ *     fl_test_unshare(b, sizeof *b);
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "shm/lock.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Zeroed memory that forked children share. */
+static inline void *fl_test_share(size_t size)
+{
+	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	FL_CHECK(memory != MAP_FAILED);
+	return memory;
+}
+
+static inline void fl_test_unshare(void *memory, size_t size)
+{
+	FL_CHECK(munmap(memory, size) == 0);
+}
+
+/* Starts a child on function(arg), which then exits with what that returned; killed after two minutes. */
+static inline pid_t fl_test_fork(int (*function)(void *arg), void *arg)
+{
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(120);
+		_exit(function(arg));
+	}
+	return pid;
+}
+
+static inline int fl_test_status(pid_t pid)
+{
+	int status = -1;
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	return status;
+}
+
+/* It has ended, or ends now, by itself: with 0. */
+static inline void fl_test_reap(pid_t pid)
+{
+	int status = fl_test_status(pid);
+	FL_CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static inline void fl_test_kill(pid_t pid)
+{
+	FL_CHECK(kill(pid, SIGKILL) == 0);
+	int status = fl_test_status(pid);
+	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+}
+
+/* Until it is killed. */
+__attribute__((noreturn)) static inline void fl_test_rest(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+/* Whether somebody sleeps, or is about to, on the lock; in any process. */
+static inline bool fl_test_is_slept_on(const uint64_t *lock)
+{
+	struct fl__shm_lock *l = (struct fl__shm_lock *)(void *)(uintptr_t)lock;
+	return (fl__load_acquire(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
+}
+
+/* Whether the system tells of a death: emulators do not. Cases that need it skip() without. */
+static inline bool fl_test_has_deaths(void)
+{
+	return fl__shm_self()->list != NULL;
+}
+
+#define FL_TEST_NEEDS_DEATHS()                                                                                         \
+	do {                                                                                                           \
+		if (!fl_test_has_deaths())                                                                             \
+			skip();                                                                                        \
+	} while (0)
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_fds.h"
+#include "fl_line.h"
+
+#include "process/packet.h"
+#include <signal.h>
+#include <sys/socket.h>
+
+typedef struct pair {
+	int a, b;
+} pair;
+
+static pair packet_pair(void)
+{
+	int sockets[2];
+	FL_OK(fl__packet_pair(sockets));
+	assert_true(fl_test_is_cloexec(sockets[0]) && fl_test_is_cloexec(sockets[1]));
+	return (pair){sockets[0], sockets[1]};
+}
+
+static void end_pair(pair p)
+{
+	assert_int_equal(close(p.a), 0);
+	assert_int_equal(close(p.b), 0);
+}
+
+FL_TEST(packet_comes_as_it_was_sent)
+{
+	pair p = packet_pair();
+	char got[64];
+	size_t size = 0;
+	FL_OK(fl__packet_send(p.a, "one", 3, NULL, 0, 0));
+	FL_OK(fl__packet_send(p.a, "three", 5, NULL, 0, FL_FOREVER));
+	FL_OK(fl__packet_send(p.b, "back", 4, NULL, 0, 0));
+	FL_OK(fl__packet_recv(p.b, got, sizeof got, &size, NULL, NULL, 0));
+	assert_int_equal(size, 3);
+	assert_memory_equal(got, "one", 3);
+	FL_OK(fl__packet_recv(p.b, got, 5, &size, NULL, NULL, FL_FOREVER));
+	assert_int_equal(size, 5);
+	assert_memory_equal(got, "three", 5);
+	FL_OK(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, 0));
+	assert_memory_equal(got, "back", 4);
+	FL_RC(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, 0), -ETIMEDOUT);
+	FL_RC(fl__packet_recv(p.a, got, sizeof got, &size, NULL, NULL, fl_after(FL_MS(1))), -ETIMEDOUT);
+	FL_RC(fl__packet_send(p.a, "", 0, NULL, 0, 0), -EINVAL);
+	end_pair(p);
+}
+
+FL_TEST(packet_passes_descriptors)
+{
+	pair p = packet_pair();
+	unsigned before = fl_test_fds();
+	int pipe_ends[2], got[FL__PACKET_FDS], many[FL__PACKET_FDS + 1];
+	char byte;
+	size_t size;
+	unsigned n = 2;
+	assert_int_equal(pipe(pipe_ends), 0);
+	FL_OK(fl__packet_send(p.a, "x", 1, pipe_ends, 2, 0));
+	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
+	assert_int_equal(n, 2);
+	for (int i = 0; i < 2; i++) {
+		assert_true(fl_test_is_cloexec(got[i]));
+		assert_true(fl_test_same_file(got[i], pipe_ends[i]));
+	}
+	fl__fds_close(got, 2);
+	for (int i = 0; i <= FL__PACKET_FDS; i++)
+		many[i] = pipe_ends[i % 2];
+	FL_RC(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS + 1, 0), -EINVAL);
+	FL_OK(fl__packet_send(p.a, "x", 1, many, FL__PACKET_FDS, 0));
+	n = FL__PACKET_FDS;
+	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0));
+	assert_int_equal(n, FL__PACKET_FDS);
+	fl__fds_close(got, n);
+	fl__fds_close(pipe_ends, 2);
+	FL_RC(fl__packet_send(p.a, "x", 1, pipe_ends, 1, 0), -EBADF);
+	assert_int_equal(fl_test_fds(), before);
+	end_pair(p);
+}
+
+/* What is not received is closed, and nothing of it leaks. */
+FL_TEST(packet_without_room_leaks_nothing)
+{
+	pair p = packet_pair();
+	unsigned before = fl_test_fds();
+	const int fds[] = {0, 0, 0};
+	int got[3];
+	char bytes[8];
+	size_t size;
+	unsigned n = 2;
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
+	FL_RC(fl__packet_recv(p.b, bytes, 8, &size, got, &n, 0), -EMFILE);
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 1, 0));
+	FL_RC(fl__packet_recv(p.b, bytes, 8, &size, NULL, NULL, 0), -EMFILE);
+	n = 3;
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
+	FL_RC(fl__packet_recv(p.b, bytes, 7, &size, got, &n, 0), -EMSGSIZE);
+	FL_OK(fl__packet_send(p.a, "12345678", 8, fds, 3, 0));
+	FL_RC(fl__packet_recv(p.b, NULL, 0, &size, got, &n, 0), -EMSGSIZE);
+	assert_int_equal(fl_test_fds(), before);
+	FL_RC(fl__packet_recv(p.b, bytes, 8, &size, NULL, NULL, 0), -ETIMEDOUT);
+	end_pair(p);
+}
+
+FL_TEST(packet_truncated_descriptors_are_closed)
+{
+	pair p = packet_pair();
+	const int fds[] = {0, 0, 0};
+	int got[3];
+	char byte;
+	size_t size;
+	unsigned n = 3, before = fl_test_fds();
+	FL_OK(fl__packet_send(p.a, "x", 1, fds, 3, 0));
+	rlim_t limit = fl_test_limit_fds(2);
+	int rc = fl__packet_recv(p.b, &byte, 1, &size, got, &n, 0);
+	fl_test_unlimit_fds(limit);
+	FL_RC(rc, -EMFILE);
+	assert_int_equal(fl_test_fds(), before);
+	end_pair(p);
+}
+
+FL_TEST(packet_peer_closed)
+{
+	pair p = packet_pair();
+	char bytes[4];
+	size_t size;
+	FL_OK(fl__packet_send(p.b, "last", 4, NULL, 0, 0));
+	FL_OK(fl__packet_send(p.a, "unread", 6, NULL, 0, 0)); /* so that the close is a reset */
+	assert_int_equal(close(p.b), 0);
+	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, FL_FOREVER), -EPIPE); /* and no SIGPIPE */
+	FL_OK(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER));
+	assert_memory_equal(bytes, "last", 4);
+	for (int i = 0; i < 2; i++)
+		FL_RC(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
+	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, FL_FOREVER), -EPIPE);
+	assert_int_equal(close(p.a), 0);
+}
+
+/* The reset is told once, and ahead of what can still be received: to a receiver that is no end. */
+FL_TEST(packet_reset_does_not_hide_what_was_sent)
+{
+	pair p = packet_pair();
+	char bytes[4];
+	size_t size;
+	FL_OK(fl__packet_send(p.b, "last", 4, NULL, 0, 0));
+	FL_OK(fl__packet_send(p.a, "unread", 6, NULL, 0, 0));
+	assert_int_equal(close(p.b), 0);
+	FL_OK(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER));
+	FL_RC(fl__packet_recv(p.a, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
+	assert_int_equal(close(p.a), 0);
+}
+
+/* recvmsg() answers 0 for both. */
+FL_TEST(packet_empty_one_is_no_end)
+{
+	pair p = packet_pair();
+	unsigned before = fl_test_fds();
+	char bytes[4];
+	size_t size;
+	struct msghdr nothing = {0};
+	assert_int_equal(fl__fd_sys.send(p.a, &nothing, 0), 0);
+	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
+	assert_int_equal(fl__packet_try_send(p.a, NULL, 0, (const int[]){0}, 1), 0);
+	FL_OK(fl__packet_send(p.a, "more", 4, NULL, 0, 0));
+	assert_int_equal(close(p.a), 0);
+	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
+	assert_int_equal(fl_test_fds(), before - 1);
+	FL_OK(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER));
+	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
+	assert_int_equal(close(p.b), 0);
+}
+
+static unsigned fill(int socket)
+{
+	static char block[4096];
+	unsigned n = 0;
+	while (fl__packet_send(socket, block, sizeof block, NULL, 0, 0) == 0)
+		n++;
+	return n;
+}
+
+FL_TEST(packet_full_socket)
+{
+	static char huge[8 << 20];
+	pair p = packet_pair();
+	char block[4096];
+	size_t size;
+	FL_RC(fl__packet_send(p.a, huge, sizeof huge, NULL, 0, FL_FOREVER), -EMSGSIZE);
+	unsigned n = fill(p.a);
+	assert_true(n > 0);
+	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, 0), -ETIMEDOUT);
+	FL_RC(fl__packet_try_send(p.a, &(struct iovec){block, 1}, 1, NULL, 0), -EAGAIN);
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl__packet_recv(p.b, block, sizeof block, &size, NULL, NULL, 0));
+	FL_OK(fl__packet_send(p.a, "x", 1, NULL, 0, 0));
+	end_pair(p);
+}
+
+static int send_one(void *socket, int64_t deadline, fl_cancel *cancel)
+{
+	(void)cancel;
+	return fl__packet_send(*(int *)socket, "x", 1, NULL, 0, deadline);
+}
+
+/* No state of the library's shows that it waits; with or without it, the packet arrives. */
+FL_TEST(packet_send_waits_for_space)
+{
+	pair p = packet_pair();
+	char block[4096];
+	size_t size;
+	unsigned n = fill(p.a);
+	fl_test_caller c;
+	fl_test_call_start(&c, send_one, &p.a, FL_FOREVER, NULL);
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl__packet_recv(p.b, block, sizeof block, &size, NULL, NULL, FL_FOREVER));
+	FL_OK(fl__packet_recv(p.b, block, sizeof block, &size, NULL, NULL, FL_FOREVER));
+	assert_int_equal(size, 1);
+	FL_OK(fl_test_call_end(&c));
+	end_pair(p);
+}
+
+static ssize_t strike_send(int socket, const struct msghdr *message, int flags)
+{
+	static int turn;
+	return ++turn % 3 ? -EINTR : fl_test_real_fd_sys.send(socket, message, flags);
+}
+
+static ssize_t strike_receive(int socket, struct msghdr *message, int flags)
+{
+	static int turn;
+	++turn;
+	return turn % 3 == 1   ? -EINTR
+	       : turn % 3 == 2 ? -ECONNRESET
+	                       : fl_test_real_fd_sys.receive(socket, message, flags);
+}
+
+static ssize_t no_buffers(int socket, const struct msghdr *message, int flags)
+{
+	(void)socket, (void)message, (void)flags;
+	return -ENOBUFS;
+}
+
+static ssize_t no_memory(int socket, struct msghdr *message, int flags)
+{
+	(void)socket, (void)message, (void)flags;
+	return -ENOMEM;
+}
+
+static int no_pair(int sockets[2])
+{
+	(void)sockets;
+	return -EMFILE;
+}
+
+FL_TEST(packet_faults)
+{
+	FL_FD_FAULTS();
+	pair p = packet_pair();
+	char byte;
+	size_t size;
+	fl__fd_sys.send = strike_send;
+	fl__fd_sys.receive = strike_receive;
+	FL_OK(fl__packet_send(p.a, "x", 1, NULL, 0, 0));
+	FL_OK(fl__packet_recv(p.b, &byte, 1, &size, NULL, NULL, 0));
+	fl__fd_sys.send = no_buffers;
+	fl__fd_sys.receive = no_memory;
+	FL_RC(fl__packet_send(p.a, "x", 1, NULL, 0, 0), -ENOBUFS);
+	FL_RC(fl__packet_recv(p.b, &byte, 1, &size, NULL, NULL, 0), -ENOMEM);
+	fl__fd_sys.pair = no_pair;
+	int sockets[2];
+	FL_RC(fl__packet_pair(sockets), -EMFILE);
+	end_pair(p);
+}

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Pipes between processes, some of which are killed. */
+#include "fl_child.h"
+#include "fl_pipes.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+
+static pid_t child_of(int (*function)(fl_test_ends *e, unsigned arg), fl_test_ends *e, unsigned arg)
+{
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(100);
+		_exit(function(e, arg));
+	}
+	return pid;
+}
+
+static int end_of(pid_t pid)
+{
+	int status = -1;
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	return status;
+}
+
+static int echo(fl_test_ends *e, unsigned unused)
+{
+	(void)unused;
+	static char buffer[200000];
+	size_t size;
+	int rc;
+	fl_pipe_free(e->a);
+	while ((rc = fl_pipe_recv(e->b, buffer, sizeof buffer, &size)) == 0)
+		FL_CHECK(fl_pipe_send(e->b, buffer, size) == 0);
+	return rc == -EPIPE ? 0 : 1;
+}
+
+FL_TEST(pipe_to_a_child_and_back)
+{
+	fl_test_ends e = fl_test_pipe();
+	char *bytes = fl_test_bytes(200000), *got = malloc(200000);
+	size_t size;
+	pid_t pid = child_of(echo, &e, 0);
+	fl_pipe_free(e.b);
+	for (size_t n = 0; n < 200000; n = n * 3 + 1) {
+		FL_OK(fl_pipe_send(e.a, bytes, n));
+		FL_OK(fl_pipe_recv(e.a, got, 200000, &size));
+		assert_true(size == n && memcmp(bytes, got, n) == 0);
+	}
+	fl_pipe_free(e.a); /* which is the child's end */
+	assert_int_equal(end_of(pid), 0);
+	free(bytes);
+	free(got);
+}
+
+static int says_and_waits(fl_test_ends *e, unsigned unused)
+{
+	(void)unused;
+	fl_pipe_free(e->b);
+	fl_test_says(e->a, "alive");
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TEST(pipe_peer_killed)
+{
+	fl_test_ends e = fl_test_pipe();
+	char got[16];
+	size_t size;
+	pid_t pid = child_of(says_and_waits, &e, 0);
+	fl_pipe_free(e.a);
+	FL_OK(fl_pipe_recv(e.b, got, sizeof got, &size));
+	assert_memory_equal(got, "alive", 5);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	FL_RC(fl_pipe_recv(e.b, got, sizeof got, &size), -EPIPE);
+	FL_RC(fl_pipe_send(e.b, "x", 1), -EPIPE);
+	assert_true(WIFSIGNALED(end_of(pid)));
+	fl_pipe_free(e.b);
+}
+
+/* A message is its number, repeated: sizes of all kinds, so that a half one would show. */
+enum { WORDS = 30000 };
+
+static size_t words_of(unsigned number)
+{
+	return number % 7 == 0 ? WORDS : 1 + number % 100;
+}
+
+static int pours(fl_test_ends *e, unsigned unused)
+{
+	(void)unused;
+	static unsigned words[WORDS];
+	fl_pipe_free(e->b);
+	for (unsigned number = 0;; number++) {
+		for (size_t i = 0; i < words_of(number); i++)
+			words[i] = number;
+		if (fl_pipe_send(e->a, words, words_of(number) * sizeof words[0]) != 0)
+			return 1;
+	}
+}
+
+/* The sender is killed at any instruction: what came is whole, without gaps, and then it is the end. */
+FL_TEST(pipe_sender_killed_leaves_no_half)
+{
+	static unsigned words[WORDS];
+	for (unsigned round = 0; round < fl_test_scaled(60); round++) {
+		fl_test_ends e = fl_test_pipe();
+		size_t size;
+		int rc;
+		unsigned next = 0;
+		pid_t pid = child_of(pours, &e, 0);
+		fl_pipe_free(e.a);
+		while ((rc = fl_pipe_recv(e.b, words, sizeof words, &size)) == 0) {
+			assert_int_equal(size, words_of(next) * sizeof words[0]);
+			for (size_t i = 0; i < words_of(next); i++)
+				assert_int_equal(words[i], next);
+			if (++next == 20 + round * 5)
+				assert_int_equal(kill(pid, SIGKILL), 0);
+		}
+		FL_RC(rc, -EPIPE);
+		assert_true(WIFSIGNALED(end_of(pid)));
+		fl_pipe_free(e.b);
+	}
+}
+
+/*
+ * Two processes send on one end; two processes, with two threads each, receive on the other, and report each message on
+ * a second pipe. One receiving process is killed half-way.
+ */
+typedef struct works {
+	fl_test_ends jobs, reports;
+	unsigned per_sender;
+} works;
+
+static works *shared_works;
+
+static int sends_jobs(fl_test_ends *e, unsigned sender)
+{
+	works *w = shared_works;
+	fl_pipe_free(e->b);
+	for (unsigned i = 0; i < w->per_sender; i++) {
+		unsigned job[64] = {sender * w->per_sender + i};
+		if (fl_pipe_send(e->a, job, i % 2 ? sizeof job[0] : sizeof job) != 0)
+			return 1;
+	}
+	return 0;
+}
+
+static int reports_jobs(void *unused)
+{
+	works *w = shared_works;
+	unsigned job[64];
+	size_t size;
+	int rc;
+	(void)unused;
+	while ((rc = fl_pipe_recv(w->jobs.b, job, sizeof job, &size)) == 0)
+		FL_CHECK(fl_pipe_send(w->reports.a, job, sizeof job[0]) == 0);
+	return rc == -EPIPE ? 0 : 1;
+}
+
+static int receives_jobs(fl_test_ends *e, unsigned unused)
+{
+	fl_thread t[2];
+	(void)unused;
+	fl_pipe_free(e->a);
+	fl_pipe_free(shared_works->reports.b);
+	for (int i = 0; i < 2; i++)
+		fl_test_go(&t[i], reports_jobs, NULL);
+	for (int i = 0; i < 2; i++)
+		fl_test_end(&t[i]);
+	return 0;
+}
+
+FL_TEST(pipe_shared_ends_and_a_killed_receiver)
+{
+	works w = {fl_test_pipe(), fl_test_pipe(), fl_test_scaled(5000)};
+	unsigned char *seen = calloc(2, w.per_sender);
+	unsigned got, count = 0;
+	pid_t senders[2], receivers[2];
+	size_t size;
+	int rc;
+	shared_works = &w;
+	for (unsigned i = 0; i < 2; i++)
+		receivers[i] = child_of(receives_jobs, &w.jobs, 0);
+	for (unsigned i = 0; i < 2; i++)
+		senders[i] = child_of(sends_jobs, &w.jobs, i);
+	fl_test_pipe_end(w.jobs);
+	fl_pipe_free(w.reports.a);
+	while ((rc = fl_pipe_recv(w.reports.b, &got, sizeof got, &size)) == 0) {
+		assert_true(size == sizeof got && got < 2 * w.per_sender);
+		assert_int_equal(seen[got]++, 0); /* once */
+		if (++count == w.per_sender / 2)
+			assert_int_equal(kill(receivers[0], SIGKILL), 0);
+	}
+	FL_RC(rc, -EPIPE);
+	/* What the killed one had taken, one for each of its threads at most, went with it. */
+	assert_in_range(count, 2 * w.per_sender - 2, 2 * w.per_sender);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(end_of(senders[i]), 0);
+	assert_true(WIFSIGNALED(end_of(receivers[0])));
+	assert_int_equal(end_of(receivers[1]), 0);
+	fl_pipe_free(w.reports.b);
+	free(seen);
+}
+
+/* An end travels as a descriptor, in a message. */
+static int answers_on_what_it_gets(fl_test_ends *e, unsigned unused)
+{
+	char got[16];
+	int fd;
+	unsigned n = 1;
+	size_t size;
+	fl_pipe *p = NULL;
+	(void)unused;
+	FL_CHECK(fl_pipe_recv_fds(e->b, got, sizeof got, &size, &fd, &n) == 0 && n == 1);
+	FL_CHECK(fl_pipe_from_fd(&p, fd) == 0);
+	FL_CHECK(fl_pipe_send(p, got, size) == 0);
+	fl_pipe_free(p);
+	return 0;
+}
+
+FL_TEST(pipe_end_in_a_message)
+{
+	fl_test_ends e = fl_test_pipe(), inner;
+	pid_t pid = child_of(answers_on_what_it_gets, &e, 0);
+	inner = fl_test_pipe();
+	FL_OK(fl_pipe_send_fds(e.a, "hello", 5, (const int[]){fl_pipe_fd(inner.b)}, 1));
+	fl_pipe_free(inner.b);
+	char got[16];
+	size_t size;
+	FL_OK(fl_pipe_recv(inner.a, got, sizeof got, &size));
+	assert_memory_equal(got, "hello", 5);
+	FL_RC(fl_pipe_recv(inner.a, got, sizeof got, &size), -EPIPE);
+	assert_int_equal(end_of(pid), 0);
+	fl_pipe_free(inner.a);
+	fl_test_pipe_end(e);
+}

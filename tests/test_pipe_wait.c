@@ -1,0 +1,309 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_pipes.h"
+
+static int receive(void *p, int64_t deadline, fl_cancel *cancel)
+{
+	char got[64];
+	size_t size;
+	int rc = fl_pipe_recv_until(p, got, sizeof got, &size, deadline, cancel);
+	return rc == 0 ? (int)size : rc;
+}
+
+static int send_one(void *p, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_pipe_send_until(p, "x", 1, deadline, cancel);
+}
+
+static int receive_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
+{
+	(void)deadline;
+	char got[64];
+	size_t size;
+	FL_CANCEL_SCOPE(cancel);
+	return fl_pipe_recv(p, got, sizeof got, &size);
+}
+
+static int send_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
+{
+	(void)deadline;
+	FL_CANCEL_SCOPE(cancel);
+	return fl_pipe_send(p, "x", 1);
+}
+
+FL_TEST(pipe_recv_deadline)
+{
+	fl_test_ends e = fl_test_pipe();
+	fl_cancel calm = FL_CANCEL_INIT;
+	unsigned n = 0;
+	char byte;
+	size_t size;
+	FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, 0, NULL), -ETIMEDOUT);
+	for (int i = 0; i < 2; i++) {
+		int64_t deadline = fl_after(FL_MS(2));
+		FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, deadline, i ? &calm : NULL), -ETIMEDOUT);
+		assert_true(fl_now() >= deadline);
+	}
+	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_test_pipe_end(e);
+}
+
+FL_TEST(pipe_recv_cancel)
+{
+	fl_test_ends e = fl_test_pipe();
+	fl_cancel stop = FL_CANCEL_INIT, scope = FL_CANCEL_INIT;
+	fl_test_caller c;
+	char byte;
+	size_t size;
+	unsigned n = 0;
+	fl_test_call_in_line(&c, receive, e.a, &stop, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv_until */
+	fl_test_call_in_line(&c, receive_in_scope, e.a, &scope, FL_FOREVER, &scope);
+	fl_cancel_request(&scope);
+	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv */
+	FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&scope);
+	FL_RC(fl_pipe_recv(e.a, &byte, 1, &size), -ECANCELED);
+	FL_RC(fl_pipe_recv_fds(e.a, &byte, 1, &size, NULL, &n), -ECANCELED);
+	fl_test_says(e.b, "x");
+	FL_OK(fl_pipe_recv(e.a, &byte, 1, &size)); /* what can be done at once is done */
+	fl_test_pipe_end(e);
+}
+
+FL_TEST(pipe_send_cancel)
+{
+	fl_test_ends e = fl_test_pipe();
+	fl_cancel stop = FL_CANCEL_INIT, scope = FL_CANCEL_INIT;
+	fl_test_caller c;
+	unsigned n = fl_test_fill(e.a);
+	fl_test_call_in_line(&c, send_one, e.a, &stop, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	fl_test_call_in_line(&c, send_in_scope, e.a, &scope, FL_FOREVER, &scope);
+	fl_cancel_request(&scope);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&scope);
+	FL_RC(fl_pipe_send(e.a, "x", 1), -ECANCELED);
+	FL_RC(fl_pipe_send_fds(e.a, "x", 1, NULL, 0), -ECANCELED);
+	fl_test_drain(e.b, n);
+	char byte;
+	size_t size;
+	FL_RC(fl_pipe_try_recv(e.b, &byte, 1, &size), -EAGAIN); /* none of those was sent */
+	fl_test_pipe_end(e);
+}
+
+FL_TEST(pipe_waits_for_space_and_messages)
+{
+	for (int with_token = 0; with_token < 2; with_token++) {
+		fl_test_ends e = fl_test_pipe();
+		fl_cancel calm = FL_CANCEL_INIT;
+		fl_cancel *token = with_token ? &calm : FL_SHIELDED;
+		fl_test_caller c;
+		unsigned n = fl_test_fill(e.a);
+		fl_test_call_start(&c, send_one, e.a, FL_FOREVER, token);
+		if (with_token)
+			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+		fl_test_drain(e.b, n);
+		FL_OK(fl_test_call_end(&c));
+		fl_test_gets(e.b, "x");
+		fl_test_call_start(&c, receive, e.b, FL_FOREVER, token);
+		if (with_token)
+			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+		fl_test_says(e.a, "hello");
+		FL_RC(fl_test_call_end(&c), 5);
+		fl_test_call_start(&c, receive, e.b, FL_FOREVER, token);
+		if (with_token)
+			FL_WAIT_FOR(fl_test_call_stands(&c, token));
+		fl_pipe_free(e.a);
+		FL_RC(fl_test_call_end(&c), -EPIPE);
+		fl_pipe_free(e.b);
+	}
+}
+
+typedef struct either {
+	fl_event event;
+	fl_pipe *p;
+} either;
+
+static int wait_either(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	either *t = arg;
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(t->p), FL_ON_EVENT(&t->event));
+}
+
+FL_TEST(pipe_wait_any_with_an_event)
+{
+	fl_test_ends e = fl_test_pipe();
+	either t = {FL_EVENT_INIT, e.a};
+	fl_test_caller c;
+	FL_RC(wait_either(&t, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_test_says(e.b, "x");
+	FL_RC(fl_test_call_end(&c), 0);
+	fl_test_gets(e.a, "x");
+	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_event_set(&t.event);
+	FL_RC(fl_test_call_end(&c), 1);
+	fl_event_reset(&t.event);
+	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	fl_pipe_free(e.b);
+	FL_RC(fl_test_call_end(&c), 0);
+	fl_pipe_free(e.a);
+}
+
+static int wait_for_space(void *p, int64_t deadline, fl_cancel *cancel)
+{
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(p), FL_ON_PIPE_SPACE(p));
+}
+
+FL_TEST(pipe_wait_any_for_space)
+{
+	fl_test_ends e = fl_test_pipe();
+	fl_test_caller c;
+	unsigned n = fl_test_fill(e.a);
+	fl_test_call_in_line(&c, wait_for_space, e.a, &e.a->out, FL_FOREVER, NULL);
+	fl_test_drain(e.b, n);
+	FL_RC(fl_test_call_end(&c), 1);
+	fl_test_pipe_end(e);
+}
+
+FL_TEST(pipe_free_of_a_busy_one_panics)
+{
+	fl_test_ends e = fl_test_pipe();
+	either t = {FL_EVENT_INIT, e.a};
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_either, &t, &t.event, FL_FOREVER, NULL);
+	FL_PANICS(fl_pipe_free(e.a));
+	assert_string_equal(fl_test_panic.function, "fl_pipe_free");
+	assert_ptr_equal(fl_test_panic.object, e.a);
+	fl_test_says(e.b, "x");
+	FL_RC(fl_test_call_end(&c), 0);
+	fl_test_pipe_end(e);
+}
+
+typedef struct speaker {
+	fl_pipe *p;
+	unsigned turns;
+	bool first;
+} speaker;
+
+static int speak(void *arg)
+{
+	const speaker *s = arg;
+	for (unsigned i = 0; i < s->turns; i++) {
+		unsigned got = 0;
+		size_t size;
+		if (s->first)
+			FL_CHECK(fl_pipe_send(s->p, &i, sizeof i) == 0);
+		FL_CHECK(fl_pipe_recv(s->p, &got, sizeof got, &size) == 0);
+		FL_CHECK(size == sizeof got && got == i);
+		if (!s->first)
+			FL_CHECK(fl_pipe_send(s->p, &i, sizeof i) == 0);
+	}
+	return 0;
+}
+
+FL_TEST(pipe_between_fibers_of_a_thread)
+{
+	fl_test_ends e = fl_test_pipe();
+	unsigned turns = fl_test_scaled(500);
+	speaker s[] = {{e.a, turns, true}, {e.b, turns, false}};
+	fl_test_fibers_here(speak, s, sizeof s[0], 2);
+	fl_test_pipe_end(e);
+}
+
+static int pour(void *arg)
+{
+	const speaker *s = arg;
+	char block[500] = {0};
+	for (unsigned i = 0; i < s->turns; i++) {
+		memcpy(block, &i, sizeof i);
+		FL_CHECK(fl_pipe_send(s->p, block, sizeof block) == 0);
+	}
+	return 0;
+}
+
+static int drink(void *arg)
+{
+	const speaker *s = arg;
+	char block[500];
+	unsigned got;
+	size_t size;
+	for (unsigned i = 0; i < s->turns; i++) {
+		FL_CHECK(fl_pipe_recv(s->p, block, sizeof block, &size) == 0 && size == sizeof block);
+		memcpy(&got, block, sizeof got);
+		FL_CHECK(got == i);
+	}
+	return 0;
+}
+
+/* More than there is space for: the sending fiber waits for space, in order. */
+FL_TEST(pipe_fiber_waits_for_space)
+{
+	fl_test_ends e = fl_test_pipe();
+	unsigned turns = fl_test_scaled(5000);
+	speaker s[] = {{e.a, turns, true}, {e.b, turns, false}};
+	fl_test_fibers in;
+	fl_test_fibers_begin(&in, drink, &s[1], sizeof s[1], 1);
+	fl_test_fibers_here(pour, &s[0], sizeof s[0], 1);
+	fl_test_fibers_end(&in);
+	fl_test_pipe_end(e);
+}
+
+/* Threads on both ends, some with buffers that are too small: every message once. */
+typedef struct crowd {
+	fl_pipe *in, *out;
+	unsigned per_sender;
+	uint32_t count, sum;
+} crowd;
+
+static int send_share(void *arg)
+{
+	crowd *c = arg;
+	for (unsigned i = 1; i <= c->per_sender; i++) {
+		unsigned message[64] = {i};
+		FL_CHECK(fl_pipe_send(c->out, message, i % 2 ? sizeof i : sizeof message) == 0);
+	}
+	return 0;
+}
+
+static int receive_share(void *arg)
+{
+	crowd *c = arg;
+	for (;;) {
+		unsigned message[64];
+		size_t size, room = sizeof message[0];
+		int rc = fl_pipe_recv(c->in, message, room, &size);
+		if (rc == -EMSGSIZE)
+			rc = fl_pipe_recv(c->in, message, sizeof message, &size);
+		if (rc == -EPIPE)
+			return 0;
+		FL_CHECK(rc == 0);
+		(void)fl__add_relaxed(&c->sum, message[0]);
+		(void)fl__add_relaxed(&c->count, 1);
+	}
+}
+
+FL_TEST(pipe_threads_share_an_end)
+{
+	enum { SIDE = 3 };
+	fl_test_ends e = fl_test_pipe();
+	crowd c = {e.b, e.a, fl_test_scaled(5000), 0, 0};
+	fl_thread senders[SIDE], receivers[SIDE];
+	for (int i = 0; i < SIDE; i++) {
+		fl_test_go(&receivers[i], receive_share, &c);
+		fl_test_go(&senders[i], send_share, &c);
+	}
+	for (int i = 0; i < SIDE; i++)
+		fl_test_end(&senders[i]);
+	fl_pipe_free(e.a);
+	for (int i = 0; i < SIDE; i++)
+		fl_test_end(&receivers[i]);
+	assert_int_equal(c.count, SIDE * c.per_sender);
+	assert_int_equal(c.sum, SIDE * (c.per_sender * (c.per_sender + 1) / 2));
+	fl_pipe_free(e.b);
+}

@@ -1,0 +1,407 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Processes: what each way to start them has in common, and how they end. */
+#include "fl_process.h"
+
+struct ending {
+	int code;   /* returned */
+	int exits;  /* exit() with that; 0: it returns */
+	int signal; /* to itself; 0: none */
+};
+
+FL_TASK(process_ends, struct ending, void)
+{
+	if (arg->signal)
+		(void)raise(arg->signal);
+	if (arg->exits)
+		exit(arg->exits);
+	return arg->code;
+}
+
+FL_TASK(process_waits_for_a_signal, void, void)
+{
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TASK(process_waits_for_byte, void, void)
+{
+	char c;
+	return read(fl_process_fd(0), &c, 1) == 1 ? 0 : -EPIPE;
+}
+
+static fl_process *start_waiting(fl_process_method method, bool daemon)
+{
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){.task = &process_waits_for_a_signal, .method = method, .daemon = daemon}));
+	return p;
+}
+
+FL_TEST(process_exit_codes)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		const struct {
+			struct ending ending;
+			fl_process_status status;
+		} rows[] = {{{0, 0, 0}, {0, 0}},
+		            {{5, 0, 0}, {1, 0}},
+		            {{-EIO, 0, 0}, {1, 0}},
+		            {{0, 3, 0}, {3, 0}},
+		            {{0, 0x1ff, 0}, {255, 0}},
+		            {{0, 0, SIGKILL}, {-1, SIGKILL}},
+		            {{0, 0, SIGTERM}, {-1, SIGTERM}},
+		            {{0, 0, SIGPIPE}, {-1, SIGPIPE}}};
+		for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+			const fl_process_status got = process_run(&(fl_process_config){
+			    .task = &process_ends, .arg = &rows[i].ending, .method = m, .err = FL_PROCESS_NULL});
+			assert_int_equal(got.code, rows[i].status.code);
+			assert_int_equal(got.signal, rows[i].status.signal);
+		}
+	}
+}
+
+FL_TEST(process_program_exit_codes)
+{
+	const char *const seven[] = {"sh", "-c", "exit 7", NULL}, *const killed[] = {"sh", "-c", "kill -9 $$", NULL};
+	fl_process_status got = process_run(&(fl_process_config){.program = "sh", .argv = seven});
+	assert_int_equal(got.code, 7);
+	assert_int_equal(got.signal, 0);
+	got = process_run(&(fl_process_config){.program = "/bin/sh", .argv = killed, .daemon = true});
+	assert_int_equal(got.code, -1);
+	assert_int_equal(got.signal, SIGKILL);
+	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
+	assert_int_equal(process_run(&(fl_process_config){.program = "false"}).code, 1);
+}
+
+FL_TEST(process_terminate_kill_signal)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		FL_SCOPED(fl_process) *p = start_waiting(m, true), *q = start_waiting(m, false);
+		fl_process_status status;
+		FL_RC(fl_process_signal(p, 0), -EINVAL);
+		FL_RC(fl_process_signal(p, -1), -EINVAL);
+		FL_RC(fl_process_signal(p, 1000), -EINVAL);
+		FL_OK(fl_process_signal(p, SIGSTOP));
+		FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'T');
+		FL_OK(fl_process_signal(p, SIGCONT));
+		FL_OK(fl_process_terminate(p));
+		FL_OK(fl_process_join(p, &status));
+		assert_int_equal(status.signal, SIGTERM);
+		FL_OK(fl_process_kill(q));
+		FL_OK(fl_process_join(q, &status));
+		assert_int_equal(status.signal, SIGKILL);
+		FL_RC(fl_process_terminate(p), -ESRCH);
+		FL_RC(fl_process_kill(p), -ESRCH);
+		FL_RC(fl_process_signal(q, SIGUSR1), -ESRCH);
+	}
+}
+
+FL_TEST(process_sentinel_is_readable_exactly_from_the_end_on)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		FL_SCOPED(fl_process) *p = start_waiting(m, false);
+		int fd = fl_process_sentinel(p);
+		assert_true(fd > 2);
+		assert_false(process_readable(fd, 0));
+		FL_OK(fl_process_terminate(p));
+		assert_true(process_readable(fd, 60000));
+		FL_OK(fl_process_try_join(p, NULL)); /* so its status is known */
+		assert_true(process_readable(fd, 0));
+		FL_OK(fl_process_join(p, NULL));
+		assert_true(process_readable(fd, 0));
+	}
+	FL_SCOPED(fl_process) *p = NULL;
+	FL_OK(fl_process_start(&p,
+	                       &(fl_process_config){.program = "cat", .in = FL_PROCESS_NULL, .out = FL_PROCESS_NULL}));
+	assert_true(process_readable(fl_process_sentinel(p), 60000));
+	FL_OK(fl_process_try_join(p, NULL));
+}
+
+FL_TEST(process_names_and_pids)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		const struct ending ending = {0, 0, 0};
+		FL_SCOPED(fl_process) *p = NULL, *q = NULL, *r = NULL;
+		char longer[100];
+		memset(longer, 'x', sizeof longer);
+		longer[99] = '\0';
+		fl_process_config config = {.task = &process_ends, .arg = &ending, .method = m, .name = "a name"};
+		FL_OK(fl_process_start(&p, &config));
+		config.name = NULL;
+		FL_OK(fl_process_start(&q, &config));
+		config.name = longer;
+		FL_OK(fl_process_start(&r, &config));
+		assert_string_equal(fl_process_name(p), "a name");
+		assert_memory_equal(fl_process_name(q), "process-", 8);
+		assert_int_equal(strlen(fl_process_name(r)), FL_PROCESS_NAME_MAX);
+		assert_true(fl_process_pid(p) > 0 && fl_process_pid(p) != fl_process_pid(q));
+		FL_OK(fl_process_join(p, NULL));
+		FL_OK(fl_process_join(q, NULL));
+		FL_OK(fl_process_join(r, NULL));
+	}
+}
+
+struct seen {
+	const fl_process *processes[8];
+	size_t n;
+};
+
+static void note(fl_process *p, void *arg)
+{
+	struct seen *seen = arg;
+	FL_CHECK(fl_process_is_alive(p) && fl_process_pid(p) > 0);
+	if (seen->n < 8)
+		seen->processes[seen->n++] = p;
+}
+
+FL_TEST(process_active_children_are_those_that_run)
+{
+	struct seen seen = {{NULL}, 0};
+	assert_int_equal(fl_process_active_children(NULL, NULL), 0);
+	FL_SCOPED(fl_process) *p = start_waiting(FL_PROCESS_ZYGOTE, false), *q = start_waiting(FL_PROCESS_EXEC, true);
+	assert_int_equal(fl_process_active_children(note, &seen), 2);
+	assert_ptr_equal(seen.processes[0], p);
+	assert_ptr_equal(seen.processes[1], q);
+	FL_OK(fl_process_kill(p));
+	FL_OK(fl_process_join(p, NULL));
+	seen.n = 0;
+	assert_int_equal(fl_process_active_children(note, &seen), 1);
+	assert_ptr_equal(seen.processes[0], q);
+}
+
+/* What a task finds. */
+
+struct finds {
+	int parent;
+	bool zygote;
+	char cwd[64];
+};
+
+FL_TASK(process_looks_around, struct finds, int)
+{
+	char cwd[64];
+	sigset_t blocked;
+	struct sigaction action;
+	FL_CHECK(strcmp(fl_process_current_name(), "around") == 0);
+	FL_CHECK(fl_process_fd_count() == 2 && fl_process_fd(2) == -EBADF);
+	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope() && !fl_task_cancelled(ctx));
+	FL_CHECK(*result == 0);
+	FL_CHECK(getcwd(cwd, sizeof cwd) && strcmp(cwd, arg->cwd) == 0);
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+	for (int s = 1; s < 32; s++)
+		FL_CHECK(!sigismember(&blocked, s));
+	FL_CHECK(sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+	FL_CHECK(sigaction(SIGUSR1, NULL, &action) == 0 && action.sa_handler == SIG_DFL);
+	FL_CHECK((getppid() == arg->parent) == !arg->zygote);
+	FL_CHECK(getenv("FAIRLEAD_PROCESS") == NULL);
+	FL_CHECK(process_fds() == 5); /* three streams, two handed over */
+	char text[8] = {0};
+	FL_CHECK(read(fl_process_fd(0), text, sizeof text) == 5 && memcmp(text, "hello", 5) == 0);
+	FL_CHECK(write(fl_process_fd(1), "there", 5) == 5);
+	FL_CHECK(fcntl(fl_process_fd(1), F_GETFD) == FD_CLOEXEC);
+	return 0;
+}
+
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+FL_TEST(process_task_finds_only_what_it_is_given)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, handle = {.sa_handler = nothing}, pipe_before, usr_before;
+	sigset_t set, before;
+	sigaction(SIGPIPE, &ignore, &pipe_before);
+	sigaction(SIGUSR1, &handle, &usr_before);
+	sigfillset(&set);
+	pthread_sigmask(SIG_SETMASK, &set, &before);
+	int leak = open("/dev/null", O_RDONLY); /* not close-on-exec */
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		int in[2], out[2];
+		FL_OK(pipe(in));
+		FL_OK(pipe(out));
+		struct finds finds = {getpid(), m == FL_PROCESS_ZYGOTE, ""};
+		(void)snprintf(finds.cwd, sizeof finds.cwd, m == FL_PROCESS_EXEC ? "/usr/bin" : "/usr");
+		assert_int_equal(write(in[1], "hello", 5), 5);
+		char here[256];
+		assert_non_null(getcwd(here, sizeof here));
+		FL_OK(chdir("/usr"));
+		const int fds[] = {in[0], out[1]};
+		const fl_process_status got =
+		    process_run(&(fl_process_config){.task = &process_looks_around,
+		                                     .arg = &finds,
+		                                     .method = m,
+		                                     .name = "around",
+		                                     .cwd = m == FL_PROCESS_EXEC ? "bin" : NULL,
+		                                     .fds = fds,
+		                                     .n_fds = 2});
+		FL_OK(chdir(here));
+		assert_int_equal(got.code, 0);
+		char text[8] = {0};
+		assert_int_equal(read(out[0], text, sizeof text), 5);
+		assert_string_equal(text, "there");
+		for (int i = 0; i < 2; i++)
+			FL_OK(close(in[i]) + close(out[i]));
+	}
+	FL_OK(close(leak));
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	sigaction(SIGPIPE, &pipe_before, NULL);
+	sigaction(SIGUSR1, &usr_before, NULL);
+	assert_string_equal(fl_process_current_name(), "main");
+	assert_int_equal(fl_process_fd_count(), 0);
+	FL_RC(fl_process_fd(0), -EBADF);
+}
+
+FL_TASK(process_copies_in_to_out_and_err, void, void)
+{
+	char text[64];
+	ssize_t n = read(STDIN_FILENO, text, sizeof text);
+	printf("out: %.*s", (int)n, text); /* buffered: flushed at the end */
+	fprintf(stderr, "err: %.*s", (int)n, text);
+	return 0;
+}
+
+FL_TEST(process_streams)
+{
+	for (int m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC + 1; m++) {
+		if (m <= FL_PROCESS_EXEC && !process_can((fl_process_method)m))
+			continue;
+		int in[2], out[2];
+		FL_OK(pipe2(in, O_CLOEXEC));
+		FL_OK(pipe2(out, O_CLOEXEC));
+		assert_int_equal(write(in[1], "hello", 5), 5);
+		FL_OK(close(in[1]));
+		const char *const argv[] = {"sh", "-c", "x=$(cat); printf 'out: %s' $x; printf 'err: %s' $x >&2", NULL};
+		fl_process_config config = {
+		    .in = FL_PROCESS_FD(in[0]), .out = FL_PROCESS_FD(out[1]), .err = FL_PROCESS_FD(out[1])};
+		if (m <= FL_PROCESS_EXEC) {
+			config.task = &process_copies_in_to_out_and_err;
+			config.method = (fl_process_method)m;
+		} else {
+			config.program = "sh";
+			config.argv = argv;
+		}
+		assert_int_equal(process_run(&config).code, 0);
+		FL_OK(close(out[1]));
+		char text[64];
+		process_read_all(out[0], text, sizeof text);
+		assert_non_null(strstr(text, "out: hello"));
+		assert_non_null(strstr(text, "err: hello"));
+		FL_OK(close(in[0]) + close(out[0]));
+	}
+}
+
+static void close_streams_and_start(void *arg)
+{
+	FL_CHECK(close(STDIN_FILENO) == 0 && close(STDOUT_FILENO) == 0);
+	const fl_process_config config = {.task = &process_copies_in_to_out_and_err,
+	                                  .method = *(fl_process_method *)arg};
+	fl_process *p = NULL;
+	fl_process_status status;
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+}
+
+FL_TEST(process_of_a_caller_with_closed_streams)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		char text[256];
+		if (!process_can(m))
+			continue;
+		int status = fl_test_child(close_streams_and_start, &m, text, sizeof text);
+		assert_int_equal(status, 0);
+		assert_non_null(strstr(text, "err: "));
+	}
+}
+
+FL_TEST(process_program_gets_arguments_environment_directory_and_fds)
+{
+	int out[2], extra = fl_test_scratch();
+	FL_OK(pipe2(out, O_CLOEXEC));
+	const char *const argv[] = {"sh",   "-c",  "echo $0 $1 $MINE; pwd; echo extra >&3; ls /proc/self/fd | wc -w",
+	                            "zero", "one", NULL};
+	const char *const env[] = {"MINE=yes", "PATH=/usr/bin:/bin", NULL};
+	const fl_process_config config = {.program = "sh",
+	                                  .argv = argv,
+	                                  .env = env,
+	                                  .cwd = "/usr",
+	                                  .out = FL_PROCESS_FD(out[1]),
+	                                  .fds = &extra,
+	                                  .n_fds = 1};
+	assert_int_equal(process_run(&config).code, 0);
+	FL_OK(close(out[1]));
+	char text[128];
+	process_read_all(out[0], text, sizeof text);
+	assert_string_equal(text, "zero one yes\n/usr\n5\n"); /* 0 to 3, and what ls reads */
+	fl_test_take(extra, text, sizeof text);
+	assert_string_equal(text, "extra\n");
+	FL_OK(close(out[0]));
+}
+
+FL_TEST(process_failure_is_told_in_one_line)
+{
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		int out[2];
+		FL_OK(pipe2(out, O_CLOEXEC));
+		const struct ending ending = {-EIO, 0, 0};
+		const fl_process_config config = {
+		    .task = &process_ends, .arg = &ending, .method = m, .name = "loser", .err = FL_PROCESS_FD(out[1])};
+		assert_int_equal(process_run(&config).code, 1);
+		FL_OK(close(out[1]));
+		char text[256];
+		process_read_all(out[0], text, sizeof text);
+		assert_non_null(strstr(text, "loser: task process_ends: "));
+		assert_non_null(strstr(text, "EIO"));
+		assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+		FL_OK(close(out[0]));
+	}
+}
+
+/* Last: a wait with a token starts a thread, and then a fork is refused. */
+FL_TEST(process_join_deadline_cancel_and_again)
+{
+	fl_process *all[FL_PROCESS_EXEC + 1] = {NULL};
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++)
+		all[m] = process_can(m) ? start_waiting(m, false) : NULL;
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		FL_SCOPED(fl_process) *p = all[m];
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		fl_process_status status = {77, 77};
+		if (!p)
+			continue;
+		FL_RC(fl_process_try_join(p, &status), -EBUSY);
+		FL_RC(fl_process_join_until(p, &status, fl_now(), NULL), -ETIMEDOUT);
+		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
+		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), &stop), -ETIMEDOUT);
+		assert_true(fl_process_is_alive(p));
+		fl_cancel_request(&stop);
+		FL_RC(fl_process_join_until(p, &status, FL_FOREVER, &stop), -ECANCELED);
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_process_join(p, &status), -ECANCELED);
+		assert_int_equal(status.code, 77);
+		FL_OK(fl_process_kill(p));
+		FL_OK(fl_process_join_until(p, &status, FL_FOREVER, FL_SHIELDED));
+		assert_int_equal(status.signal, SIGKILL);
+		assert_int_equal(status.code, -1);
+		status.signal = 0;
+		FL_OK(fl_process_try_join(p, &status)); /* as often as you like */
+		FL_OK(fl_process_join_until(p, NULL, 0, &stop));
+		FL_OK(fl_process_join(p, NULL));
+		assert_int_equal(status.signal, SIGKILL);
+		assert_false(fl_process_is_alive(p));
+	}
+}

@@ -1,0 +1,406 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The parent dies, the zygote dies, the zygote stands still: whatever the processes are doing at the time. */
+#include "fl_process.h"
+#include "wait/lot.h"
+#include <linux/futex.h>
+#include <time.h>
+
+/* What a daemon is doing when its parent is killed. */
+enum doing {
+	IN_FUTEX,
+	IN_READ,
+	SPINNING,
+	STOPPED,
+	ENDING,    /* in exit(), which does not come to its end */
+	DEAF,      /* blocks and ignores what can be */
+	A_PARENT,  /* has daemons of its own, by a zygote of its own */
+	A_PROGRAM, /* has called exec by itself */
+	KINDS
+};
+
+/*
+ * Descriptors that are handed down: 0, where each says what it is (a pid); 1, the lifeline, whose write end every one of
+ * them holds: its read end is at its end when all are gone, also those that nobody knows of.
+ */
+enum { REPORT, LIFELINE };
+
+static void report(void)
+{
+	const int pid = getpid();
+	FL_CHECK(write(fl_process_fd(REPORT), &pid, sizeof pid) == (ssize_t)sizeof pid);
+}
+
+static void never_end(void)
+{
+	for (;;)
+		(void)pause();
+}
+
+static void start_family(void);
+
+FL_TASK(process_does, int, void)
+{
+	uint32_t word = 0;
+	char c;
+	int nowhere[2];
+	const char *const argv[] = {"sleep", "1000", NULL};
+	if (*arg == DEAF) {
+		sigset_t all;
+		sigfillset(&all);
+		sigprocmask(SIG_SETMASK, &all, NULL);
+		for (int s = 1; s < 32; s++)
+			(void)signal(s, SIG_IGN);
+	}
+	if (*arg == A_PARENT)
+		start_family();
+	report();
+	switch (*arg) {
+	case IN_FUTEX:
+		(void)syscall(SYS_futex, &word, FUTEX_WAIT, 0, NULL, NULL, 0);
+		break;
+	case IN_READ:
+		FL_CHECK(pipe(nowhere) == 0);
+		(void)!read(nowhere[0], &c, 1);
+		break;
+	case SPINNING:
+		for (volatile int i = 0;; i++)
+			;
+	case STOPPED:
+		(void)raise(SIGSTOP);
+		break;
+	case ENDING:
+		(void)atexit(never_end);
+		exit(0);
+	case A_PROGRAM:
+		(void)fcntl(fl_process_fd(LIFELINE), F_SETFD, 0);
+		(void)execv("/bin/sleep", (char *const *)argv);
+		break;
+	default:
+		break;
+	}
+	never_end();
+	return 0;
+}
+
+static fl_process_config member(const int *doing, fl_process_method method)
+{
+	static int fds[2];
+	fds[REPORT] = fl_process_fd(REPORT);
+	fds[LIFELINE] = fl_process_fd(LIFELINE);
+	return (fl_process_config){
+	    .task = &process_does, .arg = doing, .method = method, .daemon = true, .fds = fds, .n_fds = 2};
+}
+
+/* Two daemons of a daemon, and a program. */
+static void start_family(void)
+{
+	fl_process *p = NULL;
+	const int doing = IN_FUTEX;
+	fl_process_config config = member(&doing, FL_PROCESS_ZYGOTE);
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+	config.method = FL_PROCESS_EXEC;
+	FL_CHECK(fl_process_start(&p, &config) == 0);
+}
+
+struct plan {
+	bool stop_zygote;
+	bool storm; /* goes on starting, so that some have just begun when it is killed */
+	fl_process_method method;
+};
+
+/* The parent: starts one of each kind, by each method, says that it has, and is killed. */
+FL_TASK(process_is_a_parent, struct plan, void)
+{
+	fl_process *p = NULL;
+	const char *const argv[] = {"sleep", "1000", NULL};
+	if (arg->method == FL_PROCESS_FORK)
+		FL_CHECK(fl_process_preload() == 0);
+	for (int doing = 0; doing < KINDS; doing++) {
+		const fl_process_config config = member(&doing, arg->method);
+		FL_CHECK(fl_process_start(&p, &config) == 0);
+	}
+	const int fds[] = {fl_process_fd(LIFELINE)};
+	FL_CHECK(
+	    fl_process_start(&p, &(fl_process_config){
+				     .program = "sleep", .argv = argv, .daemon = true, .fds = fds, .n_fds = 1}) == 0);
+	if (arg->stop_zygote && fl__zygote_pid() != 0) {
+		FL_CHECK(kill(fl__zygote_pid(), SIGSTOP) == 0);
+		FL_WAIT_FOR(process_state(fl__zygote_pid()) == 'T');
+	}
+	report();
+	const int doing = IN_READ;
+	while (arg->storm) {
+		fl_process_config config =
+		    member(&doing, arg->method == FL_PROCESS_FORK ? FL_PROCESS_ZYGOTE : arg->method);
+		FL_CHECK(fl_process_start(&p, &config) == 0);
+		fl_process_free(p);
+	}
+	never_end();
+	return 0;
+}
+
+static double kill_parent(const struct plan *plan)
+{
+	enum { REPORTS = KINDS + 2 + 1 };
+	int reports[2], lifeline[2], pid;
+	FL_OK(pipe2(reports, O_CLOEXEC));
+	FL_OK(pipe2(lifeline, O_CLOEXEC));
+	const int fds[] = {[REPORT] = reports[1], [LIFELINE] = lifeline[1]};
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){
+		    .task = &process_is_a_parent, .arg = plan, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2}));
+	FL_OK(close(lifeline[1]));
+	for (int i = 0; i < REPORTS; i++)
+		assert_int_equal(read(reports[0], &pid, sizeof pid), sizeof pid);
+	const int64_t before = fl_now();
+	FL_OK(fl_process_kill(p));
+	char c;
+	assert_true(process_readable(lifeline[0], 60000));
+	assert_int_equal(read(lifeline[0], &c, 1), 0); /* the end: nobody holds the other end */
+	const double ms = (double)(fl_now() - before) / 1e6;
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	FL_OK(close(lifeline[0]) + close(reports[0]) + close(reports[1]));
+	return ms;
+}
+
+static void kill_parents(const struct plan *plan, unsigned rounds)
+{
+	double most = 0;
+	for (unsigned i = 0; i < rounds; i++) {
+		const double ms = kill_parent(plan);
+		most = ms > most ? ms : most;
+	}
+	print_message("%u times, all gone after at most %.1f ms\n", rounds, most);
+}
+
+FL_TEST(process_parent_killed_with_daemons_in_every_state)
+{
+	kill_parents(&(struct plan){.method = FL_PROCESS_ZYGOTE}, fl_test_scaled(20));
+}
+
+FL_TEST(process_parent_killed_while_it_starts_daemons)
+{
+	kill_parents(&(struct plan){.storm = true}, fl_test_scaled(20));
+	kill_parents(&(struct plan){.storm = true, .method = FL_PROCESS_EXEC}, fl_test_scaled(10));
+}
+
+FL_TEST(process_parent_killed_with_a_zygote_that_is_stopped)
+{
+	kill_parents(&(struct plan){.stop_zygote = true}, fl_test_scaled(10));
+}
+
+FL_TEST(process_parent_killed_with_daemons_by_exec)
+{
+	kill_parents(&(struct plan){.method = FL_PROCESS_EXEC}, fl_test_scaled(10));
+}
+
+FL_TASK(process_has_one_that_goes_on, void, void)
+{
+	fl_process *p = NULL;
+	const int fds[] = {fl_process_fd(0), fl_process_fd(1)};
+	extern const fl_task_type process_echoes;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_echoes, .fds = fds, .n_fds = 2}) == 0);
+	never_end();
+	return 0;
+}
+
+FL_TASK(process_echoes, void, void)
+{
+	char c;
+	while (read(fl_process_fd(0), &c, 1) == 1)
+		FL_CHECK(write(fl_process_fd(1), &c, 1) == 1);
+	return 0;
+}
+
+FL_TEST(process_that_is_no_daemon_outlives_its_parent)
+{
+	int in[2], out[2];
+	char c;
+	FL_OK(pipe2(in, O_CLOEXEC));
+	FL_OK(pipe2(out, O_CLOEXEC));
+	const int fds[] = {in[0], out[1]};
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){
+		    .task = &process_has_one_that_goes_on, .method = FL_PROCESS_EXEC, .fds = fds, .n_fds = 2}));
+	FL_OK(close(in[0]) + close(out[1]));
+	assert_int_equal(write(in[1], "a", 1), 1);
+	assert_int_equal(read(out[0], &c, 1), 1);
+	FL_OK(fl_process_kill(p));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	assert_int_equal(write(in[1], "b", 1), 1);
+	assert_int_equal(read(out[0], &c, 1), 1);
+	assert_int_equal(c, 'b');
+	FL_OK(close(in[1]));
+	assert_int_equal(read(out[0], &c, 1), 0); /* it has ended with its input */
+	FL_OK(close(out[0]));
+}
+
+/* The zygote. */
+
+FL_TASK(process_waits, void, void)
+{
+	never_end();
+	return 0;
+}
+
+static fl_process *start_waiting(bool daemon)
+{
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits, .daemon = daemon}));
+	return p;
+}
+
+static void kill_zygote(void)
+{
+	int pid = fl__zygote_pid();
+	assert_true(pid > 0);
+	FL_OK(kill(pid, SIGKILL));
+	FL_WAIT_FOR(process_state(pid) == 0 || process_state(pid) == 'Z');
+}
+
+FL_TEST(process_zygote_killed)
+{
+	fl_process *daemon = start_waiting(true), *other = start_waiting(false), *ended = start_waiting(false);
+	fl_process_status status = {77, 77};
+	FL_OK(fl_process_terminate(ended));
+	assert_true(process_readable(fl_process_sentinel(ended), 60000));
+	kill_zygote();
+	FL_OK(fl_process_join(ended, &status)); /* what was said before counts */
+	assert_int_equal(status.signal, SIGTERM);
+	FL_RC(fl_process_join(daemon, &status), -EOWNERDEAD);
+	FL_RC(fl_process_try_join(daemon, &status), -EOWNERDEAD);
+	FL_RC(fl_process_join_until(daemon, &status, 0, NULL), -EOWNERDEAD);
+	FL_RC(fl_process_kill(daemon), -ESRCH);
+	assert_true(process_readable(fl_process_sentinel(other), 60000));
+	FL_RC(fl_process_try_join(other, &status), -EBUSY);
+	assert_true(fl_process_is_alive(other));
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(5)), NULL, FL_ON_PROCESS(other)), -ETIMEDOUT);
+	FL_RC(fl_process_join_until(other, &status, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_OK(fl_process_terminate(other));
+	FL_OK(FL_WAIT_ANY(FL_ON_PROCESS(other)));
+	FL_RC(fl_process_join(other, &status), -EOWNERDEAD);
+	assert_false(fl_process_is_alive(other));
+	fl_process *again = start_waiting(true);
+	assert_true(fl_process_is_alive(again));
+	FL_OK(fl_process_kill(again));
+	FL_OK(fl_process_join(again, &status));
+	assert_int_equal(status.signal, SIGKILL);
+	fl_process_free(daemon);
+	fl_process_free(other);
+	fl_process_free(ended);
+	fl_process_free(again);
+	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+}
+
+FL_TASK(process_says_that_it_ran, void, void)
+{
+	FL_CHECK(write(fl_process_fd(0), "x", 1) == 1);
+	return 0;
+}
+
+/* A start gives up; and when the zygote goes on, what was asked for in vain is not done. */
+FL_TEST(process_zygote_stopped)
+{
+	PROCESS_FAULTS();
+	int out[2];
+	char c;
+	FL_OK(pipe2(out, O_CLOEXEC));
+	fl_process *p = start_waiting(true), *q = NULL;
+	const int zygote = fl__zygote_pid();
+	const fl_process_config config = {.task = &process_says_that_it_ran, .fds = &out[1], .n_fds = 1};
+	FL_OK(kill(zygote, SIGSTOP));
+	FL_WAIT_FOR(process_state(zygote) == 'T');
+	fl__os.patience = FL_MS(20);
+	process_log_begin();
+	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
+	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
+	assert_true(process_log_end("is it stopped?"));
+	fl__os = process_real;
+	FL_OK(fl_process_kill(p));
+	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the zygote stands still */
+	FL_RC(fl_process_try_join(p, NULL), -EBUSY);
+	FL_OK(kill(zygote, SIGCONT));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	p = start_waiting(true); /* behind the two in the zygote's queue */
+	assert_int_equal(fl__zygote_pid(), zygote);
+	FL_WAIT_FOR(process_children_of(zygote) == 1);
+	FL_OK(close(out[1]));
+	assert_int_equal(read(out[0], &c, 1), 0);
+	FL_OK(close(out[0]));
+	fl_process_free(p);
+}
+
+static int start_one(void *arg)
+{
+	fl_process *p = NULL;
+	(void)arg;
+	int rc = fl_process_start(&p, &(fl_process_config){.task = &process_waits, .daemon = true});
+	fl_process_free(p);
+	return rc;
+}
+
+/* It dies with requests in its queue. */
+FL_TEST(process_zygote_killed_during_a_start)
+{
+	fl_process *p = start_waiting(true);
+	const int zygote = fl__zygote_pid();
+	fl_thread threads[4];
+	FL_OK(kill(zygote, SIGSTOP));
+	FL_WAIT_FOR(process_state(zygote) == 'T');
+	const size_t fds = process_fds();
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_thread_start(&threads[i], start_one, NULL, NULL));
+	FL_WAIT_FOR(process_fds() == fds + 8); /* each has its directory, and its channel, whose other end is sent */
+	process_log_begin();
+	FL_OK(kill(zygote, SIGKILL));
+	for (int i = 0; i < 4; i++) {
+		int rc = 77;
+		FL_OK(fl_thread_join(&threads[i], &rc));
+		FL_RC(rc, -EOWNERDEAD); /* of fl_process_start() */
+	}
+	assert_true(process_log_end("the reply does not come"));
+	FL_RC(fl_process_join(p, NULL), -EOWNERDEAD);
+	fl_process_free(p);
+	FL_OK(start_one(NULL));
+}
+
+FL_TEST(process_freed_while_it_runs)
+{
+	int out[2];
+	char c;
+	const char *const argv[] = {"sh", "-c", "read x", NULL};
+	for (int i = 0; i < 4; i++) {
+		int in[2];
+		FL_OK(pipe2(out, O_CLOEXEC));
+		FL_OK(pipe2(in, O_CLOEXEC));
+		extern const fl_task_type process_echoes;
+		const int fds[] = {in[0], out[1]};
+		const bool daemon = i % 2;
+		const fl_process_config task = {.task = &process_echoes, .fds = fds, .n_fds = 2, .daemon = daemon};
+		const fl_process_config program = {.program = "sh",
+		                                   .argv = argv,
+		                                   .in = FL_PROCESS_FD(in[0]),
+		                                   .fds = fds,
+		                                   .n_fds = 2,
+		                                   .daemon = daemon};
+		fl_process *p = NULL;
+		FL_OK(fl_process_start(&p, i < 2 ? &task : &program));
+		const int pid = fl_process_pid(p);
+		FL_OK(close(in[0]) + close(out[1]));
+		fl_process_free(p);
+		if (!daemon)
+			assert_true(process_state(pid) != 0 && process_state(pid) != 'Z');
+		if (!daemon)
+			FL_OK(close(in[1]));
+		assert_int_equal(read(out[0], &c, 1), 0); /* it has ended */
+		FL_WAIT_FOR(process_state(pid) == 0);     /* and is no zombie */
+		if (daemon)
+			FL_OK(close(in[1]));
+		FL_OK(close(out[0]));
+	}
+}

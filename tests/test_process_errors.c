@@ -1,0 +1,531 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a start refuses, what the system refuses, and what is left then: nothing. */
+#include "fl_process.h"
+#include "fl_seam.h"
+#include "process/fd_sys.h"
+#include <sys/resource.h>
+
+struct large {
+	unsigned char bytes[1 << 20];
+};
+
+struct medium {
+	_Alignas(64) unsigned char bytes[16384];
+};
+
+static unsigned sum_of(const unsigned char *bytes, size_t n)
+{
+	unsigned sum = 0;
+	for (size_t i = 0; i < n; i++)
+		sum = sum * 31 + bytes[i];
+	return sum;
+}
+
+static struct large large;
+static struct medium medium;
+
+FL_TASK(process_takes_large, struct large, long)
+{
+	*result = 1;
+	dprintf(fl_process_fd(0), "%u", sum_of(arg->bytes, sizeof arg->bytes));
+	return 0;
+}
+
+FL_TASK(process_takes_medium, struct medium, struct medium)
+{
+	FL_CHECK((uintptr_t)arg % 64 == 0 && (uintptr_t)result % 64 == 0 && result->bytes[16383] == 0);
+	dprintf(fl_process_fd(0), "%u", sum_of(arg->bytes, sizeof arg->bytes));
+	return 0;
+}
+
+FL_TASK(process_adds, int, void)
+{
+	return *arg;
+}
+
+FL_TASK(process_sleeps, void, void)
+{
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+static int start(const fl_process_config *config)
+{
+	fl_process *p = NULL;
+	int rc = fl_process_start(&p, config);
+	assert_true((p == NULL) == (rc != 0));
+	fl_process_free(p);
+	return rc;
+}
+
+/* The processes that this case has started have been collected. */
+static void expect_no_child_but_the_zygote(void)
+{
+	size_t expected = fl__zygote_pid() != 0;
+	FL_WAIT_FOR(process_children_of(getpid()) == expected);
+}
+
+FL_TEST(process_arguments_of_any_size)
+{
+	for (size_t i = 0; i < sizeof large.bytes; i++)
+		large.bytes[i] = (unsigned char)(i * 7 + i / 251);
+	memcpy(medium.bytes, large.bytes, sizeof medium.bytes);
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		if (!process_can(m))
+			continue;
+		for (int i = 0; i < 2; i++) {
+			int out = fl_test_scratch();
+			char text[32], expected[32];
+			const fl_process_config config = {.task = i ? &process_takes_large : &process_takes_medium,
+			                                  .arg = i ? (const void *)&large : &medium,
+			                                  .method = m,
+			                                  .fds = &out,
+			                                  .n_fds = 1};
+			assert_int_equal(process_run(&config).code, 0);
+			(void)snprintf(expected, sizeof expected, "%u",
+			               i ? sum_of(large.bytes, sizeof large.bytes)
+			                 : sum_of(medium.bytes, sizeof medium.bytes));
+			fl_test_take(out, text, sizeof text);
+			assert_string_equal(text, expected);
+		}
+	}
+}
+
+FL_TEST(process_start_refuses_bad_configs)
+{
+	const int n = 0, fds[] = {0, 1};
+	const char *const argv[] = {"x", NULL};
+	process_log_begin();
+	FL_RC(start(NULL), -EINVAL);
+	FL_RC(start(&(fl_process_config){0}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .program = "true"}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .argv = argv}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .env = argv}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.task = &process_adds}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = (fl_process_method)9}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.program = "true", .arg = &n}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.program = "true", .method = FL_PROCESS_EXEC}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.program = "true", .n_fds = 1}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.program = "true", .fds = fds, .n_fds = FL_PROCESS_FDS_MAX + 1}), -EINVAL);
+	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){-1}, .n_fds = 1}), -EBADF);
+	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){9999}, .n_fds = 1}), -EBADF);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = FL_PROCESS_FD(9999)}), -EBADF);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = FL_PROCESS_FD(-1)}), -EBADF);
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .err = 2}),
+	      -EBADF); /* not a descriptor: see FL_PROCESS_FD */
+	assert_true(process_log_end("cannot start process"));
+}
+
+FL_TEST(process_start_of_no_program_or_directory)
+{
+	const char *const argv[] = {"x", NULL};
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.program = "fairlead-no-such-program"}), -ENOENT);
+	FL_RC(start(&(fl_process_config){.program = ""}), -ENOENT);
+	FL_RC(start(&(fl_process_config){.program = "/nonexistent/x", .argv = argv}), -ENOENT);
+	FL_RC(start(&(fl_process_config){.program = "/etc"}), -EACCES);
+	FL_RC(start(&(fl_process_config){.program = "/etc/passwd/x"}), -ENOTDIR);
+	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/nonexistent"}), -ENOENT);
+	FL_RC(start(&(fl_process_config){.program = "true", .cwd = "/etc/passwd"}), -ENOTDIR);
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m, .cwd = "/nonexistent"}),
+		      -ENOENT);
+	}
+	assert_true(process_log_end("its directory: No such file or directory"));
+	expect_no_child_but_the_zygote();
+}
+
+FL_TEST(process_start_of_a_task_that_is_not_registered)
+{
+	const fl_task_type loose = {.size = sizeof loose, .name = "loose", .run = process_sleeps.run};
+	const fl_task_type twin = {.size = sizeof twin, .name = "process_sleeps", .run = process_adds.run};
+	fl_task_entry entry = {&twin, NULL};
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.task = &loose}), -ENOENT);
+	FL_RC(start(&(fl_process_config){.task = &twin}), -ENOENT);
+	fl_task_register(&entry);
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
+		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = m}), -EEXIST);
+	}
+	FL_RC(fl_process_preload(), fl__zygote_pid() ? 0 : -EEXIST);
+	fl_task_unregister(&entry);
+	assert_true(process_log_end("two tasks have one name"));
+}
+
+static void preload_with_two_of_a_name(void *arg)
+{
+	fl_task_register(arg);
+	FL_CHECK(fl_process_preload() == -EEXIST);
+	fl_task_unregister(arg);
+}
+
+FL_TEST(process_preload_with_two_tasks_of_one_name)
+{
+	const fl_task_type twin = {.size = sizeof twin, .name = "process_sleeps", .run = process_adds.run};
+	fl_task_entry entry = {&twin, NULL};
+	char text[512];
+	if (!process_can(FL_PROCESS_FORK))
+		skip();
+	FL_OK(fl_test_child(preload_with_two_of_a_name, &entry, text, sizeof text)); /* fl_process_preload(): -EEXIST */
+	assert_non_null(strstr(text, "cannot preload the zygote"));
+}
+
+/* Faults. */
+
+static int fail_clone(int (*child)(void *), void *stack, void *arg, int *pidfd)
+{
+	(void)child;
+	(void)stack;
+	(void)arg;
+	(void)pidfd;
+	return -EAGAIN;
+}
+
+static int fail_again(void)
+{
+	return -EAGAIN;
+}
+
+static int fail_number(int pid)
+{
+	(void)pid;
+	return -EMFILE;
+}
+
+static int fail_pipe(int ends[2])
+{
+	(void)ends;
+	return -ENFILE;
+}
+
+static int fail_open(const char *path, int flags)
+{
+	(void)path;
+	(void)flags;
+	return -EMFILE;
+}
+
+static int fail_memory(void)
+{
+	return -ENOMEM;
+}
+
+static void restore_fd_sys(const struct fl__fd_sys *real)
+{
+	fl__fd_sys = *real;
+}
+
+FL_TEST(process_start_says_what_the_system_said)
+{
+	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0); /* the manager is there */
+	expect_no_child_but_the_zygote();
+	PROCESS_FAULTS();
+	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
+	const fl_process_config zygote = {.task = &process_sleeps}, program = {.program = "true"};
+	const fl_process_config exec = {.task = &process_sleeps, .method = FL_PROCESS_EXEC, .daemon = true};
+	const fl_process_config big = {.task = &process_takes_large, .arg = &large, .method = FL_PROCESS_EXEC};
+	const size_t fds = process_fds();
+	process_log_begin();
+	fl__os.clone = fail_clone;
+	FL_RC(start(&program), -EAGAIN);
+	FL_RC(start(&exec), -EAGAIN);
+	fl__os = process_real;
+	fl__os.pipe = fail_pipe;
+	FL_RC(start(&program), -ENFILE);
+	FL_RC(start(&exec), -ENFILE);
+	fl__os = process_real;
+	fl__os.open = fail_open;
+	FL_RC(start(&zygote), -EMFILE);
+	fl__os = process_real;
+	fl__fd_sys.pair = fail_pipe;
+	FL_RC(start(&zygote), -ENFILE);
+	FL_RC(start(&exec), -ENFILE);
+	fl__fd_sys = real;
+	fl__fd_sys.memory = fail_memory;
+	FL_RC(start(&big), -ENOMEM);
+	fl__fd_sys = real;
+	assert_true(process_log_end("cannot start process"));
+	FL_WAIT_FOR(process_fds() == fds); /* the manager closes what it has collected */
+	expect_no_child_but_the_zygote();
+}
+
+FL_TEST(process_fork_says_what_the_system_said)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		skip();
+	PROCESS_FAULTS();
+	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
+	const size_t fds = process_fds(), children = process_children_of(getpid());
+	process_log_begin();
+	fl__os.fork = fail_again;
+	FL_RC(start(&fork), -EAGAIN);
+	fl__os = process_real;
+	fl__os.pidfd = fail_number; /* after the fork: the child is ended */
+	FL_RC(start(&fork), -EMFILE);
+	fl__os = process_real;
+	fl__os.pipe = fail_pipe;
+	FL_RC(start(&fork), -ENFILE);
+	fl__os = process_real;
+	fl__os.threads = fail_again;
+	FL_RC(start(&fork), -EAGAIN);
+	fl__os = process_real;
+	assert_true(process_log_end("the system does not fork"));
+	assert_int_equal(process_fds(), fds);
+	assert_int_equal(process_children_of(getpid()), children);
+	FL_OK(start(&fork));
+	FL_WAIT_FOR(process_children_of(getpid()) == children);
+}
+
+static void preload_with_faults(void *arg)
+{
+	(void)arg;
+	PROCESS_FAULTS();
+	__attribute__((cleanup(restore_fd_sys))) const struct fl__fd_sys real = fl__fd_sys;
+	const size_t fds = process_fds();
+	fl__os.fork = fail_again;
+	FL_CHECK(fl_process_preload() == -EAGAIN);
+	fl__os = process_real;
+	fl__os.pidfd = fail_number;
+	FL_CHECK(fl_process_preload() == -EMFILE);
+	fl__os = process_real;
+	fl__fd_sys.pair = fail_pipe;
+	FL_CHECK(fl_process_preload() == -ENFILE);
+	fl__fd_sys = real;
+	seam_fail_allocs(0, 1);
+	FL_CHECK(fl_process_preload() == -ENOMEM);
+	FL_CHECK(seam_heal() == 0 && process_fds() == fds && process_children_of(getpid()) == 0);
+	FL_CHECK(fl_process_preload() == 0 && fl_process_preload() == 0);
+	FL_CHECK(process_children_of(getpid()) == 1 && process_fds() == fds + 2);
+	fl_process *p = NULL;
+	fl_process_status status;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+	fl_process_free(p);
+}
+
+FL_TEST(process_preload_says_what_the_system_said)
+{
+	char text[2048];
+	if (!process_can(FL_PROCESS_FORK))
+		skip();
+	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
+	assert_non_null(strstr(text, "cannot preload the zygote: the system does not fork"));
+}
+
+FL_TEST(process_start_without_memory)
+{
+	assert_int_equal(process_run(&(fl_process_config){.task = &process_adds, .arg = &(int){0}}).code, 0);
+	const size_t fds = process_fds();
+	const long live = seam_live_allocs();
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC + 1; m++) {
+		if (!process_can(m))
+			continue;
+		const fl_process_config task = {.task = &process_adds, .arg = &(int){0}, .method = m};
+		const fl_process_config program = {.program = "true"};
+		fl_process *p = NULL;
+		process_log_begin();
+		for (unsigned skip_n = 0;; skip_n++) {
+			seam_fail_allocs(skip_n, 1);
+			int rc = fl_process_start(&p, m > FL_PROCESS_EXEC ? &program : &task);
+			bool struck = seam_heal() == 0;
+			if (rc == 0) {
+				FL_OK(fl_process_join(p, NULL));
+				fl_process_free(p);
+			}
+			if (!struck)
+				break;
+			FL_RC(rc, -ENOMEM);
+		}
+		(void)fl_set_log_handler(process_log_before);
+	}
+	assert_int_equal(process_fds(), fds);
+	assert_int_equal(seam_live_allocs(), live);
+	expect_no_child_but_the_zygote();
+}
+
+FL_TEST(process_fork_with_threads_is_refused)
+{
+	fl_event stop = FL_EVENT_INIT;
+	fl_thread thread;
+	FL_OK(fl_thread_start(&thread, (fl_thread_function *)(void *)fl_event_wait, &stop, NULL));
+	process_log_begin();
+	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .method = FL_PROCESS_FORK}), -EBUSY);
+	assert_true(process_log_end("this process has 1 other thread"));
+	fl_event_set(&stop);
+	FL_OK(fl_thread_join(&thread, NULL));
+}
+
+/* Others collect what is ours. */
+
+FL_TEST(process_whose_status_another_has_taken)
+{
+	struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z');
+	assert_int_equal(waitpid(fl_process_pid(p), NULL, 0), fl_process_pid(p));
+	FL_RC(fl_process_join(p, &status), -ECHILD);
+	FL_RC(fl_process_try_join(p, &status), -ECHILD);
+	FL_RC(fl_process_join_until(p, &status, 0, NULL), -ECHILD);
+	assert_int_equal(status.code, 77);
+	assert_false(fl_process_is_alive(p));
+	FL_RC(fl_process_kill(p), -ESRCH);
+	fl_process_free(p);
+	sigaction(SIGCHLD, &ignore, &before);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.program = "true"}));
+	FL_RC(fl_process_join(p, &status), -ECHILD);
+	fl_process_free(p);
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}}));
+	FL_OK(fl_process_join(p, &status)); /* its zygote does not ignore it */
+	fl_process_free(p);
+	sigaction(SIGCHLD, &before, NULL);
+}
+
+/* Forks. */
+
+static void use_the_parents(void *arg)
+{
+	fl_process **p = arg;
+	fl_process_status status;
+	for (int i = 0; i < 2; i++) {
+		FL_CHECK(fl_process_join(p[i], &status) == -EOWNERDEAD);
+		FL_CHECK(fl_process_try_join(p[i], &status) == -EOWNERDEAD);
+		FL_CHECK(fl_process_join_until(p[i], &status, FL_FOREVER, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_process_signal(p[i], SIGKILL) == -EOWNERDEAD);
+		FL_CHECK(fl_process_terminate(p[i]) == -EOWNERDEAD);
+		FL_CHECK(fl_process_kill(p[i]) == -EOWNERDEAD);
+		FL_CHECK(!fl_process_is_alive(p[i]));
+		FL_CHECK(FL_WAIT_ANY(FL_ON_PROCESS(p[i])) == 0);
+		fl_process_free(p[i]);
+	}
+	FL_CHECK(fl_process_active_children(NULL, NULL) == 0 && fl__zygote_pid() == 0);
+	FL_CHECK(fl_process_start(&p[0], &(fl_process_config){
+					     .task = &process_adds, .arg = &(int){3}, .err = FL_PROCESS_NULL}) == 0);
+	FL_CHECK(fl_process_join(p[0], &status) == 0 && status.code == 1); /* by a zygote of its own */
+	fl_process_free(p[0]);
+}
+
+FL_TEST(process_handles_of_the_parent_in_a_forked_child)
+{
+	fl_process *p[2] = {NULL};
+	FL_OK(fl_process_start(&p[0], &(fl_process_config){.task = &process_sleeps, .daemon = true}));
+	FL_OK(fl_process_start(
+	    &p[1], &(fl_process_config){.program = "sleep", .argv = (const char *const[]){"sleep", "1000", NULL}}));
+	/* -EOWNERDEAD: fl_process_join, try_join, join_until, signal, terminate, kill */
+	FL_OK(fl_test_child(use_the_parents, p, NULL, 0));
+	assert_true(fl_process_is_alive(p[0]) && fl_process_is_alive(p[1]));
+	FL_OK(fl_process_kill(p[1]));
+	FL_OK(fl_process_join(p[1], NULL));
+	fl_process_free(p[0]);
+	fl_process_free(p[1]);
+	fl_process_free(NULL);
+	expect_no_child_but_the_zygote();
+}
+
+/* A process of root, and a parent that is somebody else by now. */
+static void signal_as_another(void *arg)
+{
+	(void)arg;
+	fl_process *p = NULL;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_sleeps, .daemon = true}) == 0);
+	FL_CHECK(setresuid(61234, 61234, 61234) == 0);
+	FL_CHECK(fl_process_signal(p, SIGUSR1) == -EPERM);
+	FL_CHECK(fl_process_terminate(p) == -EPERM);
+	FL_CHECK(fl_process_kill(p) == -EPERM);
+	FL_CHECK(fl_process_is_alive(p));
+	fl_process_free(p);
+}
+
+FL_TEST(process_signal_without_the_right_to)
+{
+	if (getuid() != 0)
+		skip();
+	FL_OK(fl_test_child(signal_as_another, NULL, NULL, 0)); /* fl_process_signal, terminate, kill: -EPERM */
+}
+
+/* Limits: in a process of its own, of a user who has no other. */
+
+enum { SOMEBODY = 61236 };
+
+static unsigned start_until_refused(const fl_process_config *config, fl_process **all, unsigned room, int expected)
+{
+	unsigned n = 0;
+	int rc = 0;
+	while (n < room && (rc = fl_process_start(&all[n], config)) == 0)
+		n++;
+	fprintf(stderr, "%u started, then %s\n", n, fl_error_name(rc));
+	FL_CHECK(rc == expected);
+	return n;
+}
+
+static void end_all(fl_process **all, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		FL_CHECK(fl_process_kill(all[i]) == 0);
+		FL_CHECK(fl_process_join(all[i], NULL) == 0);
+		fl_process_free(all[i]);
+	}
+}
+
+static const char *const sleep_long[] = {"sleep", "1000", NULL};
+
+FL_TASK(process_with_few_processes, void, void)
+{
+	enum { ROOM = 64 };
+	fl_process *all[ROOM];
+	const fl_process_config task = {.task = &process_sleeps, .daemon = true};
+	const fl_process_config exec = {.task = &process_sleeps, .daemon = true, .method = FL_PROCESS_EXEC};
+	const fl_process_config program = {.program = "sleep", .argv = sleep_long, .daemon = true};
+	FL_CHECK(setrlimit(RLIMIT_NPROC, &(struct rlimit){16, 16}) == 0);
+	FL_CHECK(setresuid(SOMEBODY, SOMEBODY, SOMEBODY) == 0);
+	for (int round = 0; round < 3; round++) {
+		unsigned n = start_until_refused(&task, all, ROOM, -EAGAIN);
+		FL_CHECK(n > 0);
+		FL_CHECK(fl_process_start(&all[n], &exec) == -EAGAIN);
+		FL_CHECK(fl_process_start(&all[n], &program) == -EAGAIN);
+		end_all(all, n);
+	}
+	FL_CHECK(fl_process_active_children(NULL, NULL) == 0);
+	return 0;
+}
+
+FL_TASK(process_with_few_descriptors, void, void)
+{
+	enum { ROOM = 400, FEW = 40, MORE = 256 };
+	static fl_process *all[ROOM];
+	const fl_process_config task = {.task = &process_sleeps, .daemon = true};
+	const fl_process_config program = {.program = "sleep", .argv = sleep_long, .daemon = true};
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){FEW, MORE}) == 0);
+	size_t fds = 0;
+	for (int round = 0; round < 3; round++) {
+		/* The first time here, where each needs two; then in the zygote, where each needs one. */
+		end_all(all, start_until_refused(&task, all, ROOM, -EMFILE));
+		end_all(all, start_until_refused(&program, all, ROOM, -EMFILE));
+		FL_CHECK(round < 2 || fds == process_fds());
+		fds = process_fds();
+		if (round == 0)
+			FL_CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){MORE, MORE}) == 0);
+	}
+	return 0;
+}
+
+FL_TEST(process_limits_of_the_system)
+{
+	if (getuid() != 0)
+		skip();
+	const fl_task_type *const tasks[] = {&process_with_few_processes, &process_with_few_descriptors};
+	for (size_t i = 0; i < 2; i++) {
+		int err = fl_test_scratch();
+		char text[16384];
+		/* fl_process_start: -EAGAIN, -EMFILE */
+		const fl_process_status status = process_run(
+		    &(fl_process_config){.task = tasks[i], .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
+		fl_test_take(err, text, sizeof text);
+		if (status.code != 0)
+			print_error("%d %d\n%s\n", status.code, status.signal, text);
+		assert_int_equal(status.code, 0);
+		assert_non_null(strstr(text, "cannot start process"));
+	}
+}

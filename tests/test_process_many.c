@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Many processes, by many threads, from fibers; and nothing is left of them. */
+#include "fl_fiber.h"
+#include "fl_process.h"
+
+FL_TASK(process_answers, int, void)
+{
+	exit(*arg);
+}
+
+FL_TASK(process_waits_for_its_end, void, void)
+{
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+static void start_and_join(fl_process_method method, int code)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {0, 0};
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_answers, .arg = &code, .method = method}) ==
+	         0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == code);
+	fl_process_free(p);
+}
+
+static void start_program(void)
+{
+	fl_process *p = NULL;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "/bin/true"}) == 0);
+	FL_CHECK(fl_process_join(p, NULL) == 0);
+	fl_process_free(p);
+}
+
+FL_TEST(process_thousand_starts_leave_nothing)
+{
+	start_and_join(FL_PROCESS_ZYGOTE, 1);
+	start_program();
+	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	const size_t fds = process_fds();
+	for (unsigned i = 0; i < 1000; i++)
+		start_and_join(FL_PROCESS_ZYGOTE, (int)(i % 200));
+	for (unsigned i = 0; i < fl_test_scaled(1000); i++) {
+		if (process_can(FL_PROCESS_FORK))
+			start_and_join(FL_PROCESS_FORK, (int)(i % 200));
+		start_program();
+	}
+	for (unsigned i = 0; i < fl_test_scaled(200); i++)
+		start_and_join(FL_PROCESS_EXEC, (int)(i % 200));
+	assert_int_equal(process_fds(), fds);
+	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
+}
+
+FL_TEST(process_hundred_at_once)
+{
+	enum { N = 100 };
+	fl_process *all[N];
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_process_start(&all[i],
+		                       &(fl_process_config){.task = &process_waits_for_its_end, .daemon = i % 2}));
+	assert_int_equal(fl_process_active_children(NULL, NULL), N);
+	for (int i = 0; i < N; i += 4)
+		FL_OK(fl_process_kill(all[i]));
+	for (int i = 0; i < N; i += 4)
+		FL_OK(fl_process_join(all[i], NULL));
+	assert_int_equal(fl_process_active_children(NULL, NULL), N - N / 4);
+	for (int i = 0; i < N; i++) {
+		if (i % 4 != 0)
+			FL_OK(fl_process_kill(all[i]));
+		fl_process_free(all[i]);
+	}
+	assert_int_equal(fl_process_active_children(NULL, NULL), 0);
+	FL_WAIT_FOR(process_children_of(fl__zygote_pid()) == 0);
+}
+
+static int start_some(void *arg)
+{
+	const int n = *(int *)arg;
+	for (int i = 0; i < 10; i++) {
+		start_and_join(FL_PROCESS_ZYGOTE, n);
+		if (i % 5 == 0)
+			start_program();
+		if (i == 7)
+			start_and_join(FL_PROCESS_EXEC, n);
+	}
+	return 0;
+}
+
+FL_TEST(process_started_by_fifty_threads)
+{
+	enum { THREADS = 50 };
+	fl_thread threads[THREADS];
+	int numbers[THREADS];
+	const size_t fds = process_fds();
+	for (int i = 0; i < THREADS; i++) {
+		numbers[i] = i;
+		FL_OK(fl_thread_start(&threads[i], start_some, &numbers[i], NULL));
+	}
+	for (int i = 0; i < THREADS; i++)
+		FL_OK(fl_thread_join(&threads[i], NULL));
+	assert_int_equal(process_fds(), fds);
+	FL_WAIT_FOR(process_children_of(getpid()) == 1);
+}
+
+static int join_it(void *arg)
+{
+	fl_process_status status = {0, 0};
+	int rc = fl_process_join(arg, &status);
+	return rc ? rc : status.signal;
+}
+
+FL_TEST(process_joined_and_ended_by_several_threads)
+{
+	fl_process *p = NULL;
+	fl_thread threads[8];
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}));
+	for (int i = 0; i < 8; i++)
+		FL_OK(fl_thread_start(&threads[i], join_it, p, NULL));
+	FL_OK(fl_process_terminate(p));
+	for (int i = 0; i < 8; i++) {
+		int rc = 0;
+		FL_OK(fl_thread_join(&threads[i], &rc));
+		assert_int_equal(rc, SIGTERM);
+	}
+	fl_process_free(p);
+}
+
+FL_TEST(process_in_wait_any)
+{
+	fl_process *p = NULL, *q = NULL;
+	fl_event never = FL_EVENT_INIT;
+	const char *const argv[] = {"sleep", "1000", NULL};
+	FL_OK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}));
+	FL_OK(fl_process_start(&q, &(fl_process_config){.program = "sleep", .argv = argv}));
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&never), FL_ON_PROCESS(p), FL_ON_PROCESS(q)),
+	      -ETIMEDOUT);
+	FL_OK(fl_process_kill(q));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_PROCESS(p), FL_ON_PROCESS(q)), 2);
+	FL_OK(fl_process_try_join(q, NULL));
+	FL_OK(fl_process_kill(p));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_PROCESS(p)), 1);
+	FL_OK(fl_process_try_join(p, NULL));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_PROCESS(q), FL_ON_PROCESS(p)), 1);
+	fl_process_free(p);
+	fl_process_free(q);
+}
+
+/* On fibers, while another of the same thread goes on. */
+
+static unsigned turns;
+
+static int on_a_fiber(void *arg)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {0, 0};
+	(void)arg;
+	start_and_join(FL_PROCESS_ZYGOTE, 3);
+	start_and_join(FL_PROCESS_EXEC, 4);
+	start_program();
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.task = &process_waits_for_its_end}) == 0);
+	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_process_kill(p) == 0);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_PROCESS(p)) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
+	fl_process_free(p);
+	const fl_process_config fork = {.task = &process_waits_for_its_end, .method = FL_PROCESS_FORK};
+	FL_CHECK(fl_process_start(&p, &fork) == -EBUSY);
+	return 0;
+}
+
+static int takes_turns(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < 5; i++) {
+		turns++;
+		FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);
+	}
+	return 0;
+}
+
+FL_TEST(process_on_fibers)
+{
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *all[4];
+	turns = 0;
+	process_log_begin();
+	for (int i = 0; i < 4; i++)
+		all[i] = fl_test_fiber(s, i < 3 ? on_a_fiber : takes_turns, NULL);
+	fl_test_run(s);
+	for (int i = 0; i < 4; i++)
+		fl_test_fiber_end(all[i]);
+	fl__sched_destroy(s);
+	assert_int_equal(turns, 5);
+	assert_true(process_log_end("must not be forked"));
+}

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ways for a program to be started once more, and what a program is told that has none: tests/process/program.c. */
+#include "fl_process.h"
+
+#include "process/self.h"
+#include <elf.h>
+#include <libgen.h>
+#include <sys/socket.h>
+
+static char said[4096], complained[4096];
+
+static const char *path_of(const char *program)
+{
+	static char path[600];
+	char self[500];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	FL_CHECK(n > 0);
+	self[n] = '\0';
+	(void)snprintf(path, sizeof path, "%s/process/%s", dirname(self), program);
+	return path;
+}
+
+/* Runs one of the programs; it has ended well. */
+static void run(const char *program, const char *what, const char *more)
+{
+	int out = fl_test_scratch(), err = fl_test_scratch();
+	const char *const argv[] = {program, what, more, NULL};
+	const fl_process_status status = process_run(&(fl_process_config){
+	    .program = path_of(program), .argv = argv, .out = FL_PROCESS_FD(out), .err = FL_PROCESS_FD(err)});
+	fl_test_take(out, said, sizeof said);
+	fl_test_take(err, complained, sizeof complained);
+	if (status.code != 0 || !strstr(said, "end\n"))
+		print_error("%s %s ended with %d, %d\n%s%s\n", program, what, status.code, status.signal, said,
+		            complained);
+	assert_int_equal(status.code, 0);
+}
+
+static void expect(const char *text)
+{
+	if (!strstr(said, text))
+		print_error("expected '%s' in:\n%s%s\n", text, said, complained);
+	assert_non_null(strstr(said, text));
+}
+
+static void expect_complaint(const char *text)
+{
+	if (!strstr(complained, text))
+		print_error("expected '%s' in:\n%s\n", text, complained);
+	assert_non_null(strstr(complained, text));
+}
+
+static unsigned count(const char *text)
+{
+	unsigned n = 0;
+	for (const char *at = said; (at = strstr(at, text)) != NULL; at++)
+		n++;
+	return n;
+}
+
+FL_TEST(process_without_any_way_is_refused_and_told_how)
+{
+	run("process-plain", "start", "0");
+	expect("start EOPNOTSUPP\nend\n"); /* -ENOTSUP, of fl_process_start() */
+	expect_complaint("fl_main()");
+	expect_complaint("FL_PROCESS_HOOK");
+	expect_complaint("fl_process_preload()");
+	run("process-plain", "start", "2");
+	expect("start EOPNOTSUPP\nend\n");
+	assert_int_equal(count("task"), 0);
+}
+
+FL_TEST(process_fork_needs_no_way)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		skip();
+	run("process-plain", "start", "1");
+	expect("task 7\nstart 0\nend\n");
+}
+
+FL_TEST(process_by_main)
+{
+	run("process-main", "start", "0");
+	expect("task 7\nstart 0\nend\n");
+	run("process-main", "start", "2");
+	expect("task 7\nstart 0\nend\n");
+}
+
+FL_TEST(process_by_hook)
+{
+	run("process-hook", "start", "0");
+	expect("task 7\nstart 0\nend\n");
+	run("process-hook", "start", "2");
+	expect("task 7\nstart 0\nend\n");
+}
+
+FL_TEST(process_preload_before_fifty_threads)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		skip();
+	run("process-plain", "preload", NULL);
+	expect("preload 0\nagain 0\n");
+	expect("failures 0\nend\n");
+	assert_int_equal(count("task 7"), 50);
+	run("process-main", "preload", NULL);
+	expect("failures 0\nend\n");
+	assert_int_equal(count("task 7"), 50);
+}
+
+FL_TEST(process_preload_with_threads_is_refused)
+{
+	run("process-plain", "threads", NULL);
+	expect("preload EBUSY\nend\n"); /* -EBUSY of fl_process_preload() */
+	expect_complaint("1 other thread");
+}
+
+FL_TEST(process_task_unknown_to_the_zygote)
+{
+	run("process-main", "late", NULL);
+	expect("late ENOENT\n"); /* -ENOENT of fl_process_start() */
+	expect_complaint("task late: known here");
+	expect("late by exec ENOENT\nend\n");
+	if (process_can(FL_PROCESS_FORK))
+		expect("late by fork 0\n");
+}
+
+FL_TEST(process_task_that_is_another_in_the_zygote)
+{
+	run("process-main", "other", NULL);
+	expect("other EPROTO\n"); /* -EPROTO of fl_process_start() */
+	expect_complaint("task changes: here version 0");
+	expect_complaint("in the program started once more 3");
+	expect("task 7\nsays 0\nend\n"); /* one task that differs does not harm the others */
+}
+
+FL_TEST(process_main_with_odd_arguments)
+{
+	run("process-main", NULL, NULL);
+	expect("arguments 1\n");
+	int out = fl_test_scratch();
+	const char *const none[] = {NULL};
+	const fl_process_status status = process_run(
+	    &(fl_process_config){.program = path_of("process-main"), .argv = none, .out = FL_PROCESS_FD(out)});
+	assert_int_equal(status.code, 0);
+	fl_test_take(out, said, sizeof said);
+	expect("end\n");
+}
+
+/* The marker. */
+
+static void make_marker(char *text, size_t size, char role)
+{
+	(void)snprintf(text, size, FL__MARKER "=%c:%d", role, (int)getpid());
+}
+
+/* Starts a program with a marker in its environment, and `fd` as its descriptor 3; what it printed is in `said`. */
+static fl_process *start_marked(const char *path, const char *marker, int fd, int out)
+{
+	const char *const env[] = {marker, NULL};
+	fl_process *p = NULL;
+	FL_OK(fl_process_start(
+	    &p, &(fl_process_config){
+		    .program = path, .env = env, .out = FL_PROCESS_FD(out), .fds = &fd, .n_fds = fd < 0 ? 0 : 1}));
+	return p;
+}
+
+FL_TEST(process_marker_without_its_socket_is_not_believed)
+{
+	char marker[64];
+	make_marker(marker, sizeof marker, 'z');
+	const char *const markers[] = {marker, FL__MARKER "=", FL__MARKER "=z", FL__MARKER "=z:-3", FL__MARKER "=z:1x"};
+	for (size_t i = 0; i < sizeof markers / sizeof markers[0]; i++) {
+		int out = fl_test_scratch(), null = open("/dev/null", O_RDWR | O_CLOEXEC);
+		fl_process *p = start_marked(path_of("process-main"), markers[i], i % 2 ? -1 : null, out);
+		fl_process_status status;
+		FL_OK(fl_process_join(p, &status));
+		assert_int_equal(status.code, 0);
+		fl_process_free(p);
+		fl_test_take(out, said, sizeof said);
+		expect("arguments 1\nend\n");
+		FL_OK(close(null));
+	}
+}
+
+/* With a true marker, and the socket, it serves: it says who it is, and ends with the socket. */
+FL_TEST(process_marker_with_its_socket_is_believed)
+{
+	int sockets[2], out = fl_test_scratch();
+	char marker[64], hello[256];
+	make_marker(marker, sizeof marker, 'z');
+	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
+	fl_process *p = start_marked(path_of("process-main"), marker, sockets[1], out);
+	FL_OK(close(sockets[1]));
+	assert_true(recv(sockets[0], hello, sizeof hello, 0) > 0);
+	FL_OK(close(sockets[0]));
+	FL_OK(fl_process_join(p, NULL));
+	fl_process_free(p);
+	fl_test_take(out, said, sizeof said);
+	assert_string_equal(said, "");
+}
+
+/* The same in a set-uid program is not believed: its user may be anybody. */
+FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
+{
+	enum { NOBODY = 65534 };
+	char copy[] = "/tmp/fairlead-suid-XXXXXX", command[800], marker[64];
+	if (getuid() != 0)
+		skip();
+	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];
+	FL_OK(close(fd));
+	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),
+	               copy, NOBODY, copy, copy);
+	FL_OK(system(command));
+	make_marker(marker, sizeof marker, 'z');
+	FL_OK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sockets));
+	fl_process *p = start_marked(copy, marker, sockets[1], out);
+	fl_process_status status;
+	FL_OK(fl_process_join(p, &status));
+	FL_OK(unlink(copy));
+	fl_process_free(p);
+	FL_OK(close(sockets[0]) + close(sockets[1]));
+	fl_test_take(out, said, sizeof said);
+	assert_int_equal(status.code, 0);
+	expect("arguments 1\nend\n");
+}
+
+/* Another build. */
+
+FL_TASK(process_does_nothing, void, void)
+{
+	return 0;
+}
+
+/* A copy of this program with one byte of its build-id changed: as if it had been linked anew. */
+static void copy_with_other_build_id(char *path)
+{
+	char buffer[1 << 16];
+	int from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), to = mkostemp(path, O_CLOEXEC);
+	FL_CHECK(from >= 0 && to >= 0);
+	ssize_t n;
+	while ((n = read(from, buffer, sizeof buffer)) > 0)
+		FL_CHECK(write(to, buffer, (size_t)n) == n);
+	FL_CHECK(pread(to, buffer, sizeof buffer, 0) > 0); /* the note stands near the start */
+	const unsigned char note[] = {4, 0, 0, 0, 20, 0, 0, 0, NT_GNU_BUILD_ID, 0, 0, 0, 'G', 'N', 'U', 0};
+	char *found = memmem(buffer, sizeof buffer, note, sizeof note);
+	FL_CHECK(found != NULL);
+	found[sizeof note] ^= 1;
+	FL_CHECK(pwrite(to, &found[sizeof note], 1, found + sizeof note - buffer) == 1);
+	FL_CHECK(fchmod(to, 0755) == 0 && close(to) == 0 && close(from) == 0);
+}
+
+FL_TEST(process_start_finds_that_the_program_was_replaced)
+{
+	PROCESS_FAULTS();
+	char copy[] = "/tmp/fairlead-other-XXXXXX";
+	copy_with_other_build_id(copy);
+	fl__os.self = copy;
+	fl_process *p = NULL;
+	fl_process_config config = {.task = &process_does_nothing, .method = FL_PROCESS_EXEC};
+	process_log_begin();
+	FL_RC(fl_process_start(&p, &config), -EPROTO);
+	config.method = FL_PROCESS_ZYGOTE;
+	FL_RC(fl_process_start(&p, &config), -EPROTO);
+	FL_OK(unlink(copy));
+	assert_true(process_log_end("this program has build-id "));
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
+}
+
+/* Programs that never come to an fl_main(). */
+FL_TEST(process_start_of_a_program_that_does_not_answer)
+{
+	PROCESS_FAULTS();
+	fl_process *p = NULL;
+	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m += 2) {
+		const fl_process_config config = {.task = &process_does_nothing, .method = m};
+		process_log_begin();
+		fl__os.self = "/bin/true";
+		FL_RC(fl_process_start(&p, &config), -EPROTO);
+		fl__os.self = "/usr/bin/yes";
+		fl__os.patience = FL_MS(20);
+		FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
+		fl__os.self = "/nonexistent";
+		FL_RC(fl_process_start(&p, &config), -ENOENT);
+		assert_true(process_log_end("cannot start process"));
+	}
+	FL_WAIT_FOR(process_children_of(getpid()) == 0);
+	fl__os = process_real;
+	assert_int_equal(process_run(&(fl_process_config){.task = &process_does_nothing}).code, 0);
+}

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_line.h"
+#include "fl_shm_child.h"
+
+static int wait_at(void *b, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_shm_barrier_wait_until(b, deadline, cancel);
+}
+
+static fl_shm_barrier *barrier_for(uint32_t parties)
+{
+	fl_shm_barrier *b = fl_test_share(sizeof *b);
+	FL_CHECK(fl_shm_barrier_init(b, parties) == 0);
+	return b;
+}
+
+static void give_back(fl_shm_barrier *b)
+{
+	fl_test_unshare(b, sizeof *b);
+}
+
+/* A thread arrives. */
+static void arrive(fl_test_caller *c, fl_shm_barrier *b, int64_t deadline, fl_cancel *cancel)
+{
+	uint32_t before = fl_shm_barrier_waiting(b);
+	fl_test_call_start(c, wait_at, b, deadline, cancel);
+	FL_WAIT_FOR(fl_shm_barrier_waiting(b) == before + 1);
+}
+
+FL_TEST(shm_barrier_init_takes_1_to_max)
+{
+	fl_shm_barrier b;
+	FL_RC(fl_shm_barrier_init(&b, 0), -EINVAL);
+	FL_RC(fl_shm_barrier_init(&b, FL_SHM_BARRIER_MAX + 1), -EINVAL);
+	FL_OK(fl_shm_barrier_init(&b, FL_SHM_BARRIER_MAX));
+	memset(&b, 0xff, sizeof b);
+	FL_OK(fl_shm_barrier_init(&b, 3));
+	assert_int_equal(fl_shm_barrier_waiting(&b), 0);
+	assert_false(fl_shm_barrier_is_broken(&b));
+}
+
+FL_TEST(shm_barrier_of_one_never_waits)
+{
+	fl_shm_barrier *b = barrier_for(1);
+	for (int i = 0; i < 100; i++) {
+		FL_RC(fl_shm_barrier_wait(b), 0);
+		FL_RC(fl_shm_barrier_try_wait(b), 0);
+		FL_RC(fl_shm_barrier_wait_until(b, 0, NULL), 0);
+	}
+	give_back(b);
+}
+
+FL_TEST(shm_barrier_numbers_its_parties)
+{
+	enum { N = 5 };
+	fl_shm_barrier *b = barrier_for(N);
+	fl_cancel token = FL_CANCEL_INIT;
+	fl_test_caller callers[N - 1];
+	for (int turn = 0; turn < 20; turn++) {
+		for (unsigned i = 0; i < N - 1; i++) {
+			FL_RC(fl_shm_barrier_try_wait(b), -EAGAIN);
+			arrive(&callers[i], b, FL_FOREVER, i % 2 ? &token : NULL);
+		}
+		if (turn % 2)
+			FL_RC(fl_shm_barrier_try_wait(b), N - 1);
+		else
+			FL_RC(fl_shm_barrier_wait(b), N - 1);
+		for (int i = 0; i < N - 1; i++)
+			FL_RC(fl_test_call_end(&callers[i]), i);
+	}
+	give_back(b);
+}
+
+FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
+{
+	fl_shm_barrier *b = barrier_for(3);
+	fl_test_caller other;
+	arrive(&other, b, FL_FOREVER, NULL);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_shm_barrier_wait_until(b, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_test_call_end(&other), -EPIPE);
+	assert_true(fl_shm_barrier_is_broken(b));
+	assert_int_equal(fl_shm_barrier_waiting(b), 0);
+	FL_RC(fl_shm_barrier_wait(b), -EPIPE);
+	FL_RC(fl_shm_barrier_try_wait(b), -EPIPE);
+	FL_RC(fl_shm_barrier_wait_until(b, FL_FOREVER, NULL), -EPIPE);
+	give_back(b);
+}
+
+FL_TEST(shm_barrier_breaks_when_a_waiter_is_cancelled)
+{
+	fl_shm_barrier *b = barrier_for(3);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller cancelled, other;
+	arrive(&cancelled, b, FL_FOREVER, &stop);
+	arrive(&other, b, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
+	FL_RC(fl_test_call_end(&other), -EPIPE);
+	assert_true(fl_shm_barrier_is_broken(b));
+	FL_OK(fl_shm_barrier_reset(b));
+	FL_RC(fl_shm_barrier_wait_until(b, FL_FOREVER, &stop), -ECANCELED);
+	FL_OK(fl_shm_barrier_reset(b));
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_barrier_wait(b), -ECANCELED);
+	give_back(b);
+}
+
+FL_TEST(shm_barrier_abort_and_reset)
+{
+	enum { N = 3 };
+	fl_shm_barrier *b = barrier_for(N + 1);
+	fl_test_caller callers[N];
+	for (int mend = 0; mend < 2; mend++) {
+		for (int i = 0; i < N; i++)
+			arrive(&callers[i], b, FL_FOREVER, NULL);
+		FL_OK(mend ? fl_shm_barrier_reset(b) : fl_shm_barrier_abort(b));
+		for (int i = 0; i < N; i++)
+			FL_RC(fl_test_call_end(&callers[i]), -EPIPE);
+		assert_int_equal(fl_shm_barrier_is_broken(b), !mend);
+		FL_OK(fl_shm_barrier_abort(b));
+		FL_RC(fl_shm_barrier_wait(b), -EPIPE);
+		FL_OK(fl_shm_barrier_reset(b));
+		assert_false(fl_shm_barrier_is_broken(b));
+	}
+	give_back(b);
+}
+
+/* A wait that is complete stays complete, whatever happens to the barrier before its parties run. */
+FL_TEST(shm_barrier_complete_wait_stays_complete)
+{
+	enum { N = 4 };
+	fl_shm_barrier *b = barrier_for(N);
+	fl_test_caller callers[N - 1];
+	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+		for (int i = 0; i < N - 1; i++)
+			arrive(&callers[i], b, FL_FOREVER, NULL);
+		FL_RC(fl_shm_barrier_wait(b), N - 1);
+		for (unsigned i = 0; i < round % 10; i++)
+			FL_OK(fl_shm_barrier_abort(b));
+		FL_OK(fl_shm_barrier_reset(b));
+		for (int i = 0; i < N - 1; i++)
+			FL_RC(fl_test_call_end(&callers[i]), i);
+	}
+	give_back(b);
+}
+
+/* And one that broke stays so, even when others have passed since. */
+FL_TEST(shm_barrier_broken_wait_stays_broken)
+{
+	fl_shm_barrier *b = barrier_for(2);
+	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+		fl_test_caller first, second;
+		arrive(&first, b, FL_FOREVER, NULL);
+		FL_OK(fl_shm_barrier_reset(b));
+		arrive(&second, b, FL_FOREVER, NULL);
+		FL_RC(fl_shm_barrier_wait(b), 1);
+		FL_RC(fl_test_call_end(&first), -EPIPE);
+		FL_RC(fl_test_call_end(&second), 0);
+	}
+	give_back(b);
+}
+
+/* What is no barrier; a monitor that is ours, says the memory, and is not; and one whose owner is stopped. */
+FL_TEST(shm_barrier_damaged_memory)
+{
+	fl_shm_barrier b;
+	memset(&b, 0, sizeof b);
+	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_wait_until(&b, 0, NULL), -EBADMSG);
+	FL_RC(fl_shm_barrier_try_wait(&b), -EBADMSG);
+	FL_OK(fl_shm_barrier_init(&b, 3));
+	b.word_ = 7; /* so many have arrived */
+	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
+	FL_OK(fl_shm_barrier_init(&b, 3));
+	uint32_t *monitor = fl__shm_word((struct fl__shm_lock *)(void *)b.lock_);
+	*monitor = fl__sys.thread_id();
+	FL_RC(fl_shm_barrier_wait(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_try_wait(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_abort(&b), -EBADMSG);
+	FL_RC(fl_shm_barrier_reset(&b), -EBADMSG);
+	*monitor = 1;
+	FL_RC(fl_shm_barrier_try_wait(&b), -EBUSY);
+	FL_RC(fl_shm_barrier_wait_until(&b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	assert_false(fl_shm_barrier_is_broken(&b));
+}
+
+/* Turns: each party adds to a sum that all look at in the next turn. */
+typedef struct turns {
+	fl_shm_barrier b;
+	uint32_t parties, rounds;
+	uint32_t sums[2];
+	uint32_t killed;
+} turns;
+
+static int take_turns(void *arg)
+{
+	turns *t = arg;
+	for (uint32_t i = 0; i < t->rounds; i++) {
+		fl__add_relaxed(&t->sums[i % 2], 1);
+		FL_CHECK(fl_shm_barrier_wait(&t->b) >= 0);
+		FL_CHECK(fl__load_relaxed(&t->sums[i % 2]) == (i / 2 + 1) * t->parties); /* nobody early, nobody late */
+	}
+	return 0;
+}
+
+FL_TEST(shm_barrier_reuse)
+{
+	turns *t = fl_test_share(sizeof *t);
+	pid_t children[3];
+	t->parties = 4;
+	t->rounds = fl_test_scaled(2000);
+	FL_OK(fl_shm_barrier_init(&t->b, t->parties));
+	for (int i = 0; i < 3; i++)
+		children[i] = fl_test_fork(take_turns, t);
+	FL_OK(take_turns(t));
+	for (int i = 0; i < 3; i++)
+		fl_test_reap(children[i]);
+	fl_test_unshare(t, sizeof *t);
+}
+
+FL_TEST(shm_barrier_fibers)
+{
+	turns *t = fl_test_share(sizeof *t);
+	fl_test_fibers groups[2];
+	t->parties = 11;
+	t->rounds = fl_test_scaled(100);
+	FL_OK(fl_shm_barrier_init(&t->b, t->parties));
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_begin(&groups[i], take_turns, t, 0, 5);
+	FL_OK(take_turns(t));
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_end(&groups[i]);
+	fl_test_unshare(t, sizeof *t);
+}
+
+static int turn_for_ever(void *arg)
+{
+	turns *t = arg;
+	while (fl_shm_barrier_wait(&t->b) >= 0)
+		;
+	fl_test_rest();
+}
+
+static int turn_until_broken(void *arg)
+{
+	turns *t = arg;
+	int rc;
+	while ((rc = fl_shm_barrier_wait(&t->b)) >= 0)
+		fl__add_relaxed(&t->sums[0], 1);
+	return rc == -EPIPE ? 0 : 1;
+}
+
+/*
+ * kill9_waiter: one of three is killed anywhere. The others may pass once more (it had arrived), then wait for it in vain,
+ * until the deadline of one breaks the barrier for the other.
+ */
+FL_TEST(shm_barrier_kill9_waiter)
+{
+	FL_TEST_NEEDS_DEATHS();
+	turns *t = fl_test_share(sizeof *t);
+	unsigned random = 1;
+	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
+		FL_OK(fl_shm_barrier_init(&t->b, 3));
+		pid_t doomed = fl_test_fork(turn_for_ever, t), other = fl_test_fork(turn_until_broken, t);
+		random = random * 1664525u + 1013904223u;
+		int rc = 0;
+		for (unsigned turn = random >> 28; turn > 0; turn--)
+			FL_CHECK(fl_shm_barrier_wait(&t->b) >= 0);
+		for (unsigned spins = random >> 18; spins > 0; spins--)
+			fl__sys.relax();
+		fl_test_kill(doomed);
+		for (unsigned turn = 0; turn < 2 && rc >= 0; turn++)
+			rc = fl_shm_barrier_wait_until(&t->b, fl_after(FL_MS(2)), NULL);
+		assert_int_equal(rc, -ETIMEDOUT);
+		fl_test_reap(other);
+		assert_true(fl_shm_barrier_is_broken(&t->b));
+		assert_int_equal(fl_shm_barrier_waiting(&t->b), 0);
+	}
+	fl_test_unshare(t, sizeof *t);
+}

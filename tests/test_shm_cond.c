@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_shm_child.h"
+
+typedef struct board {
+	fl_shm_mutex mutex;
+	fl_shm_cond cond;
+	uint32_t ready, woken, results, held, turns;
+	uint64_t items;
+} board;
+
+static board *make_board(void)
+{
+	return fl_test_share(sizeof(board));
+}
+
+static void drop(board *b)
+{
+	fl_test_unshare(b, sizeof *b);
+}
+
+static uint32_t waits(const board *b)
+{
+	return fl__load_acquire(&b->cond.waits_);
+}
+
+static bool is_ready(void *arg)
+{
+	return ((board *)arg)->ready != 0;
+}
+
+static int wait_until_ready(void *arg)
+{
+	board *b = arg;
+	int rc = fl_shm_mutex_lock(&b->mutex);
+	FL_CHECK(rc == 0);
+	rc = fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b);
+	if (rc == -ENOTRECOVERABLE) {
+		fl__add_release(&b->results, 1);
+		return 0;
+	}
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	if (rc == -EOWNERDEAD) {
+		fl_shm_cond_broadcast(&b->cond);
+		b->ready++;
+		fl_shm_mutex_recover(&b->mutex);
+	}
+	b->woken++;
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+/* `n` children that wait. */
+static void begin_waiters(board *b, pid_t *pids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		pids[i] = fl_test_fork(wait_until_ready, b);
+		FL_WAIT_FOR(waits(b) == i + 1);
+	}
+}
+
+static void end_waiters(const pid_t *pids, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		fl_test_reap(pids[i]);
+}
+
+FL_TEST(shm_cond_all_zero_is_valid)
+{
+	fl_shm_cond c = FL_SHM_COND_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_shm_cond_init(&made);
+	assert_memory_equal(&c, &zero, sizeof c);
+	assert_memory_equal(&made, &zero, sizeof made);
+	FL_OK(fl_shm_cond_destroy(&c));
+}
+
+FL_TEST(shm_cond_wakes_all)
+{
+	enum { N = 4 };
+	for (int form = 0; form < 2; form++) {
+		board *b = make_board();
+		pid_t pids[N];
+		begin_waiters(b, pids, N);
+		FL_OK(fl_shm_mutex_lock(&b->mutex));
+		if (form == 0)
+			fl_shm_cond_signal(&b->cond);
+		else
+			fl_shm_cond_broadcast(&b->cond);
+		b->ready = 1;
+		fl_shm_mutex_unlock(&b->mutex);
+		end_waiters(pids, N);
+		assert_int_equal(b->woken, N);
+		FL_OK(fl_shm_cond_destroy(&b->cond));
+		drop(b);
+	}
+}
+
+FL_TEST(shm_cond_destroy_with_waiters_is_busy)
+{
+	board *b = make_board();
+	pid_t pid;
+	begin_waiters(b, &pid, 1);
+	FL_RC(fl_shm_cond_destroy(&b->cond), -EBUSY);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	b->ready = 1;
+	fl_shm_cond_signal(&b->cond);
+	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_reap(pid);
+	FL_OK(fl_shm_cond_destroy(&b->cond));
+	drop(b);
+}
+
+FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
+{
+	board *b = make_board();
+	fl_cancel stop = FL_CANCEL_INIT, later;
+	fl_cancel_request(&stop);
+	fl_cancel_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &later), -ECANCELED);
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_shm_cond_wait(&b->cond, &b->mutex), -ECANCELED);
+		FL_RC(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b), -ECANCELED);
+	}
+	assert_true(fl_shm_mutex_is_owned(&b->mutex));
+	b->ready = 1;
+	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, &stop));
+	fl_shm_mutex_unlock(&b->mutex);
+	FL_OK(fl_shm_cond_destroy(&b->cond)); /* who gave up counts no more */
+	fl_cancel_destroy(&later);
+	drop(b);
+}
+
+FL_TEST(shm_cond_wait_without_the_mutex_panics)
+{
+	board *b = make_board();
+	FL_PANICS((void)!fl_shm_cond_wait(&b->cond, &b->mutex));
+	assert_string_equal(fl_test_panic.function, "fl_shm_cond_wait");
+	drop(b);
+}
+
+static int wait_shielded(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED);
+	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	fl_shm_mutex_unlock(&b->mutex);
+	return rc;
+}
+
+static int wait_with_token(void *arg)
+{
+	board *b = arg;
+	fl_cancel never = FL_CANCEL_INIT;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &never);
+	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	fl_shm_mutex_unlock(&b->mutex);
+	return rc;
+}
+
+/* In each way of waiting, and with a signal that is given without the mutex. */
+FL_TEST(shm_cond_signal_reaches_each_kind_of_wait)
+{
+	for (int way = 0; way < 3; way++) {
+		board *b = make_board();
+		fl_thread t;
+		fl_test_fibers fibers;
+		int rc = 0;
+		if (way < 2)
+			FL_OK(fl_thread_start(&t, way == 0 ? wait_shielded : wait_with_token, b, NULL));
+		else
+			fl_test_fibers_begin(&fibers, wait_shielded, b, 0, 3);
+		FL_WAIT_FOR(waits(b) == (way < 2 ? 1 : 3));
+		FL_WAIT_FOR(!fl_shm_mutex_is_locked(&b->mutex));
+		fl_shm_cond_signal(&b->cond);
+		if (way < 2)
+			FL_OK(fl_thread_join(&t, &rc));
+		else
+			fl_test_fibers_end(&fibers);
+		FL_OK(rc);
+		drop(b);
+	}
+}
+
+static int signal_and_die(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	fl_shm_cond_broadcast(&b->cond);
+	fl__add_release(&b->held, 1);
+	fl_test_rest();
+}
+
+/* Killed between the signal and the unlock: the waiters are awake, and one is told. */
+FL_TEST(shm_cond_signaller_killed_before_it_unlocks)
+{
+	FL_TEST_NEEDS_DEATHS();
+	enum { N = 3 };
+	board *b = make_board();
+	pid_t pids[N];
+	begin_waiters(b, pids, N);
+	pid_t pid = fl_test_fork(signal_and_die, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
+	fl_test_kill(pid);
+	end_waiters(pids, N);
+	assert_int_equal(b->woken, N);
+	assert_int_equal(b->ready, 1);
+	drop(b);
+}
+
+static int wait_told(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	int rc = b->turns == 0 ? fl_shm_cond_wait(&b->cond, &b->mutex)
+	                       : fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, NULL);
+	FL_CHECK(rc == -EOWNERDEAD && fl_shm_mutex_is_owned(&b->mutex));
+	fl_shm_mutex_recover(&b->mutex);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static int wait_for_told(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
+	fl_shm_mutex_recover(&b->mutex);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static int wait_for_plain_told(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b) == -EOWNERDEAD);
+	fl_shm_mutex_recover(&b->mutex);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+FL_TEST(shm_cond_each_wait_tells_of_a_death)
+{
+	FL_TEST_NEEDS_DEATHS();
+	for (unsigned form = 0; form < 4; form++) {
+		board *b = make_board();
+		b->turns = form;
+		pid_t waiter = fl_test_fork(form < 2 ? wait_told : form == 2 ? wait_for_told : wait_for_plain_told, b);
+		FL_WAIT_FOR(waits(b) == 1);
+		pid_t pid = fl_test_fork(signal_and_die, b);
+		FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
+		fl_test_kill(pid);
+		fl_test_reap(waiter);
+		assert_int_equal(b->ready, 1);
+		drop(b);
+	}
+}
+
+/* The mutex decides: a wait that timed out says that an owner died, and times out again afterwards. */
+FL_TEST(shm_cond_death_comes_before_timeout)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = make_board();
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	pid_t pid = fl_test_fork(signal_and_die, b);
+	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
+	fl_shm_mutex_unlock(&b->mutex);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
+	fl_test_kill(pid);
+	FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
+	/* not recovered: the wait gives it up */
+	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ENOTRECOVERABLE);
+	assert_false(fl_shm_mutex_is_owned(&b->mutex));
+	drop(b);
+}
+
+static int lose_it(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
+	fl_shm_cond_broadcast(&b->cond);
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static int end_holding(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	return 0;
+}
+
+static int is_lost_plain(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait(&b->cond, &b->mutex) == -ENOTRECOVERABLE);
+	FL_CHECK(!fl_shm_mutex_is_owned(&b->mutex));
+	return 0;
+}
+
+static int is_lost_until(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, FL_SHIELDED) == -ENOTRECOVERABLE);
+	return 0;
+}
+
+static int is_lost_for_until(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, FL_FOREVER, NULL) == -ENOTRECOVERABLE);
+	return 0;
+}
+
+static int is_lost_for(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	FL_CHECK(fl_shm_cond_wait_for(&b->cond, &b->mutex, is_ready, b) == -ENOTRECOVERABLE);
+	return 0;
+}
+
+FL_TEST(shm_cond_lost_mutex_ends_all_waits)
+{
+	FL_TEST_NEEDS_DEATHS();
+	int (*waiters[])(void *) = {is_lost_plain, is_lost_until, is_lost_for_until, is_lost_for};
+	board *b = make_board();
+	pid_t pids[4];
+	for (unsigned i = 0; i < 4; i++) {
+		pids[i] = fl_test_fork(waiters[i], b);
+		FL_WAIT_FOR(waits(b) == i + 1);
+	}
+	fl_test_reap(fl_test_fork(end_holding, b));
+	fl_test_reap(fl_test_fork(lose_it, b));
+	end_waiters(pids, 4);
+	drop(b);
+}
+
+static int wait_and_rest(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	int rc = fl_shm_cond_wait(&b->cond, &b->mutex);
+	(void)rc;
+	fl_test_rest();
+}
+
+/* A waiter that is killed leaves nothing behind: the others are woken, and the next wait works. */
+FL_TEST(shm_cond_killed_waiter_leaves_nothing)
+{
+	board *b = make_board();
+	pid_t pid = fl_test_fork(wait_and_rest, b), other;
+	FL_WAIT_FOR(waits(b) == 1 && !fl_shm_mutex_is_locked(&b->mutex));
+	other = fl_test_fork(wait_until_ready, b);
+	FL_WAIT_FOR(waits(b) == 2 && !fl_shm_mutex_is_locked(&b->mutex));
+	fl_test_kill(pid);
+	FL_OK(fl_shm_mutex_lock(&b->mutex));
+	fl_shm_cond_signal(&b->cond);
+	b->ready = 1;
+	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_reap(other);
+	FL_OK(fl_shm_cond_destroy(&b->cond));
+	drop(b);
+}
+
+/* Producers and consumers, in processes: no item is lost, and nobody sleeps beside one. */
+enum { ITEMS = 2000 };
+
+static int consume(void *arg)
+{
+	board *b = arg;
+	for (unsigned i = 0; i < ITEMS; i++) {
+		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+		while (b->items == 0)
+			FL_CHECK(fl_shm_cond_wait(&b->cond, &b->mutex) == 0);
+		b->items--;
+		fl_shm_mutex_unlock(&b->mutex);
+	}
+	return 0;
+}
+
+static int produce(void *arg)
+{
+	board *b = arg;
+	for (unsigned i = 0; i < ITEMS; i++) {
+		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+		fl_shm_cond_signal(&b->cond);
+		b->items++;
+		fl_shm_mutex_unlock(&b->mutex);
+	}
+	return 0;
+}
+
+FL_TEST(shm_cond_producers_and_consumers)
+{
+	board *b = make_board();
+	pid_t pids[4];
+	for (int i = 0; i < 4; i++)
+		pids[i] = fl_test_fork(i % 2 ? produce : consume, b);
+	end_waiters(pids, 4);
+	assert_int_equal(b->items, 0);
+	drop(b);
+}
+
+/* The pattern under kills: a producer is killed at any moment, and replaced; the consumer, which is never killed, gets all. */
+static int consume_repairing(void *arg)
+{
+	board *b = arg;
+	unsigned got = 0;
+	int rc = fl_shm_mutex_lock(&b->mutex);
+	while (got < ITEMS) {
+		if (rc == -EOWNERDEAD)
+			fl_shm_mutex_recover(&b->mutex); /* one store is all of a change: nothing to repair */
+		else
+			FL_CHECK(rc == 0);
+		got += b->items;
+		b->items = 0;
+		rc = got < ITEMS ? fl_shm_cond_wait(&b->cond, &b->mutex) : 0;
+	}
+	fl__store_relaxed(&b->results, 1);
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static int produce_for_ever(void *arg)
+{
+	board *b = arg;
+	for (;;) {
+		int rc = fl_shm_mutex_lock(&b->mutex);
+		if (rc == -EOWNERDEAD)
+			fl_shm_mutex_recover(&b->mutex);
+		else
+			FL_CHECK(rc == 0);
+		fl_shm_cond_signal(&b->cond);
+		fl__store_relaxed(&b->items, b->items + 1);
+		fl__add_relaxed(&b->turns, 1);
+		fl_shm_mutex_unlock(&b->mutex);
+		if (fl__load_relaxed(&b->results))
+			return 0;
+	}
+}
+
+FL_TEST(shm_cond_producers_are_killed)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = make_board();
+	pid_t consumer = fl_test_fork(consume_repairing, b), producer = fl_test_fork(produce_for_ever, b);
+	while (!fl__load_relaxed(&b->results)) {
+		uint32_t before = fl__load_relaxed(&b->turns);
+		FL_WAIT_FOR(fl__load_relaxed(&b->turns) - before >= 5 || fl__load_relaxed(&b->results));
+		(void)kill(producer, SIGKILL);
+		(void)fl_test_status(producer);
+		producer = fl_test_fork(produce_for_ever, b);
+	}
+	fl_test_reap(consumer);
+	fl_test_reap(producer);
+	drop(b);
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_line.h"
+#include "fl_shm_child.h"
+#include "shm/line.h"
+
+static int wait_for(void *e, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_shm_event_wait_until(e, deadline, cancel);
+}
+
+/* Whether somebody sleeps, or is about to. */
+static bool is_waited_for(const fl_shm_event *e)
+{
+	return fl__load_acquire(&((const struct fl__shm_line *)(const void *)e->line_)->waiting);
+}
+
+static uint32_t *monitor(fl_shm_event *e)
+{
+	return fl__shm_word((struct fl__shm_lock *)(void *)e->lock_);
+}
+
+FL_TEST(shm_event_all_zero_is_not_set)
+{
+	fl_shm_event zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_shm_event_init(&made);
+	assert_memory_equal(&made, &zero, sizeof made);
+	assert_false(fl_shm_event_is_set(&zero));
+}
+
+FL_TEST(shm_event_stays_set_until_it_is_reset)
+{
+	fl_shm_event e;
+	fl_shm_event_init(&e);
+	for (int i = 0; i < 2; i++) {
+		FL_RC(fl_shm_event_try_wait(&e), -EAGAIN);
+		FL_OK(fl_shm_event_set(&e));
+		FL_OK(fl_shm_event_set(&e));
+		assert_true(fl_shm_event_is_set(&e));
+		FL_OK(fl_shm_event_try_wait(&e));
+		FL_OK(fl_shm_event_wait(&e));
+		FL_OK(fl_shm_event_wait_until(&e, 0, NULL));
+		fl_shm_event_reset(&e);
+		fl_shm_event_reset(&e);
+		assert_false(fl_shm_event_is_set(&e));
+	}
+}
+
+FL_TEST(shm_event_wait_gives_up)
+{
+	fl_shm_event *e = fl_test_share(sizeof *e);
+	fl_cancel stop = FL_CANCEL_INIT;
+	FL_RC(fl_shm_event_wait_until(e, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_shm_event_wait_until(e, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_RC(fl_shm_event_wait_until(e, fl_after(FL_MS(1)), &stop), -ETIMEDOUT);
+	fl_test_caller c;
+	fl_test_call_start(&c, wait_for, e, FL_FOREVER, &stop);
+	FL_WAIT_FOR(is_waited_for(e));
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_event_wait(e), -ECANCELED);
+	FL_OK(fl_shm_event_set(e));
+	FL_OK(fl_shm_event_wait(e));
+	fl_test_unshare(e, sizeof *e);
+}
+
+/* The monitor is ours, says the memory, and it is not. */
+FL_TEST(shm_event_damaged_memory)
+{
+	fl_shm_event e;
+	fl_shm_event_init(&e);
+	*monitor(&e) = fl__sys.thread_id();
+	FL_RC(fl_shm_event_wait(&e), -EBADMSG);
+	FL_RC(fl_shm_event_wait_until(&e, FL_FOREVER, NULL), -EBADMSG);
+	e.word_ = 2; /* somebody waits */
+	FL_RC(fl_shm_event_set(&e), -EBADMSG);
+	assert_false(fl_shm_event_is_set(&e));
+	*monitor(&e) = 1; /* a stopped owner */
+	FL_RC(fl_shm_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_EVENT(&e)), -ETIMEDOUT);
+}
+
+/* Who waited is woken even if the event is reset at once. */
+FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
+{
+	enum { N = 6 };
+	fl_shm_event *e = fl_test_share(sizeof *e);
+	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
+		fl_cancel token = FL_CANCEL_INIT;
+		fl_test_caller callers[N];
+		for (int i = 0; i < N; i++) {
+			uint32_t *changes = &((struct fl__shm_line *)(void *)e->line_)->waiting;
+			fl__store_relaxed(changes, 0); /* nobody else moves in between: the others sleep */
+			fl_test_call_start(&callers[i], wait_for, e, FL_FOREVER, i % 2 ? &token : NULL);
+			FL_WAIT_FOR(is_waited_for(e));
+		}
+		FL_OK(fl_shm_event_set(e));
+		fl_shm_event_reset(e);
+		for (int i = 0; i < N; i++)
+			FL_OK(fl_test_call_end(&callers[i]));
+		assert_false(fl_shm_event_is_set(e));
+		FL_RC(fl_shm_event_wait_until(e, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
+		FL_OK(fl_shm_event_set(e));
+		fl_shm_event_reset(e);
+	}
+	fl_test_unshare(e, sizeof *e);
+}
+
+static int wait_in_fiber(void *e)
+{
+	FL_CHECK(fl_shm_event_wait(e) == 0);
+	return 0;
+}
+
+FL_TEST(shm_event_fibers)
+{
+	fl_shm_event *e = fl_test_share(sizeof *e);
+	fl_test_fibers fibers[2];
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_begin(&fibers[i], wait_in_fiber, e, 0, 20);
+	FL_WAIT_FOR(is_waited_for(e));
+	FL_OK(fl_shm_event_set(e));
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_end(&fibers[i]);
+	fl_test_unshare(e, sizeof *e);
+}
+
+typedef struct things {
+	fl_shm_event a, b;
+	fl_event mine;
+} things;
+
+static int wait_any(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	things *t = arg;
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_EVENT(&t->a), FL_ON_EVENT(&t->mine),
+	                         FL_ON_SHM_EVENT(&t->b));
+}
+
+FL_TEST(shm_event_wait_any)
+{
+	things *t = fl_test_share(sizeof *t);
+	for (int i = 0; i < 3; i++) {
+		fl_test_caller c;
+		FL_RC(wait_any(t, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
+		fl_test_call_start(&c, wait_any, t, FL_FOREVER, NULL);
+		FL_WAIT_FOR(is_waited_for(&t->b));
+		if (i == 1)
+			fl_event_set(&t->mine);
+		else
+			FL_OK(fl_shm_event_set(i == 0 ? &t->a : &t->b));
+		FL_RC(fl_test_call_end(&c), i);
+		fl_shm_event_reset(&t->a);
+		fl_event_reset(&t->mine);
+		fl_shm_event_reset(&t->b);
+	}
+	fl_test_unshare(t, sizeof *t);
+}
+
+/* Processes: "reset, look for work, wait" misses none. */
+typedef struct work {
+	fl_shm_event some;
+	uint32_t given, rounds;
+} work;
+
+static int give_work(void *arg)
+{
+	work *w = arg;
+	for (uint32_t i = 0; i < w->rounds; i++) {
+		fl__add_relaxed(&w->given, 1);
+		FL_CHECK(fl_shm_event_set(&w->some) == 0);
+	}
+	return 0;
+}
+
+FL_TEST(shm_event_reset_and_look)
+{
+	work *w = fl_test_share(sizeof *w);
+	w->rounds = fl_test_scaled(20000);
+	pid_t pid = fl_test_fork(give_work, w);
+	for (uint32_t seen = 0; seen < w->rounds;) {
+		fl_shm_event_reset(&w->some);
+		uint32_t now = fl__load_relaxed(&w->given);
+		if (now == seen)
+			FL_OK(fl_shm_event_wait_until(&w->some, fl_after(FL_S(60)), NULL));
+		seen = now;
+	}
+	fl_test_reap(pid);
+	fl_test_unshare(w, sizeof *w);
+}
+
+static int set_it(void *e)
+{
+	FL_CHECK(fl_shm_event_set(e) == 0);
+	fl_test_rest();
+}
+
+static int wait_in_child(void *e)
+{
+	return fl_shm_event_wait(e);
+}
+
+/*
+ * kill9_waiter: a setter and a waiter are killed anywhere. If the event is set all who live find it, and if it is not it can
+ * be set.
+ */
+FL_TEST(shm_event_kill9_waiter)
+{
+	FL_TEST_NEEDS_DEATHS();
+	fl_shm_event *e = fl_test_share(sizeof *e);
+	unsigned random = 1, set = 0;
+	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+		fl_cancel token = FL_CANCEL_INIT;
+		fl_test_caller callers[2];
+		fl_shm_event_init(e);
+		pid_t waiter = fl_test_fork(wait_in_child, e), other = fl_test_fork(wait_in_child, e);
+		for (int i = 0; i < 2; i++)
+			fl_test_call_start(&callers[i], wait_for, e, FL_FOREVER, i ? &token : NULL);
+		pid_t setter = fl_test_fork(set_it, e);
+		random = random * 1664525u + 1013904223u;
+		for (unsigned spins = random >> 14; spins > 0; spins--)
+			fl__sys.relax();
+		(void)kill(waiter, SIGKILL);
+		fl_test_kill(setter);
+		(void)fl_test_status(waiter);
+		set += fl_shm_event_is_set(e);
+		if (!fl_shm_event_is_set(e))
+			FL_OK(fl_shm_event_set(e));
+		for (int i = 0; i < 2; i++)
+			FL_OK(fl_test_call_end(&callers[i]));
+		fl_test_reap(other);
+	}
+	print_message("the setter was in time in %u rounds\n", set);
+	fl_test_unshare(e, sizeof *e);
+}

@@ -1,0 +1,332 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The robust lock: how it shares the thread's list with the C library's robust mutexes, and how it fares under kills. */
+#include "fl_faults.h"
+#include "fl_shm_child.h"
+
+#include <pthread.h>
+
+enum { OURS = 2, THEIRS = 2, ALL = OURS + THEIRS, MANY = 100 };
+
+struct mixed {
+	fl_shm_mutex ours[OURS];
+	pthread_mutex_t theirs[THEIRS];
+	uint32_t order, held;
+};
+
+static struct mixed *make_mixed(void)
+{
+	struct mixed *m = fl_test_share(sizeof *m);
+	pthread_mutexattr_t attr;
+	FL_OK(pthread_mutexattr_init(&attr));
+	FL_OK(pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED));
+	FL_OK(pthread_mutexattr_setrobust(&attr, PTHREAD_MUTEX_ROBUST));
+	for (int i = 0; i < THEIRS; i++)
+		FL_OK(pthread_mutex_init(&m->theirs[i], &attr));
+	FL_OK(pthread_mutexattr_destroy(&attr));
+	return m;
+}
+
+static int lock_one(struct mixed *m, unsigned i)
+{
+	return i < OURS ? fl_shm_mutex_lock(&m->ours[i]) : -pthread_mutex_lock(&m->theirs[i - OURS]);
+}
+
+static void unlock_one(struct mixed *m, unsigned i)
+{
+	if (i < OURS)
+		fl_shm_mutex_unlock(&m->ours[i]);
+	else
+		FL_CHECK(pthread_mutex_unlock(&m->theirs[i - OURS]) == 0);
+}
+
+static void recover_one(struct mixed *m, unsigned i)
+{
+	if (i < OURS)
+		fl_shm_mutex_recover(&m->ours[i]);
+	else
+		FL_CHECK(pthread_mutex_consistent(&m->theirs[i - OURS]) == 0);
+}
+
+enum { ORDERS = 24 }; /* of four */
+
+/* The n-th order of 0 .. 3. */
+static void order(unsigned n, unsigned out[ALL])
+{
+	unsigned left[ALL] = {0, 1, 2, 3};
+	for (unsigned i = 0; i < ALL; i++) {
+		unsigned at = n % (ALL - i);
+		n /= ALL - i;
+		out[i] = left[at];
+		memmove(&left[at], &left[at + 1], (ALL - i - at - 1) * sizeof left[0]);
+	}
+}
+
+static bool list_is_empty(void)
+{
+	const struct fl__robust_list *list = fl__shm_self()->list;
+	return !list || (list->first == (const void *)list && list->pending == NULL);
+}
+
+/* Locked in each order, and unlocked in each: the list has what is held, and is empty at the end. */
+FL_TEST(shm_lock_mixes_with_the_c_library)
+{
+	struct mixed *m = make_mixed();
+	for (unsigned in = 0; in < ORDERS; in++) {
+		for (unsigned out = 0; out < ORDERS; out++) {
+			unsigned to[ALL], from[ALL];
+			order(in, to);
+			order(out, from);
+			for (unsigned i = 0; i < ALL; i++)
+				FL_OK(lock_one(m, to[i]));
+			for (unsigned i = 0; i < ALL; i++)
+				unlock_one(m, from[i]);
+			assert_true(list_is_empty());
+		}
+	}
+	fl_test_unshare(m, sizeof *m);
+}
+
+/* Locks all in an order, gives back those in the low half of the other, and rests. */
+static int lock_mixed_and_rest(void *arg)
+{
+	struct mixed *m = arg;
+	unsigned to[ALL], from[ALL];
+	order(m->order % ORDERS, to);
+	order(m->order / ORDERS, from);
+	for (unsigned i = 0; i < ALL; i++)
+		FL_CHECK(lock_one(m, to[i]) == 0);
+	for (unsigned i = 0; i < ALL / 2; i++)
+		unlock_one(m, from[i]);
+	fl__add_release(&m->held, 1);
+	fl_test_rest();
+}
+
+FL_TEST(shm_lock_mixes_with_the_c_library_when_killed)
+{
+	FL_TEST_NEEDS_DEATHS();
+	struct mixed *m = make_mixed();
+	for (unsigned n = 0; n < ORDERS * ORDERS;
+	     n += 5) { /* 5 and 576 have no common factor but the step leaves out none of either order */
+		unsigned from[ALL];
+		m->order = n;
+		order(n / ORDERS, from);
+		uint32_t before = fl__load_acquire(&m->held);
+		pid_t pid = fl_test_fork(lock_mixed_and_rest, m);
+		FL_WAIT_FOR(fl__load_acquire(&m->held) == before + 1);
+		fl_test_kill(pid);
+		for (unsigned i = 0; i < ALL; i++) {
+			FL_RC(lock_one(m, from[i]), i < ALL / 2 ? 0 : -EOWNERDEAD);
+			if (i >= ALL / 2)
+				recover_one(m, from[i]);
+			unlock_one(m, from[i]);
+		}
+		assert_true(list_is_empty());
+	}
+	fl_test_unshare(m, sizeof *m);
+}
+
+struct many {
+	fl_shm_mutex locks[MANY];
+	uint32_t seed, held;
+};
+
+static uint32_t draw(uint32_t *seed)
+{
+	*seed = *seed * 1664525u + 1013904223u;
+	return *seed >> 8;
+}
+
+static void shuffle(unsigned *order_, unsigned n, uint32_t *seed)
+{
+	for (unsigned i = 0; i < n; i++)
+		order_[i] = i;
+	for (unsigned i = n; i > 1; i--) {
+		unsigned at = draw(seed) % i, kept = order_[i - 1];
+		order_[i - 1] = order_[at];
+		order_[at] = kept;
+	}
+}
+
+FL_TEST(shm_lock_a_hundred_at_once)
+{
+	struct many *m = fl_test_share(sizeof *m);
+	uint32_t seed = 7;
+	for (int round = 0; round < 50; round++) {
+		unsigned to[MANY], from[MANY];
+		shuffle(to, MANY, &seed);
+		shuffle(from, MANY, &seed);
+		for (unsigned i = 0; i < MANY; i++)
+			FL_OK(fl_shm_mutex_lock(&m->locks[to[i]]));
+		for (unsigned i = 0; i < MANY; i++)
+			fl_shm_mutex_unlock(&m->locks[from[i]]);
+		assert_true(list_is_empty());
+	}
+	fl_test_unshare(m, sizeof *m);
+}
+
+static int lock_many_and_rest(void *arg)
+{
+	struct many *m = arg;
+	uint32_t seed = m->seed;
+	unsigned to[MANY], from[MANY];
+	shuffle(to, MANY, &seed);
+	shuffle(from, MANY, &seed);
+	for (unsigned i = 0; i < MANY; i++)
+		FL_CHECK(fl_shm_mutex_lock(&m->locks[to[i]]) == 0);
+	for (unsigned i = 0; i < MANY / 2; i++)
+		fl_shm_mutex_unlock(&m->locks[from[i]]);
+	fl__add_release(&m->held, 1);
+	fl_test_rest();
+}
+
+FL_TEST(shm_lock_a_hundred_at_once_killed)
+{
+	FL_TEST_NEEDS_DEATHS();
+	struct many *m = fl_test_share(sizeof *m);
+	for (uint32_t round = 0; round < 20; round++) {
+		unsigned from[MANY];
+		m->seed = round;
+		uint32_t seed = round;
+		shuffle(from, MANY, &seed);
+		shuffle(from, MANY, &seed);
+		pid_t pid = fl_test_fork(lock_many_and_rest, m);
+		FL_WAIT_FOR(fl__load_acquire(&m->held) == round + 1);
+		fl_test_kill(pid);
+		for (unsigned i = 0; i < MANY; i++) {
+			FL_RC(fl_shm_mutex_lock(&m->locks[from[i]]), i < MANY / 2 ? 0 : -EOWNERDEAD);
+			if (i >= MANY / 2)
+				fl_shm_mutex_recover(&m->locks[from[i]]);
+		}
+		for (unsigned i = 0; i < MANY; i++)
+			fl_shm_mutex_unlock(&m->locks[i]);
+	}
+	fl_test_unshare(m, sizeof *m);
+}
+
+/* A fork while locks are held: the child's list is its own, and empty; the parent's holds them still. */
+static int lock_in_child(void *arg)
+{
+	struct many *m = arg;
+	FL_CHECK(list_is_empty());
+	for (unsigned i = 10; i < 20; i++)
+		FL_CHECK(fl_shm_mutex_lock(&m->locks[i]) == 0);
+	for (unsigned i = 10; i < 20; i++)
+		fl_shm_mutex_unlock(&m->locks[i]);
+	FL_CHECK(list_is_empty());
+	return 0;
+}
+
+FL_TEST(shm_lock_fork_while_holding)
+{
+	struct many *m = fl_test_share(sizeof *m);
+	for (unsigned i = 0; i < 10; i++)
+		FL_OK(fl_shm_mutex_lock(&m->locks[i]));
+	fl_test_reap(fl_test_fork(lock_in_child, m));
+	for (unsigned i = 0; i < 10; i++)
+		fl_shm_mutex_unlock(&m->locks[i]);
+	assert_true(list_is_empty());
+	fl_test_unshare(m, sizeof *m);
+}
+
+/* Hammers. */
+
+enum { WORKERS = 4 };
+
+struct counts {
+	fl_shm_mutex mutex;
+	uint64_t total, own[WORKERS]; /* guarded by it: total is the sum */
+	uint32_t next, limit;
+	uint32_t deaths, torn; /* that were told; those of them that left something to repair */
+};
+
+static uint64_t sum(const struct counts *c)
+{
+	uint64_t all = 0;
+	for (int i = 0; i < WORKERS; i++)
+		all += c->own[i];
+	return all;
+}
+
+/* What its own count says has happened. */
+static void repair(struct counts *c)
+{
+	fl__add_relaxed(&c->deaths, 1);
+	if (c->total != sum(c))
+		fl__add_relaxed(&c->torn, 1);
+	c->total = sum(c);
+	fl_shm_mutex_recover(&c->mutex);
+}
+
+static int count_up(void *arg)
+{
+	struct counts *c = arg;
+	uint32_t me = fl__add_relaxed(&c->next, 1) % WORKERS;
+	for (;;) {
+		int rc = fl_shm_mutex_lock(&c->mutex);
+		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+		if (rc != 0)
+			repair(c);
+		FL_CHECK(c->total == sum(c));
+		bool more = c->own[me] < c->limit;
+		if (more) {
+			c->own[me]++;
+			__asm__ volatile("" ::: "memory"); /* two stores, and a kill may come between */
+			c->total++;
+		}
+		fl_shm_mutex_unlock(&c->mutex);
+		if (!more)
+			return 0;
+	}
+}
+
+FL_TEST(shm_lock_four_processes_count)
+{
+	struct counts *c = fl_test_share(sizeof *c);
+	pid_t pids[WORKERS];
+	c->limit = fl_test_scaled(100000);
+	for (int i = 0; i < WORKERS; i++)
+		pids[i] = fl_test_fork(count_up, c);
+	for (int i = 0; i < WORKERS; i++)
+		fl_test_reap(pids[i]);
+	assert_int_equal(c->total, (uint64_t)WORKERS * c->limit);
+	assert_int_equal(c->deaths, 0);
+	FL_OK(fl_shm_mutex_destroy(&c->mutex));
+	fl_test_unshare(c, sizeof *c);
+}
+
+/* The same while one after the other is killed at any moment, and replaced. */
+FL_TEST(shm_lock_four_processes_count_and_are_killed)
+{
+	FL_TEST_NEEDS_DEATHS();
+	struct counts *c = fl_test_share(sizeof *c);
+	pid_t pids[WORKERS];
+	unsigned kills = fl_test_scaled(1000);
+	uint32_t seed = 1;
+	c->limit = UINT32_MAX;
+	for (uint32_t i = 0; i < WORKERS; i++) {
+		c->next = i;
+		pids[i] = fl_test_fork(count_up, c);
+		FL_WAIT_FOR(fl__load_relaxed(&c->next) == i + 1);
+	}
+	for (unsigned n = 0; n < kills; n++) {
+		uint32_t i = draw(&seed) % WORKERS;
+		uint64_t before = fl__load_relaxed(&c->total), turns = draw(&seed) % 512;
+		FL_WAIT_FOR(fl__load_relaxed(&c->total) - before >= turns);
+		fl_test_kill(pids[i]);
+		fl__store_relaxed(&c->next, i);
+		pids[i] = fl_test_fork(count_up, c);
+		FL_WAIT_FOR(fl__load_relaxed(&c->next) == i + 1);
+	}
+	fl__store_relaxed(&c->limit, 0);
+	for (int i = 0; i < WORKERS; i++)
+		fl_test_reap(pids[i]);
+	int rc = fl_shm_mutex_lock(&c->mutex);
+	assert_true(rc == 0 || rc == -EOWNERDEAD);
+	if (rc != 0)
+		repair(c);
+	assert_true(c->total == sum(c));
+	assert_true(c->deaths <= kills);
+	print_message("%u kills: %u deaths told, %u of them in the midst of it\n", kills, c->deaths, c->torn);
+	fl_shm_mutex_unlock(&c->mutex);
+	fl_test_unshare(c, sizeof *c);
+}

@@ -1,0 +1,403 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Queues in shared memory, as one process sees them: making, opening, order, sizes, the three forms. */
+#include "fl_faults.h"
+#include "fl_shm_queue.h"
+
+FL_TEST(shm_queue_create_refuses_a_bad_config)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	char somewhere;
+	fl_shm_queue *const untouched = (fl_shm_queue *)(void *)&somewhere, *q = untouched;
+	const fl_shm_queue_config bad[] = {{0},
+	                                   {.capacity = 3},
+	                                   {.item_size = 8, .frame_bytes = 100},
+	                                   {.capacity = 3, .frame_bytes = 100},
+	                                   {8, 3, 100}};
+	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+		FL_RC(fl_shm_queue_create(&q, region, &bad[i]), -EINVAL);
+	FL_RC(fl_shm_queue_create(&q, region, NULL), -EINVAL);
+	const fl_shm_queue_config large[] = {{.item_size = 1, .capacity = (size_t)INT32_MAX + 1},
+	                                     {.item_size = 1, .capacity = SIZE_MAX},
+	                                     {.item_size = SIZE_MAX, .capacity = 1},
+	                                     {.item_size = PTRDIFF_MAX / 1000},
+	                                     {.frame_bytes = (size_t)INT32_MAX + 1}};
+	for (size_t i = 0; i < sizeof large / sizeof *large; i++)
+		FL_RC(fl_shm_queue_create(&q, region, &large[i]), -EOVERFLOW);
+	assert_ptr_equal(q, untouched);
+}
+
+FL_TEST(shm_queue_create_says_when_there_is_no_memory)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = NULL;
+	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = 4096}), -ENOMEM);
+	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.frame_bytes = INT32_MAX}), -ENOMEM);
+	fl_shm_queue *there = items_in(region, 8, 4);
+	fl_shm_offset offset = fl_shm_queue_offset(there);
+	FL_FAULTS();
+	fl__sys.alloc = fl_test_no_memory;
+	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = 8}), -ENOMEM);
+	FL_RC(fl_shm_queue_open(&q, region, offset), -ENOMEM);
+	fl_test_faults_end();
+	assert_null(q);
+	fl_shm_queue_free(there);
+	fl_shm_queue_free(NULL);
+	fl_shm_queue_destroy(NULL);
+}
+
+FL_TEST(shm_queue_needs_a_writable_region)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096), *look = NULL;
+	FL_SCOPED(fl_shm_queue) *there = items_in(region, 8, 4), *q = NULL;
+	FL_OK(fl_shm_seal(region));
+	FL_OK(fl_shm_attach(&look, fl_shm_fd(region)));
+	FL_RC(fl_shm_queue_create(&q, look, &(fl_shm_queue_config){.item_size = 8}), -EROFS);
+	FL_RC(fl_shm_queue_open(&q, look, fl_shm_queue_offset(there)), -EROFS);
+}
+
+FL_TEST(shm_queue_destroy_gives_the_memory_back)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192);
+	fl_shm_offset first = 0;
+	for (int i = 0; i < 20; i++) {
+		fl_shm_queue *q = items_in(region, 1000, 7); /* there is no space for a second one */
+		fl_shm_offset offset = fl_shm_queue_offset(q);
+		first = first ? first : offset;
+		assert_true(offset == first);
+		FL_OK(fl_shm_queue_put(q, (unsigned char[1000]){1}));
+		fl_shm_queue_destroy(q);
+		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+	}
+	fl_shm_queue *one = items_in(region, 8, 8), *other = NULL;
+	FL_OK(fl_shm_queue_open(&other, region, fl_shm_queue_offset(one)));
+	fl_shm_queue_destroy(one);
+	FL_PANICS(fl_shm_queue_destroy(other));
+	fl_shm_queue_free(other);
+}
+
+/* Two maps of one region, at two addresses: as two processes have. */
+FL_TEST(shm_queue_opens_where_it_lies)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192), *again = NULL;
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 3), *same = NULL;
+	FL_OK(fl_shm_attach(&again, fl_shm_fd(region)));
+	FL_OK(fl_shm_queue_open(&same, again, fl_shm_queue_offset(q)));
+	assert_true(fl_shm_queue_offset(same) == fl_shm_queue_offset(q));
+	assert_int_equal(fl_shm_queue_capacity(same), 3);
+	assert_int_equal(fl_shm_queue_item_size(same), sizeof(int));
+	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	assert_int_equal(fl_shm_queue_length(same), 1);
+	int got;
+	FL_OK(fl_shm_queue_get(same, &got));
+	assert_int_equal(got, 7);
+	FL_OK(fl_shm_queue_close(same));
+	assert_true(fl_shm_queue_is_closed(q));
+	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
+}
+
+/* What open is told is looked at before it is believed. */
+FL_TEST(shm_queue_open_refuses_what_is_no_queue)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192);
+	FL_SCOPED(fl_shm_queue) *there = items_in(region, 8, 16), *q = NULL;
+	fl_shm_offset offset = fl_shm_queue_offset(there);
+	struct fl__shm_ring *r = ring_in(region, there);
+	const fl_shm_offset nowhere[] = {0,       8,          offset + 8,      offset + 64,
+	                                 1 << 20, UINT64_MAX, UINT64_MAX - 63, offset + 1};
+	for (size_t i = 0; i < sizeof nowhere / sizeof *nowhere; i++)
+		FL_RC(fl_shm_queue_open(&q, region, nowhere[i]), -EBADMSG);
+	r->version++;
+	FL_RC(fl_shm_queue_open(&q, region, offset), -EPROTO);
+	r->version--;
+	const uint32_t sizes[] = {0, 1u << 31, UINT32_MAX, 100000};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+		r->size = sizes[i];
+		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+	}
+	r->size = 16;
+	const uint64_t item_sizes[] = {UINT64_MAX, (uint64_t)1 << 60, INT64_MAX, 8192};
+	for (size_t i = 0; i < sizeof item_sizes / sizeof *item_sizes; i++) {
+		r->item_size = item_sizes[i];
+		FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+	}
+	r->item_size = 8;
+	r->magic ^= 1;
+	FL_RC(fl_shm_queue_open(&q, region, offset), -EBADMSG);
+	r->magic ^= 1;
+	FL_OK(fl_shm_queue_open(&q, region, offset));
+}
+
+FL_TEST(shm_queue_capacity_is_as_asked)
+{
+	FL_SCOPED(fl_shm) *region = region_of(1 << 20);
+	const size_t capacities[] = {1, 2, 3, 5, 7, 8, 100, 1000, 1024, 4097};
+	for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+		fl_shm_queue *q = items_in(region, sizeof(int), capacities[i]);
+		assert_int_equal(fl_shm_queue_capacity(q), capacities[i]);
+		for (int n = 0; n < (int)capacities[i]; n++) {
+			assert_int_equal(fl_shm_queue_length(q), n);
+			FL_OK(fl_shm_queue_try_put(q, &n));
+		}
+		FL_RC(fl_shm_queue_try_put(q, &(int){0}), -EAGAIN);
+		assert_int_equal(fl_shm_queue_length(q), capacities[i]);
+		fl_shm_queue_destroy(q);
+	}
+	FL_SCOPED(fl_shm_queue) *by_default = items_in(region, 1, 0), *frames = frames_in(region, 77);
+	assert_int_equal(fl_shm_queue_capacity(by_default), 1024);
+	assert_int_equal(fl_shm_queue_capacity(frames), 77);
+	assert_int_equal(fl_shm_queue_item_size(frames), 0);
+}
+
+static int some(int i)
+{
+	return (int)((unsigned)i * 2654435761u >> 8);
+}
+
+/* Puts and gets in bursts against a model that is two numbers: what comes next, and what went in last. */
+static void run_fifo(struct fl__shm_view *v, uint32_t capacity)
+{
+	uint64_t in = 0, out = 0;
+	size_t one;
+	for (int burst = 0; burst < 60; burst++) {
+		size_t n = (size_t)some(burst) % (capacity + 2);
+		for (size_t i = 0; i < n; i++) {
+			bool full = in - out == capacity;
+			FL_RC(fl__shm_ring_put(v, &in, 1, &one, FL__SHM_TRY, NULL), full ? -EAGAIN : 0);
+			in += !full;
+		}
+		n = (size_t)some(burst + 1000) % (capacity + 2);
+		for (size_t i = 0; i < n; i++) {
+			uint64_t item = 77;
+			bool empty = in == out;
+			FL_RC(fl__shm_ring_get(v, &item, 1, &one, FL__SHM_TRY, NULL), empty ? -EAGAIN : 0);
+			assert_true(item == (empty ? 77 : out));
+			out += !empty;
+		}
+		assert_int_equal(fl__shm_ring_length(v), in - out);
+	}
+	assert_true(out > capacity * 3);
+}
+
+/* Also index_wrap_2_32: counts that come round while it runs, with capacities that are no powers of two. */
+FL_TEST(shm_queue_is_fifo_at_any_capacity_and_index_wrap_2_32)
+{
+	const uint32_t capacities[] = {1, 2, 3, 4, 5, 6, 7, 9, 10, 12, 15, 16, 17, 31, 33, 100, 127, 1000};
+	const uint32_t starts[] = {0, UINT32_MAX, UINT32_MAX - 1, UINT32_MAX - 20, INT32_MAX - 3u};
+	for (size_t i = 0; i < sizeof capacities / sizeof *capacities; i++) {
+		size_t bytes;
+		FL_OK(fl__shm_ring_bytes(8, capacities[i], &bytes));
+		void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+		assert_non_null(memory);
+		for (size_t k = 0; k < sizeof starts / sizeof *starts; k++) {
+			struct fl__shm_view made, found;
+			fl__shm_ring_make(&made, memory, 8, capacities[i], starts[k]);
+			FL_OK(fl__shm_ring_check(&found, memory));
+			run_fifo(&found, capacities[i]);
+		}
+		free(memory);
+	}
+}
+
+/* Counting what is done comes round, too. */
+FL_TEST(shm_queue_index_wrap_2_32_of_dones)
+{
+	size_t bytes, one;
+	FL_OK(fl__shm_ring_bytes(8, 3, &bytes));
+	void *memory = aligned_alloc(64, (bytes + 63) / 64 * 64);
+	struct fl__shm_view v;
+	fl__shm_ring_make(&v, memory, 8, 3, UINT32_MAX - 2);
+	for (int i = 0; i < 10; i++) {
+		uint64_t item = (uint64_t)i;
+		FL_OK(fl__shm_ring_join(&v, FL__SHM_TRY, NULL));
+		FL_OK(fl__shm_ring_put(&v, &item, 1, &one, 0, NULL));
+		FL_RC(fl__shm_ring_join(&v, FL__SHM_TRY, NULL), -EAGAIN);
+		FL_RC(fl__shm_ring_task_done(&v), -EINVAL);
+		FL_OK(fl__shm_ring_get(&v, &item, 1, &one, 0, NULL));
+		FL_OK(fl__shm_ring_task_done(&v));
+	}
+	free(memory);
+}
+
+static void fill(unsigned char *bytes, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+/* Items come out as they went in, and not a byte beside them is touched. */
+static void run_size(fl_shm *region, size_t size)
+{
+	enum { CAPACITY = 3, GUARD = 8 };
+	unsigned char in[4096], out[4096 + 2 * GUARD], guard[GUARD];
+	memset(guard, 0xa5, sizeof guard);
+	fl_shm_queue *q = items_in(region, size, CAPACITY);
+	for (unsigned round = 0; round < 10; round++) {
+		for (unsigned i = 0; i < CAPACITY; i++) {
+			fill(in, size, round + i);
+			FL_OK(fl_shm_queue_put(q, in));
+			memset(in, 0, size); /* it was copied */
+		}
+		for (unsigned i = 0; i < CAPACITY; i++) {
+			memset(out, 0xa5, sizeof out);
+			FL_OK(fl_shm_queue_get(q, out + GUARD));
+			fill(in, size, round + i);
+			assert_memory_equal(out + GUARD, in, size);
+			assert_memory_equal(out, guard, GUARD);
+			assert_memory_equal(out + GUARD + size, guard, GUARD);
+		}
+		fill(in, size, round);
+		FL_OK(fl_shm_queue_put(q, in)); /* so that the next round starts elsewhere in the ring */
+		FL_OK(fl_shm_queue_get(q, out));
+	}
+	fl_shm_queue_destroy(q);
+}
+
+FL_TEST(shm_queue_carries_items_of_any_size)
+{
+	FL_SCOPED(fl_shm) *region = region_of(1 << 16);
+	for (size_t size = 1; size <= 72; size++)
+		run_size(region, size);
+	const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
+	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
+		run_size(region, sizes[i]);
+}
+
+FL_TEST(shm_queue_three_forms)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	int got = 5;
+	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
+	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_until(q, &got, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(got, 5);
+	FL_OK(fl_shm_queue_put_until(q, &(int){1}, FL_FOREVER, &stop)); /* what can be done at once is done */
+	FL_RC(fl_shm_queue_try_put(q, &(int){2}), -EAGAIN);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_until(q, &(int){2}, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_queue_put(q, &(int){2}), -ECANCELED);
+	FL_OK(fl_shm_queue_get(q, &got));
+	assert_int_equal(got, 1);
+	FL_RC(fl_shm_queue_get(q, &got), -ECANCELED);
+	FL_OK(fl_shm_queue_try_put(q, &(int){3}));
+	FL_OK(fl_shm_queue_try_get(q, &got));
+	assert_int_equal(got, 3);
+}
+
+/* rigtorp/MPMCQueue #46: what a process put itself is never missed. */
+FL_TEST(shm_queue_false_empty_after_own_push)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 3);
+	for (int i = 0; i < 1000; i++) {
+		int got = -1;
+		FL_OK(fl_shm_queue_try_put(q, &i));
+		assert_int_equal(fl_shm_queue_length(q), 1);
+		FL_OK(fl_shm_queue_try_get(q, &got));
+		assert_int_equal(got, i);
+	}
+}
+
+FL_TEST(shm_queue_operations_of_the_other_form)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192);
+	FL_SCOPED(fl_shm_queue) *items = items_in(region, 8, 4), *frames = frames_in(region, 64);
+	char buffer[8] = {0};
+	size_t n = 9;
+	FL_RC(fl_shm_queue_put(frames, buffer), -EINVAL);
+	FL_RC(fl_shm_queue_try_put(frames, buffer), -EINVAL);
+	FL_RC(fl_shm_queue_put_until(frames, buffer, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_shm_queue_get(frames, buffer), -EINVAL);
+	FL_RC(fl_shm_queue_try_get(frames, buffer), -EINVAL);
+	FL_RC(fl_shm_queue_get_until(frames, buffer, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_shm_queue_put_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_shm_queue_get_many_until(frames, buffer, 1, &n, FL_FOREVER, NULL), -EINVAL);
+	assert_int_equal(fl_shm_queue_put_many(frames, buffer, 1) + fl_shm_queue_get_many(frames, buffer, 1), 0);
+	FL_RC(fl_shm_queue_put_frame(items, buffer, 8), -EINVAL);
+	FL_RC(fl_shm_queue_try_put_frame(items, buffer, 8), -EINVAL);
+	FL_RC(fl_shm_queue_put_frame_until(items, buffer, 8, FL_FOREVER, NULL), -EINVAL);
+	FL_RC(fl_shm_queue_get_frame(items, buffer, 8, &n), -EINVAL);
+	FL_RC(fl_shm_queue_try_get_frame(items, buffer, 8, &n), -EINVAL);
+	FL_RC(fl_shm_queue_get_frame_until(items, buffer, 8, &n, FL_FOREVER, NULL), -EINVAL);
+}
+
+FL_TEST(shm_queue_many)
+{
+	enum { CAPACITY = 5 };
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), CAPACITY);
+	const int items[8] = {0, 1, 2, 3, 4, 5, 6, 7};
+	int got[8];
+	size_t n = 77;
+	for (int round = 0; round < 12; round++) { /* at each place of the ring */
+		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), CAPACITY);
+		assert_int_equal(fl_shm_queue_try_put_many(q, items, 8), 0);
+		FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -ETIMEDOUT);
+		assert_int_equal(n, 0);
+		assert_int_equal(fl_shm_queue_try_get_many(q, got, 2), 2);
+		FL_RC(fl_shm_queue_put_many_until(q, items + 5, 3, &n, 0, NULL), -ETIMEDOUT);
+		assert_int_equal(n, 2);
+		FL_OK(fl_shm_queue_get_many_until(q, got + 2, 4, &n, 0, NULL));
+		assert_int_equal(n, 4);
+		assert_int_equal(fl_shm_queue_get_many(q, got + 6, 8), 1);
+		for (int i = 0; i < 7; i++)
+			assert_int_equal(got[i], i);
+		assert_int_equal(fl_shm_queue_put_many(q, items, 1), 1);
+		FL_OK(fl_shm_queue_get(q, got));
+	}
+	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, 0, NULL));
+	assert_int_equal(n + fl_shm_queue_get_many(q, got, 0) + fl_shm_queue_try_get_many(q, got, 1), 0);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(n, CAPACITY);
+	FL_OK(fl_shm_queue_close(q));
+	FL_RC(fl_shm_queue_put_many_until(q, items, 1, &n, 0, NULL), -EPIPE);
+	assert_int_equal(fl_shm_queue_put_many(q, items, 1) + fl_shm_queue_try_put_many(q, items, 1), 0);
+	assert_int_equal(fl_shm_queue_get_many(q, got, 8), CAPACITY);
+	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, 0, NULL), -EPIPE);
+}
+
+struct job {
+	int number;
+	char name[12];
+};
+FL_SHM_QUEUE_OF(struct job, job_pipe)
+
+FL_TEST(shm_queue_of_a_type)
+{
+	FL_SCOPED(fl_shm) *region = region_of(1 << 16);
+	FL_SCOPED(job_pipe) *q = NULL, *other = NULL;
+	struct job job = {3, "three"}, got[3] = {{0, ""}};
+	FL_OK(job_pipe_create(&q, region, &(fl_shm_queue_config){.capacity = 2}));
+	FL_OK(job_pipe_open(&other, region, job_pipe_offset(q)));
+	FL_OK(job_pipe_put(q, job));
+	FL_OK(job_pipe_try_put(q, job));
+	FL_RC(job_pipe_put_until(q, job, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(job_pipe_length(other), 2);
+	FL_OK(job_pipe_get(other, got));
+	FL_OK(job_pipe_task_done(other));
+	FL_RC(job_pipe_try_join(q), -EBUSY);
+	assert_string_equal(got->name, "three");
+	assert_int_equal(job_pipe_try_get_many(other, got, 3), 1);
+	FL_OK(job_pipe_task_done(other));
+	FL_OK(job_pipe_join(q));
+	FL_OK(job_pipe_close_now(q, NULL));
+	assert_true(job_pipe_is_closed(other));
+	FL_SCOPED(fl_shm_queue) *ints = items_in(region, sizeof(int), 2), *frames = frames_in(region, 100);
+	job_pipe *none = NULL;
+	FL_RC(job_pipe_open(&none, region, fl_shm_queue_offset(ints)), -EBADMSG);
+	FL_RC(job_pipe_open(&none, region, fl_shm_queue_offset(frames)), -EBADMSG);
+	FL_RC(job_pipe_create(&none, region, &(fl_shm_queue_config){.frame_bytes = 8}), -EINVAL);
+	FL_OK(job_pipe_create(&none, region, NULL));
+	assert_int_equal(job_pipe_capacity(none), 1024);
+	assert_ptr_equal(job_pipe_untyped(none), (fl_shm_queue *)none);
+	job_pipe_destroy(none);
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Frames of any size in a queue in shared memory. */
+#include "fl_shm_queue.h"
+
+enum { HEADER = 4 };
+
+static void fill(unsigned char *bytes, size_t n, unsigned seed)
+{
+	for (size_t i = 0; i < n; i++)
+		bytes[i] = (unsigned char)(seed * 31 + i * 7 + (i >> 8));
+}
+
+FL_TEST(shm_queue_frames_three_forms)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 2 * (HEADER + 4));
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	char got[8];
+	size_t size = 99;
+	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EAGAIN);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(size, 99);
+	FL_OK(fl_shm_queue_put_frame(q, "abcd", 4));
+	FL_OK(fl_shm_queue_try_put_frame(q, "efg", 3));
+	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EAGAIN);
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_shm_queue_put_frame(q, "", 0), -ECANCELED);
+	}
+	assert_int_equal(fl_shm_queue_length(q), 2);
+	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
+	assert_int_equal(size, 4);
+	assert_memory_equal(got, "abcd", 4);
+	FL_OK(fl_shm_queue_put_frame_until(q, "h", 1, 0, NULL));
+	FL_OK(fl_shm_queue_try_get_frame(q, got, 8, &size));
+	assert_int_equal(size, 3);
+	FL_OK(fl_shm_queue_get_frame_until(q, got, 1, &size, 0, NULL));
+	assert_int_equal(size, 1);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl_shm_queue_get_frame(q, got, 8, &size), -ECANCELED);
+}
+
+FL_TEST(shm_queue_frames_that_do_not_fit)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 100);
+	unsigned char in[101], out[101];
+	size_t size = 0;
+	fill(in, sizeof in, 1);
+	FL_RC(fl_shm_queue_put_frame(q, in, 97), -EMSGSIZE);
+	FL_RC(fl_shm_queue_try_put_frame(q, in, SIZE_MAX), -EMSGSIZE);
+	FL_RC(fl_shm_queue_put_frame_until(q, in, (size_t)UINT32_MAX + 1 - HEADER, 0, NULL), -EMSGSIZE);
+	FL_OK(fl_shm_queue_put_frame(q, in, 96));
+	memset(out, 0xa5, sizeof out);
+	FL_RC(fl_shm_queue_get_frame(q, out, 95, &size), -EMSGSIZE);
+	assert_int_equal(size, 96);
+	size = 0;
+	FL_RC(fl_shm_queue_try_get_frame(q, out, 0, &size), -EMSGSIZE);
+	assert_int_equal(size, 96);
+	FL_RC(fl_shm_queue_get_frame_until(q, out, 1, &size, 0, NULL), -EMSGSIZE);
+	assert_int_equal(out[0], 0xa5);
+	assert_int_equal(fl_shm_queue_length(q), 1);
+	FL_OK(fl_shm_queue_get_frame(q, out, 96, &size));
+	assert_memory_equal(out, in, 96);
+	assert_int_equal(out[96], 0xa5);
+
+	FL_SCOPED(fl_shm_queue) *tiny = frames_in(region, HEADER - 1), *empties = frames_in(region, HEADER);
+	FL_RC(fl_shm_queue_put_frame(tiny, in, 0), -EMSGSIZE);
+	FL_OK(fl_shm_queue_put_frame(empties, in, 0));
+	FL_RC(fl_shm_queue_try_put_frame(empties, in, 0), -EAGAIN);
+	FL_OK(fl_shm_queue_get_frame(empties, out, 0, &size));
+	assert_int_equal(size, 0);
+}
+
+/* Sizes and places of all kinds against a model: whatever lies across the end of the ring, the header too. */
+FL_TEST(shm_queue_frames_wrap_anywhere)
+{
+	FL_SCOPED(fl_shm) *region = region_of(1 << 16);
+	for (size_t bytes = HEADER + 1; bytes < 70; bytes++) {
+		fl_shm_queue *q = frames_in(region, bytes);
+		unsigned in = 0, out = 0;
+		size_t used = 0, sizes[64];
+		for (unsigned turn = 0; turn < 400; turn++) {
+			unsigned char frame[80], expected[80];
+			size_t size = turn * 2654435761u % (bytes - HEADER + 1);
+			fill(frame, size, in);
+			bool fits = used + HEADER + size <= bytes;
+			FL_RC(fl_shm_queue_try_put_frame(q, frame, size), fits ? 0 : -EAGAIN);
+			if (fits) {
+				sizes[in++ % 64] = size;
+				used += HEADER + size;
+			}
+			if (fits && turn % 3 > 0)
+				continue;
+			FL_OK(fl_shm_queue_try_get_frame(q, frame, sizeof frame, &size));
+			assert_int_equal(size, sizes[out % 64]);
+			fill(expected, size, out++);
+			assert_memory_equal(frame, expected, size);
+			used -= HEADER + size;
+			assert_int_equal(fl_shm_queue_length(q), in - out);
+		}
+		assert_true(out > 100);
+		fl_shm_queue_destroy(q);
+	}
+}
+
+FL_TEST(shm_queue_frames_close_and_join)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 64);
+	char got[8];
+	size_t size;
+	FL_OK(fl_shm_queue_put_frame(q, "one", 3));
+	FL_OK(fl_shm_queue_put_frame(q, "two", 3));
+	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
+	FL_OK(fl_shm_queue_close(q));
+	FL_RC(fl_shm_queue_put_frame(q, "", 0), -EPIPE);
+	FL_RC(fl_shm_queue_try_put_frame(q, "", 0), -EPIPE);
+	FL_RC(fl_shm_queue_put_frame_until(q, "", 0, 0, NULL), -EPIPE);
+	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
+	FL_OK(fl_shm_queue_task_done(q));
+	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
+	FL_RC(fl_shm_queue_get_frame(q, got, 8, &size), -EPIPE);
+	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EPIPE);
+	FL_RC(fl_shm_queue_get_frame_until(q, got, 8, &size, 0, NULL), -EPIPE);
+	FL_OK(fl_shm_queue_task_done(q));
+	FL_OK(fl_shm_queue_join(q));
+}
+
+/* Two processes, more bytes than the ring, frames of many sizes: each comes whole and in order. */
+struct stream {
+	fl_shm_queue *q;
+	unsigned frames;
+};
+
+static size_t size_of(unsigned i)
+{
+	return i * 2654435761u % 200;
+}
+
+static int send_frames(void *arg)
+{
+	const struct stream *s = arg;
+	for (unsigned i = 0; i < s->frames; i++) {
+		unsigned char frame[200];
+		fill(frame, size_of(i), i);
+		FL_CHECK(fl_shm_queue_put_frame(s->q, frame, size_of(i)) == 0);
+	}
+	FL_CHECK(fl_shm_queue_close(s->q) == 0);
+	return 0;
+}
+
+FL_TEST(shm_queue_frames_between_processes)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 333);
+	struct stream s = {q, fl_test_scaled(20000)};
+	pid_t sender = process(send_frames, &s);
+	unsigned char frame[200], expected[200];
+	size_t size;
+	for (unsigned i = 0; i < s.frames; i++) {
+		FL_OK(fl_shm_queue_get_frame(q, frame, sizeof frame, &size));
+		assert_int_equal(size, size_of(i));
+		fill(expected, size, i);
+		assert_memory_equal(frame, expected, size);
+	}
+	FL_RC(fl_shm_queue_get_frame(q, frame, sizeof frame, &size), -EPIPE);
+	ENDED_WELL(sender);
+}

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Queues in shared memory between processes that wait for each other: closing, joining, waiting for any of several. */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_shm_queue.h"
+
+/* What another process does with a queue, and what it got. In the region, for all to see. */
+struct report {
+	int rc, item;
+	unsigned n;
+};
+
+struct work {
+	fl_shm_queue *q;
+	struct report *report;
+	unsigned n;
+};
+
+static struct work work_on(fl_shm *region, fl_shm_queue *q)
+{
+	struct report *report = fl_shm_alloc(region, sizeof *report);
+	assert_non_null(report);
+	return (struct work){q, report, 0};
+}
+
+static int get_one(void *arg)
+{
+	const struct work *w = arg;
+	w->report->rc = fl_shm_queue_get(w->q, &w->report->item);
+	return 0;
+}
+
+static int put_one(void *arg)
+{
+	const struct work *w = arg;
+	w->report->rc = fl_shm_queue_put(w->q, &(int){99});
+	return 0;
+}
+
+static int get_some(void *arg)
+{
+	const struct work *w = arg;
+	int items[4];
+	w->report->n = (unsigned)fl_shm_queue_get_many(w->q, items, 4);
+	return 0;
+}
+
+static int put_some(void *arg)
+{
+	const struct work *w = arg;
+	w->report->n = (unsigned)fl_shm_queue_put_many(w->q, (const int[]){1, 2, 3, 4, 5}, 5);
+	return 0;
+}
+
+static int join_it(void *arg)
+{
+	const struct work *w = arg;
+	w->report->rc = fl_shm_queue_join(w->q);
+	return 0;
+}
+
+FL_TEST(shm_queue_a_put_wakes_a_getter_elsewhere)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	struct work w = work_on(region, q);
+	pid_t getter = process(get_one, &w);
+	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
+	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	ENDED_WELL(getter);
+	FL_OK(w.report->rc);
+	assert_int_equal(w.report->item, 7);
+}
+
+FL_TEST(shm_queue_a_get_wakes_a_putter_elsewhere)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	struct work w = work_on(region, q);
+	int got;
+	FL_OK(fl_shm_queue_put(q, &(int){7}));
+	pid_t putter = process(put_one, &w);
+	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->space));
+	FL_OK(fl_shm_queue_get(q, &got));
+	ENDED_WELL(putter);
+	FL_OK(w.report->rc);
+	FL_OK(fl_shm_queue_get(q, &got));
+	assert_int_equal(got, 99);
+}
+
+FL_TEST(shm_queue_many_wait_for_each_other)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 2);
+	struct work w = work_on(region, q);
+	int got[8];
+	size_t n;
+	pid_t putter = process(put_some, &w);
+	for (int i = 0; i < 5; i += (int)n) {
+		n = fl_shm_queue_get_many(q, got + i, 8);
+		assert_true(n >= 1 && n <= 2);
+	}
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(got[i], i + 1);
+	ENDED_WELL(putter);
+	assert_int_equal(w.report->n, 5);
+	pid_t getter = process(get_some, &w);
+	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->items));
+	assert_int_equal(fl_shm_queue_put_many(q, got, 2), 2);
+	ENDED_WELL(getter);
+	assert_in_range(w.report->n, 1, 2);
+}
+
+/* cpython #117531, tokio #8075. */
+FL_TEST(shm_queue_close_misses_waiter)
+{
+	enum { N = 3 };
+	for (unsigned round = 0; round < 6; round++) {
+		FL_SCOPED(fl_shm) *region = region_of(8192);
+		FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+		bool full = round % 2, now = round % 4 > 1;
+		struct work w[N];
+		pid_t waiters[N];
+		if (full)
+			FL_OK(fl_shm_queue_put(q, &(int){1}));
+		for (int i = 0; i < N; i++) {
+			w[i] = work_on(region, q);
+			waiters[i] = process(full ? put_one : get_one, &w[i]);
+		}
+		struct fl__shm_ring *r = ring_in(region, q);
+		if (round < 4)
+			FL_WAIT_FOR(is_awaited(full ? &r->space : &r->items));
+		if (now)
+			FL_OK(fl_shm_queue_close_now(q, NULL));
+		else
+			FL_OK(fl_shm_queue_close(q));
+		for (int i = 0; i < N; i++) {
+			ENDED_WELL(waiters[i]);
+			FL_RC(w[i].report->rc, -EPIPE);
+		}
+	}
+}
+
+FL_TEST(shm_queue_close_drains)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	int got = 0;
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	FL_OK(fl_shm_queue_put(q, &(int){2}));
+	assert_false(fl_shm_queue_is_closed(q));
+	FL_OK(fl_shm_queue_close(q));
+	FL_OK(fl_shm_queue_close(q));
+	assert_true(fl_shm_queue_is_closed(q));
+	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_try_put(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_put_until(q, &got, FL_FOREVER, NULL), -EPIPE);
+	FL_OK(fl_shm_queue_get(q, &got));
+	assert_int_equal(got, 1);
+	FL_OK(fl_shm_queue_try_get(q, &got));
+	assert_int_equal(got, 2);
+	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_try_get(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_get_until(q, &got, FL_FOREVER, NULL), -EPIPE);
+}
+
+FL_TEST(shm_queue_close_now_drops)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	int got = 5;
+	size_t dropped = 77;
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_shm_queue_put(q, &i));
+	FL_OK(fl_shm_queue_get(q, &got));
+	FL_OK(fl_shm_queue_close(q));
+	FL_OK(fl_shm_queue_close_now(q, &dropped));
+	assert_int_equal(dropped, 3);
+	FL_OK(fl_shm_queue_close_now(q, &dropped));
+	assert_int_equal(dropped, 0);
+	FL_OK(fl_shm_queue_close(q)); /* changes nothing */
+	assert_int_equal(fl_shm_queue_length(q), 0);
+	FL_RC(fl_shm_queue_get(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_put(q, &got), -EPIPE);
+	FL_RC(fl_shm_queue_try_join(q), -EBUSY); /* what was got before is not done */
+	FL_OK(fl_shm_queue_task_done(q));
+	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
+	FL_OK(fl_shm_queue_join(q));
+}
+
+FL_TEST(shm_queue_join_waits_for_what_was_put)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	int got;
+	FL_OK(fl_shm_queue_join(q));
+	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	FL_OK(fl_shm_queue_put(q, &(int){2}));
+	FL_RC(fl_shm_queue_task_done(q), -EINVAL); /* nobody has got it */
+	FL_RC(fl_shm_queue_try_join(q), -EBUSY);
+	FL_RC(fl_shm_queue_join_until(q, fl_after(FL_US(50)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_queue_join_until(q, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_shm_queue_join(q), -ECANCELED);
+	}
+	struct work w = work_on(region, q);
+	pid_t joiner = process(join_it, &w);
+	FL_OK(fl_shm_queue_get(q, &got));
+	FL_OK(fl_shm_queue_get(q, &got));
+	FL_OK(fl_shm_queue_task_done(q));
+	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->done));
+	assert_int_equal(waitpid(joiner, NULL, WNOHANG), 0);
+	FL_OK(fl_shm_queue_task_done(q));
+	ENDED_WELL(joiner);
+	FL_OK(w.report->rc);
+	FL_OK(fl_shm_queue_try_join(q));
+}
+
+FL_TEST(shm_queue_close_now_ends_a_join)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	struct work w = work_on(region, q);
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	pid_t joiner = process(join_it, &w);
+	FL_WAIT_FOR(is_awaited(&ring_in(region, q)->done));
+	FL_OK(fl_shm_queue_close_now(q, NULL));
+	ENDED_WELL(joiner);
+	FL_OK(w.report->rc);
+}
+
+/* Producers and consumers in processes of their own: each item once, those of one producer in its order. */
+enum { PRODUCERS = 2, CONSUMERS = 3 };
+struct crowd {
+	fl_shm_queue *q;
+	uint8_t *seen; /* of each item, how often */
+	unsigned n;    /* of each producer */
+	unsigned me;
+};
+
+static int produce(void *arg)
+{
+	const struct crowd *c = arg;
+	for (unsigned i = 0; i < c->n; i++)
+		FL_CHECK(fl_shm_queue_put(c->q, &(uint64_t){(uint64_t)c->me << 32 | i}) == 0);
+	return 0;
+}
+
+static int consume(void *arg)
+{
+	const struct crowd *c = arg;
+	int64_t last[PRODUCERS] = {-1, -1};
+	uint64_t items[3];
+	size_t n;
+	while ((n = fl_shm_queue_get_many(c->q, items, 3)) > 0)
+		for (size_t i = 0; i < n; i++) {
+			unsigned who = (unsigned)(items[i] >> 32);
+			int64_t number = (int64_t)(uint32_t)items[i];
+			FL_CHECK(who < PRODUCERS && number < (int64_t)c->n && number > last[who]);
+			last[who] = number;
+			fl__add_relaxed(&c->seen[who * c->n + (unsigned)number], 1);
+			FL_CHECK(fl_shm_queue_task_done(c->q) == 0);
+		}
+	return 0;
+}
+
+FL_TEST(shm_queue_of_many_processes)
+{
+	FL_SCOPED(fl_shm) *region = region_of(1 << 18);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(uint64_t), 7);
+	struct crowd c = {q, NULL, fl_test_scaled(30000), 0};
+	c.seen = fl_shm_alloc(region, (size_t)c.n * PRODUCERS);
+	assert_non_null(c.seen);
+	pid_t producers[PRODUCERS], consumers[CONSUMERS];
+	for (int i = 0; i < CONSUMERS; i++)
+		consumers[i] = process(consume, &c);
+	for (c.me = 0; c.me < PRODUCERS; c.me++)
+		producers[c.me] = process(produce, &c);
+	for (int i = 0; i < PRODUCERS; i++)
+		ENDED_WELL(producers[i]);
+	FL_OK(fl_shm_queue_join(q));
+	FL_OK(fl_shm_queue_close(q));
+	for (int i = 0; i < CONSUMERS; i++)
+		ENDED_WELL(consumers[i]);
+	for (size_t i = 0; i < (size_t)c.n * PRODUCERS; i++)
+		assert_int_equal(c.seen[i], 1);
+}
+
+/* Waiting for any of several, of this process and of shared memory. */
+
+FL_TEST(shm_queue_wait_any)
+{
+	FL_SCOPED(fl_shm) *region = region_of(8192);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1), *other = items_in(region, sizeof(int), 1);
+	fl_event event = FL_EVENT_INIT;
+	int got;
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_EVENT(&event)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q), FL_ON_SHM_QUEUE_SPACE(q)), 1);
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)), 1);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)),
+	                 -ETIMEDOUT);
+	struct work w = work_on(region, other);
+	pid_t putter = process(put_one, &w);
+	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(other)), 2);
+	ENDED_WELL(putter);
+	w.q = q;
+	pid_t getter = process(get_one, &w);
+	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE_SPACE(q)), 1);
+	ENDED_WELL(getter);
+	FL_OK(fl_shm_queue_get(other, &got));
+	FL_OK(fl_shm_queue_close(other));
+	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE(other)), 1);
+	assert_int_equal(FL_WAIT_ANY(FL_ON_EVENT(&event), FL_ON_SHM_QUEUE_SPACE(other)), 1);
+}
+
+FL_TEST(shm_queue_wait_any_with_frames)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 10);
+	char got[8];
+	size_t size;
+	FL_OK(fl_shm_queue_put_frame(q, "abc", 3)); /* three bytes are left, and an empty frame takes four */
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), -ETIMEDOUT);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE(q)), 0);
+	FL_OK(fl_shm_queue_get_frame(q, got, 8, &size));
+	FL_OK(fl_shm_queue_put_frame(q, "ab", 2));
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SHM_QUEUE_SPACE(q)), 0);
+	FL_OK(fl_shm_queue_put_frame(q, "", 0));
+}
+
+static int put_with_token(void *object, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
+}
+
+/* A thread that waits with a token does so over the bridge, and finds both: the token, and the other's get. */
+FL_TEST(shm_queue_cancel_ends_a_wait)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
+	struct fl__shm_ring *r = ring_in(region, q);
+	fl_cancel stop = FL_CANCEL_INIT;
+	int got;
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	for (int i = 0; i < 2; i++) {
+		fl_test_caller c;
+		fl_test_call_start(&c, put_with_token, q, FL_FOREVER, &stop);
+		FL_WAIT_FOR(is_awaited(&r->space));
+		if (i == 0)
+			FL_OK(fl_shm_queue_get(q, &got));
+		else
+			fl_cancel_request(&stop);
+		FL_RC(fl_test_call_end(&c), i == 0 ? 0 : -ECANCELED);
+	}
+}
+
+/* What a stopped process keeps: a try, and a wait with a deadline, come back; what waits ten seconds, too. */
+static int stop_inside(void *arg)
+{
+	struct fl__shm_ring *r = arg;
+	struct fl__shm_held held;
+	FL_CHECK(fl__shm_enter(&r->lock, &held, FL_FOREVER) == 0);
+	FL_CHECK(raise(SIGSTOP) == 0);
+	fl__shm_leave(&r->lock, &held);
+	return 0;
+}
+
+static int clock_wait_shared(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	fl__add_relaxed(&fl_test_ahead, FL_S(11)); /* nobody comes meanwhile */
+	return deadline <= fl_test_clock_now() ? -ETIMEDOUT : fl_test_real_sys.shared_wait(word, expected, deadline);
+}
+
+FL_TEST(shm_queue_try_blocks_on_stalled_peer)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4), *frames = frames_in(region, 64);
+	fl_shm_queue *queues[] = {q, frames};
+	for (int i = 0; i < 2; i++) {
+		struct fl__shm_ring *r = ring_in(region, queues[i]);
+		int status, got;
+		size_t size;
+		pid_t stopped = process(stop_inside, r);
+		FL_CHECK(waitpid(stopped, &status, WUNTRACED) == stopped && WIFSTOPPED(status));
+		if (i == 0) {
+			FL_RC(fl_shm_queue_try_put(q, &(int){1}), -EBUSY);
+			FL_RC(fl_shm_queue_try_get(q, &got), -EBUSY);
+			assert_int_equal(fl_shm_queue_try_put_many(q, &got, 1), 0);
+			assert_int_equal(fl_shm_queue_try_get_many(q, &got, 1), 0);
+			FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
+			FL_RC(fl_shm_queue_put_until(q, &got, fl_after(FL_US(1)), NULL), -ETIMEDOUT);
+		} else {
+			FL_RC(fl_shm_queue_try_put_frame(frames, &got, 1), -EBUSY);
+			FL_RC(fl_shm_queue_try_get_frame(frames, &got, 1, &size), -EBUSY);
+		}
+		FL_RC(fl_shm_queue_try_join(queues[i]), -EBUSY);
+		{
+			FL_FAULTS();
+			fl_test_clock_ours();
+			fl__sys.shared_wait = clock_wait_shared;
+			FL_RC(fl_shm_queue_close(queues[i]), -EBUSY);
+			FL_RC(fl_shm_queue_close_now(queues[i], NULL), -EBUSY);
+			FL_RC(fl_shm_queue_task_done(queues[i]), -EBUSY);
+		}
+		assert_int_equal(fl_shm_queue_length(queues[i]), 0);
+		assert_false(fl_shm_queue_is_closed(queues[i]));
+		FL_CHECK(kill(stopped, SIGCONT) == 0);
+		ENDED_WELL(stopped);
+		FL_OK(fl_shm_queue_close(queues[i]));
+	}
+}

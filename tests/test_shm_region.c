@@ -1,0 +1,558 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_shm.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+enum { MIB = 1 << 20 };
+
+static fl_shm *new_region(size_t size)
+{
+	fl_shm *region = NULL;
+	FL_CHECK(fl_shm_create(&region, size) == 0);
+	return region;
+}
+
+FL_TEST(shm_create_rounds_up_to_pages)
+{
+	static const size_t sizes[] = {1, 255, 256, 4096, 4097, 100000, 3 * MIB};
+	size_t page = fl__page_size();
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		FL_SCOPED(fl_shm) *region = new_region(sizes[i]);
+		assert_int_equal(fl_shm_size(region), (sizes[i] + page - 1) / page * page);
+		assert_true(fl_shm_is_writable(region));
+		char *block = fl_shm_alloc(region, fl_shm_size(region)); /* all of it, as one */
+		assert_non_null(block);
+		memset(block, 1, fl_shm_size(region));
+		assert_null(fl_shm_alloc(region, 1));
+		fl_shm_dealloc(region, block);
+	}
+}
+
+/* gh-114390 of CPython: a file that is cut ends its readers by SIGBUS. This one cannot be cut, and has all its pages. */
+FL_TEST(shm_ftruncate_then_sigbus)
+{
+	FL_SCOPED(fl_shm) *region = new_region(MIB);
+	struct stat info;
+	int seals = fcntl(fl_shm_fd(region), F_GET_SEALS);
+	assert_int_equal(seals & (F_SEAL_SHRINK | F_SEAL_GROW), F_SEAL_SHRINK | F_SEAL_GROW);
+	assert_int_equal(seals & F_SEAL_SEAL, 0);
+	assert_int_equal(ftruncate(fl_shm_fd(region), 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fl_shm_fd(region), 64 * MIB), -1);
+	assert_int_equal(fstat(fl_shm_fd(region), &info), 0);
+	assert_int_equal((uint64_t)info.st_blocks * 512, (uint64_t)info.st_size); /* no holes */
+	assert_int_equal(fcntl(fl_shm_fd(region), F_GETFD) & FD_CLOEXEC, FD_CLOEXEC);
+}
+
+FL_TEST(shm_create_refuses_sizes)
+{
+	fl_shm *region = NULL;
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * fl__page_size();
+	unsigned files = fl_test_open_files();
+	FL_RC(fl_shm_create(&region, 0), -EINVAL);
+	FL_RC(fl_shm_create(&region, SIZE_MAX), -EFBIG);
+	FL_RC(fl_shm_create(&region, SIZE_MAX / 2), -EFBIG);
+#if SIZE_MAX > UINT32_MAX
+	FL_RC(fl_shm_create(&region, (size_t)1 << 50), -EFBIG);
+	FL_RC(fl_shm_create(&region, FL_SHM_SIZE_MAX + 1), -EFBIG);
+	if (memory < FL_SHM_SIZE_MAX / 2)
+		FL_RC(fl_shm_create(&region, memory * 2), -ENOMEM);
+#endif
+	assert_null(region);
+	assert_int_equal(fl_test_open_files(), files);
+}
+
+static void with_limit(int resource, rlim_t value, struct rlimit *before)
+{
+	FL_CHECK(getrlimit(resource, before) == 0);
+	struct rlimit limit = {value, before->rlim_max};
+	FL_CHECK(setrlimit(resource, &limit) == 0);
+}
+
+/* Over RLIMIT_FSIZE the system would send SIGXFSZ, which ends the process. */
+FL_TEST(shm_create_under_rlimit_fsize)
+{
+	struct rlimit before;
+	fl_shm *region = NULL;
+	with_limit(RLIMIT_FSIZE, MIB, &before);
+	int rc = fl_shm_create(&region, 2 * MIB), small = fl_shm_create(&region, MIB / 2);
+	FL_CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
+	FL_RC(rc, -EFBIG);
+	FL_OK(small);
+	fl_shm_free(region);
+}
+
+FL_TEST(shm_create_under_rlimit_nofile)
+{
+	struct rlimit before;
+	fl_shm *region = NULL, *another = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	with_limit(RLIMIT_NOFILE, 0, &before);
+	int rc = fl_shm_create(&another, 4096), attach = fl_shm_attach(&another, fl_shm_fd(region));
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	FL_RC(rc, -EMFILE);
+	FL_RC(attach, -EMFILE);
+	assert_null(another);
+	fl_shm_free(region);
+}
+
+static void create_under_as(void *arg)
+{
+	fl_shm *region = NULL;
+	struct rlimit limit = {256 * MIB, 256 * MIB};
+	(void)arg;
+	unsigned files = fl_test_open_files();
+	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	FL_CHECK(fl_shm_create(&region, 512 * MIB) == -ENOMEM);
+	FL_CHECK(fl_test_open_files() == files);
+}
+
+FL_TEST(shm_create_under_rlimit_as)
+{
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+	skip(); /* their own mappings are larger than any such limit */
+#endif
+	assert_int_equal(fl_test_child(create_under_as, NULL, NULL, 0), 0);
+}
+
+FL_TEST(shm_free_gives_all_back)
+{
+	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
+	fl_shm_free(NULL);
+	for (int i = 0; i < 1000; i++) {
+		fl_shm *other = NULL, *region = new_region(i % 3 == 0 ? 1 : 64 * 1024);
+		FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
+		fl_shm_free(i % 2 ? region : other);
+		fl_shm_free(i % 2 ? other : region);
+	}
+	{
+		FL_SCOPED(fl_shm) *scoped = new_region(1);
+		assert_int_equal(fl_test_mappings(), mappings + 1);
+		assert_int_equal(fl_test_open_files(), files + 1);
+		fl_shm *none = NULL;
+		FL_RC(fl_shm_attach(&none, -1), -EBADF);
+	}
+	assert_int_equal(fl_test_mappings(), mappings);
+	assert_int_equal(fl_test_open_files(), files);
+}
+
+/* --- faults of the system: nothing is left behind --- */
+
+static int fault_rc, fault_after;
+
+static int next_fault(void)
+{
+	return fault_after-- > 0 ? 0 : fault_rc;
+}
+
+static int no_memory(void)
+{
+	return fault_rc;
+}
+
+static int no_resize(int fd, uint64_t size)
+{
+	(void)fd;
+	(void)size;
+	return fault_rc;
+}
+
+static int no_fill(int fd, uint64_t at, uint64_t size)
+{
+	int rc = next_fault();
+	return rc ? rc : fl_test_real_os.fill(fd, at, size);
+}
+
+static int no_seals(int fd, int seals)
+{
+	(void)fd;
+	(void)seals;
+	return fault_rc;
+}
+
+static int no_map(int fd, size_t size, bool writable, void **memory)
+{
+	(void)fd;
+	(void)size;
+	(void)writable;
+	(void)memory;
+	return fault_rc;
+}
+
+static int no_size(int fd, uint64_t *size)
+{
+	(void)fd;
+	*size = 0;
+	return fault_rc;
+}
+
+static int no_flags(int fd)
+{
+	(void)fd;
+	return fault_rc;
+}
+
+static uint64_t little_memory(void)
+{
+	return MIB;
+}
+
+static void create_fails(int rc)
+{
+	fl_shm *region = NULL;
+	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
+	FL_RC(fl_shm_create(&region, 32 * MIB), rc);
+	assert_null(region);
+	assert_int_equal(fl_test_open_files(), files);
+	assert_int_equal(fl_test_mappings(), mappings);
+	fl__shm_os = fl_test_real_os;
+}
+
+FL_TEST(shm_create_leaks_nothing)
+{
+	SHM_FAULTS();
+	fl__sys.alloc = fl_test_no_memory;
+	create_fails(-ENOMEM);
+	fl__sys = fl_test_real_sys;
+	fl__shm_os.available = little_memory;
+	create_fails(-ENOMEM);
+	static const int codes[] = {-ENOSYS, -EMFILE, -ENFILE};
+	for (int i = 0; i < 3; i++) {
+		fl__shm_os.memory = no_memory;
+		fault_rc = codes[i];
+		create_fails(codes[i]);
+	}
+	fault_rc = -ENOMEM;
+	fl__shm_os.resize = no_resize;
+	create_fails(-ENOMEM);
+	for (fault_after = 0; fault_after < 2;) { /* at once, and half-way */
+		int after = fault_after;
+		fl__shm_os.fill = no_fill;
+		fault_rc = after ? -ENOMEM : -ENOSPC;
+		create_fails(-ENOMEM);
+		fault_after = after + 1;
+	}
+	fault_rc = -EPERM;
+	fl__shm_os.add_seals = no_seals;
+	create_fails(-EPERM);
+	fault_rc = -ENOMEM;
+	fl__shm_os.map = no_map;
+	create_fails(-ENOMEM);
+	assert_int_equal(fl_test_logs, 0);
+}
+
+static uint64_t filled, smallest;
+static unsigned interruptions;
+
+static int interrupted_fill(int fd, uint64_t at, uint64_t size)
+{
+	assert_int_equal(at, filled); /* in order, without a gap */
+	smallest = size < smallest ? size : smallest;
+	if (interruptions > 0 && size > 64 * 1024) {
+		interruptions--;
+		return -EINTR;
+	}
+	filled += size;
+	return fl_test_real_os.fill(fd, at, size);
+}
+
+/* A signal undoes a step of the kernel's: a timer that ticks faster than a step takes must not keep it from ending. */
+FL_TEST(shm_create_among_signals)
+{
+	SHM_FAULTS();
+	fl_shm *region = NULL;
+	filled = 0;
+	smallest = UINT64_MAX;
+	interruptions = 100;
+	fl__shm_os.fill = interrupted_fill;
+	FL_OK(fl_shm_create(&region, 20 * MIB));
+	assert_int_equal(filled, region->total);
+	assert_true(smallest <= 64 * 1024);
+	fl_shm_free(region);
+}
+
+static void attach_fails(const fl_shm *region, int rc)
+{
+	fl_shm *other = NULL;
+	unsigned files = fl_test_open_files(), mappings = fl_test_mappings();
+	FL_RC(fl_shm_attach(&other, fl_shm_fd(region)), rc);
+	assert_null(other);
+	assert_int_equal(fl_test_open_files(), files);
+	assert_int_equal(fl_test_mappings(), mappings);
+	fl__shm_os = fl_test_real_os;
+	fl__sys = fl_test_real_sys;
+}
+
+FL_TEST(shm_attach_leaks_nothing)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = new_region(MIB);
+	fl__sys.alloc = fl_test_no_memory;
+	attach_fails(region, -ENOMEM);
+	fault_rc = -EMFILE;
+	fl__shm_os.duplicate = no_flags;
+	attach_fails(region, -EMFILE);
+	fault_rc = -EBADF;
+	fl__shm_os.seals = no_flags;
+	attach_fails(region, -EBADF);
+	fl__shm_os.is_writable = no_flags;
+	attach_fails(region, -EBADF);
+	fl__shm_os.size = no_size;
+	attach_fails(region, -EBADF);
+	fault_rc = -ENOMEM;
+	fl__shm_os.map = no_map;
+	attach_fails(region, -ENOMEM);
+	assert_int_equal(fl_test_logs, 0);
+}
+
+FL_TEST(shm_attach_tells_what_is_wrong)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = new_region(MIB);
+	struct fl__shm_head *h = region->head, good = *h;
+	h->magic ^= 1;
+	attach_fails(region, -EBADMSG);
+	assert_non_null(strstr(fl_test_logged, "magic"));
+	*h = good;
+	h->version = 2;
+	attach_fails(region, -EPROTONOSUPPORT);
+	assert_string_equal(fl_test_logged,
+	                    "fl_shm_attach: EPROTONOSUPPORT: the version of the layout is 2 (0x2), expected 1 (0x1)");
+	*h = good;
+	h->word_size = 12 - h->word_size;
+	attach_fails(region, -EPROTO);
+	assert_non_null(strstr(fl_test_logged, "pointer"));
+	*h = good;
+	h->lock_word += 12;
+	attach_fails(region, -EPROTO);
+	assert_non_null(strstr(fl_test_logged, "lock"));
+	*h = good;
+	h->total += 4096;
+	attach_fails(region, -EBADMSG);
+	assert_non_null(strstr(fl_test_logged, "size"));
+	*h = good;
+	static const uint64_t units[] = {
+	    0, 1, 4095, 4097, UINT32_MAX, UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 56};
+	for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+		h->units = units[i];
+		attach_fails(region, -EBADMSG);
+		assert_non_null(strstr(fl_test_logged, "units"));
+	}
+	*h = good;
+	assert_int_equal(fl_test_logs, 5 + sizeof units / sizeof units[0]);
+	fl_shm *other = NULL;
+	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
+	fl_shm_free(other);
+}
+
+/* Files of other kinds, and memory that somebody could take away. */
+FL_TEST(shm_attach_refuses_other_files)
+{
+	SHM_FAULTS();
+	fl_shm *region = NULL;
+	int file = fl_test_scratch(), memory = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING), ends[2];
+	assert_true(memory >= 0 && pipe(ends) == 0 && ftruncate(memory, 4096) == 0);
+	FL_RC(fl_shm_attach(&region, -1), -EBADF);
+	FL_RC(fl_shm_attach(&region, 1 << 20), -EBADF);
+	assert_int_equal(fl_test_logs, 0);
+	FL_RC(fl_shm_attach(&region, file), -EPERM);
+	FL_RC(fl_shm_attach(&region, ends[0]), -EPERM);
+	FL_RC(fl_shm_attach(&region, memory), -EPERM);
+	assert_non_null(strstr(fl_test_logged, "seals"));
+	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_RC(fl_shm_attach(&region, memory), -EBADMSG); /* nothing but zeros */
+	int empty = memfd_create("empty", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	assert_int_equal(fcntl(empty, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	FL_RC(fl_shm_attach(&region, empty), -EBADMSG);
+	assert_int_equal(fl_test_logs, 5);
+	FL_SCOPED(fl_shm) *good = new_region(1);
+	char path[64];
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(good));
+	int write_only = open(path, O_WRONLY | O_CLOEXEC);
+	if (write_only >= 0) {
+		FL_RC(fl_shm_attach(&region, write_only), -EACCES);
+		FL_CHECK(close(write_only) == 0);
+	}
+	assert_null(region);
+	FL_CHECK(close(file) == 0 && close(memory) == 0 && close(empty) == 0 && close(ends[0]) == 0 &&
+	         close(ends[1]) == 0);
+}
+
+/* --- offsets and root --- */
+
+FL_TEST(shm_at_stays_inside)
+{
+	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	size_t size = fl_shm_size(region);
+	char *first = fl_shm_alloc(region, size);
+	fl_shm_offset start = fl_shm_offset_of(region, first), end = start + size;
+	assert_true(start != 0 && start % 4096 == 0);
+	assert_ptr_equal(fl_shm_at(region, start, size), first);
+	assert_ptr_equal(fl_shm_at(region, start + 8, 0), first + 8);
+	assert_ptr_equal(fl_shm_at(region, end - 8, 8), first + size - 8);
+	assert_null(fl_shm_at(region, 0, 0));
+	assert_null(fl_shm_at(region, 0, 8));
+	assert_null(fl_shm_at(region, 64, 8)); /* the head */
+	assert_null(fl_shm_at(region, start - 8, 8));
+	assert_null(fl_shm_at(region, start, size + 1));
+	assert_null(fl_shm_at(region, end - 8, 9));
+	assert_null(fl_shm_at(region, end, 0));
+	assert_null(fl_shm_at(region, start + 4, 4)); /* alignment */
+	assert_null(fl_shm_at(region, start + 8, SIZE_MAX));
+	assert_null(fl_shm_at(region, start, SIZE_MAX - start + 1));
+	assert_null(fl_shm_at(region, UINT64_MAX - 7, 8));
+	assert_null(fl_shm_at(region, UINT64_MAX - 7, SIZE_MAX));
+	assert_int_equal(fl_shm_offset_of(region, first + size - 1), end - 1);
+	assert_int_equal(fl_shm_offset_of(region, first + size), 0);
+	assert_int_equal(fl_shm_offset_of(region, first - 1), 0);
+	assert_int_equal(fl_shm_offset_of(region, NULL), 0);
+	assert_int_equal(fl_shm_offset_of(region, &size), 0);
+	struct wide {
+		_Alignas(64) char bytes[64];
+	};
+	assert_ptr_equal(FL_SHM_AT(region, struct wide, start + 64), first + 64);
+	assert_null(FL_SHM_AT(region, struct wide, start + 32));
+	assert_ptr_equal(FL_SHM_AT(region, uint32_t, start + 32), first + 32);
+}
+
+FL_TEST(shm_root)
+{
+	FL_SCOPED(fl_shm) *region = new_region(4096), *other = NULL;
+	FL_OK(fl_shm_attach(&other, fl_shm_fd(region)));
+	uint64_t *block = fl_shm_alloc(region, 64);
+	assert_int_equal(fl_shm_root(region), 0);
+	*block = 42;
+	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
+	assert_int_equal(*FL_SHM_AT(other, uint64_t, fl_shm_root(other)), 42);
+	FL_RC(fl_shm_set_root(region, 8), -EINVAL);
+	FL_RC(fl_shm_set_root(region, region->total), -EINVAL);
+	FL_RC(fl_shm_set_root(region, fl_shm_offset_of(region, block) + 4), -EINVAL);
+	assert_int_equal(fl_shm_root(other), fl_shm_offset_of(region, block));
+	region->head->root = 8; /* damage */
+	assert_int_equal(fl_shm_root(other), 0);
+	FL_OK(fl_shm_set_root(other, 0));
+	assert_int_equal(fl_shm_root(region), 0);
+}
+
+/* --- blocks --- */
+
+FL_TEST(shm_alloc_is_zeroed_and_aligned)
+{
+	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	static const size_t sizes[] = {0, 1, 64, 255, 256, 257, 5000};
+	for (int round = 0; round < 20; round++) {
+		char *blocks[7];
+		for (int i = 0; i < 7; i++) {
+			blocks[i] = round % 2 ? fl_shm_alloc_raw(region, sizes[i]) : fl_shm_alloc(region, sizes[i]);
+			assert_non_null(blocks[i]);
+			assert_int_equal((uintptr_t)blocks[i] % 64, 0);
+			for (size_t b = 0; round % 2 == 0 && b < sizes[i]; b++)
+				assert_int_equal(blocks[i][b], 0);
+			memset(blocks[i], 0xa5, sizes[i]);
+		}
+		for (int i = 0; i < 7; i++)
+			fl_shm_dealloc(region, blocks[(i * 3) % 7]);
+	}
+	assert_non_null(fl_shm_alloc_raw(region, fl_shm_size(region)));
+}
+
+FL_TEST(shm_alloc_answers_null_when_full)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
+	void *blocks[64];
+	assert_null(fl_shm_alloc(region, fl_shm_size(region) + 1));
+	assert_null(fl_shm_alloc_raw(region, SIZE_MAX));
+	for (int i = 0; i < 64; i++)
+		assert_non_null(blocks[i] = fl_shm_alloc_raw(region, 256));
+	assert_null(fl_shm_alloc(region, 0));
+	for (int i = 0; i < 64; i += 2)
+		fl_shm_dealloc(region, blocks[i]);
+	assert_null(fl_shm_alloc(region, 257)); /* fragmented */
+	fl_shm_dealloc(region, blocks[7]);
+	assert_ptr_equal(fl_shm_alloc(region, 3 * 256), blocks[6]);
+	fl_shm_dealloc(region, NULL);
+	assert_int_equal(fl_test_logs, 0);
+}
+
+FL_TEST(shm_alloc_tells_of_damage)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = new_region(4096);
+	uint32_t *word = fl__shm_word(&region->head->arena.lock);
+	void *block = fl_shm_alloc(region, 1);
+	*word = fl__sys.thread_id();
+	assert_null(fl_shm_alloc(region, 1));
+	assert_non_null(strstr(fl_test_logged, "damaged"));
+	*word = 1;
+	fl__sys.shared_wait = fl_test_no_patience;
+	assert_null(fl_shm_alloc_raw(region, 1));
+	assert_non_null(strstr(fl_test_logged, "stopped"));
+	fl_shm_dealloc(region, block); /* does without the lock */
+	*word = 0;
+	region->arena.map[0] = 0;
+	region->head->arena.next = 0;
+	assert_null(fl_shm_alloc(region, 1));
+	assert_int_equal(fl_test_logs, 3);
+}
+
+FL_TEST(shm_dealloc_panics)
+{
+	FL_SCOPED(fl_shm) *region = new_region(4096);
+	char *block = fl_shm_alloc(region, 1000), local;
+	FL_PANICS(fl_shm_dealloc(region, block + 256));
+	FL_PANICS(fl_shm_dealloc(region, block + 8));
+	FL_PANICS(fl_shm_dealloc(region, &local));
+	FL_PANICS(fl_shm_dealloc(region, region->head));
+	FL_PANICS(fl_shm_dealloc(region, block + 4096));
+	fl_shm_dealloc(region, block);
+	FL_PANICS(fl_shm_dealloc(region, block));
+	assert_string_equal(fl_test_panic.function, "fl_shm_dealloc");
+	assert_ptr_equal(fl_test_panic.object, block);
+	assert_non_null(fl_shm_alloc(region, 4096));
+}
+
+/* --- sealed and read-only --- */
+
+FL_TEST(shm_seal)
+{
+	SHM_FAULTS();
+	FL_SCOPED(fl_shm) *region = new_region(4096), *reader = NULL, *early = NULL;
+	uint64_t *block = fl_shm_alloc(region, 64);
+	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
+	FL_OK(fl_shm_attach(&early, fl_shm_fd(region)));
+	FL_OK(fl_shm_seal(region));
+	FL_OK(fl_shm_seal(region)); /* again: nothing */
+	FL_OK(fl_shm_seal(early));
+	FL_OK(fl_shm_attach(&reader, fl_shm_fd(region)));
+	assert_true(fl_shm_is_writable(region) && fl_shm_is_writable(early));
+	assert_false(fl_shm_is_writable(reader));
+	assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fl_shm_fd(region), 0), MAP_FAILED);
+	*block = 7;
+	assert_int_equal(*FL_SHM_AT(reader, uint64_t, fl_shm_root(reader)), 7);
+	assert_null(fl_shm_alloc(reader, 1));
+	assert_null(fl_shm_alloc_raw(reader, 1));
+	FL_RC(fl_shm_set_root(reader, 0), -EROFS);
+	FL_RC(fl_shm_set_root(reader, 8), -EINVAL);
+	FL_PANICS(fl_shm_dealloc(reader, FL_SHM_AT(reader, uint64_t, fl_shm_root(reader))));
+	assert_non_null(fl_shm_alloc(early, 1)); /* who was there before goes on */
+	assert_int_equal(fl_test_logs, 0);
+}
+
+FL_TEST(shm_attach_read_only_descriptor)
+{
+	FL_SCOPED(fl_shm) *region = new_region(4096), *reader = NULL;
+	char path[64];
+	(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fl_shm_fd(region));
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	FL_OK(fl_shm_attach(&reader, fd));
+	FL_CHECK(close(fd) == 0); /* the handle has its own */
+	assert_false(fl_shm_is_writable(reader));
+	FL_RC(fl_shm_seal(reader), -EPERM);
+	assert_int_equal(fl_shm_size(reader), fl_shm_size(region));
+	assert_int_equal(fcntl(fl_shm_fd(region), F_ADD_SEALS, F_SEAL_SEAL), 0);
+	FL_RC(fl_shm_seal(region), -EPERM);
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Regions between processes: handed over, killed, and damaged. */
+#include "fl_shm.h"
+
+#include <signal.h>
+
+enum { MIB = 1 << 20, KILLS = 200 };
+
+static fl_shm *new_region(size_t size)
+{
+	fl_shm *region = NULL;
+	FL_CHECK(fl_shm_create(&region, size) == 0);
+	return region;
+}
+
+/* --- several processes --- */
+
+typedef struct parcel {
+	fl_shm *region;
+	int fd;
+	fl_shm_offset offset;
+} parcel;
+
+static void receive(void *arg)
+{
+	const parcel *p = arg;
+	fl_shm *mine = NULL;
+	int fd = fl_test_pass(p->fd);
+	FL_CHECK(fd >= 0 && fd != p->fd);
+	fl_shm_free(p->region); /* the parent's mapping: what follows goes through the descriptor alone */
+	FL_CHECK(fl_shm_attach(&mine, fd) == 0);
+	FL_CHECK(close(fd) == 0 && fl_test_mappings() == 1);
+	size_t n = fl_shm_size(mine) / 8;
+	uint64_t *block = fl_shm_at(mine, p->offset, n * 8);
+	FL_CHECK(block && fl_shm_root(mine) == p->offset);
+	for (size_t i = 0; i < n; i++) {
+		FL_CHECK(block[i] == i * UINT64_C(0x9e3779b97f4a7c15));
+		block[i] = ~block[i];
+	}
+	fl_shm_dealloc(mine, block); /* any process may */
+	fl_shm_free(mine);
+}
+
+/* A block is handed over by its offset: both processes have the same memory, and each may free it. */
+FL_TEST(shm_hands_over_without_a_copy)
+{
+	FL_SCOPED(fl_shm) *region = new_region(fl_test_scaled(64) * MIB);
+	size_t n = fl_shm_size(region) / 8;
+	uint64_t *block = fl_shm_alloc_raw(region, n * 8);
+	assert_non_null(block);
+	for (size_t i = 0; i < n; i++)
+		block[i] = i * UINT64_C(0x9e3779b97f4a7c15);
+	parcel p = {region, fl_shm_fd(region), fl_shm_offset_of(region, block)};
+	FL_OK(fl_shm_set_root(region, p.offset));
+	assert_int_equal(fl_test_child(receive, &p, NULL, 0), 0);
+	for (size_t i = 0; i < n; i++)
+		if (block[i] != ~(i * UINT64_C(0x9e3779b97f4a7c15)))
+			fail_msg("word %zu is not the child's", i);
+	assert_ptr_equal(fl_shm_alloc_raw(region, n * 8), block); /* the child has freed it */
+}
+
+static void use_inherited(void *arg)
+{
+	fl_shm *region = arg;
+	uint32_t *block = fl_shm_alloc(region, 64);
+	FL_CHECK(block);
+	*block = 11;
+	FL_CHECK(fl_shm_set_root(region, fl_shm_offset_of(region, block)) == 0);
+	fl_shm_free(region);
+}
+
+FL_TEST(shm_in_a_forked_child)
+{
+	FL_SCOPED(fl_shm) *region = new_region(4096);
+	assert_int_equal(fl_test_child(use_inherited, region, NULL, 0), 0);
+	uint32_t *block = FL_SHM_AT(region, uint32_t, fl_shm_root(region));
+	assert_int_equal(*block, 11); /* outlives its process */
+	fl_shm_dealloc(region, block);
+}
+
+typedef struct worker_state {
+	uint32_t turns;
+} worker_state;
+
+static void churn(fl_shm *region, worker_state *common)
+{
+	unsigned random = (unsigned)getpid();
+	for (;;) {
+		unsigned char *blocks[3];
+		for (int i = 0; i < 3; i++) {
+			size_t size = 1 + fl_test_random(&random) % 2000;
+			blocks[i] = fl_shm_alloc(region, size);
+			if (blocks[i])
+				memset(blocks[i], i, size);
+		}
+		for (int i = 0; i < 3; i++) {
+			FL_CHECK(!blocks[i] || blocks[i][0] == i);
+			fl_shm_dealloc(region, blocks[i]);
+		}
+		fl__add_relaxed(&common->turns, 1);
+	}
+}
+
+FL_TEST(shm_of_killed_processes)
+{
+	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
+	worker_state *common = fl_shm_alloc(region, sizeof *common);
+	fl__store_relaxed(&common->turns, 0);
+	for (int i = 0; i < KILLS; i++) {
+		uint32_t turns = fl__load_relaxed(&common->turns);
+		pid_t pid = fork();
+		FL_CHECK(pid >= 0);
+		if (pid == 0)
+			churn(region, common);
+		FL_WAIT_FOR(fl__load_relaxed(&common->turns) != turns);
+		int status;
+		FL_CHECK(kill(pid, SIGKILL) == 0 && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+		struct fl__arena_count c;
+		FL_OK(fl__arena_count(&region->arena, FL_FOREVER, &c));
+		assert_int_equal(c.used + c.free, region->arena.units);
+		assert_true(c.blocks <= 4);
+		for (uint32_t u = 1; u < region->arena.units; u++) /* what the dead one had */
+			if (region->arena.map[u] & FL__ARENA_USED)
+				FL_OK(fl__shm_try_dealloc(region, (char *)common + u * FL__SHM_UNIT));
+	}
+	assert_non_null(fl_shm_alloc(region, fl_shm_size(region) - FL__SHM_UNIT));
+}
+
+/* --- whatever others write into it --- */
+
+static void use_all(fl_shm *region, unsigned *random, void *block)
+{
+	fl_shm *other = NULL;
+	if (fl_shm_attach(&other, fl_shm_fd(region)) == 0) {
+		assert_int_equal(fl_shm_size(other), fl_shm_size(region));
+		fl_shm_free(other);
+	}
+	fl_shm_offset root = fl_shm_root(region);
+	assert_true(root == 0 || fl_shm_at(region, root, 1));
+	for (int i = 0; i < 20; i++) {
+		size_t size = fl_test_random(random) % 3000;
+		char *got = fl_shm_alloc_raw(region, size);
+		if (got) {
+			assert_non_null(fl_shm_at(region, fl_shm_offset_of(region, got), size));
+			got[0] = got[size ? size - 1 : 0] = 1; /* ASan and the kernel look */
+		}
+		int rc = fl__shm_try_dealloc(region, got);
+		assert_true(rc == 0 || rc == -EINVAL);
+	}
+	int rc = fl__shm_try_dealloc(region, block);
+	assert_true(rc == 0 || rc == -EINVAL);
+	FL_OK(fl_shm_set_root(region, fl_shm_offset_of(region, block)));
+	assert_int_equal(fl_shm_root(region), fl_shm_offset_of(region, block));
+}
+
+/*
+ * Random bytes over all of a region, a thousand times. In most rounds the allocator's lock is left out, because one that seems
+ * to be owned keeps a call for ten seconds; in the others that time passes at once.
+ */
+FL_TEST(shm_random_bytes)
+{
+	SHM_FAULTS();
+	unsigned random = 20;
+	fl__sys.shared_wait = fl_test_no_patience;
+	for (int round = 0; round < 1000; round++) {
+		FL_SCOPED(fl_shm) *region = new_region(16 * 1024);
+		struct fl__shm_head good = *region->head;
+		void *block = fl_shm_alloc(region, 700);
+		unsigned char *bytes = (unsigned char *)region->head;
+		unsigned sparse = round % 4 == 0 ? 1 : 64; /* all of them, or some */
+		for (uint64_t i = 0; i < region->total; i++)
+			if (fl_test_random(&random) % sparse == 0)
+				bytes[i] = (unsigned char)fl_test_random(&random);
+		if (round % 8 != 0)
+			region->head->arena.lock = good.arena.lock;
+		use_all(region, &random, block);
+	}
+}

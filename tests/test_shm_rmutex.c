@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_fiber.h"
+#include "fl_shm_child.h"
+#include <fairlead/shm_rmutex.h>
+
+typedef struct board {
+	fl_shm_rmutex mutex;
+	uint32_t held;
+	unsigned inside, count;
+} board;
+
+static int hold_thrice(void *arg)
+{
+	board *b = arg;
+	int rc = fl_shm_rmutex_lock(&b->mutex);
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	FL_CHECK(fl_shm_rmutex_lock(&b->mutex) == 0 && fl_shm_rmutex_try_lock(&b->mutex) == 0);
+	fl__add_release(&b->held, 1);
+	fl_test_rest();
+}
+
+static pid_t begin_holder(board *b)
+{
+	uint32_t before = fl__load_acquire(&b->held);
+	pid_t pid = fl_test_fork(hold_thrice, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == before + 1);
+	return pid;
+}
+
+FL_TEST(shm_rmutex_all_zero_is_valid)
+{
+	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_shm_rmutex_init(&made);
+	assert_memory_equal(&m, &zero, sizeof m);
+	assert_memory_equal(&made, &zero, sizeof made);
+	FL_OK(fl_shm_rmutex_destroy(&m));
+}
+
+FL_TEST(shm_rmutex_nests)
+{
+	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
+	FL_OK(fl_shm_rmutex_lock(&m));
+	FL_OK(fl_shm_rmutex_try_lock(&m));
+	FL_OK(fl_shm_rmutex_lock_until(&m, 0, NULL));
+	for (int i = 0; i < 3; i++) {
+		assert_true(fl_shm_rmutex_is_owned(&m));
+		FL_RC(fl_shm_rmutex_destroy(&m), -EBUSY);
+		fl_shm_rmutex_unlock(&m);
+	}
+	assert_false(fl_shm_rmutex_is_owned(&m));
+	FL_OK(fl_shm_rmutex_destroy(&m));
+	FL_PANICS(fl_shm_rmutex_unlock(&m));
+	assert_string_equal(fl_test_panic.function, "fl_shm_rmutex_unlock");
+	FL_PANICS(fl_shm_rmutex_recover(&m));
+}
+
+/* recursive_overflow */
+FL_TEST(shm_rmutex_recursive_overflow)
+{
+	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
+	FL_OK(fl_shm_rmutex_lock(&m));
+	m.depth_ = UINT32_MAX - 1;
+	FL_RC(fl_shm_rmutex_lock(&m), -EAGAIN);
+	FL_RC(fl_shm_rmutex_try_lock(&m), -EAGAIN);
+	FL_RC(fl_shm_rmutex_lock_until(&m, 0, NULL), -EAGAIN);
+	m.depth_ = 0;
+	fl_shm_rmutex_unlock(&m);
+	FL_OK(fl_shm_rmutex_destroy(&m));
+}
+
+FL_TEST(shm_rmutex_others_are_refused)
+{
+	board *b = fl_test_share(sizeof *b);
+	fl_cancel stop = FL_CANCEL_INIT;
+	pid_t pid = begin_holder(b);
+	FL_RC(fl_shm_rmutex_try_lock(&b->mutex), -EBUSY);
+	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_request(&stop);
+	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
+	FL_PANICS(fl_shm_rmutex_unlock(&b->mutex));
+	fl_test_kill(pid);
+	fl_test_unshare(b, sizeof *b);
+}
+
+FL_TEST(shm_rmutex_tells_of_a_death_and_begins_anew)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = fl_test_share(sizeof *b);
+	for (int form = 0; form < 3; form++) {
+		fl_test_kill(begin_holder(b));
+		if (form == 0)
+			FL_RC(fl_shm_rmutex_lock(&b->mutex), -EOWNERDEAD);
+		else if (form == 1)
+			FL_RC(fl_shm_rmutex_try_lock(&b->mutex), -EOWNERDEAD);
+		else
+			FL_RC(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL), -EOWNERDEAD);
+		FL_OK(fl_shm_rmutex_lock(&b->mutex));
+		fl_shm_rmutex_unlock(&b->mutex);
+		fl_shm_rmutex_recover(&b->mutex);
+		assert_true(fl_shm_rmutex_is_owned(&b->mutex));
+		fl_shm_rmutex_unlock(&b->mutex);
+		assert_false(fl_shm_rmutex_is_owned(&b->mutex));
+	}
+	fl_test_kill(begin_holder(b));
+	fl_test_kill(begin_holder(b)); /* which was told */
+	FL_RC(fl_shm_rmutex_lock(&b->mutex), -EOWNERDEAD);
+	fl_shm_rmutex_unlock(&b->mutex);
+	FL_RC(fl_shm_rmutex_lock(&b->mutex), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rmutex_try_lock(&b->mutex), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL), -ENOTRECOVERABLE);
+	assert_false(fl_shm_rmutex_is_owned(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
+
+static int count_nested(void *arg)
+{
+	board *b = arg;
+	for (int i = 0; i < 50; i++) {
+		FL_CHECK(fl_shm_rmutex_lock(&b->mutex) == 0);
+		FL_CHECK(b->inside == 0);
+		b->inside = 1;
+		FL_CHECK(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL) == 0);
+		fl__fiber_yield();
+		fl_shm_rmutex_unlock(&b->mutex);
+		b->inside = 0;
+		b->count++;
+		fl_shm_rmutex_unlock(&b->mutex);
+	}
+	return 0;
+}
+
+/* Two fibers of one thread are two owners. */
+FL_TEST(shm_rmutex_fibers_are_owners)
+{
+	board *b = fl_test_share(sizeof *b);
+	fl_test_fibers_here(count_nested, b, 0, 3);
+	assert_int_equal(b->count, 150);
+	FL_OK(fl_shm_rmutex_destroy(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
+
+static int child_owns_nothing(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(!fl_shm_rmutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_rmutex_try_lock(&b->mutex) == -EBUSY);
+	return 0;
+}
+
+FL_TEST(shm_rmutex_fork_while_holding)
+{
+	board *b = fl_test_share(sizeof *b);
+	FL_OK(fl_shm_rmutex_lock(&b->mutex));
+	FL_OK(fl_shm_rmutex_lock(&b->mutex));
+	fl_test_reap(fl_test_fork(child_owns_nothing, b));
+	fl_shm_rmutex_unlock(&b->mutex);
+	assert_true(fl_shm_rmutex_is_owned(&b->mutex));
+	fl_shm_rmutex_unlock(&b->mutex);
+	FL_OK(fl_shm_rmutex_destroy(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}

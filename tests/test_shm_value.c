@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_shm.h"
+
+#include <signal.h>
+
+/* Of an odd size: its last word is half used. */
+typedef struct triple {
+	uint32_t a, b, c;
+} triple;
+
+FL_SHM_VALUE_OF(triple, shared_triple)
+FL_SHM_VALUE_OF(uint8_t, shared_byte)
+
+typedef struct page {
+	uint64_t words[512];
+} page;
+FL_SHM_VALUE_OF(page, shared_page)
+
+FL_TEST(shm_value_is_zero_to_begin_with)
+{
+	shared_triple t = {0};
+	triple now = shared_triple_get(&t);
+	assert_int_equal(now.a | now.b | now.c, 0);
+	for (uint32_t i = 1; i < 5; i++) {
+		FL_OK(shared_triple_set(&t, (triple){i, 2 * i, 3 * i}));
+		now = shared_triple_get(&t);
+		assert_true(now.a == i && now.b == 2 * i && now.c == 3 * i);
+	}
+	shared_byte b = {0};
+	FL_OK(shared_byte_set(&b, 200));
+	assert_int_equal(shared_byte_get(&b), 200);
+	assert_int_equal(sizeof(shared_byte), 64);
+}
+
+static int add(triple *value, void *arg)
+{
+	if (value->a + *(uint32_t *)arg > 10)
+		return -ERANGE;
+	value->a += *(uint32_t *)arg;
+	return 0;
+}
+
+FL_TEST(shm_value_update)
+{
+	shared_triple t = {0};
+	uint32_t four = 4;
+	FL_OK(shared_triple_update(&t, add, &four));
+	FL_OK(shared_triple_update(&t, add, &four));
+	FL_RC(shared_triple_update(&t, add, &four), -ERANGE); /* the function's own; nothing has changed */
+	assert_int_equal(shared_triple_get(&t).a, 8);
+}
+
+static shared_triple *meddled;
+
+/* Another one sets the value while the first call runs. */
+static int add_slowly(triple *value, void *arg)
+{
+	unsigned *calls = arg;
+	if (++*calls < 3)
+		FL_CHECK(shared_triple_set(meddled, (triple){*calls * 100, 0, 0}) == 0);
+	value->a++;
+	return 0;
+}
+
+FL_TEST(shm_value_update_begins_again)
+{
+	shared_triple t = {0};
+	unsigned calls = 0;
+	meddled = &t;
+	FL_OK(shared_triple_update(&t, add_slowly, &calls));
+	assert_int_equal(calls, 3);
+	assert_int_equal(shared_triple_get(&t).a, 201);
+}
+
+FL_TEST(shm_value_set_if)
+{
+	shared_triple t = {0};
+	triple now, next = {1, 2, 3};
+	uint32_t changes = fl_shm_value_get(&t.value_, &now, sizeof now);
+	FL_OK(fl_shm_value_set_if(&t.value_, changes, &next, sizeof next));
+	FL_RC(fl_shm_value_set_if(&t.value_, changes, &now, sizeof now), -EAGAIN);
+	assert_int_equal(fl_shm_value_get(&t.value_, &now, sizeof now), changes + 1);
+	assert_int_equal(now.b, 2);
+	t.value_.changes_ = UINT32_MAX; /* wraps around */
+	FL_OK(fl_shm_value_set(&t.value_, &next, sizeof next));
+	assert_int_equal(fl_shm_value_get(&t.value_, &now, sizeof now), 0);
+	assert_int_equal(now.c, 3);
+}
+
+/* Whoever was stopped inside a set keeps others from setting, and nobody from getting. */
+FL_TEST(shm_value_of_a_stopped_process)
+{
+	SHM_FAULTS();
+	shared_triple t = {0};
+	triple seven = {7, 7, 7}, now;
+	uint32_t *word = fl__shm_word((struct fl__shm_lock *)(void *)t.value_.lock_);
+	FL_OK(shared_triple_set(&t, seven));
+	fl__sys.shared_wait = fl_test_no_patience;
+	*word = 1;
+	memset(t.copies_[0], 0x55, sizeof t.copies_[0]); /* half a value */
+	FL_RC(fl_shm_value_set(&t.value_, &seven, sizeof seven), -ETIMEDOUT);
+	FL_RC(fl_shm_value_set_if(&t.value_, 1, &seven, sizeof seven), -ETIMEDOUT);
+	assert_int_equal(fl_shm_value_get(&t.value_, &now, sizeof now), 1);
+	assert_int_equal(now.c, 7);
+	*word = fl__sys.thread_id();
+	FL_RC(fl_shm_value_set(&t.value_, &seven, sizeof seven), -EBADMSG);
+	FL_RC(fl_shm_value_set_if(&t.value_, 1, &seven, sizeof seven), -EBADMSG);
+	*word = 0;
+	FL_OK(shared_triple_set(&t, (triple){8, 8, 8}));
+	assert_int_equal(shared_triple_get(&t).c, 8);
+}
+
+FL_TEST(shm_value_random_bytes)
+{
+	SHM_FAULTS();
+	unsigned random = 3;
+	fl__sys.shared_wait = fl_test_no_patience;
+	for (int round = 0; round < 1000; round++) {
+		shared_page v;
+		uint32_t four = 4;
+		for (size_t i = 0; i < sizeof v; i++)
+			((unsigned char *)&v)[i] = (unsigned char)fl_test_random(&random);
+		if (round % 8 != 0)
+			memset(v.value_.lock_, 0, sizeof v.value_.lock_);
+		page p = shared_page_get(&v);
+		p.words[511]++;
+		int rc = shared_page_set(&v, p);
+		assert_true(rc == 0 || (rc == -ETIMEDOUT && round % 8 == 0));
+		if (rc == 0)
+			assert_int_equal(shared_page_get(&v).words[511], p.words[511]);
+		shared_triple t;
+		memcpy(&t, &v, sizeof t);
+		rc = shared_triple_update(&t, add, &four);
+		assert_true(rc == 0 || rc == -ERANGE || (rc == -ETIMEDOUT && round % 8 == 0));
+	}
+}
+
+/* A region that is read-only here: gets work. */
+FL_TEST(shm_value_get_in_a_sealed_region)
+{
+	FL_SCOPED(fl_shm) *region = NULL, *reader = NULL;
+	FL_OK(fl_shm_create(&region, 4096));
+	shared_triple *t = fl_shm_alloc(region, sizeof *t);
+	FL_OK(fl_shm_seal(region));
+	FL_OK(fl_shm_attach(&reader, fl_shm_fd(region)));
+	FL_OK(shared_triple_set(t, (triple){1, 2, 3}));
+	assert_int_equal(shared_triple_get(FL_SHM_AT(reader, shared_triple, fl_shm_offset_of(region, t))).c, 3);
+}
+
+static page filled_with(uint64_t n)
+{
+	page p;
+	for (size_t i = 0; i < 512; i++)
+		p.words[i] = n;
+	return p;
+}
+
+static bool is_whole(const page *p)
+{
+	for (size_t i = 1; i < 512; i++)
+		if (p->words[i] != p->words[0])
+			return false;
+	return true;
+}
+
+static void set_for_ever(shared_page *v)
+{
+	for (uint64_t i = (uint64_t)getpid() << 32;; i++)
+		FL_CHECK(shared_page_set(v, filled_with(i)) == 0);
+}
+
+/* Killed anywhere in a set, two hundred times, while another process sets, too: nobody sees half of a value. */
+FL_TEST(shm_value_of_killed_processes)
+{
+	FL_SCOPED(fl_shm) *region = NULL;
+	FL_OK(fl_shm_create(&region, sizeof(shared_page)));
+	shared_page *v = fl_shm_alloc(region, sizeof *v);
+	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
+		uint32_t changes = fl__load_relaxed(&v->value_.changes_);
+		pid_t pids[2];
+		for (int p = 0; p < 2; p++) {
+			pids[p] = fork();
+			FL_CHECK(pids[p] >= 0);
+			if (pids[p] == 0)
+				set_for_ever(v);
+		}
+		FL_WAIT_FOR(fl__load_relaxed(&v->value_.changes_) - changes > i % 8);
+		for (int p = 0; p < 2; p++) {
+			int status;
+			page seen = shared_page_get(v);
+			assert_true(is_whole(&seen));
+			FL_CHECK(kill(pids[p], SIGKILL) == 0);
+			FL_CHECK(waitpid(pids[p], &status, 0) == pids[p] && WIFSIGNALED(status));
+		}
+		page last = shared_page_get(v);
+		assert_true(is_whole(&last));
+		FL_OK(shared_page_set(v, last)); /* the lock of the dead is free */
+	}
+}
+
+static int count_one(page *value, void *arg)
+{
+	(void)arg;
+	*value = filled_with(value->words[0] + 1);
+	return 0;
+}
+
+typedef struct hammer {
+	shared_page value;
+	unsigned rounds;
+} hammer;
+
+static int count_up(void *arg)
+{
+	hammer *h = arg;
+	for (unsigned i = 0; i < h->rounds; i++) {
+		FL_CHECK(shared_page_update(&h->value, count_one, NULL) == 0);
+		page seen = shared_page_get(&h->value);
+		FL_CHECK(is_whole(&seen) && seen.words[0] > i);
+	}
+	return 0;
+}
+
+FL_TEST(shm_value_loses_no_update)
+{
+	static hammer h;
+	h = (hammer){.rounds = fl_test_scaled(5000)};
+	fl_thread threads[3];
+	for (int t = 0; t < 3; t++)
+		fl_test_go(&threads[t], count_up, &h);
+	for (int t = 0; t < 3; t++)
+		fl_test_end(&threads[t]);
+	assert_int_equal(shared_page_get(&h.value).words[0], 3 * h.rounds);
+}

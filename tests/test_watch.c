@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_fiber.h"
+#include "fl_line.h"
+
+#include "process/packet.h"
+#include "process/watch.h"
+
+typedef struct ends {
+	int a, b;
+} ends;
+
+static ends make_ends(void)
+{
+	int sockets[2];
+	FL_CHECK(fl__packet_pair(sockets) == 0);
+	return (ends){sockets[0], sockets[1]};
+}
+
+static void close_ends(ends e)
+{
+	fl__fds_close((const int[]){e.a, e.b}, 2);
+}
+
+static void ring(int fd)
+{
+	FL_CHECK(fl__packet_send(fd, "x", 1, NULL, 0, 0) == 0);
+}
+
+static int wait_readable(void *fd, int64_t deadline, fl_cancel *cancel)
+{
+	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
+}
+
+FL_TEST(watch_plain_wait)
+{
+	ends e = make_ends();
+	fl_test_caller c;
+	FL_RC(fl__fd_wait(e.a, POLLIN, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(2));
+	FL_RC(fl__fd_wait(e.a, POLLIN, deadline, FL_SHIELDED), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_OK(fl__fd_wait(e.a, POLLOUT, 0, NULL));
+	fl_test_call_start(&c, wait_readable, &e.a, FL_FOREVER, NULL);
+	ring(e.b);
+	FL_OK(fl_test_call_end(&c));
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL));
+	close_ends(e);
+}
+
+/* The line of whoever waits for the thing. */
+static int wait_any(void *watched, int64_t deadline, fl_cancel *cancel)
+{
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched, watched));
+}
+
+FL_TEST(watch_wakes_who_waits_for_any)
+{
+	ends e = make_ends();
+	for (int i = 0; i < 3; i++) {
+		struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+		fl_test_caller c;
+		char byte;
+		size_t size;
+		FL_RC(wait_any(&w, 0, NULL), -ETIMEDOUT);
+		FL_RC(wait_any(&w, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		assert_true(fl__watched_waited(&w));
+		ring(e.b);
+		FL_OK(fl_test_call_end(&c));
+		assert_false(fl__watched_waited(&w));
+		FL_OK(fl__packet_recv(e.a, &byte, 1, &size, NULL, NULL, 0));
+	}
+	close_ends(e);
+}
+
+/* Two on one entry, one on another of the same descriptor, and one for another event: each hears what concerns it. */
+FL_TEST(watch_many_on_one_descriptor)
+{
+	ends e = make_ends();
+	static char block[4096];
+	struct fl__watched in = FL__WATCHED(e.a, POLLIN), more = FL__WATCHED(e.a, POLLIN),
+			   out = FL__WATCHED(e.a, POLLOUT);
+	fl_test_caller c[4];
+	unsigned n = 0;
+	size_t size;
+	while (fl__packet_send(e.a, block, sizeof block, NULL, 0, 0) == 0)
+		n++;
+	fl_test_call_in_line(&c[0], wait_any, &in, &in, FL_FOREVER, NULL);
+	fl_test_call_start(&c[1], wait_any, &in, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_in_line(&in) == 2);
+	fl_test_call_in_line(&c[2], wait_any, &more, &more, FL_FOREVER, NULL);
+	fl_test_call_in_line(&c[3], wait_any, &out, &out, FL_FOREVER, NULL);
+	ring(e.b);
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_test_call_end(&c[i]));
+	assert_int_equal(fl_test_in_line(&out), 1);
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(fl__packet_recv(e.b, block, sizeof block, &size, NULL, NULL, 0));
+	FL_OK(fl_test_call_end(&c[3]));
+	close_ends(e);
+}
+
+FL_TEST(watch_cancel)
+{
+	ends e = make_ends();
+	fl_cancel stop = FL_CANCEL_INIT, past;
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_init(&past, FL_SHIELDED, fl_after(FL_MS(1)));
+	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL), -ECANCELED);
+	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	ring(e.b);
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL)); /* what is ready is ready */
+	close_ends(e);
+}
+
+FL_TEST(watch_hears_of_the_end)
+{
+	ends e = make_ends();
+	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	assert_int_equal(close(e.b), 0);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(close(e.a), 0);
+}
+
+/* The number of a descriptor that was watched, and closed, comes again for another file. */
+FL_TEST(watch_number_comes_again)
+{
+	for (unsigned i = 0; i < fl_test_scaled(200); i++) {
+		ends e = make_ends();
+		struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+		int copy = i % 2 ? dup(e.a) : -1; /* so that the kernel does not forget by itself */
+		fl_test_caller c;
+		fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+		ring(e.b);
+		FL_OK(fl_test_call_end(&c));
+		close_ends(e);
+		if (copy >= 0)
+			assert_int_equal(close(copy), 0);
+	}
+}
+
+/* ---- fibers */
+
+typedef struct player {
+	int fd, turns;
+	bool first;
+} player;
+
+static int play(void *arg)
+{
+	const player *p = arg;
+	char byte;
+	size_t size;
+	for (int i = 0; i < p->turns; i++) {
+		if (p->first || i > 0)
+			ring(p->fd);
+		FL_CHECK(fl__fd_wait(p->fd, POLLIN, FL_FOREVER, NULL) == 0);
+		FL_CHECK(fl__packet_recv(p->fd, &byte, 1, &size, NULL, NULL, 0) == 0);
+	}
+	if (!p->first)
+		ring(p->fd);
+	return 0;
+}
+
+/* Two fibers of one thread: whoever blocked the thread would wait for himself. */
+FL_TEST(watch_suspends_the_fiber_alone)
+{
+	ends e = make_ends();
+	player p[] = {{e.a, (int)fl_test_scaled(500), true}, {e.b, (int)fl_test_scaled(500), false}};
+	fl_test_fibers_here(play, p, sizeof p[0], 2);
+	close_ends(e);
+}
+
+static int time_out(void *arg)
+{
+	FL_CHECK(fl__fd_wait(*(int *)arg, POLLIN, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
+	return 0;
+}
+
+FL_TEST(watch_fiber_times_out)
+{
+	ends e = make_ends();
+	FL_OK(fl_test_in_fiber(time_out, &e.a));
+	close_ends(e);
+}
+
+/* ---- fork */
+
+/* ThreadSanitizer has no threads in the child of a process that had some. */
+static void needs_threads_in_children(void)
+{
+#ifdef FL__TSAN
+	skip();
+#endif
+}
+
+static void play_in_child(void *unused)
+{
+	(void)unused;
+	ends e = make_ends();
+	player p[] = {{e.a, 20, true}, {e.b, 20, false}};
+	fl_test_fibers_here(play, p, sizeof p[0], 2);
+	close_ends(e);
+}
+
+FL_TEST(watch_forked_child_has_its_own)
+{
+	needs_threads_in_children();
+	ends e = make_ends();
+	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL); /* the watcher runs, and something is watched */
+	FL_OK(fl_test_child(play_in_child, NULL, NULL, 0));
+	ring(e.b);
+	FL_OK(fl_test_call_end(&c));
+	close_ends(e);
+}
+
+static struct fl__watched *inherited;
+
+static void wait_for_inherited(void *arg)
+{
+	ends *e = arg;
+	fl_test_caller c;
+	FL_CHECK(!fl__watched_waited(inherited));
+	fl_test_call_in_line(&c, wait_any, inherited, inherited, FL_FOREVER, NULL);
+	ring(e->b);
+	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_CHECK(!fl__watched_waited(inherited));
+}
+
+/* A thing that somebody waits for in the parent: in the child nobody does, and it works. */
+FL_TEST(watch_forked_child_inherits_a_thing)
+{
+	needs_threads_in_children();
+	ends e = make_ends();
+	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	fl_test_caller c;
+	inherited = &w;
+	fl_test_call_in_line(&c, wait_any, &w, &w, FL_FOREVER, NULL);
+	FL_OK(fl_test_child(wait_for_inherited, &e, NULL, 0));
+	FL_OK(fl_test_call_end(&c)); /* the child rang */
+	close_ends(e);
+}
+
+/* ---- no watcher: in a child, which has none yet */
+
+static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	(void)thread, (void)attr, (void)start, (void)arg;
+	return -EAGAIN;
+}
+
+static int no_watch(int epoll, int op, int fd, uint32_t events)
+{
+	(void)epoll, (void)op, (void)fd, (void)events;
+	return -ENOMEM;
+}
+
+static int wait_both_ways(void *unused)
+{
+	(void)unused;
+	ends e = make_ends();
+	fl_cancel past;
+	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
+	FL_CHECK(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
+	fl_cancel_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
+	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == -ECANCELED);
+	FL_CHECK(wait_any(&w, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
+	FL_CHECK(!fl__watched_waited(&w));
+	ring(e.b);
+	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == 0);
+	FL_CHECK(wait_any(&w, FL_FOREVER, NULL) == 0);
+	close_ends(e);
+	return 0;
+}
+
+static void without_watcher(void *arg)
+{
+	FL_FAULTS();
+	FL_FD_FAULTS();
+	switch (*(const int *)arg) {
+	case 0:
+		fl__sys.thread_create = no_thread;
+		break;
+	case 1:
+		fl__fd_sys.watch_create = fl_test_no_descriptor;
+		break;
+	default:
+		fl__fd_sys.watch = no_watch;
+	}
+	FL_CHECK(fl_test_in_fiber(wait_both_ways, NULL) == 0);
+	FL_CHECK(wait_both_ways(NULL) == 0);
+	ends e = make_ends();
+	player p[] = {{e.a, 10, true}, {e.b, 10, false}};
+	fl_test_fibers_here(play, p, sizeof p[0], 2);
+	close_ends(e);
+	(void)fl_test_faults_end();
+	(void)fl_test_fd_faults_end();
+	play_in_child(NULL); /* and with it, once it can be had */
+}
+
+FL_TEST(watch_polls_without_a_watcher)
+{
+	needs_threads_in_children();
+	for (int fault = 0; fault < 3; fault++)
+		FL_OK(fl_test_child(without_watcher, &fault, NULL, 0));
+}
+
+static int interrupted(int fd, short events, short *seen, int64_t timeout)
+{
+	static int turn;
+	return ++turn % 3 ? -EINTR : fl_test_real_fd_sys.poll(fd, events, seen, timeout);
+}
+
+static int unable(int fd, short events, short *seen, int64_t timeout)
+{
+	(void)fd, (void)events, (void)seen, (void)timeout;
+	return -EINVAL;
+}
+
+FL_TEST(watch_poll_fails)
+{
+	ends e = make_ends();
+	FL_FD_FAULTS();
+	fl__fd_sys.poll = interrupted;
+	FL_RC(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	fl__fd_sys.poll = unable;
+	FL_OK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, FL_SHIELDED)); /* the operation itself will say */
+	close_ends(e);
+}
+
+/* ---- many */
+
+typedef struct hearer {
+	int fd;
+	fl_cancel *stop;
+	unsigned heard;
+} hearer;
+
+static int hear(void *arg)
+{
+	hearer *h = arg;
+	char byte;
+	size_t size;
+	for (;;) {
+		int rc = fl__fd_wait(h->fd, POLLIN, FL_FOREVER, h->stop);
+		if (rc == -ECANCELED)
+			return 0;
+		FL_CHECK(rc == 0);
+		if (fl__packet_recv(h->fd, &byte, 1, &size, NULL, NULL, 0) == 0)
+			(void)fl__add_relaxed(&h->heard, 1);
+	}
+}
+
+static unsigned heard_by(hearer *h, int n)
+{
+	unsigned sum = 0;
+	for (int i = 0; i < n; i++)
+		sum += fl__load_relaxed(&h[i].heard);
+	return sum;
+}
+
+/* Fibers on two threads, four to a descriptor: no ring is lost. */
+FL_TEST(watch_loses_no_wake)
+{
+	enum { PAIRS = 4, SHARE = 4, N = PAIRS * SHARE };
+	ends e[PAIRS];
+	hearer h[N];
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_fibers threads[2];
+	unsigned rings = fl_test_scaled(4000);
+	for (int i = 0; i < PAIRS; i++)
+		e[i] = make_ends();
+	for (int i = 0; i < N; i++)
+		h[i] = (hearer){e[i % PAIRS].a, &stop, 0};
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_begin(&threads[i], hear, &h[i * N / 2], sizeof h[0], N / 2);
+	for (unsigned i = 0; i < rings; i++)
+		FL_OK(fl__packet_send(e[i % PAIRS].b, "x", 1, NULL, 0, FL_FOREVER));
+	FL_WAIT_FOR(heard_by(h, N) == rings);
+	fl_cancel_request(&stop);
+	for (int i = 0; i < 2; i++)
+		fl_test_fibers_end(&threads[i]);
+	for (int i = 0; i < PAIRS; i++)
+		close_ends(e[i]);
+}
