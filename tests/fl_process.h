@@ -121,12 +121,15 @@ PROCESS_FN void process_read_all(int fd, char *text, size_t size)
 /* The log. */
 static char process_log[4096];
 static fl_log_handler *process_log_before;
+static pthread_mutex_t process_log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 PROCESS_FN void process_keep_log(fl_log_level level, const char *message)
 {
 	(void)level;
+	pthread_mutex_lock(&process_log_lock);
 	size_t length = strlen(process_log);
 	(void)snprintf(process_log + length, sizeof process_log - length, "%s\n", message);
+	pthread_mutex_unlock(&process_log_lock);
 }
 
 PROCESS_FN void process_log_begin(void)
@@ -156,11 +159,24 @@ PROCESS_FN fl_process_status process_run(const fl_process_config *config)
 	return status;
 }
 
-/* The table of system calls as it is until the end of the block. */
-PROCESS_FN void process_os_restore(const struct fl__os *real)
+/*
+ * A table of system calls as it is until the end of the block. Only what a case has changed is put back: the library's own
+ * threads read the rest all the time.
+ */
+PROCESS_FN void process_put_back(void *table, const void *real, size_t size)
 {
-	fl__os = *real;
+	char *words = table;
+	const char *before = real;
+	for (size_t i = 0; i < size; i += sizeof(void *))
+		if (memcmp(words + i, before + i, sizeof(void *)) != 0)
+			memcpy(words + i, before + i, sizeof(void *));
 }
-#define PROCESS_FAULTS() __attribute__((cleanup(process_os_restore), unused)) const struct fl__os process_real = fl__os
+
+PROCESS_FN void process_heal(const struct fl__os *real)
+{
+	process_put_back(&fl__os, real, sizeof fl__os);
+}
+
+#define PROCESS_FAULTS() __attribute__((cleanup(process_heal), unused)) const struct fl__os process_real = fl__os
 
 #endif

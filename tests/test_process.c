@@ -302,27 +302,41 @@ FL_TEST(process_streams)
 	}
 }
 
+FL_TASK(process_has_no_streams, void, void)
+{
+	FL_CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0 && errno == EBADF);
+	FL_CHECK(fcntl(STDOUT_FILENO, F_GETFD) < 0 && errno == EBADF);
+	FL_CHECK(fcntl(STDERR_FILENO, F_GETFD) >= 0);
+	return 0;
+}
+
+/* What the library opens must not be taken for a stream. */
 static void close_streams_and_start(void *arg)
 {
+	const fl_process_config config = {.task = &process_has_no_streams, .method = *(fl_process_method *)arg};
 	FL_CHECK(close(STDIN_FILENO) == 0 && close(STDOUT_FILENO) == 0);
-	const fl_process_config config = {.task = &process_copies_in_to_out_and_err,
-	                                  .method = *(fl_process_method *)arg};
-	fl_process *p = NULL;
-	fl_process_status status;
-	FL_CHECK(fl_process_start(&p, &config) == 0);
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
-	fl_process_free(p);
+	for (int i = 0; i < 3; i++) {
+		fl_process *p = NULL;
+		fl_process_status status;
+		FL_CHECK(fl_process_start(&p, &config) == 0);
+		FL_CHECK(fcntl(STDIN_FILENO, F_GETFD) < 0 && fcntl(STDOUT_FILENO, F_GETFD) < 0);
+		FL_CHECK(fl_process_join(p, &status) == 0 && status.code == 0);
+		fl_process_free(p);
+	}
 }
 
 FL_TEST(process_of_a_caller_with_closed_streams)
 {
+	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
+		skip();
 	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
 		char text[256];
 		if (!process_can(m))
 			continue;
 		int status = fl_test_child(close_streams_and_start, &m, text, sizeof text);
+		if (status != 0)
+			print_error("%s\n", text);
 		assert_int_equal(status, 0);
-		assert_non_null(strstr(text, "err: "));
 	}
 }
 

@@ -319,7 +319,7 @@ FL_TEST(process_zygote_stopped)
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
 	FL_RC(fl_process_start(&q, &config), -ETIMEDOUT);
 	assert_true(process_log_end("is it stopped?"));
-	fl__os = process_real;
+	process_heal(&process_real);
 	FL_OK(fl_process_kill(p));
 	FL_WAIT_FOR(process_state(fl_process_pid(p)) == 'Z'); /* not collected: the zygote stands still */
 	FL_RC(fl_process_try_join(p, NULL), -EBUSY);

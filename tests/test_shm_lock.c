@@ -270,7 +270,8 @@ static int count_up(void *arg)
 		bool more = c->own[me] < c->limit;
 		if (more) {
 			c->own[me]++;
-			__asm__ volatile("" ::: "memory"); /* two stores, and a kill may come between */
+			for (int i = 0; i < 200; i++) /* so that kills come between the two stores, too */
+				fl__sys.relax();
 			c->total++;
 		}
 		fl_shm_mutex_unlock(&c->mutex);
@@ -329,4 +330,61 @@ FL_TEST(shm_lock_four_processes_count_and_are_killed)
 	print_message("%u kills: %u deaths told, %u of them in the midst of it\n", kills, c->deaths, c->torn);
 	fl_shm_mutex_unlock(&c->mutex);
 	fl_test_unshare(c, sizeof *c);
+}
+
+/*
+ * shm_lock_releaser_killed_before_wake: the owner frees the lock, and is killed before it wakes the sleeper; another takes the
+ * lock in between, so that the kernel finds it owned. The sleeper must get it all the same.
+ */
+struct stopped {
+	fl_shm_mutex mutex;
+	uint32_t held, at_wake, passed;
+};
+
+static struct stopped *stopped;
+
+static int stop_at_wake(const uint32_t *word, int n)
+{
+	(void)word;
+	(void)n;
+	fl__store_release(&stopped->at_wake, 1);
+	fl_test_rest();
+}
+
+static int unlock_and_stop(void *arg)
+{
+	stopped = arg;
+	fl__sys.shared_wake = stop_at_wake; /* a child of its own: nobody else uses the table */
+	FL_CHECK(fl_shm_mutex_lock(&stopped->mutex) == 0);
+	fl__store_release(&stopped->held, 1);
+	FL_WAIT_FOR(fl_test_is_slept_on(stopped->mutex.lock_));
+	fl_shm_mutex_unlock(&stopped->mutex);
+	return 1;
+}
+
+static int pass(void *arg)
+{
+	struct stopped *s = arg;
+	int rc = fl_shm_mutex_lock(&s->mutex);
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	fl__store_release(&s->passed, 1);
+	return 0;
+}
+
+FL_TEST(shm_lock_releaser_killed_before_wake)
+{
+	FL_TEST_NEEDS_DEATHS();
+	struct stopped *s = fl_test_share(sizeof *s);
+	pid_t owner = fl_test_fork(unlock_and_stop, s);
+	FL_WAIT_FOR(fl__load_acquire(&s->held));
+	pid_t sleeper = fl_test_fork(pass, s);
+	FL_WAIT_FOR(fl__load_acquire(&s->at_wake));
+	int rc = fl_shm_mutex_try_lock(&s->mutex);
+	assert_true(rc == 0 || rc == -EBUSY);
+	fl_test_kill(owner);
+	if (rc == 0)
+		fl_shm_mutex_unlock(&s->mutex);
+	FL_WAIT_FOR(fl__load_acquire(&s->passed));
+	fl_test_reap(sleeper);
+	fl_test_unshare(s, sizeof *s);
 }

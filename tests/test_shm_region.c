@@ -213,6 +213,7 @@ static void create_fails(int rc)
 FL_TEST(shm_create_leaks_nothing)
 {
 	SHM_FAULTS();
+	fl_shm *none = NULL;
 	fl__sys.alloc = fl_test_no_memory;
 	create_fails(-ENOMEM);
 	fl__sys = fl_test_real_sys;
@@ -222,6 +223,8 @@ FL_TEST(shm_create_leaks_nothing)
 	for (int i = 0; i < 3; i++) {
 		fl__shm_os.memory = no_memory;
 		fault_rc = codes[i];
+		FL_RC(fl_shm_create(&none, MIB), codes[i]);
+		fl__shm_os.memory = no_memory;
 		create_fails(codes[i]);
 	}
 	fault_rc = -ENOMEM;
@@ -240,6 +243,7 @@ FL_TEST(shm_create_leaks_nothing)
 	fault_rc = -ENOMEM;
 	fl__shm_os.map = no_map;
 	create_fails(-ENOMEM);
+	assert_null(none);
 	assert_int_equal(fl_test_logs, 0);
 }
 

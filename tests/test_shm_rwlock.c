@@ -375,7 +375,8 @@ static void write_one(board *b)
 	fl__store_relaxed(&b->writers, 1);
 	FL_CHECK(b->a == b->b);
 	b->a++;
-	__asm__ volatile("" ::: "memory");
+	for (int i = 0; i < 200; i++) /* so that kills come between the two stores, too */
+		fl__sys.relax();
 	b->b++;
 	fl__store_relaxed(&b->writers, 0);
 	fl_shm_rwlock_write_unlock(&b->lock);

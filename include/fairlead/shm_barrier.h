@@ -24,8 +24,7 @@ FL_BEGIN_DECLS
  * when the process that does it is killed in the midst.
  *
  * Processes: any may be killed at any time; all that share it are in one PID namespace. One that is stopped (SIGSTOP) in the
- * few instructions of a call keeps the others in theirs until it goes on. A wait with a deadline ends at most a few
- * milliseconds behind it: with -ETIMEDOUT, and the barrier is then not broken, the place of who left counts as arrived.
+ * few instructions of a call keeps the others in theirs until it goes on, those with a deadline too, since they break it.
  * Fork: a child may use it. Signals: no function from a handler. Where the system has no robust futexes (emulators), a death
  * at such a moment may leave others waiting.
  *

@@ -121,6 +121,25 @@ static int sys_shared_wake(const uint32_t *word, int n)
 	return futex(word, FUTEX_WAKE, (uint32_t)n, NULL);
 }
 
+/*
+ * The kernel stores and wakes in one call, which ends before the thread does. Its store is a full barrier. A system without
+ * that operation (an emulator) gets two steps, and a kill may come between.
+ */
+static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
+{
+	/* Operation, comparison, operands: that of FUTEX_OP(), which is signed. The comparison with 0 fails, and wakes no more. */
+	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
+	if (value)
+		store |= (uint32_t)FUTEX_OP_OPARG_SHIFT << 28 | 31u << 12;
+	int before = errno;
+	fl__tsan_release(word);
+	if (syscall(FUTEX_CALL, word, FUTEX_WAKE_OP, n, NULL, word, store) < 0) {
+		fl__store_release(word, value); /* pairs with whoever takes the lock that it frees */
+		(void)sys_shared_wake(word, n);
+	}
+	errno = before;
+}
+
 enum { FUTEX_WAITV = 449 }; /* of all architectures; Linux 5.16, younger than most headers */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
@@ -274,6 +293,7 @@ struct fl__sys fl__sys = {
     .discard = sys_discard,
     .shared_wait = sys_shared_wait,
     .shared_wake = sys_shared_wake,
+    .shared_store_and_wake = sys_shared_store_and_wake,
     .wait_many = sys_wait_many,
     .robust_list = sys_robust_list,
     .thread_id = sys_thread_id,

@@ -58,6 +58,11 @@ struct fl__sys {
 	int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 	int (*shared_wake)(const uint32_t *word, int n);
 	/*
+	 * Stores `value`, which is 0 or bit 31, in such a word, and wakes up to n who sleep on it: one step, which a kill finds
+	 * done or not begun. Releases what was written before.
+	 */
+	void (*shared_store_and_wake)(uint32_t *word, uint32_t value, int n);
+	/*
 	 * Sleeps while each of up to FL__FUTEXES words holds what is expected of it. Results as of futex_wait; also -ENOSYS (a
 	 * kernel without it). Several may have been woken at once, and all their wakes count as delivered.
 	 */

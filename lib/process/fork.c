@@ -23,7 +23,7 @@ int fl__may_fork(const char **problem)
 	*problem = "a process with threads, or a fiber, must not be forked";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
 		return 0;
-	fl__log(FL_LOG_ERROR, "a fork was asked for, but this process has %d other threads%s", others,
+	fl__log(FL_LOG_ERROR, "a fork was asked for, but this process has other threads (%d)%s", others,
 	        others == 0 ? ", and this is a fiber" : "");
 	return -EBUSY;
 }
@@ -49,7 +49,7 @@ int fl__fork(int *pidfd)
 	int pid = fl__os.fork();
 	if (pid == 0)
 		return 0;
-	*pidfd = pid > 0 ? fl__os.pidfd(pid) : -1;
+	*pidfd = pid > 0 ? fl__above(fl__os.pidfd(pid)) : -1;
 	if (pid > 0 && *pidfd < 0) {
 		(void)kill(pid, SIGKILL); /* our child, and not collected: the number is its own */
 		fl_process_status status;

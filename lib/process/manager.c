@@ -14,8 +14,9 @@
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/mutex.h>
-#include <fairlead/thread.h>
 #include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
 #include <unistd.h>
 
 struct job {
@@ -62,9 +63,8 @@ static void collect(int pidfd)
 	fl__close(pidfd);
 }
 
-static int manage(void *arg)
+static void *manage(void *arg)
 {
-	(void)arg;
 	enum { EVENTS = 16 };
 	struct epoll_event events[EVENTS];
 	for (;;) {
@@ -74,20 +74,37 @@ static int manage(void *arg)
 				collect(events[i].data.fd);
 		do_jobs();
 	}
-	return 0;
+	return arg;
+}
+
+static int start_thread(void)
+{
+	pthread_t thread;
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int rc = -pthread_attr_init(&attr);
+	if (rc != 0)
+		return rc;
+	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
+	rc = fl__sys.thread_create(&thread, &attr, manage, NULL);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
+	return rc;
 }
 
 /* Under the lock. Each step that has been done stays done: a later call goes on from there. */
 static int open_all(void)
 {
 	if (epoll < 0) {
-		int fd = fl__fd_sys.watch_create();
+		int fd = fl__above(fl__fd_sys.watch_create());
 		if (fd < 0)
 			return fd;
 		epoll = fd;
 	}
 	if (bell < 0) {
-		int fd = fl__os.event();
+		int fd = fl__above(fl__os.event());
 		if (fd < 0)
 			return fd;
 		int rc = fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN);
@@ -110,12 +127,9 @@ static int need(void)
 	int rc = open_all();
 	if (rc != 0)
 		return rc;
-	fl_thread thread;
-	rc = fl_thread_start(&thread, manage, NULL, &(fl_thread_config){.name = "fl-processes", .block_signals = true});
-	if (rc != 0)
-		return rc;
-	running = true;
-	return fl_thread_detach(&thread);
+	rc = start_thread();
+	running = rc == 0;
+	return rc;
 }
 
 int fl__manager_spawn(struct fl__spawn *spawn)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os.h"
+#include "packet.h"
 #include <dirent.h>
 #include <errno.h>
 #include <fairlead/time.h>
@@ -41,12 +42,25 @@ static int os_pidfd(int pid)
 	return result(syscall(PIDFD_OPEN, pid, 0), before);
 }
 
+/* ThreadSanitizer takes each clone for a fork, and what the child does to its shared state stays: there it is one. */
+#ifdef FL__TSAN
+static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	(void)stack_end;
+	int pid = os_fork();
+	if (pid == 0)
+		_exit(child(arg));
+	*pidfd = pid > 0 ? os_pidfd(pid) : -1;
+	return pid;
+}
+#else
 static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
 	int before = errno;
 	*pidfd = -1;
 	return result(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
 }
+#endif
 
 static int os_signal(int pidfd, int signal)
 {
@@ -171,6 +185,25 @@ struct fl__os fl__os = {
     .self = "/proc/self/exe",
     .patience = FL_S(30),
 };
+
+int fl__above(int fd)
+{
+	if (fd < 0 || fd > STDERR_FILENO)
+		return fd;
+	int moved = fl__os.duplicate(fd);
+	if (moved < 0)
+		return fd;
+	fl__close(fd);
+	return moved;
+}
+
+int fl__above_pair(int sockets[2])
+{
+	int rc = fl__packet_pair(sockets);
+	for (int i = 0; rc == 0 && i < 2; i++)
+		sockets[i] = fl__above(sockets[i]);
+	return rc;
+}
 
 void fl__close(int fd)
 {

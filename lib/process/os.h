@@ -34,6 +34,15 @@ struct fl__os {
 
 extern struct fl__os fl__os;
 
+/*
+ * The same file with a number above those of the standard streams, which may be free: whoever finds them open takes them for
+ * streams. `fd` is closed then; it is the answer itself when it is negative, or high enough, or when there is no other number.
+ */
+int fl__above(int fd);
+
+/* fl__packet_pair(), above. */
+int fl__above_pair(int sockets[2]);
+
 void fl__close(int fd); /* nothing for a negative one; errno stays as it is */
 
 #endif

@@ -91,7 +91,7 @@ static int open_stream(struct fl__launch *launch, unsigned i, int how)
 	}
 	if (how == FL_PROCESS_NULL) {
 		if (launch->own[0] < 0)
-			launch->own[0] = fl__os.open("/dev/null", O_RDWR);
+			launch->own[0] = fl__above(fl__os.open("/dev/null", O_RDWR));
 		*fd = launch->own[0];
 		return *fd < 0 ? *fd : 0;
 	}
@@ -122,7 +122,7 @@ static int open_directory(struct fl__launch *launch)
 	if (!config->cwd && inherits)
 		return 0;
 	launch->problem = "its directory";
-	launch->own[1] = fl__os.open(config->cwd ? config->cwd : ".", O_PATH | O_DIRECTORY);
+	launch->own[1] = fl__above(fl__os.open(config->cwd ? config->cwd : ".", O_PATH | O_DIRECTORY));
 	launch->setup.cwd = launch->own[1];
 	return launch->own[1] < 0 ? launch->own[1] : 0;
 }

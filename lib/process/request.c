@@ -201,8 +201,8 @@ int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int
 	int rc = fl__packet_recv(channel, &reply, sizeof reply, &size, pidfd, pidfd ? &n_fds : NULL, deadline);
 	if (rc != 0)
 		return rc == -EPIPE ? -EOWNERDEAD : rc;
-	if (pidfd && n_fds == 0)
-		*pidfd = -1;
+	if (pidfd)
+		*pidfd = n_fds > 0 ? fl__above(*pidfd) : -1;
 	launch->problem = "the system does not make it";
 	rc = size == sizeof reply && reply.magic == FL__MAGIC_REPLY && reply.size == size ? reply.error : -EPROTO;
 	if (rc == -ENOENT || rc == -EPROTO) {

@@ -104,7 +104,7 @@ void fl__self_end(int pidfd)
 
 int fl__self_setup(struct fl__setup *setup, int socket)
 {
-	int null = fl__os.open("/dev/null", O_RDWR);
+	int null = fl__above(fl__os.open("/dev/null", O_RDWR));
 	if (null < 0)
 		return null;
 	bool has_error = fcntl(STDERR_FILENO, F_GETFD) >= 0;
@@ -143,7 +143,7 @@ int fl__self_start(enum fl__role role, bool dies, int64_t deadline, int *socket,
 {
 	int ends[2];
 	*problem = "no socket to it";
-	int rc = fl__packet_pair(ends);
+	int rc = fl__above_pair(ends);
 	if (rc != 0)
 		return rc;
 	*problem = "this program cannot be started once more";

@@ -104,6 +104,12 @@ static _Noreturn void become(struct fl__request *request)
 	fl__task_process(request, NULL);
 }
 
+/* A zygote holds no directory that somebody may want to remove or unmount. */
+static void go_home(void)
+{
+	(void)!chdir("/");
+}
+
 /* Makes the process: its number, and its pidfd. */
 static int make(struct fl__request *request, int *pidfd)
 {
@@ -114,6 +120,8 @@ static int make(struct fl__request *request, int *pidfd)
 	if (rc != 0)
 		return rc;
 	int pid = fl__os.fork();
+	if (pid != 0)
+		go_home();
 	if (pid == 0) {
 		if (request->daemon && getppid() != zygote_pid)
 			_exit(127);
@@ -189,6 +197,7 @@ _Noreturn void fl__zygote_serve(int socket, int parent)
 	zygote.signals = fl__os.child_signals();
 	if (getppid() != parent)
 		end();
+	go_home();
 	zygote.spare = fl__os.duplicate(STDIN_FILENO);
 	for (;;) {
 		struct pollfd fds[] = {{.fd = socket, .events = POLLIN},

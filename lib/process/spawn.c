@@ -55,6 +55,22 @@ static int verdict(int pipe)
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 
+/* Sees to it that the child has a pidfd and has called exec, or is no more. */
+static int own(struct fl__spawn *spawn, int pipe)
+{
+	fl_process_status status;
+	if (spawn->pidfd < 0) /* an emulator without this part of clone; it is our child, so the number is its own */
+		spawn->pidfd = fl__os.pidfd(spawn->pid);
+	spawn->pidfd = fl__above(spawn->pidfd);
+	int rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(pipe);
+	if (rc != 0) {
+		(void)kill(spawn->pid, SIGKILL);
+		(void)fl__os.collect_number(&spawn->pid, &status, true);
+		fl__close(spawn->pidfd);
+	}
+	return rc;
+}
+
 int fl__spawn(struct fl__spawn *spawn, void *stack_end)
 {
 	int pipe[2];
@@ -64,18 +80,7 @@ int fl__spawn(struct fl__spawn *spawn, void *stack_end)
 	spawn->setup.keep = pipe[1];
 	spawn->pid = fl__os.clone(child, stack_end, spawn, &spawn->pidfd);
 	fl__close(pipe[1]); /* its number here: the child has moved its own */
-	rc = spawn->pid;
-	if (rc > 0 &&
-	    spawn->pidfd < 0) /* an emulator without this part of clone; it is our child, so the number is its own */
-		spawn->pidfd = fl__os.pidfd(spawn->pid);
-	if (rc > 0) {
-		rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(pipe[0]);
-		fl_process_status status;
-		if (rc != 0 && spawn->pidfd >= 0)
-			(void)fl__os.collect(spawn->pidfd, &status, true);
-		if (rc != 0)
-			fl__close(spawn->pidfd);
-	}
+	rc = spawn->pid > 0 ? own(spawn, pipe[0]) : spawn->pid;
 	fl__close(pipe[0]);
 	return rc;
 }

@@ -32,6 +32,7 @@ struct zygote {
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static struct zygote *current;
+static struct zygote *parents; /* in a forked child: to be given back */
 
 static bool is_dead(const struct zygote *z)
 {
@@ -88,6 +89,8 @@ static int start_zygote(int64_t deadline, const char **problem)
 static int get(struct zygote **z, int64_t deadline, const char **problem)
 {
 	FL_LOCKED(&lock);
+	fl__free(parents);
+	parents = NULL;
 	if (current && is_dead(current))
 		drop_current();
 	int rc = current ? 0 : start_zygote(deadline, problem);
@@ -147,7 +150,7 @@ int fl__start_by_zygote(struct fl__launch *launch)
 	const int64_t deadline = fl_after(fl__os.patience);
 	int channel[2];
 	launch->problem = "no channel to it";
-	int rc = fl__packet_pair(channel);
+	int rc = fl__above_pair(channel);
 	if (rc != 0)
 		return rc;
 	rc = ask(launch, channel[1], deadline);
@@ -207,7 +210,7 @@ static int preload(struct zygote *z, const char **problem)
 {
 	int ends[2], parent = getpid();
 	*problem = "no socket to it";
-	int rc = fl__packet_pair(ends);
+	int rc = fl__above_pair(ends);
 	if (rc != 0)
 		return rc;
 	*problem = "the system does not fork";
@@ -259,5 +262,6 @@ void fl__zygote_after_fork(void)
 		return;
 	fl__close(current->socket);
 	fl__close(current->pidfd);
-	current = NULL; /* its memory is lost: another thread may have been using it */
+	parents = current; /* not here: the allocator's own lock may be another thread's, and that is not there */
+	current = NULL;
 }

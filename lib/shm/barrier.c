@@ -130,14 +130,17 @@ static struct fl__shm_op op_of(struct party *p)
 	return (struct fl__shm_op){lock_of(p->b), line_of(p->b), pass, may_pass, p, true};
 }
 
-/* After a timeout or cancel: `rc`, with the barrier broken; or the fate that was decided meanwhile. */
+/*
+ * After a timeout or cancel: `rc`, with the barrier broken; or the fate that was decided meanwhile. It waits for the monitor
+ * as long as it takes: with this party gone, the others would wait for ever.
+ */
 static int give_up(struct party *p, int rc)
 {
 	struct fl__shm_held held;
-	if (!p->arrived || fl__shm_enter(lock_of(p->b), &held, 0) != 0)
-		return rc;
+	if (fl__shm_enter(lock_of(p->b), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
 	uint64_t word = look(p->b);
-	int fate = fate_of(p, word);
+	int fate = p->arrived ? fate_of(p, word) : word & BROKEN ? -EPIPE : -EAGAIN;
 	if (fate == -EAGAIN)
 		end(p->b, word, BROKE, true);
 	fl__shm_leave(lock_of(p->b), &held);

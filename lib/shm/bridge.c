@@ -484,7 +484,7 @@ static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
 {
 	int rc;
 	while (is_served(e, &rc, deadline, cancel)) {
-		int taken = fl__shm_try_take_slept(e->lock);
+		int taken = fl__shm_try_take(e->lock);
 		if (taken == -EBUSY && rc == 0) {
 			rearm(e);
 			continue;

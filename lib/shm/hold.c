@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a context waits for a lock. A thread that nobody can cancel waits in the kernel, on the lock's word. Others wait over
- * the bridge: a fiber, since its thread has more to do; a thread with a token, after a look as long as the first kind's.
+ * How a context waits for a lock. A thread that nobody can cancel waits in the kernel, on the lock's word. A fiber waits over
+ * the bridge, since its thread has more to do; and so does a thread with a token, after a look as long as the first kind's.
+ *
+ * To the kernel the contexts of one thread are one owner. A fiber that finds a lock with its own thread's number waits for
+ * another context of that thread, which it stops by waiting: it stands in the lot, in the line of the lock's address, and the
+ * unlock, which happens on the same thread, looks there if `waiting_here` says that there is anybody. The two cannot miss each
+ * other: a thread runs one context at a time, and nothing between the look at the word and the line gives way to another.
  */
 #include "hold.h"
 #include "../base/atomic.h"
@@ -11,18 +16,67 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
+/* Waits of this thread's contexts for one another. */
+static _Thread_local uint32_t waiting_here __attribute__((tls_model("initial-exec")));
+
+static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	fl__lot_open(&lot, l);
+	fl__lot_add(&lot, &node);
+	fl__lot_close(&lot);
+	waiting_here++;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	waiting_here--;
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
+static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc;
+	while ((rc = fl__shm_try_take(l)) == -EBUSY && fl__shm_mine(l)) {
+		rc = wait_here(l, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	return rc == -EBUSY ? fl__bridge_take(l, deadline, cancel) : rc;
+}
+
 int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel *cancel)
 {
-	bool is_thread = ctx->ops == &fl__thread_parker;
 	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	bool is_thread = ctx->ops == &fl__thread_parker;
 	if (is_thread && !token)
 		return fl__shm_take(l, deadline);
 	if (token && fl_cancel_requested(token))
 		return -ECANCELED;
 	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
 		return -ETIMEDOUT;
-	int rc = is_thread ? fl__shm_take(l, 0) : -ETIMEDOUT;
-	return rc == -ETIMEDOUT ? fl__bridge_take(l, deadline, token ? token : FL_SHIELDED) : rc;
+	if (!token)
+		token = FL_SHIELDED;
+	if (!is_thread)
+		return hold_in_fiber(l, deadline, token);
+	int rc = fl__shm_take(l, 0);
+	return rc == -ETIMEDOUT ? fl__bridge_take(l, deadline, token) : rc;
+}
+
+void fl__shm_unhold(struct fl__shm_lock *l, bool all)
+{
+	if (all)
+		fl__shm_give_all(l);
+	else
+		fl__shm_give(l);
+	if (waiting_here == 0)
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, l); /* its address alone: the memory may be gone */
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_close(&lot);
 }
 
 bool fl__shm_is_busy(struct fl__shm_lock *l)

@@ -23,6 +23,9 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
  */
 FL_MUST_CHECK int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel *cancel);
 
+/* Gives it back, and wakes one, or all; whoever takes locks with fl__shm_hold() gives them with this. */
+void fl__shm_unhold(struct fl__shm_lock *l, bool all);
+
 /* Whether somebody owns it, or waits for it; a waiter that was killed may count until it has been taken and given again. */
 bool fl__shm_is_busy(struct fl__shm_lock *l);
 

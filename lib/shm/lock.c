@@ -4,28 +4,31 @@
  * list of the locks that it holds, whose head the C library has registered; when the thread ends, by whatever way, the
  * kernel goes through it. We put our nodes into that list as the C library does its own, and in its way, so that they mix.
  *
- *   word        meaning                        set by                               cleared by
- *   TID         the owner; 0: free             take(), CAS                          release(); the kernel, at its death
- *   DIED        its owner died                 the kernel                           take(), which then tells its caller
- *   WAITERS     somebody may sleep on it       wait_for(); take(), if it has slept  release(), which then wakes everybody
+ *   word        meaning                        set by                     cleared by
+ *   TID         the owner; 0: free             take(), CAS                release(); the kernel, at its death
+ *   DIED        its owner died                 the kernel                 take(), which then tells its caller
+ *   WAITERS     somebody may sleep on it       wait_for(), CAS            release(), in the step that wakes everybody
  *
  * The kernel acts on three kinds of death, by what the dying thread's list says:
- *   - a lock in the list, with its TID: free, DIED, and one sleeper is woken if there is WAITERS;
+ *   - a lock in the list, with its TID: free, DIED, and one sleeper is woken if there is WAITERS, which stays;
  *   - the lock in `pending` with its TID: the same: it was killed between the CAS and the list, or the other way;
- *   - the lock in `pending` with no owner: one sleeper is woken. It was killed after it had freed the lock and before it woke
- *     anybody, or after it was woken and before it had taken the lock. So a thread keeps `pending` while it sleeps. (Before
- *     Linux 6.2 not when there is DIED: there the death of the owner and then of the woken one, in one instant, is too much.)
+ *   - the lock in `pending` with no owner: one sleeper is woken. It was killed after it was woken and before it had taken the
+ *     lock. So a thread keeps `pending` while it sleeps. (Kernels without "futex: Resend potentially swallowed owner death
+ *     notification", of Linux 6.2 and its stable branches, do so only when the whole word is 0.)
  *
- * Invariant: if somebody sleeps, the word has WAITERS, or it is owned by nobody and a wake is on its way to everybody, or to
- * one who has slept. Hence:
- *   - release() either keeps WAITERS and wakes one, or drops it and wakes all. (glibc drops it and wakes one: when a third
- *     thread then takes the lock and the woken one is killed, the others sleep for ever.)
- *   - who takes a lock keeps the WAITERS that it finds, and sets it when it has slept.
- *   - who gives up has set WAITERS, or found it set, after its last wake.
+ * Invariant: if somebody sleeps, the word has WAITERS. Hence:
+ *   - release() frees a lock without WAITERS by a CAS, and one with it by a call of the kernel that stores and wakes in one
+ *     step. It either keeps WAITERS and wakes one, or drops it and wakes everybody.
+ *   - who takes a lock keeps the WAITERS that it finds.
+ *   - one who was woken alone, and is killed, had `pending`: the kernel wakes another if the lock is free; if it is not, its
+ *     owner has WAITERS to release.
+ * glibc's robust mutex stores 0, then wakes one. When a third thread takes it in between, or before the woken one does, and the
+ * one that frees it, or the woken one, is killed just then, the other sleepers sleep for ever.
+ *
  * How many sleep is a hint that decides which of the two releases is cheaper, and nothing else: sleepers count themselves,
  * and an owner takes off whom it is going to wake, so that the count of those who were killed wears off.
  *
- * Linearization: the CAS of take(); the swap of release(). The list's stores are atomic so that the laboratory sees each as a
+ * Linearization: the CAS of take(); the CAS or the call of release(). The list's stores are atomic so that the laboratory sees each as a
  * step; between them and the word the order of the program is enough, since the kernel reads them on behalf of this thread.
  */
 #include "lock.h"
@@ -161,16 +164,16 @@ static void delist(struct fl__shm_self *me, struct fl__shm_lock *l)
 /* The word. */
 
 /* Takes a lock that is free. False when it is not, or is no longer; *value is what was found. */
-static bool take_free(uint32_t *word, uint32_t *value, uint32_t mine)
+static bool take_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
-		if (fl__cas_weak_acquire(word, value, mine | (*value & FL__SHM_WAITERS))) /* pairs with release() */
+		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS))) /* pairs with release() */
 			return true;
 	return false;
 }
 
 /* Looks for a while, without going to sleep. */
-static bool spin(uint32_t *word, uint32_t *value, uint32_t mine)
+static bool spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	for (int i = 0; i < LOOKS + YIELDS; i++) {
 		if (i < LOOKS)
@@ -178,7 +181,7 @@ static bool spin(uint32_t *word, uint32_t *value, uint32_t mine)
 		else
 			fl__sys.yield();
 		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
-		if (take_free(word, value, mine))
+		if (take_free(word, value, tid))
 			return true;
 	}
 	return false;
@@ -205,22 +208,18 @@ static bool is_past(int64_t deadline)
 static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline)
 {
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
-	uint32_t mine = tid;
-	bool taken = take_free(word, &value, mine);
+	bool taken = take_free(word, &value, tid);
 	if (!taken && (value & FL__SHM_TID) == tid)
 		return -EDEADLK;
 	if (!taken)
-		taken = spin(word, &value, mine);
+		taken = spin(word, &value, tid);
 	if (!taken && is_past(deadline))
 		return -ETIMEDOUT;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT) {
 		rc = wait_for(l, word, value, deadline);
-		if (rc == 0)
-			mine = tid |
-			       FL__SHM_WAITERS; /* a wake was for us: others may sleep, and nobody else knows of them */
 		value = fl__load_relaxed(word); /* relaxed: as above */
-		taken = take_free(word, &value, mine);
+		taken = take_free(word, &value, tid);
 	}
 	if (!taken)
 		return rc;
@@ -242,21 +241,20 @@ static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadlin
 }
 
 /*
- * Frees the lock; `pending` names it, and it is in no list. The hint is kept by whoever owns the lock, before it is free: with
- * the swap another may take it, free it, and give its memory to something else.
+ * Frees the lock; `pending` names it, and it is in no list. The hint is kept before that: afterwards another may take the lock,
+ * free it, and give its memory to something else.
  */
-static void release(struct fl__shm_lock *l, uint32_t *word, bool all)
+static void release(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
+	uint32_t *word = word_of(l, me);
+	uint32_t expected = me->tid;
+	if (fl__cas_release(word, &expected, 0)) /* release: what the owner wrote; pairs with take_free() */
+		return;
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
-	bool one = false;
-	if (fl__load_relaxed(word) & FL__SHM_WAITERS) {                /* relaxed: a newcomer shows in the swap */
-		one = !all && (int32_t)fl__load_relaxed(sleepers) > 1; /* relaxed: a hint */
-		fl__store_relaxed(sleepers, one ? fl__load_relaxed(sleepers) - 1 : 0); /* relaxed: as above */
-	}
-	/* release: what the owner wrote; pairs with take_free() */
-	uint32_t before = fl__swap_release(word, one ? FL__SHM_WAITERS : 0);
-	if (before & FL__SHM_WAITERS)
-		(void)fl__sys.shared_wake(word, one ? 1 : INT_MAX);
+	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the stores */
+	bool one = !all && (int32_t)n > 1;
+	fl__store_relaxed(sleepers, one ? n - 1 : 0);
+	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
 }
 
 enum { PATIENCE = 1000000 }; /* ns */
@@ -279,7 +277,7 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 		set_prev(me, held->first, (void *)me->list);
 		fl__store_relaxed(&me->list->first, held->first); /* relaxed: as set_pending() */
 	}
-	release(l, word_of(l, me), false);
+	release(me, l, false);
 	set_pending(me, NULL);
 }
 
@@ -288,30 +286,19 @@ int fl__shm_take(struct fl__shm_lock *l, int64_t deadline)
 	return take(fl__shm_self(), l, deadline);
 }
 
-/* `more`: what to set in the word beside. */
-static int try_take(struct fl__shm_lock *l, uint32_t more)
+int fl__shm_try_take(struct fl__shm_lock *l)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	uint32_t *word = word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
 	set_pending(me, node_of(l));
-	if (take_free(word, &value, me->tid | more)) {
+	if (take_free(word, &value, me->tid)) {
 		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 		enlist(me, l);
 	}
 	set_pending(me, NULL);
 	return rc;
-}
-
-int fl__shm_try_take(struct fl__shm_lock *l)
-{
-	return try_take(l, 0);
-}
-
-int fl__shm_try_take_slept(struct fl__shm_lock *l)
-{
-	return try_take(l, FL__SHM_WAITERS);
 }
 
 bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
@@ -345,7 +332,7 @@ static void give(struct fl__shm_lock *l, bool all)
 	struct fl__shm_self *me = fl__shm_self();
 	set_pending(me, node_of(l));
 	delist(me, l);
-	release(l, word_of(l, me), all);
+	release(me, l, all);
 	set_pending(me, NULL);
 }
 

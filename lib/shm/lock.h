@@ -75,11 +75,10 @@ void fl__shm_give_all(struct fl__shm_lock *l);
  * For a bridge, that is a thread that sleeps on the word of a lock in place of another, which then takes it. bridge.c has the
  * rest. stand_by: the kernel hands on a wake that `thread` has got, if it dies, until stand_by(thread, NULL). expect: false
  * when the lock is free, else says in the word that somebody sleeps, and *value is what to sleep on; it was 0 before the
- * first of these sleeps. try_take_slept: try_take() after that. pass_on: wakes the next, in place of try_take_slept().
+ * first of these sleeps. pass_on: wakes the next, when it does not take the lock after all.
  */
 void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value);
-FL_MUST_CHECK int fl__shm_try_take_slept(struct fl__shm_lock *l);
 void fl__shm_pass_on(struct fl__shm_lock *l);
 
 /* Whether the calling thread owns it. */

@@ -54,7 +54,7 @@ static int taken(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
 		return rc;
 	uint32_t state = fl__load_relaxed(state_of(m)); /* relaxed: see above, all here */
 	if (state == LOST) {
-		fl__shm_give_all(fl__shm_lock_at(m->lock_));
+		fl__shm_unhold(fl__shm_lock_at(m->lock_), true);
 		return -ENOTRECOVERABLE;
 	}
 	if (rc != 0)
@@ -115,10 +115,7 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 	if (lost)
 		fl__store_relaxed(state_of(m), LOST);
 	fl__store_relaxed(&m->owner_, 0);
-	if (lost)
-		fl__shm_give_all(fl__shm_lock_at(m->lock_));
-	else
-		fl__shm_give(fl__shm_lock_at(m->lock_));
+	fl__shm_unhold(fl__shm_lock_at(m->lock_), lost);
 }
 
 bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)

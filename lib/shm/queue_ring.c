@@ -293,14 +293,14 @@ static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel *can
 static int await_put(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->space, attempt, may_put, t};
+	const struct fl__shm_op op = {&r->lock, &r->space, attempt, may_put, t, false};
 	return perform(&op, deadline, cancel);
 }
 
 static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->items, attempt, may_get, t};
+	const struct fl__shm_op op = {&r->lock, &r->items, attempt, may_get, t, false};
 	return perform(&op, deadline, cancel);
 }
 
@@ -447,7 +447,7 @@ static bool may_join(const void *arg)
 int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__shm_ring *r = v->ring;
-	const struct fl__shm_op op = {&r->lock, &r->done, attempt_join, may_join, v};
+	const struct fl__shm_op op = {&r->lock, &r->done, attempt_join, may_join, v, true};
 	return perform(&op, deadline, cancel);
 }
 
@@ -495,8 +495,8 @@ static struct fl__shm_op readiness(struct transfer *t, bool space)
 {
 	struct fl__shm_ring *r = t->view->ring;
 	if (space)
-		return (struct fl__shm_op){&r->lock, &r->space, attempt_nothing_in, may_put, t};
-	return (struct fl__shm_op){&r->lock, &r->items, attempt_nothing_out, may_get, t};
+		return (struct fl__shm_op){&r->lock, &r->space, attempt_nothing_in, may_put, t, false};
+	return (struct fl__shm_op){&r->lock, &r->items, attempt_nothing_out, may_get, t, false};
 }
 
 bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)

@@ -121,10 +121,7 @@ static int take_writer(fl_shm_rwlock *l, const struct wait *w)
 static void give_writer(fl_shm_rwlock *l, bool all)
 {
 	fl__store_relaxed(&l->owner_, 0); /* relaxed: see above */
-	if (all)
-		fl__shm_give_all(writer_of(l));
-	else
-		fl__shm_give(writer_of(l));
+	fl__shm_unhold(writer_of(l), all);
 }
 
 /* Readers. */
@@ -153,7 +150,7 @@ static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl_
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id); /* relaxed: see above */
 		return 0;
 	}
-	fl__shm_give_all(p);
+	fl__shm_unhold(p, true);
 	return dirty == LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
 }
 
@@ -199,12 +196,8 @@ static int take_place(struct fl__shm_lock *p, const struct wait *w)
 /* Gives back the first n places and writer_. */
 static void give_places(fl_shm_rwlock *l, uint32_t n, bool all)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		if (all)
-			fl__shm_give_all(place(l, i));
-		else
-			fl__shm_give(place(l, i));
-	}
+	for (uint32_t i = 0; i < n; i++)
+		fl__shm_unhold(place(l, i), all);
 	give_writer(l, all);
 }
 
@@ -262,7 +255,7 @@ void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 	struct fl__shm_lock *p = find(l, fl__ctx_get(), places(l));
 	if (!p)
 		fl__panic("fl_shm_rwlock_read_unlock", l, "not held by the caller");
-	fl__shm_give(p);
+	fl__shm_unhold(p, false);
 }
 
 int fl_shm_rwlock_write(fl_shm_rwlock *l)

@@ -47,6 +47,7 @@ FL_STRESS_PROCESSES(shm_queue_close_misses_waiter, getter, left, right)
 struct shm_queue_put_vs_close {
 	struct queue_in_shm q;
 	size_t dropped;
+	int close_rc;
 };
 
 FL_STRESS_SETUP(shm_queue_put_vs_close)
@@ -62,7 +63,7 @@ FL_STRESS_ACTOR(shm_queue_put_vs_close, putter)
 
 FL_STRESS_ACTOR(shm_queue_put_vs_close, closer)
 {
-	(void)fl__shm_ring_close(&s->q.view, true, &s->dropped);
+	s->close_rc = fl__shm_ring_close(&s->q.view, true, &s->dropped);
 }
 
 FL_STRESS_ACTOR(shm_queue_put_vs_close, getter)
@@ -76,6 +77,7 @@ FL_STRESS_PROCESSES(shm_queue_put_vs_close, putter, closer, getter)
 	unsigned lost = (unsigned)s->dropped + fl_stress_killed("closer") + fl_stress_killed("getter");
 	FL_FORBIDDEN(!is_exact(&s->q, lost), "lost, or delivered twice");
 	FL_FORBIDDEN(s->dropped > 1, "dropped more than there was");
+	FL_FORBIDDEN(s->close_rc != 0 && s->close_rc != -EBUSY, "not closed");
 	FL_ACCEPTABLE(s->q.put[1] == -EPIPE, "the close came first");
 	FL_ACCEPTABLE(1, "each once");
 }
@@ -163,7 +165,7 @@ FL_STRESS_PROCESSES(shm_queue_join, left, right, joiner)
 /* A join sees what was written before the last task_done, and a close_now ends it. */
 struct shm_queue_join_data {
 	struct queue_in_shm q;
-	int data;
+	int data, rc[2];
 };
 
 FL_STRESS_SETUP(shm_queue_join_data)
@@ -177,7 +179,7 @@ FL_STRESS_ACTOR(shm_queue_join_data, worker)
 	if (get_item(&s->q, 0, 0, FL__SHM_TRY) != 0)
 		return;
 	s->data = 1;
-	(void)fl__shm_ring_task_done(&s->q.view);
+	s->rc[0] = fl__shm_ring_task_done(&s->q.view);
 }
 
 FL_STRESS_ACTOR(shm_queue_join_data, joiner)
@@ -190,11 +192,13 @@ FL_STRESS_ACTOR(shm_queue_join_data, joiner)
 FL_STRESS_ACTOR(shm_queue_join_data, dropper)
 {
 	size_t dropped;
-	(void)fl__shm_ring_close(&s->q.view, true, &dropped);
+	s->rc[1] = fl__shm_ring_close(&s->q.view, true, &dropped);
 }
 
 FL_STRESS_PROCESSES(shm_queue_join_data, worker, joiner, dropper)
 {
+	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[0] != -EBUSY, "done, and not counted");
+	FL_FORBIDDEN(s->rc[1] != 0 && s->rc[1] != -EBUSY, "not closed");
 	FL_ACCEPTABLE(1, "whoever was first");
 }
 

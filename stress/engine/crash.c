@@ -8,7 +8,6 @@
  */
 #include "choice.h"
 #include "layout.h"
-#include <limits.h>
 #include <string.h>
 
 enum { TID = 0x3fffffff, LIMIT = 2048 };
@@ -105,7 +104,7 @@ void lab_exit_walk(void)
 struct kill_site {
 	uintptr_t pc;
 	unsigned kind;
-	uint64_t passed, kills;
+	uint64_t passed, offered, kills; /* offered: while a kill was left */
 };
 
 enum { SITES_LOG2 = 12, SITES = 1 << SITES_LOG2 };
@@ -141,7 +140,7 @@ void lab_kills_count(struct lab_result *result)
 	for (unsigned i = 0; i < SITES; i++) {
 		const struct kill_site *site = &sites[i];
 		result->kills += site->kills;
-		result->kill_missed += site->passed > 0 && site->kills == 0;
+		result->kill_missed += site->offered > 0 && site->kills == 0;
 		if (site->kills == 0)
 			continue;
 		if (result->kill_steps++ == 0 || site->kills < result->kill_least)
@@ -171,6 +170,7 @@ static bool chosen(const struct lab_op *op, enum lab_death how)
 {
 	struct kill_site *site = site_of(op->pc, (unsigned)op->kind << 2 | how);
 	lab.kill_points++;
+	site->offered += lab.spent.kills < lab_config.kills;
 	if (!lab_choose_kill(site->kills == 0))
 		return false;
 	site->kills++;

@@ -148,10 +148,9 @@ static void wake(struct lab_thread *t, uintptr_t word)
 }
 
 /* FIFO as the usual choice; the kernel promises none. A wake orders no memory. */
-int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
+static int wake_some(struct lab_op op, int n)
 {
-	struct lab_op op = {LAB_FUTEX_WAKE, 4, 0, word, pc};
-	lab_point(op);
+	uintptr_t word = op.address;
 	struct lab_thread *line[LAB_THREADS];
 	unsigned waiting = sleepers(word, line);
 	int woken = 0;
@@ -166,6 +165,13 @@ int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
 		event->result = woken;
 	lab_hash((uint64_t)woken);
 	return woken;
+}
+
+int lab_futex_wake(uintptr_t word, int n, uintptr_t pc)
+{
+	struct lab_op op = {LAB_FUTEX_WAKE, 4, 0, word, pc};
+	lab_point(op);
+	return wake_some(op, n);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
@@ -188,6 +194,17 @@ static int sys_shared_wait(const uint32_t *word, uint32_t expected, int64_t dead
 static int sys_shared_wake(const uint32_t *word, int n)
 {
 	return lab.active ? lab_futex_wake((uintptr_t)word, n, PC) : real.shared_wake(word, n);
+}
+
+/* One step: no other thread, and no kill, comes between the two. */
+static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
+{
+	if (!lab.active) {
+		real.shared_store_and_wake(word, value, n);
+		return;
+	}
+	(void)lab_atomic_rmw((uintptr_t)word, 4, lab_update_set, value, __ATOMIC_RELEASE, PC);
+	(void)wake_some((struct lab_op){LAB_FUTEX_WAKE, 4, 0, (uintptr_t)word, PC}, n);
 }
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
@@ -316,6 +333,7 @@ void lab_sys_install(const struct lab_door *door)
 	sys->futex_wake = sys_futex_wake;
 	sys->shared_wait = sys_shared_wait;
 	sys->shared_wake = sys_shared_wake;
+	sys->shared_store_and_wake = sys_shared_store_and_wake;
 	sys->wait_many = sys_wait_many;
 	sys->robust_list = sys_robust_list;
 	sys->thread_id = sys_thread_id;

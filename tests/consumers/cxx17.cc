@@ -63,6 +63,60 @@ static void mutexes()
 	CHECK(fl_rmutex_destroy(&an_rmutex) == 0);
 }
 
+static int scoped_lock(fl_shm_mutex *m)
+{
+	FL_SHM_LOCKED(rc, m);
+	return rc;
+}
+
+static void shared_locks()
+{
+	static fl_shm_mutex m = FL_SHM_MUTEX_INIT;
+	static fl_shm_rmutex r = FL_SHM_RMUTEX_INIT;
+	static fl_shm_cond c = FL_SHM_COND_INIT;
+	static fl_shm_rwlock l;
+	fl_shm_mutex_init(&m);
+	CHECK(fl_shm_mutex_lock(&m) == 0 && fl_shm_mutex_try_lock(&m) == -EBUSY);
+	CHECK(fl_shm_mutex_lock_until(&m, 0, nullptr) == -EDEADLK && scoped_lock(&m) == -EDEADLK);
+	CHECK(fl_shm_mutex_is_locked(&m) && fl_shm_mutex_is_owned(&m));
+	fl_shm_cond_init(&c);
+	CHECK(fl_shm_cond_wait_until(&c, &m, 0, FL_SHIELDED) == -ETIMEDOUT);
+	CHECK(fl_shm_cond_wait_for(&c, &m, yes, nullptr) == 0);
+	CHECK(fl_shm_cond_wait_for_until(&c, &m, yes, nullptr, 0, nullptr) == 0);
+	{
+		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_request(&stop);
+		FL_CANCEL_SCOPE(&stop);
+		CHECK(fl_shm_cond_wait(&c, &m) == -ECANCELED);
+	}
+	fl_shm_cond_signal(&c);
+	fl_shm_cond_broadcast(&c);
+	CHECK(fl_shm_cond_destroy(&c) == 0);
+	fl_shm_mutex_unlock(&m);
+	CHECK(fl_shm_mutex_destroy(&m) == 0);
+	if (m.owner_ != 0)
+		fl_shm_mutex_recover(&m); // after the death of an owner alone
+	fl_shm_rmutex_init(&r);
+	CHECK(fl_shm_rmutex_lock(&r) == 0 && fl_shm_rmutex_try_lock(&r) == 0);
+	CHECK(fl_shm_rmutex_lock_until(&r, 0, nullptr) == 0 && fl_shm_rmutex_is_owned(&r));
+	for (int i = 0; i < 3; i++)
+		fl_shm_rmutex_unlock(&r);
+	CHECK(fl_shm_rmutex_destroy(&r) == 0);
+	if (r.depth_ != 0)
+		fl_shm_rmutex_recover(&r);
+	fl_shm_rwlock_init(&l);
+	CHECK(fl_shm_rwlock_read(&l) == 0 && fl_shm_rwlock_try_read(&l) == 0);
+	CHECK(fl_shm_rwlock_read_until(&l, 0, nullptr) == 0);
+	for (int i = 0; i < 3; i++)
+		fl_shm_rwlock_read_unlock(&l);
+	CHECK(fl_shm_rwlock_write(&l) == 0 && fl_shm_rwlock_try_write(&l) == -EBUSY);
+	CHECK(fl_shm_rwlock_write_until(&l, 0, nullptr) == -EDEADLK);
+	fl_shm_rwlock_write_unlock(&l);
+	CHECK(fl_shm_rwlock_destroy(&l) == 0);
+	if (l.dirty_ != 0)
+		fl_shm_rwlock_recover(&l);
+}
+
 static void conditions()
 {
 	fl_cond_init(&a_cond);
@@ -125,6 +179,30 @@ static void counters()
 	fl_barrier_reset(&a_barrier);
 	CHECK(fl_barrier_waiting(&a_barrier) == 0 && fl_barrier_destroy(&a_barrier) == 0);
 	CHECK(fl_barrier_init(&a_barrier, 2) == 0);
+}
+
+static void shared_counters()
+{
+	static fl_shm_sem sem;
+	CHECK(fl_shm_sem_init(&sem, 2) == 0 && fl_shm_sem_acquire(&sem) == 0 && fl_shm_sem_try_acquire(&sem) == 0);
+	CHECK(fl_shm_sem_acquire_until(&sem, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_shm_sem_release(&sem) == 0 && fl_shm_sem_release_n(&sem, 1) == 0 && fl_shm_sem_value(&sem) == 2);
+
+	static fl_shm_event event;
+	fl_shm_event_init(&event);
+	CHECK(!fl_shm_event_is_set(&event) && fl_shm_event_try_wait(&event) == -EAGAIN);
+	CHECK(fl_shm_event_set(&event) == 0 && fl_shm_event_wait(&event) == 0);
+	CHECK(fl_shm_event_wait_until(&event, 0, nullptr) == 0);
+	fl_shm_event_reset(&event);
+
+	static fl_shm_barrier barrier;
+	CHECK(fl_shm_barrier_init(&barrier, 1) == 0 && fl_shm_barrier_wait(&barrier) == 0);
+	CHECK(fl_shm_barrier_try_wait(&barrier) == 0 && fl_shm_barrier_wait_until(&barrier, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_shm_barrier_abort(&barrier) == 0 && fl_shm_barrier_is_broken(&barrier));
+	CHECK(fl_shm_barrier_reset(&barrier) == 0 && fl_shm_barrier_waiting(&barrier) == 0);
+
+	fl_on things[] = {FL_ON_SHM_EVENT(&event), FL_ON_SHM_SEM(&sem)};
+	CHECK(fl_wait_any_until(things, 2, FL_FOREVER, nullptr) == 1);
 }
 
 static void waiting_for_any()
@@ -326,8 +404,102 @@ static void on_log(fl_log_level, const char *)
 {
 }
 
-int main()
+struct shared_pair {
+	int a;
+	double b;
+};
+
+FL_SHM_VALUE_OF(shared_pair, pair_value)
+FL_SHM_ARRAY_OF(shared_pair, pair_array)
+
+static int add_to_pair(shared_pair *p, void *)
 {
+	p->a++;
+	return 0;
+}
+
+static void regions()
+{
+	FL_SCOPED(fl_shm) *region = nullptr, *other = nullptr;
+	CHECK(fl_shm_create(&region, 64 * 1024) == 0 && fl_shm_attach(&other, fl_shm_fd(region)) == 0);
+	auto *block = static_cast<shared_pair *>(fl_shm_alloc(region, sizeof(shared_pair)));
+	void *raw = fl_shm_alloc_raw(region, 1000);
+	CHECK(block && raw && fl_shm_size(region) == 64 * 1024 && fl_shm_is_writable(other));
+	block->a = 3;
+	CHECK(fl_shm_set_root(region, fl_shm_offset_of(region, block)) == 0);
+	CHECK(FL_SHM_AT(other, shared_pair, fl_shm_root(other))->a == 3 && fl_shm_at(other, 0, 1) == nullptr);
+	fl_shm_dealloc(other, fl_shm_at(other, fl_shm_root(other), sizeof(shared_pair)));
+
+	pair_value v = {};
+	uint32_t changes = fl_shm_value_get(&v.value_, block, sizeof *block);
+	CHECK(fl_shm_value_set_if(&v.value_, changes, block, sizeof *block) == 0);
+	CHECK(fl_shm_value_set(&v.value_, block, sizeof *block) == 0);
+	CHECK(pair_value_set(&v, {4, 5.0}) == 0 && pair_value_update(&v, add_to_pair, nullptr) == 0);
+	CHECK(pair_value_get(&v).a == 5);
+
+	pair_array a, b;
+	CHECK(pair_array_create(&a, region, 10) == 0 && pair_array_open(&b, other, pair_array_offset(&a)) == 0);
+	pair_array_at(&a, 9)->a = 9;
+	CHECK(pair_array_length(&b) == 10 && pair_array_at(&b, 9)->a == 9 && pair_array_mutex(&b) != nullptr);
+	pair_array_destroy(&a);
+	fl_shm_array u;
+	CHECK(fl_shm_array_create(&u, region, 8, 2) == 0);
+	CHECK(fl_shm_array_open(&u, region, fl_shm_array_offset(&u), 8) == 0 && fl_shm_array_length(&u) == 2);
+	CHECK(fl_shm_array_at(&u, 1, 8) != nullptr && fl_shm_array_mutex(&u) != nullptr);
+	fl_shm_array_destroy(&u);
+	CHECK(fl_shm_seal(region) == 0);
+	fl_shm_free(nullptr);
+}
+
+FL_PROCESS_HOOK;
+
+static int goes_on(fl_task_ctx *, const void *, void *)
+{
+	for (;;)
+		CHECK(fl_sleep(FL_S(1)) == 0);
+}
+
+static void processes()
+{
+	static fl_task_type task = {};
+	static fl_task_entry entry = {&task, nullptr};
+	task.size = sizeof task;
+	task.name = "goes on";
+	task.run = goes_on;
+	FL_SCOPED(fl_process) *p = nullptr;
+	fl_process_config config = {};
+	fl_process_status status = {};
+	config.name = "a process";
+	config.program = "sleep";
+	const char *const argv[] = {"sleep", "1000", nullptr};
+	config.argv = argv;
+	config.out = FL_PROCESS_NULL;
+	config.err = FL_PROCESS_FD(2);
+	CHECK(fl_process_preload() == 0); /* the hook has made another zygote possible, too */
+	CHECK(fl_process_start(&p, &config) == 0);
+	CHECK(std::strcmp(fl_process_name(p), "a process") == 0 && fl_process_pid(p) > 0 && fl_process_sentinel(p) > 2);
+	CHECK(fl_process_is_alive(p) && fl_process_active_children(nullptr, nullptr) == 1);
+	CHECK(fl_process_try_join(p, &status) == -EBUSY && fl_process_join_until(p, &status, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_process_signal(p, 0) == -EINVAL && fl_process_terminate(p) == 0);
+	fl_on things[] = {FL_ON_PROCESS(p)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_process_join(p, &status) == 0 && status.code == -1 && status.signal == 15);
+	CHECK(fl_process_kill(p) == -ESRCH);
+	fl_process_free(nullptr);
+	CHECK(std::strcmp(fl_process_current_name(), "main") == 0);
+	CHECK(fl_process_fd_count() == 0 && fl_process_fd(0) == -EBADF);
+	fl_task_register(&entry);
+	fl_process *q = nullptr;
+	config = {};
+	config.task = &task;
+	config.method = FL_PROCESS_EXEC;
+	CHECK(fl_process_start(&q, &config) == -ENOENT); /* it is registered here alone */
+	fl_task_unregister(&entry);
+}
+
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
 	CHECK(std::strcmp(fl_version(), FL_VERSION) == 0 && fl_cpu_count() >= 1);
 	fl_set_panic_handler(on_panic);
 	fl_set_log_handler(on_log);
@@ -336,15 +508,19 @@ int main()
 	CHECK(std::strcmp(fl_error_name(FL_ETASK), "FL_ETASK") == 0 && fl_error_text(-EPIPE) != nullptr);
 	CHECK(fl_now() < fl_after(FL_MS(1)) && fl_sleep(FL_US(1)) == 0 && fl_sleep_until(0, nullptr) == 0);
 	mutexes();
+	shared_locks();
 	cancelling();
 	conditions();
 	counters();
+	shared_counters();
 	waiting_for_any();
 	typed_queue();
 	untyped_queue();
+	processes();
 	pipes();
 	executors();
 	threads();
+	regions();
 	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);
 	std::puts("ok");
 }

@@ -144,3 +144,49 @@ FL_STRESS(end_panic, one)
 {
 	FL_ACCEPTABLE(1, "any");
 }
+
+/* Passes wherever nobody is killed: the reader waits for the writer alone. */
+struct end_killed {
+	atomic_uint ready;
+	int data;
+};
+
+FL_STRESS_ACTOR(end_killed, writer)
+{
+	s->data = 1;
+	atomic_store_explicit(&s->ready, 1, memory_order_release);
+	fl_stress_futex_wake(&s->ready, 1);
+}
+
+FL_STRESS_ACTOR(end_killed, reader)
+{
+	while (atomic_load_explicit(&s->ready, memory_order_acquire) == 0)
+		fl_stress_futex_wait(&s->ready, 0, INT64_MAX);
+}
+
+FL_STRESS_PROCESSES(end_killed, writer, reader)
+{
+	FL_ACCEPTABLE(s->data == 1, "written");
+	FL_ACCEPTABLE(fl_stress_killed("writer"), "killed before, and the reader, too");
+}
+
+/* Nobody waits, so any of them may be killed: its own three steps and the end. */
+struct end_survives {
+	atomic_uint steps[3];
+};
+
+FL_STRESS_ACTOR(end_survives, one)
+{
+	for (int i = 0; i < 3; i++)
+		SET(&s->steps[i], 1);
+}
+
+FL_STRESS_PROCESSES(end_survives, one)
+{
+	bool killed = fl_stress_killed("one");
+	FL_FORBIDDEN(!killed && !GET(&s->steps[2]), "stopped and lives");
+	FL_ACCEPTABLE(!killed, "alive");
+	FL_ACCEPTABLE(!GET(&s->steps[0]), "killed before all");
+	FL_ACCEPTABLE(!GET(&s->steps[1]), "killed after one");
+	FL_ACCEPTABLE(!GET(&s->steps[2]), "killed after two");
+}

@@ -33,8 +33,10 @@ FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without
 '''
 # A command line that is wrong, and what the one line about it says.
 BAD_USAGE = [
-    ("--mode lin", "'lin' is not there yet"), ("--mode crash", "'crash' is not there yet"),
-    ("--mode fast", "'fast' is none of native, chaos, model"), ("--faults kill", "'kill' comes with the process executors"),
+    ("--mode lin", "'lin' is not there yet"), ("--mode crash mutex_excl", "no test with processes fits 'mutex_excl'"),
+    ("--mode fast", "'fast' is none of native, chaos, model, crash"), ("--faults kill", "'kill' is a mode of its own"),
+    ("--kills 0", "'0' is not a number from 1 to 8"), ("--kills 2 --mode model", "--kills is of crash mode"),
+    ("--mode model --replay x/b3k1/12", "it goes with --mode crash"), ("--mode native,crash --replay x/b3k1/12", "it does not go with another --mode"),
     ("--faults rain", "'rain' is none of"), ("--time 0", "'0' is not a time"), ("--time -1s", "'-1s' is not a time"),
     ("--time 3parsecs", "'3parsecs' is not a time"), ("--jobs 0", "'0' is not a number from 1"),
     ("--seed 1e3", "'1e3' is not a number"), ("--strategy best", "'best' is none of auto"),
@@ -73,11 +75,16 @@ class Tool:
         text, _ = self.run(*arguments, "--json", status=status)
         return json.loads(text)
 
-    def names(self, *arguments):
-        """The tests that there are; none while the program is not built."""
+    def modes(self, *arguments):
+        """The tests that there are, and the modes of each; none while the program is not built."""
         if not os.path.exists(self.program):
-            return []
-        return [line.split()[0] for line in self.run("--list", *arguments)[0].splitlines()]
+            return {}
+        lines = [line.split() for line in self.run("--list", *arguments)[0].splitlines()]
+        return {line[0]: line[1].split(",") for line in lines}
+
+    def names(self, *arguments):
+        """The tests that there are."""
+        return list(self.modes(*arguments))
 
     @functools.lru_cache
     def self_test(self):
@@ -85,8 +92,8 @@ class Tool:
 
     @functools.lru_cache
     def scenarios(self, names):
-        """One short run of the scenarios `names`, each in the model and on real threads: by name and mode."""
-        tests = self.json("--mode", "native,model", "--time", SHORT_RUN, *names)["tests"]
+        """One short run of the scenarios `names`, each in the model, processes also killed, and on real threads: by name and mode."""
+        tests = self.json("--mode", "native,model,crash", "--time", SHORT_RUN, *names)["tests"]
         return {(t["name"], t["mode"]): t for t in tests}
 
 
@@ -139,6 +146,8 @@ def statuses(tool):
             ("end_check", "model", 1, "CHECK end_check (model): FL_STRESS_CHECK(s->value == 1)"),
             ("end_hang", "model", 3, "DEADLOCK end_hang"), ("end_crash", "model", 4, "CRASH end_crash"),
             ("end_exit", "model", 4, "ended with status 7"), ("end_panic", "model", 1, "PANIC end_panic"),
+            ("end_killed", "model", 0, "passed"), ("end_killed", "native", 0, "passed"),
+            ("end_killed", "crash", 3, "DEADLOCK end_killed (crash)"), ("end_survives", "crash", 0, "exhausted within"),
             ("end_ok", "native", 0, "passed"), ("end_unlisted", "native", 1, "an outcome that no macro lists"),
             ("end_check", "native", 1, "FL_STRESS_CHECK(s->value == 1)"),
             ("end_hang", "native", 3, "sleeper sleeps on the futex"), ("end_hang", "chaos", 3, "changer has returned"),
@@ -190,6 +199,40 @@ def newcomer(tool):
         expect(again, "--replay " + command[command.index("--replay") + 1])
         out, _ = tool.run("mp", "--load", source, "--replay", "mp/c9r9/0123456789abcdef", status=6)
         expect(out, "DIVERGED")
+
+
+def crash(tool):
+    """A process is killed at each of its steps; the trace shows it, and a string repeats it; other tests stay out of the mode."""
+    listed = tool.modes("--load", FIXTURE)
+    if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
+        raise Failure(str(listed))
+    out, _ = tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
+    for text in ("DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write state+4", "(x killed)",
+                 "writer was killed", "reader sleeps on the futex state+0"):
+        expect(out, text)
+    string = re.search(r"--replay (\S+)", out)[1]
+    expect(string, "k1/")
+    again, _ = tool.run("--load", FIXTURE, "--replay", string, status=3)
+    expect(again, "DEADLOCK end_killed (crash)")
+    expect(again, "--replay " + string)
+    expect(tool.run("end_survives", "--load", FIXTURE, "--mode", "crash", "-v")[0], "kills: 3 steps, each >= ")
+    tests = tool.json("end_survives", "end_killed", "end_ok", "--load", FIXTURE, "--mode", "model,crash", "--strategy", "dfs")["tests"]
+    found = {(t["name"], t["mode"]): t for t in tests}
+    if ("end_ok", "crash") in found or len(found) != 5:
+        raise Failure(str(list(found)))
+    survives, killed = found["end_survives", "crash"], found["end_killed", "crash"]
+    if survives["kills"] != {"count": 3, "steps": 3, "least": 1, "missed": 0} or survives["executions"] != 4:
+        raise Failure(str(survives["kills"]))
+    if sorted(o["count"] for o in survives["outcomes"]) != [0, 1, 1, 1, 1] or not any(s["killed"] for s in killed["trace"]):
+        raise Failure(str(survives["outcomes"]) + told(killed))
+    with tempfile.TemporaryDirectory() as folder:
+        path = functools.partial(os.path.join, folder)
+        tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", "--junit=" + path("x"), "--html=" + path("h"), status=3)
+        suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
+        with open(path("h"), encoding="utf-8") as file:
+            expect(file.read(), "&#10013; killed")
+    if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("crash", "1"):
+        raise Failure(suite.toxml())
 
 
 def files(tool):
@@ -246,17 +289,17 @@ def cases(source, build, wanted):
     """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
     tool = Tool(source, build)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, files, installed)]
+                  for f in (usage, statuses, skipped, newcomer, crash, files, installed)]
     if not os.path.exists(tool.program):
         return of_program
     litmus = []
     for path in sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus"))):
         with open(path, encoding="utf-8") as file:
             litmus += re.findall(r"^P (\S+)", file.read(), re.M)
-    modes = ("model", "native")
-    names = tuple(n for n in tool.names() if any(wanted(f"stress_{n}_{mode}") for mode in modes))
+    modes = {name: [m for m in ("model", "crash", "native") if m in of] for name, of in tool.modes().items()}
+    names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
     return of_program + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [
         (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")] + [
         (f"stress_{name}_{mode}", functools.partial(scenario_case, tool, names, name, mode))
-        for name in names for mode in modes]
+        for name in names for mode in modes[name]]

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Lines: what was committed is found by those who waited for it, whoever is killed in between. */
+#include "../../lib/base/atomic.h"
+#include "../../lib/shm/line.h"
+#include "cases.h"
+
+struct box {
+	struct fl__shm_lock lock;
+	struct fl__shm_line line;
+	uint32_t items;
+	int data;
+};
+
+static void put(struct box *b)
+{
+	struct fl__shm_held held;
+	OK(fl__shm_enter(&b->lock, &held, FL_FOREVER));
+	b->data = 1;
+	fl__shm_announce(&b->line);
+	fl__store_relaxed(&b->items, fl__load_relaxed(&b->items) + 1); /* relaxed: the monitor orders it */
+	fl__shm_announced(&b->line);
+	fl__shm_leave(&b->lock, &held);
+}
+
+static int take_one(void *arg)
+{
+	struct box *b = arg;
+	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: as in put() */
+	if (items == 0)
+		return -EAGAIN;
+	FL_STRESS_CHECK(b->data == 1);
+	fl__store_relaxed(&b->items, items - 1); /* relaxed: as in put() */
+	return 0;
+}
+
+static int see_all(void *arg)
+{
+	const struct box *b = arg;
+	return fl__load_relaxed(&b->items) == 0 ? -EAGAIN : 0; /* relaxed: as in put() */
+}
+
+static bool has_some(const void *arg)
+{
+	const struct box *b = arg;
+	return fl__load_relaxed(&b->items) > 0; /* relaxed: a guess */
+}
+
+static int take(struct box *b, int64_t deadline, fl_cancel *cancel)
+{
+	const struct fl__shm_op op = {&b->lock, &b->line, take_one, has_some, b, false};
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+/* Waits for a change that concerns all. */
+static int see(struct box *b, int64_t deadline, fl_cancel *cancel)
+{
+	const struct fl__shm_op op = {&b->lock, &b->line, see_all, has_some, b, true};
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+/* Two wait, two items come, one for each: no wake is lost. */
+struct shm_line_two {
+	struct box box;
+};
+
+FL_STRESS_ACTOR(shm_line_two, one)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_two, two)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_two, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_line_two, one, two, putter)
+{
+	FL_ACCEPTABLE(s->box.items == 0, "taken");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/* One of the two who wait is killed, at the head of the line or behind it: the other gets an item. */
+struct shm_line_heir {
+	struct box box;
+};
+
+FL_STRESS_ACTOR(shm_line_heir, one)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_heir, two)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_heir, left)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS_ACTOR(shm_line_heir, right)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS_PROCESSES(shm_line_heir, one, two, left, right)
+{
+	int killed =
+	    fl_stress_killed("one") + fl_stress_killed("two") + fl_stress_killed("left") + fl_stress_killed("right");
+	FL_ACCEPTABLE(killed == 0 && s->box.items == 2, "each took one");
+	FL_ACCEPTABLE(killed == 1 && s->box.items <= 3, "survived");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/* A change that concerns all wakes all, also through the bridge. */
+struct shm_line_together {
+	struct box box;
+	fl_cancel never;
+};
+
+FL_STRESS_ACTOR(shm_line_together, one)
+{
+	OK(see(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_together, two)
+{
+	OK(see(&s->box, FL_FOREVER, &s->never));
+}
+
+FL_STRESS_ACTOR(shm_line_together, putter)
+{
+	put(&s->box);
+}
+
+FL_STRESS(shm_line_together, one, two, putter)
+{
+	FL_ACCEPTABLE(s->box.items == 1, "seen");
+	FL_FORBIDDEN(1, "taken");
+}
+
+/* Who gives up takes nothing, and keeps no wake from the one behind it. */
+struct shm_line_timeout {
+	struct box box;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_line_timeout, brief)
+{
+	s->rc = take(&s->box, soon(), NULL);
+}
+
+FL_STRESS_ACTOR(shm_line_timeout, patient)
+{
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_timeout, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_line_timeout, brief, patient, putter)
+{
+	FL_ACCEPTABLE(s->rc == 0 && s->box.items == 0, "both took one");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->box.items == 1, "timed out");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The robust lock, between processes of which one may be killed at any step. */
+#include "../../lib/shm/lock.h"
+#include "cases.h"
+
+/* What a lock guards: two numbers that are equal, except in the midst of a change. */
+struct guarded {
+	struct fl__shm_lock lock;
+	int a, b;
+	atomic_int told; /* how often the death of an owner was */
+};
+
+static void change(struct guarded *g)
+{
+	g->a++;
+	g->b++;
+}
+
+static void repair(struct guarded *g)
+{
+	COUNT(&g->told);
+	g->b = g->a;
+}
+
+static void taken(struct guarded *g, int rc)
+{
+	if (rc == -EOWNERDEAD)
+		repair(g);
+	else
+		FL_STRESS_CHECK(rc == 0 && g->a == g->b);
+	change(g);
+	fl__shm_give(&g->lock);
+}
+
+static bool is_free(struct fl__shm_lock *l)
+{
+	return (*fl__shm_word(l) & FL__SHM_TID) == 0;
+}
+
+/*
+ * Exclusion, order, and one word of each death; who is not killed comes through. Three, so that a third may take the lock
+ * while the one that was woken, or the one that was going to wake, is killed: then the other sleepers need the bit.
+ */
+struct shm_lock_excl {
+	struct guarded g;
+};
+
+FL_STRESS_ACTOR(shm_lock_excl, one)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_excl, two)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_excl, one, two)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->g.a == 2 && s->g.b == 2, "both counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+struct shm_lock_three {
+	struct guarded g;
+};
+
+FL_STRESS_ACTOR(shm_lock_three, one)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_three, two)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_three, three)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two") || fl_stress_killed("three");
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->g.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->g.a == 3 && s->g.b == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Two that sleep already, and a third that steals: the case of lock.c's header, without the way to it. */
+struct shm_lock_steal {
+	struct guarded g;
+	atomic_int ready;
+};
+
+FL_STRESS_ACTOR(shm_lock_steal, owner)
+{
+	int rc = fl__shm_take(&s->g.lock, FL_FOREVER);
+	SET(&s->ready, 1);
+	taken(&s->g, rc);
+}
+
+static void sleep_then_take(struct shm_lock_steal *s)
+{
+	if (LOOK(&s->ready) == 1)
+		taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, sleeper)
+{
+	sleep_then_take(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, other)
+{
+	sleep_then_take(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_steal, thief)
+{
+	int rc = fl__shm_try_take(&s->g.lock);
+	if (rc != -EBUSY)
+		taken(&s->g, rc);
+}
+
+FL_STRESS_PROCESSES(shm_lock_steal, owner, sleeper, other, thief)
+{
+	FL_ACCEPTABLE(is_free(&s->g.lock), "free at the end");
+	FL_FORBIDDEN(1, "left locked");
+}
+
+/* The hint of how many sleep decides nothing: right however wrong it is. */
+struct shm_lock_hint {
+	struct guarded g;
+};
+
+FL_STRESS_SETUP(shm_lock_hint)
+{
+	static const uint32_t hints[] = {0, 1, 2, 0x80000000u};
+	s->g.lock.words_[FL__SHM_SLEEPERS] = hints[fl_stress_choose(4)];
+}
+
+FL_STRESS_ACTOR(shm_lock_hint, one)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_hint, two)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_hint, one, two)
+{
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(s->g.a == 3, "all counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Who gives up leaves its bit, so that the next is woken; who tries has it or has not. */
+struct shm_lock_timed {
+	struct guarded g;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_lock_timed, holder)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(shm_lock_timed, brief)
+{
+	s->rc = fl__shm_take(&s->g.lock, soon());
+	if (s->rc != -ETIMEDOUT)
+		taken(&s->g, s->rc);
+}
+
+FL_STRESS_ACTOR(shm_lock_timed, patient)
+{
+	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+}
+
+FL_STRESS_PROCESSES(shm_lock_timed, holder, brief, patient)
+{
+	FL_FORBIDDEN(!is_free(&s->g.lock), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("holder") || fl_stress_killed("brief") || fl_stress_killed("patient"),
+	              "one was killed");
+	FL_ACCEPTABLE(s->rc == 0 && s->g.a == 3, "all had it");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->g.a == 2, "the brief one gave up");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Two locks, one inside the other, given back in either order: the list holds what is held, whoever is killed. */
+struct shm_lock_two {
+	struct guarded outer, inner;
+};
+
+static void take_both(struct shm_lock_two *s, bool outer_first)
+{
+	int rc = fl__shm_take(&s->outer.lock, FL_FOREVER);
+	if (rc == -EOWNERDEAD)
+		repair(&s->outer);
+	change(&s->outer);
+	rc = fl__shm_take(&s->inner.lock, FL_FOREVER);
+	if (rc == -EOWNERDEAD)
+		repair(&s->inner);
+	change(&s->inner);
+	fl__shm_give(outer_first ? &s->outer.lock : &s->inner.lock);
+	fl__shm_give(outer_first ? &s->inner.lock : &s->outer.lock);
+}
+
+FL_STRESS_ACTOR(shm_lock_two, one)
+{
+	take_both(s, true);
+}
+
+FL_STRESS_ACTOR(shm_lock_two, two)
+{
+	take_both(s, false);
+}
+
+FL_STRESS_PROCESSES(shm_lock_two, one, two)
+{
+	bool killed = fl_stress_killed("one") || fl_stress_killed("two");
+	FL_FORBIDDEN(!is_free(&s->outer.lock) || !is_free(&s->inner.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->outer.told) > killed || LOOK(&s->inner.told) > killed, "told of a death that was not");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->outer.a == 2 && s->inner.a == 2, "both counted");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/* Monitors inside each other: each is left by the kernel, if need be. */
+struct shm_lock_monitors {
+	struct fl__shm_lock outer, inner;
+	int commits; /* guarded by both; one store is all of a change */
+};
+
+static void enter_both(struct shm_lock_monitors *s)
+{
+	struct fl__shm_held outer, inner;
+	FL_STRESS_CHECK(fl__shm_enter(&s->outer, &outer, FL_FOREVER) == 0);
+	FL_STRESS_CHECK(fl__shm_enter(&s->inner, &inner, FL_FOREVER) == 0);
+	s->commits++;
+	fl__shm_leave(&s->inner, &inner);
+	fl__shm_leave(&s->outer, &outer);
+}
+
+FL_STRESS_ACTOR(shm_lock_monitors, one)
+{
+	enter_both(s);
+}
+
+FL_STRESS_ACTOR(shm_lock_monitors, two)
+{
+	enter_both(s);
+}
+
+FL_STRESS_PROCESSES(shm_lock_monitors, one, two)
+{
+	FL_FORBIDDEN(!is_free(&s->outer) || !is_free(&s->inner), "left locked");
+	FL_ACCEPTABLE(fl_stress_killed("one") || fl_stress_killed("two"), "one was killed");
+	FL_ACCEPTABLE(s->commits == 2, "both were inside");
+	FL_FORBIDDEN(1, "a change was lost");
+}
+
+/* The swap of a give is its last access: the next owner may free the lock. (Threads: nobody is killed.) */
+struct shm_lock_free_after_give {
+	struct counted {
+		struct fl__shm_lock lock;
+		int refs;
+	} * object;
+};
+
+static void drop(struct counted *object)
+{
+	OK(fl__shm_take(&object->lock, FL_FOREVER));
+	bool last = --object->refs == 0;
+	fl__shm_give(&object->lock);
+	if (last)
+		free(object);
+}
+
+FL_STRESS_SETUP(shm_lock_free_after_give)
+{
+	s->object = make(sizeof *s->object);
+	s->object->refs = 2;
+}
+
+FL_STRESS_ACTOR(shm_lock_free_after_give, one)
+{
+	drop(s->object);
+}
+
+FL_STRESS_ACTOR(shm_lock_free_after_give, two)
+{
+	drop(s->object);
+}
+
+FL_STRESS(shm_lock_free_after_give, one, two)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}

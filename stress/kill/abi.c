@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the compiler calls with -fsanitize=thread: each atomic operation is a step, and each plain write to the region. The
+ * operation itself is done as it stands, with the strongest order.
+ */
+#include "kill.h"
+#include <string.h>
+
+#define PC ((uintptr_t)__builtin_return_address(0))
+
+/* Before a plain write. */
+static inline void plain(const void *address, uintptr_t pc)
+{
+	if (is_armed() && (uintptr_t)address >= region_begin && (uintptr_t)address < region_end)
+		step(pc);
+}
+
+static inline void atomic(uintptr_t pc)
+{
+	if (is_armed())
+		step(pc);
+}
+
+void __tsan_init(void);
+void __tsan_init(void)
+{
+}
+
+void __tsan_func_entry(void *pc);
+void __tsan_func_entry(void *pc)
+{
+	(void)pc;
+}
+
+void __tsan_func_exit(void);
+void __tsan_func_exit(void)
+{
+}
+
+#define PLAIN(n)                                                                                                       \
+	void __tsan_read##n(void *p);                                                                                  \
+	void __tsan_write##n(void *p);                                                                                 \
+	void __tsan_unaligned_read##n(void *p);                                                                        \
+	void __tsan_unaligned_write##n(void *p);                                                                       \
+	void __tsan_read##n(void *p)                                                                                   \
+	{                                                                                                              \
+		(void)p;                                                                                               \
+	}                                                                                                              \
+	void __tsan_write##n(void *p)                                                                                  \
+	{                                                                                                              \
+		plain(p, PC);                                                                                          \
+	}                                                                                                              \
+	void __tsan_unaligned_read##n(void *p)                                                                         \
+	{                                                                                                              \
+		(void)p;                                                                                               \
+	}                                                                                                              \
+	void __tsan_unaligned_write##n(void *p)                                                                        \
+	{                                                                                                              \
+		plain(p, PC);                                                                                          \
+	}
+PLAIN(1)
+PLAIN(2)
+PLAIN(4)
+PLAIN(8)
+PLAIN(16)
+
+void __tsan_read_range(void *p, unsigned long size);
+void __tsan_read_range(void *p, unsigned long size)
+{
+	(void)p;
+	(void)size;
+}
+
+void __tsan_write_range(void *p, unsigned long size);
+void __tsan_write_range(void *p, unsigned long size)
+{
+	(void)size;
+	plain(p, PC);
+}
+
+void __tsan_vptr_update(void **p, void *value);
+void __tsan_vptr_update(void **p, void *value)
+{
+	(void)p;
+	(void)value;
+}
+
+#define RMW(bits, type, name, builtin)                                                                                 \
+	type __tsan_atomic##bits##_##name(volatile type *p, type v, int order);                                        \
+	type __tsan_atomic##bits##_##name(volatile type *p, type v, int order)                                         \
+	{                                                                                                              \
+		(void)order;                                                                                           \
+		atomic(PC);                                                                                            \
+		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
+	}
+
+#define CAS(bits, type, name)                                                                                          \
+	int __tsan_atomic##bits##_##name(volatile type *p, type *expected, type v, int order, int failed);             \
+	int __tsan_atomic##bits##_##name(volatile type *p, type *expected, type v, int order, int failed)              \
+	{                                                                                                              \
+		(void)order;                                                                                           \
+		(void)failed;                                                                                          \
+		atomic(PC);                                                                                            \
+		return __atomic_compare_exchange_n(p, expected, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
+	}
+
+#define ATOMIC(bits, type)                                                                                             \
+	type __tsan_atomic##bits##_load(const volatile type *p, int order);                                            \
+	type __tsan_atomic##bits##_load(const volatile type *p, int order)                                             \
+	{                                                                                                              \
+		(void)order;                                                                                           \
+		atomic(PC);                                                                                            \
+		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                           \
+	}                                                                                                              \
+	void __tsan_atomic##bits##_store(volatile type *p, type v, int order);                                         \
+	void __tsan_atomic##bits##_store(volatile type *p, type v, int order)                                          \
+	{                                                                                                              \
+		(void)order;                                                                                           \
+		atomic(PC);                                                                                            \
+		type before = *p;                                                                                      \
+		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                              \
+		if (is_armed())                                                                                        \
+			stored((uintptr_t)p, before);                                                                  \
+	}                                                                                                              \
+	RMW(bits, type, exchange, __atomic_exchange_n)                                                                 \
+	RMW(bits, type, fetch_add, __atomic_fetch_add)                                                                 \
+	RMW(bits, type, fetch_sub, __atomic_fetch_sub)                                                                 \
+	RMW(bits, type, fetch_and, __atomic_fetch_and)                                                                 \
+	RMW(bits, type, fetch_or, __atomic_fetch_or)                                                                   \
+	RMW(bits, type, fetch_xor, __atomic_fetch_xor)                                                                 \
+	CAS(bits, type, compare_exchange_strong)                                                                       \
+	CAS(bits, type, compare_exchange_weak)                                                                         \
+	type __tsan_atomic##bits##_compare_exchange_val(volatile type *p, type c, type v, int order, int failed);      \
+	type __tsan_atomic##bits##_compare_exchange_val(volatile type *p, type c, type v, int order, int failed)       \
+	{                                                                                                              \
+		(void)order;                                                                                           \
+		(void)failed;                                                                                          \
+		atomic(PC);                                                                                            \
+		(void)__atomic_compare_exchange_n(p, &c, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                    \
+		return c;                                                                                              \
+	}
+ATOMIC(8, uint8_t)
+ATOMIC(16, uint16_t)
+ATOMIC(32, uint32_t)
+ATOMIC(64, uint64_t)
+
+void __tsan_atomic_thread_fence(int order);
+void __tsan_atomic_thread_fence(int order)
+{
+	(void)order;
+	__atomic_thread_fence(__ATOMIC_SEQ_CST);
+}
+
+void __tsan_atomic_signal_fence(int order);
+void __tsan_atomic_signal_fence(int order)
+{
+	(void)order;
+	__atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+
+/* Copies to the region are two steps: before them, and in their middle. The linker sends memcpy() here. */
+void *__real_memcpy(void *to, const void *from, size_t size);
+void *__wrap_memcpy(void *to, const void *from, size_t size);
+void *__wrap_memcpy(void *to, const void *from, size_t size)
+{
+	size_t half = size / 2;
+	if (!is_armed() || (uintptr_t)to < region_begin || (uintptr_t)to >= region_end)
+		return __real_memcpy(to, from, size);
+	step(PC);
+	__real_memcpy(to, from, half);
+	step(PC);
+	__real_memcpy((char *)to + half, (const char *)from + half, size - half);
+	return to;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_KILL_H
+#define STRESS_KILL_H
+
+#include "shm/queue_ring.h"
+#include <fairlead/shm_queue.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/*
+ * The campaign: processes that are killed while they use a queue in shared memory, a million times and at each step, beside
+ * two that go on, and an account of every item. README.md says how it is meant.
+ *
+ *     abi.c      what -fsanitize=thread calls: the steps
+ *     steps.c    where a victim dies, and how often anyone has died at each step
+ *     lives.c    what the victims and the survivors do
+ *     ledger.c   what was put, and who has it
+ *     report.c   what comes out
+ *     main.c     the driver: one thread, which forks, kills, reaps and keeps the accounts
+ */
+
+enum { SITES = 1024, SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
+
+struct item {
+	uint32_t who, number; /* who: the victim's life; SURVIVOR */
+	uint64_t check;
+};
+#define SURVIVOR UINT32_MAX
+
+/* How it ends: by itself, before a step; or by the driver, at any time. */
+enum kind { AT_STEP, AT_SITE, BY_DRIVER };
+
+/* What a victim has, which outlives it. */
+struct slot {
+	pid_t pid; /* 0: free */
+	uint32_t life;
+	enum kind kind;
+	uint32_t steps;    /* it dies before so many */
+	uintptr_t site;    /* or there */
+	int64_t kill_at;   /* of BY_DRIVER */
+	uint32_t begun;    /* puts */
+	uint32_t put, got; /* how many were committed: counted behind the store that commits */
+	_Alignas(16) unsigned char log[GETS * FRAME_ROOM]; /* where its gets go */
+};
+
+/* What is kept of each life. */
+struct life {
+	uint8_t least,
+	    most; /* how many of its puts have happened: not the same when the driver killed it between two steps */
+	uint16_t unused;
+	uint32_t seen; /* two bits for each: how often it was delivered */
+};
+
+struct site {
+	uintptr_t pc;
+	uint32_t kills;
+};
+
+/* Shared by all processes. */
+struct board {
+	uint32_t stop, phase;
+	int64_t died;        /* when the last one was killed that had the lock */
+	uint64_t puts, gets; /* by the survivors */
+	uint64_t duplicates, unordered, wrong;
+	uint64_t recovery[BUCKETS], recovery_max; /* of ops that were inside when one died: [i] up to 2^i ns */
+	struct site sites[SITES];
+	struct slot slots[SLOTS];
+};
+
+struct campaign {
+	uint64_t kills;
+	int64_t time; /* ns */
+	uint64_t seed;
+	unsigned capacity, victims;
+	bool frames, quiet;
+};
+
+extern struct campaign campaign;
+extern struct board *board;
+extern struct fl_shm_queue *queue;
+extern struct fl__shm_ring *ring; /* of the queue */
+extern uintptr_t region_begin, region_end;
+
+uint64_t draw(uint64_t *seed);
+int64_t time_now(void);
+void *share(size_t size);
+void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
+
+/* steps.c */
+void steps_open(void);
+void arm(struct slot *slot);
+bool is_armed(void);
+void step(uintptr_t pc);
+void stored(uintptr_t address, uint64_t before);
+uintptr_t rare_site(uint64_t random);
+
+/* lives.c */
+void live_and_die(struct slot *slot, uint64_t seed) __attribute__((noreturn));
+int survive_putting(void);
+int survive_getting(void);
+
+/* ledger.c */
+void ledger_open(uint64_t lives);
+void deliver(const struct item *item);
+struct item item_of(uint32_t who, uint32_t number);
+size_t frame_of(const struct item *item, unsigned char frame[FRAME_ROOM]);
+bool item_in(const unsigned char *frame, size_t size, struct item *item);
+void bury(const struct slot *slot);
+struct balance {
+	uint64_t items, lost, duplicates, wrong, unsure;
+	bool counts_agree;
+};
+struct balance ledger_close(void);
+
+/* report.c */
+void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took);
+void dump_queue(void);
+bool check_idle(void);
+
+#endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the processes do: victims until they are killed, the two survivors until it is over. */
+#include "kill.h"
+#include <errno.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Errors that an operation of a victim may end with; the queue is closed when all victims are dead. */
+static void expect(int rc)
+{
+	if (rc != 0 && rc != -EAGAIN && rc != -ETIMEDOUT && rc != -EBUSY && rc != -EINVAL)
+		fail("an operation answered %d", rc);
+}
+
+static int put_one(const struct item *item, int64_t deadline)
+{
+	unsigned char frame[FRAME_ROOM];
+	bool tries = deadline == 0;
+	if (campaign.frames) {
+		size_t size = frame_of(item, frame);
+		return tries ? fl_shm_queue_try_put_frame(queue, frame, size)
+		             : fl_shm_queue_put_frame_until(queue, frame, size, deadline, FL_SHIELDED);
+	}
+	return tries ? fl_shm_queue_try_put(queue, item) : fl_shm_queue_put_until(queue, item, deadline, FL_SHIELDED);
+}
+
+static int get_one(unsigned char *to, size_t *size, int64_t deadline)
+{
+	bool tries = deadline == 0;
+	*size = sizeof(struct item);
+	if (campaign.frames)
+		return tries ? fl_shm_queue_try_get_frame(queue, to, FRAME_ROOM, size)
+		             : fl_shm_queue_get_frame_until(queue, to, FRAME_ROOM, size, deadline, FL_SHIELDED);
+	return tries ? fl_shm_queue_try_get(queue, to) : fl_shm_queue_get_until(queue, to, deadline, FL_SHIELDED);
+}
+
+static int64_t some_deadline(uint64_t *seed)
+{
+	switch (draw(seed) % 4) {
+	case 0:
+		return 0;
+	case 1:
+		return fl_after((int64_t)(draw(seed) % FL_US(100)));
+	default:
+		return FL_FOREVER;
+	}
+}
+
+static void put_some(struct slot *slot, uint64_t *seed)
+{
+	struct item items[BULK];
+	uint32_t n = campaign.frames || draw(seed) % 2 ? 1 : BULK;
+	size_t count = 0;
+	if (slot->put + n > PUTS)
+		return;
+	for (uint32_t i = 0; i < n; i++)
+		items[i] = item_of(slot->life, slot->put + i);
+	uint32_t before = slot->put;
+	int64_t deadline = some_deadline(seed);
+	slot->begun = before + n;
+	if (n == 1) {
+		int rc = put_one(items, deadline);
+		expect(rc);
+		count = rc == 0;
+	} else if (deadline == 0) {
+		count = fl_shm_queue_try_put_many(queue, items, n);
+	} else {
+		expect(fl_shm_queue_put_many_until(queue, items, n, &count, deadline, FL_SHIELDED));
+	}
+	if (slot->put != before + count)
+		fail("a put of %u said that %zu went in, and %u did", n, count, slot->put - before);
+}
+
+/* Straight into the slot: what has been got is found there by whoever buries the victim. */
+static void get_some(struct slot *slot, uint64_t *seed)
+{
+	uint32_t n = campaign.frames || draw(seed) % 2 ? 1 : BULK, before = slot->got;
+	size_t count = 0, size;
+	int64_t deadline = some_deadline(seed);
+	if (before + n > GETS)
+		return;
+	unsigned char *to = slot->log + before * (campaign.frames ? (size_t)FRAME_ROOM : sizeof(struct item));
+	if (n == 1) {
+		int rc = get_one(to, &size, deadline);
+		expect(rc);
+		count = rc == 0;
+	} else if (deadline == 0) {
+		count = fl_shm_queue_try_get_many(queue, to, n);
+	} else {
+		expect(fl_shm_queue_get_many_until(queue, to, n, &count, deadline, FL_SHIELDED));
+	}
+	if (slot->got != before + count)
+		fail("a get of %u said that %zu came, and %u did", n, count, slot->got - before);
+}
+
+void live_and_die(struct slot *slot, uint64_t seed)
+{
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	__atomic_store_n(&slot->pid, (pid_t)syscall(SYS_getpid), __ATOMIC_RELAXED);
+	arm(slot);
+	for (;;) {
+		uint64_t what = draw(&seed) % 16;
+		if (what < 7)
+			put_some(slot, &seed);
+		else if (what < 14)
+			get_some(slot, &seed);
+		else if (what == 14)
+			expect(fl_shm_queue_task_done(queue));
+		else
+			expect(
+			    fl_shm_queue_join_until(queue, fl_after((int64_t)(draw(&seed) % FL_US(50))), FL_SHIELDED));
+	}
+}
+
+/* The survivors. */
+
+/* An operation that waits for the lock and for nothing else: how long, when somebody died with it meanwhile. */
+static void measure(void)
+{
+	int64_t begin = time_now();
+	if (fl_shm_queue_task_done(queue) == -EBUSY)
+		fail("the lock was not to be had for ten seconds");
+	int64_t end = time_now(), died = __atomic_load_n(&board->died, __ATOMIC_RELAXED);
+	if (died < begin || died > end)
+		return;
+	uint64_t took = (uint64_t)(end - died);
+	unsigned bucket = took ? 64 - (unsigned)__builtin_clzll(took) : 0;
+	__atomic_fetch_add(&board->recovery[bucket < BUCKETS ? bucket : BUCKETS - 1], 1, __ATOMIC_RELAXED);
+	uint64_t most = __atomic_load_n(&board->recovery_max, __ATOMIC_RELAXED);
+	while (took > most && !__atomic_compare_exchange_n(&board->recovery_max, &most, took, false, __ATOMIC_RELAXED,
+	                                                   __ATOMIC_RELAXED))
+		;
+}
+
+/*
+ * In one phase of three the producer is slow, and the queue mostly empty; in one the consumer, and it is full. In the third both
+ * are fast, and leave the CPUs to the victims at times.
+ */
+static void dawdle(uint32_t phase, uint64_t turn)
+{
+	uint32_t now = __atomic_load_n(&board->phase, __ATOMIC_RELAXED) % 3;
+	if (now == phase || turn % 16 == 0)
+		(void)nanosleep(&(struct timespec){0, 100000}, NULL);
+}
+
+int survive_putting(void)
+{
+	for (uint32_t i = 0; !__atomic_load_n(&board->stop, __ATOMIC_RELAXED) && i < 1u << 28; i++) {
+		struct item item = item_of(SURVIVOR, i);
+		int rc = put_one(&item, FL_FOREVER);
+		if (rc != 0)
+			fail("a survivor's put answered %d", rc);
+		__atomic_store_n(&board->puts, (uint64_t)i + 1, __ATOMIC_RELAXED);
+		measure();
+		dawdle(1, i);
+	}
+	return 0;
+}
+
+int survive_getting(void)
+{
+	int64_t last = -1;
+	for (;;) {
+		unsigned char frame[FRAME_ROOM] = {0};
+		struct item item;
+		size_t size;
+		int rc = get_one(frame, &size, FL_FOREVER);
+		if (rc == -EPIPE)
+			return 0;
+		if (rc != 0)
+			fail("a survivor's get answered %d", rc);
+		if (!item_in(frame, size, &item)) {
+			__atomic_fetch_add(&board->wrong, 1, __ATOMIC_RELAXED);
+			continue;
+		}
+		deliver(&item);
+		if (item.who == SURVIVOR) {
+			if ((int64_t)item.number <= last)
+				__atomic_fetch_add(&board->unordered, 1, __ATOMIC_RELAXED);
+			last = item.number;
+		}
+		__atomic_fetch_add(&board->gets, 1, __ATOMIC_RELAXED);
+		measure();
+		dawdle(2, board->gets);
+	}
+}

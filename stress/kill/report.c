@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What comes out: the balance, how often anyone died at each step, how long the others waited, and whether the idle are idle. */
+#include "kill.h"
+#include <link.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static int find_base(struct dl_phdr_info *info, size_t size, void *base)
+{
+	(void)size;
+	*(uintptr_t *)base = info->dlpi_addr;
+	return 1; /* the program is the first */
+}
+
+static int by_kills(const void *a, const void *b)
+{
+	const struct site *x = a, *y = b;
+	return x->kills < y->kills ? -1 : x->kills > y->kills;
+}
+
+/* Function and line of an address, from binutils' addr2line. */
+static FILE *names_of(const struct site *sites, size_t n)
+{
+	uintptr_t base = 0;
+	size_t room = 64 + n * 20, used;
+	char *command = malloc(room);
+	(void)dl_iterate_phdr(find_base, &base);
+	if (!command)
+		return NULL;
+	used = (size_t)snprintf(command, room, "addr2line -s -f -e /proc/%d/exe", (int)getpid());
+	for (size_t i = 0; i < n; i++)
+		used += (size_t)snprintf(command + used, room - used, " %lx", (unsigned long)(sites[i].pc - base - 1));
+	FILE *out = popen(command, "r");
+	free(command);
+	return out;
+}
+
+static void strip(char *line)
+{
+	line[strcspn(line, " \n")] = '\0';
+}
+
+static void print_sites(void)
+{
+	struct site *sites = board->sites;
+	size_t n = 0;
+	for (size_t i = 0; i < SITES; i++)
+		if (sites[i].pc)
+			sites[n++] = sites[i];
+	qsort(sites, n, sizeof *sites, by_kills);
+	FILE *names = names_of(sites, n);
+	size_t below = 0;
+	for (size_t i = 0; i < n; i++) {
+		char function[128] = "?\n", line[128] = "?\n";
+		if (names && (!fgets(function, sizeof function, names) || !fgets(line, sizeof line, names)))
+			(void)strcpy(line, "?\n");
+		strip(function);
+		strip(line);
+		below += sites[i].kills < 100;
+		if (!campaign.quiet || sites[i].kills < 100)
+			printf("  %9u  %-24s %s\n", sites[i].kills, line, function);
+	}
+	if (names)
+		(void)pclose(names);
+	printf("%zu steps, %zu of them with fewer than 100 kills\n", n, below);
+}
+
+/* The upper end of the bucket that has the quantile, in us. */
+static double quantile(double q)
+{
+	uint64_t all = 0, sum = 0;
+	for (unsigned i = 0; i < BUCKETS; i++)
+		all += board->recovery[i];
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		sum += board->recovery[i];
+		if (all && (double)sum >= q * (double)all)
+			return (double)((uint64_t)1 << i) / 1e3;
+	}
+	return 0;
+}
+
+void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
+{
+	uint64_t inside = 0;
+	print_sites();
+	for (unsigned i = 0; i < BUCKETS; i++)
+		inside += board->recovery[i];
+	printf("recovery, of %llu operations that were inside when one died with the lock: p50 <= %.1f us, p99 <= %.1f "
+	       "us, "
+	       "max %.1f us\n",
+	       (unsigned long long)inside, quantile(0.5), quantile(0.99), (double)board->recovery_max / 1e3);
+	printf(
+	    "%llu kills (%llu before a step, %llu at any time) in %.1f s; %llu items, %llu lost, %llu delivered twice, "
+	    "%llu wrong; %llu got by a kill that nobody saw; counts %s\n",
+	    (unsigned long long)(by_step + by_driver), (unsigned long long)by_step, (unsigned long long)by_driver,
+	    (double)took / 1e9, (unsigned long long)b->items, (unsigned long long)b->lost,
+	    (unsigned long long)b->duplicates, (unsigned long long)b->wrong, (unsigned long long)b->unsure,
+	    b->counts_agree ? "agree" : "DIFFER");
+}
+
+static void dump_line(const char *name, const struct fl__shm_line *line)
+{
+	printf("  %-6s head %08x, changes %u, waiting %u\n", name, line->head.words_[0], line->changes, line->waiting);
+}
+
+void dump_queue(void)
+{
+	printf("the queue: lock %08x, sleepers %u, in %016llx, out %016llx, dones %u, closed %u\n",
+	       ring->lock.words_[0], ring->lock.words_[FL__SHM_SLEEPERS], (unsigned long long)ring->in,
+	       (unsigned long long)ring->out, ring->dones, ring->closed);
+	dump_line("items", &ring->items);
+	dump_line("space", &ring->space);
+	dump_line("done", &ring->done);
+}
+
+/* Idleness: two who wait on an empty queue make no system call, for a second. */
+
+struct ran {
+	unsigned long long switches, on_cpu;
+};
+
+static struct ran ran(pid_t pid)
+{
+	struct ran r = {0, 0};
+	char path[64], line[128];
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof line, f)) {
+		unsigned long long n;
+		if (sscanf(line, "voluntary_ctxt_switches: %llu", &n) == 1 ||
+		    sscanf(line, "nonvoluntary_ctxt_switches: %llu", &n) == 1)
+			r.switches += n;
+	}
+	if (f)
+		(void)fclose(f);
+	(void)snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	f = fopen(path, "r");
+	if (f && fscanf(f, "%llu", &r.on_cpu) != 1)
+		r.on_cpu = 0;
+	if (f)
+		(void)fclose(f);
+	return r;
+}
+
+static bool sleeps(pid_t pid)
+{
+	char path[64], state = '?';
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	FILE *f = fopen(path, "r");
+	if (f && fscanf(f, "%*d %*s %c", &state) != 1)
+		state = '?';
+	if (f)
+		(void)fclose(f);
+	return state == 'S';
+}
+
+bool check_idle(void)
+{
+	pid_t pids[2];
+	bool idle = true;
+	for (int i = 0; i < 2; i++) {
+		pids[i] = fork();
+		if (pids[i] == 0)
+			_exit(survive_getting());
+	}
+	for (int i = 0; i < 2; i++)
+		while (!sleeps(pids[i]) || !ring->items.waiting)
+			(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+	(void)nanosleep(&(struct timespec){0, 50000000}, NULL); /* whatever the start has left to do */
+	struct ran before[2] = {ran(pids[0]), ran(pids[1])};
+	(void)nanosleep(&(struct timespec){1, 0}, NULL);
+	for (int i = 0; i < 2; i++) {
+		struct ran after = ran(pids[i]);
+		idle = idle && after.switches == before[i].switches && after.on_cpu == before[i].on_cpu;
+		printf("idle for a second: process %d ran %llu ns and switched %llu times\n", i + 1,
+		       after.on_cpu - before[i].on_cpu, after.switches - before[i].switches);
+	}
+	if (fl_shm_queue_close(queue) != 0)
+		idle = false;
+	for (int i = 0; i < 2; i++)
+		(void)waitpid(pids[i], NULL, 0);
+	return idle;
+}

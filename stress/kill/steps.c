@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Where a victim dies. A step is known by the address that its operation returns to. */
+#include "base/sys.h"
+#include "kill.h"
+#include <signal.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static struct slot *mine; /* NULL: not a victim, or not yet */
+static uint32_t left;
+
+void arm(struct slot *slot)
+{
+	left = slot->steps;
+	mine = slot;
+}
+
+bool is_armed(void)
+{
+	return mine != NULL;
+}
+
+/* The place of a site in the table; all processes fill it. */
+static struct site *site_at(uintptr_t pc)
+{
+	for (size_t i = pc * 0x9e3779b97f4a7c15u >> 54, n = 0; n < SITES; i = (i + 1) % SITES, n++) {
+		struct site *s = &board->sites[i];
+		uintptr_t found = __atomic_load_n(&s->pc, __ATOMIC_RELAXED);
+		if (found == 0 &&
+		    __atomic_compare_exchange_n(&s->pc, &found, pc, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+			return s;
+		if (found == pc)
+			return s;
+	}
+	fail("more than %d sites", SITES);
+}
+
+static bool has_lock(void)
+{
+	uint32_t word = __atomic_load_n(&ring->lock.words_[0], __ATOMIC_RELAXED);
+	return (word & FL__SHM_TID) == (uint32_t)mine->pid;
+}
+
+static void die(struct site *s)
+{
+	__atomic_fetch_add(&s->kills, 1, __ATOMIC_RELAXED);
+	if (has_lock())
+		__atomic_store_n(&board->died, time_now(), __ATOMIC_RELAXED);
+	for (;;)
+		(void)syscall(SYS_kill, mine->pid, SIGKILL);
+}
+
+void step(uintptr_t pc)
+{
+	struct site *s = site_at(pc);
+	if (mine->kind == BY_DRIVER)
+		return;
+	if (left-- == 0 || (mine->kind == AT_SITE && pc == mine->site))
+		die(s);
+}
+
+/* A commit has just happened: counted where the driver finds it. */
+void stored(uintptr_t address, uint64_t before)
+{
+	if (address == (uintptr_t)&ring->in)
+		mine->put += (uint32_t)((ring->in >> 32) - (before >> 32));
+	if (address == (uintptr_t)&ring->out)
+		mine->got += (uint32_t)((ring->out >> 32) - (before >> 32));
+}
+
+/* The calls that sleep and wake are steps, too: before them, and behind them. */
+
+static struct fl__sys below;
+
+static int wait_as_a_step(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0) - 1);
+	int rc = below.shared_wait(word, expected, deadline);
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0));
+	return rc;
+}
+
+static int wake_as_a_step(const uint32_t *word, int n)
+{
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0) - 1);
+	int rc = below.shared_wake(word, n);
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0));
+	return rc;
+}
+
+static void store_and_wake_as_a_step(uint32_t *word, uint32_t value, int n)
+{
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0) - 1);
+	below.shared_store_and_wake(word, value, n);
+	if (mine)
+		step((uintptr_t)__builtin_return_address(0));
+}
+
+void steps_open(void)
+{
+	below = fl__sys;
+	fl__sys.shared_wait = wait_as_a_step;
+	fl__sys.shared_wake = wake_as_a_step;
+	fl__sys.shared_store_and_wake = store_and_wake_as_a_step;
+}
+
+/* A site where few have died: the best of some. */
+uintptr_t rare_site(uint64_t random)
+{
+	uintptr_t best = 0;
+	uint32_t kills = UINT32_MAX;
+	for (unsigned i = 0; i < SITES; i++) {
+		const struct site *s = &board->sites[(i + random) % SITES];
+		if (s->pc == 0)
+			continue;
+		uint32_t n = __atomic_load_n(&s->kills, __ATOMIC_RELAXED) + (uint32_t)(draw(&random) % 64);
+		if (n < kills) {
+			kills = n;
+			best = s->pc;
+		}
+	}
+	return best;
+}
