@@ -2,7 +2,7 @@
 #ifndef FL_TEST_SHM_H
 #define FL_TEST_SHM_H
 
-/* What the tests of regions share: faults of the system, what a process has open and mapped, the log, and other processes. */
+/* What the tests of regions share: faults of the system, what a process has open and mapped, the log, other processes. */
 #include "fl_child.h"
 #include "fl_faults.h"
 
@@ -106,7 +106,7 @@ static inline unsigned fl_test_random(unsigned *state)
 	return *state >> 8;
 }
 
-/* For FL_FAULTS: sleeps of shared words end at their deadline at once, so that a lock that nobody frees costs no time. */
+/* For FL_FAULTS: sleeps on shared words end at their deadline at once: a lock that nobody frees costs no time. */
 static inline int fl_test_no_patience(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
 	(void)word;

@@ -30,7 +30,7 @@ FL_TEST(shm_create_rounds_up_to_pages)
 	}
 }
 
-/* gh-114390 of CPython: a file that is cut ends its readers by SIGBUS. This one cannot be cut, and has all its pages. */
+/* gh-114390 of CPython: a file that is cut ends its readers by SIGBUS. This one cannot be cut, and has its pages. */
 FL_TEST(shm_ftruncate_then_sigbus)
 {
 	FL_SCOPED(fl_shm) *region = new_region(MIB);

@@ -154,8 +154,8 @@ static void use_all(fl_shm *region, unsigned *random, void *block)
 }
 
 /*
- * Random bytes over all of a region, a thousand times. In most rounds the allocator's lock is left out, because one that seems
- * to be owned keeps a call for ten seconds; in the others that time passes at once.
+ * Random bytes over all of a region, a thousand times. In most rounds the allocator's lock is left out, because one
+ * that seems to be owned keeps a call for ten seconds; in the others that time passes at once.
  */
 FL_TEST(shm_random_bytes)
 {

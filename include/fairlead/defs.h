@@ -18,7 +18,8 @@
  *   Fork           after fork() the child has only the forking thread: waiters of other threads are forgotten, locks
  *                  that they held stay held, cancel tokens that they were requesting must not be used. Executors answer
  *                  -EOWNERDEAD.
- *   Processes      objects belong to the process that made them; they do not work in shared memory.
+ *   Processes      objects belong to the process that made them; in memory that processes share, those alone work whose
+ *                  names begin with fl_shm_.
  *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not
  *                  be cancelled asynchronously inside one.
  *   errno          locks and waits leave it as it is.

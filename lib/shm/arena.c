@@ -5,8 +5,8 @@
  * walked from the front by lengths, and each change of it is one store to the word of a run's first unit.
  *
  *   word     meaning                       written by
- *   map[i]   n: a free run of n units      give(), CAS, when it was USED | n; and who holds the monitor, when it was free
- *                                          (joined with the runs behind it) or unread (the remainder of a split)
+ *   map[i]   n: a free run of n units      give(), CAS, when it was USED | n; and who holds the monitor, when it was
+ *                                          free (joined with the runs behind it) or unread (a split's remainder)
  *            USED | n: a run in use        take(), when it was free; only give() changes it again
  *   next     where the next search begins  who holds the monitor; always the first unit of a run
  *
@@ -33,8 +33,8 @@
 #include <errno.h>
 
 /*
- * What a kill must not find in another order: stores of one thread, of which the second one commits. The compiler keeps their
- * order, and the kernel, that frees the monitor of the dead, comes after all of them.
+ * What a kill must not find in another order: stores of one thread, of which the second one commits. The compiler keeps
+ * their order, and the kernel, that frees the monitor of the dead, comes after all of them.
  */
 static void in_program_order(void)
 {

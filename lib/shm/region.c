@@ -95,10 +95,11 @@ static fl_shm *new_handle(void)
 
 int fl_shm_create(fl_shm **region, size_t size)
 {
-	if (size == 0)
-		return -EINVAL;
+	const uint64_t bytes = size;
 	fl_shm layout;
-	if ((uint64_t)size > FL_SHM_SIZE_MAX || !lay_out(&layout, round_up(size, fl__page_size()) / FL__SHM_UNIT) ||
+	if (bytes == 0)
+		return -EINVAL;
+	if (bytes > FL_SHM_SIZE_MAX || !lay_out(&layout, round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
 	    layout.total > fl__shm_os.largest_file())
 		return -EFBIG;
 	if (layout.total > fl__shm_os.available())

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arena: runs never overlap, what is given back can be taken again and carries what was done with it, and whoever is killed
- * anywhere leaves a map that covers all units. The units' contents are `owned`: plain, so that the model sees two owners at
- * once, and a run that is reused without the order between them, as a race. It is set after a take, and cleared before a give, so
- * what is owned is in use, also when its owner was killed; what the dead had stays in use.
+ * The arena: runs never overlap, what is given back can be taken again and carries what was done with it, and whoever
+ * is killed anywhere leaves a map that covers all units. The units' contents are `owned`: plain, so that the model sees
+ * two owners at once, and a run that is reused without the order between them, as a race. It is set after a take, and
+ * cleared before a give, so what is owned is in use, also when its owner was killed; what the dead had stays in use.
  */
 #include "../../lib/base/atomic.h"
 #include "../../lib/shm/arena.h"
@@ -204,7 +204,7 @@ FL_STRESS_PROCESSES(shm_arena_double_give, one, two)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Killed between any two stores of a search that joins three free runs and splits the result; then somebody else needs them. */
+/* Killed between any two stores of a search that joins three free runs and splits the result; then another needs them. */
 struct shm_arena_join {
 	struct heap heap;
 	uint32_t first;

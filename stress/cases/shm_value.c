@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is lost. In the model the ten seconds
- * for which a set waits may pass while another one is inside: then it has not happened.
+ * Values in shared memory: never torn, also when a writer is killed anywhere, and no update is lost. In the model the
+ * ten seconds for which a set waits may pass while another one is inside: then it has not happened.
  */
 #include "cases.h"
 #include <fairlead/shm_value.h>

@@ -297,6 +297,86 @@ static void pipes()
 	fl_pipe_free(nullptr);
 }
 
+FL_SHM_QUEUE_OF(job, job_pipe)
+
+static void typed_shm_queue(fl_shm *region)
+{
+	FL_SCOPED(job_pipe) *q = nullptr;
+	job_pipe *same = nullptr;
+	CHECK(job_pipe_create(&q, region, nullptr) == 0 && job_pipe_open(&same, region, job_pipe_offset(q)) == 0);
+	job one = {1}, two[2] = {{2}, {3}}, got[4];
+	size_t n;
+	CHECK(job_pipe_put(q, one) == 0 && job_pipe_try_put(q, one) == 0 && job_pipe_put_until(q, one, 0, nullptr) == 0);
+	CHECK(job_pipe_put_many(q, two, 2) == 2 && job_pipe_try_put_many(q, two, 2) == 2);
+	CHECK(job_pipe_put_many_until(q, two, 2, &n, 0, nullptr) == 0 && n == 2);
+	CHECK(job_pipe_length(same) == 9 && job_pipe_capacity(q) == 1024 && job_pipe_untyped(q) != nullptr);
+	CHECK(job_pipe_get(same, got) == 0 && job_pipe_try_get(q, got) == 0 &&
+	      job_pipe_get_until(q, got, 0, nullptr) == 0);
+	CHECK(job_pipe_get_many(q, got, 2) == 2 && got[1].number == 3 && job_pipe_try_get_many(q, got, 1) == 1);
+	CHECK(job_pipe_get_many_until(q, got, 4, &n, 0, nullptr) == 0 && n == 3);
+	CHECK(job_pipe_try_join(q) == -EBUSY && job_pipe_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	for (int i = 0; i < 9; i++)
+		CHECK(job_pipe_task_done(q) == 0);
+	CHECK(job_pipe_join(q) == 0 && job_pipe_close(q) == 0 && job_pipe_is_closed(same));
+	CHECK(job_pipe_close_now(q, nullptr) == 0 && job_pipe_put(q, one) == -EPIPE);
+	job_pipe_destroy(same);
+}
+
+static void untyped_shm_queue(fl_shm *region)
+{
+	fl_shm_queue *q = nullptr;
+	FL_SCOPED(fl_shm_queue) *same = nullptr;
+	fl_shm_queue_config config = {};
+	config.item_size = sizeof(int);
+	config.capacity = 8;
+	CHECK(fl_shm_queue_create(&q, region, &config) == 0);
+	CHECK(fl_shm_queue_open(&same, region, fl_shm_queue_offset(q)) == 0);
+	int one = 1, two[2] = {2, 3}, got[4];
+	size_t n;
+	CHECK(fl_shm_queue_put(q, &one) == 0 && fl_shm_queue_try_put(q, &one) == 0 &&
+	      fl_shm_queue_put_until(q, &one, 0, nullptr) == 0);
+	CHECK(fl_shm_queue_put_many(q, two, 2) == 2 && fl_shm_queue_try_put_many(q, two, 2) == 2);
+	CHECK(fl_shm_queue_put_many_until(q, two, 1, &n, 0, nullptr) == 0 && n == 1);
+	CHECK(fl_shm_queue_length(q) == 8 && fl_shm_queue_capacity(q) == 8 && fl_shm_queue_item_size(q) == sizeof(int));
+	fl_on things[] = {FL_ON_SHM_QUEUE_SPACE(q), FL_ON_SHM_QUEUE(q)};
+	CHECK(fl_wait_any_until(things, 2, 0, nullptr) == 1);
+	CHECK(fl_shm_queue_get(q, got) == 0 && fl_shm_queue_try_get(q, got) == 0 &&
+	      fl_shm_queue_get_until(q, got, 0, nullptr) == 0);
+	CHECK(fl_shm_queue_get_many(q, got, 2) == 2 && fl_shm_queue_try_get_many(q, got, 1) == 1);
+	CHECK(fl_shm_queue_get_many_until(q, got, 1, &n, 0, nullptr) == 0 && n == 1);
+	CHECK(fl_shm_queue_try_join(q) == -EBUSY && fl_shm_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	for (int i = 0; i < 7; i++)
+		CHECK(fl_shm_queue_task_done(q) == 0);
+	CHECK(fl_shm_queue_close(q) == 0 && fl_shm_queue_is_closed(q));
+	CHECK(fl_shm_queue_close_now(q, &n) == 0 && n == 1 && fl_shm_queue_join(q) == 0);
+	fl_shm_queue_destroy(q);
+}
+
+static void frames_in_shm(fl_shm *region)
+{
+	fl_shm_queue *q = nullptr;
+	fl_shm_queue_config config = {};
+	config.frame_bytes = 64;
+	CHECK(fl_shm_queue_create(&q, region, &config) == 0);
+	char got[8];
+	size_t n;
+	CHECK(fl_shm_queue_put_frame(q, "a", 1) == 0 && fl_shm_queue_try_put_frame(q, "bc", 2) == 0);
+	CHECK(fl_shm_queue_put_frame_until(q, "def", 3, 0, nullptr) == 0);
+	CHECK(fl_shm_queue_get_frame(q, got, 8, &n) == 0 && n == 1);
+	CHECK(fl_shm_queue_try_get_frame(q, got, 1, &n) == -EMSGSIZE && n == 2);
+	CHECK(fl_shm_queue_get_frame_until(q, got, 8, &n, 0, nullptr) == 0 && n == 2 && got[1] == 'c');
+	fl_shm_queue_free(q);
+}
+
+static void shm_queues()
+{
+	FL_SCOPED(fl_shm) *region = nullptr;
+	CHECK(fl_shm_create(&region, 1 << 16) == 0);
+	typed_shm_queue(region);
+	untyped_shm_queue(region);
+	frames_in_shm(region);
+}
+
 static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	std::memcpy(result, arg, sizeof(int));
@@ -475,7 +555,7 @@ static void processes()
 	config.argv = argv;
 	config.out = FL_PROCESS_NULL;
 	config.err = FL_PROCESS_FD(2);
-	CHECK(fl_process_preload() == 0); /* the hook has made another zygote possible, too */
+	CHECK(fl_process_preload() == 0); // the hook has made another zygote possible, too
 	CHECK(fl_process_start(&p, &config) == 0);
 	CHECK(std::strcmp(fl_process_name(p), "a process") == 0 && fl_process_pid(p) > 0 && fl_process_sentinel(p) > 2);
 	CHECK(fl_process_is_alive(p) && fl_process_active_children(nullptr, nullptr) == 1);
@@ -493,7 +573,7 @@ static void processes()
 	config = {};
 	config.task = &task;
 	config.method = FL_PROCESS_EXEC;
-	CHECK(fl_process_start(&q, &config) == -ENOENT); /* it is registered here alone */
+	CHECK(fl_process_start(&q, &config) == -ENOENT); // it is registered here alone
 	fl_task_unregister(&entry);
 }
 
@@ -516,6 +596,7 @@ int main(int argc, char **argv)
 	waiting_for_any();
 	typed_queue();
 	untyped_queue();
+	shm_queues();
 	processes();
 	pipes();
 	executors();
