@@ -2,7 +2,7 @@
 #ifndef FL_TEST_SHM_H
 #define FL_TEST_SHM_H
 
-/* What the tests of regions share: faults of the system, what a process has open and mapped, the log, other processes. */
+/* What the tests of regions share: faults of the system, what a process has open and mapped, its log, others. */
 #include "fl_child.h"
 #include "fl_faults.h"
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "fl_faults.h"
-#include "fl_fiber.h"
 #include "fl_shm_child.h"
 
 typedef struct board {
@@ -8,7 +6,6 @@ typedef struct board {
 	uint32_t held;    /* counts those who have it, and rest */
 	uint32_t results; /* counts the results of waiters */
 	uint32_t dead, lost, locked;
-	uint32_t count;
 } board;
 
 static board *make_board(void)
@@ -463,114 +460,5 @@ FL_TEST(shm_mutex_fork_while_holding)
 	fl_test_reap(waits);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	fl_shm_mutex_unlock(&b->mutex);
-	drop(b);
-}
-
-/* Fibers. */
-
-typedef struct pair {
-	board *b;
-	unsigned inside, order;
-} pair;
-
-static int count_in_fiber(void *arg)
-{
-	pair *p = arg;
-	for (int i = 0; i < 50; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == 0);
-		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == -EDEADLK);
-		FL_CHECK(p->inside++ == 0);
-		fl__fiber_yield();
-		FL_CHECK(--p->inside == 0);
-		p->b->count++;
-		fl_shm_mutex_unlock(&p->b->mutex);
-	}
-	return 0;
-}
-
-/* Of one thread: each is an owner of its own, and waits for the other. */
-FL_TEST(shm_mutex_fibers_exclude_each_other)
-{
-	board *b = make_board();
-	pair p = {b, 0, 0};
-	fl_test_fibers_here(count_in_fiber, &p, 0, 4);
-	assert_int_equal(b->count, 200);
-	FL_OK(fl_shm_mutex_destroy(&b->mutex));
-	drop(b);
-}
-
-static int fiber_told(void *arg)
-{
-	board *b = arg;
-	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
-	fl_shm_mutex_recover(&b->mutex);
-	fl_shm_mutex_unlock(&b->mutex);
-	return 0;
-}
-
-static int fiber_gives_up(void *arg)
-{
-	board *b = arg;
-	fl_cancel stop = FL_CANCEL_INIT;
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
-	fl_cancel_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
-	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop) == -ECANCELED);
-	fl_cancel_destroy(&stop);
-	return 0;
-}
-
-static int kill_when_slept_on(void *arg)
-{
-	void **args = arg;
-	board *b = args[0];
-	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
-	fl_test_kill((pid_t)(intptr_t)args[1]);
-	return 0;
-}
-
-FL_TEST(shm_mutex_fiber_waits_for_a_process)
-{
-	FL_TEST_NEEDS_DEATHS();
-	board *b = make_board();
-	pid_t pid = begin_holder(b);
-	FL_OK(fl_test_in_fiber(fiber_gives_up, b));
-	void *args[] = {b, (void *)(intptr_t)pid};
-	fl_thread killer;
-	int rc;
-	FL_OK(fl_thread_start(&killer, kill_when_slept_on, args, NULL));
-	FL_OK(fl_test_in_fiber(fiber_told, b));
-	FL_OK(fl_thread_join(&killer, &rc));
-	drop(b);
-}
-
-/* Where the system has no robust lists, it excludes all the same. */
-static struct fl__robust_list *no_list(void)
-{
-	return NULL;
-}
-
-static int lock_without_list(void *arg)
-{
-	board *b = arg;
-	for (int i = 0; i < 1000; i++) {
-		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
-		b->count++;
-		fl_shm_mutex_unlock(&b->mutex);
-	}
-	return 0;
-}
-
-FL_TEST(shm_mutex_without_robust_lists_excludes)
-{
-	FL_FAULTS();
-	fl__sys.robust_list = no_list;
-	board *b = make_board();
-	fl_thread t[3];
-	int rc;
-	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_start(&t[i], lock_without_list, b, NULL));
-	for (int i = 0; i < 3; i++)
-		FL_OK(fl_thread_join(&t[i], &rc));
-	assert_int_equal(b->count, 3000);
 	drop(b);
 }

@@ -57,8 +57,8 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 FL_API void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /*
- * Returns 0 when nobody holds or awaits `m`: its memory may be given up. Else -EBUSY; a waiter that was killed may count until
- * `m` has been locked and unlocked again. Never waits.
+ * Returns 0 when nobody holds or awaits `m`: its memory may be given up. Else -EBUSY; a waiter that was killed, or gave up,
+ * may count until `m` has been locked and unlocked again (as often, if there were several). Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
 

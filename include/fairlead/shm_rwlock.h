@@ -65,8 +65,8 @@ FL__ASSERT_SIZE(fl_shm_rwlock, 64 * (1 + FL_SHM_RWLOCK_READERS));
 FL_API void fl_shm_rwlock_init(fl_shm_rwlock *l);
 
 /*
- * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY; a waiter that was killed may count until
- * `l` has been locked for writing and unlocked again. Never waits.
+ * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY; a waiter that was killed, or gave up,
+ * may count until `l` has been locked for writing and unlocked again (as often, if there were several). Never waits.
  */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
 

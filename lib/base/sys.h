@@ -84,6 +84,12 @@ int fl__portable_guard(void *memory, size_t size);
 
 size_t fl__page_size(void);
 
+/*
+ * A constructor of the library: before those of FL_TASK and of the program, one of which may turn this process into one that
+ * serves, and never return (FL_PROCESS_HOOK).
+ */
+#define FL__AT_START __attribute__((constructor(200)))
+
 /* Whether the calling thread is the one that main() runs on. */
 bool fl__is_main_thread(void);
 

@@ -195,7 +195,7 @@ static void after_fork_in_child(void)
 	fl_mutex_init(&lock);
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
 }

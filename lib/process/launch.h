@@ -6,7 +6,7 @@
 #include <fairlead/process.h>
 #include <stdint.h>
 
-/* One start, as the caller of fl_process_start() wants it; the three ways to start fill in what comes of it. */
+/* One start, as the caller of fl_process_start() wants it; the ways to start fill in what comes of it. */
 struct fl__launch {
 	const fl_process_config *config;
 	const char *name;
@@ -35,7 +35,7 @@ bool fl__may_start_again(void);
 /* How often this process has forked away from the one that the program began in. */
 extern uint32_t fl__process_forks;
 
-/* The three ways: 0, or the negative errno, with `problem`. */
+/* The ways to start: 0, or the negative errno, with `problem`. */
 int fl__start_program(struct fl__launch *launch);
 int fl__start_by_exec(struct fl__launch *launch);
 int fl__start_by_fork(struct fl__launch *launch);

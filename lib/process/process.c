@@ -438,8 +438,7 @@ static void after_fork_in_child(void)
 	fl__manager_after_fork();
 }
 
-/* Earlier than constructors that may make this process a zygote (FL_PROCESS_HOOK): its children are forked. */
-__attribute__((constructor(200))) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
 }

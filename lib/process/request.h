@@ -60,7 +60,10 @@ int fl__request_read(struct fl__request *request, struct fl__reply *reply, const
 /* Waits for the reply to a request: 0, or its error, or the wait's. `*pidfd` (may be NULL): came along, or is -1. */
 int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd);
 
-/* Runs the task of `request` in this process, which was made for it, and ends. `ready` < 0, or where to say 0 or an error. */
+/*
+ * Runs the task of `request` in this process, which was made for it, and ends. `ready` (may be NULL) is called once all is set
+ * up, or with the error; `fd` is what was to be kept.
+ */
 _Noreturn void fl__task_process(struct fl__request *request, void (*ready)(int fd, int rc));
 
 /* Makes fl_process_fd() and fl_process_current_name() answer. */

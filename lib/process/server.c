@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The zygote, and the process that was exec'd for one task: the far side of what zygote.c and exec.c ask for.
+ * The zygote, and the process that was exec'd for one task: the far side of zygote.c.
  *
  * The zygote has one thread, blocks all signals, and waits in one place: for requests, for the end of a child (a signalfd), for
  * the end of its parent (its pidfd, and the end of the socket; and the manager that made it has asked for SIGKILL when the

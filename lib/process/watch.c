@@ -162,7 +162,7 @@ static void after_fork_in_child(void)
 	running = false;
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	/* It can fail for lack of memory alone, at start-up; then waits through a watcher hang in a forked child. */
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child);

@@ -87,7 +87,7 @@ static void after_fork_in_child(void)
 	starting = false;
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
 }

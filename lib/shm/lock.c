@@ -25,11 +25,13 @@
  * glibc's robust mutex stores 0, then wakes one. When a third thread takes it in between, or before the woken one does, and the
  * one that frees it, or the woken one, is killed just then, the other sleepers sleep for ever.
  *
- * How many sleep is a hint that decides which of the two releases is cheaper, and nothing else: sleepers count themselves,
- * and an owner takes off whom it is going to wake, so that the count of those who were killed wears off.
+ * How many sleep is a hint that decides which of the two releases is cheaper, and nothing else: sleepers count themselves
+ * (and take themselves off when nobody woke them), and an owner takes off whom it is going to wake, so that the count of those
+ * who were killed wears off.
  *
- * Linearization: the CAS of take(); the CAS or the call of release(). The list's stores are atomic so that the laboratory sees each as a
- * step; between them and the word the order of the program is enough, since the kernel reads them on behalf of this thread.
+ * Linearization: the CAS of take(); the CAS or the call of release(). The list's stores are atomic so that the laboratory
+ * sees each as a step; between them and the word the order of the program is enough, since the kernel reads them on behalf of
+ * this thread.
  */
 #include "lock.h"
 #include "../base/atomic.h"
@@ -76,7 +78,7 @@ static void after_fork_in_child(void)
 	self = (struct fl__shm_self){NULL, 0};
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
 }
@@ -196,7 +198,11 @@ static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int6
 		value |= FL__SHM_WAITERS;
 	}
 	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
-	return fl__sys.shared_wait(word, value, deadline);
+	int rc = fl__sys.shared_wait(word, value, deadline);
+	if (rc != 0)
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS],
+		                -1u); /* relaxed: a hint; nobody woke us, who would have done it */
+	return rc;
 }
 
 static bool is_past(int64_t deadline)

@@ -155,7 +155,7 @@ static void after_fork(void)
 	fl__unlock(&registry.lock);
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(before_fork, after_fork, after_fork); /* see lib/wait/context.c */
 }

@@ -296,7 +296,7 @@ static void after_fork_in_child(void)
 		t->lost = &t->ctx != fl__ctx_current;
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
 }

@@ -39,7 +39,7 @@ static void after_fork_in_child(void)
 	fl__add_relaxed(&fl__fork_count, 1); /* relaxed: the child has one thread */
 }
 
-__attribute__((constructor)) static void watch_forks(void)
+FL__AT_START static void watch_forks(void)
 {
 	/* It can fail for lack of memory alone, at start-up; then a forked child has stale waiters in its lot. */
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child);

@@ -204,7 +204,7 @@ FL_STRESS_PROCESSES(shm_arena_double_give, one, two)
 	FL_FORBIDDEN(1, "both, or neither");
 }
 
-/* Killed between any two stores of a search that joins three free runs and splits the result; then another needs them. */
+/* Killed between any two stores of a search that joins three runs and splits the result; another then needs them. */
 struct shm_arena_join {
 	struct heap heap;
 	uint32_t first;

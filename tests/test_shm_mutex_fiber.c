@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The shared mutex for fibers, which share their thread's identity, and where the system has no robust lists. */
+#include "fl_faults.h"
+#include "fl_fiber.h"
+#include "fl_shm_child.h"
+
+typedef struct board {
+	fl_shm_mutex mutex;
+	uint32_t held, count;
+} board;
+
+static int hold_and_rest(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	fl__store_release(&b->held, 1);
+	fl_test_rest();
+}
+
+typedef struct pair {
+	board *b;
+	unsigned inside;
+} pair;
+
+static int count_in_fiber(void *arg)
+{
+	pair *p = arg;
+	for (int i = 0; i < 50; i++) {
+		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == 0);
+		FL_CHECK(fl_shm_mutex_lock(&p->b->mutex) == -EDEADLK);
+		FL_CHECK(p->inside++ == 0);
+		fl__fiber_yield();
+		FL_CHECK(--p->inside == 0);
+		p->b->count++;
+		fl_shm_mutex_unlock(&p->b->mutex);
+	}
+	return 0;
+}
+
+/* Of one thread: each is an owner of its own, and waits for the other. */
+FL_TEST(shm_mutex_fibers_exclude_each_other)
+{
+	board *b = fl_test_share(sizeof *b);
+	pair p = {b, 0};
+	fl_test_fibers_here(count_in_fiber, &p, 0, 4);
+	assert_int_equal(b->count, 200);
+	FL_OK(fl_shm_mutex_destroy(&b->mutex));
+	fl_test_unshare(b, sizeof *b);
+}
+
+static int fiber_told(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == -EOWNERDEAD);
+	fl_shm_mutex_recover(&b->mutex);
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static int fiber_gives_up(void *arg)
+{
+	board *b = arg;
+	fl_cancel stop = FL_CANCEL_INIT;
+	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
+	fl_cancel_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
+	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop) == -ECANCELED);
+	fl_cancel_destroy(&stop);
+	return 0;
+}
+
+static int kill_when_slept_on(void *arg)
+{
+	void **args = arg;
+	board *b = args[0];
+	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
+	fl_test_kill((pid_t)(intptr_t)args[1]);
+	return 0;
+}
+
+FL_TEST(shm_mutex_fiber_waits_for_a_process)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = fl_test_share(sizeof *b);
+	pid_t pid = fl_test_fork(hold_and_rest, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held));
+	FL_OK(fl_test_in_fiber(fiber_gives_up, b));
+	void *args[] = {b, (void *)(intptr_t)pid};
+	fl_thread killer;
+	int rc;
+	FL_OK(fl_thread_start(&killer, kill_when_slept_on, args, NULL));
+	FL_OK(fl_test_in_fiber(fiber_told, b));
+	FL_OK(fl_thread_join(&killer, &rc));
+	fl_test_unshare(b, sizeof *b);
+}
+
+/* Where the system has no robust lists, it excludes all the same. */
+static struct fl__robust_list *no_list(void)
+{
+	return NULL;
+}
+
+static int lock_without_list(void *arg)
+{
+	board *b = arg;
+	for (int i = 0; i < 1000; i++) {
+		FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+		b->count++;
+		fl_shm_mutex_unlock(&b->mutex);
+	}
+	return 0;
+}
+
+FL_TEST(shm_mutex_without_robust_lists_excludes)
+{
+	FL_FAULTS();
+	fl__sys.robust_list = no_list;
+	board *b = fl_test_share(sizeof *b);
+	fl_thread t[3];
+	int rc;
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_thread_start(&t[i], lock_without_list, b, NULL));
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_thread_join(&t[i], &rc));
+	assert_int_equal(b->count, 3000);
+	fl_test_unshare(b, sizeof *b);
+}
