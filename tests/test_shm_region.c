@@ -506,15 +506,26 @@ FL_TEST(shm_dealloc_panics)
 {
 	FL_SCOPED(fl_shm) *region = new_region(4096);
 	char *block = fl_shm_alloc(region, 1000), local;
-	FL_PANICS(fl_shm_dealloc(region, block + 256));
 	FL_PANICS(fl_shm_dealloc(region, block + 8));
 	FL_PANICS(fl_shm_dealloc(region, &local));
 	FL_PANICS(fl_shm_dealloc(region, region->head));
 	FL_PANICS(fl_shm_dealloc(region, block + 4096));
-	fl_shm_dealloc(region, block);
-	FL_PANICS(fl_shm_dealloc(region, block));
 	assert_string_equal(fl_test_panic.function, "fl_shm_dealloc");
-	assert_ptr_equal(fl_test_panic.object, block);
+	assert_ptr_equal(fl_test_panic.object, block + 4096);
+	fl_shm_dealloc(region, block);
+	assert_non_null(fl_shm_alloc(region, 4096));
+}
+
+FL_TEST(shm_dealloc_leaves_alone_what_is_free)
+{
+	FL_SCOPED(fl_shm) *region = new_region(4096);
+	char *block = fl_shm_alloc(region, 1000);
+	SHM_FAULTS();
+	fl_shm_dealloc(region, block + 256);
+	assert_int_equal(fl_test_logs, 1);
+	fl_shm_dealloc(region, block);
+	fl_shm_dealloc(region, block);
+	assert_int_equal(fl_test_logs, 2);
 	assert_non_null(fl_shm_alloc(region, 4096));
 }
 

@@ -103,8 +103,9 @@ FL_API FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
 FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
 
 /*
- * Frees a block, of whichever process; NULL does nothing. Never waits. Panics when no allocated block begins at
- * `block`: it lies elsewhere, was freed already, or the region is damaged.
+ * Frees a block, of whichever process; NULL does nothing. Never waits. Panics when no block can begin at `block`, or the
+ * region is read-only here. One that was freed already is left alone, with a line in the log: it may as well be that
+ * another process has damaged the region.
  */
 FL_API void fl_shm_dealloc(fl_shm *region, void *block);
 

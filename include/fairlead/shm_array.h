@@ -47,7 +47,7 @@ FL_API FL_MUST_CHECK int fl_shm_array_create(fl_shm_array *a, fl_shm *region, si
 /* Makes a handle of the array at `offset`. Returns 0, or -EBADMSG: there is none, or its items have another size. */
 FL_API FL_MUST_CHECK int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size);
 
-/* Gives the memory back to the region. Requires that nobody uses the array. Panics when it was given back before. */
+/* Gives the memory back to the region. Requires that nobody uses the array. Given back before: as with fl_shm_dealloc(). */
 FL_API void fl_shm_array_destroy(fl_shm_array *a);
 
 /* Where it lies in its region. */

@@ -36,8 +36,9 @@ FL_BEGIN_DECLS
  * then sleeps; a running thread may overtake, any number of times.
  *
  * Processes: any may be killed at any time. All who share it are in one PID namespace. Fork: a child may use it, and owns
- * nothing that its parent holds. Signals: no function from a handler. While it is held the memory stays mapped where it is;
- * a thread can hold 2,048 of all shared locks. Where the system has no robust futexes (emulators) it excludes as well, but
+ * nothing that its parent holds. Signals: no function from a handler. While it is held the memory stays mapped where it is, and
+ * nobody writes over it: as with all robust futexes its owner keeps addresses of its own there, and follows them in the unlock.
+ * A thread can hold 2,048 of all shared locks. Where the system has no robust futexes (emulators) it excludes as well, but
  * nobody is told of a death, and what the dead one held stays locked.
  *
  * Memory order: a lock acquires what the unlock before it released, or what an owner wrote that died. An unlock touches the

@@ -60,7 +60,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_create(fl_shm_queue **q, fl_shm *region, c
 
 /*
  * Makes a handle of the queue at `offset` in `region`. Never waits. Returns 0, -EBADMSG (there is none, or it is not all made),
- * -EPROTO (it was made by another version of the library), -EROFS (the region is read-only here), -ENOMEM.
+ * -EPROTONOSUPPORT (it was made by another version of the library), -EROFS (the region is read-only here), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_open(fl_shm_queue **q, fl_shm *region, fl_shm_offset offset);
 
@@ -72,7 +72,7 @@ FL_API void fl_shm_queue_free(fl_shm_queue *q);
 
 /*
  * Gives up the handle, and the queue's memory back to its region, with what is in it; NULL does nothing. No process uses the
- * queue any more. Never waits. Panics, as fl_shm_dealloc(), when it was given back already.
+ * queue any more. Never waits. Given back already: as with fl_shm_dealloc().
  */
 FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
 

@@ -63,8 +63,7 @@ int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, siz
 
 void fl_shm_array_destroy(fl_shm_array *a)
 {
-	if (fl__shm_try_dealloc(a->region_, a->head_) != 0)
-		fl__panic("fl_shm_array_destroy", a->head_, "it was given back before, or the region is damaged");
+	fl_shm_dealloc(a->region_, a->head_);
 }
 
 fl_shm_offset fl_shm_array_offset(const fl_shm_array *a)

@@ -56,7 +56,7 @@ int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
 		return -EBADMSG;
 	/* relaxed, all: written before the magic; each is read once, as others may write over it */
 	if (fl__load_relaxed(&r->version) != VERSION)
-		return -EPROTO;
+		return -EPROTONOSUPPORT;
 	uint64_t item_size = fl__load_relaxed(&r->item_size);
 	uint32_t size = fl__load_relaxed(&r->size);
 	if (item_size > PTRDIFF_MAX || fl__shm_ring_bytes((size_t)item_size, size, &bytes) != 0)

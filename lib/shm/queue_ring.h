@@ -56,7 +56,7 @@ FL_MUST_CHECK int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *byte
  */
 void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size, uint32_t size, uint32_t start);
 
-/* Looks at what is said to be one, in at least its own struct's room: 0, -EBADMSG (it is not), -EPROTO (of another version). */
+/* Looks at what is said to be one, in at least its own struct's room: 0, -EBADMSG (it is not), -EPROTONOSUPPORT (of another version). */
 FL_MUST_CHECK int fl__shm_ring_check(struct fl__shm_view *view, void *memory);
 
 /* What it takes, with its data; whoever checks one makes sure that there is so much. */

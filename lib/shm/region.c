@@ -286,7 +286,7 @@ int fl__shm_try_dealloc(fl_shm *r, void *block)
 	uint64_t from = offset - r->data;
 	if (!r->writable || offset == 0 || from % FL__SHM_UNIT != 0)
 		return -EINVAL;
-	return fl__arena_give(&r->arena, (uint32_t)(from / FL__SHM_UNIT));
+	return fl__arena_give(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
 }
 
 void *fl_shm_alloc_raw(fl_shm *r, size_t size)
@@ -309,7 +309,11 @@ void *fl_shm_alloc(fl_shm *r, size_t size)
 
 void fl_shm_dealloc(fl_shm *r, void *block)
 {
-	if (block && fl__shm_try_dealloc(r, block) != 0)
+	int rc = block ? fl__shm_try_dealloc(r, block) : 0;
+	if (rc == -EINVAL)
 		fl__panic("fl_shm_dealloc", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
+	if (rc != 0) /* no panic: another process may have written over the map */
+		fl__log(FL_LOG_ERROR, "fl_shm_dealloc: the block %p was freed before, or the region %p is damaged", block,
+		        (void *)r);
 }
