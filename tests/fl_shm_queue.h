@@ -9,6 +9,7 @@
 #include "shm/queue_ring.h"
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -47,7 +48,7 @@ SHM_FN bool is_awaited(struct fl__shm_line *line)
 	return fl__load_relaxed(&line->waiting) != 0;
 }
 
-/* Runs `body` in a process of its own, which ends by _exit(0), or by a failed FL_CHECK. */
+/* Runs `body` in a process of its own, which ends by _exit(0), or by a failed FL_CHECK, or with its parent. */
 SHM_FN pid_t process(int (*body)(void *arg), void *arg)
 {
 	(void)fflush(NULL);
@@ -55,6 +56,7 @@ SHM_FN pid_t process(int (*body)(void *arg), void *arg)
 	FL_CHECK(pid >= 0);
 	if (pid == 0) {
 		(void)alarm(60);
+		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0); /* no alarm ends who is stopped */
 		_exit(body(arg));
 	}
 	return pid;

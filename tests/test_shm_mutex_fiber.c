@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shared mutex for fibers, which share their thread's identity, and where the system has no robust lists. */
-#include "fl_faults.h"
+#include "fl_bridges.h"
 #include "fl_fiber.h"
 #include "fl_shm_child.h"
 
@@ -112,7 +112,7 @@ static int lock_without_list(void *arg)
 
 FL_TEST(shm_mutex_without_robust_lists_excludes)
 {
-	FL_FAULTS();
+	FL_FAULTS_UNBRIDGED();
 	fl__sys.robust_list = no_list;
 	board *b = fl_test_share(sizeof *b);
 	fl_thread t[3];

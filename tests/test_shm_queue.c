@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in shared memory, as one process sees them: making, opening, order, sizes, the three forms. */
-#include "fl_faults.h"
+#include "fl_bridges.h"
 #include "fl_shm_queue.h"
 
 FL_TEST(shm_queue_create_refuses_a_bad_config)
@@ -34,7 +34,7 @@ FL_TEST(shm_queue_create_says_when_there_is_no_memory)
 	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.frame_bytes = INT32_MAX}), -ENOMEM);
 	fl_shm_queue *there = items_in(region, 8, 4);
 	fl_shm_offset offset = fl_shm_queue_offset(there);
-	FL_FAULTS();
+	FL_FAULTS_UNBRIDGED();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = 8}), -ENOMEM);
 	FL_RC(fl_shm_queue_open(&q, region, offset), -ENOMEM);

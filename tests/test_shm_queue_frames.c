@@ -83,7 +83,7 @@ FL_TEST(shm_queue_frames_wrap_anywhere)
 	for (size_t bytes = HEADER + 1; bytes < 70; bytes++) {
 		fl_shm_queue *q = frames_in(region, bytes);
 		unsigned in = 0, out = 0;
-		size_t used = 0, sizes[64];
+		size_t used = 0, sizes[64] = {0};
 		for (unsigned turn = 0; turn < 400; turn++) {
 			unsigned char frame[80], expected[80];
 			size_t size = turn * 2654435761u % (bytes - HEADER + 1);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Queues in shared memory between processes that wait for each other: closing, joining, waiting for any of several. */
-#include "fl_faults.h"
+#include "fl_bridges.h"
 #include "fl_line.h"
 #include "fl_shm_queue.h"
 
@@ -400,7 +400,7 @@ FL_TEST(shm_queue_try_blocks_on_stalled_peer)
 		}
 		FL_RC(fl_shm_queue_try_join(queues[i]), -EBUSY);
 		{
-			FL_FAULTS();
+			FL_FAULTS_UNBRIDGED();
 			fl_test_clock_ours();
 			fl__sys.shared_wait = clock_wait_shared;
 			FL_RC(fl_shm_queue_close(queues[i]), -EBUSY);

@@ -356,7 +356,8 @@ FL_TEST(shm_attach_refuses_other_files)
 {
 	SHM_FAULTS();
 	fl_shm *region = NULL;
-	int file = fl_test_scratch(), memory = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING), ends[2];
+	int file = fl_test_scratch(), memory = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int ends[2] = {-1, -1};
 	assert_true(memory >= 0 && pipe(ends) == 0 && ftruncate(memory, 4096) == 0);
 	FL_RC(fl_shm_attach(&region, -1), -EBADF);
 	FL_RC(fl_shm_attach(&region, 1 << 20), -EBADF);

@@ -74,6 +74,7 @@ static const struct {
 #define ALBUM (BIT(URLS) | BIT(OUTPUT) | BIT(TIMEOUT) | BIT(FAULT))
     {"primes", REPORTS | BIT(LIMIT)},
     {"album", REPORTS | ALBUM},
+    /* These just run: there is nothing to report. */
     {"threads", 0},
     {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
     {"survivors", 0},

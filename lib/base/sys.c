@@ -6,6 +6,7 @@
 #include <fairlead/time.h>
 #include <linux/futex.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -276,6 +277,14 @@ static int sys_guard(void *memory, size_t size)
 	return fl__portable_guard(memory, size);
 }
 
+static bool sys_thread_exists(uint32_t thread)
+{
+	int before = errno;
+	bool exists = kill((pid_t)thread, 0) == 0 || errno != ESRCH;
+	errno = before;
+	return exists;
+}
+
 struct fl__sys fl__sys = {
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
@@ -297,6 +306,7 @@ struct fl__sys fl__sys = {
     .wait_many = sys_wait_many,
     .robust_list = sys_robust_list,
     .thread_id = sys_thread_id,
+    .thread_exists = sys_thread_exists,
 };
 
 bool fl__is_main_thread(void)

@@ -71,6 +71,8 @@ struct fl__sys {
 	struct fl__robust_list *(*robust_list)(void);
 	/* The calling thread's number in the kernel, as robust locks hold it: 1 to 2^30 - 1. */
 	uint32_t (*thread_id)(void);
+	/* Whether a thread of that number is there, of whatever process. NULL: nobody need ask, since all deaths are told. */
+	bool (*thread_exists)(uint32_t thread);
 };
 
 extern struct fl__sys fl__sys;

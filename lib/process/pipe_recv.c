@@ -190,7 +190,7 @@ static int receive_once(fl_pipe *p, const struct room *room)
 		rc = read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	if (rc == 0 && m.head.n_fds > 0)
+	if (rc == 0 && room->n_room > 0) /* without room there is none: check_room() */
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)
 		tell_size(room, &m.head);

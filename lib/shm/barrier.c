@@ -78,7 +78,7 @@ static void end(fl_shm_barrier *b, uint64_t word, enum fate fate, bool broken)
 	/* relaxed: the monitor orders it */
 	fl__store_relaxed(&b->word_,
 	                  generation << GENERATION_AT | history << HISTORY_AT | (broken ? BROKEN : (uint64_t)0));
-	fl__shm_announced(line_of(b));
+	fl__shm_announced(line_of(b), 0);
 }
 
 /* Of one who has arrived: 0, it has passed; -EPIPE; -EAGAIN, its generation has not ended. */

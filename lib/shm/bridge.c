@@ -490,7 +490,7 @@ static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
 			continue;
 		}
 		if (taken == -EBUSY)
-			fl__shm_pass_on(e->lock);
+			fl__shm_nudge(e->lock, 1);
 		take_out(e);
 		return taken == -EBUSY ? rc : taken;
 	}

@@ -104,7 +104,7 @@ static int set_waking(fl_shm_event *e)
 	if (seen & WAITERS) {
 		fl__shm_announce(line_of(e));
 		fl__store_release(&e->word_, (count_of(seen) + 1) * COUNT | SET); /* pairs with every acquire here */
-		fl__shm_announced(line_of(e));
+		fl__shm_announced(line_of(e), 0);
 		rc = 0;
 	}
 	fl__shm_leave(lock_of(e), &held);

@@ -19,7 +19,9 @@
  * Waking everybody is right, and waking one is not: the one may be killed before it has taken what it was woken for. So that a
  * crowd is not woken for one item, threads that wait stand in line behind a robust lock, `head`: its owner alone sleeps on the
  * count, and gives the head to the next when it has got what it waited for, or has given up. If it dies the kernel hands the
- * head on. (Leader and followers: Schmidt et al., 2000.) Waits with a token, of fibers and of fl_wait_any cannot stand there;
+ * head on. (Leader and followers: Schmidt et al., 2000.) The head may be slow, or stopped: so whoever commits more than it can
+ * take nudges as many of the others, who attempt, and stand in line again. That is for speed, and for those who stand behind a
+ * stopped process; what must not be lost does not depend on it. Waits with a token, of fibers and of fl_wait_any cannot stand there;
  * the bridge sleeps for them on the count.
  */
 #include "line.h"
@@ -39,10 +41,12 @@ void fl__shm_announce(struct fl__shm_line *line)
 	(void)fl__sys.shared_wake(&line->changes, INT_MAX);
 }
 
-void fl__shm_announced(struct fl__shm_line *line)
+void fl__shm_announced(struct fl__shm_line *line, uint32_t more)
 {
 	if (fl__load_relaxed(&line->waiting)) /* relaxed: as above, also the store */
 		fl__store_relaxed(&line->waiting, 0);
+	if (more > 0 && fl__shm_is_awaited(&line->head))
+		fl__shm_nudge(&line->head, more);
 }
 
 /* Attempts; when it has to be done again after a change, *changes is the count to wait on. */
@@ -76,7 +80,12 @@ static int last_attempt(const struct fl__shm_op *op, int error)
 static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
 {
 	struct fl__shm_held held;
-	int rc = fl__shm_enter(&op->line->head, &held, deadline);
+	int rc;
+	while ((rc = fl__shm_enter_or_wake(&op->line->head, &held, deadline)) == -EAGAIN) {
+		rc = attempt(op, deadline, NULL);
+		if (rc != -EAGAIN)
+			return rc;
+	}
 	if (rc == -ETIMEDOUT)
 		return last_attempt(op, rc);
 	if (rc != 0)
@@ -120,10 +129,13 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *canc
 	int rc = attempt(op, deadline, NULL);
 	if (rc != -EAGAIN)
 		return rc;
+	struct fl__ctx *ctx = fl__ctx_get();
+	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	if (token && fl_cancel_requested(token))
+		return -ECANCELED;
 	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
 		return -ETIMEDOUT;
-	struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->ops != &fl__thread_parker || fl__cancel_resolve(cancel, ctx))
+	if (ctx->ops != &fl__thread_parker || token)
 		return wait_bridged(op, deadline, cancel);
 	if (fl__spin(ctx, op->look, op->arg, deadline)) {
 		rc = attempt(op, deadline, NULL);

@@ -16,7 +16,7 @@
  *     rc = fl__shm_enter(&x->lock, &held, deadline);      // who changes something
  *     fl__shm_announce(&x->line);
  *     fl__store_relaxed(&x->word, changed);               // the one store that commits
- *     fl__shm_announced(&x->line);
+ *     fl__shm_announced(&x->line, more);
  *     fl__shm_leave(&x->lock, &held);
  */
 struct fl__shm_line {
@@ -27,8 +27,8 @@ struct fl__shm_line {
 
 /* Wakes who waits; before the store that they wait for. Under the monitor. */
 void fl__shm_announce(struct fl__shm_line *line);
-/* After it. */
-void fl__shm_announced(struct fl__shm_line *line);
+/* After it. `more`: how many may go on beside the one who is at the head of the line, which may be stopped. */
+void fl__shm_announced(struct fl__shm_line *line, uint32_t more);
 
 /* An operation that may have to wait. */
 struct fl__shm_op {

@@ -42,6 +42,7 @@
 #include <pthread.h>
 
 enum { LOOKS = 100, YIELDS = 20 };
+enum { PATIENCE = 1000000, OWNER_UNHEARD_OF = 1000000000 }; /* ns */
 
 static _Thread_local struct fl__shm_self self __attribute__((tls_model("initial-exec")));
 
@@ -210,8 +211,23 @@ static bool is_past(int64_t deadline)
 	return deadline != FL_FOREVER && deadline <= fl__sys.now();
 }
 
-/* The rest of take(), when the lock was not just free. */
-static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline)
+/*
+ * For a word that names a thread which is not there, so that the kernel is not going to free it: damaged memory; or an owner
+ * whose list was damaged, or longer than what the kernel goes through, when it died.
+ */
+static void free_from_nobody(uint32_t *word, uint32_t *value)
+{
+	uint32_t free = (*value & FL__SHM_WAITERS) | FL__SHM_DIED;
+	if ((*value & FL__SHM_TID) != 0 && !fl__sys.thread_exists(*value & FL__SHM_TID) &&
+	    fl__cas_relaxed(word, value, free)) /* relaxed: nobody has released; whatever the memory holds, it holds */
+		*value = free;
+}
+
+/*
+ * The rest of take(), when the lock was not just free. `once`: -EAGAIN when it was woken and another has the lock; then no
+ * wake is owed to anybody, since that one has WAITERS to release, or all were woken.
+ */
+static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	bool taken = take_free(word, &value, tid);
@@ -221,25 +237,33 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 		taken = spin(word, &value, tid);
 	if (!taken && is_past(deadline))
 		return -ETIMEDOUT;
+	bool slept = false;
+	int64_t ask = fl__sys.thread_exists ? fl__sys.now() + OWNER_UNHEARD_OF : FL_FOREVER;
 	int rc = 0;
-	while (!taken && rc != -ETIMEDOUT) {
-		rc = wait_for(l, word, value, deadline);
+	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
+		rc = wait_for(l, word, value, fl__min_deadline(deadline, ask));
+		slept = true;
 		value = fl__load_relaxed(word); /* relaxed: as above */
+		if (rc == -ETIMEDOUT && ask < deadline) {
+			free_from_nobody(word, &value);
+			ask = FL_FOREVER;
+			rc = -EINTR; /* nobody woke it */
+		}
 		taken = take_free(word, &value, tid);
 	}
 	if (!taken)
-		return rc;
+		return rc == 0 ? -EAGAIN : rc;
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline)
+static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
 {
 	uint32_t *word = word_of(l, me);
 	uint32_t expected = 0;
 	set_pending(me, node_of(l));
 	int rc = fl__cas_acquire(word, &expected, me->tid)
 	             ? 0
-	             : take_slowly(l, word, me->tid, deadline); /* as take_free() */
+	             : take_slowly(l, word, me->tid, deadline, once); /* as take_free() */
 	if (rc == 0 || rc == -EOWNERDEAD)
 		enlist(me, l);
 	set_pending(me, NULL);
@@ -263,16 +287,32 @@ static void release(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
 }
 
-enum { PATIENCE = 1000000 }; /* ns */
-
 int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = take(me, l, deadline);
+	int rc = take(me, l, deadline, false);
 	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - PATIENCE)
-		rc = take(me, l, fl__sys.now() + PATIENCE);
+		rc = take(me, l, fl__sys.now() + PATIENCE, false);
 	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline)
+{
+	struct fl__shm_self *me = fl__shm_self();
+	held->first = me->list ? me->list->first : NULL;
+	int rc = take(me, l, deadline, true);
+	return rc == -EOWNERDEAD ? 0 : rc;
+}
+
+bool fl__shm_is_awaited(struct fl__shm_lock *l)
+{
+	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0; /* relaxed: a guess */
+}
+
+void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n)
+{
+	(void)fl__sys.shared_wake(fl__shm_word(l), n < INT_MAX ? (int)n : INT_MAX);
 }
 
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
@@ -289,7 +329,7 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 
 int fl__shm_take(struct fl__shm_lock *l, int64_t deadline)
 {
-	return take(fl__shm_self(), l, deadline);
+	return take(fl__shm_self(), l, deadline, false);
 }
 
 int fl__shm_try_take(struct fl__shm_lock *l)
@@ -326,11 +366,6 @@ bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
 void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l)
 {
 	set_pending(thread, l ? node_of(l) : NULL);
-}
-
-void fl__shm_pass_on(struct fl__shm_lock *l)
-{
-	(void)fl__sys.shared_wake(fl__shm_word(l), 1);
 }
 
 static void give(struct fl__shm_lock *l, bool all)

@@ -61,6 +61,12 @@ struct fl__shm_held {
 FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
 
+/* As fl__shm_enter(), without its patience; also -EAGAIN: not entered, another owns it, but somebody has woken the caller. */
+FL_MUST_CHECK int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
+/* Whether somebody may sleep until `l` is free; and wakes up to n who do, although it is not. */
+bool fl__shm_is_awaited(struct fl__shm_lock *l);
+void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n);
+
 /*
  * Locks that users hold, as long as they like and in any order. take: 0, -EOWNERDEAD (taken, and the owner before it died),
  * -ETIMEDOUT, -EDEADLK (the calling thread has it). try_take: also -EBUSY. Both acquire what the give before released.
@@ -75,11 +81,10 @@ void fl__shm_give_all(struct fl__shm_lock *l);
  * For a bridge, that is a thread that sleeps on the word of a lock in place of another, which then takes it. bridge.c has the
  * rest. stand_by: the kernel hands on a wake that `thread` has got, if it dies, until stand_by(thread, NULL). expect: false
  * when the lock is free, else says in the word that somebody sleeps, and *value is what to sleep on; it was 0 before the
- * first of these sleeps. pass_on: wakes the next, when it does not take the lock after all.
+ * first of these sleeps. A bridge that does not take the lock after all nudges the next.
  */
 void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value);
-void fl__shm_pass_on(struct fl__shm_lock *l);
 
 /* Whether the calling thread owns it. */
 bool fl__shm_mine(struct fl__shm_lock *l);

@@ -161,19 +161,23 @@ static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned c
 		copy(to + first * width, v->data, (n - first) * width);
 }
 
-static void commit_in(struct fl__shm_ring *r, struct mark in)
+/* `before`: the state until now. */
+static void commit_in(struct fl__shm_ring *r, const struct state *before, struct mark in)
 {
 	fl__shm_announce(&r->items);
 	fl__store_release(&r->in,
 	                  pack(in)); /* release: the data first, whoever is killed between; pairs with the lock */
-	fl__shm_announced(&r->items);
+	fl__shm_announced(&r->items, in.count - before->out.count - 1);
 }
 
-static void commit_out(struct fl__shm_ring *r, struct mark out)
+static void commit_out(const struct fl__shm_view *v, const struct state *before, struct mark out)
 {
+	struct fl__shm_ring *r = v->ring;
+	uint32_t got = out.count - before->out.count;
 	fl__shm_announce(&r->space);
 	fl__store_release(&r->out, pack(out)); /* release: the copy first, as commit_in() */
-	fl__shm_announced(&r->space);
+	/* Of frames the next in line may wait for more space than a smaller one behind it needs. */
+	fl__shm_announced(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
 
 /* An operation, as fl__shm_op wants it. */
@@ -199,7 +203,7 @@ static int attempt_put(void *arg)
 	uint32_t space = v->size - s.used;
 	uint32_t n = t->n < space ? (uint32_t)t->n : space;
 	copy_in(v, s.in.position, t->from, n, v->item_size);
-	commit_in(v->ring, advance(v, s.in, n, n));
+	commit_in(v->ring, &s, advance(v, s.in, n, n));
 	t->moved = n;
 	return 0;
 }
@@ -216,7 +220,7 @@ static int attempt_get(void *arg)
 		return rc;
 	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
 	copy_out(v, s.out.position, t->to, n, v->item_size);
-	commit_out(v->ring, advance(v, s.out, n, n));
+	commit_out(v, &s, advance(v, s.out, n, n));
 	t->moved = n;
 	return 0;
 }
@@ -236,7 +240,7 @@ static int attempt_put_frame(void *arg)
 	memcpy(header, &size, sizeof header);
 	copy_in(v, s.in.position, header, sizeof header, 1);
 	copy_in(v, advance(v, s.in, sizeof header, 0).position, t->from, size, 1);
-	commit_in(v->ring, advance(v, s.in, whole, 1));
+	commit_in(v->ring, &s, advance(v, s.in, whole, 1));
 	return 0;
 }
 
@@ -260,7 +264,7 @@ static int attempt_get_frame(void *arg)
 	if (size > t->n)
 		return -EMSGSIZE;
 	copy_out(v, advance(v, s.out, sizeof header, 0).position, t->to, size, 1);
-	commit_out(v->ring, advance(v, s.out, size + (uint32_t)sizeof header, 1));
+	commit_out(v, &s, advance(v, s.out, size + (uint32_t)sizeof header, 1));
 	return 0;
 }
 
@@ -375,10 +379,10 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 		if (drop)
 			fl__shm_announce(&r->done);
 		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it, and so the rest */
-		fl__shm_announced(&r->items);
-		fl__shm_announced(&r->space);
+		fl__shm_announced(&r->items, INT32_MAX);
+		fl__shm_announced(&r->space, INT32_MAX);
 		if (drop)
-			fl__shm_announced(&r->done);
+			fl__shm_announced(&r->done, INT32_MAX);
 	}
 	fl__shm_leave(&r->lock, &held);
 	if (rc == 0 && drop)
@@ -410,7 +414,7 @@ static int count_done(const struct fl__shm_view *v)
 		fl__shm_announce(&r->done);
 	fl__store_relaxed(&r->dones, dones + 1);
 	if (last)
-		fl__shm_announced(&r->done);
+		fl__shm_announced(&r->done, INT32_MAX);
 	return 0;
 }
 

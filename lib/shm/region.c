@@ -314,6 +314,6 @@ void fl_shm_dealloc(fl_shm *r, void *block)
 		fl__panic("fl_shm_dealloc", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
 	if (rc != 0) /* no panic: another process may have written over the map */
-		fl__log(FL_LOG_ERROR, "fl_shm_dealloc: the block %p was freed before, or the region %p is damaged", block,
-		        (void *)r);
+		fl__log(FL_LOG_ERROR, "fl_shm_dealloc: the block %p was freed before, or the region %p is damaged",
+		        block, (void *)r);
 }

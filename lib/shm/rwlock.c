@@ -42,6 +42,8 @@ _Static_assert(sizeof(struct fl__shm_slot) == 64, "readers do not share lines");
 
 enum { CLEAN = 0, WRITING = 1, INCONSISTENT = 2, LOST = 3 };
 
+static const int64_t LOOK_AGAIN = FL_MS(20);
+
 static struct fl__shm_lock *writer_of(const fl_shm_rwlock *l)
 {
 	return fl__shm_lock_at(l->writer_);
@@ -126,20 +128,33 @@ static void give_writer(fl_shm_rwlock *l, bool all)
 
 /* Readers. */
 
-static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, struct fl__shm_lock **taken)
+static int try_any_place(fl_shm_rwlock *l, uint32_t home, uint32_t n, struct fl__shm_lock **taken)
 {
-	uint32_t home = home_of(w->ctx, n);
 	int rc = -EBUSY;
 	for (uint32_t i = 0; i < n && rc == -EBUSY; i++) {
 		*taken = place(l, (home + i) % n);
 		rc = unless_dead(fl__shm_try_take(*taken));
 	}
-	if (rc != -EBUSY || w->tries)
-		return rc;
-	if (find(l, w->ctx, n))
-		return -EDEADLK;
-	*taken = place(l, home);
-	return hold(*taken, w);
+	return rc;
+}
+
+/* Who finds all of them taken sleeps on one; others may be free before that one, so it looks again from time to time. */
+static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, struct fl__shm_lock **taken)
+{
+	uint32_t home = home_of(w->ctx, n);
+	for (;;) {
+		int rc = try_any_place(l, home, n, taken);
+		if (rc != -EBUSY || w->tries)
+			return rc;
+		if (find(l, w->ctx, n))
+			return -EDEADLK;
+		struct wait turn = *w;
+		turn.deadline = fl__min_deadline(w->deadline, fl__sys.now() + LOOK_AGAIN);
+		*taken = place(l, home);
+		rc = hold(*taken, &turn);
+		if (rc != -ETIMEDOUT || turn.deadline == w->deadline)
+			return rc;
+	}
 }
 
 /* With a place: the result for the reader, who keeps it if that is 0. */

@@ -3,23 +3,24 @@
  * The semaphore: permits in the low 31 bits of a word, WAITERS in the top one.
  *
  *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - 1; release: CAS + n, or the store of release_waking()
- *   WAITERS     somebody may wait           set by take(), CAS, under the monitor, while there is no permit;
- *                                           cleared by release_waking(), under the monitor, with the permits it gives
+ *   permits     free ones                   acquire: CAS - 1; release: CAS + n, or that of release_waking()
+ *   WAITERS     somebody may wait           set by take(), CAS, under the monitor, while there is no permit; cleared by
+ *                                           release_waking(), under the monitor, with the permits it gives, unless others
+ *                                           stand behind the head of the line
  *
  * Invariants
- *   1. The word is permits or WAITERS, never both. With WAITERS it changes under the monitor alone: an acquire without it
- *      needs a permit, a release without it needs WAITERS to be clear.
+ *   1. With WAITERS permits are added under the monitor alone, and taken by anybody: a release without the monitor needs
+ *      WAITERS to be clear.
  *   2. Somebody sleeps => WAITERS, or a wake of all has been given since they lay down. A sleeper has set WAITERS under
- *      the monitor, and lies down only while the line's count is the same as then; WAITERS goes with the store of a release that
+ *      the monitor, and lies down only while the line's count is the same as then; WAITERS goes with the CAS of a release that
  *      has woken all before, which changed the count. So a release that finds WAITERS clear has nobody to wake, and no
  *      sleeper misses it: both are decided by CASes on one word. (The line's own `waiting` says the same of the count: a
  *      sleeper sets both under the monitor, and a release clears both.)
- *   3. Linearization: acquire, its CAS; release, its CAS, or its store.
+ *   3. Linearization: acquire, its CAS; release, its CAS.
  *
  * Killed in take(): with its permit, or without. Between WAITERS and its sleep: a release goes the slow way once. In
- * release_waking(), before the store: nothing was given; those who were woken find no permit and set WAITERS again. After the
- * store: they find it. The monitor and the head of the line go to the next by the kernel (lock.c).
+ * release_waking(), before its CAS: nothing was given; those who were woken find no permit and set WAITERS again. After it:
+ * they find it. The monitor and the head of the line go to the next by the kernel (lock.c).
  *
  * Safe mistake: WAITERS without a sleeper sends one release the slow way.
  */
@@ -126,12 +127,17 @@ static int release_waking(fl_shm_sem *s, uint32_t n)
 	struct fl__shm_held held;
 	if (fl__shm_enter(lock_of(s), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
-	int rc = -EAGAIN;
-	if (fl__load_relaxed(&s->word_) & WAITERS) { /* relaxed: it changes under the monitor alone (invariant 1) */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	int rc = seen & WAITERS ? 0 : -EAGAIN;
+	if (rc == 0 && n > FL_SHM_SEM_MAX - permits_of(seen))
+		rc = -EOVERFLOW;
+	if (rc == 0) {
+		uint32_t line = fl__shm_is_awaited(&line_of(s)->head) ? WAITERS : 0;
 		fl__shm_announce(line_of(s));
-		fl__store_release(&s->word_, n); /* pairs with try_take() */
-		fl__shm_announced(line_of(s));
-		rc = 0;
+		while (
+		    !fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + n) | line)) /* pairs with try_take() */
+			;
+		fl__shm_announced(line_of(s), permits_of(seen) + n - 1);
 	}
 	fl__shm_leave(lock_of(s), &held);
 	return rc;

@@ -121,6 +121,7 @@ FL_STRESS_PROCESSES(shm_barrier_kill, one, two, three)
 	FL_FORBIDDEN(passed > 0 && failed > 0, "passed for some");
 	FL_FORBIDDEN(passed > 0 && s->begun[0] + s->begun[1] + s->begun[2] < 3, "passed early");
 	FL_FORBIDDEN(failed > 0 && !fl_shm_barrier_is_broken(&s->b), "not broken");
+	FL_FORBIDDEN(passed > 0 && fl_shm_barrier_waiting(&s->b) > 0, "a turn that begins with somebody in it");
 	FL_ACCEPTABLE(passed == 3, "passed");
 	FL_ACCEPTABLE(passed == 2, "passed without the dead");
 	FL_ACCEPTABLE(failed + killed >= 3, "broken");
@@ -192,6 +193,46 @@ FL_STRESS_PROCESSES(shm_barrier_abort, one, two, breaker)
 	FL_ACCEPTABLE(!one && !two && fl_shm_barrier_is_broken(&s->b), "broken");
 	FL_ACCEPTABLE(parties, "the other survived");
 	FL_FORBIDDEN(1, "passed for one");
+}
+
+/* The second breaks it only if it finds it whole: so the first, killed anywhere, has left nobody asleep on a broken one. */
+struct shm_barrier_stranded {
+	fl_shm_barrier b;
+	int rc;
+};
+
+FL_STRESS_SETUP(shm_barrier_stranded)
+{
+	OK(fl_shm_barrier_init(&s->b, 2));
+	s->rc = NOT_YET;
+}
+
+FL_STRESS_ACTOR(shm_barrier_stranded, waiter)
+{
+	s->rc = fl_shm_barrier_wait(&s->b);
+}
+
+static void break_if_whole(struct shm_barrier_stranded *s)
+{
+	if (!fl_shm_barrier_is_broken(&s->b))
+		OK(fl_shm_barrier_abort(&s->b));
+}
+
+FL_STRESS_ACTOR(shm_barrier_stranded, first)
+{
+	break_if_whole(s);
+}
+
+FL_STRESS_ACTOR(shm_barrier_stranded, second)
+{
+	break_if_whole(s);
+}
+
+FL_STRESS_PROCESSES(shm_barrier_stranded, waiter, first, second)
+{
+	FL_FORBIDDEN(s->rc != -EPIPE && !fl_stress_killed("waiter"), "passed");
+	FL_ACCEPTABLE(fl_shm_barrier_is_broken(&s->b), "broken");
+	FL_FORBIDDEN(1, "not broken");
 }
 
 /* Late: its generation broke, and another one may have passed since. Two pass together, or none. */

@@ -145,3 +145,27 @@ FL_STRESS_PROCESSES(shm_event_setters, left, right, waiter)
 	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
 	FL_FORBIDDEN(1, "not set");
 }
+
+/* A set that found somebody waiting ends the wait, however soon it is reset. */
+struct shm_event_pulse {
+	fl_shm_event e;
+};
+
+FL_STRESS_ACTOR(shm_event_pulse, waiter)
+{
+	OK(fl_shm_event_wait(&s->e));
+}
+
+FL_STRESS_ACTOR(shm_event_pulse, setter)
+{
+	bool awaited = __atomic_load_n(&s->e.word_, __ATOMIC_RELAXED) != 0; /* neither set, nor was: WAITERS */
+	OK(fl_shm_event_set(&s->e));
+	if (awaited)
+		fl_shm_event_reset(&s->e);
+}
+
+FL_STRESS(shm_event_pulse, waiter, setter)
+{
+	FL_ACCEPTABLE(fl_shm_event_is_set(&s->e), "set");
+	FL_ACCEPTABLE(1, "set, and reset");
+}

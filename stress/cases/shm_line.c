@@ -18,7 +18,7 @@ static void put(struct box *b)
 	b->data = 1;
 	fl__shm_announce(&b->line);
 	fl__store_relaxed(&b->items, fl__load_relaxed(&b->items) + 1); /* relaxed: the monitor orders it */
-	fl__shm_announced(&b->line);
+	fl__shm_announced(&b->line, 0);
 	fl__shm_leave(&b->lock, &held);
 }
 
@@ -174,5 +174,30 @@ FL_STRESS(shm_line_timeout, brief, patient, putter)
 {
 	FL_ACCEPTABLE(s->rc == 0 && s->box.items == 0, "both took one");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->box.items == 1, "timed out");
+	FL_FORBIDDEN(1, "an item was made or lost");
+}
+
+/* Who has given up, at the head of the line or behind it, waits again. */
+struct shm_line_again {
+	struct box box;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_line_again, waiter)
+{
+	s->rc = take(&s->box, soon(), NULL);
+	OK(take(&s->box, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_line_again, putter)
+{
+	put(&s->box);
+	put(&s->box);
+}
+
+FL_STRESS(shm_line_again, waiter, putter)
+{
+	FL_ACCEPTABLE(s->rc == 0 && s->box.items == 0, "took both");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->box.items == 1, "timed out, and took one");
 	FL_FORBIDDEN(1, "an item was made or lost");
 }

@@ -145,6 +145,42 @@ FL_STRESS_PROCESSES(shm_mutex_lost, one, two, three)
 	FL_FORBIDDEN(1, "a result was lost");
 }
 
+/* Whoever was told that it is lost does not hold it, and is told again. */
+struct shm_mutex_lost_again {
+	fl_shm_mutex m;
+};
+
+FL_STRESS_SETUP(shm_mutex_lost_again)
+{
+	died(&s->m);
+}
+
+static void lock_twice(struct shm_mutex_lost_again *s)
+{
+	for (int i = 0; i < 2; i++) {
+		int rc = fl_shm_mutex_lock(&s->m);
+		FL_STRESS_CHECK(rc == -ENOTRECOVERABLE || (i == 0 && rc == -EOWNERDEAD));
+		if (rc == -EOWNERDEAD)
+			fl_shm_mutex_unlock(&s->m);
+	}
+}
+
+FL_STRESS_ACTOR(shm_mutex_lost_again, one)
+{
+	lock_twice(s);
+}
+
+FL_STRESS_ACTOR(shm_mutex_lost_again, two)
+{
+	lock_twice(s);
+}
+
+FL_STRESS_PROCESSES(shm_mutex_lost_again, one, two)
+{
+	FL_FORBIDDEN(fl_shm_mutex_is_locked(&s->m), "left locked");
+	FL_ACCEPTABLE(1, "lost");
+}
+
 /* A timed lock holds it or does not, and leaves nothing behind. */
 struct shm_mutex_timed {
 	fl_shm_mutex m;

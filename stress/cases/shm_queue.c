@@ -190,6 +190,43 @@ FL_STRESS_PROCESSES(shm_queue_space_stranded, putter, first, second)
 	FL_ACCEPTABLE(1, "each once");
 }
 
+/* One that waits for an item; of two that try, the second finds the ring full, and wakes nobody in place of the first. */
+struct shm_queue_item_stranded {
+	struct queue_in_shm q;
+};
+
+FL_STRESS_SETUP(shm_queue_item_stranded)
+{
+	begin_items(&s->q, 1, 0);
+}
+
+FL_STRESS_ACTOR(shm_queue_item_stranded, getter)
+{
+	OK(get_item(&s->q, 0, 0, FL_FOREVER));
+}
+
+static void put_or_find_full(struct queue_in_shm *q, int i)
+{
+	while (put_item(q, i, FL__SHM_TRY) == -EBUSY) /* another was preempted in its operation */
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(shm_queue_item_stranded, first)
+{
+	put_or_find_full(&s->q, 0);
+}
+
+FL_STRESS_ACTOR(shm_queue_item_stranded, second)
+{
+	put_or_find_full(&s->q, 1);
+}
+
+FL_STRESS_PROCESSES(shm_queue_item_stranded, getter, first, second)
+{
+	FL_FORBIDDEN(!is_exact(&s->q, fl_stress_killed("getter")), "lost, or delivered twice");
+	FL_ACCEPTABLE(1, "each once");
+}
+
 /* Many at once go in by one commit: all of them, or none. */
 struct shm_queue_bulk {
 	struct queue_in_shm q;

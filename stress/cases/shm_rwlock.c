@@ -202,3 +202,38 @@ FL_STRESS_PROCESSES(shm_rwlock_timed, reader, writer)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "it gave up");
 	FL_FORBIDDEN(1, "another result");
 }
+
+/* A reader that is told of a death has no place any more: it repairs as a writer. */
+struct shm_rwlock_told {
+	struct shared d;
+	int rc;
+};
+
+FL_STRESS_SETUP(shm_rwlock_told)
+{
+	s->d.lock.slots_used_ = PLACES;
+	s->d.lock.dirty_ = 1; /* a writer died */
+}
+
+FL_STRESS_ACTOR(shm_rwlock_told, reader)
+{
+	s->rc = read_once(&s->d);
+	if (s->rc == -EOWNERDEAD)
+		write_once(&s->d);
+}
+
+FL_STRESS_ACTOR(shm_rwlock_told, writer)
+{
+	write_once(&s->d);
+}
+
+FL_STRESS_PROCESSES(shm_rwlock_told, reader, writer)
+{
+	bool killed = fl_stress_killed("reader") || fl_stress_killed("writer");
+	FL_FORBIDDEN(is_held(&s->d.lock), "left locked");
+	FL_FORBIDDEN(LOOK(&s->d.told) > 1 + killed, "told twice of one death");
+	FL_ACCEPTABLE(killed, "one was killed");
+	FL_ACCEPTABLE(s->rc == 0 && s->d.a == 1, "read what the writer had repaired");
+	FL_ACCEPTABLE(s->rc == -EOWNERDEAD && s->d.a == 2, "both wrote");
+	FL_FORBIDDEN(1, "a change was lost");
+}

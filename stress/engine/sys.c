@@ -337,6 +337,7 @@ void lab_sys_install(const struct lab_door *door)
 	sys->wait_many = sys_wait_many;
 	sys->robust_list = sys_robust_list;
 	sys->thread_id = sys_thread_id;
+	sys->thread_exists = NULL;
 	sys->now = sys_now;
 	sys->yield = sys_yield;
 	sys->relax = sys_relax;

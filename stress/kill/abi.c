@@ -8,6 +8,10 @@
 
 #define PC ((uintptr_t)__builtin_return_address(0))
 
+#define DECLARED(result, name, ...)                                                                                    \
+	result name(__VA_ARGS__);                                                                                      \
+	result name(__VA_ARGS__)
+
 /* Before a plain write. */
 static inline void plain(const void *address, uintptr_t pc)
 {
@@ -21,73 +25,62 @@ static inline void atomic(uintptr_t pc)
 		step(pc);
 }
 
-void __tsan_init(void);
-void __tsan_init(void)
+DECLARED(void, __tsan_init, void)
 {
 }
 
-void __tsan_func_entry(void *pc);
-void __tsan_func_entry(void *pc)
+DECLARED(void, __tsan_func_entry, void *pc)
 {
 	(void)pc;
 }
 
-void __tsan_func_exit(void);
-void __tsan_func_exit(void)
+DECLARED(void, __tsan_func_exit, void)
 {
 }
 
-#define PLAIN(n)                                                                                                       \
-	void __tsan_read##n(void *p);                                                                                  \
-	void __tsan_write##n(void *p);                                                                                 \
-	void __tsan_unaligned_read##n(void *p);                                                                        \
-	void __tsan_unaligned_write##n(void *p);                                                                       \
-	void __tsan_read##n(void *p)                                                                                   \
+#define PLAIN_READ(name)                                                                                               \
+	DECLARED(void, name, void *p)                                                                                  \
 	{                                                                                                              \
 		(void)p;                                                                                               \
-	}                                                                                                              \
-	void __tsan_write##n(void *p)                                                                                  \
-	{                                                                                                              \
-		plain(p, PC);                                                                                          \
-	}                                                                                                              \
-	void __tsan_unaligned_read##n(void *p)                                                                         \
-	{                                                                                                              \
-		(void)p;                                                                                               \
-	}                                                                                                              \
-	void __tsan_unaligned_write##n(void *p)                                                                        \
+	}
+
+#define PLAIN_WRITE(name)                                                                                              \
+	DECLARED(void, name, void *p)                                                                                  \
 	{                                                                                                              \
 		plain(p, PC);                                                                                          \
 	}
+
+#define PLAIN(n)                                                                                                       \
+	PLAIN_READ(__tsan_read##n)                                                                                     \
+	PLAIN_WRITE(__tsan_write##n)                                                                                   \
+	PLAIN_READ(__tsan_unaligned_read##n)                                                                           \
+	PLAIN_WRITE(__tsan_unaligned_write##n)
 PLAIN(1)
 PLAIN(2)
 PLAIN(4)
 PLAIN(8)
 PLAIN(16)
 
-void __tsan_read_range(void *p, unsigned long size);
-void __tsan_read_range(void *p, unsigned long size)
+DECLARED(void, __tsan_read_range, void *p, unsigned long size)
 {
 	(void)p;
 	(void)size;
 }
 
-void __tsan_write_range(void *p, unsigned long size);
-void __tsan_write_range(void *p, unsigned long size)
+DECLARED(void, __tsan_write_range, void *p, unsigned long size)
 {
 	(void)size;
 	plain(p, PC);
 }
 
-void __tsan_vptr_update(void **p, void *value);
-void __tsan_vptr_update(void **p, void *value)
+DECLARED(void, __tsan_vptr_update, void **p, void *value)
 {
 	(void)p;
 	(void)value;
 }
 
 #define RMW(bits, type, name, builtin)                                                                                 \
-	type __tsan_atomic##bits##_##name(volatile type *p, type v, int order);                                        \
-	type __tsan_atomic##bits##_##name(volatile type *p, type v, int order)                                         \
+	DECLARED(type, __tsan_atomic##bits##_##name, volatile type *p, type v, int order)                              \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
@@ -95,8 +88,7 @@ void __tsan_vptr_update(void **p, void *value)
 	}
 
 #define CAS(bits, type, name)                                                                                          \
-	int __tsan_atomic##bits##_##name(volatile type *p, type *expected, type v, int order, int failed);             \
-	int __tsan_atomic##bits##_##name(volatile type *p, type *expected, type v, int order, int failed)              \
+	DECLARED(int, __tsan_atomic##bits##_##name, volatile type *p, type *expected, type v, int order, int failed)   \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		(void)failed;                                                                                          \
@@ -105,15 +97,13 @@ void __tsan_vptr_update(void **p, void *value)
 	}
 
 #define ATOMIC(bits, type)                                                                                             \
-	type __tsan_atomic##bits##_load(const volatile type *p, int order);                                            \
-	type __tsan_atomic##bits##_load(const volatile type *p, int order)                                             \
+	DECLARED(type, __tsan_atomic##bits##_load, const volatile type *p, int order)                                  \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
 		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                           \
 	}                                                                                                              \
-	void __tsan_atomic##bits##_store(volatile type *p, type v, int order);                                         \
-	void __tsan_atomic##bits##_store(volatile type *p, type v, int order)                                          \
+	DECLARED(void, __tsan_atomic##bits##_store, volatile type *p, type v, int order)                               \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
@@ -130,8 +120,8 @@ void __tsan_vptr_update(void **p, void *value)
 	RMW(bits, type, fetch_xor, __atomic_fetch_xor)                                                                 \
 	CAS(bits, type, compare_exchange_strong)                                                                       \
 	CAS(bits, type, compare_exchange_weak)                                                                         \
-	type __tsan_atomic##bits##_compare_exchange_val(volatile type *p, type c, type v, int order, int failed);      \
-	type __tsan_atomic##bits##_compare_exchange_val(volatile type *p, type c, type v, int order, int failed)       \
+	DECLARED(type, __tsan_atomic##bits##_compare_exchange_val, volatile type *p, type c, type v, int order,        \
+	         int failed)                                                                                           \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		(void)failed;                                                                                          \
@@ -144,15 +134,13 @@ ATOMIC(16, uint16_t)
 ATOMIC(32, uint32_t)
 ATOMIC(64, uint64_t)
 
-void __tsan_atomic_thread_fence(int order);
-void __tsan_atomic_thread_fence(int order)
+DECLARED(void, __tsan_atomic_thread_fence, int order)
 {
 	(void)order;
 	__atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-void __tsan_atomic_signal_fence(int order);
-void __tsan_atomic_signal_fence(int order)
+DECLARED(void, __tsan_atomic_signal_fence, int order)
 {
 	(void)order;
 	__atomic_signal_fence(__ATOMIC_SEQ_CST);

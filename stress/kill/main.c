@@ -150,7 +150,8 @@ static bool hangs(int64_t now)
 
 static void give_up(const char *what)
 {
-	printf("HANG: %s, after %llu kills\n", what, (unsigned long long)(by_step + by_driver));
+	uint64_t kills = by_step + by_driver;
+	printf("HANG: %s, after %llu kills\n", what, (unsigned long long)kills);
 	dump_queue();
 	(void)fflush(stdout);
 	for (int i = 0; i < 2; i++)

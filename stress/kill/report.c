@@ -86,21 +86,19 @@ static double quantile(double q)
 
 void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
 {
-	uint64_t inside = 0;
+	uint64_t inside = 0, kills = by_step + by_driver;
 	print_sites();
 	for (unsigned i = 0; i < BUCKETS; i++)
 		inside += board->recovery[i];
 	printf("recovery, of %llu operations that were inside when one died with the lock: p50 <= %.1f us, p99 <= %.1f "
-	       "us, "
-	       "max %.1f us\n",
+	       "us, max %.1f us\n",
 	       (unsigned long long)inside, quantile(0.5), quantile(0.99), (double)board->recovery_max / 1e3);
 	printf(
 	    "%llu kills (%llu before a step, %llu at any time) in %.1f s; %llu items, %llu lost, %llu delivered twice, "
 	    "%llu wrong; %llu got by a kill that nobody saw; counts %s\n",
-	    (unsigned long long)(by_step + by_driver), (unsigned long long)by_step, (unsigned long long)by_driver,
-	    (double)took / 1e9, (unsigned long long)b->items, (unsigned long long)b->lost,
-	    (unsigned long long)b->duplicates, (unsigned long long)b->wrong, (unsigned long long)b->unsure,
-	    b->counts_agree ? "agree" : "DIFFER");
+	    (unsigned long long)kills, (unsigned long long)by_step, (unsigned long long)by_driver, (double)took / 1e9,
+	    (unsigned long long)b->items, (unsigned long long)b->lost, (unsigned long long)b->duplicates,
+	    (unsigned long long)b->wrong, (unsigned long long)b->unsure, b->counts_agree ? "agree" : "DIFFER");
 }
 
 static void dump_line(const char *name, const struct fl__shm_line *line)

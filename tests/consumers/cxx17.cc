@@ -306,7 +306,8 @@ static void typed_shm_queue(fl_shm *region)
 	CHECK(job_pipe_create(&q, region, nullptr) == 0 && job_pipe_open(&same, region, job_pipe_offset(q)) == 0);
 	job one = {1}, two[2] = {{2}, {3}}, got[4];
 	size_t n;
-	CHECK(job_pipe_put(q, one) == 0 && job_pipe_try_put(q, one) == 0 && job_pipe_put_until(q, one, 0, nullptr) == 0);
+	CHECK(job_pipe_put(q, one) == 0 && job_pipe_try_put(q, one) == 0 &&
+	      job_pipe_put_until(q, one, 0, nullptr) == 0);
 	CHECK(job_pipe_put_many(q, two, 2) == 2 && job_pipe_try_put_many(q, two, 2) == 2);
 	CHECK(job_pipe_put_many_until(q, two, 2, &n, 0, nullptr) == 0 && n == 2);
 	CHECK(job_pipe_length(same) == 9 && job_pipe_capacity(q) == 1024 && job_pipe_untyped(q) != nullptr);

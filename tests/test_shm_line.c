@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Those who stand in line behind a process that is stopped, or that wants more than they do; and a lock that nobody has. */
+#include "fl_shm_queue.h"
+#include <fairlead/shm_mutex.h>
+#include <fairlead/shm_sem.h>
+
+struct place {
+	fl_shm_sem sem;
+	fl_shm_mutex mutex;
+	uint32_t done;
+};
+
+static int get_one(void *q)
+{
+	int got;
+	int rc = fl_shm_queue_get(q, &got);
+	FL_CHECK(rc == 0 || rc == -EPIPE);
+	return 0;
+}
+
+static int acquire_one(void *arg)
+{
+	FL_CHECK(fl_shm_sem_acquire(arg) == 0);
+	return 0;
+}
+
+/* Starts two who wait in `line`: the first stands at its head, and is stopped. */
+static void start_behind_a_stopped_one(struct fl__shm_line *line, int (*body)(void *), void *arg, pid_t pids[2])
+{
+	int status;
+	pids[0] = process(body, arg);
+	FL_WAIT_FOR(is_awaited(line));
+	pids[1] = process(body, arg);
+	FL_WAIT_FOR(fl__shm_is_awaited(&line->head));
+	FL_CHECK(kill(pids[0], SIGSTOP) == 0);
+	FL_CHECK(waitpid(pids[0], &status, WUNTRACED) == pids[0] && WIFSTOPPED(status));
+}
+
+static void go_on(pid_t stopped)
+{
+	FL_CHECK(kill(stopped, SIGCONT) == 0);
+	ENDED_WELL(stopped);
+}
+
+FL_TEST(shm_queue_goes_on_behind_a_stopped_getter)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	pid_t pids[2];
+	start_behind_a_stopped_one(&ring_in(region, q)->items, get_one, q, pids);
+	FL_OK(fl_shm_queue_put(q, &(int){1}));
+	FL_OK(fl_shm_queue_put(q, &(int){2}));
+	ENDED_WELL(pids[1]);
+	assert_int_equal(fl_shm_queue_length(q), 1);
+	go_on(pids[0]);
+	assert_int_equal(fl_shm_queue_length(q), 0);
+}
+
+FL_TEST(shm_queue_close_reaches_those_behind_a_stopped_getter)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
+	pid_t pids[2];
+	start_behind_a_stopped_one(&ring_in(region, q)->items, get_one, q, pids);
+	FL_OK(fl_shm_queue_close(q));
+	ENDED_WELL(pids[1]);
+	go_on(pids[0]);
+}
+
+FL_TEST(shm_sem_goes_on_behind_a_stopped_waiter)
+{
+	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	pid_t pids[2];
+	start_behind_a_stopped_one((struct fl__shm_line *)(void *)p->sem.line_, acquire_one, &p->sem, pids);
+	FL_OK(fl_shm_sem_release(&p->sem));
+	FL_OK(fl_shm_sem_release(&p->sem));
+	ENDED_WELL(pids[1]);
+	assert_int_equal(fl_shm_sem_value(&p->sem), 1);
+	go_on(pids[0]);
+	assert_int_equal(fl_shm_sem_value(&p->sem), 0);
+	FL_OK(fl_shm_sem_release(&p->sem)); /* the bit that says that somebody waits wears off */
+	FL_OK(fl_shm_sem_try_acquire(&p->sem));
+	assert_int_equal(munmap(p, sizeof *p), 0);
+}
+
+static int put_large(void *q)
+{
+	char frame[60] = {1};
+	FL_CHECK(fl_shm_queue_put_frame(q, frame, sizeof frame) == 0);
+	return 0;
+}
+
+static int put_small(void *q)
+{
+	char frame[10] = {2};
+	FL_CHECK(fl_shm_queue_put_frame(q, frame, sizeof frame) == 0);
+	return 0;
+}
+
+FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
+{
+	FL_SCOPED(fl_shm) *region = region_of(4096);
+	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 100);
+	struct fl__shm_ring *r = ring_in(region, q);
+	char buffer[60] = {0};
+	size_t size;
+	FL_OK(fl_shm_queue_put_frame(q, buffer, 30));
+	FL_OK(fl_shm_queue_put_frame(q, buffer, 56)); /* 6 bytes are left */
+	pid_t large = process(put_large, q);
+	FL_WAIT_FOR(is_awaited(&r->space));
+	pid_t small = process(put_small, q);
+	FL_WAIT_FOR(fl__shm_is_awaited(&r->space.head));
+	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size)); /* 40: enough for one of them */
+	ENDED_WELL(small);
+	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
+	ENDED_WELL(large);
+	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
+	assert_int_equal(size, 10);
+	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
+	assert_int_equal(size, 60);
+}
+
+/* No thread has that number: the memory is damaged, or the kernel was kept from its work. It is asked after a second. */
+FL_TEST(shm_lock_of_nobody_is_taken_over)
+{
+	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_ptr_not_equal(p, MAP_FAILED);
+	*fl__shm_word((struct fl__shm_lock *)(void *)p->mutex.lock_) = FL__SHM_TID - 1;
+	FL_RC(fl_shm_mutex_lock(&p->mutex), -EOWNERDEAD);
+	fl_shm_mutex_recover(&p->mutex);
+	fl_shm_mutex_unlock(&p->mutex);
+	FL_OK(fl_shm_mutex_lock(&p->mutex));
+	fl_shm_mutex_unlock(&p->mutex);
+	struct fl__shm_lock *monitor = (struct fl__shm_lock *)(void *)p->sem.lock_;
+	struct fl__shm_held held;
+	*fl__shm_word(monitor) = (FL__SHM_TID - 1) | FL__SHM_WAITERS;
+	FL_OK(fl__shm_enter(monitor, &held, FL_FOREVER));
+	fl__shm_leave(monitor, &held);
+	FL_OK(fl__shm_enter(monitor, &held, 0));
+	fl__shm_leave(monitor, &held);
+	assert_int_equal(munmap(p, sizeof *p), 0);
+}
