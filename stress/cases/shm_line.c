@@ -16,9 +16,10 @@ static void put(struct box *b)
 	struct fl__shm_held held;
 	OK(fl__shm_enter(&b->lock, &held, FL_FOREVER));
 	b->data = 1;
+	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: the monitor orders it */
 	fl__shm_announce(&b->line);
-	fl__store_relaxed(&b->items, fl__load_relaxed(&b->items) + 1); /* relaxed: the monitor orders it */
-	fl__shm_announced(&b->line, 0);
+	fl__store_relaxed(&b->items, items + 1); /* relaxed: as above */
+	fl__shm_announced(&b->line, items);
 	fl__shm_leave(&b->lock, &held);
 }
 
