@@ -31,7 +31,8 @@ FL_BEGIN_DECLS
  * A process that is killed in a put has put all of the item, or nothing; in a get it has got the item, which is gone with it,
  * or the item stays for the next. An item that was put is delivered once. Nobody waits for a process that is dead; one that is
  * stopped (SIGSTOP) inside the few instructions of an operation stops the others until it goes on: their waits with a deadline
- * end at most a millisecond behind it, and their tries answer -EBUSY after a millisecond.
+ * end at most a millisecond behind it, and their tries answer -EBUSY after a millisecond. One that is stopped while it waits
+ * may have been woken for an item, which then stays in the queue; others who wait are woken with the next one.
  *
  * Items of one producer come out in its order. On any error the item, or what it was to be copied to, is untouched. Memory
  * order: a get sees what was written before the put of its item. What the functions have in common:
