@@ -164,6 +164,9 @@ FL_TEST(pipe_64_mib)
 	assert_true(size == SIZE && memcmp(sent, got, SIZE) == 0);
 	assert_int_equal(fl_test_fds(), before);
 	FL_RC(fl_pipe_send(e.a, sent, (size_t)PTRDIFF_MAX + 1), -EMSGSIZE);
+	FL_RC(fl_pipe_send(e.a, NULL, 1), -EINVAL);
+	FL_RC(fl_pipe_send(e.a, NULL, 1 << 20), -EINVAL);
+	FL_RC(fl_pipe_try_send_fds(e.a, "x", 1, NULL, 1), -EINVAL);
 	free(sent);
 	free(got);
 	fl_test_pipe_end(e);

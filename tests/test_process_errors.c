@@ -113,9 +113,40 @@ FL_TEST(process_start_refuses_bad_configs)
 	FL_RC(start(&(fl_process_config){.program = "true", .fds = (const int[]){9999}, .n_fds = 1}), -EBADF);
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = FL_PROCESS_FD(9999)}), -EBADF);
 	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = FL_PROCESS_FD(-1)}), -EBADF);
-	FL_RC(start(&(fl_process_config){.task = &process_sleeps, .err = 2}),
-	      -EBADF); /* not a descriptor: see FL_PROCESS_FD */
-	assert_true(process_log_end("cannot start process"));
+	for (int bare = 1; bare < 4; bare++) { /* not a descriptor: see FL_PROCESS_FD; above all 1 is not /dev/null */
+		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .in = bare}), -EBADF);
+		FL_RC(start(&(fl_process_config){.task = &process_sleeps, .out = bare}), -EBADF);
+		FL_RC(start(&(fl_process_config){.program = "true", .err = bare}), -EBADF);
+	}
+	FL_RC(start(&(fl_process_config){.program = "true", .err = FL_PROCESS_NULL | 1}), -EBADF);
+	FL_RC(start(&(fl_process_config){.program = "true", .err = FL_PROCESS_NULL - 1}), -EBADF);
+	assert_true(process_log_end("not a bare number"));
+}
+
+FL_TEST(process_start_says_what_is_wrong_with_a_config)
+{
+	const int n = 0;
+	const char *const argv[] = {"x", NULL};
+	const struct {
+		fl_process_config config;
+		const char *reason;
+	} rows[] = {
+	    {{0}, "for nothing: neither a task nor a program: "},
+	    {{.task = &process_sleeps, .program = "true"}, "both a task and a program"},
+	    {{.task = &process_sleeps, .argv = argv}, "`argv` and `env` are for a program"},
+	    {{.task = &process_sleeps, .arg = &n}, "an argument, but the task takes none"},
+	    {{.task = &process_sleeps, .method = (fl_process_method)9}, "an unknown method"},
+	    {{.task = &process_adds}, "for process_adds: no argument, but the task takes 4 bytes: "},
+	    {{.program = "true", .arg = &n}, "a program takes `argv`, not `arg`"},
+	    {{.program = "true", .method = FL_PROCESS_FORK}, "a `method` is for a task"},
+	    {{.program = "true", .n_fds = 1}, "`n_fds` without `fds`"},
+	    {{.program = "true", .fds = &n, .n_fds = FL_PROCESS_FDS_MAX + 1}, "more descriptors than"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		process_log_begin();
+		FL_RC(start(&rows[i].config), -EINVAL); /* fl_process_start() */
+		assert_true(process_log_end(rows[i].reason));
+	}
 }
 
 FL_TEST(process_start_of_no_program_or_directory)
@@ -532,5 +563,7 @@ FL_TEST(process_limits_of_the_system)
 			print_error("%d %d\n%s\n", status.code, status.signal, text);
 		assert_int_equal(status.code, 0);
 		assert_non_null(strstr(text, "cannot start process"));
+		assert_int_equal(strstr(text, ", in this process\n") != NULL, i == 1);
+		assert_int_equal(strstr(text, ", in the zygote\n") != NULL, i == 1);
 	}
 }

@@ -66,6 +66,8 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 	expect_complaint("fl_process_preload()");
 	run("process-plain", "start", "2");
 	expect("start EOPNOTSUPP\nend\n");
+	expect_complaint("FL_PROCESS_EXEC needs fl_main()");
+	expect_complaint("fl_process_preload() is no help to it");
 	assert_int_equal(count("task"), 0);
 }
 
@@ -291,7 +293,7 @@ FL_TEST(process_start_of_a_program_that_does_not_answer)
 		FL_RC(fl_process_start(&p, &config), -ETIMEDOUT);
 		fl__os.self = "/nonexistent";
 		FL_RC(fl_process_start(&p, &config), -ENOENT);
-		assert_true(process_log_end("cannot start process"));
+		assert_true(process_log_end("/proc/self/exe, which is this program, cannot be run: No such"));
 	}
 	FL_WAIT_FOR(process_children_of(getpid()) == 0);
 	process_heal(&process_real);

@@ -322,8 +322,12 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 	*h = good;
 	h->version = 2;
 	attach_fails(region, -EPROTONOSUPPORT);
-	assert_string_equal(fl_test_logged,
-	                    "fl_shm_attach: EPROTONOSUPPORT: the version of the layout is 2 (0x2), expected 1 (0x1)");
+	char expected[128];
+	(void)snprintf(
+	    expected, sizeof expected,
+	    "fl_shm_attach: descriptor %d: EPROTONOSUPPORT: the version of the layout is 2 (0x2), expected 1 (0x1)",
+	    fl_shm_fd(region));
+	assert_string_equal(fl_test_logged, expected);
 	*h = good;
 	h->word_size = 12 - h->word_size;
 	attach_fails(region, -EPROTO);
@@ -364,6 +368,11 @@ FL_TEST(shm_attach_refuses_other_files)
 	assert_int_equal(fl_test_logs, 0);
 	FL_RC(fl_shm_attach(&region, file), -EPERM);
 	FL_RC(fl_shm_attach(&region, ends[0]), -EPERM);
+	char expected[128];
+	(void)snprintf(expected, sizeof expected,
+	               "fl_shm_attach: EPERM: descriptor %d is no memory made by fl_shm_create(): it cannot be sealed",
+	               ends[0]);
+	assert_string_equal(fl_test_logged, expected);
 	FL_RC(fl_shm_attach(&region, memory), -EPERM);
 	assert_non_null(strstr(fl_test_logged, "seals"));
 	assert_int_equal(fcntl(memory, F_ADD_SEALS, F_SEAL_SHRINK), 0);
@@ -524,6 +533,7 @@ FL_TEST(shm_dealloc_leaves_alone_what_is_free)
 	SHM_FAULTS();
 	fl_shm_dealloc(region, block + 256);
 	assert_int_equal(fl_test_logs, 1);
+	assert_non_null(strstr(fl_test_logged, "was freed before, no block begins there, or the region"));
 	fl_shm_dealloc(region, block);
 	fl_shm_dealloc(region, block);
 	assert_int_equal(fl_test_logs, 2);

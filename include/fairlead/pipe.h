@@ -72,6 +72,7 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -EPIPE        nobody can receive it: the other end is closed, or this one does not send
  *   -ECANCELED
  *   -EMSGSIZE     above PTRDIFF_MAX
+ *   -EINVAL       `data` is NULL, and `size` is not 0
  *   -EMFILE, -ENFILE, -ENOMEM
  *   -ETOOMANYREFS of this user's descriptors too many are on their way (RLIMIT_NOFILE): try again when some were received
  */
@@ -85,8 +86,8 @@ FL_API FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t
                                             fl_cancel *cancel);
 
 /*
- * As fl_pipe_send, with `n` descriptors; the caller keeps his own. Also returns -EINVAL (above FL_PIPE_FDS_MAX), -EBADF (not
- * all of them are open).
+ * As fl_pipe_send, with `n` descriptors; the caller keeps his own. Also returns -EINVAL (above FL_PIPE_FDS_MAX, or `fds` is
+ * NULL and `n` is not 0), -EBADF (not all of them are open).
  */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 

@@ -31,13 +31,14 @@ FL_BEGIN_DECLS
  *   FL_PROCESS_FORK    a fork of the caller, which must have a single thread (the library's own that starts programs and zygotes
  *                      does not count): the task sees the caller's memory as it was
  *
- * For the zygote and FL_PROCESS_EXEC this program must answer when it is started once more. One of the three:
+ * For the zygote and FL_PROCESS_EXEC this program must answer when it is started once more, by one of the first two; for the
+ * zygote alone the third will do:
  *
  *   fl_main(argc, argv);     as the first line of main()
  *   FL_PROCESS_HOOK;         at file scope, for a library that does not own main(): a constructor that does the same
- *   fl_process_preload()     forks the zygote while the process still has a single thread: no zygote is started later
+ *   fl_process_preload()     forks the zygote while the process still has a single thread; FL_PROCESS_EXEC has no use for it
  *
- * Without any, a start fails with -ENOTSUP; a process with threads is never forked on the quiet. An environment variable,
+ * Without, a start fails with -ENOTSUP (EOPNOTSUPP, as it prints); a process with threads is never forked on the quiet. An environment variable,
  * FAIRLEAD_PROCESS, tells the program what it is; it is not believed in a set-uid program, nor without the socket that comes
  * along with it, and is taken out of the environment at once.
  *
@@ -45,11 +46,14 @@ FL_BEGIN_DECLS
  * It is known by its name: it must be registered (FL_TASK) here and in the zygote, alike; a task of a library that dlopen()
  * loaded later is known to FL_PROCESS_FORK alone. When it returns, all stdio streams are flushed, and the process ends,
  * without the functions of atexit(): with exit code 0 when the task returned 0, else 1, after one line on standard error
- * that has the process, the task, and its message or error. A task that calls exit() ends with that code.
+ * that has the process, the task, and its message or error. A task that calls exit() ends with that code. Its getppid() is
+ * the zygote, where that made it, else the caller.
  *
  * A process starts with no signal blocked, and the default action for each (in a fork, handlers of SIGSEGV, SIGBUS, SIGFPE,
  * SIGILL, SIGTRAP, SIGSYS, SIGABRT stay); in the caller's current directory and process group; with standard input, output
- * and error, the descriptors that were handed over, and no others. All descriptors of the library are close-on-exec.
+ * and error, the descriptors that were handed over, and no others. All descriptors of the library are close-on-exec. Until
+ * its handle is freed a process costs its caller two of them when the zygote makes it (and the zygote one), else one; besides
+ * these the library keeps up to six: for the thread that starts programs, for the zygote, and for threads that wait.
  *
  * A *daemon* dies with the process that started it, whatever becomes of that: also by SIGKILL. Other processes run on.
  *
@@ -61,9 +65,9 @@ typedef struct fl_process fl_process;
 
 typedef enum fl_process_method { FL_PROCESS_ZYGOTE, FL_PROCESS_FORK, FL_PROCESS_EXEC } fl_process_method;
 
-/* For in, out and err: that descriptor of the caller, or /dev/null. 0 is the caller's own. */
+/* For in, out and err: that descriptor of the caller, or /dev/null. 0 is the caller's own; a bare number is refused. */
 #define FL_PROCESS_FD(fd) ((fd) | 0x40000000)
-#define FL_PROCESS_NULL 1
+#define FL_PROCESS_NULL 0x20000000
 
 /* The most descriptors that can be handed over, and the most bytes of a name. */
 #define FL_PROCESS_FDS_MAX 240
@@ -71,7 +75,7 @@ typedef enum fl_process_method { FL_PROCESS_ZYGOTE, FL_PROCESS_FORK, FL_PROCESS_
 
 typedef struct fl_process_config {
 	const fl_task_type *task; /* what runs: a task, with its argument, */
-	const void *arg;          /* NULL for a task without one */
+	const void *arg;          /* NULL for a task without one, and only for such */
 	const char *program;      /* or a program: a path, or a name to be searched in PATH */
 	const char *const *argv;  /* its arguments, with its name, up to a NULL; NULL: its name alone */
 	const char *const *env;   /* its environment; NULL: the caller's */
@@ -120,13 +124,13 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *
  * Returns 0, or:
  *   -EINVAL      not exactly one of `task` and `program`; what belongs to the other; too many descriptors; no argument
- *                for a task that has one; an unknown method
- *   -EBADF       a descriptor that is not open
+ *                for a task that has one, or one for a task that has none; an unknown method
+ *   -EBADF       a descriptor that is not open; for in, out and err also a bare number, without FL_PROCESS_FD()
  *   -ENOENT      no such program, or directory; or a task that is not registered, here or in the zygote
  *   -EPROTO      the zygote is another program, or its task of that name is another
  *   -EEXIST      two different tasks have one name
  *   -EBUSY       FL_PROCESS_FORK with more threads than one, or on a fiber
- *   -ENOTSUP     neither fl_main(), nor the hook, nor a preloaded zygote
+ *   -ENOTSUP     neither fl_main() nor the hook; and no preloaded zygote, or FL_PROCESS_EXEC, which it does not serve
  *   -ETIMEDOUT   the zygote, or the program, did not answer within 30 s: it is stopped, or never comes to its fl_main()
  *   -EOWNERDEAD  the zygote died meanwhile; a process that is no daemon may have been started
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   exactly what the system said, for this process or for the zygote

@@ -18,8 +18,9 @@ FL_BEGIN_DECLS
  *
  * A process that is killed keeps the permits that it had taken: they are gone, as with any semaphore, since nobody can know
  * what they stood for. A permit that was free, or whose release returned, is not lost, whoever is killed, and no waiter hangs
- * beside a free permit (but for one permit, for which a process was woken that is stopped while it waits). A release in which a process is killed has given all of its permits, or none. Who waits is not served
- * in order: a running context may take a permit before one that is being woken. Limit: FL_SHM_SEM_MAX permits.
+ * beside a free permit; but one that is stopped (SIGSTOP) while it waits may have been woken for a permit, and then others are
+ * woken with the next one. A release in which a process is killed has given all of its permits, or none. Who waits is not
+ * served in order: a running context may take a permit before one that is being woken. Limit: FL_SHM_SEM_MAX permits.
  *
  * Processes: any may be killed at any time; all that share it are in one PID namespace. One that is stopped (SIGSTOP) in
  * the few instructions of a release or of a wait keeps others who release to waiters, or wait, until it goes on; a wait with a

@@ -13,6 +13,8 @@ struct fl__launch {
 	struct fl__setup setup; /* the descriptors have the caller's numbers */
 	int own[2];             /* opened for it; -1: none */
 	const char *problem;    /* what failed, for the log */
+	const char *where;      /* it failed, when not in this process */
+	char text[80];          /* room for a problem with a number in it */
 	int pid, pidfd;         /* of the new process */
 	int channel;            /* tells how it has ended; -1: it is a child of this process */
 };

@@ -89,7 +89,7 @@ static int prepare(struct outgoing *m, const void *data, size_t size, const int 
 {
 	if (size > PTRDIFF_MAX)
 		return -EMSGSIZE;
-	if (n > FL_PIPE_FDS_MAX)
+	if (n > FL_PIPE_FDS_MAX || (!data && size > 0) || (!fds && n > 0))
 		return -EINVAL;
 	m->head = (struct fl__pipe_head){FL__PIPE_MAGIC, size > FL__PIPE_INLINE ? FL__PIPE_LARGE : FL__PIPE_SMALL,
 	                                 (uint16_t)n, size, 0};

@@ -61,20 +61,50 @@ static bool is_ours(const fl_process *p)
 
 /* Starting. */
 
-static int check(const fl_process_config *config)
+static const char *wrong_with_program(const fl_process_config *config)
 {
-	if (!config || !config->task == !config->program || config->n_fds > FL_PROCESS_FDS_MAX ||
-	    (config->n_fds && !config->fds))
-		return -EINVAL;
-	if (config->program)
-		return config->arg || config->method != FL_PROCESS_ZYGOTE ? -EINVAL : 0;
+	return config->arg                           ? "a program takes `argv`, not `arg`"
+	       : config->method != FL_PROCESS_ZYGOTE ? "a `method` is for a task, not for a program"
+	                                             : NULL;
+}
+
+static const char *wrong_with_task(const fl_process_config *config, char *text, size_t room)
+{
 	const fl_task_type *type = config->task;
-	bool fits =
-	    type->arg_size <= FL_TASK_SIZE_MAX && type->result_size <= FL_TASK_SIZE_MAX && strlen(type->name) < 4096;
-	if (config->argv || config->env || !fits || (type->arg_size > 0 && !config->arg) ||
-	    config->method > FL_PROCESS_EXEC)
-		return -EINVAL;
-	return 0;
+	if (config->argv || config->env)
+		return "`argv` and `env` are for a program, not for a task";
+	if (config->method > FL_PROCESS_EXEC)
+		return "an unknown method";
+	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX || strlen(type->name) >= 4096)
+		return "the task's argument, result or name is too large";
+	if (type->arg_size == 0 && config->arg)
+		return "an argument, but the task takes none";
+	if (type->arg_size == 0 || config->arg)
+		return NULL;
+	(void)snprintf(text, room, "no argument, but the task takes %zu bytes", (size_t)type->arg_size);
+	return text;
+}
+
+/* What is wrong with it; NULL: nothing. */
+static const char *wrong_with(const fl_process_config *config, char *text, size_t room)
+{
+	if (!config)
+		return "no configuration";
+	if (!config->task && !config->program)
+		return "neither a task nor a program";
+	if (config->task && config->program)
+		return "both a task and a program";
+	if (config->n_fds > FL_PROCESS_FDS_MAX)
+		return "more descriptors than FL_PROCESS_FDS_MAX";
+	if (config->n_fds && !config->fds)
+		return "`n_fds` without `fds`";
+	return config->program ? wrong_with_program(config) : wrong_with_task(config, text, room);
+}
+
+static int check(struct fl__launch *launch)
+{
+	launch->problem = wrong_with(launch->config, launch->text, sizeof launch->text);
+	return launch->problem ? -EINVAL : 0;
 }
 
 static bool is_open(int fd)
@@ -95,8 +125,12 @@ static int open_stream(struct fl__launch *launch, unsigned i, int how)
 		*fd = launch->own[0];
 		return *fd < 0 ? *fd : 0;
 	}
+	if (how < FL_PROCESS_FD(0)) {
+		launch->problem = "in, out and err take FL_PROCESS_FD(fd) or FL_PROCESS_NULL, not a bare number";
+		return -EBADF;
+	}
 	*fd = how & ~FL_PROCESS_FD(0);
-	return how >= FL_PROCESS_FD(0) && is_open(*fd) ? 0 : -EBADF;
+	return is_open(*fd) ? 0 : -EBADF;
 }
 
 static int open_fds(struct fl__launch *launch)
@@ -143,8 +177,7 @@ static int check_task(struct fl__launch *launch)
 static int start(struct fl__launch *launch)
 {
 	const fl_process_config *config = launch->config;
-	launch->problem = "its configuration";
-	int rc = check(config);
+	int rc = check(launch);
 	if (rc != 0)
 		return rc;
 	launch->setup.n_fds = FL__STREAMS + config->n_fds;
@@ -207,6 +240,14 @@ static const char *label(const fl_process_config *config)
 	return !config ? "nothing" : config->task ? config->task->name : config->program ? config->program : "nothing";
 }
 
+/* Whose limit it is, where there are several. */
+static const char *where(const struct fl__launch *launch, int rc)
+{
+	if (rc != -EMFILE)
+		return "";
+	return launch->where ? launch->where : ", in this process";
+}
+
 int fl_process_start(fl_process **handle, const fl_process_config *config)
 {
 	fl_process *p = fl__alloc(1, sizeof *p);
@@ -225,8 +266,8 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	for (unsigned i = 0; i < 2; i++)
 		fl__close(launch.own[i]);
 	if (rc < 0) {
-		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s", p->name, label(config), launch.problem,
-		        fl_error_text(rc));
+		fl__log(FL_LOG_ERROR, "cannot start process %s for %s: %s: %s%s", p->name, label(config),
+		        launch.problem, fl_error_text(rc), where(&launch, rc));
 		fl__free(p);
 		return rc;
 	}

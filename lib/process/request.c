@@ -6,6 +6,7 @@
 #include "os.h"
 #include "packet.h"
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 struct message {
@@ -172,24 +173,44 @@ int fl__request_read(struct fl__request *request, struct fl__reply *reply, const
 
 /* The reply. */
 
+/* Where the two differ, for people. */
+static void name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
+                             size_t room)
+{
+	const struct {
+		const char *name;
+		bool same;
+	} fields[] = {{"version", a->version == b->version},
+	              {"size of the argument", a->arg_size == b->arg_size},
+	              {"size of the result", a->result_size == b->result_size},
+	              {"alignment of the argument", a->arg_align == b->arg_align},
+	              {"alignment of the result", a->result_align == b->result_align},
+	              {"build-id", memcmp(&a->owner, &b->owner, sizeof a->owner) == 0}};
+	size_t n = 0;
+	text[0] = '\0';
+	for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
+		if (!fields[i].same)
+			n += (size_t)snprintf(text + n, room - n, "%s%s", n > 0 ? ", " : "", fields[i].name);
+}
+
 static void log_task(const struct fl__launch *launch, const struct fl__reply *reply)
 {
-	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT];
+	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differ[160];
 	struct fl__task_identity ours;
 	const struct fl__task_identity *theirs = &reply->theirs;
 	const char *task = launch->config->task->name;
 	fl__task_identify(launch->config->task, &ours);
+	name_differences(&ours, theirs, differ, sizeof differ);
 	if (!reply->has_task)
 		fl__log(FL_LOG_ERROR, "task %s: known here (build-id %s), unknown to the program started once more",
 		        task, fl__build_id_text(&ours.owner, a));
 	else
 		fl__log(FL_LOG_ERROR,
 		        "task %s: here version %u, sizes %llu and %llu, build-id %s; in the program started once more "
-		        "%u, %llu "
-		        "and %llu, %s",
+		        "%u, %llu and %llu, %s; not the same: %s",
 		        task, ours.version, (unsigned long long)ours.arg_size, (unsigned long long)ours.result_size,
 		        fl__build_id_text(&ours.owner, a), theirs->version, (unsigned long long)theirs->arg_size,
-		        (unsigned long long)theirs->result_size, fl__build_id_text(&theirs->owner, b));
+		        (unsigned long long)theirs->result_size, fl__build_id_text(&theirs->owner, b), differ);
 }
 
 int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd)
@@ -203,8 +224,12 @@ int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int
 		return rc == -EPIPE ? -EOWNERDEAD : rc;
 	if (pidfd)
 		*pidfd = n_fds > 0 ? fl__above(*pidfd) : -1;
+	launch->problem = "what came was no reply";
+	if (size != sizeof reply || reply.magic != FL__MAGIC_REPLY || reply.size != size)
+		return -EPROTO;
+	rc = reply.error;
 	launch->problem = "the system does not make it";
-	rc = size == sizeof reply && reply.magic == FL__MAGIC_REPLY && reply.size == size ? reply.error : -EPROTO;
+	launch->where = pidfd ? ", in the zygote" : ", in the new process";
 	if (rc == -ENOENT || rc == -EPROTO) {
 		launch->problem = "its task is not known alike";
 		log_task(launch, &reply);

@@ -117,19 +117,29 @@ int fl__self_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-static int spawn_self(enum fl__role role, bool dies, int socket, int *pid, int *pidfd)
+/* What comes of a path, or of the file there, is of the exec: all else is done with descriptors that are open. */
+static bool is_from_exec(int rc)
+{
+	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
+}
+
+static int spawn_self(enum fl__role role, bool dies, int socket, int *pid, int *pidfd, const char **problem)
 {
 	char *argv[] = {program_invocation_name, NULL};
 	const char *const paths[] = {fl__os.self, NULL};
 	char **env = environment(role);
+	*problem = "no memory for its environment";
 	if (!env)
 		return -ENOMEM;
+	*problem = "/dev/null cannot be opened for it";
 	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env};
 	int rc = fl__self_setup(&spawn.setup, socket);
 	if (rc == 0) {
 		int null = spawn.setup.fds[0]; /* in the child's memory, which is ours, it has another number */
 		spawn.setup.parent = dies ? getpid() : 0;
 		rc = fl__manager_spawn(&spawn);
+		*problem = is_from_exec(rc) ? "/proc/self/exe, which is this program, cannot be run"
+		                            : "the system refused another start of this program";
 		fl__close(null);
 	}
 	fl__free(env);
@@ -146,8 +156,7 @@ int fl__self_start(enum fl__role role, bool dies, int64_t deadline, int *socket,
 	int rc = fl__above_pair(ends);
 	if (rc != 0)
 		return rc;
-	*problem = "this program cannot be started once more";
-	rc = spawn_self(role, dies, ends[1], pid, pidfd);
+	rc = spawn_self(role, dies, ends[1], pid, pidfd, problem);
 	fl__close(ends[1]);
 	if (rc == 0) {
 		rc = hear_hello(ends[0], *pid, deadline, problem);

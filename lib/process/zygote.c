@@ -57,17 +57,19 @@ static void drop_current(void)
 	let_go(z);
 }
 
-static const char no_way[] =
-    "a process needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope, or "
-    "fl_process_preload() before any thread";
+/* For a start that would need this program once more; `or_else`: what else would do, or not. */
+static int no_way(const char *method, const char *or_else, const char **problem)
+{
+	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
+	        method, or_else);
+	*problem = "this program has neither";
+	return -ENOTSUP;
+}
 
 static int start_zygote(int64_t deadline, const char **problem)
 {
-	if (!fl__may_start_again()) {
-		fl__log(FL_LOG_ERROR, "%s", no_way);
-		*problem = "this program cannot be started once more";
-		return -ENOTSUP;
-	}
+	if (!fl__may_start_again())
+		return no_way("FL_PROCESS_ZYGOTE", ", or else fl_process_preload() before any thread", problem);
 	struct zygote *z = fl__alloc(1, sizeof *z);
 	*problem = "no memory for the zygote";
 	if (!z)
@@ -174,11 +176,8 @@ int fl__start_by_exec(struct fl__launch *launch)
 {
 	const int64_t deadline = fl_after(fl__os.patience);
 	int socket;
-	if (!fl__may_start_again()) {
-		fl__log(FL_LOG_ERROR, "%s", no_way);
-		launch->problem = "this program cannot be started once more";
-		return -ENOTSUP;
-	}
+	if (!fl__may_start_again())
+		return no_way("FL_PROCESS_EXEC", "; fl_process_preload() is no help to it", &launch->problem);
 	int rc = fl__self_start(FL__ROLE_TASK, launch->config->daemon, deadline, &socket, &launch->pid, &launch->pidfd,
 	                        &launch->problem);
 	if (rc != 0)

@@ -238,7 +238,8 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 	if (!taken && is_past(deadline))
 		return -ETIMEDOUT;
 	bool slept = false;
-	int64_t ask = fl__sys.thread_exists ? fl__sys.now() + OWNER_UNHEARD_OF : FL_FOREVER;
+	/* Not in a line, where an idle process waits for long: there it is nudged. */
+	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + OWNER_UNHEARD_OF : FL_FOREVER;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
 		rc = wait_for(l, word, value, fl__min_deadline(deadline, ask));

@@ -120,15 +120,16 @@ int fl_shm_create(fl_shm **region, size_t size)
 	return 0;
 }
 
-static int refuse(int rc, const char *what, int64_t found, int64_t expected)
+static int refuse(int rc, int fd, const char *what, int64_t found, int64_t expected)
 {
-	fl__log(FL_LOG_ERROR, "fl_shm_attach: %s: %s is %lld (0x%llx), expected %lld (0x%llx)", fl_error_name(rc), what,
-	        (long long)found, (unsigned long long)found, (long long)expected, (unsigned long long)expected);
+	fl__log(FL_LOG_ERROR, "fl_shm_attach: descriptor %d: %s: %s is %lld (0x%llx), expected %lld (0x%llx)", fd,
+	        fl_error_name(rc), what, (long long)found, (unsigned long long)found, (long long)expected,
+	        (unsigned long long)expected);
 	return rc;
 }
 
 /* What the head says, against what this process and the file's size say. Reads each number once, then lays out. */
-static int check_head(fl_shm *r)
+static int check_head(fl_shm *r, int fd)
 {
 	const struct fl__shm_head *h = r->head; /* relaxed, all of it: what passed the descriptor on has ordered them */
 	uint64_t magic = fl__load_relaxed(&h->magic), total = fl__load_relaxed(&h->total);
@@ -137,30 +138,36 @@ static int check_head(fl_shm *r)
 	int64_t lock_word = fl__load_relaxed(&h->lock_word);
 	fl_shm layout;
 	if (magic != FL__SHM_MAGIC)
-		return refuse(-EBADMSG, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
+		return refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
 	if (version != FL__SHM_VERSION)
-		return refuse(-EPROTONOSUPPORT, "the version of the layout", version, FL__SHM_VERSION);
+		return refuse(-EPROTONOSUPPORT, fd, "the version of the layout", version, FL__SHM_VERSION);
 	if (word_size != sizeof(void *))
-		return refuse(-EPROTO, "the size of a pointer", word_size, sizeof(void *));
+		return refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
 	if (lock_word != fl__shm_word_offset())
-		return refuse(-EPROTO, "the place of a lock's word", lock_word, fl__shm_word_offset());
+		return refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
 	if (total != r->total)
-		return refuse(-EBADMSG, "the size that it says", (int64_t)total, (int64_t)r->total);
+		return refuse(-EBADMSG, fd, "the size that it says", (int64_t)total, (int64_t)r->total);
 	if (!lay_out(&layout, units) || layout.total != r->total)
-		return refuse(-EBADMSG, "the number of units", (int64_t)units, (int64_t)(r->total / FL__SHM_UNIT));
+		return refuse(-EBADMSG, fd, "the number of units", (int64_t)units, (int64_t)(r->total / FL__SHM_UNIT));
 	r->data = layout.data;
 	r->arena.units = layout.arena.units;
 	return 0;
 }
 
-/* What the descriptor `r->fd` says of itself; fills in `total` and `writable`. */
-static int check_file(fl_shm *r)
+/* What the file says of itself; fills in `total` and `writable`. `fd`: the caller's number of it. */
+static int check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_os.seals(r->fd);
 	if (seals < 0 && seals != -EINVAL)
 		return seals;
-	if (seals < 0 || !(seals & F_SEAL_SHRINK))
-		return refuse(-EPERM, "the set of seals", seals, F_SEAL_SHRINK);
+	if (seals < 0) {
+		fl__log(FL_LOG_ERROR,
+		        "fl_shm_attach: EPERM: descriptor %d is no memory made by fl_shm_create(): it cannot be sealed",
+		        fd);
+		return -EPERM;
+	}
+	if (!(seals & F_SEAL_SHRINK))
+		return refuse(-EPERM, fd, "the set of seals", seals, F_SEAL_SHRINK);
 	int writable = fl__shm_os.is_writable(r->fd);
 	if (writable < 0)
 		return writable;
@@ -168,7 +175,7 @@ static int check_file(fl_shm *r)
 	if (rc != 0)
 		return rc;
 	if (r->total < FL__SHM_HEAD || r->total > PTRDIFF_MAX)
-		return refuse(-EBADMSG, "the size", (int64_t)r->total, FL__SHM_HEAD);
+		return refuse(-EBADMSG, fd, "the size", (int64_t)r->total, FL__SHM_HEAD);
 	r->writable = writable && !(seals & (F_SEAL_WRITE | FL__SEAL_FUTURE_WRITE));
 	return 0;
 }
@@ -178,11 +185,11 @@ static int open_region(fl_shm *r, int fd)
 	r->fd = fl__shm_os.duplicate(fd);
 	if (r->fd < 0)
 		return r->fd;
-	int rc = check_file(r);
+	int rc = check_file(r, fd);
 	if (rc == 0)
 		rc = map(r);
 	if (rc == 0)
-		rc = check_head(r);
+		rc = check_head(r, fd);
 	return rc;
 }
 
@@ -314,6 +321,7 @@ void fl_shm_dealloc(fl_shm *r, void *block)
 		fl__panic("fl_shm_dealloc", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
 	if (rc != 0) /* no panic: another process may have written over the map */
-		fl__log(FL_LOG_ERROR, "fl_shm_dealloc: the block %p was freed before, or the region %p is damaged",
+		fl__log(FL_LOG_ERROR,
+		        "fl_shm_dealloc: %p was freed before, no block begins there, or the region %p is damaged",
 		        block, (void *)r);
 }

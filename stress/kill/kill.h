@@ -115,7 +115,8 @@ struct balance {
 struct balance ledger_close(void);
 
 /* report.c */
-void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took);
+/* False: the run was long enough, and some step has had too few kills. */
+bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took);
 void dump_queue(void);
 bool check_idle(void);
 

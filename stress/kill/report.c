@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { ENOUGH = 100, LONG_RUN = 1000000 }; /* kills: at a step; of a run that must have had so many at each */
+
 static int find_base(struct dl_phdr_info *info, size_t size, void *base)
 {
 	(void)size;
@@ -45,7 +47,8 @@ static void strip(char *line)
 	line[strcspn(line, " \n")] = '\0';
 }
 
-static void print_sites(void)
+/* Returns how many steps had too few kills to say that a death there does no harm. */
+static size_t print_sites(void)
 {
 	struct site *sites = board->sites;
 	size_t n = 0;
@@ -61,13 +64,31 @@ static void print_sites(void)
 			(void)strcpy(line, "?\n");
 		strip(function);
 		strip(line);
-		below += sites[i].kills < 100;
-		if (!campaign.quiet || sites[i].kills < 100)
+		below += sites[i].kills < ENOUGH;
+		if (!campaign.quiet || sites[i].kills < ENOUGH)
 			printf("  %9u  %-24s %s\n", sites[i].kills, line, function);
 	}
 	if (names)
 		(void)pclose(names);
-	printf("%zu steps, %zu of them with fewer than 100 kills\n", n, below);
+	printf("%zu steps, %zu of them with fewer than %d kills\n", n, below, ENOUGH);
+	return below;
+}
+
+/* Whether each step has had its share; in a run that is too short for that nothing is asked. */
+static bool is_enough(size_t below, uint64_t kills)
+{
+	if (below == 0)
+		return true;
+	if (kills < LONG_RUN) {
+		printf(
+		    "So many kills are too few for %d at each step: nothing is known of those above that have fewer; "
+		    "a run of %d must have them.\n",
+		    ENOUGH, LONG_RUN);
+		return true;
+	}
+	printf("TOO FEW: %zu steps have fewer than %d kills each, after %llu kills: the campaign has not tried them\n",
+	       below, ENOUGH, (unsigned long long)kills);
+	return false;
 }
 
 /* The upper end of the bucket that has the quantile, in us. */
@@ -84,10 +105,10 @@ static double quantile(double q)
 	return 0;
 }
 
-void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
+bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
 {
 	uint64_t inside = 0, kills = by_step + by_driver;
-	print_sites();
+	bool enough = is_enough(print_sites(), kills);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		inside += board->recovery[i];
 	printf("recovery, of %llu operations that were inside when one died with the lock: p50 <= %.1f us, p99 <= %.1f "
@@ -99,6 +120,7 @@ void report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64
 	    (unsigned long long)kills, (unsigned long long)by_step, (unsigned long long)by_driver, (double)took / 1e9,
 	    (unsigned long long)b->items, (unsigned long long)b->lost, (unsigned long long)b->duplicates,
 	    (unsigned long long)b->wrong, (unsigned long long)b->unsure, b->counts_agree ? "agree" : "DIFFER");
+	return enough;
 }
 
 static void dump_line(const char *name, const struct fl__shm_line *line)
