@@ -79,16 +79,18 @@ DECLARED(void, __tsan_vptr_update, void **p, void *value)
 	(void)value;
 }
 
-#define RMW(bits, type, name, builtin)                                                                                 \
-	DECLARED(type, __tsan_atomic##bits##_##name, volatile type *p, type v, int order)                              \
+#define RMW(bits, name, builtin)                                                                                       \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t v,           \
+	         int order)                                                                                            \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
 		return builtin(p, v, __ATOMIC_SEQ_CST);                                                                \
 	}
 
-#define CAS(bits, type, name)                                                                                          \
-	DECLARED(int, __tsan_atomic##bits##_##name, volatile type *p, type *expected, type v, int order, int failed)   \
+#define CAS(bits, name)                                                                                                \
+	DECLARED(int, __tsan_atomic##bits##_##name, volatile uint##bits##_t *p, uint##bits##_t *expected,              \
+	         uint##bits##_t v, int order, int failed)                                                              \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		(void)failed;                                                                                          \
@@ -96,32 +98,32 @@ DECLARED(void, __tsan_vptr_update, void **p, void *value)
 		return __atomic_compare_exchange_n(p, expected, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);             \
 	}
 
-#define ATOMIC(bits, type)                                                                                             \
-	DECLARED(type, __tsan_atomic##bits##_load, const volatile type *p, int order)                                  \
+#define ATOMIC(bits)                                                                                                   \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_load, const volatile uint##bits##_t *p, int order)              \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
 		return __atomic_load_n(p, __ATOMIC_SEQ_CST);                                                           \
 	}                                                                                                              \
-	DECLARED(void, __tsan_atomic##bits##_store, volatile type *p, type v, int order)                               \
+	DECLARED(void, __tsan_atomic##bits##_store, volatile uint##bits##_t *p, uint##bits##_t v, int order)           \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		atomic(PC);                                                                                            \
-		type before = *p;                                                                                      \
+		uint##bits##_t before = *p;                                                                            \
 		__atomic_store_n(p, v, __ATOMIC_SEQ_CST);                                                              \
 		if (is_armed())                                                                                        \
 			stored((uintptr_t)p, before);                                                                  \
 	}                                                                                                              \
-	RMW(bits, type, exchange, __atomic_exchange_n)                                                                 \
-	RMW(bits, type, fetch_add, __atomic_fetch_add)                                                                 \
-	RMW(bits, type, fetch_sub, __atomic_fetch_sub)                                                                 \
-	RMW(bits, type, fetch_and, __atomic_fetch_and)                                                                 \
-	RMW(bits, type, fetch_or, __atomic_fetch_or)                                                                   \
-	RMW(bits, type, fetch_xor, __atomic_fetch_xor)                                                                 \
-	CAS(bits, type, compare_exchange_strong)                                                                       \
-	CAS(bits, type, compare_exchange_weak)                                                                         \
-	DECLARED(type, __tsan_atomic##bits##_compare_exchange_val, volatile type *p, type c, type v, int order,        \
-	         int failed)                                                                                           \
+	RMW(bits, exchange, __atomic_exchange_n)                                                                       \
+	RMW(bits, fetch_add, __atomic_fetch_add)                                                                       \
+	RMW(bits, fetch_sub, __atomic_fetch_sub)                                                                       \
+	RMW(bits, fetch_and, __atomic_fetch_and)                                                                       \
+	RMW(bits, fetch_or, __atomic_fetch_or)                                                                         \
+	RMW(bits, fetch_xor, __atomic_fetch_xor)                                                                       \
+	CAS(bits, compare_exchange_strong)                                                                             \
+	CAS(bits, compare_exchange_weak)                                                                               \
+	DECLARED(uint##bits##_t, __tsan_atomic##bits##_compare_exchange_val, volatile uint##bits##_t *p,               \
+	         uint##bits##_t c, uint##bits##_t v, int order, int failed)                                            \
 	{                                                                                                              \
 		(void)order;                                                                                           \
 		(void)failed;                                                                                          \
@@ -129,10 +131,10 @@ DECLARED(void, __tsan_vptr_update, void **p, void *value)
 		(void)__atomic_compare_exchange_n(p, &c, v, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);                    \
 		return c;                                                                                              \
 	}
-ATOMIC(8, uint8_t)
-ATOMIC(16, uint16_t)
-ATOMIC(32, uint32_t)
-ATOMIC(64, uint64_t)
+ATOMIC(8)
+ATOMIC(16)
+ATOMIC(32)
+ATOMIC(64)
 
 DECLARED(void, __tsan_atomic_thread_fence, int order)
 {
