@@ -130,6 +130,7 @@ FL_TEST(process_task_that_is_another_in_the_zygote)
 	run("process-main", "other", NULL);
 	expect("other EPROTO\n"); /* -EPROTO of fl_process_start() */
 	expect_complaint("task changes: here version 0");
+	expect_complaint("; not the same: ");
 	expect_complaint("in the program started once more 3");
 	expect("task 7\nsays 0\nend\n"); /* one task that differs does not harm the others */
 }
