@@ -32,15 +32,6 @@
 #include "../base/atomic.h"
 #include <errno.h>
 
-/*
- * What a kill must not find in another order: stores of one thread, of which the second one commits. The compiler keeps
- * their order, and the kernel, that frees the monitor of the dead, comes after all of them.
- */
-static void in_program_order(void)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
 void fl__arena_init(const struct fl__arena *a)
 {
 	fl__store_relaxed(&a->map[0], a->units); /* relaxed: nobody else has the memory yet */
@@ -69,7 +60,7 @@ static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t
 			break;
 		if (fl__load_relaxed(&a->head->next) == i + n) /* relaxed: guarded by the monitor */
 			fl__store_relaxed(&a->head->next, i);  /* relaxed: as above */
-		in_program_order();
+		fl__in_program_order();
 		fl__store_relaxed(&a->map[i], n + word); /* relaxed: as above */
 		n += word;
 	}
@@ -101,9 +92,9 @@ static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32
 	uint32_t end = i + n;
 	if (length > n)
 		fl__store_relaxed(&a->map[end], length - n); /* relaxed: guarded by the monitor */
-	in_program_order();
+	fl__in_program_order();
 	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED); /* relaxed: whoever walks over it has the monitor */
-	in_program_order();
+	fl__in_program_order();
 	fl__store_relaxed(&a->head->next, end < a->units ? end : 0); /* relaxed: guarded by the monitor */
 }
 

@@ -46,12 +46,6 @@ enum { PATIENCE = 1000000, OWNER_UNHEARD_OF = 1000000000 }; /* ns */
 
 static _Thread_local struct fl__shm_self self __attribute__((tls_model("initial-exec")));
 
-/* Keeps the compiler from moving stores over it; the kernel sees them in the order of the program. */
-static void in_program_order(void)
-{
-	__atomic_signal_fence(__ATOMIC_SEQ_CST);
-}
-
 static bool is_usable(const struct fl__robust_list *list)
 {
 	long place = (long)offsetof(struct fl__shm_lock, next_) + (list ? list->offset : 0);
@@ -116,10 +110,10 @@ static void set_pending(struct fl__shm_self *me, void *node)
 {
 	if (!me->list)
 		return;
-	in_program_order();
+	fl__in_program_order();
 	fl__store_relaxed(&me->list->pending,
 	                  node); /* relaxed, as all of the list: the kernel reads it for this thread */
-	in_program_order();
+	fl__in_program_order();
 }
 
 /* On 64-bit systems the C library's lists have links in both directions, which ours must keep. */
@@ -139,7 +133,7 @@ static void enlist(struct fl__shm_self *me, struct fl__shm_lock *l)
 	fl__store_relaxed(&l->next_.node, first);
 	if (sizeof(void *) == 8)
 		fl__store_relaxed(&l->prev_.node, (void *)me->list);
-	in_program_order();
+	fl__in_program_order();
 	fl__store_relaxed(&me->list->first, node_of(l));
 }
 

@@ -35,7 +35,7 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 	struct fl__shm_ring *r = memory;
 	/* Whoever still looks for what was here before finds that it is gone. relaxed, and plain: nobody knows of the new one */
 	fl__store_relaxed(&r->magic, 0);
-	fl__fence_release();
+	fl__in_program_order(); /* for a kill between: then there is no queue here */
 	memset(r, 0, offsetof(struct fl__shm_ring, magic));
 	r->in = r->out = (uint64_t)start << 32 | start % (2 * size);
 	r->dones = start;
