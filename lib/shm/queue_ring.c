@@ -175,8 +175,8 @@ static void commit_out(const struct fl__shm_view *v, const struct state *before,
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
 	fl__shm_announce(&r->space);
-	fl__store_release(
-	    &r->out, pack(out)); /* release: the copy first, for who gets into memory that outlives it, and is killed */
+	/* release: the copy first, for who gets into memory that outlives it, and is killed */
+	fl__store_release(&r->out, pack(out));
 	/* Of frames the next in line may wait for more space than a smaller one behind it needs. */
 	fl__shm_announced(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
