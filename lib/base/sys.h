@@ -2,6 +2,7 @@
 #ifndef FL_BASE_SYS_H
 #define FL_BASE_SYS_H
 
+#include <fairlead/time.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -103,6 +104,11 @@ void fl__free(void *memory); /* NULL does nothing */
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 {
 	return a < b ? a : b;
+}
+
+static inline bool fl__is_past(int64_t deadline)
+{
+	return deadline != FL_FOREVER && deadline <= fl__sys.now();
 }
 
 #endif

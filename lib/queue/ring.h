@@ -2,6 +2,7 @@
 #ifndef FL_QUEUE_RING_H
 #define FL_QUEUE_RING_H
 
+#include "../base/copy.h"
 #include <stddef.h>
 #include <string.h>
 
@@ -15,24 +16,6 @@ struct fl__ring {
 	size_t head; /* the oldest item, below capacity */
 	size_t length;
 };
-
-/* The sizes of integers and pointers as single moves; the call costs more than the copy. */
-static inline void fl__ring_copy(void *to, const void *from, size_t size)
-{
-	switch (size) {
-	case 4:
-		memcpy(to, from, 4);
-		break;
-	case 8:
-		memcpy(to, from, 8);
-		break;
-	case 16:
-		memcpy(to, from, 16);
-		break;
-	default:
-		memcpy(to, from, size);
-	}
-}
 
 /* The slot `offset` items (at most the capacity) behind the head. */
 static inline size_t fl__ring_index(const struct fl__ring *r, size_t offset)
@@ -53,13 +36,13 @@ static inline size_t fl__ring_space(const struct fl__ring *r)
 
 static inline void fl__ring_push(struct fl__ring *r, const void *item)
 {
-	fl__ring_copy(fl__ring_slot(r, fl__ring_index(r, r->length)), item, r->item_size);
+	fl__copy(fl__ring_slot(r, fl__ring_index(r, r->length)), item, r->item_size);
 	r->length++;
 }
 
 static inline void fl__ring_pop(struct fl__ring *r, void *item)
 {
-	fl__ring_copy(item, fl__ring_slot(r, r->head), r->item_size);
+	fl__copy(item, fl__ring_slot(r, r->head), r->item_size);
 	r->head = fl__ring_index(r, 1);
 	r->length--;
 }

@@ -378,15 +378,10 @@ static bool has_failed(const struct entry *e)
 	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
 }
 
-static bool is_past(int64_t deadline)
-{
-	return deadline != FL_FOREVER && deadline <= fl__sys.now();
-}
-
 /* Waits a little in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
 static int one_step(int64_t deadline, fl_cancel *cancel)
 {
-	if (is_past(deadline))
+	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	return fl_sleep_until(fl__min_deadline(deadline, fl_after(step)), cancel);
 }
@@ -395,7 +390,7 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller looks again */
 		return 0;
-	if (is_past(deadline))
+	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	struct entry e = {.word = word, .expected = expected};
 	add(&e);
@@ -503,7 +498,7 @@ int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
 	if (rc == -EBUSY && fl__shm_mine(l))
 		return -EDEADLK;
 	while (rc == -EBUSY) {
-		if (is_past(deadline))
+		if (fl__is_past(deadline))
 			return -ETIMEDOUT;
 		struct entry e = {.lock = l, .word = fl__shm_word(l)};
 		add(&e);

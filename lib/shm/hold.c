@@ -55,7 +55,7 @@ int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, 
 		return fl__shm_take(l, deadline);
 	if (token && fl_cancel_requested(token))
 		return -ECANCELED;
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	if (!token)
 		token = FL_SHIELDED;

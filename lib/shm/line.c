@@ -133,7 +133,7 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *canc
 	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
 	if (token && fl_cancel_requested(token))
 		return -ECANCELED;
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	if (ctx->ops != &fl__thread_parker || token)
 		return wait_bridged(op, deadline, cancel);

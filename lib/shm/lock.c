@@ -200,11 +200,6 @@ static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int6
 	return rc;
 }
 
-static bool is_past(int64_t deadline)
-{
-	return deadline != FL_FOREVER && deadline <= fl__sys.now();
-}
-
 /*
  * For a word that names a thread which is not there, so that the kernel is not going to free it: damaged memory; or an owner
  * whose list was damaged, or longer than what the kernel goes through, when it died.
@@ -229,7 +224,7 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 		return -EDEADLK;
 	if (!taken)
 		taken = spin(word, &value, tid);
-	if (!taken && is_past(deadline))
+	if (!taken && fl__is_past(deadline))
 		return -ETIMEDOUT;
 	bool slept = false;
 	/* Not in a line, where an idle process waits for long: there it is nudged. */

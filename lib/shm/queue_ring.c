@@ -38,6 +38,7 @@
  */
 #include "queue_ring.h"
 #include "../base/atomic.h"
+#include "../base/copy.h"
 #include "region.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -124,41 +125,24 @@ static int can_get(const struct state *s)
 
 /* The data. */
 
-static void copy(void *to, const void *from, size_t size)
-{
-	switch (size) { /* as a ring in one process does: the call costs more than the copy */
-	case 4:
-		memcpy(to, from, 4);
-		break;
-	case 8:
-		memcpy(to, from, 8);
-		break;
-	case 16:
-		memcpy(to, from, 16);
-		break;
-	default:
-		memcpy(to, from, size);
-	}
-}
-
 /* `n` items, or bytes, from or to the ring at `position`; `width` is the size of one. */
 static void copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
                     size_t width)
 {
 	uint32_t at = index_of(v, position), to_end = v->size - at;
 	uint32_t first = n < to_end ? n : to_end;
-	copy(v->data + at * width, from, first * width);
+	fl__copy(v->data + at * width, from, first * width);
 	if (n > first)
-		copy(v->data, from + first * width, (n - first) * width);
+		fl__copy(v->data, from + first * width, (n - first) * width);
 }
 
 static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned char *to, uint32_t n, size_t width)
 {
 	uint32_t at = index_of(v, position), to_end = v->size - at;
 	uint32_t first = n < to_end ? n : to_end;
-	copy(to, v->data + at * width, first * width);
+	fl__copy(to, v->data + at * width, first * width);
 	if (n > first)
-		copy(to + first * width, v->data, (n - first) * width);
+		fl__copy(to + first * width, v->data, (n - first) * width);
 }
 
 /* `before`: the state until now. */
