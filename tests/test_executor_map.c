@@ -259,9 +259,8 @@ CONFORMANCE(map_on_a_cancelled_executor)
 	FL_RC(cancel_executor_map(e, args, 10, results, NULL), -EPIPE);
 }
 
-static int fail_to_start(void *arg)
+FL_TASK_STATIC(fail_to_start, void, void)
 {
-	(void)arg;
 	return -ENOENT;
 }
 
@@ -270,7 +269,7 @@ CONFORMANCE(map_on_a_broken_executor)
 	FL_SCOPED(fl_executor) *e = NULL;
 	int args[10], results[10];
 	number(args, 10);
-	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = fail_to_start}) != 0)
+	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
 		return; /* breaks at once */
 	FL_RC(square_map(e, args, 10, results, NULL), -ENOTRECOVERABLE);
 	FL_RC(square_map(e, args, 10, results, NULL), -ENOTRECOVERABLE);

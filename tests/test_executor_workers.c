@@ -80,9 +80,9 @@ struct init {
 	fl_event entered, open;
 };
 
-static int initialize(void *arg)
+FL_TASK_STATIC(initialize, struct init *, void)
 {
-	struct init *init = arg;
+	struct init *init = *arg;
 	count(&init->calls);
 	fl_event_set(&init->entered);
 	if (init->error == 0 || fl_thread_current_id() == init->creator)
@@ -100,8 +100,8 @@ FL_TASK_STATIC(initializer_calls, struct init *, int)
 CONFORMANCE(initializer_runs_before_the_first_task)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	struct init init = {0};
-	fl_executor_config config = {.workers = 1, .initialize = initialize, .initialize_arg = &init};
+	struct init init = {0}, *at = &init;
+	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &at};
 	FL_OK(kind->create(&e, &config));
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
@@ -115,9 +115,9 @@ CONFORMANCE(initializer_runs_before_the_first_task)
 CONFORMANCE(failing_initializer_breaks)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	struct init init = {.error = -ENOENT, .creator = fl_thread_current_id()};
+	struct init init = {.error = -ENOENT, .creator = fl_thread_current_id()}, *at = &init;
 	struct tally tally = {0};
-	fl_executor_config config = {.workers = 1, .initialize = initialize, .initialize_arg = &init};
+	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &at};
 	int rc = kind->create(&e, &config);
 	if (rc != 0) { /* one that has no workers runs it at once */
 		FL_RC(rc, -ENOENT);

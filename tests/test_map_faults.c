@@ -115,9 +115,8 @@ FL_TEST(map_without_threads)
 	assert_int_equal(outputs[N - 1], (N - 1) * (N - 1));
 }
 
-static int initialize_badly(void *arg)
+FL_TASK_STATIC(initialize_badly, void, void)
 {
-	(void)arg;
 	return -EIO;
 }
 
@@ -125,7 +124,7 @@ FL_TEST(map_on_a_broken_executor)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
 	begin_map();
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = initialize_badly}));
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
 	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
 		FL_RC(map_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
 	assert_int_equal(LOOK(&runs), 0);

@@ -388,11 +388,11 @@ FL_TEST(pool_carries_large_arguments_and_results)
 static _Thread_local int initialized;
 static unsigned initializations;
 
-static int initialize(void *arg)
+FL_TASK_STATIC(initialize, int, void)
 {
 	initialized++;
 	COUNT(&initializations);
-	return *(int *)arg;
+	return *arg;
 }
 
 FL_TASK(pool_is_initialized, fl_latch *, int)
@@ -407,7 +407,7 @@ FL_TEST(pool_initializes_each_worker_once)
 	enum { N = 3 };
 	FL_SCOPED(fl_executor) *e = NULL;
 	int well = 0;
-	const fl_executor_config config = {.workers = N, .initialize = initialize, .initialize_arg = &well};
+	const fl_executor_config config = {.workers = N, .initialize = &initialize, .initialize_arg = &well};
 	FL_OK(fl_thread_executor_create(&e, &config));
 	SET(&initializations, 0);
 	for (int round = 0; round < 3; round++) {
@@ -433,7 +433,7 @@ FL_TEST(pool_is_broken_by_an_initializer_that_fails)
 {
 	int bad = -EIO;
 	fl_executor *e = NULL;
-	const fl_executor_config config = {.workers = 2, .initialize = initialize, .initialize_arg = &bad};
+	const fl_executor_config config = {.workers = 2, .initialize = &initialize, .initialize_arg = &bad};
 	FL_RC(fl_sequential_executor_create(&e, &config), -EIO);
 	assert_null(e);
 	FL_OK(fl_thread_executor_create(&e, &config));

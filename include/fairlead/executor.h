@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/future.h>
+#include <fairlead/shm.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
@@ -29,12 +30,21 @@ typedef struct fl_executor_config {
 	unsigned workers; /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
 	const char *name; /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
 	/*
-	 * Run once on each worker before its first task. An error breaks the executor: what is pending ends with
-	 * -ENOTRECOVERABLE, and so do later submits.
+	 * A task without a result, run once on each worker before its first task, with a copy of `*initialize_arg`; NULL: none.
+	 * An error breaks the executor: what is pending ends with -ENOTRECOVERABLE, and so do later submits.
 	 */
-	int (*initialize)(void *arg);
-	void *initialize_arg;
+	const fl_task_type *initialize;
+	const void *initialize_arg;
+	/* Regions that tasks find with fl_task_region(), wherever they run; the caller's, until the executor is freed. */
+	fl_shm *const *regions;
+	unsigned n_regions; /* up to FL_REGIONS_MAX */
+	/* The rest is for processes alone (fairlead/process_executor.h); others ignore it. */
+	int max_tasks;        /* a worker is replaced after so many; 0: never */
+	int64_t idle_timeout; /* a worker that had nothing to do for so many ns ends; 0: never */
+	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
+	int64_t kill_after;   /* ... or still runs so many ns after its deadline, or a request to stop; 0: never */
 } fl_executor_config;
+#define FL_REGIONS_MAX 32
 
 /* What a kind of executor can do: fl_executor_capabilities(). */
 enum {
@@ -45,13 +55,15 @@ enum {
 
 /*
  * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns 0, -ENOMEM, what
- * `initialize` returned, -EEXIST when two different tasks have one name (see fl_task_conflict).
+ * `initialize` returned, -EEXIST when two different tasks have one name (see fl_task_conflict), -EINVAL (more than
+ * FL_REGIONS_MAX regions; an initializer with a result, without the argument that it takes, or with
+ * one of an alignment above that of max_align_t).
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission.
- * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers), -EEXIST as above.
+ * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, or as above), -EEXIST as above.
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
@@ -71,6 +83,8 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
 typedef struct fl_submit_config {
 	int64_t deadline;  /* the task counts as cancelled from then on, also before it starts; 0: none */
 	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
+	fl_future_callback *on_end; /* as fl_future_on_end(), but it cannot fail any more; NULL: none */
+	void *on_end_arg;
 } fl_submit_config;
 
 /* As fl_submit, with conditions; `config` may be NULL. */
@@ -109,6 +123,19 @@ FL_API void fl_executor_close(fl_executor *e);
  * on the calling thread. Returns how many were cancelled. Never waits.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
+
+/*
+ * As fl_executor_cancel(), and kills the workers that can be killed, with what runs on them: processes. Such a task ends as
+ * failed, with -ECANCELED. On threads what runs is asked to stop, no more. Never waits: a join still does.
+ */
+FL_API size_t fl_executor_terminate(fl_executor *e);
+
+/*
+ * Changes how many workers there may be. More are started when they are needed; too many end when they have ended their
+ * tasks; what they have not started goes to others. Never waits. Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -ENOMEM;
+ * -EPIPE: closed; -ENOTSUP: another kind than processes; -EOWNERDEAD in a forked child.
+ */
+FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. Blocks the calling context. Observes its

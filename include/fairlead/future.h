@@ -68,7 +68,7 @@ FL_API fl_future_state fl_future_get_state(const fl_future *f);
 /* The result in place, valid until `f` is freed; NULL until the task has succeeded, and for results of no size. */
 FL_API const void *fl_future_result(const fl_future *f);
 
-/* What the task returned: 0 when it succeeded or has not ended; -ECANCELED when it was cancelled before it started. */
+/* What the task returned, or what became of it: 0 when it succeeded or has not ended; -ECANCELED when it was cancelled before it started. */
 FL_API int fl_future_error(const fl_future *f);
 
 /* Why the task failed, or ""; at most FL_MESSAGE_MAX - 1 bytes, never NULL, valid until `f` is freed. */

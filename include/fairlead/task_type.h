@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/shm.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -26,6 +27,11 @@ typedef struct fl_task_type {
 	void (*drop_arg)(void *arg); /* once for each accepted task when it has ended; may be NULL */
 	void (*drop_result)(
 	    void *result); /* for the result of a task that succeeded, when its future is freed; may be NULL */
+	/*
+	 * How often it may be started, when the process that runs it dies: more than 1 declares that the task may be run
+	 * again after it was run in part. 0 is 1: at most once.
+	 */
+	unsigned max_attempts;
 } fl_task_type;
 
 /* The most bytes of argument plus result, and the largest alignment of either. */
@@ -37,6 +43,12 @@ FL_API bool fl_task_cancelled(const fl_task_ctx *ctx);
 
 /* The task's token, which is also the scope of its plain waits. Valid during `run`. */
 FL_API fl_cancel *fl_task_token(fl_task_ctx *ctx);
+
+/*
+ * The region `regions[i]` of the executor's config, in the process that the task runs in; NULL: there is none. The
+ * executor's, not to be freed. What is passed as an offset in it is never copied. Valid during `run`.
+ */
+FL_API fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
 
 /*
  * Gives the task's failure a message, printf-like, cut at FL_MESSAGE_MAX - 1 bytes; returns `code`, so that

@@ -32,6 +32,7 @@ struct fl__cells {
 	fl_mutex growing; /* guards the rest */
 	struct slab *slabs;
 	size_t cells_next; /* in the next slab */
+	void *owner;
 };
 
 _Static_assert(FL_TASK_ALIGN_MAX % _Alignof(struct fl__cell) == 0, "a cell may stand wherever an argument may");
@@ -48,13 +49,14 @@ static void *align_pointer(void *memory)
 	return (char *)memory + (align_up(address, FL_TASK_ALIGN_MAX) - address);
 }
 
-struct fl__cells *fl__cells_new(void)
+struct fl__cells *fl__cells_new(void *owner)
 {
 	struct fl__cells *pool = fl__alloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
 	pool->refs = 1;
 	pool->cells_next = SLAB_LEAST;
+	pool->owner = owner;
 	return pool;
 }
 
@@ -68,6 +70,7 @@ void fl__cells_free(struct fl__cells *pool)
 		fl__free(s);
 		s = next;
 	}
+	fl__free(pool->owner);
 	fl__free(pool);
 }
 
@@ -133,16 +136,18 @@ static struct fl__cell *new_own(size_t bytes)
 	return cell;
 }
 
-struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type)
+struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most)
 {
+	size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
 	size_t arg = align_up(sizeof(struct fl__cell), type->arg_align);
-	size_t result = align_up(arg + type->arg_size, type->result_align);
-	size_t bytes = result + type->result_size;
+	size_t result = align_up(arg + count * type->arg_size, type->result_align);
+	size_t bytes = result + result_size;
 	struct fl__cell *cell = bytes <= CELL_BYTES ? new_common(pool, bytes) : new_own(bytes);
 	if (!cell)
 		return NULL;
 	cell->future.arg = type->arg_size ? (char *)cell + arg : NULL;
-	cell->future.result = type->result_size ? (char *)cell + result : NULL;
+	cell->future.result = result_size ? (char *)cell + result : NULL;
+	cell->count = count;
 	return cell;
 }
 

@@ -20,7 +20,16 @@ struct fl__cell {
 	fl_executor *executor;        /* valid until the task has ended */
 	struct fl__cell *next, *prev; /* in the executor's queue, or a list of those taken out of it */
 	uint32_t fork_count;          /* fl__fork_count when it was submitted */
+	uint32_t count, done;         /* elements: 1, or those of a chunk of a map; how many succeeded */
+	bool elsewhere;               /* its executor runs tasks elsewhere */
 	bool queued;                  /* in the executor's queue; guarded by the executor's lock */
+	/* For an executor that runs tasks elsewhere; guarded by its lock. */
+	bool asked;                  /* to stop, and it was told */
+	uint16_t attempts;           /* starts that came to nothing */
+	uint16_t slot;               /* where it is posted, */
+	struct fl__member *member;   /* and with whom; NULL: not */
+	struct fl__stopper *stopper; /* what watches its token; NULL: nothing */
+	size_t mapped;               /* bytes of its result, which is a mapping; 0: it is not */
 	fl_future future;
 };
 
@@ -29,17 +38,21 @@ static inline struct fl__cell *fl__cell_of(fl_future *f)
 	return (struct fl__cell *)(void *)((char *)f - offsetof(struct fl__cell, future));
 }
 
-/* A pool with one reference, the caller's; NULL: out of memory. */
-struct fl__cells *fl__cells_new(void);
+/*
+ * A pool with one reference, the caller's; NULL: out of memory. `owner`, from fl__alloc(), is freed when the pool and all its
+ * cells are; NULL: nothing.
+ */
+struct fl__cells *fl__cells_new(void *owner);
 
 /* Drops the reference that fl__cells_new() gave. */
 void fl__cells_free(struct fl__cells *pool);
 
 /*
- * A cell with room for an argument and a result of `type`, at future.arg and future.result; all zero but for these. The
- * caller holds a reference to the pool. NULL: out of memory.
+ * A cell with room for `count` arguments and results of `type`, at future.arg and future.result; all zero but for these. There
+ * is no room for results of more than `most` bytes in all: future.result is NULL. The caller holds a reference to the pool.
+ * NULL: out of memory.
  */
-struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type);
+struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most);
 
 void fl__cell_free(struct fl__cell *cell);
 

@@ -30,6 +30,7 @@ struct fl__executor_ops {
 	uint32_t size; /* of this struct */
 	uint32_t capabilities;
 	const char *kind;
+	size_t result_most; /* larger results stand in memory that the kind finds for them; 0: none do */
 	/* Takes over the producer's reference to the cell's future; on an error it has not. */
 	int (*submit)(fl_executor *e, struct fl__cell *cell);
 	/* `lock` is held; `closed` or `broken` has become true: whoever waits for tasks must look. */
@@ -38,6 +39,22 @@ struct fl__executor_ops {
 	int (*join)(fl_executor *e, int64_t deadline, fl_cancel *cancel);
 	/* Frees everything; after a join, or in a forked child, where it takes no lock and waits for nothing. */
 	void (*destroy)(fl_executor *e);
+	/*
+	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has
+	 * ended. Where it is (queued, or with whom) is guarded by the lock, which lasts as long as any cell of theirs.
+	 */
+	int (*check)(fl_executor *e, const fl_task_type *type,
+	             const fl_submit_config *config); /* for submit: 0 or an error */
+	void (*recall)(
+	    fl_executor *e,
+	    bool ask); /* under the lock: what has not started goes back to `queue`; the rest is asked to stop */
+	bool (*withdraw)(fl_executor *e,
+	                 struct fl__cell *cell); /* under the lock, to the queue: false when it has started */
+	bool (*has_started)(fl_executor *e, const struct fl__cell *cell); /* under the lock */
+	void (*asked)(fl_executor *e, struct fl__cell *cell);             /* under the lock */
+	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
+	void (*terminate)(fl_executor *e);               /* under the lock, when it is closed */
+	int (*resize)(fl_executor *e, unsigned workers); /* under the lock */
 };
 
 struct fl__queue {
@@ -56,15 +73,42 @@ struct fl_executor {
 	struct fl__queue queue;
 	struct fl__run *running;
 	size_t foreign;
+	const fl_task_type *initialize; /* NULL: none */
+	void *initialize_arg;           /* a copy; NULL when of no size */
+	fl_shm **regions;
+	unsigned n_regions;
+	uintptr_t stack_low; /* submits run on the submitter's stack, and are refused below that; 0: no limit */
 };
 
-/* Makes what all kinds share. Returns 0, -ENOMEM, -EEXIST. */
-int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers);
+/*
+ * Makes what all kinds share, in zeroed memory; fl__executor_fini() undoes it. `config`: not NULL. Returns 0, -ENOMEM, -EEXIST,
+ * -EINVAL. `lasting`: the memory of `e` is freed with the last of its cells, in place of by destroy().
+ */
+int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
+                      const fl_executor_config *config, bool lasting);
+void fl__executor_fini(fl_executor *e);
+
+/* The workers that `config` asks for: its number, or the usable CPUs. */
+unsigned fl__executor_workers_of(const fl_executor_config *config);
+
+/*
+ * Runs the initializer on the calling context: 0, or its error, and then `*message`, to be freed with fl__message_free(), is the
+ * one that it set, or NULL.
+ */
+int fl__executor_initialize(fl_executor *e, char **message);
+
+/* Makes `e` broken because its initializer failed; takes over `message`. */
+void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
+
+/* fl_submit_with() of `count` arguments that follow each other, as one task. */
+int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+               const fl_submit_config *config);
 
 /* For submit, under the lock: 0, or why no task is taken any more. */
 int fl__executor_refuses(const fl_executor *e);
 
 void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell);
+void fl__queue_add_first(struct fl__queue *queue, struct fl__cell *cell);
 void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell);
 
 /* Under the lock: whether nothing is queued, running or foreign. */
@@ -105,11 +149,19 @@ void fl__run_task(struct fl__run *run);
 /* Whether the calling context is in the service of `e`. */
 bool fl__run_serves(const fl_executor *e);
 
+/* What a task is given. */
+struct fl_task_ctx {
+	fl_cancel *token;
+	fl_shm *const *regions;
+	unsigned n_regions;
+	char *message; /* as in fl_future: the one that it has set */
+};
+
 /*
- * Calls a task's function, with `token` as its token and its scope. Returns what it returned; `*message` is the one that it
- * set, to be freed with fl__message_free(), or NULL.
+ * Calls a task's function, with `ctx->token` as its scope. Returns what it returned; `ctx->message` is to be freed with
+ * fl__message_free().
  */
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_cancel *token, char **message);
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
 /* For map.c: gives up the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);

@@ -12,11 +12,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-struct fl_task_ctx {
-	fl_cancel *token;
-	char *message; /* as in fl_future */
-};
-
 bool fl_task_cancelled(const fl_task_ctx *ctx)
 {
 	return fl_cancel_requested(ctx->token);
@@ -25,6 +20,11 @@ bool fl_task_cancelled(const fl_task_ctx *ctx)
 fl_cancel *fl_task_token(fl_task_ctx *ctx)
 {
 	return ctx->token;
+}
+
+fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i)
+{
+	return i < ctx->n_regions ? ctx->regions[i] : NULL;
 }
 
 int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
@@ -46,13 +46,11 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 	return message;
 }
 
-int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_cancel *token, char **message)
+int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
-	struct fl_task_ctx task = {.token = token};
-	fl_cancel *scope = fl_cancel_scope_set(token);
-	int error = type->run(&task, arg, result);
+	fl_cancel *scope = fl_cancel_scope_set(ctx->token);
+	int error = type->run(ctx, arg, result);
 	(void)fl_cancel_scope_set(scope);
-	*message = task.message;
 	return error;
 }
 
@@ -110,14 +108,15 @@ void fl__run_end(struct fl__run *run)
 void fl__run_task(struct fl__run *run)
 {
 	fl_future *f = run->future;
+	const fl_executor *e = run->executor;
+	fl_task_ctx ctx = {.token = &f->token, .regions = e->regions, .n_regions = e->n_regions};
 	int error = -ECANCELED;
-	char *message = NULL;
 	if (run->claim == FL__CLAIM_RUN) {
 		run->active = true;
-		error = fl__task_call(f->type, f->arg, f->result, &f->token, &message);
+		error = fl__task_call(f->type, f->arg, f->result, &ctx);
 		run->active = false;
 	}
-	fl__future_finish(f, error, message);
+	fl__future_finish(f, error, ctx.message);
 }
 
 bool fl__run_serves(const fl_executor *e)
@@ -143,8 +142,8 @@ static void help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->home != &fl__cell_home)
 		return;
-	fl_executor *e = fl__cell_of(f)->executor; /* compared only, until the claim makes it valid */
-	if (!fl__run_serves(e))
+	fl_executor *e = fl__cell_of(f)->executor;  /* compared only, until the claim makes it valid */
+	if (!fl__run_serves(e) || e->ops->withdraw) /* its tasks run elsewhere */
 		return;
 	struct fl__run run;
 	fl__run_enter(&run, e);

@@ -45,7 +45,7 @@ static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 
 static void destroy(fl_executor *e)
 {
-	fl__cells_free(e->cells);
+	fl__executor_fini(e);
 	fl__free(e);
 }
 
@@ -61,15 +61,18 @@ static const struct fl__executor_ops ops = {
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)
 {
+	static const fl_executor_config defaults;
 	fl_executor *e = fl__alloc(1, sizeof *e);
 	if (!e)
 		return -ENOMEM;
-	int rc = fl__executor_init(e, &ops, 1);
+	int rc = fl__executor_init(e, &ops, 1, config ? config : &defaults, false);
 	if (rc != 0) {
 		fl__free(e);
 		return rc;
 	}
-	rc = config && config->initialize ? config->initialize(config->initialize_arg) : 0;
+	char *message = NULL;
+	rc = fl__executor_initialize(e, &message);
+	fl__message_free(message);
 	if (rc != 0) {
 		destroy(e);
 		return rc;

@@ -22,7 +22,6 @@
 #include "../base/sys.h"
 #include "executor.h"
 #include <errno.h>
-#include <fairlead/cpu.h>
 #include <fairlead/thread.h>
 #include <stdio.h>
 
@@ -34,8 +33,6 @@ struct pool {
 	unsigned idle;
 	bool waking;
 	bool joining, joined;
-	int (*initialize)(void *arg);
-	void *initialize_arg;
 	char name[24];
 	fl_thread *threads; /* base.workers of them, `started` in use */
 };
@@ -112,23 +109,17 @@ static bool next(struct pool *p, struct fl__run *run)
 	return more;
 }
 
-/* Ends what is queued: no worker will take it. */
-static void break_down(struct pool *p, int error)
-{
-	char message[FL_MESSAGE_MAX];
-	(void)snprintf(message, sizeof message, "the executor is broken: its initializer failed: %s: %s",
-	               fl_error_name(error), fl_error_text(error));
-	fl__executor_break(&p->base, message);
-}
-
 static int work(void *arg)
 {
 	struct pool *p = arg;
 	struct fl__run run;
 	fl__run_enter(&run, &p->base);
-	int error = p->initialize ? p->initialize(p->initialize_arg) : 0;
+	char *message = NULL;
+	int error = fl__executor_initialize(&p->base, &message);
 	if (error != 0)
-		break_down(p, error);
+		fl__executor_initialize_failed(&p->base, error, message);
+	else
+		fl__message_free(message);
 	{
 		FL_LOCKED(&p->base.lock);
 		p->starting--;
@@ -230,7 +221,7 @@ static void destroy(fl_executor *e)
 		int rc = fl_thread_detach(&p->threads[i]);
 		(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
 	}
-	fl__cells_free(e->cells);
+	fl__executor_fini(e);
 	fl__free(p->threads);
 	fl__free(p);
 }
@@ -245,12 +236,6 @@ static const struct fl__executor_ops ops = {
     .destroy = destroy,
 };
 
-static unsigned default_workers(void)
-{
-	unsigned cpus = fl_cpu_count();
-	return cpus < FL_WORKERS_MAX ? cpus : FL_WORKERS_MAX;
-}
-
 int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
@@ -258,18 +243,16 @@ int fl_thread_executor_create(fl_executor **made, const fl_executor_config *conf
 		config = &defaults;
 	if (config->workers > FL_WORKERS_MAX)
 		return -EINVAL;
-	unsigned workers = config->workers ? config->workers : default_workers();
+	unsigned workers = fl__executor_workers_of(config);
 	struct pool *p = fl__alloc(1, sizeof *p);
 	fl_thread *threads = fl__alloc(workers, sizeof *threads);
-	int rc = p && threads ? fl__executor_init(&p->base, &ops, workers) : -ENOMEM;
+	int rc = p && threads ? fl__executor_init(&p->base, &ops, workers, config, false) : -ENOMEM;
 	if (rc != 0) {
 		fl__free(threads);
 		fl__free(p);
 		return rc;
 	}
 	p->threads = threads;
-	p->initialize = config->initialize;
-	p->initialize_arg = config->initialize_arg;
 	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	*made = &p->base;
 	return 0;

@@ -79,6 +79,7 @@ void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_destroy(&f->token);
+	fl__free(f->callbacks); /* one at most: fl__future_register() */
 	f->home->release(f);
 }
 
@@ -125,6 +126,11 @@ static bool claim(fl_future *f, uint32_t bits)
 	return false;
 }
 
+bool fl__future_claim_ended(fl_future *f)
+{
+	return claim(f, CLAIMED);
+}
+
 enum fl__claim fl__future_claim(fl_future *f)
 {
 	if (!fl_cancel_requested(&f->token))
@@ -164,21 +170,25 @@ static struct fl__callback *reversed(struct fl__callback *list)
 	return before;
 }
 
-/* Publishes the end. Returns the callbacks, oldest first. */
-static struct fl__callback *publish(fl_future *f)
+/* Publishes the end, unless there are callbacks and `may_call` is false. Returns the callbacks, newest first. */
+static struct fl__callback *publish(fl_future *f, bool may_call)
 {
 	struct fl__lot lot;
 	/* relaxed: CLAIMED and CANCELLED are the caller's own */
 	uint32_t claimed = fl__load_relaxed(&f->state) & (CLAIMED | CANCELLED);
 	fl__lock(&f->lock);
-	fl_cancel_destroy(&f->token);
 	struct fl__callback *list = f->callbacks;
+	if (list && !may_call) {
+		fl__unlock(&f->lock);
+		return list;
+	}
+	fl_cancel_destroy(&f->token);
 	f->callbacks = NULL;
 	bool taken = step_to_ended(f, claimed | ENDED, &lot);
 	fl__unlock(&f->lock);
 	if (taken)
 		fl__lot_close(&lot);
-	return reversed(list);
+	return list;
 }
 
 static void run_callbacks(fl_future *f, struct fl__callback *list)
@@ -191,7 +201,8 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 	}
 }
 
-void fl__future_finish(fl_future *f, int error, char *message)
+/* Of a claimed future. Takes over `message`. */
+static void set_error(fl_future *f, int error, char *message)
 {
 	bool cancelled = fl__load_relaxed(&f->state) & CANCELLED; /* relaxed: the caller's own claim */
 	f->error = cancelled ? -ECANCELED : error;
@@ -199,9 +210,19 @@ void fl__future_finish(fl_future *f, int error, char *message)
 		f->message = message;
 	else
 		fl__message_free(message);
+}
+
+void fl__future_finish(fl_future *f, int error, char *message)
+{
+	set_error(f, error, message);
 	if (f->type->drop_arg)
 		f->type->drop_arg(f->arg);
-	run_callbacks(f, publish(f));
+	run_callbacks(f, reversed(publish(f, true)));
+}
+
+bool fl__future_try_finish(fl_future *f)
+{
+	return !f->type->drop_arg && !f->type->drop_result && publish(f, false) == NULL;
 }
 
 /* Cancelling. */
@@ -216,9 +237,8 @@ void fl__future_ask(fl_future *f)
 
 bool fl__future_cancel_pending(fl_future *f)
 {
-	if (!fl__future_claim_cancel(f))
+	if (!f->home->claim_cancel(f))
 		return false;
-	f->home->claimed(f);
 	fl__future_finish(f, -ECANCELED, NULL);
 	f->home->ended(f);
 	fl_future_free(f); /* the producer's reference */
@@ -233,6 +253,8 @@ int fl_future_cancel(fl_future *f)
 	if (seen & ENDED)
 		return seen & CANCELLED ? 0 : -EALREADY;
 	fl__future_ask(f); /* if it is just being cancelled elsewhere, that changes nothing */
+	if (f->home->asked)
+		f->home->asked(f);
 	return -EBUSY;
 }
 
@@ -247,6 +269,17 @@ static bool register_callback(fl_future *f, struct fl__callback *node)
 	}
 	fl__unlock(&f->lock);
 	return in_time;
+}
+
+int fl__future_register(fl_future *f, fl_future_callback *callback, void *arg)
+{
+	struct fl__callback *node = fl__alloc(1, sizeof *node);
+	if (!node)
+		return -ENOMEM;
+	node->call = callback;
+	node->arg = arg;
+	f->callbacks = node;
+	return 0;
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
@@ -283,6 +316,8 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel)
 	if (is_ended(f))
 		return 0;
 	help(f, deadline, cancel);
+	if (f->home->attend)
+		f->home->attend(f, deadline, cancel);
 	return fl__word_wait(&f->state, &ended, deadline, cancel);
 }
 
@@ -333,6 +368,8 @@ fl_future_state fl_future_get_state(const fl_future *f)
 	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in step_to_ended() */
 	if (seen & ENDED)
 		return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
+	if (!(seen & CLAIMED) && f->home->has_started && f->home->has_started(f))
+		return FL_RUNNING;
 	return (seen & (CLAIMED | CANCELLED)) == CLAIMED ? FL_RUNNING : FL_PENDING;
 }
 

@@ -22,10 +22,19 @@ struct fl__callback;
 
 /* What a future's maker does for it. */
 struct fl__future_home {
-	/* A context that is not the maker's own has claimed the pending `f`, to cancel it: take it out of all queues. */
-	void (*claimed)(fl_future *f);
+	/*
+	 * For a context that is not the maker's own: claims `f`, if it has not started, to cancel it, and takes it out of all
+	 * queues. False: another has claimed it, or it has started.
+	 */
+	bool (*claim_cancel)(fl_future *f);
 	/* That context has ended it, and its callbacks have run. It still holds the producer's reference. */
 	void (*ended)(fl_future *f);
+	/* Its token was requested: tells whoever runs it, where that cannot see the token. NULL: it can. */
+	void (*asked)(fl_future *f);
+	/* Whether an unclaimed `f` has started elsewhere; NULL: what has started is claimed. */
+	bool (*has_started)(const fl_future *f);
+	/* Before a wait: furthers `f` on the calling context for as long as that pays. NULL: nothing to be done. */
+	void (*attend)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	/* Nobody refers to it any more: give back its memory. */
 	void (*release)(fl_future *f);
 };
@@ -61,17 +70,29 @@ enum fl__claim fl__future_claim(fl_future *f);
 /* Takes the same right, to cancel: false when another has it. */
 bool fl__future_claim_cancel(fl_future *f);
 
+/* Takes the same right for a task that has run elsewhere, whatever its token says: false when another has it. */
+bool fl__future_claim_ended(fl_future *f);
+
 /*
  * Ends a claimed future: drops the argument, publishes the end, runs the callbacks. When it was claimed to be cancelled,
  * `error` and `message` do not count. Takes over `message`. The producer's reference is still the caller's to free.
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
+/*
+ * The same for a context that may run no code of the user's; `error` and `message` of the future are set. False, and nothing
+ * happened, when there is some to be run.
+ */
+bool fl__future_try_finish(fl_future *f);
+
 /* fl_future_cancel(), but does nothing to a task that runs. True when this call has cancelled it. */
 bool fl__future_cancel_pending(fl_future *f);
 
 /* Asks the task to stop, if it has not ended: requests its token. */
 void fl__future_ask(fl_future *f);
+
+/* Registers a callback on a future that nobody else has seen: 0 or -ENOMEM. */
+int fl__future_register(fl_future *f, fl_future_callback *callback, void *arg);
 
 /* A message of FL_MESSAGE_MAX bytes to be written; never NULL: without memory a fixed text, see fl__message_lost(). */
 char *fl__message_new(void);

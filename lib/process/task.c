@@ -89,12 +89,12 @@ static void tell_failure(const fl_task_type *type, int error, const char *messag
 
 static int run(const fl_task_type *type, const void *arg, void *result)
 {
-	char *message = NULL;
 	fl_cancel token = FL_CANCEL_INIT;
+	fl_task_ctx ctx = {.token = &token};
 	fl__ctx_current = NULL; /* a context of its own, not that of whoever was forked */
-	int error = fl__task_call(type, arg, result, &token, &message);
+	int error = fl__task_call(type, arg, result, &ctx);
 	if (error != 0)
-		tell_failure(type, error, message);
+		tell_failure(type, error, ctx.message);
 	return error;
 }
 

@@ -210,7 +210,7 @@ static const fl_task_type type = {
 
 static struct fl__cell *take(struct fl__cells *pool, int value)
 {
-	struct fl__cell *cell = fl__cell_new(pool, &type);
+	struct fl__cell *cell = fl__cell_new(pool, &type, 1, SIZE_MAX);
 	FL_STRESS_CHECK(cell && *(int *)cell->future.result == 0);
 	*(int *)cell->future.arg = value;
 	return cell;
@@ -230,9 +230,9 @@ struct cells_alone {
 
 FL_STRESS_SETUP(cells_alone)
 {
-	s->pool = fl__cells_new();
+	s->pool = fl__cells_new(NULL);
 	if (fl_stress_choose(2))
-		fl__cell_free(fl__cell_new(s->pool, &type));
+		fl__cell_free(fl__cell_new(s->pool, &type, 1, SIZE_MAX));
 }
 
 FL_STRESS_ACTOR(cells_alone, one)
@@ -259,7 +259,7 @@ struct cells_last {
 
 FL_STRESS_SETUP(cells_last)
 {
-	s->pool = fl__cells_new();
+	s->pool = fl__cells_new(NULL);
 	s->cells[0] = take(s->pool, 1);
 	s->cells[1] = take(s->pool, 2);
 }

@@ -93,16 +93,16 @@ struct aba_recycle {
 
 FL_STRESS_SETUP(aba_recycle)
 {
-	s->pool = fl__cells_new();
+	s->pool = fl__cells_new(NULL);
 	FL_STRESS_CHECK(s->pool != NULL);
 	s->type = (fl_task_type){.size = sizeof s->type, .arg_size = sizeof(int), .arg_align = _Alignof(int)};
 }
 
 static void use_cells(struct aba_recycle *s)
 {
-	struct fl__cell *one = fl__cell_new(s->pool, &s->type);
+	struct fl__cell *one = fl__cell_new(s->pool, &s->type, 1, SIZE_MAX);
 	FL_STRESS_CHECK(*(int *)one->future.arg == 0);
-	struct fl__cell *two = fl__cell_new(s->pool, &s->type);
+	struct fl__cell *two = fl__cell_new(s->pool, &s->type, 1, SIZE_MAX);
 	*(int *)one->future.arg = 1; /* plain: races when another has the same cell */
 	*(int *)two->future.arg = 1;
 	fl__cell_free(one);
@@ -134,9 +134,9 @@ struct cells_end {
 
 FL_STRESS_SETUP(cells_end)
 {
-	s->pool = fl__cells_new();
+	s->pool = fl__cells_new(NULL);
 	s->type = (fl_task_type){.size = sizeof s->type, .arg_size = sizeof(int), .arg_align = _Alignof(int)};
-	s->cell = fl__cell_new(s->pool, &s->type);
+	s->cell = fl__cell_new(s->pool, &s->type, 1, SIZE_MAX);
 }
 
 FL_STRESS_ACTOR(cells_end, owner)

@@ -19,9 +19,11 @@ static inline struct block *block_of(fl_future *f)
 	return (struct block *)(void *)f; /* its first member */
 }
 
-static inline void on_claimed(fl_future *f)
+static inline bool on_claim_cancel(fl_future *f)
 {
-	block_of(f)->cancelled++;
+	bool claimed = fl__future_claim_cancel(f);
+	block_of(f)->cancelled += claimed;
+	return claimed;
 }
 
 static inline void on_ended(fl_future *f)
@@ -45,7 +47,7 @@ static inline void drop_result(void *result)
 	*(int *)result = 0; /* plain: after every look at it */
 }
 
-static const struct fl__future_home home = {on_claimed, on_ended, on_release};
+static const struct fl__future_home home = {.claim_cancel = on_claim_cancel, .ended = on_ended, .release = on_release};
 static const fl_task_type type = {.size = sizeof type,
                                   .name = "case",
                                   .result_size = sizeof(int),
