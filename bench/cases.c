@@ -86,6 +86,56 @@ const bench_case bench_cases[] = {
 		.floor = {"ring"},
 	},
 	{
+		.name = "process/tasks_chunk1", .unit = "ns/task", .threads = {2}, .callers = 1,
+		.peers = {"python_ppe", "fork"},
+		.floor = {"rings", "rings_deep"},
+	},
+	{
+		.name = "process/map_chunk1", .unit = "ns/element", .threads = {2}, .callers = 1,
+		.peers = {"python_pool", "python_ppe"},
+		.floor = {"rings", "rings_deep"},
+	},
+	{
+		.name = "process/map_chunk64", .unit = "ns/element", .threads = {2}, .callers = 1,
+		.peers = {"python_pool", "python_ppe"},
+		.floor = {"rings", "rings_deep"},
+	},
+	{
+		.name = "process/task_roundtrip", .unit = "ns/task", .threads = {1},
+		.peers = {"python_ppe"},
+		.floor = {"line", "futex"},
+	},
+	{
+		.name = "process/task_64mib", .unit = "ns/task", .threads = {1},
+		.peers = {"python_shm", "python_pickled"},
+		.floor = {"noop"},
+	},
+	{
+		.name = "process/result_64mib", .unit = "ns/task", .threads = {1},
+		.peers = {"python_pickled"}, .weaker = {"python_shm"},
+		.floor = {"copy"},
+	},
+	{
+		.name = "process/start_first", .unit = "ns/start", .threads = {2}, .callers = 1,
+		.peers = {"python_fork", "python_ppe", "python_pool", "python_forkserver"},
+	},
+	{
+		.name = "process/start_again", .unit = "ns/start", .threads = {2}, .callers = 1,
+		.peers = {"python_fork", "python_ppe", "python_pool", "python_forkserver"},
+	},
+	{
+		.name = "process/start_stop", .unit = "ns/start", .threads = {2}, .callers = 1,
+		.peers = {"python_fork", "python_ppe", "python_pool", "python_forkserver"},
+	},
+	{
+		.name = "process/kill_to_failed", .unit = "ns/kill", .threads = {1},
+		.weaker = {"python_ppe"},
+	},
+	{
+		.name = "process/kill_to_served", .unit = "ns/kill", .threads = {1},
+		.weaker = {"python_ppe", "python_pool"},
+	},
+	{
 		.name = "fiber/switch", .unit = "ns/switch", .threads = {1},
 		.peers = {"boost_context", "ucontext"},
 		.weaker = {"plain"},

@@ -2,6 +2,7 @@
 /* fairlead-bench [--list] [--quick] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run. */
 #include "shim.h"
 
+#include <fairlead/process.h>
 #include <pthread.h>
 #include <regex.h>
 #include <stdarg.h>
@@ -150,6 +151,7 @@ __attribute__((noreturn, format(printf, 1, 2))) static void usage(const char *fo
 
 int main(int argc, char **argv)
 {
+	fl_main(argc, argv); /* the workers of the process executor begin here */
 	bool list = false, quick = false;
 	const char *out = NULL, *text = NULL;
 	for (int i = 1; i < argc; i++) {

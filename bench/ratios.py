@@ -23,6 +23,7 @@ def samples_by_row(benchmarks, field):
 def compare(rows, benchmarks):
     """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
     times, unfair = samples_by_row(benchmarks, "real_time"), samples_by_row(benchmarks, "unfairness")
+    slowest = samples_by_row(benchmarks, "p99")
     entries = {}
     for row in rows:
         name, implementation = row["name"], row["implementation"]
@@ -32,7 +33,7 @@ def compare(rows, benchmarks):
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
             "fairlead": None, "peers": {}, "weaker": {}, "floor": {}, "best_peer": None, "ratio": None, "spread": {},
-            "unfairness": {}})
+            "unfairness": {}, "p99": {}})
         median = statistics.median(times[name])
         if row["role"] == "fairlead":
             entry["fairlead"] = median
@@ -41,6 +42,8 @@ def compare(rows, benchmarks):
         entry["spread"][implementation] = [min(times[name]), max(times[name])]
         if name in unfair:
             entry["unfairness"][implementation] = statistics.median(unfair[name])
+        if name in slowest:
+            entry["p99"][implementation] = statistics.median(slowest[name])
     for key, entry in entries.items():
         if entry["fairlead"] is None:
             raise Missing("/".join(map(str, key)) + " has no row of Fairlead")
@@ -102,6 +105,9 @@ def table(entries, quick):
             if entry["unfairness"] and not quick:
                 text.append("    most/least operations a thread: " + ", ".join(
                     f"{name} {figure(value)}" for name, value in entry["unfairness"].items()))
+            if entry["p99"]:
+                text.append("    99th percentile: " + ", ".join(
+                    f"{name} {figure(value)}" for name, value in entry["p99"].items()))
     return text + summary(entries, quick)
 
 

@@ -56,7 +56,7 @@ class Bench
 			prepare(static_cast<uint64_t>(state.max_iterations));
 		Lane &lane = lanes_[static_cast<size_t>(index)];
 		while (state.KeepRunningBatch(state.max_iterations)) {
-			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0};
+			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0, 0, 0};
 			gather();
 			lane.start = bench_now();
 			entry_.row->run(&lane.thread);
@@ -88,6 +88,8 @@ class Bench
 
 	double seconds() const
 	{
+		if (lanes_[0].thread.took > 0)
+			return static_cast<double>(lanes_[0].thread.took) * 1e-9;
 		int64_t start = INT64_MAX, end = INT64_MIN;
 		for (const Lane &lane : lanes_) {
 			start = std::min(start, lane.start);
@@ -106,6 +108,8 @@ class Bench
 		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0) // such runs are too short for it
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
+		if (lanes_[0].thread.p99 > 0)
+			state.counters["p99"] = static_cast<double>(lanes_[0].thread.p99);
 		state.SetLabel(entry_.role);
 		entry_.row->teardown(state_, total_);
 		state_ = nullptr;

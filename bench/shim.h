@@ -18,6 +18,7 @@ extern "C" {
  *
  * One run of a row: setup once; then `run` on each thread, all released together; wall time from the first start to the
  * last end, divided by `total`, is the result; then teardown, which checks what was done and calls bench_fail if it is wrong.
+ * What `run` says it `took` stands in for that wall time: for what another program measures, or for a part of each round.
  */
 typedef struct bench_thread {
 	void *state;    /* what setup returned, shared by the threads of the run */
@@ -25,6 +26,8 @@ typedef struct bench_thread {
 	int threads;    /* that call `run` */
 	uint64_t total; /* operations that all threads do together; a multiple of `threads` */
 	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
+	int64_t took;   /* where one thread runs, and measures by itself: `run` sets the ns of all operations; else 0 */
+	int64_t p99;    /* where single operations count: `run` sets the 99th percentile of their ns; else 0 */
 } bench_thread;
 
 typedef struct bench_row {

@@ -22,6 +22,7 @@
 #include <fairlead/panic.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
+#include <fairlead/process_executor.h>
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
 #include <fairlead/sem.h>

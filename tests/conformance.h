@@ -13,7 +13,12 @@
  *
  * A new kind is a new line in CONFORMANCE_KINDS. What a kind cannot do by its capability bits is tested too: such rows say
  * what happens with the bit and without it. The suite is in several test_executor_*.c so that each stays short.
+ *
+ * Tasks may run in another process. So what a task's argument points to stands in the arena (fl_arena.h), which has one address
+ * everywhere, and is shared: counters are atomics, events those of fairlead/shm_event.h. A task that needs its executor asks for
+ * fl_executor_current(). Callbacks and drop hooks run here, and may use anything.
  */
+#include "fl_arena.h"
 #include "fl_child.h"
 #include "fl_test.h"
 
@@ -37,9 +42,7 @@ static const struct conformance_kind conformance_threads = {
     FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
 };
 
-#define CONFORMANCE_KINDS(row)                                                                                         \
-	CONFORMANCE_CASE(row, sequential)                                                                              \
-	CONFORMANCE_CASE(row, threads)
+#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads)
 
 #define CONFORMANCE_CASE(row, kind)                                                                                    \
 	FL_TEST(executor_##row##_##kind)                                                                               \
@@ -49,8 +52,13 @@ static const struct conformance_kind conformance_threads = {
 
 #define CONFORMANCE(row)                                                                                               \
 	static void row(const struct conformance_kind *kind);                                                          \
-	CONFORMANCE_KINDS(row)                                                                                         \
+	CONFORMANCE_KINDS(CONFORMANCE_CASE, row)                                                                       \
 	static void row(__attribute__((unused)) const struct conformance_kind *kind)
+
+/* All of them: a number means the same in every process, as an address does not. */
+#define CONFORMANCE_ENTRY(unused, kind) &conformance_##kind,
+__attribute__((unused)) static const struct conformance_kind *const conformance_kinds[] = {
+    CONFORMANCE_KINDS(CONFORMANCE_ENTRY, )};
 
 #define CONFORMANCE_FN __attribute__((unused)) static
 
@@ -68,7 +76,55 @@ CONFORMANCE_FN bool is_concurrent(const fl_executor *e)
 	return fl_executor_capabilities(e) & FL_CAP_CONCURRENT;
 }
 
-/* A counter that any thread may read. */
+/* Whether tasks see the memory of who submits them: what they may do with pointers into it. */
+CONFORMANCE_FN bool is_by_reference(const fl_executor *e)
+{
+	return fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE;
+}
+
+/* Who runs the task that asks: another number for each worker, whether those are threads or processes. */
+CONFORMANCE_FN uint64_t worker_id(void)
+{
+	return (uint64_t)getpid() << 32 | (uint32_t)fl_thread_current_id();
+}
+
+/* The workers of the executors of that name, be they threads or processes. */
+struct roll {
+	const char *name;
+	int all, alive; /* all: with those that have ended, but are not joined */
+	int highest;    /* of their numbers; -1: there is none */
+};
+
+CONFORMANCE_FN void enrol(struct roll *roll, const char *name, bool alive)
+{
+	size_t length = strlen(roll->name);
+	int number;
+	if (strncmp(name, roll->name, length) != 0 || sscanf(name + length, "-%d", &number) != 1)
+		return;
+	roll->all++;
+	roll->alive += alive;
+	roll->highest = number > roll->highest ? number : roll->highest;
+}
+
+CONFORMANCE_FN void enrol_thread(const fl_thread_info *info, void *roll)
+{
+	enrol(roll, info->name, info->alive);
+}
+
+CONFORMANCE_FN void enrol_process(fl_process *p, void *roll)
+{
+	enrol(roll, fl_process_name(p), true);
+}
+
+CONFORMANCE_FN struct roll workers_called(const char *name)
+{
+	struct roll roll = {.name = name, .highest = -1};
+	(void)fl_thread_enumerate(enrol_thread, &roll);
+	(void)fl_process_active_children(enrol_process, &roll);
+	return roll;
+}
+
+/* A counter that any thread and process may read. */
 CONFORMANCE_FN void count(int *counter)
 {
 	fl__add_release(counter, 1); /* pairs with the acquire in counted() */
@@ -79,19 +135,36 @@ CONFORMANCE_FN int counted(const int *counter)
 	return fl__load_acquire(counter); /* pairs with the release in count() */
 }
 
+CONFORMANCE_FN int *new_counter(void)
+{
+	return FL_IN_ARENA(int, 1);
+}
+
+CONFORMANCE_FN void set_event(fl_shm_event *event)
+{
+	FL_CHECK(fl_shm_event_set(event) == 0);
+}
+
+/* Whatever the scope; aborts when it fails. */
+CONFORMANCE_FN void await_event(fl_shm_event *event)
+{
+	FL_CHECK(fl_shm_event_wait_until(event, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
 /* A task that holds its worker: it says that it runs, and goes on when it is let go. */
 struct gate {
-	fl_event entered, open;
+	fl_shm_event entered, open;
 };
 
-/* clang-format off */
-#define GATE_INIT { FL_EVENT_INIT, FL_EVENT_INIT }
-/* clang-format on */
+CONFORMANCE_FN struct gate *new_gate(void)
+{
+	return FL_IN_ARENA(struct gate, 1);
+}
 
 FL_TASK_STATIC(hold, struct gate *, void)
 {
-	fl_event_set(&(*arg)->entered);
-	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	set_event(&(*arg)->entered);
+	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
 /* Holds the one worker of `e`, so that what is submitted next stays pending until open_gate(). */
@@ -99,13 +172,13 @@ CONFORMANCE_FN fl_future *close_gate(fl_executor *e, struct gate *gate)
 {
 	fl_future *f = NULL;
 	FL_OK(hold_submit(e, gate, &f));
-	FL_OK(fl_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED));
+	FL_OK(fl_shm_event_wait_until(&gate->entered, FL_FOREVER, FL_SHIELDED));
 	return f;
 }
 
 CONFORMANCE_FN void open_gate(struct gate *gate, fl_future *f)
 {
-	fl_event_set(&gate->open);
+	set_event(&gate->open);
 	FL_OK(fl_future_wait(f));
 	fl_future_free(f);
 }
@@ -126,6 +199,11 @@ FL_TASK_STATIC(fail_with, int, int)
 struct tally {
 	int runs, drops, result_drops, error;
 };
+
+CONFORMANCE_FN struct tally *new_tally(void)
+{
+	return FL_IN_ARENA(struct tally, 1);
+}
 
 CONFORMANCE_FN void tally_drop(void *arg)
 {

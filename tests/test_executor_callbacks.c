@@ -36,8 +36,8 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 {
 	fl_executor *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
-	fl_future *held = is_concurrent(e) ? close_gate(e, &gate) : NULL;
+	struct gate *gate = new_gate();
+	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	struct calls calls = {.n = 0};
 	struct call call[CALLS];
 	FL_OK(square_submit(e, 3, &f));
@@ -47,7 +47,7 @@ CONFORMANCE(callbacks_run_in_order_once_after_the_end)
 	}
 	assert_int_equal(counted(&calls.n), held ? 0 : CALLS);
 	if (held)
-		open_gate(&gate, held);
+		open_gate(gate, held);
 	fl_executor_free(e);
 	expect_order(&calls, CALLS);
 	assert_int_equal(calls.states[FL_DONE], CALLS);
@@ -77,8 +77,8 @@ CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
-	fl_future *held = close_gate(e, &gate);
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
 	struct calls calls = {.n = 0};
 	struct call call[] = {{&calls, 0}, {&calls, 1}};
 	FL_OK(square_submit(e, 3, &f));
@@ -89,7 +89,7 @@ CONFORMANCE(callbacks_of_a_cancelled_task_run_on_the_canceller)
 	assert_int_equal(calls.states[FL_CANCELLED], 2);
 	assert_int_equal(calls.errors, 2);
 	assert_int_equal(calls.thread, fl_thread_current_id());
-	open_gate(&gate, held);
+	open_gate(gate, held);
 }
 
 static void free_on_end(fl_future *f, void *arg)
@@ -140,24 +140,25 @@ CONFORMANCE(callback_may_submit)
 CONFORMANCE(drop_hooks_run_once_on_success_and_failure)
 {
 	fl_executor *e = make(kind, 1);
-	struct tally good = {0}, bad = {.error = -EIO};
+	struct tally *good = new_tally(), *bad = new_tally();
 	fl_future *f = NULL, *g = NULL;
-	FL_OK(tallied_submit(e, &good, &f));
-	FL_OK(tallied_submit(e, &bad, &g));
+	bad->error = -EIO;
+	FL_OK(tallied_submit(e, good, &f));
+	FL_OK(tallied_submit(e, bad, &g));
 	FL_OK(fl_future_wait(f));
 	FL_RC(fl_future_get(g, &(struct tally *){NULL}, sizeof(struct tally *)), FL_ETASK);
 	/* who waits finds the argument dropped, and the result not yet */
-	assert_int_equal(counted(&good.drops), 1);
-	assert_int_equal(counted(&bad.drops), 1);
-	assert_int_equal(counted(&good.result_drops), 0);
+	assert_int_equal(counted(&good->drops), 1);
+	assert_int_equal(counted(&bad->drops), 1);
+	assert_int_equal(counted(&good->result_drops), 0);
 	fl_executor_free(e);
-	assert_int_equal(counted(&good.result_drops), 0);
+	assert_int_equal(counted(&good->result_drops), 0);
 	fl_future_free(f);
 	fl_future_free(g);
-	assert_int_equal(counted(&good.result_drops), 1);
-	assert_int_equal(counted(&bad.result_drops), 0); /* a task that failed has no result */
-	assert_int_equal(counted(&good.drops), 1);
-	assert_int_equal(counted(&bad.drops), 1);
+	assert_int_equal(counted(&good->result_drops), 1);
+	assert_int_equal(counted(&bad->result_drops), 0); /* a task that failed has no result */
+	assert_int_equal(counted(&good->drops), 1);
+	assert_int_equal(counted(&bad->drops), 1);
 }
 
 /* Has the future of its own task, to look at it from the drop hook. */
@@ -184,13 +185,13 @@ CONFORMANCE(argument_is_dropped_before_the_end_is_seen)
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	if (!is_concurrent(e))
 		return;
-	struct gate gate = GATE_INIT;
-	fl_future *held = close_gate(e, &gate);
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
 	struct watch run = {0}, cancelled = {0};
 	FL_OK(watched_submit(e, &run, &run.f));
 	FL_OK(watched_submit(e, &cancelled, &cancelled.f));
 	FL_OK(fl_future_cancel(cancelled.f));
-	open_gate(&gate, held);
+	open_gate(gate, held);
 	FL_OK(fl_future_wait(run.f));
 	assert_int_equal(counted(&run.drops), 1);
 	assert_int_equal(counted(&cancelled.drops), 1);
@@ -204,22 +205,22 @@ CONFORMANCE(drop_hook_runs_once_on_cancel)
 {
 	fl_executor *e = make(kind, 1);
 	if (is_concurrent(e)) {
-		struct gate gate = GATE_INIT;
-		struct tally one = {0}, all = {0};
-		fl_future *held = close_gate(e, &gate), *f = NULL;
-		FL_OK(tallied_submit(e, &one, &f));
-		FL_OK(tallied_submit(e, &all, NULL));
-		FL_OK(tallied_submit(e, &all, NULL));
+		struct gate *gate = new_gate();
+		struct tally *one = new_tally(), *all = new_tally();
+		fl_future *held = close_gate(e, gate), *f = NULL;
+		FL_OK(tallied_submit(e, one, &f));
+		FL_OK(tallied_submit(e, all, NULL));
+		FL_OK(tallied_submit(e, all, NULL));
 		FL_OK(fl_future_cancel(f));
-		assert_int_equal(counted(&one.drops), 1);
+		assert_int_equal(counted(&one->drops), 1);
 		assert_int_equal(fl_executor_cancel(e), 2);
-		assert_int_equal(counted(&all.drops), 2);
-		open_gate(&gate, held);
+		assert_int_equal(counted(&all->drops), 2);
+		open_gate(gate, held);
 		fl_future_free(f);
 		FL_OK(fl_executor_join(e));
-		assert_int_equal(counted(&one.drops), 1);
-		assert_int_equal(counted(&all.drops), 2);
-		assert_int_equal(one.runs + one.result_drops + all.runs + all.result_drops, 0);
+		assert_int_equal(counted(&one->drops), 1);
+		assert_int_equal(counted(&all->drops), 2);
+		assert_int_equal(one->runs + one->result_drops + all->runs + all->result_drops, 0);
 	}
 	fl_executor_free(e);
 }
@@ -228,11 +229,11 @@ CONFORMANCE(drop_hook_does_not_run_on_refusal)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct tally tally = {0};
+	struct tally *tally = new_tally();
 	fl_executor_close(e);
-	FL_RC(tallied_submit(e, &tally, &f), -EPIPE);
-	FL_RC(tallied_submit(e, &tally, NULL), -EPIPE);
+	FL_RC(tallied_submit(e, tally, &f), -EPIPE);
+	FL_RC(tallied_submit(e, tally, NULL), -EPIPE);
 	assert_null(f);
-	assert_int_equal(counted(&tally.drops), 0);
-	assert_int_equal(counted(&tally.runs), 0);
+	assert_int_equal(counted(&tally->drops), 0);
+	assert_int_equal(counted(&tally->runs), 0);
 }

@@ -100,6 +100,13 @@ static const fl_task_type check_alignment = {
     .result_align = FL_TASK_ALIGN_MAX,
 };
 
+static fl_task_entry check_alignment_entry = {&check_alignment, NULL};
+
+__attribute__((constructor)) static void register_by_hand(void)
+{
+	fl_task_register(&check_alignment_entry);
+}
+
 CONFORMANCE(argument_and_result_are_aligned)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -190,15 +197,15 @@ CONFORMANCE(states)
 		assert_int_equal(fl_future_get_state(f), FL_DONE);
 		return;
 	}
-	struct gate gate = GATE_INIT;
-	fl_future *held = close_gate(e, &gate);
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
 	FL_OK(square_submit(e, 2, &f));
 	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
 	assert_int_equal(fl_future_get_state(f), FL_PENDING);
 	assert_int_equal(fl_future_error(f), 0);
 	assert_string_equal(fl_future_message(f), "");
 	assert_null(fl_future_result(f));
-	open_gate(&gate, held);
+	open_gate(gate, held);
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_DONE);
 }
@@ -244,14 +251,14 @@ CONFORMANCE(waits_try_once_and_give_up)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
+	struct gate *gate = new_gate();
 	fl_future *held = NULL;
 	if (is_concurrent(e))
-		held = close_gate(e, &gate);
+		held = close_gate(e, gate);
 	FL_OK(square_submit(e, 2, &f));
 	if (held) {
 		waits_give_up(f);
-		open_gate(&gate, held);
+		open_gate(gate, held);
 		FL_OK(FL_WAIT_ANY(FL_ON_FUTURE(f)));
 	}
 	waits_succeed(f);
@@ -263,8 +270,8 @@ CONFORMANCE(cancel_truth_table)
 	FL_SCOPED(fl_future) *f = NULL;
 	int result = 3;
 	if (is_concurrent(e)) {
-		struct gate gate = GATE_INIT;
-		fl_future *held = close_gate(e, &gate);
+		struct gate *gate = new_gate();
+		fl_future *held = close_gate(e, gate);
 		FL_OK(square_submit(e, 2, &f));
 		FL_OK(fl_future_cancel(f));
 		FL_OK(fl_future_cancel(f)); /* and again */
@@ -276,7 +283,7 @@ CONFORMANCE(cancel_truth_table)
 		assert_null(fl_future_result(f));
 		FL_RC(fl_future_cancel(held), -EBUSY);
 		assert_int_equal(fl_future_get_state(held), FL_RUNNING);
-		fl_event_set(&gate.open);
+		set_event(&gate->open);
 		FL_OK(fl_future_wait(held));
 		FL_RC(fl_future_cancel(held), -EALREADY);
 		fl_future_free(held);
@@ -301,8 +308,8 @@ CONFORMANCE(cancel_wakes_who_waits)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
-	fl_future *held = close_gate(e, &gate);
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
 	fl_thread waiters[3];
 	int rc;
 	FL_OK(square_submit(e, 2, &f));
@@ -313,7 +320,7 @@ CONFORMANCE(cancel_wakes_who_waits)
 		FL_OK(fl_thread_join(&waiters[i], &rc));
 		FL_OK(rc);
 	}
-	open_gate(&gate, held);
+	open_gate(gate, held);
 }
 
 /* Says that it runs, then waits under its scope for what never comes. */
@@ -322,7 +329,7 @@ FL_TASK_STATIC(wait_to_be_cancelled, struct gate *, void)
 	fl_event never = FL_EVENT_INIT;
 	FL_CHECK(fl_cancel_scope() == fl_task_token(ctx));
 	FL_CHECK(!fl_task_cancelled(ctx));
-	fl_event_set(&(*arg)->entered);
+	set_event(&(*arg)->entered);
 	int rc = fl_event_wait(&never);
 	FL_CHECK(fl_task_cancelled(ctx));
 	return rc == -ECANCELED ? fl_task_fail(ctx, -EINTR, "asked to stop") : rc;
@@ -334,9 +341,9 @@ CONFORMANCE(cancel_asks_what_runs_to_stop)
 	if (!is_concurrent(e))
 		return;
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
-	FL_OK(wait_to_be_cancelled_submit(e, &gate, &f));
-	FL_OK(fl_event_wait(&gate.entered));
+	struct gate *gate = new_gate();
+	FL_OK(wait_to_be_cancelled_submit(e, gate, &f));
+	FL_OK(fl_shm_event_wait(&gate->entered));
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
 	assert_int_equal(fl_future_get_state(f), FL_DONE); /* it ran: not cancelled, but failed */
@@ -348,55 +355,55 @@ CONFORMANCE(deadline_before_the_start_cancels)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct tally tally = {0};
-	FL_OK(tallied_submit_with(e, &tally, &f, &(fl_submit_config){.deadline = 1}));
+	struct tally *tally = new_tally();
+	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.deadline = 1}));
 	FL_OK(fl_future_wait(f));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 	FL_RC(fl_future_error(f), -ECANCELED);
-	assert_int_equal(counted(&tally.runs), 0);
-	assert_int_equal(counted(&tally.drops), 1);
+	assert_int_equal(counted(&tally->runs), 0);
+	assert_int_equal(counted(&tally->drops), 1);
 }
 
 CONFORMANCE(token_before_the_start_cancels)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct tally tally = {0};
-	struct gate gate = GATE_INIT;
+	struct tally *tally = new_tally();
+	struct gate *gate = new_gate();
 	fl_cancel stop = FL_CANCEL_INIT;
 	fl_future *held = NULL;
 	if (is_concurrent(e))
-		held = close_gate(e, &gate);
+		held = close_gate(e, gate);
 	else
 		fl_cancel_request(&stop);
-	FL_OK(tallied_submit_with(e, &tally, &f, &(fl_submit_config){.cancel = &stop}));
+	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.cancel = &stop}));
 	if (held) {
 		fl_cancel_request(&stop);
-		open_gate(&gate, held);
+		open_gate(gate, held);
 	}
 	FL_OK(fl_future_wait(f));
 	fl_cancel_destroy(&stop); /* the task has ended: it refers to its parent no more */
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
-	assert_int_equal(counted(&tally.runs), 0);
-	assert_int_equal(counted(&tally.drops), 1);
+	assert_int_equal(counted(&tally->runs), 0);
+	assert_int_equal(counted(&tally->drops), 1);
 }
 
 CONFORMANCE(token_and_deadline_reach_what_runs)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	struct gate gate = GATE_INIT;
+	struct gate *gate = new_gate();
 	fl_cancel stop = FL_CANCEL_INIT;
 	if (is_concurrent(e)) {
-		FL_OK(wait_to_be_cancelled_submit_with(e, &gate, &f, &(fl_submit_config){.cancel = &stop}));
-		FL_OK(fl_event_wait(&gate.entered));
+		FL_OK(wait_to_be_cancelled_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
+		FL_OK(fl_shm_event_wait(&gate->entered));
 		fl_cancel_request(&stop);
 		FL_OK(fl_future_wait(f));
 		FL_RC(fl_future_error(f), -EINTR);
 	}
 	fl_cancel_destroy(&stop);
 	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};
-	FL_OK(wait_to_be_cancelled_submit_with(e, &gate, &g, &soon));
+	FL_OK(wait_to_be_cancelled_submit_with(e, gate, &g, &soon));
 	FL_OK(fl_future_wait(g));
 	if (fl_future_get_state(g) == FL_DONE) /* a slow machine cancels it before it starts */
 		FL_RC(fl_future_error(g), -EINTR);
@@ -405,9 +412,9 @@ CONFORMANCE(token_and_deadline_reach_what_runs)
 CONFORMANCE(references)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	struct tally tally = {0};
+	struct tally *tally = new_tally();
 	fl_future *f = NULL;
-	FL_OK(tallied_submit(e, &tally, &f));
+	FL_OK(tallied_submit(e, tally, &f));
 	FL_OK(fl_future_wait(f));
 	assert_ptr_equal(fl_future_ref(f), f);
 	fl_future_free(f);
@@ -416,7 +423,7 @@ CONFORMANCE(references)
 	fl_future_free(NULL);
 	fl_executor_free(e);
 	e = NULL;
-	assert_int_equal(counted(&tally.result_drops), 1);
+	assert_int_equal(counted(&tally->result_drops), 1);
 }
 
 CONFORMANCE(future_outlives_its_executor)
@@ -440,13 +447,13 @@ CONFORMANCE(future_outlives_its_executor)
 CONFORMANCE(detached_submit)
 {
 	fl_executor *e = make(kind, 2);
-	struct tally tally = {0};
+	struct tally *tally = new_tally();
 	for (int i = 0; i < 100; i++)
-		FL_OK(tallied_submit(e, &tally, NULL));
+		FL_OK(tallied_submit(e, tally, NULL));
 	fl_executor_free(e);
-	assert_int_equal(counted(&tally.runs), 100);
-	assert_int_equal(counted(&tally.drops), 100);
-	assert_int_equal(counted(&tally.result_drops), 100);
+	assert_int_equal(counted(&tally->runs), 100);
+	assert_int_equal(counted(&tally->drops), 100);
+	assert_int_equal(counted(&tally->result_drops), 100);
 }
 
 /* C-Thread-Pool #88: destroying one pool stopped all others. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The contract of map, and of tasks that submit and wait, for every kind of executor. */
+/* The contract of map, for every kind of executor. */
 #include "conformance.h"
 
 enum { N = 1000 };
@@ -53,7 +53,7 @@ struct place {
 FL_TASK_STATIC(visit, struct place, void)
 {
 	int before = fl__add_release(arg->counter, 1); /* pairs with counted() */
-	*arg->worker = fl_thread_current_id();
+	*arg->worker = worker_id();
 	return arg->wanted < 0 || before == arg->wanted ? 0 : -EILSEQ;
 }
 
@@ -63,8 +63,8 @@ CONFORMANCE(map_runs_a_chunk_as_one)
 	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	enum { CHUNK = 10, CHUNKS = 20 };
 	static struct place places[CHUNK * CHUNKS];
-	static uint64_t workers[CHUNK * CHUNKS];
-	int counters[CHUNKS] = {0};
+	uint64_t *workers = FL_IN_ARENA(uint64_t, CHUNK * CHUNKS);
+	int *counters = FL_IN_ARENA(int, CHUNKS);
 	for (int i = 0; i < CHUNK * CHUNKS; i++)
 		places[i] = (struct place){&counters[i / CHUNK], &workers[i], i % CHUNK};
 	FL_OK(visit_map(e, places, CHUNK * CHUNKS, &(fl_map_config){.chunk = CHUNK}));
@@ -102,45 +102,90 @@ CONFORMANCE(map_reports_the_lowest_failure)
 	FL_RC(fail_if_negative_map(e, args, N, results, NULL), FL_ETASK);
 }
 
+/* A thread that does what a task asks for and cannot do itself, where it runs in another process. */
+struct aide {
+	fl_executor *e;
+	fl_shm_event *asked;
+	int (*help)(struct aide *aide);
+	void *arg;
+	fl_thread thread;
+};
+
+static int run_aide(void *arg)
+{
+	struct aide *aide = arg;
+	await_event(aide->asked);
+	return aide->help(aide);
+}
+
+static void aide_begin(struct aide *aide)
+{
+	FL_OK(fl_thread_start(&aide->thread, run_aide, aide, NULL));
+}
+
+/* If nobody has asked, it is asked now. */
+static void aide_end(struct aide *aide)
+{
+	int rc;
+	set_event(aide->asked);
+	FL_OK(fl_thread_join(&aide->thread, &rc));
+	FL_OK(rc);
+}
+
 /* Elements that fail in an order of our choice: a failure is known when its worker has gone on to the next task. */
 struct stage {
-	fl_event started, known;
+	fl_shm_event started, failing, known;
 };
 
 struct act {
 	struct stage *stage;
-	fl_event *wait_for, *start; /* NULL: none */
-	bool tell;                  /* that its failure is known, once it is */
+	fl_shm_event *wait_for, *start; /* NULL: none */
+	bool tell;                      /* that its failure is known, once it is */
 	int error;
 };
 
 FL_TASK_STATIC(set_known, struct stage *, void)
 {
-	fl_event_set(&(*arg)->known);
+	set_event(&(*arg)->known);
 	return 0;
+}
+
+static int submit_set_known(struct aide *aide)
+{
+	return set_known_submit(aide->e, aide->arg, NULL);
 }
 
 FL_TASK_STATIC(play, struct act, void)
 {
 	if (arg->start)
-		fl_event_set(arg->start);
+		set_event(arg->start);
 	if (arg->wait_for)
-		FL_CHECK(fl_event_wait_until(arg->wait_for, FL_FOREVER, FL_SHIELDED) == 0);
+		await_event(arg->wait_for);
 	if (arg->tell)
-		FL_CHECK(set_known_submit(fl_executor_current(), arg->stage, NULL) == 0);
+		set_event(&arg->stage->failing);
 	return arg->error;
+}
+
+/* All workers are busy with elements: what the aide submits is run by the one that ends the element which tells. */
+static void play_and_fail(fl_executor *e, const struct act *acts, size_t n, fl_map_config *config)
+{
+	struct stage *stage = acts->stage;
+	struct aide aide = {.e = e, .asked = &stage->failing, .help = submit_set_known, .arg = stage};
+	aide_begin(&aide);
+	FL_RC(play_map(e, acts, n, config), FL_ETASK);
+	aide_end(&aide);
 }
 
 CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_first)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	struct stage s = {FL_EVENT_INIT, FL_EVENT_INIT};
+	struct stage *s = FL_IN_ARENA(struct stage, 1);
 	const struct act acts[] = {
-	    {.stage = &s, .wait_for = is_concurrent(e) ? &s.started : NULL, .tell = true, .error = -EIO},
-	    {.stage = &s, .start = &s.started, .wait_for = &s.known, .error = -EBADF},
+	    {.stage = s, .wait_for = is_concurrent(e) ? &s->started : NULL, .tell = true, .error = -EIO},
+	    {.stage = s, .start = &s->started, .wait_for = &s->known, .error = -EBADF},
 	};
 	fl_map_error error = {0};
-	FL_RC(play_map(e, acts, 2, &(fl_map_config){.chunk = 1, .error = &error}), FL_ETASK);
+	play_and_fail(e, acts, 2, &(fl_map_config){.chunk = 1, .error = &error});
 	assert_int_equal(error.index, 0);
 	FL_RC(error.error, -EIO);
 }
@@ -148,15 +193,15 @@ CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_first)
 CONFORMANCE(map_reports_the_lowest_failure_if_it_comes_last)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	struct stage s = {FL_EVENT_INIT, FL_EVENT_INIT};
+	struct stage *s = FL_IN_ARENA(struct stage, 1);
 	const struct act acts[] = {
-	    {.stage = &s, .wait_for = is_concurrent(e) ? &s.known : NULL},
-	    {.stage = &s, .error = -EIO}, /* is run, though another has failed */
-	    {.stage = &s, .tell = true, .error = -EBADF},
-	    {.stage = &s, .error = -EBADF},
+	    {.stage = s, .wait_for = is_concurrent(e) ? &s->known : NULL},
+	    {.stage = s, .error = -EIO}, /* is run, though another has failed */
+	    {.stage = s, .tell = true, .error = -EBADF},
+	    {.stage = s, .error = -EBADF},
 	};
 	fl_map_error error = {0};
-	FL_RC(play_map(e, acts, 4, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+	play_and_fail(e, acts, 4, &(fl_map_config){.chunk = 2, .error = &error});
 	assert_int_equal(error.index, 1);
 	FL_RC(error.error, -EIO);
 }
@@ -174,21 +219,30 @@ CONFORMANCE(map_tells_a_tasks_timeout_from_its_own)
 	}
 }
 
-/* Counts; and, where told so, requests a token, or waits until the task is asked to stop. */
+/* Counts; and, where told so, asks an aide to have the map cancelled, or waits until the task is asked to stop. */
 struct step {
 	int *runs;
-	fl_cancel *request;
+	fl_shm_event *ask;
 	bool wait;
 };
+
+static bool wait_to_be_asked(const fl_task_ctx *ctx)
+{
+	while (!fl_task_cancelled(ctx))
+		if (fl_sleep(FL_S(100)) != 0)
+			return true;
+	return false;
+}
 
 FL_TASK_STATIC(take_step, struct step, int)
 {
 	count(arg->runs);
-	if (arg->request)
-		fl_cancel_request(arg->request);
-	while (arg->wait && !fl_task_cancelled(ctx))
-		if (fl_sleep(FL_S(100)) != 0)
-			return -ECANCELED;
+	if (arg->ask) {
+		set_event(arg->ask);
+		(void)wait_to_be_asked(ctx);
+	}
+	if (arg->wait && wait_to_be_asked(ctx))
+		return -ECANCELED;
 	*result = 5;
 	return 0;
 }
@@ -196,12 +250,12 @@ FL_TASK_STATIC(take_step, struct step, int)
 CONFORMANCE(map_deadline_in_the_past_runs_nothing)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	int runs = 0, results[10] = {0};
+	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = &runs};
+		steps[i] = (struct step){.runs = runs};
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = 1}), -ETIMEDOUT);
-	assert_int_equal(counted(&runs), 0);
+	assert_int_equal(counted(runs), 0);
 	fl_cancel requested = FL_CANCEL_INIT;
 	fl_cancel_request(&requested);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &requested}), -ECANCELED);
@@ -209,54 +263,86 @@ CONFORMANCE(map_deadline_in_the_past_runs_nothing)
 		FL_CANCEL_SCOPE(&requested);
 		FL_RC(take_step_map(e, steps, 10, results, NULL), -ECANCELED);
 	}
-	assert_int_equal(counted(&runs), 0);
+	assert_int_equal(counted(runs), 0);
 	FL_OK(take_step_map(e, steps, 10, results, NULL));
-	assert_int_equal(counted(&runs), 10);
+	assert_int_equal(counted(runs), 10);
 }
 
 CONFORMANCE(map_deadline_stops_what_is_left)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	int runs = 0, results[10] = {0};
+	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = &runs, .wait = i == 4};
+		steps[i] = (struct step){.runs = runs, .wait = i == 4};
 	fl_map_config config = {.chunk = 3, .deadline = fl_after(FL_MS(300))};
 	FL_RC(take_step_map(e, steps, 10, results, &config), -ETIMEDOUT);
-	assert_true(counted(&runs) <= 5); /* 5, on a machine that is not slow */
-	for (int i = 0; i < counted(&runs) - 1; i++)
+	assert_true(counted(runs) <= 5); /* 5, on a machine that is not slow */
+	for (int i = 0; i < counted(runs) - 1; i++)
 		assert_int_equal(results[i], 5); /* the results of those that ended are there */
+}
+
+static int request_it(struct aide *aide)
+{
+	fl_cancel_request(aide->arg);
+	return 0;
 }
 
 CONFORMANCE(map_cancel_stops_what_is_left)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	int runs = 0, results[10] = {0};
+	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
 	fl_cancel stop = FL_CANCEL_INIT;
+	struct aide aide = {.asked = FL_IN_ARENA(fl_shm_event, 1), .help = request_it, .arg = &stop};
 	for (int i = 0; i < 10; i++)
-		steps[i] = (struct step){.runs = &runs, .request = i == 4 ? &stop : NULL};
+		steps[i] = (struct step){.runs = runs, .ask = i == 4 ? aide.asked : NULL};
+	aide_begin(&aide);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.chunk = 3, .cancel = &stop}), -ECANCELED);
+	aide_end(&aide);
 	fl_cancel_destroy(&stop); /* nothing refers to it any more */
-	assert_int_equal(counted(&runs), 5);
+	assert_int_equal(counted(runs), 5);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(results[i], i < 5 ? 5 : 0);
 }
 
-FL_TASK_STATIC(cancel_executor, int, int)
+/* Cancels its executor; or has an aide do it, where its own is not the one that it was submitted to. */
+struct canceller {
+	bool cancels;
+	fl_shm_event *ask;
+};
+
+FL_TASK_STATIC(cancel_executor, struct canceller, int)
 {
-	if (*arg == 4)
+	if (!arg->cancels)
+		return 0;
+	if (!arg->ask) {
 		*result = (int)fl_executor_cancel(fl_executor_current());
+		return 0;
+	}
+	set_event(arg->ask);
+	(void)wait_to_be_asked(ctx);
 	return 0;
+}
+
+static int cancel_it(struct aide *aide)
+{
+	return (int)fl_executor_cancel(aide->e);
 }
 
 CONFORMANCE(map_on_a_cancelled_executor)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	int args[10], results[10];
-	number(args, 10);
+	struct aide aide = {.e = e, .asked = FL_IN_ARENA(fl_shm_event, 1), .help = cancel_it};
+	struct canceller args[10] = {0};
+	int results[10];
+	args[4] = (struct canceller){true, is_by_reference(e) ? NULL : aide.asked};
+	if (args[4].ask)
+		aide_begin(&aide);
 	FL_RC(cancel_executor_map(e, args, 10, results, &(fl_map_config){.chunk = 1}), -ECANCELED);
 	FL_RC(cancel_executor_map(e, args, 10, results, NULL), -EPIPE);
+	if (args[4].ask)
+		aide_end(&aide);
 }
 
 FL_TASK_STATIC(fail_to_start, void, void)
@@ -278,13 +364,13 @@ CONFORMANCE(map_on_a_broken_executor)
 CONFORMANCE(map_leaves_the_arguments_to_the_caller)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	struct tally tally = {0}, *args[20], *results[20];
+	struct tally *tally = new_tally(), *args[20], *results[20];
 	for (int i = 0; i < 20; i++)
-		args[i] = &tally;
+		args[i] = tally;
 	FL_OK(tallied_map(e, args, 20, results, NULL));
-	assert_int_equal(counted(&tally.runs), 20);
-	assert_int_equal(counted(&tally.drops), 0);
-	assert_int_equal(counted(&tally.result_drops), 0);
+	assert_int_equal(counted(&tally->runs), 20);
+	assert_int_equal(counted(&tally->drops), 0);
+	assert_int_equal(counted(&tally->result_drops), 0);
 }
 
 /* A map that is done does not wait for workers that others keep busy. */
@@ -292,127 +378,11 @@ CONFORMANCE(map_needs_one_worker)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	static int args[N], results[N];
-	struct gate gate = GATE_INIT;
-	fl_future *held = is_concurrent(e) ? close_gate(e, &gate) : NULL;
+	struct gate *gate = new_gate();
+	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	number(args, N);
 	FL_OK(square_map(e, args, N, results, NULL));
 	expect_squares(results, N);
 	if (held)
-		open_gate(&gate, held);
-}
-
-/* FL_CAP_NESTED */
-
-struct depth {
-	fl_executor *e;
-	int left;
-};
-
-FL_TASK_STATIC(descend, struct depth, int)
-{
-	FL_SCOPED(fl_future) *f = NULL;
-	if (fl_executor_current() != arg->e)
-		return -EXDEV;
-	if (arg->left == 0)
-		return 0;
-	int rc = descend_submit(arg->e, (struct depth){arg->e, arg->left - 1}, &f);
-	if (rc == 0)
-		rc = descend_get_until(f, result, fl_after(FL_S(60)), NULL);
-	*result += 1;
-	return rc;
-}
-
-CONFORMANCE(nested_submit_and_wait_needs_no_free_worker)
-{
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	FL_SCOPED(fl_future) *f = NULL;
-	int depth = 0;
-	assert_null(fl_executor_current());
-	FL_OK(descend_submit(e, (struct depth){e, 200}, &f));
-	FL_OK(descend_get(f, &depth));
-	assert_int_equal(depth, 200);
-	assert_null(fl_executor_current());
-}
-
-FL_TASK_STATIC(fibonacci, struct depth, int)
-{
-	if (arg->left < 2) {
-		*result = arg->left;
-		return 0;
-	}
-	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
-	int one = 0, other = 0;
-	int rc = fibonacci_submit(arg->e, (struct depth){arg->e, arg->left - 1}, &f);
-	if (rc == 0)
-		rc = fibonacci_submit(arg->e, (struct depth){arg->e, arg->left - 2}, &g);
-	if (rc == 0)
-		rc = fibonacci_get(f, &one);
-	if (rc == 0)
-		rc = fibonacci_get(g, &other);
-	*result = one + other;
-	return rc;
-}
-
-CONFORMANCE(nested_tree)
-{
-	for (unsigned workers = 1; workers <= 4; workers++) {
-		FL_SCOPED(fl_executor) *e = make(kind, workers);
-		FL_SCOPED(fl_future) *f = NULL;
-		int result = 0;
-		FL_OK(fibonacci_submit(e, (struct depth){e, 15}, &f));
-		FL_OK(fibonacci_get(f, &result));
-		assert_int_equal(result, 610);
-	}
-}
-
-FL_TASK_STATIC(map_squares, fl_executor *, int)
-{
-	int args[100], results[100];
-	number(args, 100);
-	int rc = square_map(*arg, args, 100, results, NULL);
-	for (int i = 0; i < 100; i++)
-		*result += results[i];
-	return rc;
-}
-
-CONFORMANCE(nested_map)
-{
-	for (unsigned workers = 1; workers <= 3; workers++) {
-		FL_SCOPED(fl_executor) *e = make(kind, workers);
-		fl_executor *args[10];
-		int results[10];
-		for (int i = 0; i < 10; i++)
-			args[i] = e;
-		FL_OK(map_squares_map(e, args, 10, results, &(fl_map_config){.chunk = 1}));
-		for (int i = 0; i < 10; i++)
-			assert_int_equal(results[i], 328350);
-	}
-}
-
-/* A wait that would not block must not run a task either. */
-FL_TASK_STATIC(poll_nested, struct tally *, void)
-{
-	fl_executor *e = fl_executor_current();
-	FL_SCOPED(fl_future) *f = NULL;
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
-	int rc = tallied_submit(e, *arg, &f);
-	if (rc != 0 || !is_concurrent(e))
-		return rc;
-	FL_CHECK(fl_future_try_wait(f) == -EAGAIN);
-	FL_CHECK(fl_future_wait_until(f, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_future_wait_until(f, FL_FOREVER, &requested) == -ECANCELED);
-	FL_CHECK(counted(&(*arg)->runs) == 0);
-	return fl_future_wait(f);
-}
-
-CONFORMANCE(nested_poll_runs_nothing)
-{
-	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	FL_SCOPED(fl_future) *f = NULL;
-	struct tally tally = {0};
-	FL_OK(poll_nested_submit(e, &tally, &f));
-	FL_OK(poll_nested_get(f));
-	assert_int_equal(counted(&tally.runs), 1);
-	assert_int_equal(counted(&tally.drops), 1);
+		open_gate(gate, held);
 }

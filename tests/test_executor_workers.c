@@ -3,19 +3,11 @@
 #include "conformance.h"
 #include <signal.h>
 
-static void count_lazy(const fl_thread_info *info, void *arg)
-{
-	static const char *const names[] = {"lazy-0", "lazy-1", "lazy-2"};
-	for (int i = 0; i < 3; i++)
-		*(int *)arg += strcmp(info->name, names[i]) == 0;
-	assert_string_not_equal(info->name, "lazy-3");
-}
-
 static int lazy_workers(void)
 {
-	int n = 0;
-	(void)fl_thread_enumerate(count_lazy, &n);
-	return n;
+	struct roll roll = workers_called("lazy");
+	assert_true(roll.highest < 3);
+	return roll.all;
 }
 
 CONFORMANCE(workers_start_when_needed_and_are_named)
@@ -26,13 +18,14 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 	FL_OK(square_submit(e, 1, NULL));
 	if (!is_concurrent(e))
 		return;
+	FL_WAIT_FOR(lazy_workers() > 0); /* a submit does not wait for a process to start */
 	assert_int_equal(lazy_workers(), 1);
-	struct gate gate[5] = {0};
+	struct gate *gate = FL_IN_ARENA(struct gate, 5);
 	fl_future *held[5];
 	for (int i = 0; i < 5; i++)
 		FL_OK(hold_submit(e, &gate[i], &held[i]));
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_event_wait(&gate[i].entered));
+		FL_OK(fl_shm_event_wait(&gate[i].entered));
 	assert_int_equal(lazy_workers(), 3);
 	for (int i = 0; i < 5; i++)
 		open_gate(&gate[i], held[i]);
@@ -76,18 +69,17 @@ CONFORMANCE(workers_take_no_signals)
 
 struct init {
 	int calls, error;
-	uint64_t creator;
-	fl_event entered, open;
+	uint64_t creator; /* the worker_id() of who makes the executor */
+	fl_shm_event entered, open;
 };
 
 FL_TASK_STATIC(initialize, struct init *, void)
 {
 	struct init *init = *arg;
 	count(&init->calls);
-	fl_event_set(&init->entered);
-	if (init->error == 0 || fl_thread_current_id() == init->creator)
-		return init->error;
-	(void)!fl_event_wait_until(&init->open, FL_FOREVER, FL_SHIELDED);
+	set_event(&init->entered);
+	if (init->error != 0 && worker_id() != init->creator)
+		await_event(&init->open);
 	return init->error;
 }
 
@@ -100,13 +92,13 @@ FL_TASK_STATIC(initializer_calls, struct init *, int)
 CONFORMANCE(initializer_runs_before_the_first_task)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	struct init init = {0}, *at = &init;
-	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &at};
+	struct init *init = FL_IN_ARENA(struct init, 1);
+	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &init};
 	FL_OK(kind->create(&e, &config));
 	for (int i = 0; i < 3; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int calls = 0;
-		FL_OK(initializer_calls_submit(e, &init, &f));
+		FL_OK(initializer_calls_submit(e, init, &f));
 		FL_OK(initializer_calls_get(f, &calls));
 		assert_int_equal(calls, 1);
 	}
@@ -115,9 +107,11 @@ CONFORMANCE(initializer_runs_before_the_first_task)
 CONFORMANCE(failing_initializer_breaks)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
-	struct init init = {.error = -ENOENT, .creator = fl_thread_current_id()}, *at = &init;
-	struct tally tally = {0};
-	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &at};
+	struct init *init = FL_IN_ARENA(struct init, 1);
+	struct tally *tally = new_tally();
+	fl_executor_config config = {.workers = 1, .initialize = &initialize, .initialize_arg = &init};
+	init->error = -ENOENT;
+	init->creator = worker_id();
 	int rc = kind->create(&e, &config);
 	if (rc != 0) { /* one that has no workers runs it at once */
 		FL_RC(rc, -ENOENT);
@@ -126,10 +120,10 @@ CONFORMANCE(failing_initializer_breaks)
 	}
 	fl_future *f[3];
 	for (int i = 0; i < 3; i++)
-		FL_OK(tallied_submit(e, &tally, &f[i]));
-	FL_OK(fl_event_wait(&init.entered));
+		FL_OK(tallied_submit(e, tally, &f[i]));
+	FL_OK(fl_shm_event_wait(&init->entered));
 	assert_int_equal(fl_future_get_state(f[0]), FL_PENDING);
-	fl_event_set(&init.open);
+	set_event(&init->open);
 	for (int i = 0; i < 3; i++) {
 		FL_RC(fl_future_get(f[i], &(void *){NULL}, sizeof(void *)), FL_ETASK);
 		assert_int_equal(fl_future_get_state(f[i]), FL_DONE);
@@ -137,14 +131,14 @@ CONFORMANCE(failing_initializer_breaks)
 		assert_non_null(strstr(fl_future_message(f[i]), "ENOENT"));
 		fl_future_free(f[i]);
 	}
-	FL_RC(tallied_submit(e, &tally, NULL), -ENOTRECOVERABLE);
+	FL_RC(tallied_submit(e, tally, NULL), -ENOTRECOVERABLE);
 	fl_executor_close(e);
-	FL_RC(tallied_submit(e, &tally, NULL), -ENOTRECOVERABLE);
+	FL_RC(tallied_submit(e, tally, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));
-	assert_int_equal(counted(&tally.runs), 0);
-	assert_int_equal(counted(&tally.drops), 3);
-	assert_int_equal(counted(&tally.result_drops), 0);
-	assert_int_equal(counted(&init.calls), 1);
+	assert_int_equal(counted(&tally->runs), 0);
+	assert_int_equal(counted(&tally->drops), 3);
+	assert_int_equal(counted(&tally->result_drops), 0);
+	assert_int_equal(counted(&init->calls), 1);
 }
 
 /* Edges. */
@@ -204,14 +198,14 @@ CONFORMANCE(forked_child_is_told)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL;
-	struct gate gate = GATE_INIT;
-	fl_future *held = is_concurrent(e) ? close_gate(e, &gate) : NULL;
+	struct gate *gate = new_gate();
+	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
 	if (held)
 		FL_OK(square_submit(e, 3, &f));
 	kind_in_child = kind;
 	assert_int_equal(fl_test_child(use_in_child, &(struct forked){e, f}, NULL, 0), 0);
 	if (held)
-		open_gate(&gate, held);
+		open_gate(gate, held);
 	FL_OK(fl_executor_join(e)); /* the parent's is as it was */
 	if (f)
 		FL_OK(fl_future_get(f, &(int){0}, sizeof(int)));

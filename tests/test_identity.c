@@ -123,7 +123,7 @@ FL_TEST(request_read_takes_what_was_sent)
 	struct packet p;
 	size_t size = compose(&p);
 	struct fl__request request;
-	struct fl__reply reply;
+	struct fl__start_reply reply;
 	FL_OK(fl__request_read(&request, &reply, &p, size, NULL, 0));
 	assert_ptr_equal(request.type, &identity_one);
 	assert_string_equal(request.name, "a name");
@@ -151,7 +151,7 @@ FL_TEST(request_read_refuses_what_is_damaged)
 	struct packet whole;
 	const size_t size = compose(&whole);
 	struct fl__request request;
-	struct fl__reply reply;
+	struct fl__start_reply reply;
 	for (size_t cut = 0; cut < size; cut++) {
 		unsigned char *copy = malloc(cut + !cut); /* so that a sanitizer sees what is read beyond */
 		memcpy(copy, &whole, cut);

@@ -33,27 +33,27 @@ static void download_here(struct album *a, struct progress *progress)
 	fetcher_free(fetcher);
 }
 
-/* With the library: each worker has a handle of its own, made for its first file, freed when the worker ends. */
+/*
+ * With the library: each worker has a handle of its own, made before its first file, freed when the worker ends. A worker
+ * may be a process, in which nothing of what main() has done was ever done; so whatever a task needs is made here.
+ */
 static fl_local my_fetcher = FL_LOCAL_INIT(fetcher_free);
 
-static struct fetcher *fetcher_of_worker(void)
+FL_TASK(open_fetcher, void, void)
 {
-	struct fetcher *mine = fl_local_get(&my_fetcher);
-	if (mine != NULL)
-		return mine;
-	mine = fetcher_create();
-	if (mine != NULL && fl_local_set(&my_fetcher, mine) != 0) {
+	if (fetch_prepare() != 0)
+		return fl_task_fail(ctx, -EIO, "cannot initialize libcurl");
+	struct fetcher *mine = fetcher_create();
+	int rc = mine != NULL ? fl_local_set(&my_fetcher, mine) : -ENOMEM;
+	if (rc != 0)
 		fetcher_free(mine);
-		mine = NULL;
-	}
-	return mine;
+	return rc;
 }
 
 FL_TASK(download, struct file, struct download_result)
 {
-	struct fetcher *mine = fetcher_of_worker();
-	char why[FL_MESSAGE_MAX] = "out of memory";
-	int rc = mine != NULL ? fetch(mine, arg, result, why, sizeof why) : -ENOMEM;
+	char why[FL_MESSAGE_MAX] = "";
+	int rc = fetch(fl_local_get(&my_fetcher), arg, result, why, sizeof why);
 	return rc == 0 ? 0 : fl_task_fail(ctx, rc, "%s", why);
 }
 
@@ -178,8 +178,9 @@ int album_run(void *data, const struct model *model, struct run *run)
 	FL_SCOPED(fl_executor) *pool = NULL;
 	int64_t start = fl_now();
 	int rc = 0;
+	const fl_executor_config config = {.workers = run->workers, .name = "album", .initialize = &open_fetcher};
 	if (model->create != NULL)
-		rc = model->create(&pool, &(fl_executor_config){.workers = run->workers, .name = "album"});
+		rc = model->create(&pool, &config);
 	if (rc == 0)
 		rc = download_all(a, pool);
 	run->seconds = seconds_since(start);
@@ -187,7 +188,7 @@ int album_run(void *data, const struct model *model, struct run *run)
 		run->answer = check_files(a);
 		start = fl_now();
 		rc = thumbnails_of_all(a, pool);
-		run->thumbnail_seconds = seconds_since(start);
+		run->figure = seconds_since(start);
 	}
 	if (rc != 0)
 		result_fail(a->result, model->name, "cannot go on: %s", fl_error_text(rc));

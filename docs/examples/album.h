@@ -33,6 +33,9 @@ struct download_result {
 #define DIGEST_START UINT64_C(0xcbf29ce484222325)
 uint64_t digest_add(uint64_t digest, const void *data, size_t size);
 
+/* Initializes libcurl, once in each process. Returns 0, -EIO. */
+int fetch_prepare(void);
+
 /* A curl handle, which keeps its connection from one file to the next. For one thread. NULL when out of memory. */
 struct fetcher;
 struct fetcher *fetcher_create(void);

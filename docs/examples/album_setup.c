@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the album needs before the first download, and how it goes away again: pictures, server, folder. */
 #include "album.h"
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdlib.h>
 
@@ -84,7 +83,7 @@ static bool list_files(struct setup *s, const struct options *o)
 
 static bool set_up(struct setup *s, const struct options *o)
 {
-	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+	if (fetch_prepare() != 0) {
 		complain("cannot initialize libcurl");
 		return false;
 	}
@@ -113,14 +112,17 @@ static void tear_down(struct setup *s)
 	free(s->album.entries);
 	for (size_t i = 0; i < ALBUM_PICTURES; i++)
 		free(s->pictures[i].data);
-	curl_global_cleanup();
 }
+
+static const struct figure thumbnails = {"thumbnails", "thumbnail_seconds", " s", 3};
 
 void album(const struct options *o, struct result *r)
 {
 	struct setup s = {.album.result = r};
-	*r = (struct result){
-	    .job = "album", .album = true, .question = "download an album of pictures, one request each"};
+	*r = (struct result){.job = "album",
+	                     .digest = true,
+	                     .figure = &thumbnails,
+	                     .question = "download an album of pictures, one request each"};
 	if (set_up(&s, o)) {
 		compare_models(r, o->workers != 0 ? o->workers : ALBUM_WORKERS, album_run, &s.album);
 		if (o->html != NULL)

@@ -3,8 +3,8 @@
 #define DEMO_H
 
 /*
- * What the parts of the demo share. A *job* (primes, album) is run once in each *model* (sequential, threads), and gives
- * a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
+ * What the parts of the demo share. A *job* (primes, album, frames) is run once in each *model* (sequential, threads,
+ * processes), and gives a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -21,7 +21,7 @@ struct bytes {
 enum fault { FAULT_NONE, FAULT_FAIL, FAULT_STALL, FAULT_SHORT, FAULT_WRONG };
 
 struct options {
-	const char *job;  /* NULL: all that compare models */
+	const char *job;  /* NULL: primes and album */
 	unsigned workers; /* 0: as many as the job finds right */
 	uint64_t limit;   /* primes */
 	char **urls;      /* album: NULL for the server of our own */
@@ -51,9 +51,16 @@ struct run {
 	const char *model;
 	unsigned workers;
 	double seconds, speedup; /* speedup: over the first run of the same job, the sequential one */
-	double thumbnail_seconds;
+	double figure;           /* the job's own: struct figure */
 	uint64_t answer;
 	unsigned long peak_rss_kib;
+};
+
+/* What a job measures besides its seconds. */
+struct figure {
+	const char *title, *key; /* for people; in JSON */
+	const char *unit;
+	int digits; /* behind the point */
 };
 
 #define RUNS_MAX 8
@@ -62,18 +69,24 @@ struct run {
 struct result {
 	const char *job;
 	const char *question;
-	bool album; /* the answer is a digest, and there are thumbnails */
+	bool digest;                 /* the answer is one, of 16 hexadecimal digits */
+	const struct figure *figure; /* NULL: none */
 	struct run runs[RUNS_MAX];
 	size_t run_count;
 	bool failed;     /* something went wrong: the exit status */
 	char **failures; /* what, a line each, as it was also said on standard error */
 	size_t failure_count;
+	char **notes; /* what else there is to say */
+	size_t note_count;
 	struct bytes thumbnails[THUMBNAILS_MAX]; /* PNG files, for the HTML report */
 	size_t thumbnail_count;
 };
 
 /* Notes a failure in `model` and says it on standard error. The job goes on. */
 void result_fail(struct result *r, const char *model, const char *format, ...) FL_PRINTF(3, 4);
+
+/* Adds a line for the reports; without memory it is left out. */
+void result_note(struct result *r, const char *format, ...) FL_PRINTF(2, 3);
 void result_free(struct result *r);
 
 /*
@@ -86,6 +99,7 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 /* The jobs and the stories. Stories return the exit status. */
 void primes(const struct options *o, struct result *r);
 void album(const struct options *o, struct result *r);
+void frames(const struct options *o, struct result *r);
 int two_threads(const struct options *o);
 int sleeping_barber(const struct options *o);
 int survivors(const struct options *o);

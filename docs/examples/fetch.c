@@ -40,6 +40,18 @@ static size_t receive(char *data, size_t one, size_t size, void *user)
 	return size;
 }
 
+static int initialize(void *unused)
+{
+	(void)unused;
+	return curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK ? 0 : -EIO;
+}
+
+int fetch_prepare(void)
+{
+	static fl_once prepared = FL_ONCE_INIT;
+	return fl_once_call(&prepared, initialize, NULL);
+}
+
 /* What is the same for every file. */
 static bool configure(struct fetcher *f)
 {

@@ -10,9 +10,10 @@ static const struct {
 	const char *name;
 	void (*compare)(const struct options *o, struct result *r); /* a job, or: */
 	int (*tell)(const struct options *o);                       /* a story */
+	bool on_request;                                            /* not unless it is asked for by its name */
 } jobs[] = {
-    {"primes", primes, NULL},          {"album", album, NULL},         {"threads", NULL, two_threads},
-    {"barber", NULL, sleeping_barber}, {"survivors", NULL, survivors},
+    {"primes", primes, NULL, false},      {"album", album, NULL, false},           {"frames", frames, NULL, true},
+    {"threads", NULL, two_threads, true}, {"barber", NULL, sleeping_barber, true}, {"survivors", NULL, survivors, true},
 };
 #define JOB_COUNT (sizeof jobs / sizeof *jobs)
 
@@ -78,7 +79,7 @@ static int compare(const struct options *o)
 
 	bool good = true;
 	for (size_t i = 0; i < JOB_COUNT; i++) {
-		if (jobs[i].compare == NULL || (o->job != NULL && strcmp(o->job, jobs[i].name) != 0))
+		if (o->job != NULL ? strcmp(o->job, jobs[i].name) != 0 : jobs[i].on_request)
 			continue;
 		jobs[i].compare(o, &results[n]);
 		good = good && !results[n++].failed;
@@ -108,7 +109,7 @@ static int run(const struct options *o)
 
 int main(int argc, char **argv)
 {
-	fl_main(argc, argv);           /* processes of survivors begin here */
+	fl_main(argc, argv);           /* worker processes begin, and end, here */
 	(void)setlocale(LC_CTYPE, ""); /* whether the terminal can show more than ASCII */
 	struct options options;
 	int status = options_read(&options, argc, argv);

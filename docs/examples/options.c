@@ -18,20 +18,23 @@ static const char help[] =
     "\n"
     "Shows what Fairlead is good for. Without a job: primes and album, one after the other.\n"
     "\n"
-    "Jobs, run in each model (sequential, threads) and compared:\n"
+    "Jobs, run in each model (sequential, threads, processes) and compared:\n"
     "  primes             count primes by trial division: work for the processor\n"
     "  album              download 40 pictures and make thumbnails: mostly waiting\n"
+    "  frames             a filter over large frames in shared memory; a worker is killed on the way\n"
     "Stories, which just run:\n"
     "  threads            two threads that print, each at its own pace\n"
     "  barber             the sleeping barber and the chairs of his shop\n"
     "  survivors          processes that share a queue, while one after the other is killed\n"
     "\n"
-    "Options for primes and album:\n"
-    "  --workers N        workers of each executor (primes: the usable CPUs; album: 5)\n"
+    "Options for all jobs:\n"
+    "  --workers N        workers of each executor (default the usable CPUs; album: 5)\n"
     "  --json[=FILE]      results as JSON: alone on standard output, or beside the rest in FILE\n"
     "  --html=FILE        results as a page, in FILE\n"
     "For primes:\n"
     "  --limit N          count the primes below N (default 16000000)\n"
+    "For frames:\n"
+    "  --output DIR       save a frame in DIR, before and after\n"
     "For album:\n"
     "  --urls FILE        download the URLs in FILE, one a line, not from the demo's own server\n"
     "  --output DIR       save the files in DIR and keep them (default: a temporary folder;\n"
@@ -74,6 +77,7 @@ static const struct {
 #define ALBUM (BIT(URLS) | BIT(OUTPUT) | BIT(TIMEOUT) | BIT(FAULT))
     {"primes", REPORTS | BIT(LIMIT)},
     {"album", REPORTS | ALBUM},
+    {"frames", REPORTS | BIT(OUTPUT)},
     /* These just run: there is nothing to report. */
     {"threads", 0},
     {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
@@ -182,7 +186,8 @@ static bool take_job(struct options *o, int argc, char **argv, unsigned long giv
 		while (i < sizeof jobs / sizeof *jobs && strcmp(argv[optind], jobs[i].name) != 0)
 			i++;
 		if (i == sizeof jobs / sizeof *jobs) {
-			complain("unknown job '%.40s': there are primes, album, threads, barber", argv[optind]);
+			complain("unknown job '%.40s': there are primes, album, frames, threads, barber, survivors",
+			         argv[optind]);
 			return false;
 		}
 		o->job = jobs[i].name;

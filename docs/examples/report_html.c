@@ -43,6 +43,7 @@ static const char head[] =
     ".album { display: grid; grid-template-columns: repeat(auto-fill, minmax(110px, 1fr)); gap: 8px;"
     " margin-top: 20px; }\n"
     ".album img { display: block; width: 100%; aspect-ratio: 4 / 3; object-fit: cover; border-radius: 6px; }\n"
+    ".note { margin-top: 10px; color: var(--faint); font-size: 14px; overflow-wrap: anywhere; }\n"
     ".bad { margin-top: 10px; color: var(--bad); font-size: 14px; overflow-wrap: anywhere; }\n"
     "footer { margin-top: 24px; font-size: 13px; }\n"
     "</style>\n</head>\n<body>\n<main>\n";
@@ -100,18 +101,19 @@ static void put_table(FILE *out, const struct result *r)
 {
 	(void)fprintf(
 	    out,
-	    "<div class=\"scroll\"><table>\n<tr><th>model<th>workers<th>seconds<th>speedup<th>peak memory<th>%s"
+	    "<div class=\"scroll\"><table>\n<tr><th>model<th>workers<th>seconds<th>speedup<th>peak memory<th>%s%s"
 	    "answer</tr>\n",
-	    r->album ? "thumbnails<th>" : "");
+	    r->figure != NULL ? r->figure->title : "", r->figure != NULL ? "<th>" : "");
 	for (size_t i = 0; i < r->run_count; i++) {
 		const struct run *run = &r->runs[i];
 		char answer[32];
 		group_digits(answer, run->answer);
 		(void)fprintf(out, "<tr><td>%s<td>%u<td>%.3f<td>%.2f&times;<td>%.1f MiB", run->model, run->workers,
 		              run->seconds, run->speedup, (double)run->peak_rss_kib / 1024);
-		if (r->album)
-			(void)fprintf(out, "<td>%.3f s<td><code>%016llx</code></tr>\n", run->thumbnail_seconds,
-			              (unsigned long long)run->answer);
+		if (r->figure != NULL)
+			(void)fprintf(out, "<td>%.*f%s", r->figure->digits, run->figure, r->figure->unit);
+		if (r->digest)
+			(void)fprintf(out, "<td><code>%016llx</code></tr>\n", (unsigned long long)run->answer);
 		else
 			(void)fprintf(out, "<td>%s</tr>\n", answer);
 	}
@@ -157,6 +159,11 @@ static void put_result(FILE *out, const struct result *r)
 	}
 	if (r->thumbnail_count != 0)
 		put_thumbnails(out, r);
+	for (size_t i = 0; i < r->note_count; i++) {
+		(void)fputs("<p class=\"note\">", out);
+		put_escaped(out, r->notes[i]);
+		(void)fputs("</p>\n", out);
+	}
 	for (size_t i = 0; i < r->failure_count; i++) {
 		(void)fputs("<p class=\"bad\">", out);
 		put_escaped(out, r->failures[i]);
@@ -183,7 +190,8 @@ bool report_html(FILE *out, const struct machine *m, const struct result *result
 	(void)fprintf(
 	    out,
 	    "<footer class=\"faint\">Fairlead %s, %s. Wall-clock time, shorter is better; speedup is over the "
-	    "first row. The memory is that of the whole program, with the album's own server.</footer>\n"
+	    "first row. The memory is that of this program, with the album's own server, and without its worker "
+	    "processes.</footer>\n"
 	    "</main>\n</body>\n</html>\n",
 	    fl_version(), day);
 	return !ferror(out);

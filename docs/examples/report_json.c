@@ -7,7 +7,7 @@
 static json_t *answer_json(const struct result *r, uint64_t answer)
 {
 	char text[32];
-	if (!r->album)
+	if (!r->digest)
 		return json_integer((json_int_t)answer);
 	(void)snprintf(text, sizeof text, "%016llx", (unsigned long long)answer);
 	return json_string(text);
@@ -18,8 +18,7 @@ static json_t *run_json(const struct result *r, const struct run *run)
 	json_t *j = json_pack("{s:s, s:i, s:f, s:f, s:o, s:I}", "model", run->model, "workers", (int)run->workers,
 	                      "seconds", run->seconds, "speedup", run->speedup, "answer", answer_json(r, run->answer),
 	                      "peak_rss_kib", (json_int_t)run->peak_rss_kib);
-	if (j != NULL && r->album &&
-	    json_object_set_new(j, "thumbnail_seconds", json_real(run->thumbnail_seconds)) != 0) {
+	if (j != NULL && r->figure != NULL && json_object_set_new(j, r->figure->key, json_real(run->figure)) != 0) {
 		json_decref(j);
 		return NULL;
 	}

@@ -26,11 +26,11 @@ static void print_answer(FILE *out, const struct result *r)
 	bool same = true;
 	for (size_t i = 1; i < r->run_count; i++)
 		same = same && r->runs[i].answer == first->answer;
-	if (r->album)
+	if (r->digest)
 		(void)snprintf(text, sizeof text, "%016llx", (unsigned long long)first->answer);
 	else
 		group_digits(text, first->answer);
-	(void)fprintf(out, "answer: %s%s%s\n\n", r->album ? "digest " : "", text,
+	(void)fprintf(out, "answer: %s%s%s\n\n", r->digest ? "digest " : "", text,
 	              !same              ? " - NOT THE SAME IN EVERY MODEL"
 	              : r->run_count > 1 ? ", the same in every model"
 	                                 : "");
@@ -38,14 +38,17 @@ static void print_answer(FILE *out, const struct result *r)
 
 static void print_table(FILE *out, const struct result *r)
 {
-	(void)fprintf(out, "  %-12s %7s %9s %8s %9s%s\n", "model", "workers", "seconds", "speedup", "peak MiB",
-	              r->album ? "  thumbnails" : "");
+	(void)fprintf(out, "  %-12s %7s %9s %8s %9s", "model", "workers", "seconds", "speedup", "peak MiB");
+	if (r->figure != NULL)
+		(void)fprintf(out, "  %10s", r->figure->title);
+	(void)fputc('\n', out);
 	for (size_t i = 0; i < r->run_count; i++) {
 		const struct run *run = &r->runs[i];
 		(void)fprintf(out, "  %-12s %7u %9.3f %7.2fx %9.1f", run->model, run->workers, run->seconds,
 		              run->speedup, (double)run->peak_rss_kib / 1024);
-		if (r->album)
-			(void)fprintf(out, "  %8.3f s", run->thumbnail_seconds);
+		if (r->figure != NULL)
+			(void)fprintf(out, "  %*.*f%s", 10 - (int)strlen(r->figure->unit), r->figure->digits,
+			              run->figure, r->figure->unit);
 		(void)fputc('\n', out);
 	}
 }
@@ -77,6 +80,13 @@ static void print_chart(FILE *out, const struct result *r)
 	}
 }
 
+/* In lines of a width that reads well, each note with a dash. */
+static void print_notes(FILE *out, const struct result *r)
+{
+	for (size_t i = 0; i < r->note_count; i++)
+		(void)fprintf(out, "%s  %s\n", i == 0 ? "\n" : "", r->notes[i]);
+}
+
 bool report_text(FILE *out, const struct machine *m, const struct result *results, size_t n)
 {
 	(void)fprintf(out, "%u CPU%s (%s), Linux %s, %.1f GiB\n", m->cpus, m->cpus == 1 ? "" : "s", m->model, m->kernel,
@@ -91,6 +101,7 @@ bool report_text(FILE *out, const struct machine *m, const struct result *result
 		}
 		if (r->run_count == 0)
 			(void)fputs("  did not run\n", out);
+		print_notes(out, r);
 		if (r->failure_count != 0)
 			(void)fprintf(out, "\n  %zu failure%s:\n", r->failure_count, r->failure_count == 1 ? "" : "s");
 		for (size_t k = 0; k < r->failure_count; k++)

@@ -1,19 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs a job in each model, and compares what comes out. */
 #include "demo.h"
+#include <fairlead/process_executor.h>
 #include <stdarg.h>
 #include <stdlib.h>
 
 /*
- * The models. A new kind of executor is one more row here: processes, then async. No job changes for it, since a task
- * does not know on what it runs.
+ * The models. A new kind of executor is one more row here. No job changes for it, since a task does not know on what it
+ * runs.
  */
 static const struct model models[] = {
     {"sequential", NULL},
     {"threads", fl_thread_executor_create},
+    {"processes", fl_process_executor_create},
 };
 #define MODEL_COUNT (sizeof models / sizeof *models)
 _Static_assert(MODEL_COUNT <= RUNS_MAX, "a result has no place for every model");
+
+/* Takes `line` over. Without memory it is lost. */
+static void append(char ***lines, size_t *count, char *line)
+{
+	char **more = line != NULL ? realloc(*lines, (*count + 1) * sizeof *more) : NULL;
+	if (more == NULL) {
+		free(line);
+		return;
+	}
+	*lines = more;
+	more[(*count)++] = line;
+}
 
 void result_fail(struct result *r, const char *model, const char *format, ...)
 {
@@ -27,22 +41,33 @@ void result_fail(struct result *r, const char *model, const char *format, ...)
 		line = NULL;
 	free(why);
 	complain("%s", line != NULL ? line : "out of memory");
-
 	r->failed = true;
-	char **more = line != NULL ? realloc(r->failures, (r->failure_count + 1) * sizeof *more) : NULL;
-	if (more == NULL) { /* it was said, and it counts; only the reports cannot repeat it */
-		free(line);
-		return;
-	}
-	r->failures = more;
-	r->failures[r->failure_count++] = line;
+	append(&r->failures, &r->failure_count,
+	       line); /* it was said, and it counts, even if the reports cannot repeat it */
+}
+
+void result_note(struct result *r, const char *format, ...)
+{
+	char *line = NULL;
+	va_list args;
+	va_start(args, format);
+	if (vasprintf(&line, format, args) < 0)
+		line = NULL;
+	va_end(args);
+	append(&r->notes, &r->note_count, line);
+}
+
+static void free_lines(char **lines, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(lines[i]);
+	free(lines);
 }
 
 void result_free(struct result *r)
 {
-	for (size_t i = 0; i < r->failure_count; i++)
-		free(r->failures[i]);
-	free(r->failures);
+	free_lines(r->failures, r->failure_count);
+	free_lines(r->notes, r->note_count);
 	for (size_t i = 0; i < r->thumbnail_count; i++)
 		free(r->thumbnails[i].data);
 	*r = (struct result){0};

@@ -21,15 +21,17 @@ struct fl__cell {
 	struct fl__cell *next, *prev; /* in the executor's queue, or a list of those taken out of it */
 	uint32_t fork_count;          /* fl__fork_count when it was submitted */
 	uint32_t count, done;         /* elements: 1, or those of a chunk of a map; how many succeeded */
-	bool elsewhere;               /* its executor runs tasks elsewhere */
 	bool queued;                  /* in the executor's queue; guarded by the executor's lock */
 	/* For an executor that runs tasks elsewhere; guarded by its lock. */
+	bool elsewhere;              /* it does */
 	bool asked;                  /* to stop, and it was told */
-	uint16_t attempts;           /* starts that came to nothing */
-	uint16_t slot;               /* where it is posted, */
-	struct fl__member *member;   /* and with whom; NULL: not */
+	bool mapped;                 /* the result is a mapping */
+	uint32_t attempts;           /* starts that came to nothing */
+	uint32_t seq;                /* the order that it is, */
+	struct fl__member *member;   /* and with whom it is posted; NULL: it is not */
 	struct fl__stopper *stopper; /* what watches its token; NULL: nothing */
-	size_t mapped;               /* bytes of its result, which is a mapping; 0: it is not */
+	uint64_t task;               /* its type's identity: process/identity.h */
+	uint32_t check;
 	fl_future future;
 };
 

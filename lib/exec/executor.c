@@ -93,6 +93,11 @@ static bool is_forked(uint32_t fork_count)
 	return fork_count != fl__load_relaxed(&fl__fork_count); /* relaxed: as above */
 }
 
+bool fl__executor_is_forked(const fl_executor *e)
+{
+	return is_forked(e->fork_count);
+}
+
 int fl__executor_refuses(const fl_executor *e)
 {
 	if (e->broken)
@@ -227,7 +232,10 @@ static void on_ended(fl_future *f)
 
 static void on_release(fl_future *f)
 {
-	fl__cell_free(fl__cell_of(f));
+	struct fl__cell *cell = fl__cell_of(f);
+	if (cell->elsewhere)
+		cell->executor->ops->release(cell); /* it lasts as long as its cells */
+	fl__cell_free(cell);
 }
 
 const struct fl__future_home fl__cell_home = {
@@ -324,15 +332,13 @@ static struct fl__cell *make_cell(fl_executor *e, const fl_task_type *type, cons
 	return cell;
 }
 
-static int may_submit(fl_executor *e, const fl_task_type *type, uint32_t count, const fl_submit_config *config)
+static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t count)
 {
 	if (is_forked(e->fork_count))
 		return -EOWNERDEAD;
 	if ((uintptr_t)__builtin_frame_address(0) < e->stack_low)
 		return -EOVERFLOW;
-	if (is_too_big(type, count))
-		return -E2BIG;
-	return e->ops->check ? e->ops->check(e, type, config) : 0;
+	return is_too_big(type, count) ? -E2BIG : 0;
 }
 
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -341,7 +347,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	static const fl_submit_config defaults;
 	if (!config)
 		config = &defaults;
-	int rc = may_submit(e, type, count, config);
+	int rc = may_submit(e, type, count);
 	if (rc != 0)
 		return rc;
 	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config);

@@ -43,11 +43,10 @@ struct fl__executor_ops {
 	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has
 	 * ended. Where it is (queued, or with whom) is guarded by the lock, which lasts as long as any cell of theirs.
 	 */
-	int (*check)(fl_executor *e, const fl_task_type *type,
-	             const fl_submit_config *config); /* for submit: 0 or an error */
 	void (*recall)(
 	    fl_executor *e,
 	    bool ask); /* under the lock: what has not started goes back to `queue`; the rest is asked to stop */
+	void (*release)(struct fl__cell *cell); /* frees what the kind has added to it; without the lock */
 	bool (*withdraw)(fl_executor *e,
 	                 struct fl__cell *cell); /* under the lock, to the queue: false when it has started */
 	bool (*has_started)(fl_executor *e, const struct fl__cell *cell); /* under the lock */
@@ -103,6 +102,9 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 /* fl_submit_with() of `count` arguments that follow each other, as one task. */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config);
+
+/* Whether `e` is the parent's, in a forked child. */
+bool fl__executor_is_forked(const fl_executor *e);
 
 /* For submit, under the lock: 0, or why no task is taken any more. */
 int fl__executor_refuses(const fl_executor *e);

@@ -104,10 +104,10 @@ static int sys_watch(int epoll, int op, int fd, uint32_t events)
 	return (int)result(epoll_ctl(epoll, op, fd, &event), before);
 }
 
-static int sys_watch_wait(int epoll, struct epoll_event *events, int n)
+static int sys_watch_wait(int epoll, struct epoll_event *events, int n, int ms)
 {
 	int before = errno;
-	return (int)result(epoll_wait(epoll, events, n, -1), before);
+	return (int)result(epoll_wait(epoll, events, n, ms), before);
 }
 
 static int sys_memory(void)

@@ -123,17 +123,46 @@ const char *fl__build_id_text(const struct fl__build_id *id, char text[FL__BUILD
 	return text;
 }
 
+static uint64_t id_of(const fl_task_type *type)
+{
+	uint64_t name = hash(hash_start, type->name, strlen(type->name) + 1);
+	return mix(hash(name, &type->version, sizeof type->version));
+}
+
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
 {
 	memset(identity, 0, sizeof *identity); /* padding, too: it is hashed */
-	uint64_t id = hash(hash_start, type->name, strlen(type->name) + 1);
-	identity->id = mix(hash(id, &type->version, sizeof type->version));
+	identity->id = id_of(type);
 	identity->version = type->version;
 	identity->arg_size = type->arg_size;
 	identity->arg_align = (uint32_t)type->arg_align;
 	identity->result_size = type->result_size;
 	identity->result_align = (uint32_t)type->result_align;
 	fl__build_id_of((const void *)type, &identity->owner);
+}
+
+uint32_t fl__task_check(const struct fl__task_identity *identity)
+{
+	uint64_t sum = mix(hash(hash_start, identity, sizeof *identity));
+	return (uint32_t)(sum ^ sum >> 32);
+}
+
+struct wanted {
+	uint64_t id;
+	const fl_task_type *type;
+};
+
+static void compare_id(const fl_task_type *type, void *arg)
+{
+	struct wanted *wanted = arg;
+	if (id_of(type) == wanted->id)
+		wanted->type = type;
+}
+
+const fl_task_type *fl__task_find_id(uint64_t id)
+{
+	struct wanted wanted = {id, NULL};
+	return fl__registry_visit(compare_id, &wanted) == 0 ? wanted.type : NULL;
 }
 
 static void add_to_digest(const fl_task_type *type, void *arg)

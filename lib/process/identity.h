@@ -38,6 +38,12 @@ struct fl__task_identity {
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity);
 
+/* The whole of an identity in 32 bits: what goes along with its id, to be compared. */
+uint32_t fl__task_check(const struct fl__task_identity *identity);
+
+/* The registered type of that id; NULL: none, or no memory to look for it. Looks at all there are. */
+const fl_task_type *fl__task_find_id(uint64_t id);
+
 /* What is registered, whatever the order. 0 or -ENOMEM. */
 struct fl__registry_digest {
 	uint64_t sum;

@@ -68,7 +68,7 @@ static void *manage(void *arg)
 	enum { EVENTS = 16 };
 	struct epoll_event events[EVENTS];
 	for (;;) {
-		int n = fl__fd_sys.watch_wait(epoll, events, EVENTS);
+		int n = fl__fd_sys.watch_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.fd != bell)
 				collect(events[i].data.fd);

@@ -41,11 +41,10 @@ static int write_all(int fd, const char *data, size_t size)
 	return fl__fd_sys.seal(fd);
 }
 
-/* A sealed descriptor with the argument in it. */
-static int memory_of(const void *arg, size_t size)
+int fl__memory_of(const void *bytes, size_t size)
 {
 	int fd = fl__fd_sys.memory();
-	int rc = fd < 0 ? fd : write_all(fd, arg, size);
+	int rc = fd < 0 ? fd : write_all(fd, bytes, size);
 	if (rc == 0)
 		return fd;
 	fl__close(fd);
@@ -90,7 +89,7 @@ int fl__request_send(int socket, int channel, struct fl__launch *launch, int64_t
 	for (unsigned i = 0; i < launch->setup.n_fds; i++)
 		add(&fds, launch->setup.fds[i], i < FL__STREAMS ? FL__REQUEST_STREAM << i : 0,
 		    i < FL__STREAMS ? &m->flags : &none);
-	int memory = large ? memory_of(launch->config->arg, arg_size) : -1;
+	int memory = large ? fl__memory_of(launch->config->arg, arg_size) : -1;
 	int rc = large && memory < 0 ? memory : 0;
 	add(&fds, memory, FL__REQUEST_MEMORY, &m->flags);
 	if (rc == 0) {
@@ -133,7 +132,7 @@ static unsigned fds_of(const struct message *m)
 	return m->n_fds + (unsigned)__builtin_popcount(m->flags & ~(uint32_t)FL__REQUEST_DAEMON);
 }
 
-static int find_task(struct fl__request *request, struct fl__reply *reply, const struct message *m)
+static int find_task(struct fl__request *request, struct fl__start_reply *reply, const struct message *m)
 {
 	const fl_task_type *type = fl_task_find(m->text + m->name_size);
 	if (!type)
@@ -146,11 +145,11 @@ static int find_task(struct fl__request *request, struct fl__reply *reply, const
 	return 0;
 }
 
-int fl__request_read(struct fl__request *request, struct fl__reply *reply, const void *data, size_t size,
+int fl__request_read(struct fl__request *request, struct fl__start_reply *reply, const void *data, size_t size,
                      const int *fds, unsigned n_fds)
 {
 	const struct message *m = data;
-	*reply = (struct fl__reply){.magic = FL__MAGIC_REPLY, .size = sizeof *reply};
+	*reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof *reply};
 	*request = (struct fl__request){.channel = -1, .memory = -1};
 	if (!is_request(m, size))
 		return -EBADMSG;
@@ -193,7 +192,7 @@ static void name_differences(const struct fl__task_identity *a, const struct fl_
 			n += (size_t)snprintf(text + n, room - n, "%s%s", n > 0 ? ", " : "", fields[i].name);
 }
 
-static void log_task(const struct fl__launch *launch, const struct fl__reply *reply)
+static void log_task(const struct fl__launch *launch, const struct fl__start_reply *reply)
 {
 	char a[FL__BUILD_ID_TEXT], b[FL__BUILD_ID_TEXT], differ[160];
 	struct fl__task_identity ours;
@@ -215,7 +214,7 @@ static void log_task(const struct fl__launch *launch, const struct fl__reply *re
 
 int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int *pidfd)
 {
-	struct fl__reply reply;
+	struct fl__start_reply reply;
 	size_t size;
 	unsigned n_fds = pidfd ? 1 : 0;
 	launch->problem = "the reply does not come";

@@ -31,6 +31,9 @@ enum {
 /* Sends it: 0 or a negative errno, as fl__packet_send(). `channel`: -1 for none. */
 int fl__request_send(int socket, int channel, struct fl__launch *launch, int64_t deadline);
 
+/* A sealed descriptor with these bytes in it, or a negative errno. */
+int fl__memory_of(const void *bytes, size_t size);
+
 /* A request that was received, or its like in a forked child: everything that is needed to run the task. */
 struct fl__request {
 	const fl_task_type *type;
@@ -42,7 +45,7 @@ struct fl__request {
 	struct fl__setup setup;
 };
 
-struct fl__reply {
+struct fl__start_reply {
 	uint32_t magic, size;
 	int32_t error;                   /* 0, or what failed, as a negative errno */
 	int32_t pid;                     /* of the process; its pidfd comes along, from a zygote */
@@ -54,7 +57,7 @@ struct fl__reply {
  * Reads what was received; `fds` are the caller's to close, also after an error. 0; -EBADMSG (not a request); -EMFILE (fewer
  * descriptors than it speaks of); -ENOENT, -EPROTO (no such task, or another): then `reply` tells of it.
  */
-int fl__request_read(struct fl__request *request, struct fl__reply *reply, const void *data, size_t size,
+int fl__request_read(struct fl__request *request, struct fl__start_reply *reply, const void *data, size_t size,
                      const int *fds, unsigned n_fds);
 
 /* Waits for the reply to a request: 0, or its error, or the wait's. `*pidfd` (may be NULL): came along, or is -1. */

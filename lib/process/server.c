@@ -145,7 +145,7 @@ static bool is_gone(int channel)
 static bool answer(const void *data, size_t size, bool lost, const int *fds, unsigned n_fds)
 {
 	struct fl__request request;
-	struct fl__reply reply;
+	struct fl__start_reply reply;
 	int channel = n_fds > 0 ? fds[0] : -1, pidfd = -1;
 	int rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	if (channel < 0 || is_gone(channel))
@@ -221,7 +221,7 @@ _Noreturn void fl__zygote_serve(int socket, int parent)
 
 static void ready(int fd, int rc)
 {
-	const struct fl__reply reply = {.magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
+	const struct fl__start_reply reply = {.magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
 	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
 		_exit(127); /* who asked for it has given up */
 	fl__close(fd);
@@ -233,7 +233,7 @@ _Noreturn void fl__task_serve(int socket, int parent)
 	int fds[FL__PACKET_FDS];
 	unsigned n_fds = FL__PACKET_FDS;
 	struct fl__request request;
-	struct fl__reply reply;
+	struct fl__start_reply reply;
 	size_t size = 0;
 	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
 	if (rc != 0 && rc != -EMFILE)
@@ -241,7 +241,7 @@ _Noreturn void fl__task_serve(int socket, int parent)
 	if (rc == 0)
 		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	else
-		reply = (struct fl__reply){.magic = FL__MAGIC_REPLY, .size = sizeof reply};
+		reply = (struct fl__start_reply){.magic = FL__MAGIC_REPLY, .size = sizeof reply};
 	if (rc != 0) {
 		reply.error = rc;
 		(void)!fl__packet_send(socket, &reply, sizeof reply, NULL, 0, 0);

@@ -108,11 +108,11 @@ static void fire(int fd, uint32_t events)
 static void *watcher(void *arg)
 {
 	int set = (int)(intptr_t)arg;
-	int (*const wait)(int, struct epoll_event *, int) =
+	int (*const wait)(int, struct epoll_event *, int, int) =
 	    fl__fd_sys.watch_wait; /* tests replace the table meanwhile */
 	struct epoll_event events[EVENTS];
 	for (;;) {
-		int n = wait(set, events, EVENTS);
+		int n = wait(set, events, EVENTS, -1);
 		for (int i = 0; i < n; i++)
 			fire(events[i].data.fd, events[i].events);
 	}

@@ -98,6 +98,12 @@ static void os_unmap(void *memory, size_t size)
 	errno = before;
 }
 
+static int os_keep(void *memory, size_t size)
+{
+	int before = errno;
+	return result(madvise(memory, size, MADV_DONTFORK), before);
+}
+
 static uint64_t os_largest_file(void)
 {
 	struct rlimit limit;
@@ -127,6 +133,7 @@ struct fl__shm_os fl__shm_os = {
     .close = os_close,
     .map = os_map,
     .unmap = os_unmap,
+    .keep = os_keep,
     .largest_file = os_largest_file,
     .available = os_available,
 };

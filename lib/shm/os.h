@@ -22,6 +22,7 @@ struct fl__shm_os {
 	void (*close)(int fd);                           /* Linux has released the number whatever it answers */
 	int (*map)(int fd, size_t size, bool writable, void **memory); /* shared, from its beginning */
 	void (*unmap)(void *memory, size_t size);
+	int (*keep)(void *memory, size_t size); /* from the children of a fork: they have nothing there */
 	uint64_t (*largest_file)(void); /* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ */
 	uint64_t (*available)(void);    /* memory that the system can give, roughly */
 };

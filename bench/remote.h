@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_REMOTE_H
+#define BENCH_REMOTE_H
+
+#include "shim.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+/*
+ * A row that another program measures: one that is written in another language, or whose start is what counts. It says
+ * "ready" when it has set up and warmed up; then it answers each line with a number of operations by the nanoseconds that
+ * they took and the 99th percentile of single ones (0: none is meant). It ends when its input does.
+ */
+typedef struct bench_remote {
+	pid_t pid;
+	FILE *to, *from;
+} bench_remote;
+
+/* Starts it and waits until it is ready; `command` ends with NULL, and begins with a path. */
+bench_remote *bench_remote_open(const char *const *command);
+
+/* Lets it do `n` operations: returns their nanoseconds. */
+int64_t bench_remote_ask(bench_remote *r, uint64_t n, int64_t *p99);
+
+/* Waits for its end; bench_fail when it failed. */
+void bench_remote_close(bench_remote *r);
+
+/* For rows: their run and teardown, when setup returns a bench_remote. */
+void bench_remote_run(bench_thread *t);
+void bench_remote_teardown(void *state, uint64_t total);
+
+/* The same when setup returns a command, and each operation is the only one of a program. */
+void bench_remote_run_each(bench_thread *t);
+void bench_remote_teardown_each(void *state, uint64_t total);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What starting a process executor takes in a small program: fairlead-bench starts `fairlead-bench-start CASE` and asks it
+ * over a pipe (remote.h). CASE: "result", from nothing to the first result of each of two workers; "end", until they are
+ * joined, too. The first pool of a program starts the fork server; with "result_again", "end_again" there was one before.
+ */
+#include <errno.h>
+#include <fairlead/executor.h>
+#include <fairlead/process_executor.h>
+#include <fairlead/task.h>
+#include <fairlead/time.h>
+#include <inttypes.h>
+#include <sched.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { WORKERS = 2 };
+
+struct meeting {
+	uint32_t arrived;
+};
+
+/* Each waits for the other, so that each worker has one of them. */
+FL_TASK_STATIC(meet, fl_shm_offset, uint64_t)
+{
+	struct meeting *meeting = FL_SHM_AT(fl_task_region(ctx, 0), struct meeting, *arg);
+	if (!meeting)
+		return -EINVAL;
+	__atomic_add_fetch(&meeting->arrived, 1, __ATOMIC_RELAXED);
+	while (__atomic_load_n(&meeting->arrived, __ATOMIC_RELAXED) < WORKERS)
+		sched_yield();
+	*result = WORKERS;
+	return 0;
+}
+
+static void check(bool good, const char *what)
+{
+	if (good)
+		return;
+	(void)fprintf(stderr, "fairlead-bench-start: %s\n", what);
+	exit(1);
+}
+
+static int64_t start(fl_shm *region, bool to_end)
+{
+	struct meeting *meeting = fl_shm_alloc(region, sizeof *meeting);
+	check(meeting, "fl_shm_alloc");
+	fl_future *futures[WORKERS];
+	int64_t begin = fl_now();
+	fl_executor *e = NULL;
+	fl_executor_config config = {.workers = WORKERS, .regions = &region, .n_regions = 1};
+	check(fl_process_executor_create(&e, &config) == 0, "fl_process_executor_create");
+	for (int i = 0; i < WORKERS; i++)
+		check(meet_submit(e, fl_shm_offset_of(region, meeting), &futures[i]) == 0, "fl_submit");
+	for (int i = 0; i < WORKERS; i++) {
+		uint64_t met = 0;
+		check(meet_get(futures[i], &met) == 0 && met == WORKERS, fl_future_message(futures[i]));
+	}
+	int64_t took = fl_now() - begin;
+	for (int i = 0; i < WORKERS; i++)
+		fl_future_free(futures[i]);
+	fl_executor_free(e);
+	if (to_end)
+		took = fl_now() - begin;
+	fl_shm_dealloc(region, meeting);
+	return took;
+}
+
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
+	check(argc == 2, "usage: fairlead-bench-start result|end|result_again|end_again");
+	bool to_end = strncmp(argv[1], "end", 3) == 0, again = strstr(argv[1], "_again") != NULL;
+	fl_shm *region = NULL;
+	check(fl_shm_create(&region, 4096) == 0, "fl_shm_create");
+	if (again)
+		(void)start(region, to_end);
+	char line[64];
+	(void)puts("ready");
+	while (fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
+		int64_t took = 0;
+		for (unsigned long n = strtoul(line, NULL, 10); n > 0; n--)
+			took += start(region, to_end);
+		(void)printf("%" PRId64 " 0\n", took);
+	}
+	fl_shm_free(region);
+	return 0;
+}

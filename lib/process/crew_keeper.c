@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The keeper: the executor's own thread. It starts members, buries them, watches the time, ends what others may not end, and takes
+ * replies when nobody else does.
+ *
+ * Its sleep. When others fetch their results themselves, a bell at each would wake it in vain, so it naps: it looks again after
+ * NAP, unrung, for as long as somebody has fetched meanwhile. When nobody has, it arms the bells, looks once more, and sleeps until
+ * one rings: lane.c, invariant 4. Who gives up waiting by himself kicks it out of its nap. After it has found something
+ * itself it looks on for SPIN, yielding, before it sleeps: more is likely to come, and a sleep costs two wakes.
+ */
+#include "../base/sys.h"
+#include "../wait/context.h"
+#include "crew.h"
+#include "fd_sys.h"
+#include "os.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EVENTS = 16, TRIES = 5 }; /* TRIES: failures to start in a row, when nobody serves */
+
+static const int64_t nap = FL_MS(1), spin = FL_US(30);
+
+struct keeper {
+	struct fl__crew *c;
+	uint32_t helped; /* as it was */
+	int64_t found;   /* when it last had something to do */
+};
+
+/* Starting members. */
+
+static unsigned serving(const struct fl__crew *c)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < c->n_members; i++)
+		n += !c->members[i]->retired && !c->members[i]->why;
+	return n;
+}
+
+/* True when it has tried. */
+static bool start_one(struct fl__crew *c)
+{
+	char text[FL_MESSAGE_MAX];
+	if (!fl__crew_wants_member(c) || c->retry_at > fl__sys.now())
+		return false;
+	if (fl__crew_start_member(c, text) != 0)
+		fl__crew_start_failed(c, text);
+	return true;
+}
+
+/* Whether it is time to say that nobody will ever serve. */
+static bool is_hopeless(const struct fl__crew *c)
+{
+	return c->failures >= TRIES && !c->base.broken && serving(c) == 0;
+}
+
+/* Without the lock. */
+static void break_down(struct fl__crew *c)
+{
+	char *message = c->init_message;
+	char text[FL_MESSAGE_MAX + 64];
+	c->init_message = NULL;
+	if (c->init_error != 0) {
+		fl__executor_initialize_failed(&c->base, c->init_error, message);
+		return;
+	}
+	(void)snprintf(text, sizeof text, "the executor is broken: no worker lives long enough: %s", c->broken);
+	fl__executor_break(&c->base, text);
+}
+
+/* What has happened. */
+
+static void bury_dead(struct fl__crew *c, const struct epoll_event *events, int n)
+{
+	uint64_t rings;
+	for (int i = 0; i < n; i++) {
+		if (events[i].data.fd == c->bell) {
+			(void)!read(c->bell, &rings, sizeof rings); /* silences it */
+			continue;
+		}
+		unsigned k = 0;
+		while (k < c->n_members && fl_process_sentinel(c->members[k]->process) != events[i].data.fd)
+			k++;
+		if (k < c->n_members && !fl_process_is_alive(c->members[k]->process))
+			fl__crew_bury(c->members[k]);
+	}
+}
+
+static void kill_all(struct fl__crew *c)
+{
+	for (unsigned i = 0; i < c->n_members; i++)
+		fl__crew_kill(c->members[i], "its executor was terminated");
+}
+
+/* Sends those home that have nothing to do, for ever or for long. Returns when it is to be called again. */
+static int64_t dismiss_idle(struct fl__crew *c, bool all, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	const int64_t timeout = c->config.idle_timeout;
+	for (unsigned i = 0; i < c->n_members; i++) {
+		struct fl__member *m = c->members[i];
+		if (m->leaving || m->why || fl__lane_used(&m->lane) > 0)
+			continue;
+		if (m->idle_since == 0)
+			m->idle_since = now;
+		if (all || m->retired || m->quota == 0 || (timeout > 0 && m->idle_since + timeout <= now))
+			fl__crew_dismiss(m);
+		else if (timeout > 0)
+			next = fl__min_deadline(next, m->idle_since + timeout);
+	}
+	return next;
+}
+
+/* Ends what nobody else does. True when there was something. Gives up the lock meanwhile. */
+static bool end_some(struct fl__crew *c)
+{
+	struct fl__cell *kept = c->kept, *ended = c->ended;
+	if (!kept && !ended)
+		return false;
+	c->kept = c->ended = NULL;
+	c->kept_end = &c->kept;
+	c->ended_end = &c->ended;
+	fl_mutex_unlock(&c->base.lock);
+	size_t n = fl__crew_end(kept, true, NULL) + fl__crew_end(ended, true, NULL);
+	fl_mutex_lock(&c->base.lock);
+	c->base.foreign -= n;
+	if (c->base.foreign == 0)
+		fl_cond_broadcast(&c->base.gone);
+	return true;
+}
+
+/* Sleeping. */
+
+static int milliseconds_until(int64_t when)
+{
+	if (when == FL_FOREVER)
+		return -1;
+	int64_t ns = when - fl__sys.now();
+	int64_t ms = ns <= 0 ? 0 : (ns + FL_MS(1) - 1) / FL_MS(1);
+	return ms > INT32_MAX ? INT32_MAX : (int)ms;
+}
+
+/* Under the lock, which is given up meanwhile. True when something has happened. */
+static bool sleep_until(struct fl__crew *c, int64_t when)
+{
+	struct epoll_event events[EVENTS];
+	c->sleeping = true;
+	c->wakes_at = when;
+	fl_mutex_unlock(&c->base.lock);
+	int n = fl__fd_sys.watch_wait(c->epoll, events, EVENTS, milliseconds_until(when));
+	fl_mutex_lock(&c->base.lock);
+	c->sleeping = c->kicked = false;
+	bury_dead(c, events, n); /* -EINTR and the like: no event */
+	return n > 0;
+}
+
+/* False when a member has something: whoever looks before the bells are armed may have missed it. */
+static bool arm(struct fl__crew *c)
+{
+	if (++c->sleeps == 0)
+		c->sleeps = 1;
+	for (unsigned i = 0; i < c->n_members; i++)
+		fl__lane_arm(&c->members[i]->lane, c->sleeps);
+	return !fl__crew_harvest(c);
+}
+
+static void disarm(struct fl__crew *c)
+{
+	for (unsigned i = 0; i < c->n_members; i++)
+		fl__lane_disarm(&c->members[i]->lane);
+}
+
+/* Naps as long as others do the work, then sleeps armed; until something happens, or that time. */
+static void rest(struct keeper *k, int64_t until)
+{
+	struct fl__crew *c = k->c;
+	bool happened = false;
+	while (k->helped != c->helped && !happened) {
+		const int64_t now = fl__sys.now();
+		if (until <= now)
+			return;
+		k->helped = c->helped;
+		happened = sleep_until(c, fl__min_deadline(until, now + nap));
+	}
+	k->helped = c->helped;
+	if (happened)
+		return;
+	if (arm(c))
+		(void)sleep_until(c, until);
+	disarm(c);
+}
+
+/* The thread. */
+
+/* Does all there is to do, once. Returns when there is something again. True in `*some` when there was. */
+static int64_t do_all(struct fl__crew *c, bool *some)
+{
+	const bool closing = c->base.closed || c->base.broken;
+	*some = fl__crew_harvest(c);
+	if (c->terminated)
+		kill_all(c);
+	int64_t until = fl__crew_watch_tasks(c, fl__sys.now());
+	fl__crew_feed(c);
+	*some |= end_some(c);
+	if (!c->base.broken && (c->init_error != 0 || is_hopeless(c))) {
+		fl_mutex_unlock(&c->base.lock);
+		break_down(c);
+		fl_mutex_lock(&c->base.lock);
+		*some = true;
+	}
+	*some |= start_one(c);
+	if (fl__crew_wants_member(c))
+		until = fl__min_deadline(until, c->retry_at);
+	return fl__min_deadline(until, dismiss_idle(c, closing && !c->base.queue.head, fl__sys.now()));
+}
+
+static bool is_over(const struct fl__crew *c)
+{
+	return c->base.closed && !c->base.queue.head && c->posted == 0 && !c->ended && !c->kept && c->fetchers == 0 &&
+	       c->n_members == 0;
+}
+
+static void look_on(struct fl__crew *c)
+{
+	fl_mutex_unlock(&c->base.lock);
+	fl__sys.yield();
+	fl_mutex_lock(&c->base.lock);
+}
+
+static int keep(void *arg)
+{
+	struct keeper k = {.c = arg};
+	struct fl__crew *c = k.c;
+	struct fl__run run;
+	fl__run_enter(&run, &c->base); /* callbacks must not wait for its end */
+	fl_mutex_lock(&c->base.lock);
+	while (!is_over(c)) {
+		bool some;
+		const int64_t until = do_all(c, &some);
+		const int64_t now = fl__sys.now();
+		if (some)
+			k.found = now;
+		if (is_over(c))
+			break;
+		if (now < k.found + spin && k.helped == c->helped)
+			look_on(c);
+		else
+			rest(&k, until);
+	}
+	fl__run_leave(&run);
+	c->over = true;
+	fl_cond_broadcast(&c->base.gone);
+	fl_mutex_unlock(&c->base.lock); /* the last touch */
+	return 0;
+}
+
+/* Under the lock. */
+static int open_ears(struct fl__crew *c)
+{
+	if (c->epoll >= 0)
+		return 0;
+	int epoll = fl__above(fl__fd_sys.watch_create());
+	int bell = epoll < 0 ? epoll : fl__above(fl__os.event());
+	int rc = bell < 0 ? bell : fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, bell, EPOLLIN);
+	if (rc == 0) {
+		c->epoll = epoll;
+		c->bell = bell;
+		return 0;
+	}
+	fl__close(bell);
+	fl__close(epoll);
+	return rc == -ENOMEM ? rc : -EAGAIN;
+}
+
+int fl__crew_start_keeper(struct fl__crew *c)
+{
+	char name[32];
+	(void)snprintf(name, sizeof name, "%s-keeper", c->name);
+	const fl_thread_config config = {.name = name, .block_signals = true};
+	int rc = open_ears(c);
+	if (rc == 0)
+		rc = fl_thread_start(&c->keeper, keep, c, &config);
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	c->running = true;
+	return 0;
+}

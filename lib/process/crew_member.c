@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Members: the memory that each shares with this process alone, its start, and what becomes of its tasks when it has died.
+ *
+ * The orders are sealed against writing before anybody else has them: this process's mapping, made before, is the only one that
+ * can write. Neither memory can be made smaller, and all of it is there: no access ends in SIGBUS.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../shm/os.h"
+#include "crew.h"
+#include "fd_sys.h"
+#include "os.h"
+#include "packet.h"
+#include "request.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/time.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Memory. */
+
+static int fill(int fd, size_t size, int seals)
+{
+	int rc = fl__shm_os.resize(fd, size);
+	do
+		rc = rc == 0 || rc == -EINTR ? fl__shm_os.fill(fd, 0, size) : rc;
+	while (rc == -EINTR);
+	if (rc == -ENOSPC)
+		rc = -ENOMEM;
+	return rc == 0 ? fl__shm_os.add_seals(fd, seals) : rc;
+}
+
+/* Memory to be shared, mapped here: its descriptor. */
+static int make_memory(size_t size, int seals, void **memory)
+{
+	*memory = NULL;
+	int fd = fl__above(fl__shm_os.memory());
+	if (fd < 0)
+		return fd;
+	int rc = fill(fd, size, F_SEAL_SHRINK | F_SEAL_GROW);
+	if (rc == 0)
+		rc = fl__shm_os.map(fd, size, true, memory);
+	if (rc == 0)
+		rc = fl__shm_os.keep(*memory, size);
+	if (rc == 0)
+		rc = fl__shm_os.add_seals(fd, seals);
+	if (rc == 0)
+		return fd;
+	fl__close(fd);
+	return rc;
+}
+
+void fl__member_free(struct fl__member *m)
+{
+	const bool forked = fl__executor_is_forked(&m->crew->base);
+	fl_process_free(m->process);
+	if (!forked && m->lane.orders)
+		fl__shm_os.unmap(m->lane.orders, sizeof *m->lane.orders);
+	if (!forked && m->lane.replies)
+		fl__shm_os.unmap(m->lane.replies, sizeof *m->lane.replies);
+	if (!forked || !fl__process_swept())
+		fl__close(m->channel);
+	fl__free(m);
+}
+
+/* Starting. */
+
+static int make_lane(struct fl__member *m, int fds[FL__WORKER_FDS])
+{
+	void *orders, *replies = NULL;
+	fds[FL__WORKER_ORDERS] = make_memory(sizeof *m->lane.orders, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL, &orders);
+	fds[FL__WORKER_REPLIES] = make_memory(sizeof *m->lane.replies, F_SEAL_SEAL, &replies);
+	m->lane.orders = orders;
+	m->lane.replies = replies;
+	if (fds[FL__WORKER_ORDERS] < 0 || fds[FL__WORKER_REPLIES] < 0)
+		return fds[fds[FL__WORKER_ORDERS] < 0 ? FL__WORKER_ORDERS : FL__WORKER_REPLIES];
+	fl__lane_init(&m->lane, orders, replies);
+	return 0;
+}
+
+static int start_process(struct fl__member *m, const int given[FL__WORKER_FDS])
+{
+	const struct fl__crew *c = m->crew;
+	int fds[FL__WORKER_FDS + FL_REGIONS_MAX];
+	char name[32];
+	const struct fl__worker_start start = {.n_regions = c->base.n_regions};
+	for (unsigned i = 0; i < FL__WORKER_FDS; i++)
+		fds[i] = given[i];
+	for (unsigned i = 0; i < c->base.n_regions; i++)
+		fds[FL__WORKER_FDS + i] = fl_shm_fd(c->base.regions[i]);
+	(void)snprintf(name, sizeof name, "%s-%u", c->name, m->number);
+	const fl_process_config config = {.task = &fl__worker_task,
+	                                  .arg = &start,
+	                                  .name = name,
+	                                  .daemon = true,
+	                                  .fds = fds,
+	                                  .n_fds = FL__WORKER_FDS + c->base.n_regions};
+	return fl_process_start(&m->process, &config);
+}
+
+static int start(struct fl__member *m)
+{
+	int fds[FL__WORKER_FDS] = {-1, -1, -1, m->crew->bell}, ends[2] = {-1, -1};
+	int rc = fl__above_pair(ends);
+	if (rc == 0) {
+		m->channel = ends[0];
+		fds[FL__WORKER_CHANNEL] = ends[1];
+		rc = make_lane(m, fds);
+	}
+	if (rc == 0)
+		rc = start_process(m, fds);
+	fl__close(ends[1]);
+	fl__close(fds[FL__WORKER_ORDERS]);
+	fl__close(fds[FL__WORKER_REPLIES]);
+	return rc;
+}
+
+/* The least number that no member has. */
+static unsigned free_number(const struct fl__crew *c)
+{
+	for (unsigned number = 0;; number++) {
+		unsigned i = 0;
+		while (i < c->n_members && c->members[i]->number != number)
+			i++;
+		if (i == c->n_members)
+			return number;
+	}
+}
+
+/* Room for one more; those that are leaving have a place, too. */
+static int grow(struct fl__crew *c)
+{
+	if (c->n_members < c->room)
+		return 0;
+	const unsigned room = c->room ? 2 * c->room : 8;
+	struct fl__member **members = fl__alloc(room, sizeof(struct fl__member *));
+	if (!members)
+		return -ENOMEM;
+	if (c->n_members > 0)
+		memcpy(members, c->members, c->n_members * sizeof(struct fl__member *));
+	fl__free(c->members);
+	c->members = members;
+	c->room = room;
+	return 0;
+}
+
+static int join_crew(struct fl__member *m)
+{
+	struct fl__crew *c = m->crew;
+	int rc = grow(c);
+	if (rc == 0)
+		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, fl_process_sentinel(m->process), EPOLLIN);
+	if (rc == 0 && c->base.initialize)
+		rc = fl__crew_post_initializer(m);
+	if (rc == 0)
+		c->members[c->n_members++] = m;
+	return rc;
+}
+
+int fl__crew_start_member(struct fl__crew *c, char *text)
+{
+	struct fl__member *m = fl__alloc(1, sizeof *m);
+	if (!m) {
+		(void)snprintf(text, FL_MESSAGE_MAX, "no memory for a worker");
+		return -ENOMEM;
+	}
+	m->crew = c;
+	m->channel = -1;
+	m->quota = c->config.max_tasks > 0 ? (uint32_t)c->config.max_tasks : UINT32_MAX / 2;
+	m->number = free_number(c);
+	fl_mutex_unlock(&c->base.lock);
+	int rc = start(m);
+	fl_mutex_lock(&c->base.lock);
+	if (rc == 0)
+		rc = join_crew(m);
+	if (rc == 0)
+		return 0;
+	(void)snprintf(text, FL_MESSAGE_MAX, "worker %s-%u cannot be started: %s: %s", c->name, m->number,
+	               fl_error_name(rc), fl_error_text(rc));
+	fl__member_free(m);
+	return rc;
+}
+
+/* Dying. */
+
+void fl__crew_kill(struct fl__member *m, const char *why)
+{
+	if (m->why)
+		return;
+	m->why = why;
+	int rc = fl_process_kill(m->process);
+	(void)rc; /* -ESRCH: it was faster */
+}
+
+/* How it died, for people: "worker 4711 (name-0) killed by SIGSEGV". */
+static void describe(const struct fl__member *m, char *text, size_t room)
+{
+	fl_process_status status;
+	int rc = fl_process_try_join(m->process, &status);
+	int n = snprintf(text, room, "worker %d (%s) ", fl_process_pid(m->process), fl_process_name(m->process));
+	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
+	char *rest = text + at;
+	room -= at;
+	if (m->why)
+		(void)snprintf(rest, room, "was killed: %s", m->why);
+	else if (rc != 0)
+		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
+	else if (status.signal != 0)
+		(void)snprintf(rest, room, "killed by SIG%s",
+		               sigabbrev_np(status.signal) ? sigabbrev_np(status.signal) : "?");
+	else
+		(void)snprintf(rest, room, "exited with status %d", status.code);
+}
+
+/* A task that had started: another try, or its end. */
+static void settle_started(struct fl__member *m, struct fl__cell *cell, const char *how)
+{
+	struct fl__crew *c = m->crew;
+	cell->attempts++;
+	if (cell->attempts < cell->future.type->max_attempts && !c->terminated)
+		fl__queue_add_first(&c->base.queue, cell);
+	else
+		fl__crew_fail(c, cell, c->terminated ? -ECANCELED : -EOWNERDEAD, "%s", how);
+}
+
+/* Newest first, so that the queue has them in their order. */
+static void settle_tasks(struct fl__member *m, const char *how)
+{
+	struct fl__crew *c = m->crew;
+	for (uint32_t seq = m->lane.next; seq != m->lane.first; seq--) {
+		const unsigned slot = (seq - 1) % FL__LANE_DEPTH;
+		struct fl__cell *cell = m->cells[slot];
+		if (!cell)
+			continue;
+		enum fl__lane_fate fate = fl__lane_fate(&m->lane, cell->seq);
+		m->cells[slot] = NULL;
+		c->posted--;
+		fl__stopper_disarm(cell);
+		cell->member = NULL;
+		if (fate == FL__LANE_QUEUED)
+			fl__queue_add_first(&c->base.queue, cell);
+		else
+			settle_started(m, cell, how);
+	}
+}
+
+/* One that has never ended anything, and was not told to leave, says something about the next. */
+static void count_failure(struct fl__member *m, const char *how)
+{
+	struct fl__crew *c = m->crew;
+	/* relaxed: it is dead, and this is all it has said */
+	if (!m->proven && fl__load_relaxed(&m->lane.replies->state) != FL__LANE_READY)
+		fl__crew_start_failed(c, how);
+}
+
+void fl__crew_start_failed(struct fl__crew *c, const char *how)
+{
+	const int64_t first_pause = FL_MS(1);
+	c->retry_at = fl__sys.now() + (first_pause << 3 * (c->failures < 4 ? c->failures : 4));
+	c->failures++;
+	(void)snprintf(c->broken, sizeof c->broken, "%s", how);
+}
+
+void fl__crew_bury(struct fl__member *m)
+{
+	struct fl__crew *c = m->crew;
+	char how[FL_MESSAGE_MAX];
+	(void)fl__crew_harvest_from(m);
+	describe(m, how, sizeof how);
+	settle_tasks(m, how);
+	if (!m->leaving && !c->terminated)
+		count_failure(m, how);
+	unsigned i = 0;
+	while (c->members[i] != m)
+		i++;
+	c->members[i] = c->members[--c->n_members];
+	(void)fl__fd_sys.watch(c->epoll, EPOLL_CTL_DEL, fl_process_sentinel(m->process), 0);
+	fl__member_free(m);
+}

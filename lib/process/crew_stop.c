@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Requests to stop a task that a member has.
+ *
+ * Who asks for one task (fl_future_cancel) comes here by himself. But a token of the user's may be requested anywhere, and nobody
+ * tells: so a task that was submitted with one has a *stopper* in its token's line while it is posted. It is a waiter like any
+ * other, but for its unpark, which wakes the keeper in place of a thread. The keeper then goes through all tasks.
+ *
+ * The stopper's wait is decided by the lot once. Who was taken out of the line will be unparked, perhaps later: so a disarm
+ * that comes in between waits until the unpark has said that it is done; that is its last access.
+ */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/cancel.h"
+#include "crew.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <unistd.h>
+
+struct fl__stopper {
+	struct fl__wait wait;
+	struct fl__node node;
+	struct fl__crew *crew;
+	bool armed;
+};
+
+static void on_unpark(struct fl__wait *wait)
+{
+	const struct fl__stopper *s = (const void *)wait; /* its first member */
+	const uint64_t one = 1;
+	(void)!write(s->crew->bell, &one, sizeof one); /* fails only when it rings already */
+	fl__store_release(&wait->park_word, 1);        /* pairs with fl__stopper_disarm(); the last access */
+}
+
+static const struct fl__ctx_ops ops = {.unpark = on_unpark};
+static struct fl__ctx ctx = {.ops = &ops, .id = 1, .name = "stopper"};
+
+int fl__stopper_make(struct fl__crew *c, struct fl__cell *cell)
+{
+	if (!cell->future.token.parent_)
+		return 0;
+	cell->stopper = fl__alloc(1, sizeof *cell->stopper);
+	if (!cell->stopper)
+		return -ENOMEM;
+	cell->stopper->crew = c;
+	return 0;
+}
+
+void fl__stopper_free(struct fl__cell *cell)
+{
+	fl__free(cell->stopper);
+	cell->stopper = NULL;
+}
+
+void fl__stopper_arm(struct fl__cell *cell)
+{
+	struct fl__stopper *s = cell->stopper;
+	if (!s)
+		return;
+	s->wait = (struct fl__wait){.ctx = &ctx, .decision = FL__PENDING};
+	s->node = FL__NODE(&s->wait);
+	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
+	if (!s->armed)
+		fl__crew_kick(cell->member->crew); /* it is requested by now */
+}
+
+void fl__stopper_disarm(struct fl__cell *cell)
+{
+	struct fl__stopper *s = cell->stopper;
+	if (!s || !s->armed)
+		return;
+	s->armed = false;
+	fl__lot_leave(&s->node);
+	uintptr_t pending = FL__PENDING;
+	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP)) /* relaxed: as in lib/wait/wait.c */
+		return;
+	while (!fl__load_acquire(&s->wait.park_word)) /* pairs with on_unpark() */
+		fl__sys.yield();
+}
+
+/* Asking. */
+
+void fl__crew_ask(struct fl__crew *c, struct fl__cell *cell)
+{
+	if (!cell->member || cell->asked)
+		return;
+	cell->asked = true;
+	fl__lane_ask(&cell->member->lane, cell->seq);
+	if (c->config.kill_after <= 0)
+		return;
+	int64_t now = fl__sys.now();
+	cell->member->times[cell->seq % FL__LANE_DEPTH].asked = now;
+	fl__crew_wake_at(c, now + c->config.kill_after);
+}
+
+/*
+ * Since when a task runs that has started. The worker says so; but what it says is taken for that only if it can be true. If
+ * not (also: the slot has the time of the round before, for a moment), it is since this process first saw it.
+ */
+static int64_t running_since(const struct fl__member *m, struct fl__times *times, uint32_t seq, int64_t now)
+{
+	if (times->seen == 0)
+		times->seen = now;
+	int64_t began = fl__lane_began(&m->lane, seq);
+	return began >= times->posted && began <= times->seen ? began : times->seen;
+}
+
+/* When a task that has started is to be killed; FL_FOREVER: never. */
+static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, int64_t now)
+{
+	const fl_executor_config *config = &m->crew->config;
+	struct fl__times *times = &m->times[cell->seq % FL__LANE_DEPTH];
+	int64_t when = FL_FOREVER;
+	if (config->kill_after > 0) {
+		int64_t deadline = fl_cancel_deadline(&cell->future.token);
+		if (deadline != FL_FOREVER)
+			when = deadline + config->kill_after;
+		if (cell->asked)
+			when = fl__min_deadline(when, times->asked + config->kill_after);
+	}
+	if (config->task_timeout > 0)
+		when = fl__min_deadline(when, running_since(m, times, cell->seq, now) + config->task_timeout);
+	return when;
+}
+
+/* Of one member. */
+static int64_t watch_member(struct fl__member *m, int64_t now)
+{
+	struct fl__crew *c = m->crew;
+	int64_t next = FL_FOREVER;
+	for (uint32_t seq = m->lane.first; seq != m->lane.next; seq++) {
+		struct fl__cell *cell = m->cells[seq % FL__LANE_DEPTH];
+		if (!cell)
+			continue;
+		if (cell->stopper && !cell->asked && fl_cancel_requested(&cell->future.token)) {
+			if (fl__crew_withdraw(c, cell))
+				continue; /* the queue's end for it */
+			fl__crew_ask(c, cell);
+		}
+		if (fl__lane_fate(&m->lane, seq) != FL__LANE_STARTED)
+			continue;
+		int64_t when = kill_time(m, cell, now);
+		if (when <= now)
+			fl__crew_kill(m, "its task ran for too long");
+		else
+			next = fl__min_deadline(next, when);
+	}
+	return next;
+}
+
+int64_t fl__crew_watch_tasks(struct fl__crew *c, int64_t now)
+{
+	int64_t next = FL_FOREVER;
+	for (unsigned i = 0; i < c->n_members; i++)
+		if (!c->members[i]->why)
+			next = fl__min_deadline(next, watch_member(c->members[i], now));
+	return next;
+}

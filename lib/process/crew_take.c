@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Replies: from the members to the futures. Three kinds of threads take them: a submitter, now and then, so that there is room
+ * for more orders; one that waits for a future; and the keeper. Each does so under the lock, and fills the lanes again. Ending a
+ * future comes after, without the lock.
+ *
+ * All that comes out of `replies` is one worker's word. Nothing but its own tasks hangs on it: where it is not what a worker
+ * says, the worker is killed, and its tasks have its death.
+ */
+#include "../base/atomic.h"
+#include "../base/copy.h"
+#include "../base/sys.h"
+#include "../shm/os.h"
+#include "../wait/cancel.h"
+#include "crew.h"
+#include "fd_sys.h"
+#include "os.h"
+#include "packet.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The list of those that have ended. */
+
+static void push(struct fl__cell ***end, struct fl__cell *cell)
+{
+	cell->next = NULL;
+	**end = cell;
+	*end = &cell->next;
+}
+
+static void ended(struct fl__crew *c, struct fl__cell *cell, int error, char *message)
+{
+	fl__stopper_free(cell);
+	cell->future.error = error;
+	cell->future.message = message;
+	c->base.foreign++;
+	push(&c->ended_end, cell);
+}
+
+void fl__crew_cancelled(struct fl__crew *c, struct fl__cell *cell)
+{
+	if (fl__future_claim_cancel(&cell->future)) /* always: nobody else may */
+		ended(c, cell, -ECANCELED, NULL);
+}
+
+static void claimed_ended(struct fl__crew *c, struct fl__cell *cell, int error, char *message)
+{
+	if (fl__future_claim_ended(&cell->future)) /* always, as above */
+		ended(c, cell, error, message);
+}
+
+void fl__crew_fail(struct fl__crew *c, struct fl__cell *cell, int error, const char *format, ...)
+{
+	va_list args;
+	char *message = fl__message_new();
+	va_start(args, format);
+	if (!fl__message_lost(message))
+		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	va_end(args);
+	claimed_ended(c, cell, error, message);
+}
+
+/* Taking one reply. */
+
+/* Results in memory of their own: that memory becomes the future's. */
+static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
+{
+	for (;;) {
+		struct fl__apart head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		int fds[FL__PACKET_FDS];
+		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+		int rc = fl__packet_try_recv(m->channel, &packet, 0);
+		if (rc != 0)
+			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG
+			                                     : rc; /* what was sent before the reply is there */
+		if (packet.lost || packet.n_fds == 0) {
+			fl__fds_close(fds, packet.n_fds);
+			return packet.lost ? -EMFILE : -EBADMSG;
+		}
+		int64_t there = -1;
+		void *memory = NULL;
+		bool ours = packet.size == sizeof head && head.magic == FL__APART_MAGIC && head.seq == cell->seq;
+		if (ours)
+			rc = fl__fd_sys.sealed_size(fds[0], &there);
+		if (ours && rc == 0)
+			rc = there == (int64_t)size ? fl__shm_os.map(fds[0], size, false, &memory) : -EBADMSG;
+		fl__fds_close(fds, packet.n_fds);
+		if (ours && rc == 0) {
+			cell->future.result = memory;
+			cell->mapped = true;
+		}
+		if (ours)
+			return rc;
+	}
+}
+
+static int take_result(struct fl__member *m, struct fl__cell *cell, unsigned slot, bool failed)
+{
+	const fl_task_type *type = cell->future.type;
+	const size_t size = cell->count * type->result_size;
+	const struct fl__replies *replies = m->lane.replies;
+	if (size == 0)
+		return 0;
+	switch (fl__place_of(size, type->result_align)) {
+	case FL__PLACE_SLOT:
+		fl__copy(cell->future.result, replies->reply[slot].small, size);
+		return 0;
+	case FL__PLACE_ARENA:
+		memcpy(cell->future.result, replies->arena + m->lane.orders->order[slot].result, size);
+		return 0;
+	default:
+		return failed && cell->count == 1 ? 0 : take_apart(m, cell, size);
+	}
+}
+
+static char *take_message(const struct fl__member *m, unsigned slot, uint32_t flags)
+{
+	if (!(flags & FL__REPLY_MESSAGE))
+		return NULL;
+	char *message = fl__message_new();
+	if (!fl__message_lost(message)) {
+		memcpy(message, m->lane.replies->message[slot], FL__LANE_MESSAGE);
+		message[FL__LANE_MESSAGE - 1] = '\0';
+	}
+	return message;
+}
+_Static_assert(FL__LANE_MESSAGE == FL_MESSAGE_MAX, "a message fits");
+
+/* False: no worker writes that. */
+static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
+{
+	struct fl__crew *c = m->crew;
+	const unsigned slot = cell->seq % FL__LANE_DEPTH;
+	const bool skipped = reply->flags & FL__REPLY_SKIPPED;
+	const bool failed = reply->error != 0;
+	if (!skipped && (failed ? reply->count >= cell->count : reply->count != cell->count))
+		return false;
+	m->cells[slot] = NULL;
+	cell->member = NULL;
+	c->posted--;
+	fl__stopper_disarm(cell);
+	if (skipped) {
+		fl__crew_cancelled(c, cell);
+		return true;
+	}
+	cell->done = reply->count;
+	int rc = take_result(m, cell, slot, failed);
+	if (rc != 0)
+		fl__crew_fail(c, cell, rc, "the result does not arrive: %s", fl_error_text(rc));
+	else
+		claimed_ended(c, cell, reply->error, failed ? take_message(m, slot, reply->flags) : NULL);
+	return true;
+}
+
+static void take_initialized(struct fl__member *m, const struct fl__reply *reply)
+{
+	struct fl__crew *c = m->crew;
+	m->initializing = false;
+	if (reply->error == 0 || c->init_error != 0)
+		return;
+	c->init_error = reply->error;
+	c->init_message = take_message(m, m->lane.first % FL__LANE_DEPTH, reply->flags);
+	fl__crew_kick(c);
+}
+
+bool fl__crew_harvest_from(struct fl__member *m)
+{
+	struct fl__reply reply;
+	enum fl__lane_sight sight;
+	bool some = false;
+	while (!m->damaged && (sight = fl__lane_look(&m->lane, &reply)) != FL__LANE_NONE) {
+		const unsigned slot = m->lane.first % FL__LANE_DEPTH;
+		struct fl__cell *cell = m->cells[slot];
+		if (sight == FL__LANE_DAMAGED || (cell && !take(m, cell, &reply))) {
+			m->damaged = true;
+			fl__crew_kill(m, "it had damaged the memory that it shares");
+			break;
+		}
+		if (!cell && m->initializing)
+			take_initialized(m, &reply);
+		m->args.tail = m->arg_head[slot];
+		m->results.tail = m->result_head[slot];
+		fl__lane_pass(&m->lane);
+		some = true;
+		if (!m->proven) {
+			m->proven = true;
+			m->crew->failures = 0;
+			m->crew->retry_at = 0;
+		}
+	}
+	if (some && m->crew->config.idle_timeout > 0 && fl__lane_used(&m->lane) == 0) {
+		m->idle_since = fl__sys.now();
+		fl__crew_wake_at(m->crew, m->idle_since + m->crew->config.idle_timeout);
+	}
+	if (some && (m->retired || m->quota == 0) && !m->leaving && fl__lane_used(&m->lane) == 0)
+		fl__crew_dismiss(m);
+	return some;
+}
+
+bool fl__crew_harvest(struct fl__crew *c)
+{
+	bool some = false;
+	for (unsigned i = 0; i < c->n_members; i++)
+		some |= fl__crew_harvest_from(c->members[i]);
+	return some;
+}
+
+/* Ending. */
+
+size_t fl__crew_end(struct fl__cell *list, bool user, struct fl__cell **kept)
+{
+	size_t n = 0;
+	while (list) {
+		struct fl__cell *cell = list;
+		fl_future *f = &cell->future;
+		list = cell->next;
+		if (user) {
+			fl__future_finish(f, f->error, f->message);
+		} else if (!fl__future_try_finish(f)) {
+			cell->next = *kept;
+			*kept = cell;
+			continue;
+		}
+		fl_future_free(f); /* the producer's reference */
+		n++;
+	}
+	return n;
+}
+
+/* Waiting for a future. */
+
+/* One who fetches results: what it has ended since it had the lock. */
+struct fetcher {
+	bool busy; /* counted by `fetchers` */
+	size_t n;
+	struct fl__cell *kept; /* newest first */
+};
+
+static void settle(struct fl__crew *c, struct fetcher *f)
+{
+	struct fl__cell *kept = f->kept, *oldest_first = NULL;
+	if (!f->busy)
+		return;
+	c->base.foreign -= f->n;
+	c->fetchers--;
+	*f = (struct fetcher){false, 0, NULL};
+	while (kept) {
+		struct fl__cell *next = kept->next;
+		kept->next = oldest_first;
+		oldest_first = kept;
+		kept = next;
+	}
+	if (oldest_first)
+		fl__crew_kick(c);
+	while (oldest_first) {
+		struct fl__cell *next = oldest_first->next;
+		push(&c->kept_end, oldest_first);
+		oldest_first = next;
+	}
+	if (c->base.foreign == 0)
+		fl_cond_broadcast(&c->base.gone);
+	if (c->base.closed)
+		fl__crew_kick(c);
+}
+
+/* Takes what there is and ends it: false when there was nothing, or another is at it. */
+static bool fetch(struct fl__crew *c, struct fetcher *f)
+{
+	if (fl_mutex_try_lock(&c->base.lock) != 0)
+		return false;
+	settle(c, f);
+	bool some = fl__crew_harvest(c);
+	if (some) {
+		c->helped++;
+		fl__crew_feed(c);
+	}
+	struct fl__cell *list = c->ended;
+	c->ended = NULL;
+	c->ended_end = &c->ended;
+	f->busy = list != NULL;
+	c->fetchers += f->busy;
+	fl_mutex_unlock(&c->base.lock);
+	f->n = fl__crew_end(list, false, &f->kept);
+	return list != NULL;
+}
+
+static bool is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_cancel *cancel)
+{
+	return fl_future_try_wait((fl_future *)f) == 0 || now >= deadline || (cancel && fl_cancel_requested(cancel));
+}
+
+/*
+ * Looks for as long as something comes, and for a while after that; yields between looks, since the workers may wait for this
+ * CPU. Then the keeper is left to it.
+ */
+void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel)
+{
+	enum { LOOKS = 16, PATIENCE = 50000 /* ns */ };
+	struct fl__crew *c = fl__crew_of(e);
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fetcher fetcher = {false, 0, NULL};
+	if (ctx->ops != &fl__thread_parker)
+		return; /* a fiber: others wait for its thread */
+	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	int64_t patience = 0;
+	for (unsigned looks = 0;; looks++) {
+		if (fetch(c, &fetcher)) {
+			looks = 0;
+			patience = 0;
+		}
+		if (fl_future_try_wait(f) == 0)
+			break;
+		if (looks < LOOKS) {
+			fl__sys.relax();
+			continue;
+		}
+		int64_t now = fl__sys.now();
+		if (patience == 0)
+			patience = now + PATIENCE;
+		if (now >= patience || is_over(f, now, deadline, token))
+			break;
+		fl__sys.yield();
+	}
+	FL_LOCKED(&e->lock);
+	settle(c, &fetcher);
+	if (fl_future_try_wait(f) != 0)
+		fl__crew_kick(c); /* it may be napping: from now on it is to be rung */
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The protocol between an executor and one worker. Each word has one writer, but for the claim words.
+ *
+ *   word              written by    means                                           read by
+ *   order[].seq       the parent    the order of that number is there, filled in    the worker, which sleeps on it
+ *   claim[]           both, CAS     who has the order of that round                 both
+ *   reply[].done      the worker    that order has ended, its result is written     the parent
+ *   replies->asleep   the worker    1: it sleeps, or is about to                    the parent, after a post
+ *   orders->bell      the parent    not 0: the collector sleeps, or is about to     the worker, after an end
+ *   asked[], asks     the parent    that order is to stop; how many were asked      the worker and its listener
+ *
+ *   claim[slot]       meaning                                    set by                        followed by
+ *   of a round before nobody has the order yet                   -                             the two below
+ *   seq:RUNNING       the worker has it; it starts once          the worker, take(): CAS       the next round's
+ *   seq:REVOKED       the parent has it back; it never starts    the parent, revoke(): CAS     the next round's
+ *
+ * Invariants
+ *   1. An order starts at most once, and none that was revoked: both sides go from the same old value by one CAS. That is the
+ *      linearization point of start, steal and cancel.
+ *   2. A slot is filled again only when the worker has passed over its order: `done` has its number. So the parent's writes never
+ *      meet a read.
+ *   3. Result, then `done`, then the bell. An order whose `done` is there has ended, also when the worker is dead; one whose
+ *      claim is RUNNING died with it; any other never started.
+ *   4. Nobody sleeps over work (Dekker, twice): the worker says `asleep`, fence, looks at `seq`; the parent writes `seq`, fence,
+ *      looks at `asleep`. The collector writes `bell`, fence, looks at `done`; the worker writes `done`, fence, looks at `bell`.
+ *
+ * Progress: all is wait-free but for take(), which waits for an order. A worker that was killed at any step leaves nothing that
+ * the parent would wait for: its death is told by the kernel.
+ *
+ * The worker may write anything into `replies` at any time. The parent reads each word once, acts on its own copy, and believes
+ * nothing that follows from it but "this order has ended": numbers, sizes and places are its own.
+ */
+#include "lane.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/context.h"
+#include <fairlead/time.h>
+
+enum { RUNNING = 1, REVOKED = 2, STATE_BITS = 2 };
+
+static uint32_t claim_of(uint32_t seq, uint32_t state)
+{
+	return seq << STATE_BITS |
+	       state; /* the highest bits of the number are lost: what is compared is one round apart */
+}
+
+static unsigned slot_of(uint32_t seq)
+{
+	return seq % FL__LANE_DEPTH;
+}
+
+/* The parent. */
+
+void fl__lane_init(struct fl__lane *lane, struct fl__orders *orders, struct fl__replies *replies)
+{
+	*lane = (struct fl__lane){.orders = orders, .replies = replies};
+	lane->first = lane->next = lane->flushed = FL__LANE_DEPTH; /* a round after that of zeroed memory */
+	orders->magic = FL__LANE_MAGIC;
+	orders->size = sizeof *orders;
+}
+
+uint32_t fl__lane_post(struct fl__lane *lane)
+{
+	uint32_t seq = lane->next++;
+	unsigned slot = slot_of(seq);
+	lane->revoked[slot] = false;
+	fl__store_release(&lane->orders->order[slot].seq, seq); /* the order; pairs with is_there() */
+	return seq;
+}
+
+void fl__lane_flush(struct fl__lane *lane)
+{
+	const uint32_t seq = lane->flushed; /* a worker that sleeps waits for this one */
+	if (seq == lane->next)
+		return;
+	lane->flushed = lane->next;
+	fl__fence_seq_cst(); /* invariant 4; pairs with that in sleep_until_there() */
+	/* relaxed: the fence; a lie of the worker's costs its own wake */
+	if (fl__load_relaxed(&lane->replies->asleep))
+		(void)fl__sys.shared_wake(&lane->orders->order[slot_of(seq)].seq, 1);
+}
+
+enum fl__lane_sight fl__lane_look(const struct fl__lane *lane, struct fl__reply *reply)
+{
+	uint32_t seq = lane->first;
+	if (seq == lane->next)
+		return FL__LANE_NONE;
+	const struct fl__reply *there = &lane->replies->reply[slot_of(seq)];
+	uint32_t done = fl__load_acquire(&there->done); /* pairs with the release in publish() */
+	if (done != seq)
+		return done == lane->done[slot_of(seq)] ? FL__LANE_NONE : FL__LANE_DAMAGED;
+	/* relaxed, all four: `done` orders them; a worker that writes them later is mad, and finds them copied */
+	reply->error = fl__load_relaxed(&there->error);
+	reply->flags = fl__load_relaxed(&there->flags);
+	reply->count = fl__load_relaxed(&there->count);
+	reply->began = fl__load_relaxed(&there->began);
+	return FL__LANE_ENDED;
+}
+
+void fl__lane_pass(struct fl__lane *lane)
+{
+	unsigned slot = slot_of(lane->first);
+	lane->before[slot] = claim_of(lane->first, lane->revoked[slot] ? REVOKED : RUNNING);
+	lane->done[slot] = lane->first;
+	lane->first++;
+}
+
+bool fl__lane_revoke(struct fl__lane *lane, uint32_t seq)
+{
+	unsigned slot = slot_of(seq);
+	uint32_t expected = lane->before[slot];
+	if (lane->revoked[slot])
+		return true;
+	/* relaxed: nothing is handed over: what is in the slot stays until the worker has passed over it */
+	lane->revoked[slot] = fl__cas_relaxed(&lane->replies->claim[slot], &expected, claim_of(seq, REVOKED));
+	return lane->revoked[slot];
+}
+
+enum fl__lane_fate fl__lane_fate(const struct fl__lane *lane, uint32_t seq)
+{
+	unsigned slot = slot_of(seq);
+	/* relaxed: who asks about a living worker gets a hint; a dead one's last value is all there is */
+	uint32_t claim = fl__load_relaxed(&lane->replies->claim[slot]);
+	return claim == lane->before[slot] || (lane->revoked[slot] && claim == claim_of(seq, REVOKED))
+	           ? FL__LANE_QUEUED
+	           : FL__LANE_STARTED;
+}
+
+int64_t fl__lane_began(const struct fl__lane *lane, uint32_t seq)
+{
+	return fl__load_relaxed(&lane->replies->reply[slot_of(seq)].began); /* relaxed: a hint */
+}
+
+void fl__lane_ask(struct fl__lane *lane, uint32_t seq)
+{
+	fl__store_relaxed(&lane->orders->asked[slot_of(seq)], seq); /* relaxed: the add publishes it */
+	fl__add_release(&lane->orders->asks,
+	                1); /* pairs with the acquire in fl__lane_is_asked() and with the listener's */
+	(void)fl__sys.shared_wake(&lane->orders->asks, 1);
+}
+
+void fl__lane_arm(struct fl__lane *lane, uint32_t generation)
+{
+	fl__store_relaxed(&lane->orders->bell, generation); /* relaxed: the fence */
+	fl__fence_seq_cst(); /* invariant 4; pairs with that in publish(); the caller looks after it */
+}
+
+void fl__lane_disarm(struct fl__lane *lane)
+{
+	fl__store_relaxed(&lane->orders->bell, 0); /* relaxed: who sees it late rings once too often */
+}
+
+/* The worker. */
+
+void fl__lane_worker_init(struct fl__lane_worker *w, const struct fl__orders *orders, struct fl__replies *replies)
+{
+	*w = (struct fl__lane_worker){.orders = orders, .replies = replies, .next = FL__LANE_DEPTH};
+}
+
+static bool is_there(const void *worker)
+{
+	const struct fl__lane_worker *w = worker;
+	/* pairs with the release in fl__lane_post() */
+	return fl__load_acquire(&w->orders->order[slot_of(w->next)].seq) == w->next;
+}
+
+static void sleep_until_there(struct fl__lane_worker *w)
+{
+	const uint32_t *seq = &w->orders->order[slot_of(w->next)].seq;
+	fl__store_relaxed(&w->replies->asleep, 1); /* relaxed: the fence */
+	fl__fence_seq_cst();                       /* invariant 4; pairs with that in fl__lane_flush() */
+	while (!is_there(w)) {
+		uint32_t seen = fl__load_relaxed(seq); /* relaxed: what the kernel compares with */
+		if (seen != w->next)
+			(void)fl__sys.shared_wait(seq, seen, FL_FOREVER); /* whatever it answers: a new look */
+	}
+	fl__store_relaxed(&w->replies->asleep, 0); /* relaxed: seen late, it costs the parent a call */
+}
+
+/* Makes the end of the order public. */
+static void publish(struct fl__lane_worker *w)
+{
+	fl__store_release(&w->replies->reply[slot_of(w->next)].done, w->next); /* pairs with fl__lane_look() */
+	w->next++;
+	fl__fence_seq_cst();                                /* invariant 4; pairs with that in fl__lane_arm() */
+	uint32_t bell = fl__load_relaxed(&w->orders->bell); /* relaxed: the fence */
+	if (bell == 0 || bell == w->rung)
+		return;
+	w->rung = bell;
+	w->ring(w->ring_arg);
+}
+
+/* False: the parent has taken it back. */
+static bool claim(struct fl__lane_worker *w)
+{
+	uint32_t *word = &w->replies->claim[slot_of(w->next)];
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
+	/* relaxed: `seq` has ordered the order before this; a claim publishes nothing */
+	return seen != claim_of(w->next, REVOKED) && fl__cas_relaxed(word, &seen, claim_of(w->next, RUNNING));
+}
+
+static void answer(struct fl__lane_worker *w, int32_t error, uint32_t flags, uint32_t count)
+{
+	struct fl__reply *reply = &w->replies->reply[slot_of(w->next)];
+	/* relaxed, all three: publish() orders them */
+	fl__store_relaxed(&reply->error, error);
+	fl__store_relaxed(&reply->flags, flags);
+	fl__store_relaxed(&reply->count, count);
+	publish(w);
+}
+
+const struct fl__order *fl__lane_take(struct fl__lane_worker *w)
+{
+	for (;;) {
+		if (!is_there(w) && !fl__spin(fl__ctx_get(), is_there, w, FL_FOREVER))
+			sleep_until_there(w);
+		if (claim(w))
+			return &w->orders->order[slot_of(w->next)];
+		answer(w, 0, FL__REPLY_SKIPPED, 0);
+	}
+}
+
+bool fl__lane_is_asked(const struct fl__lane_worker *w)
+{
+	(void)fl__load_acquire(&w->orders->asks); /* pairs with the release in fl__lane_ask() */
+	/* relaxed: as above */
+	return fl__load_relaxed(&w->orders->asked[slot_of(w->next)]) == w->next;
+}
+
+void fl__lane_end(struct fl__lane_worker *w, int32_t error, uint32_t flags, uint32_t count)
+{
+	answer(w, error, flags, count);
+}
+
+void fl__lane_listen(const struct fl__lane_worker *w, uint32_t asks)
+{
+	(void)fl__sys.shared_wait(&w->orders->asks, asks, FL_FOREVER);
+}

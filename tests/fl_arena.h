@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_ARENA_H
+#define FL_TEST_ARENA_H
+
+/*
+ * Memory at one address in this program and in every process that it starts or forks: what the arguments of tasks may point
+ * into, wherever the tasks run.
+ *
+ *     struct tally *tally = FL_IN_ARENA(struct tally, 1);     // zeroed; nothing is ever given back
+ *
+ * The program makes it before main(), and says in the environment where it is; a program that finds that there is this one,
+ * started again by the library. For one source file each: everything here is static.
+ */
+#include "fl_test.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MAP_FIXED_NOREPLACE
+#define MAP_FIXED_NOREPLACE 0x100000
+#endif
+
+enum { FL_TEST_ARENA_SIZE = 4 << 20, FL_TEST_ARENA_ALIGN = 64 };
+
+static const char fl_test_arena_variable[] = "FL_TEST_ARENA";
+static unsigned char *fl_test_arena;
+static size_t fl_test_arena_used;
+
+/* False when something else is there, or nothing can be. */
+static inline bool fl_test_arena_map(int fd, uint64_t address)
+{
+	void *wanted = (void *)(uintptr_t)address; /* cast: a place of our choice */
+	void *got = mmap(wanted, FL_TEST_ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
+	if (got == wanted)
+		fl_test_arena = got;
+	else if (got != MAP_FAILED)
+		FL_CHECK(munmap(got, FL_TEST_ARENA_SIZE) == 0);
+	return got == wanted;
+}
+
+static inline void fl_test_arena_make(void)
+{
+	/* Where nothing is put at random. ThreadSanitizer allows few places, and ends the program at others. */
+#if defined(FL__TSAN) && defined(__aarch64__)
+	static const uint64_t places[] = {0xffff10000000};
+#elif defined(FL__TSAN)
+	static const uint64_t places[] = {0x7e9000000000};
+#else
+	static const uint64_t places[] = {0x300000000000, 0x3000000000,
+	                                  0x60000000}; /* 47 bits of address or 48; 39; 32 */
+#endif
+	enum { PLACES = sizeof places / sizeof places[0] };
+	char text[96];
+	size_t i = 0;
+	int fd = memfd_create("fl-test-arena",
+	                      MFD_CLOEXEC); /* open as long as the program: it is where the others find it */
+	FL_CHECK(fd >= 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);
+	while (i < PLACES && !fl_test_arena_map(fd, places[i]))
+		i++;
+	FL_CHECK(i < PLACES);
+	(void)snprintf(text, sizeof text, "%llx /proc/%d/fd/%d", (unsigned long long)places[i], (int)getpid(), fd);
+	FL_CHECK(setenv(fl_test_arena_variable, text, 1) == 0);
+}
+
+static inline void fl_test_arena_join(const char *text)
+{
+	char path[80];
+	unsigned long long address;
+	FL_CHECK(sscanf(text, "%llx %79s", &address, path) == 2);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	FL_CHECK(fd >= 0 && fl_test_arena_map(fd, address));
+	FL_CHECK(close(fd) == 0);
+	fl_test_arena_used = FL_TEST_ARENA_SIZE; /* it is the maker's to take from */
+}
+
+__attribute__((constructor)) static void fl_test_arena_begin(void)
+{
+	const char *text = getenv(fl_test_arena_variable);
+	if (text)
+		fl_test_arena_join(text);
+	else
+		fl_test_arena_make();
+}
+
+/* For the thread that runs the cases, in the program that made it. */
+static inline void *fl_test_arena_take(size_t n, size_t size)
+{
+	size_t at = fl_test_arena_used;
+	FL_CHECK(n * size <= FL_TEST_ARENA_SIZE - at);
+	fl_test_arena_used += (n * size + FL_TEST_ARENA_ALIGN - 1) / FL_TEST_ARENA_ALIGN * FL_TEST_ARENA_ALIGN;
+	return fl_test_arena + at;
+}
+
+#define FL_IN_ARENA(type, n) ((type *)fl_test_arena_take((n), sizeof(type)))
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of FL_CAP_NESTED, tasks that submit and wait, for every kind of executor. */
+#include "conformance.h"
+
+/* A task that submits to the executor which it finds itself in: always the same, and where it can be told, the one submitted to. */
+struct depth {
+	fl_executor *e; /* NULL: any */
+	int left;
+};
+
+FL_TASK_STATIC(descend, struct depth, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_executor *e = fl_executor_current();
+	if (!e || (arg->e && e != arg->e))
+		return -EXDEV;
+	if (arg->left == 0)
+		return 0;
+	int rc = descend_submit(e, (struct depth){e, arg->left - 1}, &f);
+	if (rc == 0)
+		rc = descend_get_until(f, result, fl_after(FL_S(60)), NULL);
+	*result += 1;
+	return rc;
+}
+
+CONFORMANCE(nested_submit_and_wait_needs_no_free_worker)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int depth = 0;
+	assert_null(fl_executor_current());
+	FL_OK(descend_submit(e, (struct depth){is_by_reference(e) ? e : NULL, 200}, &f));
+	FL_OK(descend_get(f, &depth));
+	assert_int_equal(depth, 200);
+	assert_null(fl_executor_current());
+}
+
+FL_TASK_STATIC(fibonacci, int, int)
+{
+	if (*arg < 2) {
+		*result = *arg;
+		return 0;
+	}
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	int one = 0, other = 0;
+	int rc = fibonacci_submit(fl_executor_current(), *arg - 1, &f);
+	if (rc == 0)
+		rc = fibonacci_submit(fl_executor_current(), *arg - 2, &g);
+	if (rc == 0)
+		rc = fibonacci_get(f, &one);
+	if (rc == 0)
+		rc = fibonacci_get(g, &other);
+	*result = one + other;
+	return rc;
+}
+
+CONFORMANCE(nested_tree)
+{
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		FL_SCOPED(fl_future) *f = NULL;
+		int result = 0;
+		FL_OK(fibonacci_submit(e, 15, &f));
+		FL_OK(fibonacci_get(f, &result));
+		assert_int_equal(result, 610);
+	}
+}
+
+FL_TASK_STATIC(map_squares, int, int)
+{
+	int args[100], results[100];
+	for (int i = 0; i < 100; i++)
+		args[i] = i;
+	int rc = square_map(fl_executor_current(), args, 100, results, NULL);
+	for (int i = 0; i < 100; i++)
+		*result += results[i];
+	return rc;
+}
+
+CONFORMANCE(nested_map)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		int args[10] = {0}, results[10];
+		FL_OK(map_squares_map(e, args, 10, results, &(fl_map_config){.chunk = 1}));
+		for (int i = 0; i < 10; i++)
+			assert_int_equal(results[i], 328350);
+	}
+}
+
+/* A wait that would not block must not run a task either. */
+FL_TASK_STATIC(poll_nested, struct tally *, void)
+{
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_request(&requested);
+	int rc = tallied_submit(e, *arg, &f);
+	if (rc != 0 || !is_concurrent(e))
+		return rc;
+	FL_CHECK(fl_future_try_wait(f) == -EAGAIN);
+	FL_CHECK(fl_future_wait_until(f, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_future_wait_until(f, FL_FOREVER, &requested) == -ECANCELED);
+	FL_CHECK(counted(&(*arg)->runs) == 0);
+	return fl_future_wait(f);
+}
+
+CONFORMANCE(nested_poll_runs_nothing)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct tally *tally = new_tally();
+	FL_OK(poll_nested_submit(e, tally, &f));
+	FL_OK(poll_nested_get(f));
+	assert_int_equal(counted(&tally->runs), 1);
+	assert_int_equal(counted(&tally->drops), 1);
+}
