@@ -22,7 +22,7 @@ struct ends {
 };
 
 /* Looks at both ends: nothing is copied. */
-FL_TASK_STATIC(look, fl_shm_offset, struct ends)
+FL_TASK_STATIC(look_at, fl_shm_offset, struct ends)
 {
 	const struct large *block = FL_SHM_AT(fl_task_region(ctx, 0), struct large, *arg);
 	if (!block)
@@ -78,7 +78,8 @@ static void look_often(large_state *s, uint64_t n, const fl_task_type *type)
 		struct ends ends;
 		fl_future *f;
 		s->block->bytes[0] = s->block->bytes[LARGE - 1] = (unsigned char)i;
-		if (fl_submit(s->pool, type, type == &look ? &offset : &i, &f) || fl_future_get(f, &ends, sizeof ends))
+		if (fl_submit(s->pool, type, type == &look_at ? &offset : &i, &f) ||
+		    fl_future_get(f, &ends, sizeof ends))
 			bench_fail("fl_future_get");
 		fl_future_free(f);
 		if (ends.first != (unsigned char)i || ends.last != (unsigned char)i)
@@ -91,14 +92,14 @@ static void *look_setup(int threads, uint64_t total)
 	large_state *s = open_pool();
 	(void)threads;
 	(void)total;
-	look_often(s, WARM, &look);
+	look_often(s, WARM, &look_at);
 	look_often(s, WARM, &look_nowhere);
 	return s;
 }
 
 static void look_run(bench_thread *t)
 {
-	look_often(t->state, t->total, &look);
+	look_often(t->state, t->total, &look_at);
 }
 
 static void nowhere_run(bench_thread *t)
@@ -147,7 +148,8 @@ static void *fresh_setup(int threads, uint64_t total)
 
 static struct large *fresh_copy(const struct large *of)
 {
-	struct large *copy = mmap(NULL, sizeof *copy, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct large *copy =
+	    mmap(NULL, sizeof *copy, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
 	if (copy == MAP_FAILED)
 		bench_fail("no 64 MiB of memory");
 	return memcpy(copy, of, sizeof *copy);

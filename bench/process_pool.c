@@ -43,14 +43,19 @@ static inline uint64_t fairlead_get(fl_executor *e, fl_future **f)
 	return result;
 }
 
-/* The round trip has one worker, as its floors have. */
 EXEC_BENCH(fairlead, fl_executor, fl_future *, s->pool = fairlead_open(EXEC_WORKERS);
            s->futures = bench_alloc(EXEC_BATCH * sizeof *s->futures), fl_executor_free(s->pool);
            free(s->futures), fairlead_submit, fairlead_get)
 
-EXEC_BENCH(single, fl_executor, fl_future *, s->pool = fairlead_open(1);
-           s->futures = bench_alloc(EXEC_BATCH * sizeof *s->futures), fl_executor_free(s->pool);
-           free(s->futures), fairlead_submit, fairlead_get)
+/* The round trip has one worker, as its floors have. */
+static void *single_setup(int threads, uint64_t total)
+{
+	struct fairlead_state *s = fairlead_setup(threads, total);
+	fl_executor_free(s->pool);
+	s->pool = fairlead_open(1);
+	fairlead_batches(s, EXEC_BATCH, 1);
+	return s;
+}
 
 typedef struct map_state {
 	fl_executor *pool;
@@ -164,6 +169,6 @@ static const bench_row rows[] = {
     {"process/tasks_chunk1", "fork", fork_setup, fork_run, fork_teardown, 0},
     {"process/map_chunk1", "fairlead", map_setup, map_chunk1, map_teardown, 0},
     {"process/map_chunk64", "fairlead", map_setup, map_chunk64, map_teardown, 0},
-    {"process/task_roundtrip", "fairlead", single_setup, single_roundtrip, single_teardown, 0},
+    {"process/task_roundtrip", "fairlead", single_setup, fairlead_roundtrip, fairlead_teardown, 0},
 };
 BENCH_ROWS(rows)

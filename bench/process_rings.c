@@ -205,7 +205,7 @@ typedef struct pair {
 	BENCH_ALIGNED _Atomic uint32_t back;
 	_Atomic uint32_t parent_sleeps;
 	uint64_t result;
-	BENCH_ALIGNED uint32_t total;
+	BENCH_ALIGNED uint32_t total; /* with EXEC_BATCH to warm up */
 	pid_t worker;
 } pair;
 
@@ -215,7 +215,7 @@ static inline void line_wait(_Atomic uint32_t *count, uint32_t wanted, _Atomic u
 	int looks = 0;
 	(void)sleeps;
 	while (atomic_load_explicit(count, memory_order_acquire) != wanted)
-		ring_pause(&looks, 1000);
+		ring_pause(&looks, 64);
 }
 
 static inline void line_set(_Atomic uint32_t *count, uint32_t value, _Atomic uint32_t *sleeps)
@@ -256,24 +256,29 @@ static inline void futex_set(_Atomic uint32_t *count, uint32_t value, _Atomic ui
 			impl##_set(&p->back, i, &p->parent_sleeps);                                                    \
 		}                                                                                                      \
 	}                                                                                                              \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	static void impl##_ask(pair *p, uint32_t first, uint32_t last)                                                 \
 	{                                                                                                              \
-		pair *p = bench_share(sizeof *p);                                                                      \
-		(void)threads;                                                                                         \
-		p->total = (uint32_t)total;                                                                            \
-		p->worker = bench_partner(impl##_work, p);                                                             \
-		return p;                                                                                              \
-	}                                                                                                              \
-	static void impl##_roundtrip(bench_thread *t)                                                                  \
-	{                                                                                                              \
-		pair *p = t->state;                                                                                    \
-		for (uint32_t i = 1; i <= p->total; i++) {                                                             \
+		for (uint32_t i = first; i <= last; i++) {                                                             \
 			p->arg = 3 * i;                                                                                \
 			impl##_set(&p->there, i, &p->worker_sleeps);                                                   \
 			impl##_wait(&p->back, i, &p->parent_sleeps);                                                   \
 			if (p->result != 3 * i)                                                                        \
 				bench_fail("a worker gave a wrong result");                                            \
 		}                                                                                                      \
+	}                                                                                                              \
+	static void *impl##_setup(int threads, uint64_t total)                                                         \
+	{                                                                                                              \
+		pair *p = bench_share(sizeof *p);                                                                      \
+		(void)threads;                                                                                         \
+		p->total = EXEC_BATCH + (uint32_t)total;                                                               \
+		p->worker = bench_partner(impl##_work, p);                                                             \
+		impl##_ask(p, 1, EXEC_BATCH);                                                                          \
+		return p;                                                                                              \
+	}                                                                                                              \
+	static void impl##_roundtrip(bench_thread *t)                                                                  \
+	{                                                                                                              \
+		pair *p = t->state;                                                                                    \
+		impl##_ask(p, EXEC_BATCH + 1, p->total);                                                               \
 	}
 
 PAIR(line)

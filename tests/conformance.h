@@ -23,6 +23,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
+#include <fairlead/process_executor.h>
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */
@@ -42,7 +43,13 @@ static const struct conformance_kind conformance_threads = {
     FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
 };
 
-#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads)
+static const struct conformance_kind conformance_processes = {
+    "processes",
+    fl_process_executor_create,
+    FL_CAP_CONCURRENT | FL_CAP_NESTED,
+};
+
+#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes)
 
 #define CONFORMANCE_CASE(row, kind)                                                                                    \
 	FL_TEST(executor_##row##_##kind)                                                                               \

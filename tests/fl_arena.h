@@ -27,9 +27,11 @@ static const char fl_test_arena_variable[] = "FL_TEST_ARENA";
 static unsigned char *fl_test_arena;
 static size_t fl_test_arena_used;
 
-/* False when something else is there, or nothing can be. */
+/* False when something else is there, or there is no such address. */
 static inline bool fl_test_arena_map(int fd, uint64_t address)
 {
+	if (address > UINTPTR_MAX)
+		return false;
 	void *wanted = (void *)(uintptr_t)address; /* cast: a place of our choice */
 	void *got = mmap(wanted, FL_TEST_ARENA_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0);
 	if (got == wanted)
@@ -47,14 +49,14 @@ static inline void fl_test_arena_make(void)
 #elif defined(FL__TSAN)
 	static const uint64_t places[] = {0x7e9000000000};
 #else
-	static const uint64_t places[] = {0x300000000000, 0x3000000000,
-	                                  0x60000000}; /* 47 bits of address or 48; 39; 32 */
+	/* for 47 bits of address, and 48; for 39; for 32 */
+	static const uint64_t places[] = {0x300000000000, 0x3000000000, 0x60000000};
 #endif
 	enum { PLACES = sizeof places / sizeof places[0] };
 	char text[96];
 	size_t i = 0;
-	int fd = memfd_create("fl-test-arena",
-	                      MFD_CLOEXEC); /* open as long as the program: it is where the others find it */
+	/* Open as long as the program: it is where the others find it. */
+	int fd = memfd_create("fl-test-arena", MFD_CLOEXEC);
 	FL_CHECK(fd >= 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);
 	while (i < PLACES && !fl_test_arena_map(fd, places[i]))
 		i++;

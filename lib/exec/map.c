@@ -2,6 +2,9 @@
 /*
  * The ordered map.
  *
+ * Two ways lead through the array. Where tasks refer to the caller's memory (FL_CAP_BY_REFERENCE), what follows; where they get
+ * copies, that of map_copy.c.
+ *
  * The array is cut into chunks of consecutive elements. At most as many tasks as the executor has workers are submitted;
  * each of these *runners* takes the next chunk that nobody has, until none is left. So memory does not grow with the array,
  * the load is balanced whatever an element costs, and what was not started at an error, timeout or cancel costs nothing.
@@ -12,15 +15,12 @@
  *
  * A map ends early for one reason, the first: a failure, or what ended the wait of its caller (`stopped`). An element that
  * answers -ECANCELED when its token is requested was stopped, and has not failed.
- *
- * Runners refer to the caller's memory, so executors need FL_CAP_BY_REFERENCE. For those that copy, a chunk must be a task
- * whose argument and result are the elements' bytes: the place for it is fl_map(), where the path is chosen.
  */
+#include "map.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
-#include "executor.h"
 #include <errno.h>
 #include <string.h>
 
@@ -167,7 +167,7 @@ static int why_stopped(const fl_submit_config *config)
 	return !requested && config->deadline != 0 && fl_now() >= config->deadline ? -ETIMEDOUT : -ECANCELED;
 }
 
-static int map_by_reference(struct map *map, fl_submit_config *config, fl_map_error *error)
+static int run_map(struct map *map, fl_submit_config *config, fl_map_error *error)
 {
 	int n = (int)(map->chunks < map->executor->workers ? map->chunks : map->executor->workers);
 	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
@@ -190,21 +190,16 @@ static int map_by_reference(struct map *map, fl_submit_config *config, fl_map_er
 	return rc;
 }
 
-static size_t default_chunk(size_t n, unsigned workers)
+size_t fl__map_chunk(size_t n, unsigned workers)
 {
 	size_t chunks = (size_t)workers * CHUNKS_PER_WORKER;
 	return n / chunks + (n % chunks != 0);
 }
 
-int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
-           const fl_map_config *config)
+static int map_by_reference(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                            const fl_map_config *config)
 {
-	static const fl_map_config defaults;
-	if (n == 0)
-		return 0;
-	if (!config)
-		config = &defaults;
-	size_t chunk = config->chunk ? config->chunk : default_chunk(n, e->workers);
+	size_t chunk = config->chunk ? config->chunk : fl__map_chunk(n, e->workers);
 	struct map map = {
 	    .executor = e,
 	    .type = type,
@@ -215,8 +210,20 @@ int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
 	    .chunks = n / chunk + (n % chunk != 0),
 	    .lowest = n,
 	};
-	fl_submit_config submit = {
-	    .deadline = config->deadline, .cancel = fl__cancel_resolve(config->cancel, fl__ctx_get()), /* NULL: none */
-	};
-	return map_by_reference(&map, &submit, config->error);
+	fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
+	return run_map(&map, &submit, config->error);
+}
+
+int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+           const fl_map_config *config)
+{
+	fl_map_config resolved = {0};
+	if (n == 0)
+		return 0;
+	if (config)
+		resolved = *config;
+	resolved.cancel = fl__cancel_resolve(resolved.cancel, fl__ctx_get()); /* NULL: none */
+	if (e->ops->capabilities & FL_CAP_BY_REFERENCE)
+		return map_by_reference(e, type, args, n, results, &resolved);
+	return fl__map_by_copy(e, type, args, n, results, &resolved);
 }

@@ -85,6 +85,7 @@ struct fl__crew {
 	fl_thread keeper;
 	bool running, over, joining, joined;
 	bool sleeping, kicked; /* in epoll, or about to; and was rung */
+	bool napping;          /* it sleeps, and nobody rings */
 	bool terminated;
 	int epoll, bell;
 	uint32_t sleeps;  /* its armed sleeps, counted */

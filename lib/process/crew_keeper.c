@@ -53,7 +53,7 @@ static bool start_one(struct fl__crew *c)
 /* Whether it is time to say that nobody will ever serve. */
 static bool is_hopeless(const struct fl__crew *c)
 {
-	return c->failures >= TRIES && !c->base.broken && serving(c) == 0;
+	return c->failures >= TRIES && serving(c) == 0;
 }
 
 /* Without the lock. */
@@ -182,7 +182,9 @@ static void rest(struct keeper *k, int64_t until)
 		if (until <= now)
 			return;
 		k->helped = c->helped;
+		c->napping = true;
 		happened = sleep_until(c, fl__min_deadline(until, now + nap));
+		c->napping = false;
 	}
 	k->helped = c->helped;
 	if (happened)
@@ -201,16 +203,18 @@ static int64_t do_all(struct fl__crew *c, bool *some)
 	*some = fl__crew_harvest(c);
 	if (c->terminated)
 		kill_all(c);
-	int64_t until = fl__crew_watch_tasks(c, fl__sys.now());
 	fl__crew_feed(c);
 	*some |= end_some(c);
-	if (!c->base.broken && (c->init_error != 0 || is_hopeless(c))) {
+	if ((c->init_error != 0 || is_hopeless(c)) && (!c->base.broken || c->base.queue.head)) {
 		fl_mutex_unlock(&c->base.lock);
 		break_down(c);
 		fl_mutex_lock(&c->base.lock);
 		*some = true;
 	}
 	*some |= start_one(c);
+	/* From here on the lock is held until the sleep. */
+	int64_t until = fl__crew_watch_tasks(c, fl__sys.now());
+	*some |= c->base.queue.head && c->posted == 0 && c->n_members > 0;
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
 	return fl__min_deadline(until, dismiss_idle(c, closing && !c->base.queue.head, fl__sys.now()));
@@ -244,7 +248,7 @@ static int keep(void *arg)
 			k.found = now;
 		if (is_over(c))
 			break;
-		if (now < k.found + spin && k.helped == c->helped)
+		if (some || (now < k.found + spin && k.helped == c->helped))
 			look_on(c);
 		else
 			rest(&k, until);

@@ -222,7 +222,7 @@ static void settle_started(struct fl__member *m, struct fl__cell *cell, const ch
 {
 	struct fl__crew *c = m->crew;
 	cell->attempts++;
-	if (cell->attempts < cell->future.type->max_attempts && !c->terminated)
+	if (cell->attempts < cell->future.type->max_attempts && !c->terminated && !c->base.broken)
 		fl__queue_add_first(&c->base.queue, cell);
 	else
 		fl__crew_fail(c, cell, c->terminated ? -ECANCELED : -EOWNERDEAD, "%s", how);

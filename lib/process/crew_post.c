@@ -102,6 +102,25 @@ static int place(struct fl__member *m, const struct draft *d, struct fl__order *
 	return 0;
 }
 
+/* Deadline and timeouts. */
+static void set_times(struct fl__member *m, const struct fl__cell *cell, struct fl__order *order, unsigned slot)
+{
+	struct fl__crew *c = m->crew;
+	const int64_t deadline = fl_cancel_deadline(&cell->future.token);
+	m->times[slot] = (struct fl__times){0, 0, 0};
+	if (deadline != FL_FOREVER) {
+		order->flags |= FL__ORDER_DEADLINE;
+		m->lane.orders->deadline[slot] = deadline;
+		if (c->config.kill_after > 0)
+			fl__crew_wake_at(c, deadline + c->config.kill_after);
+	}
+	if (c->config.task_timeout > 0) {
+		order->flags |= FL__ORDER_TIMED;
+		m->times[slot].posted = fl__sys.now();
+		fl__crew_wake_at(c, m->times[slot].posted + c->config.task_timeout);
+	}
+}
+
 static int post(struct fl__member *m, const struct draft *d, uint64_t task, uint32_t check, uint32_t count)
 {
 	const uint32_t seq = m->lane.next;
@@ -113,17 +132,10 @@ static int post(struct fl__member *m, const struct draft *d, uint64_t task, uint
 	order->task = task;
 	order->check = check;
 	order->count = count;
-	if (d->cell) {
-		int64_t deadline = fl_cancel_deadline(&d->cell->future.token);
-		if (deadline != FL_FOREVER)
-			order->flags |= FL__ORDER_DEADLINE;
-		m->lane.orders->deadline[slot] = deadline;
-		if (m->crew->config.task_timeout > 0) {
-			order->flags |= FL__ORDER_TIMED;
-			m->times[slot] = (struct fl__times){fl__sys.now(), 0, 0};
-			fl__crew_wake_at(m->crew, m->times[slot].posted + m->crew->config.task_timeout);
-		}
-	}
+	if (d->cell)
+		set_times(m, d->cell, order, slot);
+	else
+		order->flags |= FL__ORDER_INITIALIZE;
 	m->cells[slot] = d->cell;
 	m->arg_head[slot] = m->args.head;
 	m->result_head[slot] = m->results.head;

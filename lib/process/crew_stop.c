@@ -105,8 +105,8 @@ static int64_t running_since(const struct fl__member *m, struct fl__times *times
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When a task that has started is to be killed; FL_FOREVER: never. */
-static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, int64_t now)
+/* When the task is to be killed, if it has started by then; FL_FOREVER: never. */
+static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, bool started, int64_t now)
 {
 	const fl_executor_config *config = &m->crew->config;
 	struct fl__times *times = &m->times[cell->seq % FL__LANE_DEPTH];
@@ -118,32 +118,38 @@ static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, int6
 		if (cell->asked)
 			when = fl__min_deadline(when, times->asked + config->kill_after);
 	}
-	if (config->task_timeout > 0)
-		when = fl__min_deadline(when, running_since(m, times, cell->seq, now) + config->task_timeout);
+	if (config->task_timeout > 0) {
+		int64_t since = started ? running_since(m, times, cell->seq, now) : now;
+		when = fl__min_deadline(when, since + config->task_timeout);
+	}
 	return when;
+}
+
+/* Whether the task's token was requested; if it was, that is told, or the task is taken back: it ends in the queue. */
+static bool pass_on_request(struct fl__crew *c, struct fl__cell *cell)
+{
+	if (!cell->stopper || cell->asked || !fl_cancel_requested(&cell->future.token))
+		return false;
+	if (fl__crew_withdraw(c, cell))
+		return true;
+	fl__crew_ask(c, cell);
+	return false;
 }
 
 /* Of one member. */
 static int64_t watch_member(struct fl__member *m, int64_t now)
 {
-	struct fl__crew *c = m->crew;
 	int64_t next = FL_FOREVER;
 	for (uint32_t seq = m->lane.first; seq != m->lane.next; seq++) {
 		struct fl__cell *cell = m->cells[seq % FL__LANE_DEPTH];
-		if (!cell)
+		if (!cell || pass_on_request(m->crew, cell))
 			continue;
-		if (cell->stopper && !cell->asked && fl_cancel_requested(&cell->future.token)) {
-			if (fl__crew_withdraw(c, cell))
-				continue; /* the queue's end for it */
-			fl__crew_ask(c, cell);
-		}
-		if (fl__lane_fate(&m->lane, seq) != FL__LANE_STARTED)
-			continue;
-		int64_t when = kill_time(m, cell, now);
-		if (when <= now)
-			fl__crew_kill(m, "its task ran for too long");
-		else
+		const bool started = fl__lane_fate(&m->lane, seq) == FL__LANE_STARTED;
+		const int64_t when = kill_time(m, cell, started, now);
+		if (when > now)
 			next = fl__min_deadline(next, when);
+		else if (started)
+			fl__crew_kill(m, "its task ran for too long");
 	}
 	return next;
 }

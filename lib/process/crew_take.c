@@ -326,6 +326,6 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 	}
 	FL_LOCKED(&e->lock);
 	settle(c, &fetcher);
-	if (fl_future_try_wait(f) != 0)
-		fl__crew_kick(c); /* it may be napping: from now on it is to be rung */
+	if (c->napping && fl_future_try_wait(f) != 0)
+		fl__crew_kick(c); /* from now on it is to be rung */
 }

@@ -36,6 +36,7 @@ enum {
 	FL__ORDER_DEADLINE = 4,     /* deadline[] counts */
 	FL__ORDER_TIMED = 8,        /* the reply is to say when it began */
 	FL__ORDER_LEAVE = 16,       /* no task: the worker is to end */
+	FL__ORDER_INITIALIZE = 32,  /* the initializer: when it fails, the worker is to end */
 };
 
 /* And a reply. */

@@ -340,19 +340,24 @@ static void serve(struct worker *w, const struct fl__order *order)
 	fl__lane_end(&w->lane, error, job.flags, job.done);
 }
 
+/* Requests the token of the order under way, if it was asked. */
+static void pass_request_on(struct worker *w)
+{
+	FL_LOCKED(&w->lock);
+	const struct fl__lane_worker at = {.orders = w->lane.orders, .next = w->current};
+	if (fl__lane_is_asked(&at))
+		fl_cancel_request(&w->token);
+}
+
 static int listen_to_requests(void *arg)
 {
 	struct worker *w = arg;
 	for (;;) {
 		uint32_t asks = fl__load_acquire(&w->lane.orders->asks); /* pairs with the release in fl__lane_ask() */
-		{
-			FL_LOCKED(&w->lock);
-			const struct fl__lane_worker at = {.orders = w->lane.orders, .next = w->current};
-			if (fl__lane_is_asked(&at))
-				fl_cancel_request(&w->token);
-		}
+		pass_request_on(w);
 		fl__lane_listen(&w->lane, asks);
 	}
+	return 0; /* never: it ends with the process */
 }
 
 /* Beginning. */

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Chunks: several arguments as one task.
+ *
+ * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Others call a task's function once: they are
+ * given a type of ours, whose function runs the elements. It finds its cell by its token, which is the future's.
+ *
+ * A type with hooks is copied without them: elements are their owner's, and a hook of the type knows of one only. So a chunk's
+ * type may be a copy in memory that does not last. Who ends a future frees a reference to it afterwards, and who frees the last
+ * one reads the type: so a future that has ended is given a type that lasts (fl__chunk_let_go) before that memory goes. Nobody
+ * reads the type of an ended future but for that, and the references order it.
+ */
+#include "map.h"
+#include <errno.h>
+
+enum {
+	WINDOW = 32,            /* chunks a worker; see fl__chunk_window() */
+	WINDOW_LEAST = 2,       /* one runs, and one is there when that ends */
+	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
+	HANDY_BYTES = 16 << 10, /* so that a lane of 16 orders has room for them all: process/lane.h */
+};
+
+/* What every chunk has in the end. */
+static const fl_task_type settled = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
+
+static struct fl__cell *cell_of(fl_task_ctx *ctx)
+{
+	fl_cancel *token = fl_task_token(ctx);
+	return fl__cell_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
+}
+
+static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
+{
+	int error = type->run(ctx, arg, result);
+	if (error == 0)
+		fl__message_free(fl__task_take_message(ctx)); /* the next one's failure is another */
+	return error;
+}
+
+static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	struct fl__cell *cell = cell_of(ctx);
+	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)cell->future.type)->of;
+	int error = 0;
+	while (error == 0 && cell->done < cell->count) {
+		const uint32_t i = cell->done;
+		if (i > 0 && fl_task_cancelled(ctx))
+			error = -ECANCELED;
+		else
+			error = run_one(type, ctx, fl__element(arg, i, type->arg_size),
+			                fl__element(result, i, type->result_size));
+		cell->done += error == 0;
+	}
+	cell->asked = error == -ECANCELED && fl_task_cancelled(ctx);
+	return error;
+}
+
+const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executor *e, const fl_task_type *type,
+                                   size_t chunk)
+{
+	const bool ours = chunk > 1 && (e->ops->capabilities & FL_CAP_BY_REFERENCE);
+	if (!ours && !type->drop_arg && !type->drop_result)
+		return type;
+	room->of = type;
+	room->type = *type;
+	room->type.drop_arg = NULL;
+	room->type.drop_result = NULL;
+	if (ours)
+		room->type.run = run_elements;
+	return &room->type;
+}
+
+void fl__chunk_let_go(fl_future *f)
+{
+	f->type = &settled;
+}
+
+struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
+{
+	const struct fl__cell *cell = fl__cell_of(f);
+	const int error = fl_future_error(f);
+	if (error == 0)
+		return (struct fl__chunk_end){.done = cell->count};
+	/* Its worker died with it; or results that there were are lost. */
+	const bool lost = cell->attempts > 0 || cell->done >= cell->count || (type->result_size > 0 && !f->result);
+	return (struct fl__chunk_end){
+	    .error = error,
+	    .done = lost ? 0 : cell->done,
+	    .stopped = fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && cell->asked),
+	    .untouched = !lost,
+	};
+}
+
+static size_t at_least(size_t n, size_t least)
+{
+	return n > least ? n : least;
+}
+
+size_t fl__chunk_most(const fl_task_type *type)
+{
+	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX)
+		return 1; /* refused by the submit */
+	const size_t most = FL_TASK_SIZE_MAX / at_least(type->arg_size + type->result_size, 1);
+	return at_least(most, 1);
+}
+_Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
+
+size_t fl__chunk_handy(const fl_task_type *type)
+{
+	const size_t larger = at_least(type->arg_size, type->result_size);
+	return at_least(HANDY_BYTES / at_least(larger, 1), 1);
+}
+
+/*
+ * A lane of a process has 16 orders. With twice as many under way there is a queue behind the lanes, which are filled from it as
+ * results are fetched, while the caller is still busy with the results; so workers do not wait for it.
+ */
+size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
+{
+	const size_t bytes = chunk * at_least(type->arg_size + type->result_size, 1);
+	const size_t fitting = at_least(WINDOW_BYTES / at_least(bytes, 1), WINDOW_LEAST);
+	return fl_executor_workers(e) * (fitting < WINDOW ? fitting : (size_t)WINDOW);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The ordered map of executors whose tasks have memory of their own: a chunk is a task whose argument and result are the
+ * elements' bytes. map.c has what a map promises.
+ *
+ * Chunks are submitted in ascending order, a window of them at a time, and taken in the same order: the ring has those under way,
+ * oldest first. So memory does not grow with the array, and the first failure that is met is the lowest: what comes after it in
+ * the ring is cancelled then, what came before it has ended. Who is slow to be met, because one before it takes long, costs at
+ * most a window of chunks that were run in vain.
+ *
+ * A map ends early for one reason, the first. Once there is one (`reason`), nothing more is submitted, what is under way is cancelled
+ * or asked to stop, and the ring is emptied. Tasks do not hang on the caller's token, which would cost each a place in its tree:
+ * it is watched by who waits here.
+ */
+#include "../base/sys.h"
+#include "map.h"
+#include <errno.h>
+#include <string.h>
+
+struct copies {
+	fl_executor *executor;
+	const fl_task_type *type, *sent;
+	struct fl__chunk_type room;
+	const void *args;
+	void *results;
+	size_t n, chunk;
+	size_t first, next; /* elements: the first of the oldest chunk under way; the first that is not submitted */
+	fl_future **ring;   /* of `size` */
+	size_t size, head, length;
+	size_t window; /* chunks that may be under way */
+	fl_submit_config config;
+	fl_cancel *cancel;    /* NULL: none */
+	int reason;           /* 0: it goes on */
+	fl_map_error failure; /* of FL_ETASK */
+};
+
+/* The i-th future under way. */
+static fl_future *future_at(const struct copies *m, size_t i)
+{
+	const size_t at = m->head + i;
+	return m->ring[at < m->size ? at : at - m->size];
+}
+
+static size_t count_at(const struct copies *m, size_t begin)
+{
+	return m->n - begin < m->chunk ? m->n - begin : m->chunk;
+}
+
+/* Ending early. */
+
+static bool is_past(const struct copies *m)
+{
+	return m->config.deadline != 0 && fl__is_past(m->config.deadline);
+}
+
+static int why_stopped(const struct copies *m)
+{
+	if (m->cancel && fl_cancel_requested(m->cancel))
+		return -ECANCELED;
+	return is_past(m) ? -ETIMEDOUT : 0;
+}
+
+static bool is_broken(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	return e->broken;
+}
+
+static void end_with(struct copies *m, int reason)
+{
+	m->reason = reason;
+	for (size_t i = 0; i < m->length; i++) {
+		int rc = fl_future_cancel(future_at(m, i));
+		(void)rc; /* whatever it was doing, it will end */
+	}
+}
+
+static void end_with_failure(struct copies *m, size_t index, fl_future *f)
+{
+	m->failure.index = index;
+	m->failure.error = fl_future_error(f);
+	(void)strncpy(m->failure.message, fl_future_message(f), FL_MESSAGE_MAX - 1); /* the rest is zero */
+	end_with(m, FL_ETASK);
+}
+
+/* Whether a chunk has failed, for a reason of its own. */
+static bool has_failed(struct copies *m, fl_future *f, struct fl__chunk_end *end)
+{
+	*end = fl__chunk_end(f, m->type);
+	if (end->error == -ECANCELED && is_past(m))
+		end->stopped = true; /* it went by its own clock */
+	return end->error != 0 && !end->stopped && !(end->error == -ENOTRECOVERABLE && is_broken(m->executor));
+}
+
+/* The caller's wait has ended with `why`. A failure that was before, and is not met yet, is the first reason. */
+static void give_up(struct copies *m, int why)
+{
+	size_t begin = m->first;
+	for (size_t i = 0; i < m->length; i++, begin += m->chunk) {
+		struct fl__chunk_end end;
+		fl_future *f = future_at(m, i);
+		if (fl_future_try_wait(f) == 0 && has_failed(m, f, &end)) {
+			end_with_failure(m, begin + end.done, f);
+			return;
+		}
+	}
+	end_with(m, why);
+}
+
+/* Taking and submitting. */
+
+static void copy_results(const struct copies *m, const fl_future *f, size_t n)
+{
+	const size_t size = m->type->result_size;
+	if (size > 0 && n > 0)
+		memcpy(fl__element(m->results, m->first, size), f->result, n * size);
+}
+
+/* What a task left that has failed; nothing has come of one that died, or whose result is lost. */
+static void copy_failed(const struct copies *m, const fl_future *f, size_t i)
+{
+	const size_t size = m->type->result_size;
+	void *to = fl__element(m->results, m->first + i, size);
+	const void *from = fl__element(f->result, i, size);
+	if (to && from)
+		memcpy(to, from, size);
+	else if (to)
+		memset(to, 0, size);
+}
+
+/* The oldest chunk has ended. */
+static void take(struct copies *m)
+{
+	fl_future *f = future_at(m, 0);
+	const size_t begin = m->first;
+	struct fl__chunk_end end;
+	const bool failed = has_failed(m, f, &end);
+	copy_results(m, f, end.done);
+	if (failed)
+		copy_failed(m, f, end.done);
+	m->head = m->head + 1 < m->size ? m->head + 1 : 0;
+	m->length--;
+	m->first += count_at(m, begin);
+	if (m->reason == 0 && failed)
+		end_with_failure(m, begin + end.done, f);
+	else if (m->reason == 0 && end.error != 0)
+		end_with(m, end.stopped && is_past(m) ? why_stopped(m) : end.error);
+	fl__chunk_let_go(f);
+	fl_future_free(f);
+}
+
+/* Goes on with less when there is no room for more; what is refused for good is refused again when nothing is under way. */
+static void submit_next(struct copies *m)
+{
+	const size_t count = count_at(m, m->next);
+	const size_t at = m->head + m->length;
+	const void *args = fl__element(m->args, m->next, m->type->arg_size);
+	int rc = fl__submit(m->executor, m->sent, args, (uint32_t)count, &m->ring[at < m->size ? at : at - m->size],
+	                    &m->config);
+	if (rc == 0) {
+		m->next += count;
+		m->length++;
+	} else if (m->length > 0) {
+		m->window = m->length;
+	} else {
+		m->reason = rc;
+	}
+}
+
+static void await_oldest(struct copies *m)
+{
+	const bool goes_on = m->reason == 0;
+	const int64_t deadline = goes_on && m->config.deadline != 0 ? m->config.deadline : FL_FOREVER;
+	int rc = fl_future_wait_until(future_at(m, 0), deadline, goes_on && m->cancel ? m->cancel : FL_SHIELDED);
+	if (rc != 0)
+		give_up(m, rc);
+}
+
+static bool wants_more(const struct copies *m)
+{
+	return m->reason == 0 && m->next < m->n && m->length < m->window;
+}
+
+static void run(struct copies *m)
+{
+	while (m->length > 0 || wants_more(m)) {
+		const int why = wants_more(m) ? why_stopped(m) : 0;
+		if (m->length > 0 && fl_future_try_wait(future_at(m, 0)) == 0)
+			take(m);
+		else if (why != 0)
+			give_up(m, why);
+		else if (wants_more(m))
+			submit_next(m);
+		else
+			await_oldest(m);
+	}
+}
+
+static size_t least(size_t a, size_t b)
+{
+	return a < b ? a : b;
+}
+
+int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
+                    const fl_map_config *config)
+{
+	const size_t chosen = least(fl__map_chunk(n, fl_executor_workers(e)), fl__chunk_handy(type));
+	const size_t chunk = least(least(config->chunk ? config->chunk : chosen, n), fl__chunk_most(type));
+	struct copies m = {
+	    .executor = e,
+	    .type = type,
+	    .args = args,
+	    .results = results,
+	    .n = n,
+	    .chunk = chunk,
+	    .config.deadline = config->deadline,
+	    .cancel = config->cancel,
+	};
+	m.sent = fl__chunk_type(&m.room, e, type, chunk);
+	m.size = m.window = least(fl__chunk_window(e, type, chunk), n / chunk + (n % chunk != 0));
+	m.ring = fl__alloc(m.size, sizeof(fl_future *));
+	if (!m.ring)
+		return -ENOMEM;
+	run(&m);
+	fl__free(m.ring);
+	if (m.reason == FL_ETASK && config->error)
+		*config->error = m.failure;
+	return m.reason;
+}

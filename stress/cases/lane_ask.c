@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Requests to stop an order: they reach the order that they mean, or nobody. */
+#include "base/atomic.h"
+#include "lanes.h"
+
+/* A request that comes when its order ends: the orders after it, one of them in its slot, never take it for theirs. */
+struct lane_ask_vs_end {
+	struct shared_lane l;
+	struct bell bell;
+	uint32_t seq;
+	bool asked;
+};
+
+FL_STRESS_SETUP(lane_ask_vs_end)
+{
+	begin_lane(&s->l, fl_stress_choose(2) ? ROUND : 0u - ROUND);
+	s->seq = post(&s->l.lane, 1);
+	(void)post(&s->l.lane, 2);
+}
+
+FL_STRESS_ACTOR(lane_ask_vs_end, parent)
+{
+	fl__lane_ask(&s->l.lane, s->seq);
+	collect_spinning(&s->l.lane, 1);
+	collect_spinning(&s->l.lane, 2);
+	parent_goes_round(&s->l.lane, 2);
+	post_and_flush(&s->l.lane, 3);
+}
+
+FL_STRESS_ACTOR(lane_ask_vs_end, worker)
+{
+	struct fl__lane_worker w;
+	begin_worker(&w, &s->l, &s->bell);
+	for (unsigned i = 1; i <= 3; i++) {
+		FL_STRESS_CHECK(take(&w) == i);
+		bool asked = fl__lane_is_asked(&w);
+		FL_STRESS_CHECK(!asked || i == 1);
+		s->asked |= asked;
+		end(&w, i);
+		if (i == 2)
+			go_round(&w.next, 2);
+	}
+}
+
+FL_STRESS(lane_ask_vs_end, parent, worker)
+{
+	FL_ACCEPTABLE(s->asked, "in time");
+	FL_ACCEPTABLE(1, "too late");
+}
+
+/* cancel_vs_complete: taken back and never run, or told to stop, or done. */
+struct lane_cancel_vs_complete {
+	struct shared_lane l;
+	struct bell bell;
+	uint32_t seq;
+	bool revoked, stopped;
+	int ran;
+};
+
+FL_STRESS_SETUP(lane_cancel_vs_complete)
+{
+	begin_lane(&s->l, ROUND);
+	s->seq = post(&s->l.lane, 1);
+	(void)post(&s->l.lane, LEAVE);
+}
+
+FL_STRESS_ACTOR(lane_cancel_vs_complete, parent)
+{
+	s->revoked = fl__lane_revoke(&s->l.lane, s->seq);
+	if (!s->revoked)
+		fl__lane_ask(&s->l.lane, s->seq);
+	FL_STRESS_CHECK(collect_asleep(&s->l.lane, 1, &s->bell, FL_FOREVER));
+}
+
+FL_STRESS_ACTOR(lane_cancel_vs_complete, worker)
+{
+	struct fl__lane_worker w;
+	begin_worker(&w, &s->l, &s->bell);
+	for (unsigned arg; (arg = take(&w)) != LEAVE; s->ran++) {
+		s->stopped = fl__lane_is_asked(&w);
+		end(&w, arg);
+	}
+}
+
+FL_STRESS(lane_cancel_vs_complete, parent, worker)
+{
+	FL_ACCEPTABLE(s->revoked && s->ran == 0, "cancelled");
+	FL_ACCEPTABLE(!s->revoked && s->ran == 1 && s->stopped, "told to stop");
+	FL_ACCEPTABLE(!s->revoked && s->ran == 1 && !s->stopped, "done");
+	FL_FORBIDDEN(1, "more than one, or none");
+}
+
+/* An order that goes on until it is asked: its listener does not sleep over the request, and finds which order is meant. */
+struct lane_ask_vs_listen {
+	struct shared_lane l;
+	struct bell bell;
+	atomic_int told;
+};
+
+FL_STRESS_SETUP(lane_ask_vs_listen)
+{
+	begin_lane(&s->l, ROUND);
+	(void)post(&s->l.lane, 1);
+}
+
+FL_STRESS_ACTOR(lane_ask_vs_listen, parent)
+{
+	fl__lane_ask(&s->l.lane, s->l.begin);
+	collect_spinning(&s->l.lane, 1);
+}
+
+FL_STRESS_ACTOR(lane_ask_vs_listen, listener)
+{
+	struct fl__lane_worker w;
+	begin_worker(&w, &s->l, &s->bell);             /* for a look: the worker is at its first order */
+	while (fl__load_relaxed(&w.orders->asks) == 0) /* relaxed: fl__lane_is_asked() orders it */
+		fl__lane_listen(&w, 0);
+	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+	SET(&s->told, 1);
+}
+
+FL_STRESS_ACTOR(lane_ask_vs_listen, worker)
+{
+	struct fl__lane_worker w;
+	begin_worker(&w, &s->l, &s->bell);
+	FL_STRESS_CHECK(take(&w) == 1);
+	while (!LOOK(&s->told))
+		fl_stress_relax();
+	end(&w, 1);
+}
+
+FL_STRESS(lane_ask_vs_listen, parent, listener, worker)
+{
+	FL_ACCEPTABLE(1, "told");
+}
