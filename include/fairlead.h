@@ -16,6 +16,7 @@
 #include <fairlead/executor.h>
 #include <fairlead/future.h>
 #include <fairlead/hooks.h>
+#include <fairlead/imap.h>
 #include <fairlead/latch.h>
 #include <fairlead/mutex.h>
 #include <fairlead/once.h>

@@ -36,12 +36,12 @@ FL_BEGIN_DECLS
 typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
-	size_t chunk;   /* arguments a task; 0: 1. Results of a chunk come together. */
+	size_t chunk;   /* arguments a task; 0: 1. Their results come together, and a worker's death fails them all. */
 	size_t window;  /* the most arguments under way; 0: chosen from the workers, and little memory */
 	bool unordered; /* results in the order of completion */
 	/*
 	 * In place of an array: stores the next argument in `*arg` and returns 1; 0: there is none; an error (< 0) ends the
-	 * iteration. Called by whoever uses the iteration, one argument ahead of what the window has room for.
+	 * iteration, after what is under way. Called when the window has room, on the thread that uses the iteration.
 	 */
 	int (*next)(void *state, void *arg);
 	void *state;
@@ -56,8 +56,7 @@ typedef struct fl_imap_config {
 
 /*
  * Begins an iteration of `type` over the `n` elements of the array `args`, or over what `config->next` makes (`args` NULL, `n` 0), and
- * submits the first. `config` may be NULL. The executor must outlive it, but may be closed or joined before. Waits no more than
- * fl_submit(), and than `next` does.
+ * submits the first. `config` may be NULL. The executor must outlive the iteration. Waits no more than fl_submit() and `next` do.
  * Returns 0; -ENOMEM; -EINVAL: both an array and a generator; what fl_submit returned for the first chunk.
  */
 FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_task_type *type, const void *args,

@@ -3,6 +3,7 @@
 #define FAIRLEAD_TASK_H
 
 #include <fairlead/executor.h>
+#include <fairlead/imap.h>
 #include <fairlead/task_type.h>
 
 /*
@@ -21,9 +22,11 @@
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f, const fl_submit_config *config);
  *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
+ *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it, const fl_imap_config *);
+ *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);       and _imap_try_next, _imap_next_until
  *
  * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL pointer in the body);
- * a task without argument has no _map. Types are complete object types without commas. Further fields of the type follow
+ * a task without argument has no _map and no _imap. Types are complete object types without commas. Further fields of the type follow
  * as designators: FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
  *
  *   FL_TASK          an external symbol, known by its name
@@ -95,7 +98,10 @@
 	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \
 	(name, arg_type) FL__IF_VOID(result_type, FL__TASK_GET_VOID, FL__TASK_GET)(name, result_type)                  \
 	    FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                    \
-	                FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)
+	                FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)        \
+		FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_IMAP)(name, arg_type, result_type) FL__IF_VOID(       \
+		    arg_type, FL__TASK_NOTHING,                                                                        \
+		    FL__IF_VOID(result_type, FL__TASK_NEXT_VOID, FL__TASK_NEXT))(name, arg_type, result_type)
 
 #define FL__TASK_NOTHING(name, arg_type, result_type)
 
@@ -161,6 +167,42 @@
 	                       const fl_map_config *config)                                                            \
 	{                                                                                                              \
 		return fl_map(e, &name, args, n, NULL, config);                                                        \
+	}
+
+#define FL__TASK_IMAP(name, arg_type, result_type)                                                                     \
+	FL__TASK_FN name##_imap(fl_executor *e, __typeof__(arg_type) const *args, size_t n, fl_imap **it,              \
+	                        const fl_imap_config *config)                                                          \
+	{                                                                                                              \
+		return fl_imap_create(it, e, &name, args, n, config);                                                  \
+	}
+
+#define FL__TASK_NEXT(name, arg_type, result_type)                                                                     \
+	FL__TASK_FN name##_imap_next(fl_imap *it, size_t *index, __typeof__(result_type) *result)                      \
+	{                                                                                                              \
+		return fl_imap_next(it, index, result);                                                                \
+	}                                                                                                              \
+	FL__TASK_FN name##_imap_try_next(fl_imap *it, size_t *index, __typeof__(result_type) *result)                  \
+	{                                                                                                              \
+		return fl_imap_try_next(it, index, result);                                                            \
+	}                                                                                                              \
+	FL__TASK_FN name##_imap_next_until(fl_imap *it, size_t *index, __typeof__(result_type) *result,                \
+	                                   int64_t deadline, fl_cancel *cancel)                                        \
+	{                                                                                                              \
+		return fl_imap_next_until(it, index, result, deadline, cancel);                                        \
+	}
+
+#define FL__TASK_NEXT_VOID(name, arg_type, result_type)                                                                \
+	FL__TASK_FN name##_imap_next(fl_imap *it, size_t *index)                                                       \
+	{                                                                                                              \
+		return fl_imap_next(it, index, NULL);                                                                  \
+	}                                                                                                              \
+	FL__TASK_FN name##_imap_try_next(fl_imap *it, size_t *index)                                                   \
+	{                                                                                                              \
+		return fl_imap_try_next(it, index, NULL);                                                              \
+	}                                                                                                              \
+	FL__TASK_FN name##_imap_next_until(fl_imap *it, size_t *index, int64_t deadline, fl_cancel *cancel)            \
+	{                                                                                                              \
+		return fl_imap_next_until(it, index, NULL, deadline, cancel);                                          \
 	}
 
 #endif

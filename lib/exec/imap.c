@@ -64,14 +64,14 @@ struct fl_imap {
 	size_t n;
 	int (*make)(void *state, void *arg);
 	void *state;
-	void *memory;         /* of a generator's arguments: a chunk of them, */
-	unsigned char *made;  /* aligned; */
-	size_t held;          /* and so many are there, and not submitted */
-	size_t chunk, taken;  /* taken: arguments that were submitted */
-	int end;              /* why no more are taken; 0: there are more */
-	bool stopped;         /* by `deadline` or `cancel` */
-	int64_t deadline;     /* FL_FOREVER: none */
-	fl_cancel *cancel;    /* NULL: none */
+	void *memory;        /* of a generator's arguments: a chunk of them, */
+	unsigned char *made; /* aligned; */
+	size_t held;         /* and so many are there, and not submitted */
+	size_t chunk, taken; /* taken: arguments that were submitted */
+	int end;             /* why no more are taken; 0: there are more */
+	bool stopped;        /* by `deadline` or `cancel` */
+	int64_t deadline;    /* FL_FOREVER: none */
+	fl_cancel *cancel;   /* NULL: none */
 	/* Batches. */
 	struct batch *free, *oldest, *newest, *current;
 	struct batch *ready, *ready_last; /* unordered: those under way that are over */
@@ -224,7 +224,8 @@ static int submit(struct batch *b, const void *args)
 	    .on_end = it->calls ? on_end : NULL,
 	    .on_end_arg = b,
 	};
-	fl__add_relaxed(&it->refs, it->calls); /* relaxed: the caller's own reference keeps it alive */
+	if (it->calls)
+		fl__add_relaxed(&it->refs, 1); /* relaxed: the caller's own reference keeps it alive */
 	int rc = fl__submit(it->executor, it->sent, args, (uint32_t)b->count, &b->f, &config);
 	if (rc != 0 && it->calls)
 		release(it);
@@ -234,13 +235,9 @@ static int submit(struct batch *b, const void *args)
 /* Has as many arguments ready as the next chunk is to have, if there are: how many. */
 static size_t gather(fl_imap *it)
 {
-	if (!it->make) {
+	if (!it->make)
 		it->held = it->n - it->taken < it->chunk ? it->n - it->taken : it->chunk;
-		if (it->held == 0)
-			it->end = -ENODATA;
-		return it->held;
-	}
-	while (it->held < it->chunk && it->end == 0) {
+	while (it->make && it->held < it->chunk && it->end == 0) {
 		int rc = it->make(it->state, fl__element(it->made, it->held, it->type->arg_size));
 		if (rc > 0)
 			it->held++;
@@ -272,6 +269,8 @@ static int submit_next(fl_imap *it)
 	add_last(it, b);
 	it->taken += count;
 	it->held = 0;
+	if (!it->make && it->taken == it->n)
+		it->end = -ENODATA;
 	return 0;
 }
 
@@ -317,7 +316,6 @@ static void split(fl_imap *it, struct batch *b)
 	rest->error = it->stopped ? -ECANCELED : submit(rest, fl__element(b->f->arg, begin, it->type->arg_size));
 	if (rest->error != 0) {
 		drop_args(it, b->f->arg, begin, b->count);
-		rest->f = NULL;
 		if (it->unordered)
 			add_ready(it, rest);
 	}
@@ -355,7 +353,8 @@ static void retire(fl_imap *it)
 
 static void note_failure(fl_imap *it, const struct batch *b)
 {
-	const char *message = b->f ? fl_future_message(b->f) : "it was not submitted again after one before it had failed";
+	const char *message =
+	    b->f ? fl_future_message(b->f) : "it was not submitted again after one before it had failed";
 	it->error = b->error;
 	(void)snprintf(it->message, sizeof it->message, "%s", message);
 }
@@ -489,7 +488,8 @@ static size_t batches_of(const fl_executor *e, const fl_task_type *type, size_t 
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
 		most = 1; /* a submit runs the task: not before it is asked for */
-	return least(most, n / chunk + (n % chunk != 0));
+	most = least(most, n / chunk + (n % chunk != 0));
+	return most ? most : 1;
 }
 
 static fl_imap *new_imap(size_t batches)
@@ -552,6 +552,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != type;
 	it->owns = config->next != NULL;
+	it->end = length == 0 ? -ENODATA : 0;
 	it->args = args;
 	it->n = n;
 	it->make = config->next;
@@ -568,11 +569,34 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 	return rc;
 }
 
+/* Of a batch under way that nobody wants any more. */
+static void forget(fl_imap *it, struct batch *b)
+{
+	if (b->returned) {
+		b->good = fl__chunk_end(b->f, it->type).done;
+		it->current = b;
+		retire(it);
+	} else if (b->f) {
+		int rc = fl_future_cancel(b->f);
+		(void)rc; /* whatever it is doing, it will end, and is its callback's */
+		fl_future_free(b->f);
+	}
+}
+
 void fl_imap_free(fl_imap *it)
 {
 	if (!it)
 		return;
-	/* acquire: as in collect(), for the last time; release: nothing, but callbacks see a whole iteration anyway */
-	collect(it);
+	/* acquire: as in collect(), for the last time. From here on callbacks take care of what is under way. */
+	struct batch *done = it->calls ? fl__swap_acquire(&it->done, CLOSED) : NULL, *next;
+	for (; done; done = done->next_done)
+		done->returned = true;
 	forget_held(it);
+	if (it->current)
+		retire(it);
+	for (struct batch *b = it->oldest; b; b = next) {
+		next = b->next;
+		forget(it, b);
+	}
+	release(it);
 }
