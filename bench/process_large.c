@@ -5,11 +5,13 @@
  */
 #include "shim.h"
 
+#include <errno.h>
 #include <fairlead/process_executor.h>
 #include <fairlead/task.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { LARGE = 64 << 20, WARM = 1000, WARM_LARGE = 2 };
 
@@ -137,7 +139,7 @@ static void copy_run(bench_thread *t)
 	copy_often(t->state, t->total);
 }
 
-/* The floor: the argument and the result are each written once, into memory that was not there before. */
+/* The floor: the argument and the result each written once, in the way that is fastest, into memory that was not there before. */
 static void *fresh_setup(int threads, uint64_t total)
 {
 	struct large *block = bench_alloc(sizeof *block);
@@ -148,11 +150,20 @@ static void *fresh_setup(int threads, uint64_t total)
 
 static struct large *fresh_copy(const struct large *of)
 {
-	struct large *copy =
-	    mmap(NULL, sizeof *copy, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	int fd = memfd_create("bench", MFD_CLOEXEC);
+	if (fd < 0)
+		bench_fail("memfd_create: %s", strerror(errno));
+	for (size_t done = 0; done < sizeof *of;) {
+		ssize_t n = write(fd, of->bytes + done, sizeof *of - done);
+		if (n <= 0)
+			bench_fail("no 64 MiB of memory: %s", strerror(errno));
+		done += (size_t)n;
+	}
+	struct large *copy = mmap(NULL, sizeof *copy, PROT_READ, MAP_SHARED, fd, 0);
 	if (copy == MAP_FAILED)
-		bench_fail("no 64 MiB of memory");
-	return memcpy(copy, of, sizeof *copy);
+		bench_fail("mmap: %s", strerror(errno));
+	(void)close(fd);
+	return copy;
 }
 
 static void fresh_run(bench_thread *t)

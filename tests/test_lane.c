@@ -248,6 +248,20 @@ FL_TEST(lane_numbers_go_round)
 	assert_int_equal(p.lane.next, p.worker.next);
 }
 
+/* Zeroed memory says nothing about order 0, when its turn comes. */
+FL_TEST(lane_order_0_is_not_asked)
+{
+	PAIR(p);
+	pair_start_at(&p, UINT32_MAX - 2 * FL__LANE_DEPTH);
+	for (uint64_t i = 1; i <= 4 * FL__LANE_DEPTH; i++) {
+		(void)post(&p, i);
+		(void)fl__lane_take(&p.worker);
+		assert_false(fl__lane_is_asked(&p.worker));
+		fl__lane_end(&p.worker, 0, 0, 0);
+		fl__lane_pass(&p.lane);
+	}
+}
+
 FL_TEST(lane_damaged_done)
 {
 	PAIR(p);
@@ -492,6 +506,8 @@ static void post_some(struct traffic *t, unsigned n)
 		order->flags = 0;
 		order->task = order->count = t->posted++;
 		(void)fl__lane_post(&p->lane);
+		if (next_random() % 2 == 0)
+			fl__sys.yield(); /* the worker gets ahead of the flush */
 	}
 	fl__lane_flush(&p->lane);
 }

@@ -78,15 +78,17 @@ void frame_paint(struct frame *f, unsigned number)
 	}
 }
 
-/* The filter. It goes down the frame with three smoothed rows; an edge is a place where these differ. */
+/* The filter. It goes down the frame with three smoothed rows; a line is drawn where these differ. */
 
-#define REACH 2 /* a smoothed pixel is the mean of a box of 5 by 5 */
-#define BOX ((2 * REACH + 1) * (2 * REACH + 1))
-#define SHADES 6    /* what is left of 256 */
-#define INK_FROM 40 /* the strength of an edge that is drawn */
+#define REACH 2  /* a smoothed pixel is the mean of those in a box of 5 by 5 */
+#define NEAR 24  /* that differ from it by no more than this: so that noise goes, and edges stay */
+#define SHADES 6 /* what is left of 256 */
+#define LINE 40  /* how strong an edge is to be drawn */
+
+enum { ROW = FRAME_WIDTH * 3 };
 
 struct brush {
-	uint16_t sums[FRAME_WIDTH][3]; /* of the rows of the box, for each column */
+	uint16_t sums[ROW], counts[ROW]; /* of the row that is being smoothed */
 	unsigned char color[3][FRAME_WIDTH][3];
 	int gray[3][FRAME_WIDTH];
 };
@@ -96,30 +98,32 @@ static int within(int n, int size)
 	return n < 0 ? 0 : n < size ? n : size - 1;
 }
 
-static void add_row(struct brush *b, const struct frame *f, int y, int sign)
+/* Adds the bytes of `other`, a row that is moved by `shift`, where they are near those of `center`. */
+static void add_near(struct brush *b, const unsigned char *center, const unsigned char *other, int shift)
 {
-	const unsigned char *row = &f->pixel[within(y, FRAME_HEIGHT)][0][0];
-	uint16_t *sums = &b->sums[0][0];
-	for (int i = 0; i < FRAME_WIDTH * 3; i++)
-		sums[i] = (uint16_t)(sums[i] + sign * row[i]);
+	int from = shift < 0 ? -shift : 0, to = shift < 0 ? ROW : ROW - shift;
+	for (int i = from; i < to; i++) {
+		unsigned char c = center[i], o = other[i + shift];
+		unsigned char away = (unsigned char)(c > o ? c - o : o - c);
+		b->sums[i] = (uint16_t)(b->sums[i] + (away <= NEAR ? o : 0));
+		b->counts[i] = (uint16_t)(b->counts[i] + (away <= NEAR));
+	}
 }
 
-/* The sums are those of the rows around `y`: its colors and grays, smoothed. */
-static void smooth_row(struct brush *b, int y)
+/* The colors and grays of row `y`, smoothed. */
+static void smooth_row(struct brush *b, const struct frame *f, int y)
 {
+	memset(b->sums, 0, sizeof b->sums);
+	memset(b->counts, 0, sizeof b->counts);
+	for (int dy = -REACH; dy <= REACH; dy++)
+		for (int dx = -REACH; dx <= REACH; dx++)
+			if (y + dy >= 0 && y + dy < FRAME_HEIGHT)
+				add_near(b, f->pixel[y][0], f->pixel[y + dy][0], 3 * dx);
 	unsigned char(*color)[3] = b->color[y % 3];
-	int *gray = b->gray[y % 3];
-	unsigned box[3] = {0};
-	for (int x = -REACH; x < REACH; x++)
-		for (int c = 0; c < 3; c++)
-			box[c] += b->sums[within(x, FRAME_WIDTH)][c];
-	for (int x = 0; x < FRAME_WIDTH; x++) {
-		for (int c = 0; c < 3; c++) {
-			box[c] += b->sums[within(x + REACH, FRAME_WIDTH)][c];
-			color[x][c] = (unsigned char)(box[c] / BOX);
-			box[c] -= b->sums[within(x - REACH, FRAME_WIDTH)][c];
-		}
-		gray[x] = (color[x][0] * 2 + color[x][1] * 5 + color[x][2]) / 8;
+	for (int x = 0, i = 0; x < FRAME_WIDTH; x++) {
+		for (int c = 0; c < 3; c++, i++)
+			color[x][c] = (unsigned char)(b->sums[i] / b->counts[i]); /* a pixel is near itself: no 0 */
+		b->gray[y % 3][x] = (color[x][0] * 2 + color[x][1] * 5 + color[x][2]) / 8;
 	}
 }
 
@@ -138,7 +142,7 @@ static void draw_row(const struct brush *b, int y, unsigned char (*to)[3])
 	const int *below = b->gray[within(y + 1, FRAME_HEIGHT) % 3];
 	unsigned char(*color)[3] = (unsigned char(*)[3])b->color[y % 3];
 	for (int x = 0; x < FRAME_WIDTH; x++) {
-		int ink = edge_at(above, here, below, x) - INK_FROM;
+		int ink = edge_at(above, here, below, x) - LINE;
 		ink = ink < 0 ? 0 : ink < 85 ? ink * 3 : 255;
 		for (int c = 0; c < 3; c++) {
 			int flat = (color[x][c] * SHADES / 256) * 255 / (SHADES - 1);
@@ -149,15 +153,10 @@ static void draw_row(const struct brush *b, int y, unsigned char (*to)[3])
 
 void frame_ink(const struct frame *from, struct frame *to)
 {
-	struct brush b = {0};
-	for (int y = -REACH; y < REACH; y++)
-		add_row(&b, from, y, 1);
+	struct brush b;
 	for (int y = 0; y <= FRAME_HEIGHT; y++) {
-		if (y < FRAME_HEIGHT) {
-			add_row(&b, from, y + REACH, 1);
-			smooth_row(&b, y);
-			add_row(&b, from, y - REACH, -1);
-		}
+		if (y < FRAME_HEIGHT)
+			smooth_row(&b, from, y);
 		if (y > 0)
 			draw_row(&b, y - 1, to->pixel[y - 1]);
 	}

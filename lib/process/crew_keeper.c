@@ -172,52 +172,58 @@ static void disarm(struct fl__crew *c)
 		fl__lane_disarm(&c->members[i]->lane);
 }
 
-/* Naps as long as others do the work, then sleeps armed; until something happens, or that time. */
-static void rest(struct keeper *k, int64_t until)
+/*
+ * Sleeps, until something happens or until that time: a nap, when others have done the work since the last one. True when they
+ * have again, and nothing else has happened.
+ */
+static bool rest(struct keeper *k, int64_t until)
 {
 	struct fl__crew *c = k->c;
-	bool happened = false;
-	while (k->helped != c->helped && !happened) {
-		const int64_t now = fl__sys.now();
-		if (until <= now)
-			return;
-		k->helped = c->helped;
-		c->napping = true;
-		happened = sleep_until(c, fl__min_deadline(until, now + nap));
-		c->napping = false;
+	const int64_t now = fl__sys.now();
+	if (k->helped == c->helped) {
+		if (arm(c))
+			(void)sleep_until(c, until);
+		disarm(c);
+		return false;
 	}
 	k->helped = c->helped;
+	c->napping = true;
+	bool happened = sleep_until(c, fl__min_deadline(until, now + nap));
+	c->napping = false;
 	if (happened)
-		return;
-	if (arm(c))
-		(void)sleep_until(c, until);
-	disarm(c);
+		k->helped = c->helped;
+	return k->helped != c->helped && until > now + nap;
 }
 
 /* The thread. */
 
-/* Does all there is to do, once. Returns when there is something again. True in `*some` when there was. */
-static int64_t do_all(struct fl__crew *c, bool *some)
+/* Does all there is to do, once. True when there was something. */
+static bool work(struct fl__crew *c)
 {
-	const bool closing = c->base.closed || c->base.broken;
-	*some = fl__crew_harvest(c);
+	bool some = fl__crew_harvest(c);
 	if (c->terminated)
 		kill_all(c);
 	fl__crew_feed(c);
-	*some |= end_some(c);
+	some |= end_some(c);
 	if ((c->init_error != 0 || is_hopeless(c)) && (!c->base.broken || c->base.queue.head)) {
 		fl_mutex_unlock(&c->base.lock);
 		break_down(c);
 		fl_mutex_lock(&c->base.lock);
-		*some = true;
+		some = true;
 	}
-	*some |= start_one(c);
-	/* From here on the lock is held until the sleep. */
-	int64_t until = fl__crew_watch_tasks(c, fl__sys.now());
-	*some |= c->base.queue.head && c->posted == 0 && c->n_members > 0;
+	return start_one(c) || some;
+}
+
+/* Looks at the clock, for others and for itself. Returns when there is something to do. The lock is held until the sleep. */
+static int64_t plan(struct fl__crew *c)
+{
+	const bool closing = (c->base.closed || c->base.broken) && !c->base.queue.head;
+	const int64_t now = fl__sys.now();
+	int64_t until = fl__min_deadline(fl__crew_watch_tasks(c, now), dismiss_idle(c, closing, now));
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
-	return fl__min_deadline(until, dismiss_idle(c, closing && !c->base.queue.head, fl__sys.now()));
+	fl__crew_feed(c); /* what was taken back */
+	return c->ended ? now : until;
 }
 
 static bool is_over(const struct fl__crew *c)
@@ -240,18 +246,16 @@ static int keep(void *arg)
 	struct fl__run run;
 	fl__run_enter(&run, &c->base); /* callbacks must not wait for its end */
 	fl_mutex_lock(&c->base.lock);
-	while (!is_over(c)) {
-		bool some;
-		const int64_t until = do_all(c, &some);
-		const int64_t now = fl__sys.now();
-		if (some)
-			k.found = now;
+	for (bool others_work = false; !is_over(c);) {
+		if (!others_work && work(c))
+			k.found = fl__sys.now();
 		if (is_over(c))
 			break;
-		if (some || (now < k.found + spin && k.helped == c->helped))
+		others_work = false;
+		if (k.helped == c->helped && fl__sys.now() < k.found + spin)
 			look_on(c);
 		else
-			rest(&k, until);
+			others_work = rest(&k, plan(c));
 	}
 	fl__run_leave(&run);
 	c->over = true;

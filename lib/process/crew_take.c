@@ -298,7 +298,7 @@ static bool is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_
  */
 void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
-	enum { LOOKS = 16, PATIENCE = 50000 /* ns */ };
+	enum { LOOKS = 32, PATIENCE = 100000 /* ns */ };
 	struct fl__crew *c = fl__crew_of(e);
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fetcher fetcher = {false, 0, NULL};

@@ -34,7 +34,6 @@
 #include "lane.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../wait/context.h"
 #include <fairlead/time.h>
 
 enum { RUNNING = 1, REVOKED = 2, STATE_BITS = 2 };
@@ -158,11 +157,42 @@ void fl__lane_worker_init(struct fl__lane_worker *w, const struct fl__orders *or
 	*w = (struct fl__lane_worker){.orders = orders, .replies = replies, .next = FL__LANE_DEPTH};
 }
 
-static bool is_there(const void *worker)
+static bool is_there(const struct fl__lane_worker *w)
 {
-	const struct fl__lane_worker *w = worker;
 	/* pairs with the release in fl__lane_post() */
 	return fl__load_acquire(&w->orders->order[slot_of(w->next)].seq) == w->next;
+}
+
+/*
+ * Looks for a fixed time, yielding. Not for one that follows success (fl__spin()): where parent and worker share a CPU each order
+ * takes longer than the least of those, which then would never grow again.
+ *
+ * Who shares a CPU sees it: the order comes in a yield that took as long as another's turn. Two that spin with yields stay
+ * together, also beside an idle CPU, since each always runs just now; a wake from sleep places them anew. So after a few such
+ * yields in a row it is time for a sleep.
+ */
+static bool look_on(struct fl__lane_worker *w)
+{
+	enum { LOOKS = 32, SPIN = 50000 /* ns */, TURN = 1000 /* ns */, SHARED_MOST = 8 };
+	for (int i = 0; i < LOOKS; i++) {
+		if (is_there(w))
+			return true;
+		fl__sys.relax();
+	}
+	if (w->shared >= SHARED_MOST) {
+		w->shared = 0;
+		return false;
+	}
+	const int64_t begin = fl__sys.now();
+	for (int64_t before = begin, now; before < begin + SPIN; before = now) {
+		fl__sys.yield();
+		now = fl__sys.now();
+		if (!is_there(w))
+			continue;
+		w->shared = now - before > TURN ? w->shared + 1 : 0;
+		return true;
+	}
+	return false;
 }
 
 static void sleep_until_there(struct fl__lane_worker *w)
@@ -213,7 +243,7 @@ static void answer(struct fl__lane_worker *w, int32_t error, uint32_t flags, uin
 const struct fl__order *fl__lane_take(struct fl__lane_worker *w)
 {
 	for (;;) {
-		if (!is_there(w) && !fl__spin(fl__ctx_get(), is_there, w, FL_FOREVER))
+		if (!look_on(w))
 			sleep_until_there(w);
 		if (claim(w))
 			return &w->orders->order[slot_of(w->next)];

@@ -159,8 +159,9 @@ void fl__lane_disarm(struct fl__lane *lane);
 struct fl__lane_worker {
 	const struct fl__orders *orders;
 	struct fl__replies *replies;
-	uint32_t next; /* the order that comes next, or that is being run */
-	uint32_t rung; /* the collector's sleep for which it has rung */
+	uint32_t next;   /* the order that comes next, or that is being run */
+	uint32_t rung;   /* the collector's sleep for which it has rung */
+	uint32_t shared; /* orders in a row that came while another had this CPU */
 	void (*ring)(void *arg);
 	void *ring_arg;
 };

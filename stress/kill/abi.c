@@ -3,7 +3,7 @@
  * What the compiler calls with -fsanitize=thread: each atomic operation is a step, and each plain write to the region. The
  * operation itself is done as it stands, with the strongest order.
  */
-#include "kill.h"
+#include "steps.h"
 #include <string.h>
 
 #define PC ((uintptr_t)__builtin_return_address(0))

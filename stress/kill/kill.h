@@ -3,6 +3,9 @@
 #define STRESS_KILL_H
 
 #include "shm/queue_ring.h"
+#include "sites.h"
+#include "steps.h"
+#include "tools.h"
 #include <fairlead/shm_queue.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -14,14 +17,16 @@
  * two that go on, and an account of every item. README.md says how it is meant.
  *
  *     abi.c      what -fsanitize=thread calls: the steps
- *     steps.c    where a victim dies, and how often anyone has died at each step
+ *     steps.c    where a victim dies
+ *     sites.c    how often anyone has died at each step
  *     lives.c    what the victims and the survivors do
  *     ledger.c   what was put, and who has it
  *     report.c   what comes out
  *     main.c     the driver: one thread, which forks, kills, reaps and keeps the accounts
+ *     tools.c    what the campaign for tasks (../kill_tasks) needs, too, as it does abi.c and sites.c
  */
 
-enum { SITES = 1024, SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
+enum { SLOTS = 8, PUTS = 16, GETS = 32, BULK = 3, FRAME_ROOM = 64, BUCKETS = 40 };
 
 struct item {
 	uint32_t who, number; /* who: the victim's life; SURVIVOR */
@@ -53,11 +58,6 @@ struct life {
 	uint32_t seen; /* two bits for each: how often it was delivered */
 };
 
-struct site {
-	uintptr_t pc;
-	uint32_t kills;
-};
-
 /* Shared by all processes. */
 struct board {
 	uint32_t stop, phase;
@@ -81,20 +81,12 @@ extern struct campaign campaign;
 extern struct board *board;
 extern struct fl_shm_queue *queue;
 extern struct fl__shm_ring *ring; /* of the queue */
-extern uintptr_t region_begin, region_end;
 
-uint64_t draw(uint64_t *seed);
-int64_t time_now(void);
 void *share(size_t size);
-void fail(const char *what, ...) __attribute__((noreturn, format(printf, 1, 2)));
 
 /* steps.c */
 void steps_open(void);
 void arm(struct slot *slot);
-bool is_armed(void);
-void step(uintptr_t pc);
-void stored(uintptr_t address, uint64_t before);
-uintptr_t rare_site(uint64_t random);
 
 /* lives.c */
 void live_and_die(struct slot *slot, uint64_t seed) __attribute__((noreturn));

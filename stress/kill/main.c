@@ -5,7 +5,6 @@
 #include <fairlead/time.h>
 #include <getopt.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,37 +23,12 @@ uintptr_t region_begin, region_end;
 static uint64_t lives, by_step, by_driver;
 static pid_t survivors[2];
 
-uint64_t draw(uint64_t *seed)
-{
-	uint64_t z = *seed += 0x9e3779b97f4a7c15u; /* splitmix64 */
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return z ^ z >> 31;
-}
-
-int64_t time_now(void)
-{
-	struct timespec t;
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return FL_S(t.tv_sec) + t.tv_nsec;
-}
-
 void *share(size_t size)
 {
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		fail("no memory: %s", strerror(errno));
 	return memory;
-}
-
-void fail(const char *what, ...)
-{
-	va_list list;
-	va_start(list, what);
-	(void)vfprintf(stderr, what, list);
-	(void)fputc('\n', stderr);
-	va_end(list);
-	_exit(9);
 }
 
 /* --- victims --- */
@@ -77,7 +51,7 @@ static void begin_life(struct slot *slot, uint64_t *seed)
 	default:
 		slot->kind = AT_SITE;
 		slot->steps = 4000;
-		slot->site = rare_site(draw(seed));
+		slot->site = rare_site(board->sites, draw(seed));
 	}
 	uint64_t own = draw(seed);
 	pid_t pid = fork();

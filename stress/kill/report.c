@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What comes out: the balance, how often anyone died at each step, how long the others waited, and whether the idle are idle. */
 #include "kill.h"
-#include <link.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,68 +10,6 @@
 #include <unistd.h>
 
 enum { ENOUGH = 100, LONG_RUN = 1000000 }; /* kills: at a step; of a run that must have had so many at each */
-
-static int find_base(struct dl_phdr_info *info, size_t size, void *base)
-{
-	(void)size;
-	*(uintptr_t *)base = info->dlpi_addr;
-	return 1; /* the program is the first */
-}
-
-static int by_kills(const void *a, const void *b)
-{
-	const struct site *x = a, *y = b;
-	return x->kills < y->kills ? -1 : x->kills > y->kills;
-}
-
-/* Function and line of an address, from binutils' addr2line. */
-static FILE *names_of(const struct site *sites, size_t n)
-{
-	uintptr_t base = 0;
-	size_t room = 64 + n * 20, used;
-	char *command = malloc(room);
-	(void)dl_iterate_phdr(find_base, &base);
-	if (!command)
-		return NULL;
-	used = (size_t)snprintf(command, room, "addr2line -s -f -e /proc/%d/exe", (int)getpid());
-	for (size_t i = 0; i < n; i++)
-		used += (size_t)snprintf(command + used, room - used, " %lx", (unsigned long)(sites[i].pc - base - 1));
-	FILE *out = popen(command, "r");
-	free(command);
-	return out;
-}
-
-static void strip(char *line)
-{
-	line[strcspn(line, " \n")] = '\0';
-}
-
-/* Returns how many steps had too few kills to say that a death there does no harm. */
-static size_t print_sites(void)
-{
-	struct site *sites = board->sites;
-	size_t n = 0;
-	for (size_t i = 0; i < SITES; i++)
-		if (sites[i].pc)
-			sites[n++] = sites[i];
-	qsort(sites, n, sizeof *sites, by_kills);
-	FILE *names = names_of(sites, n);
-	size_t below = 0;
-	for (size_t i = 0; i < n; i++) {
-		char function[128] = "?\n", line[128] = "?\n";
-		if (names && (!fgets(function, sizeof function, names) || !fgets(line, sizeof line, names)))
-			(void)strcpy(line, "?\n");
-		strip(function);
-		strip(line);
-		below += sites[i].kills < ENOUGH;
-		if (!campaign.quiet || sites[i].kills < ENOUGH)
-			printf("  %9u  %-24s %s\n", sites[i].kills, line, function);
-	}
-	if (names)
-		(void)pclose(names);
-	printf("%zu steps, %zu of them with fewer than %d kills\n", n, below, ENOUGH);
-	return below;
-}
 
 /* Whether each step has had its share; in a run that is too short for that nothing is asked. */
 static bool is_enough(size_t below, uint64_t kills)
@@ -108,7 +45,7 @@ static double quantile(double q)
 bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64_t took)
 {
 	uint64_t inside = 0, kills = by_step + by_driver;
-	bool enough = is_enough(print_sites(), kills);
+	bool enough = is_enough(print_sites(board->sites, ENOUGH, !campaign.quiet), kills);
 	for (unsigned i = 0; i < BUCKETS; i++)
 		inside += board->recovery[i];
 	printf("recovery, of %llu operations that were inside when one died with the lock: p50 <= %.1f us, p99 <= %.1f "

@@ -20,21 +20,6 @@ bool is_armed(void)
 	return mine != NULL;
 }
 
-/* The place of a site in the table; all processes fill it. */
-static struct site *site_at(uintptr_t pc)
-{
-	for (size_t i = pc * 0x9e3779b97f4a7c15u >> 54, n = 0; n < SITES; i = (i + 1) % SITES, n++) {
-		struct site *s = &board->sites[i];
-		uintptr_t found = __atomic_load_n(&s->pc, __ATOMIC_RELAXED);
-		if (found == 0 &&
-		    __atomic_compare_exchange_n(&s->pc, &found, pc, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-			return s;
-		if (found == pc)
-			return s;
-	}
-	fail("more than %d sites", SITES);
-}
-
 static bool has_lock(void)
 {
 	uint32_t word = __atomic_load_n(&ring->lock.words_[0], __ATOMIC_RELAXED);
@@ -52,10 +37,10 @@ static void die(struct site *s)
 
 void step(uintptr_t pc)
 {
-	struct site *s = site_at(pc);
+	struct site *s = site_of(board->sites, pc);
 	if (mine->kind == BY_DRIVER)
 		return;
-	if (left-- == 0 || (mine->kind == AT_SITE && pc == mine->site))
+	if (left-- == 0 || (mine->kind == AT_SITE && s->at == mine->site))
 		die(s);
 }
 
@@ -103,26 +88,9 @@ static void store_and_wake_as_a_step(uint32_t *word, uint32_t value, int n)
 
 void steps_open(void)
 {
+	sites_open();
 	below = fl__sys;
 	fl__sys.shared_wait = wait_as_a_step;
 	fl__sys.shared_wake = wake_as_a_step;
 	fl__sys.shared_store_and_wake = store_and_wake_as_a_step;
-}
-
-/* A site where few have died: the best of some. */
-uintptr_t rare_site(uint64_t random)
-{
-	uintptr_t best = 0;
-	uint32_t kills = UINT32_MAX;
-	for (unsigned i = 0; i < SITES; i++) {
-		const struct site *s = &board->sites[(i + random) % SITES];
-		if (s->pc == 0)
-			continue;
-		uint32_t n = __atomic_load_n(&s->kills, __ATOMIC_RELAXED) + (uint32_t)(draw(&random) % 64);
-		if (n < kills) {
-			kills = n;
-			best = s->pc;
-		}
-	}
-	return best;
 }

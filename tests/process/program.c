@@ -6,6 +6,8 @@
  *   preload          preloads the zygote, starts 50 threads, and has each start the task
  *   threads          starts a thread, and prints what preloading answers
  *   late             registers a task by hand, which the zygote does not know
+ *   executor         makes a process executor, and prints what came of a task
+ *   preloaded        the same, with a zygote that was preloaded
  *   other            has a task whose version is in the environment, and changes it before the zygote starts
  *   arguments        prints how many there are
  *
@@ -101,6 +103,23 @@ static void preload_with_a_thread(void)
 		abort();
 }
 
+FL_TASK(square, int, int)
+{
+	*result = *arg * *arg;
+	return 0;
+}
+
+static void with_executor(void)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	int rc = fl_process_executor_create(&e, NULL);
+	printf("executor %s\n", fl_error_name(rc));
+	if (rc == 0 && square_submit(e, 7, &f) == 0 && square_get(f, &result) == 0)
+		printf("%d\n", result);
+}
+
 int main(int argc, char **argv)
 {
 #ifdef WAY_MAIN
@@ -114,7 +133,12 @@ int main(int argc, char **argv)
 		with_threads();
 	else if (strcmp(what, "threads") == 0)
 		preload_with_a_thread();
-	else if (strcmp(what, "late") == 0) {
+	else if (strcmp(what, "executor") == 0)
+		with_executor();
+	else if (strcmp(what, "preloaded") == 0) {
+		printf("preload %s\n", fl_error_name(fl_process_preload()));
+		with_executor();
+	} else if (strcmp(what, "late") == 0) {
 		fl_task_register(&late_entry);
 		printf("late %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_ZYGOTE)));
 		printf("late by fork %s\n", fl_error_name(start_and_join(&late, FL_PROCESS_FORK)));

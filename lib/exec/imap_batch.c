@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The batches of a lazy map: imap.h has the whole. */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "imap.h"
+#include <errno.h>
+
+/* What stands in `done` when nothing is put there any more. */
+static struct fl__batch closed;
+
+/* Memory. */
+
+fl_imap *fl__imap_new(size_t batches)
+{
+	size_t bytes;
+	if (__builtin_mul_overflow(batches, sizeof(struct fl__batch), &bytes) ||
+	    __builtin_add_overflow(bytes, sizeof(fl_imap), &bytes))
+		return NULL;
+	fl_imap *it = fl__alloc(1, bytes);
+	if (!it)
+		return NULL;
+	it->refs = 1;
+	for (size_t i = 0; i < batches; i++) {
+		it->batches[i].next = it->free;
+		it->free = &it->batches[i];
+	}
+	return it;
+}
+
+void fl__imap_release(fl_imap *it)
+{
+	/* acq_rel: the last one frees what the others used; pairs with itself */
+	if (fl__sub_acq_rel(&it->refs, 1) > 1)
+		return;
+	fl__free(it->source.memory);
+	fl__free(it);
+}
+
+static void drop(void (*hook)(void *object), void *first, size_t begin, size_t end, size_t size)
+{
+	for (size_t i = begin; hook && i < end; i++)
+		hook(fl__element(first, i, size));
+}
+
+void fl__imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end)
+{
+	drop(it->source.make ? it->type->drop_arg : NULL, first, begin, end, it->type->arg_size);
+}
+
+static void drop_results(const fl_imap *it, void *first, size_t begin, size_t end)
+{
+	drop(it->type->drop_result, first, begin, end, it->type->result_size);
+}
+
+/* The callback; on any thread. */
+static void on_end(fl_future *f, void *arg)
+{
+	struct fl__batch *b = arg;
+	fl_imap *it = b->it;
+	struct fl__batch *seen = fl__load_relaxed(&it->done); /* relaxed: the CAS decides */
+	fl__chunk_let_go(f);
+	do {
+		if (seen == &closed) {
+			fl__imap_drop_args(it, f->arg, 0, fl__cell_of(f)->count);
+			drop_results(it, f->result, 0, fl__chunk_end(f, it->type).done);
+			fl__imap_release(it);
+			return;
+		}
+		b->next_done = seen;
+	} while (!fl__cas_weak_release(&it->done, &seen, b)); /* release: `next_done`; pairs with fl__batch_collect() */
+	fl_event_set(&it->bell);
+	fl__imap_release(it);
+}
+
+/* Closing does not wait for those that are just ending: who comes later finds it closed. */
+void fl__imap_close(fl_imap *it)
+{
+	/* acquire: as in fl__batch_collect(), for the last time */
+	struct fl__batch *done = it->calls ? fl__swap_acquire(&it->done, &closed) : NULL;
+	for (; done; done = done->next_done)
+		done->returned = true;
+}
+
+/* Lists. */
+
+static void add_first(fl_imap *it, struct fl__batch *b)
+{
+	b->prev = NULL;
+	b->next = it->oldest;
+	*(b->next ? &b->next->prev : &it->newest) = b;
+	it->oldest = b;
+}
+
+static void add_last(fl_imap *it, struct fl__batch *b)
+{
+	b->next = NULL;
+	b->prev = it->newest;
+	*(b->prev ? &b->prev->next : &it->oldest) = b;
+	it->newest = b;
+}
+
+static void take_out(fl_imap *it, struct fl__batch *b)
+{
+	*(b->prev ? &b->prev->next : &it->oldest) = b->next;
+	*(b->next ? &b->next->prev : &it->newest) = b->prev;
+}
+
+static void add_ready(fl_imap *it, struct fl__batch *b)
+{
+	b->next_done = NULL;
+	*(it->ready ? &it->ready_last->next_done : &it->ready) = b;
+	it->ready_last = b;
+}
+
+static struct fl__batch *new_batch(fl_imap *it, size_t index, size_t count)
+{
+	struct fl__batch *b = it->free;
+	it->free = b->next;
+	it->used++;
+	*b = (struct fl__batch){.it = it, .index = index, .count = count};
+	return b;
+}
+
+static void free_batch(fl_imap *it, struct fl__batch *b)
+{
+	b->next = it->free;
+	it->free = b;
+	it->used--;
+}
+
+/* Oldest first. */
+void fl__batch_collect(fl_imap *it)
+{
+	struct fl__batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL; /* pairs with on_end() */
+	while (list) {
+		struct fl__batch *next = list->next_done;
+		list->next_done = before;
+		before = list;
+		list = next;
+	}
+	while (before) {
+		struct fl__batch *b = before;
+		before = b->next_done;
+		b->returned = true;
+		if (it->unordered)
+			add_ready(it, b);
+	}
+}
+
+struct fl__batch *fl__batch_over(fl_imap *it)
+{
+	struct fl__batch *b = it->oldest;
+	if (it->calls)
+		fl__batch_collect(it);
+	if (it->unordered)
+		return it->ready;
+	if (!b || !b->f)
+		return b;
+	return (it->calls ? b->returned : fl_future_try_wait(b->f) == 0) ? b : NULL;
+}
+
+/* Submitting. */
+
+/* Submits a batch: 0, or an error, and it is as it was. */
+static int submit(struct fl__batch *b, const void *args)
+{
+	fl_imap *it = b->it;
+	const fl_submit_config config = {
+	    .deadline = it->deadline == FL_FOREVER ? 0 : it->deadline,
+	    .on_end = it->calls ? on_end : NULL,
+	    .on_end_arg = b,
+	};
+	if (it->calls)
+		fl__add_relaxed(&it->refs, 1); /* relaxed: the caller's own reference keeps it alive */
+	int rc = fl__submit(it->executor, it->sent, args, (uint32_t)b->count, &b->f, &config);
+	if (rc != 0 && it->calls)
+		fl__imap_release(it);
+	return rc;
+}
+
+int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count)
+{
+	struct fl__batch *b = new_batch(it, index, count);
+	int rc = submit(b, args);
+	if (rc == 0)
+		add_last(it, b);
+	else
+		free_batch(it, b);
+	return rc;
+}
+
+/* Turns. */
+
+/* What comes in `b` after the element that failed has not been begun: it is a batch of its own now. */
+static void split(fl_imap *it, struct fl__batch *b)
+{
+	const size_t begin = b->good + 1;
+	struct fl__batch *rest = new_batch(it, b->index + begin, b->count - begin);
+	rest->error = it->stopped ? -ECANCELED : submit(rest, fl__element(b->f->arg, begin, it->type->arg_size));
+	if (rest->error != 0) {
+		fl__imap_drop_args(it, b->f->arg, begin, b->count);
+		if (it->unordered)
+			add_ready(it, rest);
+	}
+	add_first(it, rest);
+	b->count = begin;
+}
+
+void fl__batch_begin(fl_imap *it, struct fl__batch *b)
+{
+	take_out(it, b);
+	if (it->unordered)
+		it->ready = b->next_done;
+	it->current = b;
+	if (!b->f)
+		return;
+	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
+	b->good = end.done;
+	b->error = end.error;
+	if (end.untouched && !end.stopped && b->good + 1 < b->count)
+		split(it, b);
+}
+
+void fl__batch_retire(fl_imap *it)
+{
+	struct fl__batch *b = it->current;
+	it->current = NULL;
+	if (b->f) {
+		fl__imap_drop_args(it, b->f->arg, 0, b->count);
+		drop_results(it, b->f->result, b->given, b->good);
+	}
+	fl_future_free(b->f);
+	free_batch(it, b);
+}
+
+void fl__batch_forget(fl_imap *it, struct fl__batch *b)
+{
+	if (b->returned) {
+		b->good = fl__chunk_end(b->f, it->type).done;
+		it->current = b;
+		fl__batch_retire(it);
+	} else if (b->f) {
+		int rc = fl_future_cancel(b->f);
+		(void)rc; /* whatever it is doing, it will end, and is its callback's */
+		fl_future_free(b->f);
+	}
+}

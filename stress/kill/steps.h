@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_KILL_STEPS_H
+#define STRESS_KILL_STEPS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What abi.c calls: each campaign has its own. */
+
+/* Whether the calling process dies at a step. */
+bool is_armed(void);
+
+/* It is about to take the step that returns to `pc`. */
+void step(uintptr_t pc);
+
+/* It has just stored atomically to a word that was `before`. */
+void stored(uintptr_t address, uint64_t before);
+
+/* Plain writes, and copies, to this memory are steps. */
+extern uintptr_t region_begin, region_end;
+
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The tasks. Each counts its start first of all, checks what it was given, and answers what follows from its number. */
+#include "tasks.h"
+#include <errno.h>
+#include <fairlead/task.h>
+#include <fairlead/time.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+struct board *board;
+static uint32_t served; /* tasks that this worker has begun */
+
+struct life *life_of(int32_t pid)
+{
+	return &board->lives[(uint32_t)pid % LIVES];
+}
+
+bool announce_death(struct life *life)
+{
+	int64_t alive = 0, now = time_now();
+	if (!__atomic_compare_exchange_n(&life->died, &alive, now, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+		return false;
+	uint32_t n = __atomic_fetch_add(&board->deaths, 1, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&board->died[n % DEATHS], now, __ATOMIC_SEQ_CST);
+	return true;
+}
+
+/* Of one that dies without a successor yet. */
+static int32_t take_place_of_dead(void)
+{
+	uint32_t n = __atomic_load_n(&board->replaced, __ATOMIC_SEQ_CST);
+	while (n < __atomic_load_n(&board->deaths, __ATOMIC_SEQ_CST))
+		if (__atomic_compare_exchange_n(&board->replaced, &n, n + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+			return (int32_t)n;
+	return NOBODY;
+}
+
+FL_TASK_DEFINE(kill_birth, struct birth, void)
+{
+	const size_t size = sizeof(struct board);
+	board = fl_shm_at(fl_task_region(ctx, 0), arg->board, size);
+	if (!board)
+		return fl_task_fail(ctx, -EBADMSG, "the campaign's board is not there");
+	struct life *life = life_of(getpid());
+	life->pid = getpid();
+	life->failed = 0;
+	life->replaces = take_place_of_dead();
+	__atomic_store_n(&life->died, 0, __ATOMIC_SEQ_CST);
+	arm(arg->seed ^ (uint64_t)time_now() ^ (uint64_t)getpid() << 40);
+	return 0;
+}
+
+/* Counts the start of a task, and checks its question. */
+static int begin(const struct question *q)
+{
+	served++;
+	if (q->id >= board->n_tasks || q->check != question_check(q->id))
+		return -EBADMSG;
+	__atomic_fetch_add(&board->started[q->id], 1, __ATOMIC_RELAXED);
+	return 0;
+}
+
+static int end(const struct question *q, struct answer *a)
+{
+	*a = (struct answer){answer_check(q->id), getpid(), served};
+	return 0;
+}
+
+static void spin(int64_t ns)
+{
+	for (int64_t until = time_now() + ns; time_now() < until;)
+		;
+}
+
+FL_TASK(kill_noop, struct question, struct answer)
+{
+	int rc = begin(arg);
+	return rc != 0 ? rc : end(arg, result);
+}
+
+FL_TASK(kill_work, struct question, struct answer)
+{
+	int rc = begin(arg);
+	spin((int64_t)arg->work);
+	return rc != 0 ? rc : end(arg, result);
+}
+
+FL_TASK(kill_patient, struct question, struct answer)
+{
+	int rc = begin(arg);
+	for (int64_t until = time_now() + (int64_t)arg->work; rc == 0 && time_now() < until;)
+		if (fl_task_cancelled(ctx))
+			return -ECANCELED;
+	return rc != 0 ? rc : end(arg, result);
+}
+
+/* Those that it submits have the numbers after its own. */
+FL_TASK(kill_nested, struct question, struct answer)
+{
+	const uint32_t served_before = served;
+	int rc = begin(arg);
+	for (uint32_t i = 1; rc == 0 && i <= arg->work; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		struct answer inner;
+		rc = kill_noop_submit(fl_executor_current(),
+		                      (struct question){arg->id + i, 0, question_check(arg->id + i)}, &f);
+		if (rc == 0)
+			rc = kill_noop_get(f, &inner);
+		if (rc == 0 && inner.check != answer_check(arg->id + i))
+			rc = -EPROTO;
+	}
+	served = served_before + 1;
+	return rc != 0 ? rc : end(arg, result);
+}
+
+FL_TASK(kill_crash, struct question, struct answer)
+{
+	int rc = begin(arg);
+	if (rc != 0)
+		return rc;
+	__atomic_fetch_add(&board->by_crash, 1, __ATOMIC_RELAXED);
+	(void)announce_death(life_of(getpid()));
+	if (arg->work % 4 == 0)
+		(void)raise(SIGSEGV);
+	else if (arg->work % 4 == 1)
+		abort();
+	else if (arg->work % 4 == 2)
+		exit(3);
+	_exit(0);
+}
+
+/* Large ones. */
+
+static int check_words(const struct question *q, const uint64_t *words, size_t n)
+{
+	int rc = begin(q);
+	for (size_t i = 0; i < n; i++)
+		if (words[i] != q->check + i)
+			return -EBADMSG;
+	return rc;
+}
+
+static int answer_words(const struct question *q, struct answer *a, uint64_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		words[i] = answer_check(q->id) + i;
+	return end(q, a);
+}
+
+enum { SMALL = sizeof(struct question) + sizeof(uint64_t) };
+#define WORDS(bytes) (((bytes) - sizeof(struct question)) / sizeof(uint64_t))
+
+#define BLOB(name, arg_bytes, result_bytes)                                                                            \
+	struct name##_arg {                                                                                            \
+		struct question q;                                                                                     \
+		uint64_t words[WORDS(arg_bytes)];                                                                      \
+	};                                                                                                             \
+	struct name##_result {                                                                                         \
+		struct answer a;                                                                                       \
+		uint64_t words[WORDS(result_bytes)];                                                                   \
+	};                                                                                                             \
+	FL_TASK_DEFINE(name, struct name##_arg, struct name##_result)                                                  \
+	{                                                                                                              \
+		int rc = check_words(&arg->q, arg->words, WORDS(arg_bytes));                                           \
+		return rc != 0 ? rc : answer_words(&arg->q, &result->a, result->words, WORDS(result_bytes));           \
+	}
+BLOB(kill_1k, 1 << 10, 1 << 10)
+BLOB(kill_8k, 8 << 10, 8 << 10)
+BLOB(kill_64k, 64 << 10, 64 << 10)
+BLOB(kill_in_64k, 64 << 10, SMALL)
+BLOB(kill_out_64k, SMALL, 64 << 10)
+BLOB(kill_80k, 80 << 10, 80 << 10)
+BLOB(kill_in_300k, BLOB_MOST, SMALL)
+BLOB(kill_out_300k, SMALL, BLOB_MOST)
+
+const struct kind_of kinds[KINDS] = {
+    [NOOP] = {&kill_noop, 2900, 0, 0},
+    [WORK] = {&kill_work, 500, 0, 0},
+    [PATIENT] = {&kill_patient, 120, 0, 0},
+    [NESTED] = {&kill_nested, 200, 0, 0},
+    [CRASH] = {&kill_crash, 1, 0, 0},
+    [BLOB_1K] = {&kill_1k, 230, WORDS(1 << 10), WORDS(1 << 10)},
+    [BLOB_8K] = {&kill_8k, 90, WORDS(8 << 10), WORDS(8 << 10)},
+    [BLOB_64K] = {&kill_64k, 20, WORDS(64 << 10), WORDS(64 << 10)},
+    [IN_64K] = {&kill_in_64k, 10, WORDS(64 << 10), WORDS(SMALL)},
+    [OUT_64K] = {&kill_out_64k, 10, WORDS(SMALL), WORDS(64 << 10)},
+    [BLOB_80K] = {&kill_80k, 7, WORDS(80 << 10), WORDS(80 << 10)},
+    [IN_300K] = {&kill_in_300k, 4, WORDS(BLOB_MOST), WORDS(SMALL)},
+    [OUT_300K] = {&kill_out_300k, 4, WORDS(SMALL), WORDS(BLOB_MOST)},
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The watch: when no task has come to its end for ten seconds, it says what everybody waits for, and ends the program. */
+#include "process/crew.h"
+#include "tasks.h"
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static pthread_t thread;
+static bool over;
+
+static void print_process(int pid)
+{
+	char path[64], line[128];
+	static const char *const files[] = {"status", "wchan"};
+	for (unsigned i = 0; i < 2; i++) {
+		(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, files[i]);
+		FILE *f = fopen(path, "r");
+		while (f && fgets(line, sizeof line, f))
+			if (i == 1 || strncmp(line, "State:", 6) == 0)
+				printf("      %s%s", line, i == 1 ? "\n" : "");
+		if (f)
+			(void)fclose(f);
+	}
+}
+
+static void print_member(const struct fl__member *m)
+{
+	const struct fl__lane *lane = &m->lane;
+	printf("    %s, process %d, %s: first %u, next %u, flushed %u; state %u, asleep %u, bell %u, quota %u%s%s%s%s; "
+	       "%s\n",
+	       fl_process_name(m->process), fl_process_pid(m->process),
+	       fl_process_is_alive(m->process) ? "alive" : "dead", lane->first, lane->next, lane->flushed,
+	       lane->replies->state, lane->replies->asleep, lane->orders->bell, m->quota, m->retired ? ", retired" : "",
+	       m->leaving ? ", leaving" : "", m->initializing ? ", initializing" : "", m->damaged ? ", damaged" : "",
+	       m->why ? m->why : "not killed by us");
+	for (uint32_t seq = lane->first; seq != lane->next; seq++) {
+		const unsigned slot = seq % FL__LANE_DEPTH;
+		printf("      order %u: there %u, claim %u, before %u, done %u, %s, %s\n", seq,
+		       lane->orders->order[slot].seq, lane->replies->claim[slot], lane->before[slot],
+		       lane->replies->reply[slot].done, lane->revoked[slot] ? "revoked" : "not revoked",
+		       m->cells[slot] ? "a task" : "no task");
+	}
+	print_process(fl_process_pid(m->process));
+}
+
+static void print_crew(struct fl__crew *c)
+{
+	bool locked = false;
+	for (int i = 0; i < 1000 && !locked; i++) {
+		locked = fl_mutex_try_lock(&c->base.lock) == 0;
+		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+	}
+	printf("  the executor: its lock is %s; queued %zu, posted %zu, foreign %zu, ended %s, kept %s, fetchers %u; "
+	       "the keeper "
+	       "%s%s%s, wakes in %.3f s; closed %d, broken %d, terminated %d, failures %u, retry in %.3f s; %u of %u "
+	       "members\n",
+	       locked ? "free" : "HELD", c->base.queue.length, c->posted, c->base.foreign, c->ended ? "some" : "none",
+	       c->kept ? "some" : "none", c->fetchers, c->sleeping ? "sleeps" : "is awake", c->kicked ? ", kicked" : "",
+	       c->over ? ", over" : "", c->wakes_at == FL_FOREVER ? 1e9 : (double)(c->wakes_at - time_now()) / 1e9,
+	       c->base.closed, c->base.broken, c->terminated, c->failures,
+	       c->retry_at ? (double)(c->retry_at - time_now()) / 1e9 : 0, c->n_members, c->base.workers);
+	for (unsigned i = 0; i < c->n_members; i++)
+		print_member(c->members[i]);
+}
+
+static void give_up(void)
+{
+	printf("HANG: no task has ended for ten seconds, after %llu tasks and %llu kills\n",
+	       (unsigned long long)settled, (unsigned long long)kills_done);
+	for (unsigned i = 0; i < FEEDERS; i++)
+		printf("  feeder %u: %s\n", i, feeder_doing(i));
+	if (current.e)
+		print_crew(fl__crew_of(current.e));
+	(void)fflush(stdout);
+	_exit(3);
+}
+
+static void *watch(void *arg)
+{
+	uint64_t seen = 0;
+	int64_t at = time_now();
+	(void)arg;
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE)) {
+		(void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+		const uint64_t now = __atomic_load_n(&settled, __ATOMIC_RELAXED);
+		if (now != seen)
+			at = time_now();
+		seen = now;
+		if (time_now() - at > FL_S(10))
+			give_up();
+	}
+	return NULL;
+}
+
+void watch_start(void)
+{
+	if (pthread_create(&thread, NULL, watch, NULL) != 0)
+		fail("no thread for the watch");
+}
+
+void watch_stop(void)
+{
+	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	(void)pthread_join(thread, NULL);
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who kills: a thread that picks one of the workers there are, and kills it, whatever it is doing. So many tasks a kill, on
+ * average; how many, and when after that, is drawn.
+ *
+ * A worker's number may have another owner by the time of the kill: so it is the process behind a descriptor that is killed, and
+ * only when that process is the zygote's child. Who got that number while we looked is not the one behind the descriptor.
+ */
+#include "process/zygote.h"
+#include "tasks.h"
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { PIDS = 64 };
+
+uint64_t kills_done, kills_unborn;
+
+static pthread_t thread;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* of `executor` */
+static fl_executor *executor;
+static bool over;
+
+static int parent_of(int pid)
+{
+	char path[64];
+	int parent = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", pid);
+	FILE *f = fopen(path, "r");
+	if (!f)
+		return 0;
+	if (fscanf(f, "%*d (%*[^)]) %*c %d", &parent) != 1)
+		parent = 0;
+	(void)fclose(f);
+	return parent;
+}
+
+static void nap(uint64_t ns)
+{
+	(void)nanosleep(&(struct timespec){(time_t)(ns / 1000000000), (long)(ns % 1000000000)}, NULL);
+}
+
+/* Kills the process behind `pidfd`: false when it was gone. */
+static bool strike(int pid, int pidfd)
+{
+	struct life *life = life_of(pid);
+	const bool born = life->pid == pid && announce_death(life);
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) != 0)
+		return false;
+	if (!born) { /* it has not begun yet, or dies already */
+		life->pid = pid;
+		__atomic_store_n(&life->died, time_now(), __ATOMIC_SEQ_CST);
+		__atomic_store_n(&board->spoiled, 1, __ATOMIC_SEQ_CST);
+		kills_unborn++;
+	}
+	kills_done++;
+	return true;
+}
+
+static bool kill_one(uint64_t *seed)
+{
+	int pids[PIDS];
+	bool done = false;
+	pthread_mutex_lock(&lock);
+	size_t n = executor ? fl_process_executor_pids(executor, pids, PIDS) : 0;
+	if (n > 0) {
+		const int pid = pids[draw(seed) % (n < PIDS ? n : PIDS)];
+		const int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (pidfd >= 0 && parent_of(pid) == fl__zygote_pid())
+			done = strike(pid, pidfd);
+		if (pidfd >= 0)
+			(void)close(pidfd);
+	}
+	pthread_mutex_unlock(&lock);
+	return done;
+}
+
+/* Sleeps about as long as it takes until so many tasks have been settled. */
+static void await_tasks(uint64_t until)
+{
+	static uint64_t before;
+	static int64_t at;
+	const uint64_t now_settled = __atomic_load_n(&settled, __ATOMIC_RELAXED);
+	const int64_t now = time_now();
+	const double each = now_settled > before ? (double)(now - at) / (double)(now_settled - before) : 1e6;
+	before = now_settled;
+	at = now;
+	const double ns = (double)(until - now_settled) * each / 2;
+	nap(ns < 2e4 ? 20000 : ns > 2e6 ? 2000000 : (uint64_t)ns);
+}
+
+static void *run(void *arg)
+{
+	uint64_t seed = campaign.seed ^ 0x5bd1e995, next = 0;
+	const uint64_t each = campaign.tasks / campaign.kills + 1;
+	(void)arg;
+	while (!__atomic_load_n(&over, __ATOMIC_ACQUIRE) && kills_done < campaign.kills) {
+		if (__atomic_load_n(&settled, __ATOMIC_RELAXED) < next) {
+			await_tasks(next);
+			continue;
+		}
+		nap(draw(&seed) % 100000);
+		if (kill_one(&seed))
+			next += 1 + draw(&seed) % (2 * each);
+		else
+			nap(200000);
+	}
+	return NULL;
+}
+
+void killer_start(void)
+{
+	if (pthread_create(&thread, NULL, run, NULL) != 0)
+		fail("no thread for the killer");
+}
+
+void killer_stop(void)
+{
+	__atomic_store_n(&over, true, __ATOMIC_RELEASE);
+	(void)pthread_join(thread, NULL);
+}
+
+void killer_let(fl_executor *e)
+{
+	pthread_mutex_lock(&lock);
+	executor = e;
+	pthread_mutex_unlock(&lock);
+}

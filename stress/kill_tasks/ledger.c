@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The accounts. What became of a task, by its future, is held against how often it was started, by its own count. That is done
+ * when the executor is gone: a second start may come later than the end.
+ */
+#include "tasks.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+/* What became of a task, and how often it must have been started. */
+enum fate {
+	UNUSED,     /* no such task */
+	SENT,       /* submitted; nothing has become of it: lost, in the end */
+	SENT_ALONG, /* it belongs to a nested task, or a map, that was submitted */
+	DONE,       /* it has answered: 1 */
+	ANSWERED,   /* it returned an error: 1 */
+	WITHDRAWN,  /* it was cancelled, or could not be submitted: 0 */
+	DIED,       /* its worker has died: 0 or 1 */
+	UNKNOWN,    /* the nested task, or the map, came to nothing: 0 or 1 */
+	FATES
+};
+
+static const struct {
+	const char *name;
+	unsigned least, most;
+} fates[FATES] = {
+    [UNUSED] = {"never submitted", 0, 0},
+    [SENT] = {"LOST", 1, 0},
+    [SENT_ALONG] = {"LOST", 1, 0},
+    [DONE] = {"done", 1, 1},
+    [ANSWERED] = {"answered that they were cancelled", 1, 1},
+    [WITHDRAWN] = {"cancelled before they began", 0, 0},
+    [DIED] = {"failed with their worker", 0, 1},
+    [UNKNOWN] = {"part of a map, or of a task, that failed or was cancelled", 0, 1},
+};
+
+uint64_t settled, in_maps, in_nested;
+
+static uint8_t *fate_of;
+static uint32_t next_id;
+static uint64_t counts[FATES], lost, twice, never, too_often, wrongs, unbegun, unannounced, too_many;
+
+void ledger_open(void)
+{
+	fate_of = mmap(NULL, board->n_tasks, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	if (fate_of == MAP_FAILED)
+		fail("no memory: %s", strerror(errno));
+}
+
+uint32_t take_ids(uint32_t n)
+{
+	uint32_t id = __atomic_fetch_add(&next_id, n, __ATOMIC_RELAXED);
+	if (id >= board->n_tasks - n)
+		fail("more than %u tasks", board->n_tasks);
+	return id;
+}
+
+uint32_t ids_taken(void)
+{
+	return __atomic_load_n(&next_id, __ATOMIC_RELAXED);
+}
+
+void wrong(const char *what, ...)
+{
+	va_list list;
+	if (__atomic_fetch_add(&wrongs, 1, __ATOMIC_RELAXED) >= 20)
+		return;
+	(void)printf("WRONG: ");
+	va_start(list, what);
+	(void)vprintf(what, list);
+	va_end(list);
+	(void)printf("\n");
+}
+
+/* A ticket: number, kind, how many are nested in it, whether it may be cancelled. */
+
+uint64_t ticket(uint32_t id, enum kind kind, unsigned nested, bool may_cancel)
+{
+	for (unsigned i = 0; i <= nested; i++)
+		__atomic_store_n(&fate_of[id + i], i == 0 ? SENT : SENT_ALONG, __ATOMIC_RELAXED);
+	return (uint64_t)id << 32 | (uint64_t)may_cancel << 16 | nested << 8 | kind;
+}
+
+static uint32_t id_of(uint64_t ticket)
+{
+	return (uint32_t)(ticket >> 32);
+}
+
+static enum kind kind_of(uint64_t ticket)
+{
+	return (enum kind)(ticket & 0xff);
+}
+
+static void has_become(uint32_t id, enum fate fate)
+{
+	uint8_t before = __atomic_exchange_n(&fate_of[id], fate, __ATOMIC_RELAXED);
+	if (before != SENT && before != SENT_ALONG)
+		wrong("task %u has ended twice: %s, then %s", id, fates[before].name, fates[fate].name);
+	__atomic_fetch_add(&settled, 1, __ATOMIC_RELAXED);
+}
+
+static void all_have_become(uint64_t ticket, enum fate own, enum fate nested)
+{
+	has_become(id_of(ticket), own);
+	for (unsigned i = 1; i <= (ticket >> 8 & 0xff); i++)
+		has_become(id_of(ticket) + i, nested);
+}
+
+void unsubmit(uint64_t ticket)
+{
+	all_have_become(ticket, WITHDRAWN, WITHDRAWN);
+}
+
+/* Ends. */
+
+static bool is_right(uint64_t ticket, const fl_future *f)
+{
+	const struct answer *a = fl_future_result(f);
+	const uint64_t check = answer_check(id_of(ticket));
+	const uint64_t *words = (const uint64_t *)(a + 1);
+	if (!a || a->check != check)
+		return false;
+	for (size_t i = 0; i < kinds[kind_of(ticket)].result_words; i++)
+		if (words[i] != check + i)
+			return false;
+	return true;
+}
+
+static void settle_done(uint64_t ticket, const fl_future *f)
+{
+	if (kind_of(ticket) == CRASH)
+		wrong("task %u was to crash, and is done", id_of(ticket));
+	if (!is_right(ticket, f))
+		wrong("task %u of kind %u has another's result", id_of(ticket), kind_of(ticket));
+	measure_service(fl_future_result(f));
+	all_have_become(ticket, DONE, DONE);
+}
+
+/* "worker 4711 (worker-0) killed by SIGKILL": one that was killed, and no other task has failed with it. */
+void settle_death(const char *message)
+{
+	int pid;
+	const int64_t now = time_now();
+	if (sscanf(message, "worker %d ", &pid) != 1) {
+		wrong("a death that says: %s", message);
+		return;
+	}
+	struct life *life = life_of(pid);
+	const int64_t died = __atomic_load_n(&life->died, __ATOMIC_SEQ_CST);
+	if (life->pid != pid || died == 0)
+		__atomic_fetch_add(&unannounced, 1, __ATOMIC_RELAXED);
+	else if (strstr(message, "killed by SIGKILL"))
+		measure(FAILED_AFTER, now - died);
+	if (__atomic_fetch_add(&life->failed, 1, __ATOMIC_RELAXED) > 0) {
+		__atomic_fetch_add(&too_many, 1, __ATOMIC_RELAXED);
+		wrong("worker %d has died, and with it more than one task failed: %s", pid, message);
+	}
+}
+
+static bool says_how(const char *message, bool crashes)
+{
+	static const char *const ways[] = {"killed by SIGKILL", "killed by SIGSEGV", "killed by SIGABRT",
+	                                   "exited with status 3", "exited with status 0"};
+	for (size_t i = 0; i < (crashes ? sizeof ways / sizeof *ways : 1); i++)
+		if (strstr(message, ways[i]))
+			return true;
+	return false;
+}
+
+static void settle_failed(uint64_t ticket, const fl_future *f, int error)
+{
+	const char *message = fl_future_message(f);
+	const bool may_end = __atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE);
+	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
+		settle_death(message);
+		all_have_become(ticket, DIED, UNKNOWN);
+	} else if (error == -ECANCELED && may_end && strstr(message, "terminated")) {
+		all_have_become(ticket, DIED, UNKNOWN);
+	} else if (error == -ECANCELED && kind_of(ticket) == PATIENT && (may_end || (ticket >> 16 & 1))) {
+		all_have_become(ticket, ANSWERED, ANSWERED);
+	} else if (error == -ECANCELED && kind_of(ticket) == NESTED && (may_end || (ticket >> 16 & 1))) {
+		all_have_become(ticket, ANSWERED, UNKNOWN);
+	} else {
+		wrong("task %u of kind %u failed with %d: %s", id_of(ticket), kind_of(ticket), error, message);
+		all_have_become(ticket, DIED, UNKNOWN);
+	}
+}
+
+void settle(uint64_t ticket, fl_future *f)
+{
+	const int error = fl_future_error(f);
+	if (fl_future_get_state(f) == FL_CANCELLED) {
+		if (!(ticket >> 16 & 1) && !__atomic_load_n(&current.may_end, __ATOMIC_ACQUIRE))
+			wrong("task %u of kind %u was cancelled by nobody", id_of(ticket), kind_of(ticket));
+		all_have_become(ticket, WITHDRAWN, WITHDRAWN);
+	} else if (error == 0) {
+		settle_done(ticket, f);
+	} else {
+		settle_failed(ticket, f, error);
+	}
+}
+
+/* Of a map; `must`: the map has succeeded. */
+void settle_element(uint32_t id, const struct answer *answer, bool must)
+{
+	const bool done = answer->check == answer_check(id);
+	if (!done && must)
+		wrong("a map that succeeded has no result for its task %u", id);
+	has_become(id, done ? DONE : UNKNOWN);
+}
+
+/* The end of a round: nobody runs any more. */
+
+static void check_task(uint32_t id)
+{
+	const enum fate fate = fate_of[id];
+	const unsigned starts = board->started[id];
+	counts[fate]++;
+	if (fate == SENT || fate == SENT_ALONG)
+		lost++;
+	else if (starts > 1)
+		twice++;
+	else if (starts < fates[fate].least)
+		never++;
+	else if (starts > fates[fate].most)
+		too_often++;
+	if (fate == DIED && starts == 0)
+		unbegun++;
+}
+
+void ledger_check_round(uint32_t from, uint32_t to)
+{
+	for (uint32_t id = from; id < to; id++)
+		check_task(id);
+}
+
+bool ledger_report(void)
+{
+	printf(
+	    "%u tasks (%llu of them in maps, %llu nested): %llu lost, %llu started twice, %llu done but never started, "
+	    "%llu cancelled but started, %llu wrong\n",
+	    ids_taken(), (unsigned long long)in_maps, (unsigned long long)in_nested, (unsigned long long)lost,
+	    (unsigned long long)twice, (unsigned long long)never, (unsigned long long)too_often,
+	    (unsigned long long)wrongs);
+	for (unsigned i = DONE; i < FATES; i++)
+		printf("  %10llu %s\n", (unsigned long long)counts[i], fates[i].name);
+	printf("  %10llu of those that failed had been claimed, and not begun\n", (unsigned long long)unbegun);
+	if (unannounced > kills_unborn)
+		wrong("%llu tasks failed with workers that nobody had killed", (unsigned long long)unannounced);
+	return lost == 0 && twice == 0 && never == 0 && too_often == 0 && wrongs == 0;
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What is there besides the code: descriptors, threads, children, pages; of this process and of its zygote. */
+#include "process/zygote.h"
+#include "tasks.h"
+#include <ctype.h>
+#include <dirent.h>
+#include <fairlead/time.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+/* Of memory that is nobody's but the process's, and of which the C library keeps some: what it may have more of in the end. */
+enum { OWN_MORE = 4 << 10 }; /* KiB */
+
+static unsigned entries(int pid, const char *what)
+{
+	char path[64];
+	unsigned n = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, what);
+	DIR *d = opendir(path);
+	if (!d)
+		return 0;
+	while (readdir(d))
+		n++;
+	(void)closedir(d);
+	return n;
+}
+
+static unsigned lines_with(int pid, const char *file, const char *what)
+{
+	char path[64], line[512];
+	unsigned n = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/%s", pid, file);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof line, f))
+		n += strstr(line, what) != NULL;
+	if (f)
+		(void)fclose(f);
+	return n;
+}
+
+/* A number of /proc/PID/status, such as RssAnon. */
+static unsigned long status_of(int pid, const char *name)
+{
+	char path[64], line[512];
+	unsigned long value = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+	FILE *f = fopen(path, "r");
+	while (f && fgets(line, sizeof line, f))
+		if (strncmp(line, name, strlen(name)) == 0)
+			value = strtoul(line + strlen(name) + 1, NULL, 10);
+	if (f)
+		(void)fclose(f);
+	return value;
+}
+
+/* Zombies, too. */
+static unsigned children_of(int parent)
+{
+	unsigned n = 0;
+	DIR *d = opendir("/proc");
+	const struct dirent *entry;
+	while (d && (entry = readdir(d)))
+		if (isdigit((unsigned char)entry->d_name[0]))
+			n += status_of(atoi(entry->d_name), "PPid") == (unsigned long)parent;
+	if (d)
+		(void)closedir(d);
+	return n;
+}
+
+/* Who was told to go may be on the way. */
+static unsigned lasting_children_of(int parent)
+{
+	unsigned n = children_of(parent);
+	for (int64_t until = time_now() + FL_S(5); n > 0 && time_now() < until; n = children_of(parent))
+		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+	return n;
+}
+
+struct left left_now(void)
+{
+	const int self = getpid(), zygote = fl__zygote_pid();
+	(void)malloc_trim(0);
+	return (struct left){.zygote_children = lasting_children_of(zygote),
+	                     .children = children_of(self),
+	                     .fds = entries(self, "fd"),
+	                     .zygote_fds = entries(zygote, "fd"),
+	                     .mappings = lines_with(self, "maps", "/memfd:"),
+	                     .zygote_mappings = lines_with(zygote, "maps", "/memfd:"),
+	                     .threads = entries(self, "task"),
+	                     .shared = status_of(self, "RssShmem"),
+	                     .own = status_of(self, "RssAnon"),
+	                     .zygote_own = status_of(zygote, "RssAnon")};
+}
+
+static bool same(const char *what, unsigned long before, unsigned long after)
+{
+	printf("  %-44s %8lu before, %8lu after%s\n", what, before, after, after == before ? "" : "  LEAKED");
+	return after == before;
+}
+
+static bool about(const char *what, unsigned long before, unsigned long after)
+{
+	const bool good = after <= before + OWN_MORE;
+	printf("  %-44s %8lu before, %8lu after%s\n", what, before, after, good ? "" : "  LEAKED");
+	return good;
+}
+
+bool left_report(const struct left *b, const struct left *a)
+{
+	bool good = same("descriptors", b->fds, a->fds);
+	good &= same("descriptors of the zygote", b->zygote_fds, a->zygote_fds);
+	good &= same("children", b->children, a->children);
+	good &= same("children of the zygote, zombies too", b->zygote_children, a->zygote_children);
+	good &= same("threads", b->threads, a->threads);
+	good &= same("mappings of shared memory", b->mappings, a->mappings);
+	good &= same("mappings of shared memory of the zygote", b->zygote_mappings, a->zygote_mappings);
+	good &= same("shared memory, KiB", b->shared, a->shared);
+	good &= about("memory of its own, KiB", b->own, a->own);
+	good &= about("memory of the zygote's own, KiB", b->zygote_own, a->zygote_own);
+	return good;
+}

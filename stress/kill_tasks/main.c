@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The rounds: each has an executor of its own, with another configuration and another end, and ends when it has had its share of
+ * the tasks.
+ */
+#include "tasks.h"
+#include <fairlead/executor.h>
+#include <fairlead/shm.h>
+#include <fairlead/thread.h>
+#include <fairlead/time.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { ROUNDS = 20, WARM_UP = 2000, ENOUGH = 5, WORKERS_MOST = 64 };
+
+/* What a round's executor is like: by turns. */
+enum way { PLAIN, PLAIN_TOO, FEW_TASKS, SHORT_IDLE, RESIZED, WAYS };
+
+struct campaign campaign = {.kills = 10000, .tasks = 10000000, .workers = 4, .time = FL_S(900), .seed = 1};
+struct round current;
+
+static fl_shm *region;
+static struct birth birth;
+static int64_t began;
+
+static void make_board(void)
+{
+	const uint64_t n = campaign.tasks * 3 / 2 + 200000;
+	const size_t size = sizeof *board + n;
+	if (n > UINT32_MAX || fl_shm_create(&region, size) != 0 || !(board = fl_shm_alloc(region, size)))
+		fail("no memory for an account of %llu tasks", (unsigned long long)campaign.tasks);
+	board->n_tasks = (uint32_t)n;
+	board->steps_most = (uint32_t)campaign.kills;
+	memset(board->started, 0, n); /* so that all of it is mapped */
+	birth = (struct birth){fl_shm_offset_of(region, board), campaign.seed};
+	ledger_open();
+}
+
+static bool is_late(void)
+{
+	return time_now() - began > campaign.time;
+}
+
+/* Until so many tasks are taken, and so many kills done. */
+static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
+{
+	uint64_t seed = campaign.seed + tasks;
+	for (unsigned ms = 0; (ids_taken() < tasks || kills_done < kills) && !is_late(); ms++) {
+		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
+		__atomic_store_n(&current.quiet, ms / 16 % 8 == 7, __ATOMIC_RELAXED);
+		if (way == RESIZED &&
+		    fl_executor_resize(current.e, 1 + (unsigned)(draw(&seed) % campaign.workers)) != 0)
+			fail("a resize failed");
+	}
+}
+
+static void end_round(enum end end)
+{
+	if (end == DRAINED)
+		__atomic_store_n(&current.stop, true, __ATOMIC_RELEASE);
+	__atomic_store_n(&current.may_end, end == CANCELLED || end == TERMINATED, __ATOMIC_RELEASE);
+	__atomic_store_n(&current.ending, end != DRAINED, __ATOMIC_RELEASE);
+	if (end == CANCELLED)
+		(void)fl_executor_cancel(current.e);
+	else if (end == TERMINATED)
+		(void)fl_executor_terminate(current.e);
+	else if (end == CLOSED)
+		fl_executor_close(current.e);
+	__atomic_store_n(&current.stop, true, __ATOMIC_RELEASE);
+}
+
+static fl_executor *make_executor(enum way way)
+{
+	fl_executor *e;
+	const fl_executor_config config = {
+	    .workers = campaign.workers,
+	    .initialize = &kill_birth,
+	    .initialize_arg = &birth,
+	    .regions = &region,
+	    .n_regions = 1,
+	    .max_tasks = way == FEW_TASKS ? 200 : 0,
+	    .idle_timeout = way == SHORT_IDLE ? FL_MS(1) : 0,
+	};
+	int rc = fl_process_executor_create(&e, &config);
+	if (rc != 0)
+		fail("fl_process_executor_create() answered %d", rc);
+	return e;
+}
+
+static void begin_round(enum way way)
+{
+	board->deaths = board->replaced = board->spoiled = 0;
+	birth.seed = draw(&campaign.seed);
+	current = (struct round){.e = make_executor(way), .measured = way == PLAIN || way == PLAIN_TOO};
+}
+
+static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
+{
+	const uint32_t first = ids_taken();
+	fl_thread threads[FEEDERS];
+	begin_round(number % WAYS);
+	for (unsigned i = 0; i < FEEDERS; i++)
+		if (fl_thread_start(&threads[i], feed, (void *)(uintptr_t)i, NULL) != 0)
+			fail("no thread to submit");
+	killer_let(kills > 0 ? current.e : NULL);
+	let_it_run(tasks, kills, number % WAYS);
+	end_round(number % ENDS);
+	for (unsigned i = 0; i < FEEDERS; i++)
+		if (fl_thread_join(&threads[i], NULL) != 0)
+			fail("a join failed");
+	killer_let(NULL);
+	fl_executor_free(current.e);
+	current.e = NULL;
+	ledger_check_round(first, ids_taken());
+}
+
+/* Whatever the library keeps once it is there, and this program. */
+static struct left warm_up(void)
+{
+	board->steps_most = 0;
+	run_round(0, WARM_UP, 0);
+	board->steps_most = (uint32_t)campaign.kills;
+	return left_now();
+}
+
+static void run_all(void)
+{
+	const uint32_t first = ids_taken();
+	for (unsigned i = 0; i < ROUNDS && !is_late(); i++) {
+		run_round(i, first + (uint32_t)(campaign.tasks * (i + 1) / ROUNDS), campaign.kills * (i + 1) / ROUNDS);
+		if (!campaign.quiet && isatty(STDERR_FILENO))
+			(void)fprintf(stderr, "\r%u/%d rounds, %llu kills ", i + 1, ROUNDS,
+			              (unsigned long long)kills_done);
+	}
+	if (!campaign.quiet && isatty(STDERR_FILENO))
+		(void)fputc('\n', stderr);
+}
+
+static void usage(int status)
+{
+	printf("Usage: fairlead-kill-tasks [--kills N] [--tasks N] [--workers 1..%d] [--time SECONDS] [--seed N] "
+	       "[--quiet]\n",
+	       WORKERS_MOST);
+	exit(status);
+}
+
+static void parse(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"kills", 1, NULL, 'k'}, {"tasks", 1, NULL, 'n'}, {"workers", 1, NULL, 'w'}, {"time", 1, NULL, 't'},
+	    {"seed", 1, NULL, 's'},  {"quiet", 0, NULL, 'q'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) >= 0;) {
+		if (c == 'k')
+			campaign.kills = strtoull(optarg, NULL, 10);
+		else if (c == 'n')
+			campaign.tasks = strtoull(optarg, NULL, 10);
+		else if (c == 'w')
+			campaign.workers = (unsigned)strtoul(optarg, NULL, 10);
+		else if (c == 't')
+			campaign.time = FL_S(strtoll(optarg, NULL, 10));
+		else if (c == 's')
+			campaign.seed = strtoull(optarg, NULL, 10);
+		else if (c == 'q')
+			campaign.quiet = true;
+		else
+			usage(c == 'h' ? 0 : 2);
+	}
+	if (optind != argc || campaign.workers < 1 || campaign.workers > WORKERS_MOST || campaign.kills < 1 ||
+	    campaign.tasks < 1 || campaign.tasks > (uint64_t)1 << 31)
+		usage(2);
+}
+
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
+	parse(argc, argv);
+	(void)setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0}); /* some tasks crash */
+	make_board();
+	watch_start();
+	const struct left before = warm_up();
+	began = time_now();
+	killer_start();
+	run_all();
+	killer_stop();
+	const int64_t took = time_now() - began;
+	const struct left after = left_now();
+	watch_stop();
+	print_sites(board->sites, ENOUGH, !campaign.quiet);
+	printf(
+	    "%llu kills at random times (%llu of workers that had not begun), %u at a step, %u crashes, in %.1f s; %u "
+	    "workers, %d executors\n",
+	    (unsigned long long)kills_done, (unsigned long long)kills_unborn, board->by_step, board->by_crash,
+	    (double)took / 1e9, campaign.workers, ROUNDS);
+	measure_report();
+	bool good = left_report(&before, &after);
+	good &= ledger_report();
+	printf("%s\n", good ? "passed" : "FAILED");
+	return good ? 0 : 1;
+}

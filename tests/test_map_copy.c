@@ -1,0 +1,682 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fl_map on executors that copy arguments and results. The contract stands in test_executor_map.c; here is what it looks like from
+ * the inside, on a kind that is easy to watch: threads, or the caller's, without FL_CAP_BY_REFERENCE.
+ */
+#include "exec/map.h"
+#include "fl_pool.h"
+
+enum { N = 500 };
+
+static int inputs[N], outputs[N];
+static unsigned runs;
+
+/* The kind. It knows chunks, by what other kinds are given for them. */
+
+static struct fl__executor_ops copying_ops, real_ops;
+static struct fl__chunk_type whole; /* of the chunks of one test */
+
+static int submit_copying(fl_executor *e, struct fl__cell *cell)
+{
+	if (cell->count > 1)
+		cell->future.type = &whole.type;
+	return real_ops.submit(e, cell);
+}
+
+static fl_executor *copying(fl_executor *e, const fl_task_type *type)
+{
+	(void)fl__chunk_type(&whole, e, type, 2);
+	real_ops = copying_ops = *e->ops;
+	copying_ops.capabilities &= ~(uint32_t)FL_CAP_BY_REFERENCE;
+	copying_ops.submit = submit_copying;
+	e->ops = &copying_ops;
+	return e;
+}
+
+/* Kind 0: the caller's; else so many threads. */
+static fl_executor *executor_of(int kind, const fl_task_type *type)
+{
+	return copying(kind == 0 ? sequential() : pool_with((unsigned)kind), type);
+}
+
+static void begin_map(void)
+{
+	SET(&runs, 0);
+	for (int i = 0; i < N; i++) {
+		inputs[i] = i;
+		outputs[i] = -77;
+	}
+}
+
+FL_TASK(copy_square, int, int)
+{
+	COUNT(&runs);
+	FL_CHECK(arg < inputs || arg >= inputs + N); /* a copy */
+	FL_CHECK(result < outputs || result >= outputs + N);
+	*result += *arg * *arg; /* results start zeroed */
+	return 0;
+}
+
+/* Fails where the argument is negative, and leaves something. */
+FL_TASK(copy_check, int, int)
+{
+	COUNT(&runs);
+	*result = *arg;
+	return *arg < 0 ? fl_task_fail(ctx, *arg, "element %d", *arg) : 0;
+}
+
+FL_TASK(copy_nothing, int, void)
+{
+	FL_CHECK(result == NULL);
+	COUNT(&runs);
+	return *arg < 0 ? *arg : 0;
+}
+
+FL_TEST(map_copy_keeps_the_order_whatever_the_chunk)
+{
+	const size_t chunks[] = {0, 1, 2, 3, 7, 64, 499, 500, 501, 100000, SIZE_MAX};
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_square);
+		for (size_t c = 0; c < sizeof chunks / sizeof *chunks; c++)
+			for (size_t n = N - 3; n <= N; n++) {
+				begin_map();
+				FL_OK(copy_square_map(e, inputs, n, outputs, &(fl_map_config){.chunk = chunks[c]}));
+				assert_int_equal(LOOK(&runs), n);
+				for (int i = 0; i < N; i++)
+					assert_int_equal(outputs[i], (size_t)i < n ? i * i : -77);
+			}
+	}
+}
+
+FL_TEST(map_copy_without_result)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_nothing);
+	begin_map();
+	FL_OK(copy_nothing_map(e, inputs, N, NULL));
+	assert_int_equal(LOOK(&runs), N);
+	inputs[3] = -EIO;
+	fl_map_error error = {.index = 77};
+	FL_RC(copy_nothing_map(e, inputs, N, &(fl_map_config){.chunk = 2, .error = &error}), FL_ETASK);
+	assert_int_equal(error.index, 3);
+	assert_int_equal(error.error, -EIO);
+	assert_string_equal(error.message, "");
+}
+
+/* A task without argument: only fl_map() itself has that. */
+FL_TASK(copy_count, void, int)
+{
+	COUNT(&runs);
+	*result = 7;
+	return 0;
+}
+
+FL_TEST(map_copy_without_argument)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_count);
+	begin_map();
+	FL_OK(fl_map(e, &copy_count, NULL, N, outputs, &(fl_map_config){.chunk = 3}));
+	assert_int_equal(LOOK(&runs), N);
+	for (int i = 0; i < N; i++)
+		assert_int_equal(outputs[i], 7);
+}
+
+/* Sizes. */
+
+struct large {
+	int number;
+	char rest[5000];
+};
+
+FL_TASK(copy_large, struct large, struct large)
+{
+	COUNT(&runs);
+	*result = *arg;
+	return 0;
+}
+
+FL_TEST(map_copy_chooses_chunks_by_their_bytes)
+{
+	const fl_task_type *types[] = {&copy_square, &copy_large, &copy_nothing};
+	for (unsigned i = 0; i < 3; i++) {
+		const fl_task_type *type = types[i];
+		size_t handy = fl__chunk_handy(type), most = fl__chunk_most(type);
+		assert_true(handy >= 1 && handy <= most);
+		assert_true(handy * type->arg_size <= 16 << 10 && handy * type->result_size <= 16 << 10);
+		assert_true((handy + 1) * (type->arg_size > type->result_size ? type->arg_size : type->result_size) >
+		            16 << 10);
+		assert_true(most * (type->arg_size + type->result_size) <= FL_TASK_SIZE_MAX);
+	}
+	const fl_task_type none = {.size = sizeof none},
+			   huge = {.size = sizeof huge, .arg_size = SIZE_MAX, .result_size = 2};
+	assert_true(fl__chunk_most(&none) <= UINT32_MAX && fl__chunk_handy(&none) >= 1);
+	assert_int_equal(fl__chunk_most(&huge), 1);
+	assert_int_equal(fl__chunk_handy(&huge), 1);
+}
+
+FL_TEST(map_copy_has_little_under_way)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(3, &copy_large);
+	assert_int_equal(fl__chunk_window(e, &copy_square, 1), 96);
+	assert_int_equal(fl__chunk_window(e, &copy_square, 4096), 96);     /* 32 KiB each */
+	assert_int_equal(fl__chunk_window(e, &copy_square, 4 * 4096), 24); /* 1 MiB for a worker */
+	assert_int_equal(fl__chunk_window(e, &copy_square, SIZE_MAX >> 8), 6);
+}
+
+FL_TEST(map_copy_of_large_elements)
+{
+	enum { LARGE = 60 };
+	struct large *in = calloc(LARGE, sizeof *in), *out = calloc(LARGE, sizeof *out);
+	assert_non_null(in);
+	assert_non_null(out);
+	for (int i = 0; i < LARGE; i++) {
+		in[i].number = i;
+		in[i].rest[4999] = (char)i;
+	}
+	for (size_t chunk = 0; chunk <= LARGE; chunk += 10) {
+		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_large);
+		memset(out, 1, LARGE * sizeof *out);
+		FL_OK(copy_large_map(e, in, LARGE, out, &(fl_map_config){.chunk = chunk}));
+		assert_memory_equal(in, out, LARGE * sizeof *in);
+	}
+	free(in);
+	free(out);
+}
+
+/* What no task may have is refused, and a chunk that none may have is cut. */
+FL_TEST(map_copy_of_what_is_too_large)
+{
+	static const fl_task_type huge = {
+	    .size = sizeof huge, .name = "huge", .run = NULL, .arg_size = FL_TASK_SIZE_MAX + 1, .arg_align = 1};
+	FL_SCOPED(fl_executor) *e = executor_of(2, &huge);
+	FL_RC(fl_map(e, &huge, inputs, 3, NULL, NULL), -E2BIG);
+}
+
+/* Laziness: while the only worker is held, no more than the window is under way. */
+
+struct mapping {
+	fl_executor *e;
+	fl_map_config config;
+	int rc;
+};
+
+static int map_on_thread(void *arg)
+{
+	struct mapping *m = arg;
+	m->rc = copy_square_map(m->e, inputs, N, outputs, &m->config);
+	return 0;
+}
+
+FL_TEST(map_copy_is_lazy)
+{
+	for (size_t chunk = 1; chunk <= 4; chunk++) {
+		FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
+		struct mapping m = {.e = e, .config.chunk = chunk};
+		struct gate gate = {0};
+		fl_thread other;
+		begin_map();
+		fl_future *held = hold_worker(e, &gate);
+		seam_start(&other, 1, map_on_thread, &m, 0);
+		FL_WAIT_FOR(seam_sleepers() == 2); /* it waits for its first chunk, and the worker for us */
+		assert_int_equal(e->queue.length, 32);
+		let_go(&gate, held);
+		seam_join(&other, 1);
+		FL_OK(m.rc);
+		assert_int_equal(LOOK(&runs), N);
+		for (int i = 0; i < N; i++)
+			assert_int_equal(outputs[i], i * i);
+	}
+}
+
+/* Failures. */
+
+FL_TEST(map_copy_tells_the_lowest_index_that_failed)
+{
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_check);
+		for (unsigned round = 0; round < 40; round++) {
+			begin_map();
+			int first = (int)(round * 37 % N);
+			for (int i = first; i < N; i += 1 + (int)round)
+				inputs[i] = -1 - i;
+			fl_map_error error = {.index = 9999};
+			const fl_map_config config = {.chunk = 1 + round % 9, .error = &error};
+			FL_RC(copy_check_map(e, inputs, N, outputs, &config), FL_ETASK);
+			assert_int_equal(error.index, first);
+			assert_int_equal(error.error, -1 - first);
+			char expected[64];
+			(void)snprintf(expected, sizeof expected, "element %d", -1 - first);
+			assert_string_equal(error.message, expected);
+			assert_int_equal(outputs[first], -1 - first); /* what it left there */
+			for (int i = 0; i < first; i++)               /* what came before the failure is there */
+				assert_int_equal(outputs[i], i);
+		}
+	}
+}
+
+/* Element 0 is slow, element 1 fails: who waits for the first has to hear of the second, and of no other reason. */
+static fl_event slow_runs, go_on;
+
+FL_TASK(copy_slow, int, int)
+{
+	*result = *arg;
+	if (*arg == 0) {
+		fl_event_set(&slow_runs);
+		FL_CHECK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED) == 0);
+	}
+	if (*arg == 2) /* its worker has ended element 1 */
+		COUNT(&runs);
+	return *arg == 1 ? -EIO : 0;
+}
+
+static int request_after_failure(void *stop)
+{
+	FL_CHECK(fl_event_wait(&slow_runs) == 0);
+	FL_WAIT_FOR(LOOK(&runs) > 0);
+	fl_cancel_request(stop);
+	fl_event_set(&go_on);
+	return 0;
+}
+
+FL_TEST(map_copy_failed_before_it_was_cancelled)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_slow);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_thread other;
+	fl_map_error error = {.index = 77};
+	begin_map();
+	FL_OK(fl_thread_start(&other, request_after_failure, &stop, NULL));
+	const fl_map_config config = {.chunk = 1, .cancel = &stop, .error = &error};
+	FL_RC(copy_slow_map(e, inputs, 40, outputs, &config), FL_ETASK);
+	seam_join(&other, 1);
+	assert_int_equal(error.index, 1);
+	assert_int_equal(error.error, -EIO);
+	assert_int_equal(outputs[0], 0); /* it was let end */
+}
+
+FL_TEST(map_copy_begins_nothing_after_a_failure)
+{
+	for (size_t chunk = 1; chunk <= 3; chunk++) {
+		FL_SCOPED(fl_executor) *e = executor_of(0, &copy_check);
+		begin_map();
+		inputs[10] = -EIO;
+		FL_RC(copy_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = chunk}), FL_ETASK);
+		assert_int_equal(LOOK(&runs), 11);
+		assert_int_equal(outputs[11], -77);
+	}
+}
+
+/* The one worker is held when the map submits, so that the failure is met while the rest is still pending. */
+FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_slow);
+	fl_event_reset(&slow_runs);
+	fl_event_set(&go_on);
+	begin_map();
+	FL_RC(copy_slow_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 1}), FL_ETASK);
+	assert_int_equal(outputs[0], 0);
+	assert_int_equal(outputs[1], 1);
+	int ran = 2; /* up to the window, in their order; the rest was not touched */
+	while (ran < N && outputs[ran] == ran)
+		ran++;
+	assert_true(ran <= 2 + 32);
+	for (int i = ran; i < N; i++)
+		assert_int_equal(outputs[i], -77);
+	FL_OK(fl_executor_join(e));
+}
+
+/* The message is cut like any other; the map's own errors are failures like any other when they are a task's. */
+FL_TASK(copy_odd_errors, int, int)
+{
+	char text[400];
+	memset(text, 'x', sizeof text);
+	text[399] = '\0';
+	return *arg ? fl_task_fail(ctx, *arg, "%s", text) : 0;
+}
+
+FL_TEST(map_copy_tells_its_own_errors_from_the_tasks)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_odd_errors);
+	const int codes[] = {-ETIMEDOUT, -ECANCELED, -ENOMEM, -EPIPE, -ENOTRECOVERABLE, 5};
+	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++) {
+		fl_map_error error = {0};
+		FL_RC(copy_odd_errors_map(e, (int[]){0, codes[i]}, 2, outputs, &(fl_map_config){.error = &error}),
+		      FL_ETASK);
+		assert_int_equal(error.error, codes[i]);
+		assert_int_equal(error.index, 1);
+		assert_int_equal(strlen(error.message), FL_MESSAGE_MAX - 1);
+	}
+}
+
+/* A worker that died with a chunk, and a result that did not arrive: what was the chunk's is not known to be there. */
+static int end_lost(fl_executor *e, struct fl__cell *cell, uint16_t attempts, uint32_t done)
+{
+	int rc = submit_copying(e, cell); /* the sequential executor: it has ended */
+	if (rc == 0 && cell->future.error != 0) {
+		cell->attempts = attempts;
+		cell->done = done;
+	}
+	return rc;
+}
+
+static int submit_dying(fl_executor *e, struct fl__cell *cell)
+{
+	return end_lost(e, cell, 1, 0);
+}
+
+static int submit_losing(fl_executor *e, struct fl__cell *cell)
+{
+	return end_lost(e, cell, 0, cell->count);
+}
+
+FL_TEST(map_copy_of_a_chunk_that_was_lost)
+{
+	for (int died = 0; died <= 1; died++) {
+		FL_SCOPED(fl_executor) *e = executor_of(0, &copy_check);
+		fl_map_error error = {0};
+		copying_ops.submit = died ? submit_dying : submit_losing;
+		begin_map();
+		inputs[17] = -EIO; /* in the chunk 14 to 20 */
+		FL_RC(copy_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 7, .error = &error}), FL_ETASK);
+		assert_int_equal(error.index, 14);
+		assert_int_equal(error.error, -EIO);
+		for (int i = 0; i < 14; i++)
+			assert_int_equal(outputs[i], i);
+		for (int i = 15; i < N; i++)
+			assert_int_equal(outputs[i], -77);
+	}
+}
+
+/* Ending early. */
+
+FL_TEST(map_copy_that_cannot_begin)
+{
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	for (int kind = 0; kind <= 2; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_square);
+		begin_map();
+		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = fl_now()}), -ETIMEDOUT);
+		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = -1}), -ETIMEDOUT);
+		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.cancel = &stop}), -ECANCELED);
+		{
+			FL_CANCEL_SCOPE(&stop);
+			FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -ECANCELED);
+			assert_int_equal(LOOK(&runs), 0);
+			FL_OK(copy_square_map(e, inputs, 1, outputs, &(fl_map_config){.cancel = FL_SHIELDED}));
+		}
+		assert_int_equal(LOOK(&runs), 1);
+		assert_int_equal(outputs[1], -77);
+		fl_executor_close(e);
+		FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -EPIPE);
+		assert_int_equal(LOOK(&runs), 1);
+	}
+}
+
+FL_TEST(map_copy_that_never_began_ends_in_time)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
+	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+	fl_cancel_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	begin_map();
+	FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = fl_after(FL_MS(3))}), -ETIMEDOUT);
+	FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.cancel = &timer}), -ECANCELED);
+	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 0);
+}
+
+/* Element 5 runs until it is asked to stop; it then succeeds or gives up, as `obeys` says. */
+static fl_event fifth_runs;
+static unsigned obeys;
+
+FL_TASK(copy_stops, int, int)
+{
+	COUNT(&runs);
+	*result = *arg;
+	if (*arg != 5)
+		return 0;
+	fl_event_set(&fifth_runs);
+	fl_event never = FL_EVENT_INIT;
+	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	FL_CHECK(fl_task_cancelled(ctx));
+	return LOOK(&obeys) ? -ECANCELED : 0;
+}
+
+static int request_when_fifth_runs(void *stop)
+{
+	FL_CHECK(fl_event_wait_until(&fifth_runs, FL_FOREVER, FL_SHIELDED) == 0);
+	fl_cancel_request(stop);
+	return 0;
+}
+
+/* Results of those that ran are there, the others were not touched. The sequential kind cannot be stopped in a submit but by time. */
+static void run_stopped_map(fl_executor *e, bool by_token, size_t chunk)
+{
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	fl_thread other;
+	fl_event_reset(&fifth_runs);
+	begin_map();
+	fl_map_config config = {.chunk = chunk, .cancel = by_token ? &stop : NULL};
+	if (!by_token)
+		config.deadline = fl_after(FL_MS(50));
+	FL_OK(fl_thread_start(&other, request_when_fifth_runs, &stop, NULL));
+	int rc = copy_stops_map(e, inputs, N, outputs, &config);
+	FL_RC(rc, by_token ? -ECANCELED : -ETIMEDOUT);
+	fl_event_set(&fifth_runs); /* should the deadline have come before */
+	seam_join(&other, 1);
+	for (int i = 0; i < N; i++)
+		assert_true(outputs[i] == i || outputs[i] == -77);
+	if (by_token && LOOK(&obeys))
+		assert_int_equal(outputs[5], -77);
+	if (by_token && fl_executor_workers(e) == 1) {
+		assert_int_equal(LOOK(&runs), 6);
+		assert_int_equal(outputs[4], 4);
+	}
+}
+
+FL_TEST(map_copy_ends_early_by_token_and_deadline)
+{
+	for (int kind = 0; kind <= 2; kind++)
+		for (unsigned obey = 0; obey <= 1; obey++)
+			for (size_t chunk = 1; chunk <= 4; chunk += 3) {
+				FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_stops);
+				SET(&obeys, obey);
+				if (kind > 0)
+					run_stopped_map(e, true, chunk);
+				run_stopped_map(e, false, chunk);
+			}
+}
+
+/* Element 5 does something to its executor. */
+static void (*fifth_act)(fl_executor *e);
+
+FL_TASK(copy_acts, int, int)
+{
+	COUNT(&runs);
+	*result = *arg;
+	if (*arg == 5)
+		fifth_act(fl_executor_current());
+	return 0;
+}
+
+static void cancel_executor(fl_executor *e)
+{
+	(void)fl_executor_cancel(e);
+}
+
+FL_TEST(map_copy_ends_early_when_its_executor_is_cancelled)
+{
+	fifth_act = cancel_executor;
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_acts);
+		begin_map();
+		int rc = copy_acts_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 4});
+		if (kind == 0) /* nothing was queued: it is closed for what comes next */
+			FL_RC(rc == -EPIPE ? -ECANCELED : rc, -ECANCELED);
+		else
+			FL_RC(rc, -ECANCELED);
+		assert_true(LOOK(&runs) < N);
+		assert_int_equal(outputs[N - 1], -77);
+		FL_RC(copy_acts_map(e, inputs, 1, outputs, NULL), -EPIPE);
+	}
+}
+
+/* What was under way runs, as on any closed executor; what comes after it is refused. */
+FL_TEST(map_copy_ends_early_when_its_executor_is_closed)
+{
+	fifth_act = fl_executor_close;
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_acts);
+		begin_map();
+		FL_RC(copy_acts_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 1}), -EPIPE);
+		const int ran = (int)LOOK(&runs);
+		assert_true(ran >= 6 && ran < N);
+		for (int i = 0; i < N; i++)
+			assert_int_equal(outputs[i], i < ran ? i : -77);
+	}
+}
+
+FL_TASK_STATIC(initialize_badly, void, void)
+{
+	return -EIO;
+}
+
+FL_TEST(map_copy_on_a_broken_executor)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	begin_map();
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
+	(void)copying(e, &copy_square);
+	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
+		FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
+	assert_int_equal(LOOK(&runs), 0);
+}
+
+/* Maps in tasks: they need no free worker, whatever the depth. */
+FL_TASK(copy_nested, int, int)
+{
+	int in[3] = {*arg - 1, *arg - 1, *arg - 1}, out[3] = {0};
+	fl_executor *e = fl_executor_current();
+	if (*arg == 0 || !e) {
+		*result = 1;
+		return e ? 0 : -EINVAL;
+	}
+	int rc = fl_map(e, fl_task_find("copy_nested"), in, 3, out, &(fl_map_config){.chunk = 1});
+	*result = out[0] + out[1] + out[2];
+	return rc;
+}
+
+FL_TEST(map_copy_nested_needs_no_free_worker)
+{
+	for (int kind = 0; kind <= 3; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_nested);
+		const int depths[] = {0, 1, 2, 3, 5};
+		int out[5];
+		FL_OK(copy_nested_map(e, depths, 5, out, &(fl_map_config){.chunk = 1}));
+		assert_int_equal(out[0] + out[1] + out[2] + out[3] + out[4], 40 + 243);
+	}
+}
+
+/* Hooks are the owner's; and the type that has none is not used any more when the map has returned. */
+static unsigned dropped;
+
+static void count_drop(void *element)
+{
+	(void)element;
+	COUNT(&dropped);
+}
+
+FL_TASK(copy_dropping, int, int, .drop_arg = count_drop, .drop_result = count_drop)
+{
+	*result = *arg;
+	return *arg < 0 ? *arg : 0;
+}
+
+FL_TEST(map_copy_drops_nothing)
+{
+	for (int kind = 0; kind <= 2; kind++) {
+		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_dropping);
+		for (size_t chunk = 1; chunk < 8; chunk++) {
+			const fl_map_config config = {.chunk = chunk};
+			begin_map();
+			FL_OK(copy_dropping_map(e, inputs, N, outputs, &config));
+			inputs[N / 2] = -EIO;
+			FL_RC(copy_dropping_map(e, inputs, N, outputs, &config), FL_ETASK);
+		}
+		fl_executor_close(e);
+		FL_RC(copy_dropping_map(e, inputs, N, outputs, NULL), -EPIPE);
+		FL_OK(fl_executor_join(e));
+	}
+	assert_int_equal(LOOK(&dropped), 0);
+}
+
+/* Without memory. */
+
+/* From the first to the last that were run; nothing else was touched. */
+static int count_prefix(void)
+{
+	int n = 0;
+	while (n < N && outputs[n] == n * n)
+		n++;
+	for (int i = n; i < N; i++)
+		assert_int_equal(outputs[i], -77);
+	return n;
+}
+
+/* Chunks of more than a cell's room have memory of their own: each submit asks for some. */
+FL_TEST(map_copy_without_memory_goes_on_with_less)
+{
+	enum { CHUNK = 60 };
+	for (unsigned step = 0; step < 20; step++) {
+		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);
+		const fl_map_config config = {.chunk = CHUNK};
+		long before = seam_live_allocs();
+		begin_map();
+		seam_fail_allocs(step, 1);
+		int rc = copy_square_map(e, inputs, N, outputs, &config);
+		bool struck = seam_heal() == 0;
+		assert_true(rc == 0 || rc == -ENOMEM);
+		assert_int_equal(count_prefix(), rc == 0 ? N : 0); /* only the first can do that */
+		if (!struck) {
+			assert_int_equal(rc, 0);
+			assert_true(seam_live_allocs() >= before);
+			return;
+		}
+	}
+	fail_msg("more allocations than chunks");
+}
+
+FL_TEST(map_copy_without_memory_for_the_rest)
+{
+	enum { CHUNK = 60 };
+	unsigned partial = 0;
+	for (unsigned step = 0; step < 20; step++) {
+		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);
+		begin_map();
+		seam_fail_allocs(step, 1000);
+		int rc = copy_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = CHUNK});
+		bool struck = seam_heal() < 1000;
+		const int done = count_prefix();
+		assert_int_equal(done, LOOK(&runs));
+		FL_RC(rc, struck ? -ENOMEM : 0);
+		partial += struck && done > 0;
+		if (!struck)
+			break;
+	}
+	assert_true(partial > 3);
+}
+
+FL_TEST(map_copy_without_threads)
+{
+	FL_SCOPED(fl_executor) *e = executor_of(3, &copy_square);
+	begin_map();
+	seam_fail_threads(0, 1000);
+	FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -EAGAIN);
+	assert_int_equal(LOOK(&runs), 0);
+	seam_heal();
+	FL_OK(copy_square_map(e, inputs, N, outputs, NULL));
+	assert_int_equal(count_prefix(), N);
+}
