@@ -66,11 +66,12 @@ static bool is_broken(fl_executor *e)
 	return e->broken;
 }
 
+/* Cancels the newest first: no worker gets ahead of it. */
 static void end_with(struct copies *m, int reason)
 {
 	m->reason = reason;
-	for (size_t i = 0; i < m->length; i++) {
-		int rc = fl_future_cancel(future_at(m, i));
+	for (size_t i = m->length; i > 0; i--) {
+		int rc = fl_future_cancel(future_at(m, i - 1));
 		(void)rc; /* whatever it was doing, it will end */
 	}
 }

@@ -249,12 +249,13 @@ static void settle_tasks(struct fl__member *m, const char *how)
 	}
 }
 
-/* One that has never ended anything, and was not told to leave, says something about the next. */
+/* One that has died before it was ready, its initializer included, says something about the next. */
 static void count_failure(struct fl__member *m, const char *how)
 {
 	struct fl__crew *c = m->crew;
 	/* relaxed: it is dead, and this is all it has said */
-	if (!m->proven && fl__load_relaxed(&m->lane.replies->state) != FL__LANE_READY)
+	bool was_ready = !m->initializing && fl__load_relaxed(&m->lane.replies->state) == FL__LANE_READY;
+	if (!was_ready && !m->proven)
 		fl__crew_start_failed(c, how);
 }
 

@@ -316,12 +316,14 @@ static bool begin(struct worker *w, const struct fl__order *order)
 	return !fl__lane_is_asked(&w->lane) && !fl_cancel_requested(&w->token);
 }
 
-static void serve(struct worker *w, const struct fl__order *order)
+/* False: the worker is to end. */
+static bool serve(struct worker *w, const struct fl__order *order)
 {
+	const bool initializes = order->flags & FL__ORDER_INITIALIZE;
 	if (!begin(w, order)) {
 		drop_arg(w, order);
 		fl__lane_end(&w->lane, 0, FL__REPLY_SKIPPED, 0);
-		return;
+		return true;
 	}
 	struct job job = {.order = order};
 	int error = find_type(w, &job);
@@ -338,6 +340,7 @@ static void serve(struct worker *w, const struct fl__order *order)
 	}
 	error = give_back(w, &job, error);
 	fl__lane_end(&w->lane, error, job.flags, job.done);
+	return error == 0 || !initializes; /* what was posted behind it goes to nobody then */
 }
 
 /* Requests the token of the order under way, if it was asked. */
@@ -485,8 +488,9 @@ static void serve_all(struct worker *w)
 	const struct fl__order *order;
 	fl__run_enter(&w->frame, w->nested);
 	w->frame.active = true; /* nothing but tasks asks for the current executor here */
-	while (order = fl__lane_take(&w->lane), !(order->flags & FL__ORDER_LEAVE))
-		serve(w, order);
+	do
+		order = fl__lane_take(&w->lane);
+	while (!(order->flags & FL__ORDER_LEAVE) && serve(w, order));
 	fl__run_leave(&w->frame);
 }
 

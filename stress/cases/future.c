@@ -202,3 +202,119 @@ FL_STRESS(promise_set_twice, one, consumer)
 	FL_ACCEPTABLE(s->got == 2 && s->claims[0] == FL__CLAIM_LOST, "the second");
 	FL_FORBIDDEN(1, "both, or neither");
 }
+
+/* --- of a task that has run elsewhere --- */
+
+/* With no hooks: only callbacks are code of the user's. */
+static fl_future *make_plain_future(atomic_int *freed, uint32_t refs)
+{
+	static const fl_task_type plain = {
+	    .size = sizeof plain, .name = "plain", .result_size = sizeof(int), .result_align = _Alignof(int)};
+	fl_future *f = make_future(freed, refs);
+	f->type = &plain;
+	return f;
+}
+
+static void set_result(fl_future *f)
+{
+	*(int *)f->result = 7;
+	f->error = 0;
+}
+
+/*
+ * Its reply arrives while it is cancelled: it has run, whatever its token says, or it is cancelled. Its end wakes who waits,
+ * on a thread that may run nothing of the user's.
+ */
+struct future_ran_elsewhere {
+	fl_future *f;
+	atomic_int freed;
+	bool ran;
+	int rc, got;
+};
+
+FL_STRESS_SETUP(future_ran_elsewhere)
+{
+	s->f = make_plain_future(&s->freed, 4);
+}
+
+FL_STRESS_ACTOR(future_ran_elsewhere, fetcher)
+{
+	s->ran = fl__future_claim_ended(s->f);
+	if (s->ran) { /* the producer's reference is the canceller's otherwise */
+		set_result(s->f);
+		FL_STRESS_CHECK(fl__future_try_finish(s->f));
+		fl_future_free(s->f);
+	}
+	fl_future_free(s->f); /* its own */
+}
+
+FL_STRESS_ACTOR(future_ran_elsewhere, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(future_ran_elsewhere, waiter)
+{
+	OK(fl_future_wait(s->f));
+	if (fl_future_get_state(s->f) == FL_DONE)
+		OK(fl_future_try_get(s->f, &s->got, sizeof s->got));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_ran_elsewhere, fetcher, canceller, waiter)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->rc == 0 && !s->ran && s->got == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->ran && s->got == 7, "asked to stop");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->ran && s->got == 7, "too late");
+	FL_FORBIDDEN(1, "ran and cancelled, or neither");
+}
+
+/* Who may run no code of the user's ends a future, or leaves it as it is for one who may: each callback runs once. */
+struct future_try_finish {
+	fl_future *f;
+	atomic_int freed;
+	bool kept;
+	int calls; /* plain: of one context after the other */
+};
+
+static _Thread_local bool may_run_none;
+
+static void count_call(fl_future *f, void *arg)
+{
+	FL_STRESS_CHECK(!may_run_none && *(const int *)fl_future_result(f) == 7);
+	++*(int *)arg;
+}
+
+FL_STRESS_SETUP(future_try_finish)
+{
+	s->f = make_plain_future(&s->freed, 2);
+}
+
+FL_STRESS_ACTOR(future_try_finish, fetcher)
+{
+	FL_STRESS_CHECK(fl__future_claim_ended(s->f));
+	set_result(s->f);
+	may_run_none = true;
+	s->kept = !fl__future_try_finish(s->f);
+	may_run_none = false;
+	if (s->kept)
+		fl__future_finish(s->f, s->f->error, s->f->message);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(future_try_finish, listener)
+{
+	OK(fl_future_on_end(s->f, count_call, &s->calls));
+	OK(fl_future_wait(s->f));
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_try_finish, fetcher, listener)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_FORBIDDEN(s->calls != 1, "not called once");
+	FL_ACCEPTABLE(s->kept, "kept for another");
+	FL_ACCEPTABLE(!s->kept, "ended at once");
+}

@@ -17,6 +17,7 @@ struct mortal {
 	struct shared_lane l;
 	struct robust life;
 	atomic_int started[ORDERS + 1];
+	atomic_uint takes; /* that the worker has begun */
 	enum fate fates[ORDERS + 1];
 	unsigned collected; /* how many orders */
 };
@@ -27,6 +28,7 @@ static void live(struct mortal *m, struct bell *bell, unsigned last)
 	(void)robust_take(&m->life, NOTHING);
 	begin_worker(&w, &m->l, bell);
 	for (unsigned arg = 0; arg != last;) {
+		COUNT(&m->takes);
 		arg = take(&w);
 		if (arg == LEAVE)
 			break;
@@ -73,6 +75,14 @@ static void follow(struct mortal *m, struct bell *bell, unsigned last, const cha
 	}
 }
 
+static unsigned count_of(const struct mortal *m, enum fate fate)
+{
+	unsigned n = 0;
+	for (unsigned arg = 1; arg <= ORDERS; arg++)
+		n += m->fates[arg] == fate;
+	return n;
+}
+
 static bool adds_up(const struct mortal *m, unsigned arg)
 {
 	int started = LOOK(&m->started[arg]);
@@ -80,21 +90,13 @@ static bool adds_up(const struct mortal *m, unsigned arg)
 	case ENDED:
 		return started == 1;
 	case LOST:
-		return started <= 1;
+		return started <= 1 && LOOK(&m->takes) == count_of(m, ENDED) + 1;
 	case BACK:
 	case QUEUED:
 		return started == 0;
 	default:
 		return false;
 	}
-}
-
-static unsigned count_of(const struct mortal *m, enum fate fate)
-{
-	unsigned n = 0;
-	for (unsigned arg = 1; arg <= ORDERS; arg++)
-		n += m->fates[arg] == fate;
-	return n;
 }
 
 /*
@@ -134,7 +136,7 @@ FL_STRESS_PROCESSES(lane_kill9_worker_task, worker)
 {
 	OK(fl_thread_join(&s->parent, NULL));
 	for (unsigned arg = 1; arg <= ORDERS; arg++)
-		FL_FORBIDDEN(!adds_up(&s->m, arg), "started twice, or lost unstarted");
+		FL_FORBIDDEN(!adds_up(&s->m, arg), "started twice, or lost untaken");
 	unsigned lost = count_of(&s->m, LOST), queued = count_of(&s->m, QUEUED);
 	FL_FORBIDDEN(lost > 1, "more than one lost");
 	FL_ACCEPTABLE(lost + queued == 0, "all ended, or came back");
@@ -198,8 +200,8 @@ FL_STRESS_PROCESSES(lane_pid_reuse, old, new)
 	OK(fl_thread_join(&s->parent, NULL));
 	unsigned queued = count_of(&s->old, QUEUED);
 	for (unsigned arg = 1; arg <= 2; arg++) {
-		FL_FORBIDDEN(!adds_up(&s->old, arg), "the old one started twice, or lost unstarted");
-		FL_FORBIDDEN(arg <= queued && !adds_up(&s->new, arg), "the new one started twice, or lost unstarted");
+		FL_FORBIDDEN(!adds_up(&s->old, arg), "the old one started twice, or lost untaken");
+		FL_FORBIDDEN(arg <= queued && !adds_up(&s->new, arg), "the new one started twice, or lost untaken");
 	}
 	FL_ACCEPTABLE(!fl_stress_killed("old"), "the old one did all");
 	FL_FORBIDDEN(count_of(&s->new, ENDED) != queued && !fl_stress_killed("new"),

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stoppers: who asks a posted task to stop, by its token, has the keeper told; and one that is put away while it is told is gone
+ * for good. The keeper's bell is a real one: nobody sleeps on it here.
+ */
+#include "cases.h"
+#include "process/crew.h"
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+struct posted {
+	struct fl__crew crew;
+	struct fl__member member;
+	struct fl__cell cell;
+	fl_cancel parent;
+};
+
+static void begin(struct posted *p)
+{
+	static const struct fl__future_home home;
+	static const fl_task_type type = {.size = sizeof type, .name = "posted"};
+	p->crew.bell = eventfd(0, EFD_NONBLOCK);
+	p->crew.sleeping = true;
+	p->member.crew = &p->crew;
+	p->cell.member = &p->member;
+	fl__future_init(&p->cell.future, &home, &type, 1, &p->parent, FL_FOREVER);
+	OK(fl__stopper_make(&p->crew, &p->cell));
+}
+
+/* True: the keeper was told. */
+static bool finish(struct posted *p)
+{
+	uint64_t rings;
+	bool told = read(p->crew.bell, &rings, sizeof rings) > 0;
+	(void)close(p->crew.bell);
+	fl__stopper_disarm(&p->cell);
+	fl__stopper_free(&p->cell);
+	fl_cancel_destroy(&p->cell.future.token);
+	fl_cancel_destroy(&p->parent);
+	return told;
+}
+
+/* The task is posted while its token is requested: the keeper is told, and it is told in time to see it. */
+struct stopper_tells {
+	struct posted p;
+};
+
+FL_STRESS_SETUP(stopper_tells)
+{
+	begin(&s->p);
+}
+
+FL_STRESS_ACTOR(stopper_tells, poster)
+{
+	fl__stopper_arm(&s->p.cell);
+}
+
+FL_STRESS_ACTOR(stopper_tells, user)
+{
+	fl_cancel_request(&s->p.parent);
+}
+
+FL_STRESS(stopper_tells, poster, user)
+{
+	FL_FORBIDDEN(!finish(&s->p), "nobody was told");
+	FL_ACCEPTABLE(1, "told");
+}
+
+/* It ends, or is posted elsewhere, while its token is requested: nobody touches a stopper that is gone. */
+struct stopper_put_away {
+	struct posted p;
+};
+
+FL_STRESS_SETUP(stopper_put_away)
+{
+	begin(&s->p);
+	fl__stopper_arm(&s->p.cell);
+}
+
+FL_STRESS_ACTOR(stopper_put_away, fetcher)
+{
+	fl__stopper_disarm(&s->p.cell);
+	if (fl_stress_choose(2)) {
+		fl__stopper_arm(&s->p.cell);
+		fl__stopper_disarm(&s->p.cell);
+	}
+	fl__stopper_free(&s->p.cell);
+}
+
+FL_STRESS_ACTOR(stopper_put_away, user)
+{
+	fl_cancel_request(&s->p.parent);
+}
+
+FL_STRESS(stopper_put_away, fetcher, user)
+{
+	FL_ACCEPTABLE(finish(&s->p), "told");
+	FL_ACCEPTABLE(1, "not told");
+}
