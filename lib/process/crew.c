@@ -44,7 +44,7 @@ static int on_submit(fl_executor *e, struct fl__cell *cell)
 	if (rc == 0 && !c->running)
 		rc = fl__crew_start_keeper(c);
 	if (rc == 0)
-		rc = fl__stopper_make(c, cell);
+		rc = fl__stopper_make(cell);
 	if (rc != 0)
 		return rc;
 	cell->task = known->id;

@@ -177,8 +177,8 @@ int fl__crew_start_keeper(struct fl__crew *c);
 
 /* crew_stop.c */
 
-/* For submit: has the keeper told when the task's token is requested, while the task is posted. 0 or -ENOMEM. */
-int fl__stopper_make(struct fl__crew *c, struct fl__cell *cell);
+/* For submit: has worker and keeper told when the task's token is requested, while the task is posted. 0 or -ENOMEM. */
+int fl__stopper_make(struct fl__cell *cell);
 void fl__stopper_free(struct fl__cell *cell);
 
 /* The cell is posted, or no longer. */

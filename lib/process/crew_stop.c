@@ -4,7 +4,8 @@
  *
  * Who asks for one task (fl_future_cancel) comes here by himself. But a token of the user's may be requested anywhere, and nobody
  * tells: so a task that was submitted with one has a *stopper* in its token's line while it is posted. It is a waiter like any
- * other, but for its unpark, which wakes the keeper in place of a thread. The keeper then goes through all tasks.
+ * other, but for its unpark, which asks the worker in place of waking a thread: so a request that comes before the task's start
+ * is seen there. And it wakes the keeper, which takes back what has not started.
  *
  * The stopper's wait is decided by the lot once. Who was taken out of the line will be unparked, perhaps later: so a disarm
  * that comes in between waits until the unpark has said that it is done; that is its last access.
@@ -20,7 +21,8 @@
 struct fl__stopper {
 	struct fl__wait wait;
 	struct fl__node node;
-	struct fl__crew *crew;
+	struct fl__member *member; /* with whom its task is posted, while it is armed */
+	uint32_t seq;
 	bool armed;
 };
 
@@ -28,22 +30,20 @@ static void on_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
 	const uint64_t one = 1;
-	(void)!write(s->crew->bell, &one, sizeof one); /* fails only when it rings already */
-	fl__store_release(&wait->park_word, 1);        /* pairs with fl__stopper_disarm(); the last access */
+	fl__lane_ask(&s->member->lane, s->seq);
+	(void)!write(s->member->crew->bell, &one, sizeof one); /* fails only when it rings already */
+	fl__store_release(&wait->park_word, 1);                /* pairs with fl__stopper_disarm(); the last access */
 }
 
 static const struct fl__ctx_ops ops = {.unpark = on_unpark};
 static struct fl__ctx ctx = {.ops = &ops, .id = 1, .name = "stopper"};
 
-int fl__stopper_make(struct fl__crew *c, struct fl__cell *cell)
+int fl__stopper_make(struct fl__cell *cell)
 {
 	if (!cell->future.token.parent_)
 		return 0;
 	cell->stopper = fl__alloc(1, sizeof *cell->stopper);
-	if (!cell->stopper)
-		return -ENOMEM;
-	cell->stopper->crew = c;
-	return 0;
+	return cell->stopper ? 0 : -ENOMEM;
 }
 
 void fl__stopper_free(struct fl__cell *cell)
@@ -59,9 +59,13 @@ void fl__stopper_arm(struct fl__cell *cell)
 		return;
 	s->wait = (struct fl__wait){.ctx = &ctx, .decision = FL__PENDING};
 	s->node = FL__NODE(&s->wait);
+	s->member = cell->member;
+	s->seq = cell->seq;
 	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
-	if (!s->armed)
-		fl__crew_kick(cell->member->crew); /* it is requested by now */
+	if (s->armed)
+		return;
+	fl__lane_ask(&s->member->lane, s->seq); /* it is requested by now */
+	fl__crew_kick(s->member->crew);
 }
 
 void fl__stopper_disarm(struct fl__cell *cell)

@@ -3,7 +3,7 @@
  * Stoppers: who asks a posted task to stop, by its token, has the keeper told; and one that is put away while it is told is gone
  * for good. The keeper's bell is a real one: nobody sleeps on it here.
  */
-#include "cases.h"
+#include "lanes.h"
 #include "process/crew.h"
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@ struct posted {
 	struct fl__member member;
 	struct fl__cell cell;
 	fl_cancel parent;
+	struct shared_lane lane;
 };
 
 static void begin(struct posted *p)
@@ -22,9 +23,12 @@ static void begin(struct posted *p)
 	p->crew.bell = eventfd(0, EFD_NONBLOCK);
 	p->crew.sleeping = true;
 	p->member.crew = &p->crew;
+	begin_lane(&p->lane, ROUND);
+	p->member.lane = p->lane.lane;
+	p->cell.seq = ROUND;
 	p->cell.member = &p->member;
 	fl__future_init(&p->cell.future, &home, &type, 1, &p->parent, FL_FOREVER);
-	OK(fl__stopper_make(&p->crew, &p->cell));
+	OK(fl__stopper_make(&p->cell));
 }
 
 /* True: the keeper was told. */

@@ -1,0 +1,523 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of the lazy map, for every kind of executor: order, places of failures, laziness, what ends it. */
+#include "conformance.h"
+
+enum { N = 300 };
+
+static int args[N];
+
+static void number_args(void)
+{
+	for (int i = 0; i < N; i++)
+		args[i] = i;
+}
+
+/* Fails where the argument is negative. */
+FL_TASK_STATIC(square_positive, int, int)
+{
+	*result += *arg * *arg; /* results start zeroed */
+	return *arg < 0 ? fl_task_fail(ctx, *arg, "element %d", *arg) : 0;
+}
+
+FL_TASK_STATIC(no_result, int, void)
+{
+	return *arg < 0 ? *arg : 0;
+}
+
+/* Every argument once, its result or its failure; in order or not. */
+static void expect_all(fl_imap *it, int n, bool ordered)
+{
+	bool seen[N] = {false};
+	for (int i = 0; i < n; i++) {
+		size_t index = 77;
+		int result = -77, rc = square_positive_imap_next(it, &index, &result);
+		assert_true(index < (size_t)n && !seen[index]);
+		seen[index] = true;
+		if (ordered)
+			assert_int_equal(index, i);
+		if (args[index] >= 0) {
+			FL_OK(rc);
+			assert_int_equal(result, args[index] * args[index]);
+			continue;
+		}
+		char message[64];
+		(void)snprintf(message, sizeof message, "element %d", args[index]);
+		FL_RC(rc, FL_ETASK);
+		FL_RC(fl_imap_error(it), args[index]);
+		assert_string_equal(fl_imap_message(it), message);
+		assert_int_equal(result, -77);
+	}
+	for (int i = 0; i < 3; i++)
+		FL_RC(fl_imap_next(it, NULL, NULL), -ENODATA);
+	FL_RC(fl_imap_try_next(it, NULL, NULL), -ENODATA);
+	FL_RC(fl_imap_next_until(it, NULL, NULL, 0, NULL), -ENODATA);
+}
+
+static const size_t chunks[] = {0, 1, 2, 7, N - 1, N, N + 1, SIZE_MAX};
+static const size_t windows[] = {0, 1, 3, 20, N, SIZE_MAX};
+
+#define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof(array)[0]; i++)
+
+CONFORMANCE(imap_gives_each_result_in_its_order)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		number_args();
+		for
+			EACH(c, chunks)
+			for
+				EACH(w, windows)
+			for (int unordered = 0; unordered <= 1; unordered++) {
+				FL_SCOPED(fl_imap) *it = NULL;
+				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
+				config.unordered = unordered;
+				FL_OK(square_positive_imap(e, args, N, &it, &config));
+				expect_all(it, N, !unordered);
+				FL_RC(fl_imap_error(it), 0);
+				assert_string_equal(fl_imap_message(it), "");
+			}
+	}
+}
+
+CONFORMANCE(imap_of_nothing)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		FL_OK(square_positive_imap(e, args, 0, &it, &(fl_imap_config){.unordered = unordered}));
+		expect_all(it, 0, true);
+	}
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_OK(fl_imap_create(&it, e, &square_positive, NULL, 0, NULL));
+	expect_all(it, 0, true);
+	fl_imap_free(NULL);
+}
+
+CONFORMANCE(imap_without_result)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_imap) *it = NULL;
+	size_t index = 77;
+	FL_OK(no_result_imap(e, (int[]){0, -EIO, 0}, 3, &it, &(fl_imap_config){.chunk = 3}));
+	FL_OK(no_result_imap_next(it, &index));
+	FL_RC(no_result_imap_next(it, &index), FL_ETASK);
+	assert_int_equal(index, 1);
+	FL_RC(fl_imap_error(it), -EIO);
+	assert_string_equal(fl_imap_message(it), "");
+	FL_OK(no_result_imap_next_until(it, NULL, FL_FOREVER, NULL));
+	FL_RC(no_result_imap_try_next(it, NULL), -ENODATA);
+}
+
+/* Failures. */
+
+CONFORMANCE(imap_tells_each_failure_in_its_place)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (int step = 1; step < 12; step++)
+		for
+			EACH(c, chunks)
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
+		number_args();
+		for (int i = step / 2; i < N; i += step)
+			args[i] = -1 - i;
+		FL_OK(square_positive_imap(e, args, N, &it, &config));
+		expect_all(it, N, !unordered);
+	}
+}
+
+/* Counts what runs. */
+struct step {
+	int *runs;
+	int error;
+};
+
+FL_TASK_STATIC(take_step, struct step, int)
+{
+	*result = fl__add_release(arg->runs, 1); /* pairs with counted() */
+	return arg->error;
+}
+
+CONFORMANCE(imap_runs_each_argument_once)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 3);
+	static struct step steps[N];
+	int *counters = FL_IN_ARENA(int, N), error;
+	for
+		EACH(c, chunks)
+		{
+			FL_SCOPED(fl_imap) *it = NULL;
+			for (int i = 0; i < N; i++)
+				steps[i] = (struct step){&counters[i], i % 5 == 3 ? -EIO : 0};
+			FL_OK(take_step_imap(e, steps, N, &it,
+			                     &(fl_imap_config){.chunk = chunks[c], .unordered = c % 2}));
+			while ((error = take_step_imap_next(it, NULL, &(int){0})) != -ENODATA)
+				assert_true(error == 0 || error == FL_ETASK);
+			for (int i = 0; i < N; i++)
+				assert_int_equal(counted(&counters[i]), c + 1);
+		}
+}
+
+CONFORMANCE(imap_tells_its_own_errors_from_the_tasks)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	static const int errors[] = {-ENODATA, -ETIMEDOUT, -ECANCELED, -EPIPE, -EAGAIN, -ENOTRECOVERABLE};
+	enum { ERRORS = sizeof errors / sizeof errors[0] };
+	for (size_t chunk = 1; chunk <= ERRORS; chunk++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		FL_OK(fail_with_imap(e, errors, ERRORS, &it, &(fl_imap_config){.chunk = chunk}));
+		for (int i = 0; i < ERRORS; i++) {
+			FL_RC(fail_with_imap_next(it, NULL, &(int){0}), FL_ETASK);
+			FL_RC(fl_imap_error(it), errors[i]);
+		}
+		FL_RC(fail_with_imap_next(it, NULL, &(int){0}), -ENODATA);
+	}
+}
+
+/* Waiting. Element 0 waits for its gate; who is asked to stop does. */
+struct visit {
+	struct gate *gate; /* NULL: it ends at once */
+	int number;
+};
+
+FL_TASK_STATIC(visit, struct visit, int)
+{
+	*result = arg->number;
+	if (!arg->gate)
+		return 0;
+	set_event(&arg->gate->entered);
+	return fl_shm_event_wait(&arg->gate->open);
+}
+
+enum { VISITS = 6 };
+
+static struct gate *make_visits(struct visit *visits)
+{
+	struct gate *gate = new_gate();
+	for (int i = 0; i < VISITS; i++)
+		visits[i] = (struct visit){i == 0 ? gate : NULL, i};
+	return gate;
+}
+
+/* The executor that submits runs the first at once: there is nothing to wait for. */
+static bool can_wait(fl_executor *e)
+{
+	return is_concurrent(e);
+}
+
+CONFORMANCE(imap_waits_for_the_first)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_imap) *it = NULL;
+	fl_cancel requested = FL_CANCEL_INIT;
+	struct visit visits[VISITS];
+	size_t index = 77;
+	int result = 77;
+	if (!can_wait(e))
+		return;
+	struct gate *gate = make_visits(visits);
+	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
+	FL_RC(visit_imap_try_next(it, &index, &result), -EAGAIN);
+	FL_RC(visit_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_request(&requested);
+	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&requested);
+		FL_RC(visit_imap_next(it, &index, &result), -ECANCELED);
+	}
+	assert_int_equal(index, 77);
+	assert_int_equal(result, 77);
+	set_event(&gate->open);
+	for (int i = 0; i < VISITS; i++) {
+		FL_OK(visit_imap_next(it, &index, &result));
+		assert_int_equal(index, i);
+		assert_int_equal(result, i);
+	}
+	FL_RC(visit_imap_next(it, &index, &result), -ENODATA);
+}
+
+/* The others are given out while the first still runs. */
+CONFORMANCE(imap_unordered_gives_what_has_ended)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (size_t window = 2; window <= VISITS; window++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		fl_cancel requested = FL_CANCEL_INIT;
+		struct visit visits[VISITS];
+		size_t index;
+		int result = 77, sum = 0;
+		if (!can_wait(e))
+			return;
+		struct gate *gate = make_visits(visits);
+		FL_OK(visit_imap(e, visits, VISITS, &it, &(fl_imap_config){.unordered = true, .window = window}));
+		for (int i = 1; i < VISITS; i++) {
+			FL_OK(visit_imap_next(it, &index, &result));
+			assert_int_equal(index, result);
+			sum += result;
+		}
+		assert_int_equal(sum, VISITS * (VISITS - 1) / 2);
+		FL_RC(visit_imap_try_next(it, &index, &result), -EAGAIN);
+		FL_RC(visit_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+		fl_cancel_request(&requested);
+		FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
+		set_event(&gate->open);
+		FL_OK(visit_imap_next(it, &index, &result));
+		assert_int_equal(index, 0);
+		FL_RC(visit_imap_next(it, &index, &result), -ENODATA);
+	}
+}
+
+/* Generators. */
+
+struct counting {
+	int made, given, most; /* most: the most that were ever made and not given */
+	int n, end;
+};
+
+static int make_number(void *state, void *arg)
+{
+	struct counting *c = state;
+	if (c->made == c->n)
+		return c->end;
+	*(int *)arg = c->made++;
+	if (c->made - c->given > c->most)
+		c->most = c->made - c->given;
+	return 1;
+}
+
+CONFORMANCE(imap_of_a_generator)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (size_t chunk = 1; chunk <= 4; chunk++)
+		for (size_t window = 1; window <= 30; window += 7)
+			for (int unordered = 0; unordered <= 1; unordered++) {
+				FL_SCOPED(fl_imap) *it = NULL;
+				struct counting c = {.n = N, .end = unordered ? -EIO : 0};
+				const fl_imap_config config = {chunk, window, unordered, make_number, &c, 0, NULL};
+				int sum = 0, result, rc;
+				FL_OK(square_positive_imap(e, NULL, 0, &it, &config));
+				while ((rc = square_positive_imap_next(it, NULL, &result)) == 0) {
+					sum += result;
+					c.given++;
+				}
+				FL_RC(rc, unordered ? -EIO : -ENODATA); /* its error ends it, after what was before */
+				FL_RC(square_positive_imap_next(it, NULL, &result), rc);
+				assert_int_equal(sum, 8955050);
+				assert_int_equal(c.given, N);
+				assert_true(c.most <= (int)(window > chunk ? window : chunk)); /* lazy */
+			}
+}
+
+/* Without end, but not longer than it is asked for. */
+CONFORMANCE(imap_of_an_endless_generator)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 3);
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		struct counting c = {.n = -1};
+		const fl_imap_config config = {.next = make_number, .state = &c, .unordered = unordered};
+		FL_OK(square_positive_imap(e, NULL, 0, &it, &config));
+		for (; c.given < 2000; c.given++)
+			FL_OK(square_positive_imap_next(it, NULL, &(int){0}));
+		assert_true(c.most <= 3 * 32); /* a window chosen for three workers */
+	}
+}
+
+CONFORMANCE(imap_of_what_cannot_be)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	fl_imap *it = NULL;
+	struct counting c = {.n = 5, .end = -EIO};
+	const fl_imap_config config = {.next = make_number, .state = &c};
+	FL_RC(fl_imap_create(&it, e, &square_positive, args, 1, &config), -EINVAL);
+	FL_RC(fl_imap_create(&it, e, &square_positive, NULL, 1, &config), -EINVAL);
+	FL_RC(fl_imap_create(&it, e, &square_positive, args, 0, &config), -EINVAL);
+	assert_null(it);
+	assert_int_equal(c.made, 0);
+	c.n = 0; /* an error at once is told in its place, too */
+	FL_OK(fl_imap_create(&it, e, &square_positive, NULL, 0, &config));
+	FL_RC(fl_imap_next(it, NULL, &(int){0}), -EIO);
+	fl_imap_free(it);
+}
+
+/* What ends it early. */
+
+CONFORMANCE(imap_on_a_closed_executor)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	fl_imap *it = NULL;
+	number_args();
+	fl_executor_close(e);
+	FL_RC(square_positive_imap(e, args, N, &it, NULL), -EPIPE);
+	FL_RC(fl_imap_create(&it, e, &square_positive, args, N, &(fl_imap_config){.unordered = true}), -EPIPE);
+	assert_null(it);
+}
+
+/* What is under way is given out, and then why there is no more. */
+CONFORMANCE(imap_on_an_executor_that_is_closed_meanwhile)
+{
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_executor) *e = make(kind, 2);
+		FL_SCOPED(fl_imap) *it = NULL;
+		int got = 0, rc;
+		number_args();
+		FL_OK(square_positive_imap(e, args, N, &it, &(fl_imap_config){.unordered = unordered, .window = 10}));
+		for (; got < 50; got++)
+			FL_OK(square_positive_imap_next(it, NULL, &(int){0}));
+		fl_executor_close(e);
+		while ((rc = square_positive_imap_next(it, NULL, &(int){0})) == 0)
+			got++;
+		FL_RC(rc, -EPIPE);
+		assert_true(got >= 50 && got <= 60);
+		FL_RC(fl_imap_next(it, NULL, &(int){0}), -EPIPE);
+		FL_RC(fl_imap_try_next(it, NULL, &(int){0}), -EPIPE);
+	}
+}
+
+CONFORMANCE(imap_on_an_executor_that_is_cancelled)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_imap) *it = NULL;
+	struct visit visits[VISITS];
+	if (!can_wait(e))
+		return;
+	struct gate *gate = make_visits(visits);
+	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
+	FL_OK(fl_shm_event_wait(&gate->entered));
+	(void)fl_executor_cancel(e);
+	for (int i = 0; i < VISITS; i++) {
+		FL_RC(visit_imap_next(it, NULL, &(int){0}), FL_ETASK);
+		FL_RC(fl_imap_error(it), -ECANCELED);
+	}
+	FL_RC(visit_imap_next(it, NULL, &(int){0}), -ENODATA); /* all of them were under way */
+}
+
+/* Those that ran are there; those that were cancelled say so; then the end has the reason. */
+static void expect_early_end(fl_imap *it, int reason)
+{
+	int good = 0, cancelled = 0, rc;
+	while ((rc = fl_imap_next(it, NULL, &(int){0})) == 0 || rc == FL_ETASK) {
+		good += rc == 0;
+		cancelled += rc == FL_ETASK && fl_imap_error(it) == -ECANCELED;
+		assert_true(rc == 0 || fl_imap_error(it) == -ECANCELED);
+	}
+	FL_RC(rc, reason);
+	FL_RC(fl_imap_next(it, NULL, &(int){0}), reason);
+	FL_RC(fl_imap_try_next(it, NULL, &(int){0}), reason);
+	assert_true(good + cancelled < N);
+}
+
+CONFORMANCE(imap_ends_at_its_deadline)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (size_t chunk = 1; chunk <= 3; chunk++)
+		for (int unordered = 0; unordered <= 1; unordered++) {
+			FL_SCOPED(fl_imap) *it = NULL;
+			struct visit visits[VISITS];
+			(void)make_visits(visits); /* nobody opens it */
+			const fl_imap_config config = {
+			    .chunk = chunk, .unordered = unordered, .deadline = fl_after(FL_MS(20))};
+			FL_OK(visit_imap(e, visits, VISITS, &it, &config));
+			expect_early_end(it, -ETIMEDOUT);
+		}
+	FL_SCOPED(fl_imap) *late = NULL;
+	FL_OK(square_positive_imap(e, args, N, &late, &(fl_imap_config){.deadline = 1}));
+	FL_RC(square_positive_imap_next(late, NULL, &(int){0}), -ETIMEDOUT);
+	FL_RC(square_positive_imap_try_next(late, NULL, &(int){0}), -ETIMEDOUT);
+}
+
+static int request_later(void *stop)
+{
+	fl_cancel_request(stop);
+	return 0;
+}
+
+CONFORMANCE(imap_ends_when_its_token_is_requested)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	if (!can_wait(e))
+		return;
+	for (size_t chunk = 1; chunk <= 3; chunk++)
+		for (int unordered = 0; unordered <= 1; unordered++) {
+			fl_imap *it = NULL;
+			fl_cancel stop = FL_CANCEL_INIT;
+			fl_thread other;
+			struct visit visits[VISITS];
+			struct gate *gate = make_visits(visits);
+			const fl_imap_config config = {.chunk = chunk, .unordered = unordered, .cancel = &stop};
+			FL_OK(visit_imap(e, visits, VISITS, &it, &config));
+			FL_OK(fl_shm_event_wait(&gate->entered));
+			FL_OK(fl_thread_start(&other, request_later, &stop, NULL));
+			expect_early_end(it, -ECANCELED);
+			FL_OK(fl_thread_join(&other, NULL));
+			fl_imap_free(it);
+			fl_cancel_destroy(&stop); /* nothing refers to it any more */
+		}
+	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_request(&requested);
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_OK(square_positive_imap(e, args, N, &it, &(fl_imap_config){.cancel = &requested}));
+	FL_RC(square_positive_imap_next(it, NULL, &(int){0}), -ECANCELED);
+}
+
+FL_TASK_STATIC(fail_to_start, void, void)
+{
+	return -ENOENT;
+}
+
+CONFORMANCE(imap_on_a_broken_executor)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_imap) *it = NULL;
+	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
+		return; /* breaks at once */
+	number_args();
+	int rc = square_positive_imap(e, args, N, &it, NULL);
+	while (rc == 0 || rc == FL_ETASK) { /* what was accepted before it broke ends as failed */
+		rc = square_positive_imap_next(it, NULL, &(int){0});
+		assert_true(rc != FL_ETASK || fl_imap_error(it) == -ENOTRECOVERABLE);
+	}
+	FL_RC(rc, -ENOTRECOVERABLE);
+}
+
+/* FL_CAP_NESTED: on a worker of the same executor a wait needs no other. */
+
+struct nest {
+	int depth;
+	bool unordered;
+	size_t chunk;
+};
+
+FL_TASK_STATIC(nest, struct nest, int)
+{
+	enum { CHILDREN = 3 };
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_imap) *it = NULL;
+	const struct nest child = {arg->depth - 1, arg->unordered, arg->chunk},
+			  children[CHILDREN] = {child, child, child};
+	const fl_imap_config config = {.unordered = arg->unordered, .chunk = arg->chunk};
+	int leaves, rc;
+	if (arg->depth == 0) {
+		*result = 1;
+		return 0;
+	}
+	rc = fl_imap_create(&it, e, fl_task_find(__FILE__ ":nest"), children, CHILDREN, &config);
+	while (rc == 0 && (rc = fl_imap_next(it, NULL, &leaves)) == 0)
+		*result += leaves;
+	return rc == -ENODATA ? 0 : rc;
+}
+
+CONFORMANCE(imap_nested_needs_no_free_worker)
+{
+	for (unsigned workers = 1; workers <= 3; workers++)
+		for (size_t chunk = 1; chunk <= 2; chunk++)
+			for (int unordered = 0; unordered <= 1; unordered++) {
+				FL_SCOPED(fl_executor) *e = make(kind, workers);
+				FL_SCOPED(fl_future) *f = NULL;
+				int leaves = 0;
+				FL_OK(nest_submit(e, (struct nest){5, unordered, chunk}, &f));
+				FL_OK(nest_get(f, &leaves));
+				assert_int_equal(leaves, 243);
+			}
+}
