@@ -259,6 +259,7 @@ static struct fl__cell *take_queued(fl_executor *e, bool to_cancel, size_t *coun
 		                      : fl__future_claim(&cell->future) != FL__CLAIM_LOST;
 		if (ours)
 			fl__queue_add(&taken, cell);
+		cell->queued = false; /* not in the executor's: who cancels it meanwhile comes too late */
 	}
 	*count = taken.length;
 	return taken.head;
