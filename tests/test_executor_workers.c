@@ -10,6 +10,15 @@ static int lazy_workers(void)
 	return roll.all;
 }
 
+/* Of `n` tasks that hold their worker, how many have started. */
+static int holding(struct gate *gates, int n)
+{
+	int started = 0;
+	for (int i = 0; i < n; i++)
+		started += fl_shm_event_is_set(&gates[i].entered);
+	return started;
+}
+
 CONFORMANCE(workers_start_when_needed_and_are_named)
 {
 	FL_SCOPED(fl_executor) *e = NULL;
@@ -24,13 +33,29 @@ CONFORMANCE(workers_start_when_needed_and_are_named)
 	fl_future *held[5];
 	for (int i = 0; i < 5; i++)
 		FL_OK(hold_submit(e, &gate[i], &held[i]));
-	for (int i = 0; i < 3; i++)
-		FL_OK(fl_shm_event_wait(&gate[i].entered));
+	FL_WAIT_FOR(holding(gate, 5) == 3); /* which, a kind may choose */
 	assert_int_equal(lazy_workers(), 3);
 	for (int i = 0; i < 5; i++)
 		open_gate(&gate[i], held[i]);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(lazy_workers(), 0);
+}
+
+/* Also when all were submitted before there was more than one worker. */
+CONFORMANCE(workers_are_all_busy_while_there_are_tasks)
+{
+	enum { WORKERS = 5, TASKS = 24 };
+	FL_SCOPED(fl_executor) *e = make(kind, WORKERS);
+	if (!is_concurrent(e))
+		return;
+	struct gate *gate = FL_IN_ARENA(struct gate, TASKS);
+	fl_future *held[TASKS];
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(hold_submit(e, &gate[i], &held[i]));
+	FL_WAIT_FOR(holding(gate, TASKS) == WORKERS);
+	for (int i = 0; i < TASKS; i++)
+		open_gate(&gate[i], held[i]);
+	assert_int_equal(holding(gate, TASKS), TASKS);
 }
 
 FL_TASK_STATIC(thread_name_is, char, void)

@@ -4,12 +4,12 @@
 
 enum { N = 300 };
 
-static int args[N];
+static int inputs[N];
 
 static void number_args(void)
 {
 	for (int i = 0; i < N; i++)
-		args[i] = i;
+		inputs[i] = i;
 }
 
 /* Fails where the argument is negative. */
@@ -35,15 +35,15 @@ static void expect_all(fl_imap *it, int n, bool ordered)
 		seen[index] = true;
 		if (ordered)
 			assert_int_equal(index, i);
-		if (args[index] >= 0) {
+		if (inputs[index] >= 0) {
 			FL_OK(rc);
-			assert_int_equal(result, args[index] * args[index]);
+			assert_int_equal(result, inputs[index] * inputs[index]);
 			continue;
 		}
 		char message[64];
-		(void)snprintf(message, sizeof message, "element %d", args[index]);
+		(void)snprintf(message, sizeof message, "element %d", inputs[index]);
 		FL_RC(rc, FL_ETASK);
-		FL_RC(fl_imap_error(it), args[index]);
+		FL_RC(fl_imap_error(it), inputs[index]);
 		assert_string_equal(fl_imap_message(it), message);
 		assert_int_equal(result, -77);
 	}
@@ -71,7 +71,7 @@ CONFORMANCE(imap_gives_each_result_in_its_order)
 				FL_SCOPED(fl_imap) *it = NULL;
 				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
 				config.unordered = unordered;
-				FL_OK(square_positive_imap(e, args, N, &it, &config));
+				FL_OK(square_positive_imap(e, inputs, N, &it, &config));
 				expect_all(it, N, !unordered);
 				FL_RC(fl_imap_error(it), 0);
 				assert_string_equal(fl_imap_message(it), "");
@@ -84,7 +84,7 @@ CONFORMANCE(imap_of_nothing)
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int unordered = 0; unordered <= 1; unordered++) {
 		FL_SCOPED(fl_imap) *it = NULL;
-		FL_OK(square_positive_imap(e, args, 0, &it, &(fl_imap_config){.unordered = unordered}));
+		FL_OK(square_positive_imap(e, inputs, 0, &it, &(fl_imap_config){.unordered = unordered}));
 		expect_all(it, 0, true);
 	}
 	FL_SCOPED(fl_imap) *it = NULL;
@@ -121,8 +121,8 @@ CONFORMANCE(imap_tells_each_failure_in_its_place)
 		fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
 		number_args();
 		for (int i = step / 2; i < N; i += step)
-			args[i] = -1 - i;
-		FL_OK(square_positive_imap(e, args, N, &it, &config));
+			inputs[i] = -1 - i;
+		FL_OK(square_positive_imap(e, inputs, N, &it, &config));
 		expect_all(it, N, !unordered);
 	}
 }
@@ -330,9 +330,9 @@ CONFORMANCE(imap_of_what_cannot_be)
 	fl_imap *it = NULL;
 	struct counting c = {.n = 5, .end = -EIO};
 	const fl_imap_config config = {.next = make_number, .state = &c};
-	FL_RC(fl_imap_create(&it, e, &square_positive, args, 1, &config), -EINVAL);
+	FL_RC(fl_imap_create(&it, e, &square_positive, inputs, 1, &config), -EINVAL);
 	FL_RC(fl_imap_create(&it, e, &square_positive, NULL, 1, &config), -EINVAL);
-	FL_RC(fl_imap_create(&it, e, &square_positive, args, 0, &config), -EINVAL);
+	FL_RC(fl_imap_create(&it, e, &square_positive, inputs, 0, &config), -EINVAL);
 	assert_null(it);
 	assert_int_equal(c.made, 0);
 	c.n = 0; /* an error at once is told in its place, too */
@@ -349,8 +349,8 @@ CONFORMANCE(imap_on_a_closed_executor)
 	fl_imap *it = NULL;
 	number_args();
 	fl_executor_close(e);
-	FL_RC(square_positive_imap(e, args, N, &it, NULL), -EPIPE);
-	FL_RC(fl_imap_create(&it, e, &square_positive, args, N, &(fl_imap_config){.unordered = true}), -EPIPE);
+	FL_RC(square_positive_imap(e, inputs, N, &it, NULL), -EPIPE);
+	FL_RC(fl_imap_create(&it, e, &square_positive, inputs, N, &(fl_imap_config){.unordered = true}), -EPIPE);
 	assert_null(it);
 }
 
@@ -362,7 +362,7 @@ CONFORMANCE(imap_on_an_executor_that_is_closed_meanwhile)
 		FL_SCOPED(fl_imap) *it = NULL;
 		int got = 0, rc;
 		number_args();
-		FL_OK(square_positive_imap(e, args, N, &it, &(fl_imap_config){.unordered = unordered, .window = 10}));
+		FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.unordered = unordered, .window = 10}));
 		for (; got < 50; got++)
 			FL_OK(square_positive_imap_next(it, NULL, &(int){0}));
 		fl_executor_close(e);
@@ -422,7 +422,7 @@ CONFORMANCE(imap_ends_at_its_deadline)
 			expect_early_end(it, -ETIMEDOUT);
 		}
 	FL_SCOPED(fl_imap) *late = NULL;
-	FL_OK(square_positive_imap(e, args, N, &late, &(fl_imap_config){.deadline = 1}));
+	FL_OK(square_positive_imap(e, inputs, N, &late, &(fl_imap_config){.deadline = 1}));
 	FL_RC(square_positive_imap_next(late, NULL, &(int){0}), -ETIMEDOUT);
 	FL_RC(square_positive_imap_try_next(late, NULL, &(int){0}), -ETIMEDOUT);
 }
@@ -457,7 +457,7 @@ CONFORMANCE(imap_ends_when_its_token_is_requested)
 	fl_cancel requested = FL_CANCEL_INIT;
 	fl_cancel_request(&requested);
 	FL_SCOPED(fl_imap) *it = NULL;
-	FL_OK(square_positive_imap(e, args, N, &it, &(fl_imap_config){.cancel = &requested}));
+	FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.cancel = &requested}));
 	FL_RC(square_positive_imap_next(it, NULL, &(int){0}), -ECANCELED);
 }
 
@@ -473,7 +473,7 @@ CONFORMANCE(imap_on_a_broken_executor)
 	if (kind->create(&e, &(fl_executor_config){.workers = 2, .initialize = &fail_to_start}) != 0)
 		return; /* breaks at once */
 	number_args();
-	int rc = square_positive_imap(e, args, N, &it, NULL);
+	int rc = square_positive_imap(e, inputs, N, &it, NULL);
 	while (rc == 0 || rc == FL_ETASK) { /* what was accepted before it broke ends as failed */
 		rc = square_positive_imap_next(it, NULL, &(int){0});
 		assert_true(rc != FL_ETASK || fl_imap_error(it) == -ENOTRECOVERABLE);

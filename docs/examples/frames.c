@@ -17,7 +17,6 @@
 #include "frames.h"
 #include "album.h"
 #include <errno.h>
-#include <fairlead/process_executor.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,96 +35,98 @@ FL_TASK(ink_frame, struct order, uint64_t)
 	return 0;
 }
 
-static size_t number_of(const struct shot *s)
+static void lose(const struct film *f, size_t number, const char *why)
 {
-	return (size_t)(s - s->film->shots) + 1;
+	result_fail(f->result, f->model->name, "frame %zu: %s", number + 1, why);
 }
 
-static void lose(struct shot *s, const char *why)
+static void keep(struct film *f, size_t number, uint64_t digest)
 {
-	result_fail(s->film->result, s->film->model->name, "frame %zu: %s", number_of(s), why);
+	f->shots[number].drawn = true;
+	f->shots[number].digest = digest;
 }
 
 /* Without the library: one frame after the other, in plain C. */
 static void ink_here(struct film *f, struct progress *progress)
 {
 	for (size_t i = 0; i < FRAMES; i++) {
-		struct shot *s = &f->shots[i];
-		frame_ink(s->before, s->after);
-		s->digest = frame_digest(s->after);
-		s->drawn = true;
+		frame_ink(f->shots[i].before, f->shots[i].after);
+		keep(f, i, frame_digest(f->shots[i].after));
 		progress_step(progress);
 	}
 }
 
-/* On a thread of the executor. */
-static void shot_ended(fl_future *future, void *shot)
+/* A task that failed. One whose worker was killed is run again. */
+static void fail(struct film *f, size_t number, const fl_imap *it)
 {
-	struct shot *s = shot;
-	(void)future;
-	int rc = shot_queue_try_put(s->film->ended, s);
-	(void)rc; /* 0: there is room for all frames */
+	if (f->killed == 0 || f->lost_count == FRAMES || fl_imap_error(it) != -EOWNERDEAD) {
+		lose(f, number, fl_imap_message(it));
+		return;
+	}
+	f->lost[f->lost_count++] = number;
+	(void)snprintf(f->shots[number].why, FL_MESSAGE_MAX, "%s", fl_imap_message(it));
 }
 
-static int submit(fl_executor *pool, struct shot *s)
+/*
+ * When to kill: as soon as no result has come for a moment, since the workers are in the midst of their frames then; later once
+ * more, if the one that was killed was not.
+ */
+static int64_t patience(const struct film *f, const struct progress *progress)
 {
-	return ink_frame_submit_with(pool, s->order, &s->future,
-	                             &(fl_submit_config){.on_end = shot_ended, .on_end_arg = s});
+	if (!f->kills || f->lost_count != 0 || progress->done < FRAMES / 4)
+		return FL_FOREVER;
+	return fl_after(f->killed == 0 ? FL_MS(1) : FL_MS(50));
 }
 
-/* Whether this is the frame of the worker that was killed: then it is on its way again. */
-static bool is_submitted_again(fl_executor *pool, struct shot *s, const fl_future *ended)
-{
-	struct film *f = s->film;
-	if (f->killed == 0 || f->lost != NULL || fl_future_error(ended) != -EOWNERDEAD)
-		return false;
-	f->lost = s;
-	(void)snprintf(f->why, sizeof f->why, "%s", fl_future_message(ended));
-	return submit(pool, s) == 0;
-}
-
-/* Returns whether the frame is done with. */
-static bool take(fl_executor *pool, struct shot *s)
-{
-	FL_SCOPED(fl_future) *ended = s->future;
-	int rc = ink_frame_get(ended, &s->digest);
-	s->drawn = rc == 0;
-	if (rc == FL_ETASK && is_submitted_again(pool, s, ended))
-		return false;
-	if (rc != 0)
-		lose(s, rc == FL_ETASK ? fl_future_message(ended) : fl_error_text(rc));
-	return true;
-}
-
-/* One of the workers, wherever it happens to be. */
 static void kill_one(struct film *f, fl_executor *pool)
 {
 	int pid = 0;
 	if (fl_process_executor_pids(pool, &pid, 1) != 0 && kill(pid, SIGKILL) == 0)
-		f->killed = pid;
+		f->killed++;
 }
 
-static void ink_on(fl_executor *pool, struct film *f, bool lose_one, struct progress *progress)
+/* With the library, some of the frames: results come in the order of their ends. */
+static int ink_on(fl_executor *pool, struct film *f, const size_t *numbers, size_t n, struct progress *progress)
 {
-	size_t left = 0;
-	for (size_t i = 0; i < FRAMES; i++) {
-		int rc = submit(pool, &f->shots[i]);
-		if (rc != 0)
-			lose(&f->shots[i], fl_error_text(rc));
-		left += rc == 0;
-	}
-	struct shot *s;
-	while (left > 0 && shot_queue_get(f->ended, &s) == 0) {
-		if (!take(pool, s))
-			continue;
-		left--;
-		progress_step(progress);
-		if (lose_one && left == FRAMES / 2)
+	struct order orders[FRAMES];
+	for (size_t i = 0; i < n; i++)
+		orders[i] = f->shots[numbers[i]].order;
+	FL_SCOPED(fl_imap) *it = NULL;
+	int rc = ink_frame_imap(pool, orders, n, &it, &(fl_imap_config){.unordered = true});
+	while (rc == 0) {
+		size_t i = 0;
+		uint64_t digest = 0;
+		rc = ink_frame_imap_next_until(it, &i, &digest, patience(f, progress), NULL);
+		if (rc == 0) {
+			keep(f, numbers[i], digest);
+			progress_step(progress);
+		} else if (rc == FL_ETASK) {
+			fail(f, numbers[i], it);
+			rc = 0;
+		} else if (rc == -ETIMEDOUT) {
 			kill_one(f, pool);
+			rc = 0;
+		}
 	}
+	return rc == -ENODATA ? 0 : rc;
 }
 
-static int ink_all(struct film *f, unsigned workers, bool lose_one, double *seconds)
+/* All frames, then those that were lost. */
+static int ink_on_all(fl_executor *pool, struct film *f, struct progress *progress)
+{
+	size_t numbers[FRAMES];
+	for (size_t i = 0; i < FRAMES; i++)
+		numbers[i] = i;
+	int rc = ink_on(pool, f, numbers, FRAMES, progress);
+	for (size_t again = 0; rc == 0 && again < f->lost_count;) {
+		size_t n = f->lost_count - again;
+		rc = ink_on(pool, f, &f->lost[again], n, progress);
+		again += n;
+	}
+	return rc;
+}
+
+static int ink_all(struct film *f, unsigned workers, double *seconds)
 {
 	for (size_t i = 0; i < FRAMES; i++) {
 		f->shots[i].drawn = false;
@@ -134,29 +135,29 @@ static int ink_all(struct film *f, unsigned workers, bool lose_one, double *seco
 	FL_SCOPED(fl_executor) *pool = NULL;
 	const fl_executor_config config = {.workers = workers, .name = "frames", .regions = &f->region, .n_regions = 1};
 	struct progress progress;
-	progress_begin(&progress, FRAMES, "frames, %s%s", f->model->name, lose_one ? ", one killed" : "");
+	progress_begin(&progress, FRAMES, "frames, %s%s", f->model->name, f->kills ? ", one killed" : "");
 	int64_t start = fl_now();
 	int rc = f->model->create != NULL ? f->model->create(&pool, &config) : 0;
 	if (rc == 0 && pool != NULL)
-		ink_on(pool, f, lose_one, &progress);
+		rc = ink_on_all(pool, f, &progress);
 	else if (rc == 0)
 		ink_here(f, &progress);
 	*seconds = (double)(fl_now() - start) / 1e9;
 	progress_end();
 	if (rc != 0)
-		result_fail(f->result, f->model->name, "cannot start: %s", fl_error_text(rc));
+		result_fail(f->result, f->model->name, "cannot go on: %s", fl_error_text(rc));
 	return rc;
 }
 
 /* A digest of all frames, as this process sees them. */
-static uint64_t check_frames(struct film *f)
+static uint64_t check_frames(const struct film *f)
 {
 	uint64_t digest = DIGEST_START;
 	for (size_t i = 0; i < FRAMES; i++) {
-		struct shot *s = &f->shots[i];
+		const struct shot *s = &f->shots[i];
 		uint64_t one = s->drawn ? frame_digest(s->after) : 0;
 		if (s->drawn && one != s->digest)
-			lose(s, "what lies in memory is not what its worker has drawn");
+			lose(f, i, "what lies in memory is not what its task has drawn");
 		digest = digest_add(digest, &one, sizeof one);
 	}
 	return digest;
@@ -166,18 +167,16 @@ static uint64_t check_frames(struct film *f)
 static int run_with_a_loss(struct film *f, const struct run *run)
 {
 	double seconds = 0;
-	int rc = ink_all(f, run->workers, true, &seconds);
+	f->kills = true;
+	int rc = ink_all(f, run->workers, &seconds);
 	if (rc != 0)
 		return rc;
 	if (check_frames(f) != run->answer)
-		result_fail(f->result, f->model->name, "the answer is another when a worker was killed");
-	if (f->killed == 0)
-		result_fail(f->result, f->model->name, "there was no worker to be killed");
-	result_note(f->result, "Once more, and one process was killed at work: %.3f s, the same frames.", seconds);
-	if (f->lost != NULL)
-		result_note(f->result, "Frame %zu: %s; submitted again.", number_of(f->lost), f->why);
-	else
-		result_note(f->result, "Process %d had no frame in hand just then.", f->killed);
+		result_fail(f->result, f->model->name, "the answer is another when a worker is killed");
+	result_note(f->result, "Once more, with workers killed: %u; %.3f s, the same answer.", f->killed, seconds);
+	for (size_t i = 0; i < f->lost_count; i++)
+		result_note(f->result, "Frame %zu was lost, and drawn again: %s.", f->lost[i] + 1,
+		            f->shots[f->lost[i]].why);
 	return 0;
 }
 
@@ -185,7 +184,7 @@ int frames_run(void *data, const struct model *model, struct run *run)
 {
 	struct film *f = data;
 	f->model = model;
-	int rc = ink_all(f, run->workers, false, &run->seconds);
+	int rc = ink_all(f, run->workers, &run->seconds);
 	if (rc != 0)
 		return rc;
 	run->figure = FRAMES / run->seconds;

@@ -35,26 +35,22 @@ struct order {
 	fl_shm_offset from, to;
 };
 
-/* A frame on its way. */
 struct shot {
-	struct film *film;
 	struct order order;
 	struct frame *before, *after;
-	fl_future *future;
 	bool drawn;
-	uint64_t digest; /* as the task gave it */
+	uint64_t digest;          /* as its task gave it */
+	char why[FL_MESSAGE_MAX]; /* it was lost */
 };
-FL_QUEUE_OF(struct shot *, shot_queue)
 
 struct film {
 	struct result *result;
 	const struct model *model;
 	fl_shm *region;
-	shot_queue *ended; /* in the order in which they end */
 	struct shot shots[FRAMES];
-	int killed;              /* the number of the process; 0: none */
-	const struct shot *lost; /* what it had in hand; NULL: nothing */
-	char why[FL_MESSAGE_MAX];
+	bool kills;                      /* this run has to lose a worker */
+	unsigned killed;                 /* so many were */
+	size_t lost[FRAMES], lost_count; /* the frames that they had in hand */
 };
 
 /* The job: the film is there, and now goes through the filter in one model after the other. */

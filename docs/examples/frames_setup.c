@@ -34,11 +34,8 @@ static int paint_all(const struct film *f)
 static int make_film(struct film *f)
 {
 	int rc = fl_shm_create(&f->region, 2 * FRAMES * sizeof(struct frame));
-	if (rc == 0)
-		rc = shot_queue_create(&f->ended, &(fl_queue_config){.capacity = FRAMES});
 	for (size_t i = 0; rc == 0 && i < FRAMES; i++) {
 		struct shot *s = &f->shots[i];
-		s->film = f;
 		s->before = fl_shm_alloc_raw(f->region, sizeof *s->before);
 		s->after = fl_shm_alloc_raw(f->region, sizeof *s->after);
 		if (s->before == NULL || s->after == NULL)
@@ -111,6 +108,5 @@ void frames(const struct options *o, struct result *r)
 	} else {
 		r->failed = true; /* why was said */
 	}
-	shot_queue_free(f.ended);
 	fl_shm_free(f.region);
 }

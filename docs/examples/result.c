@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Runs a job in each model, and compares what comes out. */
 #include "demo.h"
-#include <fairlead/process_executor.h>
 #include <stdarg.h>
 #include <stdlib.h>
 

@@ -55,16 +55,16 @@ static int submit_next(fl_imap *it)
 static void stop_if_due(fl_imap *it)
 {
 	const bool requested = it->cancel && fl_cancel_requested(it->cancel);
-	bool in_time = false; /* something was still to come */
 	if (it->stopped || !(requested || fl__is_past(it->deadline)))
 		return;
-	it->stopped = true;
+	it->stopped = requested ? -ECANCELED : -ETIMEDOUT;
+	if (it->source.end == 0)
+		it->source.end = it->stopped;
 	forget_held(it);
-	for (struct fl__batch *b = it->oldest; b; b = b->next)
-		if (b->f && fl_future_cancel(b->f) != -EALREADY)
-			in_time = true;
-	if (in_time || it->source.end == 0)
-		it->source.end = requested ? -ECANCELED : -ETIMEDOUT;
+	for (struct fl__batch *b = it->newest; b; b = b->prev) { /* so that no worker gets ahead of it */
+		int rc = b->f ? fl_future_cancel(b->f) : 0;
+		(void)rc; /* whatever it is doing, it will end */
+	}
 }
 
 /*

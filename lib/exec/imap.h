@@ -66,7 +66,7 @@ struct fl_imap {
 	size_t chunk;
 	bool unordered;
 	bool calls;        /* futures have the callback */
-	bool stopped;      /* by `deadline` or `cancel` */
+	int stopped;       /* by `deadline` or `cancel`: as what; 0: it is not */
 	int64_t deadline;  /* FL_FOREVER: none */
 	fl_cancel *cancel; /* NULL: none */
 	/* Batches. */

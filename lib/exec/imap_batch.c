@@ -196,7 +196,7 @@ static void split(fl_imap *it, struct fl__batch *b)
 {
 	const size_t begin = b->good + 1;
 	struct fl__batch *rest = new_batch(it, b->index + begin, b->count - begin);
-	rest->error = it->stopped ? -ECANCELED : submit(rest, fl__element(b->f->arg, begin, it->type->arg_size));
+	rest->error = it->stopped != 0 ? -ECANCELED : submit(rest, fl__element(b->f->arg, begin, it->type->arg_size));
 	if (rest->error != 0) {
 		fl__imap_drop_args(it, b->f->arg, begin, b->count);
 		if (it->unordered)
@@ -212,13 +212,15 @@ void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 	if (it->unordered)
 		it->ready = b->next_done;
 	it->current = b;
-	if (!b->f)
-		return;
-	const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
-	b->good = end.done;
-	b->error = end.error;
-	if (end.untouched && !end.stopped && b->good + 1 < b->count)
-		split(it, b);
+	if (b->f) {
+		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
+		b->good = end.done;
+		b->error = end.error;
+		if (end.untouched && !end.stopped && b->good + 1 < b->count)
+			split(it, b);
+	}
+	if (it->stopped && b->error == -ECANCELED)
+		it->source.end = it->stopped; /* something is missing, though all was submitted */
 }
 
 void fl__batch_retire(fl_imap *it)

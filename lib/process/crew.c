@@ -5,14 +5,12 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../shm/os.h"
-#include "launch.h"
+#include "crew_sys.h"
 #include "os.h"
 #include "request.h"
-#include "zygote.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { HARVEST_EACH = 8 }; /* submits: a look at the members costs a cache miss each */
 
@@ -21,8 +19,7 @@ void fl__crew_kick(struct fl__crew *c)
 	if (!c->sleeping || c->kicked)
 		return;
 	c->kicked = true;
-	const uint64_t one = 1;
-	(void)!write(c->bell, &one, sizeof one); /* fails only when it rings already */
+	fl__crew_sys.ring(c->bell);
 }
 
 void fl__crew_wake_at(struct fl__crew *c, int64_t when)
@@ -203,7 +200,7 @@ static bool is_sound(const fl_executor_config *config)
 /* Whether members can be started at all. */
 static int check_way(void)
 {
-	if (fl__may_start_again() || fl__zygote_pid() > 0)
+	if (fl__crew_sys.may_start())
 		return 0;
 	fl__log(FL_LOG_ERROR,
 	        "a process executor needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file "
@@ -261,6 +258,6 @@ size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
 		return 0;
 	FL_LOCKED(&e->lock);
 	for (unsigned i = 0; i < c->n_members && i < room; i++)
-		pids[i] = fl_process_pid(c->members[i]->process);
+		pids[i] = fl__crew_sys.pid(c->members[i]->process);
 	return c->n_members;
 }

@@ -11,6 +11,7 @@
 #include "../base/sys.h"
 #include "../wait/context.h"
 #include "crew.h"
+#include "crew_sys.h"
 #include "fd_sys.h"
 #include "os.h"
 #include <errno.h>
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, TRIES = 5 }; /* TRIES: failures to start in a row, when nobody serves */
+enum { EVENTS = 16, TRIES = 10 }; /* TRIES: failures to start in a row, when nobody serves */
 
 static const int64_t nap = FL_MS(1), spin = FL_US(30);
 
@@ -74,16 +75,15 @@ static void break_down(struct fl__crew *c)
 
 static void bury_dead(struct fl__crew *c, const struct epoll_event *events, int n)
 {
-	uint64_t rings;
 	for (int i = 0; i < n; i++) {
 		if (events[i].data.fd == c->bell) {
-			(void)!read(c->bell, &rings, sizeof rings); /* silences it */
+			fl__crew_sys.silence(c->bell);
 			continue;
 		}
 		unsigned k = 0;
-		while (k < c->n_members && fl_process_sentinel(c->members[k]->process) != events[i].data.fd)
+		while (k < c->n_members && fl__crew_sys.sentinel(c->members[k]->process) != events[i].data.fd)
 			k++;
-		if (k < c->n_members && !fl_process_is_alive(c->members[k]->process))
+		if (k < c->n_members && !fl__crew_sys.is_alive(c->members[k]->process))
 			fl__crew_bury(c->members[k]);
 	}
 }
@@ -223,7 +223,7 @@ static int64_t plan(struct fl__crew *c)
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
 	fl__crew_feed(c); /* what was taken back */
-	return c->ended ? now : until;
+	return c->ended || c->kept ? now : until;
 }
 
 static bool is_over(const struct fl__crew *c)

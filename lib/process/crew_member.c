@@ -10,6 +10,7 @@
 #include "../base/sys.h"
 #include "../shm/os.h"
 #include "crew.h"
+#include "crew_sys.h"
 #include "fd_sys.h"
 #include "os.h"
 #include "packet.h"
@@ -58,7 +59,7 @@ static int make_memory(size_t size, int seals, void **memory)
 void fl__member_free(struct fl__member *m)
 {
 	const bool forked = fl__executor_is_forked(&m->crew->base);
-	fl_process_free(m->process);
+	fl__crew_sys.free(m->process);
 	if (!forked && m->lane.orders)
 		fl__shm_os.unmap(m->lane.orders, sizeof *m->lane.orders);
 	if (!forked && m->lane.replies)
@@ -100,7 +101,7 @@ static int start_process(struct fl__member *m, const int given[FL__WORKER_FDS])
 	                                  .daemon = true,
 	                                  .fds = fds,
 	                                  .n_fds = FL__WORKER_FDS + c->base.n_regions};
-	return fl_process_start(&m->process, &config);
+	return fl__crew_sys.start(&m->process, &config);
 }
 
 static int start(struct fl__member *m)
@@ -154,7 +155,7 @@ static int join_crew(struct fl__member *m)
 	struct fl__crew *c = m->crew;
 	int rc = grow(c);
 	if (rc == 0)
-		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, fl_process_sentinel(m->process), EPOLLIN);
+		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, fl__crew_sys.sentinel(m->process), EPOLLIN);
 	if (rc == 0 && c->base.initialize)
 		rc = fl__crew_post_initializer(m);
 	if (rc == 0)
@@ -193,7 +194,7 @@ void fl__crew_kill(struct fl__member *m, const char *why)
 	if (m->why)
 		return;
 	m->why = why;
-	int rc = fl_process_kill(m->process);
+	int rc = fl__crew_sys.kill(m->process);
 	(void)rc; /* -ESRCH: it was faster */
 }
 
@@ -201,8 +202,8 @@ void fl__crew_kill(struct fl__member *m, const char *why)
 static void describe(const struct fl__member *m, char *text, size_t room)
 {
 	fl_process_status status;
-	int rc = fl_process_try_join(m->process, &status);
-	int n = snprintf(text, room, "worker %d (%s) ", fl_process_pid(m->process), fl_process_name(m->process));
+	int rc = fl__crew_sys.try_join(m->process, &status);
+	int n = snprintf(text, room, "worker %d (%s) ", fl__crew_sys.pid(m->process), fl__crew_sys.name(m->process));
 	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
 	char *rest = text + at;
 	room -= at;
@@ -262,7 +263,7 @@ static void count_failure(struct fl__member *m, const char *how)
 void fl__crew_start_failed(struct fl__crew *c, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
-	c->retry_at = fl__sys.now() + (first_pause << 3 * (c->failures < 4 ? c->failures : 4));
+	c->retry_at = fl__sys.now() + (first_pause << (c->failures < 7 ? c->failures : 7));
 	c->failures++;
 	(void)snprintf(c->broken, sizeof c->broken, "%s", how);
 }
@@ -280,6 +281,6 @@ void fl__crew_bury(struct fl__member *m)
 	while (c->members[i] != m)
 		i++;
 	c->members[i] = c->members[--c->n_members];
-	(void)fl__fd_sys.watch(c->epoll, EPOLL_CTL_DEL, fl_process_sentinel(m->process), 0);
+	(void)fl__fd_sys.watch(c->epoll, EPOLL_CTL_DEL, fl__crew_sys.sentinel(m->process), 0);
 	fl__member_free(m);
 }

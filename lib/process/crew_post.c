@@ -178,7 +178,7 @@ void fl__crew_dismiss(struct fl__member *m)
 {
 	const uint32_t seq = m->lane.next;
 	struct fl__order *order = fl__lane_place(&m->lane);
-	*order = (struct fl__order){.seq = order->seq, .flags = FL__ORDER_LEAVE};
+	order->flags = FL__ORDER_LEAVE;
 	m->cells[seq % FL__LANE_DEPTH] = NULL;
 	m->leaving = m->retired = true;
 	(void)fl__lane_post(&m->lane);
@@ -264,8 +264,12 @@ static bool feed_one(struct fl__crew *c)
 		fl__queue_add_first(&c->base.queue, cell);
 		return false;
 	}
-	if (rc != 0)
+	if (rc == -EPIPE) { /* it is dead: its burial comes */
+		m->retired = true;
+		fl__queue_add_first(&c->base.queue, cell);
+	} else if (rc != 0) {
 		end_unposted(c, cell, rc);
+	}
 	return true;
 }
 

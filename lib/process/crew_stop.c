@@ -14,9 +14,9 @@
 #include "../base/sys.h"
 #include "../wait/cancel.h"
 #include "crew.h"
+#include "crew_sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
-#include <unistd.h>
 
 struct fl__stopper {
 	struct fl__wait wait;
@@ -29,10 +29,9 @@ struct fl__stopper {
 static void on_unpark(struct fl__wait *wait)
 {
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
-	const uint64_t one = 1;
 	fl__lane_ask(&s->member->lane, s->seq);
-	(void)!write(s->member->crew->bell, &one, sizeof one); /* fails only when it rings already */
-	fl__store_release(&wait->park_word, 1);                /* pairs with fl__stopper_disarm(); the last access */
+	fl__crew_sys.ring(s->member->crew->bell);
+	fl__store_release(&wait->park_word, 1); /* pairs with fl__stopper_disarm(); the last access */
 }
 
 static const struct fl__ctx_ops ops = {.unpark = on_unpark};

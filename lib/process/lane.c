@@ -6,14 +6,18 @@
  *   order[].seq       the parent    the order of that number is there, filled in    the worker, which sleeps on it
  *   claim[]           both, CAS     who has the order of that round                 both
  *   reply[].done      the worker    that order has ended, its result is written     the parent
- *   replies->asleep   the worker    1: it sleeps, or is about to                    the parent, after a post
+ *   replies->asleep   the worker    1 + the slot that it sleeps on, or is about to  the parent, after a post
  *   orders->bell      the parent    not 0: the collector sleeps, or is about to     the worker, after an end
- *   asked[], asks     the parent    that order is to stop; how many were asked      the worker and its listener
+ *   asked[], asks     the parent    that order is to stop; how many were asked, by  the worker and its listener
+ *                                   any of its threads (so the count is added to)
  *
  *   claim[slot]       meaning                                    set by                        followed by
  *   of a round before nobody has the order yet                   -                             the two below
  *   seq:RUNNING       the worker has it; it starts once          the worker, take(): CAS       the next round's
  *   seq:REVOKED       the parent has it back; it never starts    the parent, revoke(): CAS     the next round's
+ *
+ * A worker may find the first of several posted orders by itself, end them, and sleep in their midst before the flush: so it says
+ * where it sleeps.
  *
  * Invariants
  *   1. An order starts at most once, and none that was revoked: both sides go from the same old value by one CAS. That is the
@@ -63,21 +67,25 @@ uint32_t fl__lane_post(struct fl__lane *lane)
 {
 	uint32_t seq = lane->next++;
 	unsigned slot = slot_of(seq);
+	uint32_t *asked = &lane->orders->asked[slot];
 	lane->revoked[slot] = false;
+	/* zeroed memory, or a request of 2^32 orders ago. relaxed, both: the store of `seq` publishes it */
+	if (fl__load_relaxed(asked) == seq)
+		fl__store_relaxed(asked, ~seq);
 	fl__store_release(&lane->orders->order[slot].seq, seq); /* the order; pairs with is_there() */
 	return seq;
 }
 
 void fl__lane_flush(struct fl__lane *lane)
 {
-	const uint32_t seq = lane->flushed; /* a worker that sleeps waits for this one */
-	if (seq == lane->next)
+	if (lane->flushed == lane->next)
 		return;
 	lane->flushed = lane->next;
 	fl__fence_seq_cst(); /* invariant 4; pairs with that in sleep_until_there() */
 	/* relaxed: the fence; a lie of the worker's costs its own wake */
-	if (fl__load_relaxed(&lane->replies->asleep))
-		(void)fl__sys.shared_wake(&lane->orders->order[slot_of(seq)].seq, 1);
+	const uint32_t asleep = fl__load_relaxed(&lane->replies->asleep);
+	if (asleep)
+		(void)fl__sys.shared_wake(&lane->orders->order[slot_of(asleep - 1)].seq, 1);
 }
 
 enum fl__lane_sight fl__lane_look(const struct fl__lane *lane, struct fl__reply *reply)
@@ -198,8 +206,8 @@ static bool look_on(struct fl__lane_worker *w)
 static void sleep_until_there(struct fl__lane_worker *w)
 {
 	const uint32_t *seq = &w->orders->order[slot_of(w->next)].seq;
-	fl__store_relaxed(&w->replies->asleep, 1); /* relaxed: the fence */
-	fl__fence_seq_cst();                       /* invariant 4; pairs with that in fl__lane_flush() */
+	fl__store_relaxed(&w->replies->asleep, slot_of(w->next) + 1); /* relaxed: the fence */
+	fl__fence_seq_cst(); /* invariant 4; pairs with that in fl__lane_flush() */
 	while (!is_there(w)) {
 		uint32_t seen = fl__load_relaxed(seq); /* relaxed: what the kernel compares with */
 		if (seen != w->next)

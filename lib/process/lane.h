@@ -83,7 +83,8 @@ enum fl__lane_state { FL__LANE_STARTS, FL__LANE_READY, FL__LANE_UNFIT };
 struct fl__replies {
 	uint32_t state; /* enum fl__lane_state; UNFIT: it could not begin, because of */
 	int32_t error;
-	_Alignas(64) uint32_t asleep; /* the worker sleeps on the order that comes next, or goes to sleep */
+	/* Not 0: the worker sleeps, or is about to, on the slot before that number; in the midst of what is posted at once, too. */
+	_Alignas(64) uint32_t asleep;
 	_Alignas(64) uint32_t claim[FL__LANE_DEPTH];
 	_Alignas(64) struct fl__reply reply[FL__LANE_DEPTH];
 	char message[FL__LANE_DEPTH][FL__LANE_MESSAGE];

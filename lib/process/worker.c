@@ -200,14 +200,23 @@ static int take_arg(struct worker *w, struct job *job)
 }
 
 /* All of its memory is there when this has succeeded: no access ends in SIGBUS. */
+static int make_memory(int fd, size_t size)
+{
+	int rc = fl__shm_os.resize(fd, size);
+	if (rc != 0)
+		return rc;
+	do
+		rc = fl__shm_os.fill(fd, 0, size);
+	while (rc == -EINTR); /* also of a process that was stopped meanwhile */
+	return rc == -ENOSPC ? -ENOMEM : rc;
+}
+
 static int make_result_apart(struct job *job)
 {
 	int fd = fl__fd_sys.memory();
 	if (fd < 0)
 		return fd;
-	int rc = fl__shm_os.resize(fd, job->result_size);
-	if (rc == 0)
-		rc = fl__shm_os.fill(fd, 0, job->result_size);
+	int rc = make_memory(fd, job->result_size);
 	if (rc == 0)
 		rc = fl__shm_os.map(fd, job->result_size, true, &job->result_memory);
 	if (rc != 0) {
@@ -313,7 +322,7 @@ static bool begin(struct worker *w, const struct fl__order *order)
 		fl_cancel_destroy(&w->token);
 		fl_cancel_init(&w->token, FL_SHIELDED, deadline);
 	}
-	return !fl__lane_is_asked(&w->lane) && !fl_cancel_requested(&w->token);
+	return !fl__lane_is_asked(&w->lane) && !fl__is_past(deadline);
 }
 
 /* False: the worker is to end. */
@@ -433,7 +442,7 @@ static int find_stack_low(uintptr_t *low)
 
 static int make_nested(struct worker *w, const char **problem)
 {
-	uintptr_t low;
+	uintptr_t low = 0;
 	*problem = "its stack cannot be found";
 	int rc = find_stack_low(&low);
 	if (rc != 0)

@@ -119,3 +119,41 @@ FL_STRESS(lane_ask_vs_listen, parent, listener)
 {
 	FL_ACCEPTABLE(1, "told");
 }
+
+/* Whoever asks by a token does so on a thread of its own: each of two requests is found by who has seen that there are two. */
+struct lane_ask_from_two {
+	struct shared_lane l;
+};
+
+FL_STRESS_SETUP(lane_ask_from_two)
+{
+	begin_lane(&s->l, ROUND);
+	(void)post(&s->l.lane, 1);
+	(void)post(&s->l.lane, 2);
+}
+
+FL_STRESS_ACTOR(lane_ask_from_two, one)
+{
+	fl__lane_ask(&s->l.lane, s->l.begin);
+}
+
+FL_STRESS_ACTOR(lane_ask_from_two, two)
+{
+	fl__lane_ask(&s->l.lane, s->l.begin + 1);
+}
+
+FL_STRESS_ACTOR(lane_ask_from_two, listener)
+{
+	struct fl__lane_worker w;
+	begin_worker(&w, &s->l, NULL);
+	for (uint32_t asks; (asks = fl__load_relaxed(&w.orders->asks)) < 2;) /* relaxed: as above */
+		fl__lane_listen(&w, asks);
+	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+	w.next++;
+	FL_STRESS_CHECK(fl__lane_is_asked(&w));
+}
+
+FL_STRESS(lane_ask_from_two, one, two, listener)
+{
+	FL_ACCEPTABLE(1, "told of both");
+}

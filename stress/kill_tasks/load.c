@@ -36,6 +36,12 @@ struct feeder {
 static struct feeder feeders[FEEDERS];
 static uint32_t under_way;
 
+void load_open(void)
+{
+	memset(feeders, 0xff, sizeof feeders);
+	memset(feeders, 0, sizeof feeders);
+}
+
 const char *feeder_doing(unsigned feeder)
 {
 	const char *doing = __atomic_load_n(&feeders[feeder].doing, __ATOMIC_RELAXED);
@@ -47,9 +53,9 @@ static void doing(struct feeder *w, const char *what)
 	__atomic_store_n(&w->doing, what, __ATOMIC_RELAXED);
 }
 
-static void pause_some(uint64_t *seed)
+static void pause_some(uint64_t *seed, int64_t most)
 {
-	(void)nanosleep(&(struct timespec){0, (long)(draw(seed) % 400000)}, NULL);
+	(void)nanosleep(&(struct timespec){0, (long)(draw(seed) % (uint64_t)most)}, NULL);
 }
 
 static bool goes_on(void)
@@ -65,7 +71,7 @@ static void draw_mode(struct feeder *w)
 	w->width = quiet ? 1 : widths[draw(&w->seed) % (sizeof widths / sizeof *widths)];
 	w->left = quiet ? 5 : 1 + (unsigned)(draw(&w->seed) % (20 * w->width + 200));
 	if (quiet)
-		pause_some(&w->seed);
+		pause_some(&w->seed, FL_US(400));
 }
 
 /* One task. */
@@ -303,7 +309,7 @@ static void map_along(struct feeder *w)
 {
 	while (goes_on()) {
 		map_once(w);
-		pause_some(&w->seed);
+		pause_some(&w->seed, FL_MS(4));
 	}
 }
 

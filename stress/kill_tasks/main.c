@@ -16,7 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { ROUNDS = 20, WARM_UP = 2000, ENOUGH = 5, WORKERS_MOST = 64 };
+enum { ROUNDS = 20, WARM_UP = 20000, ENOUGH = 5, WORKERS_MOST = 64 };
 
 /* What a round's executor is like: by turns. */
 enum way { PLAIN, PLAIN_TOO, FEW_TASKS, SHORT_IDLE, RESIZED, WAYS };
@@ -122,6 +122,8 @@ static void run_round(unsigned number, uint32_t tasks, uint64_t kills)
 /* Whatever the library keeps once it is there, and this program. */
 static struct left warm_up(void)
 {
+	load_open();
+	began = time_now();
 	board->steps_most = 0;
 	run_round(0, WARM_UP, 0);
 	board->steps_most = (uint32_t)campaign.kills;

@@ -41,7 +41,7 @@ void arm(uint64_t seed)
 	if (draw(&seed) % 3 == 0)
 		left = some(&seed, 15);
 	else if ((place = rare_site(board->sites, draw(&seed))) != 0)
-		passes = some(&seed, 8);
+		passes = some(&seed, draw(&seed) % 2 ? 2 : 8);
 	__atomic_store_n(&armed, true, __ATOMIC_RELEASE);
 }
 

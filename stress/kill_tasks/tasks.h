@@ -135,6 +135,7 @@ extern struct round current;
 
 /* load.c */
 enum { FEEDERS = 4 };
+void load_open(void);   /* so that all its memory is there */
 int feed(void *feeder); /* number 0 to FEEDERS - 1 */
 const char *feeder_doing(unsigned feeder);
 

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "crew_sys.h"
+#include "launch.h"
+#include "zygote.h"
+#include <errno.h>
+#include <unistd.h>
+
+static bool may_start(void)
+{
+	return fl__may_start_again() || fl__zygote_pid() > 0;
+}
+
+static void ring(int bell)
+{
+	const uint64_t one = 1;
+	int before = errno;
+	(void)!write(bell, &one, sizeof one);
+	errno = before;
+}
+
+static void silence(int bell)
+{
+	uint64_t rings;
+	int before = errno;
+	(void)!read(bell, &rings, sizeof rings);
+	errno = before;
+}
+
+struct fl__crew_sys fl__crew_sys = {
+    .may_start = may_start,
+    .start = fl_process_start,
+    .free = fl_process_free,
+    .kill = fl_process_kill,
+    .try_join = fl_process_try_join,
+    .is_alive = fl_process_is_alive,
+    .sentinel = fl_process_sentinel,
+    .pid = fl_process_pid,
+    .name = fl_process_name,
+    .ring = ring,
+    .silence = silence,
+};

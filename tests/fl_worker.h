@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TEST_WORKER_H
+#define FL_TEST_WORKER_H
+
+/*
+ * The worker of a process executor, driven by hand: a parent that has one process and one lane, and no executor. For one source
+ * file each: everything here is static.
+ *
+ *     PARENT(p);                                              // a worker that runs, until the end of the block
+ *     const uint32_t seq = order(&p, &worker_doubles, &(int){21}, 1);
+ *     assert_succeeds(&p, 1);
+ *     assert_int_equal(*(int *)small_result(&p, seq), 42);
+ */
+#include "fl_process.h"
+
+#include "process/fd_sys.h"
+#include "process/identity.h"
+#include "process/packet.h"
+#include "process/worker.h"
+#include "shm/os.h"
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+
+#define WORKER_FN __attribute__((unused)) static
+
+struct parent {
+	struct fl__lane lane;
+	int fds[FL__WORKER_FDS + 1], n_fds;
+	int channel;
+	fl_process *process;
+};
+
+WORKER_FN int make_memory(size_t size)
+{
+	int fd = fl__shm_os.memory();
+	FL_CHECK(fd >= 0);
+	FL_OK(fl__shm_os.resize(fd, size));
+	return fd;
+}
+
+/* All that a worker is handed; sizes as they should be, or not. */
+WORKER_FN void parent_make(struct parent *p, size_t orders, size_t replies)
+{
+	void *memory[2];
+	int ends[2];
+	*p = (struct parent){.n_fds = FL__WORKER_FDS};
+	p->fds[FL__WORKER_ORDERS] = make_memory(orders);
+	p->fds[FL__WORKER_REPLIES] = make_memory(replies);
+	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_ORDERS], sizeof(struct fl__orders), true, &memory[0]));
+	FL_OK(fl__shm_os.map(p->fds[FL__WORKER_REPLIES], sizeof(struct fl__replies), true, &memory[1]));
+	FL_OK(fl__packet_pair(ends));
+	p->channel = ends[0];
+	p->fds[FL__WORKER_CHANNEL] = ends[1];
+	p->fds[FL__WORKER_BELL] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FL_CHECK(p->fds[FL__WORKER_BELL] >= 0);
+	if (orders >= sizeof(struct fl__orders))
+		fl__lane_init(&p->lane, memory[0], memory[1]);
+	p->lane.orders = memory[0];
+	p->lane.replies = memory[1];
+}
+
+WORKER_FN void parent_start(struct parent *p)
+{
+	const struct fl__worker_start start = {.n_regions = (uint32_t)(p->n_fds - FL__WORKER_FDS)};
+	FL_OK(fl_process_start(&p->process, &(fl_process_config){.task = &fl__worker_task,
+	                                                         .arg = &start,
+	                                                         .name = "tested-0",
+	                                                         .daemon = true,
+	                                                         .err = FL_PROCESS_NULL,
+	                                                         .fds = p->fds,
+	                                                         .n_fds = (unsigned)p->n_fds}));
+}
+
+WORKER_FN void parent_end(struct parent *p)
+{
+	fl_process_free(p->process);
+	FL_CHECK(munmap(p->lane.orders, sizeof *p->lane.orders) == 0);
+	FL_CHECK(munmap(p->lane.replies, sizeof *p->lane.replies) == 0);
+	FL_CHECK(close(p->channel) == 0);
+	fl__fds_close(p->fds, FL__WORKER_FDS);
+}
+
+/* A worker that runs, until the end of the block. */
+#define PARENT(p)                                                                                                      \
+	__attribute__((cleanup(parent_end))) struct parent p;                                                          \
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));                                        \
+	parent_start(&p)
+
+WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, size_t size, size_t said)
+{
+	const struct fl__apart head = {FL__APART_MAGIC, seq, said};
+	int fd = fl__fd_sys.memory();
+	FL_CHECK(fd >= 0 && fl__fd_sys.write_at(fd, bytes, size, 0) == (ssize_t)size);
+	FL_OK(fl__fd_sys.seal(fd));
+	FL_OK(fl__packet_send(p->channel, &head, sizeof head, &fd, 1, 0));
+	FL_CHECK(close(fd) == 0);
+}
+
+/* An order for `count` elements, argument in its place, result at the beginning of the arena; not posted yet. */
+WORKER_FN struct fl__order *draft(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
+{
+	struct fl__task_identity identity;
+	struct fl__order *order = fl__lane_place(&p->lane);
+	const size_t size = count * type->arg_size;
+	const enum fl__place arg = fl__place_of(size, type->arg_align);
+	fl__task_identify(type, &identity);
+	*order = (struct fl__order){
+	    .seq = order->seq, .task = identity.id, .check = fl__task_check(&identity), .count = count};
+	if (arg == FL__PLACE_APART) {
+		order->flags |= FL__ORDER_ARG_APART;
+		send_apart(p, p->lane.next, args, size, size);
+	} else if (size > 0) {
+		memcpy(arg == FL__PLACE_SLOT ? order->small : p->lane.orders->arena, args, size);
+	}
+	if (fl__place_of(count * type->result_size, type->result_align) == FL__PLACE_APART)
+		order->flags |= FL__ORDER_RESULT_APART;
+	return order;
+}
+
+WORKER_FN uint32_t post(struct parent *p)
+{
+	uint32_t seq = fl__lane_post(&p->lane);
+	fl__lane_flush(&p->lane);
+	return seq;
+}
+
+WORKER_FN uint32_t order(struct parent *p, const fl_task_type *type, const void *args, uint32_t count)
+{
+	(void)draft(p, type, args, count);
+	return post(p);
+}
+
+WORKER_FN unsigned slot_of(uint32_t seq)
+{
+	return seq % FL__LANE_DEPTH;
+}
+
+/* Waits for the reply to the oldest order, and passes over it. */
+WORKER_FN struct fl__reply await(struct parent *p)
+{
+	struct fl__reply reply = {.done = 0};
+	enum fl__lane_sight seen;
+	FL_WAIT_FOR((seen = fl__lane_look(&p->lane, &reply)) != FL__LANE_NONE);
+	assert_int_equal(seen, FL__LANE_ENDED);
+	fl__lane_pass(&p->lane);
+	return reply;
+}
+
+/* The reply is a failure with that message. */
+WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
+{
+	const char *message = p->lane.replies->message[slot_of(p->lane.first)];
+	struct fl__reply reply = await(p);
+	assert_int_equal(reply.error, error);
+	assert_int_equal(reply.flags, FL__REPLY_MESSAGE);
+	if (!strstr(message, text))
+		fail_msg("the message is '%s', not '%s'", message, text);
+}
+
+WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
+{
+	struct fl__reply reply = await(p);
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.flags, 0);
+	assert_int_equal(reply.count, count);
+}
+
+WORKER_FN void assert_skipped(struct parent *p)
+{
+	struct fl__reply reply = await(p);
+	assert_int_equal(reply.error, 0);
+	assert_int_equal(reply.flags, FL__REPLY_SKIPPED);
+	assert_int_equal(reply.count, 0);
+}
+
+WORKER_FN void *small_result(struct parent *p, uint32_t seq)
+{
+	return p->lane.replies->reply[slot_of(seq)].small;
+}
+
+/* The result that comes over the channel, mapped. */
+WORKER_FN void *receive_result(struct parent *p, uint32_t seq, size_t size)
+{
+	struct fl__apart head;
+	int fd;
+	unsigned n = 1;
+	size_t received;
+	int64_t there;
+	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &received, &fd, &n, 0));
+	assert_int_equal(received, sizeof head);
+	assert_int_equal(n, 1);
+	assert_int_equal(head.magic, FL__APART_MAGIC);
+	assert_int_equal(head.seq, seq);
+	assert_int_equal(head.size, size);
+	FL_OK(fl__fd_sys.sealed_size(fd, &there));
+	assert_int_equal(there, size);
+	void *memory = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	FL_CHECK(memory != MAP_FAILED && close(fd) == 0);
+	return memory;
+}
+
+WORKER_FN void assert_nothing_received(struct parent *p)
+{
+	char byte;
+	size_t size;
+	FL_RC(fl__packet_recv(p->channel, &byte, 1, &size, NULL, NULL, 0), -ETIMEDOUT);
+}
+
+/* Tasks. */
+
+FL_TASK_STATIC(worker_doubles, int, int)
+{
+	*result += 2 * *arg;
+	return *arg < 0 ? fl_task_fail(ctx, -ERANGE, "%d is negative", *arg) : 0;
+}
+
+struct large {
+	unsigned char bytes[(size_t)1 << 20];
+};
+
+FL_TASK_STATIC(worker_inverts_large, struct large, struct large)
+{
+	for (size_t i = 0; i < sizeof arg->bytes; i++)
+		result->bytes[i] += arg->bytes[i] ^ 0xff;
+	return arg->bytes[0] == 0xff ? -EDOM : 0;
+}
+
+#endif

@@ -1,0 +1,200 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lazy map where memory or threads fail, and from several threads at once. */
+#include "fl_pool.h"
+
+enum { N = 200 };
+
+static int inputs[N];
+static unsigned runs;
+
+FL_TASK(square, int, int)
+{
+	COUNT(&runs);
+	*result = *arg * *arg;
+	return *arg < 0 ? *arg : 0;
+}
+
+static void begin_test(void)
+{
+	SET(&runs, 0);
+	for (int i = 0; i < N; i++)
+		inputs[i] = i;
+}
+
+/* Whatever allocation fails: nothing was run, or all goes on with less, or a call says so and may be called again. */
+static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *config)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	fl_imap *it = NULL;
+	int given = 0, result, rc, refused = 0;
+	begin_test();
+	seam_fail_allocs(step, count);
+	rc = square_imap(e, inputs, N, &it, config);
+	if (rc != 0) {
+		FL_RC(rc, -ENOMEM);
+		bool struck = seam_heal() < count;
+		assert_int_equal(LOOK(&runs), 0);
+		return struck;
+	}
+	while ((rc = square_imap_next(it, NULL, &result)) != -ENODATA) {
+		if (rc == -ENOMEM)
+			refused++;
+		else
+			FL_OK(rc);
+		given += rc == 0;
+		if (refused > 3)
+			(void)seam_heal();
+	}
+	bool struck = seam_heal() < count || refused > 3;
+	assert_int_equal(given, N);
+	assert_int_equal(LOOK(&runs), N);
+	fl_imap_free(it);
+	return struck;
+}
+
+FL_TEST(imap_without_memory)
+{
+	for (int how = 0; how < 4; how++) {
+		const fl_imap_config config = {.unordered = how % 2, .chunk = how / 2 ? 60 : 1, .window = 70};
+		unsigned step = 0;
+		while (run_with_fault(step, 1, &config))
+			step++;
+		assert_true(step >= 3);
+		for (step = 0; run_with_fault(step, 1000, &config) && step < 30; step++)
+			;
+		assert_true(step >= 3);
+	}
+}
+
+/* The rest of a chunk is refused: each of its elements says so. */
+FL_TEST(imap_without_memory_for_the_rest_of_a_chunk)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_imap) *it = NULL;
+	int result;
+	begin_test();
+	inputs[60] = -EIO;
+	FL_OK(square_imap(e, inputs, N, &it, &(fl_imap_config){.chunk = N}));
+	FL_WAIT_FOR(seam_sleepers() == 1); /* the chunk has ended */
+	seam_fail_allocs(0, 1);
+	for (int i = 0; i < 60; i++)
+		FL_OK(square_imap_next(it, NULL, &result));
+	FL_OK(seam_heal());
+	FL_RC(square_imap_next(it, NULL, &result), FL_ETASK);
+	FL_RC(fl_imap_error(it), -EIO);
+	for (int i = 61; i < N; i++) {
+		FL_RC(square_imap_next(it, NULL, &result), FL_ETASK);
+		FL_RC(fl_imap_error(it), -ENOMEM);
+	}
+	FL_RC(square_imap_next(it, NULL, &result), -ENODATA);
+	assert_int_equal(LOOK(&runs), 61);
+}
+
+FL_TEST(imap_of_a_window_without_end)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl_imap *it = NULL;
+	const fl_imap_config config = {.window = SIZE_MAX, .next = (int (*)(void *, void *))abort};
+	FL_RC(square_imap(e, NULL, 0, &it, &config), -ENOMEM);
+}
+
+FL_TEST(imap_without_threads)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_imap) *it = NULL;
+	begin_test();
+	seam_fail_threads(0, 1000);
+	FL_RC(square_imap(e, inputs, N, &it, NULL), -EAGAIN);
+	seam_heal();
+	assert_int_equal(LOOK(&runs), 0);
+	FL_OK(square_imap(e, inputs, N, &it, NULL));
+	FL_OK(square_imap_next(it, NULL, &(int){0}));
+}
+
+/* Nothing is left behind, however it is freed, but for slabs of cells: of those there are as many as the window needs. */
+FL_TEST(imap_gives_back_its_memory)
+{
+	for (int how = 0; how < 4; how++) {
+		FL_SCOPED(fl_executor) *e = pool_with(2);
+		const fl_imap_config config = {.unordered = how % 2, .chunk = how / 2 ? 7 : 1};
+		long before = seam_live_allocs();
+		begin_test();
+		for (int round = 0; round < 40; round++) {
+			FL_SCOPED(fl_imap) *it = NULL;
+			FL_OK(square_imap(e, inputs, N, &it, &config));
+			for (int i = 0; i < round * N / 39; i++)
+				FL_OK(square_imap_next(it, NULL, &(int){0}));
+		}
+		FL_WAIT_FOR(seam_sleepers() == 2);
+		FL_WAIT_FOR(seam_live_allocs() <= before + 10);
+	}
+}
+
+/* Frees that meet the ends of tasks. */
+static unsigned dropped;
+
+static void count_drop(void *element)
+{
+	(void)element;
+	COUNT(&dropped);
+}
+
+FL_TASK(owned, int, int, .drop_arg = count_drop, .drop_result = count_drop)
+{
+	*result = *arg;
+	COUNT(&runs);
+	return 0;
+}
+
+static int make_owned(void *state, void *arg)
+{
+	unsigned *made = state;
+	*(int *)arg = (int)++*made;
+	return 1;
+}
+
+FL_TEST(imap_freed_while_tasks_end)
+{
+	const unsigned rounds = fl_test_scaled(3000);
+	FL_SCOPED(fl_executor) *e = pool_with(3);
+	unsigned made = 0, given = 0;
+	SET(&runs, 0);
+	SET(&dropped, 0);
+	for (unsigned i = 0; i < rounds; i++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		const fl_imap_config config = {
+		    .chunk = 1 + i % 3, .unordered = i / 3 % 2, .window = 12, .next = make_owned, .state = &made};
+		FL_OK(owned_imap(e, NULL, 0, &it, &config));
+		for (unsigned n = 0; n < i / 6 % 20; n++, given++)
+			FL_OK(owned_imap_next(it, NULL, &(int){0}));
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&dropped), made + (LOOK(&runs) - given));
+}
+
+/* Many iterations over one executor. */
+static int sum_up(void *arg)
+{
+	fl_executor *e = arg;
+	for (int round = 0; round < 20; round++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		int sum = 0, result, rc;
+		const fl_imap_config config = {.unordered = round % 2, .chunk = 1 + (size_t)round % 4, .window = 9};
+		FL_CHECK(square_imap(e, inputs, N, &it, &config) == 0);
+		while ((rc = square_imap_next(it, NULL, &result)) == 0)
+			sum += result;
+		FL_CHECK(rc == -ENODATA && sum == 2646700);
+	}
+	return 0;
+}
+
+FL_TEST(imap_from_many_threads)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	fl_thread threads[4];
+	begin_test();
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_thread_start(&threads[i], sum_up, e, NULL));
+	seam_join(threads, 4);
+	assert_int_equal(LOOK(&runs), 4 * 20 * N);
+}

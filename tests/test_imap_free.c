@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lazy map: who owns arguments and results, what a free leaves behind, and what a dying worker takes with it. */
+#include "conformance.h"
+#include <signal.h>
+
+/* Tallies for all elements of a test: what ran, and what hooks were called for. Anything that fails is in `errors`. */
+struct item {
+	struct tally *tally;
+	int error;
+};
+
+static void drop_item(void *arg)
+{
+	count(&((struct item *)arg)->tally->drops);
+}
+
+FL_TASK_STATIC(take_item, struct item, struct tally *, .drop_arg = drop_item, .drop_result = tally_drop_result)
+{
+	*result = arg->tally;
+	if (arg->error == 0)
+		count(&arg->tally->runs); /* of those that succeed */
+	return arg->error;
+}
+
+struct items {
+	struct tally *tally;
+	int made, n, every; /* every: so many, one fails; 0: none */
+};
+
+static int make_item(void *state, void *arg)
+{
+	struct items *items = state;
+	if (items->made == items->n)
+		return 0;
+	items->made++;
+	bool fails = items->every > 0 && items->made % items->every == 0;
+	*(struct item *)arg = (struct item){items->tally, fails ? -EIO : 0};
+	return 1;
+}
+
+/* Gives out some, and frees it. Returns how many results were given out. */
+static int give_some(fl_imap *it, int n)
+{
+	struct tally *tally;
+	int results = 0;
+	for (int i = 0; i < n; i++) {
+		int rc = take_item_imap_next(it, NULL, &tally);
+		assert_true(rc == 0 || rc == FL_ETASK || rc == -ENODATA);
+		results += rc == 0;
+	}
+	fl_imap_free(it);
+	return results;
+}
+
+CONFORMANCE(imap_owns_what_its_generator_makes)
+{
+	for (int given = 0; given <= 45; given += 3)
+		for (size_t chunk = 1; chunk <= 5; chunk += 2)
+			for (int how = 0; how < 4; how++) {
+				FL_SCOPED(fl_executor) *e = make(kind, 2);
+				fl_imap *it = NULL;
+				struct items items = {.tally = new_tally(), .n = 40, .every = how / 2 * 3};
+				const fl_imap_config config = {.chunk = chunk,
+				                               .unordered = how % 2,
+				                               .next = make_item,
+				                               .state = &items,
+				                               .window = 20};
+				FL_OK(take_item_imap(e, NULL, 0, &it, &config));
+				int results = give_some(it, given);
+				FL_OK(fl_executor_join(e));
+				assert_int_equal(counted(&items.tally->drops), items.made);
+				assert_int_equal(counted(&items.tally->result_drops),
+				                 counted(&items.tally->runs) - results);
+			}
+}
+
+CONFORMANCE(imap_leaves_an_array_to_the_caller)
+{
+	enum { ITEMS = 40 };
+	for (int given = 0; given <= 45; given += 5)
+		for (size_t chunk = 1; chunk <= 5; chunk += 2) {
+			FL_SCOPED(fl_executor) *e = make(kind, 2);
+			fl_imap *it = NULL;
+			struct tally *tally = new_tally();
+			struct item items[ITEMS];
+			for (int i = 0; i < ITEMS; i++)
+				items[i] = (struct item){tally, i % 7 == 6 ? -EIO : 0};
+			FL_OK(take_item_imap(e, items, ITEMS, &it, &(fl_imap_config){.chunk = chunk}));
+			int results = give_some(it, given);
+			FL_OK(fl_executor_join(e));
+			assert_int_equal(counted(&tally->drops), 0);
+			assert_int_equal(counted(&tally->result_drops), counted(&tally->runs) - results);
+		}
+}
+
+CONFORMANCE(imap_drops_what_is_refused)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	fl_imap *it = NULL;
+	struct items items = {.tally = new_tally(), .n = 40};
+	const fl_imap_config config = {.chunk = 3, .next = make_item, .state = &items};
+	fl_executor_close(e);
+	FL_RC(take_item_imap(e, NULL, 0, &it, &config), -EPIPE);
+	assert_int_equal(items.made, 3);
+	assert_int_equal(counted(&items.tally->drops), 3);
+	assert_int_equal(counted(&items.tally->runs), 0);
+}
+
+/* Closed meanwhile, with failures in chunks: what cannot be submitted again is told, and dropped. */
+CONFORMANCE(imap_drops_what_is_refused_again)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		FL_SCOPED(fl_executor) *other = make(kind, 2);
+		struct items items = {.tally = new_tally(), .n = 10, .every = 3};
+		const fl_imap_config config = {
+		    .chunk = 10, .unordered = unordered, .next = make_item, .state = &items, .window = 20};
+		struct tally *tally;
+		size_t index, refused = 0;
+		FL_OK(take_item_imap(other, NULL, 0, &it, &config));
+		fl_executor_close(other);
+		for (size_t i = 0; i < 10; i++) {
+			int rc = take_item_imap_next(it, &index, &tally);
+			assert_int_equal(index, i);
+			FL_RC(rc, i < 2 ? 0 : FL_ETASK);
+			refused += rc == FL_ETASK && fl_imap_error(it) == -EPIPE;
+			assert_true(i < 3 || strlen(fl_imap_message(it)) > 0);
+		}
+		assert_int_equal(refused, 7);
+		FL_RC(take_item_imap_next(it, &index, &tally), -ENODATA);
+		assert_int_equal(counted(&items.tally->drops), 10);
+	}
+}
+
+/* A free waits for nobody, and what runs keeps what it needs. */
+struct held {
+	struct gate *gate;
+	struct tally *tally;
+};
+
+static void drop_held(void *arg)
+{
+	count(&((struct held *)arg)->tally->drops);
+}
+
+FL_TASK_STATIC(take_held, struct held, struct tally *, .drop_arg = drop_held, .drop_result = tally_drop_result)
+{
+	count(&arg->tally->runs);
+	set_event(&arg->gate->entered);
+	await_event(&arg->gate->open);
+	*result = arg->tally;
+	return 0;
+}
+
+static int make_held(void *state, void *arg)
+{
+	*(struct held *)arg = *(struct held *)state;
+	return 1;
+}
+
+CONFORMANCE(imap_free_waits_for_nothing)
+{
+	for (int how = 0; how < 4; how++) {
+		FL_SCOPED(fl_executor) *e = make(kind, 1);
+		struct held held = {new_gate(), new_tally()};
+		const fl_imap_config config = {
+		    .chunk = 1 + (size_t)how / 2, .unordered = how % 2, .next = make_held, .state = &held};
+		fl_imap *it = NULL;
+		if (!is_concurrent(e))
+			return;
+		FL_OK(take_held_imap(e, NULL, 0, &it, &config));
+		FL_OK(fl_shm_event_wait(&held.gate->entered));
+		fl_imap_free(it);
+		assert_int_equal(counted(&held.tally->result_drops), 0);
+		assert_true(counted(&held.tally->drops) > 0); /* of those that were pending */
+		set_event(&held.gate->open);
+		FL_OK(fl_executor_join(e));
+		const int ran =
+		    counted(&held.tally->runs); /* it is asked to stop, but another process may hear of it late */
+		assert_true(ran == 1 || (ran == 2 && how / 2 == 1 && !is_by_reference(e)));
+		assert_int_equal(counted(&held.tally->result_drops), ran);
+	}
+}
+
+/* Without hooks, and without anything that is to be done afterwards. */
+CONFORMANCE(imap_freed_at_any_time)
+{
+	enum { ITEMS = 30 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	int numbers[ITEMS];
+	for (int i = 0; i < ITEMS; i++)
+		numbers[i] = i;
+	for (int given = 0; given <= ITEMS; given++)
+		for (int how = 0; how < 4; how++) {
+			FL_SCOPED(fl_imap) *it = NULL;
+			const fl_imap_config config = {.chunk = how / 2 * 4, .unordered = how % 2};
+			FL_OK(square_imap(e, numbers, ITEMS, &it, &config));
+			for (int i = 0; i < given; i++)
+				FL_OK(square_imap_next(it, NULL, &(int){0}));
+		}
+}
+
+/* Alignment, and results that stand in memory of their own. */
+struct page {
+	_Alignas(64) unsigned char bytes[100 << 10];
+};
+
+FL_TASK_STATIC(fill_page, struct page, struct page)
+{
+	for (size_t i = 0; i < sizeof arg->bytes; i += 4096)
+		result->bytes[i] = (unsigned char)(arg->bytes[i] + 1);
+	return (uintptr_t)arg % 64 == 0 && (uintptr_t)result % 64 == 0 ? 0 : -EINVAL;
+}
+
+static int make_page(void *state, void *arg)
+{
+	int *left = state;
+	FL_CHECK((uintptr_t)arg % 64 == 0);
+	((struct page *)arg)->bytes[4096] = (unsigned char)*left;
+	return (*left)-- > 0;
+}
+
+CONFORMANCE(imap_of_large_elements)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	struct page *page = malloc(sizeof(struct page) + 64);
+	assert_non_null(page);
+	struct page *result = (struct page *)(void *)((char *)page + (64 - (uintptr_t)page % 64));
+	for (size_t chunk = 1; chunk <= 3; chunk++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		int left = 8;
+		FL_OK(fill_page_imap(e, NULL, 0, &it, &(fl_imap_config){chunk, 0, false, make_page, &left, 0, NULL}));
+		for (int i = 8; i > 0; i--) {
+			FL_OK(fill_page_imap_next(it, NULL, result));
+			assert_int_equal(result->bytes[4096], i + 1);
+		}
+		FL_RC(fill_page_imap_next(it, NULL, result), -ENODATA);
+	}
+	free(page);
+}
+
+/* What a worker takes with it: the chunk that it had. Nothing is run twice. */
+struct victim {
+	int *runs;
+	bool dies;
+};
+
+FL_TASK_STATIC(live_or_die, struct victim, int)
+{
+	count(arg->runs);
+	if (arg->dies)
+		FL_CHECK(raise(SIGKILL) == 0);
+	*result = 5;
+	return 0;
+}
+
+CONFORMANCE(imap_loses_a_chunk_with_its_worker)
+{
+	enum { VICTIMS = 24, CHUNK = 4, DIES = 9 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	if (is_by_reference(e))
+		return;
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		int *runs = FL_IN_ARENA(int, VICTIMS), lost = 0, result;
+		struct victim victims[VICTIMS];
+		size_t index;
+		for (int i = 0; i < VICTIMS; i++)
+			victims[i] = (struct victim){&runs[i], i == DIES};
+		FL_OK(live_or_die_imap(e, victims, VICTIMS, &it,
+		                       &(fl_imap_config){.chunk = CHUNK, .unordered = unordered}));
+		for (int i = 0; i < VICTIMS; i++) {
+			int rc = live_or_die_imap_next(it, &index, &result);
+			FL_RC(rc, index / CHUNK == DIES / CHUNK ? FL_ETASK : 0);
+			if (rc == 0)
+				continue;
+			lost++;
+			FL_RC(fl_imap_error(it), -EOWNERDEAD);
+			assert_non_null(strstr(fl_imap_message(it), "SIGKILL"));
+		}
+		assert_int_equal(lost, CHUNK);
+		for (int i = 0; i < VICTIMS; i++)
+			assert_int_equal(counted(&runs[i]), i < DIES + 1 || i >= DIES / CHUNK * CHUNK + CHUNK);
+	}
+}

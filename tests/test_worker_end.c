@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The worker of a process executor: how its tasks are stopped, how it ends, and what it cannot begin with. */
+#include "fl_worker.h"
+
+#include "base/sys.h"
+
+FL_TASK(worker_sleeps, void, int)
+{
+	fl__store_release(result, 1); /* the test sees it at once: it is in memory that both have */
+	return fl_sleep_until(FL_FOREVER, NULL);
+}
+
+/* A chunk of these: the first waits to be asked. */
+FL_TASK(worker_ends_when_asked, char, char)
+{
+	fl__store_release(result, 1);
+	while (!fl_task_cancelled(ctx))
+		fl__sys.yield();
+	return 0;
+}
+
+FL_TASK(worker_requests_itself, void, void)
+{
+	fl_cancel_request(fl_task_token(ctx));
+	return 0;
+}
+
+FL_TASK(worker_leaves_a_child, void, void)
+{
+	static fl_cancel child;
+	fl_cancel_init(&child, fl_task_token(ctx), FL_FOREVER);
+	return 0;
+}
+
+FL_TASK(worker_dies, int, void)
+{
+	static int *volatile nowhere;
+	if (*arg == SIGSEGV)
+		*nowhere = 1;
+	_exit(*arg);
+}
+
+FL_TASK(worker_writes_its_argument, int, void)
+{
+	*(volatile int *)(uintptr_t)arg = 1; /* cast: away with const */
+	return 0;
+}
+
+/* Stopping. */
+
+static void wait_until_inside(struct parent *p, uint32_t seq)
+{
+	const char *inside = small_result(p, seq);
+	FL_WAIT_FOR(fl__load_acquire(inside) != 0); /* pairs with the task's store */
+}
+
+FL_TEST(worker_stops_when_asked)
+{
+	PARENT(p);
+	for (int round = 0; round < 100; round++) {
+		memset(small_result(&p, p.lane.next), 0, FL__LANE_SMALL);
+		const uint32_t seq = order(&p, &worker_sleeps, NULL, 1);
+		const uint32_t next = order(&p, &worker_doubles, &(int){1}, 1);
+		if (round % 2 == 0)
+			wait_until_inside(&p, seq);
+		fl__lane_ask(&p.lane, seq);
+		struct fl__reply reply = await(&p);
+		if (round % 2 == 0 || reply.flags != FL__REPLY_SKIPPED)
+			assert_int_equal(reply.error, -ECANCELED);
+		assert_succeeds(&p, 1); /* the request was not for this one */
+		assert_int_equal(*(int *)small_result(&p, next), 2);
+	}
+}
+
+FL_TEST(worker_skips_what_was_asked_before)
+{
+	PARENT(p);
+	const uint32_t first = order(&p, &worker_sleeps, NULL, 1);
+	struct large *large = calloc(1, sizeof *large);
+	const uint32_t second = order(&p, &worker_inverts_large, large, 1);
+	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
+	wait_until_inside(&p, first);
+	fl__lane_ask(&p.lane, second);
+	fl__lane_ask(&p.lane, first);
+	assert_int_equal(await(&p).error, -ECANCELED);
+	assert_skipped(&p);
+	assert_succeeds(&p, 1);
+	FL_CHECK(munmap(receive_result(&p, third, sizeof *large), sizeof *large) == 0);
+	assert_nothing_received(&p);
+	free(large);
+}
+
+FL_TEST(worker_stops_a_chunk_between_two)
+{
+	PARENT(p);
+	const char args[3] = {0};
+	const uint32_t seq = order(&p, &worker_ends_when_asked, args, 3);
+	wait_until_inside(&p, seq);
+	fl__lane_ask(&p.lane, seq);
+	struct fl__reply reply = await(&p);
+	assert_int_equal(reply.error, -ECANCELED);
+	assert_int_equal(reply.count, 1);
+	assert_memory_equal(small_result(&p, seq), "\1\0\0", 3);
+}
+
+FL_TEST(worker_deadlines)
+{
+	PARENT(p);
+	const int64_t deadlines[] = {1, fl_now(), fl_after(FL_MS(20)), fl_after(FL_S(3600)), 1};
+	for (size_t i = 0; i < 5; i++) {
+		const fl_task_type *type = i == 2 ? &worker_sleeps : &worker_doubles;
+		p.lane.orders->deadline[slot_of(p.lane.next)] = deadlines[i];
+		draft(&p, type, &(int){1}, 1)->flags |= FL__ORDER_DEADLINE;
+		(void)post(&p);
+	}
+	(void)order(&p, &worker_doubles, &(int){1}, 1); /* the deadline before was not for this one */
+	assert_skipped(&p);
+	assert_skipped(&p);
+	struct fl__reply reply = await(&p); /* while it slept, or before */
+	assert_true(reply.error == -ECANCELED || reply.flags == FL__REPLY_SKIPPED);
+	assert_succeeds(&p, 1);
+	assert_skipped(&p);
+	assert_succeeds(&p, 1);
+}
+
+/* A token that a task has used up is not the next one's. */
+FL_TEST(worker_tasks_have_fresh_tokens)
+{
+	PARENT(p);
+	const int args[2] = {1, 2};
+	(void)order(&p, &worker_requests_itself, NULL, 1);
+	(void)order(&p, &worker_doubles, args, 2);
+	assert_succeeds(&p, 1);
+	assert_succeeds(&p, 2);
+}
+
+/* Ending. */
+
+static fl_process_status end_of(struct parent *p)
+{
+	fl_process_status status = {77, 77};
+	FL_OK(fl_process_join(p->process, &status));
+	return status;
+}
+
+FL_TEST(worker_leaves_when_told)
+{
+	PARENT(p);
+	(void)order(&p, &worker_doubles, &(int){1}, 1);
+	*fl__lane_place(&p.lane) = (struct fl__order){.flags = FL__ORDER_LEAVE};
+	(void)post(&p);
+	assert_succeeds(&p, 1);
+	assert_int_equal(end_of(&p).code, 0);
+}
+
+FL_TEST(worker_leaves_when_its_initializer_fails)
+{
+	PARENT(p);
+	draft(&p, &worker_doubles, &(int){1}, 1)->flags |= FL__ORDER_INITIALIZE;
+	(void)post(&p);
+	draft(&p, &worker_doubles, &(int){-1}, 1)->flags |= FL__ORDER_INITIALIZE;
+	(void)post(&p);
+	const uint32_t queued = order(&p, &worker_doubles, &(int){5}, 1);
+	assert_int_equal(end_of(&p).code, 0);
+	assert_succeeds(&p, 1);
+	assert_fails(&p, -ERANGE, "-1 is negative");
+	assert_int_equal(fl__lane_fate(&p.lane, queued), FL__LANE_QUEUED);
+}
+
+FL_TEST(worker_dies_alone)
+{
+	const struct {
+		const fl_task_type *type;
+		int arg, signal, code;
+	} rows[] = {{&worker_dies, SIGSEGV, SIGSEGV, -1},
+	            {&worker_dies, 3, 0, 3},
+	            {&worker_writes_its_argument, 0, SIGSEGV, -1},
+	            {&worker_leaves_a_child, 0, SIGABRT, -1}};
+	PARENT(other);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		PARENT(p);
+		(void)order(&p, &worker_doubles, &(int){4}, 1);
+		const uint32_t fatal = order(&p, rows[i].type, &rows[i].arg, 1);
+		const uint32_t queued = order(&p, &worker_doubles, &(int){5}, 1);
+		fl_process_status status = end_of(&p);
+		assert_int_equal(status.signal, rows[i].signal);
+		assert_int_equal(status.code, rows[i].code);
+		assert_succeeds(&p, 1);
+		struct fl__reply reply;
+		assert_int_equal(fl__lane_look(&p.lane, &reply), FL__LANE_NONE);
+		assert_int_equal(fl__lane_fate(&p.lane, fatal), FL__LANE_STARTED);
+		assert_int_equal(fl__lane_fate(&p.lane, queued), FL__LANE_QUEUED);
+		(void)order(&other, &worker_doubles, &(int){6}, 1);
+		assert_succeeds(&other, 1);
+	}
+}
+
+/* What it cannot begin with. */
+
+static void assert_unfit(struct parent *p, int error)
+{
+	parent_start(p);
+	assert_int_equal(end_of(p).code, 1);
+	assert_int_equal(fl__load_acquire(&p->lane.replies->state), FL__LANE_UNFIT);
+	assert_int_equal(p->lane.replies->error, error);
+	parent_end(p);
+}
+
+FL_TEST(worker_unfit_memory)
+{
+	struct parent p;
+	parent_make(&p, sizeof(struct fl__orders) - 4096, sizeof(struct fl__replies));
+	assert_unfit(&p, -EBADMSG);
+	parent_make(&p, sizeof(struct fl__orders) + 4096, sizeof(struct fl__replies));
+	assert_unfit(&p, -EBADMSG);
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
+	p.lane.orders->magic++;
+	assert_unfit(&p, -EPROTO);
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
+	p.lane.orders->size++;
+	assert_unfit(&p, -EPROTO);
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
+	p.fds[p.n_fds++] = p.fds[FL__WORKER_ORDERS]; /* no region */
+	assert_unfit(&p, -EPERM);
+}
+
+FL_TEST(worker_unfit_replies)
+{
+	struct parent p;
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies) - 4096);
+	parent_start(&p);
+	assert_int_equal(end_of(&p).code, 1);
+	parent_end(&p);
+	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
+	p.n_fds--; /* no bell */
+	parent_start(&p);
+	assert_int_equal(end_of(&p).code, 1);
+	parent_end(&p);
+}
