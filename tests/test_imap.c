@@ -218,8 +218,8 @@ CONFORMANCE(imap_waits_for_the_first)
 		return;
 	struct gate *gate = make_visits(visits);
 	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
-	FL_RC(visit_imap_try_next(it, &index, &result), -EAGAIN);
-	FL_RC(visit_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_imap_try_next(it, &index, &result), -EAGAIN);
+	FL_RC(fl_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	fl_cancel_request(&requested);
 	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
 	{
@@ -423,8 +423,9 @@ CONFORMANCE(imap_ends_at_its_deadline)
 		}
 	FL_SCOPED(fl_imap) *late = NULL;
 	FL_OK(square_positive_imap(e, inputs, N, &late, &(fl_imap_config){.deadline = 1}));
-	FL_RC(square_positive_imap_next(late, NULL, &(int){0}), -ETIMEDOUT);
-	FL_RC(square_positive_imap_try_next(late, NULL, &(int){0}), -ETIMEDOUT);
+	FL_RC(fl_imap_next(late, NULL, &(int){0}), -ETIMEDOUT);
+	FL_RC(fl_imap_try_next(late, NULL, &(int){0}), -ETIMEDOUT);
+	FL_RC(fl_imap_next_until(late, NULL, &(int){0}, FL_FOREVER, NULL), -ETIMEDOUT);
 }
 
 static int request_later(void *stop)

@@ -29,7 +29,7 @@ static bool run_with_fault(unsigned step, unsigned count, const fl_imap_config *
 	int given = 0, result, rc, refused = 0;
 	begin_test();
 	seam_fail_allocs(step, count);
-	rc = square_imap(e, inputs, N, &it, config);
+	rc = fl_imap_create(&it, e, &square, inputs, N, config);
 	if (rc != 0) {
 		FL_RC(rc, -ENOMEM);
 		bool struck = seam_heal() < count;
@@ -111,7 +111,9 @@ FL_TEST(imap_without_threads)
 	FL_OK(square_imap_next(it, NULL, &(int){0}));
 }
 
-/* Nothing is left behind, however it is freed, but for slabs of cells: of those there are as many as the window needs. */
+/*
+ * Nothing is left behind, however it is freed, but for slabs of cells: of those there are as many as the window needs.
+ */
 FL_TEST(imap_gives_back_its_memory)
 {
 	for (int how = 0; how < 4; how++) {

@@ -52,12 +52,29 @@ static int give_some(fl_imap *it, int n)
 	return results;
 }
 
+/* What is to hold of a tally when all has ended. */
+struct expected {
+	struct tally *tally;
+	int drops, results; /* results: that were given out */
+};
+
+static void expect_tallies(fl_executor *e, const struct expected *expected, int n)
+{
+	FL_OK(fl_executor_join(e));
+	for (const struct expected *x = expected; x < expected + n; x++) {
+		assert_int_equal(counted(&x->tally->drops), x->drops);
+		assert_int_equal(counted(&x->tally->result_drops), counted(&x->tally->runs) - x->results);
+	}
+}
+
 CONFORMANCE(imap_owns_what_its_generator_makes)
 {
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	static struct expected expected[200];
+	int n = 0;
 	for (int given = 0; given <= 45; given += 3)
 		for (size_t chunk = 1; chunk <= 5; chunk += 2)
 			for (int how = 0; how < 4; how++) {
-				FL_SCOPED(fl_executor) *e = make(kind, 2);
 				fl_imap *it = NULL;
 				struct items items = {.tally = new_tally(), .n = 40, .every = how / 2 * 3};
 				const fl_imap_config config = {.chunk = chunk,
@@ -67,30 +84,28 @@ CONFORMANCE(imap_owns_what_its_generator_makes)
 				                               .window = 20};
 				FL_OK(take_item_imap(e, NULL, 0, &it, &config));
 				int results = give_some(it, given);
-				FL_OK(fl_executor_join(e));
-				assert_int_equal(counted(&items.tally->drops), items.made);
-				assert_int_equal(counted(&items.tally->result_drops),
-				                 counted(&items.tally->runs) - results);
+				expected[n++] = (struct expected){items.tally, items.made, results};
 			}
+	expect_tallies(e, expected, n);
 }
 
 CONFORMANCE(imap_leaves_an_array_to_the_caller)
 {
 	enum { ITEMS = 40 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	static struct expected expected[200];
+	int n = 0;
 	for (int given = 0; given <= 45; given += 5)
 		for (size_t chunk = 1; chunk <= 5; chunk += 2) {
-			FL_SCOPED(fl_executor) *e = make(kind, 2);
 			fl_imap *it = NULL;
 			struct tally *tally = new_tally();
 			struct item items[ITEMS];
 			for (int i = 0; i < ITEMS; i++)
 				items[i] = (struct item){tally, i % 7 == 6 ? -EIO : 0};
 			FL_OK(take_item_imap(e, items, ITEMS, &it, &(fl_imap_config){.chunk = chunk}));
-			int results = give_some(it, given);
-			FL_OK(fl_executor_join(e));
-			assert_int_equal(counted(&tally->drops), 0);
-			assert_int_equal(counted(&tally->result_drops), counted(&tally->runs) - results);
+			expected[n++] = (struct expected){tally, 0, give_some(it, given)};
 		}
+	expect_tallies(e, expected, n);
 }
 
 CONFORMANCE(imap_drops_what_is_refused)

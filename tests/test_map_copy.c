@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fl_map on executors that copy arguments and results. The contract stands in test_executor_map.c; here is what it looks like from
- * the inside, on a kind that is easy to watch: threads, or the caller's, without FL_CAP_BY_REFERENCE.
+ * fl_map on executors that copy arguments and results. The contract stands in test_executor_map.c; here is what it
+ * looks like from the inside, on a kind that is easy to watch: threads, or the caller's, without FL_CAP_BY_REFERENCE.
  */
 #include "exec/map.h"
 #include "fl_pool.h"
@@ -452,7 +452,10 @@ static int request_when_fifth_runs(void *stop)
 	return 0;
 }
 
-/* Results of those that ran are there, the others were not touched. The sequential kind cannot be stopped in a submit but by time. */
+/*
+ * Results of those that ran are there, the others were not touched. The sequential kind cannot be stopped in a submit
+ * but by time.
+ */
 static void run_stopped_map(fl_executor *e, bool by_token, size_t chunk)
 {
 	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;

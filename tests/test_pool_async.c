@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What Python's Pool calls apply_async, close, terminate and join: a callback with the submit, on every kind of executor. */
+/*
+ * What Python's Pool calls apply_async, close, terminate and join: a callback with the submit, on every kind of
+ * executor.
+ */
 #include "conformance.h"
 
-#include "fl_faults.h"
+#include "fl_seam.h"
 
 struct call {
 	int count;
@@ -78,11 +81,9 @@ CONFORMANCE(async_that_is_refused_never_calls_back)
 	FL_OK(fl_future_wait(f));
 	fl_future_free(f);
 	f = NULL;
-	{
-		FL_FAULTS();
-		fl__sys.alloc = fl_test_no_memory;
-		FL_RC(square_submit_with(e, 3, &f, &config), -ENOMEM);
-	}
+	seam_fail_allocs(0, 1);
+	FL_RC(square_submit_with(e, 3, &f, &config), -ENOMEM);
+	FL_OK((int)seam_heal());
 	fl_executor_close(e);
 	FL_RC(square_submit_with(e, 3, &f, &config), -EPIPE);
 	assert_null(f);

@@ -2,6 +2,7 @@
 /* The worker of a process executor: where arguments and results stand, chunks, and what tasks find around them. */
 #include "fl_worker.h"
 
+#include "base/sys.h"
 #include <sys/resource.h>
 
 struct page {
@@ -28,6 +29,20 @@ FL_TASK(worker_is_aligned, struct aligned, struct aligned)
 {
 	*result = *arg;
 	return ((uintptr_t)arg | (uintptr_t)result) % 64 == 0 ? 0 : -EFAULT;
+}
+
+struct footprint {
+	size_t descriptors, pages;
+};
+
+FL_TASK(worker_measures_itself, void, struct footprint)
+{
+	FILE *file = fopen("/proc/self/statm", "r");
+	bool good = file && fscanf(file, "%zu", &result->pages) == 1;
+	if (file)
+		(void)fclose(file);
+	result->descriptors = process_fds();
+	return good ? 0 : -ENOENT;
 }
 
 struct limit {
@@ -155,12 +170,22 @@ FL_TEST(worker_alignment)
 	assert_fails(&p, -EPROTO, "outside of its arena");
 }
 
+static struct footprint footprint(struct parent *p)
+{
+	struct footprint size;
+	const uint32_t seq = order(p, &worker_measures_itself, NULL, 1);
+	assert_succeeds(p, 1);
+	memcpy(&size, small_result(p, seq), sizeof size);
+	return size;
+}
+
 FL_TEST(worker_runs_apart)
 {
 	PARENT(p);
 	struct large *large = malloc(sizeof *large);
 	memset(large, 3, sizeof *large);
 	const size_t descriptors = process_fds();
+	const struct footprint before = footprint(&p);
 	for (int round = 0; round < 20; round++) {
 		send_apart(&p, p.lane.next - 1, "other", 6, 6); /* of an order that was revoked */
 		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
@@ -176,6 +201,9 @@ FL_TEST(worker_runs_apart)
 	assert_int_equal(reply.flags, 0);
 	assert_nothing_received(&p); /* of one task that fails there is no result */
 	assert_int_equal(process_fds(), descriptors);
+	const struct footprint after = footprint(&p);
+	assert_int_equal(after.descriptors, before.descriptors);
+	assert_true(after.pages < before.pages + 10 * sizeof *large / fl__page_size()); /* of 20, twice */
 	free(large);
 }
 
@@ -294,6 +322,7 @@ FL_TEST(worker_unknown_tasks)
 	p.lane.orders->order[slot_of(p.lane.next)].flags = FL__ORDER_ARG_APART;
 	(void)post(&p);
 	assert_fails(&p, -ENOENT, "not registered");
+	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0);
 	(void)order(&p, &worker_doubles, &(int){1}, 1);
 	assert_succeeds(&p, 1);
 }

@@ -19,6 +19,12 @@ FL_TASK(worker_ends_when_asked, char, char)
 	return 0;
 }
 
+FL_TASK(worker_tells_its_deadline, void, int64_t)
+{
+	*result = fl_cancel_deadline(fl_task_token(ctx));
+	return 0;
+}
+
 FL_TASK(worker_requests_itself, void, void)
 {
 	fl_cancel_request(fl_task_token(ctx));
@@ -78,12 +84,13 @@ FL_TEST(worker_skips_what_was_asked_before)
 	const uint32_t first = order(&p, &worker_sleeps, NULL, 1);
 	struct large *large = calloc(1, sizeof *large);
 	const uint32_t second = order(&p, &worker_inverts_large, large, 1);
-	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
 	wait_until_inside(&p, first);
 	fl__lane_ask(&p.lane, second);
 	fl__lane_ask(&p.lane, first);
 	assert_int_equal(await(&p).error, -ECANCELED);
 	assert_skipped(&p);
+	assert_int_equal(fl__fd_sys.waiting(p.fds[FL__WORKER_CHANNEL]), 0); /* its argument does not stay */
+	const uint32_t third = order(&p, &worker_inverts_large, large, 1);
 	assert_succeeds(&p, 1);
 	FL_CHECK(munmap(receive_result(&p, third, sizeof *large), sizeof *large) == 0);
 	assert_nothing_received(&p);
@@ -121,6 +128,19 @@ FL_TEST(worker_deadlines)
 	assert_succeeds(&p, 1);
 	assert_skipped(&p);
 	assert_succeeds(&p, 1);
+}
+
+FL_TEST(worker_deadlines_are_of_one_order)
+{
+	PARENT(p);
+	const int64_t deadline = fl_after(FL_S(3600));
+	p.lane.orders->deadline[slot_of(p.lane.next)] = deadline;
+	draft(&p, &worker_tells_its_deadline, NULL, 1)->flags |= FL__ORDER_DEADLINE;
+	const uint32_t timed = post(&p), next = order(&p, &worker_tells_its_deadline, NULL, 1);
+	assert_succeeds(&p, 1);
+	assert_succeeds(&p, 1);
+	assert_int_equal(*(int64_t *)small_result(&p, timed), deadline);
+	assert_int_equal(*(int64_t *)small_result(&p, next), FL_FOREVER);
 }
 
 /* A token that a task has used up is not the next one's. */

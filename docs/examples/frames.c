@@ -2,23 +2,22 @@
 /*
  * frames: a filter over the frames of a film, on threads and in processes, without a copy.
  *
- * The frames lie in a region of shared memory. What a task is given is where one lies and where the result is to go, and that
- * is all that crosses: some bytes, whatever the size of a frame. The region is handed to the executor, and fl_task_region()
- * finds it, in this process or in another, where it may be mapped elsewhere; FL_SHM_AT makes an address of an offset, or NULL
- * where that is none of a frame's. The same task runs in every model.
+ * The frames lie in a region of shared memory. What a task is told is where one lies and where the result is to go: some bytes,
+ * whatever the size of a frame, and nothing else crosses. The region is given to the executor, and fl_task_region() finds it,
+ * in this process or in another, where it may be mapped elsewhere; FL_SHM_AT makes an address of an offset, or NULL of one that
+ * cannot be a frame's. The same task runs in every model, and an unordered imap gives out the results as they come.
  *
- * Then all is done once more in processes, and one of them is killed, with SIGKILL, while it works. The frame that it had is
- * reported as failed by its future, with the reason, and is submitted again: since the filter reads one frame and writes
- * another, one that was left half-drawn does no harm. (A task type that says so with `.max_attempts = 2` is run again by the
- * executor itself.) The other frames, and the other workers, notice nothing.
+ * Then all is done once more in processes, and one of them is killed, with SIGKILL, while it works. The frame that it had in
+ * hand fails, with a message that says why, and is submitted again: since the filter reads one frame and writes another, one
+ * that was left half-drawn does no harm. (A task type that promises so, with `.max_attempts = 2`, is run again by the executor
+ * itself.) Nobody else notices.
  *
- * Every frame that a worker says it has drawn is read by the parent, where it lies, and the digests must agree.
+ * What the tasks say that they have drawn is compared with what this process finds in memory.
  */
 #include "frames.h"
 #include "album.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The task. What it is told is checked, not believed: an offset that is none of a frame's is an error, not a crash. */
@@ -171,9 +170,11 @@ static int run_with_a_loss(struct film *f, const struct run *run)
 	int rc = ink_all(f, run->workers, &seconds);
 	if (rc != 0)
 		return rc;
-	if (check_frames(f) != run->answer)
+	bool same = check_frames(f) == run->answer;
+	if (!same)
 		result_fail(f->result, f->model->name, "the answer is another when a worker is killed");
-	result_note(f->result, "Once more, with workers killed: %u; %.3f s, the same answer.", f->killed, seconds);
+	result_note(f->result, "Once more, and %u worker%s killed: %.3f s, %s answer.", f->killed,
+	            f->killed == 1 ? "" : "s", seconds, same ? "the same" : "ANOTHER");
 	for (size_t i = 0; i < f->lost_count; i++)
 		result_note(f->result, "Frame %zu was lost, and drawn again: %s.", f->lost[i] + 1,
 		            f->shots[f->lost[i]].why);

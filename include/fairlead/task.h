@@ -26,8 +26,8 @@
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);       and _imap_try_next, _imap_next_until
  *
  * Either type may be void: the parameter is then left out everywhere (`arg` or `result` is a NULL pointer in the body);
- * a task without argument has no _map and no _imap. Types are complete object types without commas. Further fields of the type follow
- * as designators: FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
+ * a task without argument has no _map and no _imap. Types are complete object types without commas. Further fields of the
+ * type follow as designators: FL_TASK(parse, struct text, struct tree, .drop_arg = text_free).
  *
  *   FL_TASK          an external symbol, known by its name
  *   FL_TASK_STATIC   a static one, known as "file.c:name": for names that are used again in other files

@@ -2,13 +2,14 @@
 /*
  * Chunks: several arguments as one task.
  *
- * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Others call a task's function once: they are
- * given a type of ours, whose function runs the elements. It finds its cell by its token, which is the future's.
+ * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Others call a task's function once:
+ * they are given a type of ours, whose function runs the elements. It finds its cell by its token, which is the
+ * future's.
  *
- * A type with hooks is copied without them: elements are their owner's, and a hook of the type knows of one only. So a chunk's
- * type may be a copy in memory that does not last. Who ends a future frees a reference to it afterwards, and who frees the last
- * one reads the type: so a future that has ended is given a type that lasts (fl__chunk_let_go) before that memory goes. Nobody
- * reads the type of an ended future but for that, and the references order it.
+ * A type with hooks is copied without them: elements are their owner's, and a hook of the type knows of one only. So a
+ * chunk's type may be a copy in memory that does not last. Who ends a future frees a reference to it afterwards, and
+ * who frees the last one reads the type: so a future that has ended is given a type that lasts (fl__chunk_let_go)
+ * before that memory goes. Nobody reads the type of an ended future but for that, and the references order it.
  */
 #include "map.h"
 #include <errno.h>
@@ -112,8 +113,8 @@ size_t fl__chunk_handy(const fl_task_type *type)
 }
 
 /*
- * A lane of a process has 16 orders. With twice as many under way there is a queue behind the lanes, which are filled from it as
- * results are fetched, while the caller is still busy with the results; so workers do not wait for it.
+ * A lane of a process has 16 orders. With twice as many under way there is a queue behind the lanes, which are filled
+ * from it as results are fetched, while the caller is still busy with the results; so workers do not wait for it.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

@@ -9,28 +9,29 @@
 /*
  * The lazy map: imap.c is what its user calls, imap_batch.c its batches.
  *
- * Arguments are taken from their source in chunks (map.h), each of which is a task, and a *batch* as long as it is under way: it is
- * in one of these places, one after the other:
+ * Arguments are taken from their source in chunks (map.h), each of which is a task, and a *batch* as long as it is
+ * under way: it is in one of these places, one after the other:
  *
  *   free        in `free`
  *   under way   between `oldest` and `newest`, in the order of submission; when it is over, it can become
  *   current     its results are given out, one at each call; then it is free
  *
- * One context at a time uses an iteration, and all of it is that context's, but for what callbacks touch: `done`, `bell`, `refs`.
+ * One context at a time uses an iteration, and all of it is that context's, but for what callbacks touch: `done`,
+ * `bell`, `refs`.
  *
- *   in order     the oldest batch becomes current when its future has ended. Who waits, waits for that future: which runs it on the
- *                spot where a worker waits for its own executor, and fetches results where others would have to be asked for them.
- *   unordered    a callback of the future puts its batch on the stack `done` and rings; who waits takes all of the stack and turns it
- *                round. Before it sleeps it helps with the oldest batch, as above. That is enough for progress: if the oldest
- *                is not run here it runs elsewhere, or is over.
+ *   in order     The oldest batch becomes current when its future has ended. Who waits, waits for that future: a worker runs
+ *                it on the spot where the executor is its own, and results of processes are fetched by the wait.
+ *   unordered    A callback of the future puts its batch on the stack `done` and rings; who waits takes all of the stack and
+ *                turns it round. Before it sleeps it helps with the oldest batch, as above. That is enough for progress: if
+ *                the oldest is not run here it runs elsewhere, or is over.
  *
- * Futures have that callback in order, too, when something must be done after their end: when the type has hooks, which run for each
- * element, or is a copy of ours. Exactly one side sees to it. Either the callback gets the batch on the stack, and the iteration takes
- * care; or it finds the stack closed by the free, and does so itself. That one word decides, so a free waits for nothing, and each
- * callback holds a reference to the memory.
+ * Futures have that callback in order, too, when something must be done after their end: when the type has hooks, which
+ * run for each element, or is a copy of ours. Exactly one side sees to it. Either the callback gets the batch on the
+ * stack, and the iteration takes care; or it finds the stack closed by the free, and does so itself. That one word
+ * decides, so a free waits for nothing, and each callback holds a reference to the memory.
  *
- * A chunk ends with its first failure. The rest, which nobody has begun, becomes a task again, at the old place. For that there is
- * a batch more than the window needs.
+ * A chunk ends with its first failure. The rest, which nobody has begun, becomes a task again, at the old place. For
+ * that there is a batch more than the window needs.
  */
 struct fl__batch {
 	struct fl__batch *next, *prev; /* under way; `next` alone: in `free` */
@@ -83,7 +84,9 @@ struct fl_imap {
 	struct fl__batch batches[];
 };
 
-/* A zeroed iteration with so many batches; NULL: no memory. Given back by fl__imap_release(), with the last reference. */
+/*
+ * A zeroed iteration with so many batches; NULL: no memory. Given back by fl__imap_release(), with the last reference.
+ */
 fl_imap *fl__imap_new(size_t batches);
 void fl__imap_release(fl_imap *it);
 

@@ -2,8 +2,8 @@
 /*
  * The ordered map.
  *
- * Two ways lead through the array. Where tasks refer to the caller's memory (FL_CAP_BY_REFERENCE), what follows; where they get
- * copies, that of map_copy.c.
+ * Two ways lead through the array. Where tasks refer to the caller's memory (FL_CAP_BY_REFERENCE), it is what follows; where
+ * they get copies, map_copy.c.
  *
  * The array is cut into chunks of consecutive elements. At most as many tasks as the executor has workers are submitted;
  * each of these *runners* takes the next chunk that nobody has, until none is left. So memory does not grow with the array,

@@ -8,8 +8,8 @@
 size_t fl__map_chunk(size_t n, unsigned workers);
 
 /*
- * map_copy.c: the map of an executor without FL_CAP_BY_REFERENCE. `config`: as the caller's, but `cancel` is resolved; NULL: none.
- * n > 0.
+ * map_copy.c: the map of an executor without FL_CAP_BY_REFERENCE. `config`: as the caller's, but `cancel` is resolved;
+ * NULL: none. n > 0.
  */
 int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                     const fl_map_config *config);
@@ -31,11 +31,17 @@ struct fl__chunk_type {
 	const fl_task_type *of;
 };
 
-/* What is to be submitted for `type`: itself where that will do, else what is made in `room`, which must outlive all futures. */
+/*
+ * What is to be submitted for `type`: itself where that will do, else what is made in `room`, which must outlive all
+ * futures.
+ */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
-/* Of a future that has ended: from now on it does not refer to that room. The caller has a reference to it, or is its callback. */
+/*
+ * Of a future that has ended: from now on it does not refer to that room. The caller has a reference to it, or is its
+ * callback.
+ */
 void fl__chunk_let_go(fl_future *f);
 
 struct fl__chunk_end {

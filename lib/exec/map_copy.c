@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map of executors whose tasks have memory of their own: a chunk is a task whose argument and result are the
- * elements' bytes. map.c has what a map promises.
+ * The ordered map of executors whose tasks have memory of their own: a chunk is a task whose argument and result are
+ * the elements' bytes. map.c has what a map promises.
  *
- * Chunks are submitted in ascending order, a window of them at a time, and taken in the same order: the ring has those under way,
- * oldest first. So memory does not grow with the array, and the first failure that is met is the lowest: what comes after it in
- * the ring is cancelled then, what came before it has ended. Who is slow to be met, because one before it takes long, costs at
- * most a window of chunks that were run in vain.
+ * Chunks are submitted in ascending order, a window of them at a time, and taken in the same order: the ring has those
+ * under way, oldest first. So memory does not grow with the array, and the first failure that is met is the lowest:
+ * what comes after it in the ring is cancelled then, what came before it has ended. Who is slow to be met, because one
+ * before it takes long, costs at most a window of chunks that were run in vain.
  *
- * A map ends early for one reason, the first. Once there is one (`reason`), nothing more is submitted, what is under way is cancelled
- * or asked to stop, and the ring is emptied. Tasks do not hang on the caller's token, which would cost each a place in its tree:
- * it is watched by who waits here.
+ * A map ends early for one reason, the first. Once there is one (`reason`), nothing more is submitted, what is under
+ * way is cancelled or asked to stop, and the ring is emptied. Tasks do not hang on the caller's token, which would cost
+ * each a place in its tree: it is watched by who waits here.
  */
 #include "../base/sys.h"
 #include "map.h"
@@ -150,7 +150,10 @@ static void take(struct copies *m)
 	fl_future_free(f);
 }
 
-/* Goes on with less when there is no room for more; what is refused for good is refused again when nothing is under way. */
+/*
+ * Goes on with less when there is no room for more; what is refused for good is refused again when nothing is under
+ * way.
+ */
 static void submit_next(struct copies *m)
 {
 	const size_t count = count_at(m, m->next);

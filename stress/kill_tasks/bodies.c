@@ -55,7 +55,8 @@ FL_TASK_DEFINE(kill_birth, struct birth, void)
 /* Counts the start of a task, and checks its question. */
 static int begin(const struct question *q)
 {
-	served++;
+	if (served++ == 0)
+		first_task_begins();
 	if (q->id >= board->n_tasks || q->check != question_check(q->id))
 		return -EBADMSG;
 	__atomic_fetch_add(&board->started[q->id], 1, __ATOMIC_RELAXED);

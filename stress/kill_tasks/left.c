@@ -71,29 +71,40 @@ static unsigned children_of(int parent)
 	return n;
 }
 
-/* Who was told to go may be on the way. */
-static unsigned lasting_children_of(int parent)
-{
-	unsigned n = children_of(parent);
-	for (int64_t until = time_now() + FL_S(5); n > 0 && time_now() < until; n = children_of(parent))
-		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-	return n;
-}
-
-struct left left_now(void)
+static struct left look(void)
 {
 	const int self = getpid(), zygote = fl__zygote_pid();
-	(void)malloc_trim(0);
-	return (struct left){.zygote_children = lasting_children_of(zygote),
-	                     .children = children_of(self),
-	                     .fds = entries(self, "fd"),
+	return (struct left){.fds = entries(self, "fd"),
 	                     .zygote_fds = entries(zygote, "fd"),
+	                     .children = children_of(self),
+	                     .zygote_children = children_of(zygote),
+	                     .threads = entries(self, "task"),
 	                     .mappings = lines_with(self, "maps", "/memfd:"),
 	                     .zygote_mappings = lines_with(zygote, "maps", "/memfd:"),
-	                     .threads = entries(self, "task"),
 	                     .shared = status_of(self, "RssShmem"),
 	                     .own = status_of(self, "RssAnon"),
 	                     .zygote_own = status_of(zygote, "RssAnon")};
+}
+
+static bool is_same(const struct left *a, const struct left *b)
+{
+	return a->fds == b->fds && a->zygote_fds == b->zygote_fds && a->children == b->children &&
+	       a->zygote_children == b->zygote_children && a->threads == b->threads && a->mappings == b->mappings &&
+	       a->zygote_mappings == b->zygote_mappings && a->shared == b->shared;
+}
+
+/* When it changes no more: the zygote may have some to bury. What is there for longer than that stays. */
+struct left left_now(void)
+{
+	(void)malloc_trim(0);
+	struct left now = look(), before;
+	const int64_t until = time_now() + FL_S(5);
+	do {
+		before = now;
+		(void)nanosleep(&(struct timespec){0, 50000000}, NULL);
+		now = look();
+	} while ((now.zygote_children > 0 || !is_same(&before, &now)) && time_now() < until);
+	return now;
 }
 
 static bool same(const char *what, unsigned long before, unsigned long after)

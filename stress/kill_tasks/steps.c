@@ -11,7 +11,9 @@
 
 uintptr_t region_begin = 0, region_end = UINTPTR_MAX; /* every plain write of these files */
 
-static bool armed, deadly;
+enum { EARLY = 64 };
+
+static bool armed, deadly, deadly_later;
 static uint32_t left;   /* it dies before so many steps; 0: not by that */
 static uintptr_t place; /* or there, */
 static uint32_t passes; /* when it has passed so often; 0: not by that */
@@ -37,12 +39,19 @@ static uint32_t some(uint64_t *seed, unsigned bits)
 void arm(uint64_t seed)
 {
 	sites_open();
-	deadly = draw(&seed) % 2 && __atomic_load_n(&board->by_step, __ATOMIC_RELAXED) < board->steps_most;
+	deadly_later = draw(&seed) % 2 && __atomic_load_n(&board->by_step, __ATOMIC_RELAXED) < board->steps_most;
+	deadly = deadly_later && draw(&seed) % EARLY == 0;
 	if (draw(&seed) % 3 == 0)
 		left = some(&seed, 15);
 	else if ((place = rare_site(board->sites, draw(&seed))) != 0)
 		passes = some(&seed, draw(&seed) % 2 ? 2 : 8);
 	__atomic_store_n(&armed, true, __ATOMIC_RELEASE);
+}
+
+/* Not before: who dies in the initializer counts as never started, and too many of these break the executor, as they should. */
+void first_task_begins(void)
+{
+	deadly = deadly_later;
 }
 
 static void die(struct site *s)

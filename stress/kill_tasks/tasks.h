@@ -110,6 +110,7 @@ extern const fl_task_type kill_birth;
 
 /* steps.c */
 void arm(uint64_t seed);
+void first_task_begins(void);
 
 /* The campaign. */
 struct campaign {

@@ -422,6 +422,30 @@ static void futures(fl_executor *e, const fl_task_type *type)
 	CHECK(std::strcmp(fl_future_message(failed), "no zero") == 0);
 }
 
+static int count_down(void *state, void *arg)
+{
+	int *left = static_cast<int *>(state);
+	*static_cast<int *>(arg) = *left;
+	return *left >= 0 ? (*left)--, 1 : 0;
+}
+
+static void lazy_maps(fl_executor *e, const fl_task_type *type)
+{
+	FL_SCOPED(fl_imap) *it = nullptr;
+	int left = 2, out = 0;
+	size_t index = 0;
+	fl_imap_config config = {};
+	config.next = count_down;
+	config.state = &left;
+	CHECK(fl_imap_create(&it, e, type, nullptr, 0, &config) == 0);
+	CHECK(fl_imap_next(it, &index, &out) == 0 && index == 0 && out == 2);
+	CHECK(fl_imap_next_until(it, &index, &out, FL_FOREVER, nullptr) == 0 && index == 1 && out == 1);
+	CHECK(fl_imap_next(it, &index, &out) == FL_ETASK && index == 2);
+	CHECK(fl_imap_error(it) == -EDOM && std::strcmp(fl_imap_message(it), "no zero") == 0);
+	CHECK(fl_imap_try_next(it, &index, &out) == -ENODATA);
+	fl_imap_free(nullptr);
+}
+
 static void executors()
 {
 	FL_SCOPED(fl_executor) *here = nullptr;
@@ -435,6 +459,7 @@ static void executors()
 	for (fl_executor *e : kinds) {
 		int in[3] = {1, 2, 3}, out[3] = {};
 		futures(e, &type);
+		lazy_maps(e, &type);
 		CHECK(fl_map(e, &type, in, 3, out, nullptr) == 0 && out[2] == 3);
 		CHECK(fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE);
 		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1);

@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A worker dies: its task fails, and says how; nothing else does. */
+#include "fl_crew.h"
+
+/* What a task does to its process. */
+enum harm {
+	KILLED,
+	SEGFAULT,
+	BUS,
+	ILLEGAL,
+	DIVIDES,
+	ABORTS,
+	TRAPPED,
+	EXITS_3,
+	EXITS_0,
+	EXITS_AT_ONCE,
+	ENDS_ITS_THREAD,
+	BECOMES_ANOTHER,
+	HARMS
+};
+
+static const char *const told[HARMS] = {
+    [KILLED] = "killed by SIGKILL",
+    [SEGFAULT] = "killed by SIGSEGV",
+    [BUS] = "killed by SIGBUS",
+    [ILLEGAL] = "killed by SIGILL",
+    [DIVIDES] = "killed by SIGFPE",
+    [ABORTS] = "killed by SIGABRT",
+    [TRAPPED] = "killed by SIGTRAP",
+    [EXITS_3] = "exited with status 3",
+    [EXITS_0] = "exited with status 0",
+    [EXITS_AT_ONCE] = "exited with status 7",
+    [ENDS_ITS_THREAD] = "", /* it has died, however it puts it */
+    [BECOMES_ANOTHER] = "exited with status 1",
+};
+
+static void die_by(int signal_number)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, signal_number);
+	(void)signal(signal_number, SIG_DFL); /* sanitizers have handlers */
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+	(void)raise(signal_number);
+}
+
+static void do_harm(int harm)
+{
+	static const int signals[HARMS] = {[KILLED] = SIGKILL, [SEGFAULT] = SIGSEGV, [BUS] = SIGBUS,
+	                                   [ILLEGAL] = SIGILL, [DIVIDES] = SIGFPE,   [TRAPPED] = SIGTRAP};
+	char name[] = "false", *const argv[] = {name, NULL};
+	switch (harm) {
+	case ABORTS:
+		(void)signal(SIGABRT, SIG_DFL);
+		abort();
+	case EXITS_3:
+		exit(3);
+	case EXITS_0:
+		exit(0);
+	case EXITS_AT_ONCE:
+		_exit(7);
+	case ENDS_ITS_THREAD:
+		pthread_exit(NULL);
+	case BECOMES_ANOTHER:
+		(void)execvp(name, argv);
+		break;
+	default:
+		die_by(signals[harm]);
+	}
+}
+
+struct harmed {
+	struct crew_gate *gate; /* NULL: at once */
+	int *runs;
+	int harm, survives; /* from that start on it does no harm */
+};
+
+static int be_harmed(const struct harmed *arg, int *result)
+{
+	crew_count(arg->runs);
+	const int run = crew_counted(arg->runs);
+	if (arg->gate) {
+		crew_enter(arg->gate);
+		FL_CHECK(fl_shm_event_wait_until(&arg->gate->open, FL_FOREVER, FL_SHIELDED) == 0);
+	}
+	if (arg->survives == 0 || run < arg->survives)
+		do_harm(arg->harm);
+	*result = run;
+	return 0;
+}
+
+FL_TASK(crew_harmed, struct harmed, int)
+{
+	return be_harmed(arg, result);
+}
+
+FL_TASK(crew_tries_three_times, struct harmed, int, .max_attempts = 3)
+{
+	return be_harmed(arg, result);
+}
+
+/* How the message begins: with the worker that it was. */
+static void tells_of(fl_future *f, int pid, const char *name, const char *how)
+{
+	char text[128];
+	(void)snprintf(text, sizeof text, "worker %d (%s) %s", pid, name, how);
+	crew_fails(f, -EOWNERDEAD, text);
+}
+
+/*
+ * Two workers, both held: one is going to do itself harm, with tasks behind it; the other, and all those, have nothing to do with
+ * that.
+ */
+static void harm_one_of_two(int harm)
+{
+	enum { TASKS = 40 };
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .name = "painter"});
+	struct crew_gate *gates[2] = {crew_gate(), crew_gate()};
+	int *runs = crew_counters(TASKS + 1), pid;
+	fl_future *f[TASKS], *harmed = NULL, *held = NULL;
+	FL_OK(crew_harmed_submit(e, (struct harmed){gates[0], &runs[TASKS], harm, 0}, &harmed));
+	(void)crew_await(gates[0]);
+	held = crew_hold(e, gates[1]);
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
+	crew_open(gates[0]);
+	tells_of(harmed, gates[0]->pid, "painter-0", told[harm]);
+	FL_RC(fl_future_try_wait(held), -EAGAIN);
+	for (int i = 0; i < TASKS; i++) { /* by another in its place */
+		FL_OK(crew_counts_get(f[i], &pid));
+		assert_int_not_equal(pid, gates[0]->pid);
+		assert_int_equal(crew_counted(&runs[i]), 1);
+		fl_future_free(f[i]);
+	}
+	assert_int_equal(crew_counted(&runs[TASKS]), 1);
+	FL_WAIT_FOR(crew_is_gone(gates[0]->pid));
+	assert_int_not_equal(crew_pid(e), gates[0]->pid);
+	crew_let_go(gates[1], held);
+	FL_OK(fl_executor_join(e));
+}
+
+#define HARM_TEST(name, harm)                                                                                          \
+	FL_TEST(crew_death_##name)                                                                                     \
+	{                                                                                                              \
+		const struct crew_census before = crew_begin();                                                        \
+		harm_one_of_two(harm);                                                                                 \
+		crew_same(&before);                                                                                    \
+	}
+
+HARM_TEST(by_sigkill, KILLED)
+HARM_TEST(by_sigsegv, SEGFAULT)
+HARM_TEST(by_sigbus, BUS)
+HARM_TEST(by_sigill, ILLEGAL)
+HARM_TEST(by_sigfpe, DIVIDES)
+HARM_TEST(by_sigtrap, TRAPPED)
+HARM_TEST(by_abort, ABORTS)
+HARM_TEST(by_exit, EXITS_3)
+HARM_TEST(by_exit_0, EXITS_0)
+HARM_TEST(by_exit_at_once, EXITS_AT_ONCE)
+HARM_TEST(by_pthread_exit, ENDS_ITS_THREAD)
+HARM_TEST(by_exec, BECOMES_ANOTHER)
+
+/* The only worker. */
+FL_TEST(crew_death_of_the_only_worker)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	for (int i = 0; i < 30; i++) {
+		fl_future *f = NULL, *behind = NULL;
+		int result, *runs = crew_counters(1);
+		FL_OK(crew_harmed_submit(e, (struct harmed){NULL, runs, i % HARMS == ENDS_ITS_THREAD ? 0 : i % HARMS, 0}, &f));
+		FL_OK(crew_square_submit(e, i, &behind));
+		FL_OK(crew_square_get(behind, &result));
+		assert_int_equal(result, i * i);
+		crew_fails(f, -EOWNERDEAD, told[i % HARMS]);
+		assert_int_equal(crew_counted(runs), 1);
+		fl_future_free(behind);
+	}
+}
+
+/* With nothing to do: nobody is told; another comes when it is needed. */
+FL_TEST(crew_death_of_an_idle_worker)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	for (int i = 0; i < 20; i++) {
+		const int pid = crew_pid(e);
+		FL_OK(kill(pid, SIGKILL));
+		if (i % 2)
+			FL_WAIT_FOR(crew_size(e) == 0);
+		assert_int_not_equal(crew_pid(e), pid);
+	}
+}
+
+/* Retries. */
+
+FL_TEST(crew_death_is_tried_again_if_the_type_says_so)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(2);
+	for (int i = 0; i < 10; i++) {
+		int *runs = crew_counters(2), result;
+		fl_future *good = NULL, *bad = NULL, *once = NULL;
+		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 3}, &good));
+		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[1], ABORTS, 0}, &bad));
+		FL_OK(crew_tries_three_times_get(good, &result));
+		assert_int_equal(result, 3);
+		fl_future_free(good);
+		crew_fails(bad, -EOWNERDEAD, "killed by SIGABRT");
+		assert_int_equal(crew_counted(&runs[0]), 3);
+		assert_int_equal(crew_counted(&runs[1]), 3); /* and no more */
+		/* One that ends by itself, with an error, is not tried again. */
+		FL_OK(crew_tries_three_times_submit(e, (struct harmed){NULL, &runs[0], KILLED, 4}, &once));
+		FL_OK(crew_tries_three_times_get(once, &result));
+		assert_int_equal(result, 4);
+		fl_future_free(once);
+	}
+}
+
+FL_TASK(crew_just_fails, int *, void, .max_attempts = 5)
+{
+	crew_count(*arg);
+	return -EDOM;
+}
+
+FL_TEST(crew_failure_is_no_death)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	fl_future *f = NULL;
+	int *runs = crew_counters(1);
+	FL_OK(crew_just_fails_submit(e, runs, &f));
+	crew_fails(f, -EDOM, NULL);
+	assert_int_equal(crew_counted(runs), 1);
+}
+
+/* What is cancelled between two tries is not tried again. */
+FL_TEST(crew_death_of_a_cancelled_task)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	struct crew_gate *gate = crew_gate();
+	int *runs = crew_counters(1);
+	fl_future *f = NULL;
+	FL_OK(crew_tries_three_times_submit(e, (struct harmed){gate, runs, KILLED, 0}, &f));
+	(void)crew_await(gate);
+	FL_RC(fl_future_cancel(f), -EBUSY);
+	crew_open(gate);
+	crew_is_cancelled(f);
+	assert_int_equal(crew_counted(runs), 1);
+	crew_works(e);
+}
+
+/* From outside, at any time. */
+
+struct storm {
+	fl_executor *e;
+	unsigned kills;
+	bool over;
+	fl_thread thread;
+};
+
+static int kill_now_and_then(void *arg)
+{
+	struct storm *s = arg;
+	unsigned n = 1;
+	while (!fl__load_relaxed(&s->over)) { /* relaxed: a hint */
+		int pids[4];
+		size_t there = fl_process_executor_pids(s->e, pids, 4);
+		n = n * 1664525u + 1013904223u;
+		/* A number that was just given up may be another's by now; in a test it is not. */
+		if (there > 0 && kill(pids[(n >> 16) % (there < 4 ? there : 4)], SIGKILL) == 0)
+			s->kills++;
+		for (unsigned i = 0; i < (n >> 20) % 2000; i++)
+			sched_yield();
+	}
+	return 0;
+}
+
+/* Started once at most; what has ended well was started; what has failed says why; the rest is run. */
+FL_TEST(crew_death_at_any_time)
+{
+	enum { AT_ONCE = 64 };
+	const struct crew_census before = crew_begin();
+	const unsigned tasks = fl_test_scaled(20000);
+	struct storm storm = {.e = crew_with(3)};
+	int *runs = crew_counters(tasks);
+	unsigned failed = 0;
+	fl_future *f[AT_ONCE] = {NULL};
+	FL_OK(fl_thread_start(&storm.thread, kill_now_and_then, &storm, NULL));
+	for (unsigned i = 0; i < tasks + AT_ONCE; i++) {
+		fl_future **here = &f[i % AT_ONCE];
+		int pid;
+		if (i >= AT_ONCE) {
+			int rc = crew_counts_get(*here, &pid);
+			const int started = crew_counted(&runs[i - AT_ONCE]);
+			assert_int_equal(started, 1);
+			failed += rc != 0;
+			if (rc != 0) {
+				FL_RC(rc, FL_ETASK);
+				FL_RC(fl_future_error(*here), -EOWNERDEAD);
+				assert_non_null(strstr(fl_future_message(*here), "killed by SIGKILL"));
+			}
+			fl_future_free(*here);
+		}
+		if (i < tasks)
+			FL_OK(crew_counts_submit(storm.e, &runs[i], here));
+	}
+	fl__store_relaxed(&storm.over, true); /* relaxed: a hint */
+	FL_OK(fl_thread_join(&storm.thread, NULL));
+	print_message("%u workers killed, %u of %u tasks with them\n", storm.kills, failed, tasks);
+	assert_true(storm.kills > 3);
+	assert_true(failed <= storm.kills);
+	crew_works(storm.e);
+	fl_executor_free(storm.e);
+	crew_same(&before);
+}
