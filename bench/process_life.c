@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { KILLS = 200, FIRST_STARTS = 10, LATER_STARTS = 50 };
+enum { KILLS = 200, P99_LEAST = 100, FIRST_STARTS = 10, LATER_STARTS = 50 };
 
 #define START(impl, how)                                                                                               \
 	static void *impl##_setup(int threads, uint64_t total)                                                         \
@@ -94,8 +94,7 @@ static void *kill_setup(int threads, uint64_t total)
 	kill_state *s = bench_alloc(sizeof *s);
 	int64_t ignored;
 	(void)threads;
-	(void)total;
-	if (fl_shm_create(&s->region, 4096))
+	if (total > KILLS || fl_shm_create(&s->region, 4096))
 		bench_fail("fl_shm_create");
 	s->victim = fl_shm_alloc(s->region, sizeof *s->victim);
 	fl_executor_config config = {.workers = 1, .regions = &s->region, .n_regions = 1};
@@ -114,14 +113,14 @@ static int by_size(const void *a, const void *b)
 static void kill_all(bench_thread *t, bool until_served)
 {
 	kill_state *s = t->state;
-	for (uint64_t i = 0; i < KILLS; i++) {
+	for (uint64_t i = 0; i < t->total; i++) {
 		int64_t failed, served;
 		kill_one(s, &failed, &served);
 		s->samples[i] = until_served ? served : failed;
 		t->took += s->samples[i];
 	}
-	qsort(s->samples, KILLS, sizeof *s->samples, by_size);
-	t->p99 = s->samples[KILLS * 99 / 100];
+	qsort(s->samples, t->total, sizeof *s->samples, by_size);
+	t->p99 = t->total >= P99_LEAST ? s->samples[t->total * 99 / 100] : 0;
 }
 
 static void kill_failed(bench_thread *t)

@@ -19,6 +19,7 @@ namespace
 
 constexpr int repetitions = 5;
 constexpr double full_seconds = 0.25, quick_seconds = 0.04; // of one repetition, at least
+constexpr uint64_t quick_part = 5;                          // of a fixed number of operations
 
 struct alignas(BENCH_LINE) Lane {
 	bench_thread thread;
@@ -34,7 +35,7 @@ class Bench
 		pthread_barrier_init(&ended_, nullptr, static_cast<unsigned>(lanes_.size()));
 	}
 
-	void add(double seconds)
+	void add(bool quick)
 	{
 		auto *b = benchmark::RegisterBenchmark(entry_.name, [this](benchmark::State &state) { run(state); });
 		b->Threads(static_cast<int>(lanes_.size()));
@@ -42,9 +43,10 @@ class Bench
 		b->MeasureProcessCPUTime();
 		b->Repetitions(repetitions);
 		if (entry_.row->fixed > 0)
-			b->Iterations(static_cast<benchmark::IterationCount>(entry_.row->fixed));
+			b->Iterations(static_cast<benchmark::IterationCount>(
+			    quick ? (entry_.row->fixed + quick_part - 1) / quick_part : entry_.row->fixed));
 		else
-			b->MinTime(seconds);
+			b->MinTime(quick ? quick_seconds : full_seconds);
 	}
 
       private:
@@ -200,7 +202,7 @@ int bench_measure(const bench_entry *entries, size_t count, bool quick, const ch
 	std::list<Bench> benches;
 	size_t width = 0;
 	for (size_t i = 0; i < count; i++) {
-		benches.emplace_back(entries[i]).add(quick ? quick_seconds : full_seconds);
+		benches.emplace_back(entries[i]).add(quick);
 		width = std::max(width, std::string(entries[i].name).size());
 	}
 	LineReporter lines(width);

@@ -36,7 +36,7 @@ typedef struct bench_row {
 	void *(*setup)(int threads, uint64_t total);
 	void (*run)(bench_thread *t);
 	void (*teardown)(void *state, uint64_t total);
-	uint64_t fixed; /* operations a thread in each run; 0: as many as the time allows, found by trying */
+	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
 } bench_row;
 
 #define BENCH_ROWS_MAX 8

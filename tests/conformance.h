@@ -66,6 +66,7 @@ static const struct conformance_kind conformance_processes = {
 #define CONFORMANCE_ENTRY(unused, kind) &conformance_##kind,
 __attribute__((unused)) static const struct conformance_kind *const conformance_kinds[] = {
     CONFORMANCE_KINDS(CONFORMANCE_ENTRY, )};
+#define CONFORMANCE_KINDS_N (sizeof conformance_kinds / sizeof conformance_kinds[0])
 
 #define CONFORMANCE_FN __attribute__((unused)) static
 

@@ -323,7 +323,7 @@ CONFORMANCE(free_in_its_own_task_panics)
 	fl_process_status status;
 	char text[256];
 	size_t number = 0;
-	while (conformance_kinds[number] != kind)
+	while (number < CONFORMANCE_KINDS_N && conformance_kinds[number] != kind)
 		number++;
 	int printed = fl_test_scratch();
 	fl_process_config config = {.task = &free_in_task, .arg = &number, .err = FL_PROCESS_FD(printed)};

@@ -132,6 +132,32 @@ FL_TEST(imap_gives_back_its_memory)
 	}
 }
 
+/* Who has a slow generator gets the first result as soon as it is there. */
+static int make_slowly(void *state, void *arg)
+{
+	int *made = state;
+	if (*made == 1)
+		FL_WAIT_FOR(seam_sleepers() == 1); /* the worker has ended the first */
+	*(int *)arg = (*made)++;
+	return 1;
+}
+
+FL_TEST(imap_of_a_slow_generator)
+{
+	for (int unordered = 0; unordered <= 1; unordered++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		FL_SCOPED(fl_imap) *it = NULL;
+		int made = 0, result = 77;
+		const fl_imap_config config = {
+		    .unordered = unordered, .window = 20, .next = make_slowly, .state = &made};
+		FL_OK(square_imap(e, NULL, 0, &it, &config));
+		assert_int_equal(made, 2);
+		FL_OK(square_imap_next(it, NULL, &result));
+		assert_int_equal(result, 0);
+		assert_int_equal(made, 3);
+	}
+}
+
 /* Frees that meet the ends of tasks. */
 static unsigned dropped;
 

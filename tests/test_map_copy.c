@@ -1,61 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * fl_map on executors that copy arguments and results. The contract stands in test_executor_map.c; here is what it
- * looks like from the inside, on a kind that is easy to watch: threads, or the caller's, without FL_CAP_BY_REFERENCE.
+ * looks like from the inside.
  */
-#include "exec/map.h"
-#include "fl_pool.h"
-
-enum { N = 500 };
-
-static int inputs[N], outputs[N];
-static unsigned runs;
-
-/* The kind. It knows chunks, by what other kinds are given for them. */
-
-static struct fl__executor_ops copying_ops, real_ops;
-static struct fl__chunk_type whole; /* of the chunks of one test */
-
-static int submit_copying(fl_executor *e, struct fl__cell *cell)
-{
-	if (cell->count > 1)
-		cell->future.type = &whole.type;
-	return real_ops.submit(e, cell);
-}
-
-static fl_executor *copying(fl_executor *e, const fl_task_type *type)
-{
-	(void)fl__chunk_type(&whole, e, type, 2);
-	real_ops = copying_ops = *e->ops;
-	copying_ops.capabilities &= ~(uint32_t)FL_CAP_BY_REFERENCE;
-	copying_ops.submit = submit_copying;
-	e->ops = &copying_ops;
-	return e;
-}
-
-/* Kind 0: the caller's; else so many threads. */
-static fl_executor *executor_of(int kind, const fl_task_type *type)
-{
-	return copying(kind == 0 ? sequential() : pool_with((unsigned)kind), type);
-}
-
-static void begin_map(void)
-{
-	SET(&runs, 0);
-	for (int i = 0; i < N; i++) {
-		inputs[i] = i;
-		outputs[i] = -77;
-	}
-}
-
-FL_TASK(copy_square, int, int)
-{
-	COUNT(&runs);
-	FL_CHECK(arg < inputs || arg >= inputs + N); /* a copy */
-	FL_CHECK(result < outputs || result >= outputs + N);
-	*result += *arg * *arg; /* results start zeroed */
-	return 0;
-}
+#include "fl_copying.h"
 
 /* Fails where the argument is negative, and leaves something. */
 FL_TASK(copy_check, int, int)
@@ -386,202 +334,7 @@ FL_TEST(map_copy_of_a_chunk_that_was_lost)
 	}
 }
 
-/* Ending early. */
-
-FL_TEST(map_copy_that_cannot_begin)
-{
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
-	for (int kind = 0; kind <= 2; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_square);
-		begin_map();
-		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = fl_now()}), -ETIMEDOUT);
-		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = -1}), -ETIMEDOUT);
-		FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.cancel = &stop}), -ECANCELED);
-		{
-			FL_CANCEL_SCOPE(&stop);
-			FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -ECANCELED);
-			assert_int_equal(LOOK(&runs), 0);
-			FL_OK(copy_square_map(e, inputs, 1, outputs, &(fl_map_config){.cancel = FL_SHIELDED}));
-		}
-		assert_int_equal(LOOK(&runs), 1);
-		assert_int_equal(outputs[1], -77);
-		fl_executor_close(e);
-		FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -EPIPE);
-		assert_int_equal(LOOK(&runs), 1);
-	}
-}
-
-FL_TEST(map_copy_that_never_began_ends_in_time)
-{
-	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
-	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
-	fl_cancel_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
-	struct gate gate = {0};
-	fl_future *held = hold_worker(e, &gate);
-	begin_map();
-	FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.deadline = fl_after(FL_MS(3))}), -ETIMEDOUT);
-	FL_RC(copy_square_map(e, inputs, N, outputs, &(fl_map_config){.cancel = &timer}), -ECANCELED);
-	assert_int_equal(fl_future_get_state(held), FL_RUNNING);
-	let_go(&gate, held);
-	FL_OK(fl_executor_join(e));
-	assert_int_equal(LOOK(&runs), 0);
-}
-
-/* Element 5 runs until it is asked to stop; it then succeeds or gives up, as `obeys` says. */
-static fl_event fifth_runs;
-static unsigned obeys;
-
-FL_TASK(copy_stops, int, int)
-{
-	COUNT(&runs);
-	*result = *arg;
-	if (*arg != 5)
-		return 0;
-	fl_event_set(&fifth_runs);
-	fl_event never = FL_EVENT_INIT;
-	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-	FL_CHECK(fl_task_cancelled(ctx));
-	return LOOK(&obeys) ? -ECANCELED : 0;
-}
-
-static int request_when_fifth_runs(void *stop)
-{
-	FL_CHECK(fl_event_wait_until(&fifth_runs, FL_FOREVER, FL_SHIELDED) == 0);
-	fl_cancel_request(stop);
-	return 0;
-}
-
-/*
- * Results of those that ran are there, the others were not touched. The sequential kind cannot be stopped in a submit
- * but by time.
- */
-static void run_stopped_map(fl_executor *e, bool by_token, size_t chunk)
-{
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_thread other;
-	fl_event_reset(&fifth_runs);
-	begin_map();
-	fl_map_config config = {.chunk = chunk, .cancel = by_token ? &stop : NULL};
-	if (!by_token)
-		config.deadline = fl_after(FL_MS(50));
-	FL_OK(fl_thread_start(&other, request_when_fifth_runs, &stop, NULL));
-	int rc = copy_stops_map(e, inputs, N, outputs, &config);
-	FL_RC(rc, by_token ? -ECANCELED : -ETIMEDOUT);
-	fl_event_set(&fifth_runs); /* should the deadline have come before */
-	seam_join(&other, 1);
-	for (int i = 0; i < N; i++)
-		assert_true(outputs[i] == i || outputs[i] == -77);
-	if (by_token && fl_executor_workers(e) == 1) {
-		assert_int_equal(LOOK(&runs), 6);
-		assert_int_equal(outputs[4], 4);
-	}
-}
-
-FL_TEST(map_copy_ends_early_by_token_and_deadline)
-{
-	for (int kind = 0; kind <= 2; kind++)
-		for (unsigned obey = 0; obey <= 1; obey++)
-			for (size_t chunk = 1; chunk <= 4; chunk += 3) {
-				FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_stops);
-				SET(&obeys, obey);
-				if (kind > 0)
-					run_stopped_map(e, true, chunk);
-				run_stopped_map(e, false, chunk);
-			}
-}
-
-/* Element 5 does something to its executor. */
-static void (*fifth_act)(fl_executor *e);
-
-FL_TASK(copy_acts, int, int)
-{
-	COUNT(&runs);
-	*result = *arg;
-	if (*arg == 5)
-		fifth_act(fl_executor_current());
-	return 0;
-}
-
-static void cancel_executor(fl_executor *e)
-{
-	(void)fl_executor_cancel(e);
-}
-
-FL_TEST(map_copy_ends_early_when_its_executor_is_cancelled)
-{
-	fifth_act = cancel_executor;
-	for (int kind = 0; kind <= 3; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_acts);
-		begin_map();
-		int rc = copy_acts_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 4});
-		if (kind == 0) /* nothing was queued: it is closed for what comes next */
-			FL_RC(rc == -EPIPE ? -ECANCELED : rc, -ECANCELED);
-		else
-			FL_RC(rc, -ECANCELED);
-		assert_true(LOOK(&runs) < N);
-		assert_int_equal(outputs[N - 1], -77);
-		FL_RC(copy_acts_map(e, inputs, 1, outputs, NULL), -EPIPE);
-	}
-}
-
-/* What was under way runs, as on any closed executor; what comes after it is refused. */
-FL_TEST(map_copy_ends_early_when_its_executor_is_closed)
-{
-	fifth_act = fl_executor_close;
-	for (int kind = 0; kind <= 3; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_acts);
-		begin_map();
-		FL_RC(copy_acts_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 1}), -EPIPE);
-		const int ran = (int)LOOK(&runs);
-		assert_true(ran >= 6 && ran < N);
-		for (int i = 0; i < N; i++)
-			assert_int_equal(outputs[i], i < ran ? i : -77);
-	}
-}
-
-FL_TASK_STATIC(initialize_badly, void, void)
-{
-	return -EIO;
-}
-
-FL_TEST(map_copy_on_a_broken_executor)
-{
-	FL_SCOPED(fl_executor) *e = NULL;
-	begin_map();
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2, .initialize = &initialize_badly}));
-	(void)copying(e, &copy_square);
-	for (int i = 0; i < 3; i++) /* the one that breaks it, and those that find it broken */
-		FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -ENOTRECOVERABLE);
-	assert_int_equal(LOOK(&runs), 0);
-}
-
-/* Maps in tasks: they need no free worker, whatever the depth. */
-FL_TASK(copy_nested, int, int)
-{
-	int in[3] = {*arg - 1, *arg - 1, *arg - 1}, out[3] = {0};
-	fl_executor *e = fl_executor_current();
-	if (*arg == 0 || !e) {
-		*result = 1;
-		return e ? 0 : -EINVAL;
-	}
-	int rc = fl_map(e, fl_task_find("copy_nested"), in, 3, out, &(fl_map_config){.chunk = 1});
-	*result = out[0] + out[1] + out[2];
-	return rc;
-}
-
-FL_TEST(map_copy_nested_needs_no_free_worker)
-{
-	for (int kind = 0; kind <= 3; kind++) {
-		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_nested);
-		const int depths[] = {0, 1, 2, 3, 5};
-		int out[5];
-		FL_OK(copy_nested_map(e, depths, 5, out, &(fl_map_config){.chunk = 1}));
-		assert_int_equal(out[0] + out[1] + out[2] + out[3] + out[4], 40 + 243);
-	}
-}
-
-/* Hooks are the owner's; and the type that has none is not used any more when the map has returned. */
+/* Hooks are the owner's. */
 static unsigned dropped;
 
 static void count_drop(void *element)
@@ -614,70 +367,31 @@ FL_TEST(map_copy_drops_nothing)
 	assert_int_equal(LOOK(&dropped), 0);
 }
 
-/* Without memory. */
+/* The type that has no hooks is not used any more when the map has returned, whoever still refers to a future. */
+static fl_future *kept[N];
+static unsigned n_kept;
 
-/* From the first to the last that were run; nothing else was touched. */
-static int count_prefix(void)
+static int submit_keeping(fl_executor *e, struct fl__cell *cell)
 {
-	int n = 0;
-	while (n < N && outputs[n] == n * n)
-		n++;
-	for (int i = n; i < N; i++)
-		assert_int_equal(outputs[i], -77);
-	return n;
+	kept[n_kept++] = fl_future_ref(&cell->future);
+	return submit_copying(e, cell);
 }
 
-/* Chunks of more than a cell's room have memory of their own: each submit asks for some. */
-FL_TEST(map_copy_without_memory_goes_on_with_less)
+FL_TEST(map_copy_leaves_no_type_behind)
 {
-	enum { CHUNK = 60 };
-	for (unsigned step = 0; step < 20; step++) {
-		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);
-		const fl_map_config config = {.chunk = CHUNK};
-		long before = seam_live_allocs();
-		begin_map();
-		seam_fail_allocs(step, 1);
-		int rc = copy_square_map(e, inputs, N, outputs, &config);
-		bool struck = seam_heal() == 0;
-		assert_true(rc == 0 || rc == -ENOMEM);
-		assert_int_equal(count_prefix(), rc == 0 ? N : 0); /* only the first can do that */
-		if (!struck) {
-			assert_int_equal(rc, 0);
-			assert_true(seam_live_allocs() >= before);
-			return;
+	for (size_t chunk = 1; chunk <= 7; chunk += 6)
+		for (int fails = 0; fails <= 1; fails++) {
+			FL_SCOPED(fl_executor) *e = executor_of(2, &copy_dropping);
+			copying_ops.submit = submit_keeping;
+			begin_map();
+			n_kept = 0;
+			inputs[N / 2] = fails ? -EIO : 0;
+			FL_RC(copy_dropping_map(e, inputs, N, outputs, &(fl_map_config){.chunk = chunk}),
+			      fails ? FL_ETASK : 0);
+			for (unsigned i = 0; i < n_kept; i++) {
+				assert_string_equal(kept[i]->type->name, "fl__chunk");
+				fl_future_free(kept[i]);
+			}
 		}
-	}
-	fail_msg("more allocations than chunks");
-}
-
-FL_TEST(map_copy_without_memory_for_the_rest)
-{
-	enum { CHUNK = 60 };
-	unsigned partial = 0;
-	for (unsigned step = 0; step < 20; step++) {
-		FL_SCOPED(fl_executor) *e = executor_of(2, &copy_square);
-		begin_map();
-		seam_fail_allocs(step, 1000);
-		int rc = copy_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = CHUNK});
-		bool struck = seam_heal() < 1000;
-		const int done = count_prefix();
-		assert_int_equal(done, LOOK(&runs));
-		FL_RC(rc, struck ? -ENOMEM : 0);
-		partial += struck && done > 0;
-		if (!struck)
-			break;
-	}
-	assert_true(partial > 3);
-}
-
-FL_TEST(map_copy_without_threads)
-{
-	FL_SCOPED(fl_executor) *e = executor_of(3, &copy_square);
-	begin_map();
-	seam_fail_threads(0, 1000);
-	FL_RC(copy_square_map(e, inputs, N, outputs, NULL), -EAGAIN);
-	assert_int_equal(LOOK(&runs), 0);
-	seam_heal();
-	FL_OK(copy_square_map(e, inputs, N, outputs, NULL));
-	assert_int_equal(count_prefix(), N);
+	assert_int_equal(LOOK(&dropped), 0);
 }

@@ -17,9 +17,12 @@ FL_BEGIN_DECLS
  *
  *     FL_SCOPED(fl_imap) *it = NULL;
  *     rc = count_primes_imap(pool, parts, 64, &it, NULL);             // check
- *     while ((rc = count_primes_imap_next(it, &index, &count)) != -ENODATA)
- *             if (rc == FL_ETASK)
- *                     fprintf(stderr, "part %zu: %s\n", index, fl_imap_message(it));
+ *     while ((rc = count_primes_imap_next(it, &index, &count)) == 0 || rc == FL_ETASK)
+ *             if (rc == 0)
+ *                     printf("part %zu: %d\n", index, count);
+ *             else
+ *                     printf("part %zu: %s\n", index, fl_imap_message(it));
+ *                                                                     // now rc is -ENODATA: that was all; else check
  *
  * A window of arguments is under way at a time: submitted, and the result not yet given out. So an array may be of any
  * size, and a generator (`next` of the config) without end. In the order of the arguments; or, `unordered`, of

@@ -26,7 +26,8 @@ struct fl__cell {
 	bool elsewhere;              /* it does */
 	bool asked;                  /* to stop, and it was told */
 	bool mapped;                 /* the result is a mapping */
-	uint32_t attempts;           /* starts that came to nothing */
+	uint16_t attempts;           /* starts that came to nothing */
+	uint16_t suspicions;         /* deaths of a worker that had it next, and says that it had not started */
 	uint32_t seq;                /* the order that it is, */
 	struct fl__member *member;   /* and with whom it is posted; NULL: it is not */
 	struct fl__stopper *stopper; /* what watches its token; NULL: nothing */

@@ -61,7 +61,7 @@ struct fl__member {
 	int channel;
 	unsigned number;    /* for its name */
 	bool initializing;  /* its first order, the initializer, has not ended */
-	bool proven;        /* it has ended an order */
+	bool ready;         /* it was seen to be */
 	bool retired;       /* gets no more orders */
 	bool leaving;       /* was told to leave */
 	uint32_t quota;     /* orders that it may still get */

@@ -229,6 +229,19 @@ static void settle_started(struct fl__member *m, struct fl__cell *cell, const ch
 		fl__crew_fail(c, cell, c->terminated ? -ECANCELED : -EOWNERDEAD, "%s", how);
 }
 
+/*
+ * Whether the task had started, as far as is known: a worker that clears its claim words and dies would take the same task for
+ * ever.
+ */
+static bool had_started(struct fl__member *m, struct fl__cell *cell, bool next)
+{
+	enum { SUSPICIONS_MOST = 3 };
+	if (fl__lane_fate(&m->lane, cell->seq) == FL__LANE_STARTED)
+		return true;
+	cell->suspicions += next && m->ready;
+	return cell->suspicions > SUSPICIONS_MOST;
+}
+
 /* Newest first, so that the queue has them in their order. */
 static void settle_tasks(struct fl__member *m, const char *how)
 {
@@ -238,15 +251,28 @@ static void settle_tasks(struct fl__member *m, const char *how)
 		struct fl__cell *cell = m->cells[slot];
 		if (!cell)
 			continue;
-		enum fl__lane_fate fate = fl__lane_fate(&m->lane, cell->seq);
+		const bool started = had_started(m, cell, seq - 1 == m->lane.first);
 		m->cells[slot] = NULL;
 		c->posted--;
 		fl__stopper_disarm(cell);
 		cell->member = NULL;
-		if (fate == FL__LANE_QUEUED)
-			fl__queue_add_first(&c->base.queue, cell);
-		else
+		if (started)
 			settle_started(m, cell, how);
+		else
+			fl__queue_add_first(&c->base.queue, cell);
+	}
+}
+
+/* What it said before it died: the word in its memory may be damaged. */
+static void hear_whether_ready(struct fl__member *m)
+{
+	while (!m->ready) {
+		struct fl__apart head = {0, 0, 0};
+		struct iovec part = {&head, sizeof head};
+		struct fl__packet packet = {.parts = &part, .n_parts = 1};
+		if (fl__packet_try_recv(m->channel, &packet, 0) != 0)
+			return;
+		m->ready = head.magic == FL__READY_MAGIC;
 	}
 }
 
@@ -254,9 +280,7 @@ static void settle_tasks(struct fl__member *m, const char *how)
 static void count_failure(struct fl__member *m, const char *how)
 {
 	struct fl__crew *c = m->crew;
-	/* relaxed: it is dead, and this is all it has said */
-	bool was_ready = !m->initializing && fl__load_relaxed(&m->lane.replies->state) == FL__LANE_READY;
-	if (!was_ready && !m->proven)
+	if (!m->ready || m->initializing)
 		fl__crew_start_failed(c, how);
 }
 
@@ -273,6 +297,7 @@ void fl__crew_bury(struct fl__member *m)
 	struct fl__crew *c = m->crew;
 	char how[FL_MESSAGE_MAX];
 	(void)fl__crew_harvest_from(m);
+	hear_whether_ready(m);
 	describe(m, how, sizeof how);
 	settle_tasks(m, how);
 	if (!m->leaving && !c->terminated)

@@ -64,37 +64,53 @@ void fl__crew_fail(struct fl__crew *c, struct fl__cell *cell, int error, const c
 
 /* Taking one reply. */
 
-/* Results in memory of their own: that memory becomes the future's. */
+/* Memory of that size becomes the future's result. */
+static int take_memory(struct fl__cell *cell, int fd, size_t size)
+{
+	int64_t there;
+	void *memory;
+	int rc = fl__fd_sys.sealed_size(fd, &there);
+	if (rc != 0 || there != (int64_t)size)
+		return -EBADMSG;
+	rc = fl__shm_os.map(fd, size, false, &memory);
+	if (rc != 0)
+		return rc;
+	cell->future.result = memory;
+	cell->mapped = true;
+	return 0;
+}
+
+/* Takes the next packet. True when it was the cell's, or there is none to come: then `*rc` is what came of it. */
+static bool take_packet(struct fl__member *m, struct fl__cell *cell, size_t size, int *rc)
+{
+	struct fl__apart head = {0, 0, 0};
+	struct iovec part = {&head, sizeof head};
+	int fds[FL__PACKET_FDS];
+	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
+	*rc = fl__packet_try_recv(m->channel, &packet, 0);
+	if (*rc != 0) {
+		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc; /* what was sent before the reply is there */
+		return true;
+	}
+	bool ours = packet.size == sizeof head && head.magic == FL__APART_MAGIC && head.seq == cell->seq;
+	if (packet.lost)
+		*rc = -EMFILE;
+	else if (ours)
+		*rc = packet.n_fds == 1 ? take_memory(cell, fds[0], size) : -EBADMSG;
+	if (head.magic == FL__READY_MAGIC)
+		m->ready = true;
+	fl__fds_close(fds, packet.n_fds);
+	return ours || packet.lost;
+}
+
+/* Results in memory of their own. Before it are those of orders that failed, and a worker's "ready". */
 static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 {
-	for (;;) {
-		struct fl__apart head = {0, 0, 0};
-		struct iovec part = {&head, sizeof head};
-		int fds[FL__PACKET_FDS];
-		struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
-		int rc = fl__packet_try_recv(m->channel, &packet, 0);
-		if (rc != 0)
-			return rc == -EAGAIN || rc == -EPIPE ? -EBADMSG
-			                                     : rc; /* what was sent before the reply is there */
-		if (packet.lost || packet.n_fds == 0) {
-			fl__fds_close(fds, packet.n_fds);
-			return packet.lost ? -EMFILE : -EBADMSG;
-		}
-		int64_t there = -1;
-		void *memory = NULL;
-		bool ours = packet.size == sizeof head && head.magic == FL__APART_MAGIC && head.seq == cell->seq;
-		if (ours)
-			rc = fl__fd_sys.sealed_size(fds[0], &there);
-		if (ours && rc == 0)
-			rc = there == (int64_t)size ? fl__shm_os.map(fds[0], size, false, &memory) : -EBADMSG;
-		fl__fds_close(fds, packet.n_fds);
-		if (ours && rc == 0) {
-			cell->future.result = memory;
-			cell->mapped = true;
-		}
-		if (ours)
+	int rc = -EBADMSG;
+	for (unsigned i = 0; i < 2 * FL__LANE_DEPTH; i++)
+		if (take_packet(m, cell, size, &rc))
 			return rc;
-	}
+	return -EBADMSG;
 }
 
 static int take_result(struct fl__member *m, struct fl__cell *cell, unsigned slot, bool failed)
@@ -159,6 +175,7 @@ static void take_initialized(struct fl__member *m, const struct fl__reply *reply
 {
 	struct fl__crew *c = m->crew;
 	m->initializing = false;
+	m->ready = false; /* to be looked at again, without it */
 	if (reply->error == 0 || c->init_error != 0)
 		return;
 	c->init_error = reply->error;
@@ -166,11 +183,24 @@ static void take_initialized(struct fl__member *m, const struct fl__reply *reply
 	fl__crew_kick(c);
 }
 
+/* A worker that is ready says something for the next, too: unless its initializer is still to come. */
+static void look_whether_ready(struct fl__member *m)
+{
+	/* relaxed: a word by itself */
+	m->ready = fl__load_relaxed(&m->lane.replies->state) == FL__LANE_READY;
+	if (!m->ready || m->initializing)
+		return;
+	m->crew->failures = 0;
+	m->crew->retry_at = 0;
+}
+
 bool fl__crew_harvest_from(struct fl__member *m)
 {
 	struct fl__reply reply;
 	enum fl__lane_sight sight;
 	bool some = false;
+	if (!m->ready)
+		look_whether_ready(m);
 	while (!m->damaged && (sight = fl__lane_look(&m->lane, &reply)) != FL__LANE_NONE) {
 		const unsigned slot = m->lane.first % FL__LANE_DEPTH;
 		struct fl__cell *cell = m->cells[slot];
@@ -185,11 +215,6 @@ bool fl__crew_harvest_from(struct fl__member *m)
 		m->results.tail = m->result_head[slot];
 		fl__lane_pass(&m->lane);
 		some = true;
-		if (!m->proven) {
-			m->proven = true;
-			m->crew->failures = 0;
-			m->crew->retry_at = 0;
-		}
 	}
 	if (some && m->crew->config.idle_timeout > 0 && fl__lane_used(&m->lane) == 0) {
 		m->idle_since = fl__sys.now();

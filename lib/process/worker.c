@@ -518,6 +518,8 @@ FL__TASK_DEFINE(, fl__worker_task, "fl__process_worker", struct fl__worker_start
 		fl__store_release(&replies->state, rc == 0 ? FL__LANE_READY : FL__LANE_UNFIT);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
+	const struct fl__apart ready = {FL__READY_MAGIC, 0, 0};
+	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0); /* there is room: it is the first */
 	hide_start(w);
 	serve_all(w);
 	return 0; /* what it has is not given back: threads that tasks have left may use it until the process has ended */

@@ -52,4 +52,7 @@ struct fl__apart {
 };
 #define FL__APART_MAGIC 0x31505041u /* "APP1" */
 
+/* The first packet of a worker, without a descriptor, has this: it was ready. Unlike a word in its memory it stays said. */
+#define FL__READY_MAGIC 0x31594452u /* "RDY1" */
+
 #endif

@@ -41,7 +41,7 @@ static const struct {
 uint64_t settled, in_maps, in_nested;
 
 static uint8_t *fate_of;
-static uint32_t next_id;
+static uint32_t next_id = 1; /* so that no ticket is 0 */
 static uint64_t counts[FATES], lost, twice, never, too_often, wrongs, unbegun, unannounced, too_many;
 
 void ledger_open(void)
@@ -178,7 +178,7 @@ static void settle_failed(uint64_t ticket, const fl_future *f, int error)
 	if (error == -EOWNERDEAD && says_how(message, kind_of(ticket) == CRASH)) {
 		settle_death(message);
 		all_have_become(ticket, DIED, UNKNOWN);
-	} else if (error == -ECANCELED && may_end && strstr(message, "terminated")) {
+	} else if (error == -ECANCELED && may_end && (strstr(message, "terminated") || says_how(message, true))) {
 		all_have_become(ticket, DIED, UNKNOWN);
 	} else if (error == -ECANCELED && kind_of(ticket) == PATIENT && (may_end || (ticket >> 16 & 1))) {
 		all_have_become(ticket, ANSWERED, ANSWERED);

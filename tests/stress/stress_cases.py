@@ -243,6 +243,13 @@ def campaign(tool):
             expect(out, text)
 
 
+def campaign_tasks(tool):
+    """Workers killed for real: no task is lost or started twice, nothing is left behind, and nobody hangs."""
+    out = run([os.path.join(tool.build, "stress", "fairlead-kill-tasks"), "--kills", "400", "--tasks", "400000"])
+    for text in ("0 lost, 0 started twice, 0 done but never started, 0 cancelled but started, 0 wrong", "passed"):
+        expect(out, text)
+
+
 def files(tool):
     """JSON of the agreed form, JUnit that parses, a page with the failure on it; none of them disturbs the others."""
     with tempfile.TemporaryDirectory() as folder:
@@ -297,7 +304,8 @@ def cases(source, build, wanted):
     """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
     tool = Tool(source, build)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, campaign, files, installed)]
+                  for f in (usage, statuses, skipped, newcomer, crash, campaign, campaign_tasks, files,
+                            installed)]
     if not os.path.exists(tool.program):
         return of_program
     litmus = []

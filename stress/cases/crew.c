@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The process executor: each task ends once, whoever submits, waits, cancels, closes; and nobody waits for ever. crew_end.c has
+ * what happens when workers come and go.
+ */
+#include "crews.h"
+
+/* Two submit, and wait: each may fetch the other's result, or the keeper both. */
+struct crew_two_waiters {
+	struct crew crew;
+};
+
+FL_STRESS_SETUP(crew_two_waiters)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_two_waiters, one)
+{
+	crew_submit_get(&s->crew, 1);
+}
+
+FL_STRESS_ACTOR(crew_two_waiters, two)
+{
+	crew_submit_get(&s->crew, 2);
+}
+
+FL_STRESS(crew_two_waiters, one, two)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 1 && crew_ran(&s->crew, 2) == 1, "both, once");
+	FL_FORBIDDEN(1, "twice, or not at all");
+}
+
+/* submit_vs_shutdown: accepted means run, refused means not; a join waits for what was accepted. */
+struct crew_submit_vs_shutdown {
+	struct crew crew;
+	int rc;
+};
+
+FL_STRESS_SETUP(crew_submit_vs_shutdown)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_submit_vs_shutdown, submitter)
+{
+	s->rc = crew_submit(&s->crew, 1, NULL);
+}
+
+FL_STRESS_ACTOR(crew_submit_vs_shutdown, closer)
+{
+	OK(fl_executor_join(s->crew.e));
+	FL_STRESS_CHECK(crew_submit(&s->crew, 2, NULL) == -EPIPE);
+}
+
+FL_STRESS(crew_submit_vs_shutdown, submitter, closer)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(s->rc == 0 && crew_ran(&s->crew, 1) == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc == -EPIPE && crew_ran(&s->crew, 1) == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
+}
+
+/* A callback is a task's end as well, on the keeper, while a waiter of another task may be who fetches the result. */
+struct called {
+	atomic_int times, state;
+};
+
+static void on_end(fl_future *f, void *arg)
+{
+	struct called *called = arg;
+	SET(&called->state, (int)fl_future_get_state(f));
+	COUNT(&called->times);
+	(void)fl_stress_futex_wake(&called->times, 1);
+}
+
+static void wait_for_call(struct called *called)
+{
+	while (!LOOK(&called->times))
+		(void)fl_stress_futex_wait(&called->times, 0, FL_FOREVER);
+}
+
+struct crew_callback_vs_waiter {
+	struct crew crew;
+	struct called called;
+};
+
+FL_STRESS_SETUP(crew_callback_vs_waiter)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_callback_vs_waiter, caller)
+{
+	const fl_submit_config config = {.on_end = on_end, .on_end_arg = &s->called};
+	OK(crew_submit_with(&s->crew, &crew_task, 1, NULL, &config));
+	wait_for_call(&s->called);
+}
+
+FL_STRESS_ACTOR(crew_callback_vs_waiter, waiter)
+{
+	crew_submit_get(&s->crew, 2);
+}
+
+FL_STRESS(crew_callback_vs_waiter, caller, waiter)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(LOOK(&s->called.times) == 1 && LOOK(&s->called.state) == FL_DONE, "called once");
+	FL_FORBIDDEN(1, "called twice, or before the end");
+}
+
+/*
+ * cancel_vs_complete: a cancel meets its task in the queue, posted, started, ended, fetched; and what it says is what comes of
+ * it, with one callback. Another waits for a task of his own, and fetches; or nobody does but the keeper.
+ */
+struct crew_cancel_vs_complete {
+	struct crew crew;
+	struct called called;
+	int rc;
+	fl_future_state state;
+};
+
+FL_STRESS_SETUP(crew_cancel_vs_complete)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_cancel_vs_complete, canceller)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	const bool calls = fl_stress_choose(2);
+	OK(crew_submit(&s->crew, 1, &f));
+	if (calls)
+		OK(fl_future_on_end(f, on_end, &s->called));
+	s->rc = fl_future_cancel(f);
+	OK(fl_future_wait(f));
+	if (calls)
+		wait_for_call(&s->called);
+	else
+		on_end(f, &s->called);
+	s->state = fl_future_get_state(f);
+}
+
+FL_STRESS_ACTOR(crew_cancel_vs_complete, other)
+{
+	if (fl_stress_choose(2))
+		crew_submit_get(&s->crew, 2);
+}
+
+FL_STRESS(crew_cancel_vs_complete, canceller, other)
+{
+	crew_end(&s->crew);
+	const int ran = crew_ran(&s->crew, 1);
+	const fl_future_state state = s->state;
+	FL_FORBIDDEN(LOOK(&s->called.times) != 1 || LOOK(&s->called.state) != (int)state,
+	             "called twice, or with another end");
+	FL_ACCEPTABLE(s->rc == 0 && state == FL_CANCELLED && ran == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_DONE && ran == 1, "asked while it ran");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_CANCELLED && ran == 0, "asked, and the worker skipped it");
+	FL_ACCEPTABLE(s->rc == -EALREADY && state == FL_DONE && ran == 1, "done before");
+	FL_FORBIDDEN(1, "another end than it was told");
+}
+
+/* A task that ends only when it is asked to: a cancel reaches it wherever it is, also when it has just started. */
+struct crew_cancel_running {
+	struct crew crew;
+	fl_future *f;
+	int rc;
+};
+
+FL_STRESS_SETUP(crew_cancel_running)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	OK(crew_submit(&s->crew, UNTIL_ASKED, &s->f));
+}
+
+FL_STRESS_ACTOR(crew_cancel_running, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+}
+
+FL_STRESS_ACTOR(crew_cancel_running, waiter)
+{
+	OK(fl_future_wait(s->f));
+}
+
+FL_STRESS(crew_cancel_running, canceller, waiter)
+{
+	const fl_future_state state = fl_future_get_state(s->f);
+	FL_STRESS_CHECK(fl_future_error(s->f) == -ECANCELED);
+	fl_future_free(s->f);
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(s->rc == 0 && state == FL_CANCELLED && crew_ran(&s->crew, UNTIL_ASKED) == 0, "before it began");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_CANCELLED && crew_ran(&s->crew, UNTIL_ASKED) == 0, "skipped");
+	FL_ACCEPTABLE(s->rc == -EBUSY && state == FL_DONE && crew_ran(&s->crew, UNTIL_ASKED) == 1,
+	              "it ended when asked");
+	FL_FORBIDDEN(1, "another end than it was told");
+}
+
+/*
+ * A token of the user's, that nobody tells the executor of, is requested while its task is submitted, posted, queued behind
+ * another, started. The task ends only when it is asked to, and another waits for the worker.
+ */
+struct crew_token {
+	struct crew crew;
+	fl_cancel stop;
+};
+
+FL_STRESS_SETUP(crew_token)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_token, submitter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	const fl_submit_config config = {.cancel = &s->stop};
+	OK(crew_submit_with(&s->crew, &crew_task, UNTIL_ASKED, &f, &config));
+	crew_submit_get(&s->crew, 2);
+	OK(fl_future_wait(f));
+	FL_STRESS_CHECK(fl_future_error(f) == -ECANCELED);
+}
+
+FL_STRESS_ACTOR(crew_token, canceller)
+{
+	fl_cancel_request(&s->stop);
+}
+
+FL_STRESS(crew_token, submitter, canceller)
+{
+	crew_end(&s->crew);
+	fl_cancel_destroy(&s->stop);
+	FL_FORBIDDEN(crew_ran(&s->crew, 2) != 1, "the other ran twice, or not at all");
+	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 0, "it did not begin");
+	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 1, "it began, and was asked");
+	FL_FORBIDDEN(1, "twice");
+}
+
+/* All is cancelled while one submits, and waits: what has not started ends as cancelled, what has is asked to stop. */
+struct crew_cancel_all {
+	struct crew crew;
+	int rc[2];
+	size_t cancelled;
+	unsigned ended_cancelled;
+};
+
+FL_STRESS_SETUP(crew_cancel_all)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_cancel_all, submitter)
+{
+	static const int tasks[] = {UNTIL_ASKED, 1};
+	fl_future *f[2] = {NULL, NULL};
+	for (int i = 0; i < 2; i++)
+		s->rc[i] = crew_submit(&s->crew, tasks[i], &f[i]);
+	for (int i = 0; i < 2; i++) {
+		if (s->rc[i] != 0)
+			continue;
+		OK(fl_future_wait(f[i]));
+		s->ended_cancelled += fl_future_get_state(f[i]) == FL_CANCELLED;
+		fl_future_free(f[i]);
+	}
+}
+
+FL_STRESS_ACTOR(crew_cancel_all, canceller)
+{
+	s->cancelled = fl_executor_cancel(s->crew.e);
+}
+
+FL_STRESS(crew_cancel_all, submitter, canceller)
+{
+	crew_end(&s->crew);
+	const unsigned submitted = (s->rc[0] == 0) + (s->rc[1] == 0);
+	const int ran = crew_ran(&s->crew, UNTIL_ASKED) + crew_ran(&s->crew, 1);
+	FL_FORBIDDEN(s->ended_cancelled + (unsigned)ran != submitted, "one is lost, or ended in two ways");
+	FL_FORBIDDEN(s->cancelled > s->ended_cancelled, "more were cancelled than say so");
+	FL_ACCEPTABLE(submitted == 0, "refused");
+	FL_ACCEPTABLE(ran == 0, "all cancelled");
+	FL_ACCEPTABLE(1, "some ran");
+}
+
+/* Two workers, and a task that does not end while another is behind it: whoever has nothing to do takes that one. */
+struct crew_steal {
+	struct crew crew;
+};
+
+FL_STRESS_SETUP(crew_steal)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 2});
+}
+
+FL_STRESS_ACTOR(crew_steal, user)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(crew_submit(&s->crew, UNTIL_ASKED, &f));
+	crew_submit_get(&s->crew, 1);
+	crew_submit_get(&s->crew, 2);
+	FL_STRESS_CHECK(fl_future_cancel(f) == -EBUSY || crew_ran(&s->crew, UNTIL_ASKED) == 0);
+	OK(fl_future_wait(f));
+}
+
+FL_STRESS(crew_steal, user)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 1 && crew_ran(&s->crew, 2) == 1, "none waited for the first");
+	FL_FORBIDDEN(1, "twice, or not at all");
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What takes the place of processes under a process executor; crews.h has what it is for.
+ *
+ * A worker that is killed must do nothing more that another could see. One that runs looks for itself, between the steps of an
+ * order, and dies there. One that sleeps is dead at once: its thread stays in its sleep until it is buried, and is then sent home.
+ */
+#include "base/atomic.h"
+#include "base/sys.h"
+#include "crews.h"
+#include "exec/executor.h"
+#include "process/crew_sys.h"
+#include "process/fd_sys.h"
+#include "process/os.h"
+#include "process/worker.h"
+#include "shm/os.h"
+#include <signal.h>
+
+/* Descriptors: numbers that are none, so that to close one does nothing. */
+enum { NUMBERS = 1 << 30, EACH = 32, CREWS = 4096 };
+enum { EPOLL, BELL, CHANNEL, MEMORY = CHANNEL + 2, SENTINEL = MEMORY + 2 };
+_Static_assert(SENTINEL + CREW_WORKERS <= EACH, "a number for each");
+
+enum life { AWAKE, ASLEEP, KILLED };
+
+static struct crew *crews[CREWS];                /* changed while nobody runs */
+static _Thread_local struct crew *here;          /* where the thread submits */
+static _Thread_local struct crew_worker *worker; /* that the thread is */
+static _Thread_local void *memories[2];          /* of the worker that the thread starts */
+static _Thread_local int n_memories;
+static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+
+FL_TASK_DEFINE(crew_task, int, int)
+{
+	(void)ctx;
+	*result = *arg + MORE;
+	return 0;
+}
+
+FL_TASK_DEFINE(crew_task_again, int, int, .max_attempts = 2)
+{
+	(void)ctx;
+	*result = *arg + MORE;
+	return 0;
+}
+
+FL_TASK(crew_prepare, void, void)
+{
+	(void)ctx;
+	return 0; /* its worker says what came of it */
+}
+
+static struct crew *crew_of(int fd)
+{
+	return crews[(fd - NUMBERS) / EACH];
+}
+
+static int number_of(const struct crew *c, int kind)
+{
+	return NUMBERS + (int)c->index * EACH + kind;
+}
+
+/* --- what the keeper sleeps on --- */
+
+static void happen(struct crew *c)
+{
+	COUNT(&c->events);
+	(void)fl_stress_futex_wake(&c->events, 1);
+}
+
+static void ring(int bell)
+{
+	struct crew *c = crew_of(bell);
+	SET(&c->rung, 1);
+	happen(c);
+}
+
+/* The newest value: the kernel has no old ones. */
+static int newest(atomic_int *word)
+{
+	return atomic_fetch_add_explicit(word, 0, memory_order_acquire);
+}
+
+static void silence(int bell)
+{
+	(void)atomic_exchange_explicit(&crew_of(bell)->rung, 0, memory_order_relaxed);
+}
+
+static int collect_events(struct crew *c, struct epoll_event *events)
+{
+	int n = 0;
+	if (newest(&c->rung))
+		events[n++].data.fd = number_of(c, BELL);
+	for (unsigned i = 0; i < c->n_workers; i++)
+		if (c->workers[i].watched && newest(&c->workers[i].dead))
+			events[n++].data.fd = number_of(c, SENTINEL + (int)i);
+	return n;
+}
+
+static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
+{
+	struct crew *c = crew_of(epoll);
+	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
+	FL_STRESS_CHECK(most > CREW_WORKERS);
+	for (int rc = 0;;) {
+		unsigned seen = LOOK(&c->events);
+		int n = collect_events(c, events);
+		if (n > 0 || ms == 0 || rc == -ETIMEDOUT)
+			return n;
+		rc = fl_stress_futex_wait(&c->events, seen, until);
+		if (rc == -EINTR)
+			return rc;
+	}
+}
+
+static int watch(int epoll, int op, int fd, uint32_t events)
+{
+	struct crew *c = crew_of(epoll);
+	(void)events;
+	if (fd != number_of(c, BELL))
+		c->workers[fd - number_of(c, SENTINEL)].watched = op == EPOLL_CTL_ADD;
+	return 0;
+}
+
+static int watch_create(void)
+{
+	return number_of(here, EPOLL);
+}
+
+static int event(void)
+{
+	return number_of(here, BELL);
+}
+
+/* --- a worker's own side --- */
+
+/* It does nothing more: whoever sees that sees all that it did. */
+static void die(struct crew_worker *w)
+{
+	atomic_store_explicit(&w->dead, 1, memory_order_release);
+	happen(w->crew);
+}
+
+static bool is_killed(struct crew_worker *w)
+{
+	return newest(&w->life) == KILLED;
+}
+
+static bool become(struct crew_worker *w, int from, int to)
+{
+	return atomic_compare_exchange_strong_explicit(&w->life, &from, to, memory_order_release, memory_order_relaxed);
+}
+
+/* As the executor may have it killed in any sleep. */
+static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (!worker)
+		return shared_wait(word, expected, deadline);
+	if (become(worker, AWAKE, ASLEEP)) {
+		int rc = shared_wait(word, expected, deadline);
+		if (become(worker, ASLEEP, AWAKE))
+			return rc;
+	} else if (!LOOK(&worker->dead)) {
+		die(worker);
+	}
+	while (!newest(&worker->buried))
+		(void)fl_stress_futex_wait(&worker->buried, 0, FL_FOREVER);
+	return 0;
+}
+
+/* Whether it is to die here. */
+static bool dies(const struct crew_worker *w, enum crew_death where)
+{
+	const struct crew *c = w->crew;
+	return w->number == 0 && c->death == where && w->taken == c->dies_in;
+}
+
+static void on_end(void *arg)
+{
+	struct crew_worker *w = arg;
+	if (!dies(w, DIES_UNHEARD))
+		ring(number_of(w->crew, BELL));
+}
+
+/* Runs on until it is asked to stop, or killed: 0, or the error. */
+static int wait_for_request(struct crew_worker *w, bool obeys)
+{
+	while (!is_killed(w)) {
+		uint32_t asks = fl__load_acquire(&w->orders->asks); /* pairs with fl__lane_ask() */
+		if (obeys && fl__lane_is_asked(&w->lane))
+			return -ECANCELED;
+		fl__lane_listen(&w->lane, asks);
+	}
+	return 0;
+}
+
+/* `*count`: of those that succeeded. */
+static int run_task(struct crew_worker *w, const struct fl__order *order, uint32_t *count)
+{
+	const int task = *(const int *)(const void *)order->small;
+	COUNT(&w->crew->ran[task]);
+	if (task == UNTIL_ASKED || task == HANGS)
+		return wait_for_request(w, task == UNTIL_ASKED);
+	*count = task == LIES ? order->count + 1 : order->count;
+	return crew_task.run(NULL, order->small, w->replies->reply[w->lane.next % FL__LANE_DEPTH].small);
+}
+
+/* As in worker.c. False: the worker is to end. */
+static bool serve_one(struct crew_worker *w)
+{
+	uint32_t count = 0;
+	if (dies(w, DIES_BEFORE))
+		return false;
+	const struct fl__order *order = fl__lane_take(&w->lane);
+	const bool initializes = order->flags & FL__ORDER_INITIALIZE;
+	if (order->flags & FL__ORDER_LEAVE)
+		return false;
+	const bool asked = fl__lane_is_asked(&w->lane);
+	int error = asked ? 0 : initializes ? w->crew->init_error : run_task(w, order, &count);
+	if (dies(w, DIES_DURING) || is_killed(w))
+		return false;
+	if (initializes && error == 0)
+		count = order->count;
+	fl__lane_end(&w->lane, error, asked ? FL__REPLY_SKIPPED : 0, count);
+	if (dies(w, DIES_UNHEARD) || dies(w, DIES_AFTER))
+		return false;
+	if (count > order->count)
+		(void)wait_for_request(w, false); /* it will be killed for that */
+	w->taken++;
+	return error == 0 || !initializes;
+}
+
+static int serve(void *arg)
+{
+	struct crew_worker *w = arg;
+	worker = w;
+	fl__lane_worker_init(&w->lane, w->orders, w->replies);
+	w->lane.ring = on_end;
+	w->lane.ring_arg = w;
+	fl__store_release(&w->replies->state, FL__LANE_READY);
+	while (serve_one(w))
+		;
+	if (!newest(&w->dead))
+		die(w);
+	return 0;
+}
+
+/* --- processes --- */
+
+static bool may_start(void)
+{
+	return true;
+}
+
+static int start(fl_process **p, const fl_process_config *config)
+{
+	struct crew *c = crew_of(config->fds[FL__WORKER_BELL]);
+	if (c->start_fails > 0) {
+		c->start_fails--;
+		return -EAGAIN;
+	}
+	struct crew_worker *w = &c->workers[c->n_workers];
+	FL_STRESS_CHECK(c->n_workers < CREW_WORKERS);
+	w->crew = c;
+	w->number = c->n_workers++;
+	w->orders = memories[config->fds[FL__WORKER_ORDERS] - NUMBERS - MEMORY];
+	w->replies = memories[config->fds[FL__WORKER_REPLIES] - NUMBERS - MEMORY];
+	*p = (fl_process *)w;
+	return fl_thread_start(&w->thread, serve, w, &(fl_thread_config){.name = config->name});
+}
+
+static struct crew_worker *worker_of(const fl_process *p)
+{
+	return (struct crew_worker *)(uintptr_t)p;
+}
+
+static int slay(fl_process *p)
+{
+	struct crew_worker *w = worker_of(p);
+	/* acquire: what it did before it slept, which is told on its behalf */
+	if (atomic_exchange_explicit(&w->life, KILLED, memory_order_acq_rel) == ASLEEP)
+		die(w);
+	return 0;
+}
+
+/* Ends the sleep of one that was killed in it: with orders to leave, since the first may be one that was taken back. */
+static void send_home(struct crew_worker *w)
+{
+	enum { TAKEN_BACK_MOST = 3 };
+	struct fl__order *order = w->orders->order;
+	const uint32_t next = w->lane.next;
+	for (uint32_t seq = next; seq <= next + TAKEN_BACK_MOST; seq++) {
+		order[seq % FL__LANE_DEPTH].flags = FL__ORDER_LEAVE;
+		fl__store_release(&order[seq % FL__LANE_DEPTH].seq, seq);
+	}
+	fl__add_release(&w->orders->asks, 1);
+	(void)atomic_exchange_explicit(&w->buried, 1, memory_order_release);
+	(void)fl_stress_futex_wake(&w->buried, 1);
+	(void)fl__sys.shared_wake(&order[next % FL__LANE_DEPTH].seq, 1);
+	(void)fl__sys.shared_wake(&w->orders->asks, 1);
+}
+
+static void bury(fl_process *p)
+{
+	struct crew_worker *w = worker_of(p);
+	if (!w)
+		return;
+	FL_STRESS_CHECK(newest(&w->dead));
+	if (is_killed(w))
+		send_home(w);
+	OK(fl_thread_join(&w->thread, NULL));
+}
+
+static int try_join(fl_process *p, fl_process_status *status)
+{
+	*status = (fl_process_status){.code = -1, .signal = SIGKILL};
+	return newest(&worker_of(p)->dead) ? 0 : -EBUSY;
+}
+
+static bool is_alive(fl_process *p)
+{
+	return !newest(&worker_of(p)->dead);
+}
+
+static int sentinel(const fl_process *p)
+{
+	return number_of(worker_of(p)->crew, SENTINEL + (int)worker_of(p)->number);
+}
+
+static int pid(const fl_process *p)
+{
+	return (int)worker_of(p)->number + 1;
+}
+
+static const char *name(const fl_process *p)
+{
+	(void)p;
+	return "worker";
+}
+
+static int pair(int sockets[2])
+{
+	sockets[0] = NUMBERS + CHANNEL;
+	sockets[1] = NUMBERS + CHANNEL + 1;
+	return 0;
+}
+
+/* --- its memory: without the arenas, which small arguments and results do not need --- */
+
+static int memory(void)
+{
+	return NUMBERS + MEMORY + n_memories++ % 2;
+}
+
+static int resize(int fd, uint64_t size)
+{
+	void *there = fl__sys.map(size - FL__LANE_ARENA);
+	memories[fd - NUMBERS - MEMORY] = there;
+	return there ? 0 : -ENOMEM;
+}
+
+static int fill(int fd, uint64_t at, uint64_t size)
+{
+	(void)fd, (void)at, (void)size;
+	return 0;
+}
+
+static int add_seals(int fd, int seals)
+{
+	(void)fd, (void)seals;
+	return 0;
+}
+
+static int map(int fd, size_t size, bool writable, void **there)
+{
+	(void)size, (void)writable;
+	*there = memories[fd - NUMBERS - MEMORY];
+	return 0;
+}
+
+static int keep(void *there, size_t size)
+{
+	(void)there, (void)size;
+	return 0;
+}
+
+static void unmap(void *there, size_t size)
+{
+	fl__sys.unmap(there, size - FL__LANE_ARENA);
+}
+
+/* --- for the scenarios --- */
+
+static void take_over(void)
+{
+	fl__crew_sys = (struct fl__crew_sys){
+	    .may_start = may_start,
+	    .start = start,
+	    .free = bury,
+	    .kill = slay,
+	    .try_join = try_join,
+	    .is_alive = is_alive,
+	    .sentinel = sentinel,
+	    .pid = pid,
+	    .name = name,
+	    .ring = ring,
+	    .silence = silence,
+	};
+	fl__shm_os.memory = memory;
+	fl__shm_os.resize = resize;
+	fl__shm_os.fill = fill;
+	fl__shm_os.add_seals = add_seals;
+	fl__shm_os.map = map;
+	fl__shm_os.keep = keep;
+	fl__shm_os.unmap = unmap;
+	fl__os.event = event;
+	fl__fd_sys.watch_create = watch_create;
+	fl__fd_sys.watch = watch;
+	fl__fd_sys.watch_wait = watch_wait;
+	fl__fd_sys.pair = pair;
+	shared_wait = fl__sys.shared_wait;
+	fl__sys.shared_wait = wait_unless_killed;
+}
+
+void crew_begin(struct crew *c, const fl_executor_config *config)
+{
+	if (fl__crew_sys.start != start)
+		take_over();
+	while (crews[c->index])
+		if (++c->index == CREWS)
+			abort();
+	crews[c->index] = c;
+	OK(fl_process_executor_create(&c->e, config));
+	struct fl__cell *cell = fl__cell_new(c->e->cells, &crew_task, 1, sizeof(int));
+	FL_STRESS_CHECK(cell); /* the first makes many, step by step */
+	fl__cell_free(cell);
+}
+
+void crew_end(struct crew *c)
+{
+	fl_executor_free(c->e);
+	crews[c->index] = NULL;
+}
+
+int crew_submit_with(struct crew *c, const fl_task_type *type, int task, fl_future **f, const fl_submit_config *config)
+{
+	here = c;
+	return fl_submit_with(c->e, type, &task, f, config);
+}
+
+int crew_submit(struct crew *c, int task, fl_future **f)
+{
+	return crew_submit_with(c, &crew_task, task, f, NULL);
+}
+
+void crew_get(fl_future *f, int task)
+{
+	int got = 0;
+	OK(crew_task_get(f, &got));
+	FL_STRESS_CHECK(got == task + MORE);
+}
+
+void crew_submit_get(struct crew *c, int task)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(crew_submit(c, task, &f));
+	crew_get(f, task);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tasks that run for too long, or do not stop when they are asked to; and the number of workers, changed under way. */
+#include "fl_crew.h"
+
+/* Never ends by itself, and does not hear. */
+FL_TASK(crew_hangs, struct crew_gate *, int)
+{
+	crew_enter(*arg);
+	for (;;)
+		(void)pause();
+	return 0;
+}
+
+FL_TASK(crew_hangs_again, struct crew_gate *, int, .max_attempts = 2)
+{
+	crew_enter(*arg);
+	for (;;)
+		sched_yield();
+	return 0;
+}
+
+/* Ends as soon as it is asked. */
+FL_TASK(crew_listens, struct crew_gate *, int)
+{
+	crew_enter(*arg);
+	while (!fl_task_cancelled(ctx))
+		sched_yield();
+	return 0;
+}
+
+static const char too_long[] = "was killed: its task ran for too long";
+
+/* Nobody waits for the future, unless it is to be waited for: the executor's own thread sees to it alone, or not. */
+static void comes_to_its_end(fl_future *f, bool waited_for)
+{
+	if (waited_for)
+		FL_OK(fl_future_wait(f));
+	else
+		FL_WAIT_FOR(crew_ended(f));
+}
+
+FL_TEST(crew_kills_a_task_that_takes_too_long)
+{
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .task_timeout = FL_MS(20)});
+	for (int round = 0; round < 6; round++) {
+		enum { TASKS = 20 };
+		struct crew_gate *gate = crew_gate();
+		int *runs = crew_counters(TASKS), pid;
+		fl_future *hanging = NULL, *f[TASKS];
+		FL_OK(crew_hangs_submit(e, gate, &hanging));
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
+		comes_to_its_end(hanging, round % 2);
+		char who[64];
+		(void)snprintf(who, sizeof who, "worker %d (", crew_await(gate));
+		assert_non_null(strstr(fl_future_message(hanging), who));
+		crew_fails(hanging, -EOWNERDEAD, too_long);
+		for (int i = 0; i < TASKS; i++) {
+			FL_OK(crew_counts_get(f[i], &pid));
+			assert_int_equal(crew_counted(&runs[i]), 1);
+			fl_future_free(f[i]);
+		}
+		FL_WAIT_FOR(crew_is_gone(gate->pid));
+	}
+}
+
+/* All workers hang at once, and again: the timeout is for each try. */
+FL_TEST(crew_timeout_is_for_each_try)
+{
+	enum { WORKERS = 3 };
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = FL_MS(10)});
+	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
+	fl_future *f[WORKERS];
+	for (int i = 0; i < WORKERS; i++)
+		FL_OK(crew_hangs_again_submit(e, &gates[i], &f[i]));
+	for (int i = 0; i < WORKERS; i++) {
+		crew_fails(f[i], -EOWNERDEAD, too_long);
+		assert_int_equal(crew_counted(&gates[i].runs), 2);
+	}
+	crew_works(e);
+}
+
+FL_TASK(crew_takes_some_time, int64_t, int)
+{
+	const int64_t end = fl_now() + *arg;
+	while (fl_now() < end)
+		sched_yield();
+	*result = 1;
+	return 0;
+}
+
+/* It begins when the task does: what waits behind others is not late. */
+FL_TEST(crew_timeout_is_not_for_the_queue)
+{
+	enum { TASKS = 12 };
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(500)});
+	fl_future *f[TASKS];
+	int one;
+	for (int i = 0; i < TASKS; i++)
+		FL_OK(crew_takes_some_time_submit(e, FL_MS(60), &f[i]));
+	for (int i = 0; i < TASKS; i++) {
+		FL_OK(crew_takes_some_time_get(f[i], &one));
+		fl_future_free(f[i]);
+	}
+}
+
+/* Its worker stands still before it claims the task, for longer than the timeout: it is killed for what comes then. */
+FL_TEST(crew_timeout_of_a_task_that_begins_late)
+{
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	struct crew_gate *gate = crew_gate();
+	const int pid = crew_pid(e);
+	fl_future *f = NULL;
+	FL_OK(kill(pid, SIGSTOP));
+	FL_WAIT_FOR(process_state(pid) == 'T');
+	FL_OK(crew_hangs_submit(e, gate, &f));
+	const int64_t later = fl_after(FL_MS(60));
+	FL_WAIT_FOR(fl_now() > later);
+	assert_false(crew_ended(f));
+	FL_OK(kill(pid, SIGCONT));
+	FL_WAIT_FOR(crew_ended(f));
+	assert_int_equal(gate->pid, pid);
+	crew_fails(f, -EOWNERDEAD, too_long);
+}
+
+/* One that is stopped in the middle of a task. */
+FL_TEST(crew_timeout_of_a_worker_that_is_stopped)
+{
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = crew_hold(e, gate);
+	FL_OK(kill(gate->pid, SIGSTOP));
+	crew_fails(f, -EOWNERDEAD, too_long);
+	crew_works(e);
+}
+
+/* kill_after. */
+
+static fl_executor *with_grace(int64_t grace)
+{
+	return crew_made(&(fl_executor_config){.workers = 1, .kill_after = grace});
+}
+
+FL_TEST(crew_kills_what_is_deaf_to_its_deadline)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = NULL;
+		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(200))}));
+		(void)crew_await(gate);
+		comes_to_its_end(f, round % 2);
+		crew_fails(f, -EOWNERDEAD, too_long);
+		crew_works(e);
+	}
+}
+
+FL_TEST(crew_kills_what_is_deaf_to_a_cancel)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = NULL;
+		FL_OK(crew_hangs_submit(e, gate, &f));
+		(void)crew_await(gate);
+		FL_RC(fl_future_cancel(f), -EBUSY);
+		comes_to_its_end(f, round % 2);
+		crew_fails(f, -EOWNERDEAD, too_long);
+		crew_works(e);
+	}
+}
+
+FL_TEST(crew_kills_what_is_deaf_to_a_token)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	for (int round = 0; round < 6; round++) {
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = NULL, *behind = NULL;
+		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
+		(void)crew_await(gate);
+		FL_OK(crew_square_submit_with(e, 2, &behind, &(fl_submit_config){.cancel = &stop}));
+		fl_cancel_request(&stop);
+		comes_to_its_end(f, round % 2);
+		crew_fails(f, -EOWNERDEAD, too_long);
+		crew_is_cancelled(behind);
+		crew_works(e);
+	}
+}
+
+FL_TEST(crew_kills_what_is_deaf_to_the_executors_cancel)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = NULL;
+	FL_OK(crew_hangs_submit(e, gate, &f));
+	(void)crew_await(gate);
+	assert_int_equal(fl_executor_cancel(e), 0);
+	FL_OK(fl_executor_join(e));
+	crew_fails(f, -EOWNERDEAD, too_long);
+}
+
+/* Who hears is not killed, and goes on with the next. */
+FL_TEST(crew_does_not_kill_who_stops)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(FL_S(30));
+	const int pid = crew_pid(e);
+	int unused;
+	for (int round = 0; round < 30; round++) {
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_future) *f = NULL;
+		struct crew_gate *gate = crew_gate();
+		const fl_submit_config by_deadline = {.deadline = fl_after(FL_MS(100))}, by_token = {.cancel = &stop};
+		FL_OK(crew_listens_submit_with(e, gate, &f,
+		                               round % 3 == 0   ? &by_deadline
+		                               : round % 3 == 1 ? &by_token
+		                                                : NULL));
+		(void)crew_await(gate);
+		if (round % 3 == 1)
+			fl_cancel_request(&stop);
+		else if (round % 3 == 2)
+			FL_RC(fl_future_cancel(f), -EBUSY);
+		FL_OK(crew_listens_get(f, &unused));
+		assert_int_equal(crew_pid(e), pid); /* and that one is not asked to stop */
+	}
+}
+
+/* Without kill_after it is asked, and no more. */
+FL_TEST(crew_asks_and_waits)
+{
+	FL_SCOPED(fl_executor) *e = with_grace(0);
+	struct crew_gate *gate = crew_gate();
+	fl_future *held = crew_hold(e, gate);
+	FL_RC(fl_future_cancel(held), -EBUSY);
+	FL_RC(fl_future_wait_until(held, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
+	crew_let_go(gate, held);
+	assert_int_equal(crew_pid(e), gate->pid);
+}
+
+/* The number of workers. */
+
+FL_TEST(crew_resize_results)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(2);
+	FL_RC(fl_executor_resize(e, 0), -EINVAL);
+	FL_RC(fl_executor_resize(e, FL_WORKERS_MAX + 1), -EINVAL);
+	assert_int_equal(fl_executor_workers(e), 2);
+	FL_OK(fl_executor_resize(e, 5));
+	assert_int_equal(fl_executor_workers(e), 5);
+	assert_int_equal(crew_size(e), 0); /* when they are needed */
+	fl_executor_close(e);
+	FL_RC(fl_executor_resize(e, 3), -EPIPE);
+}
+
+FL_TEST(crew_resize_up_and_down)
+{
+	enum { MOST = 5 };
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	struct crew_gate *gates[MOST];
+	fl_future *held[MOST], *waiting = NULL;
+	gates[0] = crew_gate();
+	held[0] = crew_hold(e, gates[0]);
+	for (int i = 1; i < MOST; i++) { /* what waits already goes to those who come */
+		gates[i] = crew_gate();
+		FL_OK(crew_held_submit(e, gates[i], &held[i]));
+	}
+	FL_OK(fl_executor_resize(e, MOST));
+	for (int i = 1; i < MOST; i++)
+		(void)crew_await(gates[i]);
+	assert_int_equal(crew_size(e), MOST);
+	FL_OK(crew_square_submit(e, 7, &waiting));
+	FL_OK(fl_executor_resize(e, 2));
+	assert_int_equal(crew_size(e), MOST); /* they may end what they run */
+	for (int i = MOST - 1; i >= 2; i--) {
+		const int pid = gates[i]->pid;
+		crew_let_go(gates[i], held[i]);
+		if (i > 2)
+			FL_WAIT_FOR(crew_is_gone(pid));
+	}
+	FL_WAIT_FOR(crew_size(e) <= 2);
+	crew_let_go(gates[0], held[0]);
+	crew_let_go(gates[1], held[1]);
+	FL_OK(fl_future_wait(waiting));
+	FL_OK(fl_future_error(waiting));
+	fl_future_free(waiting);
+	/* Two, and no more. */
+	struct crew_gate *two[3] = {crew_gate(), crew_gate(), crew_gate()};
+	fl_future *f[3] = {crew_hold(e, two[0]), crew_hold(e, two[1]), NULL};
+	FL_OK(crew_held_submit(e, two[2], &f[2]));
+	FL_WAIT_FOR(crew_size(e) == 2);
+	assert_int_equal(crew_counted(&two[2]->runs), 0);
+	for (int i = 0; i < 3; i++)
+		crew_let_go(two[i], f[i]);
+}
+
+FL_TEST(crew_resize_under_load)
+{
+	enum { AT_ONCE = 50 };
+	const struct crew_census before = crew_begin();
+	fl_executor *e = crew_with(1);
+	const unsigned tasks = fl_test_scaled(5000);
+	int *runs = crew_counters(tasks), pid;
+	fl_future *f[AT_ONCE] = {NULL};
+	for (unsigned i = 0; i < tasks + AT_ONCE; i++) {
+		fl_future **here = &f[i % AT_ONCE];
+		if (i >= AT_ONCE) {
+			FL_OK(crew_counts_get(*here, &pid));
+			assert_int_equal(crew_counted(&runs[i - AT_ONCE]), 1);
+			fl_future_free(*here);
+		}
+		if (i < tasks)
+			FL_OK(crew_counts_submit(e, &runs[i], here));
+		if (i % 37 == 0)
+			FL_OK(fl_executor_resize(e, 1 + i / 37 % 4));
+	}
+	FL_OK(fl_executor_resize(e, 1));
+	FL_WAIT_FOR(crew_size(e) <= 1);
+	fl_executor_free(e);
+	crew_same(&before);
+}
