@@ -71,6 +71,18 @@ WORKER_FN void parent_start(struct parent *p)
 	                                                         .n_fds = (unsigned)p->n_fds}));
 }
 
+/* The first that it says, once it is ready. */
+WORKER_FN void parent_hear(struct parent *p)
+{
+	struct fl__apart head;
+	size_t size;
+	unsigned n = 0;
+	FL_OK(fl__packet_recv(p->channel, &head, sizeof head, &size, NULL, &n, fl_after(FL_S(60))));
+	assert_int_equal(size, sizeof head);
+	assert_int_equal(head.magic, FL__READY_MAGIC);
+	assert_int_equal(fl__load_acquire(&p->lane.replies->state), FL__LANE_READY);
+}
+
 WORKER_FN void parent_end(struct parent *p)
 {
 	fl_process_free(p->process);
@@ -84,7 +96,8 @@ WORKER_FN void parent_end(struct parent *p)
 #define PARENT(p)                                                                                                      \
 	__attribute__((cleanup(parent_end))) struct parent p;                                                          \
 	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));                                        \
-	parent_start(&p)
+	parent_start(&p);                                                                                              \
+	parent_hear(&p)
 
 WORKER_FN void send_apart(struct parent *p, uint32_t seq, const void *bytes, size_t size, size_t said)
 {

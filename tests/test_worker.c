@@ -31,6 +31,11 @@ FL_TASK(worker_is_aligned, struct aligned, struct aligned)
 	return ((uintptr_t)arg | (uintptr_t)result) % 64 == 0 ? 0 : -EFAULT;
 }
 
+FL_TASK(worker_touches_nothing, struct large, struct large)
+{
+	return 0;
+}
+
 struct footprint {
 	size_t descriptors, pages;
 };
@@ -128,7 +133,6 @@ FL_TEST(worker_runs_small)
 		assert_succeeds(&p, 1);
 		assert_int_equal(*(int *)small_result(&p, seq), 2 * i);
 	}
-	assert_int_equal(fl__load_acquire(&p.lane.replies->state), FL__LANE_READY);
 	assert_nothing_received(&p);
 }
 
@@ -236,6 +240,9 @@ FL_TEST(worker_looks_before_it_maps)
 	draft(&p, &worker_inverts_page, &(struct page){{0}}, 1)->result = UINT32_MAX;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the result is to be outside of its arena");
+	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__ORDER_ARG_APART;
+	(void)post(&p);
+	assert_fails(&p, -EPROTO, "the argument is where none should be");
 	draft(&p, &worker_doubles, &(int){0}, 1)->flags = FL__ORDER_RESULT_APART;
 	(void)post(&p);
 	assert_fails(&p, -EPROTO, "the result is to be where none should be");
@@ -244,6 +251,36 @@ FL_TEST(worker_looks_before_it_maps)
 	assert_fails(&p, -EPROTO, "too large");
 	(void)order(&p, &worker_doubles, &(int){1}, 1);
 	assert_succeeds(&p, 1); /* it goes on */
+}
+
+/* An error comes before the task, and not in the midst of it when there is no memory for a page. */
+FL_TEST(worker_has_all_of_a_result_before_the_task)
+{
+	PARENT(p);
+	struct large *large = calloc(1, sizeof *large);
+	struct fl__apart head;
+	struct stat info;
+	int fd;
+	unsigned n = 1;
+	size_t size;
+	(void)order(&p, &worker_touches_nothing, large, 1);
+	assert_succeeds(&p, 1);
+	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, 0));
+	FL_CHECK(fstat(fd, &info) == 0 && close(fd) == 0);
+	assert_true((size_t)info.st_blocks * 512 >= sizeof *large);
+	free(large);
+}
+
+FL_TEST(worker_cannot_send_a_result)
+{
+	PARENT(p);
+	struct large *large = calloc(1, sizeof *large);
+	FL_CHECK(shutdown(p.channel, SHUT_RD) == 0);
+	const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
+	FL_WAIT_FOR(fl__load_acquire(&p.lane.replies->reply[slot_of(seq)].done) == seq);
+	assert_int_equal(p.lane.replies->reply[slot_of(seq)].count, 0);
+	assert_fails(&p, -EPIPE, "the result cannot be sent");
+	free(large);
 }
 
 FL_TEST(worker_out_of_memory_and_descriptors)
@@ -348,6 +385,7 @@ FL_TEST(worker_attaches_regions)
 	parent_make(&p, sizeof(struct fl__orders), sizeof(struct fl__replies));
 	p.fds[p.n_fds++] = fl_shm_fd(region);
 	parent_start(&p);
+	parent_hear(&p);
 	const uint32_t seq = order(&p, &worker_reads_region, NULL, 1);
 	assert_succeeds(&p, 1);
 	assert_int_equal(*(int *)small_result(&p, seq), 4711);

@@ -64,6 +64,7 @@ struct fl__member {
 	bool ready;         /* it was seen to be */
 	bool retired;       /* gets no more orders */
 	bool leaving;       /* was told to leave */
+	unsigned load;      /* tasks that it has; more slots may be in use, by what was taken back */
 	uint32_t quota;     /* orders that it may still get */
 	int64_t idle_since; /* when it had ended everything; guarded like all */
 	bool damaged;       /* its replies are not looked at any more */

@@ -253,6 +253,7 @@ static void settle_tasks(struct fl__member *m, const char *how)
 			continue;
 		const bool started = had_started(m, cell, seq - 1 == m->lane.first);
 		m->cells[slot] = NULL;
+		m->load--;
 		c->posted--;
 		fl__stopper_disarm(cell);
 		cell->member = NULL;

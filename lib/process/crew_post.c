@@ -95,7 +95,7 @@ static int place(struct fl__member *m, const struct draft *d, struct fl__order *
 	order->result = (uint32_t)result_at;
 	order->flags = (uint16_t)((arg == FL__PLACE_APART ? FL__ORDER_ARG_APART : 0) |
 	                          (result == FL__PLACE_APART ? FL__ORDER_RESULT_APART : 0));
-	if (arg == FL__PLACE_SLOT)
+	if (arg == FL__PLACE_SLOT && d->arg_size > 0)
 		fl__copy(order->small, d->arg, d->arg_size);
 	else if (arg == FL__PLACE_ARENA)
 		memcpy(m->lane.orders->arena + arg_at, d->arg, d->arg_size);
@@ -156,6 +156,7 @@ static int post_cell(struct fl__member *m, struct fl__cell *cell)
 	cell->member = m;
 	cell->asked = false;
 	m->quota--;
+	m->load++;
 	c->posted++;
 	fl__stopper_arm(cell);
 	return 0;
@@ -194,6 +195,7 @@ bool fl__crew_withdraw(struct fl__crew *c, struct fl__cell *cell)
 		return false;
 	m->cells[cell->seq % FL__LANE_DEPTH] = NULL;
 	m->quota++;
+	m->load--;
 	c->posted--;
 	fl__stopper_disarm(cell);
 	cell->member = NULL;
@@ -232,7 +234,7 @@ static struct fl__member *least_busy(const struct fl__crew *c)
 	struct fl__member *best = NULL;
 	for (unsigned i = 0; i < c->n_members; i++) {
 		struct fl__member *m = c->members[i];
-		if (may_get(m) && (!best || fl__lane_used(&m->lane) < fl__lane_used(&best->lane)))
+		if (may_get(m) && (!best || m->load < best->load))
 			best = m;
 	}
 	return best;
@@ -285,12 +287,12 @@ static void feed_all(struct fl__crew *c)
 static bool steal(struct fl__crew *c)
 {
 	struct fl__member *busiest = NULL, *idle = least_busy(c);
-	if (!idle || fl__lane_used(&idle->lane) > 0)
+	if (!idle || idle->load > 0)
 		return false;
 	for (unsigned i = 0; i < c->n_members; i++)
-		if (!busiest || fl__lane_used(&c->members[i]->lane) > fl__lane_used(&busiest->lane))
+		if (!busiest || c->members[i]->load > busiest->load)
 			busiest = c->members[i];
-	withdraw_last(busiest, fl__lane_used(&busiest->lane) / 2);
+	withdraw_last(busiest, busiest->load / 2);
 	return c->base.queue.head != NULL;
 }
 

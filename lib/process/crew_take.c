@@ -156,6 +156,7 @@ static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__r
 		return false;
 	m->cells[slot] = NULL;
 	cell->member = NULL;
+	m->load--;
 	c->posted--;
 	fl__stopper_disarm(cell);
 	if (skipped) {

@@ -255,7 +255,7 @@ FL_STRESS_SETUP(crew_starts_late)
 	if (fl_stress_choose(2))
 		s->crew.start_fails = 1;
 	else
-		s->crew.death = DIES_BEFORE;
+		s->crew.death = fl_stress_choose(2) ? DIES_BEFORE : DIES_UNREADY;
 	crew_begin(&s->crew, &(fl_executor_config){.workers = 1, .initialize = &crew_prepare});
 }
 

@@ -17,17 +17,17 @@
 #include <signal.h>
 
 /* Descriptors: numbers that are none, so that to close one does nothing. */
-enum { NUMBERS = 1 << 30, EACH = 32, CREWS = 4096 };
-enum { EPOLL, BELL, CHANNEL, MEMORY = CHANNEL + 2, SENTINEL = MEMORY + 2 };
+enum { NUMBERS = 1 << 30, EACH = 32, CREWS = 4096, CHANNELS = NUMBERS / 2 };
+enum { EPOLL, BELL, MEMORY, SENTINEL = MEMORY + 2 };
 _Static_assert(SENTINEL + CREW_WORKERS <= EACH, "a number for each");
 
 enum life { AWAKE, ASLEEP, KILLED };
 
 static struct crew *crews[CREWS];                /* changed while nobody runs */
-static _Thread_local struct crew *here;          /* where the thread submits */
+static _Thread_local struct crew *here;          /* where the thread submits, or starts workers */
 static _Thread_local struct crew_worker *worker; /* that the thread is */
 static _Thread_local void *memories[2];          /* of the worker that the thread starts */
-static _Thread_local int n_memories;
+static _Thread_local int n_memories, n_channels;
 static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 
 FL_TASK_DEFINE(crew_task, int, int)
@@ -225,7 +225,7 @@ static bool serve_one(struct crew_worker *w)
 	if (dies(w, DIES_UNHEARD) || dies(w, DIES_AFTER))
 		return false;
 	if (count > order->count)
-		(void)wait_for_request(w, false); /* it will be killed for that */
+		return wait_for_request(w, false); /* it will be killed for that: 0, false */
 	w->taken++;
 	return error == 0 || !initializes;
 }
@@ -237,9 +237,12 @@ static int serve(void *arg)
 	fl__lane_worker_init(&w->lane, w->orders, w->replies);
 	w->lane.ring = on_end;
 	w->lane.ring_arg = w;
-	fl__store_release(&w->replies->state, FL__LANE_READY);
-	while (serve_one(w))
-		;
+	if (!dies(w, DIES_UNREADY)) {
+		fl__store_release(&w->replies->state, FL__LANE_READY);
+		w->says_ready = true;
+		while (serve_one(w))
+			;
+	}
 	if (!newest(&w->dead))
 		die(w);
 	return 0;
@@ -261,8 +264,9 @@ static int start(fl_process **p, const fl_process_config *config)
 	}
 	struct crew_worker *w = &c->workers[c->n_workers];
 	FL_STRESS_CHECK(c->n_workers < CREW_WORKERS);
-	w->crew = c;
+	here = w->crew = c;
 	w->number = c->n_workers++;
+	w->channel = config->fds[FL__WORKER_CHANNEL];
 	w->orders = memories[config->fds[FL__WORKER_ORDERS] - NUMBERS - MEMORY];
 	w->replies = memories[config->fds[FL__WORKER_REPLIES] - NUMBERS - MEMORY];
 	*p = (fl_process *)w;
@@ -340,9 +344,24 @@ static const char *name(const fl_process *p)
 
 static int pair(int sockets[2])
 {
-	sockets[0] = NUMBERS + CHANNEL;
-	sockets[1] = NUMBERS + CHANNEL + 1;
+	sockets[0] = CHANNELS + 2 * n_channels++;
+	sockets[1] = sockets[0] + 1;
 	return 0;
+}
+
+/* All that comes is that a worker was ready; asked for when it is dead. */
+static ssize_t receive(int socket, struct msghdr *message, int flags)
+{
+	static const struct fl__apart ready = {.magic = FL__READY_MAGIC};
+	(void)flags;
+	for (struct crew_worker *w = here->workers; w < here->workers + here->n_workers; w++) {
+		if (w->channel != socket + 1 || !w->says_ready)
+			continue;
+		w->says_ready = false;
+		*(struct fl__apart *)message->msg_iov->iov_base = ready;
+		return sizeof ready;
+	}
+	return -EPIPE;
 }
 
 /* --- its memory: without the arenas, which small arguments and results do not need --- */
@@ -418,6 +437,7 @@ static void take_over(void)
 	fl__fd_sys.watch = watch;
 	fl__fd_sys.watch_wait = watch_wait;
 	fl__fd_sys.pair = pair;
+	fl__fd_sys.receive = receive;
 	shared_wait = fl__sys.shared_wait;
 	fl__sys.shared_wait = wait_unless_killed;
 }

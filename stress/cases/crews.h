@@ -23,8 +23,16 @@ enum { UNTIL_ASKED = 6, HANGS = 7, LIES = 8, TASKS, MORE = 10 };
 FL_TASK_DECLARE(crew_task, int, int);
 FL_TASK_DECLARE(crew_task_again, int, int);
 
-/* Where the first worker dies, in the order that it has as its `dies_in`th, from 0. */
-enum crew_death { LIVES, DIES_BEFORE, DIES_DURING, DIES_UNHEARD /* ended, and did not ring */, DIES_AFTER, DEATHS };
+/* Where the first worker dies: before it is ready, or in the order that it has as its `dies_in`th, from 0. */
+enum crew_death {
+	LIVES,
+	DIES_UNREADY,
+	DIES_BEFORE,
+	DIES_DURING,
+	DIES_UNHEARD /* ended, and did not ring */,
+	DIES_AFTER,
+	DEATHS
+};
 
 enum { CREW_WORKERS = 12 };
 
@@ -37,7 +45,8 @@ struct crew_worker {
 	struct fl__replies *replies;
 	struct fl__lane_worker lane;
 	fl_thread thread;
-	bool watched;
+	int channel; /* its end */
+	bool watched, says_ready;
 	atomic_int life; /* enum life in crew_fake.c */
 	atomic_int dead; /* the sentinel */
 	atomic_int buried;

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { WINDOW = 256, MAP_MOST = 500, MAP_BYTES = 1 << 10 };
+enum { CALLED = 2, /* the feeder that is */ WINDOW = 256, MAP_MOST = 500, MAP_BYTES = 1 << 10 };
 
 struct slot {
 	fl_future *f;
@@ -63,9 +63,12 @@ static bool goes_on(void)
 	return !__atomic_load_n(&current.stop, __ATOMIC_ACQUIRE);
 }
 
-/* How it goes on for a while. */
+/* How it goes on for a while. Who is called has some time for himself. */
 static void draw_mode(struct feeder *w)
 {
+	doing(w, "pauses");
+	while (w != &feeders[CALLED] && __atomic_load_n(&current.alone, __ATOMIC_RELAXED) && goes_on())
+		pause_some(&w->seed, FL_US(400));
 	static const unsigned widths[] = {1, 2, 8, 32, 128, WINDOW};
 	const bool quiet = __atomic_load_n(&current.quiet, __ATOMIC_RELAXED);
 	w->width = quiet ? 1 : widths[draw(&w->seed) % (sizeof widths / sizeof *widths)];
@@ -219,7 +222,7 @@ static void wait_along(struct feeder *w)
 		w->order[i] = i;
 	w->n = 0;
 	while (w->n > 0 || (goes_on() && !refused)) {
-		if (w->left == 0)
+		if (w->left == 0 && w->n == 0)
 			draw_mode(w);
 		while (w->n < w->width && w->left > 0 && goes_on() && !refused)
 			refused = !add_one(w);
@@ -235,9 +238,8 @@ static void wait_along(struct feeder *w)
 static void on_end(fl_future *f, void *arg)
 {
 	const uint64_t t = (uintptr_t)arg;
-	/* whose it is stands in no ticket: there is one such feeder */
 	ended(t, f);
-	fl_sem_release(&feeders[2].permits);
+	fl_sem_release(&feeders[CALLED].permits);
 }
 
 static void take_permit(struct feeder *w)
@@ -308,6 +310,7 @@ static void map_once(struct feeder *w)
 static void map_along(struct feeder *w)
 {
 	while (goes_on()) {
+		draw_mode(w);
 		map_once(w);
 		pause_some(&w->seed, FL_MS(4));
 	}
@@ -318,9 +321,9 @@ int feed(void *feeder)
 	const unsigned number = (unsigned)(uintptr_t)feeder;
 	struct feeder *w = &feeders[number];
 	w->seed = campaign.seed + ids_taken() * UINT64_C(31) + number;
-	if (number < 2)
+	if (number < CALLED)
 		wait_along(w);
-	else if (number == 2)
+	else if (number == CALLED)
 		be_called(w);
 	else
 		map_along(w);

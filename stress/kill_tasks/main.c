@@ -53,6 +53,7 @@ static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 	for (unsigned ms = 0; (ids_taken() < tasks || kills_done < kills) && !is_late(); ms++) {
 		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
 		__atomic_store_n(&current.quiet, ms / 16 % 8 == 7, __ATOMIC_RELAXED);
+		__atomic_store_n(&current.alone, ms / 16 % 8 >= 5, __ATOMIC_RELAXED);
 		if (way == RESIZED &&
 		    fl_executor_resize(current.e, 1 + (unsigned)(draw(&seed) % campaign.workers)) != 0)
 			fail("a resize failed");

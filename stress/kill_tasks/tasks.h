@@ -130,6 +130,7 @@ struct round {
 	bool ending;   /* it is being closed: submits may be refused */
 	bool may_end;  /* it is being cancelled: tasks may end without having started, or be killed */
 	bool quiet;    /* little load: workers sleep, and leave */
+	bool alone;    /* nobody waits for a future: the executor's own thread takes all results */
 	bool measured; /* workers leave by death alone: each birth follows one */
 };
 extern struct round current;
