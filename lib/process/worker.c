@@ -492,14 +492,32 @@ static void hide_start(const struct worker *w)
 	fl__process_is(fl_process_current_name(), 0);
 }
 
+/* A task has ended the main thread (pthread_exit): the process would live on without it. */
+static void end_process(void *unused)
+{
+	(void)unused;
+	_exit(1);
+}
+
+/* A task that has closed its executor has closed it for itself alone. */
+static void reopen(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	e->closed = false;
+}
+
 static void serve_all(struct worker *w)
 {
 	const struct fl__order *order;
 	fl__run_enter(&w->frame, w->nested);
 	w->frame.active = true; /* nothing but tasks asks for the current executor here */
-	do
+	pthread_cleanup_push(end_process, NULL);
+	do {
+		if (w->nested->closed)
+			reopen(w->nested);
 		order = fl__lane_take(&w->lane);
-	while (!(order->flags & FL__ORDER_LEAVE) && serve(w, order));
+	} while (!(order->flags & FL__ORDER_LEAVE) && serve(w, order));
+	pthread_cleanup_pop(0);
 	fl__run_leave(&w->frame);
 }
 

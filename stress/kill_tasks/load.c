@@ -63,13 +63,19 @@ static bool goes_on(void)
 	return !__atomic_load_n(&current.stop, __ATOMIC_ACQUIRE);
 }
 
-/* How it goes on for a while. Who is called has some time for himself. */
-static void draw_mode(struct feeder *w)
+/* The feeder that is called has some time for itself. */
+static void stand_aside(struct feeder *w)
 {
-	doing(w, "pauses");
+	doing(w, "stands aside");
 	while (w != &feeders[CALLED] && __atomic_load_n(&current.alone, __ATOMIC_RELAXED) && goes_on())
 		pause_some(&w->seed, FL_US(400));
+}
+
+/* How it goes on for a while. */
+static void draw_mode(struct feeder *w)
+{
 	static const unsigned widths[] = {1, 2, 8, 32, 128, WINDOW};
+	stand_aside(w);
 	const bool quiet = __atomic_load_n(&current.quiet, __ATOMIC_RELAXED);
 	w->width = quiet ? 1 : widths[draw(&w->seed) % (sizeof widths / sizeof *widths)];
 	w->left = quiet ? 5 : 1 + (unsigned)(draw(&w->seed) % (20 * w->width + 200));
@@ -310,7 +316,7 @@ static void map_once(struct feeder *w)
 static void map_along(struct feeder *w)
 {
 	while (goes_on()) {
-		draw_mode(w);
+		stand_aside(w);
 		map_once(w);
 		pause_some(&w->seed, FL_MS(4));
 	}

@@ -46,14 +46,23 @@ static bool is_late(void)
 	return time_now() - began > campaign.time;
 }
 
+/* Turns of the load, each for a sixteenth of a second: mostly everybody; then who is called alone; then hardly anybody. */
+static void turn_load(void)
+{
+	enum { TURN = 64, TURNS = 8, ALONE = 5, QUIET = 7 }; /* TURN: ms, about */
+	static unsigned ms;
+	const unsigned turn = ms++ / TURN % TURNS;
+	__atomic_store_n(&current.quiet, turn == QUIET, __ATOMIC_RELAXED);
+	__atomic_store_n(&current.alone, turn >= ALONE && turn < QUIET, __ATOMIC_RELAXED);
+}
+
 /* Until so many tasks are taken, and so many kills done. */
 static void let_it_run(uint32_t tasks, uint64_t kills, enum way way)
 {
 	uint64_t seed = campaign.seed + tasks;
-	for (unsigned ms = 0; (ids_taken() < tasks || kills_done < kills) && !is_late(); ms++) {
+	while ((ids_taken() < tasks || kills_done < kills) && !is_late()) {
 		(void)nanosleep(&(struct timespec){0, 1000000}, NULL);
-		__atomic_store_n(&current.quiet, ms / 16 % 8 == 7, __ATOMIC_RELAXED);
-		__atomic_store_n(&current.alone, ms / 16 % 8 >= 5, __ATOMIC_RELAXED);
+		turn_load();
 		if (way == RESIZED &&
 		    fl_executor_resize(current.e, 1 + (unsigned)(draw(&seed) % campaign.workers)) != 0)
 			fail("a resize failed");
