@@ -56,26 +56,24 @@ static void expect_all(fl_imap *it, int n, bool ordered)
 static const size_t chunks[] = {0, 1, 2, 7, N - 1, N, N + 1, SIZE_MAX};
 static const size_t windows[] = {0, 1, 3, 20, N, SIZE_MAX};
 
-#define EACH(i, array) (size_t i = 0; i < sizeof(array) / sizeof(array)[0]; i++)
+enum { CHUNKS = sizeof chunks / sizeof chunks[0], WINDOWS = sizeof windows / sizeof windows[0] };
 
 CONFORMANCE(imap_gives_each_result_in_its_order)
 {
 	for (unsigned workers = 1; workers <= 3; workers++) {
 		FL_SCOPED(fl_executor) *e = make(kind, workers);
 		number_args();
-		for
-			EACH(c, chunks)
-			for
-				EACH(w, windows)
-			for (int unordered = 0; unordered <= 1; unordered++) {
-				FL_SCOPED(fl_imap) *it = NULL;
-				fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
-				config.unordered = unordered;
-				FL_OK(square_positive_imap(e, inputs, N, &it, &config));
-				expect_all(it, N, !unordered);
-				FL_RC(fl_imap_error(it), 0);
-				assert_string_equal(fl_imap_message(it), "");
-			}
+		for (size_t c = 0; c < CHUNKS; c++)
+			for (size_t w = 0; w < WINDOWS; w++)
+				for (int unordered = 0; unordered <= 1; unordered++) {
+					FL_SCOPED(fl_imap) *it = NULL;
+					fl_imap_config config = {.chunk = chunks[c], .window = windows[w]};
+					config.unordered = unordered;
+					FL_OK(square_positive_imap(e, inputs, N, &it, &config));
+					expect_all(it, N, !unordered);
+					FL_RC(fl_imap_error(it), 0);
+					assert_string_equal(fl_imap_message(it), "");
+				}
 	}
 }
 
@@ -114,17 +112,16 @@ CONFORMANCE(imap_tells_each_failure_in_its_place)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (int step = 1; step < 12; step++)
-		for
-			EACH(c, chunks)
-	for (int unordered = 0; unordered <= 1; unordered++) {
-		FL_SCOPED(fl_imap) *it = NULL;
-		fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
-		number_args();
-		for (int i = step / 2; i < N; i += step)
-			inputs[i] = -1 - i;
-		FL_OK(square_positive_imap(e, inputs, N, &it, &config));
-		expect_all(it, N, !unordered);
-	}
+		for (size_t c = 0; c < CHUNKS; c++)
+			for (int unordered = 0; unordered <= 1; unordered++) {
+				FL_SCOPED(fl_imap) *it = NULL;
+				fl_imap_config config = {.chunk = chunks[c], .unordered = unordered, .window = 40};
+				number_args();
+				for (int i = step / 2; i < N; i += step)
+					inputs[i] = -1 - i;
+				FL_OK(square_positive_imap(e, inputs, N, &it, &config));
+				expect_all(it, N, !unordered);
+			}
 }
 
 /* A message that a task sets and does not fail with is nobody's. */
@@ -165,19 +162,16 @@ CONFORMANCE(imap_runs_each_argument_once)
 	FL_SCOPED(fl_executor) *e = make(kind, 3);
 	static struct step steps[N];
 	int *counters = FL_IN_ARENA(int, N), error;
-	for
-		EACH(c, chunks)
-		{
-			FL_SCOPED(fl_imap) *it = NULL;
-			for (int i = 0; i < N; i++)
-				steps[i] = (struct step){&counters[i], i % 5 == 3 ? -EIO : 0};
-			FL_OK(take_step_imap(e, steps, N, &it,
-			                     &(fl_imap_config){.chunk = chunks[c], .unordered = c % 2}));
-			while ((error = take_step_imap_next(it, NULL, &(int){0})) != -ENODATA)
-				assert_true(error == 0 || error == FL_ETASK);
-			for (int i = 0; i < N; i++)
-				assert_int_equal(counted(&counters[i]), c + 1);
-		}
+	for (size_t c = 0; c < CHUNKS; c++) {
+		FL_SCOPED(fl_imap) *it = NULL;
+		for (int i = 0; i < N; i++)
+			steps[i] = (struct step){&counters[i], i % 5 == 3 ? -EIO : 0};
+		FL_OK(take_step_imap(e, steps, N, &it, &(fl_imap_config){.chunk = chunks[c], .unordered = c % 2}));
+		while ((error = take_step_imap_next(it, NULL, &(int){0})) != -ENODATA)
+			assert_true(error == 0 || error == FL_ETASK);
+		for (int i = 0; i < N; i++)
+			assert_int_equal(counted(&counters[i]), c + 1);
+	}
 }
 
 CONFORMANCE(imap_tells_its_own_errors_from_the_tasks)

@@ -15,7 +15,7 @@
 #include <errno.h>
 
 enum {
-	WINDOW = 32,            /* chunks a worker; see fl__chunk_window() */
+	WINDOW = 64,            /* chunks a worker; see fl__chunk_window() */
 	WINDOW_LEAST = 2,       /* one runs, and one is there when that ends */
 	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
 	HANDY_BYTES = 16 << 10, /* so that a lane of 16 orders has room for them all: process/lane.h */

@@ -22,7 +22,8 @@ static inline struct block *block_of(fl_future *f)
 static inline bool on_claim_cancel(fl_future *f)
 {
 	bool claimed = fl__future_claim_cancel(f);
-	block_of(f)->cancelled += claimed;
+	if (claimed)
+		block_of(f)->cancelled++;
 	return claimed;
 }
 
