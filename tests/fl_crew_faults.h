@@ -42,9 +42,9 @@ enum crew_call {
 };
 
 static const char *const crew_call_names[CREW_CALLS] = {
-    "memory",      "resize", "fill",           "seals",        "size",  "map",   "keep",
-    "pair",        "send",   "receive",        "memory_of",    "write", "seal",  "sealed_size",
-    "watch_create", "watch", "event",          "fork",         "pidfd", "alloc", "thread"};
+    "memory",       "resize", "fill",    "seals",     "size",  "map",   "keep",
+    "pair",         "send",   "receive", "memory_of", "write", "seal",  "sealed_size",
+    "watch_create", "watch",  "event",   "fork",      "pidfd", "alloc", "thread"};
 
 enum crew_role { CREW_HERE, CREW_IN_ZYGOTE, CREW_IN_WORKER };
 

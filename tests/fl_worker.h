@@ -170,12 +170,23 @@ WORKER_FN void assert_fails(struct parent *p, int error, const char *text)
 		fail_msg("the message is '%s', not '%s'", message, text);
 }
 
-WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
+WORKER_FN void assert_succeeds_with(struct parent *p, uint32_t count, uint32_t flags)
 {
 	struct fl__reply reply = await(p);
 	assert_int_equal(reply.error, 0);
-	assert_int_equal(reply.flags, 0);
+	assert_int_equal(reply.flags, flags);
 	assert_int_equal(reply.count, count);
+}
+
+WORKER_FN void assert_succeeds(struct parent *p, uint32_t count)
+{
+	assert_succeeds_with(p, count, 0);
+}
+
+/* With a result that comes over the channel. */
+WORKER_FN void assert_succeeds_apart(struct parent *p)
+{
+	assert_succeeds_with(p, 1, FL__REPLY_APART);
 }
 
 WORKER_FN void assert_skipped(struct parent *p)

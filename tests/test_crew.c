@@ -21,9 +21,12 @@ static const fl_task_type unknown = {.size = sizeof unknown, .name = "crew_unkno
 FL_TEST(crew_create_refuses_what_makes_no_sense)
 {
 	static const fl_executor_config senseless[] = {
-	    {.workers = FL_WORKERS_MAX + 1}, {.max_tasks = -1},
-	    {.idle_timeout = -1},            {.task_timeout = -1},
-	    {.kill_after = -1},              {.n_regions = FL_REGIONS_MAX + 1},
+	    {.workers = FL_WORKERS_MAX + 1},
+	    {.max_tasks = -1},
+	    {.idle_timeout = -1},
+	    {.task_timeout = -1},
+	    {.kill_after = -1},
+	    {.n_regions = FL_REGIONS_MAX + 1},
 	    {.initialize = &crew_getpid}, /* has a result */
 	};
 	fl_executor *e = NULL;

@@ -163,12 +163,10 @@ FL_TEST(crew_initializer_that_kills_its_worker)
 {
 	const struct crew_census before = crew_begin();
 	int *runs = crew_counters(2), *first = &runs[0], *second = &runs[1];
-	never_starts(
-	    &(fl_executor_config){.workers = 2, .initialize = &crew_kills_itself, .initialize_arg = &first},
-	    "killed by SIGKILL");
-	never_starts(
-	    &(fl_executor_config){.workers = 2, .initialize = &crew_exits_itself, .initialize_arg = &second},
-	    "exited with status 5");
+	never_starts(&(fl_executor_config){.workers = 2, .initialize = &crew_kills_itself, .initialize_arg = &first},
+	             "killed by SIGKILL");
+	never_starts(&(fl_executor_config){.workers = 2, .initialize = &crew_exits_itself, .initialize_arg = &second},
+	             "exited with status 5");
 	assert_true(crew_counted(first) > 1 && crew_counted(first) < 50);
 	assert_true(crew_counted(second) > 1 && crew_counted(second) < 50);
 	crew_same(&before);

@@ -266,8 +266,8 @@ FL_TEST(crew_with_as_many_regions_as_can_be)
 	fl_shm *regions[FL_REGIONS_MAX];
 	for (int i = 0; i < FL_REGIONS_MAX; i++)
 		FL_OK(fl_shm_create(&regions[i], 4096));
-	fl_executor *e = crew_made(
-	    &(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
+	fl_executor *e =
+	    crew_made(&(fl_executor_config){.workers = 2, .regions = regions, .n_regions = FL_REGIONS_MAX});
 	crew_works(e);
 	fl_executor_free(e);
 	for (int i = 0; i < FL_REGIONS_MAX; i++)
@@ -386,9 +386,8 @@ FL_TEST(crew_callbacks_submit)
 	struct chain chains[CHAINS];
 	for (int i = 0; i < CHAINS; i++) {
 		chains[i] = (struct chain){.e = e, .left = (int)fl_test_scaled(500)};
-		FL_OK(crew_square_submit_with(
-		    e, chains[i].left, NULL,
-		    &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = &chains[i]}));
+		FL_OK(crew_square_submit_with(e, chains[i].left, NULL,
+		                              &(fl_submit_config){.on_end = next_of_chain, .on_end_arg = &chains[i]}));
 	}
 	for (int i = 0; i < CHAINS; i++)
 		FL_WAIT_FOR(crew_counted(&chains[i].ended) == 1);

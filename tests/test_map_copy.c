@@ -101,13 +101,21 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 	assert_int_equal(fl__chunk_handy(&huge), 1);
 }
 
+/*
+ * More than the lanes of processes hold, for small chunks; for larger ones as many as are a megabyte a worker; at least
+ * two.
+ */
 FL_TEST(map_copy_has_little_under_way)
 {
 	FL_SCOPED(fl_executor) *e = executor_of(3, &copy_large);
-	assert_int_equal(fl__chunk_window(e, &copy_square, 1), 96);
-	assert_int_equal(fl__chunk_window(e, &copy_square, 4096), 96);     /* 32 KiB each */
-	assert_int_equal(fl__chunk_window(e, &copy_square, 4 * 4096), 24); /* 1 MiB for a worker */
-	assert_int_equal(fl__chunk_window(e, &copy_square, SIZE_MAX >> 8), 6);
+	const size_t most = fl__chunk_window(e, &copy_square, 1), bytes = sizeof(int) * 2;
+	assert_true(most >= 3 * 16 * 2);
+	for (size_t chunk = 1; chunk < SIZE_MAX >> 8; chunk *= 2) {
+		const size_t window = fl__chunk_window(e, &copy_square, chunk);
+		assert_true(window == most || window == 3 * 2 || window * chunk * bytes <= 3 << 20);
+		assert_true(window == most || (window + 3) * chunk * bytes > 3 << 20);
+	}
+	assert_int_equal(fl__chunk_window(e, &copy_square, SIZE_MAX >> 8), 3 * 2);
 }
 
 FL_TEST(map_copy_of_large_elements)
@@ -165,7 +173,7 @@ FL_TEST(map_copy_is_lazy)
 		fl_future *held = hold_worker(e, &gate);
 		seam_start(&other, 1, map_on_thread, &m, 0);
 		FL_WAIT_FOR(seam_sleepers() == 2); /* it waits for its first chunk, and the worker for us */
-		assert_int_equal(e->queue.length, 32);
+		assert_int_equal(e->queue.length, fl__chunk_window(e, &copy_square, chunk));
 		let_go(&gate, held);
 		seam_join(&other, 1);
 		FL_OK(m.rc);
@@ -266,7 +274,7 @@ FL_TEST(map_copy_cancels_what_is_pending_at_a_failure)
 	int ran = 2; /* up to the window, in their order; the rest was not touched */
 	while (ran < N && outputs[ran] == ran)
 		ran++;
-	assert_true(ran <= 2 + 32);
+	assert_true(ran <= 2 + (int)fl__chunk_window(e, &copy_slow, 1));
 	for (int i = ran; i < N; i++)
 		assert_int_equal(outputs[i], -77);
 	FL_OK(fl_executor_join(e));

@@ -429,6 +429,25 @@ FL_TEST(pool_initializes_each_worker_once)
 	assert_int_equal(initialized, 1);
 }
 
+FL_TEST(pool_create_refuses_an_initializer_that_is_none)
+{
+	static const int number = 1;
+	fl_task_type strict = initialize;
+	strict.arg_align = FL_TASK_ALIGN_MAX;
+	const fl_executor_config senseless[] = {
+	    {.initialize = &initialize},                            /* without its argument */
+	    {.initialize = &pool_count, .initialize_arg = &number}, /* has a result */
+	    {.initialize = &strict, .initialize_arg = &number},
+	    {.n_regions = FL_REGIONS_MAX + 1},
+	};
+	fl_executor *e = NULL;
+	for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++) {
+		FL_RC(fl_sequential_executor_create(&e, &senseless[i]), -EINVAL);
+		FL_RC(fl_thread_executor_create(&e, &senseless[i]), -EINVAL);
+	}
+	assert_null(e);
+}
+
 FL_TEST(pool_is_broken_by_an_initializer_that_fails)
 {
 	int bad = -EIO;

@@ -193,7 +193,7 @@ FL_TEST(worker_runs_apart)
 	for (int round = 0; round < 20; round++) {
 		send_apart(&p, p.lane.next - 1, "other", 6, 6); /* of an order that was revoked */
 		const uint32_t seq = order(&p, &worker_inverts_large, large, 1);
-		assert_succeeds(&p, 1);
+		assert_succeeds_apart(&p);
 		struct large *inverse = receive_result(&p, seq, sizeof *inverse);
 		assert_true(is_inverse(large->bytes, inverse->bytes, sizeof *large));
 		FL_CHECK(munmap(inverse, sizeof *inverse) == 0);
@@ -264,7 +264,7 @@ FL_TEST(worker_has_all_of_a_result_before_the_task)
 	unsigned n = 1;
 	size_t size;
 	(void)order(&p, &worker_touches_nothing, large, 1);
-	assert_succeeds(&p, 1);
+	assert_succeeds_apart(&p);
 	FL_OK(fl__packet_recv(p.channel, &head, sizeof head, &size, &fd, &n, 0));
 	FL_CHECK(fstat(fd, &info) == 0 && close(fd) == 0);
 	assert_true((size_t)info.st_blocks * 512 >= sizeof *large);
@@ -281,6 +281,15 @@ FL_TEST(worker_cannot_send_a_result)
 	assert_int_equal(p.lane.replies->reply[slot_of(seq)].count, 0);
 	assert_fails(&p, -EPIPE, "the result cannot be sent");
 	free(large);
+	enum { N = 1 << 16 };
+	int *args = calloc(N, sizeof *args);
+	args[N / 2] = -1;
+	(void)order(&p, &worker_doubles, args, N); /* of what fails, too, no more is done than arrives */
+	struct fl__reply reply = await(&p);
+	assert_int_equal(reply.error, -ERANGE);
+	assert_int_equal(reply.flags, FL__REPLY_MESSAGE);
+	assert_int_equal(reply.count, 0);
+	free(args);
 }
 
 FL_TEST(worker_out_of_memory_and_descriptors)
@@ -339,6 +348,7 @@ FL_TEST(worker_chunk_apart_that_fails)
 	struct fl__reply reply = await(&p);
 	assert_int_equal(reply.error, -ERANGE);
 	assert_int_equal(reply.count, N / 2);
+	assert_int_equal(reply.flags, FL__REPLY_MESSAGE | FL__REPLY_APART);
 	int *results = receive_result(&p, seq, N * sizeof *results);
 	assert_int_equal(results[N / 2], -2);
 	FL_CHECK(munmap(results, N * sizeof *results) == 0);

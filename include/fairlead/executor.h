@@ -132,8 +132,8 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
  * Changes how many workers there may be. More are started when they are needed; too many end when they have ended their
- * tasks; what they have not started goes to others. Never waits. Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -ENOMEM;
- * -EPIPE: closed; -ENOTSUP: another kind than processes; -EOWNERDEAD in a forked child.
+ * tasks; what they have not started goes to others. Never waits. Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed;
+ * -ENOTSUP: another kind than processes; -EOWNERDEAD in a forked child.
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 

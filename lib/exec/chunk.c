@@ -113,7 +113,7 @@ size_t fl__chunk_handy(const fl_task_type *type)
 }
 
 /*
- * A lane of a process has 16 orders. With twice as many under way there is a queue behind the lanes, which are filled
+ * A lane of a process has 16 orders. With four times as many under way there is a queue behind the lanes, which are filled
  * from it as results are fetched, while the caller is still busy with the results; so workers do not wait for it.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)

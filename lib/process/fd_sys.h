@@ -27,7 +27,7 @@ struct fl__fd_sys {
 	int (*watch_create)(void);                                /* an epoll */
 	int (*watch)(int epoll, int op, int fd, uint32_t events); /* epoll_ctl; the event's data is the descriptor */
 	int (*watch_wait)(int epoll, struct epoll_event *events, int n, int ms); /* ms: negative is for ever */
-	int (*memory)(void); /* a memfd that can be sealed */
+	int (*memory)(void);                                                     /* a memfd that can be sealed */
 	ssize_t (*write_at)(int fd, const void *data, size_t size, off_t at);
 	ssize_t (*read_at)(int fd, void *data, size_t size, off_t at);
 	int (*seal)(int fd);                       /* no other size, no other content, for ever */

@@ -221,7 +221,8 @@ _Noreturn void fl__zygote_serve(int socket, int parent)
 
 static void ready(int fd, int rc)
 {
-	const struct fl__start_reply reply = {.magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
+	const struct fl__start_reply reply = {
+	    .magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
 	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
 		_exit(127); /* who asked for it has given up */
 	fl__close(fd);

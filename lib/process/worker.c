@@ -272,10 +272,12 @@ static int give_back(struct worker *w, struct job *job, int error)
 	fl__shm_os.unmap(job->result_memory, job->result_size); /* a seal wants nobody to write */
 	if (error == 0 || job->order->count > 1) {
 		int rc = send_result(w, job);
-		if (rc != 0 && error == 0) {
-			job->done = 0;
+		if (rc == 0)
+			job->flags |= FL__REPLY_APART;
+		else
+			job->done = 0; /* where nothing arrives nothing has been done */
+		if (rc != 0 && error == 0)
 			error = say_what_failed(w, job, rc, "the result cannot be sent");
-		}
 	}
 	fl__fds_close(&job->result_fd, 1);
 	return error;

@@ -42,8 +42,8 @@ static inline enum fl__place fl__place_of(size_t bytes, size_t align)
 /*
  * What goes over the channel, with one descriptor: memory that is sealed, of this many bytes, an argument or a result. The
  * argument is sent before its order is posted, the result before its order has ended: who looks for one finds it, and waits
- * for none. Whoever looks for one passes over those of other orders: these were revoked, or skipped. Of an order that ended
- * with an error the result may be missing.
+ * for none. The worker passes over arguments of other orders: these were revoked, or skipped. A result comes along when the
+ * flags of the reply have FL__REPLY_APART; of an order that ended with an error it may be missing, and then its `count` is 0.
  */
 struct fl__apart {
 	uint32_t magic;
@@ -51,6 +51,7 @@ struct fl__apart {
 	uint64_t size;
 };
 #define FL__APART_MAGIC 0x31505041u /* "APP1" */
+enum { FL__REPLY_APART = 4 };       /* beside the flags in lane.h */
 
 /* The first packet of a worker, without a descriptor, has this: it was ready. Unlike a word in its memory it stays said. */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */

@@ -23,8 +23,8 @@ struct fl__shm_os {
 	int (*map)(int fd, size_t size, bool writable, void **memory); /* shared, from its beginning */
 	void (*unmap)(void *memory, size_t size);
 	int (*keep)(void *memory, size_t size); /* from the children of a fork: they have nothing there */
-	uint64_t (*largest_file)(void); /* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ */
-	uint64_t (*available)(void);    /* memory that the system can give, roughly */
+	uint64_t (*largest_file)(void);         /* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ */
+	uint64_t (*available)(void);            /* memory that the system can give, roughly */
 };
 
 extern struct fl__shm_os fl__shm_os;

@@ -110,6 +110,39 @@ FL_STRESS(crew_callback_vs_waiter, caller, waiter)
 	FL_FORBIDDEN(1, "called twice, or before the end");
 }
 
+/* The same while all is closed: the keeper stays until the waiter has left it what it is to end. */
+struct crew_callback_vs_shutdown {
+	struct crew crew;
+	struct called called;
+};
+
+FL_STRESS_SETUP(crew_callback_vs_shutdown)
+{
+	const fl_submit_config config = {.on_end = on_end, .on_end_arg = &s->called};
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	OK(crew_submit_with(&s->crew, &crew_task, 1, NULL, &config));
+}
+
+FL_STRESS_ACTOR(crew_callback_vs_shutdown, closer)
+{
+	OK(fl_executor_join(s->crew.e));
+	FL_STRESS_CHECK(LOOK(&s->called.times) == 1);
+}
+
+FL_STRESS_ACTOR(crew_callback_vs_shutdown, waiter)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	if (crew_submit(&s->crew, 2, &f) == 0)
+		crew_get(f, 2);
+}
+
+FL_STRESS(crew_callback_vs_shutdown, closer, waiter)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(LOOK(&s->called.times) == 1 && LOOK(&s->called.state) == FL_DONE, "called once");
+	FL_FORBIDDEN(1, "called twice, or before the end");
+}
+
 /*
  * cancel_vs_complete: a cancel meets its task in the queue, posted, started, ended, fetched; and what it says is what comes of
  * it, with one callback. Another waits for a task of his own, and fetches; or nobody does but the keeper.

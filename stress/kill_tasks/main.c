@@ -27,6 +27,7 @@ struct round current;
 static fl_shm *region;
 static struct birth birth;
 static int64_t began;
+static unsigned rounds;
 
 static void make_board(void)
 {
@@ -144,6 +145,7 @@ static void run_all(void)
 {
 	const uint32_t first = ids_taken();
 	for (unsigned i = 0; i < ROUNDS && !is_late(); i++) {
+		rounds++;
 		run_round(i, first + (uint32_t)(campaign.tasks * (i + 1) / ROUNDS), campaign.kills * (i + 1) / ROUNDS);
 		if (!campaign.quiet && isatty(STDERR_FILENO))
 			(void)fprintf(stderr, "\r%u/%d rounds, %llu kills ", i + 1, ROUNDS,
@@ -205,9 +207,9 @@ int main(int argc, char **argv)
 	print_sites(board->sites, ENOUGH, !campaign.quiet);
 	printf(
 	    "%llu kills at random times (%llu of workers that had not begun), %u at a step, %u crashes, in %.1f s; %u "
-	    "workers, %d executors\n",
+	    "workers, %u executors\n",
 	    (unsigned long long)kills_done, (unsigned long long)kills_unborn, board->by_step, board->by_crash,
-	    (double)took / 1e9, campaign.workers, ROUNDS);
+	    (double)took / 1e9, campaign.workers, rounds);
 	measure_report();
 	bool good = left_report(&before, &after);
 	good &= ledger_report();

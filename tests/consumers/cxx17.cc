@@ -382,18 +382,22 @@ static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	std::memcpy(result, arg, sizeof(int));
 	CHECK(!fl_task_cancelled(ctx) && fl_task_token(ctx) != nullptr && fl_executor_current() != nullptr);
+	CHECK(fl_task_region(ctx, 0) == nullptr);
 	return *static_cast<const int *>(arg) == 0 ? fl_task_fail(ctx, -EDOM, "no %s", "zero") : 0;
 }
 
-static fl_task_type answer_type()
+static fl_task_type answer_type;
+static fl_task_entry answer_entry = {&answer_type, nullptr};
+
+// What FL_TASK does in C: before FL_PROCESS_HOOK, so that workers know the task as well.
+__attribute__((constructor(1000))) static void register_answer()
 {
-	fl_task_type type = {};
-	type.size = sizeof type;
-	type.name = "answer";
-	type.run = answer;
-	type.arg_size = type.result_size = sizeof(int);
-	type.arg_align = type.result_align = alignof(int);
-	return type;
+	answer_type.size = sizeof answer_type;
+	answer_type.name = "answer";
+	answer_type.run = answer;
+	answer_type.arg_size = answer_type.result_size = sizeof(int);
+	answer_type.arg_align = answer_type.result_align = alignof(int);
+	fl_task_register(&answer_entry);
 }
 
 static void count_call(fl_future *, void *calls)
@@ -451,25 +455,28 @@ static void executors()
 	FL_SCOPED(fl_executor) *here = nullptr;
 	FL_SCOPED(fl_executor) *pool = nullptr;
 	CHECK(fl_sequential_executor_create(&here, nullptr) == 0 && fl_thread_executor_create(&pool, nullptr) == 0);
-	static const fl_task_type type = answer_type();
-	static fl_task_entry entry = {&type, nullptr};
-	fl_task_register(&entry);
-	CHECK(fl_task_find("answer") == &type && fl_task_conflict() == nullptr);
-	fl_executor *kinds[] = {here, pool};
+	FL_SCOPED(fl_executor) *crew = nullptr;
+	fl_executor_config config = {};
+	config.workers = 2;
+	CHECK(fl_process_executor_create(&crew, &config) == 0 && fl_process_executor_pids(crew, nullptr, 0) == 0);
+	CHECK(fl_task_find("answer") == &answer_type && fl_task_conflict() == nullptr);
+	fl_executor *kinds[] = {here, pool, crew};
 	for (fl_executor *e : kinds) {
 		int in[3] = {1, 2, 3}, out[3] = {};
-		futures(e, &type);
-		lazy_maps(e, &type);
-		CHECK(fl_map(e, &type, in, 3, out, nullptr) == 0 && out[2] == 3);
-		CHECK(fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE);
+		futures(e, &answer_type);
+		lazy_maps(e, &answer_type);
+		CHECK(fl_map(e, &answer_type, in, 3, out, nullptr) == 0 && out[2] == 3);
+		CHECK(fl_executor_capabilities(e) & (FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT));
+		CHECK(fl_executor_resize(e, 1) == (e == crew ? 0 : -ENOTSUP));
 		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1);
 		fl_executor_close(e);
 		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
 		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);
+		CHECK(fl_executor_terminate(e) == 0);
 	}
 	fl_executor_free(nullptr);
 	CHECK(fl_executor_current() == nullptr);
-	fl_task_unregister(&entry);
+	fl_task_unregister(&answer_entry);
 }
 
 static int run(void *go)
