@@ -33,7 +33,7 @@ static void pair_begin(struct pair *p)
 	fl__lane_init(&p->lane, fresh_memory(sizeof(struct fl__orders)), fresh_memory(sizeof(struct fl__replies)));
 	fl__lane_worker_init(&p->worker, p->lane.orders, p->lane.replies);
 	p->worker.ring = ring;
-	p->worker.ring_arg = p;
+	p->worker.arg = p;
 }
 
 static void pair_end(struct pair *p)
@@ -44,7 +44,7 @@ static void pair_end(struct pair *p)
 
 #define PAIR(p)                                                                                                        \
 	__attribute__((cleanup(pair_end))) struct pair p;                                                              \
-	pair_begin(&p)
+	pair_begin(&(p))
 
 /* Both sides go on from `seq`, at least two rounds before what is compared with zeroed memory. */
 static void pair_start_at(struct pair *p, uint32_t seq)

@@ -307,9 +307,7 @@ bool fl__crew_wants_member(const struct fl__crew *c)
 
 void fl__crew_feed(struct fl__crew *c)
 {
-	if (c->base.queue.head)
-		feed_all(c);
-	else if (c->posted > 1 && c->n_members > 1 && steal(c))
+	if (c->base.queue.head || (c->posted > 1 && c->n_members > 1 && steal(c)))
 		feed_all(c);
 	if (c->sleeping && fl__crew_wants_member(c))
 		fl__crew_wake_at(c, c->retry_at);

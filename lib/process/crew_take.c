@@ -72,7 +72,7 @@ static int take_memory(struct fl__cell *cell, int fd, size_t size)
 	int rc = fl__fd_sys.sealed_size(fd, &there);
 	if (rc != 0 || there != (int64_t)size)
 		return -EBADMSG;
-	rc = fl__shm_os.map(fd, size, false, &memory);
+	rc = fl__shm_os.map_sealed(fd, size, &memory);
 	if (rc != 0)
 		return rc;
 	cell->future.result = memory;
@@ -113,11 +113,12 @@ static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 	return -EBADMSG;
 }
 
-static int take_result(struct fl__member *m, struct fl__cell *cell, unsigned slot, bool failed)
+static int take_result(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
 {
 	const fl_task_type *type = cell->future.type;
 	const size_t size = cell->count * type->result_size;
 	const struct fl__replies *replies = m->lane.replies;
+	const unsigned slot = cell->seq % FL__LANE_DEPTH;
 	if (size == 0)
 		return 0;
 	switch (fl__place_of(size, type->result_align)) {
@@ -127,8 +128,10 @@ static int take_result(struct fl__member *m, struct fl__cell *cell, unsigned slo
 	case FL__PLACE_ARENA:
 		memcpy(cell->future.result, replies->arena + m->lane.orders->order[slot].result, size);
 		return 0;
-	default:
-		return failed && cell->count == 1 ? 0 : take_apart(m, cell, size);
+	default: /* of an order that failed there may be none */
+		if (reply->flags & FL__REPLY_APART)
+			return take_apart(m, cell, size);
+		return reply->error != 0 && reply->count == 0 ? 0 : -EBADMSG;
 	}
 }
 
@@ -164,7 +167,7 @@ static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__r
 		return true;
 	}
 	cell->done = reply->count;
-	int rc = take_result(m, cell, slot, failed);
+	int rc = take_result(m, cell, reply);
 	if (rc != 0)
 		fl__crew_fail(c, cell, rc, "the result does not arrive: %s", fl_error_text(rc));
 	else

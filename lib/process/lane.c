@@ -226,7 +226,7 @@ static void publish(struct fl__lane_worker *w)
 	if (bell == 0 || bell == w->rung)
 		return;
 	w->rung = bell;
-	w->ring(w->ring_arg);
+	w->ring(w->arg);
 }
 
 /* False: the parent has taken it back. */
@@ -255,6 +255,8 @@ const struct fl__order *fl__lane_take(struct fl__lane_worker *w)
 			sleep_until_there(w);
 		if (claim(w))
 			return &w->orders->order[slot_of(w->next)];
+		if (w->revoked)
+			w->revoked(w->arg, &w->orders->order[slot_of(w->next)]);
 		answer(w, 0, FL__REPLY_SKIPPED, 0);
 	}
 }

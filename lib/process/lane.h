@@ -43,6 +43,7 @@ enum {
 enum {
 	FL__REPLY_SKIPPED = 1, /* not run: revoked, or asked to stop, or its deadline had passed */
 	FL__REPLY_MESSAGE = 2, /* message[] has one */
+	FL__REPLY_APART = 4,   /* the result is a descriptor, on the socket */
 };
 
 struct fl__order {
@@ -164,7 +165,9 @@ struct fl__lane_worker {
 	uint32_t rung;   /* the collector's sleep for which it has rung */
 	uint32_t shared; /* orders in a row that came while another had this CPU */
 	void (*ring)(void *arg);
-	void *ring_arg;
+	void (*revoked)(void *arg,
+	                const struct fl__order *order); /* it is not run; before it is answered. NULL: nothing */
+	void *arg;
 };
 
 void fl__lane_worker_init(struct fl__lane_worker *w, const struct fl__orders *orders, struct fl__replies *replies);

@@ -28,7 +28,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* A type that was looked up. */
@@ -152,12 +151,9 @@ static int map_arg(struct job *job, uint64_t size, int fd)
 	int rc = fl__fd_sys.sealed_size(fd, &there);
 	if (rc != 0 || size != job->arg_size || there != (int64_t)size)
 		return -EBADMSG;
-	/* private: before Linux 6.7 memory that is sealed cannot be mapped shared */
-	void *memory = mmap(NULL, job->arg_size, PROT_READ, MAP_PRIVATE, fd, 0);
-	if (memory == MAP_FAILED)
-		return -ENOMEM;
-	job->arg = job->arg_memory = memory;
-	return 0;
+	rc = fl__shm_os.map_sealed(fd, job->arg_size, &job->arg_memory);
+	job->arg = job->arg_memory;
+	return rc;
 }
 
 static int take_arg_apart(const struct worker *w, struct job *job)
@@ -383,6 +379,11 @@ static void ring(void *arg)
 	(void)!write(w->bell, &one, sizeof one); /* fails only when it rings already */
 }
 
+static void on_revoked(void *arg, const struct fl__order *order)
+{
+	drop_arg(arg, order);
+}
+
 /* All of it is there: no access ends in SIGBUS. */
 static int map_exactly(int fd, size_t size, bool writable, void **memory)
 {
@@ -407,7 +408,8 @@ static int map_lane(struct worker *w, const char **problem)
 		return rc;
 	fl__lane_worker_init(&w->lane, orders, replies);
 	w->lane.ring = ring;
-	w->lane.ring_arg = w;
+	w->lane.revoked = on_revoked;
+	w->lane.arg = w;
 	*problem = "its orders are of another version";
 	return w->lane.orders->magic == FL__LANE_MAGIC && w->lane.orders->size == sizeof(struct fl__orders) ? 0
 	                                                                                                    : -EPROTO;

@@ -51,7 +51,6 @@ struct fl__apart {
 	uint64_t size;
 };
 #define FL__APART_MAGIC 0x31505041u /* "APP1" */
-enum { FL__REPLY_APART = 4 };       /* beside the flags in lane.h */
 
 /* The first packet of a worker, without a descriptor, has this: it was ready. Unlike a word in its memory it stays said. */
 #define FL__READY_MAGIC 0x31594452u /* "RDY1" */

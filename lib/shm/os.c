@@ -91,6 +91,17 @@ static int os_map(int fd, size_t size, bool writable, void **memory)
 	return rc;
 }
 
+static int os_map_sealed(int fd, size_t size, void **memory)
+{
+	int before = errno;
+	/* private: before Linux 6.7 memory that is sealed against writing cannot be mapped shared */
+	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	int rc = result(at == MAP_FAILED ? -1 : 0, before);
+	if (rc == 0)
+		*memory = at;
+	return rc;
+}
+
 static void os_unmap(void *memory, size_t size)
 {
 	int before = errno;
@@ -132,6 +143,7 @@ struct fl__shm_os fl__shm_os = {
     .duplicate = os_duplicate,
     .close = os_close,
     .map = os_map,
+    .map_sealed = os_map_sealed,
     .unmap = os_unmap,
     .keep = os_keep,
     .largest_file = os_largest_file,

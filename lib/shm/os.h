@@ -21,6 +21,8 @@ struct fl__shm_os {
 	int (*duplicate)(int fd);                        /* of the same open file */
 	void (*close)(int fd);                           /* Linux has released the number whatever it answers */
 	int (*map)(int fd, size_t size, bool writable, void **memory); /* shared, from its beginning */
+	int (*map_sealed)(int fd, size_t size,
+	                  void **memory); /* to be read; of memory that nobody can write any more */
 	void (*unmap)(void *memory, size_t size);
 	int (*keep)(void *memory, size_t size); /* from the children of a fork: they have nothing there */
 	uint64_t (*largest_file)(void);         /* RLIMIT_FSIZE; above it `resize` and `fill` raise SIGXFSZ */

@@ -270,6 +270,42 @@ FL_STRESS(crew_token, submitter, canceller)
 	FL_FORBIDDEN(1, "twice");
 }
 
+/* The same for a task behind one that does not end: it is taken back, and the keeper ends it, whom nobody wakes again. */
+struct crew_token_behind {
+	struct crew crew;
+	fl_cancel stop;
+};
+
+FL_STRESS_SETUP(crew_token_behind)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_token_behind, submitter)
+{
+	FL_SCOPED(fl_future) *first = NULL, *f = NULL;
+	const fl_submit_config config = {.cancel = &s->stop};
+	OK(crew_submit(&s->crew, UNTIL_ASKED, &first));
+	OK(crew_submit_with(&s->crew, &crew_task, 1, &f, &config));
+	OK(fl_future_wait(f));
+	FL_STRESS_CHECK(fl_future_get_state(f) == FL_CANCELLED);
+	(void)!fl_future_cancel(first);
+	OK(fl_future_wait(first));
+}
+
+FL_STRESS_ACTOR(crew_token_behind, canceller)
+{
+	fl_cancel_request(&s->stop);
+}
+
+FL_STRESS(crew_token_behind, submitter, canceller)
+{
+	crew_end(&s->crew);
+	fl_cancel_destroy(&s->stop);
+	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 0, "cancelled");
+	FL_FORBIDDEN(1, "ran");
+}
+
 /* All is cancelled while one submits, and waits: what has not started ends as cancelled, what has is asked to stop. */
 struct crew_cancel_all {
 	struct crew crew;

@@ -236,7 +236,7 @@ static int serve(void *arg)
 	worker = w;
 	fl__lane_worker_init(&w->lane, w->orders, w->replies);
 	w->lane.ring = on_end;
-	w->lane.ring_arg = w;
+	w->lane.arg = w;
 	if (!dies(w, DIES_UNREADY)) {
 		fl__store_release(&w->replies->state, FL__LANE_READY);
 		w->says_ready = true;

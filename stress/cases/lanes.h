@@ -42,7 +42,7 @@ static inline void begin_worker(struct fl__lane_worker *w, struct shared_lane *l
 	fl__lane_worker_init(w, (const struct fl__orders *)(void *)l->orders, (struct fl__replies *)(void *)l->replies);
 	w->next = l->begin;
 	w->ring = ring;
-	w->ring_arg = bell;
+	w->arg = bell;
 }
 
 /* --- the parent --- */

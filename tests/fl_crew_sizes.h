@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_CREW_SIZES_H
+#define FL_CREW_SIZES_H
+
+/*
+ * Tasks whose arguments and results have any size and alignment:
+ *
+ *     CREW_SIZED(kibi, 1024, 8, 1 << 20, 64);         // the task type `kibi`: 1 KiB in, at multiples of 8; 1 MiB out
+ *     unsigned char *arg = crew_bytes(1024, seed);
+ *     FL_OK(fl_submit(e, &kibi, arg, &f));
+ *     ...
+ *     assert_true(crew_is_right(fl_future_result(f), 1 << 20, seed));
+ *
+ * The result is right when it has grown from the seed in the argument, and the argument was all there.
+ */
+#include "fl_crew.h"
+
+CREW_FN uint64_t crew_next(uint64_t *seed)
+{
+	*seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+	return *seed >> 33;
+}
+
+/* Writes what grows from that seed, or finds out whether it is there. The first bytes, up to 8, are the seed. */
+CREW_FN void crew_grow(unsigned char *bytes, size_t size, uint64_t seed)
+{
+	uint64_t state = seed;
+	memcpy(bytes, &seed, size < sizeof seed ? size : sizeof seed);
+	for (size_t i = sizeof seed; i < size; i++)
+		bytes[i] = (unsigned char)(i % 64 == 0 ? crew_next(&state) : state >> (i % 32) ^ i);
+}
+
+CREW_FN bool crew_is_right(const void *memory, size_t size, uint64_t seed)
+{
+	const unsigned char *bytes = memory;
+	uint64_t state = seed;
+	if (!bytes || memcmp(bytes, &seed, size < sizeof seed ? size : sizeof seed) != 0)
+		return false;
+	for (size_t i = sizeof seed; i < size; i++)
+		if (bytes[i] != (unsigned char)(i % 64 == 0 ? crew_next(&state) : state >> (i % 32) ^ i))
+			return false;
+	return true;
+}
+
+/* An argument, to be freed with free(). */
+CREW_FN void *crew_bytes(size_t size, uint64_t seed)
+{
+	unsigned char *bytes = malloc(size);
+	FL_CHECK(bytes != NULL);
+	crew_grow(bytes, size, seed);
+	return bytes;
+}
+
+CREW_FN int crew_sized_run(const fl_task_type *type, const void *arg, void *result)
+{
+	uint64_t seed = 0;
+	const unsigned char *out = result;
+	memcpy(&seed, arg, type->arg_size < sizeof seed ? type->arg_size : sizeof seed);
+	if ((uintptr_t)arg % type->arg_align != 0 || (uintptr_t)result % type->result_align != 0)
+		return -EFAULT;
+	if (out[0] != 0 || out[type->result_size - 1] != 0)
+		return -EDOM; /* it begins zeroed */
+	if (!crew_is_right(arg, type->arg_size, seed))
+		return -EILSEQ;
+	crew_grow(result, type->result_size, seed);
+	return 0;
+}
+
+#define CREW_SIZED(task, in, in_align, out, out_align)                                                                 \
+	static const fl_task_type task;                                                                                \
+	static int task##_runs(fl_task_ctx *ctx, const void *arg, void *result)                                        \
+	{                                                                                                              \
+		(void)ctx;                                                                                             \
+		return crew_sized_run(&task, arg, result);                                                             \
+	}                                                                                                              \
+	static const fl_task_type task = {.size = sizeof(fl_task_type),                                                \
+	                                  .name = #task,                                                               \
+	                                  .run = task##_runs,                                                          \
+	                                  .arg_size = (in),                                                            \
+	                                  .arg_align = (in_align),                                                     \
+	                                  .result_size = (out),                                                        \
+	                                  .result_align = (out_align)};                                                \
+	static fl_task_entry task##_entry = {&task, 0};                                                                \
+	__attribute__((constructor(FL__TASK_PRIORITY))) static void task##_register(void)                              \
+	{                                                                                                              \
+		fl_task_register(&task##_entry);                                                                       \
+	}                                                                                                              \
+	struct crew_sized_##task
+
+/* Submits it; the seed has as many bytes as the argument has room for. */
+CREW_FN fl_future *crew_send(fl_executor *e, const fl_task_type *type, uint64_t seed)
+{
+	fl_future *f = NULL;
+	void *arg = crew_bytes(type->arg_size, seed);
+	FL_OK(fl_submit(e, type, arg, &f));
+	free(arg);
+	return f;
+}
+
+/* It comes back, and is right; frees the future. */
+CREW_FN void crew_receive(fl_future *f, const fl_task_type *type, uint64_t seed)
+{
+	FL_OK(fl_future_wait(f));
+	if (fl_future_error(f) != 0)
+		print_error("%s: %s\n", type->name, fl_future_message(f));
+	FL_OK(fl_future_error(f));
+	assert_true((uintptr_t)fl_future_result(f) % type->result_align == 0);
+	assert_true(crew_is_right(fl_future_result(f), type->result_size, seed));
+	fl_future_free(f);
+}
+
+#endif
