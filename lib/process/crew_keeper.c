@@ -22,12 +22,13 @@
 
 enum { EVENTS = 16, TRIES = 10 }; /* TRIES: failures to start in a row, when nobody serves */
 
-static const int64_t nap = FL_MS(1), spin = FL_US(30);
+static const int64_t nap = FL_MS(1), spin = FL_US(30), deaf = FL_US(200);
 
 struct keeper {
 	struct fl__crew *c;
 	uint32_t helped; /* as it was */
 	int64_t found;   /* when it last had something to do */
+	int64_t heard;   /* when it last listened, awake */
 };
 
 /* Starting members. */
@@ -232,6 +233,21 @@ static bool is_over(const struct fl__crew *c)
 	       c->n_members == 0;
 }
 
+/* A keeper that always finds something to do does not come to sleep: deaths, too, are to be heard of. */
+static void listen_now(struct keeper *k)
+{
+	struct epoll_event events[EVENTS];
+	struct fl__crew *c = k->c;
+	const int64_t now = fl__sys.now();
+	if (now < k->heard + deaf)
+		return;
+	k->heard = now;
+	fl_mutex_unlock(&c->base.lock);
+	int n = fl__fd_sys.watch_wait(c->epoll, events, EVENTS, 0);
+	fl_mutex_lock(&c->base.lock);
+	bury_dead(c, events, n);
+}
+
 static void look_on(struct fl__crew *c)
 {
 	fl_mutex_unlock(&c->base.lock);
@@ -247,8 +263,10 @@ static int keep(void *arg)
 	fl__run_enter(&run, &c->base); /* callbacks must not wait for its end */
 	fl_mutex_lock(&c->base.lock);
 	for (bool others_work = false; !is_over(c);) {
-		if (!others_work && work(c))
+		if (!others_work && work(c)) {
 			k.found = fl__sys.now();
+			listen_now(&k);
+		}
 		if (is_over(c))
 			break;
 		others_work = false;

@@ -301,7 +301,7 @@ void fl__crew_bury(struct fl__member *m)
 	hear_whether_ready(m);
 	describe(m, how, sizeof how);
 	settle_tasks(m, how);
-	if (!m->leaving && !c->terminated)
+	if (!c->terminated)
 		count_failure(m, how);
 	unsigned i = 0;
 	while (c->members[i] != m)
