@@ -28,9 +28,9 @@ CREW_SIZED(in_8_out_64m, 8, 8, MIB64, 64);
 CREW_SIZED(in_64m, MIB64, 64, MIB64, 64);
 
 static const fl_task_type *const sizes[] = {
-    &in_1,           &in_31,        &in_32,        &in_33,          &in_8_out_33,    &in_33_out_8,   &in_below_64k,
-    &in_64k,         &in_above_64k, &in_64k_out_8, &in_8_out_64k,   &in_above_out_8, &in_8_out_above, &in_1m,
-    &in_1m_out_64k, &in_64k_out_1m, &in_64m_out_8, &in_8_out_64m,   &in_64m};
+    &in_1,          &in_31,         &in_32,        &in_33,        &in_8_out_33,    &in_33_out_8,    &in_below_64k,
+    &in_64k,        &in_above_64k,  &in_64k_out_8, &in_8_out_64k, &in_above_out_8, &in_8_out_above, &in_1m,
+    &in_1m_out_64k, &in_64k_out_1m, &in_64m_out_8, &in_8_out_64m, &in_64m};
 enum { SIZES = sizeof sizes / sizeof sizes[0], SMALLER = SIZES - 3 };
 
 /* A seed that fits into an argument of one byte. */
@@ -104,7 +104,8 @@ CREW_SIZED(odd, 35, 1, 37, 1);
 FL_TEST(crew_keeps_alignments)
 {
 #define TYPES(n) &aligned_slot_##n, &aligned_arena_##n, &aligned_apart_##n
-	static const fl_task_type *const types[] = {TYPES(1), TYPES(2), TYPES(4), TYPES(8), TYPES(16), TYPES(32), TYPES(64)};
+	static const fl_task_type *const types[] = {TYPES(1),  TYPES(2),  TYPES(4), TYPES(8),
+	                                            TYPES(16), TYPES(32), TYPES(64)};
 	enum { TYPES_N = sizeof types / sizeof types[0] };
 	FL_SCOPED(fl_executor) *e = crew_with(1);
 	fl_future *f[2 * TYPES_N];
@@ -128,8 +129,8 @@ static void rights_at(const void *address, char rights[8], char *line, int size)
 	FL_CHECK(maps != NULL);
 	rights[0] = '\0';
 	while (fgets(line, size, maps))
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) == 3 && (uintptr_t)address >= from &&
-		    (uintptr_t)address < to)
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, rights) == 3 &&
+		    (uintptr_t)address >= from && (uintptr_t)address < to)
 			break;
 	(void)fclose(maps);
 }

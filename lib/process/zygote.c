@@ -119,17 +119,19 @@ int fl__zygote_pid(void)
 }
 
 /*
- * The time is up. Who shuts the channel learns whether the reply came before that, or never will: in between there is nothing.
- * If it came, there is a process; but its last word cannot come any more.
+ * There was no reply in time, or it could not be taken. Who shuts the channel learns whether the reply came before that, or never
+ * will: in between there is nothing. If it came, there is a process, which nobody is going to know; but its last word cannot
+ * come any more.
  */
 static void give_up(int channel, struct fl__launch *launch)
 {
+	const char *problem = launch->problem;
 	int pidfd = -1;
 	(void)shutdown(channel, SHUT_RD);
 	if (fl__reply_take(channel, launch, 0, &pidfd) == 0)
 		(void)fl__os.signal(pidfd, SIGKILL);
 	fl__close(pidfd);
-	launch->problem = "the zygote does not answer; is it stopped?";
+	launch->problem = problem;
 }
 
 /* Sends the request; to another zygote when that which was there has died, and so has not got it. */
@@ -161,9 +163,11 @@ int fl__start_by_zygote(struct fl__launch *launch)
 		launch->pidfd = -1;
 		rc = fl__reply_take(channel[0], launch, deadline, &launch->pidfd);
 		if (rc == -ETIMEDOUT)
-			give_up(channel[0], launch);
+			launch->problem = "the zygote does not answer; is it stopped?";
 		if (rc == 0 && launch->pidfd < 0)
 			rc = -EPROTO;
+		if (rc != 0)
+			give_up(channel[0], launch);
 	}
 	if (rc == 0)
 		launch->channel = channel[0];

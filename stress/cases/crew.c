@@ -306,6 +306,35 @@ FL_STRESS(crew_token_behind, submitter, canceller)
 	FL_FORBIDDEN(1, "ran");
 }
 
+/* A task is submitted whose token is requested by then, and nobody waits for it: the keeper ends it all the same. */
+struct crew_token_requested {
+	struct crew crew;
+	struct called called;
+	fl_cancel stop;
+};
+
+FL_STRESS_SETUP(crew_token_requested)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+	fl_cancel_request(&s->stop);
+}
+
+FL_STRESS_ACTOR(crew_token_requested, user)
+{
+	const fl_submit_config config = {.cancel = &s->stop, .on_end = on_end, .on_end_arg = &s->called};
+	crew_submit_get(&s->crew, 1);
+	OK(crew_submit_with(&s->crew, &crew_task, 2, NULL, &config));
+	wait_for_call(&s->called);
+}
+
+FL_STRESS(crew_token_requested, user)
+{
+	crew_end(&s->crew);
+	fl_cancel_destroy(&s->stop);
+	FL_ACCEPTABLE(LOOK(&s->called.state) == FL_CANCELLED && crew_ran(&s->crew, 2) == 0, "cancelled");
+	FL_FORBIDDEN(1, "ran");
+}
+
 /* All is cancelled while one submits, and waits: what has not started ends as cancelled, what has is asked to stop. */
 struct crew_cancel_all {
 	struct crew crew;

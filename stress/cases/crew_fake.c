@@ -71,7 +71,8 @@ static void happen(struct crew *c)
 static void ring(int bell)
 {
 	struct crew *c = crew_of(bell);
-	SET(&c->rung, 1);
+	/* release: the kernel takes a lock for each write and each read of an eventfd; pairs with newest() */
+	(void)atomic_exchange_explicit(&c->rung, 1, memory_order_release);
 	happen(c);
 }
 
@@ -83,7 +84,7 @@ static int newest(atomic_int *word)
 
 static void silence(int bell)
 {
-	(void)atomic_exchange_explicit(&crew_of(bell)->rung, 0, memory_order_relaxed);
+	(void)atomic_exchange_explicit(&crew_of(bell)->rung, 0, memory_order_acquire);
 }
 
 static int collect_events(struct crew *c, struct epoll_event *events)
