@@ -150,6 +150,15 @@ static int grow(struct fl__crew *c)
 	return 0;
 }
 
+/* Those that get orders. */
+static unsigned serving(const struct fl__crew *c)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < c->n_members; i++)
+		n += !c->members[i]->retired;
+	return n;
+}
+
 static int join_crew(struct fl__member *m)
 {
 	struct fl__crew *c = m->crew;
@@ -158,9 +167,11 @@ static int join_crew(struct fl__member *m)
 		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, fl__crew_sys.sentinel(m->process), EPOLLIN);
 	if (rc == 0 && c->base.initialize)
 		rc = fl__crew_post_initializer(m);
-	if (rc == 0)
-		c->members[c->n_members++] = m;
-	return rc;
+	if (rc != 0)
+		return rc;
+	m->retired = serving(c) >= c->base.workers; /* it was resized meanwhile */
+	c->members[c->n_members++] = m;
+	return 0;
 }
 
 int fl__crew_start_member(struct fl__crew *c, char *text)
