@@ -31,10 +31,11 @@ FL_BEGIN_DECLS
  * started at most once, unless its type declares `max_attempts`. Workers that cannot be started, or end before they are ready,
  * again and again, break the executor (-ENOTRECOVERABLE), with the reason as the message.
  *
- * Callbacks, and the drop hooks of tasks, run on a thread of the executor; or on that which cancels. A thread that waits for a
+ * Callbacks, and the drop hooks of tasks, run on a thread of the executor; or on that which cancels. They must not wait for
+ * tasks of the same executor, which that thread serves. A thread that waits for a
  * future fetches results itself while it waits.
  *
- * Costs: each worker two pieces of shared memory of 300 KiB, five descriptors here, and a process. All that crosses is checked:
+ * Costs: each worker two pieces of shared memory of 300 KiB, four descriptors here, and a process. All that crosses is checked:
  * whatever a worker writes, the executor stays sound, and kills that worker. Each worker has its own memory, and no other's.
  */
 

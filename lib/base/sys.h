@@ -106,6 +106,11 @@ static inline int64_t fl__min_deadline(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+static inline int64_t fl__later(int64_t deadline, int64_t ns)
+{
+	return deadline > FL_FOREVER - ns ? FL_FOREVER : deadline + ns;
+}
+
 static inline bool fl__is_past(int64_t deadline)
 {
 	return deadline != FL_FOREVER && deadline <= fl__sys.now();

@@ -126,13 +126,15 @@ static struct fl__cell *new_common(struct fl__cells *pool, size_t bytes)
 	return cell;
 }
 
-static struct fl__cell *new_own(size_t bytes)
+static struct fl__cell *new_own(struct fl__cells *pool, size_t bytes)
 {
 	void *memory = fl__alloc(1, bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
 		return NULL;
 	struct fl__cell *cell = align_pointer(memory);
 	cell->memory = memory;
+	cell->pool = pool;
+	fl__add_relaxed(&pool->refs, 1); /* relaxed: as above */
 	return cell;
 }
 
@@ -142,7 +144,7 @@ struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, 
 	size_t arg = align_up(sizeof(struct fl__cell), type->arg_align);
 	size_t result = align_up(arg + count * type->arg_size, type->result_align);
 	size_t bytes = result + result_size;
-	struct fl__cell *cell = bytes <= CELL_BYTES ? new_common(pool, bytes) : new_own(bytes);
+	struct fl__cell *cell = bytes <= CELL_BYTES ? new_common(pool, bytes) : new_own(pool, bytes);
 	if (!cell)
 		return NULL;
 	cell->future.arg = type->arg_size ? (char *)cell + arg : NULL;
@@ -154,10 +156,9 @@ struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, 
 void fl__cell_free(struct fl__cell *cell)
 {
 	struct fl__cells *pool = cell->pool;
-	if (!pool) {
+	if (cell->memory)
 		fl__free(cell->memory);
-		return;
-	}
-	push(pool, cell);
+	else
+		push(pool, cell);
 	fl__cells_free(pool);
 }

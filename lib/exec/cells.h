@@ -14,8 +14,8 @@ struct fl__cells;
 
 struct fl__cell {
 	void *free_next;        /* while it is in the free list, and only there; first, as the list has it */
-	struct fl__cells *pool; /* NULL: it has memory of its own */
-	void *memory;           /* that memory */
+	struct fl__cells *pool; /* lasts as long as the cell */
+	void *memory;           /* its own; NULL: it is one of the pool's */
 	/* The rest is zeroed for each task. */
 	fl_executor *executor;        /* valid until the task has ended */
 	struct fl__cell *next, *prev; /* in the executor's queue, or a list of those taken out of it */
@@ -25,7 +25,7 @@ struct fl__cell {
 	/* For an executor that runs tasks elsewhere; guarded by its lock. */
 	bool elsewhere;              /* it does */
 	bool asked;                  /* to stop, and it was told */
-	bool mapped;                 /* the result is a mapping */
+	size_t mapped;               /* bytes of the result, when that is a mapping; else 0 */
 	uint16_t attempts;           /* starts that came to nothing */
 	uint16_t suspicions;         /* deaths of a worker that had it next, and says that it had not started */
 	uint32_t seq;                /* the order that it is, */

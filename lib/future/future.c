@@ -368,8 +368,13 @@ fl_future_state fl_future_get_state(const fl_future *f)
 	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in step_to_ended() */
 	if (seen & ENDED)
 		return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
-	if (!(seen & CLAIMED) && f->home->has_started && f->home->has_started(f))
-		return FL_RUNNING;
+	if (!(seen & CLAIMED) && f->home->has_started) {
+		if (f->home->has_started(f))
+			return FL_RUNNING;
+		seen = fl__load_acquire(&f->state); /* it may have ended since; pairs as above */
+		if (seen & ENDED)
+			return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
+	}
 	return (seen & (CLAIMED | CANCELLED)) == CLAIMED ? FL_RUNNING : FL_PENDING;
 }
 

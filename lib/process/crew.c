@@ -89,8 +89,8 @@ static void on_recall(fl_executor *e, bool ask)
 static void on_release(struct fl__cell *cell)
 {
 	fl__stopper_free(cell);
-	if (cell->mapped)
-		fl__shm_os.unmap(cell->future.result, cell->count * cell->future.type->result_size);
+	if (cell->mapped > 0)
+		fl__shm_os.unmap(cell->future.result, cell->mapped);
 }
 
 /* The end. */

@@ -58,6 +58,7 @@ struct fl__member {
 	uint32_t arg_head[FL__LANE_DEPTH], result_head[FL__LANE_DEPTH]; /* of the rings, when the slot was filled */
 	struct fl__times times[FL__LANE_DEPTH];
 	fl_process *process;
+	int bell; /* an eventfd of its own: what it does to it is no other's matter */
 	int channel;
 	unsigned number;    /* for its name */
 	bool initializing;  /* its first order, the initializer, has not ended */
@@ -163,6 +164,12 @@ int fl__crew_start_member(struct fl__crew *c, char *text);
 
 /* The member has ended: settles its tasks, and frees it. */
 void fl__crew_bury(struct fl__member *m);
+
+/* How many members get orders. */
+unsigned fl__crew_serving(const struct fl__crew *c);
+
+/* Failures to start in a row, while nobody serves, after which nobody ever will. */
+enum { FL__CREW_TRIES = 10 };
 
 /* Notes that a member could not be started, or ended before it was ready. */
 void fl__crew_start_failed(struct fl__crew *c, const char *how);

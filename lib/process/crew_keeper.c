@@ -20,7 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EVENTS = 16, TRIES = 10 }; /* TRIES: failures to start in a row, when nobody serves */
+enum { EVENTS = 16 };
 
 static const int64_t nap = FL_MS(1), spin = FL_US(30), deaf = FL_US(200);
 
@@ -32,14 +32,6 @@ struct keeper {
 };
 
 /* Starting members. */
-
-static unsigned serving(const struct fl__crew *c)
-{
-	unsigned n = 0;
-	for (unsigned i = 0; i < c->n_members; i++)
-		n += !c->members[i]->retired && !c->members[i]->why;
-	return n;
-}
 
 /* True when it has tried. */
 static bool start_one(struct fl__crew *c)
@@ -55,21 +47,23 @@ static bool start_one(struct fl__crew *c)
 /* Whether it is time to say that nobody will ever serve. */
 static bool is_hopeless(const struct fl__crew *c)
 {
-	return c->failures >= TRIES && serving(c) == 0;
+	return c->failures >= FL__CREW_TRIES && fl__crew_serving(c) == 0;
 }
 
-/* Without the lock. */
+/* Gives up the lock meanwhile. */
 static void break_down(struct fl__crew *c)
 {
-	char *message = c->init_message;
 	char text[FL_MESSAGE_MAX + 64];
-	c->init_message = NULL;
-	if (c->init_error != 0) {
-		fl__executor_initialize_failed(&c->base, c->init_error, message);
-		return;
-	}
+	char *message = c->init_message;
+	const int error = c->init_error;
 	(void)snprintf(text, sizeof text, "the executor is broken: no worker lives long enough: %s", c->broken);
-	fl__executor_break(&c->base, text);
+	c->init_message = NULL;
+	fl_mutex_unlock(&c->base.lock);
+	if (error != 0)
+		fl__executor_initialize_failed(&c->base, error, message);
+	else
+		fl__executor_break(&c->base, text);
+	fl_mutex_lock(&c->base.lock);
 }
 
 /* What has happened. */
@@ -77,14 +71,14 @@ static void break_down(struct fl__crew *c)
 static void bury_dead(struct fl__crew *c, const struct epoll_event *events, int n)
 {
 	for (int i = 0; i < n; i++) {
-		if (events[i].data.fd == c->bell) {
-			fl__crew_sys.silence(c->bell);
-			continue;
-		}
+		const int fd = events[i].data.fd;
 		unsigned k = 0;
-		while (k < c->n_members && fl__crew_sys.sentinel(c->members[k]->process) != events[i].data.fd)
+		while (k < c->n_members && c->members[k]->bell != fd &&
+		       fl__crew_sys.sentinel(c->members[k]->process) != fd)
 			k++;
-		if (k < c->n_members && !fl__crew_sys.is_alive(c->members[k]->process))
+		if (fd == c->bell || (k < c->n_members && fd == c->members[k]->bell))
+			fl__crew_sys.silence(fd);
+		else if (k < c->n_members && !fl__crew_sys.is_alive(c->members[k]->process))
 			fl__crew_bury(c->members[k]);
 	}
 }
@@ -106,10 +100,10 @@ static int64_t dismiss_idle(struct fl__crew *c, bool all, int64_t now)
 			continue;
 		if (m->idle_since == 0)
 			m->idle_since = now;
-		if (all || m->retired || m->quota == 0 || (timeout > 0 && m->idle_since + timeout <= now))
+		if (all || m->retired || m->quota == 0 || (timeout > 0 && fl__later(m->idle_since, timeout) <= now))
 			fl__crew_dismiss(m);
 		else if (timeout > 0)
-			next = fl__min_deadline(next, m->idle_since + timeout);
+			next = fl__min_deadline(next, fl__later(m->idle_since, timeout));
 	}
 	return next;
 }
@@ -206,10 +200,8 @@ static bool work(struct fl__crew *c)
 		kill_all(c);
 	fl__crew_feed(c);
 	some |= end_some(c);
-	if ((c->init_error != 0 || is_hopeless(c)) && (!c->base.broken || c->base.queue.head)) {
-		fl_mutex_unlock(&c->base.lock);
+	if (c->base.broken ? c->base.queue.head != NULL : c->init_error != 0 || is_hopeless(c)) {
 		break_down(c);
-		fl_mutex_lock(&c->base.lock);
 		some = true;
 	}
 	return start_one(c) || some;
@@ -223,8 +215,9 @@ static int64_t plan(struct fl__crew *c)
 	int64_t until = fl__min_deadline(fl__crew_watch_tasks(c, now), dismiss_idle(c, closing, now));
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
-	fl__crew_feed(c); /* what was taken back */
-	return c->ended || c->kept ? now : until;
+	const size_t posted = c->posted;
+	fl__crew_feed(c); /* what was taken back, or came in since */
+	return c->ended || c->kept || c->posted > posted ? now : until;
 }
 
 static bool is_over(const struct fl__crew *c)

@@ -64,8 +64,10 @@ void fl__member_free(struct fl__member *m)
 		fl__shm_os.unmap(m->lane.orders, sizeof *m->lane.orders);
 	if (!forked && m->lane.replies)
 		fl__shm_os.unmap(m->lane.replies, sizeof *m->lane.replies);
-	if (!forked || !fl__process_swept())
+	if (!forked || !fl__process_swept()) {
 		fl__close(m->channel);
+		fl__close(m->bell);
+	}
 	fl__free(m);
 }
 
@@ -106,8 +108,9 @@ static int start_process(struct fl__member *m, const int given[FL__WORKER_FDS])
 
 static int start(struct fl__member *m)
 {
-	int fds[FL__WORKER_FDS] = {-1, -1, -1, m->crew->bell}, ends[2] = {-1, -1};
-	int rc = fl__above_pair(ends);
+	int fds[FL__WORKER_FDS] = {-1, -1, -1, -1}, ends[2] = {-1, -1};
+	m->bell = fds[FL__WORKER_BELL] = fl__above(fl__os.event());
+	int rc = m->bell < 0 ? m->bell : fl__above_pair(ends);
 	if (rc == 0) {
 		m->channel = ends[0];
 		fds[FL__WORKER_CHANNEL] = ends[1];
@@ -150,26 +153,38 @@ static int grow(struct fl__crew *c)
 	return 0;
 }
 
-/* Those that get orders. */
-static unsigned serving(const struct fl__crew *c)
+unsigned fl__crew_serving(const struct fl__crew *c)
 {
 	unsigned n = 0;
 	for (unsigned i = 0; i < c->n_members; i++)
-		n += !c->members[i]->retired;
+		n += !c->members[i]->retired && !c->members[i]->why;
 	return n;
+}
+
+/* A forked child may have copies of them: closing them here is not enough. */
+static void stop_watching(struct fl__member *m)
+{
+	const int epoll = m->crew->epoll;
+	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, m->bell, 0);
+	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fl__crew_sys.sentinel(m->process), 0);
 }
 
 static int join_crew(struct fl__member *m)
 {
 	struct fl__crew *c = m->crew;
+	const int sentinel = fl__crew_sys.sentinel(m->process);
 	int rc = grow(c);
 	if (rc == 0)
-		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, fl__crew_sys.sentinel(m->process), EPOLLIN);
+		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, m->bell, EPOLLIN);
+	if (rc == 0)
+		rc = fl__fd_sys.watch(c->epoll, EPOLL_CTL_ADD, sentinel, EPOLLIN);
 	if (rc == 0 && c->base.initialize)
 		rc = fl__crew_post_initializer(m);
-	if (rc != 0)
+	if (rc != 0) {
+		stop_watching(m);
 		return rc;
-	m->retired = serving(c) >= c->base.workers; /* it was resized meanwhile */
+	}
+	m->retired = fl__crew_serving(c) >= c->base.workers; /* it was resized meanwhile */
 	c->members[c->n_members++] = m;
 	return 0;
 }
@@ -182,7 +197,7 @@ int fl__crew_start_member(struct fl__crew *c, char *text)
 		return -ENOMEM;
 	}
 	m->crew = c;
-	m->channel = -1;
+	m->channel = m->bell = -1;
 	m->quota = c->config.max_tasks > 0 ? (uint32_t)c->config.max_tasks : UINT32_MAX / 2;
 	m->number = free_number(c);
 	fl_mutex_unlock(&c->base.lock);
@@ -209,10 +224,27 @@ void fl__crew_kill(struct fl__member *m, const char *why)
 	(void)rc; /* -ESRCH: it was faster */
 }
 
+/* Younger C libraries have a function for it. `text`: for those that have no name here. */
+static const char *signal_name(int signal, char text[24])
+{
+	static const char *const names[] = {
+	    [SIGHUP] = "SIGHUP",   [SIGINT] = "SIGINT",   [SIGQUIT] = "SIGQUIT", [SIGILL] = "SIGILL",
+	    [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",   [SIGFPE] = "SIGFPE",
+	    [SIGKILL] = "SIGKILL", [SIGUSR1] = "SIGUSR1", [SIGSEGV] = "SIGSEGV", [SIGUSR2] = "SIGUSR2",
+	    [SIGPIPE] = "SIGPIPE", [SIGALRM] = "SIGALRM", [SIGTERM] = "SIGTERM", [SIGXCPU] = "SIGXCPU",
+	    [SIGXFSZ] = "SIGXFSZ", [SIGSYS] = "SIGSYS",
+	};
+	if (signal > 0 && (size_t)signal < sizeof names / sizeof *names && names[signal])
+		return names[signal];
+	(void)snprintf(text, 24, "signal %d", signal);
+	return text;
+}
+
 /* How it died, for people: "worker 4711 (name-0) killed by SIGSEGV". */
 static void describe(const struct fl__member *m, char *text, size_t room)
 {
 	fl_process_status status;
+	char number[24];
 	int rc = fl__crew_sys.try_join(m->process, &status);
 	int n = snprintf(text, room, "worker %d (%s) ", fl__crew_sys.pid(m->process), fl__crew_sys.name(m->process));
 	const size_t at = n > 0 && (size_t)n < room ? (size_t)n : 0;
@@ -223,8 +255,7 @@ static void describe(const struct fl__member *m, char *text, size_t room)
 	else if (rc != 0)
 		(void)snprintf(rest, room, "has died, and how is not known: %s", fl_error_text(rc));
 	else if (status.signal != 0)
-		(void)snprintf(rest, room, "killed by SIG%s",
-		               sigabbrev_np(status.signal) ? sigabbrev_np(status.signal) : "?");
+		(void)snprintf(rest, room, "killed by %s", signal_name(status.signal, number));
 	else
 		(void)snprintf(rest, room, "exited with status %d", status.code);
 }
@@ -233,8 +264,9 @@ static void describe(const struct fl__member *m, char *text, size_t room)
 static void settle_started(struct fl__member *m, struct fl__cell *cell, const char *how)
 {
 	struct fl__crew *c = m->crew;
-	cell->attempts++;
-	if (cell->attempts < cell->future.type->max_attempts && !c->terminated && !c->base.broken)
+	cell->attempts += cell->attempts < UINT16_MAX;
+	if (cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX && !c->terminated &&
+	    !c->base.broken)
 		fl__queue_add_first(&c->base.queue, cell);
 	else
 		fl__crew_fail(c, cell, c->terminated ? -ECANCELED : -EOWNERDEAD, "%s", how);
@@ -270,6 +302,8 @@ static void settle_tasks(struct fl__member *m, const char *how)
 		cell->member = NULL;
 		if (started)
 			settle_started(m, cell, how);
+		else if (c->terminated)
+			fl__crew_cancelled(c, cell);
 		else
 			fl__queue_add_first(&c->base.queue, cell);
 	}
@@ -278,7 +312,7 @@ static void settle_tasks(struct fl__member *m, const char *how)
 /* What it said before it died: the word in its memory may be damaged. */
 static void hear_whether_ready(struct fl__member *m)
 {
-	while (!m->ready) {
+	for (unsigned i = 0; i < 2 * FL__LANE_DEPTH && !m->ready; i++) { /* one that floods it is not heard */
 		struct fl__apart head = {0, 0, 0};
 		struct iovec part = {&head, sizeof head};
 		struct fl__packet packet = {.parts = &part, .n_parts = 1};
@@ -300,7 +334,8 @@ void fl__crew_start_failed(struct fl__crew *c, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
 	c->retry_at = fl__sys.now() + (first_pause << (c->failures < 7 ? c->failures : 7));
-	c->failures++;
+	if (c->failures + 1 < FL__CREW_TRIES || fl__crew_serving(c) == 0)
+		c->failures++; /* while others serve they are not the last */
 	(void)snprintf(c->broken, sizeof c->broken, "%s", how);
 }
 
@@ -318,6 +353,6 @@ void fl__crew_bury(struct fl__member *m)
 	while (c->members[i] != m)
 		i++;
 	c->members[i] = c->members[--c->n_members];
-	(void)fl__fd_sys.watch(c->epoll, EPOLL_CTL_DEL, fl__crew_sys.sentinel(m->process), 0);
+	stop_watching(m);
 	fl__member_free(m);
 }

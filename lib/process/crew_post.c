@@ -112,12 +112,12 @@ static void set_times(struct fl__member *m, const struct fl__cell *cell, struct 
 		order->flags |= FL__ORDER_DEADLINE;
 		m->lane.orders->deadline[slot] = deadline;
 		if (c->config.kill_after > 0)
-			fl__crew_wake_at(c, deadline + c->config.kill_after);
+			fl__crew_wake_at(c, fl__later(deadline, c->config.kill_after));
 	}
 	if (c->config.task_timeout > 0) {
 		order->flags |= FL__ORDER_TIMED;
 		m->times[slot].posted = fl__sys.now();
-		fl__crew_wake_at(c, m->times[slot].posted + c->config.task_timeout);
+		fl__crew_wake_at(c, fl__later(m->times[slot].posted, c->config.task_timeout));
 	}
 }
 
@@ -208,11 +208,8 @@ static void withdraw_last(struct fl__member *m, uint32_t n)
 {
 	for (uint32_t seq = m->lane.next; n > 0 && seq != m->lane.first; seq--) {
 		struct fl__cell *cell = m->cells[(seq - 1) % FL__LANE_DEPTH];
-		if (!cell)
-			continue;
-		if (!fl__crew_withdraw(m->crew, cell))
-			return; /* it has started, and so have those before it */
-		n--;
+		if (cell && fl__crew_withdraw(m->crew, cell)) /* others have started, or their worker says so */
+			n--;
 	}
 }
 
@@ -247,6 +244,7 @@ static void end_unposted(struct fl__crew *c, struct fl__cell *cell, int rc)
 		fl__crew_cancelled(c, cell);
 	else
 		fl__crew_fail(c, cell, rc, "the argument does not reach a worker: %s", fl_error_text(rc));
+	fl__crew_kick(c); /* no worker will ring for it */
 }
 
 /* Posts the first of the queue: false when there is no room for it. */

@@ -93,7 +93,7 @@ void fl__crew_ask(struct fl__crew *c, struct fl__cell *cell)
 		return;
 	int64_t now = fl__sys.now();
 	cell->member->times[cell->seq % FL__LANE_DEPTH].asked = now;
-	fl__crew_wake_at(c, now + c->config.kill_after);
+	fl__crew_wake_at(c, fl__later(now, c->config.kill_after));
 }
 
 /*
@@ -117,13 +117,13 @@ static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, bool
 	if (config->kill_after > 0) {
 		int64_t deadline = fl_cancel_deadline(&cell->future.token);
 		if (deadline != FL_FOREVER)
-			when = deadline + config->kill_after;
+			when = fl__later(deadline, config->kill_after);
 		if (cell->asked)
-			when = fl__min_deadline(when, times->asked + config->kill_after);
+			when = fl__min_deadline(when, fl__later(times->asked, config->kill_after));
 	}
 	if (config->task_timeout > 0) {
 		int64_t since = started ? running_since(m, times, cell->seq, now) : now;
-		when = fl__min_deadline(when, since + config->task_timeout);
+		when = fl__min_deadline(when, fl__later(since, config->task_timeout));
 	}
 	return when;
 }

@@ -3,6 +3,7 @@
 #include "launch.h"
 #include "zygote.h"
 #include <errno.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 static bool may_start(void)
@@ -21,8 +22,9 @@ static void ring(int bell)
 static void silence(int bell)
 {
 	uint64_t rings;
+	struct iovec part = {&rings, sizeof rings};
 	int before = errno;
-	(void)!read(bell, &rings, sizeof rings);
+	(void)!preadv2(bell, &part, 1, -1, RWF_NOWAIT); /* a worker may have changed the flags of its own */
 	errno = before;
 }
 

@@ -76,7 +76,7 @@ static int take_memory(struct fl__cell *cell, int fd, size_t size)
 	if (rc != 0)
 		return rc;
 	cell->future.result = memory;
-	cell->mapped = true;
+	cell->mapped = size;
 	return 0;
 }
 
@@ -222,7 +222,7 @@ bool fl__crew_harvest_from(struct fl__member *m)
 	}
 	if (some && m->crew->config.idle_timeout > 0 && fl__lane_used(&m->lane) == 0) {
 		m->idle_since = fl__sys.now();
-		fl__crew_wake_at(m->crew, m->idle_since + m->crew->config.idle_timeout);
+		fl__crew_wake_at(m->crew, fl__later(m->idle_since, m->crew->config.idle_timeout));
 	}
 	if (some && (m->retired || m->quota == 0) && !m->leaving && fl__lane_used(&m->lane) == 0)
 		fl__crew_dismiss(m);
@@ -335,7 +335,9 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 		return; /* a fiber: others wait for its thread */
 	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
 	int64_t patience = 0;
-	for (unsigned looks = 0;; looks++) {
+	for (unsigned looks = 0, turns = 1;; looks++, turns++) {
+		if (turns % LOOKS == 0 && is_over(f, fl__sys.now(), deadline, token))
+			break;
 		if (fetch(c, &fetcher)) {
 			looks = 0;
 			patience = 0;

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who waits for tasks in other processes, and how: threads, fibers, wait-any, callbacks; and an executor with nothing to do. */
+#include "fl_crew.h"
+#include "fl_fiber.h"
+
+FL_TEST(crew_wait_any)
+{
+	enum { TASKS = 20 };
+	FL_SCOPED(fl_executor) *e = crew_with(2);
+	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, 2);
+	for (int round = 0; round < 20; round++) {
+		fl_future *held = NULL, *f[TASKS];
+		FL_OK(crew_held_submit(e, &gates[0], &held));
+		for (int i = 0; i < TASKS; i++) {
+			FL_OK(crew_square_submit(e, i, &f[i]));
+			assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held), FL_ON_FUTURE(f[i])), 1);
+		}
+		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_FUTURE(held)), -ETIMEDOUT);
+		crew_open(&gates[0]);
+		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(held)), 0);
+		for (int i = 0; i < TASKS; i++)
+			fl_future_free(f[i]);
+		fl_future_free(held);
+		fl_shm_event_reset(&gates[0].open);
+	}
+}
+
+/* Deaths are told to such waits too. */
+FL_TEST(crew_wait_any_for_a_death)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	for (int i = 0; i < 20; i++) {
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = crew_hold(e, gate);
+		FL_OK(kill(gate->pid, SIGKILL));
+		assert_int_equal(FL_WAIT_ANY(FL_ON_FUTURE(f)), 0);
+		crew_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+	}
+}
+
+/* Fibers: all on one thread, each waits for its own. */
+
+struct in_fiber {
+	fl_executor *e;
+	struct crew_gate *gate;
+	int *entered;
+	int number;
+};
+
+static int square_in_fiber(void *arg)
+{
+	const struct in_fiber *in = arg;
+	for (int i = 0; i < 20; i++) {
+		fl_future *f = NULL;
+		int result;
+		FL_CHECK(crew_square_submit(in->e, in->number + i, &f) == 0);
+		FL_CHECK(crew_square_get(f, &result) == 0);
+		FL_CHECK(result == (in->number + i) * (in->number + i));
+		fl_future_free(f);
+	}
+	return 0;
+}
+
+FL_TEST(crew_fibers_wait)
+{
+	enum { FIBERS = 30 };
+	FL_SCOPED(fl_executor) *e = crew_with(2);
+	struct in_fiber in[FIBERS];
+	for (int i = 0; i < FIBERS; i++)
+		in[i] = (struct in_fiber){.e = e, .number = i};
+	fl_test_fibers_here(square_in_fiber, in, sizeof in[0], FIBERS);
+}
+
+static int held_in_fiber(void *arg)
+{
+	const struct in_fiber *in = arg;
+	fl_future *f = NULL;
+	int unused;
+	FL_CHECK(crew_held_submit(in->e, in->gate, &f) == 0);
+	(*in->entered)++;
+	FL_CHECK(crew_held_get(f, &unused) == 0);
+	(*in->entered)--;
+	fl_future_free(f);
+	return 0;
+}
+
+/* Runs while the other waits: only then can it let it go. */
+static int opens_in_fiber(void *arg)
+{
+	const struct in_fiber *in = arg;
+	FL_CHECK(*in->entered == 1);
+	(void)crew_await(in->gate);
+	crew_open(in->gate);
+	return 0;
+}
+
+FL_TEST(crew_fiber_that_waits_holds_up_no_other)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	int entered = 0;
+	struct in_fiber in = {e, crew_gate(), &entered, 0};
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *a = fl_test_fiber(s, held_in_fiber, &in), *b = fl_test_fiber(s, opens_in_fiber, &in);
+	fl_test_run(s);
+	fl_test_fiber_end(a);
+	fl_test_fiber_end(b);
+	fl__sched_destroy(s);
+	assert_int_equal(entered, 0);
+}
+
+/* Threads. */
+
+struct customer {
+	fl_executor *e;
+	unsigned rounds;
+	int number, calls;
+	fl_thread thread;
+};
+
+static void count_end(fl_future *f, void *arg)
+{
+	(void)f;
+	crew_count(arg);
+}
+
+static int be_served(void *arg)
+{
+	struct customer *c = arg;
+	enum { AT_ONCE = 7 };
+	for (unsigned i = 0; i < c->rounds; i++) {
+		fl_future *f[AT_ONCE];
+		int result;
+		for (int j = 0; j < AT_ONCE; j++)
+			FL_CHECK(crew_square_submit_with(c->e, c->number + j, &f[j],
+			                                 &(fl_submit_config){.on_end = j == 3 ? count_end : NULL,
+			                                                     .on_end_arg = &c->calls}) == 0);
+		if (i % 5 == 0)
+			(void)!fl_future_cancel(f[1]);
+		for (int j = 0; j < AT_ONCE; j++) {
+			int rc = crew_square_get(f[j], &result);
+			if (rc != 0)
+				FL_CHECK(j == 1 && rc == FL_ETASK && fl_future_error(f[j]) == -ECANCELED);
+			else
+				FL_CHECK(result == (c->number + j) * (c->number + j));
+			fl_future_free(f[j]);
+		}
+	}
+	return 0;
+}
+
+FL_TEST(crew_served_to_50_threads)
+{
+	enum { THREADS = 50 };
+	fl_executor *e = crew_with(3);
+	static struct customer customers[THREADS];
+	for (int i = 0; i < THREADS; i++) {
+		customers[i] = (struct customer){.e = e, .rounds = fl_test_scaled(100), .number = 100 * i};
+		FL_OK(fl_thread_start(&customers[i].thread, be_served, &customers[i], NULL));
+	}
+	for (int i = 0; i < THREADS; i++)
+		FL_OK(fl_thread_join(&customers[i].thread, NULL));
+	fl_executor_free(e);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(crew_counted(&customers[i].calls), customers[i].rounds);
+}
+
+/* Two wait for one, one of them for a time, one with a token. */
+static int wait_with_token(void *arg)
+{
+	struct customer *c = arg;
+	fl_future *f = (fl_future *)(void *)c->e;
+	return fl_future_wait_until(f, FL_FOREVER, NULL) == 0 ? 0 : -EIO;
+}
+
+FL_TEST(crew_several_wait_for_one)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	for (int round = 0; round < 20; round++) {
+		enum { THREADS = 4 };
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = crew_hold(e, gate);
+		struct customer c[THREADS];
+		for (int i = 0; i < THREADS; i++) {
+			c[i] = (struct customer){.e = (fl_executor *)(void *)f};
+			FL_OK(fl_thread_start(&c[i].thread, wait_with_token, &c[i], NULL));
+		}
+		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
+		fl_cancel_request(&stop);
+		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
+		crew_open(gate);
+		for (int i = 0; i < THREADS; i++) {
+			int rc = 1;
+			FL_OK(fl_thread_join(&c[i].thread, &rc));
+			FL_OK(rc);
+		}
+		FL_OK(fl_future_wait(f));
+		fl_future_free(f);
+	}
+}
+
+/* A flow that never stops, and that nobody waits for: deaths and other ends are seen all the same. */
+
+struct flow {
+	fl_executor *e;
+	bool stops;
+	int running; /* chains */
+	int ended;   /* tasks */
+};
+
+static void go_on(fl_future *f, void *arg)
+{
+	struct flow *flow = arg;
+	(void)f;
+	fl__add_relaxed(&flow->ended, 1); /* relaxed: a number by itself */
+	if (fl__load_relaxed(&flow->stops)) { /* relaxed: a hint */
+		fl__add_release(&flow->running, -1); /* pairs with the acquire in the test */
+		return;
+	}
+	FL_CHECK(crew_square_submit_with(flow->e, 1, NULL,
+	                                 &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) == 0);
+}
+
+FL_TEST(crew_death_in_a_flow_that_never_stops)
+{
+	enum { CHAINS = 32 };
+	FL_SCOPED(fl_executor) *e = crew_with(2);
+	struct flow flow = {.e = e, .running = CHAINS};
+	for (int i = 0; i < CHAINS; i++)
+		FL_OK(crew_square_submit_with(e, 1, NULL,
+		                              &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
+	for (int i = 0; i < 20; i++) {
+		struct crew_gate *gate = crew_gate();
+		fl_future *f = NULL;
+		FL_OK(crew_held_submit(e, gate, &f));
+		(void)crew_await(gate);
+		FL_OK(kill(gate->pid, SIGKILL));
+		FL_WAIT_FOR(crew_ended(f));
+		crew_fails(f, -EOWNERDEAD, "killed by SIGKILL");
+	}
+	fl__store_relaxed(&flow.stops, true); /* relaxed: a hint */
+	FL_WAIT_FOR(fl__load_acquire(&flow.running) == 0); /* pairs with the release in go_on() */
+	print_message("%d tasks meanwhile\n", flow.ended);
+}
+
+/* Nothing to do. */
+
+/* How often the threads of a process have given up their CPU, or lost it. */
+static unsigned long switches_of(int pid)
+{
+	char path[300], line[256];
+	unsigned long sum = 0, n;
+	(void)snprintf(path, sizeof path, "/proc/%d/task", pid);
+	DIR *tasks = opendir(path);
+	FL_CHECK(tasks != NULL);
+	for (const struct dirent *task; (task = readdir(tasks)) != NULL;) {
+		if (task->d_name[0] == '.' || atoi(task->d_name) == getpid()) /* this thread is not idle */
+			continue;
+		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
+		FILE *status = fopen(path, "re");
+		FL_CHECK(status != NULL);
+		while (fgets(line, sizeof line, status)) {
+			const char *is = strstr(line, "ctxt_switches:");
+			if (is && sscanf(is, "ctxt_switches: %lu", &n) == 1)
+				sum += n;
+		}
+		(void)fclose(status);
+	}
+	(void)closedir(tasks);
+	return sum;
+}
+
+static unsigned long switches(fl_executor *e)
+{
+	int pids[2];
+	assert_int_equal(fl_process_executor_pids(e, pids, 2), 2);
+	return switches_of(getpid()) + switches_of(fl__zygote_pid()) + switches_of(pids[0]) + switches_of(pids[1]);
+}
+
+/* Neither the executor's thread nor its workers run at all; whatever was going on before, and with tasks that are held. */
+FL_TEST(crew_that_is_idle_sleeps)
+{
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .kill_after = FL_S(1000)});
+	for (int round = 0; round < 4; round++) {
+		struct crew_gate *gates[2] = {crew_gate(), crew_gate()};
+		fl_future *f[2];
+		for (int i = 0; i < 2; i++)
+			f[i] = crew_hold(e, gates[i]);
+		for (int i = 0; i < 2 && round % 2; i++)
+			crew_let_go(gates[i], f[i]);
+		/* They come to rest, and stay so for a while that is long to them. */
+		unsigned long seen = switches(e);
+		int64_t since = fl_now();
+		const int64_t end = fl_test_wait_begin();
+		while (fl_now() < since + FL_MS(300)) {
+			const unsigned long now = switches(e);
+			if (now != seen) {
+				seen = now;
+				since = fl_now();
+			}
+			fl_test_wait_on(end, "it comes to rest", __FILE__, __LINE__);
+		}
+		for (int i = 0; i < 2 && round % 2 == 0; i++)
+			crew_let_go(gates[i], f[i]);
+	}
+}
