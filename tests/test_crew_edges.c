@@ -164,12 +164,9 @@ FL_TEST(crew_served_to_50_threads)
 		assert_int_equal(crew_counted(&customers[i].calls), customers[i].rounds);
 }
 
-/* Two wait for one, one of them for a time, one with a token. */
-static int wait_with_token(void *arg)
+static int wait_for_it(void *f)
 {
-	struct customer *c = arg;
-	fl_future *f = (fl_future *)(void *)c->e;
-	return fl_future_wait_until(f, FL_FOREVER, NULL) == 0 ? 0 : -EIO;
+	return fl_future_wait(f);
 }
 
 FL_TEST(crew_several_wait_for_one)
@@ -180,18 +177,16 @@ FL_TEST(crew_several_wait_for_one)
 		enum { THREADS = 4 };
 		struct crew_gate *gate = crew_gate();
 		fl_future *f = crew_hold(e, gate);
-		struct customer c[THREADS];
-		for (int i = 0; i < THREADS; i++) {
-			c[i] = (struct customer){.e = (fl_executor *)(void *)f};
-			FL_OK(fl_thread_start(&c[i].thread, wait_with_token, &c[i], NULL));
-		}
+		fl_thread threads[THREADS];
+		for (int i = 0; i < THREADS; i++)
+			FL_OK(fl_thread_start(&threads[i], wait_for_it, f, NULL));
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
 		fl_cancel_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		crew_open(gate);
 		for (int i = 0; i < THREADS; i++) {
 			int rc = 1;
-			FL_OK(fl_thread_join(&c[i].thread, &rc));
+			FL_OK(fl_thread_join(&threads[i], &rc));
 			FL_OK(rc);
 		}
 		FL_OK(fl_future_wait(f));
@@ -212,13 +207,13 @@ static void go_on(fl_future *f, void *arg)
 {
 	struct flow *flow = arg;
 	(void)f;
-	fl__add_relaxed(&flow->ended, 1); /* relaxed: a number by itself */
-	if (fl__load_relaxed(&flow->stops)) { /* relaxed: a hint */
+	fl__add_relaxed(&flow->ended, 1);            /* relaxed: a number by itself */
+	if (fl__load_relaxed(&flow->stops)) {        /* relaxed: a hint */
 		fl__add_release(&flow->running, -1); /* pairs with the acquire in the test */
 		return;
 	}
-	FL_CHECK(crew_square_submit_with(flow->e, 1, NULL,
-	                                 &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) == 0);
+	FL_CHECK(crew_square_submit_with(flow->e, 1, NULL, &(fl_submit_config){.on_end = go_on, .on_end_arg = flow}) ==
+	         0);
 }
 
 FL_TEST(crew_death_in_a_flow_that_never_stops)
@@ -227,8 +222,7 @@ FL_TEST(crew_death_in_a_flow_that_never_stops)
 	FL_SCOPED(fl_executor) *e = crew_with(2);
 	struct flow flow = {.e = e, .running = CHAINS};
 	for (int i = 0; i < CHAINS; i++)
-		FL_OK(crew_square_submit_with(e, 1, NULL,
-		                              &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
+		FL_OK(crew_square_submit_with(e, 1, NULL, &(fl_submit_config){.on_end = go_on, .on_end_arg = &flow}));
 	for (int i = 0; i < 20; i++) {
 		struct crew_gate *gate = crew_gate();
 		fl_future *f = NULL;
@@ -238,7 +232,7 @@ FL_TEST(crew_death_in_a_flow_that_never_stops)
 		FL_WAIT_FOR(crew_ended(f));
 		crew_fails(f, -EOWNERDEAD, "killed by SIGKILL");
 	}
-	fl__store_relaxed(&flow.stops, true); /* relaxed: a hint */
+	fl__store_relaxed(&flow.stops, true);              /* relaxed: a hint */
 	FL_WAIT_FOR(fl__load_acquire(&flow.running) == 0); /* pairs with the release in go_on() */
 	print_message("%d tasks meanwhile\n", flow.ended);
 }

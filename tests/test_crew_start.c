@@ -280,8 +280,8 @@ FL_TEST(crew_resized_while_a_worker_starts)
 	FL_WAIT_FOR(process_fds() > fds); /* it is being started */
 	FL_OK(fl_executor_resize(e, 1));
 	FL_OK(kill(zygote, SIGCONT));
-	FL_WAIT_FOR(process_children_of(zygote) == 2); /* it has been */
-	FL_WAIT_FOR(process_children_of(zygote) == 1); /* and sent home */
+	FL_WAIT_FOR(process_fds() == fds); /* it has been, and was sent home */
+	FL_WAIT_FOR(process_children_of(zygote) == 1);
 	assert_int_equal(crew_size(e), 1);
 	crew_let_go(gate, held);
 	FL_OK(fl_future_wait(f));

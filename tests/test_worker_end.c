@@ -40,9 +40,9 @@ FL_TASK(worker_leaves_a_child, void, void)
 
 FL_TASK(worker_dies, int, void)
 {
-	static int *volatile nowhere;
+	static uintptr_t volatile nowhere = 64; /* not NULL, of which a sanitizer has its own opinion */
 	if (*arg == SIGSEGV)
-		*nowhere = 1; /* NOLINT(clang-analyzer-core.NullDereference) */
+		*(volatile int *)nowhere = 1; /* cast: an address that is none */
 	_exit(*arg);
 }
 

@@ -330,11 +330,19 @@ static void count_failure(struct fl__member *m, const char *how)
 		fl__crew_start_failed(c, how);
 }
 
+static bool somebody_is_ready(const struct fl__crew *c)
+{
+	for (unsigned i = 0; i < c->n_members; i++)
+		if (c->members[i]->ready && !c->members[i]->initializing && !c->members[i]->retired)
+			return true;
+	return false;
+}
+
 void fl__crew_start_failed(struct fl__crew *c, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
 	c->retry_at = fl__sys.now() + (first_pause << (c->failures < 7 ? c->failures : 7));
-	if (c->failures + 1 < FL__CREW_TRIES || fl__crew_serving(c) == 0)
+	if (c->failures + 1 < FL__CREW_TRIES || !somebody_is_ready(c))
 		c->failures++; /* while others serve they are not the last */
 	(void)snprintf(c->broken, sizeof c->broken, "%s", how);
 }

@@ -2,6 +2,7 @@
 #include "request.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../shm/os.h"
 #include "fd_sys.h"
 #include "os.h"
 #include "packet.h"
@@ -43,6 +44,8 @@ static int write_all(int fd, const char *data, size_t size)
 
 int fl__memory_of(const void *bytes, size_t size)
 {
+	if (size > fl__shm_os.largest_file())
+		return -EFBIG; /* the write would raise SIGXFSZ */
 	int fd = fl__fd_sys.memory();
 	int rc = fd < 0 ? fd : write_all(fd, bytes, size);
 	if (rc == 0)

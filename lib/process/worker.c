@@ -209,6 +209,8 @@ static int make_memory(int fd, size_t size)
 
 static int make_result_apart(struct job *job)
 {
+	if (job->result_size > fl__shm_os.largest_file())
+		return -EFBIG; /* the call would raise SIGXFSZ */
 	int fd = fl__fd_sys.memory();
 	if (fd < 0)
 		return fd;

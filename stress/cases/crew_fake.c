@@ -15,11 +15,12 @@
 #include "process/worker.h"
 #include "shm/os.h"
 #include <signal.h>
+#include <stdio.h>
 
 /* Descriptors: numbers that are none, so that to close one does nothing. */
-enum { NUMBERS = 1 << 30, EACH = 32, CREWS = 4096, CHANNELS = NUMBERS / 2 };
-enum { EPOLL, BELL, MEMORY, SENTINEL = MEMORY + 2 };
-_Static_assert(SENTINEL + CREW_WORKERS <= EACH, "a number for each");
+enum { NUMBERS = 1 << 30, CREWS = 4096, CHANNELS = NUMBERS / 2 };
+enum { EPOLL, MEMORY, BELL = MEMORY + 2, BELLS, SENTINEL = BELLS + CREW_STARTS };
+_Static_assert(SENTINEL + CREW_WORKERS == CREW_FDS, "a number for each");
 
 enum life { AWAKE, ASLEEP, KILLED };
 
@@ -27,7 +28,7 @@ static struct crew *crews[CREWS];                /* changed while nobody runs */
 static _Thread_local struct crew *here;          /* where the thread submits, or starts workers */
 static _Thread_local struct crew_worker *worker; /* that the thread is */
 static _Thread_local void *memories[2];          /* of the worker that the thread starts */
-static _Thread_local int n_memories, n_channels;
+static _Thread_local int n_memories, n_channels, n_bells;
 static int (*shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 
 FL_TASK_DEFINE(crew_task, int, int)
@@ -52,28 +53,28 @@ FL_TASK(crew_prepare, void, void)
 
 static struct crew *crew_of(int fd)
 {
-	return crews[(fd - NUMBERS) / EACH];
+	return crews[(fd - NUMBERS) / CREW_FDS];
 }
 
 static int number_of(const struct crew *c, int kind)
 {
-	return NUMBERS + (int)c->index * EACH + kind;
+	return NUMBERS + (int)c->index * CREW_FDS + kind;
 }
 
 /* --- what the keeper sleeps on --- */
 
-static void happen(struct crew *c)
+static atomic_int *readable(int fd)
 {
-	COUNT(&c->events);
-	(void)fl_stress_futex_wake(&c->events, 1);
+	return &crew_of(fd)->readable[(fd - NUMBERS) % CREW_FDS];
 }
 
-static void ring(int bell)
+/* release: what the kernel does about a descriptor it does under a lock; pairs with newest() */
+static void make_readable(int fd)
 {
-	struct crew *c = crew_of(bell);
-	/* release: the kernel takes a lock for each write and each read of an eventfd; pairs with newest() */
-	(void)atomic_exchange_explicit(&c->rung, 1, memory_order_release);
-	happen(c);
+	struct crew *c = crew_of(fd);
+	(void)atomic_exchange_explicit(readable(fd), 1, memory_order_release);
+	COUNT(&c->events);
+	(void)fl_stress_futex_wake(&c->events, 1);
 }
 
 /* The newest value: the kernel has no old ones. */
@@ -84,17 +85,15 @@ static int newest(atomic_int *word)
 
 static void silence(int bell)
 {
-	(void)atomic_exchange_explicit(&crew_of(bell)->rung, 0, memory_order_acquire);
+	(void)atomic_exchange_explicit(readable(bell), 0, memory_order_acquire);
 }
 
 static int collect_events(struct crew *c, struct epoll_event *events)
 {
 	int n = 0;
-	if (newest(&c->rung))
-		events[n++].data.fd = number_of(c, BELL);
-	for (unsigned i = 0; i < c->n_workers; i++)
-		if (c->workers[i].watched && newest(&c->workers[i].dead))
-			events[n++].data.fd = number_of(c, SENTINEL + (int)i);
+	for (int i = 0; i < CREW_FDS; i++)
+		if (c->watched[i] && newest(&c->readable[i]))
+			events[n++].data.fd = number_of(c, i);
 	return n;
 }
 
@@ -102,7 +101,7 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 {
 	struct crew *c = crew_of(epoll);
 	const int64_t until = ms < 0 ? FL_FOREVER : fl_after(FL_MS(ms));
-	FL_STRESS_CHECK(most > CREW_WORKERS);
+	FL_STRESS_CHECK(most > 2 * CREW_WORKERS);
 	for (int rc = 0;;) {
 		unsigned seen = LOOK(&c->events);
 		int n = collect_events(c, events);
@@ -116,10 +115,8 @@ static int watch_wait(int epoll, struct epoll_event *events, int most, int ms)
 
 static int watch(int epoll, int op, int fd, uint32_t events)
 {
-	struct crew *c = crew_of(epoll);
 	(void)events;
-	if (fd != number_of(c, BELL))
-		c->workers[fd - number_of(c, SENTINEL)].watched = op == EPOLL_CTL_ADD;
+	crew_of(epoll)->watched[(fd - NUMBERS) % CREW_FDS] = op == EPOLL_CTL_ADD;
 	return 0;
 }
 
@@ -128,18 +125,32 @@ static int watch_create(void)
 	return number_of(here, EPOLL);
 }
 
+/* The executor's own, for who submits; a worker's, for the keeper, whose name begins with the crew's number. */
 static int event(void)
 {
-	return number_of(here, BELL);
+	if (here && n_bells == 0)
+		return number_of(here, BELL);
+	here = crews[atoi(fl_thread_current_name())];
+	FL_STRESS_CHECK(n_bells < CREW_STARTS);
+	return number_of(here, BELLS + n_bells++);
 }
 
 /* --- a worker's own side --- */
 
-/* It does nothing more: whoever sees that sees all that it did. */
-static void die(struct crew_worker *w)
+static int sentinel_of(const struct crew_worker *w)
 {
-	atomic_store_explicit(&w->dead, 1, memory_order_release);
-	happen(w->crew);
+	return number_of(w->crew, SENTINEL + (int)w->number);
+}
+
+/* It does nothing more: whoever sees that sees all that it did. */
+static void die(const struct crew_worker *w)
+{
+	make_readable(sentinel_of(w));
+}
+
+static bool is_dead(const struct crew_worker *w)
+{
+	return newest(readable(sentinel_of(w)));
 }
 
 static bool is_killed(struct crew_worker *w)
@@ -161,7 +172,7 @@ static int wait_unless_killed(const uint32_t *word, uint32_t expected, int64_t d
 		int rc = shared_wait(word, expected, deadline);
 		if (become(worker, ASLEEP, AWAKE))
 			return rc;
-	} else if (!LOOK(&worker->dead)) {
+	} else if (!is_dead(worker)) {
 		die(worker);
 	}
 	while (!newest(&worker->buried))
@@ -178,9 +189,9 @@ static bool dies(const struct crew_worker *w, enum crew_death where)
 
 static void on_end(void *arg)
 {
-	struct crew_worker *w = arg;
+	const struct crew_worker *w = arg;
 	if (!dies(w, DIES_UNHEARD))
-		ring(number_of(w->crew, BELL));
+		make_readable(w->bell);
 }
 
 /* Runs on until it is asked to stop, or killed: 0, or the error. */
@@ -244,7 +255,7 @@ static int serve(void *arg)
 		while (serve_one(w))
 			;
 	}
-	if (!newest(&w->dead))
+	if (!is_dead(w))
 		die(w);
 	return 0;
 }
@@ -265,9 +276,10 @@ static int start(fl_process **p, const fl_process_config *config)
 	}
 	struct crew_worker *w = &c->workers[c->n_workers];
 	FL_STRESS_CHECK(c->n_workers < CREW_WORKERS);
-	here = w->crew = c;
+	w->crew = c;
 	w->number = c->n_workers++;
 	w->channel = config->fds[FL__WORKER_CHANNEL];
+	w->bell = config->fds[FL__WORKER_BELL];
 	w->orders = memories[config->fds[FL__WORKER_ORDERS] - NUMBERS - MEMORY];
 	w->replies = memories[config->fds[FL__WORKER_REPLIES] - NUMBERS - MEMORY];
 	*p = (fl_process *)w;
@@ -310,7 +322,7 @@ static void bury(fl_process *p)
 	struct crew_worker *w = worker_of(p);
 	if (!w)
 		return;
-	FL_STRESS_CHECK(newest(&w->dead));
+	FL_STRESS_CHECK(is_dead(w));
 	if (is_killed(w))
 		send_home(w);
 	OK(fl_thread_join(&w->thread, NULL));
@@ -319,17 +331,17 @@ static void bury(fl_process *p)
 static int try_join(fl_process *p, fl_process_status *status)
 {
 	*status = (fl_process_status){.code = -1, .signal = SIGKILL};
-	return newest(&worker_of(p)->dead) ? 0 : -EBUSY;
+	return is_dead(worker_of(p)) ? 0 : -EBUSY;
 }
 
 static bool is_alive(fl_process *p)
 {
-	return !newest(&worker_of(p)->dead);
+	return !is_dead(worker_of(p));
 }
 
 static int sentinel(const fl_process *p)
 {
-	return number_of(worker_of(p)->crew, SENTINEL + (int)worker_of(p)->number);
+	return sentinel_of(worker_of(p));
 }
 
 static int pid(const fl_process *p)
@@ -423,7 +435,7 @@ static void take_over(void)
 	    .sentinel = sentinel,
 	    .pid = pid,
 	    .name = name,
-	    .ring = ring,
+	    .ring = make_readable,
 	    .silence = silence,
 	};
 	fl__shm_os.memory = memory;
@@ -451,7 +463,10 @@ void crew_begin(struct crew *c, const fl_executor_config *config)
 		if (++c->index == CREWS)
 			abort();
 	crews[c->index] = c;
-	OK(fl_process_executor_create(&c->e, config));
+	(void)snprintf(c->name, sizeof c->name, "%u", c->index);
+	fl_executor_config named = *config;
+	named.name = c->name;
+	OK(fl_process_executor_create(&c->e, &named));
 	struct fl__cell *cell = fl__cell_new(c->e->cells, &crew_task, 1, sizeof(int));
 	FL_STRESS_CHECK(cell); /* the first makes many, step by step */
 	fl__cell_free(cell);

@@ -34,7 +34,7 @@ enum crew_death {
 	DEATHS
 };
 
-enum { CREW_WORKERS = 12 };
+enum { CREW_WORKERS = 6, CREW_STARTS = 8, CREW_FDS = 4 + CREW_STARTS + CREW_WORKERS };
 
 struct crew;
 
@@ -45,20 +45,21 @@ struct crew_worker {
 	struct fl__replies *replies;
 	struct fl__lane_worker lane;
 	fl_thread thread;
-	int channel; /* its end */
-	bool watched, says_ready;
+	int bell, channel; /* its ends */
+	bool says_ready;
 	atomic_int life; /* enum life in crew_fake.c */
-	atomic_int dead; /* the sentinel */
 	atomic_int buried;
 };
 
 struct crew {
 	fl_executor *e;
 	unsigned index;
+	char name[12];
 	struct crew_worker workers[CREW_WORKERS];
 	unsigned n_workers; /* that were started */
 	atomic_uint events; /* changes when the keeper has something to see */
-	atomic_int rung;
+	bool watched[CREW_FDS];
+	atomic_int readable[CREW_FDS];
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
 	/* For the setup. */
 	enum crew_death death;

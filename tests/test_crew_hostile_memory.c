@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a worker can reach, and what it can do while the executor works: threads of its own that write its replies all the time.
+ * test_crew_scribble.c has what a task writes once.
+ */
+#include "fl_crew_sizes.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+
+#include "process/lane.h"
+
+CREW_SIZED(fine, 500, 1, 700, 1);
+
+static void *find_memory(const char *rights, size_t size)
+{
+	char line[512], is[8];
+	uintptr_t from, to;
+	void *found = NULL;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	FL_CHECK(maps != NULL);
+	while (!found && fgets(line, sizeof line, maps))
+		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, is) == 3 && to - from == size &&
+		    strcmp(is, rights) == 0 && strstr(line, "memfd:fairlead"))
+			found = (void *)from; /* cast: an address that was read */
+	(void)fclose(maps);
+	FL_CHECK(found != NULL);
+	return found;
+}
+
+/* What it has. */
+
+enum { MOST = 16 };
+
+struct reach {
+	uint64_t memories[MOST]; /* by their inodes */
+	int n_memories, sockets, events, others, pid;
+};
+
+static void note_memories(struct reach *r)
+{
+	char line[512], rights[8];
+	unsigned long inode;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	FL_CHECK(maps != NULL);
+	while (fgets(line, sizeof line, maps))
+		if (strstr(line, "memfd:fairlead") && r->n_memories < MOST &&
+		    sscanf(line, "%*s %7s %*s %*s %lu", rights, &inode) == 2)
+			r->memories[r->n_memories++] = inode;
+	(void)fclose(maps);
+}
+
+static void note_descriptors(struct reach *r)
+{
+	char path[64], link[256];
+	for (int fd = 3; fd < 256; fd++) {
+		(void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+		ssize_t n = readlink(path, link, sizeof link - 1);
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		if (strncmp(link, "socket:", 7) == 0)
+			r->sockets++;
+		else if (strstr(link, "eventfd"))
+			r->events++;
+		else
+			r->others++;
+	}
+}
+
+FL_TASK(crew_tells_its_reach, struct crew_gate *, struct reach)
+{
+	crew_enter(*arg);
+	result->pid = getpid();
+	note_memories(result);
+	note_descriptors(result);
+	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+/* Two pieces of memory, one socket and one bell; none of them another's. */
+FL_TEST(crew_workers_reach_nothing_of_each_other)
+{
+	enum { WORKERS = 4 };
+	FL_SCOPED(fl_executor) *e = crew_with(WORKERS);
+	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
+	struct reach reach[WORKERS];
+	fl_future *f[WORKERS];
+	for (int i = 0; i < WORKERS; i++)
+		FL_OK(crew_tells_its_reach_submit(e, &gates[i], &f[i]));
+	for (int i = 0; i < WORKERS; i++)
+		(void)crew_await(&gates[i]);
+	for (int i = 0; i < WORKERS; i++) {
+		crew_open(&gates[i]);
+		FL_OK(crew_tells_its_reach_get(f[i], &reach[i]));
+		fl_future_free(f[i]);
+		assert_int_equal(reach[i].n_memories, 2);
+		assert_int_equal(reach[i].sockets, 1);
+		assert_int_equal(reach[i].events, 1);
+		assert_int_equal(reach[i].others, 0);
+		for (int j = 0; j < i; j++) {
+			assert_int_not_equal(reach[i].pid, reach[j].pid);
+			for (int k = 0; k < 4; k++)
+				assert_true(reach[i].memories[k / 2] != reach[j].memories[k % 2]);
+		}
+	}
+}
+
+/* The orders, by whatever way a process has to its own mappings: they are sealed. */
+
+struct attempts {
+	int opened, mapped, written, emptied, shrunk;
+};
+
+FL_TASK(crew_tries_to_write_its_orders, void, struct attempts)
+{
+	char path[80];
+	struct fl__orders *orders = find_memory("r--s", sizeof *orders);
+	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)orders,
+	               (uintptr_t)orders + sizeof *orders);
+	int fd = open(path, O_RDWR | O_CLOEXEC); /* not everybody may */
+	result->opened = fd >= 0;
+	if (fd < 0)
+		return 0;
+	result->mapped = mmap(NULL, sizeof *orders, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED;
+	result->written = pwrite(fd, path, 8, 0) == 8;
+	result->emptied = fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, 4096) == 0;
+	result->shrunk = ftruncate(fd, 0) == 0;
+	return 0;
+}
+
+/* Its replies it may write, but not take away from under the executor. */
+FL_TASK(crew_tries_to_shrink_its_replies, void, struct attempts)
+{
+	char path[80];
+	struct fl__replies *replies = find_memory("rw-s", sizeof *replies);
+	(void)snprintf(path, sizeof path, "/proc/self/map_files/%" PRIxPTR "-%" PRIxPTR, (uintptr_t)replies,
+	               (uintptr_t)replies + sizeof *replies);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	result->opened = fd >= 0;
+	result->shrunk = fd >= 0 && ftruncate(fd, 0) == 0;
+	if (fd >= 0) /* zeros where there was something */
+		(void)fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, (off_t)sizeof *replies);
+	return 0;
+}
+
+FL_TEST(crew_memory_is_sealed)
+{
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_SCOPED(fl_future) *g = NULL;
+	struct attempts attempts;
+	FL_OK(crew_tries_to_write_its_orders_submit(e, &f));
+	FL_OK(crew_tries_to_write_its_orders_get(f, &attempts));
+	print_message("%s\n", attempts.opened ? "opened" : "not allowed to try");
+	assert_int_equal(attempts.mapped + attempts.written + attempts.emptied + attempts.shrunk, 0);
+	crew_receive(crew_send(e, &fine, 1), &fine, 1);
+	FL_OK(crew_tries_to_shrink_its_replies_submit(e, &g));
+	FL_OK(fl_future_wait(g));
+	if (fl_future_error(g) == 0) {
+		FL_OK(crew_tries_to_shrink_its_replies_get(g, &attempts));
+		assert_int_equal(attempts.shrunk, 0);
+	}
+	crew_receive(crew_send(e, &fine, 2), &fine, 2);
+}
+
+/* Writing all the time. */
+
+enum how { NOISE, WORDS, ENDS, FLIPS, HOWS };
+
+static struct fl__replies *replies;
+static const struct fl__orders *orders;
+
+static uint32_t plausible(uint64_t *seed, uint32_t seq)
+{
+	static const uint32_t values[] = {0, 1, UINT32_MAX, INT32_MAX, INT32_MAX + 1u, 1u << 30};
+	uint64_t n = crew_next(seed);
+	switch (n % 4) {
+	case 0:
+		return values[n / 4 % 6];
+	case 1:
+		return seq + (uint32_t)(n / 4 % 3) - 1;
+	case 2:
+		return seq << 2 | (uint32_t)(n / 4 % 4);
+	default:
+		return (uint32_t)n;
+	}
+}
+
+/* Anything that it could be, in one of the words that the executor reads. */
+static void write_word(uint64_t *seed)
+{
+	const unsigned slot = (unsigned)(crew_next(seed) % FL__LANE_DEPTH);
+	const uint32_t seq = fl__load_relaxed(&orders->order[slot].seq); /* relaxed, all: a mad worker's */
+	struct fl__reply *r = &replies->reply[slot];
+	uint32_t *const words[] = {&r->done,        (uint32_t *)(void *)&r->error, &r->flags,
+	                           &r->count,       &replies->claim[slot],         &replies->state,
+	                           &replies->asleep};
+	fl__store_relaxed(words[crew_next(seed) % 7], plausible(seed, seq));
+}
+
+/* All orders have ended, well, at once: so that the executor posts more and more. */
+static void end_all(void)
+{
+	for (unsigned slot = 0; slot < FL__LANE_DEPTH; slot++) {
+		struct fl__reply *r = &replies->reply[slot];
+		fl__store_relaxed(&r->error, 0); /* relaxed, all: as above */
+		fl__store_relaxed(&r->flags, 0);
+		fl__store_relaxed(&r->count, 1);
+		fl__store_release(&r->done, fl__load_relaxed(&orders->order[slot].seq));
+	}
+}
+
+static int scribble(void *arg)
+{
+	uint64_t seed = *(uint64_t *)arg;
+	for (const int how = (int)(seed % HOWS);; sched_yield()) {
+		for (int i = 0; i < 50; i++) {
+			uint64_t *word = (uint64_t *)(void *)replies + crew_next(&seed) % (sizeof *replies / 8);
+			if (how == NOISE)
+				fl__store_relaxed(word, crew_next(&seed)); /* relaxed, both: as above */
+			else if (how == FLIPS)
+				fl__store_relaxed(word, fl__load_relaxed(word) ^ UINT64_C(1) << crew_next(&seed) % 64);
+			else if (how == WORDS)
+				write_word(&seed);
+			else
+				end_all();
+		}
+	}
+	return 0;
+}
+
+FL_TASK(crew_scribbles_from_now_on, uint64_t, void)
+{
+	static uint64_t seed;
+	fl_thread thread;
+	seed = *arg;
+	replies = find_memory("rw-s", sizeof *replies);
+	orders = find_memory("r--s", sizeof *orders);
+	int rc = fl_thread_start(&thread, scribble, &seed, NULL);
+	return rc != 0 ? rc : fl_thread_detach(&thread);
+}
+
+/* A future of a worker that is mad: it has ended, in whatever way. */
+static void ended_somehow(fl_future *f)
+{
+	FL_OK(fl_future_wait(f));
+	assert_true(strlen(fl_future_message(f)) < FL_MESSAGE_MAX);
+	(void)fl_error_name(fl_future_error(f));
+	fl_future_free(f);
+}
+
+/*
+ * The worker may believe that it is asleep, or that nobody waits: so what it was given may never end by itself. A terminate ends it
+ * all.
+ */
+static void one_trial(fl_executor *good, uint64_t seed)
+{
+	enum { BAD = 24, GOOD = 4 };
+	fl_executor *bad = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	fl_future *first = NULL, *f[BAD], *g[GOOD];
+	FL_OK(crew_scribbles_from_now_on_submit(bad, seed, &first));
+	for (unsigned i = 0; i < BAD; i++)
+		f[i] = crew_send(bad, &fine, i);
+	for (unsigned i = 0; i < GOOD; i++)
+		g[i] = crew_send(good, &fine, seed + i);
+	for (unsigned i = 0; i < GOOD; i++)
+		crew_receive(g[i], &fine, seed + i);
+	if (seed % 3 == 0)
+		(void)!fl_future_wait_until(f[0], fl_after(FL_US(200)), NULL);
+	(void)fl_executor_terminate(bad);
+	fl_executor_free(bad);
+	ended_somehow(first);
+	for (unsigned i = 0; i < BAD; i++)
+		ended_somehow(f[i]);
+}
+
+FL_TEST(crew_survives_a_thread_that_scribbles)
+{
+	const struct crew_census before = crew_begin();
+	fl_executor *good = crew_with(1);
+	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
+		one_trial(good, i);
+	fl_executor_free(good);
+	crew_same(&before);
+}
+
+/* Every number can be an error. */
+
+FL_TASK(crew_fails_with, int, void)
+{
+	return *arg;
+}
+
+FL_TEST(crew_any_number_is_an_error)
+{
+	static const int errors[] = {INT32_MIN, INT32_MIN + 1, INT32_MAX, 1, -4096, -133};
+	for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+		FL_SCOPED(fl_executor) *e = crew_with(1);
+		fl_future *f = NULL;
+		FL_OK(crew_fails_with_submit(e, errors[i], &f));
+		crew_fails(f, errors[i], NULL);
+		FL_SCOPED(fl_executor) *broken = crew_made(
+		    &(fl_executor_config){.workers = 1, .initialize = &crew_fails_with, .initialize_arg = &errors[i]});
+		FL_OK(crew_fails_with_submit(broken, 0, &f));
+		crew_fails(f, -ENOTRECOVERABLE, "its initializer failed");
+	}
+}
