@@ -97,6 +97,9 @@ FL_TASK_DEFINE(crew_goes_deep, int, int)
 
 FL_TEST(crew_nested_submits_end_before_the_stack)
 {
+#ifdef __SANITIZE_THREAD__
+	skip(); /* its own record of calls has room for 65,536 of them, and a task takes several */
+#endif
 	FL_SCOPED(fl_executor) *e = crew_with(1);
 	for (int i = 0; i < 2; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
