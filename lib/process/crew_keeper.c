@@ -216,7 +216,7 @@ static int64_t plan(struct fl__crew *c)
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
 	const size_t posted = c->posted;
-	fl__crew_feed(c); /* what was taken back, or came in since */
+	fl__crew_feed(c);  /* what was taken back, or came in since */
 	if (c->posted > 0) /* a worker may have lost its bell */
 		until = fl__min_deadline(until, fl__later(now, unrung));
 	return c->ended || c->kept || c->posted > posted ? now : until;
