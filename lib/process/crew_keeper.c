@@ -22,7 +22,7 @@
 
 enum { EVENTS = 16 };
 
-static const int64_t nap = FL_MS(1), spin = FL_US(30), deaf = FL_US(200), unrung = FL_MS(100);
+static const int64_t nap = FL_MS(1), spin = FL_US(30), deaf = FL_US(200);
 
 struct keeper {
 	struct fl__crew *c;
@@ -216,9 +216,7 @@ static int64_t plan(struct fl__crew *c)
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
 	const size_t posted = c->posted;
-	fl__crew_feed(c);  /* what was taken back, or came in since */
-	if (c->posted > 0) /* a worker may have lost its bell */
-		until = fl__min_deadline(until, fl__later(now, unrung));
+	fl__crew_feed(c); /* what was taken back, or came in since */
 	return c->ended || c->kept || c->posted > posted ? now : until;
 }
 
