@@ -14,10 +14,12 @@
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/executor.h>
+#include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/hooks.h>
 #include <fairlead/imap.h>
 #include <fairlead/latch.h>
+#include <fairlead/loop.h>
 #include <fairlead/mutex.h>
 #include <fairlead/once.h>
 #include <fairlead/panic.h>

@@ -32,7 +32,8 @@ FL_API int64_t fl_now(void);
 FL_API int64_t fl_after(int64_t ns);
 
 /*
- * Sleeps for `ns` nanoseconds. Blocks the calling context. Observes the cancel scope of the context.
+ * Sleeps for `ns` nanoseconds. Blocks the calling context. Observes the cancel scope of the context. In a task of an event loop
+ * 0 and less are one turn of the loop: the others run, and a cancel is seen; on a thread they do nothing.
  * Returns 0, or -ECANCELED when it was woken before its time.
  */
 FL_API FL_MUST_CHECK int fl_sleep(int64_t ns);

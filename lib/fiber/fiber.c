@@ -72,8 +72,9 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **fiber, int (*functi
 	int rc = fl__stack_get(&s->stacks, &stack);
 	if (rc != 0)
 		return rc;
-	size_t room = (sizeof(struct fl__fiber) + LINE - 1) / LINE * LINE;
+	size_t room = (sizeof(struct fl__fiber) + s->config.extra + LINE - 1) / LINE * LINE;
 	struct fl__fiber *f = (struct fl__fiber *)(void *)(stack.low + stack.size - room);
+	memset(f + 1, 0, s->config.extra);
 	*f = (struct fl__fiber){.sched = s, .function = function, .arg = arg, .stack = stack};
 	set_name(f, name ? name : "fiber");
 	fl__ctx_init_thread(&f->ctx, f->name);
@@ -94,30 +95,40 @@ void fl__fiber_free(struct fl__fiber *f)
 	fl__stack_put(&s->stacks, f->stack);
 }
 
-static bool has_ended(const struct fl__fiber *f)
+bool fl__fiber_has_ended(const struct fl__fiber *f)
 {
 	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: this thread's own */
 }
 
-int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__fiber *self = fl__fiber_self();
-	if (!has_ended(f)) {
-		if (!self || self == f || self->sched != f->sched)
-			return -EDEADLK;
-		int rc = fl__word_wait(&f->ended, &is_ended, deadline, cancel);
-		if (rc != 0)
-			return rc;
-	}
+	if (fl__fiber_has_ended(f))
+		return 0;
+	if (!self || self == f || self->sched != f->sched)
+		return -EDEADLK;
+	return fl__word_wait(&f->ended, &is_ended, deadline, cancel);
+}
+
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl__fiber_wait(f, deadline, cancel);
+	if (rc != 0)
+		return rc;
 	if (result)
 		*result = f->result;
 	fl__fiber_free(f);
 	return 0;
 }
 
+bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node)
+{
+	return fl__word_arm(&f->ended, &is_ended, node);
+}
+
 void fl__fiber_detach(struct fl__fiber *f)
 {
-	if (has_ended(f))
+	if (fl__fiber_has_ended(f))
 		fl__fiber_free(f);
 	else
 		f->detached = true;
@@ -128,6 +139,11 @@ struct fl__fiber *fl__fiber_self(void)
 	return fl__sched_current ? fl__sched_current->running : NULL;
 }
 
+int fl__fiber_result(const struct fl__fiber *f)
+{
+	return f->result;
+}
+
 const char *fl__fiber_name(const struct fl__fiber *f)
 {
 	return f->name;
@@ -136,4 +152,21 @@ const char *fl__fiber_name(const struct fl__fiber *f)
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f)
 {
 	return &f->ctx;
+}
+
+struct fl__sched *fl__fiber_sched(const struct fl__fiber *f)
+{
+	return f->sched;
+}
+
+_Static_assert(sizeof(struct fl__fiber) % 8 == 0, "what follows a fiber is aligned as pointers are");
+
+void *fl__fiber_extra(struct fl__fiber *f)
+{
+	return f + 1;
+}
+
+struct fl__fiber *fl__fiber_of_extra(void *extra)
+{
+	return (struct fl__fiber *)extra - 1;
 }

@@ -2,7 +2,7 @@
 #ifndef FL_FIBER_FIBER_H
 #define FL_FIBER_FIBER_H
 
-#include "../wait/context.h"
+#include "../wait/lot.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -39,10 +39,13 @@ struct fl__sched_ops {
 	 * gone as soon as this has published the wake.
 	 */
 	void (*wake)(struct fl__sched *s);
+	/* As in struct fl__ctx_ops, for its fibers. NULL: there is none. */
+	int (*wait_fd)(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel *cancel);
 };
 
 struct fl__sched_config {
 	size_t stack_size; /* of each fiber, with 16 KiB of guard; 0: FL__STACK_SIZE */
+	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
 	/* Called by each fiber as its last act: what floors above keep for a context (fl__locals_end). NULL: nothing. */
 	void (*ending)(struct fl__ctx *ctx);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as it does everywhere else */
@@ -71,14 +74,29 @@ void fl__sched_leave(struct fl__sched *s);
 /* Takes in wakes and deadlines, and lets each runnable fiber run once. Whether any is runnable now. */
 bool fl__sched_turn(struct fl__sched *s);
 
+/* The same, but few that are runnable run several times, up to `most` in all, before it comes back to the thread's own stack. */
+bool fl__sched_spell(struct fl__sched *s, size_t most);
+
 /* Sleeps until a wake, a fiber's deadline, or this one; not at all when there is something to do. */
 void fl__sched_sleep(struct fl__sched *s, int64_t deadline);
+
+/*
+ * The same in two pieces, for who is put to sleep by others. From arm on, which answers false when there is something to do,
+ * a wake calls ops->wake(), once; disarm ends that, before the next turn, and waits by ops->sleep() for one that is on its way,
+ * unless it is `woken` already.
+ */
+bool fl__sched_arm(struct fl__sched *s);
+void fl__sched_disarm(struct fl__sched *s, bool woken);
 
 /* When the next fiber's wait times out: FL_FOREVER: none waits for that. */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 size_t fl__sched_fibers(const struct fl__sched *s); /* that have not ended */
 void *fl__sched_user(const struct fl__sched *s);
+const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
+
+/* The scheduler that the calling thread runs: between enter and leave; NULL: none. */
+struct fl__sched *fl__sched_here(void);
 
 /* function(arg) will run in a later turn: 0, -ENOMEM. `name` is copied and cut at 31 bytes; NULL: "fiber". */
 int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(void *arg), void *arg,
@@ -90,6 +108,11 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  * the caller, which is no fiber of this scheduler. One joiner at a time.
  */
 int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel);
+
+/* The pieces of a join: the wait, as above; what its function returned; and what frees it. */
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel);
+int fl__fiber_result(const struct fl__fiber *f);
+void fl__fiber_free(struct fl__fiber *f);
 
 /* It is freed at its end. */
 void fl__fiber_detach(struct fl__fiber *f);
@@ -106,5 +129,14 @@ void fl__fiber_resume(struct fl__fiber *f);
 struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
 const char *fl__fiber_name(const struct fl__fiber *f);
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);
+struct fl__sched *fl__fiber_sched(const struct fl__fiber *f);
+
+/* By the scheduler's thread. Arm: as of fl_on_type, for its fibers: `node` waits for the end. */
+bool fl__fiber_has_ended(const struct fl__fiber *f);
+bool fl__fiber_arm(struct fl__fiber *f, struct fl__node *node);
+
+/* The memory that the scheduler's config asks for, aligned as pointers are; and back. Valid for as long as the fiber. */
+void *fl__fiber_extra(struct fl__fiber *f);
+struct fl__fiber *fl__fiber_of_extra(void *extra);
 
 #endif

@@ -158,7 +158,13 @@ static int park(struct fl__wait *wait, int64_t deadline)
 	return f->parked_rc;
 }
 
-const struct fl__ctx_ops fl__fiber_parker = {park, unpark};
+static int wait_fd(int fd, short events, int64_t deadline, fl_cancel *cancel)
+{
+	int (*wait)(struct fl__sched *, int, short, int64_t, fl_cancel *) = fl__sched_current->config.ops->wait_fd;
+	return wait ? wait(fl__sched_current, fd, events, deadline, cancel) : -ENOSYS;
+}
+
+const struct fl__ctx_ops fl__fiber_parker = {park, unpark, fl__fiber_yield, wait_fd};
 
 int fl__fiber_suspend(int64_t deadline)
 {
@@ -234,6 +240,12 @@ bool fl__sched_turn(struct fl__sched *s)
 	return s->runnable > 0;
 }
 
+bool fl__sched_spell(struct fl__sched *s, size_t most)
+{
+	turn(s, s->runnable < most ? most : s->runnable);
+	return s->runnable > 0;
+}
+
 static int thread_sleep(struct fl__sched *s, int64_t deadline)
 {
 	return fl__thread_parker.park(&s->sleep, deadline);
@@ -244,28 +256,36 @@ static void thread_wake(struct fl__sched *s)
 	fl__thread_parker.unpark(&s->sleep);
 }
 
-static const struct fl__sched_ops thread_ops = {thread_sleep, thread_wake};
+static const struct fl__sched_ops thread_ops = {thread_sleep, thread_wake, NULL};
 
 int64_t fl__sched_next_deadline(const struct fl__sched *s)
 {
 	return s->timers.first ? s->timers.first->deadline : FL_FOREVER;
 }
 
-void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
+bool fl__sched_arm(struct fl__sched *s)
 {
 	if (s->runnable > 0)
-		return;
+		return false;
 	fl__wait_begin(&s->sleep);
 	struct fl__fiber *expected = NULL;
 	/* release: the wait is ready; pairs with post() */
-	if (!fl__cas_release(&s->inbox, &expected, ASLEEP))
-		return;
-	int rc = s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s)));
-	expected = ASLEEP;
+	return fl__cas_release(&s->inbox, &expected, ASLEEP);
+}
+
+void fl__sched_disarm(struct fl__sched *s, bool woken)
+{
+	struct fl__fiber *expected = ASLEEP;
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
-	while (rc != 0) /* somebody owes a wake */
-		rc = s->config.ops->sleep(s, FL_FOREVER);
+	while (!woken) /* somebody owes a wake */
+		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
+}
+
+void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
+{
+	if (fl__sched_arm(s))
+		fl__sched_disarm(s, s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
 }
 
 static int begin(struct fl__sched *s)
@@ -296,12 +316,12 @@ void fl__sched_leave(struct fl__sched *s)
 
 int fl__sched_run(struct fl__sched *s)
 {
-	enum { LEAST = 64 }; /* few that are runnable do not come back to the thread's own stack each time */
+	enum { MOST = 64 };
 	int rc = fl__sched_enter(s);
 	if (rc != 0)
 		return rc;
 	while (s->fibers > 0) {
-		turn(s, s->runnable < LEAST ? LEAST : s->runnable);
+		(void)fl__sched_spell(s, MOST);
 		if (s->fibers > 0)
 			fl__sched_sleep(s, FL_FOREVER);
 	}
@@ -352,4 +372,14 @@ size_t fl__sched_fibers(const struct fl__sched *s)
 void *fl__sched_user(const struct fl__sched *s)
 {
 	return s->config.user;
+}
+
+const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s)
+{
+	return s->config.ops;
+}
+
+struct fl__sched *fl__sched_here(void)
+{
+	return fl__sched_current;
 }

@@ -62,9 +62,6 @@ void fl__sched_next(struct fl__sched *s, bool forever);
 /* After a switch to here: gives back what the flow that was left does not need any more. */
 void fl__sched_arrived(struct fl__sched *s);
 
-/* Gives back the fiber's stack, and itself. It does not run. */
-void fl__fiber_free(struct fl__fiber *f);
-
 /* Has overflows of the fibers' stacks found on this thread: see overflow.c. 0, -ENOMEM. */
 int fl__overflow_watch(struct fl__sched *s);
 void fl__overflow_unwatch(struct fl__sched *s);

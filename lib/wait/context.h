@@ -26,6 +26,13 @@ struct fl__ctx_ops {
 	 * published the unpark: nothing of them is read after that but their addresses.
 	 */
 	void (*unpark)(struct fl__wait *wait);
+	/* Lets the other contexts that share the thread run first. NULL: there are none. */
+	void (*yield)(void);
+	/*
+	 * Waits until `fd` is ready, in the sense of poll(): 0, -ETIMEDOUT, -ECANCELED; -ENOSYS: not by this context's means. NULL:
+	 * it has none.
+	 */
+	int (*wait_fd)(int fd, short events, int64_t deadline, fl_cancel *cancel);
 };
 
 struct fl__ctx {

@@ -158,6 +158,14 @@ static bool decide(struct fl__node *node)
 	return fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
 }
 
+bool fl__node_wake(struct fl__node *node)
+{
+	if (!decide(node))
+		return false;
+	node->wait->ctx->ops->unpark(node->wait);
+	return true;
+}
+
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 {
 	size_t taken = 0;

@@ -98,6 +98,12 @@ void fl__wait_begin(struct fl__wait *wait);
  */
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel);
 
+/*
+ * Wakes the wait of a node that stands in no line, for things that have one waiter: true; false when it had given up. Whoever
+ * calls and whoever waits see to it that the node is there meanwhile.
+ */
+bool fl__node_wake(struct fl__node *node);
+
 /* Leaves the line for good; needed after every sleep whose result was not this node. */
 void fl__lot_leave(struct fl__node *node);
 

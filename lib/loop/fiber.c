@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The fibers of a loop: lib/fiber's, each with a token and a place in its loop's list. What a user calls fl_fiber stands beside
+ * the struct fl__fiber, at the top of its stack.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "loop.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/hooks.h>
+
+static fl_fiber_error_hook *error_hook;
+
+static struct fl__fiber *inner(const fl_fiber *f)
+{
+	return fl__fiber_of_extra((void *)(uintptr_t)f);
+}
+
+static void log_error(const char *name, int error)
+{
+	fl__log(FL_LOG_ERROR, "fiber %s failed, and nobody asked: %s", name, fl_error_text(error));
+}
+
+fl_fiber_error_hook *fl_fiber_set_error_hook(fl_fiber_error_hook *hook)
+{
+	/* release: what the hook needs; acquire: as whoever set the one before */
+	fl_fiber_error_hook *before = fl__swap_acq_rel(&error_hook, hook);
+	return before ? before : log_error;
+}
+
+void fl__fiber_report(const char *name, int error)
+{
+	fl_fiber_error_hook *hook = fl__load_acquire(&error_hook); /* pairs with fl_fiber_set_error_hook() */
+	(hook ? hook : log_error)(name, error);
+}
+
+static void enlist(fl_loop *l, struct fl_fiber *f)
+{
+	f->next = l->all;
+	if (f->next)
+		f->next->prev = f;
+	l->all = f;
+}
+
+static void delist(fl_loop *l, const struct fl_fiber *f)
+{
+	*(f->prev ? &f->prev->next : &l->all) = f->next;
+	if (f->next)
+		f->next->prev = f->prev;
+}
+
+/* Whether an error is of the fiber's own making: not the answer to its cancel. */
+static bool is_failure(const struct fl_fiber *f, int rc)
+{
+	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token));
+}
+
+static int body(void *unused)
+{
+	struct fl__fiber *in = fl__fiber_self();
+	struct fl_fiber *f = fl__fiber_extra(in);
+	(void)unused;
+	fl__fiber_ctx(in)->scope = &f->token;
+	int rc = f->function(f->arg);
+	fl__fiber_ctx(in)->scope = NULL;
+	if (f->ended)
+		rc = f->ended(f, rc);
+	else if (f->detached && is_failure(f, rc))
+		fl__fiber_report(fl__fiber_name(in), rc);
+	if (f->detached)
+		fl_cancel_destroy(&f->token); /* else somebody may still request it */
+	delist(f->loop, f);
+	return rc;
+}
+
+int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *function, void *arg, const char *name,
+                    fl_cancel *parent)
+{
+	struct fl__fiber *in;
+	int rc = fl__fiber_create(l->sched, &in, body, NULL, name);
+	if (rc != 0)
+		return rc;
+	struct fl_fiber *f = fl__fiber_extra(in);
+	f->loop = l;
+	f->parent = fl__ctx_get()->id;
+	f->function = function;
+	f->arg = arg;
+	fl_cancel_init(&f->token, parent, FL_FOREVER);
+	enlist(l, f);
+	*fiber = f;
+	return 0;
+}
+
+int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
+{
+	fl_loop *l = fl_loop_current();
+	return l ? fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root) : -ENOTSUP;
+}
+
+int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__fiber *in = inner(f);
+	int rc = fl__fiber_wait(in, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	if (result)
+		*result = fl__fiber_result(in);
+	fl_cancel_destroy(&f->token);
+	fl__fiber_free(in);
+	return 0;
+}
+
+int fl_fiber_join(fl_fiber *f, int *result)
+{
+	return fl_fiber_join_until(f, result, FL_FOREVER, NULL);
+}
+
+int fl_fiber_try_join(fl_fiber *f, int *result)
+{
+	return fl_fiber_is_alive(f) ? -EBUSY : fl_fiber_join_until(f, result, 0, FL_SHIELDED);
+}
+
+void fl_fiber_cancel(fl_fiber *f)
+{
+	fl_cancel_request(&f->token);
+}
+
+/* One that has ended has told its error to nobody yet. */
+void fl_fiber_detach(fl_fiber *f)
+{
+	struct fl__fiber *in = inner(f);
+	f->detached = true;
+	if (fl__fiber_has_ended(in)) {
+		int rc = fl__fiber_result(in);
+		if (is_failure(f, rc))
+			fl__fiber_report(fl__fiber_name(in), rc);
+		fl_cancel_destroy(&f->token);
+	}
+	fl__fiber_detach(in);
+}
+
+void fl_fiber_free(fl_fiber *f)
+{
+	if (!f)
+		return;
+	if (fl_fiber_is_alive(f))
+		fl_fiber_cancel(f);
+	if (fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED) != 0)
+		fl__panic("fl_fiber_free", f, "by itself, or from outside of its loop while it runs");
+}
+
+bool fl_fiber_is_alive(const fl_fiber *f)
+{
+	return !fl__fiber_has_ended(inner(f));
+}
+
+const char *fl_fiber_name(const fl_fiber *f)
+{
+	return fl__fiber_name(inner(f));
+}
+
+fl_fiber *fl_fiber_current(void)
+{
+	fl_loop *l = fl_loop_current();
+	struct fl__fiber *self = fl__fiber_self();
+	return l && self && self != l->caller ? fl__fiber_extra(self) : NULL;
+}
+
+void fl_fiber_yield(void)
+{
+	if (fl__fiber_self())
+		fl__fiber_yield();
+}
+
+static bool on_ready(void *fiber)
+{
+	return !fl_fiber_is_alive(fiber);
+}
+
+static bool on_arm(void *fiber, struct fl__node *node)
+{
+	return fl__fiber_arm(inner(fiber), node);
+}
+
+const fl_on_type fl__on_fiber = {on_ready, on_arm, fl__node_disarm, NULL};

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "io.h"
+#include "../base/panic.h"
+#include <errno.h>
+
+static void make_ready(struct fl__io *io, int direction)
+{
+	struct fl__node *node = io->waiting[direction];
+	io->ready[direction] = true;
+	if (!node)
+		return;
+	io->waiting[direction] = NULL;
+	(void)fl__node_wake(node); /* who has given up is not there any more: this is his thread */
+}
+
+static void fire(void *source, uint32_t events)
+{
+	struct fl__io *io = source;
+	const uint32_t end = EPOLLERR | EPOLLHUP;
+	if (events & (end | EPOLLRDHUP))
+		io->over = true;
+	if (events & (EPOLLIN | EPOLLRDHUP | end))
+		make_ready(io, FL__IO_IN);
+	if (events & (EPOLLOUT | end))
+		make_ready(io, FL__IO_OUT);
+}
+
+int fl__io_open(struct fl__io *io, fl_loop *l, int fd)
+{
+	*io = (struct fl__io){.source.fire = fire, .loop = l, .fd = fd, .ready = {true, true}};
+	return fl__loop_add(l, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, &io->source);
+}
+
+void fl__io_close(struct fl__io *io, const char *function)
+{
+	if (io->waiting[FL__IO_IN] || io->waiting[FL__IO_OUT])
+		fl__panic(function, io, "a fiber waits for it");
+	fl__loop_remove(io->loop, io->fd, &io->source);
+}
+
+void fl__io_drained(struct fl__io *io, int direction)
+{
+	io->ready[direction] = false;
+	io->over = false; /* or there would have been something: an end, or an error, which was told by now */
+}
+
+void fl__io_partly_drained(struct fl__io *io)
+{
+	io->ready[FL__IO_IN] = io->over;
+}
+
+/* Has the poller tell when there is room, too. */
+static int look_outward(struct fl__io *io)
+{
+	if (io->outward)
+		return 0;
+	int rc = fl__loop_modify(io->loop, io->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &io->source);
+	io->outward = rc == 0;
+	return rc;
+}
+
+int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	struct fl__node node = FL__NODE(&wait);
+	if (io->ready[direction])
+		return 0;
+	if (io->waiting[direction])
+		return -EBUSY;
+	if (fl_loop_current() != io->loop || !fl__fiber_self())
+		return -EINVAL;
+	int rc = direction == FL__IO_OUT ? look_outward(io) : 0;
+	if (rc != 0)
+		return rc;
+	fl__wait_begin(&wait);
+	io->waiting[direction] = &node;
+	rc = fl__wait_sleep(&wait, deadline, cancel);
+	io->waiting[direction] = NULL;
+	return rc;
+}

@@ -1,0 +1,414 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop.
+ *
+ * Events. Each source is registered with its own address. While the events of one wait are fired, one of them may remove the
+ * source of another: that one is struck from those that are left. So a source may be freed as soon as it was removed.
+ *
+ * When to look. A loop whose fibers all wait sleeps in the poller. While some are runnable it lets them run for a spell, then
+ * looks for events without sleeping. A look costs a system call, some switches' worth; so a spell doubles, up to SPELL_MOST
+ * switches, while looks are closer than TOO_OFTEN, and shrinks to one round when they are farther apart than TOO_SELDOM.
+ *
+ * fl_loop.posts: calls from any thread.
+ *
+ *   value     meaning                                     set by                    cleared by
+ *   NULL      none                                        take_posts(), swap        -
+ *   a post    linked by next, the latest first            fl__loop_post(), CAS      take_posts(), swap
+ *
+ * Whoever pushes the first one resumes the caller, a fiber that takes them all and then suspends itself; a resume that comes
+ * first is kept. Linearization point: the CAS. Progress: lock-free.
+ */
+#include "loop.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../sync/local.h"
+#include "poller.h"
+#include "wait_fd.h"
+#include <errno.h>
+
+enum { SPELL_MOST = 128 };
+static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
+
+/* Events. */
+
+int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__source *source)
+{
+	return fl__poller_sys.control(l->poller, EPOLL_CTL_ADD, fd, events, source);
+}
+
+int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *source)
+{
+	return fl__poller_sys.control(l->poller, EPOLL_CTL_MOD, fd, events, source);
+}
+
+void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
+{
+	if (!fl__loop_is_forked(l))
+		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL); /* fails when it is closed: as well */
+	for (int i = l->next_event; i < l->n_events; i++)
+		if (l->events[i].data.ptr == source)
+			l->events[i].data.ptr = NULL;
+}
+
+static void on_bell(void *source, uint32_t events)
+{
+	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
+	(void)events;
+	l->rung = true; /* it is edge-triggered: nobody need read it */
+}
+
+/* Waits for events and fires them. An error (-EINTR) is no event. */
+static void look(fl_loop *l, int64_t deadline)
+{
+	l->n_events = fl__poller_sys.wait(l->poller, l->events, FL__LOOP_EVENTS, deadline);
+	for (l->next_event = 0; l->next_event < l->n_events;) {
+		const struct epoll_event *event = &l->events[l->next_event++];
+		struct fl__source *source = event->data.ptr;
+		if (source)
+			source->fire(source, event->events);
+	}
+	l->n_events = 0;
+}
+
+static fl_loop *loop_of(const struct fl__sched *s)
+{
+	return fl__sched_user(s);
+}
+
+static int sleep_for_events(struct fl__sched *s, int64_t deadline)
+{
+	fl_loop *l = loop_of(s);
+	l->rung = false;
+	look(l, deadline);
+	return l->rung ? 0 : -EINTR;
+}
+
+static void wake_thread(struct fl__sched *s)
+{
+	fl__poller_sys.ring(loop_of(s)->bell);
+}
+
+static const struct fl__sched_ops sched_ops = {sleep_for_events, wake_thread, fl__loop_wait_fd};
+
+/* Calls from any thread. */
+
+void fl__loop_post(fl_loop *l, struct fl__post *post)
+{
+	struct fl__post *head = fl__load_relaxed(&l->posts); /* relaxed: the CAS tells whether it is right */
+	do
+		post->next = head;
+	while (!fl__cas_weak_release(&l->posts, &head, post)); /* pairs with take_posts() */
+	if (!head)
+		fl__fiber_resume(l->caller);
+}
+
+/* All there are, the oldest first. */
+static struct fl__post *take_posts(fl_loop *l)
+{
+	struct fl__post *latest = fl__swap_acquire(&l->posts, NULL), *oldest = NULL; /* pairs with fl__loop_post() */
+	while (latest) {
+		struct fl__post *next = latest->next;
+		latest->next = oldest;
+		oldest = latest;
+		latest = next;
+	}
+	return oldest;
+}
+
+static int make_calls(void *loop)
+{
+	fl_loop *l = loop;
+	while (!l->ending) {
+		for (struct fl__post *post = take_posts(l), *next; post; post = next) {
+			next = post->next; /* it may be gone after the call */
+			post->function(post);
+		}
+		int rc = fl__fiber_suspend(FL_FOREVER);
+		(void)rc; /* without a deadline it is 0 */
+	}
+	return 0;
+}
+
+struct call {
+	struct fl__post post;
+	fl_loop_callback *function;
+	void *arg;
+};
+
+static void make_call(struct fl__post *post)
+{
+	struct call *call = (struct call *)(void *)post;
+	fl_loop_callback *function = call->function;
+	void *arg = call->arg;
+	fl__free(call);
+	function(arg);
+}
+
+int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
+{
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	struct call *call = fl__alloc(1, sizeof *call);
+	if (!call)
+		return -ENOMEM;
+	*call = (struct call){.post.function = make_call, .function = function, .arg = arg};
+	fl__loop_post(l, &call->post);
+	return 0;
+}
+
+/* Timers. */
+
+_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_, "fl_loop_timer has room for a place in a heap");
+
+static struct fl__timer *place_of(fl_loop_timer *t)
+{
+	return (struct fl__timer *)(void *)t->heap_;
+}
+
+void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
+{
+	fl__timers_remove(&l->timers, place_of(t));
+	t->function_ = function;
+	t->arg_ = arg;
+	if (deadline == FL_FOREVER)
+		return;
+	/* Not again in this turn. */
+	fl__timers_add(&l->timers, place_of(t), deadline > l->firing ? deadline : l->firing + 1);
+}
+
+void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t)
+{
+	fl__timers_remove(&l->timers, place_of(t));
+}
+
+static void fire_timers(fl_loop *l)
+{
+	struct fl__timer *first = l->timers.first;
+	if (!first)
+		return;
+	l->firing = fl__sys.now();
+	while ((first = l->timers.first) != NULL && first->deadline <= l->firing) {
+		fl_loop_timer *t = (fl_loop_timer *)(void *)((char *)first - offsetof(fl_loop_timer, heap_));
+		fl__timers_remove(&l->timers, first);
+		t->function_(t->arg_); /* which may free it */
+	}
+	l->firing = 0;
+}
+
+static int64_t next_timer(const fl_loop *l)
+{
+	return l->timers.first ? l->timers.first->deadline : FL_FOREVER;
+}
+
+/* Running. */
+
+bool fl__loop_is_forked(const fl_loop *l)
+{
+	return l->fork_count != fl__fork_count;
+}
+
+fl_loop *fl_loop_current(void)
+{
+	struct fl__sched *s = fl__sched_here();
+	return s && fl__sched_ops(s) == &sched_ops ? loop_of(s) : NULL;
+}
+
+int fl__loop_enter(fl_loop *l)
+{
+	int rc = fl__sched_enter(l->sched);
+	if (rc != 0 || !l->armed)
+		return rc;
+	l->armed = false;
+	fl__sched_disarm(l->sched, sleep_for_events(l->sched, 0) == 0);
+	return 0;
+}
+
+void fl__loop_leave(fl_loop *l)
+{
+	fl__sched_leave(l->sched);
+}
+
+static void look_meanwhile(fl_loop *l)
+{
+	const int64_t now = fl__sys.now(), apart = now - l->looked;
+	if (l->looked != 0 && apart > too_seldom)
+		l->spell = 1;
+	else if (l->looked != 0 && apart < too_often && l->spell < SPELL_MOST)
+		l->spell *= 2;
+	l->looked = now;
+	look(l, 0);
+}
+
+void fl__loop_step(fl_loop *l)
+{
+	fire_timers(l);
+	if (fl__sched_spell(l->sched, l->spell)) {
+		look_meanwhile(l);
+		return;
+	}
+	l->looked = 0;
+	fl__sched_sleep(l->sched, next_timer(l));
+}
+
+void fl__loop_drain(fl_loop *l)
+{
+	const size_t own = 1; /* the caller */
+	fl_cancel_request(&l->root);
+	while (fl__sched_fibers(l->sched) > own)
+		fl__loop_step(l);
+	if (l->root.child_)
+		fl__panic("fl_loop_run", l, "a fiber was neither joined nor detached, or a token of its was not destroyed");
+	fl_cancel_destroy(&l->root);
+	fl_cancel_init(&l->root, FL_SHIELDED, FL_FOREVER);
+}
+
+int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
+{
+	struct fl_fiber *first;
+	int result, rc = fl__loop_enter(l);
+	if (rc != 0)
+		return rc;
+	rc = fl__fiber_start(l, &first, function, arg, "main", &l->root);
+	if (rc == 0) {
+		while (fl_fiber_is_alive(first))
+			fl__loop_step(l);
+		rc = fl_fiber_try_join(first, &result);
+		fl__loop_drain(l);
+		rc = rc == 0 ? result : rc;
+	}
+	fl__loop_leave(l);
+	return rc;
+}
+
+int fl_loop_run(fl_fiber_function *function, void *arg)
+{
+	fl_loop *l;
+	if (fl__sched_here())
+		return -EBUSY;
+	int rc = fl_loop_create(&l, NULL);
+	if (rc != 0)
+		return rc;
+	rc = fl_loop_run_on(l, function, arg);
+	fl_loop_free(l);
+	return rc;
+}
+
+int fl_loop_fd(const fl_loop *l)
+{
+	return l->poller;
+}
+
+int fl_loop_turn(fl_loop *l, int64_t *deadline)
+{
+	bool first = !l->armed;
+	int rc = fl__loop_enter(l);
+	if (rc != 0)
+		return rc;
+	if (first)
+		look(l, 0);
+	fire_timers(l);
+	(void)fl__sched_turn(l->sched);
+	l->armed = fl__sched_arm(l->sched);
+	*deadline = l->armed ? fl__min_deadline(next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
+	fl__loop_leave(l);
+	return 0;
+}
+
+/* Life. */
+
+void fl_loop_cancel(fl_loop *l)
+{
+	fl_cancel_request(&l->root);
+}
+
+/* What it has of the system. */
+static int open_ears(fl_loop *l)
+{
+	l->poller = fl__poller_sys.create();
+	if (l->poller < 0)
+		return l->poller;
+	l->bell = fl__poller_sys.bell();
+	int rc = l->bell < 0 ? l->bell : fl__loop_add(l, l->bell, EPOLLIN | EPOLLET, &l->on_bell);
+	if (rc != 0) {
+		if (l->bell >= 0)
+			fl__poller_sys.close(l->bell);
+		fl__poller_sys.close(l->poller);
+	}
+	return rc;
+}
+
+static void close_ears(fl_loop *l)
+{
+	fl__poller_sys.close(l->bell);
+	fl__poller_sys.close(l->poller);
+}
+
+static int make_sched(fl_loop *l, const fl_loop_config *config)
+{
+	const struct fl__sched_config sched = {
+	    .stack_size = config->stack_size,
+	    .extra = sizeof(struct fl_fiber),
+	    .ending = fl__locals_end,
+	    .ops = &sched_ops,
+	    .user = l,
+	};
+	int rc = fl__sched_create(&l->sched, &sched);
+	if (rc != 0)
+		return rc;
+	rc = fl__fiber_create(l->sched, &l->caller, make_calls, l, "calls");
+	if (rc != 0)
+		fl__sched_destroy(l->sched);
+	else
+		fl__fiber_detach(l->caller);
+	return rc;
+}
+
+int fl_loop_create(fl_loop **made, const fl_loop_config *config)
+{
+	static const fl_loop_config defaults;
+	fl_loop *l = fl__alloc(1, sizeof *l);
+	if (!l)
+		return -ENOMEM;
+	l->on_bell.fire = on_bell;
+	l->fork_count = fl__fork_count;
+	l->spell = 1;
+	fl_cancel_init(&l->root, FL_SHIELDED, FL_FOREVER);
+	int rc = open_ears(l);
+	if (rc == 0) {
+		rc = make_sched(l, config ? config : &defaults);
+		if (rc != 0)
+			close_ears(l);
+	}
+	if (rc != 0) {
+		fl__free(l);
+		return rc;
+	}
+	*made = l;
+	return 0;
+}
+
+/* Ends its fibers, the caller last. */
+static void end_fibers(fl_loop *l)
+{
+	int rc = fl__loop_enter(l);
+	if (rc != 0)
+		fl__panic("fl_loop_free", l, rc == -EBUSY ? "a loop runs on this thread, or this one on another" : "out of memory");
+	fl__loop_drain(l);
+	l->ending = true;
+	fl__fiber_resume(l->caller);
+	while (fl__sched_fibers(l->sched) > 0)
+		(void)fl__sched_turn(l->sched);
+	fl__loop_leave(l);
+	fl__sched_destroy(l->sched);
+}
+
+void fl_loop_free(fl_loop *l)
+{
+	if (!l)
+		return;
+	if (!fl__loop_is_forked(l))
+		end_fibers(l);
+	close_ears(l);
+	fl__free(l);
+}

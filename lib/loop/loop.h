@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_LOOP_H
+#define FL_LOOP_LOOP_H
+
+#include "../fiber/fiber.h"
+#include "../fiber/timers.h"
+#include <fairlead/cancel.h>
+#include <fairlead/executor.h>
+#include <fairlead/loop.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/epoll.h>
+
+/*
+ * A loop is a scheduler of fibers whose sleep is a wait for events. One turn: events are taken in, which wakes fibers and runs
+ * the callbacks of watches; then timers; then each fiber that is runnable runs. Calls from other threads are made by a fiber of
+ * the loop's own, so that a wake from another thread is one thing: an entry in the scheduler's inbox (lib/fiber/sched.c).
+ */
+
+/* What an event of the poller belongs to; the first field of that. `fire` may free it. */
+struct fl__source {
+	void (*fire)(void *source, uint32_t events);
+};
+
+/* A call from any thread: in the memory of whoever makes it, until `function` is called. */
+struct fl__post {
+	struct fl__post *next;
+	void (*function)(struct fl__post *post);
+};
+
+enum { FL__LOOP_EVENTS = 256 };
+
+struct fl_loop {
+	struct fl__post *posts; /* the latest first; taken by the caller. Not on a line with what the thread writes */
+	char apart[64];
+	struct fl__sched *sched;
+	struct fl__fiber *caller; /* makes the posts */
+	int poller, bell;
+	struct fl__source on_bell;
+	bool rung;      /* the bell, in this wait */
+	bool armed;     /* others put the thread to sleep: between turns */
+	bool ending;    /* the caller is to end */
+	unsigned spell; /* switches between fibers that are made before the next look for events */
+	int64_t looked; /* when it last looked for events while fibers were runnable; 0: it has slept since */
+	struct fl__timers timers;
+	int64_t firing;       /* the time, while timers are fired; else 0 */
+	fl_cancel root;       /* of all fibers' tokens */
+	struct fl_fiber *all; /* those that have not ended, the newest first */
+	uint32_t fork_count;
+	int n_events, next_event; /* those that are being dispatched */
+	struct epoll_event events[FL__LOOP_EVENTS];
+};
+
+/*
+ * Has the poller watch `fd` for `source`: 0, or the error of epoll_ctl(). Removed: none of its events, also of those that are
+ * being dispatched, will fire.
+ */
+int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__source *source);
+int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *source);
+void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
+
+/* Any thread: has the loop's thread call post->function(post), in a fiber of the loop's own, which should not wait. */
+void fl__loop_post(fl_loop *l, struct fl__post *post);
+
+/* Whether the loop is the parent's, in a forked child. */
+bool fl__loop_is_forked(const fl_loop *l);
+
+/* Between enter and leave the thread runs it. */
+int fl__loop_enter(fl_loop *l);
+void fl__loop_leave(fl_loop *l);
+
+/* Fires the timers that are due, lets fibers run, and waits for events if none is runnable, or else looks for them. */
+void fl__loop_step(fl_loop *l);
+
+/* Cancels all fibers and runs until they have ended. */
+void fl__loop_drain(fl_loop *l);
+
+/* tasks: what stands beside each fiber of a loop. */
+struct fl_fiber {
+	fl_cancel token;
+	fl_loop *loop;
+	struct fl_fiber *next, *prev; /* in loop->all */
+	uint64_t parent;              /* id of the context that started it */
+	fl_fiber_function *function;
+	void *arg;
+	struct fl_tasks *group; /* NULL: none */
+	bool detached;
+	/* Called as its last act, with what the function returned, which it may replace; NULL: nothing. */
+	int (*ended)(struct fl_fiber *f, int rc);
+};
+
+/* As fl_fiber_start(), on `l`, by its thread; its token is a child of `parent`. */
+int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
+                    fl_cancel *parent);
+
+/* Tells the error hook. */
+void fl__fiber_report(const char *name, int error);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "poller.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The result of a call: itself, or the negative errno; errno as it was before it. */
+static int result(int rc, int before)
+{
+	int r = rc >= 0 ? rc : -errno;
+	errno = before;
+	return r;
+}
+
+static int sys_create(void)
+{
+	int before = errno;
+	return result(epoll_create1(EPOLL_CLOEXEC), before);
+}
+
+static int sys_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	int before = errno;
+	struct epoll_event event = {.events = events, .data.ptr = who};
+	return result(epoll_ctl(poller, op, fd, &event), before);
+}
+
+/* epoll_wait() knows milliseconds alone: rounded up, so that nobody wakes before his time. */
+static int wait_coarsely(int poller, struct epoll_event *events, int n, int64_t left)
+{
+	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
+	return epoll_wait(poller, events, n, ms > INT_MAX ? INT_MAX : (int)ms);
+}
+
+static int wait_for(int poller, struct epoll_event *events, int n, int64_t left)
+{
+#ifdef SYS_epoll_pwait2
+	static bool missing; /* Linux before 5.11, and sandboxes that do not know it */
+	if (left > 0 && !fl__load_relaxed(&missing)) { /* relaxed: who does not see it finds out by himself */
+		/* the kernel's own struct, 64 bits a field on all machines */
+		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};
+		int rc = (int)syscall(SYS_epoll_pwait2, poller, events, n, time, NULL, (size_t)_NSIG / 8);
+		if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
+			return rc;
+		fl__store_relaxed(&missing, true); /* relaxed: as above */
+	}
+#endif
+	return wait_coarsely(poller, events, n, left);
+}
+
+static int sys_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	int before = errno;
+	int64_t left = -1;
+	if (deadline != FL_FOREVER) {
+		left = deadline > 0 ? deadline - fl__sys.now() : 0;
+		left = left > 0 ? left : 0;
+	}
+	return result(wait_for(poller, events, n, left), before);
+}
+
+static int sys_bell(void)
+{
+	int before = errno;
+	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before);
+}
+
+static void sys_ring(int bell)
+{
+	int before = errno;
+	const uint64_t one = 1;
+	(void)!write(bell, &one, sizeof one); /* fails only when it has rung 2^64 - 2 times */
+	errno = before;
+}
+
+static void sys_close(int fd)
+{
+	int before = errno;
+	(void)close(fd); /* Linux has released the number whatever it answers */
+	errno = before;
+}
+
+struct fl__poller_sys fl__poller_sys = {
+    .create = sys_create,
+    .control = sys_control,
+    .wait = sys_wait,
+    .bell = sys_bell,
+    .ring = sys_ring,
+    .close = sys_close,
+};

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "loop.h"
+#include <errno.h>
+
+/* The bits of poll and epoll for ours. -EINVAL for others. */
+static int translate(unsigned events, uint32_t *bits)
+{
+	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
+		return -EINVAL;
+	*bits = (events & FL_LOOP_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) | (events & FL_LOOP_OUT ? (uint32_t)EPOLLOUT : 0);
+	return 0;
+}
+
+static void fire(void *watch, uint32_t bits)
+{
+	fl_loop_watch *w = watch;
+	unsigned events = 0;
+	if (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
+		events |= FL_LOOP_IN;
+	if (bits & EPOLLOUT)
+		events |= FL_LOOP_OUT;
+	if (bits & (EPOLLERR | EPOLLHUP))
+		events |= FL_LOOP_ERR;
+	w->function_(w, w->fd_, events, w->arg_);
+}
+
+static struct fl__source *source_of(fl_loop_watch *w)
+{
+	return (struct fl__source *)(void *)w;
+}
+
+int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function, void *arg)
+{
+	uint32_t bits;
+	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : translate(events, &bits);
+	if (rc == 0)
+		rc = fl__loop_add(l, fd, bits, source_of(w));
+	if (rc != 0)
+		return rc;
+	*w = (fl_loop_watch){.fire_ = fire, .loop_ = l, .function_ = function, .arg_ = arg, .fd_ = fd};
+	return 0;
+}
+
+int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
+{
+	uint32_t bits;
+	if (!w->loop_)
+		return -EINVAL;
+	int rc = fl__loop_is_forked(w->loop_) ? -EOWNERDEAD : translate(events, &bits);
+	return rc == 0 ? fl__loop_modify(w->loop_, w->fd_, bits, source_of(w)) : rc;
+}
+
+void fl_loop_watch_stop(fl_loop_watch *w)
+{
+	if (!w->loop_)
+		return;
+	fl__loop_remove(w->loop_, w->fd_, source_of(w));
+	w->loop_ = NULL;
+}
