@@ -91,7 +91,8 @@ void fl__sched_disarm(struct fl__sched *s, bool woken);
 /* When the next fiber's wait times out: FL_FOREVER: none waits for that. */
 int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
-size_t fl__sched_fibers(const struct fl__sched *s); /* that have not ended */
+bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is */
+size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 

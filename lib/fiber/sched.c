@@ -284,8 +284,10 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 
 void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
+	fl__stack_pool_trim(&s->stacks);
 	if (fl__sched_arm(s))
-		fl__sched_disarm(s, s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
+		fl__sched_disarm(s,
+		                 s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
 }
 
 static int begin(struct fl__sched *s)
@@ -362,6 +364,11 @@ void fl__sched_destroy(struct fl__sched *s)
 		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
 	fl__free(s);
+}
+
+bool fl__sched_is_runnable(const struct fl__sched *s)
+{
+	return s->runnable > 0;
 }
 
 size_t fl__sched_fibers(const struct fl__sched *s)

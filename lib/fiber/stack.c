@@ -11,8 +11,8 @@
  *   clean    its slab's `free` bits              none                    used
  *
  * Giving memory back costs a call to the system and the reuse a page fault, together more than all else about a fiber: so
- * it is done for runs of neighbours, and only for what is too much. A slab all of whose slots are free is unmapped when
- * another one has free slots.
+ * it is done for runs of neighbours, only for what is too much, and when the scheduler has nothing else to do. Then slabs all
+ * of whose slots are free are unmapped, but for one.
  */
 #include "stack.h"
 #include "../base/sys.h"
@@ -41,6 +41,9 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
 	size = round_up(size ? size : FL__STACK_SIZE, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;
+	/* An odd number of pages: the tops of stacks, which all switches touch, are not all in one set of the caches. */
+	if (pool->slot / page % 2 == 0)
+		pool->slot += page;
 }
 
 static void list(struct fl__stack_pool *pool, struct fl__slab *slab)
@@ -147,11 +150,23 @@ static void clean_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
 	}
 }
 
+/* Gives back what free slots have touched, and slabs of which no slot is used but one. */
 static void clean(struct fl__stack_pool *pool)
 {
-	for (struct fl__slab *slab = pool->slabs; slab; slab = slab->next)
-		clean_slab(pool, slab);
+	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {
+		next = slab->next;
+		if (slab->free == UINT32_MAX && (slab->next || slab->prev))
+			drop_slab(pool, slab);
+		else
+			clean_slab(pool, slab);
+	}
 	pool->dirty = 0;
+}
+
+void fl__stack_pool_trim(struct fl__stack_pool *pool)
+{
+	if (pool->dirty > FL__STACK_WARM && pool->dirty > pool->out)
+		clean(pool);
 }
 
 static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
@@ -163,9 +178,7 @@ static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 	slab->free |= bit;
 	slab->dirty |= bit;
 	pool->dirty++;
-	if (slab->free == UINT32_MAX && (slab->next || slab->prev))
-		drop_slab(pool, slab);
-	if (pool->dirty > FL__STACK_WARM && pool->dirty > pool->out)
+	if (pool->dirty > pool->out + FL__STACK_SPARE)
 		clean(pool);
 }
 

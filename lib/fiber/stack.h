@@ -8,12 +8,12 @@
 /*
  * Stacks with a guard below each, kept for reuse. A pool belongs to one thread.
  *
- * A stack is 128 KiB of address space: 16 KiB of guard, which a frame that is larger than a page does not jump over, and the
+ * A stack is 132 KiB of address space: 16 KiB of guard, which a frame that is larger than a page does not jump over, and the
  * rest to use. Memory it takes as it is touched, a page at first, so an idle fiber costs a page; the address space of
- * 100,000 is 13 GB. What a stack has touched it keeps while it is used, and for a while after that: at any time the stacks
- * that wait for reuse with memory are at most as many as those that are used, and 128.
+ * 100,000 is 13.5 GB. What a stack has touched it keeps while it is used, and for a while after that: after a trim, the stacks that
+ * wait for reuse with memory are at most as many as those that are used, and 128; at any time, SPARE more.
  */
-enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64 };
+enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
 struct fl__slab;
 
@@ -40,6 +40,9 @@ void fl__stack_pool_end(struct fl__stack_pool *pool);
 
 /* 0, -ENOMEM: then nothing has happened. The content is arbitrary. */
 int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack);
+
+/* Gives memory back, if much of it waits for reuse. */
+void fl__stack_pool_trim(struct fl__stack_pool *pool);
 
 /* Nobody runs on it. */
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack);

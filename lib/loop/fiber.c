@@ -53,7 +53,40 @@ static void delist(fl_loop *l, const struct fl_fiber *f)
 /* Whether an error is of the fiber's own making: not the answer to its cancel. */
 static bool is_failure(const struct fl_fiber *f, int rc)
 {
-	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token));
+	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token.token));
+}
+
+/* A request of a fiber's token. */
+
+static void deliver(struct fl__post *post)
+{
+	struct fl_fiber *f = (struct fl_fiber *)(void *)((char *)post - offsetof(struct fl_fiber, kick));
+	fl__ctx_cancel(fl__fiber_ctx(inner(f)));
+	f->kick_done = true;
+}
+
+/* The fiber lasts until this was delivered: body(). */
+static void kick(struct fl__own_token *own)
+{
+	struct fl_fiber *f = (struct fl_fiber *)(void *)own;
+	if (fl_loop_current() == f->loop) {
+		fl__ctx_cancel(fl__fiber_ctx(inner(f)));
+		return;
+	}
+	f->kicked = true;
+	f->kick.function = deliver;
+	fl__loop_post(f->loop, &f->kick);
+}
+
+/* No request finds the fiber any more; one that is on its way comes first. */
+static void disown(struct fl_fiber *f)
+{
+	if (f->detached)
+		fl_cancel_destroy(&f->token.token);
+	else
+		fl__cancel_disown(&f->token); /* somebody may still request it */
+	while (f->kicked && !f->kick_done)
+		fl__fiber_yield();
 }
 
 static int body(void *unused)
@@ -61,15 +94,13 @@ static int body(void *unused)
 	struct fl__fiber *in = fl__fiber_self();
 	struct fl_fiber *f = fl__fiber_extra(in);
 	(void)unused;
-	fl__fiber_ctx(in)->scope = &f->token;
 	int rc = f->function(f->arg);
 	fl__fiber_ctx(in)->scope = NULL;
 	if (f->ended)
 		rc = f->ended(f, rc);
 	else if (f->detached && is_failure(f, rc))
 		fl__fiber_report(fl__fiber_name(in), rc);
-	if (f->detached)
-		fl_cancel_destroy(&f->token); /* else somebody may still request it */
+	disown(f);
 	delist(f->loop, f);
 	return rc;
 }
@@ -86,7 +117,10 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	f->parent = fl__ctx_get()->id;
 	f->function = function;
 	f->arg = arg;
-	fl_cancel_init(&f->token, parent, FL_FOREVER);
+	f->token.kick = kick;
+	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
+	struct fl__ctx *ctx = fl__fiber_ctx(in);
+	ctx->scope = ctx->own = &f->token.token;
 	enlist(l, f);
 	*fiber = f;
 	return 0;
@@ -106,7 +140,7 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *c
 		return rc;
 	if (result)
 		*result = fl__fiber_result(in);
-	fl_cancel_destroy(&f->token);
+	fl_cancel_destroy(&f->token.token);
 	fl__fiber_free(in);
 	return 0;
 }
@@ -123,7 +157,7 @@ int fl_fiber_try_join(fl_fiber *f, int *result)
 
 void fl_fiber_cancel(fl_fiber *f)
 {
-	fl_cancel_request(&f->token);
+	fl_cancel_request(&f->token.token);
 }
 
 /* One that has ended has told its error to nobody yet. */
@@ -135,7 +169,7 @@ void fl_fiber_detach(fl_fiber *f)
 		int rc = fl__fiber_result(in);
 		if (is_failure(f, rc))
 			fl__fiber_report(fl__fiber_name(in), rc);
-		fl_cancel_destroy(&f->token);
+		fl_cancel_destroy(&f->token.token);
 	}
 	fl__fiber_detach(in);
 }

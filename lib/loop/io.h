@@ -38,8 +38,8 @@ int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 /* Nobody waits for it: else a panic in the name of `function`. */
 void fl__io_close(struct fl__io *io, const char *function);
 
-void fl__io_drained(struct fl__io *io, int direction);      /* after -EAGAIN */
-void fl__io_partly_drained(struct fl__io *io);              /* after a read of a stream that gave less than was asked for */
+void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
+void fl__io_partly_drained(struct fl__io *io);         /* after a read of a stream that gave less than was asked for */
 
 /* Whether an attempt may succeed now. */
 static inline bool fl__io_ready(const struct fl__io *io, int direction)

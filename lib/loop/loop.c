@@ -45,7 +45,8 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *sour
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
 {
 	if (!fl__loop_is_forked(l))
-		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL); /* fails when it is closed: as well */
+		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0,
+		                             NULL); /* fails when it is closed: as well */
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
 			l->events[i].data.ptr = NULL;
@@ -159,7 +160,8 @@ int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
 
 /* Timers. */
 
-_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_, "fl_loop_timer has room for a place in a heap");
+_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_,
+               "fl_loop_timer has room for a place in a heap");
 
 static struct fl__timer *place_of(fl_loop_timer *t)
 {
@@ -242,13 +244,14 @@ static void look_meanwhile(fl_loop *l)
 
 void fl__loop_step(fl_loop *l)
 {
-	fire_timers(l);
-	if (fl__sched_spell(l->sched, l->spell)) {
+	if (fl__sched_is_runnable(l->sched)) {
 		look_meanwhile(l);
-		return;
+	} else {
+		l->looked = 0;
+		fl__sched_sleep(l->sched, next_timer(l));
 	}
-	l->looked = 0;
-	fl__sched_sleep(l->sched, next_timer(l));
+	fire_timers(l);
+	(void)fl__sched_spell(l->sched, l->spell);
 }
 
 void fl__loop_drain(fl_loop *l)
@@ -258,7 +261,8 @@ void fl__loop_drain(fl_loop *l)
 	while (fl__sched_fibers(l->sched) > own)
 		fl__loop_step(l);
 	if (l->root.child_)
-		fl__panic("fl_loop_run", l, "a fiber was neither joined nor detached, or a token of its was not destroyed");
+		fl__panic("fl_loop_run", l,
+		          "a fiber was neither joined nor detached, or a token of its was not destroyed");
 	fl_cancel_destroy(&l->root);
 	fl_cancel_init(&l->root, FL_SHIELDED, FL_FOREVER);
 }
@@ -393,7 +397,8 @@ static void end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
 	if (rc != 0)
-		fl__panic("fl_loop_free", l, rc == -EBUSY ? "a loop runs on this thread, or this one on another" : "out of memory");
+		fl__panic("fl_loop_free", l,
+		          rc == -EBUSY ? "a loop runs on this thread, or this one on another" : "out of memory");
 	fl__loop_drain(l);
 	l->ending = true;
 	fl__fiber_resume(l->caller);

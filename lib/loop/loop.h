@@ -4,7 +4,7 @@
 
 #include "../fiber/fiber.h"
 #include "../fiber/timers.h"
-#include <fairlead/cancel.h>
+#include "../wait/cancel.h"
 #include <fairlead/executor.h>
 #include <fairlead/loop.h>
 #include <stdbool.h>
@@ -69,7 +69,7 @@ bool fl__loop_is_forked(const fl_loop *l);
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);
 
-/* Fires the timers that are due, lets fibers run, and waits for events if none is runnable, or else looks for them. */
+/* Looks for events, and waits for them if no fiber is runnable; then fires the timers that are due, and lets fibers run. */
 void fl__loop_step(fl_loop *l);
 
 /* Cancels all fibers and runs until they have ended. */
@@ -77,7 +77,10 @@ void fl__loop_drain(fl_loop *l);
 
 /* tasks: what stands beside each fiber of a loop. */
 struct fl_fiber {
-	fl_cancel token;
+	struct fl__own_token token;
+	struct fl__post kick; /* of a request by another thread */
+	bool kicked;          /* it was posted: guarded by the lock of the token's tree, until the token was disowned */
+	bool kick_done;       /* the post was taken */
 	fl_loop *loop;
 	struct fl_fiber *next, *prev; /* in loop->all */
 	uint64_t parent;              /* id of the context that started it */

@@ -43,7 +43,7 @@ static int wait_coarsely(int poller, struct epoll_event *events, int n, int64_t 
 static int wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
-	static bool missing; /* Linux before 5.11, and sandboxes that do not know it */
+	static bool missing;                           /* Linux before 5.11, and sandboxes that do not know it */
 	if (left > 0 && !fl__load_relaxed(&missing)) { /* relaxed: who does not see it finds out by himself */
 		/* the kernel's own struct, 64 bits a field on all machines */
 		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};

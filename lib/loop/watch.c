@@ -7,7 +7,8 @@ static int translate(unsigned events, uint32_t *bits)
 {
 	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
 		return -EINVAL;
-	*bits = (events & FL_LOOP_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) | (events & FL_LOOP_OUT ? (uint32_t)EPOLLOUT : 0);
+	*bits = (events & FL_LOOP_IN ? (uint32_t)(EPOLLIN | EPOLLRDHUP) : 0) |
+	        (events & FL_LOOP_OUT ? (uint32_t)EPOLLOUT : 0);
 	return 0;
 }
 
@@ -29,7 +30,8 @@ static struct fl__source *source_of(fl_loop_watch *w)
 	return (struct fl__source *)(void *)w;
 }
 
-int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function, void *arg)
+int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function,
+                        void *arg)
 {
 	uint32_t bits;
 	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : translate(events, &bits);

@@ -6,6 +6,7 @@
  *   REQUESTED   give up               fl_cancel_request() of it or an ancestor;         nobody
  *                                     fl_cancel_init() under a requested parent
  *   WAITERS     somebody is in line   fl__cancel_arm(), under the lot                   fl_cancel_request(), under the lot
+ *   OWN         a struct fl__own_token  fl__cancel_init_own()                           fl__cancel_disown(), tree locked
  *
  * A tree has one lock, in its root, for its links. A request holds it while it walks, so that no descendant can be
  * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Lock order: tree,
@@ -18,7 +19,7 @@
 #include "lock.h"
 #include <fairlead/time.h>
 
-enum { REQUESTED = 1, WAITERS = 2 };
+enum { REQUESTED = 1, WAITERS = 2, OWN = 4 };
 
 static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
 
@@ -53,9 +54,10 @@ static bool is_requested(const fl_cancel *c)
 	return c->from_forever_ != 0 && fl__sys.now() >= deadline_of(c);
 }
 
-void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
+static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bits)
 {
 	*c = (fl_cancel)FL_CANCEL_INIT;
+	c->word_ = bits;
 	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
 	parent = resolve_here(parent);
 	if (!parent)
@@ -65,12 +67,30 @@ void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
 	c->parent_ = parent;
 	c->root_ = root_of(parent);
 	fl__lock(&c->root_->lock_);
-	c->word_ = fl__load_relaxed(&parent->word_) & REQUESTED; /* relaxed: requests are made under this lock */
+	c->word_ |= fl__load_relaxed(&parent->word_) & REQUESTED; /* relaxed: requests are made under this lock */
 	c->next_ = parent->child_;
 	if (c->next_)
 		c->next_->prev_ = c;
 	parent->child_ = c;
 	fl__unlock(&c->root_->lock_);
+}
+
+void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
+{
+	init(c, parent, deadline, 0);
+}
+
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel *parent, int64_t deadline)
+{
+	init(&own->token, parent, deadline, OWN);
+}
+
+void fl__cancel_disown(struct fl__own_token *own)
+{
+	fl_cancel *c = &own->token, *root = root_of(c);
+	fl__lock(&root->lock_);
+	fl__and_relaxed(&c->word_, ~(uint32_t)OWN); /* relaxed: requests look at it under the lock */
+	fl__unlock(&root->lock_);
 }
 
 void fl_cancel_destroy(fl_cancel *c)
@@ -99,11 +119,21 @@ void fl_cancel_destroy(fl_cancel *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
+/* Under the lock of the tree. */
 static void request_one(fl_cancel *c, struct fl__lot *lot)
 {
-	fl__lot_take(lot, FL__ALL, 0);
-	fl__store_release(&c->word_, REQUESTED); /* pairs with is_requested() and fl__word_arm() */
-	fl__lot_shut(lot);
+	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS tells whether it is right */
+	/* Without waiters the line can stay as it is: lot.c, invariant 6. Release: pairs with is_requested() and fl__word_arm(). */
+	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, seen | REQUESTED))
+		;
+	if (seen & WAITERS) {
+		fl__lot_next(lot, c);
+		fl__lot_take(lot, FL__ALL, 0);
+		fl__store_release(&c->word_, (seen & ~(uint32_t)WAITERS) | REQUESTED); /* as above */
+		fl__lot_shut(lot);
+	}
+	if (seen & OWN)
+		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
 /* The token after `c` in a walk of the tree under `top`, parents first; NULL at its end. */
@@ -123,10 +153,8 @@ void fl_cancel_request(fl_cancel *c)
 	fl__lock(&root->lock_);
 	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
 	if (!(fl__load_relaxed(&c->word_) & REQUESTED)) {
-		for (fl_cancel *t = c; t; t = walk_next(t, c)) {
-			fl__lot_next(&lot, t);
+		for (fl_cancel *t = c; t; t = walk_next(t, c))
 			request_one(t, &lot);
-		}
 	}
 	fl__unlock(&root->lock_); /* the last access: who is woken may destroy the token */
 	fl__lot_unpark(&lot);

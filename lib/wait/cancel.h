@@ -4,6 +4,25 @@
 
 #include "lot.h"
 
+/*
+ * A token that belongs to one context, `ctx->own`: a request calls `kick`, once, under the lock of the token's tree, on whatever
+ * thread; that sees to it that fl__ctx_cancel() is called on the context's thread. So a wait of that context under its own token
+ * enters no line: it looks at the token, then parks. A request that it did not see is followed by the call.
+ */
+struct fl__own_token {
+	fl_cancel token;
+	void (*kick)(struct fl__own_token *own);
+};
+
+/* As fl_cancel_init(). To be made a context's own by whoever calls. */
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel *parent, int64_t deadline);
+
+/* No kick begins any more. Its waits are over. */
+void fl__cancel_disown(struct fl__own_token *own);
+
+/* By the thread of `ctx`, which does not run: ends its wait under its own token, if it is in one. */
+void fl__ctx_cancel(struct fl__ctx *ctx);
+
 /* The token that `cancel` means for `ctx`: itself, its scope for NULL; NULL for none. */
 fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx);
 

@@ -49,6 +49,9 @@ struct fl__ctx {
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
 	int64_t spin_ns; /* the thread parker's own */
+	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
+	fl_cancel *own;
+	struct fl__wait *waiting; /* under its own token, now; NULL: none. Its thread's alone */
 };
 
 /* The current context of the calling thread; NULL when the thread has not met the library yet. */

@@ -9,13 +9,15 @@
  *   value         meaning                         set by                                       cleared by
  *   PENDING (0)   nobody yet                      fl__wait_begin()                             -
  *   GAVE_UP (1)   timeout or cancel: no wake      the waiter, CAS from PENDING                 -
+ *   CANCELLED (2) the context's own token: no     fl__ctx_cancel(), on the waiter's thread,    -
+ *                 wake of a line, but an unpark   CAS from PENDING
  *   a node        woken through that node         a waker, CAS from PENDING, bucket locked     -
  *
  * Invariants
  *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
  *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line.
- *   3. Exactly one unpark follows a decision for a node, none follows GAVE_UP, and a wait that was decided for a node does
+ *   3. Exactly one unpark follows a decision for a node, or CANCELLED, none follows GAVE_UP, and a wait that was so decided does
  *      not return before it has seen that unpark. So the memory of node, wait and context stays valid until the waker's last
  *      access, which is the unpark itself. The unpark is the wait's, not the context's: a context may wait for something
  *      else (a mutex, say) between the begin of a wait and its sleep, and neither takes the other's.

@@ -32,12 +32,14 @@
 /* One blocking operation of one context; lives in its stack frame. */
 struct fl__wait {
 	struct fl__ctx *ctx;
-	uintptr_t decision; /* FL__PENDING, FL__GAVE_UP, or the struct fl__node * that was woken: see lot.c */
+	uintptr_t
+	    decision; /* FL__PENDING, FL__GAVE_UP, FL__CANCELLED, or the struct fl__node * that was woken: see lot.c */
 	uint32_t park_word; /* the parker's: of the wait, not of the context, since waits may nest */
 };
 
 #define FL__PENDING ((uintptr_t)0)
 #define FL__GAVE_UP ((uintptr_t)1)
+#define FL__CANCELLED ((uintptr_t)2)
 
 /* Its place in one line. Guarded by the bucket's lock while it is queued. */
 struct fl__node {

@@ -35,11 +35,37 @@ static int park_until(struct fl__wait *wait, int64_t deadline)
 	return give_up(wait, -ETIMEDOUT);
 }
 
+void fl__ctx_cancel(struct fl__ctx *ctx)
+{
+	struct fl__wait *wait = ctx->waiting;
+	uintptr_t pending = FL__PENDING;
+	/* relaxed: from this thread to itself */
+	if (wait && fl__cas_relaxed(&wait->decision, &pending, FL__CANCELLED))
+		ctx->ops->unpark(wait);
+}
+
+/* Under the context's own token, which fl__ctx_cancel() stands for. */
+static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel *token)
+{
+	if (fl_cancel_requested(token))
+		return give_up(wait, -ECANCELED);
+	const int64_t limit = fl_cancel_deadline(token);
+	wait->ctx->waiting = wait;
+	int rc = park_until(wait, fl__min_deadline(deadline, limit));
+	wait->ctx->waiting = NULL;
+	if (rc == -ETIMEDOUT && limit < deadline)
+		rc = -ECANCELED;
+	/* relaxed: from this thread to itself */
+	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
+}
+
 int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 {
 	fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (!token)
 		return park_until(wait, deadline);
+	if (token == wait->ctx->own)
+		return sleep_under_own(wait, deadline, token);
 
 	struct fl__node node = FL__NODE(wait);
 	node.observer = true;
