@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Regions that an executor hands to its tasks, for every kind; test_crew_task.c has what is of processes alone. */
+#include "conformance.h"
+
+#include <fairlead/shm.h>
+
+FL_TASK(adds_in_region, fl_shm_offset, int)
+{
+	int *there = FL_SHM_AT(fl_task_region(ctx, 1), int, *arg);
+	FL_CHECK(there != NULL && fl_task_region(ctx, 0) != NULL);
+	FL_CHECK(fl_task_region(ctx, 2) == NULL && fl_task_region(ctx, UINT32_MAX) == NULL);
+	*result = fl__add_relaxed(there, 1) + 1; /* relaxed: the executor orders it */
+	return 0;
+}
+
+FL_TASK(has_no_region, void, void)
+{
+	return fl_task_region(ctx, 0) ? -EINVAL : 0;
+}
+
+CONFORMANCE(tasks_find_their_regions)
+{
+	fl_shm *regions[2] = {NULL, NULL};
+	FL_OK(fl_shm_create(&regions[0], 4096));
+	FL_OK(fl_shm_create(&regions[1], 4096));
+	int *counter = fl_shm_alloc(regions[1], sizeof *counter);
+	const fl_shm_offset at = fl_shm_offset_of(regions[1], counter);
+	fl_executor *e = NULL;
+	FL_OK(kind->create(&e, &(fl_executor_config){.workers = 2, .regions = regions, .n_regions = 2}));
+	for (int i = 1; i <= 10; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int seen = 0;
+		FL_OK(adds_in_region_submit(e, at, &f));
+		FL_OK(adds_in_region_get(f, &seen));
+		assert_int_equal(seen, i);
+	}
+	assert_int_equal(fl__load_relaxed(counter), 10); /* relaxed: as above */
+	fl_executor_free(e);
+	fl_shm_free(regions[1]);
+	fl_shm_free(regions[0]);
+}
+
+CONFORMANCE(tasks_without_regions_find_none)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(has_no_region_submit(e, &f));
+	FL_OK(has_no_region_get(f));
+}
