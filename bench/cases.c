@@ -153,6 +153,53 @@ const bench_case bench_cases[] = {
 		.peers = {"boost_fiber"},
 	},
 	{
+		.name = "loop/spawn_join", .unit = "ns/task", .threads = {1},
+		.peers = {"boost_fiber", "python_asyncio"},
+	},
+	{
+		.name = "loop/pingpong", .unit = "ns/round trip", .threads = {1},
+		.peers = {"boost_fiber", "boost_unbuffered", "python_asyncio"},
+	},
+	{
+		.name = "loop/cancel", .unit = "ns/task", .threads = {1},
+		.peers = {"python_asyncio"},
+	},
+	{
+		.name = "loop/timer", .unit = "ns/restart", .threads = {1},
+		.peers = {"libuv", "python_asyncio"},
+	},
+	{
+		.name = "loop/echo_1", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try", "boost_asio", "python_asyncio"},
+		.floor = {"epoll_level", "epoll_edge"},
+	},
+	{
+		.name = "loop/echo_100", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try", "boost_asio", "python_asyncio"},
+		.floor = {"epoll_level", "epoll_edge"},
+	},
+	{
+		.name = "loop/echo_1000", .unit = "ns/request", .threads = {1},
+		.peers = {"libuv", "libuv_try", "boost_asio", "python_asyncio"},
+		.floor = {"epoll_level", "epoll_edge"},
+	},
+	{
+		.name = "loop/echo_100_cpu", .unit = "ns of CPU/request", .threads = {1},
+		.peers = {"libuv", "libuv_try", "boost_asio", "python_asyncio"},
+		.floor = {"epoll_level", "epoll_edge"},
+	},
+	{
+		.name = "loop/memory_task", .unit = "bytes/task", .threads = {1},
+		.peers = {"boost_fiber", "python_asyncio"},
+		.weaker = {"boost_unguarded"},
+	},
+	{
+		.name = "loop/memory_stream", .unit = "bytes/connection", .threads = {1},
+		.peers = {"python_streams"},
+		.weaker = {"libuv", "boost_asio", "python_asyncio"},
+		.floor = {"epoll_edge"},
+	},
+	{
 		.name = "stress/model_random", .unit = "ns/execution", .threads = {1},
 		.weaker = {"pthread"},
 	},

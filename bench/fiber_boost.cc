@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: BSD-2-Clause
-// Boost.Context and Boost.Fiber in the same workloads (fiber.h).
-#include "fiber.h"
+// Boost.Context and Boost.Fiber in the same workloads (fiber.h, loop.h).
+#include "loop.h"
 
 #include <boost/context/fiber.hpp>
 #include <boost/fiber/buffered_channel.hpp>
 #include <boost/fiber/fiber.hpp>
 #include <boost/fiber/operations.hpp>
 #include <boost/fiber/pooled_fixedsize_stack.hpp>
+#include <boost/fiber/unbuffered_channel.hpp>
 
 namespace boost_flow
 {
@@ -64,10 +65,9 @@ static void boost_spawn_join(bench_thread *t)
 		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
 }
 
-static void boost_channel(bench_thread *t)
+template <typename Channel> static void boost_pass(bench_thread *t, Channel &there, Channel &back)
 {
 	auto *work = static_cast<fiber_work *>(t->state);
-	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
 	boost::fibers::fiber returns([&] {
 		for (uint64_t i = 0; i < t->total; i++)
 			back.push(there.value_pop());
@@ -84,10 +84,26 @@ static void boost_channel(bench_thread *t)
 	returns.join();
 }
 
+// It holds one item less than it says.
+static void boost_channel(bench_thread *t)
+{
+	boost::fibers::buffered_channel<uint64_t> there(2), back(2);
+	boost_pass(t, there, back);
+}
+
+static void boost_unbuffered(bench_thread *t)
+{
+	boost::fibers::unbuffered_channel<uint64_t> there, back;
+	boost_pass(t, there, back);
+}
+
 static const bench_row rows[] = {
     FIBER_SWITCH_ROW(boost_context, "boost_context"),
     FIBER_WORK_ROW("yield", "boost_fiber", boost_yield),
     FIBER_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
     FIBER_WORK_ROW("channel", "boost_fiber", boost_channel),
+    LOOP_WORK_ROW("spawn_join", "boost_fiber", boost_spawn_join),
+    LOOP_WORK_ROW("pingpong", "boost_fiber", boost_channel),
+    LOOP_WORK_ROW("pingpong", "boost_unbuffered", boost_unbuffered),
 };
 BENCH_ROWS(rows)

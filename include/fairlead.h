@@ -8,6 +8,7 @@
  */
 #include <fairlead/barrier.h>
 #include <fairlead/cancel.h>
+#include <fairlead/completed.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
 #include <fairlead/defs.h>
@@ -20,6 +21,7 @@
 #include <fairlead/imap.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop.h>
+#include <fairlead/loop_executor.h>
 #include <fairlead/mutex.h>
 #include <fairlead/once.h>
 #include <fairlead/panic.h>
@@ -40,9 +42,13 @@
 #include <fairlead/shm_rwlock.h>
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
+#include <fairlead/stream.h>
 #include <fairlead/task.h>
+#include <fairlead/tasks.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
+#include <fairlead/timeout.h>
+#include <fairlead/to_thread.h>
 #include <fairlead/version.h>
 #include <fairlead/wait_any.h>
 

@@ -23,12 +23,16 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
+#include <fairlead/loop_executor.h>
 #include <fairlead/process_executor.h>
 
 struct conformance_kind {
 	const char *name; /* as fl_executor_kind() has it */
 	int (*create)(fl_executor **e, const fl_executor_config *config);
 	uint32_t capabilities;
+	bool one_thread;             /* carries all workers, which are no threads or processes of their own */
+	unsigned workers_by_default; /* 0: the CPUs */
+	unsigned workers_at_most;    /* 0: it has none */
 };
 
 static const struct conformance_kind conformance_sequential = {
@@ -41,15 +45,26 @@ static const struct conformance_kind conformance_threads = {
     "threads",
     fl_thread_executor_create,
     FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .workers_at_most = FL_WORKERS_MAX,
 };
 
 static const struct conformance_kind conformance_processes = {
     "processes",
     fl_process_executor_create,
     FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .workers_at_most = FL_WORKERS_MAX,
 };
 
-#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes)
+static const struct conformance_kind conformance_loop = {
+    "loop",
+    fl_loop_executor_create,
+    FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .one_thread = true,
+    .workers_by_default = FL_LOOP_EXECUTOR_DEFAULT,
+    .workers_at_most = FL_LOOP_EXECUTOR_MAX,
+};
+
+#define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes) each(row, loop)
 
 #define CONFORMANCE_CASE(row, kind)                                                                                    \
 	FL_TEST(executor_##row##_##kind)                                                                               \

@@ -15,7 +15,8 @@ CONFORMANCE(defaults)
 	FL_SCOPED(fl_executor) *e = NULL;
 	FL_SCOPED(fl_executor) *plain = make(kind, 0);
 	FL_OK(kind->create(&e, NULL));
-	assert_int_equal(fl_executor_workers(e), is_concurrent(e) ? fl_cpu_count() : 1);
+	unsigned expected = kind->workers_by_default ? kind->workers_by_default : fl_cpu_count();
+	assert_int_equal(fl_executor_workers(e), is_concurrent(e) ? expected : 1);
 	assert_int_equal(fl_executor_workers(plain), fl_executor_workers(e));
 	fl_executor_free(NULL);
 }
@@ -23,13 +24,13 @@ CONFORMANCE(defaults)
 CONFORMANCE(worker_limit)
 {
 	fl_executor *e = NULL;
-	fl_executor_config config = {.workers = FL_WORKERS_MAX};
+	fl_executor_config config = {.workers = kind->workers_at_most};
 	FL_OK(kind->create(&e, &config));
-	bool concurrent = is_concurrent(e);
+	assert_true(is_concurrent(e) == (kind->workers_at_most > 0));
 	fl_executor_free(e);
-	config.workers++;
+	config.workers = kind->workers_at_most ? kind->workers_at_most + 1 : UINT32_MAX;
 	e = NULL;
-	FL_RC(kind->create(&e, &config), concurrent ? -EINVAL : 0);
+	FL_RC(kind->create(&e, &config), kind->workers_at_most ? -EINVAL : 0);
 	fl_executor_free(e);
 }
 

@@ -89,7 +89,8 @@ FL_API fl_fiber *fl_fiber_current(void);
 FL_API void fl_fiber_yield(void);
 
 /*
- * Called on the loop's thread when a fiber has ended with an error and nobody will ask: it was detached. -ECANCELED counts as
+ * Called on the loop's thread when a fiber has ended with an error and nobody will ask: it was detached, or another of its group
+ * had failed before. -ECANCELED counts as
  * an error when it was not cancelled.
  */
 typedef void fl_fiber_error_hook(const char *name, int error);

@@ -51,8 +51,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Frees a loop that does not run: cancels its fibers, and runs until they have ended. Its watches and timers are forgotten,
- * its pending calls not made. NULL does nothing. Panics in a fiber or a callback of any loop.
+ * Frees a loop that does not run: makes the calls that are pending, cancels its fibers, and runs until they have ended. Its
+ * watches and timers are forgotten. By the thread that ran it. NULL does nothing. Panics in a fiber or a callback of any loop, and
+ * on another thread than before.
  */
 FL_API void fl_loop_free(fl_loop *l);
 
@@ -92,9 +93,9 @@ FL_API void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t);
  * stopped before its descriptor is closed.
  */
 enum {
-	FL_LOOP_IN = 1 << 0,  /* there is something to read, a connection to accept, or the end */
-	FL_LOOP_OUT = 1 << 1, /* there is room to write, or the connection stands, or it failed */
-	FL_LOOP_ERR = 1 << 2, /* an error, or the other side has gone: always reported */
+	FL_LOOP_IN = 1 << 0,  /* there is something to read, a connection to accept, the end, or an error */
+	FL_LOOP_OUT = 1 << 1, /* there is room to write, the connection stands, or there is an error */
+	FL_LOOP_ERR = 1 << 2, /* an error, or the other side has gone: always reported, with those that were asked for */
 };
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);
@@ -104,6 +105,7 @@ struct fl_loop_watch {
 	fl_loop_watch_callback *function_;
 	void *arg_;
 	int fd_;
+	unsigned events_;
 };
 
 /*

@@ -443,11 +443,18 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 	return e->ops->join(e, deadline, cancel);
 }
 
+static bool would_hang(fl_executor *e)
+{
+	if (fl__run_serves(e))
+		return true;
+	return e->ops->would_hang && !is_forked(e->fork_count) && e->ops->would_hang(e);
+}
+
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	if (is_forked(e->fork_count))
 		return -EOWNERDEAD;
-	if (fl__run_serves(e))
+	if (would_hang(e))
 		return -EDEADLK;
 	return join_unchecked(e, deadline, cancel);
 }
@@ -467,8 +474,8 @@ void fl_executor_free(fl_executor *e)
 {
 	if (!e)
 		return;
-	if (fl__run_serves(e))
-		fl__panic("fl_executor_free", e, "called from one of its own tasks");
+	if (would_hang(e))
+		fl__panic("fl_executor_free", e, "called from one of its own tasks, or where nothing else could run");
 	if (!is_forked(e->fork_count))
 		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
 	e->ops->destroy(e);

@@ -40,6 +40,13 @@ struct fl__executor_ops {
 	/* Frees everything; after a join, or in a forked child, where it takes no lock and waits for nothing. */
 	void (*destroy)(fl_executor *e);
 	/*
+	 * A context in the service of `e` is about to wait for the cell, to which it has a reference. True: another will run it,
+	 * whoever else waits; false, or NULL: the one that waits runs it, if it is still queued.
+	 */
+	bool (*further)(fl_executor *e, struct fl__cell *cell);
+	/* Whether the calling context, which runs no task of `e`, must not wait for its end. NULL: it always may. */
+	bool (*would_hang)(fl_executor *e);
+	/*
 	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has
 	 * ended. Where it is (queued, or with whom) is guarded by the lock, which lasts as long as any cell of theirs.
 	 */

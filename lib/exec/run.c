@@ -145,6 +145,8 @@ static void help(struct fl__ctx *ctx, void *future)
 	fl_executor *e = fl__cell_of(f)->executor;  /* compared only, until the claim makes it valid */
 	if (!fl__run_serves(e) || e->ops->withdraw) /* its tasks run elsewhere */
 		return;
+	if (e->ops->further && e->ops->further(e, fl__cell_of(f)))
+		return;
 	struct fl__run run;
 	fl__run_enter(&run, e);
 	enum fl__claim claim;

@@ -40,6 +40,8 @@ static _Noreturn void finish(struct fl__fiber *f)
 		s->config.ending(&f->ctx);
 	s->fibers--;
 	publish_end(f);
+	if (s->config.ended)
+		s->config.ended(fl__fiber_extra(f));
 	if (f->detached)
 		s->ended = f;
 	fl__sched_next(s, true);

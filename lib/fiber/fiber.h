@@ -48,6 +48,8 @@ struct fl__sched_config {
 	size_t extra;      /* bytes beside each fiber, zeroed: fl__fiber_extra() */
 	/* Called by each fiber as its last act: what floors above keep for a context (fl__locals_end). NULL: nothing. */
 	void (*ending)(struct fl__ctx *ctx);
+	/* Called when the end of a fiber was published, still on its stack: must not wait. NULL: nothing. */
+	void (*ended)(void *extra);
 	const struct fl__sched_ops *ops; /* NULL: the thread parks as it does everywhere else */
 	void *user;                      /* for `ops`: fl__sched_user() */
 };
@@ -93,6 +95,7 @@ int64_t fl__sched_next_deadline(const struct fl__sched *s);
 
 bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is */
 size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
+bool fl__sched_is_forked(const struct fl__sched *s);   /* whether it is the parent's, in a forked child */
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 

@@ -118,14 +118,16 @@ static size_t signal_stack_size(void)
 int fl__overflow_watch(struct fl__sched *s)
 {
 	stack_t now;
-	s->signal_stack = NULL;
 	(void)sigaltstack(NULL, &now); /* fails for bad addresses alone */
 	if (now.ss_flags & SS_DISABLE) {
 		stack_t ours = {.ss_size = signal_stack_size()};
-		ours.ss_sp = s->signal_stack = fl__sys.map(ours.ss_size);
+		if (!s->signal_stack)
+			s->signal_stack = fl__sys.map(ours.ss_size);
+		ours.ss_sp = s->signal_stack;
 		if (!ours.ss_sp)
 			return -ENOMEM;
 		(void)sigaltstack(&ours, NULL); /* fails for sizes alone that are too small */
+		s->signal_stacked = true;
 	}
 	install();
 	return 0;
@@ -133,16 +135,17 @@ int fl__overflow_watch(struct fl__sched *s)
 
 void fl__overflow_unwatch(struct fl__sched *s)
 {
-	stack_t now;
-	if (!s->signal_stack)
+	stack_t now, none = {.ss_flags = SS_DISABLE};
+	if (!s->signal_stacked)
 		return;
+	s->signal_stacked = false;
 	(void)sigaltstack(NULL, &now);
-	if (now.ss_sp == s->signal_stack) {
-		stack_t none = {.ss_flags = SS_DISABLE};
+	if (now.ss_sp == s->signal_stack)
 		(void)sigaltstack(&none, NULL);
-		fl__sys.unmap(s->signal_stack, now.ss_size);
-	} else {
+}
+
+void fl__overflow_end(struct fl__sched *s)
+{
+	if (s->signal_stack)
 		fl__sys.unmap(s->signal_stack, signal_stack_size());
-	}
-	s->signal_stack = NULL;
 }

@@ -94,7 +94,7 @@ static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from,
 
 void fl__sched_next(struct fl__sched *s, bool forever)
 {
-	if (s->fork_count != fl__fork_count)
+	if (fl__sched_is_forked(s))
 		fl__panic("fl__sched_next", s, "a fiber that forked waits in the child");
 	struct fl__fiber *me = s->running, *to = pick(s);
 	if (to == me)
@@ -222,11 +222,12 @@ static void take_timers(struct fl__sched *s)
 	}
 }
 
-static void turn(struct fl__sched *s, size_t most)
+/* Runs each that is runnable once it has looked, and, if they are few, up to `least`. */
+static void turn(struct fl__sched *s, size_t least)
 {
 	take_inbox(s);
 	take_timers(s);
-	s->left = most;
+	s->left = s->runnable > least ? s->runnable : least;
 	struct fl__fiber *f = pick(s);
 	if (!f)
 		return;
@@ -236,13 +237,13 @@ static void turn(struct fl__sched *s, size_t most)
 
 bool fl__sched_turn(struct fl__sched *s)
 {
-	turn(s, s->runnable);
+	turn(s, 0);
 	return s->runnable > 0;
 }
 
 bool fl__sched_spell(struct fl__sched *s, size_t most)
 {
-	turn(s, s->runnable < most ? most : s->runnable);
+	turn(s, most);
 	return s->runnable > 0;
 }
 
@@ -267,6 +268,7 @@ bool fl__sched_arm(struct fl__sched *s)
 {
 	if (s->runnable > 0)
 		return false;
+	fl__stack_pool_trim(&s->stacks);
 	fl__wait_begin(&s->sleep);
 	struct fl__fiber *expected = NULL;
 	/* release: the wait is ready; pairs with post() */
@@ -284,7 +286,6 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 
 void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
-	fl__stack_pool_trim(&s->stacks);
 	if (fl__sched_arm(s))
 		fl__sched_disarm(s,
 		                 s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
@@ -294,7 +295,7 @@ static int begin(struct fl__sched *s)
 {
 	if (fl__sched_current || (s->thread && s->thread != fl__ctx_get()))
 		return -EBUSY;
-	if (s->fork_count != fl__fork_count)
+	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
 	return fl__overflow_watch(s);
 }
@@ -363,7 +364,13 @@ void fl__sched_destroy(struct fl__sched *s)
 	if (s->stacks.out > 0)
 		fl__panic("fl__sched_destroy", s, "a fiber runs, or was not joined");
 	fl__stack_pool_end(&s->stacks);
+	fl__overflow_end(s);
 	fl__free(s);
+}
+
+bool fl__sched_is_forked(const struct fl__sched *s)
+{
+	return s->fork_count != fl__fork_count;
 }
 
 bool fl__sched_is_runnable(const struct fl__sched *s)

@@ -43,7 +43,8 @@ struct fl__sched {
 	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
 	size_t fibers;         /* that have not ended */
 	uint32_t fork_count;
-	void *signal_stack; /* overflow.c: ours, or NULL */
+	void *signal_stack;  /* overflow.c: ours, once one was needed; else NULL */
+	bool signal_stacked; /* it is the thread's now */
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
 };
@@ -65,5 +66,6 @@ void fl__sched_arrived(struct fl__sched *s);
 /* Has overflows of the fibers' stacks found on this thread: see overflow.c. 0, -ENOMEM. */
 int fl__overflow_watch(struct fl__sched *s);
 void fl__overflow_unwatch(struct fl__sched *s);
+void fl__overflow_end(struct fl__sched *s); /* frees what it has */
 
 #endif

@@ -5,7 +5,10 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../sync/local.h"
+#include "ends.h"
 #include "loop.h"
+#include "tasks.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/hooks.h>
@@ -50,8 +53,7 @@ static void delist(fl_loop *l, const struct fl_fiber *f)
 		f->next->prev = f->prev;
 }
 
-/* Whether an error is of the fiber's own making: not the answer to its cancel. */
-static bool is_failure(const struct fl_fiber *f, int rc)
+bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 {
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token.token));
 }
@@ -78,13 +80,10 @@ static void kick(struct fl__own_token *own)
 	fl__loop_post(f->loop, &f->kick);
 }
 
-/* No request finds the fiber any more; one that is on its way comes first. */
+/* No request finds the fiber any more, and the one that may be on its way has come. Others run meanwhile. */
 static void disown(struct fl_fiber *f)
 {
-	if (f->detached)
-		fl_cancel_destroy(&f->token.token);
-	else
-		fl__cancel_disown(&f->token); /* somebody may still request it */
+	fl__cancel_disown(&f->token);
 	while (f->kicked && !f->kick_done)
 		fl__fiber_yield();
 }
@@ -96,13 +95,24 @@ static int body(void *unused)
 	(void)unused;
 	int rc = f->function(f->arg);
 	fl__fiber_ctx(in)->scope = NULL;
+	fl__locals_end(fl__fiber_ctx(in)); /* destructors may wait; nothing after disown() does */
+	disown(f);
 	if (f->ended)
 		rc = f->ended(f, rc);
-	else if (f->detached && is_failure(f, rc))
+	else if (f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report(fl__fiber_name(in), rc);
-	disown(f);
+	if (f->detached)
+		fl_cancel_destroy(&f->token.token); /* else its joiner does: somebody may still request it */
 	delist(f->loop, f);
 	return rc;
+}
+
+void fl__fiber_ended(void *extra)
+{
+	struct fl_fiber *f = extra;
+	fl__ends_tell(f);
+	if (f->group)
+		fl__tasks_left(f->group);
 }
 
 int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *function, void *arg, const char *name,
@@ -132,14 +142,24 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return l ? fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root) : -ENOTSUP;
 }
 
+/* The fiber that makes the calls of its loop: for its callers it is none. */
+static bool is_caller(const struct fl__fiber *self)
+{
+	const fl_loop *l = fl_loop_current();
+	return l && l->caller == self;
+}
+
 int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__fiber *in = inner(f);
+	if (is_caller(fl__fiber_self()) && fl_fiber_is_alive(f))
+		return -EDEADLK;
 	int rc = fl__fiber_wait(in, deadline, cancel);
 	if (rc != 0)
 		return rc;
 	if (result)
 		*result = fl__fiber_result(in);
+	fl__ends_forget(f);
 	fl_cancel_destroy(&f->token.token);
 	fl__fiber_free(in);
 	return 0;
@@ -157,7 +177,8 @@ int fl_fiber_try_join(fl_fiber *f, int *result)
 
 void fl_fiber_cancel(fl_fiber *f)
 {
-	fl_cancel_request(&f->token.token);
+	if (!fl__loop_is_forked(f->loop))
+		fl_cancel_request(&f->token.token);
 }
 
 /* One that has ended has told its error to nobody yet. */
@@ -165,9 +186,10 @@ void fl_fiber_detach(fl_fiber *f)
 {
 	struct fl__fiber *in = inner(f);
 	f->detached = true;
+	fl__ends_forget(f);
 	if (fl__fiber_has_ended(in)) {
 		int rc = fl__fiber_result(in);
-		if (is_failure(f, rc))
+		if (fl__fiber_is_failure(f, rc))
 			fl__fiber_report(fl__fiber_name(in), rc);
 		fl_cancel_destroy(&f->token.token);
 	}
@@ -203,7 +225,8 @@ fl_fiber *fl_fiber_current(void)
 
 void fl_fiber_yield(void)
 {
-	if (fl__fiber_self())
+	const struct fl__fiber *self = fl__fiber_self();
+	if (self && !is_caller(self))
 		fl__fiber_yield();
 }
 

@@ -3,6 +3,8 @@
 #include "../base/panic.h"
 #include <errno.h>
 
+#define INWARD (EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET)
+
 static void make_ready(struct fl__io *io, int direction)
 {
 	struct fl__node *node = io->waiting[direction];
@@ -17,9 +19,9 @@ static void fire(void *source, uint32_t events)
 {
 	struct fl__io *io = source;
 	const uint32_t end = EPOLLERR | EPOLLHUP;
-	if (events & (end | EPOLLRDHUP))
+	if (events & (end | EPOLLRDHUP | EPOLLPRI))
 		io->over = true;
-	if (events & (EPOLLIN | EPOLLRDHUP | end))
+	if (events & (EPOLLIN | EPOLLRDHUP | EPOLLPRI | end))
 		make_ready(io, FL__IO_IN);
 	if (events & (EPOLLOUT | end))
 		make_ready(io, FL__IO_OUT);
@@ -28,7 +30,7 @@ static void fire(void *source, uint32_t events)
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd)
 {
 	*io = (struct fl__io){.source.fire = fire, .loop = l, .fd = fd, .ready = {true, true}};
-	return fl__loop_add(l, fd, EPOLLIN | EPOLLRDHUP | EPOLLET, &io->source);
+	return fl__loop_add(l, fd, INWARD, &io->source);
 }
 
 void fl__io_close(struct fl__io *io, const char *function)
@@ -41,7 +43,8 @@ void fl__io_close(struct fl__io *io, const char *function)
 void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;
-	io->over = false; /* or there would have been something: an end, or an error, which was told by now */
+	if (direction == FL__IO_IN)
+		io->over = false; /* or there would have been something: an end, or an error, which was told by now */
 }
 
 void fl__io_partly_drained(struct fl__io *io)
@@ -54,7 +57,7 @@ static int look_outward(struct fl__io *io)
 {
 	if (io->outward)
 		return 0;
-	int rc = fl__loop_modify(io->loop, io->fd, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, &io->source);
+	int rc = fl__loop_modify(io->loop, io->fd, INWARD | EPOLLOUT, &io->source);
 	io->outward = rc == 0;
 	return rc;
 }
@@ -75,6 +78,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *c
 	fl__wait_begin(&wait);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	io->waiting[direction] = NULL;
+	if (rc != 0 && io->waiting[direction] == &node) /* else whoever woke it has taken it, and another may wait by now */
+		io->waiting[direction] = NULL;
 	return rc;
 }

@@ -18,7 +18,8 @@
  *
  * `ready`: what an attempt may succeed with; it may be wrong in that direction alone. Set at first, and by each edge; cleared by
  * whoever has found the descriptor drained, that is by -EAGAIN. A stream that gave less than was asked for is drained, too: what
- * comes later is an edge of its own (epoll(7)). Except at its end, which may come with the last bytes, in one edge: `over`.
+ * comes later is an edge of its own (epoll(7)). Except at its end, which may come with the last bytes, in one edge, and at urgent
+ * data, where a read stops early: `over`.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
@@ -28,7 +29,7 @@ struct fl__io {
 	struct fl__node *waiting[2]; /* by direction; NULL: nobody */
 	int fd;
 	bool ready[2];
-	bool over;    /* the other side has ended, or failed */
+	bool over;    /* the other side has ended, or failed, or sent urgent data */
 	bool outward; /* the poller tells when there is room: since the first time that somebody waited for it */
 };
 

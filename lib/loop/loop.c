@@ -15,8 +15,10 @@
  *   NULL      none                                        take_posts(), swap        -
  *   a post    linked by next, the latest first            fl__loop_post(), CAS      take_posts(), swap
  *
- * Whoever pushes the first one resumes the caller, a fiber that takes them all and then suspends itself; a resume that comes
- * first is kept. Linearization point: the CAS. Progress: lock-free.
+ * Whoever pushes the first one resumes the caller, a fiber that is suspended until then, takes them all, and suspends itself; a
+ * resume that comes first is kept. The n-th time that there are some ends by the n-th take, which follows the n-th resume: so a
+ * post is taken when that resume, the last access to the loop, is over or owed to it (sched.c), and a loop may be freed when its
+ * posts were taken. Linearization point: the CAS. Progress: lock-free.
  */
 #include "loop.h"
 #include "../base/atomic.h"
@@ -24,10 +26,11 @@
 #include "../base/sys.h"
 #include "../sync/local.h"
 #include "poller.h"
+#include "threads.h"
 #include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 128 };
+enum { SPELL_MOST = 128, OWN_FIBERS = 1 /* the caller */ };
 static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
 
 /* Events. */
@@ -120,15 +123,19 @@ static struct fl__post *take_posts(fl_loop *l)
 static int make_calls(void *loop)
 {
 	fl_loop *l = loop;
-	while (!l->ending) {
+	for (;;) {
+		int rc = fl__fiber_suspend(FL_FOREVER);
+		(void)rc; /* without a deadline it is 0 */
+		if (l->ending)
+			return 0;
 		for (struct fl__post *post = take_posts(l), *next; post; post = next) {
 			next = post->next; /* it may be gone after the call */
 			post->function(post);
 		}
-		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* without a deadline it is 0 */
+		/* relaxed: a hint. What a call has called comes after the others have had a turn. */
+		if (fl__load_relaxed(&l->posts))
+			fl__fiber_yield();
 	}
-	return 0;
 }
 
 struct call {
@@ -212,8 +219,8 @@ bool fl__loop_is_forked(const fl_loop *l)
 
 fl_loop *fl_loop_current(void)
 {
-	struct fl__sched *s = fl__sched_here();
-	return s && fl__sched_ops(s) == &sched_ops ? loop_of(s) : NULL;
+	const struct fl__sched *s = fl__sched_here();
+	return s && fl__sched_ops(s) == &sched_ops && !fl__sched_is_forked(s) ? loop_of(s) : NULL;
 }
 
 int fl__loop_enter(fl_loop *l)
@@ -256,15 +263,12 @@ void fl__loop_step(fl_loop *l)
 
 void fl__loop_drain(fl_loop *l)
 {
-	const size_t own = 1; /* the caller */
 	fl_cancel_request(&l->root);
-	while (fl__sched_fibers(l->sched) > own)
+	while (fl__sched_fibers(l->sched) > OWN_FIBERS)
 		fl__loop_step(l);
-	if (l->root.child_)
+	if (!fl__cancel_renew(&l->root))
 		fl__panic("fl_loop_run", l,
 		          "a fiber was neither joined nor detached, or a token of its was not destroyed");
-	fl_cancel_destroy(&l->root);
-	fl_cancel_init(&l->root, FL_SHIELDED, FL_FOREVER);
 }
 
 int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
@@ -323,7 +327,8 @@ int fl_loop_turn(fl_loop *l, int64_t *deadline)
 
 void fl_loop_cancel(fl_loop *l)
 {
-	fl_cancel_request(&l->root);
+	if (!fl__loop_is_forked(l))
+		fl__cancel_request_children(&l->root);
 }
 
 /* What it has of the system. */
@@ -354,6 +359,7 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 	    .stack_size = config->stack_size,
 	    .extra = sizeof(struct fl_fiber),
 	    .ending = fl__locals_end,
+	    .ended = fl__fiber_ended,
 	    .ops = &sched_ops,
 	    .user = l,
 	};
@@ -363,8 +369,6 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 	rc = fl__fiber_create(l->sched, &l->caller, make_calls, l, "calls");
 	if (rc != 0)
 		fl__sched_destroy(l->sched);
-	else
-		fl__fiber_detach(l->caller);
 	return rc;
 }
 
@@ -392,20 +396,48 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Ends its fibers, the caller last. */
+/* Ends its fibers, the caller last. One that has never run has no others, and can do without. */
 static void end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
+	if (rc == -ENOMEM && fl__sched_fibers(l->sched) == OWN_FIBERS)
+		return;
 	if (rc != 0)
-		fl__panic("fl_loop_free", l,
-		          rc == -EBUSY ? "a loop runs on this thread, or this one on another" : "out of memory");
+		fl__panic("fl_loop_free", l, rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
+	(void)fl__sched_turn(l->sched); /* makes the calls that are pending */
 	fl__loop_drain(l);
 	l->ending = true;
 	fl__fiber_resume(l->caller);
 	while (fl__sched_fibers(l->sched) > 0)
 		(void)fl__sched_turn(l->sched);
 	fl__loop_leave(l);
+}
+
+static void forget_calls(fl_loop *l)
+{
+	for (struct fl__post *post = take_posts(l), *next; post; post = next) {
+		next = post->next;
+		if (post->function == make_call)
+			fl__free(post);
+	}
+}
+
+static void end_sched(fl_loop *l)
+{
+	if (fl__sched_here())
+		fl__panic("fl_loop_free", l, "a loop runs on this thread");
+	end_fibers(l);
+	forget_calls(l);
+	fl__fiber_free(l->caller); /* it has ended, or never begun */
 	fl__sched_destroy(l->sched);
+}
+
+static void free_rest(fl_loop *l)
+{
+	fl__loop_end_threads(l);
+	close_ears(l);
+	fl__free(l->spare);
+	fl__free(l);
 }
 
 void fl_loop_free(fl_loop *l)
@@ -413,7 +445,15 @@ void fl_loop_free(fl_loop *l)
 	if (!l)
 		return;
 	if (!fl__loop_is_forked(l))
-		end_fibers(l);
-	close_ears(l);
-	fl__free(l);
+		end_sched(l);
+	free_rest(l);
+}
+
+void fl__loop_discard(fl_loop *l)
+{
+	if (!fl__loop_is_forked(l)) {
+		fl__fiber_free(l->caller);
+		fl__sched_destroy(l->sched);
+	}
+	free_rest(l);
 }

@@ -46,7 +46,10 @@ struct fl_loop {
 	int64_t firing;       /* the time, while timers are fired; else 0 */
 	fl_cancel root;       /* of all fibers' tokens */
 	struct fl_fiber *all; /* those that have not ended, the newest first */
+	fl_executor *threads; /* threads.h; NULL: none yet */
 	uint32_t fork_count;
+	/* stream_buffer.c: one that no stream has; NULL: none */
+	struct fl__stream_buffer *spare;
 	int n_events, next_event; /* those that are being dispatched */
 	struct epoll_event events[FL__LOOP_EVENTS];
 };
@@ -65,6 +68,12 @@ void fl__loop_post(fl_loop *l, struct fl__post *post);
 /* Whether the loop is the parent's, in a forked child. */
 bool fl__loop_is_forked(const fl_loop *l);
 
+/*
+ * Frees a loop that has never run, and has no fibers and no calls, whatever the calling thread runs; or, in a forked child, what
+ * is left of any.
+ */
+void fl__loop_discard(fl_loop *l);
+
 /* Between enter and leave the thread runs it. */
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);
@@ -79,7 +88,7 @@ void fl__loop_drain(fl_loop *l);
 struct fl_fiber {
 	struct fl__own_token token;
 	struct fl__post kick; /* of a request by another thread */
-	bool kicked;          /* it was posted: guarded by the lock of the token's tree, until the token was disowned */
+	bool kicked;          /* it was posted: written under the lock of the token's tree, read when the token was disowned */
 	bool kick_done;       /* the post was taken */
 	fl_loop *loop;
 	struct fl_fiber *next, *prev; /* in loop->all */
@@ -87,6 +96,7 @@ struct fl_fiber {
 	fl_fiber_function *function;
 	void *arg;
 	struct fl_tasks *group; /* NULL: none */
+	struct fl__end *ends;   /* ends.h: who waits for its end beside others; NULL: nobody */
 	bool detached;
 	/* Called as its last act, with what the function returned, which it may replace; NULL: nothing. */
 	int (*ended)(struct fl_fiber *f, int rc);
@@ -95,6 +105,12 @@ struct fl_fiber {
 /* As fl_fiber_start(), on `l`, by its thread; its token is a child of `parent`. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
                     fl_cancel *parent);
+
+/* Whether an error is of the fiber's own making: not the answer to its cancel. */
+bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
+
+/* For the scheduler: the end of a fiber of the loop was published. */
+void fl__fiber_ended(void *extra);
 
 /* Tells the error hook. */
 void fl__fiber_report(const char *name, int error);

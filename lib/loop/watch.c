@@ -15,14 +15,16 @@ static int translate(unsigned events, uint32_t *bits)
 static void fire(void *watch, uint32_t bits)
 {
 	fl_loop_watch *w = watch;
+	const uint32_t broken = EPOLLERR | EPOLLHUP;
 	unsigned events = 0;
-	if (bits & (EPOLLIN | EPOLLRDHUP | EPOLLHUP))
-		events |= FL_LOOP_IN;
-	if (bits & EPOLLOUT)
-		events |= FL_LOOP_OUT;
-	if (bits & (EPOLLERR | EPOLLHUP))
+	if (bits & (EPOLLIN | EPOLLRDHUP | broken))
+		events |= w->events_ & FL_LOOP_IN;
+	if (bits & (EPOLLOUT | broken))
+		events |= w->events_ & FL_LOOP_OUT;
+	if (bits & broken)
 		events |= FL_LOOP_ERR;
-	w->function_(w, w->fd_, events, w->arg_);
+	if (events != 0) /* or it was changed since the poller was asked */
+		w->function_(w, w->fd_, events, w->arg_);
 }
 
 static struct fl__source *source_of(fl_loop_watch *w)
@@ -39,7 +41,7 @@ int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, f
 		rc = fl__loop_add(l, fd, bits, source_of(w));
 	if (rc != 0)
 		return rc;
-	*w = (fl_loop_watch){.fire_ = fire, .loop_ = l, .function_ = function, .arg_ = arg, .fd_ = fd};
+	*w = (fl_loop_watch){.fire_ = fire, .loop_ = l, .function_ = function, .arg_ = arg, .fd_ = fd, .events_ = events};
 	return 0;
 }
 
@@ -49,7 +51,11 @@ int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 	if (!w->loop_)
 		return -EINVAL;
 	int rc = fl__loop_is_forked(w->loop_) ? -EOWNERDEAD : translate(events, &bits);
-	return rc == 0 ? fl__loop_modify(w->loop_, w->fd_, bits, source_of(w)) : rc;
+	if (rc == 0)
+		rc = fl__loop_modify(w->loop_, w->fd_, bits, source_of(w));
+	if (rc == 0)
+		w->events_ = events;
+	return rc;
 }
 
 void fl_loop_watch_stop(fl_loop_watch *w)

@@ -3,10 +3,10 @@
  * Cancel tokens. A token is a word that waits watch beside their own line: it has a line of its own in the lot.
  *
  *   bit         meaning               set by                                            cleared by
- *   REQUESTED   give up               fl_cancel_request() of it or an ancestor;         nobody
+ *   REQUESTED   give up               fl_cancel_request() of it or an ancestor;         fl__cancel_renew() of a root
  *                                     fl_cancel_init() under a requested parent
  *   WAITERS     somebody is in line   fl__cancel_arm(), under the lot                   fl_cancel_request(), under the lot
- *   OWN         a struct fl__own_token  fl__cancel_init_own()                           fl__cancel_disown(), tree locked
+ *   OWN         an fl__own_token      fl__cancel_init_own()                             fl__cancel_disown(), tree locked
  *
  * A tree has one lock, in its root, for its links. A request holds it while it walks, so that no descendant can be
  * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Lock order: tree,
@@ -146,18 +146,45 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top)
 	return c == top ? NULL : c->next_;
 }
 
+/* Under the lock of the tree. */
+static void request_all(fl_cancel *c, struct fl__lot *lot)
+{
+	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
+	if (fl__load_relaxed(&c->word_) & REQUESTED)
+		return;
+	for (fl_cancel *t = c; t; t = walk_next(t, c))
+		request_one(t, lot);
+}
+
 void fl_cancel_request(fl_cancel *c)
 {
 	fl_cancel *root = root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	fl__lock(&root->lock_);
-	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
-	if (!(fl__load_relaxed(&c->word_) & REQUESTED)) {
-		for (fl_cancel *t = c; t; t = walk_next(t, c))
-			request_one(t, &lot);
-	}
+	request_all(c, &lot);
 	fl__unlock(&root->lock_); /* the last access: who is woken may destroy the token */
 	fl__lot_unpark(&lot);
+}
+
+void fl__cancel_request_children(fl_cancel *c)
+{
+	fl_cancel *root = root_of(c);
+	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	fl__lock(&root->lock_);
+	for (fl_cancel *child = c->child_; child; child = child->next_)
+		request_all(child, &lot);
+	fl__unlock(&root->lock_); /* as above */
+	fl__lot_unpark(&lot);
+}
+
+bool fl__cancel_renew(fl_cancel *c)
+{
+	fl__lock(&c->lock_);
+	bool alone = c->child_ == NULL;
+	if (alone)
+		fl__and_relaxed(&c->word_, ~(uint32_t)REQUESTED); /* relaxed: it tells nothing */
+	fl__unlock(&c->lock_);
+	return alone;
 }
 
 bool fl_cancel_requested(const fl_cancel *c)

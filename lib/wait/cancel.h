@@ -23,6 +23,12 @@ void fl__cancel_disown(struct fl__own_token *own);
 /* By the thread of `ctx`, which does not run: ends its wait under its own token, if it is in one. */
 void fl__ctx_cancel(struct fl__ctx *ctx);
 
+/* Requests every child of `c`, and their descendants, but not `c`. */
+void fl__cancel_request_children(fl_cancel *c);
+
+/* Makes a root that was requested one that was not: true; false, and nothing: it has a child. */
+bool fl__cancel_renew(fl_cancel *c);
+
 /* The token that `cancel` means for `ctx`: itself, its scope for NULL; NULL for none. */
 fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx);
 

@@ -250,6 +250,17 @@ def campaign_tasks(tool):
         expect(out, text)
 
 
+def soak(tool):
+    """Wakes, timeouts and cancels raced across threads and fibers: every permit and item is accounted for."""
+    program = os.path.join(tool.build, "stress", "fairlead-soak")
+    out = run([program, "--time", "2", "--fibers", "16"])
+    for text in ("got once each; permits and tickets are all there", "timed out", "cancelled", "fibers came and went"):
+        expect(out, text)
+    failed = subprocess.run([program, "--fibers", "0"], capture_output=True, text=True, check=False)
+    if failed.returncode != 2 or "--fibers takes a number" not in failed.stderr:
+        raise Failure(failed.stderr)
+
+
 def files(tool):
     """JSON of the agreed form, JUnit that parses, a page with the failure on it; none of them disturbs the others."""
     with tempfile.TemporaryDirectory() as folder:
@@ -304,7 +315,7 @@ def cases(source, build, wanted):
     """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
     tool = Tool(source, build)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, campaign, campaign_tasks, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, campaign, campaign_tasks, soak, files,
                             installed)]
     if not os.path.exists(tool.program):
         return of_program

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_LOOP_H
+#define BENCH_LOOP_H
+
+#include "fiber.h"
+
+/*
+ * Event loops. Tasks and timers are measured in fairlead-bench itself (loop.c, fiber_boost.cc; Python's by loop.py). Servers
+ * and memory are measured in a program of their own, fairlead-bench-loop (loop_probe.c):
+ *
+ *     fairlead-bench-loop echo WHO    says "ready", then the port of an echo server on 127.0.0.1; ends with its input
+ *     fairlead-bench-loop idle WHO    says "ready"; answers each number (remote.h) by the bytes of memory, more than before,
+ *                                     that it has with so many tasks that wait
+ *
+ * The workloads of tasks on one thread, in a fiber_work: spawn_join: start a task and join it. pingpong: two tasks, there and
+ * back through two queues, which hold one item each.
+ */
+#define LOOP_WORK_ROW(case, name, run)                                                                                 \
+	{                                                                                                              \
+		"loop/" case, name, fiber_work_setup, run, fiber_work_teardown, 0                                      \
+	}
+
+enum {
+	LOOP_TIMERS = 10000, /* that are started at any time */
+	LOOP_TASKS = 10000,  /* that are cancelled together */
+	LOOP_IDLE = 10000,   /* tasks or connections whose memory is counted */
+	ECHO_SIZE = 64,
+};
+
+/* When the i-th of the timers fires: 1 to 11 s from now, in no order, in milliseconds. */
+static inline uint64_t loop_timer_ms(uint64_t i)
+{
+	return 1000 + (i * UINT64_C(0x9e3779b97f4a7c15) >> 32) % 10000;
+}
+
+#endif

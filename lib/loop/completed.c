@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for the ends of several fibers: one list for each who waits, to which each fiber appends its end. */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "ends.h"
+#include <errno.h>
+#include <fairlead/completed.h>
+#include <limits.h>
+
+static bool has_failed(const struct fl_fiber *f)
+{
+	return !fl_fiber_is_alive(f) &&
+	       fl__fiber_is_failure(f, fl__fiber_result(fl__fiber_of_extra((void *)(uintptr_t)f)));
+}
+
+static bool is_enough(const struct fl__ends *ends)
+{
+	return ends->left <= ends->enough || (ends->until_failure && ends->failed);
+}
+
+static void wake(struct fl__ends *ends)
+{
+	if (ends->waiter && is_enough(ends))
+		(void)fl__node_wake(ends->waiter); /* once: a second wake finds the wait decided */
+}
+
+static void append(struct fl__ends *ends, struct fl__end *e)
+{
+	e->next = NULL;
+	if (ends->last)
+		ends->last->next = e;
+	else
+		ends->first = e;
+	ends->last = e;
+}
+
+static struct fl__end *take_first(struct fl__ends *ends)
+{
+	struct fl__end *e = ends->first;
+	if (!e)
+		return NULL;
+	ends->first = e->next;
+	if (!ends->first)
+		ends->last = NULL;
+	return e;
+}
+
+void fl__ends_add(struct fl__ends *ends, struct fl__end *e, struct fl_fiber *f)
+{
+	e->of = ends;
+	e->fiber = f;
+	e->others = f->ends;
+	e->here = &f->ends;
+	if (e->others)
+		e->others->here = &e->others;
+	f->ends = e;
+	if (fl_fiber_is_alive(f))
+		ends->left++;
+	else
+		append(ends, e);
+}
+
+void fl__end_remove(struct fl__end *e)
+{
+	if (!e->fiber)
+		return;
+	e->fiber = NULL;
+	*e->here = e->others;
+	if (e->others)
+		e->others->here = e->here;
+}
+
+void fl__ends_tell(struct fl_fiber *f)
+{
+	bool failed = has_failed(f);
+	for (struct fl__end *e = f->ends; e; e = e->others) {
+		e->of->left--;
+		e->of->failed |= failed;
+		append(e->of, e);
+		wake(e->of);
+	}
+}
+
+/* One that has ended is in its list, where it is passed over. */
+void fl__ends_forget(struct fl_fiber *f)
+{
+	const bool alive = fl_fiber_is_alive(f);
+	while (f->ends) {
+		struct fl__end *e = f->ends;
+		fl__end_remove(e);
+		e->of->left -= alive;
+		wake(e->of);
+	}
+}
+
+int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	struct fl__node node = FL__NODE(&wait);
+	fl__wait_begin(&wait);
+	ends->waiter = &node;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	ends->waiter = NULL;
+	return rc;
+}
+
+/* Waiting for some at once. */
+
+/* Whether the caller can wait for them all: a fiber of their loop, and none of them. */
+static bool can_wait(fl_fiber *const *fibers, size_t n)
+{
+	const struct fl_fiber *self = fl_fiber_current();
+	for (size_t i = 0; self && i < n; i++)
+		if (fibers[i] == self || fibers[i]->loop != self->loop)
+			return false;
+	return self != NULL;
+}
+
+/* Waits until it is enough of the fibers, `ends->left` of which have not ended. */
+static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, int64_t deadline, fl_cancel *cancel)
+{
+	size_t used = 0;
+	int rc = 0;
+	struct fl__end *each = fl__alloc(ends->left, sizeof *each);
+	if (!each)
+		return -ENOMEM;
+	ends->left = 0;
+	for (size_t i = 0; i < n; i++)
+		if (fl_fiber_is_alive(fibers[i]))
+			fl__ends_add(ends, &each[used++], fibers[i]);
+	while (rc == 0 && !is_enough(ends))
+		rc = fl__ends_sleep(ends, deadline, cancel);
+	while (used > 0)
+		fl__end_remove(&each[--used]);
+	fl__free(each);
+	return rc;
+}
+
+int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_fibers_what what, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__ends ends = {.until_failure = what == FL_FIRST_ERROR};
+	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		ends.left += fl_fiber_is_alive(fibers[i]);
+		ends.failed |= has_failed(fibers[i]);
+	}
+	if (what == FL_FIRST_ENDED && n > 0)
+		ends.enough = n - 1;
+	if (!is_enough(&ends)) {
+		int rc = can_wait(fibers, n) ? wait_for(&ends, fibers, n, deadline, cancel) : -EDEADLK;
+		if (rc != 0)
+			return rc;
+	}
+	return (int)(n - ends.left);
+}
+
+int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_fibers_what what)
+{
+	return fl_fibers_wait_until(fibers, n, what, FL_FOREVER, NULL);
+}
+
+/* One after the other. */
+
+struct fl_completed {
+	struct fl__ends ends;
+	fl_loop *loop;
+	size_t n;
+	struct fl__end each[];
+};
+
+int fl_completed_create(fl_completed **made, fl_fiber *const *fibers, size_t n)
+{
+	const struct fl_fiber *self = fl_fiber_current();
+	for (size_t i = 0; i < n; i++)
+		if (fibers[i] == self)
+			return -EDEADLK;
+	if (n > (SIZE_MAX - sizeof(fl_completed)) / sizeof(struct fl__end))
+		return -ENOMEM;
+	fl_completed *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
+	if (!c)
+		return -ENOMEM;
+	c->n = n;
+	c->loop = n > 0 ? fibers[0]->loop : NULL;
+	c->ends.enough = n;
+	for (size_t i = 0; i < n; i++)
+		fl__ends_add(&c->ends, &c->each[i], fibers[i]);
+	*made = c;
+	return 0;
+}
+
+int fl_completed_try_next(fl_completed *c, size_t *index)
+{
+	struct fl__end *e;
+	while ((e = take_first(&c->ends)) != NULL) {
+		if (!e->fiber)
+			continue;
+		fl__end_remove(e);
+		*index = (size_t)(e - c->each);
+		return 0;
+	}
+	return c->ends.left > 0 ? -EAGAIN : -ENODATA;
+}
+
+int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+{
+	const struct fl_fiber *self = fl_fiber_current();
+	int rc = fl_completed_try_next(c, index);
+	if (rc == -EAGAIN && !(self && self->loop == c->loop))
+		return -EDEADLK;
+	while (rc == -EAGAIN) {
+		if (c->ends.waiter)
+			fl__panic("fl_completed_next", c, "somebody waits for it already");
+		rc = fl__ends_sleep(&c->ends, deadline, cancel);
+		if (rc == 0)
+			rc = fl_completed_try_next(c, index);
+	}
+	return rc;
+}
+
+int fl_completed_next(fl_completed *c, size_t *index)
+{
+	return fl_completed_next_until(c, index, FL_FOREVER, NULL);
+}
+
+void fl_completed_free(fl_completed *c)
+{
+	if (!c)
+		return;
+	if (c->ends.waiter)
+		fl__panic("fl_completed_free", c, "somebody waits for it");
+	for (size_t i = 0; i < c->n; i++)
+		fl__end_remove(&c->each[i]);
+	fl__free(c);
+}

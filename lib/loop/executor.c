@@ -1,0 +1,485 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop executor: one FIFO of tasks, and fibers of one loop that each run one of them.
+ *
+ * All of its state is guarded by the executor's lock. Fibers are started by the loop's thread alone, each for whatever is first
+ * in the queue when it gets to run: so a task counts as pending until it does run, and tasks start in their order. `starting`
+ * are those that were started and have not looked yet, `under_way` these and those that run a task.
+ *
+ *   invariant: when the lock is free and the initializer has run, each queued task has a fiber that is starting; or as many
+ *   are under way as may be; or there is no memory for another, and some are under way; or the keeper was woken.
+ *
+ * Who ends a fiber starts others in its place, so the queue is served as long as anything is under way. For when nothing is,
+ * there is the keeper: a fiber that is there from the first submit on, and waits on `work`. It runs the initializer; it starts
+ * fibers for what other threads submit; when there is no memory for a single fiber it runs a task itself; and a request of its
+ * token, which means that its loop ends, it hands on to all tasks. `waking` says that it was signalled and is not yet back
+ * under the lock: then nobody signals it again. So a burst of submits makes one wake.
+ *
+ * A fiber that waits for a queued task of its executor does not run it on its own stack, as workers of other kinds do: it
+ * starts a fiber for that one, beyond the limit (further()). That is enough for progress, for the reason in exec/run.c.
+ *
+ * Life. An executor with a thread of its own is joined when that has ended. On the loop of another, the keeper may be the last
+ * to use it, whenever that loop runs again; so the memory of all executors is that of their cells (fl__executor_init()), and
+ * the keeper of such a one holds a cell.
+ */
+#include "../exec/executor.h"
+#include "../base/sys.h"
+#include "loop.h"
+#include <errno.h>
+#include <fairlead/loop_executor.h>
+#include <fairlead/thread.h>
+#include <stdio.h>
+
+enum phase { FRESH, INITIALIZING, READY };
+
+struct crowd {
+	fl_executor base;
+	fl_loop *loop; /* NULL: it has ended */
+	bool own_loop; /* with a thread for it */
+	bool started;  /* the thread was; */
+	bool alive;    /* and has not ended */
+	bool joining, joined;
+	fl_thread thread;
+	struct fl__cell *held; /* by the keeper; NULL: none */
+
+	enum phase phase;
+	size_t starting, under_way;
+	fl_cond work;
+	bool keeper_waits, waking, cancelled;
+	char name[32];
+};
+
+static struct crowd *crowd_of(fl_executor *e)
+{
+	return (struct crowd *)(void *)e; /* base is its first member */
+}
+
+/* Under the lock. */
+static void wake_keeper(struct crowd *c)
+{
+	if (!c->keeper_waits || c->waking)
+		return;
+	c->waking = true;
+	fl_cond_signal(&c->work);
+}
+
+/* Under the lock: whether the keeper is to end. */
+static bool is_over(const struct crowd *c)
+{
+	return (c->base.closed || c->base.broken) && c->base.queue.length == 0 && c->under_way == 0;
+}
+
+/* Fibers; all under the lock, on the loop's thread. */
+
+static int run_next(void *crowd);
+
+static int start(struct crowd *c, fl_fiber_function *function, void *arg)
+{
+	fl_fiber *f;
+	int rc = fl__fiber_start(c->loop, &f, function, arg, c->name, FL_SHIELDED);
+	if (rc != 0)
+		return rc;
+	fl_fiber_detach(f);
+	c->under_way++;
+	return 0;
+}
+
+static void start_more(struct crowd *c)
+{
+	while (c->phase == READY && c->starting < c->base.queue.length && c->under_way < c->base.workers) {
+		if (start(c, run_next, c) != 0)
+			return;
+		c->starting++;
+	}
+}
+
+/* Keeps the invariant, and has the keeper end when it is to. */
+static void proceed(struct crowd *c)
+{
+	start_more(c);
+	if (c->under_way == 0 && (c->base.queue.length > 0 || c->base.closed || c->base.broken))
+		wake_keeper(c);
+}
+
+/* Under the lock: takes a cell out of the queue, into the frame, unless another has claimed it. */
+static void take(struct fl__run *run, struct fl__cell *cell)
+{
+	fl_executor *e = run->executor;
+	fl__queue_remove(&e->queue, cell);
+	enum fl__claim claim = fl__future_claim(&cell->future);
+	if (claim == FL__CLAIM_LOST)
+		e->foreign++;
+	else
+		fl__run_begin(run, &cell->future, claim);
+}
+
+static void take_first(struct fl__run *run)
+{
+	while (!run->future && run->executor->queue.head)
+		take(run, run->executor->queue.head);
+}
+
+static void run_taken(struct fl__run *run)
+{
+	fl_future *f = run->future;
+	if (!f)
+		return;
+	fl__run_task(run);
+	{
+		FL_LOCKED(&run->executor->lock);
+		fl__run_end(run);
+	}
+	fl_future_free(f); /* the producer's reference */
+}
+
+/* One that was under way is not any more. */
+static void leave(struct crowd *c)
+{
+	FL_LOCKED(&c->base.lock);
+	c->under_way--;
+	proceed(c);
+	if (c->base.closed && c->under_way == 0)
+		fl_cond_broadcast(&c->base.gone);
+} /* the unlock is the last touch of the executor */
+
+static int run_next(void *crowd)
+{
+	struct crowd *c = crowd;
+	struct fl__run run;
+	fl__run_enter(&run, &c->base);
+	{
+		FL_LOCKED(&c->base.lock);
+		c->starting--;
+		take_first(&run);
+	}
+	run_taken(&run);
+	fl__run_leave(&run);
+	leave(c);
+	return 0;
+}
+
+/* Runs the task of a cell that it has a reference to, if it still is in the queue. */
+static int run_this(void *arg)
+{
+	struct fl__cell *cell = arg;
+	struct crowd *c = crowd_of(cell->executor);
+	struct fl__run run;
+	fl__run_enter(&run, &c->base);
+	{
+		FL_LOCKED(&c->base.lock);
+		if (cell->queued)
+			take(&run, cell);
+	}
+	run_taken(&run);
+	fl_future_free(&cell->future);
+	fl__run_leave(&run);
+	leave(c);
+	return 0;
+}
+
+/* The keeper. */
+
+enum duty { END, INITIALIZE, RUN, CANCEL };
+
+/* Waits until there is something to be done for it. The lock is held. */
+static enum duty next_duty(struct crowd *c, fl_cancel *token)
+{
+	int rc = 0;
+	for (;;) {
+		start_more(c);
+		if (c->base.queue.length > 0 && c->phase == FRESH)
+			return INITIALIZE;
+		if (c->base.queue.length > 0 && c->under_way == 0)
+			return RUN;
+		if (is_over(c))
+			return END;
+		if (rc != 0)
+			return CANCEL;
+		c->keeper_waits = true;
+		rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
+		c->keeper_waits = c->waking = false;
+	}
+}
+
+static void initialize(struct crowd *c)
+{
+	char *message = NULL;
+	int error = fl__executor_initialize(&c->base, &message);
+	if (error != 0)
+		fl__executor_initialize_failed(&c->base, error, message);
+	else
+		fl__message_free(message);
+}
+
+/* What it does itself counts as under way. */
+static enum duty begin_duty(struct crowd *c, struct fl__run *run, fl_cancel *token)
+{
+	FL_LOCKED(&c->base.lock);
+	enum duty duty = next_duty(c, token);
+	if (duty == END)
+		return END;
+	c->under_way++;
+	if (duty == INITIALIZE)
+		c->phase = INITIALIZING;
+	else if (duty == RUN)
+		take_first(run);
+	else
+		c->cancelled = true;
+	return duty;
+}
+
+static void end_duty(struct crowd *c, enum duty duty)
+{
+	if (duty == INITIALIZE) {
+		FL_LOCKED(&c->base.lock);
+		c->phase = READY;
+	}
+	leave(c);
+}
+
+static int keep(void *crowd)
+{
+	struct crowd *c = crowd;
+	fl_cancel *token = fl_cancel_scope_set(NULL); /* its own */
+	struct fl__run run;
+	enum duty duty;
+	fl__run_enter(&run, &c->base);
+	while ((duty = begin_duty(c, &run, token)) != END) {
+		if (duty == INITIALIZE)
+			initialize(c);
+		else if (duty == CANCEL)
+			(void)fl_executor_cancel(&c->base);
+		else
+			run_taken(&run);
+		end_duty(c, duty);
+	}
+	fl__run_leave(&run);
+	return 0;
+}
+
+/* The keeper on the loop of another. */
+static int keep_here(void *crowd)
+{
+	struct crowd *c = crowd;
+	struct fl__cell *held = c->held;
+	(void)keep(c);
+	{
+		FL_LOCKED(&c->base.lock);
+		c->loop = NULL;
+		c->held = NULL;
+	}
+	fl__cell_free(held); /* with it the executor, when that was freed before */
+	return 0;
+}
+
+/* The thread of an executor that has one. */
+static int work(void *crowd)
+{
+	struct crowd *c = crowd;
+	fl_loop *l = c->loop; /* written before the thread was started */
+	if (fl_loop_run_on(l, keep, c) != 0)
+		fl__executor_break(&c->base, "the executor is broken: no memory to run its loop");
+	{
+		FL_LOCKED(&c->base.lock);
+		c->loop = NULL;
+	}
+	fl_loop_free(l);
+	FL_LOCKED(&c->base.lock);
+	c->alive = false;
+	fl_cond_broadcast(&c->base.gone);
+	return 0;
+}
+
+/* The interface. */
+
+/* Under the lock: sees to it that there is a keeper. */
+static int ensure_keeper(struct crowd *c)
+{
+	if (!c->own_loop || c->started)
+		return 0;
+	const fl_thread_config config = {.name = c->name, .block_signals = true};
+	int rc = fl_thread_start(&c->thread, work, c, &config);
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	c->started = c->alive = true;
+	return 0;
+}
+
+static int submit(fl_executor *e, struct fl__cell *cell)
+{
+	struct crowd *c = crowd_of(e);
+	FL_LOCKED(&e->lock);
+	int rc = fl__executor_refuses(e);
+	if (rc == 0)
+		rc = ensure_keeper(c);
+	if (rc != 0)
+		return rc;
+	fl__queue_add(&e->queue, cell);
+	if (c->phase == READY && c->loop == fl_loop_current())
+		proceed(c);
+	else if (c->under_way < e->workers)
+		wake_keeper(c);
+	return 0;
+}
+
+/* By a fiber of the loop. */
+static bool further(fl_executor *e, struct fl__cell *cell)
+{
+	struct crowd *c = crowd_of(e);
+	FL_LOCKED(&e->lock);
+	if (!cell->queued)
+		return true;
+	start_more(c);
+	if (c->starting >= e->queue.length)
+		return true;
+	int rc = start(c, run_this, cell);
+	if (rc == 0)
+		(void)fl_future_ref(&cell->future);
+	return rc == 0;
+}
+
+static void wake_all(fl_executor *e)
+{
+	wake_keeper(crowd_of(e));
+}
+
+/* Under the lock. */
+static bool has_ended(const struct crowd *c)
+{
+	return fl__executor_is_idle(&c->base) && (c->own_loop ? !c->alive : c->under_way == 0);
+}
+
+static bool would_hang(fl_executor *e)
+{
+	struct crowd *c = crowd_of(e);
+	FL_LOCKED(&e->lock);
+	return c->loop && c->loop == fl_loop_current() && (c->own_loop || (!fl_fiber_current() && !has_ended(c)));
+}
+
+/* Joins the thread, which has left, or is leaving, work(). The lock is held; not while it waits. */
+static int join_thread(struct crowd *c, int64_t deadline, fl_cancel *cancel)
+{
+	c->joining = true;
+	fl_mutex_unlock(&c->base.lock);
+	int rc = fl_thread_join_until(&c->thread, NULL, deadline, cancel);
+	fl_mutex_lock(&c->base.lock);
+	c->joining = false;
+	c->joined = rc == 0;
+	fl_cond_broadcast(&c->base.gone);
+	return rc;
+}
+
+static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+{
+	struct crowd *c = crowd_of(e);
+	int rc = 0;
+	while (!c->joined) {
+		bool ready = has_ended(c) && !c->joining;
+		if (rc != 0 && !ready)
+			return rc;
+		if (!ready)
+			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
+		else if (!c->started)
+			return 0;
+		else if ((rc = join_thread(c, deadline, cancel)) != 0)
+			return rc;
+	}
+	return 0;
+}
+
+static void destroy(fl_executor *e)
+{
+	struct crowd *c = crowd_of(e);
+	if (c->own_loop) {
+		int rc = fl_thread_detach(&c->thread);
+		(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
+		if (c->loop)
+			fl__loop_discard(c->loop); /* it has never run; or in a forked child */
+	} else if (fl__executor_is_forked(e) && c->held) {
+		fl__cell_free(c->held); /* its keeper is not there */
+	}
+	fl__executor_fini(e);
+}
+
+static const struct fl__executor_ops ops = {
+    .size = sizeof ops,
+    .kind = "loop",
+    .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
+    .submit = submit,
+    .wake_all = wake_all,
+    .join = join,
+    .destroy = destroy,
+    .further = further,
+    .would_hang = would_hang,
+};
+
+/* Life. */
+
+static int make(struct crowd **made, const fl_executor_config *config)
+{
+	static const fl_executor_config defaults;
+	if (!config)
+		config = &defaults;
+	if (config->workers > FL_LOOP_EXECUTOR_MAX)
+		return -EINVAL;
+	struct crowd *c = fl__alloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	unsigned workers = config->workers ? config->workers : FL_LOOP_EXECUTOR_DEFAULT;
+	int rc = fl__executor_init(&c->base, &ops, workers, config, true);
+	if (rc != 0) {
+		fl__free(c);
+		return rc;
+	}
+	(void)snprintf(c->name, sizeof c->name, "%.23s-0", config->name ? config->name : "worker");
+	*made = c;
+	return 0;
+}
+
+int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
+{
+	struct crowd *c;
+	int rc = make(&c, config);
+	if (rc != 0)
+		return rc;
+	rc = fl_loop_create(&c->loop, NULL);
+	if (rc != 0) {
+		fl__executor_fini(&c->base);
+		return rc;
+	}
+	c->own_loop = true;
+	*e = &c->base;
+	return 0;
+}
+
+/* The keeper's hold on the executor, and the keeper. */
+static int settle(struct crowd *c, fl_loop *l)
+{
+	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
+	fl_fiber *f;
+	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0);
+	if (!c->held)
+		return -ENOMEM;
+	c->loop = l;
+	int rc = fl__fiber_start(l, &f, keep_here, c, c->name, &l->root);
+	if (rc == 0)
+		fl_fiber_detach(f);
+	else
+		fl__cell_free(c->held);
+	return rc;
+}
+
+int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config)
+{
+	struct crowd *c;
+	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : make(&c, config);
+	if (rc != 0)
+		return rc;
+	rc = settle(c, l);
+	if (rc != 0) {
+		fl__executor_fini(&c->base);
+		return rc;
+	}
+	*e = &c->base;
+	return 0;
+}

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_LOOP_NET_SYS_H
+#define FL_LOOP_NET_SYS_H
+
+#include <stddef.h>
+#include <sys/socket.h>
+#include <sys/types.h>
+
+/*
+ * What streams and listeners ask of the system: the continuation of lib/base/sys.h's table, with the same rules. Results are 0, a
+ * count or a descriptor, or a negative errno; errno stays as it is. Sockets that are made here do not block, and are
+ * close-on-exec.
+ */
+struct fl__net_sys {
+	int (*socket)(int family, int type, int protocol);
+	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_STREAM, connected */
+	int (*adopt)(int fd);        /* makes another's socket such a one */
+	void (*close)(int fd);
+	int (*shutdown)(int fd, int how);
+
+	ssize_t (*recv)(int fd, void *buffer, size_t size);
+	ssize_t (*send)(int fd, const void *data, size_t size); /* no SIGPIPE */
+	ssize_t (*sendmsg)(int fd, const struct msghdr *message);
+
+	int (*connect)(int fd, const struct sockaddr *address, socklen_t size);
+	int (*bind)(int fd, const struct sockaddr *address, socklen_t size);
+	int (*listen)(int fd, int backlog);
+	int (*accept)(int fd, struct sockaddr *address, socklen_t *size); /* both may be NULL */
+
+	int (*set_option)(int fd, int level, int option, int value);
+	int (*get_option)(int fd, int level, int option, int *value);
+	int (*local)(int fd, struct sockaddr *address, socklen_t *size); /* getsockname() */
+	int (*peer)(int fd, struct sockaddr *address, socklen_t *size);  /* getpeername() */
+};
+
+extern struct fl__net_sys fl__net_sys;
+
+#endif

@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Functions on the threads of a loop. The task of one is a pointer to its caller's frame, which stays until the task has ended:
+ * the caller waits for that whatever becomes of it itself.
+ */
+#include "../base/sys.h"
+#include "loop.h"
+#include "threads.h"
+#include <errno.h>
+#include <fairlead/cpu.h>
+#include <fairlead/future.h>
+#include <fairlead/to_thread.h>
+
+enum { THREADS_MOST = 32, THREADS_MORE = 4 }; /* than CPUs: most of them wait for the system */
+
+int fl__loop_threads(fl_loop *l, fl_executor **threads)
+{
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	int rc = 0;
+	if (!l->threads) {
+		const unsigned wanted = fl_cpu_count() + THREADS_MORE;
+		const fl_executor_config config = {
+		    .workers = wanted < THREADS_MOST ? wanted : THREADS_MOST,
+		    .name = "to-thread",
+		};
+		rc = fl_thread_executor_create(&l->threads, &config);
+	}
+	*threads = l->threads;
+	return rc;
+}
+
+void fl__loop_end_threads(fl_loop *l)
+{
+	fl_executor_free(l->threads);
+	l->threads = NULL;
+}
+
+struct call {
+	fl_fiber_function *function;
+	void *arg;
+	int64_t deadline;
+	fl_cancel *cancel;
+	bool called; /* the function was; written by its thread */
+	int result;  /* of it */
+};
+
+static int run(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	struct call *call = *(struct call *const *)arg;
+	(void)ctx;
+	(void)result;
+	call->called = true;
+	call->result = call->function(call->arg);
+	return 0;
+}
+
+static const fl_task_type call_type = {
+    .size = sizeof(fl_task_type),
+    .name = "fl__to_thread",
+    .run = run,
+    .arg_size = sizeof(struct call *),
+    .arg_align = _Alignof(struct call *),
+};
+
+/* 0; or why the caller does not wait any more. */
+static int why_over(const struct call *call)
+{
+	if (fl_cancel_requested(call->cancel))
+		return -ECANCELED;
+	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
+}
+
+/* Until the task has ended: asked to, when the caller is to. */
+static void attend(fl_future *task, const struct call *call)
+{
+	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
+	if (rc != 0 && fl_future_cancel(task) == -EBUSY) /* 0: it will not start */
+		rc = fl_future_wait_until(task, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* it has ended */
+}
+
+static int submit(fl_loop *l, struct call *call)
+{
+	fl_executor *threads;
+	fl_future *task;
+	int rc = fl__loop_threads(l, &threads);
+	if (rc == 0)
+		rc = fl_submit(threads, &call_type, &call, &task);
+	if (rc != 0)
+		return rc;
+	attend(task, call);
+	fl_future_free(task);
+	return 0;
+}
+
+int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel *cancel)
+{
+	fl_loop *l = fl_loop_current();
+	if (!fl_fiber_current())
+		return -ENOTSUP;
+	struct call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
+	int rc = why_over(&call);
+	if (rc == 0)
+		rc = submit(l, &call);
+	if (rc != 0)
+		return rc;
+	if (!call.called)
+		return why_over(&call) == -ETIMEDOUT ? -ETIMEDOUT : -ECANCELED;
+	if (result)
+		*result = call.result;
+	return call.result == -ECANCELED ? why_over(&call) : 0;
+}
+
+int fl_to_thread(fl_fiber_function *function, void *arg, int *result)
+{
+	return fl_to_thread_until(function, arg, result, FL_FOREVER, NULL);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "context.h"
+#include <errno.h>
+#include <fairlead/timeout.h>
+
+void fl_timeout_begin(fl_timeout *t, int64_t deadline)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	if (t->context_)
+		fl__panic("fl_timeout_begin", t, "begun before, and not ended");
+	fl_cancel_init(&t->token_, NULL, deadline);
+	t->before_ = ctx->scope;
+	t->deadline_ = deadline;
+	t->context_ = ctx;
+	ctx->scope = &t->token_;
+}
+
+int fl_timeout_end(fl_timeout *t, int rc)
+{
+	struct fl__ctx *ctx = t->context_;
+	if (!ctx)
+		return rc;
+	if (ctx != fl__ctx_get() || ctx->scope != &t->token_)
+		fl__panic("fl_timeout_end", t, "not the scope of the calling context");
+	ctx->scope = t->before_;
+	fl_cancel_destroy(&t->token_);
+	t->context_ = NULL;
+	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_requested(NULL);
+	return ours ? -ETIMEDOUT : rc;
+}
+
+int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result)
+{
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, deadline);
+	int returned = function(arg);
+	if (result)
+		*result = returned;
+	int rc = fl_timeout_end(&t, returned);
+	bool ended = returned == -ECANCELED && (rc == -ETIMEDOUT || fl_cancel_requested(NULL));
+	return ended ? rc : 0;
+}

@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event loop: calls, wakes, cancels and descriptors from other threads, against its sleep, its turns and the ends of fibers. */
+#include "loops.h"
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/sem.h>
+
+/* Two threads call: each call is made once, with what was written before it, also when the loop is just going to sleep. */
+struct loop_call {
+	struct loop_world world;
+	fl_latch callers, calls;
+	int cargo[2], seen[2];
+};
+
+static void called_first(void *arg)
+{
+	struct loop_call *s = arg;
+	s->seen[0] += s->cargo[0];
+	fl_latch_count_down(&s->calls, 1);
+}
+
+static void called_second(void *arg)
+{
+	struct loop_call *s = arg;
+	s->seen[1] += s->cargo[1];
+	fl_latch_count_down(&s->calls, 1);
+}
+
+static int wait_for_calls(void *arg)
+{
+	struct loop_call *s = arg;
+	OK(fl_latch_wait(&s->calls));
+	return fl_latch_wait(&s->callers); /* nobody is in a call any more: the loop may be freed */
+}
+
+FL_STRESS_SETUP(loop_call)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->callers, 2));
+	OK(fl_latch_init(&s->calls, 2));
+}
+
+FL_STRESS_ACTOR(loop_call, loop)
+{
+	OK(loop_run(&s->world, wait_for_calls, s));
+}
+
+FL_STRESS_ACTOR(loop_call, one)
+{
+	s->cargo[0] = 1;
+	OK(fl_loop_call(s->world.l, called_first, s));
+	fl_latch_count_down(&s->callers, 1);
+}
+
+FL_STRESS_ACTOR(loop_call, two)
+{
+	s->cargo[1] = 1;
+	OK(fl_loop_call(s->world.l, called_second, s));
+	fl_latch_count_down(&s->callers, 1);
+}
+
+FL_STRESS(loop_call, loop, one, two)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->seen[0] == 1 && s->seen[1] == 1, "both, once");
+	FL_FORBIDDEN(1, "a call was lost, or made twice, or without its data");
+}
+
+/* Calls of one thread are made in their order. */
+struct loop_call_order {
+	struct loop_world world;
+	fl_latch calls;
+	int order[2], n;
+};
+
+static void called_in_order(void *arg)
+{
+	struct loop_call_order *s = arg;
+	s->order[s->n] = s->n;
+	s->n++;
+	fl_latch_count_down(&s->calls, 1);
+}
+
+static void called_at_last(void *arg)
+{
+	struct loop_call_order *s = arg;
+	FL_STRESS_CHECK(s->n == 2);
+	fl_latch_count_down(&s->calls, 1);
+}
+
+static int wait_for_all(void *arg)
+{
+	return fl_latch_wait(&((struct loop_call_order *)arg)->calls);
+}
+
+FL_STRESS_SETUP(loop_call_order)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->calls, 4));
+}
+
+FL_STRESS_ACTOR(loop_call_order, loop)
+{
+	OK(loop_run(&s->world, wait_for_all, s));
+}
+
+FL_STRESS_ACTOR(loop_call_order, caller)
+{
+	OK(fl_loop_call(s->world.l, called_in_order, s));
+	OK(fl_loop_call(s->world.l, called_in_order, s));
+	OK(fl_loop_call(s->world.l, called_at_last, s));
+	fl_latch_count_down(&s->calls, 1);
+}
+
+FL_STRESS(loop_call_order, loop, caller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->n == 2 && s->order[1] == 1, "in order");
+	FL_FORBIDDEN(1, "out of order");
+}
+
+/*
+ * A fiber takes a permit, under its own token; one thread gives it, one cancels the fiber: the permit is the fiber's or is
+ * still there, never both, never neither; and the wait after that answers -ECANCELED, too, if the request has been seen.
+ */
+struct loop_cancel_vs_wake {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known, never;
+	fl_latch others;
+	fl_sem permits;
+	int rc, again, left;
+};
+
+static int take_permit(void *arg)
+{
+	struct loop_cancel_vs_wake *s = arg;
+	s->rc = fl_sem_acquire(&s->permits);
+	s->again = fl_event_wait(&s->never);
+	return 0;
+}
+
+static int watch_taker(void *arg)
+{
+	struct loop_cancel_vs_wake *s = arg;
+	OK(fl_fiber_start(&s->fiber, take_permit, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(loop_cancel_vs_wake)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_wake, loop)
+{
+	OK(loop_run(&s->world, watch_taker, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_wake, giver)
+{
+	fl_sem_release(&s->permits);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_wake, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_cancel_vs_wake, loop, giver, canceller)
+{
+	loop_end(&s->world);
+	s->left = fl_sem_try_acquire(&s->permits);
+	FL_FORBIDDEN(s->again != -ECANCELED, "a wait under a requested token went on");
+	FL_ACCEPTABLE(s->rc == 0 && s->left == -EAGAIN, "taken");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->left == 0, "cancelled, the permit is there");
+	FL_FORBIDDEN(1, "a permit was lost or made");
+}
+
+/* The same with a deadline of the wait's. */
+struct loop_cancel_vs_deadline {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known, never;
+	fl_latch others;
+	int rc;
+};
+
+static int wait_in_time(void *arg)
+{
+	struct loop_cancel_vs_deadline *s = arg;
+	s->rc = fl_event_wait_until(&s->never, soon(), NULL);
+	return 0;
+}
+
+static int watch_waiter(void *arg)
+{
+	struct loop_cancel_vs_deadline *s = arg;
+	OK(fl_fiber_start(&s->fiber, wait_in_time, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(loop_cancel_vs_deadline)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_deadline, loop)
+{
+	OK(loop_run(&s->world, watch_waiter, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_deadline, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_cancel_vs_deadline, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+	FL_FORBIDDEN(1, "neither");
+}
+
+/* A request while the fiber ends by itself: nothing of the fiber is touched once it was joined. */
+struct loop_cancel_vs_end {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known;
+	fl_latch others;
+	int cargo, rc;
+};
+
+static int end_by_itself(void *arg)
+{
+	struct loop_cancel_vs_end *s = arg;
+	fl_fiber_yield();
+	return fl_cancel_requested(NULL) ? s->cargo : 0;
+}
+
+static int watch_end(void *arg)
+{
+	struct loop_cancel_vs_end *s = arg;
+	OK(fl_fiber_start(&s->fiber, end_by_itself, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, &s->rc);
+}
+
+FL_STRESS_SETUP(loop_cancel_vs_end)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_end, loop)
+{
+	OK(loop_run(&s->world, watch_end, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_end, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	s->cargo = 1;
+	fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_cancel_vs_end, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0, "ended before it saw the request");
+	FL_ACCEPTABLE(s->rc == 1, "saw it, and what was written before");
+	FL_FORBIDDEN(1, "saw a request without its data");
+}
+
+/* Everything is cancelled by one thread while a detached fiber ends and another waits, and by a second thread again. */
+struct loop_cancel_all {
+	struct loop_world world;
+	fl_event known, never;
+	fl_latch others;
+	int rc;
+};
+
+static int wait_for_ever(void *arg)
+{
+	struct loop_cancel_all *s = arg;
+	s->rc = fl_event_wait(&s->never);
+	return s->rc;
+}
+
+static int end_at_once(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static int start_both(void *arg)
+{
+	struct loop_cancel_all *s = arg;
+	fl_fiber *f;
+	OK(fl_fiber_start(&f, wait_for_ever, s, NULL));
+	fl_fiber_detach(f);
+	OK(fl_fiber_start(&f, end_at_once, s, NULL));
+	fl_fiber_detach(f);
+	fl_event_set(&s->known);
+	return fl_latch_wait_until(&s->others, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_STRESS_SETUP(loop_cancel_all)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_cancel_all, loop)
+{
+	OK(loop_run(&s->world, start_both, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_all, one)
+{
+	OK(fl_event_wait(&s->known));
+	fl_loop_cancel(s->world.l);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_cancel_all, two)
+{
+	OK(fl_event_wait(&s->known));
+	fl_loop_cancel(s->world.l);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_cancel_all, loop, one, two)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_FORBIDDEN(1, "it was not");
+}
+
+/* A token of the user's under a fiber's own: a request of the fiber reaches a wait under the child, which stands in its line. */
+struct loop_cancel_child {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known, never;
+	fl_latch others;
+	int rc;
+};
+
+static int wait_under_child(void *arg)
+{
+	struct loop_cancel_child *s = arg;
+	fl_cancel child;
+	fl_cancel_init(&child, NULL, FL_FOREVER);
+	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, &child);
+	fl_cancel_destroy(&child);
+	return 0;
+}
+
+static int watch_child(void *arg)
+{
+	struct loop_cancel_child *s = arg;
+	OK(fl_fiber_start(&s->fiber, wait_under_child, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(loop_cancel_child)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_cancel_child, loop)
+{
+	OK(loop_run(&s->world, watch_child, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_child, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_cancel_child, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_FORBIDDEN(1, "it was not");
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What takes the place of the kernel under an event loop: loops.h. All of it is edge-triggered, as all that the scenarios watch. */
+#include "loop/poller.h"
+#include "loops.h"
+
+/* Descriptors: numbers that are none. */
+enum { NUMBERS = 1 << 29, WORLDS = 4096, FDS = 2 + LOOP_FDS };
+enum { POLLER, BELL, FIRST };
+
+static struct loop_world *worlds[WORLDS]; /* changed while nobody runs */
+static struct loop_world *making;
+
+static struct loop_world *world_of(int fd)
+{
+	return worlds[(fd - NUMBERS) / FDS];
+}
+
+static int number_of(const struct loop_world *w, int kind)
+{
+	return NUMBERS + (int)w->index * FDS + kind;
+}
+
+int loop_fd(const struct loop_world *w, int i)
+{
+	return number_of(w, FIRST + i);
+}
+
+/* release: what the kernel does about a descriptor it does under a lock; pairs with take() */
+static void raise_edge(struct loop_world *w, atomic_int *edge)
+{
+	(void)atomic_exchange_explicit(edge, 1, memory_order_release);
+	COUNT(&w->events);
+	(void)fl_stress_futex_wake(&w->events, 1);
+}
+
+static bool take(atomic_int *edge)
+{
+	return atomic_exchange_explicit(edge, 0, memory_order_acquire);
+}
+
+void loop_make_ready(struct loop_world *w, int i)
+{
+	raise_edge(w, &w->ready[i]);
+}
+
+static int create(void)
+{
+	return number_of(making, POLLER);
+}
+
+static int bell(void)
+{
+	return number_of(making, BELL);
+}
+
+static void ring(int fd)
+{
+	struct loop_world *w = world_of(fd);
+	raise_edge(w, &w->rung);
+}
+
+static int control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	struct loop_world *w = world_of(poller);
+	const int kind = (fd - NUMBERS) % FDS;
+	(void)events;
+	*(kind == BELL ? &w->bell : &w->who[kind - FIRST]) = op == EPOLL_CTL_DEL ? NULL : who;
+	return 0;
+}
+
+static int collect(struct loop_world *w, struct epoll_event *events)
+{
+	int n = 0;
+	if (take(&w->rung))
+		events[n++] = (struct epoll_event){.events = EPOLLIN, .data.ptr = w->bell};
+	for (int i = 0; i < LOOP_FDS; i++)
+		if (w->who[i] && take(&w->ready[i]))
+			events[n++] = (struct epoll_event){.events = EPOLLIN | EPOLLOUT, .data.ptr = w->who[i]};
+	return n;
+}
+
+static int wait_for_events(int poller, struct epoll_event *events, int most, int64_t deadline)
+{
+	struct loop_world *w = world_of(poller);
+	FL_STRESS_CHECK(most >= 1 + LOOP_FDS);
+	for (int rc = 0;;) {
+		const unsigned seen = LOOK(&w->events);
+		const int n = collect(w, events);
+		if (n > 0 || deadline <= 0 || rc == -ETIMEDOUT)
+			return n;
+		rc = fl_stress_futex_wait(&w->events, seen, deadline);
+		if (rc == -EINTR)
+			return rc;
+	}
+}
+
+void loop_poll(struct loop_world *w, int64_t deadline)
+{
+	for (int rc = 0; rc != -ETIMEDOUT;) {
+		const unsigned seen = LOOK(&w->events);
+		/* acquire: as take() */
+		if (atomic_fetch_add_explicit(&w->rung, 0, memory_order_acquire))
+			return;
+		rc = fl_stress_futex_wait(&w->events, seen, deadline);
+	}
+}
+
+static void close_number(int fd)
+{
+	(void)fd;
+}
+
+void loop_begin(struct loop_world *w)
+{
+	fl__poller_sys = (struct fl__poller_sys){create, control, wait_for_events, bell, ring, close_number};
+	while (worlds[w->index])
+		if (++w->index == WORLDS)
+			abort();
+	worlds[w->index] = w;
+	making = w;
+	OK(fl_loop_create(&w->l, NULL));
+}
+
+int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg)
+{
+	int rc = fl_loop_run_on(w->l, function, arg);
+	fl_loop_free(w->l);
+	return rc;
+}
+
+void loop_end(struct loop_world *w)
+{
+	worlds[w->index] = NULL;
+}

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The event loop and descriptors: an edge, a deadline, a request; and a loop that another one hosts. */
+#include "loops.h"
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+
+/* A descriptor becomes ready while a fiber waits for it, in time or not, and is cancelled: an edge is not lost, once is enough. */
+struct loop_edge {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_event known;
+	fl_latch others;
+	int cargo, seen, rc, again;
+};
+
+static int wait_for_edge(void *arg)
+{
+	struct loop_edge *s = arg;
+	struct fl__io io;
+	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
+	fl__io_drained(&io, FL__IO_IN);
+	fl_event_set(&s->known);
+	s->rc = fl__io_wait(&io, FL__IO_IN, soon(), NULL);
+	s->again = s->rc;
+	if (s->rc == -ETIMEDOUT)
+		s->again = fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL);
+	if (s->again == 0)
+		s->seen = s->cargo;
+	fl__io_close(&io, "loop_edge");
+	return 0;
+}
+
+static int watch_reader(void *arg)
+{
+	struct loop_edge *s = arg;
+	OK(fl_fiber_start(&s->fiber, wait_for_edge, s, NULL));
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(loop_edge)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_edge, loop)
+{
+	OK(loop_run(&s->world, watch_reader, s));
+}
+
+FL_STRESS_ACTOR(loop_edge, sender)
+{
+	OK(fl_event_wait(&s->known));
+	s->cargo = 1;
+	loop_make_ready(&s->world, 0);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_edge, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	if (fl_stress_choose(2))
+		fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_edge, loop, sender, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0 && s->seen == 1, "ready");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->again == 0 && s->seen == 1, "late");
+	FL_ACCEPTABLE(s->again == -ECANCELED, "cancelled");
+	FL_FORBIDDEN(1, "an edge without its data");
+}
+
+/* A loop in another one: between turns a wake makes its descriptor readable, or the turn has said to come back at once. */
+struct loop_hosted {
+	struct loop_world world;
+	fl_event event;
+	fl_latch others;
+	int cargo, seen;
+	bool done;
+};
+
+static int wait_hosted(void *arg)
+{
+	struct loop_hosted *s = arg;
+	OK(fl_event_wait(&s->event));
+	s->seen = s->cargo;
+	OK(fl_latch_wait(&s->others));
+	s->done = true;
+	return 0;
+}
+
+static void start_hosted(void *arg)
+{
+	fl_fiber *f;
+	OK(fl_fiber_start(&f, wait_hosted, arg, NULL));
+	fl_fiber_detach(f);
+}
+
+FL_STRESS_SETUP(loop_hosted)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_hosted, host)
+{
+	OK(fl_loop_call(s->world.l, start_hosted, s));
+	while (!s->done) {
+		int64_t deadline;
+		OK(fl_loop_turn(s->world.l, &deadline));
+		if (!s->done && deadline != 0)
+			loop_poll(&s->world, deadline);
+	}
+	fl_loop_free(s->world.l);
+}
+
+FL_STRESS_ACTOR(loop_hosted, setter)
+{
+	s->cargo = 1;
+	fl_event_set(&s->event);
+	fl_latch_count_down(&s->others, 1);
+}
+
+static void nothing(void *arg)
+{
+	(void)arg;
+}
+
+FL_STRESS_ACTOR(loop_hosted, caller)
+{
+	OK(fl_loop_call(s->world.l, nothing, s));
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_hosted, host, setter, caller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
+	FL_FORBIDDEN(1, "data was not seen");
+}

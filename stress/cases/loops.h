@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_CASES_LOOPS_H
+#define STRESS_CASES_LOOPS_H
+
+/*
+ * Event loops without a kernel: a poller is a word that a loop sleeps on, a descriptor a number that an actor makes ready. All
+ * else is the loop's own.
+ *
+ *     FL_STRESS_SETUP(...)             { loop_begin(&s->world); }
+ *     FL_STRESS_ACTOR(..., loop)       { OK(loop_run(&s->world, function, s)); }      // and frees it
+ *     FL_STRESS_ACTOR(..., other)      { loop_make_ready(&s->world, 0); }
+ *     FL_STRESS(...)                   { loop_end(&s->world); ... }
+ */
+#include "cases.h"
+#include "loop/io.h"
+#include <fairlead/loop.h>
+
+enum { LOOP_FDS = 2 };
+
+struct loop_world {
+	fl_loop *l;
+	unsigned index;
+	atomic_uint events; /* changes when there is something to see */
+	atomic_int rung, ready[LOOP_FDS];
+	void *bell, *who[LOOP_FDS]; /* whom the loop wants to be told; NULL: not watched */
+};
+
+/* Makes the loop; for the setup. */
+void loop_begin(struct loop_world *w);
+
+/* Runs `function` on it and frees it; for the one actor whose loop it is. */
+int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
+
+/* For the outcome. */
+void loop_end(struct loop_world *w);
+
+/* The descriptor that is ready when... */
+int loop_fd(const struct loop_world *w, int i);
+
+/* ... somebody has made it so: an edge. By any actor. */
+void loop_make_ready(struct loop_world *w, int i);
+
+/* By whoever embeds the loop: waits until its descriptor is readable, or the deadline. */
+void loop_poll(struct loop_world *w, int64_t deadline);
+
+#endif

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "base/atomic.h"
+#include "soak.h"
+#include "wait/lot.h"
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { MOST = 1000, STUCK_S = 60 };
+
+_Noreturn void fail(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)fputs("soak: FAILED: ", stderr);
+	(void)vfprintf(stderr, format, arguments);
+	(void)fputc('\n', stderr);
+	va_end(arguments);
+	_Exit(1);
+}
+
+static void usage(FILE *to)
+{
+	(void)fputs("usage: ./dev stress --soak [--time SECONDS] [--threads N] [--loops N] [--fibers N] [--seed N]\n\n"
+	            "Threads, and fibers on event loops, race wakes, timeouts and cancels for the same semaphores, "
+	            "queues, events and\n"
+	            "conditions, with an account of every permit, item and ticket. Exit status: 0; 1: the account is "
+	            "wrong, or\n"
+	            "nothing has moved for a minute; 2: bad usage.\n"
+	            "  --time     how long; 60\n"
+	            "  --threads  that act by themselves; 4\n"
+	            "  --loops    event loops, a thread each; 2\n"
+	            "  --fibers   on each loop; 64\n",
+	            to);
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
+{
+	char *end;
+	const unsigned long long n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || n < least || n > most) {
+		(void)fprintf(stderr, "soak: --%s takes a number from %llu to %llu, not '%s'\n", option,
+		              (unsigned long long)least, (unsigned long long)most, text);
+		exit(2);
+	}
+	return n;
+}
+
+static void read_arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"time", 1, NULL, 't'}, {"threads", 1, NULL, 'n'}, {"loops", 1, NULL, 'l'}, {"fibers", 1, NULL, 'f'},
+	    {"seed", 1, NULL, 's'}, {"help", 0, NULL, 'h'},    {NULL, 0, NULL, 0}};
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			usage(stdout);
+			exit(0);
+		}
+		if (c == '?')
+			exit(2);
+		if (c == 't')
+			soak.time = FL_S((int64_t)number("time", optarg, 1, 1000000));
+		else if (c == 'n')
+			soak.threads = (unsigned)number("threads", optarg, 0, MOST);
+		else if (c == 'l')
+			soak.loops = (unsigned)number("loops", optarg, 0, MOST);
+		else if (c == 'f')
+			soak.fibers = (unsigned)number("fibers", optarg, 1, MOST);
+		else
+			soak.seed = number("seed", optarg, 0, UINT64_MAX);
+	}
+	if (optind < argc || soak.threads + soak.loops == 0) {
+		(void)fputs("soak: it takes no other arguments, and at least one thread or loop\n", stderr);
+		exit(2);
+	}
+}
+
+static int run_thread(void *unused)
+{
+	enum { BATCH = 32 };
+	struct actor a;
+	(void)unused;
+	actor_begin(&a);
+	while (!fl__load_relaxed(&soak.stop)) { /* relaxed: the end is joined */
+		for (int i = 0; i < BATCH; i++)
+			(void)act(&a);
+		progress(BATCH);
+	}
+	actor_end(&a);
+	return 0;
+}
+
+static void tell_waiter(const void *key, const uint32_t *park_word, const char *name, void *unused)
+{
+	(void)park_word, (void)unused;
+	(void)fprintf(stderr, "soak: %s waits at %p\n", name, key);
+}
+
+/* Until the time is over. */
+static void look_on(void)
+{
+	const int64_t end = fl_after(soak.time);
+	uint64_t before = 0;
+	for (int still = 0; fl_now() < end;) {
+		int rc = fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL);
+		(void)rc; /* nobody cancels */
+		const uint64_t now = progress_made();
+		still = now == before ? still + 1 : 0;
+		before = now;
+		if (still == STUCK_S) {
+			fl__lot_visit(tell_waiter, NULL);
+			fail("nothing has moved for %d seconds", STUCK_S);
+		}
+	}
+}
+
+static void send_home(void)
+{
+	fl__store_relaxed(&soak.stop, true); /* relaxed: as in run_thread() */
+	for (int i = 0; i < QUEUES; i++)
+		fl_queue_close(soak.queues[i]);
+	for (int i = 0; i < EVENTS; i++)
+		fl_event_set(&soak.events[i]);
+}
+
+static void report(const struct tally *t, double seconds)
+{
+	const uint64_t all = t->done + t->timed_out + t->cancelled;
+	(void)printf(
+	    "%llu operations in %.0f s: %llu done, %llu timed out, %llu cancelled; %llu fibers came and went\n",
+	    (unsigned long long)all, seconds, (unsigned long long)t->done, (unsigned long long)t->timed_out,
+	    (unsigned long long)t->cancelled, (unsigned long long)fibers_ended());
+	(void)printf("%llu items were put, and got once each; permits and tickets are all there\n",
+	             (unsigned long long)t->put_count);
+}
+
+int main(int argc, char **argv)
+{
+	soak.threads = 4;
+	soak.loops = 2;
+	soak.fibers = 64;
+	soak.time = FL_S(60);
+	read_arguments(argc, argv);
+	static fl_thread threads[2 * MOST];
+	const unsigned n = soak.threads + soak.loops;
+	const int64_t begin = fl_now();
+	things_open();
+	loops_open();
+	for (unsigned i = 0; i < n; i++) {
+		fl_thread_function *function = i < soak.loops ? run_loop : run_thread;
+		if (fl_thread_start(&threads[i], function, (void *)(uintptr_t)i, NULL) != 0)
+			fail("no thread");
+	}
+	look_on();
+	send_home();
+	for (unsigned i = 0; i < n; i++) {
+		int result = 0;
+		if (fl_thread_join_until(&threads[i], &result, fl_after(FL_S(STUCK_S)), NULL) != 0) {
+			fl__lot_visit(tell_waiter, NULL);
+			fail("somebody has not come home for %d seconds", STUCK_S);
+		}
+		if (result != 0)
+			fail("a loop ended with %s", fl_error_name(result));
+	}
+	const struct tally total = things_close();
+	loops_close();
+	report(&total, (double)(fl_now() - begin) / 1e9);
+	return 0;
+}

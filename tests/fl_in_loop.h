@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_IN_LOOP_H
+#define FL_IN_LOOP_H
+
+/*
+ * Cases that run in the fibers of a loop. Inside of one, FL_CHECK and never cmocka's assertions: they would leave by longjmp to
+ * another stack.
+ *
+ *     static int body(void *arg) { ... FL_CHECK(fl_test_join(f) == 0); return 0; }
+ *     FL_TEST(loop_does_it) { fl_test_in_loop(body, NULL); }
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+
+/* Runs `function(arg)` as the first fiber of a loop; it returns 0. */
+static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)
+{
+	FL_OK(fl_loop_run(function, arg));
+}
+
+static inline fl_fiber *fl_test_start(fl_fiber_function *function, void *arg)
+{
+	fl_fiber *f = NULL;
+	FL_CHECK(fl_fiber_start(&f, function, arg, NULL) == 0);
+	return f;
+}
+
+/* What it returned. */
+static inline int fl_test_join(fl_fiber *f)
+{
+	int result = 0;
+	FL_CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	return result;
+}
+
+/* Lets every fiber that can run do so, so often that what one of them does can have reached the others. */
+static inline void fl_test_settle(void)
+{
+	for (int i = 0; i < 8; i++)
+		fl_fiber_yield();
+}
+
+#endif

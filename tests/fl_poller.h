@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_POLLER_H
+#define FL_POLLER_H
+
+/*
+ * Faults and counts of what a loop asks of the system (lib/loop/poller.h): FL_POLLER_FAULTS() keeps the table as it is until the
+ * end of the block. A case replaces entries while no loop runs.
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+#include "loop/poller.h"
+
+static struct fl__poller_sys fl_test_real_poller;
+
+__attribute__((constructor)) static void fl_test_keep_poller(void)
+{
+	fl_test_real_poller = fl__poller_sys;
+}
+
+static inline int fl_test_poller_end(void)
+{
+	fl__poller_sys = fl_test_real_poller;
+	return 0;
+}
+
+static inline void fl_test_poller_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_poller_end();
+}
+
+#define FL_POLLER_FAULTS()                                                                                             \
+	__attribute__((cleanup(fl_test_poller_close), unused)) const int FL__JOIN(fl_test_poller_, __LINE__) =         \
+	    fl_test_poller_end()
+
+/* How often each was called, after fl_test_poller_count(). Rings come from any thread. */
+typedef struct fl_test_poller_calls {
+	uint32_t waits, controls, rings;
+} fl_test_poller_calls;
+
+static fl_test_poller_calls fl_test_polled;
+
+static inline int fl_test_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	fl__add_relaxed(&fl_test_polled.waits, 1); /* relaxed: counts that are polled; so are the others */
+	return fl_test_real_poller.wait(poller, events, n, deadline);
+}
+
+static inline int fl_test_poller_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	fl__add_relaxed(&fl_test_polled.controls, 1);
+	return fl_test_real_poller.control(poller, op, fd, events, who);
+}
+
+static inline void fl_test_poller_ring(int bell)
+{
+	fl__add_relaxed(&fl_test_polled.rings, 1);
+	fl_test_real_poller.ring(bell);
+}
+
+static inline void fl_test_poller_count(void)
+{
+	fl_test_polled = (fl_test_poller_calls){0, 0, 0};
+	fl__poller_sys.wait = fl_test_poller_wait;
+	fl__poller_sys.control = fl_test_poller_control;
+	fl__poller_sys.ring = fl_test_poller_ring;
+}
+
+#endif

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_STREAMS_H
+#define FL_STREAMS_H
+
+/*
+ * Streams in tests. A case of two connected streams runs in a fiber, once with Unix sockets and once with TCP; when it is over,
+ * the process has as many descriptors and as much of the allocator's memory as before:
+ *
+ *     static void echoes(fl_stream *a, fl_stream *b) { FL_GIVES(fl_stream_write(a, "x", 1), 0); ... }
+ *     FL_TEST(stream_echoes) { fl_test_each_kind(echoes); }
+ *
+ * The other side may be a bare socket, for what a stream would not do: fl_test_tcp(). FL_NET_FAULTS() is as FL_FAULTS(), of
+ * lib/loop/net_sys.h's table.
+ */
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+
+#include "loop/net_sys.h"
+#include "loop/stream.h"
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct fl__net_sys fl_test_real_net_sys;
+
+__attribute__((constructor)) static void fl_test_keep_net_sys(void)
+{
+	fl_test_real_net_sys = fl__net_sys;
+}
+
+static inline int fl_test_net_faults_end(void)
+{
+	fl__net_sys = fl_test_real_net_sys;
+	return 0;
+}
+
+static inline void fl_test_net_faults_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_net_faults_end();
+}
+
+#define FL_NET_FAULTS()                                                                                                \
+	__attribute__((cleanup(fl_test_net_faults_close), unused)) const int FL__JOIN(fl_test_net_faults_, __LINE__) = \
+	    fl_test_net_faults_end()
+
+/* For fibers: the expression has that value; if not, both are printed. */
+#define FL_GIVES(expr, expected) fl_test_gives((long)(expr), (long)(expected), #expr, __FILE__, __LINE__)
+
+static inline void fl_test_gives(long got, long expected, const char *expr, const char *file, int line)
+{
+	if (got == expected)
+		return;
+	(void)fprintf(stderr, "%s:%d: %s gives %ld, not %ld\n", file, line, expr, got, expected);
+	fl_test_abort(expr, file, line);
+}
+
+/* For fibers: lets others run until the condition holds. */
+#define FL_TEST_UNTIL(condition)                                                                                       \
+	do {                                                                                                           \
+		const int64_t fl_test_end_ = fl_after(FL_S(60));                                                       \
+		while (!(condition)) {                                                                                 \
+			FL_CHECK(fl_now() < fl_test_end_);                                                             \
+			fl_fiber_yield();                                                                              \
+		}                                                                                                      \
+	} while (0)
+
+static inline bool fl_test_waits(const fl_stream *s, int direction)
+{
+	return s->io.waiting[direction] != NULL;
+}
+
+/* Two TCP sockets that are connected with each other. */
+static inline void fl_test_tcp(int fds[2])
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	socklen_t size = sizeof a;
+	int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(l >= 0 && bind(l, (struct sockaddr *)&a, size) == 0 && listen(l, 1) == 0);
+	FL_CHECK(getsockname(l, (struct sockaddr *)&a, &size) == 0);
+	FL_CHECK((fds[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
+	FL_CHECK(connect(fds[0], (struct sockaddr *)&a, size) == 0);
+	FL_CHECK((fds[1] = accept(l, NULL, NULL)) >= 0);
+	FL_CHECK(close(l) == 0);
+}
+
+/* A stream, and the bare socket on the other side. */
+static inline fl_stream *fl_test_stream_of(int fd)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_stream_from_fd(&s, fd), 0);
+	return s;
+}
+
+static inline fl_stream *fl_test_tcp_stream(int *peer)
+{
+	int fds[2];
+	fl_test_tcp(fds);
+	*peer = fds[1];
+	return fl_test_stream_of(fds[0]);
+}
+
+static inline void fl_test_peer_sends(int peer, const char *text)
+{
+	FL_GIVES(send(peer, text, strlen(text), MSG_NOSIGNAL), strlen(text));
+}
+
+/* Closes a TCP socket so that the other side gets a reset. */
+static inline void fl_test_peer_resets(int peer)
+{
+	const struct linger now = {.l_onoff = 1, .l_linger = 0};
+	FL_CHECK(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now) == 0);
+	FL_CHECK(close(peer) == 0);
+}
+
+/* Writes as long as there is room: how many bytes. */
+static inline size_t fl_test_fill(fl_stream *s)
+{
+	static const char zeros[65536];
+	size_t sum = 0;
+	for (ssize_t n; (n = fl_stream_try_write(s, zeros, sizeof zeros)) != -EAGAIN;) {
+		FL_CHECK(n > 0);
+		sum += (size_t)n;
+	}
+	return sum;
+}
+
+/* The allocator's memory, counted. */
+static long fl_test_blocks;
+
+static inline void *fl_test_counting_alloc(size_t size)
+{
+	void *memory = fl_test_real_sys.alloc(size);
+	fl_test_blocks += memory != NULL;
+	return memory;
+}
+
+static inline void fl_test_counting_free(void *memory)
+{
+	fl_test_blocks -= memory != NULL;
+	fl_test_real_sys.free(memory);
+}
+
+/* Runs `function(arg)` in a loop, which leaves nothing behind. */
+static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg)
+{
+	FL_FAULTS();
+	FL_NET_FAULTS();
+	(void)fl_now();
+	(void)fl_cancel_scope(); /* the thread has met the library */
+	unsigned fds = fl_test_fds();
+	fl_test_blocks = 0;
+	fl__sys.alloc = fl_test_counting_alloc;
+	fl__sys.free = fl_test_counting_free;
+	fl_test_in_loop(function, arg);
+	assert_int_equal(fl_test_blocks, 0);
+	assert_int_equal(fl_test_fds(), fds);
+}
+
+typedef void fl_test_two_streams(fl_stream *a, fl_stream *b);
+
+static inline int fl_test_unix_pair(void *function)
+{
+	fl_stream *ends[2] = {NULL, NULL};
+	FL_GIVES(fl_stream_pair(ends), 0);
+	(*(fl_test_two_streams **)function)(ends[0], ends[1]);
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+static inline int fl_test_tcp_pair(void *function)
+{
+	int fds[2];
+	fl_test_tcp(fds);
+	fl_stream *a = fl_test_stream_of(fds[0]), *b = fl_test_stream_of(fds[1]);
+	(*(fl_test_two_streams **)function)(a, b);
+	fl_stream_free(a);
+	fl_stream_free(b);
+	return 0;
+}
+
+static inline void fl_test_each_kind(fl_test_two_streams *function)
+{
+	fl_test_leaves_nothing(fl_test_unix_pair, &function);
+	fl_test_leaves_nothing(fl_test_tcp_pair, &function);
+}
+
+#endif

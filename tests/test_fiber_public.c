@@ -1,0 +1,553 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fairlead/fiber.h: the tasks of a loop.
+ */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+/* Fibers write who they are, in the order in which they run. */
+static char order[64];
+
+static void mark(char letter)
+{
+	size_t n = strlen(order);
+	FL_CHECK(n + 1 < sizeof order);
+	order[n] = letter;
+	order[n + 1] = '\0';
+}
+
+static int write_letter(void *letter)
+{
+	mark(*(const char *)letter);
+	return *(const char *)letter;
+}
+
+static int return_number(void *number)
+{
+	return *(int *)number;
+}
+
+static int sleep_long(void *unused)
+{
+	(void)unused;
+	return fl_sleep(FL_S(3600));
+}
+
+static int start_some(void *unused)
+{
+	static char letters[] = "abcde";
+	fl_fiber *f[5];
+	(void)unused;
+	order[0] = '\0';
+	for (int i = 0; i < 5; i++)
+		f[i] = fl_test_start(write_letter, &letters[i]);
+	FL_CHECK(strcmp(order, "") == 0); /* in a later turn */
+	fl_fiber_yield();
+	FL_CHECK(strcmp(order, "abcde") == 0); /* first come, first run */
+	for (int i = 4; i >= 0; i--)
+		FL_CHECK(fl_test_join(f[i]) == letters[i]);
+	return 0;
+}
+
+FL_TEST(fiber_public_starts_in_order_on_a_later_turn)
+{
+	fl_test_in_loop(start_some, NULL);
+}
+
+FL_TEST(fiber_public_start_without_a_loop)
+{
+	fl_fiber *f;
+	FL_RC(fl_fiber_start(&f, sleep_long, NULL, NULL), -ENOTSUP);
+	assert_null(fl_fiber_current());
+	fl_fiber_yield(); /* does nothing */
+	fl_fiber_free(NULL);
+}
+
+static void *no_map(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+static int start_without_memory(void *unused)
+{
+	fl_fiber *f[256], *last = NULL;
+	int n = 0, rc;
+	(void)unused;
+	FL_FAULTS();
+	fl__sys.map = no_map;
+	while ((rc = fl_fiber_start(&f[n], sleep_long, NULL, NULL)) == 0)
+		FL_CHECK(++n < 256); /* those of the slab that is there */
+	FL_CHECK(rc == -ENOMEM);
+	(void)fl_test_faults_end();
+	FL_CHECK(fl_fiber_start(&last, sleep_long, NULL, NULL) == 0);
+	fl_fiber_free(last);
+	while (n > 0)
+		fl_fiber_free(f[--n]);
+	return 0;
+}
+
+FL_TEST(fiber_public_start_without_memory)
+{
+	fl_test_in_loop(start_without_memory, NULL); /* fl_fiber_start answers -ENOMEM, and nothing has happened */
+}
+
+static int wait_event(void *event)
+{
+	return fl_event_wait(event);
+}
+
+static int join_in_every_way(void *unused)
+{
+	int number = 7, result = 0;
+	fl_event go = FL_EVENT_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	(void)unused;
+	fl_fiber *self = fl_fiber_current();
+	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
+	FL_CHECK(fl_fiber_join_until(self, NULL, 0, NULL) == -EDEADLK);
+	FL_CHECK(fl_fiber_try_join(self, NULL) == -EBUSY);
+
+	fl_fiber *f = fl_test_start(wait_event, &go);
+	FL_CHECK(fl_fiber_is_alive(f));
+	FL_CHECK(fl_fiber_try_join(f, &result) == -EBUSY);
+	FL_CHECK(fl_fiber_join_until(f, &result, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_fiber_join(f, &result) == -ECANCELED); /* it goes on */
+	}
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_event_set(&go);
+	FL_CHECK(fl_fiber_join(f, &result) == 0 && result == 0);
+
+	f = fl_test_start(return_number, &number);
+	fl_fiber_yield();
+	FL_CHECK(!fl_fiber_is_alive(f));
+	FL_CHECK(fl_fiber_try_join(f, &result) == 0 && result == 7);
+	f = fl_test_start(return_number, &number);
+	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(fiber_public_join_answers)
+{
+	fl_test_in_loop(join_in_every_way, NULL);
+}
+
+typedef struct outsider {
+	fl_fiber *f;
+	int join, try_join;
+	bool current;
+	uint32_t done;
+} outsider;
+
+static void join_outside(void *arg)
+{
+	outsider *o = arg;
+	o->join = fl_fiber_join(o->f, NULL);
+	o->try_join = fl_fiber_try_join(o->f, NULL);
+	o->current = fl_fiber_current() != NULL;
+	fl_fiber_yield();
+	o->done = 1;
+}
+
+static int be_joined_by_callbacks(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
+	fl_loop_timer t = {0};
+	(void)unused;
+	FL_CHECK(fl_loop_call(l, join_outside, &called) == 0);
+	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
+	while (!called.done || !timed.done)
+		fl_fiber_yield();
+	FL_CHECK(called.join == -EDEADLK && called.try_join == -EBUSY && !called.current);
+	FL_CHECK(timed.join == -EDEADLK && timed.try_join == -EBUSY && !timed.current);
+	return 0;
+}
+
+/* fl_fiber_join in a callback would never end: -EDEADLK. */
+FL_TEST(fiber_public_callbacks_do_not_join)
+{
+	fl_test_in_loop(be_joined_by_callbacks, NULL);
+}
+
+/* Detached, and the error hook. */
+static char failed_name[32];
+static int failed_with;
+static unsigned failures;
+
+static void note_failure(const char *name, int error)
+{
+	failures++;
+	failed_with = error;
+	(void)snprintf(failed_name, sizeof failed_name, "%s", name);
+}
+
+static int detach_in_every_way(void *unused)
+{
+	int error = -EIO, canceled = -ECANCELED, none = 0;
+	fl_fiber *f;
+	(void)unused;
+	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "early"}) == 0);
+	fl_fiber_detach(f);
+	fl_fiber_yield();
+	FL_CHECK(failures == 1 && failed_with == -EIO && strcmp(failed_name, "early") == 0);
+	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "late"}) == 0);
+	fl_fiber_yield();
+	FL_CHECK(failures == 1); /* somebody may ask */
+	fl_fiber_detach(f);
+	FL_CHECK(failures == 2 && strcmp(failed_name, "late") == 0);
+	fl_fiber_detach(fl_test_start(return_number, &none));
+	fl_fiber_yield();
+	FL_CHECK(failures == 2);
+	fl_fiber_detach(fl_test_start(return_number, &canceled)); /* nobody has cancelled it */
+	fl_fiber_yield();
+	FL_CHECK(failures == 3 && failed_with == -ECANCELED);
+	f = fl_test_start(sleep_long, NULL);
+	fl_fiber_yield();
+	fl_fiber_cancel(f);
+	fl_fiber_detach(f); /* its -ECANCELED is an answer */
+	fl_test_settle();
+	FL_CHECK(failures == 3);
+	f = fl_test_start(sleep_long, NULL);
+	fl_fiber_yield();
+	fl_fiber_cancel(f);
+	fl_fiber_yield();
+	FL_CHECK(!fl_fiber_is_alive(f));
+	fl_fiber_detach(f);
+	FL_CHECK(failures == 3);
+	fl_fiber_detach(fl_test_start(sleep_long, NULL)); /* the end of the loop cancels it */
+	return 0;
+}
+
+FL_TEST(fiber_public_detached_tells_the_hook)
+{
+	failures = 0;
+	fl_fiber_error_hook *before = fl_fiber_set_error_hook(note_failure);
+	fl_test_in_loop(detach_in_every_way, NULL);
+	assert_ptr_equal(fl_fiber_set_error_hook(NULL), note_failure);
+	assert_ptr_equal(fl_fiber_set_error_hook(before), before); /* the default */
+	assert_int_equal(failures, 3);
+}
+
+static int fail_alone(void *unused)
+{
+	static int error = -EPIPE;
+	fl_fiber *f;
+	(void)unused;
+	FL_CHECK(fl_fiber_start(&f, return_number, &error, &(fl_fiber_config){.name = "worker"}) == 0);
+	fl_fiber_detach(f);
+	fl_fiber_yield();
+	return 0;
+}
+
+static void fail_unheard(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_run(fail_alone, NULL) == 0);
+}
+
+FL_TEST(fiber_public_errors_are_logged)
+{
+	char text[512];
+	fl_test_stderr(fail_unheard, NULL, text, sizeof text);
+	assert_non_null(strstr(text, "fiber worker failed"));
+	assert_non_null(strstr(text, fl_error_text(-EPIPE)));
+}
+
+/* Free: cancelled and waited for, in a scope that is cancelled itself. */
+static int end_slowly(void *ended)
+{
+	int rc = fl_sleep(FL_S(3600));
+	for (int i = 0; i < 5; i++)
+		fl_fiber_yield();
+	++*(int *)ended;
+	return rc;
+}
+
+static int free_some(void *unused)
+{
+	int ended = 0, number = 1;
+	fl_cancel stop = FL_CANCEL_INIT;
+	(void)unused;
+	fl_cancel_request(&stop);
+	fl_fiber *f = fl_test_start(end_slowly, &ended);
+	fl_fiber_yield();
+	{
+		FL_CANCEL_SCOPE(&stop);
+		fl_fiber_free(f);
+	}
+	FL_CHECK(ended == 1);
+	f = fl_test_start(return_number, &number);
+	fl_fiber_yield();
+	fl_fiber_free(f); /* it has ended */
+	{
+		FL_SCOPED(fl_fiber) *scoped = fl_test_start(end_slowly, &ended);
+		fl_fiber_yield();
+	}
+	FL_CHECK(ended == 2);
+	FL_SCOPED(fl_fiber) *none = NULL;
+	return 0;
+}
+
+FL_TEST(fiber_public_free_cancels_and_waits)
+{
+	fl_test_in_loop(free_some, NULL);
+}
+
+static void free_in_child(void *f)
+{
+	(void)fl_set_panic_handler(NULL);
+	fl_fiber_free(f);
+}
+
+static int free_self(void *unused)
+{
+	char text[512];
+	(void)unused;
+	int status = fl_test_child(free_in_child, fl_fiber_current(), text, sizeof text);
+	FL_CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	FL_CHECK(strstr(text, "fl_fiber_free") != NULL);
+	return 0;
+}
+
+FL_TEST(fiber_public_free_of_itself_panics)
+{
+	fl_test_in_loop(free_self, NULL);
+}
+
+/* Names, and the calling fiber. */
+static int look_at_self(void *expected)
+{
+	const fl_fiber *self = fl_fiber_current();
+	FL_CHECK(self != NULL && fl_fiber_is_alive(self));
+	FL_CHECK(strcmp(fl_fiber_name(self), expected) == 0);
+	FL_CHECK(strcmp(fl_thread_current_name(), expected) == 0);
+	fl_fiber_yield();
+	FL_CHECK(fl_fiber_current() == self);
+	return 0;
+}
+
+static int name_some(void *unused)
+{
+	char name[] = "a name that is longer than it may be, which is cut", plain[] = "fiber";
+	char cut[] = "a name that is longer than it m";
+	fl_fiber *f;
+	(void)unused;
+	FL_CHECK(strcmp(fl_fiber_name(fl_fiber_current()), "main") == 0);
+	FL_CHECK(fl_fiber_start(&f, look_at_self, cut, &(fl_fiber_config){.name = name}) == 0);
+	name[0] = '?';
+	FL_CHECK(fl_test_join(f) == 0);
+	FL_CHECK(fl_test_join(fl_test_start(look_at_self, plain)) == 0);
+	FL_CHECK(fl_fiber_start(&f, look_at_self, plain, &(fl_fiber_config){.name = NULL}) == 0);
+	return fl_test_join(f);
+}
+
+FL_TEST(fiber_public_has_a_name)
+{
+	fl_test_in_loop(name_some, NULL);
+	assert_null(fl_fiber_current());
+}
+
+/* Yield lets the others run first, and observes no cancel; a sleep of nothing is one turn, and does. */
+static int count_turns(void *count)
+{
+	for (;;) {
+		++*(int *)count;
+		if (fl_sleep(0) != 0)
+			return -ECANCELED;
+	}
+}
+
+static int take_turns(void *unused)
+{
+	static const int64_t none[] = {0, -1, INT64_MIN};
+	int count = 0;
+	(void)unused;
+	fl_fiber *f = fl_test_start(count_turns, &count);
+	for (int i = 1; i <= 5; i++) {
+		fl_fiber_yield();
+		FL_CHECK(count == i);
+	}
+	for (int i = 0; i < 3; i++) {
+		FL_CHECK(fl_sleep(none[i]) == 0);
+		FL_CHECK(count == 6 + i); /* exactly one turn */
+	}
+	FL_CHECK(fl_sleep_until(0, NULL) == 0 && count == 9);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_CANCEL_SCOPE(&stop);
+	FL_CHECK(fl_sleep(0) == -ECANCELED && count == 10);
+	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0 && count == 11);
+	fl_fiber_yield();
+	FL_CHECK(count == 12);
+	fl_fiber_free(f);
+	return 0;
+}
+
+FL_TEST(fiber_public_sleep_of_nothing_is_one_turn)
+{
+	fl_test_in_loop(take_turns, NULL);
+	FL_OK(fl_sleep(0)); /* a thread shares with nobody */
+}
+
+/* What belongs to a fiber. */
+static unsigned destroyed;
+
+static void destroy_value(void *value)
+{
+	FL_CHECK(fl_fiber_current() != NULL);
+	fl_fiber_yield(); /* it may wait */
+	FL_CHECK(fl_sleep(1) == 0);
+	destroyed += *(unsigned *)value;
+}
+
+static fl_local local = FL_LOCAL_INIT(destroy_value);
+
+static int keep_own_things(void *value)
+{
+	FL_CHECK(fl_local_get(&local) == NULL && errno == 0);
+	FL_CHECK(fl_local_set(&local, value) == 0);
+	errno = (int)*(unsigned *)value;
+	FL_CHECK(fl_cancel_scope() != NULL && !fl_cancel_requested(NULL));
+	const fl_cancel *own = fl_cancel_scope();
+	for (int i = 0; i < 3; i++) {
+		fl_fiber_yield();
+		FL_CHECK(errno == (int)*(unsigned *)value);
+		FL_CHECK(fl_local_get(&local) == value);
+		FL_CHECK(fl_cancel_scope() == own);
+	}
+	return 0;
+}
+
+static int start_keepers(void *unused)
+{
+	unsigned values[] = {1, 10, 100, 1000};
+	fl_fiber *f[4];
+	(void)unused;
+	destroyed = 0;
+	for (int i = 0; i < 4; i++)
+		f[i] = fl_test_start(keep_own_things, &values[i]);
+	fl_fiber_detach(f[3]);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	while (destroyed != 1111)
+		fl_fiber_yield();
+	return 0;
+}
+
+FL_TEST(fiber_public_locals_errno_and_scope_are_its_own)
+{
+	fl_test_in_loop(start_keepers, NULL);
+}
+
+/* Detached by another one while it ends, where it waits for the last time. */
+static fl_event destroying, go_on;
+
+static void wait_at_end(void *unused)
+{
+	(void)unused;
+	fl_event_set(&destroying);
+	FL_CHECK(fl_event_wait(&go_on) == 0);
+}
+
+static fl_local slow_local = FL_LOCAL_INIT(wait_at_end);
+
+static int end_with_a_wait(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_local_set(&slow_local, &slow_local) == 0);
+	return -EIO;
+}
+
+static int detach_at_the_end(void *unused)
+{
+	(void)unused;
+	fl_event_init(&destroying);
+	fl_event_init(&go_on);
+	fl_fiber *f = fl_test_start(end_with_a_wait, NULL);
+	FL_CHECK(fl_event_wait(&destroying) == 0);
+	fl_fiber_detach(f);
+	fl_event_set(&go_on);
+	fl_test_settle();
+	FL_CHECK(failures == 1 && failed_with == -EIO);
+	return 0;
+}
+
+FL_TEST(fiber_public_detached_while_it_ends)
+{
+	failures = 0;
+	fl_fiber_error_hook *before = fl_fiber_set_error_hook(note_failure);
+	fl_test_in_loop(detach_at_the_end, NULL); /* its token is gone: else a panic */
+	(void)fl_fiber_set_error_hook(before);
+}
+
+/* FL_ON_FIBER. */
+static int wait_for_any(void *unused)
+{
+	int number = 3;
+	fl_event never = FL_EVENT_INIT;
+	(void)unused;
+	fl_fiber *slow = fl_test_start(sleep_long, NULL), *fast = fl_test_start(return_number, &number);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_EVENT(&never), FL_ON_FIBER(fast)) == 2);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow), FL_ON_FIBER(fast)) == 1); /* it has ended before */
+	FL_CHECK(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_FIBER(slow)) == -ETIMEDOUT);
+	FL_CHECK(fl_test_join(fast) == 3);
+	fl_fiber_cancel(slow);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_FIBER(slow)) == 0);
+	FL_CHECK(fl_test_join(slow) == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(fiber_public_can_be_waited_for)
+{
+	fl_test_in_loop(wait_for_any, NULL);
+}
+
+/* A join that is cancelled leaves the fiber running; cancel of one that joins passes to nobody. */
+static int join_it(void *f)
+{
+	return fl_fiber_join(f, NULL);
+}
+
+static int cancel_a_joiner(void *unused)
+{
+	(void)unused;
+	fl_fiber *f = fl_test_start(sleep_long, NULL), *joiner = fl_test_start(join_it, f);
+	fl_test_settle();
+	fl_fiber_cancel(joiner);
+	FL_CHECK(fl_test_join(joiner) == -ECANCELED);
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_fiber_free(f);
+	return 0;
+}
+
+FL_TEST(fiber_public_join_that_is_cancelled)
+{
+	fl_test_in_loop(cancel_a_joiner, NULL);
+}
+
+/* A thousand starts and ends: stacks are used again. */
+static int churn(void *unused)
+{
+	int number = 1;
+	(void)unused;
+	for (unsigned i = 0; i < fl_test_scaled(3000); i++) {
+		fl_fiber *f = fl_test_start(return_number, &number);
+		if (i % 3 == 0)
+			fl_fiber_free(f);
+		else
+			FL_CHECK(fl_test_join(f) == 1);
+	}
+	return 0;
+}
+
+FL_TEST(fiber_public_thousands_come_and_go)
+{
+	fl_test_in_loop(churn, NULL);
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Sleeping in the fibers of a loop: asyncio's sleep. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+static char order[64];
+static size_t noted;
+
+static void note(char c)
+{
+	FL_CHECK(noted < sizeof order - 1);
+	order[noted++] = c;
+	order[noted] = '\0';
+}
+
+static void note_nothing(void)
+{
+	noted = 0;
+	order[0] = '\0';
+}
+
+/* A fiber that notes its letter, three times, and sleeps so long in between. */
+typedef struct sleeper {
+	char letter;
+	int64_t ns;
+	fl_fiber *fiber;
+} sleeper;
+
+static int note_and_sleep(void *arg)
+{
+	const sleeper *s = arg;
+	for (int i = 0; i < 3; i++) {
+		note(s->letter);
+		FL_CHECK(fl_sleep(s->ns) == 0);
+	}
+	return 0;
+}
+
+static int takes_turns(void *unused)
+{
+	sleeper s[] = {{.letter = 'a', .ns = 0}, {.letter = 'b', .ns = -1}, {.letter = 'c', .ns = FL_S(-3600)}};
+	(void)unused;
+	note_nothing();
+	for (int i = 0; i < 3; i++)
+		s[i].fiber = fl_test_start(note_and_sleep, &s[i]);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(s[i].fiber) == 0);
+	FL_CHECK(strcmp(order, "abcabcabc") == 0);
+	return 0;
+}
+
+/* 0 and less: exactly one turn, in the order of the others. */
+FL_TEST(loop_sleep_zero_is_one_turn)
+{
+	fl_test_in_loop(takes_turns, NULL);
+}
+
+static int note_it(void *letter)
+{
+	note(*(const char *)letter);
+	return 0;
+}
+
+static int one_turn_exactly(void *unused)
+{
+	static char x = 'x', y = 'y';
+	(void)unused;
+	note_nothing();
+	fl_fiber *f = fl_test_start(note_it, &x);
+	note('1');
+	FL_CHECK(fl_sleep(0) == 0); /* one that was started runs in this turn */
+	note('2');
+	FL_CHECK(fl_test_join(f) == 0);
+	f = fl_test_start(note_it, &y);
+	FL_CHECK(fl_sleep_until(0, NULL) == 0);
+	note('3');
+	FL_CHECK(fl_test_join(f) == 0);
+	FL_CHECK(fl_sleep(0) == 0); /* alone */
+	FL_CHECK(strcmp(order, "1x2y3") == 0);
+	return 0;
+}
+
+FL_TEST(loop_sleep_zero_lets_the_new_ones_run)
+{
+	fl_test_in_loop(one_turn_exactly, NULL);
+}
+
+static int cancel_it(void *fiber)
+{
+	fl_fiber_cancel(fiber);
+	return 0;
+}
+
+static int sees_cancels(void *unused)
+{
+	(void)unused;
+	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
+	FL_CHECK(!fl_cancel_requested(NULL));
+	FL_CHECK(fl_sleep(0) == -ECANCELED); /* it came in this turn */
+	FL_CHECK(fl_test_join(other) == 0);
+	FL_CHECK(fl_sleep(0) == -ECANCELED && fl_sleep(-1) == -ECANCELED); /* and stays */
+	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0);
+	fl_cancel stop = FL_CANCEL_INIT;
+	FL_CHECK(fl_sleep_until(0, &stop) == 0);
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_sleep_until(0, &stop) == -ECANCELED);
+	fl_cancel_destroy(&stop);
+	return 0;
+}
+
+FL_TEST(loop_sleep_zero_sees_a_cancel)
+{
+	fl_test_in_loop(sees_cancels, NULL); /* fl_sleep(), fl_sleep_until(): -ECANCELED */
+}
+
+/* Cancelled or not, it is a turn: who only sleeps, and ignores its cancel, does not keep the others from running. */
+static int still_a_turn(void *unused)
+{
+	static char x = 'x';
+	(void)unused;
+	note_nothing();
+	fl_fiber_cancel(fl_fiber_current());
+	fl_fiber *other = fl_test_start(note_it, &x);
+	FL_CHECK(fl_sleep(0) == -ECANCELED);
+	FL_CHECK(strcmp(order, "x") == 0);
+	FL_CHECK(fl_test_join(other) == 0);
+	return 0;
+}
+
+FL_TEST(loop_sleep_zero_cancelled_is_a_turn_all_the_same)
+{
+	fl_test_in_loop(still_a_turn, NULL);
+}
+
+/* A thread's sleep of nothing does nothing: it cannot be cancelled. */
+FL_TEST(loop_sleep_zero_on_a_thread_does_nothing)
+{
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_OK(fl_sleep_until(0, &stop));
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_OK(fl_sleep(0));
+		FL_OK(fl_sleep(-5));
+		FL_RC(fl_sleep(1 << 30), -ECANCELED);
+	}
+	fl_cancel_destroy(&stop);
+}
+
+/* Events, timers, and calls from other threads come in while a fiber does nothing but that. */
+static void set_it(void *flag)
+{
+	fl__store_relaxed((uint32_t *)flag, 1);
+}
+
+static int call_loop(void *arg)
+{
+	void *const *args = arg;
+	return fl_loop_call(args[0], set_it, args[1]);
+}
+
+static int starves_nobody(void *unused)
+{
+	uint32_t timed = 0, called = 0;
+	(void)unused;
+	fl_loop_timer timer = {.function_ = NULL};
+	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_US(100)), set_it, &timed);
+	void *args[] = {fl_loop_current(), &called};
+	fl_thread t;
+	FL_CHECK(fl_thread_start(&t, call_loop, args, NULL) == 0);
+	int64_t end = fl_after(FL_S(60));
+	while (!timed || !called)
+		FL_CHECK(fl_sleep(0) == 0 && fl_now() < end);
+	int rc;
+	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
+	return 0;
+}
+
+FL_TEST(loop_sleep_zero_starves_nobody)
+{
+	fl_test_in_loop(starves_nobody, NULL);
+}
+
+/* Longer ones. */
+static int sleep_and_note(void *arg)
+{
+	const sleeper *s = arg;
+	FL_CHECK(fl_sleep_until(s->ns, NULL) == 0);
+	FL_CHECK(fl_now() >= s->ns);
+	note(s->letter);
+	return 0;
+}
+
+static int in_order_of_time(void *unused)
+{
+	const int64_t hour = fl_after(FL_S(3600));
+	sleeper s[] = {{.letter = 'c', .ns = hour + 3},
+	               {.letter = 'a', .ns = hour + 1},
+	               {.letter = 'd', .ns = hour + 4},
+	               {.letter = 'b', .ns = hour + 2}};
+	(void)unused;
+	note_nothing();
+	for (int i = 0; i < 4; i++)
+		s[i].fiber = fl_test_start(sleep_and_note, &s[i]);
+	fl_test_settle();
+	FL_CHECK(noted == 0);
+	fl__store_relaxed(&fl_test_ahead, FL_S(3601));
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(fl_test_join(s[i].fiber) == 0);
+	FL_CHECK(strcmp(order, "abcd") == 0);
+	return 0;
+}
+
+FL_TEST(loop_sleep_wakes_in_the_order_of_time)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	fl_test_in_loop(in_order_of_time, NULL);
+}
+
+static int sleep_for_ever(void *unused)
+{
+	(void)unused;
+	return fl_sleep(FL_FOREVER);
+}
+
+static int sleep_long(void *unused)
+{
+	(void)unused;
+	return fl_sleep_until(fl_after(FL_S(3600)), NULL);
+}
+
+static int cancels_sleeps(void *unused)
+{
+	fl_fiber_function *const sleeps[] = {sleep_for_ever, sleep_long};
+	(void)unused;
+	for (int i = 0; i < 2; i++) {
+		fl_fiber *f = fl_test_start(sleeps[i], NULL);
+		FL_CHECK(fl_sleep(0) == 0);
+		FL_CHECK(fl_fiber_is_alive(f));
+		fl_fiber_cancel(f);
+		FL_CHECK(fl_test_join(f) == -ECANCELED);
+		f = fl_test_start(sleeps[i], NULL);
+		fl_fiber_cancel(f); /* before it sleeps */
+		FL_CHECK(fl_test_join(f) == -ECANCELED);
+	}
+	return 0;
+}
+
+FL_TEST(loop_sleep_is_ended_by_a_cancel)
+{
+	fl_test_in_loop(cancels_sleeps, NULL);
+}

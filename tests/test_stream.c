@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Streams: how they are made and end, and what each function answers to whom. */
+#include "fl_child.h"
+#include "fl_streams.h"
+
+#include <netinet/tcp.h>
+#include <sys/un.h>
+
+static void talk(fl_stream *a, fl_stream *b)
+{
+	char got[16];
+	FL_GIVES(fl_stream_try_read(b, got, sizeof got), -EAGAIN);
+	FL_GIVES(fl_stream_write(a, "hello", 5), 0);
+	FL_GIVES(fl_stream_written(a), 5);
+	FL_GIVES(fl_stream_read(b, got, sizeof got), 5);
+	FL_CHECK(memcmp(got, "hello", 5) == 0);
+	FL_GIVES(fl_stream_try_write(b, "hi", 2), 2);
+	FL_GIVES(fl_stream_read_until(a, got, 1, fl_after(FL_S(60)), NULL), 1);
+	FL_GIVES(fl_stream_read(a, got + 1, sizeof got), 1);
+	FL_CHECK(memcmp(got, "hi", 2) == 0);
+	FL_GIVES(fl_stream_write(a, NULL, 0), 0);
+	FL_GIVES(fl_stream_try_write(a, NULL, 0), 0);
+	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), 0); /* what can be done at once is done */
+	FL_TEST_UNTIL(fl_stream_try_read(b, got, sizeof got) == 1);
+}
+
+FL_TEST(stream_both_ways)
+{
+	fl_test_each_kind(talk);
+}
+
+static int read_it(void *s)
+{
+	char got[8];
+	return (int)fl_stream_read(s, got, sizeof got);
+}
+
+static int write_much(void *s)
+{
+	static const char much[64 << 20];
+	return fl_stream_write(s, much, sizeof much);
+}
+
+static void wait_both_ways(fl_stream *a, fl_fiber *fibers[2])
+{
+	fibers[0] = fl_test_start(read_it, a);
+	fibers[1] = fl_test_start(write_much, a);
+	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_IN) && fl_test_waits(a, FL__IO_OUT));
+}
+
+/* A reader and a writer do not disturb each other; a second one of either does not get in. */
+static void second(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	fl_fiber *fibers[2];
+	wait_both_ways(a, fibers);
+	FL_GIVES(fl_stream_read(a, got, 1), -EBUSY);
+	FL_GIVES(fl_stream_try_read(a, got, 1), -EBUSY);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), -EBUSY);
+	FL_GIVES(fl_stream_read_line(a, got, 8), -EBUSY);
+	size_t written = fl_stream_written(a);
+	FL_CHECK(written > 0);
+	FL_GIVES(fl_stream_write(a, "x", 1), -EBUSY);
+	FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EBUSY);
+	FL_GIVES(fl_stream_try_write(a, "x", 1), -EBUSY);
+	FL_GIVES(fl_stream_end(a), -EBUSY);
+	FL_CHECK(fl_stream_written(a) == written); /* it is told to its own writer */
+	FL_PANICS(fl_stream_free(a));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_stream_free") == 0);
+	FL_GIVES(fl_stream_write(b, "x", 1), 0);
+	FL_GIVES(fl_test_join(fibers[0]), 1);
+	FL_PANICS(fl_stream_free(a));
+	fl_fiber_cancel(fibers[1]);
+	FL_GIVES(fl_test_join(fibers[1]), -ECANCELED);
+	FL_GIVES(fl_stream_try_read(a, got, 1), -EAGAIN);
+}
+
+FL_TEST(stream_one_reader_and_one_writer)
+{
+	fl_test_each_kind(second);
+}
+
+static void aborts(fl_stream *a, fl_stream *b)
+{
+	char got[8], *rest = malloc(1 << 20);
+	fl_fiber *fibers[2];
+	ssize_t n;
+	size_t sum = 0;
+	FL_GIVES(fl_stream_write(b, "ab\ncd", 5), 0);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 3);
+	FL_GIVES(fl_stream_read_exactly(a, got, 2), 2);
+	wait_both_ways(a, fibers);
+	size_t written = fl_stream_written(a);
+	fl_stream_abort(a);
+	FL_GIVES(fl_test_join(fibers[0]), -ECONNABORTED);
+	FL_GIVES(fl_test_join(fibers[1]), -ECONNABORTED);
+	FL_GIVES(fl_stream_read(a, got, 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_try_read(a, got, 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_read_to(a, got, 1, "x", 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_write(a, "x", 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_try_write(a, "x", 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_end(a), -ECONNABORTED);
+	fl_stream_abort(a);
+	while ((n = fl_stream_read(b, rest, 1 << 20)) > 0)
+		sum += (size_t)n;
+	FL_GIVES(n, 0);
+	FL_GIVES(sum, written);
+	free(rest);
+}
+
+FL_TEST(stream_abort_ends_who_waits)
+{
+	fl_test_each_kind(aborts);
+}
+
+/* What was received and not read does not outlive an abort, or a free. */
+static void abort_drops(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	FL_GIVES(fl_stream_write(b, "ab\ncd", 5), 0);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 3);
+	FL_GIVES(fl__stream_buffered(a), 2);
+	fl_stream_abort(a);
+	FL_GIVES(fl_stream_read(a, got, 1), -ECONNABORTED);
+	FL_GIVES(fl_stream_read(b, got, 1), 0);
+}
+
+FL_TEST(stream_abort_drops_what_was_not_read)
+{
+	fl_test_each_kind(abort_drops);
+}
+
+/* ---- by whom */
+
+static fl_stream *kept[2];
+
+static int make_two(void *unused)
+{
+	(void)unused;
+	return fl_stream_pair(kept);
+}
+
+static int free_two(void *unused)
+{
+	(void)unused;
+	fl_stream_free(kept[0]);
+	fl_stream_free(kept[1]);
+	return 0;
+}
+
+static int use_them(void *unused)
+{
+	char got[8];
+	(void)unused;
+	FL_GIVES(fl_stream_read(kept[0], got, 1), -EINVAL);
+	FL_GIVES(fl_stream_try_read(kept[0], got, 1), -EINVAL);
+	FL_GIVES(fl_stream_write(kept[0], "x", 1), -EINVAL);
+	FL_GIVES(fl_stream_try_write(kept[0], "x", 1), -EINVAL);
+	FL_GIVES(fl_stream_writev_until(kept[0], NULL, 0, 0, NULL), -EINVAL);
+	FL_GIVES(fl_stream_end(kept[0]), -EINVAL);
+	return 0;
+}
+
+FL_TEST(stream_of_another_loop)
+{
+	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
+	FL_SCOPED(fl_loop) *l = NULL;
+	FL_RC(fl_stream_from_fd(&s, 0), -ENOTSUP);
+	FL_RC(fl_stream_pair(ends), -ENOTSUP);
+	assert_true(!s && !ends[0] && !ends[1]);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, make_two, NULL));
+	FL_OK(use_them(NULL)); /* nobody's fiber */
+	FL_OK(fl_loop_run(use_them, NULL));
+	fl_stream_free(NULL);
+	FL_OK(fl_loop_run_on(l, free_two, NULL));
+}
+
+static bool called;
+
+/* A callback may look, and must not wait. */
+static void call_back(void *s)
+{
+	char got[8];
+	FL_GIVES(fl_stream_read(s, got, 1), -EINVAL);
+	FL_GIVES(fl_stream_read_line(s, got, 8), -EINVAL);
+	FL_GIVES(fl_stream_write(s, "x", 1), -EINVAL);
+	FL_GIVES(fl_stream_try_read(s, got, 1), -EAGAIN);
+	FL_GIVES(fl_stream_try_write(s, "x", 1), 1);
+	called = true;
+}
+
+static void by_callback(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	called = false;
+	FL_GIVES(fl_loop_call(fl_loop_current(), call_back, a), 0);
+	FL_GIVES(fl_stream_read(b, got, 8), 1);
+	FL_CHECK(called);
+}
+
+FL_TEST(stream_in_a_callback)
+{
+	fl_test_each_kind(by_callback);
+}
+
+static void sizes(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	const size_t wrong = (size_t)PTRDIFF_MAX + 1;
+	const struct iovec parts[] = {{got, SIZE_MAX}, {got, SIZE_MAX}, {got, wrong}};
+	FL_GIVES(fl_stream_read(a, got, 0), -EINVAL);
+	FL_GIVES(fl_stream_read_until(a, got, wrong, 0, NULL), -EINVAL);
+	FL_GIVES(fl_stream_try_read(a, got, 0), -EINVAL);
+	FL_GIVES(fl_stream_read_exactly(a, got, wrong), -EINVAL);
+	FL_GIVES(fl_stream_read_to(a, got, 0, "x", 1), -EINVAL);
+	FL_GIVES(fl_stream_read_to_until(a, got, 8, "x", 0, 0, NULL), -EINVAL);
+	FL_GIVES(fl_stream_read_line(a, got, 1), -EINVAL);
+	FL_GIVES(fl_stream_read_line_until(a, got, 0, 0, NULL), -EINVAL);
+	FL_GIVES(fl_stream_write(b, got, wrong), -EINVAL);
+	FL_GIVES(fl_stream_try_write(b, got, wrong), -EINVAL);
+	FL_GIVES(fl_stream_writev(b, parts, 2), -EINVAL);
+	FL_GIVES(fl_stream_writev(b, parts + 2, 1), -EINVAL);
+	FL_GIVES(fl_stream_write(b, NULL, 1), -EFAULT);
+	FL_GIVES(fl_stream_write(b, "x", 1), 0); /* and that is all that has come */
+	FL_GIVES(fl_stream_read_exactly(a, got, 0), 0);
+	FL_GIVES(fl_stream_read(a, NULL, 8), -EFAULT);
+	FL_GIVES(fl_stream_read(a, got, 8), 1);
+	FL_GIVES(fl_stream_try_read(a, got, 8), -EAGAIN);
+}
+
+FL_TEST(stream_sizes_that_nobody_has)
+{
+	fl_test_each_kind(sizes);
+}
+
+/* ---- how they are made */
+
+static void has_only(int fd, int expected)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_stream_from_fd(&s, fd), expected);
+	FL_CHECK(!s);
+}
+
+static int take_over(void *unused)
+{
+	int tcp[2], files[2], packets[2], one = 0;
+	fl_stream *s, *other = NULL;
+	socklen_t size = sizeof one;
+	(void)unused;
+	fl_test_tcp(tcp);
+	FL_CHECK(pipe(files) == 0 && socketpair(AF_UNIX, SOCK_SEQPACKET, 0, packets) == 0);
+	int alone = socket(AF_INET, SOCK_STREAM, 0);
+	FL_CHECK(alone >= 0);
+	has_only(-1, -EBADF);
+	has_only(files[0], -ENOTSOCK);
+	has_only(packets[0], -EINVAL);
+	has_only(alone, -ENOTCONN);
+	FL_CHECK(listen(alone, 1) == 0);
+	has_only(alone, -ENOTCONN);
+
+	FL_CHECK(fcntl(tcp[0], F_SETFD, 0) == 0 && !(fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
+	s = fl_test_stream_of(tcp[0]);
+	FL_GIVES(fl_stream_fd(s), tcp[0]);
+	FL_CHECK(fl_test_is_cloexec(tcp[0]) && (fcntl(tcp[0], F_GETFL) & O_NONBLOCK));
+	FL_CHECK(getsockopt(tcp[0], IPPROTO_TCP, TCP_NODELAY, &one, &size) == 0 && one != 0);
+	FL_GIVES(fl_stream_from_fd(&other, tcp[0]), -EEXIST);
+	fl_stream_free(s);
+	FL_CHECK(fcntl(tcp[0], F_GETFD) < 0); /* it is closed */
+	const int rest[] = {tcp[1], files[0], files[1], packets[0], packets[1], alone};
+	for (size_t i = 0; i < sizeof rest / sizeof rest[0]; i++)
+		FL_CHECK(close(rest[i]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_from_fd_answers)
+{
+	fl_test_leaves_nothing(take_over, NULL);
+}
+
+static int name_them(void *unused)
+{
+	int tcp[2], unix_sockets[2];
+	char name[FL_STREAM_NAME_SIZE], peer[FL_STREAM_NAME_SIZE], expected[64];
+	struct sockaddr_in a;
+	socklen_t size = sizeof a;
+	(void)unused;
+	fl_test_tcp(tcp);
+	FL_CHECK(getsockname(tcp[0], (struct sockaddr *)&a, &size) == 0);
+	(void)snprintf(expected, sizeof expected, "127.0.0.1:%u", ntohs(a.sin_port));
+	fl_stream *s = fl_test_stream_of(tcp[0]), *t = fl_test_stream_of(tcp[1]);
+	FL_GIVES(fl_stream_name(s, name, sizeof name), 0);
+	FL_GIVES(fl_stream_peer_name(t, peer, sizeof peer), 0);
+	FL_CHECK(strcmp(name, expected) == 0 && strcmp(peer, expected) == 0);
+	FL_GIVES(fl_stream_name(s, name, strlen(expected)), -ENOSPC);
+	FL_GIVES(fl_stream_peer_name(t, peer, 0), -ENOSPC);
+	FL_GIVES(fl_stream_peer_name(t, peer, strlen(expected) + 1), 0);
+	fl_stream_abort(s);
+	fl_stream_abort(t);
+	FL_TEST_UNTIL(fl_stream_peer_name(t, peer, sizeof peer) == -ENOTCONN);
+	fl_stream_free(s);
+	fl_stream_free(t);
+
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, unix_sockets) == 0);
+	s = fl_test_stream_of(unix_sockets[0]);
+	FL_GIVES(fl_stream_name(s, name, sizeof name), 0);
+	FL_CHECK(name[0] == '\0');
+	fl_stream_free(s);
+	FL_CHECK(close(unix_sockets[1]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_names)
+{
+	fl_test_leaves_nothing(name_them, NULL);
+}
+
+static void expect_address(const void *address, size_t length, const char *expected)
+{
+	char name[FL_STREAM_NAME_SIZE];
+	FL_OK(fl__stream_address(address, (socklen_t)length, name, sizeof name));
+	assert_string_equal(name, expected);
+}
+
+FL_TEST(stream_address_of_each_family)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(80), .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	struct sockaddr_un u = {.sun_family = AF_UNIX, .sun_path = "/tmp/x"};
+	struct sockaddr other = {.sa_family = AF_APPLETALK};
+	const size_t before = offsetof(struct sockaddr_un, sun_path);
+	expect_address(&a, sizeof a, "[::1]:80");
+	a.sin6_scope_id = 3;
+	expect_address(&a, sizeof a, "[::1%3]:80");
+	expect_address(&u, before + 7, "/tmp/x");
+	expect_address(&u, before + 4, "/tmp");
+	expect_address(&u, before, "");
+	memcpy(u.sun_path, "\0name", 5);
+	expect_address(&u, before + 5, "@name");
+	expect_address(&other, sizeof other, "");
+	char longest[sizeof u.sun_path + 2];
+	memset(longest, 'x', sizeof longest);
+	memset(u.sun_path, 'x', sizeof u.sun_path);
+	longest[sizeof u.sun_path] = '\0';
+	expect_address(&u, sizeof u, longest);
+}
+
+/* ---- fork */
+
+static void in_child(void *unused)
+{
+	char got[8];
+	fl_stream *s = NULL;
+	(void)unused;
+	FL_GIVES(fl_stream_read(kept[0], got, 1), -EOWNERDEAD);
+	FL_GIVES(fl_stream_try_read(kept[0], got, 1), -EOWNERDEAD);
+	FL_GIVES(fl_stream_write(kept[0], "x", 1), -EOWNERDEAD);
+	FL_GIVES(fl_stream_try_write(kept[0], "x", 1), -EOWNERDEAD);
+	FL_GIVES(fl_stream_end(kept[0]), -EOWNERDEAD);
+	int fds[2];
+	fl_test_tcp(fds);
+	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -EOWNERDEAD);
+	FL_GIVES(fl_stream_pair(kept), -EOWNERDEAD);
+	fl_stream_abort(kept[0]);
+	int fd = fl_stream_fd(kept[0]);
+	fl_stream_free(kept[0]); /* though a fiber of the parent's reads it */
+	FL_CHECK(fcntl(fd, F_GETFD) < 0);
+}
+
+static int fork_it(void *unused)
+{
+	(void)unused;
+	FL_GIVES(fl_stream_pair(kept), 0);
+	fl_fiber *f = fl_test_start(read_it, kept[0]);
+	FL_TEST_UNTIL(fl_test_waits(kept[0], FL__IO_IN));
+	FL_GIVES(fl_test_child(in_child, NULL, NULL, 0), 0);
+	FL_GIVES(fl_stream_write(kept[1], "x", 1), 0); /* the parent has lost nothing */
+	FL_GIVES(fl_test_join(f), 1);
+	return free_two(NULL);
+}
+
+FL_TEST(stream_in_a_forked_child)
+{
+	fl_test_leaves_nothing(fork_it, NULL);
+}

@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What comes over a stream, in whatever pieces, at whatever pace, until whatever end. */
+#include "fl_streams.h"
+
+/* A pattern that tells each place from the others. */
+static char byte_at(size_t i)
+{
+	return (char)(i * 7 + i / 251);
+}
+
+static char *pattern(size_t size)
+{
+	char *bytes = malloc(size);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = byte_at(i);
+	return bytes;
+}
+
+static void is_pattern(const char *bytes, size_t from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		FL_CHECK(bytes[i] == byte_at(from + i));
+}
+
+/* The other side: writes `bytes` in pieces of `piece`, and lets others run in between. */
+struct sender {
+	fl_stream *s;
+	const char *bytes;
+	size_t size, piece;
+	bool ends;
+};
+
+static int send_pieces(void *arg)
+{
+	const struct sender *to = arg;
+	for (size_t at = 0; at < to->size; at += to->piece) {
+		size_t n = to->size - at < to->piece ? to->size - at : to->piece;
+		FL_GIVES(fl_stream_write(to->s, to->bytes + at, n), 0);
+		fl_test_settle();
+	}
+	return to->ends ? fl_stream_end(to->s) : 0;
+}
+
+/* ---- slow peers */
+
+static void from_slow_peer(fl_stream *a, fl_stream *b)
+{
+	static const char text[] = "one line\nexactly\r\n\r\nrest";
+	struct sender to = {b, text, sizeof text - 1, 1, true};
+	char got[64];
+	fl_fiber *f = fl_test_start(send_pieces, &to);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 9);
+	FL_CHECK(strcmp(got, "one line\n") == 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 7), 7);
+	FL_CHECK(memcmp(got, "exactly", 7) == 0);
+	FL_GIVES(fl_stream_read_to(a, got, sizeof got, "\r\n\r\n", 4), 4);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 4);
+	FL_CHECK(strcmp(got, "rest") == 0);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 0);
+	FL_CHECK(got[0] == '\0');
+	FL_GIVES(fl_test_join(f), 0);
+}
+
+FL_TEST(stream_slow_peer)
+{
+	fl_test_each_kind(from_slow_peer);
+}
+
+static void one_byte_reads(fl_stream *a, fl_stream *b)
+{
+	enum { N = 1000 };
+	char *bytes = pattern(N), one;
+	struct sender to = {b, bytes, N, 17, true};
+	fl_fiber *f = fl_test_start(send_pieces, &to);
+	for (size_t i = 0; i < N; i++) {
+		ssize_t n = i % 2 ? fl_stream_read(a, &one, 1) : fl_stream_read_exactly(a, &one, 1);
+		FL_CHECK(n == 1 && one == byte_at(i));
+	}
+	FL_GIVES(fl_stream_read(a, &one, 1), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	free(bytes);
+}
+
+FL_TEST(stream_one_byte_reads)
+{
+	fl_test_each_kind(one_byte_reads);
+}
+
+/* ---- lines and delimiters */
+
+static void long_line(fl_stream *a, fl_stream *b)
+{
+	char got[8], *large = malloc(2 * FL_STREAM_LIMIT), *line = malloc(2 * FL_STREAM_LIMIT);
+	FL_GIVES(fl_stream_write(b, "1234567\nx\n", 10), 0);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -EMSGSIZE); /* it is still there */
+	FL_GIVES(fl_stream_read_to(a, got, 7, "\n", 1), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_to(a, got, 8, "\n", 1), 8);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 2);
+
+	/* the longest that there may be, and one more */
+	memset(line, 'x', 2 * FL_STREAM_LIMIT);
+	line[FL_STREAM_LIMIT - 1] = '\n';
+	struct sender to = {b, line, FL_STREAM_LIMIT, 10000, false};
+	fl_fiber *f = fl_test_start(send_pieces, &to);
+	FL_GIVES(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), FL_STREAM_LIMIT);
+	FL_GIVES(large[FL_STREAM_LIMIT - 1], '\n');
+	FL_GIVES(fl_test_join(f), 0);
+	line[FL_STREAM_LIMIT - 1] = 'x';
+	line[FL_STREAM_LIMIT] = '\n';
+	to.size = FL_STREAM_LIMIT + 1;
+	f = fl_test_start(send_pieces, &to);
+	FL_GIVES(fl_stream_read_line(a, large, 2 * FL_STREAM_LIMIT), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_to_until(a, large, 2 * FL_STREAM_LIMIT, "\n", 1, 0, NULL), -EMSGSIZE);
+	FL_GIVES(fl_stream_read_exactly(a, large, FL_STREAM_LIMIT + 1), FL_STREAM_LIMIT + 1);
+	FL_CHECK(memcmp(large, line, FL_STREAM_LIMIT + 1) == 0);
+	FL_GIVES(fl_test_join(f), 0);
+	free(large);
+	free(line);
+}
+
+FL_TEST(stream_line_longer_than_the_buffer)
+{
+	fl_test_each_kind(long_line);
+}
+
+/* Wherever the pieces are cut. */
+static void across(fl_stream *a, fl_stream *b)
+{
+	static const char text[] = "a--b---c\nd----";
+	char got[32];
+	for (size_t piece = 1; piece < sizeof text; piece++) {
+		struct sender to = {b, text, sizeof text - 1, piece, false};
+		fl_fiber *f = fl_test_start(send_pieces, &to);
+		FL_GIVES(fl_stream_read_to(a, got, sizeof got, "---", 3), 7); /* a--b--- */
+		FL_CHECK(memcmp(got, "a--b---", 7) == 0);
+		FL_GIVES(fl_stream_read_line(a, got, sizeof got), 2);
+		FL_GIVES(fl_stream_read_to(a, got, 5, "----", 4), 5);
+		FL_CHECK(memcmp(got, "d----", 5) == 0);
+		FL_GIVES(fl_test_join(f), 0);
+	}
+	FL_CHECK(!a->buffer);
+}
+
+FL_TEST(stream_delimiter_across_reads)
+{
+	fl_test_each_kind(across);
+}
+
+/* Lines of all lengths, many at once and in pieces: none is lost, and none is cut. */
+static void many_lines(fl_stream *a, fl_stream *b)
+{
+	enum { N = 3000, MOST = 400 };
+	char *text = malloc((size_t)N * MOST), line[MOST + 2];
+	size_t size = 0;
+	for (size_t i = 0; i < N; i++) {
+		size_t n = i * i % MOST;
+		memset(text + size, 'a' + (int)(i % 26), n);
+		text[size + n] = '\n';
+		size += n + 1;
+	}
+	struct sender to = {b, text, size, 7777, true};
+	fl_fiber *f = fl_test_start(send_pieces, &to);
+	for (size_t i = 0, at = 0; i < N; i++) {
+		size_t n = i * i % MOST + 1;
+		FL_GIVES(fl_stream_read_line(a, line, sizeof line), n);
+		FL_CHECK(memcmp(line, text + at, n) == 0 && line[n] == '\0');
+		at += n;
+	}
+	FL_GIVES(fl_stream_read_line(a, line, sizeof line), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	free(text);
+}
+
+FL_TEST(stream_many_lines)
+{
+	fl_test_each_kind(many_lines);
+}
+
+/* ---- sizes */
+
+static void exactly(fl_stream *a, fl_stream *b)
+{
+	enum { N = 1 << 20 };
+	static const size_t sizes[] = {1, 10, FL_STREAM_LIMIT, 3, FL_STREAM_LIMIT + 1, 0, 300000, 20000};
+	char *bytes = pattern(N), *got = malloc(N);
+	size_t at = 0;
+	struct sender to = {b, bytes, N, 30000, true};
+	fl_fiber *f = fl_test_start(send_pieces, &to);
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		FL_GIVES(fl_stream_read_exactly(a, got, sizes[i]), sizes[i]);
+		is_pattern(got, at, sizes[i]);
+		at += sizes[i];
+	}
+	FL_GIVES(fl_stream_read_exactly(a, got, N), N - at); /* fewer: the end */
+	is_pattern(got, at, N - at);
+	FL_GIVES(fl_stream_read_exactly(a, got, N), 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), 0);
+	FL_GIVES(fl_stream_read(a, got, 1), 0);
+	FL_GIVES(fl_stream_try_read(a, got, 1), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	free(bytes);
+	free(got);
+}
+
+FL_TEST(stream_read_exactly_of_all_sizes)
+{
+	fl_test_each_kind(exactly);
+}
+
+static void short_end(fl_stream *a, fl_stream *b)
+{
+	char got[16];
+	FL_GIVES(fl_stream_write(b, "abc", 3), 0);
+	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 10), 3);
+	FL_CHECK(memcmp(got, "abc", 3) == 0);
+	FL_GIVES(fl_stream_read_exactly_until(a, got, 10, 0, NULL), 0);
+	FL_GIVES(fl_stream_read_to(a, got, 10, "x", 1), 0);
+}
+
+FL_TEST(stream_end_before_the_size)
+{
+	fl_test_each_kind(short_end);
+}
+
+/* ---- ends */
+
+static void half(fl_stream *a, fl_stream *b)
+{
+	char got[16];
+	FL_GIVES(fl_stream_write(a, "request", 7), 0);
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_write(a, "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_try_write(a, "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EPIPE);
+	FL_GIVES(fl_stream_written(a), 0);
+	FL_GIVES(fl_stream_read_exactly(b, got, sizeof got), 7);
+	FL_GIVES(fl_stream_read(b, got, sizeof got), 0);
+	FL_GIVES(fl_stream_write(b, "answer", 6), 0); /* the other direction goes on */
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
+	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
+}
+
+FL_TEST(stream_half_close)
+{
+	fl_test_each_kind(half);
+}
+
+/* The other side has gone, in order: reads tell the end, writes that nobody reads. */
+static int gone(void *unused)
+{
+	char got[8];
+	int peer, rc;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	FL_CHECK(close(peer) == 0);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
+	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0); /* the first is answered by a reset */
+	FL_GIVES(rc, -EPIPE);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
+	FL_GIVES(fl_stream_end(s), -EPIPE);
+	fl_stream_free(s);
+
+	fl_stream *ends[2];
+	FL_GIVES(fl_stream_pair(ends), 0);
+	fl_stream_free(ends[1]);
+	FL_GIVES(fl_stream_write(ends[0], "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), 0);
+	fl_stream_free(ends[0]);
+	return 0;
+}
+
+FL_TEST(stream_peer_that_has_gone)
+{
+	fl_test_leaves_nothing(gone, NULL);
+}
+
+/* ---- resets */
+
+static int reset(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_test_peer_sends(peer, "line\nhalf");
+	FL_GIVES(fl_stream_read_line(s, got, sizeof got), 5);
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_stream_read_exactly(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_read_line(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
+	FL_CHECK(memcmp(got, "half", 4) == 0);
+	FL_GIVES(fl_stream_read(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_try_read(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_end(s), -ECONNRESET);
+	fl_stream_free(s);
+	return 0;
+}
+
+FL_TEST(stream_reset_mid_message)
+{
+	fl_test_leaves_nothing(reset, NULL);
+}
+
+/* A large read had its half in the reader's memory already. */
+static int reset_large(void *unused)
+{
+	enum { HALF = 50000 };
+	char *bytes = pattern(HALF), *got = malloc(4 * HALF);
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	FL_GIVES(send(peer, bytes, HALF, 0), HALF);
+	FL_GIVES(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
+	FL_GIVES(fl_stream_got(s), 0);
+	FL_GIVES(fl_stream_read_exactly(s, got, HALF), HALF);
+	is_pattern(got, 0, HALF);
+	FL_GIVES(fl_stream_read_exactly(s, got, 1), -ECONNRESET);
+	fl_stream_free(s);
+	free(bytes);
+	free(got);
+	return 0;
+}
+
+FL_TEST(stream_reset_mid_large_message)
+{
+	fl_test_leaves_nothing(reset_large, NULL);
+}
+
+/* The system tells a reset once: also if a write heard of it, a read does not take it for the end. */
+static int reset_told_to_writer(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_test_peer_sends(peer, "abc");
+	fl_test_peer_resets(peer);
+	FL_TEST_UNTIL(s->io.over);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_written(s), 0);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 3);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), -ECONNRESET);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	fl_stream_free(s);
+
+	fl_stream *ends[2]; /* a Unix socket's reset: it was closed with bytes that it had not read */
+	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_GIVES(fl_stream_write(ends[0], "x", 1), 0);
+	fl_stream_free(ends[1]);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	fl_stream_free(ends[0]);
+	return 0;
+}
+
+FL_TEST(stream_reset_that_the_writer_heard_of)
+{
+	fl_test_leaves_nothing(reset_told_to_writer, NULL);
+}
+
+static int wait_for_reset(void *s)
+{
+	char got[8];
+	return (int)fl_stream_read(s, got, sizeof got);
+}
+
+static int reset_who_waits(void *unused)
+{
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_fiber *f = fl_test_start(wait_for_reset, s);
+	FL_TEST_UNTIL(fl_test_waits(s, FL__IO_IN));
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_test_join(f), -ECONNRESET);
+	fl_stream_free(s);
+	return 0;
+}
+
+FL_TEST(stream_reset_wakes_who_waits)
+{
+	fl_test_leaves_nothing(reset_who_waits, NULL);
+}
+
+/* ---- what readiness has to know */
+
+/* The end came before the writer found the socket full: the reader, whose read is short, must still be told of it. */
+static int end_and_full(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_test_peer_sends(peer, "last");
+	FL_CHECK(shutdown(peer, SHUT_WR) == 0);
+	FL_TEST_UNTIL(s->io.over);
+	FL_CHECK(fl_test_fill(s) > 0);
+	FL_GIVES(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 4);
+	FL_GIVES(fl_stream_read_until(s, got, sizeof got, fl_after(FL_S(60)), NULL), 0);
+	fl_stream_free(s);
+	FL_CHECK(close(peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_end_behind_a_full_send_buffer)
+{
+	fl_test_leaves_nothing(end_and_full, NULL);
+}
+
+/* At urgent data a read stops early, and says nothing of what is behind it. */
+static int urgent(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	for (int i = 0; i < 3; i++) {
+		fl_test_peer_sends(peer, "ab");
+		FL_GIVES(send(peer, "!", 1, MSG_OOB), 1);
+		fl_test_peer_sends(peer, "def");
+		FL_TEST_UNTIL(s->io.over);
+		FL_GIVES(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
+		FL_CHECK(memcmp(got, "abdef", 5) == 0);
+		FL_GIVES(fl_stream_try_read(s, got, sizeof got), -EAGAIN);
+	}
+	fl_stream_free(s);
+	FL_CHECK(close(peer) == 0);
+	return 0;
+}
+
+FL_TEST(stream_urgent_data)
+{
+	fl_test_leaves_nothing(urgent, NULL);
+}
+
+/* Likewise at descriptors that come over a Unix socket, which are dropped. */
+static int with_descriptors(void *unused)
+{
+	union {
+		struct cmsghdr head;
+		char room[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(sizeof(int)), .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS}};
+	struct iovec part = {(char[]){"ab"}, 2};
+	struct msghdr m = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+	char got[16];
+	int fds[2];
+	(void)unused;
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
+	fl_stream *s = fl_test_stream_of(fds[0]);
+	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof fds[1]);
+	FL_GIVES(sendmsg(fds[1], &m, 0), 2);
+	fl_test_peer_sends(fds[1], "def");
+	FL_GIVES(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
+	FL_CHECK(memcmp(got, "abdef", 5) == 0);
+	FL_CHECK(close(fds[1]) == 0);
+	FL_GIVES(fl_stream_read(s, got, 1), 0);
+	fl_stream_free(s);
+	return 0;
+}
+
+FL_TEST(stream_descriptors_among_the_bytes)
+{
+	fl_test_leaves_nothing(with_descriptors, NULL);
+}
+
+/* One that always finds something does not keep the others from running. */
+static bool other_ran;
+
+static int other(void *unused)
+{
+	(void)unused;
+	other_ran = true;
+	return 0;
+}
+
+static void eager(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	other_ran = false;
+	fl_fiber *f = fl_test_start(other, NULL);
+	int turns = 0;
+	while (!other_ran && turns < 1000) {
+		FL_GIVES(fl_stream_write(a, "x", 1), 0);
+		if (fl_stream_try_read(b, got, 1) != 1)
+			break; /* it is on its way: a read would let others run anyhow */
+		turns++;
+	}
+	FL_CHECK(other_ran || turns < 1000);
+	FL_GIVES(fl_test_join(f), 0);
+}
+
+FL_TEST(stream_that_is_always_ready_lets_others_run)
+{
+	fl_test_each_kind(eager);
+}

@@ -1,0 +1,482 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Deadlines for pieces of code: on a thread, and in a fiber. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+
+/* Both a thread and a fiber do it. */
+static void both(fl_fiber_function *function)
+{
+	FL_OK(function(NULL));
+	fl_test_in_loop(function, NULL);
+}
+
+/* A wait that only a cancel ends. */
+static int wait_for_ever(void *unused)
+{
+	fl_event never = FL_EVENT_INIT;
+	(void)unused;
+	return fl_event_wait(&never);
+}
+
+static int return_what(void *rc)
+{
+	return *(const int *)rc;
+}
+
+static int ends_a_wait(void *unused)
+{
+	(void)unused;
+	fl_cancel *before = fl_cancel_scope();
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	FL_CHECK(fl_cancel_scope() != before);
+	int rc = wait_for_ever(NULL);
+	FL_CHECK(rc == -ECANCELED && fl_cancel_requested(NULL));
+	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED); /* for as long as it is not ended */
+	FL_CHECK(fl_timeout_end(&t, rc) == -ETIMEDOUT);
+	FL_CHECK(fl_cancel_scope() == before && !fl_cancel_requested(NULL));
+	FL_CHECK(fl_sleep(FL_US(1)) == 0);
+	return 0;
+}
+
+FL_TEST(timeout_ends_a_wait)
+{
+	both(ends_a_wait);
+}
+
+static int is_past_at_once(void *unused)
+{
+	static const int64_t past[] = {0, -5, 1};
+	fl_sem one = FL_SEM_INIT(1);
+	(void)unused;
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+		fl_timeout t = FL_TIMEOUT_INIT;
+		fl_timeout_begin(&t, past[i]);
+		FL_CHECK(fl_sem_acquire(&one) == 0); /* what can be done at once is done */
+		fl_sem_release(&one);
+		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ETIMEDOUT);
+	}
+	return 0;
+}
+
+FL_TEST(timeout_in_the_past_ends_the_first_wait)
+{
+	both(is_past_at_once);
+}
+
+static int leaves_results_alone(void *unused)
+{
+	static const int results[] = {0, 7, -EIO, -ETIMEDOUT, -EPIPE};
+	(void)unused;
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+		fl_timeout t = FL_TIMEOUT_INIT;
+		fl_timeout_begin(&t, 0);
+		FL_CHECK(fl_timeout_end(&t, results[i]) == results[i]);
+	}
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, FL_FOREVER);
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED); /* of something else: it is not time yet */
+	fl_timeout_begin(&t, fl_after(FL_S(3600)));
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(timeout_leaves_other_results_alone)
+{
+	both(leaves_results_alone);
+}
+
+static int not_begun(void *unused)
+{
+	fl_timeout t = FL_TIMEOUT_INIT;
+	(void)unused;
+	fl_cancel *before = fl_cancel_scope();
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
+	fl_timeout_begin(&t, 0);
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ETIMEDOUT);
+	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED); /* ended: as one that was not begun */
+	fl_timeout_begin(&t, FL_FOREVER);                       /* and can begin again */
+	FL_CHECK(!fl_cancel_requested(NULL));
+	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope() == before);
+	return 0;
+}
+
+FL_TEST(timeout_not_begun_is_nothing)
+{
+	both(not_begun);
+}
+
+static int leave_early(int step)
+{
+	FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;
+	if (step == 0)
+		return 0;
+	fl_timeout_begin(&t, 0);
+	if (step == 1)
+		return 1;
+	FL_SCOPED(fl_timeout) inner = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&inner, 0);
+	if (step == 2)
+		return 2;
+	int rc = fl_timeout_end(&inner, 3);
+	return fl_timeout_end(&t, rc);
+}
+
+static int scoped(void *unused)
+{
+	(void)unused;
+	fl_cancel *before = fl_cancel_scope();
+	for (int step = 0; step < 4; step++)
+		FL_CHECK(leave_early(step) == step && fl_cancel_scope() == before);
+	return 0;
+}
+
+FL_TEST(timeout_scoped_ends_by_itself)
+{
+	both(scoped);
+}
+
+/* Nesting: asyncio's test_timeouts. */
+
+static int inner_ends_alone(void *unused)
+{
+	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
+	(void)unused;
+	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
+	fl_timeout_begin(&inner, fl_after(FL_MS(1)));
+	FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
+	FL_CHECK(fl_sleep(FL_US(1)) == 0); /* the outer one stands */
+	FL_CHECK(fl_timeout_end(&outer, 0) == 0);
+	return 0;
+}
+
+static int outer_ends_both(void *unused)
+{
+	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
+	(void)unused;
+	fl_timeout_begin(&outer, fl_after(FL_MS(1)));
+	fl_timeout_begin(&inner, fl_after(FL_S(3600)));
+	int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
+	FL_CHECK(rc == -ECANCELED);
+	FL_CHECK(fl_timeout_end(&outer, rc) == -ETIMEDOUT);
+	return 0;
+}
+
+FL_TEST(timeout_nested_converts_only_its_own)
+{
+	both(inner_ends_alone);
+	both(outer_ends_both);
+}
+
+/* Both are over before anybody looks: it is the outer one's. */
+static int both_are_over(void *unused)
+{
+	static const int64_t deadlines[][2] = {{1, 2}, {2, 1}, {2, 2}};
+	(void)unused;
+	for (size_t i = 0; i < sizeof deadlines / sizeof deadlines[0]; i++) {
+		fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
+		fl_timeout_begin(&outer, deadlines[i][0]);
+		fl_timeout_begin(&inner, deadlines[i][1]);
+		int rc = fl_timeout_end(&inner, wait_for_ever(NULL));
+		FL_CHECK(rc == -ECANCELED);
+		FL_CHECK(fl_timeout_end(&outer, rc) == -ETIMEDOUT);
+	}
+	return 0;
+}
+
+FL_TEST(timeout_nested_both_over_is_the_outer_one)
+{
+	both(both_are_over);
+}
+
+/* The inner one has ended a wait; before its end, the outer one is over, too. */
+FL_TEST(timeout_nested_outer_over_meanwhile)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	fl_timeout outer = FL_TIMEOUT_INIT, inner = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
+	fl_timeout_begin(&inner, 0);
+	int rc = wait_for_ever(NULL);
+	FL_RC(rc, -ECANCELED);
+	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
+	rc = fl_timeout_end(&inner, rc);
+	FL_RC(rc, -ECANCELED);
+	FL_RC(fl_timeout_end(&outer, rc), -ETIMEDOUT);
+}
+
+static int outside_is_requested(void *unused)
+{
+	fl_cancel outside;
+	(void)unused;
+	fl_cancel_init(&outside, NULL, FL_FOREVER);
+	{
+		FL_CANCEL_SCOPE(&outside);
+		fl_timeout t = FL_TIMEOUT_INIT;
+		fl_timeout_begin(&t, 0);
+		fl_cancel_request(&outside);
+		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
+		fl_timeout_begin(&t, FL_FOREVER); /* requested from the start */
+		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
+	}
+	fl_cancel_destroy(&outside);
+	return 0;
+}
+
+FL_TEST(timeout_leaves_the_cancel_from_outside_alone)
+{
+	both(outside_is_requested);
+}
+
+static int shields(void *unused)
+{
+	(void)unused;
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, 0);
+	{
+		FL_CANCEL_SCOPE(FL_SHIELDED);
+		FL_CHECK(fl_sleep(FL_US(1)) == 0);
+		fl_timeout inner = FL_TIMEOUT_INIT; /* of nothing that could end it */
+		fl_timeout_begin(&inner, fl_after(FL_MS(1)));
+		FL_CHECK(fl_timeout_end(&inner, wait_for_ever(NULL)) == -ETIMEDOUT);
+	}
+	FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ETIMEDOUT);
+	return 0;
+}
+
+FL_TEST(timeout_and_shields)
+{
+	both(shields);
+}
+
+FL_TEST(timeout_panics_when_it_is_not_the_scope)
+{
+	static fl_timeout t, inner;
+	fl_cancel other = FL_CANCEL_INIT;
+	fl_timeout_begin(&t, 0);
+	fl_cancel *scope = fl_cancel_scope_set(&other);
+	FL_PANICS((void)!fl_timeout_end(&t, 0));
+	assert_string_equal(fl_test_panic.function, "fl_timeout_end");
+	assert_ptr_equal(fl_test_panic.object, &t);
+	(void)fl_cancel_scope_set(scope);
+	FL_PANICS(fl_timeout_begin(&t, 0));
+	assert_string_equal(fl_test_panic.function, "fl_timeout_begin");
+	fl_timeout_begin(&inner, 0);
+	FL_PANICS((void)!fl_timeout_end(&t, 0));
+	FL_OK(fl_timeout_end(&inner, 0));
+	FL_OK(fl_timeout_end(&t, 0));
+	assert_null(fl_cancel_scope());
+}
+
+/* Its waits are ended by a request from outside, too: from another thread, whatever it waits for. */
+typedef struct asked {
+	fl_cancel stop;
+	fl_event never;
+} asked;
+
+static int wait_under_timeout(void *arg)
+{
+	asked *a = arg;
+	FL_CANCEL_SCOPE(&a->stop);
+	fl_timeout outer = FL_TIMEOUT_INIT, t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
+	fl_timeout_begin(&t, fl_after(FL_S(3600)));
+	int rc = fl_timeout_end(&t, fl_event_wait(&a->never));
+	FL_CHECK(rc == -ECANCELED);
+	FL_CHECK(fl_timeout_end(&outer, rc) == -ECANCELED);
+	return 0;
+}
+
+static int wait_in_loop(void *arg)
+{
+	return fl_loop_run(wait_under_timeout, arg);
+}
+
+FL_TEST(timeout_wait_is_ended_by_another_thread)
+{
+	fl_thread_function *const waiters[] = {wait_under_timeout, wait_in_loop};
+	for (int i = 0; i < 2; i++) {
+		asked a = {FL_CANCEL_INIT, FL_EVENT_INIT};
+		fl_thread t;
+		fl_test_go(&t, waiters[i], &a);
+		FL_WAIT_FOR(fl_test_in_line(&a.never) == 1);
+		fl_cancel_request(&a.stop);
+		fl_test_end(&t);
+		fl_cancel_destroy(&a.stop);
+	}
+}
+
+/* A fiber's own cancel, from the loop's thread and from another. */
+static int time_out_never(void *arg)
+{
+	uint32_t *waits = arg;
+	fl_timeout outer = FL_TIMEOUT_INIT, t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
+	fl_timeout_begin(&t, FL_FOREVER);
+	fl__store_release(waits, 1);
+	int rc = fl_timeout_end(&t, wait_for_ever(NULL));
+	return fl_timeout_end(&outer, rc);
+}
+
+static int cancel_fiber(void *fiber)
+{
+	fl_fiber_cancel(fiber);
+	return 0;
+}
+
+static int cancels(void *unused)
+{
+	uint32_t waits = 0;
+	int rc;
+	(void)unused;
+	fl_fiber *f = fl_test_start(time_out_never, &waits);
+	fl_test_settle();
+	FL_CHECK(fl__load_acquire(&waits));
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	f = fl_test_start(time_out_never, &waits);
+	fl_fiber_cancel(f); /* before it has begun */
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	fl_thread t;
+	f = fl_test_start(time_out_never, &waits);
+	fl_test_settle();
+	fl_test_go(&t, cancel_fiber, f);
+	FL_CHECK(fl_fiber_join(f, &rc) == 0 && rc == -ECANCELED);
+	FL_CHECK(fl_thread_join(&t, &rc) == 0 && rc == 0);
+	return 0;
+}
+
+FL_TEST(timeout_in_a_fiber_that_is_cancelled)
+{
+	fl_test_in_loop(cancels, NULL);
+}
+
+/* Many fibers, each with deadlines of its own. */
+enum { FIBERS = 300 };
+
+static int time_out(void *arg)
+{
+	const int *i = arg;
+	fl_timeout outer = FL_TIMEOUT_INIT, t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&outer, fl_after(FL_S(3600)));
+	fl_timeout_begin(&t, fl_after(FL_US(*i % 17 * 100)));
+	int rc = fl_timeout_end(&t, wait_for_ever(NULL));
+	FL_CHECK(rc == -ETIMEDOUT);
+	return fl_timeout_end(&outer, 0);
+}
+
+static int many(void *unused)
+{
+	int numbers[FIBERS];
+	fl_fiber *f[FIBERS];
+	(void)unused;
+	for (int i = 0; i < FIBERS; i++) {
+		numbers[i] = i;
+		f[i] = fl_test_start(time_out, &numbers[i]);
+	}
+	for (int i = 0; i < FIBERS; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	return 0;
+}
+
+FL_TEST(timeout_in_many_fibers)
+{
+	fl_test_in_loop(many, NULL);
+}
+
+/* fl_wait_for(): asyncio's test_waitfor. */
+
+static int waits_for(void *unused)
+{
+	int results[] = {0, 5, -EIO, -ETIMEDOUT, -ECANCELED}, result = 77;
+	(void)unused;
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+		FL_CHECK(fl_wait_for(return_what, &results[i], FL_FOREVER, &result) == 0 && result == results[i]);
+		FL_CHECK(fl_wait_for(return_what, &results[i], fl_after(FL_S(3600)), NULL) == 0);
+	}
+	result = 77;
+	FL_CHECK(fl_wait_for(wait_for_ever, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT && result == -ECANCELED);
+	FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5); /* it is called */
+	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
+	FL_CHECK(!fl_cancel_requested(NULL));
+	return 0;
+}
+
+FL_TEST(timeout_wait_for_ends_with_the_function)
+{
+	both(waits_for);
+}
+
+static int waits_for_cancelled(void *unused)
+{
+	fl_cancel outside;
+	int result = 77;
+	(void)unused;
+	fl_cancel_init(&outside, NULL, FL_FOREVER);
+	fl_cancel_request(&outside);
+	{
+		FL_CANCEL_SCOPE(&outside);
+		FL_CHECK(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result) == -ECANCELED);
+		FL_CHECK(result == -ECANCELED);
+		FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ECANCELED); /* both: the outer one's */
+		int done = 3;
+		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
+	}
+	fl_cancel_destroy(&outside);
+	return 0;
+}
+
+FL_TEST(timeout_wait_for_cancelled)
+{
+	both(waits_for_cancelled);
+}
+
+/* The function takes its time to give up; the wait is over when it is. */
+static int give_up_slowly(void *over)
+{
+	int rc = wait_for_ever(NULL);
+	FL_CHECK(rc == -ECANCELED);
+	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0);
+	*(bool *)over = true;
+	return rc;
+}
+
+static int waits_for_the_end(void *unused)
+{
+	bool over = false;
+	(void)unused;
+	FL_CHECK(fl_wait_for(give_up_slowly, &over, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(over);
+	return 0;
+}
+
+FL_TEST(timeout_wait_for_waits_for_the_end)
+{
+	both(waits_for_the_end);
+}
+
+/* Nested, as asyncio's test_nested_timeout: each converts only its own. */
+static int wait_for_inner(void *arg)
+{
+	int result;
+	(void)arg;
+	int rc = fl_wait_for(wait_for_ever, NULL, fl_after(FL_S(3600)), &result);
+	FL_CHECK(rc == -ECANCELED && result == -ECANCELED);
+	return rc;
+}
+
+static int waits_for_nested(void *unused)
+{
+	int result;
+	(void)unused;
+	FL_CHECK(fl_wait_for(wait_for_inner, NULL, fl_after(FL_MS(1)), &result) == -ETIMEDOUT);
+	FL_CHECK(result == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(timeout_wait_for_nested)
+{
+	both(waits_for_nested);
+}

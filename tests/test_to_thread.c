@@ -1,0 +1,516 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Functions that fibers have run on threads of their loop. */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+
+#include "loop/threads.h"
+#include <pthread.h>
+#include <signal.h>
+
+enum { MOST = 32, MORE = 4 }; /* lib/loop/to_thread.c */
+
+static unsigned threads_of_a_loop(void)
+{
+	return fl_cpu_count() + MORE < MOST ? fl_cpu_count() + MORE : MOST;
+}
+
+static int return_what(void *rc)
+{
+	return *(const int *)rc;
+}
+
+/* What runs meanwhile. */
+typedef struct ticker {
+	fl_fiber *fiber;
+	uint32_t ticks;
+	bool stop;
+} ticker;
+
+static int tick(void *arg)
+{
+	ticker *t = arg;
+	while (!t->stop) {
+		fl__add_relaxed(&t->ticks, 1);
+		FL_CHECK(fl_sleep(0) == 0);
+	}
+	return 0;
+}
+
+static void ticker_begin(ticker *t)
+{
+	*t = (ticker){.fiber = fl_test_start(tick, t)};
+}
+
+static void ticker_end(ticker *t)
+{
+	t->stop = true;
+	FL_CHECK(fl_test_join(t->fiber) == 0);
+}
+
+typedef struct visit {
+	ticker ticker;
+	uint64_t id;
+	char name[32];
+	bool signals_blocked, in_fiber;
+} visit;
+
+static int look_around(void *arg)
+{
+	visit *v = arg;
+	sigset_t mask;
+	v->id = fl_thread_current_id();
+	(void)snprintf(v->name, sizeof v->name, "%s", fl_thread_current_name());
+	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
+	v->signals_blocked = sigismember(&mask, SIGTERM) == 1;
+	v->in_fiber = fl_fiber_current() != NULL || fl_loop_current() != NULL;
+	FL_CHECK(fl_cancel_scope() != NULL && !fl_cancel_requested(NULL));
+	const uint32_t before = fl__load_relaxed(&v->ticker.ticks);
+	FL_WAIT_FOR(fl__load_relaxed(&v->ticker.ticks) > before + 3);
+	return 42;
+}
+
+static int goes_to_a_thread(void *unused)
+{
+	visit v = {.id = 0};
+	int result = 77;
+	(void)unused;
+	ticker_begin(&v.ticker);
+	FL_CHECK(fl_to_thread(look_around, &v, &result) == 0);
+	FL_CHECK(result == 42);
+	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && v.signals_blocked && !v.in_fiber);
+	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
+	FL_CHECK(fl_to_thread(look_around, &v, NULL) == 0);
+	FL_CHECK(fl_to_thread_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED) == 0);
+	FL_CHECK(strcmp(v.name, "to-thread-0") == 0); /* it has waited for work */
+	ticker_end(&v.ticker);
+	return 0;
+}
+
+FL_TEST(to_thread_runs_beside_the_loop)
+{
+	size_t before = fl_thread_enumerate(NULL, NULL);
+	fl_test_in_loop(goes_to_a_thread, NULL);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before); /* they are joined */
+}
+
+static int fails(void *unused)
+{
+	static const int results[] = {-EIO, -ETIMEDOUT, -ECANCELED, -ENOMEM, 7};
+	(void)unused;
+	for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+		int rc = results[i], result = 77;
+		FL_CHECK(fl_to_thread(return_what, &rc, &result) == 0 && result == rc);
+	}
+	return 0;
+}
+
+FL_TEST(to_thread_result_is_apart_from_its_own)
+{
+	fl_test_in_loop(fails, NULL);
+}
+
+/* Many fibers, more than threads: each is served, and no more than there may be at once. */
+enum { FIBERS = 200 };
+
+typedef struct crowd {
+	uint32_t inside, most, calls;
+	int numbers[FIBERS];
+} crowd;
+static crowd all;
+
+static int count_in(void *arg)
+{
+	const int *number = arg;
+	uint32_t inside = fl__add_relaxed(&all.inside, 1) + 1, most = fl__load_relaxed(&all.most);
+	while (inside > most && !fl__cas_weak_relaxed(&all.most, &most, inside))
+		;
+	/* The first ones wait for each other: so many do run at once. */
+	if (fl__add_relaxed(&all.calls, 1) < threads_of_a_loop())
+		FL_WAIT_FOR(fl__load_relaxed(&all.calls) >= threads_of_a_loop());
+	(void)fl__sub_release(&all.inside, 1);
+	return *number;
+}
+
+static int go_and_check(void *arg)
+{
+	const int *number = arg;
+	int result = -1;
+	FL_CHECK(fl_to_thread(count_in, arg, &result) == 0);
+	FL_CHECK(result == *number);
+	return 0;
+}
+
+static int crowds(void *unused)
+{
+	fl_fiber *f[FIBERS];
+	(void)unused;
+	all = (crowd){.inside = 0};
+	for (int i = 0; i < FIBERS; i++) {
+		all.numbers[i] = i;
+		f[i] = fl_test_start(go_and_check, &all.numbers[i]);
+	}
+	for (int i = 0; i < FIBERS; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	FL_CHECK(all.most == threads_of_a_loop() && all.calls == FIBERS);
+	return 0;
+}
+
+FL_TEST(to_thread_of_many_fibers)
+{
+	fl_test_in_loop(crowds, NULL);
+}
+
+/* Cancel and deadlines. */
+typedef struct errand {
+	fl_event never, begun, go;
+	int rc, result;         /* of the call */
+	fl_fiber_function *run; /* on the thread */
+	int64_t deadline;
+	fl_cancel *cancel;
+	uint32_t called, over;
+} errand;
+
+static int wait_for_ever(void *arg)
+{
+	errand *e = arg;
+	fl__store_relaxed(&e->called, 1);
+	fl_event_set(&e->begun);
+	int rc = fl_event_wait(&e->never);
+	FL_CHECK(rc == -ECANCELED && fl_cancel_requested(NULL));
+	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0); /* takes its time to give up */
+	fl__store_relaxed(&e->over, 1);
+	return rc;
+}
+
+/* Looks whether it is to end, but has done its work. */
+static int finish_all_the_same(void *arg)
+{
+	errand *e = arg;
+	fl__store_relaxed(&e->called, 1);
+	fl_event_set(&e->begun);
+	FL_WAIT_FOR(fl_cancel_requested(NULL));
+	fl__store_relaxed(&e->over, 1);
+	return 11;
+}
+
+static int do_errand(void *arg)
+{
+	errand *e = arg;
+	e->result = 77;
+	e->rc = fl_to_thread_until(e->run, e, &e->result, e->deadline, e->cancel);
+	FL_CHECK(fl__load_relaxed(&e->called) == fl__load_relaxed(&e->over));
+	return 0;
+}
+
+/* Does it, and cancels it when the function has begun. */
+static errand cancelled_errand(fl_fiber_function *run)
+{
+	errand e = {.run = run, .deadline = FL_FOREVER};
+	fl_fiber *f = fl_test_start(do_errand, &e);
+	FL_CHECK(fl_event_wait(&e.begun) == 0);
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == 0 && e.over);
+	return e;
+}
+
+static int cancels_one_that_runs(void *unused)
+{
+	(void)unused;
+	errand e = cancelled_errand(wait_for_ever);
+	FL_CHECK(e.rc == -ECANCELED && e.result == -ECANCELED);
+	e = cancelled_errand(finish_all_the_same);
+	FL_CHECK(e.rc == 0 && e.result == 11); /* what was done is not lost */
+	return 0;
+}
+
+FL_TEST(to_thread_cancelled_waits_for_its_end)
+{
+	fl_test_in_loop(cancels_one_that_runs, NULL); /* fl_to_thread_until(): -ECANCELED */
+}
+
+static int scope_is_requested(void *unused)
+{
+	errand e = {.run = wait_for_ever};
+	int result = 77;
+	(void)unused;
+	fl_cancel stop;
+	fl_cancel_init(&stop, NULL, FL_FOREVER);
+	fl_cancel_request(&stop);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_to_thread(wait_for_ever, &e, &result) == -ECANCELED);
+		FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL) == -ECANCELED);
+	}
+	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, FL_FOREVER, &stop) == -ECANCELED);
+	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED) == -ETIMEDOUT);
+	FL_CHECK(!e.called && result == 77);
+	fl_cancel_destroy(&stop);
+	return 0;
+}
+
+FL_TEST(to_thread_too_late_is_not_called)
+{
+	fl_test_in_loop(scope_is_requested, NULL);
+}
+
+static int times_out(void *unused)
+{
+	(void)unused;
+	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
+	FL_CHECK(do_errand(&e) == 0);
+	FL_CHECK(e.rc == -ETIMEDOUT && e.result == (e.called ? -ECANCELED : 77));
+	e = (errand){.run = finish_all_the_same, .deadline = fl_after(FL_MS(20))};
+	FL_CHECK(do_errand(&e) == 0);
+	FL_CHECK(e.called ? e.rc == 0 && e.result == 11 : e.rc == -ETIMEDOUT);
+	fl_timeout t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	e = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
+	FL_CHECK(do_errand(&e) == 0);
+	FL_CHECK(e.rc == -ECANCELED && fl_timeout_end(&t, e.rc) == -ETIMEDOUT);
+	return 0;
+}
+
+FL_TEST(to_thread_times_out)
+{
+	fl_test_in_loop(times_out, NULL); /* fl_to_thread_until(): -ETIMEDOUT */
+}
+
+/* All threads are busy: a call that stands in line is given up at once, and never made. */
+static int keep_busy(void *arg)
+{
+	errand *e = arg;
+	fl__store_relaxed(&e->called, 1);
+	fl__store_relaxed(&e->over, 1);
+	fl_event_set(&e->begun);
+	return fl_event_wait(&e->go);
+}
+
+static int gives_up_in_line(void *unused)
+{
+	static errand busy[MOST];
+	fl_fiber *f[MOST];
+	(void)unused;
+	for (unsigned i = 0; i < threads_of_a_loop(); i++) {
+		busy[i] = (errand){.run = keep_busy, .deadline = FL_FOREVER};
+		f[i] = fl_test_start(do_errand, &busy[i]);
+		FL_CHECK(fl_event_wait(&busy[i].begun) == 0);
+	}
+	errand e = {.run = wait_for_ever, .deadline = fl_after(FL_MS(1))};
+	FL_CHECK(do_errand(&e) == 0);
+	FL_CHECK(e.rc == -ETIMEDOUT && e.result == 77 && !e.called);
+	e.deadline = FL_FOREVER;
+	fl_fiber *late = fl_test_start(do_errand, &e);
+	fl_test_settle();
+	fl_fiber_cancel(late);
+	FL_CHECK(fl_test_join(late) == 0);
+	FL_CHECK(e.rc == -ECANCELED && e.result == 77 && !e.called);
+	for (unsigned i = 0; i < threads_of_a_loop(); i++) {
+		fl_event_set(&busy[i].go);
+		FL_CHECK(fl_test_join(f[i]) == 0 && busy[i].rc == 0 && busy[i].result == 0);
+	}
+	return 0;
+}
+
+FL_TEST(to_thread_given_up_in_line_is_not_called)
+{
+	fl_test_in_loop(gives_up_in_line, NULL);
+}
+
+/* The loop ends while a fiber is at it: that is cancelled, and waited for. */
+static errand left;
+
+static int leaves_one(void *unused)
+{
+	(void)unused;
+	left = (errand){.run = wait_for_ever, .deadline = FL_FOREVER};
+	fl_fiber_detach(fl_test_start(do_errand, &left));
+	return fl_event_wait(&left.begun);
+}
+
+FL_TEST(to_thread_is_waited_for_by_the_loop)
+{
+	fl_test_in_loop(leaves_one, NULL);
+	assert_int_equal(left.over, 1);
+	assert_int_equal(left.rc, -ECANCELED);
+}
+
+/* Where it cannot be. */
+static int outside(void *unused)
+{
+	int zero = 0, result = 77;
+	(void)unused;
+	FL_CHECK(fl_to_thread(return_what, &zero, &result) == -ENOTSUP);
+	FL_CHECK(fl_to_thread_until(return_what, &zero, &result, 0, FL_SHIELDED) == -ENOTSUP && result == 77);
+	return 5;
+}
+
+static void outside_in_callback(void *called)
+{
+	FL_CHECK(outside(NULL) == 5);
+	fl_event_set(called);
+}
+
+static int from_callbacks_and_threads(void *unused)
+{
+	int result = 0;
+	fl_event called = FL_EVENT_INIT;
+	fl_loop_timer timer = {.function_ = NULL};
+	(void)unused;
+	FL_CHECK(fl_loop_call(fl_loop_current(), outside_in_callback, &called) == 0);
+	FL_CHECK(fl_event_wait(&called) == 0);
+	fl_event_reset(&called);
+	fl_loop_timer_start(fl_loop_current(), &timer, 0, outside_in_callback, &called);
+	FL_CHECK(fl_event_wait(&called) == 0);
+	FL_CHECK(fl_to_thread(outside, NULL, &result) == 0 && result == 5);
+	return 0;
+}
+
+FL_TEST(to_thread_outside_of_fibers)
+{
+	assert_int_equal(outside(NULL), 5);
+	fl_test_in_loop(from_callbacks_and_threads, NULL);
+}
+
+/* Faults. */
+static unsigned allocs_left;
+
+static void *few_allocs(size_t size)
+{
+	return allocs_left > 0 ? allocs_left--, fl_test_real_sys.alloc(size) : NULL;
+}
+
+static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	(void)thread, (void)attr, (void)start, (void)arg;
+	return -EAGAIN;
+}
+
+static int without_memory(void *unused)
+{
+	int five = 5, result = 77, rc = -ENOMEM;
+	unsigned failed = 0;
+	(void)unused;
+	fl__sys.alloc = few_allocs;
+	for (unsigned n = 0; rc != 0; n++) { /* one allocation more succeeds each time */
+		FL_CHECK(result == 77 && n < 50);
+		allocs_left = n;
+		rc = fl_to_thread(return_what, &five, &result);
+		FL_CHECK(rc == 0 || rc == -ENOMEM);
+		failed += rc != 0;
+	}
+	FL_CHECK(failed > 2 && result == 5);
+	return 0;
+}
+
+FL_TEST(to_thread_without_memory)
+{
+	FL_FAULTS();
+	fl_test_in_loop(without_memory, NULL); /* fl_to_thread(): -ENOMEM */
+}
+
+static int without_threads(void *unused)
+{
+	int five = 5, result = 77;
+	(void)unused;
+	fl__sys.thread_create = no_thread;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
+	fl__sys.thread_create = fl_test_real_sys.thread_create;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5); /* it is not broken by that */
+	return 0;
+}
+
+FL_TEST(to_thread_without_threads)
+{
+	FL_FAULTS();
+	fl_test_in_loop(without_threads, NULL);
+}
+
+static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx, (void)arg, (void)result;
+	return 0;
+}
+
+static int run_another(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx, (void)arg, (void)result;
+	return 1;
+}
+
+static int of_one_name(void *unused)
+{
+	static const fl_task_type types[2] = {
+	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_nothing},
+	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_another}};
+	static fl_task_entry entries[2] = {{.type = &types[0]}, {.type = &types[1]}};
+	int five = 5, result = 77;
+	(void)unused;
+	fl_task_register(&entries[0]);
+	fl_task_register(&entries[1]);
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EEXIST && result == 77);
+	fl_task_unregister(&entries[1]);
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	fl_task_unregister(&entries[0]);
+	return 0;
+}
+
+FL_TEST(to_thread_with_two_tasks_of_one_name)
+{
+	fl_test_in_loop(of_one_name, NULL);
+}
+
+/* Forks. */
+static void call_in_child(void *loop)
+{
+	int five = 5, result = 77;
+	fl_executor *threads;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -ENOTSUP && result == 77);
+	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
+}
+
+static int forks(void *unused)
+{
+	int five = 5;
+	(void)unused;
+	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0); /* before there are threads */
+	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
+	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(to_thread_in_a_forked_child)
+{
+	fl_test_in_loop(forks, NULL);
+}
+
+static void free_in_child(void *loop)
+{
+	fl_loop_free(loop);
+}
+
+static int go_once(void *unused)
+{
+	int five = 5, result = 77;
+	(void)unused;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	return 0;
+}
+
+/* The threads stay with their loop from one run to the next; in a forked child its free waits for none of them. */
+FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
+{
+	fl_loop *l = NULL;
+	size_t before = fl_thread_enumerate(NULL, NULL);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, go_once, NULL));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
+	FL_OK(fl_test_child(free_in_child, l, NULL, 0));
+	FL_OK(fl_loop_run_on(l, go_once, NULL));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
+	fl_loop_free(l);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
+}
