@@ -96,7 +96,7 @@ class Echo(asyncio.Protocol):
 
 
 async def echo_streams(reader, writer):
-    while data := await reader.read(4096):
+    while data := await reader.read(1024):
         writer.write(data)
         await writer.drain()
 

@@ -9,7 +9,7 @@
 extern "C" {
 #endif
 
-enum { PROBE_BUFFER = 4096 }; /* of each read; what it got is written back */
+enum { PROBE_BUFFER = 1024 }; /* of each read; what it got is written back */
 
 /* A server says its port when it listens, and never returns; an idle() starts `n` tasks that wait, and says its bytes. */
 void probe_listening(int port);

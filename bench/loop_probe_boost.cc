@@ -22,7 +22,7 @@ namespace
 namespace asio = boost::asio;
 using asio::ip::tcp;
 
-// Writes at once: faster than async_write(), which has to come back. It needs no memory for each operation, nor a lock.
+// Writes at once: faster than async_write(), which has to come back.
 class Connection
 {
       public:
@@ -36,24 +36,19 @@ class Connection
       private:
 	void read()
 	{
-		socket_.async_wait(tcp::socket::wait_read, [this](const boost::system::error_code &error) {
-			boost::system::error_code failed = error;
-			const std::size_t n = failed ? 0 : socket_.read_some(asio::buffer(buffer_), failed);
-			if (failed && failed != asio::error::would_block) {
+		socket_.async_read_some(asio::buffer(buffer_), [this](boost::system::error_code failed, std::size_t n) {
+			if (failed) {
 				delete this;
 				return;
 			}
-			if (n > 0)
-				probe_check(socket_.write_some(asio::buffer(buffer_, n), failed) == n, "write_some");
+			probe_check(socket_.write_some(asio::buffer(buffer_, n), failed) == n, "write_some");
 			read();
 		});
 	}
 
 	tcp::socket socket_;
-	static std::array<char, PROBE_BUFFER> buffer_;
+	std::array<char, PROBE_BUFFER> buffer_; // its own: it may be read into before the handler of another one has run
 };
-
-std::array<char, PROBE_BUFFER> Connection::buffer_;
 
 void accept_all(tcp::acceptor &acceptor)
 {

@@ -21,8 +21,10 @@
 #include <fairlead/imap.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop.h>
+#include <fairlead/loop_debug.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/mutex.h>
+#include <fairlead/net.h>
 #include <fairlead/once.h>
 #include <fairlead/panic.h>
 #include <fairlead/pipe.h>

@@ -41,4 +41,11 @@ static inline void fl_test_settle(void)
 		fl_fiber_yield();
 }
 
+/* Has the loop look for events and timers some times: yields alone may all be made between two looks. */
+static inline void fl_test_look(void)
+{
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(fl_sleep_until(fl_after(FL_US(20)), FL_SHIELDED) == 0);
+}
+
 #endif

@@ -127,19 +127,19 @@ static inline size_t fl_test_fill(fl_stream *s)
 	return sum;
 }
 
-/* The allocator's memory, counted. */
+/* The allocator's memory, counted; by any thread. */
 static long fl_test_blocks;
 
 static inline void *fl_test_counting_alloc(size_t size)
 {
 	void *memory = fl_test_real_sys.alloc(size);
-	fl_test_blocks += memory != NULL;
+	fl__add_relaxed(&fl_test_blocks, memory != NULL);
 	return memory;
 }
 
 static inline void fl_test_counting_free(void *memory)
 {
-	fl_test_blocks -= memory != NULL;
+	fl__add_relaxed(&fl_test_blocks, -(memory != NULL));
 	fl_test_real_sys.free(memory);
 }
 

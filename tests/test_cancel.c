@@ -2,6 +2,8 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
+#include "wait/cancel.h"
+
 FL_TEST(cancel_all_zero_is_a_root_without_deadline)
 {
 	fl_cancel c = FL_CANCEL_INIT, zero, made;
@@ -409,4 +411,103 @@ FL_TEST(cancel_publishes_what_was_written_before)
 	fl_cancel_request(&n.stop);
 	fl_test_end(&looker);
 	fl_test_end(&sleeper);
+}
+
+/* Own tokens: a request tells by a call. */
+typedef struct owner {
+	struct fl__own_token own;
+	unsigned kicks;
+} owner;
+
+static void count_kick(struct fl__own_token *own)
+{
+	owner *o = (owner *)(void *)own;
+	FL_CHECK(fl_cancel_requested(&own->token));
+	o->kicks++;
+}
+
+static void owner_init(owner *o, fl_cancel *parent)
+{
+	*o = (owner){.own.kick = count_kick};
+	fl__cancel_init_own(&o->own, parent, FL_FOREVER);
+}
+
+FL_TEST(cancel_own_token_is_told_once)
+{
+	fl_cancel root;
+	owner a, b, alone;
+	fl_cancel_init(&root, FL_SHIELDED, FL_FOREVER);
+	owner_init(&a, &root);
+	owner_init(&b, &a.own.token);
+	owner_init(&alone, FL_SHIELDED);
+	assert_false(fl_cancel_requested(&a.own.token));
+	fl_cancel_request(&a.own.token);
+	fl_cancel_request(&a.own.token);
+	fl_cancel_request(&root);
+	assert_int_equal(a.kicks, 1);
+	assert_int_equal(b.kicks, 1);
+	assert_int_equal(alone.kicks, 0);
+	fl_cancel_request(&alone.own.token);
+	assert_int_equal(alone.kicks, 1);
+	fl_cancel_destroy(&b.own.token);
+	fl_cancel_destroy(&a.own.token);
+	fl_cancel_destroy(&alone.own.token);
+	owner_init(&a, &root); /* born requested: it can look by itself */
+	assert_int_equal(a.kicks, 0);
+	assert_true(fl_cancel_requested(&a.own.token));
+	fl_cancel_request(&a.own.token);
+	assert_int_equal(a.kicks, 0);
+	fl_cancel_destroy(&a.own.token);
+	fl_cancel_destroy(&root);
+}
+
+FL_TEST(cancel_own_token_that_was_disowned)
+{
+	fl_cancel root;
+	owner a;
+	fl_cancel_init(&root, FL_SHIELDED, FL_FOREVER);
+	owner_init(&a, &root);
+	fl__cancel_disown(&a.own);
+	fl_cancel_request(&root);
+	assert_true(fl_cancel_requested(&a.own.token));
+	assert_int_equal(a.kicks, 0);
+	fl_cancel_destroy(&a.own.token);
+	fl_cancel_destroy(&root);
+}
+
+/* Those who stand in its line are woken all the same. */
+FL_TEST(cancel_own_token_has_a_line)
+{
+	owner a;
+	fl_test_caller c;
+	owner_init(&a, FL_SHIELDED);
+	fl_test_call_in_line(&c, sleep_call, NULL, &a.own.token, FL_FOREVER, &a.own.token);
+	fl_cancel_request(&a.own.token);
+	FL_RC(fl_test_call_end(&c), -ECANCELED);
+	assert_int_equal(a.kicks, 1);
+	fl_cancel_destroy(&a.own.token);
+}
+
+FL_TEST(cancel_children_without_the_parent)
+{
+	tree t;
+	tree_init(&t);
+	assert_false(fl__cancel_renew(&t.root)); /* it has children */
+	fl__cancel_request_children(&t.left);
+	assert_string_equal(requested_in(&t), "AB");
+	fl__cancel_request_children(&t.root);
+	assert_string_equal(requested_in(&t), "lrABC");
+	fl_cancel_request(&t.root);
+	assert_string_equal(requested_in(&t), "RlrABC");
+	fl_cancel_destroy(&t.a);
+	fl_cancel_destroy(&t.b);
+	fl_cancel_destroy(&t.c);
+	fl_cancel_destroy(&t.left);
+	fl_cancel_destroy(&t.right);
+	assert_true(fl__cancel_renew(&t.root));
+	assert_false(fl_cancel_requested(&t.root));
+	fl_cancel_init(&t.left, &t.root, FL_FOREVER);
+	assert_false(fl_cancel_requested(&t.left));
+	fl_cancel_destroy(&t.left);
+	fl_cancel_destroy(&t.root);
 }

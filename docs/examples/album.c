@@ -3,8 +3,8 @@
  * album: download forty pictures, then make a thumbnail of each.
  *
  * Downloading is waiting: one file after the other, nearly all of the time goes by until the server answers. Five workers
- * wait for five files at a time. Each file is a task of its own with a future of its own, so that one that cannot be had
- * does not cost the others; its future carries the reason.
+ * wait for five files at a time; an event loop, on one thread, for all of them at once. Each file is a task of its own with a
+ * future of its own, so that one that cannot be had does not cost the others; its future carries the reason.
  */
 #include "album.h"
 #include <errno.h>
@@ -34,26 +34,36 @@ static void download_here(struct album *a, struct progress *progress)
 }
 
 /*
- * With the library: each worker has a handle of its own, made before its first file, freed when the worker ends. A worker
- * may be a process, in which nothing of what main() has done was ever done; so whatever a task needs is made here.
+ * With the library: each worker has a handle of its own, made for its first file, freed when the worker ends. A worker may be
+ * a process, in which nothing of what main() has done was ever done; so whatever a task needs is made here. On an event loop
+ * each task is a fiber, and a local is the fiber's: there the handle is the task's, and fetch() lets the others go on while it
+ * waits. The task knows nothing of all this.
  */
 static fl_local my_fetcher = FL_LOCAL_INIT(fetcher_free);
 
-FL_TASK(open_fetcher, void, void)
+FL_TASK(prepare, void, void)
 {
-	if (fetch_prepare() != 0)
-		return fl_task_fail(ctx, -EIO, "cannot initialize libcurl");
-	struct fetcher *mine = fetcher_create();
-	int rc = mine != NULL ? fl_local_set(&my_fetcher, mine) : -ENOMEM;
-	if (rc != 0)
-		fetcher_free(mine);
-	return rc;
+	return fetch_prepare() == 0 ? 0 : fl_task_fail(ctx, -EIO, "cannot initialize libcurl");
+}
+
+static struct fetcher *fetcher_get(void)
+{
+	struct fetcher *mine = fl_local_get(&my_fetcher);
+	if (mine == NULL)
+		mine = fetcher_create();
+	if (mine == NULL || fl_local_set(&my_fetcher, mine) == 0)
+		return mine;
+	fetcher_free(mine);
+	return NULL;
 }
 
 FL_TASK(download, struct file, struct download_result)
 {
 	char why[FL_MESSAGE_MAX] = "";
-	int rc = fetch(fl_local_get(&my_fetcher), arg, result, why, sizeof why);
+	struct fetcher *mine = fetcher_get();
+	if (mine == NULL)
+		return -ENOMEM;
+	int rc = fetch(mine, arg, result, why, sizeof why);
 	return rc == 0 ? 0 : fl_task_fail(ctx, rc, "%s", why);
 }
 
@@ -125,11 +135,26 @@ static uint64_t check_files(struct album *a)
 	return digest;
 }
 
-/* A bad picture is a result here, not an error: a map ends at the first error. */
+struct thumbnail_call {
+	const struct thumbnail_order *order;
+	struct thumbnail_result *result;
+};
+
+static int make_one(void *arg)
+{
+	const struct thumbnail_call *call = arg;
+	thumbnail_make(call->order, call->result);
+	return 0;
+}
+
+/*
+ * A bad picture is a result here, not an error: a map ends at the first error. Whoever computes on an event loop holds up all
+ * others, so there the work goes to one of the loop's threads, and the fiber waits for it.
+ */
 FL_TASK(thumbnail, struct thumbnail_order, struct thumbnail_result)
 {
-	thumbnail_make(arg, result);
-	return 0;
+	struct thumbnail_call call = {arg, result};
+	return fl_fiber_current() != NULL ? fl_to_thread(make_one, &call, NULL) : make_one(&call);
 }
 
 static int thumbnails_make(struct album *a, fl_executor *pool, struct thumbnail_order *orders,
@@ -178,7 +203,9 @@ int album_run(void *data, const struct model *model, struct run *run)
 	FL_SCOPED(fl_executor) *pool = NULL;
 	int64_t start = fl_now();
 	int rc = 0;
-	const fl_executor_config config = {.workers = run->workers, .name = "album", .initialize = &open_fetcher};
+	/* On an event loop a worker is no more than a task that is under way. */
+	const unsigned workers = model->one_thread ? ALBUM_AT_ONCE : run->workers;
+	const fl_executor_config config = {.workers = workers, .name = "album", .initialize = &prepare};
 	if (model->create != NULL)
 		rc = model->create(&pool, &config);
 	if (rc == 0)

@@ -2,6 +2,7 @@
 /* What the album needs before the first download, and how it goes away again: pictures, server, folder. */
 #include "album.h"
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 
 #define PICTURE_BYTES_MIN 200000 /* a picture of an album is not small */
@@ -103,6 +104,25 @@ static void keep_thumbnails(const struct album *a, struct result *r)
 	}
 }
 
+/* What the async run is to be held against: the median of three runs with nothing but libcurl, whose loop waits for all files. */
+static void measure_ideal(const struct album *a, struct result *r)
+{
+	double t[3];
+	struct progress progress;
+	progress_begin(&progress, 3, "album, libcurl alone");
+	for (int i = 0; i < 3; i++) {
+		t[i] = fetch_all_bare(a->entries, a->count);
+		progress_step(&progress);
+	}
+	progress_end();
+	double least = fmin(t[0], fmin(t[1], t[2])), most = fmax(t[0], fmax(t[1], t[2]));
+	if (least <= 0)
+		return; /* not measured */
+	r->ideal_seconds = t[0] + t[1] + t[2] - least - most;
+	result_note(r, "libcurl's own loop, with all files under way at once and nothing else, takes %.3f s here.",
+	            r->ideal_seconds);
+}
+
 static void tear_down(struct setup *s)
 {
 	server_stop(s->server);
@@ -125,6 +145,8 @@ void album(const struct options *o, struct result *r)
 	                     .question = "download an album of pictures, one request each"};
 	if (set_up(&s, o)) {
 		compare_models(r, o->workers != 0 ? o->workers : ALBUM_WORKERS, album_run, &s.album);
+		if (o->urls == NULL && o->fault == FAULT_NONE) /* not a fourth time what belongs to others */
+			measure_ideal(&s.album, r);
 		if (o->html != NULL)
 			keep_thumbnails(&s.album, r);
 	} else {

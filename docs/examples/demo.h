@@ -4,7 +4,7 @@
 
 /*
  * What the parts of the demo share. A *job* (primes, album, frames) is run once in each *model* (sequential, threads,
- * processes), and gives a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
+ * processes, async), and gives a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -45,6 +45,8 @@ bool urls_read(const char *path, char ***urls, size_t *count);
 struct model {
 	const char *name;
 	int (*create)(fl_executor **e, const fl_executor_config *config);
+	bool
+	    one_thread; /* an event loop: a task that waits lets others run, and what computes runs one after the other */
 };
 
 struct run {
@@ -73,8 +75,9 @@ struct result {
 	const struct figure *figure; /* NULL: none */
 	struct run runs[RUNS_MAX];
 	size_t run_count;
-	bool failed;     /* something went wrong: the exit status */
-	char **failures; /* what, a line each, as it was also said on standard error */
+	double ideal_seconds; /* what no model can go below; 0: not measured */
+	bool failed;          /* something went wrong: the exit status */
+	char **failures;      /* what, a line each, as it was also said on standard error */
 	size_t failure_count;
 	char **notes; /* what else there is to say */
 	size_t note_count;

@@ -1,24 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Downloads one file with libcurl, and says why when it cannot. */
-#include "album.h"
-#include <curl/curl.h>
+#include "fetch.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #define SLOWEST 1024 /* bytes a second; less than that for the length of the timeout is a stall */
-
-struct fetcher {
-	CURL *curl;
-	char error[CURL_ERROR_SIZE];
-};
-
-struct transfer {
-	FILE *out;
-	int error; /* errno of a failed write */
-	struct download_result got;
-};
 
 uint64_t digest_add(uint64_t digest, const void *data, size_t size)
 {
@@ -72,7 +60,10 @@ struct fetcher *fetcher_create(void)
 	if (f == NULL)
 		return NULL;
 	f->curl = curl_easy_init();
-	if (f->curl != NULL && configure(f))
+	bool on_loop = fl_fiber_current() != NULL;
+	if (on_loop)
+		f->multi = multi_get();
+	if (f->curl != NULL && (f->multi != NULL || !on_loop) && configure(f))
 		return f;
 	fetcher_free(f);
 	return NULL;
@@ -84,23 +75,25 @@ void fetcher_free(void *fetcher)
 	if (f == NULL)
 		return;
 	curl_easy_cleanup(f->curl);
+	if (f->multi != NULL)
+		multi_release(f->multi);
 	free(f);
 }
 
-static CURLcode transfer(struct fetcher *f, const struct file *file, struct transfer *t)
+static CURLcode set_up(struct transfer *t)
 {
-	CURL *c = f->curl;
-	long timeout = (long)file->timeout;
-	CURLcode code = curl_easy_setopt(c, CURLOPT_URL, file->url);
+	CURL *c = t->fetcher->curl;
+	long timeout = (long)t->file->timeout;
+	CURLcode code = curl_easy_setopt(c, CURLOPT_URL, t->file->url);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(c, CURLOPT_WRITEDATA, t);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, timeout);
 	if (code == CURLE_OK)
 		code = curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, timeout);
-	if (code == CURLE_OK && file->own)
+	if (code == CURLE_OK && t->file->own)
 		code = curl_easy_setopt(c, CURLOPT_PROXY, "");
-	return code == CURLE_OK ? curl_easy_perform(c) : code;
+	return code;
 }
 
 static int error_of(CURLcode code)
@@ -115,27 +108,43 @@ static int error_of(CURLcode code)
 	}
 }
 
-int fetch(struct fetcher *f, const struct file *file, struct download_result *result, char *why, size_t size)
+int fetch_begin(struct transfer *t, struct fetcher *f, const struct file *file, char *why, size_t size)
 {
-	struct transfer t = {.out = fopen(file->path, "wbe"), .got.digest = DIGEST_START};
-	if (t.out == NULL) {
+	*t = (struct transfer){.fetcher = f, .file = file, .out = fopen(file->path, "wbe"), .got.digest = DIGEST_START};
+	if (t->out == NULL) {
 		int error = errno;
 		(void)snprintf(why, size, "cannot create '%s': %s", file->path, strerror(error));
 		return -error;
 	}
 	f->error[0] = '\0';
-	CURLcode code = transfer(f, file, &t);
-	if (fclose(t.out) != 0 && t.error == 0)
-		t.error = errno;
-	if (code == CURLE_OK && t.error == 0) {
-		*result = t.got;
+	CURLcode code = set_up(t);
+	return code == CURLE_OK ? 0 : fetch_end(t, code, NULL, why, size);
+}
+
+int fetch_end(struct transfer *t, CURLcode code, struct download_result *result, char *why, size_t size)
+{
+	const char *path = t->file->path, *error = t->fetcher->error;
+	if (fclose(t->out) != 0 && t->error == 0)
+		t->error = errno;
+	if (code == CURLE_OK && t->error == 0) {
+		*result = t->got;
 		return 0;
 	}
-	if (t.error != 0)
-		(void)snprintf(why, size, "cannot write '%s': %s", file->path, strerror(t.error));
+	if (t->error != 0)
+		(void)snprintf(why, size, "cannot write '%s': %s", path, strerror(t->error));
 	else
 		(void)snprintf(why, size, "%s%s", code == CURLE_OPERATION_TIMEDOUT ? "stalled: " : "",
-		               f->error[0] != '\0' ? f->error : curl_easy_strerror(code));
-	(void)unlink(file->path);
-	return t.error != 0 ? -t.error : error_of(code);
+		               error[0] != '\0' ? error : curl_easy_strerror(code));
+	(void)unlink(path);
+	return t->error != 0 ? -t->error : error_of(code);
+}
+
+int fetch(struct fetcher *f, const struct file *file, struct download_result *result, char *why, size_t size)
+{
+	struct transfer t;
+	int rc = fetch_begin(&t, f, file, why, size);
+	if (rc != 0)
+		return rc;
+	CURLcode code = f->multi != NULL ? multi_perform(f->multi, f->curl) : curl_easy_perform(f->curl);
+	return fetch_end(&t, code, result, why, size);
 }

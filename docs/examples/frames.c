@@ -178,6 +178,9 @@ static int run_with_a_loss(struct film *f, const struct run *run)
 	for (size_t i = 0; i < f->lost_count; i++)
 		result_note(f->result, "Frame %zu was lost, and drawn again: %s.", f->lost[i] + 1,
 		            f->shots[f->lost[i]].why);
+	f->kills = false; /* the models that follow lose nobody */
+	f->killed = 0;
+	f->lost_count = 0;
 	return 0;
 }
 

@@ -35,7 +35,13 @@ static json_t *result_json(const struct result *r)
 		}
 	}
 	json_t *answer = r->run_count != 0 ? answer_json(r, r->runs[0].answer) : json_null();
-	return json_pack("{s:s, s:o, s:o}", "name", r->job, "answer", answer, "runs", runs);
+	json_t *j = json_pack("{s:s, s:o, s:o}", "name", r->job, "answer", answer, "runs", runs);
+	if (j != NULL && r->ideal_seconds > 0 &&
+	    json_object_set_new(j, "ideal_seconds", json_real(r->ideal_seconds)) != 0) {
+		json_decref(j);
+		return NULL;
+	}
+	return j;
 }
 
 static json_t *machine_json(const struct machine *m)

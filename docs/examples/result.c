@@ -9,9 +9,10 @@
  * runs.
  */
 static const struct model models[] = {
-    {"sequential", NULL},
-    {"threads", fl_thread_executor_create},
-    {"processes", fl_process_executor_create},
+    {"sequential", NULL, true},
+    {"threads", fl_thread_executor_create, false},
+    {"processes", fl_process_executor_create, false},
+    {"async", fl_loop_executor_create, true},
 };
 #define MODEL_COUNT (sizeof models / sizeof *models)
 _Static_assert(MODEL_COUNT <= RUNS_MAX, "a result has no place for every model");
@@ -76,7 +77,7 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 {
 	for (size_t i = 0; i < MODEL_COUNT; i++) {
 		const struct model *model = &models[i];
-		struct run run = {.model = model->name, .workers = model->create != NULL ? workers : 1};
+		struct run run = {.model = model->name, .workers = model->one_thread ? 1 : workers};
 		peak_rss_reset();
 		if (run_job(job, model, &run) != 0) {
 			if (i == 0)

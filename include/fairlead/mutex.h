@@ -11,7 +11,8 @@ FL_BEGIN_DECLS
 
 /*
  * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive, not owned by a thread (any context may
- * unlock). A waiter spins for a bounded time, then sleeps; waiters are woken in FIFO order, but a running thread may overtake, any number of times.
+ * unlock). A waiter spins for a bounded time, then sleeps; waiters are woken in FIFO order, but a running thread may overtake, any
+ * number of times. Among the fibers of one loop it is first come, first served (fl_mutex_try_lock() apart).
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {

@@ -53,6 +53,7 @@ static void enter(void *arg)
 	struct fl__fiber *f = arg;
 	fl__flow_arrive(&f->flow);
 	fl__sched_arrived(f->sched);
+	f->begun = true;
 	errno = 0;
 	f->result = f->function(f->arg);
 	finish(f);

@@ -130,6 +130,17 @@ int fl__fiber_suspend(int64_t deadline);
 /* Ends the suspend of `f`, this one or the next; several before it count as one. By any thread, while `f` exists. */
 void fl__fiber_resume(struct fl__fiber *f);
 
+/*
+ * For reports. Visit: calls function(arg) on the stack of `f`, which is of the same scheduler and goes on being where it was; the
+ * function neither waits nor switches. False, and no call, when `f` has not begun.
+ */
+bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg);
+const char *fl__fiber_state(const struct fl__fiber *f); /* "runs", "waits", ... */
+
+/* Has `observe` called before each switch, from and to NULL for the thread's own flow; NULL: no more. It does not switch. */
+void fl__sched_observe(struct fl__sched *s,
+                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to));
+
 struct fl__fiber *fl__fiber_self(void); /* NULL: the caller is no fiber */
 const char *fl__fiber_name(const struct fl__fiber *f);
 struct fl__ctx *fl__fiber_ctx(struct fl__fiber *f);

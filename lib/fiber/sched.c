@@ -86,10 +86,22 @@ void fl__sched_arrived(struct fl__sched *s)
 static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
 {
 	int error = errno;
+	if (__builtin_expect(s->observe != NULL, 0))
+		s->observe(s, s->running, to);
 	s->running = to;
 	fl__ctx_current = to ? &to->ctx : s->thread;
 	fl__flow_switch(from, to ? &to->flow : &s->main, forever);
 	errno = error;
+}
+
+/* On the stack of `me`, which was switched to for the visit alone, and is left again. */
+static void receive(struct fl__sched *s, struct fl__fiber *me)
+{
+	const struct fl__visit *visit = s->visit;
+	struct fl__fiber *from = visit->from;
+	s->visit = NULL;
+	visit->function(visit->arg);
+	cross(s, &me->flow, from, false);
 }
 
 void fl__sched_next(struct fl__sched *s, bool forever)
@@ -100,7 +112,40 @@ void fl__sched_next(struct fl__sched *s, bool forever)
 	if (to == me)
 		return;
 	cross(s, &me->flow, to, forever);
+	while (__builtin_expect(s->visit != NULL, 0))
+		receive(s, me);
 	fl__sched_arrived(s);
+}
+
+bool fl__fiber_visit(struct fl__fiber *f, void (*function)(void *arg), void *arg)
+{
+	struct fl__sched *s = f->sched;
+	struct fl__visit visit = {function, arg, s->running};
+	if (f == s->running)
+		function(arg);
+	else if (!f->begun)
+		return false;
+	else {
+		s->visit = &visit;
+		cross(s, visit.from ? &visit.from->flow : &s->main, f, false);
+	}
+	return true;
+}
+
+void fl__sched_observe(struct fl__sched *s,
+                       void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to))
+{
+	s->observe = observe;
+}
+
+const char *fl__fiber_state(const struct fl__fiber *f)
+{
+	if (!f->begun)
+		return "has not begun";
+	if (f == f->sched->running)
+		return "runs";
+	/* relaxed: another thread may be waking it at this moment */
+	return f->parked && fl__load_relaxed(&f->parked->park_word) == PARKED ? "waits" : "is runnable";
 }
 
 void fl__fiber_yield(void)
@@ -154,6 +199,7 @@ static int park(struct fl__wait *wait, int64_t deadline)
 	if (fl__cas_release(&wait->park_word, &expected, PARKED)) /* pairs with unpark(), which links the fiber */
 		fl__sched_next(f->sched, false);
 	fl__timers_remove(&f->sched->timers, &f->timer);
+	f->parked = NULL;
 	(void)unparked(wait); /* acquires, where somebody unparked it */
 	return f->parked_rc;
 }

@@ -21,6 +21,7 @@ struct fl__fiber {
 	int result;
 	uint32_t ended; /* fiber.c */
 	bool detached;
+	bool begun; /* it has run */
 	int (*function)(void *arg);
 	void *arg;
 	struct fl__stack stack;
@@ -43,10 +44,19 @@ struct fl__sched {
 	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
 	size_t fibers;         /* that have not ended */
 	uint32_t fork_count;
-	void *signal_stack;  /* overflow.c: ours, once one was needed; else NULL */
-	bool signal_stacked; /* it is the thread's now */
+	void *signal_stack;      /* overflow.c: ours, once one was needed; else NULL */
+	bool signal_stacked;     /* it is the thread's now */
+	struct fl__visit *visit; /* of whoever is switched to next; NULL: it just runs */
+	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
+};
+
+/* A call on another fiber's stack: fl__fiber_visit(). */
+struct fl__visit {
+	void (*function)(void *arg);
+	void *arg;
+	struct fl__fiber *from; /* NULL: the thread's own flow */
 };
 
 /* Between enter and leave. */

@@ -142,11 +142,18 @@ static void leave(struct crowd *c)
 		fl_cond_broadcast(&c->base.gone);
 } /* the unlock is the last touch of the executor */
 
+/* Callbacks and drop hooks are run without a scope, as everywhere. */
+static void enter(struct crowd *c, struct fl__run *run)
+{
+	(void)fl_cancel_scope_set(NULL);
+	fl__run_enter(run, &c->base);
+}
+
 static int run_next(void *crowd)
 {
 	struct crowd *c = crowd;
 	struct fl__run run;
-	fl__run_enter(&run, &c->base);
+	enter(c, &run);
 	{
 		FL_LOCKED(&c->base.lock);
 		c->starting--;
@@ -164,7 +171,7 @@ static int run_this(void *arg)
 	struct fl__cell *cell = arg;
 	struct crowd *c = crowd_of(cell->executor);
 	struct fl__run run;
-	fl__run_enter(&run, &c->base);
+	enter(c, &run);
 	{
 		FL_LOCKED(&c->base.lock);
 		if (cell->queued)
@@ -184,8 +191,9 @@ enum duty { END, INITIALIZE, RUN, CANCEL };
 /* Waits until there is something to be done for it. The lock is held. */
 static enum duty next_duty(struct crowd *c, fl_cancel *token)
 {
-	int rc = 0;
 	for (;;) {
+		if (!c->cancelled && fl_cancel_requested(token))
+			return CANCEL;
 		start_more(c);
 		if (c->base.queue.length > 0 && c->phase == FRESH)
 			return INITIALIZE;
@@ -193,10 +201,9 @@ static enum duty next_duty(struct crowd *c, fl_cancel *token)
 			return RUN;
 		if (is_over(c))
 			return END;
-		if (rc != 0)
-			return CANCEL;
 		c->keeper_waits = true;
-		rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
+		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
+		(void)rc; /* -ECANCELED is seen above */
 		c->keeper_waits = c->waking = false;
 	}
 }
@@ -240,10 +247,10 @@ static void end_duty(struct crowd *c, enum duty duty)
 static int keep(void *crowd)
 {
 	struct crowd *c = crowd;
-	fl_cancel *token = fl_cancel_scope_set(NULL); /* its own */
+	fl_cancel *token = fl_cancel_scope(); /* its own */
 	struct fl__run run;
 	enum duty duty;
-	fl__run_enter(&run, &c->base);
+	enter(c, &run);
 	while ((duty = begin_duty(c, &run, token)) != END) {
 		if (duty == INITIALIZE)
 			initialize(c);

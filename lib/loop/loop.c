@@ -25,6 +25,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/local.h"
+#include "debug.h"
 #include "poller.h"
 #include "threads.h"
 #include "wait_fd.h"
@@ -59,13 +60,18 @@ static void on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
 	(void)events;
-	l->rung = true; /* it is edge-triggered: nobody need read it */
+	fl__tsan_acquire(source); /* pairs with wake_thread(): ThreadSanitizer does not know that an event orders */
+	l->rung = true;           /* it is edge-triggered: nobody need read it */
 }
 
 /* Waits for events and fires them. An error (-EINTR) is no event. */
 static void look(fl_loop *l, int64_t deadline)
 {
+	if (__builtin_expect(l->debug != NULL, 0))
+		fl__loop_debug_pause(l);
 	l->n_events = fl__poller_sys.wait(l->poller, l->events, FL__LOOP_EVENTS, deadline);
+	if (__builtin_expect(l->debug != NULL, 0))
+		fl__loop_debug_resume(l);
 	for (l->next_event = 0; l->next_event < l->n_events;) {
 		const struct epoll_event *event = &l->events[l->next_event++];
 		struct fl__source *source = event->data.ptr;
@@ -90,7 +96,10 @@ static int sleep_for_events(struct fl__sched *s, int64_t deadline)
 
 static void wake_thread(struct fl__sched *s)
 {
-	fl__poller_sys.ring(loop_of(s)->bell);
+	fl_loop *l = loop_of(s);
+	const int bell = l->bell;
+	fl__tsan_release(&l->on_bell); /* pairs with on_bell() */
+	fl__poller_sys.ring(bell);
 }
 
 static const struct fl__sched_ops sched_ops = {sleep_for_events, wake_thread, fl__loop_wait_fd};
@@ -444,6 +453,7 @@ void fl_loop_free(fl_loop *l)
 {
 	if (!l)
 		return;
+	fl__loop_debug_end(l);
 	if (!fl__loop_is_forked(l))
 		end_sched(l);
 	free_rest(l);

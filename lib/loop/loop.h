@@ -46,6 +46,7 @@ struct fl_loop {
 	int64_t firing;       /* the time, while timers are fired; else 0 */
 	fl_cancel root;       /* of all fibers' tokens */
 	struct fl_fiber *all; /* those that have not ended, the newest first */
+	struct fl__loop_debug *debug; /* debug.h; NULL: off */
 	fl_executor *threads; /* threads.h; NULL: none yet */
 	uint32_t fork_count;
 	/* stream_buffer.c: one that no stream has; NULL: none */

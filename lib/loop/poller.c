@@ -84,6 +84,10 @@ static void sys_ring(int bell)
 static void sys_close(int fd)
 {
 	int before = errno;
+#ifdef FL__TSAN
+	uint64_t rings;
+	(void)!read(fd, &rings, sizeof rings); /* it takes that for an order: whoever rang did so before */
+#endif
 	(void)close(fd); /* Linux has released the number whatever it answers */
 	errno = before;
 }

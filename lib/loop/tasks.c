@@ -42,19 +42,21 @@ static void begin(fl_tasks *g, fl_cancel *parent)
 		fl_cancel_request(&g->token_);
 }
 
-/* No cancel finds the token any more; one that has is over when the lock is free. */
-static void end(fl_tasks *g, bool joined)
+/* No cancel finds the token any more; one that has is over when the lock is free. Whether there was one. */
+static bool end(fl_tasks *g, bool joined)
 {
 	bool bound = g->bound_;
 	fl__lock(&g->lock_);
+	bool cancelled = g->cancelled_;
 	g->bound_ = false;
-	g->cancelled_ &= !joined;
+	g->cancelled_ = cancelled && !joined;
 	fl__unlock(&g->lock_);
 	if (!bound)
-		return;
+		return cancelled;
 	if (fl_cancel_scope() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
 	fl_cancel_destroy(&g->token_);
+	return cancelled;
 }
 
 /* Outside of fibers the scope is the thread's, which knows nothing of the loop. */
@@ -114,7 +116,7 @@ int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*e
 		rc = fl__fiber_start(l, &f, call->function, call->arg, call->name, &g->token_);
 	if (rc != 0) {
 		if (first)
-			end(g, false);
+			(void)end(g, false);
 		return rc;
 	}
 	f->group = g;
@@ -168,15 +170,14 @@ int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel *cancel)
 
 int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel *cancel)
 {
-	int rc = 0;
-	if (g->bound_) {
-		const fl_cancel *above = g->token_.parent_;
-		rc = g->error_ != 0 ? g->error_ : interrupted;
-		if (rc == 0 && g->cut_ && (fl_cancel_requested(cancel) || (above && fl_cancel_requested(above))))
-			rc = -ECANCELED;
-	}
-	end(g, true);
-	return rc;
+	const bool bound = g->bound_, requested = bound && fl_cancel_requested(&g->token_);
+	const bool cancelled = end(g, true);
+	if (!bound || g->error_ != 0)
+		return bound ? g->error_ : 0;
+	/* A request that fl_tasks_cancel() did not make came from above. */
+	if (interrupted == 0 && g->cut_ && ((requested && !cancelled) || fl_cancel_requested(cancel)))
+		return -ECANCELED;
+	return interrupted;
 }
 
 static void check_join(const char *function, const fl_tasks *g)

@@ -26,7 +26,8 @@
  * than this process has is nobody's: it counts as 0, and the next unlock that wakes somebody overwrites it.
  *
  * Safe mistake: WAITERS without a line (all gave up) sends one unlock the slow way, which clears it.
- * Fairness: woken in FIFO order; a running thread may overtake the one that is awake.
+ * Fairness: woken in FIFO order; a running thread may overtake the one that is awake. A fiber first lets the others of its thread
+ * run: give_way().
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -97,9 +98,24 @@ static bool line_up(fl_mutex *m, struct fl__node *node, uint32_t mine)
 	return waits;
 }
 
+/*
+ * A fiber that unlocks, locks again, and holds the mutex while it waits for other things, would always come before the one that
+ * it has woken, which shares its thread: so that comes first.
+ */
+static void give_way(const fl_mutex *m)
+{
+	const uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: a hint */
+	if ((seen & LOCKED) || !is_one_awake(seen))
+		return;
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->ops->yield)
+		ctx->ops->yield();
+}
+
 __attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 {
 	uint32_t mine = 0; /* AWAKE while this waiter is the one that was woken */
+	give_way(m);
 	if (take_spinning(m))
 		return 0;
 	for (;;) {

@@ -136,10 +136,10 @@ static void request_one(fl_cancel *c, struct fl__lot *lot)
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
-/* The token after `c` in a walk of the tree under `top`, parents first; NULL at its end. */
-static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top)
+/* The token after `c` in a walk of the tree under `top`, parents first, or after all that is below `c`; NULL at its end. */
+static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
 {
-	if (c->child_)
+	if (below && c->child_)
 		return c->child_;
 	while (c != top && !c->next_)
 		c = c->parent_;
@@ -149,11 +149,13 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top)
 /* Under the lock of the tree. */
 static void request_all(fl_cancel *c, struct fl__lot *lot)
 {
-	/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
-	if (fl__load_relaxed(&c->word_) & REQUESTED)
-		return;
-	for (fl_cancel *t = c; t; t = walk_next(t, c))
-		request_one(t, lot);
+	for (fl_cancel *t = c, *next; t; t = next) {
+		/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
+		bool is_new = !(fl__load_relaxed(&t->word_) & REQUESTED);
+		if (is_new)
+			request_one(t, lot);
+		next = walk_next(t, c, is_new);
+	}
 }
 
 void fl_cancel_request(fl_cancel *c)

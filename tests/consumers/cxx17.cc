@@ -610,6 +610,57 @@ static void processes()
 	fl_task_unregister(&entry);
 }
 
+static int wait_for_cancel(void *)
+{
+	return fl_sleep(FL_S(3600)) == -ECANCELED ? 0 : -EIO;
+}
+
+static int in_groups(void *)
+{
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	fl_fiber_config config = {};
+	config.name = "child";
+	CHECK(fl_tasks_start(&g, wait_for_cancel, nullptr) == 0 && fl_tasks_start_with(&g, succeed, nullptr, &config) == 0);
+	CHECK(fl_tasks_count(&g) == 2 && fl_tasks_failed(&g) == nullptr && fl_tasks_try_join(&g) == -EBUSY);
+	CHECK(!fl_cancel_requested(fl_tasks_token(&g)) && fl_tasks_join_until(&g, 0, nullptr) == -ETIMEDOUT);
+	fl_tasks_cancel(&g);
+	fl_on things[] = {FL_ON_TASKS(&g)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_tasks_join(&g) == 0);
+	fl_tasks_destroy(&g);
+
+	const fl_call calls[] = {{succeed, nullptr, nullptr}, {succeed, nullptr, "second"}};
+	int results[2] = {7, 7}, result = 7;
+	CHECK(fl_gather(calls, 2, results) == 0 && fl_gather_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_gather_all(calls, 2, results) == 0 && fl_gather_all_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
+	CHECK(results[0] == 0 && results[1] == 0);
+	CHECK(fl_shield(succeed, nullptr, &result) == 0 && result == 0);
+	CHECK(fl_shield_until(succeed, nullptr, nullptr, FL_FOREVER, nullptr) == 0);
+	return 0;
+}
+
+static int as_they_complete(void *)
+{
+	fl_fiber *f[2] = {};
+	size_t index = 7;
+	FL_SCOPED(fl_completed) *done = nullptr;
+	for (auto &fiber : f)
+		CHECK(fl_fiber_start(&fiber, succeed, nullptr, nullptr) == 0);
+	CHECK(fl_completed_create(&done, f, 2) == 0 && fl_completed_try_next(done, &index) == -EAGAIN);
+	CHECK(fl_fibers_wait(f, 2, FL_FIRST_ENDED) >= 1);
+	CHECK(fl_fibers_wait_until(f, 2, FL_ALL_ENDED, FL_FOREVER, nullptr) == 2);
+	CHECK(fl_completed_next(done, &index) == 0 && index == 0);
+	CHECK(fl_completed_next_until(done, &index, FL_FOREVER, nullptr) == 0 && index == 1);
+	for (auto *fiber : f)
+		CHECK(fl_fiber_join(fiber, nullptr) == 0);
+	fl_completed_free(nullptr);
+	return 0;
+}
+
+static void task_groups()
+{
+	CHECK(fl_loop_run(in_groups, nullptr) == 0 && fl_loop_run(as_they_complete, nullptr) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
@@ -634,6 +685,7 @@ int main(int argc, char **argv)
 	pipes();
 	executors();
 	threads();
+	task_groups();
 	regions();
 	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);
 	std::puts("ok");

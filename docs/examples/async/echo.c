@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * echo: a server that sends back what it gets, line by line, to any number of clients.
+ *
+ *     echo [PORT]            port 7000, unless another is named; 0: the system chooses. Try: nc 127.0.0.1 7000
+ *
+ * A task for each client, in straight lines: it reads as if it were alone, and the others go on while it waits. What goes
+ * wrong with one client ends its task and nothing else.
+ */
+#include <errno.h>
+#include <fairlead.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static int serve(void *client)
+{
+	FL_SCOPED(fl_stream) *s = client; /* closed when this function returns */
+	char line[4096];
+	ssize_t n;
+	int rc = 0;
+	while (rc == 0 && (n = fl_stream_read_line_until(s, line, sizeof line, fl_after(FL_S(30)), NULL)) > 0)
+		rc = fl_stream_write(s, line, (size_t)n);
+	return 0; /* gone, silent for 30 s, or a line that is too long: no reason to end the others */
+}
+
+/* No descriptors or no memory now: some client will go, and give theirs back. */
+static int for_now(int rc)
+{
+	return rc == -EMFILE || rc == -ENFILE || rc == -ENOMEM || rc == -ENOSPC;
+}
+
+static int server(void *arg)
+{
+	const uint16_t *port = arg;
+	FL_SCOPED(fl_listener) *l = NULL;
+	int rc = fl_listen_tcp(&l, "127.0.0.1", *port, NULL);
+	if (rc != 0)
+		return rc;
+	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
+	(void)fflush(stdout);
+
+	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT; /* waited for when the scope ends */
+	while (rc == 0) {
+		fl_stream *s = NULL;
+		rc = fl_accept(l, &s);
+		if (rc == 0)
+			rc = fl_tasks_start(&clients, serve, s);
+		if (rc != 0)
+			fl_stream_free(s);
+		if (for_now(rc))
+			rc = fl_sleep(FL_MS(100));
+	}
+	fl_tasks_cancel(&clients);
+	return rc;
+}
+
+int main(int argc, char **argv)
+{
+	uint16_t port = argc > 1 ? (uint16_t)atoi(argv[1]) : 7000;
+	int rc = fl_loop_run(server, &port);
+	return rc == 0 ? 0 : fl_perror(rc, "echo");
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Connections. One fiber has several attempts in the air, "happy eyeballs" in a simple form (RFC 8305): it begins with the first
+ * address, adds the next one whenever an attempt has failed or STAGGER has passed, and takes the first that stands.
+ *
+ * How an attempt stands is asked by connect() once more, which Linux answers for good: 0 or EISCONN, EALREADY, or why it failed.
+ * SO_ERROR would not tell one that is under way from one that stands; and over the loopback the answer is there at once, before
+ * the poller need be asked.
+ */
+#include "../base/sys.h"
+#include "name.h"
+#include "net_sys.h"
+#include "stream.h"
+#include <errno.h>
+#include <string.h>
+
+static const int64_t stagger = FL_MS(250), ask_first = FL_MS(1), ask_last = FL_MS(32);
+
+struct connecting;
+
+struct attempt {
+	struct fl__source source;
+	struct connecting *c;
+	const struct fl__address *to;
+	int fd;       /* -1: it has failed, or not begun */
+	bool watched; /* by the poller */
+	bool told;    /* of an event that nobody has looked after */
+};
+
+/* Lives in the fiber's frame. */
+struct connecting {
+	fl_loop *loop;
+	struct fl__node *waiting; /* the fiber; NULL: it runs */
+	unsigned n, begun;        /* attempts; those from `begun` on have not */
+	unsigned under_way;
+	int error;    /* of those that have failed; 0: none has */
+	int64_t next; /* when the next attempt begins */
+	struct attempt attempts[FL_ADDRESSES_MAX];
+};
+
+static void fire(void *source, uint32_t events)
+{
+	struct attempt *a = source;
+	struct fl__node *node = a->c->waiting;
+	(void)events;
+	a->told = true;
+	a->c->waiting = NULL;
+	if (node)
+		(void)fl__node_wake(node); /* who has given up looks at `told` no more */
+}
+
+/* Gives up its descriptor: the poller forgets it. */
+static int release(struct attempt *a)
+{
+	int fd = a->fd;
+	if (a->watched)
+		fl__loop_remove(a->c->loop, fd, &a->source);
+	a->fd = -1;
+	a->c->under_way--;
+	return fd;
+}
+
+/* Errors that tell of this machine alone, not of the one at the other end. */
+static bool is_no_way(int error)
+{
+	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL || error == -ENETUNREACH;
+}
+
+static void has_failed(struct connecting *c, int error)
+{
+	if (c->error == 0 || !is_no_way(error) || is_no_way(c->error))
+		c->error = error;
+	c->next = 0;
+}
+
+static bool is_same(const struct fl__address *a, const struct fl__address *b)
+{
+	if (a->at.any.sa_family == AF_INET)
+		return a->at.v4.sin_port == b->at.v4.sin_port && a->at.v4.sin_addr.s_addr == b->at.v4.sin_addr.s_addr;
+	return a->at.v6.sin6_port == b->at.v6.sin6_port &&
+	       memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
+}
+
+/*
+ * Whether it is connected with itself: nobody listens, and the system happens to have given it the very port that it is to
+ * reach. Who took that for a connection would keep the server from its port.
+ */
+static bool is_own(const struct attempt *a)
+{
+	struct fl__address own = {.size = sizeof own.at};
+	return fl__net_sys.local(a->fd, &own.at.any, &own.size) == 0 && is_same(a->to, &own);
+}
+
+/* 0: it stands; -EALREADY: it is under way; or why it failed. */
+static int call(const struct attempt *a)
+{
+	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
+	if (rc == -EISCONN)
+		rc = 0;
+	else if (rc == -EINPROGRESS || rc == -EINTR)
+		rc = -EALREADY;
+	return rc == 0 && is_own(a) ? -ECONNREFUSED : rc;
+}
+
+/* Has the poller tell of it: -EALREADY, or an error. */
+static int watch(struct attempt *a)
+{
+	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
+	a->watched = rc == 0;
+	return rc == 0 ? -EALREADY : rc;
+}
+
+/* After call() has answered `rc`: the descriptor of one that stands; else -EALREADY, also when it has failed. */
+static int conclude(struct attempt *a, int rc)
+{
+	if (rc == -EALREADY)
+		rc = watch(a);
+	if (rc == 0)
+		return release(a);
+	if (rc != -EALREADY) {
+		fl__net_sys.close(release(a));
+		has_failed(a->c, fl__net_error(rc));
+	}
+	return -EALREADY;
+}
+
+/* As conclude(). */
+static int begin(struct connecting *c)
+{
+	struct attempt *a = &c->attempts[c->begun++];
+	a->fd = fl__net_sys.socket(a->to->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
+	if (a->fd < 0) {
+		has_failed(c, fl__net_error(a->fd));
+		return -EALREADY;
+	}
+	c->under_way++;
+	c->next = fl_after(stagger);
+	int rc = call(a);
+	return conclude(a, rc == -EALREADY ? call(a) : rc);
+}
+
+/* Those that there was an event of: as conclude(). */
+static int look_at_all(struct connecting *c)
+{
+	int fd = -EALREADY;
+	for (unsigned i = 0; i < c->begun && fd < 0; i++) {
+		struct attempt *a = &c->attempts[i];
+		if (a->fd < 0 || !a->told)
+			continue;
+		a->told = false;
+		fd = conclude(a, call(a));
+	}
+	return fd;
+}
+
+/* Until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
+static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel *cancel)
+{
+	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
+	struct fl__wait wait;
+	struct fl__node node = FL__NODE(&wait);
+	fl__wait_begin(&wait);
+	c->waiting = &node;
+	int rc = fl__wait_sleep(&wait, fl__min_deadline(deadline, next), cancel);
+	c->waiting = NULL;
+	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
+}
+
+/* A descriptor, connected; or an error. */
+static int connect_any(struct connecting *c, int64_t deadline, fl_cancel *cancel)
+{
+	for (;;) {
+		int fd = look_at_all(c);
+		if (fd < 0 && c->begun < c->n && (c->under_way == 0 || fl__is_past(c->next))) {
+			fd = begin(c);
+			if (fd < 0)
+				continue;
+		}
+		if (fd >= 0)
+			return fd;
+		if (c->under_way == 0)
+			return c->error;
+		int rc = wait_for_one(c, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+static void close_all(struct connecting *c)
+{
+	for (unsigned i = 0; i < c->begun; i++)
+		if (c->attempts[i].fd >= 0)
+			fl__net_sys.close(release(&c->attempts[i]));
+}
+
+/* Lets the families take turns, each in its own order. */
+static void mix(struct fl__address *list, unsigned n)
+{
+	for (unsigned i = 1; i < n; i++) {
+		unsigned other = i;
+		while (other < n && list[other].at.any.sa_family == list[i - 1].at.any.sa_family)
+			other++;
+		if (other == n)
+			return;
+		const struct fl__address a = list[other];
+		memmove(&list[i + 1], &list[i], (other - i) * sizeof *list);
+		list[i] = a;
+	}
+}
+
+/* `fd` is the stream's, or closed. */
+static int make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
+{
+	int rc = fl__stream_create(s, l, fd, protocol);
+	if (rc != 0)
+		fl__net_sys.close(fd);
+	return rc;
+}
+
+int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__address list[FL_ADDRESSES_MAX];
+	struct connecting c = {0};
+	int rc = fl__net_enter(&c.loop, true);
+	if (rc == 0)
+		rc = fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
+	if (rc < 0)
+		return rc;
+	c.n = (unsigned)rc;
+	mix(list, c.n);
+	for (unsigned i = 0; i < c.n; i++)
+		c.attempts[i] = (struct attempt){.source.fire = fire, .c = &c, .to = &list[i], .fd = -1};
+	rc = connect_any(&c, deadline, cancel);
+	close_all(&c);
+	if (rc < 0)
+		return rc;
+	fl__stream_without_delay(rc);
+	return make_stream(s, c.loop, rc, IPPROTO_TCP);
+}
+
+int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port)
+{
+	return fl_connect_tcp_until(s, host, port, FL_FOREVER, NULL);
+}
+
+/* Unix sockets connect at once, or answer that too many wait to be accepted; when that changes, nobody tells. */
+static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline, fl_cancel *cancel)
+{
+	int64_t pause = ask_first;
+	for (;;) {
+		int rc = fl__net_sys.connect(fd, (const struct sockaddr *)address, size);
+		if (rc != -EAGAIN && rc != -EINTR)
+			return fl__net_error(rc);
+		if (fl__is_past(deadline))
+			return -ETIMEDOUT;
+		rc = fl_sleep_until(fl__min_deadline(deadline, fl_after(pause)), cancel);
+		if (rc != 0)
+			return rc;
+		pause = pause < ask_last ? pause * 2 : pause;
+	}
+}
+
+int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel *cancel)
+{
+	struct sockaddr_un address;
+	fl_loop *l;
+	int rc = fl__net_enter(&l, true);
+	int size = rc == 0 ? fl__unix_address(&address, path) : rc;
+	if (size < 0)
+		return size;
+	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
+	if (fd < 0)
+		return fl__net_error(fd);
+	rc = connect_path(fd, &address, (socklen_t)size, deadline, cancel);
+	if (rc != 0) {
+		fl__net_sys.close(fd);
+		return rc;
+	}
+	return make_stream(s, l, fd, 0);
+}
+
+int fl_connect_unix(fl_stream **s, const char *path)
+{
+	return fl_connect_unix_until(s, path, FL_FOREVER, NULL);
+}

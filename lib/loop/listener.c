@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Listeners. Readiness is io.h's: cleared by nothing but an accept() that finds no connection. So one that could not be taken,
+ * for lack of a descriptor, needs no event to be taken later; and one that was taken, but could not become a stream for lack of
+ * memory, is `held` until it can.
+ */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "name.h"
+#include "net_sys.h"
+#include "stream.h"
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+enum { EAGER = 32 }; /* accepts in a row, each of some ten microseconds */
+
+struct fl_listener {
+	struct fl__io io;
+	int held;     /* a connection that is to become a stream; -1: none */
+	int protocol; /* of the streams */
+	uint16_t port;
+	bool busy;      /* a fiber accepts */
+	bool closed;    /* its descriptor, too */
+	bool has_file;  /* which it removes */
+	unsigned eager; /* accepts since a fiber last waited here */
+	struct fl__file file;
+	char path[sizeof((struct sockaddr_un *)0)->sun_path];
+};
+
+/* Accepting. */
+
+/* Errors of a connection that was broken before it was accepted, and that is gone by now: accept(2). */
+static bool is_passed_over(int error)
+{
+	switch (error) {
+	case -EINTR:
+	case -ECONNABORTED:
+	case -EPROTO:
+	case -ENETDOWN:
+	case -ENOPROTOOPT:
+	case -EHOSTDOWN:
+	case -ENONET:
+	case -EHOSTUNREACH:
+	case -ENETUNREACH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static int accept_one(fl_listener *l)
+{
+	int fd;
+	do
+		fd = fl__net_sys.accept(l->io.fd, NULL, NULL);
+	while (is_passed_over(fd));
+	if (fd == -EAGAIN)
+		fl__io_drained(&l->io, FL__IO_IN);
+	return fl__net_error(fd);
+}
+
+/* A connection that is there: 0, -EAGAIN, or why it cannot be had now. */
+static int take(fl_listener *l, fl_stream **s)
+{
+	if (l->held < 0) {
+		int fd = accept_one(l);
+		if (fd < 0)
+			return fd;
+		l->held = fd;
+	}
+	int rc = fl__stream_create(s, l->io.loop, l->held, l->protocol);
+	if (rc == 0)
+		l->held = -1;
+	return rc;
+}
+
+static int may_accept(const fl_listener *l)
+{
+	if (fl__loop_is_forked(l->io.loop))
+		return -EOWNERDEAD;
+	if (fl_loop_current() != l->io.loop)
+		return -EINVAL;
+	if (l->busy)
+		return -EBUSY;
+	return l->closed ? -EPIPE : 0;
+}
+
+int fl_try_accept(fl_listener *l, fl_stream **s)
+{
+	int rc = may_accept(l);
+	return rc == 0 ? take(l, s) : rc;
+}
+
+/* Who accepts all the time, or tries again for lack of something, lets the others run first. */
+static void give_way(fl_listener *l)
+{
+	if (l->eager < EAGER)
+		return;
+	l->eager = 0;
+	fl__fiber_yield();
+}
+
+static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = 0;
+	give_way(l);
+	while (rc == 0) {
+		if (l->closed)
+			return -EPIPE;
+		rc = take(l, s);
+		if (rc != -EAGAIN) {
+			l->eager = rc == 0 ? l->eager + 1 : EAGER;
+			return rc;
+		}
+		l->eager = 0;
+		rc = fl__io_wait(&l->io, FL__IO_IN, deadline, cancel);
+	}
+	return rc;
+}
+
+int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = may_accept(l);
+	if (rc == 0 && !fl_fiber_current())
+		rc = -EINVAL;
+	if (rc != 0)
+		return rc;
+	l->busy = true;
+	rc = take_or_wait(l, s, deadline, cancel);
+	l->busy = false;
+	return rc;
+}
+
+int fl_accept(fl_listener *l, fl_stream **s)
+{
+	return fl_accept_until(l, s, FL_FOREVER, NULL);
+}
+
+/* Life. */
+
+static void remove_file(fl_listener *l)
+{
+	struct fl__file file;
+	if (!l->has_file || fl__name_sys.socket_file(l->path, &file) != 0)
+		return;
+	if (file.device == l->file.device && file.number == l->file.number) {
+		int rc = fl__name_sys.unlink(l->path);
+		(void)rc; /* whoever listens here next removes it, as one that was left behind */
+	}
+}
+
+/* The file goes first: as long as the socket is there, no other file gets its number. */
+static void close_sockets(fl_listener *l)
+{
+	l->closed = true;
+	if (!fl__loop_is_forked(l->io.loop)) {
+		if (l->io.waiting[FL__IO_IN])
+			l->io.source.fire(&l->io.source, EPOLLHUP); /* as if the system had closed it */
+		fl__io_close(&l->io, "fl_listener_close");
+		remove_file(l);
+	}
+	if (l->held >= 0)
+		fl__net_sys.close(l->held);
+	fl__net_sys.close(l->io.fd);
+	l->held = l->io.fd = -1;
+}
+
+void fl_listener_close(fl_listener *l)
+{
+	if (!l->closed)
+		close_sockets(l);
+}
+
+void fl_listener_free(fl_listener *l)
+{
+	if (!l)
+		return;
+	if (l->busy && !fl__loop_is_forked(l->io.loop))
+		fl__panic("fl_listener_free", l, "a fiber accepts");
+	fl_listener_close(l);
+	fl__free(l);
+}
+
+uint16_t fl_listener_port(const fl_listener *l)
+{
+	return l->port;
+}
+
+int fl_listener_fd(const fl_listener *l)
+{
+	return l->closed ? -1 : l->io.fd;
+}
+
+/* Takes over `fd`, which is bound: or its error. On error it is still the caller's. */
+static int listen_on(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
+{
+	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);
+	if (rc == 0)
+		rc = fl__io_open(&l->io, loop, fd);
+	return fl__net_error(rc);
+}
+
+/* TCP. */
+
+static int set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
+{
+	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* of connections that have ended */
+	if (rc == 0 && config && config->reuse_port)
+		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (rc == 0 && a->at.any.sa_family == AF_INET6)
+		rc = fl__net_sys.set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !all);
+	fl__stream_without_delay(fd); /* who is accepted inherits it */
+	return rc;
+}
+
+static int find_port(fl_listener *l, int fd)
+{
+	struct fl__address a = {.size = sizeof a.at};
+	int rc = fl__net_sys.local(fd, &a.at.any, &a.size);
+	if (rc == 0)
+		l->port = ntohs(a.at.any.sa_family == AF_INET ? a.at.v4.sin_port : a.at.v6.sin6_port);
+	return rc;
+}
+
+static int listen_at(fl_listener *l, fl_loop *loop, const struct fl__address *a, bool all,
+                     const fl_listen_config *config)
+{
+	int fd = fl__net_sys.socket(a->at.any.sa_family, SOCK_STREAM, IPPROTO_TCP);
+	if (fd < 0)
+		return fl__net_error(fd);
+	int rc = set_options(fd, a, all, config);
+	if (rc == 0)
+		rc = fl__net_sys.bind(fd, &a->at.any, a->size);
+	if (rc == 0)
+		rc = find_port(l, fd);
+	if (rc == 0)
+		rc = listen_on(l, loop, fd, config);
+	if (rc != 0)
+		fl__net_sys.close(fd);
+	return fl__net_error(rc);
+}
+
+/* At the first address that this machine has. */
+static int listen_at_one(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
+                         const fl_listen_config *config)
+{
+	int rc = -EADDRNOTAVAIL;
+	for (int i = 0; i < n && (rc == -EADDRNOTAVAIL || rc == -EAFNOSUPPORT); i++)
+		rc = listen_at(l, loop, &list[i], all, config);
+	return rc;
+}
+
+/* Each family in its own order. */
+static void put_ipv4_first(struct fl__address *list, int n)
+{
+	for (int i = 0, next = 0; i < n; i++) {
+		const struct fl__address a = list[i];
+		if (a.at.any.sa_family != AF_INET)
+			continue;
+		memmove(&list[next + 1], &list[next], (size_t)(i - next) * sizeof *list);
+		list[next++] = a;
+	}
+}
+
+/* How many addresses, or an error. IPv6 serves IPv4, too, where there is any. */
+static int find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
+{
+	if (host) {
+		int n = fl__resolve(loop, host, port, list, FL_ADDRESSES_MAX, FL_FOREVER, NULL);
+		put_ipv4_first(list, n);
+		return n;
+	}
+	list[0] = fl__address_any(AF_INET6);
+	list[1] = fl__address_any(AF_INET);
+	fl__address_set_port(&list[0], port);
+	fl__address_set_port(&list[1], port);
+	return 2;
+}
+
+static fl_listener *new_listener(void)
+{
+	fl_listener *l = fl__alloc(1, sizeof *l);
+	if (l)
+		l->held = -1;
+	return l;
+}
+
+int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_listen_config *config)
+{
+	struct fl__address list[FL_ADDRESSES_MAX];
+	fl_loop *loop;
+	int n = 0, rc = fl__net_enter(&loop, false);
+	if (rc == 0)
+		rc = n = find_addresses(loop, host, port, list);
+	if (rc < 0)
+		return rc;
+	fl_listener *l = new_listener();
+	if (!l)
+		return -ENOMEM;
+	l->protocol = IPPROTO_TCP;
+	rc = listen_at_one(l, loop, list, n, !host, config);
+	if (rc != 0) {
+		fl__free(l);
+		return rc;
+	}
+	*made = l;
+	return 0;
+}
+
+/* Unix. */
+
+/* Whether nobody listens at a socket that is there: 0, or -EADDRINUSE, or why that cannot be found out. */
+static int knock(const struct sockaddr_un *a, socklen_t size)
+{
+	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
+	if (fd < 0)
+		return fd;
+	int rc = fl__net_sys.connect(fd, (const struct sockaddr *)a, size);
+	fl__net_sys.close(fd);
+	if (rc == -EACCES)
+		return rc;
+	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
+}
+
+/* Removes a socket that was left behind: 0: there is none any more. */
+static int clear(const char *path, const struct sockaddr_un *a, socklen_t size)
+{
+	struct fl__file file;
+	int rc = fl__name_sys.socket_file(path, &file);
+	if (rc == 0)
+		rc = knock(a, size);
+	if (rc == 0)
+		rc = fl__name_sys.unlink(path);
+	if (rc == -ENOENT)
+		return 0;
+	return rc == -ENOTSOCK ? -EADDRINUSE : rc;
+}
+
+static int bind_path(fl_listener *l, int fd, const char *path, const struct sockaddr_un *a, socklen_t size)
+{
+	const bool is_abstract = path[0] == '@';
+	int rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	if (rc == -EADDRINUSE && !is_abstract) {
+		rc = clear(path, a, size);
+		if (rc == 0)
+			rc = fl__net_sys.bind(fd, (const struct sockaddr *)a, size);
+	}
+	if (rc != 0 || is_abstract)
+		return rc;
+	memcpy(l->path, path, strlen(path));
+	l->has_file = fl__name_sys.socket_file(path, &l->file) == 0; /* else it was removed by now */
+	return 0;
+}
+
+static int listen_at_path(fl_listener *l, fl_loop *loop, const char *path, const struct sockaddr_un *a, socklen_t size,
+                          const fl_listen_config *config)
+{
+	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
+	if (fd < 0)
+		return fl__net_error(fd);
+	int rc = bind_path(l, fd, path, a, size);
+	if (rc == 0)
+		rc = listen_on(l, loop, fd, config);
+	if (rc != 0) {
+		remove_file(l);
+		fl__net_sys.close(fd);
+	}
+	return fl__net_error(rc);
+}
+
+int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config *config)
+{
+	struct sockaddr_un a;
+	fl_loop *loop;
+	int rc = fl__net_enter(&loop, false);
+	int size = rc == 0 ? fl__unix_address(&a, path) : rc;
+	if (size < 0)
+		return size;
+	fl_listener *l = new_listener();
+	if (!l)
+		return -ENOMEM;
+	rc = listen_at_path(l, loop, path, &a, (socklen_t)size, config);
+	if (rc != 0) {
+		fl__free(l);
+		return rc;
+	}
+	*made = l;
+	return 0;
+}

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "symbols.h"
+#include "../base/sys.h"
+#include <elf.h>
+#include <fcntl.h>
+#include <link.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct fl__symbol_file {
+	struct fl__symbol_file *next;
+	const char *path; /* the loader's */
+	const char *bytes;
+	size_t size;
+	const ElfW(Sym) * symbols;
+	size_t n;
+	const char *names; /* ends with a NUL */
+	size_t names_size;
+	bool fixed; /* symbols are addresses, not offsets */
+};
+
+static bool is_within(const struct fl__symbol_file *f, size_t at, size_t size)
+{
+	return at <= f->size && size <= f->size - at;
+}
+
+/* The symbol table, and its names, if they lie in the file. */
+static void find_tables(struct fl__symbol_file *f)
+{
+	const ElfW(Ehdr) *head = (const void *)f->bytes;
+	if (f->size < sizeof *head || memcmp(head->e_ident, ELFMAG, SELFMAG) != 0 ||
+	    head->e_shentsize != sizeof(ElfW(Shdr)) || head->e_shoff % _Alignof(ElfW(Shdr)) != 0 ||
+	    !is_within(f, head->e_shoff, (size_t)head->e_shnum * sizeof(ElfW(Shdr))))
+		return;
+	const ElfW(Shdr) *sections = (const void *)(f->bytes + head->e_shoff);
+	f->fixed = head->e_type == ET_EXEC;
+	for (size_t i = 0; i < head->e_shnum; i++) {
+		const ElfW(Shdr) *s = &sections[i];
+		if (s->sh_type != SHT_SYMTAB || s->sh_link >= head->e_shnum || s->sh_offset % _Alignof(ElfW(Sym)) != 0)
+			continue;
+		const ElfW(Shdr) *names = &sections[s->sh_link];
+		if (!is_within(f, s->sh_offset, s->sh_size) || !is_within(f, names->sh_offset, names->sh_size) ||
+		    names->sh_size == 0 || f->bytes[names->sh_offset + names->sh_size - 1] != '\0')
+			continue;
+		f->symbols = (const void *)(f->bytes + s->sh_offset);
+		f->n = s->sh_size / sizeof(ElfW(Sym));
+		f->names = f->bytes + names->sh_offset;
+		f->names_size = names->sh_size;
+	}
+}
+
+static void map_file(struct fl__symbol_file *f)
+{
+	struct stat info;
+	/* the program itself by a path that is right wherever it was started from, and whatever has replaced it since */
+	int fd = open(strchr(f->path, '/') ? f->path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (fstat(fd, &info) == 0 && S_ISREG(info.st_mode) && info.st_size > 0) {
+		void *bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+		if (bytes != MAP_FAILED) {
+			f->bytes = bytes;
+			f->size = (size_t)info.st_size;
+			find_tables(f);
+		}
+	}
+	(void)close(fd);
+}
+
+static struct fl__symbol_file *file_of(struct fl__symbols *symbols, const char *path)
+{
+	for (struct fl__symbol_file *f = symbols->files; f; f = f->next)
+		if (strcmp(f->path, path) == 0)
+			return f;
+	struct fl__symbol_file *f = fl__alloc(1, sizeof *f);
+	if (!f)
+		return NULL;
+	f->path = path;
+	f->next = symbols->files;
+	symbols->files = f;
+	map_file(f);
+	return f;
+}
+
+const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr_t base, uintptr_t address,
+                          uintptr_t *into)
+{
+	const struct fl__symbol_file *f = file_of(symbols, file);
+	if (!f)
+		return NULL;
+	const uintptr_t at = f->fixed ? address : address - base;
+	for (size_t i = 0; i < f->n; i++) {
+		const ElfW(Sym) *s = &f->symbols[i];
+		if ((s->st_info & 15) != STT_FUNC || at < s->st_value || at - s->st_value >= s->st_size ||
+		    s->st_name >= f->names_size)
+			continue;
+		*into = at - s->st_value;
+		return f->names + s->st_name;
+	}
+	return NULL;
+}
+
+void fl__symbols_end(struct fl__symbols *symbols)
+{
+	for (struct fl__symbol_file *f = symbols->files, *next; f; f = next) {
+		next = f->next;
+		if (f->bytes)
+			(void)munmap((void *)(uintptr_t)f->bytes, f->size);
+		fl__free(f);
+	}
+	symbols->files = NULL;
+}

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_NET_H
+#define FL_NET_H
+
+/*
+ * Listeners and connections in tests, over the loopback alone. A case of them is a fiber that leaves nothing behind:
+ *
+ *     static int accepts(void *unused) { ... FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0); ... return 0; }
+ *     FL_TEST(net_accepts) { fl_test_leaves_nothing(accepts, NULL); }
+ *
+ * FL_NAME_FAULTS() is as FL_FAULTS(), of lib/loop/name_sys.h's table.
+ */
+#include "fl_poller.h"
+#include "fl_streams.h"
+
+#include "loop/name_sys.h"
+#include <netdb.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+static struct fl__name_sys fl_test_real_name_sys;
+
+__attribute__((constructor)) static void fl_test_keep_name_sys(void)
+{
+	fl_test_real_name_sys = fl__name_sys;
+}
+
+static inline int fl_test_name_faults_end(void)
+{
+	fl__name_sys = fl_test_real_name_sys;
+	return 0;
+}
+
+static inline void fl_test_name_faults_close(const int *unused)
+{
+	(void)unused;
+	(void)fl_test_name_faults_end();
+}
+
+#define FL_NAME_FAULTS()                                                                                               \
+	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
+	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
+
+/* Puts the tables back, in a fiber; the allocator goes on counting. */
+static inline void fl_test_no_faults(void)
+{
+	(void)fl_test_net_faults_end();
+	(void)fl_test_name_faults_end();
+	(void)fl_test_poller_end();
+	fl__sys = fl_test_real_sys;
+	fl__sys.alloc = fl_test_counting_alloc;
+	fl__sys.free = fl_test_counting_free;
+}
+
+static inline fl_listener *fl_test_listener(const char *host, uint16_t port)
+{
+	fl_listener *l = NULL;
+	FL_GIVES(fl_listen_tcp(&l, host, port, NULL), 0);
+	FL_CHECK(fl_listener_port(l) != 0 && fl_listener_fd(l) >= 0);
+	return l;
+}
+
+static inline fl_stream *fl_test_accepted(fl_listener *l)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_accept(l, &s), 0);
+	return s;
+}
+
+static inline fl_stream *fl_test_connected(const char *host, uint16_t port)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_connect_tcp(&s, host, port), 0);
+	return s;
+}
+
+/* What one writes the other reads. */
+static inline void fl_test_talk(fl_stream *a, fl_stream *b)
+{
+	char got[4];
+	FL_GIVES(fl_stream_write(a, "ping", 4), 0);
+	FL_GIVES(fl_stream_read_exactly(b, got, 4), 4);
+	FL_CHECK(memcmp(got, "ping", 4) == 0);
+	FL_GIVES(fl_stream_write(b, "pong", 4), 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 4), 4);
+	FL_CHECK(memcmp(got, "pong", 4) == 0);
+}
+
+/* A bare TCP socket that is bound to an address of the loopback; `*port` 0: any, which is stored. */
+static inline int fl_test_bound(const char *host, uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(*port)};
+	socklen_t size = sizeof a;
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && inet_pton(AF_INET, host, &a.sin_addr) == 1);
+	FL_CHECK(bind(fd, (struct sockaddr *)&a, size) == 0 && getsockname(fd, (struct sockaddr *)&a, &size) == 0);
+	*port = ntohs(a.sin_port);
+	return fd;
+}
+
+/*
+ * One that listens, and is as full as it gets, so that who connects waits in vain: fds[0] listens, fds[1] is connected. `*port`
+ * as above.
+ */
+static inline void fl_test_full(int fds[2], const char *host, uint16_t *port)
+{
+	struct sockaddr_in a = {.sin_family = AF_INET};
+	fds[0] = fl_test_bound(host, port);
+	a.sin_port = htons(*port);
+	FL_CHECK(inet_pton(AF_INET, host, &a.sin_addr) == 1);
+	FL_CHECK(listen(fds[0], 0) == 0 && (fds[1] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) >= 0);
+	FL_CHECK(connect(fds[1], (struct sockaddr *)&a, sizeof a) == 0);
+}
+
+static inline void fl_test_close_two(const int fds[2])
+{
+	FL_CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+}
+
+static inline bool fl_test_has_ipv6(void)
+{
+	const struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool has = fd >= 0 && bind(fd, (const struct sockaddr *)&a, sizeof a) == 0;
+	if (fd >= 0)
+		FL_CHECK(close(fd) == 0);
+	return has;
+}
+
+/* A name for a Unix socket, in a folder of its own. */
+typedef struct fl_test_path {
+	char folder[32], name[48];
+} fl_test_path;
+
+static inline fl_test_path fl_test_path_make(void)
+{
+	fl_test_path p = {"/tmp/fairlead-net-XXXXXX", ""};
+	FL_CHECK(mkdtemp(p.folder) != NULL);
+	(void)snprintf(p.name, sizeof p.name, "%s/socket", p.folder);
+	return p;
+}
+
+static inline bool fl_test_path_is_there(const fl_test_path *p)
+{
+	struct stat st;
+	return lstat(p->name, &st) == 0;
+}
+
+/* The folder is empty by now. */
+static inline void fl_test_path_end(const fl_test_path *p)
+{
+	FL_CHECK(rmdir(p->folder) == 0);
+}
+
+/* Answers of lookup(), with addresses of the loopback: a list of them, in order; the port is set by whoever asked. */
+static struct fl__address fl_test_found[64];
+static int fl_test_found_n;
+static uint32_t fl_test_asked; /* by name */
+
+static inline void fl_test_found_add(const char *address)
+{
+	struct fl__address a;
+	FL_CHECK(fl_test_real_name_sys.lookup(address, AI_NUMERICHOST, &a, 1) == 1);
+	fl_test_found[fl_test_found_n++] = a;
+}
+
+static inline int fl_test_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+{
+	if (flags & AI_NUMERICHOST)
+		return fl_test_real_name_sys.lookup(host, flags, list, n);
+	fl__add_relaxed(&fl_test_asked, 1); /* relaxed: a count */
+	if (fl_test_found_n < 0)
+		return fl_test_found_n;
+	unsigned found = (unsigned)fl_test_found_n < n ? (unsigned)fl_test_found_n : n;
+	memcpy(list, fl_test_found, found * sizeof *list);
+	return (int)found;
+}
+
+/* From now on names have the addresses that fl_test_found_add() says. */
+static inline void fl_test_lookup_ours(void)
+{
+	fl_test_found_n = 0;
+	fl_test_asked = 0;
+	fl__name_sys.lookup = fl_test_lookup;
+}
+
+#endif

@@ -1,0 +1,714 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * fairlead/loop.h: running, calls from other threads, ending.
+ */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_poller.h"
+
+#include "loop/loop.h"
+
+static int return_number(void *number)
+{
+	return *(int *)number;
+}
+
+static int sleep_long(void *unused)
+{
+	(void)unused;
+	return fl_sleep(FL_S(3600));
+}
+
+FL_TEST(loop_run_returns_what_its_function_returned)
+{
+	int number = 42, error = -EIO;
+	assert_int_equal(fl_loop_run(return_number, &number), 42);
+	FL_RC(fl_loop_run(return_number, &error), -EIO);
+	assert_null(fl_loop_current());
+}
+
+FL_TEST(loop_run_on_again_and_again)
+{
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	for (int i = 0; i < 100; i++)
+		assert_int_equal(fl_loop_run_on(l, return_number, &i), i);
+	fl_loop_free(l);
+	fl_loop_free(NULL);
+	FL_SCOPED(fl_loop) *never_run = NULL;
+	FL_OK(fl_loop_create(&never_run, &(fl_loop_config){.stack_size = 0}));
+}
+
+/* In a fiber and in callbacks of a loop there is no other. */
+typedef struct nested {
+	fl_loop *other;
+	unsigned done;
+} nested;
+
+static void run_nested(void *arg)
+{
+	nested *n = arg;
+	int number = 1;
+	int64_t deadline;
+	FL_CHECK(fl_loop_run(return_number, &number) == -EBUSY);
+	FL_CHECK(fl_loop_run_on(n->other, return_number, &number) == -EBUSY);
+	FL_CHECK(fl_loop_run_on(fl_loop_current(), return_number, &number) == -EBUSY);
+	FL_CHECK(fl_loop_turn(n->other, &deadline) == -EBUSY);
+	FL_CHECK(fl_loop_turn(fl_loop_current(), &deadline) == -EBUSY);
+	n->done++;
+}
+
+static void run_in_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	(void)fd, (void)events;
+	fl_loop_watch_stop(w);
+	run_nested(arg);
+}
+
+static int run_in_all_places(void *arg)
+{
+	nested *n = arg;
+	fl_loop *l = fl_loop_current();
+	fl_loop_timer t = {0};
+	fl_loop_watch w = {0};
+	int ends[2];
+	run_nested(n);
+	FL_CHECK(fl_loop_call(l, run_nested, n) == 0);
+	fl_loop_timer_start(l, &t, 0, run_nested, n);
+	FL_CHECK(pipe(ends) == 0);
+	FL_CHECK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n) == 0);
+	while (n->done < 4)
+		fl_fiber_yield();
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	return 0;
+}
+
+FL_TEST(loop_run_inside_of_a_loop)
+{
+	nested n = {NULL, 0};
+	FL_OK(fl_loop_create(&n.other, NULL));
+	fl_test_in_loop(run_in_all_places, &n);
+	fl_loop_free(n.other);
+}
+
+static int run_elsewhere(void *l)
+{
+	int number = 1;
+	int64_t deadline;
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EBUSY);
+	FL_CHECK(fl_loop_turn(l, &deadline) == -EBUSY);
+	return 0;
+}
+
+FL_TEST(loop_stays_on_its_thread)
+{
+	int number = 1;
+	fl_thread t;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	assert_int_equal(fl_loop_run_on(l, return_number, &number), 1);
+	fl_test_go(&t, run_elsewhere, l);
+	fl_test_end(&t);
+	fl_loop_free(l);
+}
+
+static void free_here(void *l)
+{
+	(void)fl_set_panic_handler(NULL);
+	fl_loop_free(l);
+}
+
+static int free_elsewhere(void *l)
+{
+	free_here(l);
+	return 0;
+}
+
+static void run_then_free_elsewhere(void *unused)
+{
+	int number = 0;
+	fl_thread t;
+	fl_loop *l;
+	(void)unused;
+	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 0);
+	fl_test_go(&t, free_elsewhere, l);
+	fl_test_end(&t);
+}
+
+static int free_inside(void *l)
+{
+	free_here(l ? l : fl_loop_current());
+	return 0;
+}
+
+static void run_and_free_inside(void *l)
+{
+	(void)!fl_loop_run(free_inside, l);
+}
+
+static void free_another_inside(void *unused)
+{
+	fl_loop *l;
+	(void)unused;
+	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	run_and_free_inside(l);
+}
+
+FL_TEST(loop_free_where_it_may_not)
+{
+	void (*const cases[])(void *) = {run_then_free_elsewhere, run_and_free_inside, free_another_inside};
+	for (int i = 0; i < 3; i++) {
+		char text[512];
+#ifdef FL__TSAN
+		if (i == 0)
+			continue; /* no threads in the child of a process that had some */
+#endif
+		int status = fl_test_child(cases[i], NULL, text, sizeof text);
+		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+		assert_non_null(strstr(text, "fl_loop_free"));
+	}
+}
+
+/* What is left when the first fiber returns is cancelled and waited for, with what it starts meanwhile. */
+static unsigned ended;
+
+static int end_slowly(void *unused)
+{
+	(void)unused;
+	int rc = fl_sleep(FL_S(3600));
+	for (int i = 0; i < 3; i++)
+		fl_fiber_yield();
+	FL_CHECK(fl_sleep_until(fl_after(FL_US(10)), FL_SHIELDED) == 0);
+	ended++;
+	return rc;
+}
+
+static int start_another_at_the_end(void *unused)
+{
+	int rc = fl_sleep(FL_S(3600));
+	fl_fiber_detach(fl_test_start(end_slowly, unused));
+	fl_fiber *f = fl_test_start(sleep_long, NULL);
+	FL_CHECK(fl_fiber_join_until(f, NULL, FL_FOREVER, FL_SHIELDED) == 0); /* born cancelled */
+	ended++;
+	return rc;
+}
+
+static int leave_some(void *unused)
+{
+	for (int i = 0; i < 10; i++)
+		fl_fiber_detach(fl_test_start(end_slowly, unused));
+	fl_fiber_detach(fl_test_start(start_another_at_the_end, unused));
+	fl_fiber_yield();
+	return 7;
+}
+
+FL_TEST(loop_run_cancels_what_is_left_and_waits)
+{
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	for (int i = 0; i < 3; i++) {
+		ended = 0;
+		assert_int_equal(fl_loop_run_on(l, leave_some, NULL), 7);
+		assert_int_equal(ended, 12);
+	}
+	fl_loop_free(l);
+}
+
+static int start_and_forget(void *unused)
+{
+	(void)unused;
+	(void)fl_test_start(sleep_long, NULL);
+	return 0;
+}
+
+static void run_and_forget(void *unused)
+{
+	(void)unused;
+	(void)fl_set_panic_handler(NULL);
+	(void)!fl_loop_run(start_and_forget, NULL);
+}
+
+FL_TEST(loop_run_panics_about_a_forgotten_fiber)
+{
+	char text[512];
+	int status = fl_test_child(run_and_forget, NULL, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "neither joined nor detached"));
+}
+
+/* fl_loop_cancel: whoever is there now. */
+static int cancel_loop(void *l)
+{
+	fl_loop_cancel(l);
+	return 0;
+}
+
+static int be_cancelled(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	fl_thread t;
+	(void)unused;
+	fl_fiber *f = fl_test_start(sleep_long, NULL);
+	fl_fiber_yield();
+	fl_test_go(&t, cancel_loop, l);
+	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	fl_test_end(&t);
+	f = fl_test_start(sleep_long, NULL); /* later, so it is not concerned */
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_loop_cancel(l);
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(loop_cancel_reaches_those_who_are_there)
+{
+	int number = 3;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop_cancel(l); /* nobody */
+	FL_OK(fl_loop_run_on(l, be_cancelled, NULL));
+	assert_int_equal(fl_loop_run_on(l, return_number, &number), 3);
+	fl_loop_free(l);
+}
+
+/* Another thread cancels the loop all the time, while it runs and is emptied. */
+static uint32_t stop_cancelling;
+
+static int cancel_on_and_on(void *l)
+{
+	while (!fl__load_relaxed(&stop_cancelling)) {
+		fl_loop_cancel(l);
+		fl__sys.yield();
+	}
+	return 0;
+}
+
+static int start_few(void *unused)
+{
+	fl_fiber *f[3];
+	(void)unused;
+	for (int i = 0; i < 3; i++)
+		f[i] = fl_test_start(sleep_long, NULL);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(f[i]) == -ECANCELED);
+	fl_fiber_detach(fl_test_start(sleep_long, NULL));
+	return 0;
+}
+
+FL_TEST(loop_cancel_against_its_end)
+{
+	fl_thread t;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl__store_relaxed(&stop_cancelling, 0);
+	fl_test_go(&t, cancel_on_and_on, l);
+	for (unsigned i = 0; i < fl_test_scaled(300); i++)
+		FL_OK(fl_loop_run_on(l, start_few, NULL));
+	fl__store_relaxed(&stop_cancelling, 1);
+	fl_test_end(&t);
+	fl_loop_free(l);
+}
+
+/* Calls. */
+static char order[64];
+
+static void write_letter(void *letter)
+{
+	size_t n = strlen(order);
+	FL_CHECK(n + 1 < sizeof order);
+	order[n] = *(const char *)letter;
+	order[n + 1] = '\0';
+}
+
+static char letters[] = "abcdef";
+
+static void call_again(void *l)
+{
+	write_letter(&letters[5]);
+	FL_CHECK(fl_loop_call(l, write_letter, &letters[4]) == 0);
+	write_letter(&letters[3]);
+}
+
+static int call_some(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	(void)unused;
+	FL_CHECK(strcmp(order, "a") == 0); /* of the loop that did not run yet */
+	FL_CHECK(fl_loop_call(l, write_letter, &letters[1]) == 0);
+	FL_CHECK(fl_loop_call(l, call_again, l) == 0);
+	FL_CHECK(fl_loop_call(l, write_letter, &letters[2]) == 0);
+	FL_CHECK(strcmp(order, "a") == 0); /* in a later turn */
+	while (strlen(order) < 6)
+		fl_fiber_yield();
+	FL_CHECK(strcmp(order, "abfdce") == 0);
+	return 0;
+}
+
+FL_TEST(loop_call_in_order_on_a_later_turn)
+{
+	fl_loop *l;
+	order[0] = '\0';
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_call(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_run_on(l, call_some, NULL));
+	fl_loop_free(l);
+}
+
+/* A call that calls itself for ever starves nobody. */
+typedef struct self_caller {
+	fl_loop *l;
+	unsigned calls;
+	bool stop;
+} self_caller;
+
+static void call_itself(void *arg)
+{
+	self_caller *c = arg;
+	c->calls++;
+	if (!c->stop)
+		FL_CHECK(fl_loop_call(c->l, call_itself, c) == 0);
+}
+
+static void set_flag(void *flag)
+{
+	*(bool *)flag = true;
+}
+
+static int run_beside_calls(void *unused)
+{
+	self_caller c = {fl_loop_current(), 0, false};
+	fl_loop_timer t = {0};
+	(void)unused;
+	call_itself(&c);
+	for (unsigned i = 0; i < 10; i++)
+		fl_fiber_yield();
+	FL_CHECK(c.calls >= 5 && c.calls <= 12);
+	fl_loop_timer_start(c.l, &t, fl_after(FL_MS(1)), set_flag, &c.stop);
+	while (!c.stop)
+		fl_fiber_yield();
+	fl_test_settle(); /* the last one */
+	return 0;
+}
+
+FL_TEST(loop_call_that_calls_itself)
+{
+	fl_test_in_loop(run_beside_calls, NULL);
+}
+
+/* From many threads: each one's calls come in its order, and all of them. */
+enum { THREADS = 4 };
+
+typedef struct thread_calls {
+	fl_loop *l;
+	unsigned count, next;
+	unsigned *left;
+} thread_calls;
+
+typedef struct numbered {
+	thread_calls *of;
+	unsigned number;
+} numbered;
+
+static void take_number(void *arg)
+{
+	numbered *n = arg;
+	FL_CHECK(n->of->next++ == n->number); /* written by the thread before */
+	--*n->of->left;
+	free(n);
+}
+
+static int call_many(void *arg)
+{
+	thread_calls *c = arg;
+	for (unsigned i = 0; i < c->count; i++) {
+		numbered *n = malloc(sizeof *n);
+		FL_CHECK(n != NULL);
+		*n = (numbered){c, i};
+		FL_CHECK(fl_loop_call(c->l, take_number, n) == 0);
+	}
+	return 0;
+}
+
+static int take_calls(void *unused)
+{
+	thread_calls c[THREADS];
+	fl_thread t[THREADS];
+	unsigned left = THREADS * fl_test_scaled(5000);
+	(void)unused;
+	for (int i = 0; i < THREADS; i++) {
+		c[i] = (thread_calls){fl_loop_current(), fl_test_scaled(5000), 0, &left};
+		fl_test_go(&t[i], call_many, &c[i]);
+	}
+	while (left > 0)
+		FL_CHECK(fl_sleep(FL_US(50)) == 0); /* asleep and awake in turns */
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&t[i]);
+	return 0;
+}
+
+FL_TEST(loop_call_from_many_threads)
+{
+	fl_test_in_loop(take_calls, NULL);
+}
+
+FL_TEST(loop_call_without_memory)
+{
+	FL_FAULTS();
+	fl_loop *l;
+	order[0] = '\0';
+	FL_OK(fl_loop_create(&l, NULL));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_RC(fl_loop_call(l, write_letter, &letters[0]), -ENOMEM);
+	FL_CHECK(fl_test_faults_end() == 0);
+	fl_loop_free(l);
+	assert_string_equal(order, "");
+}
+
+/* Calls that are pending when the loop is freed are made. */
+FL_TEST(loop_free_makes_the_calls_that_are_pending)
+{
+	fl_loop *l;
+	order[0] = '\0';
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_call(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_call(l, write_letter, &letters[1]));
+	fl_loop_free(l);
+	assert_string_equal(order, "ab");
+}
+
+/* A thread that has called, and so ends a wait, does not touch the loop any more: the loop ends at once, again and again. */
+static void end_wait(void *event)
+{
+	fl_event_set(event);
+}
+
+typedef struct last_call {
+	fl_loop *l;
+	fl_event event;
+} last_call;
+
+static int call_once(void *arg)
+{
+	last_call *c = arg;
+	FL_CHECK(fl_loop_call(c->l, end_wait, &c->event) == 0);
+	return 0;
+}
+
+static int wait_for_last_call(void *thread)
+{
+	last_call c = {fl_loop_current(), FL_EVENT_INIT};
+	fl_test_go(thread, call_once, &c);
+	return fl_event_wait(&c.event);
+}
+
+FL_TEST(loop_ends_right_after_a_call)
+{
+	for (unsigned i = 0; i < fl_test_scaled(500); i++) {
+		fl_thread t;
+		fl_test_in_loop(wait_for_last_call, &t);
+		fl_test_end(&t);
+	}
+}
+
+/* In a forked child: -EOWNERDEAD, and what is the child's is given back. */
+static void use_in_child(void *l)
+{
+	int number = 1;
+	int64_t deadline;
+	fl_loop_watch w = {0};
+	unsigned fds = fl_test_fds();
+	FL_CHECK(fl_loop_current() == NULL);
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_turn(l, &deadline) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_call(l, write_letter, &letters[0]) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL) == -EOWNERDEAD);
+	fl_loop_cancel(l);
+	fl_loop_free(l);
+	FL_CHECK(fl_test_fds() == fds - 2);
+	FL_CHECK(fl_loop_run(return_number, &number) == 1); /* and it can have its own */
+}
+
+FL_TEST(loop_in_a_forked_child)
+{
+	int number = 2;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
+	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
+	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
+	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
+	fl_loop_free(l);
+}
+
+typedef struct family {
+	fl_loop *l;
+	fl_fiber *f;
+} family;
+
+static void use_in_childs_fiber(void *arg)
+{
+	const family *own = arg;
+	fl_fiber *f;
+	FL_CHECK(fl_loop_current() == NULL && fl_fiber_current() == NULL);
+	FL_CHECK(fl_fiber_start(&f, sleep_long, NULL, NULL) == -ENOTSUP);
+	fl_fiber_cancel(own->f);
+	FL_CHECK(fl_fiber_try_join(own->f, NULL) == -EBUSY);
+	fl_loop_free(own->l);
+}
+
+static int fork_in_a_fiber(void *unused)
+{
+	family own = {fl_loop_current(), fl_test_start(sleep_long, NULL)};
+	(void)unused;
+	fl_fiber_yield();
+	FL_CHECK(fl_test_child(use_in_childs_fiber, &own, NULL, 0) == 0);
+	FL_CHECK(fl_fiber_is_alive(own.f));
+	fl_fiber_free(own.f);
+	return 0;
+}
+
+FL_TEST(loop_forked_by_a_fiber)
+{
+	fl_test_in_loop(fork_in_a_fiber, NULL);
+}
+
+/* Faults: each step of create fails in turn. Nothing is left behind. */
+static long allocs_left;
+static int fail_with;
+
+static void *some_memory(size_t size)
+{
+	return allocs_left-- > 0 ? fl_test_real_sys.alloc(size) : NULL;
+}
+
+static void *no_map(size_t size)
+{
+	(void)size;
+	return NULL;
+}
+
+static int no_create(void)
+{
+	return fail_with;
+}
+
+static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	return fail_with;
+}
+
+FL_TEST(loop_create_fails_whole)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+	int number = 1;
+	fl_loop *l = NULL;
+	unsigned fds = fl_test_fds();
+	for (int i = 0; i < 3; i++) {
+		FL_POLLER_FAULTS();
+		fail_with = errors[i];
+		fl__poller_sys.create = no_create;
+		FL_RC(fl_loop_create(&l, NULL), fail_with);
+		FL_RC(fl_loop_run(return_number, &number), fail_with);
+		(void)fl_test_poller_end();
+		fl__poller_sys.bell = no_create;
+		FL_RC(fl_loop_create(&l, NULL), fail_with);
+		(void)fl_test_poller_end();
+		fl__poller_sys.control = no_control;
+		FL_RC(fl_loop_create(&l, NULL), fail_with);
+		assert_int_equal(fl_test_fds(), fds);
+	}
+	FL_FAULTS();
+	fl__sys.alloc = some_memory;
+	int failed = 0;
+	for (long n = 0;; n++) {
+		allocs_left = n;
+		int rc = fl_loop_create(&l, NULL);
+		if (rc == 0)
+			break;
+		FL_RC(rc, -ENOMEM); /* of fl_loop_create */
+		assert_int_equal(fl_test_fds(), fds);
+		failed++;
+	}
+	assert_true(failed >= 3);
+	fl_loop_free(l);
+	(void)fl_test_faults_end();
+	fl__sys.map = no_map;
+	FL_RC(fl_loop_create(&l, NULL), -ENOMEM);
+	FL_RC(fl_loop_run(return_number, &number), -ENOMEM);
+	assert_int_equal(fl_test_fds(), fds);
+}
+
+/* A thread without a signal stack needs memory for one when it runs a loop first: to free the loop it needs none. */
+static int without_a_signal_stack(void *unused)
+{
+	int number = 4;
+	fl_loop *l;
+	(void)unused;
+	stack_t none = {.ss_flags = SS_DISABLE}, before;
+	FL_CHECK(sigaltstack(&none, &before) == 0); /* of a sanitizer */
+	order[0] = '\0';
+	FL_FAULTS();
+	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	FL_CHECK(fl_loop_call(l, write_letter, &letters[0]) == 0);
+	fl__sys.map = no_map;
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -ENOMEM);
+	int64_t deadline;
+	FL_CHECK(fl_loop_turn(l, &deadline) == -ENOMEM);
+	fl_loop_free(l); /* the call is lost */
+	FL_CHECK(strcmp(order, "") == 0);
+	(void)fl_test_faults_end();
+	FL_CHECK(fl_loop_create(&l, NULL) == 0);
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
+	fl__sys.map = no_map;
+	FL_CHECK(fl_loop_run_on(l, return_number, &number) == 4);
+	fl_loop_free(l);
+	FL_CHECK(sigaltstack(&before, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(loop_without_memory_for_a_signal_stack)
+{
+	fl_thread t;
+	fl_test_go(&t, without_a_signal_stack, NULL);
+	fl_test_end(&t);
+}
+
+/* Errors and ends of all kinds leave no descriptor behind. */
+static int fill_slab(void *unused)
+{
+	fl_fiber *f[64];
+	int n = 0;
+	(void)unused;
+	FL_FAULTS();
+	fl__sys.map = no_map;
+	while (fl_fiber_start(&f[n], sleep_long, NULL, NULL) == 0)
+		FL_CHECK(++n < 64);
+	while (n > 0)
+		fl_fiber_free(f[--n]);
+	return 0;
+}
+
+FL_TEST(loop_descriptors_are_as_before)
+{
+	unsigned fds = fl_test_fds();
+	for (int i = 0; i < 10; i++)
+		fl_test_in_loop(fill_slab, NULL);
+	assert_int_equal(fl_test_fds(), fds);
+	last_call c;
+	fl_loop *l;
+	fl_thread t;
+	FL_OK(fl_loop_create(&l, NULL));
+	c = (last_call){l, FL_EVENT_INIT};
+	fl_test_go(&t, call_once, &c);
+	fl_test_end(&t);
+	assert_int_equal(fl_test_fds(), fds + 2);
+	fl_loop_free(l);
+	assert_int_equal(fl_test_fds(), fds);
+}

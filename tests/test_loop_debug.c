@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Reports on a loop: who holds it up, while it lasts and afterwards, and the tree of its fibers. */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_test.h"
+
+#include <fairlead/event.h>
+#include <fairlead/hooks.h>
+#include <fairlead/loop_debug.h>
+#include <fairlead/mutex.h>
+#include <fairlead/tasks.h>
+#include <stdio.h>
+#include <string.h>
+
+static fl_mutex lock;
+static char said[4096]; /* guarded */
+static int lines;       /* guarded */
+
+static void hear(fl_log_level level, const char *message)
+{
+	FL_LOCKED(&lock);
+	FL_CHECK(level == FL_LOG_WARNING);
+	(void)strncat(said, message, sizeof said - strlen(said) - 1);
+	lines++;
+}
+
+static bool heard(const char *text)
+{
+	FL_LOCKED(&lock);
+	return strstr(said, text) != NULL;
+}
+
+static int heard_lines(void)
+{
+	FL_LOCKED(&lock);
+	return lines;
+}
+
+static void listen_to_log(void)
+{
+	said[0] = '\0';
+	lines = 0;
+	(void)fl_set_log_handler(hear);
+}
+
+static int hold_up(void *ns)
+{
+	const int64_t end = fl_after(*(int64_t *)ns);
+	while (fl_now() < end)
+		;
+	return 0;
+}
+
+static void hold_up_in_callback(void *ns)
+{
+	(void)hold_up(ns);
+}
+
+static int start_named(const char *name, fl_fiber_function *function, void *arg)
+{
+	fl_fiber *f;
+	FL_CHECK(fl_fiber_start(&f, function, arg, &(fl_fiber_config){.name = name}) == 0);
+	return fl_fiber_join(f, NULL);
+}
+
+static int slow_ones(void *unused)
+{
+	int64_t ns = FL_MS(20);
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(10)}) == 0);
+	FL_CHECK(start_named("dawdler", hold_up, &ns) == 0);
+	FL_CHECK(heard("fiber dawdler kept the thread for 2"));
+	fl_loop_timer timer = {0};
+	fl_loop_timer_start(fl_loop_current(), &timer, 0, hold_up_in_callback, &ns);
+	FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	FL_CHECK(heard("its callbacks kept the thread for 2"));
+	FL_CHECK(fl_loop_debug(fl_loop_current(), NULL) == 0);
+	FL_CHECK(start_named("unseen", hold_up, &ns) == 0);
+	FL_CHECK(!heard("unseen"));
+	return 0;
+}
+
+FL_TEST(loop_debug_tells_who_was_slow)
+{
+	listen_to_log();
+	FL_OK(fl_loop_run(slow_ones, NULL));
+	(void)fl_set_log_handler(NULL);
+}
+
+/* The time that a loop waits for events is nobody's. */
+static int quick_ones(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_S(30), .blocked = FL_S(30)}) == 0);
+	for (int i = 0; i < 10; i++)
+		FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	return 0;
+}
+
+FL_TEST(loop_debug_is_silent_about_the_rest)
+{
+	listen_to_log();
+	FL_OK(fl_loop_run(quick_ones, NULL));
+	assert_int_equal(heard_lines(), 0);
+	(void)fl_set_log_handler(NULL);
+}
+
+/* Until it was told of: so the report comes while it goes on. */
+static int block(void *unused)
+{
+	(void)unused;
+	const int64_t end = fl_test_wait_begin();
+	while (!heard("fiber blocker has kept the thread for"))
+		fl_test_wait_on(end, "the report", __FILE__, __LINE__);
+	return 0;
+}
+
+static int blocking_one(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_MS(20)}) == 0);
+	return start_named("blocker", block, NULL);
+}
+
+FL_TEST(loop_debug_tells_who_blocks_the_loop)
+{
+	listen_to_log();
+	FL_OK(fl_loop_run(blocking_one, NULL)); /* which also ends the watchdog */
+	assert_true(heard("goes on"));
+	(void)fl_set_log_handler(NULL);
+}
+
+static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	(void)thread, (void)attr, (void)start, (void)arg;
+	return -EAGAIN;
+}
+
+static int refused(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	const fl_loop_debug_config good = {.slow = 1, .blocked = FL_S(1)};
+	(void)unused;
+	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.slow = -1}) == -EINVAL);
+	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.blocked = -1}) == -EINVAL);
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_CHECK(fl_loop_debug(l, &good) == -ENOMEM);
+	}
+	{
+		FL_FAULTS();
+		fl__sys.thread_create = no_thread;
+		FL_CHECK(fl_loop_debug(l, &good) == -EAGAIN);
+	}
+	FL_CHECK(fl_loop_debug(l, &good) == 0);
+	FL_CHECK(fl_loop_debug(l, &good) == 0); /* again */
+	return 0;
+}
+
+FL_TEST(loop_debug_refuses)
+{
+	FL_OK(fl_loop_run(refused, NULL));
+}
+
+static int wait_for(void *event)
+{
+	volatile int rc = fl_event_wait(event); /* a call that this function's frame is there for */
+	return rc;
+}
+
+static int parent(void *event)
+{
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	FL_CHECK(fl_tasks_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "child"}) == 0);
+	FL_CHECK(fl_tasks_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "other"}) == 0);
+	volatile int rc = fl_tasks_join(&g);
+	return rc;
+}
+
+/* The line that begins with `name`, after its indent: how deep it stands; -1: there is none. */
+static int depth_of(const char *text, const char *name)
+{
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		const int depth = (int)strspn(line, " ");
+		if (strncmp(line + depth, name, strlen(name)) == 0)
+			return depth;
+	}
+	return -1;
+}
+
+static char dumped[1 << 16];
+
+static void dump(void *unused)
+{
+	(void)unused;
+	FILE *out = fmemopen(dumped, sizeof dumped, "w");
+	FL_CHECK(out != NULL);
+	fl_loop_dump(fl_loop_current(), out);
+	(void)fclose(out);
+}
+
+/* A list. */
+static void dump_without_memory(void)
+{
+	FL_FAULTS();
+	fl__sys.alloc = fl_test_no_memory;
+	dump(NULL);
+}
+
+static int dump_tree(void *unused)
+{
+	fl_event event = FL_EVENT_INIT;
+	fl_fiber *f, *fresh;
+	(void)unused;
+	FL_CHECK(fl_fiber_start(&f, parent, &event, &(fl_fiber_config){.name = "parent"}) == 0);
+	fl_fiber_yield();
+	fl_fiber_yield();
+	FL_CHECK(fl_fiber_start(&fresh, wait_for, &event, &(fl_fiber_config){.name = "fresh"}) == 0);
+	for (int way = 0; way < 3; way++) {
+		if (way == 0)
+			dump(NULL);
+		else if (way == 1)
+			FL_CHECK(fl_loop_call(fl_loop_current(), dump, NULL) == 0);
+		else
+			dump_without_memory();
+		FL_CHECK(fl_sleep(0) == 0 && fl_sleep(0) == 0);
+		FL_CHECK(depth_of(dumped, "main") == 2);
+		FL_CHECK(depth_of(dumped, "parent") == (way < 2 ? 4 : 2));
+		FL_CHECK(depth_of(dumped, "child") == (way < 2 ? 6 : 2) &&
+		         depth_of(dumped, "other") == (way < 2 ? 6 : 2));
+		FL_CHECK(strstr(dumped, "wait_for+0x") && strstr(dumped, "parent+0x")); /* on their stacks, by name */
+		if (way == 0)
+			FL_CHECK(strstr(dumped, "runs\n") && strstr(dumped, "has not begun\n") &&
+			         strstr(dumped, "waits\n"));
+	}
+	fl_event_set(&event);
+	FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	return fl_fiber_join(fresh, NULL);
+}
+
+/* And they go on as if nothing had been. */
+FL_TEST(loop_dump_is_a_tree)
+{
+	FL_OK(fl_loop_run(dump_tree, NULL));
+	assert_non_null(strstr(dumped, "event loop "));
+}
+
+static void use_in_child(void *l)
+{
+	FL_CHECK(fl_loop_debug(l, &(fl_loop_debug_config){.slow = 1}) == -EOWNERDEAD);
+	fl_loop_free(l); /* waits for no watchdog */
+}
+
+static int fork_with_watchdog(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)}) == 0);
+	return fl_test_child(use_in_child, fl_loop_current(), NULL, 0);
+}
+
+FL_TEST(loop_debug_in_a_forked_child)
+{
+	FL_OK(fl_loop_run(fork_with_watchdog, NULL));
+}

@@ -1,0 +1,446 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A loop that another loop runs, and another loop that this one runs.
+ */
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_poller.h"
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+
+static int64_t turn(fl_loop *l)
+{
+	int64_t deadline = -1;
+	FL_OK(fl_loop_turn(l, &deadline));
+	assert_null(fl_loop_current());
+	return deadline;
+}
+
+static bool is_readable(fl_loop *l)
+{
+	struct pollfd fd = {.fd = fl_loop_fd(l), .events = POLLIN};
+	return poll(&fd, 1, 0) == 1;
+}
+
+/* What a host does: turns, and waits by poll() in between, until the condition. */
+static void host(fl_loop *l, const bool *over)
+{
+	while (!*over) {
+		int64_t deadline = turn(l), now = fl_now();
+		struct pollfd fd = {.fd = fl_loop_fd(l), .events = POLLIN};
+		int ms = -1;
+		if (*over)
+			return;
+		if (deadline != FL_FOREVER)
+			ms = deadline <= now ? 0 : (int)((deadline - now + FL_MS(1) - 1) / FL_MS(1));
+		assert_true(poll(&fd, 1, ms) >= 0);
+	}
+}
+
+typedef struct guest {
+	fl_event event;
+	bool over;
+	unsigned steps;
+	fl_fiber *f;
+	fl_fiber_function *function;
+} guest;
+
+static void start_guest(void *arg)
+{
+	guest *g = arg;
+	g->f = fl_test_start(g->function, g);
+}
+
+static void begin(fl_loop *l, guest *g, fl_fiber_function *function)
+{
+	*g = (guest){.event = FL_EVENT_INIT, .function = function};
+	FL_OK(fl_loop_call(l, start_guest, g));
+}
+
+static int sleep_a_bit(void *arg)
+{
+	guest *g = arg;
+	for (int i = 0; i < 3; i++) {
+		FL_CHECK(fl_sleep(FL_US(200)) == 0);
+		fl_fiber_yield();
+		g->steps++;
+	}
+	g->over = true;
+	return 0;
+}
+
+FL_TEST(loop_embed_sleeps_by_its_host)
+{
+	guest g;
+	fl_loop *l;
+	int result = -1;
+	FL_OK(fl_loop_create(&l, NULL));
+	begin(l, &g, sleep_a_bit);
+	host(l, &g.over);
+	assert_int_equal(g.steps, 3);
+	FL_OK(fl_fiber_try_join(g.f, &result)); /* by the host, between turns */
+	assert_int_equal(result, 0);
+	fl_loop_free(l);
+}
+
+static void set_flag(void *flag)
+{
+	*(bool *)flag = true;
+}
+
+static int wait_event(void *arg)
+{
+	guest *g = arg;
+	int rc = fl_event_wait(&g->event);
+	g->over = true;
+	return rc;
+}
+
+static int wait_until_noon(void *arg)
+{
+	guest *g = arg;
+	int rc = fl_event_wait_until(&g->event, FL_S(2000000000), NULL);
+	g->over = true;
+	return rc;
+}
+
+FL_TEST(loop_embed_turn_says_when_to_come_again)
+{
+	guest g;
+	fl_loop *l;
+	fl_loop_timer t = {0};
+	bool fired = false;
+	FL_OK(fl_loop_create(&l, NULL));
+	assert_true(turn(l) == FL_FOREVER);
+	assert_false(is_readable(l));
+	fl_loop_timer_start(l, &t, FL_S(3000000000), set_flag, &fired);
+	assert_true(turn(l) == FL_S(3000000000));
+	begin(l, &g, wait_until_noon);
+	assert_true(is_readable(l));
+	assert_true(turn(l) == 0); /* the fiber was started, and is runnable */
+	assert_true(turn(l) == FL_S(2000000000));
+	assert_false(is_readable(l));
+	assert_true(turn(l) == FL_S(2000000000)); /* for no reason: as well */
+	fl_event_set(&g.event);
+	assert_true(is_readable(l));
+	assert_true(turn(l) == FL_S(3000000000));
+	assert_true(g.over);
+	assert_false(is_readable(l));
+	fl_loop_timer_start(l, &t, fl_now(), set_flag, &fired);
+	while (!fired)
+		assert_true(turn(l) != -1);
+	assert_true(turn(l) == FL_FOREVER);
+	FL_OK(fl_fiber_try_join(g.f, NULL));
+	fl_loop_free(l);
+}
+
+/* Another thread wakes a fiber between turns: the host's poll() ends. Many wakes are one ring. */
+static int set_event(void *event)
+{
+	fl_event_set(event);
+	return 0;
+}
+
+FL_TEST(loop_embed_is_woken_by_threads)
+{
+	guest g;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		fl_thread t;
+		begin(l, &g, wait_event);
+		while (turn(l) == 0)
+			;
+		assert_int_equal(fl_test_in_line(&g.event), 1);
+		fl_test_go(&t, set_event, &g.event);
+		host(l, &g.over);
+		fl_test_end(&t);
+		FL_OK(fl_fiber_try_join(g.f, NULL));
+	}
+	fl_loop_free(l);
+}
+
+static int set_events(void *guests)
+{
+	guest *g = guests;
+	for (int i = 0; i < 10; i++)
+		fl_event_set(&g[i].event);
+	return 0;
+}
+
+FL_TEST(loop_embed_many_wakes_are_one_ring)
+{
+	FL_POLLER_FAULTS();
+	guest g[10];
+	fl_loop *l;
+	fl_thread t;
+	fl_test_poller_count();
+	FL_OK(fl_loop_create(&l, NULL));
+	for (int i = 0; i < 10; i++)
+		begin(l, &g[i], wait_event);
+	assert_int_equal(fl_test_polled.rings, 0); /* nobody sleeps yet */
+	while (turn(l) == 0)
+		;
+	fl_test_go(&t, set_events, g);
+	fl_test_end(&t);
+	assert_int_equal(fl_test_polled.rings, 1);
+	assert_true(turn(l) == FL_FOREVER);
+	for (int i = 0; i < 10; i++) {
+		assert_true(g[i].over);
+		FL_OK(fl_fiber_try_join(g[i].f, NULL));
+	}
+	assert_int_equal(fl_test_polled.rings, 1);
+	fl_loop_free(l);
+}
+
+/* A cancel from the host, which is outside of the loop between turns. */
+FL_TEST(loop_embed_is_cancelled_by_its_host)
+{
+	guest g;
+	fl_loop *l;
+	int result = 0;
+	FL_OK(fl_loop_create(&l, NULL));
+	begin(l, &g, wait_event);
+	while (turn(l) == 0)
+		;
+	FL_RC(fl_fiber_try_join(g.f, NULL), -EBUSY);
+	FL_RC(fl_fiber_join(g.f, NULL), -EDEADLK);
+	fl_fiber_cancel(g.f);
+	assert_true(is_readable(l));
+	host(l, &g.over);
+	FL_OK(fl_fiber_try_join(g.f, &result));
+	FL_RC(result, -ECANCELED);
+	begin(l, &g, wait_event);
+	while (turn(l) == 0)
+		;
+	fl_loop_cancel(l);
+	host(l, &g.over);
+	FL_OK(fl_fiber_try_join(g.f, &result));
+	FL_RC(result, -ECANCELED);
+	fl_loop_free(l);
+}
+
+/* In an epoll of others, level-triggered and edge-triggered. */
+FL_TEST(loop_embed_in_another_epoll)
+{
+	const uint32_t kinds[] = {EPOLLIN, EPOLLIN | EPOLLET};
+	for (int i = 0; i < 2; i++) {
+		guest g;
+		fl_loop *l;
+		fl_thread t;
+		struct epoll_event event = {.events = kinds[i]};
+		int outer = epoll_create1(EPOLL_CLOEXEC);
+		assert_true(outer >= 0);
+		FL_OK(fl_loop_create(&l, NULL));
+		FL_OK(epoll_ctl(outer, EPOLL_CTL_ADD, fl_loop_fd(l), &event));
+		begin(l, &g, wait_event);
+		while (turn(l) == 0)
+			;
+		while (epoll_wait(outer, &event, 1, 0) > 0) /* an edge of the calls, perhaps */
+			assert_true(turn(l) == FL_FOREVER);
+		fl_test_go(&t, set_event, &g.event);
+		assert_int_equal(epoll_wait(outer, &event, 1, 60000), 1);
+		while (turn(l) == 0)
+			;
+		assert_true(g.over);
+		assert_int_equal(epoll_wait(outer, &event, 1, 0), 0);
+		fl_test_end(&t);
+		FL_OK(fl_fiber_try_join(g.f, NULL));
+		fl_loop_free(l);
+		assert_int_equal(close(outer), 0);
+	}
+}
+
+/* Turns, then a run, then turns; and freed while it is armed, with fibers that wait. */
+static int return_number(void *number)
+{
+	return *(int *)number;
+}
+
+static int wait_for_good(void *arg)
+{
+	guest *g = arg;
+	fl_fiber_detach(fl_fiber_current());
+	g->steps++;
+	int rc = fl_event_wait(&g->event);
+	g->over = true;
+	return rc;
+}
+
+FL_TEST(loop_embed_and_run)
+{
+	guest g;
+	int number = 9;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	assert_true(turn(l) == FL_FOREVER);
+	assert_int_equal(fl_loop_run_on(l, return_number, &number), 9);
+	assert_true(turn(l) == FL_FOREVER);
+	begin(l, &g, wait_for_good);
+	while (turn(l) == 0)
+		;
+	assert_true(g.steps == 1 && !g.over);
+	fl_loop_free(l); /* cancels it */
+	assert_true(g.over);
+}
+
+/* A watch of the guest makes the loop's descriptor readable. */
+static void read_byte(fl_loop_watch *w, int fd, unsigned events, void *flag)
+{
+	char byte;
+	(void)w;
+	FL_CHECK(events == FL_LOOP_IN);
+	FL_CHECK(read(fd, &byte, 1) == 1);
+	*(bool *)flag = true;
+}
+
+FL_TEST(loop_embed_with_watches)
+{
+	int ends[2];
+	bool over = false;
+	fl_loop *l;
+	fl_loop_watch w = {0};
+	FL_OK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends));
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_watch_start(l, &w, ends[0], FL_LOOP_IN, read_byte, &over));
+	assert_true(turn(l) == FL_FOREVER);
+	assert_false(is_readable(l));
+	assert_int_equal(write(ends[1], "x", 1), 1);
+	assert_true(is_readable(l));
+	host(l, &over);
+	fl_loop_watch_stop(&w);
+	fl_loop_free(l);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
+}
+
+/* Two loops on one thread, in turns: a fiber of one wakes one of the other. */
+typedef struct pair {
+	fl_sem ping, pong;
+	unsigned rounds;
+	bool over;
+} pair;
+
+static void start_ping(void *arg);
+static void start_pong(void *arg);
+
+static int play_ping(void *arg)
+{
+	pair *p = arg;
+	for (unsigned i = 0; i < p->rounds; i++) {
+		fl_sem_release(&p->ping);
+		FL_CHECK(fl_sem_acquire(&p->pong) == 0);
+	}
+	p->over = true;
+	return 0;
+}
+
+static int play_pong(void *arg)
+{
+	pair *p = arg;
+	for (unsigned i = 0; i < p->rounds; i++) {
+		FL_CHECK(fl_sem_acquire(&p->ping) == 0);
+		fl_sem_release(&p->pong);
+	}
+	return 0;
+}
+
+static void start_ping(void *arg)
+{
+	fl_fiber_detach(fl_test_start(play_ping, arg));
+}
+
+static void start_pong(void *arg)
+{
+	fl_fiber_detach(fl_test_start(play_pong, arg));
+}
+
+FL_TEST(loop_embed_two_on_one_thread)
+{
+	pair p = {FL_SEM_INIT(0), FL_SEM_INIT(0), 200, false};
+	fl_loop *a, *b;
+	FL_OK(fl_loop_create(&a, NULL));
+	FL_OK(fl_loop_create(&b, NULL));
+	FL_OK(fl_loop_call(a, start_ping, &p));
+	FL_OK(fl_loop_call(b, start_pong, &p));
+	while (!p.over) {
+		int64_t first = turn(a), second = turn(b);
+		struct pollfd fds[] = {{.fd = fl_loop_fd(a), .events = POLLIN}, {.fd = fl_loop_fd(b), .events = POLLIN}};
+		if (!p.over && first != 0 && second != 0)
+			assert_true(poll(fds, 2, -1) > 0);
+	}
+	fl_loop_free(a);
+	fl_loop_free(b);
+}
+
+/* A loop of others that this one hosts: a descriptor, a time, and what it does when either is due. As curl and libuv are. */
+typedef struct foreign {
+	int epoll, event;
+	int64_t timeout;
+	unsigned events, timeouts;
+	fl_loop_timer timer;
+	fl_loop_watch watch;
+	fl_event over;
+} foreign;
+
+static void foreign_turn(foreign *f)
+{
+	struct epoll_event event;
+	uint64_t count;
+	while (epoll_wait(f->epoll, &event, 1, 0) == 1) {
+		FL_CHECK(read(f->event, &count, sizeof count) == sizeof count);
+		f->events += (unsigned)count;
+	}
+	if (f->timeout <= fl_now()) {
+		f->timeouts++;
+		f->timeout = fl_after(FL_US(100));
+	}
+	if (f->events >= 5 && f->timeouts >= 3)
+		fl_event_set(&f->over);
+}
+
+static void foreign_timer(void *arg)
+{
+	foreign *f = arg;
+	foreign_turn(f);
+	fl_loop_timer_start(fl_loop_current(), &f->timer, f->timeout, foreign_timer, f);
+}
+
+static void foreign_watch(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	(void)w, (void)fd, (void)events;
+	foreign_turn(arg);
+}
+
+static int host_foreign(void *unused)
+{
+	foreign f = {.epoll = epoll_create1(EPOLL_CLOEXEC), .event = eventfd(0, EFD_CLOEXEC), .over = FL_EVENT_INIT};
+	struct epoll_event event = {.events = EPOLLIN};
+	const uint64_t one = 1;
+	(void)unused;
+	FL_CHECK(f.epoll >= 0 && f.event >= 0);
+	FL_CHECK(epoll_ctl(f.epoll, EPOLL_CTL_ADD, f.event, &event) == 0);
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &f.watch, f.epoll, FL_LOOP_IN, foreign_watch, &f) == 0);
+	foreign_timer(&f);
+	for (int i = 0; i < 5; i++) {
+		FL_CHECK(write(f.event, &one, sizeof one) == sizeof one);
+		fl_test_look();
+	}
+	FL_CHECK(fl_event_wait(&f.over) == 0);
+	fl_loop_timer_stop(fl_loop_current(), &f.timer);
+	fl_loop_watch_stop(&f.watch);
+	FL_CHECK(close(f.epoll) == 0 && close(f.event) == 0);
+	return 0;
+}
+
+FL_TEST(loop_embed_hosts_a_foreign_loop)
+{
+	unsigned fds = fl_test_fds();
+	fl_test_in_loop(host_foreign, NULL);
+	assert_int_equal(fl_test_fds(), fds);
+}

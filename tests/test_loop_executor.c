@@ -1,0 +1,518 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The loop executor with a thread of its own: what is its own. What holds for every kind is in test_executor_*.c. Tasks run on one
+ * thread, so they may share plain variables; the case reads them when it has waited for the tasks.
+ */
+#include "fl_in_loop.h"
+
+#include <fairlead/loop_executor.h>
+
+static fl_executor *make(unsigned workers)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+static unsigned count_of(const unsigned *counter)
+{
+	return fl__load_acquire(counter); /* pairs with the release of whoever has counted */
+}
+
+FL_TEST(loop_executor_says_what_it_is)
+{
+	FL_SCOPED(fl_executor) *e = make(3), *by_default = make(0), *plain = NULL;
+	FL_OK(fl_loop_executor_create(&plain, NULL));
+	assert_string_equal(fl_executor_kind(e), "loop");
+	assert_int_equal(fl_executor_capabilities(e), FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED);
+	assert_int_equal(fl_executor_workers(e), 3);
+	assert_int_equal(fl_executor_workers(by_default), FL_LOOP_EXECUTOR_DEFAULT);
+	assert_int_equal(fl_executor_workers(plain), FL_LOOP_EXECUTOR_DEFAULT);
+	FL_RC(fl_executor_resize(e, 4), -ENOTSUP);
+}
+
+/* A crowd that waits: each counts itself, then waits until it is let go. */
+struct crowd {
+	fl_event open;
+	unsigned present;
+};
+
+FL_TASK_STATIC(wait_in_crowd, struct crowd *, void)
+{
+	fl__add_release(&(*arg)->present, 1); /* pairs with count_of() */
+	return fl_event_wait(&(*arg)->open);
+}
+
+/* ThreadSanitizer has room for 8,000 fibers. */
+static unsigned many(void)
+{
+	return fl_test_scaled(10000);
+}
+
+FL_TEST(loop_executor_has_thousands_under_way)
+{
+	const unsigned n = many();
+	fl_executor *e = make(n);
+	struct crowd crowd = {FL_EVENT_INIT, 0};
+	fl_future **f = calloc(n, sizeof(fl_future *));
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(wait_in_crowd_submit(e, &crowd, &f[i]));
+	FL_WAIT_FOR(count_of(&crowd.present) == n); /* all of them, on one thread */
+	fl_event_set(&crowd.open);
+	for (unsigned i = 0; i < n; i++) {
+		FL_OK(wait_in_crowd_get(f[i]));
+		fl_future_free(f[i]);
+	}
+	free(f);
+	fl_executor_free(e);
+}
+
+FL_TASK_STATIC(sleep_for, int64_t, int64_t)
+{
+	const int64_t begun = fl_now();
+	int rc = fl_sleep(*arg);
+	*result = fl_now() - begun;
+	return rc;
+}
+
+FL_TEST(loop_executor_thousands_sleep)
+{
+	const unsigned n = many();
+	FL_SCOPED(fl_executor) *e = make(n);
+	int64_t *times = calloc(2 * (size_t)n, sizeof *times);
+	for (unsigned i = 0; i < n; i++)
+		times[i] = FL_MS(1 + i % 20);
+	FL_OK(sleep_for_map(e, times, n, times + n, &(fl_map_config){.chunk = 1}));
+	for (unsigned i = 0; i < n; i++)
+		assert_true(times[n + i] >= times[i]); /* it slept, and not too little */
+	free(times);
+}
+
+FL_TEST(loop_executor_cancel_ends_thousands)
+{
+	const unsigned n = many();
+	fl_executor *e = make(n / 2);
+	struct crowd crowd = {FL_EVENT_INIT, 0};
+	for (unsigned i = 0; i < n; i++)
+		FL_OK(wait_in_crowd_submit(e, &crowd, NULL));
+	FL_WAIT_FOR(count_of(&crowd.present) == n / 2);
+	assert_int_equal(fl_executor_terminate(e), n - n / 2); /* what stood in line; the others are asked to stop */
+	fl_executor_free(e);
+	assert_int_equal(count_of(&crowd.present), n / 2);
+}
+
+/* How many are under way at once. */
+struct gauge {
+	int now, most;
+};
+
+FL_TASK_STATIC(pass_gauge, struct gauge *, void)
+{
+	struct gauge *gauge = *arg;
+	if (++gauge->now > gauge->most)
+		gauge->most = gauge->now;
+	for (int i = 0; i < 5; i++)
+		fl_fiber_yield();
+	gauge->now--;
+	return 0;
+}
+
+FL_TEST(loop_executor_holds_to_its_number)
+{
+	for (unsigned workers = 1; workers <= 4; workers++) {
+		struct gauge gauge = {0, 0};
+		fl_executor *e = make(workers);
+		for (int i = 0; i < 100; i++)
+			FL_OK(pass_gauge_submit(e, &gauge, NULL));
+		fl_executor_free(e);
+		assert_int_equal(gauge.most, workers);
+	}
+}
+
+FL_TASK_STATIC(submit_gauges, struct gauge *, void)
+{
+	for (int i = 0; i < 100; i++)
+		FL_CHECK(pass_gauge_submit(fl_executor_current(), *arg, NULL) == 0);
+	return pass_gauge.run(ctx, arg, NULL); /* it is one of them */
+}
+
+FL_TEST(loop_executor_holds_to_its_number_from_within)
+{
+	struct gauge gauge = {0, 0};
+	fl_executor *e = make(3);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(submit_gauges_submit(e, &gauge, &f));
+	FL_OK(submit_gauges_get(f));
+	fl_executor_free(e);
+	assert_int_equal(gauge.most, 3);
+}
+
+/* Tasks that wait for tasks of their own executor. */
+
+struct family {
+	fl_event never;
+	int runs, other_state, cancelled;
+	fl_future *child, *other;
+};
+
+FL_TASK_STATIC(be_child, struct family *, void)
+{
+	struct family *family = *arg;
+	family->runs++;
+	if (family->other)
+		family->other_state = (int)fl_future_get_state(family->other);
+	return 0;
+}
+
+FL_TASK_STATIC(wait_for_child, struct family *, void)
+{
+	struct family *family = *arg;
+	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), NULL, &family->other) == 0); /* never to be run */
+	FL_CHECK(be_child_submit(fl_executor_current(), family, &family->child) == 0);
+	FL_CHECK(fl_future_wait(family->child) == 0);
+	FL_CHECK(fl_future_cancel(family->other) == 0);
+	fl_future_free(family->other);
+	fl_future_free(family->child);
+	return 0;
+}
+
+/* It stands behind another in line, and no more may be under way: it starts all the same, and the other does not. */
+FL_TEST(loop_executor_starts_a_child_that_is_awaited)
+{
+	FL_SCOPED(fl_executor) *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct family family = {.other_state = -1};
+	FL_OK(wait_for_child_submit(e, &family, &f));
+	FL_OK(wait_for_child_get(f));
+	assert_int_equal(family.runs, 1);
+	assert_int_equal(family.other_state, FL_PENDING);
+}
+
+FL_TASK_STATIC(wait_for_the_child, struct family *, void)
+{
+	return fl_future_wait((*arg)->child);
+}
+
+FL_TASK_STATIC(have_child_awaited, struct family *, void)
+{
+	fl_executor *e = fl_executor_current();
+	struct family *family = *arg;
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	FL_CHECK(be_child_submit(e, family, &family->child) == 0);
+	FL_CHECK(wait_for_the_child_submit(e, family, &f) == 0);
+	FL_CHECK(wait_for_the_child_submit(e, family, &g) == 0);
+	FL_CHECK(fl_future_wait(g) == 0 && fl_future_wait(f) == 0);
+	FL_CHECK(fl_future_try_wait(family->child) == 0);
+	fl_future_free(family->child);
+	return 0;
+}
+
+FL_TEST(loop_executor_starts_a_child_once_that_several_await)
+{
+	fl_executor *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct family family = {.runs = 0};
+	FL_OK(have_child_awaited_submit(e, &family, &f));
+	FL_OK(have_child_awaited_get(f));
+	fl_executor_free(e);
+	assert_int_equal(family.runs, 1);
+}
+
+static int cancel_child(void *arg)
+{
+	struct family *family = arg;
+	family->cancelled = fl_future_cancel(family->child);
+	return 0;
+}
+
+FL_TASK_STATIC(lose_child, struct family *, void)
+{
+	struct family *family = *arg;
+	fl_fiber *f = NULL;
+	FL_CHECK(be_child_submit(fl_executor_current(), family, &family->child) == 0);
+	FL_CHECK(fl_fiber_start(&f, cancel_child, family, NULL) == 0); /* runs first */
+	FL_CHECK(fl_future_wait(family->child) == 0);
+	FL_CHECK(fl_future_get_state(family->child) == FL_CANCELLED);
+	fl_future_free(family->child);
+	return fl_fiber_join(f, NULL);
+}
+
+/* It has a fiber by then, which finds nothing to be run. */
+FL_TEST(loop_executor_child_is_cancelled_as_it_starts)
+{
+	fl_executor *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	struct family family = {.cancelled = 1};
+	FL_OK(lose_child_submit(e, &family, &f));
+	FL_OK(lose_child_get(f));
+	FL_OK(family.cancelled);
+	family.other = NULL;
+	FL_OK(be_child_submit(e, &family, &g)); /* and all goes on */
+	FL_OK(be_child_get(g));
+	fl_executor_free(e);
+	assert_int_equal(family.runs, 1);
+}
+
+/* Fibers and what they may do. */
+
+/* Two tasks with a stream between them. */
+struct talk {
+	fl_stream *ends[2];
+	fl_event made;
+	unsigned number;
+	int rc;
+};
+
+FL_TASK_STATIC(ask, struct talk *, unsigned)
+{
+	struct talk *talk = *arg;
+	FL_CHECK(fl_stream_pair(talk->ends) == 0);
+	fl_event_set(&talk->made);
+	FL_CHECK(fl_stream_write(talk->ends[0], &talk->number, sizeof talk->number) == 0);
+	FL_CHECK(fl_stream_read_exactly(talk->ends[0], result, sizeof *result) == sizeof *result);
+	fl_stream_free(talk->ends[0]);
+	return 0;
+}
+
+FL_TASK_STATIC(answer, struct talk *, void)
+{
+	struct talk *talk = *arg;
+	unsigned number = 0;
+	FL_CHECK(fl_event_wait(&talk->made) == 0);
+	FL_CHECK(fl_stream_read_exactly(talk->ends[1], &number, sizeof number) == sizeof number);
+	FL_CHECK(fl_sleep(FL_US(100)) == 0);
+	number = number * 2 + 1;
+	FL_CHECK(fl_stream_write(talk->ends[1], &number, sizeof number) == 0);
+	fl_stream_free(talk->ends[1]);
+	return 0;
+}
+
+FL_TEST(loop_executor_tasks_use_streams)
+{
+	enum { TALKS = 100 };
+	FL_SCOPED(fl_executor) *e = make(0);
+	static struct talk talks[TALKS];
+	fl_future *f[TALKS];
+	memset(talks, 0, sizeof talks);
+	for (unsigned i = 0; i < TALKS; i++) {
+		talks[i].number = i;
+		FL_OK(answer_submit(e, &talks[i], NULL));
+		FL_OK(ask_submit(e, &talks[i], &f[i]));
+	}
+	for (unsigned i = 0; i < TALKS; i++) {
+		unsigned answered = 0;
+		FL_OK(ask_get(f[i], &answered));
+		assert_int_equal(answered, i * 2 + 1);
+		fl_future_free(f[i]);
+	}
+}
+
+struct self {
+	fl_loop *loop;
+	fl_fiber *fiber;
+	uint64_t thread;
+	bool on_a_thread;
+};
+
+static int note_thread(void *arg)
+{
+	struct self *self = arg;
+	self->on_a_thread = fl_loop_current() == NULL;
+	return 0;
+}
+
+FL_TASK_STATIC(look_around, void, struct self)
+{
+	result->loop = fl_loop_current();
+	result->fiber = fl_fiber_current();
+	result->thread = fl_thread_current_id();
+	return fl_to_thread(note_thread, result, NULL);
+}
+
+FL_TASK_STATIC(set_local, fl_local *, bool)
+{
+	*result = fl_local_get(*arg) == NULL;
+	return fl_local_set(*arg, result);
+}
+
+FL_TEST(loop_executor_task_is_a_fiber_of_its_own)
+{
+	FL_SCOPED(fl_executor) *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	struct self one, other;
+	static fl_local local = FL_LOCAL_INIT(NULL);
+	FL_OK(look_around_submit(e, &f));
+	FL_OK(look_around_submit(e, &g));
+	FL_OK(look_around_get(f, &one));
+	FL_OK(look_around_get(g, &other));
+	assert_non_null(one.loop);
+	assert_ptr_equal(one.loop, other.loop);
+	assert_non_null(one.fiber);
+	assert_true(one.on_a_thread && other.on_a_thread);
+	assert_true(one.thread != other.thread); /* another context each */
+	for (int i = 0; i < 3; i++) {
+		FL_SCOPED(fl_future) *set = NULL;
+		bool fresh = false;
+		FL_OK(set_local_submit(e, &local, &set));
+		FL_OK(set_local_get(set, &fresh));
+		assert_true(fresh);
+	}
+}
+
+static void note_scope(fl_future *f, void *arg)
+{
+	(void)f;
+	*(bool *)arg = fl_cancel_scope() == NULL;
+}
+
+FL_TASK_STATIC(has_scope, void, void)
+{
+	return fl_cancel_scope() == fl_task_token(ctx) && fl_task_token(ctx) ? 0 : -EINVAL;
+}
+
+/* As on a worker of any kind: a callback runs on, though the task was asked to stop. */
+FL_TEST(loop_executor_scope_is_the_tasks)
+{
+	fl_executor *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	bool shielded = false;
+	FL_OK(has_scope_submit_with(e, &f, &(fl_submit_config){.on_end = note_scope, .on_end_arg = &shielded}));
+	FL_OK(has_scope_get(f));
+	fl_executor_free(e);
+	assert_true(shielded);
+}
+
+/* Fibers that a task leaves behind. */
+
+struct left {
+	fl_executor *e;
+	fl_event never;
+	int waited, joined, tried, submitted;
+};
+
+static int stay(void *arg)
+{
+	struct left *left = arg;
+	left->waited = fl_event_wait(&left->never);
+	left->joined = fl_executor_join(left->e);
+	left->tried = fl_executor_try_join(left->e);
+	left->submitted = has_scope_submit(left->e, NULL);
+	return 0;
+}
+
+FL_TASK_STATIC(leave_behind, struct left *, void)
+{
+	fl_fiber *f = NULL;
+	int rc = fl_fiber_start(&f, stay, *arg, NULL);
+	if (rc == 0)
+		fl_fiber_detach(f);
+	return rc;
+}
+
+FL_TEST(loop_executor_ends_what_tasks_left_behind)
+{
+	struct left left = {.e = make(2)};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(leave_behind_submit(left.e, &left, &f));
+	FL_OK(leave_behind_get(f));
+	fl_executor_free(left.e);
+	FL_RC(left.waited, -ECANCELED);
+	FL_RC(left.joined, -EDEADLK); /* it would wait for itself */
+	FL_RC(left.tried, -EDEADLK);
+	FL_RC(left.submitted, -EPIPE);
+}
+
+FL_TASK_STATIC(cancel_loop, struct crowd *, void)
+{
+	FL_CHECK(wait_in_crowd_submit(fl_executor_current(), *arg, NULL) == 0);
+	fl_loop_cancel(fl_loop_current());
+	return fl_event_wait(&(*arg)->open);
+}
+
+FL_TEST(loop_executor_cancel_of_its_loop_cancels_it)
+{
+	FL_SCOPED(fl_executor) *e = make(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct crowd crowd = {FL_EVENT_INIT, 0};
+	FL_OK(cancel_loop_submit(e, &crowd, &f));
+	FL_RC(cancel_loop_get(f), FL_ETASK);
+	FL_RC(fl_future_error(f), -ECANCELED);
+	FL_RC(has_scope_submit(e, NULL), -EPIPE);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(count_of(&crowd.present), 0);
+}
+
+/* Many threads. */
+
+FL_TASK_STATIC(add_one, unsigned *, unsigned)
+{
+	*result = ++**arg; /* one thread runs them all */
+	return 0;
+}
+
+struct submitter {
+	fl_executor *e;
+	unsigned *sum;
+	unsigned n;
+	fl_thread thread;
+};
+
+static int submit_many(void *arg)
+{
+	enum { AHEAD = 16 };
+	struct submitter *s = arg;
+	fl_future *f[AHEAD] = {NULL};
+	for (unsigned i = 0; i < s->n + AHEAD; i++) {
+		fl_future **slot = &f[i % AHEAD];
+		unsigned result;
+		FL_CHECK(!*slot || add_one_get(*slot, &result) == 0);
+		fl_future_free(*slot);
+		*slot = NULL;
+		FL_CHECK(i >= s->n || add_one_submit(s->e, s->sum, slot) == 0);
+	}
+	return 0;
+}
+
+static void submit_from_many_threads(unsigned workers)
+{
+	enum { THREADS = 8 };
+	fl_executor *e = make(workers);
+	struct submitter s[THREADS];
+	unsigned sum = 0;
+	const unsigned each = fl_test_scaled(5000);
+	for (int i = 0; i < THREADS; i++) {
+		s[i] = (struct submitter){.e = e, .sum = &sum, .n = each};
+		FL_OK(fl_thread_start(&s[i].thread, submit_many, &s[i], NULL));
+	}
+	for (int i = 0; i < THREADS; i++)
+		FL_OK(fl_thread_join(&s[i].thread, NULL));
+	fl_executor_free(e);
+	assert_int_equal(sum, THREADS * each);
+}
+
+FL_TEST(loop_executor_takes_tasks_from_many_threads)
+{
+	submit_from_many_threads(0);
+	submit_from_many_threads(1);
+	submit_from_many_threads(3);
+}
+
+/* In the fibers of another loop. */
+
+static int use_another(void *unused)
+{
+	(void)unused;
+	FL_SCOPED(fl_executor) *e = NULL, *never_used = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	unsigned sum = 4, result = 0;
+	FL_CHECK(fl_loop_executor_create(&never_used, NULL) == 0);
+	FL_CHECK(fl_loop_executor_create(&e, NULL) == 0);
+	FL_CHECK(add_one_submit(e, &sum, &f) == 0);
+	FL_CHECK(add_one_get(f, &result) == 0 && result == 5);
+	return fl_executor_join(e);
+}
+
+FL_TEST(loop_executor_is_used_by_the_fibers_of_another_loop)
+{
+	fl_test_in_loop(use_another, NULL);
+}

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The loop executor on a loop of the caller's. */
+#include "fl_child.h"
+#include "fl_in_loop.h"
+
+#include <fairlead/loop_executor.h>
+
+static fl_executor *make_on(fl_loop *l, unsigned workers)
+{
+	fl_executor *e = NULL;
+	FL_CHECK(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.workers = workers, .name = "on"}) == 0);
+	return e;
+}
+
+FL_TASK_STATIC(square, int, int)
+{
+	*result = *arg * *arg;
+	return 0;
+}
+
+FL_TASK_STATIC(current_loop, void, fl_loop *)
+{
+	*result = fl_loop_current();
+	return fl_sleep(FL_US(10));
+}
+
+FL_TASK_STATIC(wait_for, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_TEST(loop_executor_on_refuses_what_is_senseless)
+{
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	fl_executor *e = NULL;
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_RC(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.workers = FL_LOOP_EXECUTOR_MAX + 1}), -EINVAL);
+	FL_RC(fl_loop_executor_create_on(&e, l, &(fl_executor_config){.initialize = &square}), -EINVAL);
+	other = square;
+	other.run = wait_for.run;
+	fl_task_register(&entry);
+	FL_RC(fl_loop_executor_create_on(&e, l, NULL), -EEXIST);
+	fl_task_unregister(&entry);
+	assert_null(e);
+	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
+	assert_int_equal(fl_executor_workers(e), FL_LOOP_EXECUTOR_DEFAULT);
+	assert_string_equal(fl_executor_kind(e), "loop");
+	fl_executor_free(e);
+	fl_loop_free(l);
+}
+
+/* Before the loop has run there is nobody to wait for. */
+FL_TEST(loop_executor_on_is_freed_before_its_loop_and_after_it)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_executor_free(make_on(l, 1));
+	fl_executor *e = make_on(l, 1);
+	fl_loop_free(l);
+	FL_RC(square_submit(e, 3, NULL), -EPIPE);
+	FL_OK(fl_executor_join(e));
+	fl_executor_free(e);
+}
+
+/* Other threads have a loop do things: its main fiber waits until they have. */
+
+struct served {
+	fl_executor *e;
+	fl_event done;
+	unsigned left;
+	fl_loop *loop;
+};
+
+static int serve(void *arg)
+{
+	struct served *served = arg;
+	served->loop = fl_loop_current();
+	FL_CHECK(fl_event_wait(&served->done) == 0);
+	return fl_executor_join(served->e); /* by a fiber of that loop */
+}
+
+static int be_client(void *arg)
+{
+	enum { TASKS = 100 };
+	struct served *served = arg;
+	fl_future *f[TASKS];
+	for (int i = 0; i < TASKS; i++)
+		FL_CHECK(current_loop_submit(served->e, &f[i]) == 0);
+	for (int i = 0; i < TASKS; i++) {
+		fl_loop *loop = NULL;
+		FL_CHECK(current_loop_get(f[i], &loop) == 0 && loop == served->loop && loop);
+		fl_future_free(f[i]);
+	}
+	if (fl__sub_acq_rel(&served->left, 1) == 1) /* acq_rel: the last one speaks for all */
+		fl_event_set(&served->done);
+	return 0;
+}
+
+static void serve_clients(unsigned workers)
+{
+	enum { CLIENTS = 4 };
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	struct served served = {.e = make_on(l, workers), .left = CLIENTS};
+	fl_thread clients[CLIENTS];
+	for (int i = 0; i < CLIENTS; i++)
+		FL_OK(fl_thread_start(&clients[i], be_client, &served, NULL));
+	FL_OK(fl_loop_run_on(l, serve, &served));
+	for (int i = 0; i < CLIENTS; i++)
+		FL_OK(fl_thread_join(&clients[i], NULL));
+	fl_executor_free(served.e);
+	fl_loop_free(l);
+}
+
+FL_TEST(loop_executor_on_runs_what_other_threads_submit)
+{
+	serve_clients(1);
+	serve_clients(20);
+	serve_clients(0);
+}
+
+/* By fibers of the loop. */
+
+static int submit_and_free(void *unused)
+{
+	(void)unused;
+	fl_executor *e = make_on(fl_loop_current(), 2);
+	fl_future *f[10];
+	for (int i = 0; i < 10; i++)
+		FL_CHECK(square_submit(e, i, &f[i]) == 0);
+	fl_executor_free(e); /* lets the tasks run */
+	for (int i = 0; i < 10; i++) {
+		int result = 0;
+		FL_CHECK(square_try_get(f[i], &result) == 0 && result == i * i);
+		fl_future_free(f[i]);
+	}
+	return 0;
+}
+
+FL_TEST(loop_executor_on_is_freed_by_a_fiber_of_its_loop)
+{
+	fl_test_in_loop(submit_and_free, NULL);
+}
+
+FL_TASK_STATIC(join_own, fl_executor *, void)
+{
+	return fl_executor_join(*arg);
+}
+
+static int join_in_task(void *unused)
+{
+	(void)unused;
+	FL_SCOPED(fl_executor) *e = make_on(fl_loop_current(), 2);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(join_own_submit(e, e, &f) == 0);
+	FL_CHECK(join_own_get(f) == FL_ETASK && fl_future_error(f) == -EDEADLK);
+	return 0;
+}
+
+FL_TEST(loop_executor_on_join_by_its_own_task_is_edeadlk)
+{
+	fl_test_in_loop(join_in_task, NULL);
+}
+
+/* By callbacks of the loop: they cannot wait for what the loop is to run. */
+struct callback {
+	fl_executor *e;
+	fl_future *f;
+	int joined, tried, submitted;
+	fl_event called;
+};
+
+static void join_here(void *arg)
+{
+	struct callback *c = arg;
+	c->submitted = square_submit(c->e, 5, &c->f);
+	c->tried = fl_executor_try_join(c->e);
+	c->joined = fl_executor_join_until(c->e, 0, NULL);
+	fl_event_set(&c->called);
+}
+
+static void free_here(void *arg)
+{
+	struct callback *c = arg;
+	fl_executor_free(c->e); /* it is idle */
+	fl_event_set(&c->called);
+}
+
+static int use_callbacks(void *unused)
+{
+	(void)unused;
+	fl_loop *l = fl_loop_current();
+	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
+	fl_loop_timer timer = {0};
+	struct callback *const all[] = {&by_call, &by_timer};
+	FL_CHECK(fl_loop_call(l, join_here, &by_call) == 0);
+	fl_loop_timer_start(l, &timer, 0, join_here, &by_timer);
+	for (int i = 0; i < 2; i++) {
+		int result = 0;
+		FL_CHECK(fl_event_wait(&all[i]->called) == 0);
+		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK && all[i]->tried == -EDEADLK);
+		FL_CHECK(square_get(all[i]->f, &result) == 0 && result == 25);
+		fl_future_free(all[i]->f);
+		FL_CHECK(square_submit(all[i]->e, 5, NULL) == 0); /* nothing had happened */
+		FL_CHECK(fl_executor_join(all[i]->e) == 0);
+		fl_event_reset(&all[i]->called);
+	}
+	FL_CHECK(fl_loop_call(l, free_here, &by_call) == 0);
+	fl_loop_timer_start(l, &timer, 0, free_here, &by_timer);
+	FL_CHECK(fl_event_wait(&by_call.called) == 0);
+	return fl_event_wait(&by_timer.called);
+}
+
+FL_TEST(loop_executor_on_join_in_a_callback_is_edeadlk)
+{
+	fl_test_in_loop(use_callbacks, NULL);
+}
+
+static void free_with_task(void *arg)
+{
+	struct callback *c = arg;
+	FL_CHECK(square_submit(c->e, 5, NULL) == 0);
+	fl_executor_free(c->e);
+}
+
+static int free_in_callback(void *unused)
+{
+	(void)unused;
+	struct callback c = {.e = make_on(fl_loop_current(), 1)};
+	FL_CHECK(fl_loop_call(fl_loop_current(), free_with_task, &c) == 0);
+	return fl_event_wait(&c.called);
+}
+
+static void run_free_in_callback(void *unused)
+{
+	(void)unused;
+	fl_set_panic_handler(NULL);
+	int rc = fl_loop_run(free_in_callback, NULL);
+	(void)rc; /* it does not return */
+}
+
+FL_TEST(loop_executor_on_free_in_a_callback_panics)
+{
+	char text[512];
+	int status = fl_test_child(run_free_in_callback, NULL, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "fl_executor_free"));
+}
+
+/* The end of a run. */
+
+struct run {
+	fl_executor *e;
+	fl_event never;
+	fl_future *waits, *pending;
+};
+
+static int leave_tasks(void *arg)
+{
+	struct run *run = arg;
+	FL_CHECK(wait_for_submit(run->e, &run->never, &run->waits) == 0);
+	FL_CHECK(wait_for_submit(run->e, &run->never, &run->pending) == 0);
+	fl_test_settle();
+	FL_CHECK(fl_future_get_state(run->waits) == FL_RUNNING);
+	return 0;
+}
+
+static void expect_cancelled(struct run *run)
+{
+	FL_RC(fl_future_error(run->waits), -ECANCELED);
+	assert_int_equal(fl_future_get_state(run->waits), FL_DONE);
+	assert_int_equal(fl_future_get_state(run->pending), FL_CANCELLED);
+	FL_RC(square_submit(run->e, 1, NULL), -EPIPE);
+	fl_future_free(run->waits);
+	fl_future_free(run->pending);
+}
+
+FL_TEST(loop_executor_on_is_cancelled_at_the_end_of_the_run)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	struct run run = {.e = make_on(l, 1)};
+	FL_OK(fl_loop_run_on(l, leave_tasks, &run));
+	expect_cancelled(&run);
+	fl_executor_free(run.e);                /* waits for nobody */
+	run = (struct run){.e = make_on(l, 1)}; /* for the next run */
+	FL_OK(fl_loop_run_on(l, leave_tasks, &run));
+	expect_cancelled(&run);
+	fl_loop_free(l);
+	fl_executor_free(run.e);
+}
+
+static int cancel_the_loop(void *arg)
+{
+	struct run *run = arg;
+	FL_CHECK(leave_tasks(run) == 0);
+	fl_loop_cancel(fl_loop_current());
+	FL_CHECK(fl_future_wait_until(run->waits, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(fl_future_wait_until(run->pending, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(square_submit(run->e, 1, NULL) == -EPIPE);
+	return fl_executor_join_until(run->e, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TEST(loop_executor_on_is_cancelled_with_its_loop)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	struct run run = {.e = make_on(l, 1)};
+	FL_OK(fl_loop_run_on(l, cancel_the_loop, &run));
+	expect_cancelled(&run);
+	fl_executor_free(run.e);
+	fl_loop_free(l);
+}
+
+/* A loop that is driven by another. */
+FL_TEST(loop_executor_on_an_embedded_loop)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_executor *e = make_on(l, 3);
+	fl_future *f = NULL;
+	int64_t deadline;
+	int result = 0;
+	FL_OK(square_submit(e, 6, &f));
+	while (fl_future_try_wait(f) != 0)
+		FL_OK(fl_loop_turn(l, &deadline));
+	FL_OK(square_get(f, &result));
+	assert_int_equal(result, 36);
+	fl_future_free(f);
+	FL_OK(fl_loop_turn(l, &deadline)); /* so that the task's fiber has ended */
+	fl_executor_free(e);               /* between turns: its keeper is told, and ends when it can */
+	FL_OK(fl_loop_turn(l, &deadline));
+	fl_loop_free(l);
+}
+
+/* A forked child. */
+
+struct forked {
+	fl_executor *e;
+	fl_loop *l;
+	fl_future *f;
+};
+
+static void free_in_child(void *arg)
+{
+	fl_executor_free(((const struct forked *)arg)->e);
+}
+
+static void use_in_child(void *arg)
+{
+	const struct forked *forked = arg;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_loop_executor_create_on(&e, forked->l, NULL) == -EOWNERDEAD && e == NULL);
+	FL_CHECK(square_submit(forked->e, 1, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_executor_join(forked->e) == -EOWNERDEAD);
+	fl_executor_free(forked->e);
+	FL_CHECK(fl_future_cancel(forked->f) == 0);
+	fl_future_free(forked->f);
+	fl_loop_free(forked->l);
+}
+
+FL_TEST(loop_executor_on_is_not_there_in_a_forked_child)
+{
+	struct forked forked = {NULL, NULL, NULL};
+	fl_event never = FL_EVENT_INIT;
+	FL_OK(fl_loop_create(&forked.l, NULL));
+	forked.e = make_on(forked.l, 1);
+	FL_OK(wait_for_submit(forked.e, &never, &forked.f));
+	assert_int_equal(fl_test_child(use_in_child, &forked, NULL, 0), 0);
+	fl_loop_free(forked.l); /* the parent's is as it was; its end cancels the task */
+	FL_RC(fl_future_error(forked.f), -ECANCELED);
+	fl_future_free(forked.f);
+	assert_int_equal(fl_test_child(free_in_child, &forked, NULL, 0), 0); /* its keeper has ended before */
+	fl_executor_free(forked.e);
+}

@@ -1,0 +1,732 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who gets what, among the fibers of a loop: asyncio's test_locks, test_queues and test_barrier. First come, first served; what
+ * is given is given at once; a waiter that gives up takes nothing with it.
+ */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+
+static char order[64];
+static size_t noted;
+
+static void note(char c)
+{
+	FL_CHECK(noted < sizeof order - 1);
+	order[noted++] = c;
+	order[noted] = '\0';
+}
+
+/* A thing that has nothing to give, and of which one unit at a time can be given. */
+static fl_mutex mutex;
+static fl_cond cond;
+static fl_sem sem;
+static fl_queue *queue;
+
+typedef struct kind {
+	const char *name;
+	void (*begin)(void);
+	int (*take)(void); /* waits; observes the scope */
+	void (*give)(void);
+	const void *(*line)(void); /* where they stand; NULL: that is not to be seen */
+	bool chain;                /* who takes gives it on: one is enough for all */
+	void (*end)(void);
+} kind;
+
+static void mutex_begin(void)
+{
+	fl_mutex_init(&mutex);
+	fl_mutex_lock(&mutex);
+}
+
+static int mutex_take(void)
+{
+	int rc = fl_mutex_lock_until(&mutex, FL_FOREVER, NULL);
+	if (rc == 0) {
+		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0); /* holds it for a turn */
+		fl_mutex_unlock(&mutex);
+	}
+	return rc;
+}
+
+static void mutex_give(void)
+{
+	fl_mutex_unlock(&mutex);
+}
+
+static const void *mutex_line(void)
+{
+	return &mutex;
+}
+
+static void mutex_end(void)
+{
+	FL_CHECK(fl_mutex_destroy(&mutex) == 0); /* free, and nobody is on his way */
+}
+
+static void cond_begin(void)
+{
+	fl_mutex_init(&mutex);
+	fl_cond_init(&cond);
+}
+
+static int cond_take(void)
+{
+	FL_LOCKED(&mutex);
+	return fl_cond_wait(&cond, &mutex);
+}
+
+static void cond_give(void)
+{
+	fl_cond_signal(&cond);
+}
+
+static const void *cond_line(void)
+{
+	return &cond;
+}
+
+static void cond_end(void)
+{
+	FL_CHECK(fl_cond_destroy(&cond) == 0);
+	mutex_end();
+}
+
+static void sem_begin(void)
+{
+	FL_CHECK(fl_sem_init(&sem, 0) == 0);
+}
+
+static int sem_take(void)
+{
+	return fl_sem_acquire(&sem);
+}
+
+static void sem_give(void)
+{
+	fl_sem_release(&sem);
+}
+
+static const void *sem_line(void)
+{
+	return &sem;
+}
+
+static void sem_end(void)
+{
+	FL_CHECK(fl_sem_value(&sem) == 0 && fl_sem_destroy(&sem) == 0);
+}
+
+static void queue_begin(void)
+{
+	FL_CHECK(fl_queue_create(&queue, 1, &(fl_queue_config){.capacity = 4}) == 0);
+}
+
+static int queue_get(void)
+{
+	char item;
+	return fl_queue_get(queue, &item);
+}
+
+static void queue_put_one(void)
+{
+	FL_CHECK(fl_queue_try_put(queue, "x") == 0);
+}
+
+static void queue_end(void)
+{
+	FL_CHECK(fl_queue_length(queue) == 0);
+	fl_queue_free(queue);
+}
+
+static void full_queue_begin(void)
+{
+	queue_begin();
+	FL_CHECK(fl_queue_try_put_many(queue, "xxxx", 4) == 4);
+}
+
+static int queue_put(void)
+{
+	return fl_queue_put(queue, "x");
+}
+
+static void queue_get_one(void)
+{
+	char item;
+	FL_CHECK(fl_queue_try_get(queue, &item) == 0);
+}
+
+static void full_queue_end(void)
+{
+	FL_CHECK(fl_queue_length(queue) == 4);
+	fl_queue_free(queue);
+}
+
+static const kind kinds[] = {
+    {"mutex", mutex_begin, mutex_take, mutex_give, mutex_line, true, mutex_end},
+    {"cond", cond_begin, cond_take, cond_give, cond_line, false, cond_end},
+    {"sem", sem_begin, sem_take, sem_give, sem_line, false, sem_end},
+    {"queue_get", queue_begin, queue_get, queue_put_one, NULL, false, queue_end},
+    {"queue_put", full_queue_begin, queue_put, queue_get_one, NULL, false, full_queue_end},
+};
+enum { KINDS = sizeof kinds / sizeof kinds[0] };
+
+/* Who takes, once, and says so. */
+typedef struct taker {
+	const kind *kind;
+	char letter;
+	int64_t deadline; /* 0: none */
+	int rc;
+	fl_fiber *fiber;
+} taker;
+
+static int take_it(void *arg)
+{
+	const taker *t = arg;
+	int rc = t->kind->take();
+	if (rc == 0)
+		note(t->letter);
+	return rc;
+}
+
+static int take_in_time(void *arg)
+{
+	taker *t = arg;
+	fl_timeout limit = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&limit, t->deadline ? t->deadline : FL_FOREVER);
+	int rc = take_it(t);
+	t->rc = fl_timeout_end(&limit, rc);
+	return 0;
+}
+
+/* `n` of them, a, b, c, ..., that wait when this returns. */
+static void line_up(const kind *k, taker *takers, int n)
+{
+	noted = 0;
+	order[0] = '\0';
+	k->begin();
+	for (int i = 0; i < n; i++) {
+		takers[i] = (taker){.kind = k, .letter = (char)('a' + i), .rc = 77};
+		takers[i].fiber = fl_test_start(take_in_time, &takers[i]);
+	}
+	fl_test_settle();
+	FL_CHECK(noted == 0);
+}
+
+/* Until it has returned. */
+static void await(const taker *t)
+{
+	while (t->rc == 77)
+		FL_CHECK(fl_sleep(0) == 0);
+}
+
+/* Gives, until as many have been given as want it, and joins them. */
+static void finish(const kind *k, taker *takers, int n, int wanted)
+{
+	for (int i = 0; i < (k->chain ? 0 : wanted); i++)
+		k->give();
+	for (int i = 0; i < n; i++)
+		FL_CHECK(fl_test_join(takers[i].fiber) == 0);
+	k->end();
+}
+
+/* Runs `body` in a loop for each kind. */
+typedef struct plan {
+	void (*body)(const kind *k);
+} plan;
+
+static int run_plan(void *arg)
+{
+	const plan *p = arg;
+	for (int i = 0; i < KINDS; i++)
+		p->body(&kinds[i]);
+	return 0;
+}
+
+static void for_each_kind(void (*body)(const kind *k))
+{
+	fl_test_in_loop(run_plan, &(plan){body});
+}
+
+static void expect(const kind *k, const char *expected)
+{
+	if (strcmp(order, expected) != 0)
+		print_error("%s: %s, not %s\n", k->name, order, expected);
+	FL_CHECK(strcmp(order, expected) == 0);
+}
+
+static void in_order(const kind *k)
+{
+	taker t[5];
+	line_up(k, t, 5);
+	k->give();
+	fl_test_settle();
+	if (!k->chain)
+		expect(k, "a");
+	finish(k, t, 5, 4);
+	expect(k, "abcde");
+}
+
+FL_TEST(loop_locks_serve_in_order)
+{
+	for_each_kind(in_order);
+}
+
+/* What was given to one cannot be taken by another that comes along. */
+static void given_is_given(const kind *k)
+{
+	taker t[2];
+	if (k->take != sem_take)
+		return;
+	line_up(k, t, 2);
+	k->give();
+	FL_CHECK(fl_sem_try_acquire(&sem) == -EAGAIN && fl_sem_value(&sem) == 0);
+	finish(k, t, 2, 1);
+	expect(k, "ab");
+}
+
+FL_TEST(loop_locks_sem_permit_is_assigned_at_release)
+{
+	for_each_kind(given_is_given);
+}
+
+/*
+ * asyncio #201, #343, cpython #90155, and their kin. A queue's waiter that gives up takes what is there, if there is something now:
+ * then it was not cancelled.
+ */
+static void cancelled_first(const kind *k)
+{
+	taker t[3];
+	line_up(k, t, 3);
+	fl_fiber_cancel(t[0].fiber);
+	k->give(); /* in the same turn: it is not a's any more */
+	fl_test_settle();
+	const bool takes_all_the_same = k->take == queue_get || k->take == queue_put;
+	FL_CHECK(t[0].rc == (takes_all_the_same ? 0 : -ECANCELED));
+	finish(k, t, 3, takes_all_the_same ? 2 : 1);
+	FL_CHECK(t[1].rc == 0 && t[2].rc == 0);
+	if (!takes_all_the_same)
+		expect(k, "bc");
+}
+
+FL_TEST(loop_locks_cancelled_waiter_takes_nothing)
+{
+	for_each_kind(cancelled_first);
+}
+
+static void cancelled_in_the_middle(const kind *k)
+{
+	taker t[4];
+	line_up(k, t, 4);
+	fl_fiber_cancel(t[1].fiber);
+	fl_fiber_cancel(t[2].fiber);
+	fl_test_settle();
+	FL_CHECK(t[1].rc == -ECANCELED && t[2].rc == -ECANCELED);
+	k->give();
+	finish(k, t, 4, 1);
+	expect(k, "ad");
+}
+
+FL_TEST(loop_locks_cancelled_waiters_leave_the_line)
+{
+	for_each_kind(cancelled_in_the_middle);
+}
+
+/* A wake that came first counts: who was woken has what it waited for, cancelled or not. */
+static void cancelled_too_late(const kind *k)
+{
+	taker t[3];
+	line_up(k, t, 3);
+	k->give();
+	fl_fiber_cancel(t[0].fiber);
+	fl_test_settle();
+	FL_CHECK(t[0].rc == 0);
+	finish(k, t, 3, 2);
+	expect(k, "abc");
+}
+
+FL_TEST(loop_locks_woken_before_the_cancel_has_it)
+{
+	for_each_kind(cancelled_too_late);
+}
+
+/* All who wait are cancelled, and more is given than anybody wants: it is there for who comes next. */
+static void cancelled_all(const kind *k)
+{
+	taker t[3];
+	line_up(k, t, 3);
+	for (int i = 0; i < 3; i++)
+		fl_fiber_cancel(t[i].fiber);
+	fl_test_settle();
+	k->give();
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == -ECANCELED);
+	if (k->take != cond_take) /* a signal that nobody waits for is nothing */
+		FL_CHECK(k->take() == 0);
+	k->end();
+	expect(k, "");
+}
+
+FL_TEST(loop_locks_all_cancelled_leave_it_there)
+{
+	for_each_kind(cancelled_all);
+}
+
+/* The same by deadlines: nobody looks at the clock between, so all are over at once. */
+static void timed_out(const kind *k)
+{
+	taker t[4];
+	fl__store_relaxed(&fl_test_ahead, 0);
+	noted = 0;
+	order[0] = '\0';
+	k->begin();
+	for (int i = 0; i < 4; i++) {
+		t[i] = (taker){
+		    .kind = k, .letter = (char)('a' + i), .rc = 77, .deadline = i % 2 ? 0 : fl_after(FL_S(3600))};
+		t[i].fiber = fl_test_start(take_in_time, &t[i]);
+	}
+	fl_test_settle();
+	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
+	await(&t[0]); /* until the loop looks at the clock */
+	await(&t[2]);
+	FL_CHECK(t[0].rc == -ETIMEDOUT && t[2].rc == -ETIMEDOUT);
+	k->give();
+	finish(k, t, 4, 1);
+	expect(k, "bd");
+}
+
+FL_TEST(loop_locks_timed_out_waiter_takes_nothing)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	for_each_kind(timed_out);
+}
+
+/* At the same time from two threads: one cancels the first, this one gives. Either the first has it, or the second. */
+typedef struct race {
+	fl_fiber *victim;
+	uint32_t ready, go, going;
+} race;
+
+static int cancel_on_go(void *arg)
+{
+	race *r = arg;
+	fl__store_release(&r->ready, 1);
+	while (!fl__load_acquire(&r->go))
+		fl__sys.yield();
+	fl__store_release(&r->going, 1);
+	fl_fiber_cancel(r->victim);
+	return 0;
+}
+
+static unsigned had, lost;
+
+static void raced(const kind *k)
+{
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		taker t[2];
+		line_up(k, t, 2);
+		race r = {t[0].fiber, 0, 0, 0};
+		fl_thread thread;
+		fl_test_go(&thread, cancel_on_go, &r);
+		FL_WAIT_FOR(fl__load_acquire(&r.ready));
+		fl__store_release(&r.go, 1);
+		while (i % 2 && !fl__load_acquire(&r.going))
+			fl__sys.yield();
+		for (unsigned spin = 0; spin < i % 32; spin++)
+			fl__sys.relax();
+		k->give();
+		fl_test_end(&thread);
+		await(&t[0]);
+		FL_CHECK(t[0].rc == 0 || t[0].rc == -ECANCELED);
+		if (t[0].rc != 0)
+			await(&t[1]);
+		if (!k->chain)
+			expect(k, t[0].rc == 0 ? "a" : "b");
+		finish(k, t, 2, t[0].rc == 0 ? 1 : 0);
+		expect(k, t[0].rc == 0 ? "ab" : "b");
+		had += t[0].rc == 0;
+		lost += t[0].rc != 0;
+	}
+}
+
+FL_TEST(loop_locks_cancel_races_with_the_wake)
+{
+	had = lost = 0;
+	for_each_kind(raced);
+	print_message("%u had it, %u were cancelled before\n", had, lost);
+}
+
+/* Events. */
+static fl_event event;
+
+static int wait_for_event(void *arg)
+{
+	taker *t = arg;
+	t->rc = fl_event_wait(&event);
+	if (t->rc == 0)
+		note(t->letter);
+	return 0;
+}
+
+static int set_and_clear(void *unused)
+{
+	taker t[4];
+	(void)unused;
+	noted = 0;
+	fl_event_init(&event);
+	for (int i = 0; i < 3; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(wait_for_event, &t[i]);
+	}
+	fl_test_settle();
+	fl_fiber_cancel(t[1].fiber);
+	fl_event_set(&event);
+	fl_event_reset(&event);
+	t[3] = (taker){.letter = 'd'}; /* comes after that */
+	t[3].fiber = fl_test_start(wait_for_event, &t[3]);
+	fl_test_settle();
+	FL_CHECK(strcmp(order, "ac") == 0 && t[1].rc == -ECANCELED);
+	FL_CHECK(fl_fiber_is_alive(t[3].fiber));
+	fl_event_set(&event);
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+	FL_CHECK(strcmp(order, "acd") == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_event_cleared_at_once_wakes_all)
+{
+	fl_test_in_loop(set_and_clear, NULL);
+	FL_OK(fl_event_destroy(&event));
+}
+
+/* Conditions. */
+static int notify_some(void *unused)
+{
+	const kind *k = &kinds[1];
+	taker t[6];
+	(void)unused;
+	line_up(k, t, 6);
+	fl_cond_signal(&cond);
+	fl_cond_signal(&cond);
+	fl_test_settle();
+	expect(k, "ab");
+	fl_cond_broadcast(&cond);
+	t[5].letter = 'f';
+	fl_test_settle();
+	expect(k, "abcdef");
+	finish(k, t, 6, 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_cond_wakes_so_many)
+{
+	fl_test_in_loop(notify_some, NULL);
+}
+
+/* Cancelled while it waits for the mutex after a signal: it returns with that, and has had the signal (test_cancelled_wakeup). */
+static int cancel_after_signal(void *unused)
+{
+	const kind *k = &kinds[1];
+	taker t[2];
+	(void)unused;
+	line_up(k, t, 2);
+	fl_mutex_lock(&mutex);
+	fl_cond_signal(&cond);
+	fl_test_settle();
+	expect(k, ""); /* it stands at the mutex */
+	fl_fiber_cancel(t[0].fiber);
+	fl_test_settle();
+	FL_CHECK(t[0].rc == 77);
+	fl_mutex_unlock(&mutex);
+	fl_test_settle();
+	FL_CHECK(t[0].rc == 0);
+	finish(k, t, 2, 1);
+	expect(k, "ab");
+	return 0;
+}
+
+FL_TEST(loop_locks_cond_cancelled_after_the_signal)
+{
+	fl_test_in_loop(cancel_after_signal, NULL);
+}
+
+/* Cancelled in its wait, it returns with the mutex, which another has at that time (test_wait_cancel_contested). */
+static int cancel_contested(void *unused)
+{
+	const kind *k = &kinds[1];
+	taker t[2];
+	(void)unused;
+	line_up(k, t, 2);
+	fl_mutex_lock(&mutex);
+	fl_fiber_cancel(t[0].fiber);
+	fl_test_settle();
+	FL_CHECK(t[0].rc == 77); /* it waits for the mutex, cancelled as it is */
+	fl_cond_signal(&cond);   /* is b's */
+	fl_mutex_unlock(&mutex);
+	finish(k, t, 2, 0);
+	FL_CHECK(t[0].rc == -ECANCELED);
+	expect(k, "b");
+	return 0;
+}
+
+FL_TEST(loop_locks_cond_cancelled_returns_with_the_mutex)
+{
+	fl_test_in_loop(cancel_contested, NULL);
+}
+
+/* Barriers. */
+static fl_barrier barrier;
+
+static int come(void *arg)
+{
+	taker *t = arg;
+	t->rc = fl_barrier_wait(&barrier);
+	note(t->letter);
+	return 0;
+}
+
+static int come_together(void *unused)
+{
+	taker t[3];
+	(void)unused;
+	noted = 0;
+	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 3; i++) {
+			t[i] = (taker){.letter = (char)('a' + i)};
+			t[i].fiber = fl_test_start(come, &t[i]);
+		}
+		for (int i = 0; i < 3; i++)
+			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+	}
+	FL_CHECK(strcmp(order, "cabcab") == 0); /* who comes last goes on, then the others in their order */
+	return 0;
+}
+
+FL_TEST(loop_locks_barrier_lets_all_go_in_order)
+{
+	fl_test_in_loop(come_together, NULL);
+}
+
+static int break_barrier(void *unused)
+{
+	taker t[3];
+	(void)unused;
+	noted = 0;
+	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	for (int i = 0; i < 2; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(come, &t[i]);
+	}
+	fl_test_settle();
+	FL_CHECK(fl_barrier_waiting(&barrier) == 2);
+	fl_fiber_cancel(t[0].fiber);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+	FL_CHECK(t[0].rc == -ECANCELED && t[1].rc == -EPIPE && fl_barrier_is_broken(&barrier));
+	FL_CHECK(fl_barrier_wait(&barrier) == -EPIPE);
+	fl_barrier_reset(&barrier);
+	/* Complete before the cancel: it stays complete. */
+	for (int i = 0; i < 2; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(come, &t[i]);
+	}
+	fl_test_settle();
+	FL_CHECK(fl_barrier_wait(&barrier) == 2);
+	fl_fiber_cancel(t[0].fiber);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+	FL_CHECK(!fl_barrier_is_broken(&barrier));
+	return 0;
+}
+
+FL_TEST(loop_locks_barrier_breaks_by_a_cancel)
+{
+	fl_test_in_loop(break_barrier, NULL);
+	FL_OK(fl_barrier_destroy(&barrier));
+}
+
+/*
+ * Fibers that hold a lock while they wait for something else, and want it again at once: each has its turn (asyncio's Lock and
+ * Semaphore are fair; cpython #90155 was about their not being so).
+ */
+typedef struct user {
+	char letter;
+	void (*lock)(void);
+	void (*unlock)(void);
+	fl_fiber *fiber;
+} user;
+
+static int use_again_and_again(void *arg)
+{
+	const user *u = arg;
+	for (int i = 0; i < 3; i++) {
+		u->lock();
+		note(u->letter);
+		FL_CHECK(fl_sleep(0) == 0);
+		u->unlock();
+	}
+	return 0;
+}
+
+static fl_rmutex rmutex;
+
+static void lock_mutex(void)
+{
+	fl_mutex_lock(&mutex);
+}
+
+static void lock_mutex_until(void)
+{
+	FL_CHECK(fl_mutex_lock_until(&mutex, fl_after(FL_S(3600)), NULL) == 0);
+}
+
+static void lock_rmutex(void)
+{
+	fl_rmutex_lock(&rmutex);
+}
+
+static void unlock_rmutex(void)
+{
+	fl_rmutex_unlock(&rmutex);
+}
+
+static void acquire_sem(void)
+{
+	FL_CHECK(fl_sem_acquire(&sem) == 0);
+}
+
+static int in_turns(void *unused)
+{
+	static const user users[] = {{.lock = lock_mutex, .unlock = mutex_give},
+	                             {.lock = lock_mutex_until, .unlock = mutex_give},
+	                             {.lock = lock_rmutex, .unlock = unlock_rmutex},
+	                             {.lock = acquire_sem, .unlock = sem_give}};
+	(void)unused;
+	fl_mutex_init(&mutex);
+	fl_rmutex_init(&rmutex);
+	FL_CHECK(fl_sem_init(&sem, 1) == 0);
+	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+		user three[3];
+		noted = 0;
+		for (int j = 0; j < 3; j++) {
+			three[j] = users[i];
+			three[j].letter = (char)('a' + j);
+			three[j].fiber = fl_test_start(use_again_and_again, &three[j]);
+		}
+		for (int j = 0; j < 3; j++)
+			FL_CHECK(fl_test_join(three[j].fiber) == 0);
+		if (strcmp(order, "abcabcabc") != 0)
+			print_error("%zu: %s\n", i, order);
+		FL_CHECK(strcmp(order, "abcabcabc") == 0);
+	}
+	FL_CHECK(fl_mutex_destroy(&mutex) == 0 && fl_rmutex_destroy(&rmutex) == 0 && fl_sem_destroy(&sem) == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_are_used_in_turns)
+{
+	fl_test_in_loop(in_turns, NULL);
+}

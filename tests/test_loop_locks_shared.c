@@ -1,0 +1,432 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In the fibers of a loop: what processes share, processes, and pipes. As test_loop_locks.c has the private kinds. */
+#include "fl_bridges.h"
+#include "fl_meet.h"
+
+#include <signal.h>
+
+/* Locks. A shared mutex knows fibers of one thread apart. */
+static void hold_mutex(void *m)
+{
+	FL_CHECK(fl_shm_mutex_lock(m) == 0);
+}
+
+static void leave_mutex(void *m)
+{
+	FL_CHECK(fl_shm_mutex_is_owned(m));
+	fl_shm_mutex_unlock(m);
+}
+
+static int pass_mutex(void *m)
+{
+	FL_CHECK(!fl_shm_mutex_is_owned(m) && fl_shm_mutex_try_lock(m) == -EBUSY);
+	int rc = fl_shm_mutex_lock(m);
+	if (rc == 0)
+		leave_mutex(m);
+	return rc;
+}
+
+FL_TEST(loop_locks_shm_mutex)
+{
+	static fl_shm_mutex m = FL_SHM_MUTEX_INIT;
+	fl_test_meet(&(fl_test_meeting){.object = &m, .hold = hold_mutex, .wait = pass_mutex, .wake = leave_mutex});
+	FL_OK(fl_shm_mutex_destroy(&m));
+}
+
+static void hold_rmutex(void *m)
+{
+	FL_CHECK(fl_shm_rmutex_lock(m) == 0 && fl_shm_rmutex_lock(m) == 0);
+}
+
+static void leave_rmutex(void *m)
+{
+	fl_shm_rmutex_unlock(m);
+	FL_CHECK(fl_shm_rmutex_is_owned(m));
+	fl_shm_rmutex_unlock(m);
+}
+
+static int pass_rmutex(void *m)
+{
+	FL_CHECK(!fl_shm_rmutex_is_owned(m));
+	hold_rmutex(m);
+	leave_rmutex(m);
+	return 0;
+}
+
+FL_TEST(loop_locks_shm_rmutex)
+{
+	static fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
+	fl_test_meet(&(fl_test_meeting){.object = &m, .hold = hold_rmutex, .wait = pass_rmutex, .wake = leave_rmutex});
+	FL_OK(fl_shm_rmutex_destroy(&m));
+}
+
+static void hold_writing(void *l)
+{
+	FL_CHECK(fl_shm_rwlock_write(l) == 0);
+}
+
+static void leave_writing(void *l)
+{
+	fl_shm_rwlock_write_unlock(l);
+}
+
+static int pass_reading(void *l)
+{
+	int rc = fl_shm_rwlock_read(l);
+	if (rc == 0)
+		fl_shm_rwlock_read_unlock(l);
+	return rc;
+}
+
+static int pass_writing(void *l)
+{
+	int rc = fl_shm_rwlock_write(l);
+	if (rc == 0)
+		fl_shm_rwlock_write_unlock(l);
+	return rc;
+}
+
+FL_TEST(loop_locks_shm_rwlock)
+{
+	static fl_shm_rwlock l;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &l, .hold = hold_writing, .wait = pass_reading, .wake = leave_writing});
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &l, .hold = hold_writing, .wait = pass_writing, .wake = leave_writing});
+	FL_OK(fl_shm_rwlock_destroy(&l));
+}
+
+typedef struct board {
+	fl_shm_mutex lock;
+	fl_shm_cond changed;
+	bool ready;
+} board;
+
+static void clear_board(void *arg)
+{
+	((board *)arg)->ready = false;
+}
+
+static bool is_ready(void *arg)
+{
+	return ((const board *)arg)->ready;
+}
+
+static int wait_for_board(void *arg)
+{
+	board *b = arg;
+	hold_mutex(&b->lock);
+	int rc = fl_shm_cond_wait_for(&b->changed, &b->lock, is_ready, b);
+	leave_mutex(&b->lock);
+	return rc;
+}
+
+static void change_board(void *arg)
+{
+	board *b = arg;
+	hold_mutex(&b->lock);
+	b->ready = true;
+	fl_shm_cond_signal(&b->changed);
+	leave_mutex(&b->lock);
+}
+
+FL_TEST(loop_locks_shm_cond)
+{
+	static board b;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &b, .begin = clear_board, .wait = wait_for_board, .wake = change_board});
+	FL_OK(fl_shm_cond_destroy(&b.changed));
+	FL_OK(fl_shm_mutex_destroy(&b.lock));
+}
+
+/* What is counted. */
+static int acquire(void *sem)
+{
+	return fl_shm_sem_acquire(sem);
+}
+
+static void release(void *sem)
+{
+	FL_CHECK(fl_shm_sem_release(sem) == 0);
+}
+
+FL_TEST(loop_locks_shm_sem)
+{
+	static fl_shm_sem sem;
+	fl_test_meet(&(fl_test_meeting){.object = &sem, .wait = acquire, .wake = release});
+	assert_int_equal(fl_shm_sem_value(&sem), 0);
+}
+
+static void reset_event(void *event)
+{
+	fl_shm_event_reset(event);
+}
+
+static int wait_for_event(void *event)
+{
+	return fl_shm_event_wait(event);
+}
+
+static void set_event(void *event)
+{
+	FL_CHECK(fl_shm_event_set(event) == 0);
+}
+
+FL_TEST(loop_locks_shm_event)
+{
+	static fl_shm_event event;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &event, .begin = reset_event, .wait = wait_for_event, .wake = set_event});
+}
+
+static void make_barrier(void *barrier)
+{
+	FL_CHECK(fl_shm_barrier_init(barrier, 2) == 0);
+}
+
+static int come_first(void *barrier)
+{
+	return fl_shm_barrier_wait(barrier) >= 0 ? 0 : -EPIPE;
+}
+
+static void come_last(void *barrier)
+{
+	FL_CHECK(fl_shm_barrier_wait(barrier) >= 0);
+}
+
+FL_TEST(loop_locks_shm_barrier)
+{
+	static fl_shm_barrier barrier;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &barrier, .begin = make_barrier, .wait = come_first, .wake = come_last});
+}
+
+/* Queues. */
+typedef struct store {
+	fl_shm *region;
+	fl_shm_queue *queue;
+} store;
+enum { ROUNDS = 20 };
+
+static void make_queue(void *arg)
+{
+	store *s = arg;
+	FL_CHECK(fl_shm_create(&s->region, 1 << 16) == 0);
+	FL_CHECK(fl_shm_queue_create(&s->queue, s->region,
+	                             &(fl_shm_queue_config){.item_size = sizeof(int), .capacity = 2}) == 0);
+}
+
+static void free_queue(void *arg)
+{
+	const store *s = arg;
+	FL_CHECK(fl_shm_queue_length(s->queue) == 0);
+	fl_shm_queue_free(s->queue);
+	fl_shm_free(s->region);
+}
+
+static int get_items(void *arg)
+{
+	const store *s = arg;
+	for (int i = 1, item; i <= ROUNDS; i++)
+		FL_CHECK(fl_shm_queue_get(s->queue, &item) == 0 && item == i);
+	return 0;
+}
+
+static int put_items(void *arg)
+{
+	const store *s = arg;
+	for (int i = 1; i <= ROUNDS; i++)
+		FL_CHECK(fl_shm_queue_put(s->queue, &i) == 0);
+	return 0;
+}
+
+static void then_put(void *arg)
+{
+	(void)put_items(arg);
+}
+
+static void then_get(void *arg)
+{
+	(void)get_items(arg);
+}
+
+FL_TEST(loop_locks_shm_queue)
+{
+	store s;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put});
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &s, .begin = make_queue, .end = free_queue, .wait = put_items, .wake = then_get});
+}
+
+/* Processes. */
+static void start_process(void *arg)
+{
+	const char *const argv[] = {"sleep", "1000", NULL};
+	FL_CHECK(fl_process_start(arg, &(fl_process_config){.program = "sleep", .argv = argv}) == 0);
+}
+
+static void kill_process(void *arg)
+{
+	FL_CHECK(fl_process_kill(*(fl_process **)arg) == 0);
+}
+
+static int join_process(void *arg)
+{
+	fl_process_status status = {0, 0};
+	int rc = fl_process_join(*(fl_process **)arg, &status);
+	FL_CHECK(rc != 0 || (status.code == -1 && status.signal == SIGKILL));
+	return rc;
+}
+
+static void free_process(void *arg)
+{
+	fl_process_free(*(fl_process **)arg);
+}
+
+FL_TEST(loop_locks_process_join)
+{
+	fl_process *p = NULL;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &p, .hold = start_process, .end = free_process, .wait = join_process, .wake = kill_process});
+}
+
+/* Pipes. */
+typedef struct ends {
+	fl_pipe *a, *b;
+	unsigned sent;
+} ends;
+
+static void make_pipe(void *arg)
+{
+	ends *e = arg;
+	FL_CHECK(fl_pipe_create(&e->a, &e->b, NULL) == 0);
+}
+
+static void free_pipe(void *arg)
+{
+	const ends *e = arg;
+	fl_pipe_free(e->a);
+	fl_pipe_free(e->b);
+}
+
+static int receive(void *arg)
+{
+	const ends *e = arg;
+	char text[8];
+	size_t size = 0;
+	int rc = fl_pipe_recv(e->a, text, sizeof text, &size);
+	FL_CHECK(rc != 0 || (size == 5 && memcmp(text, "hello", 5) == 0));
+	return rc;
+}
+
+static void then_send(void *arg)
+{
+	FL_CHECK(fl_pipe_send(((const ends *)arg)->b, "hello", 5) == 0);
+}
+
+FL_TEST(loop_locks_pipe_recv)
+{
+	ends e;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &e, .begin = make_pipe, .end = free_pipe, .wait = receive, .wake = then_send});
+}
+
+static char block[1024];
+
+static void make_full_pipe(void *arg)
+{
+	ends *e = arg;
+	make_pipe(arg);
+	for (e->sent = 0; fl_pipe_try_send(e->b, block, sizeof block) == 0; e->sent++)
+		;
+}
+
+static int send_more(void *arg)
+{
+	return fl_pipe_send(((const ends *)arg)->b, block, sizeof block);
+}
+
+static void then_receive(void *arg)
+{
+	const ends *e = arg;
+	size_t size;
+	for (unsigned i = 0; i <= e->sent; i++) /* the last one is of who waits */
+		FL_CHECK(fl_pipe_recv(e->a, block, sizeof block, &size) == 0 && size == sizeof block);
+}
+
+FL_TEST(loop_locks_pipe_send)
+{
+	ends e;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &e, .begin = make_full_pipe, .end = free_pipe, .wait = send_more, .wake = then_receive});
+}
+
+/* Any of several: shared and private things, a process, a pipe. */
+enum { THINGS = 5 };
+
+typedef struct things {
+	fl_shm_event shared_event;
+	fl_shm_sem shared_sem;
+	fl_event event;
+	ends ends;
+	fl_process *process;
+	int which;
+} things;
+
+static void make_things(void *arg)
+{
+	things *t = arg;
+	t->shared_event = (fl_shm_event){0};
+	t->shared_sem = (fl_shm_sem){0};
+	t->event = (fl_event)FL_EVENT_INIT;
+	make_pipe(&t->ends);
+	start_process(&t->process);
+}
+
+static void free_things(void *arg)
+{
+	things *t = arg;
+	free_pipe(&t->ends);
+	if (fl_process_is_alive(t->process))
+		kill_process(&t->process);
+	FL_CHECK(fl_process_join(t->process, NULL) == 0);
+	free_process(&t->process);
+}
+
+static int wait_for_any(void *arg)
+{
+	things *t = arg;
+	int ready = FL_WAIT_ANY(FL_ON_SHM_EVENT(&t->shared_event), FL_ON_SHM_SEM(&t->shared_sem),
+	                        FL_ON_EVENT(&t->event), FL_ON_PIPE(t->ends.a), FL_ON_PROCESS(t->process));
+	return ready == t->which ? 0 : -EINVAL;
+}
+
+static void make_ready(void *arg)
+{
+	things *t = arg;
+	switch (t->which) {
+	case 0:
+		set_event(&t->shared_event);
+		break;
+	case 1:
+		release(&t->shared_sem);
+		break;
+	case 2:
+		fl_event_set(&t->event);
+		break;
+	case 3:
+		then_send(&t->ends);
+		break;
+	default:
+		kill_process(&t->process);
+	}
+}
+
+FL_TEST(loop_locks_shared_wait_any)
+{
+	static things t;
+	for (t.which = 0; t.which < THINGS; t.which++)
+		fl_test_meet(&(fl_test_meeting){
+		    .object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any, .wake = make_ready});
+}

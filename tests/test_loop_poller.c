@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What a loop asks of the system, how often, and what it does when the answer is an error.
+ */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_poller.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+/* A loop that waits is in one call of the system, however long. */
+typedef struct sleeper {
+	fl_event event;
+	uint32_t waits; /* when the other thread looked */
+} sleeper;
+
+static int wake_it_later(void *arg)
+{
+	sleeper *s = arg;
+	FL_WAIT_FOR(fl__load_relaxed(&fl_test_polled.waits) >= 1 && fl_test_in_line(&s->event) == 3);
+	int64_t end = fl_after(FL_MS(20)); /* in which a loop that polls would call again and again */
+	FL_WAIT_FOR(fl_now() >= end);
+	s->waits = fl__load_relaxed(&fl_test_polled.waits);
+	fl_event_set(&s->event);
+	return 0;
+}
+
+static int wait_event(void *event)
+{
+	return fl_event_wait(event);
+}
+
+static int be_idle(void *arg)
+{
+	sleeper *s = arg;
+	fl_thread t;
+	fl_loop_timer hour = {0};
+	fl_fiber *f[2] = {fl_test_start(wait_event, &s->event), fl_test_start(wait_event, &s->event)};
+	fl_loop_timer_start(fl_loop_current(), &hour, fl_after(FL_S(3600)), NULL, NULL);
+	fl_test_settle();
+	fl_test_go(&t, wake_it_later, s);
+	fl_test_poller_count();
+	FL_CHECK(fl_event_wait(&s->event) == 0);
+	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 1);
+	FL_CHECK(fl_test_polled.controls == 0);
+	fl_loop_timer_stop(fl_loop_current(), &hour);
+	fl_test_end(&t);
+	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	return 0;
+}
+
+FL_TEST(loop_poller_idle_is_one_call)
+{
+	FL_POLLER_FAULTS();
+	sleeper s = {FL_EVENT_INIT, 0};
+	fl_test_in_loop(be_idle, &s);
+	assert_in_range(s.waits, 1, 2); /* 2: the thread's start was waited for in one of them */
+}
+
+/* Calls of many threads that come while the loop sleeps are one ring; while it runs, none. */
+static fl_loop *sleeping;
+static uint32_t made, sleeps;
+
+static void count_made(void *unused)
+{
+	(void)unused;
+	made++;
+}
+
+static int call_often(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 100; i++)
+		FL_CHECK(fl_loop_call(sleeping, count_made, NULL) == 0);
+	return 0;
+}
+
+static void call_from_threads(void)
+{
+	fl_thread t[3];
+	for (int i = 0; i < 3; i++)
+		fl_test_go(&t[i], call_often, NULL);
+	for (int i = 0; i < 3; i++)
+		fl_test_end(&t[i]);
+}
+
+/* The loop has said that it sleeps, and does not yet. */
+static int be_called_in_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	if (deadline != 0 && sleeps++ == 0)
+		call_from_threads();
+	return fl_test_real_poller.wait(poller, events, n, deadline);
+}
+
+static int be_called(void *unused)
+{
+	(void)unused;
+	sleeping = fl_loop_current();
+	fl_test_poller_count();
+	fl__poller_sys.wait = be_called_in_sleep;
+	while (made < 300)
+		FL_CHECK(fl_sleep(FL_MS(1)) == 0);
+	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) == 1);
+	return 0;
+}
+
+FL_TEST(loop_poller_many_calls_are_one_ring)
+{
+	FL_POLLER_FAULTS();
+	made = sleeps = 0;
+	fl_test_in_loop(be_called, NULL);
+	assert_int_equal(made, 300);
+	assert_int_equal(fl_test_polled.rings, 1);
+}
+
+static void call_while_it_runs(void *over)
+{
+	*(uint32_t *)over = 1;
+}
+
+static int call_from_a_fiber(void *unused)
+{
+	uint32_t over = 0;
+	(void)unused;
+	fl_test_poller_count();
+	FL_CHECK(fl_loop_call(fl_loop_current(), call_while_it_runs, &over) == 0);
+	while (!over)
+		fl_fiber_yield();
+	FL_CHECK(fl_test_polled.rings == 0 && fl_test_polled.controls == 0);
+	return 0;
+}
+
+FL_TEST(loop_poller_calls_of_its_own_thread_ring_nobody)
+{
+	FL_POLLER_FAULTS();
+	fl_test_in_loop(call_from_a_fiber, NULL);
+}
+
+/* Interrupted waits, and events for no reason. */
+static int interrupted(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	static unsigned calls;
+	return ++calls % 3 ? -EINTR : fl_test_real_poller.wait(poller, events, n, deadline);
+}
+
+static int sleep_and_be_woken(void *unused)
+{
+	sleeper s = {FL_EVENT_INIT, 0};
+	fl_fiber *f = fl_test_start(wait_event, &s.event);
+	(void)unused;
+	for (int i = 0; i < 5; i++) {
+		int64_t deadline = fl_after(FL_US(300));
+		FL_CHECK(fl_sleep_until(deadline, NULL) == 0 && fl_now() >= deadline);
+	}
+	fl_event_set(&s.event);
+	return fl_test_join(f);
+}
+
+FL_TEST(loop_poller_interrupted)
+{
+	FL_POLLER_FAULTS();
+	fl__poller_sys.wait = interrupted;
+	fl_test_in_loop(sleep_and_be_woken, NULL);
+}
+
+/* By itself: the table's own functions. */
+FL_TEST(loop_poller_table)
+{
+	struct epoll_event events[2];
+	int poller = fl__poller_sys.create(), bell = fl__poller_sys.bell();
+	assert_true(poller >= 0 && bell >= 0);
+	assert_true(fcntl(poller, F_GETFD) & FD_CLOEXEC);
+	assert_true(fcntl(bell, F_GETFD) & FD_CLOEXEC);
+	errno = 77;
+	FL_OK(fl__poller_sys.control(poller, EPOLL_CTL_ADD, bell, EPOLLIN | EPOLLET, events));
+	FL_RC(fl__poller_sys.control(poller, EPOLL_CTL_ADD, bell, EPOLLIN, events), -EEXIST);
+	FL_RC(fl__poller_sys.control(poller, EPOLL_CTL_MOD, poller, EPOLLIN, events), -EINVAL);
+	assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0);
+	assert_int_equal(fl__poller_sys.wait(poller, events, 2, INT64_MIN), 0);
+	int64_t deadline = fl_after(FL_US(1500));
+	assert_int_equal(fl__poller_sys.wait(poller, events, 2, deadline), 0);
+	assert_true(fl_now() >= deadline);
+	for (int i = 0; i < 3; i++) {
+		fl__poller_sys.ring(bell);
+		assert_int_equal(fl__poller_sys.wait(poller, events, 2, i == 0 ? FL_FOREVER : fl_after(FL_S(60))), 1);
+		assert_ptr_equal(events[0].data.ptr, events);
+		assert_int_equal(fl__poller_sys.wait(poller, events, 2, 0), 0); /* an edge, though nobody has read it */
+	}
+	FL_RC(fl__poller_sys.wait(bell, events, 2, 0), -EINVAL);
+	FL_RC(fl__poller_sys.wait(-1, events, 2, fl_after(FL_S(60))), -EBADF);
+	fl__poller_sys.close(bell);
+	fl__poller_sys.close(poller);
+	assert_int_equal(errno, 77);
+	rlim_t before = fl_test_limit_fds(0);
+	int none = fl__poller_sys.create(), no_bell = fl__poller_sys.bell();
+	fl_test_unlimit_fds(before);
+	FL_RC(none, -EMFILE);
+	FL_RC(no_bell, -EMFILE);
+}
+
+/* A kernel that does not know epoll_pwait2(): a filter in a child says so. Waits are as long, to the millisecond, and not shorter. */
+#ifdef SYS_epoll_pwait2
+static bool refuse_pwait2(int error)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {sizeof code / sizeof code[0], code};
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+enum { NO_FILTER = 3 };
+
+static void wait_coarsely(void *error)
+{
+	if (!refuse_pwait2(*(int *)error))
+		_exit(NO_FILTER);
+	errno = 0;
+	FL_CHECK(syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL, NULL, 0) == -1 && errno == *(int *)error);
+	FL_CHECK(fl_loop_run(sleep_and_be_woken, NULL) == 0);
+	int poller = fl__poller_sys.create();
+	struct epoll_event event;
+	for (int i = 0; i < 3; i++) {
+		int64_t deadline = fl_after(FL_US(100));
+		FL_CHECK(fl__poller_sys.wait(poller, &event, 1, deadline) == 0 && fl_now() >= deadline);
+	}
+	FL_CHECK(fl__poller_sys.wait(poller, &event, 1, 0) == 0);
+	fl__poller_sys.close(poller);
+}
+
+FL_TEST(loop_poller_without_epoll_pwait2)
+{
+	static const int errors[] = {ENOSYS, EPERM};
+	for (int i = 0; i < 2; i++) {
+		int error = errors[i], status = fl_test_child(wait_coarsely, &error, NULL, 0);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
+			skip(); /* this system has no filters */
+		assert_int_equal(status, 0);
+	}
+}
+#endif

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timers of a loop.
+ */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+static unsigned fired[8];
+static unsigned n_fired;
+
+static void note(void *number)
+{
+	FL_CHECK(n_fired < 8);
+	fired[n_fired++] = *(unsigned *)number;
+}
+
+static unsigned numbers[] = {0, 1, 2, 3, 4, 5, 6, 7};
+
+/* Turns of the loop until so many have fired. */
+static void until_fired(unsigned n)
+{
+	while (n_fired < n)
+		fl_fiber_yield();
+	fl_test_look();
+	FL_CHECK(n_fired == n);
+}
+
+static int fire_in_order(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	fl_loop_timer t[5] = {{{0}}};
+	static const int64_t after[] = {FL_US(500), FL_US(100), FL_US(900), FL_US(300), FL_US(700)};
+	static const unsigned expected[] = {1, 3, 0, 4, 2};
+	int64_t now = fl_now();
+	(void)unused;
+	n_fired = 0;
+	for (int i = 0; i < 5; i++)
+		fl_loop_timer_start(l, &t[i], now + after[i], note, &numbers[i]);
+	while (n_fired < 5)
+		FL_CHECK(fl_sleep(FL_US(50)) == 0);
+	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
+	FL_CHECK(fl_now() >= now + FL_US(900));
+	return 0;
+}
+
+FL_TEST(loop_timers_fire_in_order)
+{
+	fl_test_in_loop(fire_in_order, NULL);
+}
+
+/* Not before their time, by a clock that goes when the test says so. */
+static int fire_in_time(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	fl_loop_timer t[4] = {{{0}}};
+	int64_t now = fl_now();
+	(void)unused;
+	n_fired = 0;
+	for (int i = 0; i < 3; i++)
+		fl_loop_timer_start(l, &t[i], now + FL_S(3600) * (i + 1), note, &numbers[i]);
+	fl_loop_timer_start(l, &t[3], FL_FOREVER, note, &numbers[3]);
+	fl_test_look();
+	FL_CHECK(n_fired == 0);
+	fl__add_relaxed(&fl_test_ahead, FL_S(3601));
+	until_fired(1);
+	fl_loop_timer_stop(l, &t[1]);
+	fl_loop_timer_stop(l, &t[1]); /* it is not started */
+	fl__add_relaxed(&fl_test_ahead, FL_S(7200));
+	until_fired(2);
+	FL_CHECK(fired[0] == 0 && fired[1] == 2);
+	fl_loop_timer_start(l, &t[0], now + FL_S(20000), note, &numbers[4]);
+	fl_loop_timer_start(l, &t[0], now + FL_S(30000), note, &numbers[5]); /* the new deadline */
+	fl__add_relaxed(&fl_test_ahead, FL_S(10000));
+	fl_test_look();
+	FL_CHECK(n_fired == 2);
+	fl__add_relaxed(&fl_test_ahead, FL_S(10000));
+	until_fired(3);
+	FL_CHECK(fired[2] == 5);
+	fl_loop_timer_start(l, &t[0], now + FL_S(50000), note, &numbers[6]);
+	fl_loop_timer_start(l, &t[0], FL_FOREVER, note, &numbers[6]); /* never: it is not started any more */
+	fl__add_relaxed(&fl_test_ahead, FL_S(100000));
+	fl_test_look();
+	FL_CHECK(n_fired == 3);
+	fl_loop_timer_stop(l, &t[3]);
+	return 0;
+}
+
+FL_TEST(loop_timers_fire_in_time)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	fl_test_in_loop(fire_in_time, NULL);
+}
+
+/* In callbacks: started again, another one stopped, freed. */
+typedef struct self_timer {
+	fl_loop_timer t;
+	struct self_timer *other;
+	unsigned left, count;
+} self_timer;
+
+static void start_again(void *arg)
+{
+	self_timer *s = arg;
+	s->count++;
+	if (--s->left > 0)
+		fl_loop_timer_start(fl_loop_current(), &s->t, 0, start_again, s);
+}
+
+static void stop_other(void *arg)
+{
+	self_timer *s = arg;
+	s->count++;
+	fl_loop_timer_stop(fl_loop_current(), &s->other->t);
+}
+
+static void free_both(void *arg)
+{
+	self_timer *s = arg;
+	fl_loop_timer_stop(fl_loop_current(), &s->other->t);
+	free(s->other);
+	free(s);
+	n_fired++;
+}
+
+static self_timer *make_timer(void)
+{
+	self_timer *s = calloc(1, sizeof *s);
+	FL_CHECK(s != NULL);
+	return s;
+}
+
+static int change_in_callbacks(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	self_timer again = {.left = 5}, a = {.other = NULL}, b = {.other = &a};
+	(void)unused;
+	fl_loop_timer_start(l, &again.t, 0, start_again, &again);
+	while (again.left > 0)
+		fl_fiber_yield();
+	FL_CHECK(again.count == 5);
+
+	a.other = &b;
+	fl_loop_timer_start(l, &a.t, 1, stop_other, &a); /* both are due: the first stops the second */
+	fl_loop_timer_start(l, &b.t, 2, stop_other, &b);
+	fl_test_look();
+	FL_CHECK(a.count == 1 && b.count == 0);
+
+	n_fired = 0;
+	self_timer *first = make_timer(), *second = make_timer();
+	first->other = second;
+	second->other = first;
+	fl_loop_timer_start(l, &first->t, 5, free_both, first);
+	fl_loop_timer_start(l, &second->t, 5, free_both, second);
+	until_fired(1);
+	return 0;
+}
+
+FL_TEST(loop_timers_change_in_callbacks)
+{
+	fl_test_in_loop(change_in_callbacks, NULL);
+}
+
+/* One that is always due keeps nobody out: it fires once a turn. */
+static int run_beside_a_hog(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	self_timer hog = {.left = UINT32_MAX};
+	fl_loop_timer t = {0};
+	(void)unused;
+	n_fired = 0;
+	fl_loop_timer_start(l, &hog.t, INT64_MIN, start_again, &hog);
+	for (int i = 0; i < 20; i++)
+		fl_fiber_yield();
+	FL_CHECK(hog.count <= 22);
+	fl_loop_timer_start(l, &t, fl_after(FL_US(100)), note, &numbers[1]);
+	FL_CHECK(fl_sleep(FL_US(300)) == 0);
+	until_fired(1);
+	fl_loop_timer_stop(l, &hog.t);
+	return 0;
+}
+
+FL_TEST(loop_timers_that_are_due_starve_nobody)
+{
+	fl_test_in_loop(run_beside_a_hog, NULL);
+}
+
+/* A callback may start fibers, and wake them. */
+static fl_event woken;
+
+static int wake(void *unused)
+{
+	(void)unused;
+	fl_event_set(&woken);
+	return 0;
+}
+
+static void start_fiber(void *unused)
+{
+	fl_fiber_detach(fl_test_start(wake, unused));
+}
+
+static int be_woken(void *unused)
+{
+	fl_loop_timer t = {0};
+	(void)unused;
+	fl_event_init(&woken);
+	fl_loop_timer_start(fl_loop_current(), &t, fl_after(FL_US(100)), start_fiber, NULL);
+	return fl_event_wait(&woken);
+}
+
+FL_TEST(loop_timers_start_fibers)
+{
+	fl_test_in_loop(be_woken, NULL);
+}
+
+/*
+ * 10,000 against a model: started, moved, stopped and fired at random, while time goes on. Each fires once, not before its time, and
+ * in order.
+ */
+enum { MOST = 10000 };
+
+typedef struct model_timer {
+	fl_loop_timer t;
+	int64_t deadline; /* 0: it is not started */
+	unsigned fires;
+} model_timer;
+
+static model_timer model[MOST];
+static int64_t model_now, last_fired;
+static unsigned model_started;
+
+static void fire_model(void *arg)
+{
+	model_timer *m = arg;
+	FL_CHECK(m->deadline != 0 && m->deadline <= fl_now());
+	FL_CHECK(m->deadline >= last_fired); /* in this turn */
+	last_fired = m->deadline;
+	m->deadline = 0;
+	m->fires++;
+	model_started--;
+}
+
+static uint64_t random_state;
+
+static uint64_t random_number(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return random_state;
+}
+
+static void change_model(fl_loop *l)
+{
+	model_timer *m = &model[random_number() % MOST];
+	if (random_number() % 4 == 0) {
+		model_started -= m->deadline != 0;
+		m->deadline = 0;
+		fl_loop_timer_stop(l, &m->t);
+		return;
+	}
+	model_started += m->deadline == 0;
+	m->deadline = model_now + FL_S(1) + (int64_t)(random_number() % 1000) * FL_S(1);
+	fl_loop_timer_start(l, &m->t, m->deadline, fire_model, m);
+}
+
+static void check_model(void)
+{
+	unsigned started = 0;
+	for (int i = 0; i < MOST; i++) {
+		started += model[i].deadline != 0;
+		FL_CHECK(model[i].deadline == 0 || model[i].deadline > model_now);
+	}
+	FL_CHECK(started == model_started);
+}
+
+static int churn(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	(void)unused;
+	random_state = 88172645463325252u;
+	model_now = fl_now();
+	memset(model, 0, sizeof model);
+	model_started = 0;
+	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
+		for (int i = 0; i < 500; i++)
+			change_model(l);
+		int64_t step = FL_S(1) * (int64_t)(random_number() % 40);
+		fl__add_relaxed(&fl_test_ahead, step);
+		model_now += step;
+		last_fired = 0;
+		fl_test_look();
+		check_model();
+	}
+	fl__add_relaxed(&fl_test_ahead, FL_S(100000));
+	last_fired = 0;
+	fl_test_look();
+	FL_CHECK(model_started == 0);
+	unsigned fires = 0;
+	for (int i = 0; i < MOST; i++)
+		fires += model[i].fires;
+	FL_CHECK(fires > 0);
+	return 0;
+}
+
+FL_TEST(loop_timers_ten_thousand_against_a_model)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	fl_test_in_loop(churn, NULL);
+}
+
+/* Those that are started when the loop is freed are forgotten. */
+FL_TEST(loop_timers_are_forgotten_with_the_loop)
+{
+	fl_loop *l;
+	fl_loop_timer t = {0};
+	n_fired = 0;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_loop_timer_start(l, &t, fl_after(FL_S(3600)), note, &numbers[0]);
+	fl_loop_free(l);
+	assert_int_equal(n_fired, 0);
+}

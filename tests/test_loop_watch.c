@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watches of a loop: callbacks for descriptors of others.
+ */
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_in_loop.h"
+#include "fl_poller.h"
+
+#include <sys/socket.h>
+
+typedef struct watched {
+	fl_loop_watch w;
+	int ends[2]; /* [0] is watched */
+	unsigned calls, events;
+	unsigned stop_after;    /* 0: never */
+	struct watched *victim; /* what its callback stops, changes, frees */
+} watched;
+
+static void open_watched(watched *x)
+{
+	*x = (watched){.calls = 0};
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, x->ends) == 0);
+}
+
+static void close_watched(watched *x)
+{
+	fl_loop_watch_stop(&x->w);
+	if (x->ends[0] >= 0)
+		FL_CHECK(close(x->ends[0]) == 0);
+	if (x->ends[1] >= 0)
+		FL_CHECK(close(x->ends[1]) == 0);
+}
+
+static void write_to(watched *x)
+{
+	FL_CHECK(write(x->ends[1], "x", 1) == 1);
+}
+
+static void count_call(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg;
+	FL_CHECK(w == &x->w && fd == x->ends[0]);
+	x->events = events;
+	if (++x->calls == x->stop_after)
+		fl_loop_watch_stop(w);
+}
+
+static void start(watched *x, unsigned events)
+{
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], events, count_call, x) == 0);
+}
+
+static int be_level_triggered(void *unused)
+{
+	watched x;
+	char byte;
+	(void)unused;
+	open_watched(&x);
+	start(&x, FL_LOOP_IN);
+	fl_test_look();
+	FL_CHECK(x.calls == 0);
+	write_to(&x);
+	while (x.calls < 5) /* again and again, until it is read */
+		fl_fiber_yield();
+	FL_CHECK(x.events == FL_LOOP_IN);
+	FL_CHECK(read(x.ends[0], &byte, 1) == 1);
+	unsigned calls = x.calls;
+	fl_test_look();
+	FL_CHECK(x.calls == calls);
+	write_to(&x);
+	while (x.calls == calls)
+		fl_fiber_yield();
+	fl_loop_watch_stop(&x.w);
+	fl_loop_watch_stop(&x.w); /* it is not started */
+	calls = x.calls;
+	fl_test_look();
+	FL_CHECK(x.calls == calls);
+	x.stop_after = calls + 1;
+	start(&x, FL_LOOP_IN); /* what was there before counts */
+	while (x.calls == calls)
+		fl_fiber_yield();
+	fl_test_look();
+	FL_CHECK(x.calls == calls + 1);
+	close_watched(&x);
+	return 0;
+}
+
+FL_TEST(loop_watch_is_level_triggered)
+{
+	fl_test_in_loop(be_level_triggered, NULL);
+}
+
+static void wait_for_call(watched *x)
+{
+	x->events = 0;
+	for (unsigned calls = x->calls; x->calls == calls;)
+		fl_fiber_yield();
+}
+
+static int tell_events(void *unused)
+{
+	watched x;
+	(void)unused;
+	open_watched(&x);
+	start(&x, FL_LOOP_OUT);
+	wait_for_call(&x);
+	FL_CHECK(x.events == FL_LOOP_OUT);
+	write_to(&x);
+	wait_for_call(&x);
+	FL_CHECK(x.events == FL_LOOP_OUT); /* was not asked for the other */
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT) == 0);
+	wait_for_call(&x);
+	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT));
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == 0);
+	wait_for_call(&x);
+	FL_CHECK(x.events == FL_LOOP_IN);
+	FL_CHECK(fl_loop_watch_change(&x.w, 0) == 0);
+	fl_test_look();
+	unsigned calls = x.calls;
+	fl_test_look();
+	FL_CHECK(x.calls == calls);
+	FL_CHECK(shutdown(x.ends[1], SHUT_WR) == 0); /* an end is something to read */
+	fl_test_look();
+	FL_CHECK(x.calls == calls);
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == 0);
+	wait_for_call(&x);
+	FL_CHECK(x.events == FL_LOOP_IN);
+	FL_CHECK(fl_loop_watch_change(&x.w, 0) == 0);
+	FL_CHECK(close(x.ends[1]) == 0);
+	x.ends[1] = -1;
+	wait_for_call(&x); /* always reported */
+	FL_CHECK(x.events == FL_LOOP_ERR);
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN | FL_LOOP_OUT) == 0);
+	wait_for_call(&x);
+	FL_CHECK(x.events == (FL_LOOP_IN | FL_LOOP_OUT | FL_LOOP_ERR));
+	close_watched(&x);
+	return 0;
+}
+
+FL_TEST(loop_watch_tells_what_was_asked_for)
+{
+	fl_test_in_loop(tell_events, NULL);
+}
+
+static int pipe_without_reader(void *unused)
+{
+	watched x = {.calls = 0};
+	static char block[65536];
+	int ends[2];
+	(void)unused;
+	FL_CHECK(pipe2(ends, O_NONBLOCK | O_CLOEXEC) == 0);
+	while (write(ends[1], block, sizeof block) > 0)
+		;
+	x.ends[0] = ends[1];
+	x.ends[1] = ends[0];
+	start(&x, FL_LOOP_OUT);
+	fl_test_look();
+	FL_CHECK(x.calls == 0);
+	FL_CHECK(close(ends[0]) == 0);
+	x.ends[1] = -1;
+	wait_for_call(&x);
+	FL_CHECK(x.events == (FL_LOOP_OUT | FL_LOOP_ERR)); /* who wants to write hears of it */
+	close_watched(&x);
+	return 0;
+}
+
+FL_TEST(loop_watch_tells_of_an_error)
+{
+	fl_test_in_loop(pipe_without_reader, NULL);
+}
+
+/* Two are ready in one look, and the callback of whichever comes first does something to the other. */
+static void stop_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg;
+	count_call(w, fd, events, arg);
+	fl_loop_watch_stop(&x->victim->w);
+}
+
+static void stop_and_free_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg, *victim = x->victim;
+	count_call(w, fd, events, arg);
+	fl_loop_watch_stop(w);
+	close_watched(victim);
+	memset(victim, 0xa5, sizeof *victim);
+	free(victim);
+	x->victim = NULL;
+}
+
+static void change_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg;
+	count_call(w, fd, events, arg);
+	fl_loop_watch_stop(w);
+	FL_CHECK(fl_loop_watch_change(&x->victim->w, 0) == 0);
+}
+
+static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg, *victim = x->victim;
+	count_call(w, fd, events, arg);
+	fl_loop_watch_stop(w);
+	fl_loop_watch_stop(&victim->w);
+	victim->stop_after = victim->calls + 2;
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim) == 0);
+}
+
+/* Both have something to read; the loop looks at both in one wait. */
+static void open_pair(watched *pair[2], fl_loop_watch_callback *callback)
+{
+	for (int i = 0; i < 2; i++) {
+		pair[i] = malloc(sizeof *pair[i]);
+		FL_CHECK(pair[i] != NULL);
+		open_watched(pair[i]);
+	}
+	for (int i = 0; i < 2; i++) {
+		pair[i]->victim = pair[1 - i];
+		write_to(pair[i]);
+		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &pair[i]->w, pair[i]->ends[0], FL_LOOP_IN, callback,
+		                             pair[i]) == 0);
+	}
+	fl_test_look();
+}
+
+static int act_on_others(void *unused)
+{
+	watched *pair[2];
+	(void)unused;
+	open_pair(pair, stop_victim);
+	FL_CHECK((pair[0]->calls == 0) != (pair[1]->calls == 0));
+	close_watched(pair[0]);
+	close_watched(pair[1]);
+	free(pair[0]);
+	free(pair[1]);
+	return 0;
+}
+
+FL_TEST(loop_watch_stopped_in_the_callback_of_another)
+{
+	fl_test_in_loop(act_on_others, NULL);
+}
+
+static watched *survivor;
+
+static void free_and_survive(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	FL_CHECK(survivor == NULL);
+	survivor = arg;
+	stop_and_free_victim(w, fd, events, arg);
+}
+
+static int free_others(void *unused)
+{
+	watched *pair[2];
+	(void)unused;
+	survivor = NULL;
+	open_pair(pair, free_and_survive);
+	FL_CHECK(survivor != NULL && survivor->calls == 1);
+	close_watched(survivor);
+	free(survivor);
+	return 0;
+}
+
+FL_TEST(loop_watch_freed_in_the_callback_of_another)
+{
+	fl_test_in_loop(free_others, NULL);
+}
+
+static int change_others(void *unused)
+{
+	watched *pair[2];
+	(void)unused;
+	open_pair(pair, change_victim);
+	FL_CHECK(pair[0]->calls + pair[1]->calls == 1); /* the other was changed before its event was fired */
+	for (int i = 0; i < 2; i++) {
+		close_watched(pair[i]);
+		free(pair[i]);
+	}
+	open_pair(pair, restart_victim);
+	while (pair[0]->calls + pair[1]->calls < 3)
+		fl_fiber_yield();
+	fl_test_look();
+	FL_CHECK(pair[0]->calls + pair[1]->calls == 3); /* one, and two of the other after its new start */
+	for (int i = 0; i < 2; i++) {
+		close_watched(pair[i]);
+		free(pair[i]);
+	}
+	return 0;
+}
+
+FL_TEST(loop_watch_changed_in_the_callback_of_another)
+{
+	fl_test_in_loop(change_others, NULL);
+}
+
+/* A callback that stops itself, closes its descriptor and frees its memory. */
+static unsigned freed;
+
+static void free_itself(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg;
+	(void)w, (void)fd, (void)events;
+	close_watched(x);
+	memset(x, 0xa5, sizeof *x);
+	free(x);
+	freed++;
+}
+
+static int let_it_free_itself(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 1; i <= 20; i++) {
+		watched *x = malloc(sizeof *x);
+		FL_CHECK(x != NULL);
+		open_watched(x);
+		write_to(x);
+		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x->w, x->ends[0], FL_LOOP_IN, free_itself, x) == 0);
+		while (freed < i)
+			fl_fiber_yield();
+	}
+	return 0;
+}
+
+FL_TEST(loop_watch_freed_in_its_callback)
+{
+	freed = 0;
+	fl_test_in_loop(let_it_free_itself, NULL);
+}
+
+/* What it answers. */
+static int fail_with;
+
+static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	return fail_with;
+}
+
+static int answer(void *unused)
+{
+	static const int errors[] = {-ENOMEM, -ENOSPC};
+	fl_loop *l = fl_loop_current();
+	watched x, twin;
+	(void)unused;
+	open_watched(&x);
+	twin = x;
+	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], FL_LOOP_ERR, count_call, &x) == -EINVAL);
+	FL_CHECK(fl_loop_watch_start(l, &x.w, x.ends[0], 1u << 9, count_call, &x) == -EINVAL);
+	FL_CHECK(fl_loop_watch_start(l, &x.w, fl_loop_fd(l), FL_LOOP_IN, count_call, &x) == -EINVAL); /* its own */
+	FL_CHECK(fl_loop_watch_start(l, &x.w, -1, FL_LOOP_IN, count_call, &x) == -EBADF);
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	FL_CHECK(file >= 0);
+	FL_CHECK(fl_loop_watch_start(l, &x.w, file, FL_LOOP_IN, count_call, &x) == -EPERM);
+	FL_CHECK(close(file) == 0);
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == -EINVAL); /* not started */
+	start(&x, 0);
+	FL_CHECK(fl_loop_watch_start(l, &twin.w, x.ends[0], FL_LOOP_IN, count_call, &twin) == -EEXIST);
+	int copy = dup(x.ends[0]);
+	FL_CHECK(copy >= 0);
+	FL_CHECK(fl_loop_watch_start(l, &twin.w, copy, 0, count_call, &twin) == 0);
+	fl_loop_watch_stop(&twin.w);
+	FL_CHECK(close(copy) == 0);
+	FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_ERR) == -EINVAL);
+	for (int i = 0; i < 2; i++) {
+		FL_POLLER_FAULTS();
+		fail_with = errors[i];
+		fl__poller_sys.control = no_control;
+		FL_CHECK(fl_loop_watch_start(l, &twin.w, x.ends[1], FL_LOOP_IN, count_call, &twin) == fail_with);
+		FL_CHECK(fl_loop_watch_change(&x.w, FL_LOOP_IN) == fail_with);
+	}
+	fl_test_look();
+	write_to(&x);
+	fl_test_look();
+	FL_CHECK(x.calls == 0); /* the change that failed has changed nothing */
+	close_watched(&x);
+	return 0;
+}
+
+/* fl_loop_watch_start and fl_loop_watch_change: -ENOMEM and -ENOSPC are the system's. */
+FL_TEST(loop_watch_answers)
+{
+	fl_test_in_loop(answer, NULL);
+}
+
+/* More are ready than one wait takes in. */
+static int watch_many(void *unused)
+{
+	enum { MANY = 300 };
+	static watched x[MANY];
+	(void)unused;
+	for (int i = 0; i < MANY; i++) {
+		open_watched(&x[i]);
+		x[i].stop_after = 1;
+		write_to(&x[i]);
+		start(&x[i], FL_LOOP_IN);
+	}
+	for (int i = 0; i < MANY; i++)
+		while (x[i].calls == 0)
+			fl_fiber_yield();
+	for (int i = 0; i < MANY; i++) {
+		FL_CHECK(x[i].calls == 1);
+		close_watched(&x[i]);
+	}
+	return 0;
+}
+
+FL_TEST(loop_watch_hundreds)
+{
+	unsigned fds = fl_test_fds();
+	struct rlimit limit, before;
+	FL_CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+	limit = before;
+	limit.rlim_cur = limit.rlim_max < 2048 ? limit.rlim_max : 2048;
+	if (before.rlim_cur < limit.rlim_cur)
+		FL_CHECK(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	fl_test_in_loop(watch_many, NULL);
+	FL_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+	assert_int_equal(fl_test_fds(), fds);
+}
+
+/* Watches that are left when the loop is freed are forgotten. */
+FL_TEST(loop_watch_is_forgotten_with_the_loop)
+{
+	fl_loop *l;
+	watched x;
+	open_watched(&x);
+	FL_OK(fl_loop_create(&l, NULL));
+	write_to(&x);
+	FL_OK(fl_loop_watch_start(l, &x.w, x.ends[0], 0, count_call, &x));
+	fl_loop_free(l);
+	assert_int_equal(x.calls, 0);
+	FL_CHECK(close(x.ends[0]) == 0 && close(x.ends[1]) == 0);
+}

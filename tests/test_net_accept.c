@@ -1,0 +1,522 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Accepting: what is lacking, who is cancelled, and how a listener ends. */
+#include "fl_child.h"
+#include "fl_net.h"
+
+static int accept_it(void *listener)
+{
+	fl_stream *s = NULL;
+	int rc = fl_accept(listener, &s);
+	fl_stream_free(s);
+	return rc;
+}
+
+/* A fiber that accepts, and waits by now. */
+static fl_fiber *start_accepting(fl_listener *l)
+{
+	fl_fiber *f = fl_test_start(accept_it, l);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	return f;
+}
+
+/* ---- nothing is lost */
+
+/* The connection stays, and whoever tries again needs no event for it. */
+static int no_descriptors(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	rlim_t before = fl_test_limit_fds(0);
+	for (int i = 0; i < 3; i++) {
+		FL_GIVES(fl_accept(l, &s), -EMFILE);
+		FL_GIVES(fl_try_accept(l, &s), -EMFILE);
+		FL_GIVES(fl_accept_until(l, &s, 0, NULL), -EMFILE);
+	}
+	fl_stream *none = NULL;
+	FL_GIVES(fl_connect_tcp(&none, "127.0.0.1", fl_listener_port(l)), -EMFILE);
+	FL_GIVES(fl_connect_unix(&none, "@fairlead-test"), -EMFILE);
+	fl_test_unlimit_fds(before);
+	FL_GIVES(fl_accept_until(l, &s, 0, NULL), 0);
+	fl_test_talk(a, s);
+	fl_stream_free(s);
+	FL_GIVES(fl_try_accept(l, &s), -EAGAIN);
+	fl_stream_free(a);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_without_descriptors)
+{
+	fl_test_leaves_nothing(no_descriptors, NULL);
+}
+
+static int free_at_the_end(void *stream)
+{
+	char got;
+	FL_GIVES(fl_stream_read(stream, &got, 1), 0);
+	fl_stream_free(stream);
+	return 0;
+}
+
+/* Who does nothing but try again lets the others run, and look for events, so that they may give descriptors back. */
+static int tries_again(void *unused)
+{
+	fl_stream *s = NULL, *ends[2];
+	int rc;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	FL_GIVES(fl_stream_pair(ends), 0);
+	fl_fiber *f = fl_test_start(free_at_the_end, ends[0]);
+	fl_test_settle();
+	rlim_t before = fl_test_limit_fds(0);
+	FL_GIVES(fl_stream_end(ends[1]), 0);
+	int64_t end = fl_after(FL_S(60));
+	while ((rc = fl_accept(l, &s)) == -EMFILE)
+		FL_CHECK(fl_now() < end);
+	FL_GIVES(rc, 0);
+	fl_test_unlimit_fds(before);
+	FL_GIVES(fl_test_join(f), 0);
+	fl_stream_free(ends[1]);
+	fl_stream_free(a);
+	fl_stream_free(s);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_without_descriptors_lets_others_run)
+{
+	fl_test_leaves_nothing(tries_again, NULL);
+}
+
+static int refused_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, who);
+}
+
+/* A connection that cannot become a stream is kept until it can. */
+static int kept_back(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	for (int i = 0; i < 3; i++) {
+		fl__sys.alloc = fl_test_no_memory;
+		FL_GIVES(fl_accept(l, &s), -ENOMEM);
+		FL_GIVES(fl_try_accept(l, &s), -ENOMEM);
+		fl_test_no_faults();
+		fl__poller_sys.control = refused_control;
+		FL_GIVES(fl_accept(l, &s), -ENOSPC);
+		FL_GIVES(fl_accept_until(l, &s, FL_FOREVER, NULL), -ENOSPC);
+		fl_test_no_faults();
+	}
+	FL_GIVES(fl_accept_until(l, &s, 0, NULL), 0);
+	fl_test_talk(a, s);
+	fl_stream_free(s);
+	fl_stream_free(a);
+	/* so until the listener is freed */
+	a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_accept(l, &s), -ENOMEM);
+	fl_test_no_faults();
+	fl_listener_free(l);
+	char got;
+	FL_GIVES(fl_stream_read(a, &got, 1), 0);
+	fl_stream_free(a);
+	return 0;
+}
+
+FL_TEST(net_accept_without_memory)
+{
+	FL_POLLER_FAULTS();
+	fl_test_leaves_nothing(kept_back, NULL);
+}
+
+/* accept(2): errors of a connection, not of the listener. */
+static const int broken[] = {-ECONNABORTED, -EINTR,        -EPROTO, -ENETDOWN,     -ENOPROTOOPT,
+                             -EHOSTDOWN,    -ECONNABORTED, -ENONET, -EHOSTUNREACH, -ENETUNREACH};
+static size_t broken_seen;
+
+static int accept_broken(int fd, struct sockaddr *address, socklen_t *size)
+{
+	if (broken_seen < sizeof broken / sizeof *broken)
+		return broken[broken_seen++];
+	return fl_test_real_net_sys.accept(fd, address, size);
+}
+
+static int last_error;
+
+static int accept_never(int fd, struct sockaddr *address, socklen_t *size)
+{
+	(void)fd;
+	(void)address;
+	(void)size;
+	return last_error;
+}
+
+static int errors(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	broken_seen = 0;
+	fl__net_sys.accept = accept_broken;
+	FL_GIVES(fl_accept(l, &s), 0);
+	FL_CHECK(broken_seen == sizeof broken / sizeof *broken);
+	fl_stream_free(s);
+	static const int others[][2] = {
+	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-ENOMEM, -ENOMEM}, {-EPERM, -EPERM}};
+	fl__net_sys.accept = accept_never;
+	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+		last_error = others[i][0];
+		FL_GIVES(fl_accept(l, &s), others[i][1]); /* -ENFILE */
+		FL_GIVES(fl_accept(l, &s), others[i][1]); /* there is no event to wait for */
+	}
+	fl_test_no_faults();
+	fl_stream_free(a);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_errors)
+{
+	fl_test_leaves_nothing(errors, NULL);
+}
+
+/* A client that has reset its connection before it was accepted: it is a stream all the same, which tells. */
+static int reset_early(void *unused)
+{
+	char got;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	const struct sockaddr_in to = {
+	    .sin_family = AF_INET, .sin_port = htons(fl_listener_port(l)), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && connect(fd, (const struct sockaddr *)&to, sizeof to) == 0);
+	fl_test_peer_resets(fd);
+	fl_stream *s = fl_test_accepted(l);
+	FL_GIVES(fl_stream_read(s, &got, 1), -ECONNRESET);
+	fl_stream_free(s);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_of_a_reset_connection)
+{
+	fl_test_leaves_nothing(reset_early, NULL);
+}
+
+/* ---- who waits */
+
+static int waits(void *unused)
+{
+	fl_stream *s = NULL;
+	fl_cancel stop;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	FL_GIVES(fl_try_accept(l, &s), -EAGAIN);
+	FL_GIVES(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_request(&stop);
+	FL_GIVES(fl_accept_until(l, &s, FL_FOREVER, &stop), -ECANCELED);
+	fl_fiber *f = start_accepting(l);
+	FL_GIVES(fl_accept(l, &s), -EBUSY);
+	FL_GIVES(fl_try_accept(l, &s), -EBUSY);
+	FL_PANICS(fl_listener_free(l));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_listener_free") == 0);
+	fl_fiber_cancel(f);
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_accept() */
+	/* what can be done at once is done */
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	FL_GIVES(fl_accept_until(l, &s, 0, &stop), 0);
+	fl_cancel_destroy(&stop);
+	fl_stream_free(s);
+	fl_stream_free(a);
+	f = start_accepting(l);
+	a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	FL_GIVES(fl_test_join(f), 0);
+	fl_stream_free(a);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_waits)
+{
+	fl_test_leaves_nothing(waits, NULL);
+}
+
+static fl_listener *kept;
+
+static void in_callback(void *event)
+{
+	fl_stream *s = NULL;
+	FL_GIVES(fl_accept(kept, &s), -EINVAL);
+	FL_GIVES(fl_try_accept(kept, &s), 0);
+	fl_stream_free(s);
+	FL_GIVES(fl_try_accept(kept, &s), -EAGAIN);
+	fl_event_set(event);
+}
+
+static int elsewhere(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	FL_GIVES(fl_accept(kept, &s), -EINVAL);
+	FL_GIVES(fl_try_accept(kept, &s), -EINVAL);
+	return 0;
+}
+
+static int on_another_loop(void *unused)
+{
+	(void)unused;
+	return fl_loop_run(elsewhere, NULL);
+}
+
+static int from_elsewhere(void *unused)
+{
+	fl_event done = FL_EVENT_INIT;
+	fl_thread t;
+	int result = -1;
+	(void)unused;
+	kept = fl_test_listener("127.0.0.1", 0);
+	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
+	FL_GIVES(fl_loop_call(fl_loop_current(), in_callback, &done), 0);
+	FL_GIVES(fl_event_wait(&done), 0);
+	FL_GIVES(fl_thread_start(&t, on_another_loop, NULL, NULL), 0);
+	FL_GIVES(fl_thread_join(&t, &result), 0);
+	FL_GIVES(result, 0);
+	fl_stream_free(a);
+	fl_listener_free(kept);
+	return 0;
+}
+
+FL_TEST(net_accept_outside_of_its_fibers)
+{
+	fl_test_leaves_nothing(from_elsewhere, NULL);
+}
+
+enum { PENDING = 100 };
+
+static int count(void *n)
+{
+	for (;;) {
+		++*(int *)n;
+		int rc = fl_sleep(0);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+/* As long as there are connections an acceptor need not wait; but the others get their turns. */
+static int fair(void *unused)
+{
+	fl_stream *a[PENDING], *s[PENDING];
+	int turns = 0;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	for (int i = 0; i < PENDING; i++)
+		a[i] = fl_test_connected("127.0.0.1", fl_listener_port(l));
+	fl_fiber *f = fl_test_start(count, &turns);
+	for (int i = 0; i < PENDING; i++)
+		s[i] = fl_test_accepted(l);
+	FL_CHECK(turns > 0);
+	fl_fiber_free(f);
+	for (int i = 0; i < PENDING; i++) {
+		fl_stream_free(a[i]);
+		fl_stream_free(s[i]);
+	}
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_lets_others_run)
+{
+	fl_test_leaves_nothing(fair, NULL);
+}
+
+/* ---- the end */
+
+static int closes(void *unused)
+{
+	fl_stream *s = NULL, *a = NULL;
+	char got;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	uint16_t port = fl_listener_port(l);
+	fl_fiber *f = start_accepting(l);
+	fl_listener_close(l);
+	FL_CHECK(fl_listener_fd(l) == -1 && fl_listener_port(l) == port);
+	FL_PANICS(fl_listener_free(l));    /* he does not know of it yet */
+	FL_GIVES(fl_test_join(f), -EPIPE); /* fl_accept() */
+	FL_GIVES(fl_try_accept(l, &s), -EPIPE);
+	FL_GIVES(fl_accept_until(l, &s, 0, NULL), -EPIPE);
+	fl_listener_close(l);
+	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
+	fl_listener_free(l);
+	/* who was not accepted hears of it */
+	l = fl_test_listener("127.0.0.1", port);
+	a = fl_test_connected("127.0.0.1", port);
+	fl_listener_close(l);
+	FL_GIVES(fl_stream_read(a, &got, 1), -ECONNRESET);
+	fl_stream_free(a);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_of_a_closed_listener)
+{
+	fl_test_leaves_nothing(closes, NULL);
+}
+
+/* A connection and the close in the same turn: the acceptor does not get what is gone. */
+static int closes_with_news(void *unused)
+{
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		fl_listener *l = fl_test_listener("127.0.0.1", 0);
+		fl_fiber *f = start_accepting(l);
+		fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
+		if (i == 1)
+			fl_fiber_cancel(f);
+		fl_listener_close(l);
+		if (i == 2)
+			fl_fiber_cancel(f);
+		int rc = fl_test_join(f); /* 0: it was accepted while a connected */
+		FL_CHECK(rc == 0 || rc == -EPIPE || (i == 1 && rc == -ECANCELED));
+		fl_stream_free(a);
+		fl_listener_free(l);
+	}
+	return 0;
+}
+
+FL_TEST(net_accept_of_a_closed_listener_with_connections)
+{
+	fl_test_leaves_nothing(closes_with_news, NULL);
+}
+
+/* Closed while the acceptor lets others run. */
+static int close_it(void *listener)
+{
+	fl_listener_close(listener);
+	return 0;
+}
+
+static int closes_meanwhile(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl__net_sys.accept = accept_never;
+	last_error = -EMFILE;
+	FL_GIVES(fl_accept(l, &s), -EMFILE);
+	fl_fiber *f = fl_test_start(close_it, l);
+	FL_GIVES(fl_accept(l, &s), -EPIPE);
+	FL_GIVES(fl_test_join(f), 0);
+	fl_test_no_faults();
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_of_a_listener_that_others_close)
+{
+	fl_test_leaves_nothing(closes_meanwhile, NULL);
+}
+
+/* ---- fork */
+
+static fl_test_path path;
+
+static void in_child(void *unused)
+{
+	fl_stream *s = NULL;
+	(void)unused;
+	int fd = fl_listener_fd(kept);
+	FL_GIVES(fl_accept(kept, &s), -EOWNERDEAD);
+	FL_GIVES(fl_try_accept(kept, &s), -EOWNERDEAD);
+	FL_GIVES(fl_accept_until(kept, &s, 0, NULL), -EOWNERDEAD);
+	fl_listener_free(kept); /* though a fiber of the parent's accepts */
+	FL_CHECK(fcntl(fd, F_GETFD) < 0);
+	FL_CHECK(fl_test_path_is_there(&path));
+}
+
+static int fork_it(void *unused)
+{
+	fl_stream *a = NULL;
+	(void)unused;
+	path = fl_test_path_make();
+	FL_GIVES(fl_listen_unix(&kept, path.name, NULL), 0);
+	fl_fiber *f = start_accepting(kept);
+	FL_GIVES(fl_test_child(in_child, NULL, NULL, 0), 0);
+	FL_GIVES(fl_connect_unix(&a, path.name), 0); /* the parent has lost nothing */
+	FL_GIVES(fl_test_join(f), 0);
+	fl_stream_free(a);
+	fl_listener_free(kept);
+	fl_test_path_end(&path);
+	return 0;
+}
+
+FL_TEST(net_accept_in_a_forked_child)
+{
+	fl_test_leaves_nothing(fork_it, NULL);
+}
+
+/* ---- many */
+
+enum { CLIENTS = 200 };
+
+static int echo(void *stream)
+{
+	char got[64];
+	ssize_t n;
+	while ((n = fl_stream_read(stream, got, sizeof got)) > 0)
+		FL_GIVES(fl_stream_write(stream, got, (size_t)n), 0);
+	fl_stream_free(stream);
+	return (int)n;
+}
+
+static int serve(void *listener)
+{
+	fl_tasks clients = FL_TASKS_INIT;
+	for (int i = 0; i < CLIENTS; i++)
+		FL_GIVES(fl_tasks_start(&clients, echo, fl_test_accepted(listener)), 0);
+	return fl_tasks_join(&clients);
+}
+
+static int client(void *listener)
+{
+	char got[8];
+	fl_stream *s = fl_test_connected("127.0.0.1", fl_listener_port(listener));
+	for (int i = 0; i < 4; i++) {
+		FL_GIVES(fl_stream_write(s, "hello", 5), 0);
+		FL_GIVES(fl_stream_read_exactly(s, got, 5), 5);
+	}
+	FL_GIVES(fl_stream_end(s), 0);
+	FL_GIVES(fl_stream_read(s, got, 1), 0);
+	fl_stream_free(s);
+	return 0;
+}
+
+static int many(void *unused)
+{
+	fl_tasks clients = FL_TASKS_INIT;
+	(void)unused;
+	fl_listener *l = fl_test_listener("127.0.0.1", 0);
+	fl_fiber *server = fl_test_start(serve, l);
+	for (int i = 0; i < CLIENTS; i++)
+		FL_GIVES(fl_tasks_start(&clients, client, l), 0);
+	FL_GIVES(fl_tasks_join(&clients), 0);
+	FL_GIVES(fl_test_join(server), 0);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_accept_many_at_once)
+{
+	fl_test_leaves_nothing(many, NULL);
+}

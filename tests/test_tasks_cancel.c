@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Task groups: cancelled by their owner, from above, by a deadline, from other threads; nested ones. */
+#include "fl_children.h"
+
+static int absorbs(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	int ends = 0;
+	(void)unused;
+	for (int i = 0; i < 5; i++)
+		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	fl_test_settle();
+	fl_tasks_cancel(&g);
+	fl_tasks_cancel(&g);
+	FL_CHECK(ends == 0 && fl_tasks_start(&g, until_cancelled, &ends) == -ECANCELED);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 5 && fl_tasks_failed(&g) == NULL);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_is_absorbed)
+{
+	fl_test_in_loop(absorbs, NULL);
+}
+
+static int before_start(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	int ends = 0;
+	(void)unused;
+	fl_tasks_cancel(&g);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == -ECANCELED);
+	FL_CHECK(fl_cancel_requested(fl_tasks_token(&g)));
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 0);
+	FL_CHECK(fl_tasks_start(&g, returns, RC(0)) == 0 && fl_tasks_join(&g) == 0);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_before_the_start)
+{
+	fl_test_in_loop(before_start, NULL);
+}
+
+/* A child that was cancelled before its first turn runs all the same: it owns its argument by then. */
+static int before_its_turn(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	int ends = 0;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 1);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_before_the_childs_first_turn)
+{
+	fl_test_in_loop(before_its_turn, NULL);
+}
+
+/* A parent: starts the child beside one that works as long as it is let, and joins. */
+typedef struct parent {
+	child *c;
+	fl_event *first; /* waits for it before it joins, and does not care how that ends; NULL: at once */
+	int joined;
+} parent;
+
+static int starts_and_joins(void *arg)
+{
+	parent *p = arg;
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	FL_CHECK(fl_tasks_start(&g, runs, p->c) == 0);
+	if (p->first) {
+		int rc = fl_event_wait(p->first);
+		(void)rc;
+	}
+	p->joined = fl_tasks_join(&g);
+	return p->joined;
+}
+
+static int while_it_joins(void *unused)
+{
+	fl_event cleanup = FL_EVENT_INIT;
+	child c = {.cleanup = &cleanup};
+	parent p = {.c = &c, .joined = 77};
+	int result = 77;
+	(void)unused;
+	fl_fiber *f = fl_test_start(starts_and_joins, &p);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	fl_test_settle();
+	FL_CHECK(c.cancelled && !c.ended && fl_fiber_is_alive(f)); /* it still waits */
+	fl_event_set(&cleanup);
+	FL_CHECK(fl_fiber_join(f, &result) == 0 && result == -ECANCELED && p.joined == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(tasks_join_cancelled_waits_for_the_children)
+{
+	fl_test_in_loop(while_it_joins, NULL);
+}
+
+static int before_it_joins(void *unused)
+{
+	fl_event never = FL_EVENT_INIT, gate = FL_EVENT_INIT;
+	child cut = {.rc = 0}, done = {.start = &gate};
+	parent p[] = {{.c = &cut, .first = &never}, {.c = &done, .first = &never}};
+	(void)unused;
+	fl_event_set(&gate);
+	for (int i = 0; i < 2; i++) {
+		fl_fiber *f = fl_test_start(starts_and_joins, &p[i]);
+		fl_test_settle();
+		fl_fiber_cancel(f);
+		FL_CHECK(fl_test_join(f) == p[i].joined);
+	}
+	FL_CHECK(cut.cancelled && p[0].joined == -ECANCELED);
+	FL_CHECK(!done.cancelled && p[1].joined == 0); /* there was nothing left to cancel */
+	return 0;
+}
+
+FL_TEST(tasks_join_after_the_cancel)
+{
+	fl_test_in_loop(before_it_joins, NULL);
+}
+
+/* try_join and join_until tell, too, that the work was cut short. */
+static int polls(void *arg)
+{
+	child *c = arg;
+	fl_tasks g = FL_TASKS_INIT;
+	fl_event never = FL_EVENT_INIT;
+	FL_CHECK(fl_tasks_start(&g, runs, c) == 0);
+	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	FL_CHECK(fl_tasks_join_until(&g, FL_FOREVER, FL_SHIELDED) == -ECANCELED);
+	FL_CHECK(fl_tasks_count(&g) == 0 && fl_tasks_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0);
+	return 0;
+}
+
+static int cut_short(void *unused)
+{
+	child c = {.rc = 0};
+	(void)unused;
+	fl_fiber *f = fl_test_start(polls, &c);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == 0 && c.cancelled);
+	return 0;
+}
+
+FL_TEST(tasks_join_shielded_tells_of_the_cancel)
+{
+	fl_test_in_loop(cut_short, NULL);
+}
+
+/* The join is cancelled by a scope that the group is not under. */
+static int by_an_inner_scope(void *unused)
+{
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	fl_cancel stop;
+	child c = {.rc = 0};
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, runs, &c) == 0);
+	fl_cancel_init(&stop, NULL, fl_after(FL_MS(1)));
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_tasks_join(&g) == -ECANCELED);
+	}
+	FL_CHECK(c.cancelled && c.ended && fl_tasks_count(&g) == 0);
+	fl_cancel_destroy(&stop);
+	return 0;
+}
+
+FL_TEST(tasks_join_cancelled_by_an_inner_scope)
+{
+	fl_test_in_loop(by_an_inner_scope, NULL);
+}
+
+/* What a child makes of its cancel: an error counts, and is told rather than the cancel; 0 does not. */
+static int errors_after_cancel(void *unused)
+{
+	child c = {.rc = -EIO};
+	parent p = {.c = &c};
+	fl_tasks g = FL_TASKS_INIT;
+	(void)unused;
+	TOLD();
+	FL_CHECK(fl_tasks_start(&g, runs, &c) == 0);
+	fl_test_settle();
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_tasks_join(&g) == -EIO && fl_tasks_failed(&g) != NULL);
+	fl_fiber *f = fl_test_start(starts_and_joins, &p);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == -EIO && p.joined == -EIO && told.count == 0);
+	return 0;
+}
+
+FL_TEST(tasks_error_after_the_cancel)
+{
+	fl_test_in_loop(errors_after_cancel, NULL);
+}
+
+static int swallows(void *unused)
+{
+	fl_event never = FL_EVENT_INIT;
+	(void)unused;
+	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	return 0;
+}
+
+static int swallowed(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, swallows, NULL) == 0);
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_tasks_join(&g) == 0);
+	FL_CHECK(fl_tasks_start(&g, swallows, NULL) == 0);
+	FL_CHECK(fl_tasks_start(&g, returns, RC(-EIO)) == 0);
+	FL_CHECK(fl_tasks_join(&g) == -EIO);
+	return 0;
+}
+
+FL_TEST(tasks_child_that_swallows_its_cancel)
+{
+	fl_test_in_loop(swallowed, NULL);
+}
+
+/* Nested groups. */
+
+typedef struct nest {
+	int depth, code;   /* the innermost child returns that, or waits */
+	int *ends, *outer; /* of those that were cancelled; what the joins of the groups returned, by depth */
+} nest;
+
+static int nests(void *arg)
+{
+	const nest *n = arg;
+	if (n->depth == 0)
+		return n->code != 0 ? n->code : until_cancelled(n->ends);
+	nest inner = *n;
+	inner.depth--;
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, n->ends) == 0);
+	FL_CHECK(fl_tasks_start(&g, nests, &inner) == 0);
+	return n->outer[n->depth] = fl_tasks_join(&g);
+}
+
+static int inner_error(void *unused)
+{
+	int ends = 0, outer[4] = {0};
+	nest n = {3, -EIO, &ends, outer};
+	(void)unused;
+	TOLD();
+	FL_CHECK(nests(&n) == -EIO && ends == 3 && told.count == 0);
+	FL_CHECK(outer[1] == -EIO && outer[2] == -EIO && outer[3] == -EIO);
+	return 0;
+}
+
+FL_TEST(tasks_nested_error_goes_outward)
+{
+	fl_test_in_loop(inner_error, NULL);
+}
+
+static int outer_cancel(void *unused)
+{
+	int ends = 0, outer[4] = {0};
+	nest n = {3, 0, &ends, outer};
+	fl_tasks g = FL_TASKS_INIT;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, nests, &n) == 0);
+	fl_test_settle();
+	FL_CHECK(ends == 0);
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 4);
+	FL_CHECK(outer[1] == -ECANCELED && outer[2] == -ECANCELED && outer[3] == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(tasks_nested_cancel_goes_inward)
+{
+	fl_test_in_loop(outer_cancel, NULL);
+}
+
+/* An error of the inner group that its owner handles leaves the outer one alone. */
+static int handles_it(void *unused)
+{
+	FL_SCOPED(fl_tasks) inner = FL_TASKS_INIT;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&inner, returns, RC(-EIO)) == 0);
+	FL_CHECK(fl_tasks_join(&inner) == -EIO);
+	return 0;
+}
+
+static int inner_handled(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	fl_event gate = FL_EVENT_INIT;
+	child c = {.start = &gate};
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, runs, &c) == 0);
+	FL_CHECK(fl_tasks_start(&g, handles_it, NULL) == 0);
+	fl_test_settle();
+	FL_CHECK(fl_tasks_count(&g) == 1);
+	fl_event_set(&gate);
+	FL_CHECK(fl_tasks_join(&g) == 0 && !c.cancelled);
+	return 0;
+}
+
+FL_TEST(tasks_nested_error_that_is_handled)
+{
+	fl_test_in_loop(inner_handled, NULL);
+}
+
+/* The outer group fails while the inner one joins children that take their time. */
+static int outer_error(void *unused)
+{
+	fl_event gate = FL_EVENT_INIT, cleanup = FL_EVENT_INIT;
+	child late = {.start = &gate, .rc = -EPIPE}, slow = {.cleanup = &cleanup, .rc = -EIO};
+	parent p = {.c = &slow};
+	fl_tasks g = FL_TASKS_INIT;
+	(void)unused;
+	TOLD();
+	FL_CHECK(fl_tasks_start(&g, starts_and_joins, &p) == 0);
+	FL_CHECK(fl_tasks_start_with(&g, returns, RC(-EBADF), &(fl_fiber_config){.name = "outer"}) == 0);
+	FL_CHECK(fl_tasks_start(&g, runs, &late) == 0);
+	fl_test_settle();
+	FL_CHECK(slow.cancelled && !slow.ended && fl_tasks_count(&g) == 1);
+	fl_event_set(&cleanup);
+	FL_CHECK(fl_tasks_join(&g) == -EBADF && strcmp(fl_tasks_failed(&g), "outer") == 0);
+	FL_CHECK(p.joined == -EIO && late.ended && told.count == 2); /* -EPIPE, -EIO: nothing is lost */
+	return 0;
+}
+
+FL_TEST(tasks_nested_outer_fails_while_the_inner_joins)
+{
+	fl_test_in_loop(outer_error, NULL);
+}
+
+/* Deadlines. */
+
+static int has_a_deadline(void *unused)
+{
+	int ends = 0;
+	fl_timeout t = FL_TIMEOUT_INIT;
+	(void)unused;
+	fl_timeout_begin(&t, fl_after(FL_MS(1)));
+	fl_tasks g = FL_TASKS_INIT;
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(fl_timeout_end(&t, fl_tasks_join(&g)) == -ETIMEDOUT && ends == 3);
+	fl_timeout_begin(&t, 0);
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == -ECANCELED);
+	FL_CHECK(fl_timeout_end(&t, 0) == 0 && ends == 3);
+	return 0;
+}
+
+FL_TEST(tasks_under_a_timeout)
+{
+	fl_test_in_loop(has_a_deadline, NULL);
+}
+
+/* The group's token. */
+
+static int interrupted(void *unused)
+{
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	fl_event never = FL_EVENT_INIT;
+	fl_cancel *before = fl_cancel_scope();
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, returns, RC(-EIO)) == 0);
+	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_tasks_token(&g)) == -ECANCELED);
+	FL_CHECK(fl_tasks_join(&g) == -EIO);
+	{
+		FL_CANCEL_SCOPE(fl_tasks_token(&g));
+		FL_CHECK(fl_tasks_start(&g, returns, RC(-EPIPE)) == 0);
+		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+		FL_CHECK(fl_tasks_join_until(&g, FL_FOREVER, NULL) == -EPIPE && fl_cancel_scope() == before);
+	}
+	{
+		FL_CANCEL_SCOPE(fl_tasks_token(&g));
+		fl_tasks_cancel(&g);
+		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == before);
+		FL_CHECK(fl_sleep(0) == 0);
+	}
+	{
+		FL_CANCEL_SCOPE(FL_SHIELDED);
+		FL_CANCEL_SCOPE(fl_tasks_token(&g));
+		FL_CHECK(fl_tasks_start(&g, returns, RC(0)) == 0);
+		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == NULL);
+	}
+	return 0;
+}
+
+FL_TEST(tasks_token_interrupts_the_owner)
+{
+	fl_test_in_loop(interrupted, NULL);
+}
+
+/* Under the group's own token, the owner is still cancelled from above. */
+static int joins_under_its_token(void *unused)
+{
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	int ends = 0;
+	(void)unused;
+	FL_CANCEL_SCOPE(fl_tasks_token(&g));
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	int rc = fl_tasks_join(&g);
+	FL_CHECK(ends == 1);
+	return rc;
+}
+
+static int token_from_above(void *unused)
+{
+	(void)unused;
+	fl_fiber *f = fl_test_start(joins_under_its_token, NULL);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(tasks_token_as_the_scope_of_the_join)
+{
+	fl_test_in_loop(token_from_above, NULL);
+}
+
+/* The loop cancels what is left. */
+
+static int *ends_of_main;
+
+static int main_that_leaves(void *unused)
+{
+	static fl_fiber *f;
+	static nest n;
+	static int outer[3];
+	(void)unused;
+	n = (nest){2, 0, ends_of_main, outer};
+	FL_CHECK(fl_fiber_start(&f, nests, &n, NULL) == 0);
+	fl_fiber_detach(f);
+	fl_test_settle();
+	FL_CHECK(*ends_of_main == 0);
+	return 0;
+}
+
+FL_TEST(tasks_cancelled_by_the_end_of_the_loop)
+{
+	int ends = 0;
+	ends_of_main = &ends;
+	fl_test_in_loop(main_that_leaves, NULL);
+	assert_int_equal(ends, 3);
+}
+
+/* Other threads. */
+
+typedef struct canceller {
+	fl_tasks *g;
+	uint32_t round, done; /* the round that is to be cancelled; the last that was */
+	uint32_t rounds;
+} canceller;
+
+static int cancels_each_round(void *arg)
+{
+	canceller *c = arg;
+	for (uint32_t i = 1; i <= c->rounds; i++) {
+		FL_WAIT_FOR(fl__load_acquire(&c->round) == i); /* pairs with cancelled_rounds() */
+		fl_tasks_cancel(c->g);
+		fl__store_release(&c->done, i); /* pairs with cancelled_rounds() */
+	}
+	return 0;
+}
+
+/* Sometimes before the first start, between starts, while children run, while the owner joins. */
+static int cancelled_rounds(void *arg)
+{
+	enum { CHILDREN = 8 };
+	canceller *c = arg;
+	fl_thread t;
+	FL_CHECK(fl_thread_start(&t, cancels_each_round, c, NULL) == 0);
+	for (uint32_t i = 1; i <= c->rounds; i++) {
+		int ends = 0, started = 0;
+		fl__store_release(&c->round, i); /* pairs with cancels_each_round() */
+		for (uint32_t k = 0; k < i % 4; k++)
+			fl_fiber_yield();
+		for (; started < CHILDREN; started++) {
+			int rc = fl_tasks_start(c->g, until_cancelled, &ends);
+			FL_CHECK(rc == 0 || rc == -ECANCELED);
+			if (rc != 0)
+				break;
+		}
+		/* Once a child has begun the join ends with the cancel alone; without any, it must not come before that. */
+		while (started == 0 && fl__load_acquire(&c->done) < i)
+			fl_fiber_yield();
+		FL_CHECK(fl_tasks_join(c->g) == 0 && ends == started);
+		while (fl__load_acquire(&c->done) < i) /* pairs with cancels_each_round() */
+			fl_fiber_yield();
+		FL_CHECK(fl_tasks_join(c->g) == 0); /* a cancel that came after the join is undone */
+	}
+	FL_CHECK(fl_thread_join(&t, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_from_another_thread)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	canceller c = {.g = &g, .rounds = fl_test_scaled(2000)};
+	fl_test_in_loop(cancelled_rounds, &c);
+}
+
+static int sets_it(void *event)
+{
+	fl_event_set(event);
+	return 0;
+}
+
+/* The cancel races with children that end by themselves, and with the end of the group. */
+static int races(void *arg)
+{
+	canceller *c = arg;
+	fl_thread t;
+	FL_CHECK(fl_thread_start(&t, cancels_each_round, c, NULL) == 0);
+	for (uint32_t i = 1; i <= c->rounds; i++) {
+		fl_event gate = FL_EVENT_INIT;
+		int rc = fl_tasks_start(c->g, waits_for, &gate);
+		fl__store_release(&c->round, i); /* pairs with cancels_each_round() */
+		if (rc == 0)
+			rc = fl_tasks_start(c->g, sets_it, &gate);
+		FL_CHECK(rc == 0 || rc == -ECANCELED);
+		FL_CHECK(fl_tasks_join(c->g) == 0);
+		while (fl__load_acquire(&c->done) < i) /* pairs with cancels_each_round() */
+			fl_fiber_yield();
+		FL_CHECK(fl_tasks_join(c->g) == 0);
+	}
+	FL_CHECK(fl_thread_join(&t, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_races_with_the_end)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	canceller c = {.g = &g, .rounds = fl_test_scaled(5000)};
+	fl_test_in_loop(races, &c);
+}
+
+static int cancels_its_own(void *g)
+{
+	fl_tasks_cancel(g);
+	FL_CHECK(fl_sleep(0) == -ECANCELED);
+	FL_CHECK(fl_tasks_start(g, returns, NULL) == -ECANCELED);
+	return 0;
+}
+
+static void cancels_in_a_callback(void *g)
+{
+	fl_tasks_cancel(g);
+}
+
+static int from_inside(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	int ends = 0;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(fl_tasks_start(&g, cancels_its_own, &g) == 0);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 1);
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(fl_loop_call(fl_loop_current(), cancels_in_a_callback, &g) == 0);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 2);
+	return 0;
+}
+
+FL_TEST(tasks_cancel_by_a_child_and_a_callback)
+{
+	fl_test_in_loop(from_inside, NULL);
+}

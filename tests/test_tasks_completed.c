@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for several fibers: asyncio's wait and as_completed. */
+#include "fl_children.h"
+#include "fl_faults.h"
+
+#include <limits.h>
+
+enum { N = 4 };
+
+/* Fibers that end when they are told to. */
+typedef struct crowd {
+	fl_event gates[N];
+	child c[N];
+	fl_fiber *f[N];
+} crowd;
+
+static void crowd_start(crowd *w)
+{
+	memset(w, 0, sizeof *w);
+	for (int i = 0; i < N; i++) {
+		w->c[i].start = &w->gates[i];
+		w->f[i] = fl_test_start(runs, &w->c[i]);
+	}
+	fl_test_settle();
+}
+
+static void crowd_join(crowd *w)
+{
+	for (int i = 0; i < N; i++) {
+		fl_event_set(&w->gates[i]);
+		FL_CHECK(fl_test_join(w->f[i]) == 0 && !w->c[i].cancelled);
+	}
+}
+
+/* Waits for the crowd, in a fiber. */
+typedef struct watcher {
+	crowd *w;
+	fl_fibers_what what;
+	int rc;
+} watcher;
+
+static int watches(void *arg)
+{
+	watcher *t = arg;
+	t->rc = fl_fibers_wait(t->w->f, N, t->what);
+	return 0;
+}
+
+static int waits_for_some(void *unused)
+{
+	crowd w;
+	watcher all = {&w, FL_ALL_ENDED, 77}, first = {&w, FL_FIRST_ENDED, 77}, error = {&w, FL_FIRST_ERROR, 77};
+	(void)unused;
+	crowd_start(&w);
+	fl_fiber *f[] = {fl_test_start(watches, &all), fl_test_start(watches, &first), fl_test_start(watches, &error)};
+	fl_test_settle();
+	FL_CHECK(all.rc == 77 && first.rc == 77 && error.rc == 77);
+	fl_event_set(&w.gates[2]);
+	fl_test_settle();
+	FL_CHECK(all.rc == 77 && first.rc == 1 && error.rc == 77);
+	for (int i = 0; i < N; i++)
+		fl_event_set(&w.gates[i]);
+	fl_test_settle();
+	FL_CHECK(all.rc == N && first.rc == 1 && error.rc == N); /* without an error, until all have ended */
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == N && fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == N);
+	crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(fibers_wait_for_all_or_the_first)
+{
+	fl_test_in_loop(waits_for_some, NULL);
+}
+
+static int waits_for_an_error(void *unused)
+{
+	fl_event gate = FL_EVENT_INIT;
+	int ends = 0;
+	fl_fiber *f[] = {fl_test_start(returns, RC(0)), fl_test_start(until_cancelled, &ends),
+	                 fl_test_start(waits_for, &gate), fl_test_start(returns, RC(-EIO))};
+	(void)unused;
+	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
+	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
+	FL_CHECK(fl_test_join(f[3]) == -EIO);
+	/* a cancel is answered, and no error */
+	fl_fiber_cancel(f[1]);
+	fl_fiber *setter = fl_test_start(sets_later, &gate);
+	FL_CHECK(fl_fibers_wait(f, 3, FL_FIRST_ERROR) == 3 && ends == 1);
+	FL_CHECK(fl_test_join(setter) == 0 && fl_test_join(f[0]) == 0);
+	FL_CHECK(fl_test_join(f[1]) == -ECANCELED && fl_test_join(f[2]) == 0);
+	return 0;
+}
+
+FL_TEST(fibers_wait_for_the_first_error)
+{
+	fl_test_in_loop(waits_for_an_error, NULL);
+}
+
+static int waits_with_limits(void *unused)
+{
+	crowd w;
+	fl_cancel stop = FL_CANCEL_INIT;
+	(void)unused;
+	crowd_start(&w);
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ECANCELED);
+		fl_event_set(&w.gates[1]);
+		fl_test_settle();
+		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1); /* what is so at once is told */
+	}
+	for (int i = 0; i < N; i++)
+		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* nobody was cancelled */
+	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_fibers_what)3, 0, NULL) == -EINVAL);
+	FL_CHECK(fl_fibers_wait(w.f, N, (fl_fibers_what)-1) == -EINVAL);
+	FL_CHECK(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED) == -EINVAL);
+	FL_CHECK(fl_fibers_wait_until(w.f, SIZE_MAX, FL_ALL_ENDED, 0, NULL) == -EINVAL);
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_CHECK(fl_fibers_wait(w.f, N, FL_ALL_ENDED) == -ENOMEM);
+		FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ENOMEM);
+		FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
+	}
+	crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(fibers_wait_answers)
+{
+	fl_test_in_loop(waits_with_limits, NULL);
+}
+
+FL_TEST(fibers_wait_for_none)
+{
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
+		FL_OK(fl_fibers_wait(NULL, 0, (fl_fibers_what)what));
+		FL_OK(fl_fibers_wait_until(NULL, 0, (fl_fibers_what)what, 0, NULL));
+	}
+}
+
+static void waits_in_a_callback(void *arg)
+{
+	crowd *w = arg;
+	FL_CHECK(fl_fibers_wait(w->f, N, FL_ALL_ENDED) == -EDEADLK);
+	FL_CHECK(fl_fibers_wait_until(w->f, N, FL_FIRST_ENDED, FL_FOREVER, NULL) == 1);
+	fl_event_set(&w->gates[1]);
+}
+
+static int where_it_cannot_wait(void *unused)
+{
+	crowd w;
+	size_t i = 77;
+	fl_completed *done = NULL;
+	(void)unused;
+	fl_fiber *self = fl_fiber_current();
+	FL_CHECK(fl_fibers_wait(&self, 1, FL_ALL_ENDED) == -EDEADLK);
+	FL_CHECK(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == -EDEADLK);
+	FL_CHECK(fl_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
+	crowd_start(&w);
+	fl_event_set(&w.gates[0]);
+	fl_test_settle();
+	FL_CHECK(fl_loop_call(fl_loop_current(), waits_in_a_callback, &w) == 0);
+	FL_CHECK(fl_event_wait(&w.gates[1]) == 0);
+	crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(fibers_wait_where_it_cannot)
+{
+	fl_test_in_loop(where_it_cannot_wait, NULL);
+}
+
+/* One of them is joined, another detached, while somebody waits. */
+static int taken_away(void *unused)
+{
+	crowd w;
+	watcher all = {&w, FL_ALL_ENDED, 77};
+	(void)unused;
+	crowd_start(&w);
+	fl_fiber *f = fl_test_start(watches, &all);
+	fl_test_settle();
+	fl_event_set(&w.gates[0]);
+	FL_CHECK(fl_test_join(w.f[0]) == 0);
+	fl_fiber_detach(w.f[1]);
+	fl_event_set(&w.gates[2]);
+	fl_test_settle();
+	FL_CHECK(all.rc == 77);
+	fl_fiber_detach(w.f[3]); /* the last */
+	fl_test_settle();
+	FL_CHECK(all.rc == N && fl_test_join(f) == 0 && fl_test_join(w.f[2]) == 0);
+	fl_event_set(&w.gates[1]);
+	fl_event_set(&w.gates[3]);
+	fl_test_settle();
+	FL_CHECK(w.c[1].ended && w.c[3].ended);
+	return 0;
+}
+
+FL_TEST(fibers_wait_for_some_that_others_take)
+{
+	fl_test_in_loop(taken_away, NULL);
+}
+
+static int twice_the_same(void *unused)
+{
+	fl_event gate = FL_EVENT_INIT;
+	fl_fiber *f = fl_test_start(waits_for, &gate), *both[] = {f, f};
+	(void)unused;
+	fl_fiber *setter = fl_test_start(sets_later, &gate);
+	FL_CHECK(fl_fibers_wait(both, 2, FL_ALL_ENDED) == 2);
+	FL_CHECK(fl_test_join(f) == 0 && fl_test_join(setter) == 0);
+	return 0;
+}
+
+FL_TEST(fibers_wait_for_the_same_twice)
+{
+	fl_test_in_loop(twice_the_same, NULL);
+}
+
+/* One after the other. */
+
+static int in_their_order(void *unused)
+{
+	static const size_t order[N] = {2, 0, 3, 1};
+	crowd w;
+	size_t i = 77;
+	FL_SCOPED(fl_completed) *done = NULL;
+	(void)unused;
+	crowd_start(&w);
+	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN && i == 77);
+	for (int k = 0; k < N; k++) {
+		fl_event_set(&w.gates[order[k]]);
+		if (k == 1)
+			fl_test_settle(); /* it has ended before somebody asks */
+		FL_CHECK(fl_completed_next(done, &i) == 0 && i == order[k]);
+		FL_CHECK(fl_fiber_try_join(w.f[i], NULL) == 0);
+	}
+	FL_CHECK(fl_completed_next(done, &i) == -ENODATA && fl_completed_try_next(done, &i) == -ENODATA);
+	FL_CHECK(fl_completed_next_until(done, &i, 0, NULL) == -ENODATA);
+	return 0;
+}
+
+FL_TEST(completed_hands_out_in_the_order_of_the_ends)
+{
+	fl_test_in_loop(in_their_order, NULL);
+}
+
+static int ended_before(void *unused)
+{
+	crowd w;
+	size_t i;
+	FL_SCOPED(fl_completed) *done = NULL, *none = NULL;
+	(void)unused;
+	crowd_start(&w);
+	fl_event_set(&w.gates[3]);
+	fl_event_set(&w.gates[1]);
+	fl_test_settle();
+	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	fl_event_set(&w.gates[0]);
+	fl_test_settle();
+	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 1);
+	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 3);
+	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 0);
+	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN);
+	FL_CHECK(fl_completed_create(&none, NULL, 0) == 0 && fl_completed_next(none, &i) == -ENODATA);
+	crowd_join(&w);
+	FL_CHECK(fl_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
+	return 0;
+}
+
+FL_TEST(completed_begins_with_those_that_had_ended)
+{
+	fl_test_in_loop(ended_before, NULL);
+}
+
+static int next_answers(void *unused)
+{
+	crowd w;
+	size_t i = 77;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_completed *done = NULL;
+	(void)unused;
+	crowd_start(&w);
+	fl_cancel_request(&stop);
+	{
+		FL_FAULTS();
+		fl__sys.alloc = fl_test_no_memory;
+		FL_CHECK(fl_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
+	}
+	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_completed_next_until(done, &i, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_completed_next_until(done, &i, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_completed_next(done, &i) == -ECANCELED && i == 77);
+		fl_event_set(&w.gates[1]);
+		fl_test_settle();
+		FL_CHECK(fl_completed_next(done, &i) == 0 && i == 1);
+	}
+	fl_completed_free(done);
+	fl_completed_free(NULL);
+	FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
+	crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(completed_next_answers)
+{
+	fl_test_in_loop(next_answers, NULL);
+}
+
+typedef struct consumer {
+	fl_completed *done;
+	fl_event asked;
+	size_t index;
+	int rc;
+} consumer;
+
+static int consumes(void *arg)
+{
+	consumer *t = arg;
+	t->rc = fl_completed_next(t->done, &t->index);
+	return 0;
+}
+
+static void asks_in_a_callback(void *arg)
+{
+	consumer *t = arg;
+	FL_CHECK(fl_completed_try_next(t->done, &t->index) == -EAGAIN);
+	FL_CHECK(fl_completed_next(t->done, &t->index) == -EDEADLK);
+	FL_CHECK(fl_completed_next_until(t->done, &t->index, FL_FOREVER, NULL) == -EDEADLK);
+	fl_event_set(&t->asked);
+}
+
+static int next_misused(void *unused)
+{
+	crowd w;
+	consumer t = {.rc = 77};
+	(void)unused;
+	crowd_start(&w);
+	FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0);
+	FL_CHECK(fl_loop_call(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
+	fl_fiber *f = fl_test_start(consumes, &t);
+	fl_test_settle();
+	FL_PANICS(FL_CHECK(fl_completed_next(t.done, &t.index) == 0));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_completed_next") == 0 && fl_test_panic.object == t.done);
+	FL_PANICS(fl_completed_free(t.done));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_completed_free") == 0);
+	fl_event_set(&w.gates[3]);
+	FL_CHECK(fl_test_join(f) == 0 && t.rc == 0 && t.index == 3);
+	fl_completed_free(t.done);
+	crowd_join(&w);
+	return 0;
+}
+
+FL_TEST(completed_misused)
+{
+	fl_test_in_loop(next_misused, NULL);
+}
+
+/* Others join and detach what it would have handed out; the last of them while somebody waits. */
+static int next_taken_away(void *unused)
+{
+	crowd w;
+	consumer t = {.rc = 77};
+	fl_completed *second;
+	size_t i;
+	(void)unused;
+	crowd_start(&w);
+	FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0 && fl_completed_create(&second, w.f, N) == 0);
+	fl_event_set(&w.gates[0]);
+	fl_event_set(&w.gates[2]);
+	fl_test_settle();
+	FL_CHECK(fl_completed_next(second, &i) == 0 && i == 0);
+	FL_CHECK(fl_test_join(w.f[0]) == 0);
+	FL_CHECK(fl_completed_next(t.done, &i) == 0 && i == 2);
+	FL_CHECK(fl_test_join(w.f[2]) == 0);
+	fl_completed_free(second);
+	fl_fiber_detach(w.f[1]);
+	fl_fiber *f = fl_test_start(consumes, &t);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_fiber_detach(w.f[3]);
+	FL_CHECK(fl_test_join(f) == 0 && t.rc == -ENODATA);
+	fl_completed_free(t.done);
+	fl_event_set(&w.gates[1]);
+	fl_event_set(&w.gates[3]);
+	fl_test_settle();
+	FL_CHECK(w.c[1].ended && w.c[3].ended);
+	return 0;
+}
+
+FL_TEST(completed_when_others_take_some)
+{
+	fl_test_in_loop(next_taken_away, NULL);
+}
+
+/* A cancel and an end in one turn: the end is not lost. */
+static int cancelled_as_it_ends(void *unused)
+{
+	(void)unused;
+	for (int order = 0; order < 2; order++) {
+		crowd w;
+		consumer t = {.rc = 77};
+		crowd_start(&w);
+		FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0);
+		fl_fiber *f = fl_test_start(consumes, &t);
+		fl_test_settle();
+		if (order == 0)
+			fl_fiber_cancel(f);
+		fl_event_set(&w.gates[2]);
+		while (fl_fiber_is_alive(w.f[2]))
+			fl_fiber_yield();
+		if (order == 1)
+			fl_fiber_cancel(f);
+		FL_CHECK(fl_test_join(f) == 0 && t.rc == (order == 0 ? -ECANCELED : 0));
+		size_t i = t.index;
+		FL_CHECK(order == 1 || fl_completed_try_next(t.done, &i) == 0);
+		FL_CHECK(i == 2 && fl_completed_try_next(t.done, &i) == -EAGAIN);
+		fl_completed_free(t.done);
+		crowd_join(&w);
+	}
+	return 0;
+}
+
+FL_TEST(completed_next_cancelled_as_one_ends)
+{
+	fl_test_in_loop(cancelled_as_it_ends, NULL);
+}
+
+static int destroyed;
+
+static void destroys_slowly(void *value)
+{
+	(void)value;
+	for (int i = 0; i < 5; i++)
+		fl_fiber_yield();
+	destroyed++;
+}
+
+static fl_local slow = FL_LOCAL_INIT(destroys_slowly);
+
+static int sets_a_local(void *unused)
+{
+	(void)unused;
+	return fl_local_set(&slow, &slow);
+}
+
+/* What is handed out has ended with all that belongs to it: a join does not wait. */
+static int ends_with_its_locals(void *unused)
+{
+	fl_fiber *f = fl_test_start(sets_a_local, NULL);
+	FL_SCOPED(fl_completed) *done = NULL;
+	size_t i;
+	(void)unused;
+	destroyed = 0;
+	FL_CHECK(fl_completed_create(&done, &f, 1) == 0 && fl_completed_next(done, &i) == 0);
+	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(completed_after_the_locals_ended)
+{
+	fl_test_in_loop(ends_with_its_locals, NULL);
+}
+
+/* The steps are counted, not the time: 10,000 fibers, ended in an order of their own, each handed out once. */
+
+typedef struct turn {
+	fl_event gate;
+	fl_fiber *f;
+	bool seen;
+} turn;
+
+static int many(void *unused)
+{
+	const size_t n = fl_test_scaled(10000), stride = 7919 % n;
+	turn *t = calloc(n, sizeof *t);
+	fl_fiber **f = calloc(n, sizeof(fl_fiber *));
+	FL_SCOPED(fl_completed) *done = NULL;
+	(void)unused;
+	FL_CHECK(t && f);
+	for (size_t i = 0; i < n; i++)
+		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
+	fl_test_settle();
+	FL_CHECK(fl_completed_create(&done, f, n) == 0);
+	for (size_t k = 0, at = 0; k < n; k++) {
+		size_t i;
+		at = (at + stride) % n;
+		fl_event_set(&t[at].gate);
+		FL_CHECK(fl_completed_next(done, &i) == 0 && i == at && !t[i].seen);
+		t[i].seen = true;
+	}
+	FL_CHECK(fl_fibers_wait(f, n, FL_ALL_ENDED) == (int)n);
+	for (size_t i = 0; i < n; i++)
+		FL_CHECK(fl_fiber_try_join(f[i], NULL) == 0);
+	free(t);
+	free(f);
+	return 0;
+}
+
+FL_TEST(completed_of_many)
+{
+	fl_test_in_loop(many, NULL);
+}
