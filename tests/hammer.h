@@ -54,8 +54,10 @@ static uint32_t hammer_random(hammer_thread *t, uint32_t below)
 /* Holds what it holds for a while, now and then: so that others come and wait. */
 static void hammer_hold(hammer_thread *t)
 {
-	if (hammer_random(t, 8) == 0)
+	if (hammer_random(t, 8) == 0) {
 		fl__sys.yield();
+		fl_fiber_yield();
+	}
 }
 
 static int64_t hammer_deadline(hammer_thread *t)
@@ -209,7 +211,7 @@ static void hammer_check(const hammer *h)
 	assert_true(sum.locks > 0 && sum.relocks > 0 && sum.taken > 0 && sum.timed_out > 0 && sum.cancelled > 0);
 }
 
-static void hammer_strike(unsigned threads, unsigned rounds, uint64_t seed)
+__attribute__((unused)) static void hammer_strike(unsigned threads, unsigned rounds, uint64_t seed)
 {
 	hammer h = {.threads = threads, .rounds = rounds, .sem = FL_SEM_INIT(HAMMER_PERMITS)};
 	h.thread = calloc(threads, sizeof *h.thread);

@@ -149,6 +149,70 @@ FL_TEST(stack_memory_goes_back)
 	assert_int_equal(live_allocs, 0);
 }
 
+/* Many that end at once give memory back before the scheduler has nothing to do, too. */
+FL_TEST(stack_memory_is_bounded_without_a_trim)
+{
+	enum { MANY = FL__STACK_WARM + FL__STACK_SPARE + 100, LEAST_SIZE = 1 };
+	FL_FAULTS();
+	if (FL_TEST_SANITIZED)
+		skip(); /* so many mappings take it long */
+	count_memory();
+	struct fl__stack_pool *pool = calloc(1, sizeof *pool);
+	struct fl__stack *stacks = calloc(MANY, sizeof *stacks);
+	assert_non_null(pool);
+	assert_non_null(stacks);
+	fl__stack_pool_init(pool, LEAST_SIZE);
+	for (int i = 0; i < MANY; i++)
+		FL_OK(fl__stack_get(pool, &stacks[i]));
+	for (int i = 0; i < MANY; i++) {
+		fl__stack_put(pool, stacks[i]);
+		assert_true(pool->dirty <= pool->out + FL__STACK_SPARE);
+	}
+	assert_true(discards > 0);
+	assert_true(pool->dirty < FL__STACK_SPARE);
+	fl__stack_pool_end(pool);
+	assert_int_equal(live_maps, 0);
+	assert_int_equal(live_allocs, 0);
+	free(stacks);
+	free(pool);
+}
+
+/* A scheduler that has nothing to do gives memory back, in each of its ways to say so. */
+static int return_zero(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+FL_TEST(stack_memory_goes_back_before_a_sleep)
+{
+	enum { MANY = 300 };
+	FL_FAULTS();
+	count_memory();
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *f;
+	FL_OK(fl__sched_enter(s));
+	for (int way = 0; way < 2; way++) {
+		for (int i = 0; i < MANY; i++) {
+			FL_OK(fl__fiber_create(s, &f, return_zero, NULL, NULL));
+			fl__fiber_detach(f);
+		}
+		assert_false(fl__sched_turn(s));
+		assert_int_equal(discards, 0);
+		if (way == 0) {
+			fl__sched_sleep(s, 0);
+		} else {
+			assert_true(fl__sched_arm(s));
+			fl__sched_disarm(s, false);
+		}
+		assert_true(discards > 0);
+		discards = 0;
+	}
+	fl__sched_leave(s);
+	fl__sched_destroy(s);
+	assert_int_equal(live_maps, 0);
+}
+
 /* Each step of a get fails in turn: an error, and nothing stays behind. */
 FL_TEST(stack_get_fails_whole)
 {

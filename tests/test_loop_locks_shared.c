@@ -19,7 +19,7 @@ static void leave_mutex(void *m)
 
 static int pass_mutex(void *m)
 {
-	FL_CHECK(!fl_shm_mutex_is_owned(m) && fl_shm_mutex_try_lock(m) == -EBUSY);
+	FL_CHECK(!fl_shm_mutex_is_owned(m));
 	int rc = fl_shm_mutex_lock(m);
 	if (rc == 0)
 		leave_mutex(m);
@@ -332,7 +332,7 @@ FL_TEST(loop_locks_pipe_recv)
 	    &(fl_test_meeting){.object = &e, .begin = make_pipe, .end = free_pipe, .wait = receive, .wake = then_send});
 }
 
-static char block[1024];
+static const char block[1024];
 
 static void make_full_pipe(void *arg)
 {
@@ -350,9 +350,10 @@ static int send_more(void *arg)
 static void then_receive(void *arg)
 {
 	const ends *e = arg;
+	char got[sizeof block];
 	size_t size;
 	for (unsigned i = 0; i <= e->sent; i++) /* the last one is of who waits */
-		FL_CHECK(fl_pipe_recv(e->a, block, sizeof block, &size) == 0 && size == sizeof block);
+		FL_CHECK(fl_pipe_recv(e->a, got, sizeof got, &size) == 0 && size == sizeof got);
 }
 
 FL_TEST(loop_locks_pipe_send)

@@ -103,12 +103,23 @@ FL_TEST(net_resolve_codes)
 	static const struct {
 		int code, system, means;
 	} codes[] = {
-	    {EAI_NONAME, 0, -ENOENT},           {EAI_NODATA, 0, -ENOENT},     {EAI_ADDRFAMILY, 0, -ENOENT},
-	    {EAI_AGAIN, 0, -EAGAIN},            {EAI_FAIL, 0, -EIO},          {EAI_OVERFLOW, 0, -ENAMETOOLONG},
-	    {EAI_MEMORY, 0, -ENOMEM},           {EAI_FAMILY, 0, -EAFNOSUPPORT}, {EAI_IDN_ENCODE, 0, -EINVAL},
-	    {EAI_BADFLAGS, 0, -EINVAL},         {EAI_SOCKTYPE, 0, -EINVAL},   {EAI_SERVICE, 0, -EINVAL},
-	    {EAI_SYSTEM, EMFILE, -EMFILE},      {EAI_SYSTEM, ENFILE, -ENFILE}, {EAI_SYSTEM, 0, -EIO},
-	    {EAI_NONAME, EMFILE, -ENOENT},      {-1234, 0, -EIO},
+	    {EAI_NONAME, 0, -ENOENT},
+	    {EAI_NODATA, 0, -ENOENT},
+	    {EAI_ADDRFAMILY, 0, -ENOENT},
+	    {EAI_AGAIN, 0, -EAGAIN},
+	    {EAI_FAIL, 0, -EIO},
+	    {EAI_OVERFLOW, 0, -ENAMETOOLONG},
+	    {EAI_MEMORY, 0, -ENOMEM},
+	    {EAI_FAMILY, 0, -EAFNOSUPPORT},
+	    {EAI_IDN_ENCODE, 0, -EINVAL},
+	    {EAI_BADFLAGS, 0, -EINVAL},
+	    {EAI_SOCKTYPE, 0, -EINVAL},
+	    {EAI_SERVICE, 0, -EINVAL},
+	    {EAI_SYSTEM, EMFILE, -EMFILE},
+	    {EAI_SYSTEM, ENFILE, -ENFILE},
+	    {EAI_SYSTEM, 0, -EIO},
+	    {EAI_NONAME, EMFILE, -ENOENT},
+	    {-1234, 0, -EIO},
 	};
 	for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
 		FL_RC(fl__lookup_error(codes[i].code, codes[i].system), codes[i].means);
@@ -154,7 +165,7 @@ FL_TEST(net_resolve_failures)
 	fl_test_leaves_nothing(failures, NULL);
 }
 
-static int unused_task(fl_task_ctx *ctx, const void *arg, void *result)
+static int one_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	(void)ctx;
 	(void)arg;
@@ -162,11 +173,147 @@ static int unused_task(fl_task_ctx *ctx, const void *arg, void *result)
 	return 0;
 }
 
-static int no_executor(void *unused)
+static int other_run(fl_task_ctx *ctx, const void *arg, void *result)
 {
-	static const fl_task_type types[] = {{.size = sizeof *types, .name = "net_of_one_name", .run = unused_task},
-	                                     {.size = sizeof *types, .name = "net_of_one_name", .run = failures_task_of()}};
-	(void)types;
+	return one_run(ctx, arg, result);
+}
+
+static int conflict(void *unused)
+{
+	const fl_task_type one = {.size = sizeof one, .name = "net task", .run = one_run};
+	const fl_task_type other = {.size = sizeof other, .name = "net task", .run = other_run};
+	fl_task_entry a = {&one, NULL}, b = {&other, NULL};
+	fl_address found;
 	(void)unused;
+	fl_task_register(&a);
+	fl_task_register(&b);
+	FL_GIVES(fl_resolve("some.name", &found, 1), -EEXIST);
+	FL_GIVES(fl_resolve("127.0.0.1", &found, 1), 1);
+	fl_task_unregister(&a);
+	fl_task_unregister(&b);
 	return 0;
+}
+
+FL_TEST(net_resolve_without_an_executor)
+{
+	fl_test_in_loop(conflict, NULL);
+}
+
+/* ---- who does not wait */
+
+static fl_event go_on, begun;
+static uint32_t n_begun, n_over;
+
+/* Until `go_on`. */
+static int slow_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
+{
+	if (flags & AI_NUMERICHOST)
+		return fl_test_lookup(host, flags, list, n);
+	fl__add_relaxed(&n_begun, 1);
+	fl_event_set(&begun);
+	FL_CHECK(fl_event_wait_until(&go_on, FL_FOREVER, FL_SHIELDED) == 0);
+	int rc = fl_test_lookup(host, flags, list, n);
+	fl__add_relaxed(&n_over, 1);
+	return rc;
+}
+
+static void slow_lookup_ours(void)
+{
+	fl_test_lookup_ours();
+	fl_test_found_add("127.0.0.1");
+	fl_event_reset(&go_on);
+	fl_event_reset(&begun);
+	n_begun = n_over = 0;
+	fl__name_sys.lookup = slow_lookup;
+}
+
+static int resolve_it(void *address)
+{
+	return fl_resolve("some.name", address, 1);
+}
+
+/* The fiber returns at once. The lookup goes on; its result is freed, which the count of the memory shows. */
+static int cancelled(void *unused)
+{
+	fl_address a = {"untouched"};
+	fl_stream *s = NULL;
+	fl_cancel stop;
+	(void)unused;
+	fl_fiber *f = fl_test_start(resolve_it, &a);
+	FL_GIVES(fl_event_wait(&begun), 0);
+	fl_fiber_cancel(f);
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_resolve() */
+	FL_GIVES(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_GIVES(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
+	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_request(&stop);
+	FL_GIVES(fl_resolve_until("some.name", &a, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_destroy(&stop);
+	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
+	fl_event_set(&go_on);
+	return 0;
+}
+
+FL_TEST(net_resolve_cancelled)
+{
+	FL_NAME_FAULTS();
+	slow_lookup_ours();
+	fl_test_leaves_nothing(cancelled, NULL);
+	assert_true(n_over >= 1 && n_over == n_begun); /* the end of the loop has waited for them */
+}
+
+enum { LOOKUPS = 40 }; /* more than there are threads */
+
+/* One that has not begun when it is cancelled never begins. */
+static int in_line(void *unused)
+{
+	fl_address a[LOOKUPS];
+	fl_fiber *f[LOOKUPS];
+	(void)unused;
+	for (int i = 0; i < LOOKUPS; i++)
+		f[i] = fl_test_start(resolve_it, &a[i]);
+	fl_test_settle();
+	for (int i = 0; i < LOOKUPS; i++)
+		fl_fiber_cancel(f[i]);
+	for (int i = 0; i < LOOKUPS; i++)
+		FL_GIVES(fl_test_join(f[i]), -ECANCELED);
+	fl_event_set(&go_on);
+	FL_GIVES(fl_resolve("some.name", a, 1), 1); /* after those that had begun */
+	return 0;
+}
+
+FL_TEST(net_resolve_cancelled_in_line)
+{
+	FL_NAME_FAULTS();
+	slow_lookup_ours();
+	fl_test_leaves_nothing(in_line, NULL);
+	assert_true(n_over == n_begun && n_begun < LOOKUPS);
+}
+
+/* The others run meanwhile; and many lookups at once give each its own answer. */
+static int at_once(void *unused)
+{
+	fl_address a[LOOKUPS];
+	fl_fiber *f[LOOKUPS];
+	(void)unused;
+	for (int i = 0; i < LOOKUPS; i++)
+		f[i] = fl_test_start(resolve_it, &a[i]);
+	FL_GIVES(fl_event_wait(&begun), 0);
+	FL_CHECK(fl__load_relaxed(&n_over) == 0);
+	fl_event_set(&go_on);
+	for (int i = 0; i < LOOKUPS; i++) {
+		FL_GIVES(fl_test_join(f[i]), 1);
+		FL_CHECK(is(&a[i], "127.0.0.1"));
+	}
+	return 0;
+}
+
+FL_TEST(net_resolve_many_at_once)
+{
+	FL_NAME_FAULTS();
+	slow_lookup_ours();
+	fl_test_leaves_nothing(at_once, NULL);
+	assert_int_equal(n_over, LOOKUPS);
 }

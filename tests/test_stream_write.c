@@ -257,6 +257,38 @@ FL_TEST(stream_read_timed_out_in_the_midst)
 	fl_test_each_kind(late_reads);
 }
 
+/* Under a request that came before: what can be done at once is done, and nothing waits. */
+static void requested_before(fl_stream *a, fl_stream *b)
+{
+	char got[64];
+	fl_cancel stop = FL_CANCEL_INIT;
+	const struct iovec part = {got, sizeof got};
+	fl_cancel_request(&stop);
+	FL_GIVES(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, &stop), 0);
+	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), 5);
+	FL_GIVES(fl_stream_read_exactly_until(a, got, 4, FL_FOREVER, &stop), 4);
+	FL_GIVES(fl_stream_read_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_stream_read_exactly_until(a, got, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_stream_read_to_until(a, got, 1, "x", 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
+	(void)fl_test_fill(a);
+	FL_GIVES(fl_stream_write_until(a, got, sizeof got, FL_FOREVER, &stop), -ECANCELED);
+	FL_GIVES(fl_stream_writev_until(a, &part, 1, FL_FOREVER, &stop), -ECANCELED);
+	FL_CANCEL_SCOPE(&stop);
+	FL_GIVES(fl_stream_read(a, got, 1), -ECANCELED);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), -ECANCELED);
+	FL_GIVES(fl_stream_read_to(a, got, 1, "x", 1), -ECANCELED);
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -ECANCELED);
+	FL_GIVES(fl_stream_write(a, got, sizeof got), -ECANCELED);
+	FL_GIVES(fl_stream_writev(a, &part, 1), -ECANCELED);
+}
+
+FL_TEST(stream_under_a_request_that_came_before)
+{
+	fl_test_each_kind(requested_before);
+}
+
 /* The plain forms observe the scope of their fiber. */
 static int plain_read(void *s)
 {

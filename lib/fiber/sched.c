@@ -8,7 +8,8 @@
  *
  *   value         meaning                      set by                              cleared by
  *   EMPTY (0)     no unpark, not parked        fl__wait_begin()                    -
- *   UNPARKED (1)  unparked, for good           unpark(), swap                      nobody; of `pause` suspend()
+ *   UNPARKED (1)  unparked, for good           unpark(), swap; or store, by the    nobody; of `pause` suspend()
+ *                                              fiber's own thread
  *   PARKED (4)    suspended, or about to be    park(), CAS from EMPTY              unpark(); expire(), CAS
  *
  * Whoever takes it out of PARKED owes the fiber one entry in a queue: unpark() an entry in the inbox, or, on the fiber's own
@@ -167,11 +168,8 @@ static void post(struct fl__sched *s, struct fl__fiber *f)
 		s->config.ops->wake(s);
 }
 
-static void unpark(struct fl__wait *wait)
+static void unpark_elsewhere(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/* Read now: of what is not PARKED nothing may be read after the swap. */
-	struct fl__fiber *f = fiber_of(wait->ctx);
-	struct fl__sched *s = f->sched;
 	/* release: what the waker wrote; pairs with unparked(). acquire: f->next is ours; pairs with park() */
 	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) != PARKED)
 		return;
@@ -179,6 +177,30 @@ static void unpark(struct fl__wait *wait)
 		fl__sched_ready(s, f);
 	else
 		post(s, f);
+}
+
+/*
+ * By the fiber's own thread, of a wait that nobody else unparks: then all that use the word, park(), expire() and this, are of
+ * one thread. A wait is unparked once (lot.c, invariant 3), except `pause`.
+ */
+static inline void unpark_here(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
+{
+	/* relaxed: from this thread to itself */
+	const bool parked = fl__load_relaxed(&wait->park_word) == PARKED;
+	fl__store_relaxed(&wait->park_word, UNPARKED);
+	if (parked)
+		fl__sched_ready(s, f);
+}
+
+static void unpark(struct fl__wait *wait)
+{
+	/* Read now: of what is not PARKED nothing may be read after the swap. */
+	struct fl__fiber *f = fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
+	if (s == fl__sched_current && wait != &f->pause)
+		unpark_here(f, s, wait);
+	else
+		unpark_elsewhere(f, s, wait);
 }
 
 static bool unparked(const struct fl__wait *wait)

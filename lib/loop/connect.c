@@ -81,14 +81,23 @@ static bool is_same(const struct fl__address *a, const struct fl__address *b)
 	       memcmp(&a->at.v6.sin6_addr, &b->at.v6.sin6_addr, sizeof a->at.v6.sin6_addr) == 0;
 }
 
-/*
- * Whether it is connected with itself: nobody listens, and the system happens to have given it the very port that it is to
- * reach. Who took that for a connection would keep the server from its port.
- */
 static bool is_own(const struct attempt *a)
 {
 	struct fl__address own = {.size = sizeof own.at};
 	return fl__net_sys.local(a->fd, &own.at.any, &own.size) == 0 && is_same(a->to, &own);
+}
+
+/*
+ * A socket may be connected with itself: nobody listens, and the system happens to have given it the very port that it is to
+ * reach. Who took that for a connection would keep the server from its port; so would its end, for a minute, without a reset.
+ */
+static int refuse_own(const struct attempt *a)
+{
+	const struct sockaddr nobody = {.sa_family = AF_UNSPEC};
+	if (!is_own(a))
+		return 0;
+	(void)fl__net_sys.connect(a->fd, &nobody, sizeof nobody);
+	return -ECONNREFUSED;
 }
 
 /* 0: it stands; -EALREADY: it is under way; or why it failed. */
@@ -99,7 +108,7 @@ static int call(const struct attempt *a)
 		rc = 0;
 	else if (rc == -EINPROGRESS || rc == -EINTR)
 		rc = -EALREADY;
-	return rc == 0 && is_own(a) ? -ECONNREFUSED : rc;
+	return rc == 0 ? refuse_own(a) : rc;
 }
 
 /* Has the poller tell of it: -EALREADY, or an error. */

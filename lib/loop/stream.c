@@ -14,11 +14,10 @@
 
 enum { EAGER = 64 }; /* attempts, each of some microseconds */
 
-int fl__stream_look(fl_stream *s, int direction, size_t size)
+/* What is asked of the stream itself. */
+static int begin(fl_stream *s, int direction, size_t size)
 {
-	if (fl__loop_is_forked(s->io.loop))
-		return -EOWNERDEAD;
-	if (fl_loop_current() != s->io.loop || size > PTRDIFF_MAX)
+	if (size > PTRDIFF_MAX)
 		return -EINVAL;
 	if (s->busy[direction])
 		return -EBUSY;
@@ -26,11 +25,22 @@ int fl__stream_look(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
+int fl__stream_look(fl_stream *s, int direction, size_t size)
+{
+	if (fl__loop_is_forked(s->io.loop))
+		return -EOWNERDEAD;
+	return fl_loop_current() == s->io.loop ? begin(s, direction, size) : -EINVAL;
+}
+
 int fl__stream_enter(fl_stream *s, int direction, size_t size)
 {
-	int rc = fl__stream_look(s, direction, size);
-	if (rc == 0 && !fl_fiber_current())
-		rc = -EINVAL;
+	const fl_loop *l = s->io.loop;
+	struct fl__fiber *self = fl__fiber_self();
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	if (!self || self == l->caller || fl__fiber_sched(self) != l->sched)
+		return -EINVAL;
+	int rc = begin(s, direction, size);
 	if (rc == 0)
 		s->busy[direction] = true;
 	return rc;

@@ -2,8 +2,8 @@
 /*
  * The bounded queue: the blocking façade around a ring (ring.h), which another core may replace.
  *
- * Everything is guarded by `lock`. Who cannot go on waits in one of three lines: `items` (empty), `space` (full), `done`
- * (somebody joins).
+ * Everything is guarded by `lock`, the lines too. Who cannot go on waits in one of three: `items` (empty), `space` (full),
+ * `done` (somebody joins).
  *
  * Invariants
  *   1. Linearization: every operation, at a moment while it holds the lock.
@@ -20,7 +20,7 @@
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../sync/cond.h"
+#include "../wait/line.h"
 #include "ring.h"
 #include <errno.h>
 #include <fairlead/mutex.h>
@@ -30,7 +30,7 @@ enum { CAPACITY_DEFAULT = 1024 };
 
 struct fl_queue {
 	fl_mutex lock;
-	fl_cond items, space, done;
+	struct fl__line items, space, done;
 	struct fl__ring ring;
 	size_t unfinished, dropping;
 	size_t inside; /* contexts that wait, or are on their way out of a wait */
@@ -83,7 +83,7 @@ void fl_queue_free(fl_queue *q)
 	if (!q)
 		return;
 	fl_mutex_lock(&q->lock);
-	bool awaited = q->inside > 0 || fl_cond_destroy(&q->items) != 0 || fl_cond_destroy(&q->space) != 0;
+	bool awaited = q->inside > 0 || fl__line_is_waited(&q->items) || fl__line_is_waited(&q->space);
 	fl_mutex_unlock(&q->lock);
 	if (awaited)
 		fl__panic("fl_queue_free", q, "somebody waits on it");
@@ -94,11 +94,19 @@ void fl_queue_free(fl_queue *q)
 
 /* Waiting. */
 
-static int queue_wait(fl_queue *q, fl_cond *line, int64_t deadline, fl_cancel *cancel)
+static int queue_wait(fl_queue *q, struct fl__line *line, int64_t deadline, fl_cancel *cancel)
 {
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	fl__line_add(line, &node);
 	q->inside++;
-	int rc = fl_cond_wait_until(line, &q->lock, deadline, cancel);
+	fl_mutex_unlock(&q->lock);
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	fl_mutex_lock(&q->lock);
 	q->inside--;
+	if (rc != 0)
+		fl__line_remove(line, &node);
 	return rc;
 }
 
@@ -122,8 +130,8 @@ static int queue_can_join(const fl_queue *q)
 	return q->unfinished == 0 && q->dropping == 0 ? 0 : -EAGAIN;
 }
 
-__attribute__((noinline, cold)) static int queue_await_slow(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line,
-                                                            int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int queue_await_slow(fl_queue *q, int (*can)(const fl_queue *q),
+                                                            struct fl__line *line, int64_t deadline, fl_cancel *cancel)
 {
 	int waited = 0, rc = -EAGAIN;
 	while (rc == -EAGAIN && waited == 0) {
@@ -134,21 +142,26 @@ __attribute__((noinline, cold)) static int queue_await_slow(fl_queue *q, int (*c
 }
 
 /* Waits in `line` until `can` says otherwise than -EAGAIN. What it says last decides, also after a timeout or cancel. */
-static inline int queue_await(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line, int64_t deadline,
+static inline int queue_await(fl_queue *q, int (*can)(const fl_queue *q), struct fl__line *line, int64_t deadline,
                               fl_cancel *cancel)
 {
 	int rc = can(q);
 	return __builtin_expect(rc != -EAGAIN, 1) ? rc : queue_await_slow(q, can, line, deadline, cancel);
 }
 
-static inline void queue_signal_one(fl_cond *line)
+static inline void queue_signal_one(struct fl__line *line)
 {
-	if (__builtin_expect(fl__cond_is_awaited(line), 0))
-		fl_cond_signal(line);
+	if (__builtin_expect(fl__line_is_awaited(line), 0))
+		fl__line_wake(line, 1);
+}
+
+static void queue_signal_all(struct fl__line *line)
+{
+	fl__line_wake(line, FL__ALL);
 }
 
 /* Wakes a context for each of `n` new items or spaces. Without waiters a signal is one load. */
-static void queue_signal(fl_queue *q, fl_cond *line, size_t n)
+static void queue_signal(fl_queue *q, struct fl__line *line, size_t n)
 {
 	if (n > q->inside + 1) /* + 1: those of fl_wait_any stand in line uncounted, and one signal takes them all */
 		n = q->inside + 1;
@@ -158,7 +171,7 @@ static void queue_signal(fl_queue *q, fl_cond *line, size_t n)
 
 /* Putting. */
 
-static void queue_push(fl_queue *q, const void *item)
+static inline void queue_push(fl_queue *q, const void *item)
 {
 	fl__ring_push(&q->ring, item);
 	q->unfinished++;
@@ -232,7 +245,7 @@ size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n)
 
 /* Getting. */
 
-static void queue_pop(fl_queue *q, void *item)
+static inline void queue_pop(fl_queue *q, void *item)
 {
 	fl__ring_pop(&q->ring, item);
 	queue_signal_one(&q->space);
@@ -304,8 +317,8 @@ size_t fl_queue_get_many(fl_queue *q, void *items, size_t n)
 static void queue_close(fl_queue *q)
 {
 	q->closed = true;
-	fl_cond_broadcast(&q->items);
-	fl_cond_broadcast(&q->space);
+	queue_signal_all(&q->items);
+	queue_signal_all(&q->space);
 }
 
 void fl_queue_close(fl_queue *q)
@@ -318,7 +331,7 @@ void fl_queue_close(fl_queue *q)
 static void queue_settle(fl_queue *q)
 {
 	if (queue_can_join(q) == 0)
-		fl_cond_broadcast(&q->done);
+		queue_signal_all(&q->done);
 }
 
 size_t fl_queue_close_now(fl_queue *q)
@@ -398,13 +411,19 @@ static bool queue_ready(fl_queue *q, int (*can)(const fl_queue *q))
 	return can(q) != -EAGAIN;
 }
 
-static bool queue_arm(fl_queue *q, int (*can)(const fl_queue *q), fl_cond *line, struct fl__node *node)
+static bool queue_arm(fl_queue *q, int (*can)(const fl_queue *q), struct fl__line *line, struct fl__node *node)
 {
 	FL_LOCKED(&q->lock);
 	if (can(q) != -EAGAIN)
 		return false;
-	fl__cond_add(line, node);
+	fl__line_add(line, node);
 	return true;
+}
+
+static void queue_disarm(fl_queue *q, struct fl__line *line, struct fl__node *node)
+{
+	FL_LOCKED(&q->lock);
+	fl__line_remove(line, node);
 }
 
 static bool on_items_ready(void *object)
@@ -418,6 +437,12 @@ static bool on_items_arm(void *object, struct fl__node *node)
 	return queue_arm(q, queue_can_get, &q->items, node);
 }
 
+static void on_items_disarm(void *object, struct fl__node *node)
+{
+	fl_queue *q = object;
+	queue_disarm(q, &q->items, node);
+}
+
 static bool on_space_ready(void *object)
 {
 	return queue_ready(object, queue_can_put);
@@ -429,5 +454,11 @@ static bool on_space_arm(void *object, struct fl__node *node)
 	return queue_arm(q, queue_can_put, &q->space, node);
 }
 
-const fl_on_type fl__on_queue = {on_items_ready, on_items_arm, fl__node_disarm, NULL};
-const fl_on_type fl__on_queue_space = {on_space_ready, on_space_arm, fl__node_disarm, NULL};
+static void on_space_disarm(void *object, struct fl__node *node)
+{
+	fl_queue *q = object;
+	queue_disarm(q, &q->space, node);
+}
+
+const fl_on_type fl__on_queue = {on_items_ready, on_items_arm, on_items_disarm, NULL};
+const fl_on_type fl__on_queue_space = {on_space_ready, on_space_arm, on_space_disarm, NULL};

@@ -19,18 +19,11 @@
 #include "lock.h"
 #include <fairlead/time.h>
 
-enum { REQUESTED = 1, WAITERS = 2, OWN = 4 };
+enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4 };
 
 static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
 
 fl_cancel fl__shielded;
-
-fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
-{
-	if (!cancel)
-		cancel = ctx->scope;
-	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
-}
 
 static fl_cancel *resolve_here(const fl_cancel *cancel)
 {
@@ -42,18 +35,6 @@ static fl_cancel *root_of(fl_cancel *c)
 	return c->root_ ? c->root_ : c;
 }
 
-static int64_t deadline_of(const fl_cancel *c)
-{
-	return FL_FOREVER - c->from_forever_;
-}
-
-static bool is_requested(const fl_cancel *c)
-{
-	if (fl__load_acquire(&c->word_) & REQUESTED) /* pairs with request_one() */
-		return true;
-	return c->from_forever_ != 0 && fl__sys.now() >= deadline_of(c);
-}
-
 static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bits)
 {
 	*c = (fl_cancel)FL_CANCEL_INIT;
@@ -62,7 +43,7 @@ static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bit
 	parent = resolve_here(parent);
 	if (!parent)
 		return;
-	if (deadline_of(parent) < deadline_of(c))
+	if (fl__cancel_deadline(parent) < fl__cancel_deadline(c))
 		c->from_forever_ = parent->from_forever_;
 	c->parent_ = parent;
 	c->root_ = root_of(parent);
@@ -123,7 +104,7 @@ void fl_cancel_destroy(fl_cancel *c)
 static void request_one(fl_cancel *c, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS tells whether it is right */
-	/* Without waiters the line can stay as it is: lot.c, invariant 6. Release: pairs with is_requested() and fl__word_arm(). */
+	/* Without waiters the line can stay as it is: lot.c, invariant 6. Release: pairs with fl__cancel_is_requested() and fl__word_arm(). */
 	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, seen | REQUESTED))
 		;
 	if (seen & WAITERS) {
@@ -192,13 +173,13 @@ bool fl__cancel_renew(fl_cancel *c)
 bool fl_cancel_requested(const fl_cancel *c)
 {
 	c = resolve_here(c);
-	return c && is_requested(c);
+	return c && fl__cancel_is_requested(c);
 }
 
 int64_t fl_cancel_deadline(const fl_cancel *c)
 {
 	c = resolve_here(c);
-	return c ? deadline_of(c) : FL_FOREVER;
+	return c ? fl__cancel_deadline(c) : FL_FOREVER;
 }
 
 fl_cancel *fl_cancel_scope(void)
@@ -216,12 +197,12 @@ fl_cancel *fl_cancel_scope_set(fl_cancel *c)
 
 bool fl__cancel_arm(fl_cancel *c, struct fl__node *node)
 {
-	return !is_requested(c) && fl__word_arm(&c->word_, &requested, node);
+	return !fl__cancel_is_requested(c) && fl__word_arm(&c->word_, &requested, node);
 }
 
 static bool on_ready(void *object)
 {
-	return is_requested(object);
+	return fl__cancel_is_requested(object);
 }
 
 static bool on_arm(void *object, struct fl__node *node)
@@ -231,7 +212,7 @@ static bool on_arm(void *object, struct fl__node *node)
 
 static int64_t on_deadline(void *object)
 {
-	return deadline_of(object);
+	return fl__cancel_deadline(object);
 }
 
 const fl_on_type fl__on_cancel = {on_ready, on_arm, fl__node_disarm, on_deadline};

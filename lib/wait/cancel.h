@@ -2,7 +2,10 @@
 #ifndef FL_WAIT_CANCEL_H
 #define FL_WAIT_CANCEL_H
 
+#include "../base/atomic.h"
+#include "../base/sys.h"
 #include "lot.h"
+#include <fairlead/time.h>
 
 /*
  * A token that belongs to one context, `ctx->own`: a request calls `kick`, once, under the lock of the token's tree, on whatever
@@ -30,7 +33,27 @@ void fl__cancel_request_children(fl_cancel *c);
 bool fl__cancel_renew(fl_cancel *c);
 
 /* The token that `cancel` means for `ctx`: itself, its scope for NULL; NULL for none. */
-fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx);
+static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
+{
+	if (!cancel)
+		cancel = ctx->scope;
+	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
+}
+
+/* Of a token that was resolved. The bit: cancel.c. */
+enum { FL__CANCEL_REQUESTED = 1 };
+
+static inline int64_t fl__cancel_deadline(const fl_cancel *c)
+{
+	return FL_FOREVER - c->from_forever_;
+}
+
+static inline bool fl__cancel_is_requested(const fl_cancel *c)
+{
+	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with request_one() */
+		return true;
+	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
+}
 
 /* Adds `node` to those that a request wakes; false when the token is requested, also by its deadline. */
 bool fl__cancel_arm(fl_cancel *c, struct fl__node *node);

@@ -47,9 +47,9 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 /* Under the context's own token, which fl__ctx_cancel() stands for. */
 static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel *token)
 {
-	if (fl_cancel_requested(token))
+	if (fl__cancel_is_requested(token))
 		return give_up(wait, -ECANCELED);
-	const int64_t limit = fl_cancel_deadline(token);
+	const int64_t limit = fl__cancel_deadline(token);
 	wait->ctx->waiting = wait;
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
 	wait->ctx->waiting = NULL;
@@ -71,7 +71,7 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 	node.observer = true;
 	if (!fl__cancel_arm(token, &node))
 		return give_up(wait, -ECANCELED);
-	int64_t limit = fl_cancel_deadline(token);
+	const int64_t limit = fl__cancel_deadline(token);
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;

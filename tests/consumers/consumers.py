@@ -4,13 +4,16 @@
 Every method of Kit that is called consumer_... is one case of `./dev test`. What they build stays in build/consumers,
 so that a second run only links and runs.
 """
+import ctypes
 import glob
 import os
 import re
 import shlex
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -57,6 +60,37 @@ def runs_of_threads(pid):
         with open(f"/proc/{pid}/task/{task}/status", encoding="utf-8") as file:
             runs[task] = re.findall(r"ctxt_switches:\s+(\d+)", file.read())
     return runs
+
+
+def may_not_raise_limits():
+    """For root, too: what is executed next has no CAP_SYS_RESOURCE."""
+    ctypes.CDLL(None).prctl(24, 24, 0, 0, 0)  # PR_CAPBSET_DROP; whoever is not root has none to lose
+
+
+class Server:
+    """A program that listens on 127.0.0.1, and what it prints; killed when the scope ends."""
+
+    def __init__(self, command, port=None):
+        self.process = subprocess.Popen(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        self.port = port or int(self.line().rpartition(":")[2])
+
+    def line(self):
+        text = self.process.stdout.readline()
+        if not text:
+            raise Failure(f"$ {shlex.join(self.process.args)}\nended, status {self.process.wait()}")
+        return text
+
+    def client(self):
+        s = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+        return s, s.makefile(newline="\n")
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
 
 
 class Kit:
@@ -194,6 +228,116 @@ class Kit:
 
     def consumer_example_threads(self):
         expect(self.c(os.path.join(HERE, "examples", "threads.c")), "ok\n")
+
+    def consumer_readme_straight_line_async(self):
+        """The README's echo server: as it stands there, but for the port."""
+        source = self.example_of("README.md", "Straight-line async")
+        with open(source, encoding="utf-8") as file:
+            text = file.read()
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        source = source.replace(".c", "_async.c")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(text.replace("7000", str(port)))
+        if str(port) not in open(source, encoding="utf-8").read():
+            raise Failure("the example does not listen at port 7000")
+        with Server([self.compiled(source, self.cc, C_FLAGS)], port) as server:
+            end = time.monotonic() + 60
+            while True:  # it does not say when it listens
+                try:
+                    clients = [server.client() for _ in range(3)]
+                    break
+                except ConnectionRefusedError:
+                    if server.process.poll() is not None or time.monotonic() > end:
+                        raise Failure(f"nobody listens; status {server.process.poll()}") from None
+            self.echoes(clients)
+
+    def echoes(self, clients):
+        """Each client gets its own lines back, in any order of the clients; one that goes away disturbs nobody."""
+        for i, (s, _) in enumerate(clients):
+            s.sendall(f"I am {i}\nand still ".encode())
+        for i, (s, lines) in reversed(list(enumerate(clients))):
+            expect(lines.readline(), f"I am {i}\n")
+            s.sendall(b"here\n")
+            expect(lines.readline(), "and still here\n")
+            s.close()
+            lines.close()
+
+    def async_example(self, name):
+        """One of docs/examples/async, compiled against the installed library."""
+        return self.compiled(os.path.join(self.source, "docs", "examples", "async", name + ".c"), self.cc, C_FLAGS)
+
+    def consumer_example_echo(self):
+        with Server([self.async_example("echo"), "0"]) as server:
+            self.echoes([server.client() for _ in range(20)])
+            s, lines = server.client()
+            s.sendall(b"x" * 5000)  # no line: the server closes
+            if lines.readline():
+                raise Failure("a line that is too long came back")
+            self.echoes([server.client()])
+
+    def consumer_example_chat(self):
+        with Server([self.async_example("chat"), "0", "500"]) as server:
+            members = {}
+            for name in ("anna", "bert", "carl"):
+                s, lines = members[name] = server.client()
+                expect(lines.readline(), "Your name?\n")
+                s.sendall(f"{name}\n".encode())
+                for other in list(members)[:-1]:
+                    expect(members[other][1].readline(), f"* {name} has come\n")
+            members["anna"][0].sendall(b"hello\n")
+            for name in ("bert", "carl"):
+                expect(members[name][1].readline(), "anna: hello\n")
+            self.chat_with_one_who_does_not_read(server, members)
+            members["bert"][0].shutdown(socket.SHUT_WR)
+            expect(members["anna"][1].readline(), "* bert has gone\n")
+
+    def chat_with_one_who_does_not_read(self, server, members):
+        """Anna speaks until carl, who reads nothing any more, is thrown out; bert gets every line, in order."""
+        sent = gone = 0
+        said = []
+        (anna, to_anna), (_, to_bert) = members["anna"], members["bert"]
+        watcher = threading.Thread(target=lambda: said.append(server.line()))
+        watcher.start()
+        while not said:
+            if sent == 1_000_000:
+                raise Failure("a million lines, and nobody was thrown out")
+            for _ in range(100):
+                anna.sendall(b"%d %s\n" % (sent, b"x" * 900))
+                sent += 1
+            for line in range(sent - 100, sent):
+                while (heard := to_bert.readline()) == "* carl has gone\n":
+                    gone += 1
+                expect(heard, f"anna: {line} x")
+        watcher.join()
+        expect(said[0], "carl does not read, and is thrown out\n")
+        expect(to_anna.readline(), "* carl has gone\n")
+        if gone == 0:
+            expect(to_bert.readline(), "* carl has gone\n")
+        if gone > 1:
+            raise Failure("carl has gone more than once")
+
+    def consumer_example_load(self):
+        load = self.async_example("load")
+        text = run([load, "--connections", "200", "--seconds", "1"])
+        if not re.search(r"^200 connections.*\nresident memory a task: \d+ bytes in the server, \d+ bytes here\n"
+                         r"[1-9]\d* requests of 64 bytes in ", text):
+            raise Failure(text)
+        with Server([self.async_example("echo"), "0"]) as server:
+            expect(run([load, "--connections", "10", "--idle", "--port", str(server.port)]), "10 connections")
+
+    def consumer_example_load_says_what_it_cannot(self):
+        done = subprocess.run(["sh", "-c", 'ulimit -n 100 && exec "$0" "$@"', self.async_example("load"), "--connections",
+                               "900"], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=60,
+                              preexec_fn=may_not_raise_limits)
+        if done.returncode != 1 or "need 964 descriptors, and no more than 100 are allowed" not in done.stderr:
+            raise Failure(f"status {done.returncode}: {done.stdout}{done.stderr}")
+
+    def consumer_example_fetch_many(self):
+        text = run([self.async_example("fetch_many"), "--timeout", "5000"])
+        expect(text, "16 pages came, 4 timed out, 0 failed")
+        if len(re.findall(r"/(4|9|14|19) +timed out", text)) != 4:
+            raise Failure(text)
 
     def consumer_idle_process_does_nothing(self):
         """A pool after its tasks and a thread in a long wait: for two seconds none runs, so none calls the system."""

@@ -620,7 +620,8 @@ static int in_groups(void *)
 	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
 	fl_fiber_config config = {};
 	config.name = "child";
-	CHECK(fl_tasks_start(&g, wait_for_cancel, nullptr) == 0 && fl_tasks_start_with(&g, succeed, nullptr, &config) == 0);
+	CHECK(fl_tasks_start(&g, wait_for_cancel, nullptr) == 0 &&
+	      fl_tasks_start_with(&g, succeed, nullptr, &config) == 0);
 	CHECK(fl_tasks_count(&g) == 2 && fl_tasks_failed(&g) == nullptr && fl_tasks_try_join(&g) == -EBUSY);
 	CHECK(!fl_cancel_requested(fl_tasks_token(&g)) && fl_tasks_join_until(&g, 0, nullptr) == -ETIMEDOUT);
 	fl_tasks_cancel(&g);
@@ -631,7 +632,8 @@ static int in_groups(void *)
 	const fl_call calls[] = {{succeed, nullptr, nullptr}, {succeed, nullptr, "second"}};
 	int results[2] = {7, 7}, result = 7;
 	CHECK(fl_gather(calls, 2, results) == 0 && fl_gather_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
-	CHECK(fl_gather_all(calls, 2, results) == 0 && fl_gather_all_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_gather_all(calls, 2, results) == 0 &&
+	      fl_gather_all_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
 	CHECK(results[0] == 0 && results[1] == 0);
 	CHECK(fl_shield(succeed, nullptr, &result) == 0 && result == 0);
 	CHECK(fl_shield_until(succeed, nullptr, nullptr, FL_FOREVER, nullptr) == 0);
@@ -654,6 +656,58 @@ static int as_they_complete(void *)
 		CHECK(fl_fiber_join(fiber, nullptr) == 0);
 	fl_completed_free(nullptr);
 	return 0;
+}
+
+static int to_a_thread(void *)
+{
+	int result = 7;
+	CHECK(fl_to_thread(succeed, nullptr, &result) == 0 && result == 0);
+	CHECK(fl_to_thread_until(succeed, nullptr, nullptr, 0, FL_SHIELDED) == -ETIMEDOUT);
+	return 0;
+}
+
+static void timeouts()
+{
+	int result = 7;
+	FL_SCOPED(fl_timeout) t = FL_TIMEOUT_INIT;
+	fl_timeout_begin(&t, 0);
+	CHECK(fl_sleep(FL_S(3600)) == -ECANCELED && fl_timeout_end(&t, -ECANCELED) == -ETIMEDOUT);
+	CHECK(fl_wait_for(wait_for_cancel, nullptr, fl_after(FL_MS(1)), &result) == 0 && result == 0);
+	fl_timeout_begin(&t, FL_FOREVER);
+	CHECK(fl_loop_run(to_a_thread, nullptr) == 0);
+}
+
+static int on_streams(void *)
+{
+	fl_stream *ends[2];
+	CHECK(fl_stream_pair(ends) == 0);
+	FL_SCOPED(fl_stream) *a = ends[0], *b = ends[1];
+	fl_stream *other = nullptr;
+	char got[FL_STREAM_NAME_SIZE];
+	CHECK(fl_stream_from_fd(&other, fl_stream_fd(a)) == -EEXIST && other == nullptr);
+	CHECK(fl_stream_name(a, got, sizeof got) == 0 && fl_stream_peer_name(a, got, sizeof got) == 0);
+	char data[] = "line\nto:exactly";
+	const struct iovec parts[] = {{data, 5}, {data + 5, 10}};
+	CHECK(fl_stream_writev(a, parts, 2) == 0 && fl_stream_written(a) == 15);
+	CHECK(fl_stream_read_line(b, got, sizeof got) == 5 && std::strcmp(got, "line\n") == 0);
+	CHECK(fl_stream_read_to(b, got, sizeof got, ":", 1) == 3 && fl_stream_read_exactly(b, got, 7) == 7);
+	CHECK(fl_stream_write(a, "x", 1) == 0 && fl_stream_read(b, got, 1) == 1);
+	CHECK(fl_stream_try_write(a, "x", 1) == 1 && fl_stream_try_read(b, got, 1) == 1);
+	CHECK(fl_stream_write_until(a, "x", 1, 0, nullptr) == 0 && fl_stream_writev_until(a, parts, 1, 0, nullptr) == 0);
+	CHECK(fl_stream_read_until(b, got, 1, 0, nullptr) == 1 && fl_stream_got(b) == 0);
+	CHECK(fl_stream_read_exactly_until(b, got, 5, 0, nullptr) == 5);
+	CHECK(fl_stream_read_to_until(b, got, 5, "x", 1, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_stream_read_line_until(b, got, 5, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_stream_end(a) == 0 && fl_stream_read(b, got, 1) == 0);
+	fl_stream_abort(b);
+	CHECK(fl_stream_read(b, got, 1) == -ECONNABORTED);
+	return 0;
+}
+
+static void streams()
+{
+	CHECK(fl_loop_run(on_streams, nullptr) == 0);
+	fl_stream_free(nullptr);
 }
 
 static void task_groups()
@@ -686,6 +740,8 @@ int main(int argc, char **argv)
 	executors();
 	threads();
 	task_groups();
+	streams();
+	timeouts();
 	regions();
 	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);
 	std::puts("ok");

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * load: many connections at once, each with a task of its own on either side.
+ *
+ *     load [--connections N] [--seconds S] [--size BYTES]     N (10000) clients that ask and wait for the echo, S seconds (5) long
+ *     load --idle [--connections N]                           they only stand there: what does each of them cost?
+ *     load --port PORT ...                                    against an echo server that runs already, on this machine
+ *
+ * The server is a process of its own (fl_process), so that what a task takes there can be told from what it takes here: the
+ * resident memory that has come since before the first connection, by the number of connections. What the kernel keeps for a
+ * socket is not in it.
+ */
+#include <errno.h>
+#include <fairlead.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define AT_A_TIME                                                                                                      \
+	256u      /* that connect: the system keeps a few thousand waiting, and lets others try again in a second */
+#define SPARE 64u /* descriptors, beside those of the connections */
+#define PATIENCE FL_S(60)
+
+struct load {
+	unsigned connections, seconds, size, port;
+	bool idle;
+	fl_process *server; /* NULL: somebody else's */
+	char *request;
+	fl_sem connecting;
+	fl_latch connected;
+	fl_event go;
+	int64_t end;
+	uint64_t requests, longest;
+};
+
+/* Returns how many descriptors there may be now: `wanted`, or the limit, which only root can raise. */
+static uint64_t raise_limit(uint64_t wanted)
+{
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 0;
+	if (limit.rlim_cur < wanted) {
+		struct rlimit more = {wanted, limit.rlim_max < wanted ? wanted : limit.rlim_max};
+		if (setrlimit(RLIMIT_NOFILE, &more) != 0) {
+			more = (struct rlimit){limit.rlim_max, limit.rlim_max};
+			(void)setrlimit(RLIMIT_NOFILE, &more);
+		}
+	}
+	return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
+/* Bytes of `pid` that are in memory; 0: not known. /proc/PID/statm would be quicker, and wrong by some hundred pages. */
+static uint64_t resident(int pid)
+{
+	char path[64], line[256];
+	unsigned long long kib = 0;
+	(void)snprintf(path, sizeof path, "/proc/%d/smaps_rollup", pid);
+	FILE *f = fopen(path, "re");
+	while (f != NULL && fgets(line, sizeof line, f) != NULL && sscanf(line, "Rss: %llu", &kib) != 1)
+		;
+	if (f != NULL)
+		(void)fclose(f);
+	return kib * 1024;
+}
+
+/*
+ * The server. A task that waits keeps what lies on its stack, so what is there is small: with the frames of the wait it fits
+ * into one page, and the task's handle, too.
+ */
+static int echo(void *client)
+{
+	FL_SCOPED(fl_stream) *s = client;
+	char buffer[512];
+	ssize_t n;
+	int rc = 0;
+	while (rc == 0 && (n = fl_stream_read(s, buffer, sizeof buffer)) > 0)
+		rc = fl_stream_write(s, buffer, (size_t)n);
+	return 0;
+}
+
+static int serve(void *pipe)
+{
+	FL_SCOPED(fl_listener) *l = NULL;
+	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	int rc = fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
+	unsigned port = rc == 0 ? fl_listener_port(l) : 0;
+	if (rc == 0)
+		rc = fl_pipe_send(pipe, &port, sizeof port);
+	while (rc == 0) {
+		fl_stream *s = NULL;
+		rc = fl_accept(l, &s);
+		if (rc == 0)
+			rc = fl_tasks_start(&clients, echo, s);
+		if (rc != 0)
+			fl_stream_free(s);
+	}
+	fl_tasks_cancel(&clients);
+	return rc;
+}
+
+FL_TASK_STATIC(server, unsigned, void)
+{
+	FL_SCOPED(fl_pipe) *pipe = NULL;
+	(void)raise_limit(*arg + SPARE);
+	int rc = fl_pipe_from_fd(&pipe, fl_process_fd(0));
+	if (rc == 0)
+		rc = fl_loop_run(serve, pipe);
+	return rc == 0 ? 0 : fl_task_fail(ctx, rc, "the server: %s", fl_error_text(rc));
+}
+
+static int start_server(struct load *o)
+{
+	FL_SCOPED(fl_pipe) *ours = NULL, *theirs = NULL;
+	int rc = fl_pipe_create(&ours, &theirs, NULL);
+	if (rc != 0)
+		return rc;
+	int fd = fl_pipe_fd(theirs);
+	size_t size;
+	rc = fl_process_start(
+	    &o->server,
+	    &(fl_process_config){
+		.task = &server, .arg = &o->connections, .name = "server", .daemon = true, .fds = &fd, .n_fds = 1});
+	fl_pipe_free(theirs);
+	theirs = NULL;
+	return rc == 0 ? fl_pipe_recv_until(ours, &o->port, sizeof o->port, &size, fl_after(PATIENCE), NULL) : rc;
+}
+
+/* The clients. */
+
+static int ask(const struct load *o, fl_stream *s, char *reply)
+{
+	int rc = fl_stream_write(s, o->request, o->size);
+	ssize_t n = rc == 0 ? fl_stream_read_exactly(s, reply, o->size) : rc;
+	if (n < 0)
+		return (int)n;
+	return (size_t)n == o->size && memcmp(reply, o->request, o->size) == 0 ? 0 : -EPROTO;
+}
+
+static int connect_to(struct load *o, fl_stream **s)
+{
+	int rc = fl_sem_acquire(&o->connecting);
+	if (rc != 0)
+		return rc;
+	rc = fl_connect_tcp_until(s, "127.0.0.1", (uint16_t)o->port, fl_after(PATIENCE), NULL);
+	fl_sem_release(&o->connecting);
+	return rc;
+}
+
+static int ask_on(struct load *o, fl_stream *s, char *reply)
+{
+	int rc = 0;
+	for (int64_t now = fl_now(), begun; rc == 0 && now < o->end; o->requests++) {
+		begun = now;
+		rc = ask(o, s, reply);
+		now = fl_now();
+		if ((uint64_t)(now - begun) > o->longest)
+			o->longest = (uint64_t)(now - begun);
+	}
+	return rc;
+}
+
+static int client(void *arg)
+{
+	struct load *o = arg;
+	FL_SCOPED(fl_stream) *s = NULL;
+	char *reply = malloc(o->size);
+	int rc = reply != NULL ? connect_to(o, &s) : -ENOMEM;
+	if (rc == 0)
+		rc = ask(o, s, reply); /* so the server's task is there, has worked, and waits again */
+	if (rc == 0) {
+		fl_latch_count_down(&o->connected, 1);
+		rc = fl_event_wait(&o->go);
+	}
+	if (rc == 0)
+		rc = ask_on(o, s, reply);
+	free(reply);
+	return rc;
+}
+
+struct memory {
+	uint64_t here, there;
+};
+
+static struct memory memory_now(const struct load *o)
+{
+	return (struct memory){resident((int)getpid()), o->server != NULL ? resident(fl_process_pid(o->server)) : 0};
+}
+
+static void report_memory(const struct load *o, struct memory before, struct memory after)
+{
+	printf("%u connections, each with a task on either side\n", o->connections);
+	if (before.there != 0 && after.there >= before.there)
+		printf("resident memory a task: %llu bytes in the server, ",
+		       (unsigned long long)((after.there - before.there) / o->connections));
+	else
+		printf("resident memory a task: ");
+	printf("%llu bytes here\n", (unsigned long long)((after.here - before.here) / o->connections));
+}
+
+static void report_requests(const struct load *o, double seconds)
+{
+	printf("%llu requests of %u bytes in %.2f s: %.0f a second; the slowest took %.1f ms\n",
+	       (unsigned long long)o->requests, o->size, seconds, (double)o->requests / seconds,
+	       (double)o->longest / 1e6);
+}
+
+/* All clients; returns the first error of one. */
+static int run_clients(struct load *o, struct memory before)
+{
+	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	int rc = 0;
+	for (unsigned i = 0; i < o->connections && rc == 0; i++)
+		rc = fl_tasks_start(&clients, client, o);
+	if (rc == 0) /* until all are connected, or one cannot: then the group is cancelled, and its join says why */
+		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_tasks_token(&clients));
+	if (rc == 0)
+		report_memory(o, before, memory_now(o));
+	int64_t start = fl_now();
+	o->end = rc == 0 && !o->idle ? start + FL_S(o->seconds) : start;
+	fl_event_set(&o->go);
+	int joined = fl_tasks_join(&clients);
+	if (joined == 0 && rc == 0 && !o->idle)
+		report_requests(o, (double)(fl_now() - start) / 1e9);
+	return joined != 0 ? joined : rc;
+}
+
+static int prepare(struct load *o)
+{
+	int rc = fl_sem_init(&o->connecting, AT_A_TIME);
+	return rc == 0 ? fl_latch_init(&o->connected, o->connections) : rc;
+}
+
+static int run(void *arg)
+{
+	struct load *o = arg;
+	struct load first = {.connections = 1, .size = o->size, .port = o->port, .request = o->request};
+	int rc = prepare(&first);
+	fl_event_set(&first.go);
+	if (rc == 0)
+		rc = client(&first); /* what the first one alone takes does not count */
+	return rc == 0 ? run_clients(o, memory_now(o)) : rc;
+}
+
+static int run_load(struct load *o)
+{
+	uint64_t wanted = (uint64_t)o->connections + SPARE, have = raise_limit(wanted);
+	if (have < wanted) {
+		fprintf(stderr,
+		        "load: %u connections need %llu descriptors, and no more than %llu are allowed (ulimit -Hn); "
+		        "fewer: --connections %llu\n",
+		        o->connections, (unsigned long long)wanted, (unsigned long long)have,
+		        (unsigned long long)(have > SPARE ? have - SPARE : 0));
+		return EXIT_FAILURE;
+	}
+	o->request = malloc(o->size);
+	int rc = o->request != NULL ? prepare(o) : -ENOMEM;
+	if (rc == 0) {
+		memset(o->request, 'x', o->size);
+		rc = o->port == 0 ? start_server(o) : 0;
+	}
+	if (rc == 0)
+		rc = fl_loop_run(run, o);
+	fl_process_free(o->server); /* a daemon: it ends with this */
+	free(o->request);
+	return rc == 0 ? EXIT_SUCCESS : fl_perror(rc, "load");
+}
+
+static bool number(const char *text, unsigned most, unsigned *n)
+{
+	char *end;
+	unsigned long value = strtoul(text, &end, 10);
+	*n = (unsigned)value;
+	return text[0] >= '0' && text[0] <= '9' && *end == '\0' && value >= 1 && value <= most;
+}
+
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv); /* the server's process begins here */
+	static const struct option options[] = {{"connections", required_argument, NULL, 'c'},
+	                                        {"seconds", required_argument, NULL, 's'},
+	                                        {"size", required_argument, NULL, 'b'},
+	                                        {"port", required_argument, NULL, 'p'},
+	                                        {"idle", no_argument, NULL, 'i'},
+	                                        {0}};
+	struct load o = {.connections = 10000, .seconds = 5, .size = 64};
+	int option;
+	bool good = true;
+	while (good && (option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'i')
+			o.idle = true;
+		else
+			good = option == 'c'   ? number(optarg, 1000000, &o.connections)
+			       : option == 's' ? number(optarg, 3600, &o.seconds)
+			       : option == 'b' ? number(optarg, 1 << 20, &o.size)
+			       : option == 'p' ? number(optarg, 65535, &o.port)
+			                       : false;
+	}
+	if (!good || optind < argc) {
+		fprintf(stderr, "usage: load [--connections N] [--seconds S] [--size BYTES] [--idle] [--port PORT]\n");
+		return 2;
+	}
+	return run_load(&o);
+}

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A line that its owner's lock guards: the lot's, without buckets. */
+#include "line.h"
+#include "../base/atomic.h"
+
+/* In the child of a fork those who stood in line are threads that are not there. */
+static void forget_parents(struct fl__line *line)
+{
+	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in mutex.c */
+	if (__builtin_expect(line->fork_count != count, 0)) {
+		line->first = NULL;
+		line->fork_count = count;
+	}
+}
+
+bool fl__line_is_waited(struct fl__line *line)
+{
+	forget_parents(line);
+	return line->first != NULL;
+}
+
+void fl__line_add(struct fl__line *line, struct fl__node *node)
+{
+	forget_parents(line);
+	struct fl__node *first = line->first;
+	node->key = line;
+	node->queued = true;
+	if (!first) {
+		node->next = node->prev = node;
+		line->first = node;
+		return;
+	}
+	node->next = first;
+	node->prev = first->prev;
+	first->prev->next = node;
+	first->prev = node;
+}
+
+void fl__line_remove(struct fl__line *line, struct fl__node *node)
+{
+	if (!node->queued)
+		return;
+	node->queued = false;
+	if (node->next == node) {
+		line->first = NULL;
+		return;
+	}
+	if (line->first == node)
+		line->first = node->next;
+	node->next->prev = node->prev;
+	node->prev->next = node->next;
+}
+
+void fl__line_wake(struct fl__line *line, size_t max)
+{
+	forget_parents(line);
+	for (struct fl__node *node; max > 0 && (node = line->first) != NULL;) {
+		const bool counts = !node->observer; /* read now: once it is woken, it may be gone */
+		fl__line_remove(line, node);
+		if (fl__node_wake(node))
+			max -= counts;
+	}
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fibers that go on together, and fibers that take turns: asyncio's events, barriers, and the fairness of its locks. */
+#include "fl_in_loop.h"
+
+static char order[64];
+static size_t noted;
+
+static void note(char c)
+{
+	FL_CHECK(noted < sizeof order - 1);
+	order[noted++] = c;
+	order[noted] = '\0';
+}
+
+typedef struct taker {
+	char letter;
+	int rc;
+	fl_fiber *fiber;
+} taker;
+
+/* Events. */
+static fl_event event;
+
+static int wait_for_event(void *arg)
+{
+	taker *t = arg;
+	t->rc = fl_event_wait(&event);
+	if (t->rc == 0)
+		note(t->letter);
+	return 0;
+}
+
+static int set_and_clear(void *unused)
+{
+	taker t[4];
+	(void)unused;
+	noted = 0;
+	fl_event_init(&event);
+	for (int i = 0; i < 3; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(wait_for_event, &t[i]);
+	}
+	fl_test_settle();
+	fl_fiber_cancel(t[1].fiber);
+	fl_event_set(&event);
+	fl_event_reset(&event);
+	t[3] = (taker){.letter = 'd'}; /* comes after that */
+	t[3].fiber = fl_test_start(wait_for_event, &t[3]);
+	fl_test_settle();
+	FL_CHECK(strcmp(order, "ac") == 0 && t[1].rc == -ECANCELED);
+	FL_CHECK(fl_fiber_is_alive(t[3].fiber));
+	fl_event_set(&event);
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+	FL_CHECK(strcmp(order, "acd") == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_event_cleared_at_once_wakes_all)
+{
+	fl_test_in_loop(set_and_clear, NULL);
+	FL_OK(fl_event_destroy(&event));
+}
+
+/* Barriers. */
+static fl_barrier barrier;
+
+static int come(void *arg)
+{
+	taker *t = arg;
+	t->rc = fl_barrier_wait(&barrier);
+	note(t->letter);
+	return 0;
+}
+
+static int come_together(void *unused)
+{
+	taker t[3];
+	(void)unused;
+	noted = 0;
+	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 3; i++) {
+			t[i] = (taker){.letter = (char)('a' + i)};
+			t[i].fiber = fl_test_start(come, &t[i]);
+		}
+		for (int i = 0; i < 3; i++)
+			FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+	}
+	FL_CHECK(strcmp(order, "cabcab") == 0); /* who comes last goes on, then the others in their order */
+	return 0;
+}
+
+FL_TEST(loop_locks_barrier_lets_all_go_in_order)
+{
+	fl_test_in_loop(come_together, NULL);
+}
+
+static int break_barrier(void *unused)
+{
+	taker t[3];
+	(void)unused;
+	noted = 0;
+	FL_CHECK(fl_barrier_init(&barrier, 3) == 0);
+	for (int i = 0; i < 2; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(come, &t[i]);
+	}
+	fl_test_settle();
+	FL_CHECK(fl_barrier_waiting(&barrier) == 2);
+	fl_fiber_cancel(t[0].fiber);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0);
+	FL_CHECK(t[0].rc == -ECANCELED && t[1].rc == -EPIPE && fl_barrier_is_broken(&barrier));
+	FL_CHECK(fl_barrier_wait(&barrier) == -EPIPE);
+	fl_barrier_reset(&barrier);
+	/* Complete before the cancel: it stays complete. */
+	for (int i = 0; i < 2; i++) {
+		t[i] = (taker){.letter = (char)('a' + i)};
+		t[i].fiber = fl_test_start(come, &t[i]);
+	}
+	fl_test_settle();
+	FL_CHECK(fl_barrier_wait(&barrier) == 2);
+	fl_fiber_cancel(t[0].fiber);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_test_join(t[i].fiber) == 0 && t[i].rc == i);
+	FL_CHECK(!fl_barrier_is_broken(&barrier));
+	return 0;
+}
+
+FL_TEST(loop_locks_barrier_breaks_by_a_cancel)
+{
+	fl_test_in_loop(break_barrier, NULL);
+	FL_OK(fl_barrier_destroy(&barrier));
+}
+
+/*
+ * Fibers that hold a lock while they wait for something else, and want it again at once: each has its turn (asyncio's Lock and
+ * Semaphore are fair; cpython #90155 was about their not being so).
+ */
+typedef struct user {
+	char letter;
+	void (*lock)(void);
+	void (*unlock)(void);
+	fl_fiber *fiber;
+} user;
+
+static int use_again_and_again(void *arg)
+{
+	const user *u = arg;
+	for (int i = 0; i < 3; i++) {
+		u->lock();
+		note(u->letter);
+		FL_CHECK(fl_sleep(0) == 0);
+		u->unlock();
+	}
+	return 0;
+}
+
+static fl_mutex mutex;
+static fl_rmutex rmutex;
+static fl_sem sem;
+
+static void lock_mutex(void)
+{
+	fl_mutex_lock(&mutex);
+}
+
+static void unlock_mutex(void)
+{
+	fl_mutex_unlock(&mutex);
+}
+
+static void lock_mutex_until(void)
+{
+	FL_CHECK(fl_mutex_lock_until(&mutex, fl_after(FL_S(3600)), NULL) == 0);
+}
+
+static void lock_rmutex(void)
+{
+	fl_rmutex_lock(&rmutex);
+}
+
+static void unlock_rmutex(void)
+{
+	fl_rmutex_unlock(&rmutex);
+}
+
+static void acquire_sem(void)
+{
+	FL_CHECK(fl_sem_acquire(&sem) == 0);
+}
+
+static void release_sem(void)
+{
+	fl_sem_release(&sem);
+}
+
+static int in_turns(void *unused)
+{
+	static const user users[] = {{.lock = lock_mutex, .unlock = unlock_mutex},
+	                             {.lock = lock_mutex_until, .unlock = unlock_mutex},
+	                             {.lock = lock_rmutex, .unlock = unlock_rmutex},
+	                             {.lock = acquire_sem, .unlock = release_sem}};
+	(void)unused;
+	fl_mutex_init(&mutex);
+	fl_rmutex_init(&rmutex);
+	FL_CHECK(fl_sem_init(&sem, 1) == 0);
+	for (size_t i = 0; i < sizeof users / sizeof users[0]; i++) {
+		user three[3];
+		noted = 0;
+		for (int j = 0; j < 3; j++) {
+			three[j] = users[i];
+			three[j].letter = (char)('a' + j);
+			three[j].fiber = fl_test_start(use_again_and_again, &three[j]);
+		}
+		for (int j = 0; j < 3; j++)
+			FL_CHECK(fl_test_join(three[j].fiber) == 0);
+		if (strcmp(order, "abcabcabc") != 0)
+			print_error("%zu: %s\n", i, order);
+		FL_CHECK(strcmp(order, "abcabcabc") == 0);
+	}
+	FL_CHECK(fl_mutex_destroy(&mutex) == 0 && fl_rmutex_destroy(&rmutex) == 0 && fl_sem_destroy(&sem) == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_are_used_in_turns)
+{
+	fl_test_in_loop(in_turns, NULL);
+}

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* In the fibers of a loop: what executors do for them, waiting for any of several things, locals. */
+#include "fl_meet.h"
+
+/* Executors of threads. */
+
+typedef struct job {
+	fl_event *go;
+	int number;
+} job;
+
+FL_TASK_STATIC(loop_locks_job, job, int)
+{
+	int rc = fl_event_wait(arg->go);
+	(void)ctx;
+	*result = 2 * arg->number;
+	return rc;
+}
+
+typedef struct pool {
+	fl_executor *executor;
+	fl_event go;
+	fl_future *future;
+} pool;
+
+static void make_pool(void *arg)
+{
+	pool *p = arg;
+	*p = (pool){.executor = NULL};
+	FL_CHECK(fl_thread_executor_create(&p->executor, &(fl_executor_config){.workers = 2}) == 0);
+	FL_CHECK(loop_locks_job_submit(p->executor, (job){&p->go, 21}, &p->future) == 0);
+}
+
+static void free_pool(void *arg)
+{
+	pool *p = arg;
+	fl_future_free(p->future);
+	fl_executor_free(p->executor);
+}
+
+static int get_future(void *arg)
+{
+	const pool *p = arg;
+	int result = 0, rc = loop_locks_job_get(p->future, &result);
+	FL_CHECK(rc != 0 || result == 42);
+	return rc;
+}
+
+static void let_work(void *arg)
+{
+	fl_event_set(&((pool *)arg)->go);
+}
+
+FL_TEST(loop_locks_future)
+{
+	static pool p;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &p, .begin = make_pool, .end = free_pool, .wait = get_future, .wake = let_work});
+}
+
+static int join_pool(void *arg)
+{
+	return fl_executor_join(((pool *)arg)->executor);
+}
+
+FL_TEST(loop_locks_executor_join)
+{
+	static pool p;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &p, .begin = make_pool, .end = free_pool, .wait = join_pool, .wake = let_work});
+}
+
+static int map_jobs(void *arg)
+{
+	pool *p = arg;
+	job jobs[5];
+	int results[5];
+	for (int i = 0; i < 5; i++)
+		jobs[i] = (job){&p->go, i};
+	int rc = loop_locks_job_map(p->executor, jobs, 5, results, NULL);
+	for (int i = 0; i < 5 && rc == 0; i++)
+		FL_CHECK(results[i] == 2 * i);
+	return rc;
+}
+
+FL_TEST(loop_locks_map)
+{
+	static pool p;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &p, .begin = make_pool, .end = free_pool, .wait = map_jobs, .wake = let_work});
+}
+
+static int iterate(void *arg)
+{
+	pool *p = arg;
+	job jobs[5];
+	size_t index;
+	int result, rc, n = 0;
+	for (int i = 0; i < 5; i++)
+		jobs[i] = (job){&p->go, i};
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_CHECK(loop_locks_job_imap(p->executor, jobs, 5, &it, NULL) == 0);
+	for (; (rc = loop_locks_job_imap_next(it, &index, &result)) == 0; n++)
+		FL_CHECK(index == (size_t)n && result == 2 * n);
+	return rc == -ENODATA && n == 5 ? 0 : -EINVAL;
+}
+
+FL_TEST(loop_locks_imap)
+{
+	static pool p;
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &p, .begin = make_pool, .end = free_pool, .wait = iterate, .wake = let_work});
+}
+
+/* Any of several. */
+enum { THINGS = 7 };
+
+typedef struct things {
+	fl_event event;
+	fl_sem sem;
+	fl_latch latch;
+	fl_queue *empty, *full;
+	pool pool;
+	fl_cancel token;
+	int which;
+} things;
+
+static void make_things(void *arg)
+{
+	things *t = arg;
+	int item = 1;
+	t->event = (fl_event)FL_EVENT_INIT;
+	t->sem = (fl_sem)FL_SEM_INIT(0);
+	FL_CHECK(fl_latch_init(&t->latch, 1) == 0);
+	t->token = (fl_cancel)FL_CANCEL_INIT;
+	make_pool(&t->pool);
+	FL_CHECK(fl_queue_create(&t->empty, sizeof(int), NULL) == 0);
+	FL_CHECK(fl_queue_create(&t->full, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
+	FL_CHECK(fl_queue_put(t->full, &item) == 0);
+}
+
+static void free_things(void *arg)
+{
+	things *t = arg;
+	let_work(&t->pool);
+	free_pool(&t->pool);
+	fl_queue_free(t->empty);
+	fl_queue_free(t->full);
+	fl_cancel_destroy(&t->token);
+}
+
+static int wait_for_any(void *arg)
+{
+	things *t = arg;
+	int ready =
+	    FL_WAIT_ANY(FL_ON_EVENT(&t->event), FL_ON_SEM(&t->sem), FL_ON_LATCH(&t->latch), FL_ON_QUEUE(t->empty),
+	                FL_ON_QUEUE_SPACE(t->full), FL_ON_FUTURE(t->pool.future), FL_ON_CANCEL(&t->token));
+	return ready == t->which ? 0 : -EINVAL;
+}
+
+static void make_ready(void *arg)
+{
+	things *t = arg;
+	int item = 1;
+	switch (t->which) {
+	case 0:
+		fl_event_set(&t->event);
+		break;
+	case 1:
+		fl_sem_release(&t->sem);
+		break;
+	case 2:
+		fl_latch_count_down(&t->latch, 1);
+		break;
+	case 3:
+		FL_CHECK(fl_queue_put(t->empty, &item) == 0);
+		break;
+	case 4:
+		FL_CHECK(fl_queue_get(t->full, &item) == 0);
+		break;
+	case 5:
+		let_work(&t->pool);
+		break;
+	default:
+		fl_cancel_request(&t->token);
+	}
+}
+
+FL_TEST(loop_locks_wait_any)
+{
+	static things t;
+	for (t.which = 0; t.which < THINGS; t.which++)
+		fl_test_meet(&(fl_test_meeting){
+		    .object = &t, .begin = make_things, .end = free_things, .wait = wait_for_any, .wake = make_ready});
+}
+
+/* Locals: of each fiber, and of the thread apart. */
+static unsigned dropped;
+
+static void drop(void *value)
+{
+	FL_CHECK(*(int *)value > 0);
+	*(int *)value = -*(int *)value;
+	dropped++;
+}
+
+static fl_local own = FL_LOCAL_INIT(drop);
+
+static int keep_local(void *number)
+{
+	FL_CHECK(fl_local_get(&own) == NULL);
+	FL_CHECK(fl_local_set(&own, number) == 0);
+	for (int i = 0; i < 5; i++) {
+		FL_CHECK(fl_sleep(0) == 0);
+		FL_CHECK(fl_local_get(&own) == number);
+	}
+	return 0;
+}
+
+static int locals(void *unused)
+{
+	int numbers[20], mine = 1000;
+	fl_fiber *f[20];
+	(void)unused;
+	FL_CHECK(fl_local_get(&own) == NULL);
+	FL_CHECK(fl_local_set(&own, &mine) == 0);
+	for (int i = 0; i < 20; i++) {
+		numbers[i] = i + 1;
+		f[i] = fl_test_start(keep_local, &numbers[i]);
+	}
+	for (int i = 0; i < 20; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0 && numbers[i] == -(i + 1));
+	FL_CHECK(fl_local_get(&own) == &mine && dropped == 20);
+	FL_CHECK(fl_local_set(&own, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_local_of_each_fiber)
+{
+	int mine = 7;
+	dropped = 0;
+	FL_OK(fl_local_set(&own, &mine));
+	fl_test_in_loop(locals, NULL);
+	assert_ptr_equal(fl_local_get(&own), &mine);
+	FL_OK(fl_local_set(&own, NULL));
+	assert_int_equal(dropped, 20);
+}

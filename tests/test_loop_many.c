@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * As many fibers on a loop as there is room for: 100,000 with guards, tokens and names, all of them waiting.
+ */
+#include "fl_fiber.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+
+#include "loop/loop.h"
+
+typedef struct crowd {
+	fl_event go;
+	unsigned count, came, went;
+} crowd;
+
+static int come_and_wait(void *arg)
+{
+	crowd *c = arg;
+	c->came++;
+	int rc = fl_event_wait(&c->go);
+	c->went++;
+	return rc;
+}
+
+static int gather_crowd(void *arg)
+{
+	crowd *c = arg;
+	for (unsigned i = 0; i < c->count; i++) {
+		fl_fiber *f;
+		int rc = fl_fiber_start(&f, come_and_wait, c, NULL);
+		if (rc != 0) {
+			FL_CHECK(rc == -ENOMEM); /* guards that cut mappings, or little memory */
+			c->count = i;
+			break;
+		}
+		fl_fiber_detach(f);
+	}
+	while (c->came < c->count)
+		fl_fiber_yield();
+	FL_CHECK(fl_test_in_line(&c->go) == c->count);
+	fl_event_set(&c->go);
+	while (c->went < c->count / 2)
+		fl_fiber_yield();
+	return 0;
+}
+
+FL_TEST(loop_a_hundred_thousand_fibers)
+{
+	enum { WISH = 100000, WITH_SANITIZER = 1000 };
+	crowd c = {.go = FL_EVENT_INIT, .count = FL_TEST_SANITIZED ? WITH_SANITIZER : WISH};
+	fl_test_in_loop(gather_crowd, &c);
+	assert_int_equal(c.went, c.count);
+	print_message("%u fibers\n", c.count);
+	if (c.count < WISH)
+		skip();
+}
+
+/* All cancelled by the end of the loop. */
+static int leave_crowd(void *arg)
+{
+	crowd *c = arg;
+	for (unsigned i = 0; i < c->count; i++)
+		fl_fiber_detach(fl_test_start(come_and_wait, c));
+	while (c->came < c->count)
+		fl_fiber_yield();
+	return 0;
+}
+
+FL_TEST(loop_ten_thousand_are_cancelled)
+{
+	crowd c = {.go = FL_EVENT_INIT, .count = fl_test_scaled(10000)};
+	fl_test_in_loop(leave_crowd, &c);
+	assert_int_equal(c.went, c.count);
+	assert_int_equal(fl_test_in_line(&c.go), 0);
+}

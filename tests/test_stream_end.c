@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How a connection ends: in order, by halves, with a reset, and who is told what. */
+#include "fl_streams.h"
+
+/* A pattern that tells each place from the others. */
+static char byte_at(size_t i)
+{
+	return (char)(i * 7 + i / 251);
+}
+
+static char *pattern(size_t size)
+{
+	char *bytes = malloc(size);
+	for (size_t i = 0; i < size; i++)
+		bytes[i] = byte_at(i);
+	return bytes;
+}
+
+static void is_pattern(const char *bytes, size_t from, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		FL_CHECK(bytes[i] == byte_at(from + i));
+}
+
+/* ---- ends */
+
+static void half(fl_stream *a, fl_stream *b)
+{
+	char got[16];
+	FL_GIVES(fl_stream_write(a, "request", 7), 0);
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_write(a, "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), -EPIPE);
+	FL_GIVES(fl_stream_try_write(a, "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -EPIPE);
+	FL_GIVES(fl_stream_written(a), 0);
+	FL_GIVES(fl_stream_read_exactly(b, got, sizeof got), 7);
+	FL_GIVES(fl_stream_read(b, got, sizeof got), 0);
+	FL_GIVES(fl_stream_write(b, "answer", 6), 0); /* the other direction goes on */
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
+	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
+	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
+}
+
+FL_TEST(stream_half_close)
+{
+	fl_test_each_kind(half);
+}
+
+/* The other side has gone, in order: reads tell the end, writes that nobody reads. */
+static int gone(void *unused)
+{
+	char got[8];
+	int peer, rc;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	FL_CHECK(close(peer) == 0);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
+	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0); /* the first is answered by a reset */
+	FL_GIVES(rc, -EPIPE);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
+	FL_GIVES(fl_stream_end(s), -EPIPE);
+	fl_stream_free(s);
+
+	fl_stream *ends[2];
+	FL_GIVES(fl_stream_pair(ends), 0);
+	fl_stream_free(ends[1]);
+	FL_GIVES(fl_stream_write(ends[0], "x", 1), -EPIPE);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), 0);
+	fl_stream_free(ends[0]);
+	return 0;
+}
+
+FL_TEST(stream_peer_that_has_gone)
+{
+	fl_test_leaves_nothing(gone, NULL);
+}
+
+/* ---- resets */
+
+static int reset(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_test_peer_sends(peer, "line\nhalf");
+	FL_GIVES(fl_stream_read_line(s, got, sizeof got), 5);
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_stream_read_exactly(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_read_line(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_read_to(s, got, 10, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_read(s, got, 10), 4); /* what came before it is not lost */
+	FL_CHECK(memcmp(got, "half", 4) == 0);
+	FL_GIVES(fl_stream_read(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_try_read(s, got, 10), -ECONNRESET);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_end(s), -ECONNRESET);
+	fl_stream_free(s);
+	return 0;
+}
+
+FL_TEST(stream_reset_mid_message)
+{
+	fl_test_leaves_nothing(reset, NULL);
+}
+
+/* A large read had its half in the reader's memory already. */
+static int reset_large(void *unused)
+{
+	enum { HALF = 50000 };
+	char *bytes = pattern(HALF), *got = malloc(4 * HALF);
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	FL_GIVES(send(peer, bytes, HALF, 0), HALF);
+	FL_GIVES(fl_stream_read_exactly_until(s, got, 4 * HALF, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_stream_read_exactly(s, got, 4 * HALF), -ECONNRESET);
+	FL_GIVES(fl_stream_got(s), 0);
+	FL_GIVES(fl_stream_read_exactly(s, got, HALF), HALF);
+	is_pattern(got, 0, HALF);
+	FL_GIVES(fl_stream_read_exactly(s, got, 1), -ECONNRESET);
+	fl_stream_free(s);
+	free(bytes);
+	free(got);
+	return 0;
+}
+
+FL_TEST(stream_reset_mid_large_message)
+{
+	fl_test_leaves_nothing(reset_large, NULL);
+}
+
+/* The system tells a reset once: also if a write heard of it, a read does not take it for the end. */
+static int reset_told_to_writer(void *unused)
+{
+	char got[16];
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_test_peer_sends(peer, "abc");
+	fl_test_peer_resets(peer);
+	FL_TEST_UNTIL(s->io.over);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	FL_GIVES(fl_stream_written(s), 0);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), 3);
+	FL_GIVES(fl_stream_read(s, got, sizeof got), -ECONNRESET);
+	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
+	fl_stream_free(s);
+
+	fl_stream *ends[2]; /* a Unix socket's reset: it was closed with bytes that it had not read */
+	FL_GIVES(fl_stream_pair(ends), 0);
+	FL_GIVES(fl_stream_write(ends[0], "x", 1), 0);
+	fl_stream_free(ends[1]);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	FL_GIVES(fl_stream_read(ends[0], got, sizeof got), -ECONNRESET);
+	fl_stream_free(ends[0]);
+	return 0;
+}
+
+FL_TEST(stream_reset_that_the_writer_heard_of)
+{
+	fl_test_leaves_nothing(reset_told_to_writer, NULL);
+}
+
+static int wait_for_reset(void *s)
+{
+	char got[8];
+	return (int)fl_stream_read(s, got, sizeof got);
+}
+
+static int reset_who_waits(void *unused)
+{
+	int peer;
+	(void)unused;
+	fl_stream *s = fl_test_tcp_stream(&peer);
+	fl_fiber *f = fl_test_start(wait_for_reset, s);
+	FL_TEST_UNTIL(fl_test_waits(s, FL__IO_IN));
+	fl_test_peer_resets(peer);
+	FL_GIVES(fl_test_join(f), -ECONNRESET);
+	fl_stream_free(s);
+	return 0;
+}
+
+FL_TEST(stream_reset_wakes_who_waits)
+{
+	fl_test_leaves_nothing(reset_who_waits, NULL);
+}

@@ -1,0 +1,456 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Streams when the system interrupts, refuses, or has no memory: nothing is lost, and nothing leaks. */
+#include "fl_streams.h"
+
+#include "loop/poller.h"
+
+static unsigned strikes;
+
+/* ---- what the system may do at any time */
+
+static ssize_t fitful_recv(int fd, void *buffer, size_t size)
+{
+	return ++strikes % 3 ? -EINTR : fl_test_real_net_sys.recv(fd, buffer, size);
+}
+
+static ssize_t fitful_send(int fd, const void *data, size_t size)
+{
+	return ++strikes % 3 ? -EINTR : fl_test_real_net_sys.send(fd, data, size < 1000 ? size : 1000);
+}
+
+/* Also fewer parts than it was given, and half of one. */
+static ssize_t fitful_sendmsg(int fd, const struct msghdr *message)
+{
+	struct iovec first = message->msg_iov[0];
+	if (++strikes % 3)
+		return -EINTR;
+	first.iov_len = (first.iov_len + 1) / 2;
+	return fl_test_real_net_sys.sendmsg(fd, &(struct msghdr){.msg_iov = &first, .msg_iovlen = 1});
+}
+
+enum { N = 200000 };
+
+static char *numbers(void)
+{
+	char *bytes = malloc(N);
+	for (size_t i = 0; i < N; i++)
+		bytes[i] = (char)(i * 7 + i / 251);
+	return bytes;
+}
+
+static int send_numbers(void *s)
+{
+	char *bytes = numbers();
+	const struct iovec parts[] = {{bytes, 1}, {bytes + 1, 0}, {bytes + 1, 999}, {bytes + 1000, N - 1000}};
+	FL_GIVES(fl_stream_write(s, bytes, N), 0);
+	FL_GIVES(fl_stream_written(s), N);
+	FL_GIVES(fl_stream_writev(s, parts, 4), 0);
+	FL_GIVES(fl_stream_written(s), N);
+	free(bytes);
+	return fl_stream_end(s);
+}
+
+static void receive_numbers(fl_stream *a, fl_stream *b)
+{
+	char *bytes = numbers(), *got = malloc(N);
+	fl_fiber *f = fl_test_start(send_numbers, b);
+	FL_GIVES(fl_stream_read_exactly(a, got, N), N);
+	FL_CHECK(memcmp(got, bytes, N) == 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 5), 5);
+	FL_GIVES(fl_stream_read_exactly(a, got + 5, 50000), 50000);
+	FL_GIVES(fl_stream_read_exactly(a, got + 50005, N), N - 50005);
+	FL_CHECK(memcmp(got, bytes, N) == 0);
+	FL_GIVES(fl_test_join(f), 0);
+	free(bytes);
+	free(got);
+}
+
+static void interrupted(fl_stream *a, fl_stream *b)
+{
+	fl__net_sys.recv = fitful_recv;
+	fl__net_sys.send = fitful_send;
+	fl__net_sys.sendmsg = fitful_sendmsg;
+	receive_numbers(a, b);
+	char one;
+	FL_GIVES(fl_stream_try_read(a, &one, 1), 0);
+	FL_GIVES(fl_stream_try_write(a, "x", 1), 1);
+	(void)fl_test_net_faults_end();
+}
+
+FL_TEST(stream_interrupted_everywhere)
+{
+	fl_test_each_kind(interrupted);
+}
+
+/* No room, though there is some: the poller then tells at once. */
+static ssize_t reluctant_send(int fd, const void *data, size_t size)
+{
+	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.send(fd, data, size);
+}
+
+/* Nothing there, though there is: what comes later tells. */
+static ssize_t reluctant_recv(int fd, void *buffer, size_t size)
+{
+	return ++strikes == 1 ? -EAGAIN : fl_test_real_net_sys.recv(fd, buffer, size);
+}
+
+static void reluctant(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	strikes = 0;
+	fl__net_sys.send = reluctant_send;
+	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+	FL_GIVES(strikes, 2);
+	(void)fl_test_net_faults_end();
+	FL_GIVES(fl_stream_read(b, got, 8), 1);
+
+	strikes = 0;
+	fl__net_sys.recv = reluctant_recv;
+	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+	FL_TEST_UNTIL(fl__io_ready(&b->io, FL__IO_IN));
+	FL_GIVES(fl_stream_read_line_until(b, got, sizeof got, 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_stream_write(a, "\n", 1), 0);
+	FL_GIVES(fl_stream_read_line(b, got, sizeof got), 2);
+	(void)fl_test_net_faults_end();
+}
+
+FL_TEST(stream_again_at_any_time)
+{
+	fl_test_each_kind(reluctant);
+}
+
+/* One call a read, and one a write, as long as there is something, or room; and none to find out that there is nothing. */
+static unsigned recvs, sends;
+
+static ssize_t counted_recv(int fd, void *buffer, size_t size)
+{
+	recvs++;
+	return fl_test_real_net_sys.recv(fd, buffer, size);
+}
+
+static ssize_t counted_send(int fd, const void *data, size_t size)
+{
+	sends++;
+	return fl_test_real_net_sys.send(fd, data, size);
+}
+
+static int echo(void *s)
+{
+	char line[64];
+	ssize_t n;
+	while ((n = fl_stream_read_line(s, line, sizeof line)) > 0)
+		FL_GIVES(fl_stream_write(s, line, (size_t)n), 0);
+	return (int)n;
+}
+
+static int count_calls(void *unused)
+{
+	enum { TURNS = 500 };
+	int fds[2];
+	char got[64];
+	(void)unused;
+	fl_test_tcp(fds);
+	fl_stream *a = fl_test_stream_of(fds[0]), *b = fl_test_stream_of(fds[1]);
+	fl_fiber *f = fl_test_start(echo, b);
+	FL_TEST_UNTIL(fl_test_waits(b, FL__IO_IN));
+	FL_GIVES(fl_stream_try_read(a, got, sizeof got), -EAGAIN);
+	recvs = sends = 0;
+	fl__net_sys.recv = counted_recv;
+	fl__net_sys.send = counted_send;
+	long blocks = fl_test_blocks;
+	for (int i = 0; i < TURNS; i++) {
+		FL_GIVES(fl_stream_write(a, "hello\n", 6), 0);
+		FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
+	}
+	FL_GIVES(recvs, 2 * TURNS);
+	FL_GIVES(sends, 2 * TURNS);
+	FL_CHECK(fl_test_blocks - blocks <= 1); /* the loop's spare buffer */
+	FL_CHECK(!a->buffer && !b->buffer);
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_test_join(f), 0);
+	fl_stream_free(a);
+	fl_stream_free(b);
+	return 0;
+}
+
+FL_TEST(stream_one_call_each)
+{
+	fl_test_leaves_nothing(count_calls, NULL);
+}
+
+/* ---- errors */
+
+static int error;
+
+static ssize_t failing_recv(int fd, void *buffer, size_t size)
+{
+	(void)fd, (void)buffer, (void)size;
+	return error;
+}
+
+static ssize_t failing_send(int fd, const void *data, size_t size)
+{
+	(void)fd, (void)data, (void)size;
+	return error;
+}
+
+static ssize_t failing_sendmsg(int fd, const struct msghdr *message)
+{
+	(void)fd, (void)message;
+	return error;
+}
+
+static void fails(int what)
+{
+	error = what;
+	fl__net_sys.recv = failing_recv;
+	fl__net_sys.send = failing_send;
+	fl__net_sys.sendmsg = failing_sendmsg;
+}
+
+/* Passing ones leave the stream as it was. */
+static void passing(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	static const int passing_errors[] = {-ENOBUFS, -ENOMEM};
+	FL_GIVES(fl_stream_write(b, "ab", 2), 0);
+	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	for (int i = 0; i < 2; i++) {
+		fails(passing_errors[i]);
+		FL_GIVES(fl_stream_write(a, "x", 1), -ENOMEM);
+		FL_GIVES(fl_stream_writev(a, &(struct iovec){got, 1}, 1), -ENOMEM);
+		FL_GIVES(fl_stream_try_write(a, "x", 1), -ENOMEM);
+		FL_GIVES(fl_stream_read(a, got, 1), -ENOMEM);
+		FL_GIVES(fl_stream_read_line(a, got, 8), -ENOMEM);
+		(void)fl_test_net_faults_end();
+	}
+	FL_GIVES(fl_stream_read(a, got, 8), 2);
+	FL_GIVES(fl_stream_write(a, "x", 1), 0);
+}
+
+FL_TEST(stream_errors_that_pass)
+{
+	fl_test_each_kind(passing);
+}
+
+/* The others stay; and the system's -ETIMEDOUT is not taken for that of a deadline. */
+static void lasting(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	fails(-EHOSTUNREACH);
+	FL_GIVES(fl_stream_read(a, got, 1), -EHOSTUNREACH);
+	fails(-ETIMEDOUT);
+	FL_GIVES(fl_stream_write(b, "x", 1), -ECONNABORTED);
+	fails(-EPIPE);
+	FL_GIVES(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
+	FL_GIVES(fl_stream_writev(b, &(struct iovec){got, 1}, 1), -ECONNABORTED);
+	fails(0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), -EHOSTUNREACH);
+	FL_GIVES(fl_stream_read_line(b, got, 8), -ECONNABORTED);
+	FL_CHECK(!a->buffer && !b->buffer);
+	(void)fl_test_net_faults_end();
+}
+
+FL_TEST(stream_errors_that_last)
+{
+	fl_test_each_kind(lasting);
+}
+
+static int no_shutdown(int fd, int how)
+{
+	(void)fd, (void)how;
+	return -ENOTCONN;
+}
+
+static void cannot_end(fl_stream *a, fl_stream *b)
+{
+	fl__net_sys.shutdown = no_shutdown;
+	FL_GIVES(fl_stream_end(a), -EPIPE);
+	(void)fl_test_net_faults_end();
+	FL_GIVES(fl_stream_end(a), 0);
+	FL_CHECK(fl_stream_fd(b) >= 0);
+}
+
+FL_TEST(stream_end_fails)
+{
+	fl_test_each_kind(cannot_end);
+}
+
+/* ---- no memory */
+
+static void lacking(fl_stream *a, fl_stream *b)
+{
+	char got[64];
+	FL_GIVES(fl_stream_write(b, "line\nmore", 9), 0);
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), -ENOMEM);
+	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, 0, NULL), -ENOMEM);
+	FL_GIVES(fl_stream_read_to(a, got, sizeof got, "\n", 1), -ENOMEM);
+	FL_GIVES(fl_stream_read_to_until(a, got, sizeof got, "\n", 1, 0, NULL), -ENOMEM);
+	FL_GIVES(fl_stream_read_exactly(a, got, 1), -ENOMEM);
+	FL_GIVES(fl_stream_read_exactly_until(a, got, 1, 0, NULL), -ENOMEM);
+	FL_GIVES(fl_stream_got(a), 0);
+	FL_GIVES(fl_stream_read(a, got, 1), 1); /* needs none */
+	fl__sys.alloc = fl_test_counting_alloc;
+	FL_GIVES(fl_stream_read_line(a, got, sizeof got), 4);
+	FL_CHECK(strcmp(got, "ine\n") == 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 4), 4);
+}
+
+FL_TEST(stream_without_memory)
+{
+	fl_test_each_kind(lacking);
+}
+
+/* No memory to grow: what came is kept, and a shorter read gets it. */
+static void cannot_grow(fl_stream *a, fl_stream *b)
+{
+	enum { SIZE = 50000 };
+	char *bytes = numbers(), *got = malloc(SIZE);
+	FL_GIVES(fl_stream_write(b, bytes, SIZE), 0);
+	FL_GIVES(fl_stream_read_exactly(a, got, 10), 10); /* has a first buffer */
+	FL_CHECK(a->buffer != NULL);
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
+	FL_GIVES(fl_stream_read_exactly(a, got + 10, SIZE - 10), -ENOMEM);
+	FL_GIVES(fl_stream_read_exactly(a, got + 10, 10000), 10000);
+	fl__sys.alloc = fl_test_counting_alloc;
+	FL_GIVES(fl_stream_read_exactly(a, got + 10010, SIZE - 10010), SIZE - 10010);
+	FL_CHECK(memcmp(got, bytes, SIZE) == 0);
+	free(bytes);
+	free(got);
+}
+
+FL_TEST(stream_without_memory_to_grow)
+{
+	fl_test_each_kind(cannot_grow);
+}
+
+/* A large read gives up, and nothing takes what it has: it stays with the reader, who is told. */
+static void cannot_put_back(fl_stream *a, fl_stream *b)
+{
+	char *bytes = numbers(), *got = malloc(N);
+	FL_GIVES(fl_stream_write(b, bytes, 1000), 0);
+	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ENOMEM);
+	fl__sys.alloc = fl_test_counting_alloc;
+	FL_GIVES(fl_stream_got(a), 1000);
+	FL_CHECK(memcmp(got, bytes, 1000) == 0);
+	FL_GIVES(fl_stream_read_exactly_until(a, got, N, 0, NULL), -ETIMEDOUT); /* with nothing */
+	FL_GIVES(fl_stream_got(a), 0);
+	free(bytes);
+	free(got);
+}
+
+FL_TEST(stream_without_memory_to_put_back)
+{
+	fl_test_each_kind(cannot_put_back);
+}
+
+/* ---- to make one */
+
+static int no_option(int fd, int level, int option, int value)
+{
+	(void)fd, (void)level, (void)option, (void)value;
+	return -EINVAL;
+}
+
+static int no_adopt(int fd)
+{
+	(void)fd;
+	return -EBADF;
+}
+
+static int no_pair(int sockets[2])
+{
+	(void)sockets;
+	return (const int[]){-EMFILE, -ENFILE, -ENOBUFS, -ENOMEM}[strikes++ % 4];
+}
+
+static int allocations_left;
+
+static void *few_allocations(size_t size)
+{
+	return allocations_left-- > 0 ? fl_test_counting_alloc(size) : NULL;
+}
+
+static int cannot_make(void *unused)
+{
+	int fds[2];
+	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
+	(void)unused;
+	fl_test_tcp(fds);
+	unsigned before = fl_test_fds();
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -ENOMEM);
+	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	fl__sys.alloc = few_allocations;
+	allocations_left = 1;
+	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	fl__sys.alloc = fl_test_counting_alloc;
+	fl__net_sys.adopt = no_adopt;
+	FL_GIVES(fl_stream_from_fd(&s, fds[0]), -EBADF);
+	fl__net_sys.pair = no_pair;
+	strikes = 0;
+	FL_GIVES(fl_stream_pair(ends), -EMFILE);
+	FL_GIVES(fl_stream_pair(ends), -ENFILE);
+	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	FL_GIVES(fl_stream_pair(ends), -ENOMEM);
+	(void)fl_test_net_faults_end();
+	FL_GIVES(fl_test_fds(), before);
+	FL_CHECK(!s && !ends[0] && !ends[1]);
+	fl__net_sys.set_option = no_option; /* then it is only slower */
+	s = fl_test_stream_of(fds[0]);
+	(void)fl_test_net_faults_end();
+	fl_stream_free(s);
+	FL_CHECK(close(fds[1]) == 0);
+	return 0;
+}
+
+FL_TEST(stream_cannot_be_made)
+{
+	fl_test_leaves_nothing(cannot_make, NULL);
+}
+
+static int no_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	(void)poller, (void)op, (void)fd, (void)events, (void)who;
+	return error;
+}
+
+static int cannot_watch(void *unused)
+{
+	static const int errors[] = {-ENOSPC, -ENOMEM};
+	int fds[2];
+	fl_stream *s = NULL, *ends[2] = {NULL, NULL};
+	int (*real)(int, int, int, uint32_t, void *) = fl__poller_sys.control;
+	(void)unused;
+	fl_test_tcp(fds);
+	for (int i = 0; i < 2; i++) {
+		error = errors[i];
+		fl__poller_sys.control = no_control;
+		FL_GIVES(fl_stream_from_fd(&s, fds[0]), errors[i]);
+		FL_GIVES(fl_stream_pair(ends), errors[i]);
+		fl__poller_sys.control = real;
+	}
+	FL_CHECK(!(fcntl(fds[0], F_GETFL) & O_NONBLOCK)); /* it is as the caller had it */
+	FL_CHECK(!s && !ends[0] && !ends[1]);
+	FL_CHECK(close(fds[0]) == 0 && close(fds[1]) == 0);
+
+	FL_GIVES(fl_stream_pair(ends), 0);
+	(void)fl_test_fill(ends[0]);
+	fl__poller_sys.control = no_control; /* the first wait for room asks the poller for it */
+	FL_GIVES(fl_stream_write(ends[0], "x", 1), -ENOMEM);
+	FL_GIVES(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ENOMEM);
+	fl__poller_sys.control = real;
+	FL_GIVES(fl_stream_write_until(ends[0], "x", 1, 0, NULL), -ETIMEDOUT);
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+FL_TEST(stream_cannot_be_watched)
+{
+	fl_test_leaves_nothing(cannot_watch, NULL);
+}
