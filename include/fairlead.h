@@ -9,12 +9,14 @@
 #include <fairlead/barrier.h>
 #include <fairlead/cancel.h>
 #include <fairlead/completed.h>
+#include <fairlead/child.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/executor.h>
+#include <fairlead/fd.h>
 #include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/hooks.h>
@@ -45,6 +47,7 @@
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
 #include <fairlead/stream.h>
+#include <fairlead/signals.h>
 #include <fairlead/task.h>
 #include <fairlead/tasks.h>
 #include <fairlead/thread.h>

@@ -41,7 +41,7 @@ static inline void fl_test_name_faults_close(const int *unused)
 	__attribute__((cleanup(fl_test_name_faults_close), unused)) const int FL__JOIN(                                \
 	    fl_test_name_faults_, __LINE__) = fl_test_name_faults_end()
 
-/* Puts the tables back, in a fiber; the allocator goes on counting. */
+/* Puts the tables back, in a fiber, while no other thread is there: in cases without lookups. The allocator goes on counting. */
 static inline void fl_test_no_faults(void)
 {
 	(void)fl_test_net_faults_end();
@@ -86,15 +86,21 @@ static inline void fl_test_talk(fl_stream *a, fl_stream *b)
 	FL_CHECK(memcmp(got, "pong", 4) == 0);
 }
 
-/* A bare TCP socket that is bound to an address of the loopback; `*port` 0: any, which is stored. */
+/*
+ * A bare TCP socket that is bound to an address of the loopback; `*port` 0: any, which is stored. As long as it is there nobody
+ * gets that port by chance, but a case may listen there and end, several times.
+ */
 static inline int fl_test_bound(const char *host, uint16_t *port)
 {
-	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(*port)};
-	socklen_t size = sizeof a;
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	FL_CHECK(fd >= 0 && inet_pton(AF_INET, host, &a.sin_addr) == 1);
-	FL_CHECK(bind(fd, (struct sockaddr *)&a, size) == 0 && getsockname(fd, (struct sockaddr *)&a, &size) == 0);
-	*port = ntohs(a.sin_port);
+	const int on = 1;
+	struct fl__address a;
+	FL_CHECK(fl_test_real_name_sys.lookup(host, AI_NUMERICHOST, &a, 1) == 1);
+	const bool four = a.at.any.sa_family == AF_INET;
+	*(four ? &a.at.v4.sin_port : &a.at.v6.sin6_port) = htons(*port);
+	int fd = socket(a.at.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0);
+	FL_CHECK(bind(fd, &a.at.any, a.size) == 0 && getsockname(fd, &a.at.any, &a.size) == 0);
+	*port = ntohs(four ? a.at.v4.sin_port : a.at.v6.sin6_port);
 	return fd;
 }
 
@@ -140,6 +146,14 @@ static inline fl_test_path fl_test_path_make(void)
 	return p;
 }
 
+/* An abstract name that no other run of the tests has. */
+static inline const char *fl_test_abstract(void)
+{
+	static char name[48];
+	(void)snprintf(name, sizeof name, "@fairlead-test-%d", (int)getpid());
+	return name;
+}
+
 static inline bool fl_test_path_is_there(const fl_test_path *p)
 {
 	struct stat st;
@@ -176,7 +190,10 @@ static inline int fl_test_lookup(const char *host, int flags, struct fl__address
 	return (int)found;
 }
 
-/* From now on names have the addresses that fl_test_found_add() says. */
+/*
+ * From now on names have the addresses that fl_test_found_add() says. Within FL_NAME_FAULTS(), before the loop runs; the list may
+ * change while nobody is looked up.
+ */
 static inline void fl_test_lookup_ours(void)
 {
 	fl_test_found_n = 0;

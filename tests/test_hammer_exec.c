@@ -390,13 +390,13 @@ static int hammer_at_executor(void *arg)
 	return 0;
 }
 
-static void run_executor_hammer(bool cancel)
+static void run_executor_hammer(int (*create)(fl_executor **, const fl_executor_config *), bool cancel)
 {
 	enum { ROUNDS = 200, WORKERS = 8 };
 	fl_executor *e = NULL;
 	begin_hammer();
 	memset(stops, 0, sizeof stops);
-	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = WORKERS}));
+	FL_OK(create(&e, &(fl_executor_config){.workers = WORKERS}));
 	for (unsigned i = 0; i < THREADS; i++)
 		hands[i].e = e;
 	start_hands(hammer_at_executor, ROUNDS);
@@ -422,6 +422,12 @@ static void run_executor_hammer(bool cancel)
 
 FL_TEST(hammer_executor)
 {
-	run_executor_hammer(false);
-	run_executor_hammer(true);
+	run_executor_hammer(fl_thread_executor_create, false);
+	run_executor_hammer(fl_thread_executor_create, true);
+}
+
+FL_TEST(hammer_loop_executor)
+{
+	run_executor_hammer(fl_loop_executor_create, false);
+	run_executor_hammer(fl_loop_executor_create, true);
 }

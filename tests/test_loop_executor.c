@@ -5,6 +5,7 @@
  */
 #include "fl_in_loop.h"
 
+#include "exec/map.h"
 #include <fairlead/loop_executor.h>
 
 static fl_executor *make(unsigned workers)
@@ -29,6 +30,16 @@ FL_TEST(loop_executor_says_what_it_is)
 	assert_int_equal(fl_executor_workers(by_default), FL_LOOP_EXECUTOR_DEFAULT);
 	assert_int_equal(fl_executor_workers(plain), FL_LOOP_EXECUTOR_DEFAULT);
 	FL_RC(fl_executor_resize(e, 4), -ENOTSUP);
+}
+
+/* How much of a lazy map is under way: some for each worker, as long as these are not a million. */
+FL_TEST(loop_executor_has_a_bounded_window)
+{
+	FL_SCOPED(fl_executor) *few = make(3), *many = make(0), *most = make(FL_LOOP_EXECUTOR_MAX);
+	fl_task_type type = {.size = sizeof type, .arg_size = 8};
+	assert_int_equal(fl__chunk_window(few, &type, 1), 3 * 64);
+	assert_int_equal(fl__chunk_window(many, &type, 1), 1 << 14);
+	assert_int_equal(fl__chunk_window(most, &type, 1), FL_LOOP_EXECUTOR_MAX);
 }
 
 /* A crowd that waits: each counts itself, then waits until it is let go. */
@@ -418,7 +429,7 @@ FL_TEST(loop_executor_ends_what_tasks_left_behind)
 	fl_executor_free(left.e);
 	FL_RC(left.waited, -ECANCELED);
 	FL_RC(left.joined, -EDEADLK); /* it would wait for itself */
-	FL_RC(left.tried, -EDEADLK);
+	FL_RC(left.tried, -EBUSY);
 	FL_RC(left.submitted, -EPIPE);
 }
 

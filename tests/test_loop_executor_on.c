@@ -168,7 +168,7 @@ FL_TEST(loop_executor_on_join_by_its_own_task_is_edeadlk)
 struct callback {
 	fl_executor *e;
 	fl_future *f;
-	int joined, tried, submitted;
+	int submitted, joined, again, tried;
 	fl_event called;
 };
 
@@ -176,8 +176,9 @@ static void join_here(void *arg)
 {
 	struct callback *c = arg;
 	c->submitted = square_submit(c->e, 5, &c->f);
+	c->joined = fl_executor_join(c->e);
+	c->again = square_submit(c->e, 5, NULL); /* nothing had happened */
 	c->tried = fl_executor_try_join(c->e);
-	c->joined = fl_executor_join_until(c->e, 0, NULL);
 	fl_event_set(&c->called);
 }
 
@@ -200,10 +201,10 @@ static int use_callbacks(void *unused)
 	for (int i = 0; i < 2; i++) {
 		int result = 0;
 		FL_CHECK(fl_event_wait(&all[i]->called) == 0);
-		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK && all[i]->tried == -EDEADLK);
+		FL_CHECK(all[i]->submitted == 0 && all[i]->joined == -EDEADLK);
+		FL_CHECK(all[i]->again == 0 && all[i]->tried == -EBUSY);
 		FL_CHECK(square_get(all[i]->f, &result) == 0 && result == 25);
 		fl_future_free(all[i]->f);
-		FL_CHECK(square_submit(all[i]->e, 5, NULL) == 0); /* nothing had happened */
 		FL_CHECK(fl_executor_join(all[i]->e) == 0);
 		fl_event_reset(&all[i]->called);
 	}
@@ -314,23 +315,35 @@ FL_TEST(loop_executor_on_is_cancelled_with_its_loop)
 	fl_loop_free(l);
 }
 
-/* A loop that is driven by another. */
-FL_TEST(loop_executor_on_an_embedded_loop)
+/* A loop that is driven by turns. */
+FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 {
+	fl_executor *e = NULL;
 	fl_loop *l = NULL;
-	FL_OK(fl_loop_create(&l, NULL));
-	fl_executor *e = make_on(l, 3);
-	fl_future *f = NULL;
+	fl_future *f = NULL, *g = NULL;
 	int64_t deadline;
 	int result = 0;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
 	FL_OK(square_submit(e, 6, &f));
 	while (fl_future_try_wait(f) != 0)
 		FL_OK(fl_loop_turn(l, &deadline));
 	FL_OK(square_get(f, &result));
 	assert_int_equal(result, 36);
 	fl_future_free(f);
-	FL_OK(fl_loop_turn(l, &deadline)); /* so that the task's fiber has ended */
-	fl_executor_free(e);               /* between turns: its keeper is told, and ends when it can */
+	FL_OK(square_submit(e, 7, &g));
+	FL_RC(fl_executor_join(e), -EDEADLK); /* nobody else would drive it */
+	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
+	FL_PANICS(fl_executor_free(e));
+	assert_string_equal(fl_test_panic.function, "fl_executor_free");
+	int rc;
+	while ((rc = fl_executor_try_join(e)) == -EBUSY)
+		FL_OK(fl_loop_turn(l, &deadline));
+	FL_OK(rc);
+	FL_OK(square_get(g, &result));
+	assert_int_equal(result, 49);
+	fl_future_free(g);
+	fl_executor_free(e); /* its keeper is told, and ends when it can */
 	FL_OK(fl_loop_turn(l, &deadline));
 	fl_loop_free(l);
 }

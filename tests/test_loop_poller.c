@@ -45,10 +45,10 @@ static int be_idle(void *arg)
 	fl_fiber *f[2] = {fl_test_start(wait_event, &s->event), fl_test_start(wait_event, &s->event)};
 	fl_loop_timer_start(fl_loop_current(), &hour, fl_after(FL_S(3600)), NULL, NULL);
 	fl_test_settle();
-	fl_test_go(&t, wake_it_later, s);
 	fl_test_poller_count();
+	fl_test_go(&t, wake_it_later, s);
 	FL_CHECK(fl_event_wait(&s->event) == 0);
-	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 1);
+	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3); /* it may have slept again between the three wakes */
 	FL_CHECK(fl_test_polled.controls == 0);
 	fl_loop_timer_stop(fl_loop_current(), &hour);
 	fl_test_end(&t);
@@ -61,7 +61,7 @@ FL_TEST(loop_poller_idle_is_one_call)
 	FL_POLLER_FAULTS();
 	sleeper s = {FL_EVENT_INIT, 0};
 	fl_test_in_loop(be_idle, &s);
-	assert_in_range(s.waits, 1, 2); /* 2: the thread's start was waited for in one of them */
+	assert_int_equal(s.waits, 1);
 }
 
 /* Calls of many threads that come while the loop sleeps are one ring; while it runs, none. */

@@ -37,7 +37,7 @@ static int no_descriptors(void *unused)
 	}
 	fl_stream *none = NULL;
 	FL_GIVES(fl_connect_tcp(&none, "127.0.0.1", fl_listener_port(l)), -EMFILE);
-	FL_GIVES(fl_connect_unix(&none, "@fairlead-test"), -EMFILE);
+	FL_GIVES(fl_connect_unix(&none, fl_test_abstract()), -EMFILE);
 	fl_test_unlimit_fds(before);
 	FL_GIVES(fl_accept_until(l, &s, 0, NULL), 0);
 	fl_test_talk(a, s);
@@ -347,8 +347,9 @@ static int closes(void *unused)
 	fl_stream *s = NULL, *a = NULL;
 	char got;
 	(void)unused;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	uint16_t port = fl_listener_port(l);
+	uint16_t port = 0;
+	int fd = fl_test_bound("127.0.0.1", &port);
+	fl_listener *l = fl_test_listener("127.0.0.1", port);
 	fl_fiber *f = start_accepting(l);
 	fl_listener_close(l);
 	FL_CHECK(fl_listener_fd(l) == -1 && fl_listener_port(l) == port);
@@ -366,6 +367,7 @@ static int closes(void *unused)
 	FL_GIVES(fl_stream_read(a, &got, 1), -ECONNRESET);
 	fl_stream_free(a);
 	fl_listener_free(l);
+	FL_CHECK(close(fd) == 0);
 	return 0;
 }
 

@@ -41,25 +41,19 @@ FL_TEST(net_connect_refused)
 	fl_test_leaves_nothing(refused, NULL);
 }
 
-/* The same, when it comes later: by an event. */
-static int slow_connect(int fd, const struct sockaddr *address, socklen_t size)
-{
-	static int before = -1;
-	int rc = fl_test_real_net_sys.connect(fd, address, size);
-	if (before == fd)
-		return rc;
-	before = fd;
-	return rc == -EINPROGRESS || rc == 0 ? -EINPROGRESS : rc;
-}
+/* The same, when it is not known at once: by an event. */
+static unsigned calls;
 
-static unsigned still_under_way;
-
-/* Says once more that it is under way, when it is not any more. */
 static int behind_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
-	if (still_under_way-- == 1)
-		return -EALREADY;
-	return slow_connect(fd, address, size);
+	return ++calls == 2 ? -EALREADY : fl_test_real_net_sys.connect(fd, address, size);
+}
+
+/* As Linux does when somebody has asked before. */
+static int second_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	int rc = fl_test_real_net_sys.connect(fd, address, size);
+	return rc == 0 ? -EISCONN : rc;
 }
 
 static int by_event(void *unused)
@@ -70,12 +64,15 @@ static int by_event(void *unused)
 	int fd = fl_test_bound("127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl__net_sys.connect = behind_connect;
-	still_under_way = 2;
+	calls = 0;
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
-	still_under_way = 2;
+	calls = 0;
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), 0);
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(s, other);
+	fl_stream_free(s);
+	fl__net_sys.connect = second_connect;
+	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), 0);
 	fl_test_no_faults();
 	fl_stream_free(s);
 	fl_stream_free(other);
@@ -174,10 +171,10 @@ FL_TEST(net_connect_at_the_end_of_the_loop)
 
 /* ---- several addresses */
 
-/* Two addresses of a name; a bare socket at each port. */
+/* The two addresses of a name. */
 static void find_two(const char *first, const char *second)
 {
-	fl_test_lookup_ours();
+	fl_test_found_n = 0;
 	fl_test_found_add(first);
 	fl_test_found_add(second);
 }
@@ -206,12 +203,13 @@ static int first_refuses(void *unused)
 	fl_listener_free(l);
 	FL_GIVES(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
 	FL_CHECK(tried[1] == 1 && tried[2] == 2 && close(fd) == 0);
-	fl_test_no_faults();
 	return 0;
 }
 
 FL_TEST(net_connect_to_the_second_address)
 {
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
 	fl_test_leaves_nothing(first_refuses, NULL);
 }
 
@@ -233,25 +231,24 @@ static int first_is_silent(void *unused)
 	uint16_t port = 0;
 	int full[2];
 	(void)unused;
+	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: whoever reads the clock may see either time; so below */
+	fl__sys.now = stopped_clock;
 	fl_test_full(full, "127.0.0.1", &port);
 	fl_listener *l = fl_test_listener("127.0.0.2", port);
 	unsigned fds = fl_test_fds();
 	find_two("127.0.0.1", "127.0.0.2");
 	see();
-	fl_test_ahead = 0;
-	fl__sys.now = stopped_clock;
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
-	fl_test_ahead = FL_MS(249);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(249));
 	for (int i = 0; i < 100; i++)
 		FL_GIVES(fl_sleep(0), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 0);
-	fl_test_ahead = FL_MS(250);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
 	FL_GIVES(fl_test_join(f), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 1);
 	fl_stream *other = fl_test_accepted(l);
 	fl_test_talk(eager_stream, other);
-	fl_test_no_faults();
 	FL_CHECK(fl_test_fds() == fds + 2); /* the first attempt was closed */
 	fl_stream_free(eager_stream);
 	fl_stream_free(other);
@@ -262,6 +259,8 @@ static int first_is_silent(void *unused)
 
 FL_TEST(net_connect_beside_a_silent_address)
 {
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
 	fl_test_leaves_nothing(first_is_silent, NULL);
 }
 
@@ -271,19 +270,18 @@ static int all_silent(void *unused)
 	uint16_t port = 0;
 	int a[2], b[2];
 	(void)unused;
+	fl_test_clock_ours();
 	fl_test_full(a, "127.0.0.1", &port);
 	fl_test_full(b, "127.0.0.2", &port);
 	unsigned fds = fl_test_fds();
 	find_two("127.0.0.1", "127.0.0.2");
-	fl_test_clock_ours();
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(fl_test_fds() == fds + 1);
-	fl__store_relaxed(&fl_test_ahead, FL_MS(250)); /* relaxed: this thread's alone */
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250)); /* relaxed: as above */
 	FL_TEST_UNTIL(fl_test_fds() == fds + 2);
 	fl_fiber_cancel(f);
 	FL_GIVES(fl_test_join(f), -ECANCELED);
 	FL_CHECK(fl_test_fds() == fds);
-	fl_test_no_faults();
 	fl_test_close_two(a);
 	fl_test_close_two(b);
 	return 0;
@@ -292,6 +290,7 @@ static int all_silent(void *unused)
 FL_TEST(net_connect_cancelled_at_several_addresses)
 {
 	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
 	fl_test_leaves_nothing(all_silent, NULL);
 }
 
@@ -326,12 +325,13 @@ static int which_error(void *unused)
 		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
 		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
 	}
-	fl_test_no_faults();
 	return 0;
 }
 
 FL_TEST(net_connect_errors_of_addresses)
 {
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
 	fl_test_leaves_nothing(which_error, NULL);
 }
 
@@ -357,7 +357,7 @@ static void try_in_order(const char *addresses)
 	char list[256], *rest = list;
 	fl_stream *s = NULL;
 	(void)snprintf(list, sizeof list, "%s", addresses);
-	fl_test_lookup_ours();
+	fl_test_found_n = 0;
 	for (char *one; (one = strsep(&rest, " ")) != NULL;)
 		fl_test_found_add(one);
 	order[0] = '\0';
@@ -383,12 +383,13 @@ static int in_order(void *unused)
 	FL_CHECK(strcmp(order, "1 a 2 b 3 c ") == 0);
 	try_in_order("::a");
 	FL_CHECK(strcmp(order, "a ") == 0);
-	fl_test_no_faults();
 	return 0;
 }
 
 FL_TEST(net_connect_families_in_turn)
 {
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
 	fl_test_leaves_nothing(in_order, NULL);
 }
 
@@ -417,24 +418,32 @@ FL_TEST(net_connect_by_name)
 
 static int bind_first(int fd, const struct sockaddr *address, socklen_t size)
 {
+	const int on = 1;
 	struct sockaddr_storage a;
 	memcpy(&a, address, size);
+	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	(void)bind(fd, (struct sockaddr *)&a, size); /* as if that were chance; the second time it is so already */
 	return fl_test_real_net_sys.connect(fd, address, size);
 }
 
-static int with_itself(void *unused)
+static void connect_with_itself(const char *host)
 {
 	uint16_t port = 0;
 	fl_stream *s = NULL;
-	(void)unused;
-	FL_CHECK(close(fl_test_bound("127.0.0.1", &port)) == 0);
+	int fd = fl_test_bound(host, &port);
 	fl__net_sys.connect = bind_first;
-	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ECONNREFUSED);
-	if (fl_test_has_ipv6())
-		FL_GIVES(fl_connect_tcp(&s, "::1", port), -ECONNREFUSED);
+	FL_GIVES(fl_connect_tcp(&s, host, port), -ECONNREFUSED);
 	fl_test_no_faults();
-	fl_listener_free(fl_test_listener("127.0.0.1", port)); /* the port is free */
+	fl_listener_free(fl_test_listener(host, port)); /* the port is free */
+	FL_CHECK(close(fd) == 0);
+}
+
+static int with_itself(void *unused)
+{
+	(void)unused;
+	connect_with_itself("127.0.0.1");
+	if (fl_test_has_ipv6())
+		connect_with_itself("::1");
 	return 0;
 }
 
@@ -476,7 +485,7 @@ static int faults(void *unused)
 	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_listener *u = NULL;
-	FL_GIVES(fl_listen_unix(&u, "@fairlead-test-faults", NULL), 0);
+	FL_GIVES(fl_listen_unix(&u, fl_test_abstract(), NULL), 0);
 	fl_test_full(full, "127.0.0.1", &port);
 	static const int of_socket[][2] = {
 	    {-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}, {-EAFNOSUPPORT, -EAFNOSUPPORT}};
@@ -484,24 +493,24 @@ static int faults(void *unused)
 		fault = of_socket[i][0];
 		fl__net_sys.socket = failing_socket;
 		FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), of_socket[i][1]); /* -ENFILE */
-		FL_GIVES(fl_connect_unix(&s, "@fairlead-test-faults"), of_socket[i][1]);
+		FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), of_socket[i][1]);
 		fl_test_no_faults();
 	}
 	fl__poller_sys.control = failing_control;
 	fault = -ENOSPC;
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), -ENOSPC);
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", port), -ENOSPC);
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test-faults"), -ENOSPC);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOSPC);
 	fl_test_no_faults();
 	fl__sys.alloc = fl_test_no_memory;
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", fl_listener_port(l)), -ENOMEM);
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test-faults"), -ENOMEM);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOMEM);
 	fl_test_no_faults();
 	fl__net_sys.connect = failing_connect;
 	fault = -EACCES;
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test-faults"), -EACCES);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -EACCES);
 	fault = -ENOBUFS;
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test-faults"), -ENOMEM);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOMEM);
 	fl_test_no_faults();
 	FL_CHECK(s == NULL);
 	fl_test_close_two(full);
@@ -520,7 +529,7 @@ static void in_callback(void *event)
 {
 	fl_stream *s = NULL;
 	FL_GIVES(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test"), -ENOTSUP);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
 	fl_event_set(event);
 }
 
@@ -537,8 +546,8 @@ FL_TEST(net_connect_outside_of_fibers)
 	fl_stream *s = NULL;
 	FL_RC(fl_connect_tcp(&s, "127.0.0.1", 80), -ENOTSUP);
 	FL_RC(fl_connect_tcp_until(&s, "127.0.0.1", 80, 0, NULL), -ENOTSUP);
-	FL_RC(fl_connect_unix(&s, "@fairlead-test"), -ENOTSUP);
-	FL_RC(fl_connect_unix_until(&s, "@fairlead-test", 0, NULL), -ENOTSUP);
+	FL_RC(fl_connect_unix(&s, fl_test_abstract()), -ENOTSUP);
+	FL_RC(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ENOTSUP);
 	fl_test_leaves_nothing(from_callback, NULL);
 }
 
@@ -552,7 +561,7 @@ static int unix_errors(void *unused)
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_GIVES(fl_connect_unix(&s, p.name), -ENOENT);
-	FL_GIVES(fl_connect_unix(&s, "@fairlead-test-nobody"), -ECONNREFUSED);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ECONNREFUSED);
 	FL_GIVES(fl_connect_unix(&s, ""), -EINVAL);
 	FL_GIVES(fl_connect_unix(&s, NULL), -EINVAL);
 	memset(name, 'x', sizeof name);
@@ -578,7 +587,7 @@ FL_TEST(net_connect_unix_errors)
 
 static int connect_full(void *stream)
 {
-	return fl_connect_unix(stream, "@fairlead-test-full");
+	return fl_connect_unix(stream, fl_test_abstract());
 }
 
 /* A listener that has as many connections as it keeps. */
@@ -587,11 +596,11 @@ static int unix_full(void *unused)
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
 	(void)unused;
-	FL_GIVES(fl_listen_unix(&l, "@fairlead-test-full", &(fl_listen_config){.backlog = 1}), 0);
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
 	for (int i = 0; i < 2; i++)
-		FL_GIVES(fl_connect_unix(&first[i], "@fairlead-test-full"), 0);
-	FL_GIVES(fl_connect_unix_until(&s, "@fairlead-test-full", 0, NULL), -ETIMEDOUT);
-	FL_GIVES(fl_connect_unix_until(&s, "@fairlead-test-full", fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
+		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
+	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
 	fl_fiber *f = fl_test_start(connect_full, &s);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));

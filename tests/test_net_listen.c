@@ -103,39 +103,51 @@ FL_TEST(net_listen_each_family_for_itself)
 /* The first of a name's addresses that this machine has, IPv4 first. */
 static int names(void *unused)
 {
-	fl_listener *l = NULL;
 	(void)unused;
-	l = fl_test_listener("localhost", 0);
-	reach(l, "localhost");
-	fl_listener_free(l);
-	fl_test_lookup_ours();
-	fl_test_found_add("::1");
-	fl_test_found_add("192.0.2.1"); /* nobody's: RFC 5737 */
-	fl_test_found_add("127.0.0.2");
-	fl_test_found_add("127.0.0.3");
-	l = fl_test_listener("some.name", 0);
+	fl_listener *l = fl_test_listener("some.name", 0);
 	reach(l, "127.0.0.2");
 	/* the next address is not taken when somebody listens at this one */
 	fl_listener *other = NULL;
 	FL_GIVES(fl_listen_tcp(&other, "some.name", fl_listener_port(l), NULL), -EADDRINUSE);
 	fl_listener_free(l);
-	FL_CHECK(fl_test_asked == 2);
-	fl_test_no_faults();
 	return 0;
 }
 
 FL_TEST(net_listen_at_a_name)
 {
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_found_add("::1");
+	fl_test_found_add("192.0.2.1"); /* nobody's: RFC 5737 */
+	fl_test_found_add("127.0.0.2");
+	fl_test_found_add("127.0.0.3");
 	fl_test_leaves_nothing(names, NULL);
+	assert_int_equal(fl_test_asked, 2);
+}
+
+static int localhost(void *unused)
+{
+	(void)unused;
+	fl_listener *l = fl_test_listener("localhost", 0);
+	reach(l, "localhost");
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_listen_at_localhost)
+{
+	fl_test_leaves_nothing(localhost, NULL);
 }
 
 static int in_use(void *unused)
 {
 	const fl_listen_config together = {.reuse_port = true};
 	fl_listener *a = NULL, *b = NULL;
+	uint16_t port = 0;
 	(void)unused;
-	fl_listener *l = fl_test_listener("127.0.0.1", 0);
-	uint16_t port = fl_listener_port(l);
+	int fd = fl_test_bound("127.0.0.1", &port);
+	fl_listener *l = fl_test_listener("127.0.0.1", port);
+	FL_CHECK(fl_listener_port(l) == port);
 	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, NULL), -EADDRINUSE);
 	FL_GIVES(fl_listen_tcp(&a, NULL, port, NULL), -EADDRINUSE);
 	FL_GIVES(fl_listen_tcp(&a, "127.0.0.1", port, &together), -EADDRINUSE);
@@ -146,6 +158,7 @@ static int in_use(void *unused)
 	fl_listener_free(a);
 	reach(b, "127.0.0.1");
 	fl_listener_free(b);
+	FL_CHECK(close(fd) == 0);
 	return 0;
 }
 
@@ -283,8 +296,8 @@ static int tcp_faults(void *unused)
 	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOMEM);
 	fl_test_no_faults();
 	FL_GIVES(fl_listen_tcp(&l, "192.0.2.1", 0, NULL), -EADDRNOTAVAIL);
-	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT);
 	FL_GIVES(fl_listen_tcp(&l, "", 0, NULL), -ENOENT);
+	FL_GIVES(fl_listen_tcp(&l, "no such name", 0, NULL), -ENOENT); /* the first that needs a thread */
 	FL_CHECK(l == NULL);
 	return 0;
 }
@@ -320,7 +333,7 @@ static void in_callback(void *event)
 	FL_GIVES(fl_listen_tcp(&l, "localhost", 0, NULL), -ENOTSUP); /* it would have to wait */
 	FL_GIVES(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), 0);
 	fl_listener_free(l);
-	FL_GIVES(fl_listen_unix(&l, "@fairlead-test-callback", NULL), 0);
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), NULL), 0);
 	fl_listener_free(l);
 	fl_event_set(event);
 }
@@ -337,7 +350,7 @@ FL_TEST(net_listen_outside_of_fibers)
 {
 	fl_listener *l = NULL;
 	FL_RC(fl_listen_tcp(&l, "127.0.0.1", 0, NULL), -ENOTSUP);
-	FL_RC(fl_listen_unix(&l, "@fairlead-test", NULL), -ENOTSUP);
+	FL_RC(fl_listen_unix(&l, fl_test_abstract(), NULL), -ENOTSUP);
 	fl_test_leaves_nothing(from_callback, NULL);
 }
 
@@ -356,7 +369,7 @@ static void reach_path(fl_listener *l, const char *path)
 static int at_paths(void *unused)
 {
 	fl_listener *l = NULL;
-	char name[FL_STREAM_NAME_SIZE];
+	const char *name = fl_test_abstract();
 	(void)unused;
 	fl_test_path p = fl_test_path_make();
 	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
@@ -365,7 +378,6 @@ static int at_paths(void *unused)
 	fl_listener_free(l);
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
-	(void)snprintf(name, sizeof name, "@fairlead-test-%d", (int)getpid());
 	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
 	reach_path(l, name);
 	fl_listener *other = NULL;
@@ -522,6 +534,13 @@ FL_TEST(net_listen_unix_faults)
 	fl_test_leaves_nothing(unix_faults, NULL);
 }
 
+static unsigned sockets_left;
+
+static int few_sockets(int family, int type, int protocol)
+{
+	return sockets_left-- > 0 ? fl_test_real_net_sys.socket(family, type, protocol) : -EMFILE;
+}
+
 static int failing_connect(int fd, const struct sockaddr *address, socklen_t size)
 {
 	(void)fd;
@@ -547,6 +566,10 @@ static int stale_faults(void *unused)
 		fault = of_connect[i][0];
 		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
 	}
+	fl_test_no_faults();
+	fl__net_sys.socket = few_sockets;
+	sockets_left = 1;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EMFILE);
 	fl_test_no_faults();
 	fl__name_sys.socket_file = failing_file;
 	fault = -EACCES;

@@ -288,7 +288,7 @@ static int name_them(void *unused)
 {
 	int tcp[2], unix_sockets[2];
 	char name[FL_STREAM_NAME_SIZE], peer[FL_STREAM_NAME_SIZE], expected[64];
-	struct sockaddr_in a;
+	struct sockaddr_in a = {0};
 	socklen_t size = sizeof a;
 	(void)unused;
 	fl_test_tcp(tcp);

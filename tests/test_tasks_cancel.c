@@ -124,6 +124,56 @@ FL_TEST(tasks_join_after_the_cancel)
 	fl_test_in_loop(before_it_joins, NULL);
 }
 
+/* Both the owner cancels its group and somebody the owner: that one hears of it. */
+static int cancels_then_waits(void *arg)
+{
+	child *c = arg;
+	fl_tasks g = FL_TASKS_INIT;
+	fl_event never = FL_EVENT_INIT;
+	FL_CHECK(fl_tasks_start(&g, runs, c) == 0);
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
+	return fl_tasks_join(&g);
+}
+
+static int both(void *unused)
+{
+	child c = {.rc = 0};
+	(void)unused;
+	fl_fiber *f = fl_test_start(cancels_then_waits, &c);
+	fl_test_settle();
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == -ECANCELED && c.cancelled);
+	return 0;
+}
+
+FL_TEST(tasks_cancelled_by_the_owner_and_from_above)
+{
+	fl_test_in_loop(both, NULL);
+}
+
+/* That the work was cut short is forgotten with the join. */
+static int cut_once(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	int ends = 0;
+	(void)unused;
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+	fl_tasks_cancel(&g);
+	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 1);
+	FL_CHECK(fl_tasks_start(&g, returns, RC(0)) == 0);
+	fl_test_settle();
+	FL_CHECK(fl_tasks_join_until(&g, FL_FOREVER, &stop) == 0); /* what is done at once is done */
+	return 0;
+}
+
+FL_TEST(tasks_join_when_all_have_ended)
+{
+	fl_test_in_loop(cut_once, NULL);
+}
+
 /* try_join and join_until tell, too, that the work was cut short. */
 static int polls(void *arg)
 {
@@ -370,6 +420,7 @@ static int interrupted(void *unused)
 	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
 	fl_event never = FL_EVENT_INIT;
 	fl_cancel *before = fl_cancel_scope();
+	int ends = 0;
 	(void)unused;
 	FL_CHECK(fl_tasks_start(&g, returns, RC(-EIO)) == 0);
 	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_tasks_token(&g)) == -ECANCELED);
@@ -387,11 +438,19 @@ static int interrupted(void *unused)
 		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == before);
 		FL_CHECK(fl_sleep(0) == 0);
 	}
+	/* its own cancel is not one of the join */
+	for (int i = 0; i < 2; i++) {
+		FL_CANCEL_SCOPE(fl_tasks_token(&g));
+		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+		fl_tasks_cancel(&g);
+		FL_CHECK((i ? fl_tasks_join_until(&g, FL_FOREVER, NULL) : fl_tasks_join(&g)) == 0 && ends == i + 1);
+	}
 	{
 		FL_CANCEL_SCOPE(FL_SHIELDED);
 		FL_CANCEL_SCOPE(fl_tasks_token(&g));
-		FL_CHECK(fl_tasks_start(&g, returns, RC(0)) == 0);
-		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == NULL);
+		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
+		fl_tasks_cancel(&g);
+		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == NULL && ends == 3);
 	}
 	return 0;
 }

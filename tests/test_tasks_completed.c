@@ -83,6 +83,7 @@ static int waits_for_an_error(void *unused)
 	(void)unused;
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
 	FL_CHECK(fl_fibers_wait(f, 4, FL_FIRST_ERROR) == 2);
+	FL_CHECK(fl_fibers_wait_until(f, 4, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT); /* an error is no end of all */
 	FL_CHECK(fl_test_join(f[3]) == -EIO);
 	/* a cancel is answered, and no error */
 	fl_fiber_cancel(f[1]);
@@ -175,6 +176,45 @@ static int where_it_cannot_wait(void *unused)
 FL_TEST(fibers_wait_where_it_cannot)
 {
 	fl_test_in_loop(where_it_cannot_wait, NULL);
+}
+
+/* Fibers of a loop that is between two turns, seen by a fiber of another. */
+
+static fl_fiber *elsewhere;
+
+static void starts_elsewhere(void *gate)
+{
+	elsewhere = fl_test_start(waits_for, gate);
+}
+
+static int looks_elsewhere(void *unused)
+{
+	size_t i;
+	FL_SCOPED(fl_completed) *done = NULL;
+	(void)unused;
+	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
+	FL_CHECK(fl_completed_create(&done, &elsewhere, 1) == 0 && fl_completed_try_next(done, &i) == -EAGAIN);
+	FL_CHECK(fl_completed_next(done, &i) == -EDEADLK);
+	return 0;
+}
+
+FL_TEST(fibers_wait_for_another_loops)
+{
+	fl_event gate = FL_EVENT_INIT;
+	fl_loop *l;
+	int64_t deadline;
+	elsewhere = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_call(l, starts_elsewhere, &gate));
+	while (!elsewhere)
+		FL_OK(fl_loop_turn(l, &deadline));
+	fl_test_in_loop(looks_elsewhere, NULL);
+	fl_event_set(&gate);
+	while (fl_fiber_is_alive(elsewhere))
+		FL_OK(fl_loop_turn(l, &deadline));
+	assert_int_equal(fl_fibers_wait(&elsewhere, 1, FL_ALL_ENDED), 1);
+	FL_OK(fl_fiber_try_join(elsewhere, NULL));
+	fl_loop_free(l);
 }
 
 /* One of them is joined, another detached, while somebody waits. */
@@ -384,10 +424,11 @@ static int next_taken_away(void *unused)
 	FL_CHECK(fl_completed_next(t.done, &i) == 0 && i == 2);
 	FL_CHECK(fl_test_join(w.f[2]) == 0);
 	fl_completed_free(second);
-	fl_fiber_detach(w.f[1]);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
-	FL_CHECK(fl_fiber_is_alive(f));
+	fl_fiber_detach(w.f[1]);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f)); /* it was woken, and waits again */
 	fl_fiber_detach(w.f[3]);
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == -ENODATA);
 	fl_completed_free(t.done);

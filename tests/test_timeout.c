@@ -269,6 +269,29 @@ FL_TEST(timeout_panics_when_it_is_not_the_scope)
 	assert_null(fl_cancel_scope());
 }
 
+static fl_timeout elsewhere;
+static fl_event begun, go;
+
+static int begin_and_end(void *unused)
+{
+	(void)unused;
+	fl_timeout_begin(&elsewhere, FL_FOREVER);
+	fl_event_set(&begun);
+	int rc = fl_event_wait(&go);
+	return fl_timeout_end(&elsewhere, rc);
+}
+
+FL_TEST(timeout_panics_when_it_is_of_another_context)
+{
+	fl_thread t;
+	fl_test_go(&t, begin_and_end, NULL);
+	FL_OK(fl_event_wait(&begun));
+	FL_PANICS((void)!fl_timeout_end(&elsewhere, 0));
+	assert_string_equal(fl_test_panic.function, "fl_timeout_end");
+	fl_event_set(&go);
+	fl_test_end(&t);
+}
+
 /* Its waits are ended by a request from outside, too: from another thread, whatever it waits for. */
 typedef struct asked {
 	fl_cancel stop;

@@ -145,6 +145,8 @@ int fetch(struct fetcher *f, const struct file *file, struct download_result *re
 	int rc = fetch_begin(&t, f, file, why, size);
 	if (rc != 0)
 		return rc;
+	if (f->multi != NULL && !file->own)
+		multi_be_polite(f->multi);
 	CURLcode code = f->multi != NULL ? multi_perform(f->multi, f->curl) : curl_easy_perform(f->curl);
 	return fetch_end(&t, code, result, why, size);
 }

@@ -33,6 +33,9 @@ int fetch_end(struct transfer *t, CURLcode code, struct download_result *result,
 struct multi *multi_get(void);
 void multi_release(struct multi *m);
 
+/* From now on a host gets a few connections at a time, and the transfers share them. */
+void multi_be_polite(struct multi *m);
+
 /* As curl_easy_perform(), but it suspends the calling fiber alone. */
 CURLcode multi_perform(struct multi *m, CURL *curl);
 

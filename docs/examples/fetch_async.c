@@ -7,6 +7,9 @@
 #include "fetch.h"
 #include <stdlib.h>
 
+#define CONNECTIONS_MAX                                                                                                \
+	6L /* to a host that is not ours, as browsers have them; many answer no more than a few at once */
+
 struct multi {
 	CURLM *curl;
 	fl_loop *loop;
@@ -115,6 +118,11 @@ static bool configure(struct multi *m)
 	       curl_multi_setopt(c, CURLMOPT_SOCKETDATA, m) == CURLM_OK &&
 	       curl_multi_setopt(c, CURLMOPT_TIMERFUNCTION, want_timer) == CURLM_OK &&
 	       curl_multi_setopt(c, CURLMOPT_TIMERDATA, m) == CURLM_OK;
+}
+
+void multi_be_polite(struct multi *m)
+{
+	(void)curl_multi_setopt(m->curl, CURLMOPT_MAX_HOST_CONNECTIONS, CONNECTIONS_MAX);
 }
 
 struct multi *multi_get(void)

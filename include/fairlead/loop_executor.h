@@ -26,34 +26,32 @@ FL_BEGIN_DECLS
  * fl_to_thread(), and start fibers, which are cancelled when the loop ends. Its scope is the task's token. Fibers are called
  * as the thread is. A task that blocks its thread by other means than this library's holds up all others.
  *
- * The initializer runs once. fl_executor_terminate() asks what runs to stop, as on threads.
+ * The initializer runs once. fl_executor_terminate() asks what runs to stop, as on threads. Fibers that a task has left behind
+ * cannot join the executor: -EDEADLK.
  */
 #define FL_LOOP_EXECUTOR_DEFAULT 1000u
 #define FL_LOOP_EXECUTOR_MAX 1000000u
 
 /*
  * Makes one with a thread of its own, which starts with the first submit, is called name-0, takes no signals, and runs a loop:
- * fl_loop_current() in its tasks. fl_loop_cancel() of that is fl_executor_cancel(). Fibers that tasks have left behind are
- * cancelled and waited for when the executor is joined; a join is -EDEADLK in those, too.
- * `config` may be NULL. Any thread may call it. Never waits. Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP (the thread has a
- * shadow stack), -EINVAL (more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create()), -EEXIST as there.
- *
- * A thread that then finds no memory to run its loop breaks the executor (-ENOTRECOVERABLE).
+ * fl_loop_current() in its tasks. fl_loop_cancel() of that is fl_executor_cancel(). A join also cancels fibers that tasks have
+ * left behind, and waits for them. A thread that finds no memory to run its loop breaks the executor.
+ * `config` may be NULL. Any thread may call it. Never waits. Returns 0, -ENOMEM, -EMFILE, -ENFILE, or as fl_loop_create();
+ * -EINVAL: more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create(); -EEXIST as there.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Makes one that runs its tasks on a loop of the caller's: what other threads submit, that loop runs. Called by the thread of the
- * loop, or before that runs. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL and -EEXIST as above, -EOWNERDEAD.
+ * loop, or before the loop runs. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL and -EEXIST as above, -EOWNERDEAD.
  *
- * Where its loop does not run, tasks wait until it does, and so does who waits for them. When a run ends (fl_loop_run_on(),
+ * While its loop does not run, its tasks do not either, and who waits for them waits on. When a run ends (fl_loop_run_on(),
  * fl_loop_free()), and by fl_loop_cancel(), the executor is cancelled, as by fl_executor_cancel(), and its tasks are waited
- * for: it refuses tasks from then on, with -EPIPE.
+ * for: from then on it refuses tasks, as closed.
  *
- * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it lets the others run; in a callback
- * of the loop, where that is not possible, it is -EDEADLK while there are tasks, and fl_executor_free() panics. Whoever drives a
- * loop by fl_loop_turn() does not join between turns, unless all tasks have ended. The executor may be freed before its loop and
- * after it.
+ * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it lets the others run. In a callback
+ * of the loop, and between its turns (fl_loop_turn()), that is not possible: as long as there are tasks, a join answers -EDEADLK,
+ * but fl_executor_try_join() -EBUSY, and fl_executor_free() panics. The executor may be freed before its loop and after it.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config);
 

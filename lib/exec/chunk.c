@@ -18,6 +18,7 @@ enum {
 	WINDOW = 64,            /* chunks a worker; see fl__chunk_window() */
 	WINDOW_LEAST = 2,       /* one runs, and one is there when that ends */
 	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
+	WINDOW_MOST = 1 << 14,  /* chunks in all, if each worker has one; some kinds have a million workers */
 	HANDY_BYTES = 16 << 10, /* so that a lane of 16 orders has room for them all: process/lane.h */
 };
 
@@ -120,5 +121,8 @@ size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t c
 {
 	const size_t bytes = chunk * at_least(type->arg_size + type->result_size, 1);
 	const size_t fitting = at_least(WINDOW_BYTES / at_least(bytes, 1), WINDOW_LEAST);
-	return fl_executor_workers(e) * (fitting < WINDOW ? fitting : (size_t)WINDOW);
+	const size_t workers = fl_executor_workers(e);
+	const size_t wanted = workers * (fitting < WINDOW ? fitting : (size_t)WINDOW);
+	const size_t most = at_least(workers, WINDOW_MOST);
+	return wanted < most ? wanted : most;
 }

@@ -443,18 +443,19 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 	return e->ops->join(e, deadline, cancel);
 }
 
-static bool would_hang(fl_executor *e)
+/* Whether a wait of the calling context for the end of `e` would be one for itself. */
+static bool would_hang(fl_executor *e, int64_t deadline)
 {
 	if (fl__run_serves(e))
 		return true;
-	return e->ops->would_hang && !is_forked(e->fork_count) && e->ops->would_hang(e);
+	return e->ops->would_hang && !is_forked(e->fork_count) && !fl__is_past(deadline) && e->ops->would_hang(e);
 }
 
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	if (is_forked(e->fork_count))
 		return -EOWNERDEAD;
-	if (would_hang(e))
+	if (would_hang(e, deadline))
 		return -EDEADLK;
 	return join_unchecked(e, deadline, cancel);
 }
@@ -474,7 +475,7 @@ void fl_executor_free(fl_executor *e)
 {
 	if (!e)
 		return;
-	if (would_hang(e))
+	if (would_hang(e, FL_FOREVER))
 		fl__panic("fl_executor_free", e, "called from one of its own tasks, or where nothing else could run");
 	if (!is_forked(e->fork_count))
 		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */

@@ -44,7 +44,7 @@ struct fl__executor_ops {
 	 * whoever else waits; false, or NULL: the one that waits runs it, if it is still queued.
 	 */
 	bool (*further)(fl_executor *e, struct fl__cell *cell);
-	/* Whether the calling context, which runs no task of `e`, must not wait for its end. NULL: it always may. */
+	/* Whether the calling context, which runs no task of `e`, would wait for its end for ever. NULL: it never would. */
 	bool (*would_hang)(fl_executor *e);
 	/*
 	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has

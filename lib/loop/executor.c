@@ -18,9 +18,8 @@
  * A fiber that waits for a queued task of its executor does not run it on its own stack, as workers of other kinds do: it
  * starts a fiber for that one, beyond the limit (further()). That is enough for progress, for the reason in exec/run.c.
  *
- * Life. An executor with a thread of its own is joined when that has ended. On the loop of another, the keeper may be the last
- * to use it, whenever that loop runs again; so the memory of all executors is that of their cells (fl__executor_init()), and
- * the keeper of such a one holds a cell.
+ * Life. An executor with a thread of its own is joined when that has ended. On the loop of another, the keeper may be the last to
+ * use it, whenever that loop runs again; so it holds a cell, and with that the executor's memory (fl__executor_init()).
  */
 #include "../exec/executor.h"
 #include "../base/sys.h"
@@ -28,19 +27,22 @@
 #include <errno.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/thread.h>
+#include <pthread.h>
 #include <stdio.h>
 
 enum phase { FRESH, INITIALIZING, READY };
 
 struct crowd {
 	fl_executor base;
-	fl_loop *loop; /* NULL: it has ended */
-	bool own_loop; /* with a thread for it */
-	bool started;  /* the thread was; */
-	bool alive;    /* and has not ended */
+	fl_loop *loop;       /* NULL: it has ended */
+	bool own_loop;       /* with a thread for it */
+	bool started, alive; /* the thread was, and has not ended */
 	bool joining, joined;
 	fl_thread thread;
+	/* On the loop of another: */
 	struct fl__cell *held; /* by the keeper; NULL: none */
+	bool at_home;          /* the keeper has begun, */
+	pthread_t home;        /* on this thread */
 
 	enum phase phase;
 	size_t starting, under_way;
@@ -149,6 +151,15 @@ static void enter(struct crowd *c, struct fl__run *run)
 	fl__run_enter(run, &c->base);
 }
 
+/* The rest of a task's fiber. */
+static int finish(struct crowd *c, struct fl__run *run)
+{
+	run_taken(run);
+	fl__run_leave(run);
+	leave(c);
+	return 0;
+}
+
 static int run_next(void *crowd)
 {
 	struct crowd *c = crowd;
@@ -159,10 +170,7 @@ static int run_next(void *crowd)
 		c->starting--;
 		take_first(&run);
 	}
-	run_taken(&run);
-	fl__run_leave(&run);
-	leave(c);
-	return 0;
+	return finish(c, &run);
 }
 
 /* Runs the task of a cell that it has a reference to, if it still is in the queue. */
@@ -177,11 +185,8 @@ static int run_this(void *arg)
 		if (cell->queued)
 			take(&run, cell);
 	}
-	run_taken(&run);
 	fl_future_free(&cell->future);
-	fl__run_leave(&run);
-	leave(c);
-	return 0;
+	return finish(c, &run);
 }
 
 /* The keeper. */
@@ -269,6 +274,11 @@ static int keep_here(void *crowd)
 {
 	struct crowd *c = crowd;
 	struct fl__cell *held = c->held;
+	{
+		FL_LOCKED(&c->base.lock);
+		c->at_home = true;
+		c->home = pthread_self();
+	}
 	(void)keep(c);
 	{
 		FL_LOCKED(&c->base.lock);
@@ -360,7 +370,12 @@ static bool would_hang(fl_executor *e)
 {
 	struct crowd *c = crowd_of(e);
 	FL_LOCKED(&e->lock);
-	return c->loop && c->loop == fl_loop_current() && (c->own_loop || (!fl_fiber_current() && !has_ended(c)));
+	const bool inside = c->loop && c->loop == fl_loop_current();
+	if (c->own_loop)
+		return inside;
+	/* In a callback of the loop, or between its turns, on the thread that is to run it. */
+	const bool there = inside || (c->at_home && pthread_equal(c->home, pthread_self()));
+	return there && !fl_fiber_current() && !has_ended(c);
 }
 
 /* Joins the thread, which has left, or is leaving, work(). The lock is held; not while it waits. */
@@ -443,20 +458,23 @@ static int make(struct crowd **made, const fl_executor_config *config)
 	return 0;
 }
 
+static int give_out(fl_executor **e, struct crowd *c, int rc)
+{
+	if (rc != 0)
+		fl__executor_fini(&c->base);
+	else
+		*e = &c->base;
+	return rc;
+}
+
 int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 {
 	struct crowd *c;
 	int rc = make(&c, config);
 	if (rc != 0)
 		return rc;
-	rc = fl_loop_create(&c->loop, NULL);
-	if (rc != 0) {
-		fl__executor_fini(&c->base);
-		return rc;
-	}
 	c->own_loop = true;
-	*e = &c->base;
-	return 0;
+	return give_out(e, c, fl_loop_create(&c->loop, NULL));
 }
 
 /* The keeper's hold on the executor, and the keeper. */
@@ -464,14 +482,12 @@ static int settle(struct crowd *c, fl_loop *l)
 {
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
 	fl_fiber *f;
-	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0);
-	if (!c->held)
-		return -ENOMEM;
 	c->loop = l;
-	int rc = fl__fiber_start(l, &f, keep_here, c, c->name, &l->root);
+	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0);
+	int rc = c->held ? fl__fiber_start(l, &f, keep_here, c, c->name, &l->root) : -ENOMEM;
 	if (rc == 0)
 		fl_fiber_detach(f);
-	else
+	else if (c->held)
 		fl__cell_free(c->held);
 	return rc;
 }
@@ -480,13 +496,5 @@ int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_co
 {
 	struct crowd *c;
 	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : make(&c, config);
-	if (rc != 0)
-		return rc;
-	rc = settle(c, l);
-	if (rc != 0) {
-		fl__executor_fini(&c->base);
-		return rc;
-	}
-	*e = &c->base;
-	return 0;
+	return rc == 0 ? give_out(e, c, settle(c, l)) : rc;
 }

@@ -70,7 +70,7 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *c
 		return 0;
 	if (io->waiting[direction])
 		return -EBUSY;
-	if (fl_loop_current() != io->loop || !fl__fiber_self())
+	if (fl__loop_is_forked(io->loop) || !fl__loop_self(io->loop))
 		return -EINVAL;
 	int rc = direction == FL__IO_OUT ? look_outward(io) : 0;
 	if (rc != 0)

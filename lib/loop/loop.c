@@ -221,11 +221,6 @@ static int64_t next_timer(const fl_loop *l)
 
 /* Running. */
 
-bool fl__loop_is_forked(const fl_loop *l)
-{
-	return l->fork_count != fl__fork_count;
-}
-
 fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_here();

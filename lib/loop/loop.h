@@ -2,7 +2,7 @@
 #ifndef FL_LOOP_LOOP_H
 #define FL_LOOP_LOOP_H
 
-#include "../fiber/fiber.h"
+#include "../fiber/sched.h"
 #include "../fiber/timers.h"
 #include "../wait/cancel.h"
 #include <fairlead/executor.h>
@@ -67,7 +67,17 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
 /* Whether the loop is the parent's, in a forked child. */
-bool fl__loop_is_forked(const fl_loop *l);
+static inline bool fl__loop_is_forked(const fl_loop *l)
+{
+	return l->fork_count != fl__fork_count;
+}
+
+/* The calling fiber, if it is one of this loop's, and may wait; else NULL. */
+static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
+{
+	const struct fl__sched *s = fl__sched_current;
+	return s == l->sched && s->running != l->caller ? s->running : NULL;
+}
 
 /*
  * Frees a loop that has never run, and has no fibers and no calls, whatever the calling thread runs; or, in a forked child, what

@@ -34,11 +34,9 @@ int fl__stream_look(fl_stream *s, int direction, size_t size)
 
 int fl__stream_enter(fl_stream *s, int direction, size_t size)
 {
-	const fl_loop *l = s->io.loop;
-	struct fl__fiber *self = fl__fiber_self();
-	if (fl__loop_is_forked(l))
+	if (fl__loop_is_forked(s->io.loop))
 		return -EOWNERDEAD;
-	if (!self || self == l->caller || fl__fiber_sched(self) != l->sched)
+	if (!fl__loop_self(s->io.loop))
 		return -EINVAL;
 	int rc = begin(s, direction, size);
 	if (rc == 0)

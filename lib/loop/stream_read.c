@@ -42,9 +42,8 @@ ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t de
 	ssize_t n = size > 0 ? fl__stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
 		return n;
-	n = (ssize_t)fl__stream_take(s, buffer, size);
-	if (n == 0)
-		n = read_straight(s, buffer, size, deadline, cancel);
+	n = fl__stream_buffered(s) > 0 ? (ssize_t)fl__stream_take(s, buffer, size)
+	                               : read_straight(s, buffer, size, deadline, cancel);
 	fl__stream_leave(s, FL__IO_IN);
 	return n;
 }

@@ -269,13 +269,24 @@ static int poll_until(int fd, short events, int64_t deadline)
 	}
 }
 
+/* By the context's own means, which begin to wait at once: so whoever gave up looks. -ENOSYS: it has none. */
+static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline, fl_cancel *cancel)
+{
+	short seen;
+	int rc = ctx->ops->wait_fd ? ctx->ops->wait_fd(fd, events, deadline, cancel) : -ENOSYS;
+	return (rc == -ETIMEDOUT || rc == -ECANCELED) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
+}
+
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->scope)))
 		return poll_until(fd, events, deadline);
+	int rc = wait_by_context(ctx, fd, events, deadline, cancel);
+	if (rc != -ENOSYS)
+		return rc;
 	struct fl__watched w = FL__WATCHED(fd, events);
 	fl_on on = FL__ON(fl__on_watched, &w);
-	int rc = fl_wait_any_until(&on, 1, deadline, cancel);
+	rc = fl_wait_any_until(&on, 1, deadline, cancel);
 	return rc < 0 ? rc : 0;
 }

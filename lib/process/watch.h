@@ -9,8 +9,8 @@
 
 /*
  * Waiting for a descriptor to become ready, in the sense of poll(): `events` is POLLIN, POLLOUT, ...; errors and the end
- * always count. A thread without a cancel token polls by itself. All other waits (a fiber's, with a token, for any of several
- * things) go through one watcher thread, which is started by the first of them and then sleeps in the kernel while nothing is
+ * always count. A thread without a cancel token polls by itself; a fiber of a loop waits by that. All other waits (with a token, for
+ * any of several things) go through one watcher thread, which is started by the first of them and then sleeps in the kernel while nothing is
  * watched. Where it cannot be started (no memory, no descriptor), who waits looks every millisecond instead.
  *
  * The watcher blocks all signals and lasts as long as the process: after its first use, the shared object that carries this

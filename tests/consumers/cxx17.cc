@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <unistd.h>
 
 #define CHECK(condition)                                                                                               \
 	do {                                                                                                           \
@@ -460,7 +461,12 @@ static void executors()
 	config.workers = 2;
 	CHECK(fl_process_executor_create(&crew, &config) == 0 && fl_process_executor_pids(crew, nullptr, 0) == 0);
 	CHECK(fl_task_find("answer") == &answer_type && fl_task_conflict() == nullptr);
-	fl_executor *kinds[] = {here, pool, crew};
+	FL_SCOPED(fl_executor) *many = nullptr;
+	CHECK(fl_loop_executor_create(&many, nullptr) == 0);
+	FL_SCOPED(fl_loop) *loop = nullptr;
+	FL_SCOPED(fl_executor) *on_it = nullptr;
+	CHECK(fl_loop_create(&loop, nullptr) == 0 && fl_loop_executor_create_on(&on_it, loop, nullptr) == 0);
+	fl_executor *kinds[] = {here, pool, crew, many};
 	for (fl_executor *e : kinds) {
 		int in[3] = {1, 2, 3}, out[3] = {};
 		futures(e, &answer_type);
@@ -693,7 +699,8 @@ static int on_streams(void *)
 	CHECK(fl_stream_read_to(b, got, sizeof got, ":", 1) == 3 && fl_stream_read_exactly(b, got, 7) == 7);
 	CHECK(fl_stream_write(a, "x", 1) == 0 && fl_stream_read(b, got, 1) == 1);
 	CHECK(fl_stream_try_write(a, "x", 1) == 1 && fl_stream_try_read(b, got, 1) == 1);
-	CHECK(fl_stream_write_until(a, "x", 1, 0, nullptr) == 0 && fl_stream_writev_until(a, parts, 1, 0, nullptr) == 0);
+	CHECK(fl_stream_write_until(a, "x", 1, 0, nullptr) == 0);
+	CHECK(fl_stream_writev_until(a, parts, 1, 0, nullptr) == 0);
 	CHECK(fl_stream_read_until(b, got, 1, 0, nullptr) == 1 && fl_stream_got(b) == 0);
 	CHECK(fl_stream_read_exactly_until(b, got, 5, 0, nullptr) == 5);
 	CHECK(fl_stream_read_to_until(b, got, 5, "x", 1, 0, nullptr) == -ETIMEDOUT);
@@ -704,10 +711,116 @@ static int on_streams(void *)
 	return 0;
 }
 
+static int on_the_net(void *)
+{
+	FL_SCOPED(fl_listener) *l = nullptr;
+	fl_listener *u = nullptr;
+	char name[32];
+	std::snprintf(name, sizeof name, "@fairlead-cxx17-%d", (int)getpid());
+	fl_listen_config config = {};
+	config.backlog = 8;
+	CHECK(fl_listen_tcp(&l, "127.0.0.1", 0, &config) == 0 && fl_listener_port(l) != 0 && fl_listener_fd(l) >= 0);
+	fl_stream *s[5] = {}, *a[3] = {}, *none = nullptr;
+	CHECK(fl_try_accept(l, &none) == -EAGAIN);
+	CHECK(fl_connect_tcp(&s[0], "127.0.0.1", fl_listener_port(l)) == 0 && fl_accept(l, &a[0]) == 0);
+	CHECK(fl_connect_tcp_until(&s[1], "127.0.0.1", fl_listener_port(l), FL_FOREVER, nullptr) == 0);
+	CHECK(fl_accept_until(l, &a[1], FL_FOREVER, nullptr) == 0);
+	CHECK(fl_listen_unix(&u, name, nullptr) == 0 && fl_connect_unix(&s[2], name) == 0);
+	CHECK(fl_try_accept(u, &a[2]) == 0);
+	CHECK(fl_connect_unix_until(&s[3], name, 0, nullptr) == 0);
+	fl_listener_close(u);
+	CHECK(fl_accept(u, &none) == -EPIPE && fl_connect_unix(&s[4], name) == -ECONNREFUSED);
+	fl_listener_free(u);
+	for (fl_stream *one : s)
+		fl_stream_free(one);
+	for (fl_stream *one : a)
+		fl_stream_free(one);
+	fl_address found[FL_ADDRESSES_MAX];
+	CHECK(fl_resolve("::1", found, FL_ADDRESSES_MAX) == 1 && std::strcmp(found[0].text, "::1") == 0);
+	CHECK(fl_resolve_until("127.0.0.1", found, 1, 0, nullptr) == 1);
+	return 0;
+}
+
 static void streams()
 {
-	CHECK(fl_loop_run(on_streams, nullptr) == 0);
+	CHECK(fl_loop_run(on_streams, nullptr) == 0 && fl_loop_run(on_the_net, nullptr) == 0);
 	fl_stream_free(nullptr);
+}
+
+static int other_fiber(void *)
+{
+	fl_fiber_yield();
+	return 3;
+}
+
+static void on_fiber_error(const char *, int)
+{
+}
+
+static void called_back(void *count)
+{
+	++*static_cast<int *>(count);
+}
+
+static void on_watch(fl_loop_watch *w, int, unsigned events, void *count)
+{
+	CHECK(fl_loop_watch_change(w, 0) == 0 && (events & FL_LOOP_OUT) != 0);
+	fl_loop_watch_stop(w);
+	called_back(count);
+}
+
+static int in_fibers(void *)
+{
+	fl_fiber_config config = {};
+	config.name = "other";
+	fl_fiber *f = nullptr;
+	int result = 0, count = 0;
+	CHECK(fl_loop_current() != nullptr && fl_fiber_current() != nullptr);
+	CHECK(fl_fiber_start(&f, other_fiber, nullptr, &config) == 0 && fl_fiber_is_alive(f));
+	CHECK(std::strcmp(fl_fiber_name(f), "other") == 0 && fl_fiber_try_join(f, &result) == -EBUSY);
+	fl_on on[] = {FL_ON_FIBER(f)};
+	CHECK(fl_wait_any_until(on, 1, FL_FOREVER, nullptr) == 0 && fl_fiber_join(f, &result) == 0 && result == 3);
+	CHECK(fl_fiber_start(&f, other_fiber, nullptr, nullptr) == 0);
+	fl_fiber_cancel(f);
+	CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
+	CHECK(fl_fiber_set_error_hook(on_fiber_error) != nullptr && fl_fiber_set_error_hook(nullptr) == on_fiber_error);
+	fl_loop_timer timer = {};
+	fl_loop_timer_start(fl_loop_current(), &timer, 0, called_back, &count);
+	fl_loop_watch watch = {};
+	CHECK(fl_loop_call(fl_loop_current(), called_back, &count) == 0);
+	CHECK(fl_loop_watch_start(fl_loop_current(), &watch, fl_loop_fd(fl_loop_current()), FL_LOOP_OUT, on_watch,
+	                          &count) == -EINVAL);
+	while (count < 2)
+		fl_fiber_yield();
+	fl_loop_timer_stop(fl_loop_current(), &timer);
+	CHECK(fl_fiber_start(&f, other_fiber, nullptr, nullptr) == 0);
+	fl_fiber_detach(f);
+	FL_SCOPED(fl_fiber) *scoped = nullptr;
+	CHECK(fl_fiber_start(&scoped, other_fiber, nullptr, nullptr) == 0);
+	fl_fiber_free(nullptr);
+	return 0;
+}
+
+static void loops()
+{
+	const int signals[] = {10};
+	int64_t deadline = 0;
+	fl_process_status status = {};
+	fl_loop_config config = {};
+	FL_SCOPED(fl_loop) *l = nullptr;
+	CHECK(fl_loop_run(in_fibers, nullptr) == 0);
+	CHECK(fl_loop_create(&l, &config) == 0 && fl_loop_run_on(l, in_fibers, nullptr) == 0);
+	CHECK(fl_loop_turn(l, &deadline) == 0);
+	fl_loop_cancel(l);
+	CHECK(fl_fd_wait_until(-1, FL_FD_IN, 0, nullptr) == -EBADF && fl_fd_wait(-1, FL_FD_OUT) == -EBADF);
+	CHECK(fl_child_wait(0, &status) == -EINVAL && fl_child_wait_until(0, &status, 0, nullptr) == -EINVAL);
+	FL_SCOPED(fl_signals) *s = nullptr;
+	CHECK(fl_signals_create(&s, signals, 1) == 0 && fl_signals_fd(s) >= 0 && fl_signals_try_wait(s) == -EAGAIN);
+	CHECK(fl_signals_wait_until(s, 0, nullptr) == -ETIMEDOUT);
+	fl_signals *none = nullptr;
+	fl_signals_free(none);
+	int (*wait)(fl_signals *) = fl_signals_wait;
+	CHECK(wait != nullptr);
 }
 
 static void task_groups()
@@ -739,6 +852,7 @@ int main(int argc, char **argv)
 	pipes();
 	executors();
 	threads();
+	loops();
 	task_groups();
 	streams();
 	timeouts();

@@ -96,18 +96,23 @@ static void leave(struct client *c)
 	c->room->count--;
 }
 
+static void throw_out(struct client *c)
+{
+	printf("%s does not read, and is thrown out\n", c->name);
+	(void)fflush(stdout);
+	fl_stream_abort(c->stream); /* his tasks hear of it */
+	outbox_close(c->outbox);
+}
+
 /* May wait for room in the outbox, and the client may leave meanwhile: the caller has a reference. */
 static int deliver(struct client *c, struct text *t)
 {
 	t->references++;
 	int rc = outbox_put_until(c->outbox, t, fl_after(c->room->patience), NULL);
 	if (rc != 0)
-		text_release(t);
-	if (rc == -ETIMEDOUT && c->stream != NULL) {
-		printf("%s does not read, and is thrown out\n", c->name);
-		(void)fflush(stdout);
-		fl_stream_abort(c->stream); /* its tasks hear of it */
-	}
+		t->references--; /* the speaker has another */
+	if (rc == -ETIMEDOUT && !outbox_is_closed(c->outbox))
+		throw_out(c);
 	return rc == -ECANCELED ? rc : 0;
 }
 
@@ -157,16 +162,16 @@ static int write_out(void *arg)
 {
 	struct client *c = arg;
 	struct text *t;
-	int rc;
-	while ((rc = outbox_get(c->outbox, &t)) == 0) {
-		rc = fl_stream_write_until(c->stream, t->bytes, t->size, fl_after(c->room->patience), NULL);
+	while (outbox_get(c->outbox, &t) == 0) { /* until it is closed and empty */
+		int rc = fl_stream_write_until(c->stream, t->bytes, t->size, fl_after(c->room->patience), NULL);
 		text_release(t);
-		if (rc != 0)
-			break;
+		if (rc == -ETIMEDOUT && !outbox_is_closed(c->outbox)) {
+			throw_out(c);
+		} else if (rc != 0) { /* gone, and the reader will find that out, if it has not */
+			fl_stream_abort(c->stream);
+			outbox_close(c->outbox);
+		}
 	}
-	if (rc != -EPIPE || !outbox_is_closed(c->outbox)) /* the reader has not ended: it does now */
-		fl_stream_abort(c->stream);
-	outbox_close(c->outbox);
 	return 0;
 }
 

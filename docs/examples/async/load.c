@@ -259,6 +259,7 @@ static int run_load(struct load *o)
 	int rc = o->request != NULL ? prepare(o) : -ENOMEM;
 	if (rc == 0) {
 		memset(o->request, 'x', o->size);
+		o->request[o->size - 1] = '\n'; /* for servers that want a line */
 		rc = o->port == 0 ? start_server(o) : 0;
 	}
 	if (rc == 0)

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "../base/sys.h"
+#include "os.h"
+#include "watch.h"
+#include <errno.h>
+#include <fairlead/child.h>
+#include <fairlead/time.h>
+
+/* 0: it was collected; -EBUSY: it runs. */
+static int result_of(int collected)
+{
+	if (collected < 0)
+		return collected;
+	return collected == 1 ? 0 : -EBUSY;
+}
+
+static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+{
+	for (;;) {
+		int rc = result_of(fl__os.collect(pidfd, status, false));
+		if (rc != -EBUSY)
+			return rc;
+		int waited = fl__fd_wait(pidfd, POLLIN, deadline, cancel);
+		if (waited == 0)
+			continue;
+		rc = result_of(fl__os.collect(pidfd, status, false)); /* it may have ended meanwhile */
+		return rc == -EBUSY ? waited : rc;
+	}
+}
+
+/* Where there are no descriptors of processes: looks now and then. */
+static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+{
+	static const int64_t step = FL_MS(1);
+	for (;;) {
+		int number = pid, rc = result_of(fl__os.collect_number(&number, status, false));
+		if (rc != -EBUSY)
+			return rc;
+		if (fl__is_past(deadline))
+			return -ETIMEDOUT;
+		rc = fl_sleep_until(fl__min_deadline(fl_after(step), deadline), cancel);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+{
+	fl_process_status unused;
+	if (!status)
+		status = &unused;
+	if (pid <= 0)
+		return -EINVAL;
+	int pidfd = fl__os.pidfd(pid);
+	if (pidfd == -ESRCH)
+		return -ECHILD;
+	if (pidfd == -ENOSYS || pidfd == -EPERM) /* or a sandbox that does not know it */
+		return wait_by_number(pid, status, deadline, cancel);
+	if (pidfd < 0)
+		return pidfd;
+	int rc = wait_by_pidfd(pidfd, status, deadline, cancel);
+	fl__close(pidfd);
+	return rc;
+}
+
+int fl_child_wait(int pid, fl_process_status *status)
+{
+	return fl_child_wait_until(pid, status, FL_FOREVER, NULL);
+}

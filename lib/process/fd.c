@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "watch.h"
+#include <errno.h>
+#include <fairlead/fd.h>
+#include <fairlead/time.h>
+
+int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel *cancel)
+{
+	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
+		return -EINVAL;
+	if (fd < 0)
+		return -EBADF; /* poll() waits for it for ever */
+	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
+	return fl__fd_wait(fd, (short)bits, deadline, cancel);
+}
+
+int fl_fd_wait(int fd, unsigned events)
+{
+	return fl_fd_wait_until(fd, events, FL_FOREVER, NULL);
+}

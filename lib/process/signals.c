@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "signals_sys.h"
+#include "../base/sys.h"
+#include "os.h"
+#include "watch.h"
+#include <errno.h>
+#include <fairlead/signals.h>
+#include <fairlead/time.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static int sys_open(const sigset_t *signals)
+{
+	int before = errno, fd = signalfd(-1, signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	int rc = fd >= 0 ? fd : -errno;
+	errno = before;
+	return rc;
+}
+
+static int sys_take(int fd)
+{
+	struct signalfd_siginfo info;
+	int before = errno, rc;
+	do
+		rc = read(fd, &info, sizeof info) == (ssize_t)sizeof info ? (int)info.ssi_signo : -errno;
+	while (rc == -EINTR);
+	errno = before;
+	return rc;
+}
+
+static int sys_mask(int how, const sigset_t *signals, sigset_t *before)
+{
+	return -pthread_sigmask(how, signals, before);
+}
+
+struct fl__signals_sys fl__signals_sys = {sys_open, sys_take, sys_mask};
+
+struct fl_signals {
+	int fd;
+	sigset_t blocked; /* by create: were not before */
+};
+
+static int fill(sigset_t *set, const int *signals, size_t n)
+{
+	(void)sigemptyset(set);
+	for (size_t i = 0; i < n; i++)
+		if (signals[i] == SIGKILL || signals[i] == SIGSTOP || sigaddset(set, signals[i]) != 0)
+			return -EINVAL;
+	return n > 0 ? 0 : -EINVAL;
+}
+
+/* Those of `set` that are not in `before`. */
+static void keep_new(sigset_t *set, const sigset_t *before, const int *signals, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (sigismember(before, signals[i]) == 1)
+			(void)sigdelset(set, signals[i]);
+}
+
+int fl_signals_create(fl_signals **made, const int *signals, size_t n)
+{
+	sigset_t set, before;
+	int error = errno, rc = fill(&set, signals, n);
+	errno = error;
+	if (rc != 0)
+		return rc;
+	fl_signals *s = fl__alloc(1, sizeof *s);
+	if (!s)
+		return -ENOMEM;
+	rc = s->fd = fl__signals_sys.open(&set);
+	if (rc >= 0)
+		rc = fl__signals_sys.mask(SIG_BLOCK, &set, &before);
+	if (rc != 0) {
+		fl__close(s->fd);
+		fl__free(s);
+		return rc;
+	}
+	keep_new(&set, &before, signals, n);
+	s->blocked = set;
+	*made = s;
+	return 0;
+}
+
+void fl_signals_free(fl_signals *s)
+{
+	if (!s)
+		return;
+	fl__close(s->fd);
+	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL); /* fails for bad arguments alone */
+	fl__free(s);
+}
+
+int fl_signals_try_wait(fl_signals *s)
+{
+	return fl__signals_sys.take(s->fd);
+}
+
+int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel *cancel)
+{
+	for (;;) {
+		int signal = fl__signals_sys.take(s->fd);
+		if (signal != -EAGAIN)
+			return signal;
+		int rc = fl__fd_wait(s->fd, POLLIN, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+}
+
+int fl_signals_wait(fl_signals *s)
+{
+	return fl_signals_wait_until(s, FL_FOREVER, NULL);
+}
+
+int fl_signals_fd(const fl_signals *s)
+{
+	return s->fd;
+}

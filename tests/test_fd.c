@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waits for descriptors of others, by threads and by fibers: fairlead/fd.h, and how a fiber of a loop waits by that.
+ */
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_fiber.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_poller.h"
+
+#include "process/watch.h"
+#include <sys/socket.h>
+
+typedef struct ends {
+	int near, far;
+} ends;
+
+static ends open_ends(void)
+{
+	int fds[2];
+	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds) == 0);
+	return (ends){fds[0], fds[1]};
+}
+
+static void close_ends(ends e)
+{
+	FL_CHECK(close(e.near) == 0 && close(e.far) == 0);
+}
+
+static void ring(int fd)
+{
+	FL_CHECK(write(fd, "x", 1) == 1);
+}
+
+/* What holds for every context. */
+static int wait_in_every_way(void *unused)
+{
+	ends e = open_ends();
+	char byte;
+	fl_cancel stop = FL_CANCEL_INIT;
+	(void)unused;
+	FL_CHECK(fl_fd_wait(e.near, 0) == -EINVAL);
+	FL_CHECK(fl_fd_wait_until(e.near, 1u << 5, 0, NULL) == -EINVAL);
+	FL_CHECK(fl_fd_wait(-1, FL_FD_IN) == -EBADF);
+	FL_CHECK(fl_fd_wait_until(-1, FL_FD_IN, 0, NULL) == -EBADF);
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, deadline, NULL) == -ETIMEDOUT && fl_now() >= deadline);
+	FL_CHECK(fl_fd_wait(e.near, FL_FD_OUT) == 0);
+	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT) == 0);
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == -ECANCELED);
+	}
+	ring(e.far);
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, 0, NULL) == 0); /* what is ready is ready */
+	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == 0);
+	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == 0);
+	FL_CHECK(read(e.near, &byte, 1) == 1);
+	FL_CHECK(shutdown(e.far, SHUT_WR) == 0);
+	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN) == 0); /* the end */
+	int file = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	FL_CHECK(file >= 0 && fl_fd_wait(file, FL_FD_IN) == 0);
+	FL_CHECK(close(file) == 0);
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_in_every_context)
+{
+	FL_OK(wait_in_every_way(NULL));
+	FL_OK(fl_test_in_fiber(wait_in_every_way, NULL)); /* of a scheduler without descriptors: by the watcher */
+	fl_test_in_loop(wait_in_every_way, NULL);
+}
+
+/* The watcher: how often it was told anything. */
+static uint32_t watcher_calls;
+
+static int count_watch(int epoll, int op, int fd, uint32_t events)
+{
+	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
+	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+}
+
+typedef struct player {
+	int fd;
+	unsigned rounds;
+	bool first;
+} player;
+
+static int play(void *arg)
+{
+	const player *p = arg;
+	char byte;
+	if (p->first)
+		ring(p->fd);
+	for (unsigned i = 0; i < p->rounds; i++) {
+		FL_CHECK(fl_fd_wait(p->fd, FL_FD_IN) == 0);
+		FL_CHECK(read(p->fd, &byte, 1) == 1);
+		if (!p->first || i + 1 < p->rounds)
+			ring(p->fd);
+	}
+	return 0;
+}
+
+static int play_in_loop(void *unused)
+{
+	ends e = open_ends();
+	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
+	(void)unused;
+	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
+	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_is_by_the_loop)
+{
+	FL_FD_FAULTS();
+	watcher_calls = 0;
+	fl__fd_sys.watch = count_watch;
+	unsigned fds = fl_test_fds();
+	fl_test_in_loop(play_in_loop, NULL);
+	assert_int_equal(watcher_calls, 0);
+	assert_int_equal(fl_test_fds(), fds);
+}
+
+/* Two fibers wait for the same descriptor, and a third one reads it as a stream does: the loop has one place for it. */
+static int wait_in(void *fd)
+{
+	return fl_fd_wait(*(int *)fd, FL_FD_IN);
+}
+
+static int share_one(void *unused)
+{
+	ends e = open_ends();
+	(void)unused;
+	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near)};
+	fl_test_look();
+	ring(e.far);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_by_several_fibers)
+{
+	fl_test_in_loop(share_one, NULL);
+}
+
+/* Ended from outside: by its own token, from another thread, while it waits. */
+static int cancel_it(void *fiber)
+{
+	fl_fiber_cancel(fiber);
+	return 0;
+}
+
+static int cancel_a_wait(void *unused)
+{
+	ends e = open_ends();
+	fl_thread t;
+	(void)unused;
+	fl_fiber *f = fl_test_start(wait_in, &e.near);
+	fl_test_look();
+	fl_test_go(&t, cancel_it, f);
+	FL_CHECK(fl_test_join(f) == -ECANCELED);
+	fl_test_end(&t);
+	f = fl_test_start(wait_in, &e.near);
+	fl_test_look();
+	ring(e.far);
+	fl_fiber_cancel(f);
+	FL_CHECK(fl_test_join(f) == 0); /* an attempt makes sense: nothing was taken */
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_is_cancelled)
+{
+	fl_test_in_loop(cancel_a_wait, NULL);
+}
+
+/* The poller cannot take another one: it is waited for all the same. */
+static int refuse_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	return op == EPOLL_CTL_ADD ? -ENOSPC : fl_test_real_poller.control(poller, op, fd, events, who);
+}
+
+static int wait_without_room(void *unused)
+{
+	ends e = open_ends();
+	(void)unused;
+	fl__poller_sys.control = refuse_control;
+	fl_fiber *f = fl_test_start(wait_in, &e.near);
+	fl_test_look();
+	ring(e.far);
+	FL_CHECK(fl_test_join(f) == 0);
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_without_room_in_the_poller)
+{
+	FL_POLLER_FAULTS();
+	fl_test_in_loop(wait_without_room, NULL);
+}

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_fds.h"
+#include "fl_fiber.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+
+#include "process/signals_sys.h"
+#include <signal.h>
+
+static struct fl__signals_sys real_signals;
+
+__attribute__((constructor)) static void keep_signals(void)
+{
+	real_signals = fl__signals_sys;
+}
+
+static const int both[] = {SIGUSR1, SIGUSR2};
+
+static bool is_blocked(int signal)
+{
+	sigset_t now;
+	FL_CHECK(pthread_sigmask(SIG_BLOCK, NULL, &now) == 0);
+	return sigismember(&now, signal) == 1;
+}
+
+static int wait_in_every_way(void *arg)
+{
+	fl_signals *s = arg;
+	fl_cancel stop = FL_CANCEL_INIT;
+	FL_CHECK(fl_signals_try_wait(s) == -EAGAIN);
+	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_cancel_request(&stop);
+	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_signals_wait(s) == -ECANCELED);
+	}
+	FL_CHECK(kill(getpid(), SIGUSR1) == 0);
+	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == SIGUSR1);
+	FL_CHECK(kill(getpid(), SIGUSR2) == 0 && kill(getpid(), SIGUSR2) == 0);
+	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == SIGUSR2);
+	FL_CHECK(fl_signals_try_wait(s) == -EAGAIN); /* two were one */
+	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	FL_CHECK(fl_signals_try_wait(s) == SIGUSR2);
+	return 0;
+}
+
+FL_TEST(signals_wait_in_every_context)
+{
+	fl_signals *s;
+	FL_OK(fl_signals_create(&s, both, 2));
+	assert_true(is_blocked(SIGUSR1) && is_blocked(SIGUSR2));
+	FL_OK(wait_in_every_way(s)); /* with a token: by the watcher, which stays */
+	unsigned fds = fl_test_fds();
+	FL_OK(wait_in_every_way(s));
+	fl_test_in_loop(wait_in_every_way, s);
+	assert_int_equal(fl_test_fds(), fds);
+	fl_signals_free(s);
+	assert_false(is_blocked(SIGUSR1) || is_blocked(SIGUSR2));
+	fl_signals_free(NULL);
+	assert_int_equal(fl_test_fds(), fds - 1);
+}
+
+FL_TEST(signals_wait_in_a_fiber_without_a_loop)
+{
+	FL_SCOPED(fl_signals) *s = NULL;
+	FL_OK(fl_signals_create(&s, both, 2));
+	FL_OK(fl_test_in_fiber(wait_in_every_way, s));
+}
+
+/* A thread that waits, and a fiber whose loop sleeps: both are woken. */
+static int wait_call(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_signals_wait_until(s, deadline, cancel);
+}
+
+static int send_after_look(void *unused)
+{
+	(void)unused;
+	fl_test_look();
+	FL_CHECK(kill(getpid(), SIGUSR1) == 0);
+	return 0;
+}
+
+static int wait_beside_others(void *s)
+{
+	fl_fiber *f = fl_test_start(send_after_look, NULL);
+	FL_CHECK(fl_signals_wait(s) == SIGUSR1);
+	return fl_test_join(f);
+}
+
+FL_TEST(signals_wake_whoever_waits)
+{
+	FL_SCOPED(fl_signals) *s = NULL;
+	fl_test_caller c;
+	FL_OK(fl_signals_create(&s, both, 2));
+	fl_test_in_loop(wait_beside_others, s);
+	fl_test_call_start(&c, wait_call, s, FL_FOREVER, NULL);
+	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	assert_int_equal(fl_test_call_end(&c), SIGUSR2);
+}
+
+/* Callbacks. */
+static int caught;
+
+static void catch_signal(fl_loop_watch *w, int fd, unsigned events, void *s)
+{
+	(void)w;
+	FL_CHECK(fd == fl_signals_fd(s) && events == FL_LOOP_IN);
+	caught = fl_signals_try_wait(s);
+}
+
+static int watch_signals(void *s)
+{
+	fl_loop_watch w = {0};
+	caught = 0;
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &w, fl_signals_fd(s), FL_LOOP_IN, catch_signal, s) == 0);
+	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	while (caught == 0)
+		fl_test_look();
+	fl_loop_watch_stop(&w);
+	FL_CHECK(caught == SIGUSR2);
+	return 0;
+}
+
+FL_TEST(signals_call_back)
+{
+	FL_SCOPED(fl_signals) *s = NULL;
+	FL_OK(fl_signals_create(&s, both, 2));
+	fl_test_in_loop(watch_signals, s);
+}
+
+/* What was blocked before stays so; what has come, and nobody took, does what it always did. */
+static volatile sig_atomic_t handled;
+
+static void handle(int signal)
+{
+	handled = signal;
+}
+
+FL_TEST(signals_free_restores_the_mask)
+{
+	sigset_t one;
+	fl_signals *s;
+	struct sigaction before, ours = {.sa_handler = handle};
+	FL_CHECK(sigaction(SIGUSR2, &ours, &before) == 0);
+	FL_CHECK(sigemptyset(&one) == 0 && sigaddset(&one, SIGUSR1) == 0);
+	FL_CHECK(pthread_sigmask(SIG_BLOCK, &one, NULL) == 0);
+	FL_OK(fl_signals_create(&s, both, 2));
+	handled = 0;
+	FL_CHECK(kill(getpid(), SIGUSR2) == 0);
+	assert_int_equal(handled, 0);
+	fl_signals_free(s);
+	assert_int_equal(handled, SIGUSR2);
+	assert_true(is_blocked(SIGUSR1));
+	assert_false(is_blocked(SIGUSR2));
+	FL_CHECK(pthread_sigmask(SIG_UNBLOCK, &one, NULL) == 0);
+	FL_CHECK(sigaction(SIGUSR2, &before, NULL) == 0);
+}
+
+static int fail_with;
+
+static int no_open(const sigset_t *signals)
+{
+	(void)signals;
+	return fail_with;
+}
+
+static int no_mask(int how, const sigset_t *signals, sigset_t *before)
+{
+	(void)how, (void)signals, (void)before;
+	return -EINVAL;
+}
+
+FL_TEST(signals_create_fails_whole)
+{
+	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
+	static const int wrong[][2] = {{SIGKILL, SIGUSR1}, {SIGUSR1, SIGSTOP}, {SIGUSR1, 0}, {-1, SIGUSR1}, {SIGUSR1, 10000}};
+	unsigned fds = fl_test_fds();
+	fl_signals *s = NULL;
+	for (int i = 0; i < 5; i++)
+		FL_RC(fl_signals_create(&s, wrong[i], 2), -EINVAL);
+	FL_RC(fl_signals_create(&s, both, 0), -EINVAL);
+	for (int i = 0; i < 3; i++) {
+		fail_with = errors[i];
+		fl__signals_sys.open = no_open;
+		FL_RC(fl_signals_create(&s, both, 2), errors[i]);
+	}
+	fl__signals_sys = real_signals;
+	fl__signals_sys.mask = no_mask;
+	FL_RC(fl_signals_create(&s, both, 2), -EINVAL);
+	fl__signals_sys = real_signals;
+	FL_FAULTS();
+	fl__sys.alloc = fl_test_no_memory;
+	FL_RC(fl_signals_create(&s, both, 2), -ENOMEM);
+	assert_false(is_blocked(SIGUSR1) || is_blocked(SIGUSR2));
+	assert_int_equal(fl_test_fds(), fds);
+	assert_null(s);
+}

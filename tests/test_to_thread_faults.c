@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Functions on threads of a loop: without memory, without threads, in forked children. */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+#include "loop/threads.h"
+#include <pthread.h>
+
+static int return_what(void *rc)
+{
+	return *(const int *)rc;
+}
+
+/* Faults. */
+static unsigned allocs_left;
+
+static void *few_allocs(size_t size)
+{
+	return allocs_left > 0 ? allocs_left--, fl_test_real_sys.alloc(size) : NULL;
+}
+
+static long live; /* allocations; atomic */
+
+static void *count_alloc(size_t size)
+{
+	fl__add_relaxed(&live, 1);
+	return fl_test_real_sys.alloc(size);
+}
+
+static void count_free(void *memory)
+{
+	fl__add_relaxed(&live, -1);
+	fl_test_real_sys.free(memory);
+}
+
+static int again_and_again(void *unused)
+{
+	int five = 5;
+	long before = 0;
+	(void)unused;
+	for (int i = 0; i < 2000; i++) {
+		if (i == 1000)
+			before = fl__load_relaxed(&live);
+		FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	}
+	FL_CHECK(fl__load_relaxed(&live) <= before);
+	return 0;
+}
+
+FL_TEST(to_thread_gives_its_memory_back)
+{
+	FL_FAULTS();
+	fl__sys.alloc = count_alloc;
+	fl__sys.free = count_free;
+	fl_test_in_loop(again_and_again, NULL);
+}
+
+static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
+{
+	(void)thread, (void)attr, (void)start, (void)arg;
+	return -EAGAIN;
+}
+
+static int without_memory(void *unused)
+{
+	int five = 5, result = 77, rc = -ENOMEM;
+	unsigned failed = 0;
+	(void)unused;
+	fl__sys.alloc = few_allocs;
+	for (unsigned n = 0; rc != 0; n++) { /* one allocation more succeeds each time */
+		FL_CHECK(result == 77 && n < 50);
+		allocs_left = n;
+		rc = fl_to_thread(return_what, &five, &result);
+		FL_CHECK(rc == 0 || rc == -ENOMEM);
+		failed += rc != 0;
+	}
+	FL_CHECK(failed > 2 && result == 5);
+	return 0;
+}
+
+FL_TEST(to_thread_without_memory)
+{
+	FL_FAULTS();
+	fl_test_in_loop(without_memory, NULL); /* fl_to_thread(): -ENOMEM */
+}
+
+static int without_threads(void *unused)
+{
+	int five = 5, result = 77;
+	(void)unused;
+	fl__sys.thread_create = no_thread;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EAGAIN && result == 77);
+	fl__sys.thread_create = fl_test_real_sys.thread_create;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5); /* it is not broken by that */
+	return 0;
+}
+
+FL_TEST(to_thread_without_threads)
+{
+	FL_FAULTS();
+	fl_test_in_loop(without_threads, NULL);
+}
+
+static int run_nothing(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx, (void)arg, (void)result;
+	return 0;
+}
+
+static int run_another(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	(void)ctx, (void)arg, (void)result;
+	return 1;
+}
+
+static int of_one_name(void *unused)
+{
+	static const fl_task_type types[2] = {
+	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_nothing},
+	    {.size = sizeof(fl_task_type), .name = "to_thread_twin", .run = run_another}};
+	static fl_task_entry entries[2] = {{.type = &types[0]}, {.type = &types[1]}};
+	int five = 5, result = 77;
+	(void)unused;
+	fl_task_register(&entries[0]);
+	fl_task_register(&entries[1]);
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -EEXIST && result == 77);
+	fl_task_unregister(&entries[1]);
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	fl_task_unregister(&entries[0]);
+	return 0;
+}
+
+FL_TEST(to_thread_with_two_tasks_of_one_name)
+{
+	fl_test_in_loop(of_one_name, NULL);
+}
+
+/* Forks. */
+static void call_in_child(void *loop)
+{
+	int five = 5, result = 77;
+	fl_executor *threads;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == -ENOTSUP && result == 77);
+	FL_CHECK(fl__loop_threads(loop, &threads) == -EOWNERDEAD);
+}
+
+static int forks(void *unused)
+{
+	int five = 5;
+	(void)unused;
+	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0); /* before there are threads */
+	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	FL_CHECK(fl_test_child(call_in_child, fl_loop_current(), NULL, 0) == 0);
+	FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
+	return 0;
+}
+
+FL_TEST(to_thread_in_a_forked_child)
+{
+	fl_test_in_loop(forks, NULL);
+}
+
+static void free_in_child(void *loop)
+{
+	fl_loop_free(loop);
+}
+
+static int go_once(void *unused)
+{
+	int five = 5, result = 77;
+	(void)unused;
+	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	return 0;
+}
+
+/* The threads stay with their loop from one run to the next; in a forked child its free waits for none of them. */
+FL_TEST(to_thread_loop_that_runs_again_and_is_freed_in_a_child)
+{
+	fl_loop *l = NULL;
+	size_t before = fl_thread_enumerate(NULL, NULL);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, go_once, NULL));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
+	FL_OK(fl_test_child(free_in_child, l, NULL, 0));
+	FL_OK(fl_loop_run_on(l, go_once, NULL));
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before + 1);
+	fl_loop_free(l);
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), before);
+}
