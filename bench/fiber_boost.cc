@@ -65,7 +65,8 @@ static void boost_spawn_join(bench_thread *t)
 		boost::fibers::fiber(std::allocator_arg, stacks, [work] { work->done++; }).join();
 }
 
-template <typename Channel> static void boost_pass(bench_thread *t, Channel &there, Channel &back)
+template <typename Channel>
+static void boost_pass(bench_thread *t, Channel &there, Channel &back)
 {
 	auto *work = static_cast<fiber_work *>(t->state);
 	boost::fibers::fiber returns([&] {

@@ -277,14 +277,10 @@ static const struct {
 	void (*echo)(void);
 	int64_t (*idle)(size_t n);
 } all[] = {
-    {"fairlead", fairlead_echo, fairlead_idle},
-    {"epoll_level", epoll_level_echo, NULL},
-    {"epoll_edge", epoll_edge_echo, NULL},
-    {"libuv", libuv_echo, NULL},
-    {"libuv_try", libuv_try_echo, NULL},
-    {"boost_asio", asio_echo, NULL},
-    {"boost_fiber", NULL, boost_idle},
-    {"boost_unguarded", NULL, boost_unguarded_idle},
+    {"fairlead", fairlead_echo, fairlead_idle}, {"epoll_level", epoll_level_echo, NULL},
+    {"epoll_edge", epoll_edge_echo, NULL},      {"libuv", libuv_echo, NULL},
+    {"libuv_try", libuv_try_echo, NULL},        {"boost_asio", asio_echo, NULL},
+    {"boost_fiber", NULL, boost_idle},          {"boost_unguarded", NULL, boost_unguarded_idle},
 };
 
 static void *end_with_input(void *unused)

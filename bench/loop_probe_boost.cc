@@ -47,7 +47,8 @@ class Connection
 	}
 
 	tcp::socket socket_;
-	std::array<char, PROBE_BUFFER> buffer_; // its own: it may be read into before the handler of another one has run
+	std::array<char, PROBE_BUFFER>
+	    buffer_; // its own: it may be read into before the handler of another one has run
 };
 
 void accept_all(tcp::acceptor &acceptor)
@@ -59,7 +60,8 @@ void accept_all(tcp::acceptor &acceptor)
 	});
 }
 
-template <typename Stack> int64_t idle(std::size_t n, Stack stacks)
+template <typename Stack>
+int64_t idle(std::size_t n, Stack stacks)
 {
 	boost::fibers::mutex mutex;
 	boost::fibers::condition_variable changed;

@@ -42,6 +42,80 @@ static void let_end(const child *c)
 	FL_CHECK(close(c->end) == 0);
 }
 
+/* Others of the loop run while one waits for a child, and the watcher is not asked. */
+static uint32_t watcher_calls;
+
+static int count_watch(int epoll, int op, int fd, uint32_t events)
+{
+	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
+	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+}
+
+/* For good, before any thread is there. */
+__attribute__((constructor)) static void count_watches(void)
+{
+	fl__fd_sys.watch = count_watch;
+}
+
+static int wait_child(void *arg)
+{
+	const child *c = arg;
+	fl_process_status status;
+	int rc = fl_child_wait(c->pid, &status);
+	return rc == 0 ? status.code : rc;
+}
+
+static int wait_for_three(void *unused)
+{
+	child c[3];
+	fl_fiber *f[3];
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		c[i] = start(10 + i);
+		f[i] = fl_test_start(wait_child, &c[i]);
+	}
+	fl_test_look();
+	for (int i = 2; i >= 0; i--) {
+		FL_CHECK(fl_fiber_is_alive(f[i]));
+		let_end(&c[i]);
+		FL_CHECK(fl_test_join(f[i]) == 10 + i);
+	}
+	return 0;
+}
+
+FL_TEST(child_wait_by_fibers_of_a_loop)
+{
+	fl__store_relaxed(&watcher_calls, 0);
+	fl_test_in_loop(wait_for_three, NULL);
+	assert_int_equal(fl__load_relaxed(&watcher_calls), 0);
+}
+
+/* fl_process_join_until() in a fiber waits by the loop, too. */
+static int join_process(void *unused)
+{
+	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
+	fl_process *p;
+	fl_process_status status;
+	(void)unused;
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}) == 0);
+	fl__store_relaxed(&watcher_calls, 0);
+	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
+	fl_process_free(p);
+	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}) == 0);
+	fl__store_relaxed(&watcher_calls, 0);
+	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_process_kill(p) == 0);
+	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
+	FL_CHECK(fl__load_relaxed(&watcher_calls) == 0);
+	fl_process_free(p);
+	return 0;
+}
+
+FL_TEST(child_process_is_joined_by_a_fiber)
+{
+	fl_test_in_loop(join_process, NULL);
+}
+
 static struct fl__os real_os;
 
 __attribute__((constructor)) static void keep_os(void)
@@ -145,76 +219,4 @@ FL_TEST(child_wait_fails_whole)
 	let_end(&c);
 	FL_OK(fl_child_wait(c.pid, &status));
 	assert_int_equal(status.code, 3);
-}
-
-/* Others of the loop run while one waits for a child, and the watcher is not asked. */
-static uint32_t watcher_calls;
-
-static int count_watch(int epoll, int op, int fd, uint32_t events)
-{
-	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
-	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
-}
-
-static int wait_child(void *arg)
-{
-	const child *c = arg;
-	fl_process_status status;
-	int rc = fl_child_wait(c->pid, &status);
-	return rc == 0 ? status.code : rc;
-}
-
-static int wait_for_three(void *unused)
-{
-	child c[3];
-	fl_fiber *f[3];
-	(void)unused;
-	for (int i = 0; i < 3; i++) {
-		c[i] = start(10 + i);
-		f[i] = fl_test_start(wait_child, &c[i]);
-	}
-	fl_test_look();
-	for (int i = 2; i >= 0; i--) {
-		FL_CHECK(fl_fiber_is_alive(f[i]));
-		let_end(&c[i]);
-		FL_CHECK(fl_test_join(f[i]) == 10 + i);
-	}
-	return 0;
-}
-
-FL_TEST(child_wait_by_fibers_of_a_loop)
-{
-	FL_FD_FAULTS();
-	watcher_calls = 0;
-	fl__fd_sys.watch = count_watch;
-	fl_test_in_loop(wait_for_three, NULL);
-	assert_int_equal(watcher_calls, 0);
-}
-
-/* fl_process_join_until() in a fiber waits by the loop, too. */
-static int join_process(void *unused)
-{
-	static const char *const sleep_arguments[] = {"sleep", "1000", NULL}, *const true_arguments[] = {"true", NULL};
-	fl_process *p;
-	fl_process_status status;
-	(void)unused;
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "true", .argv = true_arguments}) == 0);
-	watcher_calls = 0;
-	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_S(60)), NULL) == 0 && status.code == 0);
-	fl_process_free(p);
-	FL_CHECK(fl_process_start(&p, &(fl_process_config){.program = "sleep", .argv = sleep_arguments}) == 0);
-	watcher_calls = 0;
-	FL_CHECK(fl_process_join_until(p, &status, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_process_kill(p) == 0);
-	FL_CHECK(fl_process_join(p, &status) == 0 && status.signal == SIGKILL);
-	FL_CHECK(watcher_calls == 0);
-	fl_process_free(p);
-	return 0;
-}
-
-FL_TEST(child_process_is_joined_by_a_fiber)
-{
-	FL_FD_FAULTS();
-	fl__fd_sys.watch = count_watch;
-	fl_test_in_loop(join_process, NULL);
 }

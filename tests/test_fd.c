@@ -33,6 +33,62 @@ static void ring(int fd)
 	FL_CHECK(write(fd, "x", 1) == 1);
 }
 
+/* The watcher: how often it was told anything. */
+static uint32_t watcher_calls;
+
+static int count_watch(int epoll, int op, int fd, uint32_t events)
+{
+	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
+	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
+}
+
+/* For good, before any thread is there. */
+__attribute__((constructor)) static void count_watches(void)
+{
+	fl__fd_sys.watch = count_watch;
+}
+
+typedef struct player {
+	int fd;
+	unsigned rounds;
+	bool first;
+} player;
+
+static int play(void *arg)
+{
+	const player *p = arg;
+	char byte;
+	if (p->first)
+		ring(p->fd);
+	for (unsigned i = 0; i < p->rounds; i++) {
+		FL_CHECK(fl_fd_wait(p->fd, FL_FD_IN) == 0);
+		FL_CHECK(read(p->fd, &byte, 1) == 1);
+		if (!p->first || i + 1 < p->rounds)
+			ring(p->fd);
+	}
+	return 0;
+}
+
+static int play_in_loop(void *unused)
+{
+	ends e = open_ends();
+	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
+	(void)unused;
+	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
+	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	close_ends(e);
+	return 0;
+}
+
+FL_TEST(fd_wait_is_by_the_loop)
+{
+	fl__store_relaxed(&watcher_calls, 0);
+	unsigned fds = fl_test_fds();
+	fl_test_in_loop(play_in_loop, NULL);
+	assert_int_equal(fl__load_relaxed(&watcher_calls), 0);
+	assert_int_equal(fl_test_fds(), fds);
+}
+
 /* What holds for every context. */
 static int wait_in_every_way(void *unused)
 {
@@ -76,58 +132,6 @@ FL_TEST(fd_wait_in_every_context)
 	fl_test_in_loop(wait_in_every_way, NULL);
 }
 
-/* The watcher: how often it was told anything. */
-static uint32_t watcher_calls;
-
-static int count_watch(int epoll, int op, int fd, uint32_t events)
-{
-	fl__add_relaxed(&watcher_calls, 1); /* relaxed: a count */
-	return fl_test_real_fd_sys.watch(epoll, op, fd, events);
-}
-
-typedef struct player {
-	int fd;
-	unsigned rounds;
-	bool first;
-} player;
-
-static int play(void *arg)
-{
-	const player *p = arg;
-	char byte;
-	if (p->first)
-		ring(p->fd);
-	for (unsigned i = 0; i < p->rounds; i++) {
-		FL_CHECK(fl_fd_wait(p->fd, FL_FD_IN) == 0);
-		FL_CHECK(read(p->fd, &byte, 1) == 1);
-		if (!p->first || i + 1 < p->rounds)
-			ring(p->fd);
-	}
-	return 0;
-}
-
-static int play_in_loop(void *unused)
-{
-	ends e = open_ends();
-	player a = {e.near, fl_test_scaled(500), true}, b = {e.far, fl_test_scaled(500), false};
-	(void)unused;
-	fl_fiber *f[] = {fl_test_start(play, &a), fl_test_start(play, &b)};
-	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
-	close_ends(e);
-	return 0;
-}
-
-FL_TEST(fd_wait_is_by_the_loop)
-{
-	FL_FD_FAULTS();
-	watcher_calls = 0;
-	fl__fd_sys.watch = count_watch;
-	unsigned fds = fl_test_fds();
-	fl_test_in_loop(play_in_loop, NULL);
-	assert_int_equal(watcher_calls, 0);
-	assert_int_equal(fl_test_fds(), fds);
-}
-
 /* Two fibers wait for the same descriptor, and a third one reads it as a stream does: the loop has one place for it. */
 static int wait_in(void *fd)
 {
@@ -138,7 +142,8 @@ static int share_one(void *unused)
 {
 	ends e = open_ends();
 	(void)unused;
-	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near)};
+	fl_fiber *f[] = {fl_test_start(wait_in, &e.near), fl_test_start(wait_in, &e.near),
+	                 fl_test_start(wait_in, &e.near)};
 	fl_test_look();
 	ring(e.far);
 	for (int i = 0; i < 3; i++)

@@ -106,7 +106,8 @@ FL_TEST(stack_sizes)
 		assert_int_equal((uintptr_t)stack.low % page, 0);
 		assert_int_equal(stack.size % page, 0);
 		assert_true(stack.size >= 16384 && stack.size + pool.guard >= sizes[i]);
-		assert_int_equal((stack.size + pool.guard) / page % 2, 1); /* an odd number of pages: not one set of the caches */
+		assert_int_equal((stack.size + pool.guard) / page % 2,
+		                 1); /* an odd number of pages: not one set of the caches */
 		stack.low[0] = stack.low[stack.size - 1] = 1;
 		fl__stack_put(&pool, stack);
 		fl__stack_pool_end(&pool);

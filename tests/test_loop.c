@@ -516,6 +516,8 @@ FL_TEST(loop_ends_right_after_a_call)
 	}
 }
 
+static fl_loop_watch inherited;
+
 /* In a forked child: -EOWNERDEAD, and what is the child's is given back. */
 static void use_in_child(void *l)
 {
@@ -528,6 +530,8 @@ static void use_in_child(void *l)
 	FL_CHECK(fl_loop_turn(l, &deadline) == -EOWNERDEAD);
 	FL_CHECK(fl_loop_call(l, write_letter, &letters[0]) == -EOWNERDEAD);
 	FL_CHECK(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_watch_change(&inherited, 0) == -EOWNERDEAD);
+	fl_loop_watch_stop(&inherited);
 	fl_loop_cancel(l);
 	fl_loop_free(l);
 	FL_CHECK(fl_test_fds() == fds - 2);
@@ -538,12 +542,18 @@ FL_TEST(loop_in_a_forked_child)
 {
 	int number = 2;
 	fl_loop *l;
+	int ends[2];
 	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(pipe(ends));
+	FL_OK(fl_loop_watch_start(l, &inherited, ends[0], 0, NULL, NULL));
 	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
 	FL_OK(fl_test_child(use_in_child, l, NULL, 0));
 	assert_int_equal(fl_loop_run_on(l, return_number, &number), 2);
+	fl_loop_watch_stop(&inherited);
 	fl_loop_free(l);
+	FL_OK(close(ends[0]));
+	FL_OK(close(ends[1]));
 }
 
 typedef struct family {

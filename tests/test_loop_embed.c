@@ -370,7 +370,8 @@ FL_TEST(loop_embed_two_on_one_thread)
 	FL_OK(fl_loop_call(b, start_pong, &p));
 	while (!p.over) {
 		int64_t first = turn(a), second = turn(b);
-		struct pollfd fds[] = {{.fd = fl_loop_fd(a), .events = POLLIN}, {.fd = fl_loop_fd(b), .events = POLLIN}};
+		struct pollfd fds[] = {{.fd = fl_loop_fd(a), .events = POLLIN},
+		                       {.fd = fl_loop_fd(b), .events = POLLIN}};
 		if (!p.over && first != 0 && second != 0)
 			assert_true(poll(fds, 2, -1) > 0);
 	}

@@ -250,6 +250,77 @@ FL_TEST(loop_executor_on_free_in_a_callback_panics)
 	assert_non_null(strstr(text, "fl_executor_free"));
 }
 
+/* An initializer that holds on. */
+struct holder {
+	fl_event entered, open;
+	int calls;
+};
+
+FL_TASK_STATIC(hold_on, struct holder *, void)
+{
+	(*arg)->calls++;
+	fl_event_set(&(*arg)->entered);
+	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+static int cancel_while_it_begins(void *arg)
+{
+	struct holder *holder = arg;
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	const fl_executor_config config = {.initialize = &hold_on, .initialize_arg = &holder};
+	FL_CHECK(fl_loop_executor_create_on(&e, fl_loop_current(), &config) == 0);
+	fl_test_settle();
+	FL_CHECK(holder->calls == 0); /* nobody has submitted anything */
+	FL_CHECK(square_submit(e, 1, &f) == 0);
+	FL_CHECK(fl_event_wait(&holder->entered) == 0);
+	FL_CHECK(fl_future_get_state(f) == FL_PENDING);
+	FL_CHECK(fl_executor_cancel(e) == 1);
+	FL_CHECK(fl_executor_try_join(e) == -EBUSY); /* it uses what its caller has given it */
+	fl_event_set(&holder->open);
+	FL_CHECK(fl_executor_join(e) == 0);
+	FL_CHECK(holder->calls == 1);
+	fl_future_free(f);
+	fl_executor_free(e);
+	return 0;
+}
+
+FL_TEST(loop_executor_on_join_waits_for_the_initializer)
+{
+	fl_test_in_loop(cancel_while_it_begins, &(struct holder){.calls = 0});
+}
+
+/* A drop hook that lets others run first. */
+static void drop_slowly(void *result)
+{
+	fl_test_settle();
+	(**(int **)result)++;
+}
+
+FL_TASK_STATIC(give_back, int *, int *, .drop_result = drop_slowly)
+{
+	*result = *arg;
+	return 0;
+}
+
+static int join_with_drops(void *unused)
+{
+	(void)unused;
+	int dropped = 0;
+	fl_executor *e = make_on(fl_loop_current(), 3);
+	for (int i = 0; i < 10; i++)
+		FL_CHECK(give_back_submit(e, &dropped, NULL) == 0);
+	FL_CHECK(fl_executor_join(e) == 0);
+	FL_CHECK(dropped == 10);
+	fl_executor_free(e);
+	return 0;
+}
+
+FL_TEST(loop_executor_on_join_waits_for_drop_hooks)
+{
+	fl_test_in_loop(join_with_drops, NULL);
+}
+
 /* The end of a run. */
 
 struct run {

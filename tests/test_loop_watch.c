@@ -204,7 +204,8 @@ static void restart_victim(fl_loop_watch *w, int fd, unsigned events, void *arg)
 	fl_loop_watch_stop(w);
 	fl_loop_watch_stop(&victim->w);
 	victim->stop_after = victim->calls + 2;
-	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim) == 0);
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &victim->w, victim->ends[0], FL_LOOP_IN, count_call, victim) ==
+	         0);
 }
 
 /* Both have something to read; the loop looks at both in one wait. */

@@ -178,7 +178,8 @@ static int no_mask(int how, const sigset_t *signals, sigset_t *before)
 FL_TEST(signals_create_fails_whole)
 {
 	static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM};
-	static const int wrong[][2] = {{SIGKILL, SIGUSR1}, {SIGUSR1, SIGSTOP}, {SIGUSR1, 0}, {-1, SIGUSR1}, {SIGUSR1, 10000}};
+	static const int wrong[][2] = {
+	    {SIGKILL, SIGUSR1}, {SIGUSR1, SIGSTOP}, {SIGUSR1, 0}, {-1, SIGUSR1}, {SIGUSR1, 10000}};
 	unsigned fds = fl_test_fds();
 	fl_signals *s = NULL;
 	for (int i = 0; i < 5; i++)

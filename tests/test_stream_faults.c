@@ -256,6 +256,24 @@ FL_TEST(stream_errors_that_last)
 	fl_test_each_kind(lasting);
 }
 
+/* An end that was read stays one. */
+static void ended_before(fl_stream *a, fl_stream *b)
+{
+	char got[8];
+	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_read(a, got, 1), 0);
+	fails(-EHOSTUNREACH);
+	FL_GIVES(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
+	FL_GIVES(fl_stream_read(a, got, 1), 0);
+	FL_GIVES(fl_stream_read_line(a, got, 8), 0);
+	(void)fl_test_net_faults_end();
+}
+
+FL_TEST(stream_end_before_an_error)
+{
+	fl_test_each_kind(ended_before);
+}
+
 static int no_shutdown(int fd, int how)
 {
 	(void)fd, (void)how;
@@ -264,11 +282,16 @@ static int no_shutdown(int fd, int how)
 
 static void cannot_end(fl_stream *a, fl_stream *b)
 {
+	FL_GIVES(fl_stream_write(a, "x", 1), 0);
 	fl__net_sys.shutdown = no_shutdown;
 	FL_GIVES(fl_stream_end(a), -EPIPE);
 	(void)fl_test_net_faults_end();
 	FL_GIVES(fl_stream_end(a), 0);
-	FL_CHECK(fl_stream_fd(b) >= 0);
+	FL_GIVES(fl_stream_written(a), 1); /* an end is no write */
+	fl__net_sys.shutdown = no_shutdown;
+	FL_GIVES(fl_stream_end(a), 0); /* there is nothing more to do */
+	FL_GIVES(fl_stream_end(b), -EPIPE);
+	(void)fl_test_net_faults_end();
 }
 
 FL_TEST(stream_end_fails)

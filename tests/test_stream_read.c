@@ -291,8 +291,10 @@ static int with_descriptors(void *unused)
 	FL_CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0);
 	fl_stream *s = fl_test_stream_of(fds[0]);
 	memcpy(CMSG_DATA(&control.head), &fds[1], sizeof fds[1]);
+	FL_GIVES(fl_stream_try_read(s, got, 1), -EAGAIN);
 	FL_GIVES(sendmsg(fds[1], &m, 0), 2);
 	fl_test_peer_sends(fds[1], "def");
+	FL_TEST_UNTIL(fl__io_ready(&s->io, FL__IO_IN)); /* all that the poller has to say */
 	FL_GIVES(fl_stream_read_exactly_until(s, got, 5, fl_after(FL_S(60)), NULL), 5);
 	FL_CHECK(memcmp(got, "abdef", 5) == 0);
 	FL_CHECK(close(fds[1]) == 0);

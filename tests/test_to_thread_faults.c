@@ -39,12 +39,13 @@ static int again_and_again(void *unused)
 	int five = 5;
 	long before = 0;
 	(void)unused;
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 6000; i++) {
 		if (i == 1000)
 			before = fl__load_relaxed(&live);
 		FL_CHECK(fl_to_thread(return_what, &five, NULL) == 0);
 	}
-	FL_CHECK(fl__load_relaxed(&live) <= before);
+	/* Whoever ends a task may be late with its memory; a call that never gave it back would have taken 20 slabs. */
+	FL_CHECK(fl__load_relaxed(&live) < before + 10);
 	return 0;
 }
 

@@ -71,8 +71,8 @@ FL_API void fl_fiber_cancel(fl_fiber *f);
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*
- * Cancels it, and waits for its end, whatever the caller's own scope; what it returned is lost. NULL does nothing. Panics when
- * fl_fiber_join() would return -EDEADLK.
+ * Cancels it, and waits for its end, whatever the caller's own scope; what it returned is lost. NULL does nothing. Panics in the
+ * fiber itself, and outside of the loop's fibers while it runs: that would never end.
  */
 FL_API void fl_fiber_free(fl_fiber *f);
 

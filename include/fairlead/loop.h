@@ -95,7 +95,8 @@ FL_API void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t);
 enum {
 	FL_LOOP_IN = 1 << 0,  /* there is something to read, a connection to accept, the end, or an error */
 	FL_LOOP_OUT = 1 << 1, /* there is room to write, the connection stands, or there is an error */
-	FL_LOOP_ERR = 1 << 2, /* an error, or the other side has gone: always reported, with those that were asked for */
+	FL_LOOP_ERR =
+	    1 << 2, /* an error, or the other side has gone: always reported, with those that were asked for */
 };
 typedef struct fl_loop_watch fl_loop_watch;
 typedef void fl_loop_watch_callback(fl_loop_watch *w, int fd, unsigned events, void *arg);

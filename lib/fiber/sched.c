@@ -112,6 +112,8 @@ void fl__sched_next(struct fl__sched *s, bool forever)
 	struct fl__fiber *me = s->running, *to = pick(s);
 	if (to == me)
 		return;
+	if (s->first)
+		fl__flow_prefetch(&s->first->flow); /* meanwhile `to` runs */
 	cross(s, &me->flow, to, forever);
 	while (__builtin_expect(s->visit != NULL, 0))
 		receive(s, me);
@@ -214,16 +216,18 @@ static int park(struct fl__wait *wait, int64_t deadline)
 	if (unparked(wait))
 		return 0;
 	f->parked = wait;
-	f->parked_rc = 0;
-	if (deadline != FL_FOREVER)
+	if (deadline != FL_FOREVER) {
+		f->parked_rc = 0;
 		fl__timers_add(&f->sched->timers, &f->timer, deadline);
+	}
 	uint32_t expected = EMPTY;
 	if (fl__cas_release(&wait->park_word, &expected, PARKED)) /* pairs with unpark(), which links the fiber */
 		fl__sched_next(f->sched, false);
-	fl__timers_remove(&f->sched->timers, &f->timer);
+	if (deadline != FL_FOREVER)
+		fl__timers_remove(&f->sched->timers, &f->timer);
 	f->parked = NULL;
 	(void)unparked(wait); /* acquires, where somebody unparked it */
-	return f->parked_rc;
+	return deadline != FL_FOREVER ? f->parked_rc : 0;
 }
 
 static int wait_fd(int fd, short events, int64_t deadline, fl_cancel *cancel)

@@ -78,7 +78,8 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *c
 	fl__wait_begin(&wait);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0 && io->waiting[direction] == &node) /* else whoever woke it has taken it, and another may wait by now */
+	if (rc != 0 &&
+	    io->waiting[direction] == &node) /* else whoever woke it has taken it, and another may wait by now */
 		io->waiting[direction] = NULL;
 	return rc;
 }

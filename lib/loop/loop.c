@@ -31,7 +31,7 @@
 #include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 128, OWN_FIBERS = 1 /* the caller */ };
+enum { SPELL_MOST = 512, OWN_FIBERS = 1 /* the caller */ };
 static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
 
 /* Events. */
@@ -75,6 +75,8 @@ static void look(fl_loop *l, int64_t deadline)
 	for (l->next_event = 0; l->next_event < l->n_events;) {
 		const struct epoll_event *event = &l->events[l->next_event++];
 		struct fl__source *source = event->data.ptr;
+		if (l->next_event < l->n_events)
+			__builtin_prefetch(event[1].data.ptr);
 		if (source)
 			source->fire(source, event->events);
 	}
@@ -407,7 +409,8 @@ static void end_fibers(fl_loop *l)
 	if (rc == -ENOMEM && fl__sched_fibers(l->sched) == OWN_FIBERS)
 		return;
 	if (rc != 0)
-		fl__panic("fl_loop_free", l, rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
+		fl__panic("fl_loop_free", l,
+		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
 	(void)fl__sched_turn(l->sched); /* makes the calls that are pending */
 	fl__loop_drain(l);
 	l->ending = true;

@@ -43,11 +43,11 @@ struct fl_loop {
 	unsigned spell; /* switches between fibers that are made before the next look for events */
 	int64_t looked; /* when it last looked for events while fibers were runnable; 0: it has slept since */
 	struct fl__timers timers;
-	int64_t firing;       /* the time, while timers are fired; else 0 */
-	fl_cancel root;       /* of all fibers' tokens */
-	struct fl_fiber *all; /* those that have not ended, the newest first */
+	int64_t firing;               /* the time, while timers are fired; else 0 */
+	fl_cancel root;               /* of all fibers' tokens */
+	struct fl_fiber *all;         /* those that have not ended, the newest first */
 	struct fl__loop_debug *debug; /* debug.h; NULL: off */
-	fl_executor *threads; /* threads.h; NULL: none yet */
+	fl_executor *threads;         /* threads.h; NULL: none yet */
 	uint32_t fork_count;
 	/* stream_buffer.c: one that no stream has; NULL: none */
 	struct fl__stream_buffer *spare;
@@ -99,8 +99,8 @@ void fl__loop_drain(fl_loop *l);
 struct fl_fiber {
 	struct fl__own_token token;
 	struct fl__post kick; /* of a request by another thread */
-	bool kicked;          /* it was posted: written under the lock of the token's tree, read when the token was disowned */
-	bool kick_done;       /* the post was taken */
+	bool kicked; /* it was posted: written under the lock of the token's tree, read when the token was disowned */
+	bool kick_done; /* the post was taken */
 	fl_loop *loop;
 	struct fl_fiber *next, *prev; /* in loop->all */
 	uint64_t parent;              /* id of the context that started it */

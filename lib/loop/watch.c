@@ -41,7 +41,8 @@ int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, f
 		rc = fl__loop_add(l, fd, bits, source_of(w));
 	if (rc != 0)
 		return rc;
-	*w = (fl_loop_watch){.fire_ = fire, .loop_ = l, .function_ = function, .arg_ = arg, .fd_ = fd, .events_ = events};
+	*w = (fl_loop_watch){
+	    .fire_ = fire, .loop_ = l, .function_ = function, .arg_ = arg, .fd_ = fd, .events_ = events};
 	return 0;
 }
 

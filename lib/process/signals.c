@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#include "signals_sys.h"
 #include "../base/sys.h"
 #include "os.h"
+#include "signals_sys.h"
 #include "watch.h"
 #include <errno.h>
 #include <fairlead/signals.h>

@@ -9,8 +9,8 @@
  * or a signal, or a negative errno; errno stays as it is.
  */
 struct fl__signals_sys {
-	int (*open)(const sigset_t *signals);                           /* a signalfd: close-on-exec, does not block */
-	int (*take)(int fd);                                            /* the number of one that is pending; -EAGAIN */
+	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, does not block */
+	int (*take)(int fd);                  /* the number of one that is pending; -EAGAIN */
 	int (*mask)(int how, const sigset_t *signals, sigset_t *before); /* of the calling thread */
 };
 

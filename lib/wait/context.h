@@ -37,8 +37,11 @@ struct fl__ctx_ops {
 
 struct fl__ctx {
 	const struct fl__ctx_ops *ops;
-	uint64_t id;               /* never 0, never used twice in a process */
-	fl_cancel *scope;          /* observed by plain waits; NULL: none */
+	uint64_t id;      /* never 0, never used twice in a process */
+	fl_cancel *scope; /* observed by plain waits; NULL: none */
+	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
+	fl_cancel *own;
+	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Its thread's alone */
 	struct fl__locals *locals; /* lib/sync/local.c */
 	const char *name;
 	bool adopted; /* of a thread that the library did not start */
@@ -49,9 +52,6 @@ struct fl__ctx {
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
 	int64_t spin_ns; /* the thread parker's own */
-	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
-	fl_cancel *own;
-	struct fl__wait *waiting; /* under its own token, now; NULL: none. Its thread's alone */
 };
 
 /* The current context of the calling thread; NULL when the thread has not met the library yet. */

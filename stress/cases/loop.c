@@ -4,6 +4,7 @@
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/sem.h>
+#include <fairlead/tasks.h>
 
 /* Two threads call: each call is made once, with what was written before it, also when the loop is just going to sleep. */
 struct loop_call {
@@ -402,4 +403,60 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "it was not");
+}
+
+/* A request that reaches a fiber as it ends does nothing to the fiber that has its stack next. */
+struct loop_cancel_vs_reuse {
+	struct loop_world world;
+	fl_cancel scope;
+	fl_event known, go;
+	int rc;
+};
+
+static int wait_to_go(void *arg)
+{
+	struct loop_cancel_vs_reuse *s = arg;
+	s->rc = fl_event_wait(&s->go);
+	return 0;
+}
+
+static int reuse_stack(void *arg)
+{
+	struct loop_cancel_vs_reuse *s = arg;
+	fl_fiber *f;
+	{
+		FL_CANCEL_SCOPE(&s->scope);
+		fl_tasks g = FL_TASKS_INIT;
+		OK(fl_tasks_start(&g, end_at_once, NULL));
+		fl_event_set(&s->known);
+		(void)!fl_tasks_join(&g); /* 0, or it was cancelled */
+	}
+	OK(fl_fiber_start(&f, wait_to_go, s, NULL));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_STRESS_SETUP(loop_cancel_vs_reuse)
+{
+	loop_begin(&s->world);
+	fl_cancel_init(&s->scope, FL_SHIELDED, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_reuse, loop)
+{
+	OK(loop_run(&s->world, reuse_stack, s));
+}
+
+FL_STRESS_ACTOR(loop_cancel_vs_reuse, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_cancel_request(&s->scope);
+	fl_event_set(&s->go);
+}
+
+FL_STRESS(loop_cancel_vs_reuse, loop, canceller)
+{
+	loop_end(&s->world);
+	fl_cancel_destroy(&s->scope);
+	FL_ACCEPTABLE(s->rc == 0, "not its request");
+	FL_FORBIDDEN(1, "cancelled by another's request");
 }

@@ -20,6 +20,8 @@ static int wait_for_edge(void *arg)
 	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
 	fl__io_drained(&io, FL__IO_IN);
 	fl_event_set(&s->known);
+	if (fl_stress_choose(2))
+		fl_fiber_yield(); /* it may come while nobody waits */
 	s->rc = fl__io_wait(&io, FL__IO_IN, soon(), NULL);
 	s->again = s->rc;
 	if (s->rc == -ETIMEDOUT)

@@ -812,6 +812,7 @@ static void loops()
 	CHECK(fl_loop_create(&l, &config) == 0 && fl_loop_run_on(l, in_fibers, nullptr) == 0);
 	CHECK(fl_loop_turn(l, &deadline) == 0);
 	fl_loop_cancel(l);
+	fl_loop_free(nullptr);
 	CHECK(fl_fd_wait_until(-1, FL_FD_IN, 0, nullptr) == -EBADF && fl_fd_wait(-1, FL_FD_OUT) == -EBADF);
 	CHECK(fl_child_wait(0, &status) == -EINVAL && fl_child_wait_until(0, &status, 0, nullptr) == -EINVAL);
 	FL_SCOPED(fl_signals) *s = nullptr;
