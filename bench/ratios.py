@@ -118,7 +118,7 @@ def summary(entries, quick):
     text = ["", f"Fairlead against its best peer: ahead in {len(entries) - len(behind)} of {len(entries)} cases, behind in "
                 f"{len(behind)}; in {sum(map(overlap, entries))} of them the spreads overlap."]
     for e in behind:
-        text.append(f"  behind: {e['family']}/{e['case']} at {e['threads']} threads takes {1 / e['ratio']:.2f} times as long "
+        text.append(f"  behind: {e['family']}/{e['case']} at {e['threads']} threads costs {1 / e['ratio']:.2f} times as much "
                     f"as {e['best_peer']}" + (" (spreads overlap)" if overlap(e) else ""))
     if quick:
         text.append("These were short runs (--quick): good for seeing that all works, too rough to quote.")

@@ -241,7 +241,7 @@ static int first_is_silent(void *unused)
 	fl_fiber *f = fl_test_start(connect_name, &port);
 	FL_TEST_UNTIL(tried[1] == 1);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(249));
-	for (int i = 0; i < 100; i++)
+	for (int i = 0; i < 1000; i++) /* many looks at the clock */
 		FL_GIVES(fl_sleep(0), 0);
 	FL_CHECK(tried[1] == 1 && tried[2] == 0);
 	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
@@ -262,6 +262,39 @@ FL_TEST(net_connect_beside_a_silent_address)
 	FL_NAME_FAULTS();
 	fl_test_lookup_ours();
 	fl_test_leaves_nothing(first_is_silent, NULL);
+}
+
+/* One that fails makes room at once, though another is still under way. */
+static int then_one_refuses(void *unused)
+{
+	uint16_t port = 0;
+	int full[2];
+	(void)unused;
+	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: as above */
+	fl__sys.now = stopped_clock;
+	fl_test_full(full, "127.0.0.1", &port);
+	int fd = fl_test_bound("127.0.0.2", &port);
+	fl_listener *l = fl_test_listener("127.0.0.3", port);
+	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_found_add("127.0.0.3");
+	see();
+	fl_fiber *f = fl_test_start(connect_name, &port);
+	FL_TEST_UNTIL(tried[1] == 1);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
+	FL_GIVES(fl_test_join(f), 0);
+	FL_CHECK(tried[1] == 1 && tried[2] == 1 && tried[3] == 1);
+	fl_stream_free(eager_stream);
+	fl_listener_free(l);
+	fl_test_close_two(full);
+	FL_CHECK(close(fd) == 0);
+	return 0;
+}
+
+FL_TEST(net_connect_to_the_next_when_one_fails)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(then_one_refuses, NULL);
 }
 
 /* Several under way at once: all are closed. */

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue's waits: what ends them, and what they leave behind. */
 #include "fl_blocked.h"
+#include "fl_child.h"
+
+#include <fairlead/loop.h>
 
 FL_TEST(queue_put_blocks_until_there_is_space)
 {
@@ -288,4 +291,40 @@ FL_TEST(queue_free_with_a_waiter_panics)
 		(void)blocked_end(&b);
 		fl_queue_free(b.q);
 	}
+}
+
+static int get_one(void *queue)
+{
+	int item = 0, rc = fl_queue_get(queue, &item);
+	FL_CHECK(rc != 0 || item == 5);
+	return rc;
+}
+
+static int put_one(void *queue)
+{
+	fl_fiber *gets = NULL;
+	int rc = 77;
+	FL_CHECK(fl_fiber_start(&gets, get_one, queue, NULL) == 0);
+	fl_fiber_yield();
+	FL_CHECK(fl_queue_put(queue, &(int){5}) == 0);
+	FL_CHECK(fl_fiber_join(gets, &rc) == 0);
+	return rc;
+}
+
+static void wakes_its_own(void *queue)
+{
+	FL_CHECK(fl_loop_run(put_one, queue) == 0);
+	FL_CHECK(fl_queue_length(queue) == 0);
+}
+
+/* Those who stand in line are the parent's: in the child an item is not for them. */
+FL_TEST(queue_fork_forgets_who_waited)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
+	struct blocked get = {.op = op_get, .q = q};
+	blocked_begin(&get);
+	FL_OK(fl_test_child(wakes_its_own, q, NULL, 0));
+	FL_OK(fl_queue_put(q, &(int){6}));
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.items[0], 6);
 }

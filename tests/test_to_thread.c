@@ -290,9 +290,10 @@ static int keep_busy(void *arg)
 static int gives_up_in_line(void *unused)
 {
 	static errand busy[MOST];
-	fl_fiber *f[MOST];
+	fl_fiber *f[MOST] = {NULL};
+	const unsigned n = threads_of_a_loop();
 	(void)unused;
-	for (unsigned i = 0; i < threads_of_a_loop(); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		busy[i] = (errand){.run = keep_busy, .deadline = FL_FOREVER};
 		f[i] = fl_test_start(do_errand, &busy[i]);
 		FL_CHECK(fl_event_wait(&busy[i].begun) == 0);
@@ -306,7 +307,7 @@ static int gives_up_in_line(void *unused)
 	fl_fiber_cancel(late);
 	FL_CHECK(fl_test_join(late) == 0);
 	FL_CHECK(e.rc == -ECANCELED && e.result == 77 && !e.called);
-	for (unsigned i = 0; i < threads_of_a_loop(); i++) {
+	for (unsigned i = 0; i < n; i++) {
 		fl_event_set(&busy[i].go);
 		FL_CHECK(fl_test_join(f[i]) == 0 && busy[i].rc == 0 && busy[i].result == 0);
 	}

@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * -ECANCELED, until it returns.
  *
  * Every fiber that is started is joined, freed or detached, once; or it belongs to a group: fairlead/tasks.h. Functions that
- * take a fiber are for the thread of its loop, unless they say otherwise. Limits: a stack of 112 KiB, of which a page or two
+ * take a fiber are for the thread of its loop, unless they say otherwise. Limits: a stack of 116 KiB, of which a page or two
  * are touched at first; an overflow is a panic with the fiber's name.
  */
 typedef struct fl_fiber fl_fiber;

@@ -52,7 +52,8 @@ typedef struct fl_address {
 /*
  * Looks up the addresses of `host`, in the order in which they should be tried, and stores up to `n` of them, and up to
  * FL_ADDRESSES_MAX. Each is a host for the functions below. Blocks the calling fiber. Observes its cancel scope.
- * Returns how many it has stored, or an error of the table above; -EINVAL: `n` is 0; -ECANCELED; -ENOTSUP outside of a loop's fibers.
+ * Returns how many it has stored, or an error of the table above; -EINVAL: `n` is 0; -ECANCELED; -ENOTSUP outside of a loop's
+ * fibers.
  */
 FL_API FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned n);
 #define FL_ADDRESSES_MAX 32u /* the others of a name are not known here */
@@ -70,8 +71,8 @@ typedef struct fl_listen_config {
 
 /*
  * Listens at a port of this machine; `port` 0: the system chooses one. `host` NULL: at all addresses, of IPv4 and IPv6. A name:
- * at the first of its addresses that this machine has, those of IPv4 first; then it blocks the calling fiber, and observes its cancel
- * scope; else it never waits. `config` may be NULL.
+ * at the first of its addresses that this machine has, those of IPv4 first; then it blocks the calling fiber, and observes its
+ * cancel scope; else it never waits. `config` may be NULL.
  * Returns 0; -EADDRINUSE: somebody listens there; -EADDRNOTAVAIL: no address of this machine; -EACCES; -EAFNOSUPPORT; -EMFILE,
  * -ENFILE, -ENOMEM; -ENOSPC (the user's limit of watched descriptors); an error of the table above; -ECANCELED; -ENOTSUP when the
  * thread runs no loop, and outside of its fibers for a name.
@@ -84,9 +85,9 @@ FL_API FL_MUST_CHECK int fl_listen_tcp(fl_listener **l, const char *host, uint16
  * is another's by then. A socket that is there already, and at which nobody listens, is one that a process left behind: it is
  * removed first. To find that out somebody who does listen gets a connection that ends at once; and of several who begin at the
  * same time at such a path only the last may keep it. `config` may be NULL. Never waits.
- * Returns 0; -EADDRINUSE: somebody listens there, or it is no socket; -ENAMETOOLONG: above 107 bytes; -EINVAL: ""; -ENOENT,
- * -ENOTDIR: no such folder; -EACCES, -EROFS, and what else the system says of the path; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ENOTSUP
- * when the thread runs no loop.
+ * Returns 0; -EADDRINUSE: somebody listens there, or it is no socket; -ENAMETOOLONG: above 107 bytes; -EINVAL: NULL or "";
+ * -ENOENT, -ENOTDIR: no such folder; -EACCES, -EROFS, and what else the system says of the path; -EMFILE, -ENFILE, -ENOMEM,
+ * -ENOSPC; -ENOTSUP when the thread runs no loop.
  */
 FL_API FL_MUST_CHECK int fl_listen_unix(fl_listener **l, const char *path, const fl_listen_config *config);
 
@@ -128,9 +129,9 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * one has failed, or beside it after 250 ms (RFC 8305); the first that answers counts. Blocks the calling fiber. Observes its
  * cancel scope. An error closes all that was begun.
  * Returns 0; what the last address has answered, unless that was only that this machine has no way to it: -ECONNREFUSED,
- * -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL, -ETIMEDOUT (the system gave up, after minutes), and what else it says; an error of the table
- * above; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM; -ENOSPC (the user's limit of watched descriptors); -ENOTSUP outside of a loop's
- * fibers.
+ * -EHOSTUNREACH, -ENETUNREACH, -EADDRNOTAVAIL, -ETIMEDOUT (the system gave up, after minutes), and what else it says; an error of
+ * the table above; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM; -ENOSPC (the user's limit of watched descriptors); -ENOTSUP outside of
+ * a loop's fibers.
  */
 FL_API FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port);
 
@@ -141,9 +142,9 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
 /*
  * Connects to a path, or an abstract name, when it begins with '@'. Blocks the calling fiber while the listener has as many
  * connections waiting as it keeps: then it asks again, every 50 ms at least. Observes its cancel scope.
- * Returns 0; -ENOENT: no such path; -ECONNREFUSED: nobody listens there; -EACCES, and what else the system says; -ENAMETOOLONG: above
- * 107 bytes; -EINVAL: NULL or ""; -EPROTOTYPE: not a stream's; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM, -ENOSPC; -ENOTSUP outside of a loop's
- * fibers.
+ * Returns 0; -ENOENT: no such path; -ECONNREFUSED: nobody listens there; -EACCES, and what else the system says;
+ * -ENAMETOOLONG: above 107 bytes; -EINVAL: NULL or ""; -EPROTOTYPE: not a stream's; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM,
+ * -ENOSPC; -ENOTSUP outside of a loop's fibers.
  */
 FL_API FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 

@@ -231,8 +231,9 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	struct fl__address list[FL_ADDRESSES_MAX];
 	struct connecting c = {0};
 	int rc = fl__net_enter(&c.loop, true);
-	if (rc == 0)
-		rc = fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	rc = fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
 	if (rc < 0)
 		return rc;
 	c.n = (unsigned)rc;

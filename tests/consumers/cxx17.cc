@@ -795,6 +795,12 @@ static int in_fibers(void *)
 	fl_loop_timer_stop(fl_loop_current(), &timer);
 	CHECK(fl_fiber_start(&f, other_fiber, nullptr, nullptr) == 0);
 	fl_fiber_detach(f);
+	fl_loop_debug_config debug = {};
+	debug.slow = FL_S(30);
+	CHECK(fl_loop_debug(fl_loop_current(), &debug) == 0 && fl_loop_debug(fl_loop_current(), nullptr) == 0);
+	FILE *nowhere = std::fopen("/dev/null", "w");
+	fl_loop_dump(fl_loop_current(), nowhere);
+	CHECK(std::fclose(nowhere) == 0);
 	FL_SCOPED(fl_fiber) *scoped = nullptr;
 	CHECK(fl_fiber_start(&scoped, other_fiber, nullptr, nullptr) == 0);
 	fl_fiber_free(nullptr);
