@@ -8,8 +8,8 @@
  */
 #include <fairlead/barrier.h>
 #include <fairlead/cancel.h>
-#include <fairlead/completed.h>
 #include <fairlead/child.h>
+#include <fairlead/completed.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
 #include <fairlead/defs.h>
@@ -46,8 +46,8 @@
 #include <fairlead/shm_rwlock.h>
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
-#include <fairlead/stream.h>
 #include <fairlead/signals.h>
+#include <fairlead/stream.h>
 #include <fairlead/task.h>
 #include <fairlead/tasks.h>
 #include <fairlead/thread.h>

@@ -322,3 +322,36 @@ FL_TEST(loop_timers_are_forgotten_with_the_loop)
 	fl_loop_free(l);
 	assert_int_equal(n_fired, 0);
 }
+
+/* A callback that meets a lock waits for it: the fiber that has it goes on, and gives it back. */
+static fl_mutex met;
+
+static void meet_lock(void *number)
+{
+	fl_mutex_lock(&met);
+	note(number);
+	fl_mutex_unlock(&met);
+}
+
+static int hold_lock(void *unused)
+{
+	fl_loop_timer t[2] = {{{0}}};
+	(void)unused;
+	n_fired = 0;
+	fl_mutex_lock(&met);
+	for (int i = 0; i < 2; i++)
+		fl_loop_timer_start(fl_loop_current(), &t[i], i, meet_lock, &numbers[i]);
+	fl_test_look();
+	FL_CHECK(n_fired == 0);
+	FL_CHECK(fl_sleep(FL_MS(2)) == 0);
+	FL_CHECK(n_fired == 0);
+	fl_mutex_unlock(&met);
+	until_fired(2);
+	FL_CHECK(fired[0] == 0 && fired[1] == 1);
+	return 0;
+}
+
+FL_TEST(loop_timers_call_back_into_a_lock)
+{
+	fl_test_in_loop(hold_lock, NULL);
+}

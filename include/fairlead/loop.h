@@ -20,8 +20,8 @@ FL_BEGIN_DECLS
  *     int main(void) { return fl_loop_run(hello, NULL) ? 1 : 0; }
  *
  * Most programs need no more than that. The rest of this header is for those that bring a loop of their own, and for libraries
- * that want to be called back: timers, descriptors, calls from other threads. Callbacks run on the loop's thread, in no fiber:
- * they must not wait, but may start fibers.
+ * that want to be called back: timers, descriptors, calls from other threads. Callbacks run on the loop's thread, in no fiber of
+ * the user's: one that waits, for a lock say, holds up all other callbacks, but no fibers. They may start fibers.
  *
  * Any number of loops may exist, one at a time running on a thread, each always on the thread that first ran it. Functions that
  * take a loop are for that thread, unless they say otherwise. In a forked child a loop is not there: what can fail
@@ -106,7 +106,8 @@ struct fl_loop_watch {
 	fl_loop_watch_callback *function_;
 	void *arg_;
 	int fd_;
-	unsigned events_;
+	unsigned events_, pending_;
+	fl_loop_watch *next_;
 };
 
 /*

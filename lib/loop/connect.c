@@ -34,7 +34,7 @@ struct connecting {
 	unsigned n, begun;        /* attempts; those from `begun` on have not */
 	unsigned under_way;
 	int error;    /* of those that have failed; 0: none has */
-	int64_t next; /* when the next attempt begins */
+	int64_t next; /* when the next attempt begins: 0 as long as none is under way */
 	struct attempt attempts[FL_ADDRESSES_MAX];
 };
 
@@ -180,7 +180,7 @@ static int connect_any(struct connecting *c, int64_t deadline, fl_cancel *cancel
 {
 	for (;;) {
 		int fd = look_at_all(c);
-		if (fd < 0 && c->begun < c->n && (c->under_way == 0 || fl__is_past(c->next))) {
+		if (fd < 0 && c->begun < c->n && fl__is_past(c->next)) {
 			fd = begin(c);
 			if (fd < 0)
 				continue;

@@ -53,7 +53,7 @@ static void observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fibe
 	const int64_t now = fl__sys.now();
 	(void)from;
 	end_run(d, now);
-	begin_run(d, now, to ? fl__fiber_name(to) : "");
+	begin_run(d, now, to && !fl__loop_is_own(fl__sched_user(s), to) ? fl__fiber_name(to) : "");
 }
 
 void fl__loop_debug_pause(fl_loop *l)

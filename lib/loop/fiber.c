@@ -142,17 +142,16 @@ int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const f
 	return l ? fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root) : -ENOTSUP;
 }
 
-/* The fiber that makes the calls of its loop: for its callers it is none. */
-static bool is_caller(const struct fl__fiber *self)
+static bool is_own(const struct fl__fiber *self)
 {
 	const fl_loop *l = fl_loop_current();
-	return l && l->caller == self;
+	return l && fl__loop_is_own(l, self);
 }
 
 int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__fiber *in = inner(f);
-	if (is_caller(fl__fiber_self()) && fl_fiber_is_alive(f))
+	if (is_own(fl__fiber_self()) && fl_fiber_is_alive(f))
 		return -EDEADLK;
 	int rc = fl__fiber_wait(in, deadline, cancel);
 	if (rc != 0)
@@ -220,13 +219,13 @@ fl_fiber *fl_fiber_current(void)
 {
 	fl_loop *l = fl_loop_current();
 	struct fl__fiber *self = fl__fiber_self();
-	return l && self && self != l->caller ? fl__fiber_extra(self) : NULL;
+	return l && self && !fl__loop_is_own(l, self) ? fl__fiber_extra(self) : NULL;
 }
 
 void fl_fiber_yield(void)
 {
 	const struct fl__fiber *self = fl__fiber_self();
-	if (self && !is_caller(self))
+	if (self && !is_own(self))
 		fl__fiber_yield();
 }
 

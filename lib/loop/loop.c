@@ -31,7 +31,7 @@
 #include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 512, OWN_FIBERS = 1 /* the caller */ };
+enum { SPELL_MOST = 512, OWN_FIBERS = 2 /* the caller, and that of the callbacks */ };
 static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
 
 /* Events. */
@@ -176,51 +176,6 @@ int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
 	return 0;
 }
 
-/* Timers. */
-
-_Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_,
-               "fl_loop_timer has room for a place in a heap");
-
-static struct fl__timer *place_of(fl_loop_timer *t)
-{
-	return (struct fl__timer *)(void *)t->heap_;
-}
-
-void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
-{
-	fl__timers_remove(&l->timers, place_of(t));
-	t->function_ = function;
-	t->arg_ = arg;
-	if (deadline == FL_FOREVER)
-		return;
-	/* Not again in this turn. */
-	fl__timers_add(&l->timers, place_of(t), deadline > l->firing ? deadline : l->firing + 1);
-}
-
-void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t)
-{
-	fl__timers_remove(&l->timers, place_of(t));
-}
-
-static void fire_timers(fl_loop *l)
-{
-	struct fl__timer *first = l->timers.first;
-	if (!first)
-		return;
-	l->firing = fl__sys.now();
-	while ((first = l->timers.first) != NULL && first->deadline <= l->firing) {
-		fl_loop_timer *t = (fl_loop_timer *)(void *)((char *)first - offsetof(fl_loop_timer, heap_));
-		fl__timers_remove(&l->timers, first);
-		t->function_(t->arg_); /* which may free it */
-	}
-	l->firing = 0;
-}
-
-static int64_t next_timer(const fl_loop *l)
-{
-	return l->timers.first ? l->timers.first->deadline : FL_FOREVER;
-}
-
 /* Running. */
 
 fl_loop *fl_loop_current(void)
@@ -261,9 +216,9 @@ void fl__loop_step(fl_loop *l)
 		look_meanwhile(l);
 	} else {
 		l->looked = 0;
-		fl__sched_sleep(l->sched, next_timer(l));
+		fl__sched_sleep(l->sched, fl__loop_next_timer(l));
 	}
-	fire_timers(l);
+	fl__loop_look_at_timers(l);
 	(void)fl__sched_spell(l->sched, l->spell);
 }
 
@@ -321,10 +276,10 @@ int fl_loop_turn(fl_loop *l, int64_t *deadline)
 		return rc;
 	if (first)
 		look(l, 0);
-	fire_timers(l);
+	fl__loop_look_at_timers(l);
 	(void)fl__sched_turn(l->sched);
 	l->armed = fl__sched_arm(l->sched);
-	*deadline = l->armed ? fl__min_deadline(next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
+	*deadline = l->armed ? fl__min_deadline(fl__loop_next_timer(l), fl__sched_next_deadline(l->sched)) : 0;
 	fl__loop_leave(l);
 	return 0;
 }
@@ -373,9 +328,22 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 	if (rc != 0)
 		return rc;
 	rc = fl__fiber_create(l->sched, &l->caller, make_calls, l, "calls");
+	if (rc == 0) {
+		rc = fl__fiber_create(l->sched, &l->callbacks, fl__loop_call_back, l, "callbacks");
+		if (rc != 0)
+			fl__fiber_free(l->caller);
+	}
 	if (rc != 0)
 		fl__sched_destroy(l->sched);
 	return rc;
+}
+
+/* They have ended, or never begun. */
+static void free_own(fl_loop *l)
+{
+	fl__fiber_free(l->callbacks);
+	fl__fiber_free(l->caller);
+	fl__sched_destroy(l->sched);
 }
 
 int fl_loop_create(fl_loop **made, const fl_loop_config *config)
@@ -402,7 +370,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Ends its fibers, the caller last. One that has never run has no others, and can do without. */
+/* Ends its fibers, its own last. One that has never run has no others, and can do without. */
 static void end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
@@ -414,6 +382,7 @@ static void end_fibers(fl_loop *l)
 	(void)fl__sched_turn(l->sched); /* makes the calls that are pending */
 	fl__loop_drain(l);
 	l->ending = true;
+	fl__fiber_resume(l->callbacks);
 	fl__fiber_resume(l->caller);
 	while (fl__sched_fibers(l->sched) > 0)
 		(void)fl__sched_turn(l->sched);
@@ -435,8 +404,7 @@ static void end_sched(fl_loop *l)
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	end_fibers(l);
 	forget_calls(l);
-	fl__fiber_free(l->caller); /* it has ended, or never begun */
-	fl__sched_destroy(l->sched);
+	free_own(l);
 }
 
 static void free_rest(fl_loop *l)
@@ -459,9 +427,7 @@ void fl_loop_free(fl_loop *l)
 
 void fl__loop_discard(fl_loop *l)
 {
-	if (!fl__loop_is_forked(l)) {
-		fl__fiber_free(l->caller);
-		fl__sched_destroy(l->sched);
-	}
+	if (!fl__loop_is_forked(l))
+		free_own(l);
 	free_rest(l);
 }

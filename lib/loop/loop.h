@@ -12,9 +12,10 @@
 #include <sys/epoll.h>
 
 /*
- * A loop is a scheduler of fibers whose sleep is a wait for events. One turn: events are taken in, which wakes fibers and runs
- * the callbacks of watches; then timers; then each fiber that is runnable runs. Calls from other threads are made by a fiber of
- * the loop's own, so that a wake from another thread is one thing: an entry in the scheduler's inbox (lib/fiber/sched.c).
+ * A loop is a scheduler of fibers whose sleep is a wait for events. One turn: events are taken in, which wakes fibers; then it
+ * looks at the timers; then each fiber that is runnable runs. Calls from other threads are made by a fiber of the loop's own, so
+ * that a wake from another thread is one thing: an entry in the scheduler's inbox (lib/fiber/sched.c). Watches and timers call
+ * back in a second one.
  */
 
 /* What an event of the poller belongs to; the first field of that. `fire` may free it. */
@@ -34,7 +35,10 @@ struct fl_loop {
 	struct fl__post *posts; /* the latest first; taken by the caller. Not on a line with what the thread writes */
 	char apart[64];
 	struct fl__sched *sched;
-	struct fl__fiber *caller; /* makes the posts */
+	struct fl__fiber *caller;          /* makes the posts */
+	struct fl__fiber *callbacks;       /* of timers and watches */
+	fl_loop_watch *fired, *fired_last; /* that are to be called back, in order */
+	bool calling;                      /* the callbacks are under way */
 	int poller, bell;
 	struct fl__source on_bell;
 	bool rung;      /* the bell, in this wait */
@@ -66,6 +70,19 @@ void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
 /* Any thread: has the loop's thread call post->function(post), in a fiber of the loop's own, which should not wait. */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
+/* callbacks.c. Fire: by its source, has `w` called back with `events`, as far as it asks for them by then; unfire: not any more. */
+int fl__loop_call_back(void *loop);
+void fl__loop_fire(fl_loop_watch *w, unsigned events);
+void fl__loop_unfire(fl_loop_watch *w);
+int64_t fl__loop_next_timer(const fl_loop *l);
+void fl__loop_look_at_timers(fl_loop *l); /* has those called back that are due */
+
+/* Whether `f` is one of the two fibers that call others: for whom they call they are none. */
+static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
+{
+	return f == l->caller || f == l->callbacks;
+}
+
 /* Whether the loop is the parent's, in a forked child. */
 static inline bool fl__loop_is_forked(const fl_loop *l)
 {
@@ -76,7 +93,7 @@ static inline bool fl__loop_is_forked(const fl_loop *l)
 static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
 {
 	const struct fl__sched *s = fl__sched_current;
-	return s == l->sched && s->running != l->caller ? s->running : NULL;
+	return s == l->sched && !fl__loop_is_own(l, s->running) ? s->running : NULL;
 }
 
 /*

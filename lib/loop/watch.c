@@ -23,8 +23,7 @@ static void fire(void *watch, uint32_t bits)
 		events |= w->events_ & FL_LOOP_OUT;
 	if (bits & broken)
 		events |= FL_LOOP_ERR;
-	if (events != 0) /* or it was changed since the poller was asked */
-		w->function_(w, w->fd_, events, w->arg_);
+	fl__loop_fire(w, events);
 }
 
 static struct fl__source *source_of(fl_loop_watch *w)
@@ -64,5 +63,6 @@ void fl_loop_watch_stop(fl_loop_watch *w)
 	if (!w->loop_)
 		return;
 	fl__loop_remove(w->loop_, w->fd_, source_of(w));
+	fl__loop_unfire(w);
 	w->loop_ = NULL;
 }

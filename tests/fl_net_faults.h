@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_NET_FAULTS_H
+#define FL_NET_FAULTS_H
+
+/*
+ * Calls that do nothing but answer `fault`, to be put in the tables:
+ *
+ *     fl__net_sys.socket = failing_socket;
+ *     fault = -EMFILE;
+ */
+#include "fl_net.h"
+
+static int fault;
+
+static inline int failing_socket(int family, int type, int protocol)
+{
+	(void)family;
+	(void)type;
+	(void)protocol;
+	return fault;
+}
+
+static inline int failing_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+	(void)fd;
+	(void)address;
+	(void)size;
+	return fault;
+}
+
+static inline int failing_listen(int fd, int backlog)
+{
+	(void)fd;
+	(void)backlog;
+	return fault;
+}
+
+static inline int failing_local(int fd, struct sockaddr *address, socklen_t *size)
+{
+	(void)fd;
+	(void)address;
+	(void)size;
+	return fault;
+}
+
+static inline int failing_option(int fd, int level, int option_name, int value)
+{
+	(void)fd;
+	(void)level;
+	(void)option_name;
+	(void)value;
+	return fault;
+}
+
+static inline int failing_control(int poller, int op, int fd, uint32_t events, void *who)
+{
+	return op == EPOLL_CTL_ADD ? fault : fl_test_real_poller.control(poller, op, fd, events, who);
+}
+
+static inline int failing_file(const char *path, struct fl__file *file)
+{
+	(void)path;
+	(void)file;
+	return fault;
+}
+
+static inline int failing_unlink(const char *path)
+{
+	(void)path;
+	return fault;
+}
+
+static inline int failing_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	(void)fd;
+	(void)address;
+	(void)size;
+	return fault;
+}
+
+#endif

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A name of several addresses: which are tried when, and which error counts. */
+#include "fl_net.h"
+
+/* Calls of connect() for each last byte of an IPv4 address, those that ask again apart. */
+static unsigned tried[256];
+static int last_tried[2]; /* its descriptor, its address: so that asking again is told from another attempt */
+
+static int see_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+	unsigned last = ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) & 255;
+	if (address->sa_family == AF_INET && (last_tried[0] != fd || last_tried[1] != (int)last)) {
+		tried[last]++;
+		last_tried[0] = fd;
+		last_tried[1] = (int)last;
+	}
+	return fl_test_real_net_sys.connect(fd, address, size);
+}
+
+static void see(void)
+{
+	memset(tried, 0, sizeof tried);
+	last_tried[0] = -1;
+	fl__net_sys.connect = see_connect;
+}
+
+/* The two addresses of a name. */
+static void find_two(const char *first, const char *second)
+{
+	fl_test_found_n = 0;
+	fl_test_found_add(first);
+	fl_test_found_add(second);
+}
+
+static int first_refuses(void *unused)
+{
+	uint16_t port = 0;
+	fl_stream *s = NULL;
+	(void)unused;
+	int fd = fl_test_bound("127.0.0.1", &port);
+	fl_listener *l = fl_test_listener("127.0.0.2", port);
+	find_two("127.0.0.1", "127.0.0.2");
+	see();
+	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
+	FL_CHECK(tried[1] == 1 && tried[2] == 1);
+	fl_stream *other = fl_test_accepted(l);
+	fl_test_talk(s, other);
+	fl_stream_free(s);
+	fl_stream_free(other);
+	/* the first that answers counts: the others are not tried */
+	find_two("127.0.0.2", "127.0.0.1");
+	see();
+	FL_GIVES(fl_connect_tcp(&s, "some.name", port), 0);
+	FL_CHECK(tried[1] == 0 && tried[2] == 1);
+	fl_stream_free(s);
+	fl_listener_free(l);
+	FL_GIVES(fl_connect_tcp(&s, "some.name", port), -ECONNREFUSED);
+	FL_CHECK(tried[1] == 1 && tried[2] == 2 && close(fd) == 0);
+	return 0;
+}
+
+FL_TEST(net_addresses_second_when_the_first_refuses)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(first_refuses, NULL);
+}
+
+static fl_stream *eager_stream;
+
+static int connect_name(void *port)
+{
+	return fl_connect_tcp(&eager_stream, "some.name", *(uint16_t *)port);
+}
+
+/* The clock stands still: so nothing but the test decides when the second one begins. */
+static int first_is_silent(void *unused)
+{
+	uint16_t port = 0;
+	int full[2];
+	(void)unused;
+	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: whoever reads the clock may see either time; so below */
+	fl__sys.now = fl_test_stopped_clock;
+	fl_test_full(full, "127.0.0.1", &port);
+	fl_listener *l = fl_test_listener("127.0.0.2", port);
+	unsigned fds = fl_test_fds();
+	find_two("127.0.0.1", "127.0.0.2");
+	see();
+	fl_fiber *f = fl_test_start(connect_name, &port);
+	FL_TEST_UNTIL(tried[1] == 1);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(249));
+	for (int i = 0; i < 1000; i++) /* many looks at the clock */
+		FL_GIVES(fl_sleep(0), 0);
+	FL_CHECK(tried[1] == 1 && tried[2] == 0);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
+	FL_GIVES(fl_test_join(f), 0);
+	FL_CHECK(tried[1] == 1 && tried[2] == 1);
+	fl_stream *other = fl_test_accepted(l);
+	fl_test_talk(eager_stream, other);
+	FL_CHECK(fl_test_fds() == fds + 2); /* the first attempt was closed */
+	fl_stream_free(eager_stream);
+	fl_stream_free(other);
+	fl_listener_free(l);
+	fl_test_close_two(full);
+	return 0;
+}
+
+FL_TEST(net_addresses_second_beside_a_silent_one)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(first_is_silent, NULL);
+}
+
+/* One that fails makes room at once, though another is still under way. */
+static int then_one_refuses(void *unused)
+{
+	uint16_t port = 0;
+	int full[2];
+	(void)unused;
+	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: as above */
+	fl__sys.now = fl_test_stopped_clock;
+	fl_test_full(full, "127.0.0.1", &port);
+	int fd = fl_test_bound("127.0.0.2", &port);
+	fl_listener *l = fl_test_listener("127.0.0.3", port);
+	find_two("127.0.0.1", "127.0.0.2");
+	fl_test_found_add("127.0.0.3");
+	see();
+	fl_fiber *f = fl_test_start(connect_name, &port);
+	FL_TEST_UNTIL(tried[1] == 1);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250));
+	FL_GIVES(fl_test_join(f), 0);
+	FL_CHECK(tried[1] == 1 && tried[2] == 1 && tried[3] == 1);
+	fl_stream_free(eager_stream);
+	fl_listener_free(l);
+	fl_test_close_two(full);
+	FL_CHECK(close(fd) == 0);
+	return 0;
+}
+
+FL_TEST(net_addresses_next_when_one_fails)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(then_one_refuses, NULL);
+}
+
+/* Several under way at once: all are closed. */
+static int all_silent(void *unused)
+{
+	uint16_t port = 0;
+	int a[2], b[2];
+	(void)unused;
+	fl_test_clock_ours();
+	fl_test_full(a, "127.0.0.1", &port);
+	fl_test_full(b, "127.0.0.2", &port);
+	unsigned fds = fl_test_fds();
+	find_two("127.0.0.1", "127.0.0.2");
+	fl_fiber *f = fl_test_start(connect_name, &port);
+	FL_TEST_UNTIL(fl_test_fds() == fds + 1);
+	fl__store_relaxed(&fl_test_ahead, FL_MS(250)); /* relaxed: as above */
+	FL_TEST_UNTIL(fl_test_fds() == fds + 2);
+	fl_fiber_cancel(f);
+	FL_GIVES(fl_test_join(f), -ECANCELED);
+	FL_CHECK(fl_test_fds() == fds);
+	fl_test_close_two(a);
+	fl_test_close_two(b);
+	return 0;
+}
+
+FL_TEST(net_addresses_cancelled)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(all_silent, NULL);
+}
+
+/* What each attempt answers, by the last byte of its address; 0: what the system says. */
+static int answers[256];
+
+static int answer(int fd, const struct sockaddr *address, socklen_t size)
+{
+	unsigned last = ntohl(((const struct sockaddr_in *)(const void *)address)->sin_addr.s_addr) & 255;
+	return answers[last] ? answers[last] : fl_test_real_net_sys.connect(fd, address, size);
+}
+
+/* The last address speaks, unless all it says is that this machine has no way to it. */
+static int which_error(void *unused)
+{
+	static const int cases[][3] = {
+	    {-ECONNREFUSED, -EHOSTUNREACH, -EHOSTUNREACH},
+	    {-EHOSTUNREACH, -ECONNREFUSED, -ECONNREFUSED},
+	    {-ECONNREFUSED, -ENETUNREACH, -ECONNREFUSED},
+	    {-ENETUNREACH, -ECONNREFUSED, -ECONNREFUSED},
+	    {-ECONNREFUSED, -EADDRNOTAVAIL, -ECONNREFUSED},
+	    {-EADDRNOTAVAIL, -ENETUNREACH, -ENETUNREACH},
+	    {-ENETUNREACH, -EADDRNOTAVAIL, -EADDRNOTAVAIL},
+	    {-ECONNREFUSED, -ETIMEDOUT, -ETIMEDOUT},
+	    {-EAFNOSUPPORT, -ENOBUFS, -ENOMEM},
+	};
+	fl_stream *s = NULL;
+	(void)unused;
+	find_two("127.0.0.1", "127.0.0.2");
+	fl__net_sys.connect = answer;
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		memcpy(&answers[1], cases[i], 2 * sizeof *answers);
+		FL_GIVES(fl_connect_tcp(&s, "some.name", 80), cases[i][2]);
+	}
+	return 0;
+}
+
+FL_TEST(net_addresses_errors)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(which_error, NULL);
+}
+
+/* IPv6 and IPv4 in turn, the name's first one first, each family in its order. */
+static char order[64];
+
+static int note_and_refuse(int fd, const struct sockaddr *address, socklen_t size)
+{
+	size_t n = strlen(order);
+	(void)fd;
+	(void)size;
+	const struct sockaddr_in *four = (const void *)address;
+	const struct sockaddr_in6 *six = (const void *)address;
+	if (address->sa_family == AF_INET)
+		(void)snprintf(order + n, sizeof order - n, "%u ", ntohl(four->sin_addr.s_addr) & 255);
+	else
+		(void)snprintf(order + n, sizeof order - n, "%x ", six->sin6_addr.s6_addr[15]);
+	return -ECONNREFUSED;
+}
+
+static void try_in_order(const char *addresses)
+{
+	char list[256], *rest = list;
+	fl_stream *s = NULL;
+	(void)snprintf(list, sizeof list, "%s", addresses);
+	fl_test_found_n = 0;
+	for (char *one; (one = strsep(&rest, " ")) != NULL;)
+		fl_test_found_add(one);
+	order[0] = '\0';
+	FL_GIVES(fl_connect_tcp(&s, "some.name", 80), -ECONNREFUSED);
+}
+
+static int any_socket(int family, int type, int protocol)
+{
+	(void)family;
+	return fl_test_real_net_sys.socket(AF_INET, type, protocol);
+}
+
+static int in_order(void *unused)
+{
+	(void)unused;
+	fl__net_sys.connect = note_and_refuse;
+	fl__net_sys.socket = any_socket; /* also where there is no IPv6 */
+	try_in_order("::a ::b ::c 127.0.0.1 127.0.0.2");
+	FL_CHECK(strcmp(order, "a 1 b 2 c ") == 0);
+	try_in_order("127.0.0.1 127.0.0.2 127.0.0.3 ::a");
+	FL_CHECK(strcmp(order, "1 a 2 3 ") == 0);
+	try_in_order("127.0.0.1 ::a ::b 127.0.0.2 127.0.0.3 ::c");
+	FL_CHECK(strcmp(order, "1 a 2 b 3 c ") == 0);
+	try_in_order("::a");
+	FL_CHECK(strcmp(order, "a ") == 0);
+	return 0;
+}
+
+FL_TEST(net_addresses_families_in_turn)
+{
+	FL_NAME_FAULTS();
+	fl_test_lookup_ours();
+	fl_test_leaves_nothing(in_order, NULL);
+}

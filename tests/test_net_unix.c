@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Unix sockets: their paths, and what was left behind at them; and connecting to them. */
+#include "fl_net_faults.h"
+
+/* ---- listening */
+
+static void reach_path(fl_listener *l, const char *path)
+{
+	fl_stream *a = NULL, *b = NULL;
+	FL_GIVES(fl_connect_unix(&a, path), 0);
+	FL_GIVES(fl_accept(l, &b), 0);
+	fl_test_talk(a, b);
+	fl_stream_free(a);
+	fl_stream_free(b);
+}
+
+static int at_paths(void *unused)
+{
+	fl_listener *l = NULL;
+	const char *name = fl_test_abstract();
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_CHECK(fl_test_path_is_there(&p) && fl_test_is_cloexec(fl_listener_fd(l)) && fl_listener_port(l) == 0);
+	reach_path(l, p.name);
+	fl_listener_free(l);
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
+	struct sockaddr_un a;
+	socklen_t size = sizeof a;
+	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
+	FL_CHECK(size == offsetof(struct sockaddr_un, sun_path) + strlen(name)); /* not a NUL more */
+	FL_CHECK(a.sun_path[0] == '\0' && memcmp(a.sun_path + 1, name + 1, strlen(name) - 1) == 0);
+	reach_path(l, name);
+	fl_listener *other = NULL;
+	FL_GIVES(fl_listen_unix(&other, name, NULL), -EADDRINUSE);
+	fl_listener_free(l);
+	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_unix_listen)
+{
+	fl_test_leaves_nothing(at_paths, NULL);
+}
+
+/* The longest path that fits, and one byte more. */
+static int long_paths(void *unused)
+{
+	struct sockaddr_un a;
+	char path[sizeof a.sun_path + 1];
+	fl_listener *l = NULL;
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	size_t n = strlen(p.folder);
+	memset(path, 'x', sizeof path);
+	memcpy(path, p.folder, n);
+	path[n] = '/';
+	path[sizeof a.sun_path] = '\0';
+	FL_GIVES(fl_listen_unix(&l, path, NULL), -ENAMETOOLONG);
+	FL_GIVES(fl_connect_unix(&s, path), -ENAMETOOLONG);
+	path[sizeof a.sun_path - 1] = '\0';
+	FL_GIVES(fl_listen_unix(&l, path, NULL), 0);
+	reach_path(l, path);
+	fl_listener_free(l);
+	FL_GIVES(fl_listen_unix(&l, "", NULL), -EINVAL);
+	FL_GIVES(fl_listen_unix(&l, NULL, NULL), -EINVAL);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_path_too_long)
+{
+	fl_test_leaves_nothing(long_paths, NULL);
+}
+
+/* A bare Unix socket that is bound to a path, and listens if it is to. */
+static int bound_to(const char *path, bool listens)
+{
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", path);
+	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && (!listens || listen(fd, 1) == 0));
+	return fd;
+}
+
+static int stale(void *unused)
+{
+	fl_listener *l = NULL, *other = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	FL_CHECK(close(bound_to(p.name, true)) == 0); /* a process that was killed leaves this */
+	FL_CHECK(fl_test_path_is_there(&p));
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	reach_path(l, p.name);
+	FL_GIVES(fl_listen_unix(&other, p.name, NULL), -EADDRINUSE); /* somebody is there */
+	fl_stream *s = fl_test_accepted(l);                          /* who was asked */
+	char got;
+	FL_GIVES(fl_stream_read(s, &got, 1), 0);
+	fl_stream_free(s);
+	fl_listener_free(l);
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_left_behind)
+{
+	fl_test_leaves_nothing(stale, NULL);
+}
+
+/* What is no socket stays; so does another's that has come in the place of ours. */
+static int not_ours(void *unused)
+{
+	fl_listener *l = NULL;
+	char below[64];
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	int file = open(p.name, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	FL_CHECK(file >= 0 && close(file) == 0);
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
+	(void)snprintf(below, sizeof below, "%s/x", p.name);
+	FL_GIVES(fl_listen_unix(&l, below, NULL), -ENOTDIR);
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0);
+	FL_GIVES(fl_listen_unix(&l, below, NULL), -ENOENT);
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_CHECK(unlink(p.name) == 0);
+	int other = bound_to(p.name, true);
+	fl_listener_free(l);
+	FL_CHECK(fl_test_path_is_there(&p) && unlink(p.name) == 0 && close(other) == 0);
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	FL_CHECK(unlink(p.name) == 0);
+	fl_listener_free(l); /* it is gone already */
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_leaves_the_files_of_others)
+{
+	fl_test_leaves_nothing(not_ours, NULL);
+}
+
+static int unix_faults(void *unused)
+{
+	fl_listener *l = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	static const int of_socket[][2] = {{-EMFILE, -EMFILE}, {-ENFILE, -ENFILE}, {-ENOBUFS, -ENOMEM}};
+	for (size_t i = 0; i < sizeof of_socket / sizeof *of_socket; i++) {
+		fault = of_socket[i][0];
+		fl__net_sys.socket = failing_socket;
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_socket[i][1]);
+	}
+	fl_test_no_faults();
+	static const int of_bind[] = {-EACCES, -EROFS, -ENOENT};
+	for (size_t i = 0; i < sizeof of_bind / sizeof *of_bind; i++) {
+		fault = of_bind[i];
+		fl__net_sys.bind = failing_bind;
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_bind[i]); /* -EACCES, -EROFS */
+	}
+	fl_test_no_faults();
+	fl__net_sys.listen = failing_listen;
+	fault = -ENOBUFS;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOMEM);
+	fl_test_no_faults();
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl__poller_sys.control = failing_control;
+	fault = -ENOSPC;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOSPC);
+	fl_test_no_faults();
+	FL_CHECK(!fl_test_path_is_there(&p));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -ENOMEM);
+	fl_test_no_faults();
+	FL_CHECK(l == NULL);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_listen_faults)
+{
+	FL_POLLER_FAULTS();
+	FL_NAME_FAULTS();
+	fl_test_leaves_nothing(unix_faults, NULL);
+}
+
+static unsigned sockets_left;
+
+static int few_sockets(int family, int type, int protocol)
+{
+	return sockets_left-- > 0 ? fl_test_real_net_sys.socket(family, type, protocol) : -EMFILE;
+}
+
+/* At a path where a socket is, which cannot be found out about, or not removed. */
+static int stale_faults(void *unused)
+{
+	fl_listener *l = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	FL_CHECK(close(bound_to(p.name, false)) == 0);
+	fl__name_sys.unlink = failing_unlink;
+	fault = -EACCES;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
+	fl_test_no_faults();
+	fl__net_sys.connect = failing_connect;
+	static const int of_connect[][2] = {{-EACCES, -EACCES}, {-EAGAIN, -EADDRINUSE}, {-EPROTOTYPE, -EADDRINUSE}};
+	for (size_t i = 0; i < sizeof of_connect / sizeof *of_connect; i++) {
+		fault = of_connect[i][0];
+		FL_GIVES(fl_listen_unix(&l, p.name, NULL), of_connect[i][1]);
+	}
+	fl_test_no_faults();
+	fl__net_sys.socket = few_sockets;
+	sockets_left = 1;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EMFILE);
+	fl_test_no_faults();
+	fl__name_sys.socket_file = failing_file;
+	fault = -EACCES;
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EACCES);
+	fault = -ENOENT; /* it went by itself: but another stands there now */
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), -EADDRINUSE);
+	fl_test_no_faults();
+	FL_CHECK(fl_test_path_is_there(&p));
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0);
+	fl__name_sys.unlink = failing_unlink;
+	fl_listener_free(l);
+	fl_test_no_faults();
+	FL_GIVES(fl_listen_unix(&l, p.name, NULL), 0); /* which it has left behind */
+	fl_listener_free(l);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_left_behind_faults)
+{
+	FL_NAME_FAULTS();
+	fl_test_leaves_nothing(stale_faults, NULL);
+}
+
+/* ---- connecting */
+
+static int unix_errors(void *unused)
+{
+	char name[128];
+	struct sockaddr_un a = {.sun_family = AF_UNIX};
+	fl_stream *s = NULL;
+	(void)unused;
+	fl_test_path p = fl_test_path_make();
+	FL_GIVES(fl_connect_unix(&s, p.name), -ENOENT);
+	FL_GIVES(fl_connect_unix(&s, fl_test_abstract()), -ECONNREFUSED);
+	FL_GIVES(fl_connect_unix(&s, ""), -EINVAL);
+	FL_GIVES(fl_connect_unix(&s, NULL), -EINVAL);
+	memset(name, 'x', sizeof name);
+	name[108] = '\0';
+	FL_GIVES(fl_connect_unix(&s, name), -ENAMETOOLONG);
+	name[107] = '\0';
+	FL_GIVES(fl_connect_unix(&s, name), -ENOENT);
+	(void)snprintf(a.sun_path, sizeof a.sun_path, "%s", p.name);
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	FL_CHECK(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof a) == 0);
+	FL_GIVES(fl_connect_unix(&s, p.name), -EPROTOTYPE);
+	FL_CHECK(close(fd) == 0);
+	FL_GIVES(fl_connect_unix(&s, p.name), -ECONNREFUSED);
+	FL_CHECK(s == NULL && unlink(p.name) == 0);
+	fl_test_path_end(&p);
+	return 0;
+}
+
+FL_TEST(net_unix_connect_errors)
+{
+	fl_test_leaves_nothing(unix_errors, NULL);
+}
+
+static int connect_full(void *stream)
+{
+	return fl_connect_unix(stream, fl_test_abstract());
+}
+
+/* A listener that has as many connections as it keeps. */
+static int unix_full(void *unused)
+{
+	fl_listener *l = NULL;
+	fl_stream *first[2], *s = NULL;
+	fl_cancel stop;
+	(void)unused;
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
+	for (int i = 0; i < 2; i++)
+		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
+	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), 0, NULL), -ETIMEDOUT);
+	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), fl_after(FL_MS(5)), NULL), -ETIMEDOUT);
+	fl_fiber *f = fl_test_start(connect_full, &s);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_fiber_cancel(f);
+	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_connect_unix() */
+	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_request(&stop);
+	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_destroy(&stop);
+	f = fl_test_start(connect_full, &s);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl_stream *taken = fl_test_accepted(l);
+	FL_GIVES(fl_test_join(f), 0);
+	for (int i = 0; i < 2; i++) {
+		fl_stream_free(taken);
+		fl_stream_free(first[i]);
+		taken = fl_test_accepted(l);
+	}
+	fl_test_talk(s, taken);
+	fl_stream_free(s);
+	fl_stream_free(taken);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_unix_connect_to_a_full_listener)
+{
+	fl_test_leaves_nothing(unix_full, NULL);
+}
+
+static int connect_until(void *deadline)
+{
+	fl_stream *s = NULL;
+	return fl_connect_unix_until(&s, fl_test_abstract(), *(const int64_t *)deadline, NULL);
+}
+
+/* Who asks again and again does not oversleep: the clock stops at the deadline. */
+static int unix_in_time(void *unused)
+{
+	int64_t deadline;
+	fl_listener *l = NULL;
+	fl_stream *first[2];
+	(void)unused;
+	fl__store_relaxed(&fl_test_ahead, 0); /* relaxed: this thread's alone */
+	fl__sys.now = fl_test_stopped_clock;
+	deadline = fl_after(FL_US(1));
+	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
+	for (int i = 0; i < 2; i++)
+		FL_GIVES(fl_connect_unix(&first[i], fl_test_abstract()), 0);
+	fl_fiber *f = fl_test_start(connect_until, &deadline);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f));
+	fl__store_relaxed(&fl_test_ahead, FL_US(1)); /* relaxed: as above */
+	FL_GIVES(fl_test_join(f), -ETIMEDOUT);
+	fl_stream_free(first[0]);
+	fl_stream_free(first[1]);
+	fl_listener_free(l);
+	return 0;
+}
+
+FL_TEST(net_unix_connect_in_time)
+{
+	fl_test_leaves_nothing(unix_in_time, NULL);
+}
