@@ -195,7 +195,7 @@ static void cpu_run(bench_thread *t)
 static int64_t resident(pid_t pid)
 {
 	char path[64];
-	long all, resident;
+	long all, resident = 0;
 	(void)snprintf(path, sizeof path, "/proc/%ld/statm", (long)pid);
 	FILE *f = fopen(path, "r");
 	must(f && fscanf(f, "%ld %ld", &all, &resident) == 2, path);

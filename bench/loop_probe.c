@@ -43,7 +43,7 @@ void probe_listening(int port)
 int64_t probe_resident(void)
 {
 	FILE *f = fopen("/proc/self/statm", "r");
-	long all, resident;
+	long all, resident = 0;
 	probe_check(f && fscanf(f, "%ld %ld", &all, &resident) == 2, "/proc/self/statm");
 	(void)fclose(f);
 	return (int64_t)resident * sysconf(_SC_PAGESIZE);
@@ -142,7 +142,7 @@ static void on_connection(fl_loop_watch *w, int listener, unsigned events, void 
 	(void)arg;
 	for (int fd; (fd = accept_one(listener)) >= 0;) {
 		fl_stream *s;
-		fl_fiber *f;
+		fl_fiber *f = NULL;
 		probe_check(fl_stream_from_fd(&s, fd) == 0 && fl_fiber_start(&f, echo_stream, s, NULL) == 0, "start");
 		fl_fiber_detach(f);
 	}

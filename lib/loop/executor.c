@@ -27,7 +27,6 @@
 #include <errno.h>
 #include <fairlead/loop_executor.h>
 #include <fairlead/thread.h>
-#include <pthread.h>
 #include <stdio.h>
 
 enum phase { FRESH, INITIALIZING, READY };
@@ -41,8 +40,7 @@ struct crowd {
 	fl_thread thread;
 	/* On the loop of another: */
 	struct fl__cell *held; /* by the keeper; NULL: none */
-	bool at_home;          /* the keeper has begun, */
-	pthread_t home;        /* on this thread */
+	uint64_t home;         /* id of the thread on which the keeper runs; 0: it has not begun */
 
 	enum phase phase;
 	size_t starting, under_way;
@@ -269,6 +267,13 @@ static int keep(void *crowd)
 	return 0;
 }
 
+/* Of the calling thread, whatever runs on it. */
+static uint64_t thread_id(void)
+{
+	const struct fl__sched *s = fl__sched_here();
+	return s ? s->thread->id : fl__ctx_get()->id;
+}
+
 /* The keeper on the loop of another. */
 static int keep_here(void *crowd)
 {
@@ -276,8 +281,7 @@ static int keep_here(void *crowd)
 	struct fl__cell *held = c->held;
 	{
 		FL_LOCKED(&c->base.lock);
-		c->at_home = true;
-		c->home = pthread_self();
+		c->home = thread_id();
 	}
 	(void)keep(c);
 	{
@@ -374,7 +378,7 @@ static bool would_hang(fl_executor *e)
 	if (c->own_loop)
 		return inside;
 	/* In a callback of the loop, or between its turns, on the thread that is to run it. */
-	const bool there = inside || (c->at_home && pthread_equal(c->home, pthread_self()));
+	const bool there = inside || c->home == thread_id();
 	return there && !fl_fiber_current() && !has_ended(c);
 }
 

@@ -8,7 +8,7 @@ enum { NUMBERS = 1 << 29, WORLDS = 4096, FDS = 2 + LOOP_FDS };
 enum { POLLER, BELL, FIRST };
 
 static struct loop_world *worlds[WORLDS]; /* changed while nobody runs */
-static struct loop_world *making;
+static struct loop_world *making;         /* in setups alone, as the above */
 
 static struct loop_world *world_of(int fd)
 {
@@ -110,7 +110,7 @@ static void close_number(int fd)
 	(void)fd;
 }
 
-void loop_begin(struct loop_world *w)
+void loop_expect(struct loop_world *w)
 {
 	fl__poller_sys = (struct fl__poller_sys){create, control, wait_for_events, bell, ring, close_number};
 	while (worlds[w->index])
@@ -118,6 +118,11 @@ void loop_begin(struct loop_world *w)
 			abort();
 	worlds[w->index] = w;
 	making = w;
+}
+
+void loop_begin(struct loop_world *w)
+{
+	loop_expect(w);
 	OK(fl_loop_create(&w->l, NULL));
 }
 

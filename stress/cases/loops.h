@@ -28,6 +28,9 @@ struct loop_world {
 /* Makes the loop; for the setup. */
 void loop_begin(struct loop_world *w);
 
+/* For the setup: the next loop that is made, by whatever makes one, is this world's. */
+void loop_expect(struct loop_world *w);
+
 /* Runs `function` on it and frees it; for the one actor whose loop it is. */
 int loop_run(struct loop_world *w, fl_fiber_function *function, void *arg);
 

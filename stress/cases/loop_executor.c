@@ -1,0 +1,459 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The loop executor: a task ends once, whoever submits, cancels, waits, closes and frees, and whenever its loop sleeps or ends. */
+#include "loops.h"
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/loop_executor.h>
+#include <fairlead/task.h>
+
+/* For setups: an executor with a thread and a loop of its own. */
+static fl_executor *own_loop(struct loop_world *w, unsigned workers)
+{
+	fl_executor *e = NULL;
+	loop_expect(w);
+	OK(fl_loop_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+FL_TASK_STATIC(bump, int *, int)
+{
+	*result = ++**arg;
+	return 0;
+}
+
+/* Two submit, the first of them starts the thread: each task sees what came before its submit, each getter what it wrote. */
+struct loop_executor_submit {
+	struct loop_world world;
+	fl_executor *e;
+	int data[2], got[2];
+};
+
+FL_STRESS_SETUP(loop_executor_submit)
+{
+	s->e = own_loop(&s->world, 1 + fl_stress_choose(2));
+}
+
+static void submit_and_get(struct loop_executor_submit *s, int i)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	s->data[i] = 1;
+	OK(bump_submit(s->e, &s->data[i], &f));
+	OK(bump_get(f, &s->got[i]));
+	FL_STRESS_CHECK(s->data[i] == 2);
+}
+
+FL_STRESS_ACTOR(loop_executor_submit, one)
+{
+	submit_and_get(s, 0);
+}
+
+FL_STRESS_ACTOR(loop_executor_submit, two)
+{
+	submit_and_get(s, 1);
+}
+
+FL_STRESS(loop_executor_submit, one, two)
+{
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->got[0] == 2 && s->got[1] == 2, "both ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* The keeper is going to sleep, and the loop with it, when the next task comes. */
+struct loop_executor_sleep {
+	struct loop_world world;
+	fl_executor *e;
+	int data, got;
+};
+
+FL_STRESS_SETUP(loop_executor_sleep)
+{
+	s->e = own_loop(&s->world, 1);
+}
+
+FL_STRESS_ACTOR(loop_executor_sleep, user)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		OK(bump_submit(s->e, &s->data, &f));
+		OK(bump_get(f, &s->got));
+	}
+	fl_executor_free(s->e);
+}
+
+FL_STRESS(loop_executor_sleep, user)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->data == 2 && s->got == 2, "both ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* Accepted means run, refused means not; a join waits for what was accepted, and for the thread. */
+struct loop_executor_close {
+	struct loop_world world;
+	fl_executor *e;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(loop_executor_close)
+{
+	s->e = own_loop(&s->world, 1);
+}
+
+FL_STRESS_ACTOR(loop_executor_close, submitter)
+{
+	s->rc = bump_submit(s->e, &s->data, NULL);
+}
+
+FL_STRESS_ACTOR(loop_executor_close, closer)
+{
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(loop_executor_close, submitter, closer)
+{
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0 && s->data == 1, "accepted and run");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->data == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
+}
+
+/* Two join, one of them in time, while the thread ends. */
+struct loop_executor_join {
+	struct loop_world world;
+	fl_executor *e;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(loop_executor_join)
+{
+	s->e = own_loop(&s->world, 1);
+	OK(bump_submit(s->e, &s->data, NULL));
+}
+
+FL_STRESS_ACTOR(loop_executor_join, one)
+{
+	OK(fl_executor_join(s->e));
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(loop_executor_join, two)
+{
+	s->rc = fl_executor_join_until(s->e, soon(), NULL);
+	if (s->rc == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(loop_executor_join, one, two)
+{
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0, "both");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "one was late");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A cancel against the task's start, its wait and its end. */
+struct loop_executor_cancel {
+	struct loop_world world;
+	fl_executor *e;
+	fl_future *f;
+	fl_event go;
+	int runs, rc, error;
+	fl_future_state state;
+};
+
+FL_TASK_STATIC(wait_to_go_on, struct loop_executor_cancel *, void)
+{
+	struct loop_executor_cancel *s = *arg;
+	s->runs++;
+	return fl_event_wait(&s->go);
+}
+
+FL_STRESS_SETUP(loop_executor_cancel)
+{
+	s->e = own_loop(&s->world, 1);
+	OK(wait_to_go_on_submit(s->e, s, &s->f));
+}
+
+FL_STRESS_ACTOR(loop_executor_cancel, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	OK(fl_future_wait(s->f));
+	s->state = fl_future_get_state(s->f);
+	s->error = fl_future_error(s->f);
+}
+
+FL_STRESS_ACTOR(loop_executor_cancel, setter)
+{
+	fl_event_set(&s->go);
+}
+
+FL_STRESS(loop_executor_cancel, canceller, setter)
+{
+	fl_future_free(s->f);
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->runs > 1 || (s->state == FL_CANCELLED) == (s->runs == 1), "ran and cancelled, or neither");
+	FL_ACCEPTABLE(s->state == FL_CANCELLED && s->rc == 0, "did not start");
+	FL_ACCEPTABLE(s->error == -ECANCELED && s->rc == -EBUSY, "asked to stop");
+	FL_ACCEPTABLE(s->error == 0 && s->rc != 0, "ran");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A cancel of the executor against a submit and against a task that waits under its token. */
+struct loop_executor_cancel_all {
+	struct loop_world world;
+	fl_executor *e;
+	fl_event never;
+	int runs, ends, rc;
+	size_t cancelled;
+};
+
+FL_TASK_STATIC(wait_for_cancel, struct loop_executor_cancel_all *, void)
+{
+	struct loop_executor_cancel_all *s = *arg;
+	s->runs++;
+	int rc = fl_event_wait(&s->never);
+	s->ends++;
+	return rc;
+}
+
+FL_STRESS_SETUP(loop_executor_cancel_all)
+{
+	s->e = own_loop(&s->world, 2);
+}
+
+FL_STRESS_ACTOR(loop_executor_cancel_all, submitter)
+{
+	s->rc = wait_for_cancel_submit(s->e, s, NULL);
+}
+
+FL_STRESS_ACTOR(loop_executor_cancel_all, canceller)
+{
+	s->cancelled = fl_executor_cancel(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(loop_executor_cancel_all, submitter, canceller)
+{
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->runs != s->ends || (s->rc == 0) != (s->cancelled + (size_t)s->runs == 1), "not ended once");
+	FL_ACCEPTABLE(s->runs == 1, "ran, and was asked to stop");
+	FL_ACCEPTABLE(s->cancelled == 1, "did not start");
+	FL_ACCEPTABLE(s->rc == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/*
+ * With one worker a task that waits for another of its executor has it start, on the same loop; a cancel by another thread may
+ * come first.
+ */
+struct loop_executor_nested {
+	struct loop_world world;
+	fl_executor *e;
+	fl_future *outer, *inner;
+	fl_event known;
+	int data, got, rc, cancelled;
+};
+
+FL_TASK_STATIC(get_inner, struct loop_executor_nested *, int)
+{
+	struct loop_executor_nested *s = *arg;
+	OK(bump_submit(fl_executor_current(), &s->data, &s->inner));
+	fl_event_set(&s->known);
+	return bump_get(s->inner, result);
+}
+
+FL_STRESS_SETUP(loop_executor_nested)
+{
+	s->e = own_loop(&s->world, 1);
+	OK(get_inner_submit(s->e, s, &s->outer));
+}
+
+FL_STRESS_ACTOR(loop_executor_nested, getter)
+{
+	s->rc = get_inner_get(s->outer, &s->got);
+}
+
+FL_STRESS_ACTOR(loop_executor_nested, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	s->cancelled = fl_future_cancel(s->inner);
+}
+
+FL_STRESS(loop_executor_nested, getter, canceller)
+{
+	fl_future_free(s->outer);
+	fl_future_free(s->inner);
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->data == 1 && s->rc == 0 && s->got == 1 && s->cancelled != 0, "ran");
+	FL_ACCEPTABLE(s->data == 0 && s->rc != 0 && s->cancelled == 0, "cancelled");
+	FL_FORBIDDEN(1, "ran and cancelled, or neither");
+}
+
+/* One task is waited for by a thread and by another task, which is a fiber of the same loop; its end wakes both. */
+struct loop_executor_get {
+	struct loop_world world;
+	fl_executor *e;
+	fl_future *first, *second;
+	fl_event go;
+	int data, got[2];
+};
+
+FL_TASK_STATIC(go_and_bump, struct loop_executor_get *, int)
+{
+	struct loop_executor_get *s = *arg;
+	OK(fl_event_wait(&s->go));
+	*result = ++s->data;
+	return 0;
+}
+
+FL_TASK_STATIC(get_first, struct loop_executor_get *, int)
+{
+	return go_and_bump_get((*arg)->first, result);
+}
+
+FL_STRESS_SETUP(loop_executor_get)
+{
+	s->e = own_loop(&s->world, 2);
+	OK(go_and_bump_submit(s->e, s, &s->first));
+	OK(get_first_submit(s->e, s, &s->second));
+}
+
+FL_STRESS_ACTOR(loop_executor_get, setter)
+{
+	s->data = 6;
+	fl_event_set(&s->go);
+}
+
+FL_STRESS_ACTOR(loop_executor_get, thread)
+{
+	OK(go_and_bump_get(s->first, &s->got[0]));
+	FL_STRESS_CHECK(s->data == 7);
+	OK(get_first_get(s->second, &s->got[1]));
+}
+
+FL_STRESS(loop_executor_get, setter, thread)
+{
+	fl_future_free(s->first);
+	fl_future_free(s->second);
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->got[0] == 7 && s->got[1] == 7, "both");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* On the loop of another: what a thread submits that loop runs, and who joins, or frees, waits for it, before the loop's end or after. */
+struct loop_executor_on {
+	struct loop_world world;
+	fl_executor *e;
+	fl_latch others;
+	int data, rc;
+	bool waits;
+};
+
+static int host(void *arg)
+{
+	struct loop_executor_on *s = arg;
+	return s->waits ? fl_latch_wait(&s->others) : 0;
+}
+
+FL_STRESS_SETUP(loop_executor_on)
+{
+	loop_begin(&s->world);
+	OK(fl_loop_executor_create_on(&s->e, s->world.l, &(fl_executor_config){.workers = 1}));
+	s->waits = fl_stress_choose(2);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_executor_on, loop)
+{
+	OK(loop_run(&s->world, host, s));
+}
+
+FL_STRESS_ACTOR(loop_executor_on, user)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	s->rc = bump_submit(s->e, &s->data, &f);
+	if (s->rc == 0) {
+		OK(fl_future_wait(f));
+		s->rc = fl_future_get_state(f) == FL_CANCELLED ? -ECANCELED : fl_future_error(f);
+	}
+	fl_executor_free(s->e);
+	FL_STRESS_CHECK(s->data == (s->rc == 0));
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_executor_on, loop, user)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0, "run");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && !s->waits, "accepted, and the loop ended");
+	FL_ACCEPTABLE(s->rc == -EPIPE && !s->waits, "refused: the loop has ended");
+	FL_FORBIDDEN(1, "accepted and not run, or refused and run");
+}
+
+/* The loop's keeper hands a cancel of the loop on while a thread closes and joins the executor. */
+struct loop_executor_on_cancel {
+	struct loop_world world;
+	fl_executor *e;
+	fl_event never;
+	fl_latch others;
+	int runs, ends, rc;
+};
+
+FL_TASK_STATIC(wait_on_loop, struct loop_executor_on_cancel *, void)
+{
+	struct loop_executor_on_cancel *s = *arg;
+	s->runs++;
+	int rc = fl_event_wait(&s->never);
+	s->ends++;
+	return rc;
+}
+
+static int host_to_cancel(void *arg)
+{
+	struct loop_executor_on_cancel *s = arg;
+	return fl_latch_wait_until(&s->others, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_STRESS_SETUP(loop_executor_on_cancel)
+{
+	loop_begin(&s->world);
+	OK(fl_loop_executor_create_on(&s->e, s->world.l, &(fl_executor_config){.workers = 1}));
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_executor_on_cancel, loop)
+{
+	OK(loop_run(&s->world, host_to_cancel, s));
+}
+
+FL_STRESS_ACTOR(loop_executor_on_cancel, user)
+{
+	s->rc = wait_on_loop_submit(s->e, s, NULL);
+	OK(fl_executor_join(s->e));
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_executor_on_cancel, canceller)
+{
+	fl_loop_cancel(s->world.l);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_executor_on_cancel, loop, user, canceller)
+{
+	fl_executor_free(s->e);
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->runs != s->ends, "joined while it ran");
+	FL_ACCEPTABLE(s->rc == 0 && s->runs == 1, "ran, and was asked to stop");
+	FL_ACCEPTABLE(s->rc == 0 && s->runs == 0, "did not start");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->runs == 0, "refused");
+	FL_FORBIDDEN(1, "wrong result");
+}

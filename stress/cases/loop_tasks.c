@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Task groups, gathers and lists of ends, while another thread cancels: the owner, the group, or a child. */
+#include "loops.h"
+#include <fairlead/completed.h>
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/tasks.h>
+
+/*
+ * The owner joins a child that fails when it is told to, and one that waits; another thread cancels the owner. Whatever comes
+ * first ends both, and the join tells which it was.
+ */
+struct loop_tasks_fail {
+	struct loop_world world;
+	fl_fiber *owner;
+	fl_event known, fail, never;
+	fl_latch others;
+	int joined, waited;
+};
+
+static int fail_when_told(void *arg)
+{
+	struct loop_tasks_fail *s = arg;
+	int rc = fl_event_wait(&s->fail);
+	return rc == 0 ? -EIO : rc;
+}
+
+static int wait_for_end(void *arg)
+{
+	struct loop_tasks_fail *s = arg;
+	s->waited = fl_event_wait(&s->never);
+	return s->waited;
+}
+
+static int own_group(void *arg)
+{
+	struct loop_tasks_fail *s = arg;
+	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	if (fl_tasks_start(&g, fail_when_told, s) == 0 && fl_tasks_start(&g, wait_for_end, s) != 0)
+		s->waited = -ECANCELED; /* not started: the owner was cancelled before */
+	s->joined = fl_tasks_join(&g);
+	FL_STRESS_CHECK(fl_tasks_count(&g) == 0);
+	return 0;
+}
+
+static int watch_owner(void *arg)
+{
+	struct loop_tasks_fail *s = arg;
+	OK(fl_fiber_start(&s->owner, own_group, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->owner, NULL);
+}
+
+FL_STRESS_SETUP(loop_tasks_fail)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+	s->waited = -ECANCELED; /* also when no child could be started */
+}
+
+FL_STRESS_ACTOR(loop_tasks_fail, loop)
+{
+	OK(loop_run(&s->world, watch_owner, s));
+}
+
+FL_STRESS_ACTOR(loop_tasks_fail, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->owner);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_tasks_fail, teller)
+{
+	fl_event_set(&s->fail);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_tasks_fail, loop, canceller, teller)
+{
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->waited != -ECANCELED, "a child was left waiting");
+	FL_ACCEPTABLE(s->joined == -EIO, "failed");
+	FL_ACCEPTABLE(s->joined == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->joined == 0 && fl_event_is_set(&s->known), "cancelled before there were children");
+	FL_FORBIDDEN(1, "neither");
+}
+
+/*
+ * Another thread cancels the group: before its first start, while its children end, while its owner joins, or after that; the
+ * next join forgets it.
+ */
+struct loop_tasks_cancel {
+	struct loop_world world;
+	fl_tasks group;
+	fl_event never;
+	fl_latch others;
+	int cargo, seen, started, first, joined, again;
+};
+
+static int end_soon(void *arg)
+{
+	(void)arg;
+	fl_fiber_yield();
+	return 0;
+}
+
+static int wait_in_group(void *arg)
+{
+	struct loop_tasks_cancel *s = arg;
+	s->first = fl_event_wait(&s->never);
+	s->seen = s->cargo;
+	return s->first;
+}
+
+static int own_cancelled(void *arg)
+{
+	struct loop_tasks_cancel *s = arg;
+	s->started = fl_tasks_start(&s->group, wait_in_group, s);
+	int rc = fl_tasks_start(&s->group, end_soon, s);
+	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+	s->joined = fl_tasks_join(&s->group);
+	OK(fl_latch_wait(&s->others));
+	OK(fl_tasks_join(&s->group)); /* of the cancel, if it came that late */
+	s->again = fl_tasks_start(&s->group, end_soon, s);
+	return fl_tasks_join(&s->group);
+}
+
+FL_STRESS_SETUP(loop_tasks_cancel)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_tasks_cancel, loop)
+{
+	OK(loop_run(&s->world, own_cancelled, s));
+}
+
+FL_STRESS_ACTOR(loop_tasks_cancel, canceller)
+{
+	s->cargo = 1;
+	fl_tasks_cancel(&s->group);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_tasks_cancel, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->joined != 0, "its own cancel is no error");
+	FL_FORBIDDEN(s->again != 0, "it was not forgotten");
+	FL_ACCEPTABLE(s->started == -ECANCELED, "before the start");
+	FL_ACCEPTABLE(s->started == 0 && s->first == -ECANCELED && s->seen == 1, "after it");
+	FL_FORBIDDEN(1, "a child was left waiting, or did not see what came before");
+}
+
+/* A cancel of the group against its end: the token is not touched once the join has returned. */
+struct loop_tasks_cancel_vs_end {
+	struct loop_world world;
+	fl_tasks group;
+	fl_event known;
+	fl_latch others;
+	int joined;
+};
+
+static int own_short(void *arg)
+{
+	struct loop_tasks_cancel_vs_end *s = arg;
+	OK(fl_tasks_start(&s->group, end_soon, s));
+	fl_event_set(&s->known);
+	s->joined = fl_tasks_join(&s->group);
+	return fl_latch_wait(&s->others);
+}
+
+FL_STRESS_SETUP(loop_tasks_cancel_vs_end)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_tasks_cancel_vs_end, loop)
+{
+	OK(loop_run(&s->world, own_short, s));
+}
+
+FL_STRESS_ACTOR(loop_tasks_cancel_vs_end, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_tasks_cancel(&s->group);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_tasks_cancel_vs_end, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->joined == 0, "joined");
+	FL_FORBIDDEN(1, "its own cancel is no error");
+}
+
+/* A gather of one that is told to end and one that ends, and a cancel of its caller from another thread: it returns when both have. */
+struct loop_gather {
+	struct loop_world world;
+	fl_fiber *caller;
+	fl_event known, told;
+	fl_latch others;
+	int rc, ran, results[2];
+};
+
+static int wait_to_be_told(void *arg)
+{
+	struct loop_gather *s = arg;
+	int rc = fl_event_wait(&s->told);
+	s->ran++;
+	return rc;
+}
+
+static int count_run(void *arg)
+{
+	struct loop_gather *s = arg;
+	fl_fiber_yield();
+	s->ran++;
+	return 0;
+}
+
+static int gather_both(void *arg)
+{
+	struct loop_gather *s = arg;
+	const fl_call calls[2] = {{wait_to_be_told, s, "told"}, {count_run, s, "ends"}};
+	s->rc = fl_gather(calls, 2, s->results);
+	return s->ran;
+}
+
+static int watch_gather(void *arg)
+{
+	struct loop_gather *s = arg;
+	int ran;
+	OK(fl_fiber_start(&s->caller, gather_both, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	OK(fl_fiber_join(s->caller, &ran));
+	FL_STRESS_CHECK(ran == s->ran); /* nobody ran after the gather */
+	return 0;
+}
+
+FL_STRESS_SETUP(loop_gather)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_gather, loop)
+{
+	OK(loop_run(&s->world, watch_gather, s));
+}
+
+FL_STRESS_ACTOR(loop_gather, teller)
+{
+	fl_event_set(&s->told);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_gather, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->caller);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_gather, loop, teller, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0 && s->ran == 2 && s->results[0] == 0 && s->results[1] == 0, "both did their work");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->results[0] == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->results[1] == -ECANCELED && s->ran == 1,
+	              "before the second was called");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->ran == 2 && s->results[0] == 0, "as both ended by themselves");
+	FL_FORBIDDEN(1, "neither");
+}
+
+/*
+ * A fiber waits for the ends of two others. One thread has the first end, another cancels who waits, and a wait that was cut
+ * short loses no end: it is handed out later, once.
+ */
+struct loop_completed {
+	struct loop_world world;
+	fl_fiber *waiter, *each[2];
+	fl_event known, told, never;
+	fl_latch others;
+	int rc, later;
+	size_t index;
+};
+
+static int end_when_told(void *arg)
+{
+	struct loop_completed *s = arg;
+	return fl_event_wait(&s->told);
+}
+
+static int end_when_cancelled(void *arg)
+{
+	struct loop_completed *s = arg;
+	return fl_event_wait(&s->never);
+}
+
+static int take_ends(void *arg)
+{
+	struct loop_completed *s = arg;
+	FL_SCOPED(fl_completed) *done = NULL;
+	s->index = 2;
+	OK(fl_completed_create(&done, s->each, 2));
+	s->rc = fl_completed_next_until(done, &s->index, soon(), NULL);
+	if (s->rc != 0)
+		s->later = fl_completed_next_until(done, &s->index, FL_FOREVER, FL_SHIELDED);
+	fl_fiber_cancel(s->each[1]);
+	size_t last;
+	OK(fl_completed_next_until(done, &last, FL_FOREVER, FL_SHIELDED));
+	FL_STRESS_CHECK(last == 1 && fl_completed_try_next(done, &last) == -ENODATA);
+	return 0;
+}
+
+static int watch_ends(void *arg)
+{
+	struct loop_completed *s = arg;
+	OK(fl_fiber_start(&s->each[0], end_when_told, s, NULL));
+	OK(fl_fiber_start(&s->each[1], end_when_cancelled, s, NULL));
+	OK(fl_fiber_start(&s->waiter, take_ends, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	OK(fl_fiber_join(s->waiter, NULL));
+	OK(fl_fiber_join(s->each[0], NULL));
+	return fl_fiber_join(s->each[1], NULL);
+}
+
+FL_STRESS_SETUP(loop_completed)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_completed, loop)
+{
+	OK(loop_run(&s->world, watch_ends, s));
+}
+
+FL_STRESS_ACTOR(loop_completed, teller)
+{
+	fl_event_set(&s->told);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_completed, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->waiter);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_completed, loop, teller, canceller)
+{
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->later != 0 || s->index != 0, "an end was lost");
+	FL_ACCEPTABLE(s->rc == 0, "in time");
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "late");
+	FL_FORBIDDEN(1, "none of them");
+}
+
+/* Who waits for the first of two ends, one by itself and one by a cancel from another thread, is cancelled by that thread, too. */
+struct loop_fibers_wait {
+	struct loop_world world;
+	fl_fiber *waiter, *each[2];
+	fl_event known, told, never;
+	fl_latch others;
+	int rc;
+	fl_fibers_what what;
+};
+
+static int end_told(void *arg)
+{
+	struct loop_fibers_wait *s = arg;
+	return fl_event_wait(&s->told);
+}
+
+static int end_cancelled(void *arg)
+{
+	struct loop_fibers_wait *s = arg;
+	return fl_event_wait(&s->never);
+}
+
+static int wait_for_ends(void *arg)
+{
+	struct loop_fibers_wait *s = arg;
+	s->rc = fl_fibers_wait(s->each, 2, s->what);
+	return 0;
+}
+
+static int watch_both(void *arg)
+{
+	struct loop_fibers_wait *s = arg;
+	OK(fl_fiber_start(&s->each[0], end_told, s, NULL));
+	OK(fl_fiber_start(&s->each[1], end_cancelled, s, NULL));
+	OK(fl_fiber_start(&s->waiter, wait_for_ends, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	OK(fl_fiber_join(s->waiter, NULL));
+	OK(fl_fiber_join(s->each[0], NULL));
+	return fl_fiber_join(s->each[1], NULL);
+}
+
+FL_STRESS_SETUP(loop_fibers_wait)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+	s->what = fl_stress_choose(2) ? FL_FIRST_ENDED : FL_ALL_ENDED;
+}
+
+FL_STRESS_ACTOR(loop_fibers_wait, loop)
+{
+	OK(loop_run(&s->world, watch_both, s));
+}
+
+FL_STRESS_ACTOR(loop_fibers_wait, teller)
+{
+	fl_event_set(&s->told);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_fibers_wait, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->each[1]);
+	fl_fiber_cancel(s->waiter);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_fibers_wait, loop, teller, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == 1 && s->what == FL_FIRST_ENDED, "one has ended");
+	FL_ACCEPTABLE(s->rc == 2, "both have");
+	FL_FORBIDDEN(1, "woken too early");
+}

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Functions on a loop's threads: cancelled before they are called, while they wait, and after they have returned. */
+#include "loops.h"
+#include <fairlead/event.h>
+#include <fairlead/latch.h>
+#include <fairlead/to_thread.h>
+
+/* What the function writes on its thread, the fiber sees when the call returns; nothing runs after that. */
+struct loop_to_thread {
+	struct loop_world world;
+	fl_fiber *caller;
+	fl_event known, told;
+	fl_latch others;
+	int rc, result, calls, returns;
+	bool waits;
+};
+
+static int on_thread(void *arg)
+{
+	struct loop_to_thread *s = arg;
+	s->calls++;
+	int rc = s->waits ? fl_event_wait(&s->told) : 0;
+	s->returns++;
+	return rc == 0 ? 7 : rc;
+}
+
+static int call_thread(void *arg)
+{
+	struct loop_to_thread *s = arg;
+	s->rc = fl_to_thread(on_thread, s, &s->result);
+	FL_STRESS_CHECK(s->calls == s->returns);
+	return s->calls++; /* plain, after whatever the function did */
+}
+
+static int watch_call(void *arg)
+{
+	struct loop_to_thread *s = arg;
+	OK(fl_fiber_start(&s->caller, call_thread, s, NULL));
+	fl_event_set(&s->known);
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->caller, &s->calls);
+}
+
+FL_STRESS_SETUP(loop_to_thread)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+	s->waits = fl_stress_choose(2);
+}
+
+FL_STRESS_ACTOR(loop_to_thread, loop)
+{
+	OK(loop_run(&s->world, watch_call, s));
+}
+
+FL_STRESS_ACTOR(loop_to_thread, teller)
+{
+	fl_event_set(&s->told);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_to_thread, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->caller);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_to_thread, loop, teller, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == 0 && s->result == 7 && s->calls == 1, "came to its end");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->calls == 0, "not called");
+	FL_ACCEPTABLE(s->rc == -ECANCELED && s->calls == 1 && s->waits, "asked to stop");
+	FL_FORBIDDEN(1, "none of them");
+}
+
+/* The same with a deadline; and two fibers call, so that the threads are made once. */
+struct loop_to_thread_until {
+	struct loop_world world;
+	fl_event never;
+	int rc[2], calls[2];
+};
+
+struct until {
+	struct loop_to_thread_until *s;
+	int i;
+};
+
+static int wait_on_thread(void *arg)
+{
+	struct until *u = arg;
+	u->s->calls[u->i]++;
+	return fl_event_wait(&u->s->never);
+}
+
+static int call_in_time(void *arg)
+{
+	struct until *u = arg;
+	u->s->rc[u->i] = fl_to_thread_until(wait_on_thread, u, NULL, soon(), NULL);
+	return 0;
+}
+
+static int call_twice(void *arg)
+{
+	struct loop_to_thread_until *s = arg;
+	struct until u[2] = {{s, 0}, {s, 1}};
+	fl_fiber *f;
+	OK(fl_fiber_start(&f, call_in_time, &u[1], NULL));
+	OK(call_in_time(&u[0]));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_STRESS_SETUP(loop_to_thread_until)
+{
+	loop_begin(&s->world);
+}
+
+FL_STRESS_ACTOR(loop_to_thread_until, loop)
+{
+	OK(loop_run(&s->world, call_twice, s));
+}
+
+FL_STRESS(loop_to_thread_until, loop)
+{
+	loop_end(&s->world);
+	FL_FORBIDDEN(s->rc[0] != -ETIMEDOUT || s->rc[1] != -ETIMEDOUT, "not by the deadline");
+	FL_ACCEPTABLE(s->calls[0] + s->calls[1] == 2, "both called");
+	FL_ACCEPTABLE(s->calls[0] + s->calls[1] == 1, "one called");
+	FL_ACCEPTABLE(s->calls[0] + s->calls[1] == 0, "none called");
+	FL_FORBIDDEN(1, "called twice");
+}
