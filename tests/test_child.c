@@ -29,8 +29,9 @@ static child start(int code)
 		(void)close(ends[1]);
 		(void)alarm(60);
 		(void)!read(ends[0], &byte, 1);
-		while (code < 0)
-			(void)pause();
+		if (code < 0)
+			for (;;)
+				(void)pause();
 		_exit(code);
 	}
 	FL_CHECK(close(ends[0]) == 0);

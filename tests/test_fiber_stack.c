@@ -114,6 +114,21 @@ FL_TEST(stack_sizes)
 	}
 }
 
+/* More than there can be: also where so many stacks together would overflow to a few bytes. */
+FL_TEST(stack_of_a_size_that_is_refused)
+{
+	static const size_t sizes[] = {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX / 16 + 1, SIZE_MAX / 32 + 1, SIZE_MAX / 64};
+	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+		struct fl__stack_pool pool;
+		struct fl__stack stack;
+		fl_loop *l;
+		fl__stack_pool_init(&pool, sizes[i]);
+		FL_RC(fl__stack_get(&pool, &stack), -ENOMEM);
+		fl__stack_pool_end(&pool);
+		FL_RC(fl_loop_create(&l, &(fl_loop_config){.stack_size = sizes[i]}), -ENOMEM);
+	}
+}
+
 FL_TEST(stack_memory_goes_back)
 {
 	enum { MANY = 500 };

@@ -265,3 +265,38 @@ FL_TEST(loop_debug_in_a_forked_child)
 {
 	FL_OK(fl_loop_run(fork_with_watchdog, NULL));
 }
+
+/* Each has started the next: what prints them needs no more of its stack for many than for few. */
+static int start_next(void *left)
+{
+	static fl_event all_are_there;
+	const int n = *(int *)left;
+	fl_fiber *f = NULL;
+	if (n > 0) {
+		*(int *)left = n - 1;
+		FL_CHECK(fl_fiber_start(&f, start_next, left, NULL) == 0);
+	} else {
+		dump(NULL); /* as much of it as there is room for */
+		fl_event_set(&all_are_there);
+	}
+	FL_CHECK(fl_event_wait(&all_are_there) == 0);
+	return f ? fl_fiber_join(f, NULL) : 0;
+}
+
+FL_TEST(loop_dump_of_a_long_line)
+{
+	FL_OK(fl_loop_run(start_next, &(int){3000}));
+	assert_int_equal(depth_of(dumped, "main"), 2);
+}
+
+static int watched_for_ever(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_FOREVER}) == 0);
+	return 0;
+}
+
+FL_TEST(loop_debug_of_the_longest_time)
+{
+	FL_OK(fl_loop_run(watched_for_ever, NULL));
+}

@@ -68,9 +68,9 @@ static int feed_reader(void *unused)
 	(void)unused;
 	open_ends(&e);
 	fl_fiber *f = fl_test_start(read_three, &e);
-	for (char c = 'a'; c <= 'c'; c++) {
+	for (const char *c = "abc"; *c; c++) {
 		fl_test_look();
-		FL_CHECK(write(e.fds[1], &c, 1) == 1);
+		FL_CHECK(write(e.fds[1], c, 1) == 1);
 	}
 	fl_test_look();
 	FL_CHECK(!e.done);

@@ -27,7 +27,7 @@ static int at_paths(void *unused)
 	FL_CHECK(!fl_test_path_is_there(&p));
 	fl_test_path_end(&p);
 	FL_GIVES(fl_listen_unix(&l, name, NULL), 0);
-	struct sockaddr_un a;
+	struct sockaddr_un a = {0};
 	socklen_t size = sizeof a;
 	FL_CHECK(getsockname(fl_listener_fd(l), (struct sockaddr *)&a, &size) == 0);
 	FL_CHECK(size == offsetof(struct sockaddr_un, sun_path) + strlen(name)); /* not a NUL more */
@@ -49,7 +49,7 @@ FL_TEST(net_unix_listen)
 /* The longest path that fits, and one byte more. */
 static int long_paths(void *unused)
 {
-	struct sockaddr_un a;
+	struct sockaddr_un a = {0};
 	char path[sizeof a.sun_path + 1];
 	fl_listener *l = NULL;
 	fl_stream *s = NULL;

@@ -344,10 +344,24 @@ static void eager_reader(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_test_join(f), 0);
 }
 
+/* Of what came at once. */
+static void eager_reader_of_lines(fl_stream *a, fl_stream *b)
+{
+	char lines[200], got[8];
+	memset(lines, '\n', sizeof lines);
+	other_ran = false;
+	fl_fiber *f = fl_test_start(other, NULL);
+	FL_GIVES(fl_stream_write(a, lines, sizeof lines), 0);
+	for (size_t i = 0; i < sizeof lines; i++)
+		FL_GIVES(fl_stream_read_line(b, got, sizeof got), 1);
+	FL_CHECK(other_ran);
+	FL_GIVES(fl_test_join(f), 0);
+}
+
 FL_TEST(stream_that_is_always_ready_lets_others_run)
 {
-	static fl_test_two_streams *const ways[] = {eager_writer, eager_reader};
-	for (int i = 0; i < 2; i++) {
+	static fl_test_two_streams *const ways[] = {eager_writer, eager_reader, eager_reader_of_lines};
+	for (int i = 0; i < 3; i++) {
 		fl_test_two_streams *way = ways[i];
 		fl_test_leaves_nothing(fl_test_unix_pair, &way); /* what was written is there at once */
 	}

@@ -552,3 +552,47 @@ FL_TEST(completed_of_many)
 {
 	fl_test_in_loop(many, NULL);
 }
+
+/* A child of a group is freed at its end, whoever waits for that; the next fiber has its memory. */
+typedef struct known {
+	fl_fiber *f;
+	fl_event gate;
+} known;
+
+static int makes_itself_known(void *arg)
+{
+	known *k = arg;
+	k->f = fl_fiber_current();
+	return fl_event_wait(&k->gate);
+}
+
+static int child_of_a_group(void *unused)
+{
+	fl_tasks g = FL_TASKS_INIT;
+	fl_event later = FL_EVENT_INIT;
+	known k = {NULL, FL_EVENT_INIT};
+	FL_SCOPED(fl_completed) *of_next = NULL;
+	size_t i;
+	(void)unused;
+	FL_CHECK(fl_tasks_start(&g, makes_itself_known, &k) == 0);
+	fl_test_settle();
+	fl_fiber *next;
+	{
+		FL_SCOPED(fl_completed) *done = NULL;
+		FL_CHECK(fl_completed_create(&done, &k.f, 1) == 0);
+		fl_event_set(&k.gate);
+		FL_CHECK(fl_tasks_join(&g) == 0);
+		next = fl_test_start(waits_for, &later);
+		FL_CHECK(next == k.f);
+		FL_CHECK(fl_completed_create(&of_next, &next, 1) == 0);
+		FL_CHECK(fl_completed_try_next(done, &i) == -ENODATA);
+	}
+	fl_event_set(&later);
+	FL_CHECK(fl_completed_next_until(of_next, &i, fl_after(FL_S(60)), NULL) == 0 && i == 0);
+	return fl_test_join(next);
+}
+
+FL_TEST(completed_of_a_child_of_a_group)
+{
+	fl_test_in_loop(child_of_a_group, NULL);
+}

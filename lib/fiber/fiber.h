@@ -79,8 +79,8 @@ bool fl__sched_turn(struct fl__sched *s);
 /* The same, but few that are runnable run several times, up to `most` in all, before it comes back to the thread's own stack. */
 bool fl__sched_spell(struct fl__sched *s, size_t most);
 
-/* Sleeps until a wake, a fiber's deadline, or this one; not at all when there is something to do. */
-void fl__sched_sleep(struct fl__sched *s, int64_t deadline);
+/* Sleeps until a wake, a fiber's deadline, or this one; not at all, and false, when there is something to do. */
+bool fl__sched_sleep(struct fl__sched *s, int64_t deadline);
 
 /*
  * The same in two pieces, for who is put to sleep by others. From arm on, which answers false when there is something to do,

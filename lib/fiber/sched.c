@@ -356,11 +356,12 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
 }
 
-void fl__sched_sleep(struct fl__sched *s, int64_t deadline)
+bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
-	if (fl__sched_arm(s))
-		fl__sched_disarm(s,
-		                 s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
+	if (!fl__sched_arm(s))
+		return false;
+	fl__sched_disarm(s, s->config.ops->sleep(s, fl__min_deadline(deadline, fl__sched_next_deadline(s))) == 0);
+	return true;
 }
 
 static int begin(struct fl__sched *s)
@@ -398,7 +399,7 @@ int fl__sched_run(struct fl__sched *s)
 	while (s->fibers > 0) {
 		(void)fl__sched_spell(s, MOST);
 		if (s->fibers > 0)
-			fl__sched_sleep(s, FL_FOREVER);
+			(void)fl__sched_sleep(s, FL_FOREVER);
 	}
 	fl__sched_leave(s);
 	return 0;

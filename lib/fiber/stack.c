@@ -37,9 +37,11 @@ static size_t round_up(size_t size, size_t page)
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
+	const size_t most =
+	    SIZE_MAX / SLOTS / 2; /* which the system refuses, and whose slab's size does not overflow */
 	size_t page = fl__page_size();
 	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
-	size = round_up(size ? size : FL__STACK_SIZE, page);
+	size = round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;
 	/* An odd number of pages: the tops of stacks, which all switches touch, are not all in one set of the caches. */
 	if (pool->slot / page % 2 == 0)

@@ -87,7 +87,7 @@ static int watch(void *debug)
 	struct fl__loop_debug *d = debug;
 	char name[sizeof d->name];
 	int64_t since;
-	while (fl_event_wait_until(&d->end, fl_after((d->config.blocked + 1) / 2), FL_SHIELDED) != 0)
+	while (fl_event_wait_until(&d->end, fl_after(d->config.blocked / 2 + 1), FL_SHIELDED) != 0)
 		if (is_blocked(d, name, &since))
 			fl__log(FL_LOG_WARNING, "event loop: %s%s has kept the thread for %lld us, and goes on",
 			        kind_of(name), name, (long long)since / FL_US(1));

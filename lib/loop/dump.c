@@ -12,6 +12,7 @@ enum { FRAMES = 48, INDENT = 2 };
 
 struct report {
 	struct fl_fiber **fibers; /* sorted; NULL: no memory for that */
+	size_t *path;             /* those above the one that is printed; as `fibers` */
 	size_t n;
 	FILE *out;
 	struct fl__symbols symbols;
@@ -97,11 +98,22 @@ static size_t first_of(const struct report *r, uint64_t parent)
 	return low;
 }
 
-static void print_children(struct report *r, uint64_t parent, int depth)
+/* What `parent` started, and all below that. Not by recursion: each may have started one more, and this is a fiber's stack. */
+static void print_below(struct report *r, uint64_t parent)
 {
-	for (size_t i = first_of(r, parent); i < r->n && r->fibers[i]->parent == parent; i++) {
-		print_fiber(r, r->fibers[i], depth);
-		print_children(r, id_of(r->fibers[i]), depth + 1);
+	size_t depth = 0, i = first_of(r, parent);
+	for (;;) {
+		if (i < r->n && r->fibers[i]->parent == parent) {
+			print_fiber(r, r->fibers[i], (int)depth + 1);
+			r->path[depth++] = i;
+			parent = id_of(r->fibers[i]);
+			i = first_of(r, parent);
+		} else if (depth > 0) {
+			i = r->path[--depth];
+			parent = r->fibers[i++]->parent;
+		} else {
+			return;
+		}
 	}
 }
 
@@ -120,7 +132,7 @@ static void print_tree(struct report *r, const fl_loop *l)
 	for (size_t i = 0; i < r->n; i++) {
 		const uint64_t parent = r->fibers[i]->parent;
 		if (parent != last && !is_there(l, parent))
-			print_children(r, parent, 1);
+			print_below(r, parent);
 		last = parent;
 	}
 }
@@ -131,7 +143,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 	for (struct fl_fiber *f = l->all; f; f = f->next)
 		t.n++;
 	(void)fprintf(out, "event loop %p: %zu fibers\n", (void *)l, t.n);
-	t.fibers = fl__alloc(t.n + 1, sizeof(struct fl_fiber *));
+	t.fibers = fl__alloc(t.n + 1, sizeof(struct fl_fiber *) + sizeof(size_t));
 	size_t i = 0;
 	for (struct fl_fiber *f = l->all; f; f = f->next, i++) {
 		if (t.fibers)
@@ -140,6 +152,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 			print_fiber(&t, f, 1); /* without memory: a list */
 	}
 	if (t.fibers) {
+		t.path = (size_t *)(void *)(t.fibers + t.n);
 		qsort(t.fibers, t.n, sizeof(struct fl_fiber *), compare);
 		print_tree(&t, l);
 		fl__free(t.fibers);

@@ -111,6 +111,8 @@ void fl__fiber_ended(void *extra)
 {
 	struct fl_fiber *f = extra;
 	fl__ends_tell(f);
+	if (f->detached)
+		fl__ends_forget(f); /* it will be gone before they look */
 	if (f->group)
 		fl__tasks_left(f->group);
 }

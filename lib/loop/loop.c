@@ -7,7 +7,8 @@
  *
  * When to look. A loop whose fibers all wait sleeps in the poller. While some are runnable it lets them run for a spell, then
  * looks for events without sleeping. A look costs a system call, some switches' worth; so a spell doubles, up to SPELL_MOST
- * switches, while looks are closer than TOO_OFTEN, and shrinks to one round when they are farther apart than TOO_SELDOM.
+ * switches, while looks are closer than TOO_OFTEN, and shrinks to one round when they are farther apart than TOO_SELDOM; one
+ * that is under way ends after the PIECE in which that came about.
  *
  * fl_loop.posts: calls from any thread.
  *
@@ -31,7 +32,7 @@
 #include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 512, OWN_FIBERS = 2 /* the caller, and that of the callbacks */ };
+enum { SPELL_MOST = 512, PIECE = 64, OWN_FIBERS = 2 /* the caller, and that of the callbacks */ };
 static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
 
 /* Events. */
@@ -210,16 +211,36 @@ static void look_meanwhile(fl_loop *l)
 	look(l, 0);
 }
 
+/* It did not sleep: other threads woke fibers meanwhile. Often enough, so that those who go on waking them keep no event out. */
+static void look_in_between(fl_loop *l)
+{
+	if (fl__sys.now() - l->looked >= too_often)
+		look_meanwhile(l);
+}
+
+/* In pieces, with a look at the clock between them: those that took no time until now may begin to compute. */
+static void run_for_a_spell(fl_loop *l)
+{
+	size_t left = l->spell;
+	for (;;) {
+		const size_t all = l->sched->runnable, piece = left < PIECE ? left : PIECE;
+		const size_t run = all > piece ? all : piece; /* at least */
+		if (!fl__sched_spell(l->sched, piece) || left <= run || fl__sys.now() - l->looked > too_seldom)
+			return;
+		left -= run;
+	}
+}
+
 void fl__loop_step(fl_loop *l)
 {
-	if (fl__sched_is_runnable(l->sched)) {
+	if (fl__sched_is_runnable(l->sched))
 		look_meanwhile(l);
-	} else {
+	else if (fl__sched_sleep(l->sched, fl__loop_next_timer(l)))
 		l->looked = 0;
-		fl__sched_sleep(l->sched, fl__loop_next_timer(l));
-	}
+	else
+		look_in_between(l);
 	fl__loop_look_at_timers(l);
-	(void)fl__sched_spell(l->sched, l->spell);
+	run_for_a_spell(l);
 }
 
 void fl__loop_drain(fl_loop *l)

@@ -12,7 +12,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { EAGER = 64 }; /* attempts, each of some microseconds */
+enum { EAGER = 64 }; /* attempts, each of some microseconds, and reads of what is buffered */
 
 /* What is asked of the stream itself. */
 static int begin(fl_stream *s, int direction, size_t size)
@@ -32,6 +32,15 @@ int fl__stream_look(fl_stream *s, int direction, size_t size)
 	return fl_loop_current() == s->io.loop ? begin(s, direction, size) : -EINVAL;
 }
 
+/* What finds something at once lets the others run from time to time. */
+static void give_way(fl_stream *s)
+{
+	if (++s->eager < EAGER)
+		return;
+	s->eager = 0;
+	fl__fiber_yield();
+}
+
 int fl__stream_enter(fl_stream *s, int direction, size_t size)
 {
 	if (fl__loop_is_forked(s->io.loop))
@@ -39,9 +48,13 @@ int fl__stream_enter(fl_stream *s, int direction, size_t size)
 	if (!fl__loop_self(s->io.loop))
 		return -EINVAL;
 	int rc = begin(s, direction, size);
-	if (rc == 0)
-		s->busy[direction] = true;
-	return rc;
+	if (rc != 0)
+		return rc;
+	s->busy[direction] = true;
+	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
+		give_way(s); /* it may need nothing of the system: one line of many */
+	s->busy[direction] = !s->aborted;
+	return s->aborted ? -ECONNABORTED : 0;
 }
 
 int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel *cancel)
@@ -50,9 +63,8 @@ int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel *ca
 	if (!fl__io_ready(&s->io, direction)) {
 		s->eager = 0;
 		rc = fl__io_wait(&s->io, direction, deadline, cancel);
-	} else if (++s->eager >= EAGER) {
-		s->eager = 0;
-		fl__fiber_yield();
+	} else {
+		give_way(s);
 	}
 	return rc == 0 && s->aborted ? -ECONNABORTED : rc;
 }

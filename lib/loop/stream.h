@@ -23,7 +23,7 @@ struct fl_stream {
 	size_t from, to;                  /* of its bytes: those that were not read */
 	size_t written, got;              /* fl_stream_written(), fl_stream_got() */
 	int failed;                       /* what the system has said of the connection, for good; 0: nothing */
-	unsigned char eager;              /* attempts since a fiber last waited here */
+	unsigned char eager;              /* attempts, and reads of what is buffered, since a fiber last waited here */
 	bool busy[2];                     /* by direction: a fiber is in a call */
 	bool short_is_all;                /* a read that gives less than was asked for has left nothing */
 	bool ended;                       /* the end was read */

@@ -144,3 +144,70 @@ FL_STRESS(loop_hosted, host, setter, caller)
 	FL_ACCEPTABLE(s->seen == 1, "woken with its data");
 	FL_FORBIDDEN(1, "data was not seen");
 }
+
+/* Fibers that are runnable all the time do not keep events out, nor calls of other threads. */
+struct loop_busy {
+	struct loop_world world;
+	fl_latch others;
+	bool edge, called;
+};
+
+static int wait_beside(void *arg)
+{
+	struct loop_busy *s = arg;
+	struct fl__io io;
+	OK(fl__io_open(&io, s->world.l, loop_fd(&s->world, 0)));
+	fl__io_drained(&io, FL__IO_IN);
+	OK(fl__io_wait(&io, FL__IO_IN, FL_FOREVER, NULL));
+	s->edge = true;
+	fl__io_close(&io, "loop_busy");
+	return 0;
+}
+
+static void call_beside(void *arg)
+{
+	((struct loop_busy *)arg)->called = true;
+}
+
+static int be_busy(void *arg)
+{
+	struct loop_busy *s = arg;
+	fl_fiber *f;
+	OK(fl_fiber_start(&f, wait_beside, s, NULL));
+	while (!s->edge || !s->called) {
+		fl_stress_relax();
+		fl_fiber_yield();
+	}
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(f, NULL);
+}
+
+FL_STRESS_SETUP(loop_busy)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 2));
+}
+
+FL_STRESS_ACTOR(loop_busy, loop)
+{
+	OK(loop_run(&s->world, be_busy, s));
+}
+
+FL_STRESS_ACTOR(loop_busy, sender)
+{
+	loop_make_ready(&s->world, 0);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS_ACTOR(loop_busy, caller)
+{
+	OK(fl_loop_call(s->world.l, call_beside, s));
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_busy, loop, sender, caller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->edge && s->called, "both came");
+	FL_FORBIDDEN(1, "one was kept out");
+}

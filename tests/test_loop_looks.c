@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* When a loop looks for events and at its timers, whatever its fibers and other threads do meanwhile. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+
+/* A clock that stands while its fibers take no time, and goes by the work that they do. */
+static int64_t time_now;
+
+static int64_t clock_of_work(void)
+{
+	return fl__load_relaxed(&time_now);
+}
+
+static void work(int64_t ns)
+{
+	fl__store_relaxed(&time_now, time_now + ns);
+}
+
+static void note(void *flag)
+{
+	*(bool *)flag = true;
+}
+
+static int yield_until(void *flag)
+{
+	while (!*(bool *)flag)
+		fl_fiber_yield();
+	return 0;
+}
+
+static int compute_after_yields(void *unused)
+{
+	bool fired = false;
+	fl_loop_timer timer = {0};
+	unsigned pieces = 0;
+	(void)unused;
+	fl_fiber *other = fl_test_start(yield_until, &fired);
+	for (int i = 0; i < 100000; i++)
+		fl_fiber_yield(); /* a look at the events costs more than they do: so it is seldom */
+	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), note, &fired);
+	for (; !fired; pieces++) {
+		work(FL_MS(10));
+		fl_fiber_yield();
+	}
+	FL_CHECK(pieces <= 100);
+	return fl_test_join(other);
+}
+
+/* Fibers that took no time begin to compute: the loop does not go on looking as seldom as was right for them. */
+FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
+{
+	FL_FAULTS();
+	time_now = FL_S(1);
+	fl__sys.now = clock_of_work;
+	fl_test_in_loop(compute_after_yields, NULL);
+}
+
+/* Two fibers, of which one runs until a thread has woken the other: so the thread of the loop never finds itself without a wake. */
+typedef struct relay {
+	fl_sem wake[2];
+	uint32_t asked, done; /* 1 + which one is to be woken; how often it was: 0: nobody, 3: the thread is to end */
+	bool over;
+} relay;
+
+struct runner {
+	relay *r;
+	uint32_t other;
+};
+
+static int wake_who_is_asked_for(void *arg)
+{
+	relay *r = arg;
+	uint32_t asked;
+	while ((asked = fl__load_acquire(&r->asked)) != 3) { /* pairs with the runners' release */
+		if (asked == 0)
+			continue;
+		fl__store_relaxed(&r->asked, 0);
+		fl_sem_release(&r->wake[asked - 1]);
+		fl__store_release(&r->done, 1); /* pairs with the runner's acquire */
+	}
+	return 0;
+}
+
+static int run_by_turns(void *arg)
+{
+	const struct runner *t = arg;
+	relay *r = t->r;
+	for (unsigned rounds = 0; !r->over; rounds++) {
+		FL_CHECK(fl_sem_acquire_until(&r->wake[1 - t->other], FL_FOREVER, FL_SHIELDED) == 0);
+		FL_CHECK(rounds < 200000); /* each takes as long as a message to a thread and back */
+		if (rounds >= 200000)
+			r->over = true;
+		fl__store_relaxed(&r->done, 0);
+		fl__store_release(&r->asked, t->other + 1); /* pairs with the thread's acquire */
+		while (fl__load_acquire(&r->done) == 0)     /* pairs with the thread's release */
+			continue;
+	}
+	return 0;
+}
+
+static int read_meanwhile(void *unused)
+{
+	relay r = {0};
+	struct runner t[2] = {{&r, 1}, {&r, 0}};
+	fl_thread thread;
+	fl_stream *ends[2];
+	char c = 0;
+	(void)unused;
+	FL_CHECK(fl_sem_init(&r.wake[0], 0) == 0 && fl_sem_init(&r.wake[1], 0) == 0);
+	FL_CHECK(fl_stream_pair(ends) == 0);
+	FL_CHECK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL) == 0);
+	fl_fiber *f[2] = {fl_test_start(run_by_turns, &t[0]), fl_test_start(run_by_turns, &t[1])};
+	fl_sem_release(&r.wake[0]);
+	FL_CHECK(fl_stream_read_until(ends[0], &c, 1, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_stream_write(ends[1], "x", 1) == 0);
+	FL_CHECK(fl_stream_read(ends[0], &c, 1) == 1 && c == 'x');
+	FL_CHECK(!r.over);
+	r.over = true;
+	fl_sem_release(&r.wake[0]);
+	fl_sem_release(&r.wake[1]);
+	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
+	fl__store_release(&r.asked, 3);
+	FL_CHECK(fl_thread_join(&thread, NULL) == 0);
+	fl_stream_free(ends[0]);
+	fl_stream_free(ends[1]);
+	return 0;
+}
+
+/* Wakes by other threads, one always there when the loop is to sleep, keep no event out. */
+FL_TEST(loop_looks_while_other_threads_go_on_waking)
+{
+	fl_test_in_loop(read_meanwhile, NULL);
+}
