@@ -69,11 +69,11 @@ static int slow_ones(void *unused)
 	(void)unused;
 	FL_CHECK(fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.slow = FL_MS(10)}) == 0);
 	FL_CHECK(start_named("dawdler", hold_up, &ns) == 0);
-	FL_CHECK(heard("fiber dawdler kept the thread for 2"));
+	FL_CHECK(heard("fiber dawdler kept the thread for "));
 	fl_loop_timer timer = {0};
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, hold_up_in_callback, &ns);
 	FL_CHECK(fl_sleep(FL_MS(1)) == 0);
-	FL_CHECK(heard("its callbacks kept the thread for 2"));
+	FL_CHECK(heard("its callbacks kept the thread for "));
 	FL_CHECK(fl_loop_debug(fl_loop_current(), NULL) == 0);
 	FL_CHECK(start_named("unseen", hold_up, &ns) == 0);
 	FL_CHECK(!heard("unseen"));

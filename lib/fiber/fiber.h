@@ -130,6 +130,9 @@ int fl__fiber_suspend(int64_t deadline);
 /* Ends the suspend of `f`, this one or the next; several before it count as one. By any thread, while `f` exists. */
 void fl__fiber_resume(struct fl__fiber *f);
 
+/* The same by the scheduler's thread, outside of fibers: `f` runs before all that are runnable now. */
+void fl__fiber_resume_first(struct fl__fiber *f);
+
 /*
  * For reports. Visit: calls function(arg) on the stack of `f`, which is of the same scheduler and goes on being where it was; the
  * function neither waits nor switches. False, and no call, when `f` has not begun.

@@ -252,6 +252,19 @@ void fl__fiber_resume(struct fl__fiber *f)
 	unpark(&f->pause);
 }
 
+void fl__fiber_resume_first(struct fl__fiber *f)
+{
+	struct fl__sched *s = f->sched;
+	/* acquire: f->next is ours; release: as unpark() by others; both pair with park() and suspend() */
+	if (fl__swap_acq_rel(&f->pause.park_word, UNPARKED) != PARKED)
+		return;
+	f->next = s->first;
+	s->first = f;
+	if (!s->last)
+		s->last = f;
+	s->runnable++;
+}
+
 static void take_inbox(struct fl__sched *s)
 {
 	if (!fl__load_relaxed(&s->inbox)) /* relaxed: a wake that is not seen now is seen next time */

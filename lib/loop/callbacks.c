@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Timers and watches. They call back in a fiber of the loop's own. On the thread's own stack a callback that met a lock would hold
- * up the very fibers that are to give it back; here it holds up other callbacks alone.
+ * up the very fibers that are to give it back; here it holds up other callbacks alone. It runs before the others: so what it is told
+ * of is not stale.
  */
 #include "../base/sys.h"
 #include "loop.h"
@@ -79,7 +80,7 @@ void fl__loop_fire(fl_loop_watch *w, unsigned events)
 		*(l->fired ? &l->fired_last->next_ : &l->fired) = w;
 		l->fired_last = w;
 		w->next_ = NULL;
-		fl__fiber_resume(l->callbacks);
+		fl__fiber_resume_first(l->callbacks);
 	}
 	w->pending_ |= events;
 }
@@ -108,5 +109,5 @@ void fl__loop_look_at_timers(fl_loop *l)
 {
 	const int64_t next = fl__loop_next_timer(l);
 	if (next != FL_FOREVER && next <= fl__sys.now())
-		fl__fiber_resume(l->callbacks);
+		fl__fiber_resume_first(l->callbacks);
 }
