@@ -255,8 +255,10 @@ void fl__fiber_resume(struct fl__fiber *f)
 void fl__fiber_resume_first(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
-	/* acquire: f->next is ours; release: as unpark() by others; both pair with park() and suspend() */
-	if (fl__swap_acq_rel(&f->pause.park_word, UNPARKED) != PARKED)
+	/* relaxed, both: this thread alone resumes and suspends it */
+	const bool parked = fl__load_relaxed(&f->pause.park_word) == PARKED;
+	fl__store_relaxed(&f->pause.park_word, UNPARKED);
+	if (!parked)
 		return;
 	f->next = s->first;
 	s->first = f;
