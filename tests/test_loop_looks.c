@@ -2,6 +2,7 @@
 /* When a loop looks for events and at its timers, whatever its fibers and other threads do meanwhile. */
 #include "fl_faults.h"
 #include "fl_in_loop.h"
+#include "fl_poller.h"
 
 /* A clock that stands while its fibers take no time, and goes by the work that they do. */
 static int64_t time_now;
@@ -37,6 +38,8 @@ static int compute_after_yields(void *unused)
 	fl_fiber *other = fl_test_start(yield_until, &fired);
 	for (int i = 0; i < 100000; i++)
 		fl_fiber_yield(); /* a look at the events costs more than they do: so it is seldom */
+	for (const uint32_t before = fl_test_polled.waits; fl_test_polled.waits == before;)
+		fl_fiber_yield(); /* the next one is far away */
 	fl_loop_timer_start(fl_loop_current(), &timer, fl_after(FL_MS(1)), note, &fired);
 	for (; !fired; pieces++) {
 		work(FL_MS(10));
@@ -50,6 +53,8 @@ static int compute_after_yields(void *unused)
 FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
 {
 	FL_FAULTS();
+	FL_POLLER_FAULTS();
+	fl_test_poller_count();
 	time_now = FL_S(1);
 	fl__sys.now = clock_of_work;
 	fl_test_in_loop(compute_after_yields, NULL);
@@ -59,6 +64,7 @@ FL_TEST(loop_looks_soon_after_fibers_begin_to_compute)
 typedef struct relay {
 	fl_sem wake[2];
 	uint32_t asked, done; /* 1 + which one is to be woken; how often it was: 0: nobody, 3: the thread is to end */
+	fl_event begun;
 	bool over;
 } relay;
 
@@ -88,8 +94,8 @@ static int run_by_turns(void *arg)
 	for (unsigned rounds = 0; !r->over; rounds++) {
 		FL_CHECK(fl_sem_acquire_until(&r->wake[1 - t->other], FL_FOREVER, FL_SHIELDED) == 0);
 		FL_CHECK(rounds < 200000); /* each takes as long as a message to a thread and back */
-		if (rounds >= 200000)
-			r->over = true;
+		if (rounds == 10)
+			fl_event_set(&r->begun);
 		fl__store_relaxed(&r->done, 0);
 		fl__store_release(&r->asked, t->other + 1); /* pairs with the thread's acquire */
 		while (fl__load_acquire(&r->done) == 0)     /* pairs with the thread's release */
@@ -110,11 +116,11 @@ static int read_meanwhile(void *unused)
 	FL_CHECK(fl_stream_pair(ends) == 0);
 	FL_CHECK(fl_thread_start(&thread, wake_who_is_asked_for, &r, NULL) == 0);
 	fl_fiber *f[2] = {fl_test_start(run_by_turns, &t[0]), fl_test_start(run_by_turns, &t[1])};
-	fl_sem_release(&r.wake[0]);
 	FL_CHECK(fl_stream_read_until(ends[0], &c, 1, 0, NULL) == -ETIMEDOUT);
+	fl_sem_release(&r.wake[0]);
+	FL_CHECK(fl_event_wait(&r.begun) == 0);
 	FL_CHECK(fl_stream_write(ends[1], "x", 1) == 0);
 	FL_CHECK(fl_stream_read(ends[0], &c, 1) == 1 && c == 'x');
-	FL_CHECK(!r.over);
 	r.over = true;
 	fl_sem_release(&r.wake[0]);
 	fl_sem_release(&r.wake[1]);
