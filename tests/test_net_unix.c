@@ -49,7 +49,7 @@ FL_TEST(net_unix_listen)
 /* The longest path that fits, and one byte more. */
 static int long_paths(void *unused)
 {
-	struct sockaddr_un a = {0};
+	struct sockaddr_un a;
 	char path[sizeof a.sun_path + 1];
 	fl_listener *l = NULL;
 	fl_stream *s = NULL;
