@@ -4,6 +4,7 @@
 #include "fl_faults.h"
 #include "fl_test.h"
 
+#include <dirent.h>
 #include <fairlead/event.h>
 #include <fairlead/hooks.h>
 #include <fairlead/loop_debug.h>
@@ -299,4 +300,42 @@ static int watched_for_ever(void *unused)
 FL_TEST(loop_debug_of_the_longest_time)
 {
 	FL_OK(fl_loop_run(watched_for_ever, NULL));
+}
+
+static int threads_of_process(void)
+{
+	int n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	assert_non_null(tasks);
+	while (readdir(tasks))
+		n++;
+	(void)closedir(tasks);
+	return n;
+}
+
+static int change(void *unused)
+{
+	(void)unused;
+	return fl_loop_debug(fl_loop_current(), &(fl_loop_debug_config){.blocked = FL_S(30)});
+}
+
+/* While one waits for the end of the watchdog, the next begins with one of its own. */
+static int change_together(void *unused)
+{
+	fl_fiber *f[4];
+	FL_CHECK(change(unused) == 0);
+	for (int i = 0; i < 4; i++)
+		FL_CHECK(fl_fiber_start(&f[i], change, NULL, NULL) == 0);
+	for (int i = 0; i < 4; i++) {
+		int rc = -1;
+		FL_CHECK(fl_fiber_join(f[i], &rc) == 0 && rc == 0);
+	}
+	return 0;
+}
+
+FL_TEST(loop_debug_changed_by_many_leaves_no_watchdog)
+{
+	const int before = threads_of_process();
+	FL_OK(fl_loop_run(change_together, NULL));
+	FL_WAIT_FOR(threads_of_process() == before);
 }

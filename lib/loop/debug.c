@@ -134,7 +134,9 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 {
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
-	fl__loop_debug_end(l);
+	do
+		fl__loop_debug_end(l);
+	while (l->debug); /* another fiber was here while this one waited for its watchdog */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
 	return config->slow < 0 || config->blocked < 0 ? -EINVAL : begin(l, config);
