@@ -551,3 +551,32 @@ FL_TEST(fiber_public_thousands_come_and_go)
 {
 	fl_test_in_loop(churn, NULL);
 }
+
+static int join_fiber(void *fiber)
+{
+	return fl_fiber_join(fiber, NULL);
+}
+
+static int join_by_two(void *unused)
+{
+	fl_event gate = FL_EVENT_INIT;
+	(void)unused;
+	fl_fiber *f = fl_test_start(wait_event, &gate);
+	fl_fiber *joiner = fl_test_start(join_fiber, f);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_try_join(f, NULL) == -EBUSY);
+	FL_PANICS(FL_CHECK(fl_fiber_join(f, NULL) == 0));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_join") == 0 && fl_test_panic.object == f);
+	FL_PANICS(fl_fiber_detach(f));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_fiber_detach") == 0);
+	fl_fiber_cancel(joiner);
+	FL_CHECK(fl_test_join(joiner) == -ECANCELED); /* then another may */
+	fl_event_set(&gate);
+	return fl_test_join(f);
+}
+
+/* The second would free what is another's by then. */
+FL_TEST(fiber_public_joined_by_two_panics)
+{
+	fl_test_in_loop(join_by_two, NULL);
+}

@@ -445,3 +445,34 @@ FL_TEST(loop_embed_hosts_a_foreign_loop)
 	fl_test_in_loop(host_foreign, NULL);
 	assert_int_equal(fl_test_fds(), fds);
 }
+
+/* What a fiber asks for when the end of its loop cancels it is called, too. */
+static void note_call(void *flag)
+{
+	*(bool *)flag = true;
+}
+
+static int asks_for_a_call_at_its_end(void *called)
+{
+	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
+	FL_CHECK(fl_loop_call(fl_loop_current(), note_call, called) == 0);
+	return 0;
+}
+
+static void start_detached(void *called)
+{
+	fl_fiber_detach(fl_test_start(asks_for_a_call_at_its_end, called));
+}
+
+FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
+{
+	bool called = false;
+	int64_t deadline;
+	fl_loop *l;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_call(l, start_detached, &called));
+	for (int i = 0; i < 3; i++)
+		FL_OK(fl_loop_turn(l, &deadline));
+	fl_loop_free(l);
+	assert_true(called);
+}

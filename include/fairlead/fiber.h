@@ -52,7 +52,7 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
 
 /*
  * Waits until the fiber has ended, stores what it returned in `*result` (may be NULL), and frees it. Blocks the calling
- * fiber. Observes its cancel scope: a join that is cancelled leaves the fiber running. One joiner at a time.
+ * fiber. Observes its cancel scope: a join that is cancelled leaves the fiber running. One joiner at a time: the second panics.
  * Returns 0; -ECANCELED (it can be joined again); -EDEADLK from the fiber itself, and from outside of the loop's fibers while
  * it runs.
  */
@@ -67,7 +67,10 @@ FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t d
 /* Asks it to end: requests its token. Any thread may call it while the fiber was not joined. Never waits. */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
-/* Lets it run on alone: it is freed at its end, and an error of its goes to the error hook. Never waits. */
+/*
+ * Lets it run on alone: it is freed at its end, and an error of its goes to the error hook. Panics while somebody joins it.
+ * Never waits.
+ */
 FL_API void fl_fiber_detach(fl_fiber *f);
 
 /*

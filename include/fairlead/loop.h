@@ -51,9 +51,9 @@ FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *confi
 FL_API FL_MUST_CHECK int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg);
 
 /*
- * Frees a loop that does not run: makes the calls that are pending, cancels its fibers, and runs until they have ended. Its
- * watches and timers are forgotten. By the thread that ran it. NULL does nothing. Panics in a fiber or a callback of any loop, and
- * on another thread than before.
+ * Frees a loop that does not run: makes the calls that are pending, cancels its fibers, runs until they have ended, and makes the
+ * calls that they asked for meanwhile; what those ask for is not called any more. Its watches and timers are forgotten. By the
+ * thread that ran it. NULL does nothing. Panics in a fiber or a callback of any loop, and on another thread than before.
  */
 FL_API void fl_loop_free(fl_loop *l);
 

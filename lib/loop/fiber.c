@@ -150,12 +150,23 @@ static bool is_own(const struct fl__fiber *self)
 	return l && fl__loop_is_own(l, self);
 }
 
+/* Whoever is the second to free it would free what is another's by then. */
+static void check_not_joined(const char *function, const fl_fiber *f)
+{
+	if (f->joining)
+		fl__panic(function, f, "somebody joins it already");
+}
+
 int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__fiber *in = inner(f);
-	if (is_own(fl__fiber_self()) && fl_fiber_is_alive(f))
+	const fl_fiber *self = fl_fiber_current();
+	if (fl_fiber_is_alive(f) && (!self || self == f || self->loop != f->loop))
 		return -EDEADLK;
+	check_not_joined("fl_fiber_join", f);
+	f->joining = true;
 	int rc = fl__fiber_wait(in, deadline, cancel);
+	f->joining = false;
 	if (rc != 0)
 		return rc;
 	if (result)
@@ -186,6 +197,7 @@ void fl_fiber_cancel(fl_fiber *f)
 void fl_fiber_detach(fl_fiber *f)
 {
 	struct fl__fiber *in = inner(f);
+	check_not_joined("fl_fiber_detach", f);
 	f->detached = true;
 	fl__ends_forget(f);
 	if (fl__fiber_has_ended(in)) {

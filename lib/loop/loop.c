@@ -400,8 +400,10 @@ static void end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	(void)fl__sched_turn(l->sched); /* makes the calls that are pending */
-	fl__loop_drain(l);
+	for (int i = 0; i < 2; i++) { /* the calls that are pending; then those that its fibers made at their ends */
+		(void)fl__sched_turn(l->sched);
+		fl__loop_drain(l);
+	}
 	l->ending = true;
 	fl__fiber_resume(l->callbacks);
 	fl__fiber_resume(l->caller);

@@ -126,6 +126,7 @@ struct fl_fiber {
 	struct fl_tasks *group; /* NULL: none */
 	struct fl__end *ends;   /* ends.h: who waits for its end beside others; NULL: nobody */
 	bool detached;
+	bool joining; /* a fiber waits to free it */
 	/* Called as its last act, with what the function returned, which it may replace; NULL: nothing. */
 	int (*ended)(struct fl_fiber *f, int rc);
 };
