@@ -23,7 +23,7 @@ def samples_by_row(benchmarks, field):
 def compare(rows, benchmarks):
     """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
     times, unfair = samples_by_row(benchmarks, "real_time"), samples_by_row(benchmarks, "unfairness")
-    slowest = samples_by_row(benchmarks, "p99")
+    slowest, longest = samples_by_row(benchmarks, "p99"), samples_by_row(benchmarks, "longest")
     entries = {}
     for row in rows:
         name, implementation = row["name"], row["implementation"]
@@ -33,7 +33,7 @@ def compare(rows, benchmarks):
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
             "fairlead": None, "peers": {}, "weaker": {}, "floor": {}, "best_peer": None, "ratio": None, "spread": {},
-            "unfairness": {}, "p99": {}})
+            "unfairness": {}, "p99": {}, "longest": {}})
         median = statistics.median(times[name])
         if row["role"] == "fairlead":
             entry["fairlead"] = median
@@ -44,6 +44,8 @@ def compare(rows, benchmarks):
             entry["unfairness"][implementation] = statistics.median(unfair[name])
         if name in slowest:
             entry["p99"][implementation] = statistics.median(slowest[name])
+        if name in longest:
+            entry["longest"][implementation] = statistics.median(longest[name])
     for key, entry in entries.items():
         if entry["fairlead"] is None:
             raise Missing("/".join(map(str, key)) + " has no row of Fairlead")
@@ -108,6 +110,9 @@ def table(entries, quick):
             if entry["p99"]:
                 text.append("    99th percentile: " + ", ".join(
                     f"{name} {figure(value)}" for name, value in entry["p99"].items()))
+            if entry["longest"] and not quick:
+                text.append("    longest wait, ms: " + ", ".join(
+                    f"{name} {figure(value / 1e6)}" for name, value in entry["longest"].items()))
     return text + summary(entries, quick)
 
 

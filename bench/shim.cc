@@ -19,7 +19,9 @@ namespace
 
 constexpr int repetitions = 5;
 constexpr double full_seconds = 0.25, quick_seconds = 0.04; // of one repetition, at least
-constexpr uint64_t quick_part = 5;                          // of a fixed number of operations
+constexpr int quick_part = 5;                               // of a fixed number of operations, of a span
+
+const char per_run[] = "operations"; // a counter: what a run with a span did for each that Google Benchmark knows of
 
 struct alignas(BENCH_LINE) Lane {
 	bench_thread thread;
@@ -42,7 +44,10 @@ class Bench
 		b->UseManualTime(); // wall time from the first start to the last end; Google Benchmark's is a mean of threads
 		b->MeasureProcessCPUTime();
 		b->Repetitions(repetitions);
-		if (entry_.row->fixed > 0)
+		span_ = int64_t(1000000) * entry_.of->span_ms / (quick ? quick_part : 1);
+		if (span_ > 0)
+			b->Iterations(1);
+		else if (entry_.row->fixed > 0)
 			b->Iterations(static_cast<benchmark::IterationCount>(
 			    quick ? (entry_.row->fixed + quick_part - 1) / quick_part : entry_.row->fixed));
 		else
@@ -58,9 +63,10 @@ class Bench
 			prepare(static_cast<uint64_t>(state.max_iterations));
 		Lane &lane = lanes_[static_cast<size_t>(index)];
 		while (state.KeepRunningBatch(state.max_iterations)) {
-			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0, 0, 0};
+			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0, 0, 0, 0, 0};
 			gather();
 			lane.start = bench_now();
+			lane.thread.until = lane.start + span_;
 			entry_.row->run(&lane.thread);
 			lane.end = bench_now();
 			pthread_barrier_wait(
@@ -97,13 +103,24 @@ class Bench
 			start = std::min(start, lane.start);
 			end = std::max(end, lane.end);
 		}
-		return static_cast<double>(end - start) * 1e-9;
+		const double took = static_cast<double>(end - start) * 1e-9;
+		return span_ > 0 ? took / static_cast<double>(done()) * static_cast<double>(total_) : took;
+	}
+
+	uint64_t done() const
+	{
+		uint64_t sum = 0;
+		for (const Lane &lane : lanes_)
+			sum += lane.thread.done;
+		return sum;
 	}
 
 	void finish(benchmark::State &state)
 	{
 		uint64_t most = 0, least = UINT64_MAX;
+		int64_t longest = 0;
 		for (const Lane &lane : lanes_) {
+			longest = std::max(longest, lane.thread.longest);
 			most = std::max(most, lane.thread.done);
 			least = std::min(least, lane.thread.done);
 		}
@@ -112,6 +129,10 @@ class Bench
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
 		if (lanes_[0].thread.p99 > 0)
 			state.counters["p99"] = static_cast<double>(lanes_[0].thread.p99);
+		if (span_ > 0)
+			state.counters[per_run] = static_cast<double>(done()) / static_cast<double>(total_);
+		if (longest > 0)
+			state.counters["longest"] = static_cast<double>(longest);
 		state.SetLabel(entry_.role);
 		entry_.row->teardown(state_, total_);
 		state_ = nullptr;
@@ -120,18 +141,26 @@ class Bench
 	const bench_entry &entry_;
 	std::vector<Lane> lanes_;
 	void *state_ = nullptr;
+	int64_t span_ = 0; // ns of a run; 0: it is `total_` operations
 	uint64_t total_ = 0;
 	std::atomic<size_t> arrived_{0};
 	pthread_barrier_t ended_;
 };
 
-// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all that a reader needs.
+// What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all that a reader needs. The
+// CPU time becomes that of an operation also where a run has a span.
 benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 {
 	const std::string name = run.run_name.function_name;
 	run.run_name = {};
 	run.run_name.function_name = name;
 	run.threads = std::atoi(name.c_str() + name.rfind(':') + 1);
+	const auto operations = run.counters.find(per_run);
+	if (operations != run.counters.end()) {
+		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+			run.cpu_accumulated_time /= operations->second.value;
+		run.counters.erase(operations);
+	}
 	return run;
 }
 
@@ -164,7 +193,7 @@ class LineReporter : public benchmark::BenchmarkReporter
 	{
 		for (const Run &run : runs)
 			if (run.aggregate_name == "median")
-				print(run);
+				print(tidy(run));
 	}
 
       private:

@@ -28,6 +28,8 @@ typedef struct bench_thread {
 	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
 	int64_t took;   /* where one thread runs, and measures by itself: `run` sets the ns of all operations; else 0 */
 	int64_t p99;    /* where single operations count: `run` sets the 99th percentile of their ns; else 0 */
+	int64_t until;  /* in a case with a span: when `run` is to end; it sets `done` */
+	int64_t longest; /* where waits count: `run` sets the ns of this thread's longest; else 0 */
 } bench_thread;
 
 typedef struct bench_row {
@@ -39,13 +41,14 @@ typedef struct bench_row {
 	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
 } bench_row;
 
-#define BENCH_ROWS_MAX 8
+#define BENCH_ROWS_MAX 12
 
 typedef struct bench_case {
 	const char *name;            /* "family/case" */
 	const char *unit;            /* of the result, less is better: "ns/item" */
 	int threads[BENCH_ROWS_MAX]; /* each is a row of the table; ends with 0 */
 	int callers; /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
+	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
 	/* Implementations beside "fairlead"; each list ends with NULL. */
 	const char *peers[BENCH_ROWS_MAX];    /* the same guarantees */
 	const char *weaker[BENCH_ROWS_MAX];   /* promises less */
@@ -99,6 +102,16 @@ __attribute__((noreturn, format(printf, 1, 2))) void bench_fail(const char *form
 
 /* CLOCK_MONOTONIC in nanoseconds. */
 int64_t bench_now(void);
+
+/* How many rounds of bench_work() take 100 ns; measured once, the same for all. */
+unsigned bench_rounds(void);
+
+static inline uint64_t bench_work(uint64_t x, unsigned rounds)
+{
+	for (unsigned i = 0; i < rounds; i++)
+		x = x * 6364136223846793005u + 1442695040888963407u;
+	return x;
+}
 
 #ifdef __cplusplus
 }

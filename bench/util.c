@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,4 +33,28 @@ int64_t bench_now(void)
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+static unsigned rounds_100ns;
+static pthread_once_t calibrated = PTHREAD_ONCE_INIT;
+
+static void calibrate(void)
+{
+	enum { ROUNDS = 10000, TRIES = 50 };
+	volatile uint64_t sink = 1;
+	int64_t best = INT64_MAX;
+	for (int i = 0; i < TRIES; i++) {
+		int64_t start = bench_now();
+		sink = bench_work(sink, ROUNDS);
+		int64_t took = bench_now() - start;
+		if (took < best)
+			best = took;
+	}
+	rounds_100ns = best > 0 ? (unsigned)(100 * (int64_t)ROUNDS / best) : ROUNDS;
+}
+
+unsigned bench_rounds(void)
+{
+	pthread_once(&calibrated, calibrate);
+	return rounds_100ns;
 }
