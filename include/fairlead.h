@@ -15,6 +15,7 @@
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
+#include <fairlead/eventcount.h>
 #include <fairlead/executor.h>
 #include <fairlead/fd.h>
 #include <fairlead/fiber.h>
@@ -47,6 +48,7 @@
 #include <fairlead/shm_sem.h>
 #include <fairlead/shm_value.h>
 #include <fairlead/signals.h>
+#include <fairlead/spin.h>
 #include <fairlead/stream.h>
 #include <fairlead/task.h>
 #include <fairlead/tasks.h>

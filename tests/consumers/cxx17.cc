@@ -19,9 +19,11 @@
 
 static fl_mutex a_mutex = FL_MUTEX_INIT;
 static fl_rmutex an_rmutex = FL_RMUTEX_INIT;
+static fl_spin a_spin = FL_SPIN_INIT;
 static fl_cond a_cond = FL_COND_INIT;
 static fl_sem a_sem = FL_SEM_INIT(2);
 static fl_event an_event = FL_EVENT_INIT;
+static fl_eventcount an_eventcount = FL_EVENTCOUNT_INIT;
 static fl_latch a_latch = FL_LATCH_INIT(2);
 static fl_once a_once = FL_ONCE_INIT;
 static fl_barrier a_barrier = FL_BARRIER_INIT(1);
@@ -118,6 +120,19 @@ static void shared_locks()
 		fl_shm_rwlock_recover(&l);
 }
 
+static void spin_locks()
+{
+	fl_spin_init(&a_spin);
+	fl_spin_lock(&a_spin);
+	fl_spin_assert_held(&a_spin);
+	CHECK(fl_spin_try_lock(&a_spin) == -EBUSY);
+	fl_spin_unlock(&a_spin);
+	{
+		FL_SPIN_LOCKED(&a_spin);
+		CHECK(fl_spin_destroy(&a_spin) == -EBUSY);
+	}
+}
+
 static void conditions()
 {
 	fl_cond_init(&a_cond);
@@ -180,6 +195,21 @@ static void counters()
 	fl_barrier_reset(&a_barrier);
 	CHECK(fl_barrier_waiting(&a_barrier) == 0 && fl_barrier_destroy(&a_barrier) == 0);
 	CHECK(fl_barrier_init(&a_barrier, 2) == 0);
+}
+
+static void eventcounts()
+{
+	fl_eventcount_init(&an_eventcount);
+	fl_eventcount_key key = fl_eventcount_prepare(&an_eventcount);
+	CHECK(fl_eventcount_try_wait(&an_eventcount, key) == -EAGAIN);
+	CHECK(fl_eventcount_wait_until(&an_eventcount, key, 0, nullptr) == -ETIMEDOUT);
+	fl_eventcount_notify(&an_eventcount);
+	CHECK(fl_eventcount_wait(&an_eventcount, key) == 0);
+	fl_eventcount_watch watch = {&an_eventcount, fl_eventcount_prepare(&an_eventcount)};
+	fl_eventcount_notify_all(&an_eventcount);
+	fl_on things[] = {FL_ON_EVENTCOUNT(&watch)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
+	CHECK(fl_eventcount_destroy(&an_eventcount) == 0);
 }
 
 static void shared_counters()
@@ -846,10 +876,12 @@ int main(int argc, char **argv)
 	CHECK(std::strcmp(fl_error_name(FL_ETASK), "FL_ETASK") == 0 && fl_error_text(-EPIPE) != nullptr);
 	CHECK(fl_now() < fl_after(FL_MS(1)) && fl_sleep(FL_US(1)) == 0 && fl_sleep_until(0, nullptr) == 0);
 	mutexes();
+	spin_locks();
 	shared_locks();
 	cancelling();
 	conditions();
 	counters();
+	eventcounts();
 	shared_counters();
 	waiting_for_any();
 	typed_queue();

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The spin lock: test and test-and-set.
+ *
+ *   value     meaning           set by                         cleared by
+ *   FREE (0)  nobody holds it   fl_spin_unlock()               -
+ *   HELD (1)  somebody does     lock, try: swap                fl_spin_unlock()
+ *
+ * Linearization: lock, the swap that found FREE; unlock, its store, which is the last access.
+ *
+ * Progress: blocking. A waiter looks LOOKS times with pauses that double, some microseconds in all, since each look takes the line of the
+ * word away from the holder; then YIELDS times, letting others run between looks; then it sleeps NAP ns between looks: so a
+ * holder that has lost its CPU gets it back, also where a waiter of higher real-time priority would keep it
+ * (fifo_rt_one_core, abseil b3e64c41), and whatever shares the waiter's thread.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/spin.h>
+#include <fairlead/time.h>
+
+enum { FREE = 0, HELD = 1 };
+enum { LOOKS = 10, DOUBLINGS = 6, YIELDS = 16 };
+#define NAP FL_US(50)
+
+static bool take(fl_spin *s)
+{
+	return fl__swap_acquire(&s->word_, HELD) == FREE; /* pairs with the store in fl_spin_unlock() */
+}
+
+/* Lets others run: the fibers of the same thread, or other threads. */
+static void give_way(void)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->ops->yield)
+		ctx->ops->yield();
+	else
+		fl__sys.yield();
+}
+
+/* The pause before look number `look`. */
+static void back_off(int look)
+{
+	if (look < LOOKS) {
+		for (int pauses = look < DOUBLINGS ? 1 << look : 1 << DOUBLINGS; pauses > 0; pauses--)
+			fl__sys.relax();
+	} else if (look < LOOKS + YIELDS) {
+		give_way();
+	} else {
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		(void)fl__wait_sleep(&wait, fl_after(NAP), FL_SHIELDED); /* in no line: the time alone ends it */
+	}
+}
+
+__attribute__((noinline, cold)) static void lock_slow(fl_spin *s)
+{
+	for (int look = 0;; look += look < LOOKS + YIELDS) {
+		/* relaxed: take() acquires */
+		if (fl__load_relaxed(&s->word_) == FREE && take(s))
+			return;
+		back_off(look);
+	}
+}
+
+void fl_spin_init(fl_spin *s)
+{
+	s->word_ = FREE;
+}
+
+int fl_spin_destroy(fl_spin *s)
+{
+	return fl__load_acquire(&s->word_) == FREE ? 0 : -EBUSY; /* pairs with the store in fl_spin_unlock() */
+}
+
+void fl_spin_lock(fl_spin *s)
+{
+	if (__builtin_expect(!take(s), 0))
+		lock_slow(s);
+}
+
+int fl_spin_try_lock(fl_spin *s)
+{
+	/* relaxed: a lock that is held is not worth taking its line from the holder */
+	return fl__load_relaxed(&s->word_) == FREE && take(s) ? 0 : -EBUSY;
+}
+
+void fl_spin_unlock(fl_spin *s)
+{
+	if (__builtin_expect(fl__load_relaxed(&s->word_) == FREE, 0)) /* relaxed: ours while we hold it */
+		fl__panic("fl_spin_unlock", s, "not locked");
+	fl__store_release(&s->word_, FREE); /* pairs with the swap in take(); the last access */
+}
+
+void fl_spin_assert_held(const fl_spin *s)
+{
+	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: if the caller holds it, it wrote it */
+		fl__panic("fl_spin_assert_held", s, "not locked");
+}
