@@ -13,6 +13,8 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
+#include "future/future.h"
+
 typedef struct fl_kind {
 	const char *name;
 	void (*make)(void);
@@ -283,15 +285,21 @@ static void kind_thread_clear(void)
 		fl_test_end(&kind_thread);
 }
 
-static void kind_thread_make(void)
+/* Finds the line of what an opaque object's waiters wait for, by standing in it. */
+static void kind_find_key(const fl_on_type *type, void *object)
 {
 	struct fl__wait wait;
-	kind_start(kind_run_until_gate);
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	FL_CHECK(fl__on_thread.arm(&kind_thread, &node));
+	FL_CHECK(type->arm(object, &node));
 	fl_kind_key = node.key;
-	fl__on_thread.disarm(&kind_thread, &node);
+	type->disarm(object, &node);
+}
+
+static void kind_thread_make(void)
+{
+	kind_start(kind_run_until_gate);
+	kind_find_key(&fl__on_thread, &kind_thread);
 }
 
 static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel *cancel)
@@ -303,6 +311,50 @@ static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel *cancel)
 static void kind_thread_finish(void)
 {
 	fl_event_set(&kind_gate);
+}
+
+/* A future whose producer is the test. */
+static fl_future kind_future;
+static int kind_future_result;
+
+static void kind_future_ended(fl_future *f)
+{
+	(void)f;
+}
+
+static const struct fl__future_home kind_future_home = {
+    .claim_cancel = fl__future_claim_cancel, .ended = kind_future_ended, .release = kind_future_ended};
+static const fl_task_type kind_future_type = {
+    .size = sizeof kind_future_type, .name = "kind", .result_size = sizeof(int), .result_align = _Alignof(int)};
+
+static void kind_future_make(void)
+{
+	kind_future = (fl_future){.result = &kind_future_result};
+	fl__future_init(&kind_future, &kind_future_home, &kind_future_type, 2, NULL, FL_FOREVER);
+	FL_CHECK(fl__future_claim(&kind_future) == FL__CLAIM_RUN);
+	kind_find_key(&fl__on_future, &kind_future);
+}
+
+static int kind_future_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	int result = 0, rc = fl_future_get_until(&kind_future, &result, sizeof result, deadline, cancel);
+	FL_CHECK(result == (rc == 0 ? 6 : 0));
+	return rc;
+}
+
+static void kind_future_finish(void)
+{
+	kind_future_result = 6;
+	fl__future_finish(&kind_future, 0, NULL);
+}
+
+static void kind_future_clear(void)
+{
+	if (fl_future_get_state(&kind_future) != FL_DONE)
+		fl__future_finish(&kind_future, 0, NULL);
+	for (int i = 0; i < 2; i++) /* the references of both sides */
+		fl_future_free(&kind_future);
 }
 
 static const fl_kind fl_kinds[] = {
@@ -320,6 +372,7 @@ static const fl_kind fl_kinds[] = {
      false, false},
     {"once", kind_once_make, kind_once_wait, kind_once_finish, kind_thread_clear, &kind_once, 0, true, true, false},
     {"join", kind_thread_make, kind_thread_wait, kind_thread_finish, kind_thread_clear, NULL, 0, false, false, false},
+    {"future", kind_future_make, kind_future_wait, kind_future_finish, kind_future_clear, NULL, 0, true, true, false},
 };
 
 enum { FL_KINDS = sizeof fl_kinds / sizeof fl_kinds[0] };

@@ -1,0 +1,576 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Timed waits: every blocking operation, on a thread and in a fiber of a loop, with each kind of deadline, and with what clocks and
+ * kernels do to them. Time is the test's: a wait of a thousand seconds ends when the test moves the clock.
+ */
+#include "fl_faults.h"
+#include "fl_kinds.h"
+#include "fl_poller.h"
+#include "fl_test.h"
+
+#include <signal.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The wall clock, as this program's library sees it: the test sets it, and counts the looks. */
+static int64_t wall_step;
+static uint32_t wall_looks;
+
+#if UINTPTR_MAX > 0xffffffff /* elsewhere the library calls it by another name */
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, t);
+	if (clock == CLOCK_REALTIME) {
+		t->tv_sec += fl__load_relaxed(&wall_step);
+		fl__add_relaxed(&wall_looks, 1);
+	}
+	return rc;
+}
+#endif
+
+/*
+ * The monotonic clock: the real one, and `fl_test_ahead`. The waits that are tested are those until `watched`: they sleep for half
+ * a millisecond at most, so that they see the clock move; `sleeps` of them have begun; the next `strikes` return `answer` at once.
+ */
+enum { NAP = 500000 };
+static int64_t watched;
+static uint32_t sleeps, strikes;
+static int answer;
+
+static bool strikes_one(void)
+{
+	uint32_t seen = fl__load_relaxed(&strikes);
+	while (seen > 0)
+		if (fl__cas_weak_relaxed(&strikes, &seen, seen - 1))
+			return true;
+	return false;
+}
+
+static int watched_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (deadline != fl__load_relaxed(&watched))
+		return fl_test_real_sys.futex_wait(word, expected, deadline);
+	fl__add_relaxed(&sleeps, 1);
+	if (strikes_one())
+		return answer;
+	int64_t nap = fl_test_real_sys.now() + NAP;
+	int rc = fl_test_real_sys.futex_wait(word, expected, nap < deadline ? nap : deadline);
+	FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR || rc == -ETIMEDOUT);
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+static int watched_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	if (deadline != fl__load_relaxed(&watched) || deadline <= fl__sys.now()) /* a look is no sleep */
+		return fl_test_real_poller.wait(poller, events, n, deadline);
+	fl__add_relaxed(&sleeps, 1);
+	if (strikes_one())
+		return answer == -EINTR ? -EINTR : 0; /* it knows no other that is no accident */
+	int64_t nap = fl__sys.now() + NAP;
+	int rc = fl_test_real_poller.wait(poller, events, n, nap < deadline ? nap : deadline);
+	FL_CHECK(rc >= 0 || rc == -EINTR);
+	return rc;
+}
+
+static void watch_waits(void)
+{
+	fl_test_clock_ours();
+	fl__sys.futex_wait = watched_futex_wait;
+	fl__poller_sys.wait = watched_poller_wait;
+	fl__store_relaxed(&strikes, 0);
+	fl__store_relaxed(&watched, 0);
+}
+
+#define WATCHED()                                                                                                      \
+	FL_FAULTS();                                                                                                   \
+	FL_POLLER_FAULTS();                                                                                            \
+	watch_waits()
+
+/* Those that stand in no line of the lot, or in none: their waits have a token, in whose line they are seen. */
+static fl_cancel token;
+static fl_queue *queue;
+
+static void get_make(void)
+{
+	fl_cancel_init(&token, NULL, FL_FOREVER);
+	FL_CHECK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
+}
+
+static int get_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	(void)cancel;
+	int item = 0, rc = fl_queue_get_until(queue, &item, deadline, &token);
+	FL_CHECK(item == (rc == 0 ? 5 : 0));
+	return rc;
+}
+
+static void get_finish(void)
+{
+	FL_CHECK(fl_queue_try_put(queue, &(int){5}) == 0);
+}
+
+static void put_make(void)
+{
+	get_make();
+	get_finish();
+}
+
+static int put_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	(void)cancel;
+	return fl_queue_put_until(queue, &(int){5}, deadline, &token);
+}
+
+static void put_finish(void)
+{
+	int item = 0;
+	FL_CHECK(fl_queue_try_get(queue, &item) == 0 && item == 5);
+}
+
+static void queue_clear(void)
+{
+	fl_queue_free(queue);
+	fl_cancel_destroy(&token);
+}
+
+static void sleep_make(void)
+{
+	fl_cancel_init(&token, NULL, FL_FOREVER);
+}
+
+/* The deadline is what it waits for: that it tells by 0. */
+static int sleep_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+{
+	(void)unused;
+	(void)cancel;
+	int rc = fl_sleep_until(deadline, &token);
+	return rc == 0 ? -ETIMEDOUT : rc;
+}
+
+static void sleep_finish(void)
+{
+	fl_cancel_request(&token);
+}
+
+static void sleep_clear(void)
+{
+	fl_cancel_destroy(&token);
+}
+
+static const fl_kind more_kinds[] = {
+    {"get", get_make, get_wait, get_finish, queue_clear, &token, 0, true, true, true},
+    {"put", put_make, put_wait, put_finish, queue_clear, &token, 0, true, true, true},
+    {"sleep", sleep_make, sleep_wait, sleep_finish, sleep_clear, &token, -ECANCELED, false, true, false},
+};
+enum { ALL_KINDS = FL_KINDS + sizeof more_kinds / sizeof more_kinds[0] };
+
+static const fl_kind *kind_at(size_t i)
+{
+	return i < FL_KINDS ? &fl_kinds[i] : &more_kinds[i - FL_KINDS];
+}
+
+/* Where the call is made: on the thread itself, or in a fiber of a loop that the thread runs. */
+struct in_fiber {
+	const fl_kind *kind;
+	int64_t deadline;
+};
+
+static int wait_in_fiber(void *arg)
+{
+	const struct in_fiber *call = arg;
+	return call->kind->wait(NULL, call->deadline, NULL);
+}
+
+static int on_a_loop(void *kind, int64_t deadline, fl_cancel *cancel)
+{
+	(void)cancel;
+	return fl_loop_run(wait_in_fiber, &(struct in_fiber){kind, deadline});
+}
+
+static int on_a_thread(void *kind, int64_t deadline, fl_cancel *cancel)
+{
+	return ((const fl_kind *)kind)->wait(NULL, deadline, cancel);
+}
+
+static fl_test_call *const contexts[] = {on_a_thread, on_a_loop};
+enum { CONTEXTS = sizeof contexts / sizeof contexts[0] };
+
+/* Calls `run` for each kind in each context, with an object of its own. */
+static void for_each(void (*run)(const fl_kind *kind, fl_test_call *call))
+{
+	for (size_t c = 0; c < CONTEXTS; c++) {
+		for (size_t i = 0; i < ALL_KINDS; i++) {
+			const fl_kind *kind = kind_at(i);
+			kind->make();
+			print_message("%s%s\n", kind->name, contexts[c] == on_a_loop ? ", in a fiber" : "");
+			run(kind, contexts[c]);
+			kind->clear();
+		}
+	}
+}
+
+static const void *key_of(const fl_kind *kind)
+{
+	return kind->key ? kind->key : fl_kind_key;
+}
+
+/* The call is made on a thread of its own, and stands in line: the only one. */
+static void line_up(fl_test_caller *c, fl_test_call *call, void *object, const void *key, int64_t deadline)
+{
+	fl_test_call_start(c, call, object, deadline, NULL);
+	FL_WAIT_FOR(fl_test_in_line(key) == 1);
+}
+
+/* The same, and it has gone to sleep. */
+static void begin(fl_test_caller *c, const fl_kind *kind, fl_test_call *call, int64_t deadline)
+{
+	fl__store_relaxed(&watched, deadline);
+	uint32_t before = fl__load_relaxed(&sleeps);
+	line_up(c, call, (void *)kind, key_of(kind), deadline);
+	FL_WAIT_FOR(fl__load_relaxed(&sleeps) > before);
+}
+
+/* It goes on waiting, whatever it has seen since: two more looks, and it stands in line. */
+static void still_waits(const fl_kind *kind)
+{
+	uint32_t before = fl__load_relaxed(&sleeps);
+	FL_WAIT_FOR(fl__load_relaxed(&sleeps) >= before + 2);
+	assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+}
+
+static void ends_by_its_wake(fl_test_caller *c, const fl_kind *kind)
+{
+	kind->finish();
+	FL_RC(fl_test_call_end(c), kind->done);
+}
+
+static void ends_by_the_clock(fl_test_caller *c, int64_t deadline)
+{
+	fl__store_relaxed(&fl_test_ahead, deadline - fl_test_real_sys.now());
+	FL_RC(fl_test_call_end(c), -ETIMEDOUT);
+	fl__store_relaxed(&fl_test_ahead, 0);
+}
+
+/* A deadline that has passed, whatever its number, means: try once, and do not sleep. */
+static void tries_once(const fl_kind *kind, fl_test_call *call, int64_t deadline)
+{
+	fl__store_relaxed(&watched, deadline);
+	uint32_t before = fl__load_relaxed(&sleeps);
+	FL_RC(call((void *)kind, deadline, NULL), -ETIMEDOUT);
+	assert_int_equal(fl__load_relaxed(&sleeps), before);
+	assert_int_equal(fl_test_in_line(key_of(kind)), 0);
+	if (!kind->at_once)
+		return;
+	kind->finish();
+	FL_RC(call((void *)kind, deadline, NULL), kind->done);
+	kind->clear();
+	kind->make();
+}
+
+static void waits_until_past(const fl_kind *kind, fl_test_call *call)
+{
+	tries_once(kind, call, fl_now());
+	tries_once(kind, call, fl_now() - 1);
+	tries_once(kind, call, fl_after(-FL_S(5)));
+	tries_once(kind, call, 1);
+}
+
+FL_TEST(timed_wait_past_deadline)
+{
+	WATCHED();
+	for_each(waits_until_past);
+}
+
+static void waits_until_zero(const fl_kind *kind, fl_test_call *call)
+{
+	tries_once(kind, call, 0);
+}
+
+FL_TEST(timed_wait_zero_deadline)
+{
+	WATCHED();
+	for_each(waits_until_zero);
+}
+
+static void waits_until_negative(const fl_kind *kind, fl_test_call *call)
+{
+	tries_once(kind, call, -1);
+	tries_once(kind, call, -FL_S(1));
+	tries_once(kind, call, INT64_MIN);
+	tries_once(kind, call, fl_after(INT64_MIN));
+}
+
+FL_TEST(timed_wait_negative_deadline)
+{
+	WATCHED();
+	for_each(waits_until_negative);
+}
+
+/* One that never comes: neither the kernel nor an overflow makes it come sooner. */
+static int64_t huge;
+
+static int any_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
+	FL_CHECK(rc == 0 || rc == -EAGAIN || rc == -EINTR); /* the kernel takes the number, and time is not up */
+	return rc;
+}
+
+static int any_poller_wait(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	FL_CHECK(deadline == 0 || deadline > FL_FOREVER / 4);
+	fl__add_relaxed(&sleeps, deadline != 0);
+	int rc = fl_test_real_poller.wait(poller, events, n, deadline);
+	FL_CHECK(deadline == 0 || rc > 0 || rc == -EINTR);
+	return rc;
+}
+
+static void waits_until_huge(const fl_kind *kind, fl_test_call *call)
+{
+	fl_test_caller c;
+	uint32_t before = fl__load_relaxed(&sleeps);
+	line_up(&c, call, (void *)kind, key_of(kind), huge);
+	FL_WAIT_FOR(fl_test_asleep(key_of(kind)) == 1 || fl__load_relaxed(&sleeps) > before);
+	assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+	ends_by_its_wake(&c, kind);
+}
+
+FL_TEST(timed_wait_huge_deadline)
+{
+	const int64_t all[] = {FL_FOREVER, FL_FOREVER - 1, FL_FOREVER / 2, fl_after(FL_FOREVER), FL_S(9000000000)};
+	FL_FAULTS();
+	FL_POLLER_FAULTS();
+	fl__sys.futex_wait = any_futex_wait;
+	fl__poller_sys.wait = any_poller_wait;
+	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {
+		huge = all[i];
+		for_each(waits_until_huge);
+	}
+}
+
+/* The machine was suspended, or a debugger held it: the clock leaps, short of the deadline and then over it. */
+static void waits_through_leaps(const fl_kind *kind, fl_test_call *call)
+{
+	fl_test_caller c;
+	int64_t deadline = fl_after(FL_S(1000));
+	begin(&c, kind, call, deadline);
+	fl__store_relaxed(&fl_test_ahead, FL_S(900));
+	still_waits(kind);
+	ends_by_the_clock(&c, deadline);
+	deadline = fl_after(FL_S(1000));
+	begin(&c, kind, call, deadline);
+	fl__store_relaxed(&fl_test_ahead, FL_S(900));
+	still_waits(kind);
+	ends_by_its_wake(&c, kind);
+	fl__store_relaxed(&fl_test_ahead, 0);
+}
+
+FL_TEST(clock_jump)
+{
+	WATCHED();
+	for_each(waits_through_leaps);
+}
+
+/* It leaps over the deadline after the wake: who is woken has what he waited for, or left it; never half. */
+static void leaps_at_the_wake(const fl_kind *kind, fl_test_call *call)
+{
+	fl_test_caller c;
+	int64_t deadline = fl_after(FL_S(1000));
+	begin(&c, kind, call, deadline);
+	kind->finish();
+	fl__store_relaxed(&fl_test_ahead, FL_S(2000));
+	FL_RC(fl_test_call_end(&c), kind->done);
+	fl__store_relaxed(&fl_test_ahead, 0);
+}
+
+FL_TEST(clock_jump_at_the_wake)
+{
+	WATCHED();
+	for_each(leaps_at_the_wake);
+}
+
+/*
+ * The clock stands still for some looks, one nanosecond short, while the kernel says that time is up: it is not, until the clock
+ * says so.
+ */
+enum { STILL_LOOKS = 40 };
+static uint32_t still_looks;
+static int64_t still_at;
+
+static int64_t still_now(void)
+{
+	uint32_t left = fl__load_relaxed(&still_looks);
+	while (left > 0)
+		if (fl__cas_weak_relaxed(&still_looks, &left, left - 1))
+			return still_at;
+	int64_t real = fl_test_clock_now();
+	return real > still_at ? real : still_at;
+}
+
+static void waits_while_it_stands(const fl_kind *kind, fl_test_call *call)
+{
+	still_at = fl_now();
+	fl__store_relaxed(&watched, still_at + 1);
+	fl__store_relaxed(&strikes, UINT32_MAX);
+	answer = -ETIMEDOUT;
+	fl__store_relaxed(&still_looks, STILL_LOOKS);
+	FL_RC(call((void *)kind, still_at + 1, NULL), -ETIMEDOUT);
+	/* Others look, too, but none of them for ever: so all looks were made, or the wait ended without them. */
+	assert_int_equal(fl__load_relaxed(&still_looks), 0);
+	fl__store_relaxed(&strikes, 0);
+}
+
+FL_TEST(clock_stands_still)
+{
+	WATCHED();
+	fl__sys.now = still_now;
+	for_each(waits_while_it_stands);
+}
+
+/* The wall clock is set back and forth: nobody looks at it. */
+static void waits_by_another_clock(const fl_kind *kind, fl_test_call *call)
+{
+	static const int64_t steps[] = {-3600, 3600, -1000000000, 1000000000};
+	fl_test_caller c;
+	int64_t deadline = fl_after(FL_S(1000));
+	begin(&c, kind, call, deadline);
+	for (size_t i = 0; i < sizeof steps / sizeof steps[0]; i++) {
+		fl__store_relaxed(&wall_step, steps[i]);
+		still_waits(kind);
+	}
+	ends_by_the_clock(&c, deadline);
+	fl__store_relaxed(&wall_step, 0);
+}
+
+FL_TEST(clock_realtime_set_back)
+{
+	WATCHED();
+	fl__store_relaxed(&wall_looks, 0);
+	for_each(waits_by_another_clock);
+	assert_int_equal(fl__load_relaxed(&wall_looks), 0);
+}
+
+/* Each answer of the kernel that is neither a wake nor the time, a thousand times. */
+static void waits_through_a_storm(const fl_kind *kind, fl_test_call *call)
+{
+	for (int by_wake = 0; by_wake < 2; by_wake++) {
+		fl_test_caller c;
+		int64_t deadline = fl_after(FL_S(1000));
+		fl__store_relaxed(&strikes, 1000);
+		begin(&c, kind, call, deadline);
+		FL_WAIT_FOR(fl__load_relaxed(&strikes) == 0);
+		still_waits(kind);
+		if (by_wake)
+			ends_by_its_wake(&c, kind);
+		else
+			ends_by_the_clock(&c, deadline);
+	}
+}
+
+static void storm_of(int rc)
+{
+	WATCHED();
+	answer = rc;
+	for_each(waits_through_a_storm);
+}
+
+FL_TEST(timed_wait_eintr_storm)
+{
+	storm_of(-EINTR);
+}
+
+FL_TEST(timed_wait_eagain_is_not_timeout)
+{
+	storm_of(-EAGAIN);
+}
+
+FL_TEST(timed_wait_spurious_wakes)
+{
+	storm_of(0);
+}
+
+FL_TEST(timed_wait_early_etimedout)
+{
+	storm_of(-ETIMEDOUT);
+}
+
+/* Real signals, from another thread, every few microseconds. ThreadSanitizer keeps them back from who sleeps in the kernel. */
+#ifdef FL__TSAN
+enum { SIGNALS_ARRIVE = 0 };
+#else
+enum { SIGNALS_ARRIVE = 1 };
+#endif
+static uint32_t signals_seen, sleeper_tid, storm_over;
+
+static void count_signal(int number)
+{
+	(void)number;
+	fl__add_relaxed(&signals_seen, 1);
+}
+
+static int signal_all_the_time(void *unused)
+{
+	(void)unused;
+	while (!fl__load_acquire(&storm_over)) {
+		int tid = (int)fl__load_acquire(&sleeper_tid);
+		if (tid != 0)
+			(void)syscall(SYS_tgkill, getpid(), tid, SIGUSR1);
+		for (int i = 0; i < 50; i++)
+			fl__sys.relax();
+		fl__sys.yield();
+	}
+	return 0;
+}
+
+struct signalled {
+	const fl_kind *kind;
+	fl_test_call *call;
+};
+
+static int signalled_wait(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	const struct signalled *s = arg;
+	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));
+	int rc = s->call((void *)s->kind, deadline, cancel);
+	fl__store_release(&sleeper_tid, 0);
+	return rc;
+}
+
+static void waits_through_signals(const fl_kind *kind, fl_test_call *call)
+{
+	struct signalled s = {kind, call};
+	for (int by_wake = 0; by_wake < 2; by_wake++) {
+		fl_test_caller c;
+		fl_thread storm;
+		int64_t deadline = fl_after(FL_S(1000));
+		fl__store_relaxed(&storm_over, 0);
+		fl__store_relaxed(&watched, deadline);
+		line_up(&c, signalled_wait, &s, key_of(kind), deadline);
+		uint32_t before = fl__load_relaxed(&signals_seen);
+		fl_test_go(&storm, signal_all_the_time, NULL);
+		FL_WAIT_FOR(fl__load_relaxed(&signals_seen) - before >= 100);
+		assert_int_equal(fl_test_in_line(key_of(kind)), 1);
+		if (by_wake)
+			kind->finish();
+		else
+			fl__store_relaxed(&fl_test_ahead, FL_S(2000));
+		FL_RC(fl_test_call_end(&c), by_wake ? kind->done : -ETIMEDOUT);
+		fl__store_relaxed(&fl_test_ahead, 0);
+		fl__store_release(&storm_over, 1);
+		fl_test_end(&storm);
+	}
+}
+
+FL_TEST(timed_wait_signal_storm)
+{
+	if (!SIGNALS_ARRIVE)
+		skip();
+	struct sigaction before, counting = {.sa_handler = count_signal};
+	assert_int_equal(sigaction(SIGUSR1, &counting, &before), 0);
+	WATCHED();
+	for_each(waits_through_signals);
+	assert_int_equal(sigaction(SIGUSR1, &before, NULL), 0);
+}
