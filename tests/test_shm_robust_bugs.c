@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bugs that other robust mutexes had, by the name that they have among us: docs/bugs.md. */
+#include "fl_faults.h"
+#include "fl_shm_child.h"
+
+#include <sched.h>
+
+typedef struct board {
+	fl_shm_mutex mutex, other;
+	uint32_t held, holder; /* how often it was taken by one who rests, and the last of them */
+	uint32_t told, locked; /* results of those who go on */
+} board;
+
+static struct fl__shm_lock *lock_of(board *b)
+{
+	return (struct fl__shm_lock *)(void *)b->mutex.lock_;
+}
+
+/* Has it until it is killed. */
+static int hold_and_rest(void *arg)
+{
+	board *b = arg;
+	int rc = fl_shm_mutex_lock(&b->mutex);
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	fl__store_relaxed(&b->holder, (uint32_t)getpid());
+	fl__add_release(&b->held, 1);
+	fl_test_rest();
+}
+
+static pid_t begin_holder(board *b)
+{
+	uint32_t before = fl__load_acquire(&b->held);
+	pid_t pid = fl_test_fork(hold_and_rest, b);
+	FL_WAIT_FOR(fl__load_acquire(&b->held) == before + 1);
+	return pid;
+}
+
+static int lock_and_say(void *arg)
+{
+	board *b = arg;
+	int rc = fl_shm_mutex_lock(&b->mutex);
+	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
+	fl__add_relaxed(rc == 0 ? &b->locked : &b->told, 1);
+	if (rc != 0)
+		fl_shm_mutex_recover(&b->mutex);
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+static void wait_for_sleepers(board *b, uint32_t n)
+{
+	FL_WAIT_FOR(fl__load_acquire(&lock_of(b)->words_[FL__SHM_SLEEPERS]) == n);
+}
+
+/*
+ * glibc 14485: an unlock touched the lock after it was free, when its next owner had unmapped it; and what the kernel was told to
+ * look at when the thread ends was memory that had another use by then.
+ */
+static uint32_t *room;
+static uint32_t room_words, unlocker_held, unlocker_tid, room_reused;
+static _Thread_local bool stops_after_wake;
+
+static void stop_after_wake(uint32_t *word, uint32_t value, int n)
+{
+	fl_test_real_sys.shared_store_and_wake(word, value, n);
+	if (stops_after_wake)
+		FL_WAIT_FOR(fl__load_acquire(&room_reused));
+}
+
+static int unlock_slowly(void *arg)
+{
+	board *b = arg;
+	fl__store_relaxed(&unlocker_tid, fl__shm_self()->tid);
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	fl__store_release(&unlocker_held, 1);
+	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
+	stops_after_wake = true;
+	fl_shm_mutex_unlock(&b->mutex);
+	return 0;
+}
+
+/* What stands there then looks like locks of the one who is still in its unlock. */
+static int unlock_and_unmap(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
+	fl_shm_mutex_unlock(&b->mutex);
+	fl_test_unshare(b, sizeof *b);
+	void *again = mmap(b, sizeof *b, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+	FL_CHECK(again == b);
+	room = again;
+	for (uint32_t i = 0; i < room_words; i++)
+		room[i] = fl__load_relaxed(&unlocker_tid);
+	fl__store_release(&room_reused, 1);
+	return 0;
+}
+
+FL_TEST(robust_unlock_munmap)
+{
+	FL_FAULTS();
+	fl__sys.shared_store_and_wake = stop_after_wake;
+	room_words = sizeof(board) / sizeof(uint32_t);
+	for (int round = 0; round < 20; round++) {
+		board *b = fl_test_share(sizeof *b);
+		fl_thread unlocker, next;
+		int rc = 77;
+		unlocker_held = room_reused = 0;
+		FL_OK(fl_thread_start(&unlocker, unlock_slowly, b, NULL));
+		FL_WAIT_FOR(fl__load_acquire(&unlocker_held));
+		FL_OK(fl_thread_start(&next, unlock_and_unmap, b, NULL));
+		FL_OK(fl_thread_join(&next, &rc));
+		FL_OK(fl_thread_join(&unlocker, &rc));
+		for (uint32_t i = 0; i < room_words; i++)
+			assert_int_equal(room[i], unlocker_tid);
+		fl_test_unshare(room, sizeof *b);
+	}
+}
+
+/* glibc 20973: who takes over after a death must still wake the others, though it dies, too: all get their turn. */
+FL_TEST(robust_lost_wake)
+{
+	FL_TEST_NEEDS_DEATHS();
+	enum { N = 3 };
+	for (int round = 0; round < 10; round++) {
+		board *b = fl_test_share(sizeof *b);
+		(void)begin_holder(b);
+		for (int i = 0; i < N; i++)
+			(void)fl_test_fork(hold_and_rest, b);
+		wait_for_sleepers(b, N);
+		for (uint32_t i = 1; i <= N; i++) {
+			fl_test_kill((pid_t)fl__load_relaxed(&b->holder));
+			FL_WAIT_FOR(fl__load_acquire(&b->held) == i + 1);
+		}
+		fl_test_kill((pid_t)fl__load_relaxed(&b->holder));
+		FL_RC(fl_shm_mutex_lock(&b->mutex), -EOWNERDEAD);
+		fl_shm_mutex_recover(&b->mutex);
+		fl_shm_mutex_unlock(&b->mutex);
+		fl_test_unshare(b, sizeof *b);
+	}
+}
+
+/* glibc 21778: one who takes a dead owner's lock by the fast way, while others sleep, must keep in the word that they do. */
+FL_TEST(robust_acquire)
+{
+	FL_TEST_NEEDS_DEATHS();
+	enum { N = 2 };
+	unsigned taken = 0;
+	for (int round = 0; round < 20; round++) {
+		board *b = fl_test_share(sizeof *b);
+		pid_t owner = begin_holder(b), sleepers[N];
+		for (int i = 0; i < N; i++)
+			sleepers[i] = fl_test_fork(lock_and_say, b);
+		wait_for_sleepers(b, N);
+		FL_CHECK(kill(owner, SIGKILL) == 0);
+		int rc;
+		do
+			rc = fl_shm_mutex_try_lock(&b->mutex);
+		while (rc == -EBUSY && fl__load_relaxed(&b->told) == 0);
+		if (rc == -EOWNERDEAD) {
+			taken++;
+			fl_shm_mutex_recover(&b->mutex);
+		}
+		if (rc != -EBUSY)
+			fl_shm_mutex_unlock(&b->mutex);
+		for (int i = 0; i < N; i++)
+			fl_test_reap(sleepers[i]);
+		assert_int_equal(b->told, rc != -EOWNERDEAD);
+		assert_int_equal(b->told + b->locked, N);
+		(void)fl_test_status(owner);
+		FL_OK(fl_shm_mutex_destroy(&b->mutex));
+		fl_test_unshare(b, sizeof *b);
+	}
+	print_message("%u of 20 taken before a sleeper came\n", taken);
+}
+
+/* glibc 8e31cafb26: a forked child has its parent's memory, and none of its locks: its death frees its own alone. */
+static int lock_other_and_rest(void *arg)
+{
+	board *b = arg;
+	FL_CHECK(!fl_shm_mutex_is_owned(&b->mutex));
+	FL_CHECK(fl_shm_mutex_lock(&b->other) == 0);
+	fl__add_release(&b->held, 1);
+	fl_test_rest();
+}
+
+FL_TEST(robust_fork)
+{
+	FL_TEST_NEEDS_DEATHS();
+	board *b = fl_test_share(sizeof *b);
+	for (uint32_t round = 0; round < 10; round++) {
+		FL_OK(fl_shm_mutex_lock(&b->mutex));
+		pid_t child = fl_test_fork(lock_other_and_rest, b);
+		FL_WAIT_FOR(fl__load_acquire(&b->held) == round + 1);
+		fl_test_kill(child);
+		assert_true(fl_shm_mutex_is_owned(&b->mutex));
+		FL_RC(fl_shm_mutex_lock(&b->other), -EOWNERDEAD);
+		fl_shm_mutex_recover(&b->other);
+		fl_shm_mutex_unlock(&b->other);
+		fl_shm_mutex_unlock(&b->mutex);
+		FL_OK(fl_shm_mutex_lock(&b->mutex)); /* nobody died with it */
+		fl_shm_mutex_unlock(&b->mutex);
+	}
+	fl_test_unshare(b, sizeof *b);
+}
+
+/* musl 384d103d: the death of an owner in another process is told, whether somebody waited or not, and by each form. */
+static int take_by(board *b, int form)
+{
+	switch (form) {
+	case 0:
+		return fl_shm_mutex_lock(&b->mutex);
+	case 1:
+		return fl_shm_mutex_try_lock(&b->mutex);
+	default:
+		return fl_shm_mutex_lock_until(&b->mutex, 0, NULL);
+	}
+}
+
+FL_TEST(robust_pshared_owner_died)
+{
+	FL_TEST_NEEDS_DEATHS();
+	for (int form = 0; form < 3; form++) {
+		board *b = fl_test_share(sizeof *b);
+		fl_test_kill(begin_holder(b));
+		FL_RC(take_by(b, form), -EOWNERDEAD);
+		fl_shm_mutex_recover(&b->mutex);
+		fl_shm_mutex_unlock(&b->mutex);
+		pid_t owner = begin_holder(b), waiter = fl_test_fork(lock_and_say, b);
+		wait_for_sleepers(b, 1);
+		fl_test_kill(owner);
+		fl_test_reap(waiter);
+		assert_int_equal(b->told, 1);
+		FL_OK(take_by(b, form));
+		fl_shm_mutex_unlock(&b->mutex);
+		fl_test_unshare(b, sizeof *b);
+	}
+}
