@@ -36,6 +36,7 @@
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
 #include <fairlead/sem.h>
+#include <fairlead/seqlock.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_array.h>
 #include <fairlead/shm_barrier.h>

@@ -20,6 +20,7 @@
 static fl_mutex a_mutex = FL_MUTEX_INIT;
 static fl_rmutex an_rmutex = FL_RMUTEX_INIT;
 static fl_spin a_spin = FL_SPIN_INIT;
+static fl_seqlock a_seqlock = FL_SEQLOCK_INIT;
 static fl_cond a_cond = FL_COND_INIT;
 static fl_sem a_sem = FL_SEM_INIT(2);
 static fl_event an_event = FL_EVENT_INIT;
@@ -131,6 +132,26 @@ static void spin_locks()
 		FL_SPIN_LOCKED(&a_spin);
 		CHECK(fl_spin_destroy(&a_spin) == -EBUSY);
 	}
+}
+
+static void sequence_locks()
+{
+	int shared = 0, one = 1, mine = 0;
+	fl_seqlock_init(&a_seqlock);
+	fl_seqlock_write(&a_seqlock, &shared, &one, sizeof one);
+	fl_seqlock_read(&a_seqlock, &mine, &shared, sizeof mine);
+	CHECK(mine == 1 && fl_seqlock_try_read(&a_seqlock, &mine, &shared, sizeof mine) == 0);
+	CHECK(fl_seqlock_read_until(&a_seqlock, &mine, &shared, sizeof mine, 0, nullptr) == 0);
+	uint64_t seen = fl_seqlock_read_begin(&a_seqlock);
+	fl_seqlock_load(&mine, &shared, sizeof mine);
+	CHECK(!fl_seqlock_read_retry(&a_seqlock, seen));
+	fl_seqlock_write_begin(&a_seqlock);
+	fl_seqlock_store(&shared, &mine, sizeof mine);
+	CHECK(fl_seqlock_try_write_begin(&a_seqlock) == -EBUSY);
+	fl_seqlock_write_end(&a_seqlock);
+	CHECK(fl_seqlock_write_begin_until(&a_seqlock, 0, nullptr) == 0);
+	fl_seqlock_write_end(&a_seqlock);
+	CHECK(fl_seqlock_destroy(&a_seqlock) == 0);
 }
 
 static void conditions()
@@ -877,6 +898,7 @@ int main(int argc, char **argv)
 	CHECK(fl_now() < fl_after(FL_MS(1)) && fl_sleep(FL_US(1)) == 0 && fl_sleep_until(0, nullptr) == 0);
 	mutexes();
 	spin_locks();
+	sequence_locks();
 	shared_locks();
 	cancelling();
 	conditions();

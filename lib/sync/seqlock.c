@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The sequence lock, with the fences of Boehm, "Can seqlocks get along with programming language memory models?", 2012.
+ *
+ *   field       meaning                                  set by                             cleared by
+ *   WRITING     a write is under way                     write_begin: store                 write_end: CAS, or under the lot
+ *   WAITERS     readers may stand in line                sleep_until_written(), under the   write_end, under the lot
+ *                                                        lot, while WRITING
+ *   sequence    writes that have ended; in steps of      write_end, as it clears WRITING    -
+ *   (the rest)  WRITE
+ *
+ * writers_ is the mutex of the writers: held from begin to end.
+ *
+ * Invariants
+ *   1. Without WRITING the word is changed by the holder of writers_ alone; with it, by him and by readers that set WAITERS.
+ *      WAITERS is set only with WRITING, so an even word is a sequence and nothing else.
+ *   2. A reader that saw the word without WRITING, copied, and sees the same word, has copied what was there at one time. For
+ *      if it read anything of a later write, the release fence behind that write's WRITING and its own acquire fence order
+ *      that store before its second look, which then sees WRITING, or what came later.
+ *   3. Linearization: read, its second look at the word; write, the store or CAS that clears WRITING.
+ *   4. No lost wake: lot.c, invariants 5 and 6.
+ *
+ * The sequence has 62 bits: a reader that loses its CPU for years finds no sequence that is back where it was.
+ *
+ * Progress: a writer waits for writers alone. A reader that finds WRITING looks LOOKS times, lets others run YIELDS times, and then
+ * stands in line, which costs the writer a visit to the lot. A fiber stands in line at once: the writer may be on its thread.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include <errno.h>
+#include <fairlead/seqlock.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+enum { WRITING = 1, WAITERS = 2, WRITE = 4, LOOKS = 64, YIELDS = 4 };
+
+/* The value's memory has types of its own. */
+typedef uintptr_t __attribute__((may_alias)) word;
+enum { WORD = sizeof(word) };
+
+/* How many of `size` bytes at `shared` come one by one: before the first whole word of it, or all there are. */
+static size_t head_of(const void *shared, size_t size)
+{
+	size_t head = -(uintptr_t)shared % WORD;
+	return head < size ? head : size;
+}
+
+/*
+ * Words are those of the shared memory: which accesses are made depends on its address alone. Relaxed: what is torn is thrown away;
+ * the fences of the lock order what is not.
+ */
+void fl_seqlock_load(void *dst, const void *src, size_t size)
+{
+	unsigned char *to = dst;
+	const unsigned char *from = src;
+	size_t head = head_of(src, size);
+	size -= head;
+	for (; head > 0; head--)
+		*to++ = fl__load_relaxed(from++);
+	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
+		const word w = fl__load_relaxed((const word *)(const void *)from);
+		memcpy(to, &w, WORD);
+	}
+	for (; size > 0; size--)
+		*to++ = fl__load_relaxed(from++);
+}
+
+void fl_seqlock_store(void *dst, const void *src, size_t size)
+{
+	unsigned char *to = dst;
+	const unsigned char *from = src;
+	size_t head = head_of(dst, size);
+	size -= head;
+	for (; head > 0; head--)
+		fl__store_relaxed(to++, *from++);
+	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
+		word w;
+		memcpy(&w, from, WORD);
+		fl__store_relaxed((word *)(void *)to, w);
+	}
+	for (; size > 0; size--)
+		fl__store_relaxed(to++, *from++);
+}
+
+void fl_seqlock_init(fl_seqlock *l)
+{
+	*l = (fl_seqlock)FL_SEQLOCK_INIT;
+}
+
+int fl_seqlock_destroy(fl_seqlock *l)
+{
+	return fl_mutex_destroy(&l->writers_) != 0 || fl__lot_waited(&l->sequence_) ? -EBUSY : 0;
+}
+
+/* With writers_ held. */
+static void begin(fl_seqlock *l)
+{
+	/* relaxed, both: invariant 1 */
+	fl__store_relaxed(&l->sequence_, fl__load_relaxed(&l->sequence_) | WRITING);
+	fl__fence_release(); /* invariant 2; pairs with the fence in fl_seqlock_read_retry() */
+}
+
+void fl_seqlock_write_begin(fl_seqlock *l)
+{
+	fl_mutex_lock(&l->writers_);
+	begin(l);
+}
+
+int fl_seqlock_try_write_begin(fl_seqlock *l)
+{
+	int rc = fl_mutex_try_lock(&l->writers_);
+	if (rc == 0)
+		begin(l);
+	return rc;
+}
+
+int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_mutex_lock_until(&l->writers_, deadline, cancel);
+	if (rc == 0)
+		begin(l);
+	return rc;
+}
+
+__attribute__((noinline, cold)) static void end_waking(fl_seqlock *l, uint64_t after)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, &l->sequence_);
+	fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(&l->sequence_, after); /* as in fl_seqlock_write_end() */
+	fl__lot_close(&lot);
+}
+
+void fl_seqlock_write_end(fl_seqlock *l)
+{
+	uint64_t seen = fl__load_relaxed(&l->sequence_); /* relaxed: ours but for WAITERS, of which the CAS tells */
+	if (!(seen & WRITING))
+		fl__panic("fl_seqlock_write_end", l, "no write was begun");
+	seen &= ~(uint64_t)WAITERS;
+	const uint64_t after = seen - WRITING + WRITE;
+	/* release: the value; pairs with written() */
+	if (!fl__cas_release(&l->sequence_, &seen, after))
+		end_waking(l, after);
+	fl_mutex_unlock(&l->writers_); /* the last access */
+}
+
+void fl_seqlock_write(fl_seqlock *l, void *dst, const void *src, size_t size)
+{
+	fl_seqlock_write_begin(l);
+	fl_seqlock_store(dst, src, size);
+	fl_seqlock_write_end(l);
+}
+
+/* Whether no write is under way; then `*seen` is the sequence. */
+static bool written(const fl_seqlock *l, uint64_t *seen)
+{
+	*seen = fl__load_acquire(&l->sequence_); /* pairs with fl_seqlock_write_end() */
+	return !(*seen & WRITING);
+}
+
+/* Looks for a bounded time. */
+static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
+{
+	const bool shares = fl__ctx_get()->ops->yield != NULL;
+	for (int i = 0; i < (shares ? LOOKS : LOOKS + YIELDS); i++) {
+		if (i < LOOKS)
+			fl__sys.relax();
+		else
+			fl__sys.yield();
+		if (written(l, seen))
+			return true;
+	}
+	return false;
+}
+
+/* Under the open lot: says in the word that a reader waits, unless no write is under way. */
+static bool announce(fl_seqlock *l)
+{
+	uint64_t seen = fl__load_relaxed(&l->sequence_); /* relaxed: who finds it written acquires, in written() */
+	while (seen & WRITING)
+		/* relaxed: a mark for the writer, no message */
+		if ((seen & WAITERS) || fl__cas_weak_relaxed(&l->sequence_, &seen, seen | WAITERS))
+			return true;
+	return false;
+}
+
+/* Sleeps until the write that is under way has ended: 0, -ETIMEDOUT, -ECANCELED. */
+static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	fl__lot_open(&lot, &l->sequence_);
+	bool waits = announce(l);
+	if (waits)
+		fl__lot_add(&lot, &node);
+	fl__lot_close(&lot);
+	if (!waits)
+		return 0;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
+__attribute__((noinline, cold)) static int read_begin_slow(fl_seqlock *l, uint64_t *seen, int64_t deadline,
+                                                           fl_cancel *cancel)
+{
+	while (!spin_until_written(l, seen)) {
+		int rc = sleep_until_written(l, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	return 0;
+}
+
+uint64_t fl_seqlock_read_begin(fl_seqlock *l)
+{
+	uint64_t seen;
+	if (__builtin_expect(!written(l, &seen), 0))
+		(void)read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	return seen;
+}
+
+bool fl_seqlock_read_retry(const fl_seqlock *l, uint64_t seen)
+{
+	fl__fence_acquire(); /* invariant 2; pairs with the fence in begin() */
+	/* relaxed: the fence orders it behind the copy */
+	return __builtin_expect(fl__load_relaxed(&l->sequence_) != seen, 0);
+}
+
+int fl_seqlock_try_read(const fl_seqlock *l, void *dst, const void *src, size_t size)
+{
+	uint64_t seen;
+	if (!written(l, &seen))
+		return -EBUSY;
+	fl_seqlock_load(dst, src, size);
+	return fl_seqlock_read_retry(l, seen) ? -EBUSY : 0;
+}
+
+static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel *cancel)
+{
+	uint64_t seen;
+	do {
+		int rc = written(l, &seen) ? 0 : read_begin_slow(l, &seen, deadline, cancel);
+		if (rc != 0)
+			return rc;
+		fl_seqlock_load(dst, src, size);
+	} while (fl_seqlock_read_retry(l, seen));
+	return 0;
+}
+
+int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel *cancel)
+{
+	return read_whole(l, dst, src, size, deadline, cancel);
+}
+
+void fl_seqlock_read(fl_seqlock *l, void *dst, const void *src, size_t size)
+{
+	(void)read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+}
