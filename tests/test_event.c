@@ -185,3 +185,110 @@ FL_TEST(waiter_flag_dekker)
 	FL_OK(fl_event_destroy(&t.mine));
 	FL_OK(fl_event_destroy(&t.yours));
 }
+
+static fl_event *pulsed;
+
+static void pulse(void)
+{
+	fl_event *e = pulsed;
+	pulsed = NULL;
+	if (e) {
+		fl_event_set(e);
+		fl_event_reset(e);
+	}
+}
+
+/* A wait that has begun, but does not stand in line yet, returns for a set that is reset at once, too. */
+FL_TEST(event_pulse_is_not_missed_on_the_way_to_the_line)
+{
+	fl_event e = FL_EVENT_INIT;
+	FL_FAULTS();
+	fl__sys.relax = pulse;
+	for (int i = 0; i < 3; i++) {
+		pulsed = &e;
+		FL_OK(fl_event_wait_until(&e, fl_after(FL_S(3600)), NULL));
+		assert_false(fl_event_is_set(&e));
+		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+	}
+}
+
+FL_TEST(event_auto_is_reset_by_one_wait)
+{
+	fl_event e = FL_EVENT_AUTO_INIT, made;
+	fl_event_init_auto(&made);
+	assert_memory_equal(&e, &made, sizeof e);
+	FL_RC(fl_event_try_wait(&e), -EAGAIN);
+	FL_RC(fl_event_wait_until(&e, 0, NULL), -ETIMEDOUT);
+	for (int i = 0; i < 2; i++) {
+		fl_event_set(&e);
+		fl_event_set(&e); /* twice is once */
+		assert_true(fl_event_is_set(&e));
+		FL_OK(i == 0 ? fl_event_wait(&e) : fl_event_try_wait(&e));
+		assert_false(fl_event_is_set(&e));
+		FL_RC(fl_event_try_wait(&e), -EAGAIN);
+	}
+	fl_event_set(&e);
+	fl_event_reset(&e);
+	FL_RC(fl_event_wait_until(&e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_event_set(&e);
+	FL_OK(fl_event_wait_until(&e, 0, NULL)); /* who gave up took nothing, and left nothing behind */
+	FL_OK(fl_event_destroy(&e));
+}
+
+FL_TEST(event_auto_set_wakes_one_in_order)
+{
+	enum { N = 4 };
+	fl_event e = FL_EVENT_AUTO_INIT;
+	fl_test_caller callers[N];
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], wait_for, &e, &e, FL_FOREVER, NULL);
+	FL_RC(fl_event_destroy(&e), -EBUSY);
+	for (int i = 0; i < N; i++) {
+		fl_event_set(&e);
+		assert_false(fl_event_is_set(&e)); /* it is the waiter's already */
+		FL_OK(fl_test_call_end(&callers[i]));
+		assert_int_equal(fl_test_in_line(&e), N - 1 - i);
+	}
+	fl_event_set(&e);
+	FL_OK(fl_event_try_wait(&e));
+	FL_OK(fl_event_destroy(&e));
+}
+
+FL_TEST(event_auto_set_passes_over_who_was_cancelled)
+{
+	fl_event e = FL_EVENT_AUTO_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, second;
+	fl_test_call_in_line(&first, wait_for, &e, &e, FL_FOREVER, &stop);
+	fl_test_call_in_line(&second, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&first), -ECANCELED);
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&second));
+	assert_false(fl_event_is_set(&e));
+}
+
+static int wait_any_for(void *e, int64_t deadline, fl_cancel *cancel)
+{
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
+}
+
+/* Who looks takes nothing: the set goes to the waiter behind it, or stays. */
+FL_TEST(event_auto_wait_any_takes_nothing)
+{
+	fl_event e = FL_EVENT_AUTO_INIT;
+	fl_test_caller looker, waiter;
+	fl_test_call_in_line(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&looker));
+	assert_true(fl_event_is_set(&e));
+	FL_OK(fl_event_try_wait(&e));
+
+	fl_test_call_in_line(&looker, wait_any_for, &e, &e, FL_FOREVER, NULL);
+	fl_test_call_in_line(&waiter, wait_for, &e, &e, FL_FOREVER, NULL);
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&waiter));
+	fl_event_set(&e);
+	FL_OK(fl_test_call_end(&looker));
+	FL_OK(fl_event_try_wait(&e));
+}

@@ -2,12 +2,19 @@
 /*
  * The event:
  *
- *   bit       meaning                     set by                                           cleared by
- *   SET       it is set                   fl_event_set(): CAS, or under the lot            fl_event_reset()
- *   WAITERS   somebody may be in line     fl__word_arm(), under the lot, while not SET     fl_event_set(), under the lot
+ *   field     meaning                           set by                                    cleared by
+ *   SET       it is set                         fl_event_set(): CAS, or under the lot     fl_event_reset(); a wait for one that
+ *                                                                                         resets itself, CAS
+ *   WAITERS   somebody may be in line           line_up(), under the lot, while not SET   fl_event_set(), under the lot
+ *   AUTO      a wait resets it                  fl_event_init_auto()                      -
+ *   sets      how often it was set, modulo      fl_event_set(), unless AUTO               -
+ *             2^29; so a wait that has yet to line up misses no set that is reset at once
  *
  * Linearization: set, its CAS, or its store under the lot in the same transaction as the takes, which is its last access
- * to the event. So who waited is woken even if the event is reset at once, and who comes after the reset is not.
+ * to the event. So who waited is woken even if the event is reset at once, and who comes after the reset is not. A wait for
+ * one that resets itself: its CAS, or the take that hands it the set.
+ *
+ * SET and WAITERS are never both set: with WAITERS the word changes under the lot alone.
  *
  * Set and reset are read-modify-writes always, also where they change nothing: of a set and a reset at the same time one
  * sees the other. So "reset, look for work, wait" misses nothing: either the reset acquires what the setter wrote before,
@@ -19,13 +26,18 @@
 #include <fairlead/event.h>
 #include <fairlead/time.h>
 
-enum { SET = 1, WAITERS = 2 };
+enum { SET = 1, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
 
-static const struct fl__word is_set = {SET, SET, WAITERS};
+static const uint32_t SETS = ~(uint32_t)(ONE_SET - 1);
 
 void fl_event_init(fl_event *e)
 {
 	e->word_ = 0;
+}
+
+void fl_event_init_auto(fl_event *e)
+{
+	e->word_ = AUTO;
 }
 
 int fl_event_destroy(fl_event *e)
@@ -33,25 +45,38 @@ int fl_event_destroy(fl_event *e)
 	return fl__lot_waited(e) ? -EBUSY : 0;
 }
 
-static void set_waking(fl_event *e)
+/* With somebody in line; false when WAITERS was gone before it came to it. */
+static bool set_waking(fl_event *e)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, e);
-	fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(&e->word_, SET); /* as in fl_event_set(); the last access */
+	/* relaxed: WAITERS changes under the lot alone, and while it is set only a reset, which changes nothing, comes between */
+	uint32_t seen = fl__load_relaxed(&e->word_);
+	if (seen & WAITERS) {
+		bool taken = fl__lot_take(&lot, seen & AUTO ? 1 : FL__ALL, 0) > 0;
+		uint32_t next = (seen + ONE_SET) & SETS;
+		if (seen & AUTO)
+			next = AUTO | (fl__lot_more(&lot) ? WAITERS : 0);
+		if (!(seen & AUTO) || !taken)
+			next |= SET;
+		fl__store_release(&e->word_, next); /* as in fl_event_set(); the last access */
+	}
 	fl__lot_close(&lot);
+	return seen & WAITERS;
 }
 
 void fl_event_set(fl_event *e)
 {
 	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
-	do {
-		if (seen & WAITERS) {
-			set_waking(e);
+	for (;;) {
+		uint32_t next = (seen & AUTO ? seen : seen + ONE_SET) | SET;
+		/* release, also where it is set already: pairs with try_take(), line_up(), fl_event_is_set(), fl_event_reset() */
+		if (!(seen & WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
-		}
-		/* release, also where it is set already: pairs with fl__word_wait(), fl_event_is_set(), fl_event_reset() */
-	} while (!fl__cas_weak_release(&e->word_, &seen, SET));
+		if ((seen & WAITERS) && set_waking(e))
+			return;
+		seen = fl__load_relaxed(&e->word_); /* relaxed: as above */
+	}
 }
 
 void fl_event_reset(fl_event *e)
@@ -64,9 +89,77 @@ bool fl_event_is_set(const fl_event *e)
 	return fl__load_acquire(&e->word_) & SET; /* pairs with the release in fl_event_set() */
 }
 
+/* Whether a wait that began when the word was `first` may be over: the event is set, or has been since. */
+static bool is_over(uint32_t seen, uint32_t first)
+{
+	return (seen & SET) || ((seen ^ first) & SETS);
+}
+
+/* Whether such a wait is over; takes the set, where a wait does. */
+static bool try_take(fl_event *e, uint32_t first)
+{
+	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with the release in fl_event_set() */
+	if (!(seen & AUTO))
+		return is_over(seen, first);
+	while (seen & SET)
+		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)SET)) /* pairs as above */
+			return true;
+	return false;
+}
+
+/* Goes in line; false when the wait is over, with the set taken where `takes` and a wait does. */
+static bool line_up(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, e);
+	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: the CAS decides */
+	do {
+		next = seen | WAITERS;
+		if (is_over(seen, first))
+			next = takes && (seen & AUTO) ? seen & ~(uint32_t)SET : seen;
+		/* acquire: for a wait that is over, pairs with the release in fl_event_set() */
+	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
+	bool waits = !is_over(seen, first);
+	if (waits)
+		fl__lot_add(&lot, node);
+	fl__lot_close(&lot);
+	return waits;
+}
+
+struct watch {
+	const fl_event *event;
+	uint32_t first;
+};
+
+/* Also when somebody stands in line: then this wait has to, too. */
+static bool is_decided(const void *what)
+{
+	const struct watch *watch = what;
+	uint32_t seen = fl__load_relaxed(&watch->event->word_); /* relaxed: try_take() and line_up() acquire */
+	return is_over(seen, watch->first) || (seen & WAITERS);
+}
+
+static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	const struct watch watch = {e, first};
+	if (!(first & WAITERS) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) && try_take(e, first))
+		return 0;
+	struct fl__node node = FL__NODE(&wait);
+	if (!line_up(e, &node, first, true))
+		return 0;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
 int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel)
 {
-	return fl__word_wait(&e->word_, &is_set, deadline, cancel);
+	uint32_t first =
+	    fl__load_relaxed(&e->word_); /* relaxed: a wait that is over acquires in try_take() or line_up() */
+	return try_take(e, first) ? 0 : wait_slow(e, first, deadline, cancel);
 }
 
 int fl_event_wait(fl_event *e)
@@ -76,7 +169,7 @@ int fl_event_wait(fl_event *e)
 
 int fl_event_try_wait(fl_event *e)
 {
-	return fl_event_is_set(e) ? 0 : -EAGAIN;
+	return try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* relaxed: as above */
 }
 
 static bool on_ready(void *object)
@@ -87,7 +180,7 @@ static bool on_ready(void *object)
 static bool on_arm(void *object, struct fl__node *node)
 {
 	fl_event *e = object;
-	return fl__word_arm(&e->word_, &is_set, node);
+	return line_up(e, node, fl__load_relaxed(&e->word_), false); /* relaxed: as above */
 }
 
 const fl_on_type fl__on_event = {on_ready, on_arm, fl__node_disarm, NULL};

@@ -59,10 +59,19 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t take)
 	return waits;
 }
 
+/* There is a permit; or somebody stands in line, so that this one has to, too. */
+static bool is_decided(const void *what)
+{
+	const fl_sem *s = what;
+	return fl__load_relaxed(&s->word_) != 0; /* relaxed: try_take() and line_up() acquire */
+}
+
 static int acquire_slow(fl_sem *s, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
+	if (fl__wait_look(&wait, is_decided, s, deadline, cancel) && try_take(s))
+		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!line_up(s, &node, 1))
 		return 0;

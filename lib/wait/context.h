@@ -51,7 +51,9 @@ struct fl__ctx {
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
-	int64_t spin_ns; /* the thread parker's own */
+	/* The thread parker's own. */
+	int64_t spin_ns;
+	unsigned looks, spins;
 };
 
 /* The current context of the calling thread; NULL when the thread has not met the library yet. */

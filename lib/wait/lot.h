@@ -35,6 +35,7 @@ struct fl__wait {
 	uintptr_t
 	    decision; /* FL__PENDING, FL__GAVE_UP, FL__CANCELLED, or the struct fl__node * that was woken: see lot.c */
 	uint32_t park_word; /* the parker's: of the wait, not of the context, since waits may nest */
+	bool patient;       /* it will be long: to sleep at once, without a spin */
 };
 
 #define FL__PENDING ((uintptr_t)0)
@@ -93,6 +94,14 @@ void fl__lot_unpark(struct fl__lot *lot);
 
 /* Begins a wait of the calling context. */
 void fl__wait_begin(struct fl__wait *wait);
+
+/*
+ * Looks at a word of the object for a bounded time, before the wait stands in line: whoever makes it ready meanwhile need not
+ * visit the lot. True when a look was one. Threads alone do so, with time left and no request to cancel; and when it was in
+ * vain, the wait parks without a spin.
+ */
+bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+                   fl_cancel *cancel);
 
 /*
  * Parks until one of the wait's places is taken: 0; -ETIMEDOUT, -ECANCELED when none was. A deadline in the past does not

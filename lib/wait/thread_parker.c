@@ -12,10 +12,14 @@
  * so that a debugger can tell who sleeps on what.
  *
  * The spin. A futex wake across cores costs 25 us on a virtual machine, one on the same core 2 us, a spin hand-off 0.3 us
- * when the partner runs on another core, and for ever when it waits for this one. So a waiter looks a few times, then
- * yields between looks, for a bounded time, and only then sleeps. The bound follows success: it halves when the spin was in
- * vain, down to SPIN_LEAST, and doubles when it paid, up to SPIN_MOST, which is about the cost of the wake it saves
- * (so a wait costs at most twice the best choice in hindsight: Karlin et al., 1991).
+ * when the partner runs on another core, and for ever when it waits for this one. So a waiter looks some times, then
+ * yields between looks, for a bounded time, and only then sleeps. Two bounds follow success, each context's own:
+ *
+ *   time     halves when the spin was in vain, down to SPIN_LEAST, and doubles when it paid, up to SPIN_MOST, which is about
+ *            the cost of the wake it saves (so a wait costs at most twice the best choice in hindsight: Karlin et al., 1991)
+ *   looks    before the first yield: doubles, up to LOOKS_MOST, when one of them found it, for then the partner runs on another
+ *            core; halves, down to LOOKS_LEAST, when it took a yield, for then the partner may have waited for this core, where
+ *            looks alone are lost time. They are LOOKS_MOST again in one spin of TRIAL, to find out that partners have moved.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -24,15 +28,28 @@
 #include <fairlead/time.h>
 
 enum { EMPTY = 0, UNPARKED = 1, ASLEEP = 3 };
-enum { LOOKS = 16, SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* the last two in ns */
+enum { LOOKS_LEAST = 4, LOOKS_MOST = 64, TRIAL = 64 };
+enum { SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* in ns */
+
+/* The looks before the first yield. */
+static bool look_at_once(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what)
+{
+	unsigned looks = ctx->spins++ % TRIAL == 0 ? LOOKS_MOST : ctx->looks;
+	for (unsigned i = 0; i < looks; i++) {
+		if (look(what)) {
+			ctx->looks = 2 * looks < LOOKS_MOST ? 2 * looks : LOOKS_MOST;
+			return true;
+		}
+		fl__sys.relax();
+	}
+	ctx->looks = looks / 2 > LOOKS_LEAST ? looks / 2 : LOOKS_LEAST;
+	return false;
+}
 
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
 {
-	for (int i = 0; i < LOOKS; i++) {
-		if (look(what))
-			return true;
-		fl__sys.relax();
-	}
+	if (look_at_once(ctx, look, what))
+		return true;
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = SPIN_MOST;
 	int64_t now = fl__sys.now();
@@ -78,7 +95,7 @@ static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 
 static int park(struct fl__wait *wait, int64_t deadline)
 {
-	if (!fl__spin(wait->ctx, unparked, wait, deadline) && !sleep_until(wait, deadline))
+	if ((wait->patient || !fl__spin(wait->ctx, unparked, wait, deadline)) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
 	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), whichever access saw it */
 	return 0;

@@ -15,6 +15,7 @@ void fl__wait_begin(struct fl__wait *wait)
 	wait->ctx = fl__ctx_get();
 	wait->decision = FL__PENDING;
 	wait->park_word = 0;
+	wait->patient = false;
 }
 
 /* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */
@@ -82,12 +83,49 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
+bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
+                   fl_cancel *cancel)
+{
+	if (wait->ctx->ops != &fl__thread_parker || fl__is_past(deadline))
+		return false;
+	const fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
+	if (token && fl__cancel_is_requested(token))
+		return false;
+	bool found = fl__spin(wait->ctx, look, what, deadline);
+	wait->patient = !found;
+	return found;
+}
+
+/* What a wait for a word looks at before it stands in line. */
+struct watch {
+	const uint32_t *word;
+	const struct fl__word *ready;
+};
+
+static bool is_ready(uint32_t seen, const struct fl__word *ready)
+{
+	return (seen & ready->mask) == ready->value;
+}
+
+/* Also when somebody stands in line: then this wait has to, too. */
+static bool is_decided(const void *what)
+{
+	const struct watch *watch = what;
+	uint32_t seen = fl__load_relaxed(watch->word); /* relaxed: fl__word_wait() acquires, once it has seen it */
+	return is_ready(seen, watch->ready) || (seen & watch->ready->waiters);
+}
+
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel)
 {
-	if ((fl__load_acquire(word) & ready->mask) == ready->value) /* pairs with whoever made it ready */
+	uint32_t seen = fl__load_acquire(word); /* pairs with whoever made it ready */
+	if (is_ready(seen, ready))
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
+	const struct watch watch = {word, ready};
+	if (!(seen & ready->waiters) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) &&
+	    is_ready(fl__load_acquire(word), ready)) /* as above */
+		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(word, ready, &node))
 		return 0;

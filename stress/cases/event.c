@@ -315,3 +315,146 @@ FL_STRESS(eagain_not_timeout, waiter, setter)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out, in time");
 	FL_FORBIDDEN(1, "an error");
 }
+
+/* Auto-reset: one set lets one wait return, who sees what came before it, and is gone then. */
+struct event_auto_data {
+	fl_event e;
+	int data, seen;
+};
+
+FL_STRESS_SETUP(event_auto_data)
+{
+	fl_event_init_auto(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_data, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_data, waiter)
+{
+	OK(fl_event_wait(&s->e));
+	s->seen = s->data;
+}
+
+FL_STRESS(event_auto_data, setter, waiter)
+{
+	FL_FORBIDDEN(fl_event_is_set(&s->e) || fl_event_destroy(&s->e) != 0, "still set, or a waiter left");
+	FL_ACCEPTABLE(s->seen, "data seen");
+	FL_FORBIDDEN(1, "data missed");
+}
+
+/* Of two that wait one returns for a set; where both give up it stays. */
+struct event_auto_one {
+	fl_event e;
+	int data, rc[2];
+};
+
+FL_STRESS_SETUP(event_auto_one)
+{
+	fl_event_init_auto(&s->e);
+}
+
+static void take_set(struct event_auto_one *s, int which)
+{
+	s->rc[which] = fl_event_wait_until(&s->e, soon(), NULL);
+	if (s->rc[which] == 0)
+		FL_STRESS_CHECK(s->data++ == 1);
+}
+
+FL_STRESS_ACTOR(event_auto_one, one)
+{
+	take_set(s, 0);
+}
+
+FL_STRESS_ACTOR(event_auto_one, two)
+{
+	take_set(s, 1);
+}
+
+FL_STRESS_ACTOR(event_auto_one, setter)
+{
+	s->data = 1;
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(event_auto_one, one, two, setter)
+{
+	int taken = (s->rc[0] == 0) + (s->rc[1] == 0);
+	FL_FORBIDDEN(fl_event_destroy(&s->e) != 0, "left in line");
+	FL_ACCEPTABLE(taken == 1 && !fl_event_is_set(&s->e), "one returned");
+	FL_ACCEPTABLE(taken == 0 && fl_event_is_set(&s->e), "both gave up");
+	FL_FORBIDDEN(1, "a set was made or lost");
+}
+
+/* Two sets, two waits without end: the second set comes when the first was taken, so none is lost in the other. */
+struct event_auto_turns {
+	fl_event ping, pong;
+	int turns;
+};
+
+FL_STRESS_SETUP(event_auto_turns)
+{
+	fl_event_init_auto(&s->ping);
+	fl_event_init_auto(&s->pong);
+}
+
+FL_STRESS_ACTOR(event_auto_turns, here)
+{
+	for (int i = 0; i < 2; i++) {
+		s->turns++;
+		fl_event_set(&s->ping);
+		OK(fl_event_wait(&s->pong));
+	}
+}
+
+FL_STRESS_ACTOR(event_auto_turns, there)
+{
+	for (int i = 0; i < 2; i++) {
+		OK(fl_event_wait(&s->ping));
+		s->turns++;
+		fl_event_set(&s->pong);
+	}
+}
+
+FL_STRESS(event_auto_turns, here, there)
+{
+	FL_ACCEPTABLE(s->turns == 4 && !fl_event_is_set(&s->ping) && !fl_event_is_set(&s->pong), "in turn");
+	FL_FORBIDDEN(1, "a set was made or lost");
+}
+
+/* A look by wait-any takes no set from a waiter that stands in the same line. */
+struct event_auto_wait_any {
+	fl_event e;
+	int index;
+};
+
+FL_STRESS_SETUP(event_auto_wait_any)
+{
+	fl_event_init_auto(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_wait_any, looker)
+{
+	s->index = FL_WAIT_ANY_UNTIL(soon(), NULL, FL_ON_EVENT(&s->e));
+}
+
+FL_STRESS_ACTOR(event_auto_wait_any, waiter)
+{
+	OK(fl_event_wait(&s->e));
+}
+
+FL_STRESS_ACTOR(event_auto_wait_any, setter)
+{
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(event_auto_wait_any, looker, waiter, setter)
+{
+	FL_FORBIDDEN(fl_event_is_set(&s->e) || fl_event_destroy(&s->e) != 0, "a set, or a waiter, is left");
+	FL_ACCEPTABLE(s->index == 0, "the looker saw it");
+	FL_ACCEPTABLE(s->index == -ETIMEDOUT, "the looker saw nothing");
+	FL_FORBIDDEN(1, "wrong result");
+}

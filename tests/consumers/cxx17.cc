@@ -198,6 +198,10 @@ static void counters()
 	CHECK(fl_latch_count(&a_latch) == 0 && fl_latch_destroy(&a_latch) == 0);
 	CHECK(fl_latch_init(&a_latch, FL_LATCH_MAX) == 0);
 
+	static fl_event bell = FL_EVENT_AUTO_INIT;
+	fl_event_init_auto(&bell);
+	fl_event_set(&bell);
+	CHECK(fl_event_try_wait(&bell) == 0 && !fl_event_is_set(&bell));
 	fl_event_init(&an_event);
 	CHECK(!fl_event_is_set(&an_event) && fl_event_try_wait(&an_event) == -EAGAIN);
 	fl_event_set(&an_event);

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The spin of threads that wait: how long, where, and who does not. The clock is the test's own, and counts its readings. */
+#include "fl_faults.h"
+#include "fl_test.h"
+
+static struct {
+	int64_t now;
+	unsigned relaxes, yields, sleeps;
+	int64_t spun, slept_at; /* what the looks and yields took; when the sleep began */
+} turn;
+
+enum { RELAX_NS = 30, YIELD_NS = 400 };
+
+static int64_t clock_now(void)
+{
+	return turn.now;
+}
+
+static void relax(void)
+{
+	turn.relaxes++;
+	turn.now += RELAX_NS;
+	turn.spun += RELAX_NS;
+}
+
+static void yield(void)
+{
+	turn.yields++;
+	turn.now += YIELD_NS;
+	turn.spun += YIELD_NS;
+}
+
+/* Nobody comes: the time passes asleep. */
+static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word;
+	(void)expected;
+	turn.sleeps++;
+	turn.slept_at = turn.now;
+	turn.now = deadline;
+	return -ETIMEDOUT;
+}
+
+static void clock_ours(void)
+{
+	memset(&turn, 0, sizeof turn);
+	turn.now = FL_S(1000);
+	fl__sys.now = clock_now;
+	fl__sys.relax = relax;
+	fl__sys.yield = yield;
+	fl__sys.futex_wait = sleep_on;
+}
+
+typedef int blocking(void *object, int64_t deadline);
+
+static int sem_acquire(void *s, int64_t deadline)
+{
+	return fl_sem_acquire_until(s, deadline, NULL);
+}
+
+static int event_wait(void *e, int64_t deadline)
+{
+	return fl_event_wait_until(e, deadline, NULL);
+}
+
+static int latch_wait(void *l, int64_t deadline)
+{
+	return fl_latch_wait_until(l, deadline, NULL);
+}
+
+static int barrier_wait(void *b, int64_t deadline)
+{
+	return fl_barrier_wait_until(b, deadline, NULL);
+}
+
+/* A wait that nobody ends burns at most 100 us, however often, then sleeps once; and it is not shorter than its deadline. */
+static void burns_little(blocking *call, void *object, int expected)
+{
+	for (int i = 0; i < 200; i++) {
+		const int64_t begin = turn.now;
+		turn.spun = turn.slept_at = 0;
+		turn.sleeps = 0;
+		const int rc = call(object, begin + FL_S(1));
+		assert_int_equal(rc, expected);
+		assert_int_equal(turn.sleeps, 1);
+		assert_true(turn.spun <= FL_US(100));
+		assert_true(turn.slept_at - begin <= FL_US(100));
+		assert_true(turn.now >= begin + FL_S(1));
+	}
+}
+
+FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_event e = FL_EVENT_INIT, bell = FL_EVENT_AUTO_INIT;
+	fl_latch l = FL_LATCH_INIT(1);
+	fl_barrier b = FL_BARRIER_INIT(2);
+	FL_FAULTS();
+	clock_ours();
+	burns_little(sem_acquire, &s, -ETIMEDOUT);
+	burns_little(event_wait, &e, -ETIMEDOUT);
+	burns_little(event_wait, &bell, -ETIMEDOUT);
+	burns_little(latch_wait, &l, -ETIMEDOUT);
+	turn.spun = 0;
+	FL_RC(barrier_wait(&b, turn.now + FL_S(1)), -ETIMEDOUT); /* which stands in line at once, and looks there */
+	assert_true(turn.spun <= FL_US(100));
+}
+
+/* What is ready is taken without a look; a wait that may not last makes none. */
+FL_TEST(parker_spin_is_not_begun_in_vain)
+{
+	fl_sem s = FL_SEM_INIT(1);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_FAULTS();
+	clock_ours();
+	FL_OK(fl_sem_acquire(&s));
+	FL_RC(fl_sem_acquire_until(&s, turn.now, NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_until(&s, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(turn.relaxes, 0);
+	assert_int_equal(turn.yields, 0);
+	assert_int_equal(turn.sleeps, 0);
+}
+
+/* It ends with the deadline, where that comes first. */
+FL_TEST(parker_spin_ends_with_the_deadline)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	FL_FAULTS();
+	clock_ours();
+	const int64_t begin = turn.now;
+	FL_RC(fl_sem_acquire_until(&s, begin + 1, NULL), -ETIMEDOUT);
+	assert_int_equal(turn.yields, 0);
+	assert_true(turn.now - begin <= FL_US(10));
+}
+
+static fl_sem *awaited;
+static unsigned release_at;
+
+/* The partner on another core: it releases while this thread looks. */
+static void relax_and_release(void)
+{
+	relax();
+	if (turn.relaxes == release_at)
+		fl_sem_release(awaited);
+}
+
+/* The partner on this core: it comes to run when this thread yields. */
+static void yield_and_release(void)
+{
+	yield();
+	fl_sem_release(awaited);
+}
+
+/* Who finds a permit by looking never goes in line: neither side enters the lot, and nobody sleeps. */
+FL_TEST(parker_spin_finds_a_permit_before_the_line)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	awaited = &s;
+	FL_FAULTS();
+	clock_ours();
+	fl__sys.relax = relax_and_release;
+	release_at = 3;
+	FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+	assert_int_equal(s.word_, 0); /* not even the mark of a waiter */
+	assert_int_equal(turn.sleeps, 0);
+}
+
+/* Where partners wait for this core the looks before the first yield become few; where they run on another they are many again. */
+FL_TEST(parker_spin_looks_as_success_tells)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	awaited = &s;
+	FL_FAULTS();
+	clock_ours();
+	fl__sys.yield = yield_and_release;
+	unsigned few = 0;
+	for (int i = 0; i < 1000; i++) {
+		turn.relaxes = turn.yields = 0;
+		FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+		assert_int_equal(turn.yields, 1);
+		few += turn.relaxes <= 8;
+	}
+	assert_true(few > 950);
+
+	fl__sys.relax = relax_and_release;
+	unsigned found = 0;
+	for (int i = 0; i < 1000; i++) {
+		turn.relaxes = turn.yields = 0;
+		release_at = 20;
+		FL_OK(fl_sem_acquire_until(&s, turn.now + FL_S(1), NULL));
+		found += turn.yields == 0;
+		while (fl_sem_try_acquire(&s) == 0)
+			;
+	}
+	assert_true(found > 900);
+}
