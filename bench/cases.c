@@ -41,14 +41,76 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 	},
 	{
-		.name = "locks/sem_uncontended", .unit = "ns/op", .threads = {1},
-		.peers = {"sem_t", "pthread", "nsync"},
+		.name = "locks/mutex_handoff_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
+		.floor = {"spin", "futex"},
+	},
+	{
+		.name = "locks/mutex_handoff_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
+		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/sem_uncontended", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
 		.floor = {"atomic"},
 	},
 	{
-		.name = "locks/sem_pingpong", .unit = "ns/round trip", .threads = {2},
-		.peers = {"sem_t", "pthread", "nsync"},
-		.floor = {"spin_yield"},
+		.name = "locks/sem_2permits", .unit = "ns/op", .threads = {4, 16}, .least_ms = 100,
+		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
+	},
+	{
+		.name = "locks/sem_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
+		.floor = {"spin", "futex"},
+	},
+	{
+		.name = "locks/sem_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
+		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
+		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/event_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"pthread", "nsync", "abseil", "glib", "std"},
+		.floor = {"spin", "futex"},
+	},
+	{
+		.name = "locks/event_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
+		.peers = {"pthread", "nsync", "abseil", "glib", "std"},
+		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/cond_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"pthread", "nsync", "abseil", "glib"},
+		.floor = {"spin", "futex"},
+	},
+	{
+		.name = "locks/cond_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
+		.peers = {"pthread", "nsync", "abseil", "glib"},
+		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/cond_broadcast", .unit = "ns/round", .threads = {16}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "glib"},
+	},
+	{
+		.name = "locks/eventcount_idle", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"ck_ec"},
+		.floor = {"fence"},
+	},
+	{
+		.name = "locks/eventcount_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"ck_ec"},
+		.floor = {"spin", "futex"},
+	},
+	{
+		.name = "locks/eventcount_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
+		.peers = {"ck_ec"},
+		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/barrier", .unit = "ns/round", .threads = {2, 4, 16}, .least_ms = 100,
+		.peers = {"pthread", "std", "boost"},
 	},
 	{
 		.name = "queues/uncontended", .unit = "ns/item", .threads = {1},

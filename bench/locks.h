@@ -4,6 +4,7 @@
 
 #include "shim.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 /*
@@ -127,11 +128,83 @@ static inline void lock_teardown(void *state, uint64_t total)
 	{                                                                                                              \
 		"locks/mutex_1us", #impl, impl##_setup, impl##_1us, lock_teardown, fixed                               \
 	}
-#define LOCK_ROWS(impl)                                                                                                \
-	LOCK_CONTENDED(impl, 0), {"locks/mutex_fair_empty", #impl, impl##_setup, impl##_fair_empty, lock_teardown, 0}, \
+#define LOCK_SPANS(impl)                                                                                               \
+	{"locks/mutex_fair_empty", #impl, impl##_setup, impl##_fair_empty, lock_teardown, 0},                          \
 	    {"locks/mutex_fair_100ns", #impl, impl##_setup, impl##_fair_100ns, lock_teardown, 0},                      \
 	{                                                                                                              \
 		"locks/mutex_fair_1us", #impl, impl##_setup, impl##_fair_1us, lock_teardown, 0                         \
 	}
+
+/*
+ * Hands over from one thread to the other, and back: an operation. There are three locks in a ring, and each thread holds one
+ * all the time: it locks the next one, which the other thread holds or has just let go, and unlocks that behind. So every
+ * lock waits for an unlock of the other thread. The count lies beside its lock.
+ */
+enum { HANDOFF_LOCKS = 3 };
+
+#define HANDOFF_BENCH(impl, type, init, lock, unlock)                                                                  \
+	struct impl##_link {                                                                                           \
+		BENCH_ALIGNED type mutex;                                                                              \
+		uint64_t count;                                                                                        \
+	};                                                                                                             \
+	struct impl##_ring {                                                                                           \
+		struct impl##_link links[HANDOFF_LOCKS];                                                               \
+		pthread_barrier_t begin;                                                                               \
+	};                                                                                                             \
+	static void *impl##_ring_setup(int threads, uint64_t total)                                                    \
+	{                                                                                                              \
+		struct impl##_ring *s = (struct impl##_ring *)bench_alloc(sizeof *s);                                  \
+		(void)total;                                                                                           \
+		for (int i = 0; i < HANDOFF_LOCKS; i++) {                                                              \
+			type *m = &s->links[i].mutex;                                                                  \
+			init;                                                                                          \
+		}                                                                                                      \
+		pthread_barrier_init(&s->begin, NULL, (unsigned)threads);                                              \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void impl##_ring_run(bench_thread *t)                                                                   \
+	{                                                                                                              \
+		struct impl##_ring *s = (struct impl##_ring *)t->state;                                                \
+		int held = t->index;                                                                                   \
+		type *m = &s->links[held].mutex;                                                                       \
+		lock;                                                                                                  \
+		pthread_barrier_wait(&s->begin);                                                                       \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			int next = (held + 1) % HANDOFF_LOCKS;                                                         \
+			m = &s->links[next].mutex;                                                                     \
+			lock;                                                                                          \
+			s->links[next].count++;                                                                        \
+			m = &s->links[held].mutex;                                                                     \
+			unlock;                                                                                        \
+			held = next;                                                                                   \
+		}                                                                                                      \
+		m = &s->links[held].mutex;                                                                             \
+		unlock;                                                                                                \
+	}                                                                                                              \
+	static void impl##_ring_teardown(void *state, uint64_t total)                                                  \
+	{                                                                                                              \
+		struct impl##_ring *s = (struct impl##_ring *)state;                                                   \
+		uint64_t count = 0;                                                                                    \
+		for (int i = 0; i < HANDOFF_LOCKS; i++)                                                                \
+			count += s->links[i].count;                                                                    \
+		if (count != 2 * total)                                                                                \
+			bench_fail("handed over %llu times of %llu", (unsigned long long)count,                        \
+			           (unsigned long long)(2 * total));                                                   \
+		pthread_barrier_destroy(&s->begin);                                                                    \
+		free(s);                                                                                               \
+	}
+
+#define HANDOFF_ROW(name, impl)                                                                                        \
+	{                                                                                                              \
+		name, #impl, impl##_ring_setup, impl##_ring_run, impl##_ring_teardown, 0                               \
+	}
+#define HANDOFF_ROWS(impl)                                                                                             \
+	HANDOFF_ROW("locks/mutex_handoff_apart", impl), HANDOFF_ROW("locks/mutex_handoff_together", impl)
+
+/* All of a lock that sleeps when it waits. */
+#define SLEEPING_LOCK(impl, type, init, lock, unlock)                                                                  \
+	LOCK_BENCH(impl, type, char, init, lock, unlock)                                                               \
+	HANDOFF_BENCH(impl, type, init, lock, unlock)
+#define SLEEPING_ROWS(impl) LOCK_CONTENDED(impl, 0), LOCK_SPANS(impl), HANDOFF_ROWS(impl)
 
 #endif

@@ -9,10 +9,10 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-LOCK_BENCH(fairlead, fl_mutex, char, fl_mutex_init(m), fl_mutex_lock(m), fl_mutex_unlock(m))
-LOCK_BENCH(pthread, pthread_mutex_t, char, pthread_mutex_init(m, NULL), pthread_mutex_lock(m), pthread_mutex_unlock(m))
-LOCK_BENCH(nsync, nsync_mu, char, nsync_mu_init(m), nsync_mu_lock(m), nsync_mu_unlock(m))
-LOCK_BENCH(glib, GMutex, char, g_mutex_init(m), g_mutex_lock(m), g_mutex_unlock(m))
+SLEEPING_LOCK(fairlead, fl_mutex, fl_mutex_init(m), fl_mutex_lock(m), fl_mutex_unlock(m))
+SLEEPING_LOCK(pthread, pthread_mutex_t, pthread_mutex_init(m, NULL), pthread_mutex_lock(m), pthread_mutex_unlock(m))
+SLEEPING_LOCK(nsync, nsync_mu, nsync_mu_init(m), nsync_mu_lock(m), nsync_mu_unlock(m))
+SLEEPING_LOCK(glib, GMutex, g_mutex_init(m), g_mutex_lock(m), g_mutex_unlock(m))
 LOCK_BENCH(ck_fas, ck_spinlock_fas_t, char, ck_spinlock_fas_init(m), ck_spinlock_fas_lock(m), ck_spinlock_fas_unlock(m))
 LOCK_BENCH(ck_ticket, ck_spinlock_ticket_t, char, ck_spinlock_ticket_init(m), ck_spinlock_ticket_lock(m),
            ck_spinlock_ticket_unlock(m))
@@ -36,10 +36,10 @@ LOCK_BENCH(cas, atomic_uint, char, atomic_init(m, 0), cas_lock(m), atomic_store_
 enum { LOCK_FIXED = 10000 };
 
 static const bench_row rows[] = {
-    LOCK_ROWS(fairlead),
-    LOCK_ROWS(pthread),
-    LOCK_ROWS(nsync),
-    LOCK_ROWS(glib),
+    SLEEPING_ROWS(fairlead),
+    SLEEPING_ROWS(pthread),
+    SLEEPING_ROWS(nsync),
+    SLEEPING_ROWS(glib),
     LOCK_CONTENDED(ck_fas, 0),
     LOCK_CONTENDED(ck_ticket, LOCK_FIXED),
     LOCK_CONTENDED(ck_mcs, LOCK_FIXED),

@@ -1,88 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Semaphores: a release and an acquire on one thread; and two threads that hand a turn to and fro through two of them
- * (an operation is there and back). Peers without a semaphore of their own get one from mutex and condition.
- */
+/* Semaphores in C (sems.h), and the floors of all hand-overs. Peers without one get it from mutex and condition. */
 #include "monitor.h"
-#include "shim.h"
+#include "sems.h"
 
 #include <ck_pr.h>
 #include <errno.h>
 #include <fairlead/sem.h>
+#include <limits.h>
+#include <linux/futex.h>
 #include <sched.h>
 #include <semaphore.h>
 #include <stdatomic.h>
 #include <stdbool.h>
-#include <stdlib.h>
-
-/* The data handed over with the turn: plain, so that a semaphore that lets both pass gives a wrong count. */
-typedef struct sem_data {
-	uint64_t count;
-} sem_data;
-
-static void sem_uncontended_teardown(void *state, uint64_t total)
-{
-	(void)total;
-	free(state);
-}
-
-static void sem_pingpong_teardown(void *state, uint64_t total)
-{
-	sem_data *data = state;
-	if (data->count != 2 * total)
-		bench_fail("a semaphore counted %llu turns of %llu", (unsigned long long)data->count,
-		           (unsigned long long)(2 * total));
-	free(state);
-}
-
-#define SEM_BENCH(impl, type, init, release, acquire)                                                                  \
-	struct impl##_state {                                                                                          \
-		sem_data data;                                                                                         \
-		BENCH_ALIGNED type ping;                                                                               \
-		BENCH_ALIGNED type pong;                                                                               \
-	};                                                                                                             \
-	static void *impl##_setup(int threads, uint64_t total)                                                         \
-	{                                                                                                              \
-		struct impl##_state *s = bench_alloc(sizeof *s);                                                       \
-		(void)threads;                                                                                         \
-		(void)total;                                                                                           \
-		init(&s->ping);                                                                                        \
-		init(&s->pong);                                                                                        \
-		return s;                                                                                              \
-	}                                                                                                              \
-	__attribute__((unused)) static void impl##_uncontended(bench_thread *t)                                        \
-	{                                                                                                              \
-		struct impl##_state *s = t->state;                                                                     \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
-			release(&s->ping);                                                                             \
-			acquire(&s->ping);                                                                             \
-		}                                                                                                      \
-	}                                                                                                              \
-	__attribute__((unused)) static void impl##_pingpong(bench_thread *t)                                           \
-	{                                                                                                              \
-		struct impl##_state *s = t->state;                                                                     \
-		for (uint64_t i = 0; i < t->total; i++) {                                                              \
-			if (t->index == 0) {                                                                           \
-				s->data.count++;                                                                       \
-				release(&s->ping);                                                                     \
-				acquire(&s->pong);                                                                     \
-			} else {                                                                                       \
-				acquire(&s->ping);                                                                     \
-				s->data.count++;                                                                       \
-				release(&s->pong);                                                                     \
-			}                                                                                              \
-		}                                                                                                      \
-	}
-
-#define SEM_UNCONTENDED(impl)                                                                                          \
-	{                                                                                                              \
-		"locks/sem_uncontended", #impl, impl##_setup, impl##_uncontended, sem_uncontended_teardown, 0          \
-	}
-#define SEM_PINGPONG(impl)                                                                                             \
-	{                                                                                                              \
-		"locks/sem_pingpong", #impl, impl##_setup, impl##_pingpong, sem_pingpong_teardown, 0                   \
-	}
-#define SEM_ROWS(impl) SEM_UNCONTENDED(impl), SEM_PINGPONG(impl)
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static inline void fairlead_init(fl_sem *s)
 {
@@ -109,39 +40,6 @@ static inline void posix_acquire(sem_t *s)
 			bench_fail("sem_wait");
 }
 
-/* Whoever signals counts the waiter off, so that a waiter that has yet to run is not signalled twice. */
-#define MONITOR_SEM(mon)                                                                                               \
-	typedef struct mon##_sem {                                                                                     \
-		mon_##mon##_mutex mutex;                                                                               \
-		mon_##mon##_cond cond;                                                                                 \
-		unsigned permits, waiters;                                                                             \
-	} mon##_sem;                                                                                                   \
-	static inline void mon##_init(mon##_sem *s)                                                                    \
-	{                                                                                                              \
-		mon_##mon##_mutex_init(&s->mutex);                                                                     \
-		mon_##mon##_cond_init(&s->cond);                                                                       \
-	}                                                                                                              \
-	static inline void mon##_release(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		s->permits++;                                                                                          \
-		bool wake = s->waiters > 0;                                                                            \
-		s->waiters -= wake;                                                                                    \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&s->cond);                                                                  \
-	}                                                                                                              \
-	static inline void mon##_acquire(mon##_sem *s)                                                                 \
-	{                                                                                                              \
-		mon_##mon##_lock(&s->mutex);                                                                           \
-		while (s->permits == 0) {                                                                              \
-			s->waiters++;                                                                                  \
-			mon_##mon##_wait(&s->cond, &s->mutex);                                                         \
-		}                                                                                                      \
-		s->permits--;                                                                                          \
-		mon_##mon##_unlock(&s->mutex);                                                                         \
-	}
-
 MONITOR_SEM(pthread)
 MONITOR_SEM(nsync)
 
@@ -166,44 +64,75 @@ static inline void atomic_sem_acquire(atomic_uint *s)
 
 /*
  * What a hand-over costs at least: one thread stores to a cache line, the other polls it; neither writes the other's. Never
- * sleeps: looks 8 times, then lets another thread have the CPU.
+ * sleeps. On one CPU it lets the other run after each look.
  */
-typedef struct spin_sem {
-	atomic_uint released;
-	BENCH_ALIGNED unsigned acquired;
-} spin_sem;
+typedef struct spin_turn {
+	atomic_uint given;
+	BENCH_ALIGNED unsigned taken;
+} spin_turn;
 
-static inline void spin_init(spin_sem *s)
+static inline void spin_init(spin_turn *s)
 {
-	atomic_init(&s->released, 0);
-	s->acquired = 0;
+	atomic_init(&s->given, 0);
+	s->taken = 0;
 }
 
-static inline void spin_release(spin_sem *s)
+static inline void spin_give(spin_turn *s)
 {
-	unsigned released = atomic_load_explicit(&s->released, memory_order_relaxed);
-	atomic_store_explicit(&s->released, released + 1, memory_order_release);
+	unsigned given = atomic_load_explicit(&s->given, memory_order_relaxed);
+	atomic_store_explicit(&s->given, given + 1, memory_order_release);
 }
 
-static inline void spin_acquire(spin_sem *s)
+static inline void spin_take(spin_turn *s)
 {
-	for (unsigned tries = 1; atomic_load_explicit(&s->released, memory_order_acquire) == s->acquired; tries++)
-		if (tries % 8 == 0)
-			sched_yield();
-		else
-			ck_pr_stall();
-	s->acquired++;
+	while (atomic_load_explicit(&s->given, memory_order_acquire) == s->taken)
+		ck_pr_stall();
+	s->taken++;
+}
+
+static inline void yield_take(spin_turn *s)
+{
+	while (atomic_load_explicit(&s->given, memory_order_acquire) == s->taken)
+		sched_yield();
+	s->taken++;
+}
+
+/* What the kernel asks for: one word a direction, a call to wake and one to sleep for each hand-over; nobody spins. */
+static inline void futex_init(atomic_uint *word)
+{
+	atomic_init(word, 0);
+}
+
+static inline void futex_give(atomic_uint *word)
+{
+	atomic_store_explicit(word, 1, memory_order_release);
+	syscall(SYS_futex, word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static inline void futex_take(atomic_uint *word)
+{
+	while (atomic_load_explicit(word, memory_order_acquire) == 0)
+		syscall(SYS_futex, word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+	atomic_store_explicit(word, 0, memory_order_relaxed);
 }
 
 SEM_BENCH(fairlead, fl_sem, fairlead_init, fl_sem_release, fairlead_acquire)
 SEM_BENCH(sem_t, sem_t, posix_init, sem_post, posix_acquire)
 SEM_BENCH(pthread, pthread_sem, pthread_init, pthread_release, pthread_acquire)
 SEM_BENCH(nsync, nsync_sem, nsync_init, nsync_release, nsync_acquire)
-SEM_BENCH(atomic, atomic_uint, atomic_sem_init, atomic_sem_release, atomic_sem_acquire)
-SEM_BENCH(spin_yield, spin_sem, spin_init, spin_release, spin_acquire)
+SEM_ALONE(atomic, atomic_uint, atomic_sem_init, atomic_sem_release, atomic_sem_acquire)
+TURN_BENCH(spin, spin_turn, spin_init, spin_give, spin_take)
+TURN_BENCH(yield, spin_turn, spin_init, spin_give, yield_take)
+TURN_BENCH(futex, atomic_uint, futex_init, futex_give, futex_take)
+
+#define FLOOR_ROWS(of)                                                                                                 \
+	TURN_ROWS(of, "futex", futex), TURN_ROW(of "_apart", "spin", spin), TURN_ROW(of "_together", "yield", yield)
 
 static const bench_row rows[] = {
-    SEM_ROWS(fairlead), SEM_ROWS(sem_t),         SEM_ROWS(pthread),
-    SEM_ROWS(nsync),    SEM_UNCONTENDED(atomic), SEM_PINGPONG(spin_yield),
+    SEM_ROWS(fairlead, "fairlead"),    SEM_ROWS(sem_t, "sem_t"),
+    SEM_ROWS(pthread, "pthread"),      SEM_ROWS(nsync, "nsync"),
+    SEM_UNCONTENDED(atomic, "atomic"), FLOOR_ROWS("locks/mutex_handoff"),
+    FLOOR_ROWS("locks/sem_pingpong"),  FLOOR_ROWS("locks/event_pingpong"),
+    FLOOR_ROWS("locks/cond_pingpong"), FLOOR_ROWS("locks/eventcount_pingpong"),
 };
 BENCH_ROWS(rows)

@@ -18,10 +18,43 @@ namespace
 {
 
 constexpr int repetitions = 5;
-constexpr double full_seconds = 0.25, quick_seconds = 0.04; // of one repetition, at least
-constexpr int quick_part = 5;                               // of a fixed number of operations, of a span
+constexpr int full_ms = 250, quick_least_part = 6; // of one repetition, at least
+constexpr int quick_part = 5;                      // of a fixed number of operations, of a span
 
 const char per_run[] = "operations"; // a counter: what a run with a span did for each that Google Benchmark knows of
+
+// Keeps the calling thread where a case wants it, while it lives.
+class Placed
+{
+      public:
+	Placed(bench_place place, int index)
+	{
+		if (place == BENCH_ANYWHERE || sched_getaffinity(0, sizeof before_, &before_))
+			return;
+		int left = place == BENCH_APART ? index % CPU_COUNT(&before_) : 0, cpu = 0;
+		while (!CPU_ISSET(cpu, &before_) || left-- > 0)
+			cpu++;
+		cpu_set_t one;
+		CPU_ZERO(&one);
+		CPU_SET(cpu, &one);
+		moved_ = sched_setaffinity(0, sizeof one, &one) == 0;
+		if (!moved_)
+			bench_fail("cannot place a thread on CPU %d", cpu);
+	}
+
+	~Placed()
+	{
+		if (moved_)
+			sched_setaffinity(0, sizeof before_, &before_);
+	}
+
+	Placed(const Placed &) = delete;
+	Placed &operator=(const Placed &) = delete;
+
+      private:
+	bool moved_ = false;
+	cpu_set_t before_;
+};
 
 struct alignas(BENCH_LINE) Lane {
 	bench_thread thread;
@@ -51,7 +84,8 @@ class Bench
 			b->Iterations(static_cast<benchmark::IterationCount>(
 			    quick ? (entry_.row->fixed + quick_part - 1) / quick_part : entry_.row->fixed));
 		else
-			b->MinTime(quick ? quick_seconds : full_seconds);
+			b->MinTime(1e-3 * (entry_.of->least_ms ? entry_.of->least_ms : full_ms) /
+			           (quick ? quick_least_part : 1));
 	}
 
       private:
@@ -62,6 +96,7 @@ class Bench
 		if (index == 0)
 			prepare(static_cast<uint64_t>(state.max_iterations));
 		Lane &lane = lanes_[static_cast<size_t>(index)];
+		const Placed placed(entry_.of->place, index);
 		while (state.KeepRunningBatch(state.max_iterations)) {
 			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0, 0, 0, 0, 0};
 			gather();
@@ -124,7 +159,8 @@ class Bench
 			most = std::max(most, lane.thread.done);
 			least = std::min(least, lane.thread.done);
 		}
-		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0) // such runs are too short for it
+		// Shorter runs say nothing about it.
+		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0 && entry_.of->least_ms == 0)
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
 		if (lanes_[0].thread.p99 > 0)

@@ -43,12 +43,21 @@ typedef struct bench_row {
 
 #define BENCH_ROWS_MAX 12
 
+/* Where the threads of a run may be. */
+typedef enum bench_place {
+	BENCH_ANYWHERE,
+	BENCH_APART,    /* each on a CPU of its own, as far as they go */
+	BENCH_TOGETHER, /* all on one CPU */
+} bench_place;
+
 typedef struct bench_case {
 	const char *name;            /* "family/case" */
 	const char *unit;            /* of the result, less is better: "ns/item" */
 	int threads[BENCH_ROWS_MAX]; /* each is a row of the table; ends with 0 */
 	int callers; /* 0: all of them call `run`; else so many, and `threads` are the workers of a pool */
 	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
+	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
+	bench_place place; /* of the threads */
 	/* Implementations beside "fairlead"; each list ends with NULL. */
 	const char *peers[BENCH_ROWS_MAX];    /* the same guarantees */
 	const char *weaker[BENCH_ROWS_MAX];   /* promises less */

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_BARRIERS_H
+#define BENCH_BARRIERS_H
+
+#include "shim.h"
+
+#include <stdlib.h>
+
+/*
+ * The workload of barriers, for C and C++: an operation is a round of all threads. Before it a thread notes its number, after it
+ * looks where the next thread is: in this round, or already on its way to the one after.
+ */
+enum { BARRIER_THREADS_MAX = 32 };
+
+typedef struct barrier_place {
+	BENCH_ALIGNED uint64_t round;
+} barrier_place;
+
+/*
+ * The rows of one implementation; `init`, `wait` and `end` are statements on `b`, a pointer to `type`, for so many `parties`.
+ */
+#define BARRIER_BENCH(impl, type, init, wait, end)                                                                     \
+	struct impl##_barrier {                                                                                        \
+		barrier_place places[BARRIER_THREADS_MAX];                                                             \
+		int threads;                                                                                           \
+		BENCH_ALIGNED type barrier;                                                                            \
+	};                                                                                                             \
+	static void *impl##_barrier_setup(int parties, uint64_t total)                                                 \
+	{                                                                                                              \
+		struct impl##_barrier *s = (struct impl##_barrier *)bench_alloc(sizeof *s);                            \
+		type *b = &s->barrier;                                                                                 \
+		(void)total;                                                                                           \
+		init;                                                                                                  \
+		s->threads = parties;                                                                                  \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void impl##_barrier_run(bench_thread *t)                                                                \
+	{                                                                                                              \
+		struct impl##_barrier *s = (struct impl##_barrier *)t->state;                                          \
+		type *b = &s->barrier;                                                                                 \
+		uint64_t *mine = &s->places[t->index].round;                                                           \
+		const uint64_t *next = &s->places[(t->index + 1) % t->threads].round;                                  \
+		for (uint64_t i = 1; i <= t->total; i++) {                                                             \
+			__atomic_store_n(mine, i, __ATOMIC_RELAXED);                                                   \
+			wait;                                                                                          \
+			uint64_t there = __atomic_load_n(next, __ATOMIC_RELAXED);                                      \
+			if (there != i && there != i + 1)                                                              \
+				bench_fail("a barrier let one pass in round %llu, another was in %llu",                \
+				           (unsigned long long)i, (unsigned long long)there);                          \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_barrier_teardown(void *state, uint64_t total)                                               \
+	{                                                                                                              \
+		struct impl##_barrier *s = (struct impl##_barrier *)state;                                             \
+		type *b = &s->barrier;                                                                                 \
+		for (int i = 0; i < s->threads; i++)                                                                   \
+			if (s->places[i].round != total)                                                               \
+				bench_fail("a barrier ended in round %llu", (unsigned long long)s->places[i].round);   \
+		end;                                                                                                   \
+		free(s);                                                                                               \
+	}
+
+#define BARRIER_ROW(label, impl)                                                                                       \
+	{                                                                                                              \
+		"locks/barrier", label, impl##_barrier_setup, impl##_barrier_run, impl##_barrier_teardown, 0           \
+	}
+
+#endif

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_TURNS_H
+#define BENCH_TURNS_H
+
+#include "shim.h"
+
+#include <stdlib.h>
+
+/*
+ * Two threads that hand a turn to and fro, for C and C++; an operation is there and back. `type` is what one direction goes
+ * over: give(x) says that it is the other's turn, take(x) waits for it. init(x) makes one, of zeroes, with nothing given.
+ */
+
+/* The data handed over with the turn: plain, so that what lets both pass gives a wrong count. */
+typedef struct turn_data {
+	uint64_t count;
+} turn_data;
+
+static inline void turn_teardown(void *state, uint64_t total)
+{
+	turn_data *data = (turn_data *)state;
+	if (data->count != 2 * total)
+		bench_fail("counted %llu turns of %llu", (unsigned long long)data->count,
+		           (unsigned long long)(2 * total));
+	free(state);
+}
+
+#define TURN_BENCH(impl, type, init, give, take)                                                                       \
+	struct impl##_turns {                                                                                          \
+		turn_data data;                                                                                        \
+		BENCH_ALIGNED type ping;                                                                               \
+		BENCH_ALIGNED type pong;                                                                               \
+	};                                                                                                             \
+	static void *impl##_turns_setup(int threads, uint64_t total)                                                   \
+	{                                                                                                              \
+		struct impl##_turns *s = (struct impl##_turns *)bench_alloc(sizeof *s);                                \
+		(void)threads;                                                                                         \
+		(void)total;                                                                                           \
+		init(&s->ping);                                                                                        \
+		init(&s->pong);                                                                                        \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void impl##_turns_run(bench_thread *t)                                                                  \
+	{                                                                                                              \
+		struct impl##_turns *s = (struct impl##_turns *)t->state;                                              \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			if (t->index == 0) {                                                                           \
+				s->data.count++;                                                                       \
+				give(&s->ping);                                                                        \
+				take(&s->pong);                                                                        \
+			} else {                                                                                       \
+				take(&s->ping);                                                                        \
+				s->data.count++;                                                                       \
+				give(&s->pong);                                                                        \
+			}                                                                                              \
+		}                                                                                                      \
+	}
+
+#define TURN_ROW(name, label, impl)                                                                                    \
+	{                                                                                                              \
+		name, label, impl##_turns_setup, impl##_turns_run, turn_teardown, 0                                    \
+	}
+/* `of` is "locks/sem_pingpong", "locks/event_pingpong", ... */
+#define TURN_ROWS(of, label, impl) TURN_ROW(of "_apart", label, impl), TURN_ROW(of "_together", label, impl)
+
+#endif
