@@ -12,6 +12,7 @@
 #include <fairlead/completed.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
+#include <fairlead/debug.h>
 #include <fairlead/defs.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>

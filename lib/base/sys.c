@@ -285,6 +285,19 @@ static bool sys_thread_exists(uint32_t thread)
 	return exists;
 }
 
+static void sys_print(int fd, const char *text, size_t size)
+{
+	const int before = errno;
+	while (size > 0) {
+		const ssize_t n = write(fd, text, size);
+		if (n < 0 && errno != EINTR)
+			break;
+		text += n > 0 ? n : 0;
+		size -= n > 0 ? (size_t)n : 0;
+	}
+	errno = before;
+}
+
 struct fl__sys fl__sys = {
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
@@ -307,6 +320,7 @@ struct fl__sys fl__sys = {
     .robust_list = sys_robust_list,
     .thread_id = sys_thread_id,
     .thread_exists = sys_thread_exists,
+    .print = sys_print,
 };
 
 bool fl__is_main_thread(void)

@@ -74,6 +74,8 @@ struct fl__sys {
 	uint32_t (*thread_id)(void);
 	/* Whether a thread of that number is there, of whatever process. NULL: nobody need ask, since all deaths are told. */
 	bool (*thread_exists)(uint32_t thread);
+	/* Writes all of it to a descriptor, as far as that works. May be called from a signal handler. */
+	void (*print)(int fd, const char *text, size_t size);
 };
 
 extern struct fl__sys fl__sys;

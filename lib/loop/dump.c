@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The fibers of a loop as a tree. A fiber's stack is told by itself: it is switched to for that, and back (fl__fiber_visit()). */
 #include "../base/sys.h"
+#include "../debug/symbols.h"
 #include "debug.h"
 #include "loop.h"
-#include "symbols.h"
 #include <dlfcn.h>
 #include <stdlib.h>
 #include <unwind.h>

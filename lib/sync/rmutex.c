@@ -19,6 +19,7 @@ static bool is_owner(const fl_rmutex *m, uint64_t id)
 void fl_rmutex_init(fl_rmutex *m)
 {
 	*m = (fl_rmutex)FL_RMUTEX_INIT;
+	fl_mutex_init(&m->mutex_);
 }
 
 int fl_rmutex_destroy(fl_rmutex *m)

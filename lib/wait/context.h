@@ -44,7 +44,8 @@ struct fl__ctx {
 	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Its thread's alone */
 	struct fl__locals *locals; /* lib/sync/local.c */
 	const char *name;
-	bool adopted; /* of a thread that the library did not start */
+	bool adopted;   /* of a thread that the library did not start */
+	bool debugging; /* it records or reports: what it locks meanwhile is not recorded. Its own */
 	/*
 	 * Called by a wait for a future before it blocks: runs the task that `future` stands for, if this context may.
 	 * NULL: it never may. `helper` is whoever installed it.

@@ -13,7 +13,6 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>
-#include <stdbool.h>
 
 enum { FREE = 0, HELD = 1, CONTENDED = 2, SPINS = 32, YIELDS = 16 };
 
@@ -41,6 +40,12 @@ void fl__lock(uint32_t *word)
 		return;
 	while (fl__swap_acquire(word, CONTENDED) != FREE)              /* pairs with the release in fl__unlock() */
 		(void)fl__sys.futex_wait(word, CONTENDED, FL_FOREVER); /* whatever it says: look again */
+}
+
+bool fl__try_lock(uint32_t *word)
+{
+	uint32_t expected = FREE;
+	return fl__cas_acquire(word, &expected, HELD); /* pairs with the release in fl__unlock() */
 }
 
 void fl__unlock(uint32_t *word)

@@ -2,6 +2,7 @@
 #ifndef FL_WAIT_LOCK_H
 #define FL_WAIT_LOCK_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -9,6 +10,7 @@
  * token, lists of threads and tasks. Not for anything above: that is fl_mutex. All-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
+bool fl__try_lock(uint32_t *word); /* once: for reports from a signal handler */
 void fl__unlock(uint32_t *word);
 
 #endif

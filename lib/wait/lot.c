@@ -39,7 +39,9 @@
  */
 #include "lot.h"
 #include "../base/atomic.h"
+#include "../base/sys.h"
 #include "lock.h"
+#include <errno.h>
 #include <string.h>
 
 enum { BUCKETS_LOG2 = 10, BUCKETS = 1 << BUCKETS_LOG2 };
@@ -275,4 +277,39 @@ void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, con
 			} while (node != first);
 		}
 	}
+}
+
+static int peek(const struct fl__bucket *bucket, size_t skip, struct fl__lot_seen *seen, int max)
+{
+	int n = 0;
+	for (const struct fl__node *first = bucket->lines; first; first = first->below) {
+		const struct fl__node *node = first;
+		do {
+			if (skip > 0) {
+				skip--;
+			} else if (n < max) {
+				seen[n] = (struct fl__lot_seen){node->key, node->wait->ctx->id, ""};
+				(void)strncpy(seen[n].name, node->wait->ctx->name, sizeof seen[n].name - 1);
+				n++;
+			}
+			node = node->next;
+		} while (node != first && n < max);
+	}
+	return n;
+}
+
+int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
+{
+	enum { LOOKS = 1000 };
+	if (i >= BUCKETS)
+		return -ENOENT;
+	for (int look = 0; look < LOOKS; look++) {
+		if (fl__try_lock(&buckets[i].lock)) {
+			const int n = peek(&buckets[i], skip, seen, max);
+			fl__unlock(&buckets[i].lock);
+			return n;
+		}
+		fl__sys.relax();
+	}
+	return -EBUSY;
 }

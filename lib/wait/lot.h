@@ -127,6 +127,17 @@ bool fl__lot_waited(const void *key);
  */
 void fl__lot_visit(void (*visit)(const void *key, const uint32_t *park_word, const char *name, void *arg), void *arg);
 
+/*
+ * The same for the report of a live process, from a signal handler, too: copies up to `max` of those who stand in the lines of bucket
+ * `i`, from the `skip`-th on. Returns how many; -EBUSY: the bucket was locked, which is not waited for; -ENOENT: there is no such bucket.
+ */
+struct fl__lot_seen {
+	const void *key;
+	uint64_t id;
+	char name[32];
+};
+int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max);
+
 /* In the child of a fork: every waiter belonged to a thread that is not there. */
 void fl__lot_forget(void);
 

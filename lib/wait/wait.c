@@ -5,6 +5,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "cancel.h"
 #include "lot.h"
 #include <errno.h>
@@ -60,7 +61,7 @@ static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_can
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
+static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 {
 	fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (!token)
@@ -80,6 +81,14 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
 	fl__lot_leave(&node);
+	return rc;
+}
+
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
+{
+	fl__debug_sleep(true);
+	const int rc = sleep_under(wait, deadline, cancel);
+	fl__debug_sleep(false);
 	return rc;
 }
 

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define CHECK(condition)                                                                                               \
@@ -890,6 +891,16 @@ static void task_groups()
 	CHECK(fl_loop_run(in_groups, nullptr) == 0 && fl_loop_run(as_they_complete, nullptr) == 0);
 }
 
+static void debugging()
+{
+	CHECK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS) == 0 && fl_debug_modes() != 0);
+	const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	fl_debug_dump(nowhere);
+	fl_debug_contention(nowhere);
+	close(nowhere);
+	CHECK(fl_debug_dump_on(0) == -EINVAL && fl_debug_enable(0) == 0);
+}
+
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
@@ -922,6 +933,7 @@ int main(int argc, char **argv)
 	streams();
 	timeouts();
 	regions();
+	debugging();
 	CHECK(fl_perror(-EIO, "this line is expected") == EXIT_FAILURE);
 	std::puts("ok");
 }

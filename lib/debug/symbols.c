@@ -1,26 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "symbols.h"
-#include "../base/sys.h"
-#include <elf.h>
 #include <fcntl.h>
-#include <link.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-struct fl__symbol_file {
-	struct fl__symbol_file *next;
-	const char *path; /* the loader's */
-	const char *bytes;
-	size_t size;
-	const ElfW(Sym) * symbols;
-	size_t n;
-	const char *names; /* ends with a NUL */
-	size_t names_size;
-	bool fixed; /* symbols are addresses, not offsets */
-};
 
 static bool is_within(const struct fl__symbol_file *f, size_t at, size_t size)
 {
@@ -72,15 +56,13 @@ static void map_file(struct fl__symbol_file *f)
 
 static struct fl__symbol_file *file_of(struct fl__symbols *symbols, const char *path)
 {
-	for (struct fl__symbol_file *f = symbols->files; f; f = f->next)
-		if (strcmp(f->path, path) == 0)
-			return f;
-	struct fl__symbol_file *f = fl__alloc(1, sizeof *f);
-	if (!f)
+	for (size_t i = 0; i < symbols->n; i++)
+		if (strcmp(symbols->files[i].path, path) == 0)
+			return &symbols->files[i];
+	if (symbols->n == FL__SYMBOL_FILES)
 		return NULL;
-	f->path = path;
-	f->next = symbols->files;
-	symbols->files = f;
+	struct fl__symbol_file *f = &symbols->files[symbols->n++];
+	*f = (struct fl__symbol_file){.path = path};
 	map_file(f);
 	return f;
 }
@@ -105,11 +87,8 @@ const char *fl__symbol_of(struct fl__symbols *symbols, const char *file, uintptr
 
 void fl__symbols_end(struct fl__symbols *symbols)
 {
-	for (struct fl__symbol_file *f = symbols->files, *next; f; f = next) {
-		next = f->next;
-		if (f->bytes)
-			(void)munmap((void *)(uintptr_t)f->bytes, f->size);
-		fl__free(f);
-	}
-	symbols->files = NULL;
+	for (size_t i = 0; i < symbols->n; i++)
+		if (symbols->files[i].bytes)
+			(void)munmap((void *)(uintptr_t)symbols->files[i].bytes, symbols->files[i].size);
+	symbols->n = 0;
 }

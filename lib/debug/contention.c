@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where locks are waited for. A place is the innermost frames of a stack; places that differ only farther out, or in how they got
+ * through the library, are put together when the profile is printed, where names are known.
+ *
+ * Every wait is measured: it is slow in any case. Of the acquisitions that do not wait, each thread measures one in SAMPLED, which
+ * then counts for all of them.
+ */
+#include "contention.h"
+#include "../base/sys.h"
+#include "report.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SAMPLED = 16, TEXT = 256 };
+
+static struct fl__site *sites[FL__DEBUG_BUCKETS];
+static size_t n_sites;
+
+bool fl__contention_turn(void)
+{
+	static _Thread_local uint32_t turn;
+	return turn++ % SAMPLED == 0;
+}
+
+static struct fl__site *site_of(const struct fl__stack_trace *stack)
+{
+	uintptr_t hash = 0;
+	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
+		hash = hash * 31 + stack->at[i];
+	uintptr_t at[FL__SITE_FRAMES] = {0};
+	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
+		at[i] = stack->at[i];
+	struct fl__site **bucket = &sites[fl__debug_bucket(hash)];
+	struct fl__site *site = *bucket;
+	while (site && memcmp(site->at, at, sizeof at) != 0)
+		site = site->next;
+	if (site)
+		return site;
+	site = fl__cell_take();
+	memcpy(site->at, at, sizeof at);
+	site->next = *bucket;
+	*bucket = site;
+	n_sites++;
+	return site;
+}
+
+static void add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
+{
+	*sum += time * weight;
+	if (*most < time)
+		*most = time;
+}
+
+void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now)
+{
+	struct fl__site *site = site_of(&op->stack);
+	const uint32_t weight = op->waited ? 1 : SAMPLED;
+	if (op->waited) {
+		site->waits++;
+		add(&site->waited, &site->waited_most, now - op->began, 1);
+	}
+	site->times += weight;
+	if (held) {
+		held->site = site;
+		held->since = now;
+		held->weight = weight;
+	}
+}
+
+void fl__contention_unlocking(const struct fl__held *held, int64_t now)
+{
+	if (held->site)
+		add(&held->site->held, &held->site->held_most, now - held->since, held->weight);
+}
+
+void fl__contention_forget(void)
+{
+	memset(sites, 0, sizeof sites);
+	n_sites = 0;
+}
+
+/* The same place, whatever way into the library it took: told by the return address there, which takes the place of at[0]. */
+static int by_place(const void *a, const void *b)
+{
+	const struct fl__site *x = a, *y = b;
+	return x->at[0] < y->at[0] ? -1 : x->at[0] > y->at[0];
+}
+
+static int by_wait(const void *a, const void *b)
+{
+	const struct fl__site *x = a, *y = b;
+	if (x->waited != y->waited)
+		return x->waited > y->waited ? -1 : 1;
+	return x->held > y->held ? -1 : x->held < y->held;
+}
+
+static size_t merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
+{
+	for (size_t i = 0; i < n; i++)
+		all[i].at[0] = all[i].at[fl__report_caller(symbols, all[i].at, FL__SITE_FRAMES)];
+	qsort(all, n, sizeof *all, by_place);
+	size_t kept = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (kept == 0 || all[kept - 1].at[0] != all[i].at[0]) {
+			all[kept++] = all[i];
+			continue;
+		}
+		struct fl__site *to = &all[kept - 1];
+		to->times += all[i].times;
+		to->waits += all[i].waits;
+		add(&to->waited, &(int64_t){0}, all[i].waited, 1);
+		add(&to->held, &(int64_t){0}, all[i].held, 1);
+		to->waited_most = to->waited_most > all[i].waited_most ? to->waited_most : all[i].waited_most;
+		to->held_most = to->held_most > all[i].held_most ? to->held_most : all[i].held_most;
+	}
+	qsort(all, kept, sizeof *all, by_wait);
+	return kept;
+}
+
+/* A copy of all, to be freed; NULL: no memory, or nothing there. */
+static struct fl__site *copy_all(size_t *n)
+{
+	struct fl__site *all = NULL;
+	for (size_t room = 0;;) {
+		fl__debug_relock();
+		*n = n_sites;
+		if (*n <= room) {
+			size_t k = 0;
+			for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
+				for (const struct fl__site *s = sites[i]; s; s = s->next)
+					all[k++] = *s;
+		}
+		fl__debug_unlock();
+		if (*n <= room)
+			return all;
+		fl__free(all);
+		room = *n;
+		all = fl__alloc(room, sizeof *all);
+		if (!all)
+			return NULL;
+	}
+}
+
+static void print_site(int fd, struct fl__symbols *symbols, const struct fl__site *s)
+{
+	char line[TEXT], place[160];
+	const char *function;
+	fl__stack_frame(symbols, s->at[0], place, sizeof place, &function);
+	const int length =
+	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s\n", (unsigned long long)s->times,
+	             (unsigned long long)s->waits, (double)s->waited / 1e6, (double)s->waited_most / 1e6,
+	             (double)s->held / 1e6, (double)s->held_most / 1e6, place);
+	fl__sys.print(fd, line, length < TEXT ? (size_t)length : TEXT - 1);
+}
+
+void fl_debug_contention(int fd)
+{
+	static const char head[] = "fairlead: contention, times in ms\n"
+				   "     locks    waits       waited    longest         held    longest  where\n";
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool was_debugging = ctx->debugging;
+	ctx->debugging = true; /* the allocator may lock */
+	size_t n;
+	struct fl__site *all = copy_all(&n);
+	struct fl__symbols symbols = {.n = 0};
+	fl__stack_modules();
+	fl__sys.print(fd, head, sizeof head - 1);
+	n = all ? merge(all, n, &symbols) : 0;
+	for (size_t i = 0; i < n; i++)
+		print_site(fd, &symbols, &all[i]);
+	fl__symbols_end(&symbols);
+	fl__free(all);
+	ctx->debugging = was_debugging;
+}
+
+__attribute__((destructor)) static void print_at_exit(void)
+{
+	enum { STANDARD_ERROR = 2 };
+	if (fl__debug_word(&fl__debug) & FL_DEBUG_CONTENTION)
+		fl_debug_contention(STANDARD_ERROR);
+}

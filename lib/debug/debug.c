@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The switch, and what an acquisition and its end mean to each of the modes.
+ *
+ *   word              off   on                meaning
+ *   fl__debug         0     FL_DEBUG_ bits    what is recorded
+ *   fl__debug_free    0     FL__DEBUG_NEVER   what the fast path of a lock expects
+ *   fl__debug_held    1     FL__DEBUG_NEVER   what the fast path of an unlock expects
+ *
+ * They change one after the other, and each thread sees that when it does: a slow path that is taken for nothing finds fl__debug 0,
+ * and a fast one that is taken still leaves the table with less than there is, or with a holder too many. The first is no
+ * harm. The second ends with the table: what was recorded is forgotten both when debugging goes off and when it comes on.
+ */
+#include "debug.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include "contention.h"
+#include "order.h"
+#include "report.h"
+#include "waits.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KNOWS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, ALL_MODES = 7 };
+
+uint32_t fl__debug;
+uint32_t fl__debug_free = 0, fl__debug_held = 1;
+
+static uint32_t switch_lock;
+
+static void set_words(unsigned modes)
+{
+	/* relaxed, all: see above */
+	fl__store_relaxed(&fl__debug, modes);
+	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
+	fl__store_relaxed(&fl__debug_held, modes ? FL__DEBUG_NEVER : 1);
+}
+
+int fl_debug_enable(unsigned modes)
+{
+	if (modes & ~(unsigned)ALL_MODES)
+		return -EINVAL;
+	if (modes != 0) {
+		struct fl__stack_trace first;
+		fl__stack_take(&first, 0); /* the unwinder gets ready, where that may take memory */
+		fl__stack_modules();
+	}
+	fl__lock(&switch_lock);
+	const bool stays_on = modes != 0 && fl__debug_word(&fl__debug) != 0;
+	if (!stays_on) {
+		set_words(0);
+		fl__table_forget();
+	}
+	set_words(modes);
+	fl__unlock(&switch_lock);
+	return 0;
+}
+
+unsigned fl_debug_modes(void)
+{
+	return fl__debug_word(&fl__debug);
+}
+
+/* What of `lock` the current context holds; NULL: nothing. */
+static struct fl__held *mine(const void *lock)
+{
+	const uint64_t id = fl__ctx_get()->id;
+	struct fl__held *held = NULL;
+	while ((held = fl__held_next(lock, held)) != NULL && held->holder->id != id)
+		;
+	return held;
+}
+
+static struct fl__report_step step_of(const struct fl__held *held)
+{
+	struct fl__report_step step = {.id = held->holder->id, .held = fl__report_held(held)};
+	memcpy(step.name, held->holder->name, sizeof step.name);
+	return step;
+}
+
+/* It waits for itself, if it has the lock already and one of the two is alone. */
+static void report_relock(const struct fl__debug_op *op)
+{
+	struct fl__report_step step;
+	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
+		return;
+	const struct fl__held *held = mine(op->lock);
+	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ);
+	if (is_deadlock)
+		step = step_of(held);
+	fl__debug_unlock();
+	if (is_deadlock) {
+		step.wanted = (struct fl__report_end){op->lock, 0, op->kind, op->how & FL__DEBUG_READ, op->stack};
+		fl__report_one(FL_LOG_ERROR, "deadlock: who holds a lock waits for it", &step, true);
+	}
+	fl__debug_done();
+}
+
+void fl__debug_locking_on(struct fl__debug_op *op)
+{
+	op->waited = false;
+	op->measured = (op->on & FL_DEBUG_CONTENTION) && fl__contention_turn();
+	op->stack.at[0] = 0;
+	if ((op->on & KNOWS_HOLDERS) || op->measured)
+		fl__stack_take(&op->stack, 1);
+	if (op->how & FL__DEBUG_TRY)
+		return;
+	if (op->on & KNOWS_HOLDERS)
+		report_relock(op);
+	if (op->on & FL_DEBUG_LOCKORDER)
+		fl__order_locking(op);
+}
+
+void fl__debug_waiting_on(struct fl__debug_op *op)
+{
+	if (op->waited)
+		return;
+	op->waited = true;
+	op->began = fl__sys.now();
+	if (op->on & FL_DEBUG_WAITS)
+		fl__waits_begin(op);
+}
+
+void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
+{
+	const bool is_measured = (op->on & FL_DEBUG_CONTENTION) && (op->measured || op->waited);
+	if (!(op->on & KNOWS_HOLDERS) && !is_measured)
+		return;
+	const int64_t now = is_measured ? fl__sys.now() : 0;
+	if (op->stack.at[0] == 0)
+		fl__stack_take(&op->stack, 1);
+	if (!fl__debug_enter(3))
+		return;
+	struct fl__holder *h = fl__holder_mine();
+	fl__waits_end(h);
+	struct fl__held *held = locked ? fl__held_add(h, op) : NULL;
+	if (is_measured)
+		fl__contention_locked(op, held, now);
+	fl__holder_settle(h);
+	fl__debug_leave();
+}
+
+void fl__debug_unlocking_on(const void *lock, unsigned how)
+{
+	(void)how;
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	struct fl__held *held = mine(lock);
+	if (!held)
+		held = fl__held_next(lock, NULL); /* who unlocks need not have locked */
+	if (held) {
+		struct fl__holder *h = held->holder;
+		if (held->site)
+			fl__contention_unlocking(held, fl__sys.now());
+		fl__held_remove(held);
+		fl__holder_settle(h);
+	}
+	fl__debug_leave();
+}
+
+void fl__debug_forget_on(const void *lock, const char *destroy)
+{
+	if (!fl__debug_enter(0))
+		return;
+	struct fl__report_step step = {.id = 0};
+	struct fl__held *held = fl__held_next(lock, NULL);
+	if (!destroy) {
+		for (; held; held = fl__held_next(lock, NULL)) {
+			struct fl__holder *h = held->holder;
+			fl__held_remove(held);
+			fl__holder_settle(h);
+		}
+		fl__order_drop(lock);
+	} else if (held) {
+		step = step_of(held);
+	}
+	fl__debug_unlock();
+	if (step.id != 0) {
+		char said[80];
+		(void)snprintf(said, sizeof said, "%s: the lock is held", destroy);
+		fl__report_one(FL_LOG_WARNING, said, &step, false);
+	}
+	fl__debug_done();
+}
+
+void fl__debug_assert_held_on(const void *lock, const char *function)
+{
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	const struct fl__held *held = fl__held_next(lock, NULL);
+	const bool is_others = held && !mine(lock);
+	const struct fl__report_step step = is_others ? step_of(held) : (struct fl__report_step){.id = 0};
+	fl__debug_unlock();
+	if (is_others)
+		fl__report_one(FL_LOG_ERROR, "another context holds the lock", &step, false);
+	fl__debug_done();
+	if (is_others)
+		fl__panic(function, lock, "held by another context");
+}
+
+static void dump_to_standard_error(int signal)
+{
+	enum { STANDARD_ERROR = 2 };
+	(void)signal;
+	fl_debug_dump(STANDARD_ERROR);
+}
+
+int fl_debug_dump_on(int signal)
+{
+	struct sigaction now, mine_to_be = {.sa_handler = dump_to_standard_error, .sa_flags = SA_RESTART};
+	if (sigaction(signal, NULL, &now) != 0)
+		return -EINVAL;
+	if (now.sa_handler == dump_to_standard_error)
+		return 0;
+	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
+		return -EBUSY;
+	fl__stack_modules();
+	(void)sigemptyset(&mine_to_be.sa_mask);
+	return sigaction(signal, &mine_to_be, NULL) == 0 ? 0 : -EINVAL;
+}
+
+/* The modes that the environment names, and the signal. */
+static unsigned parse(const char *text, int *signal)
+{
+	static const struct {
+		const char *name;
+		unsigned mode;
+	} names[] = {{"lockorder", FL_DEBUG_LOCKORDER}, {"waits", FL_DEBUG_WAITS}, {"contention", FL_DEBUG_CONTENTION}};
+	unsigned modes = 0;
+	while (*text) {
+		const size_t length = strcspn(text, ",");
+		bool known = length == 0;
+		for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+			if (strlen(names[i].name) != length || strncmp(names[i].name, text, length) != 0)
+				continue;
+			modes |= names[i].mode;
+			known = true;
+		}
+		if (strncmp(text, "signal=", 7) == 0) {
+			*signal = (int)strtol(text + 7, NULL, 10);
+			known = true;
+		}
+		if (!known)
+			fl__log(FL_LOG_WARNING, "FL_DEBUG: \"%.*s\" is none of lockorder, waits, contention, signal=N",
+			        (int)length, text);
+		text += length + (text[length] == ',');
+	}
+	return modes;
+}
+
+FL__AT_START static void read_environment(void)
+{
+	const char *text = getenv("FL_DEBUG");
+	if (!text)
+		return;
+	int signal = SIGQUIT, rc = 0;
+	const unsigned modes = parse(text, &signal);
+	if (modes == 0)
+		return;
+	rc = fl_debug_enable(modes);
+	if (rc == 0 && (modes & FL_DEBUG_WAITS) && signal != 0)
+		rc = fl_debug_dump_on(signal);
+	if (rc != 0 && rc != -EBUSY)
+		fl__log(FL_LOG_WARNING, "FL_DEBUG: signal %d cannot be caught", signal);
+}

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_DEBUG_DEBUG_H
+#define FL_DEBUG_DEBUG_H
+
+#include "../base/atomic.h"
+#include "stack.h"
+#include <fairlead/debug.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * What the primitives tell the debugging of. Every floor may include this header, which needs the base alone.
+ *
+ * An uncontended path asks nothing: the compare-and-swap of a lock's fast path expects fl__debug_free instead of 0, and that of an
+ * unlock fl__debug_held instead of 1. While debugging is on these hold a value that no word ever has, the fast path
+ * fails, and the slow path, which works for any state of the word, calls what follows.
+ *
+ *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED)) return;    // fast
+ *
+ *     struct fl__debug_op op;                                                                          // slow
+ *     fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+ *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
+ *     fl__debug_locked(&op, rc == 0);
+ */
+#define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t /* at a known distance from the code */
+FL__DEBUG_WORD fl__debug;                                                    /* FL_DEBUG_ bits */
+FL__DEBUG_WORD fl__debug_free, fl__debug_held;                               /* 0 and 1; or FL__DEBUG_NEVER */
+
+#define FL__DEBUG_NEVER 0xfffffff7u
+
+/*
+ * One of the words above. Relaxed: whoever reads an old one takes a path that is right as well. gcc wants one more instruction on
+ * aarch64 for the address of an atomic load.
+ */
+static inline uint32_t fl__debug_word(const uint32_t *word)
+{
+#if defined(__aarch64__) && !defined(FL__TSAN)
+	return *(const volatile uint32_t *)word;
+#else
+	return fl__load_relaxed(word);
+#endif
+}
+
+static inline bool fl__debug_is_on(void)
+{
+	return __builtin_expect(fl__debug_word(&fl__debug) != 0, 0);
+}
+
+enum fl__debug_kind {
+	FL__DEBUG_NOTHING,
+	FL__DEBUG_MUTEX,
+	FL__DEBUG_RMUTEX,
+	FL__DEBUG_RWLOCK,
+	FL__DEBUG_SPIN,
+	FL__DEBUG_JOIN
+};
+
+/* How it is locked: */
+enum {
+	FL__DEBUG_READ = 1, /* with others */
+	FL__DEBUG_TRY = 2,  /* and given up at some time: no cause of a deadlock */
+};
+
+/* One acquisition; in the frame of whoever locks. */
+struct fl__debug_op {
+	uint8_t on; /* the modes; all else is valid only if it is not 0 */
+	uint8_t how;
+	uint8_t kind;
+	bool measured; /* for its own sake, as one of 16; a wait is measured in any case */
+	bool waited;
+	const void *lock;
+	int64_t began; /* the wait */
+	struct fl__stack_trace stack;
+};
+
+/* The slow halves, while debugging is on. */
+void fl__debug_locking_on(struct fl__debug_op *op);
+void fl__debug_waiting_on(struct fl__debug_op *op);
+void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
+void fl__debug_unlocking_on(const void *lock, unsigned how);
+void fl__debug_forget_on(const void *lock, const char *destroy);
+void fl__debug_assert_held_on(const void *lock, const char *function);
+void fl__debug_join_on(uint64_t context, bool timed);
+void fl__debug_sleep_on(bool asleep);
+
+/* The current context is about to lock. Nothing of the library is locked. */
+static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
+{
+	op->on = (uint8_t)fl__debug_word(&fl__debug);
+	if (__builtin_expect(op->on != 0, 0)) {
+		op->lock = lock;
+		op->kind = (uint8_t)kind;
+		op->how = (uint8_t)how;
+		fl__debug_locking_on(op);
+	}
+}
+
+/* It is about to sleep for the lock; as often as it does. Nothing of the library is locked. */
+static inline void fl__debug_waiting(struct fl__debug_op *op)
+{
+	if (__builtin_expect(op->on != 0, 0))
+		fl__debug_waiting_on(op);
+}
+
+/* It has locked; or, not `locked`, given up. */
+static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
+{
+	if (__builtin_expect(op->on != 0, 0))
+		fl__debug_locked_on(op, locked);
+}
+
+/* It is about to unlock, and still holds. `how`: FL__DEBUG_READ or 0. */
+static inline void fl__debug_unlocking(const void *lock, unsigned how)
+{
+	if (fl__debug_is_on())
+		fl__debug_unlocking_on(lock, how);
+}
+
+/* The memory at `lock` becomes a new lock, or, where `destroy` names the function, is one no more. */
+static inline void fl__debug_forget(const void *lock, const char *destroy)
+{
+	if (fl__debug_is_on())
+		fl__debug_forget_on(lock, destroy);
+}
+
+/* Panics when somebody is known to hold the lock, and the current context does not. */
+static inline void fl__debug_assert_held(const void *lock, const char *function)
+{
+	if (fl__debug_is_on())
+		fl__debug_assert_held_on(lock, function);
+}
+
+/* The current context begins to wait for the end of the context of that id, `timed` if it may give up; 0: it does so no more. */
+static inline void fl__debug_join(uint64_t context, bool timed)
+{
+	if (fl__debug_is_on())
+		fl__debug_join_on(context, timed);
+}
+
+/* The current context begins to wait for whatever it is, or does so no more. */
+static inline void fl__debug_sleep(bool asleep)
+{
+	if (fl__debug_is_on())
+		fl__debug_sleep_on(asleep);
+}
+
+#endif

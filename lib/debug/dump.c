@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who waits for what. Made for a signal handler: no memory, no lock that is waited for; copies of one thing at a time are taken out of
+ * the table and out of the lines, and printed from there. snprintf() is used for strings and whole numbers, for
+ * which the C libraries that we know need neither memory nor a lock.
+ */
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include "report.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <unistd.h>
+
+struct dump {
+	int fd;
+	int64_t now;
+	bool busy; /* something could not be looked at */
+	size_t waiters;
+	struct fl__symbols symbols;
+};
+
+static void print(const struct dump *d, const char *format, ...) FL_PRINTF(2, 3);
+
+static void print(const struct dump *d, const char *format, ...)
+{
+	char line[256];
+	va_list args;
+	va_start(args, format);
+	const int n = vsnprintf(line, sizeof line, format, args);
+	va_end(args);
+	fl__sys.print(d->fd, line, n < (int)sizeof line ? (size_t)n : sizeof line - 1);
+}
+
+static void print_stack(struct dump *d, const struct fl__stack_trace *stack)
+{
+	char text[160];
+	const char *function;
+	const int first = fl__report_first(&d->symbols, stack->at, FL__FRAMES);
+	for (int i = first; i < FL__FRAMES && stack->at[i] != 0; i++) {
+		fl__stack_frame(&d->symbols, stack->at[i], text, sizeof text, &function);
+		print(d, "      #%d %s\n", i - first, text);
+	}
+}
+
+static bool enter(struct dump *d)
+{
+	const bool entered = fl__debug_try_enter();
+	d->busy |= !entered;
+	return entered;
+}
+
+/* Who holds `lock`, the n-th of them: false, when there is none. */
+static bool nth_holder(struct dump *d, const void *lock, size_t n, struct fl__report_step *step)
+{
+	if (!enter(d))
+		return false;
+	const struct fl__held *held = fl__held_next(lock, NULL);
+	while (held && n-- > 0)
+		held = fl__held_next(lock, held);
+	if (held) {
+		step->id = held->holder->id;
+		__builtin_memcpy(step->name, held->holder->name, sizeof step->name);
+	}
+	fl__debug_try_leave();
+	return held != NULL;
+}
+
+static void print_holders(struct dump *d, const void *lock)
+{
+	struct fl__report_step step;
+	for (size_t n = 0; nth_holder(d, lock, n, &step); n++)
+		print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name, (unsigned long long)step.id);
+}
+
+/* What the context `id` holds, the n-th of it. */
+static bool nth_held(struct dump *d, uint64_t id, size_t n, struct fl__report_end *end)
+{
+	if (!enter(d))
+		return false;
+	const struct fl__holder *h = fl__holder_find(id);
+	const struct fl__held *held = h ? h->held : NULL;
+	while (held && n-- > 0)
+		held = held->next_of_mine;
+	if (held)
+		*end = fl__report_held(held);
+	fl__debug_try_leave();
+	return held != NULL;
+}
+
+static void print_wait(struct dump *d, const struct fl__holder *h)
+{
+	char what[64] = "something";
+	const struct fl__report_end end = {
+	    h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ, {{0}}};
+	if (h->lock || h->joins)
+		fl__report_lock(what, sizeof what, &end);
+	const long long ms = (d->now - h->since) / FL_MS(1);
+	print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what, ms / 1000,
+	      ms % 1000);
+	if (h->lock)
+		print_holders(d, h->lock);
+	print(d, "\n");
+	print_stack(d, &h->stack);
+	d->waiters++;
+}
+
+static void print_context(struct dump *d, const struct fl__holder *h)
+{
+	struct fl__report_end end;
+	char what[64];
+	if (h->lock || h->joins || h->asleep)
+		print_wait(d, h);
+	for (size_t n = 0; nth_held(d, h->id, n, &end); n++) {
+		fl__report_lock(what, sizeof what, &end);
+		print(d, "  %s (%llu) holds %s, taken at\n", h->name, (unsigned long long)h->id, what);
+		print_stack(d, &end.stack);
+	}
+}
+
+static void print_table(struct dump *d)
+{
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
+		for (size_t n = 0;; n++) {
+			if (!enter(d))
+				return;
+			const struct fl__holder *there = fl__holder_nth(i, n);
+			const struct fl__holder copy = there ? *there : (struct fl__holder){.id = 0};
+			fl__debug_try_leave();
+			if (!there)
+				break;
+			print_context(d, &copy);
+		}
+	}
+}
+
+/* Whether the table has told of the wait of the context. */
+static bool is_told(struct dump *d, uint64_t id)
+{
+	if (!enter(d))
+		return false;
+	const struct fl__holder *h = fl__holder_find(id);
+	const bool told = h && (h->lock || h->joins || h->asleep);
+	fl__debug_try_leave();
+	return told;
+}
+
+static void print_lines(struct dump *d)
+{
+	enum { SOME = 8 };
+	struct fl__lot_seen seen[SOME];
+	int n = 0;
+	for (size_t i = 0; n != -ENOENT; i++) {
+		for (size_t skip = 0; (n = fl__lot_peek(i, skip, seen, SOME)) > 0; skip += SOME) {
+			for (int k = 0; k < n; k++) {
+				if (is_told(d, seen[k].id))
+					continue;
+				print(d, "  %s (%llu) waits for %p\n", seen[k].name, (unsigned long long)seen[k].id,
+				      seen[k].key);
+				d->waiters++;
+			}
+		}
+		d->busy |= n == -EBUSY;
+	}
+}
+
+void fl_debug_dump(int fd)
+{
+	struct dump d = {.fd = fd, .now = fl__sys.now()};
+	print(&d, "fairlead: who waits for what, in process %ld\n", (long)getpid());
+	print_table(&d);
+	print_lines(&d);
+	print(&d, "  waits: %zu%s\n", d.waiters, d.busy ? "; some were changing, and are left out" : "");
+	fl__symbols_end(&d.symbols);
+}

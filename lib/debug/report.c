@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "report.h"
+#include <stdio.h>
+#include <string.h>
+
+/* Told by its name, which a static function does not have. */
+static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
+{
+	char text[8];
+	const char *function;
+	fl__stack_frame(symbols, at, text, sizeof text, &function);
+	return function && strncmp(function, "fl_", 3) == 0;
+}
+
+int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
+{
+	return n > 1 && at[0] != 0 && at[1] != 0 && !is_ours(symbols, at[0]) ? 1 : 0;
+}
+
+int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n)
+{
+	int i = fl__report_first(symbols, at, n);
+	while (i + 1 < n && at[i + 1] != 0 && is_ours(symbols, at[i]))
+		i++;
+	return i;
+}
+
+static void report_stack(fl_log_level level, struct fl__symbols *symbols, const struct fl__stack_trace *stack)
+{
+	char text[160];
+	const char *function;
+	const int first = fl__report_first(symbols, stack->at, FL__FRAMES);
+	for (int i = first; i < FL__FRAMES && stack->at[i] != 0; i++) {
+		fl__stack_frame(symbols, stack->at[i], text, sizeof text, &function);
+		fl__log(level, "      #%d %s", i - first, text);
+	}
+}
+
+void fl__report_lock(char *text, size_t size, const struct fl__report_end *end)
+{
+	static const char *const kinds[] = {"lock",      "mutex", "recursive mutex", "reader-writer lock",
+	                                    "spin lock", "end"};
+	if (end->kind == FL__DEBUG_JOIN)
+		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
+	else
+		(void)snprintf(text, size, "%s %p%s", kinds[end->kind], end->lock,
+		               end->how & FL__DEBUG_READ ? " (to read)" : "");
+}
+
+static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
+{
+	char lock[64];
+	fl__report_lock(lock, sizeof lock, &step->held);
+	fl__log(level, "    %s (%llu) holds %s, taken at", step->name, (unsigned long long)step->id, lock);
+	report_stack(level, symbols, &step->held.stack);
+}
+
+static void report_wanted(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)
+{
+	char lock[64];
+	fl__report_lock(lock, sizeof lock, &step->wanted);
+	fl__log(level, "    %s (%llu) wants %s at", step->name, (unsigned long long)step->id, lock);
+	report_stack(level, symbols, &step->wanted.stack);
+}
+
+void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n)
+{
+	struct fl__symbols symbols = {.n = 0};
+	fl__stack_modules();
+	fl__log(level, "%s", title);
+	for (size_t i = 0; i < n; i++) {
+		fl__log(level, "  %zu of %zu", i + 1, n);
+		if (steps[i].held.kind != FL__DEBUG_NOTHING)
+			report_held(level, &symbols, &steps[i]);
+		report_wanted(level, &symbols, &steps[i]);
+	}
+	fl__symbols_end(&symbols);
+}
+
+void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted)
+{
+	struct fl__symbols symbols = {.n = 0};
+	fl__stack_modules();
+	fl__log(level, "%s", said);
+	report_held(level, &symbols, step);
+	if (wanted)
+		report_wanted(level, &symbols, step);
+	fl__symbols_end(&symbols);
+}
+
+struct fl__report_end fl__report_held(const struct fl__held *held)
+{
+	return (struct fl__report_end){held->lock, 0, held->kind, held->how & FL__DEBUG_READ, held->stack};
+}

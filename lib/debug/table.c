@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "table.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include <pthread.h>
+#include <string.h>
+
+enum { CELLS = 32 }; /* of a chunk */
+
+struct chunk {
+	struct chunk *next;
+	union fl__cell cells[CELLS];
+};
+
+static uint32_t table_lock;
+static struct chunk *chunks; /* guarded, as all that follows */
+static union fl__cell *free_cells;
+static size_t n_free;
+static struct fl__holder *holders[FL__DEBUG_BUCKETS];
+static struct fl__held *helds[FL__DEBUG_BUCKETS];
+
+size_t fl__debug_bucket(uintptr_t key)
+{
+	_Static_assert(FL__DEBUG_BUCKETS == 1 << 12, "the upper 12 bits");
+	return ((uint64_t)key * 0x9e3779b97f4a7c15u) >> (64 - 12);
+}
+
+void *fl__cell_take(void)
+{
+	union fl__cell *cell = free_cells;
+	free_cells = cell->next_free;
+	n_free--;
+	memset(cell, 0, sizeof *cell);
+	return cell;
+}
+
+void fl__cell_give(void *memory)
+{
+	union fl__cell *cell = memory;
+	cell->next_free = free_cells;
+	free_cells = cell;
+	n_free++;
+}
+
+static void add_chunk(struct chunk *chunk)
+{
+	chunk->next = chunks;
+	chunks = chunk;
+	for (size_t i = 0; i < CELLS; i++)
+		fl__cell_give(&chunk->cells[i]);
+}
+
+/* Locked with so many cells; or false and not locked, for lack of memory. */
+static bool lock_with(size_t cells)
+{
+	fl__lock(&table_lock);
+	while (n_free < cells) {
+		fl__unlock(&table_lock);
+		struct chunk *chunk = fl__alloc(1, sizeof *chunk);
+		if (!chunk)
+			return false;
+		fl__lock(&table_lock);
+		add_chunk(chunk);
+	}
+	return true;
+}
+
+static void give_up(void)
+{
+	if (fl_debug_enable(0) == 0)
+		fl__log(FL_LOG_WARNING, "debugging is off from here on: out of memory");
+}
+
+bool fl__debug_enter(size_t cells)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->debugging)
+		return false;
+	ctx->debugging = true;
+	if (!lock_with(cells)) {
+		give_up();
+		ctx->debugging = false;
+		return false;
+	}
+	if (fl__debug_is_on())
+		return true;
+	fl__debug_leave();
+	return false;
+}
+
+void fl__debug_unlock(void)
+{
+	fl__unlock(&table_lock);
+}
+
+void fl__debug_relock(void)
+{
+	fl__lock(&table_lock);
+}
+
+void fl__debug_done(void)
+{
+	fl__ctx_get()->debugging = false;
+}
+
+void fl__debug_leave(void)
+{
+	fl__debug_unlock();
+	fl__debug_done();
+}
+
+bool fl__debug_try_enter(void)
+{
+	enum { LOOKS = 1000 };
+	for (int i = 0; i < LOOKS; i++) {
+		if (fl__try_lock(&table_lock))
+			return true;
+		fl__sys.relax();
+	}
+	return false;
+}
+
+void fl__debug_try_leave(void)
+{
+	fl__unlock(&table_lock);
+}
+
+struct fl__holder *fl__holder_find(uint64_t id)
+{
+	struct fl__holder *h = holders[fl__debug_bucket((uintptr_t)id)];
+	while (h && h->id != id)
+		h = h->next;
+	return h;
+}
+
+struct fl__holder *fl__holder_mine(void)
+{
+	const struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__holder *h = fl__holder_find(ctx->id);
+	if (h)
+		return h;
+	struct fl__holder **bucket = &holders[fl__debug_bucket((uintptr_t)ctx->id)];
+	h = fl__cell_take();
+	h->id = ctx->id;
+	(void)strncpy(h->name, ctx->name, sizeof h->name - 1);
+	h->next = *bucket;
+	*bucket = h;
+	return h;
+}
+
+void fl__holder_settle(struct fl__holder *h)
+{
+	if (h->held || h->lock || h->joins || h->asleep)
+		return;
+	struct fl__holder **link = &holders[fl__debug_bucket((uintptr_t)h->id)];
+	while (*link != h)
+		link = &(*link)->next;
+	*link = h->next;
+	fl__cell_give(h);
+}
+
+struct fl__holder *fl__holder_nth(size_t i, size_t n)
+{
+	struct fl__holder *h = holders[i];
+	while (h && n-- > 0)
+		h = h->next;
+	return h;
+}
+
+static struct fl__held **bucket_of(const void *lock)
+{
+	return &helds[fl__debug_bucket((uintptr_t)lock)];
+}
+
+bool fl__held_is_known(const void *lock)
+{
+	/* relaxed: whoever holds the lock was there when that was said, or has heard of it by the lock itself */
+	return fl__load_relaxed(bucket_of(lock)) != NULL;
+}
+
+struct fl__held *fl__held_next(const void *lock, const struct fl__held *last)
+{
+	struct fl__held *held = last ? last->next : *bucket_of(lock);
+	while (held && held->lock != lock)
+		held = held->next;
+	return held;
+}
+
+struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op)
+{
+	struct fl__held **bucket = bucket_of(op->lock);
+	struct fl__held *held = fl__cell_take();
+	held->lock = op->lock;
+	held->kind = op->kind;
+	held->how = op->how;
+	held->stack = op->stack;
+	held->holder = h;
+	held->next_of_mine = h->held;
+	h->held = held;
+	h->n_held++;
+	held->next = *bucket;
+	fl__store_relaxed(bucket, held); /* relaxed, here and below: guarded, but for fl__held_is_known() */
+	return held;
+}
+
+void fl__held_remove(struct fl__held *held)
+{
+	struct fl__held **link = bucket_of(held->lock);
+	while (*link != held)
+		link = &(*link)->next;
+	fl__store_relaxed(link, held->next);
+	link = &held->holder->held;
+	while (*link != held)
+		link = &(*link)->next_of_mine;
+	*link = held->next_of_mine;
+	held->holder->n_held--;
+	fl__cell_give(held);
+}
+
+void fl__table_forget(void)
+{
+	fl__lock(&table_lock);
+	struct chunk *all = chunks;
+	chunks = NULL;
+	free_cells = NULL;
+	n_free = 0;
+	memset(holders, 0, sizeof holders);
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
+		fl__store_relaxed(&helds[i], NULL);
+	fl__order_forget();
+	fl__contention_forget();
+	fl__unlock(&table_lock);
+	for (struct chunk *next; all; all = next) {
+		next = all->next;
+		fl__free(all);
+	}
+}
+
+/* A forked child has what the table says: of locks that threads hold which are not there, too, as the locks have themselves. */
+FL__AT_START static void watch_forks(void)
+{
+	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock); /* see lib/wait/context.c */
+}

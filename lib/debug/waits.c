@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Who waits for whom. A context that waits for a lock waits for each who holds it; one that joins, for that context. What comes
+ * back to where it began is a deadlock, and no chance is left: each waits for good.
+ *
+ * It is enough to look when somebody begins to wait. Whoever holds a lock has said so before it waits for another; whoever unlocks
+ * says so before it does. So the last context of a cycle that says what it waits for finds all of the cycle said, and none of it
+ * out of date: each of the others waits for one that is in the cycle.
+ *
+ * Who reads and who wants to read do not wait for one another, unless a writer waits between them; and a wait with an end in sight
+ * is part of no deadlock.
+ */
+#include "waits.h"
+#include "../base/sys.h"
+#include "report.h"
+#include <string.h>
+
+static uint64_t walks;
+
+/* Whether somebody waits to have `lock` alone, and will not give up. */
+static bool is_writer_waiting(const void *lock)
+{
+	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
+		for (const struct fl__holder *h = fl__holder_nth(i, 0); h; h = h->next)
+			if (h->lock == lock && !(h->how & (FL__DEBUG_READ | FL__DEBUG_TRY)))
+				return true;
+	return false;
+}
+
+static void reach(struct fl__holder *h, struct fl__holder *from, struct fl__held *by, struct fl__holder **last)
+{
+	if (!h || h->walk == walks)
+		return;
+	h->walk = walks;
+	h->from = from;
+	h->by = by;
+	h->then = NULL;
+	(*last)->then = h;
+	*last = h;
+}
+
+/* Reaches whom `h` waits for; true when `me` is one of them, by what is left in `held`. */
+static bool follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
+{
+	if (h->joins != 0 && !(h->how & FL__DEBUG_TRY)) {
+		*held = NULL;
+		if (h->joins == me->id)
+			return true;
+		reach(fl__holder_find(h->joins), h, NULL, last);
+	}
+	if (!h->lock || (h->how & FL__DEBUG_TRY))
+		return false;
+	const bool reads = h->how & FL__DEBUG_READ;
+	*held = NULL;
+	while ((*held = fl__held_next(h->lock, *held)) != NULL) {
+		if (reads && ((*held)->how & FL__DEBUG_READ) && !is_writer_waiting(h->lock))
+			continue;
+		if ((*held)->holder == me && h != me)
+			return true;
+		reach((*held)->holder, h, *held, last);
+	}
+	return false;
+}
+
+/* The last of those who wait for one another, from `me` on, and what of mine it waits for; NULL: nobody waits for me. */
+static struct fl__holder *walk(struct fl__holder *me, struct fl__held **held)
+{
+	struct fl__holder *last = me;
+	walks++;
+	me->walk = walks;
+	me->then = NULL;
+	for (struct fl__holder *h = me; h; h = h->then)
+		if (follow(h, me, &last, held))
+			return h;
+	return NULL;
+}
+
+static void copy_step(struct fl__report_step *step, const struct fl__holder *h, const struct fl__held *held)
+{
+	memcpy(step->name, h->name, sizeof step->name);
+	step->id = h->id;
+	if (held)
+		step->held = fl__report_held(held);
+	step->wanted = (struct fl__report_end){h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind,
+	                                       h->how & FL__DEBUG_READ, h->stack};
+}
+
+/* How many wait for one another, and who, if there are no more than `max`; 0: I wait for nobody who waits for me. */
+static size_t cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
+{
+	struct fl__held *held;
+	struct fl__holder *const last = walk(me, &held);
+	if (!last)
+		return 0;
+	size_t n = 1;
+	for (const struct fl__holder *h = last; h != me; h = h->from)
+		n++;
+	if (n > max)
+		return n;
+	size_t i = n;
+	for (const struct fl__holder *h = last; h != me; h = h->from)
+		copy_step(&steps[--i], h, h->by);
+	copy_step(&steps[0], me, held);
+	return n;
+}
+
+static void report(void)
+{
+	struct fl__report_step *steps = NULL;
+	size_t n = 2, room = 0;
+	while (n > room) {
+		fl__free(steps);
+		room = n;
+		steps = fl__alloc(room, sizeof *steps);
+		if (!steps) {
+			fl__log(FL_LOG_ERROR, "deadlock: out of memory to say more");
+			return;
+		}
+		fl__debug_relock();
+		struct fl__holder *me = fl__holder_find(fl__ctx_get()->id);
+		n = me ? cycle_of(me, steps, room) : 0;
+		fl__debug_unlock();
+	}
+	if (n > 0)
+		fl__report_cycle(FL_LOG_ERROR, "deadlock: each of these waits for the next, and the last for the first",
+		                 steps, n);
+	fl__free(steps);
+}
+
+/* `me` has said what it waits for; leaves the table. */
+static void look_and_leave(struct fl__holder *me)
+{
+	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && cycle_of(me, NULL, 0) > 0;
+	fl__debug_unlock();
+	if (is_deadlock)
+		report();
+	fl__debug_done();
+}
+
+void fl__waits_begin(const struct fl__debug_op *op)
+{
+	if (!fl__debug_enter(1))
+		return;
+	struct fl__holder *me = fl__holder_mine();
+	me->lock = op->lock;
+	me->kind = op->kind;
+	me->how = op->how;
+	me->stack = op->stack;
+	me->since = fl__sys.now();
+	look_and_leave(me);
+}
+
+void fl__waits_end(struct fl__holder *h)
+{
+	h->lock = NULL;
+}
+
+/* Joins: the context, or 0 when it is over. */
+void fl__debug_join_on(uint64_t context, bool timed)
+{
+	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
+		return;
+	struct fl__holder *me = fl__holder_mine();
+	me->joins = context;
+	if (context == 0) {
+		fl__holder_settle(me);
+		fl__debug_leave();
+		return;
+	}
+	me->how = timed ? FL__DEBUG_TRY : 0;
+	me->since = fl__sys.now();
+	fl__stack_take(&me->stack, 1);
+	look_and_leave(me);
+}
+
+/* For the dump alone: whatever it is has no owner that could be asked. What is known better stays. */
+void fl__debug_sleep_on(bool asleep)
+{
+	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
+		return;
+	struct fl__holder *me = fl__holder_mine();
+	if (asleep && !me->lock && !me->joins) {
+		me->asleep = true;
+		me->since = fl__sys.now();
+		fl__stack_take(&me->stack, 2);
+	} else {
+		me->asleep = false;
+	}
+	fl__holder_settle(me);
+	fl__debug_leave();
+}
