@@ -2,11 +2,12 @@
 /*
  * The spin lock: test and test-and-set.
  *
- *   value     meaning           set by                         cleared by
- *   FREE (0)  nobody holds it   fl_spin_unlock()               -
- *   HELD (1)  somebody does     lock, try: swap                fl_spin_unlock()
+ *   value        meaning                                  set by                  cleared by
+ *   FREE (0)     nobody holds it                          fl_spin_unlock()        -
+ *   HELD (1)     somebody does                            lock, try: CAS          fl_spin_unlock()
+ *   WATCHED (3)  the same, and debugging was told of it   lock, try: CAS, slow    fl_spin_unlock(), slow
  *
- * Linearization: lock, the swap that found FREE; unlock, its store, which is the last access.
+ * Linearization: lock, the CAS that found FREE; unlock, its store, which is the last access.
  *
  * Progress: blocking. A waiter looks LOOKS times with pauses that double, some microseconds in all, since each look takes the line of the
  * word away from the holder; then YIELDS times, letting others run between looks; then it sleeps NAP ns between looks: so a
@@ -16,18 +17,21 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/spin.h>
 #include <fairlead/time.h>
 
-enum { FREE = 0, HELD = 1 };
+enum { FREE = 0, HELD = 1, WATCHED = 3 };
 enum { LOOKS = 10, DOUBLINGS = 6, YIELDS = 16 };
 #define NAP FL_US(50)
 
-static bool take(fl_spin *s)
+static bool take(fl_spin *s, uint32_t value)
 {
-	return fl__swap_acquire(&s->word_, HELD) == FREE; /* pairs with the store in fl_spin_unlock() */
+	uint32_t free = FREE;
+	/* relaxed: a lock that is held is not worth taking its line from the holder; acquire: pairs with fl_spin_unlock() */
+	return fl__load_relaxed(&s->word_) == FREE && fl__cas_acquire(&s->word_, &free, value);
 }
 
 /* Lets others run: the fibers of the same thread, or other threads. */
@@ -57,45 +61,70 @@ static void back_off(int look)
 
 __attribute__((noinline, cold)) static void lock_slow(fl_spin *s)
 {
-	for (int look = 0;; look += look < LOOKS + YIELDS) {
-		/* relaxed: take() acquires */
-		if (fl__load_relaxed(&s->word_) == FREE && take(s))
-			return;
+	struct fl__debug_op op;
+	fl__debug_locking(&op, s, FL__DEBUG_SPIN, 0);
+	for (int look = 0; !take(s, op.on ? WATCHED : HELD); look += look < LOOKS + YIELDS) {
+		fl__debug_waiting(&op);
 		back_off(look);
 	}
+	fl__debug_locked(&op, true);
+}
+
+__attribute__((noinline, cold)) static int try_lock_slow(fl_spin *s)
+{
+	struct fl__debug_op op;
+	fl__debug_locking(&op, s, FL__DEBUG_SPIN, FL__DEBUG_TRY);
+	const bool locked = take(s, op.on ? WATCHED : HELD);
+	fl__debug_locked(&op, locked);
+	return locked ? 0 : -EBUSY;
+}
+
+__attribute__((noinline, cold)) static void unlock_slow(fl_spin *s)
+{
+	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: ours while we hold it */
+		fl__panic("fl_spin_unlock", s, "not locked");
+	fl__debug_unlocking(s, 0);
+	fl__store_release(&s->word_, FREE); /* pairs with the CAS of whoever takes it; the last access */
 }
 
 void fl_spin_init(fl_spin *s)
 {
 	s->word_ = FREE;
+	fl__debug_forget(s, NULL);
 }
 
 int fl_spin_destroy(fl_spin *s)
 {
-	return fl__load_acquire(&s->word_) == FREE ? 0 : -EBUSY; /* pairs with the store in fl_spin_unlock() */
+	const bool busy = fl__load_acquire(&s->word_) != FREE; /* pairs with the store in fl_spin_unlock() */
+	fl__debug_forget(s, busy ? "fl_spin_destroy" : NULL);
+	return busy ? -EBUSY : 0;
 }
 
 void fl_spin_lock(fl_spin *s)
 {
-	if (__builtin_expect(!take(s), 0))
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	/* acquire: pairs with fl_spin_unlock(); weak: the slow way tries again */
+	if (__builtin_expect(!fl__cas_weak_acquire(&s->word_, &expected, HELD), 0))
 		lock_slow(s);
 }
 
 int fl_spin_try_lock(fl_spin *s)
 {
-	/* relaxed: a lock that is held is not worth taking its line from the holder */
-	return fl__load_relaxed(&s->word_) == FREE && take(s) ? 0 : -EBUSY;
+	return fl__debug_is_on() ? try_lock_slow(s) : take(s, HELD) ? 0 : -EBUSY;
 }
 
 void fl_spin_unlock(fl_spin *s)
 {
-	if (__builtin_expect(fl__load_relaxed(&s->word_) == FREE, 0)) /* relaxed: ours while we hold it */
-		fl__panic("fl_spin_unlock", s, "not locked");
-	fl__store_release(&s->word_, FREE); /* pairs with the swap in take(); the last access */
+	/* relaxed: ours while we hold it */
+	if (__builtin_expect(fl__load_relaxed(&s->word_) == HELD, 1))
+		fl__store_release(&s->word_, FREE); /* pairs with the CAS of whoever takes it; the last access */
+	else
+		unlock_slow(s);
 }
 
 void fl_spin_assert_held(const fl_spin *s)
 {
 	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: if the caller holds it, it wrote it */
 		fl__panic("fl_spin_assert_held", s, "not locked");
+	fl__debug_assert_held(s, "fl_spin_assert_held");
 }
