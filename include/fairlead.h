@@ -8,6 +8,7 @@
  */
 #include <fairlead/barrier.h>
 #include <fairlead/cancel.h>
+#include <fairlead/cancel_callback.h>
 #include <fairlead/child.h>
 #include <fairlead/completed.h>
 #include <fairlead/cond.h>

@@ -25,14 +25,15 @@ FL_BEGIN_DECLS
  * All-zero is valid: a token without parent and without deadline. A token must not move while it is in use.
  */
 typedef struct fl_cancel {
-	uint32_t word_;        /* requested, waiters */
+	uint32_t word_;        /* requested, waiters, callbacks */
 	uint32_t lock_;        /* of the tree, used in its root */
 	int64_t from_forever_; /* FL_FOREVER - deadline, so that all-zero means none */
 	struct fl_cancel *root_, *parent_, *child_, *next_, *prev_;
+	struct fl_cancel_callback *callbacks_; /* fairlead/cancel_callback.h */
 } fl_cancel;
 
 /* clang-format off */
-#define FL_CANCEL_INIT { 0, 0, 0, 0, 0, 0, 0, 0 }
+#define FL_CANCEL_INIT { 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* In place of a token: this wait cannot be cancelled. */
@@ -46,12 +47,14 @@ FL_API extern fl_cancel fl__shielded;
 FL_API void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline);
 
 /*
- * Takes `c` out of its tree. Requires: no child, and no wait under it. Panics when it has a child. Never waits.
+ * Takes `c` out of its tree. Requires: no child, no callback that was not removed or asked to run, and no wait under it. Panics
+ * when it has a child or such a callback. Never waits.
  */
 FL_API void fl_cancel_destroy(fl_cancel *c);
 
 /*
- * Requests `c` and all its descendants, and wakes every wait under them. A second request does nothing. Never waits.
+ * Requests `c` and all its descendants, wakes every wait under them, and then runs their callbacks
+ * (fairlead/cancel_callback.h). A second request does nothing. Never waits, apart from what callbacks do.
  * Memory order: what was written before the request is visible to whoever sees it.
  */
 FL_API void fl_cancel_request(fl_cancel *c);

@@ -29,6 +29,7 @@
 #include "future.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
 #include <errno.h>
@@ -229,10 +230,12 @@ bool fl__future_try_finish(fl_future *f)
 
 void fl__future_ask(fl_future *f)
 {
+	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&f->lock);
 	if (!(fl__load_relaxed(&f->state) & ENDED)) /* relaxed: under the lock; invariant 2 */
-		fl_cancel_request(&f->token);
+		fl__cancel_request_begin(&f->token, &calls);
 	fl__unlock(&f->lock);
+	fl__cancel_call(&calls);
 }
 
 bool fl__future_cancel_pending(fl_future *f)

@@ -241,11 +241,13 @@ void fl_tasks_destroy(fl_tasks *g)
 
 void fl_tasks_cancel(fl_tasks *g)
 {
+	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&g->lock_);
 	g->cancelled_ = true;
 	if (g->bound_)
-		fl_cancel_request(&g->token_);
+		fl__cancel_request_begin(&g->token_, &calls);
 	fl__unlock(&g->lock_);
+	fl__cancel_call(&calls);
 }
 
 size_t fl_tasks_count(const fl_tasks *g)

@@ -16,6 +16,7 @@
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "../shm/os.h"
+#include "../wait/cancel.h"
 #include "fd_sys.h"
 #include "identity.h"
 #include "packet.h"
@@ -355,10 +356,13 @@ static bool serve(struct worker *w, const struct fl__order *order)
 /* Requests the token of the order under way, if it was asked. */
 static void pass_request_on(struct worker *w)
 {
-	FL_LOCKED(&w->lock);
+	struct fl__cancel_calls calls = {NULL, NULL};
+	fl_mutex_lock(&w->lock);
 	const struct fl__lane_worker at = {.orders = w->lane.orders, .next = w->current};
 	if (fl__lane_is_asked(&at))
-		fl_cancel_request(&w->token);
+		fl__cancel_request_begin(&w->token, &calls);
+	fl_mutex_unlock(&w->lock);
+	fl__cancel_call(&calls);
 }
 
 static int listen_to_requests(void *arg)

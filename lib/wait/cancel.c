@@ -7,10 +7,12 @@
  *                                     fl_cancel_init() under a requested parent
  *   WAITERS     somebody is in line   fl__cancel_arm(), under the lot                   fl_cancel_request(), under the lot
  *   OWN         an fl__own_token      fl__cancel_init_own()                             fl__cancel_disown(), tree locked
+ *   CALLBACKS   it has callbacks      fl_cancel_on_request(): cancel_callback.c         fl_cancel_request(); the removal of
+ *                                                                                       the last
  *
  * A tree has one lock, in its root, for its links. A request holds it while it walks, so that no descendant can be
- * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Lock order: tree,
- * then bucket. The deadline of a token is the least of its own and its ancestors', fixed when it is made.
+ * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Callbacks it collects
+ * on its stack, and runs them when the lock is free. Lock order: tree, then bucket. The deadline of a token is the least of its own and its ancestors', fixed when it is made.
  */
 #include "cancel.h"
 #include "../base/atomic.h"
@@ -19,7 +21,7 @@
 #include "lock.h"
 #include <fairlead/time.h>
 
-enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4 };
+enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4, CALLBACKS = FL__CANCEL_CALLBACKS };
 
 static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
 
@@ -85,7 +87,8 @@ void fl_cancel_destroy(fl_cancel *c)
 	fl_cancel *root = root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	if (!has_child && c->parent_) {
+	bool has_callback = fl__load_relaxed(&c->word_) & CALLBACKS; /* relaxed: nobody else may be at it */
+	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)
 			c->prev_->next_ = c->next_;
 		else
@@ -97,22 +100,28 @@ void fl_cancel_destroy(fl_cancel *c)
 	fl__unlock(&root->lock_);
 	if (has_child)
 		fl__panic("fl_cancel_destroy", c, "has a child");
+	if (has_callback)
+		fl__panic("fl_cancel_destroy", c, "has a callback");
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
 /* Under the lock of the tree. */
-static void request_one(fl_cancel *c, struct fl__lot *lot)
+static void request_one(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS tells whether it is right */
 	/* Without waiters the line can stay as it is: lot.c, invariant 6. Release: pairs with fl__cancel_is_requested() and fl__word_arm(). */
-	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, seen | REQUESTED))
+	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)CALLBACKS) | REQUESTED))
 		;
 	if (seen & WAITERS) {
 		fl__lot_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
-		fl__store_release(&c->word_, (seen & ~(uint32_t)WAITERS) | REQUESTED); /* as above */
+		/* As above. A CAS, since callbacks come and go without this line. */
+		while (!fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)(WAITERS | CALLBACKS)) | REQUESTED))
+			;
 		fl__lot_shut(lot);
 	}
+	if (seen & CALLBACKS)
+		fl__cancel_take_callbacks(c, lot, calls);
 	if (seen & OWN)
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
@@ -128,36 +137,46 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
 }
 
 /* Under the lock of the tree. */
-static void request_all(fl_cancel *c, struct fl__lot *lot)
+static void request_all(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel *t = c, *next; t; t = next) {
 		/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
 		bool is_new = !(fl__load_relaxed(&t->word_) & REQUESTED);
 		if (is_new)
-			request_one(t, lot);
+			request_one(t, lot, calls);
 		next = walk_next(t, c, is_new);
 	}
 }
 
-void fl_cancel_request(fl_cancel *c)
+void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls)
 {
 	fl_cancel *root = root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	*calls = (struct fl__cancel_calls){NULL, NULL};
 	fl__lock(&root->lock_);
-	request_all(c, &lot);
+	request_all(c, &lot, calls);
 	fl__unlock(&root->lock_); /* the last access: who is woken may destroy the token */
 	fl__lot_unpark(&lot);
+}
+
+void fl_cancel_request(fl_cancel *c)
+{
+	struct fl__cancel_calls calls;
+	fl__cancel_request_begin(c, &calls);
+	fl__cancel_call(&calls);
 }
 
 void fl__cancel_request_children(fl_cancel *c)
 {
 	fl_cancel *root = root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
+	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&root->lock_);
 	for (fl_cancel *child = c->child_; child; child = child->next_)
-		request_all(child, &lot);
+		request_all(child, &lot, &calls);
 	fl__unlock(&root->lock_); /* as above */
 	fl__lot_unpark(&lot);
+	fl__cancel_call(&calls);
 }
 
 bool fl__cancel_renew(fl_cancel *c)

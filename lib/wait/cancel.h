@@ -26,6 +26,22 @@ void fl__cancel_disown(struct fl__own_token *own);
 /* By the thread of `ctx`, which does not run: ends its wait under its own token, if it is in one. */
 void fl__ctx_cancel(struct fl__ctx *ctx);
 
+/* The callbacks that a request has to run; on its stack. */
+struct fl__cancel_calls {
+	const void *line; /* that guards them; NULL: there are none */
+	struct fl_cancel_callback *first;
+};
+
+/*
+ * fl_cancel_request() in two steps, for those who hold a lock that keeps the token alive: all but the callbacks; then, without
+ * the lock, the callbacks. Between them, and after, the token may be gone.
+ */
+void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls);
+void fl__cancel_call(struct fl__cancel_calls *calls);
+
+/* With the tree locked: hands the callbacks of `c`, which is requested, to the request. */
+void fl__cancel_take_callbacks(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
+
 /* Requests every child of `c`, and their descendants, but not `c`. */
 void fl__cancel_request_children(fl_cancel *c);
 
@@ -40,8 +56,8 @@ static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struc
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
 }
 
-/* Of a token that was resolved. The bit: cancel.c. */
-enum { FL__CANCEL_REQUESTED = 1 };
+/* Of a token that was resolved. The bits: cancel.c. */
+enum { FL__CANCEL_REQUESTED = 1, FL__CANCEL_CALLBACKS = 8 };
 
 static inline int64_t fl__cancel_deadline(const fl_cancel *c)
 {

@@ -172,6 +172,11 @@ static void conditions()
 	CHECK(fl_cond_destroy(&a_cond) == 0);
 }
 
+static void count_request(void *count)
+{
+	++*static_cast<int *>(count);
+}
+
 static void cancelling()
 {
 	FL_SCOPED(fl_cancel) parent = FL_CANCEL_INIT;
@@ -181,6 +186,13 @@ static void cancelling()
 	CHECK(fl_cancel_deadline(&child) == end);
 	fl_cancel *before = fl_cancel_scope_set(&child);
 	CHECK(before == nullptr && fl_cancel_scope_set(before) == &child);
+	int requests = 0;
+	fl_cancel_callback cb = FL_CANCEL_CALLBACK_INIT;
+	CHECK(fl_cancel_callback_remove(&cb) && fl_cancel_on_request(&child, &cb, count_request, &requests));
+	fl_cancel_request(&child);
+	CHECK(requests == 1 && !fl_cancel_callback_remove(&cb));
+	FL_SCOPED(fl_cancel_callback) late = FL_CANCEL_CALLBACK_INIT;
+	CHECK(!fl_cancel_on_request(&child, &late, count_request, &requests) && requests == 2);
 	fl_cancel_destroy(&child);
 }
 
