@@ -104,3 +104,84 @@ FL_TEST(fork_loses_running_threads)
 	fl_test_end(&threads[0]);
 	fl_test_end(&threads[1]);
 }
+
+/*
+ * fork_while_locked: a fork at any moment of others who lock, wait and wake. The child finds its own locks held and usable, those of
+ * others held for ever, and whatever it makes anew as good as in any process: no lock of the library's own is left behind.
+ */
+typedef struct busy {
+	fl_mutex mine, theirs, between;
+	fl_sem sem;
+	fl_cond cond;
+	fl_event leave;
+	uint32_t stop, turns;
+} busy;
+
+static int keep_theirs(void *arg)
+{
+	busy *b = arg;
+	fl_mutex_lock(&b->theirs);
+	int rc = fl_event_wait(&b->leave);
+	fl_mutex_unlock(&b->theirs);
+	return rc;
+}
+
+static int keep_busy(void *arg)
+{
+	busy *b = arg;
+	while (!fl__load_relaxed(&b->stop)) {
+		FL_CHECK(fl_sem_acquire(&b->sem) == 0);
+		fl_mutex_lock(&b->between);
+		fl_cond_broadcast(&b->cond);
+		int rc = fl_cond_wait_until(&b->cond, &b->between, fl_after(FL_US(20)), NULL);
+		FL_CHECK(rc == 0 || rc == -ETIMEDOUT);
+		fl_mutex_unlock(&b->between);
+		fl_sem_release(&b->sem);
+		fl__add_relaxed(&b->turns, 1);
+	}
+	return 0;
+}
+
+static void use_what_is_left(void *arg)
+{
+	busy *b = arg;
+	FL_CHECK(fl_mutex_try_lock(&b->mine) == -EBUSY);
+	fl_mutex_unlock(&b->mine);
+	fl_mutex_lock(&b->mine);
+	fl_mutex_unlock(&b->mine);
+	FL_CHECK(fl_mutex_destroy(&b->mine) == 0);
+	FL_CHECK(fl_mutex_try_lock(&b->theirs) == -EBUSY);
+	FL_CHECK(fl_mutex_lock_until(&b->theirs, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+	fl_mutex_init(&b->theirs);
+	fl_mutex_lock(&b->theirs);
+	fl_mutex_unlock(&b->theirs);
+	fl_cond_broadcast(&b->cond); /* those who waited are not there */
+	fl_sem_release(&b->sem);
+	FL_CHECK(fl_sem_acquire(&b->sem) == 0);
+	fl_event fresh = FL_EVENT_INIT;
+	FL_CHECK(fl_event_wait_until(&fresh, fl_after(FL_US(100)), NULL) == -ETIMEDOUT);
+}
+
+FL_TEST(fork_while_locked)
+{
+	enum { THREADS = 3 };
+	static busy b;
+	fl_thread keeper, threads[THREADS];
+	b = (busy){.sem = FL_SEM_INIT(1)};
+	fl_test_go(&keeper, keep_theirs, &b);
+	FL_WAIT_FOR(fl_test_in_line(&b.leave) == 1);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], keep_busy, &b);
+	for (unsigned i = 0; i < fl_test_scaled(40); i++) {
+		uint32_t before = fl__load_relaxed(&b.turns);
+		FL_WAIT_FOR(fl__load_relaxed(&b.turns) != before);
+		fl_mutex_lock(&b.mine);
+		FL_OK(fl_test_child(use_what_is_left, &b, NULL, 0));
+		fl_mutex_unlock(&b.mine);
+	}
+	fl__store_relaxed(&b.stop, 1);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	fl_event_set(&b.leave);
+	fl_test_end(&keeper);
+}

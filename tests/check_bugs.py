@@ -1,0 +1,50 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Holds docs/bugs.md to the code: each test and scenario that it names is there, and each row names one.
+
+Exit status 1 where not.
+"""
+import glob
+import os
+import re
+import sys
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def defined(pattern, macro):
+    """The names that are defined by that macro in those files."""
+    names = set()
+    for path in glob.glob(os.path.join(ROOT, pattern)):
+        with open(path, encoding="utf-8") as file:
+            names.update(re.findall(rf"^{macro}\((\w+)", file.read(), re.M))
+    return names
+
+
+def rows():
+    """Name, tests and scenarios of each row of the tables."""
+    with open(os.path.join(ROOT, "docs", "bugs.md"), encoding="utf-8") as file:
+        for line in file:
+            cells = [c.strip() for c in line.strip().strip("|").split("|")]
+            if line.startswith("|") and cells[0] not in ("name", "---"):
+                yield cells[0], *(re.findall(r"`(\w+)`", c) for c in cells[-2:])
+
+
+def complaints():
+    tests = defined("tests/test_*.c", "FL_TEST")
+    scenarios = defined("stress/cases/*.c", "FL_STRESS(?:_PROCESSES)?")
+    count = 0
+    for name, named_tests, named_scenarios in rows():
+        count += 1
+        yield from (f"{name}: no test is called {t}" for t in named_tests if t not in tests)
+        yield from (f"{name}: no scenario is called {s}" for s in named_scenarios if s not in scenarios)
+        if not named_tests and not named_scenarios:
+            yield f"{name}: neither a test nor a scenario"
+    if count < 40:
+        yield f"only {count} rows found: has the form of the table changed?"
+
+
+if __name__ == "__main__":
+    wrong = list(complaints())
+    print("\n".join(wrong) or f"{len(list(rows()))} rows, all there")
+    sys.exit(1 if wrong else 0)
