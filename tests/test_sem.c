@@ -202,3 +202,119 @@ FL_TEST(sem_passes_items)
 	assert_int_equal(fl_sem_value(&s.free), 4);
 	assert_int_equal(fl_sem_value(&s.full), 0);
 }
+
+FL_TEST(sem_bounded_panics_above_its_bound)
+{
+	static fl_sem two = FL_SEM_BOUNDED_INIT(2);
+	fl_sem s;
+	FL_PANICS(fl_sem_release(&two));
+	assert_ptr_equal(fl_test_panic.object, &two);
+	FL_OK(fl_sem_acquire(&two));
+	FL_PANICS(fl_sem_release_n(&two, 2));
+	fl_sem_release(&two);
+	assert_int_equal(fl_sem_value(&two), 2);
+
+	FL_RC(fl_sem_init_bounded(&s, 0, 0), -EINVAL);
+	FL_RC(fl_sem_init_bounded(&s, 0, FL_SEM_MAX + 1), -EINVAL);
+	FL_RC(fl_sem_init_bounded(&s, 3, 2), -EINVAL);
+	FL_OK(fl_sem_init_bounded(&s, 0, 2));
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_PANICS(fl_sem_release_n(&s, 3));
+	assert_int_equal(fl_test_in_line(&s), 1);
+	fl_sem_release_n(&s, 2);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&s), 1);
+}
+
+FL_TEST(sem_takes_several_or_none)
+{
+	fl_sem s = FL_SEM_INIT(3), bounded = FL_SEM_BOUNDED_INIT(3);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_OK(fl_sem_acquire_n(&s, 0));
+	FL_OK(fl_sem_acquire_n(&s, 2));
+	FL_RC(fl_sem_try_acquire_n(&s, 2), -EAGAIN);
+	FL_RC(fl_sem_acquire_n_until(&s, 2, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_sem_acquire_n_until(&s, 2, FL_FOREVER, &stop), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_sem_acquire_n(&s, 2), -ECANCELED);
+	}
+	assert_int_equal(s.word_, 1); /* and no waiter is left behind */
+	FL_OK(fl_sem_try_acquire_n(&s, 1));
+	FL_OK(fl_sem_try_acquire_n(&s, 0));
+	FL_OK(fl_sem_acquire_n_until(&s, 0, 0, NULL));
+	FL_RC(fl_sem_acquire_n(&s, FL_SEM_MAX + 1), -EINVAL);
+	FL_RC(fl_sem_try_acquire_n(&bounded, 4), -EINVAL);
+	FL_RC(fl_sem_acquire_n_until(&bounded, 4, 0, NULL), -EINVAL);
+	FL_OK(fl_sem_acquire_n(&bounded, 3));
+}
+
+static int acquire_three(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_n_until(s, 3, deadline, cancel);
+}
+
+/* Who waits for three is not starved by those behind who want one, and not even by a try. */
+FL_TEST(sem_several_are_not_starved)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller big, small;
+	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&small, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_sem_release_n(&s, 2);
+	assert_int_equal(fl_sem_value(&s), 2);
+	assert_int_equal(fl_test_in_line(&s), 2);
+	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
+	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), -ETIMEDOUT);
+	assert_int_equal(fl_test_in_line(&s), 2);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&big));
+	assert_int_equal(fl_test_in_line(&s), 1);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&small));
+	assert_int_equal(s.word_, 0);
+}
+
+/* Who wanted three and gave up leaves the two that are there to those behind it. */
+FL_TEST(sem_several_that_give_up_serve_those_behind)
+{
+	fl_sem s = FL_SEM_INIT(2);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller big, small, smaller;
+	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_in_line(&small, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&smaller, acquire, &s, &s, FL_FOREVER, NULL);
+	assert_int_equal(fl_sem_value(&s), 2);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&big), -ECANCELED);
+	FL_OK(fl_test_call_end(&small));
+	FL_OK(fl_test_call_end(&smaller));
+	assert_int_equal(s.word_, 0);
+
+	fl_sem_release_n(&s, 2);
+	fl_test_call_in_line(&big, acquire_three, &s, &s, fl_after(FL_MS(2)), NULL);
+	FL_RC(fl_test_call_end(&big), -ETIMEDOUT);
+	assert_int_equal(s.word_, 2);
+}
+
+static int look(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)s));
+}
+
+/* Who looks is told when the one before it, who wanted more than there is, has left. */
+FL_TEST(sem_several_that_give_up_serve_who_looks)
+{
+	fl_sem s = FL_SEM_INIT(2);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller big, looker;
+	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_in_line(&looker, look, &s, &s, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&big), -ECANCELED);
+	FL_OK(fl_test_call_end(&looker));
+	assert_int_equal(s.word_, 2);
+}

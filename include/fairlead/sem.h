@@ -10,7 +10,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Counting semaphore: a number of permits. 4 bytes; all-zero is a semaphore without permits.
+ * Counting semaphore: a number of permits. 8 bytes; all-zero is a semaphore without permits and without a bound.
  *
  *     static fl_sem slots = FL_SEM_INIT(3);
  *     rc = fl_sem_acquire(&slots);            // check
@@ -18,23 +18,36 @@ FL_BEGIN_DECLS
  *     fl_sem_release(&slots);
  *
  * Waiters are FIFO, and a release hands its permit to the first of them: it cannot be lost between the two, and a waiter
- * that times out or is cancelled holds none. Limit: FL_SEM_MAX permits.
+ * that times out or is cancelled holds none. Who waits for several permits gets all of them at once, in its turn: while it is
+ * the first, those behind it wait, and a try fails, though there be permits enough for them. In the first moments of its wait (some
+ * 25 us) a thread looks for permits before it stands in line, if nobody does. Limit: FL_SEM_MAX permits.
+ *
+ * A bounded semaphore panics when it is given more permits than its bound, which tells of a release too many:
+ *
+ *     static fl_sem slots = FL_SEM_BOUNDED_INIT(3);
  *
  * Memory order: an acquire sees what was written before the release of its permit. A release touches the semaphore for
  * the last time in the instruction that makes the permit available.
  */
 typedef struct fl_sem {
-	uint32_t word_;
+	uint32_t word_, bound_;
 } fl_sem;
-FL__ASSERT_SIZE(fl_sem, 4);
+FL__ASSERT_SIZE(fl_sem, 8);
 
 #define FL_SEM_MAX 0x7fffffffu
 /* clang-format off */
-#define FL_SEM_INIT(permits) { (uint32_t)(permits) }
+#define FL_SEM_INIT(permits) { (uint32_t)(permits), 0 }
+#define FL_SEM_BOUNDED_INIT(permits) { (uint32_t)(permits), (uint32_t)(permits) }
 /* clang-format on */
 
 /* Makes `s` a semaphore of `permits`. Requires that nobody uses it. Returns 0, -EINVAL above FL_SEM_MAX. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
+
+/*
+ * Makes `s` a semaphore of `permits` that never has more than `bound`. Requires that nobody uses it. Returns 0; -EINVAL when
+ * `bound` is 0 or above FL_SEM_MAX, or below `permits`. Never waits.
+ */
+FL_API FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
 
 /* Returns 0 when nobody waits on `s`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
@@ -42,22 +55,34 @@ FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 /* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
 
-/* Takes a permit that is free now: 0, else -EAGAIN. Never waits. */
+/* Takes a permit that is free now, and that nobody stands in line for: 0, else -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel *cancel);
 
-/* Gives a permit. Never waits. Panics above FL_SEM_MAX. */
+/*
+ * Takes `n` permits, all or nothing; 0 takes none. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED;
+ * -EINVAL when there can never be so many.
+ */
+FL_API FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
+
+/* Takes `n` permits that are free now, and that nobody stands in line for: 0, else -EAGAIN, -EINVAL as above. Never waits. */
+FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
+
+/* As fl_sem_acquire_n; also returns -ETIMEDOUT. */
+FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel);
+
+/* Gives a permit. Never waits. Panics above its bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
-/* Gives `n` permits at once; 0 does nothing. Never waits. Panics above FL_SEM_MAX. */
+/* Gives `n` permits at once; 0 does nothing. Wakes exactly those whom they serve. Never waits. Panics above its bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
-/* The permits that are free now: for reports and assertions. Never waits. No memory order. */
+/* The permits that are free now, also those that are too few for who stands first: for reports and assertions. Never waits. No memory order. */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
-/* For fl_wait_any: ready while a permit is free. */
+/* For fl_wait_any: ready while a permit is free, and nobody stands in line for it. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
 

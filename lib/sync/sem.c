@@ -3,19 +3,23 @@
  * The semaphore: permits in the low 31 bits, WAITERS in the top one.
  *
  *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - 1; release: CAS + n
- *   WAITERS     somebody may be in line     set by line_up() under the lot, while there is no permit;
- *                                           cleared by release_waking() under the lot, when the line is empty
+ *   permits     free ones                   acquire: CAS - n, while nobody is in line; release: CAS + n; settle() under the lot
+ *   WAITERS     somebody may be in line     set by line_up() under the lot, while there are too few permits, or a line;
+ *                                           cleared by settle() under the lot, when the line is empty
+ *   bound_      the most permits; 0: FL_SEM_MAX    by the initialisers alone
  *
  * Invariants
- *   1. Linearization: acquire, its CAS, or the take that hands it a permit; release, its CAS (the last access), which for
+ *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS (the last access), which for
  *      the permits that it hands over comes in the same transaction as the takes.
- *   2. Permits are conserved: release(n) = n handed over + added; who gave up was not taken, so it holds none.
- *   3. Nobody sleeps beside a free permit: a node enters the line only while permits == 0, in a transaction that also sets
- *      WAITERS; with WAITERS set, permits are added only in a transaction that has first served the line. So the word is
- *      permits or WAITERS, never both, and with WAITERS set it changes only under the lot.
+ *   2. Permits are conserved: release(n) = those handed over + those added; who gave up was not taken, so it holds none.
+ *   3. Nobody sleeps beside permits that are enough for him, unless others stand before him: a node enters the line only in a
+ *      transaction that also sets WAITERS; with WAITERS set the word changes only in a transaction (release, or a waiter that
+ *      gives up) that serves the line before it ends. So whoever stands first wants more than there is.
+ *   4. A line means WAITERS. While it is set nobody takes past the line, not even by a try: so who waits for many is not
+ *      starved by those who want one.
  *
- * Safe mistake: WAITERS without a line sends one release the slow way.
+ * Safe mistake: WAITERS without a line sends one release, or one try that could succeed, the slow way. So it is in the child
+ * of a fork.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -31,85 +35,143 @@ static uint32_t permits_of(uint32_t word)
 	return word & FL_SEM_MAX;
 }
 
-static bool try_take(fl_sem *s)
+static uint32_t bound_of(const fl_sem *s)
+{
+	return s->bound_ ? s->bound_ : FL_SEM_MAX;
+}
+
+static bool try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	while (permits_of(seen) > 0)
-		if (fl__cas_weak_acquire(&s->word_, &seen, seen - 1)) /* pairs with the release in fl_sem_release_n() */
+	while (!(seen & WAITERS) && seen >= n)
+		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n)) /* pairs with the release in fl_sem_release_n() */
 			return true;
 	return false;
 }
 
-/* Goes in line; false when there were permits, of which it took `take`. */
-static bool line_up(fl_sem *s, struct fl__node *node, uint32_t take)
+/* For how many permits a node stands in line. An observer takes none, but is woken for one. */
+static uint32_t need_of(const struct fl__node *node)
+{
+	return node->observer ? 1 : node->value;
+}
+
+/*
+ * Goes in line for `need` permits; false when they were there, of which it took `take`. Without a node it only looks.
+ */
+static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	for (;;) {
-		uint32_t next = permits_of(seen) > 0 ? seen - take : WAITERS;
+	const bool alone = !fl__lot_more(&lot);
+	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
+	bool waits;
+	do {
+		waits = !alone || permits_of(seen) < need;
+		next = permits_of(seen) - take; /* and no WAITERS, which would be a stale one */
+		if (waits)
+			next = node ? seen | WAITERS : seen;
 		/* acquire: for a permit, pairs with the release in fl_sem_release_n() */
-		if (fl__cas_weak_acquire(&s->word_, &seen, next))
-			break;
-	}
-	bool waits = permits_of(seen) == 0;
-	if (waits)
+	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
+	if (waits && node) {
+		node->value = need;
 		fl__lot_add(&lot, node);
+	}
 	fl__lot_close(&lot);
 	return waits;
 }
 
-/* There is a permit; or somebody stands in line, so that this one has to, too. */
-static bool is_decided(const void *what)
+/* Under the lot, with WAITERS set: adds `n` permits, hands over to whose turn it is, publishes what is left. The last access. */
+static void settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
-	const fl_sem *s = what;
-	return fl__load_relaxed(&s->word_) != 0; /* relaxed: try_take() and line_up() acquire */
+	/* relaxed: while WAITERS is set the word changes under the lot alone (invariant 3) */
+	uint32_t left = permits_of(fl__load_relaxed(&s->word_)) + n;
+	const struct fl__node *first;
+	while ((first = fl__lot_first(lot)) != NULL && need_of(first) <= left) {
+		const uint32_t need = need_of(first);
+		if (fl__lot_take_first(lot, need))
+			left -= need;
+	}
+	/* release: pairs with the acquire of try_take() and line_up() */
+	fl__store_release(&s->word_, left | (first ? WAITERS : 0));
 }
 
-static int acquire_slow(fl_sem *s, int64_t deadline, fl_cancel *cancel)
+/* Who has given up leaves; those behind it may want less than it did. (An observer that stands first is never passed over.) */
+static void leave(fl_sem *s, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	fl__lot_remove(&lot, node);
+	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+		settle(s, &lot, 0);
+	fl__lot_close(&lot);
+}
+
+struct watch {
+	const fl_sem *sem;
+	uint32_t need;
+};
+
+/* There are permits; or somebody stands in line, so that this one has to, too. */
+static bool is_decided(const void *what)
+{
+	const struct watch *watch = what;
+	uint32_t seen = fl__load_relaxed(&watch->sem->word_); /* relaxed: try_take() and line_up() acquire */
+	return seen >= watch->need;                           /* WAITERS is more than any need */
+}
+
+static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (fl__wait_look(&wait, is_decided, s, deadline, cancel) && try_take(s))
+	const struct watch watch = {s, n};
+	if (!is_decided(&watch) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) && try_take(s, n))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
-	if (!line_up(s, &node, 1))
+	if (!line_up(s, &node, n, n))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
-		fl__lot_leave(&node);
+		leave(s, &node);
 	return rc;
 }
 
 /* The word with `n` permits more; panics when there are too many. */
 static uint32_t add_permits(const fl_sem *s, uint32_t word, uint32_t n)
 {
-	if (n > FL_SEM_MAX - permits_of(word))
-		fl__panic("fl_sem_release", s, "more than FL_SEM_MAX permits");
+	const uint32_t bound = bound_of(s), permits = permits_of(word);
+	if (permits > bound || n > bound - permits)
+		fl__panic("fl_sem_release", s,
+		          s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 	return word + n;
 }
 
-/* Serves the line, and adds what is left; false when WAITERS was gone before it came to it. */
+/* Serves the line, and adds what is left; false when it is for the caller to look again. */
 static bool release_waking(fl_sem *s, uint32_t n)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
 	/* relaxed: WAITERS changes under the lot alone, and while it is set nothing else of the word does (invariant 3) */
-	bool waited = fl__load_relaxed(&s->word_) & WAITERS;
-	if (waited) {
-		uint32_t left = n - (uint32_t)fl__lot_take(&lot, n, 0);
-		/* release: pairs with the acquire of try_take() and line_up(); the last access */
-		fl__store_release(&s->word_, fl__lot_more(&lot) ? WAITERS : left);
-	}
+	const uint32_t seen = fl__load_relaxed(&s->word_);
+	const bool fits = (seen & WAITERS) && n <= bound_of(s) - permits_of(seen);
+	if (fits)
+		settle(s, &lot, n);
 	fl__lot_close(&lot);
-	return waited;
+	return fits;
 }
 
 int fl_sem_init(fl_sem *s, uint32_t permits)
 {
 	if (permits > FL_SEM_MAX)
 		return -EINVAL;
-	s->word_ = permits;
+	*s = (fl_sem)FL_SEM_INIT(permits);
+	return 0;
+}
+
+int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound)
+{
+	if (bound == 0 || bound > FL_SEM_MAX || permits > bound)
+		return -EINVAL;
+	*s = (fl_sem){permits, bound};
 	return 0;
 }
 
@@ -118,9 +180,32 @@ int fl_sem_destroy(fl_sem *s)
 	return fl__lot_waited(s) ? -EBUSY : 0;
 }
 
+int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+{
+	if (n > bound_of(s))
+		return -EINVAL;
+	return n == 0 || try_take(s, n) ? 0 : acquire_slow(s, n, deadline, cancel);
+}
+
+int fl_sem_acquire_n(fl_sem *s, uint32_t n)
+{
+	return fl_sem_acquire_n_until(s, n, FL_FOREVER, NULL);
+}
+
+int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
+{
+	if (n > bound_of(s))
+		return -EINVAL;
+	if (n == 0 || try_take(s, n))
+		return 0;
+	/* relaxed: a hint. Enough, but for WAITERS: whether anybody stands there */
+	const bool may_be_stale = permits_of(fl__load_relaxed(&s->word_)) >= n;
+	return may_be_stale && !line_up(s, NULL, n, n) ? 0 : -EAGAIN;
+}
+
 int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel *cancel)
 {
-	return try_take(s) ? 0 : acquire_slow(s, deadline, cancel);
+	return try_take(s, 1) ? 0 : acquire_slow(s, 1, deadline, cancel);
 }
 
 int fl_sem_acquire(fl_sem *s)
@@ -130,7 +215,7 @@ int fl_sem_acquire(fl_sem *s)
 
 int fl_sem_try_acquire(fl_sem *s)
 {
-	return try_take(s) ? 0 : -EAGAIN;
+	return try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
 }
 
 void fl_sem_release_n(fl_sem *s, uint32_t n)
@@ -162,12 +247,13 @@ uint32_t fl_sem_value(const fl_sem *s)
 static bool on_ready(void *object)
 {
 	const fl_sem *s = object;
-	return permits_of(fl__load_acquire(&s->word_)) > 0; /* pairs with the release in fl_sem_release_n() */
+	uint32_t seen = fl__load_acquire(&s->word_); /* pairs with the release in fl_sem_release_n() */
+	return seen > 0 && !(seen & WAITERS);
 }
 
 static bool on_arm(void *object, struct fl__node *node)
 {
-	return line_up(object, node, 0);
+	return line_up(object, node, 1, 0);
 }
 
 const fl_on_type fl__on_sem = {on_ready, on_arm, fl__node_disarm, NULL};

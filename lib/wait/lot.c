@@ -170,29 +170,38 @@ bool fl__node_wake(struct fl__node *node)
 	return true;
 }
 
+bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
+{
+	struct fl__node *node = fl__lot_first(lot);
+	fl__lot_remove(lot, node);
+	node->value = value;
+	if (!decide(node))
+		return false;
+	node->next = NULL;
+	if (lot->taken_last)
+		lot->taken_last->next = node;
+	else
+		lot->taken = node;
+	lot->taken_last = node;
+	return !node->observer;
+}
+
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 {
 	size_t taken = 0;
-	struct fl__node *node;
-	while (taken < max && (node = line_of(lot->bucket, lot->key)) != NULL) {
-		fl__lot_remove(lot, node);
-		node->value = value;
-		if (!decide(node))
-			continue;
-		taken += !node->observer;
-		node->next = NULL;
-		if (lot->taken_last)
-			lot->taken_last->next = node;
-		else
-			lot->taken = node;
-		lot->taken_last = node;
-	}
+	while (taken < max && fl__lot_more(lot))
+		taken += fl__lot_take_first(lot, value);
 	return taken;
+}
+
+struct fl__node *fl__lot_first(const struct fl__lot *lot)
+{
+	return line_of(lot->bucket, lot->key);
 }
 
 bool fl__lot_more(const struct fl__lot *lot)
 {
-	return line_of(lot->bucket, lot->key) != NULL;
+	return fl__lot_first(lot) != NULL;
 }
 
 void fl__lot_shut(struct fl__lot *lot)

@@ -75,8 +75,12 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node);
 /* Takes up to `max` waiters, oldest first, that have not given up; each gets `value`. Returns how many, observers apart. */
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value);
 
-/* Whether anybody is left in the line. */
+/* The same with the first alone, who is there; false when it had given up, or observes. It has left the line in any case. */
+bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
+
+/* Whether anybody is left in the line; and who is the first there, NULL for nobody. */
 bool fl__lot_more(const struct fl__lot *lot);
+struct fl__node *fl__lot_first(const struct fl__lot *lot);
 
 /* Takes `node` out of the line if it is still in it. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);

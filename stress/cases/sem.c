@@ -376,3 +376,64 @@ FL_STRESS(sem_wait_any_steals_nothing, looker, taker, releaser)
 	FL_ACCEPTABLE(s->index == -ETIMEDOUT, "the looker saw nothing");
 	FL_FORBIDDEN(1, "wrong result");
 }
+
+/* Three at once, from permits that come singly and from two sides: all, with what came before each of them. */
+struct sem_several {
+	fl_sem permits;
+	int data[2];
+};
+
+FL_STRESS_ACTOR(sem_several, left)
+{
+	s->data[0] = 1;
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS_ACTOR(sem_several, right)
+{
+	s->data[1] = 1;
+	fl_sem_release_n(&s->permits, 2);
+}
+
+FL_STRESS_ACTOR(sem_several, taker)
+{
+	OK(fl_sem_acquire_n(&s->permits, 3));
+	FL_STRESS_CHECK(s->data[0] + s->data[1] == 2);
+}
+
+FL_STRESS(sem_several, left, right, taker)
+{
+	FL_FORBIDDEN(fl_sem_destroy(&s->permits) != 0, "left in line");
+	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "all taken");
+	FL_FORBIDDEN(1, "a permit was made or lost");
+}
+
+/* Who wants two and gives up leaves the one that is there to whoever stands behind it. */
+struct sem_several_give_up {
+	fl_sem permits;
+	int rc;
+};
+
+FL_STRESS_ACTOR(sem_several_give_up, big)
+{
+	s->rc = fl_sem_acquire_n_until(&s->permits, 2, soon(), NULL);
+	if (s->rc == 0)
+		fl_sem_release_n(&s->permits, 2);
+}
+
+FL_STRESS_ACTOR(sem_several_give_up, small)
+{
+	OK(fl_sem_acquire(&s->permits));
+}
+
+FL_STRESS_ACTOR(sem_several_give_up, releaser)
+{
+	fl_sem_release(&s->permits);
+}
+
+FL_STRESS(sem_several_give_up, big, small, releaser)
+{
+	FL_FORBIDDEN(s->rc == 0 || fl_sem_destroy(&s->permits) != 0, "two of one, or left in line");
+	FL_ACCEPTABLE(fl_sem_value(&s->permits) == 0, "the small one had it");
+	FL_FORBIDDEN(1, "a permit was made or lost");
+}

@@ -203,6 +203,10 @@ static void counters()
 	fl_sem_release(&a_sem);
 	fl_sem_release_n(&a_sem, 1);
 	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_destroy(&a_sem) == 0);
+	static fl_sem bounded = FL_SEM_BOUNDED_INIT(2);
+	CHECK(fl_sem_acquire_n(&bounded, 2) == 0 && fl_sem_try_acquire_n(&bounded, 1) == -EAGAIN);
+	CHECK(fl_sem_acquire_n_until(&bounded, 2, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_sem_init_bounded(&bounded, 1, 2) == 0);
 	CHECK(fl_sem_init(&a_sem, FL_SEM_MAX) == 0);
 
 	fl_latch_count_down(&a_latch, 2);
