@@ -405,19 +405,19 @@ static int64_t still_now(void)
 	uint32_t left = fl__load_relaxed(&still_looks);
 	while (left > 0)
 		if (fl__cas_weak_relaxed(&still_looks, &left, left - 1))
-			return still_at;
-	int64_t real = fl_test_clock_now();
-	return real > still_at ? real : still_at;
+			return fl__load_relaxed(&still_at);
+	return fl_test_clock_now();
 }
 
 static void waits_while_it_stands(const fl_kind *kind, fl_test_call *call)
 {
-	still_at = fl_now();
-	fl__store_relaxed(&watched, still_at + 1);
+	const int64_t deadline = fl_now() + 1;
+	fl__store_relaxed(&still_at, deadline - 1);
+	fl__store_relaxed(&watched, deadline);
 	fl__store_relaxed(&strikes, UINT32_MAX);
 	answer = -ETIMEDOUT;
 	fl__store_relaxed(&still_looks, STILL_LOOKS);
-	FL_RC(call((void *)kind, still_at + 1, NULL), -ETIMEDOUT);
+	FL_RC(call((void *)kind, deadline, NULL), -ETIMEDOUT);
 	/* Others look, too, but none of them for ever: so all looks were made, or the wait ended without them. */
 	assert_int_equal(fl__load_relaxed(&still_looks), 0);
 	fl__store_relaxed(&strikes, 0);
