@@ -54,6 +54,12 @@ FL_API void fl_mutex_unlock(fl_mutex *m);
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
+ * Panics when nobody holds `m`; while debugging is on, also when the calling context did not lock it. For functions whose caller
+ * holds it. Never waits. No memory order.
+ */
+FL_API void fl_mutex_assert_held(const fl_mutex *m);
+
+/*
  * FL_LOCKED(&m): locks `m` until the end of the block, by whatever way it is left; a declaration. longjmp and pthread_exit
  * out of the block leave it locked.
  */

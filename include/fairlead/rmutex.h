@@ -49,6 +49,25 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
 /* Whether the calling context owns `m`. Never waits. */
 FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);
 
+/* Panics when the calling context does not own `m`. For functions whose caller does. Never waits. */
+FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
+
+/* FL_RMUTEX_LOCKED(&m): locks `m` once more until the end of the block; a declaration. As FL_LOCKED. */
+#define FL_RMUTEX_LOCKED(m)                                                                                            \
+	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__JOIN(fl__rmutex_locked_, __LINE__) =    \
+	    fl__rmutex_locked_begin(m)
+
+static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *m)
+{
+	fl_rmutex_lock(m);
+	return m;
+}
+
+static inline void fl__rmutex_locked_end(fl_rmutex **m)
+{
+	fl_rmutex_unlock(*m);
+}
+
 FL_END_DECLS
 
 #endif

@@ -59,6 +59,34 @@ FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
 /* Whether the calling context owns `m`. Never waits. */
 FL_API bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
 
+/*
+ * FL_SHM_RMUTEX_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_rmutex_lock(), and undoes that lock at the end of the
+ * block, if `rc` said that it was locked (0, -EOWNERDEAD). As FL_SHM_LOCKED.
+ */
+#define FL_SHM_RMUTEX_LOCKED(rc, m)                                                                                    \
+	__attribute__((cleanup(fl__shm_rmutex_locked_end), unused)) struct fl__shm_rmutex_locked FL__JOIN(             \
+	    fl__locked_, __LINE__) = fl__shm_rmutex_locked_begin(m);                                                   \
+	const int rc = FL__JOIN(fl__locked_, __LINE__).result_
+
+struct fl__shm_rmutex_locked {
+	fl_shm_rmutex *mutex_;
+	int result_;
+};
+
+static inline struct fl__shm_rmutex_locked fl__shm_rmutex_locked_begin(fl_shm_rmutex *m)
+{
+	struct fl__shm_rmutex_locked locked = {m, fl_shm_rmutex_lock(m)};
+	if (locked.result_ != 0 && locked.result_ != -EOWNERDEAD)
+		locked.mutex_ = 0;
+	return locked;
+}
+
+static inline void fl__shm_rmutex_locked_end(struct fl__shm_rmutex_locked *locked)
+{
+	if (locked->mutex_)
+		fl_shm_rmutex_unlock(locked->mutex_);
+}
+
 FL_END_DECLS
 
 #endif

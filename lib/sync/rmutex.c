@@ -77,6 +77,12 @@ void fl_rmutex_unlock(fl_rmutex *m)
 	fl_mutex_unlock(&m->mutex_);
 }
 
+void fl_rmutex_assert_held(const fl_rmutex *m)
+{
+	if (!is_owner(m, fl__ctx_get()->id))
+		fl__panic("fl_rmutex_assert_held", m, "not owned by the caller");
+}
+
 bool fl_rmutex_is_owned(const fl_rmutex *m)
 {
 	return is_owner(m, fl__ctx_get()->id);

@@ -48,6 +48,7 @@ static void mutexes()
 	{
 		FL_LOCKED(&a_mutex);
 		CHECK(fl_mutex_is_locked(&a_mutex));
+		fl_mutex_assert_held(&a_mutex);
 	}
 	CHECK(fl_mutex_try_lock(&a_mutex) == 0);
 	fl_mutex_unlock(&a_mutex);
@@ -65,6 +66,10 @@ static void mutexes()
 	for (int i = 0; i < 3; i++)
 		fl_rmutex_unlock(&an_rmutex);
 	CHECK(!fl_rmutex_is_owned(&an_rmutex));
+	{
+		FL_RMUTEX_LOCKED(&an_rmutex);
+		fl_rmutex_assert_held(&an_rmutex);
+	}
 	CHECK(fl_rmutex_destroy(&an_rmutex) == 0);
 }
 
@@ -106,6 +111,10 @@ static void shared_locks()
 	CHECK(fl_shm_rmutex_lock_until(&r, 0, nullptr) == 0 && fl_shm_rmutex_is_owned(&r));
 	for (int i = 0; i < 3; i++)
 		fl_shm_rmutex_unlock(&r);
+	{
+		FL_SHM_RMUTEX_LOCKED(rc, &r);
+		CHECK(rc == 0);
+	}
 	CHECK(fl_shm_rmutex_destroy(&r) == 0);
 	if (r.depth_ != 0)
 		fl_shm_rmutex_recover(&r);

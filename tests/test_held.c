@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_line.h"
+#include "fl_test.h"
+
+FL_TEST(mutex_assert_held_panics_when_it_is_not)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	FL_PANICS(fl_mutex_assert_held(&m));
+	assert_string_equal(fl_test_panic.function, "fl_mutex_assert_held");
+	assert_ptr_equal(fl_test_panic.object, &m);
+	FL_LOCKED(&m);
+	fl_mutex_assert_held(&m);
+}
+
+static int lock_it(void *m)
+{
+	fl_rmutex_lock(m);
+	return 0;
+}
+
+FL_TEST(rmutex_assert_held_panics_unless_the_caller_owns_it)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	fl_thread t;
+	FL_PANICS(fl_rmutex_assert_held(&m));
+	assert_string_equal(fl_test_panic.function, "fl_rmutex_assert_held");
+	assert_ptr_equal(fl_test_panic.object, &m);
+	{
+		FL_RMUTEX_LOCKED(&m);
+		fl_rmutex_assert_held(&m);
+	}
+	fl_test_go(&t, lock_it, &m); /* and ends with it */
+	fl_test_end(&t);
+	FL_RC(fl_rmutex_try_lock(&m), -EBUSY);
+	FL_PANICS(fl_rmutex_assert_held(&m));
+}
+
+static int leave_block(fl_rmutex *m, int way)
+{
+	for (;;) {
+		FL_RMUTEX_LOCKED(m);
+		FL_RMUTEX_LOCKED(m);
+		fl_rmutex_assert_held(m);
+		if (way == 0)
+			break;
+		if (way == 1)
+			return 1;
+		way = 0;
+	}
+	return 0;
+}
+
+FL_TEST(rmutex_locked_ends_with_its_block)
+{
+	fl_rmutex m = FL_RMUTEX_INIT;
+	for (int way = 0; way < 3; way++) {
+		assert_int_equal(leave_block(&m, way), way == 1);
+		FL_OK(fl_rmutex_destroy(&m));
+	}
+}
+
+static int lock_shared(fl_shm_rmutex *m)
+{
+	FL_SHM_RMUTEX_LOCKED(rc, m);
+	FL_SHM_RMUTEX_LOCKED(again, m);
+	FL_CHECK(fl_shm_rmutex_is_owned(m));
+	return rc != 0 ? rc : again;
+}
+
+FL_TEST(shm_rmutex_locked_ends_with_its_block)
+{
+	fl_shm_rmutex m = FL_SHM_RMUTEX_INIT;
+	FL_OK(lock_shared(&m));
+	assert_false(fl_shm_rmutex_is_owned(&m));
+	FL_OK(fl_shm_rmutex_destroy(&m));
+}
