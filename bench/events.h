@@ -5,7 +5,7 @@
 #include "monitor.h"
 #include "turns.h"
 
-/* An event of mutex and condition (monitor.h), in C and C++: wakes all that wait, and only when somebody does. */
+/* An event of mutex and condition (monitor.h), in C and C++: a wait resets it, and a set wakes one, if anybody waits. */
 #define MONITOR_EVENT(mon)                                                                                             \
 	typedef struct mon##_event {                                                                                   \
 		mon_##mon##_mutex mutex;                                                                               \
@@ -23,12 +23,11 @@
 		mon_##mon##_lock(&e->mutex);                                                                           \
 		e->is_set = true;                                                                                      \
 		bool wake = e->waiters > 0;                                                                            \
-		e->waiters = 0;                                                                                        \
+		e->waiters -= wake;                                                                                    \
 		mon_##mon##_unlock(&e->mutex);                                                                         \
 		if (wake)                                                                                              \
-			mon_##mon##_broadcast(&e->cond);                                                               \
+			mon_##mon##_signal(&e->cond);                                                                  \
 	}                                                                                                              \
-	/* Waits, and resets it. */                                                                                    \
 	static inline void mon##_event_take(mon##_event *e)                                                            \
 	{                                                                                                              \
 		mon_##mon##_lock(&e->mutex);                                                                           \

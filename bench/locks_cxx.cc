@@ -54,24 +54,27 @@ static inline void std_sem_acquire(std_semaphore *s)
 
 SEM_BENCH(std_sem, std_semaphore, std_sem_init, std_sem_release, std_sem_acquire)
 
-static inline void std_event_init(std::atomic_flag *e)
+using std_event = std::atomic<bool>;
+
+static inline void std_event_init(std_event *e)
 {
-	new (e) std::atomic_flag;
+	new (e) std_event(false);
 }
 
-static inline void std_event_set(std::atomic_flag *e)
+static inline void std_event_set(std_event *e)
 {
-	e->test_and_set(std::memory_order_release);
-	e->notify_all();
+	e->store(true, std::memory_order_release);
+	e->notify_one();
 }
 
-static inline void std_event_take(std::atomic_flag *e)
+static inline void std_event_take(std_event *e)
 {
-	e->wait(false, std::memory_order_acquire);
-	e->clear(std::memory_order_relaxed);
+	do
+		e->wait(false, std::memory_order_relaxed);
+	while (!e->exchange(false, std::memory_order_acquire));
 }
 
-TURN_BENCH(std_event, std::atomic_flag, std_event_init, std_event_set, std_event_take)
+TURN_BENCH(std_event, std_event, std_event_init, std_event_set, std_event_take)
 
 BARRIER_BENCH(std, std::barrier<>, new (b) std::barrier<>(parties), b->arrive_and_wait(), b->~barrier())
 BARRIER_BENCH(boost, boost::barrier, new (b) boost::barrier(unsigned(parties)), b->wait(), b->~barrier())

@@ -6,14 +6,13 @@
 
 static inline void fairlead_init(fl_event *e)
 {
-	fl_event_init(e);
+	fl_event_init_auto(e);
 }
 
 static inline void fairlead_take(fl_event *e)
 {
 	if (fl_event_wait(e))
 		bench_fail("fl_event_wait");
-	fl_event_reset(e);
 }
 
 MONITOR_EVENT(pthread)
