@@ -458,3 +458,40 @@ FL_STRESS(event_auto_wait_any, looker, waiter, setter)
 	FL_ACCEPTABLE(s->index == -ETIMEDOUT, "the looker saw nothing");
 	FL_FORBIDDEN(1, "wrong result");
 }
+
+/* Two sets that one wait takes together: it sees what came before either. */
+struct event_auto_two_sets {
+	fl_event e;
+	atomic_int data[2];
+	int seen;
+};
+
+FL_STRESS_SETUP(event_auto_two_sets)
+{
+	fl_event_init_auto(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_two_sets, left)
+{
+	SET(&s->data[0], 1);
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_two_sets, right)
+{
+	SET(&s->data[1], 1);
+	fl_event_set(&s->e);
+}
+
+FL_STRESS_ACTOR(event_auto_two_sets, waiter)
+{
+	OK(fl_event_wait(&s->e));
+	s->seen = LOOK(&s->data[0]) + LOOK(&s->data[1]);
+}
+
+FL_STRESS(event_auto_two_sets, left, right, waiter)
+{
+	FL_ACCEPTABLE(s->seen == 2, "both seen");
+	FL_ACCEPTABLE(s->seen == 1 && fl_event_is_set(&s->e), "one seen, the other is still set");
+	FL_FORBIDDEN(1, "a set was taken, and what came before it not seen");
+}
