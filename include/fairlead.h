@@ -7,6 +7,7 @@
  * What every function has in common (results, deadlines, cancelling, fork) is said once, in fairlead/defs.h.
  */
 #include <fairlead/barrier.h>
+#include <fairlead/brlock.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cancel_callback.h>
 #include <fairlead/child.h>
@@ -37,6 +38,7 @@
 #include <fairlead/process_executor.h>
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
+#include <fairlead/rwlock.h>
 #include <fairlead/sem.h>
 #include <fairlead/seqlock.h>
 #include <fairlead/shm.h>

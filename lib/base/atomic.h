@@ -34,6 +34,7 @@
 	__atomic_compare_exchange_n((p), (expected), (v), (weak), (order), __ATOMIC_RELAXED)
 
 #define fl__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define fl__add_acquire(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE)
 #define fl__add_release(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
 #define fl__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 #define fl__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)

@@ -140,6 +140,22 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 	first->prev = node;
 }
 
+/* Before the first, too, since the ring's end is there. */
+void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
+{
+	fl__lot_add(lot, node);
+	if (!place || node->next == node)
+		return;
+	node->prev->next = node->next;
+	node->next->prev = node->prev;
+	node->next = place;
+	node->prev = place->prev;
+	place->prev->next = node;
+	place->prev = node;
+	if (place->first)
+		line_replace(lot->bucket, place, node);
+}
+
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 {
 	if (!node->queued)
@@ -170,9 +186,8 @@ bool fl__node_wake(struct fl__node *node)
 	return true;
 }
 
-bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
+bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value)
 {
-	struct fl__node *node = fl__lot_first(lot);
 	fl__lot_remove(lot, node);
 	node->value = value;
 	if (!decide(node))
@@ -183,7 +198,13 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
 	else
 		lot->taken = node;
 	lot->taken_last = node;
-	return !node->observer;
+	return true;
+}
+
+bool fl__lot_take_first(struct fl__lot *lot, uint32_t value)
+{
+	struct fl__node *node = fl__lot_first(lot);
+	return fl__lot_take_this(lot, node, value) && !node->observer;
 }
 
 size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
@@ -197,6 +218,11 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 struct fl__node *fl__lot_first(const struct fl__lot *lot)
 {
 	return line_of(lot->bucket, lot->key);
+}
+
+struct fl__node *fl__lot_behind(const struct fl__node *node)
+{
+	return node->next->first ? NULL : node->next;
 }
 
 bool fl__lot_more(const struct fl__lot *lot)

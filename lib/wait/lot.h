@@ -48,10 +48,11 @@ struct fl__node {
 	struct fl__node *above, *below; /* the first of each line of the bucket */
 	const void *key;
 	struct fl__wait *wait;
-	uint32_t value; /* handed over by whoever took it */
-	bool queued;    /* in a line */
-	bool first;     /* the first of its line */
-	bool observer;  /* waits for readiness alone: is woken with whoever is, and counts for nothing */
+	uint32_t
+	    value; /* until it is taken: of what kind it is, 0 unless its primitive has kinds; then: from whoever took it */
+	bool queued;   /* in a line */
+	bool first;    /* the first of its line */
+	bool observer; /* waits for readiness alone: is woken with whoever is, and counts for nothing */
 };
 
 struct fl__bucket;
@@ -81,6 +82,14 @@ bool fl__lot_take_first(struct fl__lot *lot, uint32_t value);
 /* Whether anybody is left in the line; and who is the first there, NULL for nobody. */
 bool fl__lot_more(const struct fl__lot *lot);
 struct fl__node *fl__lot_first(const struct fl__lot *lot);
+
+/*
+ * For primitives that choose: the one behind `node`, or NULL; adds `node` before `place`, NULL
+ * being the end; takes the one `node`: false when it had given up, and is out of the line all the same.
+ */
+struct fl__node *fl__lot_behind(const struct fl__node *node);
+void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
+bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
 /* Takes `node` out of the line if it is still in it. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);

@@ -73,6 +73,61 @@ static void mutexes()
 	CHECK(fl_rmutex_destroy(&an_rmutex) == 0);
 }
 
+static fl_rwlock a_rwlock = FL_RWLOCK_INIT;
+static fl_brlock a_brlock = FL_BRLOCK_INIT;
+
+static void rwlocks()
+{
+	fl_rwlock_init(&a_rwlock);
+	{
+		FL_READ_LOCKED(&a_rwlock);
+		CHECK(fl_rwlock_is_read_locked(&a_rwlock));
+	}
+	{
+		FL_WRITE_LOCKED(&a_rwlock);
+		CHECK(fl_rwlock_is_write_locked(&a_rwlock));
+	}
+	fl_rwlock_read(&a_rwlock);
+	CHECK(fl_rwlock_try_read(&a_rwlock) == 0 && fl_rwlock_read_until(&a_rwlock, 0, nullptr) == 0);
+	fl_rwlock_assert_read_held(&a_rwlock);
+	CHECK(fl_rwlock_try_upgrade(&a_rwlock) == -EBUSY);
+	CHECK(fl_rwlock_upgrade_until(&a_rwlock, 0, nullptr) == -ETIMEDOUT);
+	fl_rwlock_read_unlock(&a_rwlock);
+	fl_rwlock_read_unlock(&a_rwlock);
+	CHECK(fl_rwlock_upgrade(&a_rwlock) == 0);
+	fl_rwlock_assert_write_held(&a_rwlock);
+	fl_rwlock_downgrade(&a_rwlock);
+	fl_rwlock_read_unlock(&a_rwlock);
+	fl_rwlock_write(&a_rwlock);
+	fl_rwlock_write_unlock(&a_rwlock);
+	CHECK(fl_rwlock_try_write(&a_rwlock) == 0);
+	CHECK(fl_rwlock_write_until(&a_rwlock, 0, nullptr) == -ETIMEDOUT);
+	fl_rwlock_write_unlock(&a_rwlock);
+	CHECK(fl_rwlock_destroy(&a_rwlock) == 0);
+
+	fl_brlock_init(&a_brlock);
+	{
+		FL_BR_READ_LOCKED(&a_brlock);
+		CHECK(fl_brlock_is_read_locked(&a_brlock));
+	}
+	{
+		FL_BR_WRITE_LOCKED(&a_brlock);
+		CHECK(fl_brlock_is_write_locked(&a_brlock));
+	}
+	fl_brlock_read(&a_brlock);
+	CHECK(fl_brlock_try_read(&a_brlock) == 0 && fl_brlock_read_until(&a_brlock, 0, nullptr) == 0);
+	fl_brlock_assert_read_held(&a_brlock);
+	for (int i = 0; i < 3; i++)
+		fl_brlock_read_unlock(&a_brlock);
+	fl_brlock_write(&a_brlock);
+	fl_brlock_assert_write_held(&a_brlock);
+	fl_brlock_write_unlock(&a_brlock);
+	CHECK(fl_brlock_try_write(&a_brlock) == 0);
+	CHECK(fl_brlock_write_until(&a_brlock, 0, nullptr) == -ETIMEDOUT);
+	fl_brlock_write_unlock(&a_brlock);
+	CHECK(fl_brlock_destroy(&a_brlock) == 0);
+}
+
 static int scoped_lock(fl_shm_mutex *m)
 {
 	FL_SHM_LOCKED(rc, m);
@@ -939,6 +994,7 @@ int main(int argc, char **argv)
 	mutexes();
 	spin_locks();
 	sequence_locks();
+	rwlocks();
 	shared_locks();
 	cancelling();
 	conditions();

@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_RWLOCK_H
+#define FAIRLEAD_RWLOCK_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Readers-writer lock: many read, or one writes. 8 bytes, valid when all-zero, not owned by a thread (any context may unlock).
+ * Use it where readers hold it for long; an fl_mutex costs no more, and where they are many and brief all of them pass through
+ * one word: see fl_brlock.
+ *
+ *     static fl_rwlock lock = FL_RWLOCK_INIT;
+ *     {
+ *             FL_READ_LOCKED(&lock);
+ *             look_up(table, key);
+ *     }
+ *
+ * Fair to tasks: who waits is served in the order of arrival, one writer or a run of readers at a time. A running thread may
+ * overtake who sleeps, for about a millisecond of the first one's time; then nobody passes any more. So neither a stream of
+ * readers that overlap nor one of writers starves anybody. Fibers do not overtake. Hence a context that reads must not lock
+ * for reading once more: it would wait for a writer who waits for it.
+ *
+ * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before
+ * it released. An unlock touches the lock for the last time in the instruction that frees it, so that the next owner may
+ * destroy it at once and free its memory.
+ */
+typedef struct fl_rwlock {
+	uint32_t word_, turn_;
+} fl_rwlock;
+FL__ASSERT_SIZE(fl_rwlock, 8);
+
+/* clang-format off */
+#define FL_RWLOCK_INIT { 0, 0 }
+/* clang-format on */
+
+/* Makes `l` an unlocked lock; the same as FL_RWLOCK_INIT. Requires that nobody uses it. Never waits. */
+FL_API void fl_rwlock_init(fl_rwlock *l);
+
+/* Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Never waits. */
+FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
+
+/*
+ * Locks `l` for reading. Blocks the calling context while another writes, or has waited its time to write; never cancelled.
+ * Panics beyond 67,108,864 readers at one time.
+ */
+FL_API void fl_rwlock_read(fl_rwlock *l);
+
+/* Returns 0 when it locked `l` for reading; -EBUSY when another writes, or nobody may overtake the first in line. Never waits. */
+FL_API FL_MUST_CHECK int fl_rwlock_try_read(fl_rwlock *l);
+
+/* Locks `l` for reading and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+FL_API FL_MUST_CHECK int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+
+/* Undoes one read lock. Never waits. Panics when nobody reads. */
+FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
+
+/* Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. */
+FL_API void fl_rwlock_write(fl_rwlock *l);
+
+/* Returns 0 when it locked `l` for writing; -EBUSY when others hold it, or nobody may overtake the first in line. Never waits. */
+FL_API FL_MUST_CHECK int fl_rwlock_try_write(fl_rwlock *l);
+
+/* Locks `l` for writing and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+FL_API FL_MUST_CHECK int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+
+/* Undoes the write lock, and wakes who waits. Never waits. Panics when nobody writes. */
+FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
+
+/* Makes a write lock a read lock, with no writer between; readers may come in. Never waits. Panics when nobody writes. */
+FL_API void fl_rwlock_downgrade(fl_rwlock *l);
+
+/*
+ * Makes a read lock a write lock, with no writer between, before everybody who waits. Blocks the calling context until the other
+ * readers have left; none comes in meanwhile. Never cancelled. Returns 0; or -EDEADLK, at once, when another reader is at it:
+ * the two would wait for each other. The caller then still reads, must let go, and look again at what it saw. Panics when
+ * nobody reads.
+ */
+FL_API FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
+
+/* As fl_rwlock_upgrade(), if the caller is the only reader: 0; else -EBUSY, and it still reads. Never waits. */
+FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
+
+/* As fl_rwlock_upgrade(): 0, -EDEADLK; also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
+FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+
+/* Whether somebody reads now, or tries to; whether somebody writes now. For assertions. Never wait. No memory order. */
+FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
+FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
+
+/* Panics when nobody reads or writes; when nobody writes. Never wait. */
+FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
+FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
+
+/*
+ * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, by whatever way it is left; declarations. longjmp
+ * and pthread_exit out of the block leave it locked. Within the block it may be downgraded and upgraded if it is as before at
+ * its end.
+ */
+#define FL_READ_LOCKED(l)                                                                                              \
+	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =             \
+	    fl__read_locked_begin(l)
+#define FL_WRITE_LOCKED(l)                                                                                             \
+	__attribute__((cleanup(fl__write_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =            \
+	    fl__write_locked_begin(l)
+
+static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *l)
+{
+	fl_rwlock_read(l);
+	return l;
+}
+
+static inline void fl__read_locked_end(fl_rwlock **l)
+{
+	fl_rwlock_read_unlock(*l);
+}
+
+static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *l)
+{
+	fl_rwlock_write(l);
+	return l;
+}
+
+static inline void fl__write_locked_end(fl_rwlock **l)
+{
+	fl_rwlock_write_unlock(*l);
+}
+
+FL_END_DECLS
+
+#endif

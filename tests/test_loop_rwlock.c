@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The readers-writer locks in the fibers of a loop, as test_loop_locks.c has it for the others. */
+#include "fl_meet.h"
+
+static fl_rwlock rwlock;
+static fl_brlock brlock;
+
+static void hold_write(void *l)
+{
+	fl_rwlock_write(l);
+}
+
+static void leave_write(void *l)
+{
+	fl_rwlock_write_unlock(l);
+}
+
+static int pass_read(void *l)
+{
+	fl_rwlock_read(l);
+	fl_rwlock_read_unlock(l);
+	return 0;
+}
+
+FL_TEST(loop_rwlock_read)
+{
+	fl_test_meet(&(fl_test_meeting){.object = &rwlock, .hold = hold_write, .wait = pass_read, .wake = leave_write});
+	FL_OK(fl_rwlock_destroy(&rwlock));
+}
+
+static void hold_read(void *l)
+{
+	fl_rwlock_read(l);
+}
+
+static void leave_read(void *l)
+{
+	fl_rwlock_read_unlock(l);
+}
+
+static int pass_write(void *l)
+{
+	int rc = fl_rwlock_write_until(l, fl_after(FL_S(3600)), NULL);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	return rc;
+}
+
+FL_TEST(loop_rwlock_write)
+{
+	fl_test_meet(&(fl_test_meeting){.object = &rwlock, .hold = hold_read, .wait = pass_write, .wake = leave_read});
+	FL_OK(fl_rwlock_destroy(&rwlock));
+}
+
+static int pass_upgrade(void *l)
+{
+	fl_rwlock_read(l);
+	int rc = fl_rwlock_upgrade(l);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	return rc;
+}
+
+FL_TEST(loop_rwlock_upgrade)
+{
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &rwlock, .hold = hold_read, .wait = pass_upgrade, .wake = leave_read});
+	FL_OK(fl_rwlock_destroy(&rwlock));
+}
+
+static void hold_br_write(void *l)
+{
+	fl_brlock_write(l);
+}
+
+static void leave_br_write(void *l)
+{
+	fl_brlock_write_unlock(l);
+}
+
+static int pass_br_read(void *l)
+{
+	fl_brlock_read(l);
+	fl_brlock_read_unlock(l);
+	return 0;
+}
+
+FL_TEST(loop_brlock_read)
+{
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &brlock, .hold = hold_br_write, .wait = pass_br_read, .wake = leave_br_write});
+	FL_OK(fl_brlock_destroy(&brlock));
+}
+
+static void hold_br_read(void *l)
+{
+	fl_brlock_read(l);
+}
+
+static void leave_br_read(void *l)
+{
+	fl_brlock_read_unlock(l);
+}
+
+static int pass_br_write(void *l)
+{
+	fl_brlock_write(l);
+	fl_brlock_write_unlock(l);
+	return 0;
+}
+
+FL_TEST(loop_brlock_write)
+{
+	fl_test_meet(
+	    &(fl_test_meeting){.object = &brlock, .hold = hold_br_read, .wait = pass_br_write, .wake = leave_br_read});
+	FL_OK(fl_brlock_destroy(&brlock));
+}
+
+/* Fibers do not overtake: one that reads over and over, and holds the lock while it sleeps, lets a writer of its loop in. */
+typedef struct turns {
+	fl_rwlock lock;
+	unsigned reads;
+	bool wrote;
+} turns;
+
+static int read_until_written(void *arg)
+{
+	turns *t = arg;
+	while (!t->wrote) {
+		FL_READ_LOCKED(&t->lock);
+		t->reads++;
+		FL_CHECK(fl_sleep(0) == 0);
+	}
+	return 0;
+}
+
+static int write_once(void *arg)
+{
+	turns *t = arg;
+	FL_WRITE_LOCKED(&t->lock);
+	t->wrote = true;
+	return 0;
+}
+
+static int take_turns(void *arg)
+{
+	fl_fiber *readers[3];
+	for (int i = 0; i < 3; i++)
+		readers[i] = fl_test_start(read_until_written, arg);
+	fl_fiber *writer = fl_test_start(write_once, arg);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(readers[i]) == 0);
+	FL_CHECK(fl_test_join(writer) == 0);
+	return 0;
+}
+
+FL_TEST(loop_rwlock_fibers_do_not_overtake)
+{
+	turns t = {.reads = 0};
+	fl_test_in_loop(take_turns, &t);
+	assert_true(t.wrote && t.reads < 20);
+	FL_OK(fl_rwlock_destroy(&t.lock));
+}

@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+static int read_briefly(void *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_rwlock_read_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_read_unlock(l);
+	return rc;
+}
+
+static int write_briefly(void *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = fl_rwlock_write_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	return rc;
+}
+
+FL_TEST(rwlock_all_zero_is_unlocked)
+{
+	fl_rwlock l = FL_RWLOCK_INIT, zero, made;
+	memset(&zero, 0, sizeof zero);
+	memset(&made, 0xff, sizeof made);
+	fl_rwlock_init(&made);
+	assert_memory_equal(&l, &zero, sizeof l);
+	assert_memory_equal(&made, &zero, sizeof made);
+	assert_false(fl_rwlock_is_read_locked(&l) || fl_rwlock_is_write_locked(&l));
+	FL_OK(fl_rwlock_destroy(&l));
+}
+
+FL_TEST(rwlock_many_read_or_one_writes)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	for (int i = 0; i < 3; i++) {
+		fl_rwlock_read(&l);
+		FL_OK(fl_rwlock_try_read(&l));
+		FL_OK(fl_rwlock_read_until(&l, 0, NULL));
+		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
+		FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+		for (int j = 0; j < 3; j++)
+			fl_rwlock_read_unlock(&l);
+		fl_rwlock_write(&l);
+		assert_true(!fl_rwlock_is_read_locked(&l) && fl_rwlock_is_write_locked(&l));
+		FL_RC(fl_rwlock_try_read(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+		fl_rwlock_write_unlock(&l);
+		FL_OK(fl_rwlock_try_write(&l));
+		fl_rwlock_write_unlock(&l);
+		FL_OK(fl_rwlock_destroy(&l));
+	}
+}
+
+FL_TEST(rwlock_until_gives_up)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
+	fl_rwlock_write(&l);
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+		FL_RC(fl_rwlock_read_until(&l, past[i], NULL), -ETIMEDOUT);
+		FL_RC(fl_rwlock_write_until(&l, past[i], NULL), -ETIMEDOUT);
+	}
+	int64_t deadline = fl_after(FL_MS(1));
+	FL_RC(fl_rwlock_read_until(&l, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	fl_cancel_request(&stop);
+	FL_RC(fl_rwlock_read_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_rwlock_write_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
+	fl_rwlock_write_unlock(&l);
+	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
+		FL_OK(fl_rwlock_read_until(&l, past[i], &stop));
+		FL_RC(fl_rwlock_write_until(&l, past[i], NULL), -ETIMEDOUT);
+		fl_rwlock_read_unlock(&l);
+		FL_OK(fl_rwlock_write_until(&l, past[i], &stop));
+		fl_rwlock_write_unlock(&l);
+	}
+	FL_OK(fl_rwlock_destroy(&l));
+	assert_int_equal(l.word_, 0); /* who gave up left nothing */
+}
+
+static int lock_plainly(void *l, int64_t deadline, fl_cancel *cancel)
+{
+	FL_CANCEL_SCOPE(cancel);
+	if (deadline == 0) {
+		fl_rwlock_read(l);
+		fl_rwlock_read_unlock(l);
+	} else {
+		fl_rwlock_write(l);
+		fl_rwlock_write_unlock(l);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_plain_locking_is_never_cancelled)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller reader, writer;
+	fl_rwlock_write(&l);
+	fl_test_call_in_line(&reader, lock_plainly, &l, &l, 0, &stop);
+	fl_test_call_in_line(&writer, lock_plainly, &l, &l, 1, &stop);
+	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+	fl_cancel_request(&stop);
+	assert_int_equal(fl_test_in_line(&l), 2);
+	fl_rwlock_write_unlock(&l);
+	FL_OK(fl_test_call_end(&reader));
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_rwlock_destroy(&l));
+}
+
+FL_TEST(rwlock_misuse_panics)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	FL_PANICS(fl_rwlock_read_unlock(&l));
+	assert_string_equal(fl_test_panic.function, "fl_rwlock_read_unlock");
+	assert_ptr_equal(fl_test_panic.object, &l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS((void)!fl_rwlock_upgrade(&l));
+	FL_PANICS((void)!fl_rwlock_try_upgrade(&l));
+	FL_PANICS((void)!fl_rwlock_upgrade_until(&l, 0, NULL));
+	FL_PANICS(fl_rwlock_assert_read_held(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	assert_int_equal(l.word_, 0); /* as it was before */
+	fl_rwlock_read(&l);
+	fl_rwlock_assert_read_held(&l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_downgrade(&l));
+	FL_PANICS(fl_rwlock_assert_write_held(&l));
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_write(&l);
+	fl_rwlock_assert_read_held(&l);
+	fl_rwlock_assert_write_held(&l);
+	FL_PANICS(fl_rwlock_read_unlock(&l));
+	FL_PANICS((void)!fl_rwlock_upgrade(&l));
+	fl_rwlock_write_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_too_many_readers_panic)
+{
+	fl_rwlock l = {1u << 26, 0};
+	FL_PANICS(fl_rwlock_read(&l));
+	FL_PANICS((void)!fl_rwlock_try_read(&l));
+	FL_PANICS((void)!fl_rwlock_read_until(&l, 0, NULL));
+	assert_int_equal(l.word_, 1u << 26);
+}
+
+FL_TEST(rwlock_scopes)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	for (int i = 0; i < 3; i++) {
+		FL_READ_LOCKED(&l);
+		assert_true(fl_rwlock_is_read_locked(&l));
+		if (i == 1)
+			continue;
+	}
+	assert_int_equal(l.word_, 0);
+	do {
+		FL_WRITE_LOCKED(&l);
+		assert_true(fl_rwlock_is_write_locked(&l));
+		break;
+	} while (true);
+	assert_int_equal(l.word_, 0);
+}
+
+/* Who waits is served in the order of arrival: a writer, a run of readers together, a writer. */
+typedef struct parade {
+	fl_rwlock lock;
+	uint32_t inside, n;
+	uint32_t order[8];
+} parade;
+
+static int march(void *arg, int64_t number, fl_cancel *cancel)
+{
+	parade *p = arg;
+	(void)cancel;
+	if (number < 0) { /* both readers must be inside together */
+		fl_rwlock_read(&p->lock);
+		fl__add_relaxed(&p->inside, 1);
+		FL_WAIT_FOR(fl__load_relaxed(&p->inside) == 2);
+		p->order[fl__add_relaxed(&p->n, 1)] = 9;
+		fl_rwlock_read_unlock(&p->lock);
+	} else {
+		fl_rwlock_write(&p->lock);
+		p->order[fl__add_relaxed(&p->n, 1)] = (uint32_t)number;
+		fl_rwlock_write_unlock(&p->lock);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_serves_in_order)
+{
+	static const int numbers[] = {1, -1, -1, 2, 3};
+	static const uint32_t expected[] = {1, 9, 9, 2, 3};
+	enum { N = 5 };
+	parade p = {.n = 0};
+	fl_test_caller callers[N];
+	fl_rwlock_write(&p.lock);
+	for (int i = 0; i < N; i++)
+		fl_test_call_in_line(&callers[i], march, &p, &p.lock, numbers[i], NULL);
+	fl_rwlock_write_unlock(&p.lock);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_memory_equal(p.order, expected, sizeof expected);
+	FL_OK(fl_rwlock_destroy(&p.lock));
+}
+
+/* A clock that the test moves. */
+static int64_t rwlock_clock;
+
+static int64_t clock_now(void)
+{
+	return (int64_t)fl__load_relaxed(&rwlock_clock);
+}
+
+/* rw_prefer_writer_stall (glibc 23861), and what the header says of overtaking. */
+FL_TEST(rwlock_nobody_overtakes_who_has_waited_long)
+{
+	FL_FAULTS();
+	fl_test_caller writer, reader;
+	fl_rwlock l = FL_RWLOCK_INIT;
+	rwlock_clock = fl_now();
+	fl_rwlock_read(&l);
+	fl__sys.now = clock_now;
+	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
+	while (fl_test_in_line(&l) == 0)
+		fl__sys.yield();
+	FL_OK(fl_rwlock_try_read(&l));
+	fl_rwlock_read_unlock(&l);
+	fl__add_relaxed(&rwlock_clock, FL_MS(2));
+	FL_OK(fl_rwlock_try_read(&l)); /* the last one */
+	fl_rwlock_read_unlock(&l);
+	FL_RC(fl_rwlock_try_read(&l), -EBUSY);
+	FL_RC(fl_rwlock_read_until(&l, 0, NULL), -ETIMEDOUT);
+	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
+	while (fl_test_in_line(&l) == 1)
+		fl__sys.yield();
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_test_call_end(&reader));
+	assert_int_equal(l.word_, 0);
+}
+
+/* rw_timeout_clears_parked (parking_lot #465): one that gives up does not hide those behind it. */
+FL_TEST(rw_timeout_clears_parked)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, second, third, fourth;
+	fl_rwlock_write(&l);
+	fl_test_call_in_line(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
+	fl_test_call_in_line(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
+	fl_test_call_in_line(&third, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_in_line(&fourth, read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&first), -ECANCELED);
+	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
+	assert_int_equal(fl_test_in_line(&l), 2);
+	fl_rwlock_write_unlock(&l);
+	FL_OK(fl_test_call_end(&third));
+	FL_OK(fl_test_call_end(&fourth));
+	FL_OK(fl_rwlock_destroy(&l));
+}
+
+/* rw_try_stall (glibc 23844): a writer that gives up lets in the readers behind it, while the lock is read all the time. */
+FL_TEST(rw_try_stall)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller writer, readers[2];
+	fl_rwlock_read(&l);
+	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop);
+	fl__or_relaxed(&l.word_, 1u << 29); /* CLOSED: the writer has waited its time */
+	for (int i = 0; i < 2; i++)
+		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&writer), -ECANCELED);
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_test_call_end(&readers[i]));
+	FL_OK(fl_rwlock_try_read(&l));
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_downgrade_lets_readers_in)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller readers[2], writer;
+	fl_rwlock_write(&l);
+	for (int i = 0; i < 2; i++)
+		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_rwlock_downgrade(&l);
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_test_call_end(&readers[i]));
+	assert_true(fl_rwlock_is_read_locked(&l));
+	assert_int_equal(fl_test_in_line(&l), 1);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&writer));
+	assert_int_equal(l.word_, 0);
+}
+
+FL_TEST(rwlock_upgrade)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_rwlock_read(&l);
+	FL_OK(fl_rwlock_upgrade(&l));
+	assert_true(fl_rwlock_is_write_locked(&l));
+	fl_rwlock_downgrade(&l);
+	FL_OK(fl_rwlock_try_upgrade(&l));
+	fl_rwlock_downgrade(&l);
+	FL_OK(fl_rwlock_upgrade_until(&l, 0, NULL));
+	fl_rwlock_downgrade(&l);
+	fl_rwlock_read(&l);
+	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
+	FL_RC(fl_rwlock_upgrade_until(&l, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_upgrade_until(&l, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_request(&stop);
+	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(l.word_, 0);
+}
+
+static int upgrade_held(void *l, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = deadline == 0 ? fl_rwlock_upgrade(l) : fl_rwlock_upgrade_until(l, deadline, cancel);
+	if (rc == 0)
+		fl_rwlock_write_unlock(l);
+	else
+		fl_rwlock_read_unlock(l);
+	return rc;
+}
+
+/* One wins, the other is told at once; nobody comes between, and a writer that waits comes later. */
+FL_TEST(rwlock_upgrade_has_one_winner)
+{
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_test_caller upgrader, writer, reader;
+	fl_rwlock_read(&l);
+	fl_rwlock_read(&l);
+	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
+	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
+	FL_WAIT_FOR(fl_test_in_line(&l) == 2);
+	FL_RC(fl_rwlock_try_read(&l), -EBUSY);
+	fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
+	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
+	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
+	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
+	assert_true(fl_rwlock_is_read_locked(&l));
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_test_call_end(&upgrader));
+	FL_OK(fl_test_call_end(&writer));
+	FL_OK(fl_test_call_end(&reader));
+	assert_int_equal(l.word_, 0);
+}
+
+/* rw_timed_writer_strands_upgrader (parking_lot 249cb2a), and the upgrader that gives up itself. */
+FL_TEST(rw_timed_writer_strands_upgrader)
+{
+	fl_cancel stop_writer = FL_CANCEL_INIT, stop_upgrader = FL_CANCEL_INIT;
+	for (int gives_up = 0; gives_up < 2; gives_up++) {
+		fl_rwlock l = FL_RWLOCK_INIT;
+		fl_test_caller upgrader, writer, reader;
+		fl_rwlock_read(&l);
+		fl_rwlock_read(&l);
+		fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop_writer);
+		fl_test_call_in_line(&upgrader, upgrade_held, &l, &l, FL_FOREVER, &stop_upgrader);
+		fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
+		fl_cancel_request(&stop_writer);
+		FL_RC(fl_test_call_end(&writer), -ECANCELED);
+		if (gives_up)
+			fl_cancel_request(&stop_upgrader);
+		else
+			fl_rwlock_read_unlock(&l);
+		FL_RC(fl_test_call_end(&upgrader), gives_up ? -ECANCELED : 0);
+		FL_OK(fl_test_call_end(&reader));
+		if (gives_up)
+			fl_rwlock_read_unlock(&l);
+		assert_int_equal(l.word_, 0);
+	}
+}
+
+/* rw_readers_only_deadlock (rust #121949), rw_3_4_writers_aba (folly b927c055), and all ways to hold the lock at random. */
+typedef struct guarded {
+	fl_rwlock lock;
+	unsigned rounds, a, b;
+	uint32_t deadlocks;
+} guarded;
+
+static void change(guarded *g)
+{
+	g->a++;
+	g->b++;
+}
+
+static void upgrade_or_write(guarded *g)
+{
+	fl_rwlock_read(&g->lock);
+	unsigned saw = g->a;
+	if (fl_rwlock_upgrade(&g->lock) != 0) {
+		fl__add_relaxed(&g->deadlocks, 1);
+		fl_rwlock_read_unlock(&g->lock);
+		fl_rwlock_write(&g->lock);
+	} else {
+		FL_CHECK(g->a == saw);
+	}
+	change(g);
+	fl_rwlock_downgrade(&g->lock);
+	FL_CHECK(g->a == g->b);
+	fl_rwlock_read_unlock(&g->lock);
+}
+
+static int use_guarded(void *arg)
+{
+	guarded *g = arg;
+	uint64_t random = (uint64_t)(uintptr_t)&random | 1;
+	for (unsigned i = 0; i < g->rounds; i++) {
+		random = random * 6364136223846793005u + 1442695040888963407u;
+		unsigned dice = (unsigned)(random >> 40);
+		if (i % 3 == 0) { /* a third of the rounds write, whatever the dice say */
+			if (dice % 3 == 0) {
+				upgrade_or_write(g);
+				continue;
+			}
+			if (dice % 3 == 1)
+				fl_rwlock_write(&g->lock);
+			else
+				while (fl_rwlock_write_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+					continue;
+			change(g);
+			fl_rwlock_write_unlock(&g->lock);
+			continue;
+		}
+		if (dice % 4 == 0 && fl_rwlock_try_read(&g->lock) != 0)
+			continue;
+		if (dice % 4 == 1 && fl_rwlock_read_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+			continue;
+		if (dice % 4 > 1)
+			fl_rwlock_read(&g->lock);
+		FL_CHECK(g->a == g->b);
+		fl_rwlock_read_unlock(&g->lock);
+	}
+	return 0;
+}
+
+FL_TEST(rwlock_hammer)
+{
+	enum { THREADS = 6 };
+	guarded g = {.rounds = 3 * fl_test_scaled(10000)};
+	fl_thread threads[THREADS];
+	for (int i = 0; i < THREADS; i++)
+		fl_test_go(&threads[i], use_guarded, &g);
+	for (int i = 0; i < THREADS; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(g.a, THREADS * g.rounds / 3);
+	assert_int_equal(g.b, g.a);
+	assert_int_equal(g.lock.word_, 0);
+}
+
+/* Readers that each wait for the others inside. */
+typedef struct circle {
+	fl_rwlock lock;
+	uint32_t inside;
+} circle;
+
+static int join_circle(void *arg)
+{
+	circle *c = arg;
+	FL_READ_LOCKED(&c->lock);
+	fl__add_relaxed(&c->inside, 1);
+	FL_WAIT_FOR(fl__load_relaxed(&c->inside) == 4);
+	return 0;
+}
+
+FL_TEST(rw_readers_only_deadlock)
+{
+	circle c = {.inside = 0};
+	fl_thread threads[4];
+	for (int i = 0; i < 4; i++)
+		fl_test_go(&threads[i], join_circle, &c);
+	for (int i = 0; i < 4; i++)
+		fl_test_end(&threads[i]);
+	assert_int_equal(c.lock.word_, 0);
+}
+
+/* What a forked child inherits: the bits of a line that is not there. */
+static void use_in_child(void *arg)
+{
+	fl_rwlock *l = arg;
+	fl_test_caller c;
+	FL_CHECK(fl_rwlock_try_read(l) == 0);
+	fl_rwlock_read_unlock(l);
+	fl_rwlock_write(l);
+	fl_test_call_in_line(&c, write_briefly, l, l, FL_FOREVER, NULL);
+	fl_rwlock_write_unlock(l);
+	FL_CHECK(fl_test_call_end(&c) == 0);
+	FL_CHECK(fl_rwlock_destroy(l) == 0);
+	FL_CHECK(l->word_ == 0);
+}
+
+FL_TEST(rwlock_forked_while_somebody_was_called)
+{
+	enum { AWAKE = 1 << 27, WAITERS = 1 << 28, CLOSED = 1 << 29 }; /* lib/sync/rwlock.c */
+	fl_rwlock l = {AWAKE | WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16)};
+	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));
+}
