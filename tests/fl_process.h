@@ -7,6 +7,7 @@
  * source file each: everything here is static.
  */
 #include "fl_child.h"
+#include "fl_emulated.h"
 
 #include "base/atomic.h"
 #include "process/os.h"
@@ -30,14 +31,13 @@
 #define UNDER_TSAN 1
 #endif
 
-/* ThreadSanitizer has a thread of its own: nothing is forked beside it. */
+/* ThreadSanitizer has a thread of its own, as emulators have: nothing is forked beside it. */
 PROCESS_FN bool process_can(fl_process_method method)
 {
 #ifdef UNDER_TSAN
 	return method != FL_PROCESS_FORK;
 #else
-	(void)method;
-	return true;
+	return method != FL_PROCESS_FORK || fl_test_forks_alone();
 #endif
 }
 

@@ -56,7 +56,8 @@ static bool seam_strikes(struct seam_fault *fault)
 
 static void *seam_alloc(size_t size)
 {
-	if (seam_strikes(&seam_alloc_fault) || size > (size_t)1 << 40) /* the sanitizers abort on what malloc refuses */
+	if (seam_strikes(&seam_alloc_fault) ||
+	    size >> 20 >> 20 != 0) /* 1 TiB: the sanitizers abort on what malloc refuses */
 		return NULL;
 	void *memory = seam_real.alloc(size);
 	if (memory)

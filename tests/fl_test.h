@@ -103,7 +103,17 @@ void fl_test_wait_until(bool (*predicate)(void *arg), void *arg);
 int64_t fl_test_wait_begin(void);
 void fl_test_wait_on(int64_t end, const char *condition, const char *file, int line);
 
-/* How often a hammer strikes: `count`; a tenth of it under a sanitizer, where everything is 5 to 20 times slower. */
+/* Leaves the case as skipped: the runner counts it, and shows why. */
+#define FL_SKIP(reason)                                                                                                \
+	do {                                                                                                           \
+		print_message("%s\n", reason);                                                                         \
+		skip();                                                                                                \
+	} while (0)
+
+/*
+ * How often a hammer strikes: `count`; a tenth of it where everything is 5 to 20 times slower: under a sanitizer, or with the
+ * environment's FL_TEST_SLOW, for emulators.
+ */
 unsigned fl_test_scaled(unsigned count);
 
 #endif

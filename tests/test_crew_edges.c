@@ -274,9 +274,8 @@ static unsigned long switches(fl_executor *e)
 /* Neither the executor's thread nor its workers run at all; whatever was going on before, and with tasks that are held. */
 FL_TEST(crew_that_is_idle_sleeps)
 {
-#ifdef __SANITIZE_THREAD__
-	skip(); /* it has a thread of its own in each process, which wakes all the time */
-#endif
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON); /* which wakes all the time */
 	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .kill_after = FL_S(1000)});
 	for (int round = 0; round < 4; round++) {
 		struct crew_gate *gates[2] = {crew_gate(), crew_gate()};

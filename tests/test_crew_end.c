@@ -156,7 +156,8 @@ FL_TEST(crew_terminate_at_any_time)
 			fl_future_free(f[i]);
 		}
 		assert_true(failed <= 2);
-		assert_int_equal(cancelled, 0);
+		assert_in_range(cancelled, 0,
+		                2); /* each worker may have been about to start one, and was told in time */
 		assert_true(ended + failed <= TASKS);
 	}
 	crew_same(&before);
@@ -361,7 +362,7 @@ static void make_own(void *arg)
 FL_TEST(crew_in_a_forked_child)
 {
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_SCOPED(fl_executor) *e = crew_with(1);
 	struct crew_gate *gate = crew_gate();
 	struct forked forked = {.e = e};

@@ -163,7 +163,8 @@ FL_TEST(crew_large_with_limits_in_the_worker)
 	} ways[] = {{&crew_lowers_file_limit, MIB, -EFBIG},
 	            {&crew_lowers_fd_limit, 3, -EMFILE},
 	            {&crew_lowers_memory, 1024, -ENOMEM}};
-	for (size_t i = 0; i < (CREW_SANITIZED ? 2 : 3); i++) { /* those need far more memory */
+	for (size_t i = 0; i < (CREW_SANITIZED || !fl_test_memory_is_limited() ? 2 : 3);
+	     i++) { /* sanitizers need far more memory */
 		FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 5});
 		FL_SCOPED(fl_future) *f = NULL;
 		FL_OK(fl_submit(e, ways[i].lowers, &ways[i].to, &f));
@@ -180,8 +181,8 @@ FL_TEST(crew_large_with_limits_in_the_worker)
 /* Addresses run out here. */
 FL_TEST(crew_large_result_without_room)
 {
-	if (CREW_SANITIZED)
-		skip();
+	if (CREW_SANITIZED || !fl_test_memory_is_limited())
+		FL_SKIP(FL_TEST_MEMORY_REASON);
 	FL_SCOPED(fl_executor) *e = crew_with(1);
 	struct rlimit before, limit;
 	crew_works(e);

@@ -553,6 +553,6 @@ static int take_backtrace(void *arg)
 FL_TEST(fiber_backtrace_ends)
 {
 	if (take_backtrace(NULL) < 2)
-		skip(); /* no unwind information on this machine */
+		FL_SKIP("no unwind information on this machine");
 	assert_in_range(fl_test_in_fiber(take_backtrace, NULL), 2, 10);
 }

@@ -14,7 +14,7 @@
 FL_TEST(switch_backtrace_ends)
 {
 	if (backtrace(frames, FRAMES) < 2)
-		skip(); /* no unwind information on this machine */
+		FL_SKIP("no unwind information on this machine");
 	take_backtrace();
 	assert_in_range(frame_count, 2, 8);
 }

@@ -157,7 +157,8 @@ FL_TEST(packet_empty_one_is_no_end)
 	unsigned before = fl_test_fds();
 	char bytes[4];
 	size_t size;
-	struct msghdr nothing = {0};
+	struct iovec no_bytes = {NULL, 0}; /* not no parts: qemu-user would send nothing at all */
+	struct msghdr nothing = {.msg_iov = &no_bytes, .msg_iovlen = 1};
 	assert_int_equal(fl__fd_sys.send(p.a, &nothing, 0), 0);
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
 	assert_int_equal(fl__packet_try_send(p.a, NULL, 0, (const int[]){0}, 1), 0);

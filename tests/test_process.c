@@ -328,7 +328,7 @@ static void close_streams_and_start(void *arg)
 FL_TEST(process_of_a_caller_with_closed_streams)
 {
 	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
 		char text[256];
 		if (!process_can(m))

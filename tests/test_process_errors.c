@@ -200,7 +200,7 @@ FL_TEST(process_preload_with_two_tasks_of_one_name)
 	fl_task_entry entry = {&twin, NULL};
 	char text[512];
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(preload_with_two_of_a_name, &entry, text, sizeof text)); /* fl_process_preload(): -EEXIST */
 	assert_non_null(strstr(text, "cannot preload the zygote"));
 }
@@ -287,7 +287,7 @@ FL_TEST(process_start_says_what_the_system_said)
 FL_TEST(process_fork_says_what_the_system_said)
 {
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	PROCESS_FAULTS();
 	const fl_process_config fork = {.task = &process_sleeps, .method = FL_PROCESS_FORK, .daemon = true};
 	const size_t fds = process_fds(), children = process_children_of(getpid());
@@ -342,7 +342,7 @@ FL_TEST(process_preload_says_what_the_system_said)
 {
 	char text[2048];
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(preload_with_faults, NULL, text, sizeof text));
 	assert_non_null(strstr(text, "cannot preload the zygote: the system does not fork"));
 }
@@ -445,7 +445,7 @@ FL_TEST(process_handles_of_the_parent_in_a_forked_child)
 {
 	fl_process *p[2] = {NULL};
 	if (!process_can(FL_PROCESS_FORK)) /* ThreadSanitizer: no new threads after a fork beside threads */
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_process_start(&p[0], &(fl_process_config){.task = &process_sleeps, .daemon = true}));
 	FL_OK(fl_process_start(
 	    &p[1], &(fl_process_config){.program = "sleep", .argv = (const char *const[]){"sleep", "1000", NULL}}));
@@ -477,7 +477,7 @@ static void signal_as_another(void *arg)
 FL_TEST(process_signal_without_the_right_to)
 {
 	if (getuid() != 0 || !process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	FL_OK(fl_test_child(signal_as_another, NULL, NULL, 0)); /* fl_process_signal, terminate, kill: -EPERM */
 }
 

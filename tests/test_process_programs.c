@@ -74,7 +74,7 @@ FL_TEST(process_without_any_way_is_refused_and_told_how)
 FL_TEST(process_fork_needs_no_way)
 {
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	run("process-plain", "start", "1");
 	expect("task 7\nstart 0\nend\n");
 }
@@ -98,7 +98,7 @@ FL_TEST(process_by_hook)
 FL_TEST(process_preload_before_fifty_threads)
 {
 	if (!process_can(FL_PROCESS_FORK))
-		skip();
+		FL_SKIP(FL_TEST_ALONE_REASON);
 	run("process-plain", "preload", NULL);
 	expect("preload 0\nagain 0\n");
 	expect("failures 0\nend\n");

@@ -3,6 +3,7 @@
  * The bridge. The table of system calls is wrapped once, before main(): bridges outlive a case, so no case replaces it.
  */
 #include "fl_child.h"
+#include "fl_emulated.h"
 #include "fl_fiber.h"
 #include "fl_line.h"
 #include "shm/bridge.h"
@@ -54,12 +55,12 @@ __attribute__((constructor)) static void wrap(void)
 /* For cases that also run in a child. */
 #define IS(expr, expected) FL_CHECK((expr) == (expected))
 
-/* For cases with threads in a child. ThreadSanitizer forbids threads in the child of a process that has some. */
-#ifdef FL__TSAN
-#define NEEDS_CHILD() skip()
-#else
-#define NEEDS_CHILD() ((void)0)
-#endif
+/* For cases with threads in a child. */
+#define NEEDS_CHILD()                                                                                                  \
+	do {                                                                                                           \
+		if (!fl_test_children_have_threads())                                                                  \
+			FL_SKIP(FL_TEST_CHILDREN_REASON);                                                              \
+	} while (0)
 #define CHILD(function, arg) FL_OK(fl_test_child(function, arg, NULL, 0))
 
 /* Memory that forked children share. */

@@ -49,7 +49,6 @@ FL_TEST(shm_ftruncate_then_sigbus)
 FL_TEST(shm_create_refuses_sizes)
 {
 	fl_shm *region = NULL;
-	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * fl__page_size();
 	unsigned files = fl_test_open_files();
 	FL_RC(fl_shm_create(&region, 0), -EINVAL);
 	FL_RC(fl_shm_create(&region, SIZE_MAX), -EFBIG);
@@ -57,6 +56,7 @@ FL_TEST(shm_create_refuses_sizes)
 #if SIZE_MAX > UINT32_MAX
 	FL_RC(fl_shm_create(&region, (size_t)1 << 50), -EFBIG);
 	FL_RC(fl_shm_create(&region, FL_SHM_SIZE_MAX + 1), -EFBIG);
+	uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * fl__page_size();
 	if (memory < FL_SHM_SIZE_MAX / 2)
 		FL_RC(fl_shm_create(&region, memory * 2), -ENOMEM);
 #endif

@@ -280,7 +280,7 @@ FL_TEST(thread_stack_that_nobody_has)
 {
 	fl_thread t = {NULL};
 	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = SIZE_MAX}), -EINVAL);
-	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = (size_t)1 << 60}), -EAGAIN);
+	FL_RC(fl_thread_start(&t, return_it, NULL, &(fl_thread_config){.stack_size = SIZE_MAX / 8 * 7}), -EAGAIN);
 	assert_null(t.thread_);
 	assert_int_equal(fl_thread_enumerate(NULL, NULL), 0);
 }

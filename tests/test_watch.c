@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_child.h"
+#include "fl_emulated.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_fiber.h"
@@ -197,12 +198,10 @@ FL_TEST(watch_fiber_times_out)
 
 /* ---- fork */
 
-/* ThreadSanitizer has no threads in the child of a process that had some. */
 static void needs_threads_in_children(void)
 {
-#ifdef FL__TSAN
-	skip();
-#endif
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
 }
 
 static void play_in_child(void *unused)

@@ -37,9 +37,9 @@ static size_t round_up(size_t size, size_t page)
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
-	const size_t most =
-	    SIZE_MAX / SLOTS / 2; /* which the system refuses, and whose slab's size does not overflow */
 	size_t page = fl__page_size();
+	/* A slab of these takes all addresses, which the system refuses; its size, rounded up, does not overflow. */
+	const size_t most = SIZE_MAX / SLOTS - 3 * page;
 	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
 	size = round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;

@@ -57,8 +57,12 @@ static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pi
 static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
 	int before = errno;
+	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
 	*pidfd = -1;
-	return result(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
+	int pid = result(clone(child, stack_end, flags | CLONE_PIDFD, arg, pidfd), before);
+	if (pid == -EINVAL) /* an emulator that does not know the flag */
+		pid = result(clone(child, stack_end, flags, arg), before);
+	return pid;
 }
 #endif
 

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_EMULATED_H
+#define FL_EMULATED_H
+
+/*
+ * What an emulator of a processor (qemu-user) cannot do, and some sanitizers neither. Each is found by trying it, so that an
+ * emulator that learns it runs the cases which need it; without it they FL_SKIP, and are counted.
+ */
+#include "fl_test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define FL_TEST_ALONE_REASON "the emulator or sanitizer has a thread of its own in each process"
+#define FL_TEST_CHILDREN_REASON "the emulator or sanitizer has no threads in the child of a process that has some"
+#define FL_TEST_READS_REASON "the emulator has no preadv2()"
+#define FL_TEST_MEMORY_REASON "the emulator ignores limits of memory"
+
+/* Whether a forked child exits with 0. */
+static inline bool fl_test_try(void (*attempt)(void))
+{
+	int status = -1;
+	(void)fflush(NULL);
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		int nowhere = open("/dev/null", O_WRONLY);
+		(void)dup2(nowhere, STDERR_FILENO); /* an emulator that fails says much */
+		(void)alarm(60);
+		attempt();
+		_exit(0);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	return status == 0;
+}
+
+static inline void fl_test_try_alone(void)
+{
+	unsigned n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	if (!tasks)
+		_exit(1);
+	for (const struct dirent *entry; (entry = readdir(tasks)) != NULL;)
+		n += entry->d_name[0] != '.';
+	(void)closedir(tasks);
+	if (n != 1)
+		_exit(1);
+}
+
+/* Whether a forked child has one thread, as the system tells it. */
+static inline bool fl_test_forks_alone(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_alone) ? 1 : -1;
+	return known > 0;
+}
+
+static inline void *fl_test_lock_once(void *mutex)
+{
+	(void)pthread_mutex_lock(mutex);
+	(void)pthread_mutex_unlock(mutex);
+	return NULL;
+}
+
+static inline void fl_test_try_thread(void)
+{
+	pthread_t thread;
+	pthread_mutex_t free = PTHREAD_MUTEX_INITIALIZER;
+	if (pthread_create(&thread, NULL, fl_test_lock_once, &free) != 0 || pthread_join(thread, NULL) != 0)
+		_exit(1);
+}
+
+/* Whether the child of a process with threads may start one. */
+static inline bool fl_test_children_have_threads(void)
+{
+#ifdef FL__TSAN
+	return false;
+#endif
+	static int known;
+	if (!known) {
+		static pthread_mutex_t held = PTHREAD_MUTEX_INITIALIZER;
+		pthread_t another;
+		FL_CHECK(pthread_mutex_lock(&held) == 0);
+		FL_CHECK(pthread_create(&another, NULL, fl_test_lock_once, &held) == 0);
+		known = fl_test_try(fl_test_try_thread) ? 1 : -1;
+		FL_CHECK(pthread_mutex_unlock(&held) == 0);
+		FL_CHECK(pthread_join(another, NULL) == 0);
+	}
+	return known > 0;
+}
+
+/* Whether there is a read that does not wait whatever the flags of its descriptor. */
+static inline bool fl_test_reads_without_waiting(void)
+{
+	uint64_t n;
+	struct iovec part = {&n, sizeof n};
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	FL_CHECK(event >= 0);
+	const bool known = preadv2(event, &part, 1, -1, RWF_NOWAIT) < 0 && errno == EAGAIN;
+	FL_CHECK(close(event) == 0);
+	return known;
+}
+
+/* Whether the system takes a limit of a process's memory. */
+static inline bool fl_test_memory_is_limited(void)
+{
+	struct rlimit before, limit, after;
+	FL_CHECK(getrlimit(RLIMIT_AS, &before) == 0);
+	limit = before;
+	limit.rlim_cur = before.rlim_max == RLIM_INFINITY ? (rlim_t)1 << 40 : before.rlim_max;
+	FL_CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+	FL_CHECK(getrlimit(RLIMIT_AS, &after) == 0);
+	FL_CHECK(setrlimit(RLIMIT_AS, &before) == 0);
+	return after.rlim_cur == limit.rlim_cur;
+}
+
+#endif
