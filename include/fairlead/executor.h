@@ -126,7 +126,8 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
  * As fl_executor_cancel(), and kills the workers that can be killed, with what runs on them: processes. Such a task ends as
- * failed, with -ECANCELED. On threads what runs is asked to stop, no more. Never waits: a join still does.
+ * failed, with -ECANCELED; one that a worker had taken, but not begun, may still end as cancelled, beside those of the result.
+ * On threads what runs is asked to stop, no more. Never waits: a join still does.
  */
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
