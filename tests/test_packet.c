@@ -161,7 +161,7 @@ FL_TEST(packet_empty_one_is_no_end)
 	struct msghdr nothing = {.msg_iov = &no_bytes, .msg_iovlen = 1};
 	assert_int_equal(fl__fd_sys.send(p.a, &nothing, 0), 0);
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
-	assert_int_equal(fl__packet_try_send(p.a, NULL, 0, (const int[]){0}, 1), 0);
+	assert_int_equal(fl__packet_try_send(p.a, &no_bytes, 1, (const int[]){0}, 1), 0);
 	FL_OK(fl__packet_send(p.a, "more", 4, NULL, 0, 0));
 	assert_int_equal(close(p.a), 0);
 	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EBADMSG);
