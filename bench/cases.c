@@ -8,23 +8,23 @@
 /* clang-format off */
 const bench_case bench_cases[] = {
 	{
-		.name = "locks/mutex_uncontended", .unit = "ns/op", .threads = {1},
+		.name = "locks/mutex_uncontended", .unit = "ns/op", .threads = {1}, .least_ms = 100,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 		.spinning = {"tbb_spin", "ck_fas", "ck_ticket", "ck_mcs"},
 		.floor = {"cas"},
 	},
 	{
-		.name = "locks/mutex_empty", .unit = "ns/op", .threads = {2, 4, 8, 16},
+		.name = "locks/mutex_empty", .unit = "ns/op", .threads = {2, 4, 8, 16}, .least_ms = 100,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 		.spinning = {"tbb_spin", "ck_fas", "ck_ticket", "ck_mcs"},
 	},
 	{
-		.name = "locks/mutex_100ns", .unit = "ns/op", .threads = {1, 2, 4, 8, 16},
+		.name = "locks/mutex_100ns", .unit = "ns/op", .threads = {1, 2, 4, 8, 16}, .least_ms = 100,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 		.spinning = {"tbb_spin", "ck_fas", "ck_ticket", "ck_mcs"},
 	},
 	{
-		.name = "locks/mutex_1us", .unit = "ns/op", .threads = {1, 2, 4, 8, 16},
+		.name = "locks/mutex_1us", .unit = "ns/op", .threads = {1, 2, 4, 8, 16}, .least_ms = 100,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 		.spinning = {"tbb_spin", "ck_fas", "ck_ticket", "ck_mcs"},
 	},
@@ -33,7 +33,7 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 	},
 	{
-		.name = "locks/mutex_fair_100ns", .unit = "ns/op", .threads = {16}, .span_ms = 1000,
+		.name = "locks/mutex_fair_100ns", .unit = "ns/op", .threads = {4, 16}, .span_ms = 1000,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 	},
 	{
