@@ -94,6 +94,41 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "nsync", "abseil", "glib"},
 	},
 	{
+		.name = "locks/rw_read", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/rw_write", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/rw_99", .unit = "ns/op", .threads = {1, 2, 4, 16}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/rw_90", .unit = "ns/op", .threads = {1, 2, 4, 16}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/br_read", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/br_write", .unit = "ns/op", .threads = {1}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
+		.name = "locks/br_99", .unit = "ns/op", .threads = {1, 2, 4, 16}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib", "boost"},
+		.spinning = {"tbb_spin", "ck_rwlock", "ck_pflock"},
+	},
+	{
 		.name = "locks/eventcount_idle", .unit = "ns/op", .threads = {1}, .least_ms = 100,
 		.peers = {"ck_ec"},
 		.floor = {"fence"},

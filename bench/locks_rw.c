@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Readers-writer locks in C (rwlocks.h). */
+#include "rwlocks.h"
+
+#include <ck_pflock.h>
+#include <ck_rwlock.h>
+#include <fairlead/brlock.h>
+#include <fairlead/rwlock.h>
+#include <glib.h>
+#include <nsync.h>
+#include <pthread.h>
+
+RW_BENCH(fl_rw, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read(m), fl_rwlock_read_unlock(m), fl_rwlock_write(m),
+         fl_rwlock_write_unlock(m))
+RW_BENCH(fl_br, fl_brlock, fl_brlock_init(m), fl_brlock_read(m), fl_brlock_read_unlock(m), fl_brlock_write(m),
+         fl_brlock_write_unlock(m))
+RW_BENCH(pthread, pthread_rwlock_t, pthread_rwlock_init(m, NULL), pthread_rwlock_rdlock(m), pthread_rwlock_unlock(m),
+         pthread_rwlock_wrlock(m), pthread_rwlock_unlock(m))
+RW_BENCH(nsync, nsync_mu, nsync_mu_init(m), nsync_mu_rlock(m), nsync_mu_runlock(m), nsync_mu_lock(m),
+         nsync_mu_unlock(m))
+RW_BENCH(glib, GRWLock, g_rw_lock_init(m), g_rw_lock_reader_lock(m), g_rw_lock_reader_unlock(m),
+         g_rw_lock_writer_lock(m), g_rw_lock_writer_unlock(m))
+RW_BENCH(ck_rwlock, ck_rwlock_t, ck_rwlock_init(m), ck_rwlock_read_lock(m), ck_rwlock_read_unlock(m),
+         ck_rwlock_write_lock(m), ck_rwlock_write_unlock(m))
+RW_BENCH(ck_pflock, ck_pflock_t, ck_pflock_init(m), ck_pflock_read_lock(m), ck_pflock_read_unlock(m),
+         ck_pflock_write_lock(m), ck_pflock_write_unlock(m))
+
+static const bench_row rows[] = {
+    RW_ROWS("locks/rw", "fairlead", fl_rw),
+    RW_ROW("locks/rw", "fairlead", fl_rw, 90),
+    RW_ROWS("locks/br", "fairlead", fl_br),
+    RW_PEER("pthread", pthread),
+    RW_PEER("nsync", nsync),
+    RW_PEER("glib", glib),
+    RW_PEER("ck_rwlock", ck_rwlock),
+    RW_PEER("ck_pflock", ck_pflock),
+};
+BENCH_ROWS(rows)
