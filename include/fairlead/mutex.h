@@ -11,8 +11,9 @@ FL_BEGIN_DECLS
 
 /*
  * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive, not owned by a thread (any context may
- * unlock). A waiter spins for a bounded time, then sleeps; waiters are woken in FIFO order, but a running thread may overtake, any
- * number of times. Among the fibers of one loop it is first come, first served (fl_mutex_try_lock() apart).
+ * unlock). A waiter spins for a bounded time, then sleeps; waiters are served in FIFO order, but a running thread may overtake the
+ * first of them for a millisecond; then the mutex is handed over to it. So of n that want it all the time each has it again after
+ * about n ms. Among the fibers of one loop it is first come, first served (fl_mutex_try_lock() apart).
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {
@@ -47,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 /* Locks `m` and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel);
 
-/* Unlocks `m` and wakes a waiter. Never waits. Panics when `m` is not locked. */
+/* Unlocks `m`, and wakes a waiter or hands `m` over to it. Never waits. Panics when `m` is not locked. */
 FL_API void fl_mutex_unlock(fl_mutex *m);
 
 /* Whether somebody holds `m` now: for assertions. Never waits. No memory order. */

@@ -2,165 +2,322 @@
 /*
  * The mutex: a word, and a line in the lot for those who must sleep.
  *
- *   bit         meaning                               set by                                 cleared by
- *   LOCKED      somebody holds it                     lock: CAS                              unlock: CAS, or under the lot
- *   WAITERS     somebody may stand in line            lock_slow(), under the lot             unlock_slow(), under the lot
- *   HAND        reserved: the lock is handed over     -                                      -
- *               to the waiter that is awake
- *   AWAKE       not 0: a waiter was woken for this    unlock_waking(), under the lot: the    that waiter, when it takes the
- *   (the rest)  lock and has neither taken it nor     count of forks plus one                lock (CAS) or goes back in line
- *               gone back in line                                                            (CAS under the lot)
+ *   bit       meaning                                 set by                                  cleared by
+ *   LOCKED    somebody holds it                       lock: CAS; with HAND, by an unlock      unlock: subtraction
+ *   WAITERS   an unlock has to look at the line,      who stands in line as the first and     look(), and who leaves the line
+ *             which is not empty                      sleeps; who takes the lock and leaves   empty
+ *                                                     others there; look(); under the lot
+ *   HAND      with LOCKED: it has been handed to the  look(), under the lot                   the first in line: it owns it
+ *             first in line, which has yet to come
+ *
+ * The first in line, once it has been roused, is awake: it tries to take the lock, and stays the first meanwhile. Nobody
+ * else is woken. So whoever locks and unlocks again and again while it tries finds none of these bits, and pays for
+ * nothing. When it has tried for a while it sleeps again, and says so (WAITERS). An unlock that meets it a millisecond or
+ * more after it was first roused hands the lock over, whether it runs or not. So turns are a millisecond long when threads
+ * want more than there is, and n threads wait about n milliseconds. After Go's and WebKit's mutexes, which also hand over
+ * after a millisecond, and nsync's, with its one designated waker.
+ *
+ * (A fiber leaves WAITERS set, so that it comes to give_way() when it locks again.)
+ *
+ * A thread that was woken may wait for the processor of its waker, who holds the lock again and again: it would sit there for
+ * a time slice. So who roused it remembers that, in its own thread's `flight`, and every so many unlocks looks whether it has
+ * come, until it has.
  *
  * Invariants
- *   1. Linearization: lock, the CAS that sets LOCKED; unlock, the CAS or store that clears it, which is also the last
- *      access of the unlock to the mutex.
- *   2. While LOCKED and WAITERS are set, nobody but the holder changes LOCKED, WAITERS is not cleared, and AWAKE is changed
- *      only under the lot. So under the lot the holder may store the word.
- *   3. At most one woken waiter is in flight (AWAKE): an unlock that sees it wakes nobody. The waiter that is awake either
- *      takes the lock, and its own unlock wakes the next; or goes back in line under LOCKED, clearing AWAKE, and the
- *      holder's unlock wakes the next. A waiter whose time is up was not woken (lot.c, invariant 2), so it owes nobody.
- *      So while the mutex is free and somebody stands in line, AWAKE is set.
- *   4. WAITERS is set under the lot only while LOCKED, together with entering the line.
+ *   1. Linearization: lock, the CAS that sets LOCKED, or the taking of HAND; unlock, the subtraction. An unlock's last access
+ *      to the mutex is that, unless the lot has somebody in its line who waits for a mutex: then the mutex is there, and
+ *      stays there while the lot is open. (It may be another mutex by then, in the same place: what look() does is right
+ *      for any.)
+ *   2. Somebody stands in line => the first of them is awake (roused, or about to be when the transaction ends); or WAITERS is
+ *      set, and the mutex is LOCKED, so that an unlock is to come that will look, or an unlock is about to.
+ *   3. WAITERS is set and cleared under the lot, and only while the line is not empty.
+ *   4. HAND is set only for a first in line that is awake, and it alone clears HAND. A waiter that has given up is not awake
+ *      (lot.c, invariant 2), and is passed over.
  *
- * A forked child inherits the word, but neither the line nor the waiter that was awake. AWAKE with another count of forks
- * than this process has is nobody's: it counts as 0, and the next unlock that wakes somebody overwrites it.
+ * A forked child inherits the word, but no line: who finds WAITERS when it takes the lock sees to that, in lock_slow().
  *
- * Safe mistake: WAITERS without a line (all gave up) sends one unlock the slow way, which clears it.
- * Fairness: woken in FIFO order; a running thread may overtake the one that is awake. A fiber first lets the others of its thread
- * run: give_way().
+ * Fairness: the line is FIFO; a running thread may overtake the first in line, for a millisecond. A fiber first lets the
+ * others of its thread run: give_way().
  */
+#include "mutex.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../wait/lot.h"
 #include <errno.h>
-#include <fairlead/mutex.h>
 #include <fairlead/time.h>
 
-enum { LOCKED = 1, WAITERS = 2, AWAKE_UNIT = 8 };
-static const uint32_t AWAKE = ~(uint32_t)(AWAKE_UNIT - 1);
+enum { LOCKED = 1, WAITERS = 2, HAND = 4 };
+static const int64_t PATIENCE = FL_MS(1);
 
-/* The AWAKE bits of a waiter that was woken in this process. */
-static uint32_t awake_here(void)
-{
-	/* relaxed: changes in a child alone, before it has threads */
-	return (fl__load_relaxed(&fl__fork_count) + 1) * AWAKE_UNIT;
-}
+/* The waiter that this thread roused last, as long as it is not known to have come. */
+static _Thread_local struct {
+	uint32_t plain;    /* the word before an unlock that has nothing else to do; NEVER: look here first */
+	unsigned unlocks;  /* of `mutex` since the last look */
+	const void *mutex; /* that it waits for; only compared */
+} flight __attribute__((tls_model("initial-exec"))) = {LOCKED, 0, NULL};
+enum { NEVER = HAND, UNLOCKS_A_LOOK = 64 };
 
-/* Whether a waiter is awake that will come for the lock. */
-static bool is_one_awake(uint32_t word)
-{
-	return (word & AWAKE) == awake_here();
-}
-
-/* Takes the lock if it is free, giving up the bits `mine`. */
-static bool take_if_free(fl_mutex *m, uint32_t mine)
+/* Takes the lock if it is free. */
+static bool take_if_free(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	while (!(seen & LOCKED))
 		/* acquire: pairs with the release in unlock */
-		if (fl__cas_weak_acquire(&m->word_, &seen, (seen | LOCKED) & ~mine))
+		if (fl__cas_weak_acquire(&m->word_, &seen, seen | LOCKED))
 			return true;
 	return false;
+}
+
+static void pause_for(unsigned turns)
+{
+	while (turns-- > 0)
+		fl__sys.relax();
 }
 
 /*
- * A holder on another CPU is about to unlock, more often than not: looks a few times, as long as nobody sleeps yet. The
- * pauses double, since each look takes the line of the word away from the holder, who needs it.
+ * A holder on another CPU is about to unlock, more often than not: looks a few times, as long as nobody stands in line as far
+ * as the word tells. The pauses double, since each look takes the cache line of the word away from the holder, who needs it.
  */
 static bool take_spinning(fl_mutex *m)
 {
-	enum { LOOKS = 7 };
-	for (int i = 0; i < LOOKS; i++) {
-		if (take_if_free(m, 0))
+	enum { LOOKS = 6, PAUSES = 4 };
+	for (unsigned i = 0; i < LOOKS; i++) {
+		if (take_if_free(m))
 			return true;
-		if (fl__load_relaxed(&m->word_) & WAITERS) /* relaxed: a hint */
+		if (fl__load_relaxed(&m->word_) & (WAITERS | HAND)) /* relaxed: a hint */
 			return false;
-		for (int pauses = 1 << i; pauses > 0; pauses--)
-			fl__sys.relax();
+		pause_for((unsigned)PAUSES << i);
 	}
 	return false;
-}
-
-/* Under the lot: goes in line, unless the mutex has become free. */
-static bool line_up(fl_mutex *m, struct fl__node *node, uint32_t mine)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
-	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	bool waits = false;
-	/* relaxed: the lot's lock orders it before the holder's look at the line */
-	while ((seen & LOCKED) && !waits)
-		waits = fl__cas_weak_relaxed(&m->word_, &seen, (seen | WAITERS) & ~mine);
-	if (waits)
-		fl__lot_add(&lot, node);
-	fl__lot_close(&lot); /* from here on the node is a waker's: it may be taken already */
-	return waits;
 }
 
 /*
  * A fiber that unlocks, locks again, and holds the mutex while it waits for other things, would always come before the one that
- * it has woken, which shares its thread: so that comes first.
+ * it has roused, which shares its thread: so that comes first.
  */
 static void give_way(const fl_mutex *m)
 {
-	const uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: a hint */
-	if ((seen & LOCKED) || !is_one_awake(seen))
+	if (flight.mutex != m)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->ops->yield)
+	if (ctx->ops->yield && !fl_mutex_is_locked(m))
 		ctx->ops->yield();
+}
+
+/* Under the lot, by whoever uses the mutex: WAITERS as it should be when nobody is about to look. */
+static void say_who_waits(fl_mutex *m, const struct fl__lot *lot)
+{
+	if (fl__lot_more(lot))
+		fl__or_relaxed(&m->word_,
+		               WAITERS); /* relaxed: whose unlock finds it goes to the lot, which orders all else */
+	else
+		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS); /* relaxed: as above */
+}
+
+/* Under the lot: sets WAITERS; or takes the lock, if it has become free: false. */
+static bool mark_or_take(fl_mutex *m)
+{
+	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
+	for (;;) {
+		const uint32_t next = seen & LOCKED ? seen | WAITERS : seen | LOCKED;
+		/* acquire: if it takes the lock; pairs with the release in unlock */
+		if (fl__cas_weak_acquire(&m->word_, &seen, next))
+			return seen & LOCKED;
+	}
+}
+
+/* Goes in line, unless the mutex has become free: then it is taken, and the result is false. */
+static bool line_up(fl_mutex *m, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, m);
+	const bool first = !fl__lot_more(&lot);
+	const bool waits = !first || mark_or_take(m);
+	node->wait->patient = !first;
+	if (waits)
+		fl__lot_add(&lot, node);
+	fl__lot_close(&lot);
+	return waits;
+}
+
+/* By whoever has become the owner, or has given up. */
+static void leave_line(fl_mutex *m, struct fl__node *node, bool owns)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, m);
+	fl__lot_remove(&lot, node);
+	if (owns || !fl__lot_more(&lot))
+		say_who_waits(m, &lot);
+	fl__lot_close(&lot);
+}
+
+/* The first in line, awake, takes the lock if it is free or handed over. */
+static bool take_as_first(fl_mutex *m)
+{
+	if (!(fl__load_relaxed(&m->word_) & HAND)) /* relaxed: take_if_free() or the next access acquires */
+		return take_if_free(m);
+	(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND); /* pairs with the release of the unlock before look() */
+	return true;
+}
+
+/*
+ * The first in line tries for a while: true, owning the lock, and out of the line. The pauses are long from the start: whoever
+ * holds it may be about to lock it again and again, and does so faster alone.
+ */
+static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
+{
+	enum { LOOKS = 6, PAUSES = 64 };
+	const bool spins = place->node.wait->ctx->ops->yield == NULL;
+	fl__store_relaxed(&place->is_here, true); /* relaxed: tells nothing else; see look() */
+	for (unsigned i = 0;; i++) {
+		if (take_as_first(m)) {
+			leave_line(m, &place->node, true);
+			return true;
+		}
+		if (!spins || i == LOOKS)
+			return false;
+		pause_for((unsigned)PAUSES << i);
+	}
+}
+
+/* The first in line is to sleep again: true; or false, owning the lock and out of the line. */
+static bool sleep_again(fl_mutex *m, struct fl__mutex_node *place)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, m);
+	const bool waits = !(fl__load_relaxed(&m->word_) & HAND) && mark_or_take(m); /* relaxed: set under the lot */
+	if (waits) {
+		fl__wait_begin(place->node.wait);
+		place->is_here = false;
+	}
+	fl__lot_close(&lot);
+	if (!waits) {
+		(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND); /* as in take_as_first(), if it was handed over */
+		leave_line(m, &place->node, true);
+	}
+	return waits;
+}
+
+/* From its place in line to the lock: 0; or -ETIMEDOUT, -ECANCELED, out of the line. */
+static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl_cancel *cancel)
+{
+	do {
+		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
+		if (rc != 0) {
+			leave_line(m, &place->node, false);
+			return rc;
+		}
+	} while (!try_as_first(m, place) && sleep_again(m, place));
+	return 0;
+}
+
+/* After the lock was taken with WAITERS set: those may be the parents of a forked child. */
+static int settled(fl_mutex *m)
+{
+	struct fl__lot lot;
+	if (!(fl__load_relaxed(&m->word_) & WAITERS)) /* relaxed: a hint; here it changes under the lot alone */
+		return 0;
+	fl__lot_open(&lot, m);
+	if (!fl__lot_more(&lot))
+		say_who_waits(m, &lot);
+	fl__lot_close(&lot);
+	return 0;
 }
 
 __attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t mine = 0; /* AWAKE while this waiter is the one that was woken */
 	give_way(m);
 	if (take_spinning(m))
-		return 0;
-	for (;;) {
-		if (take_if_free(m, mine))
-			return 0;
-		struct fl__wait wait;
-		fl__wait_begin(&wait);
-		struct fl__node node = FL__NODE(&wait);
-		if (!line_up(m, &node, mine))
-			continue;
-		int rc = fl__wait_sleep(&wait, deadline, cancel);
-		if (rc != 0) {
-			fl__lot_leave(&node);
-			return rc;
-		}
-		mine = AWAKE;
-	}
+		return settled(m);
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct fl__mutex_node place = FL__MUTEX_NODE(m, &wait);
+	return line_up(m, &place.node) ? await(m, &place, deadline, cancel) : 0;
 }
 
-/* Frees the mutex and wakes the first in line; for the holder, while nobody is awake. */
-static void unlock_waking(fl_mutex *m)
+/* Under the lot, with the first in line awake: whether it has waited for long enough to be given the lock. */
+static bool is_due(struct fl__mutex_node *first)
+{
+	const int64_t now = fl__sys.now();
+	if (first->since == 0)
+		first->since = now;
+	return now - first->since >= PATIENCE;
+}
+
+/* Under the lot: hands the mutex to the first in line, which is awake; if somebody was faster, the next unlock is to look. */
+static void hand_over(fl_mutex *m)
+{
+	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
+	do
+		next = seen & LOCKED ? seen | WAITERS : LOCKED | HAND;
+	/* relaxed: it continues the release sequence of the unlock that has freed it */
+	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
+}
+
+static void remember(const fl_mutex *m)
+{
+	flight.plain = m ? NEVER : LOCKED;
+	flight.unlocks = 0;
+	flight.mutex = m;
+}
+
+/* After an unlock, when the mutex may be gone: looks after the first in line. Invariant 1. */
+static void look(fl_mutex *m)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	uint32_t free = fl__lot_take(&lot, 1, 0) ? awake_here() : 0;
-	if (fl__lot_more(&lot))
-		free |= WAITERS;
-	fl__store_release(&m->word_, free); /* invariant 2; pairs with the acquire in lock; the last access */
+	struct fl__node *there = fl__lot_first(&lot);
+	struct fl__mutex_node *first = NULL;
+	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
+		first = fl__mutex_node_of(fl__lot_rouse(&lot));
+	/* relaxed: it costs another look when it is out of date */
+	const bool is_here = first && fl__load_relaxed(&first->is_here);
+	if (first && is_due(first))
+		hand_over(m);
+	else if (first && (is_here || !fl__ctx_get()->ops->yield))
+		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS); /* relaxed: the lot orders it */
+	remember(first && !is_here ? m : NULL);
 	fl__lot_close(&lot);
 }
 
-__attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m)
+__attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t before)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: ours while we hold it */
-	for (;;) {
-		if (!(seen & LOCKED))
-			fl__panic("fl_mutex_unlock", m, "not locked");
-		if ((seen & WAITERS) && !is_one_awake(seen)) {
-			unlock_waking(m);
-			return;
-		}
-		/* release: pairs with the acquire in lock; the last access */
-		if (fl__cas_weak_release(&m->word_, &seen, seen & ~(uint32_t)LOCKED))
-			return;
+	if (!(before & LOCKED) || (before & HAND)) {
+		fl__add_relaxed(&m->word_, LOCKED); /* relaxed: as if nothing had been; what follows is the panic */
+		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
+	if ((before & WAITERS) || (flight.mutex == m && ++flight.unlocks >= UNLOCKS_A_LOOK))
+		look(m);
+}
+
+/* Under the lot, with a line that was empty and is no more: invariant 2. */
+static void see_to(fl_mutex *m, struct fl__lot *lot)
+{
+	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
+	while (seen & LOCKED)
+		if (fl__cas_weak_relaxed(&m->word_, &seen,
+		                         seen | WAITERS)) /* relaxed: the holder looks under the lot */
+			return;
+	(void)fl__lot_rouse(lot);
+}
+
+size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
+{
+	const bool others = fl__lot_more(to);
+	struct fl__node *first;
+	size_t moved = 0;
+	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
+		moved += fl__lot_move(from, to);
+	if (!others && moved > 0)
+		see_to(m, to);
+	return moved;
+}
+
+void fl__mutex_lock_roused(struct fl__mutex_node *place)
+{
+	fl_mutex *m = place->mutex;
+	if (!try_as_first(m, place) && sleep_again(m, place))
+		(void)await(m, place, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
 }
 
 void fl_mutex_init(fl_mutex *m)
@@ -171,8 +328,7 @@ void fl_mutex_init(fl_mutex *m)
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/* acquire: what follows the last unlock; pairs with its release */
-	uint32_t seen = fl__load_acquire(&m->word_);
-	return (seen & LOCKED) || is_one_awake(seen) || fl__lot_waited(m) ? -EBUSY : 0;
+	return (fl__load_acquire(&m->word_) & LOCKED) || fl__lot_waited(m) ? -EBUSY : 0;
 }
 
 void fl_mutex_lock(fl_mutex *m)
@@ -185,7 +341,7 @@ void fl_mutex_lock(fl_mutex *m)
 
 int fl_mutex_try_lock(fl_mutex *m)
 {
-	return take_if_free(m, 0) ? 0 : -EBUSY;
+	return take_if_free(m) ? settled(m) : -EBUSY;
 }
 
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
@@ -198,10 +354,11 @@ int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 
 void fl_mutex_unlock(fl_mutex *m)
 {
-	uint32_t expected = LOCKED;
-	if (__builtin_expect(fl__cas_release(&m->word_, &expected, 0), 1)) /* pairs with the acquire in lock */
+	/* release: pairs with the acquire in lock */
+	const uint32_t before = fl__sub_release(&m->word_, LOCKED);
+	if (__builtin_expect(before == flight.plain, 1))
 		return;
-	unlock_slow(m);
+	unlock_slow(m, before);
 }
 
 bool fl_mutex_is_locked(const fl_mutex *m)

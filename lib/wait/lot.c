@@ -14,15 +14,18 @@
  *   a node        woken through that node         a waker, CAS from PENDING, bucket locked     -
  *
  * Invariants
- *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket.
+ *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket. A node that moves to another line
+ *      changes its key under the locks of both.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
  *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line.
  *   3. Exactly one unpark follows a decision for a node, or CANCELLED, none follows GAVE_UP, and a wait that was so decided does
  *      not return before it has seen that unpark. So the memory of node, wait and context stays valid until the waker's last
  *      access, which is the unpark itself. The unpark is the wait's, not the context's: a context may wait for something
  *      else (a mutex, say) between the begin of a wait and its sleep, and neither takes the other's.
- *   4. A waiter returns only when none of its nodes is linked: the one that was taken is not, the others it removes
- *      itself, under their locks. So a waker that holds a bucket's lock may follow every node that it finds there.
+ *   4. A waiter returns only when none of its nodes is linked: the one that was taken is not, the others, and one that was
+ *      roused, it removes itself, under their locks. So a waker that holds a bucket's lock may follow every node that it
+ *      finds there. One that was roused is the first of its line, and nobody decides its wait again: until it has removed
+ *      itself, or has begun another wait, under the lock.
  *   5. While somebody waits (the primitive's word says so), the word becomes ready only inside a transaction of its line,
  *      after the takes. So "ready" and "taken" are one step: whoever comes later and waits anew is not taken by an earlier
  *      wake, and a primitive may be destroyed as soon as its word is ready: close() touches the bucket and the taken
@@ -125,7 +128,7 @@ void fl__lot_next(struct fl__lot *lot, const void *key)
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *first = line_of(lot->bucket, lot->key);
-	node->key = lot->key;
+	fl__store_relaxed(&node->key, lot->key); /* relaxed: read without the lock by fl__lot_open_of() alone */
 	node->queued = true;
 	node->first = false;
 	if (!first) {
@@ -186,18 +189,23 @@ bool fl__node_wake(struct fl__node *node)
 	return true;
 }
 
+static void unpark_later(struct fl__lot *lot, struct fl__node *node)
+{
+	node->then = NULL;
+	if (lot->taken_last)
+		lot->taken_last->then = node;
+	else
+		lot->taken = node;
+	lot->taken_last = node;
+}
+
 bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value)
 {
 	fl__lot_remove(lot, node);
 	node->value = value;
 	if (!decide(node))
 		return false;
-	node->next = NULL;
-	if (lot->taken_last)
-		lot->taken_last->next = node;
-	else
-		lot->taken = node;
-	lot->taken_last = node;
+	unpark_later(lot, node);
 	return true;
 }
 
@@ -213,6 +221,79 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 	while (taken < max && fl__lot_more(lot))
 		taken += fl__lot_take_first(lot, value);
 	return taken;
+}
+
+static bool is_roused(const struct fl__node *node)
+{
+	/* relaxed: set under the lot, which is open, or by a wake that was seen */
+	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
+}
+
+struct fl__node *fl__lot_rouse(struct fl__lot *lot)
+{
+	struct fl__node *node;
+	while ((node = fl__lot_first(lot)) != NULL && !is_roused(node)) {
+		if (decide(node)) {
+			unpark_later(lot, node);
+			break;
+		}
+		fl__lot_remove(lot, node);
+	}
+	return node;
+}
+
+bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key)
+{
+	*to = (struct fl__lot){.bucket = bucket_of(to_key), .key = to_key};
+	if (to->bucket == from->bucket)
+		return true;
+	/* In the order of their addresses; nothing else locks two. */
+	const bool in_order = from->bucket < to->bucket;
+	if (!in_order)
+		fl__unlock(&from->bucket->lock);
+	fl__lock(&to->bucket->lock);
+	if (!in_order)
+		fl__lock(&from->bucket->lock);
+	return in_order;
+}
+
+bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
+{
+	struct fl__node *node;
+	while ((node = line_of(from->bucket, from->key)) != NULL) {
+		fl__lot_remove(from, node);
+		/* relaxed: whether it has given up is decided when it is woken; here it only saves a place in line */
+		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING) {
+			fl__lot_add(to, node);
+			return true;
+		}
+	}
+	return false;
+}
+
+void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
+{
+	if (to->taken) {
+		if (from->taken)
+			from->taken_last->then = to->taken;
+		else
+			from->taken = to->taken;
+		from->taken_last = to->taken_last;
+	}
+	if (to->bucket != from->bucket)
+		fl__lot_shut(to);
+}
+
+const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
+{
+	for (;;) {
+		/* relaxed: a guess, unless the bucket is locked; it is changed under both buckets' locks */
+		const void *key = fl__load_relaxed(&node->key);
+		fl__lot_open(lot, key);
+		if (fl__load_relaxed(&node->key) == key)
+			return key;
+		fl__lot_close(lot);
+	}
 }
 
 struct fl__node *fl__lot_first(const struct fl__lot *lot)
@@ -244,7 +325,7 @@ void fl__lot_close(struct fl__lot *lot)
 void fl__lot_unpark(struct fl__lot *lot)
 {
 	for (struct fl__node *node = lot->taken; node;) {
-		struct fl__node *next = node->next;
+		struct fl__node *next = node->then;
 		node->wait->ctx->ops->unpark(
 		    node->wait); /* from here on, node, wait and context may be gone (invariant 3) */
 		node = next;
@@ -254,7 +335,7 @@ void fl__lot_unpark(struct fl__lot *lot)
 void fl__lot_leave(struct fl__node *node)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, node->key);
+	(void)fl__lot_open_of(&lot, node);
 	fl__lot_remove(&lot, node);
 	fl__lot_close(&lot);
 }

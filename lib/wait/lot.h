@@ -46,13 +46,15 @@ struct fl__wait {
 struct fl__node {
 	struct fl__node *next, *prev;   /* the line: a ring in FIFO order */
 	struct fl__node *above, *below; /* the first of each line of the bucket */
+	struct fl__node *then;          /* whoever is unparked next: see struct fl__lot */
 	const void *key;
 	struct fl__wait *wait;
 	uint32_t
 	    value; /* until it is taken: of what kind it is, 0 unless its primitive has kinds; then: from whoever took it */
-	bool queued;   /* in a line */
-	bool first;    /* the first of its line */
-	bool observer; /* waits for readiness alone: is woken with whoever is, and counts for nothing */
+	bool queued;      /* in a line */
+	bool first;       /* the first of its line */
+	bool wants_mutex; /* part of an fl__mutex_node (lib/sync/mutex.h): says so to an unlock that comes late */
+	bool observer;    /* waits for readiness alone: is woken with whoever is, and counts for nothing */
 };
 
 struct fl__bucket;
@@ -91,8 +93,27 @@ struct fl__node *fl__lot_behind(const struct fl__node *node);
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place);
 bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t value);
 
+/*
+ * The first in line, woken without being taken out, by this call or one before: it stays the first until it leaves by
+ * fl__lot_remove(), or begins another wait there, under the open lot. Who has given up is taken out. NULL: nobody is left.
+ */
+struct fl__node *fl__lot_rouse(struct fl__lot *lot);
+
 /* Takes `node` out of the line if it is still in it. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
+
+/*
+ * A transaction on two lines at once: opens that of `to_key`, too. False: `from` was shut for a moment, so all that was known of
+ * its line has to be looked at anew. fl__lot_move() takes the first of `from` that has not given up to the end of `to`, asleep as
+ * it is: false when there is none. fl__lot_shut_also() ends it, with `from` still open; who was roused in `to` is unparked when
+ * `from` is closed.
+ */
+bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key);
+bool fl__lot_move(struct fl__lot *from, struct fl__lot *to);
+void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to);
+
+/* Opens the line in which `node` stands, or stood at last: it may have been moved. Returns its key. */
+const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node);
 
 /* Unlocks the line, then unparks who was taken. Touches nothing of the object. */
 void fl__lot_close(struct fl__lot *lot);
