@@ -18,11 +18,12 @@ FL_BEGIN_DECLS
  *             total += n;
  *     }
  *
- * When not to use it: nearly always. fl_mutex costs a few nanoseconds more when it is free, spins for as long as that pays, and then
- * sleeps until it is woken, first come, first served. Here a waiter looks, with growing pauses; then lets others have the CPU
- * between looks; then naps. So a lock whose holder has lost its CPU is awaited in naps of 50 us and more (more threads than
- * CPUs, a holder of lower real-time priority, a page fault in the section), nobody is woken, and nothing is fair: one waiter may
- * be overtaken without end. It has no timed form: what may take time is for fl_mutex.
+ * When not to use it: nearly always. fl_mutex costs a few nanoseconds more when it is free (18 ns against 23 for lock and unlock, on
+ * the machine of the bench), spins for as long as that pays, and then sleeps until it is woken, first come, first served. Here a
+ * waiter looks, with growing pauses; then lets others have the CPU between looks; then naps. So a lock whose holder has lost its CPU
+ * is awaited in naps of 50 us and more (more threads than CPUs, a holder of lower real-time priority, a page fault in the section),
+ * nobody is woken, and nothing is fair: one waiter may be overtaken without end. Two threads that took turns at 0.1 us a section
+ * for 1.5 s waited at most 290 ms for it, and 24 ms for the mutex. It has no timed form: what may take time is for fl_mutex.
  *
  * In a fiber a waiter lets the other fibers of its thread run instead, and then sleeps likewise; so one that waits for another
  * of the same thread, which should not have waited with the lock held, holds up nothing but itself. A thread that locks what
