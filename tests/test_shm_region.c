@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_emulated.h"
 #include "fl_shm.h"
 
 #include <signal.h>
@@ -112,8 +113,10 @@ static void create_under_as(void *arg)
 FL_TEST(shm_create_under_rlimit_as)
 {
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-	skip(); /* their own mappings are larger than any such limit */
+	FL_SKIP("a sanitizer's own mappings are larger than any such limit");
 #endif
+	if (!fl_test_memory_is_limited())
+		FL_SKIP(FL_TEST_MEMORY_REASON);
 	assert_int_equal(fl_test_child(create_under_as, NULL, NULL, 0), 0);
 }
 
