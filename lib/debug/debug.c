@@ -2,10 +2,11 @@
 /*
  * The switch, and what an acquisition and its end mean to each of the modes.
  *
- *   word              off   on                meaning
- *   fl__debug         0     FL_DEBUG_ bits    what is recorded
- *   fl__debug_free    0     FL__DEBUG_NEVER   what the fast path of a lock expects
- *   fl__debug_held    1     FL__DEBUG_NEVER   what the fast path of an unlock expects
+ *   word               off      on                meaning
+ *   fl__debug          0        FL_DEBUG_ bits    what is recorded
+ *   fl__debug_free     0        FL__DEBUG_NEVER   what the fast path of a lock expects
+ *   fl__debug_readers  MOST     0                 how many readers the fast paths of fl_rwlock bear
+ *   fl__debug_writer   WRITER   FL__DEBUG_NEVER   what its unlock by a writer expects
  *
  * They change one after the other, and each thread sees that when it does: a slow path that is taken for nothing finds fl__debug 0,
  * and a fast one that is taken still leaves the table with less than there is, or with a holder too many. The first is no
@@ -27,7 +28,7 @@
 enum { KNOWS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, ALL_MODES = 7 };
 
 uint32_t fl__debug;
-uint32_t fl__debug_free = 0, fl__debug_held = 1;
+uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST, fl__debug_writer = FL__RWLOCK_WRITER;
 
 static uint32_t switch_lock;
 
@@ -36,26 +37,34 @@ static void set_words(unsigned modes)
 	/* relaxed, all: see above */
 	fl__store_relaxed(&fl__debug, modes);
 	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
-	fl__store_relaxed(&fl__debug_held, modes ? FL__DEBUG_NEVER : 1);
+	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
+	fl__store_relaxed(&fl__debug_writer, modes ? FL__DEBUG_NEVER : FL__RWLOCK_WRITER);
 }
 
-int fl_debug_enable(unsigned modes)
+unsigned fl__debug_switch(unsigned modes)
 {
-	if (modes & ~(unsigned)ALL_MODES)
-		return -EINVAL;
 	if (modes != 0) {
 		struct fl__stack_trace first;
 		fl__stack_take(&first, 0); /* the unwinder gets ready, where that may take memory */
 		fl__stack_modules();
 	}
 	fl__lock(&switch_lock);
-	const bool stays_on = modes != 0 && fl__debug_word(&fl__debug) != 0;
+	const unsigned before = fl__debug_word(&fl__debug);
+	const bool stays_on = modes != 0 && before != 0;
 	if (!stays_on) {
 		set_words(0);
 		fl__table_forget();
 	}
 	set_words(modes);
 	fl__unlock(&switch_lock);
+	return before;
+}
+
+int fl_debug_enable(unsigned modes)
+{
+	if (modes & ~(unsigned)ALL_MODES)
+		return -EINVAL;
+	(void)fl__debug_switch(modes);
 	return 0;
 }
 
@@ -88,7 +97,7 @@ static void report_relock(const struct fl__debug_op *op)
 	if (!fl__held_is_known(op->lock) || !fl__debug_enter(0))
 		return;
 	const struct fl__held *held = mine(op->lock);
-	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ);
+	const bool is_deadlock = held && !(held->how & op->how & FL__DEBUG_READ) && !(op->how & FL__DEBUG_UPGRADE);
 	if (is_deadlock)
 		step = step_of(held);
 	fl__debug_unlock();
@@ -116,12 +125,38 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 
 void fl__debug_waiting_on(struct fl__debug_op *op)
 {
+	const bool is_later = op->how & FL__DEBUG_LATER;
 	if (op->waited)
 		return;
-	op->waited = true;
-	op->began = fl__sys.now();
+	op->how &= (uint8_t)~FL__DEBUG_LATER;
 	if (op->on & FL_DEBUG_WAITS)
 		fl__waits_begin(op);
+	op->waited = !is_later;
+	op->began = fl__sys.now();
+}
+
+/* What an unlock of that kind undoes: of the current context; or else the oldest, for who unlocks need not have locked. */
+static struct fl__held *undone(const void *lock, unsigned how)
+{
+	const uint64_t id = fl__ctx_get()->id;
+	struct fl__held *held = NULL, *oldest = NULL;
+	while ((held = fl__held_next(lock, held)) != NULL) {
+		if ((held->how ^ how) & FL__DEBUG_READ)
+			continue;
+		if (held->holder->id == id)
+			return held;
+		oldest = held;
+	}
+	return oldest;
+}
+
+static void undo(struct fl__held *held)
+{
+	struct fl__holder *h = held->holder;
+	if (held->site)
+		fl__contention_unlocking(held, fl__sys.now());
+	fl__held_remove(held);
+	fl__holder_settle(h);
 }
 
 void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
@@ -135,8 +170,11 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 	if (!fl__debug_enter(3))
 		return;
 	struct fl__holder *h = fl__holder_mine();
-	fl__waits_end(h);
 	struct fl__held *held = locked ? fl__held_add(h, op) : NULL;
+	struct fl__held *read = locked && (op->how & FL__DEBUG_UPGRADE) ? undone(op->lock, FL__DEBUG_READ) : NULL;
+	fl__waits_end(h);
+	if (read)
+		undo(read);
 	if (is_measured)
 		fl__contention_locked(op, held, now);
 	fl__holder_settle(h);
@@ -145,19 +183,21 @@ void fl__debug_locked_on(struct fl__debug_op *op, bool locked)
 
 void fl__debug_unlocking_on(const void *lock, unsigned how)
 {
-	(void)how;
 	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
 		return;
-	struct fl__held *held = mine(lock);
-	if (!held)
-		held = fl__held_next(lock, NULL); /* who unlocks need not have locked */
-	if (held) {
-		struct fl__holder *h = held->holder;
-		if (held->site)
-			fl__contention_unlocking(held, fl__sys.now());
-		fl__held_remove(held);
-		fl__holder_settle(h);
-	}
+	struct fl__held *held = undone(lock, how);
+	if (held)
+		undo(held);
+	fl__debug_leave();
+}
+
+void fl__debug_downgraded_on(const void *lock)
+{
+	if (!fl__held_is_known(lock) || !fl__debug_enter(0))
+		return;
+	struct fl__held *held = undone(lock, 0);
+	if (held)
+		held->how |= FL__DEBUG_READ;
 	fl__debug_leave();
 }
 
@@ -168,11 +208,8 @@ void fl__debug_forget_on(const void *lock, const char *destroy)
 	struct fl__report_step step = {.id = 0};
 	struct fl__held *held = fl__held_next(lock, NULL);
 	if (!destroy) {
-		for (; held; held = fl__held_next(lock, NULL)) {
-			struct fl__holder *h = held->holder;
-			fl__held_remove(held);
-			fl__holder_settle(h);
-		}
+		for (; held; held = fl__held_next(lock, NULL))
+			undo(held);
 		fl__order_drop(lock);
 	} else if (held) {
 		step = step_of(held);

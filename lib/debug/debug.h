@@ -12,9 +12,10 @@
 /*
  * What the primitives tell the debugging of. Every floor may include this header, which needs the base alone.
  *
- * An uncontended path asks nothing: the compare-and-swap of a lock's fast path expects fl__debug_free instead of 0, and that of an
- * unlock fl__debug_held instead of 1. While debugging is on these hold a value that no word ever has, the fast path
- * fails, and the slow path, which works for any state of the word, calls what follows.
+ * An uncontended path asks nothing: the compare-and-swap of a lock's fast path expects fl__debug_free instead of 0. While
+ * debugging is on it holds a value that no word ever has, the fast path fails, and the slow path, which works for any state of the
+ * word, calls what follows. It leaves a mark in the word which turns the unlock away from its fast path, too; or else the unlock
+ * compares with such a word of its own.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED)) return;    // fast
  *
@@ -25,20 +26,24 @@
  */
 #define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t /* at a known distance from the code */
 FL__DEBUG_WORD fl__debug;                                                    /* FL_DEBUG_ bits */
-FL__DEBUG_WORD fl__debug_free, fl__debug_held;                               /* 0 and 1; or FL__DEBUG_NEVER */
+FL__DEBUG_WORD fl__debug_free;                                               /* 0; or FL__DEBUG_NEVER */
+FL__DEBUG_WORD fl__debug_readers;                                            /* the most of fl_rwlock; or 0 */
+FL__DEBUG_WORD fl__debug_writer; /* its word while somebody writes; or FL__DEBUG_NEVER */
 
 #define FL__DEBUG_NEVER 0xfffffff7u
+#define FL__RWLOCK_MOST (1u << 26)
+#define FL__RWLOCK_WRITER (1u << 31)
 
 /*
- * One of the words above. Relaxed: whoever reads an old one takes a path that is right as well. gcc wants one more instruction on
- * aarch64 for the address of an atomic load.
+ * One of the words above. Relaxed: whoever reads an old one takes a path that is right as well. Read plainly, since compilers make
+ * an instruction of its own of an atomic load, on aarch64 two; each call of a primitive reads it once.
  */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
-#if defined(__aarch64__) && !defined(FL__TSAN)
-	return *(const volatile uint32_t *)word;
-#else
+#ifdef FL__TSAN
 	return fl__load_relaxed(word);
+#else
+	return *word;
 #endif
 }
 
@@ -58,8 +63,10 @@ enum fl__debug_kind {
 
 /* How it is locked: */
 enum {
-	FL__DEBUG_READ = 1, /* with others */
-	FL__DEBUG_TRY = 2,  /* and given up at some time: no cause of a deadlock */
+	FL__DEBUG_READ = 1,    /* with others */
+	FL__DEBUG_TRY = 2,     /* and given up at some time: no cause of a deadlock */
+	FL__DEBUG_UPGRADE = 8, /* what the context reads, and goes on reading meanwhile */
+	FL__DEBUG_LATER = 4,   /* once something else has happened: what is waited for that counts as no contention */
 };
 
 /* One acquisition; in the frame of whoever locks. */
@@ -79,6 +86,7 @@ void fl__debug_locking_on(struct fl__debug_op *op);
 void fl__debug_waiting_on(struct fl__debug_op *op);
 void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
 void fl__debug_unlocking_on(const void *lock, unsigned how);
+void fl__debug_downgraded_on(const void *lock);
 void fl__debug_forget_on(const void *lock, const char *destroy);
 void fl__debug_assert_held_on(const void *lock, const char *function);
 void fl__debug_join_on(uint64_t context, bool timed);
@@ -110,11 +118,21 @@ static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 		fl__debug_locked_on(op, locked);
 }
 
-/* It is about to unlock, and still holds. `how`: FL__DEBUG_READ or 0. */
+/*
+ * It is about to unlock, `how`: FL__DEBUG_READ or 0. Or it has just done so: if it was another context that had locked, then what is
+ * known of the next one may be lost.
+ */
 static inline void fl__debug_unlocking(const void *lock, unsigned how)
 {
 	if (fl__debug_is_on())
 		fl__debug_unlocking_on(lock, how);
+}
+
+/* It reads what it wrote so far. */
+static inline void fl__debug_downgraded(const void *lock)
+{
+	if (fl__debug_is_on())
+		fl__debug_downgraded_on(lock);
 }
 
 /* The memory at `lock` becomes a new lock, or, where `destroy` names the function, is one no more. */

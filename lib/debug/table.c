@@ -68,7 +68,7 @@ static bool lock_with(size_t cells)
 
 static void give_up(void)
 {
-	if (fl_debug_enable(0) == 0)
+	if (fl__debug_switch(0) != 0)
 		fl__log(FL_LOG_WARNING, "debugging is off from here on: out of memory");
 }
 

@@ -137,7 +137,10 @@ void fl__held_remove(struct fl__held *held);
 /* Forgets all: by whoever has switched debugging off. */
 void fl__table_forget(void);
 
-/* The same for the parts. Under the table's lock. */
+/* fl_debug_enable() (debug.c): what was on before. */
+unsigned fl__debug_switch(unsigned modes);
+
+/* As fl__table_forget(), for the parts. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
 

@@ -11,6 +11,7 @@
  */
 #include "fiber.h"
 #include "../base/atomic.h"
+#include "../debug/debug.h"
 #include "sched.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -110,7 +111,10 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel)
 		return 0;
 	if (!self || self == f || self->sched != f->sched)
 		return -EDEADLK;
-	return fl__word_wait(&f->ended, &is_ended, deadline, cancel);
+	fl__debug_join(f->ctx.id, deadline != FL_FOREVER);
+	const int rc = fl__word_wait(&f->ended, &is_ended, deadline, cancel);
+	fl__debug_join(0, false);
+	return rc;
 }
 
 int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel)

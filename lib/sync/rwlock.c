@@ -49,19 +49,20 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/rwlock.h>
 #include <fairlead/time.h>
 
 #define READER 1u
-#define MOST (1u << 26)
+#define MOST FL__RWLOCK_MOST
 #define COUNT (2 * MOST - 1)
 #define AWAKE (1u << 27)
 #define WAITERS (1u << 28)
 #define CLOSED (1u << 29)
 #define UPGRADER (1u << 30)
-#define WRITER (1u << 31)
+#define WRITER FL__RWLOCK_WRITER
 
 /* Of a node: what it waits for, a number that no other primitive's nodes have; or, once it was taken, what it got. */
 #define READS 0xf2776c31u
@@ -312,8 +313,8 @@ static void leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 	fl__lot_close(&lot);
 }
 
-__attribute__((noinline, cold)) static int lock_slow(fl_rwlock *l, const struct mode *mode, int64_t deadline,
-                                                     fl_cancel *cancel)
+static int lock_anyhow(fl_rwlock *l, const struct mode *mode, int64_t deadline, fl_cancel *cancel,
+                       struct fl__debug_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
 	heal(l);
@@ -329,6 +330,7 @@ __attribute__((noinline, cold)) static int lock_slow(fl_rwlock *l, const struct 
 		uint32_t bars = mode->bars | (called ? 0 : spins ? CLOSED : CLOSED | WAITERS);
 		if (!line_up(l, mode, &node, bars, called))
 			return 0;
+		fl__debug_waiting(op);
 		int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
 			leave(l, &node, 0);
@@ -339,8 +341,33 @@ __attribute__((noinline, cold)) static int lock_slow(fl_rwlock *l, const struct 
 	}
 }
 
-/* Behind the addition of a reader, which found `seen`. */
-__attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel *cancel)
+static void begin(struct fl__debug_op *op, const fl_rwlock *l, const struct mode *mode, int64_t deadline)
+{
+	const unsigned how = (mode == &reading ? FL__DEBUG_READ : 0) | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	fl__debug_locking(op, l, FL__DEBUG_RWLOCK, how);
+}
+
+__attribute__((noinline, cold)) static int write_slow(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__debug_op op;
+	begin(&op, l, &writing, deadline);
+	const int rc = lock_anyhow(l, &writing, deadline, cancel, &op);
+	fl__debug_locked(&op, rc == 0);
+	return rc;
+}
+
+__attribute__((noinline, cold)) static int try_slow(fl_rwlock *l, const struct mode *mode)
+{
+	struct fl__debug_op op;
+	begin(&op, l, mode, 0);
+	heal(l);
+	const bool locked = take_if_open(l, mode);
+	fl__debug_locked(&op, locked);
+	return locked ? 0 : -EBUSY;
+}
+
+/* Whether a reader, whose addition found `seen`, may stay. */
+static bool may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & COUNT) >= MOST && !(seen & WRITER)) {
 		back_out(l);
@@ -350,49 +377,62 @@ __attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen
 	if (!(seen & (reading.bars | CLOSED | (fiber ? WAITERS : 0)))) {
 		if (seen & WAITERS)
 			close_in_time(l);
-		return 0;
+		return true;
 	}
 	back_out(l);
-	return lock_slow(l, &reading, deadline, cancel);
+	return false;
+}
+
+/* Behind the addition of a reader, which found `seen`. */
+__attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel *cancel)
+{
+	const bool stays = may_stay(l, seen);
+	struct fl__debug_op op;
+	begin(&op, l, &reading, deadline);
+	const int rc = stays ? 0 : lock_anyhow(l, &reading, deadline, cancel, &op);
+	fl__debug_locked(&op, rc == 0);
+	return rc;
 }
 
 void fl_rwlock_init(fl_rwlock *l)
 {
 	l->word_ = 0;
 	l->turn_ = 0;
+	fl__debug_forget(l, NULL);
 }
 
 int fl_rwlock_destroy(fl_rwlock *l)
 {
 	heal(l);
 	/* acquire: what follows the last unlock; pairs with its release */
-	return (fl__load_acquire(&l->word_) & (COUNT | AWAKE | WRITER)) || fl__lot_waited(l) ? -EBUSY : 0;
+	const bool busy = (fl__load_acquire(&l->word_) & (COUNT | AWAKE | WRITER)) || fl__lot_waited(l);
+	fl__debug_forget(l, busy ? "fl_rwlock_destroy" : NULL);
+	return busy ? -EBUSY : 0;
 }
 
 int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 {
 	uint32_t seen = fl__add_acquire(&l->word_, READER); /* pairs with the release in fl_rwlock_write_unlock() */
-	return __builtin_expect(seen < MOST, 1) ? 0 : read_slow(l, seen, deadline, cancel);
+	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1) ? 0
+	                                                                      : read_slow(l, seen, deadline, cancel);
 }
 
 void fl_rwlock_read(fl_rwlock *l)
 {
 	uint32_t seen = fl__add_acquire(&l->word_, READER); /* pairs with the release in fl_rwlock_write_unlock() */
-	if (__builtin_expect(seen >= MOST, 0))
+	if (__builtin_expect(seen >= fl__debug_word(&fl__debug_readers), 0))
 		(void)read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
 }
 
 int fl_rwlock_try_read(fl_rwlock *l)
 {
-	if (take_if_open(l, &reading))
-		return 0;
-	heal(l);
-	return take_if_open(l, &reading) ? 0 : -EBUSY;
+	return !fl__debug_is_on() && take_if_open(l, &reading) ? 0 : try_slow(l, &reading);
 }
 
 __attribute__((noinline, cold)) static void read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & COUNT) {
+		fl__debug_unlocking(l, FL__DEBUG_READ);
 		reader_left(l, seen);
 		return;
 	}
@@ -404,34 +444,31 @@ void fl_rwlock_read_unlock(fl_rwlock *l)
 {
 	/* release: pairs with the acquire in the write locks; the last access */
 	uint32_t seen = fl__sub_release(&l->word_, READER);
-	if (__builtin_expect(seen - READER >= MOST, 0))
+	if (__builtin_expect(seen - READER >= fl__debug_word(&fl__debug_readers), 0))
 		read_unlock_slow(l, seen);
 }
 
 int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t expected = 0;
-	if (__builtin_expect(fl__cas_acquire(&l->word_, &expected, WRITER),
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER),
 	                     1)) /* pairs with the release in the unlocks */
 		return 0;
-	return lock_slow(l, &writing, deadline, cancel);
+	return write_slow(l, deadline, cancel);
 }
 
 void fl_rwlock_write(fl_rwlock *l)
 {
-	uint32_t expected = 0;
-	if (__builtin_expect(fl__cas_acquire(&l->word_, &expected, WRITER),
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER),
 	                     1)) /* pairs with the release in the unlocks */
 		return;
-	(void)lock_slow(l, &writing, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
 }
 
 int fl_rwlock_try_write(fl_rwlock *l)
 {
-	if (take_if_open(l, &writing))
-		return 0;
-	heal(l);
-	return take_if_open(l, &writing) ? 0 : -EBUSY;
+	return !fl__debug_is_on() && take_if_open(l, &writing) ? 0 : try_slow(l, &writing);
 }
 
 /* Behind the subtraction of `taken` by a writer that goes, or goes on as a reader; it found `seen`. */
@@ -442,6 +479,10 @@ __attribute__((noinline, cold)) static void writer_left(fl_rwlock *l, uint32_t s
 		fl__add_relaxed(&l->word_, taken); /* relaxed: as it was */
 		fl__panic(function, l, "nobody writes");
 	}
+	if (taken == WRITER)
+		fl__debug_unlocking(l, 0);
+	else
+		fl__debug_downgraded(l);
 	if ((seen & WAITERS) && !(seen & AWAKE))
 		serve(l);
 }
@@ -449,14 +490,14 @@ __attribute__((noinline, cold)) static void writer_left(fl_rwlock *l, uint32_t s
 void fl_rwlock_write_unlock(fl_rwlock *l)
 {
 	uint32_t seen = fl__sub_release(&l->word_, WRITER); /* pairs with the acquire in the locks; the last access */
-	if (__builtin_expect(seen != WRITER, 0))
+	if (__builtin_expect(seen != fl__debug_word(&fl__debug_writer), 0))
 		writer_left(l, seen, WRITER, "fl_rwlock_write_unlock");
 }
 
 void fl_rwlock_downgrade(fl_rwlock *l)
 {
 	uint32_t seen = fl__sub_release(&l->word_, WRITER - READER); /* pairs with the acquire in the read locks */
-	if (__builtin_expect(seen != WRITER, 0))
+	if (__builtin_expect(seen != fl__debug_word(&fl__debug_writer), 0))
 		writer_left(l, seen, WRITER - READER, "fl_rwlock_downgrade");
 }
 
@@ -466,9 +507,9 @@ static void check_reads(const fl_rwlock *l, const char *function)
 		fl__panic(function, l, "nobody reads");
 }
 
-int fl_rwlock_try_upgrade(fl_rwlock *l)
+/* The only reader writes: 0; -EBUSY. */
+static int upgrade_at_once(fl_rwlock *l)
 {
-	check_reads(l, "fl_rwlock_try_upgrade");
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
 	while ((seen & (COUNT | UPGRADER)) == 1)
 		/* acquire: pairs with the release in fl_rwlock_read_unlock() */
@@ -477,18 +518,28 @@ int fl_rwlock_try_upgrade(fl_rwlock *l)
 	return -EBUSY;
 }
 
+int fl_rwlock_try_upgrade(fl_rwlock *l)
+{
+	check_reads(l, "fl_rwlock_try_upgrade");
+	struct fl__debug_op op;
+	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | FL__DEBUG_TRY);
+	const int rc = upgrade_at_once(l);
+	fl__debug_locked(&op, rc == 0);
+	return rc;
+}
+
 /* Goes in line as the upgrader, before all: 1; 0 when it was the only reader, and writes; -EDEADLK. */
 static int line_up_upgrade(fl_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	int rc = fl_rwlock_try_upgrade(l);
+	int rc = upgrade_at_once(l);
 	while (rc == -EBUSY) {
 		uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
 		if (seen & UPGRADER)
 			rc = -EDEADLK;
 		else if ((seen & COUNT) == 1)
-			rc = fl_rwlock_try_upgrade(l);
+			rc = upgrade_at_once(l);
 		/* relaxed: marks; the lot's lock orders them before the look of who leaves */
 		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | UPGRADER | WAITERS))
 			rc = 1;
@@ -499,10 +550,8 @@ static int line_up_upgrade(fl_rwlock *l, struct fl__node *node)
 	return rc;
 }
 
-int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+static int upgrade_anyhow(fl_rwlock *l, int64_t deadline, fl_cancel *cancel, struct fl__debug_op *op)
 {
-	heal(l);
-	check_reads(l, "fl_rwlock_upgrade");
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
@@ -510,9 +559,21 @@ int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 	int rc = line_up_upgrade(l, &node);
 	if (rc != 1)
 		return rc;
+	fl__debug_waiting(op);
 	rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
 		leave(l, &node, UPGRADER);
+	return rc;
+}
+
+int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	heal(l);
+	check_reads(l, "fl_rwlock_upgrade");
+	struct fl__debug_op op;
+	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY));
+	const int rc = upgrade_anyhow(l, deadline, cancel, &op);
+	fl__debug_locked(&op, rc == 0);
 	return rc;
 }
 
@@ -536,10 +597,12 @@ void fl_rwlock_assert_read_held(const fl_rwlock *l)
 {
 	if (!fl_rwlock_is_read_locked(l) && !fl_rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_read_held", l, "not locked");
+	fl__debug_assert_held(l, "fl_rwlock_assert_read_held");
 }
 
 void fl_rwlock_assert_write_held(const fl_rwlock *l)
 {
 	if (!fl_rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_write_held", l, "nobody writes");
+	fl__debug_assert_held(l, "fl_rwlock_assert_write_held");
 }

@@ -9,12 +9,14 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/lot.h"
 #include "local.h"
 #include <errno.h>
 #include <fairlead/event.h>
 #include <fairlead/mutex.h>
 #include <fairlead/thread.h>
+#include <fairlead/time.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -182,7 +184,9 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
+	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
 	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
+	fl__debug_join(0, false);
 	if (rc != 0)
 		return rc;
 	if (!t->lost)

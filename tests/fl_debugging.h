@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_DEBUGGING_H
+#define FL_DEBUGGING_H
+
+/*
+ * Debugging that is on until the end of the block, and what is said meanwhile:
+ *
+ *     FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+ *     ...
+ *     assert_int_equal(heard("potential deadlock"), 1);
+ */
+#include "fl_test.h"
+
+#include "base/atomic.h"
+#include <pthread.h>
+
+static char fl_test_said[1 << 18];
+static uint32_t fl_test_said_bytes;
+static pthread_mutex_t fl_test_said_lock = PTHREAD_MUTEX_INITIALIZER;
+
+static inline void fl_test_hear(fl_log_level level, const char *message)
+{
+	(void)level;
+	FL_CHECK(pthread_mutex_lock(&fl_test_said_lock) == 0);
+	const uint32_t at = fl_test_said_bytes;
+	const int n = snprintf(fl_test_said + at, sizeof fl_test_said - at, "%s\n", message);
+	FL_CHECK(n >= 0 && (size_t)n < sizeof fl_test_said - at);
+	fl__store_release(&fl_test_said_bytes, at + (uint32_t)n); /* pairs with heard() */
+	FL_CHECK(pthread_mutex_unlock(&fl_test_said_lock) == 0);
+}
+
+/* How often it was said. For any thread. */
+static inline int heard(const char *what)
+{
+	int n = 0;
+	FL_CHECK(pthread_mutex_lock(&fl_test_said_lock) == 0);
+	for (const char *at = fl_test_said; (at = strstr(at, what)) != NULL; at++)
+		n++;
+	FL_CHECK(pthread_mutex_unlock(&fl_test_said_lock) == 0);
+	return n;
+}
+
+static inline unsigned fl_test_debugging(unsigned modes)
+{
+	fl_test_said_bytes = 0;
+	fl_test_said[0] = '\0';
+	(void)fl_set_log_handler(fl_test_hear);
+	FL_OK(fl_debug_enable(0)); /* a case that failed may have left it on */
+	FL_OK(fl_debug_enable(modes));
+	return modes;
+}
+
+static inline void fl_test_debugging_end(const unsigned *modes)
+{
+	(void)modes;
+	FL_OK(fl_debug_enable(0));
+	(void)fl_set_log_handler(NULL);
+}
+
+#define FL_DEBUGGING(modes)                                                                                            \
+	__attribute__((cleanup(fl_test_debugging_end), unused)) const unsigned fl_test_modes = fl_test_debugging(modes)
+
+/* A function of its own in every stack: neither inlined nor left before what it calls returns. */
+#define FL_FRAME(name, ...) static __attribute__((noinline)) void name(__VA_ARGS__)
+#define FL_STAYS() __asm__ volatile("" ::"i"(__LINE__) : "memory") /* and unlike all others */
+
+__attribute__((unused)) FL_FRAME(lock_here, fl_mutex *m)
+{
+	fl_mutex_lock(m);
+	FL_STAYS();
+}
+
+#endif

@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What debugging is told by readers-writer locks and spin locks. */
+#include "fl_debugging.h"
+
+enum { A_FIRST, B_FIRST };
+
+static void read_both(fl_rwlock *l, int first)
+{
+	fl_rwlock_read(&l[first]);
+	fl_rwlock_read(&l[1 - first]);
+	fl_rwlock_read_unlock(&l[0]);
+	fl_rwlock_read_unlock(&l[1]);
+}
+
+/* Readers alone wait for nobody; with a writer that somebody waits behind, they do. */
+FL_TEST(debug_readers_have_an_order_once_somebody_writes)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+	read_both(l, A_FIRST);
+	read_both(l, B_FIRST);
+	assert_int_equal(heard("\n"), 0);
+	fl_rwlock_write(&l[0]);
+	fl_rwlock_write_unlock(&l[0]);
+	assert_int_equal(heard("\n"), 0); /* at the other one all only read */
+	fl_rwlock_write(&l[1]);
+	fl_rwlock_write_unlock(&l[1]);
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard("(to read)"), 4);
+}
+
+FL_TEST(debug_writers_have_an_order)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+	for (int i = 0; i < 2; i++) {
+		fl_rwlock_write(&l[i]);
+		fl_rwlock_read(&l[1 - i]);
+		fl_rwlock_read_unlock(&l[1 - i]);
+		fl_rwlock_write_unlock(&l[i]);
+		assert_int_equal(heard("potential deadlock"), i);
+	}
+}
+
+FL_TEST(debug_reading_again_is_a_hazard_once_somebody_writes)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_rwlock_read(&l);
+	fl_rwlock_read(&l);
+	fl_rwlock_read_unlock(&l);
+	fl_rwlock_read_unlock(&l);
+	assert_int_equal(heard("\n"), 0);
+	fl_rwlock_write(&l);
+	fl_rwlock_write_unlock(&l);
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard("1 of 1"), 1);
+}
+
+FL_TEST(debug_upgrade_and_downgrade_are_followed)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_request(&token);
+	fl_rwlock_read(&l);
+	FL_OK(fl_rwlock_upgrade(&l));
+	assert_int_equal(heard("\n"), 0);
+	FL_RC(fl_rwlock_read_until(&l, FL_FOREVER, &token), -ECANCELED);
+	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
+	fl_rwlock_downgrade(&l);
+	FL_OK(fl_rwlock_try_read(&l));
+	fl_rwlock_read_unlock(&l);
+	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
+	assert_int_equal(heard("fl_rwlock_destroy: the lock is held"), 1);
+	fl_rwlock_assert_read_held(&l);
+	fl_rwlock_read_unlock(&l);
+	FL_OK(fl_rwlock_destroy(&l));
+	FL_OK(fl_rwlock_try_write(&l));
+	FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+	fl_rwlock_write_unlock(&l);
+	FL_PANICS(fl_rwlock_write_unlock(&l));
+	FL_PANICS(fl_rwlock_read_unlock(&l));
+	fl_cancel_destroy(&token);
+}
+
+static int unlock_other(void *l)
+{
+	fl_rwlock_write_unlock(l);
+	return 0;
+}
+
+FL_TEST(debug_write_lock_unlocked_by_another)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
+	fl_thread t;
+	read_both(l, A_FIRST);
+	fl_rwlock_write(&l[1]);
+	FL_OK(fl_thread_start(&t, unlock_other, &l[1], NULL));
+	FL_OK(fl_thread_join(&t, NULL));
+	fl_rwlock_write(&l[0]); /* with nothing held */
+	fl_rwlock_write_unlock(&l[0]);
+	assert_int_equal(heard("\n"), 0);
+}
+
+static int assert_it(void *l)
+{
+	fl_rwlock_assert_write_held(l);
+	return 0;
+}
+
+static uint32_t panics;
+
+static void count_and_leave(const fl_panic_info *info)
+{
+	FL_CHECK(strcmp(info->function, "fl_rwlock_assert_write_held") == 0);
+	(void)fl__add_relaxed(&panics, 1); /* relaxed: joined */
+	pthread_exit(NULL);
+}
+
+FL_TEST(debug_assert_held_by_another_panics)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_rwlock l = FL_RWLOCK_INIT;
+	fl_thread t;
+	fl_panic_handler *before = fl_set_panic_handler(count_and_leave);
+	fl_rwlock_write(&l);
+	fl_rwlock_assert_write_held(&l);
+	FL_OK(fl_thread_start(&t, assert_it, &l, NULL));
+	FL_OK(fl_thread_join(&t, NULL));
+	assert_int_equal(panics, 1);
+	assert_int_equal(heard("another context holds the lock"), 1);
+	fl_rwlock_write_unlock(&l);
+	(void)fl_set_panic_handler(before);
+}
+
+FL_TEST(debug_spin_locks_have_an_order)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_spin a = FL_SPIN_INIT, b = FL_SPIN_INIT;
+	fl_spin_lock(&a);
+	FL_OK(fl_spin_try_lock(&b));
+	FL_RC(fl_spin_try_lock(&b), -EBUSY);
+	fl_spin_unlock(&b);
+	fl_spin_lock(&b);
+	fl_spin_unlock(&b);
+	fl_spin_unlock(&a);
+	assert_int_equal(heard("\n"), 0);
+	fl_spin_lock(&b);
+	fl_spin_lock(&a);
+	fl_spin_unlock(&a);
+	FL_RC(fl_spin_destroy(&b), -EBUSY);
+	assert_int_equal(heard("fl_spin_destroy: the lock is held"), 1);
+	fl_spin_unlock(&b);
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard("spin lock"), 5);
+	FL_OK(fl_spin_destroy(&b));
+	FL_PANICS(fl_spin_unlock(&b));
+}
