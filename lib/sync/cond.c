@@ -118,14 +118,17 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *can
 	struct fl__mutex_node place = FL__MUTEX_NODE(m, &wait);
 	add(c, &place.node);
 	fl_mutex_unlock(m);
+	struct fl__debug_op op;
+	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_LATER); /* whatever ends the wait, it takes the mutex */
+	fl__debug_waiting(&op);
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc == 0) {
-		fl__mutex_lock_roused(&place);
+		fl__mutex_lock_roused(&place, &op);
 		return 0;
 	}
 	if (!leave(c, &place.node))
 		rc = 0;
-	fl_mutex_lock(m);
+	fl__mutex_lock_announced(m, &op);
 	return rc;
 }
 

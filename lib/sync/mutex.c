@@ -9,6 +9,9 @@
  *                                                     others there; look(); under the lot
  *   HAND      with LOCKED: it has been handed to the  look(), under the lot                   the first in line: it owns it
  *             first in line, which has yet to come
+ *   WATCHED   debugging was told who holds it: an     lock, slow: its owner                   unlock, slow, when it has
+ *             unlock has to tell it, and frees the                                            told; without LOCKED this is
+ *             mutex only then                                                                 still held
  *
  * The first in line, once it has been roused, is awake: it tries to take the lock, and stays the first meanwhile. Nobody
  * else is woken. So whoever locks and unlocks again and again while it tries finds none of these bits, and pays for
@@ -43,10 +46,11 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { LOCKED = 1, WAITERS = 2, HAND = 4 };
+enum { LOCKED = 1, WAITERS = 2, HAND = 4, WATCHED = 8, HELD = LOCKED | WATCHED };
 static const int64_t PATIENCE = FL_MS(1);
 
 /* The waiter that this thread roused last, as long as it is not known to have come. */
@@ -61,7 +65,7 @@ enum { NEVER = HAND, UNLOCKS_A_LOOK = 64 };
 static bool take_if_free(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	while (!(seen & LOCKED))
+	while (!(seen & HELD))
 		/* acquire: pairs with the release in unlock */
 		if (fl__cas_weak_acquire(&m->word_, &seen, seen | LOCKED))
 			return true;
@@ -119,10 +123,10 @@ static bool mark_or_take(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	for (;;) {
-		const uint32_t next = seen & LOCKED ? seen | WAITERS : seen | LOCKED;
+		const uint32_t next = seen & HELD ? seen | WAITERS : seen | LOCKED;
 		/* acquire: if it takes the lock; pairs with the release in unlock */
 		if (fl__cas_weak_acquire(&m->word_, &seen, next))
-			return seen & LOCKED;
+			return seen & HELD;
 	}
 }
 
@@ -224,7 +228,7 @@ static int settled(fl_mutex *m)
 	return 0;
 }
 
-__attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
+static int lock_anyhow(fl_mutex *m, int64_t deadline, fl_cancel *cancel, struct fl__debug_op *op)
 {
 	give_way(m);
 	if (take_spinning(m))
@@ -232,7 +236,33 @@ __attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadli
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__mutex_node place = FL__MUTEX_NODE(m, &wait);
-	return line_up(m, &place.node) ? await(m, &place, deadline, cancel) : 0;
+	if (!line_up(m, &place.node))
+		return 0;
+	fl__debug_waiting(op);
+	return await(m, &place, deadline, cancel);
+}
+
+/* Tells debugging how it ended; a new owner has its unlock do so, too. */
+static int told(fl_mutex *m, int rc, struct fl__debug_op *op)
+{
+	if (op->on && rc == 0)
+		fl__or_relaxed(&m->word_, WATCHED); /* relaxed: the owner's own */
+	fl__debug_locked(op, rc == 0);
+	return rc;
+}
+
+__attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__debug_op op;
+	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	return told(m, lock_anyhow(m, deadline, cancel, &op), &op);
+}
+
+__attribute__((noinline, cold)) static int try_lock_slow(fl_mutex *m)
+{
+	struct fl__debug_op op;
+	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_TRY);
+	return told(m, take_if_free(m) ? settled(m) : -EBUSY, &op);
 }
 
 /* Under the lot, with the first in line awake: whether it has waited for long enough to be given the lock. */
@@ -249,7 +279,7 @@ static void hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
 	do
-		next = seen & LOCKED ? seen | WAITERS : LOCKED | HAND;
+		next = seen & HELD ? seen | WAITERS : LOCKED | HAND;
 	/* relaxed: it continues the release sequence of the unlock that has freed it */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
@@ -280,12 +310,22 @@ static void look(fl_mutex *m)
 	fl__lot_close(&lot);
 }
 
+/* Debugging is told before the mutex is free. The word as it was then. */
+static uint32_t free_watched(fl_mutex *m)
+{
+	fl__debug_unlocking(m, 0);
+	/* release: pairs with the acquire in lock; the last access, but for look() */
+	return fl__and_release(&m->word_, ~(uint32_t)WATCHED);
+}
+
 __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & LOCKED) || (before & HAND)) {
 		fl__add_relaxed(&m->word_, LOCKED); /* relaxed: as if nothing had been; what follows is the panic */
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
+	if (before & WATCHED)
+		before = free_watched(m);
 	if ((before & WAITERS) || (flight.mutex == m && ++flight.unlocks >= UNLOCKS_A_LOOK))
 		look(m);
 }
@@ -294,7 +334,7 @@ __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t be
 static void see_to(fl_mutex *m, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	while (seen & LOCKED)
+	while (seen & HELD)
 		if (fl__cas_weak_relaxed(&m->word_, &seen,
 		                         seen | WAITERS)) /* relaxed: the holder looks under the lot */
 			return;
@@ -313,41 +353,55 @@ size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, si
 	return moved;
 }
 
-void fl__mutex_lock_roused(struct fl__mutex_node *place)
+void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op)
 {
 	fl_mutex *m = place->mutex;
-	if (!try_as_first(m, place) && sleep_again(m, place))
+	if (!try_as_first(m, place) && sleep_again(m, place)) {
+		fl__debug_waiting(op);
 		(void)await(m, place, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	}
+	(void)told(m, 0, op);
+}
+
+void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op)
+{
+	(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* 0: as above */
 }
 
 void fl_mutex_init(fl_mutex *m)
 {
 	m->word_ = 0;
+	fl__debug_forget(m, NULL);
 }
 
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/* acquire: what follows the last unlock; pairs with its release */
-	return (fl__load_acquire(&m->word_) & LOCKED) || fl__lot_waited(m) ? -EBUSY : 0;
+	const bool busy = (fl__load_acquire(&m->word_) & HELD) || fl__lot_waited(m);
+	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
+	return busy ? -EBUSY : 0;
 }
 
 void fl_mutex_lock(fl_mutex *m)
 {
-	uint32_t expected = 0;
-	if (__builtin_expect(fl__cas_acquire(&m->word_, &expected, LOCKED), 1)) /* pairs with the release in unlock */
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED),
+	                     1)) /* pairs with the release in unlock */
 		return;
 	(void)lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)
 {
+	if (fl__debug_is_on())
+		return try_lock_slow(m);
 	return take_if_free(m) ? settled(m) : -EBUSY;
 }
 
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t expected = 0;
-	if (fl__cas_acquire(&m->word_, &expected, LOCKED)) /* pairs with the release in unlock */
+	uint32_t expected = fl__debug_word(&fl__debug_free);
+	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED)) /* pairs with the release in unlock */
 		return 0;
 	return lock_slow(m, deadline, cancel);
 }
@@ -363,5 +417,5 @@ void fl_mutex_unlock(fl_mutex *m)
 
 bool fl_mutex_is_locked(const fl_mutex *m)
 {
-	return fl__load_relaxed(&m->word_) & LOCKED; /* relaxed: out of date when it returns */
+	return fl__load_relaxed(&m->word_) & HELD; /* relaxed: out of date when it returns */
 }

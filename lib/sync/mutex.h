@@ -2,6 +2,7 @@
 #ifndef FL_SYNC_MUTEX_H
 #define FL_SYNC_MUTEX_H
 
+#include "../debug/debug.h"
 #include "../wait/lot.h"
 #include <fairlead/mutex.h>
 
@@ -26,6 +27,9 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
 /* Locks the mutex for the calling context, whose place was so moved and then roused. */
-void fl__mutex_lock_roused(struct fl__mutex_node *place);
+void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op);
+
+/* Locks it as fl_mutex_lock() does. Of this, and the above, `op` was begun before the wait for the condition. */
+void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op);
 
 #endif

@@ -1,0 +1,380 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The order of locks, and what else is said of who holds them. */
+#include "fl_debugging.h"
+
+#include "fl_faults.h"
+
+FL_FRAME(hold_first, fl_mutex *m)
+{
+	lock_here(m);
+	FL_STAYS();
+}
+
+FL_FRAME(want_second, fl_mutex *m)
+{
+	lock_here(m);
+	FL_STAYS();
+}
+
+FL_FRAME(hold_second, fl_mutex *m)
+{
+	lock_here(m);
+	FL_STAYS();
+}
+
+FL_FRAME(want_first, fl_mutex *m)
+{
+	lock_here(m);
+	FL_STAYS();
+}
+
+static void unlock_both(fl_mutex *pair)
+{
+	fl_mutex_unlock(&pair[0]);
+	fl_mutex_unlock(&pair[1]);
+}
+
+static int forth(void *pair)
+{
+	fl_mutex *m = pair;
+	hold_first(&m[0]);
+	want_second(&m[1]);
+	unlock_both(m);
+	return 0;
+}
+
+static int back(void *pair)
+{
+	fl_mutex *m = pair;
+	hold_second(&m[1]);
+	want_first(&m[0]);
+	unlock_both(m);
+	return 0;
+}
+
+static void run_and_join(fl_thread_function *function, void *arg, const char *name)
+{
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, function, arg, &(fl_thread_config){.name = name}));
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
+FL_TEST(debug_enable_takes_modes)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	assert_int_equal(fl_debug_modes(), FL_DEBUG_LOCKORDER);
+	FL_RC(fl_debug_enable(8), -EINVAL);
+	assert_int_equal(fl_debug_modes(), FL_DEBUG_LOCKORDER);
+	FL_OK(fl_debug_enable(FL_DEBUG_WAITS | FL_DEBUG_CONTENTION));
+	assert_int_equal(fl_debug_modes(), FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	FL_OK(fl_debug_enable(0));
+	assert_int_equal(fl_debug_modes(), 0);
+}
+
+FL_TEST(debug_inversion_is_reported_with_four_stacks)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	FL_OK(forth(pair));
+	assert_int_equal(heard("\n"), 0);
+	FL_OK(back(pair));
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard("2 of 2"), 1);
+	assert_int_equal(heard("hold_first"), 1);
+	assert_int_equal(heard("want_second"), 1);
+	assert_int_equal(heard("hold_second"), 1);
+	assert_int_equal(heard("want_first"), 1);
+	FL_OK(forth(pair));
+	FL_OK(back(pair));
+	assert_int_equal(heard("potential deadlock"), 1); /* once */
+}
+
+FL_TEST(debug_inversion_across_threads_names_both)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	run_and_join(forth, pair, "forth-goer");
+	run_and_join(back, pair, "back-goer");
+	assert_int_equal(heard("potential deadlock"), 1);
+	assert_int_equal(heard("forth-goer"), 2);
+	assert_int_equal(heard("back-goer"), 2);
+}
+
+FL_TEST(debug_longer_cycles_are_reported)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	enum { LOCKS = 7 };
+	fl_mutex m[LOCKS] = {FL_MUTEX_INIT};
+	for (int i = 0; i < LOCKS; i++) {
+		fl_mutex_lock(&m[i]);
+		fl_mutex_lock(&m[(i + 1) % LOCKS]);
+		fl_mutex_unlock(&m[i]);
+		fl_mutex_unlock(&m[(i + 1) % LOCKS]);
+		assert_int_equal(heard("potential deadlock"), i == LOCKS - 1);
+	}
+	assert_int_equal(heard("7 of 7"), 1);
+}
+
+FL_TEST(debug_each_cycle_is_reported)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex pairs[3][2] = {{FL_MUTEX_INIT}};
+	for (int i = 0; i < 3; i++) {
+		FL_OK(forth(pairs[i]));
+		FL_OK(back(pairs[i]));
+	}
+	assert_int_equal(heard("potential deadlock"), 3);
+}
+
+FL_TEST(debug_holds_any_number_of_locks)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	enum { LOCKS = 150 };
+	static fl_mutex m[LOCKS];
+	for (int i = 0; i < LOCKS; i++)
+		fl_mutex_lock(&m[i]);
+	for (int i = 0; i < LOCKS; i++)
+		fl_mutex_unlock(&m[i]);
+	assert_int_equal(heard("\n"), 0);
+	fl_mutex_lock(&m[LOCKS - 1]);
+	fl_mutex_lock(&m[0]);
+	assert_int_equal(heard("potential deadlock"), 1);
+	fl_mutex_unlock(&m[0]);
+	fl_mutex_unlock(&m[LOCKS - 1]);
+}
+
+FL_TEST(debug_hierarchy_is_quiet)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex root = FL_MUTEX_INIT, child[20] = {FL_MUTEX_INIT};
+	for (int round = 0; round < 2; round++) {
+		for (int i = 0; i < 20; i++) {
+			fl_mutex_lock(&root);
+			fl_mutex_lock(&child[i]);
+			fl_mutex_unlock(&root); /* in the order of locking, and below against it */
+			fl_mutex_unlock(&child[i]);
+		}
+	}
+	assert_int_equal(heard("\n"), 0);
+}
+
+FL_TEST(debug_hand_over_hand_is_quiet)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex list[30] = {FL_MUTEX_INIT};
+	for (int round = 0; round < 3; round++) {
+		fl_mutex_lock(&list[0]);
+		for (int i = 1; i < 30; i++) {
+			fl_mutex_lock(&list[i]);
+			fl_mutex_unlock(&list[i - 1]);
+		}
+		fl_mutex_unlock(&list[29]);
+	}
+	assert_int_equal(heard("\n"), 0);
+}
+
+/* What is tried, or has a deadline, cannot wait for ever. What was taken so is held like all else. */
+FL_TEST(debug_try_is_no_cause)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	FL_OK(forth(m));
+	fl_mutex_lock(&m[1]);
+	FL_OK(fl_mutex_try_lock(&m[0]));
+	unlock_both(m);
+	fl_mutex_lock(&m[1]);
+	FL_OK(fl_mutex_lock_until(&m[0], fl_after(FL_S(60)), FL_SHIELDED));
+	unlock_both(m);
+	FL_RC((fl_mutex_lock(&m[0]), fl_mutex_try_lock(&m[0])), -EBUSY);
+	fl_mutex_unlock(&m[0]);
+	assert_int_equal(heard("\n"), 0);
+	FL_OK(fl_mutex_try_lock(&m[1]));
+	fl_mutex_lock(&m[0]);
+	unlock_both(m);
+	assert_int_equal(heard("potential deadlock"), 1);
+}
+
+struct box {
+	fl_mutex lock, inner;
+	fl_cond changed;
+	bool full, waits;
+};
+
+static int fill(void *arg)
+{
+	struct box *b = arg;
+	fl_mutex_lock(&b->inner);
+	fl_mutex_lock(&b->lock); /* the waiter would hold `lock` and then want `inner`, if it held it */
+	b->full = true;
+	fl_cond_signal(&b->changed);
+	fl_mutex_unlock(&b->lock);
+	fl_mutex_unlock(&b->inner);
+	return 0;
+}
+
+FL_TEST(debug_condition_wait_holds_nothing)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	struct box b = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_COND_INIT, false, false};
+	fl_thread t;
+	fl_mutex_lock(&b.lock);
+	FL_OK(fl_thread_start(&t, fill, &b, NULL));
+	while (!b.full)
+		FL_OK(fl_cond_wait(&b.changed, &b.lock));
+	fl_mutex_unlock(&b.lock);
+	FL_OK(fl_thread_join(&t, NULL));
+	assert_int_equal(heard("\n"), 0);
+}
+
+FL_TEST(debug_reused_memory_is_another_lock)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER);
+	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	FL_OK(forth(m));
+	FL_OK(fl_mutex_destroy(&m[0]));
+	FL_OK(back(m));
+	fl_mutex_init(&m[1]);
+	FL_OK(forth(m));
+	assert_int_equal(heard("\n"), 0);
+	FL_OK(back(m));
+	assert_int_equal(heard("potential deadlock"), 1);
+}
+
+FL_TEST(debug_rmutex_counts_once)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_rmutex a = FL_RMUTEX_INIT;
+	fl_mutex b = FL_MUTEX_INIT;
+	fl_rmutex_lock(&a);
+	fl_mutex_lock(&b);
+	fl_rmutex_lock(&a);
+	fl_rmutex_unlock(&a);
+	fl_mutex_unlock(&b);
+	fl_rmutex_unlock(&a);
+	assert_int_equal(heard("\n"), 0);
+	fl_mutex_lock(&b);
+	fl_rmutex_lock(&a);
+	fl_rmutex_unlock(&a);
+	fl_mutex_unlock(&b);
+	assert_int_equal(heard("potential deadlock"), 1);
+	fl_rmutex_init(&a);
+}
+
+FL_TEST(debug_relock_by_the_owner_is_reported)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_mutex m = FL_MUTEX_INIT;
+	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_request(&token);
+	hold_first(&m);
+	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &token), -ECANCELED);
+	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
+	assert_int_equal(heard("hold_first"), 1);
+	assert_int_equal(heard("main (1) wants mutex"), 1);
+	fl_mutex_unlock(&m);
+	fl_cancel_destroy(&token);
+}
+
+FL_TEST(debug_destroy_while_held_is_reported)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	fl_mutex m = FL_MUTEX_INIT;
+	hold_first(&m);
+	FL_RC(fl_mutex_destroy(&m), -EBUSY);
+	assert_int_equal(heard("fl_mutex_destroy: the lock is held"), 1);
+	assert_int_equal(heard("hold_first"), 1);
+	fl_mutex_unlock(&m);
+	FL_OK(fl_mutex_destroy(&m));
+}
+
+static int unlock_it(void *m)
+{
+	fl_mutex_unlock(m);
+	return 0;
+}
+
+static int lock_it(void *m)
+{
+	lock_here(m);
+	return 0;
+}
+
+/* That is no fault; whoever locked it holds it no more. */
+FL_TEST(debug_another_context_may_unlock)
+{
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
+	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex_lock(&m[0]);
+	run_and_join(unlock_it, &m[0], NULL);
+	fl_mutex_lock(&m[1]); /* with nothing held: no edge */
+	fl_mutex_unlock(&m[1]);
+	FL_OK(back(m));
+	assert_int_equal(heard("\n"), 0);
+	run_and_join(lock_it, &m[0], "gone");
+	FL_RC(fl_mutex_destroy(&m[0]), -EBUSY);
+	assert_int_equal(heard("gone ("), 1);
+	fl_mutex_unlock(&m[0]);
+}
+
+FL_TEST(debug_locks_from_before_have_no_owner)
+{
+	fl_mutex m[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl_mutex_lock(&m[0]);
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	fl_mutex_lock(&m[1]);
+	FL_RC(fl_mutex_destroy(&m[0]), -EBUSY);
+	unlock_both(m);
+	FL_OK(back(m));
+	assert_int_equal(heard("\n"), 0);
+	fl_mutex_lock(&m[0]);
+	FL_OK(fl_debug_enable(0));
+	fl_mutex_unlock(&m[0]); /* nobody hears of it */
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS));
+	FL_OK(fl_mutex_lock_until(&m[0], FL_FOREVER, FL_SHIELDED));
+	fl_mutex_unlock(&m[0]);
+	assert_int_equal(heard("\n"), 0);
+}
+
+FL_TEST(debug_without_memory_ends_with_one_warning)
+{
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	fl__sys.alloc = fl_test_no_memory;
+	FL_OK(forth(pair));
+	FL_OK(back(pair));
+	assert_int_equal(heard("out of memory"), 1);
+	assert_int_equal(fl_debug_modes(), 0);
+	fl__sys.alloc = fl_test_real_sys.alloc;
+	FL_OK(fl_debug_enable(FL_DEBUG_LOCKORDER));
+	FL_OK(forth(pair));
+	fl__sys.alloc = fl_test_no_memory;
+	FL_OK(back(pair)); /* the cells suffice, and the report does not fit */
+	assert_int_equal(heard("out of memory to say more"), 1);
+}
+
+/* An allocator that locks is called while nothing is locked, and what it locks is not recorded. */
+static fl_mutex arena_lock = FL_MUTEX_INIT;
+
+static void *locked_alloc(size_t size)
+{
+	FL_LOCKED(&arena_lock);
+	return fl_test_real_sys.alloc(size);
+}
+
+FL_TEST(debug_allocator_may_lock)
+{
+	FL_FAULTS();
+	fl__sys.alloc = locked_alloc;
+	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS | FL_DEBUG_CONTENTION);
+	fl_mutex m[100] = {FL_MUTEX_INIT};
+	for (int i = 0; i < 99; i++) {
+		FL_LOCKED(&m[i]);
+		fl_mutex_lock(&m[i + 1]);
+		fl_mutex_unlock(&m[i + 1]);
+	}
+	FL_LOCKED(&m[99]);
+	fl_mutex_lock(&m[0]);
+	fl_mutex_unlock(&m[0]);
+	assert_int_equal(heard("100 of 100"), 1);
+}

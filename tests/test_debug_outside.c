@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Debugging from outside: the environment, a signal; and the contention profile. */
+#include "fl_debugging.h"
+
+#include "fl_child.h"
+#include "fl_faults.h"
+#include "wait/lot.h"
+#include <signal.h>
+
+/* Locks `m` so often, from one place. */
+FL_FRAME(lock_often, fl_mutex *m, int times)
+{
+	for (int i = 0; i < times; i++) {
+		fl_mutex_lock(m);
+		fl_mutex_unlock(m);
+	}
+}
+
+static void profile(char *text, size_t size)
+{
+	const int scratch = fl_test_scratch();
+	fl_debug_contention(scratch);
+	fl_test_take(scratch, text, size);
+}
+
+/* Numbers of the line that names `function`: how often it locked and waited. */
+static bool figures(const char *text, const char *function, unsigned long long *locks, unsigned long long *waits)
+{
+	const char *at = strstr(text, function);
+	if (!at)
+		return false;
+	while (at > text && at[-1] != '\n')
+		at--;
+	return sscanf(at, "%llu %llu", locks, waits) == 2;
+}
+
+FL_TEST(debug_contention_counts_one_of_16_for_16)
+{
+	static char text[1 << 14];
+	unsigned long long locks = 0, waits = 1;
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	lock_often(&m, 16 * 50);
+	profile(text, sizeof text);
+	assert_true(figures(text, "lock_often", &locks, &waits));
+	assert_int_equal(locks, 16 * 50);
+	assert_int_equal(waits, 0);
+	FL_OK(fl_debug_enable(0));
+	FL_OK(fl_debug_enable(FL_DEBUG_CONTENTION));
+	profile(text, sizeof text);
+	assert_null(strstr(text, "lock_often"));
+}
+
+static int wait_often(void *m)
+{
+	lock_here(m);
+	fl_mutex_unlock(m);
+	return 0;
+}
+
+FL_TEST(debug_contention_counts_each_wait)
+{
+	static char text[1 << 14];
+	unsigned long long locks = 0, waits = 0;
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	for (int i = 0; i < 5; i++) {
+		fl_thread t;
+		fl_mutex_lock(&m);
+		FL_OK(fl_thread_start(&t, wait_often, &m, NULL));
+		FL_WAIT_FOR(fl__lot_waited(&m));
+		fl_mutex_unlock(&m);
+		FL_OK(fl_thread_join(&t, NULL));
+	}
+	profile(text, sizeof text);
+	assert_true(figures(text, "lock_here", &locks, &waits));
+	assert_int_equal(waits, 5);
+	assert_int_equal(locks, 5);
+}
+
+FL_TEST(debug_contention_without_memory_prints_its_head)
+{
+	static char text[1 << 14];
+	FL_FAULTS();
+	FL_DEBUGGING(FL_DEBUG_CONTENTION);
+	fl_mutex m = FL_MUTEX_INIT;
+	lock_often(&m, 160);
+	fl__sys.alloc = fl_test_no_memory;
+	profile(text, sizeof text);
+	assert_non_null(strstr(text, "contention"));
+	assert_null(strstr(text, "lock_often"));
+}
+
+FL_TEST(debug_dump_on_takes_free_signals_alone)
+{
+	FL_RC(fl_debug_dump_on(0), -EINVAL);
+	FL_RC(fl_debug_dump_on(SIGKILL), -EINVAL);
+	FL_CHECK(signal(SIGUSR1, SIG_IGN) != SIG_ERR);
+	FL_RC(fl_debug_dump_on(SIGUSR1), -EBUSY);
+	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+	FL_OK(fl_debug_dump_on(SIGUSR1));
+	FL_OK(fl_debug_dump_on(SIGUSR1));
+	FL_CHECK(signal(SIGUSR1, SIG_DFL) != SIG_ERR);
+}
+
+/* What a started-again program does in each of the cases below; in a run of all cases it does nothing. */
+FL_TEST(debug_outside_body)
+{
+	const char *what = getenv("FL_TEST_DEBUG");
+	if (!what)
+		return;
+	static fl_mutex pair[2] = {FL_MUTEX_INIT, FL_MUTEX_INIT};
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(&pair[i]);
+		fl_mutex_lock(&pair[1 - i]);
+		fl_mutex_unlock(&pair[0]);
+		fl_mutex_unlock(&pair[1]);
+	}
+	lock_often(&pair[0], 160);
+	lock_here(&pair[0]);
+	(void)raise((int)strtol(what, NULL, 10));
+	fl_mutex_unlock(&pair[0]);
+}
+
+static void start_again(void *modes)
+{
+	FL_CHECK(setenv("FL_DEBUG", modes, 1) == 0 &&
+	         setenv("FL_TEST_DEBUG", strstr(modes, "signal") ? "10" : "3", 1) == 0);
+	FL_CHECK(signal(SIGQUIT, SIG_DFL) != SIG_ERR);
+	(void)execl("/proc/self/exe", "test_debug_outside", "debug_outside_body", (char *)NULL);
+	FL_CHECK(!"not executed");
+}
+
+FL_TEST(debug_environment_switches_on)
+{
+	static char text[1 << 16];
+	static char all[] = "lockorder,waits,contention", other[] = "waits,signal=10", wrong[] = "waits,lockodrer";
+	FL_RC(fl_test_child(start_again, all, text, sizeof text), 0);
+	assert_non_null(strstr(text, "potential deadlock"));
+	assert_non_null(strstr(text, "who waits for what")); /* SIGQUIT */
+	assert_non_null(strstr(text, "lock_here"));
+	assert_non_null(strstr(text, "lock_often")); /* the profile, at exit */
+	FL_RC(fl_test_child(start_again, other, text, sizeof text), 0);
+	assert_null(strstr(text, "potential deadlock"));
+	assert_non_null(strstr(text, "lock_here"));
+	FL_RC(fl_test_child(start_again, wrong, text, sizeof text), 0);
+	assert_non_null(strstr(text, "\"lockodrer\" is none of"));
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Deadlocks that happen, across threads and fibers. A token ends the waits once that was said. */
+#include "fl_debugging.h"
+
+#include "fl_child.h"
+#include "fl_fiber.h"
+
+enum { SEATS = 3 };
+
+struct table {
+	fl_mutex forks[SEATS];
+	fl_cancel over;
+	uint32_t seated;
+};
+
+struct seat {
+	struct table *table;
+	int number;
+};
+
+FL_FRAME(take_left, fl_mutex *fork)
+{
+	lock_here(fork);
+	FL_STAYS();
+}
+
+static __attribute__((noinline)) int take_right(fl_mutex *fork, fl_cancel *over)
+{
+	const int rc = fl_mutex_lock_until(fork, FL_FOREVER, over);
+	FL_STAYS();
+	return rc;
+}
+
+static int dine(void *arg)
+{
+	const struct seat *s = arg;
+	struct table *t = s->table;
+	take_left(&t->forks[s->number]);
+	(void)fl__add_relaxed(&t->seated, 1); /* relaxed: a count */
+	while (fl__load_relaxed(&t->seated) < SEATS)
+		FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0); /* lets the other fibers sit down */
+	const int rc = take_right(&t->forks[(s->number + 1) % SEATS], &t->over);
+	if (rc == 0)
+		fl_mutex_unlock(&t->forks[(s->number + 1) % SEATS]);
+	fl_mutex_unlock(&t->forks[s->number]);
+	return 0;
+}
+
+/* When it was heard that nobody goes on, everybody is told to stop. */
+static int free_them(void *table)
+{
+	FL_WAIT_FOR(heard("3 of 3") > 0 && heard("wants mutex") == SEATS);
+	fl_cancel_request(&((struct table *)table)->over);
+	return 0;
+}
+
+static void expect_the_report(void)
+{
+	assert_int_equal(heard("deadlock: each of these waits for the next"), 1);
+	assert_int_equal(heard("take_left"), SEATS);
+	assert_int_equal(heard("take_right"), SEATS);
+	assert_int_equal(heard("holds mutex"), SEATS);
+}
+
+FL_TEST(debug_waits_reports_philosophers)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct table table = {.over = FL_CANCEL_INIT};
+	struct seat seats[SEATS];
+	fl_thread threads[SEATS], rescue;
+	for (int i = 0; i < SEATS; i++) {
+		seats[i] = (struct seat){&table, i};
+		FL_OK(fl_thread_start(&threads[i], dine, &seats[i], NULL));
+	}
+	FL_OK(fl_thread_start(&rescue, free_them, &table, NULL));
+	for (int i = 0; i < SEATS; i++)
+		FL_OK(fl_thread_join(&threads[i], NULL));
+	FL_OK(fl_thread_join(&rescue, NULL));
+	expect_the_report();
+	fl_cancel_destroy(&table.over);
+}
+
+FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct table table = {.over = FL_CANCEL_INIT};
+	struct seat seats[SEATS];
+	fl_thread rescue;
+	for (int i = 0; i < SEATS; i++)
+		seats[i] = (struct seat){&table, i};
+	FL_OK(fl_thread_start(&rescue, free_them, &table, NULL));
+	fl_test_fibers_here(dine, seats, sizeof *seats, SEATS);
+	FL_OK(fl_thread_join(&rescue, NULL));
+	expect_the_report();
+	assert_int_equal(heard("fiber ("), 2 * SEATS);
+	fl_cancel_destroy(&table.over);
+}
+
+struct pair {
+	fl_mutex lock;
+	fl_cancel over;
+};
+
+static int want_it(void *arg)
+{
+	struct pair *p = arg;
+	(void)take_right(&p->lock, &p->over);
+	return 0;
+}
+
+static int free_the_pair(void *arg)
+{
+	FL_WAIT_FOR(heard("2 of 2") > 0 && heard("wants mutex") + heard("wants the end") == 2);
+	fl_cancel_request(&((struct pair *)arg)->over);
+	return 0;
+}
+
+FL_TEST(debug_waits_reports_join_under_the_lock)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_INIT};
+	fl_thread t, rescue;
+	take_left(&p.lock);
+	FL_OK(fl_thread_start(&t, want_it, &p, &(fl_thread_config){.name = "joined"}));
+	FL_OK(fl_thread_start(&rescue, free_the_pair, &p, NULL));
+	FL_OK(fl_thread_join_until(&t, NULL, FL_FOREVER, FL_SHIELDED));
+	fl_mutex_unlock(&p.lock);
+	FL_OK(fl_thread_join(&rescue, NULL));
+	assert_int_equal(heard("deadlock: each of these waits"), 1);
+	assert_int_equal(heard("wants the end of"), 1);
+	assert_int_equal(heard("joined ("), 1);
+	fl_cancel_destroy(&p.over);
+}
+
+static int join_in_fiber(void *arg)
+{
+	struct pair *p = arg;
+	take_left(&p->lock);
+	struct fl__fiber *f = fl_test_fiber(fl__sched_here(), want_it, p);
+	fl_test_fiber_end(f);
+	fl_mutex_unlock(&p->lock);
+	return 0;
+}
+
+FL_TEST(debug_waits_reports_join_of_a_fiber)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_INIT};
+	fl_thread rescue;
+	FL_OK(fl_thread_start(&rescue, free_the_pair, &p, NULL));
+	FL_OK(fl_test_in_fiber(join_in_fiber, &p));
+	FL_OK(fl_thread_join(&rescue, NULL));
+	assert_int_equal(heard("deadlock: each of these waits"), 1);
+	fl_cancel_destroy(&p.over);
+}
+
+struct cross {
+	fl_mutex a, b;
+	fl_barrier both;
+};
+
+static int hold_b_want_a(void *arg)
+{
+	struct cross *c = arg;
+	fl_mutex_lock(&c->b);
+	FL_CHECK(fl_barrier_wait(&c->both) >= 0);
+	fl_mutex_lock(&c->a);
+	fl_mutex_unlock(&c->a);
+	fl_mutex_unlock(&c->b);
+	return 0;
+}
+
+/* Whoever gives up in time lets the other go on: no deadlock, and no report of one. */
+FL_TEST(debug_waits_with_an_end_are_quiet)
+{
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct cross c = {FL_MUTEX_INIT, FL_MUTEX_INIT, FL_BARRIER_INIT(2)};
+	fl_thread t;
+	fl_mutex_lock(&c.a);
+	FL_OK(fl_thread_start(&t, hold_b_want_a, &c, NULL));
+	assert_true(fl_barrier_wait(&c.both) >= 0);
+	FL_RC(fl_mutex_lock_until(&c.b, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
+	fl_mutex_unlock(&c.a);
+	FL_OK(fl_thread_join(&t, NULL));
+	assert_int_equal(heard("\n"), 0);
+}
+
+struct scene {
+	fl_mutex lock;
+	fl_event go;
+	uint32_t ready;
+};
+
+static int hold_and_wait(void *arg)
+{
+	struct scene *s = arg;
+	take_left(&s->lock);
+	fl__store_release(&s->ready, 1); /* pairs with stage() */
+	FL_CHECK(fl_event_wait(&s->go) == 0);
+	fl_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static int want_lock(void *arg)
+{
+	struct scene *s = arg;
+	take_left(&s->lock);
+	fl_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static bool dump_has(char *text, size_t size, const char *what)
+{
+	const int scratch = fl_test_scratch();
+	fl_debug_dump(scratch);
+	fl_test_take(scratch, text, size);
+	return strstr(text, what) != NULL;
+}
+
+FL_TEST(debug_dump_says_who_waits_for_whom)
+{
+	static char text[1 << 16];
+	FL_DEBUGGING(FL_DEBUG_WAITS);
+	struct scene s = {FL_MUTEX_INIT, FL_EVENT_INIT, 0};
+	fl_thread holder, waiter;
+	FL_OK(fl_thread_start(&holder, hold_and_wait, &s, &(fl_thread_config){.name = "holder"}));
+	FL_WAIT_FOR(fl__load_acquire(&s.ready));
+	FL_OK(fl_thread_start(&waiter, want_lock, &s, &(fl_thread_config){.name = "waiter"}));
+	FL_WAIT_FOR(dump_has(text, sizeof text, ", held by holder (") && dump_has(text, sizeof text, "fl_event_wait"));
+	assert_non_null(strstr(text, "waiter ("));
+	assert_non_null(strstr(text, "holds mutex"));
+	assert_non_null(strstr(text, "take_left"));
+	assert_non_null(strstr(text, "waits: 2"));
+	fl_event_set(&s.go);
+	FL_OK(fl_thread_join(&holder, NULL));
+	FL_OK(fl_thread_join(&waiter, NULL));
+	FL_WAIT_FOR(dump_has(text, sizeof text, "waits: 0"));
+}
+
+FL_TEST(debug_dump_without_debugging_has_the_lines)
+{
+	static char text[1 << 16];
+	struct scene s = {FL_MUTEX_INIT, FL_EVENT_INIT, 0};
+	fl_thread holder;
+	FL_OK(fl_thread_start(&holder, hold_and_wait, &s, &(fl_thread_config){.name = "holder"}));
+	FL_WAIT_FOR(dump_has(text, sizeof text, "holder ("));
+	fl_event_set(&s.go);
+	FL_OK(fl_thread_join(&holder, NULL));
+}
