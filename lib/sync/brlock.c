@@ -239,8 +239,8 @@ static void let_readers_in(fl_brlock *l, struct fl__lot *lot)
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		next = fl__lot_behind(node);
 		if (node->value == READS && fl__lot_take_this(lot, node, 0))
-			fl__add_relaxed(row_of(l, node->wait->ctx),
-			                READER); /* relaxed: the unpark tells it of the writer */
+			/* relaxed: the unpark tells it of the writer */
+			fl__add_relaxed(row_of(l, node->wait->ctx), READER);
 	}
 }
 

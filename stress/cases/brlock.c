@@ -2,6 +2,7 @@
 /* The big-reader lock, with two rows. Plain fields: only the lock orders them. */
 #include "sync/brlock.h"
 #include "cases.h"
+#include "wait/context.h"
 #include <fairlead/brlock.h>
 
 /* Contexts of different numbers use different rows; of equal ones, the same. */
@@ -125,6 +126,56 @@ FL_STRESS_ACTOR(br_unlock_elsewhere, writer)
 FL_STRESS(br_unlock_elsewhere, one, two, writer)
 {
 	FL_FORBIDDEN(fl_brlock_is_read_locked(&s->l), "a reader is left");
+	FL_ACCEPTABLE(fl_brlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(1, "left locked, or awaited");
+}
+
+/*
+ * The same of a writer that does not spin, as a fiber, so that it sleeps when they leave: the last one wakes it, and no other.
+ * (In the model a spin goes on until what it looks at has changed.)
+ */
+struct br_last_wakes {
+	fl_brlock l;
+	int data;
+};
+
+FL_STRESS_SETUP(br_last_wakes)
+{
+	few_rows();
+	fl_brlock_read(&s->l);
+	fl_brlock_read(&s->l);
+}
+
+FL_STRESS_ACTOR(br_last_wakes, one)
+{
+	FL_STRESS_CHECK(s->data == 0);
+	fl_brlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(br_last_wakes, two)
+{
+	FL_STRESS_CHECK(s->data == 0);
+	fl_brlock_read_unlock(&s->l);
+}
+
+static void share_thread(void)
+{
+}
+
+FL_STRESS_ACTOR(br_last_wakes, writer)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const struct fl__ctx_ops *spins = ctx->ops;
+	const struct fl__ctx_ops calm = {spins->park, spins->unpark, share_thread, NULL};
+	ctx->ops = &calm;
+	fl_brlock_write(&s->l);
+	s->data = 1;
+	fl_brlock_write_unlock(&s->l);
+	ctx->ops = spins;
+}
+
+FL_STRESS(br_last_wakes, one, two, writer)
+{
 	FL_ACCEPTABLE(fl_brlock_destroy(&s->l) == 0, "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }

@@ -453,6 +453,42 @@ FL_STRESS(rw_read_unlock_destroy, one, two, writer)
 	FL_ACCEPTABLE(1, "freed once");
 }
 
+/*
+ * The reader that leaves last owes the line a look; meanwhile a writer overtakes, serves the line itself, and the one that it
+ * calls frees the lock. Fails when the look begins with the lock rather than with the line.
+ */
+struct rw_late_look {
+	struct counted_lock *object;
+};
+
+FL_STRESS_SETUP(rw_late_look)
+{
+	s->object = make(sizeof *s->object);
+	of_this_process(&s->object->l);
+	s->object->refs = 2;
+	fl_rwlock_read(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_late_look, reader)
+{
+	fl_rwlock_read_unlock(&s->object->l);
+}
+
+FL_STRESS_ACTOR(rw_late_look, one)
+{
+	let_go(s->object, false);
+}
+
+FL_STRESS_ACTOR(rw_late_look, two)
+{
+	let_go(s->object, false);
+}
+
+FL_STRESS(rw_late_look, reader, one, two)
+{
+	FL_ACCEPTABLE(1, "freed once");
+}
+
 /* A destroy that answers 0 to who has seen the lock held has seen the last unlock. */
 struct rw_destroy_acquires {
 	fl_rwlock l;
