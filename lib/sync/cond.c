@@ -100,11 +100,14 @@ void fl_cond_broadcast(fl_cond *c)
 }
 
 /* After a timeout or cancel: leaves the line in which it stands; whether that was the condition's still. */
-static bool leave(const fl_cond *c, struct fl__node *node)
+static bool leave(const fl_cond *c, struct fl__mutex_node *place)
 {
 	struct fl__lot lot;
-	const bool unsignalled = fl__lot_open_of(&lot, node) == c;
-	fl__lot_remove(&lot, node);
+	const bool unsignalled = fl__lot_open_of(&lot, &place->node) == c;
+	if (unsignalled)
+		fl__lot_remove(&lot, &place->node);
+	else
+		fl__mutex_give_up(place->mutex, &lot, place);
 	fl__lot_close(&lot);
 	return unsignalled;
 }
@@ -126,7 +129,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *can
 		fl__mutex_lock_roused(&place, &op);
 		return 0;
 	}
-	if (!leave(c, &place.node))
+	if (!leave(c, &place))
 		rc = 0;
 	fl__mutex_lock_announced(m, &op);
 	return rc;

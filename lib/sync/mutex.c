@@ -144,14 +144,20 @@ static bool line_up(fl_mutex *m, struct fl__node *node)
 	return waits;
 }
 
+/* Under the lot. */
+static void leave_open_line(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
+{
+	fl__lot_remove(lot, node);
+	if (owns || !fl__lot_more(lot))
+		say_who_waits(m, lot);
+}
+
 /* By whoever has become the owner, or has given up. */
 static void leave_line(fl_mutex *m, struct fl__node *node, bool owns)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	fl__lot_remove(&lot, node);
-	if (owns || !fl__lot_more(&lot))
-		say_who_waits(m, &lot);
+	leave_open_line(m, &lot, node, owns);
 	fl__lot_close(&lot);
 }
 
@@ -351,6 +357,11 @@ size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, si
 	if (!others && moved > 0)
 		see_to(m, to);
 	return moved;
+}
+
+void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *place)
+{
+	leave_open_line(m, lot, &place->node, false);
 }
 
 void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op)

@@ -26,6 +26,9 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
 /* Moves up to `max` waiters of `from`, as long as `m` is their mutex: they wait for the mutex from now on. Returns how many. */
 size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
+/* Takes the place, which was so moved and has given up since, out of the line of `m`, which is open. */
+void fl__mutex_give_up(fl_mutex *m, struct fl__lot *line, struct fl__mutex_node *place);
+
 /* Locks the mutex for the calling context, whose place was so moved and then roused. */
 void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op);
 

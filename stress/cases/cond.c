@@ -99,7 +99,7 @@ FL_STRESS(cond_signal_steal, one, two, giver)
 	FL_FORBIDDEN(1, "a token was made");
 }
 
-/* A broadcast, held or not, wakes all, and leaves no one asleep on the mutex: cv_requeue_unheld (nsync 215217c). */
+/* A broadcast, held or not, wakes all. */
 struct cond_broadcast {
 	fl_mutex m;
 	fl_cond c;
@@ -287,44 +287,6 @@ FL_STRESS(cond_wait_for, waiter, signaller)
 	FL_ACCEPTABLE(s->rc == 0, "it holds");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
 	FL_FORBIDDEN(1, "another error");
-}
-
-/* cv_requeue_wake_eaten (musl 27b2fc9d): one who waits between a broadcast and the woken does not eat their wake. */
-struct cond_wake_eaten {
-	fl_mutex m;
-	fl_cond c;
-	int turn;
-};
-
-FL_STRESS_ACTOR(cond_wake_eaten, waiter)
-{
-	FL_LOCKED(&s->m);
-	while (s->turn < 1)
-		OK(fl_cond_wait(&s->c, &s->m));
-}
-
-FL_STRESS_ACTOR(cond_wake_eaten, caller)
-{
-	FL_LOCKED(&s->m);
-	s->turn = 1;
-	fl_cond_broadcast(&s->c);
-	while (s->turn < 2)
-		OK(fl_cond_wait(&s->c, &s->m));
-}
-
-FL_STRESS_ACTOR(cond_wake_eaten, ender)
-{
-	FL_LOCKED(&s->m);
-	while (s->turn < 1)
-		OK(fl_cond_wait(&s->c, &s->m));
-	s->turn = 2;
-	fl_cond_broadcast(&s->c);
-}
-
-FL_STRESS(cond_wake_eaten, waiter, caller, ender)
-{
-	FL_ACCEPTABLE(s->turn == 2 && fl_cond_destroy(&s->c) == 0, "all through");
-	FL_FORBIDDEN(1, "somebody is left");
 }
 
 /* spurious_futex: a wait returns 0 for a signal alone, whatever the futex says: no look at the predicate is needed. */

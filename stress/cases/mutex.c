@@ -29,8 +29,8 @@ FL_STRESS(mutex_excl, one, two)
 }
 
 /*
- * Nobody sleeps for ever: one overtakes the waiter that is awake, which goes back in line, while a third stands there too.
- * Fails when AWAKE is never cleared, WAITERS is lost, or an unlock that sees AWAKE wakes nobody who needs it.
+ * Nobody sleeps for ever: one overtakes the waiter that is awake, which sleeps again, while a third stands behind it.
+ * Fails when WAITERS is lost, or an unlock that finds it wakes nobody.
  */
 struct mutex_handoff {
 	fl_mutex m;

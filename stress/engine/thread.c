@@ -63,13 +63,25 @@ static unsigned soonest(uint16_t set)
 	return best;
 }
 
-/* All that could go on has gone; those who spin get another chance, with more time passed, but not for ever. */
+static unsigned longest_waiting(uint16_t set)
+{
+	unsigned best = lowest(set);
+	for (; set; set &= (uint16_t)(set - 1))
+		if (lab.threads[lowest(set)].since < lab.threads[best].since)
+			best = lowest(set);
+	return best;
+}
+
+/*
+ * All that could go on has gone; those who spin get another chance, with more time passed, but not for ever; after some rounds in
+ * turn, or one that spins for ever might have them all, and one whose spin is bounded none.
+ */
 static uint16_t idle(void)
 {
 	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS * lab.n_threads)
 		lab_stuck();
 	lab.now += 1000 * (int64_t)GIVE_UP << (lab.idle_rounds < 16 ? lab.idle_rounds : 16);
-	return lab.spinning;
+	return lab.idle_rounds <= lab.n_threads ? lab.spinning : (uint16_t)(1u << longest_waiting(lab.spinning));
 }
 
 static void give_up(struct lab_thread *t)
@@ -90,15 +102,6 @@ static void time_out(struct lab_thread *t)
 	lab_ready(t);
 }
 
-static unsigned longest_waiting(void)
-{
-	unsigned best = lowest(lab.ready);
-	for (uint16_t rest = lab.ready; rest; rest &= (uint16_t)(rest - 1))
-		if (lab.threads[lowest(rest)].since < lab.threads[best].since)
-			best = lowest(rest);
-	return best;
-}
-
 /* The usual choice: to go on; but nobody goes on for ever while others could, or a loop without relax would. */
 static unsigned usual_ready(void)
 {
@@ -109,13 +112,14 @@ static unsigned usual_ready(void)
 	uint16_t later = others & (uint16_t) ~((2u << self->id) - 1);
 	if (self->state == LAB_READY)
 		return lowest(later ? later : others);
-	return longest_waiting();
+	return longest_waiting(lab.ready);
 }
 
 /* Whether somebody could have gone on for very long. */
 static bool is_starved(void)
 {
-	return lab.steps % LOOK == 0 && lab.ready && lab.steps - lab.threads[longest_waiting()].since > STARVED;
+	return lab.steps % LOOK == 0 && lab.ready &&
+	       lab.steps - lab.threads[longest_waiting(lab.ready)].since > STARVED;
 }
 
 /* Of those who may go on: one that is ready, one that spins, one whose deadline is next. */
@@ -139,7 +143,7 @@ static struct lab_thread *next_thread(void)
 	if (set == 0)
 		set = idle();
 	if (is_starved())
-		set = (uint16_t)(1u << longest_waiting()); /* or those that spin could do so for ever */
+		set = (uint16_t)(1u << longest_waiting(lab.ready)); /* or those that spin could do so for ever */
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lot: who is roused in its place, and who is moved from one line to another. */
+#include "../../lib/wait/lot.h"
+#include "cases.h"
+
+/* Stands in a line by itself, for those that choose when to go. */
+struct place {
+	struct fl__wait wait;
+	struct fl__node node;
+};
+
+/* False: `*ready`, which the line guards, says that nobody waits any more. */
+static bool stand(struct place *p, const void *key, const unsigned *ready)
+{
+	struct fl__lot lot;
+	fl__wait_begin(&p->wait);
+	p->node = FL__NODE(&p->wait);
+	fl__lot_open(&lot, key);
+	const bool waits = !*ready;
+	if (waits)
+		fl__lot_add(&lot, &p->node);
+	fl__lot_close(&lot);
+	return waits;
+}
+
+static size_t take_all(const void *key, unsigned *ready)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, key);
+	*ready = 1;
+	const size_t n = fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_close(&lot);
+	return n;
+}
+
+static bool move_one(const void *from_key, const void *to_key)
+{
+	struct fl__lot from, to;
+	fl__lot_open(&from, from_key);
+	(void)fl__lot_open_also(&from, &to, to_key);
+	const bool moved = fl__lot_move(&from, &to);
+	fl__lot_shut_also(&from, &to);
+	fl__lot_close(&from);
+	return moved;
+}
+
+/*
+ * The one that is roused is the first, and stays it until it leaves, however often it is roused; then it rouses the next. Who has
+ * given up is passed over.
+ */
+struct lot_rouse {
+	unsigned open;
+	int rc;
+};
+
+static void go_on(struct lot_rouse *s, struct place *p, bool roused)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	if (roused)
+		FL_STRESS_CHECK(fl__lot_first(&lot) == &p->node);
+	fl__lot_remove(&lot, &p->node);
+	if (roused)
+		(void)fl__lot_rouse(&lot);
+	fl__lot_close(&lot);
+}
+
+static int wait_to_be_roused(struct lot_rouse *s, int64_t deadline)
+{
+	struct place p;
+	if (!stand(&p, s, &s->open))
+		return 1;
+	const int rc = fl__wait_sleep(&p.wait, deadline, FL_SHIELDED);
+	go_on(s, &p, rc == 0);
+	return rc;
+}
+
+static void rouse(struct lot_rouse *s)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	s->open = 1;
+	(void)fl__lot_rouse(&lot);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS_ACTOR(lot_rouse, brief)
+{
+	s->rc = wait_to_be_roused(s, soon());
+}
+
+FL_STRESS_ACTOR(lot_rouse, patient)
+{
+	FL_STRESS_CHECK(wait_to_be_roused(s, FL_FOREVER) >= 0);
+}
+
+FL_STRESS_ACTOR(lot_rouse, one)
+{
+	rouse(s);
+}
+
+FL_STRESS_ACTOR(lot_rouse, two)
+{
+	rouse(s);
+}
+
+FL_STRESS(lot_rouse, brief, patient, one, two)
+{
+	FL_FORBIDDEN(fl__lot_waited(s), "somebody is left");
+	FL_ACCEPTABLE(s->rc == 0, "roused");
+	FL_ACCEPTABLE(s->rc == 1, "late");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+}
+
+/*
+ * Two that move waiters both ways, so that each opens the two lines in another order; then each takes all. 28657 bytes are between
+ * keys that nearly always hash alike (lot.c of the scenarios), so the lines may share a bucket, too.
+ */
+struct lot_move_both_ways {
+	char key;
+	unsigned ready[2];
+	bool alike;
+	size_t taken[2], waited[2];
+};
+
+static const void *key_of(const struct lot_move_both_ways *s, int i)
+{
+	return (const void *)((uintptr_t)&s->key + (i == 0 ? 0 : s->alike ? 28657 : 1));
+}
+
+FL_STRESS_SETUP(lot_move_both_ways)
+{
+	s->alike = fl_stress_choose(2);
+}
+
+static void wait_in(struct lot_move_both_ways *s, int i)
+{
+	struct place p;
+	s->waited[i] = stand(&p, key_of(s, i), &s->ready[i]);
+	if (s->waited[i])
+		OK(fl__wait_sleep(&p.wait, FL_FOREVER, FL_SHIELDED));
+}
+
+static void move_and_take(struct lot_move_both_ways *s, int from)
+{
+	(void)move_one(key_of(s, from), key_of(s, !from));
+	for (int i = 0; i < 2; i++)
+		s->taken[from] += take_all(key_of(s, i), &s->ready[i]);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, one)
+{
+	wait_in(s, 0);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, two)
+{
+	wait_in(s, 1);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, there)
+{
+	move_and_take(s, 0);
+}
+
+FL_STRESS_ACTOR(lot_move_both_ways, back)
+{
+	move_and_take(s, 1);
+}
+
+FL_STRESS(lot_move_both_ways, one, two, there, back)
+{
+	FL_FORBIDDEN(fl__lot_waited(key_of(s, 0)) || fl__lot_waited(key_of(s, 1)), "somebody is left");
+	FL_ACCEPTABLE(s->taken[0] + s->taken[1] == s->waited[0] + s->waited[1], "all woken once");
+	FL_FORBIDDEN(1, "taken and woken differ");
+}
+
+/* One gives up while it is moved: it leaves the line that it stands in, and is taken or not. */
+struct lot_leave_vs_move {
+	char a, b;
+	unsigned never, ready;
+	int rc;
+	size_t taken;
+};
+
+FL_STRESS_ACTOR(lot_leave_vs_move, waiter)
+{
+	struct place p;
+	(void)stand(&p, &s->a, &s->never);
+	s->rc = fl__wait_sleep(&p.wait, soon(), FL_SHIELDED);
+	if (s->rc != 0)
+		fl__lot_leave(&p.node);
+}
+
+FL_STRESS_ACTOR(lot_leave_vs_move, mover)
+{
+	(void)move_one(&s->a, &s->b);
+	s->taken = take_all(&s->b, &s->ready);
+}
+
+FL_STRESS(lot_leave_vs_move, waiter, mover)
+{
+	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in line");
+	FL_ACCEPTABLE(s->rc == 0 && s->taken == 1, "moved and taken");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->taken == 0, "timed out");
+	FL_FORBIDDEN(1, "both, or neither");
+}

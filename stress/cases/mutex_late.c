@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unlock that has freed the mutex and is still to look whether somebody waits: meanwhile the mutex may be gone, and its memory
+ * be used for something else, with a line of its own.
+ */
+#include "../../lib/wait/lot.h"
+#include "cases.h"
+#include <fairlead/cond.h>
+#include <fairlead/sem.h>
+
+/* Waits for the mutex of another for a moment: whether that one has unlocked it, and it may be destroyed. */
+static bool outlast(fl_mutex *m)
+{
+	if (fl_mutex_lock_until(m, soon(), NULL) == 0)
+		fl_mutex_unlock(m);
+	return fl_mutex_destroy(m) == 0;
+}
+
+/* It is freed. */
+struct mutex_free_under_look {
+	fl_mutex *m;
+	bool freed;
+};
+
+FL_STRESS_SETUP(mutex_free_under_look)
+{
+	s->m = make(sizeof *s->m);
+	fl_mutex_lock(s->m);
+}
+
+FL_STRESS_ACTOR(mutex_free_under_look, holder)
+{
+	fl_mutex_unlock(s->m);
+}
+
+FL_STRESS_ACTOR(mutex_free_under_look, waiter)
+{
+	s->freed = outlast(s->m);
+	if (s->freed)
+		free(s->m);
+}
+
+FL_STRESS(mutex_free_under_look, holder, waiter)
+{
+	if (!s->freed) {
+		OK(fl_mutex_destroy(s->m));
+		free(s->m);
+	}
+	FL_ACCEPTABLE(s->freed, "freed by the waiter");
+	FL_ACCEPTABLE(!s->freed, "too early");
+}
+
+/*
+ * stray_look_reused_memory, the relative of stray_wake_reused_memory (glibc futex-internal.h): its memory is another primitive, in
+ * whose line somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
+ * mutex may be, and has it all the same.
+ */
+enum { NOT_YET, A_COND, A_SEM, A_MUTEX, A_LINE, USES };
+struct stray_look_reused_memory {
+	union {
+		fl_mutex m;
+		fl_cond c;
+		fl_sem sem;
+	} memory;
+	fl_mutex other;
+	unsigned use; /* as all below: guarded by `other` */
+	bool given, was_used;
+	int count;
+};
+
+FL_STRESS_SETUP(stray_look_reused_memory)
+{
+	fl_mutex_lock(&s->memory.m);
+}
+
+FL_STRESS_ACTOR(stray_look_reused_memory, holder)
+{
+	fl_mutex_unlock(&s->memory.m);
+}
+
+static bool begin_use(struct stray_look_reused_memory *s, unsigned use)
+{
+	FL_LOCKED(&s->other);
+	if (s->given)
+		return false;
+	s->use = use;
+	s->was_used = true;
+	if (use == A_SEM)
+		OK(fl_sem_init(&s->memory.sem, 0));
+	else if (use == A_MUTEX)
+		fl_mutex_lock(&s->memory.m);
+	return true;
+}
+
+static void wait_for_signal(struct stray_look_reused_memory *s)
+{
+	FL_LOCKED(&s->other);
+	if (s->given)
+		return;
+	s->use = A_COND;
+	s->was_used = true;
+	fl_cond_init(&s->memory.c);
+	OK(fl_cond_wait(&s->memory.c, &s->other));
+	FL_STRESS_CHECK(s->given);
+}
+
+static void wait_for_permit(struct stray_look_reused_memory *s)
+{
+	if (!begin_use(s, A_SEM))
+		return;
+	OK(fl_sem_acquire(&s->memory.sem));
+	FL_LOCKED(&s->other);
+	FL_STRESS_CHECK(s->given);
+}
+
+/* The new mutex is held while the other stands in its line. */
+static void hold_anew(struct stray_look_reused_memory *s)
+{
+	if (!begin_use(s, A_MUTEX))
+		return;
+	s->count++;
+	fl_mutex_unlock(&s->memory.m);
+}
+
+/* A place in line that is followed by what would be the mutex in one of a waiter for that. */
+static void wait_in_line(struct stray_look_reused_memory *s)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct {
+		struct fl__node node;
+		const void *lure[3];
+	} place = {.node = FL__NODE(&wait), .lure = {&s->memory, &s->memory, &s->memory}};
+	struct fl__lot lot;
+	fl_mutex_lock(&s->other);
+	const bool waits = !s->given;
+	if (waits) {
+		s->use = A_LINE;
+		s->was_used = true;
+		fl__lot_open(&lot, &s->memory);
+		fl__lot_add(&lot, &place.node);
+		fl__lot_close(&lot);
+	}
+	fl_mutex_unlock(&s->other);
+	if (!waits)
+		return;
+	OK(fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED));
+	FL_LOCKED(&s->other);
+	FL_STRESS_CHECK(s->given);
+}
+
+FL_STRESS_ACTOR(stray_look_reused_memory, waiter)
+{
+	static void (*const uses[])(struct stray_look_reused_memory *) = {wait_for_signal, wait_for_permit, hold_anew,
+	                                                                  wait_in_line};
+	if (outlast(&s->memory.m))
+		uses[fl_stress_choose(USES - 1)](s);
+}
+
+FL_STRESS_ACTOR(stray_look_reused_memory, giver)
+{
+	unsigned use;
+	struct fl__lot lot;
+	{
+		FL_LOCKED(&s->other);
+		s->given = true;
+		use = s->use;
+		if (use == A_COND)
+			fl_cond_signal(&s->memory.c);
+	}
+	if (use == A_SEM) {
+		fl_sem_release(&s->memory.sem);
+	} else if (use == A_MUTEX) {
+		FL_LOCKED(&s->memory.m);
+		s->count++;
+	} else if (use == A_LINE) {
+		fl__lot_open(&lot, &s->memory);
+		(void)fl__lot_take(&lot, 1, 0);
+		fl__lot_close(&lot);
+	}
+}
+
+FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
+{
+	FL_FORBIDDEN(fl__lot_waited(&s->memory) || fl_mutex_destroy(&s->other) != 0, "somebody is left");
+	FL_FORBIDDEN(s->use == A_MUTEX && (s->count != 2 || s->memory.m.word_ != 0),
+	             "the new mutex is not as it should be");
+	FL_ACCEPTABLE(s->was_used, "used anew");
+	FL_ACCEPTABLE(!s->was_used, "too early");
+}
