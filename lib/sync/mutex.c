@@ -51,7 +51,7 @@
 #include <fairlead/time.h>
 
 enum { LOCKED = 1, WAITERS = 2, HAND = 4, WATCHED = 8, HELD = LOCKED | WATCHED };
-static const int64_t PATIENCE = FL_MS(1);
+static const int64_t PATIENCE = FL_MS(1), TRIES = FL_US(20);
 
 /* The waiter that this thread roused last, as long as it is not known to have come. */
 static _Thread_local struct {
@@ -79,12 +79,13 @@ static void pause_for(unsigned turns)
 }
 
 /*
- * A holder on another CPU is about to unlock, more often than not: looks a few times, as long as nobody stands in line as far
- * as the word tells. The pauses double, since each look takes the cache line of the word away from the holder, who needs it.
+ * A holder on another CPU is about to unlock, more often than not: looks a few times, for about a microsecond, as long as nobody
+ * stands in line as far as the word tells. The pauses double, since each look takes the cache line of the word away from the
+ * holder, who needs it.
  */
 static bool take_spinning(fl_mutex *m)
 {
-	enum { LOOKS = 6, PAUSES = 4 };
+	enum { LOOKS = 4, PAUSES = 4 };
 	for (unsigned i = 0; i < LOOKS; i++) {
 		if (take_if_free(m))
 			return true;
@@ -172,19 +173,21 @@ static bool take_as_first(fl_mutex *m)
 
 /*
  * The first in line tries for a while: true, owning the lock, and out of the line. The pauses are long from the start: whoever
- * holds it may be about to lock it again and again, and does so faster alone.
+ * holds it may be about to lock it again and again, and does so faster alone. A holder may also wait for this processor, so it
+ * does not take long.
  */
 static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
 {
 	enum { LOOKS = 6, PAUSES = 64 };
 	const bool spins = place->node.wait->ctx->ops->yield == NULL;
+	const int64_t end = spins ? fl__sys.now() + TRIES : 0;
 	fl__store_relaxed(&place->is_here, true); /* relaxed: tells nothing else; see look() */
 	for (unsigned i = 0;; i++) {
 		if (take_as_first(m)) {
 			leave_line(m, &place->node, true);
 			return true;
 		}
-		if (!spins || i == LOOKS)
+		if (!spins || i == LOOKS || fl__sys.now() >= end)
 			return false;
 		pause_for((unsigned)PAUSES << i);
 	}
