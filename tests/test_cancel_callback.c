@@ -248,6 +248,48 @@ FL_TEST(cancel_callback_remove_waits_for_one_that_runs)
 	fl_cancel_destroy(&s.token);
 }
 
+/* stray_wake_reused_memory: the token is gone while its function runs, and a semaphore is where it was. */
+static int acquire(void *sem, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(sem, deadline, cancel);
+}
+
+FL_TEST(cancel_callback_end_wakes_nobody_else)
+{
+	union {
+		fl_cancel token;
+		fl_sem sem[sizeof(fl_cancel) / sizeof(fl_sem)];
+		struct {
+			uint32_t unused;
+			fl_sem sem[2];
+		} shifted;
+	} memory = {.token = FL_CANCEL_INIT};
+	enum { N = sizeof memory.sem / sizeof *memory.sem, ALL = N + 2 };
+	slow s = {.ended = 0};
+	fl_thread requester;
+	fl_test_caller waiters[2];
+	for (int shifted = 0; shifted < 2; shifted++) {
+		memory.token = (fl_cancel)FL_CANCEL_INIT;
+		s = (slow){.ended = 0};
+		assert_true(fl_cancel_on_request(&memory.token, &s.cb, take_long, &s));
+		fl_test_go(&requester, request, &memory.token);
+		FL_OK(fl_event_wait(&s.begun));
+		fl_cancel_destroy(&memory.token);
+		memset(&memory, 0, sizeof memory);
+		fl_sem *sem = shifted ? memory.shifted.sem : memory.sem;
+		for (int i = 0; i < 2; i++)
+			fl_test_call_in_line(&waiters[i], acquire, &sem[i], &sem[i], FL_FOREVER, FL_SHIELDED);
+		fl_event_set(&s.go);
+		fl_test_end(&requester);
+		for (int i = 0; i < 2; i++) {
+			assert_int_equal(fl_test_in_line(&sem[i]), 1);
+			fl_sem_release(&sem[i]);
+			FL_OK(fl_test_call_end(&waiters[i]));
+		}
+		assert_false(fl_cancel_callback_remove(&s.cb));
+	}
+}
+
 /* The same among fibers of one thread: the function waits in one, the removal in another. */
 static int request_in_fiber(void *arg)
 {

@@ -33,7 +33,8 @@
  *      for any.)
  *   2. Somebody stands in line => the first of them is awake (roused, or about to be when the transaction ends); or WAITERS is
  *      set, and the mutex is LOCKED, so that an unlock is to come that will look, or an unlock is about to.
- *   3. WAITERS is set and cleared under the lot, and only while the line is not empty.
+ *   3. WAITERS is set and cleared under the lot, and set only while the line is not empty. It may outlive a line whose last have
+ *      given up: settled().
  *   4. HAND is set only for a first in line that is awake, and it alone clears HAND. A waiter that has given up is not awake
  *      (lot.c, invariant 2), and is passed over.
  *
@@ -145,11 +146,12 @@ static bool line_up(fl_mutex *m, struct fl__node *node)
 	return waits;
 }
 
-/* Under the lot. */
+/* Under the lot. One who was passed over since is nobody that destroy would see: the mutex may be gone. */
 static void leave_open_line(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
+	const bool passed_over = !node->queued;
 	fl__lot_remove(lot, node);
-	if (owns || !fl__lot_more(lot))
+	if (owns || (!passed_over && !fl__lot_more(lot)))
 		say_who_waits(m, lot);
 }
 
@@ -224,7 +226,7 @@ static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl
 	return 0;
 }
 
-/* After the lock was taken with WAITERS set: those may be the parents of a forked child. */
+/* After the lock was taken with WAITERS set: those may have given up, or be the parents of a forked child. */
 static int settled(fl_mutex *m)
 {
 	struct fl__lot lot;

@@ -12,7 +12,8 @@
  *              and has neither taken the lock                                             the lock or goes back in line
  *              nor gone back
  *   WAITERS    somebody stands in line, or is     line_up(), upgrade, under the lot       under the lot, by who takes the lock or
- *              awake, or is about to leave()                                              leaves the line, and finds it empty
+ *              awake                                                                      leaves the line, or passes over the
+ *                                                                                         last there, and finds it empty
  *   CLOSED     the first in line has waited its   close_in_time(), under the lot          that one, when it takes the lock; who
  *              time: nobody overtakes                                                     leaves the line empty
  *   UPGRADER   a reader, still counted, waits     upgrade, under the lot                  serve_in() as it hands WRITER over; the
@@ -34,7 +35,8 @@
  *   4. So while the lock is not barred to the first in line, one is awake, or whoever unbarred it has yet to serve the line.
  *      A reader that came by mistake bars the lock to writers while it is there, and therefore serves, too, as it goes.
  *   5. UPGRADER bars the lock to all others. Its reader stands first in line. So there is one, and it waits for readers only.
- *   6. Who leaves the line without the lock serves it: those behind it may have waited for nobody else.
+ *   6. Who leaves the line without the lock serves it: those behind it may have waited for nobody else. Who is passed over as it
+ *      leaves was taken out by one who serves it.
  *
  * Fairness: the line is FIFO; who has waited CLOSE_AFTER as the first closes the door to all who are not called. Fibers never
  * overtake. A reader that was called takes the readers right behind it along.
@@ -156,7 +158,7 @@ static bool take_if_open(fl_rwlock *l, const struct mode *mode)
 
 /*
  * Under the lot, with somebody in line (invariant 2): calls the first if nothing bars the lock to it, or hands it to the reader
- * that upgrades.
+ * that upgrades. Passes over who has given up.
  */
 static void serve_in(fl_rwlock *l, struct fl__lot *lot)
 {
@@ -169,10 +171,10 @@ static void serve_in(fl_rwlock *l, struct fl__lot *lot)
 			if (!fl__lot_take_this(lot, first, GRANTED))
 				continue;
 			/* acquire, for the upgrader: pairs with the release in fl_rwlock_read_unlock() */
-			seen = fl__add_acquire(&l->word_, WRITER - UPGRADER - READER);
-			if (!(seen & AWAKE) && !fl__lot_more(lot))
-				fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: a mark */
-			return;
+			(void)fl__add_acquire(&l->word_, WRITER - UPGRADER - READER);
+			if (fl__lot_more(lot))
+				return;
+			break;
 		}
 		if (seen & (AWAKE | (first->value == READS ? reading.bars : writing.bars)))
 			return;
@@ -181,6 +183,8 @@ static void serve_in(fl_rwlock *l, struct fl__lot *lot)
 			return;
 		}
 	}
+	if (!(fl__load_relaxed(&l->word_) & AWAKE))              /* relaxed: it changes under the lot alone */
+		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: marks */
 }
 
 static bool waits_for_rwlock(const struct fl__node *node)
@@ -298,18 +302,20 @@ static bool line_up(fl_rwlock *l, const struct mode *mode, struct fl__node *node
 	return waits;
 }
 
-/* Out of the line, without the lock: invariant 6. `bit` is UPGRADER for who waited with it. */
+/*
+ * Out of the line, without the lock: invariant 6. `bit` is UPGRADER for who waited with it, and still reads. Any other who was passed
+ * over since is nobody that destroy would see: the lock may be gone.
+ */
 static void leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
+	const bool passed_over = !node->queued;
 	fl__lot_remove(&lot, node);
-	uint32_t clears = bit;
-	/* relaxed: AWAKE changes under the lot alone */
-	if (!fl__lot_more(&lot) && !(fl__load_relaxed(&l->word_) & AWAKE))
-		clears |= WAITERS | CLOSED;
-	fl__and_relaxed(&l->word_, ~clears); /* relaxed: marks */
-	serve_in(l, &lot);
+	if (!passed_over || bit) {
+		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a mark */
+		serve_in(l, &lot);
+	}
 	fl__lot_close(&lot);
 }
 

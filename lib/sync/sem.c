@@ -95,13 +95,18 @@ static void settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	fl__store_release(&s->word_, left | (first ? WAITERS : 0));
 }
 
-/* Who has given up leaves; those behind it may want less than it did. (An observer that stands first is never passed over.) */
+/*
+ * Who has given up leaves; those behind it may want less than it did. Unless it was passed over: then they were served, and the
+ * semaphore may be gone. (An observer that stands first is never passed over.)
+ */
 static void leave(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
+	const bool passed_over = !node->queued;
 	fl__lot_remove(&lot, node);
-	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+	/* relaxed: it changes under the lot alone */
+	if (!passed_over && (fl__load_relaxed(&s->word_) & WAITERS))
 		settle(s, &lot, 0);
 	fl__lot_close(&lot);
 }

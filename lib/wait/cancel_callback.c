@@ -37,10 +37,14 @@ struct fl__cancel_run {
 	bool removed; /* by the function: its own context's alone */
 };
 
-/* No token has its own line at this address. */
+/*
+ * An odd address: nothing has its line there but callbacks. For the token may be gone, and its memory something else that is waited
+ * for, when the end of a function wakes the line.
+ */
 static const void *line_of(const fl_cancel *c)
 {
-	return c->root_ ? &c->root_->lock_ : &c->lock_;
+	const fl_cancel *root = c->root_ ? c->root_ : c;
+	return (const char *)root + 1;
 }
 
 static void link_first(fl_cancel_callback **first, fl_cancel_callback *cb)
