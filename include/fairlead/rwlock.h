@@ -27,7 +27,8 @@ FL_BEGIN_DECLS
  *
  * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before
  * it released. An unlock touches the lock for the last time in the instruction that frees it, so that the next owner may
- * destroy it at once and free its memory.
+ * destroy it at once and free its memory. In a forked child it stays locked for reading, for good, also if another thread, at
+ * the moment of the fork, had come to read and found that it must wait.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;

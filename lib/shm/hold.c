@@ -4,7 +4,7 @@
  * the bridge, since its thread has more to do; and so does a thread with a token, after a look as long as the first kind's.
  *
  * To the kernel the contexts of one thread are one owner. A fiber that finds a lock with its own thread's number waits for
- * another context of that thread, which it stops by waiting: it stands in the lot, in the line of the lock's address, and the
+ * another context of that thread, which it stops by waiting: it stands in the lot, in a line of the lock, and the
  * unlock, which happens on the same thread, looks there if `waiting_here` says that there is anybody. The two cannot miss each
  * other: a thread runs one context at a time, and nothing between the look at the word and the line gives way to another.
  */
@@ -19,13 +19,22 @@
 /* Waits of this thread's contexts for one another. */
 static _Thread_local uint32_t waiting_here __attribute__((tls_model("initial-exec")));
 
+/*
+ * An odd address: nothing else has its line there. For when an unlock wakes the line, the lock may be gone, and its memory something
+ * else that is waited for.
+ */
+static const void *line_of(const struct fl__shm_lock *l)
+{
+	return (const char *)l + 1;
+}
+
 static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	fl__lot_open(&lot, l);
+	fl__lot_open(&lot, line_of(l));
 	fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
 	waiting_here++;
@@ -74,7 +83,7 @@ void fl__shm_unhold(struct fl__shm_lock *l, bool all)
 	if (waiting_here == 0)
 		return;
 	struct fl__lot lot;
-	fl__lot_open(&lot, l); /* its address alone: the memory may be gone */
+	fl__lot_open(&lot, line_of(l));
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }

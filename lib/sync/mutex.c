@@ -38,7 +38,8 @@
  *   4. HAND is set only for a first in line that is awake, and it alone clears HAND. A waiter that has given up is not awake
  *      (lot.c, invariant 2), and is passed over.
  *
- * A forked child inherits the word, but no line: who finds WAITERS when it takes the lock sees to that, in lock_slow().
+ * A forked child inherits the word, but no line: who finds WAITERS when it takes the lock sees to that, in settled(). A mutex that
+ * had been handed over is another's there, as one that another has locked.
  *
  * Fairness: the line is FIFO; a running thread may overtake the first in line, for a millisecond. A fiber first lets the
  * others of its thread run: give_way().
