@@ -228,3 +228,39 @@ FL_TEST(loop_locks_are_used_in_turns)
 {
 	fl_test_in_loop(in_turns, NULL);
 }
+
+/* A mutex among fibers is first come, first served, also when another one has been handed on in between. */
+static fl_mutex first, second;
+
+static int pass(void *m)
+{
+	FL_LOCKED((fl_mutex *)m);
+	note(m == &first ? 'f' : 's');
+	return 0;
+}
+
+static int lock_two_again(void *unused)
+{
+	(void)unused;
+	noted = 0;
+	fl_mutex_lock(&first);
+	fl_mutex_lock(&second);
+	fl_fiber *waiters[] = {fl_test_start(pass, &first), fl_test_start(pass, &second)};
+	fl_test_settle();
+	fl_mutex_unlock(&first);
+	fl_mutex_unlock(&second);
+	fl_mutex_lock(&first);
+	note('m');
+	fl_mutex_unlock(&first);
+	for (int i = 0; i < 2; i++)
+		FL_CHECK(fl_test_join(waiters[i]) == 0);
+	FL_CHECK(strcmp(order, "fsm") == 0);
+	return 0;
+}
+
+FL_TEST(loop_locks_mutex_gives_way_after_another)
+{
+	fl_test_in_loop(lock_two_again, NULL);
+	FL_OK(fl_mutex_destroy(&first));
+	FL_OK(fl_mutex_destroy(&second));
+}

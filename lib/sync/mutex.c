@@ -104,10 +104,11 @@ static bool take_spinning(fl_mutex *m)
  */
 static void give_way(const fl_mutex *m)
 {
-	if (flight.mutex != m)
+	/* relaxed: a hint. Free, and WAITERS: a fiber has unlocked it, and the one that it has roused has yet to come */
+	if ((fl__load_relaxed(&m->word_) & (LOCKED | WAITERS)) != WAITERS)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->ops->yield && !fl_mutex_is_locked(m))
+	if (ctx->ops->yield)
 		ctx->ops->yield();
 }
 
