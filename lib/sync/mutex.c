@@ -33,8 +33,7 @@
  *      for any.)
  *   2. Somebody stands in line => the first of them is awake (roused, or about to be when the transaction ends); or WAITERS is
  *      set, and the mutex is LOCKED, so that an unlock is to come that will look, or an unlock is about to.
- *   3. WAITERS is set and cleared under the lot, and set only while the line is not empty. It may outlive a line whose last have
- *      given up: settled().
+ *   3. WAITERS is set and cleared under the lot, and only while the line is not empty.
  *   4. HAND is set only for a first in line that is awake, and it alone clears HAND. A waiter that has given up is not awake
  *      (lot.c, invariant 2), and is passed over.
  *
@@ -228,7 +227,7 @@ static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl
 	return 0;
 }
 
-/* After the lock was taken with WAITERS set: those may have given up, or be the parents of a forked child. */
+/* After the lock was taken with WAITERS set: those may be the parents of a forked child. */
 static int settled(fl_mutex *m)
 {
 	struct fl__lot lot;
@@ -313,6 +312,8 @@ static void look(fl_mutex *m)
 	struct fl__mutex_node *first = NULL;
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_rouse(&lot));
+	if (there && !fl__lot_more(&lot))
+		say_who_waits(m, &lot); /* all had given up, and leave the mark to this: leave_open_line() */
 	/* relaxed: it costs another look when it is out of date */
 	const bool is_here = first && fl__load_relaxed(&first->is_here);
 	if (first && is_due(first))
