@@ -31,13 +31,16 @@ static void *fl_test_bridge(void *arg)
 	return arg;
 }
 
-/* Bridges are detached; nothing else is in these tests. */
+/*
+ * Bridges are detached, and take no argument. What else is detached takes one: the watcher of descriptors, which outlives all.
+ * It must not pass here, since a bridge that has not begun to run would take the watcher's function for its own.
+ */
 static int fl_test_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	int state = PTHREAD_CREATE_JOINABLE;
 	if (attr)
 		(void)pthread_attr_getdetachstate(attr, &state);
-	if (state == PTHREAD_CREATE_JOINABLE)
+	if (state == PTHREAD_CREATE_JOINABLE || arg)
 		return fl_test_bare_sys.thread_create(thread, attr, start, arg);
 	fl__store_relaxed(&fl_test_serve, start); /* relaxed: it is always the same, and creating a thread orders it */
 	fl__add_relaxed(&fl_test_bridges, 1);
