@@ -226,7 +226,7 @@ static bool line_up_to_drain(fl_brlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	bool waits = !is_drained(l);
+	bool waits = fl__load_relaxed(&l->pending_) != 0; /* relaxed: under the lot, as the last subtraction */
 	if (waits)
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
 	fl__lot_close(&lot);

@@ -34,9 +34,10 @@ FL_STRESS_ACTOR(rw_excl, two)
 
 FL_STRESS_ACTOR(rw_excl, reader)
 {
-	FL_READ_LOCKED(&s->l);
+	OK(fl_rwlock_read_until(&s->l, FL_FOREVER, NULL));
 	s->saw_a = s->a;
 	s->saw_b = s->b;
+	fl_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS(rw_excl, one, two, reader)
