@@ -26,7 +26,7 @@ FL_BEGIN_DECLS
  * FL_DEBUG_CONTENTION: how long each place in the program waits for locks and holds them. Every wait is measured, and one in 16 of
  *     the acquisitions that did not wait, which then counts for 16. Printed at exit to standard error.
  *
- * With any of them, what is held is known: a lock that its owner locks again, and a destroy of one that is held, are reported. Locks
+ * With the first two, what is held is known: a lock that its owner locks again, and a destroy of one that is held, are reported. Locks
  * that were taken before have no known owner, and lead to no report.
  *
  * What can give up (a try, or a wait with a deadline) is no cause of a deadlock; what it has taken is held like all else. A lock is
