@@ -205,3 +205,56 @@ FL_STRESS(lot_leave_vs_move, waiter, mover)
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->taken == 0, "timed out");
 	FL_FORBIDDEN(1, "both, or neither");
 }
+
+/* Who has given up and stands in line still is passed over: the one behind it is moved in its place. */
+struct lot_move_passes_over {
+	char a, b;
+	unsigned ready_a, ready_b;
+	bool stands; /* guarded by the line of a */
+	int rc;
+};
+
+FL_STRESS_ACTOR(lot_move_passes_over, brief)
+{
+	struct place p;
+	s->rc = stand(&p, &s->a, &s->ready_a) ? fl__wait_sleep(&p.wait, soon(), FL_SHIELDED) : 1;
+	if (s->rc < 0)
+		fl__lot_leave(&p.node);
+}
+
+FL_STRESS_ACTOR(lot_move_passes_over, patient)
+{
+	struct place p;
+	struct fl__lot lot;
+	fl__wait_begin(&p.wait);
+	p.node = FL__NODE(&p.wait);
+	fl__lot_open(&lot, &s->a);
+	s->stands = !s->ready_a;
+	if (s->stands)
+		fl__lot_add(&lot, &p.node);
+	const bool waits = s->stands;
+	fl__lot_close(&lot);
+	if (waits)
+		OK(fl__wait_sleep(&p.wait, FL_FOREVER, FL_SHIELDED));
+}
+
+FL_STRESS_ACTOR(lot_move_passes_over, mover)
+{
+	struct fl__lot from, to;
+	fl__lot_open(&from, &s->a);
+	(void)fl__lot_open_also(&from, &to, &s->b);
+	const bool moved = fl__lot_move(&from, &to);
+	FL_STRESS_CHECK(moved || !s->stands);
+	fl__lot_shut_also(&from, &to);
+	fl__lot_close(&from);
+	(void)take_all(&s->a, &s->ready_a);
+	(void)take_all(&s->b, &s->ready_b);
+}
+
+FL_STRESS(lot_move_passes_over, brief, patient, mover)
+{
+	FL_FORBIDDEN(fl__lot_waited(&s->a) || fl__lot_waited(&s->b), "left in line");
+	FL_ACCEPTABLE(s->rc == 0, "woken");
+	FL_ACCEPTABLE(s->rc == 1, "late");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "timed out");
+}

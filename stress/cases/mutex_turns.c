@@ -18,6 +18,18 @@ static void let_a_turn_pass(void)
 		(void)fl_stress_futex_wait(&never, 0, end);
 }
 
+/* Puts the place in the line of its mutex, as a condition does. */
+static void put_in_line(const char *elsewhere, struct fl__mutex_node *place)
+{
+	struct fl__lot from, to;
+	fl__lot_open(&from, elsewhere);
+	fl__lot_add(&from, &place->node);
+	(void)fl__lot_open_also(&from, &to, place->mutex);
+	FL_STRESS_CHECK(fl__mutex_adopt(place->mutex, &from, &to, 1) == 1);
+	fl__lot_shut_also(&from, &to);
+	fl__lot_close(&from);
+}
+
 struct turns {
 	fl_mutex m;
 	int count;
@@ -157,6 +169,60 @@ FL_STRESS(mutex_hand_over_cancel, holder, waiter, canceller)
 }
 
 /*
+ * One that has waited for long enough is handed the mutex by an unlock that looks late: a third has had it meanwhile, and what
+ * that did is there.
+ */
+struct mutex_hand_over_late {
+	fl_mutex m;
+	char elsewhere;
+	int count, rc;
+};
+
+FL_STRESS_SETUP(mutex_hand_over_late)
+{
+	fl_mutex_lock(&s->m);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, holder)
+{
+	s->count++;
+	fl_mutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
+{
+	struct fl__debug_op op;
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	wait.patient = true;
+	struct fl__mutex_node place = FL__MUTEX_NODE(&s->m, &wait);
+	place.since = 1;
+	put_in_line(&s->elsewhere, &place);
+	OK(fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED));
+	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, FL__DEBUG_LATER);
+	fl__mutex_lock_roused(&place, &op);
+	s->count++;
+	fl_mutex_unlock(&s->m);
+}
+
+FL_STRESS_ACTOR(mutex_hand_over_late, third)
+{
+	s->rc = fl_mutex_try_lock(&s->m);
+	if (s->rc != 0)
+		return;
+	s->count++;
+	fl_mutex_unlock(&s->m);
+}
+
+FL_STRESS(mutex_hand_over_late, waiter, holder, third)
+{
+	FL_FORBIDDEN(s->m.word_ != 0 || fl_mutex_destroy(&s->m) != 0, "a mark is left");
+	FL_ACCEPTABLE(s->rc == 0 && s->count == 3, "all had it");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->count == 2, "the third did not get it");
+	FL_FORBIDDEN(1, "a count was lost");
+}
+
+/*
  * A waiter that does not come, as one that waits for the processor of its waker: it is not given the mutex before its time, and
  * then it is, though no unlock finds a mark: who has roused it remembers that.
  */
@@ -179,17 +245,6 @@ static unsigned lock_and_unlock(fl_mutex *m, unsigned most)
 	return n;
 }
 
-static void put_in_line(struct mutex_waiter_in_flight *s, struct fl__mutex_node *place)
-{
-	struct fl__lot from, to;
-	fl__lot_open(&from, &s->elsewhere);
-	fl__lot_add(&from, &place->node);
-	(void)fl__lot_open_also(&from, &to, &s->m);
-	FL_STRESS_CHECK(fl__mutex_adopt(&s->m, &from, &to, 1) == 1);
-	fl__lot_shut_also(&from, &to);
-	fl__lot_close(&from);
-}
-
 FL_STRESS_ACTOR(mutex_waiter_in_flight, holder)
 {
 	enum { SOME = 100 };
@@ -199,10 +254,11 @@ FL_STRESS_ACTOR(mutex_waiter_in_flight, holder)
 	struct fl__mutex_node place = FL__MUTEX_NODE(&s->m, &wait);
 	struct fl__debug_op op;
 	fl_mutex_lock(&s->m);
-	put_in_line(s, &place);
+	put_in_line(&s->elsewhere, &place);
 	const int64_t begin = fl_stress_now();
 	fl_mutex_unlock(&s->m);
 	FL_STRESS_CHECK(wait.park_word == 1);
+	FL_STRESS_CHECK(fl_mutex_destroy(&s->m) == -EBUSY); /* it is free, and awaited */
 	if (lock_and_unlock(&s->m, SOME) < SOME)
 		FL_STRESS_CHECK(fl_stress_now() - begin >= TURN);
 	let_a_turn_pass();
