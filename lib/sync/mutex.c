@@ -395,8 +395,11 @@ void fl_mutex_init(fl_mutex *m)
 
 int fl_mutex_destroy(fl_mutex *m)
 {
-	/* acquire: what follows the last unlock; pairs with its release */
-	const bool busy = (fl__load_acquire(&m->word_) & HELD) || fl__lot_waited(m);
+	/*
+	 * The line first: who leaves it with the lock has set LOCKED before.
+	 * acquire: what follows the last unlock; pairs with its release
+	 */
+	const bool busy = fl__lot_waited(m) || (fl__load_acquire(&m->word_) & HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }

@@ -51,6 +51,48 @@ FL_STRESS(mutex_free_under_look, holder, waiter)
 }
 
 /*
+ * The waiter's time is up when the unlock looks, which passes it over: from then on nobody waits, as far as destroy can see, and
+ * the mutex is freed while that waiter is on its way out.
+ */
+struct mutex_free_over_timeout {
+	fl_mutex *m;
+	int rc;
+	bool freed;
+};
+
+FL_STRESS_SETUP(mutex_free_over_timeout)
+{
+	s->m = make(sizeof *s->m);
+	fl_mutex_lock(s->m);
+}
+
+FL_STRESS_ACTOR(mutex_free_over_timeout, holder)
+{
+	const bool is_awaited = fl__lot_waited(s->m); /* else the waiter may yet come */
+	fl_mutex_unlock(s->m);
+	s->freed = is_awaited && fl_mutex_destroy(s->m) == 0;
+	if (s->freed)
+		free(s->m);
+}
+
+FL_STRESS_ACTOR(mutex_free_over_timeout, waiter)
+{
+	s->rc = fl_mutex_lock_until(s->m, soon(), NULL);
+	if (s->rc == 0)
+		fl_mutex_unlock(s->m);
+}
+
+FL_STRESS(mutex_free_over_timeout, holder, waiter)
+{
+	const bool marked = !s->freed && s->m->word_ != 0;
+	if (!s->freed)
+		free(s->m);
+	FL_FORBIDDEN(marked, "a mark is left");
+	FL_ACCEPTABLE(s->freed, "freed by the holder");
+	FL_ACCEPTABLE(!s->freed, "too early");
+}
+
+/*
  * stray_look_reused_memory, the relative of stray_wake_reused_memory (glibc futex-internal.h): its memory is another primitive, in
  * whose line somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
  * mutex may be, and has it all the same.

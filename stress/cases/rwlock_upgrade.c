@@ -297,7 +297,7 @@ FL_STRESS(rw_timeout_lets_readers_in, writer, reader)
 struct rw_cancel_vs_unlock {
 	fl_rwlock l;
 	fl_cancel stop;
-	int rc[2], count;
+	int rc[2], count, data;
 };
 
 FL_STRESS_SETUP(rw_cancel_vs_unlock)
@@ -309,6 +309,7 @@ FL_STRESS_SETUP(rw_cancel_vs_unlock)
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, holder)
 {
 	fl_cancel_request(&s->stop);
+	s->data = 1;
 	fl_rwlock_write_unlock(&s->l);
 }
 
@@ -324,8 +325,10 @@ FL_STRESS_ACTOR(rw_cancel_vs_unlock, writer)
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, reader)
 {
 	s->rc[1] = fl_rwlock_read_until(&s->l, FL_FOREVER, &s->stop);
-	if (s->rc[1] == 0)
-		fl_rwlock_read_unlock(&s->l);
+	if (s->rc[1] != 0)
+		return;
+	FL_STRESS_CHECK(s->data == 1);
+	fl_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS(rw_cancel_vs_unlock, holder, writer, reader)
