@@ -322,7 +322,7 @@ FL_STRESS(fork_while_locked, forker, contender, another, of_child)
 {
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0, "the parent's is left locked, or awaited");
 	FL_FORBIDDEN(fl_mutex_destroy(&s->child) != 0, "the child's is");
-	FL_FORBIDDEN(s->m.word_ != 0 || s->child.word_ != 0, "a mark is left");
+	FL_FORBIDDEN(s->m.word_ != 0, "a mark is left");
 	FL_ACCEPTABLE(s->count == 3 && s->child_count == 3, "all through");
 	FL_FORBIDDEN(1, "a count was lost");
 }
