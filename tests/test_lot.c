@@ -34,7 +34,8 @@ static int never_park(struct fl__wait *wait, int64_t deadline)
 	return 0;
 }
 
-static const struct fl__ctx_ops counting = {never_park, count_unpark};
+static const struct fl__ctx_ops counting = {
+    .park = never_park, .unpark = count_unpark, .unpark_in_handler = count_unpark};
 
 static void place_init(place *p)
 {

@@ -79,6 +79,14 @@ FL_API void fl_sem_release(fl_sem *s);
 /* Gives `n` permits at once; 0 does nothing. Wakes exactly those whom they serve. Never waits. Panics above its bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
+/*
+ * Gives a permit; for signal handlers, whatever the signal has interrupted: an operation on the same semaphore, or on anything
+ * of the library. When that is at the lines of waiters, it serves this one's before it goes on. Leaves errno as it is. Never
+ * waits, allocates nothing. Panics above its bound; but while somebody waits, a later release does. Elsewhere fl_sem_release() is
+ * faster when somebody waits.
+ */
+FL_API void fl_sem_release_in_handler(fl_sem *s);
+
 /* The permits that are free now, also those that are too few for who stands first: for reports and assertions. Never waits. No memory order. */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 

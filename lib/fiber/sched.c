@@ -158,7 +158,7 @@ void fl__fiber_yield(void)
 	fl__sched_next(s, false);
 }
 
-/* Called by another thread. */
+/* Called by another thread, or in a signal handler. */
 static void post(struct fl__sched *s, struct fl__fiber *f)
 {
 	struct fl__fiber *head = fl__load_relaxed(&s->inbox); /* relaxed: the CAS tells whether it is right */
@@ -205,6 +205,16 @@ static void unpark(struct fl__wait *wait)
 		unpark_elsewhere(f, s, wait);
 }
 
+/* Always by the inbox, also on the fiber's own thread: that may have been interrupted in the midst of its run queue. */
+static void unpark_in_handler(struct fl__wait *wait)
+{
+	struct fl__fiber *f = fiber_of(wait->ctx);
+	struct fl__sched *s = f->sched;
+	/* release and acquire: as in unpark_elsewhere() */
+	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) == PARKED)
+		post(s, f);
+}
+
 static bool unparked(const struct fl__wait *wait)
 {
 	return fl__load_acquire(&wait->park_word) == UNPARKED; /* pairs with unpark() */
@@ -236,7 +246,7 @@ static int wait_fd(int fd, short events, int64_t deadline, fl_cancel *cancel)
 	return wait ? wait(fl__sched_current, fd, events, deadline, cancel) : -ENOSYS;
 }
 
-const struct fl__ctx_ops fl__fiber_parker = {park, unpark, fl__fiber_yield, wait_fd};
+const struct fl__ctx_ops fl__fiber_parker = {park, unpark, unpark_in_handler, fl__fiber_yield, wait_fd};
 
 int fl__fiber_suspend(int64_t deadline)
 {

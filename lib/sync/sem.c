@@ -3,7 +3,8 @@
  * The semaphore: permits in the low 31 bits, WAITERS in the top one.
  *
  *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - n, while nobody is in line; release: CAS + n; settle() under the lot
+ *   permits     free ones                   acquire: CAS - n, while nobody is in line; release: CAS + n, while nobody is; in a
+ *                                           signal handler at any time; settle() under the lot
  *   WAITERS     somebody may be in line     set by line_up() under the lot, while there are too few permits, or a line;
  *                                           cleared by settle() under the lot, when the line is empty
  *   bound_      the most permits; 0: FL_SEM_MAX    by the initialisers alone
@@ -14,9 +15,14 @@
  *   2. Permits are conserved: release(n) = those handed over + those added; who gave up was not taken, so it holds none.
  *   3. Nobody sleeps beside permits that are enough for him, unless others stand before him: a node enters the line only in a
  *      transaction that also sets WAITERS; with WAITERS set the word changes only in a transaction (release, or a waiter that
- *      gives up) that serves the line before it ends. So whoever stands first wants more than there is.
+ *      gives up) that serves the line before it ends; or by a signal handler's CAS, which only adds to the permits, and is
+ *      followed by such a transaction, the handler's own or that of whoever it has interrupted or met. So whoever stands first
+ *      wants more than there is, when all releases are over.
  *   4. A line means WAITERS. While it is set nobody takes past the line, not even by a try: so who waits for many is not
  *      starved by those who want one.
+ *
+ * A signal handler's last access to the semaphore is its CAS, too: what follows touches it only if it has a line, and then it
+ * is there. (In its place may be another: settle() is right for any.)
  *
  * Safe mistake: WAITERS without a line sends one release, or one try that could succeed, the slow way. So it is in the child
  * of a fork.
@@ -55,6 +61,48 @@ static uint32_t need_of(const struct fl__node *node)
 	return node->observer ? 1 : node->value;
 }
 
+/* Hands over to whose turn it is, from the `left` permits; whether somebody is left in line. */
+static bool hand_over(struct fl__lot *lot, uint32_t *left)
+{
+	const struct fl__node *first;
+	while ((first = fl__lot_first(lot)) != NULL && need_of(first) <= *left) {
+		const uint32_t need = need_of(first);
+		if (fl__lot_take_first(lot, need))
+			*left -= need;
+	}
+	return first != NULL;
+}
+
+/*
+ * Under the lot, with WAITERS set: serves the line, also with `n` permits more, and publishes what is left. The last access.
+ * False: so many are too many, and were not added.
+ */
+static bool settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
+{
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS tells whether it is right */
+	uint32_t left = permits_of(seen);
+	bool more = hand_over(lot, &left);
+	const bool fits = left <= bound_of(s) && n <= bound_of(s) - left;
+	if (fits && n > 0) {
+		left += n;
+		more = hand_over(lot, &left);
+	}
+	for (;;) {
+		const uint32_t before = permits_of(seen);
+		/* release: pairs with the acquire of try_take() and line_up(). acquire: with a signal handler's release */
+		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (more ? WAITERS : 0)))
+			return fits;
+		left += permits_of(seen) - before; /* a signal handler's: while WAITERS is set nobody else changes it */
+		more = hand_over(lot, &left);
+	}
+}
+
+/* For a signal handler, on behalf of a line that is not empty, so that WAITERS is set. */
+static void serve(struct fl__lot *lot)
+{
+	(void)settle((fl_sem *)(uintptr_t)lot->key, lot, 0);
+}
+
 /*
  * Goes in line for `need` permits; false when they were there, of which it took `take`. Without a node it only looks.
  */
@@ -74,25 +122,11 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (waits && node) {
 		node->value = need;
+		node->serve = serve;
 		fl__lot_add(&lot, node);
 	}
 	fl__lot_close(&lot);
 	return waits;
-}
-
-/* Under the lot, with WAITERS set: adds `n` permits, hands over to whose turn it is, publishes what is left. The last access. */
-static void settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
-{
-	/* relaxed: while WAITERS is set the word changes under the lot alone (invariant 3) */
-	uint32_t left = permits_of(fl__load_relaxed(&s->word_)) + n;
-	const struct fl__node *first;
-	while ((first = fl__lot_first(lot)) != NULL && need_of(first) <= left) {
-		const uint32_t need = need_of(first);
-		if (fl__lot_take_first(lot, need))
-			left -= need;
-	}
-	/* release: pairs with the acquire of try_take() and line_up() */
-	fl__store_release(&s->word_, left | (first ? WAITERS : 0));
 }
 
 /*
@@ -107,7 +141,7 @@ static void leave(fl_sem *s, struct fl__node *node)
 	fl__lot_remove(&lot, node);
 	/* relaxed: it changes under the lot alone */
 	if (!passed_over && (fl__load_relaxed(&s->word_) & WAITERS))
-		settle(s, &lot, 0);
+		(void)settle(s, &lot, 0);
 	fl__lot_close(&lot);
 }
 
@@ -140,28 +174,32 @@ static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *canc
 	return rc;
 }
 
-/* The word with `n` permits more; panics when there are too many. */
+static _Noreturn void too_many(const fl_sem *s)
+{
+	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
+}
+
+/* The word, which has no WAITERS, with `n` permits more; panics when there are too many. */
 static uint32_t add_permits(const fl_sem *s, uint32_t word, uint32_t n)
 {
-	const uint32_t bound = bound_of(s), permits = permits_of(word);
-	if (permits > bound || n > bound - permits)
-		fl__panic("fl_sem_release", s,
-		          s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
+	const uint32_t bound = bound_of(s);
+	if (word > bound || n > bound - word)
+		too_many(s);
 	return word + n;
 }
 
-/* Serves the line, and adds what is left; false when it is for the caller to look again. */
-static bool release_waking(fl_sem *s, uint32_t n)
+enum release { DONE, AGAIN, TOO_MANY };
+
+/* Serves the line, and adds what is left. */
+static enum release release_waking(fl_sem *s, uint32_t n)
 {
 	struct fl__lot lot;
+	enum release result = AGAIN;
 	fl__lot_open(&lot, s);
-	/* relaxed: WAITERS changes under the lot alone, and while it is set nothing else of the word does (invariant 3) */
-	const uint32_t seen = fl__load_relaxed(&s->word_);
-	const bool fits = (seen & WAITERS) && n <= bound_of(s) - permits_of(seen);
-	if (fits)
-		settle(s, &lot, n);
+	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+		result = settle(s, &lot, n) ? DONE : TOO_MANY;
 	fl__lot_close(&lot);
-	return fits;
+	return result;
 }
 
 int fl_sem_init(fl_sem *s, uint32_t permits)
@@ -229,19 +267,41 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 		return;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	for (;;) {
-		uint32_t next = add_permits(s, seen, n);
-		/* release: pairs with the acquire of try_take() and line_up() */
-		if (!(seen & WAITERS) && fl__cas_weak_release(&s->word_, &seen, next))
+		if (seen & WAITERS) {
+			const enum release result = release_waking(s, n);
+			if (result == DONE)
+				return;
+			if (result == TOO_MANY)
+				too_many(s);
+			seen = fl__load_relaxed(&s->word_); /* relaxed: as above */
+		} else if (fl__cas_weak_release(&s->word_, &seen, add_permits(s, seen, n))) {
+			/* release: pairs with the acquire of try_take() and line_up() */
 			return;
-		if ((seen & WAITERS) && release_waking(s, n))
-			return;
-		seen = fl__load_relaxed(&s->word_); /* relaxed: as above */
+		}
 	}
 }
 
 void fl_sem_release(fl_sem *s)
 {
 	fl_sem_release_n(s, 1);
+}
+
+/* Whether a permit fits. With WAITERS, whose turn it is may be about to have some: no more is known than that they can be counted. */
+static bool has_room(const fl_sem *s, uint32_t word)
+{
+	return permits_of(word) < (word & WAITERS ? FL_SEM_MAX : bound_of(s));
+}
+
+void fl_sem_release_in_handler(fl_sem *s)
+{
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	do {
+		if (!has_room(s, seen))
+			too_many(s);
+		/* release: pairs with the acquire of try_take(), line_up() and settle() */
+	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
+	if (seen & WAITERS)
+		fl__lot_serve_in_handler(s);
 }
 
 uint32_t fl_sem_value(const fl_sem *s)

@@ -26,6 +26,11 @@ struct fl__ctx_ops {
 	 * published the unpark: nothing of them is read after that but their addresses.
 	 */
 	void (*unpark)(struct fl__wait *wait);
+	/*
+	 * The same from a signal handler, which may have interrupted anything on the context's own thread. NULL: for contexts that
+	 * wait for nothing which is released there.
+	 */
+	void (*unpark_in_handler)(struct fl__wait *wait);
 	/* Lets the other contexts that share the thread run first. NULL: there are none. */
 	void (*yield)(void);
 	/*

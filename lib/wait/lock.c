@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock under the lot: a futex mutex of three states.
+ * The lock under the lot: a futex mutex, and a mark for signal handlers.
  *
- *   0 FREE       nobody holds it      set by fl__unlock()
- *   1 HELD       held, no sleepers    set by fl__lock(), CAS from FREE
- *   2 CONTENDED  held, maybe sleepers set by fl__lock() before it sleeps, and when it wakes
+ *   bit       meaning                            set by                                               cleared by
+ *   HELD      somebody holds it                  fl__lock(), CAS from FREE, or by an or before it     fl__unlock()
+ *                                                sleeps and when it wakes; fl__lock_or_defer()
+ *   DEFERRED  whoever holds it has something     fl__lock_or_defer(), CAS, while it is HELD           fl__unlock()
+ *             to do when it unlocks
+ *   SLEEPERS  maybe somebody sleeps              fl__lock(), with HELD, as there                      fl__unlock()
  *
- * Safe mistake: CONTENDED without sleepers costs one needless futex_wake. Sections under it are a few instructions long, so
+ * Safe mistake: SLEEPERS without sleepers costs one needless futex_wake. Sections under it are a few instructions long, so
  * a short spin nearly always suffices; the yields are for a holder that lost its CPU; the sleep is for the worst.
  */
 #include "lock.h"
@@ -14,7 +17,8 @@
 #include "../base/sys.h"
 #include <fairlead/time.h>
 
-enum { FREE = 0, HELD = 1, CONTENDED = 2, SPINS = 32, YIELDS = 16 };
+/* With SLEEPERS it is no value of the parkers' words, so that a debugger can tell who sleeps on what. */
+enum { FREE = 0, HELD = 1, DEFERRED = 2, SLEEPERS = 8, SPINS = 32, YIELDS = 16 };
 
 static bool spin(uint32_t *word)
 {
@@ -38,8 +42,9 @@ void fl__lock(uint32_t *word)
 		return;
 	if (spin(word))
 		return;
-	while (fl__swap_acquire(word, CONTENDED) != FREE)              /* pairs with the release in fl__unlock() */
-		(void)fl__sys.futex_wait(word, CONTENDED, FL_FOREVER); /* whatever it says: look again */
+	uint32_t seen;
+	while ((seen = fl__or_acquire(word, HELD | SLEEPERS)) != FREE) /* pairs with the release in fl__unlock() */
+		(void)fl__sys.futex_wait(word, seen | HELD | SLEEPERS, FL_FOREVER); /* whatever it says: look again */
 }
 
 bool fl__try_lock(uint32_t *word)
@@ -48,8 +53,24 @@ bool fl__try_lock(uint32_t *word)
 	return fl__cas_acquire(word, &expected, HELD); /* pairs with the release in fl__unlock() */
 }
 
-void fl__unlock(uint32_t *word)
+bool fl__lock_or_defer(uint32_t *word)
 {
-	if (fl__swap_release(word, FREE) == CONTENDED) /* pairs with every acquire in fl__lock() */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: a CAS decides */
+	for (;;) {
+		if (seen == FREE) {
+			if (fl__cas_weak_acquire(word, &seen, HELD)) /* pairs with the release in fl__unlock() */
+				return true;
+		} else if (fl__cas_weak_release(word, &seen, seen | DEFERRED)) {
+			/* release: pairs with the acquire of whoever locks it next, since unlocks continue its sequence */
+			return false;
+		}
+	}
+}
+
+bool fl__unlock(uint32_t *word)
+{
+	const uint32_t before = fl__swap_release(word, FREE); /* pairs with every acquire in this file */
+	if (before & SLEEPERS)
 		(void)fl__sys.futex_wake(word, 1);
+	return before & DEFERRED;
 }

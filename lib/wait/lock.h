@@ -11,6 +11,14 @@
  */
 void fl__lock(uint32_t *word);
 bool fl__try_lock(uint32_t *word); /* once: for reports from a signal handler */
-void fl__unlock(uint32_t *word);
+
+/*
+ * Also from a signal handler, which may have interrupted the holder: true, holding it; false: the unlock to come returns true,
+ * and whoever calls that sees what was written before this call when he has locked it again.
+ */
+bool fl__lock_or_defer(uint32_t *word);
+
+/* Whether somebody has deferred something meanwhile. */
+bool fl__unlock(uint32_t *word);
 
 #endif

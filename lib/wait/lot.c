@@ -33,6 +33,10 @@
  *   6. No lost wake: the waiter looks at the word after it has locked the bucket and adds itself before it unlocks. A waker
  *      that changed the word without the lock saw no waiters bit, so its change came before the waiter set the bit with a
  *      CAS on the same word, and the waiter has seen it.
+ *   7. A signal handler never waits for a bucket, which its own thread may have locked. What it has to do there is done by
+ *      whoever holds the bucket: fl__lot_shut() looks for the mark in the instruction that unlocks it. A mark that is set
+ *      while somebody holds it is seen by that one's unlock; who sees it and does not get the bucket again leaves it to
+ *      whoever did.
  *
  * Mistakes that are safe: a waiters bit without waiters (they gave up) costs the next waker one visit here, and it clears
  * the bit. A waiters bit is never missing.
@@ -250,7 +254,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 	/* In the order of their addresses; nothing else locks two. */
 	const bool in_order = from->bucket < to->bucket;
 	if (!in_order)
-		fl__unlock(&from->bucket->lock);
+		fl__lot_shut(from);
 	fl__lock(&to->bucket->lock);
 	if (!in_order)
 		fl__lock(&from->bucket->lock);
@@ -273,6 +277,8 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 
 void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
 {
+	if (to->bucket != from->bucket)
+		fl__lot_shut(to);
 	if (to->taken) {
 		if (from->taken)
 			from->taken_last->then = to->taken;
@@ -280,8 +286,6 @@ void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
 			from->taken = to->taken;
 		from->taken_last = to->taken_last;
 	}
-	if (to->bucket != from->bucket)
-		fl__lot_shut(to);
 }
 
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
@@ -311,9 +315,24 @@ bool fl__lot_more(const struct fl__lot *lot)
 	return fl__lot_first(lot) != NULL;
 }
 
+/* Each line of the bucket that has a `serve`. */
+static void serve_all(struct fl__lot *lot)
+{
+	const void *key = lot->key;
+	for (struct fl__node *first = lot->bucket->lines, *next; first; first = next) {
+		next = first->below; /* of another line, which this one's service leaves alone */
+		if (first->serve) {
+			lot->key = first->key;
+			first->serve(lot);
+		}
+	}
+	lot->key = key;
+}
+
 void fl__lot_shut(struct fl__lot *lot)
 {
-	fl__unlock(&lot->bucket->lock);
+	while (fl__unlock(&lot->bucket->lock) && fl__lock_or_defer(&lot->bucket->lock))
+		serve_all(lot);
 }
 
 void fl__lot_close(struct fl__lot *lot)
@@ -330,6 +349,25 @@ void fl__lot_unpark(struct fl__lot *lot)
 		    node->wait); /* from here on, node, wait and context may be gone (invariant 3) */
 		node = next;
 	}
+}
+
+static void unpark_in_handler(const struct fl__lot *lot)
+{
+	for (struct fl__node *node = lot->taken; node;) {
+		struct fl__node *next = node->then;
+		node->wait->ctx->ops->unpark_in_handler(node->wait); /* as above */
+		node = next;
+	}
+}
+
+void fl__lot_serve_in_handler(const void *key)
+{
+	struct fl__lot lot = {.bucket = bucket_of(key), .key = key};
+	if (!fl__lock_or_defer(&lot.bucket->lock))
+		return;
+	serve_all(&lot);
+	fl__lot_shut(&lot);
+	unpark_in_handler(&lot);
 }
 
 void fl__lot_leave(struct fl__node *node)
@@ -421,8 +459,10 @@ int fl__lot_peek(size_t i, size_t skip, struct fl__lot_seen *seen, int max)
 		return -ENOENT;
 	for (int look = 0; look < LOOKS; look++) {
 		if (fl__try_lock(&buckets[i].lock)) {
-			const int n = peek(&buckets[i], skip, seen, max);
-			fl__unlock(&buckets[i].lock);
+			struct fl__lot lot = {.bucket = &buckets[i]};
+			const int n = peek(lot.bucket, skip, seen, max);
+			fl__lot_shut(&lot);
+			unpark_in_handler(&lot);
 			return n;
 		}
 		fl__sys.relax();

@@ -42,6 +42,8 @@ struct fl__wait {
 #define FL__GAVE_UP ((uintptr_t)1)
 #define FL__CANCELLED ((uintptr_t)2)
 
+struct fl__lot;
+
 /* Its place in one line. Guarded by the bucket's lock while it is queued. */
 struct fl__node {
 	struct fl__node *next, *prev;   /* the line: a ring in FIFO order */
@@ -49,6 +51,8 @@ struct fl__node {
 	struct fl__node *then;          /* whoever is unparked next: see struct fl__lot */
 	const void *key;
 	struct fl__wait *wait;
+	/* NULL; or, of primitives that are released in signal handlers, what serves their lines: fl__lot_serve_in_handler() */
+	void (*serve)(struct fl__lot *lot);
 	uint32_t
 	    value; /* until it is taken: of what kind it is, 0 unless its primitive has kinds; then: from whoever took it */
 	bool queued;      /* in a line */
@@ -125,6 +129,13 @@ void fl__lot_close(struct fl__lot *lot);
 void fl__lot_shut(struct fl__lot *lot);
 void fl__lot_next(struct fl__lot *lot, const void *key);
 void fl__lot_unpark(struct fl__lot *lot);
+
+/*
+ * For a signal handler, which may have interrupted a transaction of its thread: calls `serve` of the first node of each line in
+ * the bucket of `key` that has one, with that line open, now; or has it called by whoever holds the bucket, before he lets go
+ * of it. The object is there as long as somebody stands in its line, so it may be gone when this is called. Never waits.
+ */
+void fl__lot_serve_in_handler(const void *key);
 
 /* Begins a wait of the calling context. */
 void fl__wait_begin(struct fl__wait *wait);

@@ -108,4 +108,4 @@ static void unpark(struct fl__wait *wait)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }
 
-const struct fl__ctx_ops fl__thread_parker = {park, unpark, NULL, NULL};
+const struct fl__ctx_ops fl__thread_parker = {park, unpark, unpark, NULL, NULL};

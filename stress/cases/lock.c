@@ -33,7 +33,7 @@ FL_STRESS(lock_excl, one, two)
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
-/* Contention: who sleeps is woken, also when a third one came between; CONTENDED is not lost when its setter leaves. */
+/* Contention: who sleeps is woken, also when a third one came between; SLEEPERS is not lost when its setter leaves. */
 struct lock_contended {
 	uint32_t lock;
 	int count;
@@ -59,6 +59,55 @@ FL_STRESS(lock_contended, one, two, three)
 {
 	FL_ACCEPTABLE(s->lock == 0 && s->count == 4, "all counted");
 	FL_FORBIDDEN(1, "a count was lost, or it was left locked");
+}
+
+/* What is deferred is done by whoever holds the lock, also while others sleep: in the end, and with what came before. */
+struct lock_deferred {
+	uint32_t lock;
+	int data, served;
+};
+
+static void serve(struct lock_deferred *s)
+{
+	FL_STRESS_CHECK(s->data == 1);
+	s->served++;
+}
+
+static void unlock_serving(struct lock_deferred *s)
+{
+	while (fl__unlock(&s->lock) && fl__lock_or_defer(&s->lock))
+		serve(s);
+}
+
+static void hold(struct lock_deferred *s)
+{
+	fl__lock(&s->lock);
+	unlock_serving(s);
+}
+
+FL_STRESS_ACTOR(lock_deferred, handler)
+{
+	s->data = 1;
+	if (fl__lock_or_defer(&s->lock)) {
+		serve(s);
+		unlock_serving(s);
+	}
+}
+
+FL_STRESS_ACTOR(lock_deferred, one)
+{
+	hold(s);
+}
+
+FL_STRESS_ACTOR(lock_deferred, two)
+{
+	hold(s);
+}
+
+FL_STRESS(lock_deferred, handler, one, two)
+{
+	FL_ACCEPTABLE(s->lock == 0 && s->served == 1, "served");
+	FL_FORBIDDEN(1, "not served, or it was left locked");
 }
 
 /* The swap of an unlock is its last access: the next owner may free the lock. */

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Releases in signal handlers, whatever they interrupt. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+
+/* Two semaphores whose lines are nearly always in one bucket: 46368 is a Fibonacci number. */
+static struct {
+	fl_sem s;
+	char gap[46368 - sizeof(fl_sem)];
+	fl_sem neighbour;
+} room;
+
+static unsigned given;
+
+static void give(int signal)
+{
+	(void)signal;
+	errno = 4711;
+	fl_sem_release_in_handler(&room.s);
+	FL_CHECK(errno == 4711);
+	fl__add_relaxed(&given, 1); /* relaxed: looked at when all is over */
+}
+
+/* From here on a SIGUSR1 gives a permit; there is none yet. */
+static void begin(void)
+{
+	struct sigaction action;
+	memset(&action, 0, sizeof action);
+	action.sa_handler = give;
+	action.sa_flags = SA_RESTART;
+	FL_CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	FL_OK(fl_sem_init(&room.s, 0));
+	FL_OK(fl_sem_init(&room.neighbour, 0));
+	given = 0;
+}
+
+static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(s, deadline, cancel);
+}
+
+FL_TEST(sem_handler_gives_a_permit)
+{
+	begin();
+	errno = 7;
+	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	assert_int_equal(fl_sem_value(&room.s), 2);
+	FL_OK(fl_sem_try_acquire_n(&room.s, 2));
+}
+
+FL_TEST(sem_handler_wakes_who_waits)
+{
+	fl_test_caller c;
+	begin();
+	fl_test_call_in_line(&c, acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	FL_CHECK(raise(SIGUSR1) == 0);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&room.s), 0);
+}
+
+FL_TEST(sem_handler_panics_above_the_bound)
+{
+	fl_sem s = FL_SEM_BOUNDED_INIT(1);
+	FL_PANICS(fl_sem_release_in_handler(&s));
+	assert_ptr_equal(fl_test_panic.object, &s);
+	FL_OK(fl_sem_init(&s, FL_SEM_MAX));
+	FL_PANICS(fl_sem_release_in_handler(&s));
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+}
+
+/* While somebody waits it cannot tell: the next release does. */
+FL_TEST(sem_handler_leaves_one_too_many_to_the_next)
+{
+	fl_sem s;
+	fl_test_caller c;
+	struct fl__lot lot;
+	FL_OK(fl_sem_init_bounded(&s, 0, 1));
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl__lot_open(&lot, &s);
+	for (int i = 0; i < 3; i++)
+		fl_sem_release_in_handler(&s);
+	fl__lot_close(&lot);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&s), 2);
+	FL_PANICS(fl_sem_release(&s));
+	assert_int_equal(fl_sem_value(&s), 2);
+}
+
+/* What a handler has added for those in line counts towards no bound, when another release comes before the line is served. */
+static int release(void *s)
+{
+	fl_sem_release(s);
+	return 0;
+}
+
+FL_TEST(sem_handler_permit_on_its_way_is_none_too_many)
+{
+	fl_sem s;
+	fl_test_caller c;
+	fl_thread t;
+	struct fl__lot lot;
+	FL_OK(fl_sem_init_bounded(&s, 0, 1));
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	fl__lot_open(&lot, &s);
+	fl_sem_release_in_handler(&s);
+	fl_test_go(&t, release, &s);
+	fl__lot_close(&lot);
+	fl_test_end(&t);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&s), 1);
+}
+
+/* The handler's own thread holds the bucket: by its own line, or by the neighbour's. */
+static void interrupt_a_holder(const void *key)
+{
+	fl_test_caller c[2];
+	struct fl__lot lot;
+	begin();
+	for (int i = 0; i < 2; i++)
+		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	fl__lot_open(&lot, key);
+	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	if (key == &room.s)
+		assert_int_equal(fl_sem_value(&room.s), 3); /* nobody is served yet */
+	fl__lot_close(&lot);
+	FL_OK(fl_test_call_end(&c[0]));
+	FL_OK(fl_test_call_end(&c[1]));
+	assert_int_equal(fl_sem_value(&room.s), 1);
+}
+
+FL_TEST(sem_handler_interrupts_a_transaction_on_the_line)
+{
+	interrupt_a_holder(&room.s);
+}
+
+FL_TEST(sem_handler_interrupts_a_transaction_on_the_bucket)
+{
+	interrupt_a_holder(&room.neighbour);
+}
+
+/* A transaction on two lines unlocks and locks the first of them on its way, in one of the two orders. */
+static void interrupt_a_holder_of_two(const void *from_key, const void *to_key)
+{
+	fl_test_caller c[2];
+	struct fl__lot from, to;
+	begin();
+	for (int i = 0; i < 2; i++)
+		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	fl__lot_open(&from, from_key);
+	FL_CHECK(raise(SIGUSR1) == 0);
+	(void)fl__lot_open_also(&from, &to, to_key);
+	assert_ptr_equal(from.key, from_key);
+	FL_CHECK(raise(SIGUSR1) == 0);
+	fl__lot_shut_also(&from, &to);
+	fl__lot_close(&from);
+	FL_OK(fl_test_call_end(&c[0]));
+	FL_OK(fl_test_call_end(&c[1]));
+	assert_int_equal(fl_sem_value(&room.s), 0);
+}
+
+FL_TEST(sem_handler_interrupts_a_transaction_on_two_lines)
+{
+	for (int i = 0; i < 4; i++) {
+		interrupt_a_holder_of_two(&room.s, &room.gap[64 * i]);
+		interrupt_a_holder_of_two(&room.gap[64 * i], &room.s);
+	}
+}
+
+/* In the midst of an unlock: the bucket is free, and its sleepers have yet to be woken. */
+static int wake_after_signal(const uint32_t *word, int n)
+{
+	fl__sys.futex_wake = fl_test_real_sys.futex_wake;
+	FL_CHECK(raise(SIGUSR1) == 0);
+	return fl__sys.futex_wake(word, n);
+}
+
+FL_TEST(sem_handler_interrupts_a_wake)
+{
+	FL_FAULTS();
+	fl_test_caller c[2];
+	begin();
+	for (int i = 0; i < 2; i++)
+		fl_test_call_in_line(&c[i], acquire, &room.s, &room.s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&room.s) == 2);
+	fl__sys.futex_wake = wake_after_signal;
+	fl_sem_release(&room.s);
+	FL_OK(fl_test_call_end(&c[0]));
+	FL_OK(fl_test_call_end(&c[1]));
+	assert_int_equal(given, 1);
+}
+
+/* Fibers, whose own thread is interrupted. */
+static int take(void *unused)
+{
+	(void)unused;
+	return fl_sem_acquire(&room.s);
+}
+
+static int interrupt_own_thread(void *unused)
+{
+	(void)unused;
+	struct fl__lot lot;
+	fl_fiber *f[3];
+	for (int i = 0; i < 3; i++)
+		f[i] = fl_test_start(take, NULL);
+	fl_test_settle();
+	FL_CHECK(fl_test_in_line(&room.s) == 3);
+	FL_CHECK(raise(SIGUSR1) == 0);
+	fl__lot_open(&lot, &room.s);
+	FL_CHECK(raise(SIGUSR1) == 0 && raise(SIGUSR1) == 0);
+	fl__lot_close(&lot);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	return 0;
+}
+
+FL_TEST(sem_handler_wakes_fibers_of_its_thread)
+{
+	begin();
+	fl_test_in_loop(interrupt_own_thread, NULL);
+	assert_int_equal(fl_sem_value(&room.s), 0);
+}
+
+/* The storm. */
+enum { TAKERS = 2, FIBERS = 3, CHURNERS = 1, TARGETS = TAKERS + 1 + CHURNERS };
+
+static struct {
+	pthread_t targets[TARGETS];
+	unsigned there, takers_left, taken, takes;
+	bool over;
+} storm;
+
+static void stand_in_the_storm(void)
+{
+	const unsigned i = fl__add_relaxed(&storm.there, 1);  /* relaxed: it only counts */
+	fl__store_release(&storm.targets[i], pthread_self()); /* pairs with the look in sem_handler_storm */
+}
+
+static int take_all(void *unused)
+{
+	(void)unused;
+	for (unsigned i = 0; i < storm.takes; i++) {
+		FL_CHECK(fl_sem_acquire(&room.s) == 0);
+		fl__add_relaxed(&storm.taken, 1); /* relaxed: as `given` */
+	}
+	fl__add_relaxed(&storm.takers_left, -1u); /* relaxed: the joins order it */
+	return 0;
+}
+
+static void wait_for_its_end(void)
+{
+	FL_WAIT_FOR(fl__load_relaxed(&storm.over)); /* relaxed: as above */
+}
+
+static int take_in_thread(void *unused)
+{
+	stand_in_the_storm();
+	(void)take_all(unused);
+	wait_for_its_end();
+	return 0;
+}
+
+static int take_in_fibers(void *unused)
+{
+	(void)unused;
+	fl_fiber *f[FIBERS];
+	for (int i = 0; i < FIBERS; i++)
+		f[i] = fl_test_start(take_all, NULL);
+	for (int i = 0; i < FIBERS; i++)
+		FL_CHECK(fl_test_join(f[i]) == 0);
+	return 0;
+}
+
+static int run_fibers(void *unused)
+{
+	(void)unused;
+	stand_in_the_storm();
+	fl_test_in_loop(take_in_fibers, NULL);
+	wait_for_its_end();
+	return 0;
+}
+
+/* All that there is to be interrupted: both ways of each operation, on the semaphore and beside it in the bucket. */
+static int churn(void *unused)
+{
+	(void)unused;
+	stand_in_the_storm();
+	while (!fl__load_relaxed(&storm.over)) { /* relaxed: as above */
+		if (fl_sem_acquire_until(&room.s, fl_after(FL_US(1)), NULL) == 0)
+			fl_sem_release(&room.s);
+		fl_sem_release(&room.neighbour);
+		FL_CHECK(fl_sem_acquire(&room.neighbour) == 0);
+		FL_CHECK(fl_sem_acquire_until(&room.neighbour, 0, NULL) == -ETIMEDOUT);
+		(void)fl_test_in_line(&room.neighbour);
+	}
+	return 0;
+}
+
+FL_TEST(sem_handler_storm)
+{
+#ifdef __SANITIZE_THREAD__
+	FL_SKIP("ThreadSanitizer puts handlers off");
+#endif
+	fl_thread t[TARGETS];
+	begin();
+	memset(&storm, 0, sizeof storm);
+	storm.takers_left = TAKERS + FIBERS;
+	storm.takes = fl_test_scaled(300);
+	for (int i = 0; i < TARGETS; i++)
+		fl_test_go(&t[i], i < TAKERS ? take_in_thread : i == TAKERS ? run_fibers : churn, NULL);
+	for (int i = 0; i < TARGETS; i++)
+		FL_WAIT_FOR(fl__load_acquire(&storm.targets[i]) != 0);        /* pairs with stand_in_the_storm() */
+	for (unsigned i = 0; fl__load_relaxed(&storm.takers_left) > 0; i++) { /* relaxed: as above */
+		FL_CHECK(pthread_kill(storm.targets[i % TARGETS], SIGUSR1) == 0);
+		fl__sys.yield();
+	}
+	fl__store_relaxed(&storm.over, true);
+	for (int i = 0; i < TARGETS; i++)
+		fl_test_end(&t[i]);
+	assert_int_equal(storm.taken, (TAKERS + FIBERS) * storm.takes);
+	assert_int_equal(fl_sem_value(&room.s), given - storm.taken);
+	FL_OK(fl_sem_destroy(&room.s));
+}
