@@ -266,6 +266,8 @@ static void counters()
 	CHECK(fl_sem_acquire_until(&a_sem, 0, nullptr) == -ETIMEDOUT);
 	fl_sem_release(&a_sem);
 	fl_sem_release_in_handler(&a_sem);
+	CHECK(fl_sem_acquire(&a_sem) == 0);
+	fl_sem_release_n(&a_sem, 1);
 	CHECK(fl_sem_value(&a_sem) == 2 && fl_sem_destroy(&a_sem) == 0);
 	static fl_sem bounded = FL_SEM_BOUNDED_INIT(2);
 	CHECK(fl_sem_acquire_n(&bounded, 2) == 0 && fl_sem_try_acquire_n(&bounded, 1) == -EAGAIN);
