@@ -157,6 +157,16 @@ FL_TEST(mutex_destroy_while_the_next_owner_wakes)
 /*
  * The waiter that was woken is overtaken, and goes back in line: it is not awake any more, so the next unlock wakes it again.
  */
+static uint32_t gate;
+
+static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
+	while (fl__load_acquire(&gate))
+		fl_test_real_sys.yield();
+	return rc;
+}
+
 static int overtake_and_wake(const uint32_t *word, int n)
 {
 	if (fl__swap_acquire(&awaited_rc, 0) == 1)
@@ -168,14 +178,17 @@ FL_TEST(mutex_waiter_that_is_overtaken_is_woken_again)
 {
 	FL_FAULTS();
 	fl__sys.futex_wake = overtake_and_wake;
+	fl__sys.futex_wait = sleep_behind_the_gate;
 	fl_test_caller c;
 	fl_mutex_lock(&mutex_awaited);
 	fl_test_call_in_line(&c, lock_and_unlock, &mutex_awaited, &mutex_awaited, FL_FOREVER, NULL);
 	for (int i = 0; i < 3; i++) {
 		FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 		fl__store_relaxed(&awaited_rc, 1);
+		fl__store_release(&gate, 1);
 		fl_mutex_unlock(&mutex_awaited); /* and locks it again, before the waiter runs */
 		assert_true(fl_mutex_is_locked(&mutex_awaited));
+		fl__store_release(&gate, 0);
 	}
 	FL_WAIT_FOR(fl_test_asleep(&mutex_awaited) == 1);
 	fl_mutex_unlock(&mutex_awaited);

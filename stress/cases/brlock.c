@@ -166,7 +166,7 @@ FL_STRESS_ACTOR(br_last_wakes, writer)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const struct fl__ctx_ops *spins = ctx->ops;
-	const struct fl__ctx_ops calm = {spins->park, spins->unpark, share_thread, NULL};
+	const struct fl__ctx_ops calm = {.park = spins->park, .unpark = spins->unpark, .yield = share_thread};
 	ctx->ops = &calm;
 	fl_brlock_write(&s->l);
 	s->data = 1;
