@@ -126,14 +126,15 @@ static struct fl__site *copy_all(size_t *n)
 	for (size_t room = 0;;) {
 		fl__debug_relock();
 		*n = n_sites;
-		if (*n <= room) {
+		const bool fits = all && *n <= room;
+		if (fits) {
 			size_t k = 0;
 			for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
 				for (const struct fl__site *s = sites[i]; s; s = s->next)
 					all[k++] = *s;
 		}
 		fl__debug_unlock();
-		if (*n <= room)
+		if (fits || *n == 0)
 			return all;
 		fl__free(all);
 		room = *n;
