@@ -311,6 +311,7 @@ static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel *cancel)
 static void kind_thread_finish(void)
 {
 	fl_event_set(&kind_gate);
+	FL_WAIT_FOR(!fl__lot_waited(fl_kind_key)); /* the thread has ended, as far as who waits for that is concerned */
 }
 
 /* A future whose producer is the test. */

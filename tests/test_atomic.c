@@ -243,13 +243,13 @@ static int lock_once(void *arg)
 
 FL_TEST(lock_sleeps_and_is_woken)
 {
-	enum { CONTENDED = 2 }; /* lib/wait/lock.c */
+	enum { HELD = 1, SLEEPERS = 8 }; /* lib/wait/lock.c */
 	guarded g = {0, 0, 0};
 	fl_thread waiters[3];
 	fl__lock(&g.lock);
 	for (int i = 0; i < 3; i++)
 		fl_test_go(&waiters[i], lock_once, &g);
-	FL_WAIT_FOR(fl__load_relaxed(&g.lock) == CONTENDED);
+	FL_WAIT_FOR(fl__load_relaxed(&g.lock) == (HELD | SLEEPERS));
 	unsigned count = g.count;
 	fl__unlock(&g.lock);
 	for (int i = 0; i < 3; i++)
