@@ -3,18 +3,26 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Told by its name, which a static function does not have. */
-static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
+static bool begins_with(struct fl__symbols *symbols, uintptr_t at, const char *prefix)
 {
 	char text[8];
 	const char *function;
 	fl__stack_frame(symbols, at, text, sizeof text, &function);
-	return function && strncmp(function, "fl_", 3) == 0;
+	return function && strncmp(function, prefix, strlen(prefix)) == 0;
+}
+
+/* Told by its name, which a static function does not have. */
+static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
+{
+	return begins_with(symbols, at, "fl_");
 }
 
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
-	return n > 1 && at[0] != 0 && at[1] != 0 && !is_ours(symbols, at[0]) ? 1 : 0;
+	int i = 0;
+	while (i + 1 < n && at[i + 1] != 0 && begins_with(symbols, at[i], "fl__debug_")) /* not inlined */
+		i++;
+	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !is_ours(symbols, at[i]) ? i + 1 : i;
 }
 
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n)
