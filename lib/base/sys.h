@@ -80,6 +80,13 @@ struct fl__sys {
 
 extern struct fl__sys fl__sys;
 
+/* So many turns of a spin, between two looks. */
+static inline void fl__pause(unsigned turns)
+{
+	while (turns-- > 0)
+		fl__sys.relax();
+}
+
 /* The same two over pthread mutexes and conditions, for systems without futexes; any word, any number of sleepers. */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);
 int fl__portable_futex_wake(const uint32_t *word, int n);

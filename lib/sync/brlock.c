@@ -93,8 +93,7 @@ static bool enter_spinning(uint32_t *row)
 	for (int i = 0; i < LOOKS; i++) {
 		if (try_enter(row))
 			return true;
-		for (int pauses = 1 << i; pauses > 0; pauses--)
-			fl__sys.relax();
+		fl__pause(1u << i);
 	}
 	return false;
 }
@@ -215,8 +214,7 @@ static bool drain_spinning(const fl_brlock *l)
 	for (int i = 0; i < LOOKS; i++) {
 		if (is_drained(l))
 			return true;
-		for (int pauses = 1 << i; pauses > 0; pauses--)
-			fl__sys.relax();
+		fl__pause(1u << i);
 	}
 	return false;
 }

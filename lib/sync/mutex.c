@@ -73,12 +73,6 @@ static bool take_if_free(fl_mutex *m)
 	return false;
 }
 
-static void pause_for(unsigned turns)
-{
-	while (turns-- > 0)
-		fl__sys.relax();
-}
-
 /*
  * A holder on another CPU is about to unlock, more often than not: looks a few times, for about a microsecond, as long as nobody
  * stands in line as far as the word tells. The pauses double, since each look takes the cache line of the word away from the
@@ -92,7 +86,7 @@ static bool take_spinning(fl_mutex *m)
 			return true;
 		if (fl__load_relaxed(&m->word_) & (WAITERS | HAND)) /* relaxed: a hint */
 			return false;
-		pause_for((unsigned)PAUSES << i);
+		fl__pause((unsigned)PAUSES << i);
 	}
 	return false;
 }
@@ -192,7 +186,7 @@ static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
 		}
 		if (!spins || i == LOOKS || fl__sys.now() >= end)
 			return false;
-		pause_for((unsigned)PAUSES << i);
+		fl__pause((unsigned)PAUSES << i);
 	}
 }
 

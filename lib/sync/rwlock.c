@@ -227,8 +227,7 @@ static bool take_spinning(fl_rwlock *l, const struct mode *mode)
 			return true;
 		if (fl__load_relaxed(&l->word_) & WAITERS) /* relaxed: a hint */
 			return false;
-		for (int pauses = 1 << i; pauses > 0; pauses--)
-			fl__sys.relax();
+		fl__pause(1u << i);
 	}
 	return false;
 }
@@ -239,8 +238,7 @@ static void spin_called(const fl_rwlock *l, const struct mode *mode)
 	enum { LOOKS = 7 };
 	/* relaxed: a hint */
 	for (int i = 0; i < LOOKS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
-		for (int pauses = 1 << i; pauses > 0; pauses--)
-			fl__sys.relax();
+		fl__pause(1u << i);
 }
 
 /* Under the lot, for a reader that was called and has the lock: the readers right behind it have it, too. */

@@ -48,8 +48,7 @@ static void give_way(void)
 static void back_off(int look)
 {
 	if (look < LOOKS) {
-		for (int pauses = look < DOUBLINGS ? 1 << look : 1 << DOUBLINGS; pauses > 0; pauses--)
-			fl__sys.relax();
+		fl__pause(1u << (look < DOUBLINGS ? look : DOUBLINGS));
 	} else if (look < LOOKS + YIELDS) {
 		give_way();
 	} else {
