@@ -169,18 +169,41 @@ FL_STRESS(mutex_hand_over_cancel, holder, waiter, canceller)
 }
 
 /*
- * One that has waited for long enough is handed the mutex by an unlock that looks late: a third has had it meanwhile, and what
- * that did is there.
+ * One that has been awake for long enough is handed the mutex by an unlock that looks late: a third has had it meanwhile, and what
+ * that did is there, whether the first in line finds the mutex its own when it tries, or free, or when it is to sleep again.
  */
 struct mutex_hand_over_late {
 	fl_mutex m;
 	char elsewhere;
+	struct fl__ctx ctx;
+	struct fl__wait wait;
+	struct fl__mutex_node place;
 	int count, rc;
 };
 
+static void is_awake(struct fl__wait *wait)
+{
+	(void)wait;
+}
+
+static void share_with_nobody(void)
+{
+}
+
+static const struct fl__ctx_ops tries_once = {.unpark = is_awake, .yield = share_with_nobody};
+
 FL_STRESS_SETUP(mutex_hand_over_late)
 {
+	struct fl__lot lot;
+	s->ctx.ops = &tries_once;
+	s->wait.ctx = &s->ctx;
+	s->place = FL__MUTEX_NODE(&s->m, &s->wait);
+	s->place.since = 1;
 	fl_mutex_lock(&s->m);
+	put_in_line(&s->elsewhere, &s->place);
+	fl__lot_open(&lot, &s->m);
+	(void)fl__lot_rouse(&lot);
+	fl__lot_close(&lot);
 }
 
 FL_STRESS_ACTOR(mutex_hand_over_late, holder)
@@ -192,15 +215,8 @@ FL_STRESS_ACTOR(mutex_hand_over_late, holder)
 FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
 {
 	struct fl__debug_op op;
-	struct fl__wait wait;
-	fl__wait_begin(&wait);
-	wait.patient = true;
-	struct fl__mutex_node place = FL__MUTEX_NODE(&s->m, &wait);
-	place.since = 1;
-	put_in_line(&s->elsewhere, &place);
-	OK(fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED));
 	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, FL__DEBUG_LATER);
-	fl__mutex_lock_roused(&place, &op);
+	fl__mutex_lock_roused(&s->place, &op);
 	s->count++;
 	fl_mutex_unlock(&s->m);
 }

@@ -19,6 +19,7 @@ const char options_help[] =
     "  --mutants            whether the scenarios notice when one atomic operation is a step weaker\n"
     "  --sites FILE         with --mutants: all places with an atomic operation, reached or not\n"
     "  --explained FILE     with --mutants: survivors that are equivalent, and why\n"
+    "  --file PART          with --mutants: only operations in files whose path has that in it\n"
     "\n"
     "How:\n"
     "  --mode LIST          of native, chaos, model, crash (default: all); crash is the model that also\n"

@@ -11,7 +11,7 @@ enum { BASELINE_SHARE = 8 }; /* the first part may take 1/8 of the time */
 
 bool is_of_interest(const struct options *o, const char *file)
 {
-	if (!file)
+	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
 	/* of our own modules only the library counts; of others all that they bring */
 	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0;

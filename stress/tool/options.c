@@ -21,6 +21,7 @@ enum {
 	MUTANTS,
 	SITES,
 	EXPLAINED,
+	OF_FILE,
 	MODE,
 	TIME,
 	STRATEGY,
@@ -49,6 +50,7 @@ static const struct option known[] = {
     {"mutants", no_argument, NULL, MUTANTS},
     {"sites", required_argument, NULL, SITES},
     {"explained", required_argument, NULL, EXPLAINED},
+    {"file", required_argument, NULL, OF_FILE},
     {"mode", required_argument, NULL, MODE},
     {"time", required_argument, NULL, TIME},
     {"strategy", required_argument, NULL, STRATEGY},
@@ -245,6 +247,8 @@ static bool take_output(struct options *o, int option, const char *value)
 		return take_name("html", value, &o->html);
 	case SITES:
 		return take_name("sites", value, &o->sites);
+	case OF_FILE:
+		return take_name("file", value, &o->file);
 	default:
 		return take_name("explained", value, &o->explained);
 	}
@@ -360,8 +364,8 @@ static bool agree(struct options *o)
 		complain("--litmus runs all programs of its file: there is no use for '%s'", o->patterns[0]);
 		return false;
 	}
-	if (o->action != DO_MUTANTS && (o->sites || o->explained)) {
-		complain("--%s goes with --mutants alone", o->sites ? "sites" : "explained");
+	if (o->action != DO_MUTANTS && (o->sites || o->explained || o->file)) {
+		complain("--%s goes with --mutants alone", o->sites ? "sites" : o->explained ? "explained" : "file");
 		return false;
 	}
 	if ((o->junit || o->html) && o->action != DO_RUN) {

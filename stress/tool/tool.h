@@ -37,7 +37,7 @@ struct options {
 	char **patterns;
 	bool planted, fail_fast, verbose, json_only;
 	bool pick_modes; /* --mode was given */
-	const char *json, *junit, *html, *litmus, *sites, *explained;
+	const char *json, *junit, *html, *litmus, *sites, *explained, *file;
 	const char *program; /* as it was called, for reproducers */
 };
 
