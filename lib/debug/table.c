@@ -218,10 +218,8 @@ void fl__held_remove(struct fl__held *held)
 	fl__cell_give(held);
 }
 
-void fl__table_forget(void)
+static void empty(void)
 {
-	fl__lock(&table_lock);
-	struct chunk *all = chunks;
 	chunks = NULL;
 	free_cells = NULL;
 	n_free = 0;
@@ -230,6 +228,14 @@ void fl__table_forget(void)
 		fl__store_relaxed(&helds[i], NULL);
 	fl__order_forget();
 	fl__contention_forget();
+}
+
+void fl__table_forget(void)
+{
+	fl__lock(&table_lock);
+	struct chunk *all = chunks;
+	if (all) /* or else there has never been a cell, and all is empty */
+		empty();
 	fl__unlock(&table_lock);
 	for (struct chunk *next; all; all = next) {
 		next = all->next;

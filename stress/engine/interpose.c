@@ -7,6 +7,7 @@
  */
 #include "interpose.h"
 #include <errno.h>
+#include <link.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
@@ -260,6 +261,17 @@ EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)
 	if (old)
 		*old = (stack_t){.ss_flags = 0};
 	return 0;
+}
+
+/* Nor are files: for what names functions in a report, word by word of their symbols, there is none. */
+EXPORTED int dl_iterate_phdr(int (*visit)(struct dl_phdr_info *info, size_t size, void *arg), void *arg)
+{
+	static __typeof__(dl_iterate_phdr) *real;
+	if (OURS())
+		return 0;
+	if (!real)
+		real = REAL(dl_iterate_phdr);
+	return real(visit, arg);
 }
 
 /* assert(). */

@@ -1,0 +1,478 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Debugging: what it says of programs that lock in both orders, or wait for one another, and that it says nothing of others. It is
+ * switched on by each setup, and natively stays on.
+ */
+#include "../../lib/debug/table.h"
+#include "cases.h"
+#include <fairlead/debug.h>
+#include <fairlead/hooks.h>
+#include <fairlead/latch.h>
+#include <fairlead/mutex.h>
+#include <fairlead/panic.h>
+#include <fairlead/rwlock.h>
+#include <fairlead/spin.h>
+#include <fairlead/thread.h>
+#include <string.h>
+
+/* What is said of one state, by the contexts that run its actors. */
+struct said {
+	atomic_int potential, actual;
+	fl_cancel *ends; /* requested once there is a deadlock; NULL: nothing */
+};
+
+static _Thread_local struct said *said;
+
+static void hear(fl_log_level level, const char *message)
+{
+	static const char potential[] = "potential deadlock", actual[] = "deadlock";
+	(void)level;
+	if (strncmp(message, potential, sizeof potential - 1) == 0) {
+		COUNT(&said->potential);
+	} else if (strncmp(message, actual, sizeof actual - 1) == 0) {
+		COUNT(&said->actual);
+		if (said->ends)
+			fl_cancel_request(said->ends);
+	}
+}
+
+static void listen(unsigned modes)
+{
+	(void)fl_set_log_handler(hear);
+	OK(fl_debug_enable(modes));
+}
+
+static void lock_both(fl_mutex *first, fl_mutex *second)
+{
+	fl_mutex_lock(first);
+	fl_mutex_lock(second);
+	fl_mutex_unlock(second);
+	fl_mutex_unlock(first);
+}
+
+/*
+ * lock_inversion: the first mutex before the second, with another in between, and in the end the other way round. No two contexts
+ * ever wait for one another, and the order is reported, once.
+ */
+struct lock_inversion {
+	fl_mutex a, b, between;
+	fl_latch before;
+	struct said said;
+};
+
+FL_STRESS_SETUP(lock_inversion)
+{
+	fl_mutex_init(&s->a);
+	fl_mutex_init(&s->b);
+	fl_mutex_init(&s->between);
+	OK(fl_latch_init(&s->before, 2));
+	listen(FL_DEBUG_LOCKORDER);
+}
+
+static void lock_in_order(struct lock_inversion *s)
+{
+	said = &s->said;
+	fl_mutex_lock(&s->a);
+	lock_both(&s->between, &s->b);
+	fl_mutex_unlock(&s->a);
+	fl_latch_count_down(&s->before, 1);
+}
+
+FL_STRESS_ACTOR(lock_inversion, one)
+{
+	lock_in_order(s);
+}
+
+FL_STRESS_ACTOR(lock_inversion, two)
+{
+	lock_in_order(s);
+}
+
+FL_STRESS_ACTOR(lock_inversion, other_way)
+{
+	said = &s->said;
+	OK(fl_latch_wait(&s->before));
+	FL_STRESS_CHECK(LOOK(&s->said.potential) == 0);
+	lock_both(&s->b, &s->a);
+	FL_STRESS_CHECK(LOOK(&s->said.potential) == 1);
+	lock_both(&s->b, &s->a);
+}
+
+FL_STRESS(lock_inversion, one, two, other_way)
+{
+	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
+	FL_FORBIDDEN(1, "not reported, or more than once");
+}
+
+/* A cycle of three: each edge is made by another actor, and the last one finds it. */
+struct lock_order_three {
+	fl_mutex a, b, c;
+	fl_latch before;
+	struct said said;
+};
+
+FL_STRESS_SETUP(lock_order_three)
+{
+	fl_mutex_init(&s->a);
+	fl_mutex_init(&s->b);
+	fl_mutex_init(&s->c);
+	OK(fl_latch_init(&s->before, 2));
+	listen(FL_DEBUG_LOCKORDER);
+}
+
+FL_STRESS_ACTOR(lock_order_three, a_b)
+{
+	said = &s->said;
+	lock_both(&s->a, &s->b);
+	fl_latch_count_down(&s->before, 1);
+}
+
+FL_STRESS_ACTOR(lock_order_three, b_c)
+{
+	said = &s->said;
+	lock_both(&s->b, &s->c);
+	fl_latch_count_down(&s->before, 1);
+}
+
+FL_STRESS_ACTOR(lock_order_three, c_a)
+{
+	said = &s->said;
+	OK(fl_latch_wait(&s->before));
+	lock_both(&s->c, &s->a);
+}
+
+FL_STRESS(lock_order_three, a_b, b_c, c_a)
+{
+	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
+	FL_FORBIDDEN(1, "not reported, or more than once");
+}
+
+/* No cycle: the one that is only tried, and the one whose memory was another mutex. */
+struct lock_order_quiet {
+	fl_mutex a, b, other;
+	fl_latch before;
+	struct said said;
+};
+
+FL_STRESS_SETUP(lock_order_quiet)
+{
+	fl_mutex_init(&s->a);
+	fl_mutex_init(&s->b);
+	fl_mutex_init(&s->other);
+	OK(fl_latch_init(&s->before, 1));
+	listen(FL_DEBUG_LOCKORDER);
+}
+
+FL_STRESS_ACTOR(lock_order_quiet, one)
+{
+	said = &s->said;
+	lock_both(&s->a, &s->b);
+	fl_latch_count_down(&s->before, 1);
+}
+
+FL_STRESS_ACTOR(lock_order_quiet, other_way)
+{
+	said = &s->said;
+	OK(fl_latch_wait(&s->before));
+	fl_mutex_lock(&s->b);
+	OK(fl_mutex_try_lock(&s->a));
+	fl_mutex_unlock(&s->a);
+	fl_mutex_unlock(&s->b);
+	OK(fl_mutex_destroy(&s->a));
+	fl_mutex_init(&s->a);
+	lock_both(&s->b, &s->a);
+}
+
+FL_STRESS_ACTOR(lock_order_quiet, beside)
+{
+	said = &s->said;
+	lock_both(&s->other, &s->b);
+}
+
+FL_STRESS(lock_order_quiet, one, other_way, beside)
+{
+	FL_ACCEPTABLE(LOOK(&s->said.potential) == 0, "nothing is said");
+	FL_FORBIDDEN(1, "reported");
+}
+
+/*
+ * A deadlock in fact: three philosophers, each with a fork in the left hand. Whoever is the last to wait reports it, and the report
+ * ends it. Without it the model has its deadlock.
+ */
+struct debug_philosophers {
+	fl_mutex forks[3];
+	fl_cancel ends;
+	struct said said;
+	int ate[3];
+};
+
+FL_STRESS_SETUP(debug_philosophers)
+{
+	for (int i = 0; i < 3; i++)
+		fl_mutex_init(&s->forks[i]);
+	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+static void dine(struct debug_philosophers *s, int i)
+{
+	said = &s->said;
+	fl_mutex_lock(&s->forks[i]);
+	const int rc = fl_mutex_lock_until(&s->forks[(i + 1) % 3], FL_FOREVER, &s->ends);
+	s->ate[i] = rc == 0;
+	if (rc == 0)
+		fl_mutex_unlock(&s->forks[(i + 1) % 3]);
+	fl_mutex_unlock(&s->forks[i]);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, one)
+{
+	dine(s, 0);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, two)
+{
+	dine(s, 1);
+}
+
+FL_STRESS_ACTOR(debug_philosophers, three)
+{
+	dine(s, 2);
+}
+
+FL_STRESS(debug_philosophers, one, two, three)
+{
+	const int n = s->ate[0] + s->ate[1] + s->ate[2], said_so = LOOK(&s->said.actual);
+	fl_cancel_destroy(&s->ends);
+	FL_ACCEPTABLE(n == 3 && said_so == 0, "all ate, nothing is said");
+	FL_ACCEPTABLE(n < 3 && said_so == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "a false report, or more than one");
+}
+
+/* Who holds a mutex joins a thread that waits for it. */
+struct debug_join {
+	fl_mutex m;
+	fl_cancel ends;
+	struct said said;
+	int rc;
+};
+
+FL_STRESS_SETUP(debug_join)
+{
+	fl_mutex_init(&s->m);
+	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+static int want(void *arg)
+{
+	struct debug_join *s = arg;
+	said = &s->said;
+	FL_LOCKED(&s->m);
+	return 0;
+}
+
+FL_STRESS_ACTOR(debug_join, joiner)
+{
+	fl_thread t;
+	said = &s->said;
+	fl_mutex_lock(&s->m);
+	OK(fl_thread_start(&t, want, s, NULL));
+	s->rc = fl_thread_join_until(&t, NULL, FL_FOREVER, &s->ends);
+	fl_mutex_unlock(&s->m);
+	OK(fl_thread_join(&t, NULL));
+}
+
+FL_STRESS(debug_join, joiner)
+{
+	fl_cancel_destroy(&s->ends);
+	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "reported more than once");
+}
+
+/* Who reads wants to read again, behind another reader who wants to write, and waits for the first to be done. */
+struct debug_read_again {
+	fl_rwlock l;
+	fl_cancel ends;
+	struct said said;
+	int rc, upgrade;
+};
+
+FL_STRESS_SETUP(debug_read_again)
+{
+	fl_rwlock_init(&s->l);
+	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	s->said.ends = &s->ends;
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_read_again, reader)
+{
+	said = &s->said;
+	fl_rwlock_read(&s->l);
+	s->rc = fl_rwlock_read_until(&s->l, FL_FOREVER, &s->ends);
+	if (s->rc == 0)
+		fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(debug_read_again, upgrader)
+{
+	said = &s->said;
+	fl_rwlock_read(&s->l);
+	s->upgrade = fl_rwlock_upgrade_until(&s->l, FL_FOREVER, &s->ends);
+	if (s->upgrade == 0)
+		fl_rwlock_write_unlock(&s->l);
+	else
+		fl_rwlock_read_unlock(&s->l);
+}
+
+FL_STRESS(debug_read_again, reader, upgrader)
+{
+	const int said_so = LOOK(&s->said.actual);
+	fl_cancel_destroy(&s->ends);
+	const bool ended = s->rc == -ECANCELED || s->upgrade == -ECANCELED;
+	FL_ACCEPTABLE(!ended && said_so == 0, "one after the other");
+	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
+	FL_FORBIDDEN(1, "a false report, or more than one");
+}
+
+/* Nobody waits for ever, so nothing is said: all lock in one order, but for one who gives up in the end. */
+struct debug_quiet {
+	fl_mutex m, n;
+	struct said said;
+};
+
+FL_STRESS_SETUP(debug_quiet)
+{
+	fl_mutex_init(&s->m);
+	fl_mutex_init(&s->n);
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_quiet, one)
+{
+	said = &s->said;
+	lock_both(&s->m, &s->n);
+	lock_both(&s->m, &s->n);
+}
+
+FL_STRESS_ACTOR(debug_quiet, two)
+{
+	said = &s->said;
+	fl_mutex_lock(&s->m);
+	fl_mutex_unlock(&s->m);
+	fl_mutex_lock(&s->n);
+	if (fl_mutex_lock_until(&s->m, soon(), NULL) == 0)
+		fl_mutex_unlock(&s->m);
+	fl_mutex_unlock(&s->n);
+}
+
+FL_STRESS(debug_quiet, one, two)
+{
+	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0 || fl_mutex_destroy(&s->n) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/* As unlock_destroy, of a mutex or of a spin lock: with debugging on, too, it is free with the last access of an unlock. */
+struct debug_unlock_destroy {
+	struct watched {
+		fl_mutex m;
+		fl_spin spin;
+		int refs;
+	} * object;
+	bool spins;
+	struct said said;
+};
+
+FL_STRESS_SETUP(debug_unlock_destroy)
+{
+	s->object = make(sizeof *s->object);
+	fl_mutex_init(&s->object->m);
+	fl_spin_init(&s->object->spin);
+	s->object->refs = 2;
+	s->spins = fl_stress_choose(2);
+	listen(FL_DEBUG_WAITS);
+}
+
+static bool let_go_mutex(struct watched *object)
+{
+	fl_mutex_lock(&object->m);
+	const bool last = --object->refs == 0;
+	fl_mutex_unlock(&object->m);
+	return last && fl_mutex_destroy(&object->m) == 0;
+}
+
+static bool let_go_spin(struct watched *object)
+{
+	fl_spin_lock(&object->spin);
+	const bool last = --object->refs == 0;
+	fl_spin_unlock(&object->spin);
+	return last && fl_spin_destroy(&object->spin) == 0;
+}
+
+static void let_go(struct debug_unlock_destroy *s)
+{
+	struct watched *object = s->object;
+	said = &s->said;
+	if (s->spins ? let_go_spin(object) : let_go_mutex(object))
+		free(object);
+}
+
+FL_STRESS_ACTOR(debug_unlock_destroy, one)
+{
+	let_go(s);
+}
+
+FL_STRESS_ACTOR(debug_unlock_destroy, two)
+{
+	let_go(s);
+}
+
+FL_STRESS(debug_unlock_destroy, one, two)
+{
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "freed once");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/* What a signal handler reads of the table is whole. */
+struct debug_look {
+	fl_mutex m;
+	struct said said;
+	bool entered, found;
+};
+
+FL_STRESS_SETUP(debug_look)
+{
+	fl_mutex_init(&s->m);
+	listen(FL_DEBUG_WAITS);
+}
+
+FL_STRESS_ACTOR(debug_look, holder)
+{
+	said = &s->said;
+	FL_LOCKED(&s->m);
+}
+
+FL_STRESS_ACTOR(debug_look, looker)
+{
+	said = &s->said;
+	s->entered = fl__debug_try_enter();
+	if (!s->entered)
+		return;
+	const struct fl__held *held = fl__held_next(&s->m, NULL);
+	s->found = held != NULL;
+	if (held)
+		FL_STRESS_CHECK(held->holder->held == held && held->kind == FL__DEBUG_MUTEX);
+	fl__debug_try_leave();
+}
+
+FL_STRESS(debug_look, holder, looker)
+{
+	FL_ACCEPTABLE(!s->entered, "the table was locked");
+	FL_ACCEPTABLE(s->found, "held");
+	FL_ACCEPTABLE(!s->found, "not held");
+}
