@@ -21,6 +21,7 @@
 #define FL_TEST_CHILDREN_REASON "the emulator or sanitizer has no threads in the child of a process that has some"
 #define FL_TEST_READS_REASON "the emulator has no preadv2()"
 #define FL_TEST_MEMORY_REASON "the emulator ignores limits of memory"
+#define FL_TEST_USERS_REASON "not root, or in a namespace that has no other user"
 
 /* Whether a forked child exits with 0. */
 static inline bool fl_test_try(void (*attempt)(void))
@@ -101,6 +102,21 @@ static inline bool fl_test_children_have_threads(void)
 		FL_CHECK(pthread_mutex_unlock(fl_test_held()) == 0);
 		FL_CHECK(pthread_join(another, NULL) == 0);
 	}
+	return known > 0;
+}
+
+static inline void fl_test_try_user(void)
+{
+	if (setuid(65534) != 0)
+		_exit(1);
+}
+
+/* Whether a process may become another user's. */
+static inline bool fl_test_has_users(void)
+{
+	static int known;
+	if (!known)
+		known = fl_test_try(fl_test_try_user) ? 1 : -1;
 	return known > 0;
 }
 

@@ -374,6 +374,7 @@ FL_TASK(cancel_callback_task, void, uint32_t)
 	(void)fl_cancel_on_request(fl_task_token(ctx), &cb, use_future, result);
 	fl_event_set(&task_runs);
 	int rc = fl_sleep_until(FL_FOREVER, fl_task_token(ctx));
+	FL_WAIT_FOR(fl__load_relaxed(result) == 1); /* a request wakes who waits, and then calls */
 	return rc != -ECANCELED || fl_cancel_callback_remove(&cb) ? -EINVAL : 0;
 }
 

@@ -217,8 +217,10 @@ FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 {
 	enum { NOBODY = 65534 };
 	char copy[] = "/tmp/fairlead-suid-XXXXXX", command[800], marker[64];
-	if (getuid() != 0 || UNDER_ASAN) /* LeakSanitizer cannot do its work in a set-uid program */
-		skip();
+	if (!fl_test_has_users())
+		FL_SKIP(FL_TEST_USERS_REASON);
+	if (UNDER_ASAN)
+		FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
 	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];
 	FL_OK(close(fd));
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),

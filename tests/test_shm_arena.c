@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The arena alone, on a map in ordinary memory. */
-#include "fl_test.h"
+#include "fl_shm_child.h"
 
 #include "base/atomic.h"
 #include "shm/arena.h"
@@ -252,6 +252,7 @@ static void take_and_give(shared *s)
 /* Killed anywhere, two hundred times: the map holds all units once, and this process goes on at once. */
 FL_TEST(arena_of_killed_processes)
 {
+	FL_TEST_NEEDS_DEATHS();
 	shared *s = mmap(NULL, sizeof *s, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(s != MAP_FAILED);
 	struct fl__arena a = new_heap(&s->heap);

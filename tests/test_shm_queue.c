@@ -31,7 +31,7 @@ FL_TEST(shm_queue_create_says_when_there_is_no_memory)
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = NULL;
 	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.item_size = 4096}), -ENOMEM);
-	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.frame_bytes = INT32_MAX}), -ENOMEM);
+	FL_RC(fl_shm_queue_create(&q, region, &(fl_shm_queue_config){.frame_bytes = INT32_MAX / 2}), -ENOMEM);
 	fl_shm_queue *there = items_in(region, 8, 4);
 	fl_shm_offset offset = fl_shm_queue_offset(there);
 	FL_FAULTS_UNBRIDGED();

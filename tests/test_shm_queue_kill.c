@@ -3,6 +3,7 @@
  * Queues in shared memory whose users are killed while they use them, and whose memory is overwritten. stress/kill has the
  * campaign that kills at each step.
  */
+#include "fl_shm_child.h"
 #include "fl_shm_queue.h"
 
 /* A process that is killed while it sleeps, or stopped anywhere: the others go on. */
@@ -30,6 +31,7 @@ static int put_two(void *arg)
 /* tylertreat/chan #11: a wake that goes to one who is then killed must not be the only one. */
 FL_TEST(shm_queue_wakeup_stranded)
 {
+	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = region_of(8192);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
 	struct fl__shm_ring *r = ring_in(region, q);
@@ -57,6 +59,7 @@ FL_TEST(shm_queue_wakeup_stranded)
 
 FL_TEST(shm_queue_kill_of_who_waits_for_space)
 {
+	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
 	struct fl__shm_ring *r = ring_in(region, q);
@@ -211,6 +214,7 @@ static void check_that_nothing_is_lost(const struct ledger *l, unsigned puts)
 
 FL_TEST(shm_queue_kill9_mid_push)
 {
+	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(struct hold), 7);
 	struct ledger *l =

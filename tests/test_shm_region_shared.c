@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Regions between processes: handed over, killed, and damaged. */
 #include "fl_shm.h"
+#include "fl_shm_child.h"
 
 #include <signal.h>
 
@@ -103,6 +104,7 @@ static void churn(fl_shm *region, worker_state *common)
 
 FL_TEST(shm_of_killed_processes)
 {
+	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = new_region(64 * 1024);
 	worker_state *common = fl_shm_alloc(region, sizeof *common);
 	fl__store_relaxed(&common->turns, 0);

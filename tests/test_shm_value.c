@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_line.h"
 #include "fl_shm.h"
+#include "fl_shm_child.h"
 
 #include <signal.h>
 
@@ -173,6 +174,7 @@ static void set_for_ever(shared_page *v)
 /* Killed anywhere in a set, two hundred times, while another process sets, too: nobody sees half of a value. */
 FL_TEST(shm_value_of_killed_processes)
 {
+	FL_TEST_NEEDS_DEATHS();
 	FL_SCOPED(fl_shm) *region = NULL;
 	FL_OK(fl_shm_create(&region, sizeof(shared_page)));
 	shared_page *v = fl_shm_alloc(region, sizeof *v);

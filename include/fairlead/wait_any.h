@@ -38,7 +38,7 @@ typedef struct fl_on_type {
 typedef struct fl_on {
 	const fl_on_type *type;
 	void *object;
-	uintptr_t node_[17]; /* the place in the object's queue */
+	uintptr_t node_[18]; /* the place in the object's queue */
 } fl_on;
 
 /* clang-format off */
