@@ -1,199 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * Debugging: what it says of programs that lock in both orders, or wait for one another, and that it says nothing of others. It is
- * switched on by each setup, and natively stays on.
- */
+/* Who waits for whom: a deadlock is reported, whoever closes it, and nothing is said where there is none. */
 #include "../../lib/debug/table.h"
-#include "cases.h"
-#include <fairlead/debug.h>
-#include <fairlead/hooks.h>
-#include <fairlead/latch.h>
-#include <fairlead/mutex.h>
-#include <fairlead/panic.h>
+#include "debugging.h"
 #include <fairlead/rwlock.h>
 #include <fairlead/spin.h>
 #include <fairlead/thread.h>
-#include <string.h>
-
-/* What is said of one state, by the contexts that run its actors. */
-struct said {
-	atomic_int potential, actual;
-	fl_cancel *ends; /* requested once there is a deadlock; NULL: nothing */
-};
-
-static _Thread_local struct said *said;
-
-static void hear(fl_log_level level, const char *message)
-{
-	static const char potential[] = "potential deadlock", actual[] = "deadlock";
-	(void)level;
-	if (strncmp(message, potential, sizeof potential - 1) == 0) {
-		COUNT(&said->potential);
-	} else if (strncmp(message, actual, sizeof actual - 1) == 0) {
-		COUNT(&said->actual);
-		if (said->ends)
-			fl_cancel_request(said->ends);
-	}
-}
-
-static void listen(unsigned modes)
-{
-	(void)fl_set_log_handler(hear);
-	OK(fl_debug_enable(modes));
-}
-
-static void lock_both(fl_mutex *first, fl_mutex *second)
-{
-	fl_mutex_lock(first);
-	fl_mutex_lock(second);
-	fl_mutex_unlock(second);
-	fl_mutex_unlock(first);
-}
-
-/*
- * lock_inversion: the first mutex before the second, with another in between, and in the end the other way round. No two contexts
- * ever wait for one another, and the order is reported, once.
- */
-struct lock_inversion {
-	fl_mutex a, b, between;
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_inversion)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->between);
-	OK(fl_latch_init(&s->before, 2));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-static void lock_in_order(struct lock_inversion *s)
-{
-	said = &s->said;
-	fl_mutex_lock(&s->a);
-	lock_both(&s->between, &s->b);
-	fl_mutex_unlock(&s->a);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_inversion, one)
-{
-	lock_in_order(s);
-}
-
-FL_STRESS_ACTOR(lock_inversion, two)
-{
-	lock_in_order(s);
-}
-
-FL_STRESS_ACTOR(lock_inversion, other_way)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	FL_STRESS_CHECK(LOOK(&s->said.potential) == 0);
-	lock_both(&s->b, &s->a);
-	FL_STRESS_CHECK(LOOK(&s->said.potential) == 1);
-	lock_both(&s->b, &s->a);
-}
-
-FL_STRESS(lock_inversion, one, two, other_way)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
-	FL_FORBIDDEN(1, "not reported, or more than once");
-}
-
-/* A cycle of three: each edge is made by another actor, and the last one finds it. */
-struct lock_order_three {
-	fl_mutex a, b, c;
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_order_three)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->c);
-	OK(fl_latch_init(&s->before, 2));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-FL_STRESS_ACTOR(lock_order_three, a_b)
-{
-	said = &s->said;
-	lock_both(&s->a, &s->b);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_three, b_c)
-{
-	said = &s->said;
-	lock_both(&s->b, &s->c);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_three, c_a)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	lock_both(&s->c, &s->a);
-}
-
-FL_STRESS(lock_order_three, a_b, b_c, c_a)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 1, "reported once");
-	FL_FORBIDDEN(1, "not reported, or more than once");
-}
-
-/* No cycle: the one that is only tried, and the one whose memory was another mutex. */
-struct lock_order_quiet {
-	fl_mutex a, b, other;
-	fl_latch before;
-	struct said said;
-};
-
-FL_STRESS_SETUP(lock_order_quiet)
-{
-	fl_mutex_init(&s->a);
-	fl_mutex_init(&s->b);
-	fl_mutex_init(&s->other);
-	OK(fl_latch_init(&s->before, 1));
-	listen(FL_DEBUG_LOCKORDER);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, one)
-{
-	said = &s->said;
-	lock_both(&s->a, &s->b);
-	fl_latch_count_down(&s->before, 1);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, other_way)
-{
-	said = &s->said;
-	OK(fl_latch_wait(&s->before));
-	fl_mutex_lock(&s->b);
-	OK(fl_mutex_try_lock(&s->a));
-	fl_mutex_unlock(&s->a);
-	fl_mutex_unlock(&s->b);
-	OK(fl_mutex_destroy(&s->a));
-	fl_mutex_init(&s->a);
-	lock_both(&s->b, &s->a);
-}
-
-FL_STRESS_ACTOR(lock_order_quiet, beside)
-{
-	said = &s->said;
-	lock_both(&s->other, &s->b);
-}
-
-FL_STRESS(lock_order_quiet, one, other_way, beside)
-{
-	FL_ACCEPTABLE(LOOK(&s->said.potential) == 0, "nothing is said");
-	FL_FORBIDDEN(1, "reported");
-}
 
 /*
  * A deadlock in fact: three philosophers, each with a fork in the left hand. Whoever is the last to wait reports it, and the report
@@ -373,6 +184,44 @@ FL_STRESS_ACTOR(debug_quiet, two)
 FL_STRESS(debug_quiet, one, two)
 {
 	FL_FORBIDDEN(fl_mutex_destroy(&s->m) != 0 || fl_mutex_destroy(&s->n) != 0, "left locked, or awaited");
+	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
+	FL_FORBIDDEN(1, "a false report");
+}
+
+/* Readers come and go: each unlock is its own context's. */
+struct debug_quiet_readers {
+	fl_rwlock l;
+	struct said said;
+};
+
+FL_STRESS_SETUP(debug_quiet_readers)
+{
+	fl_rwlock_init(&s->l);
+	listen(FL_DEBUG_WAITS);
+}
+
+static void read_then_write(struct debug_quiet_readers *s)
+{
+	said = &s->said;
+	fl_rwlock_read(&s->l);
+	fl_rwlock_read_unlock(&s->l);
+	fl_rwlock_write(&s->l);
+	fl_rwlock_write_unlock(&s->l);
+}
+
+FL_STRESS_ACTOR(debug_quiet_readers, one)
+{
+	read_then_write(s);
+}
+
+FL_STRESS_ACTOR(debug_quiet_readers, two)
+{
+	read_then_write(s);
+}
+
+FL_STRESS(debug_quiet_readers, one, two)
+{
+	FL_FORBIDDEN(fl_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(LOOK(&s->said.actual) == 0, "nothing is said");
 	FL_FORBIDDEN(1, "a false report");
 }
