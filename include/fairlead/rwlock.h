@@ -21,8 +21,9 @@ FL_BEGIN_DECLS
  *     }
  *
  * Fair to tasks: who waits is served in the order of arrival, one writer or a run of readers at a time. A running thread may
- * overtake who sleeps, for about a millisecond of the first one's time; then nobody passes any more. So neither a stream of
- * readers that overlap nor one of writers starves anybody. Fibers do not overtake. Hence a context that reads must not lock
+ * overtake who waits, for about a millisecond of the first one's time; then nobody passes any more. (If the first one was woken
+ * meanwhile and has to wait for a processor, that is noticed when who has woken it locks, or when it runs.) So neither a stream
+ * of readers that overlap nor one of writers starves anybody. A fiber overtakes only while a thread is about to have its turn. Hence a context that reads must not lock
  * for reading once more: it would wait for a writer who waits for it.
  *
  * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before

@@ -5,8 +5,7 @@
  *   word               off      on                meaning
  *   fl__debug          0        FL_DEBUG_ bits    what is recorded
  *   fl__debug_free     0        FL__DEBUG_NEVER   what the fast path of a lock expects
- *   fl__debug_readers  MOST     0                 how many readers the fast paths of fl_rwlock bear
- *   fl__debug_writer   WRITER   FL__DEBUG_NEVER   what its unlock by a writer expects
+ *   fl__debug_readers  MOST     0                 how many readers the fast path of fl_rwlock bears
  *
  * They change one after the other, and each thread sees that when it does: a slow path that is taken for nothing finds fl__debug 0,
  * and a fast one that is taken still leaves the table with less than there is, or with a holder too many. The first is no
@@ -28,7 +27,7 @@
 enum { KNOWS_HOLDERS = FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS, ALL_MODES = 7 };
 
 uint32_t fl__debug;
-uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST, fl__debug_writer = FL__RWLOCK_WRITER;
+uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 
 static uint32_t switch_lock;
 
@@ -38,7 +37,6 @@ static void set_words(unsigned modes)
 	fl__store_relaxed(&fl__debug, modes);
 	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
 	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
-	fl__store_relaxed(&fl__debug_writer, modes ? FL__DEBUG_NEVER : FL__RWLOCK_WRITER);
 }
 
 unsigned fl__debug_switch(unsigned modes)

@@ -15,7 +15,7 @@
  * An uncontended path asks nothing: the compare-and-swap of a lock's fast path expects fl__debug_free instead of 0. While
  * debugging is on it holds a value that no word ever has, the fast path fails, and the slow path, which works for any state of the
  * word, calls what follows. It leaves a mark in the word which turns the unlock away from its fast path, too; or else the unlock
- * compares with such a word of its own.
+ * asks fl__debug first, which many readers cannot all have marks for.
  *
  *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED)) return;    // fast
  *
@@ -28,11 +28,9 @@
 FL__DEBUG_WORD fl__debug;                                                    /* FL_DEBUG_ bits */
 FL__DEBUG_WORD fl__debug_free;                                               /* 0; or FL__DEBUG_NEVER */
 FL__DEBUG_WORD fl__debug_readers;                                            /* the most of fl_rwlock; or 0 */
-FL__DEBUG_WORD fl__debug_writer; /* its word while somebody writes; or FL__DEBUG_NEVER */
 
 #define FL__DEBUG_NEVER 0xfffffff7u
 #define FL__RWLOCK_MOST (1u << 26)
-#define FL__RWLOCK_WRITER (1u << 31)
 
 /*
  * One of the words above. Relaxed: whoever reads an old one takes a path that is right as well. Read plainly, since compilers make
@@ -118,10 +116,7 @@ static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 		fl__debug_locked_on(op, locked);
 }
 
-/*
- * It is about to unlock, `how`: FL__DEBUG_READ or 0. Or it has just done so: if it was another context that had locked, then what is
- * known of the next one may be lost.
- */
+/* It is about to unlock, `how`: FL__DEBUG_READ or 0. */
 static inline void fl__debug_unlocking(const void *lock, unsigned how)
 {
 	if (fl__debug_is_on())

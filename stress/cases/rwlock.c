@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer lock. Plain fields: only the lock orders them. Upgrades and who gives up are in rwlock_upgrade.c. */
+/*
+ * The readers-writer lock. Plain fields: only the lock orders them. Upgrades and who gives up are in
+ * rwlock_upgrade.c, turns in rwlock_turns.c.
+ */
 #include "cases.h"
 #include "rwlocks.h"
 #include <fairlead/latch.h>
@@ -203,85 +206,6 @@ FL_STRESS_ACTOR(rw_readers_only_deadlock, three)
 }
 
 FL_STRESS(rw_readers_only_deadlock, one, two, three)
-{
-	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
-	FL_FORBIDDEN(1, "left locked, or awaited");
-}
-
-/* A writer that has waited its time is not overtaken any more, though the lock is read all the time. */
-struct rw_writer_starve {
-	fl_rwlock l;
-	atomic_int wrote;
-};
-
-FL_STRESS_SETUP(rw_writer_starve)
-{
-	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_writer_starve, writer)
-{
-	fl_rwlock_write(&s->l);
-	SET(&s->wrote, 1);
-	fl_rwlock_write_unlock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_writer_starve, readers)
-{
-	while (!is_awaited(&s->l))
-		fl_stress_relax();
-	OK(fl_sleep(FL_MS(2)));
-	if (fl_rwlock_try_read(&s->l) == 0) /* the last that overtakes */
-		fl_rwlock_read_unlock(&s->l);
-	FL_STRESS_CHECK(fl_rwlock_try_read(&s->l) == -EBUSY);
-	FL_STRESS_CHECK(!LOOK(&s->wrote));
-	fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_read(&s->l); /* waits its turn */
-	FL_STRESS_CHECK(LOOK(&s->wrote));
-	fl_rwlock_read_unlock(&s->l);
-}
-
-FL_STRESS(rw_writer_starve, writer, readers)
-{
-	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
-	FL_FORBIDDEN(1, "left locked, or awaited");
-}
-
-/* The same of a reader, and of one that writes over and over. */
-struct rw_reader_starve {
-	fl_rwlock l;
-	atomic_int read;
-};
-
-FL_STRESS_SETUP(rw_reader_starve)
-{
-	of_this_process(&s->l);
-	fl_rwlock_write(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_reader_starve, reader)
-{
-	fl_rwlock_read(&s->l);
-	SET(&s->read, 1);
-	fl_rwlock_read_unlock(&s->l);
-}
-
-FL_STRESS_ACTOR(rw_reader_starve, writer)
-{
-	while (!is_awaited(&s->l))
-		fl_stress_relax();
-	OK(fl_sleep(FL_MS(2)));
-	fl_rwlock_write_unlock(&s->l);
-	for (int i = 0; i < 2; i++) {
-		if (fl_rwlock_try_write(&s->l) != 0)
-			continue;
-		FL_STRESS_CHECK(i == 0 || LOOK(&s->read));
-		fl_rwlock_write_unlock(&s->l);
-	}
-}
-
-FL_STRESS(rw_reader_starve, reader, writer)
 {
 	FL_ACCEPTABLE(fl_rwlock_destroy(&s->l) == 0, "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
