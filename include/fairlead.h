@@ -29,6 +29,7 @@
 #include <fairlead/loop.h>
 #include <fairlead/loop_debug.h>
 #include <fairlead/loop_executor.h>
+#include <fairlead/mpmc.h>
 #include <fairlead/mutex.h>
 #include <fairlead/net.h>
 #include <fairlead/once.h>

@@ -112,6 +112,12 @@ int fl_stress_futex_wake(const void *word, int n);
 /* Whether that actor of FL_STRESS_PROCESSES has been killed in this execution; false in all modes but `crash`. */
 bool fl_stress_killed(const char *actor);
 
+/*
+ * How many steps (of those that other threads can see) the calling thread has taken in this execution; 0 in all modes but
+ * the model's. For an operation that promises to end after a bounded number of its own.
+ */
+uint32_t fl_stress_steps(void);
+
 /* The clock of the deadlines. The model's time is its own: it passes when a wait times out, or a loop turns. */
 int64_t fl_stress_now(void);
 

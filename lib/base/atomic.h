@@ -14,6 +14,7 @@
  */
 #define fl__load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
 #define fl__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define fl__load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
 
 #define fl__store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define fl__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
@@ -30,6 +31,7 @@
 #define fl__cas_weak_acquire(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_ACQUIRE)
 #define fl__cas_weak_release(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_RELEASE)
 #define fl__cas_weak_acq_rel(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_ACQ_REL)
+#define fl__cas_weak_seq_cst(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_SEQ_CST)
 #define fl__cas_(p, expected, v, weak, order)                                                                          \
 	__atomic_compare_exchange_n((p), (expected), (v), (weak), (order), __ATOMIC_RELAXED)
 
@@ -39,6 +41,7 @@
 #define fl__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 #define fl__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define fl__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define fl__or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
 #define fl__or_acquire(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQUIRE)
 #define fl__and_relaxed(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
 #define fl__and_release(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)

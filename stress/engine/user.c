@@ -113,6 +113,11 @@ EXPORTED bool fl_stress_killed(const char *actor)
 	lab_fail(LAB_CHECK, "fl_stress_killed(\"%.40s\"): there is no such actor", actor);
 }
 
+EXPORTED uint32_t fl_stress_steps(void)
+{
+	return lab.active ? lab.self->view.hb.at[lab.self->id] : 0;
+}
+
 EXPORTED int64_t fl_stress_now(void)
 {
 	return lab.active ? lab.now : lab_native->now();

@@ -408,6 +408,17 @@ static void untyped_queue()
 	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
 }
 
+static void rings()
+{
+	FL_SCOPED(fl_mpmc) *q = nullptr;
+	int one = 1, two[2] = {2, 3}, got[3];
+	CHECK(fl_mpmc_create(&q, sizeof(int), 3) == 0 && fl_mpmc_capacity(q) == 3);
+	CHECK(fl_mpmc_try_put(q, &one) == 0 && fl_mpmc_try_put_many(q, two, 2) == 2 && fl_mpmc_length(q) == 3);
+	CHECK(fl_mpmc_try_get(q, got) == 0 && fl_mpmc_try_get_many(q, got, 3) == 2 && got[1] == 3);
+	fl_mpmc_close(q);
+	CHECK(fl_mpmc_is_closed(q) && fl_mpmc_try_get(q, got) == -EPIPE);
+}
+
 static void pipes()
 {
 	FL_SCOPED(fl_pipe) *a = nullptr;
@@ -1006,6 +1017,7 @@ int main(int argc, char **argv)
 	waiting_for_any();
 	typed_queue();
 	untyped_queue();
+	rings();
 	shm_queues();
 	processes();
 	pipes();

@@ -170,15 +170,18 @@ FL_STRESS_PROCESSES(end_killed, writer, reader)
 	FL_ACCEPTABLE(fl_stress_killed("writer"), "killed before, and the reader, too");
 }
 
-/* Nobody waits, so any of them may be killed: its own three steps and the end. */
+/* Nobody waits, so any of them may be killed: its own three steps and the end. In the model they are counted. */
 struct end_survives {
 	atomic_uint steps[3];
 };
 
 FL_STRESS_ACTOR(end_survives, one)
 {
+	uint32_t before = fl_stress_steps();
 	for (int i = 0; i < 3; i++)
 		SET(&s->steps[i], 1);
+	uint32_t now = fl_stress_steps();
+	FL_STRESS_CHECK(now == 0 || now - before == 3);
 }
 
 FL_STRESS_PROCESSES(end_survives, one)

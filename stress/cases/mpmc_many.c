@@ -1,0 +1,511 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The ring for many producers and consumers: several at once, the end, the ends of words, and peers that stand still. */
+#include "cases.h"
+#include <fairlead/mpmc.h>
+#include <queue/mpmc.h>
+
+static fl_mpmc *ring_of(size_t capacity)
+{
+	fl_mpmc *q = NULL;
+	OK(fl_mpmc_create(&q, sizeof(int), capacity));
+	return q;
+}
+
+/* batch_partial: several at once into less space; a get takes what is there; nothing is lost or out of order. */
+struct mpmc_batch {
+	fl_mpmc *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(mpmc_batch)
+{
+	s->q = ring_of(2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch, producer)
+{
+	const int items[] = {1, 2, 3};
+	for (size_t put = 0; put < 3;) {
+		const size_t n = fl_mpmc_try_put_many(s->q, items + put, 3 - put);
+		if (n == 0)
+			fl_stress_relax();
+		put += n;
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_batch, consumer)
+{
+	for (size_t got = 0; got < 3;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 3 - got);
+		if (n == 0)
+			fl_stress_relax();
+		got += n;
+	}
+}
+
+FL_STRESS(mpmc_batch, producer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 3, "all, in order");
+	FL_FORBIDDEN(1, "lost or out of order");
+}
+
+/* What two have put is got at once, whole; so is space that two have made used at once. */
+struct mpmc_batch_of_two {
+	fl_mpmc *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(mpmc_batch_of_two)
+{
+	int item;
+	s->q = ring_of(2);
+	OK(fl_mpmc_try_put(s->q, &(int){8})); /* so that a run goes over the end of the ring */
+	OK(fl_mpmc_try_get(s->q, &item));
+}
+
+static void put_one(fl_mpmc *q, int item)
+{
+	while (fl_mpmc_try_put(q, &item) != 0)
+		fl_stress_relax();
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, one)
+{
+	put_one(s->q, 1);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, two)
+{
+	put_one(s->q, 2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_of_two, consumer)
+{
+	for (size_t got = 0; got < 2;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, s->got + got, 2 - got);
+		if (n == 0)
+			fl_stress_relax();
+		got += n;
+	}
+}
+
+FL_STRESS(mpmc_batch_of_two, one, two, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+struct mpmc_batch_into_two {
+	fl_mpmc *q;
+	int got[2];
+	size_t put;
+};
+
+FL_STRESS_SETUP(mpmc_batch_into_two)
+{
+	s->q = ring_of(2);
+	FL_STRESS_CHECK(fl_mpmc_try_put_many(s->q, (const int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, one)
+{
+	OK(fl_mpmc_try_get(s->q, &s->got[0]));
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, two)
+{
+	OK(fl_mpmc_try_get(s->q, &s->got[1]));
+}
+
+FL_STRESS_ACTOR(mpmc_batch_into_two, producer)
+{
+	s->put = fl_mpmc_try_put_many(s->q, (const int[]){3, 4}, 2);
+}
+
+FL_STRESS(mpmc_batch_into_two, one, two, producer)
+{
+	int left[3];
+	const size_t n = fl_mpmc_try_get_many(s->q, left, 3);
+	fl_mpmc_free(s->q);
+	FL_FORBIDDEN(s->got[0] + s->got[1] != 3 || s->got[0] * s->got[1] != 2, "lost or doubled");
+	FL_FORBIDDEN(n != s->put || (n > 0 && left[0] != 3) || (n > 1 && left[1] != 4), "not what was put");
+	FL_ACCEPTABLE(s->put == 0, "no space yet");
+	FL_ACCEPTABLE(s->put == 1, "space for one");
+	FL_ACCEPTABLE(s->put == 2, "space for both");
+}
+
+/*
+ * mpmc_empty_agreed and mpmc_full_agreed where rings are changed by the calls for several, and by those that a queue which
+ * blocks is built on.
+ */
+struct mpmc_many_agreed {
+	fl_mpmc *left, *right;
+	bool full, found[2];
+};
+
+FL_STRESS_SETUP(mpmc_many_agreed)
+{
+	s->left = ring_of(1);
+	s->right = ring_of(1);
+	s->full = fl_stress_choose(2) == 1;
+	if (s->full) {
+		OK(fl_mpmc_try_put(s->left, &(int){1}));
+		OK(fl_mpmc_try_put(s->right, &(int){1}));
+	}
+}
+
+static bool change_then_look(bool full, fl_mpmc *mine, fl_mpmc *other)
+{
+	int item = 1;
+	if (full) {
+		FL_STRESS_CHECK(fl_mpmc_try_get_many(mine, &item, 1) == 1);
+		return fl_mpmc_try_put(other, &item) != -EAGAIN;
+	}
+	FL_STRESS_CHECK(fl_mpmc_try_put_many(mine, &item, 1) == 1);
+	return fl_mpmc_try_get(other, &item) != -EAGAIN;
+}
+
+FL_STRESS_ACTOR(mpmc_many_agreed, one)
+{
+	s->found[0] = change_then_look(s->full, s->left, s->right);
+}
+
+FL_STRESS_ACTOR(mpmc_many_agreed, two)
+{
+	s->found[1] = change_then_look(s->full, s->right, s->left);
+}
+
+FL_STRESS(mpmc_many_agreed, one, two)
+{
+	fl_mpmc_free(s->left);
+	fl_mpmc_free(s->right);
+	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
+	FL_ACCEPTABLE(1, "one found it");
+}
+
+struct mpmc_inner_agreed {
+	struct fl__mpmc rings[2];
+	bool full, found[2];
+};
+
+FL_STRESS_SETUP(mpmc_inner_agreed)
+{
+	bool owes;
+	s->full = fl_stress_choose(2) == 1;
+	for (int i = 0; i < 2; i++) {
+		OK(fl__mpmc_init(&s->rings[i], sizeof(int), 1, 0));
+		if (s->full)
+			OK(fl__mpmc_put(&s->rings[i], &i, sizeof i, &owes));
+	}
+}
+
+static bool inner_change_then_look(bool full, struct fl__mpmc *mine, struct fl__mpmc *other)
+{
+	int item = 1;
+	bool owes;
+	if (full) {
+		OK(fl__mpmc_get(mine, &item, sizeof item, &owes));
+		return fl__mpmc_put(other, &item, sizeof item, &owes) != -EAGAIN;
+	}
+	OK(fl__mpmc_put(mine, &item, sizeof item, &owes));
+	return fl__mpmc_get(other, &item, sizeof item, &owes) != -EAGAIN;
+}
+
+FL_STRESS_ACTOR(mpmc_inner_agreed, one)
+{
+	s->found[0] = inner_change_then_look(s->full, &s->rings[0], &s->rings[1]);
+}
+
+FL_STRESS_ACTOR(mpmc_inner_agreed, two)
+{
+	s->found[1] = inner_change_then_look(s->full, &s->rings[1], &s->rings[0]);
+}
+
+FL_STRESS(mpmc_inner_agreed, one, two)
+{
+	fl__mpmc_fini(&s->rings[0]);
+	fl__mpmc_fini(&s->rings[1]);
+	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
+	FL_ACCEPTABLE(1, "one found it");
+}
+
+/* closed_with_outstanding_reservation: what was accepted comes out before anybody is told that it is closed and drained. */
+struct mpmc_close {
+	fl_mpmc *q;
+	int rc, got, data;
+};
+
+FL_STRESS_SETUP(mpmc_close)
+{
+	s->q = ring_of(1);
+}
+
+FL_STRESS_ACTOR(mpmc_close, producer)
+{
+	s->rc = fl_mpmc_try_put(s->q, &(int){1});
+	if (s->rc == -EPIPE)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(mpmc_close, closer)
+{
+	s->data = 1;
+	fl_mpmc_close(s->q);
+}
+
+FL_STRESS_ACTOR(mpmc_close, consumer)
+{
+	int item, rc;
+	while ((rc = fl_mpmc_try_get(s->q, &item)) != -EPIPE) {
+		if (rc == 0)
+			s->got += item;
+		else
+			fl_stress_relax();
+	}
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS(mpmc_close, producer, closer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && s->got == 1, "accepted, and got");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->got == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost");
+}
+
+/* The same by the calls for several; and who sees that it is closed sees what was done before. */
+struct mpmc_close_many {
+	fl_mpmc *q;
+	size_t put, got;
+	int data;
+};
+
+FL_STRESS_SETUP(mpmc_close_many)
+{
+	s->q = ring_of(2);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, producer)
+{
+	s->put = fl_mpmc_try_put_many(s->q, (const int[]){1, 2}, 2);
+	if (s->put == 0)
+		FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, closer)
+{
+	s->data = 1;
+	fl_mpmc_close(s->q);
+}
+
+FL_STRESS_ACTOR(mpmc_close_many, consumer)
+{
+	int items[2];
+	while (!fl_mpmc_is_closed(s->q))
+		fl_stress_relax();
+	FL_STRESS_CHECK(s->data == 1);
+	for (;;) {
+		const size_t n = fl_mpmc_try_get_many(s->q, items, 2);
+		const int rc = n > 0 ? 0 : fl_mpmc_try_get(s->q, items);
+		if (rc == -EPIPE)
+			break;
+		if (rc != 0)
+			fl_stress_relax();
+		s->got += n > 0 ? n : rc == 0;
+	}
+}
+
+FL_STRESS(mpmc_close_many, producer, closer, consumer)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->put == 2 && s->got == 2, "accepted, and got");
+	FL_ACCEPTABLE(s->put == 0 && s->got == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost");
+}
+
+/* index_wrap_2_32: where the words pass 2^32, and 2^64, with a capacity that is no power of two. */
+struct mpmc_wrap {
+	struct fl__mpmc q;
+	int got[4];
+};
+
+FL_STRESS_SETUP(mpmc_wrap)
+{
+	const uint64_t lap = 4 * FL__MPMC_STEP, laps[] = {(UINT64_C(1) << 32) / lap - 1, UINT64_MAX / lap};
+	int item;
+	bool owes;
+	OK(fl__mpmc_init(&s->q, sizeof(int), 3, laps[fl_stress_choose(2)]));
+	for (int i = 0; i < 2; i++) {
+		OK(fl__mpmc_put(&s->q, &i, sizeof i, &owes));
+		OK(fl__mpmc_get(&s->q, &item, sizeof item, &owes));
+	}
+}
+
+static void wrap_put(struct fl__mpmc *q, int item)
+{
+	bool owes;
+	int rc;
+	while ((rc = fl__mpmc_put(q, &item, sizeof item, &owes)) != 0) {
+		FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
+		fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, one)
+{
+	wrap_put(&s->q, 1);
+	wrap_put(&s->q, 2);
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, two)
+{
+	wrap_put(&s->q, 4);
+	wrap_put(&s->q, 8);
+}
+
+FL_STRESS_ACTOR(mpmc_wrap, consumer)
+{
+	bool owes;
+	for (int i = 0; i < 4; i++) {
+		int rc;
+		while ((rc = fl__mpmc_get(&s->q, &s->got[i], sizeof(int), &owes)) != 0) {
+			FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
+			fl_stress_relax();
+		}
+	}
+}
+
+FL_STRESS(mpmc_wrap, one, two, consumer)
+{
+	const size_t left = fl__mpmc_length(&s->q);
+	int sum = 0;
+	for (int i = 0; i < 4; i++)
+		sum |= s->got[i];
+	fl__mpmc_fini(&s->q);
+	FL_ACCEPTABLE(sum == 15 && left == 0, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/*
+ * The marks of who sleeps. Who finds the ring empty (full) and gets the mark on sleeps until the one who takes it off wakes
+ * it: no wake is lost, and who wakes sees what was done before the mark.
+ */
+struct mpmc_sleep {
+	struct fl__mpmc q;
+	atomic_int woken;
+	int data, got;
+	bool full;
+};
+
+FL_STRESS_SETUP(mpmc_sleep)
+{
+	bool owes;
+	OK(fl__mpmc_init(&s->q, sizeof(int), 1, 0));
+	s->full = fl_stress_choose(2) == 1;
+	if (s->full)
+		OK(fl__mpmc_put(&s->q, &(int){1}, sizeof(int), &owes));
+}
+
+FL_STRESS_ACTOR(mpmc_sleep, sleeper)
+{
+	bool owes;
+	int rc, item = 2;
+	while ((rc = s->full ? fl__mpmc_put(&s->q, &item, sizeof item, &owes)
+	                     : fl__mpmc_get(&s->q, &s->got, sizeof item, &owes)) != 0) {
+		if (!s->data)
+			s->data = 1;
+		if (s->full ? fl__mpmc_mark_full(&s->q) : fl__mpmc_mark_empty(&s->q))
+			while (!LOOK(&s->woken))
+				fl_stress_relax();
+		else
+			fl_stress_relax();
+	}
+}
+
+FL_STRESS_ACTOR(mpmc_sleep, waker)
+{
+	bool owes = false;
+	OK(s->full ? fl__mpmc_get(&s->q, &s->got, sizeof(int), &owes)
+	           : fl__mpmc_put(&s->q, &(int){1}, sizeof(int), &owes));
+	if (owes) {
+		FL_STRESS_CHECK(s->data == 1);
+		SET(&s->woken, 1);
+	}
+}
+
+FL_STRESS(mpmc_sleep, sleeper, waker)
+{
+	const size_t left = fl__mpmc_length(&s->q);
+	fl__mpmc_fini(&s->q);
+	FL_FORBIDDEN(s->got != 1 || left != s->full, "lost");
+	FL_ACCEPTABLE(LOOK(&s->woken), "woken");
+	FL_ACCEPTABLE(1, "it was faster");
+}
+
+/*
+ * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Every form then returns
+ * within 64 steps of its own; and what the peer had finished is there.
+ */
+struct mpmc_stalled {
+	fl_mpmc *q;
+	unsigned peer;
+};
+
+FL_STRESS_SETUP(mpmc_stalled)
+{
+	s->q = ring_of(2);
+	s->peer = fl_stress_choose(4);
+	OK(fl_mpmc_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(mpmc_stalled, peer)
+{
+	int items[2] = {2, 3};
+	switch (s->peer) {
+	case 0:
+		(void)!fl_mpmc_try_put(s->q, items);
+		break;
+	case 1:
+		(void)!fl_mpmc_try_get(s->q, items);
+		break;
+	case 2:
+		(void)!fl_mpmc_try_put_many(s->q, items, 2);
+		break;
+	default:
+		(void)!fl_mpmc_try_get_many(s->q, items, 2);
+	}
+}
+
+static void within_64(uint32_t since)
+{
+	FL_STRESS_CHECK(fl_stress_steps() - since <= 64);
+}
+
+FL_STRESS_ACTOR(mpmc_stalled, tries)
+{
+	int item = 9, items[3];
+	uint32_t before = fl_stress_steps();
+	(void)!fl_mpmc_try_put(s->q, &item);
+	within_64(before);
+	before = fl_stress_steps();
+	(void)!fl_mpmc_try_get(s->q, &item);
+	within_64(before);
+	before = fl_stress_steps();
+	(void)!fl_mpmc_try_put_many(s->q, items, 3);
+	within_64(before);
+	before = fl_stress_steps();
+	(void)!fl_mpmc_try_get_many(s->q, items, 3);
+	within_64(before);
+	before = fl_stress_steps();
+	fl_mpmc_close(s->q);
+	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);
+	within_64(before);
+}
+
+FL_STRESS_PROCESSES(mpmc_stalled, peer, tries)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(1, "returned");
+}
