@@ -132,8 +132,9 @@ struct fl_stress_test {
 	size_t size; /* of this struct, for those who were compiled with another version of it */
 	const char *name, *file;
 	int line;
-	bool instrumented; /* compiled with -fsanitize=thread: the model can see it */
-	bool processes;    /* the actors are */
+	bool instrumented;  /* compiled with -fsanitize=thread: the model can see it */
+	bool processes;     /* the actors are */
+	struct fl_lin *lin; /* of <fairlead/stress_lin.h>: the actors are the laboratory's; else NULL */
 	size_t state_size, state_align;
 	struct fl_stress_function setup, outcome, actors[FL_STRESS_ACTORS + 1];
 	struct fl_stress_test *next;

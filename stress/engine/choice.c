@@ -11,6 +11,7 @@
  *   replay   as a schedule says
  */
 #include "choice.h"
+#include "lin_run.h"
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,7 +30,7 @@ unsigned lab_n_ops;
 
 static enum lab_strategy strategy;
 static struct node nodes[NODES];
-static unsigned depth, at;
+static unsigned depth, at, at_program;
 static const struct lab_schedule *followed;
 static uint64_t state; /* of the generator */
 
@@ -55,6 +56,11 @@ static uint64_t draw(void)
 static unsigned draw_below(unsigned n)
 {
 	return (unsigned)(((draw() >> 32) * n) >> 32);
+}
+
+unsigned lab_draw(unsigned n)
+{
+	return draw_below(n);
 }
 
 static bool lot(unsigned odds)
@@ -88,7 +94,7 @@ void lab_choices_begin(enum lab_strategy now)
 	if (lab.kill_points > 0 && lab.killed == 0)
 		last_kill_points = lab.kill_points;
 	strategy = now;
-	at = 0;
+	at = at_program = 0;
 	lab_taken.n = 0;
 	lab_taken.overflow = false;
 	lab_n_ops = 0;
@@ -216,6 +222,8 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 	const struct lab_op *a = &one->next, *b = &two->next;
 	if (one->state == LAB_BLOCKED || two->state == LAB_BLOCKED || a->kind == LAB_RELAX || b->kind == LAB_RELAX)
 		return false; /* time passes */
+	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
+		return false; /* it hears of what has returned */
 	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
@@ -376,6 +384,8 @@ static unsigned odds_of(enum lab_choice_kind kind)
 
 static unsigned choose_one(enum lab_choice_kind kind, unsigned n)
 {
+	if (kind == LAB_PICK_PROGRAM && strategy != LAB_REPLAY)
+		return lab_lin_program[at_program++];
 	switch (strategy) {
 	case LAB_DFS:
 		if (kind == LAB_PICK_OPS || (kind == LAB_PICK_STALE && lab_config.stale != LAB_UNBOUNDED &&

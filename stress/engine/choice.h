@@ -9,7 +9,7 @@
  * usual, each named by the thread that makes it and the count of its steps: so one can be taken out and the others still
  * mean what they did. In text, joined by commas: b5=c (before its step 5, b lets c go on), c7r1 (reads one store back), c9f1
  * (a fault), b4w1 (wakes another waiter), b2i3 (input 3), b3o1 (one operation only), b6k1 (killed where it could be for the
- * sixth time).
+ * sixth time), a3p2 (the third place of the program has call 2: lin.c).
  */
 struct lab_token {
 	uint8_t kind, thread, pick;
@@ -40,6 +40,7 @@ bool lab_dfs_next(void);
 void lab_dfs_reset(void);
 
 void lab_seed(uint64_t seed, uint64_t execution);
+unsigned lab_draw(unsigned n); /* a number below n, from that seed */
 
 /* The next executions follow `schedule`, as far as it fits. */
 void lab_follow(const struct lab_schedule *schedule);

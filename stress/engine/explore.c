@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The search over many executions, and what is made of the first that fails. */
 #include "explore.h"
+#include "lin_run.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,22 +28,22 @@ int64_t lab_clock_ns(void)
 const char *lab_verdict_name(enum lab_verdict verdict)
 {
 	static const char *const names[] = {
-	    "PASSED",      "FORBIDDEN", "CHECK", "PANIC", "DATA RACE",    "USE AFTER FREE", "LEAK",     "DEADLOCK",
-	    "LOST WAKEUP", "LIVELOCK",  "CRASH", "HANG",  "NOT MODELLED", "NONDETERMINISM", "DIVERGED",
+	    "PASSED",           "FORBIDDEN",   "CHECK",    "PANIC", "DATA RACE", "USE AFTER FREE", "LEAK",
+	    "DEADLOCK",         "LOST WAKEUP", "LIVELOCK", "CRASH", "HANG",      "NOT MODELLED",   "NONDETERMINISM",
+	    "NOT LINEARIZABLE", "DIVERGED",
 	};
 	return names[verdict];
 }
 
 /* --- counting and stopping --- */
 
-static bool time_is_up(int64_t limit)
+static bool are_enough(void)
 {
-	if (lab_config.max_executions && result.executions >= lab_config.max_executions)
-		return true;
-	if (stopped)
-		return true;
-	if ((result.executions + result.pruned) % LOOK_AT_CLOCK != 0)
-		return false;
+	return stopped || (lab_config.max_executions && result.executions >= lab_config.max_executions);
+}
+
+static bool is_late(int64_t limit)
+{
 	int64_t now = lab_clock_ns();
 	if (on_progress && now - last_progress > 100000000) {
 		last_progress = now;
@@ -50,6 +51,13 @@ static bool time_is_up(int64_t limit)
 		stopped = !on_progress(&result, progress_arg);
 	}
 	return limit && now >= limit;
+}
+
+static bool time_is_up(int64_t limit)
+{
+	if (are_enough())
+		return true;
+	return (result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit);
 }
 
 /* One execution; false when it failed, and that is the end. */
@@ -110,8 +118,48 @@ static bool run_auto(int64_t limit)
 	return run_random(LAB_AUTO, result.exhausted ? LAST_BURST : UINT64_MAX, limit);
 }
 
+/* --- programs, one after the other: each has a burst by lot, then depth first --- */
+
+static unsigned draw_for_program(unsigned n)
+{
+	return n > 1 ? lab_draw(n) : 0;
+}
+
+static bool run_program(int64_t limit, uint64_t executions)
+{
+	uint64_t most = lab_config.max_executions ? lab_config.max_executions : UINT64_MAX;
+	uint64_t until = result.executions + executions;
+	lab_config.max_executions = until < most ? until : most;
+	bool passed = true;
+	result.exhausted = false;
+	if (lab_config.strategy == LAB_RANDOM || lab_config.strategy == LAB_PCT)
+		passed = run_random(lab_config.strategy, executions, limit);
+	else
+		passed =
+		    (lab_config.strategy == LAB_DFS || run_random(LAB_AUTO, executions / 4, limit)) && run_dfs(limit);
+	lab_config.max_executions = most == UINT64_MAX ? 0 : most;
+	result.programs_exhausted += result.exhausted;
+	result.exhausted = false;
+	return passed;
+}
+
+static bool run_programs(int64_t limit)
+{
+	enum { SMALL = 24, EXECUTIONS = 400, MORE = 32 };
+	do {
+		lab_seed(lab_config.seed, UINT64_MAX - result.programs);
+		lab_lin_draw(lab_lin_program, result.programs < SMALL, draw_for_program);
+		result.programs++;
+		if (!run_program(limit, EXECUTIONS + EXECUTIONS * (uint64_t)(result.programs / MORE)))
+			return false;
+	} while (!is_late(limit) && !are_enough());
+	return true;
+}
+
 static bool run_strategy(int64_t limit)
 {
+	if (lab_running->test->lin)
+		return run_programs(limit);
 	switch (lab_config.strategy) {
 	case LAB_DFS:
 		return run_dfs(limit);
@@ -258,6 +306,7 @@ static void begin_run(const struct lab_test *test, const struct lab_config *conf
 	lab_sys_install(lab_door_of(test->module)); /* before its variables are kept as they are */
 	lab_module_use(test->module);
 	lab_running = test;
+	lab_lin_use(test);
 	lab_config = *config;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
 	stopped = false;

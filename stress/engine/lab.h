@@ -46,7 +46,8 @@ enum lab_verdict {
 	LAB_HANG,       /* no step for too long: a call that the model does not see */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
-	LAB_DIVERGED /* a replay that went another way */
+	LAB_NOT_LINEARIZABLE, /* no order explains the results */
+	LAB_DIVERGED          /* a replay that went another way */
 };
 
 const char *lab_verdict_name(enum lab_verdict verdict);
@@ -111,10 +112,13 @@ struct lab_step {
 
 struct lab_result {
 	enum lab_verdict verdict;
-	const char *message;  /* one line: what, who, where */
-	const char *details;  /* further lines: other threads, who waits on what; may be "" */
-	const char *replay;   /* the string that repeats it; "" when passed */
-	uint64_t executions;  /* complete ones */
+	const char *message; /* one line: what, who, where */
+	const char *details; /* further lines: other threads, who waits on what; may be "" */
+	const char *replay;  /* the string that repeats it; "" when passed */
+	uint64_t executions; /* complete ones */
+	uint64_t samples;    /* of mode lin: states on real threads */
+	unsigned programs;   /* of mode lin */
+	unsigned programs_exhausted;
 	uint64_t pruned;      /* cut short, since they would repeat another */
 	uint64_t steps;       /* of all executions */
 	bool exhausted;       /* DFS saw all there is, within its bounds */

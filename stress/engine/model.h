@@ -37,7 +37,9 @@ enum lab_op_kind {
 	LAB_FREE,
 	LAB_FUTEX_MANY, /* a wait on several words */
 	LAB_KILLED,     /* in place of a step */
-	LAB_OWNER_DIED  /* what the kernel does to the word of a lock */
+	LAB_OWNER_DIED, /* what the kernel does to the word of a lock */
+	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
+	LAB_RETURN
 };
 
 /* A step, as it is announced: what the thread will do when it is let run. */
@@ -207,7 +209,8 @@ enum lab_choice_kind {
 	LAB_PICK_WAITER,
 	LAB_PICK_INPUT,
 	LAB_PICK_OPS,
-	LAB_PICK_KILL
+	LAB_PICK_KILL,
+	LAB_PICK_PROGRAM
 };
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
 /* Which of `set` goes on; `usual` is the one that costs nothing. */
@@ -305,6 +308,7 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size); /* false: none
 
 /* module.c */
 struct lab_module;
+const struct lab_module *lab_module_at(uintptr_t address);
 void lab_globals_written(uintptr_t address, size_t size);
 bool lab_is_global(uintptr_t address);
 bool lab_is_module_code(uintptr_t pc);
@@ -334,6 +338,7 @@ void lab_name_address(uintptr_t address, char *text, size_t size);
 /* user.c */
 const struct lab_outcome *lab_outcomes(unsigned *n);
 void lab_outcomes_reset(void);
+void lab_outcome_forbidden(const char *label); /* one was seen; the execution ends next */
 
 /* site.c */
 void lab_site_reached(uintptr_t pc, const char *operation, int order);

@@ -109,6 +109,11 @@ static struct lab_module *module_at(uintptr_t address)
 	return search.found;
 }
 
+const struct lab_module *lab_module_at(uintptr_t address)
+{
+	return module_at(address);
+}
+
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset)
 {
 	const struct lab_module *m = module_at(pc);

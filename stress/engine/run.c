@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One execution: setup, actors, outcome; and what ends it early. */
 #include "choice.h"
+#include "lin_run.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -168,7 +169,9 @@ static void main_body(void)
 	unsigned n = make_actors(door, test->actors);
 	if (door)
 		door->enter(contexts[0], "main");
-	if (lab_running->setup)
+	if (test->lin)
+		lab_lin_setup(lab.state);
+	else if (lab_running->setup)
 		lab_running->setup(lab.state);
 	for (unsigned i = 0; i < n; i++)
 		lab_thread_start(&lab.threads[1 + i], 0);
@@ -208,7 +211,7 @@ void lab_execute(void)
 	lab_threads_reset();
 	lab_heap_reset();
 	lab_tls_reset();
-	size_t size = lab_running->test->state_size;
+	size_t size = lab_state_size(lab_running);
 	lab.state = lab_state_place(size);
 	memset(lab.state, 0, size);
 	lab_begin(main_body);

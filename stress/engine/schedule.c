@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char letters[] = "=rfwiok"; /* by enum lab_choice_kind */
+static const char letters[] = "=rfwiokp"; /* by enum lab_choice_kind */
 
 static int print_token(const struct lab_token *t, char *text, size_t size)
 {

@@ -5,6 +5,8 @@
  * signature stays.
  */
 #include "explore.h"
+#include "lin_run.h"
+#include <limits.h>
 #include <string.h>
 
 enum { DFS_TRIES = 4000 };
@@ -33,7 +35,7 @@ static bool is_wanted(void)
 }
 
 /* All executions within these bounds, up to a number. */
-static bool search(int preemptions, int stale, int faults, int kills)
+static bool search(int tries, int preemptions, int stale, int faults, int kills)
 {
 	bool any = false;
 	lab_config.preemptions = preemptions;
@@ -41,7 +43,7 @@ static bool search(int preemptions, int stale, int faults, int kills)
 	lab_config.faults = faults;
 	lab_config.kills = kills;
 	lab_dfs_reset();
-	for (int i = 0; i < DFS_TRIES; i++) {
+	for (int i = 0; i < tries; i++) {
 		lab_choices_begin(LAB_DFS);
 		lab_execute();
 		if (is_wanted()) {
@@ -54,17 +56,50 @@ static bool search(int preemptions, int stale, int faults, int kills)
 	return any;
 }
 
-static void search_small(void)
+static bool search_small(int most, int tries)
 {
 	struct lab_config before = lab_config;
-	for (int sum = 0; sum <= 4; sum++)
+	bool found = false;
+	for (int sum = 0; sum <= most; sum++)
 		for (int faults = 0; faults <= sum && faults <= before.faults; faults++)
 			for (int stale = 0; stale + faults <= sum && stale <= 2; stale++)
 				for (int kills = 0; kills + stale + faults <= sum && kills <= before.kills; kills++)
-					if (late() || search(sum - faults - stale - kills, stale, faults, kills))
+					if (late() ||
+					    (found = search(tries, sum - faults - stale - kills, stale, faults, kills)))
 						goto done;
 done:
 	lab_config = before;
+	return found;
+}
+
+/* The same failure of the program as it is now; else the best stays what it was. */
+static bool fails_as_well(void)
+{
+	static struct lab_schedule kept;
+	enum { BOUND = 3, TRIES = 1500 };
+	uint32_t steps = best_steps;
+	kept = best;
+	best.n = UINT_MAX;
+	if (search_small(BOUND, TRIES))
+		return true;
+	best = kept;
+	best_steps = steps;
+	return false;
+}
+
+/* FL_LIN: fewer calls, and fewer that know of the others. */
+static void drop_calls(void)
+{
+	for (unsigned i = lab_lin_places(); i-- > 0 && !late();) {
+		uint8_t pick = lab_lin_program[i];
+		lab_lin_program[i] = 0;
+		if (pick == 0 || fails_as_well())
+			continue;
+		lab_lin_program[i] = (uint8_t)(pick - 1);
+		if (pick % 2 == 0 && fails_as_well())
+			continue;
+		lab_lin_program[i] = pick;
+	}
 }
 
 /* Runs the best without tokens [from, from + n); true when it still fails. */
@@ -120,7 +155,9 @@ void lab_shrink(struct lab_schedule *schedule, struct lab_signature signature, i
 	if (!lab_replay_fails(&best, wanted))
 		return;
 	best_steps = lab.steps;
-	search_small();
+	if (lab_running->test->lin)
+		drop_calls();
+	(void)search_small(4, DFS_TRIES);
 	drop_tokens();
 	drop_operations();
 	*schedule = best;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
 #include "explore.h"
+#include "lin_run.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -194,6 +195,14 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->what = text("killed here");
 		step->value = text("%s", death_name(e, place));
 		break;
+	case LAB_CALL:
+	case LAB_RETURN: {
+		char call[64] = "";
+		lab_lin_say((unsigned)e->op.address, (int64_t)e->value, e->op.kind == LAB_RETURN, call, sizeof call);
+		step->what = text("%s", e->op.kind == LAB_RETURN ? "returns" : call);
+		step->value = text("%s", e->op.kind == LAB_RETURN ? call : "");
+		break;
+	}
 	case LAB_OWNER_DIED:
 		step->what = text("owner died, %s", place);
 		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));

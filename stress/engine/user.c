@@ -34,6 +34,11 @@ static struct lab_outcome *outcome_of(enum fl_stress_expect expect, const char *
 	return &outcomes[n_outcomes++];
 }
 
+void lab_outcome_forbidden(const char *label)
+{
+	outcome_of(FL_STRESS_FORBIDDEN, label)->count += lab.counted;
+}
+
 EXPORTED bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *label)
 {
 	if (!lab.active)

@@ -2,7 +2,7 @@
 #ifndef STRESS_USER_H
 #define STRESS_USER_H
 
-#include <fairlead/stress.h>
+#include "lab.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +18,8 @@ struct lab_native_ops {
 	int (*futex_wake)(const void *word, int n);
 	int64_t (*now)(void);
 	void (*fail)(const char *file, int line, const char *what); /* also for assert() */
+	/* One sample is wrong, and why; the first that says so is told. */
+	void (*wrong)(enum lab_verdict verdict, const char *message, const char *details);
 	bool (*outcome)(enum fl_stress_expect expect, bool holds, const char *label);
 };
 

@@ -97,6 +97,9 @@ bool native_outcome_known(void); /* of the function that was just called; false:
 unsigned native_outcomes(const struct lab_outcome **outcomes);
 uint64_t native_forbidden(const char **label);
 
+/* A sample was wrong: the first to say so is the result. */
+void native_wrong(enum lab_verdict verdict, const char *message, const char *details);
+
 /* Ends the run with `verdict`, from any thread; the first one counts, and the others wait for the end. */
 _Noreturn void native_give_up(enum lab_verdict verdict, const char *message);
 

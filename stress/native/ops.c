@@ -186,6 +186,7 @@ static const struct lab_native_ops ops = {
     .futex_wake = ops_futex_wake,
     .now = native_now,
     .fail = ops_fail,
+    .wrong = native_wrong,
     .outcome = ops_outcome,
 };
 

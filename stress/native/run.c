@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The leader: batch after batch, until the time is up or an outcome is forbidden. */
 #include "../engine/door.h"
+#include "../engine/lin_run.h"
 #include "native.h"
 #include <pthread.h>
 #include <stdio.h>
@@ -79,8 +80,18 @@ static void prepare(struct native_batch *batch, size_t n)
 	if (!batch->states)
 		native_give_up(LAB_CHECK, "out of memory for the states");
 	memset(batch->states, 0, bytes);
-	for (size_t i = 0; the_test->setup && i < n; i++)
-		the_test->setup(batch->states + i * batch->stride);
+	void (*setup)(void *state) = the_test->test->lin ? lab_lin_setup : the_test->setup;
+	for (size_t i = 0; setup && i < n; i++)
+		setup(batch->states + i * batch->stride);
+}
+
+void native_wrong(enum lab_verdict verdict, const char *message, const char *details)
+{
+	if (result.message)
+		return;
+	result.message = strdup(message);
+	result.details = strdup(details);
+	result.verdict = verdict;
 }
 
 /* The first bytes of a state that no macro lists, to tell which it was. */
@@ -129,7 +140,7 @@ static void run_batches(size_t n)
 static bool settled(void)
 {
 	const char *label = NULL;
-	if (native_forbidden(&label) > 0 && !result.message) {
+	if (!result.message && native_forbidden(&label) > 0) {
 		result.verdict = LAB_FORBIDDEN;
 		result.message = label;
 	}
@@ -177,6 +188,7 @@ const struct lab_result *native_run(const struct lab_test *test, const struct na
 	the_test = test;
 	the_config = config;
 	result = (struct lab_result){.details = "", .replay = "", .strategy = config->chaos ? "chaos" : "native"};
+	lab_lin_use(test);
 	native_seed(config->seed, 0);
 	native_watch_start(test, config);
 	native_watch_thread();

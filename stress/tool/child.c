@@ -59,11 +59,66 @@ static void settle_in(const struct job *job)
 	(void)prctl(PR_SET_NAME, name);
 }
 
+/* --- mode lin: the model first, which tells more of what it finds; then real threads --- */
+
+static const struct lab_result *model_half;
+
+static uint64_t count_of(const struct lab_result *result, const char *label)
+{
+	for (unsigned i = 0; i < result->n_outcomes; i++)
+		if (strcmp(result->outcomes[i].label, label) == 0)
+			return result->outcomes[i].count;
+	return 0;
+}
+
+static const struct lab_result *both(const struct lab_result *real)
+{
+	static struct lab_result result;
+	static struct lab_outcome outcomes[64];
+	result = real->verdict == LAB_PASSED ? *model_half : *real;
+	for (unsigned i = 0; i < result.n_outcomes && i < 64; i++) {
+		outcomes[i] = result.outcomes[i];
+		outcomes[i].count = count_of(real, outcomes[i].label) + count_of(model_half, outcomes[i].label);
+	}
+	result.outcomes = outcomes;
+	result.executions = model_half->executions;
+	result.programs = model_half->programs;
+	result.programs_exhausted = model_half->programs_exhausted;
+	result.steps = model_half->steps;
+	result.samples = real->executions;
+	return &result;
+}
+
+__attribute__((noreturn)) static void abandon_both(const struct lab_result *real)
+{
+	abandon(both(real));
+}
+
+static void run_lin(struct job *job)
+{
+	int64_t began = native_now();
+	const char *name = job->test->test->name;
+	const struct lab_test *plain = lab_test_find(name, false);
+	job->model.time = job->share - (job->model_only ? 0 : job->real_share);
+	model_half = lab_model_run(job->test, &job->model, progress, &job->shared->live);
+	if (model_half->verdict != LAB_PASSED || job->model_only) {
+		ship(model_half);
+		return;
+	}
+	int64_t left = job->share - (native_now() - began);
+	job->native.time = left < job->real_share ? left : job->real_share;
+	job->native.live = &job->shared->live;
+	job->native.abandon = abandon_both;
+	ship(both(native_run(plain ? plain : job->test, &job->native)));
+}
+
 _Noreturn void child_run(struct job *job)
 {
 	the_job = job;
 	settle_in(job);
-	if (in_model(job->mode)) {
+	if (job->mode == MODE_LIN) {
+		run_lin(job);
+	} else if (in_model(job->mode)) {
 		job->model.time = job->share;
 		ship(lab_model_run(job->test, &job->model, progress, &job->shared->live));
 	} else {

@@ -139,8 +139,9 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 	emit_xml(to, job->test->test->name);
 	(void)fputs("</h2>\n<p>", to);
 	emit_xml(to, r->message);
-	(void)fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode), grouped(r->executions),
-	              in_model(job->mode) ? "executions" : "samples", (double)r->found_ns / 1e9);
+	(void)fprintf(to, "</p>\n<p>%s; found after %s %s, %.3g s. ", mode_name(job->mode),
+	              grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
+	              is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
 	emit_xml(to, r->strategy);
 	(void)fputs("</p>\n", to);
 	if (r->n_outcomes > 0)

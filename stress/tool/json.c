@@ -48,8 +48,9 @@ void json_job(FILE *to, const struct options *o, const struct job *job)
 	emit_json_string(to, job->test->test->name);
 	member(to, "mode", mode_name(job->mode));
 	(void)fprintf(to, ",\"samples\":%llu,\"executions\":%llu,\"pruned\":%llu,\"steps\":%llu,\"exhausted\":%s",
-	              (unsigned long long)r->executions, (unsigned long long)r->executions,
-	              (unsigned long long)r->pruned, (unsigned long long)r->steps, r->exhausted ? "true" : "false");
+	              (unsigned long long)(job->mode == MODE_LIN ? r->samples : r->executions),
+	              (unsigned long long)r->executions, (unsigned long long)r->pruned, (unsigned long long)r->steps,
+	              r->exhausted ? "true" : "false");
 	outcomes(to, r);
 	member(to, "verdict", job_verdict_key(job));
 	member(to, "replay", r->replay);
@@ -62,6 +63,7 @@ void json_job(FILE *to, const struct options *o, const struct job *job)
 	member(to, "strategy", r->strategy);
 	(void)fprintf(to, ",\"seconds\":%.6f,\"found_seconds\":%.6f,\"shrink_seconds\":%.6f,\"hash\":\"%016llx\"",
 	              job->seconds, (double)r->found_ns / 1e9, (double)r->shrunk_ns / 1e9, (unsigned long long)r->hash);
+	(void)fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);
 	(void)fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
 	              (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
 	trace(to, r);

@@ -29,11 +29,11 @@ static void make_scenarios(struct hunt *hunt)
 	for (const struct lab_test *t = lab_tests(); t; t = t->next) {
 		if (!t->test->instrumented || !fits(o, t->test->name))
 			continue;
-		for (enum mode mode = MODE_MODEL; mode <= MODE_CRASH; mode++) {
+		for (enum mode mode = MODE_MODEL; mode < MODES; mode++) {
 			if (!mode_suits(mode, t))
 				continue;
 			struct job *job = &hunt->scenarios[hunt->n_scenarios++].baseline;
-			*job = job_make(o, t, mode);
+			*job = job_make_model(o, t, mode);
 			job->want_sites = true;
 		}
 	}
@@ -147,7 +147,7 @@ static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 	if (m->next == m->place->n_reached_by || m->left <= 0)
 		return false;
 	const struct scenario *s = &hunt->scenarios[m->order[m->next++]];
-	m->job = job_make(hunt->options, s->baseline.test, s->baseline.mode);
+	m->job = job_make_model(hunt->options, s->baseline.test, s->baseline.mode);
 	m->job.model.mutant = m->place->pc;
 	m->job.model.mutant_step = m->step;
 	m->job.model.no_shrink = true;

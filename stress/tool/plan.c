@@ -7,17 +7,25 @@
 
 const char *mode_name(enum mode mode)
 {
-	static const char *const names[] = {"native", "chaos", "model", "crash"};
+	static const char *const names[] = {"native", "chaos", "model", "crash", "lin"};
 	return names[mode];
 }
 
 bool in_model(enum mode mode)
 {
-	return mode == MODE_MODEL || mode == MODE_CRASH;
+	return mode == MODE_MODEL || mode == MODE_CRASH || mode == MODE_LIN;
+}
+
+bool is_real(const struct job *job)
+{
+	return !in_model(job->mode) ||
+	       (job->report.result.strategy && strcmp(job->report.result.strategy, "native") == 0);
 }
 
 bool mode_suits(enum mode mode, const struct lab_test *test)
 {
+	if (mode == MODE_LIN || test->test->lin)
+		return mode == MODE_LIN && test->test->lin;
 	return mode != MODE_CRASH || test->test->processes;
 }
 
@@ -41,10 +49,11 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
 	}
 	job.model.kills = mode == MODE_CRASH ? o->kills : 0;
-	if (in_model(mode)) {
+	if (in_model(mode))
 		job.hang = 2 * o->hang + 4 * SECOND; /* the model sees most hangs itself, after 3 s */
+	job.model_only = mode == MODE_LIN && o->model.replay;
+	if (mode == MODE_MODEL || mode == MODE_CRASH)
 		return job;
-	}
 	unsigned threads = actors_of(test) * o->copies;
 	job.weight = threads < o->jobs ? threads : o->jobs;
 	job.native = (struct native_config){.seed = o->model.seed,
@@ -53,6 +62,14 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	                                    .chaos = mode == MODE_CHAOS,
 	                                    .delays = mode == MODE_CHAOS && o->delays,
 	                                    .faults = mode == MODE_CHAOS ? o->model.fault_mask : 0};
+	return job;
+}
+
+struct job job_make_model(const struct options *o, const struct lab_test *test, enum mode mode)
+{
+	struct job job = job_make(o, test, mode);
+	job.model_only = true;
+	job.weight = 1;
 	return job;
 }
 
@@ -120,7 +137,7 @@ static bool is_replayed(const struct options *o, const char *name)
 /* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
 static void make_jobs(struct run *run, const struct options *o)
 {
-	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_CHAOS, MODE_NATIVE};
+	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_LIN, MODE_CHAOS, MODE_NATIVE};
 	size_t n = 0;
 	for (const struct lab_test *t = lab_tests(); t; t = t->next)
 		n += MODES;
@@ -235,6 +252,7 @@ static void run_all(struct run *run)
 		}
 		if (next < run->n_jobs && pool_has_room(&pool, &run->jobs[next])) {
 			run->jobs[next].share = share_of(run, &pool, next, end);
+			run->jobs[next].real_share = run->jobs[next].share / 4;
 			hurry(&run->jobs[next], o, end);
 			pool_start(&pool, &run->jobs[next++]);
 			continue;
@@ -277,6 +295,10 @@ static bool agrees(const struct run *run)
 		         (int)strcspn(o->model.replay, "/"), o->model.replay, o->n_loads == 0 ? ": --load it" : "");
 	else if (run->n_jobs == 0 && o->modes[MODE_CRASH] && o->pick_modes)
 		complain("--mode crash: no test with processes fits%s%s%s; --list shows them",
+		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",
+		         o->n_patterns > 0 ? "'" : "");
+	else if (run->n_jobs == 0 && o->modes[MODE_LIN] && o->pick_modes)
+		complain("--mode lin: no test with operations fits%s%s%s; --list shows them",
 		         o->n_patterns > 0 ? " '" : "", o->n_patterns > 0 ? o->patterns[0] : "",
 		         o->n_patterns > 0 ? "'" : "");
 	else if (run->n_jobs == 0)

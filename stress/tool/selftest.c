@@ -65,7 +65,7 @@ static const char *problem_of(const struct planted *p)
 
 static void begin_replay(struct self_test *self, struct planted *p)
 {
-	p->replay = job_make(self->options, p->test, p->hunt.mode);
+	p->replay = job_make_model(self->options, p->test, p->hunt.mode);
 	p->replay.model.strategy = LAB_REPLAY;
 	p->replay.model.replay = p->hunt.report.result.replay;
 	p->replay.share = LIMIT;
@@ -111,7 +111,10 @@ static void make_planted(struct self_test *self)
 		if (strcmp(t->test->name, last) != 0 && fits(self->options, t->test->name)) {
 			struct planted *p = &self->planted[self->n_planted++];
 			p->test = t;
-			p->hunt = job_make(self->options, t, t->test->processes ? MODE_CRASH : MODE_MODEL);
+			p->hunt = job_make_model(self->options, t,
+			                         t->test->lin         ? MODE_LIN
+			                         : t->test->processes ? MODE_CRASH
+			                                              : MODE_MODEL);
 			p->hunt.share = LIMIT;
 		}
 		last = t->test->name;

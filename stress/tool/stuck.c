@@ -83,7 +83,7 @@ static bool is_idle(const struct job *job, const char *tid, const char **name)
 			return atomic_load(&live->actors[i].at) == UINT32_MAX;
 		}
 	}
-	return number == job->pid && !in_model(job->mode) && live->n_actors > 0;
+	return number == job->pid && live->n_actors > 0;
 }
 
 static void tell_thread(FILE *to, const struct job *job, const char *tid)
@@ -151,7 +151,7 @@ char *stuck_report(const struct job *job)
 	if (!to)
 		return NULL;
 	tell_threads(to, job);
-	if (!in_model(job->mode)) {
+	if (job->shared->live.n_actors > 0) { /* it has come to real threads */
 		ask(job);
 		(void)fprintf(to, "%.*s", NATIVE_ANSWER - 1, job->shared->live.answer);
 	}

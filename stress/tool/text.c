@@ -64,7 +64,14 @@ char *power_of(const struct job *job)
 	const struct lab_result *r = &job->report.result;
 	char *text = NULL, bound[160] = "";
 	int n = 0;
-	if (!in_model(job->mode) && r->executions > 0) {
+	if (job->mode == MODE_LIN) {
+		char real[96] = "";
+		if (r->samples > 0)
+			(void)snprintf(real, sizeof real, "; native 0 of %s, so p < %.2g at 95%%", grouped(r->samples),
+			               3 / (double)r->samples);
+		n = asprintf(&text, "%s programs, %s of them exhausted, %s executions of %s%s", grouped(r->programs),
+		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
+	} else if (!in_model(job->mode) && r->executions > 0) {
 		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
 	} else if (r->exhausted) {
 		n = asprintf(&text, "exhausted within %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
@@ -134,7 +141,7 @@ char *reproducer(const struct options *o, const struct job *job)
 	if (in_model(job->mode) && job->report.result.replay[0]) {
 		(void)fputs(" --replay ", to);
 		quote(to, job->report.result.replay);
-	} else if (!in_model(job->mode)) {
+	} else if (is_real(job)) {
 		(void)fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
 		if (job->native.copies > 1)
 			(void)fprintf(to, " --oversubscribe %u", job->native.copies);
@@ -158,8 +165,9 @@ static void text_failure(FILE *to, const struct options *o, const struct job *jo
 	const struct lab_result *r = &job->report.result;
 	(void)fprintf(to, "%s %s (%s): %s\n", job_verdict(job), job->test->test->name, mode_name(job->mode),
 	              r->message);
-	(void)fprintf(to, "    found after %s %s, %.3g s", grouped(r->executions),
-	              in_model(job->mode) ? "executions" : "samples", (double)r->found_ns / 1e9);
+	(void)fprintf(to, "    found after %s %s, %.3g s",
+	              grouped(job->mode == MODE_LIN && is_real(job) ? r->samples : r->executions),
+	              is_real(job) ? "samples" : "executions", (double)r->found_ns / 1e9);
 	if (r->shrunk_ns > 0)
 		(void)fprintf(to, "; shrunk to %u steps in %.3g s", r->n_steps, (double)r->shrunk_ns / 1e9);
 	(void)fprintf(to, r->strategy[0] ? "; %s\n" : "\n", r->strategy);
@@ -210,7 +218,8 @@ void text_list(const struct options *o)
 		if (!fits(o, name) || (t->test->instrumented && plain))
 			continue;
 		(void)printf("%-36s %-24s  %s:%d\n", name,
-		             !model               ? "native"
+		             t->test->lin         ? "lin"
+		             : !model             ? "native"
 		             : t->test->processes ? "native,chaos,model,crash"
 		                                  : "native,chaos,model",
 		             short_path(t->test->file), t->test->line);

@@ -19,7 +19,7 @@
 /* Exit statuses; the largest problem decides: see worse_status(). */
 enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS_SKIPPED, STATUS_DIVERGED };
 
-enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODES };
+enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 
 enum { LOADS_MAX = 32 };
 
@@ -102,8 +102,10 @@ struct job {
 	struct lab_config model;
 	struct native_config native;
 	bool want_sites;
-	int64_t share; /* its time, ns */
-	int64_t hang;  /* no progress for so long is a hang */
+	bool model_only;    /* of mode lin: not on real threads */
+	int64_t share;      /* its time, ns */
+	int64_t real_share; /* of mode lin: what of it real threads may take */
+	int64_t hang;       /* no progress for so long is a hang */
 
 	bool started, done;
 	pid_t pid;
@@ -119,12 +121,16 @@ struct job {
 };
 
 const char *mode_name(enum mode mode);
-bool in_model(enum mode mode); /* on model threads */
-/* Whether the test is one for the mode: crash mode is for processes. */
+bool in_model(enum mode mode); /* on model threads; of mode lin the first half */
+/* Whether its result is one of real threads. */
+bool is_real(const struct job *job);
+/* Whether the test is one for the mode: crash mode is for processes, lin for FL_LIN, which is for no other. */
 bool mode_suits(enum mode mode, const struct lab_test *test);
 unsigned actors_of(const struct lab_test *test);
 /* A job of `test` with the options' settings; what cannot run is marked as skipped. */
 struct job job_make(const struct options *o, const struct lab_test *test, enum mode mode);
+/* The same for a mode of the model; of mode lin that half alone. */
+struct job job_make_model(const struct options *o, const struct lab_test *test, enum mode mode);
 void job_free(struct job *job);
 
 struct pool {

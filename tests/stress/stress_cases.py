@@ -33,8 +33,8 @@ FL_STRESS(mp, writer, reader) { FL_FORBIDDEN(s->seen && !s->value, "flag without
 '''
 # A command line that is wrong, and what the one line about it says.
 BAD_USAGE = [
-    ("--mode lin", "'lin' is not there yet"), ("--mode crash mutex_excl", "no test with processes fits 'mutex_excl'"),
-    ("--mode fast", "'fast' is none of native, chaos, model, crash"), ("--faults kill", "'kill' is a mode of its own"),
+    ("--mode lin mutex_excl", "no test with operations fits 'mutex_excl'"), ("--mode crash mutex_excl", "no test with processes fits 'mutex_excl'"),
+    ("--mode fast", "'fast' is none of native, chaos, model, crash, lin"), ("--faults kill", "'kill' is a mode of its own"),
     ("--kills 0", "'0' is not a number from 1 to 8"), ("--kills 2 --mode model", "--kills is of crash mode"),
     ("--mode model --replay x/b3k1/12", "it goes with --mode crash"), ("--mode native,crash --replay x/b3k1/12", "it does not go with another --mode"),
     ("--faults rain", "'rain' is none of"), ("--time 0", "'0' is not a time"), ("--time -1s", "'-1s' is not a time"),
@@ -93,7 +93,7 @@ class Tool:
     @functools.lru_cache
     def scenarios(self, names):
         """One short run of the scenarios `names`, each in the model, processes also killed, and on real threads: by name and mode."""
-        tests = self.json("--mode", "native,model,crash", "--time", SHORT_RUN, *names)["tests"]
+        tests = self.json("--mode", "native,model,crash,lin", "--time", SHORT_RUN, *names)["tests"]
         return {(t["name"], t["mode"]): t for t in tests}
 
 
@@ -323,7 +323,7 @@ def cases(source, build, wanted):
     for path in sorted(glob.glob(os.path.join(source, "stress", "litmus", "*.litmus"))):
         with open(path, encoding="utf-8") as file:
             litmus += re.findall(r"^P (\S+)", file.read(), re.M)
-    modes = {name: [m for m in ("model", "crash", "native") if m in of] for name, of in tool.modes().items()}
+    modes = {name: [m for m in ("model", "crash", "lin", "native") if m in of] for name, of in tool.modes().items()}
     names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
     return of_program + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_LIN_H
+#define STRESS_LIN_H
+
+#include <fairlead/stress_lin.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Linearizability, in three parts: histories and whether an order explains them (lin_check.c, which needs nothing else of
+ * the engine), the ready-made specifications (lin_specs.c), and the programs that make histories (lin.c, lin_text.c).
+ */
+enum { LIN_CALLS = 64, LIN_STATE = 1 << 16 };
+
+#define LIN_BIT(i) (UINT64_C(1) << (i))
+
+struct lin_call {
+	struct fl_lin_call call;
+	uint64_t before; /* the calls that come before it, by number; closed under itself */
+	const char *name;
+	uint8_t thread;           /* 0: main */
+	bool heard;               /* it began with the knowledge of all that had returned */
+	uint32_t began, returned; /* in what order these happened, where it is known; 0: it is not */
+};
+
+struct lin_history {
+	unsigned n; /* at most LIN_CALLS */
+	struct lin_call calls[LIN_CALLS];
+};
+
+enum lin_verdict { LIN_EXPLAINED, LIN_UNEXPLAINED, LIN_TOO_MUCH };
+
+/* Whether an order explains the results; LIN_TOO_MUCH: it was given up after LIN_LOOKS states. */
+enum { LIN_LOOKS = 1 << 20 };
+enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
+
+/*
+ * The same for the calls that were not refused (-EAGAIN, -EBUSY, -ETIMEDOUT), with each of those that were, one at a time.
+ * `found` is the one of these histories that no order explains.
+ */
+enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
+                                 struct lin_history *found);
+
+/*
+ * Of a history that no order explains: the results that matter. The calls whose results may be anything, and still no
+ * order explains the others, are made such that have not returned; the set of those that remain, which is minimal.
+ */
+uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit);
+
+/*
+ * The states in which `which` might be called, in the orders that explain the other calls as if it were not there; up to
+ * `most`, put into words, each in `size` bytes. Returns how many there are; 0 when there is no such order, or no text().
+ */
+unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
+                    char *texts, size_t size, unsigned most);
+
+/* Sets `overlaps` of each call from the order. */
+void lin_overlaps(struct lin_history *h);
+
+/* --- lin_text.c --- */
+
+/* "put(11)", "-> -EAGAIN" */
+void lin_say_call(const struct lin_call *c, char *to, size_t size);
+void lin_say_result(const struct lin_call *c, char *to, size_t size);
+/* The history as columns, and the sentence why; `why` alone is one line. */
+void lin_tell(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit, char *why, size_t why_size,
+              char *columns, size_t columns_size);
+
+#endif

@@ -1,0 +1,386 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Whether an order explains a history (Herlihy and Wing 1990): a total order of its calls that keeps "before" and gives
+ * each the result that it had, as a specification has it.
+ *
+ * A history is a set of at most 64 calls with a partial order, not intervals of one clock: under C11 "it had returned" means
+ * something only to a thread that knows, so "before" is happens-before, between a return and a call (lin.c). All that the
+ * check needs of it is that it is an order.
+ *
+ *   search      depth first: any call may come next of which all that come before it are done (Wing, Gong 1993). What is left
+ *               of a history depends on two things alone, which calls are done and the state that they led to; so a pair of
+ *               them that was seen is not gone into again (Lowe 2017). The set is a word of 64 bits, the state bytes.
+ *   parts       calls of different keys, where the specification tells, have each an object of its own, and a history is
+ *               explained when each part is (Herlihy, Wing: locality; Horn, Kroening 2015, Athalye's porcupine). A call that
+ *               has to do with all keys forbids it.
+ *   pending     a call that has not returned may have taken effect at any time since it began, or never: the search ends when
+ *               all that have returned are done, and offers the others as well, with any result.
+ *   busy        a result may be legal only while another call is under way. Whether two calls may have been under way at once
+ *               is the order's to say: neither comes before the other. `overlaps` has the kinds of those.
+ *
+ * Weakening is sound: to forget a result (the call becomes pending), or that one call came before another, never takes an
+ * explanation away. So what is still unexplained when some results are forgotten was unexplained by the rest alone:
+ * lin_core() forgets as many as it can.
+ */
+#include "lin.h"
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct look {
+	uint64_t done;
+	uint32_t slot, next; /* of those in one slot; numbers from 1 */
+	bool can;            /* from here an order explains the rest */
+};
+
+/* Lives as long as the process: the room is used again by each check. */
+struct seen {
+	struct look *looks;
+	uint8_t *states;
+	uint32_t *slots;
+	unsigned n, room, n_slots;
+	size_t bytes; /* of a state */
+};
+
+struct search {
+	const struct fl_lin_spec *spec;
+	const struct lin_call *calls[LIN_CALLS];
+	uint64_t before[LIN_CALLS], returned, all;
+	unsigned n;
+	uint8_t *stack; /* the state at each depth */
+	bool full;      /* there was too much to see */
+	/* lin_states(): */
+	int absent;     /* the call that is left out; -1: none */
+	uint64_t after; /* the calls that come after it */
+	void (*place)(struct search *s, const void *state);
+	void *arg;
+};
+
+static struct seen seen;
+
+static void *grown(void *memory, size_t size)
+{
+	void *more = realloc(memory, size);
+	if (!more)
+		abort();
+	return more;
+}
+
+static uint64_t mix(uint64_t h, uint64_t value)
+{
+	h = (h ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ (h >> 32);
+}
+
+static uint64_t hash_of(const struct fl_lin_spec *spec, uint64_t done, const void *state)
+{
+	uint64_t h = mix(0, done);
+	if (spec->hash)
+		return mix(h, spec->hash(state));
+	const uint8_t *bytes = state;
+	size_t i = 0;
+	for (; i + 8 <= spec->size; i += 8) {
+		uint64_t word;
+		memcpy(&word, bytes + i, 8);
+		h = mix(h, word);
+	}
+	for (; i < spec->size; i++)
+		h = mix(h, bytes[i]);
+	return h;
+}
+
+static bool is_same(const struct fl_lin_spec *spec, const void *a, const void *b)
+{
+	return spec->equal ? spec->equal(a, b) : memcmp(a, b, spec->size) == 0;
+}
+
+static void forget_all(size_t state_size)
+{
+	for (unsigned i = 0; i < seen.n; i++)
+		seen.slots[seen.looks[i].slot] = 0;
+	seen.n = 0;
+	seen.bytes = state_size;
+}
+
+static void put_in_slot(uint32_t number, uint64_t hash)
+{
+	struct look *look = &seen.looks[number - 1];
+	look->slot = (uint32_t)hash & (seen.n_slots - 1);
+	look->next = seen.slots[look->slot];
+	seen.slots[look->slot] = number;
+}
+
+static void grow(const struct fl_lin_spec *spec)
+{
+	seen.room = seen.room ? 2 * seen.room : 64;
+	seen.looks = grown(seen.looks, seen.room * sizeof *seen.looks);
+	seen.n_slots = 2 * seen.room;
+	seen.slots = grown(seen.slots, seen.n_slots * sizeof *seen.slots);
+	memset(seen.slots, 0, seen.n_slots * sizeof *seen.slots);
+	for (uint32_t i = 0; i < seen.n; i++)
+		put_in_slot(i + 1, hash_of(spec, seen.looks[i].done, seen.states + i * seen.bytes));
+}
+
+/* The number of the look at that pair; `fresh`: there was none. 0: there is no room for more. */
+static uint32_t look_at(const struct fl_lin_spec *spec, uint64_t done, const void *state, bool *fresh)
+{
+	static size_t room_states;
+	if (seen.n == seen.room)
+		grow(spec);
+	uint64_t hash = hash_of(spec, done, state);
+	*fresh = false;
+	for (uint32_t i = seen.slots[(uint32_t)hash & (seen.n_slots - 1)]; i; i = seen.looks[i - 1].next)
+		if (seen.looks[i - 1].done == done && is_same(spec, seen.states + (i - 1) * seen.bytes, state))
+			return i;
+	if (seen.n == LIN_LOOKS)
+		return 0;
+	if ((seen.n + 1) * seen.bytes > room_states)
+		seen.states = grown(seen.states, room_states = 2 * (seen.n + 32) * seen.bytes);
+	memcpy(seen.states + seen.n * seen.bytes, state, seen.bytes);
+	seen.looks[seen.n] = (struct look){.done = done};
+	put_in_slot(++seen.n, hash);
+	*fresh = true;
+	return seen.n;
+}
+
+/* --- the search --- */
+
+static bool may_come(const struct search *s, unsigned i, uint64_t done)
+{
+	return !(done & LIN_BIT(i)) && (int)i != s->absent && (s->before[i] & ~done) == 0;
+}
+
+/* Whether the call that is left out might come here. */
+static bool has_place(const struct search *s, uint64_t done)
+{
+	return (s->before[s->absent] & ~done) == 0 && (s->after & done) == 0;
+}
+
+/* Where calls are placed all ways are gone, else the first is enough. */
+static bool explain(struct search *s, unsigned depth, uint64_t done)
+{
+	uint8_t *state = s->stack + depth * s->spec->size, *next = state + s->spec->size;
+	bool fresh;
+	uint32_t look = look_at(s->spec, done, state, &fresh);
+	s->full = s->full || look == 0;
+	if (!fresh)
+		return look > 0 && seen.looks[look - 1].can;
+	bool can = (s->returned & ~done) == 0;
+	for (unsigned i = 0; i < s->n && !(can && !s->place) && !s->full; i++) {
+		if (!may_come(s, i, done))
+			continue;
+		memcpy(next, state, s->spec->size);
+		if (s->spec->apply(next, &s->calls[i]->call) && explain(s, depth + 1, done | LIN_BIT(i)))
+			can = true;
+	}
+	if (can && s->place && has_place(s, done))
+		s->place(s, state);
+	seen.looks[look - 1].can = can;
+	return can;
+}
+
+static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limit)
+{
+	static size_t room;
+	static uint8_t *stack;
+	size_t need = (LIN_CALLS + 2) * spec->size + 8;
+	if (need > room)
+		stack = grown(stack, room = need);
+	s->stack = stack;
+	s->spec = spec;
+	memset(s->stack, 0, spec->size);
+	if (spec->init)
+		spec->init(s->stack, limit);
+	forget_all(spec->size);
+}
+
+/* Takes the calls whose bits are in `wanted`, with numbers of their own. */
+static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
+{
+	uint8_t number[LIN_CALLS];
+	s->n = 0;
+	s->returned = 0;
+	s->absent = -1;
+	s->place = NULL;
+	s->full = false;
+	for (unsigned i = 0; i < h->n; i++) {
+		if (!(wanted & LIN_BIT(i)))
+			continue;
+		number[i] = (uint8_t)s->n;
+		s->returned |= h->calls[i].call.returned ? LIN_BIT(s->n) : 0;
+		s->calls[s->n++] = &h->calls[i];
+	}
+	for (unsigned i = 0, k = 0; i < h->n; i++) {
+		if (!(wanted & LIN_BIT(i)))
+			continue;
+		s->before[k] = 0;
+		for (uint64_t rest = h->calls[i].before & wanted; rest; rest &= rest - 1)
+			s->before[k] |= LIN_BIT(number[__builtin_ctzll(rest)]);
+		s->before[k++] &= s->returned; /* what has not returned comes before nothing, whatever it did */
+	}
+}
+
+static uint64_t all_of(const struct lin_history *h)
+{
+	return h->n == LIN_CALLS ? UINT64_MAX : LIN_BIT(h->n) - 1;
+}
+
+/* The calls of `rest` that have the key of the first of them. False: some call has to do with all. */
+static bool part_of(const struct lin_history *h, const struct fl_lin_spec *spec, uint64_t rest, uint64_t *part)
+{
+	int64_t first, key;
+	*part = 0;
+	if (!spec->part || !spec->part(&h->calls[__builtin_ctzll(rest)].call, &first))
+		return false;
+	for (uint64_t r = rest; r; r &= r - 1) {
+		unsigned i = (unsigned)__builtin_ctzll(r);
+		if (!spec->part(&h->calls[i].call, &key))
+			return false;
+		*part |= key == first ? LIN_BIT(i) : 0;
+	}
+	return true;
+}
+
+enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
+{
+	struct search s;
+	for (uint64_t rest = all_of(h), part; rest; rest &= ~part) {
+		if (!part_of(h, spec, rest, &part))
+			part = rest; /* that is all of it: one call without a key forbids parts from the first on */
+		take(&s, h, part);
+		begin(&s, spec, limit);
+		bool explained = explain(&s, 0, 0);
+		if (s.full && !explained)
+			return LIN_TOO_MUCH;
+		if (!explained)
+			return LIN_UNEXPLAINED;
+	}
+	return LIN_EXPLAINED;
+}
+
+/* --- refusals --- */
+
+static bool is_refused(const struct lin_call *c)
+{
+	int64_t r = c->call.result;
+	return c->call.returned && (r == -EAGAIN || r == -EBUSY || r == -ETIMEDOUT);
+}
+
+static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_history *to)
+{
+	uint8_t number[LIN_CALLS];
+	to->n = 0;
+	for (unsigned i = 0; i < h->n; i++) {
+		if (!(wanted & LIN_BIT(i)))
+			continue;
+		number[i] = (uint8_t)to->n;
+		to->calls[to->n++] = h->calls[i];
+	}
+	for (unsigned i = 0; i < to->n; i++) {
+		uint64_t rest = to->calls[i].before & wanted;
+		for (to->calls[i].before = 0; rest; rest &= rest - 1)
+			to->calls[i].before |= LIN_BIT(number[__builtin_ctzll(rest)]);
+	}
+}
+
+enum lin_verdict lin_check_apart(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit,
+                                 struct lin_history *found)
+{
+	uint64_t refused = 0;
+	for (unsigned i = 0; i < h->n; i++)
+		refused |= is_refused(&h->calls[i]) ? LIN_BIT(i) : 0;
+	for (uint64_t rest = refused;; rest &= rest - 1) {
+		keep_those(h, (all_of(h) & ~refused) | (rest & -rest), found);
+		enum lin_verdict verdict = lin_check(found, spec, limit);
+		if (verdict != LIN_EXPLAINED || !(rest & (rest - 1)))
+			return verdict;
+	}
+}
+
+/* --- what is made of a history that no order explains --- */
+
+uint64_t lin_core(struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
+{
+	uint64_t core = 0;
+	for (unsigned i = 0; i < h->n; i++) {
+		if (!h->calls[i].call.returned)
+			continue;
+		h->calls[i].call.returned = false;
+		if (lin_check(h, spec, limit) == LIN_UNEXPLAINED)
+			continue;
+		h->calls[i].call.returned = true;
+		core |= LIN_BIT(i);
+	}
+	return core;
+}
+
+struct places {
+	char *texts;
+	size_t size;
+	unsigned n, most;
+};
+
+static void keep_place(struct search *s, const void *state)
+{
+	struct places *p = s->arg;
+	char text[256] = "";
+	s->spec->text(state, text, sizeof text);
+	for (unsigned i = 0; i < p->n && i < p->most; i++)
+		if (strncmp(p->texts + i * p->size, text, p->size - 1) == 0)
+			return;
+	if (p->n < p->most) {
+		strncpy(p->texts + p->n * p->size, text, p->size - 1);
+		p->texts[(p->n + 1) * p->size - 1] = '\0';
+	}
+	p->n++;
+}
+
+/* The calls that have to do with that one: of its key, if it has one. */
+static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec)
+{
+	uint64_t kin = 0;
+	int64_t key, other;
+	for (unsigned i = 0; i < h->n; i++) {
+		if (!spec->part || !spec->part(&h->calls[i].call, &other) || !spec->part(&h->calls[which].call, &key))
+			return all_of(h);
+		kin |= other == key ? LIN_BIT(i) : 0;
+	}
+	return kin;
+}
+
+unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
+                    char *texts, size_t size, unsigned most)
+{
+	struct search s;
+	struct places places = {texts, size, 0, most};
+	if (!spec->text)
+		return 0;
+	take(&s, h, kin_of(h, which, spec));
+	for (unsigned i = 0; i < s.n; i++)
+		if (s.calls[i] == &h->calls[which])
+			s.absent = (int)i;
+	s.returned &= ~LIN_BIT(s.absent);
+	s.after = 0;
+	for (unsigned i = 0; i < s.n; i++) {
+		if (s.before[i] & LIN_BIT(s.absent))
+			s.after |= LIN_BIT(i);
+		s.before[i] &= ~LIN_BIT(s.absent); /* what is before it is before them, too: the order is closed */
+	}
+	s.place = keep_place;
+	s.arg = &places;
+	begin(&s, spec, limit);
+	return explain(&s, 0, 0) ? places.n : 0;
+}
+
+void lin_overlaps(struct lin_history *h)
+{
+	for (unsigned i = 0; i < h->n; i++) {
+		struct lin_call *a = &h->calls[i];
+		a->call.overlaps = 0;
+		for (unsigned k = 0; k < h->n; k++) {
+			const struct lin_call *b = &h->calls[k];
+			if (i != k && !(a->before & LIN_BIT(k)) && !(b->before & LIN_BIT(i)))
+				a->call.overlaps |= UINT32_C(1) << (b->call.kind & 31);
+		}
+	}
+}

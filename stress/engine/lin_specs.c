@@ -1,0 +1,277 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The specifications of <fairlead/stress_lin.h> that are ready. */
+#include "lin.h"
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+enum { ITEMS = 128 };
+
+struct queue {
+	int64_t limit;
+	uint32_t n, closed;
+	int32_t items[ITEMS]; /* in the order in which they were put */
+};
+
+static void queue_init(void *state, int64_t limit)
+{
+	struct queue *q = state;
+	q->limit = limit;
+}
+
+static bool queue_equal(const void *one, const void *two)
+{
+	const struct queue *a = one, *b = two;
+	return a->n == b->n && a->closed == b->closed && memcmp(a->items, b->items, a->n * sizeof a->items[0]) == 0;
+}
+
+static uint64_t queue_hash(const void *state)
+{
+	const struct queue *q = state;
+	uint64_t h = q->n * 2 + q->closed;
+	for (uint32_t i = 0; i < q->n; i++)
+		h = (h ^ (uint32_t)q->items[i]) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+static void queue_text(const void *state, char *to, size_t size)
+{
+	const struct queue *q = state;
+	size_t used = (size_t)snprintf(to, size, "[");
+	for (uint32_t i = 0; i < q->n && used < size; i++)
+		used += (size_t)snprintf(to + used, size - used, "%s%" PRId32, i ? " " : "", q->items[i]);
+	if (used < size)
+		(void)snprintf(to + used, size - used, "]%s", q->closed ? " closed" : "");
+}
+
+static int64_t space_of(const struct queue *q)
+{
+	return q->limit > 0 ? q->limit - (int64_t)q->n : ITEMS;
+}
+
+static void append(struct queue *q, int64_t item)
+{
+	if (q->n == ITEMS) {
+		(void)fprintf(stderr, "fairlead-stress: a queue of more than %d items: use fewer calls\n", ITEMS);
+		abort();
+	}
+	q->items[q->n++] = (int32_t)item;
+}
+
+/* Nothing has come of it. */
+static bool is_refused(const struct queue *q, const struct fl_lin_call *c, bool none)
+{
+	switch (c->result) {
+	case -EAGAIN:
+	case -ETIMEDOUT:
+		return none && !q->closed;
+	case -EBUSY:
+		return c->overlaps != 0;
+	default:
+		return false;
+	}
+}
+
+static bool put(struct queue *q, const struct fl_lin_call *c)
+{
+	if (c->returned && c->result == -EPIPE)
+		return q->closed;
+	if (c->returned && c->result < 0)
+		return is_refused(q, c, space_of(q) <= 0);
+	if (q->closed || space_of(q) <= 0 || (c->returned && c->result != 0))
+		return false;
+	append(q, c->arg);
+	return true;
+}
+
+static bool put_many(struct queue *q, const struct fl_lin_call *c)
+{
+	int64_t asked = FL_LIN_KEY(c->arg) + 1, space = q->closed ? 0 : space_of(q), n = asked < space ? asked : space;
+	if (c->returned && c->result < 0)
+		return is_refused(q, c, false);
+	if (c->returned && c->result != n)
+		return false;
+	for (unsigned i = 0; i < n; i++)
+		append(q, fl_lin_item(c->arg, i));
+	return true;
+}
+
+/* Which is the next to come out: its place. */
+typedef uint32_t next_of(const struct queue *q);
+
+static int32_t take(struct queue *q, next_of *next)
+{
+	uint32_t at = next(q);
+	int32_t item = q->items[at];
+	memmove(&q->items[at], &q->items[at + 1], (--q->n - at) * sizeof q->items[0]);
+	return item;
+}
+
+static bool get(struct queue *q, const struct fl_lin_call *c, next_of *next)
+{
+	if (c->returned && c->result == -EPIPE)
+		return q->closed && q->n == 0;
+	if (c->returned && c->result < 0)
+		return is_refused(q, c, q->n == 0);
+	return q->n > 0 && (take(q, next) == c->result || !c->returned);
+}
+
+static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next)
+{
+	int64_t asked = FL_LIN_KEY(c->arg) + 1, items[5];
+	unsigned n = (unsigned)(asked < q->n ? asked : q->n);
+	if (c->returned && c->result < 0)
+		return is_refused(q, c, false);
+	for (unsigned i = 0; i < n && i < 5; i++)
+		items[i] = take(q, next);
+	return n <= 5 && (!c->returned || c->result == fl_lin_items(n, items));
+}
+
+static bool queue_apply(struct queue *q, const struct fl_lin_call *c, next_of *next)
+{
+	uint32_t before = q->n;
+	switch (c->kind) {
+	case FL_LIN_PUT:
+		return put(q, c);
+	case FL_LIN_PUT_MANY:
+		return put_many(q, c);
+	case FL_LIN_GET:
+		return get(q, c, next);
+	case FL_LIN_GET_MANY:
+		return get_many(q, c, next);
+	case FL_LIN_CLOSE:
+		q->closed = 1;
+		return !c->returned || c->result == 0;
+	case FL_LIN_CLOSE_NOW:
+		q->closed = 1;
+		q->n = 0;
+		return !c->returned || c->result == before;
+	case FL_LIN_LENGTH:
+		return !c->returned || c->result == before;
+	default:
+		return false;
+	}
+}
+
+static uint32_t first(const struct queue *q)
+{
+	(void)q;
+	return 0;
+}
+
+static uint32_t last(const struct queue *q)
+{
+	return q->n - 1;
+}
+
+static uint32_t smallest(const struct queue *q)
+{
+	uint32_t best = 0;
+	for (uint32_t i = 1; i < q->n; i++)
+		if (FL_LIN_KEY(q->items[i]) < FL_LIN_KEY(q->items[best]))
+			best = i;
+	return best;
+}
+
+static bool fifo_apply(void *state, const struct fl_lin_call *call)
+{
+	return queue_apply(state, call, first);
+}
+
+static bool lifo_apply(void *state, const struct fl_lin_call *call)
+{
+	return queue_apply(state, call, last);
+}
+
+static bool priority_apply(void *state, const struct fl_lin_call *call)
+{
+	return queue_apply(state, call, smallest);
+}
+
+#define QUEUE(what)                                                                                                    \
+	{                                                                                                              \
+		.name = #what, .size = sizeof(struct queue), .apply = what##_apply, .init = queue_init,                \
+		.text = queue_text, .equal = queue_equal, .hash = queue_hash                                           \
+	}
+
+EXPORTED const struct fl_lin_spec fl_lin_fifo = QUEUE(fifo);
+EXPORTED const struct fl_lin_spec fl_lin_lifo = QUEUE(lifo);
+EXPORTED const struct fl_lin_spec fl_lin_priority = QUEUE(priority);
+
+/* --- a set of numbers: each is a part of its own --- */
+
+static bool set_apply(void *state, const struct fl_lin_call *c)
+{
+	uint64_t *set = state, bit = UINT64_C(1) << (c->arg & 63);
+	bool had = *set & bit;
+	switch (c->kind) {
+	case FL_LIN_ADD:
+		*set |= bit;
+		return !c->returned || c->result == !had;
+	case FL_LIN_REMOVE:
+		*set &= ~bit;
+		return !c->returned || c->result == had;
+	case FL_LIN_HAS:
+		return !c->returned || c->result == had;
+	default:
+		return false;
+	}
+}
+
+static bool set_part(const struct fl_lin_call *c, int64_t *key)
+{
+	*key = c->arg;
+	return true;
+}
+
+static void set_text(const void *state, char *to, size_t size)
+{
+	uint64_t set;
+	memcpy(&set, state, sizeof set);
+	size_t used = (size_t)snprintf(to, size, "{");
+	for (const char *comma = ""; set && used < size; set &= set - 1, comma = " ")
+		used += (size_t)snprintf(to + used, size - used, "%s%d", comma, __builtin_ctzll(set));
+	if (used < size)
+		(void)snprintf(to + used, size - used, "}");
+}
+
+EXPORTED const struct fl_lin_spec fl_lin_set = {
+    .name = "set", .size = sizeof(uint64_t), .apply = set_apply, .part = set_part, .text = set_text};
+
+/* --- a value --- */
+
+static bool word_apply(void *state, const struct fl_lin_call *c)
+{
+	int64_t *value = state, before = *value;
+	switch (c->kind) {
+	case FL_LIN_READ:
+		return !c->returned || c->result == before;
+	case FL_LIN_WRITE:
+		*value = c->arg;
+		return !c->returned || c->result == 0;
+	case FL_LIN_SWAP:
+		*value = c->arg;
+		return !c->returned || c->result == before;
+	case FL_LIN_ADD:
+		*value += c->arg;
+		return !c->returned || c->result == before;
+	default:
+		return false;
+	}
+}
+
+static void word_text(const void *state, char *to, size_t size)
+{
+	int64_t value;
+	memcpy(&value, state, sizeof value);
+	(void)snprintf(to, size, "%" PRId64, value);
+}
+
+EXPORTED const struct fl_lin_spec fl_lin_word = {
+    .name = "word", .size = sizeof(int64_t), .apply = word_apply, .text = word_text};
+EXPORTED const struct fl_lin_spec fl_lin_counter = {
+    .name = "counter", .size = sizeof(int64_t), .apply = word_apply, .text = word_text};
