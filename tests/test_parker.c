@@ -73,6 +73,13 @@ static int barrier_wait(void *b, int64_t deadline)
 	return fl_barrier_wait_until(b, deadline, NULL);
 }
 
+static int cond_wait(void *c, int64_t deadline)
+{
+	fl_mutex m = FL_MUTEX_INIT;
+	FL_LOCKED(&m);
+	return fl_cond_wait_until(c, &m, deadline, NULL);
+}
+
 /* A wait that nobody ends burns at most 100 us, however often, then sleeps once; and it is not shorter than its deadline. */
 static void burns_little(blocking *call, void *object, int expected)
 {
@@ -95,12 +102,14 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 	fl_event e = FL_EVENT_INIT, bell = FL_EVENT_AUTO_INIT;
 	fl_latch l = FL_LATCH_INIT(1);
 	fl_barrier b = FL_BARRIER_INIT(2);
+	fl_cond c = FL_COND_INIT;
 	FL_FAULTS();
 	clock_ours();
 	burns_little(sem_acquire, &s, -ETIMEDOUT);
 	burns_little(event_wait, &e, -ETIMEDOUT);
 	burns_little(event_wait, &bell, -ETIMEDOUT);
 	burns_little(latch_wait, &l, -ETIMEDOUT);
+	burns_little(cond_wait, &c, -ETIMEDOUT);
 	turn.spun = 0;
 	FL_RC(barrier_wait(&b, turn.now + FL_S(1)), -ETIMEDOUT); /* which stands in line at once, and looks there */
 	assert_true(turn.spun <= FL_US(100));

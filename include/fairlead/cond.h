@@ -7,7 +7,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition: waits, under a mutex, until another context says that something changed. 4 bytes, valid when all-zero.
+ * Condition: waits, under a mutex, until another context says that something changed. The size of a pointer; valid
+ * when all-zero.
  *
  *     FL_LOCKED(&lock);
  *     while (!ready)
@@ -22,9 +23,9 @@ FL_BEGIN_DECLS
  * A condition may be destroyed as soon as all its waiters are woken, even before they return.
  */
 typedef struct fl_cond {
-	uint32_t word_;
+	uintptr_t word_;
 } fl_cond;
-FL__ASSERT_SIZE(fl_cond, 4);
+FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 
 /* clang-format off */
 #define FL_COND_INIT { 0 }

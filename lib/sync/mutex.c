@@ -378,7 +378,12 @@ void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op
 
 void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op)
 {
-	(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* 0: as above */
+	uint32_t expected = 0;
+	/* Without a look first, which would fetch the cache line twice. acquire: pairs with the release in unlock */
+	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
+		(void)told(m, 0, op);
+	else
+		(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* 0: as above */
 }
 
 void fl_mutex_init(fl_mutex *m)

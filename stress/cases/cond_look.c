@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The waiter that a condition keeps in its word while it looks for a signal, and those who stand in line behind it. */
+#include "cases.h"
+#include <fairlead/cond.h>
+#include <fairlead/sem.h>
+
+/*
+ * One in the word and one in line are woken by one broadcast, which has to open the line of the mutex, too: in the order of
+ * their places in the lot, which differs from mutex to mutex.
+ */
+struct cond_looker_and_line {
+	fl_cond c;
+	fl_mutex mutexes[2], *m;
+	int ready, awake;
+};
+
+FL_STRESS_SETUP(cond_looker_and_line)
+{
+	s->m = &s->mutexes[fl_stress_choose(2)];
+}
+
+static void await_all(struct cond_looker_and_line *s)
+{
+	FL_LOCKED(s->m);
+	while (!s->ready)
+		OK(fl_cond_wait(&s->c, s->m));
+	s->awake++;
+}
+
+FL_STRESS_ACTOR(cond_looker_and_line, one)
+{
+	await_all(s);
+}
+
+FL_STRESS_ACTOR(cond_looker_and_line, two)
+{
+	await_all(s);
+}
+
+FL_STRESS_ACTOR(cond_looker_and_line, caller)
+{
+	FL_LOCKED(s->m);
+	s->ready = 1;
+	fl_cond_broadcast(&s->c);
+}
+
+FL_STRESS(cond_looker_and_line, one, two, caller)
+{
+	FL_ACCEPTABLE(s->awake == 2 && fl_cond_destroy(&s->c) == 0 && fl_mutex_destroy(s->m) == 0, "both awake");
+	FL_FORBIDDEN(1, "somebody is left");
+}
+
+/* FIFO: a signal is for the one that came first, whether it is in the word still or stands in line by now. */
+struct cond_looker_is_first {
+	fl_mutex m;
+	fl_cond c;
+	fl_sem here, woken;
+	int came, order[2], through;
+};
+
+static void come_and_wait(struct cond_looker_is_first *s)
+{
+	FL_LOCKED(&s->m);
+	const int mine = ++s->came;
+	fl_sem_release(&s->here); /* with the mutex held: whoever locks it next finds that it waits */
+	OK(fl_cond_wait(&s->c, &s->m));
+	s->order[s->through++] = mine;
+	fl_sem_release(&s->woken);
+}
+
+FL_STRESS_ACTOR(cond_looker_is_first, one)
+{
+	come_and_wait(s);
+}
+
+FL_STRESS_ACTOR(cond_looker_is_first, two)
+{
+	come_and_wait(s);
+}
+
+FL_STRESS_ACTOR(cond_looker_is_first, signaller)
+{
+	for (int i = 0; i < 2; i++)
+		OK(fl_sem_acquire(&s->here));
+	for (int i = 0; i < 2; i++) {
+		fl_mutex_lock(&s->m);
+		fl_cond_signal(&s->c);
+		fl_mutex_unlock(&s->m);
+		OK(fl_sem_acquire(&s->woken));
+	}
+}
+
+FL_STRESS(cond_looker_is_first, one, two, signaller)
+{
+	FL_ACCEPTABLE(s->order[0] == 1 && s->order[1] == 2, "in the order in which they came");
+	FL_FORBIDDEN(1, "the later one first");
+}
+
+/* Whoever is woken may free the condition, while the signaller is still on its way out. */
+struct cond_freed_by_woken {
+	fl_mutex m;
+	fl_cond *c;
+	int ready;
+};
+
+FL_STRESS_SETUP(cond_freed_by_woken)
+{
+	s->c = make(sizeof *s->c);
+}
+
+FL_STRESS_ACTOR(cond_freed_by_woken, waiter)
+{
+	FL_LOCKED(&s->m);
+	while (!s->ready)
+		OK(fl_cond_wait(s->c, &s->m));
+	OK(fl_cond_destroy(s->c));
+	free(s->c);
+	s->c = NULL;
+}
+
+FL_STRESS_ACTOR(cond_freed_by_woken, signaller)
+{
+	FL_LOCKED(&s->m);
+	s->ready = 1;
+	if (s->c)
+		fl_cond_broadcast(s->c);
+}
+
+FL_STRESS(cond_freed_by_woken, waiter, signaller)
+{
+	FL_ACCEPTABLE(!s->c, "freed");
+	FL_FORBIDDEN(1, "still there");
+}
