@@ -18,18 +18,6 @@
 #include "fiber/fiber.h"
 #include "sync/local.h"
 
-/* Instrumented code is slow, needs more memory, and TSan bears few fibers. */
-#if defined(FL__TSAN) || defined(__SANITIZE_ADDRESS__)
-#define FL_TEST_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define FL_TEST_SANITIZED 1
-#endif
-#endif
-#ifndef FL_TEST_SANITIZED
-#define FL_TEST_SANITIZED 0
-#endif
-
 /*
  * How the floating point of this thread rounds, in the machine's own numbers, of which 0 is "to nearest"; fesetround() is in
  * another library.

@@ -102,22 +102,9 @@ void fl_test_wait_until(bool (*predicate)(void *arg), void *arg)
 	FL_WAIT_FOR(predicate(arg));
 }
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define UNDER_SANITIZER 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER 1
-#endif
-
 unsigned fl_test_scaled(unsigned count)
 {
-#ifdef UNDER_SANITIZER
-	const bool is_slow = true;
-#else
-	const bool is_slow = getenv("FL_TEST_SLOW") != NULL;
-#endif
+	const bool is_slow = FL_TEST_SANITIZED || getenv("FL_TEST_SLOW") != NULL;
 	return is_slow ? count / 10 + 1 : count;
 }
 

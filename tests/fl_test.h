@@ -110,6 +110,18 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 		skip();                                                                                                \
 	} while (0)
 
+/* Instrumented code is slow, needs more memory, and TSan bears few fibers. */
+#if defined(FL__TSAN) || defined(__SANITIZE_ADDRESS__)
+#define FL_TEST_SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FL_TEST_SANITIZED 1
+#endif
+#endif
+#ifndef FL_TEST_SANITIZED
+#define FL_TEST_SANITIZED 0
+#endif
+
 /*
  * How often a hammer strikes: `count`; a tenth of it where everything is 5 to 20 times slower: under a sanitizer, or with the
  * environment's FL_TEST_SLOW, for emulators.

@@ -6,6 +6,7 @@
 #include "fl_emulated.h"
 #include "fl_fiber.h"
 #include "fl_line.h"
+#include "fl_shm_child.h"
 #include "shm/bridge.h"
 
 #include <dirent.h>
@@ -431,9 +432,8 @@ static void die_with_it(void *arg)
 
 FL_TEST(shm_bridge_take_from_a_dead_owner)
 {
+	FL_TEST_NEEDS_DEATHS();
 	guarded *g = share(sizeof *g);
-	if (!fl__shm_self()->list)
-		skip();
 	for (int i = 0; i < 3; i++) {
 		int status = fl_test_child(die_with_it, g, NULL, 0);
 		assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -447,9 +447,8 @@ FL_TEST(shm_bridge_take_from_a_dead_owner)
 FL_TEST(shm_bridge_kill9_waiter)
 {
 	NEEDS_CHILD();
+	FL_TEST_NEEDS_DEATHS();
 	guarded *g = share(sizeof *g);
-	if (!fl__shm_self()->list)
-		skip();
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
 		fl_test_caller c;
 		int rc = fl__shm_take(&g->lock, FL_FOREVER);
