@@ -56,12 +56,17 @@ static int take_answer(const fl_future *task, struct fl__address *list, unsigned
 	return (int)n;
 }
 
+/* On a thread: nothing that is done at once, so for nobody who is cancelled, or late. */
 static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                    fl_cancel *cancel)
 {
 	struct question q = {{0}};
 	fl_executor *threads;
 	fl_future *task;
+	if (fl_cancel_requested(cancel))
+		return -ECANCELED;
+	if (fl__is_past(deadline))
+		return -ETIMEDOUT;
 	memcpy(q.host, host, strlen(host));
 	int rc = fl__loop_threads(l, &threads);
 	if (rc == 0)
