@@ -237,8 +237,8 @@ FL_TEST(wait_any_strands_no_permit)
 		fl_sem_release(&s);
 		FL_OK(fl_test_call_end(&consumer));
 		assert_int_equal(fl_sem_value(&s), 0);
-		FL_WAIT_FOR(fl_test_in_line(&s) == 2); /* woken or not, both look on */
-		fl_sem_release(&s);
+		fl_sem_release(
+		    &s); /* who was woken may have seen the permit before the consumer took it, or looks on */
 		FL_RC(fl_test_call_end(&before), 0);
 		FL_RC(fl_test_call_end(&after), 0);
 		assert_int_equal(fl_sem_value(&s), 1);

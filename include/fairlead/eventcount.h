@@ -68,8 +68,9 @@ FL_API FL_MUST_CHECK int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcou
                                                   fl_cancel *cancel);
 
 /*
- * Ends the wait of one who waits, the first that came, and the waits to come of all who have prepared and do not wait yet. Who
- * gives up at the same time does not count as woken. Never waits. A full fence.
+ * Ends the wait of one who stands in line, the first that came, and the waits of all who have prepared and do not stand there yet:
+ * in the first moments of its wait (some 25 us) a thread only looks. Who gives up at the same time does not count as woken. Never
+ * waits. A full fence.
  */
 FL_API void fl_eventcount_notify(fl_eventcount *ec);
 

@@ -17,10 +17,12 @@ FL_BEGIN_DECLS
  *     use_one();
  *     fl_sem_release(&slots);
  *
- * Waiters are FIFO, and a release hands its permit to the first of them: it cannot be lost between the two, and a waiter
- * that times out or is cancelled holds none. Who waits for several permits gets all of them at once, in its turn: while it is
- * the first, those behind it wait, and a try fails, though there be permits enough for them. In the first moments of its wait (some
- * 25 us) a thread looks for permits before it stands in line, if nobody does. Limit: FL_SEM_MAX permits.
+ * Waiters are FIFO, and a release wakes the first of them; but who runs may take the permit before it does, for a millisecond:
+ * then it is handed over. So threads that want more than there is do not wait for a context switch at each permit, and nobody is
+ * starved. A waiter that times out or is cancelled holds none, and no wake is lost with it. A fiber is handed its permit at once.
+ * Who waits for several permits gets all of them at once, in its turn: while it is the first, those behind it wait, and a try
+ * fails, though there be permits enough for them. In the first moments of its wait (some 25 us) a thread looks for permits
+ * before it stands in line, if nobody does. Limit: FL_SEM_MAX permits.
  *
  * A bounded semaphore panics when it is given more permits than its bound, which tells of a release too many:
  *
@@ -55,7 +57,7 @@ FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 /* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
 
-/* Takes a permit that is free now, and that nobody stands in line for: 0, else -EAGAIN. Never waits. */
+/* Takes a permit that is free now, and not kept for who stands in line: 0, else -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
@@ -67,7 +69,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_ca
  */
 FL_API FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 
-/* Takes `n` permits that are free now, and that nobody stands in line for: 0, else -EAGAIN, -EINVAL as above. Never waits. */
+/* Takes `n` permits that are free now, and not kept for who stands in line: 0, else -EAGAIN, -EINVAL as above. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
 /* As fl_sem_acquire_n; also returns -ETIMEDOUT. */
@@ -76,7 +78,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t d
 /* Gives a permit. Never waits. Panics above its bound. */
 FL_API void fl_sem_release(fl_sem *s);
 
-/* Gives `n` permits at once; 0 does nothing. Wakes exactly those whom they serve. Never waits. Panics above its bound. */
+/* Gives `n` permits at once; 0 does nothing. Wakes no more waiters than they serve. Never waits. Panics above its bound. */
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
@@ -90,7 +92,7 @@ FL_API void fl_sem_release_in_handler(fl_sem *s);
 /* The permits that are free now, also those that are too few for who stands first: for reports and assertions. Never waits. No memory order. */
 FL_API uint32_t fl_sem_value(const fl_sem *s);
 
-/* For fl_wait_any: ready while a permit is free, and nobody stands in line for it. */
+/* For fl_wait_any: ready while a permit is free, and not kept for who stands in line. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
 

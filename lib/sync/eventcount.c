@@ -4,22 +4,28 @@
  * waiters: a flag says that there may be some, and a notification that sees it takes it back.
  *
  *   field       meaning                                        set by                          cleared by
- *   WAITERS     somebody has prepared since the last change    prepare(): or                   notify_slow(), under the lot,
- *               of the epoch, or stands in line                                                when the line is empty
- *   epoch       notifications that saw WAITERS; in steps       notify_slow(), under the lot    -
- *   (the rest)  of EPOCH
+ *   WAITERS     somebody has prepared since the last change    prepare(): or                   notify_slow(), with a change
+ *               of the epoch, or stands in line                                                of the epoch
+ *   LINE        somebody stands in line, or has given up       line_up(), under the lot:       notify_slow(), under the lot,
+ *               there; with WAITERS                            CAS, while the epoch is his     when the line is empty
+ *   epoch       notifications that saw WAITERS; in steps       notify_slow(): CAS; with LINE   -
+ *   (the rest)  of EPOCH                                       a store, under the lot
  *
  * Invariants
- *   1. With WAITERS set the word changes only under the lot. It is cleared only together with a change of the epoch.
+ *   1. With LINE set the word changes only under the lot. WAITERS and LINE are cleared only together with a change of the epoch.
  *   2. Dekker (waiter_flag_dekker). The waiter sets WAITERS, fences, looks at the condition; the notifier changes the
  *      condition, fences, looks at WAITERS. The fences are in one order: if the waiter's is first, the notifier sees WAITERS
  *      or an epoch that came after it; if the notifier's is first, the waiter sees the condition.
- *   3. A node enters the line only while the epoch is that of its key; so by 1 WAITERS is set while it is there, and whoever
- *      prepared before a change of the epoch either was in line at that change, and is taken then or later, or never enters it.
- *   4. Linearization: notify, the change of the epoch, in the same transaction as the takes, or its load of the word
- *      when nobody waits; wait, the take, or its look at the epoch.
+ *   3. A node enters the line only while the epoch is that of its key, and LINE is set before; so by 1 LINE is set while it is
+ *      there, and whoever prepared before a change of the epoch either was in line at that change, and is taken then or
+ *      later, or never enters it.
+ *   4. Linearization: notify, the change of the epoch, in the same transaction as the takes if there is a line, or its load of
+ *      the word when nobody waits; wait, the take, or its look at the epoch.
  *
- * The epoch has 63 bits: at one notification a nanosecond it is back at a key after 292 years. (With 32 bits a waiter that is kept
+ * A thread looks at the epoch for a while before it stands in line. Who notifies meanwhile visits no bucket, and ends the
+ * waits of all who look: for them one is as good as all.
+ *
+ * The epoch has 62 bits: at one notification a nanosecond it is back at a key after 146 years. (With 32 bits a waiter that is kept
  * from its CPU between prepare and wait could sleep through 2^32 of them.)
  *
  * Safe mistake: WAITERS without waiters (they found the condition true, or gave up) sends one notification the slow way.
@@ -30,11 +36,11 @@
 #include <fairlead/eventcount.h>
 #include <fairlead/time.h>
 
-enum { WAITERS = 1, EPOCH = 2 };
+enum { WAITERS = 1, LINE = 2, EPOCH = 4 };
 
 static uint64_t epoch_of(uint64_t word)
 {
-	return word & ~(uint64_t)WAITERS;
+	return word & ~(uint64_t)(EPOCH - 1);
 }
 
 /* Whether there was a notification after the prepare that made `key`. */
@@ -66,11 +72,30 @@ static bool line_up(fl_eventcount *ec, fl_eventcount_key key, struct fl__node *n
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, ec);
-	bool waits = epoch_of(fl__load_relaxed(&ec->word_)) == key; /* relaxed: the epoch changes under the lot alone */
+	uint64_t seen = fl__load_relaxed(&ec->word_); /* relaxed: the CAS decides */
+	bool waits;
+	do
+		waits = epoch_of(seen) == key;
+	/* relaxed: a mark for notify_slow(), which then comes to the lot */
+	while (waits && !fl__cas_weak_relaxed(&ec->word_, &seen, seen | LINE));
 	if (waits)
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
+	if (!waits)
+		(void)fl__load_acquire(&ec->word_); /* as in is_over() */
 	return waits;
+}
+
+struct watch {
+	const fl_eventcount *eventcount;
+	fl_eventcount_key key;
+};
+
+static bool is_changed(const void *what)
+{
+	const struct watch *watch = what;
+	/* relaxed: who has seen it acquires in is_over() */
+	return epoch_of(fl__load_relaxed(&watch->eventcount->word_)) != watch->key;
 }
 
 int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline, fl_cancel *cancel)
@@ -79,6 +104,9 @@ int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t d
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
+	const struct watch watch = {ec, key};
+	if (fl__wait_look(&wait, is_changed, &watch, deadline, cancel) && is_over(ec, key))
+		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	if (!line_up(ec, key, &node))
 		return 0;
@@ -98,19 +126,38 @@ int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount_key key)
 	return is_over(ec, key) ? 0 : -EAGAIN;
 }
 
-__attribute__((noinline, cold)) static void notify_slow(fl_eventcount *ec, size_t max)
+/* With somebody in line: true; false when LINE was gone before it came to it. */
+static bool notify_line(fl_eventcount *ec, size_t max)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, ec);
-	uint64_t seen =
-	    fl__load_relaxed(&ec->word_); /* relaxed: invariant 1; without WAITERS, 2 holds for this load, too */
-	if (seen & WAITERS) {
+	const uint64_t seen = fl__load_relaxed(&ec->word_); /* relaxed: invariant 1 */
+	if (seen & LINE) {
 		fl__lot_take(&lot, max, 0);
 		fl__tsan_release(&ec->word_);
 		/* relaxed: the fence in notify() releases what came before; pairs with is_over(). The last access. */
-		fl__store_relaxed(&ec->word_, epoch_of(seen) + EPOCH + (fl__lot_more(&lot) ? WAITERS : 0));
+		fl__store_relaxed(&ec->word_, epoch_of(seen) + EPOCH + (fl__lot_more(&lot) ? WAITERS | LINE : 0));
 	}
 	fl__lot_close(&lot);
+	return seen & LINE;
+}
+
+__attribute__((noinline, cold)) static void notify_slow(fl_eventcount *ec, size_t max)
+{
+	/* relaxed: the CAS decides; without WAITERS, invariant 2 holds for this load, too */
+	uint64_t seen = fl__load_relaxed(&ec->word_);
+	while (seen & WAITERS) {
+		if (!(seen & LINE)) {
+			fl__tsan_release(&ec->word_);
+			/* relaxed: as in notify_line(), also the last access */
+			if (fl__cas_weak_relaxed(&ec->word_, &seen, epoch_of(seen) + EPOCH))
+				return;
+		} else if (notify_line(ec, max)) {
+			return;
+		} else {
+			seen = fl__load_relaxed(&ec->word_); /* relaxed: as above */
+		}
+	}
 }
 
 static void notify(fl_eventcount *ec, size_t max)

@@ -3,38 +3,64 @@
  * The semaphore: permits in the low 31 bits, WAITERS in the top one.
  *
  *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - n, while nobody is in line; release: CAS + n, while nobody is; in a
- *                                           signal handler at any time; settle() under the lot
- *   WAITERS     somebody may be in line     set by line_up() under the lot, while there are too few permits, or a line;
- *                                           cleared by settle() under the lot, when the line is empty
+ *   permits     free ones                   acquire: CAS - n, without WAITERS; release: CAS + n, without WAITERS; in a signal
+ *                                           handler at any time; settle() under the lot
+ *   WAITERS     who stands first in line    set under the lot: by who gets in line as the first, who stood there and sleeps
+ *               sleeps, and wants more      again, and who leaves others there: step_out();
+ *               than there is               cleared by settle(), when the line is empty, or its first awake
  *   bound_      the most permits; 0: FL_SEM_MAX    by the initialisers alone
+ *
+ *   word               line     what happens
+ *   permits            empty    they are anybody's
+ *   permits, WAITERS   others   nobody takes past the line; a release goes to the lot and serves it
+ *   permits            others   the first in line is awake, and competes with whoever runs; a release is one CAS
+ *
+ * A permit is not handed to one who sleeps while others, who run, want it again and again: each would wait for a context
+ * switch. So a release leaves the last of its permits in the word for anyone, and wakes the first in line, which stays the
+ * first until it has one. When it finds none it sleeps again, and says so (WAITERS). A release that meets it a millisecond
+ * or more after it was first woken hands the permit over, as the mutex does (mutex.c). Handed over at once are: what else a
+ * release of several has for the line, since so many may run at once; what somebody gets who waits for several, or they would
+ * never be there together; and a permit for a fiber, since a switch to it is cheap, and its thread may release for ever
+ * without one.
  *
  * Invariants
  *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS (the last access), which for
  *      the permits that it hands over comes in the same transaction as the takes.
- *   2. Permits are conserved: release(n) = those handed over + those added; who gave up was not taken, so it holds none.
- *   3. Nobody sleeps beside permits that are enough for him, unless others stand before him: a node enters the line only in a
- *      transaction that also sets WAITERS; with WAITERS set the word changes only in a transaction (release, or a waiter that
- *      gives up) that serves the line before it ends; or by a signal handler's CAS, which only adds to the permits, and is
- *      followed by such a transaction, the handler's own or that of whoever it has interrupted or met. So whoever stands first
- *      wants more than there is, when all releases are over.
- *   4. A line means WAITERS. While it is set nobody takes past the line, not even by a try: so who waits for many is not
- *      starved by those who want one.
+ *   2. Permits are conserved: release(n) = those handed over + those added; who gave up was not taken, so it holds none; who
+ *      was roused holds none, until its own CAS.
+ *   3. A line means that WAITERS is set, or that the first in it is awake (roused, or about to be when the transaction ends).
+ *      Who is awake leaves with its permits, or sleeps with WAITERS set; in either case it has looked, in the transaction in
+ *      which it does so, whether there are permits for who is then the first.
+ *   4. With WAITERS set the word changes only in a transaction (release, or a waiter that leaves) that serves the line before
+ *      it ends; or by a signal handler's CAS, which only adds to the permits, and is followed by such a transaction, the
+ *      handler's own or that of whoever it has interrupted or met. So nobody sleeps beside permits that are enough for who
+ *      stands first, when all releases are over; and who wants many is not starved by those who want one, for while it
+ *      stands first WAITERS is set.
  *
  * A signal handler's last access to the semaphore is its CAS, too: what follows touches it only if it has a line, and then it
- * is there. (In its place may be another: settle() is right for any.)
+ * is there. (In its place may be another: serve() is right for any.) Likewise who leaves the line touches it only if it leaves
+ * others there.
  *
  * Safe mistake: WAITERS without a line sends one release, or one try that could succeed, the slow way. So it is in the child
  * of a fork.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../base/sys.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/sem.h>
 #include <fairlead/time.h>
 
 static const uint32_t WAITERS = 0x80000000u;
+static const int64_t PATIENCE = FL_MS(1);
+
+/* The place in line of who acquires; those of who only looks are plain nodes, and observers. */
+struct place {
+	struct fl__node node; /* its value: for how many permits; SERVED, once they were handed over */
+	int64_t since;        /* when it was roused for the first time; 0: not yet */
+};
+enum { SERVED = 0 };
 
 static uint32_t permits_of(uint32_t word)
 {
@@ -61,14 +87,33 @@ static uint32_t need_of(const struct fl__node *node)
 	return node->observer ? 1 : node->value;
 }
 
-/* Hands over to whose turn it is, from the `left` permits; whether somebody is left in line. */
-static bool hand_over(struct fl__lot *lot, uint32_t *left)
+/* Under the lot: whether the first in line is to compete for the last permit, instead of being given it. */
+static bool competes(struct fl__node *first)
 {
-	const struct fl__node *first;
+	if (first->observer || first->value > 1 || first->wait->ctx->ops->yield)
+		return false;
+	struct place *place = (struct place *)(void *)first;
+	const int64_t now = fl__sys.now();
+	if (place->since == 0)
+		place->since = now;
+	return now - place->since < PATIENCE;
+}
+
+/*
+ * Hands over to whose turn it is, from the `left` permits; the last of them is left to be competed for, unless `all`.
+ * Whether the first of those who are left in line sleeps.
+ */
+static bool hand_over(struct fl__lot *lot, uint32_t *left, bool all)
+{
+	struct fl__node *first;
 	while ((first = fl__lot_first(lot)) != NULL && need_of(first) <= *left) {
 		const uint32_t need = need_of(first);
-		if (fl__lot_take_first(lot, need))
+		if (!all && need == *left && competes(first)) {
+			if (fl__lot_rouse_first(lot))
+				return false;
+		} else if (fl__lot_take_first(lot, SERVED)) {
 			*left -= need;
+		}
 	}
 	return first != NULL;
 }
@@ -81,26 +126,28 @@ static bool settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS tells whether it is right */
 	uint32_t left = permits_of(seen);
-	bool more = hand_over(lot, &left);
+	if (n > 0)
+		(void)hand_over(lot, &left, true); /* a signal handler's, which do not count towards the bound */
 	const bool fits = left <= bound_of(s) && n <= bound_of(s) - left;
-	if (fits && n > 0) {
-		left += n;
-		more = hand_over(lot, &left);
-	}
+	left += fits ? n : 0;
+	bool asleep = hand_over(lot, &left, false);
 	for (;;) {
 		const uint32_t before = permits_of(seen);
-		/* release: pairs with the acquire of try_take() and line_up(). acquire: with a signal handler's release */
-		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (more ? WAITERS : 0)))
+		/* release: pairs with the acquire of try_take() and line_up(). acquire: with that of who added what is handed over */
+		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? WAITERS : 0)))
 			return fits;
 		left += permits_of(seen) - before; /* a signal handler's: while WAITERS is set nobody else changes it */
-		more = hand_over(lot, &left);
+		if (asleep)
+			asleep = hand_over(lot, &left, false);
 	}
 }
 
-/* For a signal handler, on behalf of a line that is not empty, so that WAITERS is set. */
+/* For a signal handler, on behalf of a line that is not empty, so that the semaphore is there. */
 static void serve(struct fl__lot *lot)
 {
-	(void)settle((fl_sem *)(uintptr_t)lot->key, lot, 0);
+	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
+	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+		(void)settle(s, lot, 0);
 }
 
 /*
@@ -114,10 +161,10 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	bool waits;
 	do {
-		waits = !alone || permits_of(seen) < need;
+		waits = permits_of(seen) < need || (!alone && (seen & WAITERS));
 		next = permits_of(seen) - take; /* and no WAITERS, which would be a stale one */
 		if (waits)
-			next = node ? seen | WAITERS : seen;
+			next = node && alone ? seen | WAITERS : seen;
 		/* acquire: for a permit, pairs with the release in fl_sem_release_n() */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (waits && node) {
@@ -145,6 +192,36 @@ static void leave(fl_sem *s, struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
+/* Under the lot: the first in line, awake, leaves with its permit. Those behind it are served from what there is. */
+static void step_out(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
+{
+	fl__lot_remove(lot, node);
+	/* relaxed: a mark for who changes the word; settle() acquires */
+	if (fl__lot_more(lot) && permits_of(fl__or_relaxed(&s->word_, WAITERS)) > 0)
+		(void)settle(s, lot, 0);
+}
+
+/* The first in line, awake, sleeps again: true; or false, with its permit, and out of the line. */
+static bool sleep_again(fl_sem *s, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
+	do
+		next = seen >= node->value ? seen - node->value : seen | WAITERS;
+	/* acquire: for a permit, as in try_take() */
+	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
+	const bool waits = next & WAITERS;
+	if (waits) {
+		fl__wait_begin(node->wait);
+		node->wait->patient = true;
+	} else {
+		step_out(s, &lot, node);
+	}
+	fl__lot_close(&lot);
+	return waits;
+}
+
 struct watch {
 	const fl_sem *sem;
 	uint32_t need;
@@ -158,20 +235,43 @@ static bool is_decided(const void *what)
 	return seen >= watch->need;                           /* WAITERS is more than any need */
 }
 
-static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+/* The first in line, awake, competes for a permit: true, with it and out of the line. */
+static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
+{
+	const uint32_t need = place->node.value;
+	const struct watch watch = {s, need};
+	struct fl__lot lot;
+	if (!try_take(s, need) &&
+	    !(fl__wait_look(place->node.wait, is_decided, &watch, deadline, cancel) && try_take(s, need)))
+		return false;
+	fl__lot_open(&lot, s);
+	step_out(s, &lot, &place->node);
+	fl__lot_close(&lot);
+	return true;
+}
+
+/* From its place in line to its permits: 0; or -ETIMEDOUT, -ECANCELED, out of the line. */
+static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
+{
+	do {
+		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
+		if (rc != 0) {
+			leave(s, &place->node);
+			return rc;
+		}
+	} while (place->node.value != SERVED && !compete(s, place, deadline, cancel) && sleep_again(s, &place->node));
+	return 0;
+}
+
+__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct watch watch = {s, n};
 	if (!is_decided(&watch) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) && try_take(s, n))
 		return 0;
-	struct fl__node node = FL__NODE(&wait);
-	if (!line_up(s, &node, n, n))
-		return 0;
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0)
-		leave(s, &node);
-	return rc;
+	struct place place = {.node = FL__NODE(&wait)};
+	return line_up(s, &place.node, n, n) ? await(s, &place, deadline, cancel) : 0;
 }
 
 static _Noreturn void too_many(const fl_sem *s)
@@ -179,27 +279,45 @@ static _Noreturn void too_many(const fl_sem *s)
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-/* The word, which has no WAITERS, with `n` permits more; panics when there are too many. */
-static uint32_t add_permits(const fl_sem *s, uint32_t word, uint32_t n)
-{
-	const uint32_t bound = bound_of(s);
-	if (word > bound || n > bound - word)
-		too_many(s);
-	return word + n;
-}
-
 enum release { DONE, AGAIN, TOO_MANY };
 
-/* Serves the line, and adds what is left. */
-static enum release release_waking(fl_sem *s, uint32_t n)
+/* Serves the line, and adds what is left; or finds, in the word as it is `now`, that it has no WAITERS any more. */
+static enum release release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	struct fl__lot lot;
 	enum release result = AGAIN;
 	fl__lot_open(&lot, s);
-	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+	*now =
+	    fl__load_relaxed(&s->word_); /* relaxed: WAITERS changes under the lot alone; the CAS decides on the rest */
+	if (*now & WAITERS)
 		result = settle(s, &lot, n) ? DONE : TOO_MANY;
 	fl__lot_close(&lot);
 	return result;
+}
+
+/* Whether a word has room for `n` permits, and no WAITERS, which is above any bound. */
+static bool has_room(const fl_sem *s, uint32_t word, uint32_t n)
+{
+	const uint32_t bound = bound_of(s);
+	return word <= bound && n <= bound - word;
+}
+
+__attribute__((noinline, cold)) static void release_slow(fl_sem *s, uint32_t n)
+{
+	enum release result = AGAIN;
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	while (result == AGAIN) {
+		if (seen & WAITERS) {
+			result = release_waking(s, n, &seen);
+		} else if (!has_room(s, seen, n)) {
+			result = TOO_MANY;
+		} else if (fl__cas_weak_release(&s->word_, &seen, seen + n)) {
+			/* release: pairs with the acquire of try_take() and line_up() */
+			result = DONE;
+		}
+	}
+	if (result == TOO_MANY)
+		too_many(s);
 }
 
 int fl_sem_init(fl_sem *s, uint32_t permits)
@@ -263,31 +381,25 @@ int fl_sem_try_acquire(fl_sem *s)
 
 void fl_sem_release_n(fl_sem *s, uint32_t n)
 {
-	if (n == 0)
-		return;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	for (;;) {
-		if (seen & WAITERS) {
-			const enum release result = release_waking(s, n);
-			if (result == DONE)
-				return;
-			if (result == TOO_MANY)
-				too_many(s);
-			seen = fl__load_relaxed(&s->word_); /* relaxed: as above */
-		} else if (fl__cas_weak_release(&s->word_, &seen, add_permits(s, seen, n))) {
-			/* release: pairs with the acquire of try_take() and line_up() */
-			return;
-		}
-	}
+	/* release: pairs with the acquire of try_take() and line_up() */
+	if (n == 0 || (has_room(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
+		return;
+	release_slow(s, n);
 }
 
 void fl_sem_release(fl_sem *s)
 {
-	fl_sem_release_n(s, 1);
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	/* As has_room(), with a branch less: where there is no bound, one less than that is above all. release: as above */
+	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
+	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
+		return;
+	release_slow(s, 1);
 }
 
 /* Whether a permit fits. With WAITERS, whose turn it is may be about to have some: no more is known than that they can be counted. */
-static bool has_room(const fl_sem *s, uint32_t word)
+static bool may_fit(const fl_sem *s, uint32_t word)
 {
 	return permits_of(word) < (word & WAITERS ? FL_SEM_MAX : bound_of(s));
 }
@@ -296,7 +408,7 @@ void fl_sem_release_in_handler(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	do {
-		if (!has_room(s, seen))
+		if (!may_fit(s, seen))
 			too_many(s);
 		/* release: pairs with the acquire of try_take(), line_up() and settle() */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));

@@ -233,17 +233,24 @@ static bool is_roused(const struct fl__node *node)
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
+bool fl__lot_rouse_first(struct fl__lot *lot)
+{
+	struct fl__node *node = fl__lot_first(lot);
+	if (is_roused(node))
+		return true;
+	if (!decide(node)) {
+		fl__lot_remove(lot, node);
+		return false;
+	}
+	unpark_later(lot, node);
+	return true;
+}
+
 struct fl__node *fl__lot_rouse(struct fl__lot *lot)
 {
-	struct fl__node *node;
-	while ((node = fl__lot_first(lot)) != NULL && !is_roused(node)) {
-		if (decide(node)) {
-			unpark_later(lot, node);
-			break;
-		}
-		fl__lot_remove(lot, node);
-	}
-	return node;
+	while (fl__lot_more(lot) && !fl__lot_rouse_first(lot))
+		;
+	return fl__lot_first(lot);
 }
 
 bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_key)

@@ -103,6 +103,9 @@ bool fl__lot_take_this(struct fl__lot *lot, struct fl__node *node, uint32_t valu
  */
 struct fl__node *fl__lot_rouse(struct fl__lot *lot);
 
+/* The same with the first alone, who is there: false when it had given up, and is out of the line. */
+bool fl__lot_rouse_first(struct fl__lot *lot);
+
 /* Takes `node` out of the line if it is still in it. */
 void fl__lot_remove(struct fl__lot *lot, struct fl__node *node);
 

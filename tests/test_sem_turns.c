@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Who stands first in the line of a semaphore, awake, and those who come before it meanwhile. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_until(s, deadline, cancel);
+}
+
+static int acquire_two(void *s, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_sem_acquire_n_until(s, 2, deadline, cancel);
+}
+
+/* Each thread has a clock of its own, which goes on by a microsecond when it looks: the test's tells how long who is woken waits. */
+static _Thread_local int64_t ticks;
+
+static int64_t own_clock(void)
+{
+	ticks += FL_US(1);
+	return FL_S(1000) + ticks;
+}
+
+/* Who was woken does not go on before the gate is open. */
+static uint32_t gate;
+
+static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
+	while (fl__load_acquire(&gate))
+		fl_test_real_sys.yield();
+	return rc;
+}
+
+static void begin(void)
+{
+	ticks = 0;
+	fl__sys.now = own_clock;
+	fl__sys.futex_wait = sleep_behind_the_gate;
+}
+
+/* The first in line is woken, and a thread that runs takes the permit first. */
+static void release_and_overtake(fl_sem *s)
+{
+	FL_WAIT_FOR(fl_test_asleep(s) > 0);
+	fl__store_release(&gate, 1);
+	fl_sem_release(s);
+	assert_int_equal(s->word_, 1); /* anybody's */
+	FL_RC(fl_sem_destroy(s), -EBUSY);
+	FL_OK(fl_sem_try_acquire(s));
+	fl__store_release(&gate, 0);
+	FL_WAIT_FOR(fl_test_asleep(s) > 0 && s->word_ != 0); /* it says again that it sleeps */
+	FL_RC(fl_sem_try_acquire(s), -EAGAIN);
+}
+
+FL_TEST(sem_waiter_that_is_overtaken_is_woken_again)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	for (int i = 0; i < 3; i++)
+		release_and_overtake(&s);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(s.word_, 0);
+	FL_OK(fl_sem_destroy(&s));
+}
+
+FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	release_and_overtake(&s);
+	ticks += FL_US(900);
+	release_and_overtake(&s);
+	ticks += FL_US(100);
+	fl__store_release(&gate, 1);
+	fl_sem_release(&s);
+	assert_int_equal(s.word_, 0); /* handed over: nobody can take it */
+	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
+	FL_OK(fl_sem_destroy(&s));
+	fl__store_release(&gate, 0);
+	FL_OK(fl_test_call_end(&c));
+}
+
+/* Its millisecond begins when it is first woken, however long it has slept. */
+FL_TEST(sem_waiter_is_patient_until_it_was_woken)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller first, second;
+	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&s) == 2);
+	ticks += FL_S(1);
+	release_and_overtake(&s);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&first));
+	ticks += FL_S(1);
+	release_and_overtake(&s);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&second));
+	assert_int_equal(s.word_, 0);
+}
+
+FL_TEST(sem_waiter_that_is_overtaken_gives_up)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, second;
+	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, &stop);
+	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
+	release_and_overtake(&s);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&first), -ECANCELED);
+	assert_int_equal(fl_test_in_line(&s), 1);
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&second));
+	assert_int_equal(s.word_, 0);
+}
+
+/* Releases of one each: the first in line wakes the next, when there is more than it takes. */
+FL_TEST(sem_waiter_serves_the_next)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller callers[4];
+	for (int i = 0; i < 4; i++)
+		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&s) == 4);
+	fl__store_release(&gate, 1);
+	for (uint32_t i = 1; i <= 4; i++) {
+		fl_sem_release(&s);
+		assert_int_equal(s.word_, i);
+	}
+	fl__store_release(&gate, 0);
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_test_call_end(&callers[i]));
+	assert_int_equal(s.word_, 0);
+}
+
+/* Of several permits all but the last are handed over; who wants several is given them, and nobody comes between. */
+FL_TEST(sem_release_of_several_hands_over)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller one, two, three;
+	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	fl_test_call_in_line(&three, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&s) == 3);
+	fl__store_release(&gate, 1);
+	fl_sem_release_n(&s, 4);
+	assert_int_equal(s.word_, 1);
+	assert_int_equal(fl_test_in_line(&s), 1);
+	FL_OK(fl_sem_try_acquire(&s));
+	fl__store_release(&gate, 0);
+	FL_OK(fl_test_call_end(&one));
+	FL_OK(fl_test_call_end(&two));
+	fl_sem_release(&s);
+	FL_OK(fl_test_call_end(&three));
+	assert_int_equal(s.word_, 0);
+
+	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&s) == 1);
+	fl__store_release(&gate, 1);
+	fl_sem_release(&s);
+	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
+	fl_sem_release(&s);
+	assert_int_equal(s.word_, 0);
+	fl__store_release(&gate, 0);
+	FL_OK(fl_test_call_end(&two));
+}
+
+/* While the first in line competes, who comes may take what it needs, and else stands behind it. */
+FL_TEST(sem_competitors_want_several)
+{
+	FL_FAULTS();
+	begin();
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_caller one, two;
+	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_asleep(&s) == 1);
+	fl__store_release(&gate, 1);
+	fl_sem_release(&s);
+	fl_sem_release(&s);
+	FL_OK(fl_sem_acquire_n_until(&s, 2, 0, NULL));
+	fl_sem_release(&s);
+	assert_int_equal(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_SEM(&s)), 0);
+	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
+	assert_int_equal(s.word_, 1);
+	fl__store_release(&gate, 0);
+	FL_OK(fl_test_call_end(&one));
+	fl_sem_release_n(&s, 2);
+	FL_OK(fl_test_call_end(&two));
+	assert_int_equal(s.word_, 0);
+}
+
+/* A fiber is handed its permit: the thread that has it may release for ever without a switch. */
+static int acquire_in_fiber(void *s)
+{
+	return fl_sem_acquire(s);
+}
+
+static int release_to_fiber(void *arg)
+{
+	fl_sem *s = arg;
+	fl_fiber *f = fl_test_start(acquire_in_fiber, s);
+	FL_WAIT_FOR(fl_test_in_line(s) == 1 || (fl_fiber_yield(), false));
+	fl_sem_release(s);
+	FL_CHECK(fl_sem_try_acquire(s) == -EAGAIN && fl_test_in_line(s) == 0);
+	FL_CHECK(fl_test_join(f) == 0);
+	return 0;
+}
+
+FL_TEST(sem_hands_over_to_fibers)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	fl_test_in_loop(release_to_fiber, &s);
+	assert_int_equal(s.word_, 0);
+}
