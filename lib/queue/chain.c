@@ -1,0 +1,489 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The chain of segments.
+ *
+ * A segment's tail: tickets of producers, given by fetch-and-add, and two bits.
+ *
+ *     bit     means                          set by                              cleared by
+ *     WAIT    puts owe a wake                fl__chain_mark_wait(), while the    fl__chain_clear_wait(); set for nothing costs
+ *                                            segment is the last, and empty      a look, cleared too early a sleeper
+ *     CLOSED  no ticket counts from now on   fl__chain_close(), while a cell     nobody
+ *                                            of the last segment has no ticket
+ *
+ * A segment's next: what comes after its last cell.
+ *
+ *     0       nothing yet                    an address    the next segment
+ *     WAIT    nothing yet; who appends owes a wake
+ *     CLOSED  nothing ever
+ *
+ * A cell, which is used once in the life of its segment:
+ *
+ *     EMPTY -> FULL    its producer, with the item in it      EMPTY -> TAKEN   its consumer, which has waited long enough
+ *                                                                              ("poisoned"); or a producer that was refused
+ *
+ * Invariants
+ *   1. Each ticket of a producer is one cell, and so is each of a consumer: an item has one producer and one consumer.
+ *   2. head <= tail, and head <= cells: a consumer takes a ticket (by compare-and-swap) only for a cell whose producer has its
+ *      own. So a consumer never waits for a put that may not come, and empties use up no cells.
+ *   3. A producer that finds its cell poisoned takes another ticket: it comes behind who put meanwhile. A consumer never gives
+ *      up a cell without poisoning it. So nobody waits for a peer that has stopped: a consumer looks LOOKS times.
+ *   4. Only the last segment has cells without a ticket: a segment is appended by who drew a ticket beyond its cells.
+ *   5. `chain.tail` is at the last segment or behind; `chain.head` at or before the first that has items, and never beyond
+ *      `chain.tail`. A segment is retired by who moves `chain.head` over it, after `chain.tail` has moved on.
+ *   6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So a producer learns it
+ *      from the step by which it would have put: no put is accepted after a consumer was told that all is over.
+ *
+ * Linearization: a put, where its producer drew the ticket of the cell that it filled, or appended a segment with the item;
+ * a get, where its consumer drew its ticket; "empty" and "drained", where the consumer read the tail, or the `next`: at that
+ * moment the consumers had as many tickets as there were. Of "empty": the items whose put happens before it have been taken.
+ *
+ * Progress: lock-free. Memory for a segment comes from the allocator, which may do as it likes; a chain keeps one spare
+ * segment, so that a steady flow does not ask for any.
+ *
+ * Reclamation: hazard.h. A segment that was retired is freed, or becomes the spare, as soon as nobody keeps it: who retires
+ * looks at all that are retired. With T threads that have used any chain there are at most 2 T such segments of it, and those
+ * in the hands of threads that were stopped while they looked.
+ */
+#include "chain.h"
+#include "../base/sys.h"
+#include <string.h>
+
+enum { LINE = 64, LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
+enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = LINE /* or more: an address */ };
+
+/* Segments: made, used again, freed. */
+
+/* In `memory`, which has LINE - 1 bytes to spare. */
+static void *at_line(void *memory)
+{
+	return (char *)memory + (-(uintptr_t)memory & (LINE - 1));
+}
+
+static struct fl__segment *segment_new(struct fl__chain *c)
+{
+	/* acquire: pairs with segment_free(): nobody uses it as what it was */
+	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
+	if (!s) {
+		void *memory = fl__alloc(1, sizeof *s + LINE - 1 + (size_t)c->cells * c->stride);
+		if (!memory)
+			return NULL;
+		s = at_line(memory);
+		s->memory = memory;
+		return s; /* zeroed */
+	}
+	/* relaxed: it is ours alone */
+	fl__store_relaxed(&s->head, 0);
+	fl__store_relaxed(&s->next, 0);
+	for (uint64_t i = 0; i < c->cells; i++)
+		fl__store_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), FL__CELL_EMPTY);
+	return s;
+}
+
+static void segment_free(struct fl__chain *c, struct fl__segment *s)
+{
+	struct fl__segment *none = NULL;
+	if (!fl__cas_release(&c->spare, &none, s)) /* pairs with segment_new() */
+		fl__free(s->memory);
+}
+
+static void push_retired(struct fl__chain *c, struct fl__segment *s)
+{
+	struct fl__segment *first = fl__load_relaxed(&c->retired); /* relaxed: the compare-and-swap asks again */
+	do {
+		s->link = first;
+	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* pairs with retire() */
+}
+
+static void mark_kept(void *retired, const void *kept)
+{
+	for (struct fl__segment *s = retired; s; s = s->link)
+		if (s == kept)
+			s->kept = true;
+}
+
+/* Nobody finds `s` any more. Frees what nobody keeps. */
+static void retire(struct fl__chain *c, struct fl__segment *s)
+{
+	s->kept = false;
+	push_retired(c, s);
+	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL); /* pairs with push_retired() */
+	fl__hazards_each(mark_kept, all);
+	while (all) {
+		s = all;
+		all = s->link;
+		if (s->kept) {
+			s->kept = false;
+			push_retired(c, s);
+		} else
+			segment_free(c, s);
+	}
+}
+
+/* Life. */
+
+int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
+{
+	size_t alignment = item_size & -item_size, bytes;
+	if (alignment > _Alignof(max_align_t))
+		alignment = _Alignof(max_align_t);
+	if (alignment < sizeof(uint32_t))
+		alignment = sizeof(uint32_t);
+	if (item_size > PTRDIFF_MAX / 2)
+		return -EOVERFLOW;
+	c->item_size = item_size;
+	c->state_at = (item_size + sizeof(uint32_t) - 1) & -sizeof(uint32_t);
+	c->stride = (c->state_at + sizeof(uint32_t) + alignment - 1) & -alignment;
+	c->cells = cells;
+	if (cells == 0) {
+		c->cells = SEGMENT_BYTES / c->stride;
+		c->cells = c->cells < CELLS_LEAST ? CELLS_LEAST : c->cells > CELLS_MOST ? CELLS_MOST : c->cells;
+	}
+	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
+	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - LINE)
+		return -EOVERFLOW;
+	c->head = c->tail = segment_new(c);
+	return c->head ? 0 : -ENOMEM;
+}
+
+static void drop_items(struct fl__chain *c, struct fl__segment *s)
+{
+	for (uint64_t i = s->head; i < c->cells && i < s->tail / FL__CHAIN_TICKET; i++) {
+		unsigned char *cell = fl__chain_cell(c, s, i);
+		if (*fl__chain_state(c, cell) == FL__CELL_FULL)
+			c->drop(cell, c->drop_arg);
+	}
+}
+
+void fl__chain_end(struct fl__chain *c)
+{
+	struct fl__segment *next;
+	for (struct fl__segment *s = c->head; s; s = next) {
+		if (c->drop)
+			drop_items(c, s);
+		next = s->next >= NEXT_SEGMENT ? (struct fl__segment *)s->next
+		                               : NULL; /* NOLINT(performance-no-int-to-ptr) */
+		fl__free(s->memory);
+	}
+	for (struct fl__segment *s = c->retired; s; s = next) {
+		next = s->link;
+		fl__free(s->memory);
+	}
+	if (c->spare)
+		fl__free(c->spare->memory);
+}
+
+int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, void (*drop)(void *item, void *drop_arg),
+                     void *drop_arg)
+{
+	if (item_size == 0)
+		return -EINVAL;
+	void *memory = fl__alloc(1, sizeof(struct fl__chain) + LINE - 1);
+	if (!memory)
+		return -ENOMEM;
+	struct fl__chain *c = at_line(memory);
+	int rc = fl__chain_init(c, item_size, cells);
+	if (rc != 0) {
+		fl__free(memory);
+		return rc;
+	}
+	c->memory = memory;
+	c->drop = drop;
+	c->drop_arg = drop_arg;
+	*made = c;
+	return 0;
+}
+
+void fl__chain_free(struct fl__chain *c)
+{
+	if (!c)
+		return;
+	fl__chain_end(c);
+	fl__free(c->memory);
+}
+
+/* Moving along. */
+
+struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place)
+{
+	struct fl__segment *seen, *now = fl__load_relaxed(at); /* relaxed: looked at again below */
+	do {
+		seen = now;
+		if (!fl__hazard_keep(place, seen))
+			return NULL;
+		now = fl__load_acquire(
+		    at); /* pairs with advance(). Behind the fence of the line above: see hazard_ck.c */
+	} while (now != seen);
+	return now;
+}
+
+/* `s` is kept, or the only consumer's head. */
+static void advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
+{
+	/* release: the segment, as it was appended; pairs with fl__chain_segment() */
+	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/* A consumer has found all cells of `s` taken: goes to the next one, 0; or why not: -EAGAIN, -EPIPE. */
+int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
+{
+	uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
+	if (next < NEXT_SEGMENT)                     /* relaxed: CLOSED, where it is, keeps `next` as it is */
+		return next == NEXT_CLOSED || fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
+	if (fl__load_relaxed(&c->tail) == s) /* relaxed: it never comes back to `s` */
+		advance(&c->tail, s, next);
+	struct fl__segment *left = s;
+	/* release: as in advance() */
+	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
+		return 0;
+	if (fl__hazards_mine->kept[FL__HAZARD_HEAD] == s)
+		(void)fl__chain_keep(&c->head,
+		                     FL__HAZARD_HEAD); /* now rather than at the next get, so that `s` is free */
+	retire(c, s);
+	return 0;
+}
+
+/* Putting. */
+
+/* Closed: the tickets are given back, so that no consumer waits for them. */
+int fl__chain_refuse(struct fl__chain *c, struct fl__segment *s, uint64_t index, uint64_t n)
+{
+	for (uint64_t i = index; i < index + n && i < c->cells; i++) {
+		uint32_t empty = FL__CELL_EMPTY;
+		/* relaxed: nothing comes with it */
+		if (fl__cas_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), &empty, FL__CELL_TAKEN))
+			fl__add_relaxed(&c->poisoned, 1); /* relaxed: a count */
+	}
+	return -EPIPE;
+}
+
+/*
+ * For who drew a ticket beyond the cells of `s`: appends a segment that has the first items in it, 0; -EAGAIN: there is a
+ * next one: again from the chain's tail; -EPIPE, -ENOMEM.
+ */
+int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                     bool *owes_wake)
+{
+	/* acquire: pairs with the release below: what the address is handed on with is what it was appended with */
+	uintptr_t next = fl__load_acquire(&s->next);
+	if (next >= NEXT_SEGMENT) {
+		advance(&c->tail, s, next);
+		return -EAGAIN;
+	}
+	struct fl__segment *last = next == NEXT_CLOSED ? NULL : segment_new(c);
+	if (!last)
+		return next == NEXT_CLOSED ? -EPIPE : -ENOMEM;
+	uint64_t k = n < c->cells ? n : c->cells;
+	for (uint64_t i = 0; i < k; i++) {
+		unsigned char *cell = fl__chain_cell(c, last, i);
+		fl__copy(cell, (const unsigned char *)items + i * c->item_size, c->item_size);
+		fl__store_relaxed(fl__chain_state(c, cell), FL__CELL_FULL); /* relaxed: published with the segment */
+	}
+	last->first = s->first + c->cells;
+	/* The mark goes on to the new tail: who set it in the old one may still sleep. */
+	uint64_t mark = fl__load_relaxed(&s->tail) & FL__CHAIN_WAIT; /* relaxed: set before all cells had tickets */
+	do {
+		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
+			segment_free(c, last);
+			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
+		}
+		if (next == NEXT_WAIT)
+			mark = FL__CHAIN_WAIT;
+		fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET | mark); /* relaxed: published with the segment */
+		/* release: the segment and its items; pairs with fl__chain_leave() and the acquire above */
+	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
+	*owes_wake |= mark != 0;
+	*put = k;
+	advance(&c->tail, s, (uintptr_t)last);
+	return 0;
+}
+
+size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake)
+{
+	const unsigned char *next = items;
+	size_t done = 0;
+	while (done < n) {
+		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
+		if (!s) {
+			*rc = -ENOMEM;
+			break;
+		}
+		uint64_t k = n - done < c->cells ? n - done : c->cells, i = 0;
+		/* relaxed: as in fl__chain_put() */
+		uint64_t word = fl__add_relaxed(&s->tail, k * FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
+		*owes_wake |= word & FL__CHAIN_WAIT;
+		if (word & FL__CHAIN_CLOSED) {
+			*rc = fl__chain_refuse(c, s, index, k);
+			break;
+		}
+		if (index >= c->cells) {
+			size_t put = 0;
+			*rc = fl__chain_extend(c, s, next, n - done, &put, owes_wake);
+			if (*rc != 0 && *rc != -EAGAIN)
+				break;
+			done += put;
+			next += put * c->item_size;
+			continue;
+		}
+		/* In order, also over cells that were poisoned meanwhile. */
+		for (; i < k && index + i < c->cells; i++)
+			if (fl__chain_fill(c, s, index + i, next)) {
+				done++;
+				next += c->item_size;
+			}
+	}
+	return done;
+}
+
+/* Getting. */
+
+/* The producer of that cell is on its way, or was refused. True: it is filled; false: it never will be. */
+bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
+{
+	uint32_t *state = fl__chain_state(c, fl__chain_cell(c, s, index));
+	for (unsigned i = 0; i < LOOKS; i++) {
+		uint32_t seen = fl__load_acquire(state); /* pairs with fl__chain_fill() */
+		if (seen != FL__CELL_EMPTY)
+			return seen == FL__CELL_FULL;
+		fl__pause(1U << i);
+	}
+	uint32_t was =
+	    fl__swap_acquire(state, FL__CELL_TAKEN); /* pairs with fl__chain_fill(), which may just have been in time */
+	if (was == FL__CELL_EMPTY)
+		fl__add_relaxed(&c->poisoned, 1); /* relaxed: a count */
+	return was == FL__CELL_FULL;
+}
+
+size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *rc)
+{
+	bool borrowed = fl__hazards_borrow();
+	size_t got = fl__chain_get_many(c, items, n, rc);
+	if (borrowed)
+		fl__hazards_return();
+	return got;
+}
+
+/* Closing, sleeping, counting. Not on the way of an item: these may borrow. */
+
+static struct fl__segment *keep_or_borrow(struct fl__segment *const *at, enum fl__hazard place, bool *borrowed)
+{
+	struct fl__segment *s = fl__chain_segment(at, place);
+	if (s)
+		return s;
+	*borrowed = fl__hazards_borrow();
+	return fl__chain_segment(at, place);
+}
+
+static void give_back(bool borrowed)
+{
+	if (borrowed)
+		fl__hazards_return();
+}
+
+/* The last segment, or one that was when it was looked for. */
+static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
+{
+	for (;;) {
+		struct fl__segment *s = keep_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
+		uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
+		if (next < NEXT_SEGMENT)
+			return s;
+		advance(&c->tail, s, next);
+	}
+}
+
+static bool close_last(struct fl__chain *c, struct fl__segment *s)
+{
+	uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
+	while (word / FL__CHAIN_TICKET < c->cells)
+		if (fl__cas_weak_relaxed(&s->tail, &word, word | FL__CHAIN_CLOSED)) /* relaxed: nothing comes with it */
+			return true;
+	uintptr_t next = fl__load_relaxed(&s->next); /* relaxed: likewise */
+	while (next < NEXT_SEGMENT)
+		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED)) /* relaxed: likewise */
+			return true;
+	return false;
+}
+
+void fl__chain_close(struct fl__chain *c)
+{
+	bool borrowed = false;
+	while (!close_last(c, last_segment(c, &borrowed)))
+		;
+	give_back(borrowed);
+}
+
+bool fl__chain_is_closed(struct fl__chain *c)
+{
+	bool borrowed = false;
+	struct fl__segment *s = last_segment(c, &borrowed);
+	/* relaxed: it says nothing of the items */
+	bool closed = fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
+	give_back(borrowed);
+	return closed;
+}
+
+/* 1: look again. */
+static int mark_last(struct fl__chain *c, struct fl__segment *s)
+{
+	uint64_t head = fl__load_acquire(&s->head); /* as in fl__chain_tickets() */
+	if (head >= c->cells) {
+		int rc = fl__chain_leave(c, s);
+		uintptr_t none = 0;
+		if (rc != -EAGAIN)
+			return rc == 0 ? 1 : rc;
+		/* relaxed: who appends has this word from its own step, and finds the sleeper under the sleepers' lock */
+		return fl__cas_relaxed(&s->next, &none, NEXT_WAIT) || none == NEXT_WAIT ? 0 : 1;
+	}
+	uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
+	if (head < word / FL__CHAIN_TICKET)
+		return -EAGAIN;
+	if (word & FL__CHAIN_CLOSED)
+		return -EPIPE;
+	/* relaxed: as above, of who puts. A mark that is there already is set again, lest it be an old one that was cleared. */
+	return fl__cas_relaxed(&s->tail, &word, word | FL__CHAIN_WAIT) ? 0 : 1;
+}
+
+int fl__chain_mark_wait(struct fl__chain *c)
+{
+	bool borrowed = false;
+	int rc;
+	do
+		rc = mark_last(c, keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
+	while (rc == 1);
+	give_back(borrowed);
+	return rc;
+}
+
+void fl__chain_clear_wait(struct fl__chain *c)
+{
+	bool borrowed = false;
+	struct fl__segment *s = last_segment(c, &borrowed);
+	fl__and_relaxed(&s->tail, ~(uint64_t)FL__CHAIN_WAIT); /* relaxed: under the sleepers' lock */
+	give_back(borrowed);
+}
+
+/* Tickets of producers so far. */
+static uint64_t tickets(struct fl__chain *c, const struct fl__segment *s)
+{
+	uint64_t tail = fl__load_relaxed(&s->tail) / FL__CHAIN_TICKET; /* relaxed: a count */
+	return s->first + (tail < c->cells ? tail : c->cells);
+}
+
+uint64_t fl__chain_puts(struct fl__chain *c)
+{
+	bool borrowed = false;
+	uint64_t poisoned = fl__load_relaxed(&c->poisoned); /* relaxed: a count */
+	uint64_t puts = tickets(c, last_segment(c, &borrowed)) - poisoned;
+	give_back(borrowed);
+	return puts;
+}
+
+uint64_t fl__chain_length(struct fl__chain *c)
+{
+	bool borrowed = false;
+	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
+	uint64_t taken = s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it, as for "empty" */
+	uint64_t put = tickets(c, last_segment(c, &borrowed));
+	give_back(borrowed);
+	return put > taken ? put - taken : 0;
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unbounded queue for many producers and consumers: each item once, in order, with what came before its put, whoever is
+ * slow; its segments are freed once, and by nobody who is not alone with them (the model sees each use after free).
+ */
+#include "chains.h"
+#include <fairlead/event.h>
+
+/* Two put, two take, and what they did not find is still there. */
+struct unbounded_conservation {
+	fl_mpmc_unbounded *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(unbounded_conservation)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), 0);
+}
+
+FL_STRESS_ACTOR(unbounded_conservation, put_one)
+{
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(unbounded_conservation, put_two)
+{
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(unbounded_conservation, one)
+{
+	s->got[0] = unbounded_take(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_conservation, two)
+{
+	s->got[1] = unbounded_take(s->q);
+}
+
+FL_STRESS(unbounded_conservation, put_one, put_two, one, two)
+{
+	int left = unbounded_end(s->q, 2);
+	FL_FORBIDDEN(s->got[0] + s->got[1] + left != 3, "lost, doubled, or counted wrongly");
+	FL_ACCEPTABLE(left == 0, "both taken");
+	FL_ACCEPTABLE(left > 0, "not all found");
+}
+
+/* producer_order_happens_before: in order, and with what was written before each put. */
+struct unbounded_order {
+	fl_mpmc_unbounded *q;
+	int data[3], got[2];
+};
+
+FL_STRESS_SETUP(unbounded_order)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), 0);
+}
+
+FL_STRESS_ACTOR(unbounded_order, producer)
+{
+	for (int i = 1; i <= 2; i++) {
+		s->data[i] = i;
+		OK(fl_mpmc_unbounded_try_put(s->q, &i));
+	}
+}
+
+FL_STRESS_ACTOR(unbounded_order, consumer)
+{
+	for (int i = 0; i < 2; i++) {
+		s->got[i] = unbounded_take(s->q);
+		FL_STRESS_CHECK(!s->got[i] || s->data[s->got[i]] == s->got[i]);
+	}
+}
+
+FL_STRESS(unbounded_order, producer, consumer)
+{
+	int left = unbounded_end(s->q, 2);
+	FL_FORBIDDEN(s->got[0] + s->got[1] + left != 3, "lost, doubled, or counted wrongly");
+	FL_FORBIDDEN(s->got[0] == 2 || (s->got[1] == 2 && s->got[0] != 1), "out of order");
+	FL_ACCEPTABLE(left == 0, "all");
+	FL_ACCEPTABLE(left > 0, "found empty");
+}
+
+/* The same for items that were there: each consumer's come in order, and are not both's. */
+struct unbounded_two_consumers {
+	fl_mpmc_unbounded *q;
+	int got[2][2];
+};
+
+FL_STRESS_SETUP(unbounded_two_consumers)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), 3);
+}
+
+FL_STRESS_ACTOR(unbounded_two_consumers, one)
+{
+	s->got[0][0] = unbounded_take(s->q);
+	s->got[0][1] = unbounded_take(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_two_consumers, two)
+{
+	s->got[1][0] = unbounded_take(s->q);
+}
+
+FL_STRESS(unbounded_two_consumers, one, two)
+{
+	int left = unbounded_end(s->q, 3);
+	FL_FORBIDDEN(left != 0 || s->got[0][0] + s->got[0][1] + s->got[1][0] != 6, "not each once");
+	FL_ACCEPTABLE(s->got[0][0] < s->got[0][1], "in order");
+	FL_FORBIDDEN(1, "out of order");
+}
+
+/*
+ * false_empty_after_own_push, and aba_recycle: whoever has put an item finds one, since nobody takes more than he has put; a
+ * segment goes, is kept as the spare, and comes again, while another stands before his own step on it.
+ */
+struct unbounded_own_push {
+	fl_mpmc_unbounded *q;
+};
+
+FL_STRESS_SETUP(unbounded_own_push)
+{
+	s->q = unbounded_of(1, 0);
+}
+
+static void put_then_take(fl_mpmc_unbounded *q, unsigned times)
+{
+	for (; times > 0; times--) {
+		OK(fl_mpmc_unbounded_try_put(q, &(int){1}));
+		FL_STRESS_CHECK(unbounded_take(q) != 0);
+	}
+}
+
+FL_STRESS_ACTOR(unbounded_own_push, one)
+{
+	put_then_take(s->q, 1);
+}
+
+FL_STRESS_ACTOR(unbounded_own_push, two)
+{
+	put_then_take(s->q, fl_stress_ops(3));
+}
+
+FL_STRESS(unbounded_own_push, one, two)
+{
+	(void)unbounded_end(s->q, 0);
+	FL_ACCEPTABLE(1, "each found one");
+}
+
+/*
+ * block_reuse_ordering, reclaim_stall: one takes from segments that the other goes over, retires, and puts into again. The
+ * model sees a segment that is used by its old owner and its new one.
+ */
+struct unbounded_reuse {
+	fl_mpmc_unbounded *q;
+	int got[4];
+};
+
+FL_STRESS_SETUP(unbounded_reuse)
+{
+	s->q = unbounded_of(1, 2);
+}
+
+FL_STRESS_ACTOR(unbounded_reuse, slow)
+{
+	s->got[0] = unbounded_take(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_reuse, fast)
+{
+	for (int i = 1; i < 4; i++) {
+		s->got[i] = unbounded_take(s->q);
+		OK(fl_mpmc_unbounded_try_put(s->q, &(int){2 + i}));
+	}
+}
+
+FL_STRESS(unbounded_reuse, slow, fast)
+{
+	int sum = unbounded_end(s->q, 5);
+	for (int i = 0; i < 4; i++)
+		sum += s->got[i];
+	FL_ACCEPTABLE(sum == 15, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
+/* The same of one that puts: it comes to a tail that has gone meanwhile. */
+struct unbounded_late_put {
+	fl_mpmc_unbounded *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(unbounded_late_put)
+{
+	s->q = unbounded_of(1, 1);
+}
+
+FL_STRESS_ACTOR(unbounded_late_put, late)
+{
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){10}));
+}
+
+FL_STRESS_ACTOR(unbounded_late_put, fast)
+{
+	for (int i = 0; i < 3; i++) {
+		OK(fl_mpmc_unbounded_try_put(s->q, &(int){2 + i}));
+		s->got[i] = unbounded_take(s->q);
+		FL_STRESS_CHECK(s->got[i] != 0);
+	}
+}
+
+FL_STRESS(unbounded_late_put, late, fast)
+{
+	int sum = unbounded_end(s->q, 5) + s->got[0] + s->got[1] + s->got[2];
+	FL_ACCEPTABLE(sum == 20, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
+/* A thread ends, and gives back what it kept and its record; another has both at once. */
+struct unbounded_thread_ends {
+	fl_mpmc_unbounded *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(unbounded_thread_ends)
+{
+	s->q = unbounded_of(1, 3);
+}
+
+FL_STRESS_ACTOR(unbounded_thread_ends, one)
+{
+	s->got[0] = unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(unbounded_thread_ends, two)
+{
+	s->got[1] = unbounded_take(s->q);
+	fl__hazards_end();
+	s->got[2] = unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+FL_STRESS(unbounded_thread_ends, one, two)
+{
+	int sum = unbounded_end(s->q, 3) + s->got[0] + s->got[1] + s->got[2];
+	FL_ACCEPTABLE(sum == 6, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
+/* Several at once: in their order, also over cells that a consumer has given up. */
+struct unbounded_many {
+	fl_mpmc_unbounded *q;
+	int got[3];
+	size_t n;
+};
+
+FL_STRESS_SETUP(unbounded_many)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(3), 0);
+}
+
+FL_STRESS_ACTOR(unbounded_many, producer)
+{
+	int items[3] = {1, 2, 3};
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 3) == 3);
+}
+
+FL_STRESS_ACTOR(unbounded_many, consumer)
+{
+	s->n = fl_mpmc_unbounded_try_get_many(s->q, s->got, 2);
+	s->n += fl_mpmc_unbounded_try_get_many(s->q, s->got + s->n, 1);
+}
+
+FL_STRESS(unbounded_many, producer, consumer)
+{
+	int sum = unbounded_end(s->q, 3);
+	for (size_t i = 0; i < s->n; i++) {
+		FL_FORBIDDEN(s->got[i] != 1 + (int)i, "out of order");
+		sum += s->got[i];
+	}
+	FL_FORBIDDEN(sum != 6, "lost, doubled, or counted wrongly");
+	FL_ACCEPTABLE(s->n == 0, "found empty");
+	FL_ACCEPTABLE(s->n > 0, "some");
+}
+
+/*
+ * closed_with_outstanding_reservation: accepted <=> got, by one who takes until he is told that all is over. The segment's last
+ * cell may have been drawn, or not.
+ */
+struct unbounded_close {
+	fl_mpmc_unbounded *q;
+	int got, rc, many;
+};
+
+FL_STRESS_SETUP(unbounded_close)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	(void)unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(unbounded_close, producer)
+{
+	s->rc = fl_mpmc_unbounded_try_put(s->q, &(int){4});
+	int two[2] = {8, 16};
+	s->many = (int)fl_mpmc_unbounded_try_put_many(s->q, two, 2);
+}
+
+FL_STRESS_ACTOR(unbounded_close, closer)
+{
+	fl_mpmc_unbounded_close(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_close, consumer)
+{
+	int item, rc, sum = 0;
+	while ((rc = fl_mpmc_unbounded_try_get(s->q, &item)) != -EPIPE) {
+		if (rc == 0)
+			sum += item;
+		else
+			fl_stress_relax();
+	}
+	s->got = sum;
+}
+
+FL_STRESS(unbounded_close, producer, closer, consumer)
+{
+	bool over = fl_mpmc_unbounded_is_closed(s->q) && fl_mpmc_unbounded_try_put(s->q, &(int){0}) == -EPIPE;
+	int left = unbounded_take(s->q);
+	fl_mpmc_unbounded_free(s->q);
+	FL_FORBIDDEN(!over || left != 0, "accepted after the end");
+	FL_FORBIDDEN(s->rc != 0 && s->rc != -EPIPE, "wrong result");
+	int put = (s->rc == 0 ? 4 : 0) + (s->many > 0 ? 8 : 0) + (s->many > 1 ? 16 : 0);
+	FL_FORBIDDEN(put != s->got, "accepted and not got, or got and not accepted");
+	FL_FORBIDDEN(s->rc != 0 && s->many != 0, "accepted after a refusal");
+	FL_ACCEPTABLE(put == 0, "closed before");
+	FL_ACCEPTABLE(put == 28, "closed after");
+	FL_ACCEPTABLE(1, "closed in between");
+}
+
+/* drop_vs_send_double_free: what was accepted and not taken is dropped, once; what was refused is not. */
+struct unbounded_drop {
+	fl_mpmc_unbounded *q;
+	int rc[2], got, dropped;
+};
+
+static void drop(void *item, void *dropped)
+{
+	*(int *)dropped += *(int *)item;
+}
+
+FL_STRESS_SETUP(unbounded_drop)
+{
+	fl_mpmc_unbounded_config config = {.segment = 1 + fl_stress_choose(2), .drop = drop, .drop_arg = &s->dropped};
+	OK(fl_mpmc_unbounded_create(&s->q, sizeof(int), &config));
+}
+
+FL_STRESS_ACTOR(unbounded_drop, producer)
+{
+	s->rc[0] = fl_mpmc_unbounded_try_put(s->q, &(int){1});
+	s->rc[1] = fl_mpmc_unbounded_try_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(unbounded_drop, closer)
+{
+	fl_mpmc_unbounded_close(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_drop, consumer)
+{
+	s->got = unbounded_take(s->q);
+}
+
+FL_STRESS(unbounded_drop, producer, closer, consumer)
+{
+	fl_mpmc_unbounded_free(s->q);
+	int put = (s->rc[0] == 0 ? 1 : 0) + (s->rc[1] == 0 ? 2 : 0);
+	FL_FORBIDDEN(put != s->got + s->dropped, "lost, or dropped twice");
+	FL_ACCEPTABLE(s->dropped > 0, "dropped");
+	FL_ACCEPTABLE(s->dropped == 0, "nothing to drop");
+}
+
+/* lost_wakeup: whoever marked an empty queue and sleeps is woken by the put, in whichever segment it ends up. */
+struct unbounded_sleeper {
+	fl_mpmc_unbounded *q;
+	fl_event there;
+	int got;
+};
+
+FL_STRESS_SETUP(unbounded_sleeper)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	s->got = unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+static void put_and_wake(struct unbounded_sleeper *s, int number)
+{
+	bool owes = false;
+	int item[4] = {number}; /* more than an item: the compiler looks at all sizes there may be */
+	OK(fl__chain_put(&s->q->chain, item, &owes));
+	if (owes)
+		fl_event_set(&s->there);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, one)
+{
+	put_and_wake(s, 2);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, two)
+{
+	put_and_wake(s, 4);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
+{
+	int item;
+	while (!(item = unbounded_take(s->q)))
+		if (fl__chain_mark_wait(&s->q->chain) == 0)
+			OK(fl_event_wait(&s->there));
+	s->got += item;
+}
+
+FL_STRESS(unbounded_sleeper, one, two, sleeper)
+{
+	int sum = s->got;
+	for (int item; (item = unbounded_take(s->q));)
+		sum += item;
+	fl_mpmc_unbounded_free(s->q);
+	FL_FORBIDDEN(sum != 6 && sum != 7, "lost or doubled");
+	FL_ACCEPTABLE(1, "woken");
+}

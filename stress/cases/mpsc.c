@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The unbounded queue for one consumer. Its producers are those of mpmc_unbounded.c, which has their scenarios; here is what
+ * the consumer does by itself.
+ */
+#include "queue/mpsc.h"
+#include "cases.h"
+
+static fl_mpsc *mpsc_of(size_t segment, int items)
+{
+	fl_mpsc *q = NULL;
+	OK(fl_mpsc_create(&q, sizeof(int), &(fl_mpsc_config){.segment = segment}));
+	for (int i = 1; i <= items; i++)
+		OK(fl_mpsc_try_put(q, &i));
+	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
+	return q;
+}
+
+static int take(fl_mpsc *q)
+{
+	int item = 0;
+	return fl_mpsc_try_get(q, &item) == 0 ? item : 0;
+}
+
+/* Takes what is left and frees it; the sum, or -1: not in order, or counted wrongly. */
+static int end(fl_mpsc *q, uint64_t puts)
+{
+	int sum = 0;
+	bool right = fl__chain_puts(&q->chain) == puts;
+	uint64_t length = fl__chain_length(&q->chain);
+	for (int item; (item = take(q)); length--)
+		sum += item;
+	right = right && length == 0;
+	fl_mpsc_free(q);
+	return right ? sum : -1;
+}
+
+/* Each once, each producer's in order, with what was written before its put. */
+struct mpsc_order {
+	fl_mpsc *q;
+	int data[5], got[3];
+};
+
+FL_STRESS_SETUP(mpsc_order)
+{
+	s->q = mpsc_of(1 + fl_stress_choose(2), 0);
+}
+
+static void put_with_data(struct mpsc_order *s, int item)
+{
+	s->data[item] = item;
+	OK(fl_mpsc_try_put(s->q, &item));
+}
+
+FL_STRESS_ACTOR(mpsc_order, one)
+{
+	put_with_data(s, 1);
+	put_with_data(s, 2);
+}
+
+FL_STRESS_ACTOR(mpsc_order, two)
+{
+	put_with_data(s, 4);
+}
+
+FL_STRESS_ACTOR(mpsc_order, consumer)
+{
+	for (int i = 0; i < 3; i++) {
+		s->got[i] = take(s->q);
+		FL_STRESS_CHECK(!s->got[i] || s->data[s->got[i]] == s->got[i]);
+	}
+}
+
+FL_STRESS(mpsc_order, one, two, consumer)
+{
+	int left = end(s->q, 3), sum = 0, seen = 0;
+	for (int i = 0; i < 3; i++) {
+		FL_FORBIDDEN(s->got[i] == 2 && !(seen & 1), "out of order");
+		seen |= s->got[i];
+		sum += s->got[i];
+	}
+	FL_FORBIDDEN(sum + left != 7 || seen != sum, "lost, doubled, or counted wrongly");
+	FL_ACCEPTABLE(left == 0, "all");
+	FL_ACCEPTABLE(left > 0, "found empty");
+}
+
+/* The consumer retires segments that a producer may be about to use, and another puts into again. */
+struct mpsc_reuse {
+	fl_mpsc *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(mpsc_reuse)
+{
+	s->q = mpsc_of(1, 1);
+}
+
+FL_STRESS_ACTOR(mpsc_reuse, late)
+{
+	OK(fl_mpsc_try_put(s->q, &(int){10}));
+}
+
+FL_STRESS_ACTOR(mpsc_reuse, both)
+{
+	for (int i = 0; i < 3; i++) {
+		OK(fl_mpsc_try_put(s->q, &(int){2 + i}));
+		s->got[i] = take(s->q);
+		FL_STRESS_CHECK(s->got[i] != 0); /* false_empty_after_own_push */
+	}
+}
+
+FL_STRESS(mpsc_reuse, late, both)
+{
+	int sum = end(s->q, 5) + s->got[0] + s->got[1] + s->got[2];
+	FL_ACCEPTABLE(sum == 20, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
+/* closed_with_outstanding_reservation: accepted <=> got, by the consumer that takes until it is told that all is over. */
+struct mpsc_close {
+	fl_mpsc *q;
+	int got, rc[2];
+};
+
+FL_STRESS_SETUP(mpsc_close)
+{
+	s->q = mpsc_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	(void)take(s->q);
+}
+
+FL_STRESS_ACTOR(mpsc_close, producer)
+{
+	s->rc[0] = fl_mpsc_try_put(s->q, &(int){4});
+	s->rc[1] = fl_mpsc_try_put(s->q, &(int){8});
+}
+
+FL_STRESS_ACTOR(mpsc_close, closer)
+{
+	fl_mpsc_close(s->q);
+}
+
+FL_STRESS_ACTOR(mpsc_close, consumer)
+{
+	int item, rc;
+	while ((rc = fl_mpsc_try_get(s->q, &item)) != -EPIPE) {
+		if (rc == 0)
+			s->got += item;
+		else
+			fl_stress_relax();
+	}
+}
+
+FL_STRESS(mpsc_close, producer, closer, consumer)
+{
+	int left = take(s->q);
+	fl_mpsc_free(s->q);
+	FL_FORBIDDEN(left != 0, "accepted after the end");
+	FL_FORBIDDEN((s->rc[0] && s->rc[0] != -EPIPE) || (s->rc[1] && s->rc[1] != -EPIPE), "wrong result");
+	int put = (s->rc[0] == 0 ? 4 : 0) + (s->rc[1] == 0 ? 8 : 0);
+	FL_FORBIDDEN(put != s->got, "accepted and not got, or got and not accepted");
+	FL_ACCEPTABLE(put == 0, "closed before");
+	FL_ACCEPTABLE(put == 4, "closed in between");
+	FL_ACCEPTABLE(put == 12, "closed after");
+}

@@ -1,0 +1,473 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "fl_chains.h"
+#include "fl_test.h"
+
+#include "queue/mpmc_unbounded.h"
+#include <sys/wait.h>
+#include <unistd.h>
+
+FL_MPMC_UNBOUNDED_OF(uint64_t, u64_list)
+
+static fl_mpmc_unbounded *make_of(size_t item_size, size_t segment)
+{
+	fl_mpmc_unbounded *q = NULL;
+	FL_OK(fl_mpmc_unbounded_create(&q, item_size, &(fl_mpmc_unbounded_config){.segment = segment}));
+	return q;
+}
+
+static void put_all(fl_mpmc_unbounded *q, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		FL_OK(fl_mpmc_unbounded_try_put(q, &i));
+}
+
+static void get_all(fl_mpmc_unbounded *q, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		int got = -1;
+		FL_OK(fl_mpmc_unbounded_try_get(q, &got));
+		assert_int_equal(got, i);
+	}
+}
+
+FL_TEST(mpmc_unbounded_create_refuses_what_cannot_be)
+{
+	fl_mpmc_unbounded *q = NULL;
+	FL_RC(fl_mpmc_unbounded_create(&q, 0, NULL), -EINVAL);
+	FL_RC(fl_mpmc_unbounded_create(&q, PTRDIFF_MAX, NULL), -EOVERFLOW);
+	FL_RC(fl_mpmc_unbounded_create(&q, 64, &(fl_mpmc_unbounded_config){.segment = SIZE_MAX / 64}), -EOVERFLOW);
+	FL_COUNTING();
+	for (int blocks = 0; blocks < 2; blocks++) {
+		chains_allow(blocks);
+		FL_RC(fl_mpmc_unbounded_create(&q, 8, NULL), -ENOMEM);
+		assert_int_equal(chains_live, 0);
+	}
+	assert_null(q);
+	fl_mpmc_unbounded_free(NULL);
+}
+
+FL_TEST(mpmc_unbounded_is_a_fifo_of_any_size)
+{
+	static const size_t sizes[] = {1, 2, 3, 4, 7, 8, 12, 16, 24, 64, 100, 4096};
+	for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizes[s], s % 3 * 5);
+		unsigned char item[4096], got[4096];
+		for (int i = 0; i < 200; i++) {
+			memset(item, i, sizeof item);
+			FL_OK(fl_mpmc_unbounded_try_put(q, item));
+		}
+		for (int i = 0; i < 200; i++) {
+			memset(got, 255, sizeof got);
+			memset(item, i, sizeof item);
+			FL_OK(fl_mpmc_unbounded_try_get(q, got));
+			assert_memory_equal(got, item, sizes[s]);
+			assert_true(sizes[s] == sizeof got || got[sizes[s]] == 255);
+		}
+		got[0] = 77;
+		FL_RC(fl_mpmc_unbounded_try_get(q, got), -EAGAIN);
+		assert_int_equal(got[0], 77);
+	}
+}
+
+FL_TEST(mpmc_unbounded_many_at_once)
+{
+	for (size_t segment = 1; segment < 9; segment++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), segment);
+		int items[20], got[20];
+		for (int i = 0; i < 20; i++)
+			items[i] = i;
+		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 20), 0);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items, 0), 0);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items, 7), 7);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, items + 7, 13), 13);
+		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 0), 0);
+		for (size_t n = 0; n < 20;) {
+			size_t more = fl_mpmc_unbounded_try_get_many(q, got + n, 3);
+			assert_in_range(more, 1, 3);
+			n += more;
+		}
+		assert_memory_equal(got, items, sizeof items);
+		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, got, 1), 0);
+	}
+}
+
+FL_TEST(mpmc_unbounded_closed_drains)
+{
+	for (int n = 0; n < 6; n++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+		put_all(q, 0, n);
+		assert_false(fl_mpmc_unbounded_is_closed(q));
+		fl_mpmc_unbounded_close(q);
+		fl_mpmc_unbounded_close(q);
+		assert_true(fl_mpmc_unbounded_is_closed(q));
+		int item = 9;
+		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &item, 1), 0);
+		assert_int_equal(fl__chain_puts(&q->chain), n);
+		get_all(q, 0, n);
+		FL_RC(fl_mpmc_unbounded_try_get(q, &item), -EPIPE);
+		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
+		assert_int_equal(fl_mpmc_unbounded_try_get_many(q, &item, 1), 0);
+		assert_int_equal(item, 9);
+	}
+}
+
+FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
+{
+	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 3);
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(fl_mpmc_unbounded_length(q), i);
+		assert_int_equal(fl__chain_puts(&q->chain), i);
+		put_all(q, i, i + 1);
+	}
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(fl_mpmc_unbounded_length(q), 20 - i);
+		get_all(q, i, i + 1);
+	}
+	assert_int_equal(fl_mpmc_unbounded_length(q), 0);
+	assert_int_equal(fl__chain_puts(&q->chain), 20);
+}
+
+static void add(void *item, void *sum)
+{
+	int number;
+	memcpy(&number, item, sizeof number);
+	*(int *)sum += number;
+}
+
+FL_TEST(mpmc_unbounded_free_drops_what_is_left)
+{
+	for (int n = 0; n < 9; n++) {
+		int sum = 0;
+		fl_mpmc_unbounded *q = NULL;
+		FL_OK(fl_mpmc_unbounded_create(
+		    &q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = 3, .drop = add, .drop_arg = &sum}));
+		put_all(q, 0, n);
+		if (n > 1)
+			get_all(q, 0, 1);
+		fl_mpmc_unbounded_free(q);
+		assert_int_equal(sum, n * (n - 1) / 2);
+	}
+}
+
+FL_TEST(mpmc_unbounded_put_without_memory)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	put_all(q, 0, 2);
+	chains_allow(0);
+	for (int i = 0; i < 10; i++) {
+		FL_RC(fl_mpmc_unbounded_try_put(q, &i), -ENOMEM);
+		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &i, 1), 0);
+	}
+	get_all(q, 0, 1);
+	assert_int_equal(fl_mpmc_unbounded_length(q), 1);
+	fl__sys.alloc = chains_alloc;
+	put_all(q, 2, 9);
+	chains_allow(1);
+	int items[] = {9, 10, 11, 12, 13, 14};
+	assert_in_range(fl_mpmc_unbounded_try_put_many(q, items, 6), 1, 5);
+	get_all(q, 1, 10);
+	fl_mpmc_unbounded_free(q);
+	fl__hazards_end();
+}
+
+/* --- memory --- */
+
+FL_TEST(memory_returns_after_burst)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 16);
+	put_all(q, 0, 1);
+	int before = chains_live;
+	put_all(q, 1, 16000);
+	assert_true(chains_live > 900);
+	get_all(q, 0, 16000);
+	assert_in_range(chains_live, before, before + 2); /* a spare, and one that this thread still keeps */
+	fl_mpmc_unbounded_free(q);
+	assert_in_range(chains_live, 0, 1); /* the thread's hazards stay */
+}
+
+FL_TEST(mpmc_unbounded_steady_flow_allocates_nothing)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 16);
+	for (int i = 0; i < 100; i++) {
+		put_all(q, i * 10, i * 10 + 10);
+		get_all(q, i * 10, i * 10 + 10);
+	}
+	int made = chains_made;
+	for (int i = 100; i < 1000; i++) {
+		put_all(q, i * 10, i * 10 + 10);
+		get_all(q, i * 10, i * 10 + 10);
+	}
+	assert_int_equal(chains_made, made);
+	fl_mpmc_unbounded_free(q);
+}
+
+typedef struct visitor {
+	fl_mpmc_unbounded *q;
+	fl_event been, go;
+	int rc;
+} visitor;
+
+static int visit(void *arg)
+{
+	visitor *v = arg;
+	int item = 0;
+	v->rc = fl_mpmc_unbounded_try_put(v->q, &item);
+	if (v->rc == 0)
+		v->rc = fl_mpmc_unbounded_try_get(v->q, &item);
+	fl_event_set(&v->been);
+	FL_CHECK(fl_event_wait(&v->go) == 0);
+	return v->rc;
+}
+
+/* Each of them has stopped right behind an operation, and keeps what it used. */
+FL_TEST(stalled_reader_bounded)
+{
+	enum { READERS = 8 };
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	visitor v[READERS];
+	fl_thread t[READERS];
+	for (int i = 0; i < READERS; i++) {
+		v[i] = (visitor){.q = q};
+		FL_OK(fl_thread_start(&t[i], visit, &v[i], NULL));
+		FL_OK(fl_event_wait(&v[i].been));
+		put_all(q, 0, 10);
+		get_all(q, 0, 10);
+	}
+	int before = chains_live;
+	for (int i = 0; i < 1000; i++) {
+		put_all(q, 0, 30);
+		get_all(q, 0, 30);
+	}
+	assert_in_range(chains_live, 0, before + 2);
+	for (int i = 0; i < READERS; i++) {
+		int rc;
+		fl_event_set(&v[i].go);
+		FL_OK(fl_thread_join(&t[i], &rc));
+		FL_OK(rc);
+	}
+	put_all(q, 0, 30);
+	get_all(q, 0, 30);
+	/* The queue, a segment, a spare, one kept here; and what the threads were given: nine records, four blocks more. */
+	assert_in_range(chains_live, 0, 4 + READERS + 1 + 4);
+	fl_mpmc_unbounded_free(q);
+}
+
+static int visit_once(void *arg)
+{
+	fl_event_set(&((visitor *)arg)->go);
+	return visit(arg);
+}
+
+FL_TEST(mpmc_unbounded_threads_give_their_hazards_back)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 4);
+	int most = 0;
+	for (int i = 0; i < 50; i++) {
+		visitor v = {.q = q};
+		fl_thread t;
+		int rc;
+		FL_OK(fl_thread_start(&t, visit_once, &v, NULL));
+		FL_OK(fl_thread_join(&t, &rc));
+		FL_OK(rc);
+		if (i == 10)
+			most = chains_live;
+	}
+	assert_true(chains_live <= most + 2); /* who has joined may be a moment ahead of the thread's end */
+	fl_mpmc_unbounded_free(q);
+}
+
+/* A thread's first call finds no memory: puts say so; gets, looks and closing go on. */
+static int first_call_without(void *arg)
+{
+	visitor *v = arg;
+	FL_CHECK(fl_event_wait(&v->go) == 0);
+	int item = 5;
+	FL_CHECK(fl_mpmc_unbounded_try_put(v->q, &item) == -ENOMEM);
+	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
+	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
+	FL_CHECK(fl__chain_puts(&v->q->chain) == 3);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 0);
+	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
+	FL_CHECK(fl__chain_mark_wait(&v->q->chain) == -EAGAIN);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EAGAIN);
+	FL_CHECK(fl__chain_mark_wait(&v->q->chain) == 0);
+	fl__chain_clear_wait(&v->q->chain);
+	fl_mpmc_unbounded_close(v->q);
+	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EPIPE);
+	return 0;
+}
+
+FL_TEST(mpmc_unbounded_first_call_without_memory)
+{
+	FL_COUNTING();
+	fl_mpmc_unbounded *q = make_of(sizeof(int), 2);
+	put_all(q, 0, 3);
+	visitor v = {.q = q};
+	fl_thread t, holder[2];
+	visitor held[2] = {{.q = q}, {.q = q}};
+	/* Threads that hold what earlier ones have given back. */
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_start(&holder[i], visit, &held[i], NULL));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_event_wait(&held[i].been));
+	while (fl_mpmc_unbounded_try_get(q, &(int){0}) == 0)
+		;
+	fl_mpmc_unbounded_free(q);
+	v.q = q = make_of(sizeof(int), 2);
+	put_all(q, 0, 3);
+	FL_OK(fl_thread_start(&t, first_call_without, &v, NULL));
+	struct fl__hazards *taken[64];
+	unsigned n = 0;
+	chains_allow(0);
+	while (n < 64 && (taken[n] = fl__hazards_take()))
+		n++;
+	assert_true(n < 64);
+	fl_event_set(&v.go);
+	FL_OK(fl_thread_join(&t, NULL));
+	while (n > 0)
+		fl__hazards_give(taken[--n]);
+	for (int i = 0; i < 2; i++) {
+		fl_event_set(&held[i].go);
+		FL_OK(fl_thread_join(&holder[i], NULL));
+	}
+	fl_mpmc_unbounded_free(q);
+}
+
+FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
+{
+	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+	visitor v = {.q = q};
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, visit, &v, NULL));
+	FL_OK(fl_event_wait(&v.been));
+	put_all(q, 0, 5);
+	pid_t pid = fork();
+	if (pid == 0) {
+		int item;
+		for (int i = 0; i < 5; i++)
+			if (fl_mpmc_unbounded_try_get(q, &item) != 0 || item != i)
+				_exit(1);
+		for (int i = 0; i < 1000; i++)
+			if (fl_mpmc_unbounded_try_put(q, &i) != 0 || fl_mpmc_unbounded_try_get(q, &item) != 0 ||
+			    item != i)
+				_exit(2);
+		/* What the other thread kept is free; this one may keep one by its tail. */
+		_exit(q->chain.retired && q->chain.retired->link ? 3 : 0);
+	}
+	int status = 0;
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+	get_all(q, 0, 5);
+	fl_event_set(&v.go);
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
+/* --- for who sleeps --- */
+
+FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
+{
+	for (int n = 0; n < 5; n++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+		struct fl__chain *c = &q->chain;
+		bool owes = false;
+		int item[4] = {n}; /* more than an item: the compiler looks at all sizes there may be */
+		put_all(q, 0, n);
+		if (n > 0) {
+			FL_RC(fl__chain_mark_wait(c), -EAGAIN);
+			get_all(q, 0, n);
+		}
+		FL_OK(fl__chain_mark_wait(c));
+		FL_OK(fl__chain_mark_wait(c));
+		for (int i = 0; i < 5; i++) { /* over several segments: until it is cleared */
+			owes = false;
+			FL_OK(fl__chain_put(c, item, &owes));
+			assert_true(owes);
+		}
+		int rc = 0;
+		owes = false;
+		assert_int_equal(fl__chain_put_many(c, item, 1, &rc, &owes), 1);
+		assert_true(owes);
+		fl__chain_clear_wait(c);
+		owes = false;
+		FL_OK(fl__chain_put(c, item, &owes));
+		assert_false(owes);
+		fl_mpmc_unbounded_close(q);
+		FL_RC(fl__chain_mark_wait(c), -EAGAIN);
+		while (fl_mpmc_unbounded_try_get(q, item) == 0)
+			;
+		FL_RC(fl__chain_mark_wait(c), -EPIPE);
+	}
+}
+
+/* --- all at once --- */
+
+enum { PRODUCERS = 3, CONSUMERS = 3 };
+
+typedef struct crowd {
+	u64_list *q;
+	uint64_t each, got, sum;
+	bool many;
+	uint32_t producer;
+} crowd;
+
+static int produce(void *arg)
+{
+	crowd *c = arg;
+	uint64_t producer = fl__add_relaxed(&c->producer, 1), batch[16];
+	for (uint64_t i = 0; i < c->each;) {
+		size_t n = 0;
+		while (c->many && n < 16 && i < c->each)
+			batch[n++] = producer << 32 | ++i;
+		if (c->many)
+			FL_CHECK(u64_list_try_put_many(c->q, batch, n) == n);
+		else
+			FL_CHECK(u64_list_try_put(c->q, producer << 32 | ++i) == 0);
+	}
+	return 0;
+}
+
+static int consume(void *arg)
+{
+	crowd *c = arg;
+	uint64_t last[PRODUCERS] = {0}, sum = 0, batch[16];
+	for (;;) {
+		size_t n = c->many ? u64_list_try_get_many(c->q, batch, 16) : u64_list_try_get(c->q, batch) == 0;
+		if (n == 0 && fl__load_relaxed(&c->got) == PRODUCERS * c->each)
+			break;
+		for (size_t i = 0; i < n; i++) {
+			uint64_t producer = batch[i] >> 32, number = batch[i] & UINT32_MAX;
+			FL_CHECK(producer < PRODUCERS && number > last[producer]);
+			last[producer] = number;
+			sum += number;
+		}
+		fl__add_relaxed(&c->got, n);
+	}
+	fl__add_relaxed(&c->sum, sum);
+	return 0;
+}
+
+FL_TEST(mpmc_unbounded_each_once_in_its_producers_order)
+{
+	for (int many = 0; many < 2; many++) {
+		FL_SCOPED(u64_list) *q = NULL;
+		FL_OK(u64_list_create(&q, &(fl_mpmc_unbounded_config){.segment = 32}));
+		crowd c = {.q = q, .each = fl_test_scaled(100000), .many = many};
+		fl_thread t[PRODUCERS + CONSUMERS];
+		for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
+			FL_OK(fl_thread_start(&t[i], i < PRODUCERS ? produce : consume, &c, NULL));
+		for (int i = 0; i < PRODUCERS + CONSUMERS; i++)
+			FL_OK(fl_thread_join(&t[i], NULL));
+		assert_int_equal(c.sum, PRODUCERS * (c.each * (c.each + 1) / 2));
+		assert_int_equal(u64_list_length(q), 0);
+		assert_ptr_equal(u64_list_untyped(q), q);
+		u64_list_close(q);
+		assert_true(u64_list_is_closed(q));
+	}
+}
