@@ -187,6 +187,9 @@ extern const struct fl_lin_spec fl_lin_fifo, fl_lin_lifo, fl_lin_priority;
 /* Of numbers below 64; a value; a sum. They begin empty, and 0. */
 extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 
+/* Which thread calls: 0 for main, 1 for FL_LIN_THREAD(0), and so on up to FL_STRESS_ACTORS. For what each has of its own. */
+unsigned fl_lin_thread(void);
+
 /* --- what the macros are made of --- */
 
 void fl_lin_register(struct fl_lin *test);

@@ -53,6 +53,7 @@ struct line {
 };
 
 static struct fl_lin_op *ops;
+static _Thread_local unsigned real_thread;
 static const struct fl_lin *lin; /* the one that runs */
 static struct line menu[MENU];
 static unsigned n_menu, n_places;
@@ -365,9 +366,15 @@ static void make_call(struct run *run, void *state, unsigned place)
 	}
 }
 
+EXPORTED unsigned fl_lin_thread(void)
+{
+	return lab.active ? lab.self->id : real_thread;
+}
+
 static void act_as(void *state, unsigned thread)
 {
 	struct run *run = run_of(state);
+	real_thread = thread;
 	unsigned from = before_of(lin) + (thread - 1) * each_of(lin);
 	for (unsigned i = 0; i < each_of(lin); i++)
 		make_call(run, state, from + i);

@@ -72,15 +72,32 @@ done:
 	return found;
 }
 
+/* By lot; the first is enough. */
+static bool search_by_lot(unsigned tries)
+{
+	for (unsigned i = 0; i < tries; i++) {
+		lab_seed(lab_config.seed, i);
+		lab_choices_begin(i % 2 ? LAB_RANDOM : LAB_PCT);
+		lab_execute();
+		if (is_wanted()) {
+			keep_if_better();
+			return true;
+		}
+		if (i % 64 == 0 && late())
+			return false;
+	}
+	return false;
+}
+
 /* The same failure of the program as it is now; else the best stays what it was. */
 static bool fails_as_well(void)
 {
 	static struct lab_schedule kept;
-	enum { BOUND = 3, TRIES = 1500 };
+	enum { BOUND = 2, TRIES = 1000, LOTS = 1500 };
 	uint32_t steps = best_steps;
 	kept = best;
 	best.n = UINT_MAX;
-	if (search_small(BOUND, TRIES))
+	if (search_by_lot(LOTS) || search_small(BOUND, TRIES))
 		return true;
 	best = kept;
 	best_steps = steps;
