@@ -105,10 +105,11 @@ FL_TEST(brlock_plain_locking_is_never_cancelled)
 	fl_test_caller reader, writer;
 	fl_brlock_write(l);
 	fl_test_call_in_line(&reader, lock_plainly, l, l, 0, &stop);
-	fl_test_call_in_line(&writer, lock_plainly, l, l, 1, &stop);
+	fl_test_call_in_line(&writer, lock_plainly, l, &l->turn_, 1, &stop);
 	FL_RC(fl_brlock_destroy(l), -EBUSY);
 	fl_cancel_request(&stop);
-	assert_int_equal(fl_test_in_line(l), 2);
+	assert_int_equal(fl_test_in_line(l), 1);
+	assert_int_equal(fl_test_in_line(&l->turn_), 1);
 	fl_brlock_write_unlock(l);
 	FL_OK(fl_test_call_end(&reader));
 	FL_OK(fl_test_call_end(&writer));
@@ -162,7 +163,7 @@ FL_TEST(brlock_writer_that_gives_up_lets_readers_in)
 		fl_brlock_read(l);
 		fl_test_call_in_line(&first, write_briefly, l, l, FL_FOREVER, &stop);
 		FL_RC(fl_brlock_try_read(l), -EBUSY);
-		fl_test_call_in_line(&second, write_briefly, l, l, FL_FOREVER, NULL);
+		fl_test_call_in_line(&second, write_briefly, l, &l->turn_, FL_FOREVER, NULL);
 		fl_test_call_in_line(&reader, read_briefly, l, l, FL_FOREVER, NULL);
 		if (gives_up)
 			fl_cancel_request(&stop);

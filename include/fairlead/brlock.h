@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -21,10 +22,10 @@ FL_BEGIN_DECLS
  *             route(&table, packet);
  *     }
  *
- * Fair to phases: a writer waits for the readers that it finds, and keeps new ones out meanwhile; when it unlocks, all readers that
- * wait come in, before the next writer. Writers come in the order of their arrival. So a reader waits for one writer that is there,
- * at most one more, and nobody starves. Hence a context that reads must not lock for reading once more: it would wait for a
- * writer who waits for it.
+ * Fair to phases: a writer waits for a moment without readers, for a millisecond at most; then it keeps new ones out, and waits for
+ * those that it finds. When it unlocks, all readers that wait come in, before the next writer. Writers take turns as with fl_mutex: a
+ * running one may overtake for a millisecond. So a reader waits for one writer that is there, at most one more, and nobody
+ * starves. Hence a context that reads must not lock for reading once more: it would wait for a writer who waits for it.
  *
  * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before
  * it released. The memory of a lock that has been in use may be given up after fl_brlock_destroy() returned 0; whoever has locked
@@ -39,20 +40,24 @@ struct fl__brlock_row {
 enum { FL_BRLOCK_ROWS = 32 };
 
 typedef struct fl_brlock {
-	uint32_t turn_, pending_; /* see lib/sync/brlock.c */
-	uint32_t unused_[14];
+	uint32_t pending_, left_; /* see lib/sync/brlock.c */
+	fl_mutex turn_;
+	uint32_t unused_[13];
 	struct fl__brlock_row rows_[FL_BRLOCK_ROWS];
 } fl_brlock;
 FL__ASSERT_SIZE(fl_brlock, 64 * (1 + FL_BRLOCK_ROWS));
 
 /* clang-format off */
-#define FL_BRLOCK_INIT { 0, 0, { 0 }, { { 0, { 0 } } } }
+#define FL_BRLOCK_INIT { 0, 0, FL_MUTEX_INIT, { 0 }, { { 0, { 0 } } } }
 /* clang-format on */
 
 /* Makes `l` an unlocked lock; the same as FL_BRLOCK_INIT. Requires that nobody uses it. Never waits. */
 FL_API void fl_brlock_init(fl_brlock *l);
 
-/* Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Never waits. */
+/*
+ * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Waits for nothing but an unlock that is all
+ * but over.
+ */
 FL_API FL_MUST_CHECK int fl_brlock_destroy(fl_brlock *l);
 
 /* Locks `l` for reading. Blocks the calling context while another writes, or waits for readers to leave; never cancelled. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The big-reader lock: a count of readers in rows, a line of memory each. A reader adds to the row of its context; a writer blocks
+ * The big-reader lock: a count of readers in rows, a line of memory each. A reader adds to the row of its thread; a writer blocks
  * the rows one after the other, and waits until the readers that it found have left. (Hsieh and Weihl, 1992; Linux's
  * percpu-rwsem.) The bit that blocks stands in the row itself, so that one CAS both counts the reader and looks for the
  * writer: no Dekker between two words, hence no fence, and a reader looks at nothing that others write.
@@ -10,11 +10,13 @@
  *                          readers to leave                     has the turn
  *              the rest    2 for each reader; the sum over      read lock: CAS, without BLOCKED; read unlock: CAS, without
  *                          the rows counts, modulo 2^32:        open_up() for those in line      BLOCKED; else under the lot
- *                          another context may unlock
- *   turn_      0, 1        a writer has the turn, and blocks    write lock, under the lot        open_up(), when no writer waits
- *                          the rows or will
+ *                          another thread may unlock
+ *   turn_                  a mutex: who has it blocks the       write lock                       write unlock
+ *                          rows, or will
  *   pending_               2 for each reader that the writer    block(): + the sum that it       read unlock under BLOCKED: - 2,
  *                          found and that has not left          found                            under the lot; 0: open_up()
+ *   left_                  the rows are open, and turn_ is or   open_up(), under the lot         who has got turn_
+ *                          is about to be free
  *
  * Invariants
  *   1. Linearization: read lock, the CAS of its row, or the taking out of the line by open_up(); read unlock, the CAS of the row,
@@ -26,12 +28,16 @@
  *      be below 0, but not 0 unless nobody has left.
  *   3. BLOCKED is cleared under the lot alone. So under the lot a reader that finds it may go in line, or take itself off
  *      pending_, and belongs to the writer that is there.
- *   4. turn_ passes under the lot: to the first writer in line, or to nobody. So there is one writer at a time, first come, first
- *      served; and between two of them all readers in line come in.
+ *   4. In the line stand readers, and at most one writer, who has the turn. When the rows are opened all readers in line come in;
+ *      so between two writers they do.
+ *
+ * Fairness. Writers take turns as those who lock a mutex do: a running one may overtake for a millisecond. With the turn a writer
+ * first waits for a moment without readers, while they come and go, for up to a millisecond more: await_gap().
  *
  * Lifetime. A read unlock is one CAS. Under BLOCKED it opens the lot before it touches the lock, and the subtraction from
  * pending_ is its last access; the writer's node that it then finds in line has been there since before. A write unlock
  * opens the rows one after the other, so that a reader may come and go meanwhile; but it has the lot, and so does destroy().
+ * The unlock of turn_ is its last access: destroy() waits for it, a moment, when left_ says that it is to come.
  */
 #include "brlock.h"
 #include "../base/atomic.h"
@@ -42,11 +48,13 @@
 #include <fairlead/brlock.h>
 #include <fairlead/cpu.h>
 #include <fairlead/time.h>
+#include <stddef.h>
 
 enum { BLOCKED = 1, READER = 2 };
+static const int64_t PATIENCE = FL_MS(1);
 
-/* Of a node: what it waits for. */
-enum { READS = 0x62726c31, WRITES, DRAINS };
+/* Of a node: what it waits for; to read, + the row where it is to be counted. */
+enum { DRAINS = 0x62726c00, READS };
 
 uint32_t fl__brlock_rows;
 
@@ -65,24 +73,35 @@ static uint32_t rows_used(void)
 	return __builtin_expect(rows != 0, 1) ? rows : choose_rows();
 }
 
-static uint32_t *row_of(fl_brlock *l, const struct fl__ctx *ctx)
+/* The row of the calling thread, as a distance from the lock; 0: not known yet. */
+static _Thread_local uint32_t place __attribute__((tls_model("initial-exec")));
+
+__attribute__((noinline, cold)) static uint32_t choose_place(void)
 {
-	return &l->rows_[(uint32_t)ctx->id & (rows_used() - 1)].word_;
+	const uint32_t i = (uint32_t)fl__ctx_get()->id & (rows_used() - 1);
+	place = (uint32_t)(offsetof(fl_brlock, rows_) + i * sizeof(struct fl__brlock_row));
+	return place;
 }
 
-static uint32_t *row_of_caller(fl_brlock *l)
+static inline uint32_t *row_of_caller(fl_brlock *l)
 {
-	return row_of(l, fl__ctx_get());
+	uint32_t at = place;
+	if (__builtin_expect(at == 0, 0))
+		at = choose_place();
+	return &((struct fl__brlock_row *)(void *)((char *)l + at))->word_;
 }
 
 /* Readers. */
 
-static bool try_enter(uint32_t *row)
+/* Begins with a guess rather than a look, which would have to wait for the instruction that locked before. */
+static inline bool try_enter(uint32_t *row)
 {
-	uint32_t seen = fl__load_relaxed(row); /* relaxed: the CAS decides */
-	while (!(seen & BLOCKED))
-		if (fl__cas_weak_acquire(row, &seen, seen + READER)) /* pairs with the release in open_up() */
+	uint32_t seen = 0;
+	do
+		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + READER),
+		                     1)) /* pairs with the release in open_up() */
 			return true;
+	while (!(seen & BLOCKED));
 	return false;
 }
 
@@ -91,7 +110,7 @@ static bool enter_spinning(uint32_t *row)
 {
 	enum { LOOKS = 8 };
 	for (int i = 0; i < LOOKS; i++) {
-		if (try_enter(row))
+		if (!(fl__load_relaxed(row) & BLOCKED) && try_enter(row)) /* relaxed: try_enter() acquires */
 			return true;
 		fl__pause(1u << i);
 	}
@@ -116,7 +135,7 @@ __attribute__((noinline, cold)) static int read_slow(fl_brlock *l, uint32_t *row
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	node.value = READS;
+	node.value = READS + (uint32_t)((place - offsetof(fl_brlock, rows_)) / sizeof(struct fl__brlock_row));
 	if (!line_up_to_read(l, row, &node))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
@@ -144,13 +163,14 @@ int fl_brlock_try_read(fl_brlock *l)
 }
 
 /* Leaves the row before it is blocked. */
-static bool try_leave(uint32_t *row)
+static inline bool try_leave(uint32_t *row)
 {
-	uint32_t seen = fl__load_relaxed(row); /* relaxed: the CAS decides */
-	while (!(seen & BLOCKED))
-		if (fl__cas_weak_release(row, &seen,
-		                         seen - READER)) /* pairs with the acquire in block(); the last access */
+	uint32_t seen = READER;
+	do
+		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - READER),
+		                     1)) /* pairs with the acquire in block(); the last access */
 			return true;
+	while (!(seen & BLOCKED));
 	return false;
 }
 
@@ -179,18 +199,30 @@ void fl_brlock_read_unlock(fl_brlock *l)
 
 /* Writers. */
 
-/* Takes the turn, or goes in line for it: true when it waits. */
-static bool line_up_to_write(fl_brlock *l, struct fl__node *node)
+static bool seems_free(const fl_brlock *l)
 {
-	struct fl__lot lot;
-	fl__lot_open(&lot, l);
-	bool waits = fl__load_relaxed(&l->turn_) != 0; /* relaxed: it changes under the lot alone */
-	if (!waits)
-		fl__store_relaxed(&l->turn_, 1);
-	else if (node)
-		fl__lot_add(&lot, node);
-	fl__lot_close(&lot);
-	return waits;
+	uint32_t found = 0;
+	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
+		found += fl__load_relaxed(&l->rows_[i].word_); /* relaxed: block() looks again, and acquires */
+	return found == 0;
+}
+
+/*
+ * With the turn: lets readers come and go for a while, until a moment without any. A reader that was preempted may hold the lock for
+ * a time slice; if the rows were blocked all that time, all other readers would have to sleep, and be woken.
+ */
+static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t deadline)
+{
+	if (ctx->ops->yield || seems_free(l))
+		return;
+	enum { PAUSED_LOOKS = 4, PAUSES = 16 };
+	const int64_t end = fl__min_deadline(fl__sys.now() + PATIENCE, deadline);
+	for (unsigned i = 0; !seems_free(l) && fl__sys.now() < end; i++) {
+		if (i < PAUSED_LOOKS)
+			fl__pause((unsigned)PAUSES << i);
+		else
+			fl__sys.yield();
+	}
 }
 
 /* With the turn: blocks all rows. True when no reader was there. */
@@ -235,18 +267,11 @@ static bool line_up_to_drain(fl_brlock *l, struct fl__node *node)
 static void let_readers_in(fl_brlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
+		const uint32_t row = node->value - READS;
 		next = fl__lot_behind(node);
-		if (node->value == READS && fl__lot_take_this(lot, node, 0))
-			/* relaxed: the unpark tells it of the writer */
-			fl__add_relaxed(row_of(l, node->wait->ctx), READER);
+		if (row < FL_BRLOCK_ROWS && fl__lot_take_this(lot, node, 0))
+			fl__add_relaxed(&l->rows_[row].word_, READER); /* relaxed: the unpark tells it of the writer */
 	}
-}
-
-/* Under the lot, with readers out of the line: the next writer has the turn. */
-static void pass_turn(fl_brlock *l, struct fl__lot *lot)
-{
-	if (fl__lot_take(lot, 1, 0) == 0)
-		fl__store_relaxed(&l->turn_, 0); /* relaxed: it is looked at under the lot */
 }
 
 /* The end of a write lock, or of the wait for one, whose `node` may still be in line. */
@@ -258,36 +283,36 @@ static void open_up(fl_brlock *l, struct fl__node *node)
 		fl__lot_remove(&lot, node);
 	let_readers_in(l, &lot);
 	fl__store_relaxed(&l->pending_, 0); /* relaxed: it changes under the lot, until the next writer adds to it */
-	pass_turn(l, &lot);
+	fl__store_relaxed(&l->left_, 1);    /* relaxed: looked at under the lot */
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
 		fl__sub_release(&l->rows_[i].word_, BLOCKED); /* pairs with the acquire in try_enter() */
 	fl__lot_close(&lot);
+	fl_mutex_unlock(&l->turn_);
+}
+
+/* With the turn. */
+static int drive_readers_out(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see fl_brlock_destroy() */
+	await_gap(l, wait.ctx, deadline);
+	if (block(l) || (!wait.ctx->ops->yield && drain_spinning(l)))
+		return 0;
+	struct fl__node node = FL__NODE(&wait);
+	node.value = DRAINS;
+	if (!line_up_to_drain(l, &node))
+		return 0;
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		open_up(l, &node);
+	return rc;
 }
 
 static int write_slow(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
 {
-	struct fl__wait wait;
-	fl__wait_begin(&wait);
-	struct fl__node node = FL__NODE(&wait);
-	node.value = WRITES;
-	if (line_up_to_write(l, &node)) {
-		int rc = fl__wait_sleep(&wait, deadline, cancel);
-		if (rc != 0) {
-			fl__lot_leave(&node);
-			return rc;
-		}
-		fl__wait_begin(&wait);
-		node = FL__NODE(&wait);
-	}
-	if (block(l) || (!wait.ctx->ops->yield && drain_spinning(l)))
-		return 0;
-	node.value = DRAINS;
-	if (!line_up_to_drain(l, &node))
-		return 0;
-	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0)
-		open_up(l, &node);
-	return rc;
+	const int rc = fl_mutex_lock_until(&l->turn_, deadline, cancel);
+	return rc == 0 ? drive_readers_out(l, deadline, cancel) : rc;
 }
 
 int fl_brlock_write_until(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
@@ -302,8 +327,9 @@ void fl_brlock_write(fl_brlock *l)
 
 int fl_brlock_try_write(fl_brlock *l)
 {
-	if (fl_brlock_is_read_locked(l) || line_up_to_write(l, NULL))
+	if (fl_brlock_is_read_locked(l) || fl_mutex_try_lock(&l->turn_) != 0)
 		return -EBUSY;
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see fl_brlock_destroy() */
 	if (block(l))
 		return 0;
 	open_up(l, NULL);
@@ -322,17 +348,30 @@ void fl_brlock_init(fl_brlock *l)
 	__builtin_memset(l, 0, sizeof *l);
 }
 
-int fl_brlock_destroy(fl_brlock *l)
+/* Under the lot: whether the last writer has opened the rows, and may have yet to pass its turn on. */
+static bool is_held(fl_brlock *l, bool *left)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, l); /* and waits for an unlock that is on its way out */
-	/* relaxed: under the lot */
-	bool busy = fl__load_relaxed(&l->turn_) != 0 || fl__lot_more(&lot);
+	fl__lot_open(&lot, l);
+	bool busy = fl__lot_more(&lot);
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
 		readers += fl__load_acquire(&l->rows_[i].word_); /* pairs with the release in try_leave() */
+	*left = fl__load_relaxed(&l->left_); /* relaxed: set under the lot; cleared by one who awaits the lock */
 	fl__lot_close(&lot);
-	return busy || readers != 0 ? -EBUSY : 0;
+	return busy || readers != 0;
+}
+
+int fl_brlock_destroy(fl_brlock *l)
+{
+	for (;;) {
+		bool left;
+		if (is_held(l, &left))
+			return -EBUSY;
+		if (!left || !fl_mutex_is_locked(&l->turn_))
+			return fl_mutex_destroy(&l->turn_);
+		fl__sys.yield(); /* a writer is about to pass its turn on */
+	}
 }
 
 bool fl_brlock_is_read_locked(const fl_brlock *l)
@@ -349,13 +388,26 @@ bool fl_brlock_is_write_locked(const fl_brlock *l)
 	return (fl__load_relaxed(&l->rows_[0].word_) & BLOCKED) && fl__load_relaxed(&l->pending_) == 0;
 }
 
+/*
+ * Whether nobody was there to read, for certain. One look at each row is of no moment while others come and go: who locked through
+ * a row that was seen, and unlocks through one that was not, hides another reader. Two looks that are alike leave no room for that.
+ */
+static bool is_not_read_locked(const fl_brlock *l)
+{
+	uint32_t seen[FL_BRLOCK_ROWS], readers = 0;
+	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++) {
+		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED; /* relaxed: no message */
+		readers += seen[i];
+	}
+	for (uint32_t i = 0; i < FL_BRLOCK_ROWS && readers == 0; i++)
+		readers +=
+		    (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) != seen[i]; /* relaxed: as above */
+	return readers == 0;
+}
+
 void fl_brlock_assert_read_held(const fl_brlock *l)
 {
-	/* Row by row: the sum is of no moment when others come and go. */
-	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
-		if (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) /* relaxed: no message */
-			return;
-	if (!fl_brlock_is_write_locked(l))
+	if (!fl_brlock_is_write_locked(l) && is_not_read_locked(l))
 		fl__panic("fl_brlock_assert_read_held", l, "not locked");
 }
 

@@ -5,7 +5,7 @@
 #include "wait/context.h"
 #include <fairlead/brlock.h>
 
-/* Contexts of different numbers use different rows; of equal ones, the same. */
+/* Threads whose contexts have different numbers use different rows; equal ones, the same. */
 static void few_rows(void)
 {
 	fl__brlock_rows = 2;
