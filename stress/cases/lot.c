@@ -360,3 +360,55 @@ FL_STRESS(lot_nested_park, waiter, wake_a, wake_b)
 	FL_ACCEPTABLE(s->rc_b == 0, "woken from b");
 	FL_ACCEPTABLE(1, "late for both");
 }
+
+/* What signal handlers defer is done by whoever has the bucket: for each of two, also when it comes while the other's is done. */
+struct lot_serve {
+	struct fl__node node; /* in the line of this state */
+	struct fl__wait wait;
+	atomic_bool asked[2], served[2];
+};
+
+static void serve_asked(struct fl__lot *lot)
+{
+	struct lot_serve *s = (struct lot_serve *)(uintptr_t)lot->key;
+	for (int i = 0; i < 2; i++)
+		if (LOOK(&s->asked[i]))
+			SET(&s->served[i], true);
+}
+
+FL_STRESS_SETUP(lot_serve)
+{
+	struct fl__lot lot;
+	fl__wait_begin(&s->wait);
+	s->node = FL__NODE(&s->wait);
+	s->node.serve = serve_asked;
+	fl__lot_open(&lot, s);
+	fl__lot_add(&lot, &s->node);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS_ACTOR(lot_serve, holder)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS_ACTOR(lot_serve, one)
+{
+	SET(&s->asked[0], true);
+	fl__lot_serve_in_handler(s);
+}
+
+FL_STRESS_ACTOR(lot_serve, two)
+{
+	SET(&s->asked[1], true);
+	fl__lot_serve_in_handler(s);
+}
+
+FL_STRESS(lot_serve, holder, one, two)
+{
+	fl__lot_leave(&s->node);
+	FL_ACCEPTABLE(LOOK(&s->served[0]) && LOOK(&s->served[1]), "both served");
+	FL_FORBIDDEN(1, "one is forgotten");
+}
