@@ -3,7 +3,7 @@
  * The unlock that has freed the mutex and is still to look whether somebody waits: meanwhile the mutex may be gone, and its memory
  * be used for something else, with a line of its own.
  */
-#include "../../lib/wait/lot.h"
+#include "../../lib/sync/mutex.h"
 #include "cases.h"
 #include <fairlead/cond.h>
 #include <fairlead/sem.h>
@@ -97,7 +97,7 @@ FL_STRESS(mutex_free_over_timeout, holder, waiter)
  * whose line somebody stands when the look comes. Who waits for a signal or a permit is not woken by that; who waits for another
  * mutex may be, and has it all the same.
  */
-enum { NOT_YET, A_COND, A_SEM, A_MUTEX, A_LINE, USES };
+enum { NOT_YET, A_COND, A_SEM, A_MUTEX, USES };
 struct stray_look_reused_memory {
 	union {
 		fl_mutex m;
@@ -164,37 +164,9 @@ static void hold_anew(struct stray_look_reused_memory *s)
 	fl_mutex_unlock(&s->memory.m);
 }
 
-/* A place in line that is followed by what would be the mutex in one of a waiter for that. */
-static void wait_in_line(struct stray_look_reused_memory *s)
-{
-	struct fl__wait wait;
-	fl__wait_begin(&wait);
-	struct {
-		struct fl__node node;
-		const void *lure[3];
-	} place = {.node = FL__NODE(&wait), .lure = {&s->memory, &s->memory, &s->memory}};
-	struct fl__lot lot;
-	fl_mutex_lock(&s->other);
-	const bool waits = !s->given;
-	if (waits) {
-		s->use = A_LINE;
-		s->was_used = true;
-		fl__lot_open(&lot, &s->memory);
-		fl__lot_add(&lot, &place.node);
-		fl__lot_close(&lot);
-	}
-	fl_mutex_unlock(&s->other);
-	if (!waits)
-		return;
-	OK(fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED));
-	FL_LOCKED(&s->other);
-	FL_STRESS_CHECK(s->given);
-}
-
 FL_STRESS_ACTOR(stray_look_reused_memory, waiter)
 {
-	static void (*const uses[])(struct stray_look_reused_memory *) = {wait_for_signal, wait_for_permit, hold_anew,
-	                                                                  wait_in_line};
+	static void (*const uses[])(struct stray_look_reused_memory *) = {wait_for_signal, wait_for_permit, hold_anew};
 	if (outlast(&s->memory.m))
 		uses[fl_stress_choose(USES - 1)](s);
 }
@@ -202,7 +174,6 @@ FL_STRESS_ACTOR(stray_look_reused_memory, waiter)
 FL_STRESS_ACTOR(stray_look_reused_memory, giver)
 {
 	unsigned use;
-	struct fl__lot lot;
 	{
 		FL_LOCKED(&s->other);
 		s->given = true;
@@ -215,10 +186,6 @@ FL_STRESS_ACTOR(stray_look_reused_memory, giver)
 	} else if (use == A_MUTEX) {
 		FL_LOCKED(&s->memory.m);
 		s->count++;
-	} else if (use == A_LINE) {
-		fl__lot_open(&lot, &s->memory);
-		(void)fl__lot_take(&lot, 1, 0);
-		fl__lot_close(&lot);
 	}
 }
 
@@ -227,6 +194,63 @@ FL_STRESS(stray_look_reused_memory, holder, waiter, giver)
 	FL_FORBIDDEN(fl__lot_waited(&s->memory) || fl_mutex_destroy(&s->other) != 0, "somebody is left");
 	FL_FORBIDDEN(s->use == A_MUTEX && (s->count != 2 || s->memory.m.word_ != 0),
 	             "the new mutex is not as it should be");
+	FL_ACCEPTABLE(s->was_used, "used anew");
+	FL_ACCEPTABLE(!s->was_used, "too early");
+}
+
+/*
+ * The same, seen from the line: who stands there once the mutex is gone is left alone by the look, whatever it waits for: another
+ * mutex, as who waits for a condition does; or nothing of the kind, though its memory looks like that.
+ */
+struct stray_look_at_others {
+	fl_mutex m, other;
+	bool was_used;
+};
+
+enum { WAITERS = 2 };
+
+/* Marked as a forked child inherits it, whose parent had others in line. */
+FL_STRESS_SETUP(stray_look_at_others)
+{
+	fl_mutex_lock(&s->m);
+	s->m.word_ |= WAITERS;
+}
+
+FL_STRESS_ACTOR(stray_look_at_others, holder)
+{
+	fl_mutex_unlock(&s->m);
+}
+
+static void never_unparked(struct fl__wait *wait)
+{
+	(void)wait;
+}
+
+FL_STRESS_ACTOR(stray_look_at_others, user)
+{
+	const struct fl__ctx_ops ops = {.unpark = never_unparked};
+	struct fl__ctx ctx = {.ops = &ops};
+	struct fl__wait wait = {.ctx = &ctx};
+	struct fl__mutex_node place = FL__MUTEX_NODE(&s->other, &wait);
+	struct fl__lot lot;
+	if (fl_stress_choose(2)) {
+		place.node.wants_mutex = false;
+		place.mutex = &s->m;
+	}
+	s->was_used = fl_mutex_destroy(&s->m) == 0;
+	if (!s->was_used)
+		return;
+	fl__lot_open(&lot, &s->m);
+	fl__lot_add(&lot, &place.node);
+	fl__lot_close(&lot);
+	fl__lot_open(&lot, &s->m);
+	FL_STRESS_CHECK(place.node.queued && wait.decision == FL__PENDING);
+	fl__lot_remove(&lot, &place.node);
+	fl__lot_close(&lot);
+}
+
+FL_STRESS(stray_look_at_others, holder, user)
+{
 	FL_ACCEPTABLE(s->was_used, "used anew");
 	FL_ACCEPTABLE(!s->was_used, "too early");
 }
