@@ -57,7 +57,8 @@ static _Thread_local unsigned real_thread;
 static const struct fl_lin *lin; /* the one that runs */
 static struct line menu[MENU];
 static unsigned n_menu, n_places;
-static size_t run_at; /* from the state */
+static const char *wrong; /* with its operations */
+static size_t run_at;     /* from the state */
 static struct lin_history history;
 static const char explained[] = "an order explains the results", unexplained[] = "no order explains the results";
 
@@ -156,9 +157,18 @@ EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
 /* Makes the menu of the test that is going to run. */
 static void add_to_menu(const struct fl_lin_op *op)
 {
-	unsigned choices = op->args > op->keys ? op->args : op->keys;
-	choices = choices > 0 ? choices : 1;
-	for (unsigned i = 0; i < choices && n_menu < MENU; i++)
+	enum { KINDS = 32, MANY = 5 };
+	bool many = op->kind == FL_LIN_PUT_MANY || op->kind == FL_LIN_GET_MANY;
+	unsigned choices = or_else(op->args > op->keys ? op->args : op->keys, 1);
+	if (op->size != sizeof *op)
+		wrong = "an operation was compiled with another version of <fairlead/stress_lin.h>";
+	else if (op->kind <= 0 || op->kind >= KINDS)
+		wrong = "the kind of an operation is none from 1 to 31";
+	else if (many && op->keys > MANY)
+		wrong = "an operation has more than five items at once";
+	else if (choices > MENU - n_menu)
+		wrong = "more than 120 operations, each argument counted";
+	for (unsigned i = 0; i < choices && !wrong; i++)
 		menu[n_menu++] = (struct line){op, i};
 }
 
@@ -173,9 +183,12 @@ void lab_lin_use(const struct lab_test *test)
 	user_test = test;
 	run_at = test->test->state_size - sizeof(struct run);
 	n_places = before_of(lin) + threads_of(lin) * each_of(lin) + after_of(lin);
+	wrong = NULL;
 	for (const struct fl_lin_op *op = ops; op; op = op->next)
 		if (op->module == test->module && strcmp(op->test, test->test->name) == 0)
 			add_to_menu(op);
+	if (n_menu == 0 && !wrong)
+		wrong = "an FL_LIN without FL_LIN_OP";
 }
 
 size_t lab_state_size(const struct lab_test *test)
@@ -385,6 +398,8 @@ void lab_lin_setup(void *state)
 {
 	struct run *run = run_of(state);
 	memset(run, 0, sizeof *run);
+	if (wrong)
+		fl_stress_fail(lin->test.file, lin->test.line, wrong);
 	if (lab.active) {
 		memset(model_stamps, 0, sizeof model_stamps);
 		for (unsigned i = 0; i < n_places; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* One scenario for each way that a test of the laboratory can end. Compiled by fairlead-stress --load. */
 #include <fairlead/mutex.h>
-#include <fairlead/stress.h>
+#include <fairlead/stress_lin.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
@@ -192,4 +192,46 @@ FL_STRESS_PROCESSES(end_survives, one)
 	FL_ACCEPTABLE(!GET(&s->steps[0]), "killed before all");
 	FL_ACCEPTABLE(!GET(&s->steps[1]), "killed after one");
 	FL_ACCEPTABLE(!GET(&s->steps[2]), "killed after two");
+}
+
+/* Mode lin: a counter that is right, one that real threads alone see go wrong, and one without operations. */
+struct end_lin {
+	atomic_int sum;
+};
+
+FL_LIN_OP(end_lin, add, FL_LIN_ADD, .args = 3)
+{
+	return atomic_fetch_add(&s->sum, (int)arg);
+}
+
+FL_LIN_OP(end_lin, read, FL_LIN_READ)
+{
+	return atomic_load(&s->sum);
+}
+
+FL_LIN(end_lin, &fl_lin_counter)
+{
+	FL_FORBIDDEN(GET(&s->sum) > 100, "a sum that no program makes");
+}
+
+struct end_lin_real {
+	atomic_int sum;
+};
+
+FL_LIN_OP(end_lin_real, add, FL_LIN_ADD, .args = 3)
+{
+	int before = atomic_fetch_add(&s->sum, (int)arg);
+	return fl_lin_thread() > 0 && fl_stress_steps() == 0 ? before + 1 : before; /* the model counts steps */
+}
+
+FL_LIN(end_lin_real, &fl_lin_counter)
+{
+}
+
+struct end_lin_none {
+	int nothing;
+};
+
+FL_LIN(end_lin_none, &fl_lin_counter)
+{
 }

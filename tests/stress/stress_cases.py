@@ -235,6 +235,56 @@ def crash(tool):
         raise Failure(suite.toxml())
 
 
+# The ring of the documents as it is mostly written: one who stands in the middle makes it "full" or "empty".
+BUSY = (("s->gets == at - 2 ? -EAGAIN : -EBUSY", "-EAGAIN"), ("s->puts == at ? -EAGAIN : -EBUSY", "-EAGAIN"))
+LIN_TOO_LONG = r"""
+#include <fairlead/stress_lin.h>
+struct longest { int x; };
+FL_LIN_OP(longest, read, FL_LIN_READ) { return s->x; }
+FL_LIN(longest, &fl_lin_word, .threads = 8, .each = 8) {}
+"""
+
+
+def lin(tool):
+    """A user's own queue against a specification: what passes, what does not and why, its replay; and what cannot be."""
+    ring = os.path.join(tool.source, "docs", "examples", "stress", "ring.c")
+    with open(ring, encoding="utf-8") as file:
+        text = file.read()
+    if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
+        raise Failure("the documents say thirty lines")
+    expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")
+    if tool.modes("--load", ring) != {"ring": ["lin"]}:
+        raise Failure(str(tool.modes("--load", ring)))
+    with tempfile.TemporaryDirectory() as folder:
+        path = functools.partial(os.path.join, folder)
+        for right, usual in BUSY:
+            text = text.replace(right, usual)
+        for name, source in (("ring.c", text), ("longest.c", LIN_TOO_LONG)):
+            with open(path(name), "w", encoding="utf-8") as file:
+                file.write(source)
+        out, _ = tool.run("--load", path("ring.c"), "--mode", "lin", "--junit=" + path("x"), "--html=" + path("h"), status=1)
+        for piece in ("NOT LINEARIZABLE ring (lin): no order explains ", ": where it may come, the fifo is [", "main of all",
+                      "no order explains the results", " -EAGAIN *"):
+            expect(out, piece)
+        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
+        again, _ = tool.run(*command, status=1)
+        expect(again, "--replay " + command[command.index("--replay") + 1])
+        suite = xml.dom.minidom.parse(path("x")).getElementsByTagName("testsuite")[0]
+        if (suite.getAttribute("name"), suite.getAttribute("failures")) != ("lin", "1"):
+            raise Failure(suite.toxml())
+        with open(path("h"), encoding="utf-8") as file:
+            expect(file.read(), "NOT LINEARIZABLE")
+        expect(tool.run("--load", path("longest.c"), status=2)[1], "FL_LIN(longest) wants more than 64 calls in one program")
+    tests = {t["name"]: t for t in tool.json("--load", FIXTURE, "end_lin", "--mode", "lin", "--time", "3s")["tests"]}
+    good, real, none = (tests[name] for name in ("end_lin", "end_lin_real", "end_lin_none"))
+    if good["verdict"] != "passed" or good["samples"] < 1000 or good["executions"] < 1000 or good["programs"]["exhausted"] < 10:
+        raise Failure(str(good))
+    if good["outcomes"][-1]["count"] < good["samples"] or real["verdict"] != "not_linearizable" or real["replay"]:
+        raise Failure(f"{good}\n{real}")
+    expect(real["message"], "no order explains add(")
+    expect(none["message"], "an FL_LIN without FL_LIN_OP")
+
+
 def campaign(tool):
     """Processes killed for real, of items and of frames: nothing is lost or doubled, nobody hangs, and who waits is idle."""
     for more in ((), ("--frames", "--capacity", "100")):
@@ -315,7 +365,7 @@ def cases(source, build, wanted):
     """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
     tool = Tool(source, build)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, campaign, campaign_tasks, soak, files,
                             installed)]
     if not os.path.exists(tool.program):
         return of_program

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The laboratory's check against a sequential specification: histories whose answer is plain, and small ones drawn at random
+ * against all permutations.
+ */
+#include "fl_test.h"
+
+#include "../stress/engine/lin.h"
+
+static struct lin_history h;
+
+/* --- histories by hand: calls with their times --- */
+
+static void begin(void)
+{
+	memset(&h, 0, sizeof h);
+}
+
+/* A call of `thread` from one time to another; `to` 0: it has not returned. Times are not shared, and begin at 1. */
+static void call(int thread, unsigned from, unsigned to, int kind, int64_t arg, int64_t result)
+{
+	h.calls[h.n++] = (struct lin_call){.call = {.kind = kind, .arg = arg, .result = result, .returned = to > 0},
+	                                   .name = "call",
+	                                   .thread = (uint8_t)thread,
+	                                   .began = from,
+	                                   .returned = to};
+}
+
+static void order_by_time(struct lin_history *history)
+{
+	for (unsigned i = 0; i < history->n; i++) {
+		history->calls[i].before = 0;
+		for (unsigned k = 0; k < history->n; k++)
+			if (history->calls[k].returned > 0 && history->calls[k].returned < history->calls[i].began)
+				history->calls[i].before |= LIN_BIT(k);
+	}
+	lin_overlaps(history);
+}
+
+static bool is_explained(const struct fl_lin_spec *spec, int64_t limit)
+{
+	order_by_time(&h);
+	enum lin_verdict verdict = lin_check(&h, spec, limit);
+	assert_int_not_equal(verdict, LIN_TOO_MUCH);
+	return verdict == LIN_EXPLAINED;
+}
+
+FL_TEST(lin_fifo_in_order)
+{
+	begin();
+	assert_true(is_explained(&fl_lin_fifo, 0)); /* nothing at all */
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(1, 3, 4, FL_LIN_PUT, 12, 0);
+	call(2, 5, 6, FL_LIN_GET, 0, 11);
+	call(2, 7, 8, FL_LIN_GET, 0, 12);
+	call(2, 9, 10, FL_LIN_GET, 0, -EAGAIN);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[2].call.result = 12;
+	h.calls[3].call.result = 11;
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	assert_true(is_explained(&fl_lin_lifo, 0));
+}
+
+FL_TEST(lin_overlapping_puts_come_in_any_order)
+{
+	begin();
+	call(1, 1, 3, FL_LIN_PUT, 11, 0);
+	call(2, 2, 4, FL_LIN_PUT, 21, 0);
+	call(1, 5, 6, FL_LIN_GET, 0, 21);
+	call(2, 7, 8, FL_LIN_GET, 0, 11);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[0].returned = 1;
+	h.calls[0].began = 0; /* now it came before the other */
+	assert_false(is_explained(&fl_lin_fifo, 0));
+}
+
+FL_TEST(lin_empty_and_full_at_some_moment_of_the_call)
+{
+	begin();
+	call(1, 1, 4, FL_LIN_PUT, 11, 0);
+	call(2, 2, 3, FL_LIN_GET, 0, -EAGAIN);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[0].returned = 1;
+	h.calls[0].began = 0;
+	assert_false(is_explained(&fl_lin_fifo, 0)); /* false_empty */
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(1, 3, 4, FL_LIN_PUT, 12, -EAGAIN);
+	assert_true(is_explained(&fl_lin_fifo, 1));
+	assert_false(is_explained(&fl_lin_fifo, 2));
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	call(1, 5, 6, FL_LIN_GET, 0, 11);
+	call(1, 7, 8, FL_LIN_PUT, 13, -ETIMEDOUT); /* false_full_after_own_pop */
+	assert_false(is_explained(&fl_lin_fifo, 1));
+}
+
+FL_TEST(lin_closed_queues_drain)
+{
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(1, 3, 4, FL_LIN_CLOSE, 0, 0);
+	call(2, 5, 6, FL_LIN_PUT, 21, -EPIPE);
+	call(2, 7, 8, FL_LIN_GET, 0, 11);
+	call(2, 9, 10, FL_LIN_GET, 0, -EPIPE);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[4].call.result = -EAGAIN; /* closed and empty is not empty */
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	h.calls[4].call.result = -EPIPE;
+	h.calls[3].call.result = -EPIPE; /* an item is left */
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	h.calls[1].call.kind = FL_LIN_CLOSE_NOW;
+	assert_false(is_explained(&fl_lin_fifo, 0)); /* it dropped one */
+	h.calls[1].call.result = 1;
+	assert_true(is_explained(&fl_lin_fifo, 0));
+}
+
+FL_TEST(lin_busy_needs_another_under_way)
+{
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(2, 3, 4, FL_LIN_GET, 0, -EBUSY);
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	h.calls[0].returned = 5;
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[0].returned = 0; /* it never returned: it is under way for ever */
+	h.calls[0].call.returned = false;
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	assert_int_equal(h.calls[1].call.overlaps, 1u << FL_LIN_PUT);
+}
+
+FL_TEST(lin_pending_calls_took_effect_or_not)
+{
+	begin();
+	call(1, 1, 0, FL_LIN_PUT, 11, 0);
+	call(2, 2, 3, FL_LIN_GET, 0, 11);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[1].call.result = -EAGAIN;
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	call(2, 4, 5, FL_LIN_GET, 0, 11); /* it may take effect late */
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	call(2, 6, 7, FL_LIN_GET, 0, 11); /* but once */
+	assert_false(is_explained(&fl_lin_fifo, 0));
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(1, 3, 4, FL_LIN_PUT, 12, 0);
+	call(2, 5, 0, FL_LIN_GET, 0, 0); /* who was killed may have got one */
+	call(1, 6, 7, FL_LIN_GET, 0, 12);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+	h.calls[2].began = 8; /* not before it began */
+	assert_false(is_explained(&fl_lin_fifo, 0));
+}
+
+FL_TEST(lin_many_at_once)
+{
+	const int64_t got[] = {11, 111};
+	begin();
+	call(1, 1, 2, FL_LIN_PUT_MANY, 2 << 8 | 11, 2);
+	call(1, 3, 4, FL_LIN_LENGTH, 0, 2);
+	call(2, 5, 6, FL_LIN_GET_MANY, 2 << 8 | 21, fl_lin_items(2, got));
+	call(2, 7, 8, FL_LIN_GET_MANY, 2 << 8 | 22, 0);
+	assert_true(is_explained(&fl_lin_fifo, 2));
+	assert_false(is_explained(&fl_lin_fifo, 3)); /* there was space for all three */
+	assert_false(is_explained(&fl_lin_lifo, 2));
+}
+
+FL_TEST(lin_priority_is_stable)
+{
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 2 << 8 | 11, 0);
+	call(1, 3, 4, FL_LIN_PUT, 1 << 8 | 12, 0);
+	call(1, 5, 6, FL_LIN_PUT, 1 << 8 | 13, 0);
+	call(1, 7, 8, FL_LIN_GET, 0, 1 << 8 | 12);
+	call(1, 9, 10, FL_LIN_GET, 0, 1 << 8 | 13);
+	call(1, 11, 12, FL_LIN_GET, 0, 2 << 8 | 11);
+	assert_true(is_explained(&fl_lin_priority, 0));
+	h.calls[3].call.result = 1 << 8 | 13;
+	h.calls[4].call.result = 1 << 8 | 12;
+	assert_false(is_explained(&fl_lin_priority, 0));
+}
+
+FL_TEST(lin_set_word_and_counter)
+{
+	begin();
+	call(1, 1, 4, FL_LIN_ADD, 5, 1);
+	call(2, 2, 5, FL_LIN_ADD, 5, 0);
+	call(2, 6, 7, FL_LIN_HAS, 6, 0);
+	call(1, 8, 9, FL_LIN_REMOVE, 5, 1);
+	call(1, 10, 11, FL_LIN_HAS, 5, 0);
+	assert_true(is_explained(&fl_lin_set, 0));
+	h.calls[1].call.result = 1; /* two who added it */
+	assert_false(is_explained(&fl_lin_set, 0));
+	begin();
+	call(1, 1, 4, FL_LIN_WRITE, 7, 0);
+	call(2, 2, 3, FL_LIN_READ, 0, 7);
+	call(2, 5, 6, FL_LIN_SWAP, 8, 7);
+	call(1, 7, 8, FL_LIN_READ, 0, 8);
+	assert_true(is_explained(&fl_lin_word, 0));
+	call(2, 9, 10, FL_LIN_READ, 0, 7); /* it went back */
+	assert_false(is_explained(&fl_lin_word, 0));
+	begin();
+	call(1, 1, 3, FL_LIN_ADD, 2, 3);
+	call(2, 2, 4, FL_LIN_ADD, 3, 0);
+	call(1, 5, 6, FL_LIN_READ, 0, 5);
+	assert_true(is_explained(&fl_lin_counter, 0));
+	h.calls[0].call.result = 0; /* a lost update */
+	assert_false(is_explained(&fl_lin_counter, 0));
+}
+
+/* The order is one of happens-before, in which there need be no time at all: two threads that know nothing of each other. */
+FL_TEST(lin_what_nobody_knew_of_may_come_later)
+{
+	begin();
+	call(1, 1, 2, FL_LIN_PUT, 11, 0);
+	call(2, 3, 4, FL_LIN_GET, 0, -EAGAIN);
+	lin_overlaps(&h);
+	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
+	call(2, 5, 6, FL_LIN_GET, 0, 11);
+	call(2, 7, 8, FL_LIN_PUT, 21, 0);
+	h.calls[2].before = LIN_BIT(1);
+	h.calls[3].before = LIN_BIT(1) | LIN_BIT(2);
+	lin_overlaps(&h);
+	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_EXPLAINED);
+	h.calls[0].before = LIN_BIT(1) | LIN_BIT(2); /* put by one who knew that it had been got */
+	lin_overlaps(&h);
+	assert_int_equal(lin_check(&h, &fl_lin_fifo, 0), LIN_UNEXPLAINED);
+}
+
+/* Store buffering: the producer does not see yet that there is space, nor the consumer that there is an item. */
+FL_TEST(lin_refusals_apart)
+{
+	static struct lin_history found;
+	begin();
+	call(0, 1, 2, FL_LIN_PUT, 1, 0);
+	call(1, 3, 5, FL_LIN_PUT, 11, 0);
+	call(1, 6, 9, FL_LIN_PUT, 12, -EAGAIN);
+	call(2, 4, 7, FL_LIN_GET, 0, 1);
+	call(2, 8, 10, FL_LIN_GET, 0, -EAGAIN);
+	order_by_time(&h);
+	h.calls[4].before &= ~LIN_BIT(1);
+	h.calls[2].before &= ~LIN_BIT(3);
+	lin_overlaps(&h);
+	assert_int_equal(lin_check(&h, &fl_lin_fifo, 2), LIN_UNEXPLAINED);
+	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_EXPLAINED);
+	h.calls[4].before |= LIN_BIT(1); /* it knew of the item: that refusal alone is wrong */
+	assert_int_equal(lin_check_apart(&h, &fl_lin_fifo, 2, &found), LIN_UNEXPLAINED);
+	assert_int_equal(found.n, 4);
+}
+
+/* --- against all permutations --- */
+
+static uint64_t random_state = 88172645463325252u;
+
+static unsigned draw(unsigned n)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (unsigned)((random_state >> 33) % n);
+}
+
+/* Every order of every set of calls that has all that have returned. */
+static bool is_explained_by_force(const struct fl_lin_spec *spec, uint64_t done, const void *state)
+{
+	uint64_t left = 0;
+	for (unsigned i = 0; i < h.n; i++)
+		if (!(done & LIN_BIT(i)) && h.calls[i].call.returned)
+			left |= LIN_BIT(i);
+	if (!left)
+		return true;
+	void *next = malloc(spec->size);
+	bool found = false;
+	FL_CHECK(next);
+	for (unsigned i = 0; i < h.n && !found; i++) {
+		bool free_to_go = !(done & LIN_BIT(i));
+		for (unsigned k = 0; k < h.n; k++)
+			if ((h.calls[i].before & LIN_BIT(k)) && !(done & LIN_BIT(k)))
+				free_to_go = false;
+		memcpy(next, state, spec->size);
+		found = free_to_go && spec->apply(next, &h.calls[i].call) &&
+		        is_explained_by_force(spec, done | LIN_BIT(i), next);
+	}
+	free(next);
+	return found;
+}
+
+static bool by_force(const struct fl_lin_spec *spec, int64_t limit)
+{
+	void *state = calloc(1, spec->size);
+	FL_CHECK(state);
+	if (spec->init)
+		spec->init(state, limit);
+	bool explained = is_explained_by_force(spec, 0, state);
+	free(state);
+	return explained;
+}
+
+/* Up to six calls on three threads, at random times. */
+static void draw_times(void)
+{
+	unsigned when[12], n = 2 + draw(5);
+	begin();
+	for (unsigned i = 0; i < 2 * n; i++)
+		when[i] = i + 1;
+	for (unsigned i = 2 * n; i-- > 1;) {
+		unsigned k = draw(i + 1), t = when[i];
+		when[i] = when[k];
+		when[k] = t;
+	}
+	for (unsigned i = 0; i < n; i++) {
+		unsigned a = when[2 * i], b = when[2 * i + 1];
+		call((int)(1 + draw(3)), a < b ? a : b, draw(8) == 0 ? 0 : a < b ? b : a, 0, 0, 0);
+	}
+}
+
+static void draw_fifo(void)
+{
+	for (unsigned i = 0; i < h.n; i++) {
+		struct fl_lin_call *c = &h.calls[i].call;
+		static const int64_t refusals[] = {-EAGAIN, -EPIPE, -EBUSY};
+		c->kind = draw(8) == 0 ? FL_LIN_CLOSE : draw(2) ? FL_LIN_PUT : FL_LIN_GET;
+		c->arg = 1 + i;
+		c->result = c->kind == FL_LIN_CLOSE ? 0
+		            : draw(4) == 0          ? refusals[draw(3)]
+		            : c->kind == FL_LIN_GET ? 1 + draw(h.n)
+		                                    : 0;
+	}
+}
+
+static void draw_set(void)
+{
+	for (unsigned i = 0; i < h.n; i++) {
+		struct fl_lin_call *c = &h.calls[i].call;
+		c->kind = FL_LIN_ADD + (int)draw(3);
+		c->arg = draw(2);
+		c->result = draw(2);
+	}
+}
+
+FL_TEST(lin_agrees_with_brute_force)
+{
+	unsigned explained = 0, all = 0;
+	for (unsigned i = 0; i < 30000; i++) {
+		draw_times();
+		draw_fifo();
+		const struct fl_lin_spec *spec = draw(2) ? &fl_lin_fifo : &fl_lin_lifo;
+		int64_t limit = draw(3);
+		bool found = is_explained(spec, limit);
+		assert_int_equal(found, by_force(spec, limit));
+		explained += found;
+		all++;
+	}
+	assert_true(explained > all / 20 && explained < all - all / 20);
+}
+
+/* By parts, without, and by force. */
+FL_TEST(lin_parts_agree_with_the_whole)
+{
+	struct fl_lin_spec whole = fl_lin_set;
+	unsigned explained = 0, all = 0;
+	whole.part = NULL;
+	for (unsigned i = 0; i < 20000; i++) {
+		draw_times();
+		draw_set();
+		bool found = is_explained(&fl_lin_set, 0);
+		assert_int_equal(found, is_explained(&whole, 0));
+		assert_int_equal(found, by_force(&whole, 0));
+		explained += found;
+		all++;
+	}
+	assert_true(explained > all / 20 && explained < all - all / 20);
+}
+
+/* What lin_core() leaves is not explained, and each of it is needed for that. */
+FL_TEST(lin_core_is_minimal)
+{
+	unsigned cores = 0;
+	for (unsigned i = 0; i < 5000; i++) {
+		draw_times();
+		draw_fifo();
+		if (is_explained(&fl_lin_fifo, 1))
+			continue;
+		uint64_t core = lin_core(&h, &fl_lin_fifo, 1);
+		assert_int_not_equal(core, 0);
+		assert_int_equal(lin_check(&h, &fl_lin_fifo, 1), LIN_UNEXPLAINED);
+		for (unsigned k = 0; k < h.n; k++) {
+			assert_int_equal(h.calls[k].call.returned, core >> k & 1);
+			if (!h.calls[k].call.returned)
+				continue;
+			h.calls[k].call.returned = false;
+			assert_int_equal(lin_check(&h, &fl_lin_fifo, 1), LIN_EXPLAINED);
+			h.calls[k].call.returned = true;
+		}
+		cores++;
+	}
+	assert_true(cores > 1000);
+}
+
+/* --- limits --- */
+
+FL_TEST(lin_as_many_calls_as_there_are_bits)
+{
+	begin();
+	for (unsigned i = 0; i < LIN_CALLS / 2; i++) { /* all puts at once, then the gets */
+		call(1, 1 + i, 100 + i, FL_LIN_PUT, 1 + i, 0);
+		call(2, 201 + 2 * i, 202 + 2 * i, FL_LIN_GET, 0, 1 + i);
+	}
+	assert_int_equal(h.n, LIN_CALLS);
+	assert_true(is_explained(&fl_lin_fifo, 0));
+}
+
+/* Sixty writes at once, and a read of what nobody wrote: every set of them is a state of its own. */
+FL_TEST(lin_too_much_is_said)
+{
+	begin();
+	for (unsigned i = 0; i < 60; i++)
+		call(1, 1 + i, 100 + i, FL_LIN_ADD, INT64_C(1) << i % 40, -1);
+	for (unsigned i = 0; i < h.n; i++)
+		h.calls[i].call.returned = false; /* any result */
+	call(2, 200, 201, FL_LIN_READ, 0, -5);
+	order_by_time(&h);
+	assert_int_equal(lin_check(&h, &fl_lin_counter, 0), LIN_TOO_MUCH);
+	begin(); /* and it is as good as new */
+	call(1, 1, 2, FL_LIN_READ, 0, 0);
+	assert_true(is_explained(&fl_lin_counter, 0));
+}
+
+/* --- in words --- */
+
+FL_TEST(lin_tells_why)
+{
+	char why[256], columns[1024];
+	begin();
+	call(0, 1, 2, FL_LIN_PUT, 1, 0);
+	call(1, 3, 6, FL_LIN_PUT, 11, 0);
+	call(2, 4, 5, FL_LIN_GET, 0, -EAGAIN);
+	assert_false(is_explained(&fl_lin_fifo, 2));
+	lin_tell(&h, &fl_lin_fifo, 2, why, sizeof why, columns, sizeof columns);
+	assert_string_equal(why,
+	                    "no order explains call() -> -EAGAIN of t2: where it may come, the fifo is [1 11] or [1]");
+	assert_non_null(strstr(columns, "call(1) -> 0 *\n"));
+	assert_non_null(strstr(columns, "call() -> -EAGAIN *\n"));
+	assert_non_null(strstr(columns, "-> 0\n")); /* of t1: it matters to nobody */
+}
