@@ -226,31 +226,27 @@ FL_STRESS(debug_quiet_readers, one, two)
 	FL_FORBIDDEN(1, "a false report");
 }
 
-/* As unlock_destroy, of a mutex or of a spin lock: with debugging on, too, it is free with the last access of an unlock. */
+/* As unlock_destroy, of each lock: with debugging on, too, it is free with the last access of an unlock. */
 struct debug_unlock_destroy {
 	struct watched {
 		fl_mutex m;
 		fl_spin spin;
-		int refs;
+		fl_rwlock l;
+		atomic_int refs;
 	} * object;
-	bool spins;
+	unsigned lock;
 	struct said said;
 };
 
-FL_STRESS_SETUP(debug_unlock_destroy)
+static bool is_last(struct watched *object)
 {
-	s->object = make(sizeof *s->object);
-	fl_mutex_init(&s->object->m);
-	fl_spin_init(&s->object->spin);
-	s->object->refs = 2;
-	s->spins = fl_stress_choose(2);
-	listen(FL_DEBUG_WAITS);
+	return atomic_fetch_sub_explicit(&object->refs, 1, memory_order_relaxed) == 1;
 }
 
 static bool let_go_mutex(struct watched *object)
 {
 	fl_mutex_lock(&object->m);
-	const bool last = --object->refs == 0;
+	const bool last = is_last(object);
 	fl_mutex_unlock(&object->m);
 	return last && fl_mutex_destroy(&object->m) == 0;
 }
@@ -258,27 +254,61 @@ static bool let_go_mutex(struct watched *object)
 static bool let_go_spin(struct watched *object)
 {
 	fl_spin_lock(&object->spin);
-	const bool last = --object->refs == 0;
+	const bool last = is_last(object);
 	fl_spin_unlock(&object->spin);
 	return last && fl_spin_destroy(&object->spin) == 0;
 }
 
-static void let_go(struct debug_unlock_destroy *s)
+static bool let_go_writing(struct watched *object)
+{
+	fl_rwlock_write(&object->l);
+	const bool last = is_last(object);
+	fl_rwlock_write_unlock(&object->l);
+	return last && fl_rwlock_destroy(&object->l) == 0;
+}
+
+/* The last waits for the other to be out. */
+static bool let_go_reading(struct watched *object)
+{
+	fl_rwlock_read(&object->l);
+	const bool last = is_last(object);
+	fl_rwlock_read_unlock(&object->l);
+	if (!last)
+		return false;
+	fl_rwlock_write(&object->l);
+	fl_rwlock_write_unlock(&object->l);
+	return fl_rwlock_destroy(&object->l) == 0;
+}
+
+static bool (*const let_go[])(struct watched *) = {let_go_mutex, let_go_spin, let_go_writing, let_go_reading};
+
+FL_STRESS_SETUP(debug_unlock_destroy)
+{
+	s->object = make(sizeof *s->object);
+	fl_mutex_init(&s->object->m);
+	fl_spin_init(&s->object->spin);
+	fl_rwlock_init(&s->object->l);
+	SET(&s->object->refs, 2);
+	s->lock = fl_stress_choose(sizeof let_go / sizeof *let_go);
+	listen(FL_DEBUG_WAITS);
+}
+
+static void let_go_of(struct debug_unlock_destroy *s)
 {
 	struct watched *object = s->object;
 	said = &s->said;
-	if (s->spins ? let_go_spin(object) : let_go_mutex(object))
+	if (let_go[s->lock](object))
 		free(object);
 }
 
 FL_STRESS_ACTOR(debug_unlock_destroy, one)
 {
-	let_go(s);
+	let_go_of(s);
 }
 
 FL_STRESS_ACTOR(debug_unlock_destroy, two)
 {
-	let_go(s);
+	let_go_of(s);
 }
 
 FL_STRESS(debug_unlock_destroy, one, two)
