@@ -57,6 +57,7 @@
 #include <fairlead/shm_value.h>
 #include <fairlead/signals.h>
 #include <fairlead/spin.h>
+#include <fairlead/spsc.h>
 #include <fairlead/stream.h>
 #include <fairlead/task.h>
 #include <fairlead/tasks.h>

@@ -325,6 +325,30 @@ FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
 	fl__mpmc_fini(&q);
 }
 
+FL_MPMC_OF(uint64_t, numbers)
+
+FL_TEST(mpmc_typed_is_the_same)
+{
+	FL_SCOPED(numbers) *q = NULL;
+	const uint64_t two[] = {2, 3};
+	uint64_t got[4] = {0};
+	FL_OK(numbers_create(&q, 3));
+	FL_OK(numbers_try_put(q, 1));
+	assert_int_equal(numbers_try_put_many(q, two, 2), 2);
+	FL_RC(numbers_try_put(q, 4), -EAGAIN);
+	assert_int_equal(numbers_length(q), 3);
+	assert_int_equal(numbers_capacity(q), 3);
+	FL_OK(fl_mpmc_try_get(numbers_untyped(q), got));
+	assert_int_equal(numbers_try_get_many(q, got + 1, 3), 2);
+	assert_true(got[0] == 1 && got[1] == 2 && got[2] == 3);
+	FL_RC(numbers_try_get(q, got), -EAGAIN);
+	numbers_close(q);
+	assert_true(numbers_is_closed(q));
+	FL_RC(numbers_try_get(q, got), -EPIPE);
+	FL_RC(numbers_create(&q, 0), -EINVAL);
+	numbers_free(NULL);
+}
+
 /* Threads. */
 
 struct crowd {

@@ -11,11 +11,13 @@ FL_BEGIN_DECLS
 /*
  * Ring for many producers and many consumers: a bounded FIFO of items of one size, copied in and out, that never waits.
  *
- *     FL_SCOPED(fl_mpmc) *q = NULL;
- *     rc = fl_mpmc_create(&q, sizeof(struct job), 1000);      // check
- *     rc = fl_mpmc_try_put(q, &job);          // 0, -EAGAIN: full, -EBUSY: try again, -EPIPE: closed
- *     rc = fl_mpmc_try_get(q, &job);          // 0, -EAGAIN: empty, -EBUSY: try again, -EPIPE: closed, and nothing left
- *     fl_mpmc_close(q);
+ *     FL_MPMC_OF(struct job, jobs)
+ *
+ *     FL_SCOPED(jobs) *q = NULL;
+ *     rc = jobs_create(&q, 1000);             // check
+ *     rc = jobs_try_put(q, job);              // 0, -EAGAIN: full, -EBUSY: try again, -EPIPE: closed
+ *     rc = jobs_try_get(q, &job);             // 0, -EAGAIN: empty, -EBUSY: try again, -EPIPE: closed, and nothing left
+ *     jobs_close(q);
  *
  * When not to use it: where producers or consumers wait, since fl_queue does that, sleeps, and costs little more; with one
  * producer and one consumer, for which fl_spsc is several times as fast.
@@ -29,6 +31,8 @@ FL_BEGIN_DECLS
  * the answers "full" and "empty", and of other rings'. Any item value, any size, any capacity. A get sees what was done before
  * the put of its item; a put, what was done before the get that made its space; -EPIPE, what was done before the close. On
  * any error the item, or what it was to be copied to, is untouched.
+ *
+ * The functions below are the untyped form; FL_MPMC_OF makes the typed one, which costs nothing.
  */
 typedef struct fl_mpmc fl_mpmc;
 
@@ -80,5 +84,7 @@ static inline void fl__scoped_fl_mpmc(fl_mpmc **q)
 }
 
 FL_END_DECLS
+
+#include <fairlead/mpmc_of.h>
 
 #endif

@@ -408,15 +408,38 @@ static void untyped_queue()
 	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
 }
 
+FL_MPMC_OF(job, job_ring)
+FL_SPSC_OF(job, job_lane)
+
 static void rings()
 {
 	FL_SCOPED(fl_mpmc) *q = nullptr;
+	FL_SCOPED(fl_spsc) *p = nullptr;
 	int one = 1, two[2] = {2, 3}, got[3];
 	CHECK(fl_mpmc_create(&q, sizeof(int), 3) == 0 && fl_mpmc_capacity(q) == 3);
 	CHECK(fl_mpmc_try_put(q, &one) == 0 && fl_mpmc_try_put_many(q, two, 2) == 2 && fl_mpmc_length(q) == 3);
 	CHECK(fl_mpmc_try_get(q, got) == 0 && fl_mpmc_try_get_many(q, got, 3) == 2 && got[1] == 3);
 	fl_mpmc_close(q);
 	CHECK(fl_mpmc_is_closed(q) && fl_mpmc_try_get(q, got) == -EPIPE);
+	CHECK(fl_spsc_create(&p, sizeof(int), 3) == 0 && fl_spsc_capacity(p) == 3);
+	CHECK(fl_spsc_try_put(p, &one) == 0 && fl_spsc_try_put_many(p, two, 2) == 2 && fl_spsc_length(p) == 3);
+	CHECK(fl_spsc_try_get(p, got) == 0 && fl_spsc_try_get_many(p, got, 3) == 2 && got[1] == 3);
+}
+
+static void typed_rings()
+{
+	FL_SCOPED(job_ring) *q = nullptr;
+	FL_SCOPED(job_lane) *p = nullptr;
+	job one = {1}, two[2] = {{2}, {3}}, got[3];
+	CHECK(job_ring_create(&q, 3) == 0 && job_ring_capacity(q) == 3 && job_ring_untyped(q) != nullptr);
+	CHECK(job_ring_try_put(q, one) == 0 && job_ring_try_put_many(q, two, 2) == 2 && job_ring_length(q) == 3);
+	CHECK(job_ring_try_get(q, got) == 0 && job_ring_try_get_many(q, got, 3) == 2 && got[1].number == 3);
+	job_ring_close(q);
+	CHECK(job_ring_is_closed(q) && job_ring_try_put(q, one) == -EPIPE);
+	CHECK(job_lane_create(&p, 3) == 0 && job_lane_capacity(p) == 3 && job_lane_untyped(p) != nullptr);
+	CHECK(job_lane_try_put(p, one) == 0 && job_lane_try_put_many(p, two, 2) == 2 && job_lane_length(p) == 3);
+	CHECK(job_lane_try_get(p, got) == 0 && job_lane_try_get_many(p, got, 3) == 2 && got[1].number == 3);
+	CHECK(job_lane_try_get(p, got) == -EAGAIN);
 }
 
 FL_MPMC_UNBOUNDED_OF(job, job_list)
@@ -1070,6 +1093,7 @@ int main(int argc, char **argv)
 	typed_queue();
 	untyped_queue();
 	rings();
+	typed_rings();
 	untyped_mpmc_unbounded();
 	untyped_mpsc();
 	typed_lists();
