@@ -55,12 +55,12 @@ FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 FL_API FL_MUST_CHECK int fl_mpmc_try_get(fl_mpmc *q, void *item);
 
 /*
- * Puts as many of the `n` items, in their order and with none of others between, as there is space for. Returns how many;
- * when 0, fl_mpmc_try_put() says why. Never waits.
+ * Puts as many of the `n` items, in their order and with none of others between, as it finds space for in front of the first
+ * place that others are still at. Returns how many; when 0, fl_mpmc_try_put() says why. Never waits.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, size_t n);
 
-/* Gets up to `n` items that follow each other. Returns how many; when 0, fl_mpmc_try_get() says why. Never waits. */
+/* Gets up to `n` items that follow each other, as it finds them. Returns how many; when 0, fl_mpmc_try_get() says why. Never waits. */
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
 
 /*

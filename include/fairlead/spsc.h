@@ -53,10 +53,10 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 /* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). Never waits. */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
-/* Puts as many of the `n` items as there is space for: the consumer finds all of them at once. Returns how many. Never waits. */
+/* Puts as many of the `n` items as it finds space for: the consumer finds all of them at once. Returns how many. Never waits. */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
 
-/* Gets up to `n` items: their space is free at once. Returns how many. Never waits. */
+/* Gets up to `n` items, as it finds them: their space is free at once. Returns how many. Never waits. */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
 /* The items in `q`: for the producer at most, for the consumer at least, for others about so many. Never waits. */

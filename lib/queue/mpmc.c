@@ -33,9 +33,10 @@
  *
  * Linearization: put and get, the CAS of the claim. Full: the load of the tail, t, in the last round: the head, loaded later,
  * is t - a lap, so it was that before, by 1. Empty, and closed and empty: the load of the tail that finds the head's
- * position; the stamp read before says that the head had not gone on. -EBUSY takes no effect; it is given when the slot
- * at hand is claimed by the other side, which has not published. A put that has claimed counts as in; so behind one that
- * stands still, the ring is never "empty".
+ * position; the stamp read before says that the head had not gone on. Each begins with a load that acquires, so this holds
+ * also in what each thread can know, where there is no one order of all that happens. -EBUSY takes no effect; it is given
+ * when the slot at hand is claimed by the other side, which has not published. A put that has claimed counts as in; so
+ * behind one that stands still, the ring is never "empty".
  *
  * Progress: lock-free, and without a step that waits. A round of claim_space() or claim_item() is repeated only when somebody
  * else's claim has moved the word on since it was loaded (or the weak CAS failed by itself, or a load was late).

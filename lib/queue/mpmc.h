@@ -131,14 +131,16 @@ static inline int fl__mpmc_no_space(struct fl__mpmc *q, uint64_t at)
 /* Claims up to `n` free slots. */
 static inline int fl__mpmc_claim_space(struct fl__mpmc *q, size_t n, struct fl__mpmc_claim *claim)
 {
-	uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: a guess, which the CAS confirms */
 	for (;;) {
-		if (__builtin_expect((tail & FL__MPMC_CLOSED) != 0, 0)) {
-			(void)fl__load_acquire(&q->tail); /* what came before the close; pairs with fl__mpmc_close() */
+		/*
+		 * acquire: what is looked at below is no older than what who wrote the tail had seen, or it would be "full" where
+		 * that one had made space before; pairs with the CAS below, and with fl__mpmc_close()
+		 */
+		uint64_t tail = fl__load_acquire(&q->tail);
+		if (__builtin_expect((tail & FL__MPMC_CLOSED) != 0, 0))
 			return -EPIPE;
-		}
 		const uint64_t at = tail & ~(uint64_t)FL__MPMC_FLAGS;
-		/* acquire: pairs with fl__mpmc_drain() when it is free, with fl__mpmc_fill() when others were faster */
+		/* acquire: the slot's last item has been read; pairs with fl__mpmc_drain() */
 		const uint64_t stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(q, at)));
 		if (__builtin_expect(stamp == at, 1)) {
 			const size_t run = n == 1 ? 1 : fl__mpmc_run(q, at, 0, n);
@@ -148,11 +150,9 @@ static inline int fl__mpmc_claim_space(struct fl__mpmc *q, size_t n, struct fl__
 				*claim = (struct fl__mpmc_claim){at, run, (tail & FL__MPMC_WAIT) != 0};
 				return 0;
 			}
-		} else if (fl__mpmc_later(stamp, at)) {
-			tail = fl__load_relaxed(&q->tail); /* relaxed: who wrote that stamp has moved the tail on */
-		} else {
+		} else if (!fl__mpmc_later(stamp, at)) {
 			return fl__mpmc_no_space(q, at);
-		}
+		} /* else others have put there: the tail is further on */
 	}
 }
 
@@ -219,10 +219,14 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *q, uint64_t at)
 /* Claims up to `n` items. */
 static inline int fl__mpmc_claim_item(struct fl__mpmc *q, size_t n, struct fl__mpmc_claim *claim)
 {
-	uint64_t head = fl__load_relaxed(&q->head); /* relaxed: a guess, which the CAS confirms */
 	for (;;) {
+		/*
+		 * acquire: as in fl__mpmc_claim_space(), or it would be "empty" where who wrote the head had put before, and "empty"
+		 * where that one had closed; pairs with the CAS below
+		 */
+		uint64_t head = fl__load_acquire(&q->head);
 		const uint64_t at = head & ~(uint64_t)FL__MPMC_FLAGS;
-		/* acquire: pairs with fl__mpmc_fill() when an item is there, with fl__mpmc_drain() when others were faster */
+		/* acquire: the item is whole; pairs with fl__mpmc_fill() */
 		const uint64_t stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(q, at)));
 		if (__builtin_expect(stamp == at + FL__MPMC_ITEM, 1)) {
 			const size_t run = n == 1 ? 1 : fl__mpmc_run(q, at, FL__MPMC_ITEM, n);
@@ -232,11 +236,9 @@ static inline int fl__mpmc_claim_item(struct fl__mpmc *q, size_t n, struct fl__m
 				*claim = (struct fl__mpmc_claim){at, run, (head & FL__MPMC_WAIT) != 0};
 				return 0;
 			}
-		} else if (fl__mpmc_later(stamp, at)) {
-			head = fl__load_relaxed(&q->head); /* relaxed: who wrote that stamp has moved the head on */
-		} else {
+		} else if (!fl__mpmc_later(stamp, at)) {
 			return fl__mpmc_no_item(q, at);
-		}
+		} /* else others have got it: the head is further on */
 	}
 }
 

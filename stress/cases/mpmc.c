@@ -348,6 +348,53 @@ FL_STRESS(mpmc_full_agreed, one, two)
 	FL_ACCEPTABLE(1, "one found space");
 }
 
+/*
+ * One item in two places. Another takes one and then puts one, or the other way round, or closes and then takes it: who puts,
+ * or gets, beside that may find the other at it, or it closed, but never "full", or "empty".
+ */
+enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
+
+struct mpmc_never {
+	fl_mpmc *q;
+	unsigned which;
+	int rc;
+};
+
+FL_STRESS_SETUP(mpmc_never)
+{
+	s->q = ring_of(2);
+	OK(fl_mpmc_try_put(s->q, &(int){1}));
+	s->which = fl_stress_choose(NEVERS);
+}
+
+FL_STRESS_ACTOR(mpmc_never, mover)
+{
+	int item = 1;
+	if (s->which == NEVER_FULL)
+		OK(fl_mpmc_try_get(s->q, &item));
+	if (s->which == NEVER_OPEN_AND_EMPTY)
+		fl_mpmc_close(s->q);
+	else
+		(void)!fl_mpmc_try_put(s->q, &item);
+	if (s->which != NEVER_FULL)
+		(void)!fl_mpmc_try_get(s->q, &item);
+}
+
+FL_STRESS_ACTOR(mpmc_never, looker)
+{
+	int item = 1;
+	s->rc = s->which == NEVER_FULL ? fl_mpmc_try_put(s->q, &item) : fl_mpmc_try_get(s->q, &item);
+}
+
+FL_STRESS(mpmc_never, mover, looker)
+{
+	fl_mpmc_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "done");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->which != NEVER_OPEN_AND_EMPTY, "the other is at it");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->which == NEVER_OPEN_AND_EMPTY, "closed, and the other got it");
+	FL_FORBIDDEN(1, "full, or empty, which it never was");
+}
+
 /* A length that is asked for meanwhile is one that it had. */
 struct mpmc_length {
 	fl_mpmc *q;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ring for many producers and consumers: several at once, the end, the ends of words, and peers that stand still. */
+/* The ring for many producers and consumers: several at once, the end, and peers that stand still. */
 #include "cases.h"
 #include <fairlead/mpmc.h>
-#include <queue/mpmc.h>
 
 static fl_mpmc *ring_of(size_t capacity)
 {
@@ -136,10 +135,7 @@ FL_STRESS(mpmc_batch_into_two, one, two, producer)
 	FL_ACCEPTABLE(s->put == 2, "space for both");
 }
 
-/*
- * mpmc_empty_agreed and mpmc_full_agreed where rings are changed by the calls for several, and by those that a queue which
- * blocks is built on.
- */
+/* mpmc_empty_agreed and mpmc_full_agreed where the rings are changed by the calls for several. */
 struct mpmc_many_agreed {
 	fl_mpmc *left, *right;
 	bool full, found[2];
@@ -181,52 +177,6 @@ FL_STRESS(mpmc_many_agreed, one, two)
 {
 	fl_mpmc_free(s->left);
 	fl_mpmc_free(s->right);
-	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
-	FL_ACCEPTABLE(1, "one found it");
-}
-
-struct mpmc_inner_agreed {
-	struct fl__mpmc rings[2];
-	bool full, found[2];
-};
-
-FL_STRESS_SETUP(mpmc_inner_agreed)
-{
-	bool owes;
-	s->full = fl_stress_choose(2) == 1;
-	for (int i = 0; i < 2; i++) {
-		OK(fl__mpmc_init(&s->rings[i], sizeof(int), 1, 0));
-		if (s->full)
-			OK(fl__mpmc_put(&s->rings[i], &i, sizeof i, &owes));
-	}
-}
-
-static bool inner_change_then_look(bool full, struct fl__mpmc *mine, struct fl__mpmc *other)
-{
-	int item = 1;
-	bool owes;
-	if (full) {
-		OK(fl__mpmc_get(mine, &item, sizeof item, &owes));
-		return fl__mpmc_put(other, &item, sizeof item, &owes) != -EAGAIN;
-	}
-	OK(fl__mpmc_put(mine, &item, sizeof item, &owes));
-	return fl__mpmc_get(other, &item, sizeof item, &owes) != -EAGAIN;
-}
-
-FL_STRESS_ACTOR(mpmc_inner_agreed, one)
-{
-	s->found[0] = inner_change_then_look(s->full, &s->rings[0], &s->rings[1]);
-}
-
-FL_STRESS_ACTOR(mpmc_inner_agreed, two)
-{
-	s->found[1] = inner_change_then_look(s->full, &s->rings[1], &s->rings[0]);
-}
-
-FL_STRESS(mpmc_inner_agreed, one, two)
-{
-	fl__mpmc_fini(&s->rings[0]);
-	fl__mpmc_fini(&s->rings[1]);
 	FL_FORBIDDEN(!s->found[0] && !s->found[1], "neither found it");
 	FL_ACCEPTABLE(1, "one found it");
 }
@@ -323,125 +273,6 @@ FL_STRESS(mpmc_close_many, producer, closer, consumer)
 	FL_ACCEPTABLE(s->put == 2 && s->got == 2, "accepted, and got");
 	FL_ACCEPTABLE(s->put == 0 && s->got == 0, "refused");
 	FL_FORBIDDEN(1, "accepted and lost");
-}
-
-/* index_wrap_2_32: where the words pass 2^32, and 2^64, with a capacity that is no power of two. */
-struct mpmc_wrap {
-	struct fl__mpmc q;
-	int got[4];
-};
-
-FL_STRESS_SETUP(mpmc_wrap)
-{
-	const uint64_t lap = 4 * FL__MPMC_STEP, laps[] = {(UINT64_C(1) << 32) / lap - 1, UINT64_MAX / lap};
-	int item;
-	bool owes;
-	OK(fl__mpmc_init(&s->q, sizeof(int), 3, laps[fl_stress_choose(2)]));
-	for (int i = 0; i < 2; i++) {
-		OK(fl__mpmc_put(&s->q, &i, sizeof i, &owes));
-		OK(fl__mpmc_get(&s->q, &item, sizeof item, &owes));
-	}
-}
-
-static void wrap_put(struct fl__mpmc *q, int item)
-{
-	bool owes;
-	int rc;
-	while ((rc = fl__mpmc_put(q, &item, sizeof item, &owes)) != 0) {
-		FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
-		fl_stress_relax();
-	}
-}
-
-FL_STRESS_ACTOR(mpmc_wrap, one)
-{
-	wrap_put(&s->q, 1);
-	wrap_put(&s->q, 2);
-}
-
-FL_STRESS_ACTOR(mpmc_wrap, two)
-{
-	wrap_put(&s->q, 4);
-	wrap_put(&s->q, 8);
-}
-
-FL_STRESS_ACTOR(mpmc_wrap, consumer)
-{
-	bool owes;
-	for (int i = 0; i < 4; i++) {
-		int rc;
-		while ((rc = fl__mpmc_get(&s->q, &s->got[i], sizeof(int), &owes)) != 0) {
-			FL_STRESS_CHECK(rc == -EAGAIN || rc == -EBUSY);
-			fl_stress_relax();
-		}
-	}
-}
-
-FL_STRESS(mpmc_wrap, one, two, consumer)
-{
-	const size_t left = fl__mpmc_length(&s->q);
-	int sum = 0;
-	for (int i = 0; i < 4; i++)
-		sum |= s->got[i];
-	fl__mpmc_fini(&s->q);
-	FL_ACCEPTABLE(sum == 15 && left == 0, "each once");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
-/*
- * The marks of who sleeps. Who finds the ring empty (full) and gets the mark on sleeps until the one who takes it off wakes
- * it: no wake is lost, and who wakes sees what was done before the mark.
- */
-struct mpmc_sleep {
-	struct fl__mpmc q;
-	atomic_int woken;
-	int data, got;
-	bool full;
-};
-
-FL_STRESS_SETUP(mpmc_sleep)
-{
-	bool owes;
-	OK(fl__mpmc_init(&s->q, sizeof(int), 1, 0));
-	s->full = fl_stress_choose(2) == 1;
-	if (s->full)
-		OK(fl__mpmc_put(&s->q, &(int){1}, sizeof(int), &owes));
-}
-
-FL_STRESS_ACTOR(mpmc_sleep, sleeper)
-{
-	bool owes;
-	int rc, item = 2;
-	while ((rc = s->full ? fl__mpmc_put(&s->q, &item, sizeof item, &owes)
-	                     : fl__mpmc_get(&s->q, &s->got, sizeof item, &owes)) != 0) {
-		if (!s->data)
-			s->data = 1;
-		if (s->full ? fl__mpmc_mark_full(&s->q) : fl__mpmc_mark_empty(&s->q))
-			while (!LOOK(&s->woken))
-				fl_stress_relax();
-		else
-			fl_stress_relax();
-	}
-}
-
-FL_STRESS_ACTOR(mpmc_sleep, waker)
-{
-	bool owes = false;
-	OK(s->full ? fl__mpmc_get(&s->q, &s->got, sizeof(int), &owes)
-	           : fl__mpmc_put(&s->q, &(int){1}, sizeof(int), &owes));
-	if (owes) {
-		FL_STRESS_CHECK(s->data == 1);
-		SET(&s->woken, 1);
-	}
-}
-
-FL_STRESS(mpmc_sleep, sleeper, waker)
-{
-	const size_t left = fl__mpmc_length(&s->q);
-	fl__mpmc_fini(&s->q);
-	FL_FORBIDDEN(s->got != 1 || left != s->full, "lost");
-	FL_ACCEPTABLE(LOOK(&s->woken), "woken");
-	FL_ACCEPTABLE(1, "it was faster");
 }
 
 /*

@@ -145,7 +145,7 @@ FL_STRESS_ACTOR(spsc_own, producer)
 
 FL_STRESS_ACTOR(spsc_own, consumer)
 {
-	int item;
+	int item = 0;
 	OK(ints_try_get(s->q, &item));
 	s->sum = item;
 	if (ints_try_get(s->q, &item) == 0)

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The rings that never wait, each against the sequential queue. */
+#include "cases.h"
+#include <fairlead/mpmc.h>
+#include <fairlead/spsc.h>
+#include <fairlead/stress_lin.h>
+
+/*
+ * First in, first out, and the calls for several may do it with fewer than there would be space for, or items: they count
+ * before they are seen.
+ */
+static struct fl_lin_spec fewer;
+
+static bool fewer_apply(void *state, const struct fl_lin_call *call)
+{
+	struct fl_lin_call c = *call;
+	const bool several = c.kind == FL_LIN_PUT_MANY || c.kind == FL_LIN_GET_MANY;
+	const int64_t n = c.result & 15;
+	if (several && c.returned && n == 0)
+		return true;
+	if (several && c.returned && n - 1 < FL_LIN_KEY(c.arg))
+		c.arg = FL_LIN_ID(c.arg) | (n - 1) << 8;
+	return fl_lin_fifo.apply(state, &c);
+}
+
+__attribute__((constructor)) static void fewer_begin(void)
+{
+	fewer = fl_lin_fifo;
+	fewer.apply = fewer_apply;
+}
+
+/* mpmc_linearizable: full, empty and closed included, and no refusal apart from the others. -EBUSY only where others are at it. */
+struct lin_mpmc {
+	fl_mpmc *q;
+};
+
+FL_STRESS_SETUP(lin_mpmc)
+{
+	OK(fl_mpmc_create(&s->q, sizeof(int), 2));
+}
+
+FL_LIN_OP(lin_mpmc, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_mpmc_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_mpmc, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_mpmc_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_mpmc, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_mpmc_close(s->q);
+	return 0;
+}
+
+FL_LIN_OP(lin_mpmc, put_many, FL_LIN_PUT_MANY, .keys = 3)
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_mpmc_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_mpmc, get_many, FL_LIN_GET_MANY, .keys = 3)
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_mpmc_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_mpmc, &fewer, .limit = 2)
+{
+	fl_mpmc_free(s->q);
+}
+
+/* One place: where each position is the same slot. */
+struct lin_mpmc_one {
+	fl_mpmc *q;
+};
+
+FL_STRESS_SETUP(lin_mpmc_one)
+{
+	OK(fl_mpmc_create(&s->q, sizeof(int), 1));
+}
+
+FL_LIN_OP(lin_mpmc_one, put, FL_LIN_PUT)
+{
+	return fl_mpmc_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_mpmc_one, get, FL_LIN_GET)
+{
+	int item, rc = fl_mpmc_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN(lin_mpmc_one, &fl_lin_fifo, .limit = 1)
+{
+	fl_mpmc_free(s->q);
+}
+
+/* One producer, one consumer; the put is no fence, so the refusals of the two sides are apart. */
+struct lin_spsc {
+	fl_spsc *q;
+};
+
+FL_STRESS_SETUP(lin_spsc)
+{
+	OK(fl_spsc_create(&s->q, sizeof(int), 2));
+}
+
+FL_LIN_OP(lin_spsc, put, FL_LIN_PUT, .by = FL_LIN_THREAD(0))
+{
+	return fl_spsc_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_spsc, put_many, FL_LIN_PUT_MANY, .keys = 3, .by = FL_LIN_THREAD(0))
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_spsc_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_spsc, get, FL_LIN_GET, .by = FL_LIN_THREAD(1))
+{
+	int item, rc = fl_spsc_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_spsc, get_many, FL_LIN_GET_MANY, .keys = 3, .by = FL_LIN_THREAD(1))
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_spsc_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
+{
+	fl_spsc_free(s->q);
+}
