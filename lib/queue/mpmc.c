@@ -115,11 +115,11 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	return length < q->capacity ? (size_t)length : q->capacity;
 }
 
-/* Relaxed: a guess, which changes nothing; a round is repeated when others have gone on. */
+/* As claim_space() and claim_item(), which say why they acquire; the stamp relaxed, since nothing in the slot is touched. */
 int fl__mpmc_can_put(struct fl__mpmc *q)
 {
 	for (;;) {
-		const uint64_t tail = fl__load_relaxed(&q->tail), at = tail & ~(uint64_t)FL__MPMC_FLAGS;
+		const uint64_t tail = fl__load_acquire(&q->tail), at = tail & ~(uint64_t)FL__MPMC_FLAGS;
 		if (tail & FL__MPMC_CLOSED)
 			return -EPIPE;
 		const uint64_t stamp = fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot(q, at)));
@@ -133,7 +133,7 @@ int fl__mpmc_can_put(struct fl__mpmc *q)
 int fl__mpmc_can_get(struct fl__mpmc *q)
 {
 	for (;;) {
-		const uint64_t at = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
+		const uint64_t at = fl__load_acquire(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 		const uint64_t stamp = fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot(q, at)));
 		if (stamp == at + FL__MPMC_ITEM)
 			return 0;

@@ -205,11 +205,6 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *q, uint64_t at)
 	 * seq_cst: "empty" has its place in the one order of the claims of all rings; pairs with the CAS of
 	 * fl__mpmc_claim_space(). Its acquire: what came before the close; pairs with fl__mpmc_close().
 	 */
-	/*
-	 * acquire: what was done before the claims that have brought the head to `at`, a close among them: or this might say
-	 * "empty" of a ring that was never both empty and open. Pairs with the CAS of fl__mpmc_claim_item(); see lin_mpmc.
-	 */
-	(void)fl__load_acquire(&q->head);
 	const uint64_t tail = fl__load_seq_cst(&q->tail);
 	if ((tail & ~(uint64_t)FL__MPMC_FLAGS) != at)
 		return -EBUSY;

@@ -17,13 +17,14 @@ __attribute__((noinline)) static int inner_get(struct fl__mpmc *q, int *item, bo
 /* mpmc_empty_agreed and mpmc_full_agreed. */
 struct mpmc_inner_agreed {
 	struct fl__mpmc rings[2];
-	bool full, found[2];
+	bool full, asks, found[2];
 };
 
 FL_STRESS_SETUP(mpmc_inner_agreed)
 {
 	bool owes;
 	s->full = fl_stress_choose(2) == 1;
+	s->asks = fl_stress_choose(2) == 1; /* only what would be the result */
 	for (int i = 0; i < 2; i++) {
 		OK(fl__mpmc_init(&s->rings[i], sizeof(int), 1, 0));
 		if (s->full)
@@ -31,26 +32,26 @@ FL_STRESS_SETUP(mpmc_inner_agreed)
 	}
 }
 
-static bool inner_change_then_look(bool full, struct fl__mpmc *mine, struct fl__mpmc *other)
+static bool inner_change_then_look(const struct mpmc_inner_agreed *s, struct fl__mpmc *mine, struct fl__mpmc *other)
 {
-	int item = 1;
+	int item = 1, rc;
 	bool owes;
-	if (full) {
-		OK(inner_get(mine, &item, &owes));
-		return inner_put(other, &item, &owes) != -EAGAIN;
-	}
-	OK(inner_put(mine, &item, &owes));
-	return inner_get(other, &item, &owes) != -EAGAIN;
+	OK(s->full ? inner_get(mine, &item, &owes) : inner_put(mine, &item, &owes));
+	if (s->asks)
+		rc = s->full ? fl__mpmc_can_put(other) : fl__mpmc_can_get(other);
+	else
+		rc = s->full ? inner_put(other, &item, &owes) : inner_get(other, &item, &owes);
+	return rc != -EAGAIN;
 }
 
 FL_STRESS_ACTOR(mpmc_inner_agreed, one)
 {
-	s->found[0] = inner_change_then_look(s->full, &s->rings[0], &s->rings[1]);
+	s->found[0] = inner_change_then_look(s, &s->rings[0], &s->rings[1]);
 }
 
 FL_STRESS_ACTOR(mpmc_inner_agreed, two)
 {
-	s->found[1] = inner_change_then_look(s->full, &s->rings[1], &s->rings[0]);
+	s->found[1] = inner_change_then_look(s, &s->rings[1], &s->rings[0]);
 }
 
 FL_STRESS(mpmc_inner_agreed, one, two)
@@ -67,6 +68,7 @@ enum { NEVER_EMPTY, NEVER_FULL, NEVER_OPEN_AND_EMPTY, NEVERS };
 struct mpmc_inner_never {
 	struct fl__mpmc q;
 	unsigned which;
+	bool asks; /* only what would be the result */
 	int rc, data;
 };
 
@@ -76,6 +78,7 @@ FL_STRESS_SETUP(mpmc_inner_never)
 	OK(fl__mpmc_init(&s->q, sizeof(int), 2, 0));
 	OK(inner_put(&s->q, &(int){1}, &owes));
 	s->which = fl_stress_choose(NEVERS);
+	s->asks = fl_stress_choose(2) == 1;
 }
 
 FL_STRESS_ACTOR(mpmc_inner_never, mover)
@@ -96,7 +99,10 @@ FL_STRESS_ACTOR(mpmc_inner_never, looker)
 {
 	bool owes;
 	int item = 1;
-	s->rc = s->which == NEVER_FULL ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &item, &owes);
+	if (s->asks)
+		s->rc = s->which == NEVER_FULL ? fl__mpmc_can_put(&s->q) : fl__mpmc_can_get(&s->q);
+	else
+		s->rc = s->which == NEVER_FULL ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &item, &owes);
 	if (s->which == NEVER_OPEN_AND_EMPTY && s->rc == 0 && inner_put(&s->q, &item, &owes) == -EPIPE)
 		FL_STRESS_CHECK(s->data == 1);
 }
