@@ -21,6 +21,7 @@
  */
 #include "lin.h"
 #include "choice.h"
+#include "lin_program.h"
 #include "lin_run.h"
 #include "user.h"
 #include <stdatomic.h>
@@ -30,7 +31,7 @@
 
 #define EXPORTED __attribute__((visibility("default")))
 
-enum { MENU = 120, EACH = 9, THREADS = FL_STRESS_ACTORS, LINE = 64 };
+enum { LINE = 64 };
 
 /* What is known of a call, where it was made; each written by its thread alone. */
 struct record {
@@ -44,21 +45,13 @@ struct run {
 	uint8_t picks[LIN_CALLS];
 	bool counts; /* some call is heard */
 	_Alignas(LINE) _Atomic uint32_t clock;
-	struct record records[THREADS + 2][EACH + 1]; /* main's before, the threads', main's after */
+	struct record records[LIN_AFTER + 1][LIN_EACH]; /* main's before, the threads', main's after */
 };
 
-struct line {
-	const struct fl_lin_op *op;
-	int64_t choice; /* of args or keys */
-};
-
-static struct fl_lin_op *ops;
 static _Thread_local unsigned real_thread;
 static const struct fl_lin *lin; /* the one that runs */
-static struct line menu[MENU];
-static unsigned n_menu, n_places;
-static const char *wrong; /* with its operations */
-static size_t run_at;     /* from the state */
+static const char *wrong;        /* with its operations */
+static size_t run_at;            /* from the state */
 static struct lin_history history;
 static const char explained[] = "an order explains the results", unexplained[] = "no order explains the results";
 
@@ -67,47 +60,8 @@ static struct run model_run;
 static uint64_t model_before[LIN_CALLS];
 static uint32_t model_stamps[LIN_CALLS];
 static struct lab_view model_views[LIN_CALLS];
-uint8_t lab_lin_program[LIN_CALLS];
 
 /* --- registering --- */
-
-static unsigned or_else(unsigned n, unsigned usual)
-{
-	return n > 0 ? n : usual;
-}
-
-static unsigned threads_of(const struct fl_lin *t)
-{
-	return or_else(t->threads, 3);
-}
-
-static unsigned each_of(const struct fl_lin *t)
-{
-	return or_else(t->each, 3);
-}
-
-static unsigned before_of(const struct fl_lin *t)
-{
-	return or_else(t->before, 2);
-}
-
-static unsigned after_of(const struct fl_lin *t)
-{
-	return or_else(t->after, 2);
-}
-
-static const char *problem_of(const struct fl_lin *t)
-{
-	if (t->size != sizeof *t)
-		return "was compiled with another version of <fairlead/stress_lin.h>";
-	if (!t->spec || !t->spec->apply || t->spec->size == 0 || t->spec->size > LIN_STATE)
-		return "has no specification, or one with a state of more than 65536 bytes";
-	if (threads_of(t) > THREADS || each_of(t) > EACH || before_of(t) > EACH || after_of(t) > EACH)
-		return "wants more than 8 threads, or more than 9 calls of one";
-	if (before_of(t) + threads_of(t) * each_of(t) + after_of(t) > LIN_CALLS)
-		return "wants more than 64 calls in one program";
-	return NULL;
-}
 
 static void act_as(void *state, unsigned thread);
 #define ACTOR(n)                                                                                                       \
@@ -128,15 +82,15 @@ static void judge(void *state);
 
 EXPORTED void fl_lin_register(struct fl_lin *t)
 {
-	static const struct fl_stress_function actors[THREADS] = {{"t1", actor_1}, {"t2", actor_2}, {"t3", actor_3},
-	                                                          {"t4", actor_4}, {"t5", actor_5}, {"t6", actor_6},
-	                                                          {"t7", actor_7}, {"t8", actor_8}};
-	const char *problem = problem_of(t);
+	static const struct fl_stress_function actors[LIN_THREADS] = {{"t1", actor_1}, {"t2", actor_2}, {"t3", actor_3},
+	                                                              {"t4", actor_4}, {"t5", actor_5}, {"t6", actor_6},
+	                                                              {"t7", actor_7}, {"t8", actor_8}};
+	const char *problem = lin_problem_of(t);
 	if (problem) {
 		(void)fprintf(stderr, "fairlead-stress: FL_LIN(%s) %s\n", t->test.name, problem);
 		return;
 	}
-	memcpy(t->test.actors, actors, threads_of(t) * sizeof actors[0]);
+	memcpy(t->test.actors, actors, lin_threads_of(t) * sizeof actors[0]);
 	t->test.outcome = (struct fl_stress_function){"outcome", judge};
 	t->test.lin = t;
 	t->test.state_size = (t->test.state_size + LINE - 1) / LINE * LINE + sizeof(struct run);
@@ -145,50 +99,16 @@ EXPORTED void fl_lin_register(struct fl_lin *t)
 	fl_stress_register(&t->test);
 }
 
-EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
-{
-	struct fl_lin_op **last = &ops;
-	while (*last)
-		last = &(*last)->next;
-	*last = op;
-	op->module = lab_module_at((uintptr_t)op);
-}
-
-/* Makes the menu of the test that is going to run. */
-static void add_to_menu(const struct fl_lin_op *op)
-{
-	enum { KINDS = 32, MANY = 5 };
-	bool many = op->kind == FL_LIN_PUT_MANY || op->kind == FL_LIN_GET_MANY;
-	unsigned choices = or_else(op->args > op->keys ? op->args : op->keys, 1);
-	if (op->size != sizeof *op)
-		wrong = "an operation was compiled with another version of <fairlead/stress_lin.h>";
-	else if (op->kind <= 0 || op->kind >= KINDS)
-		wrong = "the kind of an operation is none from 1 to 31";
-	else if (many && op->keys > MANY)
-		wrong = "an operation has more than five items at once";
-	else if (choices > MENU - n_menu)
-		wrong = "more than 120 operations, each argument counted";
-	for (unsigned i = 0; i < choices && !wrong; i++)
-		menu[n_menu++] = (struct line){op, i};
-}
-
 static const struct lab_test *user_test;
 
 void lab_lin_use(const struct lab_test *test)
 {
 	lin = test->test->lin;
-	n_menu = 0;
+	wrong = lin_program_use(test);
 	if (!lin)
 		return;
 	user_test = test;
 	run_at = test->test->state_size - sizeof(struct run);
-	n_places = before_of(lin) + threads_of(lin) * each_of(lin) + after_of(lin);
-	wrong = NULL;
-	for (const struct fl_lin_op *op = ops; op; op = op->next)
-		if (op->module == test->module && strcmp(op->test, test->test->name) == 0)
-			add_to_menu(op);
-	if (n_menu == 0 && !wrong)
-		wrong = "an FL_LIN without FL_LIN_OP";
 }
 
 size_t lab_state_size(const struct lab_test *test)
@@ -196,113 +116,9 @@ size_t lab_state_size(const struct lab_test *test)
 	return test->test->lin ? test->test->state_size - sizeof(struct run) : test->test->state_size;
 }
 
-/* --- programs --- */
-
-static unsigned weight_of(const struct line *line)
-{
-	return or_else(line->op->weight, 1);
-}
-
-/* Whether one more call of that line may be made by `thread`, 0 for main. */
-static bool may_draw(const struct line *line, unsigned thread, const uint8_t *picks)
-{
-	unsigned calls = 0;
-	if (thread > 0 && line->op->by && !(line->op->by & FL_LIN_THREAD(thread - 1)))
-		return false;
-	for (unsigned i = 0; i < n_places && line->op->most > 0; i++)
-		calls += picks[i] > 0 && menu[(picks[i] - 1) / 2].op == line->op;
-	return line->op->most == 0 || calls < line->op->most;
-}
-
-static uint8_t draw_call(unsigned thread, const uint8_t *picks, lab_lin_below *below)
-{
-	unsigned sum = 0;
-	for (unsigned i = 0; i < n_menu; i++)
-		sum += may_draw(&menu[i], thread, picks) ? weight_of(&menu[i]) : 0;
-	unsigned lot = sum > 0 ? below(sum) : 0;
-	for (unsigned i = 0; i < n_menu && sum > 0; i++) {
-		if (!may_draw(&menu[i], thread, picks))
-			continue;
-		if (lot < weight_of(&menu[i]))
-			return (uint8_t)(1 + 2 * i);
-		lot -= weight_of(&menu[i]);
-	}
-	return 0;
-}
-
-/* Who hears: nobody, some, all. */
-static bool draw_hearing(unsigned kind, lab_lin_below *below)
-{
-	return kind < 3 ? false : kind < 5 ? below(2) : true;
-}
-
-void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below)
-{
-	enum { SMALL = 2 };
-	unsigned most = threads_of(lin), each = each_of(lin), before = below(before_of(lin) + 1);
-	unsigned threads = most < 2 || small ? (most < 2 ? most : 2) : 2 + below(most - 1), hearing = below(8);
-	unsigned longest = 1 + below(small && each > SMALL ? SMALL : each);
-	memset(picks, 0, LIN_CALLS);
-	for (unsigned i = 0; i < before; i++)
-		picks[i] = draw_call(0, picks, below);
-	for (unsigned t = 0; t < threads; t++) {
-		unsigned calls = t < 2 ? longest : 1 + below(longest);
-		for (unsigned i = 0; i < calls; i++) {
-			uint8_t *pick = &picks[before_of(lin) + t * each + i];
-			*pick = draw_call(t + 1, picks, below);
-			*pick = (uint8_t)(*pick + (*pick > 0 && draw_hearing(hearing, below)));
-		}
-	}
-	for (unsigned i = 0, after = below(after_of(lin) + 1); i < after; i++) {
-		uint8_t *pick = &picks[before_of(lin) + most * each + i];
-		*pick = draw_call(0, picks, below);
-	}
-}
-
-unsigned lab_lin_places(void)
-{
-	return n_places;
-}
-
-static bool is_heard(uint8_t pick)
-{
-	return pick > 0 && pick % 2 == 0;
-}
-
 static struct run *run_of(void *state)
 {
 	return lab.active ? &model_run : (struct run *)(void *)((char *)state + run_at);
-}
-
-/* Thread and number of the call at that place; 0 is main before the threads, THREADS + 1 main after them. */
-static void place_of(unsigned place, unsigned *thread, unsigned *number)
-{
-	unsigned before = before_of(lin), each = each_of(lin), among = threads_of(lin) * each;
-	if (place < before) {
-		*thread = 0;
-		*number = place;
-	} else if (place < before + among) {
-		*thread = 1 + (place - before) / each;
-		*number = (place - before) % each;
-	} else {
-		*thread = THREADS + 1;
-		*number = place - before - among;
-	}
-}
-
-/* One that no other call has: 1, 2 before; 11, 12 of the first thread; 91, 92 after. */
-static int64_t id_of(unsigned place)
-{
-	unsigned thread, number;
-	place_of(place, &thread, &number);
-	return 10 * (int64_t)thread + number + 1;
-}
-
-static int64_t arg_of(const struct line *line, unsigned place)
-{
-	if (line->op->args > 0)
-		return line->choice;
-	return line->choice << 8 | id_of(place);
 }
 
 /* --- calls --- */
@@ -310,7 +126,7 @@ static int64_t arg_of(const struct line *line, unsigned place)
 static struct record *record_of(struct run *run, unsigned place)
 {
 	unsigned thread, number;
-	place_of(place, &thread, &number);
+	lin_place_of(place, &thread, &number);
 	return &run->records[thread][number];
 }
 
@@ -328,14 +144,14 @@ static void begin_in_model(unsigned place, bool heard)
 	struct lab_thread *self = lab.self;
 	if (heard && lab.acting)
 		lab_point((struct lab_op){.kind = LAB_CALL, .address = place});
-	for (unsigned i = 0; i < n_places && heard; i++)
+	for (unsigned i = 0; i < lab_lin_places() && heard; i++)
 		if (model_stamps[i])
 			lab_view_join(&self->view, &model_views[i], lab.n_threads);
 	uint64_t before = 0;
-	for (unsigned i = 0; i < n_places; i++) {
+	for (unsigned i = 0; i < lab_lin_places(); i++) {
 		unsigned thread, number;
-		place_of(i, &thread, &number);
-		thread = thread == THREADS + 1 ? 0 : thread;
+		lin_place_of(i, &thread, &number);
+		thread = thread == LIN_AFTER ? 0 : thread;
 		if (model_stamps[i] && self->view.hb.at[thread] >= model_stamps[i])
 			before |= LIN_BIT(i);
 	}
@@ -359,16 +175,15 @@ static void make_call(struct run *run, void *state, unsigned place)
 	uint8_t pick = run->picks[place];
 	if (pick == 0)
 		return;
-	const struct line *line = &menu[(pick - 1) / 2];
 	struct record *record = record_of(run, place);
 	bool model = lab.active;
 	record->called = true;
 	if (model)
-		begin_in_model(place, is_heard(pick));
-	else if (is_heard(pick))
+		begin_in_model(place, lin_is_heard(pick));
+	else if (lin_is_heard(pick))
 		record->began =
 		    1 + atomic_fetch_add(&run->clock, 1); /* acquires what is returned, of those before it */
-	int64_t result = line->op->call(state, arg_of(line, place));
+	int64_t result = lin_op_of(pick)->call(state, lin_arg_of(pick, place));
 	record->result = result;
 	record->ended = true;
 	if (model) {
@@ -388,8 +203,8 @@ static void act_as(void *state, unsigned thread)
 {
 	struct run *run = run_of(state);
 	real_thread = thread;
-	unsigned from = before_of(lin) + (thread - 1) * each_of(lin);
-	for (unsigned i = 0; i < each_of(lin); i++)
+	unsigned from = lin_before_of(lin) + (thread - 1) * lin_each_of(lin);
+	for (unsigned i = 0; i < lin_each_of(lin); i++)
 		make_call(run, state, from + i);
 }
 
@@ -402,16 +217,16 @@ void lab_lin_setup(void *state)
 		fl_stress_fail(lin->test.file, lin->test.line, wrong);
 	if (lab.active) {
 		memset(model_stamps, 0, sizeof model_stamps);
-		for (unsigned i = 0; i < n_places; i++)
-			run->picks[i] = (uint8_t)lab_choose(LAB_PICK_PROGRAM, 1 + 2 * n_menu);
+		for (unsigned i = 0; i < lab_lin_places(); i++)
+			run->picks[i] = (uint8_t)lab_choose(LAB_PICK_PROGRAM, lin_picks());
 	} else {
 		lab_lin_draw(run->picks, false, lab_native->choose);
 	}
-	for (unsigned i = 0; i < n_places; i++)
-		run->counts = run->counts || is_heard(run->picks[i]);
+	for (unsigned i = 0; i < lab_lin_places(); i++)
+		run->counts = run->counts || lin_is_heard(run->picks[i]);
 	if (user_test->setup)
 		user_test->setup(state);
-	for (unsigned i = 0; i < before_of(lin); i++)
+	for (unsigned i = 0; i < lin_before_of(lin); i++)
 		make_call(run, state, i);
 }
 
@@ -421,14 +236,14 @@ void lab_lin_setup(void *state)
 static bool is_before(const struct run *run, unsigned a, unsigned b)
 {
 	unsigned thread_a, number_a, thread_b, number_b;
-	place_of(a, &thread_a, &number_a);
-	place_of(b, &thread_b, &number_b);
+	lin_place_of(a, &thread_a, &number_a);
+	lin_place_of(b, &thread_b, &number_b);
 	const struct record *first = &run->records[thread_a][number_a], *second = &run->records[thread_b][number_b];
 	if (thread_a == thread_b)
 		return number_a < number_b;
-	if (thread_a == 0 || thread_b == THREADS + 1)
+	if (thread_a == 0 || thread_b == LIN_AFTER)
 		return true;
-	if (thread_b == 0 || thread_a == THREADS + 1)
+	if (thread_b == 0 || thread_a == LIN_AFTER)
 		return false;
 	return first->returned > 0 && second->began > 0 && first->returned < second->began;
 }
@@ -446,22 +261,22 @@ static void make_history(struct run *run)
 {
 	uint8_t places[LIN_CALLS];
 	history.n = 0;
-	for (unsigned i = 0; i < n_places; i++)
+	for (unsigned i = 0; i < lab_lin_places(); i++)
 		if (record_of(run, i)->called)
 			places[history.n++] = (uint8_t)i;
 	for (unsigned i = 0; i < history.n; i++) {
 		const struct record *record = record_of(run, places[i]);
-		const struct line *line = &menu[(run->picks[places[i]] - 1) / 2];
+		const uint8_t pick = run->picks[places[i]];
 		unsigned thread, number;
-		place_of(places[i], &thread, &number);
+		lin_place_of(places[i], &thread, &number);
 		history.calls[i] = (struct lin_call){
-		    .call = {.kind = line->op->kind,
-		             .arg = arg_of(line, places[i]),
+		    .call = {.kind = lin_op_of(pick)->kind,
+		             .arg = lin_arg_of(pick, places[i]),
 		             .result = record->result,
 		             .returned = record->ended},
-		    .name = line->op->name,
-		    .thread = (uint8_t)(thread == THREADS + 1 ? 0 : thread),
-		    .heard = is_heard(run->picks[places[i]]),
+		    .name = lin_op_of(pick)->name,
+		    .thread = (uint8_t)(thread == LIN_AFTER ? 0 : thread),
+		    .heard = lin_is_heard(pick),
 		    .began = record->began ? record->began
 		             : run->counts ? record->returned
 		                           : i + 1,
@@ -519,7 +334,7 @@ static void judge(void *state)
 {
 	struct run *run = run_of(state);
 	bool model = lab.active;
-	for (unsigned i = 0, from = n_places - after_of(lin); i < after_of(lin); i++)
+	for (unsigned i = 0, from = lab_lin_places() - lin_after_of(lin); i < lin_after_of(lin); i++)
 		make_call(run, state, from + i);
 	lab.active = false;
 	make_history(run);
@@ -541,10 +356,10 @@ void lab_lin_say(unsigned place, int64_t result, bool ended, char *text, size_t 
 	uint8_t pick = model_run.picks[place];
 	if (pick == 0)
 		return;
-	const struct line *line = &menu[(pick - 1) / 2];
-	struct lin_call call = {.call = {.kind = line->op->kind, .arg = arg_of(line, place), .result = result},
-	                        .name = line->op->name,
-	                        .heard = is_heard(pick)};
+	struct lin_call call = {
+	    .call = {.kind = lin_op_of(pick)->kind, .arg = lin_arg_of(pick, place), .result = result},
+	    .name = lin_op_of(pick)->name,
+	    .heard = lin_is_heard(pick)};
 	if (ended)
 		lin_say_result(&call, text, size);
 	else

@@ -250,6 +250,8 @@ def lin(tool):
     ring = os.path.join(tool.source, "docs", "examples", "stress", "ring.c")
     with open(ring, encoding="utf-8") as file:
         text = file.read()
+    with open(os.path.join(tool.source, "docs", "stress.md"), encoding="utf-8") as file:
+        expect(file.read(), text.split("/* clang-format off */\n")[1])
     if len([line for line in text.splitlines() if not line.startswith("/*")]) > 30:
         raise Failure("the documents say thirty lines")
     expect(tool.run("--load", ring, "--time", "3s", status=0)[0], "programs")

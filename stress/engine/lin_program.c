@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The operations of the test that runs as a menu, and programs made of it by lot. lin.c has what a program is. */
+#include "lin_program.h"
+#include "lin.h"
+#include "lin_run.h"
+#include "model.h"
+#include <stdio.h>
+#include <string.h>
+
+#define EXPORTED __attribute__((visibility("default")))
+
+enum { MENU = 120 };
+
+struct line {
+	const struct fl_lin_op *op;
+	int64_t choice; /* of args or keys */
+	unsigned weight;
+};
+
+static struct fl_lin_op *ops;
+static const struct fl_lin *lin; /* the one that runs */
+static struct line menu[MENU];
+static unsigned n_menu, n_places;
+uint8_t lab_lin_program[LIN_CALLS];
+
+static unsigned or_else(unsigned n, unsigned usual)
+{
+	return n > 0 ? n : usual;
+}
+
+unsigned lin_threads_of(const struct fl_lin *t)
+{
+	return or_else(t->threads, 3);
+}
+
+unsigned lin_each_of(const struct fl_lin *t)
+{
+	return or_else(t->each, 3);
+}
+
+unsigned lin_before_of(const struct fl_lin *t)
+{
+	return or_else(t->before, 2);
+}
+
+unsigned lin_after_of(const struct fl_lin *t)
+{
+	return or_else(t->after, 2);
+}
+
+const char *lin_problem_of(const struct fl_lin *t)
+{
+	if (t->size != sizeof *t)
+		return "was compiled with another version of <fairlead/stress_lin.h>";
+	if (!t->spec || !t->spec->apply || t->spec->size == 0 || t->spec->size > LIN_STATE)
+		return "has no specification, or one with a state of more than 65536 bytes";
+	if (lin_threads_of(t) > LIN_THREADS || lin_each_of(t) > LIN_EACH || lin_before_of(t) > LIN_EACH ||
+	    lin_after_of(t) > LIN_EACH)
+		return "wants more than 8 threads, or more than 9 calls of one";
+	if (lin_before_of(t) + lin_threads_of(t) * lin_each_of(t) + lin_after_of(t) > LIN_CALLS)
+		return "wants more than 64 calls in one program";
+	return NULL;
+}
+
+/* --- the menu --- */
+
+static const struct line *line_of(uint8_t pick)
+{
+	return &menu[(pick - 1) / 2];
+}
+
+const struct fl_lin_op *lin_op_of(uint8_t pick)
+{
+	return line_of(pick)->op;
+}
+
+EXPORTED void fl_lin_register_op(struct fl_lin_op *op)
+{
+	struct fl_lin_op **last = &ops;
+	if (op->size != sizeof *op) {
+		(void)fprintf(stderr,
+		              "fairlead-stress: FL_LIN_OP(%s, ...) was compiled with another version of "
+		              "<fairlead/stress_lin.h>\n",
+		              op->test);
+		return;
+	}
+	while (*last)
+		last = &(*last)->next;
+	*last = op;
+	op->module = lab_module_at((uintptr_t)op);
+}
+
+/* NULL, or what is wrong with it. */
+static const char *add_to_menu(const struct fl_lin_op *op)
+{
+	enum { KINDS = 32, MANY = 5, EVEN = 840 }; /* the weight is that of all choices together */
+	bool many = op->kind == FL_LIN_PUT_MANY || op->kind == FL_LIN_GET_MANY;
+	unsigned choices = or_else(op->args > op->keys ? op->args : op->keys, 1);
+	if (op->kind <= 0 || op->kind >= KINDS)
+		return "the kind of an operation is none from 1 to 31";
+	if (many && op->keys > MANY)
+		return "an operation has more than five items at once";
+	if (choices > MENU - n_menu)
+		return "more than 120 operations, each argument counted";
+	for (unsigned i = 0; i < choices; i++)
+		menu[n_menu++] = (struct line){op, i, or_else(op->weight, 1) * EVEN / choices};
+	return NULL;
+}
+
+const char *lin_program_use(const struct lab_test *test)
+{
+	const char *wrong = NULL;
+	lin = test->test->lin;
+	n_menu = n_places = 0;
+	if (!lin)
+		return NULL;
+	n_places = lin_before_of(lin) + lin_threads_of(lin) * lin_each_of(lin) + lin_after_of(lin);
+	for (const struct fl_lin_op *op = ops; op && !wrong; op = op->next)
+		if (op->module == test->module && strcmp(op->test, test->test->name) == 0)
+			wrong = add_to_menu(op);
+	return n_menu == 0 && !wrong ? "an FL_LIN without FL_LIN_OP" : wrong;
+}
+
+unsigned lin_picks(void)
+{
+	return 1 + 2 * n_menu;
+}
+
+/* --- programs --- */
+
+/* Whether one more call of that line may be made by `thread`, 0 for main. */
+static bool may_draw(const struct line *line, unsigned thread, const uint8_t *picks)
+{
+	unsigned calls = 0;
+	if (thread > 0 && line->op->by && !(line->op->by & FL_LIN_THREAD(thread - 1)))
+		return false;
+	for (unsigned i = 0; i < n_places && line->op->most > 0; i++)
+		calls += picks[i] > 0 && lin_op_of(picks[i]) == line->op;
+	return line->op->most == 0 || calls < line->op->most;
+}
+
+static uint8_t draw_call(unsigned thread, const uint8_t *picks, lab_lin_below *below)
+{
+	unsigned sum = 0;
+	for (unsigned i = 0; i < n_menu; i++)
+		sum += may_draw(&menu[i], thread, picks) ? menu[i].weight : 0;
+	unsigned lot = sum > 0 ? below(sum) : 0;
+	for (unsigned i = 0; i < n_menu && sum > 0; i++) {
+		if (!may_draw(&menu[i], thread, picks))
+			continue;
+		if (lot < menu[i].weight)
+			return (uint8_t)(1 + 2 * i);
+		lot -= menu[i].weight;
+	}
+	return 0;
+}
+
+/* Who hears: nobody, some, all. */
+static bool draw_hearing(unsigned kind, lab_lin_below *below)
+{
+	return kind < 3 ? false : kind < 5 ? below(2) : true;
+}
+
+void lab_lin_draw(uint8_t *picks, bool small, lab_lin_below *below)
+{
+	enum { SMALL = 2 };
+	unsigned most = lin_threads_of(lin), each = lin_each_of(lin), before = below(lin_before_of(lin) + 1);
+	unsigned threads = most < 2 || small ? (most < 2 ? most : 2) : 2 + below(most - 1), hearing = below(8);
+	unsigned longest = 1 + below(small && each > SMALL ? SMALL : each);
+	memset(picks, 0, LIN_CALLS);
+	for (unsigned i = 0; i < before; i++)
+		picks[i] = draw_call(0, picks, below);
+	for (unsigned t = 0; t < threads; t++) {
+		unsigned calls = t < 2 ? longest : 1 + below(longest);
+		for (unsigned i = 0; i < calls; i++) {
+			uint8_t *pick = &picks[lin_before_of(lin) + t * each + i];
+			*pick = draw_call(t + 1, picks, below);
+			*pick = (uint8_t)(*pick + (*pick > 0 && draw_hearing(hearing, below)));
+		}
+	}
+	for (unsigned i = 0, after = below(lin_after_of(lin) + 1); i < after; i++) {
+		uint8_t *pick = &picks[lin_before_of(lin) + most * each + i];
+		*pick = draw_call(0, picks, below);
+	}
+}
+
+unsigned lab_lin_places(void)
+{
+	return n_places;
+}
+
+/* --- what a pick means --- */
+
+bool lin_is_heard(uint8_t pick)
+{
+	return pick > 0 && pick % 2 == 0;
+}
+
+/* Thread and number of the call at that place; 0 is main before the threads, LIN_AFTER main after them. */
+void lin_place_of(unsigned place, unsigned *thread, unsigned *number)
+{
+	unsigned before = lin_before_of(lin), each = lin_each_of(lin), among = lin_threads_of(lin) * each;
+	if (place < before) {
+		*thread = 0;
+		*number = place;
+	} else if (place < before + among) {
+		*thread = 1 + (place - before) / each;
+		*number = (place - before) % each;
+	} else {
+		*thread = LIN_AFTER;
+		*number = place - before - among;
+	}
+}
+
+/* One that no other call has: 1, 2 before; 11, 12 of the first thread; 91, 92 after. */
+static int64_t id_of(unsigned place)
+{
+	unsigned thread, number;
+	lin_place_of(place, &thread, &number);
+	return 10 * (int64_t)thread + number + 1;
+}
+
+int64_t lin_arg_of(uint8_t pick, unsigned place)
+{
+	const struct line *line = line_of(pick);
+	if (line->op->args > 0)
+		return line->choice;
+	return line->choice << 8 | id_of(place);
+}
