@@ -96,11 +96,11 @@ FL_STRESS(cond_looker_is_first, one, two, signaller)
 	FL_FORBIDDEN(1, "the later one first");
 }
 
-/* Whoever is woken may free the condition, while the signaller is still on its way out. */
+/* Whoever is woken may free the condition, while the signaller, who has not the mutex, is still on its way out. */
 struct cond_freed_by_woken {
 	fl_mutex m;
 	fl_cond *c;
-	int ready;
+	bool ready, waits;
 };
 
 FL_STRESS_SETUP(cond_freed_by_woken)
@@ -111,8 +111,11 @@ FL_STRESS_SETUP(cond_freed_by_woken)
 FL_STRESS_ACTOR(cond_freed_by_woken, waiter)
 {
 	FL_LOCKED(&s->m);
-	while (!s->ready)
-		OK(fl_cond_wait(s->c, &s->m));
+	if (s->ready)
+		return;
+	s->waits = true;
+	OK(fl_cond_wait(s->c, &s->m)); /* once: only a signal ends it */
+	FL_STRESS_CHECK(s->ready);
 	OK(fl_cond_destroy(s->c));
 	free(s->c);
 	s->c = NULL;
@@ -120,14 +123,21 @@ FL_STRESS_ACTOR(cond_freed_by_woken, waiter)
 
 FL_STRESS_ACTOR(cond_freed_by_woken, signaller)
 {
-	FL_LOCKED(&s->m);
-	s->ready = 1;
-	if (s->c)
-		fl_cond_broadcast(s->c);
+	fl_cond *c = NULL;
+	{
+		FL_LOCKED(&s->m);
+		s->ready = true;
+		if (s->waits)
+			c = s->c;
+	}
+	if (c)
+		fl_cond_broadcast(c);
 }
 
 FL_STRESS(cond_freed_by_woken, waiter, signaller)
 {
 	FL_ACCEPTABLE(!s->c, "freed");
+	free(s->c);
+	FL_ACCEPTABLE(!s->waits, "too late to wait");
 	FL_FORBIDDEN(1, "still there");
 }
