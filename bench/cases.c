@@ -168,6 +168,34 @@ const bench_case bench_cases[] = {
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
+		.name = "queues/spsc_uncontended", .unit = "ns/item", .threads = {1}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/spsc_1p1c", .unit = "ns/item", .threads = {2}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/ring_uncontended", .unit = "ns/item", .threads = {1}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/ring_1p1c", .unit = "ns/item", .threads = {2}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/ring_2p2c", .unit = "ns/item", .threads = {4}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/ring_4p4c", .unit = "ns/item", .threads = {8}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
+		.name = "queues/ring_8p8c", .unit = "ns/item", .threads = {16}, .least_ms = 100,
+		.peers = {"boost", "ck_ring"},
+	},
+	{
 		.name = "exec/submit_get", .unit = "ns/task", .threads = {2}, .callers = 1,
 		.peers = {"pthread", "boost", "glib"},
 	},

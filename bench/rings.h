@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_RINGS_H
+#define BENCH_RINGS_H
+
+#include "queues.h"
+
+#include <sched.h>
+
+static inline void ring_pause(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("isb" ::: "memory");
+#else
+	__asm__ volatile("" ::: "memory");
+#endif
+}
+
+/*
+ * The queue workload (queues.h) for what does not block, for C and C++: who finds it full or empty pauses, longer each time,
+ * and then lets another thread have the CPU; all alike.
+ */
+static inline void ring_back_off(unsigned *turns)
+{
+	enum { DOUBLINGS = 6 };
+	if (*turns < DOUBLINGS)
+		for (unsigned i = 1u << *turns; i > 0; i--)
+			ring_pause();
+	else
+		sched_yield();
+	++*turns;
+}
+
+/* try_put(q, item) and try_get(q, &item) say whether they did it. */
+#define RING_BENCH(impl, type, open, close, try_put, try_get)                                                          \
+	static inline void impl##_ring_put(type *q, uint64_t item)                                                     \
+	{                                                                                                              \
+		for (unsigned turns = 0; __builtin_expect(!try_put(q, item), 0);)                                      \
+			ring_back_off(&turns);                                                                         \
+	}                                                                                                              \
+	static inline uint64_t impl##_ring_get(type *q)                                                                \
+	{                                                                                                              \
+		uint64_t item;                                                                                         \
+		for (unsigned turns = 0; __builtin_expect(!try_get(q, &item), 0);)                                     \
+			ring_back_off(&turns);                                                                         \
+		return item;                                                                                           \
+	}                                                                                                              \
+	QUEUE_BENCH(impl, type, open, close, impl##_ring_put, impl##_ring_get)
+
+#define RING_ROW(case, impl, label, run, fixed)                                                                        \
+	{                                                                                                              \
+		"queues/" case, label, impl##_setup, impl##_##run, impl##_teardown, fixed                              \
+	}
+
+/* clang-format off */
+#define SPSC_ROWS(impl, label)                                                                                         \
+	RING_ROW("spsc_uncontended", impl, label, uncontended, 0),                                                     \
+	RING_ROW("spsc_1p1c", impl, label, mpmc, 0)
+
+/* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
+#define RING_ROWS(impl, label, fixed)                                                                                  \
+	RING_ROW("ring_uncontended", impl, label, uncontended, 0),                                                     \
+	RING_ROW("ring_1p1c", impl, label, mpmc, 0),                                                                   \
+	RING_ROW("ring_2p2c", impl, label, mpmc, fixed),                                                               \
+	RING_ROW("ring_4p4c", impl, label, mpmc, fixed),                                                               \
+	RING_ROW("ring_8p8c", impl, label, mpmc, fixed)
+/* clang-format on */
+
+#endif
