@@ -297,7 +297,7 @@ static bool by_force(const struct fl_lin_spec *spec, int64_t limit)
 /* Up to six calls on three threads, at random times. */
 static void draw_times(void)
 {
-	unsigned when[12], n = 2 + draw(5);
+	unsigned when[12] = {0}, n = 2 + draw(5);
 	begin();
 	for (unsigned i = 0; i < 2 * n; i++)
 		when[i] = i + 1;

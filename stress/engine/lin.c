@@ -259,7 +259,7 @@ static uint64_t before_in(const struct run *run, unsigned place, const uint8_t *
 
 static void make_history(struct run *run)
 {
-	uint8_t places[LIN_CALLS];
+	uint8_t places[LIN_CALLS] = {0};
 	history.n = 0;
 	for (unsigned i = 0; i < lab_lin_places(); i++)
 		if (record_of(run, i)->called)
@@ -280,7 +280,9 @@ static void make_history(struct run *run)
 		    .began = record->began ? record->began
 		             : run->counts ? record->returned
 		                           : i + 1,
-		    .returned = record->returned ? record->returned : i + 1,
+		    .returned = !record->ended     ? 0
+		                : record->returned ? record->returned
+		                                   : i + 1,
 		    .before = before_in(run, places[i], places, history.n),
 		};
 	}

@@ -60,7 +60,7 @@ static struct seen seen;
 
 static void *grown(void *memory, size_t size)
 {
-	void *more = realloc(memory, size);
+	void *more = realloc(memory, size > 0 ? size : 1);
 	if (!more)
 		abort();
 	return more;
@@ -184,7 +184,7 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 	static size_t room;
 	static uint8_t *stack;
 	size_t need = (LIN_CALLS + 2) * spec->size + 8;
-	if (need > room)
+	if (need > room || !stack)
 		stack = grown(stack, room = need);
 	s->stack = stack;
 	s->spec = spec;
@@ -197,7 +197,7 @@ static void begin(struct search *s, const struct fl_lin_spec *spec, int64_t limi
 /* Takes the calls whose bits are in `wanted`, with numbers of their own. */
 static void take(struct search *s, const struct lin_history *h, uint64_t wanted)
 {
-	uint8_t number[LIN_CALLS];
+	uint8_t number[LIN_CALLS] = {0};
 	s->n = 0;
 	s->returned = 0;
 	s->absent = -1;
@@ -243,7 +243,7 @@ static bool part_of(const struct lin_history *h, const struct fl_lin_spec *spec,
 
 enum lin_verdict lin_check(const struct lin_history *h, const struct fl_lin_spec *spec, int64_t limit)
 {
-	struct search s;
+	struct search s = {0};
 	for (uint64_t rest = all_of(h), part; rest; rest &= ~part) {
 		if (!part_of(h, spec, rest, &part))
 			part = rest; /* that is all of it: one call without a key forbids parts from the first on */
@@ -268,7 +268,7 @@ static bool is_refused(const struct lin_call *c)
 
 static void keep_those(const struct lin_history *h, uint64_t wanted, struct lin_history *to)
 {
-	uint8_t number[LIN_CALLS];
+	uint8_t number[LIN_CALLS] = {0};
 	to->n = 0;
 	for (unsigned i = 0; i < h->n; i++) {
 		if (!(wanted & LIN_BIT(i)))
@@ -351,7 +351,7 @@ static uint64_t kin_of(const struct lin_history *h, unsigned which, const struct
 unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl_lin_spec *spec, int64_t limit,
                     char *texts, size_t size, unsigned most)
 {
-	struct search s;
+	struct search s = {0};
 	struct places places = {texts, size, 0, most};
 	if (!spec->text)
 		return 0;
@@ -359,6 +359,8 @@ unsigned lin_states(const struct lin_history *h, unsigned which, const struct fl
 	for (unsigned i = 0; i < s.n; i++)
 		if (s.calls[i] == &h->calls[which])
 			s.absent = (int)i;
+	if (s.absent < 0)
+		return 0;
 	s.returned &= ~LIN_BIT(s.absent);
 	s.after = 0;
 	for (unsigned i = 0; i < s.n; i++) {

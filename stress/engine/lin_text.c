@@ -128,17 +128,18 @@ static void say_row(struct text *t, const struct lin_history *h, const struct ro
 static void say_columns(struct text *t, const struct lin_history *h, uint64_t core)
 {
 	static struct row rows[4 * LIN_CALLS];
-	int column[THREADS] = {0}, columns = 0;
+	int column[THREADS] = {0}, columns = 0, width = 0;
 	char name[16];
 	bool heard = false;
-	for (uint8_t thread = 0; thread < THREADS; thread++) {
+	for (int thread = 0; thread < THREADS; thread++) {
 		bool any = false;
 		for (unsigned i = 0; i < h->n; i++)
 			any = any || h->calls[i].thread == thread;
 		if (!any)
 			continue;
 		(void)snprintf(name, sizeof name, thread == 0 ? "main" : "t%d", thread);
-		say(t, "%-*s", COLUMN, name);
+		say(t, "%*s%s", columns > 0 ? COLUMN - width : 0, "", name);
+		width = (int)strlen(name);
 		column[thread] = columns++;
 	}
 	say(t, "\n");
