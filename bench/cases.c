@@ -196,6 +196,31 @@ const bench_case bench_cases[] = {
 		.peers = {"boost", "ck_ring"},
 	},
 	{
+		.name = "queues/unbounded", .unit = "ns/item", .threads = {2, 4, 8, 16},
+		.peers = {"tbb", "glib"},
+		.weaker = {"moodycamel", "urcu", "ck_fifo"},
+	},
+	{
+		.name = "queues/unbounded_64", .unit = "ns/item", .threads = {2, 4, 8, 16},
+		.peers = {"tbb", "glib"},
+		.weaker = {"moodycamel", "urcu", "ck_fifo"},
+	},
+	{
+		.name = "queues/unbounded_many", .unit = "ns/item", .threads = {2, 4, 8, 16},
+		.peers = {"tbb", "glib"},
+		.weaker = {"moodycamel", "urcu", "ck_fifo"},
+	},
+	{
+		.name = "queues/unbounded_many_64", .unit = "ns/item", .threads = {2, 4, 8, 16},
+		.peers = {"tbb", "glib"},
+		.weaker = {"moodycamel", "urcu", "ck_fifo"},
+	},
+	{
+		.name = "queues/mpsc", .unit = "ns/item", .threads = {2, 5, 9, 17},
+		.peers = {"tbb", "glib"},
+		.weaker = {"moodycamel", "urcu", "ck_fifo"},
+	},
+	{
 		.name = "exec/submit_get", .unit = "ns/task", .threads = {2}, .callers = 1,
 		.peers = {"pthread", "boost", "glib"},
 	},

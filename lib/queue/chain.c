@@ -425,7 +425,8 @@ bool fl__chain_is_closed(struct fl__chain *c)
 /* 1: look again. */
 static int mark_last(struct fl__chain *c, struct fl__segment *s)
 {
-	uint64_t head = fl__load_acquire(&s->head); /* as in fl__chain_tickets() */
+	uint64_t head =
+	    fl__load_relaxed(&s->head); /* relaxed: if it equals the tail below, which is the newest, it is, too */
 	if (head >= c->cells) {
 		int rc = fl__chain_leave(c, s);
 		uintptr_t none = 0;
@@ -482,7 +483,7 @@ uint64_t fl__chain_length(struct fl__chain *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	uint64_t taken = s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it, as for "empty" */
+	uint64_t taken = s->first + fl__load_relaxed(&s->head); /* relaxed: a count */
 	uint64_t put = tickets(c, last_segment(c, &borrowed));
 	give_back(borrowed);
 	return put > taken ? put - taken : 0;

@@ -116,6 +116,42 @@ FL_STRESS(mpsc_reuse, late, both)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
+/*
+ * The consumer, which keeps nothing itself, frees a segment over which another moved the tail: who has just begun to keep it is
+ * seen, or sees that it has gone.
+ */
+struct mpsc_late {
+	fl_mpsc *q;
+	int got;
+};
+
+FL_STRESS_SETUP(mpsc_late)
+{
+	s->q = mpsc_of(1, 1);
+}
+
+FL_STRESS_ACTOR(mpsc_late, late)
+{
+	OK(fl_mpsc_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(mpsc_late, appends)
+{
+	OK(fl_mpsc_try_put(s->q, &(int){4}));
+}
+
+FL_STRESS_ACTOR(mpsc_late, consumer)
+{
+	s->got = take(s->q) + take(s->q);
+}
+
+FL_STRESS(mpsc_late, late, appends, consumer)
+{
+	int sum = end(s->q, 3) + s->got;
+	FL_ACCEPTABLE(sum == 7, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
 /* closed_with_outstanding_reservation: accepted <=> got, by the consumer that takes until it is told that all is over. */
 struct mpsc_close {
 	fl_mpsc *q;

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef BENCH_QUEUES_UNBOUNDED_H
+#define BENCH_QUEUES_UNBOUNDED_H
+
+#include "queues.h"
+
+#include <sched.h>
+#include <stdbool.h>
+#include <string.h>
+
+/*
+ * The workload of unbounded queues, for C and C++: as queues.h has it, for items of 8 and of 64 bytes, one at a time and 16. Nobody
+ * sleeps: who finds it empty gives the CPU away and looks again. So that no run is about memory alone each is of so many items,
+ * not of so long.
+ */
+enum { UNBOUNDED_MANY = 16, UNBOUNDED_FIXED = 100000 };
+
+typedef struct item_8 {
+	uint64_t words[1];
+} item_8;
+
+typedef struct item_64 {
+	uint64_t words[8];
+} item_64;
+
+static inline void unbounded_produce_share(const bench_thread *t, int producers, uint64_t *share)
+{
+	uint64_t each = t->total / (uint64_t)producers;
+	*share = t->index == 0 ? t->total - each * (uint64_t)(producers - 1) : each;
+}
+
+/* The state says how many were got in all, for several consumers; where there is one it counts by itself. */
+typedef struct unbounded_data {
+	uint64_t sums[QUEUE_THREADS_MAX];
+	uint64_t shares[QUEUE_THREADS_MAX];
+	BENCH_ALIGNED uint64_t got;
+} unbounded_data;
+
+static inline void unbounded_check(const unbounded_data *data)
+{
+	uint64_t sum = 0;
+	for (int i = 0; i < QUEUE_THREADS_MAX; i++)
+		sum += data->shares[i] * queue_item(i, 0) + data->shares[i] * (data->shares[i] + 1) / 2 - data->sums[i];
+	if (sum != 0)
+		bench_fail("a queue lost or doubled items");
+}
+
+/*
+ * Rows of one implementation for one size of item: put_many(q, items, n) puts all of them; get_many(q, items, n) returns how
+ * many it got, without waiting. `one`: consumers in all; 0: half of the threads. `many`: items at a time.
+ */
+#define UNBOUNDED_BENCH(impl, item, type, open, close, put_many, get_many)                                             \
+	struct impl##_##item##_state {                                                                                 \
+		unbounded_data data;                                                                                   \
+		type *q;                                                                                               \
+	};                                                                                                             \
+	static void *impl##_##item##_setup(int threads, uint64_t total)                                                \
+	{                                                                                                              \
+		struct impl##_##item##_state *s = (struct impl##_##item##_state *)bench_alloc(sizeof *s);              \
+		(void)threads;                                                                                         \
+		(void)total;                                                                                           \
+		s->q = open(total);                                                                                    \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static inline void impl##_##item##_run(bench_thread *t, int consumers, size_t many)                            \
+	{                                                                                                              \
+		struct impl##_##item##_state *s = (struct impl##_##item##_state *)t->state;                            \
+		type *q = s->q;                                                                                        \
+		item items[UNBOUNDED_MANY];                                                                            \
+		int producers = t->threads - consumers;                                                                \
+		memset(items, 0, sizeof items);                                                                        \
+		if (t->index < producers) {                                                                            \
+			uint64_t share;                                                                                \
+			unbounded_produce_share(t, producers, &share);                                                 \
+			s->data.shares[t->index] = share;                                                              \
+			for (uint64_t i = 0; i < share;) {                                                             \
+				size_t n = 0;                                                                          \
+				while (n < many && i < share)                                                          \
+					items[n++].words[0] = queue_item(t->index, ++i);                               \
+				put_many(q, items, n);                                                                 \
+			}                                                                                              \
+			return;                                                                                        \
+		}                                                                                                      \
+		queue_tally tally = {{0}, 0};                                                                          \
+		uint64_t got = 0;                                                                                      \
+		for (;;) {                                                                                             \
+			size_t n = get_many(q, items, many);                                                           \
+			for (size_t i = 0; i < n; i++)                                                                 \
+				queue_got(&tally, items[i].words[0]);                                                  \
+			got += n;                                                                                      \
+			if (n > 0 && (consumers > 1 || got < t->total))                                                \
+				continue;                                                                              \
+			if (__atomic_add_fetch(&s->data.got, got, __ATOMIC_RELAXED) == t->total)                       \
+				break;                                                                                 \
+			got = 0;                                                                                       \
+			sched_yield();                                                                                 \
+		}                                                                                                      \
+		s->data.sums[t->index] = tally.sum;                                                                    \
+	}                                                                                                              \
+	__attribute__((unused)) static void impl##_##item##_mpmc(bench_thread *t)                                      \
+	{                                                                                                              \
+		impl##_##item##_run(t, t->threads / 2, 1);                                                             \
+	}                                                                                                              \
+	__attribute__((unused)) static void impl##_##item##_many(bench_thread *t)                                      \
+	{                                                                                                              \
+		impl##_##item##_run(t, t->threads / 2, UNBOUNDED_MANY);                                                \
+	}                                                                                                              \
+	__attribute__((unused)) static void impl##_##item##_mpsc(bench_thread *t)                                      \
+	{                                                                                                              \
+		impl##_##item##_run(t, 1, 1);                                                                          \
+	}                                                                                                              \
+	static void impl##_##item##_teardown(void *state, uint64_t total)                                              \
+	{                                                                                                              \
+		struct impl##_##item##_state *s = (struct impl##_##item##_state *)state;                               \
+		(void)total;                                                                                           \
+		unbounded_check(&s->data);                                                                             \
+		close(s->q);                                                                                           \
+		free(s);                                                                                               \
+	}
+
+#define UNBOUNDED_ROW(name, impl, item, run)                                                                           \
+	{                                                                                                              \
+		"queues/" name, #impl, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown,         \
+		    UNBOUNDED_FIXED                                                                                    \
+	}
+#define UNBOUNDED_ROWS(impl)                                                                                           \
+	UNBOUNDED_ROW("unbounded", impl, item_8, mpmc), UNBOUNDED_ROW("unbounded_64", impl, item_64, mpmc),            \
+	    UNBOUNDED_ROW("unbounded_many", impl, item_8, many),                                                       \
+	    UNBOUNDED_ROW("unbounded_many_64", impl, item_64, many)
+
+#endif
