@@ -46,7 +46,9 @@ struct fl_spsc {
 
 FL__SPSC_FN size_t fl__spsc_after(const fl_spsc *q, size_t slot)
 {
-	return slot + 1 == q->count_ ? 0 : slot + 1;
+	if (__builtin_expect(slot + 1 == q->count_, 0)) /* a branch: the next operation need not wait for the outcome */
+		return 0;
+	return slot + 1;
 }
 
 /* The slot for the next item, and in `*next` the one after it; NULL: full. */
