@@ -39,7 +39,7 @@ typedef struct fl_queue_config {
 
 /*
  * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
- * Returns 0, -EINVAL (item size 0, unknown order), -EOVERFLOW (capacity x size above PTRDIFF_MAX), -ENOMEM.
+ * Returns 0, -EINVAL (item size 0, unknown order), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
@@ -94,8 +94,9 @@ FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
- * Closes `q` and drops what is in it: blocked gets fail too. Each dropped item counts as done. The drop callback runs on the
- * calling thread, without a lock held. Returns how many were dropped. Never waits.
+ * Closes `q`, then drops what is in it: two steps, and a get in between takes what is not dropped yet. Blocked gets fail too. Each
+ * dropped item counts as done. The drop callback runs on the calling thread, without a lock held. Returns how many were
+ * dropped. Waits for nobody but those who are in the middle of a put.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 

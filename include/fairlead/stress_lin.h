@@ -40,9 +40,9 @@ extern "C" {
  *     CLOSE      what is in may be got                  0
  *     CLOSE_NOW  what is in is dropped                  how many
  *     LENGTH                                            how many
- *     PUT_MANY   FL_LIN_KEY(arg) + 1 items at once,     how many, in their order: as many as have space; 0 once closed
- *                the i-th is fl_lin_item(arg, i)
- *     GET_MANY   up to FL_LIN_KEY(arg) + 1 at once      fl_lin_items(n, items): as many as there are
+ *     PUT_MANY   FL_LIN_KEY(arg) + 1 items at once,     how many, in their order: as many as have space, or fewer, but
+ *                the i-th is fl_lin_item(arg, i)  not none, while another call is under way; 0 once closed
+ *     GET_MANY   up to FL_LIN_KEY(arg) + 1 at once      fl_lin_items(n, items): as many as there are, or fewer, likewise
  *
  *     and to all of these: -EBUSY, nothing has happened, while another call is under way; -ETIMEDOUT where -EAGAIN may be
  *

@@ -89,8 +89,11 @@ void fl__mpmc_fini(struct fl__mpmc *q)
 
 bool fl__mpmc_close(struct fl__mpmc *q)
 {
-	/* release: what was done before; pairs with the loads that find it in claim_space() and no_item() */
-	return (fl__or_release(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
+	/*
+	 * release: what was done before; pairs with the loads that find it in claim_space() and no_item(). seq_cst: its place in
+	 * the one order of the claims, beside the loads that tell a length, or find nothing
+	 */
+	return (fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
 }
 
 bool fl__mpmc_is_closed(struct fl__mpmc *q)
@@ -103,16 +106,24 @@ static uint64_t index_of(const struct fl__mpmc *q, uint64_t at)
 	return (at & q->mask) / FL__MPMC_STEP;
 }
 
+uint64_t fl__mpmc_puts(struct fl__mpmc *q)
+{
+	/* acquire: what came before a put that is counted; pairs with the CAS of claim_space() */
+	const uint64_t tail = fl__load_acquire(&q->tail);
+	return tail / fl__mpmc_lap(q) * q->capacity + index_of(q, tail);
+}
+
 size_t fl__mpmc_length(struct fl__mpmc *q)
 {
-	/* acquire: the tail is not older than the claims of the items that are gone; pairs with the CAS of claim_item() */
-	const uint64_t head = fl__load_acquire(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
-	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_FLAGS; /* relaxed: out of date anyway */
+	const uint64_t flags = FL__MPMC_FLAGS;
+	uint64_t head, tail;
+	do {
+		/* seq_cst, all: the length has its place in the one order of the claims; pairs with their CAS */
+		head = fl__load_seq_cst(&q->head) & ~flags;
+		tail = fl__load_seq_cst(&q->tail) & ~flags;
+	} while ((fl__load_seq_cst(&q->head) & ~flags) != head);
 	const uint64_t laps = (tail & ~q->mask) - (head & ~q->mask);
-	if (laps > fl__mpmc_lap(q))
-		return q->capacity; /* others went on between the loads */
-	const uint64_t length = index_of(q, tail) + (laps ? q->capacity : 0) - index_of(q, head);
-	return length < q->capacity ? (size_t)length : q->capacity;
+	return (size_t)(index_of(q, tail) + (laps ? q->capacity : 0) - index_of(q, head));
 }
 
 /* As claim_space() and claim_item(), which say why they acquire; the stamp relaxed, since nothing in the slot is touched. */

@@ -44,8 +44,11 @@ void fl__mpmc_fini(struct fl__mpmc *q);
 bool fl__mpmc_close(struct fl__mpmc *q);
 bool fl__mpmc_is_closed(struct fl__mpmc *q);
 
-/* How many items are in, 0 to capacity; exact when nobody is putting or getting. */
+/* How many items were in at one moment of the call, those that are on their way in included; a round more for each get meanwhile. */
 size_t fl__mpmc_length(struct fl__mpmc *q);
+
+/* How many items were put so far, those that are on their way in included. */
+uint64_t fl__mpmc_puts(struct fl__mpmc *q);
 
 /* What a put, or a get, would have returned just now. */
 int fl__mpmc_can_put(struct fl__mpmc *q);

@@ -31,11 +31,6 @@ FL_LIN_OP(lin_queue, close, FL_LIN_CLOSE, .most = 1)
 	return 0;
 }
 
-FL_LIN_OP(lin_queue, close_now, FL_LIN_CLOSE_NOW, .most = 1)
-{
-	return (int64_t)fl_queue_close_now(s->q);
-}
-
 FL_LIN_OP(lin_queue, length, FL_LIN_LENGTH)
 {
 	return (int64_t)fl_queue_length(s->q);

@@ -88,13 +88,21 @@ static bool put(struct queue *q, const struct fl_lin_call *c)
 	return true;
 }
 
+/* Whether a call that could have moved `most` items may have moved `n`: fewer, but for none, while another is under way. */
+static bool is_enough(const struct fl_lin_call *c, int64_t n, int64_t most)
+{
+	return n == most || (c->overlaps != 0 && n > 0 && n < most);
+}
+
 static bool put_many(struct queue *q, const struct fl_lin_call *c)
 {
 	int64_t asked = FL_LIN_KEY(c->arg) + 1, space = q->closed ? 0 : space_of(q), n = asked < space ? asked : space;
 	if (c->returned && c->result < 0)
 		return is_refused(q, c, false);
-	if (c->returned && c->result != n)
+	if (c->returned && !is_enough(c, c->result, n))
 		return false;
+	if (c->returned)
+		n = c->result;
 	for (unsigned i = 0; i < n; i++)
 		append(q, fl_lin_item(c->arg, i));
 	return true;
@@ -126,6 +134,12 @@ static bool get_many(struct queue *q, const struct fl_lin_call *c, next_of *next
 	unsigned n = (unsigned)(asked < q->n ? asked : q->n);
 	if (c->returned && c->result < 0)
 		return is_refused(q, c, false);
+	if (c->returned) {
+		const unsigned got = (unsigned)c->result & 15; /* fl_lin_items() */
+		if (!is_enough(c, got, n))
+			return false;
+		n = got;
+	}
 	for (unsigned i = 0; i < n && i < 5; i++)
 		items[i] = take(q, next);
 	return n <= 5 && (!c->returned || c->result == fl_lin_items(n, items));

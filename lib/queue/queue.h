@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_QUEUE_QUEUE_H
+#define FL_QUEUE_QUEUE_H
+
+#include "mpmc.h"
+#include "type.h"
+#include <stdalign.h>
+
+struct fl_queue {
+	const struct fl__queue_type *type;
+	size_t item_size;
+	void (*drop)(void *item, void *drop_arg);
+	void *drop_arg;
+	uint64_t done;   /* join.c */
+	uint32_t inside; /* contexts that sleep, or are on their way out of a sleep */
+	char lines[2];   /* of each side: their addresses */
+	alignas(max_align_t) unsigned char state[];
+};
+
+static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
+{
+	return (struct fl__mpmc *)(void *)q->state;
+}
+
+/* Wakes the first of those who sleep on a side, after the mark that they do was taken off. `q` may be gone by now. */
+void fl__queue_wake(fl_queue *q, enum fl__queue_side side);
+
+/* Wakes all who sleep on either side. */
+void fl__queue_wake_all(fl_queue *q);
+
+/* Whether somebody sleeps, or is on the way out of a sleep for an item or space. */
+bool fl__queue_is_awaited(fl_queue *q);
+
+/* A put or a get that may have to sleep. */
+struct fl__queue_call {
+	enum fl__queue_side side;
+	const void *from; /* of a put */
+	void *to;         /* of a get */
+	size_t n, count;
+};
+
+/* What -EBUSY asks for, for the `round`th time, from 0: lets whoever is in the middle of something run on. */
+void fl__queue_pause(unsigned round);
+
+/* Makes the call as the type does, but for -EBUSY; who sleeps on the other side for that is woken. */
+int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
+
+/* What -EBUSY asks for, for the `round`th time, from 0: lets whoever is in the middle of something run on. */
+void fl__queue_pause(unsigned round);
+
+/* Makes the call as the type does, but for -EBUSY; who sleeps on the other side for that is woken. */
+int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
+
+/*
+ * Makes the call after all: 0, with its count, or -EPIPE, -ENOMEM; -ETIMEDOUT, -ECANCELED, when it could not be made at the
+ * last moment either.
+ */
+int fl__queue_sleep(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel);
+
+/*
+ * Makes the call, and waits until it can be made: 0, with its count; -EPIPE, -ENOMEM; -ETIMEDOUT, -ECANCELED, when it could not
+ * be made at the last moment either.
+ */
+int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel);
+
+/* One more item is dealt with; false: as many as were put are. The queue may be gone after that, unless it has items. */
+bool fl__queue_done(fl_queue *q);
+
+#endif

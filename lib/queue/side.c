@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Where contexts sleep on a queue: getters for items, putters for space, each in a line of the lot. What holds the items has a
+ * mark for each side (type.h): "somebody sleeps", set by who goes to sleep, under the lot, only at a moment when there was
+ * nothing to have; taken off by the next call of the other side, in the very step that makes something to be had. So that
+ * call knows that it owes a wake, and one that finds no mark owes nothing: neither needs a fence, nor a second look.
+ *
+ * One at a time is woken. Whoever owes a wake gives the duty to the one that it wakes, the baton: that one, when it has got
+ * something, wakes the next if there is more, else sets the mark anew; and so when it gives up, or finds that others have taken
+ * what it was woken for: then it stands in line again, as the first. While the baton is on its way puts and gets pay nothing, however
+ * many they are. (After a trial of a word {sequence, sleepers, a wake in flight} per side; the mark in the position that is
+ * claimed anyway needs neither the word nor its fence.)
+ *
+ * Invariant: somebody stands in a line => the mark is set, or somebody has the baton: who took off the mark and has yet to
+ *   open the line; a context that was woken as the one that the wake was for, and has yet to settle(); who closes, and has
+ *   yet to open the line.
+ *
+ * No lost wake: the mark is set and the line joined in one transaction of the lot; whoever takes the mark off opens the lot
+ * afterwards, and finds who set it. A mark without sleepers (they gave up) costs one visit.
+ *
+ * Lifetime: what a put does after its item could be got is in the lot, by the address of a line; the queue may be gone by then, and
+ * is there if somebody stands in the line. `inside` counts those who may still touch it after a sleep.
+ */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include "queue.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+enum { PASSED_ON = 1 }; /* the value of a node that was woken with the baton */
+
+void fl__queue_pause(unsigned round)
+{
+	enum { DOUBLINGS = 6, YIELDS = 64 };
+	if (round < DOUBLINGS) {
+		fl__pause(1u << round);
+	} else if (round < YIELDS) {
+		fl__sys.yield();
+	} else {
+		struct fl__wait wait;
+		fl__wait_begin(&wait);
+		(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED); /* in no line: the time alone ends it */
+	}
+}
+
+static int can(fl_queue *q, enum fl__queue_side side)
+{
+	int rc;
+	for (unsigned round = 0; (rc = q->type->can[side](q->state)) == -EBUSY; round++)
+		fl__queue_pause(round);
+	return rc;
+}
+
+int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
+{
+	int rc;
+	bool owes_wake = false;
+	for (unsigned round = 0;; round++) {
+		rc = call->side == FL__GETTERS ? q->type->get(q->state, call->to, call->n, &call->count, &owes_wake)
+		                               : q->type->put(q->state, call->from, call->n, &call->count, &owes_wake);
+		if (rc != -EBUSY)
+			break;
+		fl__queue_pause(round);
+	}
+	if (owes_wake)
+		fl__queue_wake(q, call->side == FL__GETTERS ? FL__PUTTERS : FL__GETTERS);
+	return rc;
+}
+
+void fl__queue_wake(fl_queue *q, enum fl__queue_side side)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, &q->lines[side]);
+	(void)fl__lot_take(&lot, 1, PASSED_ON); /* nobody: they gave up */
+	fl__lot_close(&lot);
+}
+
+void fl__queue_wake_all(fl_queue *q)
+{
+	for (int side = 0; side < 2; side++) {
+		struct fl__lot lot;
+		fl__lot_open(&lot, &q->lines[side]);
+		(void)fl__lot_take(&lot, FL__ALL, 0);
+		fl__lot_close(&lot);
+	}
+}
+
+bool fl__queue_is_awaited(fl_queue *q)
+{
+	/* acquire: pairs with the release in make_late(): who has left has left */
+	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(&q->lines[FL__GETTERS]) ||
+	       fl__lot_waited(&q->lines[FL__PUTTERS]) || fl__lot_waited(&q->done);
+}
+
+/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. */
+static void pass_on(fl_queue *q, enum fl__queue_side side)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, &q->lines[side]);
+	if (fl__lot_more(&lot) && !q->type->mark[side](q->state))
+		(void)fl__lot_take(&lot, 1, PASSED_ON);
+	fl__lot_close(&lot);
+}
+
+/* Stands in line, as the first with the baton, which goes to the mark; false: there may be something by now. */
+static bool line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, &q->lines[side]);
+	const bool marked = q->type->mark[side](q->state);
+	if (marked)
+		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
+	fl__lot_close(&lot);
+	return marked;
+}
+
+struct looked_at {
+	fl_queue *q;
+	enum fl__queue_side side;
+};
+
+static bool has_come(const void *what)
+{
+	const struct looked_at *at = what;
+	const int rc = at->q->type->can[at->side](at->q->state);
+	return rc != -EAGAIN && rc != -EBUSY;
+}
+
+/* Looks for a while, then sleeps: 0 when the call should be tried again; -ETIMEDOUT, -ECANCELED. */
+static int sleep_once(fl_queue *q, enum fl__queue_side side, bool *baton, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	if (fl__wait_look(&wait, has_come, &(struct looked_at){q, side}, deadline, cancel))
+		return 0;
+	struct fl__node node = FL__NODE(&wait);
+	if (!line_up(q, side, &node, *baton))
+		return 0;
+	*baton = false;
+	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	else
+		*baton = node.value == PASSED_ON;
+	return rc;
+}
+
+/* Looks and sleeps until the call can be made. */
+static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = -EAGAIN, waited = 0;
+	bool baton = false;
+	fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
+	while (rc == -EAGAIN && waited == 0) {
+		waited = sleep_once(q, call->side, &baton, deadline, cancel);
+		rc = fl__queue_call_now(q, call);
+	}
+	if (baton)
+		pass_on(q, call->side);
+	fl__sub_release(&q->inside, 1u); /* the last access; pairs with the acquire in fl__queue_is_awaited() */
+	return rc == -EAGAIN ? waited : rc;
+}
+
+int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
+{
+	const int rc = fl__queue_call_now(q, call);
+	return rc == -EAGAIN ? make_late(q, call, deadline, cancel) : rc;
+}
+
+/* For fl_wait_any: an observer stands in line under the same mark, and takes nothing. */
+
+static bool side_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
+{
+	while (can(q, side) == -EAGAIN)
+		if (line_up(q, side, node, false))
+			return true;
+	return false;
+}
+
+static bool on_items_ready(void *object)
+{
+	return can(object, FL__GETTERS) != -EAGAIN;
+}
+
+static bool on_items_arm(void *object, struct fl__node *node)
+{
+	return side_arm(object, FL__GETTERS, node);
+}
+
+static bool on_space_ready(void *object)
+{
+	return can(object, FL__PUTTERS) != -EAGAIN;
+}
+
+static bool on_space_arm(void *object, struct fl__node *node)
+{
+	return side_arm(object, FL__PUTTERS, node);
+}
+
+const fl_on_type fl__on_queue = {on_items_ready, on_items_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_queue_space = {on_space_ready, on_space_arm, fl__node_disarm, NULL};

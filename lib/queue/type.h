@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_QUEUE_TYPE_H
+#define FL_QUEUE_TYPE_H
+
+#include <fairlead/queue.h>
+
+/*
+ * What holds the items of a queue: one table of operations for each kind, which never wait. All that blocks is above
+ * (queue.c, side.c). Any thread calls any of them at any time, but for init and fini.
+ */
+enum fl__queue_side { FL__GETTERS, FL__PUTTERS }; /* who sleeps: for items, for space */
+
+struct fl__queue_type {
+	size_t size; /* of its state, which stands behind the struct fl_queue, as aligned as malloc makes it */
+
+	/* 0, -EINVAL, -EOVERFLOW, -ENOMEM. `config` has been checked, and its capacity is not 0. */
+	int (*init)(void *state, size_t item_size, const fl_queue_config *config);
+	void (*fini)(void *state);
+
+	/*
+	 * Put and get up to `n` items, at least 1: 0, with how many in `*count`; -EAGAIN (full, empty); -EBUSY: another call is in the
+	 * middle of what this one needs, and needs only to run on; -EPIPE (closed; closed and empty); a put also -ENOMEM. With
+	 * 0, `*owes_wake` is set where the mark of sleepers was taken off.
+	 */
+	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
+	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
+	/*
+	 * Takes items, as many as it can at once and `most`, calls `drop` (which may be NULL) where each lies, and after each
+	 * fl__queue_done(). Results as of get.
+	 */
+	int (*discard)(struct fl_queue *q, size_t most, size_t *count, bool *owes_wake);
+
+	/* What a get, and a put, would return. */
+	int (*can[2])(void *state);
+
+	/*
+	 * For who is about to sleep, with the lot open: marks that a getter (a putter) sleeps, if there is no item (no space)
+	 * at that moment, nobody is in the middle of a put (a get), and it is not closed; returns whether it is marked. The next
+	 * put (get) takes the mark off and owes a wake.
+	 */
+	bool (*mark[2])(void *state);
+
+	void (*close)(void *state);
+	bool (*is_closed)(void *state);
+	size_t (*length)(void *state);
+	size_t (*capacity)(const void *state);
+	uint64_t (*puts)(void *state); /* how many items were put so far */
+};
+
+extern const struct fl__queue_type fl__queue_ring;
+
+#endif
