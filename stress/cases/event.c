@@ -389,7 +389,7 @@ FL_STRESS(event_auto_one, one, two, setter)
 	FL_FORBIDDEN(1, "a set was made or lost");
 }
 
-/* Two sets, two waits without end: the second set comes when the first was taken, so none is lost in the other. */
+/* Two events, each set when the other's was taken: none is lost. */
 struct event_auto_turns {
 	fl_event ping, pong;
 	int turns;
@@ -423,6 +423,47 @@ FL_STRESS(event_auto_turns, here, there)
 {
 	FL_ACCEPTABLE(s->turns == 4 && !fl_event_is_set(&s->ping) && !fl_event_is_set(&s->pong), "in turn");
 	FL_FORBIDDEN(1, "a set was made or lost");
+}
+
+/* Two sets, two waits without end: the second set comes when the first was taken, so none is lost in the other. */
+struct event_auto_line {
+	fl_event e;
+	atomic_int returned;
+};
+
+FL_STRESS_SETUP(event_auto_line)
+{
+	fl_event_init_auto(&s->e);
+}
+
+static void await_turn(struct event_auto_line *s)
+{
+	OK(fl_event_wait(&s->e));
+	COUNT(&s->returned);
+}
+
+FL_STRESS_ACTOR(event_auto_line, one)
+{
+	await_turn(s);
+}
+
+FL_STRESS_ACTOR(event_auto_line, two)
+{
+	await_turn(s);
+}
+
+FL_STRESS_ACTOR(event_auto_line, setter)
+{
+	fl_event_set(&s->e);
+	while (LOOK(&s->returned) == 0)
+		fl_stress_relax();
+	fl_event_set(&s->e);
+}
+
+FL_STRESS(event_auto_line, one, two, setter)
+{
+	FL_ACCEPTABLE(!fl_event_is_set(&s->e) && fl_event_destroy(&s->e) == 0, "both returned");
+	FL_FORBIDDEN(1, "a set was made");
 }
 
 /* A look by wait-any takes no set from a waiter that stands in the same line. */
