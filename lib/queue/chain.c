@@ -229,6 +229,7 @@ int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 	uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
 	if (next < NEXT_SEGMENT)                     /* relaxed: CLOSED, where it is, keeps `next` as it is */
 		return next == NEXT_CLOSED || fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
+	/* Who appended will move the tail, and keeps `s` until then; but in a forked child it is not there. */
 	if (fl__load_relaxed(&c->tail) == s) /* relaxed: it never comes back to `s` */
 		advance(&c->tail, s, next);
 	struct fl__segment *left = s;
