@@ -116,6 +116,24 @@ FL_TEST(mpmc_tells_an_operation_under_way_from_full_and_empty)
 	fl__mpmc_fini(&q);
 }
 
+FL_TEST(mpmc_is_busy_while_another_stands_still)
+{
+	fl_mpmc *q = NULL;
+	int item = 77;
+	FL_OK(fl_mpmc_create(&q, sizeof(int), 1));
+	struct fl__mpmc *ring = (struct fl__mpmc *)(void *)q; /* all that it is */
+	struct fl__mpmc_claim claim = {0, 0, false};
+	FL_OK(fl__mpmc_claim_space(ring, 1, &claim));
+	FL_RC(fl_mpmc_try_get(q, &item), -EBUSY);
+	assert_int_equal(item, 77);
+	fl__mpmc_fill(ring, claim.at, &(int){1}, sizeof(int));
+	FL_OK(fl__mpmc_claim_item(ring, 1, &claim));
+	FL_RC(fl_mpmc_try_put(q, &(int){2}), -EBUSY);
+	fl__mpmc_drain(ring, claim.at, &item, sizeof item);
+	FL_OK(fl_mpmc_try_put(q, &(int){2}));
+	fl_mpmc_free(q);
+}
+
 FL_TEST(mpmc_marks_who_sleeps_while_it_is_empty_or_full)
 {
 	struct fl__mpmc q;

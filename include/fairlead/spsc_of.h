@@ -44,7 +44,7 @@ struct fl_spsc {
 
 #define FL__SPSC_FN __attribute__((unused)) static inline
 
-FL__SPSC_FN size_t fl__spsc_after(const fl_spsc *q, size_t slot)
+static inline size_t fl__spsc_after(const fl_spsc *q, size_t slot)
 {
 	if (__builtin_expect(slot + 1 == q->count_, 0)) /* a branch: the next operation need not wait for the outcome */
 		return 0;
@@ -52,7 +52,7 @@ FL__SPSC_FN size_t fl__spsc_after(const fl_spsc *q, size_t slot)
 }
 
 /* The slot for the next item, and in `*next` the one after it; NULL: full. */
-FL__SPSC_FN unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, size_t *next)
+static inline unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, size_t *next)
 {
 	const size_t slot = q->put_next_;
 	*next = fl__spsc_after(q, slot);
@@ -65,7 +65,7 @@ FL__SPSC_FN unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, size_t *n
 	return q->slots_ + slot * size;
 }
 
-FL__SPSC_FN void fl__spsc_end_put(fl_spsc *q, size_t next)
+static inline void fl__spsc_end_put(fl_spsc *q, size_t next)
 {
 	q->put_next_ = next;
 	/* release: the items are whole; pairs with fl__spsc_begin_get() and fl__spsc_items() */
@@ -73,7 +73,7 @@ FL__SPSC_FN void fl__spsc_end_put(fl_spsc *q, size_t next)
 }
 
 /* The slot of the oldest item, and in `*next` the one after it; NULL: empty. */
-FL__SPSC_FN const unsigned char *fl__spsc_begin_get(fl_spsc *q, size_t size, size_t *next)
+static inline const unsigned char *fl__spsc_begin_get(fl_spsc *q, size_t size, size_t *next)
 {
 	const size_t slot = q->get_next_;
 	if (__builtin_expect(slot == q->tail_seen_, 0)) {
@@ -86,7 +86,7 @@ FL__SPSC_FN const unsigned char *fl__spsc_begin_get(fl_spsc *q, size_t size, siz
 	return q->slots_ + slot * size;
 }
 
-FL__SPSC_FN void fl__spsc_end_get(fl_spsc *q, size_t next)
+static inline void fl__spsc_end_get(fl_spsc *q, size_t next)
 {
 	q->get_next_ = next;
 	/* release: the items have been read; pairs with fl__spsc_begin_put() and fl__spsc_space() */

@@ -424,6 +424,8 @@ static void rings()
 	CHECK(fl_spsc_create(&p, sizeof(int), 3) == 0 && fl_spsc_capacity(p) == 3);
 	CHECK(fl_spsc_try_put(p, &one) == 0 && fl_spsc_try_put_many(p, two, 2) == 2 && fl_spsc_length(p) == 3);
 	CHECK(fl_spsc_try_get(p, got) == 0 && fl_spsc_try_get_many(p, got, 3) == 2 && got[1] == 3);
+	fl_mpmc_free(nullptr);
+	fl_spsc_free(nullptr);
 }
 
 static void typed_rings()
