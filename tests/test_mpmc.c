@@ -321,7 +321,7 @@ FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
 {
 	struct fl__mpmc q;
 	struct fl__mpmc_claim stopped = {0, 0, false};
-	size_t count;
+	size_t count = 0;
 	bool owes;
 	int got[4];
 	FL_OK(fl__mpmc_init(&q, sizeof(int), 4, 0));

@@ -92,7 +92,7 @@ FL_SPSC_OF(uint64_t, numbers)
 static void run_fifo(size_t capacity)
 {
 	FL_SCOPED(numbers) *q = NULL;
-	FL_OK(numbers_create(&q, capacity));
+	FL_CHECK(numbers_create(&q, capacity) == 0);
 	assert_int_equal(numbers_capacity(q), capacity);
 	uint64_t in = 0, out = 0, item;
 	for (unsigned burst = 0; out <= 7 * capacity; burst++) {
@@ -169,7 +169,7 @@ static void run_many(size_t capacity)
 	enum { MOST = 2100 };
 	static uint64_t in[MOST], out[MOST];
 	FL_SCOPED(numbers) *q = NULL;
-	FL_OK(numbers_create(&q, capacity));
+	FL_CHECK(numbers_create(&q, capacity) == 0);
 	uint64_t next_in = 0, next_out = 0;
 	for (unsigned burst = 0; burst < 60; burst++) {
 		const size_t want = (burst * 7 + 3) % (2 * capacity + 2);

@@ -202,8 +202,8 @@ FL_STRESS_SETUP(mpmc_sleep)
 FL_STRESS_ACTOR(mpmc_sleep, sleeper)
 {
 	bool owes;
-	int rc, item = 2;
-	while ((rc = s->full ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &s->got, &owes)) != 0) {
+	int item = 2;
+	while ((s->full ? inner_put(&s->q, &item, &owes) : inner_get(&s->q, &s->got, &owes)) != 0) {
 		if (!s->data)
 			s->data = 1;
 		if (s->full ? fl__mpmc_mark_full(&s->q) : fl__mpmc_mark_empty(&s->q))
