@@ -323,7 +323,7 @@ FL_TEST(mpmc_many_stop_before_a_slot_that_is_not_ready)
 	struct fl__mpmc_claim stopped = {0, 0, false};
 	size_t count = 0;
 	bool owes;
-	int got[4];
+	int got[4] = {0};
 	FL_OK(fl__mpmc_init(&q, sizeof(int), 4, 0));
 	FL_OK(fl__mpmc_put(&q, &(int){1}, sizeof(int), &owes));
 	FL_OK(fl__mpmc_claim_space(&q, 1, &stopped));
