@@ -13,7 +13,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue: a bounded FIFO of items of one size, copied in and out, for any number of producers and consumers.
+ * Queue: bounded, of items of one size, copied in and out, for any number of producers and consumers. First in, first out, or
+ * another order.
  *
  *     FL_QUEUE_OF(struct job, job_queue)
  *
@@ -22,24 +23,36 @@ FL_BEGIN_DECLS
  *     rc = job_queue_put(q, job);             // blocks while full; -EPIPE once closed, the job is untouched
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE once closed and drained
  *
- * Items of one producer come out in its order. On any error the item, or what it was to be copied to, is untouched. Memory
+ * Items of one producer come out in its order, if the queue's is FIFO. On any error the item, or what it was to be copied to, is untouched. Memory
  * order: a get sees what was written before the put of its item. The functions below are the untyped form; FL_QUEUE_OF
  * makes the typed one, which is type-checked and costs nothing.
  */
 typedef struct fl_queue fl_queue;
 
-typedef enum fl_queue_order { FL_FIFO } fl_queue_order;
+typedef enum fl_queue_order {
+	FL_FIFO, /* the oldest first; without locks */
+	FL_LIFO, /* the newest first; under a lock, as the next */
+	FL_PRIORITY /* the least first, by `compare`; of equals the oldest. A put and a get compare log2(length) times or so. */
+} fl_queue_order;
 
 typedef struct fl_queue_config {
-	size_t capacity;                          /* items; 0: 1,024; any number, not only powers of two */
-	fl_queue_order order;                     /* FL_FIFO */
+	size_t capacity; /* items; 0: 1,024; any number, not only powers of two */
+	fl_queue_order order;
 	void (*drop)(void *item, void *drop_arg); /* called for each item that nobody will get; may be NULL */
 	void *drop_arg;
+	/*
+	 * For FL_PRIORITY, and for that alone: < 0 if `*a` comes out before `*b`, 0 if they are equal, else > 0; an order without
+	 * cycles, which does not change for items that are in. Called under the queue's lock: must call nothing of this queue,
+	 * nor wait, nor leave by longjmp().
+	 */
+	int (*compare)(const void *a, const void *b, void *compare_arg);
+	void *compare_arg;
 } fl_queue_config;
 
 /*
  * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
- * Returns 0, -EINVAL (item size 0, unknown order), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
+ * Returns 0, -EINVAL (item size 0, unknown order, FL_PRIORITY without `compare`, or that without FL_PRIORITY), -EOVERFLOW (more
+ * than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
@@ -55,7 +68,7 @@ FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 /* As fl_queue_put; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel);
 
-/* Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED. */
+/* Gets the first item by the order of `q`. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
 /* Gets at once: 0, -EAGAIN (empty), -EPIPE. Never waits for an item. */
@@ -78,7 +91,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
                                                  int64_t deadline, fl_cancel *cancel);
 
 /*
- * Gets up to `n` items that follow each other. Blocks until there is at least one. Returns how many; 0 when the queue is
+ * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least one. Returns how many; 0 when the queue is
  * closed and drained, the scope was cancelled, or `n` is 0.
  */
 FL_API FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);

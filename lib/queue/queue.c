@@ -15,15 +15,31 @@ enum { CAPACITY_DEFAULT = 1024 };
 
 /* Life. */
 
+/* What holds the items; NULL: the config has no sense. */
+static const struct fl__queue_type *type_of(const fl_queue_config *c)
+{
+	if ((c->order == FL_PRIORITY) != (c->compare != NULL))
+		return NULL;
+	switch (c->order) {
+	case FL_FIFO:
+		return &fl__queue_ring;
+	case FL_LIFO:
+	case FL_PRIORITY:
+		return &fl__queue_heap;
+	default:
+		return NULL;
+	}
+}
+
 int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *config)
 {
 	static const fl_queue_config defaults;
 	fl_queue_config c = config ? *config : defaults;
 	if (c.capacity == 0)
 		c.capacity = CAPACITY_DEFAULT;
-	if (item_size == 0 || c.order != FL_FIFO)
+	const struct fl__queue_type *type = type_of(&c);
+	if (item_size == 0 || !type)
 		return -EINVAL;
-	const struct fl__queue_type *type = &fl__queue_ring;
 	fl_queue *q = fl__alloc(1, sizeof *q + type->size);
 	if (!q)
 		return -ENOMEM;
@@ -47,7 +63,7 @@ static size_t drop_all(fl_queue *q)
 	unsigned round = 0;
 	for (;;) {
 		bool owes_wake; /* to nobody */
-		const int rc = q->type->discard(q, SIZE_MAX, &count, &owes_wake);
+		const int rc = q->type->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
 		else if (rc == -EBUSY)

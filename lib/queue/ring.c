@@ -24,11 +24,11 @@ static int ring_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	return fl__mpmc_get_many(q, items, q->item_size, n, count, owes_wake);
 }
 
-static int ring_discard(fl_queue *of, size_t most, size_t *count, bool *owes_wake)
+static int ring_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__mpmc *q = fl__queue_as_ring(of);
 	struct fl__mpmc_claim claim;
-	const int rc = fl__mpmc_claim_item(q, most, &claim);
+	const int rc = fl__mpmc_claim_item(q, SIZE_MAX, &claim);
 	if (rc != 0)
 		return rc;
 	*count = claim.count;

@@ -25,10 +25,10 @@ struct fl__queue_type {
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
-	 * Takes items, as many as it can at once and `most`, calls `drop` (which may be NULL) where each lies, and after each
-	 * fl__queue_done(). Results as of get.
+	 * Of a queue that is closed, or that nobody uses: takes items, as many as it can at once, calls `drop` (which may be NULL) where
+	 * each lies, in the order in which they would be got, and after each fl__queue_done(). Results as of get.
 	 */
-	int (*discard)(struct fl_queue *q, size_t most, size_t *count, bool *owes_wake);
+	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
 	/* What a get, and a put, would return. */
 	int (*can[2])(void *state);
@@ -47,6 +47,7 @@ struct fl__queue_type {
 	uint64_t (*puts)(void *state); /* how many items were put so far */
 };
 
-extern const struct fl__queue_type fl__queue_ring;
+/* Bounded both: FIFO, without locks; LIFO and by priority, under one. */
+extern const struct fl__queue_type fl__queue_ring, fl__queue_heap;
 
 #endif

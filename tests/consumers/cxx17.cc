@@ -408,6 +408,26 @@ static void untyped_queue()
 	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
 }
 
+static int by_value(const void *a, const void *b, void *)
+{
+	return *static_cast<const int *>(a) - *static_cast<const int *>(b);
+}
+
+static void ordered_queues()
+{
+	int items[3] = {2, 1, 3}, got[3];
+	const fl_queue_order orders[] = {FL_LIFO, FL_PRIORITY};
+	for (fl_queue_order order : orders) {
+		FL_SCOPED(fl_queue) *q = nullptr;
+		fl_queue_config config = {};
+		config.order = order;
+		config.compare = order == FL_PRIORITY ? by_value : nullptr;
+		CHECK(fl_queue_create(&q, sizeof(int), &config) == 0);
+		CHECK(fl_queue_put_many(q, items, 3) == 3 && fl_queue_get_many(q, got, 3) == 3);
+		CHECK(got[0] == (order == FL_LIFO ? 3 : 1));
+	}
+}
+
 FL_MPMC_OF(job, job_ring)
 FL_SPSC_OF(job, job_lane)
 
@@ -1094,6 +1114,7 @@ int main(int argc, char **argv)
 	waiting_for_any();
 	typed_queue();
 	untyped_queue();
+	ordered_queues();
 	rings();
 	typed_rings();
 	untyped_mpmc_unbounded();

@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queues of other orders: whatever is called at once, one after the other explains it; and their waits. */
+#include "cases.h"
+#include <fairlead/queue.h>
+#include <fairlead/stress_lin.h>
+
+static int by_key(const void *a, const void *b, void *compare_arg)
+{
+	const int64_t x = FL_LIN_KEY(*(const int *)a), y = FL_LIN_KEY(*(const int *)b);
+	(void)compare_arg;
+	return (x > y) - (x < y);
+}
+
+static fl_queue *ordered(fl_queue_order order, size_t capacity)
+{
+	fl_queue *q = NULL;
+	OK(fl_queue_create(
+	    &q, sizeof(int),
+	    &(fl_queue_config){.capacity = capacity, .order = order, .compare = order == FL_PRIORITY ? by_key : NULL}));
+	return q;
+}
+
+/* The newest first. */
+struct lin_lifo {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_lifo)
+{
+	s->q = ordered(FL_LIFO, 2);
+}
+
+FL_LIN_OP(lin_lifo, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_lifo, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_lifo, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN_OP(lin_lifo, length, FL_LIN_LENGTH)
+{
+	return (int64_t)fl_queue_length(s->q);
+}
+
+FL_LIN_OP(lin_lifo, put_many, FL_LIN_PUT_MANY, .keys = 3)
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_lifo, get_many, FL_LIN_GET_MANY, .keys = 3)
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_lifo, &fl_lin_lifo, .limit = 2)
+{
+	fl_queue_free(s->q);
+}
+
+/* The least first, of equals the oldest. */
+struct lin_priority {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_priority)
+{
+	s->q = ordered(FL_PRIORITY, 3);
+}
+
+FL_LIN_OP(lin_priority, put, FL_LIN_PUT, .weight = 3, .keys = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_priority, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_priority, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN_OP(lin_priority, length, FL_LIN_LENGTH)
+{
+	return (int64_t)fl_queue_length(s->q);
+}
+
+FL_LIN_OP(lin_priority, put_many, FL_LIN_PUT_MANY, .keys = 3)
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_priority, get_many, FL_LIN_GET_MANY, .keys = 3)
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_priority, &fl_lin_priority, .limit = 3)
+{
+	fl_queue_free(s->q);
+}
+
+/* wakeup_stranded, in a queue under a lock: two consumers, two items, one place. */
+struct heap_two_consumers {
+	fl_queue *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(heap_two_consumers)
+{
+	s->q = ordered(FL_PRIORITY, 1);
+}
+
+FL_STRESS_ACTOR(heap_two_consumers, one)
+{
+	OK(fl_queue_get(s->q, &s->got[0]));
+}
+
+FL_STRESS_ACTOR(heap_two_consumers, two)
+{
+	OK(fl_queue_get(s->q, &s->got[1]));
+}
+
+FL_STRESS_ACTOR(heap_two_consumers, producer)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+	OK(fl_queue_put(s->q, &(int){2}));
+}
+
+FL_STRESS(heap_two_consumers, one, two, producer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* Who got the last item may free the queue while its producer is on its way out. */
+struct heap_free_after_get {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(heap_free_after_get)
+{
+	s->q = ordered(FL_LIFO, 1);
+}
+
+FL_STRESS_ACTOR(heap_free_after_get, producer)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(heap_free_after_get, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(heap_free_after_get, producer, consumer)
+{
+	FL_ACCEPTABLE(s->got == 1, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
+/* close_vs_blocked_push, close_vs_push: a put that waits is refused, or was in before the close. */
+struct heap_close_vs_put {
+	fl_queue *q;
+	int rc, got;
+	size_t left;
+};
+
+FL_STRESS_SETUP(heap_close_vs_put)
+{
+	s->q = ordered(FL_LIFO, 1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(heap_close_vs_put, producer)
+{
+	s->rc = fl_queue_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(heap_close_vs_put, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+}
+
+FL_STRESS_ACTOR(heap_close_vs_put, closer)
+{
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(heap_close_vs_put, producer, consumer, closer)
+{
+	s->left = fl_queue_close_now(s->q);
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->got != 1, "wrong item");
+	FL_ACCEPTABLE(s->rc == 0 && s->left == 1, "in before the close");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->left == 0, "refused");
+	FL_FORBIDDEN(1, "lost, or put into a closed queue");
+}
+
+/* A full one: who waits for space is woken by the get that makes it. */
+struct heap_full {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(heap_full)
+{
+	s->q = ordered(FL_PRIORITY, 1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(heap_full, producer)
+{
+	OK(fl_queue_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(heap_full, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+}
+
+FL_STRESS(heap_full, producer, consumer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->got == 1 && left == 1, "put after the get");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
