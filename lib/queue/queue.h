@@ -45,18 +45,6 @@ void fl__queue_pause(unsigned round);
 /* Makes the call as the type does, but for -EBUSY; who sleeps on the other side for that is woken. */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
-/* What -EBUSY asks for, for the `round`th time, from 0: lets whoever is in the middle of something run on. */
-void fl__queue_pause(unsigned round);
-
-/* Makes the call as the type does, but for -EBUSY; who sleeps on the other side for that is woken. */
-int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
-
-/*
- * Makes the call after all: 0, with its count, or -EPIPE, -ENOMEM; -ETIMEDOUT, -ECANCELED, when it could not be made at the
- * last moment either.
- */
-int fl__queue_sleep(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel);
-
 /*
  * Makes the call, and waits until it can be made: 0, with its count; -EPIPE, -ENOMEM; -ETIMEDOUT, -ECANCELED, when it could not
  * be made at the last moment either.
