@@ -75,7 +75,7 @@ static int get_all(void *arg)
 		int result = 0;
 		int rc = fl_wait_for(get_one, l, fl_after(FL_US(i % 5)), &result);
 		FL_CHECK(rc == 0 ? result == 0 || result == -EPIPE : rc == -ETIMEDOUT && result == -ECANCELED);
-		l->timed_out += rc == -ETIMEDOUT;
+		fl__store_relaxed(&l->timed_out, l->timed_out + (rc == -ETIMEDOUT)); /* relaxed: a count */
 		if (result == -EPIPE)
 			return 0;
 	}
@@ -84,8 +84,11 @@ static int get_all(void *arg)
 static int put_all(void *arg)
 {
 	const line *l = arg;
-	for (unsigned i = 1; i <= l->items; i++)
+	for (unsigned i = 1; i <= l->items; i++) {
+		if (i == l->items / 2)
+			FL_WAIT_FOR(fl__load_relaxed(&l->timed_out) > 0); /* as they do when nothing comes */
 		FL_CHECK(fl_queue_put(l->queue, &i) == 0);
+	}
 	fl_queue_close(l->queue);
 	return 0;
 }

@@ -48,11 +48,11 @@ static void release_and_overtake(fl_sem *s)
 	FL_WAIT_FOR(fl_test_asleep(s) > 0);
 	fl__store_release(&gate, 1);
 	fl_sem_release(s);
-	assert_int_equal(s->word_, 1); /* anybody's */
+	assert_int_equal(fl__load_relaxed(&s->word_), 1); /* anybody's */
 	FL_RC(fl_sem_destroy(s), -EBUSY);
 	FL_OK(fl_sem_try_acquire(s));
 	fl__store_release(&gate, 0);
-	FL_WAIT_FOR(fl_test_asleep(s) > 0 && s->word_ != 0); /* it says again that it sleeps */
+	FL_WAIT_FOR(fl_test_asleep(s) > 0 && fl__load_relaxed(&s->word_) != 0); /* it says again that it sleeps */
 	FL_RC(fl_sem_try_acquire(s), -EAGAIN);
 }
 

@@ -200,7 +200,13 @@ static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	struct heap *h = (struct heap *)(void *)of->state;
 	fl__lock(&h->lock);
 	const int rc = can_get(h);
-	struct heap taken = *h;
+	struct heap taken = {.length = h->length,
+	                     .capacity = h->capacity,
+	                     .item_size = h->item_size,
+	                     .items = h->items,
+	                     .ages = h->ages,
+	                     .compare = h->compare,
+	                     .compare_arg = h->compare_arg};
 	if (rc == 0) {
 		*owes_wake = take_mark(h, FL__PUTTERS);
 		h->closed = true;

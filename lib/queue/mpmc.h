@@ -194,9 +194,11 @@ static inline int fl__mpmc_put_many(struct fl__mpmc *q, const void *items, size_
 		return rc;
 	*count = claim.count;
 	*owes_wake = claim.owes_wake;
-	for (uint64_t at = claim.at; claim.count > 0; claim.count--, at = fl__mpmc_next(q, at), item += size)
+	for (uint64_t at = claim.at;; at = fl__mpmc_next(q, at), item += size) {
 		fl__mpmc_fill(q, at, item, size);
-	return 0;
+		if (--claim.count == 0) /* whoever gets the last may free the ring */
+			return 0;
+	}
 }
 
 /* Getting: the mirror image. */

@@ -19,7 +19,7 @@
  * afterwards, and finds who set it. A mark without sleepers (they gave up) costs one visit.
  *
  * Lifetime: what a put does after its item could be got is in the lot, by the address of a line; the queue may be gone by then, and
- * is there if somebody stands in the line. `inside` counts those who may still touch it after a sleep.
+ * is there if somebody stands in the line. `inside` counts those who may still touch it after a sleep, but for what a put does last.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -88,12 +88,12 @@ void fl__queue_wake_all(fl_queue *q)
 
 bool fl__queue_is_awaited(fl_queue *q)
 {
-	/* acquire: pairs with the release in make_late(): who has left has left */
+	/* acquire: pairs with the release in leave(): who has left has left */
 	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(&q->lines[FL__GETTERS]) ||
 	       fl__lot_waited(&q->lines[FL__PUTTERS]) || fl__lot_waited(&q->done);
 }
 
-/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. */
+/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
 static void pass_on(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
@@ -146,19 +146,31 @@ static int sleep_once(fl_queue *q, enum fl__queue_side side, bool *baton, int64_
 	return rc;
 }
 
-/* Looks and sleeps until the call can be made. */
+static void leave(fl_queue *q)
+{
+	fl__sub_release(&q->inside, 1u); /* pairs with the acquire in fl__queue_is_awaited() */
+}
+
+/*
+ * Looks and sleeps until the call can be made. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
+ * and touches afterwards only what pass_on() does.
+ */
 static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
-	int rc = -EAGAIN, waited = 0;
+	const bool puts = call->side == FL__PUTTERS;
+	int rc, waited;
 	bool baton = false;
-	fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
-	while (rc == -EAGAIN && waited == 0) {
+	do {
+		fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
 		waited = sleep_once(q, call->side, &baton, deadline, cancel);
+		if (puts)
+			leave(q);
 		rc = fl__queue_call_now(q, call);
-	}
+		if (!puts)
+			leave(q);
+	} while (rc == -EAGAIN && waited == 0);
 	if (baton)
 		pass_on(q, call->side);
-	fl__sub_release(&q->inside, 1u); /* the last access; pairs with the acquire in fl__queue_is_awaited() */
 	return rc == -EAGAIN ? waited : rc;
 }
 

@@ -269,6 +269,36 @@ FL_STRESS(queue_free_after_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
+/* The same of a producer that slept for its space. */
+struct queue_free_after_late_put {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(queue_free_after_late_put)
+{
+	s->q = queue_of(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_free_after_late_put, producer)
+{
+	OK(fl_queue_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(queue_free_after_late_put, consumer)
+{
+	while (s->got != 2)
+		OK(fl_queue_get(s->q, &s->got));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(queue_free_after_late_put, producer, consumer)
+{
+	FL_ACCEPTABLE(s->got == 2, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
 /*
  * false_empty_after_own_push, false_full_after_own_pop: who has put an item finds one, who has taken one finds space, as long
  * as nobody takes more than he put.
