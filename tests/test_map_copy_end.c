@@ -134,7 +134,8 @@ FL_TEST(map_copy_ends_early_when_its_executor_is_cancelled)
 		else
 			FL_RC(rc, -ECANCELED);
 		assert_true(LOOK(&runs) < N);
-		assert_int_equal(outputs[N - 1], -77);
+		if (fl_executor_workers(e) == 1) /* else others may have done all else before the fifth ran */
+			assert_int_equal(outputs[N - 1], -77);
 		FL_RC(copy_acts_map(e, inputs, 1, outputs, NULL), -EPIPE);
 	}
 }
