@@ -45,7 +45,7 @@ static bool mark(fl_queue *q)
 __attribute__((noinline, cold)) static void wake_joiners(fl_queue *q)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, &q->done);
+	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
 	if (fl__lot_more(&lot) && is_over_now(q)) {
 		fl__and_relaxed(&q->done, ~(uint64_t)JOINED); /* relaxed: the lot orders it */
 		(void)fl__lot_take(&lot, FL__ALL, 0);
@@ -86,7 +86,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
-	fl__lot_open(&lot, &q->done);
+	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
 	const bool waits = mark(q);
 	if (waits)
 		fl__lot_add(&lot, &node);

@@ -5,6 +5,7 @@
 #include "mpmc.h"
 #include "type.h"
 #include <stdalign.h>
+#include <stddef.h>
 
 struct fl_queue {
 	const struct fl__queue_type *type;
@@ -13,9 +14,23 @@ struct fl_queue {
 	void *drop_arg;
 	uint64_t done;   /* join.c */
 	uint32_t inside; /* contexts that sleep, or are on their way out of a sleep */
-	char lines[2];   /* of each side: their addresses */
+	char lines[6];   /* their addresses: fl__queue_line() */
 	alignas(max_align_t) unsigned char state[];
 };
+
+_Static_assert(offsetof(struct fl_queue, lines) % 2 == 0, "or its lines have even addresses");
+
+enum { FL__JOINERS = FL__PUTTERS + 1 }; /* a third line, beside those of the sides */
+
+/*
+ * Where a line stands in the lot: at an odd address. A wake may come late, when the queue is gone and its memory holds, say, a
+ * mutex with a line of its own. That one begins at a word, so the wake does not meet it; nor the line of any but a queue
+ * at the same place, which bears a wake too many.
+ */
+static inline const void *fl__queue_line(const fl_queue *q, int line)
+{
+	return &q->lines[2 * line + 1];
+}
 
 static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
 {

@@ -71,7 +71,7 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 void fl__queue_wake(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, &q->lines[side]);
+	fl__lot_open(&lot, fl__queue_line(q, side));
 	(void)fl__lot_take(&lot, 1, PASSED_ON); /* nobody: they gave up */
 	fl__lot_close(&lot);
 }
@@ -80,7 +80,7 @@ void fl__queue_wake_all(fl_queue *q)
 {
 	for (int side = 0; side < 2; side++) {
 		struct fl__lot lot;
-		fl__lot_open(&lot, &q->lines[side]);
+		fl__lot_open(&lot, fl__queue_line(q, side));
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 		fl__lot_close(&lot);
 	}
@@ -89,15 +89,15 @@ void fl__queue_wake_all(fl_queue *q)
 bool fl__queue_is_awaited(fl_queue *q)
 {
 	/* acquire: pairs with the release in leave(): who has left has left */
-	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(&q->lines[FL__GETTERS]) ||
-	       fl__lot_waited(&q->lines[FL__PUTTERS]) || fl__lot_waited(&q->done);
+	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(fl__queue_line(q, FL__GETTERS)) ||
+	       fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) || fl__lot_waited(fl__queue_line(q, FL__JOINERS));
 }
 
 /* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
 static void pass_on(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, &q->lines[side]);
+	fl__lot_open(&lot, fl__queue_line(q, side));
 	if (fl__lot_more(&lot) && !q->type->mark[side](q->state))
 		(void)fl__lot_take(&lot, 1, PASSED_ON);
 	fl__lot_close(&lot);
@@ -107,7 +107,7 @@ static void pass_on(fl_queue *q, enum fl__queue_side side)
 static bool line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, &q->lines[side]);
+	fl__lot_open(&lot, fl__queue_line(q, side));
 	const bool marked = q->type->mark[side](q->state);
 	if (marked)
 		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);

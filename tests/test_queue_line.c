@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The lines of a queue that is gone: a wake that comes late meets nobody else's line. */
+#include "fl_line.h"
+#include "fl_test.h"
+#include "queue/queue.h"
+
+/* Whatever stands where a queue was, at any word of it: who waits there is left alone by the queue's late wakes. */
+FL_TEST(queue_stray_wake_reused_memory)
+{
+	static _Alignas(max_align_t) unsigned char memory[sizeof(fl_queue)];
+	fl_queue *gone = (fl_queue *)(void *)memory;
+	for (size_t at = 0; at < sizeof memory; at += sizeof(uint32_t)) {
+		struct fl__wait wait;
+		struct fl__lot lot;
+		fl__wait_begin(&wait);
+		struct fl__node node = FL__NODE(&wait);
+		fl__lot_open(&lot, memory + at);
+		fl__lot_add(&lot, &node);
+		fl__lot_close(&lot);
+		fl__queue_wake(gone, FL__GETTERS);
+		fl__queue_wake(gone, FL__PUTTERS);
+		assert_true(node.queued);
+		fl__lot_leave(&node);
+	}
+}
