@@ -42,6 +42,7 @@
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
 #include <fairlead/rwlock.h>
+#include <fairlead/select.h>
 #include <fairlead/sem.h>
 #include <fairlead/seqlock.h>
 #include <fairlead/shm.h>

@@ -35,10 +35,27 @@ typedef enum fl_queue_order {
 	FL_PRIORITY /* the least first, by `compare`; of equals the oldest. A put and a get compare log2(length) times or so. */
 } fl_queue_order;
 
+/*
+ * As capacity: the queue has no room. A put waits until a get takes its item, so that both know of each other when they
+ * return; the try forms find somebody who waits, or nobody. FL_FIFO alone: who has waited longest is met first.
+ */
+#define FL_RENDEZVOUS (SIZE_MAX - 1)
+
+typedef enum fl_queue_when_full {
+	FL_WAIT_FOR_SPACE,
+	/*
+	 * No put waits, or is told "full": where it is, the oldest item is dropped, in the same step. So the queue has the last
+	 * `capacity` items. FL_FIFO and FL_LIFO alone; under a lock. A put may return -ENOMEM, if items have more than 256 bytes.
+	 */
+	FL_OVERWRITE
+} fl_queue_when_full;
+
 typedef struct fl_queue_config {
-	size_t capacity; /* items; 0: 1,024; any number, not only powers of two */
+	size_t capacity; /* items; 0: 1,024; any number, not only powers of two; or FL_RENDEZVOUS */
 	fl_queue_order order;
-	void (*drop)(void *item, void *drop_arg); /* called for each item that nobody will get; may be NULL */
+	fl_queue_when_full when_full;
+	/* Called for each item that nobody will get, on the thread that drops it, without a lock held; may be NULL. */
+	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
 	 * For FL_PRIORITY, and for that alone: < 0 if `*a` comes out before `*b`, 0 if they are equal, else > 0; an order without
@@ -51,8 +68,9 @@ typedef struct fl_queue_config {
 
 /*
  * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
- * Returns 0, -EINVAL (item size 0, unknown order, FL_PRIORITY without `compare`, or that without FL_PRIORITY), -EOVERFLOW (more
- * than PTRDIFF_MAX bytes), -ENOMEM.
+ * Returns 0, -EINVAL (item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or that without FL_PRIORITY;
+ * FL_RENDEZVOUS or FL_OVERWRITE with the other, or with an order that it does not go with), -EOVERFLOW (more than PTRDIFF_MAX
+ * bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
@@ -128,13 +146,16 @@ FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_c
 /* The items in `q` now; may be out of date when it returns. Never waits. */
 FL_API size_t fl_queue_length(fl_queue *q);
 
-/* The most items that `q` holds. Never waits. */
+/* The most items that `q` holds; 0: a rendezvous. Never waits. */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 /* Whether `q` is closed. Never waits. */
 FL_API bool fl_queue_is_closed(fl_queue *q);
 
-/* For fl_wait_any: ready when a get would not block (an item, or closed); or a put (space, or closed). */
+/*
+ * For fl_wait_any: ready when a get would not block (an item, or closed); or a put (space, or closed). Of a rendezvous: when somebody
+ * waits in a put (a get); two that only look do not meet.
+ */
 #define FL_ON_QUEUE(q) FL__ON(fl__on_queue, (q))
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
 FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;

@@ -18,8 +18,13 @@ enum { CAPACITY_DEFAULT = 1024 };
 /* What holds the items; NULL: the config has no sense. */
 static const struct fl__queue_type *type_of(const fl_queue_config *c)
 {
-	if ((c->order == FL_PRIORITY) != (c->compare != NULL))
+	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
+	if ((c->order == FL_PRIORITY) != (c->compare != NULL) || (c->when_full != FL_WAIT_FOR_SPACE && !overwrites))
 		return NULL;
+	if (rendezvous)
+		return c->order == FL_FIFO && !overwrites ? &fl__queue_rendezvous : NULL;
+	if (overwrites)
+		return c->order == FL_FIFO || c->order == FL_LIFO ? &fl__queue_window : NULL;
 	switch (c->order) {
 	case FL_FIFO:
 		return &fl__queue_ring;

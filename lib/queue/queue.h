@@ -2,6 +2,7 @@
 #ifndef FL_QUEUE_QUEUE_H
 #define FL_QUEUE_QUEUE_H
 
+#include "../wait/lot.h"
 #include "mpmc.h"
 #include "type.h"
 #include <stdalign.h>
@@ -36,6 +37,36 @@ static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
 {
 	return (struct fl__mpmc *)(void *)q->state;
 }
+
+static inline fl_queue *fl__queue_of(void *state)
+{
+	return (fl_queue *)(void *)((unsigned char *)state - offsetof(fl_queue, state));
+}
+
+/* A put or a get in line, of one item if it may be met there. */
+struct fl__offer {
+	struct fl__node node; /* first */
+	const void *from;     /* of a put */
+	void *to;             /* of a get */
+};
+
+enum {
+	FL__PASSED_ON = 1,
+	FL__HANDED_OVER
+}; /* the value of a node that was woken with the baton; whose call was made */
+
+/* Counts a context that sleeps or is on its way out of a sleep, in and out. */
+void fl__queue_enter(fl_queue *q);
+void fl__queue_leave(fl_queue *q);
+
+/* What a call of that side would return, but for -EBUSY. */
+int fl__queue_can(fl_queue *q, enum fl__queue_side side);
+
+/* Stands in line, as the first with the baton, which goes to the mark; false: there may be something by now. */
+bool fl__queue_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
+
+/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
+void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side);
 
 /* Wakes the first of those who sleep on a side, after the mark that they do was taken off. `q` may be gone by now. */
 void fl__queue_wake(fl_queue *q, enum fl__queue_side side);

@@ -28,8 +28,6 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-enum { PASSED_ON = 1 }; /* the value of a node that was woken with the baton */
-
 void fl__queue_pause(unsigned round)
 {
 	enum { DOUBLINGS = 6, YIELDS = 64 };
@@ -44,7 +42,7 @@ void fl__queue_pause(unsigned round)
 	}
 }
 
-static int can(fl_queue *q, enum fl__queue_side side)
+int fl__queue_can(fl_queue *q, enum fl__queue_side side)
 {
 	int rc;
 	for (unsigned round = 0; (rc = q->type->can[side](q->state)) == -EBUSY; round++)
@@ -72,7 +70,7 @@ void fl__queue_wake(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));
-	(void)fl__lot_take(&lot, 1, PASSED_ON); /* nobody: they gave up */
+	(void)fl__lot_take(&lot, 1, FL__PASSED_ON); /* nobody: they gave up */
 	fl__lot_close(&lot);
 }
 
@@ -88,24 +86,24 @@ void fl__queue_wake_all(fl_queue *q)
 
 bool fl__queue_is_awaited(fl_queue *q)
 {
-	/* acquire: pairs with the release in leave(): who has left has left */
+	/* acquire: pairs with the release in fl__queue_leave(): who has left has left */
 	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(fl__queue_line(q, FL__GETTERS)) ||
 	       fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) || fl__lot_waited(fl__queue_line(q, FL__JOINERS));
 }
 
-/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
-static void pass_on(fl_queue *q, enum fl__queue_side side)
+void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));
 	if (fl__lot_more(&lot) && !q->type->mark[side](q->state))
-		(void)fl__lot_take(&lot, 1, PASSED_ON);
+		(void)fl__lot_take(&lot, 1, FL__PASSED_ON);
 	fl__lot_close(&lot);
 }
 
-/* Stands in line, as the first with the baton, which goes to the mark; false: there may be something by now. */
-static bool line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
+bool fl__queue_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
 {
+	if (q->type->line_up)
+		return q->type->line_up(q, side, node);
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));
 	const bool marked = q->type->mark[side](q->state);
@@ -127,50 +125,63 @@ static bool has_come(const void *what)
 	return rc != -EAGAIN && rc != -EBUSY;
 }
 
-/* Looks for a while, then sleeps: 0 when the call should be tried again; -ETIMEDOUT, -ECANCELED. */
-static int sleep_once(fl_queue *q, enum fl__queue_side side, bool *baton, int64_t deadline, fl_cancel *cancel)
+/*
+ * Looks for a while, then sleeps: 0 when the call should be tried again; -ETIMEDOUT, -ECANCELED. Who wants to be met does not look:
+ * nobody sees it as long as it is in no line.
+ */
+static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
+                      fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (fl__wait_look(&wait, has_come, &(struct looked_at){q, side}, deadline, cancel))
+	if (!q->type->line_up && fl__wait_look(&wait, has_come, &(struct looked_at){q, call->side}, deadline, cancel))
 		return 0;
-	struct fl__node node = FL__NODE(&wait);
-	if (!line_up(q, side, &node, *baton))
+	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
+	if (!fl__queue_line_up(q, call->side, &offer.node, *woken_with == FL__PASSED_ON))
 		return 0;
-	*baton = false;
+	*woken_with = 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
-		fl__lot_leave(&node);
+		fl__lot_leave(&offer.node);
 	else
-		*baton = node.value == PASSED_ON;
+		*woken_with = offer.node.value;
 	return rc;
 }
 
-static void leave(fl_queue *q)
+void fl__queue_enter(fl_queue *q)
+{
+	fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
+}
+
+void fl__queue_leave(fl_queue *q)
 {
 	fl__sub_release(&q->inside, 1u); /* pairs with the acquire in fl__queue_is_awaited() */
 }
 
 /*
  * Looks and sleeps until the call can be made. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
- * and touches afterwards only what pass_on() does.
+ * and touches afterwards only what fl__queue_pass_on() does.
  */
 static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
 	const bool puts = call->side == FL__PUTTERS;
 	int rc, waited;
-	bool baton = false;
+	uint32_t woken_with = 0;
 	do {
-		fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
-		waited = sleep_once(q, call->side, &baton, deadline, cancel);
+		fl__queue_enter(q);
+		waited = sleep_once(q, call, &woken_with, deadline, cancel);
+		if (woken_with == FL__HANDED_OVER) {
+			call->count = 1;
+			return 0;
+		}
 		if (puts)
-			leave(q);
+			fl__queue_leave(q);
 		rc = fl__queue_call_now(q, call);
 		if (!puts)
-			leave(q);
+			fl__queue_leave(q);
 	} while (rc == -EAGAIN && waited == 0);
-	if (baton)
-		pass_on(q, call->side);
+	if (woken_with == FL__PASSED_ON)
+		fl__queue_pass_on(q, call->side);
 	return rc == -EAGAIN ? waited : rc;
 }
 
@@ -184,15 +195,15 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
 
 static bool side_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
 {
-	while (can(q, side) == -EAGAIN)
-		if (line_up(q, side, node, false))
+	while (fl__queue_can(q, side) == -EAGAIN)
+		if (fl__queue_line_up(q, side, node, false))
 			return true;
 	return false;
 }
 
 static bool on_items_ready(void *object)
 {
-	return can(object, FL__GETTERS) != -EAGAIN;
+	return fl__queue_can(object, FL__GETTERS) != -EAGAIN;
 }
 
 static bool on_items_arm(void *object, struct fl__node *node)
@@ -202,7 +213,7 @@ static bool on_items_arm(void *object, struct fl__node *node)
 
 static bool on_space_ready(void *object)
 {
-	return can(object, FL__PUTTERS) != -EAGAIN;
+	return fl__queue_can(object, FL__PUTTERS) != -EAGAIN;
 }
 
 static bool on_space_arm(void *object, struct fl__node *node)

@@ -9,6 +9,7 @@
  * (queue.c, side.c). Any thread calls any of them at any time, but for init and fini.
  */
 enum fl__queue_side { FL__GETTERS, FL__PUTTERS }; /* who sleeps: for items, for space */
+struct fl__node;
 
 struct fl__queue_type {
 	size_t size; /* of its state, which stands behind the struct fl_queue, as aligned as malloc makes it */
@@ -39,6 +40,13 @@ struct fl__queue_type {
 	 * put (get) takes the mark off and owes a wake.
 	 */
 	bool (*mark[2])(void *state);
+	/*
+	 * NULL, but for what holds nothing, so that a get has its item from a put that waits, and a put leaves it to a get: instead of
+	 * a mark. Has `node` stand in line, that of a struct fl__offer, or an observer; false: there may be somebody to meet, or it is
+	 * closed. Whoever meets an offer makes its call for it: its node gets FL__HANDED_OVER, and it counts no more among
+	 * those inside.
+	 */
+	bool (*line_up)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
 	void (*close)(void *state);
 	bool (*is_closed)(void *state);
@@ -47,7 +55,9 @@ struct fl__queue_type {
 	uint64_t (*puts)(void *state); /* how many items were put so far */
 };
 
-/* Bounded both: FIFO, without locks; LIFO and by priority, under one. */
-extern const struct fl__queue_type fl__queue_ring, fl__queue_heap;
+/* Bounded all three: FIFO, without locks; LIFO and by priority, under one; the last that were put, under one. */
+extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
+/* Without room. */
+extern const struct fl__queue_type fl__queue_rendezvous;
 
 #endif

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Select. A wait of its own stands in the line of each case's queue, as that of any put or get does (side.c), and the first waker
+ * to decide it wins (lot.c, invariant 2); who finds it decided goes on to the next in line. So a wake is never lost to a
+ * select that has been woken elsewhere, and a select is in no line when it returns.
+ *
+ * Woken with the baton of a queue, it tries all cases again, and gives the baton on when it has made one, or gives up. At a rendezvous
+ * the waker has made the call.
+ *
+ * No two selects pass each other by for ever, each standing where the other has just looked: all line up in the order of the
+ * addresses of the queues, and look for whom they could meet as they line up. Of those who stop because they saw somebody, the
+ * one at the highest address saw one who waits in all of its lines, or goes on to a higher; so somebody gets on.
+ *
+ * Lifetime: a put's item may be got, and its queue freed, as soon as it is put: so all cases are out (fl__queue_leave()) before
+ * any is tried.
+ */
+#include "../base/atomic.h"
+#include "../wait/lot.h"
+#include "queue.h"
+#include <errno.h>
+#include <fairlead/select.h>
+#include <limits.h>
+
+_Static_assert(sizeof(struct fl__offer) <= sizeof((fl_select_case *)0)->offer_, "fl_select_case has room for an offer");
+
+/* A list of cases, by the addresses of their queues. */
+struct selection {
+	fl_select_case *cases;
+	size_t n;
+	fl_select_case *first, *baton; /* whose queue's baton this select has; NULL: none */
+	bool meets;                    /* a rendezvous is among them */
+};
+
+static enum fl__queue_side side_of(const fl_select_case *c)
+{
+	return c->to ? FL__GETTERS : FL__PUTTERS;
+}
+
+static struct fl__node *node_of(fl_select_case *c)
+{
+	return (struct fl__node *)(void *)c->offer_;
+}
+
+static int index_of(const struct selection *s, const fl_select_case *c)
+{
+	return (int)(c - s->cases);
+}
+
+/* True once in `n` times, at random; of each context. After Knuth's linear congruential generator, of whose bits the upper are good. */
+static bool one_in(uint32_t n)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->chance = ctx->chance * 1664525u + 1013904223u;
+	return (uint64_t)ctx->chance * n >> 32 == 0;
+}
+
+/* One of those whose call can be made, or whose queue is closed; NULL: none. */
+static fl_select_case *choose(struct selection *s)
+{
+	fl_select_case *chosen = NULL;
+	uint32_t found = 0;
+	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++)
+		if (c->queue && c->queue->type->can[side_of(c)](c->queue->state) != -EAGAIN &&
+		    (++found == 1 || one_in(found)))
+			chosen = c;
+	return chosen;
+}
+
+/* 0 and up, -EPIPE, -ENOMEM; -EAGAIN: none can be made. */
+static int try_all(struct selection *s)
+{
+	fl_select_case *c;
+	while ((c = choose(s)) != NULL) {
+		struct fl__queue_call call = {.side = side_of(c), .from = c->from, .to = c->to, .n = 1};
+		const int rc = fl__queue_call_now(c->queue, &call);
+		if (rc == 0)
+			return index_of(s, c);
+		c->closed = rc == -EPIPE;
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	return -EAGAIN;
+}
+
+/* Waiting. */
+
+static bool comes_after(const fl_select_case *a, const fl_select_case *b)
+{
+	return (uintptr_t)a->queue > (uintptr_t)b->queue;
+}
+
+static void sort(struct selection *s)
+{
+	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
+		if (!c->queue)
+			continue;
+		fl_select_case **place = &s->first;
+		while (*place && comes_after(c, *place))
+			place = &(*place)->next_;
+		c->next_ = *place;
+		*place = c;
+		s->meets |= c->queue->type->line_up != NULL;
+	}
+}
+
+static bool has_come(const void *what)
+{
+	const struct selection *s = what;
+	for (fl_select_case *c = s->first; c; c = c->next_) {
+		const int rc = c->queue->type->can[side_of(c)](c->queue->state);
+		if (rc != -EAGAIN && rc != -EBUSY)
+			return true;
+	}
+	return false;
+}
+
+/* Lines up for each case; returns the one that may be made by now, or NULL. */
+static fl_select_case *line_up(struct selection *s, struct fl__wait *wait)
+{
+	for (fl_select_case *c = s->first; c; c = c->next_) {
+		struct fl__offer *offer = (struct fl__offer *)(void *)c->offer_;
+		*offer = (struct fl__offer){.node = FL__NODE(wait), .from = c->from, .to = c->to};
+		if (!fl__queue_line_up(c->queue, side_of(c), &offer->node, c == s->baton))
+			return c;
+		if (c == s->baton)
+			s->baton = NULL;
+	}
+	return NULL;
+}
+
+static void pass_on_baton(struct selection *s)
+{
+	if (s->baton)
+		fl__queue_pass_on(s->baton->queue, side_of(s->baton));
+	s->baton = NULL;
+}
+
+/* The case through which `wait` was woken. */
+static fl_select_case *woken_by(const struct selection *s, const struct fl__wait *wait)
+{
+	fl_select_case *c = s->first;
+	while (fl__load_relaxed(&wait->decision) != (uintptr_t)node_of(c)) /* relaxed: the wait is over */
+		c = c->next_;
+	return c;
+}
+
+/* Looks, then sleeps, once: 0 when all should be tried again, or `*met` was made; -ETIMEDOUT, -ECANCELED. */
+static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	if (!s->meets && fl__wait_look(&wait, has_come, s, deadline, cancel))
+		return 0;
+	fl_select_case *ready = line_up(s, &wait);
+	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
+	for (fl_select_case *c = s->first; c != ready; c = c->next_)
+		fl__lot_leave(node_of(c));
+	if (rc != 0)
+		return ready ? 0 : rc;
+	fl_select_case *c = woken_by(s, &wait);
+	if (node_of(c)->value == FL__HANDED_OVER) {
+		*met = c;
+	} else if (node_of(c)->value == FL__PASSED_ON) {
+		pass_on_baton(s);
+		s->baton = c;
+	}
+	return 0;
+}
+
+static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
+{
+	int rc, waited;
+	sort(s);
+	do {
+		fl_select_case *met = NULL;
+		for (fl_select_case *c = s->first; c; c = c->next_)
+			fl__queue_enter(c->queue);
+		waited = sleep_once(s, &met, deadline, cancel);
+		for (fl_select_case *c = s->first; c; c = c->next_)
+			if (c != met) /* who met it has counted it out */
+				fl__queue_leave(c->queue);
+		rc = met ? index_of(s, met) : try_all(s);
+	} while (rc == -EAGAIN && waited == 0);
+	pass_on_baton(s);
+	return rc == -EAGAIN ? waited : rc;
+}
+
+static bool is_valid(const fl_select_case *c)
+{
+	return (c->to != NULL) != (c->from != NULL) && c->size == c->queue->item_size;
+}
+
+int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel *cancel)
+{
+	struct selection s = {.cases = cases, .n = n};
+	bool any = false;
+	for (size_t i = 0; i < n; i++) {
+		cases[i].closed = false;
+		if (cases[i].queue && !is_valid(&cases[i]))
+			return -EINVAL;
+		any |= cases[i].queue != NULL;
+	}
+	if (!any || n > INT_MAX)
+		return -EINVAL;
+	const int rc = try_all(&s);
+	return rc == -EAGAIN ? select_late(&s, deadline, cancel) : rc;
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What holds the items of a queue whose puts never wait: the last so many that were put, in a ring of an array under a lock
+ * (locked.h). A put to a full one takes the oldest out in the same section, and drops it after the lock, from memory of its
+ * own. Who gets the new item then may free the queue meanwhile; so the dropped one is not counted as done there, but no longer as
+ * put, in the section: as many are to be dealt with as before (join.c).
+ *
+ * Linearization: of each call, the section under the lock; of a call for several, one for each item.
+ */
+#include "../base/copy.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include "locked.h"
+#include "queue.h"
+
+struct window {
+	struct fl__locked locked; /* first */
+	bool lifo;                /* this and the next two never change */
+	size_t item_size;
+	unsigned char *items;
+	size_t first; /* the place of the oldest */
+};
+
+static int window_init(void *state, size_t item_size, const fl_queue_config *config)
+{
+	struct window *w = state;
+	size_t bytes;
+	if (__builtin_mul_overflow(config->capacity, item_size, &bytes) || bytes > PTRDIFF_MAX)
+		return -EOVERFLOW;
+	*w = (struct window){.locked = {.overwrites = true, .capacity = config->capacity},
+	                     .lifo = config->order == FL_LIFO,
+	                     .item_size = item_size,
+	                     .items = fl__alloc(config->capacity, item_size)};
+	return w->items ? 0 : -ENOMEM;
+}
+
+static void window_fini(void *state)
+{
+	struct window *w = state;
+	fl__free(w->items);
+}
+
+/* Under the lock. */
+
+/* Where the item is, or will be, that `i` are older than. */
+static void *item_at(const struct window *w, size_t i)
+{
+	const size_t to_end = w->locked.capacity - w->first;
+	return w->items + (i < to_end ? w->first + i : i - to_end) * w->item_size;
+}
+
+static void add(struct window *w, const void *item)
+{
+	fl__copy(item_at(w, w->locked.length), item, w->item_size);
+	w->locked.length++;
+	w->locked.puts++;
+}
+
+static void remove_oldest(struct window *w)
+{
+	w->first = w->first + 1 < w->locked.capacity ? w->first + 1 : 0;
+	w->locked.length--;
+}
+
+static void *next(const struct window *w)
+{
+	return item_at(w, w->lifo ? w->locked.length - 1 : 0);
+}
+
+static void remove_next(struct window *w)
+{
+	if (w->lifo)
+		w->locked.length--;
+	else
+		remove_oldest(w);
+}
+
+/*
+ * Puts the item: 0, -EPIPE; and where one had to go for it, says so and copies that to `oldest`. Without `oldest` that is not done:
+ * -EAGAIN.
+ */
+static int put_one(struct window *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
+{
+	fl__lock(&w->locked.lock);
+	int rc = fl__locked_may_put(&w->locked);
+	*dropped = rc == 0 && w->locked.length == w->locked.capacity;
+	if (*dropped && !oldest)
+		rc = -EAGAIN;
+	if (rc == 0) {
+		if (*dropped) {
+			fl__copy(oldest, item_at(w, 0), w->item_size);
+			remove_oldest(w);
+			w->locked.puts--;
+		}
+		add(w, item);
+		*owes_wake |= fl__locked_take_mark(&w->locked, FL__GETTERS);
+	}
+	(void)fl__unlock(&w->locked.lock);
+	return rc;
+}
+
+/* 0, -EPIPE, -ENOMEM. */
+static int overwrite(fl_queue *q, const void *item, bool *owes_wake)
+{
+	struct window *w = (struct window *)(void *)q->state;
+	void (*const drop)(void *, void *) = q->drop;
+	void *const drop_arg = q->drop_arg;
+	unsigned char small[256], *large = NULL;
+	bool dropped;
+	int rc = put_one(w, item, w->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
+	if (rc == -EAGAIN) {
+		large = fl__alloc(1, w->item_size);
+		rc = large ? put_one(w, item, large, &dropped, owes_wake) : -ENOMEM;
+	}
+	if (rc == 0 && dropped && drop)
+		drop(large ? large : small, drop_arg);
+	fl__free(large);
+	return rc;
+}
+
+/* The operations of type.h. */
+
+static int window_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	fl_queue *q = fl__queue_of(state);
+	const unsigned char *item = items;
+	const size_t size = q->item_size;
+	int rc = 0;
+	size_t put = 0;
+	while (put < n && (rc = overwrite(q, item + put * size, owes_wake)) == 0)
+		put++;
+	*count = put;
+	return put > 0 ? 0 : rc;
+}
+
+static int window_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct window *w = state;
+	unsigned char *item = items;
+	(void)owes_wake; /* no put sleeps */
+	fl__lock(&w->locked.lock);
+	const int rc = fl__locked_may_get(&w->locked);
+	if (rc == 0) {
+		*count = n < w->locked.length ? n : w->locked.length;
+		for (size_t i = 0; i < *count; i++) {
+			fl__copy(item + i * w->item_size, next(w), w->item_size);
+			remove_next(w);
+		}
+	}
+	(void)fl__unlock(&w->locked.lock);
+	return rc;
+}
+
+/* At the end of the queue: closes it if need be, and takes the array with all that is in, so that it needs no lock. */
+static int window_discard(fl_queue *of, size_t *count, bool *owes_wake)
+{
+	struct window *w = (struct window *)(void *)of->state;
+	(void)owes_wake;
+	fl__lock(&w->locked.lock);
+	const int rc = fl__locked_may_get(&w->locked);
+	struct window taken = *w;
+	if (rc == 0) {
+		w->locked.closed = true;
+		w->locked.length = 0;
+		w->items = NULL;
+	}
+	(void)fl__unlock(&w->locked.lock);
+	if (rc != 0)
+		return rc;
+	for (*count = taken.locked.length; taken.locked.length > 0; remove_next(&taken)) {
+		if (of->drop)
+			of->drop(next(&taken), of->drop_arg);
+		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+	}
+	window_fini(&taken);
+	return 0;
+}
+
+const struct fl__queue_type fl__queue_window = {
+    .size = sizeof(struct window),
+    .init = window_init,
+    .fini = window_fini,
+    .put = window_put,
+    .get = window_get,
+    .discard = window_discard,
+    .can = {fl__locked_can_get, fl__locked_can_put},
+    .mark = {fl__locked_mark_empty, fl__locked_mark_full},
+    .close = fl__locked_close,
+    .is_closed = fl__locked_is_closed,
+    .length = fl__locked_length,
+    .capacity = fl__locked_capacity,
+    .puts = fl__locked_puts,
+};

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queue whose puts never wait: what is dropped is the oldest, when it is full, and each item once. */
+#include "cases.h"
+#include <fairlead/queue.h>
+#include <fairlead/stress_lin.h>
+
+/* Two producers and a consumer, one place: each item is got, dropped, or left; nobody waits for space. */
+struct overwrite_once {
+	fl_queue *q;
+	int got;
+	atomic_int dropped[3];
+};
+
+static void overwrite_drop(void *item, void *of)
+{
+	struct overwrite_once *s = of;
+	COUNT(&s->dropped[*(int *)item]);
+}
+
+FL_STRESS_SETUP(overwrite_once)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = overwrite_drop, .drop_arg = s}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, one)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, two)
+{
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(overwrite_once, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(overwrite_once, one, two, consumer)
+{
+	const int other = 3 - s->got, dropped = LOOK(&s->dropped[other]);
+	const size_t left = fl_queue_close_now(s->q);
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->got != 1 && s->got != 2, "wrong item");
+	FL_FORBIDDEN(LOOK(&s->dropped[s->got]) != 0 || LOOK(&s->dropped[other]) != 1, "lost or doubled");
+	FL_ACCEPTABLE(dropped == 0 && left == 1, "there was room");
+	FL_ACCEPTABLE(dropped == 1 && left == 0, "the older made room");
+	FL_FORBIDDEN(1, "neither");
+}
+
+/* --- mode lin --- */
+
+/* A bounded queue whose put takes the oldest out of its way: in one step. */
+enum { MOST = 2 };
+
+struct window {
+	int64_t items[MOST], n, closed;
+};
+
+static void window_shift(struct window *w)
+{
+	for (int64_t i = 1; i < w->n; i++)
+		w->items[i - 1] = w->items[i];
+	w->items[--w->n] = 0;
+}
+
+static bool window_put(struct window *w, const struct fl_lin_call *c)
+{
+	if (w->closed)
+		return !c->returned || c->result == -EPIPE;
+	if (w->n == MOST)
+		window_shift(w);
+	w->items[w->n++] = c->arg;
+	return !c->returned || c->result == 0;
+}
+
+static bool window_get(struct window *w, const struct fl_lin_call *c)
+{
+	if (w->n == 0)
+		return !c->returned || c->result == (w->closed ? -EPIPE : -EAGAIN);
+	const int64_t first = w->items[0];
+	window_shift(w);
+	return !c->returned || c->result == first;
+}
+
+static bool window_apply(void *state, const struct fl_lin_call *c)
+{
+	struct window *w = state;
+	switch (c->kind) {
+	case FL_LIN_PUT:
+		return window_put(w, c);
+	case FL_LIN_GET:
+		return window_get(w, c);
+	case FL_LIN_CLOSE:
+		w->closed = 1;
+		return true;
+	default:
+		return false;
+	}
+}
+
+static const struct fl_lin_spec window = {.name = "window", .size = sizeof(struct window), .apply = window_apply};
+
+struct lin_overwrite {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_overwrite)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = MOST, .when_full = FL_OVERWRITE}));
+}
+
+FL_LIN_OP(lin_overwrite, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_overwrite, get, FL_LIN_GET, .weight = 2)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_overwrite, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN(lin_overwrite, &window, .before = 3)
+{
+	fl_queue_free(s->q);
+}
