@@ -353,6 +353,16 @@ static void waiting_for_any()
 	fl_on things[] = {FL_ON_EVENT(&an_event), FL_ON_SEM(&a_sem),    FL_ON_LATCH(&a_latch),
 	                  FL_ON_QUEUE(q),         FL_ON_CANCEL(&never), FL_ON_QUEUE_SPACE(q)};
 	CHECK(fl_wait_any_until(things, 6, FL_FOREVER, nullptr) == 5);
+	int selected = 0;
+	fl_select_case cases[] = {FL_GET(q, &selected)};
+	fl_queue *meets = nullptr;
+	fl_queue_config rendezvous{};
+	rendezvous.capacity = FL_RENDEZVOUS;
+	rendezvous.when_full = FL_WAIT_FOR_SPACE;
+	CHECK(fl_queue_create(&meets, sizeof(int), &rendezvous) == 0);
+	cases[0].queue = meets;
+	CHECK(fl_select_until(cases, 1, 0, nullptr) == -ETIMEDOUT);
+	fl_queue_free(meets);
 	fl_queue_free(q);
 }
 

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queue without room: a put and a get meet. */
+#include "fl_blocked.h"
+
+static fl_queue *rendezvous(void)
+{
+	return queue_with(FL_RENDEZVOUS, 0);
+}
+
+FL_TEST(rendezvous_is_fifo_alone)
+{
+	fl_queue *q = NULL;
+	FL_RC(fl_queue_create(&q, 4, &(fl_queue_config){.capacity = FL_RENDEZVOUS, .order = FL_LIFO}), -EINVAL);
+	FL_RC(fl_queue_create(&q, 4, &(fl_queue_config){.capacity = FL_RENDEZVOUS, .when_full = FL_OVERWRITE}),
+	      -EINVAL);
+	FL_RC(fl_queue_create(&q, 0, &(fl_queue_config){.capacity = FL_RENDEZVOUS}), -EINVAL);
+	assert_null(q);
+}
+
+FL_TEST(rendezvous_has_no_room)
+{
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	int item = 77;
+	assert_int_equal(fl_queue_capacity(q), 0);
+	assert_int_equal(fl_queue_length(q), 0);
+	FL_RC(fl_queue_try_put(q, &item), -EAGAIN);
+	FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
+	assert_int_equal(fl_queue_try_put_many(q, &item, 1), 0);
+	assert_int_equal(fl_queue_try_get_many(q, &item, 1), 0);
+	FL_RC(fl_queue_put_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_queue_get_until(q, &item, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	assert_int_equal(item, 77);
+	FL_OK(fl_queue_try_join(q));
+}
+
+FL_TEST(rendezvous_put_returns_when_its_item_is_taken)
+{
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	struct blocked put = {.op = op_put, .q = q, .items = {5}};
+	blocked_begin(&put);
+	assert_int_equal(fl_queue_length(q), 0);
+	FL_RC(fl_queue_try_put(q, &(int){6}), -EAGAIN); /* another that puts is nobody to meet */
+	GETS(q, 5);
+	FL_OK(blocked_end(&put));
+	FL_RC(fl_queue_try_join(q), -EBUSY);
+	fl_queue_task_done(q);
+	FL_OK(fl_queue_try_join(q));
+}
+
+FL_TEST(rendezvous_get_is_met_by_a_put)
+{
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	struct blocked get = {.op = op_get_until, .q = q};
+	blocked_begin(&get);
+	FL_RC(fl_queue_try_get(q, &(int){0}), -EAGAIN);
+	FL_OK(fl_queue_try_put(q, &(int){5}));
+	FL_OK(blocked_end(&get));
+	assert_int_equal(get.items[0], 5);
+}
+
+FL_TEST(rendezvous_meets_who_has_waited_longest)
+{
+	enum { N = 3 };
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	struct blocked b[N];
+	for (int i = 0; i < N; i++) {
+		b[i] = (struct blocked){.op = op_put, .q = q, .items = {i}};
+		blocked_begin(&b[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		GETS(q, i);
+		FL_OK(blocked_end(&b[i]));
+	}
+	for (int i = 0; i < N; i++) {
+		b[i] = (struct blocked){.op = op_get, .q = q};
+		blocked_begin(&b[i]);
+	}
+	for (int i = 0; i < N; i++) {
+		FL_OK(fl_queue_put(q, &(int){10 + i}));
+		FL_OK(blocked_end(&b[i]));
+		assert_int_equal(b[i].items[0], 10 + i);
+	}
+}
+
+FL_TEST(rendezvous_many_meet_one_after_the_other)
+{
+	FL_SCOPED(fl_queue) *q = rendezvous();
+	struct blocked put = {.op = op_put_many, .q = q, .items = {1, 2, 3}, .n = 3};
+	blocked_begin(&put);
+	int got[4] = {0};
+	for (size_t n = 0, more; n < 3; n += more) {
+		more = fl_queue_get_many(q, got + n, 4 - n);
+		assert_in_range(more, 1, 3 - n);
+	}
+	FL_OK(blocked_end(&put));
+	assert_int_equal(put.count, 3);
+	assert_int_equal(got[0] * 100 + got[1] * 10 + got[2], 123);
+	struct blocked a = {.op = op_get_many, .q = q, .n = 8}, b = {.op = op_get, .q = q};
+	blocked_begin(&a);
+	blocked_begin(&b);
+	assert_int_equal(fl_queue_try_put_many(q, (int[]){4, 5, 6}, 3), 2);
+	FL_OK(blocked_end(&a));
+	FL_OK(blocked_end(&b));
+	assert_int_equal(a.count, 1);
+	assert_int_equal(a.items[0] * 10 + b.items[0], 45);
+}
+
+FL_TEST(rendezvous_gives_up_with_nothing_done)
+{
+	for (int puts = 0; puts < 2; puts++) {
+		fl_queue *q = rendezvous();
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		struct blocked b = {.op = puts ? op_put_until : op_get_until, .q = q, .items = {77}, .cancel = &stop};
+		blocked_begin(&b);
+		fl_cancel_request(&stop);
+		FL_RC(blocked_end(&b), -ECANCELED);
+		assert_int_equal(b.items[0], 77);
+		FL_RC(puts ? fl_queue_try_get(q, b.items) : fl_queue_try_put(q, b.items), -EAGAIN);
+		fl_queue_free(q); /* panics if somebody still waits */
+	}
+}
+
+FL_TEST(rendezvous_close_ends_those_who_wait)
+{
+	for (int way = 0; way < 4; way++) {
+		fl_queue *q = rendezvous();
+		struct blocked b = {.op = way % 2 ? op_put : op_get, .q = q, .items = {77}};
+		blocked_begin(&b);
+		FL_PANICS(fl_queue_free(q));
+		assert_false(fl_queue_is_closed(q));
+		if (way < 2)
+			fl_queue_close(q);
+		else
+			assert_int_equal(fl_queue_close_now(q), 0);
+		FL_RC(blocked_end(&b), -EPIPE);
+		assert_int_equal(b.items[0], 77);
+		assert_true(fl_queue_is_closed(q));
+		FL_RC(fl_queue_put(q, b.items), -EPIPE);
+		FL_RC(fl_queue_get(q, b.items), -EPIPE);
+		FL_RC(fl_queue_try_put(q, b.items), -EPIPE);
+		FL_RC(fl_queue_try_get(q, b.items), -EPIPE);
+		fl_queue_free(q);
+	}
+}
+
+FL_TEST(rendezvous_is_ready_when_somebody_waits)
+{
+	for (int puts = 0; puts < 2; puts++) {
+		FL_SCOPED(fl_queue) *q = rendezvous();
+		FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), -ETIMEDOUT);
+		struct blocked look = {.op = puts ? op_observe : op_observe_space, .q = q};
+		struct blocked blind = {.op = puts ? op_observe_space : op_observe, .q = q};
+		struct blocked b = {.op = puts ? op_put : op_get, .q = q, .items = {5}};
+		blocked_begin(&look);
+		blocked_begin(&blind); /* two that look do not meet, nor does it see its own side */
+		blocked_start(&b);
+		FL_OK(blocked_end(&look));
+		FL_WAIT_FOR(seam_sleepers() == 2);
+		FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(q), FL_ON_QUEUE_SPACE(q)), puts ? 0 : 1);
+		FL_OK(puts ? fl_queue_try_get(q, &(int){0}) : fl_queue_try_put(q, &(int){6}));
+		FL_OK(blocked_end(&b));
+		fl_queue_close(q);
+		FL_OK(blocked_end(&blind));
+	}
+}
+
+struct large {
+	fl_queue *q;
+	char bytes[65537];
+};
+
+static int puts_large(void *arg)
+{
+	struct large *l = arg;
+	return fl_queue_put(l->q, l->bytes);
+}
+
+FL_TEST(rendezvous_hands_over_a_large_item)
+{
+	static struct large item, got;
+	FL_SCOPED(fl_queue) *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof item.bytes, &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
+	item.q = q;
+	memset(item.bytes, 0x5a, sizeof item.bytes);
+	fl_thread thread;
+	FL_OK(fl_thread_start(&thread, puts_large, &item, NULL));
+	FL_OK(fl_queue_get(q, got.bytes));
+	FL_OK(fl_thread_join(&thread, NULL));
+	assert_memory_equal(got.bytes, item.bytes, sizeof item.bytes);
+}
