@@ -287,7 +287,7 @@ struct mpmc_stalled {
 FL_STRESS_SETUP(mpmc_stalled)
 {
 	s->q = ring_of(2);
-	s->peer = fl_stress_choose(4);
+	s->peer = fl_stress_choose(5);
 	OK(fl_mpmc_try_put(s->q, &(int){1}));
 }
 
@@ -304,8 +304,11 @@ FL_STRESS_ACTOR(mpmc_stalled, peer)
 	case 2:
 		(void)!fl_mpmc_try_put_many(s->q, items, 2);
 		break;
-	default:
+	case 3:
 		(void)!fl_mpmc_try_get_many(s->q, items, 2);
+		break;
+	default:
+		fl_mpmc_close(s->q);
 	}
 }
 
@@ -330,8 +333,13 @@ FL_STRESS_ACTOR(mpmc_stalled, tries)
 	(void)!fl_mpmc_try_get_many(s->q, items, 3);
 	within_64(before);
 	before = fl_stress_steps();
-	fl_mpmc_close(s->q);
 	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);
+	within_64(before);
+	before = fl_stress_steps();
+	fl_mpmc_close(s->q);
+	within_64(before);
+	before = fl_stress_steps();
+	FL_STRESS_CHECK(fl_mpmc_is_closed(s->q));
 	within_64(before);
 }
 

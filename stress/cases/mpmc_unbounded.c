@@ -488,7 +488,7 @@ struct unbounded_stalled {
 
 FL_STRESS_SETUP(unbounded_stalled)
 {
-	s->peer = fl_stress_choose(4);
+	s->peer = fl_stress_choose(5);
 	s->q = unbounded_of(4, 3);
 }
 
@@ -505,8 +505,11 @@ FL_STRESS_ACTOR(unbounded_stalled, peer)
 	case 2:
 		(void)!fl_mpmc_unbounded_try_put_many(s->q, items, 2);
 		break;
-	default:
+	case 3:
 		(void)!fl_mpmc_unbounded_try_get_many(s->q, items, 2);
+		break;
+	default:
+		fl_mpmc_unbounded_close(s->q);
 	}
 }
 
@@ -523,13 +526,18 @@ FL_STRESS_ACTOR(unbounded_stalled, tries)
 	uint32_t since = fl_stress_steps();
 	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
 	within_64(&since);
-	OK(fl_mpmc_unbounded_try_put(s->q, items));
+	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
+	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
 	within_64(&since);
 	(void)unbounded_take(s->q);
 	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
+	within_64(&since);
 	fl_mpmc_unbounded_close(s->q);
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
 	within_64(&since);
 }
 

@@ -198,3 +198,74 @@ FL_STRESS(mpsc_close, producer, closer, consumer)
 	FL_ACCEPTABLE(put == 4, "closed in between");
 	FL_ACCEPTABLE(put == 12, "closed after");
 }
+
+/*
+ * try_blocks_on_stalled_peer: unbounded_stalled (mpmc_unbounded.c), whose puts are these, for the only consumer: it is stopped, or
+ * a producer is, and the other goes on.
+ */
+struct mpsc_stalled {
+	fl_mpsc *q;
+	unsigned peer;
+};
+
+FL_STRESS_SETUP(mpsc_stalled)
+{
+	s->peer = fl_stress_choose(5);
+	s->q = mpsc_of(4, 3);
+}
+
+FL_STRESS_ACTOR(mpsc_stalled, peer)
+{
+	int items[2] = {2, 3};
+	switch (s->peer) {
+	case 0:
+		(void)!fl_mpsc_try_put(s->q, items);
+		break;
+	case 1:
+		(void)take(s->q);
+		break;
+	case 2:
+		(void)!fl_mpsc_try_put_many(s->q, items, 2);
+		break;
+	case 3:
+		(void)!fl_mpsc_try_get_many(s->q, items, 2);
+		break;
+	default:
+		fl_mpsc_close(s->q);
+	}
+}
+
+static void within_64(uint32_t *since)
+{
+	uint32_t now = fl_stress_steps();
+	FL_STRESS_CHECK(now - *since <= 64);
+	*since = now;
+}
+
+FL_STRESS_ACTOR(mpsc_stalled, tries)
+{
+	const bool consumes = s->peer % 2 == 0;
+	int items[2] = {4, 5};
+	uint32_t since = fl_stress_steps();
+	FL_STRESS_CHECK(!consumes || fl_mpsc_try_get_many(s->q, items, 1) == 1);
+	within_64(&since);
+	const int rc = fl_mpsc_try_put(s->q, items);
+	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpsc_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
+	within_64(&since);
+	(void)(consumes && take(s->q));
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpsc_length(s->q) <= 6);
+	within_64(&since);
+	fl_mpsc_close(s->q);
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpsc_is_closed(s->q));
+	within_64(&since);
+}
+
+FL_STRESS_PROCESSES(mpsc_stalled, peer, tries)
+{
+	fl_mpsc_free(s->q);
+	FL_ACCEPTABLE(1, "returned");
+}

@@ -226,47 +226,61 @@ FL_STRESS(spsc_free_after_get, producer, consumer)
  */
 struct spsc_stalled {
 	ints *q;
+	fl_spsc *untyped;
 	bool produces;
 	unsigned form;
 };
 
+enum { FORMS = 4 };
+
 FL_STRESS_SETUP(spsc_stalled)
 {
 	s->q = ring_of(2);
+	OK(fl_spsc_create(&s->untyped, sizeof(int), 2));
 	s->produces = fl_stress_choose(2) == 1;
-	s->form = fl_stress_choose(2);
+	s->form = fl_stress_choose(FORMS);
 	OK(ints_try_put(s->q, 1));
+	OK(fl_spsc_try_put(s->untyped, &(int){1}));
 }
 
-static void act(ints *q, bool produces, unsigned form)
+static void act(const struct spsc_stalled *s, bool produces, unsigned form)
 {
 	int items[2] = {2, 3};
 	const uint32_t before = fl_stress_steps();
-	if (produces && form == 0)
-		(void)!ints_try_put(q, 2);
-	else if (produces)
-		(void)!ints_try_put_many(q, items, 2);
-	else if (form == 0)
-		(void)!ints_try_get(q, items);
-	else
-		(void)!ints_try_get_many(q, items, 2);
+	switch (form) {
+	case 0:
+		(void)!(produces ? ints_try_put(s->q, 2) : ints_try_get(s->q, items));
+		break;
+	case 1:
+		(void)!(produces ? ints_try_put_many(s->q, items, 2) : ints_try_get_many(s->q, items, 2));
+		break;
+	case 2:
+		(void)!(produces ? fl_spsc_try_put(s->untyped, items) : fl_spsc_try_get(s->untyped, items));
+		break;
+	default:
+		(void)!(produces ? fl_spsc_try_put_many(s->untyped, items, 2)
+		                 : fl_spsc_try_get_many(s->untyped, items, 2));
+	}
 	FL_STRESS_CHECK(fl_stress_steps() - before <= 64);
 }
 
 FL_STRESS_ACTOR(spsc_stalled, peer)
 {
-	act(s->q, s->produces, s->form);
+	act(s, s->produces, s->form);
 }
 
 FL_STRESS_ACTOR(spsc_stalled, tries)
 {
-	act(s->q, !s->produces, 0);
-	act(s->q, !s->produces, 1);
-	FL_STRESS_CHECK(ints_length(s->q) <= 2);
+	for (unsigned form = 0; form < FORMS; form++)
+		act(s, !s->produces, form);
+	const uint32_t before = fl_stress_steps();
+	FL_STRESS_CHECK(ints_length(s->q) <= 2 && fl_spsc_length(s->untyped) <= 2);
+	FL_STRESS_CHECK(fl_stress_steps() - before <= 64);
 }
 
 FL_STRESS_PROCESSES(spsc_stalled, peer, tries)
 {
 	ints_free(s->q);
+	fl_spsc_free(s->untyped);
 	FL_ACCEPTABLE(1, "returned");
 }
