@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How many futex wakes a put or a get costs, of all threads together: none while nobody sleeps, and at most one where somebody
+ * does, however many sleep; a batch at most one for each item that it brings. Counted at the table of system calls.
+ *
+ * A lock of the library that a thread had to sleep for, since its holder lost the CPU, adds wakes of its own, which are nobody's here:
+ * each such sleep at most one when the lock is freed, and one more when it is not slept for any more.
+ */
+#include "fl_blocked.h"
+
+enum { SLEEPERS = 6, KINDS = 5 };
+
+static int by_value(const void *a, const void *b, void *arg)
+{
+	const int x = *(const int *)a, y = *(const int *)b;
+	(void)arg;
+	return (x > y) - (x < y);
+}
+
+/* A queue of each kind; with `overwrites` the last, which has no putters that wait. */
+static fl_queue *queue_of_kind(unsigned kind)
+{
+	const fl_queue_config kinds[KINDS] = {
+	    {.order = FL_FIFO, .capacity = SLEEPERS},
+	    {.order = FL_LIFO, .capacity = SLEEPERS},
+	    {.order = FL_PRIORITY, .capacity = SLEEPERS, .compare = by_value},
+	    {.order = FL_FIFO, .capacity = FL_RENDEZVOUS},
+	    {.order = FL_FIFO, .capacity = SLEEPERS, .when_full = FL_OVERWRITE},
+	};
+	fl_queue *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof(int), &kinds[kind]));
+	return q;
+}
+
+enum { FIFO, LIFO, PRIORITY, RENDEZVOUS, OVERWRITE };
+
+static uint32_t returned,
+    may_go; /* sleepers that have come back; whether they may end: a thread's end may sleep, too. Atomic */
+
+static int say(int rc)
+{
+	__atomic_fetch_add(&returned, 1, __ATOMIC_RELEASE); /* pairs with the acquire in await() */
+	FL_WAIT_FOR(__atomic_load_n(&may_go, __ATOMIC_RELAXED));
+	return rc;
+}
+
+static int get_and_say(struct blocked *b)
+{
+	return say(fl_queue_get(b->q, b->items));
+}
+
+static int put_and_say(struct blocked *b)
+{
+	return say(fl_queue_put(b->q, b->items));
+}
+
+static struct {
+	unsigned wakes, lock_sleeps;
+} start;
+
+static void count_from_now(void)
+{
+	start.wakes = __atomic_load_n(&seam_wakes, __ATOMIC_RELAXED);
+	start.lock_sleeps = __atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED);
+}
+
+/* Everybody is asleep, or has returned. */
+static void assert_wakes(unsigned least, unsigned most)
+{
+	const unsigned of_locks = 2 * (__atomic_load_n(&seam_lock_sleeps, __ATOMIC_RELAXED) - start.lock_sleeps);
+	assert_in_range(__atomic_load_n(&seam_wakes, __ATOMIC_RELAXED) - start.wakes, least, most + of_locks);
+}
+
+static void begin(struct blocked *b, int (*op)(struct blocked *b), fl_queue *q)
+{
+	__atomic_store_n(&returned, 0, __ATOMIC_RELAXED);
+	__atomic_store_n(&may_go, 0, __ATOMIC_RELAXED);
+	for (int i = 0; i < SLEEPERS; i++) {
+		b[i] = (struct blocked){.op = op, .q = q, .items = {i + 1}};
+		blocked_begin(&b[i]);
+	}
+	count_from_now();
+}
+
+/* Until so many have come back; the rest sleeps. */
+static void await(unsigned n)
+{
+	FL_WAIT_FOR(__atomic_load_n(&returned, __ATOMIC_ACQUIRE) == n);
+	assert_int_equal(seam_sleepers(), SLEEPERS - n);
+}
+
+static void end(struct blocked *b)
+{
+	__atomic_store_n(&may_go, 1, __ATOMIC_RELAXED);
+	for (int i = 0; i < SLEEPERS; i++)
+		FL_OK(blocked_end(&b[i]));
+}
+
+FL_TEST(queue_wakes_nobody_while_nobody_sleeps)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		int item = 1, items[SLEEPERS] = {0};
+		size_t count;
+		/* One has slept, and gone: a mark that it left behind costs no wake either. */
+		FL_RC(fl_queue_get_until(q, &item, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
+		count_from_now();
+		for (int i = 0; i < 3 && kind != RENDEZVOUS; i++) {
+			FL_OK(fl_queue_put(q, &item));
+			FL_OK(fl_queue_get(q, &item));
+			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS), SLEEPERS);
+			assert_int_equal(fl_queue_get_many(q, items, SLEEPERS), SLEEPERS);
+			FL_OK(fl_queue_put_many_until(q, items, SLEEPERS, &count, FL_FOREVER, NULL));
+			if (kind != OVERWRITE)
+				FL_RC(fl_queue_put_until(q, &item, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
+			FL_OK(fl_queue_get_many_until(q, items, SLEEPERS, &count, FL_FOREVER, NULL));
+		}
+		FL_RC(fl_queue_try_get(q, &item), -EAGAIN);
+		fl_queue_close(q);
+		assert_wakes(0, 0);
+	}
+}
+
+/* wakeup_stranded has the opposite: who is not woken by the put is woken by who was. */
+FL_TEST(queue_put_makes_one_wake)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		struct blocked get[SLEEPERS];
+		begin(get, get_and_say, q);
+		for (unsigned i = 1; i <= SLEEPERS; i++) {
+			count_from_now();
+			FL_OK(i % 2 ? fl_queue_put(q, &(int){1}) : fl_queue_try_put(q, &(int){1}));
+			await(i);
+			assert_wakes(1, 1);
+		}
+		end(get);
+		count_from_now();
+		if (kind != RENDEZVOUS)
+			FL_OK(fl_queue_put(q, &(int){1}));
+		assert_wakes(0, 0);
+	}
+}
+
+FL_TEST(queue_get_makes_one_wake)
+{
+	for (unsigned kind = FIFO; kind <= RENDEZVOUS; kind++) {
+		FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+		struct blocked put[SLEEPERS];
+		int item;
+		for (int i = 0; i < SLEEPERS && kind != RENDEZVOUS; i++)
+			FL_OK(fl_queue_put(q, &i));
+		begin(put, put_and_say, q);
+		for (unsigned i = 1; i <= SLEEPERS; i++) {
+			count_from_now();
+			FL_OK(i % 2 ? fl_queue_get(q, &item) : fl_queue_try_get(q, &item));
+			await(i);
+			assert_wakes(1, 1);
+		}
+		end(put);
+	}
+}
+
+/* Faster than the woken come: as many wakes as puts, at most; all are served. */
+FL_TEST(queue_puts_make_a_wake_each_at_most)
+{
+	for (unsigned kind = 0; kind < KINDS; kind++)
+		for (unsigned i = 0, rounds = fl_test_scaled(40); i < rounds; i++) {
+			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+			struct blocked get[SLEEPERS];
+			begin(get, get_and_say, q);
+			for (unsigned n = 0; n < SLEEPERS; n++)
+				FL_OK(fl_queue_put(q, &(int){1}));
+			await(SLEEPERS);
+			assert_wakes(SLEEPERS, SLEEPERS);
+			end(get);
+		}
+}
+
+/* The call makes one, and each who is woken the next one: as many as there are items. */
+FL_TEST(queue_batch_makes_a_wake_for_each_item_at_most)
+{
+	const int items[SLEEPERS] = {1, 2, 3, 4, 5, 6};
+	for (unsigned kind = 0; kind < KINDS; kind++)
+		for (unsigned n = 1; n <= SLEEPERS; n++) {
+			FL_SCOPED(fl_queue) *q = queue_of_kind(kind);
+			struct blocked get[SLEEPERS];
+			begin(get, get_and_say, q);
+			assert_int_equal(fl_queue_put_many(q, items, n), n);
+			await(n);
+			assert_wakes(n, n);
+			assert_int_equal(fl_queue_put_many(q, items, SLEEPERS - n), SLEEPERS - n);
+			end(get);
+		}
+}
