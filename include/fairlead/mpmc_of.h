@@ -3,6 +3,7 @@
 #define FAIRLEAD_MPMC_OF_H
 
 #include <fairlead/mpmc.h>
+#include <fairlead/mpmc_ring.h>
 
 /*
  * FL_MPMC_OF(struct job, jobs) makes the type jobs and, for each fl_mpmc_... function, a jobs_... that takes and gives struct
@@ -13,6 +14,20 @@
 	FL__MPMC_OF_LIFE(type, name)                                                                                   \
 	FL__MPMC_OF_ITEMS(type, name)                                                                                  \
 	FL__MPMC_OF_STATE(name)
+
+/* Private, from here on. */
+
+static inline int fl__mpmc_of_put(fl_mpmc *q, const void *item, size_t size)
+{
+	bool nobody_sleeps;
+	return fl__mpmc_put((struct fl__mpmc *)(void *)q, item, size, &nobody_sleeps);
+}
+
+static inline int fl__mpmc_of_get(fl_mpmc *q, void *item, size_t size)
+{
+	bool nobody_sleeps;
+	return fl__mpmc_get((struct fl__mpmc *)(void *)q, item, size, &nobody_sleeps);
+}
 
 #define FL__MPMC_FN __attribute__((unused)) static inline
 
@@ -41,11 +56,11 @@
 #define FL__MPMC_OF_ITEMS(type, name)                                                                                  \
 	FL__MPMC_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                               \
 	{                                                                                                              \
-		return fl_mpmc_try_put((fl_mpmc *)q, &item);                                                           \
+		return fl__mpmc_of_put((fl_mpmc *)q, &item, sizeof(type));                                             \
 	}                                                                                                              \
 	FL__MPMC_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                              \
 	{                                                                                                              \
-		return fl_mpmc_try_get((fl_mpmc *)q, item);                                                            \
+		return fl__mpmc_of_get((fl_mpmc *)q, item, sizeof(type));                                              \
 	}                                                                                                              \
 	FL__MPMC_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, const type *items, size_t n)                     \
 	{                                                                                                              \

@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_QUEUE_OF_H
 #define FAIRLEAD_QUEUE_OF_H
 
+#include <fairlead/mpmc_ring.h>
 #include <fairlead/queue.h>
 
 /*
@@ -14,6 +15,45 @@
 	FL__QUEUE_OF_ONE(type, name)                                                                                   \
 	FL__QUEUE_OF_MANY(type, name)                                                                                  \
 	FL__QUEUE_OF_STATE(name)
+
+/*
+ * Private, from here on. A bounded FIFO queue is a ring (lib/queue/mpmc.c), and a put or get that need not wait is inline. A fl_queue
+ * begins with the address of its ring, NULL in those of other kinds.
+ */
+FL_BEGIN_DECLS
+
+/* Wakes one who waits for an item (0), for space (1). The queue may be gone. */
+FL_API void fl__queue_wake(fl_queue *q, int side);
+
+static inline struct fl__mpmc *fl__queue_of_ring(fl_queue *q)
+{
+	return *(struct fl__mpmc **)(void *)q;
+}
+
+/* Whether it is put; if not, the call finds out why, or waits. */
+static inline bool fl__queue_of_put(fl_queue *q, const void *item, size_t size)
+{
+	struct fl__mpmc *ring = fl__queue_of_ring(q);
+	bool owes_wake = false;
+	if (!ring || fl__mpmc_put(ring, item, size, &owes_wake) != 0)
+		return false;
+	if (__builtin_expect(owes_wake, 0))
+		fl__queue_wake(q, 0);
+	return true;
+}
+
+static inline bool fl__queue_of_get(fl_queue *q, void *item, size_t size)
+{
+	struct fl__mpmc *ring = fl__queue_of_ring(q);
+	bool owes_wake = false;
+	if (!ring || fl__mpmc_get(ring, item, size, &owes_wake) != 0)
+		return false;
+	if (__builtin_expect(owes_wake, 0))
+		fl__queue_wake(q, 1);
+	return true;
+}
+
+FL_END_DECLS
 
 #define FL__QUEUE_FN __attribute__((unused)) static inline
 
@@ -42,27 +82,33 @@
 #define FL__QUEUE_OF_ONE(type, name)                                                                                   \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_put(name *q, type item)                                                  \
 	{                                                                                                              \
-		return fl_queue_put((fl_queue *)q, &item);                                                             \
+		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type)) ? 0 : fl_queue_put((fl_queue *)q, &item);  \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                              \
 	{                                                                                                              \
-		return fl_queue_try_put((fl_queue *)q, &item);                                                         \
+		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type)) ? 0                                        \
+		                                                            : fl_queue_try_put((fl_queue *)q, &item);  \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *q, type item, int64_t deadline, fl_cancel *cancel)       \
 	{                                                                                                              \
-		return fl_queue_put_until((fl_queue *)q, &item, deadline, cancel);                                     \
+		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type))                                            \
+		           ? 0                                                                                         \
+		           : fl_queue_put_until((fl_queue *)q, &item, deadline, cancel);                               \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_get(name *q, type *item)                                                 \
 	{                                                                                                              \
-		return fl_queue_get((fl_queue *)q, item);                                                              \
+		return fl__queue_of_get((fl_queue *)q, item, sizeof(type)) ? 0 : fl_queue_get((fl_queue *)q, item);    \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                             \
 	{                                                                                                              \
-		return fl_queue_try_get((fl_queue *)q, item);                                                          \
+		return fl__queue_of_get((fl_queue *)q, item, sizeof(type)) ? 0                                         \
+		                                                           : fl_queue_try_get((fl_queue *)q, item);    \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *q, type *item, int64_t deadline, fl_cancel *cancel)      \
 	{                                                                                                              \
-		return fl_queue_get_until((fl_queue *)q, item, deadline, cancel);                                      \
+		return fl__queue_of_get((fl_queue *)q, item, sizeof(type))                                             \
+		           ? 0                                                                                         \
+		           : fl_queue_get_until((fl_queue *)q, item, deadline, cancel);                                \
 	}
 
 #define FL__QUEUE_OF_MANY(type, name)                                                                                  \

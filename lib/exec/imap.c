@@ -2,7 +2,6 @@
 /* The lazy map, as its user calls it: imap.h has the whole. */
 #include "imap.h"
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include "../wait/context.h"
 #include <errno.h>

@@ -5,7 +5,6 @@
  * processes). A worker with nothing to do takes half of what another has not started: so depth costs no balance.
  */
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include "crew.h"
 #include "fd_sys.h"

@@ -8,7 +8,6 @@
  * says, the worker is killed, and its tasks have its death.
  */
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include "../shm/os.h"
 #include "../wait/cancel.h"

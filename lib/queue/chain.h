@@ -3,7 +3,6 @@
 #define FL_QUEUE_CHAIN_H
 
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "hazard.h"
 #include <errno.h>
 #include <stdint.h>

@@ -12,11 +12,11 @@
  * after it. Nobody is ever in the middle of something: there is no -EBUSY. What is in the memory of the queue ends with
  * fl__unlock(): who gets the item then may free it.
  */
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
 #include "queue.h"
 #include <errno.h>
+#include <fairlead/inline.h>
 
 struct heap {
 	uint32_t lock;

@@ -53,6 +53,7 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 		fl__free(q);
 		return rc;
 	}
+	q->ring = type == &fl__queue_ring ? fl__queue_as_ring(q) : NULL;
 	q->type = type;
 	q->item_size = item_size;
 	q->drop = c.drop;
@@ -108,9 +109,8 @@ static inline int put_one(fl_queue *q, const void *item)
 {
 	bool owes_wake = false;
 	size_t count;
-	const int rc = __builtin_expect(q->type == &fl__queue_ring, 1)
-	                   ? fl__mpmc_put(fl__queue_as_ring(q), item, q->item_size, &owes_wake)
-	                   : q->type->put(q->state, item, 1, &count, &owes_wake);
+	const int rc = __builtin_expect(q->ring != NULL, 1) ? fl__mpmc_put(q->ring, item, q->item_size, &owes_wake)
+	                                                    : q->type->put(q->state, item, 1, &count, &owes_wake);
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, FL__GETTERS);
 	return rc;
@@ -188,9 +188,8 @@ static inline int get_one(fl_queue *q, void *item)
 {
 	bool owes_wake = false;
 	size_t count;
-	const int rc = __builtin_expect(q->type == &fl__queue_ring, 1)
-	                   ? fl__mpmc_get(fl__queue_as_ring(q), item, q->item_size, &owes_wake)
-	                   : q->type->get(q->state, item, 1, &count, &owes_wake);
+	const int rc = __builtin_expect(q->ring != NULL, 1) ? fl__mpmc_get(q->ring, item, q->item_size, &owes_wake)
+	                                                    : q->type->get(q->state, item, 1, &count, &owes_wake);
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, FL__PUTTERS);
 	return rc;

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct fl_queue {
+	struct fl__mpmc *ring; /* first, for the inline functions (queue_of.h): of fl__queue_ring, else NULL */
 	const struct fl__queue_type *type;
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
@@ -68,8 +69,7 @@ bool fl__queue_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 /* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
 void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side);
 
-/* Wakes the first of those who sleep on a side, after the mark that they do was taken off. `q` may be gone by now. */
-void fl__queue_wake(fl_queue *q, enum fl__queue_side side);
+/* fl__queue_wake(): wakes the first of those who sleep on a side, after the mark that they do was taken off. */
 
 /* Wakes all who sleep on either side. */
 void fl__queue_wake_all(fl_queue *q);

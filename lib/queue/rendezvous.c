@@ -19,7 +19,6 @@
  * Observers (fl_wait_any) are woken when somebody lines up whom a call of theirs would meet.
  */
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "queue.h"
 #include <errno.h>
 

@@ -66,7 +66,7 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 	return rc;
 }
 
-void fl__queue_wake(fl_queue *q, enum fl__queue_side side)
+void fl__queue_wake(fl_queue *q, int side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));

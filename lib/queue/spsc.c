@@ -27,7 +27,6 @@
  * Progress: wait-free. Lifetime: the store to tail_ is the last access of a put.
  */
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include <fairlead/spsc.h>
 #include <stdint.h>

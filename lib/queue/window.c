@@ -7,11 +7,11 @@
  *
  * Linearization: of each call, the section under the lock; of a call for several, one for each item.
  */
-#include "../base/copy.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
 #include "locked.h"
 #include "queue.h"
+#include <fairlead/inline.h>
 
 struct window {
 	struct fl__locked locked; /* first */

@@ -38,7 +38,6 @@
  */
 #include "queue_ring.h"
 #include "../base/atomic.h"
-#include "../base/copy.h"
 #include "region.h"
 #include <errno.h>
 #include <fairlead/time.h>

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_INLINE_H
+#define FAIRLEAD_INLINE_H
+
+/* Private: what the inline functions of the public headers are made of, and so the library. */
+#include <stddef.h>
+#include <string.h>
+
+/*
+ * Atomic operations on plain integers and pointers, each with its order in its name. Public structs hold plain integers,
+ * so that C++ can include them; every access that may race goes through these. No operation without an order: whoever
+ * writes one says in a comment what it pairs with, or why relaxed is enough.
+ *
+ * A compare-and-swap takes the address of the expected value and stores what it found there when it fails; on failure it
+ * is relaxed. The weak form may fail without reason: for loops.
+ */
+#define fl__load_relaxed(p) __atomic_load_n((p), __ATOMIC_RELAXED)
+#define fl__load_acquire(p) __atomic_load_n((p), __ATOMIC_ACQUIRE)
+#define fl__load_seq_cst(p) __atomic_load_n((p), __ATOMIC_SEQ_CST)
+
+#define fl__store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
+#define fl__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+
+#define fl__swap_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
+#define fl__swap_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
+#define fl__swap_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
+
+#define fl__cas_relaxed(p, expected, v) fl__cas_((p), (expected), (v), 0, __ATOMIC_RELAXED)
+#define fl__cas_acquire(p, expected, v) fl__cas_((p), (expected), (v), 0, __ATOMIC_ACQUIRE)
+#define fl__cas_release(p, expected, v) fl__cas_((p), (expected), (v), 0, __ATOMIC_RELEASE)
+#define fl__cas_acq_rel(p, expected, v) fl__cas_((p), (expected), (v), 0, __ATOMIC_ACQ_REL)
+#define fl__cas_weak_relaxed(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_RELAXED)
+#define fl__cas_weak_acquire(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_ACQUIRE)
+#define fl__cas_weak_release(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_RELEASE)
+#define fl__cas_weak_acq_rel(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_ACQ_REL)
+#define fl__cas_weak_seq_cst(p, expected, v) fl__cas_((p), (expected), (v), 1, __ATOMIC_SEQ_CST)
+#define fl__cas_(p, expected, v, weak, order)                                                                          \
+	__atomic_compare_exchange_n((p), (expected), (v), (weak), (order), __ATOMIC_RELAXED)
+
+#define fl__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
+#define fl__add_acquire(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE)
+#define fl__add_release(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
+#define fl__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
+#define fl__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
+#define fl__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define fl__or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define fl__or_acquire(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQUIRE)
+#define fl__and_relaxed(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
+#define fl__and_release(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)
+#define fl__and_acquire(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE)
+
+/* memcpy(), with the sizes of integers and pointers as single moves: the call costs more than the copy. */
+static inline void fl__copy(void *to, const void *from, size_t size)
+{
+	switch (size) {
+	case 4:
+		memcpy(to, from, 4);
+		break;
+	case 8:
+		memcpy(to, from, 8);
+		break;
+	case 16:
+		memcpy(to, from, 16);
+		break;
+	default:
+		memcpy(to, from, size);
+	}
+}
+
+#endif
