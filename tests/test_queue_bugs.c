@@ -354,8 +354,8 @@ FL_TEST(queue_drop_vs_send_double_free)
 	}
 }
 
-/* Who got the last item may free the queue while its producer is still on the way out of the put. */
-FL_TEST(queue_destroy_with_producer_inside)
+/* Who got the last item may free the queue while its producer, which has waited for space, is still on the way out of the put. */
+FL_TEST(queue_destroy_with_waiter_inside)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1500); i < rounds; i++) {
 		fl_queue *q = queue_with(1, i % 2);

@@ -142,24 +142,24 @@ FL_STRESS(mpmc_consumers, producer, one, two)
  * aba_short_tag: a ring of one place, where each position is the same place: who has looked at it and then stood still while
  * others used it again and again claims nothing on what he saw.
  */
-struct mpmc_aba {
+struct mpmc_aba_short_tag {
 	fl_mpmc *q;
 	int sum, got[3];
 };
 
-FL_STRESS_SETUP(mpmc_aba)
+FL_STRESS_SETUP(mpmc_aba_short_tag)
 {
 	s->q = ring_of(1);
 	OK(fl_mpmc_try_put(s->q, &(int){1}));
 }
 
-FL_STRESS_ACTOR(mpmc_aba, slow)
+FL_STRESS_ACTOR(mpmc_aba_short_tag, slow)
 {
 	if (fl_mpmc_try_get(s->q, &s->got[0]) != 0)
 		s->got[0] = 0;
 }
 
-FL_STRESS_ACTOR(mpmc_aba, busy)
+FL_STRESS_ACTOR(mpmc_aba_short_tag, busy)
 {
 	if (fl_mpmc_try_get(s->q, &s->got[1]) != 0)
 		s->got[1] = 0;
@@ -171,7 +171,7 @@ FL_STRESS_ACTOR(mpmc_aba, busy)
 		s->sum += 4;
 }
 
-FL_STRESS(mpmc_aba, slow, busy)
+FL_STRESS(mpmc_aba_short_tag, slow, busy)
 {
 	int left = 0, sum = s->got[0] + s->got[1] + s->got[2];
 	while (fl_mpmc_try_get(s->q, &left) == 0)
