@@ -149,22 +149,27 @@ const bench_case bench_cases[] = {
 	},
 	{
 		.name = "queues/uncontended", .unit = "ns/item", .threads = {1},
-		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
 		.name = "queues/mpmc_1p1c", .unit = "ns/item", .threads = {2},
-		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
 		.name = "queues/mpmc_2p2c", .unit = "ns/item", .threads = {4},
-		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
 		.name = "queues/mpmc_4p4c", .unit = "ns/item", .threads = {8},
-		.peers = {"pthread", "nsync", "ck_ring_sem", "boost"},
+		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
+		.weaker = {"boost_lockfree", "glib"},
+	},
+	{
+		.name = "queues/mpmc_8p8c", .unit = "ns/item", .threads = {16},
+		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
@@ -177,23 +182,23 @@ const bench_case bench_cases[] = {
 	},
 	{
 		.name = "queues/ring_uncontended", .unit = "ns/item", .threads = {1}, .least_ms = 100,
-		.peers = {"boost", "ck_ring"},
+		.peers = {"boost", "ck_ring", "tbb"},
 	},
 	{
 		.name = "queues/ring_1p1c", .unit = "ns/item", .threads = {2}, .least_ms = 100,
-		.peers = {"boost", "ck_ring"},
+		.peers = {"boost", "ck_ring", "tbb"},
 	},
 	{
 		.name = "queues/ring_2p2c", .unit = "ns/item", .threads = {4}, .least_ms = 100,
-		.peers = {"boost", "ck_ring"},
+		.peers = {"boost", "ck_ring", "tbb"},
 	},
 	{
 		.name = "queues/ring_4p4c", .unit = "ns/item", .threads = {8}, .least_ms = 100,
-		.peers = {"boost", "ck_ring"},
+		.peers = {"boost", "ck_ring", "tbb"},
 	},
 	{
 		.name = "queues/ring_8p8c", .unit = "ns/item", .threads = {16}, .least_ms = 100,
-		.peers = {"boost", "ck_ring"},
+		.peers = {"boost", "ck_ring", "tbb"},
 	},
 	{
 		.name = "queues/unbounded", .unit = "ns/item", .threads = {2, 4, 8, 16},

@@ -108,8 +108,9 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 	{"queues/uncontended", #impl, impl##_setup, impl##_uncontended, impl##_teardown, 0},                           \
 	    {"queues/mpmc_1p1c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, 0},                                \
 	    {"queues/mpmc_2p2c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed},                            \
+	    {"queues/mpmc_4p4c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed},                            \
 	{                                                                                                              \
-		"queues/mpmc_4p4c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed                           \
+		"queues/mpmc_8p8c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed                           \
 	}
 
 #endif

@@ -92,6 +92,47 @@ QUEUE_BENCH(fairlead, u64_queue, fairlead_open(), u64_queue_free, fairlead_put, 
 MONITOR_QUEUE(pthread)
 MONITOR_QUEUE(nsync)
 
+/* The same as most write it: a signal each time, under the mutex, whether somebody waits or not. */
+typedef struct plain_queue {
+	pthread_mutex_t mutex;
+	pthread_cond_t items, space;
+	unsigned first, length;
+	uint64_t ring[QUEUE_CAPACITY];
+} plain_queue;
+
+static plain_queue *plain_open(void)
+{
+	plain_queue *q = bench_alloc(sizeof *q);
+	pthread_mutex_init(&q->mutex, NULL);
+	pthread_cond_init(&q->items, NULL);
+	pthread_cond_init(&q->space, NULL);
+	return q;
+}
+
+static inline void plain_put(plain_queue *q, uint64_t item)
+{
+	pthread_mutex_lock(&q->mutex);
+	while (q->length == QUEUE_CAPACITY)
+		pthread_cond_wait(&q->space, &q->mutex);
+	q->ring[(q->first + q->length++) % QUEUE_CAPACITY] = item;
+	pthread_cond_signal(&q->items);
+	pthread_mutex_unlock(&q->mutex);
+}
+
+static inline uint64_t plain_get(plain_queue *q)
+{
+	pthread_mutex_lock(&q->mutex);
+	while (q->length == 0)
+		pthread_cond_wait(&q->items, &q->mutex);
+	uint64_t item = q->ring[q->first++ % QUEUE_CAPACITY];
+	q->length--;
+	pthread_cond_signal(&q->space);
+	pthread_mutex_unlock(&q->mutex);
+	return item;
+}
+
+QUEUE_BENCH(plain, plain_queue, plain_open(), free, plain_put, plain_get)
+
 /* Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. It holds size - 1 pointers. */
 typedef struct ck_ring_sem {
 	ck_ring_t ring;
@@ -156,6 +197,6 @@ enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
     QUEUE_ROWS(fairlead, 0), QUEUE_ROWS(pthread, 0), QUEUE_ROWS(nsync, 0), QUEUE_ROWS(ck_ring_sem, CK_RING_FIXED),
-    QUEUE_ROWS(glib, 0),
+    QUEUE_ROWS(glib, 0),     QUEUE_ROWS(plain, 0),
 };
 BENCH_ROWS(rows)
