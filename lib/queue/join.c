@@ -3,13 +3,18 @@
  * Joining a queue: when as many items are dealt with as were put.
  *
  *   bits of done    meaning                             changed by
- *   JOINED (1)      somebody may sleep until all is     join, under the lot, while it is not; task_done and who drops
- *                   dealt with                          items, under the lot, when it is
+ *   JOINED (1)      somebody may sleep until all is     set by a join, under the lot, while it is not; cleared under the lot
+ *                   dealt with                          by task_done and who drops items, when it is, and by the last
+ *                                                       join that gives up
  *   the rest        items that are dealt with           task_done, and who drops items, by CAS
  *
  * What was put is counted by what holds the items (type.h: puts), so a put pays nothing for it. `done` never exceeds it, so when a load
  * of `done` and a later one of the puts are equal, both were at the moment of the later: that is the linearization
- * point of a join. No lost wake: JOINED is in the word that the CAS changes, and whoever finds it there opens the lot.
+ * point of a join. No lost wake: JOINED is in the word that the CAS changes, and whoever finds it there opens the lot, unless
+ * there were more puts than that before the CAS: then another makes it over.
+ *
+ * Who says that an item is dealt with has seen all that were said to be, and with them their puts: else `done`, which grows, could
+ * look as large as puts of a while ago.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -53,22 +58,18 @@ __attribute__((noinline, cold)) static void wake_joiners(fl_queue *q)
 	fl__lot_close(&lot);
 }
 
-/* After one more than in `before`; the queue may be gone, unless somebody sleeps. */
-static void settle(fl_queue *q, uint64_t before)
-{
-	if (__builtin_expect(before & JOINED, 0))
-		wake_joiners(q);
-}
-
 bool fl__queue_done(fl_queue *q)
 {
-	uint64_t done = fl__load_relaxed(&q->done); /* relaxed: the CAS decides */
-	do
-		if (is_over(q, done))
+	uint64_t done, puts;
+	do {
+		done = fl__load_acquire(&q->done); /* the puts of those that are done; pairs with the CAS */
+		puts = q->type->puts(q->state);
+		if (done / ONE == puts)
 			return false;
-	/* release: what was done about the item; acquire: and the others, for who is woken. Pairs with is_over_now(), and mark() */
-	while (!fl__cas_weak_acq_rel(&q->done, &done, done + ONE));
-	settle(q, done);
+		/* release: what was done about the item; acquire: and the others, for who is woken. Pairs with is_over_now(), and mark() */
+	} while (!fl__cas_weak_acq_rel(&q->done, &done, done + ONE));
+	if (__builtin_expect((done & JOINED) != 0, 0) && done / ONE + 1 == puts)
+		wake_joiners(q); /* the queue may be gone, unless somebody sleeps */
 	return true;
 }
 
@@ -76,6 +77,17 @@ void fl_queue_task_done(fl_queue *q)
 {
 	if (!fl__queue_done(q))
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
+}
+
+/* Takes the place of a join that gives up; the mark, too, if nobody else sleeps. */
+static void leave_line(fl_queue *q, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
+	fl__lot_remove(&lot, node);
+	if (!fl__lot_more(&lot))
+		fl__and_relaxed(&q->done, ~(uint64_t)JOINED); /* relaxed: as above */
+	fl__lot_close(&lot);
 }
 
 int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
@@ -96,7 +108,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc == 0)
 		return 0; /* it was over when this was woken, whatever is by now */
-	fl__lot_leave(&node);
+	leave_line(q, &node);
 	return is_over_now(q) ? 0 : rc;
 }
 

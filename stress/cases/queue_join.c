@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Joining a queue: over when as many items are dealt with as were put, and not a moment before. */
+#include "cases.h"
+#include <fairlead/queue.h>
+
+static fl_queue *joinable(size_t capacity)
+{
+	fl_queue *q = NULL;
+	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = capacity}));
+	return q;
+}
+
+/*
+ * Who says that an item is done knows all items that were said to be done before, by anybody: else there would seem to be as many
+ * done as were put, and one too many now.
+ */
+struct queue_done_by_two {
+	fl_queue *q;
+	int rc;
+};
+
+FL_STRESS_SETUP(queue_done_by_two)
+{
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_done_by_two, one)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_done_by_two, two)
+{
+	int item;
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_get(s->q, &item));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(queue_done_by_two, one, two)
+{
+	s->rc = fl_queue_try_join(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "both done");
+	FL_FORBIDDEN(1, "not over");
+}
+
+/* The last of two items to be dealt with wakes all who join, whichever it is; they see what was done about both. */
+struct queue_join_two {
+	fl_queue *q;
+	int done[2];
+};
+
+FL_STRESS_SETUP(queue_join_two)
+{
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){0}));
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+static void deal_with_one(struct queue_join_two *s)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	s->done[item] = 1;
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_join_two, one)
+{
+	deal_with_one(s);
+}
+
+FL_STRESS_ACTOR(queue_join_two, two)
+{
+	deal_with_one(s);
+}
+
+static void join_both(struct queue_join_two *s)
+{
+	OK(fl_queue_join(s->q));
+	FL_STRESS_CHECK(s->done[0] == 1 && s->done[1] == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_two, joiner)
+{
+	join_both(s);
+}
+
+FL_STRESS_ACTOR(queue_join_two, other)
+{
+	join_both(s);
+}
+
+FL_STRESS(queue_join_two, one, two, joiner, other)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->done[0] == 1 && s->done[1] == 1, "over");
+	FL_FORBIDDEN(1, "not over");
+}
+
+/* A join that gives up takes nothing from one that goes on. */
+struct queue_join_timeout {
+	fl_queue *q;
+	int rc, done;
+};
+
+FL_STRESS_SETUP(queue_join_timeout)
+{
+	s->q = joinable(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, brief)
+{
+	s->rc = fl_queue_join_until(s->q, soon(), NULL);
+	FL_STRESS_CHECK(s->rc != 0 || s->done == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, patient)
+{
+	OK(fl_queue_join(s->q));
+	FL_STRESS_CHECK(s->done == 1);
+}
+
+FL_STRESS_ACTOR(queue_join_timeout, worker)
+{
+	int item;
+	OK(fl_queue_try_get(s->q, &item));
+	s->done = item;
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS(queue_join_timeout, brief, patient, worker)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "over in time");
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "the brief one gave up");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* Whoever joins may free the queue, while who dealt with the last item is on the way out. */
+struct queue_free_after_join {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(queue_free_after_join)
+{
+	s->q = joinable(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_free_after_join, worker)
+{
+	OK(fl_queue_try_get(s->q, &s->got));
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join, joiner)
+{
+	OK(fl_queue_join(s->q));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(queue_free_after_join, worker, joiner)
+{
+	FL_ACCEPTABLE(s->got == 1, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
