@@ -4,7 +4,6 @@
  * slow; its segments are freed once, and by nobody who is not alone with them (the model sees each use after free).
  */
 #include "chains.h"
-#include <fairlead/event.h>
 
 /* Two put, two take, and what they did not find is still there. */
 struct unbounded_conservation {
@@ -327,6 +326,37 @@ FL_STRESS(unbounded_many, producer, consumer)
 	FL_ACCEPTABLE(s->n > 0, "some");
 }
 
+/* A consumer has given up the place of the first of several: they take the places behind it, and come in their order. */
+struct unbounded_many_poisoned {
+	fl_mpmc_unbounded *q;
+	int got[4];
+};
+
+FL_STRESS_SETUP(unbounded_many_poisoned)
+{
+	s->q = unbounded_of(4, 0);
+}
+
+FL_STRESS_ACTOR(unbounded_many_poisoned, producer)
+{
+	int items[2] = {1, 2};
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2);
+}
+
+FL_STRESS_ACTOR(unbounded_many_poisoned, consumer)
+{
+	s->got[0] = unbounded_take(s->q);
+}
+
+FL_STRESS(unbounded_many_poisoned, producer, consumer)
+{
+	for (int i = s->got[0] ? 1 : 0; i < 4; i++)
+		s->got[i] = unbounded_take(s->q);
+	fl_mpmc_unbounded_free(s->q);
+	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2 && s->got[2] == 0, "each once, in order");
+	FL_FORBIDDEN(1, "lost, doubled, or out of order");
+}
+
 /*
  * closed_with_outstanding_reservation: accepted <=> got, by one who takes until he is told that all is over. The segment's last
  * cell may have been drawn, or not.
@@ -422,127 +452,4 @@ FL_STRESS(unbounded_drop, producer, closer, consumer)
 	FL_FORBIDDEN(put != s->got + s->dropped, "lost, or dropped twice");
 	FL_ACCEPTABLE(s->dropped > 0, "dropped");
 	FL_ACCEPTABLE(s->dropped == 0, "nothing to drop");
-}
-
-/* lost_wakeup: whoever marked an empty queue and sleeps is woken by the put, in whichever segment it ends up. */
-struct unbounded_sleeper {
-	fl_mpmc_unbounded *q;
-	fl_event there;
-	int got;
-};
-
-FL_STRESS_SETUP(unbounded_sleeper)
-{
-	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
-	s->got = unbounded_take(s->q);
-	fl__hazards_end();
-}
-
-static void put_and_wake(struct unbounded_sleeper *s, int number)
-{
-	bool owes = false;
-	int item[4] = {number}; /* more than an item: the compiler looks at all sizes there may be */
-	OK(fl__chain_put(&s->q->chain, item, &owes));
-	if (owes)
-		fl_event_set(&s->there);
-}
-
-FL_STRESS_ACTOR(unbounded_sleeper, one)
-{
-	put_and_wake(s, 2);
-}
-
-FL_STRESS_ACTOR(unbounded_sleeper, two)
-{
-	put_and_wake(s, 4);
-}
-
-FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
-{
-	int item;
-	while (!(item = unbounded_take(s->q)))
-		if (fl__chain_mark_wait(&s->q->chain) == 0)
-			OK(fl_event_wait(&s->there));
-	s->got += item;
-}
-
-FL_STRESS(unbounded_sleeper, one, two, sleeper)
-{
-	int sum = s->got;
-	for (int item; (item = unbounded_take(s->q));)
-		sum += item;
-	fl_mpmc_unbounded_free(s->q);
-	FL_FORBIDDEN(sum != 6 && sum != 7, "lost or doubled");
-	FL_ACCEPTABLE(1, "woken");
-}
-
-/*
- * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Each call returns within 64
- * steps of its own. The peer's last cell is followed by another segment; none is retired, since here each process has
- * hazard pointers of its own.
- */
-struct unbounded_stalled {
-	fl_mpmc_unbounded *q;
-	unsigned peer;
-};
-
-FL_STRESS_SETUP(unbounded_stalled)
-{
-	s->peer = fl_stress_choose(5);
-	s->q = unbounded_of(4, 3);
-}
-
-FL_STRESS_ACTOR(unbounded_stalled, peer)
-{
-	int items[2] = {2, 3};
-	switch (s->peer) {
-	case 0:
-		(void)!fl_mpmc_unbounded_try_put(s->q, items);
-		break;
-	case 1:
-		(void)unbounded_take(s->q);
-		break;
-	case 2:
-		(void)!fl_mpmc_unbounded_try_put_many(s->q, items, 2);
-		break;
-	case 3:
-		(void)!fl_mpmc_unbounded_try_get_many(s->q, items, 2);
-		break;
-	default:
-		fl_mpmc_unbounded_close(s->q);
-	}
-}
-
-static void within_64(uint32_t *since)
-{
-	uint32_t now = fl_stress_steps();
-	FL_STRESS_CHECK(now - *since <= 64);
-	*since = now;
-}
-
-FL_STRESS_ACTOR(unbounded_stalled, tries)
-{
-	int items[2] = {4, 5};
-	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
-	within_64(&since);
-	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
-	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
-	within_64(&since);
-	(void)unbounded_take(s->q);
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
-	within_64(&since);
-	fl_mpmc_unbounded_close(s->q);
-	within_64(&since);
-	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
-	within_64(&since);
-}
-
-FL_STRESS_PROCESSES(unbounded_stalled, peer, tries)
-{
-	fl_mpmc_unbounded_free(s->q);
-	FL_ACCEPTABLE(1, "returned");
 }

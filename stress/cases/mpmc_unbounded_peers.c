@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The unbounded queue for many producers and consumers: those who sleep for an item, and those who stand still. */
+#include "chains.h"
+#include <fairlead/event.h>
+
+/* lost_wakeup_dekker: whoever marked an empty queue and sleeps is woken by the put, in whichever segment it ends up. */
+struct unbounded_sleeper {
+	fl_mpmc_unbounded *q;
+	fl_event there;
+	int got;
+};
+
+FL_STRESS_SETUP(unbounded_sleeper)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	s->got = unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+static void put_and_wake(struct unbounded_sleeper *s, int number)
+{
+	bool owes = false;
+	int item[4] = {number}; /* more than an item: the compiler looks at all sizes there may be */
+	OK(fl__chain_put(&s->q->chain, item, &owes));
+	if (owes)
+		fl_event_set(&s->there);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, one)
+{
+	put_and_wake(s, 2);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, two)
+{
+	put_and_wake(s, 4);
+}
+
+FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
+{
+	int item;
+	while (!(item = unbounded_take(s->q)))
+		if (fl__chain_mark_wait(&s->q->chain) == 0)
+			OK(fl_event_wait(&s->there));
+	s->got += item;
+}
+
+FL_STRESS(unbounded_sleeper, one, two, sleeper)
+{
+	int sum = s->got;
+	for (int item; (item = unbounded_take(s->q));)
+		sum += item;
+	fl_mpmc_unbounded_free(s->q);
+	FL_FORBIDDEN(sum != 6 && sum != 7, "lost or doubled");
+	FL_ACCEPTABLE(1, "woken");
+}
+
+/* A sleeper's mark goes on from segment to segment: each put owes a wake, until somebody says that nobody sleeps. */
+struct unbounded_mark {
+	fl_mpmc_unbounded *q;
+};
+
+FL_STRESS_SETUP(unbounded_mark)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), 0);
+	FL_STRESS_CHECK(fl__chain_mark_wait(&s->q->chain) == 0);
+	fl__hazards_end();
+}
+
+static void put_for_a_sleeper(fl_mpmc_unbounded *q)
+{
+	int item[4] = {1}; /* more than an item, as above */
+	bool owes = false;
+	OK(fl__chain_put(&q->chain, item, &owes));
+	FL_STRESS_CHECK(owes);
+}
+
+FL_STRESS_ACTOR(unbounded_mark, one)
+{
+	put_for_a_sleeper(s->q);
+	put_for_a_sleeper(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_mark, two)
+{
+	put_for_a_sleeper(s->q);
+}
+
+FL_STRESS(unbounded_mark, one, two)
+{
+	fl__chain_clear_wait(&s->q->chain);
+	bool owes = false;
+	int item[4] = {1};
+	OK(fl__chain_put(&s->q->chain, item, &owes));
+	const int left = unbounded_end(s->q, 4);
+	FL_FORBIDDEN(owes, "nobody sleeps");
+	FL_ACCEPTABLE(left == 4, "each owes a wake");
+	FL_FORBIDDEN(1, "lost, or counted wrongly");
+}
+
+/*
+ * try_blocks_on_stalled_peer: in crash mode the peer stops for ever at each of its steps in turn. Each call returns within 64
+ * steps of its own. The peer's last cell is followed by another segment; none is retired, since here each process has
+ * hazard pointers of its own.
+ */
+struct unbounded_stalled {
+	fl_mpmc_unbounded *q;
+	unsigned peer;
+};
+
+FL_STRESS_SETUP(unbounded_stalled)
+{
+	s->peer = fl_stress_choose(5);
+	s->q = unbounded_of(4, 3);
+}
+
+FL_STRESS_ACTOR(unbounded_stalled, peer)
+{
+	int items[2] = {2, 3};
+	switch (s->peer) {
+	case 0:
+		(void)!fl_mpmc_unbounded_try_put(s->q, items);
+		break;
+	case 1:
+		(void)unbounded_take(s->q);
+		break;
+	case 2:
+		(void)!fl_mpmc_unbounded_try_put_many(s->q, items, 2);
+		break;
+	case 3:
+		(void)!fl_mpmc_unbounded_try_get_many(s->q, items, 2);
+		break;
+	default:
+		fl_mpmc_unbounded_close(s->q);
+	}
+}
+
+static void within_64(uint32_t *since)
+{
+	uint32_t now = fl_stress_steps();
+	FL_STRESS_CHECK(now - *since <= 64);
+	*since = now;
+}
+
+FL_STRESS_ACTOR(unbounded_stalled, tries)
+{
+	int items[2] = {4, 5};
+	uint32_t since = fl_stress_steps();
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
+	within_64(&since);
+	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
+	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
+	within_64(&since);
+	(void)unbounded_take(s->q);
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
+	within_64(&since);
+	fl_mpmc_unbounded_close(s->q);
+	within_64(&since);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
+	within_64(&since);
+}
+
+FL_STRESS_PROCESSES(unbounded_stalled, peer, tries)
+{
+	fl_mpmc_unbounded_free(s->q);
+	FL_ACCEPTABLE(1, "returned");
+}
