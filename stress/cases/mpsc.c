@@ -200,7 +200,7 @@ FL_STRESS(mpsc_close, producer, closer, consumer)
 }
 
 /*
- * try_blocks_on_stalled_peer: unbounded_stalled (mpmc_unbounded.c), whose puts are these, for the only consumer: it is stopped, or
+ * try_blocks_on_stalled_peer: unbounded_stalled (mpmc_unbounded_peers.c), whose puts are these, for the only consumer: it is stopped, or
  * a producer is, and the other goes on.
  */
 struct mpsc_stalled {
