@@ -315,6 +315,7 @@ static void wakes_its_own(void *queue)
 {
 	FL_CHECK(fl_loop_run(put_one, queue) == 0);
 	FL_CHECK(fl_queue_length(queue) == 0);
+	fl_queue_free(queue); /* nobody waits on it here */
 }
 
 /* Those who stand in line are the parent's: in the child an item is not for them. */

@@ -108,6 +108,18 @@ FL_TEST(select_refuses_what_makes_no_sense)
 #endif
 }
 
+FL_TEST(select_hears_a_request_only_where_it_has_to_wait)
+{
+	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	int got = 0;
+	fl_select_case gets = FL_GET(q, &got);
+	fl_cancel_request(&stop);
+	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), 0);
+	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(got, 1);
+}
+
 FL_TEST(select_leaves_out_a_case_without_queue)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
@@ -239,6 +251,39 @@ FL_TEST(select_is_fair)
 	assert_in_range(times[4], N / 4, N / 2);
 }
 
+enum { CONTEXTS = 64 };
+static fl_queue *either[2];
+
+static int selects_once(void *arg)
+{
+	int item;
+	((int *)arg)[FL_SELECT(FL_GET(either[0], &item), FL_GET(either[1], &item))]++;
+	return 0;
+}
+
+static int fibers_select_once(void *times)
+{
+	for (int i = 0; i < CONTEXTS; i++) {
+		fl_fiber *f = NULL;
+		FL_CHECK(fl_fiber_start(&f, selects_once, times, NULL) == 0);
+		FL_CHECK(fl_fiber_join(f, NULL) == 0);
+	}
+	return 0;
+}
+
+/* A fiber for each request, one select in each: that is a choice each time, too. */
+FL_TEST(select_chooses_at_random_from_the_first_time)
+{
+	int times[2] = {0};
+	for (int i = 0; i < 2; i++)
+		either[i] = queue_with(CONTEXTS, CONTEXTS);
+	FL_OK(fl_loop_run(fibers_select_once, times));
+	for (int i = 0; i < 2; i++) {
+		assert_in_range(times[i], 1, CONTEXTS - 1);
+		fl_queue_free(either[i]);
+	}
+}
+
 /* Several selects, one item each time: one of them gets it, the others sleep on. */
 FL_TEST(select_one_item_wakes_one)
 {
@@ -283,9 +328,11 @@ FL_TEST(select_says_when_there_is_no_memory)
 	FL_SCOPED(fl_queue) *q = NULL;
 	static const char item[300];
 	FL_OK(fl_queue_create(&q, sizeof item, &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE}));
-	FL_RC(FL_SELECT(FL_PUT(q, &item)), 0);
+	fl_select_case puts = FL_PUT(q, &item);
+	FL_RC(fl_select_until(&puts, 1, FL_FOREVER, NULL), 0);
 	seam_fail_allocs(0, 1);
-	FL_RC(FL_SELECT(FL_PUT(q, &item)), -ENOMEM);
+	FL_RC(fl_select_until(&puts, 1, FL_FOREVER, NULL), -ENOMEM);
+	assert_false(puts.closed);
 	(void)seam_heal();
 	assert_int_equal(fl_queue_length(q), 1);
 }

@@ -37,7 +37,8 @@ typedef enum fl_queue_order {
 
 /*
  * As capacity: the queue has no room. A put waits until a get takes its item, so that both know of each other when they
- * return; the try forms find somebody who waits, or nobody. FL_FIFO alone: who has waited longest is met first.
+ * return; the try forms find somebody who waits, or nobody; the calls with many meet all that wait, up to their number. FL_FIFO
+ * alone: who has waited longest is met first.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -74,7 +75,10 @@ typedef struct fl_queue_config {
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
-/* Drops what is left in `q` and frees it; NULL does nothing. Panics when somebody waits on it. Never waits. */
+/*
+ * Drops what is left in `q` and frees it; NULL does nothing. Panics when somebody waits on it. Never waits. Who got the last item of a
+ * bounded queue need not wait for its put to return, nor who put one that was met at a rendezvous for the get.
+ */
 FL_API void fl_queue_free(fl_queue *q);
 
 /* Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED. */

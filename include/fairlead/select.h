@@ -23,14 +23,15 @@ FL_BEGIN_DECLS
  *     }
  *
  * Of several that can be made at once one is chosen at random, each as likely as any other. Queues of all kinds, typed or
- * not, also the same queue more than once; a rendezvous never meets another case of its own select.
+ * not, also the same queue more than once; a rendezvous never meets another case of its own select. Of a typed queue's item the size
+ * is checked, not the type.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;              /* NULL: this case is left out */
 	void *to;                     /* a get: where the item goes; else NULL */
 	const void *from;             /* a put: the item; else NULL */
 	size_t size;                  /* of the item, in bytes */
-	bool closed;                  /* set by fl_select_until */
+	bool closed;                  /* set by fl_select_until, of each case: whether it is the one of its -EPIPE */
 	struct fl_select_case *next_; /* from here on: its own */
 	uintptr_t offer_[14];
 } fl_select_case;
@@ -42,22 +43,28 @@ typedef struct fl_select_case {
 
 /*
  * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made; a deadline in the past, such
- * as 0, asks for those that can be made now. Closing counts: a get of a queue that is closed and drained, or a put to one
- * that is closed, is as likely to be chosen as one that succeeds. Results:
+ * as 0, asks for those that can be made now: they are looked at one after the other, not all at one moment. Closing counts: a
+ * get of a queue that is closed and drained, or a put to one that is closed, is as likely to be chosen as one that succeeds,
+ * so a loop leaves it out from then on. Results:
  *
  *     0 or more     the index of the case that was made
  *     -EPIPE        of a case whose queue is closed, whose `closed` is now set; set its `queue` to NULL to go on with the others
  *     -ETIMEDOUT, -ECANCELED
- *     -ENOMEM       of a put to an unbounded queue
+ *     -ENOMEM       of a put, if that queue's may return it
  *     -EINVAL       no case, or all are left out; more than INT_MAX; one with both of `to` and `from`, or neither; a size that is not
  *                   the queue's
  *
- * When it is not an index, nothing was put, nor got. Memory order: of the put or get. The queues must be there until it returns.
+ * When it is not an index, nothing was put, nor got. Memory order: of the put or get. The cases and all their queues must be there
+ * until it returns: who meets it, or closes a queue of it, does not know that it has, and joins its thread or fiber before the queues
+ * are freed. (One to which it has put an item that is got may go, unless it is a rendezvous, or there more than once.)
  * Setting it up takes time quadratic in `n` when it has to wait: it is meant for some dozens.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel *cancel);
 
-/* The same over a list of FL_GET and FL_PUT (C only; in C++ make an array of fl_select_case). */
+/*
+ * The same over a list of FL_GET and FL_PUT. It does not tell which queue is closed: who goes on after that needs an array of
+ * fl_select_case. (C only; in C++ the array it is.)
+ */
 #define FL_SELECT_UNTIL(deadline, cancel, ...)                                                                         \
 	fl_select_until((fl_select_case[]){__VA_ARGS__},                                                               \
 	                sizeof((fl_select_case[]){__VA_ARGS__}) / sizeof(fl_select_case), deadline, cancel)

@@ -7,6 +7,7 @@
  * one to run on, as if for a lock; so there is no result but those that the header names.
  */
 #include "queue.h"
+#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include <errno.h>
@@ -58,6 +59,8 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 	q->item_size = item_size;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
+	q->forks =
+	    fl__load_relaxed(&fl__fork_count); /* relaxed: changes in a forked child alone, which has one thread */
 	*made = q;
 	return 0;
 }

@@ -15,7 +15,8 @@ struct fl_queue {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	uint64_t done;   /* join.c */
-	uint32_t inside; /* contexts that sleep, or are on their way out of a sleep */
+	uint32_t inside; /* contexts that sleep, or are on their way out of a sleep; */
+	uint32_t forks;  /* in the process that fl__fork_count was this in: a forked child has none of them */
 	char lines[6];   /* their addresses: fl__queue_line() */
 	alignas(max_align_t) unsigned char state[];
 };
@@ -46,9 +47,10 @@ static inline fl_queue *fl__queue_of(void *state)
 
 /* A put or a get in line, of one item if it may be met there. */
 struct fl__offer {
-	struct fl__node node; /* first */
-	const void *from;     /* of a put */
-	void *to;             /* of a get */
+	struct fl__node node;   /* first */
+	const void *from;       /* of a put */
+	void *to;               /* of a get */
+	struct fl__offer *with; /* of the same select and the same queue: they line up in one step; NULL: none */
 };
 
 enum {

@@ -11,7 +11,8 @@
  *      A select that gives and takes here does not meet itself.
  *   2. `closed` changes under the lot, so nobody meets, and nobody lines up, after that.
  *   3. Who is met was decided (lot.c, invariant 2) by who meets it, and returns only after its unpark: its item, and where an
- *      item goes, are there as long as the copy needs. It touches the queue no more, which its partner may free.
+ *      item goes, are there as long as the copy needs. Neither touches the queue after that, which the other may free: so a call for
+ *      several meets them all in one transaction.
  *   4. `puts` counts what has met, under the lot: a get returns after that, so `done` (join.c) never exceeds it.
  *
  * Linearization: put and get together, where the one that waits is decided. "Nobody waits" and "closed": under the lot.
@@ -67,19 +68,24 @@ static int can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side
 	return first_of(lot, other(side), false, wait) ? 0 : -EAGAIN;
 }
 
-/* Decides the first in line of the other side; NULL: nobody is there. */
-static struct fl__offer *meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side)
+/* Decides the first `n` in line of the other side, or as many as there are: who is taken, in that order. How many. */
+static size_t meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
-	while ((node = first_of(lot, other(side), false, NULL)) != NULL) {
+	size_t met = 0;
+	while (met < n && (node = first_of(lot, other(side), false, NULL)) != NULL) {
 		if (fl__lot_take_this(lot, node, FL__HANDED_OVER)) {
-			fl__add_relaxed(&state_of(q)->puts,
-			                (uint64_t)1); /* relaxed: what follows the unpark is after it */
 			fl__queue_leave(q);
-			return (struct fl__offer *)(void *)node;
+			met++;
 		}
 	}
-	return NULL;
+	fl__add_relaxed(&state_of(q)->puts, (uint64_t)met); /* relaxed: what follows the unpark is after it */
+	return met;
+}
+
+static struct fl__offer *offer_of(struct fl__node *node)
+{
+	return (struct fl__offer *)(void *)node;
 }
 
 /* The operations of type.h. */
@@ -97,51 +103,33 @@ static void rendezvous_fini(void *state)
 	(void)state;
 }
 
-/* Meets somebody of the other side, who gets `from`, or whose item goes to `to`. The queue may be gone after that. */
-static int exchange(fl_queue *q, enum fl__queue_side side, const void *from, void *to)
+/* Meets up to `n` of the other side, who get what is at `from`, or whose items go to `to`; the queue may be gone after that. */
+static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
+	const enum fl__queue_side side = to ? FL__GETTERS : FL__PUTTERS;
 	const size_t size = q->item_size;
 	struct fl__lot lot;
 	open_line(&lot, q);
-	struct fl__offer *met = NULL;
 	int rc = can(q, &lot, side, NULL);
-	if (rc == 0) {
-		met = meet(q, &lot, side);
-		rc = met ? 0 : -EAGAIN;
-	}
+	*count = rc == 0 ? meet(q, &lot, side, n) : 0;
 	fl__lot_shut(&lot);
-	if (met)
-		fl__copy(to ? to : met->to, from ? from : met->from, size);
+	struct fl__node *met = lot.taken;
+	for (size_t i = 0; i < *count; i++, met = met->then)
+		fl__copy(to ? to + i * size : offer_of(met)->to, from ? from + i * size : offer_of(met)->from, size);
 	fl__lot_unpark(&lot);
-	return rc;
+	return rc == 0 && *count == 0 ? -EAGAIN : rc;
 }
 
 static int rendezvous_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	fl_queue *q = fl__queue_of(state);
-	const unsigned char *item = items;
-	const size_t size = q->item_size;
 	(void)owes_wake; /* who is met is woken at once */
-	int rc = 0;
-	size_t put = 0;
-	while (put < n && (rc = exchange(q, FL__PUTTERS, item + put * size, NULL)) == 0)
-		put++;
-	*count = put;
-	return put > 0 ? 0 : rc;
+	return exchange(fl__queue_of(state), items, NULL, n, count);
 }
 
 static int rendezvous_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	fl_queue *q = fl__queue_of(state);
-	unsigned char *item = items;
-	const size_t size = q->item_size;
 	(void)owes_wake;
-	int rc = 0;
-	size_t got = 0;
-	while (got < n && (rc = exchange(q, FL__GETTERS, NULL, item + got * size)) == 0)
-		got++;
-	*count = got;
-	return got > 0 ? 0 : rc;
+	return exchange(fl__queue_of(state), NULL, items, n, count);
 }
 
 static int rendezvous_discard(fl_queue *q, size_t *count, bool *owes_wake)
@@ -172,18 +160,31 @@ static int rendezvous_can_put(void *state)
 	return look(state, FL__PUTTERS);
 }
 
-static bool rendezvous_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
+/* The one that lines up in the same step; NULL: none. */
+static struct fl__node *with(struct fl__node *node)
+{
+	return !node->observer && offer_of(node)->with ? &offer_of(node)->with->node : NULL;
+}
+
+static void add(struct fl__lot *lot, struct fl__node *node)
+{
+	struct fl__node *seer;
+	while (!node->observer && (seer = first_of(lot, other(node->value), true, node->wait)) != NULL)
+		(void)fl__lot_take_this(lot, seer, 0); /* false: it gave up */
+	fl__lot_add(lot, node);
+}
+
+static bool rendezvous_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *first)
 {
 	struct fl__lot lot;
+	bool waits = true;
 	open_line(&lot, q);
-	const bool waits = can(q, &lot, side, node->wait) == -EAGAIN;
-	if (waits) {
-		struct fl__node *seer;
-		while (!node->observer && (seer = first_of(&lot, other(side), true, node->wait)) != NULL)
-			(void)fl__lot_take_this(&lot, seer, 0); /* false: it gave up */
-		node->value = side;
-		fl__lot_add(&lot, node);
+	for (struct fl__node *node = first; node && waits; node = with(node)) {
+		node->value = node == first ? side : offer_of(node)->to ? FL__GETTERS : FL__PUTTERS;
+		waits = can(q, &lot, node->value, node->wait) == -EAGAIN;
 	}
+	for (struct fl__node *node = first; node && waits; node = with(node))
+		add(&lot, node);
 	fl__lot_close(&lot);
 	return waits;
 }

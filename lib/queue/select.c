@@ -7,9 +7,11 @@
  * Woken with the baton of a queue, it tries all cases again, and gives the baton on when it has made one, or gives up. At a rendezvous
  * the waker has made the call.
  *
- * No two selects pass each other by for ever, each standing where the other has just looked: all line up in the order of the
- * addresses of the queues, and look for whom they could meet as they line up. Of those who stop because they saw somebody, the
- * one at the highest address saw one who waits in all of its lines, or goes on to a higher; so somebody gets on.
+ * No two selects pass each other by for ever at a rendezvous, each standing where the other has just looked: all line up in the order
+ * of the addresses of the queues, with all cases of one rendezvous in one step, and stop where they see one whom they could
+ * meet. For suppose that from some time on no call is made, none gives up, and still some stop, again and again: let x be the
+ * highest address where that happens. Who stops at x saw somebody there who does not stop at x any more, nor above: so that one
+ * soon sleeps in all of its lines, and stays there. Then who stopped tries all cases, and meets it; so a call is made.
  *
  * Lifetime: a put's item may be got, and its queue freed, as soon as it is put: so all cases are out (fl__queue_leave()) before
  * any is tried.
@@ -36,9 +38,14 @@ static enum fl__queue_side side_of(const fl_select_case *c)
 	return c->to ? FL__GETTERS : FL__PUTTERS;
 }
 
+static struct fl__offer *offer_of(fl_select_case *c)
+{
+	return (struct fl__offer *)(void *)c->offer_;
+}
+
 static struct fl__node *node_of(fl_select_case *c)
 {
-	return (struct fl__node *)(void *)c->offer_;
+	return &offer_of(c)->node;
 }
 
 static int index_of(const struct selection *s, const fl_select_case *c)
@@ -46,31 +53,44 @@ static int index_of(const struct selection *s, const fl_select_case *c)
 	return (int)(c - s->cases);
 }
 
-/* True once in `n` times, at random; of each context. After Knuth's linear congruential generator, of whose bits the upper are good. */
+/*
+ * True once in `n` times, at random. After Knuth's linear congruential generator, of whose bits the upper are good. Each context has
+ * its own, which begins elsewhere, or all that select but once would choose alike.
+ */
 static bool one_in(uint32_t n)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
+	if (ctx->chance == 0)
+		ctx->chance = (uint32_t)ctx->id * 0x9e3779b9u;
 	ctx->chance = ctx->chance * 1664525u + 1013904223u;
 	return (uint64_t)ctx->chance * n >> 32 == 0;
 }
 
-/* One of those whose call can be made, or whose queue is closed; NULL: none. */
-static fl_select_case *choose(struct selection *s)
+/* One of those whose call can be made, or whose queue is closed; NULL: none, but `*busy` says that one may be when others have run on. */
+static fl_select_case *choose(struct selection *s, bool *busy)
 {
 	fl_select_case *chosen = NULL;
 	uint32_t found = 0;
-	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++)
-		if (c->queue && c->queue->type->can[side_of(c)](c->queue->state) != -EAGAIN &&
-		    (++found == 1 || one_in(found)))
+	*busy = false;
+	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
+		const int rc = c->queue ? c->queue->type->can[side_of(c)](c->queue->state) : -EAGAIN;
+		*busy |= rc == -EBUSY;
+		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || one_in(found)))
 			chosen = c;
+	}
 	return chosen;
 }
 
-/* 0 and up, -EPIPE, -ENOMEM; -EAGAIN: none can be made. */
+/* 0 and up, -EPIPE, -ENOMEM; -EAGAIN: none can be made. Who is in the middle of something keeps none but its own queue's cases. */
 static int try_all(struct selection *s)
 {
 	fl_select_case *c;
-	while ((c = choose(s)) != NULL) {
+	bool busy;
+	for (unsigned round = 0; (c = choose(s, &busy)) != NULL || busy;) {
+		if (!c) {
+			fl__queue_pause(round++);
+			continue;
+		}
 		struct fl__queue_call call = {.side = side_of(c), .from = c->from, .to = c->to, .n = 1};
 		const int rc = fl__queue_call_now(c->queue, &call);
 		if (rc == 0)
@@ -114,16 +134,27 @@ static bool has_come(const void *what)
 	return false;
 }
 
-/* Lines up for each case; returns the one that may be made by now, or NULL. */
+/* The case that lines up in the same step as `c`, NULL: none. */
+static fl_select_case *together_with(const fl_select_case *c)
+{
+	return c->queue->type->line_up && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
+}
+
+/* Lines up for each case; returns the first that does not stand in line, since it, or one with it, may be made by now; or NULL. */
 static fl_select_case *line_up(struct selection *s, struct fl__wait *wait)
 {
 	for (fl_select_case *c = s->first; c; c = c->next_) {
-		struct fl__offer *offer = (struct fl__offer *)(void *)c->offer_;
-		*offer = (struct fl__offer){.node = FL__NODE(wait), .from = c->from, .to = c->to};
-		if (!fl__queue_line_up(c->queue, side_of(c), &offer->node, c == s->baton))
+		fl_select_case *with = together_with(c);
+		*offer_of(c) = (struct fl__offer){
+		    .node = FL__NODE(wait), .from = c->from, .to = c->to, .with = with ? offer_of(with) : NULL};
+	}
+	for (fl_select_case *c = s->first, *last; c; c = last->next_) {
+		if (!fl__queue_line_up(c->queue, side_of(c), node_of(c), c == s->baton))
 			return c;
 		if (c == s->baton)
 			s->baton = NULL;
+		for (last = c; together_with(last);)
+			last = together_with(last);
 	}
 	return NULL;
 }

@@ -86,16 +86,17 @@ void fl__queue_wake_all(fl_queue *q)
 
 bool fl__queue_is_awaited(fl_queue *q)
 {
-	/* acquire: pairs with the release in fl__queue_leave(): who has left has left */
-	return fl__load_acquire(&q->inside) > 0 || fl__lot_waited(fl__queue_line(q, FL__GETTERS)) ||
-	       fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) || fl__lot_waited(fl__queue_line(q, FL__JOINERS));
+	/* relaxed: changes in a forked child alone, which has one thread; acquire: who has left has left, as fl__queue_leave() releases */
+	return (q->forks == fl__load_relaxed(&fl__fork_count) && fl__load_acquire(&q->inside) > 0) ||
+	       fl__lot_waited(fl__queue_line(q, FL__GETTERS)) || fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) ||
+	       fl__lot_waited(fl__queue_line(q, FL__JOINERS));
 }
 
 void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));
-	if (fl__lot_more(&lot) && !q->type->mark[side](q->state))
+	if (fl__lot_more(&lot) && !q->type->line_up && !q->type->mark[side](q->state))
 		(void)fl__lot_take(&lot, 1, FL__PASSED_ON);
 	fl__lot_close(&lot);
 }
@@ -160,11 +161,11 @@ void fl__queue_leave(fl_queue *q)
 
 /*
  * Looks and sleeps until the call can be made. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
- * and touches afterwards only what fl__queue_pass_on() does.
+ * and touches afterwards only what fl__queue_pass_on() does. So is a getter where it meets a putter, who knows of the get.
  */
 static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
-	const bool puts = call->side == FL__PUTTERS;
+	const bool is_out_first = call->side == FL__PUTTERS || q->type->line_up;
 	int rc, waited;
 	uint32_t woken_with = 0;
 	do {
@@ -174,10 +175,10 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 			call->count = 1;
 			return 0;
 		}
-		if (puts)
+		if (is_out_first)
 			fl__queue_leave(q);
 		rc = fl__queue_call_now(q, call);
-		if (!puts)
+		if (!is_out_first)
 			fl__queue_leave(q);
 	} while (rc == -EAGAIN && waited == 0);
 	if (woken_with == FL__PASSED_ON)

@@ -42,9 +42,9 @@ struct fl__queue_type {
 	bool (*mark[2])(void *state);
 	/*
 	 * NULL, but for what holds nothing, so that a get has its item from a put that waits, and a put leaves it to a get: instead of
-	 * a mark. Has `node` stand in line, that of a struct fl__offer, or an observer; false: there may be somebody to meet, or it is
-	 * closed. Whoever meets an offer makes its call for it: its node gets FL__HANDED_OVER, and it counts no more among
-	 * those inside.
+	 * a mark. Has `node` stand in line, that of a struct fl__offer with all that are with it, or an observer; false: there may be
+	 * somebody to meet, or it is closed. Whoever meets an offer makes its call for it: its node gets FL__HANDED_OVER, and it
+	 * counts no more among those inside.
 	 */
 	bool (*line_up)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 

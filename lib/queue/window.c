@@ -112,8 +112,12 @@ static int overwrite(fl_queue *q, const void *item, bool *owes_wake)
 		large = fl__alloc(1, w->item_size);
 		rc = large ? put_one(w, item, large, &dropped, owes_wake) : -ENOMEM;
 	}
-	if (rc == 0 && dropped && drop)
+	if (rc == 0 && dropped && drop) {
+		if (*owes_wake) /* for an item before: the callback may take its time, or wait for the getter */
+			fl__queue_wake(q, FL__GETTERS);
+		*owes_wake = false;
 		drop(large ? large : small, drop_arg);
+	}
 	fl__free(large);
 	return rc;
 }

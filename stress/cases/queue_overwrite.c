@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue whose puts never wait: what is dropped is the oldest, when it is full, and each item once. */
 #include "cases.h"
+#include <fairlead/event.h>
 #include <fairlead/queue.h>
 #include <fairlead/stress_lin.h>
 
@@ -51,6 +52,48 @@ FL_STRESS(overwrite_once, one, two, consumer)
 	FL_ACCEPTABLE(dropped == 0 && left == 1, "there was room");
 	FL_ACCEPTABLE(dropped == 1 && left == 0, "the older made room");
 	FL_FORBIDDEN(1, "neither");
+}
+
+/* A wake that is owed for an item goes out before the drop of another is called, which may wait for whoever is woken. */
+struct overwrite_wakes_first {
+	fl_queue *q;
+	fl_event got_one;
+	int got, dropped;
+};
+
+static void wait_for_getter(void *item, void *of)
+{
+	struct overwrite_wakes_first *s = of;
+	s->dropped = *(int *)item;
+	OK(fl_event_wait(&s->got_one));
+}
+
+FL_STRESS_SETUP(overwrite_wakes_first)
+{
+	OK(fl_queue_create(
+	    &s->q, sizeof(int),
+	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = wait_for_getter, .drop_arg = s}));
+}
+
+FL_STRESS_ACTOR(overwrite_wakes_first, producer)
+{
+	FL_STRESS_CHECK(fl_queue_put_many(s->q, (int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(overwrite_wakes_first, consumer)
+{
+	OK(fl_queue_get(s->q, &s->got));
+	fl_event_set(&s->got_one);
+}
+
+FL_STRESS(overwrite_wakes_first, producer, consumer)
+{
+	const size_t left = fl_queue_length(s->q);
+	const int dropped = s->dropped;
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->got == 1 && dropped == 0 && left == 1, "in time");
+	FL_ACCEPTABLE(s->got == 2 && dropped == 1 && left == 0, "too late for the first");
+	FL_FORBIDDEN(1, "lost or doubled");
 }
 
 /* --- mode lin --- */

@@ -171,6 +171,117 @@ FL_STRESS(rendezvous_free, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
+/* And who has put it: its partner is out, too. */
+struct rendezvous_free_by_put {
+	fl_queue *q;
+	int got;
+};
+
+FL_STRESS_SETUP(rendezvous_free_by_put)
+{
+	s->q = rendezvous();
+}
+
+FL_STRESS_ACTOR(rendezvous_free_by_put, producer)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS_ACTOR(rendezvous_free_by_put, consumer)
+{
+	int got[2] = {0};
+	FL_STRESS_CHECK(fl_queue_get_many(s->q, got, 2) == 1);
+	s->got = got[0];
+}
+
+FL_STRESS(rendezvous_free_by_put, producer, consumer)
+{
+	FL_ACCEPTABLE(s->got == 1, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
+/* A call for several meets as many as wait, in their order, each once; who waits in one is met by one. */
+struct rendezvous_many {
+	fl_queue *q;
+	int got[3], other;
+};
+
+FL_STRESS_SETUP(rendezvous_many)
+{
+	s->q = rendezvous();
+}
+
+FL_STRESS_ACTOR(rendezvous_many, producer)
+{
+	FL_STRESS_CHECK(fl_queue_put_many(s->q, (int[]){1, 2}, 2) == 2);
+}
+
+FL_STRESS_ACTOR(rendezvous_many, consumer)
+{
+	size_t got = 0;
+	while (got < 2)
+		got += fl_queue_get_many(s->q, s->got + got, 3 - got);
+	if (got < 3)
+		OK(fl_queue_get(s->q, &s->got[2]));
+}
+
+FL_STRESS_ACTOR(rendezvous_many, another)
+{
+	OK(fl_queue_put(s->q, &(int){5}));
+}
+
+FL_STRESS(rendezvous_many, producer, consumer, another)
+{
+	FL_STRESS_CHECK(fl_queue_try_join(s->q) == -EBUSY);
+	for (int i = 0; i < 3; i++)
+		fl_queue_task_done(s->q);
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	const int in_order = s->got[0] * 100 + s->got[1] * 10 + s->got[2];
+	FL_ACCEPTABLE(in_order == 125 || in_order == 152 || in_order == 512, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or out of order");
+}
+
+/* A wake that comes late, from a queue that was at the same place before, and was freed: here it is one too many, and no more. */
+struct rendezvous_late_wake {
+	fl_queue *q;
+	int got[2];
+};
+
+FL_STRESS_SETUP(rendezvous_late_wake)
+{
+	s->q = rendezvous();
+}
+
+FL_STRESS_ACTOR(rendezvous_late_wake, one)
+{
+	OK(fl_queue_get(s->q, &s->got[0]));
+}
+
+FL_STRESS_ACTOR(rendezvous_late_wake, two)
+{
+	OK(fl_queue_get(s->q, &s->got[1]));
+}
+
+FL_STRESS_ACTOR(rendezvous_late_wake, producer)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+	OK(fl_queue_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(rendezvous_late_wake, late)
+{
+	fl__queue_wake(s->q, 0);
+}
+
+FL_STRESS(rendezvous_late_wake, one, two, producer, late)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2, "one each");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
 /* Who only looks is woken when somebody comes to be met. */
 struct rendezvous_observer {
 	fl_queue *q;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Select: exactly one of its cases is made, and whoever else waits in their lines gets on. */
+#include "../../lib/queue/queue.h"
 #include "cases.h"
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
@@ -178,101 +179,6 @@ FL_STRESS(select_close, selects, closer, producer)
 	FL_FORBIDDEN(1, "wrong");
 }
 
-/* Two selects that can meet at either of two places, crosswise: at one of them, once. */
-struct select_cross {
-	fl_queue *a, *b;
-	int which[2], got[2];
-};
-
-FL_STRESS_SETUP(select_cross)
-{
-	s->a = queue_of(FL_RENDEZVOUS);
-	s->b = queue_of(FL_RENDEZVOUS);
-}
-
-FL_STRESS_ACTOR(select_cross, one)
-{
-	s->which[0] = FL_SELECT(FL_GET(s->a, &s->got[0]), FL_PUT(s->b, &(int){1}));
-}
-
-FL_STRESS_ACTOR(select_cross, two)
-{
-	s->which[1] = FL_SELECT(FL_PUT(s->a, &(int){2}), FL_GET(s->b, &s->got[1]));
-}
-
-FL_STRESS(select_cross, one, two)
-{
-	free_both(s->a, s->b);
-	FL_ACCEPTABLE(s->which[0] == 0 && s->which[1] == 0 && s->got[0] == 2 && s->got[1] == 0, "met at a");
-	FL_ACCEPTABLE(s->which[0] == 1 && s->which[1] == 1 && s->got[0] == 0 && s->got[1] == 1, "met at b");
-	FL_FORBIDDEN(1, "both, or half of one");
-}
-
-/* One place, each gives or takes: a select meets another, and never itself. */
-struct select_either_way {
-	fl_queue *q;
-	int which[2], got[2];
-};
-
-FL_STRESS_SETUP(select_either_way)
-{
-	s->q = queue_of(FL_RENDEZVOUS);
-}
-
-FL_STRESS_ACTOR(select_either_way, one)
-{
-	s->which[0] = FL_SELECT(FL_GET(s->q, &s->got[0]), FL_PUT(s->q, &(int){1}));
-}
-
-FL_STRESS_ACTOR(select_either_way, two)
-{
-	s->which[1] = FL_SELECT(FL_GET(s->q, &s->got[1]), FL_PUT(s->q, &(int){2}));
-}
-
-FL_STRESS(select_either_way, one, two)
-{
-	fl_queue_free(s->q);
-	FL_ACCEPTABLE(s->which[0] == 0 && s->which[1] == 1 && s->got[0] == 2 && s->got[1] == 0, "one takes");
-	FL_ACCEPTABLE(s->which[0] == 1 && s->which[1] == 0 && s->got[0] == 0 && s->got[1] == 1, "two takes");
-	FL_FORBIDDEN(1, "itself, or nobody");
-}
-
-/* Three at two places: whom a select leaves standing, the other meets. */
-struct select_three {
-	fl_queue *a, *b;
-	int which, got[2], first;
-};
-
-FL_STRESS_SETUP(select_three)
-{
-	s->a = queue_of(FL_RENDEZVOUS);
-	s->b = queue_of(FL_RENDEZVOUS);
-}
-
-FL_STRESS_ACTOR(select_three, one)
-{
-	s->which = FL_SELECT(FL_GET(s->a, &s->got[0]), FL_GET(s->b, &s->got[0]));
-}
-
-FL_STRESS_ACTOR(select_three, two)
-{
-	s->first = FL_SELECT(FL_PUT(s->a, &(int){1}), FL_PUT(s->b, &(int){2}));
-	OK(s->first == 0 ? fl_queue_put(s->b, &(int){2}) : fl_queue_put(s->a, &(int){1}));
-}
-
-FL_STRESS_ACTOR(select_three, three)
-{
-	FL_STRESS_CHECK(FL_SELECT(FL_GET(s->b, &s->got[1]), FL_GET(s->a, &s->got[1])) >= 0);
-}
-
-FL_STRESS(select_three, one, two, three)
-{
-	free_both(s->a, s->b);
-	FL_ACCEPTABLE(s->got[0] + s->got[1] == 3 && s->got[0] * s->got[1] == 2 && s->got[0] == s->which + 1,
-	              "one each");
-	FL_FORBIDDEN(1, "lost or doubled");
-}
-
 /* A ring and a rendezvous: a select that is met, or that gives up, has left the ring's item to the one who waits for it. */
 struct select_mixed {
 	fl_queue *ring, *meets;
@@ -306,4 +212,151 @@ FL_STRESS(select_mixed, selects, one, two)
 	free_both(s->ring, s->meets);
 	FL_ACCEPTABLE(s->got == s->which + 1 && s->got + s->rest == 3, "each once");
 	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* Who got what a select has put may free that queue, whichever way the select came to put it. */
+struct select_free_after_put {
+	fl_queue *never, *full;
+	int got[2];
+};
+
+FL_STRESS_SETUP(select_free_after_put)
+{
+	s->never = queue_of(1);
+	s->full = queue_of(1);
+	OK(fl_queue_try_put(s->full, &(int){1}));
+}
+
+FL_STRESS_ACTOR(select_free_after_put, selects)
+{
+	int got;
+	FL_STRESS_CHECK(FL_SELECT(FL_GET(s->never, &got), FL_PUT(s->full, &(int){2})) == 1);
+}
+
+FL_STRESS_ACTOR(select_free_after_put, consumer)
+{
+	OK(fl_queue_get(s->full, &s->got[0]));
+	OK(fl_queue_get(s->full, &s->got[1]));
+	fl_queue_free(s->full);
+}
+
+FL_STRESS(select_free_after_put, selects, consumer)
+{
+	fl_queue_free(s->never);
+	FL_ACCEPTABLE(s->got[0] == 1 && s->got[1] == 2, "freed");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
+/* The same queue more than once, beside one who waits there once: each gets one. */
+struct select_same_twice {
+	fl_queue *q;
+	int got[3];
+};
+
+FL_STRESS_SETUP(select_same_twice)
+{
+	s->q = queue_of(fl_stress_choose(2) == 0 ? 1 : FL_RENDEZVOUS);
+}
+
+FL_STRESS_ACTOR(select_same_twice, selects)
+{
+	const int which = FL_SELECT(FL_GET(s->q, &s->got[0]), FL_GET(s->q, &s->got[1]));
+	FL_STRESS_CHECK(which >= 0 && s->got[which] != 0 && s->got[1 - which] == 0);
+}
+
+FL_STRESS_ACTOR(select_same_twice, waits)
+{
+	OK(fl_queue_get(s->q, &s->got[2]));
+}
+
+FL_STRESS_ACTOR(select_same_twice, producer)
+{
+	OK(fl_queue_put(s->q, &(int){1}));
+	OK(fl_queue_put(s->q, &(int){2}));
+}
+
+FL_STRESS(select_same_twice, selects, waits, producer)
+{
+	fl_queue_free(s->q);
+	const int first = s->got[0] + s->got[1];
+	FL_ACCEPTABLE(first + s->got[2] == 3 && first * s->got[2] == 2, "one each");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/*
+ * Two batons: a select may be woken in one line after the other, and gets at most one item of both, or gives up. Who waits in
+ * either line alone has not lost a wake to it.
+ */
+struct select_two_batons {
+	fl_queue *a, *b;
+	int got[3];
+};
+
+FL_STRESS_SETUP(select_two_batons)
+{
+	s->a = queue_of(2);
+	s->b = queue_of(2);
+}
+
+FL_STRESS_ACTOR(select_two_batons, selects)
+{
+	if (FL_SELECT_UNTIL(soon(), NULL, FL_GET(s->a, &s->got[0]), FL_GET(s->b, &s->got[0])) >= 0)
+		OK(s->got[0] < 3 ? fl_queue_put(s->a, &s->got[0]) : fl_queue_put(s->b, &s->got[0]));
+}
+
+FL_STRESS_ACTOR(select_two_batons, of_a)
+{
+	OK(fl_queue_get(s->a, &s->got[1]));
+}
+
+FL_STRESS_ACTOR(select_two_batons, of_b)
+{
+	OK(fl_queue_get(s->b, &s->got[2]));
+}
+
+FL_STRESS_ACTOR(select_two_batons, producer)
+{
+	OK(fl_queue_put(s->a, &(int){1}));
+	OK(fl_queue_put(s->b, &(int){3}));
+}
+
+FL_STRESS(select_two_batons, selects, of_a, of_b, producer)
+{
+	free_both(s->a, s->b);
+	FL_FORBIDDEN(s->got[1] != 1 || s->got[2] != 3, "wrong item");
+	FL_ACCEPTABLE(s->got[0] == 1 || s->got[0] == 3, "it had one");
+	FL_ACCEPTABLE(s->got[0] == 0, "it gave up");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A put that stands still in one queue holds up nobody who can get from another. */
+struct select_stalled {
+	fl_queue *a, *b;
+	int got;
+	struct fl__mpmc_claim claim;
+};
+
+FL_STRESS_SETUP(select_stalled)
+{
+	s->a = queue_of(1);
+	s->b = queue_of(1);
+	OK(fl__mpmc_claim_space(fl__queue_as_ring(s->a), 1, &s->claim));
+}
+
+FL_STRESS_ACTOR(select_stalled, selects)
+{
+	FL_STRESS_CHECK(FL_SELECT(FL_GET(s->a, &s->got), FL_GET(s->b, &s->got)) == 1);
+}
+
+FL_STRESS_ACTOR(select_stalled, producer)
+{
+	OK(fl_queue_put(s->b, &(int){2}));
+}
+
+FL_STRESS(select_stalled, selects, producer)
+{
+	fl__mpmc_fill(fl__queue_as_ring(s->a), s->claim.at, &(int){1}, sizeof(int));
+	free_both(s->a, s->b);
+	FL_ACCEPTABLE(s->got == 2, "got");
+	FL_FORBIDDEN(1, "wrong item");
 }
