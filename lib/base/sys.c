@@ -285,6 +285,29 @@ static bool sys_thread_exists(uint32_t thread)
 	return exists;
 }
 
+enum { PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE_EXPEDITED = 16 }; /* Linux 4.14 */
+
+static int membarrier_command(int command)
+{
+	int before = errno;
+	int result = syscall(SYS_membarrier, command, 0, 0) == 0 ? 0 : -errno;
+	errno = before;
+	return result;
+}
+
+/* A process says first that it will ask: once for ever, also in its forks. The kernel may be short of memory for a moment. */
+static int sys_membarrier(void)
+{
+	for (;;) {
+		int rc = membarrier_command(PRIVATE_EXPEDITED);
+		if (rc == -EPERM && (rc = membarrier_command(REGISTER_PRIVATE_EXPEDITED)) == 0)
+			rc = membarrier_command(PRIVATE_EXPEDITED);
+		if (rc != -ENOMEM)
+			return rc;
+		sys_yield();
+	}
+}
+
 static void sys_print(int fd, const char *text, size_t size)
 {
 	const int before = errno;
@@ -320,6 +343,7 @@ struct fl__sys fl__sys = {
     .robust_list = sys_robust_list,
     .thread_id = sys_thread_id,
     .thread_exists = sys_thread_exists,
+    .membarrier = sys_membarrier,
     .print = sys_print,
 };
 

@@ -74,6 +74,12 @@ struct fl__sys {
 	uint32_t (*thread_id)(void);
 	/* Whether a thread of that number is there, of whatever process. NULL: nobody need ask, since all deaths are told. */
 	bool (*thread_exists)(uint32_t thread);
+	/*
+	 * A full fence in the program order of every thread of the process, somewhere between the begin and the end of the call:
+	 * 0; else a negative errno, and nothing has happened. The first call of a process may take ten milliseconds, the others
+	 * some microseconds.
+	 */
+	int (*membarrier)(void);
 	/* Writes all of it to a descriptor, as far as that works. May be called from a signal handler. */
 	void (*print)(int fd, const char *text, size_t size);
 };

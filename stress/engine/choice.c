@@ -224,6 +224,8 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 		return false; /* time passes */
 	if (a->kind == LAB_CALL || b->kind == LAB_CALL)
 		return false; /* it hears of what has returned */
+	if (a->kind == LAB_MEMBARRIER || b->kind == LAB_MEMBARRIER)
+		return false; /* it changes what others may see */
 	if (a->kind == LAB_FUTEX_MANY || b->kind == LAB_FUTEX_MANY)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))

@@ -162,7 +162,7 @@ static bool is_visible(const struct lab_op *op)
 	case LAB_FENCE:
 		return op->order == __ATOMIC_SEQ_CST;
 	default:
-		return op->kind == LAB_FUTEX_MANY;
+		return op->kind == LAB_FUTEX_MANY || op->kind == LAB_MEMBARRIER;
 	}
 }
 

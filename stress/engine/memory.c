@@ -401,27 +401,56 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	return false;
 }
 
+static void fence_of(struct lab_thread *t, int order)
+{
+	if (lab_is_acquire(order) && t->any_acquired)
+		lab_view_join(&t->view, &t->acquired, lab.n_threads);
+	if (order == __ATOMIC_SEQ_CST) {
+		lab_clock_join(&t->view.seen, &lab.sc_fenced, lab.n_threads);
+		t->view.fence = lab.steps;
+		lab_clock_join(&lab.sc_fenced, &t->view.hb, lab.n_threads);
+	}
+	if (lab_is_release(order)) {
+		t->released = t->view;
+		t->any_released = true;
+	}
+}
+
 void lab_atomic_fence(int order, uintptr_t pc)
 {
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
 	if (pc == lab_config.mutant)
 		return; /* a fence is dropped */
-	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
-	if (lab_is_acquire(order) && self->any_acquired)
-		lab_view_join(&self->view, &self->acquired, lab.n_threads);
-	if (order == __ATOMIC_SEQ_CST) {
-		lab_clock_join(&self->view.seen, &lab.sc_fenced, lab.n_threads);
-		self->view.fence = lab.steps;
-		lab_clock_join(&lab.sc_fenced, &self->view.hb, lab.n_threads);
-	}
-	if (lab_is_release(order)) {
-		self->released = self->view;
-		self->any_released = true;
-	}
+	fence_of(lab.self, order);
 	(void)lab_event(&op);
+}
+
+/*
+ * A full fence of each thread of the process, where it is just now: of those that run one after the other, and anything may come
+ * between; a thread that sleeps or has ended has passed one in the kernel. The caller's own are the first and the last.
+ */
+void lab_membarrier(uintptr_t pc)
+{
+	lab_site_reached(pc, "fence", __ATOMIC_SEQ_CST);
+	if (pc == lab_config.mutant)
+		return; /* dropped, as a fence is */
+	struct lab_thread *self = lab.self;
+	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};
+	lab_point(op);
+	(void)lab_event(&op);
+	fence_of(self, __ATOMIC_SEQ_CST);
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (t == self || t->process != self->process || t->state == LAB_UNBORN)
+			continue;
+		if (t->state == LAB_READY || t->state == LAB_SPINNING)
+			lab_point(op);
+		fence_of(t, __ATOMIC_SEQ_CST);
+	}
+	fence_of(self, __ATOMIC_SEQ_CST);
 }
 
 uint32_t lab_newest_step(uintptr_t address)

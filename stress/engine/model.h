@@ -36,6 +36,7 @@ enum lab_op_kind {
 	LAB_ALLOC,
 	LAB_FREE,
 	LAB_FUTEX_MANY, /* a wait on several words */
+	LAB_MEMBARRIER, /* a fence of another thread */
 	LAB_KILLED,     /* in place of a step */
 	LAB_OWNER_DIED, /* what the kernel does to the word of a lock */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
@@ -246,6 +247,7 @@ lab_value lab_atomic_rmw(uintptr_t address, unsigned size, lab_update *update, l
 bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_value desired, int order, int failure,
                     bool weak, uintptr_t pc);
 void lab_atomic_fence(int order, uintptr_t pc);
+void lab_membarrier(uintptr_t pc);
 /* By the kernel, for the running thread. */
 lab_value lab_kernel_rmw(uintptr_t address, lab_update *update, lab_value operand);
 lab_value lab_peek(uintptr_t address, unsigned size);

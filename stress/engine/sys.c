@@ -212,6 +212,14 @@ static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return lab.active ? lab_wait_many(words, n, deadline, PC) : real.wait_many(words, n, deadline);
 }
 
+static int sys_membarrier(void)
+{
+	if (!lab.active)
+		return real.membarrier();
+	lab_membarrier(PC);
+	return 0;
+}
+
 static struct fl__robust_list *sys_robust_list(void)
 {
 	return lab.active ? lab_robust_list(lab.self->id) : real.robust_list();
@@ -335,6 +343,7 @@ void lab_sys_install(const struct lab_door *door)
 	sys->shared_wake = sys_shared_wake;
 	sys->shared_store_and_wake = sys_shared_store_and_wake;
 	sys->wait_many = sys_wait_many;
+	sys->membarrier = sys_membarrier;
 	sys->robust_list = sys_robust_list;
 	sys->thread_id = sys_thread_id;
 	sys->thread_exists = NULL;

@@ -157,6 +157,9 @@ static void say(const struct lab_event *e, struct lab_step *step)
 	case LAB_FENCE:
 		step->what = text("fence %s", order_name(e->op.order));
 		break;
+	case LAB_MEMBARRIER:
+		step->what = "fence of all threads";
+		break;
 	case LAB_FUTEX_WAIT:
 		step->what = text("futex wait %s", place);
 		step->value = text("expects %s%s%s", number(a, e->value), e->fault || e->result ? ": " : "",
