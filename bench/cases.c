@@ -173,6 +173,16 @@ const bench_case bench_cases[] = {
 		.weaker = {"boost_lockfree", "glib"},
 	},
 	{
+		.name = "queues/pair_uncontended", .unit = "ns/item", .threads = {1},
+		.peers = {"pthread", "nsync"},
+		.floor = {"fl_spsc"},
+	},
+	{
+		.name = "queues/pair_1p1c", .unit = "ns/item", .threads = {2},
+		.peers = {"pthread", "nsync"},
+		.floor = {"fl_spsc"},
+	},
+	{
 		.name = "queues/spsc_uncontended", .unit = "ns/item", .threads = {1}, .least_ms = 100,
 		.peers = {"boost", "ck_ring"},
 	},

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Boost's are in peers_boost.cc. */
-#include "monitor.h"
 #include "queues.h"
+#include "queues_monitor.h"
 
 #include <ck_ring.h>
 #include <errno.h>
@@ -37,57 +37,6 @@ static inline uint64_t fairlead_get(u64_queue *q)
 }
 
 QUEUE_BENCH(fairlead, u64_queue, fairlead_open(), u64_queue_free, fairlead_put, fairlead_get)
-
-/*
- * The textbook queue: a ring under a mutex, one condition a side, a signal only when somebody waits there. Whoever signals
- * counts the waiter off (as Boost's queue does), so that a waiter that has yet to run is not signalled twice.
- */
-#define MONITOR_QUEUE(mon)                                                                                             \
-	typedef struct mon##_queue {                                                                                   \
-		mon_##mon##_mutex mutex;                                                                               \
-		mon_##mon##_cond items, space;                                                                         \
-		unsigned first, length, getters, putters;                                                              \
-		uint64_t ring[QUEUE_CAPACITY];                                                                         \
-	} mon##_queue;                                                                                                 \
-	static mon##_queue *mon##_open(void)                                                                           \
-	{                                                                                                              \
-		mon##_queue *q = bench_alloc(sizeof *q);                                                               \
-		mon_##mon##_mutex_init(&q->mutex);                                                                     \
-		mon_##mon##_cond_init(&q->items);                                                                      \
-		mon_##mon##_cond_init(&q->space);                                                                      \
-		return q;                                                                                              \
-	}                                                                                                              \
-	static inline void mon##_put(mon##_queue *q, uint64_t item)                                                    \
-	{                                                                                                              \
-		mon_##mon##_lock(&q->mutex);                                                                           \
-		while (q->length == QUEUE_CAPACITY) {                                                                  \
-			q->putters++;                                                                                  \
-			mon_##mon##_wait(&q->space, &q->mutex);                                                        \
-		}                                                                                                      \
-		q->ring[(q->first + q->length++) % QUEUE_CAPACITY] = item;                                             \
-		bool wake = q->getters > 0;                                                                            \
-		q->getters -= wake;                                                                                    \
-		mon_##mon##_unlock(&q->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&q->items);                                                                 \
-	}                                                                                                              \
-	static inline uint64_t mon##_get(mon##_queue *q)                                                               \
-	{                                                                                                              \
-		mon_##mon##_lock(&q->mutex);                                                                           \
-		while (q->length == 0) {                                                                               \
-			q->getters++;                                                                                  \
-			mon_##mon##_wait(&q->items, &q->mutex);                                                        \
-		}                                                                                                      \
-		uint64_t item = q->ring[q->first++ % QUEUE_CAPACITY];                                                  \
-		q->length--;                                                                                           \
-		bool wake = q->putters > 0;                                                                            \
-		q->putters -= wake;                                                                                    \
-		mon_##mon##_unlock(&q->mutex);                                                                         \
-		if (wake)                                                                                              \
-			mon_##mon##_signal(&q->space);                                                                 \
-		return item;                                                                                           \
-	}                                                                                                              \
-	QUEUE_BENCH(mon, mon##_queue, mon##_open(), free, mon##_put, mon##_get)
 
 MONITOR_QUEUE(pthread)
 MONITOR_QUEUE(nsync)

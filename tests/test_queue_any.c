@@ -127,6 +127,7 @@ FL_TEST(queue_observer_strands_no_putter)
 	run_beside_putter(false);
 }
 
+#ifndef ONE_EACH /* several of one side */
 /* All observers hear of one item, and all getters behind them still get theirs. */
 FL_TEST(queue_observers_and_getters_in_one_line)
 {
@@ -150,6 +151,7 @@ FL_TEST(queue_observers_and_getters_in_one_line)
 		FL_OK(blocked_end(&b[i]));
 	GETS(q, 4);
 }
+#endif
 
 FL_TEST(queue_wait_any_leaves_nobody_in_line)
 {

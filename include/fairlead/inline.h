@@ -43,11 +43,18 @@
 #define fl__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
 #define fl__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define fl__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
+#define fl__or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
 #define fl__or_seq_cst(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
 #define fl__or_acquire(p, v) __atomic_fetch_or((p), (v), __ATOMIC_ACQUIRE)
 #define fl__and_relaxed(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELAXED)
 #define fl__and_release(p, v) __atomic_fetch_and((p), (v), __ATOMIC_RELEASE)
 #define fl__and_acquire(p, v) __atomic_fetch_and((p), (v), __ATOMIC_ACQUIRE)
+
+/*
+ * Keeps the compiler from moving memory accesses over it, and no processor. For what another party sees as this thread's
+ * program has it: the kernel on its behalf, or whoever looks at what it left when it was killed.
+ */
+#define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /* memcpy(), with the sizes of integers and pointers as single moves: the call costs more than the copy. */
 static inline void fl__copy(void *to, const void *from, size_t size)

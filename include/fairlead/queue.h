@@ -65,6 +65,15 @@ typedef struct fl_queue_config {
 	 */
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
+	/*
+	 * Promises that at most one context puts (gets) at a time; which one it is may change, if the next is ordered after the last.
+	 * To break one is undefined. Both together make the puts and gets of a bounded FL_FIFO queue that waits for space cheaper,
+	 * without a locked instruction; other combinations change nothing. What it costs: whoever sleeps, or closes, makes the processors that
+	 * run this process agree (membarrier), microseconds; the first such queue of a process may take ten milliseconds to make; and
+	 * a program that forbids itself that system call later on panics. "Full" and "empty" are what the caller can know: a
+	 * put that has returned, but of which nothing has told the consumer, may not be there yet.
+	 */
+	bool one_producer, one_consumer;
 } fl_queue_config;
 
 /*
@@ -125,13 +134,16 @@ FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size
 FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                                                  fl_cancel *cancel);
 
-/* Closes `q`: no more in, blocked puts fail; what is in can be got. Again: nothing. Never waits. */
+/*
+ * Closes `q`: no more in, blocked puts fail; what is in can be got. Again: nothing. Never waits; with one producer and one consumer,
+ * waits for who is in the middle of a put.
+ */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
  * Closes `q`, then drops what is in it: two steps, and a get in between takes what is not dropped yet. Blocked gets fail too. Each
  * dropped item counts as done. The drop callback runs on the calling thread, without a lock held. Returns how many were
- * dropped. Waits for nobody but those who are in the middle of a put.
+ * dropped. Waits for nobody but those who are in the middle of a put; with one producer and one consumer, of a get, too.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 

@@ -3,6 +3,7 @@
 #define FAIRLEAD_QUEUE_OF_H
 
 #include <fairlead/mpmc_ring.h>
+#include <fairlead/pair_ring.h>
 #include <fairlead/queue.h>
 
 /*
@@ -17,25 +18,27 @@
 	FL__QUEUE_OF_STATE(name)
 
 /*
- * Private, from here on. A bounded FIFO queue is a ring (lib/queue/mpmc.c), and a put or get that need not wait is inline. A fl_queue
- * begins with the address of its ring, NULL in those of other kinds.
+ * Private, from here on. A bounded FIFO queue is a ring (lib/queue/mpmc.c; with one producer and one consumer: pair.c), and a put
+ * or get that need not wait is inline. A fl_queue begins with the addresses of both, of which those that it is not are NULL.
  */
 FL_BEGIN_DECLS
 
 /* Wakes one who waits for an item (0), for space (1). The queue may be gone. */
 FL_API void fl__queue_wake(fl_queue *q, int side);
 
-static inline struct fl__mpmc *fl__queue_of_ring(fl_queue *q)
-{
-	return *(struct fl__mpmc **)(void *)q;
-}
+struct fl__queue_begin {
+	struct fl__mpmc *ring;
+	struct fl__pair *pair;
+};
 
 /* Whether it is put; if not, the call finds out why, or waits. */
 static inline bool fl__queue_of_put(fl_queue *q, const void *item, size_t size)
 {
-	struct fl__mpmc *ring = fl__queue_of_ring(q);
+	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
 	bool owes_wake = false;
-	if (!ring || fl__mpmc_put(ring, item, size, &owes_wake) != 0)
+	if (!begin->ring)
+		return begin->pair && fl__pair_put(begin->pair, item, size);
+	if (fl__mpmc_put(begin->ring, item, size, &owes_wake) != 0)
 		return false;
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, 0);
@@ -44,9 +47,11 @@ static inline bool fl__queue_of_put(fl_queue *q, const void *item, size_t size)
 
 static inline bool fl__queue_of_get(fl_queue *q, void *item, size_t size)
 {
-	struct fl__mpmc *ring = fl__queue_of_ring(q);
+	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
 	bool owes_wake = false;
-	if (!ring || fl__mpmc_get(ring, item, size, &owes_wake) != 0)
+	if (!begin->ring)
+		return begin->pair && fl__pair_get(begin->pair, item, size);
+	if (fl__mpmc_get(begin->ring, item, size, &owes_wake) != 0)
 		return false;
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, 1);

@@ -23,12 +23,6 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * Keeps the compiler from moving memory accesses over it, and no processor. For what another party sees as this thread's
- * program has it: the kernel on its behalf, or whoever looks at what it left when it was killed.
- */
-#define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
-
-/*
  * The boundary to Concurrency Kit, whose assembly ThreadSanitizer cannot see: released before an object is handed to it,
  * acquired after one is taken from it. Nothing in other builds.
  */

@@ -28,7 +28,7 @@ static const struct fl__queue_type *type_of(const fl_queue_config *c)
 		return c->order == FL_FIFO || c->order == FL_LIFO ? &fl__queue_window : NULL;
 	switch (c->order) {
 	case FL_FIFO:
-		return &fl__queue_ring;
+		return c->one_producer && c->one_consumer ? &fl__queue_pair : &fl__queue_ring;
 	case FL_LIFO:
 	case FL_PRIORITY:
 		return &fl__queue_heap;
@@ -55,6 +55,7 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 		return rc;
 	}
 	q->ring = type == &fl__queue_ring ? fl__queue_as_ring(q) : NULL;
+	q->pair = type == &fl__queue_pair ? fl__queue_as_pair(q) : NULL;
 	q->type = type;
 	q->item_size = item_size;
 	q->drop = c.drop;
@@ -112,8 +113,13 @@ static inline int put_one(fl_queue *q, const void *item)
 {
 	bool owes_wake = false;
 	size_t count;
-	const int rc = __builtin_expect(q->ring != NULL, 1) ? fl__mpmc_put(q->ring, item, q->item_size, &owes_wake)
-	                                                    : q->type->put(q->state, item, 1, &count, &owes_wake);
+	int rc;
+	if (__builtin_expect(q->ring != NULL, 1))
+		rc = fl__mpmc_put(q->ring, item, q->item_size, &owes_wake);
+	else if (q->pair && fl__pair_put(q->pair, item, q->item_size))
+		return 0;
+	else
+		rc = q->type->put(q->state, item, 1, &count, &owes_wake);
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, FL__GETTERS);
 	return rc;
@@ -191,8 +197,13 @@ static inline int get_one(fl_queue *q, void *item)
 {
 	bool owes_wake = false;
 	size_t count;
-	const int rc = __builtin_expect(q->ring != NULL, 1) ? fl__mpmc_get(q->ring, item, q->item_size, &owes_wake)
-	                                                    : q->type->get(q->state, item, 1, &count, &owes_wake);
+	int rc;
+	if (__builtin_expect(q->ring != NULL, 1))
+		rc = fl__mpmc_get(q->ring, item, q->item_size, &owes_wake);
+	else if (q->pair && fl__pair_get(q->pair, item, q->item_size))
+		return 0;
+	else
+		rc = q->type->get(q->state, item, 1, &count, &owes_wake);
 	if (__builtin_expect(owes_wake, 0))
 		fl__queue_wake(q, FL__PUTTERS);
 	return rc;

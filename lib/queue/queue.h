@@ -5,11 +5,14 @@
 #include "../wait/lot.h"
 #include "mpmc.h"
 #include "type.h"
+#include <fairlead/pair_ring.h>
 #include <stdalign.h>
 #include <stddef.h>
 
 struct fl_queue {
-	struct fl__mpmc *ring; /* first, for the inline functions (queue_of.h): of fl__queue_ring, else NULL */
+	/* The first two for the inline functions (queue_of.h): of fl__queue_ring, of fl__queue_pair, else NULL. */
+	struct fl__mpmc *ring;
+	struct fl__pair *pair;
 	const struct fl__queue_type *type;
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
@@ -38,6 +41,11 @@ static inline const void *fl__queue_line(const fl_queue *q, int line)
 static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
 {
 	return (struct fl__mpmc *)(void *)q->state;
+}
+
+static inline struct fl__pair *fl__queue_as_pair(fl_queue *q)
+{
+	return (struct fl__pair *)(void *)q->state;
 }
 
 static inline fl_queue *fl__queue_of(void *state)

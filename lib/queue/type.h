@@ -57,6 +57,8 @@ struct fl__queue_type {
 
 /* Bounded all three: FIFO, without locks; LIFO and by priority, under one; the last that were put, under one. */
 extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
+/* FIFO, for one producer and one consumer. */
+extern const struct fl__queue_type fl__queue_pair;
 /* Without room. */
 extern const struct fl__queue_type fl__queue_rendezvous;
 

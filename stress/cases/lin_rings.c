@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The rings that never wait, each against the sequential queue. */
+#include "../../lib/queue/queue.h"
 #include "cases.h"
 #include <fairlead/mpmc.h>
 #include <fairlead/spsc.h>
@@ -147,4 +148,57 @@ FL_LIN_OP(lin_spsc, get_many, FL_LIN_GET_MANY, .keys = 3, .by = FL_LIN_THREAD(1)
 FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
 {
 	fl_spsc_free(s->q);
+}
+
+/* The queue for one producer and one consumer, which anybody closes. */
+struct lin_pair {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_pair)
+{
+	OK(fl_queue_create(&s->q, sizeof(int),
+	                   &(fl_queue_config){.capacity = 2, .one_producer = true, .one_consumer = true}));
+	if (fl_stress_choose(2) == 1)
+		fl__queue_as_pair(s->q)->flags |= FL__PAIR_FENCED;
+}
+
+FL_LIN_OP(lin_pair, put, FL_LIN_PUT, .by = FL_LIN_THREAD(0))
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_pair, put_many, FL_LIN_PUT_MANY, .keys = 3, .by = FL_LIN_THREAD(0))
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_pair, get, FL_LIN_GET, .by = FL_LIN_THREAD(1))
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_pair, get_many, FL_LIN_GET_MANY, .keys = 3, .by = FL_LIN_THREAD(1))
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN_OP(lin_pair, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN(lin_pair, &fewer, .limit = 2, .threads = 3, .refusals_apart = true)
+{
+	fl_queue_free(s->q);
 }
