@@ -16,7 +16,9 @@ FL_TEST(queue_create_refuses_a_bad_config)
 	FL_RC(fl_queue_create(&q, 0, NULL), -EINVAL);
 	FL_RC(fl_queue_create(&q, 0, &(fl_queue_config){.capacity = 3}), -EINVAL);
 	FL_RC(fl_queue_create(&q, 8, &(fl_queue_config){.order = (fl_queue_order)99}), -EINVAL);
-	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.capacity = SIZE_MAX}), -EOVERFLOW);
+	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.capacity = SIZE_MAX - 2}), -EOVERFLOW);
+	FL_RC(fl_queue_create(&q, 2, &(fl_queue_config){.capacity = FL_UNBOUNDED, .when_full = FL_OVERWRITE}), -EINVAL);
+	FL_RC(fl_queue_create(&q, PTRDIFF_MAX / 8, &(fl_queue_config){.capacity = FL_UNBOUNDED}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 1, &(fl_queue_config){.capacity = (size_t)PTRDIFF_MAX + 1}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, SIZE_MAX / 2, &(fl_queue_config){.capacity = 2}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 16, &(fl_queue_config){.capacity = PTRDIFF_MAX / 16 + 1}), -EOVERFLOW);

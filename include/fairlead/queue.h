@@ -13,7 +13,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Queue: bounded, of items of one size, copied in and out, for any number of producers and consumers. First in, first out, or
+ * Queue: bounded or not, of items of one size, copied in and out, for any number of producers and consumers. First in, first out, or
  * another order.
  *
  *     FL_QUEUE_OF(struct job, job_queue)
@@ -42,6 +42,14 @@ typedef enum fl_queue_order {
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
+/*
+ * As capacity: the queue is never full; it grows with what is in it, and gives the memory back. A put may return -ENOMEM, and
+ * does not wait. FL_FIFO: without locks, as fl_mpmc_unbounded: no call but a get that sleeps waits for a thread that was
+ * stopped, wherever it was; a put that is under way counts in the length and for a join, and makes FL_ON_QUEUE ready, until it is
+ * done or refused; of a batch others may come between, and one get takes no more than lies in one piece of memory.
+ */
+#define FL_UNBOUNDED SIZE_MAX
+
 typedef enum fl_queue_when_full {
 	FL_WAIT_FOR_SPACE,
 	/*
@@ -52,7 +60,7 @@ typedef enum fl_queue_when_full {
 } fl_queue_when_full;
 
 typedef struct fl_queue_config {
-	size_t capacity; /* items; 0: 1,024; any number, not only powers of two; or FL_RENDEZVOUS */
+	size_t capacity; /* items; 0: 1,024; any number, not only powers of two; or FL_UNBOUNDED, FL_RENDEZVOUS */
 	fl_queue_order order;
 	fl_queue_when_full when_full;
 	/* Called for each item that nobody will get, on the thread that drops it, without a lock held; may be NULL. */
@@ -79,8 +87,8 @@ typedef struct fl_queue_config {
 /*
  * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
  * Returns 0, -EINVAL (item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or that without FL_PRIORITY;
- * FL_RENDEZVOUS or FL_OVERWRITE with the other, or with an order that it does not go with), -EOVERFLOW (more than PTRDIFF_MAX
- * bytes), -ENOMEM.
+ * FL_RENDEZVOUS or FL_OVERWRITE with the other, or with an order that it does not go with; FL_OVERWRITE with FL_UNBOUNDED), -EOVERFLOW
+ * (more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const fl_queue_config *config);
 
@@ -90,10 +98,13 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
  */
 FL_API void fl_queue_free(fl_queue *q);
 
-/* Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED. */
+/*
+ * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED; an unbounded
+ * queue, and one that overwrites, also -ENOMEM.
+ */
 FL_API FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
-/* Puts at once: 0, -EAGAIN (full), -EPIPE. Never waits for space. */
+/* Puts at once: 0, -EAGAIN (full), -EPIPE; -ENOMEM as above. Never waits for space. */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put; also returns -ETIMEDOUT. */
@@ -110,14 +121,14 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t dea
 
 /*
  * Puts the `n` items of `items` in their order; other producers may come between. Blocks until all are in. Returns how many
- * went in: less than `n` only when the queue was closed, or the scope was cancelled.
+ * went in: less than `n` only when the queue was closed, the scope was cancelled, or there was no memory.
  */
 FL_API FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
 
 /* Puts as many of `n` items as there is space for. Returns how many; 0 also when closed. Never waits for space. */
 FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
 
-/* As fl_queue_put_many; stores how many went in in `*count`. Returns 0 when all did; -EPIPE, -ETIMEDOUT, -ECANCELED. */
+/* As fl_queue_put_many; stores how many went in in `*count`. Returns 0 when all did; -EPIPE, -ETIMEDOUT, -ECANCELED, -ENOMEM. */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
                                                  int64_t deadline, fl_cancel *cancel);
 
@@ -162,7 +173,7 @@ FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_c
 /* The items in `q` now; may be out of date when it returns. Never waits. */
 FL_API size_t fl_queue_length(fl_queue *q);
 
-/* The most items that `q` holds; 0: a rendezvous. Never waits. */
+/* The most items that `q` holds; 0: a rendezvous; FL_UNBOUNDED. Never waits. */
 FL_API size_t fl_queue_capacity(const fl_queue *q);
 
 /* Whether `q` is closed. Never waits. */

@@ -5,15 +5,15 @@
  * A segment's tail: tickets of producers, given by fetch-and-add, and two bits.
  *
  *     bit     means                          set by                              cleared by
- *     WAIT    puts owe a wake                fl__chain_mark_wait(), while the    fl__chain_clear_wait(); set for nothing costs
- *                                            segment is the last, and empty      a look, cleared too early a sleeper
+ *     WAIT    a consumer sleeps              fl__chain_mark_wait(), while the    a put that draws a ticket and finds it; the one
+ *                                            segment is the last, and empty      that takes it off owes a wake
  *     CLOSED  no ticket counts from now on   fl__chain_close(), while a cell     nobody
  *                                            of the last segment has no ticket
  *
  * A segment's next: what comes after its last cell.
  *
  *     0       nothing yet                    an address    the next segment
- *     WAIT    nothing yet; who appends owes a wake
+ *     WAIT    nothing yet; who appends takes it off, and owes a wake
  *     CLOSED  nothing ever
  *
  * A cell, which is used once in the life of its segment:
@@ -28,10 +28,13 @@
  *   3. A producer that finds its cell poisoned takes another ticket: it comes behind who put meanwhile. A consumer never gives
  *      up a cell without poisoning it. So nobody waits for a peer that has stopped: a consumer looks LOOKS times.
  *   4. Only the last segment has cells without a ticket: a segment is appended by who drew a ticket beyond its cells.
- *   5. `chain.tail` is at the last segment or behind; `chain.head` at or before the first that has items, and never beyond
+ *   5. `chain.tail` is at the last segment or behind: who appends leaves it, since who gets the item that he appends may free all, and
+ *      the next to come moves it on. `chain.head` is at or before the first that has items, and never beyond
  *      `chain.tail`. A segment is retired by who moves `chain.head` over it, after `chain.tail` has moved on.
  *   6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So a producer learns it
  *      from the step by which it would have put: no put is accepted after a consumer was told that all is over.
+ *   7. A mark is set by compare-and-swap on a tail whose tickets the consumers have all; so each put that is not yet done will
+ *      draw another ticket, or append, and the first that does takes it off. No mark goes from a segment to the next.
  *
  * Linearization: a put, where its producer drew the ticket of the cell that it filled, or appended a segment with the item;
  * a get, where its consumer drew its ticket; "empty" and "drained", where the consumer read the tail, or the `next`: at that
@@ -42,32 +45,26 @@
  *
  * Reclamation: hazard.h. A segment that was retired is freed, or becomes the spare, as soon as nobody keeps it: who retires
  * looks at all that are retired. With T threads that have used any chain there are at most 2 T such segments of it, and those
- * in the hands of threads that were stopped while they looked.
+ * in the hands of threads that were stopped while they looked. Who is at its items for long, and calls others meanwhile, pins it.
  */
 #include "chain.h"
 #include "../base/sys.h"
 #include <string.h>
 
-enum { LINE = 64, LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
-enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = LINE /* or more: an address */ };
+enum { LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
+enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = FL__LINE /* or more: an address */ };
 
 /* Segments: made, used again, freed. */
-
-/* In `memory`, which has LINE - 1 bytes to spare. */
-static void *at_line(void *memory)
-{
-	return (char *)memory + (-(uintptr_t)memory & (LINE - 1));
-}
 
 static struct fl__segment *segment_new(struct fl__chain *c)
 {
 	/* acquire: pairs with segment_free(): nobody uses it as what it was */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
-		void *memory = fl__alloc(1, sizeof *s + LINE - 1 + (size_t)c->cells * c->stride);
+		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->cells * c->stride);
 		if (!memory)
 			return NULL;
-		s = at_line(memory);
+		s = fl__at_line(memory);
 		s->memory = memory;
 		return s; /* zeroed */
 	}
@@ -111,7 +108,11 @@ static void retire(struct fl__chain *c, struct fl__segment *s)
 	while (all) {
 		s = all;
 		all = s->link;
-		if (s->kept) {
+		/*
+		 * acquire: pairs with fl__chain_let_go(). It was pinned by one who kept it, and who does not any more was seen
+		 * not to (fl__hazards_each()); so its pin is seen, too.
+		 */
+		if (s->kept || fl__load_acquire(&s->pins) > 0) {
 			s->kept = false;
 			push_retired(c, s);
 		} else
@@ -139,7 +140,7 @@ int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
 		c->cells = c->cells < CELLS_LEAST ? CELLS_LEAST : c->cells > CELLS_MOST ? CELLS_MOST : c->cells;
 	}
 	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
-	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - LINE)
+	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
 		return -EOVERFLOW;
 	c->head = c->tail = segment_new(c);
 	return c->head ? 0 : -ENOMEM;
@@ -177,10 +178,10 @@ int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, vo
 {
 	if (item_size == 0)
 		return -EINVAL;
-	void *memory = fl__alloc(1, sizeof(struct fl__chain) + LINE - 1);
+	void *memory = fl__alloc(1, sizeof(struct fl__chain) + FL__LINE - 1);
 	if (!memory)
 		return -ENOMEM;
-	struct fl__chain *c = at_line(memory);
+	struct fl__chain *c = fl__at_line(memory);
 	int rc = fl__chain_init(c, item_size, cells);
 	if (rc != 0) {
 		fl__free(memory);
@@ -229,7 +230,6 @@ int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 	uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
 	if (next < NEXT_SEGMENT)                     /* relaxed: CLOSED, where it is, keeps `next` as it is */
 		return next == NEXT_CLOSED || fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
-	/* Who appended will move the tail, and keeps `s` until then; but in a forked child it is not there. */
 	if (fl__load_relaxed(&c->tail) == s) /* relaxed: it never comes back to `s` */
 		advance(&c->tail, s, next);
 	struct fl__segment *left = s;
@@ -252,7 +252,7 @@ int fl__chain_refuse(struct fl__chain *c, struct fl__segment *s, uint64_t index,
 		uint32_t empty = FL__CELL_EMPTY;
 		/* relaxed: nothing comes with it */
 		if (fl__cas_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), &empty, FL__CELL_TAKEN))
-			fl__add_relaxed(&c->poisoned, 1); /* relaxed: a count */
+			fl__add_release(&c->poisoned, 1); /* after the ticket: pairs with fl__chain_puts() */
 	}
 	return -EPIPE;
 }
@@ -280,27 +280,30 @@ int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *ite
 		fl__store_relaxed(fl__chain_state(c, cell), FL__CELL_FULL); /* relaxed: published with the segment */
 	}
 	last->first = s->first + c->cells;
-	/* The mark goes on to the new tail: who set it in the old one may still sleep. */
-	uint64_t mark = fl__load_relaxed(&s->tail) & FL__CHAIN_WAIT; /* relaxed: set before all cells had tickets */
+	fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET); /* relaxed: published with the segment */
 	do {
 		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
 			segment_free(c, last);
 			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
-		if (next == NEXT_WAIT)
-			mark = FL__CHAIN_WAIT;
-		fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET | mark); /* relaxed: published with the segment */
 		/* release: the segment and its items; pairs with fl__chain_leave() and the acquire above */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
-	*owes_wake |= mark != 0;
+	*owes_wake |= next == NEXT_WAIT;
 	*put = k;
-	advance(&c->tail, s, (uintptr_t)last);
 	return 0;
+}
+
+/* Of several puts that find the mark one takes it off. It may be a later one than it found: who set that sleeps, too. */
+bool fl__chain_take_mark(struct fl__segment *s)
+{
+	/* relaxed: who set it did so under the sleepers' lock, under which he is looked for */
+	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__CHAIN_WAIT) & FL__CHAIN_WAIT;
 }
 
 size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
+	const size_t size = c->item_size; /* `c` may be gone with the last item */
 	size_t done = 0;
 	while (done < n) {
 		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
@@ -311,7 +314,8 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 		uint64_t k = n - done < c->cells ? n - done : c->cells, i = 0;
 		/* relaxed: as in fl__chain_put() */
 		uint64_t word = fl__add_relaxed(&s->tail, k * FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
-		*owes_wake |= word & FL__CHAIN_WAIT;
+		if (word & FL__CHAIN_WAIT)
+			*owes_wake |= fl__chain_take_mark(s);
 		if (word & FL__CHAIN_CLOSED) {
 			*rc = fl__chain_refuse(c, s, index, k);
 			break;
@@ -322,14 +326,14 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 			if (*rc != 0 && *rc != -EAGAIN)
 				break;
 			done += put;
-			next += put * c->item_size;
+			next += put * size;
 			continue;
 		}
 		/* In order, also over cells that were poisoned meanwhile. */
 		for (; i < k && index + i < c->cells; i++)
 			if (fl__chain_fill(c, s, index + i, next)) {
 				done++;
-				next += c->item_size;
+				next += size;
 			}
 	}
 	return done;
@@ -350,7 +354,7 @@ bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 	uint32_t was =
 	    fl__swap_acquire(state, FL__CELL_TAKEN); /* pairs with fl__chain_fill(), which may just have been in time */
 	if (was == FL__CELL_EMPTY)
-		fl__add_relaxed(&c->poisoned, 1); /* relaxed: a count */
+		fl__add_release(&c->poisoned, 1); /* after the ticket was seen: pairs with fl__chain_puts() */
 	return was == FL__CELL_FULL;
 }
 
@@ -363,7 +367,7 @@ size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *
 	return got;
 }
 
-/* Closing, sleeping, counting. Not on the way of an item: these may borrow. */
+/* Claiming, closing, sleeping, counting. Not on the way of an item: these may borrow. */
 
 static struct fl__segment *keep_or_borrow(struct fl__segment *const *at, enum fl__hazard place, bool *borrowed)
 {
@@ -378,6 +382,25 @@ static void give_back(bool borrowed)
 {
 	if (borrowed)
 		fl__hazards_return();
+}
+
+size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
+{
+	bool borrowed = false;
+	size_t k = fl__chain_tickets(c, n, s, index, rc);
+	if (k == 0 && *rc == -ENOMEM) {
+		borrowed = fl__hazards_borrow();
+		k = fl__chain_tickets(c, n, s, index, rc);
+	}
+	if (k > 0)
+		fl__add_relaxed(&(*s)->pins, 1u); /* relaxed: the caller keeps it, see retire() */
+	give_back(borrowed);
+	return k;
+}
+
+void fl__chain_let_go(struct fl__segment *s)
+{
+	fl__sub_release(&s->pins, 1u); /* what was done with the items; pairs with retire() */
 }
 
 /* The last segment, or one that was when it was looked for. */
@@ -441,7 +464,7 @@ static int mark_last(struct fl__chain *c, struct fl__segment *s)
 		return -EAGAIN;
 	if (word & FL__CHAIN_CLOSED)
 		return -EPIPE;
-	/* relaxed: as above, of who puts. A mark that is there already is set again, lest it be an old one that was cleared. */
+	/* relaxed: as above, of who puts. A mark that is there already is set again, lest it be an old one that was taken off. */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__CHAIN_WAIT) ? 0 : 1;
 }
 
@@ -456,14 +479,6 @@ int fl__chain_mark_wait(struct fl__chain *c)
 	return rc;
 }
 
-void fl__chain_clear_wait(struct fl__chain *c)
-{
-	bool borrowed = false;
-	struct fl__segment *s = last_segment(c, &borrowed);
-	fl__and_relaxed(&s->tail, ~(uint64_t)FL__CHAIN_WAIT); /* relaxed: under the sleepers' lock */
-	give_back(borrowed);
-}
-
 /* Tickets of producers so far. */
 static uint64_t tickets(struct fl__chain *c, const struct fl__segment *s)
 {
@@ -474,7 +489,11 @@ static uint64_t tickets(struct fl__chain *c, const struct fl__segment *s)
 uint64_t fl__chain_puts(struct fl__chain *c)
 {
 	bool borrowed = false;
-	uint64_t poisoned = fl__load_relaxed(&c->poisoned); /* relaxed: a count */
+	/*
+	 * acquire: pairs with those who add. It is read before the tickets, of which it is a part: so the difference has all that
+	 * were put before, and perhaps some that were poisoned meanwhile.
+	 */
+	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = tickets(c, last_segment(c, &borrowed)) - poisoned;
 	give_back(borrowed);
 	return puts;
@@ -484,8 +503,16 @@ uint64_t fl__chain_length(struct fl__chain *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	uint64_t taken = s->first + fl__load_relaxed(&s->head); /* relaxed: a count */
+	uint64_t taken = s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it */
 	uint64_t put = tickets(c, last_segment(c, &borrowed));
 	give_back(borrowed);
 	return put > taken ? put - taken : 0;
+}
+
+int fl__chain_can_get(struct fl__chain *c)
+{
+	const bool closed = fl__chain_is_closed(c); /* first: nothing comes after it that the length has not */
+	if (fl__chain_length(c) > 0)
+		return 0;
+	return closed ? -EPIPE : -EAGAIN;
 }

@@ -14,6 +14,7 @@
  */
 enum { FL__CHAIN_WAIT = 1, FL__CHAIN_CLOSED = 2, FL__CHAIN_TICKET = 4 }; /* of a segment's tail */
 enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_TAKEN };
+enum { FL__LINE = 64 }; /* of a cache; what is aligned to it */
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__CHAIN_TICKET, and bits */
@@ -22,7 +23,8 @@ struct fl__segment {
 	uint64_t first;           /* tickets of the segments before it */
 	struct fl__segment *link; /* in the list of the retired */
 	void *memory;
-	bool kept; /* to who frees: somebody keeps it */
+	uint32_t pins; /* of those who are at its items for longer than they can keep it: fl__chain_claim() */
+	bool kept;     /* to who frees: somebody keeps it */
 	_Alignas(64) unsigned char cells[];
 };
 
@@ -36,6 +38,12 @@ struct fl__chain {
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg, *memory; /* of one that fl__chain_create() made */
 };
+
+/* In `memory`, which has FL__LINE - 1 bytes to spare. */
+static inline void *fl__at_line(void *memory)
+{
+	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
+}
 
 /* One by itself, for a queue that has nothing else. 0, -EINVAL (item size 0), -EOVERFLOW, -ENOMEM. */
 int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, void (*drop)(void *item, void *drop_arg),
@@ -52,22 +60,28 @@ void fl__chain_end(struct fl__chain *c);
 void fl__chain_close(struct fl__chain *c);
 bool fl__chain_is_closed(struct fl__chain *c);
 
-/* Items put and not yet taken; and how many were put in all. Of about now: both may count a put that is not done yet. */
+/*
+ * Items put and not yet taken; and how many were put in all. Both count a put that is under way; the second counts it no more when it
+ * comes to nothing, and is never less than what was put when it returns.
+ */
 uint64_t fl__chain_length(struct fl__chain *c);
 uint64_t fl__chain_puts(struct fl__chain *c);
 
+/* What a get would return; 0 also: there is a put under way. */
+int fl__chain_can_get(struct fl__chain *c);
+
 /*
- * For a consumer that is going to sleep: 0: the chain was empty, and each put from now on owes a wake, until
- * fl__chain_clear_wait(); -EAGAIN: it was not empty; -EPIPE: closed and drained.
+ * For a consumer that is going to sleep: 0: the chain was empty, and is marked: the next put takes the mark off, and owes a wake;
+ * -EAGAIN: it was not empty; -EPIPE: closed and drained.
  */
 int fl__chain_mark_wait(struct fl__chain *c);
-void fl__chain_clear_wait(struct fl__chain *c);
 
 /* The slow paths of what follows. */
 struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place);
 int fl__chain_refuse(struct fl__chain *c, struct fl__segment *s, uint64_t index, uint64_t n);
 int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                      bool *owes_wake);
+bool fl__chain_take_mark(struct fl__segment *s);
 int fl__chain_leave(struct fl__chain *c, struct fl__segment *s);
 bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index);
 size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake);
@@ -102,7 +116,10 @@ static inline bool fl__chain_fill(const struct fl__chain *c, struct fl__segment 
 	return fl__cas_release(fl__chain_state(c, cell), &empty, FL__CELL_FULL);
 }
 
-/* 0, -ENOMEM, -EPIPE. `*owes_wake` is set when there may be a sleeper: the caller sees to it after the put. */
+/*
+ * 0, -ENOMEM, -EPIPE. `*owes_wake` is set, with any of these, when it took the mark of sleepers off: the caller sees to it after
+ * the put. Of the chain's memory, the item's cell is the last that it touches: who gets the item may free it all.
+ */
 static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owes_wake)
 {
 	for (;;) {
@@ -111,7 +128,8 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
 			return -ENOMEM;
 		/* relaxed: it only gives a ticket; what a sleeper's mark stands for is under the sleepers' lock */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
-		*owes_wake |= word & FL__CHAIN_WAIT;
+		if (__builtin_expect(word & FL__CHAIN_WAIT, 0))
+			*owes_wake |= fl__chain_take_mark(s);
 		if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
 			return fl__chain_refuse(c, s, index, 1);
 		if (__builtin_expect(index >= c->cells, 0)) {
@@ -124,16 +142,13 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
 	}
 }
 
-/* Takes the item out of a cell whose ticket is the caller's; false: there is none, and never will be. */
-static inline bool fl__chain_take(struct fl__chain *c, struct fl__segment *s, uint64_t index, void *item)
+/* The item of a cell whose ticket is the caller's, where it lies; NULL: there is none, and never will be. */
+static inline unsigned char *fl__chain_item(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *cell = fl__chain_cell(c, s, index);
 	/* pairs with fl__chain_fill() */
-	if (__builtin_expect(fl__load_acquire(fl__chain_state(c, cell)) != FL__CELL_FULL, 0) &&
-	    !fl__chain_await(c, s, index))
-		return false;
-	fl__copy(item, cell, c->item_size);
-	return true;
+	const bool full = __builtin_expect(fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL, 1);
+	return full || fl__chain_await(c, s, index) ? cell : NULL;
 }
 
 /*
@@ -177,10 +192,20 @@ static inline size_t fl__chain_get_many(struct fl__chain *c, void *items, size_t
 	uint64_t index;
 	size_t k, got = 0;
 	while (got == 0 && (k = fl__chain_tickets(c, n, &s, &index, rc)) != 0)
-		for (uint64_t end = index + k; index < end; index++)
-			got += fl__chain_take(c, s, index, (unsigned char *)items + got * c->item_size);
+		for (uint64_t end = index + k; index < end; index++) {
+			const unsigned char *item = fl__chain_item(c, s, index);
+			if (__builtin_expect(item != NULL, 1))
+				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
+		}
 	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__chain_get_borrowing(c, items, n, rc) : got;
 }
+
+/*
+ * For who wants to do something else with items than to copy them: as fl__chain_tickets() without -ENOMEM; the segment is not freed
+ * before fl__chain_let_go().
+ */
+size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc);
+void fl__chain_let_go(struct fl__segment *s);
 
 /* 0, -EAGAIN, -EPIPE. */
 static inline int fl__chain_get(struct fl__chain *c, void *item)

@@ -11,7 +11,8 @@
  * What was put is counted by what holds the items (type.h: puts), so a put pays nothing for it. `done` never exceeds it, so when a load
  * of `done` and a later one of the puts are equal, both were at the moment of the later: that is the linearization
  * point of a join. No lost wake: JOINED is in the word that the CAS changes, and whoever finds it there opens the lot, unless
- * there were more puts than that before the CAS: then another makes it over.
+ * there were more puts than that before the CAS: then another makes it over. Where puts may become fewer that is not known, so
+ * there everybody does; and so does who made them fewer, after that.
  *
  * Who says that an item is dealt with has seen all that were said to be, and with them their puts: else `done`, which grows, could
  * look as large as puts of a while ago.
@@ -47,7 +48,7 @@ static bool mark(fl_queue *q)
 	}
 }
 
-__attribute__((noinline, cold)) static void wake_joiners(fl_queue *q)
+__attribute__((noinline, cold)) void fl__queue_look_again(fl_queue *q)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
@@ -60,6 +61,7 @@ __attribute__((noinline, cold)) static void wake_joiners(fl_queue *q)
 
 bool fl__queue_done(fl_queue *q)
 {
+	const bool shrink = q->type->puts_shrink; /* now: the queue may be gone after the CAS */
 	uint64_t done, puts;
 	do {
 		done = fl__load_acquire(&q->done); /* the puts of those that are done; pairs with the CAS */
@@ -68,8 +70,8 @@ bool fl__queue_done(fl_queue *q)
 			return false;
 		/* release: what was done about the item; acquire: and the others, for who is woken. Pairs with is_over_now(), and mark() */
 	} while (!fl__cas_weak_acq_rel(&q->done, &done, done + ONE));
-	if (__builtin_expect((done & JOINED) != 0, 0) && done / ONE + 1 == puts)
-		wake_joiners(q); /* the queue may be gone, unless somebody sleeps */
+	if (__builtin_expect((done & JOINED) != 0, 0) && (done / ONE + 1 == puts || shrink))
+		fl__queue_look_again(q); /* the queue may be gone, unless somebody sleeps */
 	return true;
 }
 

@@ -20,14 +20,17 @@ enum { CAPACITY_DEFAULT = 1024 };
 static const struct fl__queue_type *type_of(const fl_queue_config *c)
 {
 	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
+	const bool unbounded = c->capacity == FL_UNBOUNDED;
 	if ((c->order == FL_PRIORITY) != (c->compare != NULL) || (c->when_full != FL_WAIT_FOR_SPACE && !overwrites))
 		return NULL;
 	if (rendezvous)
 		return c->order == FL_FIFO && !overwrites ? &fl__queue_rendezvous : NULL;
 	if (overwrites)
-		return c->order == FL_FIFO || c->order == FL_LIFO ? &fl__queue_window : NULL;
+		return !unbounded && (c->order == FL_FIFO || c->order == FL_LIFO) ? &fl__queue_window : NULL;
 	switch (c->order) {
 	case FL_FIFO:
+		if (unbounded)
+			return &fl__queue_unbounded;
 		return c->one_producer && c->one_consumer ? &fl__queue_pair : &fl__queue_ring;
 	case FL_LIFO:
 	case FL_PRIORITY:

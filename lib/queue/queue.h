@@ -110,4 +110,7 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
 /* One more item is dealt with; false: as many as were put are. The queue may be gone after that, unless it has items. */
 bool fl__queue_done(fl_queue *q);
 
+/* Fewer may have been put than were counted so far: who waits until all is dealt with looks again. */
+void fl__queue_look_again(fl_queue *q);
+
 #endif

@@ -20,8 +20,8 @@ struct fl__queue_type {
 
 	/*
 	 * Put and get up to `n` items, at least 1: 0, with how many in `*count`; -EAGAIN (full, empty); -EBUSY: another call is in the
-	 * middle of what this one needs, and needs only to run on; -EPIPE (closed; closed and empty); a put also -ENOMEM. With
-	 * 0, `*owes_wake` is set where the mark of sleepers was taken off.
+	 * middle of what this one needs, and needs only to run on; -EPIPE (closed; closed and empty); a put also -ENOMEM. Whatever
+	 * the result, `*owes_wake` is set where the mark of sleepers was taken off.
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
@@ -53,13 +53,14 @@ struct fl__queue_type {
 	size_t (*length)(void *state);
 	size_t (*capacity)(const void *state);
 	uint64_t (*puts)(void *state); /* how many items were put so far */
+	bool puts_shrink; /* they count some that are being put, and may come to nothing; never less than were put */
 };
 
 /* Bounded all three: FIFO, without locks; LIFO and by priority, under one; the last that were put, under one. */
 extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
 /* FIFO, for one producer and one consumer. */
 extern const struct fl__queue_type fl__queue_pair;
-/* Without room. */
-extern const struct fl__queue_type fl__queue_rendezvous;
+/* Without room; FIFO without bounds, and without locks. */
+extern const struct fl__queue_type fl__queue_rendezvous, fl__queue_unbounded;
 
 #endif

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues, each against the sequential one of its order: whatever is called at once, one after the other explains it. */
 #include "cases.h"
+#include "queue/chain.h"
+#include "queue/queue.h"
 #include <fairlead/queue.h>
 #include <fairlead/stress_lin.h>
+#include <string.h>
 
 /* Bounded, closable, by one and by many. */
 struct lin_queue {
@@ -55,6 +58,42 @@ FL_LIN_OP(lin_queue, get_many, FL_LIN_GET_MANY, .keys = 3)
 }
 
 FL_LIN(lin_queue, &fl_lin_fifo, .limit = 2)
+{
+	fl_queue_free(s->q);
+}
+
+/* Unbounded: never full. A batch is not one step there, and the length has puts that are under way. */
+struct lin_queue_unbounded {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_queue_unbounded)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
+	struct fl__chain *c = fl__at_line(s->q->state);
+	fl__chain_end(c);
+	memset(c, 0, sizeof *c);
+	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+}
+
+FL_LIN_OP(lin_queue_unbounded, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_queue_unbounded, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_queue_unbounded, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN(lin_queue_unbounded, &fl_lin_fifo)
 {
 	fl_queue_free(s->q);
 }

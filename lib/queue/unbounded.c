@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What holds the items of an unbounded FIFO queue: the chain of chain.h. Nobody waits for space, so that side has no marks. A
+ * put or get that meets another in the middle does not wait for it (chain.c, invariant 3): there is no -EBUSY.
+ *
+ * The mark of sleepers is the chain's: set with the lot open, while the consumers have all tickets that there are; taken off by
+ * the first put that draws another, or appends a segment. That one wakes after its put, whatever comes of it: refused, it woke for
+ * nothing, and who was woken marks anew. So a put that finds no mark owes nothing, and one that does wakes one, at most.
+ *
+ * What was put is counted by tickets, less those that came to nothing: never less than what was put, so that who finds as many done
+ * may believe it (join.c), and more while a put is under way. One that fails may have been counted for a while: so it has those
+ * who sleep until all is dealt with look again. They sleep under the lot, and it looks for them there after its ticket was
+ * given back, whether it sees anybody or not: either it finds them, or they come later, and count without it. A ticket that a
+ * consumer gives back needs nothing of the kind: its put is still under way, and ends as any other.
+ *
+ * Lifetime: as in side.c. What a put does last is to fill its cell, or to append (fl__chain_put()).
+ */
+#include "chain.h"
+#include "queue.h"
+#include <errno.h>
+
+/* malloc aligns to less than the chain wants. */
+static struct fl__chain *chain_of(void *state)
+{
+	return fl__at_line(state);
+}
+
+static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
+{
+	(void)config;
+	return fl__chain_init(chain_of(state), item_size, 0);
+}
+
+static void unbounded_fini(void *state)
+{
+	fl__chain_end(chain_of(state));
+}
+
+static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct fl__chain *c = chain_of(state);
+	int rc = 0;
+	if (n == 1) {
+		rc = fl__chain_put(c, items, owes_wake);
+		*count = rc == 0;
+	} else {
+		*count = fl__chain_put_many(c, items, n, &rc, owes_wake);
+	}
+	if (__builtin_expect(*count == n, 1))
+		return 0;
+	fl__queue_look_again(fl__queue_of(state));
+	return *count > 0 ? 0 : rc;
+}
+
+static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	int rc = 0;
+	*owes_wake = false;
+	*count = fl__chain_get_many(chain_of(state), items, n, &rc);
+	return *count > 0 ? 0 : rc;
+}
+
+static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
+{
+	struct fl__chain *c = chain_of(of->state);
+	struct fl__segment *s;
+	uint64_t index;
+	int rc = 0;
+	*count = 0;
+	*owes_wake = false;
+	size_t k = fl__chain_claim(c, SIZE_MAX, &s, &index, &rc);
+	if (k == 0)
+		return rc;
+	for (; k > 0; k--, index++) {
+		void *item = fl__chain_item(c, s, index);
+		if (!item)
+			continue;
+		if (of->drop)
+			of->drop(item, of->drop_arg);
+		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		++*count;
+	}
+	fl__chain_let_go(s);
+	return 0;
+}
+
+static int unbounded_can_get(void *state)
+{
+	return fl__chain_can_get(chain_of(state));
+}
+
+static int unbounded_can_put(void *state)
+{
+	return fl__chain_is_closed(chain_of(state)) ? -EPIPE : 0;
+}
+
+static bool unbounded_mark_empty(void *state)
+{
+	return fl__chain_mark_wait(chain_of(state)) == 0;
+}
+
+static bool never_full(void *state)
+{
+	(void)state;
+	return false;
+}
+
+static void unbounded_close(void *state)
+{
+	fl__chain_close(chain_of(state));
+}
+
+static bool unbounded_is_closed(void *state)
+{
+	return fl__chain_is_closed(chain_of(state));
+}
+
+static size_t unbounded_length(void *state)
+{
+	return (size_t)fl__chain_length(chain_of(state));
+}
+
+static size_t unbounded_capacity(const void *state)
+{
+	(void)state;
+	return FL_UNBOUNDED;
+}
+
+static uint64_t unbounded_puts(void *state)
+{
+	return fl__chain_puts(chain_of(state));
+}
+
+const struct fl__queue_type fl__queue_unbounded = {
+    .size = sizeof(struct fl__chain) + FL__LINE - 1,
+    .init = unbounded_init,
+    .fini = unbounded_fini,
+    .put = unbounded_put,
+    .get = unbounded_get,
+    .discard = unbounded_discard,
+    .can = {unbounded_can_get, unbounded_can_put},
+    .mark = {unbounded_mark_empty, never_full},
+    .close = unbounded_close,
+    .is_closed = unbounded_is_closed,
+    .length = unbounded_length,
+    .capacity = unbounded_capacity,
+    .puts = unbounded_puts,
+    .puts_shrink = true,
+};
