@@ -134,5 +134,6 @@ static const bench_row rows[] = {
     SEM_UNCONTENDED(atomic, "atomic"), FLOOR_ROWS("locks/mutex_handoff"),
     FLOOR_ROWS("locks/sem_pingpong"),  FLOOR_ROWS("locks/event_pingpong"),
     FLOOR_ROWS("locks/cond_pingpong"), FLOOR_ROWS("locks/eventcount_pingpong"),
+    FLOOR_ROWS("queues/roundtrip"),
 };
 BENCH_ROWS(rows)

@@ -36,6 +36,8 @@ inline void close(type *q)
 
 QUEUE_BENCH(boost, boost_queue::type, new boost_queue::type(QUEUE_CAPACITY), boost_queue::close, boost_queue::put,
             boost_queue::get)
+TRIP_BENCH(boost, boost_queue::type, new boost_queue::type(QUEUE_CAPACITY), boost_queue::close, boost_queue::put,
+           boost_queue::get)
 
 // Does not block: who finds it full or empty lets another thread have the CPU.
 namespace lockfree_queue
@@ -99,6 +101,7 @@ EXEC_BENCH(boost_exec, boost_pool::type, boost_pool::future, s->pool = new boost
 
 static const bench_row rows[] = {
     QUEUE_ROWS(boost, 0),
+    TRIP_ROWS(boost),
     QUEUE_ROWS(boost_lockfree, 0),
     EXEC_ROWS(boost_exec, "boost"),
 };

@@ -13,6 +13,17 @@
  */
 enum { QUEUE_CAPACITY = 1024, QUEUE_THREADS_MAX = 32 };
 
+/* Items of two sizes, for the workloads that have them: queues_items.h, queues_unbounded.h. */
+typedef struct item_8 {
+	uint64_t words[1];
+} item_8;
+
+typedef struct item_64 {
+	uint64_t words[8];
+} item_64;
+
+enum { QUEUE_MANY = 16 }; /* at a time */
+
 typedef struct queue_data {
 	int threads;
 	uint64_t sums[QUEUE_THREADS_MAX]; /* of the items that each thread got */
@@ -103,14 +114,64 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 		free(s);                                                                                               \
 	}
 
+/* There and back: two threads, and a queue a direction; the same arguments. */
+#define TRIP_BENCH(impl, type, open, close, put, get)                                                                  \
+	struct impl##_trip {                                                                                           \
+		type *there, *back;                                                                                    \
+	};                                                                                                             \
+	static void *impl##_trip_setup(int threads, uint64_t total)                                                    \
+	{                                                                                                              \
+		struct impl##_trip *s = (struct impl##_trip *)bench_alloc(sizeof *s);                                  \
+		(void)threads;                                                                                         \
+		(void)total;                                                                                           \
+		s->there = open;                                                                                       \
+		s->back = open;                                                                                        \
+		return s;                                                                                              \
+	}                                                                                                              \
+	static void impl##_trip_run(bench_thread *t)                                                                   \
+	{                                                                                                              \
+		struct impl##_trip *s = (struct impl##_trip *)t->state;                                                \
+		type *there = s->there, *back = s->back;                                                               \
+		for (uint64_t i = 1; i <= t->total; i++) {                                                             \
+			if (t->index > 0) {                                                                            \
+				put(back, get(there) + 1);                                                             \
+				continue;                                                                              \
+			}                                                                                              \
+			put(there, i);                                                                                 \
+			if (get(back) != i + 1)                                                                        \
+				bench_fail("another item came back");                                                  \
+		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_trip_teardown(void *state, uint64_t total)                                                  \
+	{                                                                                                              \
+		struct impl##_trip *s = (struct impl##_trip *)state;                                                   \
+		(void)total;                                                                                           \
+		close(s->there);                                                                                       \
+		close(s->back);                                                                                        \
+		free(s);                                                                                               \
+	}
+
+#define QUEUE_ROW(case, impl, run, fixed)                                                                              \
+	{                                                                                                              \
+		"queues/" case, #impl, impl##_setup, impl##_##run, impl##_teardown, fixed                              \
+	}
+#define TRIP_ROW(case, impl)                                                                                           \
+	{                                                                                                              \
+		"queues/" case, #impl, impl##_trip_setup, impl##_trip_run, impl##_trip_teardown, 0                     \
+	}
+
+/* clang-format off */
+#define TRIP_ROWS(impl)                                                                                                \
+	TRIP_ROW("roundtrip_apart", impl),                                                                             \
+	TRIP_ROW("roundtrip_together", impl)
+
 /* `fixed`: see bench_row, where there are more threads than CPUs on a small machine. */
 #define QUEUE_ROWS(impl, fixed)                                                                                        \
-	{"queues/uncontended", #impl, impl##_setup, impl##_uncontended, impl##_teardown, 0},                           \
-	    {"queues/mpmc_1p1c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, 0},                                \
-	    {"queues/mpmc_2p2c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed},                            \
-	    {"queues/mpmc_4p4c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed},                            \
-	{                                                                                                              \
-		"queues/mpmc_8p8c", #impl, impl##_setup, impl##_mpmc, impl##_teardown, fixed                           \
-	}
+	QUEUE_ROW("uncontended", impl, uncontended, 0),                                                                \
+	QUEUE_ROW("mpmc_1p1c", impl, mpmc, 0),                                                                         \
+	QUEUE_ROW("mpmc_2p2c", impl, mpmc, fixed),                                                                     \
+	QUEUE_ROW("mpmc_4p4c", impl, mpmc, fixed),                                                                     \
+	QUEUE_ROW("mpmc_8p8c", impl, mpmc, fixed)
+/* clang-format on */
 
 #endif

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Boost's are in peers_boost.cc. */
+/* Bounded blocking queues, 1,024 items of 8 bytes; GLib's is unbounded, hence "weaker". Those in C++ are in peers_boost.cc, queues_tbb.cc, queues_moodycamel.cc. */
 #include "queues.h"
 #include "queues_monitor.h"
 
@@ -37,9 +37,12 @@ static inline uint64_t fairlead_get(u64_queue *q)
 }
 
 QUEUE_BENCH(fairlead, u64_queue, fairlead_open(), u64_queue_free, fairlead_put, fairlead_get)
+TRIP_BENCH(fairlead, u64_queue, fairlead_open(), u64_queue_free, fairlead_put, fairlead_get)
 
 MONITOR_QUEUE(pthread)
 MONITOR_QUEUE(nsync)
+TRIP_BENCH(pthread, pthread_queue, pthread_open(), free, pthread_put, pthread_get)
+TRIP_BENCH(nsync, nsync_queue, nsync_open(), free, nsync_put, nsync_get)
 
 /* The same as most write it: a signal each time, under the mutex, whether somebody waits or not. */
 typedef struct plain_queue {
@@ -125,6 +128,7 @@ static inline uint64_t ck_ring_sem_get(ck_ring_sem *q)
 }
 
 QUEUE_BENCH(ck_ring_sem, ck_ring_sem, ck_ring_sem_open(), free, ck_ring_sem_put, ck_ring_sem_get)
+TRIP_BENCH(ck_ring_sem, ck_ring_sem, ck_ring_sem_open(), free, ck_ring_sem_put, ck_ring_sem_get)
 
 static inline void glib_put(GAsyncQueue *q, uint64_t item)
 {
@@ -137,6 +141,7 @@ static inline uint64_t glib_get(GAsyncQueue *q)
 }
 
 QUEUE_BENCH(glib, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_put, glib_get)
+TRIP_BENCH(glib, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_put, glib_get)
 
 /*
  * ck_ring's producers wait for each other without yielding. With more of them than CPUs that can take a whole time slice an
@@ -146,6 +151,7 @@ enum { CK_RING_FIXED = 2500 };
 
 static const bench_row rows[] = {
     QUEUE_ROWS(fairlead, 0), QUEUE_ROWS(pthread, 0), QUEUE_ROWS(nsync, 0), QUEUE_ROWS(ck_ring_sem, CK_RING_FIXED),
-    QUEUE_ROWS(glib, 0),     QUEUE_ROWS(plain, 0),
+    QUEUE_ROWS(glib, 0),     QUEUE_ROWS(plain, 0),   TRIP_ROWS(fairlead),  TRIP_ROWS(pthread),
+    TRIP_ROWS(nsync),        TRIP_ROWS(ck_ring_sem), TRIP_ROWS(glib),
 };
 BENCH_ROWS(rows)

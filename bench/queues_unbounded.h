@@ -13,15 +13,7 @@
  * sleeps: who finds it empty gives the CPU away and looks again. So that no run is about memory alone each is of so many items,
  * not of so long.
  */
-enum { UNBOUNDED_MANY = 16, UNBOUNDED_FIXED = 100000 };
-
-typedef struct item_8 {
-	uint64_t words[1];
-} item_8;
-
-typedef struct item_64 {
-	uint64_t words[8];
-} item_64;
+enum { UNBOUNDED_FIXED = 100000 };
 
 static inline void unbounded_produce_share(const bench_thread *t, int producers, uint64_t *share)
 {
@@ -66,7 +58,7 @@ static inline void unbounded_check(const unbounded_data *data)
 	{                                                                                                              \
 		struct impl##_##item##_state *s = (struct impl##_##item##_state *)t->state;                            \
 		type *q = s->q;                                                                                        \
-		item items[UNBOUNDED_MANY];                                                                            \
+		item items[QUEUE_MANY];                                                                                \
 		int producers = t->threads - consumers;                                                                \
 		memset(items, 0, sizeof items);                                                                        \
 		if (t->index < producers) {                                                                            \
@@ -103,7 +95,7 @@ static inline void unbounded_check(const unbounded_data *data)
 	}                                                                                                              \
 	__attribute__((unused)) static void impl##_##item##_many(bench_thread *t)                                      \
 	{                                                                                                              \
-		impl##_##item##_run(t, t->threads / 2, UNBOUNDED_MANY);                                                \
+		impl##_##item##_run(t, t->threads / 2, QUEUE_MANY);                                                    \
 	}                                                                                                              \
 	__attribute__((unused)) static void impl##_##item##_mpsc(bench_thread *t)                                      \
 	{                                                                                                              \

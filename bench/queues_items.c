@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Bounded blocking queues, 1,024 items of 64 bytes, and of 8 and 64 several at a time. Those in C++ are in queues_boost.cc, queues_tbb.cc, queues_moodycamel.cc. */
+#include "queues_items.h"
+#include "monitor.h"
+
+#include <ck_ring.h>
+#include <errno.h>
+#include <fairlead/queue.h>
+#include <semaphore.h>
+
+#define FAIRLEAD(item)                                                                                                 \
+	FL_QUEUE_OF(item, item##_queue)                                                                                \
+	static item##_queue *fairlead_##item##_open(void)                                                              \
+	{                                                                                                              \
+		item##_queue *q = NULL;                                                                                \
+		if (item##_queue_create(&q, &(fl_queue_config){.capacity = QUEUE_CAPACITY}))                           \
+			bench_fail("fl_queue_create");                                                                 \
+		return q;                                                                                              \
+	}                                                                                                              \
+	static inline void fairlead_##item##_put(item##_queue *q, const item *items, size_t n)                         \
+	{                                                                                                              \
+		if (n == 1 ? item##_queue_put(q, items[0]) != 0 : item##_queue_put_many(q, items, n) != n)             \
+			bench_fail("fl_queue_put");                                                                    \
+	}                                                                                                              \
+	static inline size_t fairlead_##item##_get(item##_queue *q, item *items, size_t n)                             \
+	{                                                                                                              \
+		return n == 1 ? item##_queue_get(q, items) == 0 : item##_queue_get_many(q, items, n);                  \
+	}                                                                                                              \
+	ITEMS_BENCH(fairlead, item, item##_queue, fairlead_##item##_open(), item##_queue_free, fairlead_##item##_put,  \
+	            fairlead_##item##_get)
+
+FAIRLEAD(item_8)
+FAIRLEAD(item_64)
+
+/*
+ * The textbook queue of queues_mpmc.c. A call moves as many as it can under one lock and wakes one, however many it moved; the
+ * one that wakes, and leaves something, wakes the next: this took less than a wake for each item.
+ */
+#define MONITOR_ITEMS(mon, item)                                                                                       \
+	typedef struct mon##_##item##_queue {                                                                          \
+		mon_##mon##_mutex mutex;                                                                               \
+		mon_##mon##_cond items, space;                                                                         \
+		unsigned first, length, getters, putters;                                                              \
+		item ring[QUEUE_CAPACITY];                                                                             \
+	} mon##_##item##_queue;                                                                                        \
+	static mon##_##item##_queue *mon##_##item##_open(void)                                                         \
+	{                                                                                                              \
+		mon##_##item##_queue *q = bench_alloc(sizeof *q);                                                      \
+		mon_##mon##_mutex_init(&q->mutex);                                                                     \
+		mon_##mon##_cond_init(&q->items);                                                                      \
+		mon_##mon##_cond_init(&q->space);                                                                      \
+		return q;                                                                                              \
+	}                                                                                                              \
+	static inline void mon##_##item##_unlock(mon##_##item##_queue *q)                                              \
+	{                                                                                                              \
+		bool getter = q->getters > 0 && q->length > 0, putter = q->putters > 0 && q->length < QUEUE_CAPACITY;  \
+		q->getters -= getter;                                                                                  \
+		q->putters -= putter;                                                                                  \
+		mon_##mon##_unlock(&q->mutex);                                                                         \
+		if (getter)                                                                                            \
+			mon_##mon##_signal(&q->items);                                                                 \
+		if (putter)                                                                                            \
+			mon_##mon##_signal(&q->space);                                                                 \
+	}                                                                                                              \
+	static inline void mon##_##item##_put(mon##_##item##_queue *q, const item *items, size_t n)                    \
+	{                                                                                                              \
+		while (n > 0) {                                                                                        \
+			mon_##mon##_lock(&q->mutex);                                                                   \
+			while (q->length == QUEUE_CAPACITY) {                                                          \
+				q->putters++;                                                                          \
+				mon_##mon##_wait(&q->space, &q->mutex);                                                \
+			}                                                                                              \
+			for (; n > 0 && q->length < QUEUE_CAPACITY; n--)                                               \
+				q->ring[(q->first + q->length++) % QUEUE_CAPACITY] = *items++;                         \
+			mon##_##item##_unlock(q);                                                                      \
+		}                                                                                                      \
+	}                                                                                                              \
+	static inline size_t mon##_##item##_get(mon##_##item##_queue *q, item *items, size_t n)                        \
+	{                                                                                                              \
+		size_t got = 0;                                                                                        \
+		mon_##mon##_lock(&q->mutex);                                                                           \
+		while (q->length == 0) {                                                                               \
+			q->getters++;                                                                                  \
+			mon_##mon##_wait(&q->items, &q->mutex);                                                        \
+		}                                                                                                      \
+		for (; got < n && q->length > 0; q->length--)                                                          \
+			items[got++] = q->ring[q->first++ % QUEUE_CAPACITY];                                           \
+		mon##_##item##_unlock(q);                                                                              \
+		return got;                                                                                            \
+	}                                                                                                              \
+	ITEMS_BENCH(mon, item, mon##_##item##_queue, mon##_##item##_open(), free, mon##_##item##_put,                  \
+	            mon##_##item##_get)
+
+MONITOR_ITEMS(pthread, item_8)
+MONITOR_ITEMS(pthread, item_64)
+MONITOR_ITEMS(nsync, item_8)
+MONITOR_ITEMS(nsync, item_64)
+
+/* Concurrency Kit's ring does not block: one POSIX semaphore counts the space, one the items. By value, one by one. */
+CK_RING_PROTOTYPE(items_8, item_8)
+CK_RING_PROTOTYPE(items_64, item_64)
+
+static inline void ck_wait(sem_t *sem)
+{
+	while (sem_wait(sem))
+		if (errno != EINTR)
+			bench_fail("sem_wait");
+}
+
+#define CK(item, name)                                                                                                 \
+	typedef struct ck_##item##_queue {                                                                             \
+		ck_ring_t ring;                                                                                        \
+		BENCH_ALIGNED sem_t space;                                                                             \
+		BENCH_ALIGNED sem_t items;                                                                             \
+		BENCH_ALIGNED item buffer[2 * QUEUE_CAPACITY]; /* one of QUEUE_CAPACITY would hold one item less */    \
+	} ck_##item##_queue;                                                                                           \
+	static ck_##item##_queue *ck_##item##_open(void)                                                               \
+	{                                                                                                              \
+		ck_##item##_queue *q = bench_alloc(sizeof *q);                                                         \
+		ck_ring_init(&q->ring, 2 * QUEUE_CAPACITY);                                                            \
+		if (sem_init(&q->space, 0, QUEUE_CAPACITY) || sem_init(&q->items, 0, 0))                               \
+			bench_fail("sem_init");                                                                        \
+		return q;                                                                                              \
+	}                                                                                                              \
+	static inline void ck_##item##_put(ck_##item##_queue *q, const item *items, size_t n)                          \
+	{                                                                                                              \
+		for (size_t i = 0; i < n; i++) {                                                                       \
+			item copy = items[i];                                                                          \
+			ck_wait(&q->space);                                                                            \
+			while (!ck_ring_enqueue_mpmc_##name(&q->ring, q->buffer, &copy))                               \
+				sched_yield();                                                                         \
+			sem_post(&q->items);                                                                           \
+		}                                                                                                      \
+	}                                                                                                              \
+	static inline size_t ck_##item##_get(ck_##item##_queue *q, item *items, size_t n)                              \
+	{                                                                                                              \
+		(void)n;                                                                                               \
+		ck_wait(&q->items);                                                                                    \
+		while (!ck_ring_dequeue_mpmc_##name(&q->ring, q->buffer, items))                                       \
+			sched_yield();                                                                                 \
+		sem_post(&q->space);                                                                                   \
+		return 1;                                                                                              \
+	}                                                                                                              \
+	ITEMS_BENCH(ck, item, ck_##item##_queue, ck_##item##_open(), free, ck_##item##_put, ck_##item##_get)
+
+CK(item_8, items_8)
+CK(item_64, items_64)
+
+/* GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. Several go under one lock. */
+static inline gpointer glib_from_item_8(const item_8 *item)
+{
+	return (gpointer)(uintptr_t)item->words[0];
+}
+
+static inline void glib_to_item_8(gpointer got, item_8 *item)
+{
+	item->words[0] = (uintptr_t)got;
+}
+
+static inline gpointer glib_from_item_64(const item_64 *item)
+{
+	item_64 *made = malloc(sizeof *made);
+	*made = *item;
+	return made;
+}
+
+static inline void glib_to_item_64(gpointer got, item_64 *item)
+{
+	*item = *(item_64 *)got;
+	free(got);
+}
+
+#define GLIB(item)                                                                                                     \
+	static inline void glib_##item##_put(GAsyncQueue *q, const item *items, size_t n)                              \
+	{                                                                                                              \
+		gpointer made[QUEUE_MANY];                                                                             \
+		for (size_t i = 0; i < n; i++)                                                                         \
+			made[i] = glib_from_##item(&items[i]);                                                         \
+		g_async_queue_lock(q);                                                                                 \
+		for (size_t i = 0; i < n; i++)                                                                         \
+			g_async_queue_push_unlocked(q, made[i]);                                                       \
+		g_async_queue_unlock(q);                                                                               \
+	}                                                                                                              \
+	static inline size_t glib_##item##_get(GAsyncQueue *q, item *items, size_t n)                                  \
+	{                                                                                                              \
+		gpointer taken[QUEUE_MANY];                                                                            \
+		size_t got = 0;                                                                                        \
+		g_async_queue_lock(q);                                                                                 \
+		taken[got++] = g_async_queue_pop_unlocked(q);                                                          \
+		while (got < n && (taken[got] = g_async_queue_try_pop_unlocked(q)) != NULL)                            \
+			got++;                                                                                         \
+		g_async_queue_unlock(q);                                                                               \
+		for (size_t i = 0; i < got; i++)                                                                       \
+			glib_to_##item(taken[i], &items[i]);                                                           \
+		return got;                                                                                            \
+	}                                                                                                              \
+	ITEMS_BENCH(glib, item, GAsyncQueue, g_async_queue_new(), g_async_queue_unref, glib_##item##_put,              \
+	            glib_##item##_get)
+
+GLIB(item_8)
+GLIB(item_64)
+
+/* As in queues_mpmc.c: its producers wait for each other without yielding, so its operations are counted out. */
+enum { CK_RING_FIXED = 2500 };
+
+static const bench_row rows[] = {
+    ITEMS_ROWS("mpmc", "fairlead", fairlead, 0), ITEMS_ROWS("mpmc", "pthread", pthread, 0),
+    ITEMS_ROWS("mpmc", "nsync", nsync, 0),       ITEMS_ROWS("mpmc", "ck_ring_sem", ck, CK_RING_FIXED),
+    ITEMS_ROWS("mpmc", "glib", glib, 0),
+};
+BENCH_ROWS(rows)
