@@ -152,6 +152,40 @@ FL_STRESS(mpsc_late, late, appends, consumer)
 	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
 }
 
+/*
+ * The shortest of it: who appended the last segment has not moved the tail yet, and there is a spare. The consumer moves the tail,
+ * goes on, and frees the segment; between the first and its look at who keeps it there is no fence but that look's.
+ */
+struct mpsc_retire {
+	fl_mpsc *q;
+	int got;
+};
+
+FL_STRESS_SETUP(mpsc_retire)
+{
+	s->q = mpsc_of(1, 3);
+	s->got = take(s->q) + take(s->q);
+	s->q->chain.tail = s->q->chain.head;
+	FL_STRESS_CHECK(s->q->chain.spare != NULL);
+}
+
+FL_STRESS_ACTOR(mpsc_retire, late)
+{
+	OK(fl_mpsc_try_put(s->q, &(int){4}));
+}
+
+FL_STRESS_ACTOR(mpsc_retire, consumer)
+{
+	s->got += take(s->q);
+}
+
+FL_STRESS(mpsc_retire, late, consumer)
+{
+	int sum = end(s->q, 4) + s->got;
+	FL_ACCEPTABLE(sum == 10, "each once");
+	FL_FORBIDDEN(1, "lost, doubled, or counted wrongly");
+}
+
 /* closed_with_outstanding_reservation: accepted <=> got, by the consumer that takes until it is told that all is over. */
 struct mpsc_close {
 	fl_mpsc *q;
