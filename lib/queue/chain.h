@@ -163,7 +163,8 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 			*rc = -ENOMEM;
 			return 0;
 		}
-		/* acquire: the tail is read after it, so that an equal one was equal at one moment */
+		/* acquire: a tail, or a `next`, that is read after it is no older than the one this head was taken under, so that
+		   an equal one was equal at one moment; pairs with the release below */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (__builtin_expect(head >= c->cells, 0)) {
 			*rc = fl__chain_leave(c, *s);
@@ -179,8 +180,8 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 		}
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
-		if (__builtin_expect(fl__cas_relaxed(&(*s)->head, &head, head + k),
-		                     1)) /* relaxed: it gives tickets alone */
+		/* release: who has this head has the puts before it, its own putter's too; pairs with the acquire above */
+		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
 			return k;
 	}
 }

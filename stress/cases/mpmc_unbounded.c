@@ -148,6 +148,38 @@ FL_STRESS(unbounded_own_push, one, two)
 	FL_ACCEPTABLE(1, "each found one");
 }
 
+/* The same where both have been here before, so that no fence of theirs is between, but the queue's own steps. */
+struct unbounded_own_push_again {
+	fl_mpmc_unbounded *q;
+};
+
+FL_STRESS_SETUP(unbounded_own_push_again)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(2), 0);
+}
+
+static void look_then_put_and_take(fl_mpmc_unbounded *q)
+{
+	(void)fl_mpmc_unbounded_length(q);
+	put_then_take(q, 1);
+}
+
+FL_STRESS_ACTOR(unbounded_own_push_again, one)
+{
+	look_then_put_and_take(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_own_push_again, two)
+{
+	look_then_put_and_take(s->q);
+}
+
+FL_STRESS(unbounded_own_push_again, one, two)
+{
+	(void)unbounded_end(s->q, 0);
+	FL_ACCEPTABLE(1, "each found one");
+}
+
 /*
  * block_reuse_ordering, reclaim_stall: one takes from segments that the other goes over, retires, and puts into again. The
  * model sees a segment that is used by its old owner and its new one.
