@@ -189,13 +189,6 @@ static bool rendezvous_line_up(fl_queue *q, enum fl__queue_side side, struct fl_
 	return waits;
 }
 
-/* There is no baton to pass on; a late one, of a queue that was here before, ends here. */
-static bool rendezvous_needs_no_wake(void *state)
-{
-	(void)state;
-	return true;
-}
-
 static void rendezvous_close(void *state)
 {
 	fl_queue *q = fl__queue_of(state);
@@ -240,7 +233,6 @@ const struct fl__queue_type fl__queue_rendezvous = {
     .get = rendezvous_get,
     .discard = rendezvous_discard,
     .can = {rendezvous_can_get, rendezvous_can_put},
-    .mark = {rendezvous_needs_no_wake, rendezvous_needs_no_wake},
     .line_up = rendezvous_line_up,
     .close = rendezvous_close,
     .is_closed = rendezvous_is_closed,
