@@ -13,7 +13,7 @@ static int by_value(const void *a, const void *b, void *arg)
 	return (x > y) - (x < y);
 }
 
-enum { ORDERS = 1 };
+enum { ORDERS = 3 };
 
 static fl_queue *unbounded(int order, size_t item_size, void (*drop)(void *item, void *arg), void *arg)
 {

@@ -46,7 +46,8 @@ typedef enum fl_queue_order {
  * As capacity: the queue is never full; it grows with what is in it, and gives the memory back. A put may return -ENOMEM, and
  * does not wait. FL_FIFO: without locks, as fl_mpmc_unbounded: no call but a get that sleeps waits for a thread that was
  * stopped, wherever it was; a put that is under way counts in the length and for a join, and makes FL_ON_QUEUE ready, until it is
- * done or refused; of a batch others may come between, and one get takes no more than lies in one piece of memory.
+ * done or refused; of a batch others may come between, and one get takes no more than lies in one piece of memory. Other orders: an
+ * array that grows and shrinks, moved under the lock; a batch goes in as a whole.
  */
 #define FL_UNBOUNDED SIZE_MAX
 

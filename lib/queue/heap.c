@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a bounded queue that is LIFO, or in order of priority: an array under a lock. As a stack it has the oldest
+ * What holds the items of a queue that is LIFO, or in order of priority: an array under a lock. As a stack it has the oldest
  * first; by priority it is a binary heap, and beside each item stands how many were put before it, which decides between
  * equals. Items are moved, never swapped, so any size does without room to spare.
  *
@@ -11,6 +11,10 @@
  * nothing else is called under it but the user's comparison, which may call nothing of the library that waits. Wakes come
  * after it. Nobody is ever in the middle of something: there is no -EBUSY. What is in the memory of the queue ends with
  * fl__unlock(): who gets the item then may free it.
+ *
+ * Without bounds the array gets twice the room when it is full, and half when a get leaves it less than a quarter full: so who goes to
+ * and fro at one length does not pay each time. Another array is allocated, and the one before freed, outside the lock; under it
+ * is looked again: who comes with one that is of no use by then frees that. A get that finds no memory leaves it to the next.
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -18,13 +22,20 @@
 #include <errno.h>
 #include <fairlead/inline.h>
 
+enum { ROOM_LEAST = 16 }; /* items; without bounds */
+
+struct array {
+	size_t room; /* items; of a bounded queue its capacity */
+	unsigned char *items;
+	uint64_t *ages; /* by priority alone: of each item, the puts before it */
+};
+
 struct heap {
 	uint32_t lock;
 	bool closed, marked[2];
 	size_t length, capacity, item_size; /* the last two never change */
 	uint64_t puts;
-	unsigned char *items;
-	uint64_t *ages; /* by priority alone: of each item, the puts before it */
+	struct array array;
 	int (*compare)(const void *a, const void *b, void *compare_arg);
 	void *compare_arg;
 };
@@ -33,20 +44,20 @@ struct heap {
 
 static void *item_at(const struct heap *h, size_t place)
 {
-	return h->items + place * h->item_size;
+	return h->array.items + place * h->item_size;
 }
 
 static void move(struct heap *h, size_t to, size_t from)
 {
 	fl__copy(item_at(h, to), item_at(h, from), h->item_size);
-	h->ages[to] = h->ages[from];
+	h->array.ages[to] = h->array.ages[from];
 }
 
 /* Whether the item at `a` comes out before the one at `b`. */
 static bool before(const struct heap *h, size_t a, size_t b)
 {
 	const int order = h->compare(item_at(h, a), item_at(h, b), h->compare_arg);
-	return order < 0 || (order == 0 && h->ages[a] < h->ages[b]);
+	return order < 0 || (order == 0 && h->array.ages[a] < h->array.ages[b]);
 }
 
 /* The place for an item that is newer than all: those that it comes before are moved down. */
@@ -68,7 +79,7 @@ static void add(struct heap *h, const void *item)
 	size_t place = h->length;
 	if (h->compare) {
 		place = make_room(h, item);
-		h->ages[place] = h->puts;
+		h->array.ages[place] = h->puts;
 	}
 	fl__copy(item_at(h, place), item, h->item_size);
 	h->length++;
@@ -106,32 +117,49 @@ static void remove_next(struct heap *h)
 
 /* Life. */
 
+static void array_free(struct array *a)
+{
+	fl__free(a->items);
+	fl__free(a->ages);
+	*a = (struct array){.room = 0};
+}
+
+/* False: no memory, and nothing to free. */
+static bool array_make(struct array *a, size_t room, size_t item_size, bool with_ages)
+{
+	*a = (struct array){.room = room, .items = fl__alloc(room, item_size)};
+	if (with_ages)
+		a->ages = fl__alloc(room, sizeof *a->ages);
+	if (a->items && (a->ages || !with_ages))
+		return true;
+	array_free(a);
+	return false;
+}
+
+static bool too_much(size_t room, size_t item_size, bool with_ages)
+{
+	size_t bytes;
+	const size_t most = with_ages && item_size < sizeof(uint64_t) ? sizeof(uint64_t) : item_size;
+	return __builtin_mul_overflow(room, most, &bytes) || bytes > PTRDIFF_MAX;
+}
+
 static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct heap *h = state;
-	size_t bytes;
-	const size_t most = config->order == FL_PRIORITY && item_size < sizeof *h->ages ? sizeof *h->ages : item_size;
-	if (__builtin_mul_overflow(config->capacity, most, &bytes) || bytes > PTRDIFF_MAX)
+	const size_t room = config->capacity == FL_UNBOUNDED ? ROOM_LEAST : config->capacity;
+	*h = (struct heap){.capacity = config->capacity,
+	                   .item_size = item_size,
+	                   .compare = config->compare,
+	                   .compare_arg = config->compare_arg};
+	if (too_much(room, item_size, h->compare))
 		return -EOVERFLOW;
-	*h = (struct heap){.capacity = config->capacity, .item_size = item_size};
-	h->items = fl__alloc(config->capacity, item_size);
-	if (config->order == FL_PRIORITY) {
-		h->compare = config->compare;
-		h->compare_arg = config->compare_arg;
-		h->ages = fl__alloc(config->capacity, sizeof *h->ages);
-	}
-	if (h->items && (h->ages || !h->compare))
-		return 0;
-	fl__free(h->items);
-	fl__free(h->ages);
-	return -ENOMEM;
+	return array_make(&h->array, room, item_size, h->compare) ? 0 : -ENOMEM;
 }
 
 static void heap_fini(void *state)
 {
 	struct heap *h = state;
-	fl__free(h->items);
-	fl__free(h->ages);
+	array_free(&h->array);
 }
 
 /* Under the lock. */
@@ -157,22 +185,99 @@ static bool take_mark(struct heap *h, enum fl__queue_side side)
 	return marked;
 }
 
+/* Has the items in `a`, which has room for them, and the array that was there in `a`. */
+static void change_arrays(struct heap *h, struct array *a)
+{
+	const struct array before = h->array;
+	memcpy(a->items, before.items, h->length * h->item_size);
+	if (h->compare)
+		memcpy(a->ages, before.ages, h->length * sizeof *a->ages);
+	h->array = *a;
+	*a = before;
+}
+
+/* The room that is needed for `n` more items; 0: it is there. SIZE_MAX: more than there can be. */
+static size_t lacks_room(const struct heap *h, size_t n)
+{
+	size_t room = h->array.room, all;
+	if (h->capacity != FL_UNBOUNDED || n <= room - h->length)
+		return 0;
+	if (__builtin_add_overflow(h->length, n, &all) || __builtin_add_overflow(room, room, &room))
+		return SIZE_MAX;
+	return room > all ? room : all;
+}
+
+/* The room that is enough where there is far too much; 0: it is as it should be. */
+static size_t has_too_much(const struct heap *h)
+{
+	size_t room = h->array.room;
+	if (h->capacity != FL_UNBOUNDED)
+		return 0;
+	while (h->length < room / 4 && room / 2 >= ROOM_LEAST)
+		room /= 2;
+	return room < h->array.room ? room : 0;
+}
+
+/* Outside it. */
+
+static bool make_room_for(struct heap *h, size_t room, struct array *spare)
+{
+	array_free(spare);
+	return !too_much(room, h->item_size, h->compare) && array_make(spare, room, h->item_size, h->compare);
+}
+
+/* With 0 it has the lock, and there is room; or -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
+static int lock_with_room(struct heap *h, size_t n, struct array *spare)
+{
+	int rc;
+	size_t lacks;
+	for (;;) {
+		fl__lock(&h->lock);
+		rc = can_put(h);
+		lacks = rc == 0 ? lacks_room(h, n) : 0;
+		if (lacks == 0 || (spare->room >= h->length && n <= spare->room - h->length))
+			break;
+		(void)fl__unlock(&h->lock);
+		if (!make_room_for(h, lacks, spare))
+			return -ENOMEM;
+	}
+	if (lacks > 0)
+		change_arrays(h, spare);
+	if (rc != 0)
+		(void)fl__unlock(&h->lock);
+	return rc;
+}
+
+static void shrink(struct heap *h, size_t room)
+{
+	struct array spare;
+	if (!array_make(&spare, room, h->item_size, h->compare))
+		return;
+	fl__lock(&h->lock);
+	if (room < h->array.room && h->length <= room / 2)
+		change_arrays(h, &spare);
+	(void)fl__unlock(&h->lock);
+	array_free(&spare);
+}
+
 /* The operations of type.h. */
 
 static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct heap *h = state;
+	struct array spare = {.room = 0};
 	const unsigned char *next = items;
-	fl__lock(&h->lock);
-	const int rc = can_put(h);
+	const int rc = lock_with_room(h, n, &spare);
 	if (rc == 0) {
 		const size_t space = h->capacity - h->length;
 		*count = n < space ? n : space;
 		for (size_t i = 0; i < *count; i++)
 			add(h, next + i * h->item_size);
 		*owes_wake = take_mark(h, FL__GETTERS);
+		(void)fl__unlock(&h->lock);
 	}
-	(void)fl__unlock(&h->lock);
+	if (__builtin_expect(spare.room > 0, 0))
+		array_free(&spare);
 	return rc;
 }
 
@@ -180,6 +285,7 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 {
 	struct heap *h = state;
 	unsigned char *next = items;
+	size_t enough = 0;
 	fl__lock(&h->lock);
 	const int rc = can_get(h);
 	if (rc == 0) {
@@ -189,8 +295,11 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 			remove_next(h);
 		}
 		*owes_wake = take_mark(h, FL__PUTTERS);
+		enough = has_too_much(h);
 	}
 	(void)fl__unlock(&h->lock);
+	if (__builtin_expect(enough > 0, 0))
+		shrink(h, enough);
 	return rc;
 }
 
@@ -201,18 +310,15 @@ static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	fl__lock(&h->lock);
 	const int rc = can_get(h);
 	struct heap taken = {.length = h->length,
-	                     .capacity = h->capacity,
 	                     .item_size = h->item_size,
-	                     .items = h->items,
-	                     .ages = h->ages,
+	                     .array = h->array,
 	                     .compare = h->compare,
 	                     .compare_arg = h->compare_arg};
 	if (rc == 0) {
 		*owes_wake = take_mark(h, FL__PUTTERS);
 		h->closed = true;
 		h->length = 0;
-		h->items = NULL;
-		h->ages = NULL;
+		h->array = (struct array){.room = 0};
 	}
 	(void)fl__unlock(&h->lock);
 	if (rc != 0)
@@ -222,7 +328,7 @@ static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 			of->drop(item_at(&taken, next_place(&taken)), of->drop_arg);
 		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
 	}
-	heap_fini(&taken);
+	array_free(&taken.array);
 	return 0;
 }
 

@@ -56,7 +56,7 @@ struct fl__queue_type {
 	bool puts_shrink; /* they count some that are being put, and may come to nothing; never less than were put */
 };
 
-/* Bounded all three: FIFO, without locks; LIFO and by priority, under one; the last that were put, under one. */
+/* Bounded: FIFO, without locks; LIFO and by priority, which may also be without bounds, under one; the last that were put, under one. */
 extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
 /* FIFO, for one producer and one consumer. */
 extern const struct fl__queue_type fl__queue_pair;

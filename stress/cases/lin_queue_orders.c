@@ -75,6 +75,61 @@ FL_LIN(lin_lifo, &fl_lin_lifo, .limit = 2)
 	fl_queue_free(s->q);
 }
 
+/* The same without bounds: never full. */
+struct lin_lifo_unbounded {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_lifo_unbounded)
+{
+	s->q = ordered(FL_LIFO, FL_UNBOUNDED);
+}
+
+FL_LIN_OP(lin_lifo_unbounded, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_lifo_unbounded, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_lifo_unbounded, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN_OP(lin_lifo_unbounded, length, FL_LIN_LENGTH)
+{
+	return (int64_t)fl_queue_length(s->q);
+}
+
+FL_LIN_OP(lin_lifo_unbounded, put_many, FL_LIN_PUT_MANY, .keys = 3)
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_lifo_unbounded, get_many, FL_LIN_GET_MANY, .keys = 3)
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_lifo_unbounded, &fl_lin_lifo)
+{
+	fl_queue_free(s->q);
+}
+
 /* The least first, of equals the oldest. */
 struct lin_priority {
 	fl_queue *q;
@@ -126,6 +181,61 @@ FL_LIN_OP(lin_priority, get_many, FL_LIN_GET_MANY, .keys = 3)
 }
 
 FL_LIN(lin_priority, &fl_lin_priority, .limit = 3)
+{
+	fl_queue_free(s->q);
+}
+
+/* The same without bounds: never full. */
+struct lin_priority_unbounded {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_priority_unbounded)
+{
+	s->q = ordered(FL_PRIORITY, FL_UNBOUNDED);
+}
+
+FL_LIN_OP(lin_priority_unbounded, put, FL_LIN_PUT, .weight = 3, .keys = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_priority_unbounded, get, FL_LIN_GET, .weight = 3)
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_priority_unbounded, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN_OP(lin_priority_unbounded, length, FL_LIN_LENGTH)
+{
+	return (int64_t)fl_queue_length(s->q);
+}
+
+FL_LIN_OP(lin_priority_unbounded, put_many, FL_LIN_PUT_MANY, .keys = 3)
+{
+	int items[3];
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+}
+
+FL_LIN_OP(lin_priority_unbounded, get_many, FL_LIN_GET_MANY, .keys = 3)
+{
+	int items[3];
+	int64_t got[3];
+	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
+	for (unsigned i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items(n, got);
+}
+
+FL_LIN(lin_priority_unbounded, &fl_lin_priority)
 {
 	fl_queue_free(s->q);
 }
@@ -257,5 +367,51 @@ FL_STRESS(heap_full, producer, consumer)
 	const size_t left = fl_queue_length(s->q);
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->got == 1 && left == 1, "put after the get");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* An array that grows and shrinks while others put and get: each item once, and nobody is in an array that is gone. */
+struct heap_grows {
+	fl_queue *q;
+	int sum[2], left;
+};
+
+FL_STRESS_SETUP(heap_grows)
+{
+	s->q = ordered(fl_stress_choose(2) ? FL_PRIORITY : FL_LIFO, FL_UNBOUNDED);
+	for (int i = 0; i < 15; i++) /* one less than there is room for */
+		OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(heap_grows, one)
+{
+	OK(fl_queue_put(s->q, &(int){2}));
+	OK(fl_queue_put(s->q, &(int){4}));
+}
+
+FL_STRESS_ACTOR(heap_grows, two)
+{
+	int got[12];
+	OK(fl_queue_put(s->q, &(int){8}));
+	size_t n = fl_queue_try_get_many(s->q, got, 12);
+	while (n > 0)
+		s->sum[1] += got[--n];
+}
+
+FL_STRESS_ACTOR(heap_grows, three)
+{
+	int item;
+	OK(fl_queue_get(s->q, &item));
+	s->sum[0] += item;
+}
+
+FL_STRESS(heap_grows, one, two, three)
+{
+	int item;
+	s->left = fl_queue_length(s->q) == 5 ? 0 : 1000;
+	while (fl_queue_try_get(s->q, &item) == 0)
+		s->left += item;
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->sum[0] + s->sum[1] + s->left == 29, "each once");
 	FL_FORBIDDEN(1, "lost or doubled");
 }

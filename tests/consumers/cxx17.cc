@@ -359,6 +359,12 @@ static void waiting_for_any()
 	fl_queue_config rendezvous{};
 	rendezvous.capacity = FL_RENDEZVOUS;
 	rendezvous.when_full = FL_WAIT_FOR_SPACE;
+	fl_queue *grows = nullptr;
+	fl_queue_config unbounded{};
+	unbounded.capacity = FL_UNBOUNDED;
+	CHECK(fl_queue_create(&grows, sizeof(int), &unbounded) == 0 && fl_queue_put(grows, &selected) == 0);
+	CHECK(fl_queue_capacity(grows) == FL_UNBOUNDED && fl_queue_close_now(grows) == 1);
+	fl_queue_free(grows);
 	CHECK(fl_queue_create(&meets, sizeof(int), &rendezvous) == 0);
 	cases[0].queue = meets;
 	CHECK(fl_select_until(cases, 1, 0, nullptr) == -ETIMEDOUT);
