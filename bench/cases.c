@@ -293,6 +293,11 @@ const bench_case bench_cases[] = {
 		.weaker = {"moodycamel", "urcu", "ck_fifo"},
 	},
 	{
+		.name = "queues/unbounded_blocking", .unit = "ns/item", .threads = {2, 4, 8, 16},
+		.peers = {"tbb", "glib", "boost"},
+		.weaker = {"moodycamel"},
+	},
+	{
 		.name = "queues/mpsc", .unit = "ns/item", .threads = {2, 5, 9, 17},
 		.peers = {"tbb", "glib"},
 		.weaker = {"moodycamel", "urcu", "ck_fifo"},

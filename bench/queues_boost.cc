@@ -7,6 +7,7 @@
 #include <boost/lockfree/queue.hpp>
 #include <boost/lockfree/spsc_queue.hpp>
 #include <boost/thread/concurrent_queues/sync_bounded_queue.hpp>
+#include <boost/thread/concurrent_queues/sync_queue.hpp>
 
 namespace
 {
@@ -31,6 +32,20 @@ template <class Item>
 size_t blocking_get(blocking_of<Item> *q, Item *items, size_t)
 {
 	q->pull_front(items[0]);
+	return 1;
+}
+
+using unbounded = boost::concurrent::sync_queue<item_8>;
+
+void unbounded_put(unbounded *q, const item_8 *items, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		q->push(items[i]);
+}
+
+size_t unbounded_get(unbounded *q, item_8 *items, size_t)
+{
+	q->pull(items[0]);
 	return 1;
 }
 
@@ -59,10 +74,13 @@ ITEMS_BENCH(blocking, item_8, blocking_of<item_8>, new blocking_of<item_8>(QUEUE
 ITEMS_BENCH(blocking, item_64, blocking_of<item_64>, new blocking_of<item_64>(QUEUE_CAPACITY), close, blocking_put,
             blocking_get)
 
+ITEMS_BENCH(unbounded, item_8, unbounded, new unbounded, close, unbounded_put, unbounded_get)
+
 static const bench_row rows[] = {
     SPSC_ROWS(boost_spsc, "boost"),
     RING_ROWS(boost_mpmc, "boost", 0),
     ITEMS_ROWS("ring", "boost", boost_ring, 0),
     ITEMS_ROWS("mpmc", "boost", blocking, 0),
+    ITEMS_UNBOUNDED_ROW("boost", unbounded),
 };
 BENCH_ROWS(rows)

@@ -32,6 +32,17 @@
 FAIRLEAD(item_8)
 FAIRLEAD(item_64)
 
+static item_8_queue *fairlead_unbounded_open(void)
+{
+	item_8_queue *q = NULL;
+	if (item_8_queue_create(&q, &(fl_queue_config){.capacity = FL_UNBOUNDED}))
+		bench_fail("fl_queue_create");
+	return q;
+}
+
+ITEMS_BENCH(fairlead_unbounded, item_8, item_8_queue, fairlead_unbounded_open(), item_8_queue_free, fairlead_item_8_put,
+            fairlead_item_8_get)
+
 /*
  * The textbook queue of queues_mpmc.c. A call moves as many as it can under one lock and wakes one, however many it moved; the
  * one that wakes, and leaves something, wakes the next: this took less than a wake for each item.
@@ -206,6 +217,7 @@ enum { CK_RING_FIXED = 2500 };
 static const bench_row rows[] = {
     ITEMS_ROWS("mpmc", "fairlead", fairlead, 0), ITEMS_ROWS("mpmc", "pthread", pthread, 0),
     ITEMS_ROWS("mpmc", "nsync", nsync, 0),       ITEMS_ROWS("mpmc", "ck_ring_sem", ck, CK_RING_FIXED),
-    ITEMS_ROWS("mpmc", "glib", glib, 0),
+    ITEMS_ROWS("mpmc", "glib", glib, 0),         ITEMS_UNBOUNDED_ROW("fairlead", fairlead_unbounded),
+    ITEMS_UNBOUNDED_ROW("glib", glib),
 };
 BENCH_ROWS(rows)

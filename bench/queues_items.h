@@ -50,7 +50,7 @@
 	{                                                                                                              \
 		impl##_##item##_run(t, 1);                                                                             \
 	}                                                                                                              \
-	static void impl##_##item##_many(bench_thread *t)                                                              \
+	__attribute__((unused)) static void impl##_##item##_many(bench_thread *t)                                      \
 	{                                                                                                              \
 		impl##_##item##_run(t, QUEUE_MANY);                                                                    \
 	}                                                                                                              \
@@ -111,6 +111,8 @@
 	{                                                                                                              \
 		"queues/" case, label, impl##_##item##_setup, impl##_##item##_##run, impl##_##item##_teardown, fixed   \
 	}
+/* Without a bound: each run is of so many items, so that none is about memory alone. */
+#define ITEMS_UNBOUNDED_ROW(label, impl) ITEMS_ROW("unbounded_blocking", label, impl, item_8, one, 100000)
 /* `of` is "mpmc", or "ring". `fixed`: see bench_row. */
 #define ITEMS_ROWS(of, label, impl, fixed)                                                                             \
 	ITEMS_ROW(of "_64", label, impl, item_64, one, fixed),                                                         \

@@ -89,6 +89,7 @@ static const bench_row rows[] = {
     QUEUE_ROWS(moodycamel, 0),
     TRIP_ROWS(moodycamel),
     ITEMS_ROWS("mpmc", "moodycamel", moodycamel, 0),
+    ITEMS_UNBOUNDED_ROW("moodycamel", moodycamel),
     RING_ROWS(moodycamel_ring, "moodycamel", 0),
     ITEMS_ROWS("ring", "moodycamel", moodycamel_ring, 0),
 };

@@ -72,10 +72,13 @@ RING_BENCH(tbb_ring, queue, open<uint64_t>(), close, TBB_PUT, TBB_GET)
 TBB_ITEMS(item_8)
 TBB_ITEMS(item_64)
 
+ITEMS_BENCH(tbb_unbounded, item_8, queue_of<item_8>, new queue_of<item_8>, close, put_items, get_items)
+
 static const bench_row rows[] = {
     QUEUE_ROWS(tbb, 0),
     TRIP_ROWS(tbb),
     ITEMS_ROWS("mpmc", "tbb", tbb, 0),
+    ITEMS_UNBOUNDED_ROW("tbb", tbb_unbounded),
     RING_ROWS(tbb_ring, "tbb", 0),
     ITEMS_ROWS("ring", "tbb", tbb_ring, 0),
 };
