@@ -13,14 +13,16 @@ static int by_value(const void *a, const void *b, void *arg)
 	return (x > y) - (x < y);
 }
 
-enum { ORDERS = 3 };
+/* By their orders, and FIFO for one consumer. */
+enum { KINDS = 4 };
 
 static fl_queue *unbounded(int order, size_t item_size, void (*drop)(void *item, void *arg), void *arg)
 {
 	fl_queue *q = NULL;
 	FL_OK(fl_queue_create(&q, item_size,
 	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
-	                                         .order = (fl_queue_order)order,
+	                                         .order = (fl_queue_order)(order % 3),
+	                                         .one_consumer = order == 3,
 	                                         .compare = order == FL_PRIORITY ? by_value : NULL,
 	                                         .drop = drop,
 	                                         .drop_arg = arg}));
@@ -36,7 +38,7 @@ static int expected(int order, int n, int i)
 FL_TEST(queue_unbounded_is_never_full)
 {
 	enum { MANY = 10000 };
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		assert_true(fl_queue_capacity(q) == FL_UNBOUNDED);
 		for (int i = 0; i < MANY; i++) {
@@ -62,7 +64,7 @@ FL_TEST(queue_unbounded_batches)
 	static int items[MANY], got[MANY];
 	for (int i = 0; i < MANY; i++)
 		items[i] = i;
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		size_t count = 77;
 		assert_int_equal(fl_queue_try_put_many(q, items, 0), 0);
@@ -82,7 +84,7 @@ FL_TEST(queue_unbounded_batches)
 
 FL_TEST(queue_unbounded_create_without_memory)
 {
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		const long before = seam_live_allocs();
 		for (unsigned step = 0;; step++) {
 			fl_queue *q = NULL;
@@ -90,7 +92,8 @@ FL_TEST(queue_unbounded_create_without_memory)
 			const int rc =
 			    fl_queue_create(&q, 24,
 			                    &(fl_queue_config){.capacity = FL_UNBOUNDED,
-			                                       .order = (fl_queue_order)order,
+			                                       .order = (fl_queue_order)(order % 3),
+			                                       .one_consumer = order == 3,
 			                                       .compare = order == FL_PRIORITY ? by_value : NULL});
 			const bool healed = seam_heal() > 0;
 			FL_RC(rc, healed ? 0 : -ENOMEM);
@@ -105,7 +108,7 @@ FL_TEST(queue_unbounded_create_without_memory)
 /* A put that finds no memory has put nothing, and the queue goes on; of a batch goes in what there is room for. */
 FL_TEST(queue_unbounded_put_without_memory)
 {
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		static int items[4000], got[8000];
 		size_t count = 77;
@@ -152,7 +155,7 @@ static void add(void *item, void *sum)
 /* Dropped once, by who closes or frees, and dealt with. */
 FL_TEST(queue_unbounded_drops_what_is_left)
 {
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		fl_queue *first = unbounded(order, sizeof(int), NULL, NULL);
 		FL_OK(fl_queue_put(first, &(int){1})); /* gives this thread what it keeps */
 		fl_queue_free(first);
@@ -185,7 +188,7 @@ FL_TEST(queue_unbounded_drops_what_is_left)
 
 FL_TEST(queue_unbounded_closed_drains)
 {
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		int item = 9;
 		for (int i = 0; i < 700; i++)
@@ -211,7 +214,7 @@ FL_TEST(queue_unbounded_closed_drains)
 /* Ready: for a put always, for a get when there is an item, or never will be. */
 FL_TEST(queue_unbounded_readiness)
 {
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
 		for (int i = 0, item; i < 600; i++) {
 			FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_QUEUE(q)), -ETIMEDOUT);

@@ -13,14 +13,16 @@ static int by_value(const void *a, const void *b, void *arg)
 	return (x > y) - (x < y);
 }
 
-enum { ORDERS = 3, SLACK = 40000 /* bytes: segments that a thread keeps, a spare, a small array */ };
+/* By their orders, and FIFO for one consumer. */
+enum { KINDS = 4, SLACK = 40000 /* bytes: segments that a thread keeps, a spare, a small array */ };
 
 static fl_queue *unbounded(int order)
 {
 	fl_queue *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int),
 	                      &(fl_queue_config){.capacity = FL_UNBOUNDED,
-	                                         .order = (fl_queue_order)order,
+	                                         .order = (fl_queue_order)(order % 3),
+	                                         .one_consumer = order == 3,
 	                                         .compare = order == FL_PRIORITY ? by_value : NULL}));
 	return q;
 }
@@ -64,7 +66,7 @@ static void drain(fl_queue *q, size_t batch)
 FL_TEST(queue_memory_returns_after_burst)
 {
 	COUNTING();
-	for (int order = 0; order < ORDERS; order++)
+	for (int order = 0; order < KINDS; order++)
 		for (size_t batch = 1; batch <= 64; batch += 63) {
 			fl_queue *q = unbounded(order);
 			fill(q, 2000);
@@ -82,7 +84,7 @@ FL_TEST(queue_memory_returns_after_burst)
 FL_TEST(queue_unbounded_steady_flow_allocates_nothing)
 {
 	COUNTING();
-	for (int order = 0; order < ORDERS; order++)
+	for (int order = 0; order < KINDS; order++)
 		for (int length = 0; length < 300; length += 7) {
 			fl_queue *q = unbounded(order);
 			int item;
@@ -103,7 +105,7 @@ FL_TEST(queue_unbounded_steady_flow_allocates_nothing)
 FL_TEST(queue_unbounded_get_needs_no_memory)
 {
 	FL_FAULTS();
-	for (int order = 0; order < ORDERS; order++) {
+	for (int order = 0; order < KINDS; order++) {
 		fl_queue *q = unbounded(order);
 		int item;
 		fill(q, 3000);
@@ -203,11 +205,12 @@ static int consume(void *arg)
 
 FL_TEST(queue_unbounded_crowd)
 {
-	for (int turn = 0; turn < TURNS * ORDERS; turn++) {
-		crowd c = {.q = unbounded(turn % ORDERS), .each = (int)fl_test_scaled(3000)};
+	for (int turn = 0; turn < TURNS * KINDS; turn++) {
+		crowd c = {.q = unbounded(turn % KINDS), .each = (int)fl_test_scaled(3000)};
 		const uint64_t all = (uint64_t)PRODUCERS * (uint64_t)c.each;
 		fl_thread producers[PRODUCERS], consumers[CONSUMERS];
-		for (int i = 0; i < CONSUMERS; i++)
+		const int at_once = turn % KINDS == 3 ? 1 : CONSUMERS;
+		for (int i = 0; i < at_once; i++)
 			FL_OK(fl_thread_start(&consumers[i], consume, &c, NULL));
 		for (int i = 0; i < PRODUCERS; i++)
 			FL_OK(fl_thread_start(&producers[i], produce, &c, NULL));
@@ -216,7 +219,7 @@ FL_TEST(queue_unbounded_crowd)
 		FL_OK(fl_queue_join(c.q));
 		assert_true(fl__load_relaxed(&c.got) == all);
 		fl_queue_close(c.q);
-		for (int i = 0; i < CONSUMERS; i++)
+		for (int i = 0; i < at_once; i++)
 			FL_OK(fl_thread_join(&consumers[i], NULL));
 		assert_true(c.sum == all * (all - 1) / 2);
 		FL_OK(fl_queue_try_join(c.q));

@@ -76,8 +76,9 @@ typedef struct fl_queue_config {
 	void *compare_arg;
 	/*
 	 * Promises that at most one context puts (gets) at a time; which one it is may change, if the next is ordered after the last.
-	 * To break one is undefined. Both together make the puts and gets of a bounded FL_FIFO queue that waits for space cheaper,
-	 * without a locked instruction; other combinations change nothing. What it costs: whoever sleeps, or closes, makes the processors that
+	 * To break one is undefined. One consumer makes the gets of an unbounded FL_FIFO queue cheaper; fl_queue_close_now() and to wait
+	 * for FL_ON_QUEUE count as gets then. Both together make the puts and gets of a bounded FL_FIFO queue that waits for space cheaper,
+	 * without a locked instruction; other combinations change nothing. What that costs: whoever sleeps, or closes, makes the processors that
 	 * run this process agree (membarrier), microseconds; the first such queue of a process may take ten milliseconds to make; and
 	 * a program that forbids itself that system call later on panics. "Full" and "empty" are what the caller can know: a
 	 * put that has returned, but of which nothing has told the consumer, may not be there yet.

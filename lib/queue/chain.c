@@ -503,7 +503,8 @@ uint64_t fl__chain_length(struct fl__chain *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	uint64_t taken = s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it */
+	uint64_t taken =
+	    s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it; as in fl__chain_tickets() */
 	uint64_t put = tickets(c, last_segment(c, &borrowed));
 	give_back(borrowed);
 	return put > taken ? put - taken : 0;

@@ -30,7 +30,7 @@ static const struct fl__queue_type *type_of(const fl_queue_config *c)
 	switch (c->order) {
 	case FL_FIFO:
 		if (unbounded)
-			return &fl__queue_unbounded;
+			return c->one_consumer ? &fl__queue_inbox : &fl__queue_unbounded;
 		return c->one_producer && c->one_consumer ? &fl__queue_pair : &fl__queue_ring;
 	case FL_LIFO:
 	case FL_PRIORITY:

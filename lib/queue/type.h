@@ -60,7 +60,7 @@ struct fl__queue_type {
 extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
 /* FIFO, for one producer and one consumer. */
 extern const struct fl__queue_type fl__queue_pair;
-/* Without room; FIFO without bounds, and without locks. */
-extern const struct fl__queue_type fl__queue_rendezvous, fl__queue_unbounded;
+/* Without room; FIFO without bounds, and without locks; the same for one consumer. */
+extern const struct fl__queue_type fl__queue_rendezvous, fl__queue_unbounded, fl__queue_inbox;
 
 #endif

@@ -13,6 +13,10 @@
  * given back, whether it sees anybody or not: either it finds them, or they come later, and count without it. A ticket that a
  * consumer gives back needs nothing of the kind: its put is still under way, and ends as any other.
  *
+ * For one consumer (fl__queue_inbox) it is the same but for the get. The others that move the head, and set segments aside, are the
+ * consumer's too then: marking, which who sleeps or looks does (fl__queue_line_up()), and discarding. All the rest only reads under a
+ * hazard pointer.
+ *
  * Lifetime: as in side.c. What a put does last is to fill its cell, or to append (fl__chain_put()).
  */
 #include "chain.h"
@@ -57,6 +61,20 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 	int rc = 0;
 	*owes_wake = false;
 	*count = fl__chain_get_many(chain_of(state), items, n, &rc);
+	return *count > 0 ? 0 : rc;
+}
+
+/* The only consumer: it takes its tickets by plain moves. */
+static int unbounded_get_alone(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct fl__chain *c = chain_of(state);
+	int rc = 0;
+	*owes_wake = false;
+	for (*count = 0; *count < n; ++*count) {
+		rc = fl__chain_get_alone(c, (unsigned char *)items + *count * c->item_size);
+		if (rc != 0)
+			break;
+	}
 	return *count > 0 ? 0 : rc;
 }
 
@@ -137,6 +155,23 @@ const struct fl__queue_type fl__queue_unbounded = {
     .fini = unbounded_fini,
     .put = unbounded_put,
     .get = unbounded_get,
+    .discard = unbounded_discard,
+    .can = {unbounded_can_get, unbounded_can_put},
+    .mark = {unbounded_mark_empty, never_full},
+    .close = unbounded_close,
+    .is_closed = unbounded_is_closed,
+    .length = unbounded_length,
+    .capacity = unbounded_capacity,
+    .puts = unbounded_puts,
+    .puts_shrink = true,
+};
+
+const struct fl__queue_type fl__queue_inbox = {
+    .size = sizeof(struct fl__chain) + FL__LINE - 1,
+    .init = unbounded_init,
+    .fini = unbounded_fini,
+    .put = unbounded_put,
+    .get = unbounded_get_alone,
     .discard = unbounded_discard,
     .can = {unbounded_can_get, unbounded_can_put},
     .mark = {unbounded_mark_empty, never_full},

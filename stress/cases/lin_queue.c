@@ -97,3 +97,39 @@ FL_LIN(lin_queue_unbounded, &fl_lin_fifo)
 {
 	fl_queue_free(s->q);
 }
+
+/* One of the threads is the consumer, as promised. */
+struct lin_queue_inbox {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(lin_queue_inbox)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}));
+	struct fl__chain *c = fl__at_line(s->q->state);
+	fl__chain_end(c);
+	memset(c, 0, sizeof *c);
+	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+}
+
+FL_LIN_OP(lin_queue_inbox, put, FL_LIN_PUT, .weight = 3)
+{
+	return fl_queue_try_put(s->q, &(int){(int)arg});
+}
+
+FL_LIN_OP(lin_queue_inbox, get, FL_LIN_GET, .weight = 3, .by = FL_LIN_THREAD(0))
+{
+	int item, rc = fl_queue_try_get(s->q, &item);
+	return rc ? rc : item;
+}
+
+FL_LIN_OP(lin_queue_inbox, close, FL_LIN_CLOSE, .most = 1)
+{
+	fl_queue_close(s->q);
+	return 0;
+}
+
+FL_LIN(lin_queue_inbox, &fl_lin_fifo)
+{
+	fl_queue_free(s->q);
+}

@@ -11,11 +11,11 @@ static struct fl__chain *chain_in(fl_queue *q)
 	return fl__at_line(q->state);
 }
 
-static fl_queue *unbounded_dropping(size_t cells, int items, void (*drop)(void *item, void *arg), void *arg)
+static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
 {
 	fl_queue *q = NULL;
-	OK(fl_queue_create(&q, sizeof(int),
-	                   &(fl_queue_config){.capacity = FL_UNBOUNDED, .drop = drop, .drop_arg = arg}));
+	config.capacity = FL_UNBOUNDED;
+	OK(fl_queue_create(&q, sizeof(int), &config));
 	struct fl__chain *c = chain_in(q);
 	fl__chain_end(c);
 	memset(c, 0, sizeof *c);
@@ -28,7 +28,13 @@ static fl_queue *unbounded_dropping(size_t cells, int items, void (*drop)(void *
 
 static fl_queue *unbounded(size_t cells, int items)
 {
-	return unbounded_dropping(cells, items, NULL, NULL);
+	return unbounded_as((fl_queue_config){.drop = NULL}, cells, items);
+}
+
+/* Where there is one consumer: promised, or not. */
+static fl_queue *for_one(size_t cells, int items)
+{
+	return unbounded_as((fl_queue_config){.one_consumer = fl_stress_choose(2) == 1}, cells, items);
 }
 
 /* wakeup_stranded: two sleep, two items: one each. */
@@ -73,7 +79,7 @@ struct growing_two_producers {
 
 FL_STRESS_SETUP(growing_two_producers)
 {
-	s->q = unbounded(1 + fl_stress_choose(2), 0);
+	s->q = for_one(1 + fl_stress_choose(2), 0);
 }
 
 FL_STRESS_ACTOR(growing_two_producers, one)
@@ -182,7 +188,7 @@ FL_STRESS_SETUP(growing_free_after_get)
 	const int before = (int)fl_stress_choose(2);
 	s->many = fl_stress_choose(2) == 1;
 	s->last = s->many ? 12 : 10;
-	s->q = unbounded(1 + fl_stress_choose(2), before);
+	s->q = for_one(1 + fl_stress_choose(2), before);
 }
 
 FL_STRESS_ACTOR(growing_free_after_get, producer)
@@ -217,7 +223,7 @@ struct growing_join_refused {
 
 FL_STRESS_SETUP(growing_join_refused)
 {
-	s->q = unbounded(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
+	s->q = for_one(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
 	s->dealt = -(int)fl_queue_length(s->q);
 }
 
@@ -258,7 +264,7 @@ struct growing_join_early {
 FL_STRESS_SETUP(growing_join_early)
 {
 	int item;
-	s->q = unbounded(3, 1);
+	s->q = for_one(3, 1);
 	OK(fl_queue_get(s->q, &item)); /* and it is never done */
 	fl__hazards_end();
 }
@@ -328,29 +334,22 @@ FL_STRESS(growing_close, one, two, producer, closer)
 	FL_FORBIDDEN(1, "lost, or refused and there");
 }
 
-/*
- * drop_vs_send_double_free: got or dropped, once, and all dealt with. Who drops has other things to do with queues meanwhile, and the
- * item is still there.
- */
+/* drop_vs_send_double_free: got or dropped, once, and all dealt with. */
 struct growing_drop {
-	fl_queue *q, *other;
+	fl_queue *q;
 	int put, got, dropped;
 	size_t n;
 };
 
-static void drop_busily(void *item, void *arg)
+static void add_dropped(void *item, void *arg)
 {
-	struct growing_drop *s = arg;
-	int moved;
-	OK(fl_queue_try_put(s->other, &(int){1}));
-	OK(fl_queue_try_get(s->other, &moved));
-	s->dropped += *(int *)item;
+	*(int *)arg += *(int *)item;
 }
 
 FL_STRESS_SETUP(growing_drop)
 {
-	s->other = unbounded(1, 0);
-	s->q = unbounded_dropping(1 + fl_stress_choose(2), 2, drop_busily, s);
+	s->q =
+	    unbounded_as((fl_queue_config){.drop = add_dropped, .drop_arg = &s->dropped}, 1 + fl_stress_choose(2), 2);
 }
 
 FL_STRESS_ACTOR(growing_drop, producer)
@@ -376,9 +375,52 @@ FL_STRESS(growing_drop, producer, consumer, closer)
 {
 	const int over = fl_queue_try_join(s->q);
 	fl_queue_free(s->q);
-	fl_queue_free(s->other);
 	FL_FORBIDDEN(over != 0, "not all dealt with");
 	FL_FORBIDDEN(s->got + s->dropped != 3 + s->put, "lost, or dropped twice");
 	FL_ACCEPTABLE(s->n == 0, "all got");
 	FL_ACCEPTABLE(s->n > 0, "dropped");
+}
+
+/*
+ * Who drops an item has other things to do with queues meanwhile, so that it keeps their segments; the item is still there. The first
+ * segment that goes becomes the spare, the second is freed.
+ */
+struct growing_drop_busily {
+	fl_queue *q, *other;
+	int got, dropped;
+};
+
+static void drop_busily(void *item, void *arg)
+{
+	struct growing_drop_busily *s = arg;
+	int moved;
+	OK(fl_queue_try_put(s->other, &(int){1}));
+	OK(fl_queue_try_get(s->other, &moved));
+	s->dropped += *(int *)item;
+}
+
+FL_STRESS_SETUP(growing_drop_busily)
+{
+	s->other = unbounded(8, 0);
+	s->q = unbounded_as((fl_queue_config){.drop = drop_busily, .drop_arg = s}, 1, 3);
+}
+
+FL_STRESS_ACTOR(growing_drop_busily, consumer)
+{
+	int item;
+	if (fl_queue_try_get(s->q, &item) == 0)
+		s->got = item;
+}
+
+FL_STRESS_ACTOR(growing_drop_busily, closer)
+{
+	(void)fl_queue_close_now(s->q);
+}
+
+FL_STRESS(growing_drop_busily, consumer, closer)
+{
+	fl_queue_free(s->q);
+	fl_queue_free(s->other);
+	FL_ACCEPTABLE(s->got + s->dropped == 6, "each once");
+	FL_FORBIDDEN(1, "lost, or dropped twice");
 }
