@@ -225,13 +225,15 @@ int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel
 {
 	struct selection s = {.cases = cases, .n = n};
 	bool any = false;
+	if (n > INT_MAX)
+		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		cases[i].closed = false;
 		if (cases[i].queue && !is_valid(&cases[i]))
 			return -EINVAL;
 		any |= cases[i].queue != NULL;
 	}
-	if (!any || n > INT_MAX)
+	if (!any)
 		return -EINVAL;
 	const int rc = try_all(&s);
 	return rc == -EAGAIN ? select_late(&s, deadline, cancel) : rc;
