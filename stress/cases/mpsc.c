@@ -153,7 +153,8 @@ FL_STRESS(mpsc_late, late, appends, consumer)
 }
 
 /*
- * The shortest of it: who appended the last segment has not moved the tail yet, and there is a spare. The consumer moves the tail,
+ * The shortest of it: who appended the last segment has not moved the tail yet, and there is a spare (on real threads one that
+ * others keep by chance, an address that came again, may not be it). The consumer moves the tail,
  * goes on, and frees the segment; between the first and its look at who keeps it there is no fence but that look's.
  */
 struct mpsc_retire {
@@ -166,7 +167,6 @@ FL_STRESS_SETUP(mpsc_retire)
 	s->q = mpsc_of(1, 3);
 	s->got = take(s->q) + take(s->q);
 	s->q->chain.tail = s->q->chain.head;
-	FL_STRESS_CHECK(s->q->chain.spare != NULL);
 }
 
 FL_STRESS_ACTOR(mpsc_retire, late)
