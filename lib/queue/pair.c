@@ -165,7 +165,7 @@ static int no_item(struct fl__pair *q, uint64_t at)
 	if (flags & FL__PAIR_CLOSED) {
 		if (!seal(q))
 			return -EBUSY;
-		return fl__load_acquire(&q->tail) == at ? -EPIPE : 0; /* pairs with end_put() */
+		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0; /* relaxed: the last; find_item() loads it anew */
 	}
 	return (flags & FL__PAIR_GETTER) && is_putting(q) ? -EBUSY : -EAGAIN;
 }
@@ -298,8 +298,9 @@ static int pair_can_get(void *state)
 	struct fl__pair *q = state;
 	if (flags_of(q) & FL__PAIR_DROPPED)
 		return -EPIPE;
-	const uint64_t head = fl__load_acquire(&q->head); /* as in items_in() */
-	if (fl__load_acquire(&q->tail) != head)           /* pairs with end_put() */
+	/* relaxed, both: whoever acts on what this says loads them anew */
+	const uint64_t head = fl__load_relaxed(&q->head);
+	if (fl__load_relaxed(&q->tail) != head)
 		return 0;
 	return no_item(q, head);
 }
@@ -361,9 +362,10 @@ static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	uint64_t at = fl__load_acquire(&q->head);        /* pairs with end_get() */
-	const uint64_t end = fl__load_acquire(&q->tail); /* pairs with end_put() */
-	end_get(q, end);
+	/* relaxed, both: is_getting() has acquired the head, and the close before this the tail */
+	uint64_t at = fl__load_relaxed(&q->head);
+	const uint64_t end = fl__load_relaxed(&q->tail);
+	fl__store_relaxed(&q->head, end); /* relaxed: no put comes that would need the slots */
 	for (*count = (size_t)(end - at); at != end; at++) {
 		if (of->drop)
 			of->drop(slot, of->drop_arg);
@@ -387,7 +389,8 @@ static size_t pair_capacity(const void *state)
 
 static uint64_t pair_puts(void *state)
 {
-	return fl__load_acquire(&((struct fl__pair *)state)->tail); /* pairs with end_put() */
+	/* relaxed: a count; who compares it has acquired what is done, and so the puts of that (join.c) */
+	return fl__load_relaxed(&((struct fl__pair *)state)->tail);
 }
 
 const struct fl__queue_type fl__queue_pair = {

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Right code that the engine once called wrong: each was found by a review of it. */
+#include "../../lib/base/atomic.h"
+#include "../../lib/base/sys.h"
 #include "cases.h"
 #include <stdint.h>
 
@@ -192,4 +194,31 @@ FL_STRESS_ACTOR(visible_in_the_end, setter)
 FL_STRESS(visible_in_the_end, waiter, setter)
 {
 	FL_ACCEPTABLE(1, "seen");
+}
+
+/* Dekker's with one fence for both, asked of the system by one of the two. */
+struct asked_fence {
+	atomic_int light, heavy;
+	int light_saw, heavy_saw, rc;
+};
+
+FL_STRESS_ACTOR(asked_fence, quick)
+{
+	SET(&s->light, 1);
+	fl__in_program_order();
+	s->light_saw = LOOK(&s->heavy);
+}
+
+FL_STRESS_ACTOR(asked_fence, slow)
+{
+	SET(&s->heavy, 1);
+	s->rc = fl__sys.membarrier();
+	s->heavy_saw = LOOK(&s->light);
+}
+
+FL_STRESS(asked_fence, quick, slow)
+{
+	FL_ACCEPTABLE(s->rc != 0, "the system has none");
+	FL_ACCEPTABLE(s->light_saw || s->heavy_saw, "one saw the other");
+	FL_FORBIDDEN(1, "neither saw the other");
 }

@@ -193,7 +193,7 @@ FL_STRESS(pair_close_put, producer, closer)
 /* A consumer beside a put and a close: once it has been told "closed and drained", no put is accepted that was not got. */
 struct pair_close_between {
 	fl_queue *q;
-	int put_rc, rc, item;
+	int put_rc, rc, item, data;
 };
 
 FL_STRESS_SETUP(pair_close_between)
@@ -204,16 +204,19 @@ FL_STRESS_SETUP(pair_close_between)
 FL_STRESS_ACTOR(pair_close_between, producer)
 {
 	s->put_rc = fl_queue_try_put(s->q, &(int){1});
+	FL_STRESS_CHECK(s->put_rc == 0 || s->data == 1);
 }
 
 FL_STRESS_ACTOR(pair_close_between, consumer)
 {
 	s->rc = fl_queue_get(s->q, &s->item);
 	FL_STRESS_CHECK(s->rc == -EPIPE || fl_queue_get(s->q, &s->item) == -EPIPE);
+	FL_STRESS_CHECK(s->data == 1);
 }
 
 FL_STRESS_ACTOR(pair_close_between, closer)
 {
+	s->data = 1;
 	fl_queue_close(s->q);
 }
 
@@ -427,5 +430,107 @@ FL_STRESS(pair_select, consumer, one, two)
 	fl_queue_free(s->b);
 	FL_ACCEPTABLE(s->index == 0 && s->item == 1 && left == 2, "the first");
 	FL_ACCEPTABLE(s->index == 1 && s->item == 2 && left == 1, "the second");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A refused put, though the close is not over, knows what came before it. */
+struct pair_refused {
+	fl_queue *q;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(pair_refused)
+{
+	s->q = pair_of(1, NULL);
+}
+
+FL_STRESS_ACTOR(pair_refused, producer)
+{
+	s->rc = fl_queue_try_put(s->q, &(int){1});
+	FL_STRESS_CHECK(s->rc == 0 || s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_refused, closer)
+{
+	s->data = 1;
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(pair_refused, producer, closer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && left == 1, "accepted");
+	FL_ACCEPTABLE(s->rc == -EPIPE && left == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
+}
+
+/* A length that a third asks for is one that was. */
+struct pair_length {
+	fl_queue *q;
+	size_t seen;
+};
+
+FL_STRESS_SETUP(pair_length)
+{
+	s->q = pair_of(1, NULL);
+}
+
+FL_STRESS_ACTOR(pair_length, producer)
+{
+	(void)!fl_queue_try_put(s->q, &(int){1});
+	(void)!fl_queue_try_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(pair_length, consumer)
+{
+	int item;
+	(void)!fl_queue_try_get(s->q, &item);
+	(void)!fl_queue_try_get(s->q, &item);
+}
+
+FL_STRESS_ACTOR(pair_length, looker)
+{
+	s->seen = fl_queue_length(s->q);
+}
+
+FL_STRESS(pair_length, producer, consumer, looker)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->seen == 0, "none");
+	FL_ACCEPTABLE(s->seen == 1, "one");
+	FL_FORBIDDEN(1, "more than there ever were");
+}
+
+/* Two who close at once: one of them has all that is in. */
+struct pair_drops {
+	fl_queue *q;
+	int dropped;
+	size_t n[2];
+};
+
+FL_STRESS_SETUP(pair_drops)
+{
+	s->q = pair_of(2, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(pair_drops, one)
+{
+	s->n[0] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS_ACTOR(pair_drops, two)
+{
+	s->n[1] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(pair_drops, one, two)
+{
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 2 && s->n[1] == 0, "one had them");
+	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 0 && s->n[1] == 2, "two had them");
 	FL_FORBIDDEN(1, "lost or doubled");
 }
