@@ -18,9 +18,9 @@ FL_TEST(spsc_create_refuses_what_cannot_be)
 	FL_RC(fl_spsc_create(&q, 1, SIZE_MAX), -EOVERFLOW);
 	FL_RC(fl_spsc_create(&q, SIZE_MAX, 1), -EOVERFLOW);
 	FL_RC(fl_spsc_create(&q, 1, PTRDIFF_MAX), -EOVERFLOW); /* there is one slot more */
-	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 16), -EOVERFLOW);
+	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 32), -EOVERFLOW);
 #if PTRDIFF_MAX > INT32_MAX /* else there may be as much */
-	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 16 - 1), -ENOMEM);
+	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 32 - 1), -ENOMEM);
 #endif
 	assert_ptr_equal(q, untouched);
 }

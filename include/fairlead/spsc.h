@@ -30,14 +30,15 @@ FL_BEGIN_DECLS
  * A put is no fence: who puts and then looks at what the consumer has written elsewhere (whether it sleeps, say) puts a
  * sequentially consistent fence between, as the consumer does between writing that and its last look.
  *
- * FL_SPSC_OF makes the typed form, which is inline: in the end some loads, a copy, and two stores. The functions below are the
+ * FL_SPSC_OF makes the typed form, which is inline: in the end two loads, a copy, and two stores. The functions below are the
  * untyped form.
  */
 typedef struct fl_spsc fl_spsc;
 
 /*
  * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item size or capacity of 0),
- * -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM.
+ * -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM. An item takes 4 bytes more than its size, or as many as
+ * its alignment, 16 at most.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 

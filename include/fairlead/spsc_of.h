@@ -2,7 +2,9 @@
 #ifndef FAIRLEAD_SPSC_OF_H
 #define FAIRLEAD_SPSC_OF_H
 
+#include <fairlead/inline.h>
 #include <fairlead/spsc.h>
+#include <stdint.h>
 #include <string.h>
 
 /*
@@ -18,79 +20,80 @@
 /*
  * Private, from here on: what the inline functions are made of. lib/queue/spsc.c says how it works.
  *
- * Whatever one side alone reads and writes lies apart from what both do, and so do the two words that both do.
+ * Each side's own position lies apart from the other's, and from what never changes.
  */
 #define FL__SPSC_APART 128 /* two cache lines: adjacent ones are fetched together */
 
 struct fl_spsc {
-	unsigned char *slots_; /* `count_` of item_size_; these never change */
-	size_t count_, item_size_;
+	unsigned char *slots_,
+	    *last_; /* the first slot, and the last: one more than the capacity; these never change */
+	size_t item_size_;
 	unsigned char apart_[FL__SPSC_APART];
-
-	size_t put_next_;  /* the producer's own: the slot of the next item, as in tail_ */
-	size_t head_seen_; /* head_ as it was */
-	unsigned char apart_put_[FL__SPSC_APART - 2 * sizeof(size_t)];
-
-	size_t tail_; /* atomic: behind the last item */
-	unsigned char apart_tail_[FL__SPSC_APART - sizeof(size_t)];
-
-	size_t head_; /* atomic: the oldest item */
-	unsigned char apart_head_[FL__SPSC_APART - sizeof(size_t)];
-
-	size_t get_next_;  /* the consumer's own: the slot of the oldest item, as in head_ */
-	size_t tail_seen_; /* tail_ as it was */
-	unsigned char apart_get_[FL__SPSC_APART - 2 * sizeof(size_t)];
+	unsigned char *put_; /* atomic: where the next item goes */
+	unsigned char apart_put_[FL__SPSC_APART - sizeof(unsigned char *)];
+	unsigned char *get_; /* atomic: where the oldest item is */
+	unsigned char apart_get_[FL__SPSC_APART - sizeof(unsigned char *)];
 };
 
 #define FL__SPSC_FN __attribute__((unused)) static inline
 
-static inline size_t fl__spsc_after(const fl_spsc *q, size_t slot)
+/* A slot: whether it has an item, then the item, as aligned as its size says, 16 at most; and the bytes from a slot to the next. */
+static inline size_t fl__spsc_offset(size_t size)
 {
-	if (__builtin_expect(slot + 1 == q->count_, 0)) /* a branch: the next operation need not wait for the outcome */
-		return 0;
-	return slot + 1;
+	const size_t lowest_bit = size & (~size + 1);
+	return lowest_bit < sizeof(uint32_t) ? sizeof(uint32_t) : lowest_bit < 16 ? lowest_bit : 16;
 }
 
-/* The slot for the next item, and in `*next` the one after it; NULL: full. */
-static inline unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, size_t *next)
+static inline size_t fl__spsc_stride(size_t size)
 {
-	const size_t slot = q->put_next_;
-	*next = fl__spsc_after(q, slot);
-	if (__builtin_expect(*next == q->head_seen_, 0)) {
-		/* acquire: what was there has been read; pairs with fl__spsc_end_get() */
-		q->head_seen_ = __atomic_load_n(&q->head_, __ATOMIC_ACQUIRE);
-		if (*next == q->head_seen_)
-			return NULL;
-	}
-	return q->slots_ + slot * size;
+	const size_t offset = fl__spsc_offset(size);
+	return (2 * offset + size - 1) & ~(offset - 1);
 }
 
-static inline void fl__spsc_end_put(fl_spsc *q, size_t next)
+static inline uint32_t *fl__spsc_full(unsigned char *slot)
 {
-	q->put_next_ = next;
-	/* release: the items are whole; pairs with fl__spsc_begin_get() and fl__spsc_items() */
-	__atomic_store_n(&q->tail_, next, __ATOMIC_RELEASE);
+	return (uint32_t *)(void *)slot;
 }
 
-/* The slot of the oldest item, and in `*next` the one after it; NULL: empty. */
-static inline const unsigned char *fl__spsc_begin_get(fl_spsc *q, size_t size, size_t *next)
+static inline unsigned char *fl__spsc_after(const fl_spsc *q, unsigned char *slot, size_t size)
 {
-	const size_t slot = q->get_next_;
-	if (__builtin_expect(slot == q->tail_seen_, 0)) {
-		/* acquire: the item is whole; pairs with fl__spsc_end_put() */
-		q->tail_seen_ = __atomic_load_n(&q->tail_, __ATOMIC_ACQUIRE);
-		if (slot == q->tail_seen_)
-			return NULL;
-	}
-	*next = fl__spsc_after(q, slot);
-	return q->slots_ + slot * size;
+	if (__builtin_expect(slot == q->last_, 0)) /* a branch: the next operation need not wait for the outcome */
+		return q->slots_;
+	return slot + fl__spsc_stride(size);
 }
 
-static inline void fl__spsc_end_get(fl_spsc *q, size_t next)
+/* The slot for the next item, and in `*next` the one behind it; NULL: full. */
+static inline unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, unsigned char **next)
 {
-	q->get_next_ = next;
-	/* release: the items have been read; pairs with fl__spsc_begin_put() and fl__spsc_space() */
-	__atomic_store_n(&q->head_, next, __ATOMIC_RELEASE);
+	unsigned char *slot = q->put_; /* the producer alone writes it */
+	*next = fl__spsc_after(q, slot, size);
+	/* acquire: what was there has been read; pairs with fl__spsc_end_get() */
+	return __builtin_expect(fl__load_acquire(fl__spsc_full(*next)), 0) ? NULL : slot;
+}
+
+/* The items from `slot` on are there: of several, the others say so already. `next`: the slot behind them. */
+static inline void fl__spsc_end_put(fl_spsc *q, unsigned char *slot, unsigned char *next)
+{
+	fl__store_relaxed(&q->put_, next); /* relaxed: who sees the item sees this by the next */
+	/* release: the items are whole; pairs with fl__spsc_begin_get() */
+	fl__store_release(fl__spsc_full(slot), 1);
+}
+
+/* The slot of the oldest item; NULL: empty. */
+static inline unsigned char *fl__spsc_begin_get(fl_spsc *q)
+{
+	unsigned char *slot = q->get_; /* the consumer alone writes it */
+	/* acquire: the item is whole; pairs with fl__spsc_end_put() */
+	return __builtin_expect(fl__load_acquire(fl__spsc_full(slot)), 1) ? slot : NULL;
+}
+
+/* Likewise. */
+static inline void fl__spsc_end_get(fl_spsc *q, unsigned char *slot, unsigned char *next)
+{
+	/* release: whoever sees that these are gone sees them put; pairs with fl_spsc_length() */
+	fl__store_release(&q->get_, next);
+	/* release: the items have been read; pairs with fl__spsc_begin_put() */
+	fl__store_release(fl__spsc_full(slot), 0);
 }
 
 #define FL__SPSC_OF_LIFE(type, name)                                                                                   \
@@ -126,12 +129,11 @@ static inline void fl__spsc_end_get(fl_spsc *q, size_t next)
 #define FL__SPSC_OF_PUT(type, name)                                                                                    \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                               \
 	{                                                                                                              \
-		size_t next;                                                                                           \
-		unsigned char *slot = fl__spsc_begin_put((fl_spsc *)q, sizeof(type), &next);                           \
+		unsigned char *next, *slot = fl__spsc_begin_put((fl_spsc *)q, sizeof(type), &next);                    \
 		if (__builtin_expect(!slot, 0))                                                                        \
 			return -EAGAIN;                                                                                \
-		memcpy(slot, &item, sizeof(type));                                                                     \
-		fl__spsc_end_put((fl_spsc *)q, next);                                                                  \
+		memcpy(slot + fl__spsc_offset(sizeof(type)), &item, sizeof(type));                                     \
+		fl__spsc_end_put((fl_spsc *)q, slot, next);                                                            \
 		return 0;                                                                                              \
 	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, const type *items, size_t n)                     \
@@ -142,12 +144,11 @@ static inline void fl__spsc_end_get(fl_spsc *q, size_t next)
 #define FL__SPSC_OF_GET(type, name)                                                                                    \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                              \
 	{                                                                                                              \
-		size_t next;                                                                                           \
-		const unsigned char *slot = fl__spsc_begin_get((fl_spsc *)q, sizeof(type), &next);                     \
+		unsigned char *slot = fl__spsc_begin_get((fl_spsc *)q);                                                \
 		if (__builtin_expect(!slot, 0))                                                                        \
 			return -EAGAIN;                                                                                \
-		memcpy(item, slot, sizeof(type));                                                                      \
-		fl__spsc_end_get((fl_spsc *)q, next);                                                                  \
+		memcpy(item, slot + fl__spsc_offset(sizeof(type)), sizeof(type));                                      \
+		fl__spsc_end_get((fl_spsc *)q, slot, fl__spsc_after((fl_spsc *)q, slot, sizeof(type)));                \
 		return 0;                                                                                              \
 	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *q, type *items, size_t n)                           \
