@@ -164,19 +164,26 @@ FL_STRESS(spsc_own, producer, consumer)
 /* A length that another asks for is one that could be; at most what was ever in. */
 struct spsc_length {
 	ints *q;
+	unsigned form;
 	size_t seen;
 };
 
 FL_STRESS_SETUP(spsc_length)
 {
 	s->q = ring_of(3);
+	s->form = fl_stress_choose(3);
 }
 
 FL_STRESS_ACTOR(spsc_length, mover)
 {
 	int item;
 	OK(ints_try_put(s->q, 1));
-	OK(ints_try_get(s->q, &item));
+	if (s->form == 0)
+		OK(ints_try_get(s->q, &item));
+	else if (s->form == 1)
+		OK(fl_spsc_try_get(ints_untyped(s->q), &item));
+	else
+		FL_STRESS_CHECK(ints_try_get_many(s->q, &item, 1) == 1);
 }
 
 FL_STRESS_ACTOR(spsc_length, looker)

@@ -158,6 +158,9 @@ size_t lab_sites(const struct lab_site **sites);
 /* Where `pc`, a return address, is in the source: false when there is no debugging information. Texts live for ever. */
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function);
 
+/* The source that was compiled to what is at `pc`, which may have been inline in a header; NULL: unknown. */
+const char *lab_unit(uintptr_t pc);
+
 /* The module that `pc` lies in, and its offset there; NULL when in none. For naming sites across processes. */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);
 

@@ -93,6 +93,16 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	return *file != NULL;
 }
 
+const char *lab_unit(uintptr_t pc)
+{
+	Dwfl_Module *module = pc != 0 && open_session() ? dwfl_addrmodule(session, pc - 1) : NULL;
+	Dwarf_Addr bias = 0;
+	for (Dwarf_Die *unit = NULL; module && (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+		if (dwarf_haspc(unit, pc - 1 - bias) == 1)
+			return dwarf_diename(unit);
+	return NULL;
+}
+
 static const char *short_name(const char *file)
 {
 	const char *slash = strrchr(file, '/');

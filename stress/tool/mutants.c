@@ -9,12 +9,20 @@
 
 enum { BASELINE_SHARE = 8 }; /* the first part may take 1/8 of the time */
 
-bool is_of_interest(const struct options *o, const char *file)
+static bool is_in_library(const char *file)
+{
+	return file && (strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0);
+}
+
+bool is_of_interest(const struct options *o, const char *file, const char *unit)
 {
 	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
-	/* of our own modules only the library counts; of others all that they bring */
-	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0;
+	/*
+	 * Of our own modules only the library counts; of others all that they bring. What is inline in a public header is also a
+	 * part of the library, but in the scenarios there are copies of it that do a part of what it is for.
+	 */
+	return o->n_loads > 0 || is_in_library(file) || (strstr(file, "include/fairlead/") && is_in_library(unit));
 }
 
 /* --- as it is --- */
@@ -72,6 +80,7 @@ static struct place *place_at(struct hunt *hunt, const struct site *site)
 	struct place *p = &hunt->places[hunt->n_places++];
 	*p = (struct place){.pc = site->pc, .operation = site->operation, .order = site->order, .weaker = site->weaker};
 	(void)lab_where(site->pc, &p->file, &p->line, &p->function);
+	p->unit = lab_unit(site->pc);
 	p->reached_by = zeroed(hunt->n_scenarios, sizeof *p->reached_by);
 	return p;
 }
@@ -112,7 +121,7 @@ static void make_mutants(struct hunt *hunt)
 	hunt->mutants = zeroed(n, sizeof *hunt->mutants);
 	for (size_t i = 0; i < hunt->n_places; i++) {
 		const struct place *p = &hunt->places[i];
-		for (unsigned step = 0; step < p->weaker && is_of_interest(hunt->options, p->file); step++)
+		for (unsigned step = 0; step < p->weaker && is_of_interest(hunt->options, p->file, p->unit); step++)
 			hunt->mutants[hunt->n_mutants++] = (struct mutant){.place = p, .step = step};
 	}
 }

@@ -97,7 +97,7 @@ bool mutants_explain(struct hunt *hunt)
 /* --- the sites that nothing reaches: from a file that was made from the module --- */
 
 struct unreached {
-	char operation[32], order[32], function[128], where[256];
+	char operation[32], order[32], function[128], where[256], unit[256];
 };
 
 static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset)
@@ -111,7 +111,7 @@ static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t of
 	return false;
 }
 
-/* Lines "module offset operation order function file:line", the file without its path's blanks. */
+/* Lines "module offset operation order function file:line unit", the files without their paths' blanks. */
 static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
 {
 	char line[1024], module[128];
@@ -119,10 +119,10 @@ static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached
 	struct unreached u, *list = NULL;
 	size_t n = 0;
 	while (fgets(line, sizeof line, in)) {
-		if (sscanf(line, "%127s %lx %31s %31s %127s %255s", module, &offset, u.operation, u.order, u.function,
-		           u.where) != 6)
+		if (sscanf(line, "%127s %lx %31s %31s %127s %255s %255s", module, &offset, u.operation, u.order,
+		           u.function, u.where, u.unit) != 7)
 			continue;
-		if (!is_of_interest(hunt->options, u.where) || is_reached(hunt, module, offset))
+		if (!is_of_interest(hunt->options, u.where, u.unit) || is_reached(hunt, module, offset))
 			continue;
 		struct unreached *more = realloc(list, (n + 1) * sizeof *list);
 		if (!more)
