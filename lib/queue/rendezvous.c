@@ -8,7 +8,7 @@
  *
  * Invariants, while the lot is shut:
  *   1. No two stand in line that could meet, but for such as give up: who lines up looks for somebody to meet in the same transaction.
- *      A select that gives and takes here does not meet itself.
+ *      A select that gives and takes here lines up for both in one step, and so does not meet itself.
  *   2. `closed` changes under the lot, so nobody meets, and nobody lines up, after that.
  *   3. Who is met was decided (lot.c, invariant 2) by who meets it, and returns only after its unpark: its item, and where an
  *      item goes, are there as long as the copy needs. Neither touches the queue after that, which the other may free: so a call for
@@ -51,21 +51,20 @@ static bool is_pending(const struct fl__node *node)
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
-/* The first in line of that side, an observer or not, that waits for something else than `wait` does; NULL: none. */
-static struct fl__node *first_of(const struct fl__lot *lot, enum fl__queue_side side, bool observer,
-                                 const struct fl__wait *wait)
+/* The first in line of that side, an observer or not; NULL: none. */
+static struct fl__node *first_of(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
 	struct fl__node *node = fl__lot_first(lot);
-	while (node && (node->value != side || node->observer != observer || node->wait == wait || !is_pending(node)))
+	while (node && (node->value != side || node->observer != observer || !is_pending(node)))
 		node = fl__lot_behind(node);
 	return node;
 }
 
-static int can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side, const struct fl__wait *wait)
+static int can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side)
 {
 	if (((const struct rendezvous *)(const void *)q->state)->closed)
 		return -EPIPE;
-	return first_of(lot, other(side), false, wait) ? 0 : -EAGAIN;
+	return first_of(lot, other(side), false) ? 0 : -EAGAIN;
 }
 
 /* Decides the first `n` in line of the other side, or as many as there are: who is taken, in that order. How many. */
@@ -73,7 +72,7 @@ static size_t meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, s
 {
 	struct fl__node *node;
 	size_t met = 0;
-	while (met < n && (node = first_of(lot, other(side), false, NULL)) != NULL) {
+	while (met < n && (node = first_of(lot, other(side), false)) != NULL) {
 		if (fl__lot_take_this(lot, node, FL__HANDED_OVER)) {
 			fl__queue_leave(q);
 			met++;
@@ -110,7 +109,7 @@ static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, s
 	const size_t size = q->item_size;
 	struct fl__lot lot;
 	open_line(&lot, q);
-	int rc = can(q, &lot, side, NULL);
+	int rc = can(q, &lot, side);
 	*count = rc == 0 ? meet(q, &lot, side, n) : 0;
 	fl__lot_shut(&lot);
 	struct fl__node *met = lot.taken;
@@ -145,7 +144,7 @@ static int look(void *state, enum fl__queue_side side)
 	fl_queue *q = fl__queue_of(state);
 	struct fl__lot lot;
 	open_line(&lot, q);
-	const int rc = can(q, &lot, side, NULL);
+	const int rc = can(q, &lot, side);
 	fl__lot_close(&lot);
 	return rc;
 }
@@ -169,7 +168,7 @@ static struct fl__node *with(struct fl__node *node)
 static void add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *seer;
-	while (!node->observer && (seer = first_of(lot, other(node->value), true, node->wait)) != NULL)
+	while (!node->observer && (seer = first_of(lot, other(node->value), true)) != NULL)
 		(void)fl__lot_take_this(lot, seer, 0); /* false: it gave up */
 	fl__lot_add(lot, node);
 }
@@ -181,7 +180,7 @@ static bool rendezvous_line_up(fl_queue *q, enum fl__queue_side side, struct fl_
 	open_line(&lot, q);
 	for (struct fl__node *node = first; node && waits; node = with(node)) {
 		node->value = node == first ? side : offer_of(node)->to ? FL__GETTERS : FL__PUTTERS;
-		waits = can(q, &lot, node->value, node->wait) == -EAGAIN;
+		waits = can(q, &lot, node->value) == -EAGAIN;
 	}
 	for (struct fl__node *node = first; node && waits; node = with(node))
 		add(&lot, node);

@@ -3,6 +3,7 @@
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/queue.h>
+#include <fairlead/select.h>
 #include <fairlead/stress_lin.h>
 
 /* Two producers and a consumer, one place: each item is got, dropped, or left; nobody waits for space. */
@@ -54,9 +55,12 @@ FL_STRESS(overwrite_once, one, two, consumer)
 	FL_FORBIDDEN(1, "neither");
 }
 
-/* A wake that is owed for an item goes out before the drop of another is called, which may wait for whoever is woken. */
+/*
+ * A wake that is owed for an item goes out before the drop of another is called, which may wait for whoever is woken. (The consumer
+ * waits at a rendezvous, too, where nobody comes: so it lines up without a look, whose lock and unlock keep the model busy.)
+ */
 struct overwrite_wakes_first {
-	fl_queue *q;
+	fl_queue *q, *never;
 	fl_event got_one;
 	int got, dropped;
 };
@@ -73,6 +77,7 @@ FL_STRESS_SETUP(overwrite_wakes_first)
 	OK(fl_queue_create(
 	    &s->q, sizeof(int),
 	    &(fl_queue_config){.capacity = 1, .when_full = FL_OVERWRITE, .drop = wait_for_getter, .drop_arg = s}));
+	OK(fl_queue_create(&s->never, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}));
 }
 
 FL_STRESS_ACTOR(overwrite_wakes_first, producer)
@@ -82,7 +87,7 @@ FL_STRESS_ACTOR(overwrite_wakes_first, producer)
 
 FL_STRESS_ACTOR(overwrite_wakes_first, consumer)
 {
-	OK(fl_queue_get(s->q, &s->got));
+	OK(FL_SELECT(FL_GET(s->q, &s->got), FL_GET(s->never, &s->got)));
 	fl_event_set(&s->got_one);
 }
 
@@ -91,6 +96,7 @@ FL_STRESS(overwrite_wakes_first, producer, consumer)
 	const size_t left = fl_queue_length(s->q);
 	const int dropped = s->dropped;
 	fl_queue_free(s->q);
+	fl_queue_free(s->never);
 	FL_ACCEPTABLE(s->got == 1 && dropped == 0 && left == 1, "in time");
 	FL_ACCEPTABLE(s->got == 2 && dropped == 1 && left == 0, "too late for the first");
 	FL_FORBIDDEN(1, "lost or doubled");

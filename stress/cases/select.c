@@ -329,6 +329,95 @@ FL_STRESS(select_two_batons, selects, of_a, of_b, producer)
 	FL_FORBIDDEN(1, "lost or doubled");
 }
 
+/*
+ * The first baton is for an item that is gone again; on its way back into the lines, between that of b and that of a, the select is
+ * woken in b. Whichever item it gets, it gives on both batons, or who waits for a alone sleeps on beside an item. The rendezvous
+ * lie between the lines, which are those of addresses: nobody comes there, but somebody looks who has lined up by now.
+ */
+struct select_second_baton {
+	fl_queue *b, *between, *a, *behind, *last;
+	int got[2];
+};
+
+FL_STRESS_SETUP(select_second_baton)
+{
+	s->b = queue_of(2);
+	s->between = queue_of(FL_RENDEZVOUS);
+	s->a = queue_of(2);
+	s->behind = queue_of(FL_RENDEZVOUS);
+	s->last = queue_of(FL_RENDEZVOUS);
+}
+
+FL_STRESS_ACTOR(select_second_baton, selects)
+{
+	int *got = &s->got[0];
+	FL_STRESS_CHECK(
+	    FL_SELECT(FL_GET(s->b, got), FL_GET(s->between, got), FL_GET(s->a, got), FL_GET(s->behind, got)) >= 0);
+}
+
+FL_STRESS_ACTOR(select_second_baton, waits)
+{
+	OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->behind)));
+	OK(FL_SELECT(FL_GET(s->a, &s->got[1]), FL_GET(s->last, &s->got[1])));
+}
+
+FL_STRESS_ACTOR(select_second_baton, producer)
+{
+	int back;
+	OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->last)));
+	OK(fl_queue_put(s->a, &(int){1}));
+	const bool is_back = fl_queue_try_get(s->a, &back) == 0;
+	if (is_back)
+		OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->between)));
+	OK(fl_queue_put(s->b, &(int){2}));
+	OK(fl_queue_put(s->a, &(int){3}));
+	if (is_back)
+		OK(fl_queue_put(s->a, &(int){4}));
+}
+
+FL_STRESS(select_second_baton, selects, waits, producer)
+{
+	free_both(s->a, s->b);
+	free_both(s->between, s->behind);
+	fl_queue_free(s->last);
+	FL_ACCEPTABLE(s->got[0] != s->got[1] && s->got[0] != 0 && s->got[1] != 0 && s->got[1] != 2, "one each");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* Who stands in the line of one rendezvous stands in those with lower addresses, however they were listed; or two may pass each other by. */
+struct select_order {
+	fl_queue *listed[2], *low, *high;
+	int got;
+};
+
+FL_STRESS_SETUP(select_order)
+{
+	fl_queue *one = queue_of(FL_RENDEZVOUS), *other = queue_of(FL_RENDEZVOUS);
+	s->low = (uintptr_t)one < (uintptr_t)other ? one : other;
+	s->high = s->low == one ? other : one;
+	const unsigned first = fl_stress_choose(2) != 0;
+	s->listed[first] = s->low;
+	s->listed[1 - first] = s->high;
+}
+
+FL_STRESS_ACTOR(select_order, selects)
+{
+	FL_STRESS_CHECK(FL_SELECT(FL_GET(s->listed[0], &s->got), FL_GET(s->listed[1], &s->got)) >= 0);
+}
+
+FL_STRESS_ACTOR(select_order, producer)
+{
+	OK(FL_WAIT_ANY(FL_ON_QUEUE_SPACE(s->high)));
+	OK(fl_queue_try_put(s->low, &(int){1}));
+}
+
+FL_STRESS(select_order, selects, producer)
+{
+	free_both(s->low, s->high);
+	FL_ACCEPTABLE(s->got == 1, "in both lines");
+	FL_FORBIDDEN(1, "wrong item");
+}
+
 /* A put that stands still in one queue holds up nobody who can get from another. */
 struct select_stalled {
 	fl_queue *a, *b;
