@@ -75,7 +75,8 @@ struct lab_config {
 	const char *replay;      /* of LAB_REPLAY: what a report said */
 	bool keep_failing;       /* goes on after a failure and counts outcomes: for litmus tests */
 	bool no_shrink;
-	uintptr_t mutant; /* a site (return address) whose order is one step weaker; 0: none */
+	const uintptr_t *mutants; /* sites (return addresses) whose order is one step weaker */
+	size_t n_mutants;
 	unsigned mutant_step;
 };
 
@@ -158,8 +159,8 @@ size_t lab_sites(const struct lab_site **sites);
 /* Where `pc`, a return address, is in the source: false when there is no debugging information. Texts live for ever. */
 bool lab_where(uintptr_t pc, const char **file, int *line, const char **function);
 
-/* The source that was compiled to what is at `pc`, which may have been inline in a header; NULL: unknown. */
-const char *lab_unit(uintptr_t pc);
+/* The innermost function there, though it be inline; NULL: unknown. */
+const char *lab_inlined(uintptr_t pc);
 
 /* The module that `pc` lies in, and its offset there; NULL when in none. For naming sites across processes. */
 const char *lab_module_of(uintptr_t pc, uintptr_t *offset);

@@ -74,10 +74,18 @@ static int weaker(int order, unsigned way)
 	}
 }
 
+static bool is_mutant(uintptr_t pc)
+{
+	for (size_t i = 0; i < lab_config.n_mutants; i++)
+		if (lab_config.mutants[i] == pc)
+			return true;
+	return false;
+}
+
 /* As the mutant, if there is one, has it. */
 static int weakened(int order, uintptr_t pc)
 {
-	return __builtin_expect(pc == lab_config.mutant, 0) ? weaker(order, lab_config.mutant_step) : order;
+	return __builtin_expect(is_mutant(pc), 0) ? weaker(order, lab_config.mutant_step) : order;
 }
 
 /* Of loads and stores: what they cannot be is taken off. */
@@ -420,7 +428,7 @@ void lab_atomic_fence(int order, uintptr_t pc)
 {
 	if (order != __ATOMIC_RELAXED)
 		lab_site_reached(pc, "fence", order);
-	if (pc == lab_config.mutant)
+	if (is_mutant(pc))
 		return; /* a fence is dropped */
 	struct lab_op op = {LAB_FENCE, 0, (uint8_t)order, 0, pc};
 	lab_point(op);
@@ -435,7 +443,7 @@ void lab_atomic_fence(int order, uintptr_t pc)
 void lab_membarrier(uintptr_t pc)
 {
 	lab_site_reached(pc, "fence", __ATOMIC_SEQ_CST);
-	if (pc == lab_config.mutant)
+	if (is_mutant(pc))
 		return; /* dropped, as a fence is */
 	struct lab_thread *self = lab.self;
 	struct lab_op op = {LAB_MEMBARRIER, 0, __ATOMIC_SEQ_CST, 0, pc};

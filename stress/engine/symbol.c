@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Addresses to names, files and lines, by elfutils' libdw. */
 #include "model.h"
+#include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
 #include <stdio.h>
@@ -93,14 +94,20 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	return *file != NULL;
 }
 
-const char *lab_unit(uintptr_t pc)
+const char *lab_inlined(uintptr_t pc)
 {
-	Dwfl_Module *module = pc != 0 && open_session() ? dwfl_addrmodule(session, pc - 1) : NULL;
 	Dwarf_Addr bias = 0;
-	for (Dwarf_Die *unit = NULL; module && (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
-		if (dwarf_haspc(unit, pc - 1 - bias) == 1)
-			return dwarf_diename(unit);
-	return NULL;
+	const char *name = NULL;
+	Dwarf_Die *unit = pc != 0 && open_session() ? dwfl_addrdie(session, pc - 1, &bias) : NULL, *scopes = NULL;
+	const int n = unit ? dwarf_getscopes(unit, pc - 1 - bias, &scopes) : 0;
+	for (int i = 0; i < n && !name; i++) {
+		Dwarf_Attribute attribute;
+		const int tag = dwarf_tag(&scopes[i]);
+		if (tag == DW_TAG_inlined_subroutine || tag == DW_TAG_subprogram)
+			name = dwarf_formstring(dwarf_attr_integrate(&scopes[i], DW_AT_name, &attribute));
+	}
+	free(scopes);
+	return name;
 }
 
 static const char *short_name(const char *file)

@@ -4,7 +4,7 @@
 
     sites.py MODULE.so > FILE
 
-A line for each: module, return address, operation, order, function, file:line, the source file in which it was compiled. For `fairlead-stress --mutants --sites FILE`.
+A line for each: module, return address, operation, order, function, file:line. For `fairlead-stress --mutants --sites FILE`.
 """
 import os
 import re
@@ -50,19 +50,19 @@ def sites(module):
 
 
 def places(module, addresses):
-    """Function and file:line of each, of the innermost function where some are inlined; and that of the outermost."""
+    """Function and file:line of each, of the innermost function where some are inlined."""
     answer = subprocess.run(["addr2line", "-a", "-f", "-i", "-e", module, *(hex(a - 1) for a in addresses)], text=True,
                             check=True, stdout=subprocess.PIPE).stdout
     blocks = re.split(r"^0x[0-9a-f]+\n", answer, flags=re.M)[1:]
-    return [[*block.splitlines()[:2], block.splitlines()[-1]] for block in blocks]
+    return [block.splitlines()[:2] for block in blocks]
 
 
 def main(modules):
     for module in modules:
         found = list(sites(module))
-        for (address, operation, order), (function, *files) in zip(found, places(module, [f[0] for f in found])):
-            files = [os.path.normpath(file.split(" (")[0]).replace(" ", "_") for file in files]
-            print(os.path.basename(module), hex(address), operation, order, function, *files)
+        for (address, operation, order), (function, where) in zip(found, places(module, [f[0] for f in found])):
+            where = os.path.normpath(where.split(" (")[0]).replace(" ", "_")
+            print(os.path.basename(module), hex(address), operation, order, function, where)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,13 @@
 
 enum { BASELINE_SHARE = 8 }; /* the first part may take 1/8 of the time */
 
-static bool is_in_library(const char *file)
-{
-	return file && (strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0);
-}
-
-bool is_of_interest(const struct options *o, const char *file, const char *unit)
+bool is_of_interest(const struct options *o, const char *file)
 {
 	if (!file || (o->file && !strstr(file, o->file)))
 		return false;
-	/*
-	 * Of our own modules only the library counts; of others all that they bring. What is inline in a public header is also a
-	 * part of the library, but in the scenarios there are copies of it that do a part of what it is for.
-	 */
-	return o->n_loads > 0 || is_in_library(file) || (strstr(file, "include/fairlead/") && is_in_library(unit));
+	/* of our own modules only the library counts, with what is inline of it; of others all that they bring */
+	return o->n_loads > 0 || strstr(file, "/lib/") || strncmp(file, "lib/", 4) == 0 ||
+	       strstr(file, "include/fairlead/");
 }
 
 /* --- as it is --- */
@@ -71,17 +64,50 @@ static void run_baselines(struct hunt *hunt, struct pool *pool, struct status *s
 	}
 }
 
+static bool has(const struct place *p, uintptr_t pc)
+{
+	for (size_t i = 0; i < p->n_pcs; i++)
+		if (p->pcs[i] == pc)
+			return true;
+	return false;
+}
+
+static bool is_header(const char *file)
+{
+	const size_t length = file ? strlen(file) : 0;
+	return length > 2 && strcmp(file + length - 2, ".h") == 0;
+}
+
+/* An inline function of a header has copies, and is weakened in all of them. */
+static bool are_copies(const struct place *a, const struct place *b)
+{
+	return is_header(a->file) && is_header(b->file) && strcmp(a->file, b->file) == 0 && a->line == b->line &&
+	       strcmp(a->operation, b->operation) == 0 && strcmp(a->order, b->order) == 0;
+}
+
 static struct place *place_at(struct hunt *hunt, const struct site *site)
 {
-	for (size_t i = 0; i < hunt->n_places; i++) {
-		if (hunt->places[i].pc == site->pc)
-			return &hunt->places[i];
+	struct place *p = hunt->places, *end = p + hunt->n_places;
+	struct place new = {.operation = site->operation, .order = site->order, .weaker = site->weaker};
+	for (; p < end; p++)
+		if (has(p, site->pc))
+			return p;
+	(void)lab_where(site->pc, &new.file, &new.line, &new.function);
+	if (is_header(new.file))
+		new.function = lab_inlined(site->pc);
+	for (p = hunt->places; p < end && !are_copies(p, &new); p++)
+		;
+	if (p == end) {
+		*p = new;
+		p->reached_by = zeroed(hunt->n_scenarios, sizeof *p->reached_by);
+		hunt->n_places++;
 	}
-	struct place *p = &hunt->places[hunt->n_places++];
-	*p = (struct place){.pc = site->pc, .operation = site->operation, .order = site->order, .weaker = site->weaker};
-	(void)lab_where(site->pc, &p->file, &p->line, &p->function);
-	p->unit = lab_unit(site->pc);
-	p->reached_by = zeroed(hunt->n_scenarios, sizeof *p->reached_by);
+	uintptr_t *more = zeroed(p->n_pcs + 1, sizeof *more);
+	if (p->n_pcs > 0)
+		memcpy(more, p->pcs, p->n_pcs * sizeof *more);
+	free(p->pcs);
+	p->pcs = more;
+	p->pcs[p->n_pcs++] = site->pc;
 	return p;
 }
 
@@ -93,7 +119,7 @@ static int by_source(const void *a, const void *b)
 		return files;
 	if (x->line != y->line)
 		return x->line < y->line ? -1 : 1;
-	return (x->pc > y->pc) - (x->pc < y->pc);
+	return (x->pcs[0] > y->pcs[0]) - (x->pcs[0] < y->pcs[0]);
 }
 
 static void make_places(struct hunt *hunt)
@@ -106,7 +132,8 @@ static void make_places(struct hunt *hunt)
 		const struct job *job = &hunt->scenarios[i].baseline;
 		for (size_t k = 0; k < job->report.n_sites; k++) {
 			struct place *p = place_at(hunt, &job->report.sites[k]);
-			if (!job_failed(job))
+			const bool again = p->n_reached_by > 0 && p->reached_by[p->n_reached_by - 1] == i;
+			if (!job_failed(job) && !again)
 				p->reached_by[p->n_reached_by++] = i;
 		}
 	}
@@ -121,7 +148,7 @@ static void make_mutants(struct hunt *hunt)
 	hunt->mutants = zeroed(n, sizeof *hunt->mutants);
 	for (size_t i = 0; i < hunt->n_places; i++) {
 		const struct place *p = &hunt->places[i];
-		for (unsigned step = 0; step < p->weaker && is_of_interest(hunt->options, p->file, p->unit); step++)
+		for (unsigned step = 0; step < p->weaker && is_of_interest(hunt->options, p->file); step++)
 			hunt->mutants[hunt->n_mutants++] = (struct mutant){.place = p, .step = step};
 	}
 }
@@ -157,7 +184,8 @@ static bool start_next(struct hunt *hunt, struct pool *pool, struct mutant *m)
 		return false;
 	const struct scenario *s = &hunt->scenarios[m->order[m->next++]];
 	m->job = job_make_model(hunt->options, s->baseline.test, s->baseline.mode);
-	m->job.model.mutant = m->place->pc;
+	m->job.model.mutants = m->place->pcs;
+	m->job.model.n_mutants = m->place->n_pcs;
 	m->job.model.mutant_step = m->step;
 	m->job.model.no_shrink = true;
 	m->job.user = m;

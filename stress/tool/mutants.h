@@ -6,11 +6,11 @@
 
 /* A place with an atomic operation, and the scenarios that reach it. */
 struct place {
-	uintptr_t pc;
+	uintptr_t *pcs;
+	size_t n_pcs;
 	char *operation, *order;
 	unsigned weaker;
 	const char *file, *function;
-	const char *unit; /* the source that was compiled; `file` may be a header */
 	int line;
 	size_t *reached_by; /* indexes of scenarios */
 	size_t n_reached_by;
@@ -46,7 +46,7 @@ struct hunt {
 	double seconds;
 };
 
-bool is_of_interest(const struct options *o, const char *file, const char *unit);
+bool is_of_interest(const struct options *o, const char *file);
 const char *weakened_to(const struct mutant *m);
 void mutant_print(FILE *to, const struct hunt *hunt, const struct mutant *m);
 /* Reads what is known of survivors; false: the file cannot be read. */

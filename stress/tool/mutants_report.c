@@ -97,21 +97,33 @@ bool mutants_explain(struct hunt *hunt)
 /* --- the sites that nothing reaches: from a file that was made from the module --- */
 
 struct unreached {
-	char operation[32], order[32], function[128], where[256], unit[256];
+	char operation[32], order[32], function[128], where[256];
 };
 
-static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset)
+static bool is_at(uintptr_t pc, const char *module, uintptr_t offset)
+{
+	uintptr_t at = 0;
+	const char *path = lab_module_of(pc, &at), *slash = path ? strrchr(path, '/') : NULL;
+	return path && at == offset && strcmp(slash ? slash + 1 : path, module) == 0;
+}
+
+/* It, or another copy of what is inline there: those of one line of a header are one place. */
+static bool is_reached(const struct hunt *hunt, const char *module, uintptr_t offset, const struct unreached *u)
 {
 	for (size_t i = 0; i < hunt->n_places; i++) {
-		uintptr_t at = 0;
-		const char *path = lab_module_of(hunt->places[i].pc, &at), *slash = path ? strrchr(path, '/') : NULL;
-		if (path && at == offset && strcmp(slash ? slash + 1 : path, module) == 0)
+		const struct place *p = &hunt->places[i];
+		char line[256];
+		for (size_t k = 0; k < p->n_pcs; k++)
+			if (is_at(p->pcs[k], module, offset))
+				return true;
+		(void)snprintf(line, sizeof line, "%s:%d", p->file ? short_path(p->file) : "?", p->line);
+		if (strstr(line, ".h:") && strcmp(short_path(u->where), line) == 0 && strcmp(u->order, p->order) == 0)
 			return true;
 	}
 	return false;
 }
 
-/* Lines "module offset operation order function file:line unit", the files without their paths' blanks. */
+/* Lines "module offset operation order function file:line", the file without its path's blanks. */
 static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached **all)
 {
 	char line[1024], module[128];
@@ -119,10 +131,10 @@ static size_t read_unreached(const struct hunt *hunt, FILE *in, struct unreached
 	struct unreached u, *list = NULL;
 	size_t n = 0;
 	while (fgets(line, sizeof line, in)) {
-		if (sscanf(line, "%127s %lx %31s %31s %127s %255s %255s", module, &offset, u.operation, u.order,
-		           u.function, u.where, u.unit) != 7)
+		if (sscanf(line, "%127s %lx %31s %31s %127s %255s", module, &offset, u.operation, u.order, u.function,
+		           u.where) != 6)
 			continue;
-		if (!is_of_interest(hunt->options, u.where, u.unit) || is_reached(hunt, module, offset))
+		if (!is_of_interest(hunt->options, u.where) || is_reached(hunt, module, offset, &u))
 			continue;
 		struct unreached *more = realloc(list, (n + 1) * sizeof *list);
 		if (!more)
