@@ -230,7 +230,7 @@ static inline void fl__mpmc_drain(struct fl__mpmc *q, uint64_t at, void *item, s
  */
 static inline int fl__mpmc_get(struct fl__mpmc *q, void *item, size_t size, bool *owes_wake)
 {
-	struct fl__mpmc_claim claim;
+	struct fl__mpmc_claim claim = {0, 0, false};
 	const int rc = fl__mpmc_claim_item(q, 1, &claim);
 	if (__builtin_expect(rc != 0, 0))
 		return rc;
