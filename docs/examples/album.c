@@ -46,7 +46,7 @@ FL_TASK(prepare, void, void)
 	return fetch_prepare() == 0 ? 0 : fl_task_fail(ctx, -EIO, "cannot initialize libcurl");
 }
 
-static struct fetcher *fetcher_get(void)
+struct fetcher *fetcher_get(void)
 {
 	struct fetcher *mine = fl_local_get(&my_fetcher);
 	if (mine == NULL)

@@ -46,11 +46,30 @@ struct fetcher;
 struct fetcher *fetcher_create(void);
 void fetcher_free(void *fetcher);
 
+/* The calling context's own one, made by its first call; ends with the context. NULL when out of memory. */
+struct fetcher *fetcher_get(void);
+
 /* Downloads `file`. Returns 0, or a negative errno with the reason in `why`; nothing is left at its path then. */
 int fetch(struct fetcher *f, const struct file *file, struct download_result *result, char *why, size_t size);
 
 /* Paints picture `number` and encodes it as PNG, in memory for the caller to free. Returns 0, -ENOMEM, -EIO. */
 int picture_paint(unsigned number, struct bytes *png);
+
+/* Downloads `file` into memory, for the caller to free, and writes nothing. Else as fetch(). */
+int fetch_to_memory(struct fetcher *f, const struct file *file, struct bytes *content, char *why, size_t size);
+
+/* A picture that is decoded. Each of these returns false with the reason in `why`, and leaves nothing to free. */
+struct raster {
+	uint32_t width, height;
+	unsigned channels;     /* 3 or 4 bytes a pixel */
+	unsigned char *pixels; /* for whoever has it to free */
+};
+bool raster_decode(struct raster *r, const struct bytes *png, char *why, size_t size);
+bool raster_shrink(const struct raster *from, struct raster *to, char *why, size_t size); /* to a thumbnail */
+bool raster_write(const struct raster *r, const char *path, char *why, size_t size);      /* as PNG file */
+
+/* Paints pictures 1 to `count`, on all CPUs, for the caller to free. Returns false, and has complained, when it cannot. */
+bool pictures_paint(struct bytes *pictures, size_t count);
 
 struct thumbnail_order {
 	char from[PATH_BYTES], to[PATH_BYTES];

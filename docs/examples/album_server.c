@@ -84,7 +84,7 @@ static enum MHD_Result reply_short(struct MHD_Connection *connection, const stru
 static enum MHD_Result reply(struct server *s, struct MHD_Connection *connection, unsigned number)
 {
 	enum fault fault = number == ALBUM_FAULTY ? s->fault : FAULT_NONE;
-	if (number < 1 || number > s->count)
+	if (number < 1 || number > s->count || fault == FAULT_MISSING)
 		return MHD_queue_response(connection, MHD_HTTP_NOT_FOUND, s->sorry);
 	if (fault == FAULT_FAIL)
 		return MHD_queue_response(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, s->sorry);

@@ -20,7 +20,7 @@ FL_TASK(paint, unsigned, struct bytes)
 	return fl_task_fail(ctx, -ERANGE, "picture %u has only %zu bytes", *arg, result->size);
 }
 
-static bool paint_all(struct bytes *pictures, size_t count)
+bool pictures_paint(struct bytes *pictures, size_t count)
 {
 	FL_SCOPED(fl_executor) *pool = NULL;
 	int rc = fl_thread_executor_create(&pool, NULL);
@@ -50,7 +50,7 @@ static bool serve_pictures(struct setup *s, const struct options *o)
 {
 	struct progress progress;
 	progress_begin(&progress, 0, "album, painting %d pictures", ALBUM_PICTURES);
-	bool painted = paint_all(s->pictures, ALBUM_PICTURES);
+	bool painted = pictures_paint(s->pictures, ALBUM_PICTURES);
 	progress_end();
 	if (!painted)
 		return false;

@@ -4,7 +4,7 @@
 
 /*
  * What the parts of the demo share. A *job* (primes, album, frames) is run once in each *model* (sequential, threads,
- * processes, async), and gives a *result*, which the reports print. A *story* (threads, barber, survivors) just runs.
+ * processes, async), and gives a *result*, which the reports print. A *story* (threads, barber, pipeline, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -18,7 +18,11 @@ struct bytes {
 };
 
 /* What the album's server does wrong, on purpose, with one file. */
-enum fault { FAULT_NONE, FAULT_FAIL, FAULT_STALL, FAULT_SHORT, FAULT_WRONG };
+enum fault { FAULT_NONE, FAULT_FAIL, FAULT_MISSING, FAULT_STALL, FAULT_SHORT, FAULT_WRONG };
+
+/* The stages of the pipeline. */
+enum { STAGE_DOWNLOAD, STAGE_DECODE, STAGE_THUMBNAIL, STAGE_WRITE, STAGES };
+extern const char *const stage_names[STAGES];
 
 struct options {
 	const char *job;  /* NULL: primes and album */
@@ -30,8 +34,10 @@ struct options {
 	enum fault fault;
 	unsigned timeout; /* seconds without data */
 	unsigned chairs, customers;
-	const char *json, *html; /* files to write; NULL: none */
-	bool json_only;          /* JSON, and nothing else, on standard output */
+	unsigned pictures, threads[STAGES], capacity; /* pipeline: threads of each stage; items of each queue */
+	unsigned slow;                                /* pipeline: the slow stage; STAGES: none */
+	const char *json, *html;                      /* files to write; NULL: none */
+	bool json_only;                               /* JSON, and nothing else, on standard output */
 };
 
 /* Fills in `o`. Returns -1 to go on, else the status to end the program with; what there is to say is said. */
@@ -106,6 +112,7 @@ void frames(const struct options *o, struct result *r);
 int two_threads(const struct options *o);
 int sleeping_barber(const struct options *o);
 int survivors(const struct options *o);
+int pipeline(const struct options *o);
 
 /* The machine, and the memory that this process has used at most since the last reset. */
 struct machine {
@@ -128,6 +135,7 @@ struct progress {
 void progress_quiet(void); /* none at all from now on */
 void progress_begin(struct progress *p, size_t total, const char *format, ...) FL_PRINTF(3, 4);
 void progress_step(struct progress *p);
+void progress_line(const char *line); /* a bar of the caller's own; on a terminal alone */
 void progress_end(void);
 
 /* Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread. */

@@ -40,6 +40,13 @@ int fetch_prepare(void)
 	return fl_once_call(&prepared, initialize, NULL);
 }
 
+/* Called once a second or more often: 1 ends the transfer. */
+static int give_up(void *user, curl_off_t total, curl_off_t got, curl_off_t to_send, curl_off_t sent)
+{
+	(void)user, (void)total, (void)got, (void)to_send, (void)sent;
+	return fl_cancel_requested(NULL) ? 1 : 0;
+}
+
 /* What is the same for every file. */
 static bool configure(struct fetcher *f)
 {
@@ -51,7 +58,10 @@ static bool configure(struct fetcher *f)
 	       curl_easy_setopt(c, CURLOPT_MAXREDIRS, 10L) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, (long)SLOWEST) == CURLE_OK &&
 	       curl_easy_setopt(c, CURLOPT_USERAGENT, "fairlead-demo/" FL_VERSION) == CURLE_OK &&
-	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK;
+	       curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, receive) == CURLE_OK &&
+	       /* a thread that waits in libcurl observes its cancel scope, too */
+	       (f->multi != NULL || (curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L) == CURLE_OK &&
+	                             curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, give_up) == CURLE_OK));
 }
 
 struct fetcher *fetcher_create(void)
@@ -103,9 +113,33 @@ static int error_of(CURLcode code)
 		return -ENOMEM;
 	case CURLE_OPERATION_TIMEDOUT:
 		return -ETIMEDOUT;
+	case CURLE_ABORTED_BY_CALLBACK:
+		return -ECANCELED;
 	default:
 		return -EIO;
 	}
+}
+
+/* Returns 0, or a negative errno with the reason in `why`. */
+static int transfer_close(struct transfer *t, CURLcode code, const char *where, char *why, size_t size)
+{
+	const char *error = t->fetcher->error;
+	if (fclose(t->out) != 0 && t->error == 0)
+		t->error = errno;
+	if (t->error != 0)
+		(void)snprintf(why, size, "cannot write '%s': %s", where, strerror(t->error));
+	else if (code != CURLE_OK)
+		(void)snprintf(why, size, "%s%s", code == CURLE_OPERATION_TIMEDOUT ? "stalled: " : "",
+		               error[0] != '\0' ? error : curl_easy_strerror(code));
+	if (t->error != 0)
+		return -t->error;
+	return code == CURLE_OK ? 0 : error_of(code);
+}
+
+static int undo(const struct transfer *t, int rc)
+{
+	(void)unlink(t->file->path);
+	return rc;
 }
 
 int fetch_begin(struct transfer *t, struct fetcher *f, const struct file *file, char *why, size_t size)
@@ -118,35 +152,50 @@ int fetch_begin(struct transfer *t, struct fetcher *f, const struct file *file, 
 	}
 	f->error[0] = '\0';
 	CURLcode code = set_up(t);
-	return code == CURLE_OK ? 0 : fetch_end(t, code, NULL, why, size);
+	return code == CURLE_OK ? 0 : undo(t, transfer_close(t, code, file->path, why, size));
 }
 
 int fetch_end(struct transfer *t, CURLcode code, struct download_result *result, char *why, size_t size)
 {
-	const char *path = t->file->path, *error = t->fetcher->error;
-	if (fclose(t->out) != 0 && t->error == 0)
-		t->error = errno;
-	if (code == CURLE_OK && t->error == 0) {
-		*result = t->got;
-		return 0;
-	}
-	if (t->error != 0)
-		(void)snprintf(why, size, "cannot write '%s': %s", path, strerror(t->error));
-	else
-		(void)snprintf(why, size, "%s%s", code == CURLE_OPERATION_TIMEDOUT ? "stalled: " : "",
-		               error[0] != '\0' ? error : curl_easy_strerror(code));
-	(void)unlink(path);
-	return t->error != 0 ? -t->error : error_of(code);
+	int rc = transfer_close(t, code, t->file->path, why, size);
+	if (rc != 0)
+		return undo(t, rc);
+	*result = t->got;
+	return 0;
+}
+
+static CURLcode perform(struct transfer *t)
+{
+	struct fetcher *f = t->fetcher;
+	if (f->multi != NULL && !t->file->own)
+		multi_be_polite(f->multi);
+	return f->multi != NULL ? multi_perform(f->multi, f->curl) : curl_easy_perform(f->curl);
 }
 
 int fetch(struct fetcher *f, const struct file *file, struct download_result *result, char *why, size_t size)
 {
 	struct transfer t;
 	int rc = fetch_begin(&t, f, file, why, size);
-	if (rc != 0)
-		return rc;
-	if (f->multi != NULL && !file->own)
-		multi_be_polite(f->multi);
-	CURLcode code = f->multi != NULL ? multi_perform(f->multi, f->curl) : curl_easy_perform(f->curl);
-	return fetch_end(&t, code, result, why, size);
+	return rc == 0 ? fetch_end(&t, perform(&t), result, why, size) : rc;
+}
+
+int fetch_to_memory(struct fetcher *f, const struct file *file, struct bytes *content, char *why, size_t size)
+{
+	char *data = NULL;
+	size_t length = 0;
+	struct transfer t = {.fetcher = f, .file = file, .out = open_memstream(&data, &length)};
+	if (t.out == NULL) {
+		(void)snprintf(why, size, "out of memory");
+		return -ENOMEM;
+	}
+	f->error[0] = '\0';
+	CURLcode code = set_up(&t);
+	if (code == CURLE_OK)
+		code = perform(&t);
+	int rc = transfer_close(&t, code, "into memory", why, size);
+	if (rc == 0)
+		*content = (struct bytes){(unsigned char *)data, length};
+	else
+		free(data);
+	return rc;
 }

@@ -14,6 +14,7 @@ static const struct {
 } jobs[] = {
     {"primes", primes, NULL, false},      {"album", album, NULL, false},           {"frames", frames, NULL, true},
     {"threads", NULL, two_threads, true}, {"barber", NULL, sleeping_barber, true}, {"survivors", NULL, survivors, true},
+    {"pipeline", NULL, pipeline, true},
 };
 #define JOB_COUNT (sizeof jobs / sizeof *jobs)
 

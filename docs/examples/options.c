@@ -12,6 +12,9 @@
 #define TIMEOUT_MAX 3600
 #define CHAIRS_MAX 1000
 #define CUSTOMERS_MAX 1000
+#define PICTURES_MAX 40
+#define STAGE_THREADS_MAX 64
+#define CAPACITY_MAX 1000
 
 static const char help[] =
     "Usage: fairlead-demo [JOB] [OPTION]...\n"
@@ -25,6 +28,7 @@ static const char help[] =
     "Stories, which just run:\n"
     "  threads            two threads that print, each at its own pace\n"
     "  barber             the sleeping barber and the chairs of his shop\n"
+    "  pipeline           download, decode, thumbnail, write: stages with bounded queues between them\n"
     "  survivors          processes that share a queue, while one after the other is killed\n"
     "\n"
     "Options for all jobs:\n"
@@ -42,7 +46,13 @@ static const char help[] =
     "                     with --urls: ./album)\n"
     "  --timeout SECONDS  give a file up when nothing has come for so long (default 10)\n"
     "  --fault KIND       make the demo's server misbehave for one file, to see how errors are\n"
-    "                     reported: fail, stall (see --timeout), short, wrong\n"
+    "                     reported: fail, missing, stall (see --timeout), short, wrong\n"
+    "For pipeline, with --output, --timeout and --fault as above:\n"
+    "  --pictures N       pictures, at most 40 (default 40)\n"
+    "  --threads A,B,C,D  threads that download, decode, make thumbnails and write (default 4,2,2,1)\n"
+    "  --capacity N       pictures in each queue (default 2); 0: handed over from thread to thread\n"
+    "  --slow STAGE       takes 50 ms a picture longer: download, decode, thumbnail, write (the\n"
+    "                     default), none\n"
     "For barber:\n"
     "  --chairs N         chairs to wait on (default 3)\n"
     "  --customers N      customers of the day (default 20)\n"
@@ -51,7 +61,22 @@ static const char help[] =
     "\n"
     "Exit status: 0; 1 when something failed or answers differ; 2 for bad usage.\n";
 
-enum { WORKERS = 256, LIMIT, URLS, OUTPUT, TIMEOUT, FAULT, CHAIRS, CUSTOMERS, JSON, HTML };
+enum {
+	WORKERS = 256,
+	LIMIT,
+	URLS,
+	OUTPUT,
+	TIMEOUT,
+	FAULT,
+	CHAIRS,
+	CUSTOMERS,
+	PICTURES,
+	THREADS,
+	CAPACITY,
+	SLOW,
+	JSON,
+	HTML
+};
 
 static const struct option known[] = {
     {"workers", required_argument, NULL, WORKERS},
@@ -62,6 +87,10 @@ static const struct option known[] = {
     {"fault", required_argument, NULL, FAULT},
     {"chairs", required_argument, NULL, CHAIRS},
     {"customers", required_argument, NULL, CUSTOMERS},
+    {"pictures", required_argument, NULL, PICTURES},
+    {"threads", required_argument, NULL, THREADS},
+    {"capacity", required_argument, NULL, CAPACITY},
+    {"slow", required_argument, NULL, SLOW},
     {"json", optional_argument, NULL, JSON},
     {"html", required_argument, NULL, HTML},
     {"help", no_argument, NULL, 'h'},
@@ -83,6 +112,7 @@ static const struct {
     {"threads", 0},
     {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
     {"survivors", 0},
+    {"pipeline", BIT(OUTPUT) | BIT(TIMEOUT) | BIT(FAULT) | BIT(PICTURES) | BIT(THREADS) | BIT(CAPACITY) | BIT(SLOW)},
 };
 static const unsigned long without_job = REPORTS | BIT(LIMIT) | ALBUM;
 
@@ -112,15 +142,47 @@ static bool small_number(const char *name, const char *text, unsigned most, unsi
 
 static bool fault_named(const char *text, enum fault *fault)
 {
-	static const char *const names[] = {
-	    [FAULT_FAIL] = "fail", [FAULT_STALL] = "stall", [FAULT_SHORT] = "short", [FAULT_WRONG] = "wrong"};
+	static const char *const names[] = {[FAULT_FAIL] = "fail",
+	                                    [FAULT_MISSING] = "missing",
+	                                    [FAULT_STALL] = "stall",
+	                                    [FAULT_SHORT] = "short",
+	                                    [FAULT_WRONG] = "wrong"};
 	for (unsigned i = FAULT_FAIL; i < sizeof names / sizeof *names; i++) {
 		if (strcmp(text, names[i]) == 0) {
 			*fault = (enum fault)i;
 			return true;
 		}
 	}
-	complain("--fault: '%.40s' is none of fail, stall, short, wrong", text);
+	complain("--fault: '%.40s' is none of fail, missing, stall, short, wrong", text);
+	return false;
+}
+
+/* "4,2,2,1" */
+static bool threads(const char *text, unsigned threads[STAGES])
+{
+	for (unsigned i = 0; i < STAGES; i++) {
+		char one[8];
+		size_t length = strcspn(text, ",");
+		bool last = i == STAGES - 1;
+		if (length >= sizeof one || (text[length] == ',') == last) {
+			complain("--threads needs %d numbers with commas between them, as 4,2,2,1", STAGES);
+			return false;
+		}
+		(void)snprintf(one, sizeof one, "%.*s", (int)length, text);
+		if (!small_number("threads", one, STAGE_THREADS_MAX, &threads[i]))
+			return false;
+		text += length + 1;
+	}
+	return true;
+}
+
+static bool stage_named(const char *text, unsigned *stage)
+{
+	for (*stage = 0; *stage < STAGES && strcmp(text, stage_names[*stage]) != 0;)
+		++*stage;
+	if (*stage < STAGES || strcmp(text, "none") == 0)
+		return true;
+	complain("--slow: '%.40s' is none of download, decode, thumbnail, write, none", text);
 	return false;
 }
 
@@ -151,6 +213,18 @@ static bool take(struct options *o, int option, const char *value, const char **
 		return small_number("chairs", value, CHAIRS_MAX, &o->chairs);
 	case CUSTOMERS:
 		return small_number("customers", value, CUSTOMERS_MAX, &o->customers);
+	case PICTURES:
+		return small_number("pictures", value, PICTURES_MAX, &o->pictures);
+	case THREADS:
+		return threads(value, o->threads);
+	case CAPACITY: {
+		uint64_t capacity = 0;
+		bool good = number("capacity", value, 0, CAPACITY_MAX, &capacity);
+		o->capacity = (unsigned)capacity;
+		return good;
+	}
+	case SLOW:
+		return stage_named(value, &o->slow);
 	case JSON:
 		if (value != NULL)
 			return text("json", value, &o->json);
@@ -187,7 +261,8 @@ static bool take_job(struct options *o, int argc, char **argv, unsigned long giv
 		while (i < sizeof jobs / sizeof *jobs && strcmp(argv[optind], jobs[i].name) != 0)
 			i++;
 		if (i == sizeof jobs / sizeof *jobs) {
-			complain("unknown job '%.40s': there are primes, album, frames, threads, barber, survivors",
+			complain("unknown job '%.40s': there are primes, album, frames, threads, barber, pipeline, "
+			         "survivors",
 			         argv[optind]);
 			return false;
 		}
@@ -196,8 +271,8 @@ static bool take_job(struct options *o, int argc, char **argv, unsigned long giv
 	}
 	for (const struct option *option = known; option->name != NULL; option++) {
 		if (option->val >= WORKERS && (given & BIT(option->val) & ~useful) != 0) {
-			complain("--%s is of no use %s%s", option->name,
-			         o->job != NULL ? "to " : "without the job barber", o->job != NULL ? o->job : "");
+			complain("--%s is of no use %s%s", option->name, o->job != NULL ? "to " : "without its job",
+			         o->job != NULL ? o->job : "");
 			return false;
 		}
 	}
@@ -206,7 +281,14 @@ static bool take_job(struct options *o, int argc, char **argv, unsigned long giv
 
 int options_read(struct options *o, int argc, char **argv)
 {
-	*o = (struct options){.limit = LIMIT_DEFAULT, .timeout = 10, .chairs = 3, .customers = 20};
+	*o = (struct options){.limit = LIMIT_DEFAULT,
+	                      .timeout = 10,
+	                      .chairs = 3,
+	                      .customers = 20,
+	                      .pictures = PICTURES_MAX,
+	                      .threads = {4, 2, 2, 1},
+	                      .capacity = 2,
+	                      .slow = STAGE_WRITE};
 	const char *urls_file = NULL;
 	unsigned long given = 0;
 	int option;

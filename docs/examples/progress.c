@@ -66,6 +66,15 @@ void progress_step(struct progress *p)
 		(void)fprintf(stderr, "%s: %zu of %zu\n", p->label, p->done, p->total);
 }
 
+void progress_line(const char *line)
+{
+	if (quiet || !on_terminal())
+		return;
+	(void)fprintf(stderr, "\r%s\033[K", line);
+	(void)fflush(stderr);
+	bar_shown = true;
+}
+
 void progress_end(void)
 {
 	wipe_bar();

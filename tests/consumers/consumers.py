@@ -217,6 +217,11 @@ class Kit:
     def consumer_readme_example(self):
         expect(self.c(self.example_of("README.md", "Example")), "1 4 9 16\n")
 
+    def consumer_readme_queues(self):
+        text = self.c(self.example_of("README.md", "Queues"))
+        if sorted(text.splitlines()) != ["got hello", "put 7"]:  # which of them first is left to chance
+            raise Failure(text)
+
     def consumer_example_one_task(self):
         expect(self.c(os.path.join(HERE, "examples", "one_task.c")), "ok\n")
 

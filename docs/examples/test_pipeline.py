@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-2-Clause
+"""Tests of the demo's pipeline: test_pipeline.py FAIRLEAD-DEMO. What it answers, how it fails, and that it stops when it is told to.
+
+Nothing here is about times: how many pictures are in memory is bounded whatever is slow, and that is what is checked.
+"""
+import glob
+import os
+import re
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import traceback
+import zlib
+
+LIMIT = 120  # seconds, for what hangs
+
+
+def run(demo, *arguments, status=0, **options):
+    done = subprocess.run([demo, "pipeline", "--pictures", "8", *arguments], text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=LIMIT, **options)
+    assert done.returncode == status, f"{arguments}: status {done.returncode}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def within_bounds(out, threads, capacity):
+    """No queue was ever longer than its capacity, and no more pictures were in memory than threads and queues have room for."""
+    most, bound = map(int, re.search(r"at most (\d+) pictures; room for (\d+)", out).groups())
+    assert 1 <= most <= bound == sum(threads) + 3 * capacity, out
+    queues = [(int(n), int(of)) for n, of in re.findall(r"at most (\d+) of (\d+)", out)]
+    assert len(queues) == (3 if capacity else 0) and all(n <= of == capacity for n, of in queues), out
+
+
+def answer(out, thumbnails):
+    count, digest = re.search(r"^(\d+) thumbnails in .*answer ([0-9a-f]{16}), the same$", out, re.M).groups()
+    assert int(count) == thumbnails, out
+    return digest
+
+
+def sizes_and_pixels(path):
+    """Of a PNG file, after a look at its checksums: width, height, bytes of the picture."""
+    with open(path, "rb") as file:
+        data = file.read()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n", path
+    chunks, at = [], 8
+    while at < len(data):
+        length, kind = struct.unpack(">I4s", data[at:at + 8])
+        body = data[at + 8:at + 8 + length]
+        assert struct.unpack(">I", data[at + 8 + length:at + 12 + length])[0] == zlib.crc32(kind + body), path
+        chunks.append((kind, body))
+        at += 12 + length
+    assert chunks[0][0] == b"IHDR" and chunks[-1][0] == b"IEND", path
+    width, height, depth, colors = struct.unpack(">IIBB", chunks[0][1][:10])
+    pixels = zlib.decompress(b"".join(body for kind, body in chunks if kind == b"IDAT"))
+    assert depth == 8 and len(pixels) == height * (1 + width * {2: 3, 6: 4}[colors]), path
+    return width, height, pixels
+
+
+def runs(demo):
+    answers = set()
+    for threads, capacity, slow in (((4, 2, 2, 1), 2, "write"), ((1, 1, 1, 1), 1, "none"), ((3, 1, 2, 2), 0, "decode"),
+                                    ((1, 1, 1, 1), 0, "thumbnail"), ((2, 2, 2, 2), 40, "download")):
+        done = run(demo, "--threads", ",".join(map(str, threads)), "--capacity", str(capacity), "--slow", slow)
+        within_bounds(done.stdout, threads, capacity)
+        answers.add(answer(done.stdout, 8))
+        assert "\033" not in done.stdout + done.stderr and not done.stderr, done
+    assert len(answers) == 1, answers
+
+
+def bad_picture_is_named_and_the_rest_go_on(demo):
+    for fault, stage, why in (("missing", "download", "404"), ("fail", "download", "500"), ("short", "download", "closed"),
+                              ("wrong", "decode", "cannot decode"), ("stall", "download", "stalled")):
+        done = run(demo, "--fault", fault, "--timeout", "3", status=1)
+        said = done.stderr.splitlines()
+        assert len(said) == 1 and re.match(rf"fairlead-demo: picture-07\.png: {stage}: .*{why}", said[0]), done
+        within_bounds(done.stdout, (4, 2, 2, 1), 2)
+        answer(done.stdout, 7)
+
+
+def failed_stage_stops_all(demo):
+    with tempfile.TemporaryDirectory() as folder:
+        os.mkdir(os.path.join(folder, "thumb-picture-03.png"))
+        done = run(demo, "--output", folder, status=1)
+        said = done.stderr.splitlines()
+        assert len(said) == 1 and "picture-03.png: write: cannot write the thumbnail" in said[0], done
+        within_bounds(done.stdout, (4, 2, 2, 1), 2)
+        assert "answer" not in done.stdout, done
+
+
+def thumbnails_are_all_there(demo):
+    with tempfile.TemporaryDirectory() as folder:
+        run(demo, "--output", folder)
+        assert sorted(os.listdir(folder)) == [f"thumb-picture-{i:02}.png" for i in range(1, 9)]
+        made = [sizes_and_pixels(os.path.join(folder, name)) for name in os.listdir(folder)]
+        assert all(max(width, height) == 160 for width, height, _ in made), [m[:2] for m in made]
+        assert len({pixels for _, _, pixels in made}) == 8  # no picture twice
+
+
+def begun(folder):
+    """Whether the pipeline has written something: its folder is the only one in there (a sanitizer may put a file beside it)."""
+    return bool(glob.glob(os.path.join(folder, "fairlead-album-*", "*")))
+
+
+def interrupted(demo):
+    """Ctrl-C while a server that never answers, a slow stage and full queues hold everybody up; nothing stays behind."""
+    for end in signal.SIGINT, signal.SIGTERM:
+        with tempfile.TemporaryDirectory() as folder:
+            child = subprocess.Popen([demo, "pipeline", "--pictures", "8", "--fault", "stall", "--timeout", "3600"],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                                     env={**os.environ, "TMPDIR": folder})
+            while child.poll() is None and not begun(folder):
+                os.sched_yield()
+            child.send_signal(end)
+            out, err = child.communicate(timeout=LIMIT)
+            assert child.returncode == 1 and err == "fairlead-demo: pipeline: interrupted\n", (child.returncode, err)
+            assert "in memory at a time" in out and "answer" not in out, out  # it ended in order
+            assert not os.listdir(folder)
+
+
+def bad_usage(demo):
+    for arguments in (("--threads", "1,2,3"), ("--threads", "1,2,3,4,5"), ("--threads", "0,1,1,1"), ("--threads", "a"),
+                      ("--capacity", "-1"), ("--slow", "lunch"), ("--pictures", "41"), ("--chairs", "3")):
+        done = run(demo, *arguments, status=2)
+        assert done.stderr.startswith(f"fairlead-demo: {arguments[0]}") and not done.stdout, done
+    assert "--capacity N" in run(demo, "--help").stdout
+
+
+CASES = (runs, bad_picture_is_named_and_the_rest_go_on, failed_stage_stops_all, thumbnails_are_all_there, interrupted, bad_usage)
+
+
+def main():
+    demo = os.path.abspath(sys.argv[1])
+    failed = 0
+    for case in CASES:
+        try:
+            case(demo)
+        except (AssertionError, subprocess.TimeoutExpired):
+            failed += 1
+            print(f"failed: {case.__name__}\n{traceback.format_exc()}", flush=True)
+    print(f"{len(CASES) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
