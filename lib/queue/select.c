@@ -169,9 +169,9 @@ static void pass_on_baton(struct selection *s)
 /* The case through which `wait` was woken. */
 static fl_select_case *woken_by(const struct selection *s, const struct fl__wait *wait)
 {
-	fl_select_case *c = s->first;
+	fl_select_case *c = s->cases;
 	while (fl__load_relaxed(&wait->decision) != (uintptr_t)node_of(c)) /* relaxed: the wait is over */
-		c = c->next_;
+		c++;
 	return c;
 }
 
