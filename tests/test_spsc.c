@@ -18,9 +18,9 @@ FL_TEST(spsc_create_refuses_what_cannot_be)
 	FL_RC(fl_spsc_create(&q, 1, SIZE_MAX), -EOVERFLOW);
 	FL_RC(fl_spsc_create(&q, SIZE_MAX, 1), -EOVERFLOW);
 	FL_RC(fl_spsc_create(&q, 1, PTRDIFF_MAX), -EOVERFLOW); /* there is one slot more */
-	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 32), -EOVERFLOW);
+	FL_RC(fl_spsc_create(&q, 48, PTRDIFF_MAX / 64), -EOVERFLOW);
 #if PTRDIFF_MAX > INT32_MAX /* else there may be as much */
-	FL_RC(fl_spsc_create(&q, 16, PTRDIFF_MAX / 32 - 1), -ENOMEM);
+	FL_RC(fl_spsc_create(&q, 48, PTRDIFF_MAX / 64 - 2), -ENOMEM);
 #endif
 	assert_ptr_equal(q, untouched);
 }
@@ -197,6 +197,38 @@ FL_TEST(spsc_puts_and_gets_many)
 	FL_SCOPED(fl_spsc) *q = ring_of(sizeof(int), 3);
 	assert_int_equal(fl_spsc_try_put_many(q, NULL, 0), 0);
 	assert_int_equal(fl_spsc_try_get_many(q, NULL, 0), 0);
+}
+
+/* Items of a cache line lie side by side; several are in many lines, and over the end of the ring in one. */
+static void run_many_of(size_t size, size_t capacity)
+{
+	enum { MOST = 100, LARGEST = 72 };
+	unsigned char in[MOST * LARGEST], out[MOST * LARGEST + 1], item[LARGEST];
+	FL_SCOPED(fl_spsc) *q = ring_of(size, capacity);
+	unsigned next_in = 0, next_out = 0;
+	for (unsigned round = 0; round < 30; round++) {
+		const size_t put = (round * 7 + 3) % (capacity - fl_spsc_length(q) + 1);
+		for (size_t i = 0; i < put; i++)
+			fill(in + i * size, size, next_in++);
+		assert_int_equal(fl_spsc_try_put_many(q, in, put), put);
+		const size_t get = (round * 5 + 1) % (fl_spsc_length(q) + 1);
+		out[get * size] = 0xa5;
+		assert_int_equal(fl_spsc_try_get_many(q, out, get), get);
+		assert_int_equal(out[get * size], 0xa5);
+		for (size_t i = 0; i < get; i++) {
+			fill(item, size, next_out++);
+			assert_memory_equal(out + i * size, item, size);
+		}
+	}
+	assert_int_equal(fl_spsc_length(q), next_in - next_out);
+}
+
+FL_TEST(spsc_puts_and_gets_many_of_any_size)
+{
+	const size_t most[] = {1, 2, 3, 6, 7, 8, 13, 14, 31, 32, 33, 100};
+	for (size_t size = 1; size <= 72; size++)
+		for (size_t i = 0; i < sizeof most / sizeof *most; i++)
+			run_many_of(size, most[i]);
 }
 
 /* Two threads. */

@@ -37,8 +37,8 @@ typedef struct fl_spsc fl_spsc;
 
 /*
  * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item size or capacity of 0),
- * -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM. An item takes 4 bytes more than its size, or as many as
- * its alignment, 16 at most.
+ * -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM. An item of up to 31 bytes takes one more, if that fills
+ * cache lines (of 8 bytes 7 are in one); a larger one up to 32 more.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 

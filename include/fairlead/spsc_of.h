@@ -4,6 +4,7 @@
 
 #include <fairlead/inline.h>
 #include <fairlead/spsc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -23,68 +24,87 @@
  * Each side's own position lies apart from the other's, and from what never changes.
  */
 #define FL__SPSC_APART 128 /* two cache lines: adjacent ones are fetched together */
+#define FL__SPSC_LINE 64
+
+/* A group of slots: a byte for each, which says whether it is full, then their items. In a cache line, if that can be. */
+struct fl__spsc_shape {
+	size_t size;   /* of an item */
+	size_t slots;  /* of a group */
+	size_t offset; /* of the first item in the group */
+	size_t bytes;  /* from a group to the next; FL__SPSC_LINE, if it has several slots */
+};
 
 struct fl_spsc {
-	unsigned char *slots_,
-	    *last_; /* the first slot, and the last: one more than the capacity; these never change */
-	size_t item_size_;
+	unsigned char *first_, *last_; /* slots, one more than the capacity; these never change */
+	struct fl__spsc_shape shape_;
+	size_t capacity_;
+	void *memory_;
 	unsigned char apart_[FL__SPSC_APART];
-	unsigned char *put_; /* atomic: where the next item goes */
+	unsigned char *put_; /* atomic, but for the producer, who alone writes it: the slot for the next item */
 	unsigned char apart_put_[FL__SPSC_APART - sizeof(unsigned char *)];
-	unsigned char *get_; /* atomic: where the oldest item is */
+	unsigned char *get_; /* likewise, the consumer: the slot of the oldest item */
 	unsigned char apart_get_[FL__SPSC_APART - sizeof(unsigned char *)];
 };
 
 #define FL__SPSC_FN __attribute__((unused)) static inline
 
-/* A slot: whether it has an item, then the item, as aligned as its size says, 16 at most; and the bytes from a slot to the next. */
-static inline size_t fl__spsc_offset(size_t size)
+/* An item is as aligned as its size says, 16 at most. Known to the compiler if the size is. */
+static inline struct fl__spsc_shape fl__spsc_shape_of(size_t size)
 {
-	const size_t lowest_bit = size & (~size + 1);
-	return lowest_bit < sizeof(uint32_t) ? sizeof(uint32_t) : lowest_bit < 16 ? lowest_bit : 16;
+	const size_t lowest_bit = size & (~size + 1), alignment = lowest_bit < 16 ? lowest_bit : 16;
+	struct fl__spsc_shape shape;
+	shape.size = size;
+	/* as many as have room: size and line are multiples of the alignment, so what the items leave is, too */
+	shape.slots = size < FL__SPSC_LINE / 2 ? FL__SPSC_LINE / (size + 1) : 1;
+	shape.offset = (shape.slots + alignment - 1) & ~(alignment - 1);
+	shape.bytes = (shape.offset + shape.slots * size + alignment - 1) & ~(alignment - 1);
+	if (shape.bytes < FL__SPSC_LINE)
+		shape.bytes = FL__SPSC_LINE;
+	return shape;
 }
 
-static inline size_t fl__spsc_stride(size_t size)
+/* A slot is known by the address of its mark. Which of its group it is: */
+static inline size_t fl__spsc_index(struct fl__spsc_shape shape, const unsigned char *slot)
 {
-	const size_t offset = fl__spsc_offset(size);
-	return (2 * offset + size - 1) & ~(offset - 1);
+	return shape.slots == 1 ? 0 : (uintptr_t)slot % FL__SPSC_LINE;
 }
 
-static inline uint32_t *fl__spsc_full(unsigned char *slot)
+static inline unsigned char *fl__spsc_item(struct fl__spsc_shape shape, unsigned char *slot)
 {
-	return (uint32_t *)(void *)slot;
+	const size_t index = fl__spsc_index(shape, slot);
+	return slot - index + shape.offset + index * shape.size;
 }
 
-static inline unsigned char *fl__spsc_after(const fl_spsc *q, unsigned char *slot, size_t size)
+static inline unsigned char *fl__spsc_after(const fl_spsc *q, struct fl__spsc_shape shape, unsigned char *slot)
 {
+	const size_t index = fl__spsc_index(shape, slot);
 	if (__builtin_expect(slot == q->last_, 0)) /* a branch: the next operation need not wait for the outcome */
-		return q->slots_;
-	return slot + fl__spsc_stride(size);
+		return q->first_;
+	if (__builtin_expect(index + 1 == shape.slots, 0))
+		return slot - index + shape.bytes;
+	return slot + 1;
 }
 
-/* The slot for the next item, and in `*next` the one behind it; NULL: full. */
-static inline unsigned char *fl__spsc_begin_put(fl_spsc *q, size_t size, unsigned char **next)
+/* Whether there is space in put_, behind which `next` is. */
+static inline bool fl__spsc_has_space(const unsigned char *next)
 {
-	unsigned char *slot = q->put_; /* the producer alone writes it */
-	*next = fl__spsc_after(q, slot, size);
 	/* acquire: what was there has been read; pairs with fl__spsc_end_get() */
-	return __builtin_expect(fl__load_acquire(fl__spsc_full(*next)), 0) ? NULL : slot;
+	return __builtin_expect(!fl__load_acquire(next), 1);
 }
 
 /* The items from `slot` on are there: of several, the others say so already. `next`: the slot behind them. */
 static inline void fl__spsc_end_put(fl_spsc *q, unsigned char *slot, unsigned char *next)
 {
 	fl__store_relaxed(&q->put_, next); /* relaxed: who sees the item sees this by the next */
-	/* release: the items are whole; pairs with fl__spsc_begin_get() */
-	fl__store_release(fl__spsc_full(slot), 1);
+	/* release: the items are whole; pairs with fl__spsc_has_item() */
+	fl__store_release(slot, 1);
 }
 
-/* The slot of the oldest item; NULL: empty. */
-static inline unsigned char *fl__spsc_begin_get(fl_spsc *q)
+/* Whether there is an item in `slot`, which get_ is. */
+static inline bool fl__spsc_has_item(const unsigned char *slot)
 {
-	unsigned char *slot = q->get_; /* the consumer alone writes it */
 	/* acquire: the item is whole; pairs with fl__spsc_end_put() */
-	return __builtin_expect(fl__load_acquire(fl__spsc_full(slot)), 1) ? slot : NULL;
+	return __builtin_expect(fl__load_acquire(slot), 1);
 }
 
 /* Likewise. */
@@ -92,8 +112,8 @@ static inline void fl__spsc_end_get(fl_spsc *q, unsigned char *slot, unsigned ch
 {
 	/* release: whoever sees that these are gone sees them put; pairs with fl_spsc_length() */
 	fl__store_release(&q->get_, next);
-	/* release: the items have been read; pairs with fl__spsc_begin_put() */
-	fl__store_release(fl__spsc_full(slot), 0);
+	/* release: the items have been read; pairs with fl__spsc_has_space() */
+	fl__store_release(slot, 0);
 }
 
 #define FL__SPSC_OF_LIFE(type, name)                                                                                   \
@@ -129,10 +149,11 @@ static inline void fl__spsc_end_get(fl_spsc *q, unsigned char *slot, unsigned ch
 #define FL__SPSC_OF_PUT(type, name)                                                                                    \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                               \
 	{                                                                                                              \
-		unsigned char *next, *slot = fl__spsc_begin_put((fl_spsc *)q, sizeof(type), &next);                    \
-		if (__builtin_expect(!slot, 0))                                                                        \
+		const struct fl__spsc_shape shape = fl__spsc_shape_of(sizeof(type));                                   \
+		unsigned char *slot = ((fl_spsc *)q)->put_, *next = fl__spsc_after((fl_spsc *)q, shape, slot);         \
+		if (!fl__spsc_has_space(next))                                                                         \
 			return -EAGAIN;                                                                                \
-		memcpy(slot + fl__spsc_offset(sizeof(type)), &item, sizeof(type));                                     \
+		memcpy(fl__spsc_item(shape, slot), &item, sizeof(type));                                               \
 		fl__spsc_end_put((fl_spsc *)q, slot, next);                                                            \
 		return 0;                                                                                              \
 	}                                                                                                              \
@@ -144,11 +165,12 @@ static inline void fl__spsc_end_get(fl_spsc *q, unsigned char *slot, unsigned ch
 #define FL__SPSC_OF_GET(type, name)                                                                                    \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                              \
 	{                                                                                                              \
-		unsigned char *slot = fl__spsc_begin_get((fl_spsc *)q);                                                \
-		if (__builtin_expect(!slot, 0))                                                                        \
+		const struct fl__spsc_shape shape = fl__spsc_shape_of(sizeof(type));                                   \
+		unsigned char *slot = ((fl_spsc *)q)->get_;                                                            \
+		if (!fl__spsc_has_item(slot))                                                                          \
 			return -EAGAIN;                                                                                \
-		memcpy(item, slot + fl__spsc_offset(sizeof(type)), sizeof(type));                                      \
-		fl__spsc_end_get((fl_spsc *)q, slot, fl__spsc_after((fl_spsc *)q, slot, sizeof(type)));                \
+		memcpy(item, fl__spsc_item(shape, slot), sizeof(type));                                                \
+		fl__spsc_end_get((fl_spsc *)q, slot, fl__spsc_after((fl_spsc *)q, shape, slot));                       \
 		return 0;                                                                                              \
 	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *q, type *items, size_t n)                           \
