@@ -190,7 +190,7 @@ static void change_arrays(struct heap *h, struct array *a)
 {
 	const struct array before = h->array;
 	memcpy(a->items, before.items, h->length * h->item_size);
-	if (h->compare)
+	if (a->ages)
 		memcpy(a->ages, before.ages, h->length * sizeof *a->ages);
 	h->array = *a;
 	*a = before;
