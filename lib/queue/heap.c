@@ -27,7 +27,7 @@ enum { ROOM_LEAST = 16 }; /* items; without bounds */
 struct array {
 	size_t room; /* items; of a bounded queue its capacity */
 	unsigned char *items;
-	uint64_t *ages; /* by priority alone: of each item, the puts before it */
+	uint64_t *ages; /* by priority: of each item, the puts before it; else NULL */
 };
 
 struct heap {
@@ -77,7 +77,7 @@ static size_t make_room(struct heap *h, const void *item)
 static void add(struct heap *h, const void *item)
 {
 	size_t place = h->length;
-	if (h->compare) {
+	if (h->array.ages) {
 		place = make_room(h, item);
 		h->array.ages[place] = h->puts;
 	}
@@ -88,7 +88,7 @@ static void add(struct heap *h, const void *item)
 
 static size_t next_place(const struct heap *h)
 {
-	return h->compare ? 0 : h->length - 1;
+	return h->array.ages ? 0 : h->length - 1;
 }
 
 /* Fills the place of the first with the last, which goes down to where it belongs. */
@@ -111,7 +111,7 @@ static void close_gap(struct heap *h)
 static void remove_next(struct heap *h)
 {
 	h->length--;
-	if (h->compare)
+	if (h->array.ages)
 		close_gap(h);
 }
 
