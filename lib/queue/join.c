@@ -68,8 +68,8 @@ bool fl__queue_done(fl_queue *q)
 		puts = q->type->puts(q->state);
 		if (done / ONE == puts)
 			return false;
-		/* release: what was done about the item; acquire: and the others, for who is woken. Pairs with is_over_now(), and mark() */
-	} while (!fl__cas_weak_acq_rel(&q->done, &done, done + ONE));
+		/* release: what was done about the item, and, with the load, the others. Pairs with that, is_over_now(), and mark() */
+	} while (!fl__cas_weak_release(&q->done, &done, done + ONE));
 	if (__builtin_expect((done & JOINED) != 0, 0) && (done / ONE + 1 == puts || shrink))
 		fl__queue_look_again(q); /* the queue may be gone, unless somebody sleeps */
 	return true;
