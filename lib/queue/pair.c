@@ -90,7 +90,7 @@ static void agree(struct fl__pair *q)
 static bool is_putting(struct fl__pair *q)
 {
 	const uint64_t next = fl__load_relaxed(&q->put_next); /* relaxed: after agree(), or a guess */
-	return next != fl__load_acquire(&q->tail);            /* pairs with end_put() */
+	return next != fl__load_relaxed(&q->tail);            /* relaxed: whoever takes items acquires it anew */
 }
 
 static bool is_getting(struct fl__pair *q)
@@ -362,7 +362,7 @@ static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	/* relaxed, both: is_getting() has acquired the head, and the close before this the tail */
+	/* relaxed, both: is_getting() has acquired the head, and items_in() the tail, its last */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
 	fl__store_relaxed(&q->head, end); /* relaxed: no put comes that would need the slots */
