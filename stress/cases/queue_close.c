@@ -217,3 +217,35 @@ FL_STRESS(close_vs_wait_any, waiter, closer)
 	FL_ACCEPTABLE(s->index == 0, "closed");
 	FL_FORBIDDEN(1, "wrong index");
 }
+
+/* What is on its way in when all is dropped is dropped, too: whoever closes waits for it. */
+struct queue_close_now_beside_put {
+	fl_queue *q;
+	int put_rc, dropped, in_time;
+	size_t n;
+};
+
+FL_STRESS_SETUP(queue_close_now_beside_put)
+{
+	s->q = closable(2, count_drop, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(queue_close_now_beside_put, producer)
+{
+	s->put_rc = fl_queue_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(queue_close_now_beside_put, closer)
+{
+	s->n = fl_queue_close_now(s->q);
+	s->in_time = s->dropped;
+}
+
+FL_STRESS(queue_close_now_beside_put, producer, closer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->put_rc == 0 && s->n == 2 && s->in_time == 3, "accepted and dropped");
+	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->n == 1 && s->in_time == 1, "refused");
+	FL_FORBIDDEN(1, "accepted and left, or refused and there");
+}

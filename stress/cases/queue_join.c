@@ -171,3 +171,39 @@ FL_STRESS(queue_free_after_join, worker, joiner)
 	FL_ACCEPTABLE(s->got == 1, "freed");
 	FL_FORBIDDEN(1, "wrong item");
 }
+
+/* So while another is on the way out who dealt with an item before. */
+struct queue_free_after_join_of_two {
+	fl_queue *q;
+};
+
+FL_STRESS_SETUP(queue_free_after_join_of_two)
+{
+	int item;
+	s->q = joinable(2);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_get(s->q, &item));
+	OK(fl_queue_try_get(s->q, &item));
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, one)
+{
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, two)
+{
+	fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_free_after_join_of_two, joiner)
+{
+	OK(fl_queue_join(s->q));
+	fl_queue_free(s->q);
+}
+
+FL_STRESS(queue_free_after_join_of_two, one, two, joiner)
+{
+	FL_ACCEPTABLE(s != NULL, "freed");
+}
