@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What the unbounded queue counts, for who joins it and who asks for its length: over segments so short that each put may need another. */
+#include "cases.h"
+#include "queue/chain.h"
+#include "queue/queue.h"
+#include <fairlead/queue.h>
+#include <string.h>
+
+static struct fl__chain *chain_in(fl_queue *q)
+{
+	return fl__at_line(q->state);
+}
+
+static fl_queue *unbounded(size_t cells)
+{
+	fl_queue *q = NULL;
+	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
+	struct fl__chain *c = chain_in(q);
+	fl__chain_end(c);
+	memset(c, 0, sizeof *c);
+	OK(fl__chain_init(c, sizeof(int), cells));
+	return q;
+}
+
+/*
+ * Whoever counts a ticket that came to nothing counts the ticket as well: else an item that nobody has dealt with would seem to be.
+ * The producer draws one and stands still, the consumer gives it up.
+ */
+struct growing_join_poisoned {
+	fl_queue *q;
+	_Atomic(int) asked;
+	int over;
+};
+
+FL_STRESS_SETUP(growing_join_poisoned)
+{
+	int item;
+	s->q = unbounded(3);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_get(s->q, &item)); /* and it is never done */
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(growing_join_poisoned, producer)
+{
+	fl__add_relaxed(&chain_in(s->q)->head->tail, FL__CHAIN_TICKET);
+}
+
+FL_STRESS_ACTOR(growing_join_poisoned, consumer)
+{
+	int item;
+	FL_STRESS_CHECK(fl_queue_try_get(s->q, &item) == -EAGAIN);
+	SET(&s->asked, 1);
+}
+
+FL_STRESS_ACTOR(growing_join_poisoned, joiner)
+{
+	while (!LOOK(&s->asked))
+		fl_stress_relax();
+	s->over = fl_queue_try_join(s->q);
+}
+
+FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->over == -EBUSY, "not over");
+	FL_FORBIDDEN(1, "over");
+}
+
+/* A queue in which there is an item all the time is not said to be empty: who sees what was taken sees what was put before. */
+struct growing_length {
+	fl_queue *q;
+	int got;
+	size_t length;
+};
+
+FL_STRESS_SETUP(growing_length)
+{
+	s->q = unbounded(3);
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(growing_length, looker)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	s->length = fl_queue_length(s->q);
+}
+
+FL_STRESS_ACTOR(growing_length, mover)
+{
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_get(s->q, &s->got));
+}
+
+FL_STRESS(growing_length, looker, mover)
+{
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->got != 1 && s->got != 2, "wrong item");
+	FL_ACCEPTABLE(s->length > 0, "never empty");
+	FL_FORBIDDEN(1, "empty");
+}
+
+/* Whoever comes to a segment that was another of the queue's before, at the same address, finds it as it was made anew. */
+struct growing_reused {
+	fl_queue *q;
+	int over;
+};
+
+FL_STRESS_SETUP(growing_reused)
+{
+	int item;
+	s->q = unbounded(1);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_get(s->q, &item));
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(growing_reused, mover)
+{
+	int item;
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	fl__hazards_end(); /* as if it were another thread's, so that this one keeps the first segment no more */
+	OK(fl_queue_try_get(s->q, &item));
+	OK(fl_queue_try_put(s->q, &(int){3})); /* into the first segment, which is the spare by now */
+	FL_STRESS_CHECK(fl_queue_length(s->q) ==
+	                1); /* who counts goes to the last segment, and has others begin there */
+}
+
+FL_STRESS_ACTOR(growing_reused, joiner)
+{
+	s->over = fl_queue_try_join(s->q);
+}
+
+FL_STRESS(growing_reused, mover, joiner)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE((s->over == 0 || s->over == -EBUSY) && left == 1, "one is left");
+	FL_FORBIDDEN(1, "lost, or doubled");
+}
