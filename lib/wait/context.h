@@ -48,7 +48,7 @@ struct fl__ctx {
 	fl_cancel *own;
 	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Its thread's alone */
 	struct fl__locals *locals; /* lib/sync/local.c */
-	uint32_t chance; /* lib/queue/select.c */
+	uint32_t chance;           /* lib/queue/select.c */
 	const char *name;
 	bool adopted;   /* of a thread that the library did not start */
 	bool debugging; /* it records or reports: what it locks meanwhile is not recorded. Its own */
