@@ -83,9 +83,8 @@ FL_TEST(queue_pair_index_wrap_2_32)
 	enum { CAPACITY = 1003 };
 	FL_SCOPED(fl_queue) *q = make_pair(CAPACITY);
 	struct fl__pair *pair = fl__queue_as_pair(q);
-	const uint64_t start = UINT32_MAX - (uint64_t)2 * CAPACITY;
-	pair->tail = pair->head = pair->put_next = pair->get_next = pair->get_end = start;
-	pair->put_end = start + CAPACITY;
+	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY; /* of the first slot */
+	pair->tail = pair->head = pair->put_next = pair->get_next = start;
 	q->done = 2 * start;
 	int put = 0, got = 0;
 	for (int round = 0; round < 10; round++) {

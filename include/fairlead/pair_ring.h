@@ -2,10 +2,7 @@
 #ifndef FAIRLEAD_PAIR_RING_H
 #define FAIRLEAD_PAIR_RING_H
 
-#include <fairlead/inline.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include <fairlead/slots.h>
 
 /*
  * Private: the ring for one producer and one consumer that a queue has which blocks and can be closed: what the inline functions
@@ -24,26 +21,22 @@ enum {
 enum { FL__PAIR_APART = 128 }; /* two cache lines: adjacent ones are fetched together */
 
 struct fl__pair {
-	unsigned char *slots, *end; /* `capacity` items */
+	struct fl__slots slots; /* as many as the capacity */
 	size_t capacity;
 	uint32_t flags;
 	unsigned char apart_[FL__PAIR_APART];
 
-	uint64_t put_next;       /* the producer's: the number of the next item */
-	uint64_t put_end;        /* up to which number there was space */
-	unsigned char *put_slot; /* where the next item goes */
-	unsigned char apart_put_[FL__PAIR_APART - 2 * sizeof(uint64_t) - sizeof(void *)];
+	uint64_t put_next;       /* the number of the next item */
+	uint64_t tail;           /* how many items were put */
+	uint64_t put_waited;     /* the producer's: what put_next was when it last waited */
+	unsigned char *put_slot; /* the producer's: where the next item goes */
+	unsigned char apart_put_[FL__PAIR_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 
-	uint64_t tail; /* how many items were put */
-	unsigned char apart_tail_[FL__PAIR_APART - sizeof(uint64_t)];
-
-	uint64_t head; /* how many were got, or dropped */
-	unsigned char apart_head_[FL__PAIR_APART - sizeof(uint64_t)];
-
-	uint64_t get_next;       /* the consumer's: the number of the oldest item */
-	uint64_t get_end;        /* up to which number there were items */
-	unsigned char *get_slot; /* where the oldest item is */
-	unsigned char apart_get_[FL__PAIR_APART - 2 * sizeof(uint64_t) - sizeof(void *)];
+	uint64_t get_next;       /* the number of the oldest item */
+	uint64_t head;           /* how many were got, or dropped */
+	uint64_t get_waited;     /* the consumer's: what get_next was when it last waited */
+	unsigned char *get_slot; /* the consumer's: where the oldest item is */
+	unsigned char apart_get_[FL__PAIR_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 };
 
 /*
@@ -51,49 +44,43 @@ struct fl__pair {
  * and it must go by the type's. No function is called where the size is known, so that no registers are saved: a processor that
  * waits for the line of an item has room for so many stores, and no more.
  */
-static inline bool fl__pair_put(struct fl__pair *q, const void *item, size_t size)
+static inline bool fl__pair_put(struct fl__pair *q, const void *item, struct fl__slot_shape shape)
 {
+	unsigned char *const slot = q->put_slot;
 	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: its own */
-	if (__builtin_expect(at == q->put_end, 0)) {
-		/* acquire: the item that was there has been read; pairs with fl__pair_get(), and with end_get() */
-		q->put_end = fl__load_acquire(&q->head) + q->capacity;
-		if (at == q->put_end)
-			return false;
-	}
+	if (__builtin_expect(fl__slot_is_full(slot), 0))
+		return false;
 	fl__store_relaxed(&q->put_next, at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
 	if (__builtin_expect((fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_PUT) != 0, 0)) {
 		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
 		return false;
 	}
-	unsigned char *const slot = q->put_slot, *const after = slot + size;
-	q->put_slot = __builtin_expect(after != q->end, 1) ? after : q->slots;
-	fl__copy(slot, item, size);
-	/* release: the item is whole; pairs with fl__pair_get(), find_item(), and whoever else loads the tail */
+	q->put_slot = fl__slot_after(&q->slots, shape, slot);
+	fl__copy(fl__slot_item(shape, slot), item, shape.size);
+	/* release: who counts this counts the get that made the space; pairs with items_in() */
 	fl__store_release(&q->tail, at + 1);
+	fl__slot_fill(slot);
 	return true;
 }
 
-static inline bool fl__pair_get(struct fl__pair *q, void *item, size_t size)
+static inline bool fl__pair_get(struct fl__pair *q, void *item, struct fl__slot_shape shape)
 {
+	unsigned char *const slot = q->get_slot;
 	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: its own */
-	if (__builtin_expect(at == q->get_end, 0)) {
-		q->get_end =
-		    fl__load_acquire(&q->tail); /* the item is whole; pairs with fl__pair_put(), and with end_put() */
-		if (at == q->get_end)
-			return false;
-	}
+	if (__builtin_expect(!fl__slot_is_full(slot), 0))
+		return false;
 	fl__store_relaxed(&q->get_next, at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
 	if (__builtin_expect((fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_GET) != 0, 0)) {
 		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
 		return false;
 	}
-	unsigned char *const slot = q->get_slot, *const after = slot + size;
-	q->get_slot = __builtin_expect(after != q->end, 1) ? after : q->slots;
-	fl__copy(item, slot, size);
-	/* release: the item has been read; pairs with fl__pair_put(), find_space(), and whoever else loads the head */
+	q->get_slot = fl__slot_after(&q->slots, shape, slot);
+	fl__copy(item, fl__slot_item(shape, slot), shape.size);
+	/* release: the item has been read; pairs with is_getting(), items_in() */
 	fl__store_release(&q->head, at + 1);
+	fl__slot_clear(slot);
 	return true;
 }
 

@@ -37,7 +37,7 @@ static inline bool fl__queue_of_put(fl_queue *q, const void *item, size_t size)
 	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
 	bool owes_wake = false;
 	if (!begin->ring)
-		return begin->pair && fl__pair_put(begin->pair, item, size);
+		return begin->pair && fl__pair_put(begin->pair, item, fl__slot_shape_of(size));
 	if (fl__mpmc_put(begin->ring, item, size, &owes_wake) != 0)
 		return false;
 	if (__builtin_expect(owes_wake, 0))
@@ -50,7 +50,7 @@ static inline bool fl__queue_of_get(fl_queue *q, void *item, size_t size)
 	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
 	bool owes_wake = false;
 	if (!begin->ring)
-		return begin->pair && fl__pair_get(begin->pair, item, size);
+		return begin->pair && fl__pair_get(begin->pair, item, fl__slot_shape_of(size));
 	if (fl__mpmc_get(begin->ring, item, size, &owes_wake) != 0)
 		return false;
 	if (__builtin_expect(owes_wake, 0))

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a bounded FIFO queue with one producer and one consumer: Lamport's ring, with the other side's
- * position remembered, as in spsc.c; and what it takes to sleep and to close, at no fence a call.
+ * What holds the items of a bounded FIFO queue with one producer and one consumer: FastForward's ring, whose slots say
+ * themselves whether they are full, as in spsc.c; and what it takes to sleep and to close, at no fence a call.
  *
  *   word               holds                                        written by
  *   tail               how many items were put                      the producer
  *   put_next           the same; during a put what tail will be     the producer
  *   head               how many items were got or dropped           the consumer; once DROPPED who drops
  *   get_next           the same; during a get what head will be     the consumer
- *   put_end, put_slot  a value of head + capacity; where tail lies  the producer alone
- *   get_end, get_slot  a value of tail; where head lies             the consumer alone
+ *   byte of a slot     1: it has an item, and the put is over       the producer: 0 -> 1
+ *                      0: it is free, and the get is over           the consumer: 1 -> 0
+ *   put_slot, _waited  the slot of number put_next; a former one    the producer alone
+ *   get_slot, _waited  the slot of number get_next; a former one    the consumer alone
  *   flags              each bit by a read-modify-write:
  *     GETTER (1)       a getter sleeps, or wanted to                set by mark_empty(); taken off by the next put
  *     PUTTER (2)       a putter sleeps, or wanted to                set by mark_full(); taken off by the next get
@@ -18,15 +20,18 @@
  *     DROPPED (16)     what is in belongs to whoever set this       set by a discard, for good
  *     FENCED (32)      the system has no membarrier()               set at birth
  *
- * Asking without a fence. A call announces itself in put_next (get_next), then looks at the flags, then acts, and its last access is
- * the store to tail (head). Who sets a flag makes all threads pass a full fence, agree(), then looks whether a call is
- * announced. Wherever that fence falls in the program of the call: before the announcement, and the call sees the flag; or behind it,
- * and who set the flag sees the announcement. (Dekker's, whose fence is paid by who seldom comes. With FENCED the calls have one, too.)
+ * Asking without a fence. A call announces itself in put_next (get_next), then looks at the flags, then acts, counts in tail (head),
+ * and its last access is the store to the slot's byte. Who sets a flag makes all threads pass a full fence, agree(), then looks
+ * whether a call is announced. Wherever that fence falls in the program of the call: before the announcement, and the call sees the
+ * flag; or behind it, and who set the flag sees the announcement. (Dekker's, whose fence is paid by who seldom comes. With FENCED the
+ * calls have one, too.)
  *
  * Invariants
- *   1. head <= tail <= head + capacity. The slots from head on up to tail have items, which the consumer alone reads; the others are
- *      the producer's.
- *   2. put_next != tail exactly while a put is at it, and so for a get: a refused call takes its announcement back.
+ *   1. head <= tail <= head + capacity. A slot whose byte is 1 the consumer alone touches, one whose byte is 0 the producer. From head
+ *      on up to tail the bytes are 1, elsewhere 0; but for those of a call that is under way, which counts first, and then
+ *      sets them, of several from the last to the first. So what the bytes say has been counted.
+ *   2. put_next != tail exactly while a put is at it that has not counted, and so for a get: a refused call takes its
+ *      announcement back.
  *   3. Who has set a flag, agreed, and then found no put announced: every later put sees the flag.
  *      So a mark is true when mark_empty() says so: a later put takes it off and owes a wake. So tail is final when SEALED. So
  *      a discard has the items to itself. For gets, likewise.
@@ -36,39 +41,35 @@
  *      whose line stays where it is.
  *
  * Linearization. Put: where it loads the flags, if it was announced when it was closed; else the store to tail. Get: the store
- * to head. Full, empty: the load of the other side's word. Those are acquire loads and release stores: so "empty" may come
- * from a consumer whom nothing has told of a put that has returned. Close: where it sets CLOSED. It returns when it is sealed,
- * so who comes after it finds all that was accepted counted. A discard: where it sets DROPPED; gets find the queue drained from then on.
+ * to head. Full, empty: the load of the slot's byte. Those are acquire loads and release stores: so "empty" may come from a consumer
+ * whom nothing has told of a put that has returned. Close: where it sets CLOSED. It returns when it is sealed, so who comes after it
+ * finds all that was accepted counted. A discard: where it sets DROPPED; gets find the queue drained from then on.
  *
- * Progress: wait-free, but for -EBUSY; a close waits for a put that is at it, a discard for a get as well. Lifetime: the store
- * to tail, or head, is a call's last access.
+ * Progress: wait-free, but for -EBUSY; a close waits for a put that is at it, a discard for a get as well, and for the bytes of what
+ * it drops. Lifetime: the store to the byte is a call's last access.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "queue.h"
+#include "slots.h"
 #include <errno.h>
-#include <string.h>
 
 static int pair_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct fl__pair *q = state;
-	size_t bytes;
-	if (__builtin_mul_overflow(config->capacity, item_size, &bytes) || bytes > PTRDIFF_MAX)
-		return -EOVERFLOW;
-	q->slots = fl__alloc(1, bytes);
-	if (!q->slots)
-		return -ENOMEM;
-	q->end = q->slots + bytes;
-	q->capacity = q->put_end = config->capacity;
-	q->put_slot = q->get_slot = q->slots;
+	const int rc = fl__slots_init(&q->slots, item_size, config->capacity);
+	if (rc != 0)
+		return rc;
+	q->capacity = config->capacity;
+	q->put_slot = q->get_slot = q->slots.first;
 	q->flags = fl__sys.membarrier() == 0 ? 0 : FL__PAIR_FENCED;
 	return 0;
 }
 
 static void pair_fini(void *state)
 {
-	fl__free(((struct fl__pair *)state)->slots);
+	fl__slots_fini(&((struct fl__pair *)state)->slots);
 }
 
 /* Flags. */
@@ -89,14 +90,15 @@ static void agree(struct fl__pair *q)
 
 static bool is_putting(struct fl__pair *q)
 {
-	const uint64_t next = fl__load_relaxed(&q->put_next); /* relaxed: after agree(), or a guess */
-	return next != fl__load_relaxed(&q->tail);            /* relaxed: whoever takes items acquires it anew */
+	/* relaxed, both: after agree(), or a guess; who reads an item acquires the slot's byte */
+	const uint64_t next = fl__load_relaxed(&q->put_next);
+	return next != fl__load_relaxed(&q->tail);
 }
 
 static bool is_getting(struct fl__pair *q)
 {
 	const uint64_t next = fl__load_relaxed(&q->get_next); /* as above */
-	return next != fl__load_acquire(&q->head);            /* pairs with end_get() */
+	return next != fl__load_acquire(&q->head);            /* pairs with count_get() */
 }
 
 /* Of a closed ring: whether tail has its last value. */
@@ -165,7 +167,8 @@ static int no_item(struct fl__pair *q, uint64_t at)
 	if (flags & FL__PAIR_CLOSED) {
 		if (!seal(q))
 			return -EBUSY;
-		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0; /* relaxed: the last; find_item() loads it anew */
+		return fl__load_relaxed(&q->tail) == at ? -EPIPE
+		                                        : 0; /* relaxed: SEALED was acquired, so it is the last */
 	}
 	return (flags & FL__PAIR_GETTER) && is_putting(q) ? -EBUSY : -EAGAIN;
 }
@@ -175,22 +178,25 @@ static int no_item(struct fl__pair *q, uint64_t at)
 /* There is space: 0, or why not. */
 static int find_space(struct fl__pair *q, uint64_t at)
 {
-	/* acquire: the items that were there have been read; pairs with end_get() */
-	q->put_end = fl__load_acquire(&q->head) + q->capacity;
-	return q->put_end != at ? 0 : no_space(q);
+	if (!fl__slot_is_full(q->put_slot))
+		return 0;
+	const int rc = no_space(q);
+	/* relaxed: nobody acts on it but by the byte */
+	if (rc == -EAGAIN && at - fl__load_relaxed(&q->head) != q->capacity)
+		return fl__slot_is_full(q->put_slot) ? -EBUSY : 0;
+	return rc;
 }
 
 /* There is an item: 0, or why not. */
 static int find_item(struct fl__pair *q, uint64_t at)
 {
-	for (;;) {
-		q->get_end = fl__load_acquire(&q->tail); /* the items are whole; pairs with end_put() */
-		if (q->get_end != at)
-			return 0;
-		const int rc = no_item(q, at);
-		if (rc != 0)
-			return rc;
-	}
+	if (fl__slot_is_full(q->get_slot))
+		return 0;
+	const int rc = no_item(q, at);
+	/* relaxed: as above */
+	if (rc == 0 || (rc == -EAGAIN && fl__load_relaxed(&q->tail) != at))
+		return fl__slot_is_full(q->get_slot) ? 0 : -EBUSY;
+	return rc;
 }
 
 /* Says that the items up to `next` are on their way in, then looks whether that may be: 0, -EPIPE. */
@@ -212,70 +218,74 @@ static int begin_get(struct fl__pair *q, uint64_t at, uint64_t next, bool *owes_
 	return 0;
 }
 
-static void end_put(struct fl__pair *q, uint64_t next)
+static void count_put(struct fl__pair *q, uint64_t next)
 {
-	fl__store_release(&q->tail, next); /* the items are whole; pairs with find_item(), and whoever loads the tail */
+	fl__store_release(&q->tail,
+	                  next); /* who counts these counts the gets that made the space; pairs with items_in() */
 }
 
-static void end_get(struct fl__pair *q, uint64_t next)
+static void count_get(struct fl__pair *q, uint64_t next)
 {
-	fl__store_release(&q->head,
-	                  next); /* the items have been read; pairs with find_space(), and whoever loads the head */
-}
-
-static size_t most(uint64_t there, size_t n)
-{
-	return there < n ? (size_t)there : n;
+	fl__store_release(&q->head, next); /* the items have been read; pairs with is_getting(), items_in() */
 }
 
 static int pair_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__pair *q = state;
-	const size_t size = fl__queue_of(state)->item_size;
 	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: its own */
-	int rc = 0;
-	if (q->put_end - at < n)
-		rc = find_space(q, at);
+	unsigned char *const slot = q->put_slot;
+	int rc = find_space(q, at);
 	if (rc != 0)
 		return rc;
-	n = most(q->put_end - at, n);
+	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, false);
 	rc = begin_put(q, at, at + n, owes_wake);
 	if (rc != 0)
 		return rc;
-	const size_t bytes = n * size, to_end = (size_t)(q->end - q->put_slot);
-	const size_t first = bytes < to_end ? bytes : to_end;
-	memcpy(q->put_slot, items, first);
-	if (bytes > first)
-		memcpy(q->slots, (const unsigned char *)items + first, bytes - first);
-	q->put_slot = bytes < to_end ? q->put_slot + bytes : q->slots + (bytes - first);
+	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
+	q->put_slot = next;
 	*count = n;
-	end_put(q, at + n);
+	count_put(q, at + n);
+	fl__slots_mark_others(&q->slots, slot, next, true);
+	fl__slot_fill(slot);
 	return 0;
 }
 
 static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__pair *q = state;
-	const size_t size = fl__queue_of(state)->item_size;
 	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: its own */
-	int rc = 0;
-	if (q->get_end - at < n)
-		rc = find_item(q, at);
+	unsigned char *const slot = q->get_slot;
+	int rc = find_item(q, at);
 	if (rc != 0)
 		return rc;
-	n = most(q->get_end - at, n);
+	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, true);
 	rc = begin_get(q, at, at + n, owes_wake);
 	if (rc != 0)
 		return rc;
-	const size_t bytes = n * size, to_end = (size_t)(q->end - q->get_slot);
-	const size_t first = bytes < to_end ? bytes : to_end;
-	memcpy(items, q->get_slot, first);
-	if (bytes > first)
-		memcpy((unsigned char *)items + first, q->slots, bytes - first);
-	q->get_slot = bytes < to_end ? q->get_slot + bytes : q->slots + (bytes - first);
+	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
+	q->get_slot = next;
 	*count = n;
-	end_get(q, at + n);
+	count_get(q, at + n);
+	fl__slots_mark_others(&q->slots, slot, next, false);
+	fl__slot_clear(slot);
 	return 0;
+}
+
+/*
+ * Who is faster comes to where the other is, and then both want the same line for each item: ten times as long. So it lets the other
+ * go ahead by some lines, if there were several items since it last did: who waits for an answer to each is not kept.
+ */
+void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side)
+{
+	enum { TURNS = 64 };
+	uint64_t *const waited = side == FL__GETTERS ? &q->get_waited : &q->put_waited;
+	/* relaxed: its own */
+	const uint64_t at = fl__load_relaxed(side == FL__GETTERS ? &q->get_next : &q->put_next);
+	if (fl__slot_is_full(side == FL__GETTERS ? q->get_slot : q->put_slot) == (side == FL__GETTERS))
+		return;
+	if (at - *waited > 1)
+		fl__pause(TURNS);
+	*waited = at;
 }
 
 /* Sleeping. From any thread, as what follows: so nothing here touches what one side has alone. */
@@ -283,9 +293,9 @@ static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owe
 /* How many are in, at a moment of the call. */
 static uint64_t items_in(struct fl__pair *q)
 {
-	uint64_t head = fl__load_acquire(&q->head); /* pairs with end_get(): the tail is not older */
+	uint64_t head = fl__load_acquire(&q->head); /* pairs with count_get(): the tail is not older */
 	for (;;) {
-		const uint64_t tail = fl__load_acquire(&q->tail);  /* pairs with end_put() */
+		const uint64_t tail = fl__load_acquire(&q->tail);  /* pairs with count_put() */
 		const uint64_t again = fl__load_acquire(&q->head); /* as above */
 		if (again == head)
 			return tail - head;
@@ -293,16 +303,20 @@ static uint64_t items_in(struct fl__pair *q)
 	}
 }
 
+/* Where item number `n` is, if it is in. */
+static unsigned char *slot_of(struct fl__pair *q, uint64_t n)
+{
+	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
+}
+
+/* By the slots, as put and get, and not by the counts: those lines are where the other side wants to write. */
 static int pair_can_get(void *state)
 {
 	struct fl__pair *q = state;
 	if (flags_of(q) & FL__PAIR_DROPPED)
 		return -EPIPE;
-	/* relaxed, both: whoever acts on what this says loads them anew */
-	const uint64_t head = fl__load_relaxed(&q->head);
-	if (fl__load_relaxed(&q->tail) != head)
-		return 0;
-	return no_item(q, head);
+	const uint64_t head = fl__load_relaxed(&q->head); /* relaxed: whoever acts on what this says loads it anew */
+	return fl__slot_is_full(slot_of(q, head)) ? 0 : no_item(q, head);
 }
 
 static int pair_can_put(void *state)
@@ -310,7 +324,8 @@ static int pair_can_put(void *state)
 	struct fl__pair *q = state;
 	if (flags_of(q) & FL__PAIR_CLOSED)
 		return -EPIPE;
-	return items_in(q) < q->capacity ? 0 : no_space(q);
+	const uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: as above */
+	return fl__slot_is_full(slot_of(q, tail)) ? no_space(q) : 0;
 }
 
 static bool pair_mark_empty(void *state)
@@ -367,9 +382,11 @@ static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	const uint64_t end = fl__load_relaxed(&q->tail);
 	fl__store_relaxed(&q->head, end); /* relaxed: no put comes that would need the slots */
 	for (*count = (size_t)(end - at); at != end; at++) {
+		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
+			fl__queue_pause(round); /* the queue may be freed once all is dropped */
 		if (of->drop)
-			of->drop(slot, of->drop_arg);
-		slot = slot + of->item_size != q->end ? slot + of->item_size : q->slots;
+			of->drop(fl__slot_item(q->slots.shape, slot), of->drop_arg);
+		slot = fl__slot_after(&q->slots, q->slots.shape, slot);
 		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
 	}
 	return 0;

@@ -119,7 +119,7 @@ static inline int put_one(fl_queue *q, const void *item)
 	int rc;
 	if (__builtin_expect(q->ring != NULL, 1))
 		rc = fl__mpmc_put(q->ring, item, q->item_size, &owes_wake);
-	else if (q->pair && fl__pair_put(q->pair, item, q->item_size))
+	else if (q->pair && fl__pair_put(q->pair, item, q->pair->slots.shape))
 		return 0;
 	else
 		rc = q->type->put(q->state, item, 1, &count, &owes_wake);
@@ -203,7 +203,7 @@ static inline int get_one(fl_queue *q, void *item)
 	int rc;
 	if (__builtin_expect(q->ring != NULL, 1))
 		rc = fl__mpmc_get(q->ring, item, q->item_size, &owes_wake);
-	else if (q->pair && fl__pair_get(q->pair, item, q->item_size))
+	else if (q->pair && fl__pair_get(q->pair, item, q->pair->slots.shape))
 		return 0;
 	else
 		rc = q->type->get(q->state, item, 1, &count, &owes_wake);

@@ -43,6 +43,9 @@ static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
 	return (struct fl__mpmc *)(void *)q->state;
 }
 
+/* Before a wait of that side, in a stream of items: keeps away from the other's cache line for a moment. */
+void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side);
+
 static inline struct fl__pair *fl__queue_as_pair(fl_queue *q)
 {
 	return (struct fl__pair *)(void *)q->state;

@@ -188,6 +188,8 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 
 int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
+	if (q->pair)
+		fl__pair_back_off(q->pair, call->side);
 	const int rc = fl__queue_call_now(q, call);
 	return rc == -EAGAIN ? make_late(q, call, deadline, cancel) : rc;
 }

@@ -361,6 +361,70 @@ FL_STRESS(pair_free_after_get, producer, consumer)
 	FL_FORBIDDEN(1, "wrong item");
 }
 
+/* So may who has dropped it. */
+struct pair_free_after_drop {
+	fl_queue *q;
+	int dropped;
+	bool freed;
+};
+
+FL_STRESS_SETUP(pair_free_after_drop)
+{
+	s->q = pair_of(2, &s->dropped);
+}
+
+FL_STRESS_ACTOR(pair_free_after_drop, producer)
+{
+	(void)!fl_queue_try_put(s->q, &(int){1});
+}
+
+FL_STRESS_ACTOR(pair_free_after_drop, closer)
+{
+	s->freed = fl_queue_close_now(s->q) == 1;
+	if (s->freed)
+		fl_queue_free(s->q);
+}
+
+FL_STRESS(pair_free_after_drop, producer, closer)
+{
+	if (!s->freed)
+		fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->freed && s->dropped == 1, "dropped, freed");
+	FL_ACCEPTABLE(!s->freed && s->dropped == 0, "refused");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A putter sleeps for space when all is dropped: it is refused. */
+struct pair_close_now_full {
+	fl_queue *q;
+	int dropped, put;
+	size_t n;
+};
+
+FL_STRESS_SETUP(pair_close_now_full)
+{
+	s->q = pair_of(1, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(pair_close_now_full, producer)
+{
+	s->put = fl_queue_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(pair_close_now_full, closer)
+{
+	s->n = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(pair_close_now_full, producer, closer)
+{
+	const int dropped = s->dropped;
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->put == -EPIPE && s->n == 1 && dropped == 1, "refused");
+	FL_FORBIDDEN(1, "put, or lost");
+}
+
 /* A looker beside the consumer: it takes nothing, steals no wake, and stands under the same mark. */
 struct pair_looker {
 	fl_queue *q;
@@ -468,25 +532,36 @@ FL_STRESS(pair_refused, producer, closer)
 /* A length that a third asks for is one that was. */
 struct pair_length {
 	fl_queue *q;
+	unsigned form;
 	size_t seen;
 };
+
+enum { BY_ONE, BY_MANY, TWICE, LENGTH_FORMS };
 
 FL_STRESS_SETUP(pair_length)
 {
 	s->q = pair_of(1, NULL);
+	s->form = fl_stress_choose(LENGTH_FORMS);
+	OK(fl_queue_try_put(s->q, &(int){1}));
 }
 
 FL_STRESS_ACTOR(pair_length, producer)
 {
-	(void)!fl_queue_try_put(s->q, &(int){1});
-	(void)!fl_queue_try_put(s->q, &(int){2});
+	if (s->form == BY_MANY)
+		(void)!fl_queue_try_put_many(s->q, &(int){2}, 1);
+	else
+		(void)!fl_queue_try_put(s->q, &(int){2});
 }
 
 FL_STRESS_ACTOR(pair_length, consumer)
 {
 	int item;
-	(void)!fl_queue_try_get(s->q, &item);
-	(void)!fl_queue_try_get(s->q, &item);
+	if (s->form == BY_MANY)
+		FL_STRESS_CHECK(fl_queue_try_get_many(s->q, &item, 1) == 1);
+	else
+		OK(fl_queue_try_get(s->q, &item));
+	if (s->form == TWICE)
+		(void)!fl_queue_try_get(s->q, &item);
 }
 
 FL_STRESS_ACTOR(pair_length, looker)

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_SLOTS_H
+#define FAIRLEAD_SLOTS_H
+
+#include <fairlead/inline.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Private: the slots of a ring for one producer and one consumer, each with a mark that says whether it has an item; for spsc_of.h and
+ * pair_ring.h. lib/queue/slots.h has what is not inline.
+ *
+ * They lie in groups, of a cache line if several fit: first their marks, a byte each, then their items. So whoever fetches the line
+ * of an item has that of its mark, and a line has as many items as can be. A slot's address is that of its mark; a line
+ * begins with the marks, so the address says which of the line it is.
+ */
+#define FL__SLOTS_LINE 64
+
+struct fl__slot_shape {
+	size_t size;   /* of an item */
+	size_t slots;  /* of a group */
+	size_t offset; /* of the first item in the group */
+	size_t bytes;  /* from a group to the next; FL__SLOTS_LINE, if it has several slots */
+};
+
+struct fl__slots {
+	unsigned char *first, *last;
+	struct fl__slot_shape shape;
+	void *memory;
+};
+
+/* An item is as aligned as its size says, 16 at most. All is known to the compiler if the size is. */
+static inline struct fl__slot_shape fl__slot_shape_of(size_t size)
+{
+	const size_t lowest_bit = size & (~size + 1), alignment = lowest_bit < 16 ? lowest_bit : 16;
+	struct fl__slot_shape shape;
+	shape.size = size;
+	/* as many as have room: size and line are multiples of the alignment, so what the items leave is, too */
+	shape.slots = size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (size + 1) : 1;
+	shape.offset = (shape.slots + alignment - 1) & ~(alignment - 1);
+	shape.bytes = (shape.offset + shape.slots * size + alignment - 1) & ~(alignment - 1);
+	if (shape.bytes < FL__SLOTS_LINE)
+		shape.bytes = FL__SLOTS_LINE;
+	return shape;
+}
+
+/* Which of its group a slot is. */
+static inline size_t fl__slot_index(struct fl__slot_shape shape, const unsigned char *slot)
+{
+	return shape.slots == 1 ? 0 : (uintptr_t)slot % FL__SLOTS_LINE;
+}
+
+static inline unsigned char *fl__slot_item(struct fl__slot_shape shape, unsigned char *slot)
+{
+	const size_t index = fl__slot_index(shape, slot);
+	return slot - index + shape.offset + index * shape.size;
+}
+
+/* The one behind it, around the end; `shape` is that of the slots, known to the compiler or not. */
+static inline unsigned char *fl__slot_after(const struct fl__slots *slots, struct fl__slot_shape shape,
+                                            unsigned char *slot)
+{
+	const size_t index = fl__slot_index(shape, slot);
+	if (__builtin_expect(slot == slots->last, 0)) /* a branch: the next operation need not wait for the outcome */
+		return slots->first;
+	if (__builtin_expect(index + 1 == shape.slots, 0))
+		return slot - index + shape.bytes;
+	return slot + 1;
+}
+
+static inline bool fl__slot_is_full(const unsigned char *slot)
+{
+	/* acquire: the item is whole, or has been read; pairs with fl__slot_fill(), fl__slot_clear() */
+	return fl__load_acquire(slot) != 0;
+}
+
+/* Of several at once the first says so last: the others have been told by fl__slots_mark_others(). */
+static inline void fl__slot_fill(unsigned char *slot)
+{
+	fl__store_release(slot, 1); /* the items are whole; pairs with fl__slot_is_full() */
+}
+
+static inline void fl__slot_clear(unsigned char *slot)
+{
+	fl__store_release(slot, 0); /* the items have been read; pairs with fl__slot_is_full() */
+}
+
+#endif
