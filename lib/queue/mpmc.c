@@ -118,8 +118,11 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	const uint64_t flags = FL__MPMC_FLAGS;
 	uint64_t head, tail;
 	do {
-		/* seq_cst, all: the length has its place in the one order of the claims; pairs with their CAS */
-		head = fl__load_seq_cst(&q->head) & ~flags;
+		/*
+		 * acquire: the tail is not older; seq_cst, the others: the length has its place in the one order of the claims;
+		 * all pair with their CAS
+		 */
+		head = fl__load_acquire(&q->head) & ~flags;
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
 	} while ((fl__load_seq_cst(&q->head) & ~flags) != head);
 	const uint64_t laps = (tail & ~q->mask) - (head & ~q->mask);
