@@ -108,8 +108,8 @@ static uint64_t index_of(const struct fl__mpmc *q, uint64_t at)
 
 uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 {
-	/* acquire: what came before a put that is counted; pairs with the CAS of claim_space() */
-	const uint64_t tail = fl__load_acquire(&q->tail);
+	/* relaxed: a count; who compares it has acquired what is done, and so the puts of that (join.c) */
+	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + index_of(q, tail);
 }
 

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The queue for one producer and one consumer: closes and drops against calls that have no fence. */
+#include "pairs.h"
+
+/* close_vs_push: accepted if and only if drained, though who closes is neither side; and a join after the close waits for it. */
+struct pair_close_put {
+	fl_queue *q;
+	int put_rc, first, second, item, joined;
+};
+
+FL_STRESS_SETUP(pair_close_put)
+{
+	s->q = pair_of(1, NULL);
+}
+
+FL_STRESS_ACTOR(pair_close_put, producer)
+{
+	s->put_rc = fl_queue_put(s->q, &(int){1});
+	if (s->put_rc == 0)
+		FL_STRESS_CHECK(fl_queue_try_put(s->q, &(int){2}) != 0);
+}
+
+FL_STRESS_ACTOR(pair_close_put, closer)
+{
+	fl_queue_close(s->q);
+	s->joined = fl_queue_try_join(s->q);
+	s->first = fl_queue_try_get(s->q, &s->item);
+	s->second = fl_queue_try_get(s->q, &s->item);
+}
+
+FL_STRESS(pair_close_put, producer, closer)
+{
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(s->second != -EPIPE, "more than was put");
+	FL_ACCEPTABLE(s->put_rc == 0 && s->first == 0 && s->item == 1 && s->joined == -EBUSY, "accepted and drained");
+	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->first == -EPIPE && s->joined == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
+}
+
+/* A consumer beside a put and a close: once it has been told "closed and drained", no put is accepted that was not got. */
+struct pair_close_between {
+	fl_queue *q;
+	int put_rc, rc, item, data;
+};
+
+FL_STRESS_SETUP(pair_close_between)
+{
+	s->q = pair_of(1, NULL);
+}
+
+FL_STRESS_ACTOR(pair_close_between, producer)
+{
+	s->put_rc = fl_queue_try_put(s->q, &(int){1});
+	FL_STRESS_CHECK(s->put_rc == 0 || s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_close_between, consumer)
+{
+	s->rc = fl_queue_get(s->q, &s->item);
+	FL_STRESS_CHECK(s->rc == -EPIPE || fl_queue_get(s->q, &s->item) == -EPIPE);
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_close_between, closer)
+{
+	s->data = 1;
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(pair_close_between, producer, consumer, closer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->put_rc == 0 && s->rc == 0 && s->item == 1, "accepted and got");
+	FL_ACCEPTABLE(s->put_rc == -EPIPE && s->rc == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
+}
+
+/* close_misses_waiter: a close ends who sleeps, of either side, and what was done before it is known. */
+struct pair_close_sleep {
+	fl_queue *q;
+	bool puts;
+	int rc, data;
+};
+
+FL_STRESS_SETUP(pair_close_sleep)
+{
+	s->q = pair_of(1, NULL);
+	s->puts = fl_stress_choose(2) == 1;
+	if (s->puts)
+		OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(pair_close_sleep, sleeper)
+{
+	int item = 2;
+	s->rc = s->puts ? fl_queue_put(s->q, &item) : fl_queue_get(s->q, &item);
+	FL_STRESS_CHECK(s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_close_sleep, closer)
+{
+	s->data = 1;
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(pair_close_sleep, sleeper, closer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == -EPIPE, "ended");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A close at once, by a third: each item is got or dropped, once, and a join waits for the drops. */
+struct pair_close_now {
+	fl_queue *q;
+	int dropped, rc[2], got[2];
+	size_t n;
+};
+
+FL_STRESS_SETUP(pair_close_now)
+{
+	s->q = pair_of(2, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(pair_close_now, closer)
+{
+	s->n = fl_queue_close_now(s->q);
+	OK(fl_queue_close_now(s->q));
+}
+
+FL_STRESS_ACTOR(pair_close_now, consumer)
+{
+	for (int i = 0; i < 2; i++) {
+		s->rc[i] = fl_queue_get(s->q, &s->got[i]);
+		if (s->rc[i] == 0)
+			fl_queue_task_done(s->q);
+	}
+}
+
+FL_STRESS(pair_close_now, closer, consumer)
+{
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == 0 && s->n == 0 && s->dropped == 0 && s->got[1] == 2, "both got");
+	FL_ACCEPTABLE(s->rc[0] == 0 && s->rc[1] == -EPIPE && s->n == 1 && s->dropped == 2, "one got, one dropped");
+	FL_ACCEPTABLE(s->rc[0] == -EPIPE && s->rc[1] == -EPIPE && s->n == 2 && s->dropped == 3, "both dropped");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* drop_vs_send_double_free: a put meets a close at once; the item is dropped, or stays the producer's. */
+struct pair_drop_vs_send {
+	fl_queue *q;
+	int dropped, rc;
+};
+
+FL_STRESS_SETUP(pair_drop_vs_send)
+{
+	s->q = pair_of(1, &s->dropped);
+}
+
+FL_STRESS_ACTOR(pair_drop_vs_send, producer)
+{
+	s->rc = fl_queue_put(s->q, &(int){1});
+}
+
+FL_STRESS_ACTOR(pair_drop_vs_send, closer)
+{
+	(void)fl_queue_close_now(s->q);
+}
+
+FL_STRESS(pair_drop_vs_send, producer, closer)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && s->dropped == 1, "dropped");
+	FL_ACCEPTABLE(s->rc == -EPIPE && s->dropped == 0, "refused");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* So may who has dropped it. */
+struct pair_free_after_drop {
+	fl_queue *q;
+	int dropped;
+	bool freed;
+};
+
+FL_STRESS_SETUP(pair_free_after_drop)
+{
+	s->q = pair_of(2, &s->dropped);
+}
+
+FL_STRESS_ACTOR(pair_free_after_drop, producer)
+{
+	(void)!fl_queue_try_put(s->q, &(int){1});
+}
+
+FL_STRESS_ACTOR(pair_free_after_drop, closer)
+{
+	s->freed = fl_queue_close_now(s->q) == 1;
+	if (s->freed)
+		fl_queue_free(s->q);
+}
+
+FL_STRESS(pair_free_after_drop, producer, closer)
+{
+	if (!s->freed)
+		fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->freed && s->dropped == 1, "dropped, freed");
+	FL_ACCEPTABLE(!s->freed && s->dropped == 0, "refused");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A putter sleeps for space when all is dropped: it is refused. */
+struct pair_close_now_full {
+	fl_queue *q;
+	int dropped, put;
+	size_t n;
+};
+
+FL_STRESS_SETUP(pair_close_now_full)
+{
+	s->q = pair_of(1, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+}
+
+FL_STRESS_ACTOR(pair_close_now_full, producer)
+{
+	s->put = fl_queue_put(s->q, &(int){2});
+}
+
+FL_STRESS_ACTOR(pair_close_now_full, closer)
+{
+	s->n = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(pair_close_now_full, producer, closer)
+{
+	const int dropped = s->dropped;
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->put == -EPIPE && s->n == 1 && dropped == 1, "refused");
+	FL_FORBIDDEN(1, "put, or lost");
+}
+
+/* A refused put, though the close is not over, knows what came before it. */
+struct pair_refused {
+	fl_queue *q;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(pair_refused)
+{
+	s->q = pair_of(1, NULL);
+}
+
+FL_STRESS_ACTOR(pair_refused, producer)
+{
+	s->rc = fl_queue_try_put(s->q, &(int){1});
+	FL_STRESS_CHECK(s->rc == 0 || s->data == 1);
+}
+
+FL_STRESS_ACTOR(pair_refused, closer)
+{
+	s->data = 1;
+	fl_queue_close(s->q);
+}
+
+FL_STRESS(pair_refused, producer, closer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0 && left == 1, "accepted");
+	FL_ACCEPTABLE(s->rc == -EPIPE && left == 0, "refused");
+	FL_FORBIDDEN(1, "accepted and lost, or refused and there");
+}
+
+/* Two who close at once: one of them has all that is in. */
+struct pair_drops {
+	fl_queue *q;
+	int dropped;
+	size_t n[2];
+};
+
+FL_STRESS_SETUP(pair_drops)
+{
+	s->q = pair_of(2, &s->dropped);
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(pair_drops, one)
+{
+	s->n[0] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS_ACTOR(pair_drops, two)
+{
+	s->n[1] = fl_queue_close_now(s->q);
+}
+
+FL_STRESS(pair_drops, one, two)
+{
+	OK(fl_queue_try_join(s->q));
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 2 && s->n[1] == 0, "one had them");
+	FL_ACCEPTABLE(s->dropped == 3 && s->n[0] == 0 && s->n[1] == 2, "two had them");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
