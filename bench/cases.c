@@ -303,12 +303,50 @@ const bench_case bench_cases[] = {
 		.weaker = {"moodycamel", "urcu", "ck_fifo"},
 	},
 	{
-		.name = "exec/submit_get", .unit = "ns/task", .threads = {2}, .callers = 1,
-		.peers = {"pthread", "boost", "glib"},
+		.name = "exec/submit_get", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+		.weaker = {"std_async"},
 	},
 	{
-		.name = "exec/roundtrip", .unit = "ns/task", .threads = {2}, .callers = 1,
-		.peers = {"pthread", "boost", "glib"},
+		.name = "exec/roundtrip", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+		.weaker = {"std_async"},
+	},
+	{
+		.name = "exec/roundtrip_idle", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true, .span_ms = 1000,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+		.weaker = {"std_async"},
+	},
+	{
+		.name = "exec/burst", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb", "libgomp", "libomp"},
+	},
+	{
+		.name = "exec/fork_join", .unit = "ns/call", .threads = {1, 2}, .callers = 1, .alone = true, .span_ms = 500,
+		.peers = {"libgomp", "libomp", "tbb"},
+		.floor = {"serial"},
+	},
+	{
+		.name = "exec/parallel_even", .unit = "ns/element", .threads = {2}, .callers = 1, .alone = true, .span_ms = 500,
+		.peers = {"libgomp", "libomp", "tbb"},
+		.floor = {"serial"},
+	},
+	{
+		.name = "exec/parallel_uneven", .unit = "ns/row", .threads = {2}, .callers = 1, .alone = true, .span_ms = 500,
+		.peers = {"libgomp", "libomp", "tbb"},
+		.floor = {"serial"},
+	},
+	{
+		.name = "exec/in_flight", .unit = "ns/task", .threads = {4, 16}, .callers = 1, .alone = true,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+	},
+	{
+		.name = "exec/idle_cpu", .unit = "us of CPU/s", .threads = {2}, .callers = 1, .alone = true, .span_ms = 1000,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+	},
+	{
+		.name = "exec/memory_task", .unit = "bytes/task", .threads = {2}, .callers = 1, .alone = true,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
 	},
 	{
 		.name = "process/mutex_uncontended", .unit = "ns/op", .threads = {1},

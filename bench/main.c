@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* fairlead-bench [--list] [--quick] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run. */
+/*
+ * fairlead-bench [--list] [--quick] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run.
+ * fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them, for the program itself (alone.h).
+ */
+#include "alone.h"
 #include "shim.h"
 
 #include <fairlead/process.h>
@@ -149,9 +153,20 @@ __attribute__((noreturn, format(printf, 1, 2))) static void usage(const char *fo
 	exit(2);
 }
 
+static int serve(char **argv)
+{
+	const bench_row *row = find(argv[0], argv[1]);
+	if (!row)
+		usage("there is no row %s of %s", argv[0], argv[1]);
+	keep_second_thread();
+	return bench_alone_serve(row, (int)strtol(argv[2], NULL, 10));
+}
+
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv); /* the workers of the process executor begin here */
+	if (argc == 5 && !strcmp(argv[1], "--serve"))
+		return serve(argv + 2);
 	bool list = false, quick = false;
 	const char *out = NULL, *text = NULL;
 	for (int i = 1; i < argc; i++) {

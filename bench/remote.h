@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 /*
  * A row that another program measures: one that is written in another language, or whose start is what counts. It says
  * "ready" when it has set up and warmed up; then it answers each line with a number of operations by the nanoseconds that
@@ -34,5 +38,9 @@ void bench_remote_teardown(void *state, uint64_t total);
 /* The same when setup returns a command, and each operation is the only one of a program. */
 void bench_remote_run_each(bench_thread *t);
 void bench_remote_teardown_each(void *state, uint64_t total);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

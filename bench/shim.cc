@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: BSD-2-Clause
 // The rows under Google Benchmark. Everything that knows Google Benchmark is in this file.
 #include "shim.h"
+#include "alone.h"
 
 #include <algorithm>
 #include <atomic>
@@ -22,6 +23,7 @@ constexpr int full_ms = 250, quick_least_part = 6; // of one repetition, at leas
 constexpr int quick_part = 5;                      // of a fixed number of operations, of a span
 
 const char per_run[] = "operations"; // a counter: what a run with a span did for each that Google Benchmark knows of
+const char elsewhere[] = "cpu";      // a counter: CPU seconds for each of those, in a process of its own
 
 // Keeps the calling thread where a case wants it, while it lives.
 class Placed
@@ -102,7 +104,10 @@ class Bench
 			gather();
 			lane.start = bench_now();
 			lane.thread.until = lane.start + span_;
-			entry_.row->run(&lane.thread);
+			if (remote_)
+				cpu_ = bench_alone_run(remote_, &lane.thread, span_);
+			else
+				entry_.row->run(&lane.thread);
 			lane.end = bench_now();
 			pthread_barrier_wait(
 			    &ended_); // so that the CPU time of all is in, not only of the first to end
@@ -118,7 +123,10 @@ class Bench
 			std::fprintf(stderr, "\r\033[K%s", entry_.name);
 		total_ = iterations * lanes_.size();
 		arrived_.store(0);
-		state_ = entry_.row->setup(static_cast<int>(lanes_.size()), total_);
+		if (entry_.of->alone)
+			remote_ = bench_alone_open(entry_.row, entry_.threads);
+		else
+			state_ = entry_.row->setup(entry_.threads, total_);
 	}
 
 	// Releases the threads at the same time: those of Google Benchmark's barrier wake one after the other.
@@ -131,14 +139,13 @@ class Bench
 
 	double seconds() const
 	{
-		if (lanes_[0].thread.took > 0)
-			return static_cast<double>(lanes_[0].thread.took) * 1e-9;
 		int64_t start = INT64_MAX, end = INT64_MIN;
 		for (const Lane &lane : lanes_) {
 			start = std::min(start, lane.start);
 			end = std::max(end, lane.end);
 		}
-		const double took = static_cast<double>(end - start) * 1e-9;
+		const int64_t said = lanes_[0].thread.took;
+		const double took = static_cast<double>(said > 0 ? said : end - start) * 1e-9;
 		return span_ > 0 ? took / static_cast<double>(done()) * static_cast<double>(total_) : took;
 	}
 
@@ -170,14 +177,22 @@ class Bench
 		if (longest > 0)
 			state.counters["longest"] = static_cast<double>(longest);
 		state.SetLabel(entry_.role);
-		entry_.row->teardown(state_, total_);
+		if (remote_) {
+			state.counters[elsewhere] = static_cast<double>(cpu_) * 1e-9 / static_cast<double>(total_);
+			bench_remote_close(remote_);
+		} else {
+			entry_.row->teardown(state_, total_);
+		}
 		state_ = nullptr;
+		remote_ = nullptr;
 	}
 
 	const bench_entry &entry_;
 	std::vector<Lane> lanes_;
 	void *state_ = nullptr;
-	int64_t span_ = 0; // ns of a run; 0: it is `total_` operations
+	bench_remote *remote_ = nullptr; // where the row runs, if it is alone
+	int64_t cpu_ = 0;                // ns of that process in the run
+	int64_t span_ = 0;               // ns of a run; 0: it is `total_` operations
 	uint64_t total_ = 0;
 	std::atomic<size_t> arrived_{0};
 	pthread_barrier_t ended_;
@@ -191,6 +206,12 @@ benchmark::BenchmarkReporter::Run tidy(benchmark::BenchmarkReporter::Run run)
 	run.run_name = {};
 	run.run_name.function_name = name;
 	run.threads = std::atoi(name.c_str() + name.rfind(':') + 1);
+	const auto cpu = run.counters.find(elsewhere);
+	if (cpu != run.counters.end()) {
+		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")
+			run.cpu_accumulated_time = cpu->second.value * static_cast<double>(run.iterations);
+		run.counters.erase(cpu);
+	}
 	const auto operations = run.counters.find(per_run);
 	if (operations != run.counters.end()) {
 		if (run.aggregate_unit == benchmark::kTime && run.aggregate_name != "stddev")

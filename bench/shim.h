@@ -33,9 +33,9 @@ typedef struct bench_thread {
 } bench_thread;
 
 typedef struct bench_row {
-	const char *name;           /* "family/case" */
-	const char *implementation; /* "fairlead", "pthread", ... */
-	void *(*setup)(int threads, uint64_t total);
+	const char *name;                            /* "family/case" */
+	const char *implementation;                  /* "fairlead", "pthread", ... */
+	void *(*setup)(int threads, uint64_t total); /* threads: of the case */
 	void (*run)(bench_thread *t);
 	void (*teardown)(void *state, uint64_t total);
 	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
@@ -58,6 +58,7 @@ typedef struct bench_case {
 	int span_ms; /* 0: a run is so many operations; else it takes so long, a fifth with --quick, and `total` says nothing */
 	int least_ms;      /* that a run takes; 0: 250. A sixth with --quick */
 	bench_place place; /* of the threads */
+	bool alone; /* each run of a row is in a process of its own (alone.c); `callers` is 1, setup's total is 0 */
 	/* Implementations beside "fairlead"; each list ends with NULL. */
 	const char *peers[BENCH_ROWS_MAX];    /* the same guarantees */
 	const char *weaker[BENCH_ROWS_MAX];   /* promises less */

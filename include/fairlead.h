@@ -7,6 +7,7 @@
  * What every function has in common (results, deadlines, cancelling, fork) is said once, in fairlead/defs.h.
  */
 #include <fairlead/barrier.h>
+#include <fairlead/blocking.h>
 #include <fairlead/brlock.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cancel_callback.h>
@@ -16,6 +17,7 @@
 #include <fairlead/cpu.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
+#include <fairlead/embedded.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/eventcount.h>
@@ -23,8 +25,10 @@
 #include <fairlead/fd.h>
 #include <fairlead/fiber.h>
 #include <fairlead/future.h>
+#include <fairlead/group.h>
 #include <fairlead/hooks.h>
 #include <fairlead/imap.h>
+#include <fairlead/join.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop.h>
 #include <fairlead/loop_debug.h>
@@ -36,9 +40,11 @@
 #include <fairlead/net.h>
 #include <fairlead/once.h>
 #include <fairlead/panic.h>
+#include <fairlead/parallel.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
+#include <fairlead/promise.h>
 #include <fairlead/queue.h>
 #include <fairlead/rmutex.h>
 #include <fairlead/rwlock.h>
@@ -62,9 +68,11 @@
 #include <fairlead/stream.h>
 #include <fairlead/task.h>
 #include <fairlead/tasks.h>
+#include <fairlead/then.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>
 #include <fairlead/timeout.h>
+#include <fairlead/timer.h>
 #include <fairlead/to_thread.h>
 #include <fairlead/version.h>
 #include <fairlead/wait_any.h>

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Holds docs/bugs.md to the code: each test and scenario that it names is there, and each row names one.
+"""Holds docs/bugs.md and docs/contract.md to the code: each test and scenario that they name is there, and each row names one.
 
 Exit status 1 where not.
 """
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 
+LISTS = {"bugs.md": 40, "contract.md": 25}  # and how many rows there are at least
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
@@ -21,30 +22,34 @@ def defined(pattern, macro):
     return names
 
 
-def rows():
-    """Name, tests and scenarios of each row of the tables."""
-    with open(os.path.join(ROOT, "docs", "bugs.md"), encoding="utf-8") as file:
+def rows(name):
+    """First cell, tests and scenarios of each row of the tables."""
+    with open(os.path.join(ROOT, "docs", name), encoding="utf-8") as file:
         for line in file:
             cells = [c.strip() for c in line.strip().strip("|").split("|")]
-            if line.startswith("|") and cells[0] not in ("name", "---"):
+            if line.startswith("|") and cells[0] not in ("name", "promise", "---"):
                 yield cells[0], *(re.findall(r"`(\w+)`", c) for c in cells[-2:])
 
 
-def complaints():
-    tests = defined("tests/test_*.c", "FL_TEST")
+def complaints_of(list_name, least):
+    tests = defined("tests/test_*.c", "(?:FL_TEST|CONFORMANCE)")
     scenarios = defined("stress/cases/*.c", "FL_STRESS(?:_PROCESSES)?")
     count = 0
-    for name, named_tests, named_scenarios in rows():
+    for name, named_tests, named_scenarios in rows(list_name):
         count += 1
         yield from (f"{name}: no test is called {t}" for t in named_tests if t not in tests)
         yield from (f"{name}: no scenario is called {s}" for s in named_scenarios if s not in scenarios)
         if not named_tests and not named_scenarios:
             yield f"{name}: neither a test nor a scenario"
-    if count < 40:
-        yield f"only {count} rows found: has the form of the table changed?"
+    if count < least:
+        yield f"only {count} rows found in {list_name}: has the form of the table changed?"
+
+
+def complaints():
+    return [complaint for name, least in LISTS.items() for complaint in complaints_of(name, least)]
 
 
 if __name__ == "__main__":
-    wrong = list(complaints())
-    print("\n".join(wrong) or f"{len(list(rows()))} rows, all there")
+    wrong = complaints()
+    print("\n".join(wrong) or f"{sum(len(list(rows(name))) for name in LISTS)} rows, all there")
     sys.exit(1 if wrong else 0)

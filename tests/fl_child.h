@@ -73,4 +73,23 @@ static inline int fl_test_child(void (*function)(void *arg), void *arg, char *te
 	return status;
 }
 
+/*
+ * Forks, for a function that an executor calls: 0 in the child, which is to return, and prints nothing on standard error; in the parent
+ * the signal that has ended it, or -1.
+ */
+static inline int fl_test_fork_in_call(void)
+{
+	int status = -1;
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(dup2(open("/dev/null", O_WRONLY | O_CLOEXEC), STDERR_FILENO) >= 0);
+		(void)alarm(60);
+		return 0;
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : -1;
+}
+
 #endif

@@ -17,15 +17,16 @@
 enum { N = 500 };
 
 static int inputs[N], outputs[N];
-static unsigned runs;
+static unsigned runs, submitted;
 
 static struct fl__executor_ops copying_ops, real_ops;
 static struct fl__chunk_type whole; /* of the chunks of one test */
 
 SEAM_FN int submit_copying(fl_executor *e, struct fl__cell *cell)
 {
-	if (cell->count > 1)
+	if (cell->future.count > 1)
 		cell->future.type = &whole.type;
+	COUNT(&submitted);
 	return real_ops.submit(e, cell);
 }
 
@@ -48,6 +49,7 @@ SEAM_FN fl_executor *executor_of(int kind, const fl_task_type *type)
 SEAM_FN void begin_map(void)
 {
 	SET(&runs, 0);
+	SET(&submitted, 0);
 	for (int i = 0; i < N; i++) {
 		inputs[i] = i;
 		outputs[i] = -77;

@@ -1,94 +1,262 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The free lists of task cells: Concurrency Kit's stack, and the one under a lock for machines without. */
+/* The memory of tasks: cells and their pool. */
 #include "base/atomic.h"
 #include "exec/cells.h"
+#include "fl_child.h"
 #include "fl_seam.h"
+#include <sched.h>
+#include <string.h>
 
-enum { ENTRIES = 8, MANY = 4 };
+enum { LARGEST = 4096 };
 
-struct entry {
-	void *link;    /* the list's, while it is in it */
-	uint64_t uses; /* the owner's, while it is not */
-};
+static const struct fl__cells_of of_threads, of_processes = {.elsewhere = true};
 
-struct kind {
-	void (*push)(struct fl__free_list *list, void *entry);
-	void *(*pop)(struct fl__free_list *list);
-};
-
-static const struct kind kinds[] = {{fl__free_list_push, fl__free_list_pop},
-                                    {fl__locked_list_push, fl__locked_list_pop}};
-
-FL_TEST(cells_free_list_is_a_stack)
+static fl_task_type type_of(size_t arg_size, size_t arg_align, size_t result_size, size_t result_align)
 {
-	for (int k = 0; k < 2; k++) {
-		struct fl__free_list list = {{NULL, NULL}, NULL, 0};
-		struct entry entries[3] = {{NULL, 0}};
-		assert_null(kinds[k].pop(&list));
-		for (int i = 0; i < 3; i++)
-			kinds[k].push(&list, &entries[i]);
-		assert_ptr_equal(kinds[k].pop(&list), &entries[2]);
-		kinds[k].push(&list, &entries[2]);
-		for (int i = 2; i >= 0; i--)
-			assert_ptr_equal(kinds[k].pop(&list), &entries[i]);
-		assert_null(kinds[k].pop(&list));
+	return (fl_task_type){
+	    .size = sizeof(fl_task_type),
+	    .name = "cells",
+	    .arg_size = arg_size,
+	    .arg_align = arg_align,
+	    .result_size = result_size,
+	    .result_align = result_align,
+	};
+}
+
+static struct fl__cells *pool_of(const struct fl__cells_of *of)
+{
+	struct fl__cells_of here = *of;
+	here.fork_count = fl__fork_count;
+	struct fl__cells *pool = fl__cells_new(&here, NULL);
+	assert_non_null(pool);
+	return pool;
+}
+
+static struct fl__cell *cell_of(struct fl__cells *pool, const fl_task_type *type)
+{
+	struct fl__cell *cell = fl__cell_new(pool, type, 1, SIZE_MAX, true);
+	assert_non_null(cell);
+	return cell;
+}
+
+static bool is_zero(const void *memory, size_t n)
+{
+	static const char zero[LARGEST];
+	return memcmp(memory, zero, n) == 0;
+}
+
+/* Writes to all that a cell has room for: it overlaps nothing (address sanitizer, and what the next cells hold). */
+static void fill(struct fl__cell *cell, const fl_task_type *type, int with)
+{
+	*fl__cell_callback(cell) = (struct fl__callback){.arg = cell};
+	memset(cell->future.arg, with, type->arg_size);
+	memset(cell->future.result, with, type->result_size);
+	assert_ptr_equal(fl__cell_callback(cell)->arg, cell);
+	assert_ptr_equal(fl__cell_of(&cell->future), cell);
+}
+
+FL_TEST(cells_of_all_sizes)
+{
+	const struct fl__cells_of *kinds[] = {&of_threads, &of_processes};
+	for (int kind = 0; kind < 2; kind++) {
+		struct fl__cells *pool = pool_of(kinds[kind]);
+		for (size_t n = 1; n <= LARGEST; n = n * 5 / 4 + 1)
+			for (size_t align = 1; align <= FL_TASK_ALIGN_MAX; align *= 2) {
+				const fl_task_type type = type_of(n, align, n, align);
+				struct fl__cell *cells[3];
+				for (int round = 0; round < 2; round++) {
+					for (int i = 0; i < 3; i++) {
+						cells[i] = cell_of(pool, &type);
+						assert_true((uintptr_t)cells[i]->future.arg % align == 0);
+						assert_true((uintptr_t)cells[i]->future.result % align == 0);
+						assert_true(
+						    is_zero(cells[i]->future.result, n)); /* also when it was used */
+						assert_int_equal(cells[i]->future.count, 1);
+						fill(cells[i], &type, i + 1);
+					}
+					for (int i = 0; i < 3; i++) {
+						assert_int_equal(((unsigned char *)cells[i]->future.arg)[n - 1], i + 1);
+						assert_int_equal(((unsigned char *)cells[i]->future.result)[0], i + 1);
+						fl__cell_free(cells[i]);
+					}
+				}
+			}
+		fl__cells_free(pool);
 	}
 }
 
-struct user {
-	const struct kind *kind;
-	struct fl__free_list *list;
+FL_TEST(cells_without_room_for_results)
+{
+	const fl_task_type type = type_of(4, 4, 100, 4);
+	struct fl__cells *pool = pool_of(&of_threads);
+	struct fl__cell *cell = fl__cell_new(pool, &type, 3, 299, false);
+	assert_non_null(cell);
+	assert_null(cell->future.result);
+	fl__cell_free(cell);
+	fl__cells_free(pool);
+}
+
+/* No allocation in steady state, whatever their size below half a kilobyte. */
+FL_TEST(cells_are_used_again)
+{
+	enum { IN_FLIGHT = 500 };
+	struct fl__cell *cells[IN_FLIGHT];
+	const fl_task_type types[] = {type_of(8, 8, 8, 8), type_of(100, 4, 60, 4)};
+	struct fl__cells *pool = pool_of(&of_threads);
+	long before = 0;
+	for (int round = 0; round < 20; round++) {
+		for (int i = 0; i < IN_FLIGHT; i++)
+			cells[i] = cell_of(pool, &types[i % 2]);
+		for (int i = 0; i < IN_FLIGHT; i++)
+			fl__cell_free(cells[i]);
+		if (round == 0)
+			before = fl__load_relaxed(&seam_live);
+		assert_int_equal(fl__load_relaxed(&seam_live), before);
+	}
+	fl__cells_free(pool);
+}
+
+/* One thread makes cells, and another frees them: they come round. */
+enum { WINDOW = 200 };
+
+struct way {
+	struct fl__cells *pool;
+	fl_task_type type;
+	struct fl__cell *cells[WINDOW]; /* atomic; NULL: taken */
 	unsigned rounds;
-	uint64_t uses;
+	int done; /* atomic; the threads stay until then */
 };
 
-/* Takes one or two entries, writes to them without any lock, and gives them back in the other order. */
-static int use_entries(void *arg)
+static void stay(struct way *way)
 {
-	struct user *u = arg;
-	for (unsigned i = 0; i < u->rounds; i++) {
-		struct entry *taken[2];
-		int n = 0;
-		for (int wanted = 1 + (int)(i % 2); n < wanted; n++) {
-			if (!(taken[n] = u->kind->pop(u->list)))
-				break;
-			fl__tsan_acquire(taken[n]);
-		}
-		for (int k = 0; k < n; k++, u->uses++) {
-			taken[k]->uses++;
-			fl__tsan_release(taken[k]);
-			u->kind->push(u->list, taken[k]);
-		}
+	while (!fl__load_acquire(&way->done))
+		sched_yield();
+}
+
+static int make_cells(void *arg)
+{
+	struct way *way = arg;
+	for (unsigned i = 0; i < way->rounds; i++) {
+		struct fl__cell *cell = fl__cell_new(way->pool, &way->type, 1, SIZE_MAX, false);
+		FL_CHECK(cell != NULL);
+		*(unsigned *)cell->future.arg = i;
+		while (fl__load_relaxed(&way->cells[i % WINDOW]))
+			sched_yield();
+		fl__store_release(&way->cells[i % WINDOW], cell);
 	}
+	stay(way);
 	return 0;
 }
 
-/* aba_recycle: few entries that go round fast. An entry with two owners would lose a count. */
-FL_TEST(cells_aba_recycle)
+static int free_cells(void *arg)
 {
-	for (int k = 0; k < 2; k++) {
-		struct fl__free_list list = {{NULL, NULL}, NULL, 0};
-		struct entry entries[ENTRIES] = {{NULL, 0}};
-		struct user users[MANY];
-		fl_thread threads[MANY];
-		uint64_t uses = 0;
-		for (int i = 0; i < ENTRIES; i++) {
-			fl__tsan_release(&entries[i]);
-			kinds[k].push(&list, &entries[i]);
+	struct way *way = arg;
+	for (unsigned i = 0; i < way->rounds; i++) {
+		struct fl__cell *cell;
+		while (!(cell = fl__load_acquire(&way->cells[i % WINDOW])))
+			sched_yield();
+		fl__store_relaxed(&way->cells[i % WINDOW], NULL);
+		FL_CHECK(*(unsigned *)cell->future.arg == i);
+		fl__cell_free(cell);
+	}
+	stay(way);
+	return 0;
+}
+
+FL_TEST(cells_come_round)
+{
+	struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1), .done = 1};
+	fl_thread threads[2];
+	way.rounds = fl_test_scaled(200000);
+	const long before = fl__load_relaxed(&seam_live);
+	FL_OK(fl_thread_start(&threads[0], make_cells, &way, NULL));
+	FL_OK(fl_thread_start(&threads[1], free_cells, &way, NULL));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_thread_join(&threads[i], NULL));
+	/* Slabs of 32, 64, 128, 256, ...: some hundred cells are out, in both shards and between them. */
+	assert_in_range(fl__load_relaxed(&seam_live) - before, 1, 6);
+	fl__cells_free(way.pool);
+}
+
+FL_TEST(cells_outlive_who_made_them)
+{
+	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
+	const long before = fl__load_relaxed(&seam_live);
+	struct fl__cells *pool = pool_of(&of_threads);
+	struct fl__cell *cells[] = {cell_of(pool, &small), cell_of(pool, &large), cell_of(pool, &small)};
+	fl__cell_free(cells[0]);
+	fl__cells_free(pool);
+	fill(cells[1], &large, 1);
+	fl__cell_free(cells[1]);
+	assert_true(fl__load_relaxed(&seam_live) > before);
+	fill(cells[2], &small, 2);
+	fl__cell_free(cells[2]);
+	assert_int_equal(fl__load_relaxed(&seam_live), before);
+}
+
+FL_TEST(cells_give_back_their_owner)
+{
+	const long before = fl__load_relaxed(&seam_live);
+	void *owner = fl__alloc(1, 8);
+	const struct fl__cells_of of = {.fork_count = fl__fork_count};
+	struct fl__cells *pool = fl__cells_new(&of, owner);
+	assert_non_null(pool);
+	const fl_task_type type = type_of(4, 4, 4, 4);
+	struct fl__cell *cell = cell_of(pool, &type);
+	fl__cells_free(pool);
+	memset(owner, 1, 8); /* it is there */
+	fl__cell_free(cell);
+	assert_int_equal(fl__load_relaxed(&seam_live), before);
+}
+
+FL_TEST(cells_without_memory)
+{
+	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
+	seam_fail_allocs(0, 1);
+	assert_null(fl__cells_new(&of_threads, NULL));
+	struct fl__cells *pool = pool_of(&of_threads);
+	seam_fail_allocs(0, 2);
+	assert_null(fl__cell_new(pool, &small, 1, SIZE_MAX, false));
+	assert_null(fl__cell_new(pool, &large, 1, SIZE_MAX, false));
+	seam_heal();
+	fl__cell_free(cell_of(pool, &small));
+	fl__cell_free(cell_of(pool, &large));
+	fl__cells_free(pool);
+}
+
+struct child {
+	struct fl__cells *pool;
+	struct fl__cell *cells[2];
+};
+
+static void free_all(void *arg)
+{
+	struct child *child = arg;
+	fl__cell_free(child->cells[1]); /* has memory of its own */
+	const long before = fl__load_relaxed(&seam_live);
+	fl__cell_free(child->cells[0]);
+	fl__cells_free(child->pool);
+	FL_CHECK(fl__load_relaxed(&seam_live) == before); /* what the parent's threads may have been at stays */
+}
+
+/* A thread of the parent is at a shard, or has the depot: in a child that forked then, nobody waits for it. */
+FL_TEST(cells_in_a_forked_child)
+{
+	const fl_task_type small = type_of(4, 4, 4, 4), large = type_of(4, 4, LARGEST, 4);
+	for (int round = 0; round < 20; round++) {
+		struct way way = {.pool = pool_of(&of_threads), .type = type_of(sizeof(unsigned), 4, 0, 1)};
+		fl_thread threads[2];
+		way.rounds = fl_test_scaled(20000);
+		FL_OK(fl_thread_start(&threads[0], make_cells, &way, NULL));
+		FL_OK(fl_thread_start(&threads[1], free_cells, &way, NULL));
+		struct fl__cell *cells[] = {cell_of(way.pool, &small), cell_of(way.pool, &large)};
+		struct child child = {way.pool, {cells[0], cells[1]}};
+		assert_int_equal(fl_test_child(free_all, &child, NULL, 0), 0);
+		fl__store_release(&way.done, 1); /* the child's sanitizer saw none of them end */
+		for (int i = 0; i < 2; i++) {
+			FL_OK(fl_thread_join(&threads[i], NULL));
+			fl__cell_free(cells[i]);
 		}
-		for (int i = 0; i < MANY; i++)
-			users[i] = (struct user){&kinds[k], &list, fl_test_scaled(200000), 0};
-		seam_start(threads, MANY, use_entries, users, sizeof *users);
-		seam_join(threads, MANY);
-		for (int i = 0; i < MANY; i++)
-			uses += users[i].uses;
-		for (int i = 0; i < ENTRIES; i++) {
-			struct entry *entry = kinds[k].pop(&list);
-			assert_non_null(entry);
-			fl__tsan_acquire(entry);
-			uses -= entry->uses;
-		}
-		assert_null(kinds[k].pop(&list));
-		assert_int_equal(uses, 0);
+		fl__cells_free(way.pool);
 	}
 }

@@ -188,7 +188,6 @@ FL_TEST(crew_terminate_asks_on_other_kinds)
 	FL_OK(fl_executor_join(threads));
 	assert_int_equal(fl_executor_terminate(here), 0);
 	FL_RC(crew_square_submit(here, 1, NULL), -EPIPE);
-	FL_RC(fl_executor_resize(threads, 2), -ENOTSUP);
 	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
 }
 

@@ -93,23 +93,42 @@ CONFORMANCE(capability_concurrent)
 	}
 }
 
+enum { TURNS = 50 };
+
+struct order {
+	int n, taken[TURNS];
+};
+
+struct turn {
+	struct order *order;
+	int number;
+};
+
+FL_TASK_STATIC(take_turn, struct turn, void)
+{
+	arg->order->taken[arg->order->n++] = arg->number; /* there is one worker */
+	return 0;
+}
+
+/* In that order they are run; their futures may end in another, where who waits helps to end them. */
 CONFORMANCE(one_worker_takes_tasks_in_order)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
-	enum { N = 50 };
-	fl_future *f[N];
+	fl_future *f[TURNS];
+	struct order *order = FL_IN_ARENA(struct order, 1);
 	struct gate *gate = new_gate();
 	fl_future *held = is_concurrent(e) ? close_gate(e, gate) : NULL;
-	for (int i = 0; i < N; i++)
-		FL_OK(square_submit(e, i, &f[i]));
+	for (int i = 0; i < TURNS; i++)
+		FL_OK(take_turn_submit(e, (struct turn){order, i}, &f[i]));
 	if (held)
 		open_gate(gate, held);
-	for (int i = N; i-- > 0;) {
-		FL_OK(fl_future_wait(f[i])); /* the last has ended: so have those before */
-		for (int j = 0; j < i; j++)
-			FL_OK(fl_future_try_wait(f[j]));
+	for (int i = 0; i < TURNS; i++) {
+		FL_OK(take_turn_get(f[i]));
 		fl_future_free(f[i]);
 	}
+	assert_int_equal(order->n, TURNS);
+	for (int i = 0; i < TURNS; i++)
+		assert_int_equal(order->taken[i], i);
 }
 
 /* Life and shutdown. */

@@ -228,6 +228,28 @@ static void use_in_child(void *arg)
 	fl_executor_free(own);
 }
 
+/* The child would go on in its parent's place: with the tasks behind, the elements behind, or as a second worker process. */
+FL_TASK_STATIC(fork_and_return, int, int)
+{
+	*result = *arg == 0 ? fl_test_fork_in_call() : *arg;
+	return 0;
+}
+
+CONFORMANCE(forked_child_must_not_return)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	FL_OK(fork_and_return_submit(e, 0, &f));
+	FL_OK(fork_and_return_get(f, &result));
+	assert_int_equal(result, SIGABRT);
+	const int args[] = {3, 0, 4, 5};
+	int results[4];
+	FL_OK(fork_and_return_map(e, args, 4, results, &(fl_map_config){.chunk = 4}));
+	assert_int_equal(results[0] + results[2] + results[3], 12);
+	assert_int_equal(results[1], SIGABRT);
+}
+
 CONFORMANCE(forked_child_is_told)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);

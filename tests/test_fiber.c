@@ -492,13 +492,14 @@ FL_TEST(fiber_run_fails_for_lack_of_a_signal_stack)
 /* A loop of its own way to sleep. */
 typedef struct own_loop {
 	fl_sem sem;
+	fl_event *event;
 	unsigned sleeps, wakes;
 } own_loop;
 
 static int own_sleep(struct fl__sched *s, int64_t deadline)
 {
 	own_loop *loop = fl__sched_user(s);
-	if (loop->sleeps++ == 0)
+	if (fl__add_relaxed(&loop->sleeps, 1) == 0)
 		return -EINTR;
 	return fl_sem_acquire_until(&loop->sem, deadline, FL_SHIELDED);
 }
@@ -512,21 +513,28 @@ static void own_wake(struct fl__sched *s)
 
 static const struct fl__sched_ops own_ops = {own_sleep, own_wake};
 
+static int set_when_it_sleeps_again(void *arg)
+{
+	own_loop *loop = arg;
+	FL_WAIT_FOR(fl__load_relaxed(&loop->sleeps) >= 2); /* relaxed: a number by itself */
+	fl_event_set(loop->event);
+	return 0;
+}
+
 FL_TEST(fiber_scheduler_sleeps_as_it_is_told)
 {
-	own_loop loop = {FL_SEM_INIT(0), 0, 0};
 	fl_event event = FL_EVENT_INIT;
+	own_loop loop = {FL_SEM_INIT(0), &event, 0, 0};
 	hog h = {FL_EVENT_INIT, 0};
 	struct fl__sched *s = NULL;
 	FL_OK(fl__sched_create(&s, &(struct fl__sched_config){.ops = &own_ops, .user = &loop}));
 	struct fl__fiber *f = fl_test_fiber(s, wait_event, &event), *late = fl_test_fiber(s, be_late, &h);
 	fl_thread t;
-	fl_test_go(&t, set_when_awaited, &event);
+	fl_test_go(&t, set_when_it_sleeps_again, &loop);
 	fl_test_run(s);
 	fl_test_end(&t);
 	fl_test_fiber_end(f);
 	fl_test_fiber_end(late);
-	assert_true(loop.sleeps >= 2);
 	assert_in_range(fl__load_relaxed(&loop.wakes), 0, 1); /* 0: it was not asleep just then */
 	fl__sched_destroy(s);
 }

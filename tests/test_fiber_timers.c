@@ -16,7 +16,7 @@ static uint32_t random_next(uint32_t *state)
 /* Adds and removes at random; the first one is always a least one of those that are in. */
 static void check_against_list(uint32_t seed, uint32_t range)
 {
-	struct fl__timers timers = {NULL};
+	struct fl__timers timers = {NULL, 0};
 	static struct fl__timer all[TIMERS];
 	bool in[TIMERS] = {false};
 	memset(all, 0, sizeof all);
@@ -58,7 +58,7 @@ FL_TEST(timers_keep_the_least_first)
 
 FL_TEST(timers_in_order)
 {
-	struct fl__timers timers = {NULL};
+	struct fl__timers timers = {NULL, 0};
 	struct fl__timer up[100] = {{0}}, down[100] = {{0}};
 	for (int i = 0; i < 100; i++) {
 		fl__timers_add(&timers, &up[i], 2 * i);
@@ -67,6 +67,36 @@ FL_TEST(timers_in_order)
 	for (int i = 0; i < 200; i++) {
 		assert_int_equal(timers.first->deadline, i);
 		fl__timers_remove(&timers, timers.first);
+	}
+	assert_null(timers.first);
+}
+
+/* Those with the same deadline leave in the order in which they were added at last, whatever leaves between. */
+FL_TEST(timers_with_equal_deadlines_in_order)
+{
+	enum { DEADLINES = 5 };
+	struct fl__timers timers = {NULL, 0};
+	static struct fl__timer all[TIMERS];
+	uint32_t seed = 12345, added[TIMERS], additions = 0;
+	memset(all, 0, sizeof all);
+	for (uint32_t i = 0; i < TIMERS; i++, added[i - 1] = additions++)
+		fl__timers_add(&timers, &all[i], i % DEADLINES);
+	for (int step = 0; step < 1000; step++) {
+		const uint32_t i = random_next(&seed) % TIMERS;
+		fl__timers_remove(&timers, &all[i]);
+		fl__timers_add(&timers, &all[i], i % DEADLINES);
+		added[i] = additions++;
+	}
+	int64_t last_deadline = -1;
+	uint32_t last_added = 0;
+	for (int n = 0; n < TIMERS; n++) {
+		struct fl__timer *first = timers.first;
+		assert_non_null(first);
+		assert_true(first->deadline > last_deadline ||
+		            (first->deadline == last_deadline && added[first - all] > last_added));
+		last_deadline = first->deadline;
+		last_added = added[first - all];
+		fl__timers_remove(&timers, first);
 	}
 	assert_null(timers.first);
 }

@@ -438,3 +438,19 @@ FL_TEST(future_end_reaches_every_waiter)
 		fl_future_free(pending);
 	}
 }
+
+FL_TEST(future_with_too_many_references_panics)
+{
+	enum { MOST = 0xffffff };
+	FL_SCOPED(fl_executor) *e = sequential();
+	fl_future *volatile f = NULL;
+	fl_future *made = NULL;
+	FL_OK(future_double_submit(e, 1, &made));
+	f = made;
+	for (unsigned refs = 1; refs < MOST; refs++)
+		assert_ptr_equal(fl_future_ref(f), f);
+	FL_PANICS((void)fl_future_ref(f));
+	assert_ptr_equal(fl_test_panic.object, f);
+	for (unsigned refs = 0; refs < MOST; refs++)
+		fl_future_free(f);
+}

@@ -490,7 +490,7 @@ static void submit_from_many_threads(unsigned workers)
 	fl_executor *e = make(workers);
 	struct submitter s[THREADS];
 	unsigned sum = 0;
-	const unsigned each = fl_test_scaled(5000);
+	const unsigned each = fl_test_scaled(FL_TEST_SANITIZED ? 1000 : 5000); /* TSan is slow to make fibers */
 	for (int i = 0; i < THREADS; i++) {
 		s[i] = (struct submitter){.e = e, .sum = &sum, .n = each};
 		FL_OK(fl_thread_start(&s[i].thread, submit_many, &s[i], NULL));

@@ -48,6 +48,29 @@ FL_TEST(loop_timers_fire_in_order)
 	fl_test_in_loop(fire_in_order, NULL);
 }
 
+/* Of those with the same deadline first the one that was started first. */
+static int fire_equals_in_order(void *unused)
+{
+	fl_loop *l = fl_loop_current();
+	fl_loop_timer t[8] = {{{0}}};
+	static const unsigned expected[] = {4, 6, 0, 2, 5, 7, 3, 1};
+	const int64_t due = fl_now(), later = due + FL_US(300);
+	(void)unused;
+	n_fired = 0;
+	for (unsigned i = 0; i < 8; i++)
+		fl_loop_timer_start(l, &t[i ^ 4], i % 2 == 0 ? due : later, note, &numbers[i ^ 4]);
+	fl_loop_timer_start(l, &t[1], later, note, &numbers[1]); /* now it was started last */
+	while (n_fired < 8)
+		FL_CHECK(fl_sleep(FL_US(50)) == 0);
+	FL_CHECK(memcmp(fired, expected, sizeof expected) == 0);
+	return 0;
+}
+
+FL_TEST(loop_timers_with_one_deadline_fire_in_order)
+{
+	fl_test_in_loop(fire_equals_in_order, NULL);
+}
+
 /* Not before their time, by a clock that goes when the test says so. */
 static int fire_in_time(void *unused)
 {

@@ -169,11 +169,11 @@ FL_TEST(map_copy_is_lazy)
 		struct mapping m = {.e = e, .config.chunk = chunk};
 		struct gate gate = {0};
 		fl_thread other;
-		begin_map();
 		fl_future *held = hold_worker(e, &gate);
+		begin_map();
 		seam_start(&other, 1, map_on_thread, &m, 0);
-		FL_WAIT_FOR(seam_sleepers() == 2); /* it waits for its first chunk, and the worker for us */
-		assert_int_equal(e->queue.length, fl__chunk_window(e, &copy_square, chunk));
+		FL_WAIT_FOR(LOOK(&submitted) > 0 && seam_sleepers() == 2); /* for its first chunk; the worker for us */
+		assert_int_equal(LOOK(&submitted), fl__chunk_window(e, &copy_square, chunk));
 		let_go(&gate, held);
 		seam_join(&other, 1);
 		FL_OK(m.rc);
@@ -321,7 +321,7 @@ static int submit_dying(fl_executor *e, struct fl__cell *cell)
 
 static int submit_losing(fl_executor *e, struct fl__cell *cell)
 {
-	return end_lost(e, cell, 0, cell->count);
+	return end_lost(e, cell, 0, cell->future.count);
 }
 
 FL_TEST(map_copy_of_a_chunk_that_was_lost)

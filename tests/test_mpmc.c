@@ -249,19 +249,19 @@ static void fill(unsigned char *bytes, size_t n, unsigned seed)
 }
 
 /* Items come out as they went in, and not a byte beside them is touched. */
-static void run_size(size_t size)
+static void run_size(size_t size, unsigned capacity)
 {
-	enum { CAPACITY = 3, GUARD = 8 };
+	enum { GUARD = 8 };
 	unsigned char in[4096], out[4096 + 2 * GUARD], guard[GUARD];
 	memset(guard, 0xa5, sizeof guard);
-	FL_SCOPED(fl_mpmc) *q = ring_of(size, CAPACITY);
+	FL_SCOPED(fl_mpmc) *q = ring_of(size, capacity);
 	for (unsigned round = 0; round < 10; round++) {
-		for (unsigned i = 0; i < CAPACITY; i++) {
+		for (unsigned i = 0; i < capacity; i++) {
 			fill(in, size, round + i);
 			FL_OK(fl_mpmc_try_put(q, in));
 			memset(in, 0, size); /* it was copied */
 		}
-		for (unsigned i = 0; i < CAPACITY; i++) {
+		for (unsigned i = 0; i < capacity; i++) {
 			memset(out, 0xa5, sizeof out);
 			FL_OK(fl_mpmc_try_get(q, out + GUARD));
 			fill(in, size, round + i);
@@ -277,10 +277,12 @@ static void run_size(size_t size)
 FL_TEST(mpmc_carries_items_of_any_size)
 {
 	for (size_t size = 1; size <= 72; size++)
-		run_size(size);
+		run_size(size, 3);
 	const size_t sizes[] = {100, 127, 128, 255, 256, 257, 1000, 1024, 4095, 4096};
 	for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
-		run_size(sizes[i]);
+		run_size(sizes[i], 3);
+	for (size_t size = 31; size <= 65; size++) /* where those ahead are fetched, also over the end */
+		run_size(size, 67);
 }
 
 /* batch_partial: as many as fit, as many as are there, over the end of the ring; more than the capacity too. */

@@ -171,6 +171,39 @@ FL_TEST(packet_empty_one_is_no_end)
 	assert_int_equal(close(p.b), 0);
 }
 
+static ssize_t (*real_receive)(int socket, struct msghdr *message, int flags);
+static unsigned early_ends;
+
+/* A recvmsg() that found nothing, and the end, because the peer sent its last packet and closed in between. */
+static ssize_t early_end(int socket, struct msghdr *message, int flags)
+{
+	if (early_ends == 0)
+		return real_receive(socket, message, flags);
+	early_ends--;
+	message->msg_flags = 0;
+	message->msg_controllen = 0;
+	return 0;
+}
+
+FL_TEST(packet_end_told_before_the_last_packet)
+{
+	pair p = packet_pair();
+	char bytes[4];
+	size_t size;
+	FL_OK(fl__packet_send(p.a, "last", 4, NULL, 0, 0));
+	assert_int_equal(close(p.a), 0);
+	real_receive = fl__fd_sys.receive;
+	fl__fd_sys.receive = early_end;
+	early_ends = 2;
+	FL_OK(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER));
+	assert_int_equal(early_ends, 0);
+	assert_memory_equal(bytes, "last", 4);
+	early_ends = 1;
+	FL_RC(fl__packet_recv(p.b, bytes, 4, &size, NULL, NULL, FL_FOREVER), -EPIPE);
+	fl__fd_sys.receive = real_receive;
+	assert_int_equal(close(p.b), 0);
+}
+
 static unsigned fill(int socket)
 {
 	static char block[4096];

@@ -71,18 +71,26 @@ CONFORMANCE(async_calls_back_for_what_is_cancelled)
 	}
 }
 
+/* A task with memory of its own. */
+struct large {
+	char bytes[4096];
+};
+
+FL_TASK_STATIC(do_nothing, struct large, void)
+{
+	(void)arg;
+	return 0;
+}
+
 CONFORMANCE(async_that_is_refused_never_calls_back)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct call call = {0};
 	fl_future *f = NULL;
 	const fl_submit_config config = {.on_end = note, .on_end_arg = &call};
-	FL_OK(square_submit(e, 3, &f)); /* so that there is memory for a task, and none for the callback */
-	FL_OK(fl_future_wait(f));
-	fl_future_free(f);
-	f = NULL;
+	const struct large large = {{0}};
 	seam_fail_allocs(0, 1);
-	FL_RC(square_submit_with(e, 3, &f, &config), -ENOMEM);
+	FL_RC(do_nothing_submit_with(e, large, &f, &config), -ENOMEM);
 	FL_OK((int)seam_heal());
 	fl_executor_close(e);
 	FL_RC(square_submit_with(e, 3, &f, &config), -EPIPE);

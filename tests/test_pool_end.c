@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several threads, and in a fork. */
-#include "fl_child.h"
+/* The end of an executor: close, cancel, join, free, from outside, from its own tasks, from several threads. */
 #include "fl_pool.h"
 
 static unsigned drops, runs;
@@ -352,70 +351,45 @@ FL_TEST(pool_nested_waits_need_one_worker)
 	}
 }
 
-/* Forks: the child has no workers, and says so; nothing in it hangs. */
-struct forked {
-	fl_executor *pool, *sequential;
-	fl_future *done, *held;
+/* A callback of the token of a task that runs, on who waits for it, uses the executor while that is cancelled. */
+struct inner {
+	fl_executor *e;
+	struct gate *gate;
+	int refused;
 };
 
-static void use_in_child(void *arg)
+static void submit_another(void *arg)
 {
-	struct forked *x = arg;
-	int n = 0;
-	fl_executor *all[] = {x->pool, x->sequential};
-	for (int i = 0; i < 2; i++) {
-		fl_executor *e = all[i];
-		FL_CHECK(fl_submit(e, &end_count, &n, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_submit_with(e, &end_count, &n, NULL, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_map(e, &end_count, &n, 1, &n, NULL) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_join(e) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_try_join(e) == -EOWNERDEAD);
-		FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EOWNERDEAD);
-		fl_executor_close(e);
-		FL_CHECK(fl_executor_cancel(e) == 0);
-		FL_CHECK(fl_executor_workers(e) > 0);
-	}
-	FL_CHECK(end_count_get(x->done, &n) == 0 && n == 3);
-	FL_CHECK(fl_future_wait_until(x->held, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	fl_future_free(x->done);
-	fl_future_free(x->held);
-	fl_executor_free(x->pool);
-	fl_executor_free(x->sequential);
-	FL_CHECK(LOOK(&drops) == 1);
+	struct inner *inner = arg;
+	inner->refused = hold_submit(inner->e, NULL, NULL);
 }
 
-FL_TEST(pool_fork_leaves_a_dead_owner)
+FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 {
-	struct forked x = {pool_with(2), sequential(), NULL, NULL};
+	fl_cancel_callback callback;
+	FL_CHECK(fl_cancel_on_request(fl_cancel_scope(), &callback, submit_another, *arg));
+	fl_event_set(&(*arg)->gate->entered);
+	const int rc = fl_event_wait(&(*arg)->gate->open);
+	(void)fl_cancel_callback_remove(&callback); /* false: it has run */
+	return rc;
+}
+
+FL_TASK_STATIC(wait_for_inner, struct inner *, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(wait_to_be_asked_submit((*arg)->e, *arg, &f) == 0);
+	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED); /* runs it here: there is one worker */
+}
+
+FL_TEST(pool_cancel_asks_what_is_helped_without_its_lock)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
 	struct gate gate = {0};
-	begin_counts();
-	FL_OK(end_count_submit(x.pool, 3, &x.done));
-	FL_OK(fl_future_wait(x.done));
-	x.held = hold_worker(x.pool, &gate);
-	FL_OK(fl_test_child(use_in_child, &x, NULL, 0));
-	FL_OK(end_count_submit(x.pool, 4, NULL)); /* the parent's are as they were */
-	let_go(&gate, x.held);
-	fl_future_free(x.done);
-	fl_executor_free(x.pool);
-	fl_executor_free(x.sequential);
-	assert_int_equal(LOOK(&drops), 2);
-}
-
-static void make_in_child(void *arg)
-{
-	(void)arg;
-	fl_executor *e = NULL;
-	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
-	fl_future *f = NULL;
-	int n = 0;
-	FL_CHECK(end_count_submit(e, 7, &f) == 0);
-	FL_CHECK(end_count_get(f, &n) == 0 && n == 7);
-	fl_future_free(f);
-	fl_executor_free(e);
-}
-
-FL_TEST(pool_fork_may_make_its_own)
-{
-	/* All threads of the cases before are joined: TSan wants no new ones after a fork of many. */
-	FL_OK(fl_test_child(make_in_child, NULL, NULL, 0));
+	struct inner inner = {e, &gate, 0};
+	FL_OK(wait_for_inner_submit(e, &inner, &f));
+	FL_OK(fl_event_wait(&gate.entered));
+	assert_int_equal(fl_executor_cancel(e), 0);
+	FL_OK(fl_future_wait(f));
+	FL_RC(inner.refused, -EPIPE);
 }

@@ -82,8 +82,8 @@ FL_TEST(pool_races)
 
 /*
  * A task that its submitter runs, because it waits for it, against a cancel of the executor: it is cancelled, or it is asked
- * to stop. It once was neither, when the cancel came between the claim and the frame. Here the cancel is stopped in its
- * middle, where it wakes a task that sleeps under its token, until the helper has come as far as it can.
+ * to stop. It once was neither, when the cancel came between the claim and the frame. Here the submitter begins to wait in the middle
+ * of the cancel, where that wakes a task that sleeps under its token. All other orders: scenario pool_cancel_helped.
  */
 static unsigned may_submit, has_submitted, may_wait, not_asked;
 
@@ -109,11 +109,9 @@ FL_TASK(race_nest, fl_event *, void)
 	return fl_future_wait(f);
 }
 
-/* On the canceller, with the executor's lock held. */
 static void let_it_help(void)
 {
 	SET(&may_wait, 1);
-	FL_WAIT_FOR(seam_sleepers() == 1); /* the helper, on that lock */
 }
 
 FL_TEST(pool_cancel_vs_help)

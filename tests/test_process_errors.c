@@ -485,11 +485,23 @@ FL_TEST(process_signal_without_the_right_to)
 
 enum { SOMEBODY = 61236 };
 
+/*
+ * Again after -ETOOMANYREFS: who may not pass the limit is told that while other programs of the same user, as this suite run
+ * twice at a time, have descriptors on their way. If they were ours, this would not end.
+ */
+static int start_in_the_end(fl_process **p, const fl_process_config *config)
+{
+	int rc;
+	while ((rc = fl_process_start(p, config)) == -ETOOMANYREFS)
+		(void)poll(NULL, 0, 50); /* each says so in the log, of which the beginning is read */
+	return rc;
+}
+
 static unsigned start_until_refused(const fl_process_config *config, fl_process **all, unsigned room, int expected)
 {
 	unsigned n = 0;
 	int rc = 0;
-	while (n < room && (rc = fl_process_start(&all[n], config)) == 0)
+	while (n < room && (rc = start_in_the_end(&all[n], config)) == 0)
 		n++;
 	fprintf(stderr, "%u started, then %s\n", n, fl_error_name(rc));
 	FL_CHECK(rc == expected);
@@ -551,7 +563,7 @@ FL_TASK(process_with_few_descriptors, void, void)
 static void run_into(const fl_task_type *limit, bool says_where)
 {
 	int err = fl_test_scratch();
-	char text[16384];
+	static char text[1 << 16];
 	const fl_process_status status =
 	    process_run(&(fl_process_config){.task = limit, .method = FL_PROCESS_EXEC, .err = FL_PROCESS_FD(err)});
 	fl_test_take(err, text, sizeof text);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue as one thread sees it: create and free, order, sizes, the three forms, what is done at once. */
+#include "fl_queue_wrap.h"
 #include "fl_seam.h"
 #include "queue/queue.h"
 #include <limits.h>
@@ -162,22 +163,8 @@ FL_TEST(queue_index_wrap_2_32)
 		FL_OK(fl__mpmc_init(ring, sizeof(int), CAPACITY, laps[k] - 1));
 		const uint64_t before = fl__mpmc_puts(ring);
 		q->done = 2 * before;
-		int put = 0, got = 0;
-		for (int round = 0; round < 10; round++) {
-			while (fl_queue_try_put(q, &put) == 0)
-				put++;
-			assert_int_equal(fl_queue_length(q), CAPACITY);
-			for (int item, left = 7; left < CAPACITY; left++, got++) {
-				FL_OK(fl_queue_try_get(q, &item));
-				assert_int_equal(item, got);
-				fl_queue_task_done(q);
-			}
-			assert_int_equal(fl_queue_length(q), 7);
-			assert_int_equal(fl__mpmc_puts(ring) - before, put);
-		}
-		FL_RC(fl_queue_try_join(q), -EBUSY);
-		assert_int_equal(fl_queue_close_now(q), 7);
-		FL_OK(fl_queue_try_join(q));
+		const int put = fl_fill_ten_times(q, CAPACITY);
+		assert_int_equal(fl__mpmc_puts(ring) - before, put);
 	}
 }
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Promises: one producer, one consumer. What they change, what they do not, and what the system may refuse. */
 #include "fl_blocked.h"
+#include "fl_queue_wrap.h"
 #include "queue/queue.h"
 
 static fl_queue *make_pair(size_t capacity)
@@ -86,21 +87,7 @@ FL_TEST(queue_pair_index_wrap_2_32)
 	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY; /* of the first slot */
 	pair->tail = pair->head = pair->put_next = pair->get_next = start;
 	q->done = 2 * start;
-	int put = 0, got = 0;
-	for (int round = 0; round < 10; round++) {
-		while (fl_queue_try_put(q, &put) == 0)
-			put++;
-		assert_int_equal(fl_queue_length(q), CAPACITY);
-		for (int item, left = 7; left < CAPACITY; left++, got++) {
-			FL_OK(fl_queue_try_get(q, &item));
-			assert_int_equal(item, got);
-			fl_queue_task_done(q);
-		}
-		assert_int_equal(fl_queue_length(q), 7);
-	}
-	FL_RC(fl_queue_try_join(q), -EBUSY);
-	assert_int_equal(fl_queue_close_now(q), 7);
-	FL_OK(fl_queue_try_join(q));
+	(void)fl_fill_ten_times(q, CAPACITY);
 }
 
 /* Where the system has no membarrier(), the calls have a fence, and all is as it was. */

@@ -186,6 +186,29 @@ FL_TEST(task_with_pointers_static_and_more_fields)
 	assert_int_equal(LOOK(&pairs_dropped), 1);
 }
 
+FL_TEST(task_in_a_group)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	long sum = 0;
+	int n = 0;
+	SET(&runs, 0);
+	FL_OK(task_sum_group_submit(&g, (struct pair){2, 3}, &sum));
+	FL_OK(task_note_group_submit(&g, (struct pair){0, 1}));
+	FL_OK(task_answer_group_submit(&g, &n));
+	FL_OK(task_nothing_group_submit(&g));
+	FL_OK(task_answer_group_submit(&g, NULL)); /* its result is dropped */
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(sum, 5);
+	assert_int_equal(n, 42);
+	assert_int_equal(LOOK(&runs), 2);
+	FL_OK(task_sum_group_submit(&g, (struct pair){-1, 1}, &sum));
+	FL_RC(fl_group_join(&g), -EDOM);
+	assert_int_equal(sum, 5);
+	fl_group_cancel(&g);
+	FL_RC(task_sum_group_submit(&g, (struct pair){2, 3}, &sum), -ECANCELED);
+}
+
 /* The context. */
 
 FL_TASK(task_fails, int, void)

@@ -35,7 +35,7 @@ static void crowd_join(crowd *w)
 /* Waits for the crowd, in a fiber. */
 typedef struct watcher {
 	crowd *w;
-	fl_fibers_what what;
+	fl_wait_what what;
 	int rc;
 } watcher;
 
@@ -118,8 +118,8 @@ static int waits_with_limits(void *unused)
 	}
 	for (int i = 0; i < N; i++)
 		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* nobody was cancelled */
-	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_fibers_what)3, 0, NULL) == -EINVAL);
-	FL_CHECK(fl_fibers_wait(w.f, N, (fl_fibers_what)-1) == -EINVAL);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_wait_what)3, 0, NULL) == -EINVAL);
+	FL_CHECK(fl_fibers_wait(w.f, N, (fl_wait_what)-1) == -EINVAL);
 	FL_CHECK(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED) == -EINVAL);
 	FL_CHECK(fl_fibers_wait_until(w.f, SIZE_MAX, FL_ALL_ENDED, 0, NULL) == -EINVAL);
 	{
@@ -141,8 +141,8 @@ FL_TEST(fibers_wait_answers)
 FL_TEST(fibers_wait_for_none)
 {
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		FL_OK(fl_fibers_wait(NULL, 0, (fl_fibers_what)what));
-		FL_OK(fl_fibers_wait_until(NULL, 0, (fl_fibers_what)what, 0, NULL));
+		FL_OK(fl_fibers_wait(NULL, 0, (fl_wait_what)what));
+		FL_OK(fl_fibers_wait_until(NULL, 0, (fl_wait_what)what, 0, NULL));
 	}
 }
 
@@ -163,7 +163,7 @@ static int where_it_cannot_wait(void *unused)
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fibers_wait(&self, 1, FL_ALL_ENDED) == -EDEADLK);
 	FL_CHECK(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == -EDEADLK);
-	FL_CHECK(fl_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
+	FL_CHECK(fl_fibers_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
 	crowd_start(&w);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
@@ -193,7 +193,7 @@ static int looks_elsewhere(void *unused)
 	FL_SCOPED(fl_completed) *done = NULL;
 	(void)unused;
 	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
-	FL_CHECK(fl_completed_create(&done, &elsewhere, 1) == 0 && fl_completed_try_next(done, &i) == -EAGAIN);
+	FL_CHECK(fl_fibers_completed_create(&done, &elsewhere, 1) == 0 && fl_completed_try_next(done, &i) == -EAGAIN);
 	FL_CHECK(fl_completed_next(done, &i) == -EDEADLK);
 	return 0;
 }
@@ -273,7 +273,7 @@ static int in_their_order(void *unused)
 	FL_SCOPED(fl_completed) *done = NULL;
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
 	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN && i == 77);
 	for (int k = 0; k < N; k++) {
 		fl_event_set(&w.gates[order[k]]);
@@ -302,14 +302,14 @@ static int ended_before(void *unused)
 	fl_event_set(&w.gates[3]);
 	fl_event_set(&w.gates[1]);
 	fl_test_settle();
-	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
 	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 1);
 	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 3);
 	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 0);
 	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN);
-	FL_CHECK(fl_completed_create(&none, NULL, 0) == 0 && fl_completed_next(none, &i) == -ENODATA);
+	FL_CHECK(fl_fibers_completed_create(&none, NULL, 0) == 0 && fl_completed_next(none, &i) == -ENODATA);
 	crowd_join(&w);
 	FL_CHECK(fl_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
 	return 0;
@@ -332,9 +332,9 @@ static int next_answers(void *unused)
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
+		FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
 	}
-	FL_CHECK(fl_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
 	FL_CHECK(fl_completed_next_until(done, &i, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_completed_next_until(done, &i, FL_FOREVER, &stop) == -ECANCELED);
@@ -386,7 +386,7 @@ static int next_misused(void *unused)
 	consumer t = {.rc = 77};
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0);
+	FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0);
 	FL_CHECK(fl_loop_call(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
@@ -415,7 +415,7 @@ static int next_taken_away(void *unused)
 	size_t i;
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0 && fl_completed_create(&second, w.f, N) == 0);
+	FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0 && fl_fibers_completed_create(&second, w.f, N) == 0);
 	fl_event_set(&w.gates[0]);
 	fl_event_set(&w.gates[2]);
 	fl_test_settle();
@@ -452,7 +452,7 @@ static int cancelled_as_it_ends(void *unused)
 		crowd w;
 		consumer t = {.rc = 77};
 		crowd_start(&w);
-		FL_CHECK(fl_completed_create(&t.done, w.f, N) == 0);
+		FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0);
 		fl_fiber *f = fl_test_start(consumes, &t);
 		fl_test_settle();
 		if (order == 0)
@@ -503,7 +503,7 @@ static int ends_with_its_locals(void *unused)
 	size_t i;
 	(void)unused;
 	destroyed = 0;
-	FL_CHECK(fl_completed_create(&done, &f, 1) == 0 && fl_completed_next(done, &i) == 0);
+	FL_CHECK(fl_fibers_completed_create(&done, &f, 1) == 0 && fl_completed_next(done, &i) == 0);
 	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
 	return 0;
 }
@@ -532,7 +532,7 @@ static int many(void *unused)
 	for (size_t i = 0; i < n; i++)
 		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
 	fl_test_settle();
-	FL_CHECK(fl_completed_create(&done, f, n) == 0);
+	FL_CHECK(fl_fibers_completed_create(&done, f, n) == 0);
 	for (size_t k = 0, at = 0; k < n; k++) {
 		size_t i;
 		at = (at + stride) % n;
@@ -579,12 +579,12 @@ static int child_of_a_group(void *unused)
 	fl_fiber *next;
 	{
 		FL_SCOPED(fl_completed) *done = NULL;
-		FL_CHECK(fl_completed_create(&done, &k.f, 1) == 0);
+		FL_CHECK(fl_fibers_completed_create(&done, &k.f, 1) == 0);
 		fl_event_set(&k.gate);
 		FL_CHECK(fl_tasks_join(&g) == 0);
 		next = fl_test_start(waits_for, &later);
 		FL_CHECK(next == k.f);
-		FL_CHECK(fl_completed_create(&of_next, &next, 1) == 0);
+		FL_CHECK(fl_fibers_completed_create(&of_next, &next, 1) == 0);
 		FL_CHECK(fl_completed_try_next(done, &i) == -ENODATA);
 	}
 	fl_event_set(&later);

@@ -9,7 +9,7 @@
 #define ALBUM_WORKERS 5 /* as in the classic example */
 #define ALBUM_AT_ONCE                                                                                                  \
 	200 /* on an event loop: a file and a connection each, of 1,024 descriptors that a process often has */
-#define ALBUM_FAULTY 7 /* the number of the picture that --fault spoils, from 1 */
+#define ALBUM_FAULTY 7 /* the number of the picture, or page, that --fault spoils, from 1 */
 
 #define NAME_BYTES 128
 #define PATH_BYTES 1024
@@ -84,9 +84,12 @@ struct thumbnail_result {
 #define THUMBNAIL_SIDE 160
 void thumbnail_make(const struct thumbnail_order *order, struct thumbnail_result *result);
 
-/* The demo's own server: each picture at /picture-NN.png, a tenth of a second after it was asked for. */
+/*
+ * The demo's own server: each of the documents, which are of one MIME type, a tenth of a second after it was asked for. Number
+ * NN, from 1, is at /WORD-NN.EXTENSION, whatever the word: /picture-01.png. They stay the caller's.
+ */
 struct server;
-int server_start(struct server **s, const struct bytes *pictures, size_t count, enum fault fault);
+int server_start(struct server **s, const struct bytes *documents, size_t count, const char *type, enum fault fault);
 unsigned server_port(const struct server *s);
 void server_stop(struct server *s);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The server that the album is downloaded from, when no URLs are given: libmicrohttpd on the loopback interface.
+ * The server of the album's pictures, when no URLs are given, and of the crawler's pages: libmicrohttpd on the loopback interface.
  *
  * It stands for a server far away: each answer takes a tenth of a second. No thread of the server sleeps for that: a
  * request is suspended, put into a queue with the time at which it is due, and one thread wakes them. Since all wait
@@ -24,10 +24,11 @@ FL_QUEUE_OF(struct request, request_queue)
 
 struct server {
 	struct MHD_Daemon *daemon;
-	struct MHD_Response *responses[ALBUM_PICTURES], *sorry;
-	const struct bytes *pictures;
+	struct MHD_Response **responses, *sorry;
+	const struct bytes *documents;
 	size_t count;
-	unsigned char *wrong; /* the faulty picture, with one byte changed */
+	const char *type;
+	unsigned char *wrong; /* the faulty document, with one byte changed */
 	enum fault fault;
 	request_queue *late;    /* answered when they are due */
 	request_queue *stalled; /* answered when the server stops */
@@ -57,23 +58,23 @@ static void hold(struct server *s, struct MHD_Connection *connection, unsigned n
 		MHD_resume_connection(connection); /* too many wait, or the server stops: answer at once */
 }
 
-/* Half of the picture, and then the connection breaks. */
+/* Half of the document, and then the connection breaks. */
 static ssize_t half(void *user, uint64_t position, char *to, size_t room)
 {
-	const struct bytes *picture = user;
-	if (position >= picture->size / 2)
+	const struct bytes *document = user;
+	if (position >= document->size / 2)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
-	size_t left = picture->size / 2 - (size_t)position;
+	size_t left = document->size / 2 - (size_t)position;
 	size_t size = left < room ? left : room;
-	memcpy(to, picture->data + position, size);
+	memcpy(to, document->data + position, size);
 	return (ssize_t)size;
 }
 
 /* A response of its own each time: libmicrohttpd notes in it where it broke. */
-static enum MHD_Result reply_short(struct MHD_Connection *connection, const struct bytes *picture)
+static enum MHD_Result reply_short(struct MHD_Connection *connection, const struct bytes *document)
 {
-	void *user = (void *)(uintptr_t)picture;
-	struct MHD_Response *response = MHD_create_response_from_callback(picture->size, 65536, half, user, NULL);
+	void *user = (void *)(uintptr_t)document;
+	struct MHD_Response *response = MHD_create_response_from_callback(document->size, 65536, half, user, NULL);
 	if (response == NULL)
 		return MHD_NO; /* which closes the connection */
 	enum MHD_Result result = MHD_queue_response(connection, MHD_HTTP_OK, response);
@@ -89,7 +90,7 @@ static enum MHD_Result reply(struct server *s, struct MHD_Connection *connection
 	if (fault == FAULT_FAIL)
 		return MHD_queue_response(connection, MHD_HTTP_INTERNAL_SERVER_ERROR, s->sorry);
 	if (fault == FAULT_SHORT)
-		return reply_short(connection, &s->pictures[number - 1]);
+		return reply_short(connection, &s->documents[number - 1]);
 	return MHD_queue_response(connection, MHD_HTTP_OK, s->responses[number - 1]);
 }
 
@@ -100,7 +101,7 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 	static char head_seen, woken; /* only their addresses count */
 	(void)method, (void)version, (void)upload, (void)upload_size;
 	unsigned number = 0;
-	if (sscanf(url, "/picture-%u.png", &number) != 1)
+	if (sscanf(url, "/%*[a-z]-%u", &number) != 1)
 		number = 0;
 	if (*state == NULL) {
 		*state = &head_seen;
@@ -113,30 +114,31 @@ static enum MHD_Result handle(void *user, struct MHD_Connection *connection, con
 	return MHD_YES;
 }
 
-static struct MHD_Response *response_to(struct server *s, const struct bytes *picture, unsigned number)
+static struct MHD_Response *response_to(struct server *s, const struct bytes *document, unsigned number)
 {
-	void *data = picture->data;
+	void *data = document->data;
 	if (s->fault == FAULT_WRONG && number == ALBUM_FAULTY) {
-		s->wrong = malloc(picture->size);
+		s->wrong = malloc(document->size);
 		if (s->wrong == NULL)
 			return NULL;
-		memcpy(s->wrong, picture->data, picture->size);
-		s->wrong[picture->size / 2] ^= 1;
+		memcpy(s->wrong, document->data, document->size);
+		s->wrong[document->size / 2] ^= 1;
 		data = s->wrong;
 	}
-	return MHD_create_response_from_buffer(picture->size, data, MHD_RESPMEM_PERSISTENT);
+	return MHD_create_response_from_buffer(document->size, data, MHD_RESPMEM_PERSISTENT);
 }
 
 static bool make_responses(struct server *s)
 {
 	static char sorry[] = "the demo's server does not have this\n";
 	s->sorry = MHD_create_response_from_buffer(sizeof sorry - 1, sorry, MHD_RESPMEM_PERSISTENT);
-	if (s->sorry == NULL)
+	s->responses = calloc(s->count, sizeof(struct MHD_Response *));
+	if (s->sorry == NULL || s->responses == NULL)
 		return false;
 	for (size_t i = 0; i < s->count; i++) {
-		s->responses[i] = response_to(s, &s->pictures[i], (unsigned)i + 1);
+		s->responses[i] = response_to(s, &s->documents[i], (unsigned)i + 1);
 		if (s->responses[i] == NULL ||
-		    MHD_add_response_header(s->responses[i], MHD_HTTP_HEADER_CONTENT_TYPE, "image/png") != MHD_YES)
+		    MHD_add_response_header(s->responses[i], MHD_HTTP_HEADER_CONTENT_TYPE, s->type) != MHD_YES)
 			return false;
 	}
 	return true;
@@ -162,14 +164,15 @@ static int start(struct server *s)
 	return server_port(s) != 0 ? 0 : -EIO;
 }
 
-int server_start(struct server **made, const struct bytes *pictures, size_t count, enum fault fault)
+int server_start(struct server **made, const struct bytes *documents, size_t count, const char *type, enum fault fault)
 {
 	struct server *s = calloc(1, sizeof *s);
 	if (s == NULL)
 		return -ENOMEM;
 	s->fault = fault;
-	s->pictures = pictures;
+	s->documents = documents;
 	s->count = count;
+	s->type = type;
 	int rc = make_responses(s) ? start(s) : -ENOMEM;
 	if (rc == 0)
 		*made = s;
@@ -202,13 +205,14 @@ void server_stop(struct server *s)
 	}
 	if (s->daemon != NULL)
 		MHD_stop_daemon(s->daemon);
-	for (size_t i = 0; i < s->count; i++)
+	for (size_t i = 0; s->responses != NULL && i < s->count; i++)
 		if (s->responses[i] != NULL)
 			MHD_destroy_response(s->responses[i]);
 	if (s->sorry != NULL)
 		MHD_destroy_response(s->sorry);
 	request_queue_free(s->late);
 	request_queue_free(s->stalled);
+	free(s->responses);
 	free(s->wrong);
 	free(s);
 }

@@ -54,7 +54,7 @@ static bool serve_pictures(struct setup *s, const struct options *o)
 	progress_end();
 	if (!painted)
 		return false;
-	int rc = server_start(&s->server, s->pictures, ALBUM_PICTURES, o->fault);
+	int rc = server_start(&s->server, s->pictures, ALBUM_PICTURES, "image/png", o->fault);
 	if (rc != 0)
 		complain("cannot start the demo's server: %s", fl_error_text(rc));
 	return rc == 0;

@@ -102,7 +102,7 @@ bool raster_write(const struct raster *r, const char *path, char *why, size_t si
 	                   .format = r->channels == 4 ? PNG_FORMAT_RGBA : PNG_FORMAT_RGB};
 	bool good = png_image_write_to_file(&image, path, 0, r->pixels, 0, NULL) != 0;
 	if (!good)
-		(void)snprintf(why, size, "cannot write the thumbnail: %s", image.message);
+		(void)snprintf(why, size, "cannot write the file: %s", image.message);
 	png_image_free(&image);
 	return good;
 }

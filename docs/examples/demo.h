@@ -4,7 +4,8 @@
 
 /*
  * What the parts of the demo share. A *job* (primes, album, frames) is run once in each *model* (sequential, threads,
- * processes, async), and gives a *result*, which the reports print. A *story* (threads, barber, pipeline, survivors) just runs.
+ * processes, async), and gives a *result*, which the reports print. A *story* (mandelbrot, crawler, threads,
+ * barber, pipeline, survivors) just runs.
  */
 #include <fairlead.h>
 #include <stdbool.h>
@@ -36,6 +37,9 @@ struct options {
 	unsigned chairs, customers;
 	unsigned pictures, threads[STAGES], capacity; /* pipeline: threads of each stage; items of each queue */
 	unsigned slow;                                /* pipeline: the slow stage; STAGES: none */
+	unsigned width, height, iterations;           /* mandelbrot: pixels; what stays so long stays forever */
+	double re, im, zoom;                          /* mandelbrot: the point in the middle */
+	unsigned pages, backlog;                      /* crawler: pages of the site; tasks that may wait */
 	const char *json, *html;                      /* files to write; NULL: none */
 	bool json_only;                               /* JSON, and nothing else, on standard output */
 };
@@ -109,6 +113,8 @@ void compare_models(struct result *r, unsigned workers, run_in_model *run_job, v
 void primes(const struct options *o, struct result *r);
 void album(const struct options *o, struct result *r);
 void frames(const struct options *o, struct result *r);
+int mandelbrot(const struct options *o);
+int crawler(const struct options *o);
 int two_threads(const struct options *o);
 int sleeping_barber(const struct options *o);
 int survivors(const struct options *o);
@@ -135,8 +141,15 @@ struct progress {
 void progress_quiet(void); /* none at all from now on */
 void progress_begin(struct progress *p, size_t total, const char *format, ...) FL_PRINTF(3, 4);
 void progress_step(struct progress *p);
-void progress_line(const char *line); /* a bar of the caller's own; on a terminal alone */
+void progress_to(struct progress *p, size_t done); /* several steps, or none */
+void progress_line(const char *line);              /* a bar of the caller's own; on a terminal alone */
 void progress_end(void);
+
+/*
+ * Waits until the group has ended, and calls show(arg) now and then; Ctrl-C cancels the group, but does not end the wait. Returns 0;
+ * what the join returned; -ECANCELED: Ctrl-C. If not 0, it has complained, in the name of the story. From the main thread.
+ */
+int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg);
 
 /* Prints "fairlead-demo: ..." and a newline to standard error. Like the bar, from the main thread. */
 void complain(const char *format, ...) FL_PRINTF(1, 2);

@@ -12,9 +12,9 @@ static const struct {
 	int (*tell)(const struct options *o);                       /* a story */
 	bool on_request;                                            /* not unless it is asked for by its name */
 } jobs[] = {
-    {"primes", primes, NULL, false},      {"album", album, NULL, false},           {"frames", frames, NULL, true},
-    {"threads", NULL, two_threads, true}, {"barber", NULL, sleeping_barber, true}, {"survivors", NULL, survivors, true},
-    {"pipeline", NULL, pipeline, true},
+    {"primes", primes, NULL, false},         {"album", album, NULL, false},        {"frames", frames, NULL, true},
+    {"mandelbrot", NULL, mandelbrot, true},  {"crawler", NULL, crawler, true},     {"threads", NULL, two_threads, true},
+    {"barber", NULL, sleeping_barber, true}, {"survivors", NULL, survivors, true}, {"pipeline", NULL, pipeline, true},
 };
 #define JOB_COUNT (sizeof jobs / sizeof *jobs)
 

@@ -15,6 +15,12 @@
 #define PICTURES_MAX 40
 #define STAGE_THREADS_MAX 64
 #define CAPACITY_MAX 1000
+#define SIDE_MAX 16384u
+#define CENTER_MAX 4.0
+#define ZOOM_MIN 0.1
+#define ZOOM_MAX 1e12 /* two pixels side by side would be the same number soon */
+#define ITERATIONS_MAX 1000000
+#define PAGES_MAX 4000 /* what the demo's server has places for */
 
 static const char help[] =
     "Usage: fairlead-demo [JOB] [OPTION]...\n"
@@ -26,14 +32,16 @@ static const char help[] =
     "  album              download 40 pictures and make thumbnails: mostly waiting\n"
     "  frames             a filter over large frames in shared memory; a worker is killed on the way\n"
     "Stories, which just run:\n"
+    "  mandelbrot         draw the set, on all CPUs, and save it as PNG; Ctrl-C stops it\n"
     "  threads            two threads that print, each at its own pace\n"
     "  barber             the sleeping barber and the chairs of his shop\n"
     "  pipeline           download, decode, thumbnail, write: stages with bounded queues between them\n"
     "  survivors          processes that share a queue, while one after the other is killed\n"
     "\n"
+    "  crawler            follow the links of a site: tasks that submit tasks, and a bound on what waits\n"
     "Options for all jobs:\n"
     "  --workers N        workers of threads and processes (default the usable CPUs; album: 5);\n"
-    "                     async runs everything on one thread\n"
+    "                     async runs everything on one thread; for mandelbrot, too\n"
     "  --json[=FILE]      results as JSON: alone on standard output, or beside the rest in FILE\n"
     "  --html=FILE        results as a page, in FILE\n"
     "For primes:\n"
@@ -53,6 +61,15 @@ static const char help[] =
     "  --capacity N       pictures in each queue (default 2); 0: handed over from thread to thread\n"
     "  --slow STAGE       takes 50 ms a picture longer: download, decode, thumbnail, write (the\n"
     "                     default), none\n"
+    "For mandelbrot:\n"
+    "  --output DIR       save mandelbrot.png in DIR (default: here)\n"
+    "  --size WxH         pixels (default 1920x1080)\n"
+    "  --center X,Y       the point in the middle (default -0.75,0)\n"
+    "  --zoom N           how many times larger than the whole set (default 1)\n"
+    "  --iterations N     a point that stays so long belongs to the set (default 500)\n"
+    "For crawler, with --workers (default 8), --timeout and --fault as above:\n"
+    "  --pages N          pages of the site (default 300)\n"
+    "  --backlog N        pages that may wait to be fetched (default 16)\n"
     "For barber:\n"
     "  --chairs N         chairs to wait on (default 3)\n"
     "  --customers N      customers of the day (default 20)\n"
@@ -74,6 +91,12 @@ enum {
 	THREADS,
 	CAPACITY,
 	SLOW,
+	SIZE,
+	CENTER,
+	ZOOM,
+	ITERATIONS,
+	PAGES,
+	BACKLOG,
 	JSON,
 	HTML
 };
@@ -91,6 +114,12 @@ static const struct option known[] = {
     {"threads", required_argument, NULL, THREADS},
     {"capacity", required_argument, NULL, CAPACITY},
     {"slow", required_argument, NULL, SLOW},
+    {"size", required_argument, NULL, SIZE},
+    {"center", required_argument, NULL, CENTER},
+    {"zoom", required_argument, NULL, ZOOM},
+    {"iterations", required_argument, NULL, ITERATIONS},
+    {"pages", required_argument, NULL, PAGES},
+    {"backlog", required_argument, NULL, BACKLOG},
     {"json", optional_argument, NULL, JSON},
     {"html", required_argument, NULL, HTML},
     {"help", no_argument, NULL, 'h'},
@@ -109,6 +138,8 @@ static const struct {
     {"album", REPORTS | ALBUM},
     {"frames", REPORTS | BIT(OUTPUT)},
     /* These just run: there is nothing to report. */
+    {"mandelbrot", BIT(WORKERS) | BIT(OUTPUT) | BIT(SIZE) | BIT(CENTER) | BIT(ZOOM) | BIT(ITERATIONS)},
+    {"crawler", BIT(WORKERS) | BIT(TIMEOUT) | BIT(FAULT) | BIT(PAGES) | BIT(BACKLOG)},
     {"threads", 0},
     {"barber", BIT(CHAIRS) | BIT(CUSTOMERS)},
     {"survivors", 0},
@@ -186,6 +217,52 @@ static bool stage_named(const char *text, unsigned *stage)
 	return false;
 }
 
+/* "1920x1080" */
+static bool size(const char *text, unsigned *width, unsigned *height)
+{
+	unsigned w = 0, h = 0;
+	int read = 0;
+	bool digits = text[0] >= '0' && text[0] <= '9';
+	if (digits && sscanf(text, "%5ux%5u%n", &w, &h, &read) == 2 && text[read] == '\0' && w > 0 && h > 0 &&
+	    w <= SIDE_MAX && h <= SIDE_MAX) {
+		*width = w;
+		*height = h;
+		return true;
+	}
+	complain("--size: '%.40s' is no size from 1x1 to %ux%u, as 1920x1080", text, SIDE_MAX, SIDE_MAX);
+	return false;
+}
+
+/* Numbers with a point, `n` of them with commas between them. */
+static bool real_numbers(const char *text, double least, double most, double **numbers, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		char *end = NULL;
+		*numbers[i] = strtod(text, &end);
+		if (end == text || !(*numbers[i] >= least && *numbers[i] <= most) || *end != (i + 1 < n ? ',' : '\0'))
+			return false;
+		text = end + 1;
+	}
+	return true;
+}
+
+static bool center(const char *text, double *re, double *im)
+{
+	bool good = real_numbers(text, -CENTER_MAX, CENTER_MAX, (double *[]){re, im}, 2);
+	if (!good)
+		complain("--center: '%.60s' is no point from -%g,-%g to %g,%g, as -0.75,0", text, CENTER_MAX,
+		         CENTER_MAX, CENTER_MAX, CENTER_MAX);
+	return good;
+}
+
+static bool zoom(const char *text, double *times)
+{
+	bool good = real_numbers(text, ZOOM_MIN, ZOOM_MAX, (double *[]){times}, 1);
+	if (!good)
+		complain("--zoom: '%.40s' is not a number from %g to %g", text, ZOOM_MIN, ZOOM_MAX);
+	return good;
+}
+
 static bool text(const char *name, const char *value, const char **to)
 {
 	if (value[0] == '\0')
@@ -225,6 +302,18 @@ static bool take(struct options *o, int option, const char *value, const char **
 	}
 	case SLOW:
 		return stage_named(value, &o->slow);
+	case SIZE:
+		return size(value, &o->width, &o->height);
+	case CENTER:
+		return center(value, &o->re, &o->im);
+	case ZOOM:
+		return zoom(value, &o->zoom);
+	case PAGES:
+		return small_number("pages", value, PAGES_MAX, &o->pages);
+	case BACKLOG:
+		return small_number("backlog", value, CAPACITY_MAX, &o->backlog);
+	case ITERATIONS:
+		return small_number("iterations", value, ITERATIONS_MAX, &o->iterations);
 	case JSON:
 		if (value != NULL)
 			return text("json", value, &o->json);
@@ -261,8 +350,8 @@ static bool take_job(struct options *o, int argc, char **argv, unsigned long giv
 		while (i < sizeof jobs / sizeof *jobs && strcmp(argv[optind], jobs[i].name) != 0)
 			i++;
 		if (i == sizeof jobs / sizeof *jobs) {
-			complain("unknown job '%.40s': there are primes, album, frames, threads, barber, pipeline, "
-			         "survivors",
+			complain("unknown job '%.40s': there are primes, album, frames, mandelbrot, crawler, threads, "
+			         "barber, pipeline, survivors",
 			         argv[optind]);
 			return false;
 		}
@@ -288,7 +377,14 @@ int options_read(struct options *o, int argc, char **argv)
 	                      .pictures = PICTURES_MAX,
 	                      .threads = {4, 2, 2, 1},
 	                      .capacity = 2,
-	                      .slow = STAGE_WRITE};
+	                      .slow = STAGE_WRITE,
+	                      .width = 1920,
+	                      .height = 1080,
+	                      .iterations = 500,
+	                      .re = -0.75,
+	                      .zoom = 1,
+	                      .pages = 300,
+	                      .backlog = 16};
 	const char *urls_file = NULL;
 	unsigned long given = 0;
 	int option;

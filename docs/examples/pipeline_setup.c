@@ -204,7 +204,7 @@ static bool with_server(struct pipeline *p, const struct options *o)
 	progress_line("painting the pictures to download");
 	bool good = pictures_paint(originals, p->count);
 	progress_end();
-	int rc = good ? server_start(&server, originals, p->count, o->fault) : 0;
+	int rc = good ? server_start(&server, originals, p->count, "image/png", o->fault) : 0;
 	if (rc != 0)
 		complain("cannot start the demo's server: %s", fl_error_text(rc));
 	good = good && rc == 0 && with_folder(p, o, server);

@@ -57,12 +57,19 @@ void progress_begin(struct progress *p, size_t total, const char *format, ...)
 
 void progress_step(struct progress *p)
 {
-	p->done++;
-	if (quiet)
+	progress_to(p, p->done + 1);
+}
+
+/* In a pipe, a line for the first half and one for the whole. */
+void progress_to(struct progress *p, size_t done)
+{
+	size_t before = p->done;
+	p->done = done;
+	if (quiet || done == before)
 		return;
 	if (on_terminal())
 		show_bar(p);
-	else if (p->done == p->total || p->done == p->total / 2)
+	else if ((before < p->total / 2 && done >= p->total / 2) || done == p->total)
 		(void)fprintf(stderr, "%s: %zu of %zu\n", p->label, p->done, p->total);
 }
 

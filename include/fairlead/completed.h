@@ -5,31 +5,49 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/fiber.h>
+#include <fairlead/future.h>
 #include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
 
 /*
- * Waiting for the ends of several fibers: for some of them at once, or for one after the other in the order in which they
- * end. Neither joins nor cancels anything, and a fiber may be waited for in many places.
+ * Waiting for the ends of several futures, or fibers: for some of them at once, or for one after the other in the order in which
+ * they end. Neither takes anything from them, joins or cancels, and each may be waited for in many places.
  *
- *     rc = fl_fibers_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
+ *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *
  *     FL_SCOPED(fl_completed) *done = NULL;
- *     rc = fl_completed_create(&done, f, n);                  // check
- *     for (size_t i; fl_completed_next(done, &i) == 0;) {
- *             rc = fl_fiber_join(f[i], &result);              // at once; check
- *             ...
- *     }
+ *     rc = fl_futures_completed_create(&done, f, n);          // check
+ *     while ((rc = fl_completed_next_until(done, &i, deadline, NULL)) == 0)
+ *             ...                                             // f[i] has ended
  *
- * Functions are for the thread of the fibers' loop. A fiber that somebody joins or detaches meanwhile counts as ended.
+ * What is about futures is for any context; what is about fibers, for the thread of their loop. A fiber that somebody joins or
+ * detaches meanwhile counts as ended.
  */
-typedef enum fl_fibers_what {
+typedef enum fl_wait_what {
 	FL_ALL_ENDED,
 	FL_FIRST_ENDED, /* one, at least */
-	FL_FIRST_ERROR, /* one with an error, or all; -ECANCELED after it was cancelled is none */
-} fl_fibers_what;
+	FL_FIRST_ERROR, /* one with an error, or all; to be cancelled, or of a fiber -ECANCELED after it was, is none */
+} fl_wait_what;
+
+/*
+ * Waits until all of the `n` futures have ended, or the first has, or the first with an error. Blocks the calling context. Observes its
+ * cancel scope. It takes n steps: whoever wants one after the other uses fl_completed. A worker runs those that are pending
+ * in its own executor, as in fl_future_wait(); for the first of several, one after the other while that is not enough.
+ * Returns how many of the array have ended by then (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL (n above INT_MAX, or another `what`).
+ */
+FL_API FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_what what);
+
+/*
+ * As fl_futures_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_futures_ended() tells how many have
+ * ended, fl_future_try_wait() which.
+ */
+FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline,
+                                               fl_cancel *cancel);
+
+/* How many of the `n` futures have ended. Never waits. Acquires, as fl_future_try_wait(). */
+FL_API size_t fl_futures_ended(fl_future *const *f, size_t n);
 
 /*
  * Waits until all of the `n` fibers have ended, or the first has, or the first with an error. Blocks the calling fiber. Observes its
@@ -37,40 +55,47 @@ typedef enum fl_fibers_what {
  * Returns how many have ended (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL (n above INT_MAX, or another `what`), -EDEADLK: it
  * would have to wait, and the caller is one of them, or no fiber of their loop.
  */
-FL_API FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_fibers_what what);
+FL_API FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_what what);
 
 /*
  * As fl_fibers_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_fiber_is_alive() tells who has
  * ended.
  */
-FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_fibers_what what, int64_t deadline,
+FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_what what, int64_t deadline,
                                               fl_cancel *cancel);
 
-/* Hands out fibers as they end. */
+/* Hands out futures, or fibers, as they end. One context at a time uses it. */
 typedef struct fl_completed fl_completed;
+
+/*
+ * Begins with the `n` futures of the array, which is not needed afterwards, nor are its references. Never waits. One that stands
+ * there twice is handed out once. Returns 0, -ENOMEM.
+ */
+FL_API FL_MUST_CHECK int fl_futures_completed_create(fl_completed **c, fl_future *const *f, size_t n);
 
 /*
  * Begins with the `n` fibers of the array, which is not needed afterwards. Never waits. Returns 0; -ENOMEM; -EDEADLK: the
  * caller is one of them.
  */
-FL_API FL_MUST_CHECK int fl_completed_create(fl_completed **c, fl_fiber *const *fibers, size_t n);
+FL_API FL_MUST_CHECK int fl_fibers_completed_create(fl_completed **c, fl_fiber *const *fibers, size_t n);
 
 /*
- * Waits until the next fiber has ended, and stores in `*index` which of the array it was; those that had ended before come first,
- * in the order of the array. A step costs the same for any number. Who gets it joins it. One that somebody else joined or
- * detached before is left out. Blocks the calling fiber; one at a time. Observes its cancel scope.
- * Returns 0; -ENODATA: all were handed out; -ECANCELED (it can be called again); -EDEADLK: it would have to wait, outside of
- * the fibers of their loop.
+ * Waits until the next one has ended, and stores in `*index` which of the array it was; those that had ended before the create come
+ * first, in the order of the array. A step costs the same for any number. Of a fiber, who gets it joins it, and one that somebody
+ * else joined or detached before is left out. Blocks the calling context. Observes its cancel scope. A worker that waits for
+ * futures runs those that are pending in its own executor when it comes to them.
+ * Returns 0; -ENODATA: all were handed out; -ECANCELED (it can be called again); -EDEADLK, of fibers: it would have to wait, outside
+ * of the fibers of their loop.
  */
 FL_API FL_MUST_CHECK int fl_completed_next(fl_completed *c, size_t *index);
 
 /* As fl_completed_next; never waits: -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_completed_try_next(fl_completed *c, size_t *index);
 
-/* As fl_completed_next; also returns -ETIMEDOUT (it can be called again). */
+/* As fl_completed_next; also returns -ETIMEDOUT (it can be called again). The same deadline at each call is one for them all. */
 FL_API FL_MUST_CHECK int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel);
 
-/* Frees it; the fibers go on. NULL does nothing. Panics while somebody waits for the next. Never waits. */
+/* Frees it; futures and fibers go on. NULL does nothing. Panics while a fiber waits for the next fiber. Never waits. */
 FL_API void fl_completed_free(fl_completed *c);
 
 static inline void fl__scoped_fl_completed(fl_completed **c)

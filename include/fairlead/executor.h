@@ -26,6 +26,15 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_executor fl_executor;
 
+/* What a submit does when as many tasks wait as may: fl_executor_config.backlog. */
+typedef enum fl_when_full {
+	FL_FULL_WAIT =
+	    0, /* waits for room, up to fl_submit_config.room_deadline; in a task of the same executor as FL_FULL_RUN */
+	FL_FULL_REFUSE = 1, /* returns -ENOBUFS */
+	FL_FULL_RUN =
+	    2, /* runs the task at once, on the submitting thread and without the initializer: it has ended on return */
+} fl_when_full;
+
 typedef struct fl_executor_config {
 	unsigned workers; /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
 	const char *name; /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
@@ -38,13 +47,22 @@ typedef struct fl_executor_config {
 	/* Regions that tasks find with fl_task_region(), wherever they run; the caller's, until the executor is freed. */
 	fl_shm *const *regions;
 	unsigned n_regions; /* up to FL_REGIONS_MAX */
+	/*
+	 * For threads alone; others ignore it: how many tasks may wait to be run; 0: any number. One that is cancelled waits no
+	 * more. What is submitted from a task that is itself run by a submit, 64 of them one in another, is let in all the same; so
+	 * are tasks of fl_future_then().
+	 */
+	uint32_t backlog; /* up to FL_BACKLOG_MAX */
+	fl_when_full when_full;
+	/* For threads and processes: a worker that had nothing to do for so many ns ends; 0: never. One thread stays. */
+	int64_t idle_timeout;
 	/* The rest is for processes alone (fairlead/process_executor.h); others ignore it. */
 	int max_tasks;        /* a worker is replaced after so many; 0: never */
-	int64_t idle_timeout; /* a worker that had nothing to do for so many ns ends; 0: never */
 	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
 	int64_t kill_after;   /* ... or still runs so many ns after its deadline, or a request to stop; 0: never */
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
+#define FL_BACKLOG_MAX 0x3fffffffu
 
 /* What a kind of executor can do: fl_executor_capabilities(). */
 enum {
@@ -62,19 +80,22 @@ enum {
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission.
- * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, or as above), -EEXIST as above.
+ * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission
+ * (but while a task in its caller's memory, fairlead/embedded.h, is cancelled before it started, one may overtake others).
+ * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a backlog above FL_BACKLOG_MAX, a
+ * `when_full` that is none, an `idle_timeout` below 0, or as above), -EEXIST as above.
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u
 
 /*
  * Submits a task: copies `*arg` (of the type's argument size; NULL when that is 0), and gives a future in `*f`, unless `f`
- * is NULL. Never waits, except that the sequential executor runs the task. When it returns 0 the task ends exactly once:
+ * is NULL. Never waits, except that the sequential executor runs the task, and for room in a backlog that has a bound: then it
+ * blocks the calling context, and observes its cancel scope. When it returns 0 the task ends exactly once:
  * done or cancelled. The task sees what was written before. On an error nothing was queued and the argument is still the
  * caller's: its drop hook does not run.
- * Returns 0, -EPIPE (closed), -ENOTRECOVERABLE (broken: an initializer failed), -ENOMEM, -EAGAIN (no worker and none can be
- * started), -E2BIG (argument plus result above FL_TASK_SIZE_MAX, or an alignment above FL_TASK_ALIGN_MAX), -EOWNERDEAD (in a
+ * Returns 0, -EPIPE (closed, also while it waited), -ENOTRECOVERABLE (broken: an initializer failed), -ENOMEM, -EAGAIN (no worker
+ * and none can be started), -ENOBUFS, -ETIMEDOUT, -ECANCELED (no room in the backlog: see fl_when_full), -E2BIG (argument plus result above FL_TASK_SIZE_MAX, or an alignment above FL_TASK_ALIGN_MAX), -EOWNERDEAD (in a
  * forked child).
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
@@ -83,6 +104,8 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
 typedef struct fl_submit_config {
 	int64_t deadline;  /* the task counts as cancelled from then on, also before it starts; 0: none */
 	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
+	int64_t
+	    room_deadline; /* a wait for room ends then, with -ETIMEDOUT; 0: never. It observes `cancel`, if that is set */
 	fl_future_callback *on_end; /* as fl_future_on_end(), but it cannot fail any more; NULL: none */
 	void *on_end_arg;
 } fl_submit_config;
@@ -120,7 +143,7 @@ FL_API void fl_executor_close(fl_executor *e);
 
 /*
  * Closes `e` and cancels what has not started; what runs is asked to stop (fl_task_cancelled). Callbacks and drop hooks run
- * on the calling thread. Returns how many were cancelled. Never waits.
+ * on the calling thread. Returns how many were cancelled. Never waits, but for the few instructions in which a worker takes a task.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
@@ -134,7 +157,7 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
 /*
  * Changes how many workers there may be. More are started when they are needed; too many end when they have ended their
  * tasks; what they have not started goes to others. Never waits. Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed;
- * -ENOTSUP: another kind than processes; -EOWNERDEAD in a forked child.
+ * -ENOTSUP: another kind than threads and processes; -EOWNERDEAD in a forked child.
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
@@ -153,7 +176,7 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
 
 /*
  * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers.
- * In a forked child it waits for nothing: what was queued there is forgotten.
+ * In a forked child that is none of a task's it waits for nothing: what was queued there is forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);
 
@@ -165,6 +188,26 @@ FL_API const char *fl_executor_kind(const fl_executor *e);
 
 /* The most tasks that run at once. Never waits. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
+
+/* What an executor is doing, and has done. Counts begin at 0 when it is made, and again after SIZE_MAX. */
+typedef struct fl_executor_stats {
+	unsigned workers; /* as fl_executor_workers() */
+	unsigned threads; /* that there are: started when needed, ended when idle or too many */
+	unsigned idle;    /* of them, those that sleep because there is nothing to do */
+	unsigned blocked; /* of them, those in a blocking section (fairlead/blocking.h) */
+	size_t waiting;   /* tasks that were submitted and not taken yet */
+	size_t started;   /* threads ever */
+	size_t ran;       /* tasks that were run, also by a submit, or by who waited for them */
+	size_t unbegun;   /* tasks that ended without having begun: cancelled, or because the executor is broken */
+	size_t stolen;    /* calls of fl_join() and loops that one worker took from another */
+} fl_executor_stats;
+
+/*
+ * Stores that of `e`, for people and dashboards: each number is of a moment of its own, and orders nothing. Takes the executor's
+ * lock, as a sleeping worker does, and looks at each worker. Never waits. Returns 0; -ENOTSUP: neither the thread executor nor
+ * the sequential one, which has no threads and nothing that waits; -EOWNERDEAD in a forked child.
+ */
+FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats);
 
 /* The executor whose task the calling context runs; NULL outside of tasks. Never waits. */
 FL_API fl_executor *fl_executor_current(void);

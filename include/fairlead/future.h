@@ -32,7 +32,7 @@ typedef struct fl_future fl_future;
 
 typedef enum fl_future_state { FL_PENDING, FL_RUNNING, FL_DONE, FL_CANCELLED } fl_future_state;
 
-/* A second reference to `f`, to be freed like the first. Returns `f`. Never waits. */
+/* A second reference to `f`, to be freed like the first. Returns `f`. Never waits. Panics above 16,777,215 references. */
 FL_API fl_future *fl_future_ref(fl_future *f);
 
 /* Drops a reference; NULL does nothing. The task runs on. Never waits. */

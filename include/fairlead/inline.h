@@ -20,7 +20,9 @@
 
 #define fl__store_relaxed(p, v) __atomic_store_n((p), (v), __ATOMIC_RELAXED)
 #define fl__store_release(p, v) __atomic_store_n((p), (v), __ATOMIC_RELEASE)
+#define fl__store_seq_cst(p, v) __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
 
+#define fl__swap_relaxed(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELAXED)
 #define fl__swap_acquire(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQUIRE)
 #define fl__swap_release(p, v) __atomic_exchange_n((p), (v), __ATOMIC_RELEASE)
 #define fl__swap_acq_rel(p, v) __atomic_exchange_n((p), (v), __ATOMIC_ACQ_REL)
@@ -40,7 +42,9 @@
 #define fl__add_relaxed(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELAXED)
 #define fl__add_acquire(p, v) __atomic_fetch_add((p), (v), __ATOMIC_ACQUIRE)
 #define fl__add_release(p, v) __atomic_fetch_add((p), (v), __ATOMIC_RELEASE)
+#define fl__sub_relaxed(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELAXED)
 #define fl__sub_release(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_RELEASE)
+#define fl__sub_seq_cst(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_SEQ_CST)
 #define fl__sub_acq_rel(p, v) __atomic_fetch_sub((p), (v), __ATOMIC_ACQ_REL)
 #define fl__or_relaxed(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELAXED)
 #define fl__or_release(p, v) __atomic_fetch_or((p), (v), __ATOMIC_RELEASE)
@@ -55,6 +59,19 @@
  * program has it: the kernel on its behalf, or whoever looks at what it left when it was killed.
  */
 #define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
+
+/*
+ * Begins to fetch the cache line of `p`, to be written: a hint, no access. A plain load, or the hint of one, would have the line asked for
+ * twice: to be read, and then to be written.
+ */
+static inline void fl__fetch_to_write(const void *p)
+{
+#if defined(__x86_64__)
+	__asm__ volatile("prefetchw (%0)" : : "r"(p)); /* the builtin is a load's here, but with -mprfchw */
+#else
+	__builtin_prefetch(p, 1);
+#endif
+}
 
 /* memcpy(), with the sizes of integers and pointers as single moves: the call costs more than the copy. */
 static inline void fl__copy(void *to, const void *from, size_t size)

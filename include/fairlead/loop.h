@@ -72,11 +72,12 @@ typedef void fl_loop_callback(void *arg);
 FL_API FL_MUST_CHECK int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg);
 
 /*
- * A timer: calls `function(arg)` once, at `deadline` or soon after. All-zero is one that is not started. The callback may start
- * it again, and free its memory. It must not move while it is started.
+ * A timer: calls `function(arg)` once, at `deadline` or soon after; of several with the same deadline first the one that was
+ * started first. All-zero is one that is not started. The callback may start it again, and free its memory. It must not move
+ * while it is started.
  */
 typedef struct fl_loop_timer {
-	int64_t heap_[4];
+	int64_t heap_[5];
 	fl_loop_callback *function_;
 	void *arg_;
 } fl_loop_timer;

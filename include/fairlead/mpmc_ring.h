@@ -17,6 +17,7 @@
  */
 enum { FL__MPMC_WAIT = 1, FL__MPMC_CLOSED = 2, FL__MPMC_FLAGS = 3, FL__MPMC_STEP = 4 }; /* in head and tail */
 enum { FL__MPMC_ITEM = 1 };                                                             /* in a stamp */
+enum { FL__MPMC_SMALL = 32 };  /* an item of so many bytes shares a line with others */
 enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent ones are fetched together */
 
 struct fl__mpmc {
@@ -26,11 +27,14 @@ struct fl__mpmc {
 	size_t unit;          /* bytes of a slot / STEP */
 	size_t offset;        /* of the item in a slot */
 	size_t item_size, capacity;
+	size_t ahead; /* so many slots on is fetched meanwhile; 0: none, in small rings, or of small items */
 	unsigned char apart_[FL__MPMC_APART];
-	uint64_t tail; /* where the next item goes, CLOSED, WAIT: a consumer sleeps */
-	unsigned char apart_tail_[FL__MPMC_APART - sizeof(uint64_t)];
-	uint64_t head; /* where the oldest item is, WAIT: a producer sleeps */
-	unsigned char apart_head_[FL__MPMC_APART - sizeof(uint64_t)];
+	uint64_t tail;       /* where the next item goes, CLOSED, WAIT: a consumer sleeps */
+	uint64_t put_waited; /* the position at which a put last found it full and let gets go ahead; a hint */
+	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
+	uint64_t head;       /* where the oldest item is, WAIT: a producer sleeps */
+	uint64_t get_waited; /* the same of gets */
+	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 
 /* Arithmetic of positions. */
@@ -60,6 +64,20 @@ static inline unsigned char *fl__mpmc_slot(const struct fl__mpmc *q, uint64_t at
 static inline uint64_t *fl__mpmc_stamp(unsigned char *slot)
 {
 	return (uint64_t *)(void *)slot;
+}
+
+/*
+ * Begins to fetch the slot that is `ahead` of position `at`, which the caller has claimed. Each claim waits for all stores before
+ * it; so without this, who claims items of several lines one by one waits for the lines of each in turn.
+ */
+static inline void fl__mpmc_fetch_ahead(const struct fl__mpmc *q, uint64_t at, size_t size)
+{
+	enum { LINE = 64 };
+	if (size <= FL__MPMC_SMALL || q->ahead == 0)
+		return;
+	const unsigned char *slot = fl__mpmc_slot(q, fl__mpmc_skip(q, at, q->ahead));
+	for (size_t i = 0; i <= size; i += LINE)
+		fl__fetch_to_write(slot + i);
 }
 
 static inline bool fl__mpmc_later(uint64_t a, uint64_t b)
@@ -150,6 +168,7 @@ static inline int fl__mpmc_put(struct fl__mpmc *q, const void *item, size_t size
 	if (__builtin_expect(rc != 0, 0))
 		return rc;
 	*owes_wake = claim.owes_wake;
+	fl__mpmc_fetch_ahead(q, claim.at, size);
 	fl__mpmc_fill(q, claim.at, item, size);
 	return 0;
 }
@@ -235,6 +254,7 @@ static inline int fl__mpmc_get(struct fl__mpmc *q, void *item, size_t size, bool
 	if (__builtin_expect(rc != 0, 0))
 		return rc;
 	*owes_wake = claim.owes_wake;
+	fl__mpmc_fetch_ahead(q, claim.at, size);
 	fl__mpmc_drain(q, claim.at, item, size);
 	return 0;
 }

@@ -2,7 +2,9 @@
 #ifndef FAIRLEAD_TASK_H
 #define FAIRLEAD_TASK_H
 
+#include <fairlead/embedded.h>
 #include <fairlead/executor.h>
+#include <fairlead/group.h>
 #include <fairlead/imap.h>
 #include <fairlead/task_type.h>
 
@@ -21,6 +23,8 @@
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f, const fl_submit_config *config);
  *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
+ *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
+ *     int count_primes_task_submit(fl_executor *e, fl_task *task, const struct range *arg, uint64_t *result);
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it, const fl_imap_config *);
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);       and _imap_try_next, _imap_next_until
@@ -97,11 +101,12 @@
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \
 	(name, arg_type) FL__IF_VOID(result_type, FL__TASK_GET_VOID, FL__TASK_GET)(name, result_type)                  \
-	    FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                    \
-	                FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)        \
-		FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_IMAP)(name, arg_type, result_type) FL__IF_VOID(       \
-		    arg_type, FL__TASK_NOTHING,                                                                        \
-		    FL__IF_VOID(result_type, FL__TASK_NEXT_VOID, FL__TASK_NEXT))(name, arg_type, result_type)
+	    FL__TASK_GROUP_SUBMIT(name, arg_type, result_type) FL__TASK_EMBEDDED(name, arg_type, result_type)          \
+		FL__IF_VOID(arg_type, FL__TASK_NOTHING,                                                                \
+	                    FL__IF_VOID(result_type, FL__TASK_MAP_VOID, FL__TASK_MAP))(name, arg_type, result_type)    \
+		    FL__IF_VOID(arg_type, FL__TASK_NOTHING, FL__TASK_IMAP)(name, arg_type, result_type) FL__IF_VOID(   \
+			arg_type, FL__TASK_NOTHING,                                                                    \
+			FL__IF_VOID(result_type, FL__TASK_NEXT_VOID, FL__TASK_NEXT))(name, arg_type, result_type)
 
 #define FL__TASK_NOTHING(name, arg_type, result_type)
 
@@ -153,6 +158,30 @@
 	FL__TASK_FN name##_get_until(fl_future *f, int64_t deadline, fl_cancel *cancel)                                \
 	{                                                                                                              \
 		return fl_future_get_until(f, NULL, 0, deadline, cancel);                                              \
+	}
+
+/* A parameter, with the comma before it, or none. */
+#define FL__TASK_NO_PARAM(type)
+#define FL__TASK_ARG_PARAM(type) , __typeof__(type) arg
+#define FL__TASK_RESULT_PARAM(type) , __typeof__(type) *result
+
+#define FL__TASK_GROUP_SUBMIT(name, arg_type, result_type)                                                             \
+	FL__TASK_FN name##_group_submit(fl_group *g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(      \
+	    arg_type) FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                 \
+	{                                                                                                              \
+		return fl_group_submit(g, &name, FL__IF_VOID(arg_type, NULL, &arg),                                    \
+		                       FL__IF_VOID(result_type, NULL, result));                                        \
+	}
+
+#define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *arg
+
+#define FL__TASK_EMBEDDED(name, arg_type, result_type)                                                                 \
+	FL__TASK_FN name##_task_submit(                                                                                \
+	    fl_executor *e, fl_task *task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)     \
+				FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))       \
+	{                                                                                                              \
+		return fl_task_submit(e, task, &name, FL__IF_VOID(arg_type, NULL, arg),                                \
+		                      FL__IF_VOID(result_type, NULL, result), NULL);                                   \
 	}
 
 #define FL__TASK_MAP(name, arg_type, result_type)                                                                      \

@@ -14,6 +14,10 @@ FL_BEGIN_DECLS
 /*
  * A task type: what FL_TASK (fairlead/task.h) defines and what fl_submit() takes. It has a name, so that another process
  * can find it, and sizes, so that argument and result can be carried as bytes.
+ *
+ * Its function may call fork(). The child must leave by _exit() or exec, and not return from the function, for what called it would
+ * go on with the parent's tasks: it panics then. So it is with all that an executor calls: initializers, the bodies of loops, the calls of
+ * fl_join(). In between a child must not wait for what its parent's other threads do.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 

@@ -2,41 +2,93 @@
 /*
  * Cells and their pools.
  *
- * A pool has slabs of cells, and a free list. A pop of the free list may read the link of a cell that another context has
- * popped, used and even pushed again; so the memory of cells stays that of cells while anybody may pop: slabs are given
- * back with the pool alone. `refs` counts the executor and each cell in use; whoever pops or pushes holds one of these, and
- * the last to let go frees the slabs. So futures outlive their executor.
+ * A pool has slabs of cells, shards, and a depot. A shard is for whichever contexts come to it: it has a few free cells of each
+ * size, so that a context which makes and frees cells meets nobody else; the depot has the others, in chains of about CHAIN, so
+ * that contexts which only make cells and others which only free them meet once in as many.
  *
- * A cell's link is not used for anything else, and is never cleared.
+ *   word          meaning                                       written by
+ *   busy          1: a context is at the shard                  swap, by who comes; a store, by him when he leaves
+ *   ended         no cell is made any more: who frees one       who is at it: fl__cells_free()
+ *                 counts it in the pool
+ *   out           cells that were made here less those          who is at it; wraps
+ *                 that were freed here
+ *   left          cells that are in use, once the shards have   subtraction by who frees a cell at a shard that has ended, or
+ *                 been counted together; until then more        gives up the pool: who comes to 0 frees the pool
+ *   depot, slabs                                                under `lock`
+ *
+ * Invariants
+ *   1. A cell that is in no chain is in use, and counted once: by the `out` of some shard, or by `left`. So the pool is there as long
+ *      as any: futures outlive their executor. Who frees one makes his last use of the pool when he leaves the shard, or with his
+ *      subtraction from `left`.
+ *   2. The memory of a cell of the pool stays that of cells of its size, and keeps the state of its last future, as long as the
+ *      pool: somebody may still look at that (fl__future_ref_running()).
+ *   3. `left` comes to 0 once: EARLY is above the number of cells, and is taken off with the sum of all `out`.
+ *   4. Nobody waits for anything while he is at a shard.
  */
 #include "cells.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include <fairlead/mutex.h>
+#include "../wait/context.h"
+#include "../wait/lock.h"
 #include <string.h>
 
-/* A define, so that a build can have every cell in memory of its own (0), where tools see its last use. */
-#ifndef FL__CELL_BYTES
-#define FL__CELL_BYTES 256
+/* Cells of two sizes: for small arguments and results, and for what few tasks need more than. An odd number of lines each, so that the
+ * first lines do not all want the same place of a cache. Defines, so that a build can have every cell in memory of its own (0),
+ * where tools see its last use, or everybody at one shard. */
+#ifndef FL__CELL_SMALL
+#define FL__CELL_SMALL (3 * 64)
+#define FL__CELL_LARGE (7 * 64)
+#endif
+#ifndef FL__CELL_SHARDS
+#define FL__CELL_SHARDS 16
+#define FL__CELL_CHAIN 32
 #endif
 
-enum { CELL_BYTES = FL__CELL_BYTES, SLAB_LEAST = 16, SLAB_MOST = 256 /* cells */ };
+enum { CHAIN = FL__CELL_CHAIN, SLAB_MOST = 1024 /* cells */ };
+#define EARLY (SIZE_MAX / 2)
+
+static const size_t sizes[FL__CELL_SIZES] = {FL__CELL_SMALL, FL__CELL_LARGE};
+
+struct stock {
+	struct fl__cell *cells; /* the first of `n`, linked by `next` */
+	struct fl__cell *chain; /* a whole chain more */
+	size_t n;
+};
+
+struct shard {
+	uint32_t busy;
+	bool ended;
+	size_t out;
+	struct stock stocks[FL__CELL_SIZES];
+	unsigned char apart[64]; /* from the next one */
+};
 
 struct slab {
 	struct slab *next;
 };
 
+struct depot {
+	struct fl__cell *chains; /* linked by `prev` of the first of each */
+	char *fresh;             /* cells of the newest slab that were never used, */
+	size_t n_fresh;          /* and how many */
+	size_t n_next;           /* in the next slab */
+};
+
 struct fl__cells {
-	struct fl__free_list free;
-	uint32_t refs;
-	fl_mutex growing; /* guards the rest */
-	struct slab *slabs;
-	size_t cells_next; /* in the next slab */
+	struct fl__cells_of of;
+	size_t head; /* where the argument may begin */
+	size_t left;
 	void *owner;
+	uint32_t lock; /* an fl__lock; guards the next two */
+	struct slab *slabs;
+	struct depot depots[FL__CELL_SIZES];
+	unsigned char apart[64];
+	struct shard shards[FL__CELL_SHARDS];
 };
 
 _Static_assert(FL_TASK_ALIGN_MAX % _Alignof(struct fl__cell) == 0, "a cell may stand wherever an argument may");
-_Static_assert(CELL_BYTES % FL_TASK_ALIGN_MAX == 0, "so may the next one");
+_Static_assert(FL__CELL_SMALL % FL_TASK_ALIGN_MAX == 0 && FL__CELL_LARGE % FL_TASK_ALIGN_MAX == 0,
+               "so may the next one");
 
 static size_t align_up(size_t n, size_t alignment)
 {
@@ -49,21 +101,139 @@ static void *align_pointer(void *memory)
 	return (char *)memory + (align_up(address, FL_TASK_ALIGN_MAX) - address);
 }
 
-struct fl__cells *fl__cells_new(void *owner)
+/* Shards. */
+
+static struct shard *enter(struct fl__cells *pool)
+{
+	for (uint64_t at = fl__ctx_get()->id;; at++) {
+		struct shard *s = &pool->shards[at % FL__CELL_SHARDS];
+		if (fl__swap_acquire(&s->busy, 1) == 0) /* pairs with leave() */
+			return s;
+		fl__sys.relax();
+	}
+}
+
+static void leave(struct shard *s)
+{
+	fl__store_release(&s->busy, 0); /* pairs with enter() */
+}
+
+/* A cell of that shard, which it counts as in use; NULL: it has none. */
+static struct fl__cell *pop(struct shard *s, unsigned size)
+{
+	struct stock *stock = &s->stocks[size];
+	struct fl__cell *cell = stock->cells;
+	if (!cell) {
+		cell = stock->chain;
+		if (!cell)
+			return NULL;
+		stock->chain = NULL;
+		stock->n = cell->done;
+	}
+	stock->cells = cell->next;
+	stock->n--;
+	s->out++;
+	return cell;
+}
+
+/* The depot. */
+
+/* Under the lock. */
+static void put_locked(struct depot *d, struct fl__cell *chain)
+{
+	chain->prev = d->chains;
+	d->chains = chain;
+}
+
+/* Under the lock: a chain of cells that were never used; NULL: there are none. */
+static struct fl__cell *carve(struct fl__cells *pool, unsigned size)
+{
+	struct depot *d = &pool->depots[size];
+	struct fl__cell *chain = NULL;
+	uint32_t n = 0;
+	for (; n < CHAIN && d->n_fresh > 0; n++, d->n_fresh--, d->fresh += sizes[size]) {
+		struct fl__cell *cell = (struct fl__cell *)(void *)d->fresh;
+		cell->pool = pool;
+		cell->size = (uint8_t)size;
+		cell->next = chain;
+		chain = cell;
+	}
+	if (chain)
+		chain->done = n;
+	return chain;
+}
+
+/* Under the lock. */
+static struct fl__cell *take_locked(struct fl__cells *pool, unsigned size)
+{
+	struct depot *d = &pool->depots[size];
+	struct fl__cell *chain = d->chains;
+	if (!chain)
+		return carve(pool, size);
+	d->chains = chain->prev;
+	return chain;
+}
+
+/* Under the lock. */
+static void add_slab(struct fl__cells *pool, unsigned size, struct slab *slab, size_t n)
+{
+	struct depot *d = &pool->depots[size];
+	for (struct fl__cell *rest; (rest = carve(pool, size)) != NULL;) /* another has added one meanwhile */
+		put_locked(d, rest);
+	slab->next = pool->slabs;
+	pool->slabs = slab;
+	d->fresh = align_pointer(slab + 1);
+	d->n_fresh = n;
+	d->n_next = n < SLAB_MOST ? 2 * n : n;
+}
+
+static void depot_put(struct fl__cells *pool, unsigned size, struct fl__cell *chain)
+{
+	fl__lock(&pool->lock);
+	put_locked(&pool->depots[size], chain);
+	fl__unlock(&pool->lock);
+}
+
+/* NULL: out of memory. */
+static struct fl__cell *depot_take(struct fl__cells *pool, unsigned size)
+{
+	fl__lock(&pool->lock);
+	struct fl__cell *chain = take_locked(pool, size);
+	const size_t n = pool->depots[size].n_next;
+	fl__unlock(&pool->lock);
+	if (chain)
+		return chain;
+	struct slab *slab = fl__alloc(1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * sizes[size]);
+	if (!slab)
+		return NULL;
+	fl__lock(&pool->lock);
+	add_slab(pool, size, slab, n);
+	chain = take_locked(pool, size);
+	fl__unlock(&pool->lock);
+	return chain;
+}
+
+/* Pools. */
+
+struct fl__cells *fl__cells_new(const struct fl__cells_of *of, void *owner)
 {
 	struct fl__cells *pool = fl__alloc(1, sizeof *pool);
 	if (!pool)
 		return NULL;
-	pool->refs = 1;
-	pool->cells_next = SLAB_LEAST;
+	pool->of = *of;
+	pool->head = of->elsewhere ? sizeof(struct fl__cell) : offsetof(struct fl__cell, suspicions);
+	pool->left = EARLY;
 	pool->owner = owner;
+	for (unsigned size = 0; size < FL__CELL_SIZES; size++)
+		pool->depots[size].n_next = CHAIN;
 	return pool;
 }
 
-void fl__cells_free(struct fl__cells *pool)
+/* Takes `n` off `left`. */
+static void drop(struct fl__cells *pool, size_t n)
 {
 	/* acq_rel: the last one frees what the others used; pairs with itself */
-	if (fl__sub_acq_rel(&pool->refs, 1) > 1)
+	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	for (struct slab *s = pool->slabs; s;) {
 		struct slab *next = s->next;
@@ -74,91 +244,158 @@ void fl__cells_free(struct fl__cells *pool)
 	fl__free(pool);
 }
 
-static void push(struct fl__cells *pool, struct fl__cell *cell)
+/*
+ * In a forked child a pool stays as it is: a thread of the parent may have been at it, and is not there to end that.
+ */
+static bool is_left(const struct fl__cells *pool)
 {
-	fl__tsan_release(cell); /* pairs with pop() */
-	fl__free_list_push(&pool->free, cell);
+	return fl__is_forked(pool->of.fork_count);
 }
 
-static struct fl__cell *pop(struct fl__cells *pool)
+void fl__cells_free(struct fl__cells *pool)
 {
-	struct fl__cell *cell = fl__free_list_pop(&pool->free);
-	if (cell)
-		fl__tsan_acquire(cell); /* pairs with push() */
-	return cell;
+	if (is_left(pool))
+		return;
+	size_t out = 0;
+	for (unsigned i = 0; i < FL__CELL_SHARDS; i++) {
+		struct shard *s = &pool->shards[i];
+		while (fl__swap_acquire(&s->busy, 1) != 0) /* pairs with leave() */
+			fl__sys.yield();
+		s->ended = true;
+		out += s->out;
+		leave(s);
+	}
+	drop(pool, EARLY - out);
 }
 
-/* Adds a slab and returns one of its cells; the others go to the free list. */
-static struct fl__cell *grow(struct fl__cells *pool)
+/* Cells. */
+
+static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 {
-	FL_LOCKED(&pool->growing);
-	struct fl__cell *cell = pop(pool); /* another was faster */
+	struct shard *s = enter(pool);
+	struct fl__cell *cell = pop(s, size);
+	const struct fl__cell *next = s->stocks[size].cells;
+	leave(s);
+	if (next)
+		fl__cell_fetch(next); /* the next submit would wait for its lines, which a worker has written */
 	if (cell)
 		return cell;
-	size_t n = pool->cells_next;
-	struct slab *slab = fl__alloc(1, sizeof *slab + FL_TASK_ALIGN_MAX - 1 + n * CELL_BYTES);
-	if (!slab)
+	struct fl__cell *chain = depot_take(pool, size);
+	if (!chain)
 		return NULL;
-	slab->next = pool->slabs;
-	pool->slabs = slab;
-	if (pool->cells_next < SLAB_MOST)
-		pool->cells_next *= 2;
-	char *first = align_pointer(slab + 1);
-	for (size_t i = 0; i < n; i++) {
-		cell = (struct fl__cell *)(void *)(first + i * CELL_BYTES);
-		cell->pool = pool;
-		if (i + 1 < n)
-			push(pool, cell);
-	}
+	s = enter(pool);
+	struct stock *stock = &s->stocks[size];
+	struct fl__cell *before = stock->chain; /* somebody else's, meanwhile */
+	stock->chain = chain;
+	cell = pop(s, size);
+	leave(s);
+	if (before)
+		depot_put(pool, size, before);
 	return cell;
 }
 
-static struct fl__cell *new_common(struct fl__cells *pool, size_t bytes)
+/* A cell that is none of the pool's is in use. */
+static void count(struct fl__cells *pool)
 {
-	struct fl__cell *cell = pop(pool);
-	if (!cell)
-		cell = grow(pool);
-	if (!cell)
-		return NULL;
-	const size_t kept = offsetof(struct fl__cell, executor);
-	memset((char *)cell + kept, 0, bytes - kept);
-	fl__add_relaxed(&pool->refs, 1); /* relaxed: the caller's reference keeps the pool alive */
-	return cell;
+	struct shard *s = enter(pool);
+	s->out++;
+	leave(s);
 }
 
 static struct fl__cell *new_own(struct fl__cells *pool, size_t bytes)
 {
-	void *memory = fl__alloc(1, bytes + FL_TASK_ALIGN_MAX - 1);
+	void **memory = fl__alloc(1, sizeof *memory + bytes + FL_TASK_ALIGN_MAX - 1);
 	if (!memory)
 		return NULL;
-	struct fl__cell *cell = align_pointer(memory);
-	cell->memory = memory;
+	struct fl__cell *cell = align_pointer(memory + 1);
+	((void **)(void *)cell)[-1] = memory;
 	cell->pool = pool;
-	fl__add_relaxed(&pool->refs, 1); /* relaxed: as above */
+	cell->size = FL__CELL_OWN;
+	count(pool);
 	return cell;
 }
 
-struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most)
+static void clear(struct fl__cell *cell, bool whole)
 {
-	size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
-	size_t arg = align_up(sizeof(struct fl__cell), type->arg_align);
-	size_t result = align_up(arg + count * type->arg_size, type->result_align);
-	size_t bytes = result + result_size;
-	struct fl__cell *cell = bytes <= CELL_BYTES ? new_common(pool, bytes) : new_own(pool, bytes);
+	cell->done = cell->parting = 0;
+	cell->queued = 0;
+	cell->asked = false;
+	cell->place = 0;
+	cell->attempts = 0;
+	if (whole)
+		memset((char *)cell + offsetof(struct fl__cell, suspicions), 0,
+		       sizeof *cell - offsetof(struct fl__cell, suspicions));
+}
+
+void fl__cell_adopt(struct fl__cells *pool, struct fl__cell *cell)
+{
+	cell->pool = pool;
+	cell->size = FL__CELL_USERS;
+	clear(cell, false);
+	count(pool);
+}
+
+struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most,
+                              bool called)
+{
+	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
+	const size_t head = align_up(pool->head, _Alignof(struct fl__callback));
+	const size_t arg = align_up(called ? head + sizeof(struct fl__callback) : pool->head, type->arg_align);
+	const size_t result = align_up(arg + count * type->arg_size, type->result_align);
+	const size_t bytes = result + result_size;
+	struct fl__cell *cell =
+	    bytes <= FL__CELL_LARGE ? new_common(pool, bytes > FL__CELL_SMALL) : new_own(pool, bytes);
 	if (!cell)
 		return NULL;
+	clear(cell, pool->of.elsewhere);
 	cell->future.arg = type->arg_size ? (char *)cell + arg : NULL;
-	cell->future.result = result_size ? (char *)cell + result : NULL;
-	cell->count = count;
+	cell->future.result = result_size ? memset((char *)cell + result, 0, result_size) : NULL;
+	cell->future.count = count;
 	return cell;
+}
+
+struct fl__callback *fl__cell_callback(struct fl__cell *cell)
+{
+	return (struct fl__callback *)(void *)((char *)cell +
+	                                       align_up(cell->pool->head, _Alignof(struct fl__callback)));
+}
+
+/* At a shard: NULL; or a chain that the depot is to have, and then again. */
+static struct fl__cell *push(struct stock *stock, struct fl__cell *cell)
+{
+	if (stock->n == CHAIN) {
+		struct fl__cell *chain = stock->chain;
+		stock->chain = stock->cells;
+		stock->chain->done = CHAIN;
+		stock->cells = NULL;
+		stock->n = 0;
+		if (chain)
+			return chain;
+	}
+	cell->next = stock->cells;
+	stock->cells = cell;
+	stock->n++;
+	return NULL;
 }
 
 void fl__cell_free(struct fl__cell *cell)
 {
 	struct fl__cells *pool = cell->pool;
-	if (cell->memory)
-		fl__free(cell->memory);
-	else
-		push(pool, cell);
-	fl__cells_free(pool);
+	const unsigned size = cell->size;
+	if (size == FL__CELL_OWN)
+		fl__free(((void **)(void *)cell)[-1]);
+	if (is_left(pool))
+		return;
+	struct shard *s = enter(pool);
+	struct fl__cell *chain;
+	while (size < FL__CELL_SIZES && (chain = push(&s->stocks[size], cell)) != NULL) {
+		leave(s);
+		depot_put(pool, size, chain); /* the cell is still in use, so the pool is there */
+		s = enter(pool);
+	}
+	const bool ended = s->ended;
+	s->out -= !ended;
+	leave(s);
+	if (ended)
+		drop(pool, 1);
 }

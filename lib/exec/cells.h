@@ -4,77 +4,94 @@
 
 #include "../future/future.h"
 #include <fairlead/executor.h>
+#include <fairlead/inline.h>
 #include <stddef.h>
 
 /*
- * Cells: one block of memory for a task: its future, its argument, its result. A pool keeps free cells of one common size;
- * what does not fit has memory of its own. cells.c says how long a pool lives.
+ * Cells: one block of memory for a task: its future, its argument, its result. Each executor has a pool of free ones, in a few
+ * sizes; what is larger has memory of its own. cells.c says how long a pool lives.
  */
 struct fl__cells;
 
 struct fl__cell {
-	void *free_next;        /* while it is in the free list, and only there; first, as the list has it */
-	struct fl__cells *pool; /* lasts as long as the cell */
-	void *memory;           /* its own; NULL: it is one of the pool's */
-	/* The rest is zeroed for each task. */
-	fl_executor *executor;        /* valid until the task has ended */
-	struct fl__cell *next, *prev; /* in the executor's queue, or a list of those taken out of it */
-	uint32_t fork_count;          /* fl__fork_count when it was submitted */
-	uint32_t count, done;         /* elements: 1, or those of a chunk of a map; how many succeeded */
-	bool queued;                  /* in the executor's queue; guarded by the executor's lock */
-	/* For an executor that runs tasks elsewhere; guarded by its lock. */
-	bool elsewhere;              /* it does */
-	bool asked;                  /* to stop, and it was told */
-	size_t mapped;               /* bytes of the result, when that is a mapping; else 0 */
-	uint16_t attempts;           /* starts that came to nothing */
+	fl_future future;             /* first: what whoever runs it needs is in the first line */
+	struct fl__cells *pool;       /* lasts as long as the cell */
+	struct fl__cell *next, *prev; /* in the executor's queue, a list of those taken out of it, or the pool */
+	uint32_t done;                /* how many elements of a chunk of a map succeeded; free: those in this chain */
+	uint32_t parting;             /* FL__TAKEN, FL__LEFT: executor.h */
+	uint8_t queued;               /* in the executor's queue: executor.h, backlog.h; guarded by its lock */
+	bool asked;        /* to stop, and it was told; guarded by the lock of an executor that runs tasks elsewhere */
+	uint8_t place;     /* enum fl__admission */
+	uint8_t size;      /* which of the pool's; FL__CELL_OWN, FL__CELL_USERS: none of them */
+	uint16_t attempts; /* starts that came to nothing */
+	/* The rest is there only in the cells of an executor that runs tasks elsewhere, and guarded by its lock. */
 	uint16_t suspicions;         /* deaths of a worker that had it next, and says that it had not started */
 	uint32_t seq;                /* the order that it is, */
 	struct fl__member *member;   /* and with whom it is posted; NULL: it is not */
 	struct fl__stopper *stopper; /* what watches its token; NULL: nothing */
+	size_t mapped;               /* bytes of the result, when that is a mapping; else 0 */
 	uint64_t task;               /* its type's identity: process/identity.h */
 	uint32_t check;
-	fl_future future;
+};
+
+enum {
+	FL__CELL_SIZES = 2,
+	FL__CELL_OWN = FL__CELL_SIZES, /* memory of its own */
+	FL__CELL_USERS,                /* the user's: embedded.h */
 };
 
 static inline struct fl__cell *fl__cell_of(fl_future *f)
 {
-	return (struct fl__cell *)(void *)((char *)f - offsetof(struct fl__cell, future));
+	return (struct fl__cell *)(void *)f; /* its first member */
+}
+
+/* What is the same for all cells of a pool. */
+struct fl__cells_of {
+	fl_executor *executor; /* valid until each task has ended */
+	uint32_t fork_count;   /* fl__fork_count when it was made */
+	bool elsewhere;        /* it runs tasks elsewhere: its cells are whole */
+};
+
+/*
+ * A pool, for as long as the caller and the cells need it; NULL: out of memory. `owner`, from fl__alloc(), is freed when the pool
+ * is; NULL: nothing.
+ */
+struct fl__cells *fl__cells_new(const struct fl__cells_of *of, void *owner);
+
+/* By who has made it: no cell is made any more. The pool lasts until the last one is freed. */
+void fl__cells_free(struct fl__cells *pool);
+
+static inline const struct fl__cells_of *fl__cells_of(const struct fl__cell *cell)
+{
+	return (const struct fl__cells_of *)(const void *)cell->pool; /* its first member */
 }
 
 /*
- * A pool with one reference, the caller's; NULL: out of memory. `owner`, from fl__alloc(), is freed when the pool and all its
- * cells are; NULL: nothing.
+ * A cell with room for `count` arguments and results of `type`, at future.arg and future.result, and for a callback if
+ * `called`; zero, but for the future, links and arguments. There is no room for results of more than `most` bytes in all:
+ * future.result is NULL. NULL: out of memory.
  */
-struct fl__cells *fl__cells_new(void *owner);
+struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most,
+                              bool called);
 
-/* Drops the reference that fl__cells_new() gave. */
-void fl__cells_free(struct fl__cells *pool);
+/* The room for its callback. */
+struct fl__callback *fl__cell_callback(struct fl__cell *cell);
+
+/* Begins to fetch the lines of a small cell, to be written: a hint. */
+static inline void fl__cell_fetch(const void *cell)
+{
+	enum { LINE = 64, LINES = 3 };
+	for (unsigned i = 0; i < LINES; i++)
+		fl__fetch_to_write((const char *)cell + (size_t)i * LINE);
+}
 
 /*
- * A cell with room for `count` arguments and results of `type`, at future.arg and future.result; all zero but for these. There
- * is no room for results of more than `most` bytes in all: future.result is NULL. The caller holds a reference to the pool.
- * NULL: out of memory.
+ * Makes a cell of memory that is the user's, with room for a callback: counts it in the pool, which lasts until it is freed.
+ * Never fails. future.arg, .result and .count are the caller's to set. Of an executor that runs tasks here.
  */
-struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most);
+void fl__cell_adopt(struct fl__cells *pool, struct fl__cell *cell);
 
+/* Of one that was adopted: uncounts it, and touches nothing of it. */
 void fl__cell_free(struct fl__cell *cell);
-
-/*
- * The free list: a stack of anything whose first member is a pointer for its use. cells_ck.c: everything that Concurrency
- * Kit does, and nothing else; ThreadSanitizer sees none of it, so callers say fl__tsan_release() before a push and
- * fl__tsan_acquire() after a pop. All-zero is empty. Memory that was pushed must stay readable while anybody may pop.
- */
-struct fl__free_list {
-	_Alignas(2 * sizeof(void *)) void *words[2];
-	void *locked_head; /* of the list for machines without a double-width compare-and-swap */
-	uint32_t lock;
-};
-
-void fl__free_list_push(struct fl__free_list *list, void *entry);
-void *fl__free_list_pop(struct fl__free_list *list); /* NULL: empty */
-
-/* The same under a lock; which of the two the names above mean is chosen in cells_ck.c. */
-void fl__locked_list_push(struct fl__free_list *list, void *entry);
-void *fl__locked_list_pop(struct fl__free_list *list);
 
 #endif

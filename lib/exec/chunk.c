@@ -33,7 +33,7 @@ static struct fl__cell *cell_of(fl_task_ctx *ctx)
 
 static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, void *result)
 {
-	int error = type->run(ctx, arg, result);
+	int error = fl__task_run(type, arg, result, ctx);
 	if (error == 0)
 		fl__message_free(fl__task_take_message(ctx)); /* the next one's failure is another */
 	return error;
@@ -44,7 +44,7 @@ static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
 	struct fl__cell *cell = cell_of(ctx);
 	const fl_task_type *type = ((const struct fl__chunk_type *)(const void *)cell->future.type)->of;
 	int error = 0;
-	while (error == 0 && cell->done < cell->count) {
+	while (error == 0 && cell->done < cell->future.count) {
 		const uint32_t i = cell->done;
 		if (i > 0 && fl_task_cancelled(ctx))
 			error = -ECANCELED;
@@ -82,9 +82,10 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const struct fl__cell *cell = fl__cell_of(f);
 	const int error = fl_future_error(f);
 	if (error == 0)
-		return (struct fl__chunk_end){.done = cell->count};
+		return (struct fl__chunk_end){.done = cell->future.count};
 	/* Its worker died with it; or results that there were are lost. */
-	const bool lost = cell->attempts > 0 || cell->done >= cell->count || (type->result_size > 0 && !f->result);
+	const bool lost =
+	    cell->attempts > 0 || cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : cell->done,

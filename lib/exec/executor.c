@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "executor.h"
 #include "../base/atomic.h"
-#include "../base/panic.h"
 #include "../base/sys.h"
+#include "embedded.h"
 #include "registry.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
@@ -46,7 +46,9 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 	rc = copy_of(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
 		rc = copy_of(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
-	e->cells = rc == 0 ? fl__cells_new(lasting ? e : NULL) : NULL;
+	const struct fl__cells_of of = {e, fl__load_relaxed(&fl__fork_count),
+	                                ops->withdraw != NULL}; /* relaxed: as in fl__is_forked() */
+	e->cells = rc == 0 ? fl__cells_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->cells) {
 		fl__free(e->regions);
 		fl__free(e->initialize_arg);
@@ -56,8 +58,7 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 	e->workers = workers;
 	e->initialize = config->initialize;
 	e->n_regions = config->n_regions;
-	/* relaxed: changes in a child alone, before it has threads */
-	e->fork_count = fl__load_relaxed(&fl__fork_count);
+	e->fork_count = of.fork_count;
 	return 0;
 }
 
@@ -88,16 +89,6 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message)
 	fl__executor_break(e, text);
 }
 
-static bool is_forked(uint32_t fork_count)
-{
-	return fork_count != fl__load_relaxed(&fl__fork_count); /* relaxed: as above */
-}
-
-bool fl__executor_is_forked(const fl_executor *e)
-{
-	return is_forked(e->fork_count);
-}
-
 int fl__executor_refuses(const fl_executor *e)
 {
 	if (e->broken)
@@ -119,7 +110,7 @@ void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell)
 	else
 		queue->head = cell;
 	queue->tail = cell;
-	cell->queued = true;
+	cell->queued = FL__IN_QUEUE;
 	queue->length++;
 }
 
@@ -132,7 +123,7 @@ void fl__queue_add_first(struct fl__queue *queue, struct fl__cell *cell)
 	else
 		queue->tail = cell;
 	queue->head = cell;
-	cell->queued = true;
+	cell->queued = FL__IN_QUEUE;
 	queue->length++;
 }
 
@@ -146,7 +137,7 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell)
 		cell->next->prev = cell->prev;
 	else
 		queue->tail = cell->prev;
-	cell->queued = false;
+	cell->queued = 0;
 	queue->length--;
 }
 
@@ -155,8 +146,8 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell)
 /* The executor of a task that is never claimed but by it, or under its lock; NULL: this is none, or a parent's. */
 static fl_executor *elsewhere(const struct fl__cell *cell)
 {
-	bool is = cell->elsewhere && !is_forked(cell->fork_count);
-	return is ? cell->executor : NULL;
+	const struct fl__cells_of *of = fl__cells_of(cell);
+	return of->elsewhere && !fl__is_forked(of->fork_count) ? of->executor : NULL;
 }
 
 static bool claim_posted(fl_executor *e, struct fl__cell *cell)
@@ -169,6 +160,15 @@ static bool claim_posted(fl_executor *e, struct fl__cell *cell)
 	return fl__future_claim_cancel(&cell->future); /* true: nobody claims what is queued without the lock */
 }
 
+void fl__cell_died(fl_executor *e, struct fl__cell *cell)
+{
+	e->ops->died(e, cell);
+	if (cell->size != FL__CELL_USERS || !e->ops->dig(e, cell))
+		return;
+	fl__store_relaxed(&cell->parting, FL__DUG); /* relaxed: read by this context alone, in on_ended() */
+	e->foreign++;
+}
+
 static bool on_claim_cancel(fl_future *f)
 {
 	struct fl__cell *cell = fl__cell_of(f);
@@ -177,10 +177,19 @@ static bool on_claim_cancel(fl_future *f)
 		return claim_posted(e, cell);
 	if (!fl__future_claim_cancel(f))
 		return false;
-	if (is_forked(cell->fork_count))
+	if (fl__is_forked(fl__cells_of(cell)->fork_count))
 		return true; /* nobody will join that executor, and it may be gone */
-	e = cell->executor;
+	e = fl__cells_of(cell)->executor;
+	fl__add_relaxed(&e->unbegun, 1); /* relaxed: a number by itself */
+	if (e->ops->take && cell->size != FL__CELL_USERS) {
+		e->ops->died(e, cell);
+		return true; /* it stays where it is */
+	}
 	FL_LOCKED(&e->lock);
+	if (e->ops->take) {
+		fl__cell_died(e, cell);
+		return true;
+	}
 	if (!cell->queued)
 		return true; /* whoever took it out has counted it */
 	fl__queue_remove(&e->queue, cell);
@@ -215,7 +224,7 @@ static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 		e->ops->attend(e, f, deadline, cancel);
 }
 
-static void foreign_ended(fl_executor *e, size_t n)
+void fl__executor_foreign_ended(fl_executor *e, size_t n)
 {
 	FL_LOCKED(&e->lock);
 	e->foreign -= n;
@@ -226,16 +235,28 @@ static void foreign_ended(fl_executor *e, size_t n)
 static void on_ended(fl_future *f)
 {
 	struct fl__cell *cell = fl__cell_of(f);
-	if (!is_forked(cell->fork_count))
-		foreign_ended(cell->executor, 1);
+	fl_executor *e = fl__cells_of(cell)->executor;
+	if (fl__is_forked(fl__cells_of(cell)->fork_count)) {
+		fl_future_free(f);
+	} else if (!e->ops->take || (fl__load_relaxed(&cell->parting) & FL__DUG)) { /* relaxed: as it was written */
+		fl__executor_foreign_ended(e, 1);
+		fl_future_free(f);
+	} else {
+		/* release: what use was made of the executor until here; pairs with fl__cell_part(). With TAKEN the lock is the next. */
+		if (fl__or_release(&cell->parting, FL__LEFT) & FL__TAKEN)
+			fl__executor_foreign_ended(e, 1);
+	}
 }
 
 static void on_release(fl_future *f)
 {
 	struct fl__cell *cell = fl__cell_of(f);
-	if (cell->elsewhere)
-		cell->executor->ops->release(cell); /* it lasts as long as its cells */
-	fl__cell_free(cell);
+	if (fl__cells_of(cell)->elsewhere)
+		fl__cells_of(cell)->executor->ops->release(cell); /* it lasts as long as its cells */
+	if (__builtin_expect(cell->size == FL__CELL_USERS, 0))
+		fl__embedded_release(cell);
+	else
+		fl__cell_free(cell);
 }
 
 const struct fl__future_home fl__cell_home = {
@@ -247,239 +268,25 @@ const struct fl__future_home fl__cell_home = {
     .release = on_release,
 };
 
-/* Under the lock: empties the queue. Returns the cells that this context has claimed, and how many. */
-static struct fl__cell *take_queued(fl_executor *e, bool to_cancel, size_t *count)
+void fl__cell_part(struct fl__cell *cell)
 {
-	struct fl__queue taken = {NULL, NULL, 0};
-	struct fl__cell *cell;
-	while ((cell = e->queue.head) != NULL) {
-		fl__queue_remove(&e->queue, cell);
-		e->foreign++; /* ours, or on behalf of who has claimed it */
-		bool ours = to_cancel ? fl__future_claim_cancel(&cell->future)
-		                      : fl__future_claim(&cell->future) != FL__CLAIM_LOST;
-		if (ours)
-			fl__queue_add(&taken, cell);
-		cell->queued = false; /* not in the executor's: who cancels it meanwhile comes too late */
-	}
-	*count = taken.length;
-	return taken.head;
-}
-
-static void end_one(struct fl__cell *cell, int error, const char *text)
-{
-	char *message = NULL;
-	if (text) {
-		message = fl__message_new();
-		if (!fl__message_lost(message))
-			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
-	}
-	fl__future_finish(&cell->future, error, message);
+	if (fl__or_acquire(&cell->parting, FL__TAKEN) & FL__LEFT) /* pairs with on_ended() */
+		fl__executor_foreign_ended(fl__cells_of(cell)->executor, 1);
 	fl_future_free(&cell->future); /* the producer's reference */
 }
 
-static void end_taken(fl_executor *e, struct fl__cell *list, size_t n, int error, const char *text)
+void fl__cell_abandon(struct fl__cell *cell)
 {
-	while (list) {
-		struct fl__cell *next = list->next;
-		end_one(list, error, text);
-		list = next;
+	fl_executor *e = fl__cells_of(cell)->executor;
+	if (fl__load_acquire(&cell->parting) & FL__LEFT) { /* pairs with on_ended(); then nobody counts it */
+		fl_future_free(&cell->future);
+		return;
 	}
-	if (n > 0)
-		foreign_ended(e, n);
-}
-
-void fl__executor_break(fl_executor *e, const char *text)
-{
-	struct fl__cell *list;
-	size_t n;
 	{
 		FL_LOCKED(&e->lock);
-		e->broken = true;
-		e->ops->wake_all(e);
-		if (e->ops->recall)
-			e->ops->recall(e, false);
-		list = take_queued(e, false, &n);
+		e->foreign++;
 	}
-	end_taken(e, list, n, -ENOTRECOVERABLE, text);
-}
-
-/* Submitting. */
-
-static bool is_too_big(const fl_task_type *type, uint32_t count)
-{
-	const size_t most = FL_TASK_SIZE_MAX / count;
-	return type->arg_size > most || type->result_size > most - type->arg_size ||
-	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
-}
-
-static struct fl__cell *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
-                                  uint32_t refs, const fl_submit_config *config)
-{
-	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
-	struct fl__cell *cell = fl__cell_new(e->cells, type, count, most);
-	if (!cell)
-		return NULL;
-	cell->executor = e;
-	cell->fork_count = e->fork_count;
-	cell->elsewhere = e->ops->withdraw != NULL;
-	int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
-	fl__future_init(&cell->future, &fl__cell_home, type, refs, config->cancel, deadline);
-	if (type->arg_size > 0)
-		memcpy(cell->future.arg, arg, count * type->arg_size);
-	if (config->on_end && fl__future_register(&cell->future, config->on_end, config->on_end_arg) != 0) {
-		fl__future_discard(&cell->future);
-		return NULL;
-	}
-	return cell;
-}
-
-static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t count)
-{
-	if (is_forked(e->fork_count))
-		return -EOWNERDEAD;
-	if ((uintptr_t)__builtin_frame_address(0) < e->stack_low)
-		return -EOVERFLOW;
-	return is_too_big(type, count) ? -E2BIG : 0;
-}
-
-int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-               const fl_submit_config *config)
-{
-	static const fl_submit_config defaults;
-	if (!config)
-		config = &defaults;
-	int rc = may_submit(e, type, count);
-	if (rc != 0)
-		return rc;
-	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config);
-	if (!cell)
-		return -ENOMEM;
-	rc = e->ops->submit(e, cell); /* when it is 0 and f is NULL, the cell may be gone */
-	if (rc != 0)
-		fl__future_discard(&cell->future);
-	else if (f)
-		*f = &cell->future;
-	return rc;
-}
-
-int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
-                   const fl_submit_config *config)
-{
-	return fl__submit(e, type, arg, 1, f, config);
-}
-
-int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
-{
-	return fl_submit_with(e, type, arg, f, NULL);
-}
-
-/* The end of an executor. */
-
-/* Under the lock. */
-static void close_locked(fl_executor *e)
-{
-	if (e->closed)
-		return;
-	e->closed = true;
-	e->ops->wake_all(e);
-}
-
-void fl_executor_close(fl_executor *e)
-{
-	if (is_forked(e->fork_count))
-		return;
-	FL_LOCKED(&e->lock);
-	close_locked(e);
-}
-
-static size_t cancel_all(fl_executor *e, bool terminate)
-{
-	if (is_forked(e->fork_count))
-		return 0;
-	struct fl__cell *list;
-	size_t n;
-	{
-		FL_LOCKED(&e->lock);
-		close_locked(e);
-		if (e->ops->recall)
-			e->ops->recall(e, true);
-		if (terminate && e->ops->terminate)
-			e->ops->terminate(e);
-		/* The frames' futures stay while we hold the lock: the producer's reference goes after fl__run_end(). */
-		for (struct fl__run *run = e->running; run; run = run->next)
-			fl__future_ask(run->future);
-		list = take_queued(e, true, &n);
-	}
-	end_taken(e, list, n, 0, NULL);
-	return n;
-}
-
-size_t fl_executor_cancel(fl_executor *e)
-{
-	return cancel_all(e, false);
-}
-
-size_t fl_executor_terminate(fl_executor *e)
-{
-	return cancel_all(e, true);
-}
-
-int fl_executor_resize(fl_executor *e, unsigned workers)
-{
-	if (is_forked(e->fork_count))
-		return -EOWNERDEAD;
-	if (!e->ops->resize)
-		return -ENOTSUP;
-	if (workers == 0 || workers > FL_WORKERS_MAX)
-		return -EINVAL;
-	FL_LOCKED(&e->lock);
-	return e->closed ? -EPIPE : e->ops->resize(e, workers);
-}
-
-static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
-{
-	FL_LOCKED(&e->lock);
-	close_locked(e);
-	return e->ops->join(e, deadline, cancel);
-}
-
-/* Whether a wait of the calling context for the end of `e` would be one for itself. */
-static bool would_hang(fl_executor *e, int64_t deadline)
-{
-	if (fl__run_serves(e))
-		return true;
-	return e->ops->would_hang && !is_forked(e->fork_count) && !fl__is_past(deadline) && e->ops->would_hang(e);
-}
-
-int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
-{
-	if (is_forked(e->fork_count))
-		return -EOWNERDEAD;
-	if (would_hang(e, deadline))
-		return -EDEADLK;
-	return join_unchecked(e, deadline, cancel);
-}
-
-int fl_executor_join(fl_executor *e)
-{
-	return fl_executor_join_until(e, FL_FOREVER, NULL);
-}
-
-int fl_executor_try_join(fl_executor *e)
-{
-	int rc = fl_executor_join_until(e, 0, FL_SHIELDED);
-	return rc == -ETIMEDOUT ? -EBUSY : rc;
-}
-
-void fl_executor_free(fl_executor *e)
-{
-	if (!e)
-		return;
-	if (would_hang(e, FL_FOREVER))
-		fl__panic("fl_executor_free", e, "called from one of its own tasks, or where nothing else could run");
-	if (!is_forked(e->fork_count))
-		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
-	e->ops->destroy(e);
+	fl__cell_part(cell);
 }
 
 /* Looking: none of this changes. */
@@ -492,6 +299,20 @@ uint32_t fl_executor_capabilities(const fl_executor *e)
 const char *fl_executor_kind(const fl_executor *e)
 {
 	return e->ops->kind;
+}
+
+int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (!e->ops->count)
+		return -ENOTSUP;
+	FL_LOCKED(&e->lock);
+	*stats = (fl_executor_stats){
+	    .workers = e->workers, .ran = e->ran, .unbegun = fl__load_relaxed(&e->unbegun), /* relaxed: as above */
+	};
+	e->ops->count(e, stats);
+	return 0;
 }
 
 unsigned fl_executor_workers(const fl_executor *e)

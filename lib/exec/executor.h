@@ -7,6 +7,7 @@
 #include <fairlead/cond.h>
 #include <fairlead/executor.h>
 #include <fairlead/mutex.h>
+#include <fairlead/sem.h>
 
 /*
  * The executor interface: what every kind fills in, and what all kinds share.
@@ -21,11 +22,50 @@
  *
  * Who takes a cell out of `queue` that a foreign context has claimed counts it as foreign, on that context's behalf. So as
  * long as a task has not ended, its executor knows of it, and an executor is joined only when nothing is queued, running or
- * foreign: that is what keeps `cell->executor` valid.
+ * foreign: that is what keeps its cells' pointer to it valid.
+ *
+ * A kind with a backlog of its own (`take`) cannot remove what a foreign context has claimed. The cell stays there, with the
+ * producer's reference, until it is taken; then it is counted as foreign, unless it has ended. Two bits of cell->parting say who
+ * comes first:
+ *
+ *   FL__TAKEN  it was taken out, and is counted   fl__cell_abandon(), by whoever has taken it
+ *   FL__LEFT   its claimer is done with it        the home's ended(), by the claimer; who finds TAKEN then uncounts it
+ *
+ * A task in the user's memory (embedded.h) is not left there: whoever claims it digs it out at once (`dig`), unless a worker has just
+ * taken it, and counts it as foreign. So it is released when its claimer is done with it, however busy the workers are.
+ *
+ *   FL__DUG    its claimer has taken it out himself; by him
+ *
+ * Its workers are joined only when the backlog is empty, so a claimer may use the executor until he has set FL__LEFT.
  *
  * `lock` guards all of it. It is never held while a task, a callback, a drop hook or a hook of the config runs. Order of
  * locks: executor, future, token tree, lot; executor, list of threads.
  */
+enum {
+	FL__IN_QUEUE = 1, /* cell->queued of what is in one */
+	FL__APART = 255,  /* of what was taken out of a kind's own backlog, together with others */
+};
+
+struct fl__queue {
+	struct fl__cell *head, *tail;
+	size_t length;
+};
+
+/*
+ * The places of a bounded backlog: as many as tasks may wait. A submit takes one before it makes the cell, and notes it there
+ * (cell->place); whoever claims the task gives it back: a worker, or with died() a context that helps or cancels. A task that is
+ * dead in the backlog holds none. From the moment when the executor is closed, or broken, there is always one: so that who waits
+ * goes on, and is refused.
+ */
+struct fl__places {
+	fl_sem free;
+	uint32_t bound; /* 0: no places, tasks hold none */
+	fl_when_full when_full;
+	bool given_up; /* under the lock: it is closed */
+};
+
+struct fl__run;
+
 struct fl__executor_ops {
 	uint32_t size; /* of this struct */
 	uint32_t capabilities;
@@ -47,6 +87,17 @@ struct fl__executor_ops {
 	/* Whether the calling context, which runs no task of `e`, would wait for its end for ever. NULL: it never would. */
 	bool (*would_hang)(fl_executor *e);
 	/*
+	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Under the lock, when it is closed: takes the
+	 * oldest task out of it, NULL: none is left; adds to `running` what its workers run, each once and with a reference, and
+	 * nothing that is `queued`, for that is in such a list.
+	 */
+	struct fl__cell *(*take)(fl_executor *e);
+	void (*list_running)(fl_executor *e, struct fl__queue *running);
+	/* A context other than a worker has claimed a task that is in the backlog; it has not ended yet. */
+	void (*died)(fl_executor *e, const struct fl__cell *cell);
+	/* Under the lock: takes a task that has died out of the backlog. False: another has taken it. */
+	bool (*dig)(fl_executor *e, struct fl__cell *cell);
+	/*
 	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has
 	 * ended. Where it is (queued, or with whom) is guarded by the lock, which lasts as long as any cell of theirs.
 	 */
@@ -60,12 +111,11 @@ struct fl__executor_ops {
 	void (*asked)(fl_executor *e, struct fl__cell *cell);             /* under the lock */
 	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when it is closed */
-	int (*resize)(fl_executor *e, unsigned workers); /* under the lock */
-};
-
-struct fl__queue {
-	struct fl__cell *head, *tail;
-	size_t length;
+	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: its number cannot be changed */
+	/* Without the lock: the calling worker, whose first frame `run` is (run->worker), begins to block, or has ended. NULL: never mind. */
+	void (*block)(struct fl__run *run, bool begins);
+	/* Under the lock: adds what it knows to what all kinds count, but for `workers`. NULL: it keeps no statistics. */
+	void (*count)(fl_executor *e, fl_executor_stats *stats);
 };
 
 struct fl_executor {
@@ -79,10 +129,13 @@ struct fl_executor {
 	struct fl__queue queue;
 	struct fl__run *running;
 	size_t foreign;
+	size_t ran;     /* tasks run in frames, that is not by workers of a kind that counts for itself */
+	size_t unbegun; /* tasks that were claimed to end without being run; atomic, about */
 	const fl_task_type *initialize; /* NULL: none */
 	void *initialize_arg;           /* a copy; NULL when of no size */
 	fl_shm **regions;
 	unsigned n_regions;
+	struct fl__places places;
 	uintptr_t stack_low; /* submits run on the submitter's stack, and are refused below that; 0: no limit */
 };
 
@@ -110,11 +163,78 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config);
 
+/* The same, but whatever the bound of the backlog: for a task whose memory is there already. */
+int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                      const fl_submit_config *config);
+
 /* Whether `e` is the parent's, in a forked child. */
-bool fl__executor_is_forked(const fl_executor *e);
+static inline bool fl__executor_is_forked(const fl_executor *e)
+{
+	return fl__is_forked(e->fork_count);
+}
 
 /* For submit, under the lock: 0, or why no task is taken any more. */
 int fl__executor_refuses(const fl_executor *e);
+
+/* Whether `e` takes tasks from the calling context: 0, -EOWNERDEAD, -EOVERFLOW. */
+int fl__may_submit(const fl_executor *e);
+
+enum { FL__TAKEN = 1, FL__LEFT = 2, FL__DUG = 4 };
+
+enum fl__admission {
+	FL__NO_PLACE, /* needed */
+	FL__PLACE,    /* it holds one */
+	FL__HERE,     /* it is to be run by its submit */
+};
+
+/* Returns 0, -EINVAL. */
+int fl__places_init(struct fl__places *places, const fl_executor_config *config);
+
+/* For a submit to a bounded executor: 0, and what it has; -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
+int fl__place_take(fl_executor *e, const fl_submit_config *config, enum fl__admission *place);
+
+void fl__place_give(fl_executor *e, enum fl__admission place);
+
+/* Under the lock: nobody waits for a place any more. */
+void fl__places_give_up(fl_executor *e);
+
+/* The home of every future that stands in a cell. */
+extern const struct fl__future_home fl__cell_home;
+
+/* Runs the task at once. Takes over the producer's reference; returns 0, -EPIPE, -ENOTRECOVERABLE, and then it has not. */
+int fl__run_here(fl_executor *e, struct fl__cell *cell);
+
+/* Begins the future of a cell that has its memory, with `refs` references, and registers the callback. */
+static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *type, uint32_t refs,
+                                  const fl_submit_config *config)
+{
+	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
+	fl__future_init(&cell->future, &fl__cell_home, type, refs, config->cancel, deadline);
+	if (config->on_end)
+		fl__future_register(&cell->future, fl__cell_callback(cell), config->on_end, config->on_end_arg);
+}
+
+/*
+ * Hands the cell over: 0, and if the caller has no reference it may be gone; or an error, and it is: nobody has seen it.
+ */
+static inline int fl__cell_submit(fl_executor *e, struct fl__cell *cell, enum fl__admission place)
+{
+	if (place != FL__NO_PLACE)
+		cell->place = (uint8_t)place;
+	const int rc = place == FL__HERE ? fl__run_here(e, cell) : e->ops->submit(e, cell);
+	if (rc != 0)
+		fl__future_discard(&cell->future);
+	return rc;
+}
+
+/* The caller has taken a cell out of its kind's own backlog that a foreign context has claimed. */
+void fl__cell_abandon(struct fl__cell *cell);
+
+/* The same of one that is counted as foreign already. */
+void fl__cell_part(struct fl__cell *cell);
+
+/* Under the lock: the calling context has claimed a task that is in the backlog. */
+void fl__cell_died(fl_executor *e, struct fl__cell *cell);
 
 void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell);
 void fl__queue_add_first(struct fl__queue *queue, struct fl__cell *cell);
@@ -123,11 +243,11 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell);
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);
 
+/* `n` tasks that were counted as foreign have ended. The last use of `e` by their contexts. */
+void fl__executor_foreign_ended(fl_executor *e, size_t n);
+
 /* Makes `e` take no more tasks, and ends those that are queued with -ENOTRECOVERABLE and the message `text`. */
 void fl__executor_break(fl_executor *e, const char *text);
-
-/* The home of every future that stands in a cell. */
-extern const struct fl__future_home fl__cell_home;
 
 /*
  * Frames (run.c): one on the stack of each context that is in the service of an executor: of a worker for its whole life,
@@ -138,6 +258,9 @@ struct fl__run {
 	fl_future *future; /* the task being run, until its callbacks have returned; NULL: none */
 	enum fl__claim claim;
 	bool active; /* in the task's function */
+	bool here;   /* of fl__run_here() */
+	bool asked;  /* its task was, by a cancel of the executor; guarded by the lock */
+	bool worker; /* the first of a worker whose kind has a use for that (`block`) */
 	struct fl__run *outer;
 	struct fl__run *next, *prev;                     /* in executor->running; guarded by its lock */
 	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be put back */
@@ -148,12 +271,21 @@ struct fl__run {
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
 
-/* Under the lock: `f`, claimed, is run in this frame; and no longer, but the producer's reference is still there. */
+/* Under the lock: `f`, claimed, is run in this frame; and no longer, but the caller still has a reference. */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
 void fl__run_end(struct fl__run *run);
 
 /* Runs the frame's task and ends its future; without the lock. */
 void fl__run_task(struct fl__run *run);
+
+/* How many tasks of `e` the calling context runs by fl__run_here() now. */
+unsigned fl__run_depth(const fl_executor *e);
+
+/* The first half of that of fl__run_task(), of `run->future` and `run->claim`: returns the task's error, and in `*message` its message. */
+int fl__run_function(struct fl__run *run, char **message);
+
+/* Whether the calling context runs the task of `f`, or its callbacks. */
+bool fl__run_is_within(const fl_future *f);
 
 /* Whether the calling context is in the service of `e`. */
 bool fl__run_serves(const fl_executor *e);
@@ -171,6 +303,9 @@ struct fl_task_ctx {
  * fl__message_free().
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
+
+/* The same in the scope that is set. */
+int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
 /* For map.c: gives up the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);

@@ -3,7 +3,6 @@
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
-#include "../wait/context.h"
 #include <errno.h>
 #include <fairlead/wait_any.h>
 #include <stdio.h>
@@ -110,14 +109,6 @@ static int give(fl_imap *it, size_t *index, void *result)
 
 /* Waiting. */
 
-/* Has the context run the task itself, as in a wait for the future. */
-static void help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
-{
-	struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->help && !fl__is_past(deadline) && !fl_cancel_requested(cancel))
-		ctx->help(ctx, f);
-}
-
 /* Waits for the thing, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
 static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel *cancel)
 {
@@ -133,7 +124,7 @@ static int await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_ca
 {
 	if (!it->cancel || it->stopped)
 		return fl_future_wait_until(f, deadline, cancel);
-	help(f, deadline, cancel);
+	fl__future_help(f, deadline, cancel);
 	if (f->home->attend)
 		f->home->attend(f, deadline, cancel);
 	return await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
@@ -157,13 +148,14 @@ static int await_any(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	fl_event_reset(&it->bell);
 	if (fl__batch_over(it))
 		return 0;
-	help(it->oldest->f, deadline, cancel);
+	fl__future_help(it->oldest->f, deadline, cancel);
 	return await_on(it, (fl_on)FL_ON_EVENT(&it->bell), deadline, cancel);
 }
 
 /* Makes a batch current, which may take time: 0; or why there is none. */
 static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 {
+	it->room_deadline = fl__min_deadline(deadline, it->deadline);
 	for (;;) {
 		int rc = fill(it);
 		struct fl__batch *b = fl__batch_over(it);
@@ -194,7 +186,7 @@ int fl_imap_next(fl_imap *it, size_t *index, void *result)
 int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
 	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);
-	return rc == -ETIMEDOUT && it->oldest ? -EAGAIN : rc;
+	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0) ? -EAGAIN : rc; /* no result; or not even room */
 }
 
 int fl_imap_error(const fl_imap *it)
@@ -251,6 +243,7 @@ static void configure(fl_imap *it, const fl_imap_config *config)
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
 	it->deadline = config->deadline ? config->deadline : FL_FOREVER;
+	it->room_deadline = it->deadline;
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;

@@ -66,10 +66,11 @@ struct fl_imap {
 	struct fl__source source;
 	size_t chunk;
 	bool unordered;
-	bool calls;        /* futures have the callback */
-	int stopped;       /* by `deadline` or `cancel`: as what; 0: it is not */
-	int64_t deadline;  /* FL_FOREVER: none */
-	fl_cancel *cancel; /* NULL: none */
+	bool calls;            /* futures have the callback */
+	int stopped;           /* by `deadline` or `cancel`: as what; 0: it is not */
+	int64_t deadline;      /* FL_FOREVER: none */
+	int64_t room_deadline; /* until when a submit waits for room in a bounded backlog, when nothing is under way */
+	fl_cancel *cancel;     /* NULL: none */
 	/* Batches. */
 	struct fl__batch *free, *oldest, *newest, *current;
 	struct fl__batch *ready, *ready_last; /* unordered: those under way that are over */

@@ -61,7 +61,7 @@ static void on_end(fl_future *f, void *arg)
 	fl__chunk_let_go(f);
 	do {
 		if (seen == &closed) {
-			fl__imap_drop_args(it, f->arg, 0, fl__cell_of(f)->count);
+			fl__imap_drop_args(it, f->arg, 0, f->count);
 			drop_results(it, f->result, 0, fl__chunk_end(f, it->type).done);
 			fl__imap_release(it);
 			return;
@@ -161,18 +161,23 @@ struct fl__batch *fl__batch_over(fl_imap *it)
 
 /* Submitting. */
 
-/* Submits a batch: 0, or an error, and it is as it was. */
-static int submit(struct fl__batch *b, const void *args)
+typedef int submit_function(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                            const fl_submit_config *config);
+
+/* Submits a batch: 0, or an error, and it is as it was. Waits for room in a bounded backlog only when nothing is under way. */
+static int submit(struct fl__batch *b, const void *args, submit_function *how)
 {
+	enum { LONG_AGO = 1 };
 	fl_imap *it = b->it;
 	const fl_submit_config config = {
 	    .deadline = it->deadline == FL_FOREVER ? 0 : it->deadline,
+	    .room_deadline = it->oldest || it->room_deadline <= 0 ? LONG_AGO : it->room_deadline,
 	    .on_end = it->calls ? on_end : NULL,
 	    .on_end_arg = b,
 	};
 	if (it->calls)
 		fl__add_relaxed(&it->refs, 1); /* relaxed: the caller's own reference keeps it alive */
-	int rc = fl__submit(it->executor, it->sent, args, (uint32_t)b->count, &b->f, &config);
+	int rc = how(it->executor, it->sent, args, (uint32_t)b->count, &b->f, &config);
 	if (rc != 0 && it->calls)
 		fl__imap_release(it);
 	return rc;
@@ -181,7 +186,7 @@ static int submit(struct fl__batch *b, const void *args)
 int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count)
 {
 	struct fl__batch *b = new_batch(it, index, count);
-	int rc = submit(b, args);
+	int rc = submit(b, args, fl__submit);
 	if (rc == 0)
 		add_last(it, b);
 	else
@@ -196,7 +201,8 @@ static void split(fl_imap *it, struct fl__batch *b)
 {
 	const size_t begin = b->good + 1;
 	struct fl__batch *rest = new_batch(it, b->index + begin, b->count - begin);
-	rest->error = it->stopped != 0 ? -ECANCELED : submit(rest, fl__element(b->f->arg, begin, it->type->arg_size));
+	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
+	rest->error = it->stopped != 0 ? -ECANCELED : submit(rest, args, fl__submit_beyond);
 	if (rest->error != 0) {
 		fl__imap_drop_args(it, b->f->arg, begin, b->count);
 		if (it->unordered)

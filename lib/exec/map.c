@@ -68,7 +68,7 @@ static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
 	void *result = type->result_size ? map->results + index * type->result_size : NULL;
 	if (result)
 		memset(result, 0, type->result_size);
-	int error = type->run(ctx, arg, result);
+	int error = fl__task_run(type, arg, result, ctx);
 	char *message = fl__task_take_message(ctx);
 	bool asked = error == -ECANCELED && fl_task_cancelled(ctx);
 	if (error != 0 && !asked)
@@ -169,7 +169,8 @@ static int why_stopped(const fl_submit_config *config)
 
 static int run_map(struct map *map, fl_submit_config *config, fl_map_error *error)
 {
-	int n = (int)(map->chunks < map->executor->workers ? map->chunks : map->executor->workers);
+	const unsigned workers = fl_executor_workers(map->executor);
+	const int n = (int)(map->chunks < workers ? map->chunks : workers);
 	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
@@ -199,7 +200,7 @@ size_t fl__map_chunk(size_t n, unsigned workers)
 static int map_by_reference(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                             const fl_map_config *config)
 {
-	size_t chunk = config->chunk ? config->chunk : fl__map_chunk(n, e->workers);
+	size_t chunk = config->chunk ? config->chunk : fl__map_chunk(n, fl_executor_workers(e));
 	struct map map = {
 	    .executor = e,
 	    .type = type,
@@ -210,7 +211,8 @@ static int map_by_reference(fl_executor *e, const fl_task_type *type, const void
 	    .chunks = n / chunk + (n % chunk != 0),
 	    .lowest = n,
 	};
-	fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
+	fl_submit_config submit = {
+	    .deadline = config->deadline, .cancel = config->cancel, .room_deadline = config->deadline};
 	return run_map(&map, &submit, config->error);
 }
 

@@ -7,8 +7,11 @@
  * It runs no other: running any task while one waits deadlocks under mutexes and grows stacks without bound (rayon #592,
  * taskflow #522). That is enough for progress: a wait is for a task that runs on another context, or runs here.
  */
+#include "../base/atomic.h"
+#include "child.h"
 #include "executor.h"
 #include <errno.h>
+#include <fairlead/blocking.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -46,10 +49,18 @@ char *fl__task_take_message(fl_task_ctx *ctx)
 	return message;
 }
 
+int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
+{
+	const uint32_t mark = fl__child_mark();
+	const int error = type->run(ctx, arg, result);
+	fl__child_ends(mark, type->name);
+	return error;
+}
+
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
 	fl_cancel *scope = fl_cancel_scope_set(ctx->token);
-	int error = type->run(ctx, arg, result);
+	int error = fl__task_run(type, arg, result, ctx);
 	(void)fl_cancel_scope_set(scope);
 	return error;
 }
@@ -84,6 +95,7 @@ void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
 	fl_executor *e = run->executor;
 	run->future = f;
 	run->claim = claim;
+	run->asked = false;
 	run->prev = NULL;
 	run->next = e->running;
 	if (run->next)
@@ -101,11 +113,15 @@ void fl__run_end(struct fl__run *run)
 	if (run->next)
 		run->next->prev = run->prev;
 	run->future = NULL;
+	if (run->claim == FL__CLAIM_RUN)
+		e->ran++;
+	else
+		fl__add_relaxed(&e->unbegun, 1); /* relaxed: a number by itself */
 	if (e->closed && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
 
-void fl__run_task(struct fl__run *run)
+int fl__run_function(struct fl__run *run, char **message)
 {
 	fl_future *f = run->future;
 	const fl_executor *e = run->executor;
@@ -116,7 +132,55 @@ void fl__run_task(struct fl__run *run)
 		error = fl__task_call(f->type, f->arg, f->result, &ctx);
 		run->active = false;
 	}
-	fl__future_finish(f, error, ctx.message);
+	*message = ctx.message;
+	return error;
+}
+
+void fl__run_task(struct fl__run *run)
+{
+	char *message;
+	const int error = fl__run_function(run, &message);
+	fl__future_finish(run->future, error, message);
+}
+
+int fl__run_here(fl_executor *e, struct fl__cell *cell)
+{
+	fl_future *f = &cell->future;
+	struct fl__run run;
+	fl__run_enter(&run, e);
+	run.here = true;
+	int rc;
+	{
+		FL_LOCKED(&e->lock);
+		rc = fl__executor_refuses(e);
+		if (rc == 0)
+			fl__run_begin(&run, f, fl__future_claim(f)); /* nobody else has seen it: never lost */
+	}
+	if (rc == 0) {
+		fl__run_task(&run);
+		FL_LOCKED(&e->lock);
+		fl__run_end(&run);
+	}
+	fl__run_leave(&run);
+	if (rc == 0)
+		fl_future_free(f); /* the producer's reference */
+	return rc;
+}
+
+unsigned fl__run_depth(const fl_executor *e)
+{
+	unsigned depth = 0;
+	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+		depth += run->executor == e && run->here;
+	return depth;
+}
+
+bool fl__run_is_within(const fl_future *f)
+{
+	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+		if (run->future == f)
+			return true;
+	return false;
 }
 
 bool fl__run_serves(const fl_executor *e)
@@ -135,6 +199,25 @@ fl_executor *fl_executor_current(void)
 	return NULL;
 }
 
+static void block(bool begins)
+{
+	struct fl__run *run = innermost(fl__ctx_get());
+	while (run && run->outer)
+		run = run->outer;
+	if (run && run->worker)
+		run->executor->ops->block(run, begins);
+}
+
+void fl_blocking_begin(void)
+{
+	block(true);
+}
+
+void fl_blocking_end(void)
+{
+	block(false);
+}
+
 /* fl__ctx.help: runs the task of `future` if it is pending and its executor is one that this context serves. */
 static void help(struct fl__ctx *ctx, void *future)
 {
@@ -142,8 +225,9 @@ static void help(struct fl__ctx *ctx, void *future)
 	fl_future *f = future;
 	if (f->home != &fl__cell_home)
 		return;
-	fl_executor *e = fl__cell_of(f)->executor;  /* compared only, until the claim makes it valid */
-	if (!fl__run_serves(e) || e->ops->withdraw) /* its tasks run elsewhere */
+	fl_executor *e = fl__cells_of(fl__cell_of(f))->executor; /* compared only, until the claim makes it valid */
+	if (!fl__run_serves(e) || e->ops->withdraw ||
+	    fl__executor_is_forked(e)) /* its tasks run elsewhere, or nowhere */
 		return;
 	if (e->ops->further && e->ops->further(e, fl__cell_of(f)))
 		return;
@@ -154,11 +238,14 @@ static void help(struct fl__ctx *ctx, void *future)
 		/* In one section, so that a cancel of the executor finds the task in the queue, or in this frame. */
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
-		if (claim != FL__CLAIM_LOST) {
+		if (claim != FL__CLAIM_LOST && !e->ops->take) {
 			fl__queue_remove(&e->queue, fl__cell_of(f)); /* who is not claimed is queued */
 			e->foreign++;
-			fl__run_begin(&run, f, claim);
 		}
+		if (claim != FL__CLAIM_LOST)
+			fl__run_begin(&run, f, claim);
+		if (claim != FL__CLAIM_LOST && e->ops->take)
+			fl__cell_died(e, fl__cell_of(f));
 	}
 	if (claim == FL__CLAIM_LOST) {
 		fl__run_leave(&run);
@@ -171,5 +258,4 @@ static void help(struct fl__ctx *ctx, void *future)
 	}
 	fl__run_leave(&run);
 	f->home->ended(f);
-	fl_future_free(f); /* the producer's reference */
 }

@@ -7,29 +7,6 @@
 #include "executor.h"
 #include <errno.h>
 
-static int submit(fl_executor *e, struct fl__cell *cell)
-{
-	fl_future *f = &cell->future;
-	struct fl__run run;
-	fl__run_enter(&run, e);
-	int rc;
-	{
-		FL_LOCKED(&e->lock);
-		rc = fl__executor_refuses(e);
-		if (rc == 0)
-			fl__run_begin(&run, f, fl__future_claim(f)); /* nobody else has seen it: never lost */
-	}
-	if (rc == 0) {
-		fl__run_task(&run);
-		FL_LOCKED(&e->lock);
-		fl__run_end(&run);
-	}
-	fl__run_leave(&run);
-	if (rc == 0)
-		fl_future_free(f); /* the producer's reference */
-	return rc;
-}
-
 static void wake_all(fl_executor *e)
 {
 	(void)e; /* nobody waits for tasks */
@@ -49,14 +26,21 @@ static void destroy(fl_executor *e)
 	fl__free(e);
 }
 
+static void add_counts(fl_executor *e, fl_executor_stats *stats)
+{
+	(void)e; /* there is nothing but what all kinds count */
+	(void)stats;
+}
+
 static const struct fl__executor_ops ops = {
     .size = sizeof ops,
     .kind = "sequential",
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
-    .submit = submit,
+    .submit = fl__run_here,
     .wake_all = wake_all,
     .join = join,
     .destroy = destroy,
+    .count = add_counts,
 };
 
 int fl_sequential_executor_create(fl_executor **made, const fl_executor_config *config)

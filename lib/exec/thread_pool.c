@@ -1,196 +1,136 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/*
- * The thread executor: one FIFO of tasks, and workers that are started when more is queued than there are workers to take it.
- *
- * All of its state is guarded by the executor's lock. A worker takes the lock once per task: it gives back the frame of the
- * task it has ended and takes the next.
- *
- * Waking. A worker without work waits on `work`; `idle` counts these. `waking` says that one of them was signalled and is
- * not yet back under the lock: then nobody signals another. Whoever takes a task and leaves others in the queue wakes the
- * next. So a submit makes at most one wake, a burst of small tasks is served by the workers that run anyway instead of a
- * herd, and
- *
- *   invariant: when the lock is free, a task is queued and a worker is idle, then `waking`.
- *
- * It holds after a submit, which signals; after a take, which signals; and after a wake, which takes or finds the queue
- * empty. `waking` is cleared by every worker that returns from a wait; a condition has no spurious wakes, and if it had,
- * the mistake is safe: one signal too many.
- *
- * Workers are never fewer than needed for progress: a submit is accepted only when there is one. A worker that waits for a
- * task of this executor runs it itself (run.c).
- */
+/* The thread executor's side of the executor interface. pool.h says what is where. */
+#include "../base/atomic.h"
 #include "../base/sys.h"
-#include "executor.h"
+#include "pool.h"
 #include <errno.h>
-#include <fairlead/thread.h>
 #include <stdio.h>
 
-struct pool {
-	fl_executor base;
-	fl_cond work;
-	unsigned started, alive;
-	unsigned starting; /* started, and not yet under the lock for their first task */
-	unsigned idle;
-	bool waking;
-	bool joining, joined;
-	char name[24];
-	fl_thread *threads; /* base.workers of them, `started` in use */
-};
-
-static struct pool *pool_of(fl_executor *e)
+static struct fl__pool *pool_of(fl_executor *e)
 {
-	return (struct pool *)(void *)e; /* base is its first member */
+	return (struct fl__pool *)(void *)e; /* base is its first member */
 }
 
-/* Under the lock: keeps the invariant. */
-static void wake_one(struct pool *p)
+static int start_first(struct fl__pool *p)
 {
-	if (p->base.queue.length == 0 || p->idle == 0 || p->waking)
-		return;
-	p->waking = true;
-	fl_cond_signal(&p->work);
-}
-
-/* Workers. */
-
-/* Under the lock: the next task into the frame; a cell that another has claimed is his. */
-static void take(struct pool *p, struct fl__run *run)
-{
-	fl_executor *e = &p->base;
-	struct fl__cell *cell;
-	while ((cell = e->queue.head) != NULL) {
-		fl__queue_remove(&e->queue, cell);
-		enum fl__claim claim = fl__future_claim(&cell->future);
-		if (claim != FL__CLAIM_LOST) {
-			fl__run_begin(run, &cell->future, claim);
-			break;
-		}
-		e->foreign++;
-	}
-	wake_one(p);
-}
-
-static bool is_over(const struct pool *p)
-{
-	return p->base.broken || (p->base.closed && p->base.queue.length == 0);
-}
-
-/* Under the lock. */
-static void wait_for_work(struct pool *p)
-{
-	while (p->base.queue.length == 0 && !is_over(p)) {
-		p->idle++;
-		int rc = fl_cond_wait_until(&p->work, &p->base.lock, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* 0: neither timed nor cancelled */
-		p->idle--;
-		p->waking = false;
-	}
-}
-
-/*
- * Gives back what the frame has ended, and takes the next task into it. Only a worker that has nothing to give back waits:
- * the last reference to a future may run a drop hook, and is freed without the lock. False when the worker is to end.
- */
-static bool next(struct pool *p, struct fl__run *run)
-{
-	fl_future *ended = run->future;
-	bool more;
-	{
-		FL_LOCKED(&p->base.lock);
-		if (ended)
-			fl__run_end(run);
-		else
-			wait_for_work(p);
-		more = !is_over(p);
-		if (more)
-			take(p, run);
-	}
-	fl_future_free(ended); /* the producer's reference */
-	return more;
-}
-
-static int work(void *arg)
-{
-	struct pool *p = arg;
-	struct fl__run run;
-	fl__run_enter(&run, &p->base);
-	char *message = NULL;
-	int error = fl__executor_initialize(&p->base, &message);
-	if (error != 0)
-		fl__executor_initialize_failed(&p->base, error, message);
-	else
-		fl__message_free(message);
-	{
-		FL_LOCKED(&p->base.lock);
-		p->starting--;
-	}
-	while (next(p, &run))
-		if (run.future)
-			fl__run_task(&run);
-	fl__run_leave(&run);
 	FL_LOCKED(&p->base.lock);
-	p->alive--;
-	if (p->alive == 0)
-		fl_cond_broadcast(&p->base.gone);
-	return 0; /* the unlock is the last touch of the pool */
+	int rc = fl__executor_refuses(&p->base);
+	if (rc != 0 || p->started > 0)
+		return rc;
+	fl__add_relaxed(&p->searching, 1);
+	rc = fl__pool_start_worker(p);
+	if (rc != 0)
+		fl__sub_relaxed(&p->searching, 1);
+	return rc;
 }
 
-/* Under the lock. */
-static int start_worker(struct pool *p)
+/* For what the ring has no room for, or refuses. */
+static int submit_locked(struct fl__pool *p, struct fl__cell *cell, struct fl__cell **dead)
 {
-	char name[32];
-	(void)snprintf(name, sizeof name, "%s-%u", p->name, p->started);
-	const fl_thread_config config = {.name = name, .block_signals = true};
-	int rc = fl_thread_start(&p->threads[p->started], work, p, &config);
+	FL_LOCKED(&p->base.lock);
+	int rc = fl__executor_refuses(&p->base);
 	if (rc != 0)
-		return rc == -ENOMEM ? rc : -EAGAIN;
-	p->started++;
-	p->alive++;
-	p->starting++;
+		return rc;
+	rc = fl__backlog_add_locked(&p->backlog, cell);
+	if (rc != 0)
+		return rc;
+	fl__pool_wake_locked(p);
+	*dead = fl__backlog_take_dead(&p->backlog);
+	for (const struct fl__cell *each = *dead; each; each = each->next)
+		p->base.foreign++;
 	return 0;
 }
 
-/* Under the lock: starts a worker if one more task is more than those who are free can take. An error: there is none. */
-static int ensure_worker(struct pool *p)
+static int submit_slow(struct fl__pool *p, struct fl__cell *cell)
 {
-	if (p->base.queue.length < (size_t)p->idle + p->starting || p->started == p->base.workers)
-		return 0;
-	int rc = start_worker(p);
-	return p->started > 0 ? 0 : rc;
+	struct fl__cell *dead = NULL;
+	int rc = submit_locked(p, cell, &dead);
+	for (struct fl__cell *next; dead; dead = next) {
+		next = dead->next;
+		fl__cell_part(dead);
+	}
+	return rc;
 }
-
-/* The interface. */
 
 static int submit(fl_executor *e, struct fl__cell *cell)
 {
-	struct pool *p = pool_of(e);
-	FL_LOCKED(&e->lock);
-	int rc = fl__executor_refuses(e);
-	if (rc == 0)
-		rc = ensure_worker(p);
+	struct fl__pool *p = pool_of(e);
+	int rc = 0;
+	bool marked = false;
+	if (__builtin_expect(fl__load_relaxed(&p->started) == 0, 0)) /* relaxed: a number by itself */
+		rc = start_first(p);
 	if (rc != 0)
 		return rc;
-	fl__queue_add(&e->queue, cell);
-	wake_one(p);
+	rc = fl__backlog_add(&p->backlog, cell, &marked);
+	if (__builtin_expect(rc != 0, 0))
+		return submit_slow(p, cell);
+	/* relaxed: who is in an initializer looks when he is through */
+	if (marked || __builtin_expect(fl__load_relaxed(&p->initializing) > 0, 0))
+		fl__pool_wake(p);
 	return 0;
 }
 
-static void wake_all(fl_executor *e)
+static struct fl__cell *take_left(fl_executor *e)
 {
-	fl_cond_broadcast(&pool_of(e)->work);
+	struct fl__pool *p = pool_of(e);
+	struct fl__cell *cell;
+	while ((cell = fl__backlog_take_locked(&p->backlog)) == NULL && !fl__backlog_is_over(&p->backlog))
+		fl__sys.yield(); /* a put that was accepted is not yet to be seen */
+	return cell;
 }
 
-/* Joins the threads, which have left, or are leaving, work(). The lock is held; not while it waits. */
-static int join_threads(struct pool *p, int64_t deadline, fl_cancel *cancel)
+static void list_running(fl_executor *e, struct fl__queue *running)
 {
-	int rc = 0;
+	struct fl__pool *p = pool_of(e);
+	for (struct fl__worker *w = p->workers; w; w = w->next) {
+		fl_future *f;
+		while ((f = fl__load_acquire(&w->running)) == &fl__pool_taking) /* pairs with take() */
+			fl__sys.yield();
+		if (!f || !fl__future_ref_running(f))
+			continue;
+		struct fl__cell *cell = fl__cell_of(f);
+		if (!cell->queued ||
+		    !fl__future_free_shared(f)) /* it is in a list, with a reference: then it was, or will be, asked */
+			fl__queue_add(running, cell);
+	}
+}
+
+static void died(fl_executor *e, const struct fl__cell *cell)
+{
+	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: about */
+	if (cell->place == FL__PLACE)
+		fl__place_give(e, FL__PLACE);
+}
+
+static bool dig(fl_executor *e, struct fl__cell *cell)
+{
+	struct fl__pool *p = pool_of(e);
+	const bool found = fl__backlog_dig(&p->backlog, cell);
+	if (found)
+		fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: about */
+	if (p->backlog.early.head)
+		fl__pool_wake_locked(p);
+	return found;
+}
+
+/* It is closed: somebody looks whether all is done; the last wakes the others. When no more may be active, there is somebody. */
+static void wake_all(fl_executor *e)
+{
+	struct fl__pool *p = pool_of(e);
+	fl__backlog_close(&p->backlog);
+	fl__places_give_up(e);
+	if (p->more)
+		fl__pool_wake_sleepers(p, 1);
+}
+
+/* Joins the thread that left last, and has joined, or is joining, the others. The lock is held; not while it waits. */
+static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel *cancel)
+{
 	p->joining = true;
 	fl_mutex_unlock(&p->base.lock);
-	for (unsigned i = 0; i < p->started && rc == 0; i++) {
-		rc = fl_thread_join_until(&p->threads[i], NULL, deadline, cancel);
-		if (rc == -EINVAL)
-			rc = 0; /* joined before, by a join that was given up */
-	}
+	int rc = fl_thread_join_until(&p->ended, NULL, deadline, cancel);
+	if (rc == -EINVAL)
+		rc = 0; /* there was none */
 	fl_mutex_lock(&p->base.lock);
 	p->joining = false;
 	p->joined = rc == 0;
@@ -200,15 +140,15 @@ static int join_threads(struct pool *p, int64_t deadline, fl_cancel *cancel)
 
 static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
-	struct pool *p = pool_of(e);
+	struct fl__pool *p = pool_of(e);
 	int rc = 0;
 	while (!p->joined) {
-		bool ready = p->alive == 0 && fl__executor_is_idle(e) && !p->joining;
+		bool ready = p->threads == 0 && fl__executor_is_idle(e) && !p->joining;
 		if (rc != 0 && !ready)
 			return rc;
 		if (!ready)
 			rc = fl_cond_wait_until(&e->gone, &e->lock, deadline, cancel);
-		else if ((rc = join_threads(p, deadline, cancel)) != 0)
+		else if ((rc = join_last(p, deadline, cancel)) != 0)
 			return rc;
 	}
 	return 0;
@@ -216,14 +156,37 @@ static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 
 static void destroy(fl_executor *e)
 {
-	struct pool *p = pool_of(e);
-	for (unsigned i = 0; i < e->workers; i++) {
-		int rc = fl_thread_detach(&p->threads[i]);
-		(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
+	struct fl__pool *p = pool_of(e);
+	int rc = fl_thread_detach(&p->ended);
+	for (struct fl__worker *next, *w = p->workers; w; w = next) {
+		next = w->next;
+		rc = fl_thread_detach(&w->thread);
+		fl__free(w);
 	}
+	(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
+	fl__backlog_fini(&p->backlog);
+	fl__forks_fini(&p->forks);
 	fl__executor_fini(e);
-	fl__free(p->threads);
 	fl__free(p);
+}
+
+static void add_counts(fl_executor *e, fl_executor_stats *stats)
+{
+	struct fl__pool *p = pool_of(e);
+	const size_t length = fl__backlog_length(&p->backlog);
+	const int32_t dead = (int32_t)fl__load_relaxed(&p->backlog.dead); /* relaxed: about, also below 0 */
+	stats->threads = p->alive;
+	stats->idle = p->idle;
+	stats->blocked = p->blocked;
+	stats->waiting = dead <= 0 ? length : length > (size_t)dead ? length - (size_t)dead : 0;
+	stats->started = p->starts;
+	stats->stolen = fl__forks_taken(&p->forks);
+	for (struct fl__worker *w = p->workers; w; w = w->next) {
+		/* relaxed: numbers by themselves; the second is raised before the first */
+		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
+		stats->ran += skipped < begun ? begun - skipped : 0;
+		stats->unbegun += skipped;
+	}
 }
 
 static const struct fl__executor_ops ops = {
@@ -234,25 +197,46 @@ static const struct fl__executor_ops ops = {
     .wake_all = wake_all,
     .join = join,
     .destroy = destroy,
+    .take = take_left,
+    .list_running = list_running,
+    .died = died,
+    .dig = dig,
+    .resize = fl__pool_resize,
+    .block = fl__pool_block,
+    .count = add_counts,
 };
+
+static int init(struct fl__pool *p, unsigned workers, const fl_executor_config *config)
+{
+	int rc = fl__backlog_init(&p->backlog);
+	if (rc != 0)
+		return rc;
+	fl__forks_init(&p->forks, workers, fl__pool_wake_for_forks, p);
+	p->forks.has_task = fl__pool_has_task;
+	rc = fl__places_init(&p->base.places, config);
+	if (rc == 0)
+		rc = fl__executor_init(&p->base, &ops, workers, config, false);
+	if (rc != 0)
+		fl__backlog_fini(&p->backlog);
+	return rc;
+}
 
 int fl_thread_executor_create(fl_executor **made, const fl_executor_config *config)
 {
 	static const fl_executor_config defaults;
 	if (!config)
 		config = &defaults;
-	if (config->workers > FL_WORKERS_MAX)
+	if (config->workers > FL_WORKERS_MAX || config->idle_timeout < 0)
 		return -EINVAL;
-	unsigned workers = fl__executor_workers_of(config);
-	struct pool *p = fl__alloc(1, sizeof *p);
-	fl_thread *threads = fl__alloc(workers, sizeof *threads);
-	int rc = p && threads ? fl__executor_init(&p->base, &ops, workers, config, false) : -ENOMEM;
+	const unsigned workers = fl__executor_workers_of(config);
+	struct fl__pool *p = fl__alloc(1, sizeof *p);
+	int rc = p ? init(p, workers, config) : -ENOMEM;
 	if (rc != 0) {
-		fl__free(threads);
 		fl__free(p);
 		return rc;
 	}
-	p->threads = threads;
+	p->idle_timeout = config->idle_timeout;
+	fl__pool_recount(p);
 	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	*made = &p->base;
 	return 0;

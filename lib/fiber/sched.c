@@ -468,7 +468,7 @@ void fl__sched_destroy(struct fl__sched *s)
 
 bool fl__sched_is_forked(const struct fl__sched *s)
 {
-	return s->fork_count != fl__fork_count;
+	return fl__is_forked(s->fork_count);
 }
 
 bool fl__sched_is_runnable(const struct fl__sched *s)

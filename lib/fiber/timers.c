@@ -1,13 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Invariant: no timer's deadline is before its parent's. Timers with the same deadline leave in any order.
+ * Invariant: no timer is before its parent.
  */
 #include "timers.h"
+
+static bool is_before(const struct fl__timer *a, const struct fl__timer *b)
+{
+	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
+}
 
 /* Two heaps to one: the later one becomes the first child of the other. Neither has siblings. */
 static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
 {
-	if (b->deadline < a->deadline) {
+	if (is_before(b, a)) {
 		struct fl__timer *earlier = b;
 		b = a;
 		a = earlier;
@@ -58,7 +63,7 @@ static void set_first(struct fl__timers *timers, struct fl__timer *first)
 
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline)
 {
-	*timer = (struct fl__timer){.deadline = deadline};
+	*timer = (struct fl__timer){.deadline = deadline, .number = timers->added++};
 	set_first(timers, timers->first ? meld(timers->first, timer) : timer);
 }
 

@@ -2,32 +2,39 @@
 /*
  * Futures.
  *
- *   bit         meaning                             set by                                          cleared by
+ *   bits        meaning                             set by                                          cleared by
  *   CLAIMED     one context has the right and the   fl__future_claim(), fl__future_claim_cancel():  nobody
  *               duty to end it                      CAS
  *   CANCELLED   it was claimed to be cancelled      the same CAS                                    nobody
- *   ENDED       its end is public                   fl__future_finish(): CAS, or under the lot      nobody
+ *   ENDED       its end is public                   the step to ENDED: CAS                          nobody
  *   WAITERS     somebody may stand in line          fl__word_arm(), under the lot                   the step to ENDED
+ *   GUARDED     the step to ENDED is taken under    who adds a callback or asks: guard(), CAS,      nobody
+ *               `lock`                              before it ended
+ *   the rest    references, in units of REF         fl_future_ref(), fl__future_ref_running()       fl_future_free(),
+ *                                                                                                   fl__future_free_shared(), end
  *
  * As fl_future_get_state() has it: ENDED, with or without CANCELLED, is FL_CANCELLED or FL_DONE; CLAIMED without CANCELLED
  * is FL_RUNNING; the rest is FL_PENDING, also while a canceller drops the argument.
  *
  * Invariants
  *   1. Exactly one context claims; it alone writes error, message and result, and ends the future.
- *   2. Linearization: start or cancel, the claim's CAS; the end, the step to ENDED. That step is taken under `lock`, in one
- *      section with the end of the token and the detaching of the callbacks. So whoever holds the lock sees either a future
- *      that has not ended, whose token may be requested and whose list takes callbacks, or one that has.
- *   3. While WAITERS is set the step is a transaction of the lot (lot.c, invariant 5); without, one CAS.
+ *   2. Linearization: start or cancel, the claim's CAS; the end, the step to ENDED. While GUARDED is set that step is taken
+ *      under `lock`, in one section with the end of the token and the detaching of the callbacks. Whoever wants to request the
+ *      token or to add a callback sets GUARDED first, unless it has ended, and then looks again under the lock: he sees either a
+ *      future that has not ended, and will not before he unlocks, or one that has. So a future that nobody has asked for more
+ *      than its result ends with one CAS.
+ *   3. While WAITERS is set the step is a transaction of the lot (lot.c, invariant 5).
  *   4. Before the end is public: the argument's drop hook has returned and the token is out of its tree, so that who waits
  *      may give up what the argument referred to, and the parent token. After it: the callbacks, in order.
- *   5. The memory stays until the last reference is freed. Who ends the future holds one, the producer's, so there is no last
- *      touch to be careful about.
+ *   5. The memory stays until the last reference is freed. Who ends the future holds one, the producer's; the step to ENDED may
+ *      give it up at once, unless there are callbacks to be run.
  *
- * Safe mistakes: WAITERS without a line costs one visit to the lot. Locks: an executor's, then `lock`, then a token's tree,
- * then a bucket of the lot.
+ * Safe mistakes: WAITERS without a line costs one visit to the lot, GUARDED without callbacks a lock. Locks: an executor's,
+ * then `lock`, then a token's tree, then a bucket of the lot.
  */
 #include "future.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
@@ -35,15 +42,9 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8 };
+enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8, GUARDED = 16, REF = 256 };
 
 static const struct fl__word ended = {ENDED, ENDED, WAITERS};
-
-struct fl__callback {
-	struct fl__callback *next;
-	fl_future_callback *call;
-	void *arg;
-};
 
 /* Messages. */
 
@@ -71,45 +72,87 @@ void fl__message_free(char *message)
 void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
                      fl_cancel *parent, int64_t deadline)
 {
-	f->refs = refs;
+	f->lock = 0;
+	f->error = 0;
 	f->home = home;
 	f->type = type;
+	f->callbacks = NULL;
+	f->message = NULL;
 	fl_cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
+	fl__store_relaxed(&f->state, refs * REF); /* relaxed: whoever hands it on publishes it */
 }
 
 void fl__future_discard(fl_future *f)
 {
 	fl_cancel_destroy(&f->token);
-	fl__free(f->callbacks); /* one at most: fl__future_register() */
 	f->home->release(f);
 }
 
 fl_future *fl_future_ref(fl_future *f)
 {
-	fl__add_relaxed(&f->refs, 1); /* relaxed: the caller's own reference keeps it alive */
-	return f;
+	const uint32_t before =
+	    fl__add_relaxed(&f->state, REF); /* relaxed: the caller's own reference keeps it alive */
+	if (before / REF < UINT32_MAX / REF)
+		return f;
+	fl__sub_relaxed(&f->state, REF);
+	fl__panic("fl_future_ref", f, "too many references");
+}
+
+bool fl__future_ref_running(fl_future *f)
+{
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	while ((seen & (CLAIMED | ENDED)) == CLAIMED && seen / REF > 0)
+		if (fl__cas_weak_relaxed(&f->state, &seen, seen + REF)) /* relaxed: as in fl_future_ref() */
+			return true;
+	return false;
+}
+
+bool fl__future_free_shared(fl_future *f)
+{
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	while (seen / REF > 1)
+		if (fl__cas_weak_release(&f->state, &seen, seen - REF)) /* as in fl_future_free() */
+			return true;
+	return false;
+}
+
+bool fl__future_is_alone(const fl_future *f)
+{
+	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: fl_future_free() follows */
+	return (seen & ENDED) && seen / REF == 1;
 }
 
 static bool is_ended(const fl_future *f)
 {
-	return fl__load_acquire(&f->state) & ENDED; /* pairs with the release in step_to_ended() */
+	return fl__load_acquire(&f->state) & ENDED; /* pairs with the release in try_step() */
 }
 
 static bool has_succeeded(const fl_future *f)
 {
-	/* acquire: pairs with the release in step_to_ended() */
+	/* acquire: pairs with the release in try_step(); for release(), with that of all who have let go */
 	return (fl__load_acquire(&f->state) & (ENDED | CANCELLED)) == ENDED && f->error == 0;
+}
+
+static void release(fl_future *f)
+{
+	if (has_succeeded(f) && f->type->drop_result) /* in this order: the type of what was cancelled may be gone */
+		f->type->drop_result(f->result);
+	fl__message_free(f->message);
+	f->home->release(f);
 }
 
 void fl_future_free(fl_future *f)
 {
-	/* acq_rel: the last one sees what all others did with it; pairs with itself */
-	if (!f || fl__sub_acq_rel(&f->refs, 1) > 1)
+	if (!f)
 		return;
-	if (f->type->drop_result && has_succeeded(f))
-		f->type->drop_result(f->result);
-	fl__message_free(f->message);
-	f->home->release(f);
+	/* relaxed: release() acquires. The last reference, when it has ended, is the caller's, and nobody can make another. */
+	const uint32_t seen = fl__load_relaxed(&f->state);
+	if (!((seen & ENDED) && seen / REF == 1)) {
+		/* release: the last one sees what all others did with it; pairs with has_succeeded() */
+		if (fl__sub_release(&f->state, REF) / REF > 1)
+			return;
+	}
+	release(f);
 }
 
 /* Claiming. */
@@ -119,8 +162,8 @@ static bool claim(fl_future *f, uint32_t bits)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & CLAIMED))
 		/*
-		 * relaxed: a claim hands nothing over. What the claimer reads was written before it got the future, and what
-		 * it writes is published by step_to_ended().
+		 * relaxed: it hands nothing over: what the claimer reads was written before it got the future, and what it writes is
+		 * published by try_step().
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
@@ -139,6 +182,11 @@ enum fl__claim fl__future_claim(fl_future *f)
 	return claim(f, CLAIMED | CANCELLED) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
 
+bool fl__future_is_claimed(const fl_future *f)
+{
+	return fl__load_relaxed(&f->state) & CLAIMED; /* relaxed: a claim hands nothing over */
+}
+
 bool fl__future_claim_cancel(fl_future *f)
 {
 	return claim(f, CLAIMED | CANCELLED);
@@ -146,16 +194,31 @@ bool fl__future_claim_cancel(fl_future *f)
 
 /* The end. */
 
-/* Under `lock`. True when waiters were taken: then the lot is open, to be closed without the lock. */
-static bool step_to_ended(fl_future *f, uint32_t now, struct fl__lot *lot)
+/* The step, if one CAS does it, which gives up `drop` as well; returns what the word was, or 0 when it takes more. */
+static uint32_t try_step(fl_future *f, uint32_t drop)
 {
-	uint32_t seen = now & ~(uint32_t)ENDED;
-	/* release: error, message, result; pairs with is_ended(), has_succeeded(), state_of() and fl__word_wait() */
-	if (fl__cas_release(&f->state, &seen, now))
-		return false;
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
+	while (!(seen & (WAITERS | GUARDED)) && fl__cancel_is_alone(&f->token))
+		/*
+		 * release: error, message and result; pairs with is_ended(), has_succeeded(), fl_future_get_state() and
+		 * fl__word_wait(). Who drops the last reference by it acquires in release().
+		 */
+		if (fl__cas_weak_release(&f->state, &seen, (seen | ENDED) - drop))
+			return seen;
+	return 0;
+}
+
+/* The step under `lock`. True when waiters were taken: then the lot is open, to be closed without the lock. */
+static bool step_guarded(fl_future *f, struct fl__lot *lot)
+{
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a CAS decides */
+	while (!(seen & WAITERS))
+		if (fl__cas_weak_release(&f->state, &seen, seen | ENDED)) /* release: as in try_step() */
+			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	fl__store_release(&f->state, now); /* as above; under the lot nobody else changes a claimed future */
+	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)WAITERS) | ENDED)) /* as above */
+		;
 	return true;
 }
 
@@ -175,8 +238,8 @@ static struct fl__callback *reversed(struct fl__callback *list)
 static struct fl__callback *publish(fl_future *f, bool may_call)
 {
 	struct fl__lot lot;
-	/* relaxed: CLAIMED and CANCELLED are the caller's own */
-	uint32_t claimed = fl__load_relaxed(&f->state) & (CLAIMED | CANCELLED);
+	if (try_step(f, 0) != 0)
+		return NULL;
 	fl__lock(&f->lock);
 	struct fl__callback *list = f->callbacks;
 	if (list && !may_call) {
@@ -185,7 +248,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 	}
 	fl_cancel_destroy(&f->token);
 	f->callbacks = NULL;
-	bool taken = step_to_ended(f, claimed | ENDED, &lot);
+	bool taken = step_guarded(f, &lot);
 	fl__unlock(&f->lock);
 	if (taken)
 		fl__lot_close(&lot);
@@ -194,12 +257,28 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 
 static void run_callbacks(fl_future *f, struct fl__callback *list)
 {
+	if (!list)
+		return;
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__calling calling = {f, ctx->calling};
+	ctx->calling = &calling;
 	while (list) {
 		struct fl__callback *next = list->next;
+		const bool owned = list->owned;
 		list->call(f, list->arg);
-		fl__free(list);
+		if (owned)
+			fl__free(list);
 		list = next;
 	}
+	ctx->calling = calling.outer;
+}
+
+bool fl__future_is_calling(const fl_future *f)
+{
+	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
+		if (c->future == f)
+			return true;
+	return false;
 }
 
 /* Of a claimed future. Takes over `message`. */
@@ -213,12 +292,29 @@ static void set_error(fl_future *f, int error, char *message)
 		fl__message_free(message);
 }
 
-void fl__future_finish(fl_future *f, int error, char *message)
+static void set_end(fl_future *f, int error, char *message)
 {
 	set_error(f, error, message);
 	if (f->type->drop_arg)
 		f->type->drop_arg(f->arg);
+}
+
+void fl__future_finish(fl_future *f, int error, char *message)
+{
+	set_end(f, error, message);
 	run_callbacks(f, reversed(publish(f, true)));
+}
+
+void fl__future_end(fl_future *f, int error, char *message)
+{
+	set_end(f, error, message);
+	const uint32_t before = try_step(f, REF);
+	if (before == 0) {
+		run_callbacks(f, reversed(publish(f, true)));
+		fl_future_free(f);
+	} else if (before / REF == 1) {
+		release(f);
+	}
 }
 
 bool fl__future_try_finish(fl_future *f)
@@ -228,9 +324,22 @@ bool fl__future_try_finish(fl_future *f)
 
 /* Cancelling. */
 
+/* From now on the step to ENDED is taken under `lock`. False: it was taken, and what it published is seen. */
+static bool guard(fl_future *f)
+{
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a CAS decides, or the look under the lock */
+	while (!(seen & (GUARDED | ENDED)))
+		/* relaxed: the step that finds it takes the lock, whose holder it meets there */
+		if (fl__cas_weak_relaxed(&f->state, &seen, seen | GUARDED))
+			return true;
+	return !is_ended(f);
+}
+
 void fl__future_ask(fl_future *f)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
+	if (!guard(f))
+		return;
 	fl__lock(&f->lock);
 	if (!(fl__load_relaxed(&f->state) & ENDED)) /* relaxed: under the lock; invariant 2 */
 		fl__cancel_request_begin(&f->token, &calls);
@@ -244,7 +353,6 @@ bool fl__future_cancel_pending(fl_future *f)
 		return false;
 	fl__future_finish(f, -ECANCELED, NULL);
 	f->home->ended(f);
-	fl_future_free(f); /* the producer's reference */
 	return true;
 }
 
@@ -252,7 +360,7 @@ int fl_future_cancel(fl_future *f)
 {
 	if (fl__future_cancel_pending(f))
 		return 0;
-	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in step_to_ended() */
+	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
 	if (seen & ENDED)
 		return seen & CANCELLED ? 0 : -EALREADY;
 	fl__future_ask(f); /* if it is just being cancelled elsewhere, that changes nothing */
@@ -264,6 +372,8 @@ int fl_future_cancel(fl_future *f)
 /* Adds `node` to the list; false when the future has ended. */
 static bool register_callback(fl_future *f, struct fl__callback *node)
 {
+	if (!guard(f))
+		return false;
 	fl__lock(&f->lock);
 	bool in_time = !is_ended(f);
 	if (in_time) {
@@ -274,15 +384,11 @@ static bool register_callback(fl_future *f, struct fl__callback *node)
 	return in_time;
 }
 
-int fl__future_register(fl_future *f, fl_future_callback *callback, void *arg)
+void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
 {
-	struct fl__callback *node = fl__alloc(1, sizeof *node);
-	if (!node)
-		return -ENOMEM;
-	node->call = callback;
-	node->arg = arg;
+	*node = (struct fl__callback){.call = callback, .arg = arg};
 	f->callbacks = node;
-	return 0;
+	(void)guard(f); /* true: it has not ended */
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
@@ -293,6 +399,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 			return -ENOMEM;
 		node->call = callback;
 		node->arg = arg;
+		node->owned = true;
 		if (register_callback(f, node))
 			return 0;
 		fl__free(node);
@@ -303,22 +410,24 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 
 /* Waiting. */
 
-/* Has the context run the task itself, where it may and where a wait would not answer at once. */
-static void help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED)) /* relaxed: a hint, the claim decides */
 		return;
 	if (fl_cancel_requested(cancel) || (deadline != FL_FOREVER && deadline <= fl__sys.now()))
 		return;
-	ctx->help(ctx, f);
+	if (f->home->help)
+		f->home->help(f, deadline, cancel);
+	else
+		ctx->help(ctx, f);
 }
 
 int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel)
 {
 	if (is_ended(f))
 		return 0;
-	help(f, deadline, cancel);
+	fl__future_help(f, deadline, cancel);
 	if (f->home->attend)
 		f->home->attend(f, deadline, cancel);
 	return fl__word_wait(&f->state, &ended, deadline, cancel);
@@ -340,7 +449,7 @@ static int copy_result(const fl_future *f, void *result)
 	if (f->error != 0)
 		return FL_ETASK;
 	if (f->type->result_size > 0)
-		memcpy(result, f->result, f->type->result_size);
+		fl__copy(result, f->result, f->type->result_size);
 	return 0;
 }
 
@@ -368,7 +477,7 @@ int fl_future_try_get(fl_future *f, void *result, size_t size)
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in step_to_ended() */
+	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
 	if (seen & ENDED)
 		return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
 	if (!(seen & CLAIMED) && f->home->has_started) {
@@ -393,7 +502,7 @@ int fl_future_error(const fl_future *f)
 
 const char *fl_future_message(const fl_future *f)
 {
-	/* acquire: pairs with the release in step_to_ended() */
+	/* acquire: pairs with the release in try_step() */
 	uint32_t seen = fl__load_acquire(&f->state);
 	if (!(seen & ENDED))
 		return "";

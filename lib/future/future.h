@@ -18,7 +18,12 @@
  *             fl_future_free(f);                      // the producer's reference
  *     }
  */
-struct fl__callback;
+struct fl__callback {
+	struct fl__callback *next;
+	fl_future_callback *call;
+	void *arg;
+	bool owned; /* by the list: freed when it has run */
+};
 
 /* What a future's maker does for it. */
 struct fl__future_home {
@@ -27,12 +32,17 @@ struct fl__future_home {
 	 * queues. False: another has claimed it, or it has started.
 	 */
 	bool (*claim_cancel)(fl_future *f);
-	/* That context has ended it, and its callbacks have run. It still holds the producer's reference. */
+	/*
+	 * That context has ended it, its callbacks have run, and it makes no more use of it: gives back the producer's reference,
+	 * now or when whoever has it comes upon it.
+	 */
 	void (*ended)(fl_future *f);
 	/* Its token was requested: tells whoever runs it, where that cannot see the token. NULL: it can. */
 	void (*asked)(fl_future *f);
 	/* Whether an unclaimed `f` has started elsewhere; NULL: what has started is claimed. */
 	bool (*has_started)(const fl_future *f);
+	/* In place of running its task, which there is none of: helps with what it depends on. NULL: it is a task. */
+	void (*help)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	/* Before a wait: furthers `f` on the calling context for as long as that pays. NULL: nothing to be done. */
 	void (*attend)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	/* Nobody refers to it any more: give back its memory. */
@@ -40,19 +50,22 @@ struct fl__future_home {
 };
 
 struct fl_future {
-	uint32_t state; /* see the table in future.c */
-	uint32_t lock;  /* an fl__lock: guards `callbacks`, the end of `token`, and the step to ENDED */
-	uint32_t refs;
-	int error; /* written before the end is published */
-	const struct fl__future_home *home;
+	uint32_t state; /* with the references: see the table in future.c */
+	uint32_t lock;  /* an fl__lock: see GUARDED there */
+	int error;      /* written before the end is published */
+	uint32_t count; /* of arguments, and results: the maker's */
 	const fl_task_type *type;
-	void *arg, *result;             /* in the maker's block; NULL when of no size */
+	void *arg, *result; /* in the maker's block; NULL when of no size */
+	const struct fl__future_home *home;
+	fl_cancel token;                /* of the task; ends under `lock`, just before the end is published */
 	struct fl__callback *callbacks; /* newest first */
 	char *message;                  /* NULL: none; else from fl__message_new() */
-	fl_cancel token;                /* of the task; ends under `lock`, just before the end is published */
 };
 
-/* Makes a pending future with `refs` references. `parent`: of its token; NULL: none. Everything else is set later. */
+/*
+ * Makes a pending future with `refs` references. `parent`: of its token; NULL: none. `arg` and `result` are set before or
+ * later, the rest here.
+ */
 void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
                      fl_cancel *parent, int64_t deadline);
 
@@ -67,6 +80,9 @@ enum fl__claim { FL__CLAIM_LOST, FL__CLAIM_RUN, FL__CLAIM_CANCEL };
  */
 enum fl__claim fl__future_claim(fl_future *f);
 
+/* Whether somebody has taken that right; a look, without any order. */
+bool fl__future_is_claimed(const fl_future *f);
+
 /* Takes the same right, to cancel: false when another has it. */
 bool fl__future_claim_cancel(fl_future *f);
 
@@ -79,8 +95,11 @@ bool fl__future_claim_ended(fl_future *f);
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
+/* The same, and frees the producer's reference. */
+void fl__future_end(fl_future *f, int error, char *message);
+
 /*
- * The same for a context that may run no code of the user's; `error` and `message` of the future are set. False, and nothing
+ * fl__future_finish() for a context that may run no code of the user's; `error` and `message` of the future are set. False, and nothing
  * happened, when there is some to be run.
  */
 bool fl__future_try_finish(fl_future *f);
@@ -91,8 +110,32 @@ bool fl__future_cancel_pending(fl_future *f);
 /* Asks the task to stop, if it has not ended: requests its token. */
 void fl__future_ask(fl_future *f);
 
-/* Registers a callback on a future that nobody else has seen: 0 or -ENOMEM. */
-int fl__future_register(fl_future *f, fl_future_callback *callback, void *arg);
+/* Before a wait: has the context run the task itself, where it may and where that wait would not answer at once. */
+void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel);
+
+/*
+ * A reference for who has none, but knows that the memory is that of a future that was made, now or before: when it is claimed, and has
+ * not ended. False: it is not.
+ */
+bool fl__future_ref_running(fl_future *f);
+
+/* Whether it has ended, and the caller's reference is the only one, so that nobody can make another. */
+bool fl__future_is_alone(const fl_future *f);
+
+/* Frees a reference, unless it is the last: then it returns false. For who may run no hook. */
+bool fl__future_free_shared(fl_future *f);
+
+/* On the stack of who runs the callbacks of a future. */
+struct fl__calling {
+	const fl_future *future;
+	struct fl__calling *outer;
+};
+
+/* Whether the calling context is in a callback of `f`. */
+bool fl__future_is_calling(const fl_future *f);
+
+/* Registers a callback on a future that nobody else has seen; `node` is the caller's, and stays as long as the future. */
+void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /* A message of FL_MESSAGE_MAX bytes to be written; never NULL: without memory a fixed text, see fl__message_lost(). */
 char *fl__message_new(void);

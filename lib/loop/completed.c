@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for the ends of several fibers: one list for each who waits, to which each fiber appends its end. */
+#include "../future/completed.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "ends.h"
 #include <errno.h>
-#include <fairlead/completed.h>
 #include <limits.h>
 
 static bool has_failed(const struct fl_fiber *f)
@@ -136,7 +136,7 @@ static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, in
 	return rc;
 }
 
-int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_fibers_what what, int64_t deadline, fl_cancel *cancel)
+int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__ends ends = {.until_failure = what == FL_FIRST_ERROR};
 	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
@@ -155,42 +155,29 @@ int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_fibers_what what,
 	return (int)(n - ends.left);
 }
 
-int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_fibers_what what)
+int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_what what)
 {
 	return fl_fibers_wait_until(fibers, n, what, FL_FOREVER, NULL);
 }
 
 /* One after the other. */
 
-struct fl_completed {
+struct fibers {
+	fl_completed base;
 	struct fl__ends ends;
 	fl_loop *loop;
 	size_t n;
 	struct fl__end each[];
 };
 
-int fl_completed_create(fl_completed **made, fl_fiber *const *fibers, size_t n)
+static struct fibers *fibers_of(fl_completed *c)
 {
-	const struct fl_fiber *self = fl_fiber_current();
-	for (size_t i = 0; i < n; i++)
-		if (fibers[i] == self)
-			return -EDEADLK;
-	if (n > (SIZE_MAX - sizeof(fl_completed)) / sizeof(struct fl__end))
-		return -ENOMEM;
-	fl_completed *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
-	if (!c)
-		return -ENOMEM;
-	c->n = n;
-	c->loop = n > 0 ? fibers[0]->loop : NULL;
-	c->ends.enough = n;
-	for (size_t i = 0; i < n; i++)
-		fl__ends_add(&c->ends, &c->each[i], fibers[i]);
-	*made = c;
-	return 0;
+	return (struct fibers *)(void *)c; /* base is its first member */
 }
 
-int fl_completed_try_next(fl_completed *c, size_t *index)
+static int try_next(fl_completed *completed, size_t *index)
 {
+	struct fibers *c = fibers_of(completed);
 	struct fl__end *e;
 	while ((e = take_first(&c->ends)) != NULL) {
 		if (!e->fiber)
@@ -202,10 +189,11 @@ int fl_completed_try_next(fl_completed *c, size_t *index)
 	return c->ends.left > 0 ? -EAGAIN : -ENODATA;
 }
 
-int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+static int next_until(fl_completed *completed, size_t *index, int64_t deadline, fl_cancel *cancel)
 {
+	struct fibers *c = fibers_of(completed);
 	const struct fl_fiber *self = fl_fiber_current();
-	int rc = fl_completed_try_next(c, index);
+	int rc = try_next(completed, index);
 	if (rc == -EAGAIN && !(self && self->loop == c->loop))
 		return -EDEADLK;
 	while (rc == -EAGAIN) {
@@ -213,23 +201,40 @@ int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl
 			fl__panic("fl_completed_next", c, "somebody waits for it already");
 		rc = fl__ends_sleep(&c->ends, deadline, cancel);
 		if (rc == 0)
-			rc = fl_completed_try_next(c, index);
+			rc = try_next(completed, index);
 	}
 	return rc;
 }
 
-int fl_completed_next(fl_completed *c, size_t *index)
+static void free_fibers(fl_completed *completed)
 {
-	return fl_completed_next_until(c, index, FL_FOREVER, NULL);
-}
-
-void fl_completed_free(fl_completed *c)
-{
-	if (!c)
-		return;
+	struct fibers *c = fibers_of(completed);
 	if (c->ends.waiter)
 		fl__panic("fl_completed_free", c, "somebody waits for it");
 	for (size_t i = 0; i < c->n; i++)
 		fl__end_remove(&c->each[i]);
 	fl__free(c);
+}
+
+static const struct fl__completed_ops ops = {try_next, next_until, free_fibers};
+
+int fl_fibers_completed_create(fl_completed **made, fl_fiber *const *fibers, size_t n)
+{
+	const struct fl_fiber *self = fl_fiber_current();
+	for (size_t i = 0; i < n; i++)
+		if (fibers[i] == self)
+			return -EDEADLK;
+	if (n > (SIZE_MAX - sizeof(struct fibers)) / sizeof(struct fl__end))
+		return -ENOMEM;
+	struct fibers *c = fl__alloc(1, sizeof *c + n * sizeof c->each[0]);
+	if (!c)
+		return -ENOMEM;
+	c->base.ops = &ops;
+	c->n = n;
+	c->loop = n > 0 ? fibers[0]->loop : NULL;
+	c->ends.enough = n;
+	for (size_t i = 0; i < n; i++)
+		fl__ends_add(&c->ends, &c->each[i], fibers[i]);
+	*made = &c->base;
+	return 0;
 }

@@ -175,7 +175,7 @@ static int run_next(void *crowd)
 static int run_this(void *arg)
 {
 	struct fl__cell *cell = arg;
-	struct crowd *c = crowd_of(cell->executor);
+	struct crowd *c = crowd_of(fl__cells_of(cell)->executor);
 	struct fl__run run;
 	enter(c, &run);
 	{
@@ -487,7 +487,7 @@ static int settle(struct crowd *c, fl_loop *l)
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
 	fl_fiber *f;
 	c->loop = l;
-	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0);
+	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0, false);
 	int rc = c->held ? fl__fiber_start(l, &f, keep_here, c, c->name, &l->root) : -ENOMEM;
 	if (rc == 0)
 		fl_fiber_detach(f);

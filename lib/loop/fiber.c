@@ -94,7 +94,7 @@ static int body(void *unused)
 	struct fl_fiber *f = fl__fiber_extra(in);
 	(void)unused;
 	int rc = f->function(f->arg);
-	fl__fiber_ctx(in)->scope = NULL;
+	fl__fiber_ctx(in)->front.scope = NULL;
 	fl__locals_end(fl__fiber_ctx(in)); /* destructors may wait; nothing after disown() does */
 	disown(f);
 	if (f->ended)
@@ -132,7 +132,7 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 	f->token.kick = kick;
 	fl__cancel_init_own(&f->token, parent, FL_FOREVER);
 	struct fl__ctx *ctx = fl__fiber_ctx(in);
-	ctx->scope = ctx->own = &f->token.token;
+	ctx->front.scope = ctx->own = &f->token.token;
 	enlist(l, f);
 	*fiber = f;
 	return 0;

@@ -146,10 +146,10 @@ static int post_cell(struct fl__member *m, struct fl__cell *cell)
 {
 	struct fl__crew *c = m->crew;
 	const fl_task_type *type = cell->future.type;
-	const struct draft d = {cell, type, cell->future.arg, cell->count * type->arg_size,
-	                        cell->count * type->result_size};
+	const struct draft d = {cell, type, cell->future.arg, cell->future.count * type->arg_size,
+	                        cell->future.count * type->result_size};
 	cell->seq = m->lane.next;
-	int rc = post(m, &d, cell->task, cell->check, cell->count);
+	int rc = post(m, &d, cell->task, cell->check, cell->future.count);
 	if (rc != 0)
 		return rc;
 	cell->member = m;

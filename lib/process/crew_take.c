@@ -115,7 +115,7 @@ static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 static int take_result(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
 {
 	const fl_task_type *type = cell->future.type;
-	const size_t size = cell->count * type->result_size;
+	const size_t size = cell->future.count * type->result_size;
 	const struct fl__replies *replies = m->lane.replies;
 	const unsigned slot = cell->seq % FL__LANE_DEPTH;
 	if (size == 0)
@@ -154,7 +154,7 @@ static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__r
 	const unsigned slot = cell->seq % FL__LANE_DEPTH;
 	const bool skipped = reply->flags & FL__REPLY_SKIPPED;
 	const bool failed = reply->error != 0;
-	if (!skipped && (failed ? reply->count >= cell->count : reply->count != cell->count))
+	if (!skipped && (failed ? reply->count >= cell->future.count : reply->count != cell->future.count))
 		return false;
 	m->cells[slot] = NULL;
 	cell->member = NULL;

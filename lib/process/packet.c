@@ -63,14 +63,19 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * After a receive of nothing: the end, or an empty packet? Once the peer has closed, packets only become fewer. What the
- * library sends has bytes, so without bytes nothing of it is left.
+ * After a receive of nothing: is it the end, an empty packet, or neither? What the library sends has bytes, so once the peer has
+ * closed, without bytes nothing of it is left. With bytes the kernel may have told the end too early: it looks for a packet
+ * first and for the close second, and the peer may send its last one and close in between.
+ * 0: receive again. -EPIPE: the end. -EBADMSG: somebody has sent an empty packet.
  */
-static bool is_end(int socket)
+static int nothing_came(int socket)
 {
 	short seen = 0;
-	return fl__fd_sys.poll(socket, POLLRDHUP, &seen, 0) < 0 ||
-	       ((seen & (POLLRDHUP | POLLHUP)) && fl__fd_sys.waiting(socket) <= 0);
+	if (fl__fd_sys.poll(socket, POLLRDHUP, &seen, 0) < 0)
+		return -EPIPE;
+	if (!(seen & (POLLRDHUP | POLLHUP)))
+		return -EBADMSG;
+	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
 }
 
 /* The descriptors of one piece of control data. What we did not ask for is closed. */
@@ -89,7 +94,8 @@ static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 	}
 }
 
-int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
+/* One receive of whatever comes first: its bytes, descriptors and flags. */
+static int receive(int socket, struct fl__packet *packet, int flags)
 {
 	union {
 		struct cmsghdr header;
@@ -113,13 +119,21 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 	packet->lost = packet->fds && (message.msg_flags & MSG_CTRUNC);
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(&message); c; c = CMSG_NXTHDR(&message, c))
 		take_fds(packet, c);
-	if (n > 0 || packet->cut)
-		return 0;
-	fl__fds_close(packet->fds, packet->n_fds);
-	packet->n_fds = 0;
-	if (is_end(socket))
-		return -EPIPE;
-	return -EBADMSG;
+	return 0;
+}
+
+int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
+{
+	int rc;
+	do {
+		rc = receive(socket, packet, flags);
+		if (rc != 0 || packet->size > 0 || packet->cut)
+			return rc;
+		rc = packet->n_fds > 0 || packet->lost ? -EBADMSG : nothing_came(socket);
+		fl__fds_close(packet->fds, packet->n_fds);
+		packet->n_fds = 0;
+	} while (rc == 0);
+	return rc;
 }
 
 /* Hands over what was received, or closes it. */

@@ -280,7 +280,7 @@ static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int6
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
-	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->scope)))
+	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))
 		return poll_until(fd, events, deadline);
 	int rc = wait_by_context(ctx, fd, events, deadline, cancel);
 	if (rc != -ENOSYS)

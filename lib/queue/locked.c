@@ -1,13 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What is the same for all that hold items under a lock (locked.h). */
 #include "locked.h"
-#include "../wait/lock.h"
+#include "../base/sys.h"
+#include <fairlead/time.h>
+
+/*
+ * Who waits pauses four times as long each time, until others have had some hundred sections in a row meanwhile: each look at the lock
+ * takes its line, and each change of who has it those of the items, from who works there. From then on it yields, too, for the one that
+ * holds it may have lost its CPU; and naps at last, for that one may be of a lower priority. It does not leave to a fiber of
+ * its own thread, since the lot may be open.
+ */
+static void stay_away(const struct fl__locked *l, unsigned round)
+{
+	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512, YIELDS = 32 };
+	if (round < ROUNDS) {
+		const unsigned pauses = (unsigned)PAUSES << 2 * round;
+		fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
+	} else if (round < ROUNDS + YIELDS) {
+		fl__sys.yield();
+		fl__pause(PAUSES_MOST);
+	} else {
+		(void)fl__sys.futex_wait(&l->lock, FL__LOCKED_HELD, fl_after(FL_US(50))); /* the time alone ends it */
+	}
+}
+
+void fl__locked_enter_late(struct fl__locked *l)
+{
+	unsigned round = 0;
+	do
+		stay_away(l, round++);
+	while (fl__load_relaxed(&l->lock) != 0 || !fl__locked_try_enter(l)); /* relaxed: the CAS acquires */
+}
 
 static int look(struct fl__locked *l, int (*may)(const struct fl__locked *l))
 {
-	fl__lock(&l->lock);
+	fl__locked_enter(l);
 	const int rc = may(l);
-	(void)fl__unlock(&l->lock);
+	fl__locked_leave(l);
 	return rc;
 }
 
@@ -21,13 +50,27 @@ int fl__locked_can_put(void *state)
 	return look(state, fl__locked_may_put);
 }
 
+/* Relaxed, those of the next two: whoever acts on it takes the lock, and looks there again. */
+
+bool fl__locked_seems_get(void *state)
+{
+	struct fl__locked *l = state;
+	return fl__load_relaxed(&l->length) > 0 || fl__load_relaxed(&l->closed);
+}
+
+bool fl__locked_seems_put(void *state)
+{
+	struct fl__locked *l = state;
+	return fl__load_relaxed(&l->length) < l->capacity || l->overwrites || fl__load_relaxed(&l->closed);
+}
+
 static bool mark(struct fl__locked *l, enum fl__queue_side side)
 {
-	fl__lock(&l->lock);
+	fl__locked_enter(l);
 	const bool marks = (side == FL__GETTERS ? fl__locked_may_get(l) : fl__locked_may_put(l)) == -EAGAIN;
 	if (marks)
 		l->marked[side] = true;
-	(void)fl__unlock(&l->lock);
+	fl__locked_leave(l);
 	return marks;
 }
 
@@ -44,26 +87,26 @@ bool fl__locked_mark_full(void *state)
 void fl__locked_close(void *state)
 {
 	struct fl__locked *l = state;
-	fl__lock(&l->lock);
-	l->closed = true;
-	(void)fl__unlock(&l->lock);
+	fl__locked_enter(l);
+	fl__locked_set_closed(l);
+	fl__locked_leave(l);
 }
 
 bool fl__locked_is_closed(void *state)
 {
 	struct fl__locked *l = state;
-	fl__lock(&l->lock);
+	fl__locked_enter(l);
 	const bool closed = l->closed;
-	(void)fl__unlock(&l->lock);
+	fl__locked_leave(l);
 	return closed;
 }
 
 size_t fl__locked_length(void *state)
 {
 	struct fl__locked *l = state;
-	fl__lock(&l->lock);
+	fl__locked_enter(l);
 	const size_t length = l->length;
-	(void)fl__unlock(&l->lock);
+	fl__locked_leave(l);
 	return length;
 }
 
@@ -75,8 +118,8 @@ size_t fl__locked_capacity(const void *state)
 uint64_t fl__locked_puts(void *state)
 {
 	struct fl__locked *l = state;
-	fl__lock(&l->lock);
+	fl__locked_enter(l);
 	const uint64_t puts = l->puts;
-	(void)fl__unlock(&l->lock);
+	fl__locked_leave(l);
 	return puts;
 }

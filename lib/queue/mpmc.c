@@ -51,7 +51,7 @@
 
 int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
-	enum { STAMP = sizeof(uint64_t), ALIGNED = 16 };
+	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
 	const size_t offset = item_size % ALIGNED == 0 ? ALIGNED : STAMP; /* as aligned as malloc makes it */
 	size_t slot, bytes;
 	if (item_size == 0 || capacity == 0)
@@ -75,6 +75,7 @@ int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_
 	    .offset = offset,
 	    .item_size = item_size,
 	    .capacity = capacity,
+	    .ahead = item_size > FL__MPMC_SMALL && capacity >= AHEAD_CAPACITY ? AHEAD : 0,
 	};
 	q->head = q->tail = lap * fl__mpmc_lap(q);
 	for (uint64_t at = q->head; capacity > 0; capacity--, at += FL__MPMC_STEP)
@@ -178,6 +179,21 @@ bool fl__mpmc_mark_full(struct fl__mpmc *q)
 		/* release: what was done before; pairs with the CAS of claim_item() */
 	} while (!fl__cas_weak_release(&q->head, &head, head | FL__MPMC_WAIT));
 	return true;
+}
+
+void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
+{
+	enum { TURNS = 64, SEVERAL = 2 * FL__MPMC_STEP };
+	if (q->ahead == 0)
+		return;
+	uint64_t *const waited = gets ? &q->get_waited : &q->put_waited;
+	/* relaxed, all: a wrong guess costs time and nothing else */
+	const uint64_t at = fl__load_relaxed(gets ? &q->head : &q->tail) & ~(uint64_t)FL__MPMC_FLAGS;
+	if (fl__load_relaxed(fl__mpmc_stamp(fl__mpmc_slot(q, at))) == (gets ? at + FL__MPMC_ITEM : at))
+		return;
+	if (at - fl__load_relaxed(waited) > SEVERAL)
+		fl__pause(TURNS);
+	fl__store_relaxed(waited, at);
 }
 
 /* What users see. */

@@ -32,6 +32,13 @@ int fl__mpmc_can_put(struct fl__mpmc *q);
 int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
+ * For who may wait, and has found it empty (full) or not looked yet. Who is faster comes to where the others are, and then both want the
+ * same lines for each item: where items are large, several times as long. So it lets them go ahead by some lines, if there
+ * were several items since that was last done: who waits for an answer to each is not kept.
+ */
+void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
+
+/*
  * For who wants to sleep. Marks the tail (the head) with WAIT if the ring is empty and open (full and open), with nobody
  * between a claim and its publication; returns whether it is marked, and was so at that moment. Whoever claims next takes
  * the mark off, owes a wake, and sees what was done before this call. One mark stands for all who sleep; who leaves may leave

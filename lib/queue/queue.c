@@ -63,8 +63,7 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 	q->item_size = item_size;
 	q->drop = c.drop;
 	q->drop_arg = c.drop_arg;
-	q->forks =
-	    fl__load_relaxed(&fl__fork_count); /* relaxed: changes in a forked child alone, which has one thread */
+	q->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	*made = q;
 	return 0;
 }

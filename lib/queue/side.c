@@ -86,8 +86,8 @@ void fl__queue_wake_all(fl_queue *q)
 
 bool fl__queue_is_awaited(fl_queue *q)
 {
-	/* relaxed: changes in a forked child alone, which has one thread; acquire: who has left has left, as fl__queue_leave() releases */
-	return (q->forks == fl__load_relaxed(&fl__fork_count) && fl__load_acquire(&q->inside) > 0) ||
+	/* acquire: who has left has left, as fl__queue_leave() releases */
+	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
 	       fl__lot_waited(fl__queue_line(q, FL__GETTERS)) || fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) ||
 	       fl__lot_waited(fl__queue_line(q, FL__JOINERS));
 }
@@ -122,6 +122,8 @@ struct looked_at {
 static bool has_come(const void *what)
 {
 	const struct looked_at *at = what;
+	if (at->q->type->seems[at->side])
+		return at->q->type->seems[at->side](at->q->state);
 	const int rc = at->q->type->can[at->side](at->q->state);
 	return rc != -EAGAIN && rc != -EBUSY;
 }
@@ -190,6 +192,8 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
 {
 	if (q->pair)
 		fl__pair_back_off(q->pair, call->side);
+	else if (q->ring && fl__ctx_get()->ops == &fl__thread_parker) /* a fiber has others to run meanwhile */
+		fl__mpmc_back_off(q->ring, call->side == FL__GETTERS);
 	const int rc = fl__queue_call_now(q, call);
 	return rc == -EAGAIN ? make_late(q, call, deadline, cancel) : rc;
 }

@@ -35,6 +35,12 @@ struct fl__queue_type {
 	int (*can[2])(void *state);
 
 	/*
+	 * NULL, or for who looks again and again before it sleeps, instead of the above: whether that may be another result than -EAGAIN,
+	 * found out without keeping anybody else from anything. The answer may be out of date, but not for ever.
+	 */
+	bool (*seems[2])(void *state);
+
+	/*
 	 * For who is about to sleep, with the lot open: marks that a getter (a putter) sleeps, if there is no item (no space)
 	 * at that moment, nobody is in the middle of a put (a get), and it is not closed; returns whether it is marked. The next
 	 * put (get) takes the mark off and owes a wake.

@@ -149,36 +149,14 @@ static uint64_t unbounded_puts(void *state)
 	return fl__chain_puts(chain_of(state));
 }
 
-const struct fl__queue_type fl__queue_unbounded = {
-    .size = sizeof(struct fl__chain) + FL__LINE - 1,
-    .init = unbounded_init,
-    .fini = unbounded_fini,
-    .put = unbounded_put,
-    .get = unbounded_get,
-    .discard = unbounded_discard,
-    .can = {unbounded_can_get, unbounded_can_put},
-    .mark = {unbounded_mark_empty, never_full},
-    .close = unbounded_close,
-    .is_closed = unbounded_is_closed,
-    .length = unbounded_length,
-    .capacity = unbounded_capacity,
-    .puts = unbounded_puts,
-    .puts_shrink = true,
-};
+#define UNBOUNDED(get_)                                                                                                \
+	{                                                                                                              \
+		.size = sizeof(struct fl__chain) + FL__LINE - 1, .init = unbounded_init, .fini = unbounded_fini,       \
+		.put = unbounded_put, .get = (get_), .discard = unbounded_discard,                                     \
+		.can = {unbounded_can_get, unbounded_can_put}, .mark = {unbounded_mark_empty, never_full},             \
+		.close = unbounded_close, .is_closed = unbounded_is_closed, .length = unbounded_length,                \
+		.capacity = unbounded_capacity, .puts = unbounded_puts, .puts_shrink = true,                           \
+	}
 
-const struct fl__queue_type fl__queue_inbox = {
-    .size = sizeof(struct fl__chain) + FL__LINE - 1,
-    .init = unbounded_init,
-    .fini = unbounded_fini,
-    .put = unbounded_put,
-    .get = unbounded_get_alone,
-    .discard = unbounded_discard,
-    .can = {unbounded_can_get, unbounded_can_put},
-    .mark = {unbounded_mark_empty, never_full},
-    .close = unbounded_close,
-    .is_closed = unbounded_is_closed,
-    .length = unbounded_length,
-    .capacity = unbounded_capacity,
-    .puts = unbounded_puts,
-    .puts_shrink = true,
-};
+const struct fl__queue_type fl__queue_unbounded = UNBOUNDED(unbounded_get);
+const struct fl__queue_type fl__queue_inbox = UNBOUNDED(unbounded_get_alone);

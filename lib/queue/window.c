@@ -8,7 +8,6 @@
  * Linearization: of each call, the section under the lock; of a call for several, one for each item.
  */
 #include "../base/sys.h"
-#include "../wait/lock.h"
 #include "locked.h"
 #include "queue.h"
 #include <fairlead/inline.h>
@@ -52,14 +51,14 @@ static void *item_at(const struct window *w, size_t i)
 static void add(struct window *w, const void *item)
 {
 	fl__copy(item_at(w, w->locked.length), item, w->item_size);
-	w->locked.length++;
+	fl__locked_set_length(&w->locked, w->locked.length + 1);
 	w->locked.puts++;
 }
 
 static void remove_oldest(struct window *w)
 {
 	w->first = w->first + 1 < w->locked.capacity ? w->first + 1 : 0;
-	w->locked.length--;
+	fl__locked_set_length(&w->locked, w->locked.length - 1);
 }
 
 static void *next(const struct window *w)
@@ -70,7 +69,7 @@ static void *next(const struct window *w)
 static void remove_next(struct window *w)
 {
 	if (w->lifo)
-		w->locked.length--;
+		fl__locked_set_length(&w->locked, w->locked.length - 1);
 	else
 		remove_oldest(w);
 }
@@ -81,7 +80,7 @@ static void remove_next(struct window *w)
  */
 static int put_one(struct window *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
-	fl__lock(&w->locked.lock);
+	fl__locked_enter(&w->locked);
 	int rc = fl__locked_may_put(&w->locked);
 	*dropped = rc == 0 && w->locked.length == w->locked.capacity;
 	if (*dropped && !oldest)
@@ -95,7 +94,7 @@ static int put_one(struct window *w, const void *item, void *oldest, bool *dropp
 		add(w, item);
 		*owes_wake |= fl__locked_take_mark(&w->locked, FL__GETTERS);
 	}
-	(void)fl__unlock(&w->locked.lock);
+	fl__locked_leave(&w->locked);
 	return rc;
 }
 
@@ -142,7 +141,7 @@ static int window_get(void *state, void *items, size_t n, size_t *count, bool *o
 	struct window *w = state;
 	unsigned char *item = items;
 	(void)owes_wake; /* no put sleeps */
-	fl__lock(&w->locked.lock);
+	fl__locked_enter(&w->locked);
 	const int rc = fl__locked_may_get(&w->locked);
 	if (rc == 0) {
 		*count = n < w->locked.length ? n : w->locked.length;
@@ -151,7 +150,7 @@ static int window_get(void *state, void *items, size_t n, size_t *count, bool *o
 			remove_next(w);
 		}
 	}
-	(void)fl__unlock(&w->locked.lock);
+	fl__locked_leave(&w->locked);
 	return rc;
 }
 
@@ -160,15 +159,19 @@ static int window_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct window *w = (struct window *)(void *)of->state;
 	(void)owes_wake;
-	fl__lock(&w->locked.lock);
+	fl__locked_enter(&w->locked);
 	const int rc = fl__locked_may_get(&w->locked);
-	struct window taken = *w;
+	struct window taken = {.locked = {.length = w->locked.length, .capacity = w->locked.capacity},
+	                       .lifo = w->lifo, /* all but the lock, which others write to */
+	                       .item_size = w->item_size,
+	                       .items = w->items,
+	                       .first = w->first};
 	if (rc == 0) {
-		w->locked.closed = true;
-		w->locked.length = 0;
+		fl__locked_set_closed(&w->locked);
+		fl__locked_set_length(&w->locked, 0);
 		w->items = NULL;
 	}
-	(void)fl__unlock(&w->locked.lock);
+	fl__locked_leave(&w->locked);
 	if (rc != 0)
 		return rc;
 	for (*count = taken.locked.length; taken.locked.length > 0; remove_next(&taken)) {
@@ -180,18 +183,4 @@ static int window_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	return 0;
 }
 
-const struct fl__queue_type fl__queue_window = {
-    .size = sizeof(struct window),
-    .init = window_init,
-    .fini = window_fini,
-    .put = window_put,
-    .get = window_get,
-    .discard = window_discard,
-    .can = {fl__locked_can_get, fl__locked_can_put},
-    .mark = {fl__locked_mark_empty, fl__locked_mark_full},
-    .close = fl__locked_close,
-    .is_closed = fl__locked_is_closed,
-    .length = fl__locked_length,
-    .capacity = fl__locked_capacity,
-    .puts = fl__locked_puts,
-};
+const struct fl__queue_type fl__queue_window = FL__LOCKED_QUEUE(window);

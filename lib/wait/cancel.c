@@ -82,7 +82,7 @@ void fl_cancel_destroy(fl_cancel *c)
 	 * Nobody else is in the tree, and no request was seen, whose end would have to be waited for. relaxed: a request that is
 	 * made at the same time would be one of a token that is gone.
 	 */
-	if (!c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0)
+	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel *root = root_of(c);
 	fl__lock(&root->lock_);
@@ -203,14 +203,14 @@ int64_t fl_cancel_deadline(const fl_cancel *c)
 
 fl_cancel *fl_cancel_scope(void)
 {
-	return fl__ctx_get()->scope;
+	return fl__ctx_get()->front.scope;
 }
 
 fl_cancel *fl_cancel_scope_set(fl_cancel *c)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel *before = ctx->scope;
-	ctx->scope = c == FL_SHIELDED ? NULL : c;
+	fl_cancel *before = ctx->front.scope;
+	ctx->front.scope = c == FL_SHIELDED ? NULL : c;
 	return before;
 }
 

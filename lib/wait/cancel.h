@@ -52,7 +52,7 @@ bool fl__cancel_renew(fl_cancel *c);
 static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
 {
 	if (!cancel)
-		cancel = ctx->scope;
+		cancel = ctx->front.scope;
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
 }
 
@@ -69,6 +69,13 @@ static inline bool fl__cancel_is_requested(const fl_cancel *c)
 	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with request_one() */
 		return true;
 	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
+}
+
+/* Whether it is in no tree and was never requested, so that its end is nothing to be done. By whoever may end it. */
+static inline bool fl__cancel_is_alone(const fl_cancel *c)
+{
+	/* relaxed: as in fl_cancel_destroy() */
+	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
 }
 
 /* Adds `node` to those that a request wakes; false when the token is requested, also by its deadline. */

@@ -9,7 +9,7 @@
 #include "lot.h"
 #include <pthread.h>
 
-_Thread_local struct fl__ctx *fl__ctx_current;
+__thread struct fl__ctx *fl__ctx_current;
 static _Thread_local struct fl__ctx thread_ctx;
 
 uint32_t fl__fork_count;

@@ -2,7 +2,9 @@
 #ifndef FL_WAIT_CONTEXT_H
 #define FL_WAIT_CONTEXT_H
 
+#include "../base/atomic.h"
 #include <fairlead/cancel.h>
+#include <fairlead/join.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -41,9 +43,9 @@ struct fl__ctx_ops {
 };
 
 struct fl__ctx {
+	struct fl__ctx_front front;
 	const struct fl__ctx_ops *ops;
-	uint64_t id;      /* never 0, never used twice in a process */
-	fl_cancel *scope; /* observed by plain waits; NULL: none */
+	uint64_t id; /* never 0, never used twice in a process */
 	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
 	fl_cancel *own;
 	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Its thread's alone */
@@ -58,13 +60,13 @@ struct fl__ctx {
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
 	void *helper;
+	struct fl__calling *calling; /* the innermost future whose callbacks this context runs: lib/future/future.h */
 	/* The thread parker's own. */
 	int64_t spin_ns;
 	unsigned looks, spins;
 };
 
-/* The current context of the calling thread; NULL when the thread has not met the library yet. */
-extern _Thread_local struct fl__ctx *fl__ctx_current __attribute__((tls_model("initial-exec")));
+/* The current context of the calling thread, NULL when the thread has not met the library yet, is in fairlead/join.h. */
 
 struct fl__ctx *fl__ctx_adopt_thread(void);
 
@@ -85,7 +87,14 @@ extern const struct fl__ctx_ops fl__thread_parker;
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline);
 
-/* Counts the forks between the first process and this one; objects with threads of their own compare it. */
+/* Counts the forks between the first process and this one; objects with threads of their own keep what it was. */
 extern uint32_t fl__fork_count;
+
+/* Whether this is a forked child of the process in which it was `count`. */
+static inline bool fl__is_forked(uint32_t count)
+{
+	return count !=
+	       fl__load_relaxed(&fl__fork_count); /* relaxed: changes in a child alone, before it has threads */
+}
 
 #endif

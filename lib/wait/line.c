@@ -36,6 +36,12 @@ void fl__line_add(struct fl__line *line, struct fl__node *node)
 	first->prev = node;
 }
 
+void fl__line_add_first(struct fl__line *line, struct fl__node *node)
+{
+	fl__line_add(line, node); /* before the first, as the line is a ring */
+	line->first = node;
+}
+
 void fl__line_remove(struct fl__line *line, struct fl__node *node)
 {
 	if (!node->queued)
@@ -51,13 +57,15 @@ void fl__line_remove(struct fl__line *line, struct fl__node *node)
 	node->prev->next = node->next;
 }
 
-void fl__line_wake(struct fl__line *line, size_t max)
+size_t fl__line_wake(struct fl__line *line, size_t max)
 {
+	size_t woken = 0;
 	forget_parents(line);
-	for (struct fl__node *node; max > 0 && (node = line->first) != NULL;) {
+	for (struct fl__node *node; woken < max && (node = line->first) != NULL;) {
 		const bool counts = !node->observer; /* read now: once it is woken, it may be gone */
 		fl__line_remove(line, node);
 		if (fl__node_wake(node))
-			max -= counts;
+			woken += counts;
 	}
+	return woken;
 }

@@ -37,10 +37,13 @@ bool fl__line_is_waited(struct fl__line *line);
 /* Adds `node`, whose wait and observer are set (FL__NODE), at its end. */
 void fl__line_add(struct fl__line *line, struct fl__node *node);
 
+/* The same at its beginning. */
+void fl__line_add_first(struct fl__line *line, struct fl__node *node);
+
 /* Takes `node` out, if it is still in it. */
 void fl__line_remove(struct fl__line *line, struct fl__node *node);
 
-/* Wakes up to `max` waiters, oldest first, that have not given up, and the observers before them. */
-void fl__line_wake(struct fl__line *line, size_t max);
+/* Wakes up to `max` waiters, oldest first, that have not given up, and the observers before them. Returns how many, observers apart. */
+size_t fl__line_wake(struct fl__line *line, size_t max);
 
 #endif

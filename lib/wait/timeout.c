@@ -11,10 +11,10 @@ void fl_timeout_begin(fl_timeout *t, int64_t deadline)
 	if (t->context_)
 		fl__panic("fl_timeout_begin", t, "begun before, and not ended");
 	fl_cancel_init(&t->token_, NULL, deadline);
-	t->before_ = ctx->scope;
+	t->before_ = ctx->front.scope;
 	t->deadline_ = deadline;
 	t->context_ = ctx;
-	ctx->scope = &t->token_;
+	ctx->front.scope = &t->token_;
 }
 
 int fl_timeout_end(fl_timeout *t, int rc)
@@ -22,9 +22,9 @@ int fl_timeout_end(fl_timeout *t, int rc)
 	struct fl__ctx *ctx = t->context_;
 	if (!ctx)
 		return rc;
-	if (ctx != fl__ctx_get() || ctx->scope != &t->token_)
+	if (ctx != fl__ctx_get() || ctx->front.scope != &t->token_)
 		fl__panic("fl_timeout_end", t, "not the scope of the calling context");
-	ctx->scope = t->before_;
+	ctx->front.scope = t->before_;
 	fl_cancel_destroy(&t->token_);
 	t->context_ = NULL;
 	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_requested(NULL);

@@ -29,7 +29,7 @@ static inline bool on_claim_cancel(fl_future *f)
 
 static inline void on_ended(fl_future *f)
 {
-	(void)f;
+	fl_future_free(f);
 }
 
 static inline void on_release(fl_future *f)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues of other orders: whatever is called at once, one after the other explains it; and their waits. */
-#include "cases.h"
+#include "lins.h"
 #include <fairlead/queue.h>
-#include <fairlead/stress_lin.h>
 
 static int by_key(const void *a, const void *b, void *compare_arg)
 {
@@ -30,45 +29,12 @@ FL_STRESS_SETUP(lin_lifo)
 	s->q = ordered(FL_LIFO, 2);
 }
 
-FL_LIN_OP(lin_lifo, put, FL_LIN_PUT, .weight = 3)
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_lifo, get, FL_LIN_GET, .weight = 3)
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_lifo, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
-
-FL_LIN_OP(lin_lifo, length, FL_LIN_LENGTH)
-{
-	return (int64_t)fl_queue_length(s->q);
-}
-
-FL_LIN_OP(lin_lifo, put_many, FL_LIN_PUT_MANY, .keys = 3)
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_lifo, get_many, FL_LIN_GET_MANY, .keys = 3)
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_lifo, fl_queue, .weight = 3)
+LIN_GET(lin_lifo, fl_queue, .weight = 3)
+LIN_CLOSE(lin_lifo, fl_queue)
+LIN_LENGTH(lin_lifo, fl_queue)
+LIN_PUT_MANY(lin_lifo, fl_queue, .keys = LIN_MOST)
+LIN_GET_MANY(lin_lifo, fl_queue, .keys = LIN_MOST)
 
 FL_LIN(lin_lifo, &fl_lin_lifo, .limit = 2)
 {
@@ -85,45 +51,12 @@ FL_STRESS_SETUP(lin_lifo_unbounded)
 	s->q = ordered(FL_LIFO, FL_UNBOUNDED);
 }
 
-FL_LIN_OP(lin_lifo_unbounded, put, FL_LIN_PUT, .weight = 3)
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_lifo_unbounded, get, FL_LIN_GET, .weight = 3)
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_lifo_unbounded, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
-
-FL_LIN_OP(lin_lifo_unbounded, length, FL_LIN_LENGTH)
-{
-	return (int64_t)fl_queue_length(s->q);
-}
-
-FL_LIN_OP(lin_lifo_unbounded, put_many, FL_LIN_PUT_MANY, .keys = 3)
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_lifo_unbounded, get_many, FL_LIN_GET_MANY, .keys = 3)
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_lifo_unbounded, fl_queue, .weight = 3)
+LIN_GET(lin_lifo_unbounded, fl_queue, .weight = 3)
+LIN_CLOSE(lin_lifo_unbounded, fl_queue)
+LIN_LENGTH(lin_lifo_unbounded, fl_queue)
+LIN_PUT_MANY(lin_lifo_unbounded, fl_queue, .keys = LIN_MOST)
+LIN_GET_MANY(lin_lifo_unbounded, fl_queue, .keys = LIN_MOST)
 
 FL_LIN(lin_lifo_unbounded, &fl_lin_lifo)
 {
@@ -140,45 +73,12 @@ FL_STRESS_SETUP(lin_priority)
 	s->q = ordered(FL_PRIORITY, 3);
 }
 
-FL_LIN_OP(lin_priority, put, FL_LIN_PUT, .weight = 3, .keys = 3)
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_priority, get, FL_LIN_GET, .weight = 3)
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_priority, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
-
-FL_LIN_OP(lin_priority, length, FL_LIN_LENGTH)
-{
-	return (int64_t)fl_queue_length(s->q);
-}
-
-FL_LIN_OP(lin_priority, put_many, FL_LIN_PUT_MANY, .keys = 3)
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_priority, get_many, FL_LIN_GET_MANY, .keys = 3)
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_priority, fl_queue, .weight = 3, .keys = 3)
+LIN_GET(lin_priority, fl_queue, .weight = 3)
+LIN_CLOSE(lin_priority, fl_queue)
+LIN_LENGTH(lin_priority, fl_queue)
+LIN_PUT_MANY(lin_priority, fl_queue, .keys = LIN_MOST)
+LIN_GET_MANY(lin_priority, fl_queue, .keys = LIN_MOST)
 
 FL_LIN(lin_priority, &fl_lin_priority, .limit = 3)
 {
@@ -195,45 +95,12 @@ FL_STRESS_SETUP(lin_priority_unbounded)
 	s->q = ordered(FL_PRIORITY, FL_UNBOUNDED);
 }
 
-FL_LIN_OP(lin_priority_unbounded, put, FL_LIN_PUT, .weight = 3, .keys = 3)
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_priority_unbounded, get, FL_LIN_GET, .weight = 3)
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_priority_unbounded, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
-
-FL_LIN_OP(lin_priority_unbounded, length, FL_LIN_LENGTH)
-{
-	return (int64_t)fl_queue_length(s->q);
-}
-
-FL_LIN_OP(lin_priority_unbounded, put_many, FL_LIN_PUT_MANY, .keys = 3)
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_priority_unbounded, get_many, FL_LIN_GET_MANY, .keys = 3)
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_priority_unbounded, fl_queue, .weight = 3, .keys = 3)
+LIN_GET(lin_priority_unbounded, fl_queue, .weight = 3)
+LIN_CLOSE(lin_priority_unbounded, fl_queue)
+LIN_LENGTH(lin_priority_unbounded, fl_queue)
+LIN_PUT_MANY(lin_priority_unbounded, fl_queue, .keys = LIN_MOST)
+LIN_GET_MANY(lin_priority_unbounded, fl_queue, .keys = LIN_MOST)
 
 FL_LIN(lin_priority_unbounded, &fl_lin_priority)
 {

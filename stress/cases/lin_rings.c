@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The rings that never wait, each against the sequential queue. */
 #include "../../lib/queue/queue.h"
-#include "cases.h"
+#include "lins.h"
 #include <fairlead/mpmc.h>
 #include <fairlead/spsc.h>
-#include <fairlead/stress_lin.h>
 
 /*
  * First in, first out, and the calls for several may do it with fewer than there would be space for, or items: they count
@@ -40,40 +39,11 @@ FL_STRESS_SETUP(lin_mpmc)
 	OK(fl_mpmc_create(&s->q, sizeof(int), 2));
 }
 
-FL_LIN_OP(lin_mpmc, put, FL_LIN_PUT, .weight = 3)
-{
-	return fl_mpmc_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_mpmc, get, FL_LIN_GET, .weight = 3)
-{
-	int item, rc = fl_mpmc_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_mpmc, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_mpmc_close(s->q);
-	return 0;
-}
-
-FL_LIN_OP(lin_mpmc, put_many, FL_LIN_PUT_MANY, .keys = 3)
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_mpmc_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_mpmc, get_many, FL_LIN_GET_MANY, .keys = 3)
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_mpmc_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
+LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
+LIN_CLOSE(lin_mpmc, fl_mpmc)
+LIN_PUT_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
+LIN_GET_MANY(lin_mpmc, fl_mpmc, .keys = LIN_MOST)
 
 FL_LIN(lin_mpmc, &fewer, .limit = 2)
 {
@@ -90,16 +60,8 @@ FL_STRESS_SETUP(lin_mpmc_one)
 	OK(fl_mpmc_create(&s->q, sizeof(int), 1));
 }
 
-FL_LIN_OP(lin_mpmc_one, put, FL_LIN_PUT)
-{
-	return fl_mpmc_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_mpmc_one, get, FL_LIN_GET)
-{
-	int item, rc = fl_mpmc_try_get(s->q, &item);
-	return rc ? rc : item;
-}
+LIN_PUT(lin_mpmc_one, fl_mpmc, .weight = 1)
+LIN_GET(lin_mpmc_one, fl_mpmc, .weight = 1)
 
 FL_LIN(lin_mpmc_one, &fl_lin_fifo, .limit = 1)
 {
@@ -116,34 +78,10 @@ FL_STRESS_SETUP(lin_spsc)
 	OK(fl_spsc_create(&s->q, sizeof(int), 2));
 }
 
-FL_LIN_OP(lin_spsc, put, FL_LIN_PUT, .by = FL_LIN_THREAD(0))
-{
-	return fl_spsc_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_spsc, put_many, FL_LIN_PUT_MANY, .keys = 3, .by = FL_LIN_THREAD(0))
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_spsc_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_spsc, get, FL_LIN_GET, .by = FL_LIN_THREAD(1))
-{
-	int item, rc = fl_spsc_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_spsc, get_many, FL_LIN_GET_MANY, .keys = 3, .by = FL_LIN_THREAD(1))
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_spsc_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
+LIN_PUT(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(0))
+LIN_PUT_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_GET(lin_spsc, fl_spsc, .by = FL_LIN_THREAD(1))
+LIN_GET_MANY(lin_spsc, fl_spsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
 
 FL_LIN(lin_spsc, &fewer, .limit = 2, .threads = 2, .refusals_apart = true)
 {
@@ -163,40 +101,11 @@ FL_STRESS_SETUP(lin_pair)
 		fl__queue_as_pair(s->q)->flags |= FL__PAIR_FENCED;
 }
 
-FL_LIN_OP(lin_pair, put, FL_LIN_PUT, .by = FL_LIN_THREAD(0))
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_pair, put_many, FL_LIN_PUT_MANY, .keys = 3, .by = FL_LIN_THREAD(0))
-{
-	int items[3];
-	for (unsigned i = 0; i < 3; i++)
-		items[i] = (int)fl_lin_item(arg, i);
-	return (int64_t)fl_queue_try_put_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-}
-
-FL_LIN_OP(lin_pair, get, FL_LIN_GET, .by = FL_LIN_THREAD(1))
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_pair, get_many, FL_LIN_GET_MANY, .keys = 3, .by = FL_LIN_THREAD(1))
-{
-	int items[3];
-	int64_t got[3];
-	unsigned n = (unsigned)fl_queue_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1);
-	for (unsigned i = 0; i < n; i++)
-		got[i] = items[i];
-	return fl_lin_items(n, got);
-}
-
-FL_LIN_OP(lin_pair, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
+LIN_PUT(lin_pair, fl_queue, .by = FL_LIN_THREAD(0))
+LIN_PUT_MANY(lin_pair, fl_queue, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_GET(lin_pair, fl_queue, .by = FL_LIN_THREAD(1))
+LIN_GET_MANY(lin_pair, fl_queue, .keys = LIN_MOST, .by = FL_LIN_THREAD(1))
+LIN_CLOSE(lin_pair, fl_queue)
 
 FL_LIN(lin_pair, &fewer, .limit = 2, .threads = 3, .refusals_apart = true)
 {

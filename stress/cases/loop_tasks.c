@@ -312,7 +312,7 @@ static int take_ends(void *arg)
 	struct loop_completed *s = arg;
 	FL_SCOPED(fl_completed) *done = NULL;
 	s->index = 2;
-	OK(fl_completed_create(&done, s->each, 2));
+	OK(fl_fibers_completed_create(&done, s->each, 2));
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* an end may come while nobody waits */
 	s->rc = fl_completed_next_until(done, &s->index, soon(), NULL);
@@ -381,7 +381,7 @@ struct loop_fibers_wait {
 	fl_event known, told, never;
 	fl_latch others;
 	int rc;
-	fl_fibers_what what;
+	fl_wait_what what;
 };
 
 static int end_told(void *arg)

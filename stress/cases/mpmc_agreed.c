@@ -23,25 +23,21 @@ FL_STRESS_SETUP(mpmc_empty_agreed)
 	s->right = ring_of(1);
 }
 
-static int put_then_look(fl_mpmc *mine, fl_mpmc *other, bool many)
+static int put_then_look(fl_mpmc *mine, fl_mpmc *other)
 {
 	int item = 1;
-	if (many) {
-		FL_STRESS_CHECK(fl_mpmc_try_put_many(mine, &item, 1) == 1);
-		return fl_mpmc_try_get_many(other, &item, 1) == 1 ? 0 : -EAGAIN;
-	}
 	OK(fl_mpmc_try_put(mine, &item));
 	return fl_mpmc_try_get(other, &item);
 }
 
 FL_STRESS_ACTOR(mpmc_empty_agreed, one)
 {
-	s->found[0] = put_then_look(s->left, s->right, false);
+	s->found[0] = put_then_look(s->left, s->right);
 }
 
 FL_STRESS_ACTOR(mpmc_empty_agreed, two)
 {
-	s->found[1] = put_then_look(s->right, s->left, false);
+	s->found[1] = put_then_look(s->right, s->left);
 }
 
 FL_STRESS(mpmc_empty_agreed, one, two)

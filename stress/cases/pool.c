@@ -2,6 +2,7 @@
 /* The thread executor: a task ends once, whoever submits, cancels, waits, closes and frees; its memory goes with the last. */
 #include "cases.h"
 #include <fairlead/event.h>
+#include <fairlead/latch.h>
 #include <fairlead/task.h>
 
 static fl_executor *pool_of(unsigned workers)
@@ -229,6 +230,203 @@ FL_STRESS(pool_cancel_all, submitter, canceller)
 	FL_ACCEPTABLE(s->cancelled == 1, "cancelled");
 	FL_ACCEPTABLE(s->rc == -EPIPE, "refused");
 	FL_FORBIDDEN(1, "wrong result");
+}
+
+/* A cancel of a task while the executor is freed: it ran, or it is cancelled; the free waits for whoever ends it. */
+struct pool_cancel_vs_free {
+	fl_executor *e;
+	fl_future *f;
+	int data, rc;
+};
+
+FL_STRESS_SETUP(pool_cancel_vs_free)
+{
+	s->e = pool_of(1);
+	OK(add_to_submit(s->e, &s->data, &s->f));
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_free, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_free, owner)
+{
+	fl_executor_free(s->e);
+}
+
+FL_STRESS(pool_cancel_vs_free, canceller, owner)
+{
+	FL_FORBIDDEN((s->rc == 0) == (s->data == 1), "ran and cancelled, or neither");
+	FL_ACCEPTABLE(s->rc == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc != 0, "ran");
+}
+
+/* A task that ends when it is asked to. */
+FL_TASK_STATIC(obey, void, void)
+{
+	fl_event never = FL_EVENT_INIT;
+	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
+}
+
+/* A cancel of the executor while a worker takes the task: it is cancelled, or it is asked to stop. */
+struct pool_cancel_running {
+	fl_executor *e;
+	size_t cancelled;
+};
+
+FL_STRESS_SETUP(pool_cancel_running)
+{
+	s->e = pool_of(1);
+	OK(obey_submit(s->e, NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_running, canceller)
+{
+	s->cancelled = fl_executor_cancel(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(pool_cancel_running, canceller)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->cancelled == 1, "cancelled");
+	FL_ACCEPTABLE(s->cancelled == 0, "asked");
+}
+
+/* The same of a task that is run by who waits for it. */
+struct pool_cancel_helped {
+	fl_executor *e;
+	size_t cancelled;
+};
+
+FL_TASK_STATIC(wait_for_obey, void, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = obey_submit(fl_executor_current(), &f);
+	return rc == 0 ? fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED) : rc;
+}
+
+FL_STRESS_SETUP(pool_cancel_helped)
+{
+	s->e = pool_of(1);
+	OK(wait_for_obey_submit(s->e, NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_helped, canceller)
+{
+	s->cancelled = fl_executor_cancel(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(pool_cancel_helped, canceller)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->cancelled == 1, "one is cancelled, or refused");
+	FL_ACCEPTABLE(s->cancelled == 0, "what runs is asked");
+}
+
+/* Tasks that meet: each has a worker while one sleeps, or could be started, whoever searches and goes to sleep meanwhile. */
+struct pool_meet {
+	fl_executor *e;
+	fl_latch first, second;
+	int data;
+};
+
+FL_TASK_STATIC(meet, fl_latch *, void)
+{
+	fl_latch_count_down(*arg, 1);
+	return fl_latch_wait(*arg);
+}
+
+FL_STRESS_SETUP(pool_meet)
+{
+	s->e = pool_of(2);
+	s->first = (fl_latch)FL_LATCH_INIT(2);
+	s->second = (fl_latch)FL_LATCH_INIT(2);
+	OK(meet_submit(s->e, &s->first, NULL));
+	OK(meet_submit(s->e, &s->first, NULL));
+}
+
+FL_STRESS_ACTOR(pool_meet, one)
+{
+	OK(add_to_submit(s->e, &s->data, NULL));
+	OK(meet_submit(s->e, &s->second, NULL));
+}
+
+FL_STRESS_ACTOR(pool_meet, two)
+{
+	OK(meet_submit(s->e, &s->second, NULL));
+	OK(fl_latch_wait(&s->second));
+}
+
+FL_STRESS(pool_meet, one, two)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 1, "all met");
+}
+
+/* The same where no other worker was started yet: the second of those who meet has it started, whoever finds none needed meanwhile. */
+struct pool_meet_first {
+	fl_executor *e;
+	fl_latch met;
+	int data;
+};
+
+FL_STRESS_SETUP(pool_meet_first)
+{
+	s->e = pool_of(2);
+	s->met = (fl_latch)FL_LATCH_INIT(2);
+}
+
+FL_STRESS_ACTOR(pool_meet_first, user)
+{
+	OK(add_to_submit(s->e, &s->data, NULL));
+	OK(meet_submit(s->e, &s->met, NULL));
+	OK(meet_submit(s->e, &s->met, NULL));
+	OK(fl_latch_wait(&s->met));
+}
+
+FL_STRESS(pool_meet_first, user)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 1, "they met");
+}
+
+/* A cancel of the executor finds a worker that has just ended a task, whose cell is the next task's: each ends once. */
+struct pool_cancel_recycled {
+	fl_executor *e;
+	fl_future *f[2];
+	int data[3];
+	size_t cancelled;
+};
+
+FL_STRESS_SETUP(pool_cancel_recycled)
+{
+	s->e = pool_of(1);
+	OK(add_to_submit(s->e, &s->data[2], NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_recycled, user)
+{
+	for (int i = 0; i < 2; i++)
+		OK(add_to_submit(s->e, &s->data[i], &s->f[i]));
+	s->cancelled = fl_executor_cancel(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(pool_cancel_recycled, user)
+{
+	fl_executor_free(s->e);
+	for (int i = 0; i < 2; i++) {
+		FL_STRESS_CHECK(fl_future_try_wait(s->f[i]) == 0);
+		FL_STRESS_CHECK((fl_future_get_state(s->f[i]) == FL_DONE) == (s->data[i] == 1));
+		fl_future_free(s->f[i]);
+	}
+	FL_FORBIDDEN((size_t)(s->data[0] + s->data[1] + s->data[2]) + s->cancelled != 3, "one is lost, or ended twice");
+	FL_ACCEPTABLE(s->cancelled > 0, "some are cancelled");
+	FL_ACCEPTABLE(s->cancelled == 0, "all ran");
 }
 
 /* A future outlives its executor, and its cell the pool of cells: who frees last gives all memory back. */

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue whose puts never wait: what is dropped is the oldest, when it is full, and each item once. */
-#include "cases.h"
+#include "lins.h"
 #include <fairlead/event.h>
 #include <fairlead/queue.h>
 #include <fairlead/select.h>
-#include <fairlead/stress_lin.h>
 
 /* Two producers and a consumer, one place: each item is got, dropped, or left; nobody waits for space. */
 struct overwrite_once {
@@ -164,22 +163,9 @@ FL_STRESS_SETUP(lin_overwrite)
 	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = MOST, .when_full = FL_OVERWRITE}));
 }
 
-FL_LIN_OP(lin_overwrite, put, FL_LIN_PUT, .weight = 3)
-{
-	return fl_queue_try_put(s->q, &(int){(int)arg});
-}
-
-FL_LIN_OP(lin_overwrite, get, FL_LIN_GET, .weight = 2)
-{
-	int item, rc = fl_queue_try_get(s->q, &item);
-	return rc ? rc : item;
-}
-
-FL_LIN_OP(lin_overwrite, close, FL_LIN_CLOSE, .most = 1)
-{
-	fl_queue_close(s->q);
-	return 0;
-}
+LIN_PUT(lin_overwrite, fl_queue, .weight = 3)
+LIN_GET(lin_overwrite, fl_queue, .weight = 2)
+LIN_CLOSE(lin_overwrite, fl_queue)
 
 FL_LIN(lin_overwrite, &window, .before = 3)
 {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Concurrency Kit 0.7.1 where it is wrong, by the ck_pr.h of stress/ck. The library calls ck_stack_push_mpmc() and
- * ck_stack_trypop_mpmc() (lib/exec/cells_ck.c), and nothing that is here.
+ * Concurrency Kit 0.7.1 where it is wrong, by the ck_pr.h of stress/ck. The library calls nothing that is here.
  */
 #include "planted.h"
 

@@ -217,6 +217,12 @@ class Kit:
     def consumer_readme_example(self):
         expect(self.c(self.example_of("README.md", "Example")), "1 4 9 16\n")
 
+    def consumer_readme_futures(self):
+        expect(self.c(self.example_of("README.md", "Futures")), "3\n9\n81\n")
+
+    def consumer_readme_work(self):
+        expect(self.c(self.example_of("README.md", "Work that divides itself, and work for later")), "4999950000\n")
+
     def consumer_readme_queues(self):
         text = self.c(self.example_of("README.md", "Queues"))
         if sorted(text.splitlines()) != ["got hello", "put 7"]:  # which of them first is left to chance

@@ -260,6 +260,25 @@ static void cancelling()
 	fl_cancel_destroy(&child);
 }
 
+static void tick(void *count)
+{
+	++*static_cast<int *>(count);
+}
+
+static void timers()
+{
+	int count = 0;
+	FL_SCOPED(fl_timer) t = FL_TIMER_INIT;
+	fl_timer other;
+	fl_timer_init(&other);
+	CHECK(fl_timer_start(&t, fl_after(0), tick, &count) == 0 && fl_timer_join(&t) == 0 && count == 1);
+	CHECK(fl_timer_start(&t, FL_FOREVER, tick, &count) == 0 && fl_timer_try_join(&t) == -EBUSY);
+	CHECK(fl_timer_join_until(&t, 0, nullptr) == -ETIMEDOUT && fl_timer_cancel(&t) == 0);
+	CHECK(fl_timer_start_every(&other, FL_FOREVER, FL_S(1), tick, &count) == 0 && fl_timer_missed(&other) == 0);
+	CHECK(fl_timer_destroy(&other) == -EBUSY && fl_timer_stop_until(&other, 0, nullptr) == 0);
+	CHECK(fl_timer_stop(&other) == 0 && fl_timer_destroy(&other) == 0 && count == 1);
+}
+
 static void counters()
 {
 	CHECK(fl_sem_acquire(&a_sem) == 0 && fl_sem_try_acquire(&a_sem) == 0);
@@ -646,6 +665,9 @@ static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 	std::memcpy(result, arg, sizeof(int));
 	CHECK(!fl_task_cancelled(ctx) && fl_task_token(ctx) != nullptr && fl_executor_current() != nullptr);
 	CHECK(fl_task_region(ctx, 0) == nullptr);
+	FL_BLOCKING();
+	fl_blocking_begin();
+	fl_blocking_end();
 	return *static_cast<const int *>(arg) == 0 ? fl_task_fail(ctx, -EDOM, "no %s", "zero") : 0;
 }
 
@@ -687,6 +709,68 @@ static void futures(fl_executor *e, const fl_task_type *type)
 	CHECK(fl_submit_with(e, type, &zero, &failed, &config) == 0);
 	CHECK(fl_future_get(failed, &out, sizeof out) == FL_ETASK && fl_future_error(failed) == -EDOM);
 	CHECK(std::strcmp(fl_future_message(failed), "no zero") == 0);
+	FL_SCOPED(fl_future) *next = nullptr;
+	CHECK(fl_future_then(f, e, type, &next) == 0 && fl_future_get(next, &out, sizeof out) == 0 && out == 42);
+}
+
+FL_PROMISE_OF(int, int_promise)
+
+static void promises()
+{
+	FL_SCOPED(fl_promise) *p = nullptr;
+	FL_SCOPED(fl_promise) *other = nullptr;
+	FL_SCOPED(fl_future) *f = nullptr;
+	FL_SCOPED(fl_future) *failed = nullptr;
+	int out = 0;
+	CHECK(int_promise_create(&p, nullptr, &f) == 0 && fl_promise_start(p) == 0);
+	CHECK(int_promise_try_get(f, &out) == -EAGAIN && int_promise_set(p, 42) == 0);
+	CHECK(int_promise_get(f, &out) == 0 && out == 42 && int_promise_get_until(f, &out, 0, nullptr) == 0);
+	CHECK(fl_promise_set(p, &out) == -EALREADY && !fl_cancel_requested(fl_promise_token(p)));
+	CHECK(fl_promise_create(&other, 0, nullptr, &failed) == 0 &&
+	      fl_promise_fail(other, -EIO, "no %s", "reply") == 0);
+	CHECK(std::strcmp(fl_future_message(failed), "no reply") == 0);
+	fl_future *both[] = {f, failed};
+	CHECK(fl_futures_wait(both, 2, FL_FIRST_ERROR) == 2 && fl_futures_ended(both, 2) == 2);
+	CHECK(fl_futures_wait_until(both, 2, FL_ALL_ENDED, 0, nullptr) == 2);
+	FL_SCOPED(fl_completed) *done = nullptr;
+	size_t index = 7;
+	CHECK(fl_futures_completed_create(&done, both, 2) == 0 && fl_completed_next(done, &index) == 0 && index == 0);
+	fl_promise_free(nullptr);
+}
+
+static void embedded(fl_executor *e, const fl_task_type *type)
+{
+	FL_SCOPED(fl_task) scoped = FL_TASK_INIT;
+	static fl_task task;
+	int in = 42, out = 0;
+	CHECK(fl_task_future(&task) == nullptr && fl_task_try_retire(&task) == 0);
+	if (!(fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE)) {
+		CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == -ENOTSUP);
+		return;
+	}
+	CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == 0);
+	CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == -EBUSY);
+	CHECK(fl_future_wait(fl_task_future(&task)) == 0 && out == 42);
+	CHECK(fl_task_retire_until(&task, FL_FOREVER, nullptr) == 0 && fl_task_retire(&task) == 0);
+	CHECK(fl_task_submit(e, &scoped, type, &in, &out, nullptr) == 0);
+}
+
+static void groups(fl_executor *e, const fl_task_type *type)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_SCOPED(fl_group) late = FL_GROUP_INIT_UNTIL(e, 1);
+	int in = 42, zero = 0, out = 0;
+	CHECK(fl_group_submit(&late, type, &in, &out) == -ECANCELED);
+	CHECK(fl_group_submit(&g, type, &in, &out) == 0);
+	fl_on things[] = {FL_ON_GROUP(&g)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_group_count(&g) == 0);
+	CHECK(fl_group_try_join(&g) == 0 && out == 42 && fl_group_failed(&g) == nullptr);
+	CHECK(!fl_cancel_requested(fl_group_token(&g)));
+	CHECK(fl_group_submit(&g, type, &zero, &out) == 0 && fl_group_join_until(&g, FL_FOREVER, nullptr) == -EDOM);
+	CHECK(std::strcmp(fl_group_failed(&g), "no zero") == 0 && fl_group_failed_number(&g) == 0);
+	fl_group_cancel(&g);
+	CHECK(fl_group_join(&g) == 0);
+	fl_group_destroy(&g);
 }
 
 static int count_down(void *state, void *arg)
@@ -732,10 +816,15 @@ static void executors()
 	for (fl_executor *e : kinds) {
 		int in[3] = {1, 2, 3}, out[3] = {};
 		futures(e, &answer_type);
+		promises();
 		lazy_maps(e, &answer_type);
+		groups(e, &answer_type);
+		embedded(e, &answer_type);
 		CHECK(fl_map(e, &answer_type, in, 3, out, nullptr) == 0 && out[2] == 3);
 		CHECK(fl_executor_capabilities(e) & (FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT));
-		CHECK(fl_executor_resize(e, 1) == (e == crew ? 0 : -ENOTSUP));
+		CHECK(fl_executor_resize(e, 1) == (e == crew || e == pool ? 0 : -ENOTSUP));
+		fl_executor_stats stats = {};
+		CHECK(fl_executor_get_stats(e, &stats) == (e == here || e == pool ? 0 : -ENOTSUP));
 		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1);
 		fl_executor_close(e);
 		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
@@ -915,7 +1004,7 @@ static int as_they_complete(void *)
 	FL_SCOPED(fl_completed) *done = nullptr;
 	for (auto &fiber : f)
 		CHECK(fl_fiber_start(&fiber, succeed, nullptr, nullptr) == 0);
-	CHECK(fl_completed_create(&done, f, 2) == 0 && fl_completed_try_next(done, &index) == -EAGAIN);
+	CHECK(fl_fibers_completed_create(&done, f, 2) == 0 && fl_completed_try_next(done, &index) == -EAGAIN);
 	CHECK(fl_fibers_wait(f, 2, FL_FIRST_ENDED) >= 1);
 	CHECK(fl_fibers_wait_until(f, 2, FL_ALL_ENDED, FL_FOREVER, nullptr) == 2);
 	CHECK(fl_completed_next(done, &index) == 0 && index == 0);
@@ -1092,6 +1181,47 @@ static void loops()
 	CHECK(wait != nullptr);
 }
 
+static int joined(void *count)
+{
+	++*static_cast<int *>(count);
+	return 0;
+}
+
+static int looped(void *, size_t from, size_t to)
+{
+	return from < to ? 0 : -1;
+}
+
+static int add_up(void *, size_t from, size_t to, void *value)
+{
+	for (; from < to; from++)
+		*static_cast<int *>(value) += static_cast<int>(from);
+	return 0;
+}
+
+static void add(void *, void *left, const void *right)
+{
+	*static_cast<int *>(left) += *static_cast<const int *>(right);
+}
+
+static void joins()
+{
+	int f = 0, g = 0;
+	CHECK(fl_join(joined, &f, joined, &g) == 0 && f == 1 && g == 1);
+	FL_SCOPED(fl_executor) *e = nullptr;
+	CHECK(fl_thread_executor_create(&e, nullptr) == 0);
+	fl_parallel_config config = {};
+	config.grain = 3;
+	CHECK(fl_parallel_for(e, 0, 10, looped, nullptr, &config) == 0);
+	const int zero = 0;
+	fl_reduction sum = {};
+	sum.size = sizeof f;
+	sum.identity = &zero;
+	sum.body = add_up;
+	sum.combine = add;
+	CHECK(fl_parallel_reduce(e, 0, 10, &sum, nullptr, &f, nullptr) == 0 && f == 45);
+}
+
 static void task_groups()
 {
 	CHECK(fl_loop_run(in_groups, nullptr) == 0 && fl_loop_run(as_they_complete, nullptr) == 0);
@@ -1117,6 +1247,7 @@ int main(int argc, char **argv)
 	fl_set_allocator(nullptr);
 	CHECK(std::strcmp(fl_error_name(FL_ETASK), "FL_ETASK") == 0 && fl_error_text(-EPIPE) != nullptr);
 	CHECK(fl_now() < fl_after(FL_MS(1)) && fl_sleep(FL_US(1)) == 0 && fl_sleep_until(0, nullptr) == 0);
+	joins();
 	mutexes();
 	spin_locks();
 	sequence_locks();
@@ -1141,6 +1272,7 @@ int main(int argc, char **argv)
 	pipes();
 	executors();
 	threads();
+	timers();
 	loops();
 	task_groups();
 	streams();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process with nothing to do: a pool that has run its tasks, and a thread in a wait whose deadline is an hour away. */
+/* A process with nothing to do: a pool that has run its tasks, a thread in a wait whose deadline is an hour away, and a timer. */
 #include <errno.h>
 #include <fairlead.h>
 #include <stdio.h>
@@ -17,6 +17,11 @@ static int wait_long(void *event)
 	return fl_event_wait_until(event, fl_after(FL_S(3600)), NULL);
 }
 
+static void never_due(void *unused)
+{
+	(void)unused;
+}
+
 int main(void)
 {
 	FL_SCOPED(fl_executor) *pool = NULL;
@@ -32,6 +37,10 @@ int main(void)
 	rc = fl_thread_start(&waiter, wait_long, &end, NULL);
 	if (rc)
 		return fl_perror(rc, "thread");
+	FL_SCOPED(fl_timer) timer = FL_TIMER_INIT;
+	rc = fl_timer_start_every(&timer, fl_after(FL_S(3600)), FL_S(1), never_due, NULL);
+	if (rc)
+		return fl_perror(rc, "timer");
 
 	puts("idle");
 	fflush(stdout);

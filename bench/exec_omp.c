@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * OpenMP: a module of its own for each compiler, with its runtime, since two runtimes in one program replace each other's
+ * functions. The thread that asks is one of the team, whose others wait as exec_fork.c says.
+ */
+#include "forks.h"
+
+static void *omp_open(unsigned workers)
+{
+	unsigned *n = malloc(sizeof *n);
+	if (n)
+		*n = workers;
+	return n;
+}
+
+static uint64_t fib(unsigned n)
+{
+	if (n < 2)
+		return n;
+	uint64_t a, b;
+#pragma omp task shared(a) firstprivate(n)
+	a = fib(n - 1);
+	b = fib(n - 2);
+#pragma omp taskwait
+	return a + b;
+}
+
+static uint64_t omp_fib(void *pool, unsigned n)
+{
+	uint64_t result = 0;
+#pragma omp parallel num_threads(*(unsigned *)pool)
+#pragma omp single
+	result = fib(n);
+	return result;
+}
+
+enum { PIECE = 4096 }; /* elements at a time: the body is the program's, so that no compiler has a better one */
+
+static void omp_even(void *pool, float *y, const float *x, float a, size_t n)
+{
+#pragma omp parallel for num_threads(*(unsigned *)pool) schedule(static)
+	for (size_t i = 0; i < n; i += PIECE)
+		fork_axpy(y, x, a, i, i + PIECE < n ? i + PIECE : n);
+}
+
+static void omp_uneven(void *pool, uint64_t *rows, size_t n)
+{
+#pragma omp parallel for num_threads(*(unsigned *)pool) schedule(dynamic)
+	for (size_t i = 0; i < n; i++)
+		fork_rows(rows, i, i + 1);
+}
+
+static void omp_burst(void *pool, uint64_t *results, uint64_t first, uint64_t n)
+{
+#pragma omp parallel num_threads(*(unsigned *)pool)
+#pragma omp single
+	{
+		for (uint64_t i = 0; i < n; i++)
+#pragma omp task firstprivate(i)
+			results[i] = first + i;
+#pragma omp taskwait
+	}
+}
+
+const fork_runtime bench_omp = {omp_open, free, omp_fib, omp_even, omp_uneven, omp_burst};

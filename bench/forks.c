@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "forks.h"
+
+#include "pools.h"
+
+void fork_axpy(float *y, const float *x, float a, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		y[i] += a * x[i];
+}
+
+void fork_rows(uint64_t *rows, size_t from, size_t to)
+{
+	for (size_t i = from; i < to; i++)
+		rows[i] = bench_work(i, (unsigned)i);
+}
+
+/* A state has what its row needs; the rest is NULL. */
+typedef struct fork_state {
+	const fork_runtime *runtime;
+	void *pool;
+	float *x, *y;
+	uint64_t *rows, *expected, *results;
+	uint64_t loops;
+} fork_state;
+
+void *fork_setup(const fork_runtime *runtime, int threads)
+{
+	fork_state *s = bench_alloc(sizeof *s);
+	s->runtime = runtime;
+	s->pool = runtime->open((unsigned)threads);
+	if (runtime->fib && runtime->fib(s->pool, 20) != 6765)
+		bench_fail("fib(20) is wrong");
+	return s;
+}
+
+void fork_run(bench_thread *t)
+{
+	fork_state *s = t->state;
+	do {
+		if (s->runtime->fib(s->pool, FORK_N) != FORK_RESULT)
+			bench_fail("fib(30) is wrong");
+		t->done += FORK_CALLS;
+	} while (bench_now() < t->until);
+}
+
+void *fork_setup_even(const fork_runtime *runtime, int threads)
+{
+	fork_state *s = fork_setup(runtime, threads);
+	s->x = bench_alloc(LOOP_EVEN * sizeof *s->x);
+	s->y = bench_alloc(LOOP_EVEN * sizeof *s->y);
+	for (size_t i = 0; i < LOOP_EVEN; i++)
+		s->x[i] = (float)(i % 4);
+	runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
+	s->loops = 1;
+	return s;
+}
+
+void fork_run_even(bench_thread *t)
+{
+	fork_state *s = t->state;
+	do {
+		s->runtime->even(s->pool, s->y, s->x, 1, LOOP_EVEN);
+		s->loops++;
+		t->done += LOOP_EVEN;
+	} while (bench_now() < t->until);
+}
+
+void *fork_setup_uneven(const fork_runtime *runtime, int threads)
+{
+	fork_state *s = fork_setup(runtime, threads);
+	s->rows = bench_alloc(LOOP_ROWS * sizeof *s->rows);
+	s->expected = bench_alloc(LOOP_ROWS * sizeof *s->expected);
+	fork_rows(s->expected, 0, LOOP_ROWS);
+	runtime->uneven(s->pool, s->rows, LOOP_ROWS);
+	return s;
+}
+
+void fork_run_uneven(bench_thread *t)
+{
+	fork_state *s = t->state;
+	do {
+		s->rows[LOOP_ROWS - 1] = 0;
+		s->runtime->uneven(s->pool, s->rows, LOOP_ROWS);
+		if (s->rows[LOOP_ROWS - 1] != s->expected[LOOP_ROWS - 1])
+			bench_fail("a row was not computed");
+		t->done += LOOP_ROWS;
+	} while (bench_now() < t->until);
+}
+
+void *fork_setup_burst(const fork_runtime *runtime, int threads)
+{
+	fork_state *s = fork_setup(runtime, threads);
+	s->results = bench_alloc(POOL_BATCH * sizeof *s->results);
+	runtime->burst(s->pool, s->results, 0, POOL_BATCH);
+	return s;
+}
+
+void fork_run_burst(bench_thread *t)
+{
+	fork_state *s = t->state;
+	for (uint64_t first = 0, n = POOL_BATCH; first < t->total; first += n) {
+		if (n > t->total - first)
+			n = t->total - first;
+		s->runtime->burst(s->pool, s->results, first, n);
+		for (uint64_t i = 0; i < n; i++)
+			if (s->results[i] != first + i)
+				bench_fail("a task of a burst was not run");
+	}
+}
+
+/* Each loop has added x to y; they are small integers, so that float is exact. */
+static void check_even(const fork_state *s)
+{
+	for (size_t i = 0; i < LOOP_EVEN; i++)
+		if (s->y[i] != s->x[i] * (float)s->loops)
+			bench_fail("an element was not computed, or twice");
+}
+
+static void check_uneven(const fork_state *s)
+{
+	for (size_t i = 0; i < LOOP_ROWS; i++)
+		if (s->rows[i] != s->expected[i])
+			bench_fail("a row was not computed");
+}
+
+void fork_teardown(void *state, uint64_t total)
+{
+	fork_state *s = state;
+	(void)total;
+	if (s->y)
+		check_even(s);
+	if (s->rows)
+		check_uneven(s);
+	s->runtime->close(s->pool);
+	free(s->x);
+	free(s->y);
+	free(s->rows);
+	free(s->expected);
+	free(s->results);
+	free(s);
+}

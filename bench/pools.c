@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#include "pools.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static unsigned microsecond; /* rounds of bench_work() */
+
+static pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t gate_changed = PTHREAD_COND_INITIALIZER;
+static unsigned held;
+static bool released;
+
+static void hold(void)
+{
+	pthread_mutex_lock(&gate);
+	held++;
+	pthread_cond_broadcast(&gate_changed);
+	while (!released)
+		pthread_cond_wait(&gate_changed, &gate);
+	pthread_mutex_unlock(&gate);
+}
+
+void pool_special(uint64_t arg)
+{
+	volatile uint64_t sink = arg;
+	if (arg & POOL_WORK)
+		sink = bench_work(sink, microsecond);
+	if (arg & POOL_HOLD)
+		hold();
+}
+
+void pool_warm(void)
+{
+	microsecond = 10 * bench_rounds();
+}
+
+void pool_await_held(unsigned n)
+{
+	pthread_mutex_lock(&gate);
+	while (held < n)
+		pthread_cond_wait(&gate_changed, &gate);
+	pthread_mutex_unlock(&gate);
+}
+
+void pool_release(void)
+{
+	pthread_mutex_lock(&gate);
+	released = true;
+	pthread_cond_broadcast(&gate_changed);
+	pthread_mutex_unlock(&gate);
+}
+
+void pool_sleep(unsigned us)
+{
+	struct timespec time = {us / 1000000, us % 1000000 * 1000L};
+	clock_nanosleep(CLOCK_MONOTONIC, 0, &time, NULL);
+}
+
+int64_t pool_resident(void)
+{
+	FILE *f = fopen("/proc/self/statm", "r");
+	long all, resident = 0;
+	if (!f || fscanf(f, "%ld %ld", &all, &resident) != 2)
+		bench_fail("/proc/self/statm");
+	(void)fclose(f);
+	return (int64_t)resident * sysconf(_SC_PAGESIZE);
+}
+
+/* ns that a thread of this process has run. */
+static int64_t cpu_of(const char *thread)
+{
+	char name[300];
+	int64_t ran = 0;
+	(void)snprintf(name, sizeof name, "/proc/self/task/%s/schedstat", thread);
+	FILE *f = fopen(name, "r");
+	if (!f || fscanf(f, "%" SCNd64, &ran) != 1)
+		bench_fail("%s: no such file, or not what was expected", name);
+	(void)fclose(f);
+	return ran;
+}
+
+/* Of all threads but the first, which is the one that asks: the clock of the process has what it does in it. */
+static int64_t cpu_of_others(void)
+{
+	DIR *threads = opendir("/proc/self/task");
+	int64_t sum = 0;
+	if (!threads)
+		bench_fail("/proc/self/task");
+	for (const struct dirent *entry; (entry = readdir(threads));)
+		if (entry->d_name[0] != '.' && strtol(entry->d_name, NULL, 10) != getpid())
+			sum += cpu_of(entry->d_name);
+	(void)closedir(threads);
+	return sum;
+}
+
+void pool_idle_cpu(bench_thread *t)
+{
+	int64_t span = t->until - bench_now();
+	pool_sleep(POOL_SETTLE_US);
+	int64_t before = cpu_of_others(), start = bench_now();
+	pool_sleep((unsigned)(span / 1000));
+	t->took = cpu_of_others() - before;
+	t->done = (uint64_t)((bench_now() - start) / 1000000);
+	if (t->took <= 0)
+		t->took = 1; /* none at all */
+}
+
+pool_future *pool_futures(size_t n)
+{
+	pool_future *futures = (pool_future *)bench_alloc(n * sizeof *futures);
+	for (size_t i = 0; i < n; i++) {
+		pthread_mutex_init(&futures[i].mutex, NULL);
+		pthread_cond_init(&futures[i].cond, NULL);
+	}
+	return futures;
+}
+
+void pool_burst_init(pool_burst *b)
+{
+	pthread_mutex_init(&b->mutex, NULL);
+	pthread_cond_init(&b->cond, NULL);
+}
+
+void pool_burst_ended(pool_burst *b)
+{
+	pthread_mutex_lock(&b->mutex);
+	pthread_cond_signal(&b->cond);
+	pthread_mutex_unlock(&b->mutex);
+}
+
+void pool_burst_wait(pool_burst *b)
+{
+	pthread_mutex_lock(&b->mutex);
+	while (__atomic_load_n(&b->left, __ATOMIC_ACQUIRE) > 0)
+		pthread_cond_wait(&b->cond, &b->mutex);
+	pthread_mutex_unlock(&b->mutex);
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for a group of tasks, while something moves on the terminal and somebody may press Ctrl-C. */
+#include "demo.h"
+#include <errno.h>
+
+#define LOOK FL_MS(50) /* how often it moves */
+
+int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show)(void *arg), void *arg)
+{
+	bool interrupted = false;
+	int rc;
+	while ((rc = fl_group_join_until(g, fl_after(LOOK), FL_SHIELDED)) == -ETIMEDOUT) {
+		if (fl_signals_try_wait(signals) > 0) {
+			interrupted = true;
+			fl_group_cancel(g); /* and wait on: for those that run to have seen it */
+		}
+		show(arg);
+	}
+	if (rc == 0 && !interrupted)
+		show(arg);
+	progress_end();
+	const char *why = fl_group_failed(g);
+	if (rc != 0)
+		complain("%s: %s", story, why != NULL ? why : fl_error_text(rc));
+	else if (interrupted)
+		complain("%s: interrupted", story);
+	return interrupted ? -ECANCELED : rc;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FAIRLEAD_PROMISE_H
+#define FAIRLEAD_PROMISE_H
+
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/future.h>
+#include <stddef.h>
+#include <stdint.h>
+
+FL_BEGIN_DECLS
+
+/*
+ * Promise: the other side of a future that no executor ends, but your own code: a reply that comes in, a library that calls
+ * back.
+ *
+ *     FL_PROMISE_OF(struct reply, reply_promise)              // at file scope: the typed calls
+ *
+ *     rc = reply_promise_create(&p, NULL, &f);                // check; p goes to whoever answers, f to whoever asks
+ *
+ *     rc = reply_promise_set(p, reply);                       // 0; or -ECANCELED: nobody wants it any more
+ *     fl_promise_free(p);
+ *
+ *     rc = reply_promise_get(f, &reply);
+ *
+ * Its future is pending until somebody sets the promise, fails it, or frees it unfulfilled. The first of these counts. It is
+ * cancelled by fl_future_cancel() as long as it is pending: until fl_promise_start(), if that is called. Who waits for the
+ * future waits: no worker can help with it.
+ *
+ * Any context may use a promise, several at once; its free is the last use. Callbacks of the future run in the call that ends it.
+ */
+typedef struct fl_promise fl_promise;
+
+/*
+ * Makes a promise of a result of `size` bytes, aligned as memory of malloc() is, and its future. `drop` is called with a result
+ * that was set, when the future is freed; NULL: nothing is. Never waits. Returns 0, -ENOMEM, -E2BIG (above FL_TASK_SIZE_MAX).
+ */
+FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
+
+/*
+ * Says that the work has begun: the future is running, so that a cancel only asks. Not needed before the others. Never waits.
+ * Returns 0; -ECANCELED: the future was cancelled; -EALREADY: it was said before, or the promise is fulfilled.
+ */
+FL_API FL_MUST_CHECK int fl_promise_start(fl_promise *p);
+
+/*
+ * Ends the future with a copy of `*value`, of the promise's size (NULL when that is 0). Never waits, but callbacks run.
+ * Returns 0; -ECANCELED: the future was cancelled; -EALREADY: the promise was set or failed before, and that stays. On an error
+ * the value is still the caller's. Memory order: who sees the future done sees what was written before.
+ */
+FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
+
+/*
+ * Ends the future as failed: with `error`, of which 0 becomes -EINVAL, and a message, printf-like, cut at FL_MESSAGE_MAX - 1
+ * bytes. Otherwise as fl_promise_set().
+ */
+FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *format, ...) FL_PRINTF(3, 4);
+
+/*
+ * A token that is requested when the future is cancelled, or asked to stop once it has started: for waits and callbacks of
+ * whoever does the work. Valid until the promise is freed. Never waits.
+ */
+FL_API fl_cancel *fl_promise_token(fl_promise *p);
+
+/*
+ * Frees the promise; the future stays. One that was not fulfilled ends its future as failed, with -EOWNERDEAD and the message
+ * "broken promise"; callbacks run. Requires that its token is not used any more. NULL does nothing. Never waits.
+ */
+FL_API void fl_promise_free(fl_promise *p);
+
+static inline void fl__scoped_fl_promise(fl_promise **p)
+{
+	fl_promise_free(*p);
+}
+
+FL_END_DECLS
+
+/*
+ * FL_PROMISE_OF(struct reply, reply_promise) makes reply_promise_create(&p, drop, &f), reply_promise_set(p, reply),
+ * reply_promise_get(f, &reply), and its _try_get and _get_until. At file scope; C and C++. The types are fl_promise and fl_future.
+ */
+#define FL__PROMISE_FN __attribute__((unused)) static inline FL_MUST_CHECK int
+#define FL_PROMISE_OF(type, name)                                                                                      \
+	FL__PROMISE_FN name##_create(fl_promise **p, void (*drop)(void *result), fl_future **f)                        \
+	{                                                                                                              \
+		return fl_promise_create(p, sizeof(type), drop, f);                                                    \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_set(fl_promise *p, type value)                                                           \
+	{                                                                                                              \
+		return fl_promise_set(p, &value);                                                                      \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_get(fl_future *f, type *result)                                                          \
+	{                                                                                                              \
+		return fl_future_get(f, result, sizeof *result);                                                       \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_try_get(fl_future *f, type *result)                                                      \
+	{                                                                                                              \
+		return fl_future_try_get(f, result, sizeof *result);                                                   \
+	}                                                                                                              \
+	FL__PROMISE_FN name##_get_until(fl_future *f, type *result, int64_t deadline, fl_cancel *cancel)               \
+	{                                                                                                              \
+		return fl_future_get_until(f, result, sizeof *result, deadline, cancel);                               \
+	}
+
+#endif

@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tasks in the user's memory: a word, and a cell, which the executor's pool counts as its own (fl__cell_adopt()).
+ *
+ *   word       meaning                                          set by
+ *   0          it is the user's: not submitted, or retired      a retire; a submit that is refused; the user
+ *   BUSY       it was submitted                                 fl_task_submit(): CAS
+ *   LET_GO     the user's reference to the future was given up  a retire, just before it does that
+ *   RELEASED   nothing refers to the future any more            who frees its last reference: CAS, or a store under the lot
+ *   WAITERS    somebody may stand in line for that              fl__word_arm(), under the lot, while it is not RELEASED
+ *
+ * Invariants
+ *   1. The future has two references, the producer's and the user's, from the submit on. While the user's is there nobody releases it, so
+ *      until LET_GO the word is written by the user's context alone.
+ *   2. The step to RELEASED is the last use of the memory by anybody else: the pool has been told before. While WAITERS is set it is a
+ *      transaction of the lot (lot.c, invariant 5).
+ *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
+ *
+ * The type's drop hooks are not to run: so the future of a type that has some has a copy without them.
+ */
+#include "embedded.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/lot.h"
+#include "executor.h"
+#include <errno.h>
+#include <fairlead/embedded.h>
+#include <string.h>
+
+enum { BUSY = 1, LET_GO = 2, RELEASED = 4, WAITERS = 8 };
+
+static const struct fl__word released = {RELEASED, RELEASED, WAITERS};
+
+/* What is in the room. */
+struct embedded {
+	union {
+		struct fl__cell cell;
+		/* its callback is behind the part that it uses */
+		unsigned char used[offsetof(struct fl__cell, suspicions) + _Alignof(struct fl__callback) +
+		                   sizeof(struct fl__callback)];
+	} u;
+	fl_task_type type;
+};
+
+_Static_assert(sizeof(struct embedded) <= sizeof(((fl_task *)NULL)->room_), "there is room for it");
+_Static_assert(offsetof(fl_task, room_) % _Alignof(struct embedded) == 0, "and it may stand there");
+
+static struct embedded *embedded_of(fl_task *task)
+{
+	return (struct embedded *)(void *)&task->room_;
+}
+
+static fl_future *future_of(fl_task *task)
+{
+	return &embedded_of(task)->u.cell.future;
+}
+
+void fl__embedded_release(struct fl__cell *cell)
+{
+	uint32_t *word = &((fl_task *)(void *)((char *)cell - offsetof(fl_task, room_)))->word_;
+	fl__cell_free(cell);
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
+	while (!(seen & WAITERS))
+		/* release: all use of the memory, by all who had a reference; pairs with the waits and looks of a retire */
+		if (fl__cas_weak_release(word, &seen, seen | RELEASED))
+			return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, word);
+	fl__lot_take(&lot, FL__ALL, 0);
+	fl__store_release(word, BUSY | LET_GO | RELEASED); /* as above; nobody else writes it: invariant 1 */
+	fl__lot_close(&lot);
+}
+
+/* Submitting. */
+
+static const fl_task_type *without_hooks(struct embedded *m, const fl_task_type *type)
+{
+	if (!type->drop_arg && !type->drop_result)
+		return type;
+	m->type = *type;
+	m->type.drop_arg = NULL;
+	m->type.drop_result = NULL;
+	return &m->type;
+}
+
+static struct fl__cell *make_cell(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg,
+                                  void *result, const fl_submit_config *config)
+{
+	struct embedded *m = embedded_of(task);
+	struct fl__cell *cell = &m->u.cell;
+	fl_future *f = &cell->future;
+	fl__cell_adopt(e->cells, cell);
+	f->count = 1;
+	f->arg = type->arg_size > 0 ? (void *)arg : NULL;
+	f->result = type->result_size > 0 ? memset(result, 0, type->result_size) : NULL;
+	fl__cell_begin(cell, without_hooks(m, type), 2, config);
+	return cell;
+}
+
+static int submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
+                  const fl_submit_config *config)
+{
+	enum fl__admission place = FL__NO_PLACE;
+	int rc = e->places.bound > 0 ? fl__place_take(e, config, &place) : 0;
+	if (rc != 0)
+		return rc;
+	struct fl__cell *cell = make_cell(e, task, type, arg, result, config);
+	rc = fl__cell_submit(e, cell, place);
+	if (rc == 0)
+		return 0;
+	fl__place_give(e, place);
+	return rc == -ENOMEM ? -EAGAIN : rc; /* it was for a worker */
+}
+
+static int refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
+{
+	const int rc = fl__may_submit(e);
+	if (rc != 0)
+		return rc;
+	if ((type->arg_size > 0 && !arg) || (type->result_size > 0 && !result))
+		return -EINVAL;
+	return e->ops->capabilities & FL_CAP_BY_REFERENCE ? 0 : -ENOTSUP;
+}
+
+int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
+                   const fl_submit_config *config)
+{
+	static const fl_submit_config defaults;
+	int rc = refuses(e, type, arg, result);
+	if (rc != 0)
+		return rc;
+	uint32_t seen = 0;
+	if (!fl__cas_relaxed(&task->word_, &seen, BUSY)) /* relaxed: who has retired it, or made it, hands it on */
+		return -EBUSY;
+	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
+	rc = submit(e, task, type, arg, result, config ? config : &defaults);
+	if (rc != 0)
+		fl__store_relaxed(&task->word_, 0); /* relaxed: nobody else has seen it */
+	return rc;
+}
+
+fl_future *fl_task_future(fl_task *task)
+{
+	return fl__load_relaxed(&task->word_) == 0 ? NULL : future_of(task); /* relaxed: as in fl_task_submit() */
+}
+
+/* Retiring. */
+
+static void let_go(fl_task *task)
+{
+	fl__store_relaxed(&task->word_, BUSY | LET_GO); /* relaxed: who releases comes after the next line */
+	fl_future_free(future_of(task));
+}
+
+int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel)
+{
+	const uint32_t seen = fl__load_relaxed(&task->word_); /* relaxed: of use is what this context has written */
+	if (seen == 0)
+		return 0;
+	if (fl__is_forked(task->fork_count_))
+		return -EOWNERDEAD;
+	if (fl__run_is_within(future_of(task)) || fl__future_is_calling(future_of(task)))
+		return -EDEADLK;
+	int rc = 0;
+	if (!(seen & LET_GO)) {
+		rc = fl_future_wait_until(future_of(task), deadline, cancel);
+		if (rc != 0)
+			return rc;
+		let_go(task);
+	}
+	rc = fl__word_wait(&task->word_, &released, deadline, cancel);
+	if (rc == 0)
+		fl__store_relaxed(&task->word_, 0); /* relaxed: it is this context's alone */
+	return rc;
+}
+
+int fl_task_retire(fl_task *task)
+{
+	return fl_task_retire_until(task, FL_FOREVER, NULL);
+}
+
+int fl_task_try_retire(fl_task *task)
+{
+	const uint32_t seen = fl__load_acquire(&task->word_); /* pairs with fl__embedded_release() */
+	if (seen == 0)
+		return 0;
+	if (fl__is_forked(task->fork_count_))
+		return -EOWNERDEAD;
+	if (!(seen & LET_GO)) {
+		if (!fl__future_is_alone(future_of(task)))
+			return -EBUSY;
+		let_go(task); /* releases it */
+	} else if (!(seen & RELEASED)) {
+		return -EBUSY;
+	}
+	fl__store_relaxed(&task->word_, 0); /* relaxed: as above */
+	return 0;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of an executor: broken, closed, cancelled, joined, freed.
+ *
+ * What is queued is taken out under the lock, and ended without it, for that runs callbacks and drop hooks.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "executor.h"
+#include <errno.h>
+#include <stdio.h>
+
+/* Ending what is queued. */
+
+/* Under the lock: the oldest that waits, whoever has claimed it. */
+static struct fl__cell *take_oldest(fl_executor *e)
+{
+	if (e->ops->take)
+		return e->ops->take(e);
+	struct fl__cell *cell = e->queue.head;
+	if (cell)
+		fl__queue_remove(&e->queue, cell);
+	return cell;
+}
+
+/*
+ * What was found in one section: in the queue, what this context has claimed, and, of a backlog, what others have; and what the workers
+ * of such a kind run.
+ */
+struct taken {
+	struct fl__queue ours, theirs, running;
+};
+
+/* Under the lock: empties the queue. */
+static void take_queued(fl_executor *e, bool to_cancel, struct taken *taken)
+{
+	struct fl__cell *cell;
+	*taken = (struct taken){0};
+	while ((cell = take_oldest(e)) != NULL) {
+		e->foreign++; /* ours, or on behalf of who has claimed it */
+		bool ours = to_cancel ? fl__future_claim_cancel(&cell->future)
+		                      : fl__future_claim(&cell->future) != FL__CLAIM_LOST;
+		if (ours)
+			fl__queue_add(&taken->ours, cell);
+		else if (e->ops->take)
+			fl__queue_add(&taken->theirs, cell);
+		cell->queued = e->ops->take ? FL__APART : 0; /* who cancels it meanwhile comes too late */
+	}
+}
+
+static void end_one(struct fl__cell *cell, int error, const char *text)
+{
+	char *message = NULL;
+	if (text) {
+		message = fl__message_new();
+		if (!fl__message_lost(message))
+			(void)snprintf(message, FL_MESSAGE_MAX, "%s", text);
+	}
+	fl__future_finish(&cell->future, error, message);
+	fl_future_free(&cell->future); /* the producer's reference */
+}
+
+/* Without the lock. */
+static void end_taken(fl_executor *e, const struct taken *taken, int error, const char *text)
+{
+	for (struct fl__cell *next, *cell = taken->theirs.head; cell; cell = next) {
+		next = cell->next;
+		fl__cell_part(cell);
+	}
+	for (struct fl__cell *next, *cell = taken->running.head; cell; cell = next) {
+		next = cell->next;
+		fl__future_ask(&cell->future);
+		fl_future_free(&cell->future);
+	}
+	/* Last, for these run callbacks: one may wait until nobody refers to a task of the others. */
+	for (struct fl__cell *next, *cell = taken->ours.head; cell; cell = next) {
+		next = cell->next;
+		end_one(cell, error, text);
+	}
+	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: as above */
+	if (taken->ours.length > 0)
+		fl__executor_foreign_ended(e, taken->ours.length);
+}
+
+void fl__executor_break(fl_executor *e, const char *text)
+{
+	struct taken taken;
+	{
+		FL_LOCKED(&e->lock);
+		e->broken = true;
+		e->ops->wake_all(e);
+		if (e->ops->recall)
+			e->ops->recall(e, false);
+		take_queued(e, false, &taken);
+	}
+	end_taken(e, &taken, -ENOTRECOVERABLE, text);
+}
+
+/* Closing, and waiting. */
+
+/* Under the lock. */
+static void close_locked(fl_executor *e)
+{
+	if (e->closed)
+		return;
+	e->closed = true;
+	e->ops->wake_all(e);
+}
+
+void fl_executor_close(fl_executor *e)
+{
+	if (fl__executor_is_forked(e))
+		return;
+	FL_LOCKED(&e->lock);
+	close_locked(e);
+}
+
+/* A reference to a task that runs in a frame and was not asked to stop yet; NULL: there is none. */
+static fl_future *next_unasked(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	for (struct fl__run *run = e->running; run; run = run->next)
+		if (!run->asked) {
+			run->asked = true;
+			return fl_future_ref(run->future); /* who runs it has one until after fl__run_end() */
+		}
+	return NULL;
+}
+
+/* One after the other, without the lock: callbacks of the task's token may use the executor. */
+static void ask_frames(fl_executor *e)
+{
+	for (fl_future *f; (f = next_unasked(e)) != NULL;) {
+		fl__future_ask(f);
+		fl_future_free(f);
+	}
+}
+
+static size_t cancel_all(fl_executor *e, bool terminate)
+{
+	if (fl__executor_is_forked(e))
+		return 0;
+	struct taken taken;
+	{
+		FL_LOCKED(&e->lock);
+		close_locked(e);
+		if (e->ops->recall)
+			e->ops->recall(e, true);
+		if (terminate && e->ops->terminate)
+			e->ops->terminate(e);
+		take_queued(e, true, &taken);
+		if (e->ops->list_running)
+			e->ops->list_running(e, &taken.running);
+	}
+	ask_frames(e);
+	end_taken(e, &taken, 0, NULL);
+	return taken.ours.length;
+}
+
+size_t fl_executor_cancel(fl_executor *e)
+{
+	return cancel_all(e, false);
+}
+
+size_t fl_executor_terminate(fl_executor *e)
+{
+	return cancel_all(e, true);
+}
+
+int fl_executor_resize(fl_executor *e, unsigned workers)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (!e->ops->resize)
+		return -ENOTSUP;
+	if (workers == 0 || workers > FL_WORKERS_MAX)
+		return -EINVAL;
+	FL_LOCKED(&e->lock);
+	return e->closed ? -EPIPE : e->ops->resize(e, workers);
+}
+
+static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+{
+	FL_LOCKED(&e->lock);
+	close_locked(e);
+	return e->ops->join(e, deadline, cancel);
+}
+
+/* Whether a wait of the calling context for the end of `e` would be one for itself. */
+static bool would_hang(fl_executor *e, int64_t deadline)
+{
+	if (fl__run_serves(e))
+		return true;
+	return e->ops->would_hang && !fl__executor_is_forked(e) && !fl__is_past(deadline) && e->ops->would_hang(e);
+}
+
+int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (would_hang(e, deadline))
+		return -EDEADLK;
+	return join_unchecked(e, deadline, cancel);
+}
+
+int fl_executor_join(fl_executor *e)
+{
+	return fl_executor_join_until(e, FL_FOREVER, NULL);
+}
+
+int fl_executor_try_join(fl_executor *e)
+{
+	int rc = fl_executor_join_until(e, 0, FL_SHIELDED);
+	return rc == -ETIMEDOUT ? -EBUSY : rc;
+}
+
+void fl_executor_free(fl_executor *e)
+{
+	if (!e)
+		return;
+	if (would_hang(e, FL_FOREVER))
+		fl__panic("fl_executor_free", e, "called from one of its own tasks, or where nothing else could run");
+	if (!fl__executor_is_forked(e))
+		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
+	e->ops->destroy(e);
+}

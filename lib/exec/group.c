@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Task groups, of tasks of any executor: a count, a token that theirs hang from, and what a join may help with. All of it is guarded
+ * by `lock_`; nothing that may be the user's runs under it: submits, callbacks of tokens, the end of a future.
+ *
+ *   group       bound_   count_   token                                  leads to
+ *   unused      no       0        none                                   begun: a submit, fl_group_token()
+ *   begun       yes      any      under the scope of who began it        unused: a join, when count_ is 0; a refused submit,
+ *                                                                        if nothing else has come of it
+ *
+ * A child is shared by its submit, which learns its future when it may have ended already, and its end, a callback of the
+ * future. Who comes by second (meet()) takes it out of the group: until then it counts, so that whoever finds the count at 0, and has
+ * had the lock after that, is alone with the group.
+ *
+ *   child       from                          listed in       holds
+ *   entered     enter()                       nothing         a count
+ *   offered     meet() by its submit          offers_         the submit's reference to its future, too
+ *   taken up    take_offer() of a join        nothing         the same: the join has a reference of its own
+ *   gone        the second meet(), refuse()   free_           nothing
+ *
+ * What a join does (group_join.c). It takes up the offers, each once: on a worker it runs those that are pending;
+ * elsewhere, once the group is cancelled, it cancels those that are pending, so that it need not wait until their turn comes. Where
+ * it has nothing to take up it sleeps: progress is with those that run. Its sleep ends with a new offer, too, if it takes any.
+ *
+ *   word       bit           meaning                            set by                   cleared by
+ *   running_   LEFT          a child is left                    enter()                  the last to leave
+ *   still_     STILL         a join that takes found no offer   take_offer()             a new offer; the last to leave
+ *   both       WAITED        somebody waits for that to end     fl__word_wait(), arm     the same
+ *
+ * They change under `lock_`, apart from WAITED, which is the lot's. So they order nothing: a join has the lock before it looks at
+ * what the children did, and so had each of them, after that.
+ */
+#include "group.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/cancel.h"
+#include "../wait/lock.h"
+#include "../wait/lot.h"
+#include "map.h"
+#include <errno.h>
+#include <fairlead/error.h>
+#include <fairlead/group.h>
+#include <string.h>
+
+enum { LEFT = 1, STILL = 1, WAITED = 2 };
+static const struct fl__word none_left = {LEFT, 0, WAITED};
+static const struct fl__word not_still = {STILL, 0, WAITED};
+
+struct fl__group_child {
+	fl_group *group;
+	fl_future *future;
+	void *result; /* the caller's; NULL: none */
+	size_t number;
+	struct fl__group_child *next, *prev; /* in offers_; next: in free_ */
+	bool offered;
+	bool met; /* by one of submit and end */
+};
+
+enum { FIRST_BLOCK = 4, LARGEST_BLOCK = 256 };
+
+struct fl__group_block {
+	struct fl__group_block *next;
+	size_t n;
+	struct fl__group_child children[];
+};
+
+/* Waking: who is taken under the lock is unparked without it. */
+
+struct wakes {
+	struct fl__lot lot;
+	bool any;
+};
+
+/* Under the lock. */
+static void clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
+{
+	uint32_t seen = fl__load_relaxed(word);                            /* relaxed: see the top */
+	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0))) /* relaxed: likewise */
+		return;
+	if (wakes->any)
+		fl__lot_next(&wakes->lot, word);
+	else
+		fl__lot_open(&wakes->lot, word);
+	wakes->any = true;
+	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
+	fl__store_relaxed(word, 0); /* relaxed: likewise */
+	fl__lot_shut(&wakes->lot);
+}
+
+/* Without the lock; the group may be gone. */
+static void wake(struct wakes *wakes)
+{
+	if (wakes->any)
+		fl__lot_unpark(&wakes->lot);
+}
+
+/* What a group has while it is begun. */
+
+/* Under the lock: whether its token is to be requested at once. */
+static bool begin(fl_group *g)
+{
+	if (g->bound_)
+		return false;
+	g->error_ = 0;
+	g->cut_ = false;
+	g->used_ = false;
+	fl_cancel_init(&g->token_, NULL, g->deadline_);
+	g->bound_ = true;
+	return g->cancelled_;
+}
+
+struct fl__group_block *fl__group_end(fl_group *g)
+{
+	struct fl__group_block *blocks = g->blocks_;
+	if (fl_cancel_scope() == &g->token_)
+		(void)fl_cancel_scope_set(g->token_.parent_);
+	fl_cancel_destroy(&g->token_);
+	g->bound_ = false;
+	g->blocks_ = NULL;
+	g->free_ = NULL;
+	return blocks;
+}
+
+void fl__group_free(struct fl__group_block *block)
+{
+	while (block) {
+		struct fl__group_block *next = block->next;
+		fl__free(block);
+		block = next;
+	}
+}
+
+/* Children. */
+
+/* Under the lock; NULL: there is none. */
+static struct fl__group_child *pop_free(fl_group *g)
+{
+	struct fl__group_child *child = g->free_;
+	if (child)
+		g->free_ = child->next;
+	return child;
+}
+
+/* Under the lock. */
+static void push_free(fl_group *g, struct fl__group_child *child)
+{
+	child->next = g->free_;
+	g->free_ = child;
+}
+
+/* Under the lock. */
+static struct fl__group_child *add_block(fl_group *g, struct fl__group_block *block)
+{
+	block->next = g->blocks_;
+	g->blocks_ = block;
+	for (size_t i = 1; i < block->n; i++)
+		push_free(g, &block->children[i]);
+	return &block->children[0];
+}
+
+/* Of a group that is begun, and that somebody counts for; NULL: no memory. */
+static struct fl__group_child *new_child(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	struct fl__group_child *child = pop_free(g);
+	const size_t before = g->blocks_ ? g->blocks_->n : FIRST_BLOCK / 2;
+	fl__unlock(&g->lock_);
+	if (child)
+		return child;
+	const size_t n = before < LARGEST_BLOCK ? 2 * before : before;
+	struct fl__group_block *block = fl__alloc(1, sizeof *block + n * sizeof *child);
+	if (!block)
+		return NULL;
+	block->n = n;
+	fl__lock(&g->lock_);
+	child = add_block(g, block);
+	fl__unlock(&g->lock_);
+	return child;
+}
+
+/* Under the lock. */
+static void offer(fl_group *g, struct fl__group_child *child, struct wakes *wakes)
+{
+	child->offered = true;
+	child->prev = NULL;
+	child->next = g->offers_;
+	if (child->next)
+		child->next->prev = child;
+	g->offers_ = child;
+	clear(&g->still_, STILL, wakes);
+}
+
+/* Under the lock. */
+static void take_out(fl_group *g, struct fl__group_child *child)
+{
+	if (child->prev)
+		child->prev->next = child->next;
+	else
+		g->offers_ = child->next;
+	if (child->next)
+		child->next->prev = child->prev;
+	child->offered = false;
+}
+
+/* Under the lock: begins to count. */
+static void count_in(fl_group *g)
+{
+	fl__store_relaxed(&g->count_, g->count_ + 1); /* relaxed: see the top; atomic for fl_group_count() */
+	if (g->count_ == 1)
+		fl__store_relaxed(&g->running_, LEFT); /* relaxed: likewise. It was 0, so nobody changes it */
+}
+
+/* Under the lock. */
+static void count_out(fl_group *g, struct wakes *wakes)
+{
+	fl__store_relaxed(&g->count_, g->count_ - 1); /* relaxed: as above */
+	if (g->count_ > 0)
+		return;
+	clear(&g->still_, STILL, wakes);
+	clear(&g->running_, LEFT, wakes);
+}
+
+/* The submit of `child` has returned: with its future; or it has ended: NULL. The last touch of the group. */
+static void meet(fl_group *g, struct fl__group_child *child, fl_future *f)
+{
+	struct wakes wakes = {.any = false};
+	fl_future *ours = NULL;
+	fl__lock(&g->lock_);
+	g->used_ = true;
+	if (child->met) {
+		ours = f ? f : child->future;
+		if (child->offered)
+			take_out(g, child);
+		push_free(g, child);
+		count_out(g, &wakes);
+	} else {
+		child->met = true;
+		child->future = f;
+		if (f)
+			offer(g, child, &wakes);
+	}
+	fl__unlock(&g->lock_);
+	wake(&wakes);
+	fl_future_free(ours);
+}
+
+/* How a child ended. */
+
+static void hand_over(const struct fl__group_child *child, fl_future *f)
+{
+	const void *result = fl_future_result(f);
+	if (!child->result || !result)
+		return;
+	memcpy(child->result, result, f->type->result_size);
+	if (f->type->drop_result)
+		fl__chunk_let_go(f); /* it is the caller's now */
+}
+
+static void note(fl_group *g, const struct fl__group_child *child, const fl_future *f, int error)
+{
+	const char *message = fl_future_message(f);
+	const char *text = *message ? message : fl_error_text(error);
+	const bool cut = error == -ECANCELED && fl_cancel_requested(&g->token_);
+	fl__lock(&g->lock_);
+	const bool first = !cut && g->error_ == 0;
+	g->cut_ = g->cut_ || cut;
+	if (first) {
+		g->error_ = error;
+		g->failed_number_ = child->number;
+		strncpy(g->message_, text, sizeof g->message_ - 1);
+	}
+	fl__unlock(&g->lock_);
+	if (first)
+		fl_cancel_request(&g->token_);
+	else if (!cut)
+		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(error), text);
+}
+
+static void on_end(fl_future *f, void *arg)
+{
+	struct fl__group_child *child = arg;
+	fl_group *g = child->group;
+	const int error = fl_future_error(f);
+	if (error == 0)
+		hand_over(child, f);
+	else
+		note(g, child, f, error);
+	meet(g, child, NULL);
+}
+
+/* Submitting. */
+
+/* Counts for a child to come, in a group that is begun. */
+static size_t enter(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool cancelled = begin(g);
+	const size_t number = g->number_++;
+	count_in(g);
+	fl__unlock(&g->lock_);
+	if (cancelled)
+		fl_cancel_request(&g->token_);
+	return number;
+}
+
+/* There is none. `child`: NULL, or what was made for it. */
+static int refuse(fl_group *g, struct fl__group_child *child, int rc)
+{
+	struct wakes wakes = {.any = false};
+	struct fl__group_block *blocks = NULL;
+	fl__lock(&g->lock_);
+	if (child)
+		push_free(g, child);
+	count_out(g, &wakes);
+	if (g->count_ == 0 && !g->used_ && !g->joining_)
+		blocks = fl__group_end(g);
+	fl__unlock(&g->lock_);
+	wake(&wakes);
+	fl__group_free(blocks);
+	return rc;
+}
+
+int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
+{
+	const size_t number = enter(g);
+	if (fl_cancel_requested(&g->token_))
+		return refuse(g, NULL, -ECANCELED);
+	struct fl__group_child *child = new_child(g);
+	if (!child)
+		return refuse(g, NULL, -ENOMEM);
+	*child = (struct fl__group_child){.group = g, .result = result, .number = number};
+	const fl_submit_config config = {.cancel = &g->token_, .on_end = on_end, .on_end_arg = child};
+	fl_future *f = NULL;
+	const int rc = fl_submit_with(g->executor_, type, arg, &f, &config);
+	if (rc != 0)
+		return refuse(g, child, rc);
+	meet(g, child, f);
+	return 0;
+}
+
+/* For joins. */
+
+fl_future *fl__group_take_offer(fl_group *g)
+{
+	fl_future *f = NULL;
+	fl__lock(&g->lock_);
+	struct fl__group_child *child = g->offers_;
+	if (child) {
+		take_out(g, child);
+		f = fl_future_ref(child->future);
+	} else if (g->count_ > 0 && !(fl__load_relaxed(&g->still_) & STILL)) { /* relaxed: see the top */
+		fl__store_relaxed(&g->still_, STILL); /* relaxed: likewise. It was 0, so nobody changes it */
+	}
+	fl__unlock(&g->lock_);
+	return f;
+}
+
+int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel)
+{
+	if (takes)
+		return fl__word_wait(&g->still_, &not_still, deadline, cancel);
+	return fl__word_wait(&g->running_, &none_left, deadline, cancel);
+}
+
+void fl_group_cancel(fl_group *g)
+{
+	struct fl__cancel_calls calls = {NULL, NULL};
+	fl__lock(&g->lock_);
+	g->cancelled_ = true;
+	if (g->bound_)
+		fl__cancel_request_begin(&g->token_, &calls);
+	fl__unlock(&g->lock_);
+	fl__cancel_call(&calls);
+}
+
+/* Looking. */
+
+size_t fl_group_count(const fl_group *g)
+{
+	return fl__load_relaxed(&g->count_); /* relaxed: a number by itself; who finds 0 takes the lock */
+}
+
+const char *fl_group_failed(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool failed = g->error_ != 0;
+	fl__unlock(&g->lock_);
+	return failed ? g->message_ : NULL; /* written once, before */
+}
+
+size_t fl_group_failed_number(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const size_t number = g->error_ != 0 ? g->failed_number_ : 0;
+	fl__unlock(&g->lock_);
+	return number;
+}
+
+fl_cancel *fl_group_token(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool cancelled = begin(g);
+	g->used_ = true;
+	fl__unlock(&g->lock_);
+	if (cancelled)
+		fl_cancel_request(&g->token_);
+	return &g->token_;
+}
+
+static bool on_ready(void *g)
+{
+	return fl_group_count(g) == 0;
+}
+
+static bool on_arm(void *group, struct fl__node *node)
+{
+	fl_group *g = group;
+	return fl__word_arm(&g->running_, &none_left, node);
+}
+
+const fl_on_type fl__on_group = {on_ready, on_arm, fl__node_disarm, NULL};

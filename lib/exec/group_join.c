@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The joins of a task group: group.c has the tables, and what a join does. */
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include "executor.h"
+#include "group.h"
+#include <errno.h>
+#include <fairlead/error.h>
+
+static int interrupted(int64_t deadline, const fl_cancel *cancel)
+{
+	if (fl_cancel_requested(cancel))
+		return -ECANCELED;
+	return fl__is_past(deadline) ? -ETIMEDOUT : 0;
+}
+
+/*
+ * Runs the task here, if it is pending. One that another context has claimed meanwhile is not waited for, since it may wait for the
+ * next offer. A loop starts a fiber for it: then its end is waited for, so that there are not more of those than joins.
+ */
+static void run_or_wait(fl_future *f, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->help(ctx, f); /* not NULL: it serves the executor */
+	if (fl_future_get_state(f) == FL_PENDING) {
+		int rc = fl_future_wait_until(f, deadline, cancel);
+		(void)rc; /* the caller looks at what would interrupt it */
+	}
+}
+
+/* Takes over the reference. `helps`: the context serves the executor. */
+static void take_up(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel *cancel)
+{
+	if (fl_cancel_requested(&g->token_)) {
+		int rc = fl_future_cancel(f);
+		(void)rc; /* whatever it says, it ends */
+	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
+		run_or_wait(f, deadline, cancel);
+	}
+	fl_future_free(f);
+}
+
+/* Whether a request of `cancel` is one of the group's, too. */
+static bool is_above(const fl_group *g, const fl_cancel *cancel)
+{
+	const fl_cancel *token = &g->token_;
+	while (token && token != cancel)
+		token = token->parent_;
+	return token || cancel == FL_SHIELDED;
+}
+
+/* Sleeps, and wakes to find that the group was cancelled, too, if that may be told. `*stopped`: it was. */
+static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
+{
+	if (*stopped || !is_above(g, cancel))
+		return fl__group_sleep(g, takes, deadline, cancel);
+	const int rc = fl__group_sleep(g, takes, deadline, &g->token_);
+	*stopped = rc == -ECANCELED && !fl_cancel_requested(cancel);
+	return *stopped ? 0 : rc;
+}
+
+/* Until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
+{
+	const bool helps = fl__run_serves(g->executor_);
+	bool stopped = false;
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool takes = helps || stopped;
+		fl_future *f = NULL;
+		if (takes) {
+			rc = interrupted(deadline, cancel);
+			f = rc == 0 ? fl__group_take_offer(g) : NULL;
+		}
+		if (f)
+			take_up(g, f, helps, deadline, cancel);
+		else if (rc == 0)
+			rc = sleep_until(g, takes, deadline, cancel, &stopped);
+	}
+	return rc;
+}
+
+/* The scope of who joins: around the group's own. */
+static fl_cancel *scope_around(const fl_group *g)
+{
+	fl_cancel *scope = fl_cancel_scope();
+	if (scope == &g->token_)
+		scope = g->token_.parent_;
+	return scope ? scope : FL_SHIELDED;
+}
+
+static void begin_join(const char *function, fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const bool already = g->joining_;
+	g->joining_ = true;
+	fl__unlock(&g->lock_);
+	if (already)
+		fl__panic(function, g, "somebody joins it already");
+}
+
+static void give_up(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	g->joining_ = false;
+	fl__unlock(&g->lock_);
+}
+
+/* Without children: gives back what the group has, and returns what came of it. `rc`: what interrupted the wait. */
+static int finish(fl_group *g, int rc, const fl_cancel *cancel)
+{
+	fl__lock(&g->lock_);
+	const bool bound = g->bound_;
+	const bool from_above = bound && !g->cancelled_ && fl_cancel_requested(&g->token_);
+	struct fl__group_block *blocks = bound ? fl__group_end(g) : NULL;
+	g->cancelled_ = false;
+	g->joining_ = false;
+	g->number_ = 0;
+	fl__unlock(&g->lock_);
+	fl__group_free(blocks);
+	if (!bound)
+		return 0;
+	if (g->error_ != 0)
+		return g->error_;
+	if (rc == 0 && g->cut_ && fl_cancel_requested(cancel))
+		return -ECANCELED;
+	if (rc == 0 && g->cut_ && from_above)
+		return fl__is_past(g->deadline_) ? -ETIMEDOUT : -ECANCELED;
+	return rc;
+}
+
+/* Whether the calling context runs in a task of the group, or in one that such a task waits for. */
+static bool is_inside(const fl_group *g)
+{
+	const fl_cancel *scope = fl_cancel_scope();
+	while (scope && scope->parent_ != &g->token_)
+		scope = scope->parent_;
+	return scope != NULL;
+}
+
+/* 0; or why the caller may not wait for what is left. */
+static int may_join(fl_group *g)
+{
+	fl_executor *e = g->executor_;
+	if (fl_group_count(g) == 0)
+		return 0;
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	if (is_inside(g) || (e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e)))
+		return -EDEADLK;
+	return 0;
+}
+
+static int join(const char *function, fl_group *g)
+{
+	begin_join(function, g);
+	fl_cancel *around = scope_around(g);
+	int rc = wait_for_all(g, FL_FOREVER, around);
+	if (rc != 0) {
+		fl_cancel_request(&g->token_); /* it may be under another scope than the caller's */
+		(void)wait_for_all(g, FL_FOREVER, FL_SHIELDED);
+	}
+	return finish(g, rc, around);
+}
+
+int fl_group_join(fl_group *g)
+{
+	const int rc = may_join(g);
+	return rc == 0 ? join("fl_group_join", g) : rc;
+}
+
+int fl_group_try_join(fl_group *g)
+{
+	if (fl_group_count(g) > 0)
+		return -EBUSY;
+	begin_join("fl_group_try_join", g);
+	return finish(g, 0, scope_around(g));
+}
+
+int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = may_join(g);
+	if (rc != 0)
+		return rc;
+	begin_join("fl_group_join_until", g);
+	if (!cancel)
+		cancel = scope_around(g);
+	rc = wait_for_all(g, deadline, cancel);
+	if (rc == 0)
+		return finish(g, 0, cancel);
+	give_up(g);
+	return rc;
+}
+
+void fl_group_destroy(fl_group *g)
+{
+	const int rc = may_join(g);
+	if (rc == -EDEADLK)
+		fl__panic("fl_group_destroy", g, "by a task of it, or where those that are left could not run");
+	if (rc != 0 || !g->bound_)
+		return;
+	if (join("fl_group_destroy", g) != 0 && g->error_ != 0)
+		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has told: %s: %s",
+		        fl_error_name(g->error_), g->message_);
+}

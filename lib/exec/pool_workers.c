@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The life of a worker of the thread executor, and how many there are. pool.h has the words.
+ *
+ * A worker that is to end is out of all counts but `threads` from the section in which it decides so: nobody wakes it, or waits for
+ * it to look. In a later one it leaves: it puts its thread where the next to leave, or the join, finds and joins it, so one thread at
+ * most has ended and was not joined; and itself among the vacant. A start takes a worker from there, with the forks' stack that it
+ * had, or makes one. Workers stay where they are, and are never freed before the end; so does what thieves look at.
+ *
+ * In place of a worker that blocks another may be active; so afterwards there is one too many. Whoever ends a task next steps
+ * back, in pool_search.c: it sleeps, the first to be woken when one blocks again, and ends when that takes long.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "pool.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+#include <stdio.h>
+
+static const int64_t SPARE_TIME = FL_S(1); /* that one too many sleeps before it ends */
+
+/* How many. */
+
+/* The most that may be alive. */
+static unsigned most(const struct fl__pool *p)
+{
+	return p->base.workers + (p->blocked < FL_BLOCKING_MAX ? p->blocked : FL_BLOCKING_MAX);
+}
+
+void fl__pool_recount(struct fl__pool *p)
+{
+	const unsigned awake = p->alive - p->idle,
+		       may_be = most(p); /* both with those that block and are stood in for */
+	const bool more = awake<may_be, crowded = awake> may_be || p->surplus > 0;
+	if (more != p->more)
+		fl__store_seq_cst(&p->more, more); /* see the invariant in pool_search.c */
+	if (crowded != p->crowded)
+		fl__store_relaxed(&p->crowded, crowded); /* relaxed: a look before each task, and then under the lock */
+}
+
+bool fl__pool_may_start(const struct fl__pool *p)
+{
+	return p->more && p->alive < most(p) && !p->base.broken;
+}
+
+int64_t fl__pool_bedtime(const struct fl__pool *p)
+{
+	if (p->alive == 1 || p->base.closed)
+		return FL_FOREVER;
+	const int64_t time = p->idle_timeout > 0 ? p->idle_timeout : FL_FOREVER;
+	if (p->alive > most(p))
+		return fl_after(time < SPARE_TIME ? time : SPARE_TIME);
+	return fl_after(time);
+}
+
+bool fl__pool_is_to_end(struct fl__pool *p, bool slept)
+{
+	if (p->surplus > 0) {
+		p->surplus--;
+		fl__pool_recount(p);
+		return true;
+	}
+	return slept && p->alive > 1 && (p->idle_timeout > 0 || p->alive > most(p));
+}
+
+int fl__pool_resize(fl_executor *e, unsigned workers)
+{
+	struct fl__pool *p = (struct fl__pool *)(void *)e;
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself */
+	fl__forks_resize(&p->forks, workers);
+	p->surplus = p->alive > most(p) ? p->alive - most(p) : 0;
+	fl__pool_wake_sleepers(p, p->surplus);
+	fl__pool_settle(p);
+	return 0;
+}
+
+void fl__pool_block(struct fl__run *run, bool begins)
+{
+	struct fl__worker *w = (struct fl__worker *)(void *)run; /* it is its first member */
+	struct fl__pool *p = w->pool;
+	if (!begins && w->blocking == 0)
+		fl__panic("fl_blocking_end", w, "without a begin");
+	w->blocking += begins ? 1 : UINT_MAX; /* wraps: -1 */
+	if (w->blocking != begins || fl__executor_is_forked(&p->base))
+		return;
+	FL_LOCKED(&p->base.lock);
+	p->blocked += begins ? 1 : UINT_MAX;
+	fl__pool_recount(p);
+	fl__pool_settle(p);
+}
+
+/* Life. */
+
+/* Without the lock, of a worker that is counted as searching; so it is after it. */
+static void initialize(struct fl__pool *p)
+{
+	if (!p->base.initialize)
+		return;
+	{
+		FL_LOCKED(&p->base.lock);
+		fl__store_relaxed(&p->initializing,
+		                  p->initializing + 1); /* relaxed: a submit that sees it looks under the lock */
+		fl__sub_seq_cst(&p->searching, 1);      /* as in stop_searching(); the look is at the length */
+		fl__pool_wake_locked(p);
+	}
+	char *message = NULL;
+	const int error = fl__executor_initialize(&p->base, &message);
+	if (error != 0)
+		fl__executor_initialize_failed(&p->base, error, message);
+	else
+		fl__message_free(message);
+	FL_LOCKED(&p->base.lock);
+	fl__store_relaxed(&p->initializing, p->initializing - 1);
+	fl__add_relaxed(&p->searching, 1);
+}
+
+/* The last touch of the pool. Returns the thread that left before. */
+static fl_thread leave(struct fl__worker *w)
+{
+	struct fl__pool *p = w->pool;
+	FL_LOCKED(&p->base.lock);
+	fl_thread before = p->ended;
+	p->ended = w->thread;
+	w->thread = (fl_thread){NULL};
+	w->next_vacant = p->vacant;
+	p->vacant = w;
+	p->threads--;
+	if (p->threads == 0)
+		fl_cond_broadcast(&p->base.gone);
+	return before;
+}
+
+static int work(void *arg)
+{
+	struct fl__worker *w = arg;
+	struct fl__pool *p = w->pool;
+	fl__run_enter(&w->run, &p->base);
+	w->run.worker = true;
+	initialize(p);
+	w->forks = fl__forks_enter(&p->forks, w->place);
+	fl__pool_serve(w);
+	fl__forks_leave(w->forks);
+	fl__run_leave(&w->run);
+	fl_thread before = leave(w);
+	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* -EINVAL: there was none */
+	return 0;
+}
+
+struct fl__worker *fl__pool_make_worker(struct fl__pool *p)
+{
+	struct fl__worker *w = fl__alloc(1, sizeof *w);
+	if (!w)
+		return NULL;
+	w->pool = p;
+	w->place = p->made++;
+	w->next = p->workers;
+	p->workers = w;
+	return w;
+}
+
+int fl__pool_start_worker(struct fl__pool *p)
+{
+	char name[40];
+	struct fl__worker *w = p->vacant ? p->vacant : fl__pool_make_worker(p);
+	if (!w)
+		return -ENOMEM;
+	(void)snprintf(name, sizeof name, "%s-%u", p->name, w->place);
+	const fl_thread_config config = {.name = name, .block_signals = true};
+	int rc = fl_thread_start(&w->thread, work, w, &config);
+	p->vacant = rc == 0 ? w->next_vacant : w;
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	p->alive++;
+	p->threads++;
+	p->starts++;
+	fl__store_relaxed(&p->started, 1); /* relaxed: as in submit(), or under the lock */
+	fl__pool_recount(p);
+	return 0;
+}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Submitting a task that stands in a cell of the executor's; embedded.c does so with one in the caller's memory. */
+#include "executor.h"
+#include <errno.h>
+#include <fairlead/inline.h>
+
+static bool is_too_big(const fl_task_type *type, uint32_t count)
+{
+	const size_t most = FL_TASK_SIZE_MAX / count;
+	return type->arg_size > most || type->result_size > most - type->arg_size ||
+	       type->arg_align > FL_TASK_ALIGN_MAX || type->result_align > FL_TASK_ALIGN_MAX;
+}
+
+static struct fl__cell *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
+                                  uint32_t refs, const fl_submit_config *config)
+{
+	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
+	struct fl__cell *cell = fl__cell_new(e->cells, type, count, most, config->on_end != NULL);
+	if (!cell)
+		return NULL;
+	if (type->arg_size > 0)
+		fl__copy(cell->future.arg, arg, count * type->arg_size);
+	fl__cell_begin(cell, type, refs, config);
+	return cell;
+}
+
+int fl__may_submit(const fl_executor *e)
+{
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	return (uintptr_t)__builtin_frame_address(0) < e->stack_low ? -EOVERFLOW : 0;
+}
+
+static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t count)
+{
+	const int rc = fl__may_submit(e);
+	return rc == 0 && is_too_big(type, count) ? -E2BIG : rc;
+}
+
+static inline int submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                         const fl_submit_config *config, enum fl__admission place)
+{
+	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config);
+	if (!cell)
+		return -ENOMEM;
+	const int rc = fl__cell_submit(e, cell, place);
+	if (rc == 0 && f)
+		*f = &cell->future;
+	return rc;
+}
+
+static __attribute__((noinline)) int submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
+                                                    uint32_t count, fl_future **f, const fl_submit_config *config)
+{
+	enum fl__admission place;
+	int rc = fl__place_take(e, config, &place);
+	if (rc != 0)
+		return rc;
+	rc = submit(e, type, arg, count, f, config, place);
+	if (rc != 0)
+		fl__place_give(e, place);
+	return rc;
+}
+
+static const fl_submit_config defaults;
+
+int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+               const fl_submit_config *config)
+{
+	if (!config)
+		config = &defaults;
+	const int rc = may_submit(e, type, count);
+	if (rc != 0)
+		return rc;
+	if (__builtin_expect(e->places.bound > 0, 0))
+		return submit_bounded(e, type, arg, count, f, config);
+	return submit(e, type, arg, count, f, config, FL__NO_PLACE);
+}
+
+int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                      const fl_submit_config *config)
+{
+	const int rc = may_submit(e, type, count);
+	return rc != 0 ? rc : submit(e, type, arg, count, f, config, FL__NO_PLACE);
+}
+
+int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
+                   const fl_submit_config *config)
+{
+	return fl__submit(e, type, arg, 1, f, config);
+}
+
+int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
+{
+	return fl_submit_with(e, type, arg, f, NULL);
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * As-completed: the calls, and the kind for futures. Each of these has a watch (watch.h) for as long as it was not handed out.
+ *
+ * Who waits and may run tasks helps with each future once, in the order of the array: `helped` goes on from where it was. What was
+ * not pending then, or was another executor's, is left to others; so a step stays cheap, whatever the number.
+ */
+#include "completed.h"
+#include "../base/sys.h"
+#include "watch.h"
+#include <errno.h>
+
+int fl_completed_try_next(fl_completed *c, size_t *index)
+{
+	return c->ops->try_next(c, index);
+}
+
+int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+{
+	return c->ops->next_until(c, index, deadline, cancel);
+}
+
+int fl_completed_next(fl_completed *c, size_t *index)
+{
+	return fl_completed_next_until(c, index, FL_FOREVER, NULL);
+}
+
+void fl_completed_free(fl_completed *c)
+{
+	if (c)
+		c->ops->free(c);
+}
+
+/* Futures. */
+
+struct futures {
+	fl_completed base;
+	struct fl__watches ws;
+	size_t n, helped;
+	struct fl__watch each[]; /* `future` is a reference; NULL: it was handed out, or stands further to the front */
+};
+
+static struct futures *futures_of(fl_completed *c)
+{
+	return (struct futures *)(void *)c; /* base is its first member */
+}
+
+static int try_next(fl_completed *c, size_t *index)
+{
+	struct futures *all = futures_of(c);
+	struct fl__watch *w;
+	{
+		FL_LOCKED(&all->ws.lock);
+		w = fl__watches_take(&all->ws);
+		if (!w)
+			return all->ws.left > 0 ? -EAGAIN : -ENODATA;
+	}
+	*index = (size_t)(w - all->each);
+	fl_future_free(w->future);
+	w->future = NULL;
+	return 0;
+}
+
+static bool is_next(const struct fl__watches *ws)
+{
+	return ws->first != NULL || ws->left == 0;
+}
+
+/* Runs pending ones on this context, where it may, until one has ended. */
+static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
+{
+	if (!fl__ctx_get()->help)
+		return;
+	while (all->helped < all->n) {
+		fl_future *f = all->each[all->helped++].future;
+		if (!f)
+			continue;
+		fl__future_help(f, deadline, cancel);
+		if (fl_future_try_wait(f) == 0)
+			return;
+	}
+}
+
+static int next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+{
+	struct futures *all = futures_of(c);
+	int rc = try_next(c, index);
+	if (rc != -EAGAIN)
+		return rc;
+	help(all, deadline, cancel);
+	rc = fl__watches_sleep(&all->ws, is_next, deadline, cancel);
+	return rc == 0 ? try_next(c, index) : rc;
+}
+
+static void free_futures(fl_completed *c)
+{
+	struct futures *all = futures_of(c);
+	for (size_t i = 0; i < all->n; i++)
+		if (all->each[i].future)
+			fl__unwatch(&all->each[i]);
+	fl__watches_fini(&all->ws);
+	for (size_t i = 0; i < all->n; i++)
+		fl_future_free(all->each[i].future);
+	fl__free(all);
+}
+
+static const struct fl__completed_ops ops = {try_next, next_until, free_futures};
+
+/* Making one. */
+
+/* A set of the places of futures: a hash table with open addressing, at most half full. 0: nothing, else the place plus 1. */
+struct set {
+	size_t *places;
+	size_t mask;
+};
+
+static bool set_init(struct set *set, size_t n)
+{
+	size_t size = 4;
+	while (size / 2 < n)
+		size *= 2;
+	set->mask = size - 1;
+	set->places = fl__alloc(size, sizeof *set->places);
+	return set->places != NULL;
+}
+
+/* Whether the future at place `i` is there for the first time; adds it. */
+static bool set_add(const struct set *set, fl_future *const *f, size_t i)
+{
+	/* Fibonacci hashing, as in lot.c. */
+	size_t at = (size_t)(((uint64_t)(uintptr_t)f[i] * 0x9e3779b97f4a7c15u) >> 32) & set->mask;
+	for (; set->places[at] != 0; at = (at + 1) & set->mask)
+		if (f[set->places[at] - 1] == f[i])
+			return false;
+	set->places[at] = i + 1;
+	return true;
+}
+
+/* Watches them: first those that have ended, in the order of the array. */
+static void watch_all(struct futures *all)
+{
+	for (size_t i = 0; i < all->n; i++)
+		if (all->each[i].future && fl_future_try_wait(all->each[i].future) == 0)
+			fl__watch(&all->ws, &all->each[i], all->each[i].future);
+	for (size_t i = 0; i < all->n; i++)
+		if (all->each[i].future && !all->each[i].of)
+			fl__watch(&all->ws, &all->each[i], all->each[i].future);
+}
+
+int fl_futures_completed_create(fl_completed **made, fl_future *const *f, size_t n)
+{
+	struct set set;
+	if (n > (SIZE_MAX / 4 - sizeof(struct futures)) / sizeof(struct fl__watch))
+		return -ENOMEM;
+	struct futures *all = fl__alloc(1, sizeof *all + n * sizeof all->each[0]);
+	if (!all || !set_init(&set, n)) {
+		fl__free(all);
+		return -ENOMEM;
+	}
+	all->base.ops = &ops;
+	all->n = n;
+	fl__watches_init(&all->ws, "fl_completed");
+	for (size_t i = 0; i < n; i++)
+		if (set_add(&set, f, i))
+			all->each[i].future = fl_future_ref(f[i]);
+	fl__free(set.places);
+	watch_all(all);
+	*made = &all->base;
+	return 0;
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_FUTURE_COMPLETED_H
+#define FL_FUTURE_COMPLETED_H
+
+#include <fairlead/completed.h>
+
+/* What hands out things as they end: the calls of fl_completed, for one kind of things. The first member of each kind's struct. */
+struct fl__completed_ops {
+	int (*try_next)(fl_completed *c, size_t *index);
+	int (*next_until)(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel);
+	void (*free)(fl_completed *c);
+};
+
+struct fl_completed {
+	const struct fl__completed_ops *ops;
+};
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for several futures at once. */
+#include "../base/sys.h"
+#include "watch.h"
+#include <errno.h>
+#include <fairlead/completed.h>
+#include <limits.h>
+
+enum { FEW = 8 }; /* so many need no memory */
+
+size_t fl_futures_ended(fl_future *const *f, size_t n)
+{
+	size_t ended = 0;
+	for (size_t i = 0; i < n; i++)
+		ended += fl_future_try_wait(f[i]) == 0;
+	return ended;
+}
+
+/* One after the other: so a worker runs each that is pending, and nothing is needed for those that have ended. */
+static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel *cancel)
+{
+	int rc = 0;
+	for (size_t i = 0; i < n && rc == 0; i++)
+		rc = fl_future_wait_until(f[i], deadline, cancel);
+	return rc;
+}
+
+/* Whether `f` has come to the end that is waited for. */
+static bool is_it(fl_future *f, fl_wait_what what)
+{
+	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
+}
+
+/* Whether that is there, or nothing is left to come; furthers those that have not ended, if `helps`. */
+static bool is_there(fl_future *const *f, size_t n, fl_wait_what what, bool helps, int64_t deadline,
+                     const fl_cancel *cancel)
+{
+	size_t ended = 0;
+	for (size_t i = 0; i < n; i++) {
+		if (helps && fl_future_try_wait(f[i]) != 0)
+			fl__future_help(f[i], deadline, cancel);
+		if (is_it(f[i], what))
+			return true;
+		ended += fl_future_try_wait(f[i]) == 0;
+	}
+	return ended == n;
+}
+
+static bool one_has_ended(const struct fl__watches *ws)
+{
+	return ws->first != NULL;
+}
+
+static bool one_has_failed(const struct fl__watches *ws)
+{
+	return ws->errors > 0 || ws->left == 0;
+}
+
+static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_what what, struct fl__watch *each, int64_t deadline,
+                           fl_cancel *cancel)
+{
+	struct fl__watches ws;
+	fl__watches_init(&ws, fl__ctx_get()->name);
+	for (size_t i = 0; i < n; i++)
+		fl__watch(&ws, &each[i], f[i]);
+	int rc = fl__watches_sleep(&ws, what == FL_FIRST_ERROR ? one_has_failed : one_has_ended, deadline, cancel);
+	for (size_t i = 0; i < n; i++)
+		fl__unwatch(&each[i]);
+	fl__watches_fini(&ws);
+	return rc;
+}
+
+static int wait_for_first(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
+{
+	if (is_there(f, n, what, false, deadline, cancel) || is_there(f, n, what, true, deadline, cancel))
+		return 0;
+	struct fl__watch few[FEW], *each = n <= FEW ? few : fl__alloc(n, sizeof *each);
+	if (!each)
+		return -ENOMEM;
+	int rc = sleep_for_first(f, n, what, each, deadline, cancel);
+	if (each != few)
+		fl__free(each);
+	return rc;
+}
+
+int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
+{
+	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
+		return -EINVAL;
+	int rc =
+	    what == FL_ALL_ENDED ? wait_for_all(f, n, deadline, cancel) : wait_for_first(f, n, what, deadline, cancel);
+	return rc == 0 ? (int)fl_futures_ended(f, n) : rc;
+}
+
+int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_what what)
+{
+	return fl_futures_wait_until(f, n, what, FL_FOREVER, NULL);
+}

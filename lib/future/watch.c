@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Watching many futures at once.
+ *
+ * Whoever waits for one future stands in its line. Here one context stands in the lines of many, not to be woken, but to be told,
+ * again and again: it has a wait of its own for each future, in the name of a context that is nobody's, and whose unpark is a
+ * function that puts the watch into the list of those that have ended (tell()). It runs on the context that ends the future, as
+ * the unpark of a waiter does, with no lock held. The real waiter sleeps on a condition.
+ *
+ * Invariants
+ *   1. Each watch leaves the line of its future once: by a waker, whose unpark then tells; or by fl__unwatch(), which has decided
+ *      the wait itself (lot.c, invariant 2), so that nobody tells.
+ *   2. `left` counts those whose tell() is still to come, or that are in line. So when it is 0 nobody will touch the memory, but
+ *      for the unlock of the last who told; the mutex may go then.
+ *   3. Order: who tells does so after the end of the future is public, before whoever ended it goes on. So futures of which one
+ *      ended before another began to end are in the list in that order.
+ */
+#include "watch.h"
+#include "../base/atomic.h"
+
+static struct fl__watch *watch_of(struct fl__wait *wait)
+{
+	return (struct fl__watch *)(void *)wait; /* its first member */
+}
+
+bool fl__future_has_failed(const fl_future *f)
+{
+	return fl_future_get_state(f) == FL_DONE && fl_future_error(f) != 0;
+}
+
+/* Under the lock. */
+static void add_ended(struct fl__watches *ws, struct fl__watch *w)
+{
+	w->next = NULL;
+	*(ws->last ? &ws->last->next : &ws->first) = w;
+	ws->last = w;
+	ws->left--;
+	ws->errors += fl__future_has_failed(w->future);
+	if (ws->enough && ws->enough(ws))
+		fl_cond_signal(&ws->news);
+}
+
+/* The unpark: the future of this watch has ended. */
+static void tell(struct fl__wait *wait)
+{
+	struct fl__watch *w = watch_of(wait);
+	struct fl__watches *ws = w->of;
+	FL_LOCKED(&ws->lock);
+	add_ended(ws, w);
+} /* the unlock is the last touch */
+
+static const struct fl__ctx_ops teller = {.unpark = tell};
+
+void fl__watches_init(struct fl__watches *ws, const char *name)
+{
+	*ws = (struct fl__watches){.ctx = {.ops = &teller, .name = name}};
+	ws->ctx.id = fl__ctx_get()->id; /* for reports: who waits, at first */
+}
+
+void fl__watch(struct fl__watches *ws, struct fl__watch *w, fl_future *f)
+{
+	w->of = ws;
+	w->future = f;
+	w->wait = (struct fl__wait){.ctx = &ws->ctx, .decision = FL__PENDING};
+	w->node = FL__NODE(&w->wait);
+	w->node.observer = true;
+	{
+		FL_LOCKED(&ws->lock);
+		ws->left++;
+	}
+	if (fl__on_future.arm(f, &w->node))
+		return;
+	fl__store_relaxed(&w->wait.decision, FL__GAVE_UP); /* relaxed: it stands in no line */
+	FL_LOCKED(&ws->lock);
+	add_ended(ws, w);
+}
+
+void fl__unwatch(struct fl__watch *w)
+{
+	uintptr_t pending = FL__PENDING;
+	/* relaxed: as in give_up(): whoever fails here sees what was told under the lock */
+	if (!fl__cas_relaxed(&w->wait.decision, &pending, FL__GAVE_UP))
+		return; /* it was told, or will be */
+	fl__on_future.disarm(w->future, &w->node);
+	FL_LOCKED(&w->of->lock);
+	w->of->left--;
+}
+
+int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
+                      fl_cancel *cancel)
+{
+	FL_LOCKED(&ws->lock);
+	int rc = 0;
+	ws->enough = enough;
+	while (!enough(ws) && rc == 0)
+		rc = fl_cond_wait_until(&ws->news, &ws->lock, deadline, cancel);
+	ws->enough = NULL;
+	return enough(ws) ? 0 : rc;
+}
+
+struct fl__watch *fl__watches_take(struct fl__watches *ws)
+{
+	struct fl__watch *w = ws->first;
+	if (!w)
+		return NULL;
+	ws->first = w->next;
+	if (!ws->first)
+		ws->last = NULL;
+	return w;
+}
+
+static bool all_told(const struct fl__watches *ws)
+{
+	return ws->left == 0;
+}
+
+void fl__watches_fini(struct fl__watches *ws)
+{
+	int rc = fl__watches_sleep(ws, all_told, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* 0: neither timed nor cancelled */
+}

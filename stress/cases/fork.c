@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Fork and join: each fork is run once, by its owner or by a thief, and who joins sees what it did. */
+#include "forks.h"
+
+/* The race for a fork; then for another one in the same slot, from the same frame. */
+struct fork_claim {
+	struct crowd crowd;
+	int f, g, before;
+};
+
+FL_STRESS_SETUP(fork_claim)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+static int claimed(void *arg)
+{
+	struct fork_claim *s = arg;
+	FL_STRESS_CHECK(s->before == s->g + 1);
+	s->g++;
+	return 0;
+}
+
+FL_STRESS_ACTOR(fork_claim, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	for (int i = 0; i < 2; i++) {
+		s->before++;
+		OK(fl_join(add_one, &s->f, claimed, s));
+		FL_STRESS_CHECK(s->f == i + 1 && s->g == i + 1);
+	}
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_claim, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_claim, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* The same where the system has no membarrier(). */
+struct fork_unfenced {
+	struct crowd crowd;
+	int f, g;
+};
+
+static int no_membarrier(void)
+{
+	return -ENOSYS;
+}
+
+FL_STRESS_SETUP(fork_unfenced)
+{
+	fl__sys.membarrier = no_membarrier;
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_unfenced, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	for (int i = 0; i < 2; i++) {
+		OK(fl_join(add_one, &s->f, add_one, &s->g));
+		FL_STRESS_CHECK(s->f == i + 1 && s->g == i + 1);
+	}
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_unfenced, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_unfenced, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 2 && s->g == 2, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* Two deep, two thieves: the outer fork goes first; the owner's pops, of one that was taken and one that was not, both return. */
+struct fork_nested {
+	struct crowd crowd;
+	int leaf[4];
+};
+
+static int two_leaves(void *first)
+{
+	int *leaf = first;
+	OK(fl_join(add_one, &leaf[0], add_one, &leaf[1]));
+	FL_STRESS_CHECK(leaf[0] == 1 && leaf[1] == 1);
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_nested)
+{
+	crowd_init(&s->crowd, 3, true);
+}
+
+FL_STRESS_ACTOR(fork_nested, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(two_leaves, &s->leaf[0], two_leaves, &s->leaf[2]));
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_nested, one)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_nested, two)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 2);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_nested, owner, one, two)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->leaf[0] == 1 && s->leaf[1] == 1 && s->leaf[2] == 1 && s->leaf[3] == 1, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* The first call fails: the second is not run, or, where it runs, is told, and ends; it has the forker's scope. */
+struct fork_error {
+	struct crowd crowd;
+	fl_event never;
+	int began, rc;
+};
+
+static int fail(void *arg)
+{
+	(void)arg;
+	return -EIO;
+}
+
+static int wait_for_ever(void *arg)
+{
+	struct fork_error *s = arg;
+	s->began = 1;
+	FL_STRESS_CHECK(fl_event_wait(&s->never) == -ECANCELED);
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_error)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_error, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	s->rc = fl_join(fail, NULL, wait_for_ever, s);
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_error, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_error, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_FORBIDDEN(s->rc != -EIO, "another error");
+	FL_ACCEPTABLE(!s->began, "not run");
+	FL_INTERESTING(s->began, "run, and told");
+}
+
+/* A request of the forker's scope reaches the thief; and the error of what was taken reaches the forker. */
+struct fork_scope {
+	struct crowd crowd;
+	fl_cancel scope;
+	fl_event never;
+	int rc;
+};
+
+static int wait_under_scope(void *arg)
+{
+	struct fork_scope *s = arg;
+	return fl_event_wait(&s->never);
+}
+
+static int request_scope(void *arg)
+{
+	fl_cancel_request(&((struct fork_scope *)arg)->scope);
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_scope)
+{
+	crowd_init(&s->crowd, 2, true);
+	fl_cancel_init(&s->scope, FL_SHIELDED, FL_FOREVER);
+}
+
+FL_STRESS_ACTOR(fork_scope, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	{
+		FL_CANCEL_SCOPE(&s->scope);
+		s->rc = fl_join(request_scope, s, wait_under_scope, s);
+	}
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_scope, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	FL_STRESS_CHECK(fl_cancel_scope() == NULL);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_scope, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	fl_cancel_destroy(&s->scope);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "told");
+	FL_FORBIDDEN(1, "another result");
+}

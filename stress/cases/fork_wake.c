@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fork and join: who sleeps is woken by a fork. In these scenarios the first call waits for the second, as no program should:
+ * it ends because another worker has nothing to do, and only if that one is woken.
+ */
+#include "forks.h"
+
+/* worker_park_vs_fork: a worker that is going to sleep does not miss a fork; the first one, or the one that follows. */
+struct worker_park_vs_fork {
+	struct crowd crowd;
+	fl_event begun; /* resets itself */
+	atomic_int ended;
+	int g;
+};
+
+static int await_begun(void *begun)
+{
+	OK(fl_event_wait(begun));
+	return 0;
+}
+
+static int begin(void *arg)
+{
+	struct worker_park_vs_fork *s = arg;
+	s->g++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+FL_STRESS_SETUP(worker_park_vs_fork)
+{
+	crowd_init(&s->crowd, 2, fl_stress_choose(2));
+	fl_event_init_auto(&s->begun);
+}
+
+FL_STRESS_ACTOR(worker_park_vs_fork, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(await_begun, &s->begun, begin, s));
+	OK(fl_join(await_begun, &s->begun, begin, s));
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+FL_STRESS_ACTOR(worker_park_vs_fork, worker)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	crowd_work(&s->crowd, self, &s->ended);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(worker_park_vs_fork, owner, worker)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->g == 2, "taken");
+	FL_FORBIDDEN(1, "not run once");
+}
+
+/* A forker that waits for what was taken is woken by what that forks; and runs it. */
+struct forker_park_vs_fork {
+	struct crowd crowd;
+	fl_event taken, begun;
+	atomic_int ended;
+	int g;
+};
+
+static int set_begun(void *arg)
+{
+	struct forker_park_vs_fork *s = arg;
+	s->g++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+static int fork_and_wait(void *arg)
+{
+	struct forker_park_vs_fork *s = arg;
+	fl_event_set(&s->taken);
+	OK(fl_join(await_begun, &s->begun, set_begun, s));
+	return 0;
+}
+
+FL_STRESS_SETUP(forker_park_vs_fork)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(forker_park_vs_fork, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(await_begun, &s->taken, fork_and_wait, s));
+	FL_STRESS_CHECK(s->g == 1);
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+FL_STRESS_ACTOR(forker_park_vs_fork, worker)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	crowd_work(&s->crowd, self, &s->ended);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(forker_park_vs_fork, owner, worker)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->g == 1, "run by who waited");
+	FL_FORBIDDEN(1, "not run once");
+}
+
+/* The same of the second thing that it forks: what slept for the first has been called, and the forker sleeps since. */
+struct forker_park_vs_second_fork {
+	struct crowd crowd;
+	fl_event taken, begun;
+	atomic_int ended;
+	int f, g, h;
+};
+
+static int set_begun_second(void *arg)
+{
+	struct forker_park_vs_second_fork *s = arg;
+	s->h++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+static int fork_and_fork_again(void *arg)
+{
+	struct forker_park_vs_second_fork *s = arg;
+	fl_event_set(&s->taken);
+	OK(fl_join(add_one, &s->f, add_one, &s->g));
+	OK(fl_join(await_begun, &s->begun, set_begun_second, s));
+	return 0;
+}
+
+FL_STRESS_SETUP(forker_park_vs_second_fork)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(forker_park_vs_second_fork, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(await_begun, &s->taken, fork_and_fork_again, s));
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+FL_STRESS_ACTOR(forker_park_vs_second_fork, worker)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	crowd_work(&s->crowd, self, &s->ended);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(forker_park_vs_second_fork, owner, worker)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 1 && s->g == 1 && s->h == 1, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}
+
+/* A worker that was woken calls the next: three calls that wait for each other have three workers. */
+struct fork_wakes_the_next {
+	struct crowd crowd;
+	fl_event begun[2];
+	atomic_int ended;
+	int g[2];
+};
+
+static int begin_first(void *arg)
+{
+	struct fork_wakes_the_next *s = arg;
+	s->g[0]++;
+	fl_event_set(&s->begun[0]);
+	OK(fl_event_wait(&s->begun[1]));
+	return 0;
+}
+
+static int begin_second(void *arg)
+{
+	struct fork_wakes_the_next *s = arg;
+	s->g[1]++;
+	fl_event_set(&s->begun[1]);
+	return 0;
+}
+
+static int fork_second(void *arg)
+{
+	struct fork_wakes_the_next *s = arg;
+	OK(fl_event_wait(&s->begun[0]));
+	return fl_join(await_begun, &s->begun[1], begin_second, s);
+}
+
+FL_STRESS_SETUP(fork_wakes_the_next)
+{
+	crowd_init(&s->crowd, 3, true);
+}
+
+FL_STRESS_ACTOR(fork_wakes_the_next, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(fork_second, s, begin_first, s));
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+static void work_as(struct fork_wakes_the_next *s, unsigned place)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, place);
+	crowd_work(&s->crowd, self, &s->ended);
+	fl__forks_leave(self);
+	fl_event_set(&s->crowd.work); /* for the other one */
+}
+
+FL_STRESS_ACTOR(fork_wakes_the_next, one)
+{
+	work_as(s, 1);
+}
+
+FL_STRESS_ACTOR(fork_wakes_the_next, two)
+{
+	work_as(s, 2);
+}
+
+FL_STRESS(fork_wakes_the_next, owner, one, two)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->g[0] == 1 && s->g[1] == 1, "both taken");
+	FL_FORBIDDEN(1, "not run once");
+}
+
+/* A forker that was woken for a fork, and finds it gone, goes on: what it forks then wakes the worker that slept all the while. */
+struct fork_roused_in_vain {
+	struct crowd crowd;
+	fl_event taken, begun;
+	atomic_int has_run, ended;
+	int f, g, h;
+};
+
+static int take_and_fork(void *arg)
+{
+	struct fork_roused_in_vain *s = arg;
+	SET(&s->has_run, 1);
+	fl_event_set(&s->taken);
+	return fl_join(add_one, &s->f, add_one, &s->g);
+}
+
+static int begin_third(void *arg)
+{
+	struct fork_roused_in_vain *s = arg;
+	s->h++;
+	fl_event_set(&s->begun);
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_roused_in_vain)
+{
+	crowd_init(&s->crowd, 3, true);
+}
+
+FL_STRESS_ACTOR(fork_roused_in_vain, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	OK(fl_join(await_begun, &s->taken, take_and_fork, s));
+	OK(fl_join(await_begun, &s->begun, begin_third, s));
+	fl__forks_leave(self);
+	crowd_end(&s->crowd, &s->ended);
+}
+
+FL_STRESS_ACTOR(fork_roused_in_vain, busy) /* takes the first, and then something else */
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	while (!LOOK(&s->has_run))
+		if (!fl__forks_run_one(&s->crowd.forks, self))
+			fl_stress_relax();
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_roused_in_vain, worker)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 2);
+	OK(fl_event_wait(&s->crowd.work)); /* it sleeps */
+	fl_event_reset(&s->crowd.work);
+	crowd_work(&s->crowd, self, &s->ended);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_roused_in_vain, owner, busy, worker)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->f == 1 && s->g == 1 && s->h == 1, "each once");
+	FL_FORBIDDEN(1, "lost or doubled");
+}

@@ -1,0 +1,453 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Task groups: a join returns when all have ended, with what they wrote, and touches nothing later; whoever fails, cancels, helps. */
+#include "cases.h"
+#include <fairlead/event.h>
+#include <fairlead/group.h>
+#include <fairlead/latch.h>
+#include <fairlead/task.h>
+
+static fl_executor *pool_of(unsigned workers)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers}));
+	return e;
+}
+
+static fl_executor *sequential(void)
+{
+	fl_executor *e = NULL;
+	OK(fl_sequential_executor_create(&e, NULL));
+	return e;
+}
+
+/* In memory of its own, so that whoever touches it after the join is seen. */
+static fl_group *group_of(fl_executor *e)
+{
+	fl_group *g = make(sizeof *g);
+	*g = (fl_group)FL_GROUP_INIT(e);
+	return g;
+}
+
+static void end_group(fl_group *g)
+{
+	fl_group_destroy(g);
+	free(g);
+}
+
+/* Plain: the submit orders it before the task, the join behind. */
+FL_TASK_STATIC(add_one, int *, int)
+{
+	*result = ++**arg;
+	return 0;
+}
+
+FL_TASK_STATIC(fail, int, void)
+{
+	return *arg;
+}
+
+/* What the tasks wrote, and their results, are there after the join; and the group may go. More than its first memory is for. */
+enum { TASKS = 5 };
+
+struct group_join {
+	int data[TASKS], got[TASKS];
+	bool right;
+};
+
+FL_STRESS_ACTOR(group_join, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	fl_group *g = group_of(e);
+	for (int i = 0; i < TASKS; i++) {
+		int *at = &s->data[i];
+		s->data[i] = i;
+		OK(fl_group_submit(g, &add_one, &at, &s->got[i]));
+	}
+	OK(fl_stress_choose(2) ? fl_group_join(g) : fl_group_join_until(g, FL_FOREVER, FL_SHIELDED));
+	s->right = true;
+	for (int i = 0; i < TASKS; i++)
+		s->right = s->right && s->data[i] == i + 1 && s->got[i] == i + 1;
+	end_group(g);
+}
+
+FL_STRESS(group_join, user)
+{
+	FL_ACCEPTABLE(s->right, "done");
+	FL_FORBIDDEN(1, "a result is not there");
+}
+
+/* Two submit to one group at once, and a third may cancel it: what was accepted has ended once the join returns. */
+struct group_many {
+	fl_executor *e;
+	fl_group *g;
+	fl_latch submitted;
+	bool cancels;
+	int data[2], got[2], rc[2];
+};
+
+FL_STRESS_SETUP(group_many)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+	OK(fl_latch_init(&s->submitted, 3));
+}
+
+static void submit_one(struct group_many *s, int i)
+{
+	int *at = &s->data[i];
+	s->rc[i] = fl_group_submit(s->g, &add_one, &at, &s->got[i]);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS_ACTOR(group_many, one)
+{
+	submit_one(s, 0);
+	OK(fl_latch_wait(&s->submitted));
+	OK(fl_group_join(s->g));
+	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_failed(s->g));
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_many, two)
+{
+	submit_one(s, 1);
+}
+
+FL_STRESS_ACTOR(group_many, canceller)
+{
+	s->cancels = fl_stress_choose(2);
+	if (s->cancels)
+		fl_group_cancel(s->g);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS(group_many, one, two, canceller)
+{
+	fl_executor_free(s->e);
+	for (int i = 0; i < 2; i++) {
+		FL_FORBIDDEN(s->rc[i] == -ECANCELED && (s->data[i] != 0 || !s->cancels),
+		             "refused, and it ran or for nothing");
+		FL_FORBIDDEN(s->rc[i] != 0 && s->rc[i] != -ECANCELED, "another error");
+		FL_FORBIDDEN(s->got[i] != s->data[i], "ran without a result");
+		FL_FORBIDDEN(s->rc[i] == 0 && s->data[i] == 0 && !s->cancels, "accepted, and did not run");
+	}
+	FL_ACCEPTABLE(1, "each once, or not at all");
+}
+
+/* The first that fails ends one that waits, without a join, too, and is what the join tells. */
+struct group_fail {
+	fl_event never;
+	int joined, waited;
+	size_t failed;
+};
+
+FL_TASK_STATIC(wait_for_end, struct group_fail *, void)
+{
+	(*arg)->waited = fl_event_wait(&(*arg)->never);
+	return (*arg)->waited;
+}
+
+FL_STRESS_ACTOR(group_fail, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	fl_group *g = group_of(e);
+	s->waited = -ECANCELED; /* also when it did not start */
+	OK(fl_group_submit(g, &wait_for_end, &s, NULL));
+	OK(fl_group_submit(g, &fail, &(int){-EIO}, NULL));
+	if (fl_stress_choose(2) == 1)
+		OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
+	s->joined = fl_group_join(g);
+	s->failed = fl_group_failed_number(g);
+	FL_STRESS_CHECK(fl_group_failed(g) != NULL);
+	end_group(g);
+}
+
+FL_STRESS(group_fail, user)
+{
+	FL_ACCEPTABLE(s->joined == -EIO && s->waited == -ECANCELED && s->failed == 1, "ended");
+	FL_FORBIDDEN(1, "another end");
+}
+
+/* Two fail at once: one is the first, and stays so: it is the one that the join tells, and that the other has seen before. */
+struct group_fail_twice {
+	fl_executor *e;
+	fl_group *g;
+	fl_latch submitted;
+	int rc[2], joined;
+	size_t seen, failed;
+};
+
+FL_STRESS_SETUP(group_fail_twice)
+{
+	s->e = sequential();
+	s->g = group_of(s->e);
+	OK(fl_latch_init(&s->submitted, 2));
+}
+
+static void fail_one(struct group_fail_twice *s, int i)
+{
+	s->rc[i] = fl_group_submit(s->g, &fail, &(int){i ? -EIO : -ENOSPC}, NULL);
+	FL_STRESS_CHECK(fl_group_failed(s->g) != NULL);
+	if (i == 1)
+		s->seen = fl_group_failed_number(s->g);
+	fl_latch_count_down(&s->submitted, 1);
+}
+
+FL_STRESS_ACTOR(group_fail_twice, one)
+{
+	fail_one(s, 0);
+	OK(fl_latch_wait(&s->submitted));
+	s->joined = fl_group_join(s->g);
+	s->failed = fl_group_failed_number(s->g);
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_fail_twice, two)
+{
+	fail_one(s, 1);
+}
+
+FL_STRESS(group_fail_twice, one, two)
+{
+	fl_executor_free(s->e);
+	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[1] != 0, "both refused");
+	FL_FORBIDDEN(s->failed > 1 || s->failed != s->seen, "another was the first before");
+	FL_ACCEPTABLE(s->joined == -EIO || s->joined == -ENOSPC, "one of them");
+	FL_FORBIDDEN(1, "another error");
+}
+
+/* A join on the only worker runs the tasks of its group; on one of two, another may. */
+struct group_helps {
+	int data[2], got[2];
+	bool ended;
+};
+
+FL_TASK_STATIC(join_inside, struct group_helps *, void)
+{
+	struct group_helps *s = *arg;
+	fl_group *g = group_of(fl_executor_current());
+	for (int i = 0; i < 2; i++)
+		OK(fl_group_submit(g, &add_one, &(int *){&s->data[i]}, &s->got[i]));
+	OK(fl_group_join(g));
+	FL_STRESS_CHECK(s->data[0] == 1 && s->data[1] == 1);
+	end_group(g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_helps, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1 + fl_stress_choose(2));
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_inside, &s, NULL));
+	OK(fl_group_join(&g));
+	s->ended = true;
+}
+
+FL_STRESS(group_helps, user)
+{
+	FL_ACCEPTABLE(s->ended && s->got[0] == 1 && s->got[1] == 1, "each once");
+	FL_FORBIDDEN(1, "not done");
+}
+
+/* What is submitted while a worker joins, it runs, or another does: the task that did so waits for it. */
+struct group_grows {
+	fl_event ran;
+	int data;
+};
+
+struct growing {
+	struct group_grows *s;
+	fl_group *g;
+};
+
+FL_TASK_STATIC(say_ran, struct group_grows *, void)
+{
+	(*arg)->data++;
+	fl_event_set(&(*arg)->ran);
+	return 0;
+}
+
+FL_TASK_STATIC(submit_more, struct growing, void)
+{
+	OK(fl_group_submit(arg->g, &say_ran, &arg->s, NULL));
+	return fl_event_wait(&arg->s->ran);
+}
+
+FL_TASK_STATIC(join_growing, struct group_grows *, void)
+{
+	fl_group *g = group_of(fl_executor_current());
+	OK(fl_group_submit(g, &submit_more, &(struct growing){*arg, g}, NULL));
+	OK(fl_group_join(g));
+	end_group(g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_grows, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_growing, &s, NULL));
+	OK(fl_group_join(&g));
+}
+
+FL_STRESS(group_grows, user)
+{
+	FL_ACCEPTABLE(s->data == 1, "ran");
+	FL_FORBIDDEN(1, "did not run");
+}
+
+/* What is pending does not wait for its turn when the group is cancelled: the worker is held until the join has returned. */
+struct group_stopped {
+	fl_executor *e;
+	fl_group *g;
+	fl_event held, open, known;
+	fl_future *f;
+	int data, got;
+};
+
+FL_TASK_STATIC(hold, struct group_stopped *, void)
+{
+	fl_event_set(&(*arg)->held);
+	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_STRESS_SETUP(group_stopped)
+{
+	s->e = pool_of(1);
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_stopped, owner)
+{
+	int *at = &s->data;
+	OK(hold_submit(s->e, s, &s->f));
+	OK(fl_event_wait(&s->held));
+	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+	fl_event_set(&s->known);
+	OK(fl_group_join(s->g));
+	FL_STRESS_CHECK(s->data == 0 && !fl_group_failed(s->g));
+	fl_event_set(&s->open);
+	OK(fl_future_wait(s->f));
+}
+
+FL_STRESS_ACTOR(group_stopped, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_group_cancel(s->g);
+}
+
+FL_STRESS(group_stopped, owner, canceller)
+{
+	fl_future_free(s->f);
+	end_group(s->g);
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->got == 0, "cancelled");
+	FL_FORBIDDEN(1, "it ran");
+}
+
+/* A join that gives up leaves the tasks; the next finds them. An observer learns of the end, too. */
+struct group_again {
+	fl_executor *e;
+	fl_group *g;
+	fl_event known, seen;
+	int data, got;
+};
+
+FL_STRESS_SETUP(group_again)
+{
+	s->e = pool_of(1);
+	s->g = group_of(s->e);
+}
+
+FL_STRESS_ACTOR(group_again, owner)
+{
+	int *at = &s->data;
+	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
+	fl_event_set(&s->known);
+	int rc = fl_group_join_until(s->g, soon(), NULL);
+	FL_STRESS_CHECK(rc == 0 || rc == -ETIMEDOUT);
+	if (rc != 0)
+		OK(fl_group_join(s->g));
+	OK(fl_event_wait(&s->seen));
+	end_group(s->g);
+}
+
+FL_STRESS_ACTOR(group_again, observer)
+{
+	OK(fl_event_wait(&s->known));
+	FL_STRESS_CHECK(FL_WAIT_ANY(FL_ON_GROUP(s->g)) == 0);
+	fl_event_set(&s->seen);
+}
+
+FL_STRESS(group_again, owner, observer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->data == 1 && s->got == 1, "done");
+	FL_FORBIDDEN(1, "not done");
+}
+
+/* A result that was handed over is the caller's; one that nobody wants is dropped, once. */
+static void drop_box(void *box)
+{
+	--**(int **)box;
+}
+
+FL_TASK_STATIC(fill_box, int *, int *, .drop_result = drop_box)
+{
+	++**arg;
+	*result = *arg;
+	return 0;
+}
+
+struct group_results {
+	int boxes[2], *got;
+};
+
+FL_STRESS_ACTOR(group_results, user)
+{
+	fl_executor *e = pool_of(1);
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		OK(fl_group_submit(&g, &fill_box, &(int *){&s->boxes[0]}, &s->got));
+		OK(fl_group_submit(&g, &fill_box, &(int *){&s->boxes[1]}, NULL));
+		OK(fl_group_join(&g));
+		FL_STRESS_CHECK(s->got == &s->boxes[0] && *s->got == 1);
+	}
+	fl_executor_free(e); /* whoever let go last has done so */
+}
+
+FL_STRESS(group_results, user)
+{
+	FL_ACCEPTABLE(s->boxes[0] == 1 && s->boxes[1] == 0, "one kept, one dropped");
+	FL_FORBIDDEN(1, "dropped when it was handed over, or not when it was not");
+}
+
+/* One after the other: a group that was cancelled, or has failed, takes no more until it was joined, and then it does. */
+struct group_rounds {
+	int data, got, rc[3];
+};
+
+FL_STRESS_ACTOR(group_rounds, user)
+{
+	fl_executor *e = sequential();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int *at = &s->data;
+	fl_group_cancel(&g);
+	s->rc[0] = fl_group_submit(&g, &add_one, &at, &s->got);
+	OK(fl_group_join(&g));
+	OK(fl_group_submit(&g, &add_one, &at, &s->got));
+	OK(fl_group_submit(&g, &fail, &(int){-EIO}, NULL));
+	s->rc[1] = fl_group_submit(&g, &add_one, &at, &s->got);
+	FL_STRESS_CHECK(fl_group_failed_number(&g) == 1);
+	s->rc[2] = fl_group_join(&g);
+	OK(fl_group_join(&g));
+	fl_executor_free(e);
+}
+
+FL_STRESS(group_rounds, user)
+{
+	FL_FORBIDDEN(s->rc[0] != -ECANCELED || s->rc[1] != -ECANCELED, "accepted");
+	FL_FORBIDDEN(s->rc[2] != -EIO, "no error");
+	FL_ACCEPTABLE(s->data == 1 && s->got == 1, "one round");
+	FL_FORBIDDEN(1, "refused, and it ran");
+}

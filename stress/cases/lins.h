@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_LINS_H
+#define STRESS_LINS_H
+
+#include "cases.h"
+#include <fairlead/stress_lin.h>
+
+/*
+ * The operations of a queue of ints, s->q, for FL_LIN(scenario, ...): `calls` is what its functions' names begin with. Fields of
+ * the operation follow; of those for several: .keys = LIN_MOST.
+ *
+ *     LIN_PUT(lin_mpmc, fl_mpmc, .weight = 3)
+ *     LIN_GET(lin_mpmc, fl_mpmc, .weight = 3)
+ */
+#define LIN_PUT(scenario, calls, ...)                                                                                  \
+	FL_LIN_OP(scenario, put, FL_LIN_PUT, __VA_ARGS__)                                                              \
+	{                                                                                                              \
+		return calls##_try_put(s->q, &(int){(int)arg});                                                        \
+	}
+
+#define LIN_GET(scenario, calls, ...)                                                                                  \
+	FL_LIN_OP(scenario, get, FL_LIN_GET, __VA_ARGS__)                                                              \
+	{                                                                                                              \
+		int item, rc = calls##_try_get(s->q, &item);                                                           \
+		return rc ? rc : item;                                                                                 \
+	}
+
+#define LIN_CLOSE(scenario, calls)                                                                                     \
+	FL_LIN_OP(scenario, close, FL_LIN_CLOSE, .most = 1)                                                            \
+	{                                                                                                              \
+		calls##_close(s->q);                                                                                   \
+		return 0;                                                                                              \
+	}
+
+#define LIN_LENGTH(scenario, calls)                                                                                    \
+	FL_LIN_OP(scenario, length, FL_LIN_LENGTH)                                                                     \
+	{                                                                                                              \
+		return (int64_t)calls##_length(s->q);                                                                  \
+	}
+
+enum { LIN_MOST = 3 };
+
+#define LIN_PUT_MANY(scenario, calls, ...)                                                                             \
+	FL_LIN_OP(scenario, put_many, FL_LIN_PUT_MANY, __VA_ARGS__)                                                    \
+	{                                                                                                              \
+		int items[LIN_MOST];                                                                                   \
+		return (int64_t)calls##_try_put_many(s->q, items, lin_items_of(arg, items));                           \
+	}
+
+#define LIN_GET_MANY(scenario, calls, ...)                                                                             \
+	FL_LIN_OP(scenario, get_many, FL_LIN_GET_MANY, __VA_ARGS__)                                                    \
+	{                                                                                                              \
+		int items[LIN_MOST];                                                                                   \
+		return lin_result_of(calls##_try_get_many(s->q, items, (size_t)FL_LIN_KEY(arg) + 1), items);           \
+	}
+
+/* The items of a put of several; returns how many. */
+static inline size_t lin_items_of(int64_t arg, int *items)
+{
+	for (unsigned i = 0; i < LIN_MOST; i++)
+		items[i] = (int)fl_lin_item(arg, i);
+	return (size_t)FL_LIN_KEY(arg) + 1;
+}
+
+/* The result of a get of several. */
+static inline int64_t lin_result_of(size_t n, const int *items)
+{
+	int64_t got[LIN_MOST];
+	for (size_t i = 0; i < n; i++)
+		got[i] = items[i];
+	return fl_lin_items((unsigned)n, got);
+}
+
+#endif

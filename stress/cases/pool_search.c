@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread executor's search: a task has a worker while one sleeps; and who ends a task that another has taken out of the backlog. */
+#include "pools.h"
+
+/*
+ * The first task waits for the second. Who takes the first stops his search while another goes to sleep, and while the second is
+ * submitted, which sees the search: so he has to see the sleeper, or the submit that nobody searches.
+ */
+struct pool_stop_vs_sleep {
+	struct fl__pool *p;
+	fl_event second;
+};
+
+FL_TASK_STATIC(await_second, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_TASK_STATIC(be_second, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+FL_TASK_STATIC(nothing, void, void)
+{
+	return 0;
+}
+
+static bool somebody_sleeps(struct fl__pool *p)
+{
+	FL_LOCKED(&p->base.lock);
+	return p->idle > 0;
+}
+
+FL_STRESS_SETUP(pool_stop_vs_sleep)
+{
+	s->p = pool_of_actors(2, 2);
+	OK(await_second_submit(&s->p->base, &s->second, NULL));
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_sleep, one)
+{
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_sleep, two)
+{
+	serve(s->p, 1);
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_sleep, user)
+{
+	while (!somebody_sleeps(s->p))
+		fl_stress_relax();
+	OK(be_second_submit(&s->p->base, &s->second, NULL));
+	OK(fl_event_wait(&s->second)); /* a close would wake everybody */
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_stop_vs_sleep, one, two, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "each had a worker");
+}
+
+/*
+ * The same where the ring is full, and the second task is in the list behind it, while others empty the ring. Another worker is not
+ * there yet, and could be started.
+ */
+struct pool_stop_vs_overflow {
+	struct fl__pool *p;
+	fl_event second;
+};
+
+FL_STRESS_SETUP(pool_stop_vs_overflow)
+{
+	s->p = pool_of_actors(2, 1);
+	fl__mpmc_fini(&s->p->backlog.ring);
+	OK(fl__mpmc_init(&s->p->backlog.ring, sizeof(struct fl__cell *), 2, 0));
+	OK(nothing_submit(&s->p->base, NULL));
+	OK(await_second_submit(&s->p->base, &s->second, NULL));
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_overflow, worker)
+{
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_overflow, busy) /* as who had a task until now, and so does not search */
+{
+	struct fl__cell *cell = fl__backlog_take(&s->p->backlog);
+	if (cell)
+		run_or_abandon(s->p, cell);
+}
+
+FL_STRESS_ACTOR(pool_stop_vs_overflow, user)
+{
+	OK(be_second_submit(&s->p->base, &s->second, NULL));
+	OK(fl_event_wait(&s->second));
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_stop_vs_overflow, worker, busy, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "each had a worker");
+}
+
+/*
+ * A cancel of the executor finds each task that a worker takes: still in the backlog, or running, and asked to end. The worker takes one
+ * as it searches, the next one at once, or under the lock.
+ */
+struct pool_cancel_vs_search {
+	struct fl__pool *p;
+	size_t cancelled;
+	int rc;
+};
+
+FL_TASK_STATIC(obey, void, void)
+{
+	fl_event never = FL_EVENT_INIT;
+	return fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx));
+}
+
+FL_STRESS_SETUP(pool_cancel_vs_search)
+{
+	s->p = pool_of_actors(1, 1);
+	if (fl_stress_choose(2))
+		OK(nothing_submit(&s->p->base, NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_search, worker)
+{
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_search, user)
+{
+	s->rc = obey_submit(&s->p->base, NULL);
+}
+
+FL_STRESS_ACTOR(pool_cancel_vs_search, canceller)
+{
+	s->cancelled = fl_executor_cancel(&s->p->base);
+}
+
+FL_STRESS(pool_cancel_vs_search, worker, user, canceller)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(s->rc == -EPIPE, "refused");
+	FL_ACCEPTABLE(s->rc == 0 && s->cancelled == 0, "asked");
+	FL_ACCEPTABLE(s->rc == 0 && s->cancelled > 0, "cancelled");
+}
+
+/*
+ * A worker that searches, or was called for a fork, takes a task instead, which is submitted meanwhile: then the next is called, which
+ * is to be started. Both the call that has forked and the task wait for the fork, as no program should; so two workers must come.
+ */
+struct pool_called_for_forks {
+	struct fl__pool *p;
+	fl_event begun;
+};
+
+static int await_begun(void *begun)
+{
+	return fl_event_wait(begun);
+}
+
+static int begin(void *begun)
+{
+	fl_event_set(begun);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_called_for_forks)
+{
+	s->p = pool_of_actors(2, 1);
+}
+
+FL_STRESS_ACTOR(pool_called_for_forks, worker)
+{
+	serve_with_forks(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_called_for_forks, forker)
+{
+	struct fl__fork_stack *self = fl__forks_enter(&s->p->forks, 2); /* as a worker that has a task */
+	while (!somebody_sleeps(s->p))
+		fl_stress_relax();
+	OK(fl_join(await_begun, &s->begun, begin, &s->begun));
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(pool_called_for_forks, user)
+{
+	while (!fl__load_relaxed(&s->p->forks.used))
+		fl_stress_relax();
+	OK(await_second_submit(&s->p->base, &s->begun, NULL));
+	OK(fl_event_wait(&s->begun));
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_called_for_forks, worker, forker, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "the fork had a worker");
+}
+
+/* A task was cancelled, and another takes it out of the backlog: who of the two is last lets the executor go, which sees both gone. */
+struct pool_part {
+	struct fl__pool *p;
+	fl_future *f;
+	int rc;
+};
+
+FL_STRESS_SETUP(pool_part)
+{
+	s->p = pool_of_actors(1, 0);
+	OK(nothing_submit(&s->p->base, &s->f));
+}
+
+FL_STRESS_ACTOR(pool_part, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(pool_part, worker)
+{
+	run_or_abandon(s->p, fl__backlog_take(&s->p->backlog));
+	fl_executor_free(&s->p->base);
+}
+
+FL_STRESS(pool_part, canceller, worker)
+{
+	FL_ACCEPTABLE(s->rc == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc != 0, "ran");
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_POOLS_H
+#define STRESS_POOLS_H
+
+#include "../../lib/base/sys.h"
+#include "../../lib/exec/pool.h"
+#include "cases.h"
+#include <fairlead/event.h>
+#include <fairlead/task.h>
+
+/*
+ * A thread executor of up to `n` workers, of which some are the scenario's actors: they are there from the beginning, and search; so
+ * what the model goes through is their search alone, and not their birth.
+ */
+static inline struct fl__pool *pool_of_actors(unsigned n, unsigned actors)
+{
+	fl_executor *e = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = n}));
+	struct fl__pool *p = (struct fl__pool *)(void *)e; /* base is its first member */
+	while (p->made < actors)
+		FL_STRESS_CHECK(fl__pool_make_worker(p) != NULL);
+	p->started = 1;
+	p->alive = p->searching = actors;
+	fl__pool_recount(p);
+	return p;
+}
+
+static inline struct fl__worker *worker_at(struct fl__pool *p, unsigned place)
+{
+	struct fl__worker *w = p->workers;
+	while (w && w->place != place)
+		w = w->next;
+	if (!w)
+		abort();
+	return w;
+}
+
+/* As the worker of that place, until it is to end. */
+static inline void serve(struct fl__pool *p, unsigned place)
+{
+	struct fl__worker *w = worker_at(p, place);
+	fl__run_enter(&w->run, &p->base);
+	fl__pool_serve(w);
+	fl__run_leave(&w->run);
+}
+
+/* The same of one that may fork, and take forks. */
+static inline void serve_with_forks(struct fl__pool *p, unsigned place)
+{
+	struct fl__fork_stack *self = fl__forks_enter(&p->forks, place);
+	FL_STRESS_CHECK(self != NULL);
+	worker_at(p, place)->forks = self;
+	serve(p, place);
+	fl__forks_leave(self);
+}
+
+/* As a worker does that has taken it. */
+static inline void run_or_abandon(struct fl__pool *p, struct fl__cell *cell)
+{
+	struct fl__run run = {.executor = &p->base, .future = &cell->future, .claim = fl__future_claim(&cell->future)};
+	if (run.claim == FL__CLAIM_LOST) {
+		fl__cell_abandon(cell);
+		return;
+	}
+	char *message;
+	const int error = fl__run_function(&run, &message);
+	fl__future_end(&cell->future, error, message);
+}
+
+#endif

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Chains: the next ends once, as it must, whoever comes first: the end of the first, or a cancel of either. */
+#include "cases.h"
+#include <fairlead/promise.h>
+#include <fairlead/task.h>
+#include <fairlead/then.h>
+
+FL_TASK_STATIC(increment, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+struct link {
+	fl_executor *e;
+	fl_promise *p;
+	fl_future *f, *next;
+};
+
+static void drop_result(void *result)
+{
+	*(int *)result = 0; /* plain: after every look at it */
+}
+
+static void begin_link(struct link *link)
+{
+	OK(fl_sequential_executor_create(&link->e, NULL));
+	OK(fl_promise_create(&link->p, sizeof(int), drop_result, &link->f));
+}
+
+static void chain(struct link *link)
+{
+	OK(fl_future_then(link->f, link->e, &increment, &link->next));
+}
+
+static void set_and_free(struct link *link)
+{
+	int rc = fl_promise_set(link->p, &(int){6});
+	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+	fl_promise_free(link->p);
+}
+
+static int end_of(fl_future *f)
+{
+	int result = 0, rc = increment_get(f, &result);
+	return rc == 0 ? result : fl_future_error(f);
+}
+
+/* then_end: chained before the end, or after it; the next has the first's result. */
+struct then_end {
+	struct link link;
+	int end;
+};
+
+FL_STRESS_SETUP(then_end)
+{
+	begin_link(&s->link);
+}
+
+FL_STRESS_ACTOR(then_end, producer)
+{
+	set_and_free(&s->link);
+}
+
+FL_STRESS_ACTOR(then_end, consumer)
+{
+	chain(&s->link);
+	fl_future_free(s->link.f);
+	s->end = end_of(s->link.next);
+	fl_future_free(s->link.next);
+}
+
+FL_STRESS(then_end, producer, consumer)
+{
+	fl_executor_free(s->link.e);
+	FL_ACCEPTABLE(s->end == 7, "run once, with the result");
+	FL_FORBIDDEN(1, "not run, or with another argument");
+}
+
+/* then_cancel: the next is cancelled, or its task has run; the first is as it was. */
+struct then_cancel {
+	struct link link;
+	int rc, end, first;
+};
+
+FL_STRESS_SETUP(then_cancel)
+{
+	begin_link(&s->link);
+	chain(&s->link);
+}
+
+FL_STRESS_ACTOR(then_cancel, producer)
+{
+	set_and_free(&s->link);
+}
+
+FL_STRESS_ACTOR(then_cancel, canceller)
+{
+	s->rc = fl_future_cancel(s->link.next);
+	s->end = end_of(s->link.next);
+	s->first = end_of(s->link.f);
+	fl_future_free(s->link.next);
+	fl_future_free(s->link.f);
+}
+
+FL_STRESS(then_cancel, producer, canceller)
+{
+	fl_executor_free(s->link.e);
+	FL_FORBIDDEN(s->first != 6, "the first was harmed");
+	FL_ACCEPTABLE(s->rc == 0 && s->end == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->end == 7, "asked");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->end == 7, "too late");
+	FL_FORBIDDEN(1, "cancelled and run, or neither");
+}
+
+/* then_both_cancelled: the next is cancelled by the cancel of either, once. */
+struct then_both_cancelled {
+	struct link link;
+	atomic_int calls;
+	int rc, end;
+};
+
+static void count_call(fl_future *f, void *arg)
+{
+	(void)f;
+	COUNT((atomic_int *)arg);
+}
+
+FL_STRESS_SETUP(then_both_cancelled)
+{
+	begin_link(&s->link);
+	chain(&s->link);
+	OK(fl_future_on_end(s->link.next, count_call, &s->calls));
+}
+
+FL_STRESS_ACTOR(then_both_cancelled, first)
+{
+	OK(fl_future_cancel(s->link.f));
+	fl_future_free(s->link.f);
+	fl_promise_free(s->link.p);
+}
+
+FL_STRESS_ACTOR(then_both_cancelled, second)
+{
+	s->rc = fl_future_cancel(s->link.next);
+	s->end = end_of(s->link.next);
+	fl_future_free(s->link.next);
+}
+
+FL_STRESS(then_both_cancelled, first, second)
+{
+	fl_executor_free(s->link.e);
+	FL_ACCEPTABLE(s->end == -ECANCELED && LOOK(&s->calls) == 1 && (s->rc == 0 || s->rc == -EBUSY),
+	              "cancelled once");
+	FL_FORBIDDEN(1, "not cancelled, or twice");
+}
+
+/* then_pool: the task is queued and runs on a worker, while the next is cancelled and given up. */
+struct then_pool {
+	struct link link;
+	int rc, end;
+};
+
+FL_STRESS_SETUP(then_pool)
+{
+	OK(fl_promise_create(&s->link.p, sizeof(int), drop_result, &s->link.f));
+}
+
+FL_STRESS_ACTOR(then_pool, owner)
+{
+	OK(fl_thread_executor_create(&s->link.e, &(fl_executor_config){.workers = 1}));
+	chain(&s->link);
+	set_and_free(&s->link);
+	s->rc = fl_future_cancel(s->link.next);
+	s->end = end_of(s->link.next);
+	fl_future_free(s->link.f);
+	fl_future_free(s->link.next);
+	fl_executor_free(s->link.e);
+}
+
+FL_STRESS(then_pool, owner)
+{
+	FL_ACCEPTABLE(s->rc == 0 && s->end == -ECANCELED, "cancelled");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->end == 7, "asked");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->end == 7, "too late");
+	FL_FORBIDDEN(1, "cancelled and run, or neither");
+}
+
+/* then_worker: the only worker waits for a chain whose first another context ends. */
+struct then_worker {
+	struct link link;
+	int end;
+};
+
+FL_TASK_STATIC(wait_for_chain, struct then_worker *, int)
+{
+	struct then_worker *s = *arg;
+	FL_SCOPED(fl_future) *next = NULL;
+	OK(fl_future_then(s->link.f, fl_executor_current(), &increment, &next));
+	*result = end_of(next);
+	return 0;
+}
+
+FL_STRESS_SETUP(then_worker)
+{
+	OK(fl_promise_create(&s->link.p, sizeof(int), drop_result, &s->link.f));
+}
+
+FL_STRESS_ACTOR(then_worker, producer)
+{
+	set_and_free(&s->link);
+}
+
+FL_STRESS_ACTOR(then_worker, owner)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	OK(wait_for_chain_submit(e, s, &f));
+	OK(wait_for_chain_get(f, &s->end));
+	fl_future_free(s->link.f);
+}
+
+FL_STRESS(then_worker, producer, owner)
+{
+	FL_ACCEPTABLE(s->end == 7, "it has run it itself");
+	FL_FORBIDDEN(1, "another result");
+}

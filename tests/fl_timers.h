@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_TIMERS_H
+#define FL_TIMERS_H
+
+/*
+ * Timers by a clock that runs ahead when the test says so, also for those who sleep already:
+ *
+ *     fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls);
+ *     fl_test_pass(HOUR);
+ *     fl_timer_join(&t);
+ *
+ * It is the clock of the whole program: the timers' thread stays from case to case, so that nobody may replace the table of
+ * system calls while it is there.
+ */
+#include "fl_faults.h"
+#include "fl_line.h"
+#include "fl_test.h"
+
+#define HOUR FL_S(3600)
+
+/* As the real one, but with a look at our clock now and then. */
+static int fl_test_sliced_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	if (deadline <= fl_test_clock_now())
+		return -ETIMEDOUT;
+	const int rc = fl_test_real_sys.futex_wait(word, expected, fl_test_real_sys.now() + FL_MS(1));
+	return rc == -ETIMEDOUT ? 0 : rc;
+}
+
+__attribute__((constructor)) static void fl_test_clock_for_all(void)
+{
+	fl__sys.now = fl_test_clock_now;
+	fl__sys.futex_wait = fl_test_sliced_wait;
+}
+
+static inline void fl_test_pass(int64_t ns)
+{
+	fl__add_relaxed(&fl_test_ahead, ns);
+}
+
+/* A function that counts; the argument is the count. */
+static inline void fl_test_count(void *calls)
+{
+	fl__add_relaxed((uint32_t *)calls, 1);
+}
+
+/* Returns when all that was due has been called. */
+static inline void fl_test_all_due(void)
+{
+	fl_timer last = FL_TIMER_INIT;
+	uint32_t calls = 0;
+	FL_OK(fl_timer_start(&last, 0, fl_test_count, &calls));
+	FL_OK(fl_timer_join(&last));
+	assert_int_equal(fl__load_relaxed(&calls), 1);
+}
+
+/* A function that waits to be let go. */
+typedef struct fl_test_long {
+	fl_event begun, go;
+	uint32_t ended;
+} fl_test_long;
+#define FL_TEST_LONG                                                                                                   \
+	{                                                                                                              \
+		FL_EVENT_INIT, FL_EVENT_INIT, 0                                                                        \
+	}
+
+static inline void fl_test_take_long(void *arg)
+{
+	fl_test_long *l = arg;
+	fl_event_set(&l->begun);
+	FL_CHECK(fl_event_wait(&l->go) == 0);
+	l->ended++;
+}
+
+/* Starts it, and returns when it runs. */
+static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
+{
+	FL_OK(fl_timer_start(t, 0, fl_test_take_long, l));
+	FL_OK(fl_event_wait(&l->begun));
+}
+
+static inline int fl_test_stop_call(void *t, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_timer_stop_until(t, deadline, cancel);
+}
+
+static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_timer_join_until(t, deadline, cancel);
+}
+
+#endif

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Several futures at once, on every kind of executor: see conformance.h. */
+#include "conformance.h"
+
+CONFORMANCE(futures_wait_for_all)
+{
+	enum { N = 20 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	fl_future *f[N];
+	for (int i = 0; i < N; i++)
+		FL_OK(square_submit(e, i, &f[i]));
+	FL_RC(fl_futures_wait(f, N, FL_ALL_ENDED), N);
+	for (int i = 0; i < N; i++) {
+		int n;
+		FL_OK(square_get(f[i], &n));
+		assert_int_equal(n, i * i);
+		fl_future_free(f[i]);
+	}
+}
+
+CONFORMANCE(futures_wait_for_the_first)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	struct gate *gate = new_gate();
+	FL_SCOPED(fl_future) *f = NULL;
+	if (!is_concurrent(e))
+		set_event(&gate->open);
+	fl_future *both[2] = {close_gate(e, gate), NULL};
+	FL_OK(square_submit(e, 3, &f));
+	both[1] = f;
+	FL_RC(fl_futures_wait(both, 2, FL_FIRST_ENDED), is_concurrent(e) ? 1 : 2);
+	if (is_concurrent(e))
+		FL_RC(fl_futures_wait_until(both, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	open_gate(gate, both[0]);
+}
+
+CONFORMANCE(futures_wait_for_the_first_error)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	struct gate *gate = new_gate();
+	if (!is_concurrent(e))
+		set_event(&gate->open);
+	fl_future *f[3] = {close_gate(e, gate), NULL, NULL};
+	FL_OK(square_submit(e, 3, &f[1]));
+	FL_OK(fail_with_submit(e, -EIO, &f[2]));
+	int n = fl_futures_wait(f, 3, FL_FIRST_ERROR);
+	assert_true(n >= 1 && n <= 3);
+	FL_OK(fl_future_try_wait(f[2]));
+	open_gate(gate, f[0]);
+	fl_future_free(f[1]);
+	fl_future_free(f[2]);
+}
+
+CONFORMANCE(futures_wait_with_cancelled_ones)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	if (!is_concurrent(e))
+		return;
+	fl_future *held = close_gate(e, gate), *f[2];
+	FL_OK(square_submit(e, 1, &f[0]));
+	FL_OK(fail_with_submit(e, -EIO, &f[1]));
+	FL_OK(fl_future_cancel(f[0]));
+	FL_RC(fl_futures_wait(f, 2, FL_FIRST_ENDED), 1);
+	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_OK(fl_future_cancel(f[1]));
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
+		FL_RC(fl_futures_wait(f, 2, (fl_wait_what)what), 2);
+	open_gate(gate, held);
+	fl_future_free(f[0]);
+	fl_future_free(f[1]);
+}
+
+/* A task that submits others to its own executor, and waits for them in one way; the only worker is its own. */
+FL_TASK_STATIC(fan_out, int, int)
+{
+	enum { N = 5 };
+	fl_executor *e = fl_executor_current();
+	fl_future *f[N];
+	for (int i = 0; i < N; i++)
+		FL_CHECK(square_submit(e, i, &f[i]) == 0);
+	*result = fl_futures_wait(f, N, (fl_wait_what)*arg);
+	for (int i = 0; i < N; i++) {
+		FL_CHECK(*arg == FL_FIRST_ENDED || fl_future_try_wait(f[i]) == 0);
+		fl_future_free(f[i]);
+	}
+	return 0;
+}
+
+CONFORMANCE(futures_wait_by_the_only_worker)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
+		return;
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(fan_out_submit(e, what, &f));
+		int ended = 0;
+		FL_OK(fan_out_get(f, &ended));
+		assert_true(what == FL_FIRST_ENDED ? ended >= 1 : ended == 5);
+	}
+}
+
+CONFORMANCE(futures_as_completed)
+{
+	enum { N = 20 };
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_completed) *c = NULL;
+	fl_future *f[N];
+	bool seen[N] = {false};
+	size_t index;
+	for (int i = 0; i < N; i++)
+		FL_OK(square_submit(e, i, &f[i]));
+	FL_OK(fl_futures_completed_create(&c, f, N));
+	for (int i = 0, n; i < N; i++) {
+		FL_OK(fl_completed_next(c, &index));
+		assert_true(index < N && !seen[index]);
+		seen[index] = true;
+		FL_OK(fl_future_try_get(f[index], &n, sizeof n));
+		assert_int_equal(n, index * index);
+	}
+	FL_RC(fl_completed_next(c, &index), -ENODATA);
+	for (int i = 0; i < N; i++)
+		fl_future_free(f[i]);
+}
+
+FL_TASK_STATIC(fan_out_one_by_one, int, int)
+{
+	enum { N = 5 };
+	FL_SCOPED(fl_completed) *c = NULL;
+	fl_future *f[N];
+	size_t index;
+	for (int i = 0; i < N; i++)
+		FL_CHECK(square_submit(fl_executor_current(), i, &f[i]) == 0);
+	FL_CHECK(fl_futures_completed_create(&c, f, N) == 0);
+	while (fl_completed_next(c, &index) == 0)
+		*result += 1;
+	for (int i = 0; i < N; i++)
+		fl_future_free(f[i]);
+	return 0;
+}
+
+CONFORMANCE(futures_as_completed_by_the_only_worker)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	if (!(fl_executor_capabilities(e) & FL_CAP_NESTED))
+		return;
+	int ended = 0;
+	FL_OK(fan_out_one_by_one_submit(e, 0, &f));
+	FL_OK(fan_out_one_by_one_get(f, &ended));
+	assert_int_equal(ended, 5);
+}
+
+/* A chain across all kinds: on this executor, then on another, and the other way round. */
+CONFORMANCE(futures_then)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	for (size_t i = 0; i < CONFORMANCE_KINDS_N; i++) {
+		FL_SCOPED(fl_executor) *other = make(conformance_kinds[i], 1);
+		FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
+		int n = 0;
+		FL_OK(square_submit(e, 3, &f));
+		FL_OK(fl_future_then(f, other, &square, &next));
+		FL_OK(fl_future_then(next, e, &square, &last));
+		FL_OK(square_get(last, &n));
+		assert_int_equal(n, 6561);
+	}
+}
+
+CONFORMANCE(futures_then_passes_errors_on)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	int n;
+	FL_OK(fail_with_submit(e, -EDOM, &f));
+	FL_OK(fl_future_then(f, e, &square, &next));
+	FL_RC(square_get(next, &n), FL_ETASK);
+	assert_int_equal(fl_future_error(next), -EDOM);
+	assert_string_equal(fl_future_message(next), "error -33");
+}
+
+/* The first's result is its own, and the next holds it; the type's hook for arguments does not run for it. */
+CONFORMANCE(futures_then_drops_each_result_once)
+{
+	struct tally *t = new_tally();
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	fl_future *f = NULL, *next = NULL;
+	FL_OK(tallied_submit(e, t, &f));
+	FL_OK(fl_future_then(f, e, &tallied, &next));
+	fl_future_free(f);
+	FL_OK(fl_future_wait(next));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(counted(&t->runs), 2);
+	assert_int_equal(counted(&t->drops), 1);
+	assert_int_equal(counted(&t->result_drops), 0);
+	fl_future_free(next);
+	assert_int_equal(counted(&t->result_drops), 2);
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The contract of task groups, for every kind of executor. */
+#include "conformance.h"
+
+enum { N = 300 };
+
+static void submit_squares(fl_group *g, int *results, int n)
+{
+	for (int i = 0; i < n; i++)
+		FL_OK(fl_group_submit(g, &square, &i, &results[i]));
+}
+
+CONFORMANCE(group_results_are_there_when_it_is_joined)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 3);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int results[N];
+	for (int round = 0; round < 3; round++) { /* a group can be used again */
+		memset(results, 0xff, sizeof results);
+		submit_squares(&g, results, N);
+		FL_OK(fl_group_join(&g));
+		assert_int_equal(fl_group_count(&g), 0);
+		assert_null(fl_group_failed(&g));
+		for (int i = 0; i < N; i++)
+			assert_int_equal(results[i], i * i);
+	}
+}
+
+CONFORMANCE(group_without_tasks)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e), unused = FL_GROUP_INIT(e);
+	FL_OK(fl_group_join(&g));
+	FL_OK(fl_group_try_join(&g));
+	FL_OK(fl_group_join_until(&g, 0, NULL));
+	assert_int_equal(fl_group_count(&unused), 0);
+	assert_null(fl_group_failed(&g));
+	assert_int_equal(fl_group_failed_number(&g), 0);
+}
+
+CONFORMANCE(group_task_without_argument_and_result)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int results[2] = {-1, -1};
+	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL)); /* its result is dropped */
+	FL_OK(fl_group_submit(&g, &square, &(int){4}, &results[1]));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(results[0], -1);
+	assert_int_equal(results[1], 16);
+}
+
+CONFORMANCE(group_refused_submits_leave_nothing)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	fl_group g = FL_GROUP_INIT(e); /* not joined: it has nothing */
+	fl_task_type type = square;
+	type.arg_size = FL_TASK_SIZE_MAX;
+	int result = -1;
+	FL_RC(fl_group_submit(&g, &type, &result, &result), -E2BIG);
+	assert_int_equal(fl_group_count(&g), 0);
+	fl_executor_close(e);
+	FL_RC(fl_group_submit(&g, &square, &result, &result), -EPIPE);
+	fl_group_cancel(&g);
+	FL_RC(fl_group_submit(&g, &square, &result, &result), -ECANCELED);
+	assert_int_equal(result, -1);
+	FL_OK(fl_group_join(&g));
+	FL_RC(fl_group_submit(&g, &square, &result, &result), -EPIPE);
+}
+
+/* Until it is cancelled. */
+FL_TASK_STATIC(wait_for_cancel, struct gate *, int)
+{
+	*result = 1;
+	set_event(&(*arg)->entered);
+	return fl_shm_event_wait(&(*arg)->open);
+}
+
+CONFORMANCE(group_first_error_cancels_the_others)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate *gate = new_gate();
+	int waited = -1, squared = -1;
+	if (is_concurrent(e)) {
+		FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &waited));
+		await_event(&gate->entered);
+	} else {
+		FL_OK(fl_group_submit(&g, &square, &(int){1}, &squared));
+	}
+	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, &(int){0}));
+	FL_RC(fl_group_join(&g), -EIO);
+	assert_string_equal(fl_group_failed(&g), "error -5");
+	assert_int_equal(fl_group_failed_number(&g), 1);
+	assert_int_equal(waited, -1); /* untouched, since it did not succeed */
+	assert_int_equal(squared, is_concurrent(e) ? -1 : 1);
+	submit_squares(&g, &squared, 1); /* and again */
+	assert_null(fl_group_failed(&g));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(squared, 0);
+}
+
+/* Fails without a word. */
+FL_TASK_STATIC(just_fail, int, void)
+{
+	return *arg;
+}
+
+CONFORMANCE(group_failed_without_message_has_the_text_of_its_error)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
+	FL_RC(fl_group_join(&g), -ENOSPC);
+	assert_string_equal(fl_group_failed(&g), fl_error_text(-ENOSPC));
+}
+
+/* None is left when a task has failed; so are those that come after. */
+CONFORMANCE(group_that_failed_takes_no_more)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int result = -1;
+	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
+	FL_WAIT_FOR(fl_group_count(&g) == 0);
+	FL_RC(fl_group_submit(&g, &square, &(int){2}, &result), -ECANCELED);
+	FL_RC(fl_group_try_join(&g), -ENOSPC);
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(result, -1);
+}
+
+/* -ECANCELED before anybody cancelled is an error like any other. */
+CONFORMANCE(group_task_that_says_cancelled_fails)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ECANCELED}, NULL));
+	FL_RC(fl_group_join(&g), -ECANCELED);
+	assert_non_null(fl_group_failed(&g));
+}
+
+CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate *gate = new_gate();
+	int results[2] = {-1, -1};
+	if (is_concurrent(e)) {
+		FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &results[0]));
+		await_event(&gate->entered);
+		FL_OK(fl_group_submit(&g, &square, &(int){1}, &results[1]));
+		assert_int_equal(fl_group_count(&g), 2);
+		FL_RC(fl_group_try_join(&g), -EBUSY);
+	}
+	fl_group_cancel(&g);
+	fl_group_cancel(&g);
+	FL_RC(fl_group_submit(&g, &square, &(int){2}, &results[1]), -ECANCELED);
+	FL_OK(fl_group_join(&g));
+	assert_null(fl_group_failed(&g));
+	assert_int_equal(results[0], -1);
+	assert_int_equal(results[1], -1);
+	FL_OK(fl_group_submit(&g, &square, &(int){2}, &results[1]));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(results[1], 4);
+}
+
+/* What is pending ends at once, though the worker is held by others. */
+CONFORMANCE(group_cancelled_does_not_wait_for_its_turn)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate *gate = new_gate();
+	struct tally *tally = new_tally(), *result = NULL;
+	if (!is_concurrent(e))
+		return;
+	fl_future *held = close_gate(e, gate);
+	for (int i = 0; i < 5; i++)
+		FL_OK(fl_group_submit(&g, &tallied, &tally, &result));
+	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
+	fl_group_cancel(&g);
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(counted(&tally->runs), 0);
+	assert_int_equal(counted(&tally->drops), 5);
+	open_gate(gate, held);
+}
+
+CONFORMANCE(group_deadline)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	int result = -1;
+	{
+		FL_SCOPED(fl_group) late = FL_GROUP_INIT_UNTIL(e, 1);
+		FL_RC(fl_group_submit(&late, &square, &result, &result), -ECANCELED);
+		FL_OK(fl_group_join(&late));
+	}
+	{
+		FL_SCOPED(fl_group) early = FL_GROUP_INIT_UNTIL(e, fl_after(FL_S(3600)));
+		FL_OK(fl_group_submit(&early, &square, &(int){3}, &result));
+		FL_OK(fl_group_join(&early));
+		assert_int_equal(result, 9);
+	}
+	if (!is_concurrent(e))
+		return;
+	struct gate *gate = new_gate();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT_UNTIL(e, fl_after(FL_MS(30)));
+	int rc = fl_group_submit(&g, &wait_for_cancel, &gate, &result);
+	FL_RC(fl_group_join(&g), rc == 0 ? -ETIMEDOUT : 0);
+	assert_null(fl_group_failed(&g));
+	assert_int_equal(result, 9);
+}
+
+CONFORMANCE(group_of_a_scope_that_is_cancelled)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	int result = -1;
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	FL_CANCEL_SCOPE(&scope);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
+	await_event(&gate->entered);
+	fl_cancel_request(&scope);
+	FL_RC(fl_group_join(&g), -ECANCELED);
+	assert_null(fl_group_failed(&g));
+	assert_int_equal(result, -1);
+}
+
+/* The group began elsewhere: the join of who is cancelled cancels it. */
+CONFORMANCE(group_joined_under_another_scope)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	int result = -1;
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
+	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	FL_CANCEL_SCOPE(&scope);
+	fl_cancel_request(&scope);
+	FL_RC(fl_group_join(&g), -ECANCELED);
+	assert_int_equal(fl_group_count(&g), 0);
+}
+
+CONFORMANCE(group_join_until_leaves_tasks)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_SCOPED(fl_cancel) requested = FL_CANCEL_INIT;
+	struct gate *gate = new_gate();
+	int result = -1;
+	if (!is_concurrent(e))
+		return;
+	fl_cancel_request(&requested);
+	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
+	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_group_join_until(&g, FL_FOREVER, &requested), -ECANCELED);
+	assert_int_equal(fl_group_count(&g), 1);
+	set_event(&gate->open);
+	FL_OK(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED));
+	assert_int_equal(result, 1);
+}
+
+/* The owner's waits end with it; the join ends the scope. */
+CONFORMANCE(group_token_is_requested_by_a_failure)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_event never = FL_EVENT_INIT;
+	fl_cancel *before = fl_cancel_scope();
+	(void)fl_cancel_scope_set(fl_group_token(&g));
+	assert_false(fl_cancel_requested(fl_group_token(&g)));
+	FL_OK(fl_group_submit(&g, &just_fail, &(int){-EPROTO}, NULL));
+	FL_RC(fl_event_wait(&never), -ECANCELED);
+	FL_RC(fl_group_join(&g), -EPROTO);
+	assert_ptr_equal(fl_cancel_scope(), before);
+}
+
+CONFORMANCE(group_can_be_waited_for)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate *gate = new_gate();
+	fl_event never = FL_EVENT_INIT;
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)), 1);
+	if (!is_concurrent(e))
+		return;
+	FL_OK(fl_group_submit(&g, &hold, &gate, NULL));
+	FL_RC(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(&g), FL_ON_EVENT(&never)), -ETIMEDOUT);
+	set_event(&gate->open);
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)), 1);
+	FL_OK(fl_group_try_join(&g));
+}
+
+CONFORMANCE(group_drops_each_argument_once)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct tally *tally = new_tally(), *results[20];
+	for (int i = 0; i < 20; i++)
+		FL_OK(fl_group_submit(&g, &tallied, &tally, i % 2 ? &results[i] : NULL));
+	FL_OK(fl_group_join(&g));
+	FL_WAIT_FOR(counted(&tally->result_drops) == 10); /* of those that nobody wanted; by whoever let go last */
+	assert_int_equal(counted(&tally->runs), 20);
+	assert_int_equal(counted(&tally->drops), 20);
+	for (int i = 1; i < 20; i += 2)
+		assert_ptr_equal(results[i], tally);
+	tally->error = -EIO;
+	FL_OK(fl_group_submit(&g, &tallied, &tally, &results[0]));
+	FL_RC(fl_group_join(&g), -EIO);
+	assert_int_equal(counted(&tally->drops), 21);
+	assert_int_equal(counted(&tally->result_drops), 10);
+}
+
+CONFORMANCE(group_of_very_many)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	const int many = (int)fl_test_scaled(5000);
+	int *results = calloc((size_t)many, sizeof *results);
+	assert_non_null(results);
+	submit_squares(&g, results, many);
+	FL_OK(fl_group_join(&g));
+	for (int i = 0; i < many; i++)
+		assert_int_equal(results[i], i * i);
+	free(results);
+}
+
+/* When the executor is cancelled, what has not started has failed: nobody asked the group to end. */
+CONFORMANCE(group_of_an_executor_that_is_cancelled)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	int result = -1;
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_future *held = close_gate(e, gate);
+	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
+	assert_int_equal(fl_executor_cancel(e), 1);
+	FL_RC(fl_group_join(&g), -ECANCELED);
+	assert_string_equal(fl_group_failed(&g), "cancelled before it started");
+	assert_int_equal(result, -1);
+	open_gate(gate, held);
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Groups inside of tasks, for every kind of executor: a join helps, and ends, whatever the number of workers. */
+#include "conformance.h"
+
+/* A group inside of each task of the group around it. */
+FL_TASK_STATIC(descend, int, int)
+{
+	if (*arg == 0)
+		return 0;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int below = 0;
+	int rc = fl_group_submit(&g, &descend, &(int){*arg - 1}, &below);
+	if (rc == 0)
+		rc = fl_group_join_until(&g, fl_after(FL_S(60)), NULL);
+	*result = below + 1;
+	return rc;
+}
+
+CONFORMANCE(group_nested_deeply_needs_no_free_worker)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int depth = 0;
+	FL_OK(fl_group_submit(&g, &descend, &(int){150}, &depth));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(depth, 150);
+}
+
+FL_TASK_STATIC(fibonacci, int, int)
+{
+	if (*arg < 2) {
+		*result = *arg;
+		return 0;
+	}
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int one = 0, other = 0;
+	int rc = fl_group_submit(&g, &fibonacci, &(int){*arg - 1}, &one);
+	if (rc == 0)
+		rc = fl_group_submit(&g, &fibonacci, &(int){*arg - 2}, &other);
+	const int joined = fl_group_join(&g);
+	*result = one + other;
+	return rc ? rc : joined;
+}
+
+CONFORMANCE(group_nested_tree)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		int result = 0;
+		FL_OK(fl_group_submit(&g, &fibonacci, &(int){13}, &result));
+		FL_OK(fl_group_join(&g));
+		assert_int_equal(result, 233);
+	}
+}
+
+/* Fails at the bottom: the error comes up through all groups, its message stays where it was. */
+FL_TASK_STATIC(fall, int, int)
+{
+	if (*arg == 0)
+		return fl_task_fail(ctx, -EDOM, "at the bottom");
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int rc = fl_group_submit(&g, &fall, &(int){*arg - 1}, result);
+	if (rc == 0)
+		rc = fl_group_join(&g);
+	return fl_group_failed(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_failed(&g), *arg) : -EILSEQ;
+}
+
+CONFORMANCE(group_nested_error_comes_up)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int result = -1;
+	FL_OK(fl_group_submit(&g, &fall, &(int){3}, &result));
+	FL_RC(fl_group_join(&g), -EDOM);
+	assert_string_equal(fl_group_failed(&g), "at the bottom, 1, 2, 3");
+	assert_int_equal(result, -1);
+}
+
+FL_TASK_STATIC(wait_below, struct gate *, void)
+{
+	set_event(&(*arg)->entered);
+	return fl_shm_event_wait(&(*arg)->open);
+}
+
+/* Has a group of its own, whose task waits for ever. */
+FL_TASK_STATIC(own_group, struct gate *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int rc = fl_group_submit(&g, &wait_below, arg, NULL);
+	const int joined = fl_group_join(&g);
+	FL_CHECK(fl_group_count(&g) == 0);
+	return rc ? rc : joined;
+}
+
+/* A cancel of the group around reaches the tasks of groups inside. */
+CONFORMANCE(group_nested_is_cancelled_from_above)
+{
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		struct gate *gate = new_gate();
+		if (!is_concurrent(e))
+			return;
+		FL_OK(fl_group_submit(&g, &own_group, &gate, NULL));
+		await_event(&gate->entered);
+		fl_group_cancel(&g);
+		FL_OK(fl_group_join(&g));
+		assert_null(fl_group_failed(&g));
+	}
+}
+
+/* Tasks that submit to the group that they are in: pointers to it mean something only where tasks see our memory. */
+struct spread {
+	fl_group *g;
+	int *count, left;
+};
+
+FL_TASK_STATIC(spread, struct spread, void)
+{
+	count(arg->count);
+	int rc = 0;
+	for (int i = 0; i < 2 && rc == 0 && arg->left > 0; i++)
+		rc = fl_group_submit(arg->g, &spread, &(struct spread){arg->g, arg->count, arg->left - 1}, NULL);
+	return rc;
+}
+
+CONFORMANCE(group_tasks_submit_to_their_own_group)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 3);
+	if (!is_by_reference(e))
+		return;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int counter = 0;
+	FL_OK(fl_group_submit(&g, &spread, &(struct spread){&g, &counter, 9}, NULL));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(counted(&counter), 1023);
+}
+
+FL_TASK_STATIC(spread_and_join, int *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int rc = fl_group_submit(&g, &spread, &(struct spread){&g, *arg, 7}, NULL);
+	const int joined = fl_group_join(&g);
+	return rc ? rc : joined;
+}
+
+CONFORMANCE(group_joined_by_a_worker_while_it_grows)
+{
+	for (unsigned workers = 1; workers <= 3; workers++) {
+		FL_SCOPED(fl_executor) *e = make(kind, workers);
+		FL_SCOPED(fl_future) *f = NULL;
+		int counter = 0, *at = &counter;
+		if (!is_by_reference(e))
+			return;
+		FL_OK(fl_submit(e, &spread_and_join, &at, &f));
+		FL_OK(fl_future_get(f, NULL, 0));
+		assert_int_equal(counted(&counter), 255);
+	}
+}
+
+/* Joins of the task's own group, or of one around it, would wait for themselves. */
+FL_TASK_STATIC(join_own, fl_group *, void)
+{
+	FL_CHECK(fl_group_join(*arg) == -EDEADLK);
+	FL_CHECK(fl_group_join_until(*arg, FL_FOREVER, FL_SHIELDED) == -EDEADLK);
+	FL_CHECK(fl_group_try_join(*arg) == -EBUSY);
+	return 0;
+}
+
+FL_TASK_STATIC(join_around, fl_group *, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	FL_CHECK(fl_group_submit(&g, &join_own, arg, NULL) == 0);
+	return fl_group_join(&g);
+}
+
+CONFORMANCE(group_joined_by_its_own_task)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_by_reference(e))
+		return;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_group *at = &g;
+	FL_OK(fl_group_submit(&g, &join_own, &at, NULL));
+	FL_OK(fl_group_submit(&g, &join_around, &at, NULL));
+	FL_OK(fl_group_join(&g));
+}
+
+/* A wait that would not block must not run a task either. */
+FL_TASK_STATIC(poll_group, struct tally *, void)
+{
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_cancel requested = FL_CANCEL_INIT;
+	struct tally *unused;
+	fl_cancel_request(&requested);
+	int rc = fl_group_submit(&g, &tallied, arg, &unused);
+	if (rc != 0 || !is_concurrent(e))
+		return rc;
+	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &requested) == -ECANCELED);
+	FL_CHECK(counted(&(*arg)->runs) == 0);
+	return fl_group_join(&g);
+}
+
+CONFORMANCE(group_poll_runs_nothing)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct tally *tally = new_tally();
+	FL_OK(fl_group_submit(&g, &poll_group, &tally, NULL));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(counted(&tally->runs), 1);
+	assert_int_equal(counted(&tally->drops), 1);
+}

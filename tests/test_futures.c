@@ -1,0 +1,356 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Waiting for several futures. On every kind of executor: test_executor_futures.c. */
+#include "fl_meet.h"
+#include "fl_pool.h"
+#include <limits.h>
+
+FL_PROMISE_OF(int, int_promise)
+
+/* Some promises and their futures. */
+enum { SOME = 4 };
+
+struct some {
+	fl_promise *p[SOME];
+	fl_future *f[SOME];
+};
+
+static void begin_some(void *arg)
+{
+	struct some *s = arg;
+	for (int i = 0; i < SOME; i++)
+		FL_CHECK(int_promise_create(&s->p[i], NULL, &s->f[i]) == 0);
+}
+
+static void end_some(void *arg)
+{
+	struct some *s = arg;
+	for (int i = 0; i < SOME; i++) {
+		fl_promise_free(s->p[i]);
+		fl_future_free(s->f[i]);
+	}
+}
+
+static void break_promise(fl_promise *p)
+{
+	FL_CHECK(fl_promise_fail(p, -EIO, "failed") == 0);
+}
+
+FL_TEST(futures_wait_of_none_returns_at_once)
+{
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
+		FL_RC(fl_futures_wait(NULL, 0, (fl_wait_what)what), 0);
+	assert_int_equal(fl_futures_ended(NULL, 0), 0);
+}
+
+FL_TEST(futures_wait_checks_what_it_is_asked)
+{
+	FL_RC(fl_futures_wait(NULL, 0, (fl_wait_what)(FL_FIRST_ERROR + 1)), -EINVAL);
+	FL_RC(fl_futures_wait_until(NULL, 0, (fl_wait_what)-1, 0, NULL), -EINVAL);
+	FL_RC(fl_futures_wait(NULL, (size_t)INT_MAX + 1, FL_ALL_ENDED), -EINVAL);
+}
+
+FL_TEST(futures_wait_first_counts_all_that_is_done_by_then)
+{
+	struct some s;
+	begin_some(&s);
+	FL_OK(int_promise_set(s.p[1], 1));
+	break_promise(s.p[3]);
+	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ENDED), 2);
+	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ERROR), 2);
+	assert_int_equal(fl_futures_ended(s.f, SOME), 2);
+	end_some(&s);
+}
+
+FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
+{
+	struct some s;
+	begin_some(&s);
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	int64_t deadline = fl_after(FL_MS(2));
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, deadline, NULL), -ETIMEDOUT);
+	assert_true(fl_now() >= deadline);
+	FL_OK(int_promise_set(s.p[2], 1));
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_ALL_ENDED, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	assert_int_equal(fl_futures_ended(s.f, SOME), 1);
+	for (int i = 0; i < SOME; i++)
+		assert_int_equal(fl_future_get_state(s.f[i]), i == 2 ? FL_DONE : FL_PENDING);
+	end_some(&s);
+}
+
+FL_TEST(futures_wait_is_cancelled)
+{
+	struct some s;
+	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	begin_some(&s);
+	fl_cancel_request(&stop);
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_what)what, FL_FOREVER, &stop), -ECANCELED);
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_what)what), -ECANCELED);
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_what)what, 0, FL_SHIELDED), -ETIMEDOUT);
+	}
+	assert_int_equal(fl_futures_ended(s.f, SOME), 0);
+	end_some(&s);
+}
+
+FL_TEST(futures_wait_duplicates_collapse)
+{
+	struct some s;
+	begin_some(&s);
+	fl_future *twice[] = {s.f[0], s.f[1], s.f[0], s.f[1]};
+	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_OK(int_promise_set(s.p[0], 1));
+	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ENDED), 2); /* places of the array */
+	FL_RC(fl_futures_wait_until(twice, 4, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_OK(int_promise_set(s.p[1], 1));
+	FL_RC(fl_futures_wait(twice, 4, FL_FIRST_ERROR), 4);
+	FL_RC(fl_futures_wait(twice, 4, FL_ALL_ENDED), 4);
+	end_some(&s);
+}
+
+FL_TEST(futures_wait_first_error_ignores_cancelled_ones)
+{
+	struct some s;
+	begin_some(&s);
+	FL_OK(fl_future_cancel(s.f[0]));
+	FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ENDED), 1);
+	break_promise(s.p[2]);
+	FL_RC(fl_futures_wait(s.f, SOME, FL_FIRST_ERROR), 2);
+	end_some(&s);
+}
+
+/* CPython #92001, #87893, #109934: waits hang on cancelled futures. */
+FL_TEST(futures_wait_does_not_hang_on_cancelled_ones)
+{
+	struct some s;
+	begin_some(&s);
+	for (int i = 0; i < SOME; i++)
+		FL_OK(fl_future_cancel(s.f[i]));
+	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
+		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_what)what), SOME);
+	end_some(&s);
+}
+
+FL_TEST(futures_wait_without_memory)
+{
+	enum { MANY = 9 }; /* eight need none */
+	struct some s[3];
+	fl_future *f[3 * SOME];
+	for (int i = 0; i < 3; i++) {
+		begin_some(&s[i]);
+		memcpy(&f[(size_t)i * SOME], s[i].f, sizeof s[i].f);
+	}
+	seam_fail_allocs(0, 2);
+	FL_RC(fl_futures_wait(f, MANY, FL_FIRST_ENDED), -ENOMEM);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, 0, NULL), -ENOMEM);
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_futures_wait_until(f, MANY - 1, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_ALL_ENDED, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(seam_heal(), 1);
+	FL_RC(fl_futures_wait_until(f, MANY, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	for (int i = 0; i < 3; i++)
+		end_some(&s[i]);
+}
+
+/* Another thread ends them while this one waits: for all, for the first, for the first error. */
+struct end_later {
+	struct some some;
+	fl_wait_what what;
+	int rc;
+	fl_event waits;
+};
+
+static int wait_here(void *arg)
+{
+	struct end_later *l = arg;
+	l->rc = fl_futures_wait(l->some.f, SOME, l->what);
+	return 0;
+}
+
+static void begin_wait(struct end_later *l, fl_thread *t)
+{
+	begin_some(&l->some);
+	FL_OK(fl_thread_start(t, wait_here, l, NULL));
+	FL_WAIT_FOR(seam_sleepers() == 1);
+}
+
+static int end_wait(struct end_later *l, fl_thread *t)
+{
+	FL_OK(fl_thread_join(t, NULL));
+	end_some(&l->some);
+	return l->rc;
+}
+
+FL_TEST(futures_wait_sleeps_until_all_have_ended)
+{
+	struct end_later l = {.what = FL_ALL_ENDED};
+	fl_thread t;
+	begin_wait(&l, &t);
+	for (int i = SOME; i-- > 0;) {
+		assert_true(fl_thread_is_alive(&t));
+		FL_OK(i == 1 ? fl_future_cancel(l.some.f[i]) : int_promise_set(l.some.p[i], i));
+	}
+	assert_int_equal(end_wait(&l, &t), SOME);
+}
+
+FL_TEST(futures_wait_sleeps_until_the_first_has_ended)
+{
+	for (int i = 0; i < SOME; i++) {
+		struct end_later l = {.what = FL_FIRST_ENDED};
+		fl_thread t;
+		begin_wait(&l, &t);
+		FL_OK(i % 2 ? fl_future_cancel(l.some.f[i]) : int_promise_set(l.some.p[i], i));
+		assert_int_equal(end_wait(&l, &t), 1);
+	}
+}
+
+FL_TEST(futures_wait_sleeps_until_the_first_error)
+{
+	struct end_later l = {.what = FL_FIRST_ERROR};
+	fl_thread t;
+	begin_wait(&l, &t);
+	FL_OK(int_promise_set(l.some.p[0], 1));
+	FL_OK(fl_future_cancel(l.some.f[2]));
+	assert_int_equal(seam_sleepers(), 1);
+	break_promise(l.some.p[1]);
+	assert_int_equal(end_wait(&l, &t), 3);
+}
+
+FL_TEST(futures_wait_for_an_error_ends_with_all)
+{
+	struct end_later l = {.what = FL_FIRST_ERROR};
+	fl_thread t;
+	begin_wait(&l, &t);
+	for (int i = 0; i < SOME; i++)
+		FL_OK(int_promise_set(l.some.p[i], 1));
+	assert_int_equal(end_wait(&l, &t), SOME);
+}
+
+/* Each costs a constant number of steps, also for the first error, which is the last to come. */
+struct thousands {
+	size_t n;
+	fl_promise **p;
+	fl_future **f;
+};
+
+static int end_thousands(void *arg)
+{
+	struct thousands *t = arg;
+	for (size_t i = 0; i + 1 < t->n; i++)
+		FL_CHECK(int_promise_set(t->p[i], 1) == 0);
+	break_promise(t->p[t->n - 1]);
+	return 0;
+}
+
+FL_TEST(futures_wait_for_thousands)
+{
+	struct thousands t = {.n = fl_test_scaled(50000)};
+	t.p = calloc(t.n, sizeof *t.p);
+	t.f = calloc(t.n, sizeof *t.f);
+	assert_true(t.p && t.f);
+	for (size_t i = 0; i < t.n; i++)
+		FL_OK(int_promise_create(&t.p[i], NULL, &t.f[i]));
+	fl_thread ender;
+	FL_OK(fl_thread_start(&ender, end_thousands, &t, NULL));
+	FL_RC(fl_futures_wait(t.f, t.n, FL_FIRST_ERROR), (int)t.n);
+	FL_RC(fl_futures_wait(t.f, t.n, FL_ALL_ENDED), (int)t.n);
+	FL_OK(fl_thread_join(&ender, NULL));
+	for (size_t i = 0; i < t.n; i++) {
+		fl_promise_free(t.p[i]);
+		fl_future_free(t.f[i]);
+	}
+	free(t.p);
+	free(t.f);
+}
+
+/* Waits that come and go leave nothing in the lines of futures that are still pending. */
+FL_TEST(futures_wait_leaves_nothing_behind)
+{
+	struct some s;
+	begin_some(&s);
+	const long before = LOOK(&seam_live);
+	for (int i = 0; i < 100; i++)
+		FL_RC(fl_futures_wait_until(s.f, SOME, FL_FIRST_ENDED, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(LOOK(&seam_live), before);
+	end_some(&s);
+}
+
+/* In a fiber. */
+static int wait_for_all(void *arg)
+{
+	return fl_futures_wait(((struct some *)arg)->f, SOME, FL_ALL_ENDED) - SOME;
+}
+
+static void end_all(void *arg)
+{
+	for (int i = 0; i < SOME; i++)
+		FL_CHECK(int_promise_set(((struct some *)arg)->p[i], i) == 0);
+}
+
+static int wait_for_first(void *arg)
+{
+	return fl_futures_wait(((struct some *)arg)->f, SOME, FL_FIRST_ENDED) < 1;
+}
+
+static int wait_for_error(void *arg)
+{
+	return fl_futures_wait(((struct some *)arg)->f, SOME, FL_FIRST_ERROR) < 1;
+}
+
+static void fail_one(void *arg)
+{
+	break_promise(((struct some *)arg)->p[SOME - 1]);
+}
+
+FL_TEST(futures_wait_suspends_only_the_fiber)
+{
+	struct some s;
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &s, .begin = begin_some, .wait = wait_for_all, .wake = end_all, .end = end_some});
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &s, .begin = begin_some, .wait = wait_for_first, .wake = fail_one, .end = end_some});
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &s, .begin = begin_some, .wait = wait_for_error, .wake = fail_one, .end = end_some});
+}
+
+/* Threads that wait for overlapping sets, while others end what they wait for. */
+struct crowd {
+	struct some some;
+	unsigned returned;
+};
+
+static int wait_in_crowd(void *arg)
+{
+	struct crowd *c = arg;
+	FL_CHECK(fl_futures_wait(c->some.f, SOME, FL_FIRST_ENDED) >= 1);
+	FL_CHECK(fl_futures_wait(&c->some.f[1], SOME - 1, FL_FIRST_ERROR) >= 1);
+	FL_CHECK(fl_futures_wait(c->some.f, SOME, FL_ALL_ENDED) == SOME);
+	COUNT(&c->returned);
+	return 0;
+}
+
+static int end_in_crowd(void *arg)
+{
+	struct crowd *c = arg;
+	for (int i = 0; i < SOME; i++)
+		FL_CHECK(fl_promise_fail(c->some.p[i], -EIO, "%d", i) == 0);
+	return 0;
+}
+
+FL_TEST(futures_wait_in_a_crowd)
+{
+	enum { WAITERS = 3 };
+	for (unsigned round = fl_test_scaled(1000); round > 0; round--) {
+		struct crowd c = {0};
+		fl_thread t[WAITERS + 1];
+		begin_some(&c.some);
+		for (int i = 0; i <= WAITERS; i++)
+			FL_OK(fl_thread_start(&t[i], i < WAITERS ? wait_in_crowd : end_in_crowd, &c, NULL));
+		for (int i = 0; i <= WAITERS; i++)
+			FL_OK(fl_thread_join(&t[i], NULL));
+		assert_int_equal(LOOK(&c.returned), WAITERS);
+		end_some(&c.some);
+	}
+}

@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Task groups where memory fails, many are at it, or somebody joins that must not; and what nobody else hears. */
+#include "fl_child.h"
+#include "fl_debugging.h"
+#include "fl_pool.h"
+
+static unsigned runs, drops;
+
+static void drop_number(void *arg)
+{
+	(void)arg;
+	fl__add_relaxed(&drops, 1); /* relaxed: a count, looked at behind a join; as below */
+}
+
+FL_TASK_STATIC(counted, int, int, .drop_arg = drop_number)
+{
+	fl__add_relaxed(&runs, 1);
+	*result = *arg;
+	return 0;
+}
+
+static void begin_count(void)
+{
+	fl__store_relaxed(&runs, 0);
+	fl__store_relaxed(&drops, 0);
+}
+
+FL_TASK_STATIC(fail_with, int, void)
+{
+	return fl_task_fail(ctx, *arg, "said %d", *arg);
+}
+
+/* Whatever allocation fails: what was accepted ends, what was refused did not happen. */
+FL_TEST(group_without_memory)
+{
+	enum { N = 40 };
+	bool failed = false;
+	for (unsigned step = 0; step < 60; step++) {
+		FL_SCOPED(fl_executor) *e = pool_with(2);
+		fl_group g = FL_GROUP_INIT(e);
+		unsigned accepted = 0;
+		int results[N];
+		begin_count();
+		for (int i = 0; i < N; i++) {
+			results[i] = -1;
+			seam_fail_allocs(step % 6, i == (int)step / 6 ? 1000 : 0);
+			int rc = fl_group_submit(&g, &counted, &i, &results[i]);
+			(void)seam_heal();
+			assert_true(rc == 0 || rc == -ENOMEM);
+			accepted += rc == 0;
+			failed = failed || rc != 0;
+		}
+		FL_OK(fl_group_join(&g));
+		assert_int_equal(fl__load_relaxed(&runs), accepted);
+		assert_int_equal(fl__load_relaxed(&drops), accepted);
+		for (int i = 0; i < N; i++)
+			assert_true(results[i] == i || (results[i] == -1 && accepted < N));
+	}
+	assert_true(failed);
+}
+
+/* Refused as the first: there is nothing to be joined, and nothing is kept. */
+FL_TEST(group_first_submit_without_memory)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	fl_group g = FL_GROUP_INIT(e);
+	int result;
+	for (unsigned step = 0; step < 20; step++) {
+		const long before = seam_live_allocs();
+		seam_fail_allocs(step, 1000);
+		int rc = fl_group_submit(&g, &counted, &(int){1}, &result);
+		(void)seam_heal();
+		if (rc == 0)
+			break;
+		FL_RC(rc, -ENOMEM);
+		assert_false(g.bound_);
+		assert_true(step > 3 || seam_live_allocs() == before || g.blocks_ == NULL);
+	}
+	FL_OK(fl_group_join(&g));
+}
+
+/* Tasks that have ended keep nothing; the join gives the rest back. */
+FL_TEST(group_memory_is_used_again_and_given_back)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int result;
+	for (int i = 0; i < 2; i++) { /* the executor has its own */
+		FL_OK(fl_group_submit(&g, &counted, &i, &result));
+		FL_OK(fl_group_join(&g));
+	}
+	const long before = seam_live_allocs();
+	for (int i = 0; i < 10000; i++)
+		FL_OK(fl_group_submit(&g, &counted, &i, &result));
+	assert_int_equal(seam_live_allocs(), before + 1); /* a block */
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(seam_live_allocs(), before);
+}
+
+/* Said to the log: what fails after another, and what no join has told. */
+
+FL_TASK_STATIC(fail_when_told, struct gate *, void)
+{
+	fl_event_set(&(*arg)->entered);
+	int rc = fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	return rc ? rc : fl_task_fail(ctx, -EIO, "told");
+}
+
+FL_TEST(group_later_failures_go_to_the_log)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
+	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
+	FL_OK(fl_group_submit(&g, &fail_when_told, &at, NULL));
+	FL_OK(fl_event_wait(&gate.entered));
+	FL_OK(fl_group_submit(&g, &fail_with, &(int){-ENOSPC}, NULL));
+	FL_WAIT_FOR(fl_group_failed(&g) != NULL);
+	assert_int_equal(fl_group_failed_number(&g), 1);
+	fl_event_set(&gate.open);
+	FL_RC(fl_group_join(&g), -ENOSPC);
+	assert_string_equal(fl_group_failed(&g), "said -28");
+	assert_int_equal(heard("a task of a group failed after another: EIO: told"), 1);
+	(void)fl_set_log_handler(before);
+}
+
+FL_TEST(group_left_with_an_error_tells_the_log)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+	}
+	assert_int_equal(heard("a task of a group failed, and no join has told: EXDEV: said -18"), 1);
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+		FL_RC(fl_group_join(&g), -EXDEV);
+	}
+	assert_int_equal(heard("no join has told"), 1);
+	(void)fl_set_log_handler(before);
+}
+
+/* A message of a task that said nothing else is not left behind from one before. */
+FL_TEST(group_message_is_of_this_round)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
+	FL_RC(fl_group_join(&g), -EXDEV);
+	assert_string_equal(fl_group_failed(&g), "said -18");
+	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, NULL));
+	assert_string_equal(fl_group_failed(&g), "said -5");
+	FL_RC(fl_group_try_join(&g), -EIO);
+	assert_string_equal(fl_group_failed(&g), "said -5");
+}
+
+/* Cancelled before anything else: what begins it then is cancelled. */
+FL_TEST(group_cancelled_before_it_began)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_group_cancel(&g);
+	assert_true(fl_cancel_requested(fl_group_token(&g)));
+	FL_OK(fl_group_join(&g));
+	assert_false(fl_cancel_requested(fl_group_token(&g)));
+	FL_OK(fl_group_join(&g));
+}
+
+/* Misuse. */
+
+static int join_it(void *g)
+{
+	return fl_group_join(g);
+}
+
+FL_TEST(group_joined_by_two_panics)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
+	fl_thread t;
+	int result = -1;
+	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
+	FL_OK(fl_event_wait(&gate.entered));
+	FL_OK(fl_thread_start(&t, join_it, &g, NULL));
+	FL_WAIT_FOR(seam_sleepers() == 2);
+	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
+	assert_string_equal(fl_test_panic.function, "fl_group_join");
+	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
+	FL_PANICS(fl_group_destroy(&g));
+	fl_event_set(&gate.open);
+	FL_OK(fl_thread_join(&t, &result));
+	FL_OK(result);
+}
+
+FL_TASK_STATIC(destroy_own, fl_group *, void)
+{
+	FL_PANICS(fl_group_destroy(*arg));
+	return 0;
+}
+
+FL_TEST(group_destroyed_by_its_task_panics)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_group *at = &g;
+	FL_OK(fl_group_submit(&g, &destroy_own, &at, NULL));
+	assert_string_equal(fl_test_panic.function, "fl_group_destroy");
+	FL_OK(fl_group_join(&g));
+}
+
+static void turn_until_done(fl_loop *l, const fl_group *g)
+{
+	int64_t deadline;
+	while (fl_group_count(g) > 0)
+		FL_OK(fl_loop_turn(l, &deadline));
+}
+
+/* On a loop whose thread is this one, outside of its fibers, nobody runs what is left. */
+FL_TEST(group_joined_where_nothing_could_run)
+{
+	FL_SCOPED(fl_loop) *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_executor *e = NULL;
+	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		int result = -1;
+		FL_OK(fl_group_submit(&g, &counted, &(int){3}, &result));
+		turn_until_done(l, &g);
+		FL_OK(fl_group_submit(&g, &counted, &(int){4}, &result));
+		FL_RC(fl_group_join(&g), -EDEADLK);
+		FL_RC(fl_group_join_until(&g, FL_FOREVER, NULL), -EDEADLK);
+		FL_PANICS(fl_group_destroy(&g));
+		turn_until_done(l, &g);
+		FL_OK(fl_group_join(&g));
+		assert_int_equal(result, 4);
+	}
+	fl_executor_free(e);
+}
+
+static void in_child(void *group)
+{
+	fl_group *g = group;
+	int result = -1;
+	FL_CHECK(fl_group_submit(g, &counted, &(int){1}, &result) == -EOWNERDEAD);
+	FL_CHECK(fl_group_count(g) == 1);
+	FL_CHECK(fl_group_join(g) == -EOWNERDEAD);
+	FL_CHECK(fl_group_join_until(g, FL_FOREVER, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_group_try_join(g) == -EBUSY);
+	fl_group_destroy(g);
+}
+
+FL_TEST(group_in_a_forked_child)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	struct gate gate = {.open = FL_EVENT_INIT}, *at = &gate;
+	FL_OK(fl_group_submit(&g, &hold, &at, NULL));
+	FL_OK(fl_event_wait(&gate.entered));
+	assert_int_equal(fl_test_child(in_child, &g, NULL, 0), 0);
+	fl_event_set(&gate.open);
+	FL_OK(fl_group_join(&g));
+}
+
+/* A join that sleeps on a worker runs what is submitted meanwhile: the task that does waits for that. */
+
+struct late {
+	fl_group *g;
+	fl_event *entered, *ran;
+};
+
+FL_TASK_STATIC(say_ran, struct late, void)
+{
+	fl_event_set(arg->ran);
+	return 0;
+}
+
+FL_TASK_STATIC(submit_late, struct late, void)
+{
+	fl_event_set(arg->entered);
+	FL_WAIT_FOR(fl__load_relaxed(&arg->g->still_) == 3); /* relaxed: looked at alone. The join sleeps */
+	int rc = fl_group_submit(arg->g, &say_ran, arg, NULL);
+	return rc ? rc : fl_event_wait_until(arg->ran, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(join_late, struct late, void)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(fl_executor_current());
+	int rc = fl_group_submit(&g, &submit_late, &(struct late){&g, arg->entered, arg->ran}, NULL);
+	if (rc == 0)
+		rc = fl_event_wait(arg->entered); /* the other worker has it */
+	const int joined = fl_group_join(&g);
+	return rc ? rc : joined;
+}
+
+FL_TEST(group_join_on_a_worker_takes_up_what_comes_late)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_event entered = FL_EVENT_INIT, ran = FL_EVENT_INIT;
+	FL_OK(fl_group_submit(&g, &join_late, &(struct late){NULL, &entered, &ran}, NULL));
+	FL_OK(fl_group_join(&g));
+}
+
+/* Many at once. */
+
+enum { SUBMITTERS = 4, EACH = 500 };
+
+struct submitter {
+	fl_group *g;
+	int from, results[EACH];
+	unsigned accepted;
+};
+
+static int submit_some(void *arg)
+{
+	struct submitter *s = arg;
+	for (int i = 0; i < EACH; i++) {
+		const int number = s->from + i;
+		s->results[i] = -1;
+		int rc = fl_group_submit(s->g, &counted, &number, &s->results[i]);
+		FL_CHECK(rc == 0 || rc == -ECANCELED);
+		s->accepted += rc == 0;
+	}
+	return 0;
+}
+
+static void submit_from_many(bool cancel)
+{
+	static struct submitter s[SUBMITTERS];
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	fl_thread t[SUBMITTERS];
+	unsigned accepted = 0;
+	begin_count();
+	for (int i = 0; i < SUBMITTERS; i++)
+		s[i] = (struct submitter){.g = &g, .from = i * EACH};
+	seam_start(t, SUBMITTERS, submit_some, s, sizeof *s);
+	if (cancel) {
+		FL_WAIT_FOR(fl__load_relaxed(&runs) > 100); /* relaxed: looked at alone */
+		fl_group_cancel(&g);
+	}
+	seam_join(t, SUBMITTERS);
+	FL_OK(fl_group_join(&g));
+	for (int i = 0; i < SUBMITTERS; i++) {
+		accepted += s[i].accepted;
+		for (int k = 0; k < EACH; k++)
+			assert_true(s[i].results[k] == i * EACH + k || (cancel && s[i].results[k] == -1));
+	}
+	assert_int_equal(fl__load_relaxed(&drops), accepted);
+	assert_true(cancel ? fl__load_relaxed(&runs) <= accepted : fl__load_relaxed(&runs) == SUBMITTERS * EACH);
+}
+
+FL_TEST(group_submits_from_many_threads)
+{
+	submit_from_many(false);
+}
+
+FL_TEST(group_cancelled_while_many_submit)
+{
+	for (unsigned i = 0; i < fl_test_scaled(20); i++)
+		submit_from_many(true);
+}
+
+/* Of those that fail at the same time one is the first, with its own error, message and number. */
+FL_TEST(group_failures_at_once)
+{
+	static const int errors[] = {-EIO, -ENOSPC, -EXDEV, -EPROTO};
+	FL_SCOPED(fl_executor) *e = pool_with(4);
+	fl_log_handler *before = fl_set_log_handler(fl_test_hear);
+	for (unsigned i = 0; i < fl_test_scaled(300); i++) {
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		char expected[32];
+		for (int k = 0; k < 4; k++) {
+			int rc = fl_group_submit(&g, &fail_with, &errors[k], NULL);
+			assert_true(rc == 0 || rc == -ECANCELED);
+		}
+		int rc = fl_group_join(&g);
+		assert_int_equal(rc, errors[fl_group_failed_number(&g)]);
+		(void)snprintf(expected, sizeof expected, "said %d", rc);
+		assert_string_equal(fl_group_failed(&g), expected);
+	}
+	(void)fl_set_log_handler(before);
+}

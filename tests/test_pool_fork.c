@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Forks: beside an executor, and in what its workers call, from which the child must not return. */
+#include "fl_child.h"
+#include "fl_pool.h"
+
+#include <fairlead/join.h>
+#include <fairlead/parallel.h>
+#include <signal.h>
+
+static unsigned drops;
+
+static void count_drop(void *arg)
+{
+	(void)arg;
+	COUNT(&drops);
+}
+
+FL_TASK_STATIC(end_count, int, int, .drop_arg = count_drop)
+{
+	*result = *arg;
+	return 0;
+}
+
+/* Forks: the child has no workers, and says so; nothing in it hangs. */
+struct forked {
+	fl_executor *pool, *sequential;
+	fl_future *done, *held;
+};
+
+static void use_in_child(void *arg)
+{
+	struct forked *x = arg;
+	int n = 0;
+	fl_executor *all[] = {x->pool, x->sequential};
+	for (int i = 0; i < 2; i++) {
+		fl_executor *e = all[i];
+		FL_CHECK(fl_submit(e, &end_count, &n, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_submit_with(e, &end_count, &n, NULL, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_map(e, &end_count, &n, 1, &n, NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_join(e) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_try_join(e) == -EOWNERDEAD);
+		FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EOWNERDEAD);
+		fl_executor_close(e);
+		FL_CHECK(fl_executor_cancel(e) == 0);
+		FL_CHECK(fl_executor_workers(e) > 0);
+	}
+	FL_CHECK(end_count_get(x->done, &n) == 0 && n == 3);
+	FL_CHECK(fl_future_wait_until(x->held, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	fl_future_free(x->done);
+	fl_future_free(x->held);
+	fl_executor_free(x->pool);
+	fl_executor_free(x->sequential);
+	FL_CHECK(LOOK(&drops) == 1);
+}
+
+FL_TEST(pool_fork_leaves_a_dead_owner)
+{
+	struct forked x = {pool_with(2), sequential(), NULL, NULL};
+	struct gate gate = {0};
+	SET(&drops, 0);
+	FL_OK(end_count_submit(x.pool, 3, &x.done));
+	FL_OK(fl_future_wait(x.done));
+	x.held = hold_worker(x.pool, &gate);
+	FL_OK(fl_test_child(use_in_child, &x, NULL, 0));
+	FL_OK(end_count_submit(x.pool, 4, NULL)); /* the parent's are as they were */
+	let_go(&gate, x.held);
+	fl_future_free(x.done);
+	fl_executor_free(x.pool);
+	fl_executor_free(x.sequential);
+	assert_int_equal(LOOK(&drops), 2);
+}
+
+static void make_in_child(void *arg)
+{
+	(void)arg;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, NULL) == 0);
+	fl_future *f = NULL;
+	int n = 0;
+	FL_CHECK(end_count_submit(e, 7, &f) == 0);
+	FL_CHECK(end_count_get(f, &n) == 0 && n == 7);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(pool_fork_may_make_its_own)
+{
+	/* All threads of the cases before are joined: TSan wants no new ones after a fork of many. */
+	FL_OK(fl_test_child(make_in_child, NULL, NULL, 0));
+}
+
+/* What a child that returned would run once more. */
+static unsigned others;
+
+FL_TASK_STATIC(count_other, void, void)
+{
+	COUNT(&others);
+	return 0;
+}
+
+/* A wait runs the task that forks, as a call. */
+FL_TASK_STATIC(fork_here, void, int)
+{
+	*result = fl_test_fork_in_call();
+	return 0;
+}
+
+FL_TASK_STATIC(wait_for_fork, void, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = fork_here_submit(fl_executor_current(), &f);
+	return rc == 0 ? fork_here_get(f, result) : rc;
+}
+
+FL_TEST(pool_fork_in_a_task_that_is_helped)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	SET(&others, 0);
+	FL_OK(wait_for_fork_submit(e, &f));
+	for (int i = 0; i < 5; i++)
+		FL_OK(count_other_submit(e, NULL));
+	let_go(&gate, held);
+	int result = 0;
+	FL_OK(wait_for_fork_get(f, &result));
+	assert_int_equal(result, SIGABRT);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&others), 5);
+}
+
+/* A call that another worker has taken. */
+struct stolen {
+	fl_event begun;
+	int result;
+};
+
+static int until_stolen(void *arg)
+{
+	struct stolen *stolen = arg;
+	return fl_event_wait(&stolen->begun);
+}
+
+static int fork_stolen(void *arg)
+{
+	struct stolen *stolen = arg;
+	fl_event_set(&stolen->begun);
+	stolen->result = fl_test_fork_in_call();
+	return 0;
+}
+
+FL_TASK_STATIC(join_that_forks, struct stolen *, void)
+{
+	return fl_join(until_stolen, *arg, fork_stolen, *arg);
+}
+
+FL_TEST(pool_fork_in_a_call_that_was_stolen)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	struct stolen stolen = {.result = 0};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(join_that_forks_submit(e, &stolen, &f));
+	FL_OK(fl_future_get(f, NULL, 0));
+	assert_int_equal(stolen.result, SIGABRT);
+}
+
+static int fork_in_loop(void *state, size_t from, size_t to)
+{
+	COUNT(&others);
+	(void)to;
+	if (from == 0)
+		*(int *)state = fl_test_fork_in_call();
+	return 0;
+}
+
+FL_TEST(pool_fork_in_a_loop)
+{
+	for (unsigned workers = 1; workers <= 2; workers++) {
+		FL_SCOPED(fl_executor) *e = pool_with(workers);
+		int result = 0;
+		SET(&others, 0);
+		FL_OK(fl_parallel_for(e, 0, 10, fork_in_loop, &result, &(fl_parallel_config){.grain = 1}));
+		assert_int_equal(result, SIGABRT);
+		assert_int_equal(LOOK(&others), 10);
+	}
+}
+
+FL_TASK_STATIC(fork_at_first, int *, void)
+{
+	**arg = fl_test_fork_in_call();
+	return 0;
+}
+
+FL_TEST(pool_fork_in_an_initializer)
+{
+	int result = 0, *arg = &result;
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(
+	    &e, &(fl_executor_config){.workers = 1, .initialize = &fork_at_first, .initialize_arg = &arg}));
+	SET(&others, 0);
+	for (int i = 0; i < 5; i++)
+		FL_OK(count_other_submit(e, NULL));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(result, SIGABRT);
+	assert_int_equal(LOOK(&others), 5);
+	fl_executor_free(e);
+}

@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The thread executor with a bounded backlog: what a submit does when it is full. */
+#include "fl_fiber.h"
+#include "fl_pool.h"
+#include <fairlead/group.h>
+#include <fairlead/imap.h>
+
+static unsigned drops, runs;
+
+static void count_drop(void *arg)
+{
+	(void)arg;
+	COUNT(&drops);
+}
+
+FL_TASK(full_count, int, int, .drop_arg = count_drop)
+{
+	COUNT(&runs);
+	*result = *arg;
+	return 0;
+}
+
+static fl_executor *bounded(unsigned workers, uint32_t backlog, fl_when_full when_full)
+{
+	fl_executor *e = NULL;
+	SET(&drops, 0);
+	SET(&runs, 0);
+	FL_OK(fl_thread_executor_create(
+	    &e, &(fl_executor_config){.workers = workers, .backlog = backlog, .when_full = when_full}));
+	return e;
+}
+
+FL_TEST(full_create_refuses_what_is_no_bound)
+{
+	fl_executor *e = NULL;
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX + 1}), -EINVAL);
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = UINT32_MAX}), -EINVAL);
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.when_full = (fl_when_full)3}), -EINVAL);
+	assert_null(e);
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX}));
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	fl_executor_free(e);
+}
+
+FL_TEST(full_refuses)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_REFUSE);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate), *untouched = held, *f = untouched;
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(fl_submit(e, &full_count, &(int){2}, NULL));
+	FL_RC(fl_submit(e, &full_count, &(int){3}, &f), -ENOBUFS);
+	assert_ptr_equal(f, untouched);
+	assert_int_equal(LOOK(&drops), 0); /* the argument is still the caller's */
+	let_go(&gate, held);
+	FL_WAIT_FOR(LOOK(&runs) == 2);
+	FL_OK(fl_submit(e, &full_count, &(int){3}, NULL));
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), 3);
+	assert_int_equal(LOOK(&drops), 3);
+	FL_RC(fl_submit(e, &full_count, &(int){4}, NULL), -EPIPE);
+}
+
+FL_TEST(full_refuses_with_epipe_when_closed)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -ENOBUFS);
+	fl_executor_close(e);
+	for (int i = 0; i < 5; i++)
+		FL_RC(fl_submit(e, &full_count, &(int){2}, NULL), -EPIPE);
+	let_go(&gate, held);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&drops), 1);
+}
+
+FL_TASK_STATIC(thread_of, void, uint64_t)
+{
+	*result = fl_thread_current_id();
+	return 0;
+}
+
+FL_TEST(full_runs_the_task_on_the_submitter)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_RUN);
+	FL_SCOPED(fl_future) *first = NULL, *second = NULL;
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	uint64_t thread;
+	FL_OK(thread_of_submit(e, &first));
+	assert_int_equal(fl_future_get_state(first), FL_PENDING);
+	FL_OK(thread_of_submit(e, &second));
+	assert_int_equal(fl_future_get_state(second), FL_DONE);
+	FL_OK(thread_of_get(second, &thread));
+	assert_true(thread == fl_thread_current_id());
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	assert_int_equal(LOOK(&runs), 1);
+	assert_int_equal(LOOK(&drops), 1);
+	let_go(&gate, held);
+	FL_OK(thread_of_get(first, &thread));
+	assert_true(thread != fl_thread_current_id());
+	struct gate shut = {0};
+	held = hold_worker(e, &shut);
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	fl_executor_close(e);
+	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EPIPE); /* and does not run it */
+	assert_int_equal(LOOK(&runs), 1);
+	let_go(&shut, held);
+}
+
+struct submitter {
+	fl_executor *e;
+	int64_t room_deadline;
+	fl_cancel *cancel;
+	fl_future *f;
+	int rc;
+};
+
+static int submit_one(void *arg)
+{
+	struct submitter *s = arg;
+	s->rc = fl_submit_with(s->e, &full_count, &(int){7}, &s->f,
+	                       &(fl_submit_config){.room_deadline = s->room_deadline, .cancel = s->cancel});
+	return 0;
+}
+
+/* A pool whose worker is held and whose backlog is full. */
+struct full {
+	fl_executor *e;
+	struct gate gate;
+	fl_future *held;
+};
+
+static void fill(struct full *full, uint32_t bound)
+{
+	full->e = bounded(1, bound, FL_FULL_WAIT);
+	full->held = hold_worker(full->e, &full->gate);
+	FL_WAIT_FOR(seam_sleepers() == 1); /* start_submitter() counts */
+	for (uint32_t i = 0; i < bound; i++)
+		FL_OK(fl_submit(full->e, &full_count, &(int){0}, NULL));
+}
+
+static fl_thread start_submitter(struct submitter *s)
+{
+	fl_thread t;
+	const unsigned before = seam_sleepers();
+	FL_OK(fl_thread_start(&t, submit_one, s, NULL));
+	FL_WAIT_FOR(seam_sleepers() == before + 1);
+	return t;
+}
+
+FL_TEST(full_waits_for_room)
+{
+	struct full full = {0};
+	fill(&full, 3);
+	struct submitter s = {.e = full.e, .rc = 1};
+	fl_thread t = start_submitter(&s);
+	assert_int_equal(LOOK(&runs), 0);
+	let_go(&full.gate, full.held);
+	FL_OK(fl_thread_join(&t, NULL));
+	FL_OK(s.rc);
+	int n;
+	FL_OK(fl_future_get(s.f, &n, sizeof n));
+	assert_int_equal(n, 7);
+	fl_future_free(s.f);
+	fl_executor_free(full.e);
+	assert_int_equal(LOOK(&runs), 4);
+}
+
+FL_TEST(full_wait_gives_up_at_its_deadline)
+{
+	struct full full = {0};
+	fill(&full, 1);
+	fl_future *f = NULL;
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f, &(fl_submit_config){.room_deadline = 1}), -ETIMEDOUT);
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, &f,
+	                     &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
+	      -ETIMEDOUT);
+	assert_null(f);
+	assert_int_equal(LOOK(&drops), 0);
+	let_go(&full.gate, full.held);
+	FL_WAIT_FOR(LOOK(&runs) == 1);
+	FL_OK(fl_submit_with(full.e, &full_count, &(int){1}, NULL,
+	                     &(fl_submit_config){.room_deadline = 1})); /* there is room */
+	fl_executor_free(full.e);
+	assert_int_equal(LOOK(&runs), 2);
+}
+
+FL_TEST(full_wait_observes_its_token_and_scope)
+{
+	struct full full = {0};
+	fill(&full, 1);
+	fl_cancel token = FL_CANCEL_INIT;
+	struct submitter s = {.e = full.e, .cancel = &token};
+	fl_thread t = start_submitter(&s);
+	fl_cancel_request(&token);
+	FL_OK(fl_thread_join(&t, NULL));
+	FL_RC(s.rc, -ECANCELED);
+	fl_cancel *outer = fl_cancel_scope_set(&token);
+	FL_RC(fl_submit(full.e, &full_count, &(int){1}, NULL), -ECANCELED);
+	(void)fl_cancel_scope_set(outer);
+	assert_int_equal(LOOK(&drops), 0);
+	let_go(&full.gate, full.held);
+	fl_executor_free(full.e);
+	assert_int_equal(LOOK(&runs), 1);
+}
+
+FL_TEST(full_wait_ends_when_the_executor_is_closed)
+{
+	struct full full = {0};
+	fill(&full, 2);
+	struct submitter s[3] = {{.e = full.e}, {.e = full.e}, {.e = full.e}};
+	fl_thread t[3];
+	for (int i = 0; i < 3; i++)
+		t[i] = start_submitter(&s[i]);
+	fl_executor_close(full.e);
+	for (int i = 0; i < 3; i++) {
+		FL_OK(fl_thread_join(&t[i], NULL));
+		FL_RC(s[i].rc, -EPIPE);
+	}
+	let_go(&full.gate, full.held);
+	FL_OK(fl_executor_join(full.e));
+	assert_int_equal(LOOK(&runs), 2); /* what was queued still ran */
+	assert_int_equal(LOOK(&drops), 2);
+	fl_executor_free(full.e);
+}
+
+static fl_event broken_entered, broken_open;
+
+FL_TASK_STATIC(fail_when_told, void, void)
+{
+	fl_event_set(&broken_entered);
+	const int rc = fl_event_wait_until(&broken_open, FL_FOREVER, FL_SHIELDED);
+	return rc != 0 ? rc : -EIO;
+}
+
+FL_TEST(full_wait_ends_when_the_executor_is_broken)
+{
+	fl_executor *e = NULL;
+	fl_event_init(&broken_entered);
+	fl_event_init(&broken_open);
+	FL_OK(fl_thread_executor_create(
+	    &e, &(fl_executor_config){.workers = 1, .backlog = 1, .initialize = &fail_when_told}));
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_submit(e, &full_count, &(int){1}, &f));
+	FL_OK(fl_event_wait(&broken_entered));
+	FL_WAIT_FOR(seam_sleepers() == 1);
+	struct submitter s = {.e = e};
+	fl_thread t = start_submitter(&s);
+	fl_event_set(&broken_open);
+	FL_OK(fl_thread_join(&t, NULL));
+	FL_RC(s.rc, -ENOTRECOVERABLE);
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -ENOTRECOVERABLE);
+	fl_executor_free(e);
+}
+
+/* From a task of the same executor. */
+
+struct nest {
+	fl_event filled;
+	int left;
+	unsigned ran, deepest;
+};
+
+static _Thread_local unsigned nested;
+
+FL_TASK_STATIC(submit_next, struct nest *, void)
+{
+	struct nest *nest = *arg;
+	int rc = fl_event_wait_until(&nest->filled, FL_FOREVER, FL_SHIELDED);
+	nested++;
+	if (nested > nest->deepest)
+		nest->deepest = nested;
+	if (nest->left-- > 0 && rc == 0)
+		rc = submit_next_submit(fl_executor_current(), nest, NULL);
+	nested--;
+	COUNT(&nest->ran);
+	return rc;
+}
+
+/* What a task submits runs as a call when there is no room, but a chain of them does not nest without end. */
+FL_TEST(full_submits_of_a_worker_run_at_once_and_nest_so_deep_only)
+{
+	struct nest nest = {.left = 10000};
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
+	FL_OK(submit_next_submit(e, &nest, NULL));
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL)); /* when the first has been taken; it has the only place */
+	fl_event_set(&nest.filled);
+	FL_WAIT_FOR(LOOK(&nest.ran) == 10001); /* a closed executor would refuse the rest of the chain */
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(nest.deepest, 65);
+	assert_int_equal(LOOK(&runs), 1);
+}
+
+struct spread {
+	fl_executor *e;
+	fl_event *full;
+	int n, ended;
+};
+
+FL_TASK_STATIC(spread_out, struct spread *, void)
+{
+	struct spread *s = *arg;
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = 0;
+	for (int i = 0; i < s->n && rc == 0; i++)
+		rc = full_count_submit(s->e, i, NULL); /* beyond the bound: here */
+	if (rc == 0)
+		rc = full_count_submit(s->e, 1, &f);
+	if (rc == 0)
+		s->ended = fl_future_get_state(f) == FL_DONE;
+	return rc;
+}
+
+FL_TEST(full_submit_from_the_only_worker_does_not_deadlock)
+{
+	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_executor) *e = bounded(1, 2, all[i]);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct spread s = {.e = e, .n = 100};
+		FL_OK(spread_out_submit(e, &s, &f));
+		FL_OK(fl_future_wait(f));
+		FL_RC(fl_future_error(f), 0);
+		assert_true(s.ended);
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(LOOK(&runs), 101);
+	}
+}
+
+/* What stands upon a submit. */
+
+FL_TASK_STATIC(plus_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static void map_in_three_ways(fl_executor *e)
+{
+	enum { N = 300 };
+	int in[N], out[N];
+	for (int i = 0; i < N; i++)
+		in[i] = i;
+	FL_OK(fl_map(e, &plus_one, in, N, out, &(fl_map_config){.chunk = 1}));
+	for (int i = 0; i < N; i++)
+		assert_int_equal(out[i], i + 1);
+	FL_SCOPED(fl_imap) *it = NULL;
+	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.chunk = 1, .window = 50}));
+	for (int i = 0; i < N; i++) {
+		FL_OK(fl_imap_next(it, NULL, &out[i]));
+		assert_int_equal(out[i], i + 1);
+	}
+	int sums[20];
+	fl_group g = FL_GROUP_INIT(e);
+	for (int i = 0; i < 20; i++)
+		FL_OK(fl_group_submit(&g, &plus_one, &in[i], &sums[i]));
+	FL_OK(fl_group_join(&g));
+	for (int i = 0; i < 20; i++)
+		assert_int_equal(sums[i], i + 1);
+	fl_group_destroy(&g);
+}
+
+FL_TASK_STATIC(map_inside, void, void)
+{
+	map_in_three_ways(fl_executor_current());
+	return 0;
+}
+
+FL_TEST(full_maps_and_groups_go_through)
+{
+	const fl_when_full all[] = {FL_FULL_WAIT, FL_FULL_RUN};
+	for (int i = 0; i < 4; i++) {
+		FL_SCOPED(fl_executor) *e = bounded(1 + (unsigned)i / 2, 1, all[i % 2]);
+		FL_SCOPED(fl_future) *f = NULL;
+		map_in_three_ways(e);
+		FL_OK(map_inside_submit(e, &f));
+		FL_OK(fl_future_wait(f));
+		FL_RC(fl_future_error(f), 0);
+	}
+}
+
+FL_TEST(full_map_waits_for_room_until_its_deadline)
+{
+	struct full full = {0};
+	fill(&full, 1);
+	int in = 1, out = 0;
+	FL_RC(fl_map(full.e, &plus_one, &in, 1, &out, &(fl_map_config){.deadline = fl_after(FL_MS(1))}), -ETIMEDOUT);
+	assert_int_equal(out, 0);
+	let_go(&full.gate, full.held);
+	fl_executor_free(full.e);
+}
+
+/* It waits for room only when nothing is under way; then up to its deadline, and a try does not. */
+FL_TEST(full_imap_goes_on_with_what_is_under_way)
+{
+	enum { N = 20 };
+	FL_SCOPED(fl_executor) *e = bounded(1, 2, FL_FULL_WAIT);
+	FL_SCOPED(fl_imap) *it = NULL, *late = NULL;
+	struct gate gate = {0};
+	int in[N], out;
+	for (int i = 0; i < N; i++)
+		in[i] = i;
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = N}));
+	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
+	FL_RC(fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))}),
+	      -ETIMEDOUT);
+	let_go(&gate, held);
+	for (int i = 0; i < N; i++) {
+		FL_OK(fl_imap_next(it, NULL, &out));
+		assert_int_equal(out, i + 1);
+	}
+	FL_RC(fl_imap_next(it, NULL, &out), -ENODATA);
+}
+
+FL_TEST(full_imap_without_room_waits_as_long_as_its_call)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_WAIT);
+	FL_SCOPED(fl_imap) *it = NULL;
+	int in[2] = {1, 2}, out;
+	FL_OK(fl_imap_create(&it, e, &plus_one, in, 2, &(fl_imap_config){.window = 1}));
+	FL_OK(fl_imap_next(it, NULL, &out));
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
+	FL_RC(fl_imap_next_until(it, NULL, &out, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	let_go(&gate, held);
+	FL_OK(fl_imap_next(it, NULL, &out));
+	assert_int_equal(out, 3);
+}
+
+FL_TEST(full_refuses_maps_too)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	FL_SCOPED(fl_imap) *it = NULL;
+	struct gate gate = {0};
+	int in = 1, out = 0;
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_RC(fl_map(e, &plus_one, &in, 1, &out, NULL), -ENOBUFS);
+	FL_RC(fl_imap_create(&it, e, &plus_one, &in, 1, NULL), -ENOBUFS);
+	fl_group g = FL_GROUP_INIT(e);
+	FL_RC(fl_group_submit(&g, &plus_one, &in, &out), -ENOBUFS);
+	FL_OK(fl_group_join(&g));
+	fl_group_destroy(&g);
+	let_go(&gate, held);
+	assert_int_equal(out, 0);
+}
+
+FL_TEST(full_then_goes_in_all_the_same)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	struct gate gate = {0};
+	FL_SCOPED(fl_future) *first = NULL, *next = NULL, *last = NULL;
+	FL_OK(plus_one_submit(e, 1, &first));
+	FL_OK(fl_future_wait(first));
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_OK(fl_future_then(first, e, &plus_one, &next));
+	FL_OK(fl_future_then(next, e, &plus_one, &last));
+	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
+	let_go(&gate, held);
+	int n;
+	FL_OK(plus_one_get(last, &n));
+	assert_int_equal(n, 4);
+}
+
+/* A fiber that waits for room lets the others of its thread run. */
+
+struct on_fiber {
+	struct full *full;
+	bool other_ran;
+	int rc;
+};
+
+static int submit_on_fiber(void *arg)
+{
+	struct on_fiber *on = arg;
+	on->rc = fl_submit(on->full->e, &full_count, &(int){1}, NULL);
+	FL_CHECK(on->other_ran);
+	return 0;
+}
+
+static int open_on_fiber(void *arg)
+{
+	struct on_fiber *on = arg;
+	on->other_ran = true;
+	fl_event_set(&on->full->gate.open);
+	return 0;
+}
+
+FL_TEST(full_wait_of_a_fiber_lets_others_run)
+{
+	struct full full = {0};
+	fill(&full, 1);
+	struct on_fiber on = {.full = &full, .rc = 1};
+	struct fl__sched *s = fl_test_sched();
+	struct fl__fiber *one = fl_test_fiber(s, submit_on_fiber, &on), *two = fl_test_fiber(s, open_on_fiber, &on);
+	fl_test_run(s);
+	fl_test_fiber_end(one);
+	fl_test_fiber_end(two);
+	fl__sched_destroy(s);
+	FL_OK(on.rc);
+	let_go(&full.gate, full.held);
+	fl_executor_free(full.e);
+}
+
+/* A cancelled task waits no more: a producer that cancels what it submits goes on, in bounded memory, while no worker is free. */
+FL_TEST(full_cancelled_tasks_hold_no_place)
+{
+	struct full full = {0};
+	full.e = bounded(1, 4, FL_FULL_WAIT);
+	full.held = hold_worker(full.e, &full.gate);
+	long most = 0;
+	const long before = seam_live_allocs();
+	for (int i = 0; i < 20000; i++) {
+		fl_future *f = NULL;
+		FL_OK(fl_submit(full.e, &full_count, &i, &f));
+		FL_OK(fl_future_cancel(f));
+		fl_future_free(f);
+		const long now = seam_live_allocs() - before;
+		most = now > most ? now : most;
+	}
+	assert_true(most < 64); /* slabs of up to 256 cells */
+	assert_int_equal(LOOK(&drops), 20000);
+	for (int i = 0; i < 4; i++)
+		FL_OK(fl_submit(full.e, &full_count, &i, NULL));
+	FL_RC(fl_submit_with(full.e, &full_count, &(int){1}, NULL, &(fl_submit_config){.room_deadline = 1}),
+	      -ETIMEDOUT);
+	let_go(&full.gate, full.held);
+	fl_executor_free(full.e);
+	assert_int_equal(LOOK(&runs), 4);
+}
+
+/* On an error nothing is kept: neither the place. */
+FL_TEST(full_submit_without_memory_keeps_no_place)
+{
+	FL_SCOPED(fl_executor) *e = bounded(1, 1, FL_FULL_REFUSE);
+	struct gate gate = {0};
+	seam_fail_threads(0, 1);
+	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -EAGAIN); /* no worker */
+	seam_heal();
+	fl_future *held = hold_worker(e, &gate);
+	fl_task_type large = full_count;
+	large.arg_size = 5000;
+	static const char zeros[5000];
+	for (int i = 0; i < 10; i++) {
+		seam_fail_allocs(0, 1);
+		FL_RC(fl_submit(e, &large, zeros, NULL), -ENOMEM);
+		seam_heal();
+	}
+	FL_OK(fl_submit(e, &full_count, &(int){1}, NULL));
+	FL_RC(fl_submit(e, &full_count, &(int){1}, NULL), -ENOBUFS);
+	let_go(&gate, held);
+}
+
+/* A producer that is a hundred times too fast: its memory is that of the bound, whatever a full backlog means. */
+
+struct load {
+	char bytes[4000]; /* so that each task is an allocation of its own */
+};
+
+FL_TASK_STATIC(slow, struct load, void)
+{
+	(void)arg;
+	const int64_t end = fl_now() + FL_US(20); /* a submit takes some 200 ns */
+	while (fl_now() < end)
+		;
+	COUNT(&runs);
+	return 0;
+}
+
+enum { FAST = 2000, BOUND = 16, WORKERS = 2 };
+
+struct produced {
+	int accepted, refused;
+	long most; /* allocations at once */
+};
+
+static struct produced produce(fl_executor *e, int64_t patience)
+{
+	struct produced p = {0};
+	static const struct load load;
+	const long before = seam_live_allocs();
+	for (int i = 0; i < FAST; i++) {
+		const int64_t deadline = patience ? fl_after(patience) : 0;
+		int rc = slow_submit_with(e, load, NULL, &(fl_submit_config){.room_deadline = deadline});
+		assert_true(rc == 0 || rc == -ENOBUFS || (rc == -ETIMEDOUT && patience));
+		p.accepted += rc == 0;
+		p.refused += rc != 0;
+		const long now = seam_live_allocs() - before;
+		p.most = now > p.most ? now : p.most;
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(LOOK(&runs), p.accepted);
+	return p;
+}
+
+static void stays_flat(fl_when_full when_full, int64_t patience, bool refuses)
+{
+	FL_SCOPED(fl_executor) *e = bounded(WORKERS, BOUND, when_full);
+	const struct produced p = produce(e, patience);
+	assert_int_equal(p.accepted + p.refused, FAST);
+	assert_true(p.most <= BOUND + 8 * WORKERS); /* those that run, and what a worker has with its start */
+	assert_true(refuses || p.refused == 0);
+}
+
+FL_TEST(full_memory_is_flat_when_the_producer_waits)
+{
+	stays_flat(FL_FULL_WAIT, 0, false);
+}
+
+FL_TEST(full_memory_is_flat_when_the_producer_waits_for_a_time)
+{
+	stays_flat(FL_FULL_WAIT, FL_US(5), true);
+}
+
+FL_TEST(full_memory_is_flat_when_the_producer_is_refused)
+{
+	stays_flat(FL_FULL_REFUSE, 0, true);
+}
+
+FL_TEST(full_memory_is_flat_when_the_producer_runs_tasks)
+{
+	stays_flat(FL_FULL_RUN, 0, false);
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The statistics of executors. */
+#include "fl_child.h"
+#include "fl_pool.h"
+#include <fairlead/blocking.h>
+#include <fairlead/join.h>
+#include <fairlead/loop_executor.h>
+
+static fl_executor_stats stats_of(fl_executor *e)
+{
+	fl_executor_stats stats;
+	memset(&stats, 0xff, sizeof stats);
+	FL_OK(fl_executor_get_stats(e, &stats));
+	return stats;
+}
+
+FL_TASK_STATIC(stats_nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK_STATIC(stats_fail, void, void)
+{
+	return -EIO;
+}
+
+FL_TEST(stats_of_a_new_executor_are_zero)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(3), *here = sequential();
+	const fl_executor_stats none = {.workers = 3}, one = {.workers = 1};
+	const fl_executor_stats of_e = stats_of(e), of_here = stats_of(here);
+	assert_memory_equal(&of_e, &none, sizeof none);
+	assert_memory_equal(&of_here, &one, sizeof one);
+}
+
+FL_TEST(stats_tell_what_waits_and_runs)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	struct gate gate[2] = {{{0}, {0}}};
+	fl_future *held[2], *f[5];
+	for (int i = 0; i < 2; i++)
+		held[i] = hold_worker(e, &gate[i]);
+	for (int i = 0; i < 5; i++)
+		FL_OK(stats_nothing_submit(e, &f[i]));
+	fl_executor_stats stats = stats_of(e);
+	assert_int_equal(stats.threads, 2);
+	assert_int_equal(stats.started, 2);
+	assert_int_equal(stats.idle, 0);
+	assert_int_equal(stats.waiting, 5);
+	assert_int_equal(stats.ran, 2); /* those that have begun */
+	FL_OK(fl_future_cancel(f[1]));
+	FL_OK(fl_future_cancel(f[3]));
+	stats = stats_of(e);
+	assert_int_equal(stats.waiting, 3);
+	assert_int_equal(stats.unbegun, 2);
+	for (int i = 0; i < 2; i++)
+		let_go(&gate[i], held[i]);
+	for (int i = 0; i < 5; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		fl_future_free(f[i]);
+	}
+	FL_WAIT_FOR(stats_of(e).idle == 2);
+	stats = stats_of(e);
+	assert_int_equal(stats.ran, 5);
+	assert_int_equal(stats.unbegun, 2);
+	assert_int_equal(stats.waiting, 0);
+	assert_int_equal(stats.stolen, 0);
+	FL_OK(fl_executor_join(e));
+	stats = stats_of(e);
+	assert_int_equal(stats.threads, 0);
+	assert_int_equal(stats.started, 2);
+	assert_int_equal(stats.ran, 5);
+}
+
+FL_TASK_STATIC(stats_nest, void, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = stats_nothing_submit(fl_executor_current(), &f);
+	return rc == 0 ? fl_future_wait(f) : rc;
+}
+
+/* Tasks that others than workers run, or end. */
+FL_TEST(stats_count_tasks_of_all_ways)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
+	FL_OK(stats_nest_submit(e, &f)); /* helped with */
+	FL_OK(fl_future_wait(f));
+	FL_OK(stats_fail_submit(e, &g));
+	FL_OK(fl_future_wait(g));
+	assert_int_equal(stats_of(e).ran, 3);
+	FL_OK(stats_nothing_submit_with(e, NULL, &(fl_submit_config){.deadline = 1})); /* over before it began */
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	assert_int_equal(stats_of(e).unbegun, 1);
+	for (int i = 0; i < 3; i++)
+		FL_OK(stats_nothing_submit(e, NULL));
+	assert_int_equal(fl_executor_cancel(e), 3);
+	assert_int_equal(stats_of(e).unbegun, 4);
+	let_go(&gate, held);
+	FL_SCOPED(fl_executor) *here = sequential();
+	FL_OK(stats_nothing_submit(here, NULL));
+	FL_OK(stats_nothing_submit_with(here, NULL, &(fl_submit_config){.deadline = 1}));
+	assert_int_equal(stats_of(here).ran, 1);
+	assert_int_equal(stats_of(here).unbegun, 1);
+	FL_SCOPED(fl_executor) *full = NULL;
+	FL_OK(fl_thread_executor_create(&full,
+	                                &(fl_executor_config){.workers = 1, .backlog = 1, .when_full = FL_FULL_RUN}));
+	struct gate shut = {0};
+	held = hold_worker(full, &shut);
+	for (int i = 0; i < 4; i++)
+		FL_OK(stats_nothing_submit(full, NULL));
+	assert_int_equal(stats_of(full).ran, 4); /* and the one that holds the worker */
+	assert_int_equal(stats_of(full).waiting, 1);
+	let_go(&shut, held);
+}
+
+struct stats_block {
+	fl_event entered, open;
+};
+
+FL_TASK_STATIC(stats_blocks, struct stats_block *, void)
+{
+	FL_BLOCKING();
+	fl_event_set(&(*arg)->entered);
+	return fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TEST(stats_count_those_that_block)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct stats_block b = {{0}, {0}};
+	FL_OK(stats_blocks_submit(e, &b, &f));
+	FL_OK(fl_event_wait(&b.entered));
+	assert_int_equal(stats_of(e).blocked, 1);
+	fl_event_set(&b.open);
+	FL_OK(fl_future_wait(f));
+	assert_int_equal(stats_of(e).blocked, 0);
+}
+
+static fl_event taken;
+
+static int be_taken(void *unused)
+{
+	(void)unused;
+	fl_event_set(&taken);
+	return 0;
+}
+
+static int wait_until_taken(void *unused)
+{
+	(void)unused;
+	return fl_event_wait_until(&taken, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_TASK_STATIC(stats_fork, void, void)
+{
+	return fl_join(wait_until_taken, NULL, be_taken, NULL); /* ends when another worker has taken the second */
+}
+
+FL_TEST(stats_count_stolen_forks)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_event_init(&taken);
+	FL_OK(stats_fork_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	assert_int_equal(stats_of(e).stolen, 1);
+}
+
+static void ask_in_child(void *e)
+{
+	fl_executor_stats stats;
+	FL_CHECK(fl_executor_get_stats(e, &stats) == -EOWNERDEAD);
+}
+
+FL_TEST(stats_where_there_are_none)
+{
+	fl_executor_stats stats;
+	FL_SCOPED(fl_executor) *on_loop = NULL, *e = pool_with(1);
+	FL_OK(fl_loop_executor_create(&on_loop, NULL));
+	FL_RC(fl_executor_get_stats(on_loop, &stats), -ENOTSUP);
+	FL_OK(fl_test_child(ask_in_child, e, NULL, 0));
+}

@@ -1,0 +1,444 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* How many threads a thread executor has: those that have nothing to do, other numbers, tasks that block. */
+#include "fl_child.h"
+#include "fl_emulated.h"
+#include "fl_pool.h"
+#include <fairlead/blocking.h>
+#include <fairlead/join.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+static void count_named(const fl_thread_info *info, void *n)
+{
+	if (strncmp(info->name, "crowd-", 6) == 0)
+		++*(int *)n;
+}
+
+/* The threads of `e`, also those that have ended and are not joined. */
+static int threads(void)
+{
+	int n = 0;
+	(void)fl_thread_enumerate(count_named, &n);
+	return n;
+}
+
+static fl_executor *crowd(unsigned workers, int64_t idle_timeout)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(
+	    &e, &(fl_executor_config){.workers = workers, .idle_timeout = idle_timeout, .name = "crowd"}));
+	return e;
+}
+
+enum { MOST = 8 };
+
+/* Has `n` workers busy at once, and lets them go. */
+static void use_workers(fl_executor *e, int n)
+{
+	struct gate gate[MOST] = {{{0}, {0}}};
+	fl_future *held[MOST];
+	for (int i = 0; i < n; i++)
+		held[i] = hold_worker(e, &gate[i]);
+	for (int i = 0; i < n; i++)
+		let_go(&gate[i], held[i]);
+}
+
+static unsigned ran;
+
+FL_TASK_STATIC(count_run, void, void)
+{
+	COUNT(&ran);
+	return 0;
+}
+
+/* Nothing to do. One that has ended is joined by the next, or in the end: so one more than there are may be in the list. */
+
+FL_TEST(pool_idle_workers_end_but_one)
+{
+	FL_SCOPED(fl_executor) *e = crowd(4, 1);
+	const unsigned before = seam_threads_started();
+	use_workers(e, 4);
+	FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
+	const long allocs = seam_live_allocs();
+	for (int round = 0; round < 20; round++) {
+		use_workers(e, 4);
+		FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
+	}
+	assert_true(seam_threads_started() >= before + 4 + 3); /* one stayed */
+	assert_int_equal(seam_live_allocs(), allocs);          /* workers and what they have are used again */
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(threads(), 0);
+}
+
+FL_TEST(pool_idle_workers_stay_without_a_timeout)
+{
+	FL_SCOPED(fl_executor) *e = crowd(3, 0);
+	use_workers(e, 3);
+	FL_WAIT_FOR(seam_sleepers() == 3);
+	const unsigned before = seam_threads_started();
+	use_workers(e, 3);
+	assert_int_equal(seam_threads_started(), before);
+	assert_int_equal(threads(), 3);
+}
+
+FL_TEST(pool_idle_timeout_below_zero_is_refused)
+{
+	fl_executor *e = NULL;
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.idle_timeout = -1}), -EINVAL);
+	assert_null(e);
+}
+
+/* The last one stays: so no submit needs a thread that cannot be started; and those that there are do what is to be done. */
+FL_TEST(pool_idle_worker_that_stays_needs_no_thread)
+{
+	FL_SCOPED(fl_executor) *e = crowd(4, 1);
+	use_workers(e, 4);
+	FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
+	SET(&ran, 0);
+	seam_fail_threads(0, 1000);
+	for (int i = 0; i < 100; i++)
+		FL_OK(count_run_submit(e, NULL));
+	FL_WAIT_FOR(LOOK(&ran) == 100);
+	seam_heal();
+	use_workers(e, 4); /* and now they start */
+}
+
+/* A task that comes while a worker's time is over is not lost with it. */
+FL_TEST(pool_idle_workers_end_while_tasks_come)
+{
+	for (int64_t timeout = 1; timeout < FL_MS(1); timeout *= 10) {
+		FL_SCOPED(fl_executor) *e = crowd(3, timeout);
+		for (int i = 0; i < 300; i++) {
+			FL_SCOPED(fl_future) *one = NULL, *two = NULL;
+			FL_OK(count_run_submit(e, &one));
+			FL_OK(count_run_submit(e, &two));
+			FL_OK(fl_future_wait(one));
+			FL_OK(fl_future_wait(two));
+		}
+	}
+}
+
+struct node {
+	int n, result;
+};
+
+static int fib(void *arg)
+{
+	struct node *x = arg;
+	x->result = x->n;
+	if (x->n < 2)
+		return 0;
+	struct node a = {x->n - 1, 0}, b = {x->n - 2, 0};
+	int rc = fl_join(fib, &a, fib, &b);
+	x->result = a.result + b.result;
+	return rc;
+}
+
+FL_TASK_STATIC(fib_task, int, int)
+{
+	struct node x = {*arg, 0};
+	int rc = fib(&x);
+	*result = x.result;
+	return rc;
+}
+
+FL_TEST(pool_idle_workers_end_while_tasks_fork)
+{
+	FL_SCOPED(fl_executor) *e = crowd(4, FL_US(20));
+	for (int i = 0; i < 200; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int n = 0;
+		FL_OK(fib_task_submit(e, 12, &f));
+		FL_OK(fib_task_get(f, &n));
+		assert_int_equal(n, 144);
+	}
+}
+
+/* Another number. */
+
+FL_TEST(pool_resize_results)
+{
+	FL_SCOPED(fl_executor) *e = crowd(2, 0), *here = sequential();
+	FL_RC(fl_executor_resize(e, 0), -EINVAL);
+	FL_RC(fl_executor_resize(e, FL_WORKERS_MAX + 1), -EINVAL);
+	assert_int_equal(fl_executor_workers(e), 2);
+	FL_OK(fl_executor_resize(e, FL_WORKERS_MAX));
+	assert_int_equal(fl_executor_workers(e), FL_WORKERS_MAX);
+	FL_OK(fl_executor_resize(e, 5));
+	assert_int_equal(threads(), 0); /* when they are needed */
+	fl_executor_close(e);
+	FL_RC(fl_executor_resize(e, 3), -EPIPE);
+	FL_RC(fl_executor_resize(here, 2), -ENOTSUP);
+	assert_int_equal(fl_executor_workers(e), 5);
+}
+
+FL_TEST(pool_resize_up_starts_workers_for_what_waits)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	struct gate gate[MOST] = {{{0}, {0}}};
+	fl_future *held[MOST];
+	for (int i = 0; i < MOST; i++)
+		FL_OK(hold_submit(e, &gate[i], &held[i]));
+	FL_OK(fl_event_wait(&gate[0].entered));
+	assert_int_equal(threads(), 1);
+	FL_OK(fl_executor_resize(e, MOST));
+	for (int i = 0; i < MOST; i++)
+		FL_OK(fl_event_wait(&gate[i].entered)); /* all at once */
+	for (int i = 0; i < MOST; i++)
+		let_go(&gate[i], held[i]);
+	assert_int_equal(threads(), MOST);
+}
+
+FL_TEST(pool_resize_up_from_a_task)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	use_workers(e, 1);
+	FL_OK(fl_executor_resize(e, 3));
+	use_workers(e, 3);
+	FL_OK(fl_executor_resize(e, 2));
+	FL_OK(fl_executor_resize(e, 4));
+	use_workers(e, 4);
+}
+
+static unsigned at_once, most_at_once;
+
+FL_TASK_STATIC(note_how_many, void, void)
+{
+	const unsigned now = __atomic_add_fetch(&at_once, 1, __ATOMIC_RELAXED);
+	unsigned seen = LOOK(&most_at_once);
+	while (now > seen &&
+	       !__atomic_compare_exchange_n(&most_at_once, &seen, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		;
+	fl__sys.yield();
+	__atomic_sub_fetch(&at_once, 1, __ATOMIC_RELAXED);
+	COUNT(&ran);
+	return 0;
+}
+
+/* Those too many end: who sleeps, and who runs a task when that has ended. */
+FL_TEST(pool_resize_down_ends_workers)
+{
+	FL_SCOPED(fl_executor) *e = crowd(6, 0);
+	struct gate gate[3] = {{{0}, {0}}};
+	fl_future *held[3];
+	use_workers(e, 6);
+	FL_WAIT_FOR(seam_sleepers() == 6);
+	for (int i = 0; i < 3; i++)
+		held[i] = hold_worker(e, &gate[i]);
+	FL_OK(fl_executor_resize(e, 2));
+	FL_WAIT_FOR(threads() <= 4 && seam_sleepers() == 3);
+	for (int i = 0; i < 200; i++)
+		FL_OK(note_how_many_submit(e, NULL));
+	SET(&most_at_once, 0);
+	for (int i = 0; i < 3; i++)
+		let_go(&gate[i], held[i]);
+	FL_WAIT_FOR(threads() <= 3 && seam_sleepers() == 2);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(threads(), 0);
+	assert_true(LOOK(&most_at_once) <= 2);
+}
+
+static bool stop_resizing;
+
+static int resize_on_and_on(void *arg)
+{
+	for (unsigned i = 0; !LOOK(&stop_resizing); i++)
+		FL_CHECK(fl_executor_resize(arg, 1 + i % 5) == 0);
+	return 0;
+}
+
+FL_TEST(pool_resize_while_tasks_come_and_fork)
+{
+	FL_SCOPED(fl_executor) *e = crowd(2, FL_US(50));
+	fl_thread t;
+	SET(&stop_resizing, false);
+	FL_OK(fl_thread_start(&t, resize_on_and_on, e, NULL));
+	for (int i = 0; i < 300; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int n = 0;
+		FL_OK(count_run_submit(e, NULL));
+		FL_OK(fib_task_submit(e, 10, &f));
+		FL_OK(fib_task_get(f, &n));
+		assert_int_equal(n, 55);
+	}
+	SET(&stop_resizing, true);
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
+/* Tasks that block. */
+
+struct blocker {
+	fl_event blocks, open;
+	bool nested;
+};
+
+FL_TASK_STATIC(block, struct blocker *, void)
+{
+	FL_BLOCKING();
+	if ((*arg)->nested)
+		fl_blocking_begin();
+	fl_event_set(&(*arg)->blocks);
+	int rc = fl_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	if ((*arg)->nested)
+		fl_blocking_end();
+	return rc;
+}
+
+FL_TEST(blocking_lets_another_worker_run)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	FL_SCOPED(fl_future) *f = NULL, *other = NULL;
+	struct blocker b = {.nested = false};
+	FL_OK(block_submit(e, &b, &f));
+	FL_OK(fl_event_wait(&b.blocks));
+	assert_int_equal(threads(), 1); /* when there is a task for it */
+	FL_OK(count_run_submit(e, &other));
+	FL_OK(fl_future_wait(other));
+	assert_int_equal(threads(), 2);
+	assert_int_equal(fl_executor_workers(e), 1);
+	fl_event_set(&b.open);
+	FL_OK(fl_future_wait(f));
+}
+
+FL_TEST(blocking_starts_a_worker_for_what_waits_already)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	FL_SCOPED(fl_future) *f = NULL, *other = NULL;
+	struct gate gate = {0};
+	struct blocker b = {.nested = true};
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(block_submit(e, &b, &f));
+	FL_OK(count_run_submit(e, &other));
+	let_go(&gate, held);
+	FL_OK(fl_future_wait(other)); /* though the section has not ended */
+	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	fl_event_set(&b.open);
+	FL_OK(fl_future_wait(f));
+}
+
+/* After it, no more run at once than there are workers; and the one too many ends. */
+FL_TEST(blocking_over_one_steps_back)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	for (int round = 0; round < 3; round++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		struct blocker b = {.nested = false};
+		struct gate gate = {0};
+		FL_OK(block_submit(e, &b, &f));
+		FL_OK(fl_event_wait(&b.blocks));
+		fl_future *held = hold_worker(e, &gate);
+		fl_event_set(&b.open);
+		FL_OK(fl_future_wait(f)); /* two are active */
+		SET(&most_at_once, 0);
+		SET(&ran, 0);
+		for (int i = 0; i < 100; i++)
+			FL_OK(note_how_many_submit(e, NULL));
+		let_go(&gate, held);
+		FL_WAIT_FOR(LOOK(&ran) == 100);
+		assert_int_equal(LOOK(&most_at_once), 1);
+	}
+	FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
+}
+
+FL_TEST(blocking_has_a_bound)
+{
+	enum { N = FL_BLOCKING_MAX + 40 };
+	if (UINTPTR_MAX <= 0xffffffff)
+		skip(); /* there may be no room for so many stacks */
+	FL_SCOPED(fl_executor) *e = crowd(2, 0);
+	struct blocker *b = calloc(N, sizeof *b);
+	fl_future *f[N];
+	assert_non_null(b);
+	for (int i = 0; i < N; i++)
+		FL_OK(block_submit(e, &b[i], &f[i]));
+	for (int i = 0; i < FL_BLOCKING_MAX + 2; i++)
+		FL_OK(fl_event_wait(&b[i].blocks));
+	assert_int_equal(threads(), FL_BLOCKING_MAX + 2);
+	for (int i = 0; i < N; i++)
+		fl_event_set(&b[i].open);
+	for (int i = 0; i < N; i++) {
+		FL_OK(fl_future_wait(f[i]));
+		fl_future_free(f[i]);
+	}
+	assert_true(threads() <= FL_BLOCKING_MAX + 2);
+	FL_OK(fl_executor_join(e));
+	free(b);
+}
+
+FL_TASK_STATIC(block_without_threads, fl_executor *, void)
+{
+	seam_fail_threads(0, 1000);
+	{
+		FL_BLOCKING();
+		FL_CHECK(count_run_submit(*arg, NULL) == 0);
+	}
+	FL_CHECK(seam_heal() < 1000); /* it tried */
+	return 0;
+}
+
+FL_TEST(blocking_is_a_hint_when_no_thread_can_be_started)
+{
+	FL_SCOPED(fl_executor) *e = crowd(1, 0);
+	SET(&ran, 0);
+	FL_OK(block_without_threads_submit(e, e, NULL));
+	FL_WAIT_FOR(LOOK(&ran) == 1);
+	assert_int_equal(threads(), 1);
+}
+
+FL_TASK_STATIC(block_a_little, void, void)
+{
+	FL_BLOCKING();
+	fl__sys.yield();
+	return 0;
+}
+
+FL_TEST(blocking_while_tasks_come)
+{
+	FL_SCOPED(fl_executor) *e = crowd(2, FL_US(100));
+	for (int i = 0; i < 2000; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(block_a_little_submit(e, NULL));
+		FL_OK(count_run_submit(e, NULL));
+		FL_OK(block_a_little_submit(e, &f));
+		if (i % 3 == 0)
+			FL_OK(fl_future_wait(f));
+	}
+}
+
+FL_TASK_STATIC(end_none, void, void)
+{
+	fl_blocking_end();
+	return 0;
+}
+
+static void end_none_in_child(void *unused)
+{
+	(void)unused;
+	fl_executor *e = crowd(1, 0);
+	fl_set_panic_handler(NULL);
+	FL_OK(end_none_submit(e, NULL));
+	fl_executor_free(e);
+}
+
+FL_TEST(blocking_end_without_a_begin_panics)
+{
+	char text[400];
+	if (!fl_test_children_have_threads())
+		skip();
+	const int status = fl_test_child(end_none_in_child, NULL, text, sizeof text);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, "fl_blocking_end"));
+}
+
+/* Nothing to stand in for. */
+FL_TEST(blocking_elsewhere_does_nothing)
+{
+	FL_SCOPED(fl_executor) *here = sequential();
+	fl_blocking_begin();
+	fl_blocking_end();
+	fl_blocking_end();
+	FL_BLOCKING();
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(block_a_little_submit(here, &f));
+	FL_OK(fl_future_wait(f));
+}

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Promises: futures that are ended by hand. */
+#include "fl_meet.h"
+#include "fl_seam.h"
+
+FL_PROMISE_OF(int, int_promise)
+
+static void count_drop(void *result)
+{
+	COUNT(*(unsigned **)result);
+}
+
+static void count_call(fl_future *f, void *arg)
+{
+	(void)f;
+	COUNT((unsigned *)arg);
+}
+
+FL_TEST(promise_goes_from_pending_to_running_to_done)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	int n = 0;
+	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
+	FL_RC(int_promise_get_until(f, &n, 0, NULL), -ETIMEDOUT);
+	FL_OK(fl_promise_start(p));
+	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	FL_RC(int_promise_try_get(f, &n), -EAGAIN);
+	FL_OK(int_promise_set(p, 42));
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	FL_OK(int_promise_get(f, &n));
+	assert_int_equal(n, 42);
+	assert_int_equal(fl_future_error(f), 0);
+	assert_int_equal(*(const int *)fl_future_result(f), 42);
+	FL_RC(fl_future_cancel(f), -EALREADY);
+}
+
+FL_TEST(promise_set_twice_keeps_the_first)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(int_promise_set(p, 1));
+	FL_RC(int_promise_set(p, 2), -EALREADY);
+	FL_RC(fl_promise_fail(p, -EIO, "late"), -EALREADY);
+	FL_RC(fl_promise_start(p), -EALREADY);
+	int n = 0;
+	FL_OK(int_promise_get(f, &n));
+	assert_int_equal(n, 1);
+}
+
+FL_TEST(promise_set_after_a_failure_keeps_the_failure)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_promise_start(p));
+	FL_RC(fl_promise_start(p), -EALREADY);
+	FL_OK(fl_promise_fail(p, -EIO, "line %d", 7));
+	FL_RC(int_promise_set(p, 2), -EALREADY);
+	FL_RC(fl_promise_set(p, &(int){2}), -EALREADY);
+	int n = 77;
+	FL_RC(int_promise_get(f, &n), FL_ETASK);
+	assert_int_equal(n, 77);
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	assert_int_equal(fl_future_error(f), -EIO);
+	assert_string_equal(fl_future_message(f), "line 7");
+	assert_null(fl_future_result(f));
+}
+
+FL_TEST(promise_fails_with_an_error_in_any_case)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	char text[2 * FL_MESSAGE_MAX];
+	memset(text, 'x', sizeof text);
+	text[sizeof text - 1] = 0;
+	FL_OK(fl_promise_fail(p, 0, "%s", text));
+	assert_int_equal(fl_future_error(f), -EINVAL);
+	assert_int_equal(strlen(fl_future_message(f)), FL_MESSAGE_MAX - 1);
+}
+
+FL_TEST(promise_fails_without_memory_for_the_message)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	seam_fail_allocs(0, 1);
+	FL_OK(fl_promise_fail(p, -EIO, "not said"));
+	assert_int_equal(seam_heal(), 0);
+	assert_int_equal(fl_future_error(f), -EIO);
+	assert_string_equal(fl_future_message(f), "(message lost: out of memory)");
+}
+
+FL_TEST(promise_cancelled_while_pending_is_told_so)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	unsigned drops = 0, calls = 0;
+	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
+	FL_OK(fl_future_on_end(f, count_call, &calls));
+	assert_false(fl_cancel_requested(fl_promise_token(p)));
+	FL_OK(fl_future_cancel(f));
+	assert_int_equal(LOOK(&calls), 1);
+	assert_true(fl_cancel_requested(fl_promise_token(p)));
+	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
+	FL_RC(fl_promise_start(p), -ECANCELED);
+	FL_RC(fl_promise_set(p, &(unsigned *){&drops}), -ECANCELED);
+	FL_RC(fl_promise_set(p, &(unsigned *){&drops}), -ECANCELED);
+	FL_RC(fl_promise_fail(p, -EIO, "no"), -ECANCELED);
+	FL_OK(fl_future_cancel(f));
+	assert_int_equal(fl_future_error(f), -ECANCELED);
+	fl_promise_free(p);
+	p = NULL;
+	fl_future_free(f);
+	f = NULL;
+	assert_int_equal(LOOK(&drops), 0); /* still the caller's */
+	assert_int_equal(LOOK(&calls), 1);
+}
+
+FL_TEST(promise_started_is_only_asked)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_promise_start(p));
+	FL_RC(fl_future_cancel(f), -EBUSY);
+	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
+	assert_true(fl_cancel_requested(fl_promise_token(p)));
+	FL_OK(int_promise_set(p, 5));
+	int n = 0;
+	FL_OK(int_promise_get(f, &n));
+	assert_int_equal(n, 5);
+}
+
+FL_TEST(promise_broken_when_freed_unfulfilled)
+{
+	for (int started = 0; started < 2; started++) {
+		fl_promise *p = NULL;
+		FL_SCOPED(fl_future) *f = NULL;
+		unsigned calls = 0;
+		FL_OK(int_promise_create(&p, NULL, &f));
+		FL_OK(fl_future_on_end(f, count_call, &calls));
+		if (started)
+			FL_OK(fl_promise_start(p));
+		fl_promise_free(p);
+		assert_int_equal(LOOK(&calls), 1);
+		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		int n;
+		FL_RC(int_promise_get(f, &n), FL_ETASK);
+		assert_int_equal(fl_future_error(f), -EOWNERDEAD);
+		assert_string_equal(fl_future_message(f), "broken promise");
+	}
+	fl_promise_free(NULL);
+}
+
+FL_TEST(promise_result_is_dropped_once)
+{
+	unsigned drops = 0;
+	for (int round = 0; round < 2; round++) { /* whoever frees last */
+		fl_promise *p = NULL;
+		fl_future *f = NULL;
+		FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
+		FL_OK(fl_promise_set(p, &(unsigned *){&drops}));
+		if (round == 0)
+			fl_promise_free(p);
+		fl_future_free(f);
+		if (round == 1)
+			fl_promise_free(p);
+		assert_int_equal(LOOK(&drops), round + 1);
+	}
+	fl_promise *p = NULL;
+	fl_future *f = NULL;
+	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
+	FL_OK(fl_promise_fail(p, -EIO, "none"));
+	fl_promise_free(p);
+	fl_future_free(f);
+	assert_int_equal(LOOK(&drops), 2);
+}
+
+FL_TEST(promise_of_nothing)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_promise_create(&p, 0, NULL, &f));
+	FL_OK(fl_promise_set(p, NULL));
+	FL_OK(fl_future_get(f, NULL, 0));
+	assert_null(fl_future_result(f));
+}
+
+FL_TEST(promise_create_without_room)
+{
+	fl_promise *p = NULL;
+	fl_future *f = NULL;
+	FL_RC(fl_promise_create(&p, FL_TASK_SIZE_MAX + 1, NULL, &f), -E2BIG);
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_promise_create(&p, 8, NULL, &f), -ENOMEM);
+	assert_int_equal(seam_heal(), 0);
+	assert_null(p);
+	assert_null(f);
+}
+
+struct own {
+	fl_promise *p;
+	unsigned calls;
+	uint64_t thread;
+};
+
+static void free_promise(fl_future *f, void *arg)
+{
+	struct own *own = arg;
+	FL_CHECK(fl_future_get_state(f) != FL_PENDING);
+	own->thread = fl_thread_current_id();
+	fl_promise_free(own->p);
+	COUNT(&own->calls);
+}
+
+FL_TEST(promise_callback_may_free_it)
+{
+	for (int how = 0; how < 2; how++) {
+		struct own own = {0};
+		FL_SCOPED(fl_future) *f = NULL;
+		FL_OK(int_promise_create(&own.p, NULL, &f));
+		FL_OK(fl_future_on_end(f, free_promise, &own));
+		if (how == 0)
+			FL_OK(int_promise_set(own.p, 1));
+		else
+			FL_OK(fl_future_cancel(f));
+		assert_int_equal(LOOK(&own.calls), 1);
+		assert_true(own.thread == fl_thread_current_id()); /* the finisher's, or the canceller's */
+	}
+}
+
+/* Several who set it, and one who cancels, at once. */
+struct race {
+	fl_promise *p;
+	fl_future *f;
+	unsigned won, late, cancelled;
+	fl_barrier start;
+};
+
+static void meet(struct race *r)
+{
+	int rc = fl_barrier_wait_until(&r->start, FL_FOREVER, FL_SHIELDED);
+	FL_CHECK(rc >= 0);
+}
+
+static int set_it(void *arg)
+{
+	struct race *r = arg;
+	meet(r);
+	int rc = int_promise_set(r->p, 7);
+	FL_CHECK(rc == 0 || rc == -EALREADY || rc == -ECANCELED);
+	COUNT(rc == 0 ? &r->won : (rc == -EALREADY ? &r->late : &r->cancelled));
+	return 0;
+}
+
+static int cancel_it(void *arg)
+{
+	struct race *r = arg;
+	meet(r);
+	int rc = fl_future_cancel(r->f);
+	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	return 0;
+}
+
+FL_TEST(promise_set_vs_set_vs_cancel)
+{
+	enum { SETTERS = 2 };
+	for (unsigned i = fl_test_scaled(2000); i > 0; i--) {
+		struct race r = {0};
+		fl_thread t[SETTERS + 1];
+		FL_OK(fl_barrier_init(&r.start, SETTERS + 1));
+		FL_OK(int_promise_create(&r.p, NULL, &r.f));
+		for (int k = 0; k < SETTERS; k++)
+			FL_OK(fl_thread_start(&t[k], set_it, &r, NULL));
+		FL_OK(fl_thread_start(&t[SETTERS], cancel_it, &r, NULL));
+		for (int k = 0; k <= SETTERS; k++)
+			FL_OK(fl_thread_join(&t[k], NULL));
+		const bool cancelled = fl_future_get_state(r.f) == FL_CANCELLED;
+		assert_int_equal(LOOK(&r.won), cancelled ? 0 : 1);
+		assert_int_equal(LOOK(&r.cancelled), cancelled ? SETTERS : 0);
+		assert_int_equal(LOOK(&r.late), cancelled ? 0 : SETTERS - 1);
+		fl_promise_free(r.p);
+		fl_future_free(r.f);
+		FL_OK(fl_barrier_destroy(&r.start));
+	}
+}
+
+/* Whoever does the work waits under the token, which a cancel requests. */
+static int work_under_token(void *arg)
+{
+	struct own *own = arg;
+	fl_event never = FL_EVENT_INIT;
+	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_promise_token(own->p)) == -ECANCELED);
+	return 0;
+}
+
+FL_TEST(promise_token_wakes_who_works)
+{
+	struct own own = {0};
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&own.p, NULL, &f));
+	fl_thread t;
+	FL_OK(fl_thread_start(&t, work_under_token, &own, NULL));
+	FL_OK(fl_future_cancel(f));
+	FL_OK(fl_thread_join(&t, NULL));
+	fl_promise_free(own.p);
+}
+
+/* A wait from a fiber suspends the fiber alone; it is set by another one, or by a thread. */
+struct asked {
+	fl_promise *p;
+	fl_future *f;
+};
+
+static void ask(void *asked)
+{
+	struct asked *a = asked;
+	FL_CHECK(int_promise_create(&a->p, NULL, &a->f) == 0);
+}
+
+static int get_answer(void *asked)
+{
+	int n = 0;
+	FL_CHECK(int_promise_get(((struct asked *)asked)->f, &n) == 0);
+	return n - 11;
+}
+
+static void answer(void *asked)
+{
+	FL_CHECK(int_promise_set(((struct asked *)asked)->p, 11) == 0);
+}
+
+static void forget(void *asked)
+{
+	struct asked *a = asked;
+	fl_promise_free(a->p);
+	fl_future_free(a->f);
+}
+
+FL_TEST(promise_get_suspends_only_the_fiber)
+{
+	struct asked a;
+	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
+}

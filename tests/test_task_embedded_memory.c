@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tasks in the caller's memory take none. Nothing here waits for shared words, whose helpers would look at the table of system calls. */
+#include "conformance.h"
+#include "fl_faults.h"
+
+FL_TASK_STATIC(tick, void, void)
+{
+	return 0;
+}
+
+FL_TASK_STATIC(bump, int *, void)
+{
+	count(*arg);
+	return 0;
+}
+
+static int allocations, forbidden;
+static size_t allocated; /* bytes ever; atomic */
+
+static void *our_alloc(size_t size)
+{
+	count(&allocations);
+	fl__add_relaxed(&allocated, size);
+	return counted(&forbidden) ? NULL : fl_test_real_sys.alloc(size);
+}
+
+static void bump_times(fl_executor *e, fl_task *task, int times)
+{
+	int ran = 0, *arg = &ran;
+	for (int i = 0; i < times; i++) {
+		FL_OK(bump_task_submit(e, task, &arg));
+		FL_OK(fl_task_retire(task));
+	}
+	assert_int_equal(counted(&ran), times);
+}
+
+/* Once there is a worker, not one: neither to submit, nor to wait and retire. (A loop starts a fiber for each task, if it can.) */
+CONFORMANCE(embedded_takes_no_memory)
+{
+	FL_FAULTS();
+	fl__store_release(&forbidden, 0);
+	fl__sys.alloc = our_alloc;
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!is_by_reference(e))
+		return;
+	fl_task task = FL_TASK_INIT;
+	bump_times(e, &task, 1);
+	const int before = counted(&allocations);
+	bump_times(e, &task, (int)fl_test_scaled(100000));
+	if (!kind->one_thread)
+		assert_int_equal(counted(&allocations), before);
+	fl__store_release(&forbidden, 1);
+	bump_times(e, &task, 1000);
+	fl__store_release(&forbidden, 0);
+}
+
+/* Without a worker there must be memory for one; and that is said. */
+FL_TEST(embedded_first_worker_needs_memory)
+{
+	FL_FAULTS();
+	fl__store_release(&forbidden, 0);
+	fl__sys.alloc = our_alloc;
+	FL_SCOPED(fl_executor) *e = make(&conformance_threads, 1);
+	fl_task task = FL_TASK_INIT;
+	fl__store_release(&forbidden, 1);
+	FL_RC(tick_task_submit(e, &task), -EAGAIN);
+	FL_OK(fl_task_try_retire(&task));
+	fl__store_release(&forbidden, 0);
+	bump_times(e, &task, 1);
+}
+
+/* The dead do not gather before what was dug out: memory is bounded while the only worker is busy. And they do not count as waiting. */
+FL_TEST(embedded_cancelled_among_others_keeps_no_dead)
+{
+	FL_FAULTS();
+	fl__store_release(&forbidden, 0);
+	fl__sys.alloc = our_alloc;
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
+	fl_executor_stats stats;
+	size_t before = 0;
+	for (int round = 0; round < 12; round++) {
+		fl_task task = FL_TASK_INIT;
+		if (round == 4)
+			before = fl__load_relaxed(&allocated);
+		for (int i = 0; i < 15000; i++) {
+			fl_future *f = NULL;
+			FL_OK(tick_submit(e, &f));
+			FL_OK(fl_future_cancel(f));
+			fl_future_free(f);
+		}
+		FL_OK(tick_task_submit(e, &task));
+		FL_OK(fl_future_cancel(fl_task_future(&task)));
+		FL_OK(fl_task_retire(&task));
+		FL_OK(fl_executor_get_stats(e, &stats));
+		assert_int_equal(stats.waiting, 0);
+	}
+	assert_int_equal(fl__load_relaxed(&allocated), before);
+	open_gate(gate, held);
+}

@@ -1,0 +1,434 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Chains of tasks. On every kind of executor: test_executor_futures.c. */
+#include "fl_meet.h"
+#include "fl_pool.h"
+
+FL_PROMISE_OF(int, int_promise)
+
+FL_TASK(then_double, int, int)
+{
+	*result = *arg * 2;
+	return 0;
+}
+
+FL_TASK(then_fail, int, int)
+{
+	return fl_task_fail(ctx, -EDOM, "not %d", *arg);
+}
+
+FL_TASK(then_note, int, void)
+{
+	(void)ctx;
+	return *arg;
+}
+
+FL_TASK(then_wide, int64_t, int64_t)
+{
+	*result = *arg;
+	return 0;
+}
+
+FL_TEST(then_runs_with_the_result)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL, *late = NULL;
+	int n = 0;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(next, e, &then_double, &last));
+	assert_int_equal(fl_future_get_state(next), FL_PENDING);
+	FL_RC(fl_future_get_until(last, &n, sizeof n, 0, NULL), -ETIMEDOUT);
+	FL_OK(int_promise_set(p, 5));
+	FL_OK(then_double_get(last, &n));
+	assert_int_equal(n, 20);
+	FL_OK(then_double_get(next, &n));
+	assert_int_equal(n, 10);
+	assert_int_equal(*(const int *)fl_future_result(next), 10);
+	assert_int_equal(fl_future_get_state(next), FL_DONE);
+	FL_OK(fl_future_then(f, e, &then_double, &late)); /* it has ended */
+	FL_OK(then_double_get(late, &n));
+	assert_int_equal(n, 10);
+	FL_RC(fl_future_cancel(late), -EALREADY);
+	FL_OK(fl_executor_join(e));
+}
+
+FL_TEST(then_without_a_handle_runs_all_the_same)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_note, NULL));
+	FL_OK(int_promise_set(p, 0));
+	FL_OK(fl_executor_join(e));
+}
+
+FL_TEST(then_of_another_size_is_refused)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_RC(fl_future_then(f, e, &then_wide, &next), -EINVAL);
+	assert_null(next);
+}
+
+FL_TEST(then_passes_an_error_on)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *failed = NULL, *next = NULL;
+	int n = 77;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_fail, &failed));
+	FL_OK(fl_future_then(failed, e, &then_double, &next));
+	FL_OK(int_promise_set(p, 3));
+	FL_RC(then_double_get(next, &n), FL_ETASK);
+	assert_int_equal(n, 77);
+	assert_int_equal(fl_future_error(next), -EDOM);
+	assert_string_equal(fl_future_message(next), "not 3");
+	assert_string_equal(fl_future_message(failed), "not 3");
+	assert_int_equal(fl_future_get_state(next), FL_DONE);
+	assert_null(fl_future_result(next));
+}
+
+FL_TEST(then_of_a_broken_promise_says_so)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	fl_promise *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	fl_promise_free(p);
+	assert_int_equal(fl_future_error(next), -EOWNERDEAD);
+	assert_string_equal(fl_future_message(next), "broken promise");
+}
+
+FL_TEST(then_passes_a_cancel_on)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_then(next, e, &then_double, &last));
+	FL_OK(fl_future_cancel(f));
+	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
+	assert_int_equal(fl_future_error(last), -ECANCELED);
+	FL_OK(fl_future_cancel(last));
+}
+
+FL_TEST(then_cancelled_while_it_waits_leaves_the_first_alone)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	int n = 0;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(fl_future_cancel(next));
+	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	assert_int_equal(fl_future_get_state(f), FL_PENDING);
+	FL_OK(int_promise_set(p, 4));
+	FL_OK(int_promise_get(f, &n));
+	assert_int_equal(n, 4);
+	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+}
+
+FL_TEST(then_cancelled_when_its_task_is_queued_or_runs)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(int_promise_set(p, 4));
+	assert_int_equal(fl_future_get_state(next), FL_PENDING);
+	FL_OK(fl_future_cancel(next));
+	assert_int_equal(fl_future_get_state(next), FL_CANCELLED);
+	let_go(&gate, held);
+}
+
+struct obeyed {
+	fl_event entered;
+};
+
+FL_TASK_STATIC(obey, struct obeyed *, int)
+{
+	fl_event never = FL_EVENT_INIT;
+	fl_event_set(&(*arg)->entered);
+	FL_CHECK(fl_event_wait_until(&never, FL_FOREVER, fl_task_token(ctx)) == -ECANCELED);
+	return -EINTR;
+}
+
+FL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	struct obeyed o = {0};
+	FL_OK(fl_promise_create(&p, sizeof(struct obeyed *), NULL, &f));
+	FL_OK(fl_future_then(f, e, &obey, &next));
+	FL_OK(fl_promise_set(p, &(struct obeyed *){&o}));
+	FL_OK(fl_event_wait(&o.entered));
+	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
+	FL_RC(fl_future_cancel(next), -EBUSY);
+	FL_OK(fl_future_wait(next));
+	assert_int_equal(fl_future_error(next), -EINTR);
+}
+
+FL_TEST(then_refused_fails_the_next)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	fl_executor_close(e);
+	FL_OK(int_promise_set(p, 4));
+	assert_int_equal(fl_future_error(next), -EPIPE);
+	assert_non_null(strstr(fl_future_message(next), "refused"));
+}
+
+/* A task with memory of its own, wherever pointers have how many bytes. */
+struct then_page {
+	char bytes[4096];
+};
+
+FL_TASK_STATIC(then_fill, int, struct then_page)
+{
+	memset(result->bytes, *arg, sizeof result->bytes);
+	return 0;
+}
+
+FL_TEST(then_without_memory)
+{
+	FL_SCOPED(fl_executor) *e = sequential();
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	for (unsigned skip = 0; skip < 2; skip++) {
+		seam_fail_allocs(skip, 1);
+		FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
+		assert_int_equal(seam_heal(), 0);
+	}
+	FL_OK(fl_future_then(f, e, &then_fill, &next));
+	seam_fail_allocs(0, 1); /* of the submit */
+	FL_OK(int_promise_set(p, 4));
+	assert_int_equal(seam_heal(), 0);
+	assert_int_equal(fl_future_error(next), -ENOMEM);
+}
+
+/* Hooks: the first's result is dropped once, with its last reference, after the next has used it; the next's once, too. */
+struct tally {
+	unsigned arg_drops, drops, uses;
+};
+
+static void drop_arg(void *arg)
+{
+	COUNT(&(*(struct tally **)arg)->arg_drops);
+}
+
+static void drop_result(void *result)
+{
+	COUNT(&(*(struct tally **)result)->drops);
+}
+
+FL_TASK_STATIC(use_tally, struct tally *, struct tally *, .drop_arg = drop_arg, .drop_result = drop_result)
+{
+	FL_CHECK(LOOK(&(*arg)->drops) == 0);
+	COUNT(&(*arg)->uses);
+	*result = *arg;
+	return 0;
+}
+
+FL_TEST(then_drops_each_result_once)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		FL_SCOPED(fl_executor) *e = kind ? pool_with(2) : sequential();
+		fl_promise *p = NULL;
+		fl_future *f = NULL, *next = NULL;
+		struct tally t = {0};
+		FL_OK(fl_promise_create(&p, sizeof(struct tally *), drop_result, &f));
+		FL_OK(fl_future_then(f, e, &use_tally, &next));
+		fl_future_free(f);
+		FL_OK(fl_promise_set(p, &(struct tally *){&t}));
+		fl_promise_free(p);
+		FL_OK(fl_future_wait(next));
+		FL_OK(fl_executor_join(e));
+		assert_int_equal(LOOK(&t.uses), 1);
+		assert_int_equal(LOOK(&t.drops), 0); /* the next holds the first */
+		assert_true(*(struct tally *const *)fl_future_result(next) == &t);
+		fl_future_free(next);
+		assert_int_equal(LOOK(&t.drops), 2);
+		assert_int_equal(LOOK(&t.arg_drops), 0);
+	}
+}
+
+/* A worker that waits for a chain runs what is pending in it; also what is submitted by another while it waits. */
+struct nested {
+	fl_promise *p;
+	fl_future *f;
+	fl_event waits;
+	bool by_other;
+};
+
+FL_TASK_STATIC(wait_for_chain, struct nested *, int)
+{
+	struct nested *n = *arg;
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
+	if (n->by_other)
+		f = fl_future_ref(n->f);
+	else
+		FL_CHECK(then_double_submit(e, 1, &f) == 0);
+	FL_CHECK(fl_future_then(f, e, &then_double, &next) == 0);
+	FL_CHECK(fl_future_then(next, e, &then_double, &last) == 0);
+	fl_event_set(&n->waits);
+	return then_double_get(last, result);
+}
+
+FL_TEST(then_is_waited_for_by_the_only_worker)
+{
+	for (int by_other = 0; by_other < 2; by_other++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct nested n = {.by_other = by_other};
+		int result = 0;
+		FL_OK(int_promise_create(&n.p, NULL, &n.f));
+		FL_OK(wait_for_chain_submit(e, &n, &f));
+		FL_OK(fl_event_wait(&n.waits));
+		if (by_other) {
+			FL_WAIT_FOR(seam_sleepers() >= 1);
+			FL_OK(int_promise_set(n.p, 2));
+		}
+		FL_OK(wait_for_chain_get(f, &result));
+		assert_int_equal(result, 8);
+		fl_promise_free(n.p);
+		fl_future_free(n.f);
+	}
+}
+
+FL_TASK_STATIC(wait_for_first_chain, struct nested *, int)
+{
+	fl_executor *e = fl_executor_current();
+	fl_future *f[2] = {NULL, NULL};
+	(void)arg;
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_future) *first = NULL;
+		FL_CHECK(then_double_submit(e, 1, &first) == 0);
+		FL_CHECK(fl_future_then(first, e, &then_double, &f[i]) == 0);
+	}
+	*result = fl_futures_wait(f, 2, FL_FIRST_ENDED);
+	fl_future_free(f[0]);
+	fl_future_free(f[1]);
+	return 0;
+}
+
+FL_TEST(then_first_of_several_by_the_only_worker)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	FL_OK(wait_for_first_chain_submit(e, NULL, &f));
+	FL_OK(wait_for_first_chain_get(f, &result));
+	assert_true(result >= 1);
+}
+
+FL_TEST(then_chain_of_a_thousand)
+{
+	enum { N = 1000 };
+	for (int how = 0; how < 2; how++) { /* it succeeds, or fails from one end to the other */
+		FL_SCOPED(fl_executor) *e = pool_with(2);
+		fl_promise *p = NULL;
+		fl_future *f = NULL;
+		FL_OK(fl_promise_create(&p, sizeof(int64_t), NULL, &f));
+		for (int i = 0; i < N; i++) {
+			fl_future *next = NULL;
+			FL_OK(fl_future_then(f, e, &then_wide, &next));
+			fl_future_free(f);
+			f = next;
+		}
+		if (how == 0)
+			FL_OK(fl_promise_set(p, &(int64_t){42}));
+		fl_promise_free(p);
+		int64_t n = 0;
+		FL_RC(then_wide_get(f, &n), how == 0 ? 0 : FL_ETASK);
+		assert_int_equal(n, how == 0 ? 42 : 0);
+		assert_int_equal(fl_future_error(f), how == 0 ? 0 : -EOWNERDEAD);
+		FL_OK(fl_executor_join(e));
+		fl_future_free(f);
+	}
+}
+
+/* In a fiber. */
+struct asked {
+	fl_executor *e;
+	fl_promise *p;
+	fl_future *f, *next;
+};
+
+static void ask(void *asked)
+{
+	struct asked *a = asked;
+	FL_CHECK(int_promise_create(&a->p, NULL, &a->f) == 0);
+	FL_CHECK(fl_future_then(a->f, a->e, &then_double, &a->next) == 0);
+}
+
+static int get_answer(void *asked)
+{
+	int n = 0;
+	FL_CHECK(then_double_get(((struct asked *)asked)->next, &n) == 0);
+	return n - 22;
+}
+
+static void answer(void *asked)
+{
+	FL_CHECK(int_promise_set(((struct asked *)asked)->p, 11) == 0);
+}
+
+static void forget(void *asked)
+{
+	struct asked *a = asked;
+	fl_promise_free(a->p);
+	fl_future_free(a->f);
+	fl_future_free(a->next);
+}
+
+FL_TEST(then_wait_suspends_only_the_fiber)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct asked a = {.e = e};
+	fl_test_meet(&(fl_test_meeting){.object = &a, .begin = ask, .wait = get_answer, .wake = answer, .end = forget});
+}
+
+/* A cancel meets the first's end: cancelled, or done, never both, and every task that was submitted ends. */
+static int cancel_next(void *asked)
+{
+	int rc = fl_future_cancel(((struct asked *)asked)->next);
+	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	return 0;
+}
+
+FL_TEST(then_cancel_vs_the_end_of_the_first)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	for (unsigned i = fl_test_scaled(2000); i > 0; i--) {
+		struct asked a = {.e = e};
+		fl_thread t;
+		ask(&a);
+		FL_OK(fl_thread_start(&t, cancel_next, &a, NULL));
+		answer(&a);
+		FL_OK(fl_future_wait(a.next));
+		FL_OK(fl_thread_join(&t, NULL));
+		const fl_future_state ended_as = fl_future_get_state(a.next);
+		assert_true(ended_as == FL_DONE || ended_as == FL_CANCELLED);
+		if (ended_as == FL_DONE)
+			assert_int_equal(*(const int *)fl_future_result(a.next), 22);
+		forget(&a);
+	}
+}

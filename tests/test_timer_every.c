@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Periodic timers, and the timers' thread: its end, forks, the end of the process. */
+#include "fl_child.h"
+#include "fl_emulated.h"
+#include "fl_in_loop.h"
+#include "fl_timers.h"
+
+FL_TEST(timer_every_refuses_no_period)
+{
+	fl_timer t = FL_TIMER_INIT;
+	FL_RC(fl_timer_start_every(&t, 0, 0, fl_test_count, NULL), -EINVAL);
+	FL_RC(fl_timer_start_every(&t, 0, -1, fl_test_count, NULL), -EINVAL);
+	FL_RC(fl_timer_cancel(&t), -EALREADY);
+}
+
+/* Each call in its period, counted from the first; a step of the clock over some periods is one call, and the others are counted. */
+FL_TEST(timer_every_period_without_drift)
+{
+	fl_timer t = FL_TIMER_INIT;
+	uint32_t calls = 0;
+	FL_OK(fl_timer_start_every(&t, fl_after(HOUR), HOUR, fl_test_count, &calls));
+	fl_test_pass(HOUR / 2);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 0);
+	for (uint32_t i = 1; i <= 20; i++) { /* in the middle of each period, to the second */
+		fl_test_pass(HOUR);
+		fl_test_all_due();
+		assert_int_equal(fl__load_relaxed(&calls), i);
+	}
+	assert_int_equal(fl_timer_missed(&t), 0);
+	fl_test_pass(3 * HOUR);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 21);
+	assert_int_equal(fl_timer_missed(&t), 2);
+	fl_test_pass(HOUR / 4);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 21);
+	fl_test_pass(HOUR / 2);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 22);
+	FL_RC(fl_timer_try_join(&t), -EBUSY);
+	FL_OK(fl_timer_cancel(&t));
+	fl_test_pass(10 * HOUR);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 22);
+	assert_int_equal(fl_timer_missed(&t), 2);
+
+	FL_OK(fl_timer_start_every(&t, INT64_MIN, HOUR, fl_test_count, &calls)); /* now: nothing is missed */
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 23);
+	assert_int_equal(fl_timer_missed(&t), 0);
+	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_timer_start_every(&t, 0, FL_FOREVER, fl_test_count, &calls)); /* and never again */
+	fl_test_pass(100 * HOUR);
+	fl_test_all_due();
+	assert_int_equal(fl__load_relaxed(&calls), 24);
+	FL_OK(fl_timer_stop(&t));
+}
+
+/* A function that takes long: what comes due meanwhile is skipped but for the last. */
+FL_TEST(timer_every_waits_for_a_long_call)
+{
+	fl_timer t = FL_TIMER_INIT;
+	fl_test_long l = FL_TEST_LONG;
+	FL_OK(fl_timer_start_every(&t, 0, HOUR, fl_test_take_long, &l));
+	FL_OK(fl_event_wait(&l.begun));
+	fl_test_pass(4 * HOUR + HOUR / 2);
+	fl_event_set(&l.go);
+	fl_test_all_due();
+	assert_int_equal(fl_timer_missed(&t), 3);
+	FL_OK(fl_timer_stop(&t));
+	assert_int_equal(l.ended, 2);
+}
+
+/* One that runs is cancelled: that call is the last. */
+FL_TEST(timer_every_cancelled_while_it_runs)
+{
+	fl_timer t = FL_TIMER_INIT;
+	fl_test_long l = FL_TEST_LONG;
+	FL_OK(fl_timer_start_every(&t, 0, 1, fl_test_take_long, &l));
+	FL_OK(fl_event_wait(&l.begun));
+	FL_RC(fl_timer_cancel(&t), -EBUSY);
+	fl_event_set(&l.go);
+	FL_OK(fl_timer_join(&t));
+	assert_int_equal(l.ended, 1);
+}
+
+static bool is_gone(void)
+{
+	return fl_thread_enumerate(NULL, NULL) == 0;
+}
+
+/* Without timers it ends after a while, and comes back with the next. */
+FL_TEST(timer_thread_ends_and_comes_back)
+{
+	for (int i = 0; i < 3; i++) {
+		fl_timer t = FL_TIMER_INIT;
+		uint32_t calls = 0;
+		FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
+		FL_OK(fl_timer_join(&t));
+		assert_int_equal(fl__load_relaxed(&calls), 1);
+		assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+		fl_test_pass(FL_S(11));
+		FL_WAIT_FOR(is_gone());
+	}
+}
+
+/* Also after one that would never have been called. */
+FL_TEST(timer_thread_ends_after_a_cancel)
+{
+	fl_timer t = FL_TIMER_INIT;
+	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, NULL));
+	fl_test_pass(HOUR);
+	fl_test_all_due();
+	FL_OK(fl_timer_cancel(&t));
+	fl_test_all_due();
+	fl_test_pass(FL_S(11));
+	FL_WAIT_FOR(is_gone());
+	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, NULL));
+	FL_OK(fl_timer_stop(&t));
+	FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone()));
+}
+
+/* While one is pending it stays. */
+FL_TEST(timer_thread_stays_for_a_timer)
+{
+	fl_timer t = FL_TIMER_INIT;
+	uint32_t calls = 0;
+	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
+	fl_test_pass(FL_S(60));
+	fl_test_all_due();
+	fl_test_pass(FL_S(60));
+	fl_test_all_due();
+	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+	fl_test_pass(HOUR);
+	FL_OK(fl_timer_join(&t));
+	assert_int_equal(fl__load_relaxed(&calls), 1);
+}
+
+/* What takes long is a task. */
+FL_TASK(work, fl_event *, void)
+{
+	fl_event_set(*arg);
+	return 0;
+}
+
+static fl_executor *pool;
+
+static void submit(void *event)
+{
+	fl_event *e = event;
+	FL_CHECK(work_submit(pool, e, NULL) == 0);
+}
+
+FL_TEST(timer_submits_a_task)
+{
+	fl_timer t = FL_TIMER_INIT;
+	fl_event done = FL_EVENT_INIT;
+	FL_OK(fl_thread_executor_create(&pool, NULL));
+	FL_OK(fl_timer_start(&t, 0, submit, &done));
+	FL_OK(fl_event_wait(&done));
+	FL_OK(fl_timer_stop(&t));
+	fl_executor_free(pool);
+}
+
+/* A fiber that waits for a timer holds up no other. */
+static int set_event(void *event)
+{
+	fl_event_set(event);
+	return 0;
+}
+
+static int wait_in_a_fiber(void *unused)
+{
+	fl_timer t = FL_TIMER_INIT;
+	fl_test_long l = FL_TEST_LONG;
+	(void)unused;
+	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
+	fl_fiber *f = fl_test_start(set_event, &l.go);
+	FL_CHECK(fl_timer_join(&t) == 0);
+	FL_CHECK(l.ended == 1);
+	FL_CHECK(fl_test_join(f) == 0);
+	return 0;
+}
+
+FL_TEST(timer_is_joined_by_a_fiber)
+{
+	fl_test_in_loop(wait_in_a_fiber, NULL);
+}
+
+/* Threads that start, cancel and stop at random, by a real clock: each start is one call or one cancel. */
+enum { THREADS = 4 };
+
+typedef struct account {
+	fl_thread thread;
+	uint32_t seed, called;
+} account;
+
+static uint32_t random_next(uint32_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 17;
+	*state ^= *state << 5;
+	return *state;
+}
+
+static void count_plainly(void *called)
+{
+	++*(uint32_t *)called;
+}
+
+static int start_and_cancel(void *arg)
+{
+	account *a = arg;
+	uint32_t starts = 0, cancels = 0;
+	for (unsigned i = fl_test_scaled(5000); i > 0; i--) {
+		fl_timer *t = calloc(1, sizeof *t);
+		FL_CHECK(t != NULL);
+		FL_CHECK(fl_timer_start(t, fl_after(random_next(&a->seed) % FL_US(100)), count_plainly, &a->called) ==
+		         0);
+		starts++;
+		for (uint32_t n = random_next(&a->seed) % 2000; n > 0; n--)
+			fl__sys.relax();
+		const int rc = fl_timer_cancel(t);
+		FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+		cancels += rc == 0;
+		if (random_next(&a->seed) % 2 == 0)
+			FL_CHECK(fl_timer_stop(t) == 0);
+		else
+			FL_CHECK(fl_timer_join(t) == 0);
+		free(t);
+		FL_CHECK(a->called + cancels == starts);
+	}
+	return 0;
+}
+
+FL_TEST(timer_hammer)
+{
+	account all[THREADS] = {{{NULL}, 0, 0}};
+	for (uint32_t i = 0; i < THREADS; i++) {
+		all[i].seed = 77 * i + 1;
+		fl_test_go(&all[i].thread, start_and_cancel, &all[i]);
+	}
+	for (uint32_t i = 0; i < THREADS; i++)
+		fl_test_end(&all[i].thread);
+}
+
+/* Forks. */
+typedef struct forked {
+	fl_timer pending, running, periodic;
+	fl_test_long l;
+	uint32_t calls;
+} forked;
+
+static void has_no_timers(void *arg)
+{
+	forked *f = arg;
+	FL_CHECK(fl_timer_cancel(&f->pending) == -EALREADY);
+	FL_CHECK(fl_timer_try_join(&f->running) == 0);
+	FL_CHECK(fl_timer_stop(&f->running) == 0);
+	FL_CHECK(fl_timer_destroy(&f->periodic) == 0);
+	FL_CHECK(fl_timer_start(&f->running, 0, fl_test_count, &f->calls) == 0);
+	FL_CHECK(fl_timer_join(&f->running) == 0);
+	FL_CHECK(f->calls == 1);
+	FL_CHECK(fl_timer_start(&f->pending, fl_after(HOUR), fl_test_count, &f->calls) == 0);
+	FL_CHECK(fl_timer_start_every(&f->periodic, 0, HOUR, fl_test_count, &f->calls) == 0);
+	FL_WAIT_FOR(fl__load_relaxed(&f->calls) == 2);
+	fl_test_pass(2 * HOUR);
+	FL_CHECK(fl_timer_join(&f->pending) == 0);
+	FL_CHECK(fl_timer_stop(&f->periodic) == 0);
+}
+
+FL_TEST(timer_fork_leaves_the_child_none)
+{
+	forked f = {FL_TIMER_INIT, FL_TIMER_INIT, FL_TIMER_INIT, FL_TEST_LONG, 0};
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	FL_OK(fl_timer_start(&f.pending, fl_after(HOUR), fl_test_count, &f.calls));
+	FL_OK(fl_timer_start_every(&f.periodic, fl_after(HOUR), HOUR, fl_test_count, &f.calls));
+	fl_test_run_long(&f.running, &f.l);
+	FL_OK(fl_test_child(has_no_timers, &f, NULL, 0));
+	fl_event_set(&f.l.go);
+	FL_OK(fl_timer_join(&f.running));
+	FL_OK(fl_timer_cancel(&f.pending));
+	FL_OK(fl_timer_cancel(&f.periodic));
+	assert_int_equal(fl__load_relaxed(&f.calls), 0);
+}
+
+/* The child of a function that forks may use timers until it returns from there; then its thread, the only one, ends. */
+typedef struct forking {
+	fl_timer t, other;
+	uint32_t calls;
+	int status;
+} forking;
+
+static void fork_here(void *arg)
+{
+	forking *f = arg;
+	(void)fflush(NULL);
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(60);
+		FL_CHECK(fl_timer_destroy(&f->t) == 0);
+		FL_CHECK(fl_timer_start(&f->other, 0, fl_test_count, &f->calls) == 0);
+		FL_CHECK(fl_timer_join(&f->other) == 0 && f->calls == 1);
+		_exit(7);
+	}
+	while (waitpid(pid, &f->status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+}
+
+FL_TEST(timer_fork_in_a_function)
+{
+	forking f = {FL_TIMER_INIT, FL_TIMER_INIT, 0, -1};
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	FL_OK(fl_timer_start(&f.t, 0, fork_here, &f));
+	FL_OK(fl_timer_join(&f.t));
+	assert_true(WIFEXITED(f.status) && WEXITSTATUS(f.status) == 7);
+	assert_int_equal(fl__load_relaxed(&f.calls), 0);
+	fl_test_all_due();
+}
+
+/* The end of the process: pending timers are not waited for, nor one that runs; a function may exit. */
+static void exit_with_timers(void *unused)
+{
+	static fl_timer pending = FL_TIMER_INIT, periodic = FL_TIMER_INIT;
+	(void)unused;
+	FL_CHECK(fl_timer_start(&pending, fl_after(HOUR), fl_test_count, NULL) == 0);
+	FL_CHECK(fl_timer_start_every(&periodic, fl_after(HOUR), 1, fl_test_count, NULL) == 0);
+	exit(0);
+}
+
+static void exit_with_a_call(void *unused)
+{
+	static fl_timer t = FL_TIMER_INIT;
+	static fl_test_long l = FL_TEST_LONG;
+	(void)unused;
+	FL_CHECK(fl_timer_start(&t, 0, fl_test_take_long, &l) == 0);
+	FL_CHECK(fl_event_wait(&l.begun) == 0);
+	exit(0);
+}
+
+static void exit_here(void *unused)
+{
+	(void)unused;
+	exit(0);
+}
+
+static void exit_in_a_call(void *unused)
+{
+	static fl_timer t = FL_TIMER_INIT;
+	(void)unused;
+	FL_CHECK(fl_timer_start(&t, 0, exit_here, NULL) == 0);
+	for (;;)
+		(void)pause();
+}
+
+/* Too late: at the end of the process, after the library's own. */
+static bool starts_too_late;
+
+__attribute__((destructor(101))) static void start_too_late(void)
+{
+	static fl_timer t = FL_TIMER_INIT;
+	if (starts_too_late && fl_timer_start(&t, 0, fl_test_count, NULL) != -EAGAIN)
+		_exit(9);
+}
+
+static void exit_and_start(void *unused)
+{
+	starts_too_late = true;
+	exit_with_timers(unused);
+}
+
+FL_TEST(timer_exit_waits_for_nothing)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	FL_OK(fl_test_child(exit_with_timers, NULL, NULL, 0));
+	FL_OK(fl_test_child(exit_with_a_call, NULL, NULL, 0));
+	FL_OK(fl_test_child(exit_in_a_call, NULL, NULL, 0));
+	FL_OK(fl_test_child(exit_and_start, NULL, NULL, 0));
+}
