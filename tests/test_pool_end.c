@@ -356,12 +356,14 @@ struct inner {
 	fl_executor *e;
 	struct gate *gate;
 	int refused;
+	fl_event asked;
 };
 
 static void submit_another(void *arg)
 {
 	struct inner *inner = arg;
 	inner->refused = hold_submit(inner->e, NULL, NULL);
+	fl_event_set(&inner->asked);
 }
 
 FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
@@ -370,7 +372,9 @@ FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 	FL_CHECK(fl_cancel_on_request(fl_cancel_scope(), &callback, submit_another, *arg));
 	fl_event_set(&(*arg)->gate->entered);
 	const int rc = fl_event_wait(&(*arg)->gate->open);
-	(void)fl_cancel_callback_remove(&callback); /* false: it has run */
+	/* not removed before: it might be the next to be called, and then would not be */
+	FL_CHECK(fl_event_wait_until(&(*arg)->asked, FL_FOREVER, FL_SHIELDED) == 0);
+	FL_CHECK(!fl_cancel_callback_remove(&callback));
 	return rc;
 }
 
@@ -386,7 +390,7 @@ FL_TEST(pool_cancel_asks_what_is_helped_without_its_lock)
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	struct gate gate = {0};
-	struct inner inner = {e, &gate, 0};
+	struct inner inner = {.e = e, .gate = &gate};
 	FL_OK(wait_for_inner_submit(e, &inner, &f));
 	FL_OK(fl_event_wait(&gate.entered));
 	assert_int_equal(fl_executor_cancel(e), 0);

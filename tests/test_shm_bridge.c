@@ -18,6 +18,7 @@ enum fault { NONE, EINTR_ALWAYS, EAGAIN_ALWAYS, SPURIOUS_ALWAYS };
 
 static struct fl__sys real;
 static uint32_t fault, no_threads, lacks, started, sleeps, soon_bored;
+static uint32_t one_each; /* this system has no futex_waitv, so a bridge serves one word */
 
 static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
@@ -31,7 +32,10 @@ static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	}
 	if (deadline != FL_FOREVER && fl__load_relaxed(&soon_bored))
 		return -ETIMEDOUT;
-	return real.wait_many(words, n, deadline);
+	const int rc = real.wait_many(words, n, deadline);
+	if (rc == -ENOSYS || rc == -EPERM)
+		fl__store_relaxed(&one_each, 1);
+	return rc;
 }
 
 static int fake_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
@@ -265,7 +269,7 @@ static void crowd(void)
 		for (int i = round; i < CROWD; i += 2)
 			change(&words[i]);
 	fl_test_fibers_end(&fibers);
-	FL_CHECK(fl__load_relaxed(&started) - before <= (fl__load_relaxed(&lacks) ? CROWD : 3));
+	FL_CHECK(fl__load_relaxed(&started) - before <= (fl__load_relaxed(&one_each) ? CROWD : 3));
 	unshare_(words, CROWD * sizeof *words);
 }
 
