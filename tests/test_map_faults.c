@@ -52,8 +52,14 @@ FL_TEST(map_without_memory_half_way)
 	FL_OK(seam_heal());
 }
 
-/* How many tasks the executor has memory in store for; they have ended and are gone when it returns. */
-static unsigned room_of(fl_executor *e)
+/* Waits until the workers, those started since `before` were, refer to no task any more. */
+static void settle(unsigned before)
+{
+	FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - before);
+}
+
+/* How many tasks the executor has memory in store for; this thread has freed them all when it returns. */
+static unsigned room_of(fl_executor *e, unsigned before)
 {
 	fl_future *f[64];
 	unsigned n = 0;
@@ -61,10 +67,11 @@ static unsigned room_of(fl_executor *e)
 	while (n < 64 && map_square_submit(e, 0, &f[n]) == 0)
 		n++;
 	(void)seam_heal();
-	for (unsigned i = 0; i < n; i++) {
+	for (unsigned i = 0; i < n; i++)
 		FL_OK(fl_future_wait(f[i]));
+	settle(before); /* else a worker might be the last to refer to one, and have it in its own store */
+	for (unsigned i = 0; i < n; i++)
 		fl_future_free(f[i]);
-	}
 	return n;
 }
 
@@ -77,10 +84,8 @@ static void run_map_with_little_room(int kept, unsigned *partial)
 		FL_OK(map_square_submit(e, i, &f[i]));
 	for (int i = 0; i < kept; i++)
 		FL_OK(fl_future_wait(f[i]));
-	FL_WAIT_FOR(seam_sleepers() ==
-	            seam_threads_started() - before); /* the workers refer to none of them any more */
-	unsigned room = room_of(e);
-	FL_WAIT_FOR(seam_sleepers() == seam_threads_started() - before);
+	settle(before);
+	unsigned room = room_of(e, before);
 	begin_map();
 	seam_fail_allocs(1, 1000);
 	FL_RC(map_square_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 5}), room ? 0 : -ENOMEM);
