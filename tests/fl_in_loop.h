@@ -12,6 +12,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
+#include "loop/threads.h"
 
 /* Runs `function(arg)` as the first fiber of a loop; it returns 0. */
 static inline void fl_test_in_loop(fl_fiber_function *function, void *arg)
@@ -46,6 +47,18 @@ static inline void fl_test_look(void)
 {
 	for (int i = 0; i < 4; i++)
 		FL_CHECK(fl_sleep_until(fl_after(FL_US(20)), FL_SHIELDED) == 0);
+}
+
+/* Waits until the loop's own threads sleep: the next fl_to_thread() takes one of them. */
+static inline void fl_test_threads_rest(void)
+{
+	fl_executor *threads = NULL;
+	fl_executor_stats stats = {.idle = 0};
+	FL_CHECK(fl__loop_threads(fl_loop_current(), &threads) == 0);
+	do {
+		fl_fiber_yield();
+		FL_CHECK(fl_executor_get_stats(threads, &stats) == 0);
+	} while (stats.idle < stats.threads);
 }
 
 #endif

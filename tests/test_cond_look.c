@@ -31,8 +31,9 @@ static void relax(void)
 
 static int sleep_on(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	stage.sleeps += pthread_equal(pthread_self(), stage.actor) != 0;
-	return fl_test_real_sys.futex_wait(word, expected, deadline);
+	if (pthread_equal(pthread_self(), stage.actor))
+		stage.sleeps++;
+	return fl_test_clock_wait(word, expected, deadline);
 }
 
 /* A wait of this thread, under FL_FAULTS(), which finds what `act` does while it looks. */
@@ -41,6 +42,7 @@ static int meet(void (*act)(fl_cond *c), int64_t deadline)
 	memset(&stage, 0, sizeof stage);
 	stage.actor = pthread_self();
 	stage.act = act;
+	fl_test_clock_ours();
 	fl__sys.relax = relax;
 	fl__sys.futex_wait = sleep_on;
 	fl_mutex_lock(&stage.mutex);
@@ -75,9 +77,15 @@ FL_TEST(cond_looker_is_signalled_without_a_line)
 	}
 }
 
+static void pass_the_deadline(fl_cond *c)
+{
+	(void)c;
+	fl__store_relaxed(&fl_test_ahead, FL_S(3600));
+}
+
 FL_TEST(cond_looker_times_out_in_line)
 {
-	FL_RC(wait_and_meet(NULL, fl_after(FL_MS(1))), -ETIMEDOUT);
+	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
 	assert_true(stage.seen > WAITERS);
 	assert_int_equal(stage.cond.word_, WAITERS); /* which the next signal takes away */
 	fl_cond_signal(&stage.cond);
@@ -147,7 +155,7 @@ FL_TEST(fork_cond_without_lookers)
 {
 	const uint32_t real = fl__fork_count;
 	fl__fork_count = LAST_COUNTED;
-	FL_RC(wait_and_meet(NULL, fl_after(FL_MS(1))), -ETIMEDOUT);
+	FL_RC(wait_and_meet(pass_the_deadline, fl_after(FL_S(3600))), -ETIMEDOUT);
 	fl__fork_count = real;
 	assert_int_equal(stage.seen, WAITERS);
 }

@@ -337,5 +337,5 @@ FL_TEST(loop_debug_changed_by_many_leaves_no_watchdog)
 {
 	const int before = threads_of_process();
 	FL_OK(fl_loop_run(change_together, NULL));
-	FL_WAIT_FOR(threads_of_process() == before);
+	FL_WAIT_FOR(threads_of_process() <= before); /* one that was joined before may have been there still */
 }

@@ -112,9 +112,10 @@ FL_TEST(loop_executor_cancel_ends_thousands)
 	assert_int_equal(count_of(&crowd.present), n / 2);
 }
 
-/* How many are under way at once. */
+/* How many are under way at once; they go on once `open` is set. */
 struct gauge {
 	int now, most;
+	fl_event open;
 };
 
 FL_TASK_STATIC(pass_gauge, struct gauge *, void)
@@ -122,19 +123,21 @@ FL_TASK_STATIC(pass_gauge, struct gauge *, void)
 	struct gauge *gauge = *arg;
 	if (++gauge->now > gauge->most)
 		gauge->most = gauge->now;
+	const int rc = fl_event_wait(&gauge->open);
 	for (int i = 0; i < 5; i++)
 		fl_fiber_yield();
 	gauge->now--;
-	return 0;
+	return rc;
 }
 
 FL_TEST(loop_executor_holds_to_its_number)
 {
 	for (unsigned workers = 1; workers <= 4; workers++) {
-		struct gauge gauge = {0, 0};
+		struct gauge gauge = {0, 0, FL_EVENT_INIT};
 		fl_executor *e = make(workers);
 		for (int i = 0; i < 100; i++)
 			FL_OK(pass_gauge_submit(e, &gauge, NULL));
+		fl_event_set(&gauge.open);
 		fl_executor_free(e);
 		assert_int_equal(gauge.most, workers);
 	}
@@ -144,12 +147,13 @@ FL_TASK_STATIC(submit_gauges, struct gauge *, void)
 {
 	for (int i = 0; i < 100; i++)
 		FL_CHECK(pass_gauge_submit(fl_executor_current(), *arg, NULL) == 0);
+	fl_event_set(&(*arg)->open);
 	return pass_gauge.run(ctx, arg, NULL); /* it is one of them */
 }
 
 FL_TEST(loop_executor_holds_to_its_number_from_within)
 {
-	struct gauge gauge = {0, 0};
+	struct gauge gauge = {0, 0, FL_EVENT_INIT};
 	fl_executor *e = make(3);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(submit_gauges_submit(e, &gauge, &f));

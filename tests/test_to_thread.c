@@ -78,7 +78,9 @@ static int goes_to_a_thread(void *unused)
 	FL_CHECK(result == 42);
 	FL_CHECK(v.id != 0 && v.id != fl_thread_current_id() && v.signals_blocked && !v.in_fiber);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0);
+	fl_test_threads_rest();
 	FL_CHECK(fl_to_thread(look_around, &v, NULL) == 0);
+	fl_test_threads_rest();
 	FL_CHECK(fl_to_thread_until(look_around, &v, &result, fl_after(FL_S(3600)), FL_SHIELDED) == 0);
 	FL_CHECK(strcmp(v.name, "to-thread-0") == 0); /* it has waited for work */
 	ticker_end(&v.ticker);

@@ -177,6 +177,7 @@ static int go_once(void *unused)
 	int five = 5, result = 77;
 	(void)unused;
 	FL_CHECK(fl_to_thread(return_what, &five, &result) == 0 && result == 5);
+	fl_test_threads_rest();
 	return 0;
 }
 
