@@ -1,6 +1,68 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Tasks that run for too long, or do not stop when they are asked to; and the number of workers, changed under way. */
 #include "fl_crew.h"
+#include "fl_line.h"
+
+#include "base/sys.h"
+#include "future/future.h"
+#include "process/fd_sys.h"
+
+/*
+ * The clock of all our processes can be put forward. So it is the case that says when a task runs for too long, not a machine on
+ * which a worker stands still. A keeper that sleeps until some time looks at the clock now and then; one that sleeps for ever
+ * does not.
+ */
+static int64_t *ahead; /* in the arena: at its very beginning */
+static unsigned looks; /* sleeps until some time */
+static int64_t (*real_now)(void);
+static int (*real_watch_wait)(int epoll, struct epoll_event *events, int n, int ms);
+
+static int64_t now_ahead(void)
+{
+	return real_now() + fl__load_relaxed(ahead); /* relaxed: a number */
+}
+
+static int watch_wait_in_steps(int epoll, struct epoll_event *events, int n, int ms)
+{
+	enum { STEP = 5 };
+	if (ms <= STEP)
+		return real_watch_wait(epoll, events, n, ms);
+	fl__add_relaxed(&looks, 1); /* relaxed: a number */
+	return real_watch_wait(epoll, events, n, STEP);
+}
+
+__attribute__((constructor)) static void clock_begin(void)
+{
+	ahead = (int64_t *)(void *)fl_test_arena;                             /* cast: the first thing in it */
+	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead); /* or another has made it */
+	real_now = fl__sys.now;
+	real_watch_wait = fl__fd_sys.watch_wait;
+	fl__sys.now = now_ahead;
+	fl__fd_sys.watch_wait = watch_wait_in_steps;
+}
+
+static void put_forward(int64_t time)
+{
+	fl__add_relaxed(ahead, time); /* relaxed: a number */
+}
+
+/* After a task was posted whose time will come: the keeper has seen what the clock says now. */
+static void keeper_looks(void)
+{
+	const unsigned before = fl__load_relaxed(&looks); /* relaxed: a number */
+	FL_WAIT_FOR(fl__load_relaxed(&looks) - before >= 2);
+}
+
+static void clock_back(const int *unused)
+{
+	(void)unused;
+	fl__store_relaxed(ahead, 0); /* relaxed: a number */
+}
+
+/* Before the executor: until that is freed the clock does not go back. */
+#define CLOCK_AHEAD() __attribute__((cleanup(clock_back), unused)) const int clock_is_ahead = 0
+
+static const int64_t limit = FL_S(100); /* nothing takes so long by itself */
 
 /* Never ends by itself, and does not hear. */
 FL_TASK(crew_hangs, struct crew_gate *, int)
@@ -30,6 +92,11 @@ FL_TASK(crew_listens, struct crew_gate *, int)
 
 static const char too_long[] = "was killed: its task ran for too long";
 
+static int wait_for(void *f, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_future_wait_until(f, deadline, cancel);
+}
+
 /* Nobody waits for the future, unless it is to be waited for: the executor's own thread sees to it alone, or not. */
 static void comes_to_its_end(fl_future *f, bool waited_for)
 {
@@ -39,9 +106,23 @@ static void comes_to_its_end(fl_future *f, bool waited_for)
 		FL_WAIT_FOR(crew_ended(f));
 }
 
+/* The same, and its time is up. */
+static void comes_to_its_limit(fl_future *f, bool waited_for)
+{
+	fl_test_caller waiter;
+	if (waited_for)
+		fl_test_call_in_line(&waiter, wait_for, f, &f->state, FL_FOREVER, NULL);
+	put_forward(limit);
+	if (waited_for)
+		FL_OK(fl_test_call_end(&waiter));
+	else
+		FL_WAIT_FOR(crew_ended(f));
+}
+
 FL_TEST(crew_kills_a_task_that_takes_too_long)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .task_timeout = FL_MS(20)});
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 2, .task_timeout = limit});
 	for (int round = 0; round < 6; round++) {
 		enum { TASKS = 20 };
 		struct crew_gate *gate = crew_gate();
@@ -50,13 +131,15 @@ FL_TEST(crew_kills_a_task_that_takes_too_long)
 		FL_OK(crew_hangs_submit(e, gate, &hanging));
 		for (int i = 0; i < TASKS; i++)
 			FL_OK(crew_counts_submit(e, &runs[i], &f[i]));
-		comes_to_its_end(hanging, round % 2);
 		char who[64];
 		(void)snprintf(who, sizeof who, "worker %d (", crew_await(gate));
+		for (int i = 0; i < TASKS; i++) /* before it is too late for those that run just then */
+			FL_OK(crew_counts_get(f[i], &pid));
+		assert_false(crew_ended(hanging));
+		comes_to_its_limit(hanging, round % 2);
 		assert_non_null(strstr(fl_future_message(hanging), who));
 		crew_fails(hanging, -EOWNERDEAD, too_long);
 		for (int i = 0; i < TASKS; i++) {
-			FL_OK(crew_counts_get(f[i], &pid));
 			assert_int_equal(crew_counted(&runs[i]), 1);
 			fl_future_free(f[i]);
 		}
@@ -68,11 +151,20 @@ FL_TEST(crew_kills_a_task_that_takes_too_long)
 FL_TEST(crew_timeout_is_for_each_try)
 {
 	enum { WORKERS = 3 };
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = FL_MS(10)});
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = WORKERS, .task_timeout = limit});
 	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, WORKERS);
 	fl_future *f[WORKERS];
 	for (int i = 0; i < WORKERS; i++)
 		FL_OK(crew_hangs_again_submit(e, &gates[i], &f[i]));
+	for (int attempt = 1; attempt <= 2; attempt++) {
+		for (int i = 0; i < WORKERS; i++)
+			FL_WAIT_FOR(crew_counted(&gates[i].runs) == attempt);
+		keeper_looks();
+		for (int i = 0; i < WORKERS; i++)
+			assert_false(crew_ended(f[i]));
+		put_forward(limit);
+	}
 	for (int i = 0; i < WORKERS; i++) {
 		crew_fails(f[i], -EOWNERDEAD, too_long);
 		assert_int_equal(crew_counted(&gates[i].runs), 2);
@@ -80,58 +172,62 @@ FL_TEST(crew_timeout_is_for_each_try)
 	crew_works(e);
 }
 
-FL_TASK(crew_takes_some_time, int64_t, int)
-{
-	const int64_t end = fl_now() + *arg;
-	while (fl_now() < end)
-		sched_yield();
-	*result = 1;
-	return 0;
-}
-
 /* It begins when the task does: what waits behind others is not late. */
 FL_TEST(crew_timeout_is_not_for_the_queue)
 {
 	enum { TASKS = 12 };
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(500)});
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	struct crew_gate *gates = FL_IN_ARENA(struct crew_gate, TASKS);
 	fl_future *f[TASKS];
-	int one;
 	for (int i = 0; i < TASKS; i++)
-		FL_OK(crew_takes_some_time_submit(e, FL_MS(60), &f[i]));
+		FL_OK(crew_held_submit(e, &gates[i], &f[i]));
 	for (int i = 0; i < TASKS; i++) {
-		FL_OK(crew_takes_some_time_get(f[i], &one));
-		fl_future_free(f[i]);
+		(void)crew_await(&gates[i]);
+		put_forward(limit / 2);
+		keeper_looks();
+		crew_let_go(&gates[i], f[i]);
 	}
 }
 
 /* Its worker stands still before it claims the task, for longer than the timeout: it is killed for what comes then. */
 FL_TEST(crew_timeout_of_a_task_that_begins_late)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
 	struct crew_gate *gate = crew_gate();
 	const int pid = crew_pid(e);
 	fl_future *f = NULL;
 	FL_OK(kill(pid, SIGSTOP));
 	FL_WAIT_FOR(process_state(pid) == 'T');
 	FL_OK(crew_hangs_submit(e, gate, &f));
-	const int64_t later = fl_after(FL_MS(60));
-	FL_WAIT_FOR(fl_now() > later);
+	put_forward(3 * limit);
+	keeper_looks();
 	assert_false(crew_ended(f));
 	FL_OK(kill(pid, SIGCONT));
+	assert_int_equal(crew_await(gate), pid);
+	keeper_looks();
+	assert_false(crew_ended(f));
+	put_forward(limit);
 	FL_WAIT_FOR(crew_ended(f));
-	assert_int_equal(gate->pid, pid);
 	crew_fails(f, -EOWNERDEAD, too_long);
 }
 
-/* One that is stopped in the middle of a task. */
+/* One that is stopped in the middle of a task, with another behind that. */
 FL_TEST(crew_timeout_of_a_worker_that_is_stopped)
 {
-	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = FL_MS(20)});
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_made(&(fl_executor_config){.workers = 1, .task_timeout = limit});
+	FL_SCOPED(fl_future) *behind = NULL;
 	struct crew_gate *gate = crew_gate();
 	fl_future *f = crew_hold(e, gate);
+	int nine = 0;
+	FL_OK(crew_square_submit(e, 3, &behind));
 	FL_OK(kill(gate->pid, SIGSTOP));
+	put_forward(limit);
 	crew_fails(f, -EOWNERDEAD, too_long);
-	crew_works(e);
+	FL_OK(crew_square_get(behind, &nine));
+	assert_int_equal(nine, 9);
 }
 
 /* kill_after. */
@@ -143,13 +239,14 @@ static fl_executor *with_grace(int64_t grace)
 
 FL_TEST(crew_kills_what_is_deaf_to_its_deadline)
 {
+	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
 	for (int round = 0; round < 6; round++) {
 		struct crew_gate *gate = crew_gate();
 		fl_future *f = NULL;
-		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(FL_MS(200))}));
+		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
 		(void)crew_await(gate);
-		comes_to_its_end(f, round % 2);
+		comes_to_its_limit(f, round % 2);
 		crew_fails(f, -EOWNERDEAD, too_long);
 		crew_works(e);
 	}
@@ -203,20 +300,23 @@ FL_TEST(crew_kills_what_is_deaf_to_the_executors_cancel)
 /* Who hears is not killed, and goes on with the next. */
 FL_TEST(crew_does_not_kill_who_stops)
 {
-	FL_SCOPED(fl_executor) *e = with_grace(FL_S(30));
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_grace(limit);
 	const int pid = crew_pid(e);
 	int unused;
 	for (int round = 0; round < 30; round++) {
 		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
 		FL_SCOPED(fl_future) *f = NULL;
 		struct crew_gate *gate = crew_gate();
-		const fl_submit_config by_deadline = {.deadline = fl_after(FL_MS(100))}, by_token = {.cancel = &stop};
+		const fl_submit_config by_deadline = {.deadline = fl_after(limit)}, by_token = {.cancel = &stop};
 		FL_OK(crew_listens_submit_with(e, gate, &f,
 		                               round % 3 == 0   ? &by_deadline
 		                               : round % 3 == 1 ? &by_token
 		                                                : NULL));
 		(void)crew_await(gate);
-		if (round % 3 == 1)
+		if (round % 3 == 0)
+			put_forward(limit);
+		else if (round % 3 == 1)
 			fl_cancel_request(&stop);
 		else if (round % 3 == 2)
 			FL_RC(fl_future_cancel(f), -EBUSY);
