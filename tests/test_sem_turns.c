@@ -25,14 +25,26 @@ static int64_t own_clock(void)
 }
 
 /* Who was woken does not go on before the gate is open. */
-static uint32_t gate;
+static uint32_t gate, behind; /* behind: how many sleep there, or were woken, or are about to sleep */
 
 static int sleep_behind_the_gate(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
+	enum { ASLEEP = 3 }; /* lib/wait/thread_parker.c; other words are locks of the library, not waits */
+	if (expected != ASLEEP)
+		return fl_test_real_sys.futex_wait(word, expected, deadline);
+	fl__add_release(&behind, 1); /* pairs with the acquire in close_behind(), as does the other */
 	const int rc = fl_test_real_sys.futex_wait(word, expected, deadline);
 	while (fl__load_acquire(&gate))
 		fl_test_real_sys.yield();
+	fl__add_release(&behind, -1u);
 	return rc;
+}
+
+/* Closes it; returns when so many are behind it, and there they stay. */
+static void close_behind(uint32_t n)
+{
+	fl__store_release(&gate, 1);
+	FL_WAIT_FOR(fl__load_acquire(&behind) == n);
 }
 
 static void begin(void)
@@ -42,17 +54,16 @@ static void begin(void)
 	fl__sys.futex_wait = sleep_behind_the_gate;
 }
 
-/* The first in line is woken, and a thread that runs takes the permit first. */
-static void release_and_overtake(fl_sem *s)
+/* The first of `n` in line is woken, and a thread that runs takes the permit first. */
+static void release_and_overtake(fl_sem *s, uint32_t n)
 {
-	FL_WAIT_FOR(fl_test_asleep(s) > 0);
-	fl__store_release(&gate, 1);
+	close_behind(n);
 	fl_sem_release(s);
 	assert_int_equal(fl__load_relaxed(&s->word_), 1); /* anybody's */
 	FL_RC(fl_sem_destroy(s), -EBUSY);
 	FL_OK(fl_sem_try_acquire(s));
 	fl__store_release(&gate, 0);
-	FL_WAIT_FOR(fl_test_asleep(s) > 0 && fl__load_relaxed(&s->word_) != 0); /* it says again that it sleeps */
+	FL_WAIT_FOR(fl__load_relaxed(&s->word_) != 0); /* it has passed the gate, and says again that it sleeps */
 	FL_RC(fl_sem_try_acquire(s), -EAGAIN);
 }
 
@@ -64,7 +75,7 @@ FL_TEST(sem_waiter_that_is_overtaken_is_woken_again)
 	fl_test_caller c;
 	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
 	for (int i = 0; i < 3; i++)
-		release_and_overtake(&s);
+		release_and_overtake(&s, 1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&c));
 	assert_int_equal(s.word_, 0);
@@ -78,11 +89,11 @@ FL_TEST(sem_waiter_is_overtaken_for_a_millisecond)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller c;
 	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
-	release_and_overtake(&s);
+	release_and_overtake(&s, 1);
 	ticks += FL_US(900);
-	release_and_overtake(&s);
+	release_and_overtake(&s, 1);
 	ticks += FL_US(100);
-	fl__store_release(&gate, 1);
+	close_behind(1);
 	fl_sem_release(&s);
 	assert_int_equal(s.word_, 0); /* handed over: nobody can take it */
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
@@ -100,13 +111,12 @@ FL_TEST(sem_waiter_is_patient_until_it_was_woken)
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, NULL);
 	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_asleep(&s) == 2);
 	ticks += FL_S(1);
-	release_and_overtake(&s);
+	release_and_overtake(&s, 2);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&first));
 	ticks += FL_S(1);
-	release_and_overtake(&s);
+	release_and_overtake(&s, 1);
 	fl_sem_release(&s);
 	FL_OK(fl_test_call_end(&second));
 	assert_int_equal(s.word_, 0);
@@ -121,7 +131,7 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
-	release_and_overtake(&s);
+	release_and_overtake(&s, 2);
 	fl_cancel_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	assert_int_equal(fl_test_in_line(&s), 1);
@@ -139,8 +149,7 @@ FL_TEST(sem_waiter_serves_the_next)
 	fl_test_caller callers[4];
 	for (int i = 0; i < 4; i++)
 		fl_test_call_in_line(&callers[i], acquire, &s, &s, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_asleep(&s) == 4);
-	fl__store_release(&gate, 1);
+	close_behind(4);
 	for (uint32_t i = 1; i <= 4; i++) {
 		fl_sem_release(&s);
 		assert_int_equal(s.word_, i);
@@ -161,8 +170,7 @@ FL_TEST(sem_release_of_several_hands_over)
 	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
 	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
 	fl_test_call_in_line(&three, acquire, &s, &s, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_asleep(&s) == 3);
-	fl__store_release(&gate, 1);
+	close_behind(3);
 	fl_sem_release_n(&s, 4);
 	assert_int_equal(s.word_, 1);
 	assert_int_equal(fl_test_in_line(&s), 1);
@@ -175,8 +183,7 @@ FL_TEST(sem_release_of_several_hands_over)
 	assert_int_equal(s.word_, 0);
 
 	fl_test_call_in_line(&two, acquire_two, &s, &s, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_asleep(&s) == 1);
-	fl__store_release(&gate, 1);
+	close_behind(1);
 	fl_sem_release(&s);
 	FL_RC(fl_sem_try_acquire(&s), -EAGAIN);
 	fl_sem_release(&s);
@@ -193,8 +200,7 @@ FL_TEST(sem_competitors_want_several)
 	fl_sem s = FL_SEM_INIT(0);
 	fl_test_caller one, two;
 	fl_test_call_in_line(&one, acquire, &s, &s, FL_FOREVER, NULL);
-	FL_WAIT_FOR(fl_test_asleep(&s) == 1);
-	fl__store_release(&gate, 1);
+	close_behind(1);
 	fl_sem_release(&s);
 	fl_sem_release(&s);
 	FL_OK(fl_sem_acquire_n_until(&s, 2, 0, NULL));
