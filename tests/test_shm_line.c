@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Those who stand in line behind a process that is stopped, or that wants more than they do; and a lock that nobody has. */
+#include "fl_process.h"
 #include "fl_shm_queue.h"
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_sem.h>
@@ -24,6 +25,12 @@ static int acquire_one(void *arg)
 	return 0;
 }
 
+/* Whether the process sleeps behind the head of the line: a nudge finds who sleeps, and not who has only said that it is going to. */
+static bool sleeps_behind(struct fl__shm_line *line, pid_t pid)
+{
+	return fl__shm_is_awaited(&line->head) && process_state(pid) == 'S';
+}
+
 /* Starts two who wait in `line`: the first stands at its head, and is stopped. */
 static void start_behind_a_stopped_one(struct fl__shm_line *line, int (*body)(void *), void *arg, pid_t pids[2])
 {
@@ -31,7 +38,7 @@ static void start_behind_a_stopped_one(struct fl__shm_line *line, int (*body)(vo
 	pids[0] = process(body, arg);
 	FL_WAIT_FOR(is_awaited(line));
 	pids[1] = process(body, arg);
-	FL_WAIT_FOR(fl__shm_is_awaited(&line->head));
+	FL_WAIT_FOR(sleeps_behind(line, pids[1]));
 	FL_CHECK(kill(pids[0], SIGSTOP) == 0);
 	FL_CHECK(waitpid(pids[0], &status, WUNTRACED) == pids[0] && WIFSTOPPED(status));
 }
@@ -110,7 +117,7 @@ FL_TEST(shm_queue_a_small_frame_passes_a_large_one)
 	pid_t large = process(put_large, q);
 	FL_WAIT_FOR(is_awaited(&r->space));
 	pid_t small = process(put_small, q);
-	FL_WAIT_FOR(fl__shm_is_awaited(&r->space.head));
+	FL_WAIT_FOR(sleeps_behind(&r->space, small));
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size)); /* 40: enough for one of them */
 	ENDED_WELL(small);
 	FL_OK(fl_shm_queue_get_frame(q, buffer, sizeof buffer, &size));
