@@ -252,7 +252,9 @@ static unsigned long switches_of(int pid)
 			continue;
 		(void)snprintf(path, sizeof path, "/proc/%d/task/%.16s/status", pid, task->d_name);
 		FILE *status = fopen(path, "re");
-		FL_CHECK(status != NULL);
+		FL_CHECK(status != NULL || errno == ENOENT);
+		if (!status)
+			continue; /* it has ended since */
 		while (fgets(line, sizeof line, status)) {
 			const char *is = strstr(line, "ctxt_switches:");
 			if (is && sscanf(is, "ctxt_switches: %lu", &n) == 1)

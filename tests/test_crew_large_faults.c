@@ -184,15 +184,17 @@ FL_TEST(crew_large_result_without_room)
 	if (CREW_SANITIZED || !fl_test_memory_is_limited())
 		FL_SKIP(FL_TEST_MEMORY_REASON);
 	FL_SCOPED(fl_executor) *e = crew_with(1);
+	struct crew_gate *gate = crew_gate();
 	struct rlimit before, limit;
-	crew_works(e);
 	FL_OK(getrlimit(RLIMIT_AS, &before));
 	limit = before;
 	limit.rlim_cur = 1 << 20;
-	fl_future *f = crew_send(e, &large_out, 3);
+	fl_future *held = crew_hold(e, gate), *f = crew_send(e, &large_out, 3);
 	FL_OK(setrlimit(RLIMIT_AS, &limit));
+	crew_open(gate);
 	bool has_failed = failed(f, &large_out, 3, -ENOMEM);
 	FL_OK(setrlimit(RLIMIT_AS, &before));
 	assert_true(has_failed);
+	crew_let_go(gate, held);
 	crew_receive(crew_send(e, &large_out, 4), &large_out, 4);
 }

@@ -115,6 +115,7 @@ FL_TEST(eventcount_who_gave_up_is_passed_over)
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, wait_for, &ec, &ec, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, wait_for, &ec, &ec, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_test_in_line(&stop) == 1); /* or the notification might be for it */
 	fl_cancel_request(&stop);
 	fl_eventcount_notify(&ec);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
