@@ -18,10 +18,18 @@
 
 #define HOUR FL_S(3600)
 
+static int64_t fl_test_stopped_at; /* by the real clock; 0: it runs */
+
+static int64_t fl_test_timers_now(void)
+{
+	const int64_t at = fl__load_relaxed(&fl_test_stopped_at);
+	return at != 0 ? at + fl__load_relaxed(&fl_test_ahead) : fl_test_clock_now();
+}
+
 /* As the real one, but with a look at our clock now and then. */
 static int fl_test_sliced_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
 {
-	if (deadline <= fl_test_clock_now())
+	if (deadline <= fl_test_timers_now())
 		return -ETIMEDOUT;
 	const int rc = fl_test_real_sys.futex_wait(word, expected, fl_test_real_sys.now() + FL_MS(1));
 	return rc == -ETIMEDOUT ? 0 : rc;
@@ -29,13 +37,24 @@ static int fl_test_sliced_wait(const uint32_t *word, uint32_t expected, int64_t 
 
 __attribute__((constructor)) static void fl_test_clock_for_all(void)
 {
-	fl__sys.now = fl_test_clock_now;
+	fl__sys.now = fl_test_timers_now;
 	fl__sys.futex_wait = fl_test_sliced_wait;
 }
 
 static inline void fl_test_pass(int64_t ns)
 {
 	fl__add_relaxed(&fl_test_ahead, ns);
+}
+
+/* From now on no time passes but by fl_test_pass(): a case that looks at what a time ends cannot come too late for it. */
+static inline void fl_test_clock_stop(void)
+{
+	fl__store_relaxed(&fl_test_stopped_at, fl_test_real_sys.now());
+}
+
+static inline void fl_test_clock_go(void)
+{
+	fl__store_relaxed(&fl_test_stopped_at, 0);
 }
 
 /* A function that counts; the argument is the count. */
