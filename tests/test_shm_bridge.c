@@ -269,7 +269,10 @@ static void crowd(void)
 		for (int i = round; i < CROWD; i += 2)
 			change(&words[i]);
 	fl_test_fibers_end(&fibers);
-	FL_CHECK(fl__load_relaxed(&started) - before <= (fl__load_relaxed(&one_each) ? CROWD : 3));
+	/* A bridge for each, when one serves one word alone, or ends as soon as it has none. */
+	const bool one_for_each =
+	    fl__load_relaxed(&one_each) || fl__load_relaxed(&lacks) || fl__load_relaxed(&soon_bored);
+	FL_CHECK(fl__load_relaxed(&started) - before <= (one_for_each ? CROWD : 3));
 	unshare_(words, CROWD * sizeof *words);
 }
 
@@ -527,6 +530,13 @@ FL_TEST(shm_bridge_fork_while_waiting)
 	unshare_(word, 4096);
 }
 
+/* Meets a bridge, unless its time is over before it looks. */
+static bool times_out(uint32_t *word)
+{
+	IS(wait_for_word(word, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	return true;
+}
+
 static void without_threads(void *unused)
 {
 	(void)unused;
@@ -539,9 +549,8 @@ static void without_threads(void *unused)
 	IS(fl__load_relaxed(&started), before);
 	fl__store_relaxed(&no_threads, 0); /* then there are some again */
 	uint32_t *word = share(4096);
-	IS(wait_for_word(word, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_WAIT_FOR(times_out(word) && fl__load_relaxed(&started) > before);
 	unshare_(word, 4096);
-	FL_CHECK(fl__load_relaxed(&started) > before);
 }
 
 FL_TEST(shm_bridge_without_threads)
@@ -602,9 +611,8 @@ static void gets_bored(void *unused)
 	(void)unused;
 	unsigned before = threads_now();
 	uint32_t *word = share(4096);
-	IS(wait_for_word(word, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_WAIT_FOR(times_out(word) && threads_now() > before);
 	unshare_(word, 4096);
-	FL_CHECK(threads_now() > before);
 	fl__store_relaxed(&soon_bored, 1);
 	wait_and_change();
 	FL_WAIT_FOR(threads_now() == before);
