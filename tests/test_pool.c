@@ -448,19 +448,30 @@ FL_TEST(pool_create_refuses_an_initializer_that_is_none)
 	assert_null(e);
 }
 
+static fl_event one_is_submitted; /* else the worker that it starts may break the executor before it is in */
+
+FL_TASK_STATIC(initialize_late, int, void)
+{
+	const int rc = fl_event_wait_until(&one_is_submitted, FL_FOREVER, FL_SHIELDED);
+	return rc != 0 ? rc : *arg;
+}
+
 FL_TEST(pool_is_broken_by_an_initializer_that_fails)
 {
 	int bad = -EIO;
 	fl_executor *e = NULL;
-	const fl_executor_config config = {.workers = 2, .initialize = &initialize, .initialize_arg = &bad};
+	fl_executor_config config = {.workers = 2, .initialize = &initialize, .initialize_arg = &bad};
 	FL_RC(fl_sequential_executor_create(&e, &config), -EIO);
 	assert_null(e);
+	config.initialize = &initialize_late;
+	fl_event_init(&one_is_submitted);
 	FL_OK(fl_thread_executor_create(&e, &config));
 	begin_counts();
 	unsigned accepted = 0;
 	for (int i = 0; i < 10; i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		int rc = fl_submit(e, &pool_count, &i, &f), n;
+		fl_event_set(&one_is_submitted);
 		accepted += rc == 0;
 		if (rc == 0) {
 			FL_RC(fl_future_get(f, &n, sizeof n), FL_ETASK);

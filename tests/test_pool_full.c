@@ -407,8 +407,9 @@ FL_TEST(full_imap_goes_on_with_what_is_under_way)
 	fl_future *held = hold_worker(e, &gate);
 	FL_OK(fl_imap_create(&it, e, &plus_one, in, N, &(fl_imap_config){.window = N}));
 	FL_RC(fl_imap_try_next(it, NULL, &out), -EAGAIN);
-	FL_RC(fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))}),
-	      -ETIMEDOUT);
+	const int rc = fl_imap_create(&late, e, &plus_one, in, N, &(fl_imap_config){.deadline = fl_after(FL_MS(1))});
+	/* When the time is over before it has asked for room, as for a thread that stood still, it is made, and has ended. */
+	FL_RC(rc != 0 ? rc : fl_imap_next(late, NULL, &out), -ETIMEDOUT);
 	let_go(&gate, held);
 	for (int i = 0; i < N; i++) {
 		FL_OK(fl_imap_next(it, NULL, &out));

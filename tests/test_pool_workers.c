@@ -55,17 +55,22 @@ FL_TASK_STATIC(count_run, void, void)
 
 FL_TEST(pool_idle_workers_end_but_one)
 {
+	enum { ROUNDS = 20 };
 	FL_SCOPED(fl_executor) *e = crowd(4, 1);
 	const unsigned before = seam_threads_started();
 	use_workers(e, 4);
 	FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
 	const long allocs = seam_live_allocs();
-	for (int round = 0; round < 20; round++) {
+	for (int round = 0; round < ROUNDS; round++) {
 		use_workers(e, 4);
 		FL_WAIT_FOR(threads() <= 2 && seam_sleepers() == 1);
 	}
 	assert_true(seam_threads_started() >= before + 4 + 3); /* one stayed */
-	assert_int_equal(seam_live_allocs(), allocs);          /* workers and what they have are used again */
+	/*
+	 * Workers and what they have are used again: what each round left would be more than this. One that ends may be about to
+	 * free its predecessor's record; and a cell that a worker frees stays where that worker was, which costs a slab in the end.
+	 */
+	FL_WAIT_FOR(seam_live_allocs() < allocs + ROUNDS);
 	FL_OK(fl_executor_join(e));
 	assert_int_equal(threads(), 0);
 }

@@ -135,16 +135,14 @@ struct seen {
 	fl_task *task;
 };
 
-static void on_end(fl_future *f, void *arg)
+static void see_end(fl_future *f, void *arg)
 {
 	struct seen *seen = arg;
 	FL_CHECK(f == fl_task_future(seen->task));
-	seen->rc = fl_task_retire(seen->task);
-	seen->try_rc = fl_task_try_retire(seen->task);
 	count(&seen->calls);
 }
 
-/* Its node is in the task; a retire waits for it, and cannot be called from it. */
+/* Its node is in the task; a retire waits for it. */
 CONFORMANCE(embedded_callback_runs_before_it_is_retired)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -152,9 +150,30 @@ CONFORMANCE(embedded_callback_runs_before_it_is_retired)
 		return;
 	fl_task task = FL_TASK_INIT;
 	struct seen seen = {.task = &task};
-	FL_OK(fl_task_submit(e, &task, &tick, NULL, NULL, &(fl_submit_config){.on_end = on_end, .on_end_arg = &seen}));
+	FL_OK(fl_task_submit(e, &task, &tick, NULL, NULL, &(fl_submit_config){.on_end = see_end, .on_end_arg = &seen}));
 	FL_OK(fl_task_retire(&task));
 	assert_int_equal(seen.calls, 1);
+}
+
+static void try_to_retire(fl_future *f, void *arg)
+{
+	struct seen *seen = arg;
+	seen->rc = fl_task_retire(seen->task);
+	seen->try_rc = fl_task_try_retire(seen->task);
+	see_end(f, arg);
+}
+
+CONFORMANCE(embedded_cannot_be_retired_by_its_callback)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e))
+		return;
+	fl_task task = FL_TASK_INIT;
+	struct seen seen = {.task = &task};
+	FL_OK(fl_task_submit(e, &task, &tick, NULL, NULL,
+	                     &(fl_submit_config){.on_end = try_to_retire, .on_end_arg = &seen}));
+	FL_WAIT_FOR(counted(&seen.calls) == 1); /* one context at a time retires */
+	FL_OK(fl_task_retire(&task));
 	FL_RC(seen.rc, -EDEADLK);
 	FL_RC(seen.try_rc, -EBUSY);
 }

@@ -158,17 +158,22 @@ FL_TEST(embedded_in_a_forked_child)
 	FL_OK(fl_task_retire(&task));
 }
 
+static fl_event is_submitted; /* else the worker may break the executor before the task that has started it is in */
+
 FL_TASK_STATIC(fail_to_start, void, void)
 {
-	return -EIO;
+	const int rc = fl_event_wait_until(&is_submitted, FL_FOREVER, FL_SHIELDED);
+	return rc != 0 ? rc : -EIO;
 }
 
 FL_TEST(embedded_on_a_broken_executor)
 {
 	fl_executor *e = NULL;
+	fl_event_init(&is_submitted);
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1, .initialize = &fail_to_start}));
 	fl_task task = FL_TASK_INIT;
 	FL_OK(tick_task_submit(e, &task));
+	fl_event_set(&is_submitted);
 	FL_OK(fl_future_wait(fl_task_future(&task)));
 	FL_RC(fl_future_error(fl_task_future(&task)), -ENOTRECOVERABLE);
 	FL_OK(fl_task_retire(&task));
