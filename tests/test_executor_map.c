@@ -322,7 +322,7 @@ FL_TASK_STATIC(cancel_executor, struct canceller, int)
 	}
 	set_event(arg->ask);
 	(void)wait_to_be_asked(ctx);
-	return 0;
+	return -ECANCELED; /* it may be all that was under way: nothing else would tell the map */
 }
 
 static int cancel_it(struct aide *aide)
