@@ -147,6 +147,74 @@ FL_TEST(future_callback_may_free_the_future)
 	assert_int_equal(LOOK(&freed), 4);
 }
 
+FL_TASK(callback_of_a_large_task, char[1000], void)
+{
+	(void)ctx;
+	return (*arg)[0];
+}
+
+struct passed {
+	struct gate *gate;
+	fl_future *behind;
+};
+
+static void free_and_be_passed(fl_future *f, void *arg)
+{
+	const struct passed *p = arg;
+	fl_future_free(f);
+	fl_event_set(&p->gate->open);
+	FL_CHECK(fl_future_wait(p->behind) == 0);
+}
+
+/* ... also the one that is being cancelled, while a worker comes upon its task and goes on. */
+FL_TEST(future_callback_frees_what_is_being_cancelled)
+{
+	const char zeros[1000] = {0};
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	for (int large = 0; large <= 1; large++) {
+		struct gate gate = {0};
+		struct passed p = {&gate, NULL};
+		fl_future *held = hold_worker(e, &gate), *f = NULL;
+		FL_OK(large ? fl_submit(e, &callback_of_a_large_task, zeros, &f) : callback_task_submit(e, 1, &f));
+		FL_OK(callback_task_submit(e, 1, &p.behind));
+		FL_OK(fl_future_on_end(f, free_and_be_passed, &p)); /* from now on it is the callback's */
+		FL_OK(fl_future_cancel(f));
+		fl_future_free(p.behind);
+		fl_future_free(held);
+	}
+}
+
+/* Whose scope it is that a task is waited for in is nothing to its callback. */
+static void note_scope(fl_future *f, void *scope)
+{
+	(void)f;
+	*(fl_cancel **)scope = fl_cancel_scope();
+}
+
+FL_TASK_STATIC(wait_under_a_scope, fl_cancel **, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(fl_cancel_scope() != NULL);
+	FL_CHECK(callback_task_submit(fl_executor_current(), 1, &f) == 0);
+	FL_CHECK(fl_future_on_end(f, note_scope, *arg) == 0);
+	return fl_future_wait(f); /* runs it here */
+}
+
+FL_TEST(future_callback_has_no_scope)
+{
+	fl_cancel token = FL_CANCEL_INIT, *seen = &token;
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(wait_under_a_scope_submit(e, &seen, &f));
+	FL_OK(wait_under_a_scope_get(f));
+	assert_null(seen);
+	seen = &token;
+	FL_CANCEL_SCOPE(&token);
+	FL_OK(fl_future_on_end(f, note_scope, &seen)); /* now */
+	assert_null(seen);
+	assert_ptr_equal(fl_cancel_scope(), &token);
+}
+
 /* The callback may use the library: the future, the executor, waits. */
 struct next {
 	fl_executor *e;

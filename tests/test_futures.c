@@ -354,3 +354,36 @@ FL_TEST(futures_wait_in_a_crowd)
 		end_some(&c.some);
 	}
 }
+
+/* What a worker waits for first may be ended by what it waits for next. */
+FL_TASK_STATIC(end_promise, fl_promise *, void)
+{
+	return fl_promise_set(*arg, NULL);
+}
+
+FL_TASK_STATIC(wait_for_both, bool, int)
+{
+	fl_executor *e = fl_executor_current();
+	FL_SCOPED(fl_promise) *p = NULL;
+	fl_future *both[2] = {NULL, NULL};
+	const int promised = *arg ? 1 : 0;
+	FL_CHECK(fl_promise_create(&p, 0, NULL, &both[promised]) == 0);
+	FL_CHECK(end_promise_submit(e, p, &both[!promised]) == 0);
+	*result = fl_futures_wait_until(both, 2, FL_ALL_ENDED, FL_FOREVER, FL_SHIELDED);
+	fl_future_free(both[0]);
+	fl_future_free(both[1]);
+	return 0;
+}
+
+FL_TEST(futures_wait_for_all_by_the_only_worker_in_any_order)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	for (int order = 0; order < 2; order++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		int ended = 0;
+		FL_OK(wait_for_both_submit(e, order == 1, &f));
+		FL_OK(wait_for_both_get(f, &ended));
+		assert_int_equal(ended, 2);
+	}
+}

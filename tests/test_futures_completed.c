@@ -247,3 +247,37 @@ FL_TEST(futures_completed_thousands)
 	free(p);
 	free(f);
 }
+
+/* A chain whose task comes to be pending between two waits of the only worker: the second runs it. */
+FL_TASK(completed_double, int, int)
+{
+	*result = 2 * *arg;
+	return 0;
+}
+
+FL_TASK_STATIC(wait_for_chain_twice, void, int)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+	FL_SCOPED(fl_completed) *c = NULL;
+	size_t i = 77;
+	FL_CHECK(fl_promise_create(&p, sizeof(int), NULL, &f) == 0);
+	FL_CHECK(fl_future_then(f, fl_executor_current(), &completed_double, &next) == 0);
+	FL_CHECK(fl_futures_completed_create(&c, &next, 1) == 0);
+	FL_CHECK(fl_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
+	FL_CHECK(fl_promise_set(p, &(int){21}) == 0);
+	FL_CHECK(fl_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
+	FL_CHECK(fl_completed_try_next(c, &i) == -ENODATA);
+	return completed_double_get(next, result);
+}
+
+FL_TEST(futures_completed_helps_a_chain_each_time)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 0;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_OK(wait_for_chain_twice_submit(e, &f));
+	FL_OK(wait_for_chain_twice_get(f, &result));
+	assert_int_equal(result, 42);
+}

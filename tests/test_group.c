@@ -211,6 +211,23 @@ FL_TEST(group_destroyed_by_its_task_panics)
 	FL_OK(fl_group_join(&g));
 }
 
+FL_TASK_STATIC(join_own, fl_group *, void)
+{
+	FL_CANCEL_SCOPE(FL_SHIELDED); /* hides nothing */
+	return fl_group_join(*arg);
+}
+
+FL_TEST(group_joined_by_its_own_task_behind_a_shield)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		FL_SCOPED(fl_executor) *e = kind == 0 ? sequential() : pool_with(1);
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+		fl_group *at = &g;
+		FL_OK(fl_group_submit(&g, &join_own, &at, NULL));
+		FL_RC(fl_group_join(&g), -EDEADLK);
+	}
+}
+
 static void turn_until_done(fl_loop *l, const fl_group *g)
 {
 	int64_t deadline;

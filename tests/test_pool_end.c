@@ -208,6 +208,26 @@ FL_TEST(pool_join_in_a_callback_on_its_worker_is_a_deadlock)
 	FL_OK(end_count_submit(e, 1, NULL)); /* it was not even closed */
 }
 
+/* ... and on who cancels, while the task is not through. */
+FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
+{
+	for (int all = 0; all <= 1; all++) {
+		FL_SCOPED(fl_executor) *e = pool_with(1);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct gate gate = {0};
+		begin_counts();
+		fl_future *held = hold_worker(e, &gate);
+		FL_OK(end_count_submit(e, 1, &f));
+		FL_OK(fl_future_on_end(f, join_in_callback, e));
+		if (all)
+			assert_int_equal(fl_executor_cancel(e), 1);
+		else
+			FL_OK(fl_future_cancel(f));
+		assert_int_equal(LOOK(&runs), 1);
+		let_go(&gate, held);
+	}
+}
+
 FL_TEST(pool_join_that_is_given_up_has_closed)
 {
 	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;

@@ -181,6 +181,44 @@ FL_TEST(embedded_on_a_broken_executor)
 	fl_executor_free(e);
 }
 
+/* The worker drops the result of a task that was run by who waited for it, behind one that has ended: that can be retired there. */
+static fl_task behind = FL_TASK_INIT;
+static int retired;
+
+static void retire_behind(void *result)
+{
+	(void)result;
+	retired = fl_task_retire(&behind);
+}
+
+FL_TASK_STATIC(with_a_hook, void, int, .drop_result = retire_behind)
+{
+	(void)ctx;
+	*result = 1;
+	return 0;
+}
+
+FL_TASK_STATIC(run_another_behind, void, void)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_CHECK(tick_task_submit(fl_executor_current(), &behind) == 0);
+	FL_CHECK(with_a_hook_submit(fl_executor_current(), &f) == 0);
+	return fl_future_wait(f); /* runs it here */
+}
+
+FL_TEST(embedded_is_retired_by_the_worker_that_ran_it)
+{
+	retired = 1;
+	fl_executor *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1}));
+	FL_OK(run_another_behind_submit(e, &f));
+	FL_OK(run_another_behind_get(f));
+	fl_executor_free(e);
+	FL_OK(retired);
+	assert_null(fl_task_future(&behind));
+}
+
 struct attempt {
 	fl_task *task;
 	int rc;

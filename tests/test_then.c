@@ -365,6 +365,77 @@ FL_TEST(then_chain_of_a_thousand)
 	}
 }
 
+/* The executor need not outlive what is to be sent to it. */
+FL_TEST(then_of_an_executor_that_is_freed_before)
+{
+	for (int kind = 0; kind < 2; kind++) {
+		fl_executor *e = kind == 0 ? sequential() : pool_with(1);
+		FL_SCOPED(fl_promise) *p = NULL;
+		FL_SCOPED(fl_future) *f = NULL, *next = NULL;
+		FL_OK(int_promise_create(&p, NULL, &f));
+		FL_OK(fl_future_then(f, e, &then_double, &next));
+		fl_executor_free(e);
+		assert_int_equal(fl_future_get_state(next), FL_PENDING);
+		FL_OK(int_promise_set(p, 5));
+		FL_OK(fl_future_try_wait(next));
+		FL_RC(fl_future_error(next), -EPIPE);
+		assert_non_null(strstr(fl_future_message(next), "refused"));
+	}
+}
+
+static void free_handle(fl_future *f, void *handle)
+{
+	fl_future **of = handle;
+	FL_CHECK(*of == f);
+	*of = NULL;
+	fl_future_free(f);
+}
+
+/* A cancel of the next ends its task, which ends the next, whose callback frees it. */
+FL_TEST(then_cancelled_and_freed_by_its_callback)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	struct gate gate = {0};
+	fl_future *held = hold_worker(e, &gate);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_future *next = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_future_then(f, e, &then_double, &next));
+	FL_OK(int_promise_set(p, 5)); /* its task is pending */
+	FL_OK(fl_future_on_end(next, free_handle, &next));
+	FL_OK(fl_future_cancel(next));
+	assert_null(next);
+	let_go(&gate, held);
+}
+
+/* Rows of chains are freed without recursion. */
+static int free_future_here(void *f)
+{
+	fl_future_free(f);
+	return 0;
+}
+
+FL_TEST(then_long_row_is_freed_on_a_small_stack)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_promise) *p = NULL;
+	fl_future *f = NULL;
+	fl_thread t;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	for (unsigned i = 0; i < fl_test_scaled(20000); i++) {
+		fl_future *next = NULL;
+		FL_OK(fl_future_then(f, e, &then_fail, &next));
+		fl_future_free(f);
+		f = next;
+		if (i == 0)
+			FL_OK(fl_future_cancel(f)); /* the others are cancelled with it, one by one, as they come */
+	}
+	FL_OK(fl_executor_join(e)); /* nobody else refers to it */
+	FL_OK(fl_thread_start(&t, free_future_here, f, &(fl_thread_config){.stack_size = 65536}));
+	FL_OK(fl_thread_join(&t, NULL));
+}
+
 /* In a fiber. */
 struct asked {
 	fl_executor *e;

@@ -330,3 +330,32 @@ FL_TEST(timer_is_freed_by_its_function)
 		fl_test_all_due();
 	}
 }
+
+/* A timer where one was that is gone, and whose function still runs, is another. */
+static fl_event gone = FL_EVENT_AUTO_INIT, may_end = FL_EVENT_AUTO_INIT;
+
+static void leave_its_memory(void *t)
+{
+	memset(t, 0xff, sizeof(fl_timer));
+	fl_event_set(&gone);
+	FL_CHECK(fl_event_wait(&may_end) == 0);
+}
+
+FL_TEST(timer_in_the_place_of_one_that_runs)
+{
+	fl_timer t = FL_TIMER_INIT;
+	unsigned calls = 0;
+	FL_OK(fl_timer_start(&t, 0, leave_its_memory, &t));
+	FL_OK(fl_event_wait(&gone));
+	fl_timer_init(&t);
+	FL_OK(fl_timer_destroy(&t));
+	FL_RC(fl_timer_cancel(&t), -EALREADY);
+	FL_OK(fl_timer_stop(&t)); /* it would wait for the function */
+	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, &calls));
+	FL_OK(fl_timer_cancel(&t));
+	FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
+	FL_RC(fl_timer_try_join(&t), -EBUSY);
+	fl_event_set(&may_end);
+	FL_OK(fl_timer_join(&t));
+	assert_int_equal(calls, 1);
+}

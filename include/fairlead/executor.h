@@ -163,8 +163,8 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 
 /*
  * Closes `e` and waits until all its tasks have ended and its workers are gone. Blocks the calling context. Observes its
- * cancel scope. Returns 0, again too; -ECANCELED (closed all the same); -EDEADLK from a task of `e` or on one of its
- * workers, -EOWNERDEAD in a forked child (nothing happened).
+ * cancel scope. Returns 0, again too; -ECANCELED (closed all the same); -EDEADLK from a task of `e`, on one of its
+ * workers, or in a callback of one of its tasks; -EOWNERDEAD in a forked child (nothing happened).
  */
 FL_API FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
@@ -175,7 +175,8 @@ FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel);
 
 /*
- * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers.
+ * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers,
+ * and in a callback of its tasks.
  * In a forked child that is none of a task's it waits for nothing: what was queued there is forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);

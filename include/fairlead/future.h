@@ -86,8 +86,8 @@ typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
  * Has `callback(f, arg)` called once when the task ends, in the order of registration: on the thread that ends it or
- * cancels it, or now, on this thread, when it has ended. The callback may free references to `f`, and must not block for
- * long. Who waits for the task may return before its callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
+ * cancels it, or now, on this thread, when it has ended; without a cancel scope. The callback may free references to `f`, also that
+ * of a fl_future_cancel() which calls it; it must not block for long, nor wait for the end of the task's executor. Who waits for the task may return before its callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 

@@ -19,7 +19,7 @@ FL_BEGIN_DECLS
  *
  * When `f` succeeds, a task of `type` is submitted to `e`, with a copy of its result as the argument. When it fails, or is
  * cancelled, so does the next, with the same error and message, and nothing is run; so one error at the end of a chain tells of
- * any of its stages. What the submit is refused for (-EPIPE: `e` is closed by then, -ENOMEM) fails the next as well.
+ * any of its stages. What the submit is refused for (-EPIPE: `e` is closed by then, or freed; -ENOMEM) fails the next as well.
  *
  * Hooks: the result of `f` stays its own. It is dropped with the last reference to `f`, of which the next holds one until it is
  * freed itself; the type's `drop_arg` does not run.
@@ -29,8 +29,8 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Chains a task of `type`, on `e`, to `f`, and gives its future in `*next`, unless `next` is NULL. `e` must be there until `f` has
- * ended. The submit is made by whoever ends `f`, or now, when it has ended: on the sequential executor that runs the task there.
+ * Chains a task of `type`, on `e`, to `f`, and gives its future in `*next`, unless `next` is NULL. `e` may be freed
+ * before `f` ends, and does not wait for it. The submit is made by whoever ends `f`, or now, when it has ended: on the sequential executor that runs the task there.
  * A worker that waits for the next helps with both, where it would help with either; but in a wait for the first of several only
  * with what is pending when the wait begins. A failure runs down a chain on one stack. Otherwise never waits.
  * Returns 0, -ENOMEM, -EINVAL: the size of the argument is not that of the result of `f`.

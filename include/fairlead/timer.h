@@ -43,11 +43,11 @@ typedef struct fl_timer {
 	uint64_t missed_;
 	fl_timer_callback *function_;
 	void *arg_;
-	uint32_t fork_;
+	uint32_t fork_, start_;
 } fl_timer;
 
 /* clang-format off */
-#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0 }
+#define FL_TIMER_INIT { { 0, 0, 0, 0, 0 }, 0, 0, 0, 0, 0, 0 }
 /* clang-format on */
 
 /* Makes `t` a timer that is not started; so is one that is all-zero. Requires that nobody uses it. Never waits. */
@@ -65,7 +65,7 @@ FL_API FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg);
 
 /*
- * Has it called at `first`, then each `period` ns, until it is cancelled: at `first` + n * `period`, so that delays do not add up. Calls
+ * Has it called at `first`, or now when that has passed, then each `period` ns, until it is cancelled: n * `period` after the first call was due, so that delays do not add up. Calls
  * whose time comes while the thread is busy, with this function or another, are skipped but for the last of them:
  * fl_timer_missed() counts. As fl_timer_start(); -EINVAL: a period of 0 or less. `t` stays where it is until it was cancelled.
  */

@@ -14,6 +14,9 @@
  *                 that were freed here
  *   left          cells that are in use, once the shards have   subtraction by who frees a cell at a shard that has ended, or
  *                 been counted together; until then more        gives up the pool: who comes to 0 frees the pool
+ *   held          contexts that use the executor, in units of   who comes: CAS, while it is not SHUT; and goes: subtraction
+ *                 HOLD, with no task there
+ *     SHUT        the executor is being freed                   fl__cells_shut(), for good
  *   depot, slabs                                                under `lock`
  *
  * Invariants
@@ -45,6 +48,7 @@
 #endif
 
 enum { CHAIN = FL__CELL_CHAIN, SLAB_MOST = 1024 /* cells */ };
+enum { SHUT = 1, HOLD = 2 };
 #define EARLY (SIZE_MAX / 2)
 
 static const size_t sizes[FL__CELL_SIZES] = {FL__CELL_SMALL, FL__CELL_LARGE};
@@ -79,6 +83,7 @@ struct fl__cells {
 	size_t head; /* where the argument may begin */
 	size_t left;
 	void *owner;
+	uint32_t held;
 	uint32_t lock; /* an fl__lock; guards the next two */
 	struct slab *slabs;
 	struct depot depots[FL__CELL_SIZES];
@@ -294,12 +299,22 @@ static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 	return cell;
 }
 
-/* A cell that is none of the pool's is in use. */
+/* Something that is none of the pool's cells needs it as one in use does. */
 static void count(struct fl__cells *pool)
 {
 	struct shard *s = enter(pool);
 	s->out++;
 	leave(s);
+}
+
+/* At a shard, and leaves it: something that was counted is not in use any more. */
+static void uncount(struct fl__cells *pool, struct shard *s)
+{
+	const bool ended = s->ended;
+	s->out -= !ended;
+	leave(s);
+	if (ended)
+		drop(pool, 1);
 }
 
 static struct fl__cell *new_own(struct fl__cells *pool, size_t bytes)
@@ -393,9 +408,43 @@ void fl__cell_free(struct fl__cell *cell)
 		depot_put(pool, size, chain); /* the cell is still in use, so the pool is there */
 		s = enter(pool);
 	}
-	const bool ended = s->ended;
-	s->out -= !ended;
-	leave(s);
-	if (ended)
-		drop(pool, 1);
+	uncount(pool, s);
+}
+
+/* The executor, without a task. */
+
+void fl__cells_keep(struct fl__cells *pool)
+{
+	if (!is_left(pool))
+		count(pool);
+}
+
+void fl__cells_unkeep(struct fl__cells *pool)
+{
+	if (!is_left(pool))
+		uncount(pool, enter(pool));
+}
+
+fl_executor *fl__cells_hold(struct fl__cells *pool)
+{
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
+	while (!(seen & SHUT))
+		/* relaxed: who shuts it later comes after this; what was made of the executor was handed over with the pool */
+		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + HOLD))
+			return pool->of.executor;
+	return NULL;
+}
+
+void fl__cells_unhold(struct fl__cells *pool)
+{
+	fl__sub_release(&pool->held, HOLD); /* release: all use of the executor; pairs with fl__cells_shut() */
+}
+
+void fl__cells_shut(struct fl__cells *pool)
+{
+	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
+	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | SHUT))
+		;
+	while (fl__load_acquire(&pool->held) != SHUT) /* pairs with fl__cells_unhold() */
+		fl__sys.yield();
 }

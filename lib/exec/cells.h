@@ -67,6 +67,20 @@ static inline const struct fl__cells_of *fl__cells_of(const struct fl__cell *cel
 }
 
 /*
+ * For who will want the executor some time, and has no task there: the pool, but not the executor, lasts until fl__cells_unkeep().
+ * Both do nothing in a forked child, where pools stay.
+ */
+void fl__cells_keep(struct fl__cells *pool);
+void fl__cells_unkeep(struct fl__cells *pool);
+
+/* The executor of a pool that is kept, which then is not freed before fl__cells_unhold(); NULL: it is being freed, or was. */
+fl_executor *fl__cells_hold(struct fl__cells *pool);
+void fl__cells_unhold(struct fl__cells *pool);
+
+/* By who frees the executor, when it is joined: nobody gets it any more, and who had it has let go. Waits for those few instructions. */
+void fl__cells_shut(struct fl__cells *pool);
+
+/*
  * A cell with room for `count` arguments and results of `type`, at future.arg and future.result, and for a callback if
  * `called`; zero, but for the future, links and arguments. There is no room for results of more than `most` bytes in all:
  * future.result is NULL. NULL: out of memory.

@@ -187,12 +187,24 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 	return e->ops->join(e, deadline, cancel);
 }
 
+/* Whether the calling context is in a callback of a task of `e`, which it has cancelled: that has not ended before. */
+static bool calls_back(const fl_executor *e)
+{
+	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
+		if (c->future->home == &fl__cell_home &&
+		    fl__cells_of(fl__cell_of((fl_future *)c->future))->executor == e)
+			return true;
+	return false;
+}
+
 /* Whether a wait of the calling context for the end of `e` would be one for itself. */
 static bool would_hang(fl_executor *e, int64_t deadline)
 {
 	if (fl__run_serves(e))
 		return true;
-	return e->ops->would_hang && !fl__executor_is_forked(e) && !fl__is_past(deadline) && e->ops->would_hang(e);
+	if (fl__executor_is_forked(e))
+		return false;
+	return calls_back(e) || (e->ops->would_hang && !fl__is_past(deadline) && e->ops->would_hang(e));
 }
 
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
@@ -220,8 +232,10 @@ void fl_executor_free(fl_executor *e)
 	if (!e)
 		return;
 	if (would_hang(e, FL_FOREVER))
-		fl__panic("fl_executor_free", e, "called from one of its own tasks, or where nothing else could run");
-	if (!fl__executor_is_forked(e))
+		fl__panic("fl_executor_free", e, "called from one of its own tasks or their callbacks, or where nothing else could run");
+	if (!fl__executor_is_forked(e)) {
 		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
+		fl__cells_shut(e->cells);
+	}
 	e->ops->destroy(e);
 }

@@ -284,8 +284,11 @@ unsigned fl__run_depth(const fl_executor *e);
 /* The first half of that of fl__run_task(), of `run->future` and `run->claim`: returns the task's error, and in `*message` its message. */
 int fl__run_function(struct fl__run *run, char **message);
 
-/* Whether the calling context runs the task of `f`, or its callbacks. */
+/* Whether the calling context runs the task of `f`. */
 bool fl__run_is_within(const fl_future *f);
+
+/* Whether the calling context runs a task whose token is under `token`. */
+bool fl__run_is_under(const fl_cancel *token);
 
 /* Whether the calling context is in the service of `e`. */
 bool fl__run_serves(const fl_executor *e);

@@ -136,7 +136,7 @@ static bool is_inside(const fl_group *g)
 	const fl_cancel *scope = fl_cancel_scope();
 	while (scope && scope->parent_ != &g->token_)
 		scope = scope->parent_;
-	return scope != NULL;
+	return scope || fl__run_is_under(&g->token_);
 }
 
 /* 0; or why the caller may not wait for what is left. */

@@ -178,8 +178,17 @@ unsigned fl__run_depth(const fl_executor *e)
 bool fl__run_is_within(const fl_future *f)
 {
 	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
-		if (run->future == f)
+		if (run->active && run->future == f)
 			return true;
+	return false;
+}
+
+bool fl__run_is_under(const fl_cancel *token)
+{
+	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
+		for (const fl_cancel *c = run->active ? &run->future->token : NULL; c; c = c->parent_)
+			if (c->parent_ == token)
+				return true;
 	return false;
 }
 

@@ -39,8 +39,8 @@ struct chain {
 	fl_future next;
 	fl_task_type type; /* of `next`: the caller's, whose argument is not ours to drop */
 	struct fl__chunk_type room;
-	const fl_task_type *sent; /* to `executor`, without hooks */
-	fl_executor *executor;
+	const fl_task_type *sent; /* there, without hooks */
+	struct fl__cells *cells;  /* of the executor that it is sent to; kept */
 	fl_future *first, *second;
 	fl_event begun;
 	uint32_t lock; /* an fl__lock: guards the rest, and the store of `second` */
@@ -122,7 +122,10 @@ static void submit(struct chain *c)
 {
 	const fl_submit_config config = {.on_end = on_second_end, .on_end_arg = c};
 	fl_future *second = NULL;
-	int rc = fl__submit_beyond(c->executor, c->sent, c->first->result, 1, &second, &config);
+	fl_executor *e = fl__cells_hold(c->cells);
+	int rc = e ? fl__submit_beyond(e, c->sent, c->first->result, 1, &second, &config) : -EPIPE;
+	if (e)
+		fl__cells_unhold(c->cells);
 	if (rc != 0) {
 		refuse(c, rc);
 		return;
@@ -187,10 +190,19 @@ static bool on_has_started(const fl_future *f)
 
 static void on_release(fl_future *f)
 {
-	struct chain *c = chain_of(f);
-	fl_future_free(c->second);
-	fl_future_free(c->first);
-	fl__free(c);
+	bool more = true;
+	while (more) { /* no recursion: rows of chains are long */
+		struct chain *c = chain_of(f);
+		f = c->first;
+		more = fl__future_drop(f);
+		fl_future_free(c->second);
+		fl__cells_unkeep(c->cells);
+		fl__free(c);
+		if (more && f->home != &home) {
+			f->home->release(f);
+			more = false;
+		}
+	}
 }
 
 /* What a chain that has not ended waits for. */
@@ -266,7 +278,8 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->type = *type;
 	c->type.drop_arg = NULL;
 	c->sent = fl__chunk_type(&c->room, e, type, 1);
-	c->executor = e;
+	c->cells = e->cells;
+	fl__cells_keep(c->cells);
 	c->first = fl_future_ref(f);
 	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	int rc = fl_future_on_end(f, on_first_end, c);

@@ -5,7 +5,8 @@
  *   a timer is    when                                         leaves that
  *   idle          its place is in no heap                      start
  *   pending       its place is in `pending`                    withdraw(), make_call()
- *   running       it is call.timer; may be pending again       the end of its function
+ *   running       it is call.timer, of call.start; may be        the end of its function
+ *                 pending again
  *
  * Invariants
  *   1. All variables here and the fields of timers are read and written under `lock`. Functions run without it.
@@ -45,8 +46,10 @@ static struct fl__timers pending;
 static int64_t wakes_at;
 static fl_thread thread; /* not started: there is none */
 static bool unloading;
+static uint32_t starts; /* so many were made; wraps */
 static struct {
-	const fl_timer *timer; /* whose function runs; NULL: none */
+	const fl_timer *timer; /* whose function runs; NULL: none. It may be gone, and another there: */
+	uint32_t start;        /* its last */
 	uint64_t number;       /* of this call, or of the last */
 	uint64_t context;      /* that makes it */
 	bool stopped;          /* somebody waits for its end, to have the timer for himself */
@@ -67,9 +70,15 @@ static bool is_pending(const fl_timer *t)
 	return place_of(t)->back && !fl__is_forked(t->fork_);
 }
 
+/* Whether its function runs. */
+static bool is_called(const fl_timer *t)
+{
+	return call.timer == t && call.start == t->start_;
+}
+
 static bool is_idle(const fl_timer *t)
 {
-	return !is_pending(t) && call.timer != t;
+	return !is_pending(t) && !is_called(t);
 }
 
 /* Whether a timer's function calls. */
@@ -115,6 +124,7 @@ static void make_call(fl_timer *t, int64_t now)
 	if (t->period_ > 0)
 		await_next(t, deadline, now);
 	call.timer = t;
+	call.start = t->start_;
 	call.number++;
 	call.context = fl__ctx_get()->id;
 	call.stopped = false;
@@ -216,12 +226,17 @@ static int start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callbac
 	FL_LOCKED(&lock);
 	if (is_pending(t))
 		return -EBUSY;
-	if (call.timer == t && call.stopped)
+	const bool runs = is_called(t);
+	if (runs && call.stopped)
 		return -ECANCELED;
 	int rc = begin_thread();
 	if (rc != 0)
 		return rc;
-	*t = (fl_timer){.period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count};
+	starts += starts == UINT32_MAX ? 2 : 1; /* not 0: that is one which was never started */
+	*t = (fl_timer){
+	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = starts};
+	if (runs)
+		call.start = starts;
 	fl__timers_add(&pending, place_of(t), deadline);
 	if (deadline < wakes_at)
 		wake_thread();
@@ -248,7 +263,7 @@ int fl_timer_cancel(fl_timer *t)
 {
 	FL_LOCKED(&lock);
 	const bool withdrawn = withdraw(t);
-	if (call.timer == t && !in_a_call())
+	if (is_called(t) && !in_a_call())
 		return -EBUSY;
 	return withdrawn ? 0 : -EALREADY;
 }
@@ -282,7 +297,7 @@ int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel *cancel)
 {
 	FL_LOCKED(&lock);
 	(void)withdraw(t);
-	if (call.timer != t)
+	if (!is_called(t))
 		return 0;
 	if (in_a_call())
 		return -EDEADLK;

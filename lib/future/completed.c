@@ -3,7 +3,8 @@
  * As-completed: the calls, and the kind for futures. Each of these has a watch (watch.h) for as long as it was not handed out.
  *
  * Who waits and may run tasks helps with each future once, in the order of the array: `helped` goes on from where it was. What was
- * not pending then, or was another executor's, is left to others; so a step stays cheap, whatever the number.
+ * not pending then, or was another executor's, is left to others; so a step stays cheap, whatever the number. What depends on other
+ * tasks (a chain) may have something pending each time: with those, `followed` in number, every wait helps.
  */
 #include "completed.h"
 #include "../base/sys.h"
@@ -36,7 +37,7 @@ void fl_completed_free(fl_completed *c)
 struct futures {
 	fl_completed base;
 	struct fl__watches ws;
-	size_t n, helped;
+	size_t n, helped, followed;
 	struct fl__watch each[]; /* `future` is a reference; NULL: it was handed out, or stands further to the front */
 };
 
@@ -56,6 +57,7 @@ static int try_next(fl_completed *c, size_t *index)
 			return all->ws.left > 0 ? -EAGAIN : -ENODATA;
 	}
 	*index = (size_t)(w - all->each);
+	all->followed -= w->future->home->help != NULL;
 	fl_future_free(w->future);
 	w->future = NULL;
 	return 0;
@@ -66,6 +68,13 @@ static bool is_next(const struct fl__watches *ws)
 	return ws->first != NULL || ws->left == 0;
 }
 
+/* True when it has ended. */
+static bool help_with(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+{
+	fl__future_help(f, deadline, cancel);
+	return fl_future_try_wait(f) == 0;
+}
+
 /* Runs pending ones on this context, where it may, until one has ended. */
 static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
 {
@@ -73,10 +82,12 @@ static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
 		return;
 	while (all->helped < all->n) {
 		fl_future *f = all->each[all->helped++].future;
-		if (!f)
-			continue;
-		fl__future_help(f, deadline, cancel);
-		if (fl_future_try_wait(f) == 0)
+		if (f && help_with(f, deadline, cancel))
+			return;
+	}
+	for (size_t i = 0; i < all->n && all->followed > 0; i++) {
+		fl_future *f = all->each[i].future;
+		if (f && f->home->help && help_with(f, deadline, cancel))
 			return;
 	}
 }
@@ -161,8 +172,10 @@ int fl_futures_completed_create(fl_completed **made, fl_future *const *f, size_t
 	all->n = n;
 	fl__watches_init(&all->ws, "fl_completed");
 	for (size_t i = 0; i < n; i++)
-		if (set_add(&set, f, i))
+		if (set_add(&set, f, i)) {
 			all->each[i].future = fl_future_ref(f[i]);
+			all->followed += f[i]->home->help != NULL;
+		}
 	fl__free(set.places);
 	watch_all(all);
 	*made = &all->base;

@@ -133,26 +133,36 @@ static bool has_succeeded(const fl_future *f)
 	return (fl__load_acquire(&f->state) & (ENDED | CANCELLED)) == ENDED && f->error == 0;
 }
 
-static void release(fl_future *f)
+static void clean(fl_future *f)
 {
 	if (has_succeeded(f) && f->type->drop_result) /* in this order: the type of what was cancelled may be gone */
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
+}
+
+static void release(fl_future *f)
+{
+	clean(f);
 	f->home->release(f);
 }
 
-void fl_future_free(fl_future *f)
+bool fl__future_drop(fl_future *f)
 {
-	if (!f)
-		return;
 	/* relaxed: release() acquires. The last reference, when it has ended, is the caller's, and nobody can make another. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & ENDED) && seen / REF == 1)) {
 		/* release: the last one sees what all others did with it; pairs with has_succeeded() */
 		if (fl__sub_release(&f->state, REF) / REF > 1)
-			return;
+			return false;
 	}
-	release(f);
+	clean(f);
+	return true;
+}
+
+void fl_future_free(fl_future *f)
+{
+	if (f && fl__future_drop(f))
+		f->home->release(f);
 }
 
 /* Claiming. */
@@ -255,6 +265,14 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 	return list;
 }
 
+/* Without a scope: that of who happens to end the future is none of its callback's. */
+static void call(fl_future *f, fl_future_callback *callback, void *arg)
+{
+	fl_cancel *scope = fl_cancel_scope_set(NULL);
+	callback(f, arg);
+	(void)fl_cancel_scope_set(scope);
+}
+
 static void run_callbacks(fl_future *f, struct fl__callback *list)
 {
 	if (!list)
@@ -265,7 +283,7 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 	while (list) {
 		struct fl__callback *next = list->next;
 		const bool owned = list->owned;
-		list->call(f, list->arg);
+		call(f, list->call, list->arg);
 		if (owned)
 			fl__free(list);
 		list = next;
@@ -295,8 +313,11 @@ static void set_error(fl_future *f, int error, char *message)
 static void set_end(fl_future *f, int error, char *message)
 {
 	set_error(f, error, message);
-	if (f->type->drop_arg)
-		f->type->drop_arg(f->arg);
+	if (!f->type->drop_arg)
+		return;
+	fl_cancel *scope = fl_cancel_scope_set(NULL); /* as in call() */
+	f->type->drop_arg(f->arg);
+	(void)fl_cancel_scope_set(scope);
 }
 
 void fl__future_finish(fl_future *f, int error, char *message)
@@ -347,7 +368,7 @@ void fl__future_ask(fl_future *f)
 	fl__cancel_call(&calls);
 }
 
-bool fl__future_cancel_pending(fl_future *f)
+static bool cancel_pending(fl_future *f)
 {
 	if (!f->home->claim_cancel(f))
 		return false;
@@ -356,9 +377,17 @@ bool fl__future_cancel_pending(fl_future *f)
 	return true;
 }
 
-int fl_future_cancel(fl_future *f)
+bool fl__future_cancel_pending(fl_future *f)
 {
-	if (fl__future_cancel_pending(f))
+	(void)fl_future_ref(f); /* a callback may free the caller's */
+	const bool cancelled = cancel_pending(f);
+	fl_future_free(f);
+	return cancelled;
+}
+
+static int cancel(fl_future *f)
+{
+	if (cancel_pending(f))
 		return 0;
 	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
 	if (seen & ENDED)
@@ -367,6 +396,14 @@ int fl_future_cancel(fl_future *f)
 	if (f->home->asked)
 		f->home->asked(f);
 	return -EBUSY;
+}
+
+int fl_future_cancel(fl_future *f)
+{
+	(void)fl_future_ref(f); /* as above; what is told of a chain may run callbacks too */
+	const int rc = cancel(f);
+	fl_future_free(f);
+	return rc;
 }
 
 /* Adds `node` to the list; false when the future has ended. */
@@ -404,7 +441,7 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 			return 0;
 		fl__free(node);
 	}
-	callback(f, arg);
+	call(f, callback, arg);
 	return 0;
 }
 

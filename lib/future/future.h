@@ -125,6 +125,9 @@ bool fl__future_is_alone(const fl_future *f);
 /* Frees a reference, unless it is the last: then it returns false. For who may run no hook. */
 bool fl__future_free_shared(fl_future *f);
 
+/* fl_future_free(), but for the home's release(): true when that is the caller's to call. So that long rows of futures need no stack. */
+bool fl__future_drop(fl_future *f);
+
 /* On the stack of who runs the callbacks of a future. */
 struct fl__calling {
 	const fl_future *future;

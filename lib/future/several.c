@@ -16,10 +16,16 @@ size_t fl_futures_ended(fl_future *const *f, size_t n)
 	return ended;
 }
 
-/* One after the other: so a worker runs each that is pending, and nothing is needed for those that have ended. */
+/*
+ * One after the other, so that nothing is needed for those that have ended. Before it sleeps for any a worker helps with all: what
+ * the first waits for may be one of the others.
+ */
 static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel *cancel)
 {
 	int rc = 0;
+	for (size_t i = 0; i < n && fl__ctx_get()->help; i++)
+		if (fl_future_try_wait(f[i]) != 0)
+			fl__future_help(f[i], deadline, cancel);
 	for (size_t i = 0; i < n && rc == 0; i++)
 		rc = fl_future_wait_until(f[i], deadline, cancel);
 	return rc;
