@@ -237,3 +237,43 @@ FL_STRESS(pool_part, canceller, worker)
 	FL_ACCEPTABLE(s->rc == 0, "cancelled");
 	FL_ACCEPTABLE(s->rc != 0, "ran");
 }
+
+/* The same where the canceller's handle is the last, and is freed by the callback that its cancel calls. */
+struct pool_part_freed {
+	struct fl__pool *p;
+	fl_future *f;
+	int rc;
+};
+
+static void free_cancelled(fl_future *f, void *unused)
+{
+	(void)unused;
+	if (fl_future_get_state(f) == FL_CANCELLED)
+		fl_future_free(f);
+}
+
+FL_STRESS_SETUP(pool_part_freed)
+{
+	s->p = pool_of_actors(1, 0);
+	OK(nothing_submit(&s->p->base, &s->f));
+	OK(fl_future_on_end(s->f, free_cancelled, NULL));
+}
+
+FL_STRESS_ACTOR(pool_part_freed, canceller)
+{
+	s->rc = fl_future_cancel(s->f);
+	if (s->rc != 0)
+		fl_future_free(s->f);
+}
+
+FL_STRESS_ACTOR(pool_part_freed, worker)
+{
+	run_or_abandon(s->p, fl__backlog_take(&s->p->backlog));
+	fl_executor_free(&s->p->base);
+}
+
+FL_STRESS(pool_part_freed, canceller, worker)
+{
+	FL_ACCEPTABLE(s->rc == 0, "cancelled");
+	FL_ACCEPTABLE(s->rc != 0, "ran");
+}

@@ -226,3 +226,35 @@ FL_STRESS(then_worker, producer, owner)
 	FL_ACCEPTABLE(s->end == 7, "it has run it itself");
 	FL_FORBIDDEN(1, "another result");
 }
+
+/* then_freed: the executor of the next is freed while the first ends. */
+struct then_freed {
+	struct link link;
+	int end;
+};
+
+FL_STRESS_SETUP(then_freed)
+{
+	begin_link(&s->link);
+	chain(&s->link);
+}
+
+FL_STRESS_ACTOR(then_freed, producer)
+{
+	set_and_free(&s->link);
+}
+
+FL_STRESS_ACTOR(then_freed, owner)
+{
+	fl_executor_free(s->link.e);
+	s->end = end_of(s->link.next);
+	fl_future_free(s->link.f);
+	fl_future_free(s->link.next);
+}
+
+FL_STRESS(then_freed, producer, owner)
+{
+	FL_ACCEPTABLE(s->end == 7, "sent before");
+	FL_ACCEPTABLE(s->end == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "another end");
+}
