@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Chains: the next ends once, as it must, whoever comes first: the end of the first, or a cancel of either. */
-#include "cases.h"
+#include "pools.h"
 #include <fairlead/promise.h>
 #include <fairlead/task.h>
 #include <fairlead/then.h>
@@ -253,6 +253,50 @@ FL_STRESS_ACTOR(then_freed, owner)
 }
 
 FL_STRESS(then_freed, producer, owner)
+{
+	FL_ACCEPTABLE(s->end == 7, "sent before");
+	FL_ACCEPTABLE(s->end == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "another end");
+}
+
+/* The same of a thread executor, which a submit looks at once more when the task is in; its owner is the worker. */
+struct then_freed_pool {
+	struct link link;
+	struct fl__pool *p;
+	int end;
+};
+
+FL_STRESS_SETUP(then_freed_pool)
+{
+	s->p = pool_of_actors(1, 0);
+	OK(fl_promise_create(&s->link.p, sizeof(int), drop_result, &s->link.f));
+	s->link.e = &s->p->base;
+	chain(&s->link);
+}
+
+FL_STRESS_ACTOR(then_freed_pool, producer)
+{
+	set_and_free(&s->link);
+}
+
+static struct fl__cell *take_left(fl_executor *e)
+{
+	FL_LOCKED(&e->lock);
+	return e->ops->take(e);
+}
+
+FL_STRESS_ACTOR(then_freed_pool, owner)
+{
+	fl_executor_close(s->link.e);
+	for (struct fl__cell *cell; (cell = take_left(s->link.e)) != NULL;)
+		run_or_abandon(s->p, cell);
+	fl_executor_free(s->link.e);
+	s->end = end_of(s->link.next);
+	fl_future_free(s->link.f);
+	fl_future_free(s->link.next);
+}
+
+FL_STRESS(then_freed_pool, producer, owner)
 {
 	FL_ACCEPTABLE(s->end == 7, "sent before");
 	FL_ACCEPTABLE(s->end == -EPIPE, "refused");
