@@ -23,7 +23,7 @@ FL_BEGIN_DECLS
  *             ...                                             // f[i] has ended
  *
  * What is about futures is for any context; what is about fibers, for the thread of their loop. A fiber that somebody joins or
- * detaches meanwhile counts as ended.
+ * detaches meanwhile counts as ended. In a forked child nobody uses a fl_completed of its parent, nor frees it.
  */
 typedef enum fl_wait_what {
 	FL_ALL_ENDED,
