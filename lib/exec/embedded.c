@@ -101,7 +101,7 @@ static int submit(fl_executor *e, fl_task *task, const fl_task_type *type, const
                   const fl_submit_config *config)
 {
 	enum fl__admission place = FL__NO_PLACE;
-	int rc = e->places.bound > 0 ? fl__place_take(e, config, &place) : 0;
+	int rc = e->places.bound > 0 ? fl__place_take(e, config->room_deadline, config->cancel, &place) : 0;
 	if (rc != 0)
 		return rc;
 	struct fl__cell *cell = make_cell(e, task, type, arg, result, config);

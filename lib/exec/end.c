@@ -232,7 +232,8 @@ void fl_executor_free(fl_executor *e)
 	if (!e)
 		return;
 	if (would_hang(e, FL_FOREVER))
-		fl__panic("fl_executor_free", e, "called from one of its own tasks or their callbacks, or where nothing else could run");
+		fl__panic("fl_executor_free", e,
+		          "called from one of its own tasks or their callbacks, or where nothing else could run");
 	if (!fl__executor_is_forked(e)) {
 		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
 		fl__cells_shut(e->cells);

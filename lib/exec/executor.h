@@ -163,6 +163,10 @@ void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config);
 
+/* The same; a wait for room in a bounded backlog ends at `deadline`, or when `cancel` is requested. */
+int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                       const fl_submit_config *config, int64_t deadline, fl_cancel *cancel);
+
 /* The same, but whatever the bound of the backlog: for a task whose memory is there already. */
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config);
@@ -191,7 +195,7 @@ enum fl__admission {
 int fl__places_init(struct fl__places *places, const fl_executor_config *config);
 
 /* For a submit to a bounded executor: 0, and what it has; -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
-int fl__place_take(fl_executor *e, const fl_submit_config *config, enum fl__admission *place);
+int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place);
 
 void fl__place_give(fl_executor *e, enum fl__admission place);
 

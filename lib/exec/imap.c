@@ -3,7 +3,9 @@
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include <errno.h>
+#include <fairlead/cancel_callback.h>
 #include <fairlead/wait_any.h>
 #include <stdio.h>
 
@@ -56,7 +58,7 @@ static void stop_if_due(fl_imap *it)
 	if (it->stopped || !(requested || fl__is_past(it->deadline)))
 		return;
 	it->stopped = requested ? -ECANCELED : -ETIMEDOUT;
-	if (it->source.end == 0)
+	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	forget_held(it);
 	for (struct fl__batch *b = it->newest; b; b = b->prev) { /* so that no worker gets ahead of it */
@@ -152,10 +154,37 @@ static int await_any(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	return await_on(it, (fl_on)FL_ON_EVENT(&it->bell), deadline, cancel);
 }
 
+static void request(void *token)
+{
+	fl_cancel_request(token);
+}
+
+/* fill(), which waits for room in a bounded backlog as long as nothing is under way. A request of the iteration's token is 0. */
+static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel *cancel)
+{
+	fl_cancel either, *const around = fl__cancel_resolve(cancel, fl__ctx_get()); /* NULL: none */
+	fl_cancel_callback asked;
+	fl_cancel_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
+	const bool asks = it->cancel && fl_cancel_on_request(it->cancel, &asked, request, &either);
+	it->waiting = &either;
+	it->waiting_until = it->cancel ? fl__min_deadline(deadline, fl_cancel_deadline(it->cancel)) : deadline;
+	const int rc = fill(it);
+	it->waiting = NULL;
+	if (asks)
+		(void)fl_cancel_callback_remove(&asked); /* whether it was called */
+	fl_cancel_destroy(&either);
+	return rc == -ECANCELED && it->cancel && fl_cancel_requested(it->cancel) ? 0 : rc;
+}
+
+/* Whether a submit has failed only because it did not wait. */
+static bool lacks_room(const fl_imap *it, int rc)
+{
+	return rc == -ETIMEDOUT && !it->oldest && it->executor->places.bound > 0;
+}
+
 /* Makes a batch current, which may take time: 0; or why there is none. */
 static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 {
-	it->room_deadline = fl__min_deadline(deadline, it->deadline);
 	for (;;) {
 		int rc = fill(it);
 		struct fl__batch *b = fl__batch_over(it);
@@ -165,10 +194,13 @@ static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 			fl__batch_begin(it, b);
 			return 0;
 		}
-		if (!it->oldest)
-			return rc != 0 ? rc : it->source.end;
 		const int64_t limit = it->stopped ? deadline : fl__min_deadline(deadline, it->deadline);
-		rc = it->unordered ? await_any(it, limit, cancel) : await_oldest(it, limit, cancel);
+		if (!it->oldest && !lacks_room(it, rc))
+			return rc != 0 ? rc : it->source.end;
+		if (!it->oldest)
+			rc = fill_waiting(it, limit, cancel);
+		else
+			rc = it->unordered ? await_any(it, limit, cancel) : await_oldest(it, limit, cancel);
 		if (rc != 0 && (rc != -ETIMEDOUT || fl__is_past(deadline)))
 			return rc;
 	}
@@ -188,7 +220,9 @@ int fl_imap_next(fl_imap *it, size_t *index, void *result)
 int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
 	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);
-	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0) ? -EAGAIN : rc; /* no result; or not even room */
+	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0 || it->source.held > 0)
+	           ? -EAGAIN
+	           : rc; /* no result; or not even room */
 }
 
 int fl_imap_error(const fl_imap *it)
@@ -237,6 +271,8 @@ static int begin(fl_imap *it)
 	int rc = make_room(it);
 	if (rc == 0)
 		rc = fill(it);
+	if (lacks_room(it, rc))
+		rc = fill_waiting(it, it->deadline, NULL);
 	return it->oldest ? 0 : rc; /* what has begun goes on with less */
 }
 
@@ -245,7 +281,6 @@ static void configure(fl_imap *it, const fl_imap_config *config)
 	it->unordered = config->unordered;
 	it->calls = config->unordered || it->sent != it->type;
 	it->deadline = config->deadline ? config->deadline : FL_FOREVER;
-	it->room_deadline = it->deadline;
 	it->cancel = config->cancel == FL_SHIELDED ? NULL : config->cancel;
 	it->source.make = config->next;
 	it->source.state = config->state;

@@ -69,8 +69,9 @@ struct fl_imap {
 	bool calls;            /* futures have the callback */
 	int stopped;           /* by `deadline` or `cancel`: as what; 0: it is not */
 	int64_t deadline;      /* FL_FOREVER: none */
-	int64_t room_deadline; /* until when a submit waits for room in a bounded backlog, when nothing is under way */
 	fl_cancel *cancel;     /* NULL: none */
+	fl_cancel *waiting;    /* a submit waits for room until this is requested, or */
+	int64_t waiting_until; /* this passes; NULL: it does not wait */
 	/* Batches. */
 	struct fl__batch *free, *oldest, *newest, *current;
 	struct fl__batch *ready, *ready_last; /* unordered: those under way that are over */

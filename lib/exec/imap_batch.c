@@ -161,23 +161,23 @@ struct fl__batch *fl__batch_over(fl_imap *it)
 
 /* Submitting. */
 
-typedef int submit_function(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                            const fl_submit_config *config);
-
-/* Submits a batch: 0, or an error, and it is as it was. Waits for room in a bounded backlog only when nothing is under way. */
-static int submit(struct fl__batch *b, const void *args, submit_function *how)
+/* Submits a batch: 0, or an error, and it is as it was: -ETIMEDOUT where it does not wait for room in a bounded backlog. */
+static int submit(struct fl__batch *b, const void *args, bool beyond)
 {
 	enum { LONG_AGO = 1 };
 	fl_imap *it = b->it;
+	const uint32_t count = (uint32_t)b->count;
+	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
 	const fl_submit_config config = {
 	    .deadline = it->deadline == FL_FOREVER ? 0 : it->deadline,
-	    .room_deadline = it->oldest || it->room_deadline <= 0 ? LONG_AGO : it->room_deadline,
 	    .on_end = it->calls ? on_end : NULL,
 	    .on_end_arg = b,
 	};
 	if (it->calls)
 		fl__add_relaxed(&it->refs, 1); /* relaxed: the caller's own reference keeps it alive */
-	int rc = how(it->executor, it->sent, args, (uint32_t)b->count, &b->f, &config);
+	int rc = beyond ? fl__submit_beyond(it->executor, it->sent, args, count, &b->f, &config)
+	                : fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config,
+	                                     waits ? it->waiting_until : LONG_AGO, waits ? it->waiting : FL_SHIELDED);
 	if (rc != 0 && it->calls)
 		fl__imap_release(it);
 	return rc;
@@ -186,7 +186,7 @@ static int submit(struct fl__batch *b, const void *args, submit_function *how)
 int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count)
 {
 	struct fl__batch *b = new_batch(it, index, count);
-	int rc = submit(b, args, fl__submit);
+	int rc = submit(b, args, false);
 	if (rc == 0)
 		add_last(it, b);
 	else
@@ -202,7 +202,7 @@ static void split(fl_imap *it, struct fl__batch *b)
 	const size_t begin = b->good + 1;
 	struct fl__batch *rest = new_batch(it, b->index + begin, b->count - begin);
 	const void *args = fl__element(b->f->arg, begin, it->type->arg_size);
-	rest->error = it->stopped != 0 ? -ECANCELED : submit(rest, args, fl__submit_beyond);
+	rest->error = it->stopped != 0 ? -ECANCELED : submit(rest, args, true);
 	if (rest->error != 0) {
 		fl__imap_drop_args(it, b->f->arg, begin, b->count);
 		if (it->unordered)

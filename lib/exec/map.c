@@ -37,6 +37,7 @@ struct map {
 	size_t lowest;    /* index that failed; n: none. Written under `lock`. */
 	uint32_t stopped; /* the caller's wait has ended early */
 	uint32_t lock;    /* an fl__lock: guards `failure` */
+	fl_cancel over;   /* requested by the first runner that ends: no other need begin */
 	fl_map_error failure;
 };
 
@@ -92,8 +93,10 @@ static int runner(fl_task_ctx *ctx, const void *arg, void *result)
 	struct map *map = *(struct map *const *)arg;
 	for (;;) {
 		size_t chunk = fl__add_relaxed(&map->next, 1); /* relaxed: only uniqueness is asked for */
-		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx))
+		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx)) {
+			fl_cancel_request(&map->over);
 			return 0;
+		}
 		size_t begin = chunk * map->chunk;
 		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
 		/* relaxed: read when all runners have ended, which orders it */
@@ -109,12 +112,16 @@ static const fl_task_type runner_type = {
     .arg_align = _Alignof(struct map *),
 };
 
-/* Submits up to `n` runners; one is enough to go on with. Returns how many, or why there is none. */
+/*
+ * Submits up to `n` runners; one is enough to go on with, so a wait for room for another ends with the map. Returns how many, or why
+ * there is none.
+ */
 static int submit_runners(struct map *map, fl_future **runners, int n, const fl_submit_config *config)
 {
 	int rc = 0, count = 0;
 	while (count < n && rc == 0) {
-		rc = fl_submit_with(map->executor, &runner_type, &map, &runners[count], config);
+		rc = fl__submit_waiting(map->executor, &runner_type, &map, 1, &runners[count], config, config->deadline,
+		                        &map->over);
 		if (rc == 0)
 			count++;
 	}
@@ -174,6 +181,7 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
+	fl_cancel_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
 	int rc = submit_runners(map, runners, n, config);
 	if (rc > 0) {
 		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
@@ -187,6 +195,7 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	}
 	if (rc == FL_ETASK && error)
 		*error = map->failure;
+	fl_cancel_destroy(&map->over);
 	fl__free(runners);
 	return rc;
 }
@@ -211,8 +220,7 @@ static int map_by_reference(fl_executor *e, const fl_task_type *type, const void
 	    .chunks = n / chunk + (n % chunk != 0),
 	    .lowest = n,
 	};
-	fl_submit_config submit = {
-	    .deadline = config->deadline, .cancel = config->cancel, .room_deadline = config->deadline};
+	fl_submit_config submit = {.deadline = config->deadline, .cancel = config->cancel};
 	return run_map(&map, &submit, config->error);
 }
 

@@ -20,7 +20,7 @@ int fl__places_init(struct fl__places *places, const fl_executor_config *config)
 	return fl_sem_init(&places->free, config->backlog);
 }
 
-int fl__place_take(fl_executor *e, const fl_submit_config *config, enum fl__admission *place)
+int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place)
 {
 	struct fl__places *places = &e->places;
 	*place = FL__PLACE;
@@ -28,10 +28,8 @@ int fl__place_take(fl_executor *e, const fl_submit_config *config, enum fl__admi
 		return 0;
 	if (places->when_full == FL_FULL_REFUSE)
 		return -ENOBUFS;
-	if (places->when_full == FL_FULL_WAIT && !fl__run_serves(e)) {
-		const int64_t deadline = config->room_deadline != 0 ? config->room_deadline : FL_FOREVER;
-		return fl_sem_acquire_until(&places->free, deadline, config->cancel);
-	}
+	if (places->when_full == FL_FULL_WAIT && !fl__run_serves(e))
+		return fl_sem_acquire_until(&places->free, deadline != 0 ? deadline : FL_FOREVER, cancel);
 	*place = fl__run_depth(e) < DEPTH ? FL__HERE : FL__NO_PLACE;
 	return 0;
 }

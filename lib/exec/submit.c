@@ -50,10 +50,11 @@ static inline int submit(fl_executor *e, const fl_task_type *type, const void *a
 }
 
 static __attribute__((noinline)) int submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                    uint32_t count, fl_future **f, const fl_submit_config *config)
+                                                    uint32_t count, fl_future **f, const fl_submit_config *config,
+                                                    int64_t deadline, fl_cancel *cancel)
 {
 	enum fl__admission place;
-	int rc = fl__place_take(e, config, &place);
+	int rc = fl__place_take(e, deadline, cancel, &place);
 	if (rc != 0)
 		return rc;
 	rc = submit(e, type, arg, count, f, config, place);
@@ -73,8 +74,18 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->places.bound > 0, 0))
-		return submit_bounded(e, type, arg, count, f, config);
+		return submit_bounded(e, type, arg, count, f, config, config->room_deadline, config->cancel);
 	return submit(e, type, arg, count, f, config, FL__NO_PLACE);
+}
+
+int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
+                       const fl_submit_config *config, int64_t deadline, fl_cancel *cancel)
+{
+	const int rc = may_submit(e, type, count);
+	if (rc != 0)
+		return rc;
+	return e->places.bound > 0 ? submit_bounded(e, type, arg, count, f, config, deadline, cancel)
+	                           : submit(e, type, arg, count, f, config, FL__NO_PLACE);
 }
 
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,

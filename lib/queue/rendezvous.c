@@ -91,8 +91,9 @@ static struct fl__offer *offer_of(struct fl__node *node)
 
 static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	(void)item_size;
 	(void)config;
+	if (item_size > PTRDIFF_MAX)
+		return -EOVERFLOW;
 	*(struct rendezvous *)state = (struct rendezvous){.closed = false};
 	return 0;
 }

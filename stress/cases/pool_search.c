@@ -238,7 +238,16 @@ FL_STRESS(pool_part, canceller, worker)
 	FL_ACCEPTABLE(s->rc != 0, "ran");
 }
 
-/* The same where the canceller's handle is the last, and is freed by the callback that its cancel calls. */
+/* The same where the canceller's handle is the last, and is freed by the callback that its cancel calls. The task has memory of its own. */
+struct large {
+	char bytes[1000];
+};
+
+FL_TASK_STATIC(large_nothing, struct large, void)
+{
+	return arg->bytes[0];
+}
+
 struct pool_part_freed {
 	struct fl__pool *p;
 	fl_future *f;
@@ -255,7 +264,7 @@ static void free_cancelled(fl_future *f, void *unused)
 FL_STRESS_SETUP(pool_part_freed)
 {
 	s->p = pool_of_actors(1, 0);
-	OK(nothing_submit(&s->p->base, &s->f));
+	OK(large_nothing_submit(&s->p->base, (struct large){{0}}, &s->f));
 	OK(fl_future_on_end(s->f, free_cancelled, NULL));
 }
 

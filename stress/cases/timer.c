@@ -172,6 +172,7 @@ struct timer_restart {
 	struct restarting {
 		fl_timer t;
 		struct timer_restart *s;
+		int ended; /* plain: who stops it waits for that */
 	} * own;
 	int calls, refused, once_more;
 };
@@ -185,6 +186,7 @@ static void start_again(void *arg)
 	int rc = fl_timer_start(&own->t, 0, start_again, own);
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
 	s->refused += rc != 0;
+	own->ended++;
 }
 
 /* Nobody stops it any more. */
