@@ -22,6 +22,7 @@ FL_TEST(queue_create_refuses_a_bad_config)
 	FL_RC(fl_queue_create(&q, PTRDIFF_MAX / 8, &(fl_queue_config){.capacity = FL_UNBOUNDED}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 1, &(fl_queue_config){.capacity = (size_t)PTRDIFF_MAX + 1}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, SIZE_MAX / 2, &(fl_queue_config){.capacity = 2}), -EOVERFLOW);
+	FL_RC(fl_queue_create(&q, SIZE_MAX, &(fl_queue_config){.capacity = FL_RENDEZVOUS}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, 16, &(fl_queue_config){.capacity = PTRDIFF_MAX / 16 + 1}), -EOVERFLOW);
 	FL_RC(fl_queue_create(&q, PTRDIFF_MAX / 1024 + 1, NULL), -EOVERFLOW);
 	assert_ptr_equal(q, untouched);

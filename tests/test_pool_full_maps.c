@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Maps in the bounded backlog of a thread executor: what they wait for, and what ends that. */
+#include "fl_pool.h"
+#include <fairlead/imap.h>
+
+FL_TASK(full_plus_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static fl_executor *bounded(unsigned workers)
+{
+	fl_executor *e = NULL;
+	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = workers, .backlog = 1}));
+	return e;
+}
+
+/* An executor whose only worker is held, and whose only place is taken. */
+struct full {
+	fl_executor *e;
+	fl_future *held;
+	struct gate gate;
+};
+
+static void fill(struct full *full)
+{
+	full->gate = (struct gate){0};
+	full->held = hold_worker(full->e, &full->gate);
+	FL_OK(full_plus_one_submit(full->e, 1, NULL));
+}
+
+/* One runner does it all, the second stands in the backlog, and there is no room for the third as long as the others are held. */
+FL_TEST(full_map_needs_no_room_for_what_is_done)
+{
+	enum { N = 6 };
+	FL_SCOPED(fl_executor) *e = bounded(3);
+	struct gate gates[2] = {{FL_EVENT_INIT, FL_EVENT_INIT}, {FL_EVENT_INIT, FL_EVENT_INIT}};
+	fl_future *held[2] = {hold_worker(e, &gates[0]), hold_worker(e, &gates[1])};
+	int in[N] = {1, 2, 3, 4, 5, 6}, out[N] = {0};
+	FL_OK(full_plus_one_map(e, in, N, out, &(fl_map_config){.chunk = 1}));
+	for (int i = 0; i < N; i++)
+		assert_int_equal(out[i], i + 2);
+	for (int i = 0; i < 2; i++)
+		let_go(&gates[i], held[i]);
+}
+
+FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
+{
+	struct full full = {.e = bounded(1)};
+	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	int in = 1, out = 0;
+	fill(&full);
+	fl_cancel_request(&scope);
+	{
+		FL_CANCEL_SCOPE(&scope);
+		FL_RC(full_plus_one_map(full.e, &in, 1, &out,
+		                        &(fl_map_config){.cancel = FL_SHIELDED, .deadline = fl_after(FL_MS(1))}),
+		      -ETIMEDOUT);
+		FL_RC(full_plus_one_map(full.e, &in, 1, &out, NULL), -ECANCELED);
+	}
+	let_go(&full.gate, full.held);
+	fl_executor_free(full.e);
+}
+
+/* An iteration of which three elements came from a generator, two at a time, and two were given out before all is full. */
+struct three {
+	struct full full;
+	fl_imap *it;
+	fl_cancel stop;
+	int made;
+};
+
+static int make_three(void *state, void *arg)
+{
+	struct three *t = state;
+	if (t->made == 3)
+		return 0;
+	*(int *)arg = ++t->made;
+	return 1;
+}
+
+static void begin_three(struct three *t)
+{
+	int out;
+	*t = (struct three){.full.e = bounded(1), .stop = FL_CANCEL_INIT};
+	FL_OK(fl_imap_create(
+	    &t->it, t->full.e, &full_plus_one, NULL, 0,
+	    &(fl_imap_config){.next = make_three, .state = t, .chunk = 2, .window = 2, .cancel = &t->stop}));
+	for (int i = 0; i < 2; i++)
+		FL_OK(fl_imap_next(t->it, NULL, &out));
+	fill(&t->full);
+}
+
+static void end_three(struct three *t)
+{
+	let_go(&t->full.gate, t->full.held);
+	fl_imap_free(t->it);
+	fl_executor_free(t->full.e);
+	fl_cancel_destroy(&t->stop);
+}
+
+FL_TEST(full_imap_waits_for_room_until_its_call_is_cancelled)
+{
+	struct three t;
+	FL_SCOPED(fl_cancel) requested = FL_CANCEL_INIT;
+	int out = 0;
+	begin_three(&t);
+	FL_RC(fl_imap_try_next(t.it, NULL, &out), -EAGAIN);
+	fl_cancel_request(&requested);
+	FL_RC(fl_imap_next_until(t.it, NULL, &out, FL_FOREVER, &requested), -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&requested);
+		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED);
+		FL_RC(fl_imap_next_until(t.it, NULL, &out, fl_after(FL_MS(1)), FL_SHIELDED), -ETIMEDOUT);
+	}
+	fl_event_set(&t.full.gate.open);
+	FL_OK(fl_imap_next(t.it, NULL, &out)); /* nothing was lost */
+	assert_int_equal(out, 4);
+	FL_RC(fl_imap_next(t.it, NULL, &out), -ENODATA);
+	end_three(&t);
+}
+
+static int await_next(void *three)
+{
+	struct three *t = three;
+	int out;
+	return fl_imap_next(t->it, NULL, &out);
+}
+
+FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
+{
+	for (int waits = 0; waits < 2; waits++) {
+		struct three t;
+		fl_thread thread;
+		int rc = 0, out;
+		begin_three(&t);
+		if (waits) {
+			FL_OK(fl_thread_start(&thread, await_next, &t, NULL));
+			FL_WAIT_FOR(seam_sleepers() == 2); /* it, and the worker */
+		}
+		fl_cancel_request(&t.stop);
+		if (waits) {
+			FL_OK(fl_thread_join(&thread, &rc));
+			FL_RC(rc, -ECANCELED);
+		}
+		FL_RC(fl_imap_next(t.it, NULL, &out), -ECANCELED); /* the third was made, and not given out */
+		end_three(&t);
+	}
+}
