@@ -30,19 +30,58 @@ static void fill(struct full *full)
 	FL_OK(full_plus_one_submit(full->e, 1, NULL));
 }
 
-/* One runner does it all, the second stands in the backlog, and there is no room for the third as long as the others are held. */
+/*
+ * All workers but one are held. That one does the whole map, and takes up a task that waits for the map's caller; who in turn has to wait
+ * for room for runners, of which none is needed any more.
+ */
+enum { WORKERS = 6, ELEMENTS = 6 };
+
+struct busy {
+	fl_executor *e;
+	fl_event begun;
+	struct gate last;
+};
+
+static struct busy busy;
+
+FL_TASK(full_plus_one_late, int, int)
+{
+	if (*arg == 0) {
+		fl_event_set(&busy.begun);
+		FL_WAIT_FOR(seam_sleepers() ==
+		            WORKERS - 1 + 2); /* the held ones; who maps, and who submits: for room */
+	}
+	*result = *arg + 1;
+	return 0;
+}
+
+static int submit_last(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_event_wait(&busy.begun) == 0);
+	return hold_submit(busy.e, &busy.last, NULL);
+}
+
 FL_TEST(full_map_needs_no_room_for_what_is_done)
 {
-	enum { N = 6 };
-	FL_SCOPED(fl_executor) *e = bounded(3);
-	struct gate gates[2] = {{FL_EVENT_INIT, FL_EVENT_INIT}, {FL_EVENT_INIT, FL_EVENT_INIT}};
-	fl_future *held[2] = {hold_worker(e, &gates[0]), hold_worker(e, &gates[1])};
-	int in[N] = {1, 2, 3, 4, 5, 6}, out[N] = {0};
-	FL_OK(full_plus_one_map(e, in, N, out, &(fl_map_config){.chunk = 1}));
-	for (int i = 0; i < N; i++)
-		assert_int_equal(out[i], i + 2);
-	for (int i = 0; i < 2; i++)
+	FL_SCOPED(fl_executor) *e = bounded(WORKERS);
+	struct gate gates[WORKERS - 1];
+	fl_future *held[WORKERS - 1];
+	int in[ELEMENTS] = {0, 1, 2, 3, 4, 5}, out[ELEMENTS] = {0}, rc = -1;
+	fl_thread t;
+	memset(gates, 0, sizeof gates);
+	busy = (struct busy){.e = e};
+	for (int i = 0; i < WORKERS - 1; i++)
+		held[i] = hold_worker(e, &gates[i]);
+	FL_OK(fl_thread_start(&t, submit_last, NULL, NULL));
+	FL_OK(full_plus_one_late_map(e, in, ELEMENTS, out, &(fl_map_config){.chunk = 1}));
+	for (int i = 0; i < ELEMENTS; i++)
+		assert_int_equal(out[i], i + 1);
+	fl_event_set(&busy.last.open);
+	for (int i = 0; i < WORKERS - 1; i++)
 		let_go(&gates[i], held[i]);
+	FL_OK(fl_thread_join(&t, &rc));
+	FL_OK(rc);
 }
 
 FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
