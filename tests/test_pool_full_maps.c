@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Maps in the bounded backlog of a thread executor: what they wait for, and what ends that. */
+#include "fl_line.h"
 #include "fl_pool.h"
+
+#include "exec/executor.h"
 #include <fairlead/imap.h>
 
 FL_TASK(full_plus_one, int, int)
@@ -44,12 +47,20 @@ struct busy {
 
 static struct busy busy;
 
+/* So many wait for room, behind one task in the backlog. */
+static bool stand_in_line(unsigned n)
+{
+	fl_executor_stats stats;
+	FL_CHECK(fl_executor_get_stats(busy.e, &stats) == 0);
+	return stats.waiting == 1 && fl_test_in_line(&busy.e->places.free) == n;
+}
+
 FL_TASK(full_plus_one_late, int, int)
 {
 	if (*arg == 0) {
+		FL_WAIT_FOR(stand_in_line(1)); /* who maps, with its second runner in the backlog */
 		fl_event_set(&busy.begun);
-		FL_WAIT_FOR(seam_sleepers() ==
-		            WORKERS - 1 + 2); /* the held ones; who maps, and who submits: for room */
+		FL_WAIT_FOR(stand_in_line(2));
 	}
 	*result = *arg + 1;
 	return 0;
