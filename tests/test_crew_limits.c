@@ -16,10 +16,28 @@ static int64_t *ahead; /* in the arena: at its very beginning */
 static unsigned looks; /* sleeps until some time */
 static int64_t (*real_now)(void);
 static int (*real_watch_wait)(int epoll, struct epoll_event *events, int n, int ms);
+static int (*real_futex_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
+static int (*real_shared_wait)(const uint32_t *word, uint32_t expected, int64_t deadline);
 
 static int64_t now_ahead(void)
 {
 	return real_now() + fl__load_relaxed(ahead); /* relaxed: a number */
+}
+
+/* The system's clock for one of ours, so that who sleeps for a moment does so. */
+static int64_t of_the_system(int64_t deadline)
+{
+	return deadline == FL_FOREVER ? deadline : deadline - fl__load_relaxed(ahead); /* relaxed: a number */
+}
+
+static int futex_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return real_futex_wait(word, expected, of_the_system(deadline));
+}
+
+static int shared_wait_ahead(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	return real_shared_wait(word, expected, of_the_system(deadline));
 }
 
 static int watch_wait_in_steps(int epoll, struct epoll_event *events, int n, int ms)
@@ -37,7 +55,11 @@ __attribute__((constructor)) static void clock_begin(void)
 	FL_CHECK(fl_test_arena_used > 0 || FL_IN_ARENA(int64_t, 1) == ahead); /* or another has made it */
 	real_now = fl__sys.now;
 	real_watch_wait = fl__fd_sys.watch_wait;
+	real_futex_wait = fl__sys.futex_wait;
+	real_shared_wait = fl__sys.shared_wait;
 	fl__sys.now = now_ahead;
+	fl__sys.futex_wait = futex_wait_ahead;
+	fl__sys.shared_wait = shared_wait_ahead;
 	fl__fd_sys.watch_wait = watch_wait_in_steps;
 }
 
