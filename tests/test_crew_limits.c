@@ -6,6 +6,7 @@
 #include "base/sys.h"
 #include "future/future.h"
 #include "process/fd_sys.h"
+#include "process/os.h"
 
 /*
  * The clock of all our processes can be put forward. So it is the case that says when a task runs for too long, not a machine on
@@ -57,6 +58,7 @@ __attribute__((constructor)) static void clock_begin(void)
 	real_watch_wait = fl__fd_sys.watch_wait;
 	real_futex_wait = fl__sys.futex_wait;
 	real_shared_wait = fl__sys.shared_wait;
+	fl__os.patience = FL_S(1000000); /* a start has time, also while the clock is put forward */
 	fl__sys.now = now_ahead;
 	fl__sys.futex_wait = futex_wait_ahead;
 	fl__sys.shared_wait = shared_wait_ahead;
