@@ -206,6 +206,7 @@ FL_STRESS_ACTOR(timer_restart, user)
 {
 	OK(fl_timer_start(&s->own->t, 0, start_again, s->own));
 	OK(fl_timer_stop(&s->own->t));
+	FL_STRESS_CHECK(s->own->ended <= s->calls);
 	OK(fl_timer_destroy(&s->own->t));
 	OK(fl_timer_start(&s->own->t, 0, start_once_more, s->own));
 	OK(fl_timer_join(&s->own->t));
