@@ -51,6 +51,16 @@ FL_TEST(shm_barrier_of_one_never_waits)
 	give_back(b);
 }
 
+FL_TEST(shm_barrier_try_wait_does_not_arrive)
+{
+	fl_shm_barrier *b = barrier_for(2);
+	for (int i = 0; i < 3; i++) {
+		FL_RC(fl_shm_barrier_try_wait(b), -EAGAIN);
+		assert_int_equal(fl_shm_barrier_waiting(b), 0);
+	}
+	give_back(b);
+}
+
 /* -EBUSY: one who has arrived is still in the monitor, and stands still there. */
 static int try_wait(fl_shm_barrier *b)
 {
