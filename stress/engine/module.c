@@ -187,12 +187,22 @@ __attribute__((visibility("default"))) void fl_stress_register_setup(const char 
 	setups = s;
 }
 
-const struct lab_test *lab_tests(void)
+/* Gives each setup to its test once both are registered: a module's constructors may register either of them first. */
+static void attach_setups(void)
 {
-	for (const struct setup *s = setups; s; s = s->next)
+	while (setups) {
+		struct setup *s = setups;
 		for (struct lab_test *t = tests; t; t = t->next)
 			if (t->module == s->module && strcmp(t->test->name, s->test) == 0)
 				t->setup = s->call;
+		setups = s->next;
+		free(s);
+	}
+}
+
+const struct lab_test *lab_tests(void)
+{
+	attach_setups();
 	return tests;
 }
 
