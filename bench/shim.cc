@@ -18,7 +18,6 @@
 namespace
 {
 
-constexpr int repetitions = 5;
 constexpr int full_ms = 250, quick_least_part = 6; // of one repetition, at least
 constexpr int quick_part = 5;                      // of a fixed number of operations, of a span
 
@@ -72,7 +71,7 @@ class Bench
 		pthread_barrier_init(&ended_, nullptr, static_cast<unsigned>(lanes_.size()));
 	}
 
-	void add(bool quick)
+	void add(bool quick, int repetitions)
 	{
 		auto *b = benchmark::RegisterBenchmark(entry_.name, [this](benchmark::State &state) { run(state); });
 		b->Threads(static_cast<int>(lanes_.size()));
@@ -271,7 +270,7 @@ class LineReporter : public benchmark::BenchmarkReporter
 
 } // namespace
 
-int bench_measure(const bench_entry *entries, size_t count, bool quick, const char *out)
+int bench_measure(const bench_entry *entries, size_t count, bool quick, int repetitions, const char *out)
 {
 #ifndef __OPTIMIZE__
 	std::fputs("fairlead-bench: built without optimisation: these figures mean nothing\n", stderr);
@@ -288,7 +287,7 @@ int bench_measure(const bench_entry *entries, size_t count, bool quick, const ch
 	std::list<Bench> benches;
 	size_t width = 0;
 	for (size_t i = 0; i < count; i++) {
-		benches.emplace_back(entries[i]).add(quick);
+		benches.emplace_back(entries[i]).add(quick, repetitions);
 		width = std::max(width, std::string(entries[i].name).size());
 	}
 	LineReporter lines(width);

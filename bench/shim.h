@@ -95,10 +95,10 @@ typedef struct bench_entry {
 } bench_entry;
 
 /*
- * Measures `count` entries, their repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in
+ * Measures `count` entries so many times, the repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in
  * the file `out` unless that is NULL. Returns the exit status.
  */
-int bench_measure(const bench_entry *entries, size_t count, bool quick, const char *out);
+int bench_measure(const bench_entry *entries, size_t count, bool quick, int repetitions, const char *out);
 
 /* Two cache lines: adjacent ones are fetched together. */
 #define BENCH_LINE 128
