@@ -164,7 +164,7 @@ FL_TEST(crew_survives_a_worker_that_scribbles)
 	fl_future *after[OTHERS];
 	FL_OK(fl_process_executor_create(&bad, &(fl_executor_config){.workers = 1, .name = "bad"}));
 	FL_OK(fl_process_executor_create(&good, &(fl_executor_config){.workers = 1, .name = "good"}));
-	for (unsigned trial = 0; trial < TRIALS; trial++)
+	for (unsigned trial = 0; trial < fl_test_scaled(TRIALS); trial++)
 		assert_true(try_once(bad, good, trial));
 	submit_some(bad, answer_seed, after); /* it serves as well as ever */
 	expect_right(answer_seed, after);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A thousand threads at one queue, and at one executor, with deadlines and cancels in flight, and an end in the middle of it
- * all. Every item and every task has a record; when the dust has settled each of them must add up.
+ * A thousand threads, or a hundred where code is slow, use one queue, or one executor, with deadlines and cancels in
+ * flight. The queue or the executor ends while they do. Every item and every task has a record, and all records must add up.
  */
 #include "fl_test.h"
 #include <fairlead/task.h>
@@ -40,6 +40,11 @@ struct hand {
 
 static struct hand hands[THREADS];
 
+static unsigned threads(void)
+{
+	return fl_test_scaled(THREADS);
+}
+
 static void offer(struct hand *h, fl_cancel *token)
 {
 	FL_LOCKED(&h->lock);
@@ -51,7 +56,7 @@ static void request_some(struct hand *h)
 {
 	if (roll(&h->seed, 4) != 0)
 		return;
-	struct hand *other = &hands[roll(&h->seed, THREADS)];
+	struct hand *other = &hands[roll(&h->seed, threads())];
 	FL_LOCKED(&other->lock);
 	if (other->token)
 		fl_cancel_request(other->token);
@@ -66,7 +71,7 @@ static void begin_hammer(void)
 
 static void start_hands(fl_thread_function *function, unsigned rounds)
 {
-	for (unsigned i = 0; i < THREADS; i++) {
+	for (unsigned i = 0; i < threads(); i++) {
 		hands[i].id = i;
 		hands[i].seed = i * 2654435761u + 12345;
 		hands[i].rounds = fl_test_scaled(rounds);
@@ -76,7 +81,7 @@ static void start_hands(fl_thread_function *function, unsigned rounds)
 
 static void join_hands(void)
 {
-	for (unsigned i = 0; i < THREADS; i++) {
+	for (unsigned i = 0; i < threads(); i++) {
 		int rc = 77;
 		FL_OK(fl_thread_join(&hands[i].thread, &rc));
 		FL_OK(rc);
@@ -215,10 +220,10 @@ static void run_queue_hammer(bool at_once)
 	begin_hammer();
 	const fl_queue_config config = {.capacity = 61, .drop = drop_item, .drop_arg = &dropped};
 	FL_OK(fl_queue_create(&q, sizeof(unsigned), &config));
-	for (unsigned i = 0; i < THREADS; i++)
+	for (unsigned i = 0; i < threads(); i++)
 		hands[i].q = q;
 	start_hands(hammer_at_queue, ROUNDS);
-	FL_WAIT_FOR(READ(&steps) >= THREADS * fl_test_scaled(ROUNDS) / 2);
+	FL_WAIT_FOR(READ(&steps) >= threads() * fl_test_scaled(ROUNDS) / 2);
 	if (at_once)
 		(void)fl_queue_close_now(q);
 	else
@@ -397,10 +402,10 @@ static void run_executor_hammer(int (*create)(fl_executor **, const fl_executor_
 	begin_hammer();
 	memset(stops, 0, sizeof stops);
 	FL_OK(create(&e, &(fl_executor_config){.workers = WORKERS}));
-	for (unsigned i = 0; i < THREADS; i++)
+	for (unsigned i = 0; i < threads(); i++)
 		hands[i].e = e;
 	start_hands(hammer_at_executor, ROUNDS);
-	FL_WAIT_FOR(READ(&steps) >= THREADS * fl_test_scaled(ROUNDS) / 2);
+	FL_WAIT_FOR(READ(&steps) >= threads() * fl_test_scaled(ROUNDS) / 2);
 	if (cancel)
 		(void)fl_executor_cancel(e);
 	else

@@ -286,7 +286,7 @@ static int start_next(void *left)
 
 FL_TEST(loop_dump_of_a_long_line)
 {
-	FL_OK(fl_loop_run(start_next, &(int){3000}));
+	FL_OK(fl_loop_run(start_next, &(int){(int)fl_test_scaled(3000)}));
 	assert_int_equal(depth_of(dumped, "main"), 2);
 }
 

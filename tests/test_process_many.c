@@ -39,7 +39,7 @@ FL_TEST(process_thousand_starts_leave_nothing)
 	start_program();
 	FL_WAIT_FOR(process_children_of(getpid()) == 1);
 	const size_t fds = process_fds();
-	for (unsigned i = 0; i < 1000; i++)
+	for (unsigned i = 0; i < fl_test_scaled(1000); i++)
 		start_and_join(FL_PROCESS_ZYGOTE, (int)(i % 200));
 	for (unsigned i = 0; i < fl_test_scaled(1000); i++) {
 		if (process_can(FL_PROCESS_FORK))

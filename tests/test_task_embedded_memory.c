@@ -46,7 +46,7 @@ CONFORMANCE(embedded_takes_no_memory)
 	fl_task task = FL_TASK_INIT;
 	bump_times(e, &task, 1);
 	const int before = counted(&allocations);
-	bump_times(e, &task, (int)fl_test_scaled(100000));
+	bump_times(e, &task, (int)fl_test_scaled(20000));
 	if (!kind->one_thread)
 		assert_int_equal(counted(&allocations), before);
 	fl__store_release(&forbidden, 1);

@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import xml.dom.minidom
 
+import mutants
 from consumers import expect, Failure, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -363,12 +364,19 @@ def installed(tool):
         expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
 
 
+def mutants_fit_the_source(tool):
+    """Each mutant of stress/mutants applies to the library as it is, and its scenario exists."""
+    complaints = mutants.complaints(tool.names())
+    if complaints:
+        raise Failure("\n".join(complaints))
+
+
 def cases(source, build, wanted):
     """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
     tool = Tool(source, build)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
                   for f in (usage, statuses, skipped, newcomer, crash, lin, campaign, campaign_tasks, soak, files,
-                            installed)]
+                            installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
     litmus = []

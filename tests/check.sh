@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: BSD-2-Clause
+# shellcheck shell=sh disable=SC2154 # root, build, release and packages_* are those of ./dev, which reads this file
+# The steps of `./dev check`: each step is a function that prints what is wrong and returns whether all is well.
+
+# In the order in which they begin: the longest first, so that they overlap well.
+check_steps="tidy tsan gcc asan clang $targets format"
+all_features="tests stress examples bench"
+check_since= # a commit: only what changed since then
+
+step_title() {
+	case $1 in
+	format) echo "format" ;;
+	tidy) echo "static analysis and warnings of clang" ;;
+	gcc) echo "gcc, warnings as errors; ./dev test; the demo" ;;
+	clang) echo "unit tests built by clang" ;;
+	asan) echo "ASan and UBSan; the public interface" ;;
+	tsan) echo "TSan" ;;
+	aarch64 | armhf) echo "$1, under qemu-user" ;;
+	esac
+}
+
+packages_of() {
+	case $1 in
+	format) echo clang-format ;;
+	tidy) echo "$packages_all clang clang-tidy" ;;
+	gcc) echo "$packages_all ccache" ;;
+	clang) echo "$packages_all ccache clang" ;;
+	asan | tsan) echo "$packages_test ccache" ;;
+	aarch64) echo "$packages_on $packages_aarch64" ;;
+	armhf) echo "$packages_on $packages_armhf" ;;
+	esac
+}
+
+# unit DIR OPTION...: the unit tests of a build; with --since those that a change can break.
+unit() {
+	"$root/tests/run" --build "$@" --only unit ${check_since:+--since "$check_since"}
+}
+
+step_format() {
+	find "$root/include" "$root/lib" "$root/tests" "$root/docs" "$root/bench" "$root/stress" \
+		\( -name '*.c' -o -name '*.h' -o -name '*.cc' \) -print0 |
+		xargs -0 clang-format --dry-run -Werror
+}
+
+# Also clang's own warnings, of all sources.
+step_tidy() {
+	# shellcheck disable=SC2086 # a list of words
+	CC=clang CXX=clang++ configure "$build/tidy" $all_features
+	make "$build/tidy" build.ninja
+	"$root/tests/tidy.py" "$build/tidy"
+}
+
+# The build of `./dev test`, with all else that there is, and with warnings as errors from now on.
+step_gcc() {
+	# shellcheck disable=SC2086 # a list of words
+	configure "$release" $all_features werror
+	make "$release"
+	"$root/docs/examples/test_demo.py" "$demo"
+	"$root/dev" test ${check_since:+--since "$check_since"}
+}
+
+# Step tidy has clang's warnings of everything else.
+step_clang() {
+	CC=clang CXX=clang++ configure "$build/clang" tests -- -Dwerror=true
+	make "$build/clang" test-programs
+	unit "$build/clang"
+	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ cxx17 headers_alone
+}
+
+# sanitized DIR OPTION...: builds the unit tests with a sanitizer.
+sanitized() {
+	dir=$1
+	shift
+	configure "$dir" tests -- "$@"
+	make "$dir" test-programs
+}
+
+# Without optimisation, which could remove what UBSan would find, and with the coverage that the check of the interface reads.
+step_asan() {
+	sanitized "$build/asan" --buildtype debug -Db_sanitize=address,undefined -Db_coverage=true
+	find "$build/asan" -name '*.gcda' -delete
+	ASAN_OPTIONS=detect_stack_use_after_return=1:detect_leaks=1 UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+		unit "$build/asan" --timeout 300
+	if [ -z "$check_since" ]; then
+		"$root/tests/check_api.py" --build "$build/asan"
+	else
+		"$root/tests/check_api.py"
+	fi
+}
+
+# TSan waits at the end of each process for races with threads that still run: 20 ms instead of a second. The address
+# space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
+step_tsan() {
+	sanitized "$build/tsan" --buildtype debug -Doptimization=1 -Db_sanitize=thread
+	fixed=
+	if setarch -R true 2>/dev/null; then
+		fixed='setarch -R'
+	fi
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 \
+		$fixed "$root/tests/run" --build "$build/tsan" --only unit --timeout 300 ${check_since:+--since "$check_since"}
+}
+
+step_aarch64() {
+	on aarch64 ${check_since:+--since "$check_since"}
+}
+
+step_armhf() {
+	on armhf ${check_since:+--since "$check_since"}
+}
+
+# check_one NAME: runs one step. Prints one line, and the end of the step's output when it failed; notes what it cost.
+check_one() {
+	log_of_step=$build/check-$1.log
+	began=$(date +%s)
+	set +e # in a condition the step itself would run without -e
+	(
+		set -e
+		"step_$1"
+	) >"$log_of_step" 2>&1 </dev/null
+	step_status=$?
+	set -e
+	took=$(($(date +%s) - began))
+	case $step_status in
+	0) result=ok ;;
+	77) result=skipped ;;
+	*) result=FAILED ;;
+	esac
+	times >"$build/check-$1.times" # of the shell and, in the second line, of its children; not in a pipe, which has none
+	cpu=$(awk -F '[ms ]+' 'NR == 2 { printf "%.0f", $1 * 60 + $2 + $3 * 60 + $4 }' "$build/check-$1.times")
+	count=$(grep -E '^[0-9]+ passed, [0-9]+ failed' "$log_of_step" | awk -F '[ ,]+' '{ p += $1; f += $3; s += $5 }
+		END { if (NR) print "  (" p " passed, " f " failed" (s ? ", " s " skipped" : "") ")" }')
+	printf '%-9s %6s s %6s s  %s\n' "$1" "$took" "$cpu" "$result" >"$build/check-$1.cost"
+	{
+		printf '%-46s%-7s  %s s%s\n' "$(step_title "$1")" $result $took "$count"
+		[ $result != FAILED ] || {
+			tail -n 60 "$log_of_step" | sed 's/^/    /'
+			echo "    all of it: build/check-$1.log"
+		}
+	} >"$build/check-$1.said"
+	cat "$build/check-$1.said"
+	[ $result != FAILED ]
+}
+
+# check [--since COMMIT] [STEP...]: runs the steps, two at once, and prints what each has cost.
+check() {
+	one=
+	if [ "${1:-}" = --one ]; then # from here: one of the steps, by itself
+		one=$2
+		shift 2
+	fi
+	steps=
+	while [ $# -gt 0 ]; do
+		case $1 in
+		--since)
+			[ $# -gt 1 ] || bad_usage "check: --since which commit?"
+			check_since=$2
+			shift
+			;;
+		--since=*) check_since=${1#--since=} ;;
+		*)
+			case " $check_steps " in
+			*" $1 "*) steps="$steps $1" ;;
+			*) bad_usage "check: no step is called '$1': $check_steps" ;;
+			esac
+			;;
+		esac
+		shift
+	done
+	if [ -n "$one" ]; then
+		check_one "$one"
+		exit
+	fi
+	if [ -n "$check_since" ]; then
+		git -C "$root" rev-parse --verify --quiet "$check_since^{commit}" >/dev/null || bad_usage "check: there is no commit '$check_since'"
+	fi
+	steps=${steps:-$check_steps}
+	packages=
+	for name in $steps; do
+		packages="$packages $(packages_of "$name")"
+	done
+	# shellcheck disable=SC2086 # a list of words
+	need $packages
+	mkdir -p "$build"
+	rm -f "$build"/check-*.cost "$build"/check-*.said
+	CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 # objects are the same wherever the clone lies
+	export CCACHE_BASEDIR CCACHE_NOHASHDIR
+	check_began=$(date +%s)
+	check_status=0
+	# shellcheck disable=SC2086 # a list of words
+	printf '%s\n' $steps | FL_NO_INSTALL=1 xargs -P 2 -I STEP "$root/dev" check --one STEP ${check_since:+--since "$check_since"} || check_status=1
+	printf '\n%-9s %8s %8s\n' step time CPU
+	cat "$build"/check-*.cost | sort -k 2 -n -r
+	printf '%-9s %6s s\n' all $(($(date +%s) - check_began))
+	exit $check_status
+}
