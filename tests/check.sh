@@ -26,8 +26,8 @@ packages_of() {
 	gcc) echo "$packages_all ccache" ;;
 	clang) echo "$packages_all ccache clang" ;;
 	asan | tsan) echo "$packages_test ccache" ;;
-	aarch64) echo "$packages_on $packages_aarch64" ;;
-	armhf) echo "$packages_on $packages_armhf" ;;
+	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
+	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	esac
 }
 
@@ -61,7 +61,7 @@ step_gcc() {
 
 # Step tidy has clang's warnings of everything else.
 step_clang() {
-	CC=clang CXX=clang++ configure "$build/clang" tests -- -Dwerror=true
+	CC='ccache clang' CXX='ccache clang++' configure "$build/clang" tests -- -Dwerror=true
 	make "$build/clang" test-programs
 	unit "$build/clang"
 	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ cxx17 headers_alone
@@ -184,6 +184,7 @@ check() {
 	rm -f "$build"/check-*.cost "$build"/check-*.said
 	CCACHE_BASEDIR=$root CCACHE_NOHASHDIR=1 # objects are the same wherever the clone lies
 	export CCACHE_BASEDIR CCACHE_NOHASHDIR
+	say "steps:$(printf ' %s' $steps); two at once; the output of each is in build/check-STEP.log"
 	check_began=$(date +%s)
 	check_status=0
 	# shellcheck disable=SC2086 # a list of words
