@@ -77,7 +77,7 @@ class Unit:
                         if ours:
                             left.append(header)
                         break
-        return sorted(found.items())
+        return sorted(found.items(), key=lambda header: header[0].replace(ROOT, ""))  # in any clone the same order
 
     def key(self, settings):
         digest = hashlib.sha256(settings)
