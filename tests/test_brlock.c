@@ -1,4 +1,4 @@
-/* SPD-License-Identifier: BSD-2-Clause */
+/* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_line.h"
 #include "fl_test.h"
 
