@@ -6,6 +6,7 @@
 check_steps="tidy tsan gcc asan clang $targets format"
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
+fixed=       # a command before tests/run: addresses that are not randomised
 
 step_title() {
 	case $1 in
@@ -33,7 +34,7 @@ packages_of() {
 
 # unit DIR OPTION...: the unit tests of a build; with --since those that a change can break.
 unit() {
-	"$root/tests/run" --build "$@" --only unit ${check_since:+--since "$check_since"}
+	$fixed "$root/tests/run" --build "$@" --only unit ${check_since:+--since "$check_since"}
 }
 
 step_format() {
@@ -92,12 +93,10 @@ step_asan() {
 # space of gcc 12's TSan does not fit a kernel that randomises more than 28 bits.
 step_tsan() {
 	sanitized "$build/tsan" --buildtype debug -Doptimization=1 -Db_sanitize=thread
-	fixed=
 	if setarch -R true 2>/dev/null; then
 		fixed='setarch -R'
 	fi
-	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 \
-		$fixed "$root/tests/run" --build "$build/tsan" --only unit --timeout 300 ${check_since:+--since "$check_since"}
+	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 unit "$build/tsan" --timeout 300
 }
 
 step_aarch64() {
