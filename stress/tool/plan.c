@@ -171,23 +171,12 @@ static int64_t share_of(const struct run *run, const struct pool *pool, size_t n
 	return share > 20 * MS ? share : 20 * MS;
 }
 
-/*
- * In a hurry a model run ends with a number of executions that says something, and leaves its time to those that are
- * slower, which may take more than their share. Where there is no other mode to suffer, they may also take half the time
- * again: what is near its end then gets there.
- */
-static void hurry(struct job *job, const struct options *o, int64_t end)
+/* In a hurry a model run ends with a number of executions that says something, and leaves its time to the slower ones. */
+static void hurry(struct job *job, const struct options *o)
 {
-	enum { ENOUGH = 100000, HURRY = 2, SHARES = 8 };
-	if (!in_model(job->mode) || job->share >= HURRY * SECOND || o->model.max_executions || o->model.replay)
-		return;
-	int64_t left = end - native_now(), more = SHARES * job->share;
-	if (!o->modes[MODE_NATIVE] && !o->modes[MODE_CHAOS]) {
-		left += o->time / 2;
-		more = more > left / 4 ? more : left / 4;
-	}
-	job->model.max_executions = ENOUGH;
-	job->share = more < left || left < job->share ? more : left;
+	enum { ENOUGH = 100000, HURRY = 2 };
+	if (in_model(job->mode) && job->share < HURRY * SECOND && !o->model.max_executions && !o->model.replay)
+		job->model.max_executions = ENOUGH;
 }
 
 static void count(struct run *run, struct job *job)
@@ -253,7 +242,7 @@ static void run_all(struct run *run)
 		if (next < run->n_jobs && pool_has_room(&pool, &run->jobs[next])) {
 			run->jobs[next].share = share_of(run, &pool, next, end);
 			run->jobs[next].real_share = run->jobs[next].share / 4;
-			hurry(&run->jobs[next], o, end);
+			hurry(&run->jobs[next], o);
 			pool_start(&pool, &run->jobs[next++]);
 			continue;
 		}

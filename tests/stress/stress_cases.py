@@ -18,7 +18,7 @@ from consumers import expect, Failure, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURE = os.path.join(HERE, "fixture.c")
-SHORT_RUN = "20s"
+SHORT_RUN = "40s"
 # What the documents show first.
 EXAMPLE = r'''
 #include <fairlead/stress.h>
