@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Whether the laboratory finds what it must: the litmus programs have the outcomes that C11 gives them, and each planted bug
- * is found within its time, as what it is, replays to the same execution, and is shrunk.
+ * is found within so many executions, as what it is, replays to the same execution, and is shrunk.
  */
 #include "litmus.h"
 #include "tool.h"
@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT (10 * SECOND)
+#define ENOUGH 400000               /* executions; most bugs are found in fewer than 1,000 */
+#define NO_HURRY (10 * 60 * SECOND) /* the executions are the limit, so that a slow or busy machine finds the same */
 
 struct planted {
 	const struct lab_test *test;
@@ -54,8 +55,6 @@ static const char *problem_of(const struct planted *p)
 		return "NOT FOUND";
 	if (!is_verdict(expected_of(p), hunt->verdict))
 		return "found as something else";
-	if (hunt->found_ns > LIMIT)
-		return "found too late";
 	if (!p->replay.done)
 		return "not replayed";
 	if (again->verdict != hunt->verdict || again->hash != hunt->hash)
@@ -68,7 +67,7 @@ static void begin_replay(struct self_test *self, struct planted *p)
 	p->replay = job_make_model(self->options, p->test, p->hunt.mode);
 	p->replay.model.strategy = LAB_REPLAY;
 	p->replay.model.replay = p->hunt.report.result.replay;
-	p->replay.share = LIMIT;
+	p->replay.share = NO_HURRY;
 	pool_start(&self->pool, &p->replay);
 }
 
@@ -115,7 +114,8 @@ static void make_planted(struct self_test *self)
 			                         t->test->lin         ? MODE_LIN
 			                         : t->test->processes ? MODE_CRASH
 			                                              : MODE_MODEL);
-			p->hunt.share = LIMIT;
+			p->hunt.share = NO_HURRY;
+			p->hunt.model.max_executions = ENOUGH;
 		}
 		last = t->test->name;
 	}

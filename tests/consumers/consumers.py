@@ -29,6 +29,9 @@ class Failure(Exception):
     """The case failed; the text says what was run and what it said."""
 
 
+NO_END = 1800  # seconds after which a command hangs; slowed down, the longest takes a fifth of that
+
+
 class Skip(Exception):
     """The case cannot run here; the text says why."""
 
@@ -37,7 +40,7 @@ def run(command, **options):
     """Runs a command and returns its standard output; Failure with all that it said when it fails."""
     try:
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, timeout=300, **options)
+                              stderr=subprocess.STDOUT, timeout=NO_END, **options)
     except FileNotFoundError as error:
         raise Failure(f"{command[0]} is not installed") from error
     except subprocess.TimeoutExpired as error:

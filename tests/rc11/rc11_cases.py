@@ -4,7 +4,7 @@ import glob
 import os
 import subprocess
 
-from consumers import expect, Failure, run, Skip
+from consumers import expect, Failure, NO_END, run, Skip
 
 
 def cases(source, build):
@@ -21,7 +21,7 @@ def cases(source, build):
         rc11("--help")
         done = subprocess.run([program, "check", "--count", "300", "--engine", engine.replace("RC11", f"'{program}'")],
                               text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
-                              timeout=120, check=False)
+                              timeout=NO_END, check=False)
         if done.returncode != 1:
             raise Failure(f"status {done.returncode}, not 1\n{done.stdout}")
         return done.stdout

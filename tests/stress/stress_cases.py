@@ -14,7 +14,7 @@ import tempfile
 import xml.dom.minidom
 
 import mutants
-from consumers import expect, Failure, run, Skip
+from consumers import expect, Failure, NO_END, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURE = os.path.join(HERE, "fixture.c")
@@ -67,7 +67,7 @@ class Tool:
             raise Skip("fairlead-stress is not built")
         command = [self.program, *arguments]
         done = subprocess.run(command, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, check=False,
-                              stderr=subprocess.PIPE, timeout=300, env={**os.environ, **(env or {})})
+                              stderr=subprocess.PIPE, timeout=NO_END, env={**os.environ, **(env or {})})
         if status is not None and done.returncode != status:
             raise Failure(f"$ {shlex.join(command)}\n{done.stdout}{done.stderr}status {done.returncode}, not {status}")
         return done.stdout, done.stderr
