@@ -290,10 +290,7 @@ FL_TEST(loop_locks_sem_permit_is_assigned_at_release)
 	for_each_kind(given_is_given);
 }
 
-/*
- * asyncio #201, #343, cpython #90155, and their kin. A queue's waiter that gives up takes what is there, if there is something now:
- * then it was not cancelled.
- */
+/* asyncio #201, #343, cpython #90155, and their kin. */
 static void cancelled_first(const kind *k)
 {
 	taker t[3];
@@ -301,12 +298,10 @@ static void cancelled_first(const kind *k)
 	fl_fiber_cancel(t[0].fiber);
 	k->give(); /* in the same turn: it is not a's any more */
 	fl_test_settle();
-	const bool takes_all_the_same = k->take == queue_get || k->take == queue_put;
-	FL_CHECK(t[0].rc == (takes_all_the_same ? 0 : -ECANCELED));
-	finish(k, t, 3, takes_all_the_same ? 2 : 1);
+	FL_CHECK(t[0].rc == -ECANCELED);
+	finish(k, t, 3, 1);
 	FL_CHECK(t[1].rc == 0 && t[2].rc == 0);
-	if (!takes_all_the_same)
-		expect(k, "bc");
+	expect(k, "bc");
 }
 
 FL_TEST(loop_locks_cancelled_waiter_takes_nothing)

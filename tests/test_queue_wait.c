@@ -175,6 +175,32 @@ FL_TEST(queue_wait_that_is_shielded_hears_no_request)
 	}
 }
 
+/* A consumer that was retired by its token takes no item that is put afterwards, however late its thread runs. */
+FL_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
+{
+	enum { ROUNDS = 20 };
+	for (int i = 0; i < ROUNDS * ROWS; i++) {
+		const struct row *row = &rows[i % ROWS];
+		if (!row->has_deadline)
+			continue;
+		struct blocked b = make_blocked(row, queue_with(1, row->full));
+		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		b.cancel = &stop;
+		blocked_begin(&b);
+		fl_cancel_request(&stop);
+		if (row->full) {
+			GETS(b.q, 1);
+			fl_queue_task_done(b.q);
+		} else {
+			FL_OK(fl_queue_try_put(b.q, &(int){2}));
+		}
+		FL_RC(blocked_end(&b), -ECANCELED);
+		assert_int_equal(b.items[0], 77);
+		assert_int_equal(fl_queue_length(b.q), row->full ? 0 : 1);
+		fl_queue_free(b.q);
+	}
+}
+
 FL_TEST(queue_wait_that_timed_out_took_nothing)
 {
 	for (int i = 0; i < ROWS; i++) {

@@ -11,7 +11,13 @@ FL_BEGIN_DECLS
 /*
  * Cancel token: asks waits, present and future, to give up. Tokens form a tree: a request reaches every descendant, and
  * no descendant outlives its ancestors' deadlines. A request is level-triggered: it stays, and every wait that would
- * block under it answers -ECANCELED until the token is destroyed.
+ * block under it returns -ECANCELED until the token is destroyed.
+ *
+ * A call that can succeed at once does so, also under a requested token. A call that sleeps when its token is requested
+ * returns -ECANCELED and takes nothing: what is put, released, signalled or set after the request stays for others, however
+ * late the cancelled thread or fiber runs. A call that was woken before the request may still succeed. Two calls that others
+ * count on finish what they began: a barrier that all have reached lets the cancelled caller pass, and a
+ * condition wait has its mutex again.
  *
  *     fl_cancel stop;
  *     fl_cancel_init(&stop, NULL, fl_after(FL_S(5)));

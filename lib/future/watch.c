@@ -17,6 +17,7 @@
  */
 #include "watch.h"
 #include "../base/atomic.h"
+#include <errno.h>
 
 static struct fl__watch *watch_of(struct fl__wait *wait)
 {
@@ -95,7 +96,7 @@ int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__wa
 	while (!enough(ws) && rc == 0)
 		rc = fl_cond_wait_until(&ws->news, &ws->lock, deadline, cancel);
 	ws->enough = NULL;
-	return enough(ws) ? 0 : rc;
+	return rc != -ECANCELED && enough(ws) ? 0 : rc;
 }
 
 struct fl__watch *fl__watches_take(struct fl__watches *ws)

@@ -17,6 +17,7 @@
  */
 #include "watch.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include "fd_sys.h"
 #include <errno.h>
 #include <fairlead/mutex.h>
@@ -269,12 +270,18 @@ static int poll_until(int fd, short events, int64_t deadline)
 	}
 }
 
-/* By the context's own means, which begin to wait at once: so whoever gave up looks. -ENOSYS: it has none. */
+/*
+ * By the context's own means, which begin to wait at once: so who comes too late, or with a requested token, has to look. Not who was
+ * cancelled while it waited: what has come since is not for it. -ENOSYS: the context has no such means.
+ */
 static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline, fl_cancel *cancel)
 {
 	short seen;
-	int rc = ctx->ops->wait_fd ? ctx->ops->wait_fd(fd, events, deadline, cancel) : -ENOSYS;
-	return (rc == -ETIMEDOUT || rc == -ECANCELED) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
+	if (!ctx->ops->wait_fd)
+		return -ENOSYS;
+	const bool late = fl__cancel_ends(cancel, ctx);
+	const int rc = ctx->ops->wait_fd(fd, events, deadline, cancel);
+	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
 }
 
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel)

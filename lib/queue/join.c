@@ -111,7 +111,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	if (rc == 0)
 		return 0; /* it was over when this was woken, whatever is by now */
 	leave_line(q, &node);
-	return is_over_now(q) ? 0 : rc;
+	return rc != -ECANCELED && is_over_now(q) ? 0 : rc;
 }
 
 int fl_queue_join(fl_queue *q)

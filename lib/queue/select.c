@@ -17,6 +17,7 @@
  * any is tried.
  */
 #include "../base/atomic.h"
+#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include "queue.h"
 #include <errno.h>
@@ -181,13 +182,15 @@ static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadlin
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	if (!s->meets && fl__wait_look(&wait, has_come, s, deadline, cancel))
-		return 0;
+		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	fl_select_case *ready = line_up(s, &wait);
 	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
 	for (fl_select_case *c = s->first; c != ready; c = c->next_)
 		fl__lot_leave(node_of(c));
+	if (rc != 0 && ready)
+		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	if (rc != 0)
-		return ready ? 0 : rc;
+		return rc;
 	fl_select_case *c = woken_by(s, &wait);
 	if (node_of(c)->value == FL__HANDED_OVER) {
 		*met = c;
@@ -210,7 +213,7 @@ static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			if (c != met) /* who met it has counted it out */
 				fl__queue_leave(c->queue);
-		rc = met ? index_of(s, met) : try_all(s);
+		rc = met ? index_of(s, met) : waited == -ECANCELED ? -EAGAIN : try_all(s);
 	} while (rc == -EAGAIN && waited == 0);
 	pass_on_baton(s);
 	return rc == -EAGAIN ? waited : rc;

@@ -23,6 +23,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include "queue.h"
 #include <errno.h>
@@ -137,11 +138,11 @@ static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (!q->type->line_up && fl__wait_look(&wait, has_come, &(struct looked_at){q, call->side}, deadline, cancel))
-		return 0;
 	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
-	if (!fl__queue_line_up(q, call->side, &offer.node, *woken_with == FL__PASSED_ON))
-		return 0;
+	if ((!q->type->line_up &&
+	     fl__wait_look(&wait, has_come, &(struct looked_at){q, call->side}, deadline, cancel)) ||
+	    !fl__queue_line_up(q, call->side, &offer.node, *woken_with == FL__PASSED_ON))
+		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	*woken_with = 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
@@ -162,7 +163,7 @@ void fl__queue_leave(fl_queue *q)
 }
 
 /*
- * Looks and sleeps until the call can be made. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
+ * Looks and sleeps until the call can be made; once it is cancelled it makes no call. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
  * and touches afterwards only what fl__queue_pass_on() does. So is a getter where it meets a putter, who knows of the get.
  */
 static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
@@ -179,7 +180,7 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 		}
 		if (is_out_first)
 			fl__queue_leave(q);
-		rc = fl__queue_call_now(q, call);
+		rc = waited == -ECANCELED ? -EAGAIN : fl__queue_call_now(q, call);
 		if (!is_out_first)
 			fl__queue_leave(q);
 	} while (rc == -EAGAIN && waited == 0);

@@ -37,6 +37,7 @@
 #include "bridge.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include <errno.h>
 #include <fairlead/time.h>
@@ -389,7 +390,7 @@ static int one_step(int64_t deadline, fl_cancel *cancel)
 int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel)
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller looks again */
-		return 0;
+		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	struct entry e = {.word = word, .expected = expected};

@@ -74,7 +74,7 @@ static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel *cancel
 		else
 			rc = fl__bridge_wait(s->changes, s->count, deadline, token ? token : FL_SHIELDED);
 	}
-	return is_woken(s) ? 0 : rc;
+	return rc != -ECANCELED && is_woken(s) ? 0 : rc;
 }
 
 /* Under the mutex: wait number `wait` has given up. */

@@ -119,7 +119,7 @@ static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel
 	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
 		rc = fl__bridge_wait(&op->line->changes, changes, deadline, cancel);
 		if (rc != 0)
-			return last_attempt(op, rc);
+			return rc == -ECANCELED ? rc : last_attempt(op, rc);
 	}
 	return rc;
 }

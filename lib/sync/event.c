@@ -21,6 +21,7 @@
  * and the look finds it, or the set comes after the reset and the wait returns.
  */
 #include "../base/atomic.h"
+#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/event.h>
@@ -144,8 +145,12 @@ static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel *c
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct watch watch = {e, first};
-	if (!(first & WAITERS) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) && try_take(e, first))
-		return 0;
+	if (!(first & WAITERS) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel)) {
+		if (fl__cancel_ends(cancel, wait.ctx))
+			return -ECANCELED;
+		if (try_take(e, first))
+			return 0;
+	}
 	struct fl__node node = FL__NODE(&wait);
 	if (!line_up(e, &node, first, true))
 		return 0;

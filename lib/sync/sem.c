@@ -47,6 +47,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include <errno.h>
 #include <fairlead/sem.h>
@@ -192,13 +193,21 @@ static void leave(fl_sem *s, struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
-/* Under the lot: the first in line, awake, leaves with its permit. Those behind it are served from what there is. */
+/* Under the lot: the first in line, awake, leaves, with its permit or without. Those behind it are served from what there is. */
 static void step_out(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
 	/* relaxed: a mark for who changes the word; settle() acquires */
 	if (fl__lot_more(lot) && permits_of(fl__or_relaxed(&s->word_, WAITERS)) > 0)
 		(void)settle(s, lot, 0);
+}
+
+static void leave_awake(fl_sem *s, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, s);
+	step_out(s, &lot, node);
+	fl__lot_close(&lot);
 }
 
 /* The first in line, awake, sleeps again: true; or false, with its permit, and out of the line. */
@@ -240,13 +249,10 @@ static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel 
 {
 	const uint32_t need = place->node.value;
 	const struct watch watch = {s, need};
-	struct fl__lot lot;
 	if (!try_take(s, need) &&
 	    !(fl__wait_look(place->node.wait, is_decided, &watch, deadline, cancel) && try_take(s, need)))
 		return false;
-	fl__lot_open(&lot, s);
-	step_out(s, &lot, &place->node);
-	fl__lot_close(&lot);
+	leave_awake(s, &place->node);
 	return true;
 }
 
@@ -259,7 +265,13 @@ static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *ca
 			leave(s, &place->node);
 			return rc;
 		}
-	} while (place->node.value != SERVED && !compete(s, place, deadline, cancel) && sleep_again(s, &place->node));
+		if (place->node.value == SERVED || compete(s, place, deadline, cancel))
+			return 0;
+		if (fl__cancel_ends(cancel, place->node.wait->ctx)) {
+			leave_awake(s, &place->node);
+			return -ECANCELED;
+		}
+	} while (sleep_again(s, &place->node));
 	return 0;
 }
 
@@ -268,8 +280,12 @@ __attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, i
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	const struct watch watch = {s, n};
-	if (!is_decided(&watch) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel) && try_take(s, n))
-		return 0;
+	if (!is_decided(&watch) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel)) {
+		if (fl__cancel_ends(cancel, wait.ctx))
+			return -ECANCELED;
+		if (try_take(s, n))
+			return 0;
+	}
 	struct place place = {.node = FL__NODE(&wait)};
 	return line_up(s, &place.node, n, n) ? await(s, &place, deadline, cancel) : 0;
 }

@@ -71,6 +71,19 @@ static inline bool fl__cancel_is_requested(const fl_cancel *c)
 	return c->from_forever_ != 0 && fl__sys.now() >= fl__cancel_deadline(c);
 }
 
+/*
+ * For a call that has begun to wait and is about to try again: whether it has to end with -ECANCELED instead, so that it does not
+ * take what came after the request. What made it try again may have been seen by a relaxed load: hence the fence.
+ */
+static inline bool fl__cancel_ends(const fl_cancel *cancel, const struct fl__ctx *ctx)
+{
+	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	if (!token)
+		return false;
+	fl__fence_acquire();
+	return fl__cancel_is_requested(token);
+}
+
 /* Whether it is in no tree and was never requested, so that its end is nothing to be done. By whoever may end it. */
 static inline bool fl__cancel_is_alone(const fl_cancel *c)
 {

@@ -48,7 +48,7 @@ struct fl__ctx {
 	uint64_t id; /* never 0, never used twice in a process */
 	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
 	fl_cancel *own;
-	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Its thread's alone */
+	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Wakers compare it (lot.c) */
 	struct fl__locals *locals; /* lib/sync/local.c */
 	uint32_t chance;           /* lib/queue/select.c */
 	const char *name;

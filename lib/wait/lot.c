@@ -17,7 +17,9 @@
  *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket. A node that moves to another line
  *      changes its key under the locks of both.
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
- *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line.
+ *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line. A request that happened
+ *      before a wake decides first: fl_cancel_request() returns when all waits in the token's line are decided; of a wait under
+ *      its context's own token the waker looks whether that is requested, and goes past it.
  *   3. Exactly one unpark follows a decision for a node, or CANCELLED, none follows GAVE_UP, and a wait that was so decided does
  *      not return before it has seen that unpark. So the memory of node, wait and context stays valid until the waker's last
  *      access, which is the unpark itself. The unpark is the wait's, not the context's: a context may wait for something
@@ -47,6 +49,7 @@
 #include "lot.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "cancel.h"
 #include "lock.h"
 #include <errno.h>
 #include <string.h>
@@ -178,11 +181,22 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 	node->prev->next = node->next;
 }
 
+/*
+ * Whether a request of its context's own token is going to end this wait: the request is delivered by the context's thread, which
+ * may come to it late. A wake that comes after the request must not be spent on such a wait.
+ */
+static bool is_cancelled(const struct fl__wait *wait)
+{
+	const struct fl__ctx *ctx = wait->ctx;
+	/* relaxed: see sleep_under_own(). A request that happened before this wake is seen, for the word was changed before */
+	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
+}
+
 /* Invariant 2. Relaxed: what the waker wrote, `value` too, the waiter acquires with the unpark (invariant 3). */
 static bool decide(struct fl__node *node)
 {
 	uintptr_t pending = FL__PENDING;
-	return fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
+	return !is_cancelled(node->wait) && fl__cas_relaxed(&node->wait->decision, &pending, (uintptr_t)node);
 }
 
 bool fl__node_wake(struct fl__node *node)
@@ -274,7 +288,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 	while ((node = line_of(from->bucket, from->key)) != NULL) {
 		fl__lot_remove(from, node);
 		/* relaxed: whether it has given up is decided when it is woken; here it only saves a place in line */
-		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING) {
+		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !is_cancelled(node->wait)) {
 			fl__lot_add(to, node);
 			return true;
 		}

@@ -39,7 +39,7 @@ static int park_until(struct fl__wait *wait, int64_t deadline)
 
 void fl__ctx_cancel(struct fl__ctx *ctx)
 {
-	struct fl__wait *wait = ctx->waiting;
+	struct fl__wait *wait = fl__load_relaxed(&ctx->waiting); /* relaxed: written by this thread */
 	uintptr_t pending = FL__PENDING;
 	/* relaxed: from this thread to itself */
 	if (wait && fl__cas_relaxed(&wait->decision, &pending, FL__CANCELLED))
@@ -52,9 +52,9 @@ static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_can
 	if (fl__cancel_is_requested(token))
 		return give_up(wait, -ECANCELED);
 	const int64_t limit = fl__cancel_deadline(token);
-	wait->ctx->waiting = wait;
+	fl__store_relaxed(&wait->ctx->waiting, wait); /* relaxed: a waker only compares it */
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
-	wait->ctx->waiting = NULL;
+	fl__store_relaxed(&wait->ctx->waiting, NULL); /* relaxed: as above */
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
 	/* relaxed: from this thread to itself */

@@ -71,6 +71,8 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		disarm(on, armed);
 		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;
+		if (rc == -ECANCELED && armed == n)
+			return rc; /* what has become ready since comes after the request */
 		/* Nothing was taken from us; but look once more, so that what became ready meanwhile is not missed. */
 		ready = first_ready(on, n);
 		return ready >= 0 ? ready : rc;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A wait takes nothing that comes after the request of its token, however late its context runs: not
+ * an item, a permit, the set of an event. (test_queue_wait.c has the other operations of the queue,
+ * on threads.)
+ *
+ * The fibers wait under their own token, whose request is delivered by the thread of their loop. That
+ * thread is blocked until the request and what comes after it have been made.
+ */
+#include "fl_in_loop.h"
+#include "fl_seam.h"
+#include <unistd.h>
+
+static fl_sem sem;
+static fl_event event;
+static fl_latch latch;
+static fl_queue *queue, *full, *meets;
+static fl_shm_sem shared;
+
+static int wait_sem(void)
+{
+	return fl_sem_acquire(&sem);
+}
+
+static void give_sem(void)
+{
+	fl_sem_release(&sem);
+}
+
+static bool has_sem(void)
+{
+	return fl_sem_value(&sem) == 1;
+}
+
+static int wait_sem_for_two(void)
+{
+	return fl_sem_acquire_n(&sem, 2);
+}
+
+static void give_sem_two(void)
+{
+	fl_sem_release_n(&sem, 2);
+}
+
+static bool has_sem_two(void)
+{
+	return fl_sem_value(&sem) == 2;
+}
+
+static int wait_event(void)
+{
+	return fl_event_wait(&event);
+}
+
+static void give_event(void)
+{
+	fl_event_set(&event);
+}
+
+static bool has_event(void)
+{
+	return fl_event_is_set(&event);
+}
+
+static int wait_any(void)
+{
+	const int rc = FL_WAIT_ANY(FL_ON_EVENT(&event));
+	return rc >= 0 ? 0 : rc;
+}
+
+static int wait_latch(void)
+{
+	return fl_latch_wait(&latch);
+}
+
+static void give_latch(void)
+{
+	fl_latch_count_down(&latch, 1);
+}
+
+static bool has_latch(void)
+{
+	return fl_latch_try_wait(&latch) == 0;
+}
+
+static int get(void)
+{
+	int item;
+	return fl_queue_get(queue, &item);
+}
+
+static int get_by_select(void)
+{
+	int item;
+	return FL_SELECT(FL_GET(queue, &item));
+}
+
+static void give_item(void)
+{
+	FL_CHECK(fl_queue_try_put(queue, &(int){1}) == 0);
+}
+
+static bool has_item(void)
+{
+	return fl_queue_length(queue) == 1;
+}
+
+static int put(void)
+{
+	return fl_queue_put(full, &(int){2});
+}
+
+static int put_by_select(void)
+{
+	int item = 2;
+	return FL_SELECT(FL_PUT(full, &item));
+}
+
+static void give_space(void)
+{
+	int item;
+	FL_CHECK(fl_queue_try_get(full, &item) == 0 && item == 1);
+}
+
+static bool has_space(void)
+{
+	return fl_queue_length(full) == 0;
+}
+
+static int meet(void)
+{
+	int item;
+	return fl_queue_get(meets, &item);
+}
+
+static void give_to_nobody(void)
+{
+	FL_CHECK(fl_queue_try_put(meets, &(int){1}) == -EAGAIN);
+}
+
+static int wait_shared(void)
+{
+	return fl_shm_sem_acquire(&shared);
+}
+
+static void give_shared(void)
+{
+	FL_CHECK(fl_shm_sem_release(&shared) == 0);
+}
+
+static bool has_shared(void)
+{
+	return fl_shm_sem_value(&shared) == 1;
+}
+
+static bool has_nothing(void)
+{
+	return true;
+}
+
+static const struct row {
+	int (*wait)(void);
+	void (*give)(void);
+	bool (*is_there)(void); /* what was given */
+	bool bridged; /* by a thread of the library, so that a thread which waits for it is not the only sleeper */
+} rows[] = {
+    {wait_sem, give_sem, has_sem, false},          {wait_sem_for_two, give_sem_two, has_sem_two, false},
+    {wait_event, give_event, has_event, false},    {wait_any, give_event, has_event, false},
+    {wait_latch, give_latch, has_latch, false},    {get, give_item, has_item, false},
+    {get_by_select, give_item, has_item, false},   {put, give_space, has_space, false},
+    {put_by_select, give_space, has_space, false}, {meet, give_to_nobody, has_nothing, false},
+    {wait_shared, give_shared, has_shared, true},
+};
+enum { ROWS = sizeof rows / sizeof *rows };
+
+static void set_up(void)
+{
+	FL_CHECK(fl_sem_init(&sem, 0) == 0);
+	fl_event_init_auto(&event);
+	FL_CHECK(fl_latch_init(&latch, 1) == 0);
+	FL_CHECK(fl_shm_sem_init(&shared, 0) == 0);
+	FL_CHECK(fl_queue_create(&queue, sizeof(int), NULL) == 0);
+	FL_CHECK(fl_queue_create(&full, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
+	FL_CHECK(fl_queue_create(&meets, sizeof(int), &(fl_queue_config){.capacity = FL_RENDEZVOUS}) == 0);
+	FL_CHECK(fl_queue_try_put(full, &(int){1}) == 0);
+}
+
+static void tear_down(void)
+{
+	FL_CHECK(fl_sem_destroy(&sem) == 0 && fl_event_destroy(&event) == 0);
+	fl_queue_free(queue);
+	fl_queue_free(full);
+	fl_queue_free(meets);
+}
+
+static const struct row *row; /* of this turn */
+
+static int wait_in_fiber(void *begun)
+{
+	*(bool *)begun = true;
+	return row->wait();
+}
+
+/* On a thread that is not the loop's. */
+static void *cancel_then_give(void *waiter)
+{
+	fl_fiber_cancel(waiter);
+	row->give();
+	return NULL;
+}
+
+static int each_row_in_fibers(void *unused)
+{
+	(void)unused;
+	for (row = rows; row < rows + ROWS; row++) {
+		pthread_t other;
+		bool begun = false;
+		set_up();
+		fl_fiber *waiter = fl_test_start(wait_in_fiber, &begun);
+		while (!begun)
+			fl_fiber_yield(); /* then it waits, for it runs until it does */
+		FL_CHECK(pthread_create(&other, NULL, cancel_then_give, waiter) == 0);
+		FL_CHECK(pthread_join(other, NULL) == 0); /* blocks the loop */
+		FL_CHECK(fl_test_join(waiter) == -ECANCELED);
+		FL_CHECK(row->is_there());
+		tear_down();
+	}
+	return 0;
+}
+
+FL_TEST(cancel_late_fiber_takes_nothing_that_comes_after_the_request)
+{
+	fl_test_in_loop(each_row_in_fibers, NULL);
+}
+
+static int wait_on_thread(void *stop)
+{
+	FL_CANCEL_SCOPE(stop);
+	return row->wait();
+}
+
+static void ignore_error(const fl_thread_info *info, int error)
+{
+	(void)info;
+	(void)error;
+}
+
+FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
+{
+	enum { ROUNDS = 20 };
+	fl_thread_set_error_hook(ignore_error);
+	for (int round = 0; round < ROUNDS; round++) {
+		for (row = rows; row < rows + ROWS; row++) {
+			if (row->bridged)
+				continue;
+			fl_thread thread;
+			int rc = 77;
+			FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+			set_up();
+			FL_OK(fl_thread_start(&thread, wait_on_thread, &stop, NULL));
+			FL_WAIT_FOR(seam_sleepers() == 1);
+			fl_cancel_request(&stop);
+			row->give();
+			FL_OK(fl_thread_join(&thread, &rc));
+			FL_RC(rc, -ECANCELED);
+			assert_true(row->is_there());
+			tear_down();
+		}
+	}
+	fl_thread_set_error_hook(NULL);
+}
+
+static void *cancel_fiber(void *waiter)
+{
+	fl_fiber_cancel(waiter);
+	return NULL;
+}
+
+static int wait_on_pipe(void *arg)
+{
+	return fl_fd_wait(*(int *)arg, FL_FD_IN);
+}
+
+static int pipe_in_fiber(void *unused)
+{
+	int ends[2];
+	pthread_t other;
+	(void)unused;
+	FL_CHECK(pipe(ends) == 0);
+	fl_fiber *waiter = fl_test_start(wait_on_pipe, &ends[0]);
+	fl_test_settle();
+	FL_CHECK(pthread_create(&other, NULL, cancel_fiber, waiter) == 0);
+	FL_CHECK(pthread_join(other, NULL) == 0);
+	FL_CHECK(write(ends[1], "x", 1) == 1);
+	FL_CHECK(fl_test_join(waiter) == -ECANCELED);
+	FL_CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+	return 0;
+}
+
+FL_TEST(cancel_late_fiber_does_not_see_a_descriptor_that_is_ready_after_the_request)
+{
+	fl_test_in_loop(pipe_in_fiber, NULL);
+}
