@@ -115,6 +115,7 @@ FL_TASK(crew_listens, struct crew_gate *, int)
 }
 
 static const char too_long[] = "was killed: its task ran for too long";
+static const char past_deadline[] = "was killed: it ran a task past its deadline";
 
 static int wait_for(void *f, int64_t deadline, fl_cancel *cancel)
 {
@@ -271,9 +272,168 @@ FL_TEST(crew_kills_what_is_deaf_to_its_deadline)
 		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
 		(void)crew_await(gate);
 		comes_to_its_limit(f, round % 2);
-		crew_fails(f, -EOWNERDEAD, too_long);
+		crew_fails(f, -ETIMEDOUT, past_deadline);
 		crew_works(e);
 	}
+}
+
+/* Without a `kill_after`, and nobody waits: the executor can be joined. */
+FL_TEST(crew_kills_at_a_deadline_by_default)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = NULL;
+	FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)crew_await(gate);
+	put_forward(limit + FL_MS(100));
+	FL_OK(fl_executor_join(e));
+	crew_fails(f, -ETIMEDOUT, past_deadline);
+}
+
+/* A deadline that its token brings along is the task's. */
+FL_TEST(crew_kills_at_the_deadline_of_a_token)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = NULL;
+	fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+	FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &timer}));
+	(void)crew_await(gate);
+	put_forward(limit + FL_MS(100));
+	crew_fails(f, -ETIMEDOUT, past_deadline);
+}
+
+/* It may be started again when its worker dies, but not when its time is up. */
+FL_TEST(crew_killed_at_its_deadline_is_not_tried_again)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = NULL;
+	FL_OK(crew_hangs_again_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)crew_await(gate);
+	put_forward(limit + FL_MS(100));
+	crew_fails(f, -ETIMEDOUT, past_deadline);
+	assert_int_equal(crew_counted(&gate->runs), 1);
+}
+
+FL_TEST(crew_never_kills_at_a_deadline_if_told_so)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = with_grace(FL_FOREVER);
+	struct crew_gate *gate = crew_gate();
+	fl_future *f = NULL;
+	FL_OK(crew_held_submit_with(e, gate, &f, &(fl_submit_config){.deadline = fl_after(limit)}));
+	(void)crew_await(gate);
+	put_forward(10 * limit);
+	FL_RC(fl_future_cancel(f), -EBUSY);
+	FL_RC(fl_future_wait_until(f, fl_after(FL_MS(30)), NULL), -ETIMEDOUT);
+	crew_let_go(gate, f);
+	assert_int_equal(crew_pid(e), gate->pid);
+}
+
+/* Maps. */
+
+struct crew_item {
+	struct crew_gate *gate; /* NULL: it ends */
+	int number;
+};
+
+FL_TASK(crew_maybe_hangs, struct crew_item, int)
+{
+	*result = arg->number;
+	if (!arg->gate)
+		return 0;
+	crew_enter(arg->gate);
+	for (;;)
+		(void)pause();
+}
+
+enum { ITEMS = 12, HANGING = 4 };
+
+static struct crew_gate *make_items(struct crew_item *items)
+{
+	struct crew_gate *gate = crew_gate();
+	for (int i = 0; i < ITEMS; i++)
+		items[i] = (struct crew_item){i == HANGING ? gate : NULL, i + 1};
+	return gate;
+}
+
+static int pass_deadline(void *gate)
+{
+	(void)crew_await(gate);
+	put_forward(limit + FL_MS(100));
+	return 0;
+}
+
+/* By its own deadline, and by that of a token. */
+FL_TEST(crew_map_ends_at_its_deadline)
+{
+	for (int by_token = 0; by_token <= 1; by_token++) {
+		CLOCK_AHEAD();
+		FL_SCOPED(fl_executor) *e = crew_with(1);
+		FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+		struct crew_item items[ITEMS];
+		int results[ITEMS] = {0};
+		fl_thread other;
+		struct crew_gate *gate = make_items(items);
+		fl_map_config config = {.chunk = 3};
+		if (by_token)
+			fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+		else
+			config.deadline = fl_after(limit);
+		config.cancel = by_token ? &timer : NULL;
+		FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+		FL_RC(crew_maybe_hangs_map(e, items, ITEMS, results, &config), by_token ? -ECANCELED : -ETIMEDOUT);
+		FL_OK(fl_thread_join(&other, NULL));
+		for (int i = 0; i < ITEMS; i++)
+			assert_int_equal(results[i], i < 3 ? i + 1 : 0);
+	}
+}
+
+/* One element was killed; those behind it were not begun. */
+static void expect_killed(fl_imap *it, int end)
+{
+	size_t index = 0;
+	int result, rc, killed = 0;
+	while ((rc = crew_maybe_hangs_imap_next(it, &index, &result)) == 0 || rc == FL_ETASK) {
+		const int error = rc == 0 ? 0 : fl_imap_error(it);
+		assert_true(rc == FL_ETASK || result == (int)index + 1);
+		FL_RC(error, index < HANGING ? 0 : index == HANGING ? -ETIMEDOUT : -ECANCELED);
+		killed += error == -ETIMEDOUT && strstr(fl_imap_message(it), past_deadline);
+	}
+	FL_RC(rc, end);
+	assert_int_equal(killed, 1);
+}
+
+static void imap_past_deadline(bool by_token, size_t chunk)
+{
+	CLOCK_AHEAD();
+	FL_SCOPED(fl_executor) *e = crew_with(1);
+	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+	FL_SCOPED(fl_imap) *it = NULL;
+	struct crew_item items[ITEMS];
+	fl_thread other;
+	struct crew_gate *gate = make_items(items);
+	fl_imap_config config = {.chunk = chunk};
+	if (by_token)
+		fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+	else
+		config.deadline = fl_after(limit);
+	config.cancel = by_token ? &timer : NULL;
+	FL_OK(fl_thread_start(&other, pass_deadline, gate, NULL));
+	FL_OK(crew_maybe_hangs_imap(e, items, ITEMS, &it, &config));
+	expect_killed(it, by_token ? -ECANCELED : -ETIMEDOUT);
+	FL_OK(fl_thread_join(&other, NULL));
+}
+
+FL_TEST(crew_imap_ends_at_its_deadline)
+{
+	imap_past_deadline(false, 1);
+	imap_past_deadline(true, 1);
 }
 
 FL_TEST(crew_kills_what_is_deaf_to_a_cancel)
@@ -349,7 +509,7 @@ FL_TEST(crew_does_not_kill_who_stops)
 	}
 }
 
-/* Without kill_after it is asked, and no more. */
+/* Without kill_after a request kills nobody. */
 FL_TEST(crew_asks_and_waits)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(0);

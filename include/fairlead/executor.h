@@ -59,7 +59,11 @@ typedef struct fl_executor_config {
 	/* The rest is for processes alone (fairlead/process_executor.h); others ignore it. */
 	int max_tasks;        /* a worker is replaced after so many; 0: never */
 	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
-	int64_t kill_after;   /* ... or still runs so many ns after its deadline, or a request to stop; 0: never */
+	/*
+	 * A worker is killed when its task still runs so many ns after the task's deadline, or after a request to stop.
+	 * 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
+	 */
+	int64_t kill_after;
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
@@ -100,9 +104,22 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
  */
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
-/* A task that is not to start any more ends, as cancelled, when its turn comes; fl_future_cancel() ends it at once. */
+/*
+ * What a passed deadline does to a task. The deadline of a token, or of a group, is one of its tasks', too.
+ *
+ *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes; fl_future_cancel() ends it
+ *                            at once.
+ *   all kinds, running       fl_task_cancelled() is true, and waits that observe the task's scope return -ECANCELED.
+ *                            The future ends with what the task returns.
+ *   sequential, threads      Nothing else: a task that neither asks nor waits runs on, and a join waits for it.
+ *   loop                     Nothing else: such a task also holds up all other tasks of the loop.
+ *   processes                A task that still runs `kill_after` later is killed with its worker. It fails with
+ *                            -ETIMEDOUT and a message that says so, and is not tried again (`max_attempts`).
+ *
+ * A request to stop has the same effect, except that a task which is killed after it fails with -EOWNERDEAD.
+ */
 typedef struct fl_submit_config {
-	int64_t deadline;  /* the task counts as cancelled from then on, also before it starts; 0: none */
+	int64_t deadline;  /* 0: none */
 	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
 	int64_t
 	    room_deadline; /* a wait for room ends then, with -ETIMEDOUT; 0: never. It observes `cancel`, if that is set */
@@ -133,7 +150,7 @@ typedef struct fl_map_config {
  * `config` may be NULL. Arguments and results stay the caller's, no drop hook runs: a result whose task was not run is
  * untouched, one whose task failed is what it left there (it began zeroed).
  * Returns 0; FL_ETASK: a task failed, those not yet started were not run; -ETIMEDOUT, -ECANCELED: those not yet started
- * were not run, results of the others are there; or as fl_submit. n = 0 is 0.
+ * were not run, results of those that ended are there (processes: others were killed); or as fl_submit. n = 0 is 0.
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);

@@ -51,8 +51,8 @@ typedef struct fl_imap_config {
 	/*
 	 * From the deadline on (0: none), or a request (NULL: none; the scope is not observed), nothing more is
 	 * started, and what runs is asked to stop: seen by whoever uses the iteration. What is under way is still given
-	 * out, as a result or as FL_ETASK with -ECANCELED; then comes the end, with -ETIMEDOUT or -ECANCELED. The token
-	 * must outlive the iteration.
+	 * out, as a result or as FL_ETASK with -ECANCELED, or with -ETIMEDOUT if it was killed (processes); then comes
+	 * the end, with -ETIMEDOUT or -ECANCELED. The token must outlive the iteration.
 	 */
 	int64_t deadline;
 	fl_cancel *cancel;

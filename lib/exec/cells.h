@@ -20,10 +20,10 @@ struct fl__cell {
 	uint32_t done;                /* how many elements of a chunk of a map succeeded; free: those in this chain */
 	uint32_t parting;             /* FL__TAKEN, FL__LEFT: executor.h */
 	uint8_t queued;               /* in the executor's queue: executor.h, backlog.h; guarded by its lock */
-	bool asked;        /* to stop, and it was told; guarded by the lock of an executor that runs tasks elsewhere */
-	uint8_t place;     /* enum fl__admission */
-	uint8_t size;      /* which of the pool's; FL__CELL_OWN, FL__CELL_USERS: none of them */
-	uint16_t attempts; /* starts that came to nothing */
+	uint8_t asked;                /* enum fl__asked; guarded by the lock of an executor that runs tasks elsewhere */
+	uint8_t place;                /* enum fl__admission */
+	uint8_t size;                 /* which of the pool's; FL__CELL_OWN, FL__CELL_USERS: none of them */
+	uint16_t attempts;            /* starts that came to nothing */
 	/* The rest is there only in the cells of an executor that runs tasks elsewhere, and guarded by its lock. */
 	uint16_t suspicions;         /* deaths of a worker that had it next, and says that it had not started */
 	uint32_t seq;                /* the order that it is, */
@@ -32,6 +32,13 @@ struct fl__cell {
 	size_t mapped;               /* bytes of the result, when that is a mapping; else 0 */
 	uint64_t task;               /* its type's identity: process/identity.h */
 	uint32_t check;
+};
+
+/* Whether a task that runs was to stop. */
+enum fl__asked {
+	FL__NOT_ASKED,
+	FL__ASKED,   /* it was told */
+	FL__EXPIRED, /* its worker was killed: the task still ran after its deadline */
 };
 
 enum {

@@ -53,7 +53,7 @@ static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
 			                fl__element(result, i, type->result_size));
 		cell->done += error == 0;
 	}
-	cell->asked = error == -ECANCELED && fl_task_cancelled(ctx);
+	cell->asked = error == -ECANCELED && fl_task_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
 	return error;
 }
 
@@ -86,10 +86,12 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	/* Its worker died with it; or results that there were are lost. */
 	const bool lost =
 	    cell->attempts > 0 || cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
+	const bool late = error == -ETIMEDOUT && cell->asked == FL__EXPIRED;
 	return (struct fl__chunk_end){
 	    .error = error,
 	    .done = lost ? 0 : cell->done,
-	    .stopped = fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && cell->asked),
+	    .stopped = late || fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && cell->asked),
+	    .late = late,
 	    .untouched = !lost,
 	};
 }

@@ -189,7 +189,7 @@ static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 		int rc = fill(it);
 		struct fl__batch *b = fl__batch_over(it);
 		if (b) {
-			if (b->f && fl_future_error(b->f) == -ECANCELED)
+			if (b->f && fl_future_error(b->f) != 0)
 				stop_if_due(it); /* it may be the first that the deadline has reached */
 			fl__batch_begin(it, b);
 			return 0;

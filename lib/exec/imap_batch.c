@@ -169,7 +169,7 @@ static int submit(struct fl__batch *b, const void *args, bool beyond)
 	const uint32_t count = (uint32_t)b->count;
 	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
 	const fl_submit_config config = {
-	    .deadline = it->deadline == FL_FOREVER ? 0 : it->deadline,
+	    .deadline = it->cancel ? fl__min_deadline(it->deadline, fl_cancel_deadline(it->cancel)) : it->deadline,
 	    .on_end = it->calls ? on_end : NULL,
 	    .on_end_arg = b,
 	};
@@ -214,6 +214,7 @@ static void split(fl_imap *it, struct fl__batch *b)
 
 void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 {
+	bool late = false;
 	take_out(it, b);
 	if (it->unordered)
 		it->ready = b->next_done;
@@ -222,10 +223,11 @@ void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
 		b->good = end.done;
 		b->error = end.error;
-		if (end.untouched && !end.stopped && b->good + 1 < b->count)
+		late = end.late;
+		if (end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
 			split(it, b);
 	}
-	if (it->stopped && b->error == -ECANCELED)
+	if (it->stopped && (late || b->error == -ECANCELED))
 		it->source.end = it->stopped; /* something is missing, though all was submitted */
 }
 

@@ -48,6 +48,7 @@ struct fl__chunk_end {
 	int error;      /* 0: all have succeeded */
 	uint32_t done;  /* so many have, from the first, and have left their results */
 	bool stopped;   /* it was cancelled, or asked to stop and did; else the element after those has failed */
+	bool late;      /* it was stopped by a kill at its deadline */
 	bool untouched; /* what comes after that element was not begun, for sure */
 };
 

@@ -27,11 +27,12 @@ struct copies {
 	size_t first, next; /* elements: the first of the oldest chunk under way; the first that is not submitted */
 	fl_future **ring;   /* of `size` */
 	size_t size, head, length;
-	size_t window; /* chunks that may be under way */
-	fl_submit_config config;
-	fl_cancel *cancel;    /* NULL: none */
-	int reason;           /* 0: it goes on */
-	fl_map_error failure; /* of FL_ETASK */
+	size_t window;           /* chunks that may be under way */
+	fl_submit_config config; /* of the tasks: their deadline is the map's, or an earlier one of its token */
+	int64_t deadline;        /* the map's own; FL_FOREVER: none */
+	fl_cancel *cancel;       /* NULL: none */
+	int reason;              /* 0: it goes on */
+	fl_map_error failure;    /* of FL_ETASK */
 };
 
 /* The i-th future under way. */
@@ -48,16 +49,11 @@ static size_t count_at(const struct copies *m, size_t begin)
 
 /* Ending early. */
 
-static bool is_past(const struct copies *m)
-{
-	return m->config.deadline != 0 && fl__is_past(m->config.deadline);
-}
-
 static int why_stopped(const struct copies *m)
 {
 	if (m->cancel && fl_cancel_requested(m->cancel))
 		return -ECANCELED;
-	return is_past(m) ? -ETIMEDOUT : 0;
+	return fl__is_past(m->deadline) ? -ETIMEDOUT : 0;
 }
 
 static bool is_broken(fl_executor *e)
@@ -88,7 +84,7 @@ static void end_with_failure(struct copies *m, size_t index, fl_future *f)
 static bool has_failed(struct copies *m, fl_future *f, struct fl__chunk_end *end)
 {
 	*end = fl__chunk_end(f, m->type);
-	if (end->error == -ECANCELED && is_past(m))
+	if (end->error == -ECANCELED && fl__is_past(m->config.deadline))
 		end->stopped = true; /* it went by its own clock */
 	return end->error != 0 && !end->stopped && !(end->error == -ENOTRECOVERABLE && is_broken(m->executor));
 }
@@ -144,8 +140,10 @@ static void take(struct copies *m)
 	m->first += count_at(m, begin);
 	if (m->reason == 0 && failed)
 		end_with_failure(m, begin + end.done, f);
-	else if (m->reason == 0 && end.error != 0)
-		end_with(m, end.stopped && is_past(m) ? why_stopped(m) : end.error);
+	else if (m->reason == 0 && end.error != 0) {
+		const int why = end.stopped ? why_stopped(m) : 0;
+		end_with(m, why != 0 ? why : end.error);
+	}
 	fl__chunk_let_go(f);
 	fl_future_free(f);
 }
@@ -174,7 +172,7 @@ static void submit_next(struct copies *m)
 static void await_oldest(struct copies *m)
 {
 	const bool goes_on = m->reason == 0;
-	const int64_t deadline = goes_on && m->config.deadline != 0 ? m->config.deadline : FL_FOREVER;
+	const int64_t deadline = goes_on ? m->deadline : FL_FOREVER;
 	int rc = fl_future_wait_until(future_at(m, 0), deadline, goes_on && m->cancel ? m->cancel : FL_SHIELDED);
 	if (rc != 0)
 		give_up(m, rc);
@@ -217,9 +215,10 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
 	    .results = results,
 	    .n = n,
 	    .chunk = chunk,
-	    .config.deadline = config->deadline,
+	    .deadline = config->deadline != 0 ? config->deadline : FL_FOREVER,
 	    .cancel = config->cancel,
 	};
+	m.config.deadline = m.cancel ? fl__min_deadline(m.deadline, fl_cancel_deadline(m.cancel)) : m.deadline;
 	m.sent = fl__chunk_type(&m.room, e, type, chunk);
 	m.size = m.window = least(fl__chunk_window(e, type, chunk), n / chunk + (n % chunk != 0));
 	m.ring = fl__alloc(m.size, sizeof(fl_future *));

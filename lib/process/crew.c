@@ -14,6 +14,8 @@
 
 enum { HARVEST_EACH = 8 }; /* submits: a look at the members costs a cache miss each */
 
+#define DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
+
 void fl__crew_kick(struct fl__crew *c)
 {
 	if (!c->sleeping || c->kicked)
@@ -218,6 +220,8 @@ static int set_up(struct fl__crew *c, const fl_executor_config *config)
 		return rc;
 	}
 	c->config = *config;
+	c->deadline_grace = config->kill_after > 0 ? config->kill_after : DEADLINE_GRACE;
+	c->request_grace = config->kill_after > 0 ? config->kill_after : FL_FOREVER;
 	c->epoll = c->bell = -1;
 	c->ended_end = &c->ended;
 	c->kept_end = &c->kept;

@@ -101,6 +101,8 @@ struct fl__crew {
 	char broken[FL_MESSAGE_MAX]; /* why no member can be started, as it was last; "": one can */
 	/* The config. */
 	fl_executor_config config;
+	int64_t deadline_grace,
+	    request_grace; /* for so long a task may run on after its deadline, or a request to stop */
 	struct fl__type_known initializer;
 	char name[24];
 };

@@ -260,16 +260,23 @@ static void describe(const struct fl__member *m, char *text, size_t room)
 		(void)snprintf(rest, room, "exited with status %d", status.code);
 }
 
+static int death_error(const struct fl__crew *c, const struct fl__cell *cell)
+{
+	if (cell->asked == FL__EXPIRED)
+		return -ETIMEDOUT;
+	return c->terminated ? -ECANCELED : -EOWNERDEAD;
+}
+
 /* A task that had started: another try, or its end. */
 static void settle_started(struct fl__member *m, struct fl__cell *cell, const char *how)
 {
 	struct fl__crew *c = m->crew;
 	cell->attempts += cell->attempts < UINT16_MAX;
-	if (cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX && !c->terminated &&
-	    !c->base.broken)
+	const bool again = cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX;
+	if (again && cell->asked != FL__EXPIRED && !c->terminated && !c->base.broken)
 		fl__queue_add_first(&c->base.queue, cell);
 	else
-		fl__crew_fail(c, cell, c->terminated ? -ECANCELED : -EOWNERDEAD, "%s", how);
+		fl__crew_fail(c, cell, death_error(c, cell), "%s", how);
 }
 
 /*

@@ -110,8 +110,7 @@ static void set_times(struct fl__member *m, const struct fl__cell *cell, struct 
 	if (deadline != FL_FOREVER) {
 		order->flags |= FL__ORDER_DEADLINE;
 		m->lane.orders->deadline[slot] = deadline;
-		if (c->config.kill_after > 0)
-			fl__crew_wake_at(c, fl__later(deadline, c->config.kill_after));
+		fl__crew_wake_at(c, fl__later(deadline, c->deadline_grace));
 	}
 	if (c->config.task_timeout > 0) {
 		order->flags |= FL__ORDER_TIMED;
@@ -153,7 +152,7 @@ static int post_cell(struct fl__member *m, struct fl__cell *cell)
 	if (rc != 0)
 		return rc;
 	cell->member = m;
-	cell->asked = false;
+	cell->asked = FL__NOT_ASKED;
 	m->quota--;
 	m->load++;
 	c->posted++;

@@ -87,13 +87,11 @@ void fl__crew_ask(struct fl__crew *c, struct fl__cell *cell)
 {
 	if (!cell->member || cell->asked)
 		return;
-	cell->asked = true;
+	cell->asked = FL__ASKED;
 	fl__lane_ask(&cell->member->lane, cell->seq);
-	if (c->config.kill_after <= 0)
-		return;
 	int64_t now = fl__sys.now();
 	cell->member->times[cell->seq % FL__LANE_DEPTH].asked = now;
-	fl__crew_wake_at(c, fl__later(now, c->config.kill_after));
+	fl__crew_wake_at(c, fl__later(now, c->request_grace));
 }
 
 /*
@@ -108,24 +106,36 @@ static int64_t running_since(const struct fl__member *m, struct fl__times *times
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When the task is to be killed, if it has started by then; FL_FOREVER: never. */
+/* When the task is killed because of its deadline, if it has started by then; FL_FOREVER: never. */
+static int64_t expired_time(const struct fl__crew *c, const struct fl__cell *cell)
+{
+	return fl__later(fl_cancel_deadline(&cell->future.token), c->deadline_grace);
+}
+
+/* The same, for any reason. */
 static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, bool started, int64_t now)
 {
-	const fl_executor_config *config = &m->crew->config;
+	const struct fl__crew *c = m->crew;
 	struct fl__times *times = &m->times[cell->seq % FL__LANE_DEPTH];
-	int64_t when = FL_FOREVER;
-	if (config->kill_after > 0) {
-		int64_t deadline = fl_cancel_deadline(&cell->future.token);
-		if (deadline != FL_FOREVER)
-			when = fl__later(deadline, config->kill_after);
-		if (cell->asked)
-			when = fl__min_deadline(when, fl__later(times->asked, config->kill_after));
-	}
-	if (config->task_timeout > 0) {
+	int64_t when = expired_time(c, cell);
+	if (cell->asked)
+		when = fl__min_deadline(when, fl__later(times->asked, c->request_grace));
+	if (c->config.task_timeout > 0) {
 		int64_t since = started ? running_since(m, times, cell->seq, now) : now;
-		when = fl__min_deadline(when, fl__later(since, config->task_timeout));
+		when = fl__min_deadline(when, fl__later(since, c->config.task_timeout));
 	}
 	return when;
+}
+
+static void kill_overdue(struct fl__member *m, struct fl__cell *cell, int64_t now)
+{
+	if (expired_time(m->crew, cell) > now) {
+		fl__crew_kill(m, "its task ran for too long");
+		return;
+	}
+	cell->asked = FL__EXPIRED;
+	/* The message is also true for a task that the worker has begun since the look. */
+	fl__crew_kill(m, "it ran a task past its deadline");
 }
 
 /* Whether the task's token was requested; if it was, that is told, or the task is taken back: it ends in the queue. */
@@ -151,8 +161,8 @@ static int64_t watch_member(struct fl__member *m, int64_t now)
 		const int64_t when = kill_time(m, cell, started, now);
 		if (when > now)
 			next = fl__min_deadline(next, when);
-		else if (started)
-			fl__crew_kill(m, "its task ran for too long");
+		else if (!fl__crew_withdraw(m->crew, cell)) /* the CAS failed: it has started */
+			kill_overdue(m, cell, now);
 	}
 	return next;
 }

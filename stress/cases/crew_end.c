@@ -245,6 +245,35 @@ FL_STRESS(crew_killed, user)
 	FL_FORBIDDEN(1, "another was killed");
 }
 
+/* A task runs on after its deadline: its worker is killed, and the task, which might be tried again otherwise, is not. */
+struct crew_late {
+	struct crew crew;
+};
+
+FL_STRESS_SETUP(crew_late)
+{
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_late, user)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	crew_submit_get(&s->crew, 1);
+	const fl_submit_config config = {.deadline = fl_after(FL_MS(1))};
+	OK(crew_submit_with(&s->crew, &crew_task_again, HANGS, &f, &config));
+	OK(fl_future_wait(f));
+	FL_STRESS_CHECK(fl_future_error(f) == -ETIMEDOUT || fl_future_get_state(f) == FL_CANCELLED);
+	FL_STRESS_CHECK((fl_future_get_state(f) == FL_CANCELLED) == (crew_ran(&s->crew, HANGS) == 0));
+}
+
+FL_STRESS(crew_late, user)
+{
+	crew_end(&s->crew);
+	FL_ACCEPTABLE(crew_ran(&s->crew, HANGS) == 1, "killed");
+	FL_ACCEPTABLE(crew_ran(&s->crew, HANGS) == 0, "too late to begin");
+	FL_FORBIDDEN(1, "begun again");
+}
+
 /* The first workers cannot be started, or not be made ready: a few are put up with. */
 struct crew_starts_late {
 	struct crew crew;
