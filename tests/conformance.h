@@ -48,7 +48,10 @@ static const struct conformance_kind conformance_threads = {
     .workers_at_most = FL_WORKERS_MAX,
 };
 
-/* On a slow machine a task that hears of its deadline may need longer than the time after which its worker is killed. */
+/*
+ * On a slow machine a task that is asked to stop at its deadline may take longer than the time
+ * after which its worker is killed.
+ */
 __attribute__((unused)) static int create_patient_processes(fl_executor **e, const fl_executor_config *config)
 {
 	fl_executor_config patient = {0};

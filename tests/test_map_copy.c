@@ -84,6 +84,7 @@ FL_TASK(copy_large, struct large, struct large)
 
 FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 {
+	FL_SCOPED(fl_executor) *e = executor_of(0, &copy_square);
 	const fl_task_type *types[] = {&copy_square, &copy_large, &copy_nothing};
 	for (unsigned i = 0; i < 3; i++) {
 		const fl_task_type *type = types[i];
@@ -99,6 +100,13 @@ FL_TEST(map_copy_chooses_chunks_by_their_bytes)
 	assert_true(fl__chunk_most(&none) <= UINT32_MAX && fl__chunk_handy(&none) >= 1);
 	assert_int_equal(fl__chunk_most(&huge), 1);
 	assert_int_equal(fl__chunk_handy(&huge), 1);
+	copying_ops.result_most = 9999; /* what is larger would be lost with a worker */
+	assert_int_equal(fl__chunk_cut(e, &copy_large, 7), 1);
+	assert_int_equal(fl__chunk_cut(e, &copy_square, SIZE_MAX), 9999 / sizeof(int));
+	assert_int_equal(fl__chunk_cut(e, &copy_square, 7), 7);
+	assert_int_equal(fl__chunk_cut(e, &copy_nothing, SIZE_MAX), fl__chunk_most(&copy_nothing));
+	copying_ops.result_most = 0;
+	assert_int_equal(fl__chunk_cut(e, &copy_square, SIZE_MAX), fl__chunk_most(&copy_square));
 }
 
 /*
@@ -303,43 +311,29 @@ FL_TEST(map_copy_tells_its_own_errors_from_the_tasks)
 	}
 }
 
-/* A worker that died with a chunk, and a result that did not arrive: what was the chunk's is not known to be there. */
-static int end_lost(fl_executor *e, struct fl__cell *cell, uint16_t attempts, uint32_t done)
-{
-	int rc = submit_copying(e, cell); /* the sequential executor: it has ended */
-	if (rc == 0 && cell->future.error != 0) {
-		cell->attempts = attempts;
-		cell->done = done;
-	}
-	return rc;
-}
-
-static int submit_dying(fl_executor *e, struct fl__cell *cell)
-{
-	return end_lost(e, cell, 1, 0);
-}
-
+/* A worker died with a chunk, and is not believed: no element is known to have ended. */
 static int submit_losing(fl_executor *e, struct fl__cell *cell)
 {
-	return end_lost(e, cell, 0, cell->future.count);
+	int rc = submit_copying(e, cell); /* the sequential executor: it has ended */
+	if (rc == 0 && cell->future.error != 0)
+		cell->done = cell->future.count;
+	return rc;
 }
 
 FL_TEST(map_copy_of_a_chunk_that_was_lost)
 {
-	for (int died = 0; died <= 1; died++) {
-		FL_SCOPED(fl_executor) *e = executor_of(0, &copy_check);
-		fl_map_error error = {0};
-		copying_ops.submit = died ? submit_dying : submit_losing;
-		begin_map();
-		inputs[17] = -EIO; /* in the chunk 14 to 20 */
-		FL_RC(copy_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 7, .error = &error}), FL_ETASK);
-		assert_int_equal(error.index, 14);
-		assert_int_equal(error.error, -EIO);
-		for (int i = 0; i < 14; i++)
-			assert_int_equal(outputs[i], i);
-		for (int i = 15; i < N; i++)
-			assert_int_equal(outputs[i], -77);
-	}
+	FL_SCOPED(fl_executor) *e = executor_of(0, &copy_check);
+	fl_map_error error = {0};
+	copying_ops.submit = submit_losing;
+	begin_map();
+	inputs[17] = -EIO; /* in the chunk 14 to 20 */
+	FL_RC(copy_check_map(e, inputs, N, outputs, &(fl_map_config){.chunk = 7, .error = &error}), FL_ETASK);
+	assert_int_equal(error.index, 14);
+	assert_int_equal(error.error, -EIO);
+	for (int i = 0; i < 14; i++)
+		assert_int_equal(outputs[i], i);
+	for (int i = 15; i < N; i++)
+		assert_int_equal(outputs[i], -77);
 }
 
 /* Hooks are the owner's. */

@@ -60,8 +60,9 @@ typedef struct fl_executor_config {
 	int max_tasks;        /* a worker is replaced after so many; 0: never */
 	int64_t task_timeout; /* a worker is killed when a task has run for so many ns; 0: never */
 	/*
-	 * A worker is killed when its task still runs so many ns after the task's deadline, or after a request to stop.
-	 * 0: 100 ms after a deadline, never after a request. FL_FOREVER: never.
+	 * A worker is killed when its task still runs so many ns after the task's deadline, or
+	 * after a request to stop. 0: 100 ms after a deadline, never after a request. FL_FOREVER:
+	 * never.
 	 */
 	int64_t kill_after;
 } fl_executor_config;
@@ -105,18 +106,22 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
 /*
- * What a passed deadline does to a task. The deadline of a token, or of a group, is one of its tasks', too.
+ * What a passed deadline does to a task. The deadline of a token, or of a group, is also one of
+ * their tasks.
  *
- *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes; fl_future_cancel() ends it
- *                            at once.
- *   all kinds, running       fl_task_cancelled() is true, and waits that observe the task's scope return -ECANCELED.
- *                            The future ends with what the task returns.
- *   sequential, threads      Nothing else: a task that neither asks nor waits runs on, and a join waits for it.
+ *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes;
+ *                            fl_future_cancel() ends it at once.
+ *   all kinds, running       fl_task_cancelled() is true, and waits that observe the task's scope
+ *                            return -ECANCELED. The future ends with what the task returns.
+ *   sequential, threads      Nothing else: a task that neither asks nor waits runs on, and a join
+ *                            waits for it.
  *   loop                     Nothing else: such a task also holds up all other tasks of the loop.
- *   processes                A task that still runs `kill_after` later is killed with its worker. It fails with
- *                            -ETIMEDOUT and a message that says so, and is not tried again (`max_attempts`).
+ *   processes                A task that still runs `kill_after` later is killed with its worker.
+ *                            It fails with -ETIMEDOUT and a message that says so, and is not tried
+ *                            again (`max_attempts`).
  *
- * A request to stop has the same effect, except that a task which is killed after it fails with -EOWNERDEAD.
+ * A request to stop has the same effect, except that a task which is killed after it fails with
+ * -EOWNERDEAD.
  */
 typedef struct fl_submit_config {
 	int64_t deadline;  /* 0: none */
@@ -138,7 +143,11 @@ typedef struct fl_map_error {
 } fl_map_error;
 
 typedef struct fl_map_config {
-	size_t chunk;        /* arguments a task; 0: chosen from n and the workers */
+	/*
+	 * Arguments a task; 0: chosen from n and the workers. On processes fewer, if their results
+	 * exceed 64 KiB.
+	 */
+	size_t chunk;
 	int64_t deadline;    /* 0: none */
 	fl_cancel *cancel;   /* as everywhere */
 	fl_map_error *error; /* filled in when the result is FL_ETASK; may be NULL */
@@ -149,8 +158,12 @@ typedef struct fl_map_config {
  * (NULL when the result size is 0). Blocks until every task that was started has ended; helps when called from a worker.
  * `config` may be NULL. Arguments and results stay the caller's, no drop hook runs: a result whose task was not run is
  * untouched, one whose task failed is what it left there (it began zeroed).
+ * On processes a worker that dies in a chunk fails the one element that it ran, whose result is
+ * zeroed. The elements of the chunk that had ended have their results; those after it count as not
+ * started.
  * Returns 0; FL_ETASK: a task failed, those not yet started were not run; -ETIMEDOUT, -ECANCELED: those not yet started
- * were not run, results of those that ended are there (processes: others were killed); or as fl_submit. n = 0 is 0.
+ * were not run, results of the others are there, unless they were killed (processes); or as
+ * fl_submit. n = 0 is 0.
  */
 FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                                 const fl_map_config *config);

@@ -38,7 +38,12 @@ FL_BEGIN_DECLS
 typedef struct fl_imap fl_imap;
 
 typedef struct fl_imap_config {
-	size_t chunk;   /* arguments a task; 0: 1. Their results come together, and a worker's death fails them all. */
+	/*
+	 * Arguments a task; 0: 1. On processes fewer, if their results exceed 64 KiB. Their results
+	 * come together. A worker that dies fails the one argument that it ran: those before it
+	 * have their results, those after it are submitted again, as after any failure.
+	 */
+	size_t chunk;
 	size_t window;  /* the most arguments under way; 0: chosen from the workers, and little memory */
 	bool unordered; /* results in the order of completion */
 	/*
@@ -50,9 +55,10 @@ typedef struct fl_imap_config {
 	void *state;
 	/*
 	 * From the deadline on (0: none), or a request (NULL: none; the scope is not observed), nothing more is
-	 * started, and what runs is asked to stop: seen by whoever uses the iteration. What is under way is still given
-	 * out, as a result or as FL_ETASK with -ECANCELED, or with -ETIMEDOUT if it was killed (processes); then comes
-	 * the end, with -ETIMEDOUT or -ECANCELED. The token must outlive the iteration.
+	 * started, and what runs is asked to stop: seen by whoever uses the iteration. What is
+	 * under way is still given out, as a result or as FL_ETASK with -ECANCELED, or with
+	 * -ETIMEDOUT if it was killed (processes); then comes the end, with -ETIMEDOUT or
+	 * -ECANCELED. The token must outlive the iteration.
 	 */
 	int64_t deadline;
 	fl_cancel *cancel;

@@ -26,12 +26,14 @@ FL_BEGIN_DECLS
  * this process is, however it ends. In a task fl_executor_current() is an executor of the worker's, which runs nested tasks at
  * once, on the worker's stack: -EOVERFLOW when that is nearly used up.
  *
- * When a worker dies, the task that it ran fails with -EOWNERDEAD and a message: "worker 4711 (name-0) killed by SIGSEGV",
- * "... exited with status 3". Tasks that it had not started go to others, and another worker takes its place. A task is
- * started at most once, unless its type declares `max_attempts`. A task that runs past its deadline is killed, by default
- * 100 ms later (`kill_after`), and fails with -ETIMEDOUT: "worker 4711 (name-0) was killed: it ran a task past its
- * deadline". Workers that cannot be started, or end before they are ready,
- * again and again, break the executor (-ENOTRECOVERABLE), with the reason as the message.
+ * When a worker dies, the task that it ran fails with -EOWNERDEAD and a message: "worker 4711
+ * (name-0) killed by SIGSEGV", "... exited with status 3". In a map (fl_map(), fl_imap) that is one
+ * element, not its chunk. Tasks that it had not started go to others, and another worker takes its
+ * place. A task is started at most once, unless its type declares `max_attempts`. A task that runs
+ * past its deadline is killed, by default 100 ms later (`kill_after`), and fails with -ETIMEDOUT:
+ * "worker 4711 (name-0) was killed: it ran a task past its deadline". Workers that cannot be
+ * started, or end before they are ready, again and again, break the executor (-ENOTRECOVERABLE),
+ * with the reason as the message.
  *
  * Callbacks, and the drop hooks of tasks, run on a thread of the executor; or on that which cancels. They must not wait for
  * tasks of the same executor, which that thread serves. A thread that waits for a

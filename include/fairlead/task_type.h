@@ -33,7 +33,8 @@ typedef struct fl_task_type {
 	    void *result); /* for the result of a task that succeeded, when its future is freed; may be NULL */
 	/*
 	 * How often it may be started, when the process that runs it dies: more than 1 declares that the task may be run
-	 * again after it was run in part. 0 is 1: at most once. Not after a kill at the task's deadline.
+	 * again after it was run in part. 0 is 1: at most once. A task that was killed at its
+	 * deadline is not started again. In a map the whole chunk is.
 	 */
 	unsigned max_attempts;
 } fl_task_type;

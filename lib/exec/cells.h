@@ -20,7 +20,7 @@ struct fl__cell {
 	uint32_t done;                /* how many elements of a chunk of a map succeeded; free: those in this chain */
 	uint32_t parting;             /* FL__TAKEN, FL__LEFT: executor.h */
 	uint8_t queued;               /* in the executor's queue: executor.h, backlog.h; guarded by its lock */
-	uint8_t asked;                /* enum fl__asked; guarded by the lock of an executor that runs tasks elsewhere */
+	uint8_t asked;                /* enum fl__asked; guarded by its lock, where tasks run elsewhere */
 	uint8_t place;                /* enum fl__admission */
 	uint8_t size;                 /* which of the pool's; FL__CELL_OWN, FL__CELL_USERS: none of them */
 	uint16_t attempts;            /* starts that came to nothing */

@@ -83,9 +83,8 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = cell->future.count};
-	/* Its worker died with it; or results that there were are lost. */
-	const bool lost =
-	    cell->attempts > 0 || cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
+	/* What its worker wrote before it died is not believed; or there are no results. */
+	const bool lost = cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
 	const bool late = error == -ETIMEDOUT && cell->asked == FL__EXPIRED;
 	return (struct fl__chunk_end){
 	    .error = error,
@@ -109,6 +108,16 @@ size_t fl__chunk_most(const fl_task_type *type)
 	return at_least(most, 1);
 }
 _Static_assert(FL_TASK_SIZE_MAX <= UINT32_MAX, "a chunk can be counted");
+
+size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted)
+{
+	size_t most = fl__chunk_most(type);
+	if (e->ops->result_most > 0 && type->result_size > 0) {
+		const size_t kept = at_least(e->ops->result_most / type->result_size, 1);
+		most = kept < most ? kept : most;
+	}
+	return wanted < most ? wanted : most;
+}
 
 size_t fl__chunk_handy(const fl_task_type *type)
 {

@@ -296,7 +296,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
 		return -EINVAL;
 	const size_t length = config->next ? SIZE_MAX : n;
 	const size_t wanted = least(config->chunk ? config->chunk : 1, config->window ? config->window : SIZE_MAX);
-	const size_t chunk = least(wanted, fl__chunk_most(type));
+	const size_t chunk = fl__chunk_cut(e, type, wanted);
 	const size_t most = batches_of(e, type, length, chunk, config->window);
 	fl_imap *it = fl__imap_new(most < SIZE_MAX ? most + 1 : most);
 	if (!it)

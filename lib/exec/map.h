@@ -58,6 +58,12 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 /* The most elements that one task can have; at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);
 
+/*
+ * So many of the elements that are wanted in a task: no more than it can have, and than have their
+ * results where they outlive a worker that dies (`result_most`); at least 1 of them.
+ */
+size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted);
+
 /* So few elements have their bytes where an executor has them best; at least 1. */
 size_t fl__chunk_handy(const fl_task_type *type);
 

@@ -28,7 +28,7 @@ struct copies {
 	fl_future **ring;   /* of `size` */
 	size_t size, head, length;
 	size_t window;           /* chunks that may be under way */
-	fl_submit_config config; /* of the tasks: their deadline is the map's, or an earlier one of its token */
+	fl_submit_config config; /* of the tasks: deadline of the map or its token */
 	int64_t deadline;        /* the map's own; FL_FOREVER: none */
 	fl_cancel *cancel;       /* NULL: none */
 	int reason;              /* 0: it goes on */
@@ -113,7 +113,7 @@ static void copy_results(const struct copies *m, const fl_future *f, size_t n)
 		memcpy(fl__element(m->results, m->first, size), f->result, n * size);
 }
 
-/* What a task left that has failed; nothing has come of one that died, or whose result is lost. */
+/* What a task left that has failed: zeros if it died, or its result is lost. */
 static void copy_failed(const struct copies *m, const fl_future *f, size_t i)
 {
 	const size_t size = m->type->result_size;
@@ -207,7 +207,7 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
                     const fl_map_config *config)
 {
 	const size_t chosen = least(fl__map_chunk(n, fl_executor_workers(e)), fl__chunk_handy(type));
-	const size_t chunk = least(least(config->chunk ? config->chunk : chosen, n), fl__chunk_most(type));
+	const size_t chunk = fl__chunk_cut(e, type, least(config->chunk ? config->chunk : chosen, n));
 	struct copies m = {
 	    .executor = e,
 	    .type = type,

@@ -101,8 +101,8 @@ struct fl__crew {
 	char broken[FL_MESSAGE_MAX]; /* why no member can be started, as it was last; "": one can */
 	/* The config. */
 	fl_executor_config config;
-	int64_t deadline_grace,
-	    request_grace; /* for so long a task may run on after its deadline, or a request to stop */
+	int64_t deadline_grace; /* so long a task may run on after its deadline */
+	int64_t request_grace;  /* and so long after a request to stop */
 	struct fl__type_known initializer;
 	char name[24];
 };
@@ -148,6 +148,9 @@ bool fl__crew_wants_member(const struct fl__crew *c);
 /* Takes all replies: true when there were some. */
 bool fl__crew_harvest(struct fl__crew *c);
 bool fl__crew_harvest_from(struct fl__member *m);
+
+/* Of a task that was running when its worker died: the elements that had ended keep their results. */
+void fl__crew_take_ended(struct fl__member *m, struct fl__cell *cell);
 
 /* Puts a task that is neither queued nor posted among the ended: as cancelled, or as failed. */
 void fl__crew_cancelled(struct fl__crew *c, struct fl__cell *cell);

@@ -271,6 +271,7 @@ static int death_error(const struct fl__crew *c, const struct fl__cell *cell)
 static void settle_started(struct fl__member *m, struct fl__cell *cell, const char *how)
 {
 	struct fl__crew *c = m->crew;
+	fl__crew_take_ended(m, cell);
 	cell->attempts += cell->attempts < UINT16_MAX;
 	const bool again = cell->attempts < cell->future.type->max_attempts && cell->attempts < UINT16_MAX;
 	if (again && cell->asked != FL__EXPIRED && !c->terminated && !c->base.broken)

@@ -112,26 +112,42 @@ static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 	return -EBADMSG;
 }
 
-static int take_result(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
+/* Copies the first `n` bytes of the result of `size`. False: it has memory of its own. */
+static bool copy_result(const struct fl__member *m, struct fl__cell *cell, size_t size, size_t n)
 {
-	const fl_task_type *type = cell->future.type;
-	const size_t size = cell->future.count * type->result_size;
 	const struct fl__replies *replies = m->lane.replies;
 	const unsigned slot = cell->seq % FL__LANE_DEPTH;
-	if (size == 0)
-		return 0;
-	switch (fl__place_of(size, type->result_align)) {
+	switch (fl__place_of(size, cell->future.type->result_align)) {
 	case FL__PLACE_SLOT:
-		fl__copy(cell->future.result, replies->reply[slot].small, size);
-		return 0;
+		fl__copy(cell->future.result, replies->reply[slot].small, n);
+		return true;
 	case FL__PLACE_ARENA:
-		memcpy(cell->future.result, replies->arena + m->lane.orders->order[slot].result, size);
-		return 0;
-	default: /* of an order that failed there may be none */
-		if (reply->flags & FL__REPLY_APART)
-			return take_apart(m, cell, size);
-		return reply->error != 0 && reply->count == 0 ? 0 : -EBADMSG;
+		memcpy(cell->future.result, replies->arena + m->lane.orders->order[slot].result, n);
+		return true;
+	default:
+		return false;
 	}
+}
+
+static int take_result(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
+{
+	const size_t size = cell->future.count * cell->future.type->result_size;
+	if (size == 0 || copy_result(m, cell, size, size))
+		return 0;
+	if (reply->flags & FL__REPLY_APART)
+		return take_apart(m, cell, size);
+	return reply->error != 0 && reply->count == 0 ? 0 : -EBADMSG; /* of an order that failed there may be none */
+}
+
+void fl__crew_take_ended(struct fl__member *m, struct fl__cell *cell)
+{
+	const uint32_t count = cell->future.count;
+	const size_t each = cell->future.type->result_size;
+	/* A worker that has damaged its memory, or cleared the claim, is not believed. */
+	const bool believed = !m->damaged && fl__lane_fate(&m->lane, cell->seq) == FL__LANE_STARTED;
+	cell->done = believed ? fl__lane_progress(&m->lane, cell->seq, count) : count;
+	if (each > 0 && cell->done > 0 && cell->done < count)
+		(void)copy_result(m, cell, count * each, cell->done * each); /* true: fl__chunk_cut() */
 }
 
 static char *take_message(const struct fl__member *m, unsigned slot, uint32_t flags)

@@ -6,6 +6,8 @@
  *   order[].seq       the parent    the order of that number is there, filled in    the worker, which sleeps on it
  *   claim[]           both, CAS     who has the order of that round                 both
  *   reply[].done      the worker    that order has ended, its result is written     the parent
+ *   reply[].progress  the worker    elements that have ended, of the slot's latest  the parent, when
+ *                                   order that has several                          the worker is dead
  *   replies->asleep   the worker    1 + the slot that it sleeps on, or is about to  the parent, after a post
  *   orders->bell      the parent    not 0: the collector sleeps, or is about to     the worker, after an end
  *   asked[], asks     the parent    that order is to stop; how many were asked, by  the worker and its listener
@@ -25,7 +27,10 @@
  *   2. A slot is filled again only when the worker has passed over its order: `done` has its number. So the parent's writes never
  *      meet a read.
  *   3. Result, then `done`, then the bell. An order whose `done` is there has ended, also when the worker is dead; one whose
- *      claim is RUNNING died with it; any other never started.
+ *      claim is RUNNING died with it; any other never started. Of one with several elements that
+ *      died, `progress` is its own, since the worker resets it before the claim. The worker stores
+ *      it between two elements. So the elements below it have ended, with their results; it is the
+ *      number of the element that ran; the elements above it never started.
  *   4. Nobody sleeps over work (Dekker, twice): the worker says `asleep`, fence, looks at `seq`; the parent writes `seq`, fence,
  *      looks at `asleep`. The collector writes `bell`, fence, looks at `done`; the worker writes `done`, fence, looks at `bell`.
  *
@@ -132,6 +137,15 @@ enum fl__lane_fate fl__lane_fate(const struct fl__lane *lane, uint32_t seq)
 	return claim == lane->before[slot] || (lane->revoked[slot] && claim == claim_of(seq, REVOKED))
 	           ? FL__LANE_QUEUED
 	           : FL__LANE_STARTED;
+}
+
+uint32_t fl__lane_progress(const struct fl__lane *lane, uint32_t seq, uint32_t count)
+{
+	if (count == 1)
+		return 0; /* the worker tells nothing */
+	/* relaxed: the worker is dead, which orders all that it wrote */
+	const uint32_t done = fl__load_relaxed(&lane->replies->reply[slot_of(seq)].progress);
+	return done < count ? done : count;
 }
 
 int64_t fl__lane_began(const struct fl__lane *lane, uint32_t seq)
@@ -253,10 +267,13 @@ const struct fl__order *fl__lane_take(struct fl__lane_worker *w)
 	for (;;) {
 		if (!look_on(w))
 			sleep_until_there(w);
+		const struct fl__order *order = &w->orders->order[slot_of(w->next)];
+		if (order->count > 1)
+			fl__lane_advance(w, 0); /* before the claim: invariant 3 */
 		if (claim(w))
-			return &w->orders->order[slot_of(w->next)];
+			return order;
 		if (w->revoked)
-			w->revoked(w->arg, &w->orders->order[slot_of(w->next)]);
+			w->revoked(w->arg, order);
 		answer(w, 0, FL__REPLY_SKIPPED, 0);
 	}
 }
@@ -266,6 +283,15 @@ bool fl__lane_is_asked(const struct fl__lane_worker *w)
 	(void)fl__load_acquire(&w->orders->asks); /* pairs with the release in fl__lane_ask() */
 	/* relaxed: as above */
 	return fl__load_relaxed(&w->orders->asked[slot_of(w->next)]) == w->next;
+}
+
+void fl__lane_advance(struct fl__lane_worker *w, uint32_t done)
+{
+	/*
+	 * relaxed: the parent reads it when this process is dead, which orders it. It stands
+	 * between the calls of two elements' functions, so the compiler does not move it.
+	 */
+	fl__store_relaxed(&w->replies->reply[slot_of(w->next)].progress, done);
 }
 
 void fl__lane_end(struct fl__lane_worker *w, int32_t error, uint32_t flags, uint32_t count)

@@ -74,7 +74,8 @@ struct fl__reply {
 	uint32_t flags;
 	uint32_t count; /* arguments whose task succeeded */
 	int64_t began;
-	uint64_t reserved;
+	uint32_t progress; /* of an order with several arguments that runs: so many have ended */
+	uint32_t reserved;
 	_Alignas(FL__LANE_SMALL) unsigned char small[FL__LANE_SMALL];
 };
 _Static_assert(sizeof(struct fl__reply) == 64, "a cache line");
@@ -145,6 +146,12 @@ enum fl__lane_fate { FL__LANE_QUEUED, FL__LANE_STARTED };
 /* Of an order that has not ended. A dead worker's are final; of what it has damaged the answer is STARTED. */
 enum fl__lane_fate fl__lane_fate(const struct fl__lane *lane, uint32_t seq);
 
+/*
+ * Of an order of `count` elements that was running when its worker died: how many had ended. The
+ * element after those was running. `count`: the worker has written what no worker writes.
+ */
+uint32_t fl__lane_progress(const struct fl__lane *lane, uint32_t seq, uint32_t count);
+
 /* When it began, if it was to say so (FL__ORDER_TIMED): as good as the worker's word. */
 int64_t fl__lane_began(const struct fl__lane *lane, uint32_t seq);
 
@@ -177,6 +184,9 @@ const struct fl__order *fl__lane_take(struct fl__lane_worker *w);
 
 /* Whether the order that was taken is to stop. */
 bool fl__lane_is_asked(const struct fl__lane_worker *w);
+
+/* Of the order that was taken, `done` elements have ended, but not all; their results are written. */
+void fl__lane_advance(struct fl__lane_worker *w, uint32_t done);
 
 /* Ends the order that was taken; its result is written. Rings if the collector sleeps. */
 void fl__lane_end(struct fl__lane_worker *w, int32_t error, uint32_t flags, uint32_t count);

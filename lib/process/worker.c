@@ -306,8 +306,8 @@ static int run_all(struct worker *w, struct job *job)
 		if (job->done > 0 && fl_cancel_requested(&w->token))
 			return -ECANCELED;
 		error = run_one(w, job);
-		if (error == 0)
-			job->done++;
+		if (error == 0 && ++job->done < job->order->count)
+			fl__lane_advance(&w->lane, job->done);
 	}
 	return error;
 }

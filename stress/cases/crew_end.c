@@ -55,6 +55,41 @@ FL_STRESS(crew_kill9_worker_task, one, two)
 	FL_FORBIDDEN(1, "another failed than died");
 }
 
+/*
+ * A worker dies in an element of a chunk: the elements before it have their results, it fails with
+ * its own index, the elements after it have not begun.
+ */
+struct crew_dies_mid_chunk {
+	struct crew crew;
+};
+
+FL_STRESS_SETUP(crew_dies_mid_chunk)
+{
+	s->crew.death = DIES_DURING;
+	s->crew.dies_at = fl_stress_choose(3);
+	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
+}
+
+FL_STRESS_ACTOR(crew_dies_mid_chunk, user)
+{
+	static const int args[] = {1, 2, 3};
+	int results[3] = {0};
+	fl_map_error error = {.index = 3};
+	const fl_map_config config = {.chunk = 3, .error = &error};
+	FL_STRESS_CHECK(crew_map(&s->crew, args, 3, results, &config) == FL_ETASK);
+	FL_STRESS_CHECK(error.index == s->crew.dies_at && error.error == -EOWNERDEAD);
+	for (unsigned i = 0; i < 3; i++)
+		FL_STRESS_CHECK(results[i] == (i < s->crew.dies_at ? args[i] + MORE : 0));
+}
+
+FL_STRESS(crew_dies_mid_chunk, user)
+{
+	crew_end(&s->crew);
+	for (int i = 1; i <= 3; i++)
+		FL_FORBIDDEN(crew_ran(&s->crew, i) != (i <= (int)s->crew.dies_at + 1), "ran twice, or not at all");
+	FL_ACCEPTABLE(1, "one died");
+}
+
 /* A task that may be tried again is, once; while it is cancelled. */
 struct crew_tried_again {
 	struct crew crew;
@@ -245,7 +280,7 @@ FL_STRESS(crew_killed, user)
 	FL_FORBIDDEN(1, "another was killed");
 }
 
-/* A task runs on after its deadline: its worker is killed, and the task, which might be tried again otherwise, is not. */
+/* A task runs on after its deadline: its worker is killed, and the task is not tried again. */
 struct crew_late {
 	struct crew crew;
 };

@@ -207,14 +207,28 @@ static int wait_for_request(struct crew_worker *w, bool obeys)
 }
 
 /* `*count`: of those that succeeded. */
+static int run_element(struct crew_worker *w, const struct fl__order *order, uint32_t *count)
+{
+	const int *task = (const int *)(const void *)order->small + *count;
+	int *result = (int *)(void *)w->replies->reply[w->lane.next % FL__LANE_DEPTH].small + *count;
+	COUNT(&w->crew->ran[*task]);
+	if (*task == UNTIL_ASKED || *task == HANGS)
+		return wait_for_request(w, *task == UNTIL_ASKED);
+	*count += *task == LIES ? 2 : 1;
+	return crew_task.run(NULL, task, result);
+}
+
+/* Where it dies in the midst of an order, it does so in the element of that number. */
 static int run_task(struct crew_worker *w, const struct fl__order *order, uint32_t *count)
 {
-	const int task = *(const int *)(const void *)order->small;
-	COUNT(&w->crew->ran[task]);
-	if (task == UNTIL_ASKED || task == HANGS)
-		return wait_for_request(w, task == UNTIL_ASKED);
-	*count = task == LIES ? order->count + 1 : order->count;
-	return crew_task.run(NULL, order->small, w->replies->reply[w->lane.next % FL__LANE_DEPTH].small);
+	for (;;) {
+		const uint32_t before = *count;
+		const int error = run_element(w, order, count);
+		if (error != 0 || *count == before || *count >= order->count ||
+		    (dies(w, DIES_DURING) && before == w->crew->dies_at))
+			return error;
+		fl__lane_advance(&w->lane, *count);
+	}
 }
 
 /* As in worker.c. False: the worker is to end. */
@@ -487,6 +501,12 @@ int crew_submit_with(struct crew *c, const fl_task_type *type, int task, fl_futu
 int crew_submit(struct crew *c, int task, fl_future **f)
 {
 	return crew_submit_with(c, &crew_task, task, f, NULL);
+}
+
+int crew_map(struct crew *c, const int *tasks, size_t n, int *results, const fl_map_config *config)
+{
+	here = c;
+	return crew_task_map(c->e, tasks, n, results, config);
 }
 
 void crew_get(fl_future *f, int task)

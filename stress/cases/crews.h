@@ -63,9 +63,9 @@ struct crew {
 	atomic_int ran[TASKS]; /* how often a task with that argument began */
 	/* For the setup. */
 	enum crew_death death;
-	unsigned dies_in;
-	int init_error;       /* of the initializer */
-	unsigned start_fails; /* so many times */
+	unsigned dies_in, dies_at; /* at: the element of DIES_DURING */
+	int init_error;            /* of the initializer */
+	unsigned start_fails;      /* so many times */
 };
 
 /* Makes the executor; for the setup. */
@@ -80,6 +80,9 @@ extern const fl_task_type crew_prepare;
 /* As crew_task_submit() and crew_task_submit_with(). */
 int crew_submit(struct crew *c, int task, fl_future **f);
 int crew_submit_with(struct crew *c, const fl_task_type *type, int task, fl_future **f, const fl_submit_config *config);
+
+/* As crew_task_map(). */
+int crew_map(struct crew *c, const int *tasks, size_t n, int *results, const fl_map_config *config);
 
 /* Waits for a task, and checks its result. */
 void crew_get(fl_future *f, int task);

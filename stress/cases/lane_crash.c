@@ -147,6 +147,81 @@ FL_STRESS_PROCESSES(lane_kill9_worker_task, worker)
 }
 
 /*
+ * kill9_mid_chunk: a worker is killed anywhere in an order with several elements, whose slot was
+ * used before. The elements that it says have ended have their results; of the rest it has begun at
+ * most the first.
+ */
+enum { ELEMENTS = 3 };
+
+struct lane_kill9_mid_chunk {
+	struct shared_lane l;
+	struct robust life;
+	struct bell bell;
+	fl_thread parent;
+	atomic_int begun[ELEMENTS];
+	bool ended, started;
+	uint32_t progress;
+};
+
+static int parent_of_chunk(void *arg)
+{
+	struct lane_kill9_mid_chunk *s = arg;
+	struct fl__lane *lane = &s->l.lane;
+	struct fl__reply reply;
+	while (fl__lane_look(lane, &reply) == FL__LANE_NONE && !fl_stress_killed("worker"))
+		fl_stress_relax();
+	(void)robust_take(&s->life, NOTHING); /* it is dead, or done */
+	s->ended = fl__lane_look(lane, &reply) == FL__LANE_ENDED;
+	s->started = fl__lane_fate(lane, lane->first) == FL__LANE_STARTED;
+	s->progress = s->ended ? reply.count : fl__lane_progress(lane, lane->first, ELEMENTS);
+	robust_give(&s->life, NOTHING);
+	return 0;
+}
+
+FL_STRESS_SETUP(lane_kill9_mid_chunk)
+{
+	begin_lane_with(&s->l, (enum history)fl_stress_choose(HISTORIES));
+	fl__lane_place(&s->l.lane)->count = ELEMENTS;
+	const uint32_t seq = post(&s->l.lane, 1);
+	s->l.lane.replies->reply[seq % ROUND].progress = ELEMENTS - 1; /* left over */
+	OK(fl_thread_start(&s->parent, parent_of_chunk, s, NULL));
+}
+
+FL_STRESS_ACTOR(lane_kill9_mid_chunk, worker)
+{
+	struct fl__lane_worker w;
+	(void)robust_take(&s->life, NOTHING);
+	begin_worker(&w, &s->l, &s->bell);
+	unsigned char *results = w.replies->reply[w.next % ROUND].small;
+	FL_STRESS_CHECK(take(&w) == 1);
+	for (unsigned i = 0; i < ELEMENTS; i++) {
+		if (i > 0)
+			fl__lane_advance(&w, i);
+		COUNT(&s->begun[i]);
+		results[i] = (unsigned char)(i + 1);
+	}
+	fl__lane_end(&w, 0, 0, ELEMENTS);
+	robust_give(&s->life, NOTHING);
+}
+
+FL_STRESS_PROCESSES(lane_kill9_mid_chunk, worker)
+{
+	OK(fl_thread_join(&s->parent, NULL));
+	const unsigned char *results = s->l.lane.replies->reply[s->l.lane.first % ROUND].small;
+	FL_FORBIDDEN(!s->ended && !fl_stress_killed("worker"), "not ended, and nobody was killed");
+	FL_FORBIDDEN((s->progress == ELEMENTS) != s->ended, "more than there is, or less");
+	for (unsigned i = 0; s->started && i < ELEMENTS; i++) {
+		FL_FORBIDDEN(i < s->progress && results[i] != i + 1, "ended without its result");
+		FL_FORBIDDEN(i < s->progress && LOOK(&s->begun[i]) != 1, "ended and not begun");
+		FL_FORBIDDEN(i > s->progress && LOOK(&s->begun[i]) != 0, "begun behind the one that ran");
+	}
+	FL_ACCEPTABLE(s->ended, "all ended");
+	FL_ACCEPTABLE(!s->started, "none began");
+	FL_ACCEPTABLE(s->progress == 0, "the first ran, or was about to");
+	FL_ACCEPTABLE(1, "a later one ran");
+}
+
+/*
  * pid_reuse: another worker takes the place of a dead one, and shares its bell. It gets what that had not started, in a lane of
  * its own: nothing of the old one's counts there, and no order starts twice.
  */
