@@ -39,9 +39,9 @@ static inline char fl__blocking_begin(void)
 	return 0;
 }
 
-static inline void fl__blocking_end(char *unused)
+static inline void fl__blocking_end(char *_unused)
 {
-	(void)unused;
+	(void)_unused;
 	fl_blocking_end();
 }
 

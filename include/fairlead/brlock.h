@@ -103,26 +103,26 @@ FL_API void fl_brlock_assert_write_held(const fl_brlock *l);
 	__attribute__((cleanup(fl__br_write_locked_end), unused)) fl_brlock *FL__JOIN(fl__locked_, __LINE__) =         \
 	    fl__br_write_locked_begin(l)
 
-static inline fl_brlock *fl__br_read_locked_begin(fl_brlock *l)
+static inline fl_brlock *fl__br_read_locked_begin(fl_brlock *_l)
 {
-	fl_brlock_read(l);
-	return l;
+	fl_brlock_read(_l);
+	return _l;
 }
 
-static inline void fl__br_read_locked_end(fl_brlock **l)
+static inline void fl__br_read_locked_end(fl_brlock **_l)
 {
-	fl_brlock_read_unlock(*l);
+	fl_brlock_read_unlock(*_l);
 }
 
-static inline fl_brlock *fl__br_write_locked_begin(fl_brlock *l)
+static inline fl_brlock *fl__br_write_locked_begin(fl_brlock *_l)
 {
-	fl_brlock_write(l);
-	return l;
+	fl_brlock_write(_l);
+	return _l;
 }
 
-static inline void fl__br_write_locked_end(fl_brlock **l)
+static inline void fl__br_write_locked_end(fl_brlock **_l)
 {
-	fl_brlock_write_unlock(*l);
+	fl_brlock_write_unlock(*_l);
 }
 
 FL_END_DECLS

@@ -82,14 +82,14 @@ FL_API fl_cancel *fl_cancel_scope_set(fl_cancel *c);
 	__attribute__((cleanup(fl__cancel_scope_end), unused)) fl_cancel *FL__JOIN(fl__scope_, __LINE__) =             \
 	    fl_cancel_scope_set(c)
 
-static inline void fl__cancel_scope_end(fl_cancel **before)
+static inline void fl__cancel_scope_end(fl_cancel **_before)
 {
-	(void)fl_cancel_scope_set(*before);
+	(void)fl_cancel_scope_set(*_before);
 }
 
-static inline void fl__scoped_fl_cancel(fl_cancel *c)
+static inline void fl__scoped_fl_cancel(fl_cancel *_c)
 {
-	fl_cancel_destroy(c);
+	fl_cancel_destroy(_c);
 }
 
 FL_END_DECLS

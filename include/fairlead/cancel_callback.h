@@ -63,9 +63,9 @@ FL_API bool fl_cancel_on_request(fl_cancel *c, fl_cancel_callback *cb, void (*fu
  */
 FL_API bool fl_cancel_callback_remove(fl_cancel_callback *cb);
 
-static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *cb)
+static inline void fl__scoped_fl_cancel_callback(fl_cancel_callback *_cb)
 {
-	(void)fl_cancel_callback_remove(cb);
+	(void)fl_cancel_callback_remove(_cb);
 }
 
 FL_END_DECLS

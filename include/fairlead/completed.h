@@ -98,9 +98,9 @@ FL_API FL_MUST_CHECK int fl_completed_next_until(fl_completed *c, size_t *index,
 /* Frees it; futures and fibers go on. NULL does nothing. Panics while a fiber waits for the next fiber. Never waits. */
 FL_API void fl_completed_free(fl_completed *c);
 
-static inline void fl__scoped_fl_completed(fl_completed **c)
+static inline void fl__scoped_fl_completed(fl_completed **_c)
 {
-	fl_completed_free(*c);
+	fl_completed_free(*_c);
 }
 
 FL_END_DECLS

@@ -24,6 +24,9 @@
  *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not
  *                  be cancelled asynchronously inside one.
  *   errno          locks and waits leave it as it is.
+ *   Names          what the headers declare at file scope begins with fl_ or FL_. Parameters and variables of inline
+ *                  functions, and of the functions that macros make, begin with an underscore, which C reserves at file
+ *                  scope: they hide no name of the program, and -Wshadow has nothing to say.
  *   Copies         an object is used only through the copy of the library that made it.
  *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
  */

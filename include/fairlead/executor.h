@@ -243,9 +243,9 @@ FL_API FL_MUST_CHECK int fl_executor_get_stats(fl_executor *e, fl_executor_stats
 /* The executor whose task the calling context runs; NULL outside of tasks. Never waits. */
 FL_API fl_executor *fl_executor_current(void);
 
-static inline void fl__scoped_fl_executor(fl_executor **e)
+static inline void fl__scoped_fl_executor(fl_executor **_e)
 {
-	fl_executor_free(*e);
+	fl_executor_free(*_e);
 }
 
 FL_END_DECLS

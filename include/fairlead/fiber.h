@@ -108,9 +108,9 @@ FL_API fl_fiber_error_hook *fl_fiber_set_error_hook(fl_fiber_error_hook *hook);
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))
 FL_API extern const fl_on_type fl__on_fiber;
 
-static inline void fl__scoped_fl_fiber(fl_fiber **f)
+static inline void fl__scoped_fl_fiber(fl_fiber **_f)
 {
-	fl_fiber_free(*f);
+	fl_fiber_free(*_f);
 }
 
 FL_END_DECLS

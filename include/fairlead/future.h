@@ -95,9 +95,9 @@ FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *call
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
 
-static inline void fl__scoped_fl_future(fl_future **f)
+static inline void fl__scoped_fl_future(fl_future **_f)
 {
-	fl_future_free(*f);
+	fl_future_free(*_f);
 }
 
 FL_END_DECLS

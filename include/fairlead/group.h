@@ -134,9 +134,9 @@ FL_API void fl_group_destroy(fl_group *g);
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 
-static inline void fl__scoped_fl_group(fl_group *g)
+static inline void fl__scoped_fl_group(fl_group *_g)
 {
-	fl_group_destroy(g);
+	fl_group_destroy(_g);
 }
 
 FL_END_DECLS

@@ -61,33 +61,33 @@
 #define fl__in_program_order() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 /*
- * Begins to fetch the cache line of `p`, to be written: a hint, no access. A plain load, or the hint of one, would have the line asked for
+ * Begins to fetch the cache line of `_p`, to be written: a hint, no access. A plain load, or the hint of one, would have the line asked for
  * twice: to be read, and then to be written.
  */
-static inline void fl__fetch_to_write(const void *p)
+static inline void fl__fetch_to_write(const void *_p)
 {
 #if defined(__x86_64__)
-	__asm__ volatile("prefetchw (%0)" : : "r"(p)); /* the builtin is a load's here, but with -mprfchw */
+	__asm__ volatile("prefetchw (%0)" : : "r"(_p)); /* the builtin is a load's here, but with -mprfchw */
 #else
-	__builtin_prefetch(p, 1);
+	__builtin_prefetch(_p, 1);
 #endif
 }
 
 /* memcpy(), with the sizes of integers and pointers as single moves: the call costs more than the copy. */
-static inline void fl__copy(void *to, const void *from, size_t size)
+static inline void fl__copy(void *_to, const void *_from, size_t _size)
 {
-	switch (size) {
+	switch (_size) {
 	case 4:
-		memcpy(to, from, 4);
+		memcpy(_to, _from, 4);
 		break;
 	case 8:
-		memcpy(to, from, 8);
+		memcpy(_to, _from, 8);
 		break;
 	case 16:
-		memcpy(to, from, 16);
+		memcpy(_to, _from, 16);
 		break;
 	default:
-		memcpy(to, from, size);
+		memcpy(_to, _from, _size);
 	}
 }
 

@@ -65,24 +65,24 @@ FL_API void fl__fork_wake(struct fl__fork_stack *s);
 /* Waits for a fork that was taken; `error`: of the first call. Returns what fl_join() is to return. */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
-static inline void fl__fork_push(struct fl__fork_stack *s, struct fl__fork **slot, struct fl__fork *fork)
+static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
 {
-	fl__store_release(slot, fork);         /* what the fork holds; pairs with the CAS in steal() */
-	fl__store_release(&s->next, slot + 1); /* the slot; pairs with the load in steal() */
-	if (__builtin_expect(fl__load_relaxed(&s->flags->sleepers) != 0, 0)) /* relaxed: a hint, see doze() */
-		fl__fork_wake(s);
+	fl__store_release(_slot, _fork);         /* what the fork holds; pairs with the CAS in steal() */
+	fl__store_release(&_s->next, _slot + 1); /* the slot; pairs with the load in steal() */
+	if (__builtin_expect(fl__load_relaxed(&_s->flags->sleepers) != 0, 0)) /* relaxed: a hint, see doze() */
+		fl__fork_wake(_s);
 }
 
-/* Whether the fork in `slot`, the last, is still the owner's; it is in no case there any more. */
-static inline int fl__fork_pop(struct fl__fork_stack *s, struct fl__fork **slot)
+/* Whether the fork in `_slot`, the last, is still the owner's; it is in no case there any more. */
+static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slot)
 {
 	/* relaxed: the fence of a thief's membarrier() is behind it, or before the next load */
-	fl__store_relaxed(&s->next, slot);
+	fl__store_relaxed(&_s->next, _slot);
 	fl__in_program_order();
 	/* acquire: a thief has gone, and what it took is gone; pairs with the release in stop_stealing() */
-	if (__builtin_expect(fl__load_acquire(&s->flags->thieves) == 0, 1))
-		return fl__load_relaxed(slot) != NULL; /* relaxed: nobody else is at it */
-	return fl__swap_relaxed(slot, NULL) != NULL;   /* relaxed: fl__fork_await() acquires what the thief did */
+	if (__builtin_expect(fl__load_acquire(&_s->flags->thieves) == 0, 1))
+		return fl__load_relaxed(_slot) != NULL; /* relaxed: nobody else is at it */
+	return fl__swap_relaxed(_slot, NULL) != NULL;   /* relaxed: fl__fork_await() acquires what the thief did */
 }
 
 /*
@@ -95,25 +95,25 @@ static inline int fl__fork_pop(struct fl__fork_stack *s, struct fl__fork **slot)
  * Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in a forked child, where g's thread is not.
  * Memory order: g sees what was written before the call; after it, the caller sees what both wrote.
  */
-static inline FL_MUST_CHECK int fl_join(int (*f)(void *), void *a, int (*g)(void *), void *b)
+static inline FL_MUST_CHECK int fl_join(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {
-	const struct fl__ctx_front *ctx = (const struct fl__ctx_front *)(void *)fl__ctx_current;
-	struct fl__fork_stack *s = ctx ? ctx->forks : NULL;
-	if (__builtin_expect(!s || s->next == s->limit, 0)) {
-		const int error = f(a);
-		return error != 0 ? error : g(b);
+	const struct fl__ctx_front *_ctx = (const struct fl__ctx_front *)(void *)fl__ctx_current;
+	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
+	if (__builtin_expect(!_s || _s->next == _s->limit, 0)) {
+		const int _error = _f(_a);
+		return _error != 0 ? _error : _g(_b);
 	}
-	struct fl__fork fork;
-	struct fl__fork **slot = s->next;
-	fork.run = g;
-	fork.arg = b;
-	fork.scope = ctx->scope;
-	fork.state = 0;
-	fl__fork_push(s, slot, &fork);
-	const int error = f(a);
-	if (__builtin_expect(!fl__fork_pop(s, slot), 0))
-		return fl__fork_await(s, &fork, error);
-	return error != 0 ? error : g(b);
+	struct fl__fork _fork;
+	struct fl__fork **_slot = _s->next;
+	_fork.run = _g;
+	_fork.arg = _b;
+	_fork.scope = _ctx->scope;
+	_fork.state = 0;
+	fl__fork_push(_s, _slot, &_fork);
+	const int _error = _f(_a);
+	if (__builtin_expect(!fl__fork_pop(_s, _slot), 0))
+		return fl__fork_await(_s, &_fork, _error);
+	return _error != 0 ? _error : _g(_b);
 }
 
 FL_END_DECLS

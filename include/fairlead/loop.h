@@ -144,9 +144,9 @@ FL_API int fl_loop_fd(const fl_loop *l);
  */
 FL_API FL_MUST_CHECK int fl_loop_turn(fl_loop *l, int64_t *deadline);
 
-static inline void fl__scoped_fl_loop(fl_loop **l)
+static inline void fl__scoped_fl_loop(fl_loop **_l)
 {
-	fl_loop_free(*l);
+	fl_loop_free(*_l);
 }
 
 FL_END_DECLS

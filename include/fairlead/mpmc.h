@@ -78,9 +78,9 @@ FL_API size_t fl_mpmc_length(fl_mpmc *q);
 /* The most items that `q` holds: as asked for. Never waits. */
 FL_API size_t fl_mpmc_capacity(const fl_mpmc *q);
 
-static inline void fl__scoped_fl_mpmc(fl_mpmc **q)
+static inline void fl__scoped_fl_mpmc(fl_mpmc **_q)
 {
-	fl_mpmc_free(*q);
+	fl_mpmc_free(*_q);
 }
 
 FL_END_DECLS

@@ -81,9 +81,9 @@ FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 /* About how many items are in `q`, those included that are just being put. Never waits. */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 
-static inline void fl__scoped_fl_mpmc_unbounded(fl_mpmc_unbounded **q)
+static inline void fl__scoped_fl_mpmc_unbounded(fl_mpmc_unbounded **_q)
 {
-	fl_mpmc_unbounded_free(*q);
+	fl_mpmc_unbounded_free(*_q);
 }
 
 FL_END_DECLS

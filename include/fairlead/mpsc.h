@@ -73,9 +73,9 @@ FL_API bool fl_mpsc_is_closed(fl_mpsc *q);
 /* About how many items are in `q`, those included that are just being put. Any thread. Never waits. */
 FL_API size_t fl_mpsc_length(fl_mpsc *q);
 
-static inline void fl__scoped_fl_mpsc(fl_mpsc **q)
+static inline void fl__scoped_fl_mpsc(fl_mpsc **_q)
 {
-	fl_mpsc_free(*q);
+	fl_mpsc_free(*_q);
 }
 
 FL_END_DECLS

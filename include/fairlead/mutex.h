@@ -67,15 +67,15 @@ FL_API void fl_mutex_assert_held(const fl_mutex *m);
 #define FL_LOCKED(m)                                                                                                   \
 	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__JOIN(fl__locked_, __LINE__) = fl__locked_begin(m)
 
-static inline fl_mutex *fl__locked_begin(fl_mutex *m)
+static inline fl_mutex *fl__locked_begin(fl_mutex *_m)
 {
-	fl_mutex_lock(m);
-	return m;
+	fl_mutex_lock(_m);
+	return _m;
 }
 
-static inline void fl__locked_end(fl_mutex **m)
+static inline void fl__locked_end(fl_mutex **_m)
 {
-	fl_mutex_unlock(*m);
+	fl_mutex_unlock(*_m);
 }
 
 FL_END_DECLS

@@ -151,9 +151,9 @@ FL_API FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 /* As fl_connect_unix; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel *cancel);
 
-static inline void fl__scoped_fl_listener(fl_listener **l)
+static inline void fl__scoped_fl_listener(fl_listener **_l)
 {
-	fl_listener_free(*l);
+	fl_listener_free(*_l);
 }
 
 FL_END_DECLS

@@ -44,43 +44,43 @@ struct fl__pair {
  * and it must go by the type's. No function is called where the size is known, so that no registers are saved: a processor that
  * waits for the line of an item has room for so many stores, and no more.
  */
-static inline bool fl__pair_put(struct fl__pair *q, const void *item, struct fl__slot_shape shape)
+static inline bool fl__pair_put(struct fl__pair *_q, const void *_item, struct fl__slot_shape _shape)
 {
-	unsigned char *const slot = q->put_slot;
-	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: its own */
-	if (__builtin_expect(fl__slot_is_full(slot), 0))
+	unsigned char *const _slot = _q->put_slot;
+	const uint64_t _at = fl__load_relaxed(&_q->put_next); /* relaxed: its own */
+	if (__builtin_expect(fl__slot_is_full(_slot), 0))
 		return false;
-	fl__store_relaxed(&q->put_next, at + 1); /* relaxed, as the load: agree() orders them */
+	fl__store_relaxed(&_q->put_next, _at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_PUT) != 0, 0)) {
-		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
+	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__PAIR_ASKS_PUT) != 0, 0)) {
+		fl__store_relaxed(&_q->put_next, _at); /* relaxed: nothing has happened */
 		return false;
 	}
-	q->put_slot = fl__slot_after(&q->slots, shape, slot);
-	fl__copy(fl__slot_item(shape, slot), item, shape.size);
+	_q->put_slot = fl__slot_after(&_q->slots, _shape, _slot);
+	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
 	/* release: who counts this counts the get that made the space; pairs with items_in() */
-	fl__store_release(&q->tail, at + 1);
-	fl__slot_fill(slot);
+	fl__store_release(&_q->tail, _at + 1);
+	fl__slot_fill(_slot);
 	return true;
 }
 
-static inline bool fl__pair_get(struct fl__pair *q, void *item, struct fl__slot_shape shape)
+static inline bool fl__pair_get(struct fl__pair *_q, void *_item, struct fl__slot_shape _shape)
 {
-	unsigned char *const slot = q->get_slot;
-	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: its own */
-	if (__builtin_expect(!fl__slot_is_full(slot), 0))
+	unsigned char *const _slot = _q->get_slot;
+	const uint64_t _at = fl__load_relaxed(&_q->get_next); /* relaxed: its own */
+	if (__builtin_expect(!fl__slot_is_full(_slot), 0))
 		return false;
-	fl__store_relaxed(&q->get_next, at + 1); /* relaxed, as the load: agree() orders them */
+	fl__store_relaxed(&_q->get_next, _at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_GET) != 0, 0)) {
-		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
+	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__PAIR_ASKS_GET) != 0, 0)) {
+		fl__store_relaxed(&_q->get_next, _at); /* relaxed: nothing has happened */
 		return false;
 	}
-	q->get_slot = fl__slot_after(&q->slots, shape, slot);
-	fl__copy(item, fl__slot_item(shape, slot), shape.size);
+	_q->get_slot = fl__slot_after(&_q->slots, _shape, _slot);
+	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
 	/* release: the item has been read; pairs with is_getting(), items_in() */
-	fl__store_release(&q->head, at + 1);
-	fl__slot_clear(slot);
+	fl__store_release(&_q->head, _at + 1);
+	fl__slot_clear(_slot);
 	return true;
 }
 

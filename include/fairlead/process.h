@@ -208,9 +208,9 @@ FL_API int fl_process_fd(unsigned i);
 #define FL_ON_PROCESS(p) FL__ON(fl__on_process, (p))
 FL_API extern const fl_on_type fl__on_process;
 
-static inline void fl__scoped_fl_process(fl_process **p)
+static inline void fl__scoped_fl_process(fl_process **_p)
 {
-	fl_process_free(*p);
+	fl_process_free(*_p);
 }
 
 FL_END_DECLS

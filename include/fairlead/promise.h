@@ -68,9 +68,9 @@ FL_API fl_cancel *fl_promise_token(fl_promise *p);
  */
 FL_API void fl_promise_free(fl_promise *p);
 
-static inline void fl__scoped_fl_promise(fl_promise **p)
+static inline void fl__scoped_fl_promise(fl_promise **_p)
 {
-	fl_promise_free(*p);
+	fl_promise_free(*_p);
 }
 
 FL_END_DECLS
@@ -81,25 +81,25 @@ FL_END_DECLS
  */
 #define FL__PROMISE_FN __attribute__((unused)) static inline FL_MUST_CHECK int
 #define FL_PROMISE_OF(type, name)                                                                                      \
-	FL__PROMISE_FN name##_create(fl_promise **p, void (*drop)(void *result), fl_future **f)                        \
+	FL__PROMISE_FN name##_create(fl_promise **_p, void (*_drop)(void *_result), fl_future **_f)                    \
 	{                                                                                                              \
-		return fl_promise_create(p, sizeof(type), drop, f);                                                    \
+		return fl_promise_create(_p, sizeof(type), _drop, _f);                                                 \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_set(fl_promise *p, type value)                                                           \
+	FL__PROMISE_FN name##_set(fl_promise *_p, type _value)                                                         \
 	{                                                                                                              \
-		return fl_promise_set(p, &value);                                                                      \
+		return fl_promise_set(_p, &_value);                                                                    \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_get(fl_future *f, type *result)                                                          \
+	FL__PROMISE_FN name##_get(fl_future *_f, type *_result)                                                        \
 	{                                                                                                              \
-		return fl_future_get(f, result, sizeof *result);                                                       \
+		return fl_future_get(_f, _result, sizeof *_result);                                                    \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_try_get(fl_future *f, type *result)                                                      \
+	FL__PROMISE_FN name##_try_get(fl_future *_f, type *_result)                                                    \
 	{                                                                                                              \
-		return fl_future_try_get(f, result, sizeof *result);                                                   \
+		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_get_until(fl_future *f, type *result, int64_t deadline, fl_cancel *cancel)               \
+	FL__PROMISE_FN name##_get_until(fl_future *_f, type *_result, int64_t _deadline, fl_cancel *_cancel)           \
 	{                                                                                                              \
-		return fl_future_get_until(f, result, sizeof *result, deadline, cancel);                               \
+		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
 	}
 
 #endif

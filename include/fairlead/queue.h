@@ -189,9 +189,9 @@ FL_API bool fl_queue_is_closed(fl_queue *q);
 #define FL_ON_QUEUE_SPACE(q) FL__ON(fl__on_queue_space, (q))
 FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 
-static inline void fl__scoped_fl_queue(fl_queue **q)
+static inline void fl__scoped_fl_queue(fl_queue **_q)
 {
-	fl_queue_free(*q);
+	fl_queue_free(*_q);
 }
 
 FL_END_DECLS

@@ -32,29 +32,29 @@ struct fl__queue_begin {
 };
 
 /* Whether it is put; if not, the call finds out why, or waits. */
-static inline bool fl__queue_of_put(fl_queue *q, const void *item, size_t size)
+static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _size)
 {
-	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
-	bool owes_wake = false;
-	if (!begin->ring)
-		return begin->pair && fl__pair_put(begin->pair, item, fl__slot_shape_of(size));
-	if (fl__mpmc_put(begin->ring, item, size, &owes_wake) != 0)
+	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
+	bool _owes_wake = false;
+	if (!_begin->ring)
+		return _begin->pair && fl__pair_put(_begin->pair, _item, fl__slot_shape_of(_size));
+	if (fl__mpmc_put(_begin->ring, _item, _size, &_owes_wake) != 0)
 		return false;
-	if (__builtin_expect(owes_wake, 0))
-		fl__queue_wake(q, 0);
+	if (__builtin_expect(_owes_wake, 0))
+		fl__queue_wake(_q, 0);
 	return true;
 }
 
-static inline bool fl__queue_of_get(fl_queue *q, void *item, size_t size)
+static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 {
-	const struct fl__queue_begin *begin = (const struct fl__queue_begin *)(void *)q;
-	bool owes_wake = false;
-	if (!begin->ring)
-		return begin->pair && fl__pair_get(begin->pair, item, fl__slot_shape_of(size));
-	if (fl__mpmc_get(begin->ring, item, size, &owes_wake) != 0)
+	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
+	bool _owes_wake = false;
+	if (!_begin->ring)
+		return _begin->pair && fl__pair_get(_begin->pair, _item, fl__slot_shape_of(_size));
+	if (fl__mpmc_get(_begin->ring, _item, _size, &_owes_wake) != 0)
 		return false;
-	if (__builtin_expect(owes_wake, 0))
-		fl__queue_wake(q, 1);
+	if (__builtin_expect(_owes_wake, 0))
+		fl__queue_wake(_q, 1);
 	return true;
 }
 
@@ -63,123 +63,127 @@ FL_END_DECLS
 #define FL__QUEUE_FN __attribute__((unused)) static inline
 
 #define FL__QUEUE_OF_LIFE(type, name)                                                                                  \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_create(name **q, const fl_queue_config *config)                          \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_create(name **_q, const fl_queue_config *_config)                        \
 	{                                                                                                              \
-		fl_queue *made = NULL;                                                                                 \
-		int rc = fl_queue_create(&made, sizeof(type), config);                                                 \
-		if (rc == 0)                                                                                           \
-			*q = (name *)made;                                                                             \
-		return rc;                                                                                             \
+		fl_queue *_made = NULL;                                                                                \
+		int _rc = fl_queue_create(&_made, sizeof(type), _config);                                              \
+		if (_rc == 0)                                                                                          \
+			*_q = (name *)_made;                                                                           \
+		return _rc;                                                                                            \
 	}                                                                                                              \
-	FL__QUEUE_FN fl_queue *name##_untyped(name *q)                                                                 \
+	FL__QUEUE_FN fl_queue *name##_untyped(name *_q)                                                                \
 	{                                                                                                              \
-		return (fl_queue *)q;                                                                                  \
+		return (fl_queue *)_q;                                                                                 \
 	}                                                                                                              \
-	FL__QUEUE_FN void name##_free(name *q)                                                                         \
+	FL__QUEUE_FN void name##_free(name *_q)                                                                        \
 	{                                                                                                              \
-		fl_queue_free((fl_queue *)q);                                                                          \
+		fl_queue_free((fl_queue *)_q);                                                                         \
 	}                                                                                                              \
-	FL__QUEUE_FN void fl__scoped_##name(name **q)                                                                  \
+	FL__QUEUE_FN void fl__scoped_##name(name **_q)                                                                 \
 	{                                                                                                              \
-		fl_queue_free((fl_queue *)*q);                                                                         \
+		fl_queue_free((fl_queue *)*_q);                                                                        \
 	}
 
 #define FL__QUEUE_OF_ONE(type, name)                                                                                   \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put(name *q, type item)                                                  \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_put(name *_q, type _item)                                                \
 	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type)) ? 0 : fl_queue_put((fl_queue *)q, &item);  \
+		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type)) ? 0                                      \
+		                                                              : fl_queue_put((fl_queue *)_q, &_item);  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                            \
 	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type)) ? 0                                        \
-		                                                            : fl_queue_try_put((fl_queue *)q, &item);  \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *q, type item, int64_t deadline, fl_cancel *cancel)       \
-	{                                                                                                              \
-		return fl__queue_of_put((fl_queue *)q, &item, sizeof(type))                                            \
+		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
 		           ? 0                                                                                         \
-		           : fl_queue_put_until((fl_queue *)q, &item, deadline, cancel);                               \
+		           : fl_queue_try_put((fl_queue *)_q, &_item);                                                 \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get(name *q, type *item)                                                 \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline, fl_cancel *_cancel)   \
 	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)q, item, sizeof(type)) ? 0 : fl_queue_get((fl_queue *)q, item);    \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                             \
-	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)q, item, sizeof(type)) ? 0                                         \
-		                                                           : fl_queue_try_get((fl_queue *)q, item);    \
-	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *q, type *item, int64_t deadline, fl_cancel *cancel)      \
-	{                                                                                                              \
-		return fl__queue_of_get((fl_queue *)q, item, sizeof(type))                                             \
+		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
 		           ? 0                                                                                         \
-		           : fl_queue_get_until((fl_queue *)q, item, deadline, cancel);                                \
+		           : fl_queue_put_until((fl_queue *)_q, &_item, _deadline, _cancel);                           \
+	}                                                                                                              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_get(name *_q, type *_item)                                               \
+	{                                                                                                              \
+		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type)) ? 0                                       \
+		                                                             : fl_queue_get((fl_queue *)_q, _item);    \
+	}                                                                                                              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                           \
+	{                                                                                                              \
+		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
+		           ? 0                                                                                         \
+		           : fl_queue_try_get((fl_queue *)_q, _item);                                                  \
+	}                                                                                                              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline, fl_cancel *_cancel)  \
+	{                                                                                                              \
+		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
+		           ? 0                                                                                         \
+		           : fl_queue_get_until((fl_queue *)_q, _item, _deadline, _cancel);                            \
 	}
 
 #define FL__QUEUE_OF_MANY(type, name)                                                                                  \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_put_many(name *q, type const *items, size_t n)                        \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_put_many(name *_q, type const *_items, size_t _n)                     \
 	{                                                                                                              \
-		return fl_queue_put_many((fl_queue *)q, items, n);                                                     \
+		return fl_queue_put_many((fl_queue *)_q, _items, _n);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, type const *items, size_t n)                    \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, type const *_items, size_t _n)                 \
 	{                                                                                                              \
-		return fl_queue_try_put_many((fl_queue *)q, items, n);                                                 \
+		return fl_queue_try_put_many((fl_queue *)_q, _items, _n);                                              \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *q, type const *items, size_t n, size_t *count,      \
-	                                                     int64_t deadline, fl_cancel *cancel)                      \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
+	                                                     int64_t _deadline, fl_cancel *_cancel)                    \
 	{                                                                                                              \
-		return fl_queue_put_many_until((fl_queue *)q, items, n, count, deadline, cancel);                      \
+		return fl_queue_put_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_get_many(name *q, type *items, size_t n)                              \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_get_many(name *_q, type *_items, size_t _n)                           \
 	{                                                                                                              \
-		return fl_queue_get_many((fl_queue *)q, items, n);                                                     \
+		return fl_queue_get_many((fl_queue *)_q, _items, _n);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_get_many(name *q, type *items, size_t n)                          \
+	FL__QUEUE_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                       \
 	{                                                                                                              \
-		return fl_queue_try_get_many((fl_queue *)q, items, n);                                                 \
+		return fl_queue_try_get_many((fl_queue *)_q, _items, _n);                                              \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get_many_until(name *q, type *items, size_t n, size_t *count,            \
-	                                                     int64_t deadline, fl_cancel *cancel)                      \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
+	                                                     int64_t _deadline, fl_cancel *_cancel)                    \
 	{                                                                                                              \
-		return fl_queue_get_many_until((fl_queue *)q, items, n, count, deadline, cancel);                      \
+		return fl_queue_get_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}
 
 #define FL__QUEUE_OF_STATE(name)                                                                                       \
-	FL__QUEUE_FN void name##_close(name *q)                                                                        \
+	FL__QUEUE_FN void name##_close(name *_q)                                                                       \
 	{                                                                                                              \
-		fl_queue_close((fl_queue *)q);                                                                         \
+		fl_queue_close((fl_queue *)_q);                                                                        \
 	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_close_now(name *q)                                                                  \
+	FL__QUEUE_FN size_t name##_close_now(name *_q)                                                                 \
 	{                                                                                                              \
-		return fl_queue_close_now((fl_queue *)q);                                                              \
+		return fl_queue_close_now((fl_queue *)_q);                                                             \
 	}                                                                                                              \
-	FL__QUEUE_FN void name##_task_done(name *q)                                                                    \
+	FL__QUEUE_FN void name##_task_done(name *_q)                                                                   \
 	{                                                                                                              \
-		fl_queue_task_done((fl_queue *)q);                                                                     \
+		fl_queue_task_done((fl_queue *)_q);                                                                    \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_join(name *q)                                                            \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_join(name *_q)                                                           \
 	{                                                                                                              \
-		return fl_queue_join((fl_queue *)q);                                                                   \
+		return fl_queue_join((fl_queue *)_q);                                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_try_join(name *q)                                                        \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_try_join(name *_q)                                                       \
 	{                                                                                                              \
-		return fl_queue_try_join((fl_queue *)q);                                                               \
+		return fl_queue_try_join((fl_queue *)_q);                                                              \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_join_until(name *q, int64_t deadline, fl_cancel *cancel)                 \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel *_cancel)              \
 	{                                                                                                              \
-		return fl_queue_join_until((fl_queue *)q, deadline, cancel);                                           \
+		return fl_queue_join_until((fl_queue *)_q, _deadline, _cancel);                                        \
 	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_length(name *q)                                                                     \
+	FL__QUEUE_FN size_t name##_length(name *_q)                                                                    \
 	{                                                                                                              \
-		return fl_queue_length((fl_queue *)q);                                                                 \
+		return fl_queue_length((fl_queue *)_q);                                                                \
 	}                                                                                                              \
-	FL__QUEUE_FN size_t name##_capacity(name *q)                                                                   \
+	FL__QUEUE_FN size_t name##_capacity(name *_q)                                                                  \
 	{                                                                                                              \
-		return fl_queue_capacity((fl_queue *)q);                                                               \
+		return fl_queue_capacity((fl_queue *)_q);                                                              \
 	}                                                                                                              \
-	FL__QUEUE_FN bool name##_is_closed(name *q)                                                                    \
+	FL__QUEUE_FN bool name##_is_closed(name *_q)                                                                   \
 	{                                                                                                              \
-		return fl_queue_is_closed((fl_queue *)q);                                                              \
+		return fl_queue_is_closed((fl_queue *)_q);                                                             \
 	}
 
 #endif

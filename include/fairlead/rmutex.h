@@ -57,15 +57,15 @@ FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__JOIN(fl__rmutex_locked_, __LINE__) =    \
 	    fl__rmutex_locked_begin(m)
 
-static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *m)
+static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)
 {
-	fl_rmutex_lock(m);
-	return m;
+	fl_rmutex_lock(_m);
+	return _m;
 }
 
-static inline void fl__rmutex_locked_end(fl_rmutex **m)
+static inline void fl__rmutex_locked_end(fl_rmutex **_m)
 {
-	fl_rmutex_unlock(*m);
+	fl_rmutex_unlock(*_m);
 }
 
 FL_END_DECLS

@@ -110,26 +110,26 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 	__attribute__((cleanup(fl__write_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =            \
 	    fl__write_locked_begin(l)
 
-static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *l)
+static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *_l)
 {
-	fl_rwlock_read(l);
-	return l;
+	fl_rwlock_read(_l);
+	return _l;
 }
 
-static inline void fl__read_locked_end(fl_rwlock **l)
+static inline void fl__read_locked_end(fl_rwlock **_l)
 {
-	fl_rwlock_read_unlock(*l);
+	fl_rwlock_read_unlock(*_l);
 }
 
-static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *l)
+static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *_l)
 {
-	fl_rwlock_write(l);
-	return l;
+	fl_rwlock_write(_l);
+	return _l;
 }
 
-static inline void fl__write_locked_end(fl_rwlock **l)
+static inline void fl__write_locked_end(fl_rwlock **_l)
 {
-	fl_rwlock_write_unlock(*l);
+	fl_rwlock_write_unlock(*_l);
 }
 
 FL_END_DECLS

@@ -137,14 +137,14 @@ FL_API fl_shm_offset fl_shm_root(const fl_shm *region);
 #define FL__ALIGN_OF(type) _Alignof(type)
 #endif
 
-static inline void *fl__shm_at_aligned(const fl_shm *region, fl_shm_offset offset, size_t size, size_t align)
+static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _offset, size_t _size, size_t _align)
 {
-	return offset % align == 0 ? fl_shm_at(region, offset, size) : NULL;
+	return _offset % _align == 0 ? fl_shm_at(_region, _offset, _size) : NULL;
 }
 
-static inline void fl__scoped_fl_shm(fl_shm **region)
+static inline void fl__scoped_fl_shm(fl_shm **_region)
 {
-	fl_shm_free(*region);
+	fl_shm_free(*_region);
 }
 
 FL_END_DECLS

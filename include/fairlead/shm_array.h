@@ -72,36 +72,36 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 #define FL__SHM_ARRAY_FN __attribute__((unused)) static inline
 
 #define FL__SHM_ARRAY_OF_LIFE(type, name)                                                                              \
-	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_create(name *a, fl_shm *region, size_t n)                            \
+	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_create(name *_a, fl_shm *_region, size_t _n)                         \
 	{                                                                                                              \
 		FL__ASSERT_ALIGN(type, 64);                                                                            \
-		return fl_shm_array_create(&a->array_, region, sizeof(type), n);                                       \
+		return fl_shm_array_create(&_a->array_, _region, sizeof(type), _n);                                    \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_open(name *a, fl_shm *region, fl_shm_offset offset)                  \
+	FL__SHM_ARRAY_FN FL_MUST_CHECK int name##_open(name *_a, fl_shm *_region, fl_shm_offset _offset)               \
 	{                                                                                                              \
-		return fl_shm_array_open(&a->array_, region, offset, sizeof(type));                                    \
+		return fl_shm_array_open(&_a->array_, _region, _offset, sizeof(type));                                 \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN void name##_destroy(name *a)                                                                  \
+	FL__SHM_ARRAY_FN void name##_destroy(name *_a)                                                                 \
 	{                                                                                                              \
-		fl_shm_array_destroy(&a->array_);                                                                      \
+		fl_shm_array_destroy(&_a->array_);                                                                     \
 	}
 
 #define FL__SHM_ARRAY_OF_USE(type, name)                                                                               \
-	FL__SHM_ARRAY_FN fl_shm_offset name##_offset(const name *a)                                                    \
+	FL__SHM_ARRAY_FN fl_shm_offset name##_offset(const name *_a)                                                   \
 	{                                                                                                              \
-		return fl_shm_array_offset(&a->array_);                                                                \
+		return fl_shm_array_offset(&_a->array_);                                                               \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN size_t name##_length(const name *a)                                                           \
+	FL__SHM_ARRAY_FN size_t name##_length(const name *_a)                                                          \
 	{                                                                                                              \
-		return fl_shm_array_length(&a->array_);                                                                \
+		return fl_shm_array_length(&_a->array_);                                                               \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN type *name##_at(const name *a, size_t i)                                                      \
+	FL__SHM_ARRAY_FN type *name##_at(const name *_a, size_t _i)                                                    \
 	{                                                                                                              \
-		return (type *)fl_shm_array_at(&a->array_, i, sizeof(type));                                           \
+		return (type *)fl_shm_array_at(&_a->array_, _i, sizeof(type));                                         \
 	}                                                                                                              \
-	FL__SHM_ARRAY_FN fl_shm_mutex *name##_mutex(const name *a)                                                     \
+	FL__SHM_ARRAY_FN fl_shm_mutex *name##_mutex(const name *_a)                                                    \
 	{                                                                                                              \
-		return fl_shm_array_mutex(&a->array_);                                                                 \
+		return fl_shm_array_mutex(&_a->array_);                                                                \
 	}
 
 #ifdef __cplusplus

@@ -108,18 +108,18 @@ struct fl__shm_locked {
 	int result_;
 };
 
-static inline struct fl__shm_locked fl__shm_locked_begin(fl_shm_mutex *m)
+static inline struct fl__shm_locked fl__shm_locked_begin(fl_shm_mutex *_m)
 {
-	struct fl__shm_locked locked = {m, fl_shm_mutex_lock(m)};
-	if (locked.result_ != 0 && locked.result_ != -EOWNERDEAD)
-		locked.mutex_ = 0;
-	return locked;
+	struct fl__shm_locked _locked = {_m, fl_shm_mutex_lock(_m)};
+	if (_locked.result_ != 0 && _locked.result_ != -EOWNERDEAD)
+		_locked.mutex_ = 0;
+	return _locked;
 }
 
-static inline void fl__shm_locked_end(struct fl__shm_locked *locked)
+static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 {
-	if (locked->mutex_)
-		fl_shm_mutex_unlock(locked->mutex_);
+	if (_locked->mutex_)
+		fl_shm_mutex_unlock(_locked->mutex_);
 }
 
 FL_END_DECLS

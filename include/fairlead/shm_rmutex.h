@@ -73,18 +73,18 @@ struct fl__shm_rmutex_locked {
 	int result_;
 };
 
-static inline struct fl__shm_rmutex_locked fl__shm_rmutex_locked_begin(fl_shm_rmutex *m)
+static inline struct fl__shm_rmutex_locked fl__shm_rmutex_locked_begin(fl_shm_rmutex *_m)
 {
-	struct fl__shm_rmutex_locked locked = {m, fl_shm_rmutex_lock(m)};
-	if (locked.result_ != 0 && locked.result_ != -EOWNERDEAD)
-		locked.mutex_ = 0;
-	return locked;
+	struct fl__shm_rmutex_locked _locked = {_m, fl_shm_rmutex_lock(_m)};
+	if (_locked.result_ != 0 && _locked.result_ != -EOWNERDEAD)
+		_locked.mutex_ = 0;
+	return _locked;
 }
 
-static inline void fl__shm_rmutex_locked_end(struct fl__shm_rmutex_locked *locked)
+static inline void fl__shm_rmutex_locked_end(struct fl__shm_rmutex_locked *_locked)
 {
-	if (locked->mutex_)
-		fl_shm_rmutex_unlock(locked->mutex_);
+	if (_locked->mutex_)
+		fl_shm_rmutex_unlock(_locked->mutex_);
 }
 
 FL_END_DECLS

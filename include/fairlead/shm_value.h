@@ -60,29 +60,29 @@ FL_API FL_MUST_CHECK int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, 
 		fl_shm_value value_;                                                                                   \
 		uint64_t copies_[2][(sizeof(type) + 7) / 8];                                                           \
 	} name;                                                                                                        \
-	__attribute__((unused)) static inline type name##_get(const name *v)                                           \
+	__attribute__((unused)) static inline type name##_get(const name *_v)                                          \
 	{                                                                                                              \
-		type value;                                                                                            \
-		(void)fl_shm_value_get(&v->value_, &value, sizeof value);                                              \
-		return value;                                                                                          \
+		type _value;                                                                                           \
+		(void)fl_shm_value_get(&_v->value_, &_value, sizeof _value);                                           \
+		return _value;                                                                                         \
 	}                                                                                                              \
-	__attribute__((unused)) FL_MUST_CHECK static inline int name##_set(name *v, type value)                        \
+	__attribute__((unused)) FL_MUST_CHECK static inline int name##_set(name *_v, type _value)                      \
 	{                                                                                                              \
-		return fl_shm_value_set(&v->value_, &value, sizeof value);                                             \
+		return fl_shm_value_set(&_v->value_, &_value, sizeof _value);                                          \
 	}                                                                                                              \
 	__attribute__((unused))                                                                                        \
-	FL_MUST_CHECK static inline int name##_update(name *v, int (*change)(type * value, void *arg), void *arg)      \
+	FL_MUST_CHECK static inline int name##_update(name *_v, int (*_change)(type * _value, void *_arg), void *_arg) \
 	{                                                                                                              \
-		int rc;                                                                                                \
+		int _rc;                                                                                               \
 		do {                                                                                                   \
-			type value;                                                                                    \
-			uint32_t changes = fl_shm_value_get(&v->value_, &value, sizeof value);                         \
-			rc = change(&value, arg);                                                                      \
-			if (rc != 0)                                                                                   \
-				return rc;                                                                             \
-			rc = fl_shm_value_set_if(&v->value_, changes, &value, sizeof value);                           \
-		} while (rc == -EAGAIN);                                                                               \
-		return rc;                                                                                             \
+			type _value;                                                                                   \
+			uint32_t _changes = fl_shm_value_get(&_v->value_, &_value, sizeof _value);                     \
+			_rc = _change(&_value, _arg);                                                                  \
+			if (_rc != 0)                                                                                  \
+				return _rc;                                                                            \
+			_rc = fl_shm_value_set_if(&_v->value_, _changes, &_value, sizeof _value);                      \
+		} while (_rc == -EAGAIN);                                                                              \
+		return _rc;                                                                                            \
 	}
 
 /* C++ does not copy every type byte by byte. */

@@ -54,9 +54,9 @@ FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);
 /* A descriptor that is readable while there is a signal to take; for fl_loop_watch_start(), poll(). It belongs to `s`. */
 FL_API int fl_signals_fd(const fl_signals *s);
 
-static inline void fl__scoped_fl_signals(fl_signals **s)
+static inline void fl__scoped_fl_signals(fl_signals **_s)
 {
-	fl_signals_free(*s);
+	fl_signals_free(*_s);
 }
 
 FL_END_DECLS

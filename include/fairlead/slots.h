@@ -31,59 +31,59 @@ struct fl__slots {
 };
 
 /* An item is as aligned as its size says, 16 at most. All is known to the compiler if the size is. */
-static inline struct fl__slot_shape fl__slot_shape_of(size_t size)
+static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 {
-	const size_t lowest_bit = size & (~size + 1), alignment = lowest_bit < 16 ? lowest_bit : 16;
-	struct fl__slot_shape shape;
-	shape.size = size;
+	const size_t _lowest_bit = _size & (~_size + 1), _alignment = _lowest_bit < 16 ? _lowest_bit : 16;
+	struct fl__slot_shape _shape;
+	_shape.size = _size;
 	/* as many as have room: size and line are multiples of the alignment, so what the items leave is, too */
-	shape.slots = size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (size + 1) : 1;
-	shape.offset = (shape.slots + alignment - 1) & ~(alignment - 1);
-	shape.bytes = (shape.offset + shape.slots * size + alignment - 1) & ~(alignment - 1);
-	if (shape.bytes < FL__SLOTS_LINE)
-		shape.bytes = FL__SLOTS_LINE;
-	return shape;
+	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
+	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
+	_shape.bytes = (_shape.offset + _shape.slots * _size + _alignment - 1) & ~(_alignment - 1);
+	if (_shape.bytes < FL__SLOTS_LINE)
+		_shape.bytes = FL__SLOTS_LINE;
+	return _shape;
 }
 
 /* Which of its group a slot is. */
-static inline size_t fl__slot_index(struct fl__slot_shape shape, const unsigned char *slot)
+static inline size_t fl__slot_index(struct fl__slot_shape _shape, const unsigned char *_slot)
 {
-	return shape.slots == 1 ? 0 : (uintptr_t)slot % FL__SLOTS_LINE;
+	return _shape.slots == 1 ? 0 : (uintptr_t)_slot % FL__SLOTS_LINE;
 }
 
-static inline unsigned char *fl__slot_item(struct fl__slot_shape shape, unsigned char *slot)
+static inline unsigned char *fl__slot_item(struct fl__slot_shape _shape, unsigned char *_slot)
 {
-	const size_t index = fl__slot_index(shape, slot);
-	return slot - index + shape.offset + index * shape.size;
+	const size_t _index = fl__slot_index(_shape, _slot);
+	return _slot - _index + _shape.offset + _index * _shape.size;
 }
 
-/* The one behind it, around the end; `shape` is that of the slots, known to the compiler or not. */
-static inline unsigned char *fl__slot_after(const struct fl__slots *slots, struct fl__slot_shape shape,
-                                            unsigned char *slot)
+/* The one behind it, around the end; `_shape` is that of the slots, known to the compiler or not. */
+static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, struct fl__slot_shape _shape,
+                                            unsigned char *_slot)
 {
-	const size_t index = fl__slot_index(shape, slot);
-	if (__builtin_expect(slot == slots->last, 0)) /* a branch: the next operation need not wait for the outcome */
-		return slots->first;
-	if (__builtin_expect(index + 1 == shape.slots, 0))
-		return slot - index + shape.bytes;
-	return slot + 1;
+	const size_t _index = fl__slot_index(_shape, _slot);
+	if (__builtin_expect(_slot == _slots->last, 0)) /* a branch: the next operation need not wait for the outcome */
+		return _slots->first;
+	if (__builtin_expect(_index + 1 == _shape.slots, 0))
+		return _slot - _index + _shape.bytes;
+	return _slot + 1;
 }
 
-static inline bool fl__slot_is_full(const unsigned char *slot)
+static inline bool fl__slot_is_full(const unsigned char *_slot)
 {
 	/* acquire: the item is whole, or has been read; pairs with fl__slot_fill(), fl__slot_clear() */
-	return fl__load_acquire(slot) != 0;
+	return fl__load_acquire(_slot) != 0;
 }
 
 /* Of several at once the first says so last: the others have been told by fl__slots_mark_others(). */
-static inline void fl__slot_fill(unsigned char *slot)
+static inline void fl__slot_fill(unsigned char *_slot)
 {
-	fl__store_release(slot, 1); /* the items are whole; pairs with fl__slot_is_full() */
+	fl__store_release(_slot, 1); /* the items are whole; pairs with fl__slot_is_full() */
 }
 
-static inline void fl__slot_clear(unsigned char *slot)
+static inline void fl__slot_clear(unsigned char *_slot)
 {
-	fl__store_release(slot, 0); /* the items have been read; pairs with fl__slot_is_full() */
+	fl__store_release(_slot, 0); /* the items have been read; pairs with fl__slot_is_full() */
 }
 
 #endif

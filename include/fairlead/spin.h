@@ -67,15 +67,15 @@ FL_API void fl_spin_assert_held(const fl_spin *s);
 	__attribute__((cleanup(fl__spin_locked_end), unused)) fl_spin *FL__JOIN(fl__spin_locked_, __LINE__) =          \
 	    fl__spin_locked_begin(s)
 
-static inline fl_spin *fl__spin_locked_begin(fl_spin *s)
+static inline fl_spin *fl__spin_locked_begin(fl_spin *_s)
 {
-	fl_spin_lock(s);
-	return s;
+	fl_spin_lock(_s);
+	return _s;
 }
 
-static inline void fl__spin_locked_end(fl_spin **s)
+static inline void fl__spin_locked_end(fl_spin **_s)
 {
-	fl_spin_unlock(*s);
+	fl_spin_unlock(*_s);
 }
 
 FL_END_DECLS

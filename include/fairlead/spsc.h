@@ -66,9 +66,9 @@ FL_API size_t fl_spsc_length(const fl_spsc *q);
 /* The most items that `q` holds: as asked for. Never waits. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
-static inline void fl__scoped_fl_spsc(fl_spsc **q)
+static inline void fl__scoped_fl_spsc(fl_spsc **_q)
 {
-	fl_spsc_free(*q);
+	fl_spsc_free(*_q);
 }
 
 FL_END_DECLS

@@ -35,82 +35,82 @@ struct fl_spsc {
 
 #define FL__SPSC_FN __attribute__((unused)) static inline
 
-/* The items from `slot` on are there: of several, the others say so already. `next`: the slot behind them. */
-static inline void fl__spsc_end_put(fl_spsc *q, unsigned char *slot, unsigned char *next)
+/* The items from `_slot` on are there: of several, the others say so already. `_next`: the slot behind them. */
+static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	fl__store_relaxed(&q->put_, next); /* relaxed: who sees the item sees this by the next */
-	fl__slot_fill(slot);
+	fl__store_relaxed(&_q->put_, _next); /* relaxed: who sees the item sees this by the next */
+	fl__slot_fill(_slot);
 }
 
 /* Likewise. */
-static inline void fl__spsc_end_get(fl_spsc *q, unsigned char *slot, unsigned char *next)
+static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
 	/* release: whoever sees that these are gone sees them put; pairs with fl_spsc_length() */
-	fl__store_release(&q->get_, next);
-	fl__slot_clear(slot);
+	fl__store_release(&_q->get_, _next);
+	fl__slot_clear(_slot);
 }
 
 #define FL__SPSC_OF_LIFE(type, name)                                                                                   \
-	FL__SPSC_FN FL_MUST_CHECK int name##_create(name **q, size_t capacity)                                         \
+	FL__SPSC_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                       \
 	{                                                                                                              \
-		fl_spsc *made = NULL;                                                                                  \
-		int rc = fl_spsc_create(&made, sizeof(type), capacity);                                                \
-		if (rc == 0)                                                                                           \
-			*q = (name *)made;                                                                             \
-		return rc;                                                                                             \
+		fl_spsc *_made = NULL;                                                                                 \
+		int _rc = fl_spsc_create(&_made, sizeof(type), _capacity);                                             \
+		if (_rc == 0)                                                                                          \
+			*_q = (name *)_made;                                                                           \
+		return _rc;                                                                                            \
 	}                                                                                                              \
-	FL__SPSC_FN fl_spsc *name##_untyped(name *q)                                                                   \
+	FL__SPSC_FN fl_spsc *name##_untyped(name *_q)                                                                  \
 	{                                                                                                              \
-		return (fl_spsc *)q;                                                                                   \
+		return (fl_spsc *)_q;                                                                                  \
 	}                                                                                                              \
-	FL__SPSC_FN void name##_free(name *q)                                                                          \
+	FL__SPSC_FN void name##_free(name *_q)                                                                         \
 	{                                                                                                              \
-		fl_spsc_free((fl_spsc *)q);                                                                            \
+		fl_spsc_free((fl_spsc *)_q);                                                                           \
 	}                                                                                                              \
-	FL__SPSC_FN void fl__scoped_##name(name **q)                                                                   \
+	FL__SPSC_FN void fl__scoped_##name(name **_q)                                                                  \
 	{                                                                                                              \
-		fl_spsc_free((fl_spsc *)*q);                                                                           \
+		fl_spsc_free((fl_spsc *)*_q);                                                                          \
 	}                                                                                                              \
-	FL__SPSC_FN size_t name##_length(const name *q)                                                                \
+	FL__SPSC_FN size_t name##_length(const name *_q)                                                               \
 	{                                                                                                              \
-		return fl_spsc_length((const fl_spsc *)q);                                                             \
+		return fl_spsc_length((const fl_spsc *)_q);                                                            \
 	}                                                                                                              \
-	FL__SPSC_FN size_t name##_capacity(const name *q)                                                              \
+	FL__SPSC_FN size_t name##_capacity(const name *_q)                                                             \
 	{                                                                                                              \
-		return fl_spsc_capacity((const fl_spsc *)q);                                                           \
+		return fl_spsc_capacity((const fl_spsc *)_q);                                                          \
 	}
 
 #define FL__SPSC_OF_PUT(type, name)                                                                                    \
-	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *q, type item)                                               \
+	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
-		const struct fl__slot_shape shape = fl__slot_shape_of(sizeof(type));                                   \
-		unsigned char *slot = ((fl_spsc *)q)->put_;                                                            \
-		unsigned char *next = fl__slot_after(&((fl_spsc *)q)->slots_, shape, slot);                            \
-		if (__builtin_expect(fl__slot_is_full(next), 0))                                                       \
+		const struct fl__slot_shape _shape = fl__slot_shape_of(sizeof(type));                                  \
+		unsigned char *_slot = ((fl_spsc *)_q)->put_;                                                          \
+		unsigned char *_next = fl__slot_after(&((fl_spsc *)_q)->slots_, _shape, _slot);                        \
+		if (__builtin_expect(fl__slot_is_full(_next), 0))                                                      \
 			return -EAGAIN;                                                                                \
-		memcpy(fl__slot_item(shape, slot), &item, sizeof(type));                                               \
-		fl__spsc_end_put((fl_spsc *)q, slot, next);                                                            \
+		memcpy(fl__slot_item(_shape, _slot), &_item, sizeof(type));                                            \
+		fl__spsc_end_put((fl_spsc *)_q, _slot, _next);                                                         \
 		return 0;                                                                                              \
 	}                                                                                                              \
-	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_put_many(name *q, const type *items, size_t n)                     \
+	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, const type *_items, size_t _n)                  \
 	{                                                                                                              \
-		return fl_spsc_try_put_many((fl_spsc *)q, items, n);                                                   \
+		return fl_spsc_try_put_many((fl_spsc *)_q, _items, _n);                                                \
 	}
 
 #define FL__SPSC_OF_GET(type, name)                                                                                    \
-	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *q, type *item)                                              \
+	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
-		const struct fl__slot_shape shape = fl__slot_shape_of(sizeof(type));                                   \
-		unsigned char *slot = ((fl_spsc *)q)->get_;                                                            \
-		if (__builtin_expect(!fl__slot_is_full(slot), 0))                                                      \
+		const struct fl__slot_shape _shape = fl__slot_shape_of(sizeof(type));                                  \
+		unsigned char *_slot = ((fl_spsc *)_q)->get_;                                                          \
+		if (__builtin_expect(!fl__slot_is_full(_slot), 0))                                                     \
 			return -EAGAIN;                                                                                \
-		memcpy(item, fl__slot_item(shape, slot), sizeof(type));                                                \
-		fl__spsc_end_get((fl_spsc *)q, slot, fl__slot_after(&((fl_spsc *)q)->slots_, shape, slot));            \
+		memcpy(_item, fl__slot_item(_shape, _slot), sizeof(type));                                             \
+		fl__spsc_end_get((fl_spsc *)_q, _slot, fl__slot_after(&((fl_spsc *)_q)->slots_, _shape, _slot));       \
 		return 0;                                                                                              \
 	}                                                                                                              \
-	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *q, type *items, size_t n)                           \
+	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                        \
 	{                                                                                                              \
-		return fl_spsc_try_get_many((fl_spsc *)q, items, n);                                                   \
+		return fl_spsc_try_get_many((fl_spsc *)_q, _items, _n);                                                \
 	}
 
 #endif

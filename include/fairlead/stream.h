@@ -164,9 +164,9 @@ FL_API FL_MUST_CHECK int fl_stream_peer_name(const fl_stream *s, char *name, siz
 /* The address of this side, likewise. Never waits. Returns 0, -ENOSPC. */
 FL_API FL_MUST_CHECK int fl_stream_name(const fl_stream *s, char *name, size_t size);
 
-static inline void fl__scoped_fl_stream(fl_stream **s)
+static inline void fl__scoped_fl_stream(fl_stream **_s)
 {
-	fl_stream_free(*s);
+	fl_stream_free(*_s);
 }
 
 FL_END_DECLS

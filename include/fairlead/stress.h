@@ -67,8 +67,8 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	FL__STRESS_FUNCTION_(test, outcome)                                                                            \
 	__attribute__((constructor)) static void test##__register(void)                                                \
 	{                                                                                                              \
-		static struct fl_stress_test t = {                                                                     \
-		    .size = sizeof(t),                                                                                 \
+		static struct fl_stress_test _t = {                                                                    \
+		    .size = sizeof(_t),                                                                                \
 		    .name = #test,                                                                                     \
 		    .file = __FILE__,                                                                                  \
 		    .line = __LINE__,                                                                                  \
@@ -79,7 +79,7 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 		    .instrumented = FL__STRESS_INSTRUMENTED,                                                           \
 		    .processes = (separate),                                                                           \
 		};                                                                                                     \
-		fl_stress_register(&t);                                                                                \
+		fl_stress_register(&_t);                                                                               \
 	}                                                                                                              \
 	static void test##__outcome(__attribute__((unused)) struct test *s)
 
@@ -164,10 +164,10 @@ bool fl_stress_outcome(enum fl_stress_expect expect, bool holds, const char *lab
 
 /* Declares test__name(struct test *), and defines the function of type void (void *) around it. */
 #define FL__STRESS_FUNCTION_(test, name)                                                                               \
-	static void test##__##name(struct test *s);                                                                    \
-	static void test##__##name##__call(void *state)                                                                \
+	static void test##__##name(struct test *);                                                                     \
+	static void test##__##name##__call(void *_state)                                                               \
 	{                                                                                                              \
-		test##__##name((struct test *)state);                                                                  \
+		test##__##name((struct test *)_state);                                                                 \
 	}
 
 /* One initializer for each actor, up to eight. */

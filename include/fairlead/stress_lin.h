@@ -68,19 +68,19 @@ enum fl_lin_kind {
 
 /* An operation of `struct test`: int64_t (struct test *s, int64_t arg). Its kind, then what else is to say of it. */
 #define FL_LIN_OP(scenario, operation, ...)                                                                            \
-	static int64_t scenario##__##operation(struct scenario *s, int64_t arg);                                       \
-	static int64_t scenario##__##operation##__call(void *state, int64_t arg)                                       \
+	static int64_t scenario##__##operation(struct scenario *, int64_t);                                            \
+	static int64_t scenario##__##operation##__call(void *_state, int64_t _arg)                                     \
 	{                                                                                                              \
-		return scenario##__##operation((struct scenario *)state, arg);                                         \
+		return scenario##__##operation((struct scenario *)_state, _arg);                                       \
 	}                                                                                                              \
 	__attribute__((constructor)) static void scenario##__register_##operation(void)                                \
 	{                                                                                                              \
-		static struct fl_lin_op o = {.size = sizeof(o),                                                        \
-		                             .test = #scenario,                                                        \
-		                             .name = #operation,                                                       \
-		                             .call = scenario##__##operation##__call,                                  \
-		                             .kind = __VA_ARGS__};                                                     \
-		fl_lin_register_op(&o);                                                                                \
+		static struct fl_lin_op _o = {.size = sizeof(_o),                                                      \
+		                              .test = #scenario,                                                       \
+		                              .name = #operation,                                                      \
+		                              .call = scenario##__##operation##__call,                                 \
+		                              .kind = __VA_ARGS__};                                                    \
+		fl_lin_register_op(&_o);                                                                               \
 	}                                                                                                              \
 	static int64_t scenario##__##operation(__attribute__((unused)) struct scenario *s,                             \
 	                                       __attribute__((unused)) int64_t arg)
@@ -106,17 +106,17 @@ struct fl_lin_op {
 #define FL_LIN_KEY(arg) ((int64_t)((arg) >> 8))
 
 /* The items of the calls with many: at most five. */
-static inline int64_t fl_lin_item(int64_t arg, unsigned i)
+static inline int64_t fl_lin_item(int64_t _arg, unsigned _i)
 {
-	return FL_LIN_ID(arg) + 100 * (int64_t)i;
+	return FL_LIN_ID(_arg) + 100 * (int64_t)_i;
 }
 
-static inline int64_t fl_lin_items(unsigned n, const int64_t *items)
+static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 {
-	uint64_t all = n;
-	for (unsigned i = 0; i < n; i++)
-		all |= (uint64_t)items[i] << (4 + 12 * i);
-	return (int64_t)all;
+	uint64_t _all = _n;
+	for (unsigned _i = 0; _i < _n; _i++)
+		_all |= (uint64_t)_items[_i] << (4 + 12 * _i);
+	return (int64_t)_all;
 }
 
 /* The test `test` with the state `struct test`: its specification, then what else is to say; as the body, what ends it. */
@@ -124,17 +124,17 @@ static inline int64_t fl_lin_items(unsigned n, const int64_t *items)
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
 	__attribute__((constructor)) static void scenario##__register(void)                                            \
 	{                                                                                                              \
-		static struct fl_lin t = {.test = {.size = sizeof(t.test),                                             \
-		                                   .name = #scenario,                                                  \
-		                                   .file = __FILE__,                                                   \
-		                                   .line = __LINE__,                                                   \
-		                                   .instrumented = FL__STRESS_INSTRUMENTED,                            \
-		                                   .state_size = sizeof(struct scenario),                              \
-		                                   .state_align = _Alignof(struct scenario)},                          \
-		                          .size = sizeof(t),                                                           \
-		                          .end = scenario##__end__call,                                                \
-		                          .spec = __VA_ARGS__};                                                        \
-		fl_lin_register(&t);                                                                                   \
+		static struct fl_lin _t = {.test = {.size = sizeof(_t.test),                                           \
+		                                    .name = #scenario,                                                 \
+		                                    .file = __FILE__,                                                  \
+		                                    .line = __LINE__,                                                  \
+		                                    .instrumented = FL__STRESS_INSTRUMENTED,                           \
+		                                    .state_size = sizeof(struct scenario),                             \
+		                                    .state_align = _Alignof(struct scenario)},                         \
+		                           .size = sizeof(_t),                                                         \
+		                           .end = scenario##__end__call,                                               \
+		                           .spec = __VA_ARGS__};                                                       \
+		fl_lin_register(&_t);                                                                                  \
 	}                                                                                                              \
 	static void scenario##__end(__attribute__((unused)) struct scenario *s)
 

@@ -18,6 +18,8 @@
  *             return 0;                                       // or an error, or fl_task_fail(ctx, code, "why %d", x)
  *     }
  *
+ * A variable outside the body that is called ctx, arg or result is hidden in it; apart from that a task may have any name.
+ *
  * At file scope. Defines `const fl_task_type count_primes`, lists it by its name, and makes the typed calls
  *
  *     int count_primes_submit(fl_executor *e, struct range arg, fl_future **f);
@@ -72,10 +74,10 @@
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
 #define FL__TASK_DEFINE(storage, task, label, arg_type, result_type, ...)                                              \
-	static int task##_body(fl_task_ctx *ctx, FL__TASK_PTR(arg_type) * arg, FL__TASK_OUT(result_type) * result);    \
-	static int task##_run(fl_task_ctx *ctx, const void *arg, void *result)                                         \
+	static int task##_body(fl_task_ctx *, FL__TASK_PTR(arg_type) *, FL__TASK_OUT(result_type) *);                  \
+	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result)                                      \
 	{                                                                                                              \
-		return task##_body(ctx, arg, result);                                                                  \
+		return task##_body(_ctx, _arg, _result);                                                               \
 	}                                                                                                              \
 	storage const fl_task_type task = {.size = sizeof(fl_task_type),                                               \
 	                                   .name = label,                                                              \
@@ -111,127 +113,127 @@
 #define FL__TASK_NOTHING(name, arg_type, result_type)
 
 #define FL__TASK_SUBMIT(name, arg_type)                                                                                \
-	FL__TASK_FN name##_submit(fl_executor *e, __typeof__(arg_type) arg, fl_future **f)                             \
+	FL__TASK_FN name##_submit(fl_executor *_e, __typeof__(arg_type) _arg, fl_future **_f)                          \
 	{                                                                                                              \
-		return fl_submit(e, &name, &arg, f);                                                                   \
+		return fl_submit(_e, &name, &_arg, _f);                                                                \
 	}                                                                                                              \
-	FL__TASK_FN name##_submit_with(fl_executor *e, __typeof__(arg_type) arg, fl_future **f,                        \
-	                               const fl_submit_config *config)                                                 \
+	FL__TASK_FN name##_submit_with(fl_executor *_e, __typeof__(arg_type) _arg, fl_future **_f,                     \
+	                               const fl_submit_config *_config)                                                \
 	{                                                                                                              \
-		return fl_submit_with(e, &name, &arg, f, config);                                                      \
+		return fl_submit_with(_e, &name, &_arg, _f, _config);                                                  \
 	}
 
 #define FL__TASK_SUBMIT_VOID(name, arg_type)                                                                           \
-	FL__TASK_FN name##_submit(fl_executor *e, fl_future **f)                                                       \
+	FL__TASK_FN name##_submit(fl_executor *_e, fl_future **_f)                                                     \
 	{                                                                                                              \
-		return fl_submit(e, &name, NULL, f);                                                                   \
+		return fl_submit(_e, &name, NULL, _f);                                                                 \
 	}                                                                                                              \
-	FL__TASK_FN name##_submit_with(fl_executor *e, fl_future **f, const fl_submit_config *config)                  \
+	FL__TASK_FN name##_submit_with(fl_executor *_e, fl_future **_f, const fl_submit_config *_config)               \
 	{                                                                                                              \
-		return fl_submit_with(e, &name, NULL, f, config);                                                      \
+		return fl_submit_with(_e, &name, NULL, _f, _config);                                                   \
 	}
 
 #define FL__TASK_GET(name, result_type)                                                                                \
-	FL__TASK_FN name##_get(fl_future *f, __typeof__(result_type) *result)                                          \
+	FL__TASK_FN name##_get(fl_future *_f, __typeof__(result_type) *_result)                                        \
 	{                                                                                                              \
-		return fl_future_get(f, result, sizeof *result);                                                       \
+		return fl_future_get(_f, _result, sizeof *_result);                                                    \
 	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *f, __typeof__(result_type) *result)                                      \
+	FL__TASK_FN name##_try_get(fl_future *_f, __typeof__(result_type) *_result)                                    \
 	{                                                                                                              \
-		return fl_future_try_get(f, result, sizeof *result);                                                   \
+		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *f, __typeof__(result_type) *result, int64_t deadline,                  \
-	                             fl_cancel *cancel)                                                                \
+	FL__TASK_FN name##_get_until(fl_future *_f, __typeof__(result_type) *_result, int64_t _deadline,               \
+	                             fl_cancel *_cancel)                                                               \
 	{                                                                                                              \
-		return fl_future_get_until(f, result, sizeof *result, deadline, cancel);                               \
+		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
 	}
 
 #define FL__TASK_GET_VOID(name, result_type)                                                                           \
-	FL__TASK_FN name##_get(fl_future *f)                                                                           \
+	FL__TASK_FN name##_get(fl_future *_f)                                                                          \
 	{                                                                                                              \
-		return fl_future_get(f, NULL, 0);                                                                      \
+		return fl_future_get(_f, NULL, 0);                                                                     \
 	}                                                                                                              \
-	FL__TASK_FN name##_try_get(fl_future *f)                                                                       \
+	FL__TASK_FN name##_try_get(fl_future *_f)                                                                      \
 	{                                                                                                              \
-		return fl_future_try_get(f, NULL, 0);                                                                  \
+		return fl_future_try_get(_f, NULL, 0);                                                                 \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *f, int64_t deadline, fl_cancel *cancel)                                \
+	FL__TASK_FN name##_get_until(fl_future *_f, int64_t _deadline, fl_cancel *_cancel)                             \
 	{                                                                                                              \
-		return fl_future_get_until(f, NULL, 0, deadline, cancel);                                              \
+		return fl_future_get_until(_f, NULL, 0, _deadline, _cancel);                                           \
 	}
 
 /* A parameter, with the comma before it, or none. */
 #define FL__TASK_NO_PARAM(type)
-#define FL__TASK_ARG_PARAM(type) , __typeof__(type) arg
-#define FL__TASK_RESULT_PARAM(type) , __typeof__(type) *result
+#define FL__TASK_ARG_PARAM(type) , __typeof__(type) _arg
+#define FL__TASK_RESULT_PARAM(type) , __typeof__(type) *_result
 
 #define FL__TASK_GROUP_SUBMIT(name, arg_type, result_type)                                                             \
-	FL__TASK_FN name##_group_submit(fl_group *g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(      \
+	FL__TASK_FN name##_group_submit(fl_group *_g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(     \
 	    arg_type) FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                 \
 	{                                                                                                              \
-		return fl_group_submit(g, &name, FL__IF_VOID(arg_type, NULL, &arg),                                    \
-		                       FL__IF_VOID(result_type, NULL, result));                                        \
+		return fl_group_submit(_g, &name, FL__IF_VOID(arg_type, NULL, &_arg),                                  \
+		                       FL__IF_VOID(result_type, NULL, _result));                                       \
 	}
 
-#define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *arg
+#define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *_arg
 
 #define FL__TASK_EMBEDDED(name, arg_type, result_type)                                                                 \
 	FL__TASK_FN name##_task_submit(                                                                                \
-	    fl_executor *e, fl_task *task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)     \
-				FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))       \
+	    fl_executor *_e, fl_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)   \
+				 FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))      \
 	{                                                                                                              \
-		return fl_task_submit(e, task, &name, FL__IF_VOID(arg_type, NULL, arg),                                \
-		                      FL__IF_VOID(result_type, NULL, result), NULL);                                   \
+		return fl_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                             \
+		                      FL__IF_VOID(result_type, NULL, _result), NULL);                                  \
 	}
 
 #define FL__TASK_MAP(name, arg_type, result_type)                                                                      \
-	FL__TASK_FN name##_map(fl_executor *e, __typeof__(arg_type) const *args, size_t n,                             \
-	                       __typeof__(result_type) *results, const fl_map_config *config)                          \
+	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n,                          \
+	                       __typeof__(result_type) *_results, const fl_map_config *_config)                        \
 	{                                                                                                              \
-		return fl_map(e, &name, args, n, results, config);                                                     \
+		return fl_map(_e, &name, _args, _n, _results, _config);                                                \
 	}
 
 #define FL__TASK_MAP_VOID(name, arg_type, result_type)                                                                 \
-	FL__TASK_FN name##_map(fl_executor *e, __typeof__(arg_type) const *args, size_t n,                             \
-	                       const fl_map_config *config)                                                            \
+	FL__TASK_FN name##_map(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n,                          \
+	                       const fl_map_config *_config)                                                           \
 	{                                                                                                              \
-		return fl_map(e, &name, args, n, NULL, config);                                                        \
+		return fl_map(_e, &name, _args, _n, NULL, _config);                                                    \
 	}
 
 #define FL__TASK_IMAP(name, arg_type, result_type)                                                                     \
-	FL__TASK_FN name##_imap(fl_executor *e, __typeof__(arg_type) const *args, size_t n, fl_imap **it,              \
-	                        const fl_imap_config *config)                                                          \
+	FL__TASK_FN name##_imap(fl_executor *_e, __typeof__(arg_type) const *_args, size_t _n, fl_imap **_it,          \
+	                        const fl_imap_config *_config)                                                         \
 	{                                                                                                              \
-		return fl_imap_create(it, e, &name, args, n, config);                                                  \
+		return fl_imap_create(_it, _e, &name, _args, _n, _config);                                             \
 	}
 
 #define FL__TASK_NEXT(name, arg_type, result_type)                                                                     \
-	FL__TASK_FN name##_imap_next(fl_imap *it, size_t *index, __typeof__(result_type) *result)                      \
+	FL__TASK_FN name##_imap_next(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result)                   \
 	{                                                                                                              \
-		return fl_imap_next(it, index, result);                                                                \
+		return fl_imap_next(_it, _index, _result);                                                             \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_try_next(fl_imap *it, size_t *index, __typeof__(result_type) *result)                  \
+	FL__TASK_FN name##_imap_try_next(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result)               \
 	{                                                                                                              \
-		return fl_imap_try_next(it, index, result);                                                            \
+		return fl_imap_try_next(_it, _index, _result);                                                         \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_next_until(fl_imap *it, size_t *index, __typeof__(result_type) *result,                \
-	                                   int64_t deadline, fl_cancel *cancel)                                        \
+	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result,             \
+	                                   int64_t _deadline, fl_cancel *_cancel)                                      \
 	{                                                                                                              \
-		return fl_imap_next_until(it, index, result, deadline, cancel);                                        \
+		return fl_imap_next_until(_it, _index, _result, _deadline, _cancel);                                   \
 	}
 
 #define FL__TASK_NEXT_VOID(name, arg_type, result_type)                                                                \
-	FL__TASK_FN name##_imap_next(fl_imap *it, size_t *index)                                                       \
+	FL__TASK_FN name##_imap_next(fl_imap *_it, size_t *_index)                                                     \
 	{                                                                                                              \
-		return fl_imap_next(it, index, NULL);                                                                  \
+		return fl_imap_next(_it, _index, NULL);                                                                \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_try_next(fl_imap *it, size_t *index)                                                   \
+	FL__TASK_FN name##_imap_try_next(fl_imap *_it, size_t *_index)                                                 \
 	{                                                                                                              \
-		return fl_imap_try_next(it, index, NULL);                                                              \
+		return fl_imap_try_next(_it, _index, NULL);                                                            \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_next_until(fl_imap *it, size_t *index, int64_t deadline, fl_cancel *cancel)            \
+	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, int64_t _deadline, fl_cancel *_cancel)        \
 	{                                                                                                              \
-		return fl_imap_next_until(it, index, NULL, deadline, cancel);                                          \
+		return fl_imap_next_until(_it, _index, NULL, _deadline, _cancel);                                      \
 	}
 
 #endif

@@ -113,9 +113,9 @@ FL_API void fl_tasks_destroy(fl_tasks *g);
 #define FL_ON_TASKS(g) FL__ON(fl__on_tasks, (g))
 FL_API extern const fl_on_type fl__on_tasks;
 
-static inline void fl__scoped_fl_tasks(fl_tasks *g)
+static inline void fl__scoped_fl_tasks(fl_tasks *_g)
 {
-	fl_tasks_destroy(g);
+	fl_tasks_destroy(_g);
 }
 
 /* What fl_gather() calls. */

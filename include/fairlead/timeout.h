@@ -59,10 +59,10 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
  */
 FL_API FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
 
-static inline void fl__scoped_fl_timeout(fl_timeout *t)
+static inline void fl__scoped_fl_timeout(fl_timeout *_t)
 {
-	int rc = fl_timeout_end(t, 0);
-	(void)rc; /* 0 stays 0 */
+	int _rc = fl_timeout_end(_t, 0);
+	(void)_rc; /* 0 stays 0 */
 }
 
 FL_END_DECLS

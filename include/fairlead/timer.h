@@ -105,10 +105,10 @@ FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 /* As fl_timer_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel *cancel);
 
-static inline void fl__scoped_fl_timer(fl_timer *t)
+static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
-	int rc = fl_timer_stop(t);
-	(void)rc; /* a scope is not its own function's */
+	int _rc = fl_timer_stop(_t);
+	(void)_rc; /* a scope is not its own function's */
 }
 
 FL_END_DECLS

@@ -22,6 +22,8 @@ import check_opcodes  # noqa: E402
 
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_MPSC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
+            "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
 INSTRUCTIONS = {"x86_64": (5, 6), "aarch64": (10, 11)}  # of a lock, of an unlock
 
 
@@ -160,6 +162,25 @@ class Kit:
         if complaints or len(headers) < 2:
             raise Failure("\n".join(complaints) or "no header was installed")
 
+    def all_headers(self):
+        """The flags with which a unit finds all_headers.h, which includes each installed header."""
+        self.prefix_flags()
+        include = os.path.join(self.work, "prefix", "include")
+        names = ["fairlead.h", *("fairlead/" + os.path.basename(h)
+                                 for h in sorted(glob.glob(os.path.join(include, "fairlead", "*.h"))))]
+        os.makedirs(os.path.join(self.work, "include"), exist_ok=True)
+        with open(os.path.join(self.work, "include", "all_headers.h"), "w", encoding="utf-8") as file:
+            file.write("".join(f"#include <{name}>\n" for name in names))
+        return ["-I", include, "-I", os.path.join(self.work, "include")]
+
+    def names_units(self, compiler, language, flags):
+        """Units of names/ under -Wshadow: globals, then types and items with each macro that makes typed functions."""
+        flags = [compiler, *flags, "-Wshadow", *self.all_headers(), "-fsyntax-only", "-x", language]
+        run([*flags, os.path.join(HERE, "names", "globals.c")])
+        for macro in TYPES_OF:
+            for unit in ("types.c", "items.c"):
+                run([*flags, f"-DTYPES={macro}", os.path.join(HERE, "names", unit)])
+
     def example_of(self, document, heading):
         """The first C block after a heading, saved as a file."""
         with open(os.path.join(self.source, document), encoding="utf-8") as file:
@@ -220,6 +241,16 @@ class Kit:
 
     def consumer_headers_alone_cxx17(self):
         self.headers_alone(self.cxx, "c++", CXX_FLAGS)
+
+    def consumer_common_names_c11(self):
+        self.names_units(self.cc, "c", C_FLAGS)
+
+    def consumer_common_names_cxx17(self):
+        self.names_units(self.cxx, "c++", CXX_FLAGS)
+
+    def consumer_tasks_of_common_names(self):
+        source = os.path.join(HERE, "names", "tasks.c")
+        expect(run([self.compiled(source, self.cc, [*C_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
 
     def consumer_readme_example(self):
         expect(self.c(self.example_of("README.md", "Example")), "1 4 9 16\n")
