@@ -65,7 +65,7 @@ step_clang() {
 	CC='ccache clang' CXX='ccache clang++' configure "$build/clang" tests -- -Dwerror=true
 	make "$build/clang" test-programs
 	unit "$build/clang"
-	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ cxx17 headers_alone
+	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ cxx17 gnu99 headers_alone
 }
 
 # sanitized DIR OPTION...: builds the unit tests with a sanitizer.

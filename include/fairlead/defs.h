@@ -50,7 +50,7 @@
 #else
 #define FL_BEGIN_DECLS
 #define FL_END_DECLS
-#define FL__ASSERT_SIZE(type, size) _Static_assert(sizeof(type) == (size), #type " has another size")
+#define FL__ASSERT_SIZE(type, size) __extension__ _Static_assert(sizeof(type) == (size), #type " has another size")
 #endif
 
 #define FL__JOIN_(a, b) a##b

@@ -99,18 +99,19 @@ static inline FL_MUST_CHECK int fl_join(int (*_f)(void *), void *_a, int (*_g)(v
 {
 	const struct fl__ctx_front *_ctx = (const struct fl__ctx_front *)(void *)fl__ctx_current;
 	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;
+	struct fl__fork _fork, **_slot;
+	int _error;
 	if (__builtin_expect(!_s || _s->next == _s->limit, 0)) {
-		const int _error = _f(_a);
+		_error = _f(_a);
 		return _error != 0 ? _error : _g(_b);
 	}
-	struct fl__fork _fork;
-	struct fl__fork **_slot = _s->next;
+	_slot = _s->next;
 	_fork.run = _g;
 	_fork.arg = _b;
 	_fork.scope = _ctx->scope;
 	_fork.state = 0;
 	fl__fork_push(_s, _slot, &_fork);
-	const int _error = _f(_a);
+	_error = _f(_a);
 	if (__builtin_expect(!fl__fork_pop(_s, _slot), 0))
 		return fl__fork_await(_s, &_fork, _error);
 	return _error != 0 ? _error : _g(_b);

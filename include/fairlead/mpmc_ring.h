@@ -74,11 +74,11 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
  */
 static inline void fl__mpmc_fetch_ahead(const struct fl__mpmc *_q, uint64_t _at, size_t _size)
 {
-	if (_size <= FL__MPMC_SMALL || _q->ahead == 0)
-		return;
-	const unsigned char *_slot = fl__mpmc_slot(_q, fl__mpmc_skip(_q, _at, _q->ahead));
-	for (size_t _i = 0; _i <= _size; _i += FL__MPMC_LINE)
-		fl__fetch_to_write(_slot + _i);
+	if (_size > FL__MPMC_SMALL && _q->ahead != 0) {
+		const unsigned char *_slot = fl__mpmc_slot(_q, fl__mpmc_skip(_q, _at, _q->ahead));
+		for (size_t _i = 0; _i <= _size; _i += FL__MPMC_LINE)
+			fl__fetch_to_write(_slot + _i);
+	}
 }
 
 static inline bool fl__mpmc_later(uint64_t _a, uint64_t _b)
@@ -127,12 +127,12 @@ static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl
 		 * acquire: what is looked at below is no older than what who wrote the tail had seen, or it would be "full" where
 		 * that one had made space before; pairs with the CAS below, and with fl__mpmc_close()
 		 */
-		uint64_t _tail = fl__load_acquire(&_q->tail);
+		uint64_t _stamp, _tail = fl__load_acquire(&_q->tail);
+		const uint64_t _at = _tail & ~(uint64_t)FL__MPMC_FLAGS;
 		if (__builtin_expect((_tail & FL__MPMC_CLOSED) != 0, 0))
 			return -EPIPE;
-		const uint64_t _at = _tail & ~(uint64_t)FL__MPMC_FLAGS;
 		/* acquire: the slot's last item has been read; pairs with fl__mpmc_drain() */
-		const uint64_t _stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
+		_stamp = fl__load_acquire(fl__mpmc_stamp(fl__mpmc_slot(_q, _at)));
 		if (__builtin_expect(_stamp == _at, 1)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, 0, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);

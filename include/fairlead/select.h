@@ -61,15 +61,24 @@ typedef struct fl_select_case {
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel *cancel);
 
+FL_END_DECLS
+
 /*
- * The same over a list of FL_GET and FL_PUT. It does not tell which queue is closed: who goes on after that needs an array of
- * fl_select_case. (C only; in C++ the array it is.)
+ * The same over a list of FL_GET and FL_PUT. It does not tell which queue is closed: a caller that
+ * goes on after that needs an array of fl_select_case.
  */
+#ifdef __cplusplus
+template <size_t _n>
+static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline, fl_cancel *_cancel)
+{
+	return fl_select_until(_cases, _n, _deadline, _cancel);
+}
+#define FL_SELECT_UNTIL(deadline, cancel, ...) fl__select_list({__VA_ARGS__}, deadline, cancel)
+#else
 #define FL_SELECT_UNTIL(deadline, cancel, ...)                                                                         \
 	fl_select_until((fl_select_case[]){__VA_ARGS__},                                                               \
 	                sizeof((fl_select_case[]){__VA_ARGS__}) / sizeof(fl_select_case), deadline, cancel)
+#endif
 #define FL_SELECT(...) FL_SELECT_UNTIL(FL_FOREVER, NULL, __VA_ARGS__)
-
-FL_END_DECLS
 
 #endif

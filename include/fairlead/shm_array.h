@@ -107,7 +107,8 @@ FL_API fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a);
 #ifdef __cplusplus
 #define FL__ASSERT_ALIGN(type, most) static_assert(alignof(type) <= (most), #type " needs more alignment")
 #else
-#define FL__ASSERT_ALIGN(type, most) _Static_assert(_Alignof(type) <= (most), #type " needs more alignment")
+#define FL__ASSERT_ALIGN(type, most)                                                                                   \
+	__extension__ _Static_assert(__alignof__(type) <= (most), #type " needs more alignment")
 #endif
 
 FL_END_DECLS

@@ -68,16 +68,19 @@ enum fl_stress_expect { FL_STRESS_ACCEPTABLE, FL_STRESS_INTERESTING, FL_STRESS_F
 	__attribute__((constructor)) static void test##__register(void)                                                \
 	{                                                                                                              \
 		static struct fl_stress_test _t = {                                                                    \
-		    .size = sizeof(_t),                                                                                \
-		    .name = #test,                                                                                     \
-		    .file = __FILE__,                                                                                  \
-		    .line = __LINE__,                                                                                  \
-		    .state_size = sizeof(struct test),                                                                 \
-		    .state_align = _Alignof(struct test),                                                              \
-		    .outcome = {"outcome", test##__outcome__call},                                                     \
-		    .actors = {FL__STRESS_EACH(test, __VA_ARGS__)},                                                    \
-		    .instrumented = FL__STRESS_INSTRUMENTED,                                                           \
-		    .processes = (separate),                                                                           \
+		    sizeof(struct fl_stress_test),                                                                     \
+		    #test,                                                                                             \
+		    __FILE__,                                                                                          \
+		    __LINE__,                                                                                          \
+		    FL__STRESS_INSTRUMENTED,                                                                           \
+		    (separate),                                                                                        \
+		    NULL,                                                                                              \
+		    sizeof(struct test),                                                                               \
+		    __alignof__(struct test),                                                                          \
+		    {NULL, NULL},                                                                                      \
+		    {"outcome", test##__outcome__call},                                                                \
+		    {FL__STRESS_EACH(test, __VA_ARGS__)},                                                              \
+		    NULL,                                                                                              \
 		};                                                                                                     \
 		fl_stress_register(&_t);                                                                               \
 	}                                                                                                              \

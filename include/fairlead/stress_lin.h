@@ -75,11 +75,12 @@ enum fl_lin_kind {
 	}                                                                                                              \
 	__attribute__((constructor)) static void scenario##__register_##operation(void)                                \
 	{                                                                                                              \
-		static struct fl_lin_op _o = {.size = sizeof(_o),                                                      \
-		                              .test = #scenario,                                                       \
-		                              .name = #operation,                                                      \
-		                              .call = scenario##__##operation##__call,                                 \
-		                              .kind = __VA_ARGS__};                                                    \
+		static struct fl_lin_op _o;                                                                            \
+		_o.size = sizeof(_o);                                                                                  \
+		_o.test = #scenario;                                                                                   \
+		_o.name = #operation;                                                                                  \
+		_o.call = scenario##__##operation##__call;                                                             \
+		FL__LIN_SET(_o, .kind = __VA_ARGS__, , , , , , , )                                                     \
 		fl_lin_register_op(&_o);                                                                               \
 	}                                                                                                              \
 	static int64_t scenario##__##operation(__attribute__((unused)) struct scenario *s,                             \
@@ -124,16 +125,17 @@ static inline int64_t fl_lin_items(unsigned _n, const int64_t *_items)
 	FL__STRESS_FUNCTION_(scenario, end)                                                                            \
 	__attribute__((constructor)) static void scenario##__register(void)                                            \
 	{                                                                                                              \
-		static struct fl_lin _t = {.test = {.size = sizeof(_t.test),                                           \
-		                                    .name = #scenario,                                                 \
-		                                    .file = __FILE__,                                                  \
-		                                    .line = __LINE__,                                                  \
-		                                    .instrumented = FL__STRESS_INSTRUMENTED,                           \
-		                                    .state_size = sizeof(struct scenario),                             \
-		                                    .state_align = _Alignof(struct scenario)},                         \
-		                           .size = sizeof(_t),                                                         \
-		                           .end = scenario##__end__call,                                               \
-		                           .spec = __VA_ARGS__};                                                       \
+		static struct fl_lin _t;                                                                               \
+		_t.test.size = sizeof(_t.test);                                                                        \
+		_t.test.name = #scenario;                                                                              \
+		_t.test.file = __FILE__;                                                                               \
+		_t.test.line = __LINE__;                                                                               \
+		_t.test.instrumented = FL__STRESS_INSTRUMENTED;                                                        \
+		_t.test.state_size = sizeof(struct scenario);                                                          \
+		_t.test.state_align = __alignof__(struct scenario);                                                    \
+		_t.size = sizeof(_t);                                                                                  \
+		_t.end = scenario##__end__call;                                                                        \
+		FL__LIN_SET(_t, .spec = __VA_ARGS__, , , , , , , )                                                     \
 		fl_lin_register(&_t);                                                                                  \
 	}                                                                                                              \
 	static void scenario##__end(__attribute__((unused)) struct scenario *s)
@@ -191,6 +193,16 @@ extern const struct fl_lin_spec fl_lin_set, fl_lin_word, fl_lin_counter;
 unsigned fl_lin_thread(void);
 
 /* --- what the macros are made of --- */
+
+/* Sets up to seven fields, given as designators: C++17 has none. An empty one does nothing. */
+#define FL__LIN_SET(object, a, b, c, d, e, f, g, ...)                                                                  \
+	(void)(object a);                                                                                              \
+	(void)(object b);                                                                                              \
+	(void)(object c);                                                                                              \
+	(void)(object d);                                                                                              \
+	(void)(object e);                                                                                              \
+	(void)(object f);                                                                                              \
+	(void)(object g);
 
 void fl_lin_register(struct fl_lin *test);
 void fl_lin_register_op(struct fl_lin_op *op);

@@ -9,7 +9,8 @@
 #include <fairlead/task_type.h>
 
 /*
- * Tasks: C only; a C++ program fills in fl_task_type itself and calls fl_submit().
+ * Tasks, in C and C++. In C++ arguments and results are copied as bytes, so their types are
+ * trivially copyable, and an exception that leaves a task terminates the program.
  *
  *     FL_TASK(count_primes, struct range, uint64_t)           // ctx, arg, result are in scope; *result starts zeroed
  *     {
@@ -18,7 +19,8 @@
  *             return 0;                                       // or an error, or fl_task_fail(ctx, code, "why %d", x)
  *     }
  *
- * A variable outside the body that is called ctx, arg or result is hidden in it; apart from that a task may have any name.
+ * A variable outside the body that is called ctx, arg or result is hidden in it; apart from that a
+ * task may have any name.
  *
  * At file scope. Defines `const fl_task_type count_primes`, lists it by its name, and makes the typed calls
  *
@@ -40,20 +42,19 @@
  *   FL_TASK_DECLARE  in a header: the type and its typed calls; FL_TASK_DEFINE then defines it in one source file
  */
 #define FL_TASK(name, ...)                                                                                             \
-	extern const fl_task_type name;                                                                                \
-	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
-	FL__TASK_DEFINE(, name, #name, __VA_ARGS__, )
+	FL_TASK_DECLARE(name, __VA_ARGS__)                                                                             \
+	FL_TASK_DEFINE(name, __VA_ARGS__)
 
 #define FL_TASK_STATIC(name, ...)                                                                                      \
-	static const fl_task_type name;                                                                                \
+	FL__TASK_TYPE(static, name, __FILE__ ":" #name, __VA_ARGS__, )                                                 \
 	FL__TASK_CALLS(name, __VA_ARGS__, )                                                                            \
-	FL__TASK_DEFINE(static, name, __FILE__ ":" #name, __VA_ARGS__, )
+	FL__TASK_BODY(name, __VA_ARGS__, )
 
 #define FL_TASK_DECLARE(name, ...)                                                                                     \
 	extern const fl_task_type name;                                                                                \
 	FL__TASK_CALLS(name, __VA_ARGS__, )
 
-#define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(, name, #name, __VA_ARGS__, )
+#define FL_TASK_DEFINE(name, ...) FL__TASK_DEFINE(name, #name, __VA_ARGS__, )
 
 /* FL__IF_VOID(type, a, b): a when the type is the word void, else b. */
 #define FL__VOID_void ~, 1,
@@ -73,20 +74,21 @@
 #define FL__TASK_SIZE(type) FL__IF_VOID(type, 0, sizeof(type))
 #define FL__TASK_ALIGN(type) FL__IF_VOID(type, 0, __alignof__(type))
 
-#define FL__TASK_DEFINE(storage, task, label, arg_type, result_type, ...)                                              \
+#define FL__TASK_DEFINE(task, label, ...)                                                                              \
+	FL__TASK_TYPE(, task, label, __VA_ARGS__)                                                                      \
+	FL__TASK_BODY(task, __VA_ARGS__)
+
+#define FL__TASK_TYPE(storage, task, label, arg_type, result_type, ...)                                                \
+	FL__TASK_BYTES(arg_type)                                                                                       \
+	FL__TASK_BYTES(result_type)                                                                                    \
 	static int task##_body(fl_task_ctx *, FL__TASK_PTR(arg_type) *, FL__TASK_OUT(result_type) *);                  \
-	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result)                                      \
+	static int task##_run(fl_task_ctx *_ctx, const void *_arg, void *_result) FL__TASK_NOEXCEPT                    \
 	{                                                                                                              \
-		return task##_body(_ctx, _arg, _result);                                                               \
+		return task##_body(_ctx, (FL__TASK_PTR(arg_type) *)_arg, (FL__TASK_OUT(result_type) *)_result);        \
 	}                                                                                                              \
-	storage const fl_task_type task = {.size = sizeof(fl_task_type),                                               \
-	                                   .name = label,                                                              \
-	                                   .run = task##_run,                                                          \
-	                                   .arg_size = FL__TASK_SIZE(arg_type),                                        \
-	                                   .arg_align = FL__TASK_ALIGN(arg_type),                                      \
-	                                   .result_size = FL__TASK_SIZE(result_type),                                  \
-	                                   .result_align = FL__TASK_ALIGN(result_type),                                \
-	                                   __VA_ARGS__};                                                               \
+	storage const fl_task_type task =                                                                              \
+	    FL__TASK_INIT(label, task##_run, FL__TASK_SIZE(arg_type), FL__TASK_ALIGN(arg_type),                        \
+	                  FL__TASK_SIZE(result_type), FL__TASK_ALIGN(result_type), __VA_ARGS__);                       \
 	static fl_task_entry task##_entry = {&task, 0};                                                                \
 	__attribute__((constructor(FL__TASK_PRIORITY))) static void task##_register(void)                              \
 	{                                                                                                              \
@@ -95,10 +97,48 @@
 	__attribute__((destructor(FL__TASK_PRIORITY))) static void task##_unregister(void)                             \
 	{                                                                                                              \
 		fl_task_unregister(&task##_entry);                                                                     \
-	}                                                                                                              \
+	}
+
+#define FL__TASK_BODY(task, arg_type, result_type, ...)                                                                \
 	static int task##_body(__attribute__((unused)) fl_task_ctx *ctx,                                               \
 	                       __attribute__((unused)) FL__TASK_PTR(arg_type) * arg,                                   \
 	                       __attribute__((unused)) FL__TASK_OUT(result_type) * result)
+
+/*
+ * The value of the type, a constant. In C++17, which has no designators, a constant expression sets
+ * its fields in turn.
+ */
+#ifdef __cplusplus
+#define FL__TASK_BYTES(type)                                                                                           \
+	FL__IF_VOID(type, , static_assert(__is_trivially_copyable(type), #type " cannot be copied byte by byte");)
+#define FL__TASK_NOEXCEPT noexcept
+#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, ...)                            \
+	[] {                                                                                                           \
+		fl_task_type _type = {};                                                                               \
+		_type.size = sizeof(fl_task_type);                                                                     \
+		_type.name = label;                                                                                    \
+		_type.run = run_;                                                                                      \
+		_type.arg_size = arg_size_;                                                                            \
+		_type.arg_align = arg_align_;                                                                          \
+		_type.result_size = result_size_;                                                                      \
+		_type.result_align = result_align_;                                                                    \
+		FL__TASK_SET(_type, __VA_ARGS__, , , , )                                                               \
+		return _type;                                                                                          \
+	}()
+#define FL__TASK_SET(type, a, b, c, d, ...)                                                                            \
+	(void)(type a);                                                                                                \
+	(void)(type b);                                                                                                \
+	(void)(type c);                                                                                                \
+	(void)(type d);
+#else
+#define FL__TASK_BYTES(type)
+#define FL__TASK_NOEXCEPT
+#define FL__TASK_INIT(label, run_, arg_size_, arg_align_, result_size_, result_align_, ...)                            \
+	{                                                                                                              \
+		.size = sizeof(fl_task_type), .name = label, .run = run_, .arg_size = arg_size_,                       \
+		.arg_align = arg_align_, .result_size = result_size_, .result_align = result_align_, __VA_ARGS__       \
+	}
+#endif
 
 #define FL__TASK_CALLS(name, arg_type, result_type, ...)                                                               \
 	FL__IF_VOID(arg_type, FL__TASK_SUBMIT_VOID, FL__TASK_SUBMIT)                                                   \

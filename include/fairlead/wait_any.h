@@ -54,11 +54,20 @@ FL_API extern const fl_on_type fl__on_cancel;
  */
 FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel);
 
-/* The same over a list of FL_ON_... (C only; in C++ make an array of fl_on). */
+FL_END_DECLS
+
+/* The same over a list of FL_ON_... */
+#ifdef __cplusplus
+template <size_t _n>
+static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel *_cancel)
+{
+	return fl_wait_any_until(_on, _n, _deadline, _cancel);
+}
+#define FL_WAIT_ANY_UNTIL(deadline, cancel, ...) fl__wait_any_list({__VA_ARGS__}, deadline, cancel)
+#else
 #define FL_WAIT_ANY_UNTIL(deadline, cancel, ...)                                                                       \
 	fl_wait_any_until((fl_on[]){__VA_ARGS__}, sizeof((fl_on[]){__VA_ARGS__}) / sizeof(fl_on), deadline, cancel)
+#endif
 #define FL_WAIT_ANY(...) FL_WAIT_ANY_UNTIL(FL_FOREVER, NULL, __VA_ARGS__)
-
-FL_END_DECLS
 
 #endif

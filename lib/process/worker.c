@@ -533,7 +533,7 @@ static void serve_all(struct worker *w)
 	fl__run_leave(&w->frame);
 }
 
-FL__TASK_DEFINE(, fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
+FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, void, )
 {
 	struct worker *w = &worker;
 	sigset_t all;

@@ -21,6 +21,7 @@ import check_api  # noqa: E402
 import check_opcodes  # noqa: E402
 
 C_FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
+C99_FLAGS = ["-std=gnu99", "-pedantic", "-Wdeclaration-after-statement", "-Wall", "-Wextra", "-Werror"]
 CXX_FLAGS = ["-std=c++17", "-Wall", "-Wextra", "-Wpedantic", "-Werror"]
 TYPES_OF = ["FL_QUEUE_OF", "FL_MPMC_OF", "FL_MPMC_UNBOUNDED_OF", "FL_MPSC_OF", "FL_SPSC_OF", "FL_SHM_QUEUE_OF",
             "FL_SHM_VALUE_OF", "FL_SHM_ARRAY_OF", "FL_PROMISE_OF"]  # macros that take a type and a name
@@ -239,18 +240,43 @@ class Kit:
     def consumer_headers_alone_c11(self):
         self.headers_alone(self.cc, "c", C_FLAGS)
 
+    def consumer_headers_alone_gnu99(self):
+        self.headers_alone(self.cc, "c", C99_FLAGS)
+
     def consumer_headers_alone_cxx17(self):
         self.headers_alone(self.cxx, "c++", CXX_FLAGS)
 
     def consumer_common_names_c11(self):
         self.names_units(self.cc, "c", C_FLAGS)
 
+    def consumer_common_names_gnu99(self):
+        self.names_units(self.cc, "c", C99_FLAGS)
+
     def consumer_common_names_cxx17(self):
         self.names_units(self.cxx, "c++", CXX_FLAGS)
 
-    def consumer_tasks_of_common_names(self):
+    def consumer_tasks_of_common_names_c11(self):
         source = os.path.join(HERE, "names", "tasks.c")
         expect(run([self.compiled(source, self.cc, [*C_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
+
+    def consumer_tasks_of_common_names_gnu99(self):
+        source = os.path.join(HERE, "names", "tasks.c")
+        expect(run([self.compiled(source, self.cc, [*C99_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
+
+    def consumer_tasks_of_common_names_cxx17(self):
+        source = os.path.join(HERE, "names", "tasks.cc")
+        expect(run([self.compiled(source, self.cxx, [*CXX_FLAGS, "-Wshadow", *self.all_headers()])]), "ok\n")
+
+    def scenarios(self, compiler, language, flags):
+        """The laboratory's two headers come with its program, so they are taken from the source."""
+        run([compiler, *flags, "-Wshadow", "-I", os.path.join(self.source, "include"), "-fsyntax-only", "-x", language,
+             os.path.join(HERE, "scenarios.c")])
+
+    def consumer_scenarios_gnu99(self):
+        self.scenarios(self.cc, "c", C99_FLAGS)
+
+    def consumer_scenarios_cxx17(self):
+        self.scenarios(self.cxx, "c++", CXX_FLAGS)
 
     def consumer_readme_example(self):
         expect(self.c(self.example_of("README.md", "Example")), "1 4 9 16\n")

@@ -419,6 +419,20 @@ static void typed_queue()
 	CHECK(job_queue_is_closed(q) && job_queue_close_now(q) == 0 && job_queue_put(q, one) == -EPIPE);
 }
 
+static void lists()
+{
+	FL_SCOPED(fl_queue) *q = nullptr;
+	int item = 7, got = 0;
+	CHECK(fl_queue_create(&q, sizeof(int), nullptr) == 0);
+	CHECK(FL_SELECT_UNTIL(0, nullptr, FL_GET(q, &got)) == -ETIMEDOUT);
+	CHECK(FL_SELECT(FL_PUT(q, &item)) == 0 && FL_SELECT(FL_GET(q, &got)) == 0 && got == 7);
+
+	static fl_event event;
+	CHECK(FL_WAIT_ANY_UNTIL(0, nullptr, FL_ON_EVENT(&event), FL_ON_QUEUE(q)) == -ETIMEDOUT);
+	fl_event_set(&event);
+	CHECK(FL_WAIT_ANY(FL_ON_QUEUE(q), FL_ON_EVENT(&event)) == 1 && FL_WAIT_ANY(FL_ON_EVENT(&event)) == 0);
+}
+
 static void untyped_queue()
 {
 	FL_SCOPED(fl_queue) *q = nullptr;
@@ -1237,6 +1251,52 @@ static void debugging()
 	CHECK(fl_debug_dump_on(0) == -EINVAL && fl_debug_enable(0) == 0);
 }
 
+struct sides {
+	int a, b;
+};
+static int dropped;
+static void drop_one(void *)
+{
+	dropped++;
+}
+
+FL_TASK(area, struct sides, long, .version = 2, .drop_arg = drop_one)
+{
+	if (arg->a < 0)
+		return fl_task_fail(ctx, -EDOM, "%d is no length", arg->a);
+	*result = (long)arg->a * arg->b;
+	return 0;
+}
+
+FL_TASK_STATIC(nothing, void, void)
+{
+	return 0;
+}
+
+FL_TASK_DECLARE(one_more, int, int)
+FL_TASK_DEFINE(one_more, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static void typed_tasks()
+{
+	FL_SCOPED(fl_executor) *e = nullptr;
+	FL_SCOPED(fl_future) *f = nullptr, *g = nullptr, *h = nullptr;
+	CHECK(fl_thread_executor_create(&e, nullptr) == 0);
+	CHECK(area.version == 2 && fl_task_find("area") == &area && nothing.arg_size == 0);
+	long value = 0;
+	CHECK(area_submit(e, {6, 7}, &f) == 0 && area_get(f, &value) == 0 && value == 42);
+	CHECK(area_submit(e, {-1, 7}, &g) == 0 && area_get_until(g, &value, FL_FOREVER, nullptr) == FL_ETASK);
+	CHECK(std::strcmp(fl_future_message(g), "-1 is no length") == 0);
+	CHECK(nothing_submit(e, &h) == 0 && nothing_get(h) == 0);
+	const int numbers[] = {1, 2, 3};
+	int more[3] = {};
+	CHECK(one_more_map(e, numbers, 3, more, nullptr) == 0 && more[0] == 2 && more[2] == 4);
+	CHECK(fl_executor_join(e) == 0 && dropped == 2);
+}
+
 int main(int argc, char **argv)
 {
 	fl_main(argc, argv);
@@ -1260,6 +1320,7 @@ int main(int argc, char **argv)
 	shared_counters();
 	waiting_for_any();
 	typed_queue();
+	lists();
 	untyped_queue();
 	ordered_queues();
 	rings();
@@ -1271,6 +1332,7 @@ int main(int argc, char **argv)
 	processes();
 	pipes();
 	executors();
+	typed_tasks();
 	threads();
 	timers();
 	loops();
