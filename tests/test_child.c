@@ -28,7 +28,7 @@ static child start(int code)
 		char byte;
 		(void)close(ends[1]);
 		(void)alarm(60);
-		(void)!read(ends[0], &byte, 1);
+		FL_IGNORE(read(ends[0], &byte, 1));
 		if (code < 0)
 			for (;;)
 				(void)pause();

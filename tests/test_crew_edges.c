@@ -135,7 +135,7 @@ static int be_served(void *arg)
 			                                 &(fl_submit_config){.on_end = j == 3 ? count_end : NULL,
 			                                                     .on_end_arg = &c->calls}) == 0);
 		if (i % 5 == 0)
-			(void)!fl_future_cancel(f[1]);
+			FL_IGNORE(fl_future_cancel(f[1]));
 		for (int j = 0; j < AT_ONCE; j++) {
 			int rc = crew_square_get(f[j], &result);
 			if (rc != 0)

@@ -100,23 +100,23 @@ static void abuse_bell(int bell, int how)
 	uint64_t most = UINT64_MAX - 1, one = 1, n;
 	switch (how) {
 	case RINGS:
-		(void)!write(bell, &one, sizeof one);
+		FL_IGNORE(write(bell, &one, sizeof one));
 		break;
 	case BLOCKS_AND_FILLS: /* whoever else writes would sleep */
 		(void)fcntl(bell, F_SETFL, O_NONBLOCK);
-		(void)!write(bell, &most, sizeof most);
+		FL_IGNORE(write(bell, &most, sizeof most));
 		(void)fcntl(bell, F_SETFL, 0);
 		break;
 	case BLOCKS_AND_READS: /* whoever else reads would sleep */
 		(void)fcntl(bell, F_SETFL, O_NONBLOCK);
-		(void)!read(bell, &n, sizeof n);
+		FL_IGNORE(read(bell, &n, sizeof n));
 		(void)fcntl(bell, F_SETFL, 0);
 		break;
 	case CLOSES:
 		(void)close(bell);
 		break;
 	default:
-		(void)!read(bell, &n, sizeof n);
+		FL_IGNORE(read(bell, &n, sizeof n));
 	}
 }
 
@@ -198,7 +198,7 @@ static void send_packet(int channel, const void *data, size_t size, const int *f
 		message.msg_control = &control;
 		message.msg_controllen = CMSG_SPACE(n_fds * sizeof(int));
 	}
-	(void)!sendmsg(channel, &message, flags | MSG_NOSIGNAL);
+	FL_IGNORE(sendmsg(channel, &message, flags | MSG_NOSIGNAL));
 }
 
 static int memory_of(size_t size, int seals)

@@ -147,7 +147,7 @@ static int free_inside(void *l)
 
 static void run_and_free_inside(void *l)
 {
-	(void)!fl_loop_run(free_inside, l);
+	FL_IGNORE(fl_loop_run(free_inside, l));
 }
 
 static void free_another_inside(void *unused)
@@ -229,7 +229,7 @@ static void run_and_forget(void *unused)
 {
 	(void)unused;
 	(void)fl_set_panic_handler(NULL);
-	(void)!fl_loop_run(start_and_forget, NULL);
+	FL_IGNORE(fl_loop_run(start_and_forget, NULL));
 }
 
 FL_TEST(loop_run_panics_about_a_forgotten_fiber)

@@ -119,7 +119,7 @@ FL_TASK_STATIC(run_until_asked, struct gate *, void)
 {
 	set_event(&(*arg)->entered);
 	while (!fl_task_cancelled(ctx))
-		(void)!fl_sleep(FL_S(100));
+		FL_IGNORE(fl_sleep(FL_S(100)));
 	return -ECANCELED;
 }
 

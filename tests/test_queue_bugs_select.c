@@ -66,7 +66,7 @@ FL_TEST(select_leaves_waiter)
 		struct blocked put = {.op = op_put, .q = get.q, .items = {1}};
 		blocked_start(&put);
 		if (i % 4 < 2)
-			(void)!fl_queue_try_put(s[1].q, &(int){2});
+			FL_IGNORE(fl_queue_try_put(s[1].q, &(int){2}));
 		fl_cancel_request(&stop);
 		const int which = blocked_end(s);
 		if (which == 0)

@@ -122,9 +122,9 @@ FL_TEST(rwlock_misuse_panics)
 	assert_ptr_equal(fl_test_panic.object, &l);
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_downgrade(&l));
-	FL_PANICS((void)!fl_rwlock_upgrade(&l));
-	FL_PANICS((void)!fl_rwlock_try_upgrade(&l));
-	FL_PANICS((void)!fl_rwlock_upgrade_until(&l, 0, NULL));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_try_upgrade(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade_until(&l, 0, NULL)));
 	FL_PANICS(fl_rwlock_assert_read_held(&l));
 	FL_PANICS(fl_rwlock_assert_write_held(&l));
 	assert_int_equal(l.word_, 0); /* as it was before */
@@ -138,7 +138,7 @@ FL_TEST(rwlock_misuse_panics)
 	fl_rwlock_assert_read_held(&l);
 	fl_rwlock_assert_write_held(&l);
 	FL_PANICS(fl_rwlock_read_unlock(&l));
-	FL_PANICS((void)!fl_rwlock_upgrade(&l));
+	FL_PANICS(FL_IGNORE(fl_rwlock_upgrade(&l)));
 	fl_rwlock_write_unlock(&l);
 	assert_int_equal(l.word_, 0);
 }
@@ -147,8 +147,8 @@ FL_TEST(rwlock_too_many_readers_panic)
 {
 	fl_rwlock l = {1u << 26, 0};
 	FL_PANICS(fl_rwlock_read(&l));
-	FL_PANICS((void)!fl_rwlock_try_read(&l));
-	FL_PANICS((void)!fl_rwlock_read_until(&l, 0, NULL));
+	FL_PANICS(FL_IGNORE(fl_rwlock_try_read(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_read_until(&l, 0, NULL)));
 	assert_int_equal(l.word_, 1u << 26);
 }
 

@@ -71,10 +71,8 @@ static int starts_and_joins(void *arg)
 	parent *p = arg;
 	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
 	FL_CHECK(fl_tasks_start(&g, runs, p->c) == 0);
-	if (p->first) {
-		int rc = fl_event_wait(p->first);
-		(void)rc;
-	}
+	if (p->first)
+		FL_IGNORE(fl_event_wait(p->first));
 	p->joined = fl_tasks_join(&g);
 	return p->joined;
 }

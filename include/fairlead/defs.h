@@ -24,9 +24,10 @@
  *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not
  *                  be cancelled asynchronously inside one.
  *   errno          locks and waits leave it as it is.
- *   Names          what the headers declare at file scope begins with fl_ or FL_. Parameters and variables of inline
- *                  functions, and of the functions that macros make, begin with an underscore, which C reserves at file
- *                  scope: they hide no name of the program, and -Wshadow has nothing to say.
+ *   Names          what the headers declare at file scope begins with fl_ or FL_. Parameters and
+ *                  variables of inline functions, and of the functions that macros make, begin with
+ *                  an underscore, which C reserves at file scope: they hide no name of the program,
+ *                  so -Wshadow does not warn of them.
  *   Copies         an object is used only through the copy of the library that made it.
  *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
  */
@@ -41,6 +42,15 @@
 #define FL_API
 #endif
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
+
+/*
+ * FL_IGNORE(fl_mutex_destroy(&m));
+ *
+ * Makes the call, and ignores its result on purpose: gcc does not accept a cast to void for a result
+ * that must be used.
+ */
+#define FL_IGNORE(call) ((void)!(call))
+
 #define FL_PRINTF(text, first) __attribute__((format(printf, text, first)))
 
 #ifdef __cplusplus

@@ -88,8 +88,8 @@ FL_API FL_MUST_CHECK int fl_task_retire_until(fl_task *task, int64_t deadline, f
 /* FL_SCOPED(fl_task) t = FL_TASK_INIT; is retired when the scope ends, which is not cut short. Not in the task itself. */
 static inline void fl__scoped_fl_task(fl_task *_task)
 {
-	int _rc = fl_task_retire_until(_task, FL_FOREVER, FL_SHIELDED);
-	(void)_rc; /* 0, or there is nothing to be done in a forked child */
+	FL_IGNORE(fl_task_retire_until(_task, FL_FOREVER,
+	                               FL_SHIELDED)); /* 0, or there is nothing to be done in a forked child */
 }
 
 FL_END_DECLS

@@ -61,8 +61,7 @@ FL_API FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int6
 
 static inline void fl__scoped_fl_timeout(fl_timeout *_t)
 {
-	int _rc = fl_timeout_end(_t, 0);
-	(void)_rc; /* 0 stays 0 */
+	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
 }
 
 FL_END_DECLS

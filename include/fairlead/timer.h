@@ -107,8 +107,7 @@ FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_c
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
-	int _rc = fl_timer_stop(_t);
-	(void)_rc; /* a scope is not its own function's */
+	FL_IGNORE(fl_timer_stop(_t)); /* a scope is not its own function's */
 }
 
 FL_END_DECLS

@@ -432,7 +432,7 @@ static int reuse_stack(void *arg)
 		fl_tasks g = FL_TASKS_INIT;
 		OK(fl_tasks_start(&g, end_at_once, NULL));
 		fl_event_set(&s->known);
-		(void)!fl_tasks_join(&g); /* 0, or it was cancelled */
+		FL_IGNORE(fl_tasks_join(&g)); /* 0, or it was cancelled */
 	}
 	OK(fl_fiber_start(&f, wait_to_go, s, NULL));
 	return fl_fiber_join(f, NULL);

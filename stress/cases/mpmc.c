@@ -294,9 +294,9 @@ FL_STRESS_ACTOR(mpmc_never, mover)
 	if (s->which == NEVER_OPEN_AND_EMPTY)
 		fl_mpmc_close(s->q);
 	else
-		(void)!fl_mpmc_try_put(s->q, &item);
+		FL_IGNORE(fl_mpmc_try_put(s->q, &item));
 	if (s->which != NEVER_FULL)
-		(void)!fl_mpmc_try_get(s->q, &item);
+		FL_IGNORE(fl_mpmc_try_get(s->q, &item));
 }
 
 FL_STRESS_ACTOR(mpmc_never, looker)

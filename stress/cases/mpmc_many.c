@@ -296,16 +296,16 @@ FL_STRESS_ACTOR(mpmc_stalled, peer)
 	int items[2] = {2, 3};
 	switch (s->peer) {
 	case 0:
-		(void)!fl_mpmc_try_put(s->q, items);
+		FL_IGNORE(fl_mpmc_try_put(s->q, items));
 		break;
 	case 1:
-		(void)!fl_mpmc_try_get(s->q, items);
+		FL_IGNORE(fl_mpmc_try_get(s->q, items));
 		break;
 	case 2:
-		(void)!fl_mpmc_try_put_many(s->q, items, 2);
+		FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 2));
 		break;
 	case 3:
-		(void)!fl_mpmc_try_get_many(s->q, items, 2);
+		FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 2));
 		break;
 	default:
 		fl_mpmc_close(s->q);
@@ -321,16 +321,16 @@ FL_STRESS_ACTOR(mpmc_stalled, tries)
 {
 	int item = 9, items[3];
 	uint32_t before = fl_stress_steps();
-	(void)!fl_mpmc_try_put(s->q, &item);
+	FL_IGNORE(fl_mpmc_try_put(s->q, &item));
 	within_64(before);
 	before = fl_stress_steps();
-	(void)!fl_mpmc_try_get(s->q, &item);
+	FL_IGNORE(fl_mpmc_try_get(s->q, &item));
 	within_64(before);
 	before = fl_stress_steps();
-	(void)!fl_mpmc_try_put_many(s->q, items, 3);
+	FL_IGNORE(fl_mpmc_try_put_many(s->q, items, 3));
 	within_64(before);
 	before = fl_stress_steps();
-	(void)!fl_mpmc_try_get_many(s->q, items, 3);
+	FL_IGNORE(fl_mpmc_try_get_many(s->q, items, 3));
 	within_64(before);
 	before = fl_stress_steps();
 	FL_STRESS_CHECK(fl_mpmc_length(s->q) <= 2);

@@ -122,16 +122,16 @@ FL_STRESS_ACTOR(unbounded_stalled, peer)
 	int items[2] = {2, 3};
 	switch (s->peer) {
 	case 0:
-		(void)!fl_mpmc_unbounded_try_put(s->q, items);
+		FL_IGNORE(fl_mpmc_unbounded_try_put(s->q, items));
 		break;
 	case 1:
 		(void)unbounded_take(s->q);
 		break;
 	case 2:
-		(void)!fl_mpmc_unbounded_try_put_many(s->q, items, 2);
+		FL_IGNORE(fl_mpmc_unbounded_try_put_many(s->q, items, 2));
 		break;
 	case 3:
-		(void)!fl_mpmc_unbounded_try_get_many(s->q, items, 2);
+		FL_IGNORE(fl_mpmc_unbounded_try_get_many(s->q, items, 2));
 		break;
 	default:
 		fl_mpmc_unbounded_close(s->q);

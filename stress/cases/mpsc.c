@@ -253,16 +253,16 @@ FL_STRESS_ACTOR(mpsc_stalled, peer)
 	int items[2] = {2, 3};
 	switch (s->peer) {
 	case 0:
-		(void)!fl_mpsc_try_put(s->q, items);
+		FL_IGNORE(fl_mpsc_try_put(s->q, items));
 		break;
 	case 1:
 		(void)take(s->q);
 		break;
 	case 2:
-		(void)!fl_mpsc_try_put_many(s->q, items, 2);
+		FL_IGNORE(fl_mpsc_try_put_many(s->q, items, 2));
 		break;
 	case 3:
-		(void)!fl_mpsc_try_get_many(s->q, items, 2);
+		FL_IGNORE(fl_mpsc_try_get_many(s->q, items, 2));
 		break;
 	default:
 		fl_mpsc_close(s->q);

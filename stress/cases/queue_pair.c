@@ -253,9 +253,9 @@ FL_STRESS_SETUP(pair_length)
 FL_STRESS_ACTOR(pair_length, producer)
 {
 	if (s->form == BY_MANY)
-		(void)!fl_queue_try_put_many(s->q, &(int){2}, 1);
+		FL_IGNORE(fl_queue_try_put_many(s->q, &(int){2}, 1));
 	else
-		(void)!fl_queue_try_put(s->q, &(int){2});
+		FL_IGNORE(fl_queue_try_put(s->q, &(int){2}));
 }
 
 FL_STRESS_ACTOR(pair_length, consumer)
@@ -299,7 +299,7 @@ FL_STRESS_ACTOR(pair_length_of_none, producer)
 FL_STRESS_ACTOR(pair_length_of_none, consumer)
 {
 	int item;
-	(void)!fl_queue_try_get(s->q, &item);
+	FL_IGNORE(fl_queue_try_get(s->q, &item));
 }
 
 FL_STRESS_ACTOR(pair_length_of_none, looker)

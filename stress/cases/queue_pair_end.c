@@ -192,7 +192,7 @@ FL_STRESS_SETUP(pair_free_after_drop)
 
 FL_STRESS_ACTOR(pair_free_after_drop, producer)
 {
-	(void)!fl_queue_try_put(s->q, &(int){1});
+	FL_IGNORE(fl_queue_try_put(s->q, &(int){1}));
 }
 
 FL_STRESS_ACTOR(pair_free_after_drop, closer)

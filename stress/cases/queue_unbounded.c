@@ -271,7 +271,7 @@ FL_STRESS_SETUP(growing_join_early)
 
 FL_STRESS_ACTOR(growing_join_early, producer)
 {
-	(void)!fl_queue_put(s->q, &(int){2});
+	FL_IGNORE(fl_queue_put(s->q, &(int){2}));
 }
 
 FL_STRESS_ACTOR(growing_join_early, consumer)

@@ -256,17 +256,17 @@ static void act(const struct spsc_stalled *s, bool produces, unsigned form)
 	const uint32_t before = fl_stress_steps();
 	switch (form) {
 	case 0:
-		(void)!(produces ? ints_try_put(s->q, 2) : ints_try_get(s->q, items));
+		FL_IGNORE(produces ? ints_try_put(s->q, 2) : ints_try_get(s->q, items));
 		break;
 	case 1:
-		(void)!(produces ? ints_try_put_many(s->q, items, 2) : ints_try_get_many(s->q, items, 2));
+		FL_IGNORE(produces ? ints_try_put_many(s->q, items, 2) : ints_try_get_many(s->q, items, 2));
 		break;
 	case 2:
-		(void)!(produces ? fl_spsc_try_put(s->untyped, items) : fl_spsc_try_get(s->untyped, items));
+		FL_IGNORE(produces ? fl_spsc_try_put(s->untyped, items) : fl_spsc_try_get(s->untyped, items));
 		break;
 	default:
-		(void)!(produces ? fl_spsc_try_put_many(s->untyped, items, 2)
-		                 : fl_spsc_try_get_many(s->untyped, items, 2));
+		FL_IGNORE(produces ? fl_spsc_try_put_many(s->untyped, items, 2)
+		                   : fl_spsc_try_get_many(s->untyped, items, 2));
 	}
 	FL_STRESS_CHECK(fl_stress_steps() - before <= 64);
 }

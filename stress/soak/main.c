@@ -103,8 +103,8 @@ static void look_on(void)
 	const int64_t end = fl_after(soak.time);
 	uint64_t before = 0;
 	for (int still = 0; fl_now() < end;) {
-		int rc = fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL);
-		(void)rc; /* nobody cancels */
+		FL_IGNORE(
+		    fl_sleep_until(fl_now() + FL_S(1) < end ? fl_after(FL_S(1)) : end, NULL)); /* nobody cancels */
 		const uint64_t now = progress_made();
 		still = now == before ? still + 1 : 0;
 		before = now;

@@ -1291,6 +1291,7 @@ static void typed_tasks()
 	CHECK(area_submit(e, {-1, 7}, &g) == 0 && area_get_until(g, &value, FL_FOREVER, nullptr) == FL_ETASK);
 	CHECK(std::strcmp(fl_future_message(g), "-1 is no length") == 0);
 	CHECK(nothing_submit(e, &h) == 0 && nothing_get(h) == 0);
+	FL_IGNORE(fl_future_try_wait(f));
 	const int numbers[] = {1, 2, 3};
 	int more[3] = {};
 	CHECK(one_more_map(e, numbers, 3, more, nullptr) == 0 && more[0] == 2 && more[2] == 4);
