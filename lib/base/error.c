@@ -3,8 +3,6 @@
 #include <fairlead/error.h>
 #include <fairlead/version.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 const char *fl_version(void)
@@ -30,10 +28,4 @@ const char *fl_error_text(int rc)
 		return "no error of this library";
 	const char *text = strerrordesc_np(-rc);
 	return text ? text : "unknown error";
-}
-
-int fl_perror(int rc, const char *what)
-{
-	fprintf(stderr, "%s: %s: %s\n", what, fl_error_name(rc), fl_error_text(rc));
-	return EXIT_FAILURE;
 }

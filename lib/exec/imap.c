@@ -3,6 +3,7 @@
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../future/failure.h"
 #include "../wait/cancel.h"
 #include <errno.h>
 #include <fairlead/cancel_callback.h>
@@ -96,17 +97,17 @@ static void note_failure(fl_imap *it, const struct fl__batch *b)
 static int give(fl_imap *it, size_t *index, void *result)
 {
 	struct fl__batch *b = it->current;
-	const size_t i = b->given++, size = it->type->result_size;
+	const size_t i = b->given++, size = it->type->result_size, at = b->index + i;
 	const bool good = i < b->good;
 	if (index)
-		*index = b->index + i;
+		*index = at;
 	if (!good)
 		note_failure(it, b);
 	else if (size > 0)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
 		fl__batch_retire(it);
-	return good ? 0 : FL_ETASK;
+	return good ? 0 : fl__failure_at(at, it->error, it->message);
 }
 
 /* Waiting. */

@@ -19,6 +19,7 @@
 #include "map.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../future/failure.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include <errno.h>
@@ -195,6 +196,8 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	}
 	if (rc == FL_ETASK && error)
 		*error = map->failure;
+	if (rc == FL_ETASK)
+		rc = fl__failure_at(map->failure.index, map->failure.error, map->failure.message);
 	fl_cancel_destroy(&map->over);
 	fl__free(runners);
 	return rc;

@@ -13,6 +13,7 @@
  * each a place in its tree: it is watched by who waits here.
  */
 #include "../base/sys.h"
+#include "../future/failure.h"
 #include "map.h"
 #include <errno.h>
 #include <string.h>
@@ -228,5 +229,5 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
 	fl__free(m.ring);
 	if (m.reason == FL_ETASK && config->error)
 		*config->error = m.failure;
-	return m.reason;
+	return m.reason == FL_ETASK ? fl__failure_at(m.failure.index, m.failure.error, m.failure.message) : m.reason;
 }

@@ -14,6 +14,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../future/failure.h"
 #include "child.h"
 #include "executor.h"
 #include "fork.h"
@@ -188,7 +189,7 @@ static int run(fl_executor *e, struct part *all, const fl_parallel_config *confi
 	if (loop->failed && config->error)
 		*config->error = loop->error;
 	if (loop->failed)
-		return FL_ETASK;
+		return fl__failure(loop->error, "");
 	return rc == -ECANCELED ? why_stopped(config) : rc;
 }
 

@@ -39,6 +39,7 @@
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
+#include "failure.h"
 #include <errno.h>
 #include <string.h>
 
@@ -484,7 +485,7 @@ int fl_future_try_wait(fl_future *f)
 static int copy_result(const fl_future *f, void *result)
 {
 	if (f->error != 0)
-		return FL_ETASK;
+		return fl__failure(f->error, fl_future_message(f));
 	if (f->type->result_size > 0)
 		fl__copy(result, f->result, f->type->result_size);
 	return 0;

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The memory is the thread's, so that remembering needs no lock and cannot fail; the fibers of a
+ * thread share it. The context's id is stored with the failure: fl_perror() never prints a failure
+ * that another fiber was told of.
+ */
+#include "failure.h"
+#include "../wait/context.h"
+#include <fairlead/error.h>
+#include <fairlead/future.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static _Thread_local struct {
+	uint64_t context; /* the id of the context that was told; 0: none was */
+	size_t index;     /* of the argument, of several */
+	bool is_one;      /* there is no index */
+	int error;
+	char message[FL_MESSAGE_MAX];
+} last;
+
+static int remember(bool is_one, size_t index, int error, const char *message)
+{
+	last.context = fl__ctx_get()->id;
+	last.is_one = is_one;
+	last.index = index;
+	last.error = error;
+	(void)snprintf(last.message, sizeof last.message, "%s", message);
+	return FL_ETASK;
+}
+
+int fl__failure(int error, const char *message)
+{
+	return remember(true, 0, error, message);
+}
+
+int fl__failure_at(size_t index, int error, const char *message)
+{
+	return remember(false, index, error, message);
+}
+
+/* What the task returned: its name, or the number where there is none. */
+static void name_error(char *to, size_t size)
+{
+	const char *name = fl_error_name(last.error);
+	if (strcmp(name, "E?") == 0)
+		(void)snprintf(to, size, "%d", last.error);
+	else
+		(void)snprintf(to, size, "%s", name);
+}
+
+static void print_failure(const char *what)
+{
+	char error[32], task[64] = "the task";
+	name_error(error, sizeof error);
+	if (!last.is_one)
+		(void)snprintf(task, sizeof task, "the task of argument %zu", last.index);
+	(void)fprintf(stderr, "%s: FL_ETASK: %s failed: %s: %s\n", what, task, error,
+	              last.message[0] ? last.message : fl_error_text(last.error));
+}
+
+int fl_perror(int rc, const char *what)
+{
+	if (rc == FL_ETASK && last.context != 0 && last.context == fl__ctx_get()->id)
+		print_failure(what);
+	else
+		(void)fprintf(stderr, "%s: %s: %s\n", what, fl_error_name(rc), fl_error_text(rc));
+	return EXIT_FAILURE;
+}

@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What fl_perror() says of FL_ETASK. For each kind of executor: test_executor_failure.c. */
+#include "fl_child.h"
+#include "fl_in_loop.h"
+
+struct order {
+	int error;
+	char message[FL_MESSAGE_MAX];
+};
+
+FL_TASK_STATIC(ends_with, struct order, int)
+{
+	return arg->message[0] ? fl_task_fail(ctx, arg->error, "%s", arg->message) : arg->error;
+}
+
+static void print(void *what)
+{
+	FL_CHECK(fl_perror(FL_ETASK, what) == EXIT_FAILURE);
+}
+
+/* What is printed now: in a buffer of the calling thread's. */
+static const char *printed(void)
+{
+	static _Thread_local char text[2 * FL_MESSAGE_MAX];
+	fl_test_stderr(print, (char[]){"job"}, text, sizeof text);
+	return text;
+}
+
+/* The calling context is told of such a failure. */
+static void told_of(int error, const char *message)
+{
+	struct order order = {.error = error};
+	fl_executor *e;
+	fl_future *f;
+	int result;
+	(void)snprintf(order.message, sizeof order.message, "%s", message);
+	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
+	FL_CHECK(ends_with_submit(e, order, &f) == 0 && ends_with_get(f, &result) == FL_ETASK);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(failure_is_remembered_until_the_next)
+{
+	told_of(-EDOM, "-3 is no length");
+	assert_string_equal(printed(), "job: FL_ETASK: the task failed: EDOM: -3 is no length\n");
+	assert_string_equal(printed(), "job: FL_ETASK: the task failed: EDOM: -3 is no length\n");
+	told_of(-EIO, "");
+	assert_string_equal(printed(), "job: FL_ETASK: the task failed: EIO: Input/output error\n");
+}
+
+FL_TEST(failure_without_a_name_is_a_number)
+{
+	told_of(7, "seven of nine");
+	assert_string_equal(printed(), "job: FL_ETASK: the task failed: 7: seven of nine\n");
+	told_of(7, "");
+	assert_string_equal(printed(), "job: FL_ETASK: the task failed: 7: no error of this library\n");
+}
+
+FL_TEST(failure_of_the_longest_message)
+{
+	char message[FL_MESSAGE_MAX], expected[2 * FL_MESSAGE_MAX];
+	memset(message, 'x', sizeof message - 1);
+	message[sizeof message - 1] = '\0';
+	told_of(-EIO, message);
+	(void)snprintf(expected, sizeof expected, "job: FL_ETASK: the task failed: EIO: %s\n", message);
+	assert_string_equal(printed(), expected);
+}
+
+static void print_other(void *status)
+{
+	*(int *)status = fl_perror(-EPIPE, "executor");
+}
+
+FL_TEST(failure_is_for_etask_alone)
+{
+	char text[256];
+	int status = 0;
+	told_of(-EIO, "");
+	fl_test_stderr(print_other, &status, text, sizeof text);
+	assert_int_equal(status, EXIT_FAILURE);
+	assert_string_equal(text, "executor: EPIPE: Broken pipe\n");
+}
+
+/* All forms of get tell the context of the failure; a wait without a result does not. */
+FL_TEST(failure_is_told_by_each_form_of_get)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	int result;
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_OK(ends_with_submit(e, (struct order){-EDOM, "one"}, &f));
+	told_of(-EIO, "");
+	FL_OK(fl_future_wait(f));
+	assert_non_null(strstr(printed(), "EIO"));
+	FL_RC(fl_future_try_get(f, &result, sizeof result), FL_ETASK);
+	assert_non_null(strstr(printed(), "EDOM: one"));
+	told_of(-EIO, "");
+	FL_RC(fl_future_get_until(f, &result, sizeof result, 0, NULL), FL_ETASK);
+	assert_non_null(strstr(printed(), "EDOM: one"));
+	told_of(-EIO, "");
+	FL_RC(fl_future_get(f, &result, sizeof result), FL_ETASK);
+	assert_non_null(strstr(printed(), "EDOM: one"));
+}
+
+static int on_another_thread(void *unused)
+{
+	(void)unused;
+	FL_CHECK(strcmp(printed(), "job: FL_ETASK: the task failed\n") == 0);
+	told_of(-EIO, "theirs");
+	return 0;
+}
+
+FL_TEST(failure_is_the_threads)
+{
+	fl_thread t;
+	told_of(-EDOM, "ours");
+	FL_OK(fl_thread_start(&t, on_another_thread, NULL, NULL));
+	FL_OK(fl_thread_join(&t, NULL));
+	assert_non_null(strstr(printed(), "EDOM: ours"));
+}
+
+static void print_in_child(void *what)
+{
+	print(what);
+	told_of(-EIO, "the child's");
+	print(what);
+}
+
+FL_TEST(failure_in_a_forked_child)
+{
+	char text[512];
+	told_of(-EDOM, "the parent's");
+	FL_OK(fl_test_child(print_in_child, (char[]){"job"}, text, sizeof text));
+	assert_string_equal(text, "job: FL_ETASK: the task failed: EDOM: the parent's\n"
+	                          "job: FL_ETASK: the task failed: EIO: the child's\n");
+	assert_non_null(strstr(printed(), "the parent's"));
+}
+
+static int told_and_waits(void *unused)
+{
+	(void)unused;
+	told_of(-EDOM, "first");
+	FL_CHECK(strstr(printed(), "EDOM: first"));
+	fl_fiber_yield(); /* the other runs */
+	FL_CHECK(strcmp(printed(), "job: FL_ETASK: the task failed\n") == 0);
+	return 0;
+}
+
+static int told_meanwhile(void *unused)
+{
+	(void)unused;
+	FL_CHECK(strcmp(printed(), "job: FL_ETASK: the task failed\n") == 0);
+	told_of(-EIO, "second");
+	fl_fiber_yield();
+	FL_CHECK(strstr(printed(), "EIO: second"));
+	return 0;
+}
+
+static int two_fibers(void *unused)
+{
+	(void)unused;
+	fl_fiber *first = fl_test_start(told_and_waits, NULL), *second = fl_test_start(told_meanwhile, NULL);
+	return fl_test_join(first) + fl_test_join(second);
+}
+
+FL_TEST(failure_of_another_fiber_is_not_printed)
+{
+	fl_test_in_loop(two_fibers, NULL);
+}
