@@ -23,6 +23,9 @@ FL_BEGIN_DECLS
  *
  * Life: open; closed (no more in, what is queued still runs); joined (all has ended, its threads are gone). Tasks may
  * submit tasks to their own executor and wait for them, also with a single worker.
+ *
+ * NULL for an executor is a panic with the name of the function, in all functions of the library
+ * that take one, apart from fl_executor_free().
  */
 typedef struct fl_executor fl_executor;
 

@@ -126,6 +126,7 @@ int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, cons
                    const fl_submit_config *config)
 {
 	static const fl_submit_config defaults;
+	fl__executor_check(e, "fl_task_submit");
 	int rc = refuses(e, type, arg, result);
 	if (rc != 0)
 		return rc;

@@ -110,6 +110,7 @@ static void close_locked(fl_executor *e)
 
 void fl_executor_close(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_close");
 	if (fl__executor_is_forked(e))
 		return;
 	FL_LOCKED(&e->lock);
@@ -160,16 +161,19 @@ static size_t cancel_all(fl_executor *e, bool terminate)
 
 size_t fl_executor_cancel(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_cancel");
 	return cancel_all(e, false);
 }
 
 size_t fl_executor_terminate(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_terminate");
 	return cancel_all(e, true);
 }
 
 int fl_executor_resize(fl_executor *e, unsigned workers)
 {
+	fl__executor_check(e, "fl_executor_resize");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (!e->ops->resize)
@@ -209,6 +213,7 @@ static bool would_hang(fl_executor *e, int64_t deadline)
 
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
+	fl__executor_check(e, "fl_executor_join_until");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (would_hang(e, deadline))
@@ -218,11 +223,13 @@ int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 
 int fl_executor_join(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_join");
 	return fl_executor_join_until(e, FL_FOREVER, NULL);
 }
 
 int fl_executor_try_join(fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_try_join");
 	int rc = fl_executor_join_until(e, 0, FL_SHIELDED);
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "executor.h"
 #include "../base/atomic.h"
+#include "../base/panic.h"
 #include "../base/sys.h"
 #include "embedded.h"
 #include "registry.h"
@@ -10,6 +11,11 @@
 #include <string.h>
 
 /* What all kinds share. */
+
+void fl__executor_missing(const char *function)
+{
+	fl__panic(function, NULL, "the executor is NULL: was it made?");
+}
 
 unsigned fl__executor_workers_of(const fl_executor_config *config)
 {
@@ -293,16 +299,19 @@ void fl__cell_abandon(struct fl__cell *cell)
 
 uint32_t fl_executor_capabilities(const fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_capabilities");
 	return e->ops->capabilities;
 }
 
 const char *fl_executor_kind(const fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_kind");
 	return e->ops->kind;
 }
 
 int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 {
+	fl__executor_check(e, "fl_executor_get_stats");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (!e->ops->count)
@@ -317,5 +326,6 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 
 unsigned fl_executor_workers(const fl_executor *e)
 {
+	fl__executor_check(e, "fl_executor_workers");
 	return fl__load_relaxed(&e->workers); /* relaxed: a number by itself */
 }

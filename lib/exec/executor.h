@@ -171,6 +171,14 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config);
 
+/* Panics in the name of `function`: its caller passed NULL for an executor. */
+_Noreturn void fl__executor_missing(const char *function);
+static inline void fl__executor_check(const fl_executor *e, const char *function)
+{
+	if (__builtin_expect(!e, 0))
+		fl__executor_missing(function);
+}
+
 /* Whether `e` is the parent's, in a forked child. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {

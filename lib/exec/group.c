@@ -323,6 +323,7 @@ static int refuse(fl_group *g, struct fl__group_child *child, int rc)
 
 int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
 {
+	fl__executor_check(g->executor_, "fl_group_submit");
 	const size_t number = enter(g);
 	if (fl_cancel_requested(&g->token_))
 		return refuse(g, NULL, -ECANCELED);

@@ -291,6 +291,7 @@ int fl_imap_create(fl_imap **made, fl_executor *e, const fl_task_type *type, con
                    const fl_imap_config *config)
 {
 	static const fl_imap_config defaults;
+	fl__executor_check(e, "fl_imap_create");
 	if (!config)
 		config = &defaults;
 	if (config->next && (args || n > 0))

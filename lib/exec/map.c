@@ -230,6 +230,7 @@ static int map_by_reference(fl_executor *e, const fl_task_type *type, const void
 int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
            const fl_map_config *config)
 {
+	fl__executor_check(e, "fl_map");
 	fl_map_config resolved = {0};
 	if (n == 0)
 		return 0;

@@ -196,6 +196,7 @@ static int run(fl_executor *e, struct part *all, const fl_parallel_config *confi
 int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *state, size_t from, size_t to),
                     void *state, const fl_parallel_config *config)
 {
+	fl__executor_check(e, "fl_parallel_for");
 	struct loop loop = {.body = body, .state = state};
 	struct part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1};
 	return run(e, &all, config);
@@ -204,6 +205,7 @@ int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *
 int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction, void *state,
                        void *value, const fl_parallel_config *config)
 {
+	fl__executor_check(e, "fl_parallel_reduce");
 	if (reduction->size > FL_REDUCTION_MAX)
 		return -E2BIG;
 	_Alignas(max_align_t) unsigned char whole[FL_REDUCTION_MAX];

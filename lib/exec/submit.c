@@ -98,10 +98,12 @@ int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg,
 int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,
                    const fl_submit_config *config)
 {
+	fl__executor_check(e, "fl_submit_with");
 	return fl__submit(e, type, arg, 1, f, config);
 }
 
 int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
 {
-	return fl_submit_with(e, type, arg, f, NULL);
+	fl__executor_check(e, "fl_submit");
+	return fl__submit(e, type, arg, 1, f, NULL);
 }

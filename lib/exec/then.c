@@ -270,6 +270,7 @@ static const struct fl__future_home home = {
 
 int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_future **next)
 {
+	fl__executor_check(e, "fl_future_then");
 	if (type->arg_size != f->type->result_size)
 		return -EINVAL;
 	struct chain *c = fl__alloc(1, sizeof *c);

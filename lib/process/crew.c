@@ -257,6 +257,7 @@ int fl_process_executor_create(fl_executor **made, const fl_executor_config *con
 
 size_t fl_process_executor_pids(fl_executor *e, int *pids, size_t room)
 {
+	fl__executor_check(e, "fl_process_executor_pids");
 	struct fl__crew *c = fl__crew_of(e);
 	if (e->ops != &ops || fl__executor_is_forked(e))
 		return 0;

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Calls that need an executor and get NULL: each panics and names itself. */
+#include "fl_test.h"
+
+#include <fairlead/process_executor.h>
+
+FL_TASK_STATIC(one_more, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+static int none(void *unused, size_t from, size_t to)
+{
+	(void)unused;
+	(void)from;
+	(void)to;
+	return 0;
+}
+
+#define MISSING(name, ...)                                                                                             \
+	do {                                                                                                           \
+		FL_PANICS((void)(__VA_ARGS__));                                                                        \
+		assert_string_equal(fl_test_panic.function, #name);                                                    \
+		assert_null(fl_test_panic.object);                                                                     \
+		assert_string_equal(fl_test_panic.reason, "the executor is NULL: was it made?");                       \
+	} while (0)
+
+FL_TEST(executor_null_is_a_panic_with_a_name)
+{
+	fl_future *f = NULL;
+	fl_imap *it = NULL;
+	fl_task task = FL_TASK_INIT;
+	fl_executor_stats stats;
+	int arg = 1, result = 0, pids[1];
+	MISSING(fl_submit, FL_IGNORE(one_more_submit(NULL, 1, &f)));
+	MISSING(fl_submit_with, FL_IGNORE(one_more_submit_with(NULL, 1, &f, NULL)));
+	MISSING(fl_map, FL_IGNORE(one_more_map(NULL, &arg, 1, &result, NULL)));
+	MISSING(fl_imap_create, FL_IGNORE(one_more_imap(NULL, &arg, 1, &it, NULL)));
+	MISSING(fl_task_submit, FL_IGNORE(one_more_task_submit(NULL, &task, &arg, &result)));
+	MISSING(fl_parallel_for, FL_IGNORE(fl_parallel_for(NULL, 0, 1, none, NULL, NULL)));
+	MISSING(fl_parallel_reduce, FL_IGNORE(fl_parallel_reduce(NULL, 0, 1, &(fl_reduction){0}, NULL, &result, NULL)));
+	MISSING(fl_executor_close, fl_executor_close(NULL));
+	MISSING(fl_executor_cancel, fl_executor_cancel(NULL));
+	MISSING(fl_executor_terminate, fl_executor_terminate(NULL));
+	MISSING(fl_executor_resize, FL_IGNORE(fl_executor_resize(NULL, 1)));
+	MISSING(fl_executor_join, FL_IGNORE(fl_executor_join(NULL)));
+	MISSING(fl_executor_try_join, FL_IGNORE(fl_executor_try_join(NULL)));
+	MISSING(fl_executor_join_until, FL_IGNORE(fl_executor_join_until(NULL, 0, NULL)));
+	MISSING(fl_executor_capabilities, fl_executor_capabilities(NULL));
+	MISSING(fl_executor_kind, fl_executor_kind(NULL));
+	MISSING(fl_executor_workers, fl_executor_workers(NULL));
+	MISSING(fl_executor_get_stats, FL_IGNORE(fl_executor_get_stats(NULL, &stats)));
+	MISSING(fl_process_executor_pids, fl_process_executor_pids(NULL, pids, 1));
+	fl_executor_free(NULL);
+}
+
+FL_TEST(executor_null_of_a_group_and_a_successor)
+{
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	fl_future *next = NULL;
+	int arg = 1, result = 0;
+	MISSING(fl_group_submit, FL_IGNORE(one_more_group_submit(&g, arg, &result)));
+	assert_int_equal(fl_group_count(&g), 0);
+	FL_OK(fl_sequential_executor_create(&e, NULL));
+	FL_OK(one_more_submit(e, arg, &f));
+	MISSING(fl_future_then, FL_IGNORE(fl_future_then(f, NULL, &one_more, &next)));
+}
