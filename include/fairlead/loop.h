@@ -23,6 +23,10 @@ FL_BEGIN_DECLS
  * that want to be called back: timers, descriptors, calls from other threads. Callbacks run on the loop's thread, in no fiber of
  * the user's: one that waits, for a lock say, holds up all other callbacks, but no fibers. They may start fibers.
  *
+ * A function that needs a running loop, or a fiber of one, and is called elsewhere returns
+ * -ENOTSUP, and tells the log handler its name. NULL for a loop, which fl_loop_current() returns
+ * where none runs, is a panic with the name of the function, apart from fl_loop_free().
+ *
  * Any number of loops may exist, one at a time running on a thread, each always on the thread that first ran it. Functions that
  * take a loop are for that thread, unless they say otherwise. In a forked child a loop is not there: what can fail
  * returns -EOWNERDEAD, and free gives back what is the child's.

@@ -17,6 +17,7 @@ static struct fl__timer *place_of(fl_loop_timer *t)
 
 void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg)
 {
+	fl__loop_check(l, "fl_loop_timer_start");
 	fl__timers_remove(&l->timers, place_of(t));
 	t->function_ = function;
 	t->arg_ = arg;
@@ -28,6 +29,7 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 
 void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t)
 {
+	fl__loop_check(l, "fl_loop_timer_stop");
 	fl__timers_remove(&l->timers, place_of(t));
 }
 

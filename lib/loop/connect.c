@@ -230,7 +230,7 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	struct connecting c = {0};
-	int rc = fl__net_enter(&c.loop, true);
+	int rc = fl__net_enter(&c.loop, true, "fl_connect_tcp");
 	if (rc != 0)
 		return rc;
 	rc = fl__resolve(c.loop, host, port, list, FL_ADDRESSES_MAX, deadline, cancel);
@@ -274,7 +274,7 @@ int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_
 {
 	struct sockaddr_un address;
 	fl_loop *l;
-	int rc = fl__net_enter(&l, true);
+	int rc = fl__net_enter(&l, true, "fl_connect_unix");
 	int size = rc == 0 ? fl__unix_address(&address, path) : rc;
 	if (size < 0)
 		return size;

@@ -132,6 +132,7 @@ static int begin(fl_loop *l, const fl_loop_debug_config *config)
 
 int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 {
+	fl__loop_check(l, "fl_loop_debug");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
 	do

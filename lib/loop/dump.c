@@ -140,6 +140,7 @@ static void print_tree(struct report *r, const fl_loop *l)
 void fl_loop_dump(fl_loop *l, FILE *out)
 {
 	struct report t = {.out = out};
+	fl__loop_check(l, "fl_loop_dump");
 	for (struct fl_fiber *f = l->all; f; f = f->next)
 		t.n++;
 	(void)fprintf(out, "event loop %p: %zu fibers\n", (void *)l, t.n);

@@ -499,6 +499,7 @@ static int settle(struct crowd *c, fl_loop *l)
 int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config)
 {
 	struct crowd *c;
+	fl__loop_check(l, "fl_loop_executor_create_on");
 	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : make(&c, config);
 	return rc == 0 ? give_out(e, c, settle(c, l)) : rc;
 }

@@ -141,7 +141,9 @@ int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *func
 int fl_fiber_start(fl_fiber **f, fl_fiber_function *function, void *arg, const fl_fiber_config *config)
 {
 	fl_loop *l = fl_loop_current();
-	return l ? fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root) : -ENOTSUP;
+	if (!l)
+		return fl__loop_needed("fl_fiber_start", FL__A_LOOP);
+	return fl__fiber_start(l, f, function, arg, config ? config->name : NULL, &l->root);
 }
 
 static bool is_own(const struct fl__fiber *self)

@@ -52,7 +52,7 @@ static int gather(struct gather *t, size_t n, int64_t deadline, fl_cancel *cance
 	if (n == 0)
 		return 0;
 	if (!fl_fiber_current())
-		return -ENOTSUP;
+		return fl__loop_needed("fl_gather", FL__A_FIBER);
 	for (size_t i = 0; t->results && i < n; i++)
 		t->results[i] = -ECANCELED;
 	int rc = start_all(t, n, cancel);
@@ -93,7 +93,7 @@ int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t
 {
 	fl_fiber *f;
 	if (!fl_fiber_current())
-		return -ENOTSUP;
+		return fl__loop_needed("fl_shield", FL__A_FIBER);
 	int rc = fl_fiber_start(&f, function, arg, NULL);
 	if (rc != 0)
 		return rc;

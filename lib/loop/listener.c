@@ -290,7 +290,7 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *loop;
-	int n = 0, rc = fl__net_enter(&loop, false);
+	int n = 0, rc = fl__net_enter(&loop, false, "fl_listen_tcp");
 	if (rc == 0)
 		rc = n = find_addresses(loop, host, port, list);
 	if (rc < 0)
@@ -373,7 +373,7 @@ int fl_listen_unix(fl_listener **made, const char *path, const fl_listen_config 
 {
 	struct sockaddr_un a;
 	fl_loop *loop;
-	int rc = fl__net_enter(&loop, false);
+	int rc = fl__net_enter(&loop, false, "fl_listen_unix");
 	int size = rc == 0 ? fl__unix_address(&a, path) : rc;
 	if (size < 0)
 		return size;

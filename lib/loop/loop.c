@@ -167,6 +167,7 @@ static void make_call(struct fl__post *post)
 
 int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
 {
+	fl__loop_check(l, "fl_loop_call");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
 	struct call *call = fl__alloc(1, sizeof *call);
@@ -183,6 +184,17 @@ fl_loop *fl_loop_current(void)
 {
 	const struct fl__sched *s = fl__sched_here();
 	return s && fl__sched_ops(s) == &sched_ops && !fl__sched_is_forked(s) ? loop_of(s) : NULL;
+}
+
+int fl__loop_needed(const char *function, const char *what)
+{
+	fl__log(FL_LOG_ERROR, "%s needs %s: see fl_loop_run()", function, what);
+	return -ENOTSUP;
+}
+
+void fl__loop_missing(const char *function)
+{
+	fl__panic(function, NULL, "the loop is NULL: does this thread run one?");
 }
 
 int fl__loop_enter(fl_loop *l)
@@ -256,6 +268,7 @@ void fl__loop_drain(fl_loop *l)
 int fl_loop_run_on(fl_loop *l, fl_fiber_function *function, void *arg)
 {
 	struct fl_fiber *first;
+	fl__loop_check(l, "fl_loop_run_on");
 	int result, rc = fl__loop_enter(l);
 	if (rc != 0)
 		return rc;
@@ -286,11 +299,13 @@ int fl_loop_run(fl_fiber_function *function, void *arg)
 
 int fl_loop_fd(const fl_loop *l)
 {
+	fl__loop_check(l, "fl_loop_fd");
 	return l->poller;
 }
 
 int fl_loop_turn(fl_loop *l, int64_t *deadline)
 {
+	fl__loop_check(l, "fl_loop_turn");
 	bool first = !l->armed;
 	int rc = fl__loop_enter(l);
 	if (rc != 0)
@@ -309,6 +324,7 @@ int fl_loop_turn(fl_loop *l, int64_t *deadline)
 
 void fl_loop_cancel(fl_loop *l)
 {
+	fl__loop_check(l, "fl_loop_cancel");
 	if (!fl__loop_is_forked(l))
 		fl__cancel_request_children(&l->root);
 }

@@ -102,6 +102,19 @@ static inline struct fl__fiber *fl__loop_self(const fl_loop *l)
  */
 void fl__loop_discard(fl_loop *l);
 
+/* Logs that `function` was called elsewhere and needs `what`, one of these. Returns -ENOTSUP. */
+#define FL__A_LOOP "a thread that runs an event loop"
+#define FL__A_FIBER "a fiber of an event loop"
+int fl__loop_needed(const char *function, const char *what);
+
+/* Panics in the name of `function`: its caller passed NULL for a loop. */
+_Noreturn void fl__loop_missing(const char *function);
+static inline void fl__loop_check(const fl_loop *l, const char *function)
+{
+	if (__builtin_expect(!l, 0))
+		fl__loop_missing(function);
+}
+
 /* Between enter and leave the thread runs it. */
 int fl__loop_enter(fl_loop *l);
 void fl__loop_leave(fl_loop *l);

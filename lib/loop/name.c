@@ -96,7 +96,9 @@ static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned
 	int rc = fl__name_sys.lookup(host, AI_NUMERICHOST, list, n);
 	if (rc != -ENOENT)
 		return rc;
-	return fl_fiber_current() ? look_up(l, host, list, n, deadline, cancel) : -ENOTSUP;
+	if (!fl_fiber_current())
+		return fl__loop_needed("looking up a name", FL__A_FIBER);
+	return look_up(l, host, list, n, deadline, cancel);
 }
 
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
@@ -108,12 +110,12 @@ int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address 
 	return rc;
 }
 
-int fl__net_enter(fl_loop **l, bool waits)
+int fl__net_enter(fl_loop **l, bool waits, const char *function)
 {
 	*l = fl_loop_current();
-	if (!*l)
-		return -ENOTSUP;
-	return waits && !fl_fiber_current() ? -ENOTSUP : 0;
+	if (*l && (!waits || fl_fiber_current()))
+		return 0;
+	return fl__loop_needed(function, waits ? FL__A_FIBER : FL__A_LOOP);
 }
 
 /* Addresses. */
@@ -175,7 +177,7 @@ int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadl
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *l;
-	int rc = fl__net_enter(&l, true);
+	int rc = fl__net_enter(&l, true, "fl_resolve");
 	if (rc == 0)
 		rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
 	for (int i = 0; i < rc; i++)

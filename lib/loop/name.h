@@ -10,7 +10,7 @@
 #include <sys/un.h>
 
 /* The loop that the calling thread runs: 0; -ENOTSUP: none, or, if somebody may have to wait, no fiber. */
-int fl__net_enter(fl_loop **l, bool waits);
+int fl__net_enter(fl_loop **l, bool waits, const char *function);
 
 /*
  * The addresses of `host`, with `port`: how many it has stored, 1 to `n`; or as fl_resolve_until(). Numeric ones without waiting,

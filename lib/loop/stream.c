@@ -179,7 +179,7 @@ int fl_stream_from_fd(fl_stream **made, int fd)
 	fl_stream *s;
 	int protocol;
 	if (!l)
-		return -ENOTSUP;
+		return fl__loop_needed("fl_stream_from_fd", FL__A_LOOP);
 	int rc = look_at(fd, &protocol);
 	if (rc == 0)
 		rc = fl__stream_create(&s, l, fd, protocol);
@@ -202,7 +202,7 @@ int fl_stream_pair(fl_stream *ends[2])
 	fl_stream *a;
 	int sockets[2];
 	if (!l)
-		return -ENOTSUP;
+		return fl__loop_needed("fl_stream_pair", FL__A_LOOP);
 	int rc = fl__net_sys.pair(sockets);
 	if (rc != 0)
 		return rc == -ENOBUFS ? -ENOMEM : rc;

@@ -106,7 +106,7 @@ int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*e
 	fl_loop *l = fl_loop_current();
 	bool first = !g->bound_;
 	if (!l)
-		return -ENOTSUP;
+		return fl__loop_needed("fl_tasks_start", FL__A_LOOP);
 	if (g->count_ > 0 && g->loop_ != l)
 		fl__panic("fl_tasks_start", g, "it has children on another loop");
 	if (first)

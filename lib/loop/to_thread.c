@@ -98,7 +98,7 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 {
 	fl_loop *l = fl_loop_current();
 	if (!fl_fiber_current())
-		return -ENOTSUP;
+		return fl__loop_needed("fl_to_thread", FL__A_FIBER);
 	struct call call = {.function = function, .arg = arg, .deadline = deadline, .cancel = cancel};
 	int rc = why_over(&call);
 	if (rc == 0)

@@ -35,6 +35,7 @@ int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, f
                         void *arg)
 {
 	uint32_t bits;
+	fl__loop_check(l, "fl_loop_watch_start");
 	int rc = fl__loop_is_forked(l) ? -EOWNERDEAD : translate(events, &bits);
 	if (rc == 0)
 		rc = fl__loop_add(l, fd, bits, source_of(w));
