@@ -128,6 +128,29 @@ FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
 	assert_int_equal(fl__chain_puts(&q->chain), 20);
 }
 
+/* Before the close, after refused puts, and while what is left is got. The segments hold two items: some closes meet a full one. */
+FL_TEST(mpmc_unbounded_length_after_close_has_no_refused_put)
+{
+	static const int item[3] = {7, 8, 9};
+	for (int n = 0; n < 6; n++) {
+		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
+		put_all(q, 0, n);
+		fl_mpmc_unbounded_close(q);
+		for (int i = 0; i < 10; i++) {
+			FL_RC(fl_mpmc_unbounded_try_put(q, item), -EPIPE);
+			assert_int_equal(fl_mpmc_unbounded_try_put_many(q, item, 3), 0);
+			assert_int_equal(fl_mpmc_unbounded_length(q), n);
+		}
+		for (int i = 0; i < n; i++) {
+			get_all(q, i, i + 1);
+			FL_RC(fl_mpmc_unbounded_try_put(q, item), -EPIPE);
+			assert_int_equal(fl_mpmc_unbounded_length(q), n - i - 1);
+		}
+		FL_RC(fl_mpmc_unbounded_try_get(q, &(int){0}), -EPIPE);
+		assert_int_equal(fl_mpmc_unbounded_length(q), 0);
+	}
+}
+
 static void add(void *item, void *sum)
 {
 	int number;

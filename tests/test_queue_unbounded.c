@@ -211,6 +211,45 @@ FL_TEST(queue_unbounded_closed_drains)
 	}
 }
 
+FL_TEST(queue_unbounded_length_after_close_has_no_refused_put)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		static const int items[3] = {7, 8, 9};
+		int item;
+		FL_OK(fl_queue_put(q, items));
+		fl_queue_close(q);
+		for (int i = 0; i < 10; i++) {
+			FL_RC(fl_queue_put(q, items), -EPIPE);
+			FL_RC(fl_queue_try_put(q, items), -EPIPE);
+			assert_int_equal(fl_queue_put_many(q, items, 3), 0);
+			assert_int_equal(fl_queue_length(q), 1);
+		}
+		FL_OK(fl_queue_get(q, &item));
+		assert_int_equal(fl_queue_length(q), 0);
+		FL_RC(fl_queue_try_put(q, items), -EPIPE);
+		assert_int_equal(fl_queue_length(q), 0);
+		FL_RC(fl_queue_try_join(q), -EBUSY);
+		fl_queue_task_done(q);
+		FL_OK(fl_queue_try_join(q));
+	}
+}
+
+/* A put to a closed queue takes no memory, however often it is tried. */
+FL_TEST(queue_unbounded_refused_puts_take_no_memory)
+{
+	for (int order = 0; order < KINDS; order++) {
+		FL_SCOPED(fl_queue) *q = unbounded(order, sizeof(int), NULL, NULL);
+		int item = 7;
+		FL_OK(fl_queue_put(q, &item));
+		fl_queue_close(q);
+		seam_fail_allocs(0, 1);
+		for (int i = 0; i < 10000; i++)
+			FL_RC(fl_queue_put(q, &item), -EPIPE);
+		assert_int_equal(seam_heal(), 1); /* no put has asked for memory */
+	}
+}
+
 /* Ready: for a put always, for a get when there is an item, or never will be. */
 FL_TEST(queue_unbounded_readiness)
 {

@@ -78,7 +78,10 @@ FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 /* Whether `q` is closed. Never waits. */
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
-/* About how many items are in `q`, those included that are just being put. Never waits. */
+/*
+ * About how many items are in `q`, those included that are just being put. A put that has failed is not counted: the length of
+ * a closed queue without puts under way is the number of items that can be got. Never waits.
+ */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 
 static inline void fl__scoped_fl_mpmc_unbounded(fl_mpmc_unbounded **_q)

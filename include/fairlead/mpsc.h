@@ -70,7 +70,10 @@ FL_API void fl_mpsc_close(fl_mpsc *q);
 /* Whether `q` is closed. Any thread. Never waits. */
 FL_API bool fl_mpsc_is_closed(fl_mpsc *q);
 
-/* About how many items are in `q`, those included that are just being put. Any thread. Never waits. */
+/*
+ * About how many items are in `q`, those included that are just being put. A put that has failed is not counted: the length of
+ * a closed queue without puts under way is the number of items that can be got. Any thread. Never waits.
+ */
 FL_API size_t fl_mpsc_length(fl_mpsc *q);
 
 static inline void fl__scoped_fl_mpsc(fl_mpsc **_q)

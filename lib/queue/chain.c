@@ -7,8 +7,8 @@
  *     bit     means                          set by                              cleared by
  *     WAIT    a consumer sleeps              fl__chain_mark_wait(), while the    a put that draws a ticket and finds it; the one
  *                                            segment is the last, and empty      that takes it off owes a wake
- *     CLOSED  no ticket counts from now on   fl__chain_close(), while a cell     nobody
- *                                            of the last segment has no ticket
+ *     CLOSED  no ticket counts from now on:  fl__chain_close(), while a cell     nobody
+ *             those that count are in `end`  of the last segment has no ticket
  *
  * A segment's next: what comes after its last cell.
  *
@@ -19,10 +19,11 @@
  * A cell, which is used once in the life of its segment:
  *
  *     EMPTY -> FULL    its producer, with the item in it      EMPTY -> TAKEN   its consumer, which has waited long enough
- *                                                                              ("poisoned"); or a producer that was refused
+ *                                                                              ("poisoned")
  *
  * Invariants
- *   1. Each ticket of a producer is one cell, and so is each of a consumer: an item has one producer and one consumer.
+ *   1. Each ticket of a producer that counts is one cell, and so is each of a consumer: an item has one producer and one
+ *      consumer.
  *   2. head <= tail, and head <= cells: a consumer takes a ticket (by compare-and-swap) only for a cell whose producer has its
  *      own. So a consumer never waits for a put that may not come, and empties use up no cells.
  *   3. A producer that finds its cell poisoned takes another ticket: it comes behind who put meanwhile. A consumer never gives
@@ -35,6 +36,10 @@
  *      from the step by which it would have put: no put is accepted after a consumer was told that all is over.
  *   7. A mark is set by compare-and-swap on a tail whose tickets the consumers have all; so each put that is not yet done will
  *      draw another ticket, or append, and the first that does takes it off. No mark goes from a segment to the next.
+ *   8. A closer writes the tickets of the tail that it has read into `end`, if they are not there, and then sets CLOSED by a
+ *      compare-and-swap on that tail. Both words only grow until then, and a closer reads `end` first. So a closer that was
+ *      stopped changes neither word after the close, and `end` is what the tail was when CLOSED was set: a put that is refused
+ *      needs to take nothing back, and is in no count.
  *
  * Linearization: a put, where its producer drew the ticket of the cell that it filled, or appended a segment with the item;
  * a get, where its consumer drew its ticket; "empty" and "drained", where the consumer read the tail, or the `next`: at that
@@ -71,6 +76,7 @@ static struct fl__segment *segment_new(struct fl__chain *c)
 	/* relaxed: it is ours alone */
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
+	fl__store_relaxed(&s->end, 0);
 	for (uint64_t i = 0; i < c->cells; i++)
 		fl__store_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), FL__CELL_EMPTY);
 	return s;
@@ -148,7 +154,7 @@ int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
 
 static void drop_items(struct fl__chain *c, struct fl__segment *s)
 {
-	for (uint64_t i = s->head; i < c->cells && i < s->tail / FL__CHAIN_TICKET; i++) {
+	for (uint64_t i = s->head; i < fl__chain_given(c, s, s->tail); i++) {
 		unsigned char *cell = fl__chain_cell(c, s, i);
 		if (*fl__chain_state(c, cell) == FL__CELL_FULL)
 			c->drop(cell, c->drop_arg);
@@ -228,8 +234,8 @@ static void advance(struct fl__segment **at, struct fl__segment *s, uintptr_t ne
 int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 {
 	uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
-	if (next < NEXT_SEGMENT)                     /* relaxed: CLOSED, where it is, keeps `next` as it is */
-		return next == NEXT_CLOSED || fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
+	if (next < NEXT_SEGMENT)
+		return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
 	if (fl__load_relaxed(&c->tail) == s) /* relaxed: it never comes back to `s` */
 		advance(&c->tail, s, next);
 	struct fl__segment *left = s;
@@ -244,18 +250,6 @@ int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 }
 
 /* Putting. */
-
-/* Closed: the tickets are given back, so that no consumer waits for them. */
-int fl__chain_refuse(struct fl__chain *c, struct fl__segment *s, uint64_t index, uint64_t n)
-{
-	for (uint64_t i = index; i < index + n && i < c->cells; i++) {
-		uint32_t empty = FL__CELL_EMPTY;
-		/* relaxed: nothing comes with it */
-		if (fl__cas_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), &empty, FL__CELL_TAKEN))
-			fl__add_release(&c->poisoned, 1); /* after the ticket: pairs with fl__chain_puts() */
-	}
-	return -EPIPE;
-}
 
 /*
  * For who drew a ticket beyond the cells of `s`: appends a segment that has the first items in it, 0; -EAGAIN: there is a
@@ -317,7 +311,7 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 		if (word & FL__CHAIN_WAIT)
 			*owes_wake |= fl__chain_take_mark(s);
 		if (word & FL__CHAIN_CLOSED) {
-			*rc = fl__chain_refuse(c, s, index, k);
+			*rc = -EPIPE;
 			break;
 		}
 		if (index >= c->cells) {
@@ -341,7 +335,14 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 
 /* Getting. */
 
-/* The producer of that cell is on its way, or was refused. True: it is filled; false: it never will be. */
+/* `s`'s tail has CLOSED. */
+uint64_t fl__chain_closed_at(const struct fl__segment *s)
+{
+	(void)fl__load_acquire(&s->tail); /* pairs with close_tail() */
+	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
+}
+
+/* The producer of that cell is on its way. True: the cell is filled; false: it never will be. */
 bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__chain_state(c, fl__chain_cell(c, s, index));
@@ -415,15 +416,34 @@ static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
 	}
 }
 
+/* Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. False: `s` has no cell without a ticket. */
+static bool close_tail(struct fl__chain *c, struct fl__segment *s)
+{
+	for (;;) {
+		/* acquire: the tail that is read after it has at least as many tickets; pairs with the release below */
+		uint64_t end = fl__load_acquire(&s->end);
+		uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
+		const uint64_t tickets = word / FL__CHAIN_TICKET;
+		if (word & FL__CHAIN_CLOSED)
+			return true;
+		if (tickets >= c->cells)
+			return false;
+		/* release: the tail of which it was read; pairs with the acquire above, of another closer */
+		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
+			continue;
+		/* release: `end`; pairs with fl__chain_closed_at() */
+		if (fl__cas_release(&s->tail, &word, word | FL__CHAIN_CLOSED))
+			return true;
+	}
+}
+
 static bool close_last(struct fl__chain *c, struct fl__segment *s)
 {
-	uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
-	while (word / FL__CHAIN_TICKET < c->cells)
-		if (fl__cas_weak_relaxed(&s->tail, &word, word | FL__CHAIN_CLOSED)) /* relaxed: nothing comes with it */
-			return true;
-	uintptr_t next = fl__load_relaxed(&s->next); /* relaxed: likewise */
+	if (close_tail(c, s))
+		return true;
+	uintptr_t next = fl__load_relaxed(&s->next); /* relaxed: the compare-and-swap asks again */
 	while (next < NEXT_SEGMENT)
-		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED)) /* relaxed: likewise */
+		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED)) /* relaxed: nothing comes with it */
 			return true;
 	return false;
 }
@@ -460,7 +480,7 @@ static int mark_last(struct fl__chain *c, struct fl__segment *s)
 		return fl__cas_relaxed(&s->next, &none, NEXT_WAIT) || none == NEXT_WAIT ? 0 : 1;
 	}
 	uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
-	if (head < word / FL__CHAIN_TICKET)
+	if (head < fl__chain_given(c, s, word))
 		return -EAGAIN;
 	if (word & FL__CHAIN_CLOSED)
 		return -EPIPE;
@@ -480,10 +500,9 @@ int fl__chain_mark_wait(struct fl__chain *c)
 }
 
 /* Tickets of producers so far. */
-static uint64_t tickets(struct fl__chain *c, const struct fl__segment *s)
+static uint64_t tickets(const struct fl__chain *c, const struct fl__segment *s)
 {
-	uint64_t tail = fl__load_relaxed(&s->tail) / FL__CHAIN_TICKET; /* relaxed: a count */
-	return s->first + (tail < c->cells ? tail : c->cells);
+	return s->first + fl__chain_given(c, s, fl__load_relaxed(&s->tail)); /* relaxed: a count */
 }
 
 uint64_t fl__chain_puts(struct fl__chain *c)

@@ -21,6 +21,7 @@ struct fl__segment {
 	_Alignas(64) uint64_t head; /* consumers' tickets; never beyond those of the producers, nor the cells */
 	_Alignas(64) uintptr_t next;
 	uint64_t first;           /* tickets of the segments before it */
+	uint64_t end;             /* of a tail that is CLOSED: its tickets that count */
 	struct fl__segment *link; /* in the list of the retired */
 	void *memory;
 	uint32_t pins; /* of those who are at its items for longer than they can keep it: fl__chain_claim() */
@@ -78,11 +79,11 @@ int fl__chain_mark_wait(struct fl__chain *c);
 
 /* The slow paths of what follows. */
 struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place);
-int fl__chain_refuse(struct fl__chain *c, struct fl__segment *s, uint64_t index, uint64_t n);
 int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                      bool *owes_wake);
 bool fl__chain_take_mark(struct fl__segment *s);
 int fl__chain_leave(struct fl__chain *c, struct fl__segment *s);
+uint64_t fl__chain_closed_at(const struct fl__segment *s);
 bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index);
 size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
@@ -97,6 +98,14 @@ static inline unsigned char *fl__chain_cell(const struct fl__chain *c, struct fl
 static inline uint32_t *fl__chain_state(const struct fl__chain *c, unsigned char *cell)
 {
 	return (uint32_t *)(void *)(cell + c->state_at);
+}
+
+/* How many tickets of producers in `s` count. `word`: its tail, as the caller has read it. */
+static inline uint64_t fl__chain_given(const struct fl__chain *c, const struct fl__segment *s, uint64_t word)
+{
+	if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
+		return fl__chain_closed_at(s);
+	return word / FL__CHAIN_TICKET < c->cells ? word / FL__CHAIN_TICKET : c->cells;
 }
 
 /* The segment that `*at` has, kept in `place`; NULL: out of memory. */
@@ -131,7 +140,7 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
 		if (__builtin_expect(word & FL__CHAIN_WAIT, 0))
 			*owes_wake |= fl__chain_take_mark(s);
 		if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
-			return fl__chain_refuse(c, s, index, 1);
+			return -EPIPE;
 		if (__builtin_expect(index >= c->cells, 0)) {
 			size_t put = 0;
 			int rc = fl__chain_extend(c, s, item, 1, &put, owes_wake);
@@ -173,7 +182,7 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 			continue;
 		}
 		uint64_t word = fl__load_relaxed(&(*s)->tail); /* relaxed: a cell says itself whether it is filled */
-		uint64_t tail = word / FL__CHAIN_TICKET < c->cells ? word / FL__CHAIN_TICKET : c->cells;
+		uint64_t tail = fl__chain_given(c, *s, word);
 		if (head >= tail) {
 			*rc = word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
 			return 0;
@@ -235,7 +244,7 @@ static inline int fl__chain_get_alone(struct fl__chain *c, void *item)
 		if (__builtin_expect(!full, 0)) {
 			uint64_t word =
 			    fl__load_relaxed(&s->tail); /* relaxed: a cell says itself whether it is filled */
-			if (index >= word / FL__CHAIN_TICKET)
+			if (index >= fl__chain_given(c, s, word))
 				return word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
 			full = fl__chain_await(c, s, index);
 		}

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The end of an unbounded queue: which tickets count. A close decides the last ticket that does. The puts that draw a later
+ * one are refused, and no count has their tickets, neither for a while nor for ever.
+ */
+#include "chains.h"
+
+/* A queue that was closed with one item has the length 1, whatever refused puts are doing, and -EPIPE behind the item. */
+struct unbounded_refused {
+	fl_mpmc_unbounded *q;
+	uint64_t length, puts;
+	int got;
+};
+
+FL_STRESS_SETUP(unbounded_refused)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(3), 1);
+	fl_mpmc_unbounded_close(s->q);
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(unbounded_refused, producer)
+{
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put(s->q, &(int){2}) == -EPIPE);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, (const int[]){3, 4}, 2) == 0);
+}
+
+FL_STRESS_ACTOR(unbounded_refused, looker)
+{
+	s->length = fl__chain_length(&s->q->chain);
+	s->puts = fl__chain_puts(&s->q->chain);
+	s->got = unbounded_take(s->q);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_get(s->q, &(int){0}) == -EPIPE);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) == 0);
+}
+
+FL_STRESS(unbounded_refused, producer, looker)
+{
+	const bool empty = fl_mpmc_unbounded_length(s->q) == 0 && fl__chain_puts(&s->q->chain) == 1;
+	fl_mpmc_unbounded_free(s->q);
+	FL_FORBIDDEN(s->got != 1, "wrong item");
+	FL_FORBIDDEN(!empty, "a refused put counts for ever");
+	FL_ACCEPTABLE(s->length == 1 && s->puts == 1, "one item");
+	FL_FORBIDDEN(1, "a refused put counts for a while");
+}
+
+/*
+ * Two close while others put: the counts, and what can be got, are the puts that were accepted. A closer that stands still
+ * between its steps does not change what another has decided.
+ */
+struct unbounded_two_closers {
+	fl_mpmc_unbounded *q;
+	int put[2];
+	uint64_t length;
+};
+
+FL_STRESS_SETUP(unbounded_two_closers)
+{
+	s->q = unbounded_of(1 + fl_stress_choose(3), (int)fl_stress_choose(2));
+	(void)unbounded_take(s->q);
+	fl__hazards_end();
+}
+
+FL_STRESS_ACTOR(unbounded_two_closers, one)
+{
+	s->put[0] = fl_mpmc_unbounded_try_put(s->q, &(int){1}) == 0;
+	fl_mpmc_unbounded_close(s->q);
+}
+
+FL_STRESS_ACTOR(unbounded_two_closers, two)
+{
+	s->put[1] = (int)fl_mpmc_unbounded_try_put_many(s->q, (const int[]){2, 2}, 2);
+}
+
+FL_STRESS_ACTOR(unbounded_two_closers, three)
+{
+	fl_mpmc_unbounded_close(s->q);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
+	s->length = fl_mpmc_unbounded_length(s->q);
+}
+
+FL_STRESS(unbounded_two_closers, one, two, three)
+{
+	const uint64_t accepted = (uint64_t)s->put[0] + (uint64_t)s->put[1];
+	const uint64_t length = fl__chain_length(&s->q->chain);
+	int sum = 0;
+	for (int item; (item = unbounded_take(s->q));)
+		sum += item;
+	const bool over = fl_mpmc_unbounded_try_get(s->q, &(int){0}) == -EPIPE;
+	fl_mpmc_unbounded_free(s->q);
+	FL_FORBIDDEN(!over || sum != s->put[0] + 2 * s->put[1], "accepted and not got, or got and not accepted");
+	FL_FORBIDDEN(length != accepted, "counted wrongly");
+	FL_FORBIDDEN(s->length != accepted, "counted wrongly just after the close"); /* nobody has given up a put */
+	FL_ACCEPTABLE(accepted == 0, "closed before");
+	FL_ACCEPTABLE(1, "closed later");
+}
