@@ -33,19 +33,73 @@ FL_TEST(crew_create_refuses_what_makes_no_sense)
 	for (size_t i = 0; i < sizeof senseless / sizeof senseless[0]; i++)
 		FL_RC(fl_process_executor_create(&e, &senseless[i]), -EINVAL);
 	FL_RC(fl_process_executor_create(&e, &(fl_executor_config){.initialize = &unknown}), -ENOENT);
-	static fl_task_type other;
-	static fl_task_entry entry = {&other, NULL};
-	other = crew_square;
-	other.run = run_nothing;
-	fl_task_register(&entry);
-	FL_RC(fl_process_executor_create(&e, NULL), -EEXIST);
-	fl_task_unregister(&entry);
 	assert_null(e);
 }
 
 FL_TASK(crew_takes_a_number, int, void)
 {
 	return *arg == 7 ? 0 : -EINVAL;
+}
+
+/* The name of another type stands for neither: the initializer travels by its name, as tasks do. */
+FL_TEST(crew_refuses_what_has_the_name_of_another)
+{
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	const fl_executor_config with_initializer = {.initialize = &crew_takes_a_number, .initialize_arg = &(int){7}};
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	other = crew_takes_a_number;
+	other.run = run_nothing;
+	fl_task_register(&entry);
+	FL_RC(fl_process_executor_create(&e, &with_initializer), -EEXIST);
+	assert_null(e);
+	FL_OK(fl_process_executor_create(&e, NULL));
+	/* fl_process_executor_create() tells of this result of a submit. */
+	FL_RC(fl_submit(e, &crew_takes_a_number, &(int){7}, &f), -EEXIST);
+	assert_null(f);
+	crew_works(e);
+	fl_task_unregister(&entry);
+	FL_OK(fl_submit(e, &crew_takes_a_number, &(int){7}, &f));
+	FL_OK(fl_future_wait(f));
+	fl_future_free(f);
+	fl_executor_free(e);
+	e = NULL;
+	FL_OK(fl_process_executor_create(&e, &with_initializer));
+	crew_works(e);
+	fl_executor_free(e);
+}
+
+/* A name that stands for two in the worker alone: the worker runs neither. */
+static void submit_what_a_worker_has_twice(void *unused)
+{
+	static fl_task_type other;
+	static fl_task_entry entry = {&other, NULL};
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	int nine = 0, pid = 0;
+	(void)unused;
+	other = crew_square;
+	other.run = run_nothing;
+	fl_task_register(&entry);
+	FL_CHECK(fl_process_preload() == 0);
+	fl_task_unregister(&entry);
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(crew_square_submit(e, 3, &f) == 0);
+	FL_CHECK(crew_square_get(f, &nine) == FL_ETASK && fl_future_error(f) == -ENOENT && nine == 0);
+	FL_CHECK(strstr(fl_future_message(f), "another has its name") != NULL);
+	fl_future_free(f);
+	FL_CHECK(crew_getpid_submit(e, &f) == 0);
+	FL_CHECK(crew_getpid_get(f, &pid) == 0 && pid > 0);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(crew_worker_refuses_what_has_the_name_of_another)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	FL_OK(fl_test_child(submit_what_a_worker_has_twice, NULL, NULL, 0));
 }
 
 FL_TEST(crew_create_without_memory)

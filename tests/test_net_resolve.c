@@ -178,40 +178,6 @@ FL_TEST(net_resolve_failures)
 	fl_test_leaves_nothing(failures, NULL);
 }
 
-static int one_run(fl_task_ctx *ctx, const void *arg, void *result)
-{
-	(void)ctx;
-	(void)arg;
-	(void)result;
-	return 0;
-}
-
-static int other_run(fl_task_ctx *ctx, const void *arg, void *result)
-{
-	return one_run(ctx, arg, result);
-}
-
-static int conflict(void *unused)
-{
-	const fl_task_type one = {.size = sizeof one, .name = "net task", .run = one_run};
-	const fl_task_type other = {.size = sizeof other, .name = "net task", .run = other_run};
-	fl_task_entry a = {&one, NULL}, b = {&other, NULL};
-	fl_address found;
-	(void)unused;
-	fl_task_register(&a);
-	fl_task_register(&b);
-	FL_GIVES(fl_resolve("some.name", &found, 1), -EEXIST);
-	FL_GIVES(fl_resolve("127.0.0.1", &found, 1), 1);
-	fl_task_unregister(&a);
-	fl_task_unregister(&b);
-	return 0;
-}
-
-FL_TEST(net_resolve_without_an_executor)
-{
-	fl_test_in_loop(conflict, NULL);
-}
-
 /* ---- who does not wait */
 
 static fl_event go_on, begun;

@@ -81,9 +81,8 @@ enum {
 
 /*
  * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns 0, -ENOMEM, what
- * `initialize` returned, -EEXIST when two different tasks have one name (see fl_task_conflict), -EINVAL (more than
- * FL_REGIONS_MAX regions; an initializer with a result, without the argument that it takes, or with
- * one of an alignment above that of max_align_t).
+ * `initialize` returned, -EINVAL (more than FL_REGIONS_MAX regions; an initializer with a result, without the argument that it
+ * takes, or with one of an alignment above that of max_align_t).
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 
@@ -91,7 +90,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
  * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission
  * (but while a task in its caller's memory, fairlead/embedded.h, is cancelled before it started, one may overtake others).
  * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a backlog above FL_BACKLOG_MAX, a
- * `when_full` that is none, an `idle_timeout` below 0, or as above), -EEXIST as above.
+ * `when_full` that is none, an `idle_timeout` below 0, or as above).
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u

@@ -37,13 +37,13 @@ FL_BEGIN_DECLS
  * fl_loop_current() in its tasks. fl_loop_cancel() of that is fl_executor_cancel(). A join also cancels fibers that tasks have
  * left behind, and waits for them. A thread that finds no memory to run its loop breaks the executor.
  * `config` may be NULL. Any thread may call it. Never waits. Returns 0, -ENOMEM, -EMFILE, -ENFILE, or as fl_loop_create();
- * -EINVAL: more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create(); -EEXIST as there.
+ * -EINVAL: more than FL_LOOP_EXECUTOR_MAX workers, or as fl_thread_executor_create().
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
  * Makes one that runs its tasks on a loop of the caller's: what other threads submit, that loop runs. Called by the thread of the
- * loop, or before the loop runs. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL and -EEXIST as above, -EOWNERDEAD.
+ * loop, or before the loop runs. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL as above, -EOWNERDEAD.
  *
  * While its loop does not run, its tasks do not either, and who waits for them waits on. When a run ends (fl_loop_run_on(),
  * fl_loop_free()), and by fl_loop_cancel(), the executor is cancelled, as by fl_executor_cancel(), and its tasks are waited

@@ -41,7 +41,6 @@ FL_BEGIN_DECLS
  *   -EAFNOSUPPORT  a family that the system does not have (EAI_FAMILY)
  *   -EINVAL        NULL; a name that cannot be one (EAI_IDN_ENCODE, EAI_BADFLAGS, EAI_SOCKTYPE, EAI_SERVICE)
  *   -EMFILE, -ENFILE, and what else the system says (EAI_SYSTEM: the negative errno)
- *   -EEXIST        see fl_task_conflict()
  */
 
 /* An address as text: "127.0.0.1", "::1", "fe80::1%eth0". */

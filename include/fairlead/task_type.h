@@ -24,7 +24,7 @@ typedef struct fl_task_ctx fl_task_ctx;
 typedef struct fl_task_type {
 	uint32_t size;                                               /* of this struct: sizeof(fl_task_type) */
 	uint32_t version;                                            /* of the argument's and result's layout */
-	const char *name;                                            /* one name, one function */
+	const char *name;                                            /* for other processes: fl_task_register() */
 	int (*run)(fl_task_ctx *ctx, const void *arg, void *result); /* 0, or an error: the future's */
 	size_t arg_size, arg_align;                                  /* 0, 0 for void */
 	size_t result_size, result_align;                            /* 0, 0 for void */
@@ -68,18 +68,25 @@ typedef struct fl_task_entry {
 } fl_task_entry;
 
 /*
- * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid until it is taken out. Two
- * different types of one name make every executor_create fail with -EEXIST. Never waits for long.
+ * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid until it is taken out. Never
+ * waits for long.
+ *
+ * A name matters only where a task goes to another process, which finds it by its name. While different types have one name,
+ * that name stands for none of them: fl_task_find() finds none, and a submit of such a task to a process executor, and an
+ * fl_process_start() of it, fail with -EEXIST. All other executors run each of them, and all executors run all other tasks.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 
 /* Takes a type out of the registry. Requires that no task of it is under way. Never waits for long. */
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
-/* The type of that name; NULL when there is none. The first use may allocate; NULL too when that fails. Never waits. */
+/*
+ * The type of that name; NULL when no type has it, or different types do. The first use may allocate; NULL too when that fails.
+ * Never waits.
+ */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
-/* A name that two different registered types have; NULL when there is none, or no memory to look for it. */
+/* A name that different registered types have; NULL when there is none, or no memory to look for it. Never waits. */
 FL_API const char *fl_task_conflict(void);
 
 FL_END_DECLS

@@ -31,7 +31,7 @@ FL_BEGIN_DECLS
  * Memory order: the function sees what the caller wrote before, and the caller what the function wrote.
  * Returns 0: it came to an end by itself, whatever that was, also when the caller was cancelled meanwhile; -ECANCELED: it was
  * not called, or it returned that because the caller was cancelled. Also returns, without having called it: -ENOTSUP outside of a
- * loop's fibers, and in a forked child; -ENOMEM; -EAGAIN (no thread, and none can be started); -EEXIST (see fl_task_conflict()).
+ * loop's fibers, and in a forked child; -ENOMEM; -EAGAIN (no thread, and none can be started).
  */
 FL_API FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
 

@@ -4,7 +4,6 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "embedded.h"
-#include "registry.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <stdio.h>
@@ -46,10 +45,9 @@ static int copy_of(const void *from, size_t n, size_t size, void *copy)
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool lasting)
 {
-	int rc = is_usable(config) ? fl__registry_check() : -EINVAL;
-	if (rc != 0)
-		return rc;
-	rc = copy_of(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
+	if (!is_usable(config))
+		return -EINVAL;
+	int rc = copy_of(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
 		rc = copy_of(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
 	const struct fl__cells_of of = {e, fl__load_relaxed(&fl__fork_count),

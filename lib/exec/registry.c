@@ -7,10 +7,14 @@
  * before `seen`. Taking an entry out makes all be looked at anew, since another of its name may take its place in the set,
  * or a conflict be gone. The set is given back with its last entry, so that nothing is left when the library is unloaded.
  *
+ * Two different types may have one name: two plugins with a source file of the same name, say. The set has one of them, and
+ * nobody finds either by the name (name_is_ambiguous()). Each is still a type like any other where tasks travel by address.
+ *
  * One lock guards everything; ck's single-writer, many-reader mode is not needed at the few names that are asked for. It is
  * an fl_mutex: sections under it may allocate.
  */
 #include "registry.h"
+#include "../base/atomic.h"
 #include "../base/sys.h"
 #include <ck_hs.h>
 #include <errno.h>
@@ -21,8 +25,9 @@
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static fl_task_entry *newest;
-static fl_task_entry *seen; /* from here on the list has been looked at */
-static const char *conflict;
+static fl_task_entry *seen;  /* from here on the list has been looked at */
+static const char *conflict; /* one of the names that different types have */
+static uint64_t changes;     /* how often an entry came or went; written under the lock */
 static ck_hs_t set;
 static bool has_set;
 
@@ -88,6 +93,20 @@ static bool same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
+/* Looks at all entries, but only while there is a conflict at all. */
+static bool name_is_ambiguous(const fl_task_type *type)
+{
+	for (const fl_task_entry *entry = conflict ? newest : NULL; entry; entry = entry->next_)
+		if (strcmp(entry->type->name, type->name) == 0 && !same_type(entry->type, type))
+			return true;
+	return false;
+}
+
+static void note_change(void)
+{
+	fl__store_relaxed(&changes, changes + 1); /* relaxed: who sees another number asks under the lock */
+}
+
 /* Brings the set up to date: false when there is no memory for it; what has been done stays right. */
 static bool update(void)
 {
@@ -111,6 +130,7 @@ void fl_task_register(fl_task_entry *entry)
 	FL_LOCKED(&lock);
 	entry->next_ = newest;
 	newest = entry;
+	note_change();
 }
 
 static bool unlink_entry(const fl_task_entry *entry)
@@ -129,6 +149,7 @@ void fl_task_unregister(fl_task_entry *entry)
 	FL_LOCKED(&lock);
 	if (!unlink_entry(entry))
 		return;
+	note_change();
 	seen = NULL;
 	conflict = NULL;
 	if (!has_set)
@@ -141,29 +162,35 @@ void fl_task_unregister(fl_task_entry *entry)
 	}
 }
 
-const fl_task_type *fl_task_find(const char *name)
+int fl__registry_find(const char *name, const fl_task_type **type)
 {
 	const fl_task_type named = {.name = name};
 	const fl_task_entry key = {&named, NULL};
 	FL_LOCKED(&lock);
-	if (!update() || !has_set)
-		return NULL;
-	const fl_task_entry *entry = lookup(&key);
-	return entry ? entry->type : NULL;
+	if (!update())
+		return -ENOMEM;
+	const fl_task_entry *entry = has_set ? lookup(&key) : NULL;
+	if (!entry)
+		return -ENOENT;
+	*type = entry->type;
+	return name_is_ambiguous(entry->type) ? -EEXIST : 0;
+}
+
+const fl_task_type *fl_task_find(const char *name)
+{
+	const fl_task_type *type;
+	return fl__registry_find(name, &type) == 0 ? type : NULL;
+}
+
+uint64_t fl__registry_changes(void)
+{
+	return fl__load_relaxed(&changes); /* relaxed: as in note_change() */
 }
 
 const char *fl_task_conflict(void)
 {
 	FL_LOCKED(&lock);
 	return update() ? conflict : NULL;
-}
-
-int fl__registry_check(void)
-{
-	FL_LOCKED(&lock);
-	if (!update())
-		return -ENOMEM;
-	return conflict ? -EEXIST : 0;
 }
 
 int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg)
@@ -174,8 +201,11 @@ int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void 
 	if (!has_set)
 		return 0;
 	ck_hs_iterator_t iterator = CK_HS_ITERATOR_INITIALIZER;
-	for (void *entry = NULL; ck_hs_next(&set, &iterator, &entry);)
-		visit(((const fl_task_entry *)entry)->type, arg);
+	for (void *entry = NULL; ck_hs_next(&set, &iterator, &entry);) {
+		const fl_task_type *type = ((const fl_task_entry *)entry)->type;
+		if (!name_is_ambiguous(type))
+			visit(type, arg);
+	}
 	return 0;
 }
 

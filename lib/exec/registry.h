@@ -4,11 +4,21 @@
 
 #include <fairlead/task_type.h>
 
-/* Whether an executor may be made: 0, -EEXIST when two different types have one name, -ENOMEM. */
-int fl__registry_check(void);
+/*
+ * Stores the type of that name in `*type`. Returns:
+ *
+ *   0
+ *   -ENOENT   no type has the name
+ *   -EEXIST   different types have it
+ *   -ENOMEM   no memory to look
+ */
+int fl__registry_find(const char *name, const fl_task_type **type);
+
+/* A number that changes when a type is registered, or taken out: what was found before has to be looked up anew. Any thread. */
+uint64_t fl__registry_changes(void);
 
 /*
- * Calls `visit` for one type of each name, in no order. The registry is locked meanwhile: `visit` must neither wait nor look a
+ * Calls `visit` for each type that its name stands for, in no order: not for different types of one name. The registry is locked meanwhile: `visit` must neither wait nor look a
  * name up. 0, or -ENOMEM, with nothing visited.
  */
 int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);

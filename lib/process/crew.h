@@ -36,6 +36,7 @@
 struct fl__type_known {
 	const fl_task_type *type;
 	fl_task_type copy; /* what it was when it was looked up: the address may have another use by now */
+	uint64_t changes;  /* of the registry, then: its name may be another type's, too, by now */
 	uint64_t id;
 	uint32_t check;
 };
@@ -122,7 +123,14 @@ void fl__crew_wake_at(struct fl__crew *c, int64_t when);
 
 /* crew_post.c */
 
-/* The identity of a type, if it is registered: 0, -ENOENT. */
+/*
+ * The identity of a type, if its name stands for it. Returns:
+ *
+ *   0
+ *   -ENOENT   it is not registered
+ *   -EEXIST   another type has its name
+ *   -ENOMEM   no memory to look
+ */
 int fl__crew_know(struct fl__crew *c, const fl_task_type *type, struct fl__type_known **known);
 
 /* Posts what is queued, as far as there is room; then lets idle members steal. */

@@ -6,6 +6,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../exec/registry.h"
 #include "crew.h"
 #include "fd_sys.h"
 #include "identity.h"
@@ -26,15 +27,20 @@ static bool is_same(const fl_task_type *a, const fl_task_type *b)
 int fl__crew_know(struct fl__crew *c, const fl_task_type *type, struct fl__type_known **known)
 {
 	struct fl__type_known *k = &c->known[((uintptr_t)type >> 5) % FL__KNOWN_TYPES];
+	const uint64_t changes =
+	    fl__registry_changes(); /* before the lookup, of which it may be too old, never too new */
 	*known = k;
-	if (k->type == type && is_same(&k->copy, type))
+	if (k->type == type && k->changes == changes && is_same(&k->copy, type))
 		return 0;
-	const fl_task_type *registered = fl_task_find(type->name);
-	if (!registered || registered->run != type->run)
+	const fl_task_type *registered;
+	int rc = fl__registry_find(type->name, &registered);
+	if (rc != 0)
+		return rc;
+	if (registered->run != type->run)
 		return -ENOENT;
 	struct fl__task_identity identity;
 	fl__task_identify(registered, &identity);
-	*k = (struct fl__type_known){type, *type, identity.id, fl__task_check(&identity)};
+	*k = (struct fl__type_known){type, *type, changes, identity.id, fl__task_check(&identity)};
 	return 0;
 }
 

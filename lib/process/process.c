@@ -165,13 +165,14 @@ static int open_directory(struct fl__launch *launch)
 static int check_task(struct fl__launch *launch)
 {
 	const fl_process_config *config = launch->config;
-	launch->problem = "two tasks have one name, or no memory to see";
-	int rc = fl__registry_check();
-	if (rc != 0 || config->method == FL_PROCESS_FORK)
-		return rc;
-	launch->problem = "its task is not registered";
-	const fl_task_type *found = fl_task_find(config->task->name);
-	return found && found->run == config->task->run ? 0 : -ENOENT;
+	const fl_task_type *found;
+	if (config->method == FL_PROCESS_FORK)
+		return 0; /* that goes by its address */
+	int rc = fl__registry_find(config->task->name, &found);
+	launch->problem = rc == -EEXIST   ? "another task has the name of its task"
+	                  : rc == -ENOMEM ? "no memory for the names of tasks"
+	                                  : "its task is not registered";
+	return rc == 0 && found->run != config->task->run ? -ENOENT : rc;
 }
 
 static int start(struct fl__launch *launch)

@@ -2,6 +2,7 @@
 #include "request.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../exec/registry.h"
 #include "../shm/os.h"
 #include "fd_sys.h"
 #include "os.h"
@@ -137,9 +138,10 @@ static unsigned fds_of(const struct message *m)
 
 static int find_task(struct fl__request *request, struct fl__start_reply *reply, const struct message *m)
 {
-	const fl_task_type *type = fl_task_find(m->text + m->name_size);
-	if (!type)
-		return -ENOENT;
+	const fl_task_type *type;
+	int rc = fl__registry_find(m->text + m->name_size, &type);
+	if (rc != 0)
+		return rc;
 	reply->has_task = 1;
 	fl__task_identify(type, &reply->theirs);
 	if (!same_task(&reply->theirs, &m->task))
@@ -232,6 +234,8 @@ int fl__reply_take(int channel, struct fl__launch *launch, int64_t deadline, int
 	rc = reply.error;
 	launch->problem = "the system does not make it";
 	launch->where = pidfd ? ", in the zygote" : ", in the new process";
+	if (rc == -EEXIST)
+		launch->problem = "another task has the name of its task";
 	if (rc == -ENOENT || rc == -EPROTO) {
 		launch->problem = "its task is not known alike";
 		log_task(launch, &reply);

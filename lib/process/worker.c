@@ -107,7 +107,8 @@ static int find_type(struct worker *w, struct job *job)
 	const struct fl__order *order = job->order;
 	const struct known *k = know(w, order->task);
 	if (!k)
-		return say(w, job, -ENOENT, "the task (id %016llx) is not registered in the worker",
+		return say(w, job, -ENOENT,
+		           "the task (id %016llx) is not registered in the worker, or another has its name",
 		           (unsigned long long)order->task);
 	if (k->check != order->check)
 		return say(w, job, -EPROTO, "task %s of the worker is of another version or build", k->type->name);

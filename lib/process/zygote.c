@@ -7,7 +7,6 @@
 #include "zygote.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "../exec/registry.h"
 #include "fd_sys.h"
 #include "fork.h"
 #include "launch.h"
@@ -242,11 +241,9 @@ int fl_process_preload(void)
 		drop_current();
 	if (current)
 		return 0;
-	const char *problem = "two tasks have one name, or no memory to see";
+	const char *problem = "no memory for it";
 	struct zygote *z = NULL;
-	int rc = fl__registry_check();
-	if (rc == 0)
-		rc = fl__may_fork(&problem);
+	int rc = fl__may_fork(&problem);
 	if (rc == 0) {
 		z = fl__alloc(1, sizeof *z);
 		rc = z ? preload(z, &problem) : -ENOMEM;
