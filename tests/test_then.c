@@ -211,11 +211,9 @@ FL_TEST(then_without_memory)
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
 	FL_OK(int_promise_create(&p, NULL, &f));
-	for (unsigned skip = 0; skip < 2; skip++) {
-		seam_fail_allocs(skip, 1);
-		FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
-		assert_int_equal(seam_heal(), 0);
-	}
+	seam_fail_allocs(0, 1);
+	FL_RC(fl_future_then(f, e, &then_fill, &next), -ENOMEM);
+	assert_int_equal(seam_heal(), 0);
 	FL_OK(fl_future_then(f, e, &then_fill, &next));
 	seam_fail_allocs(0, 1); /* of the submit */
 	FL_OK(int_promise_set(p, 4));
@@ -434,6 +432,111 @@ FL_TEST(then_long_row_is_freed_on_a_small_stack)
 	FL_OK(fl_executor_join(e)); /* nobody else refers to it */
 	FL_OK(fl_thread_start(&t, free_future_here, f, &(fl_thread_config){.stack_size = 65536}));
 	FL_OK(fl_thread_join(&t, NULL));
+}
+
+/*
+ * A long chain ends on a small stack: each stage succeeds on the sequential executor, or the failure or the cancel of its first future
+ * runs through it.
+ */
+enum how { SUCCEEDS, FAILS, IS_CANCELLED };
+
+struct long_chain {
+	enum how how;
+	fl_promise *p;
+	fl_future *first;
+};
+
+static int end_first(void *chain)
+{
+	struct long_chain *l = chain;
+	if (l->how == IS_CANCELLED)
+		return fl_future_cancel(l->first);
+	return l->how == SUCCEEDS ? int_promise_set(l->p, 0) : fl_promise_fail(l->p, -EIO, "not there");
+}
+
+FL_TASK_STATIC(then_adds_one, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+FL_TEST(then_long_chain_ends_on_a_small_stack)
+{
+	const int n = (int)fl_test_scaled(20000);
+	static const int states[] = {FL_DONE, FL_DONE, FL_CANCELLED}, errors[] = {0, -EIO, -ECANCELED};
+	for (enum how how = SUCCEEDS; how <= IS_CANCELLED; how++) {
+		FL_SCOPED(fl_executor) *e = sequential();
+		struct long_chain l = {.how = how};
+		fl_future *f = NULL;
+		fl_thread t;
+		FL_OK(int_promise_create(&l.p, NULL, &l.first));
+		f = fl_future_ref(l.first);
+		for (int i = 0; i < n; i++) {
+			fl_future *next = NULL;
+			FL_OK(fl_future_then(f, e, &then_adds_one, &next));
+			fl_future_free(f);
+			f = next;
+		}
+		FL_OK(fl_thread_start(&t, end_first, &l, &(fl_thread_config){.stack_size = 65536}));
+		FL_OK(fl_thread_join(&t, NULL));
+		assert_int_equal(fl_future_get_state(f), states[how]);
+		FL_RC(fl_future_error(f), errors[how]);
+		if (how == SUCCEEDS)
+			assert_int_equal(*(const int *)fl_future_result(f), n);
+		fl_future_free(f);
+		fl_future_free(l.first);
+		fl_promise_free(l.p);
+	}
+}
+
+/* The callbacks of a future and those of the chains that end with it run in the order of a depth-first walk. */
+struct walk {
+	int seen[8], n;
+};
+
+struct note {
+	struct walk *walk;
+	int number;
+};
+
+static void take_note(fl_future *f, void *arg)
+{
+	struct note *note = arg;
+	FL_CHECK(fl_future_try_wait(f) == 0);
+	note->walk->seen[note->walk->n++] = note->number;
+}
+
+FL_TEST(then_callbacks_run_depth_first)
+{
+	for (enum how how = SUCCEEDS; how <= IS_CANCELLED; how++) {
+		static const int expected[] = {0, 1, 2, 3, 4, 5, 6};
+		FL_SCOPED(fl_executor) *e = sequential();
+		struct long_chain l = {.how = how};
+		struct walk walk = {.n = 0};
+		struct note notes[7];
+		fl_future *a, *b, *c;
+		for (int i = 0; i < 7; i++)
+			notes[i] = (struct note){&walk, i};
+		FL_OK(int_promise_create(&l.p, NULL, &l.first));
+		FL_OK(fl_future_on_end(l.first, take_note, &notes[0]));
+		FL_OK(fl_future_then(l.first, e, &then_adds_one, &a));
+		FL_OK(fl_future_on_end(l.first, take_note, &notes[4]));
+		FL_OK(fl_future_then(l.first, e, &then_adds_one, &c));
+		FL_OK(fl_future_on_end(l.first, take_note, &notes[6]));
+		FL_OK(fl_future_on_end(a, take_note, &notes[1]));
+		FL_OK(fl_future_then(a, e, &then_adds_one, &b));
+		FL_OK(fl_future_on_end(a, take_note, &notes[3]));
+		FL_OK(fl_future_on_end(b, take_note, &notes[2]));
+		FL_OK(fl_future_on_end(c, take_note, &notes[5]));
+		FL_OK(end_first(&l));
+		assert_int_equal(walk.n, 7);
+		assert_memory_equal(walk.seen, expected, sizeof expected);
+		fl_future_free(a);
+		fl_future_free(b);
+		fl_future_free(c);
+		fl_future_free(l.first);
+		fl_promise_free(l.p);
+	}
 }
 
 /* In a fiber. */

@@ -195,9 +195,10 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 static bool calls_back(const fl_executor *e)
 {
 	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
-		if (c->future->home == &fl__cell_home &&
-		    fl__cells_of(fl__cell_of((fl_future *)c->future))->executor == e)
-			return true;
+		for (const struct fl__ending *ending = c->innermost; ending; ending = ending->outer)
+			if (ending->future->home == &fl__cell_home &&
+			    fl__cells_of(fl__cell_of(ending->future))->executor == e)
+				return true;
 	return false;
 }
 

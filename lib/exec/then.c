@@ -19,9 +19,17 @@
  *   3. `first`, and `second` once it is set, are held until the block goes: the argument refers to the one, the result stands in
  *      the other. So whoever holds the next future may follow them.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is there, or the next future has ended.
+ *   5. The callback of `second` ends the next future, unless it comes before `second` is stored: then the submit does, once it
+ *      has stored `second`. Both are under `lock`. So what a submit runs at once ends no future within the submit.
+ *
+ * Long rows of chains: what ends a future ends the next by fl__future_end_after(), and the submit of one stage has returned before
+ * the next stage is submitted, so no stack grows with the length. The futures of a row are freed in a loop (on_release()).
  *
  * A worker that waits for the next future may be the only one that can run what that depends on. So it looks for the stage at
- * which the chain is now (stage_of()), helps with that, and waits until it has moved on; others just wait for the end.
+ * which the chain is now (stage_of()), helps with that, and waits until it has moved on; others just wait for the end. The worker
+ * has to find the stage from its own end of the row. A chain knows the chain that it follows, and one that is farther ahead
+ * (`jump`), chosen as in a skew-binary list (Myers, 1983): so a search takes O(log n) steps in a row of n. It finds the next 64
+ * stages at once (struct path).
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -42,13 +50,24 @@ struct chain {
 	const fl_task_type *sent; /* there, without hooks */
 	struct fl__cells *cells;  /* of the executor that it is sent to; kept */
 	fl_future *first, *second;
+	/* Of the row of chains that this one depends on, by way of `first`. They do not change. */
+	struct chain *jump; /* one of the row; this one: the row is empty */
+	size_t depth;       /* its length */
 	fl_event begun;
-	uint32_t lock; /* an fl__lock: guards the rest, and the store of `second` */
+	struct fl__callback on_first; /* on_first_end() */
+	struct fl__ending ending;     /* of `next` */
+	uint32_t lock;                /* an fl__lock: guards the rest, and the store of `second` */
 	enum phase phase;
-	bool asked; /* to stop, before there was a `second` */
+	bool asked;      /* to stop, before there was a `second` */
+	bool ended_here; /* `second`, before it was stored */
 };
 
 static const struct fl__future_home home;
+
+static bool is_of_chain(const fl_future *f)
+{
+	return f->home == &home;
+}
 
 static struct chain *chain_of(fl_future *f)
 {
@@ -93,8 +112,7 @@ static void end(struct chain *c, bool cancelled, int error, char *message)
 		(void)fl__future_claim_cancel(&c->next); /* true: invariant 1 */
 	else
 		(void)fl__future_claim_ended(&c->next); /* as above */
-	fl__future_finish(&c->next, error, message);
-	fl_future_free(&c->next); /* the producer's reference */
+	fl__future_end_after(&c->next, error, message, &c->ending);
 }
 
 static void end_like(struct chain *c, fl_future *f)
@@ -102,12 +120,23 @@ static void end_like(struct chain *c, fl_future *f)
 	end(c, fl_future_get_state(f) == FL_CANCELLED, fl_future_error(f), copy_message(fl_future_message(f)));
 }
 
+static void end_like_second(struct chain *c, fl_future *second)
+{
+	c->next.result = second->result;
+	end_like(c, second);
+}
+
+/* Invariant 5. */
 static void on_second_end(fl_future *second, void *arg)
 {
 	struct chain *c = arg;
 	fl__chunk_let_go(second);
-	c->next.result = second->result;
-	end_like(c, second);
+	fl__lock(&c->lock);
+	const bool is_stored = c->second != NULL;
+	c->ended_here = !is_stored;
+	(void)fl__unlock(&c->lock);
+	if (is_stored)
+		end_like_second(c, second);
 }
 
 static void refuse(struct chain *c, int error)
@@ -132,9 +161,11 @@ static void submit(struct chain *c)
 	}
 	fl__lock(&c->lock);
 	c->second = second;
-	const bool asked = c->asked;
+	const bool asked = c->asked, ended = c->ended_here;
 	(void)fl__unlock(&c->lock);
-	if (asked)
+	if (ended)
+		end_like_second(c, second);
+	else if (asked)
 		rc = fl_future_cancel(second);
 	(void)rc; /* whatever it answers: it was asked */
 }
@@ -198,7 +229,7 @@ static void on_release(fl_future *f)
 		fl_future_free(c->second);
 		fl__cells_unkeep(c->cells);
 		fl__free(c);
-		if (more && f->home != &home) {
+		if (more && !is_of_chain(f)) {
 			f->home->release(f);
 			more = false;
 		}
@@ -217,29 +248,65 @@ static struct stage until_end(fl_future *f, bool may_help)
 	return (struct stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
+/* The chains that a waiter comes to next, the farthest ahead at the end: so it need not look for each. */
+struct path {
+	struct chain *at[64];
+	size_t n;
+};
+
+/* Of `c`, which has not ended, and those that it depends on: the one farthest ahead that has not ended. */
+static struct chain *earliest_left(struct chain *c)
+{
+	while (is_of_chain(c->first) && fl_future_try_wait(c->first) != 0) {
+		/* A chain ends after those that it depends on, unless it is cancelled: then so are those that follow. */
+		c = fl_future_try_wait(&c->jump->next) != 0 ? c->jump : chain_of(c->first);
+	}
+	return c;
+}
+
+/* Of `c` and those that it depends on: the one that depends on `depth` chains. */
+static struct chain *at_depth(struct chain *c, size_t depth)
+{
+	while (c->depth > depth)
+		c = c->jump->depth >= depth ? c->jump : chain_of(c->first);
+	return c;
+}
+
+/* `path` is empty at first, and then stays with `last`. */
+static struct chain *earliest_on(struct path *path, struct chain *last)
+{
+	const size_t most = sizeof path->at / sizeof *path->at;
+	while (path->n > 0 && fl_future_try_wait(&path->at[path->n - 1]->next) == 0)
+		path->n--;
+	if (path->n == 0) {
+		struct chain *earliest = earliest_left(last), *c = at_depth(last, earliest->depth + most - 1);
+		for (; c != earliest; c = chain_of(c->first))
+			path->at[path->n++] = c;
+		path->at[path->n++] = earliest;
+	}
+	return path->at[path->n - 1];
+}
+
 static struct stage stage_of(struct chain *c)
 {
-	for (;;) {
-		const bool begun = fl_event_is_set(&c->begun); /* first: then `second` is there, if there will be one */
-		fl_future *second = second_of(c);
-		if (second && fl_future_try_wait(second) != 0)
-			return until_end(second, true);
-		if (second || begun)
-			return until_end(&c->next, false);
-		if (fl_future_try_wait(c->first) == 0)
-			return (struct stage){.on = FL_ON_EVENT(&c->begun)};
-		if (c->first->home != &home)
-			return until_end(c->first, true);
-		c = chain_of(c->first);
-	}
+	const bool begun = fl_event_is_set(&c->begun); /* first: then `second` is there, if there will be one */
+	fl_future *second = second_of(c);
+	if (second && fl_future_try_wait(second) != 0)
+		return until_end(second, true);
+	if (second || begun)
+		return until_end(&c->next, false);
+	if (fl_future_try_wait(c->first) == 0)
+		return (struct stage){.on = FL_ON_EVENT(&c->begun)};
+	return until_end(c->first, true);
 }
 
 /* Runs what the chain depends on, as far as this context may. */
 static void on_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
+	struct path path = {.n = 0};
 	struct stage stage;
 	do {
-		stage = stage_of(chain_of(f));
+		stage = stage_of(earliest_on(&path, chain_of(f)));
 		if (!stage.future)
 			return;
 		fl__future_help(stage.future, deadline, cancel);
@@ -248,11 +315,15 @@ static void on_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 
 static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
+	struct path path = {.n = 0};
 	while (fl__ctx_get()->help && fl_future_try_wait(f) != 0) {
-		struct stage stage = stage_of(chain_of(f));
+		struct stage stage = stage_of(earliest_on(&path, chain_of(f)));
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
-		if (stage.future)
+		if (stage.future) {
 			fl__future_help(stage.future, deadline, cancel);
+			if (fl_future_try_wait(stage.future) == 0)
+				continue;
+		}
 		if (fl_wait_any_until(on, 2, deadline, (fl_cancel *)cancel) < 0)
 			return; /* and so does the wait that follows */
 	}
@@ -268,6 +339,18 @@ static const struct fl__future_home home = {
     .release = on_release,
 };
 
+/* Sets `jump` and `depth`. */
+static void place(struct chain *c)
+{
+	c->jump = c;
+	if (!is_of_chain(c->first))
+		return;
+	struct chain *before = chain_of(c->first), *jump = before->jump;
+	const bool as_far = before->depth - jump->depth == jump->depth - jump->jump->depth;
+	c->depth = before->depth + 1;
+	c->jump = as_far ? jump->jump : before;
+}
+
 int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_future **next)
 {
 	fl__executor_check(e, "fl_future_then");
@@ -282,11 +365,10 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->cells = e->cells;
 	fl__cells_keep(c->cells);
 	c->first = fl_future_ref(f);
+	place(c);
 	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
-	int rc = fl_future_on_end(f, on_first_end, c);
-	if (rc != 0)
-		fl__future_discard(&c->next);
-	else if (next)
+	fl__future_attach(f, &c->on_first, on_first_end, c);
+	if (next) /* now: whoever knows of it may register callbacks, of which a call within the line above would know nothing */
 		*next = &c->next;
-	return rc;
+	return 0;
 }

@@ -274,20 +274,33 @@ static void call(fl_future *f, fl_future_callback *callback, void *arg)
 	(void)fl_cancel_scope_set(scope);
 }
 
+/* One of the callbacks that are left of `now`. */
+static void run_next(struct fl__ending *now)
+{
+	struct fl__callback *next = now->left;
+	const bool owned = next->owned;
+	now->left = next->next;
+	call(now->future, next->call, next->arg); /* `now` may be gone: fl__future_end_after() */
+	if (owned)
+		fl__free(next);
+}
+
+/* Also those of the futures that callbacks end, each time the innermost first: see fl__future_end_after(). */
 static void run_callbacks(fl_future *f, struct fl__callback *list)
 {
 	if (!list)
 		return;
 	struct fl__ctx *ctx = fl__ctx_get();
-	struct fl__calling calling = {f, ctx->calling};
+	struct fl__ending own = {f, list, NULL};
+	struct fl__calling calling = {&own, ctx->calling};
 	ctx->calling = &calling;
-	while (list) {
-		struct fl__callback *next = list->next;
-		const bool owned = list->owned;
-		call(f, list->call, list->arg);
-		if (owned)
-			fl__free(list);
-		list = next;
+	for (struct fl__ending *now; (now = calling.innermost)->left || now != &own;) {
+		if (now->left) {
+			run_next(now);
+		} else {
+			calling.innermost = now->outer;
+			fl_future_free(now->future); /* the producer's reference */
+		}
 	}
 	ctx->calling = calling.outer;
 }
@@ -295,8 +308,9 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 bool fl__future_is_calling(const fl_future *f)
 {
 	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
-		if (c->future == f)
-			return true;
+		for (const struct fl__ending *e = c->innermost; e; e = e->outer)
+			if (e->future == f)
+				return true;
 	return false;
 }
 
@@ -337,6 +351,23 @@ void fl__future_end(fl_future *f, int error, char *message)
 	} else if (before / REF == 1) {
 		release(f);
 	}
+}
+
+void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room)
+{
+	set_end(f, error, message);
+	*room = (struct fl__ending){f, reversed(publish(f, true)), NULL};
+	if (!room->left) {
+		fl_future_free(f);
+		return;
+	}
+	struct fl__calling *calling = fl__ctx_get()->calling;
+	struct fl__ending *now = calling->innermost;
+	const bool is_last = !now->left && now->outer; /* its last callback calls this: a long row keeps one ending */
+	room->outer = is_last ? now->outer : now;
+	calling->innermost = room;
+	if (is_last)
+		fl_future_free(now->future); /* the producer's reference; the callback has one */
 }
 
 bool fl__future_try_finish(fl_future *f)
@@ -427,6 +458,13 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	f->callbacks = node;
 	(void)guard(f); /* true: it has not ended */
+}
+
+void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
+{
+	*node = (struct fl__callback){.call = callback, .arg = arg};
+	if (is_ended(f) || !register_callback(f, node))
+		call(f, callback, arg);
 }
 
 int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)

@@ -128,14 +128,31 @@ bool fl__future_free_shared(fl_future *f);
 /* fl_future_free(), but for the home's release(): true when that is the caller's to call. So that long rows of futures need no stack. */
 bool fl__future_drop(fl_future *f);
 
-/* On the stack of who runs the callbacks of a future. */
+/* A future whose callbacks are being run: those that are left. */
+struct fl__ending {
+	fl_future *future;
+	struct fl__callback *left; /* the oldest first */
+	struct fl__ending *outer;  /* a callback of that future has ended this one */
+};
+
+/* On the stack of the context that runs callbacks. */
 struct fl__calling {
-	const fl_future *future;
+	struct fl__ending *innermost;
 	struct fl__calling *outer;
 };
 
+/*
+ * fl__future_end() for a callback of another future that calls this as its last step, and whose caller is its own future's end: the
+ * callbacks of `f` run when that callback has returned, before those that were registered behind it, and without more stack. So
+ * they run in the order in which they would if one end were made within the other. `room` must stay as long as `f`.
+ */
+void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room);
+
 /* Whether the calling context is in a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);
+
+/* fl_future_on_end() with memory of the caller's, which stays until the callback is called: it cannot fail. */
+void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /* Registers a callback on a future that nobody else has seen; `node` is the caller's, and stays as long as the future. */
 void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);

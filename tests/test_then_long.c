@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* What a worker that waits for a long chain looks at: the file under test is part of this program, and its looks are counted. */
+#include "base/atomic.h"
+#include <fairlead/future.h>
+
+static unsigned long looks;
+
+static int counted_try_wait(fl_future *f)
+{
+	fl__add_relaxed(&looks, 1ul);
+	return fl_future_try_wait(f);
+}
+
+#define fl_future_try_wait counted_try_wait
+#include "exec/then.c" /* NOLINT(bugprone-suspicious-include) */
+#undef fl_future_try_wait
+
+#include "fl_pool.h"
+
+FL_TASK(then_long_next, int, int)
+{
+	*result = *arg + 1;
+	return 0;
+}
+
+/* Waits for a chain of `*arg` stages, which nobody else can run. */
+FL_TASK(then_long_wait, int, int)
+{
+	fl_executor *e = fl_executor_current();
+	fl_future *f = NULL;
+	FL_CHECK(then_long_next_submit(e, 0, &f) == 0);
+	for (int i = 1; i < *arg; i++) {
+		fl_future *next = NULL;
+		FL_CHECK(fl_future_then(f, e, &then_long_next, &next) == 0);
+		fl_future_free(f);
+		f = next;
+	}
+	fl__store_relaxed(&looks, 0);
+	const int rc = then_long_next_get(f, result);
+	fl_future_free(f);
+	return rc;
+}
+
+static unsigned long looks_of(fl_executor *e, int stages)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int n = 0;
+	FL_OK(then_long_wait_submit(e, stages, &f));
+	FL_OK(then_long_wait_get(f, &n));
+	assert_int_equal(n, stages);
+	return looks;
+}
+
+/* fl_future_then() */
+FL_TEST(then_wait_for_a_long_chain_looks_at_few)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	const unsigned long of_1000 = looks_of(e, 1000), of_16000 = looks_of(e, 16000);
+	assert_true(of_1000 >= 1000);
+	assert_true(of_16000 <= 20 * of_1000);
+}
