@@ -186,8 +186,9 @@ static int nine_of(fl_executor *e)
 }
 
 /*
- * Two plugins have a static task in source files of one name. An executor for which addresses mean nothing refuses these two tasks,
- * whether the executor is older than the second plugin or not, and has met the task before or not. All else works.
+ * Two plugins have a static task in source files of one name. An executor for which addresses mean
+ * nothing refuses these two tasks, whether the executor is older than the second plugin or not, and
+ * has met the task before or not. All else works.
  */
 CONFORMANCE(one_name_for_two_tasks)
 {

@@ -128,7 +128,10 @@ FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
 	assert_int_equal(fl__chain_puts(&q->chain), 20);
 }
 
-/* Before the close, after refused puts, and while what is left is got. The segments hold two items: some closes meet a full one. */
+/*
+ * Before the close, after refused puts, and while what is left is got. The segments hold two items:
+ * some closes meet a full one.
+ */
 FL_TEST(mpmc_unbounded_length_after_close_has_no_refused_put)
 {
 	static const int item[3] = {7, 8, 9};

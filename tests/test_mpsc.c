@@ -98,7 +98,10 @@ FL_TEST(mpsc_closed_drains)
 	}
 }
 
-/* Before the close, after refused puts, and while what is left is got. The segments hold two items: some closes meet a full one. */
+/*
+ * Before the close, after refused puts, and while what is left is got. The segments hold two items:
+ * some closes meet a full one.
+ */
 FL_TEST(mpsc_length_after_close_has_no_refused_put)
 {
 	static const int item[3] = {7, 8, 9};

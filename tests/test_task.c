@@ -361,7 +361,10 @@ FL_TEST(task_register_and_unregister)
 	assert_ptr_equal(fl_task_find("task_sum"), &task_sum);
 }
 
-/* A name of different types stands for none of them. Executors are made, and run both by their addresses. */
+/*
+ * A name of different types stands for none of them. Executors are made, and run both by their
+ * addresses.
+ */
 FL_TEST(task_of_an_ambiguous_name_is_not_found_by_it)
 {
 	const fl_task_type one = {.size = sizeof one, .name = "task twice", .run = other_run};

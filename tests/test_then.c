@@ -435,8 +435,8 @@ FL_TEST(then_long_row_is_freed_on_a_small_stack)
 }
 
 /*
- * A long chain ends on a small stack: each stage succeeds on the sequential executor, or the failure or the cancel of its first future
- * runs through it.
+ * A long chain ends on a small stack: each stage succeeds on the sequential executor, or the
+ * failure or the cancel of its first future runs through it.
  */
 enum how { SUCCEEDS, FAILS, IS_CANCELLED };
 
@@ -489,7 +489,10 @@ FL_TEST(then_long_chain_ends_on_a_small_stack)
 	}
 }
 
-/* The callbacks of a future and those of the chains that end with it run in the order of a depth-first walk. */
+/*
+ * The callbacks of a future and those of the chains that end with it run in the order of a
+ * depth-first walk.
+ */
 struct walk {
 	int seen[8], n;
 };

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What a worker that waits for a long chain looks at: the file under test is part of this program, and its looks are counted. */
+/*
+ * What a worker that waits for a long chain looks at: the file under test is part of this program,
+ * and its looks are counted.
+ */
 #include "base/atomic.h"
 #include <fairlead/future.h>
 

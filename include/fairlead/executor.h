@@ -80,9 +80,10 @@ enum {
 };
 
 /*
- * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns 0, -ENOMEM, what
- * `initialize` returned, -EINVAL (more than FL_REGIONS_MAX regions; an initializer with a result, without the argument that it
- * takes, or with one of an alignment above that of max_align_t).
+ * Runs each task at once, on the thread that submits it. `config` may be NULL. Never waits. Returns
+ * 0, -ENOMEM, what `initialize` returned, -EINVAL (more than FL_REGIONS_MAX regions; an initializer
+ * with a result, without the argument that it takes, or with one of an alignment above that of
+ * max_align_t).
  */
 FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl_executor_config *config);
 

@@ -42,8 +42,9 @@ FL_BEGIN_DECLS
 FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config);
 
 /*
- * Makes one that runs its tasks on a loop of the caller's: what other threads submit, that loop runs. Called by the thread of the
- * loop, or before the loop runs. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL as above, -EOWNERDEAD.
+ * Makes one that runs its tasks on a loop of the caller's: what other threads submit, that loop
+ * runs. Called by the thread of the loop, or before the loop runs. `config` may be NULL. Never
+ * waits. Returns 0, -ENOMEM, -EINVAL as above, -EOWNERDEAD.
  *
  * While its loop does not run, its tasks do not either, and who waits for them waits on. When a run ends (fl_loop_run_on(),
  * fl_loop_free()), and by fl_loop_cancel(), the executor is cancelled, as by fl_executor_cancel(), and its tasks are waited

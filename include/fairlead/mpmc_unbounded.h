@@ -79,8 +79,9 @@ FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
- * About how many items are in `q`, those included that are just being put. A put that has failed is not counted: the length of
- * a closed queue without puts under way is the number of items that can be got. Never waits.
+ * About how many items are in `q`, those included that are just being put. A put that has failed is
+ * not counted: the length of a closed queue without puts under way is the number of items that can
+ * be got. Never waits.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 

@@ -71,8 +71,9 @@ FL_API void fl_mpsc_close(fl_mpsc *q);
 FL_API bool fl_mpsc_is_closed(fl_mpsc *q);
 
 /*
- * About how many items are in `q`, those included that are just being put. A put that has failed is not counted: the length of
- * a closed queue without puts under way is the number of items that can be got. Any thread. Never waits.
+ * About how many items are in `q`, those included that are just being put. A put that has failed is
+ * not counted: the length of a closed queue without puts under way is the number of items that can
+ * be got. Any thread. Never waits.
  */
 FL_API size_t fl_mpsc_length(fl_mpsc *q);
 

@@ -128,7 +128,8 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -EBADF       a descriptor that is not open; for in, out and err also a bare number, without FL_PROCESS_FD()
  *   -ENOENT      no such program, or directory; or a task that is not registered, here or in the zygote
  *   -EPROTO      the zygote is another program, or its task of that name is another
- *   -EEXIST      another task has the name of `task`, here or in the zygote, and the method is not FL_PROCESS_FORK
+ *   -EEXIST      another task has the name of `task`, here or in the zygote, and the method is not
+ *                FL_PROCESS_FORK
  *   -EBUSY       FL_PROCESS_FORK with more threads than one, or on a fiber
  *   -ENOTSUP     neither fl_main() nor the hook; and no preloaded zygote, or FL_PROCESS_EXEC, which it does not serve
  *   -ETIMEDOUT   the zygote, or the program, did not answer within 30 s: it is stopped, or never comes to its fl_main()

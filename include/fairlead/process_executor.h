@@ -44,14 +44,16 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Makes one. `config` may be NULL. Starts nothing yet; never waits. Returns 0; -ENOTSUP: no fl_main(), no hook, and no
- * fl_process_preload() (said in the log); -EINVAL: more than FL_WORKERS_MAX workers; `max_tasks`, or a time, below 0; as for
- * other executors; -ENOENT: the initializer is not registered; -EEXIST: another task has the initializer's name; -ENOMEM.
+ * Makes one. `config` may be NULL. Starts nothing yet; never waits. Returns 0; -ENOTSUP: no
+ * fl_main(), no hook, and no fl_process_preload() (said in the log); -EINVAL: more than
+ * FL_WORKERS_MAX workers; `max_tasks`, or a time, below 0; as for other executors; -ENOENT: the
+ * initializer is not registered; -EEXIST: another task has the initializer's name; -ENOMEM.
  *
  * A submit also returns:
  *
  *   -ENOENT   the task is not registered here, under its name
- *   -EEXIST   another task is registered under its name, so that a worker could not tell them apart (see fl_task_register())
+ *   -EEXIST   another task is registered under its name, so that a worker could not tell them apart
+ *             (see fl_task_register())
  *   -EAGAIN   the executor's own thread cannot be started
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);

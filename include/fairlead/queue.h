@@ -172,7 +172,10 @@ FL_API FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 /* As fl_queue_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel);
 
-/* The items in `q` now; may be out of date when it returns. A put that has failed is not counted. Never waits. */
+/*
+ * The items in `q` now; may be out of date when it returns. A put that has failed is not counted.
+ * Never waits.
+ */
 FL_API size_t fl_queue_length(fl_queue *q);
 
 /* The most items that `q` holds; 0: a rendezvous; FL_UNBOUNDED. Never waits. */

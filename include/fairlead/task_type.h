@@ -68,12 +68,13 @@ typedef struct fl_task_entry {
 } fl_task_entry;
 
 /*
- * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid until it is taken out. Never
- * waits for long.
+ * Registers a type by its name; FL_TASK does so in a constructor. Entry and type must stay valid
+ * until it is taken out. Never waits for long.
  *
- * A name matters only where a task goes to another process, which finds it by its name. While different types have one name,
- * that name stands for none of them: fl_task_find() finds none, and a submit of such a task to a process executor, and an
- * fl_process_start() of it, fail with -EEXIST. All other executors run each of them, and all executors run all other tasks.
+ * A name matters only where a task goes to another process, which finds it by its name. While
+ * different types have one name, that name stands for none of them: fl_task_find() finds none, and
+ * a submit of such a task to a process executor, and an fl_process_start() of it, fail with
+ * -EEXIST. All other executors run each of them, and all executors run all other tasks.
  */
 FL_API void fl_task_register(fl_task_entry *entry);
 
@@ -81,12 +82,15 @@ FL_API void fl_task_register(fl_task_entry *entry);
 FL_API void fl_task_unregister(fl_task_entry *entry);
 
 /*
- * The type of that name; NULL when no type has it, or different types do. The first use may allocate; NULL too when that fails.
- * Never waits.
+ * The type of that name; NULL when no type has it, or different types do. The first use may
+ * allocate; NULL too when that fails. Never waits.
  */
 FL_API const fl_task_type *fl_task_find(const char *name);
 
-/* A name that different registered types have; NULL when there is none, or no memory to look for it. Never waits. */
+/*
+ * A name that different registered types have; NULL when there is none, or no memory to look for
+ * it. Never waits.
+ */
 FL_API const char *fl_task_conflict(void);
 
 FL_END_DECLS

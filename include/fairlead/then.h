@@ -29,13 +29,18 @@ FL_BEGIN_DECLS
  */
 
 /*
- * Chains a task of `type`, on `e`, to `f`, and gives its future in `*next`, unless `next` is NULL. `e` may be freed
- * before `f` ends, and does not wait for it. The submit is made by whoever ends `f`, or now, when it has ended: on the sequential executor that runs the task there.
- * A worker that waits for the next helps with both, where it would help with either; but in a wait for the first of several only
- * with what is pending when the wait begins. Chains may be as long as memory allows: neither their tasks, nor a failure, nor a
- * cancel uses stack for each stage, and the wait costs no more for each stage of a long chain than for one of a short chain, but for
- * a few looks (the logarithm of the length). Otherwise never waits.
- * Returns 0, -ENOMEM, -EINVAL: the size of the argument is not that of the result of `f`.
+ * Chains a task of `type`, on `e`, to `f`, and gives its future in `*next`, unless `next` is NULL.
+ * `e` may be freed before `f` ends, and does not wait for it. The submit is made by whoever ends
+ * `f`, or now, when it has ended: on the sequential executor that runs the task there. A worker
+ * that waits for the next helps with both, where it would help with either; but in a wait for the
+ * first of several only with what is pending when the wait begins. Chains may be as long as memory
+ * allows: neither their tasks, nor a failure, nor a cancel uses stack for each stage, and the wait
+ * costs no more for each stage of a long chain than for one of a short chain, but for a few looks
+ * (the logarithm of the length). Otherwise never waits. Returns:
+ *
+ *   0
+ *   -EINVAL   the size of the argument is not that of the result of `f`
+ *   -ENOMEM   nothing is chained
  */
 FL_API FL_MUST_CHECK int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_future **next);
 

@@ -7,8 +7,9 @@
  * before `seen`. Taking an entry out makes all be looked at anew, since another of its name may take its place in the set,
  * or a conflict be gone. The set is given back with its last entry, so that nothing is left when the library is unloaded.
  *
- * Two different types may have one name: two plugins with a source file of the same name, say. The set has one of them, and
- * nobody finds either by the name (name_is_ambiguous()). Each is still a type like any other where tasks travel by address.
+ * Two different types may have one name: two plugins with a source file of the same name, say. The
+ * set has one of them, and nobody finds either by the name (name_is_ambiguous()). Each is still a
+ * type like any other where tasks travel by address.
  *
  * One lock guards everything; ck's single-writer, many-reader mode is not needed at the few names that are asked for. It is
  * an fl_mutex: sections under it may allocate.

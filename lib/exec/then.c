@@ -19,17 +19,20 @@
  *   3. `first`, and `second` once it is set, are held until the block goes: the argument refers to the one, the result stands in
  *      the other. So whoever holds the next future may follow them.
  *   4. `begun` is set when the callback of `first` has done its part: `second` is there, or the next future has ended.
- *   5. The callback of `second` ends the next future, unless it comes before `second` is stored: then the submit does, once it
- *      has stored `second`. Both are under `lock`. So what a submit runs at once ends no future within the submit.
+ *   5. The callback of `second` ends the next future, unless it comes before `second` is stored:
+ *      then the submit does, once it has stored `second`. Both are under `lock`. So what a submit
+ *      runs at once ends no future within the submit.
  *
- * Long rows of chains: what ends a future ends the next by fl__future_end_after(), and the submit of one stage has returned before
- * the next stage is submitted, so no stack grows with the length. The futures of a row are freed in a loop (on_release()).
+ * Long rows of chains: what ends a future ends the next by fl__future_end_after(), and the submit
+ * of one stage has returned before the next stage is submitted, so no stack grows with the length.
+ * The futures of a row are freed in a loop (on_release()).
  *
- * A worker that waits for the next future may be the only one that can run what that depends on. So it looks for the stage at
- * which the chain is now (stage_of()), helps with that, and waits until it has moved on; others just wait for the end. The worker
- * has to find the stage from its own end of the row. A chain knows the chain that it follows, and one that is farther ahead
- * (`jump`), chosen as in a skew-binary list (Myers, 1983): so a search takes O(log n) steps in a row of n. It finds the next 64
- * stages at once (struct path).
+ * A worker that waits for the next future may be the only one that can run what that depends on. So
+ * it looks for the stage at which the chain is now (stage_of()), helps with that, and waits until
+ * it has moved on; others just wait for the end. The worker has to find the stage from its own end
+ * of the row. A chain knows the chain that it follows, and one that is farther ahead (`jump`),
+ * chosen as in a skew-binary list (Myers, 1983): so a search takes O(log n) steps in a row of n. It
+ * finds the next 64 stages at once (struct path).
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -248,17 +251,26 @@ static struct stage until_end(fl_future *f, bool may_help)
 	return (struct stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/* The chains that a waiter comes to next, the farthest ahead at the end: so it need not look for each. */
+/*
+ * The chains that a waiter comes to next, the farthest ahead at the end: so it need not look for
+ * each.
+ */
 struct path {
 	struct chain *at[64];
 	size_t n;
 };
 
-/* Of `c`, which has not ended, and those that it depends on: the one farthest ahead that has not ended. */
+/*
+ * Of `c`, which has not ended, and those that it depends on: the one farthest ahead that has not
+ * ended.
+ */
 static struct chain *earliest_left(struct chain *c)
 {
 	while (is_of_chain(c->first) && fl_future_try_wait(c->first) != 0) {
-		/* A chain ends after those that it depends on, unless it is cancelled: then so are those that follow. */
+		/*
+		 * A chain ends after those that it depends on, unless it is cancelled: then so are
+		 * those that follow.
+		 */
 		c = fl_future_try_wait(&c->jump->next) != 0 ? c->jump : chain_of(c->first);
 	}
 	return c;
@@ -368,7 +380,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	place(c);
 	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, on_first_end, c);
-	if (next) /* now: whoever knows of it may register callbacks, of which a call within the line above would know nothing */
+	if (next) /* now: no task that the line above runs can register callbacks of it */
 		*next = &c->next;
 	return 0;
 }

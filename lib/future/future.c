@@ -285,7 +285,10 @@ static void run_next(struct fl__ending *now)
 		fl__free(next);
 }
 
-/* Also those of the futures that callbacks end, each time the innermost first: see fl__future_end_after(). */
+/*
+ * Also those of the futures that callbacks end, each time the innermost first: see
+ * fl__future_end_after().
+ */
 static void run_callbacks(fl_future *f, struct fl__callback *list)
 {
 	if (!list)

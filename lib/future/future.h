@@ -142,16 +142,20 @@ struct fl__calling {
 };
 
 /*
- * fl__future_end() for a callback of another future that calls this as its last step, and whose caller is its own future's end: the
- * callbacks of `f` run when that callback has returned, before those that were registered behind it, and without more stack. So
- * they run in the order in which they would if one end were made within the other. `room` must stay as long as `f`.
+ * fl__future_end() for a callback of another future that calls this as its last step, and whose
+ * caller is its own future's end: the callbacks of `f` run when that callback has returned, before
+ * those that were registered behind it, and without more stack. So they run in the order in which
+ * they would if one end were made within the other. `room` must stay as long as `f`.
  */
 void fl__future_end_after(fl_future *f, int error, char *message, struct fl__ending *room);
 
 /* Whether the calling context is in a callback of `f`. */
 bool fl__future_is_calling(const fl_future *f);
 
-/* fl_future_on_end() with memory of the caller's, which stays until the callback is called: it cannot fail. */
+/*
+ * fl_future_on_end() with memory of the caller's, which stays until the callback is called: it
+ * cannot fail.
+ */
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg);
 
 /* Registers a callback on a future that nobody else has seen; `node` is the caller's, and stays as long as the future. */

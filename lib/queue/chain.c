@@ -22,8 +22,8 @@
  *                                                                              ("poisoned")
  *
  * Invariants
- *   1. Each ticket of a producer that counts is one cell, and so is each of a consumer: an item has one producer and one
- *      consumer.
+ *   1. Each ticket of a producer that counts is one cell, and so is each of a consumer: an item has
+ *      one producer and one consumer.
  *   2. head <= tail, and head <= cells: a consumer takes a ticket (by compare-and-swap) only for a cell whose producer has its
  *      own. So a consumer never waits for a put that may not come, and empties use up no cells.
  *   3. A producer that finds its cell poisoned takes another ticket: it comes behind who put meanwhile. A consumer never gives
@@ -36,10 +36,11 @@
  *      from the step by which it would have put: no put is accepted after a consumer was told that all is over.
  *   7. A mark is set by compare-and-swap on a tail whose tickets the consumers have all; so each put that is not yet done will
  *      draw another ticket, or append, and the first that does takes it off. No mark goes from a segment to the next.
- *   8. A closer writes the tickets of the tail that it has read into `end`, if they are not there, and then sets CLOSED by a
- *      compare-and-swap on that tail. Both words only grow until then, and a closer reads `end` first. So a closer that was
- *      stopped changes neither word after the close, and `end` is what the tail was when CLOSED was set: a put that is refused
- *      needs to take nothing back, and is in no count.
+ *   8. A closer writes the tickets of the tail that it has read into `end`, if they are not there,
+ *      and then sets CLOSED by a compare-and-swap on that tail. Both words only grow until then,
+ *      and a closer reads `end` first. So a closer that was stopped changes neither word after the
+ *      close, and `end` is what the tail was when CLOSED was set: a put that is refused needs to
+ *      take nothing back, and is in no count.
  *
  * Linearization: a put, where its producer drew the ticket of the cell that it filled, or appended a segment with the item;
  * a get, where its consumer drew its ticket; "empty" and "drained", where the consumer read the tail, or the `next`: at that
@@ -416,11 +417,17 @@ static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
 	}
 }
 
-/* Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. False: `s` has no cell without a ticket. */
+/*
+ * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. False: `s` has no
+ * cell without a ticket.
+ */
 static bool close_tail(struct fl__chain *c, struct fl__segment *s)
 {
 	for (;;) {
-		/* acquire: the tail that is read after it has at least as many tickets; pairs with the release below */
+		/*
+		 * acquire: the tail that is read after it has at least as many tickets; pairs with
+		 * the release below
+		 */
 		uint64_t end = fl__load_acquire(&s->end);
 		uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
 		const uint64_t tickets = word / FL__CHAIN_TICKET;
@@ -428,7 +435,10 @@ static bool close_tail(struct fl__chain *c, struct fl__segment *s)
 			return true;
 		if (tickets >= c->cells)
 			return false;
-		/* release: the tail of which it was read; pairs with the acquire above, of another closer */
+		/*
+		 * release: the tail of which it was read; pairs with the acquire above, of another
+		 * closer
+		 */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
 			continue;
 		/* release: `end`; pairs with fl__chain_closed_at() */

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of an unbounded queue: which tickets count. A close decides the last ticket that does. The puts that draw a later
- * one are refused, and no count has their tickets, neither for a while nor for ever.
+ * The end of an unbounded queue: which tickets count. A close decides the last ticket that does.
+ * The puts that draw a later one are refused, and no count has their tickets, neither for a while
+ * nor for ever.
  */
 #include "chains.h"
 
-/* A queue that was closed with one item has the length 1, whatever refused puts are doing, and -EPIPE behind the item. */
+/*
+ * A queue that was closed with one item has the length 1, whatever refused puts are doing, and
+ * -EPIPE behind the item.
+ */
 struct unbounded_refused {
 	fl_mpmc_unbounded *q;
 	uint64_t length, puts;
@@ -45,8 +49,8 @@ FL_STRESS(unbounded_refused, producer, looker)
 }
 
 /*
- * Two close while others put: the counts, and what can be got, are the puts that were accepted. A closer that stands still
- * between its steps does not change what another has decided.
+ * Two close while others put: the counts, and what can be got, are the puts that were accepted. A
+ * closer that stands still between its steps does not change what another has decided.
  */
 struct unbounded_two_closers {
 	fl_mpmc_unbounded *q;
