@@ -355,8 +355,11 @@ bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 	}
 	uint32_t was =
 	    fl__swap_acquire(state, FL__CELL_TAKEN); /* pairs with fl__chain_fill(), which may just have been in time */
-	if (was == FL__CELL_EMPTY)
+	if (was == FL__CELL_EMPTY) {
 		fl__add_release(&c->poisoned, 1); /* after the ticket was seen: pairs with fl__chain_puts() */
+		if (c->on_poison)
+			c->on_poison(c->of);
+	}
 	return was == FL__CELL_FULL;
 }
 

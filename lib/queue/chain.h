@@ -35,7 +35,9 @@ struct fl__chain {
 	size_t item_size, state_at, stride; /* a cell: its item, its state, room to the next */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	uint64_t poisoned; /* tickets of producers that came to nothing */
+	uint64_t poisoned;           /* tickets of producers that came to nothing */
+	void (*on_poison)(void *of); /* by whoever has added to that, afterwards; NULL: nothing */
+	void *of;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg, *memory; /* of one that fl__chain_create() made */
 };

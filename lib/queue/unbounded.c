@@ -8,10 +8,10 @@
  * nothing, and who was woken marks anew. So a put that finds no mark owes nothing, and one that does wakes one, at most.
  *
  * What was put is counted by tickets, less those that came to nothing: never less than what was put, so that who finds as many done
- * may believe it (join.c), and more while a put is under way. One that fails may have been counted for a while: so it has those
- * who sleep until all is dealt with look again. They sleep under the lot, and it looks for them there after its ticket was
- * given back, whether it sees anybody or not: either it finds them, or they come later, and count without it. A ticket that a
- * consumer gives back needs nothing of the kind: its put is still under way, and ends as any other.
+ * may believe it (join.c), and more while a put is under way. The count becomes smaller in one place: where a consumer poisons a
+ * cell. The put of that cell may be refused next, if the queue was closed meanwhile, and then nobody deals with its item. So the
+ * consumer has those look again who sleep until all is dealt with. They sleep under the lot, and the consumer looks for them
+ * there after it has counted, whether it sees anybody or not: either it finds them, or they come later, and count as it did.
  *
  * For one consumer (fl__queue_inbox) it is the same but for the get. The others that move the head, and set segments aside, are the
  * consumer's too then: marking, which who sleeps or looks does (fl__queue_line_up()), and discarding. All the rest only reads under a
@@ -29,10 +29,18 @@ static struct fl__chain *chain_of(void *state)
 	return fl__at_line(state);
 }
 
+static void look_again(void *state)
+{
+	fl__queue_look_again(fl__queue_of(state));
+}
+
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
+	struct fl__chain *c = chain_of(state);
 	(void)config;
-	return fl__chain_init(chain_of(state), item_size, 0);
+	c->on_poison = look_again;
+	c->of = state;
+	return fl__chain_init(c, item_size, 0);
 }
 
 static void unbounded_fini(void *state)
@@ -50,9 +58,6 @@ static int unbounded_put(void *state, const void *items, size_t n, size_t *count
 	} else {
 		*count = fl__chain_put_many(c, items, n, &rc, owes_wake);
 	}
-	if (__builtin_expect(*count == n, 1))
-		return 0;
-	fl__queue_look_again(fl__queue_of(state));
 	return *count > 0 ? 0 : rc;
 }
 

@@ -4,7 +4,6 @@
 #include "queue/chain.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
-#include <string.h>
 
 /* Bounded, closable, by one and by many. */
 struct lin_queue {
@@ -38,7 +37,7 @@ FL_STRESS_SETUP(lin_queue_unbounded)
 	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
 	struct fl__chain *c = fl__at_line(s->q->state);
 	fl__chain_end(c);
-	memset(c, 0, sizeof *c);
+	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
 }
 
@@ -61,7 +60,7 @@ FL_STRESS_SETUP(lin_queue_inbox)
 	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}));
 	struct fl__chain *c = fl__at_line(s->q->state);
 	fl__chain_end(c);
-	memset(c, 0, sizeof *c);
+	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
 }
 

@@ -4,7 +4,6 @@
 #include "queue/chain.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
-#include <string.h>
 
 static struct fl__chain *chain_in(fl_queue *q)
 {
@@ -18,7 +17,7 @@ static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
 	OK(fl_queue_create(&q, sizeof(int), &config));
 	struct fl__chain *c = chain_in(q);
 	fl__chain_end(c);
-	memset(c, 0, sizeof *c);
+	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__chain_init(c, sizeof(int), cells));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));

@@ -4,7 +4,6 @@
 #include "queue/chain.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
-#include <string.h>
 
 static struct fl__chain *chain_in(fl_queue *q)
 {
@@ -17,7 +16,7 @@ static fl_queue *unbounded(size_t cells)
 	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
 	struct fl__chain *c = chain_in(q);
 	fl__chain_end(c);
-	memset(c, 0, sizeof *c);
+	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
 	OK(fl__chain_init(c, sizeof(int), cells));
 	return q;
 }
@@ -65,6 +64,46 @@ FL_STRESS(growing_join_poisoned, producer, consumer, joiner)
 	fl_queue_free(s->q);
 	FL_ACCEPTABLE(s->over == -EBUSY, "not over");
 	FL_FORBIDDEN(1, "over");
+}
+
+/*
+ * A put whose cell was poisoned is refused, for the queue was closed. A join that has counted its ticket
+ * sleeps, and only the consumer that poisoned the cell can wake it.
+ */
+struct growing_join_gives_up {
+	fl_queue *q;
+	int rc;
+};
+
+FL_STRESS_SETUP(growing_join_gives_up)
+{
+	s->q = unbounded(2);
+}
+
+FL_STRESS_ACTOR(growing_join_gives_up, producer)
+{
+	s->rc = fl_queue_try_put(s->q, &(int){7});
+}
+
+FL_STRESS_ACTOR(growing_join_gives_up, closer)
+{
+	int item;
+	fl_queue_close(s->q);
+	if (fl_queue_try_get(s->q, &item) == 0)
+		fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(growing_join_gives_up, joiner)
+{
+	OK(fl_queue_join(s->q));
+}
+
+FL_STRESS(growing_join_gives_up, producer, closer, joiner)
+{
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(s->rc == 0, "accepted, and dealt with");
+	FL_ACCEPTABLE(s->rc == -EPIPE, "refused");
+	FL_FORBIDDEN(1, "another result");
 }
 
 /* A queue in which there is an item all the time is not said to be empty: who sees what was taken sees what was put before. */
