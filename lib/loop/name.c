@@ -178,8 +178,9 @@ int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadl
 	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *l;
 	int rc = fl__net_enter(&l, true, "fl_resolve");
-	if (rc == 0)
-		rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
+	if (rc != 0)
+		return rc;
+	rc = fl__resolve(l, host, 0, list, n < FL_ADDRESSES_MAX ? n : FL_ADDRESSES_MAX, deadline, cancel);
 	for (int i = 0; i < rc; i++)
 		print(&list[i], &to[i]);
 	return rc;
