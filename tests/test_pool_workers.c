@@ -243,6 +243,27 @@ FL_TEST(pool_resize_down_ends_workers)
 	assert_true(LOOK(&most_at_once) <= 2);
 }
 
+/* No task begins while as many run as there may be, also when more workers had just been looking for tasks. */
+FL_TEST(pool_resize_down_holds_when_it_returns)
+{
+	enum { ROUNDS = 100, TASKS = 12 };
+	FL_SCOPED(fl_executor) *e = crowd(4, 0);
+	for (int round = 0; round < ROUNDS; round++) {
+		fl_future *f[TASKS];
+		FL_OK(fl_executor_resize(e, 4));
+		use_workers(e, 4);
+		FL_OK(fl_executor_resize(e, 2));
+		SET(&most_at_once, 0);
+		for (int i = 0; i < TASKS; i++)
+			FL_OK(note_how_many_submit(e, &f[i]));
+		for (int i = 0; i < TASKS; i++) {
+			FL_OK(fl_future_wait(f[i]));
+			fl_future_free(f[i]);
+		}
+		assert_true(LOOK(&most_at_once) <= 2);
+	}
+}
+
 static bool stop_resizing;
 
 static int resize_on_and_on(void *arg)

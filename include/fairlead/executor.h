@@ -109,8 +109,7 @@ FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_exe
 FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f);
 
 /*
- * What a passed deadline does to a task. The deadline of a token, or of a group, is also one of
- * their tasks.
+ * What a passed deadline does to a task. A task also has the deadlines of its token and its group.
  *
  *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes;
  *                            fl_future_cancel() ends it at once.
@@ -188,9 +187,13 @@ FL_API size_t fl_executor_cancel(fl_executor *e);
 FL_API size_t fl_executor_terminate(fl_executor *e);
 
 /*
- * Changes how many workers there may be. More are started when they are needed; too many end when they have ended their
- * tasks; what they have not started goes to others. Never waits. Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed;
- * -ENOTSUP: another kind than threads and processes; -EOWNERDEAD in a forked child.
+ * Changes how many workers there may be. More are started when they are needed; too many end when
+ * they have ended their tasks; what they have not started goes to others. On threads no task begins
+ * after this has returned while so many run; a task that a worker had taken before counts as running.
+ * On processes a worker that is to end may still run the task that it had started, beside those of
+ * the others. Waits for nothing but workers that are in the middle of taking a task.
+ * Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed; -ENOTSUP: another kind than threads
+ * and processes; -EOWNERDEAD in a forked child.
  */
 FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
 

@@ -29,8 +29,11 @@
  *   surplus         of those alive, how many are to end when they  under the lock: set by a resize, -1 by who ends
  *                   have ended their task, since a resize
  *   more            one more may be active: bool                   under the lock, with what it follows from: fl__pool_recount()
- *   crowded         some are to step back: more are active than    likewise
+ *   crowded         flags                                          likewise
+ *     CROWDED (1)   some are to step back: more are active than
  *                   may be, or `surplus`
+ *     FENCED (2)    the system has no membarrier(): a take has a   at birth
+ *                   fence of its own
  *   started         there was a worker: bool                       under the lock; stays
  *   initializing    workers in their initializer                   under the lock
  *   ended           the thread that left last; it joins the one    under the lock, by who leaves; by the join, when all have left
@@ -46,6 +49,8 @@
  * runs it itself (run.c).
  */
 struct fl__pool;
+
+enum { FL__POOL_CROWDED = 1, FL__POOL_FENCED = 2 };
 
 struct fl__worker {
 	struct fl__run run; /* its first frame; first: fl__pool_block() finds the rest by it */

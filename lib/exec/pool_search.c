@@ -156,7 +156,22 @@ fl_future fl__pool_taking;
 struct taken {
 	struct fl__cell *cell; /* NULL: none */
 	enum fl__claim claim;
+	bool crowded; /* none, because the worker is to step back */
 };
+
+/* By a worker that has just said that it is about to take a task: see agree() in pool_workers.c. */
+INLINE bool is_to_step_back(const struct fl__pool *p)
+{
+	fl__in_program_order();
+	uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
+	if (__builtin_expect(seen == 0, 1))
+		return false;
+	if (seen & FL__POOL_FENCED) {
+		fl__fence_seq_cst();                  /* pairs with the fence in agree() */
+		seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
+	}
+	return seen & FL__POOL_CROWDED;
+}
 
 /*
  * Takes a task and claims it, if nobody else has. Before, the worker says that it is about to: whoever closes the backlog, empties it and
@@ -169,7 +184,8 @@ INLINE struct taken take(struct fl__worker *w, struct fl__pool *p, struct fl__ce
 	fl_future *f = NULL;
 	struct taken taken = {.claim = FL__CLAIM_LOST};
 	fl__store_relaxed(&w->running, &fl__pool_taking);
-	taken.cell = from(&p->backlog);
+	taken.crowded = is_to_step_back(p);
+	taken.cell = taken.crowded ? NULL : from(&p->backlog);
 	if (taken.cell) {
 		taken.claim = fl__future_claim(&taken.cell->future);
 		f = taken.claim == FL__CLAIM_LOST ? NULL : &taken.cell->future;
@@ -219,10 +235,16 @@ static bool sleep_as_idle(struct fl__pool *p)
 	return false;
 }
 
+/* Under the lock. */
+static bool is_crowded(const struct fl__pool *p)
+{
+	return p->crowded & FL__POOL_CROWDED;
+}
+
 /* Under the lock, which it gives up meanwhile. Counted as searching before and after. True: its time was over. */
 static bool sleep_until_woken(struct fl__pool *p)
 {
-	const bool too_many = p->crowded; /* then others are there, whatever is in the backlog */
+	const bool too_many = is_crowded(p); /* then others are there, whatever is in the backlog */
 	p->idle++;
 	fl__pool_recount(p);
 	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
@@ -283,8 +305,11 @@ static enum found search_locked(struct fl__worker *w, struct taken *taken)
 {
 	struct fl__pool *p = w->pool;
 	for (bool slept = false;; slept = sleep_until_woken(p)) {
-		if (slept && p->crowded && fl__pool_is_to_end(p, true))
-			return THE_END; /* it has woken by itself, as one too many: what there is to do is not its */
+		if (is_crowded(p)) { /* this is one too many: what there is to do is not its */
+			if (is_over(p, 1) || fl__pool_is_to_end(p, slept))
+				return THE_END;
+			continue;
+		}
 		*taken = take(w, p, fl__backlog_take_locked);
 		if (taken->cell)
 			return TASK;
@@ -309,7 +334,7 @@ static struct taken search(struct fl__worker *w)
 		if (taken.cell)
 			break;
 		/* relaxed: a look; what is in the list comes before forks, and is taken under the lock */
-		if (!fl__load_relaxed(&p->backlog.overflowing)) {
+		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
 			called = false;
 			if (help_forks(w))
 				continue;
@@ -327,35 +352,13 @@ static struct taken search(struct fl__worker *w)
 			/* relaxed: the mark that end() sets, or finds that it cannot, comes behind */
 			fl__sub_relaxed(&p->searching, 1);
 			end(p);
-			return (struct taken){NULL, FL__CLAIM_LOST};
+			return (struct taken){.claim = FL__CLAIM_LOST};
 		}
 	} while (!taken.cell);
 	stop_searching(p);
 	if (called)
 		fl__pool_wake_for_forks(p);
 	return taken;
-}
-
-/* Of one that has ended a task, while more are active than may be: as search(). */
-static struct taken step_back(struct fl__worker *w)
-{
-	struct fl__pool *p = w->pool;
-	{
-		FL_LOCKED(&p->base.lock);
-		bool woken = false;
-		for (bool slept = false; p->crowded && !woken; slept = !woken) {
-			if (fl__pool_is_to_end(p, slept)) {
-				end(p);
-				return (struct taken){NULL, FL__CLAIM_LOST};
-			}
-			p->idle++;
-			fl__pool_recount(p);
-			woken = sleep_as_idle(p);
-		}
-		if (!woken)
-			fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
-	}
-	return search(w);
 }
 
 /*
@@ -375,12 +378,10 @@ static bool falls_behind(struct fl__worker *w)
 
 INLINE struct taken next(struct fl__worker *w, struct fl__pool *p)
 {
-	if (__builtin_expect(fl__load_relaxed(&p->crowded), 0)) /* relaxed: a look */
-		return step_back(w);
 	struct taken taken;
 	do
 		taken = take(w, p, fl__backlog_take);
-	while (!taken.cell && falls_behind(w)); /* once: then it has begun none since */
+	while (!taken.cell && !taken.crowded && falls_behind(w)); /* once: then it has begun none since */
 	if (taken.cell)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */

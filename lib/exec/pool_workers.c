@@ -33,11 +33,12 @@ void fl__pool_recount(struct fl__pool *p)
 {
 	const unsigned awake = p->alive - p->idle,
 		       may_be = most(p); /* both with those that block and are stood in for */
-	const bool more = awake<may_be, crowded = awake> may_be || p->surplus > 0;
+	const bool more = awake < may_be;
+	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
 	if (more != p->more)
-		fl__store_seq_cst(&p->more, more); /* see the invariant in pool_search.c */
-	if (crowded != p->crowded)
-		fl__store_relaxed(&p->crowded, crowded); /* relaxed: a look before each task, and then under the lock */
+		fl__store_seq_cst(&p->more, more);      /* see the invariant in pool_search.c */
+	if (crowded != (p->crowded & FL__POOL_CROWDED)) /* relaxed: agree(), or a look that may be late */
+		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
 }
 
 bool fl__pool_may_start(const struct fl__pool *p)
@@ -65,6 +66,25 @@ bool fl__pool_is_to_end(struct fl__pool *p, bool slept)
 	return slept && p->alive > 1 && (p->idle_timeout > 0 || p->alive > most(p));
 }
 
+/*
+ * Every worker that takes a task from now on sees CROWDED, if it is set; each that did not see it has its
+ * task. A worker says that it is about to take one (`running`), then looks at `crowded`, without a
+ * fence in between. All threads are made to pass one, between the store of `crowded` and the look at
+ * `running`. Wherever that falls in a take: before the store of `running`, and the worker sees CROWDED;
+ * or behind it, and this waits until the worker has taken. (Dekker's, whose fence is paid by who seldom
+ * comes.)
+ */
+static void agree(struct fl__pool *p)
+{
+	if (p->crowded & FL__POOL_FENCED)
+		fl__fence_seq_cst(); /* pairs with the fence in is_to_step_back() */
+	else if (fl__sys.membarrier() != 0)
+		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
+	for (const struct fl__worker *w = p->workers; w; w = w->next)
+		while (fl__load_relaxed(&w->running) == &fl__pool_taking) /* relaxed: nothing of it is looked at */
+			fl__sys.yield();
+}
+
 int fl__pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__pool *p = (struct fl__pool *)(void *)e;
@@ -73,6 +93,8 @@ int fl__pool_resize(fl_executor *e, unsigned workers)
 	p->surplus = p->alive > most(p) ? p->alive - most(p) : 0;
 	fl__pool_wake_sleepers(p, p->surplus);
 	fl__pool_settle(p);
+	if (p->crowded & FL__POOL_CROWDED)
+		agree(p);
 	return 0;
 }
 

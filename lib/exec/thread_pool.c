@@ -236,6 +236,7 @@ int fl_thread_executor_create(fl_executor **made, const fl_executor_config *conf
 		return rc;
 	}
 	p->idle_timeout = config->idle_timeout;
+	p->crowded = fl__sys.membarrier() == 0 ? 0 : FL__POOL_FENCED;
 	fl__pool_recount(p);
 	(void)snprintf(p->name, sizeof p->name, "%s", config->name ? config->name : "worker");
 	*made = &p->base;
