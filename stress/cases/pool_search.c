@@ -65,7 +65,91 @@ FL_STRESS(pool_stop_vs_sleep, one, two, user)
 }
 
 /*
- * The same where the ring is full, and the second task is in the list behind it, while others empty the ring. Another worker is not
+ * After a resize to one no task begins while another runs, though two workers look for tasks, with membarrier() and without. A worker
+ * that has looked whether it is one too many before the resize, and takes a task after it, breaks that.
+ */
+struct pool_resize_holds {
+	struct fl__pool *p;
+	atomic_int at_once;
+};
+
+FL_TASK_STATIC(alone, struct pool_resize_holds *, void)
+{
+	FL_STRESS_CHECK(atomic_fetch_add_explicit(&(*arg)->at_once, 1, memory_order_relaxed) == 0);
+	fl_stress_relax();
+	atomic_fetch_sub_explicit(&(*arg)->at_once, 1, memory_order_relaxed);
+	return 0;
+}
+
+FL_STRESS_SETUP(pool_resize_holds)
+{
+	s->p = pool_of_actors(2, 2);
+	s->p->crowded = fl_stress_choose(2) ? FL__POOL_FENCED : 0;
+}
+
+FL_STRESS_ACTOR(pool_resize_holds, one)
+{
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_resize_holds, two)
+{
+	serve(s->p, 1);
+}
+
+FL_STRESS_ACTOR(pool_resize_holds, user)
+{
+	OK(fl_executor_resize(&s->p->base, 1));
+	OK(alone_submit(&s->p->base, s, NULL));
+	OK(alone_submit(&s->p->base, s, NULL));
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_resize_holds, one, two, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "one at a time");
+}
+
+/* Three workers where one may be: two step back, and when all is over they end, too. */
+struct pool_crowded_end {
+	struct fl__pool *p;
+};
+
+FL_STRESS_SETUP(pool_crowded_end)
+{
+	s->p = pool_of_actors(1, 3);
+}
+
+FL_STRESS_ACTOR(pool_crowded_end, one)
+{
+	serve(s->p, 0);
+}
+
+FL_STRESS_ACTOR(pool_crowded_end, two)
+{
+	serve(s->p, 1);
+}
+
+FL_STRESS_ACTOR(pool_crowded_end, three)
+{
+	serve(s->p, 2);
+}
+
+FL_STRESS_ACTOR(pool_crowded_end, user)
+{
+	OK(nothing_submit(&s->p->base, NULL));
+	fl_executor_close(&s->p->base);
+}
+
+FL_STRESS(pool_crowded_end, one, two, three, user)
+{
+	fl_executor_free(&s->p->base);
+	FL_ACCEPTABLE(1, "all have ended");
+}
+
+/*
+ * As pool_stop_vs_sleep, where the ring is full, and the second task is in the list behind it, while others empty the ring. Another worker is not
  * there yet, and could be started.
  */
 struct pool_stop_vs_overflow {

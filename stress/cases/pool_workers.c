@@ -125,48 +125,6 @@ FL_STRESS(pool_resize_up, submitter, resizer)
 	FL_ACCEPTABLE(1, "they met");
 }
 
-/* After a resize to one no task begins while another runs, though two workers may be looking for tasks. */
-struct pool_resize_holds {
-	fl_executor *e;
-	fl_latch met;
-	atomic_int at_once;
-};
-
-FL_TASK_STATIC(alone, struct pool_resize_holds *, void)
-{
-	FL_STRESS_CHECK(atomic_fetch_add_explicit(&(*arg)->at_once, 1, memory_order_relaxed) == 0);
-	fl_stress_relax();
-	atomic_fetch_sub_explicit(&(*arg)->at_once, 1, memory_order_relaxed);
-	return 0;
-}
-
-FL_STRESS_SETUP(pool_resize_holds)
-{
-	s->e = crowd(2, 0);
-	s->met = (fl_latch)FL_LATCH_INIT(2);
-	OK(crowd_meet_submit(s->e, &s->met, NULL));
-	OK(crowd_meet_submit(s->e, &s->met, NULL));
-	OK(fl_latch_wait(&s->met)); /* both have their task, and look for another when it has ended */
-}
-
-FL_STRESS_ACTOR(pool_resize_holds, resizer)
-{
-	fl_future *f[2] = {NULL, NULL};
-	OK(fl_executor_resize(s->e, 1));
-	for (int i = 0; i < 2; i++)
-		OK(alone_submit(s->e, s, &f[i]));
-	for (int i = 0; i < 2; i++) {
-		OK(fl_future_wait(f[i]));
-		fl_future_free(f[i]);
-	}
-}
-
-FL_STRESS(pool_resize_holds, resizer)
-{
-	fl_executor_free(s->e);
-	FL_ACCEPTABLE(1, "one at a time");
-}
-
 /* One of two that sleep is woken to end, while a task comes: the other runs it. */
 struct pool_idle_told_to_end {
 	fl_executor *e;
