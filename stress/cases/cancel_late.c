@@ -84,6 +84,49 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
 	FL_FORBIDDEN(1, "an item was lost or made");
 }
 
+/*
+ * Who was woken for an item that a thief takes, and is cancelled before it sleeps again, wakes the next in
+ * line: the puts that come meanwhile leave that to it. There are items for all.
+ */
+struct cancel_late_baton {
+	fl_queue *q;
+	fl_cancel stop;
+	int item, other, stolen;
+};
+
+FL_STRESS_SETUP(cancel_late_baton)
+{
+	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = 3}));
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, retired)
+{
+	const int rc = fl_queue_get_until(s->q, &s->item, FL_FOREVER, &s->stop);
+	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, sleeper)
+{
+	OK(fl_queue_get(s->q, &s->other));
+}
+
+FL_STRESS_ACTOR(cancel_late_baton, retirer)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	FL_IGNORE(fl_queue_try_get(s->q, &s->stolen));
+	fl_cancel_request(&s->stop);
+	OK(fl_queue_try_put(s->q, &(int){2}));
+	OK(fl_queue_try_put(s->q, &(int){3}));
+}
+
+FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
+{
+	const size_t left = fl_queue_length(s->q);
+	fl_queue_free(s->q);
+	FL_ACCEPTABLE(left + !!s->item + !!s->other + !!s->stolen == 3, "each item is somewhere");
+	FL_FORBIDDEN(1, "an item was lost or made");
+}
+
 /* Permits: who was roused for one and is cancelled before it has it, leaves it to the next. */
 struct cancel_late_sem {
 	fl_sem permits;
