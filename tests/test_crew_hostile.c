@@ -4,13 +4,12 @@
  * own tasks; the executor, and what other workers do, is as ever. test_crew_scribble.c has the memory.
  */
 #include "fl_crew_sizes.h"
+#include "fl_lane_memory.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "process/lane.h"
 #include "process/worker.h"
 
 enum { APART = (64 << 10) + 64 };
@@ -39,23 +38,6 @@ static int find_bell(void)
 static int find_channel(void)
 {
 	return find_fd("socket:");
-}
-
-/* The memory that this worker shares: by its rights and size. */
-static void *find_memory(const char *rights, size_t size)
-{
-	char line[512], is[8];
-	uintptr_t from, to;
-	void *found = NULL;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	FL_CHECK(maps != NULL);
-	while (!found && fgets(line, sizeof line, maps))
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, is) == 3 && to - from == size &&
-		    strcmp(is, rights) == 0 && strstr(line, "memfd:fairlead"))
-			found = (void *)from; /* cast: an address that was read */
-	(void)fclose(maps);
-	FL_CHECK(found != NULL);
-	return found;
 }
 
 /* The number of the order that this worker runs. */

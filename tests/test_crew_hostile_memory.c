@@ -4,29 +4,12 @@
  * test_crew_scribble.c has what a task writes once.
  */
 #include "fl_crew_sizes.h"
+#include "fl_lane_memory.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
 
-#include "process/lane.h"
-
 CREW_SIZED(fine, 500, 1, 700, 1);
-
-static void *find_memory(const char *rights, size_t size)
-{
-	char line[512], is[8];
-	uintptr_t from, to;
-	void *found = NULL;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	FL_CHECK(maps != NULL);
-	while (!found && fgets(line, sizeof line, maps))
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, is) == 3 && to - from == size &&
-		    strcmp(is, rights) == 0 && strstr(line, "memfd:fairlead"))
-			found = (void *)from; /* cast: an address that was read */
-	(void)fclose(maps);
-	FL_CHECK(found != NULL);
-	return found;
-}
 
 /* What it has. */
 

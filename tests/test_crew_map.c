@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* A worker dies in the midst of a chunk of a map: that costs the element that it ran, and no other. */
 #include "fl_crew.h"
-
-#include <inttypes.h>
-
-#include "process/lane.h"
+#include "fl_lane_memory.h"
 
 enum { N = 60, UNTOUCHED = -77 };
 
@@ -341,23 +338,6 @@ struct lie {
 	bool tells;
 	int *runs;
 };
-
-/* The memory that this worker shares: by its rights and size. */
-static void *find_memory(const char *rights, size_t size)
-{
-	char line[512], is[8];
-	uintptr_t from, to;
-	void *found = NULL;
-	FILE *maps = fopen("/proc/self/maps", "re");
-	FL_CHECK(maps != NULL);
-	while (!found && fgets(line, sizeof line, maps))
-		if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %7s", &from, &to, is) == 3 && to - from == size &&
-		    strcmp(is, rights) == 0 && strstr(line, "memfd:fairlead"))
-			found = (void *)from; /* cast: an address that was read */
-	(void)fclose(maps);
-	FL_CHECK(found != NULL);
-	return found;
-}
 
 /* The reply to the order that this worker runs. */
 static struct fl__reply *reply_under_way(void)

@@ -168,7 +168,7 @@ static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	fl_cancel_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
 	const bool asks = it->cancel && fl_cancel_on_request(it->cancel, &asked, request, &either);
 	it->waiting = &either;
-	it->waiting_until = it->cancel ? fl__min_deadline(deadline, fl_cancel_deadline(it->cancel)) : deadline;
+	it->waiting_until = fl__deadline_under(deadline, it->cancel);
 	const int rc = fill(it);
 	it->waiting = NULL;
 	if (asks)

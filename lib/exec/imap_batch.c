@@ -169,7 +169,7 @@ static int submit(struct fl__batch *b, const void *args, bool beyond)
 	const uint32_t count = (uint32_t)b->count;
 	const bool waits = it->waiting && !it->oldest && it->waiting_until > 0;
 	const fl_submit_config config = {
-	    .deadline = it->cancel ? fl__min_deadline(it->deadline, fl_cancel_deadline(it->cancel)) : it->deadline,
+	    .deadline = fl__deadline_under(it->deadline, it->cancel),
 	    .on_end = it->calls ? on_end : NULL,
 	    .on_end_arg = b,
 	};

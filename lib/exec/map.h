@@ -2,6 +2,7 @@
 #ifndef FL_EXEC_MAP_H
 #define FL_EXEC_MAP_H
 
+#include "../base/sys.h"
 #include "executor.h"
 
 /* Arguments a task, where nobody says: some tasks for each worker, so that the load is balanced. */
@@ -54,6 +55,12 @@ struct fl__chunk_end {
 
 /* What became of a chunk of `type`, the caller's, that has ended. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
+
+/* The earlier of a deadline and that of the token, which may be NULL. */
+static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel *cancel)
+{
+	return cancel ? fl__min_deadline(deadline, fl_cancel_deadline(cancel)) : deadline;
+}
 
 /* The most elements that one task can have; at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);

@@ -219,7 +219,7 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
 	    .deadline = config->deadline != 0 ? config->deadline : FL_FOREVER,
 	    .cancel = config->cancel,
 	};
-	m.config.deadline = m.cancel ? fl__min_deadline(m.deadline, fl_cancel_deadline(m.cancel)) : m.deadline;
+	m.config.deadline = fl__deadline_under(m.deadline, m.cancel);
 	m.sent = fl__chunk_type(&m.room, e, type, chunk);
 	m.size = m.window = least(fl__chunk_window(e, type, chunk), n / chunk + (n % chunk != 0));
 	m.ring = fl__alloc(m.size, sizeof(fl_future *));

@@ -163,7 +163,7 @@ struct taken {
 INLINE bool is_to_step_back(const struct fl__pool *p)
 {
 	fl__in_program_order();
-	uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: as above */
+	uint32_t seen = fl__load_relaxed(&p->crowded); /* relaxed: agree() orders it */
 	if (__builtin_expect(seen == 0, 1))
 		return false;
 	if (seen & FL__POOL_FENCED) {

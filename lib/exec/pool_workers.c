@@ -36,9 +36,10 @@ void fl__pool_recount(struct fl__pool *p)
 	const bool more = awake < may_be;
 	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
 	if (more != p->more)
-		fl__store_seq_cst(&p->more, more);      /* see the invariant in pool_search.c */
-	if (crowded != (p->crowded & FL__POOL_CROWDED)) /* relaxed: agree(), or a look that may be late */
-		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
+		fl__store_seq_cst(&p->more, more); /* see the invariant in pool_search.c */
+	if (crowded != (p->crowded & FL__POOL_CROWDED))
+		fl__store_relaxed(&p->crowded,
+		                  (p->crowded & FL__POOL_FENCED) | crowded); /* relaxed: agree() orders it */
 }
 
 bool fl__pool_may_start(const struct fl__pool *p)
