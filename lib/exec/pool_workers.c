@@ -68,12 +68,12 @@ bool fl__pool_is_to_end(struct fl__pool *p, bool slept)
 }
 
 /*
- * Every worker that takes a task from now on sees CROWDED, if it is set; each that did not see it has its
- * task. A worker says that it is about to take one (`running`), then looks at `crowded`, without a
- * fence in between. All threads are made to pass one, between the store of `crowded` and the look at
- * `running`. Wherever that falls in a take: before the store of `running`, and the worker sees CROWDED;
- * or behind it, and this waits until the worker has taken. (Dekker's, whose fence is paid by who seldom
- * comes.)
+ * Every worker that takes a task after this call sees CROWDED, if it is set; each worker that did not
+ * see it has its task. A worker stores in `running` that it is about to take one, then reads `crowded`,
+ * without a fence in between. This call has all threads pass a fence between its store to `crowded` and
+ * its read of `running`. If a worker passes the fence before its store to `running`, it sees CROWDED;
+ * if after it, this call waits until the worker has taken its task. (Dekker's algorithm; the resize,
+ * which is rare, pays for both fences.)
  */
 static void agree(struct fl__pool *p)
 {

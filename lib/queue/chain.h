@@ -36,7 +36,7 @@ struct fl__chain {
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
 	uint64_t poisoned;           /* tickets of producers that came to nothing */
-	void (*on_poison)(void *of); /* by whoever has added to that, afterwards; NULL: nothing */
+	void (*on_poison)(void *of); /* the consumer that adds to it calls this afterwards; NULL: nothing */
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg, *memory; /* of one that fl__chain_create() made */

@@ -85,8 +85,9 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
 }
 
 /*
- * Who was woken for an item that a thief takes, and is cancelled before it sleeps again, wakes the next in
- * line: the puts that come meanwhile leave that to it. There are items for all.
+ * A call is woken for an item, the item is taken by another get, and the call is cancelled before it
+ * sleeps again. The call has to wake the next in line, since the later puts rely on it for that. There
+ * are items for all.
  */
 struct cancel_late_baton {
 	fl_queue *q;
