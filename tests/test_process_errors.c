@@ -429,6 +429,37 @@ FL_TEST(process_whose_status_another_has_taken)
 	sigaction(SIGCHLD, &before, NULL);
 }
 
+static int (*real_pidfd)(int pid);
+
+static int pidfd_in_no_hurry(int pid)
+{
+	/* The child sleeps until it has its pidfd; one that does not wait for it runs, and is gone soon. */
+	FL_WAIT_FOR(process_state(pid) != 'R' && process_state(pid) != 'D');
+	return real_pidfd(pid);
+}
+
+/* Its child is gone without a trace as soon as it has ended, also when that is at once. */
+FL_TEST(process_fork_with_ignored_children)
+{
+	if (!process_can(FL_PROCESS_FORK))
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	PROCESS_FAULTS();
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
+	struct sigaction before;
+	fl_process *p = NULL;
+	fl_process_status status;
+	real_pidfd = process_real.pidfd;
+	fl__os.pidfd = pidfd_in_no_hurry;
+	sigaction(SIGCHLD, &ignore, &before);
+	int started =
+	    fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = FL_PROCESS_FORK});
+	int joined = started == 0 ? fl_process_join(p, &status) : 0;
+	sigaction(SIGCHLD, &before, NULL);
+	FL_OK(started);
+	FL_RC(joined, -ECHILD);
+	fl_process_free(p);
+}
+
 /* Forks. */
 
 static void use_the_parents(void *arg)

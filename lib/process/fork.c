@@ -28,17 +28,6 @@ int fl__may_fork(const char **problem)
 	return -EBUSY;
 }
 
-/*
- * A descriptor that is free in the meantime: so that there is a number for the child's pidfd when it is there. Nobody else is
- * there who could take it.
- */
-int fl__reserve_fd(int fd)
-{
-	int place = fl__os.duplicate(fd);
-	fl__close(place);
-	return place < 0 ? place : 0;
-}
-
 int fl__fork(int *pidfd)
 {
 	sigset_t all, before;
@@ -46,10 +35,10 @@ int fl__fork(int *pidfd)
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all,
 	                  &before); /* no handler of the caller's runs in the child, or collects it */
-	int pid = fl__os.fork();
+	int pid = fl__fork_with_pidfd(pidfd);
 	if (pid == 0)
 		return 0;
-	*pidfd = pid > 0 ? fl__above(fl__os.pidfd(pid)) : -1;
+	*pidfd = fl__above(*pidfd);
 	if (pid > 0 && *pidfd < 0) {
 		(void)kill(pid, SIGKILL); /* our child, and not collected: the number is its own */
 		fl_process_status status;
@@ -105,12 +94,9 @@ int fl__start_by_fork(struct fl__launch *launch)
 	rc = fl__os.pipe(pipe);
 	if (rc != 0)
 		return rc;
-	rc = fl__reserve_fd(pipe[0]);
-	if (rc == 0) {
-		rc = fl__fork(&launch->pidfd);
-		if (rc == 0)
-			become(launch, pipe[1], parent);
-	}
+	rc = fl__fork(&launch->pidfd);
+	if (rc == 0)
+		become(launch, pipe[1], parent);
 	launch->pid = rc;
 	fl__close(pipe[1]);
 	if (rc > 0) {

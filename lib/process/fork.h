@@ -7,9 +7,6 @@
 /* Whether this process may be forked here: 0, -EBUSY, said in the log; with what the matter is. */
 int fl__may_fork(const char **problem);
 
-/* Makes sure that there will be a number for the child's pidfd: 0 or -EMFILE. `fd`: any that is open. */
-int fl__reserve_fd(int fd);
-
 /* Forks: the child's number, or 0 in the child, where all signals are blocked; or a negative errno, and there is no child. */
 int fl__fork(int *pidfd);
 

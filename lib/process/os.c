@@ -43,28 +43,25 @@ static int os_pidfd(int pid)
 }
 
 /* ThreadSanitizer takes each clone for a fork, and what the child does to its shared state stays: there it is one. */
-#ifdef FL__TSAN
-static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+static int clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
-	(void)stack_end;
-	int pid = os_fork();
+	int pid = fl__fork_with_pidfd(pidfd);
 	if (pid == 0)
 		_exit(child(arg));
-	*pidfd = pid > 0 ? os_pidfd(pid) : -1;
 	return pid;
 }
-#else
+
 static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
 {
+#ifdef FL__TSAN
+	(void)stack_end;
+	return clone_by_fork(child, arg, pidfd);
+#else
 	int before = errno;
-	const int flags = CLONE_VM | CLONE_VFORK | SIGCHLD;
-	*pidfd = -1;
-	int pid = result(clone(child, stack_end, flags | CLONE_PIDFD, arg, pidfd), before);
-	if (pid == -EINVAL) /* an emulator that does not know the flag */
-		pid = result(clone(child, stack_end, flags, arg), before);
-	return pid;
-}
+	int pid = result(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
+	return pid == -EINVAL ? clone_by_fork(child, arg, pidfd) : pid; /* an emulator that does not know the flag */
 #endif
+}
 
 static int os_signal(int pidfd, int signal)
 {
@@ -189,6 +186,28 @@ struct fl__os fl__os = {
     .self = "/proc/self/exe",
     .patience = FL_S(30),
 };
+
+int fl__fork_with_pidfd(int *pidfd)
+{
+	int gate[2];
+	*pidfd = -1;
+	int rc = fl__os.pipe(gate);
+	if (rc != 0)
+		return rc;
+	int pid = fl__os.fork();
+	if (pid == 0) {
+		char end;
+		fl__close(gate[1]);
+		while (read(gate[0], &end, sizeof end) < 0 && errno == EINTR)
+			;
+	}
+	fl__close(gate[0]); /* its number is free for the pidfd */
+	if (pid > 0)
+		*pidfd = fl__os.pidfd(pid);
+	if (pid != 0)
+		fl__close(gate[1]);
+	return pid;
+}
 
 int fl__above(int fd)
 {

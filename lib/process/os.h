@@ -35,6 +35,14 @@ struct fl__os {
 extern struct fl__os fl__os;
 
 /*
+ * A fork whose child goes on when it has a pidfd: where SIGCHLD is ignored, a child that has ended is gone, and its number
+ * names nothing, or another process. The child's number, with `*pidfd` a descriptor or the negative errno of opening it;
+ * 0 in the child; -EMFILE, -ENFILE, -EAGAIN or -ENOMEM, and there is no child. It needs the numbers of two descriptors, of
+ * which the pidfd takes one.
+ */
+int fl__fork_with_pidfd(int *pidfd);
+
+/*
  * The same file with a number above those of the standard streams, which may be free: whoever finds them open takes them for
  * streams. `fd` is closed then; it is the answer itself when it is negative, or high enough, or when there is no other number.
  */

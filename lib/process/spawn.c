@@ -59,8 +59,6 @@ static int verdict(int pipe)
 static int own(struct fl__spawn *spawn, int pipe)
 {
 	fl_process_status status;
-	if (spawn->pidfd < 0) /* an emulator without this part of clone; it is our child, so the number is its own */
-		spawn->pidfd = fl__os.pidfd(spawn->pid);
 	spawn->pidfd = fl__above(spawn->pidfd);
 	int rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(pipe);
 	if (rc != 0) {

@@ -216,12 +216,9 @@ static int preload(struct zygote *z, const char **problem)
 	if (rc != 0)
 		return rc;
 	*problem = "the system does not fork";
-	rc = fl__reserve_fd(ends[0]);
-	if (rc == 0) {
-		rc = fl__fork(&z->pidfd);
-		if (rc == 0)
-			become_zygote(ends[1], parent);
-	}
+	rc = fl__fork(&z->pidfd);
+	if (rc == 0)
+		become_zygote(ends[1], parent);
 	fl__close(ends[1]);
 	if (rc < 0) {
 		fl__close(ends[0]);
