@@ -451,8 +451,8 @@ FL_TEST(process_fork_with_ignored_children)
 	real_pidfd = process_real.pidfd;
 	fl__os.pidfd = pidfd_in_no_hurry;
 	sigaction(SIGCHLD, &ignore, &before);
-	int started =
-	    fl_process_start(&p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = FL_PROCESS_FORK});
+	int started = fl_process_start(
+	    &p, &(fl_process_config){.task = &process_adds, .arg = &(int){0}, .method = FL_PROCESS_FORK});
 	int joined = started == 0 ? fl_process_join(p, &status) : 0;
 	sigaction(SIGCHLD, &before, NULL);
 	FL_OK(started);
