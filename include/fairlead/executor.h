@@ -39,7 +39,13 @@ typedef enum fl_when_full {
 } fl_when_full;
 
 typedef struct fl_executor_config {
-	unsigned workers; /* 0: the usable CPUs, see fl_cpu_count(); ignored where there are none */
+	/*
+	 * How many tasks may run at a time, apart from those that block in a wait for other tasks or in a
+	 * section of their own (fairlead/blocking.h). A task whose wait has ended goes on at once, also
+	 * while the one that ran in its place still runs: one worker is no lock. 0: the usable CPUs, see
+	 * fl_cpu_count(); ignored where there are no workers.
+	 */
+	unsigned workers;
 	const char *name; /* workers are called name-0, name-1, ...; 23 characters; NULL: "worker" */
 	/*
 	 * A task without a result, run once on each worker before its first task, with a copy of `*initialize_arg`; NULL: none.
@@ -189,7 +195,8 @@ FL_API size_t fl_executor_terminate(fl_executor *e);
 /*
  * Changes how many workers there may be. More are started when they are needed; too many end when
  * they have ended their tasks; what they have not started goes to others. On threads no task begins
- * after this has returned while so many run; a task that a worker had taken before counts as running.
+ * after this has returned while so many run; a task that a worker had taken before counts as running,
+ * and one that blocks (fairlead/blocking.h) does not.
  * On processes a worker that is to end may still run the task that it had started, beside those of
  * the others. Waits for nothing but workers that are in the middle of taking a task.
  * Returns 0; -EINVAL: 0 or above FL_WORKERS_MAX; -EPIPE: closed; -ENOTSUP: another kind than threads

@@ -24,7 +24,8 @@ FL_BEGIN_DECLS
  *
  * A future is pending, then running, then done; or it is cancelled while pending. Each handle is one reference: whoever
  * holds it frees it, once, at any time; that neither cancels nor waits for the task. A worker of an executor that waits for
- * a pending task of the same executor runs that task itself, so that nested waits need no free worker.
+ * a pending task of the same executor runs that task itself, so that nested waits need no free worker;
+ * while it sleeps for anything else, another worker stands in for it (fairlead/blocking.h).
  *
  * Memory order: who sees a future done or cancelled sees what its task wrote.
  */

@@ -33,6 +33,7 @@ typedef struct fl_on_type {
 	bool (*arm)(void *object, struct fl__node *node); /* stand in its queue; false when it is ready instead */
 	void (*disarm)(void *object, struct fl__node *node);
 	int64_t (*deadline)(void *object); /* when it becomes ready by time alone; NULL: never */
+	bool by_tasks;                     /* it may take another task to make it ready: fairlead/blocking.h */
 } fl_on_type;
 
 typedef struct fl_on {

@@ -184,11 +184,20 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 	return e->closed ? -EPIPE : e->ops->resize(e, workers);
 }
 
-static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int join_locked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	FL_LOCKED(&e->lock);
 	close_locked(e);
 	return e->ops->join(e, deadline, cancel);
+}
+
+static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const int rc = join_locked(e, deadline, cancel);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
 }
 
 /* Whether the calling context is in a callback of a task of `e`, which it has cancelled: that has not ended before. */

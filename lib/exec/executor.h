@@ -274,8 +274,10 @@ struct fl__run {
 	bool asked;  /* its task was, by a cancel of the executor; guarded by the lock */
 	bool worker; /* the first of a worker whose kind has a use for that (`block`) */
 	struct fl__run *outer;
-	struct fl__run *next, *prev;                     /* in executor->running; guarded by its lock */
-	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be put back */
+	struct fl__run *next, *prev; /* in executor->running; guarded by its lock */
+	/* The context's own, to be put back. */
+	void (*help)(struct fl__ctx *ctx, void *future);
+	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	void *helper;
 };
 

@@ -420,4 +420,4 @@ static bool on_arm(void *group, struct fl__node *node)
 	return fl__word_arm(&g->running_, &none_left, node);
 }
 
-const fl_on_type fl__on_group = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_group = {on_ready, on_arm, fl__node_disarm, NULL, true};

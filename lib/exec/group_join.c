@@ -60,6 +60,16 @@ static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *can
 	return *stopped ? 0 : rc;
 }
 
+/* The same of a group whose tasks another executor runs. */
+static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = fl__ctx_block(ctx, NULL);
+	const int rc = sleep_until(g, takes, deadline, cancel, stopped);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
 /* Until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 {
@@ -75,8 +85,10 @@ static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 		}
 		if (f)
 			take_up(g, f, helps, deadline, cancel);
-		else if (rc == 0)
+		else if (rc == 0 && helps) /* what is left runs on this executor's other workers */
 			rc = sleep_until(g, takes, deadline, cancel, &stopped);
+		else if (rc == 0)
+			rc = sleep_elsewhere(g, takes, deadline, cancel, &stopped);
 	}
 	return rc;
 }

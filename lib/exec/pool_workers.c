@@ -26,7 +26,8 @@ static const int64_t SPARE_TIME = FL_S(1); /* that one too many sleeps before it
 /* The most that may be alive. */
 static unsigned most(const struct fl__pool *p)
 {
-	return p->base.workers + (p->blocked < FL_BLOCKING_MAX ? p->blocked : FL_BLOCKING_MAX);
+	const unsigned workers = p->base.workers;
+	return p->blocked < FL_WORKERS_MAX - workers ? workers + p->blocked : FL_WORKERS_MAX;
 }
 
 void fl__pool_recount(struct fl__pool *p)

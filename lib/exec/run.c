@@ -68,6 +68,7 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 /* Frames. */
 
 static void help(struct fl__ctx *ctx, void *future);
+static bool block(struct fl__ctx *ctx, const void *future, bool begins);
 
 /* The innermost frame of the context; NULL when it serves nobody. */
 static struct fl__run *innermost(const struct fl__ctx *ctx)
@@ -78,8 +79,10 @@ static struct fl__run *innermost(const struct fl__ctx *ctx)
 void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	*run = (struct fl__run){.executor = e, .outer = innermost(ctx), .help = ctx->help, .helper = ctx->helper};
+	*run = (struct fl__run){
+	    .executor = e, .outer = innermost(ctx), .help = ctx->help, .block = ctx->block, .helper = ctx->helper};
 	ctx->help = help;
+	ctx->block = block;
 	ctx->helper = run;
 }
 
@@ -87,6 +90,7 @@ void fl__run_leave(struct fl__run *run)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->help = run->help;
+	ctx->block = run->block;
 	ctx->helper = run->helper;
 }
 
@@ -208,23 +212,45 @@ fl_executor *fl_executor_current(void)
 	return NULL;
 }
 
-static void block(bool begins)
+/* The frame of the worker that the context is, of a kind that lets another stand in; NULL: it is none. */
+static struct fl__run *of_worker(const struct fl__ctx *ctx)
 {
-	struct fl__run *run = innermost(fl__ctx_get());
+	struct fl__run *run = innermost(ctx);
 	while (run && run->outer)
 		run = run->outer;
-	if (run && run->worker)
-		run->executor->ops->block(run, begins);
+	return run && run->worker ? run : NULL;
 }
 
 void fl_blocking_begin(void)
 {
-	block(true);
+	struct fl__run *run = of_worker(fl__ctx_get());
+	if (run)
+		run->executor->ops->block(run, true);
 }
 
 void fl_blocking_end(void)
 {
-	block(false);
+	struct fl__run *run = of_worker(fl__ctx_get());
+	if (run)
+		run->executor->ops->block(run, false);
+}
+
+/*
+ * fl__ctx.block. Not for a task of an executor that this context serves: after help() another of its
+ * workers runs it. If that one blocks in turn, it is replaced, unless it waits for such a task too:
+ * so the last in the row goes on, or is replaced.
+ */
+static bool block(struct fl__ctx *ctx, const void *future, bool begins)
+{
+	struct fl__run *run = of_worker(ctx);
+	const fl_future *f = future;
+	if (!run)
+		return false;
+	if (f && f->home == &fl__cell_home &&
+	    fl__run_serves(fl__cells_of(fl__cell_of((fl_future *)(uintptr_t)f))->executor))
+		return false;
+	run->executor->ops->block(run, begins);
+	return true;
 }
 
 /* fl__ctx.help: runs the task of `future` if it is pending and its executor is one that this context serves. */

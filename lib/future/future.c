@@ -45,7 +45,8 @@
 
 enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8, GUARDED = 16, REF = 256 };
 
-static const struct fl__word ended = {ENDED, ENDED, WAITERS};
+static const struct fl__word ended = {ENDED, ENDED, WAITERS, .of_future = true};
+_Static_assert(offsetof(fl_future, state) == 0, "as of_future has it");
 
 /* Messages. */
 
@@ -601,4 +602,4 @@ static bool on_arm(void *object, struct fl__node *node)
 	return fl__word_arm(&f->state, &ended, node);
 }
 
-const fl_on_type fl__on_future = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_future = {on_ready, on_arm, fl__node_disarm, NULL, true};

@@ -17,6 +17,7 @@
  */
 #include "watch.h"
 #include "../base/atomic.h"
+#include "../base/sys.h"
 #include <errno.h>
 
 static struct fl__watch *watch_of(struct fl__wait *wait)
@@ -87,8 +88,8 @@ void fl__unwatch(struct fl__watch *w)
 	w->of->left--;
 }
 
-int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
-                      fl_cancel *cancel)
+static int sleep_until(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
+                       fl_cancel *cancel)
 {
 	FL_LOCKED(&ws->lock);
 	int rc = 0;
@@ -97,6 +98,16 @@ int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__wa
 		rc = fl_cond_wait_until(&ws->news, &ws->lock, deadline, cancel);
 	ws->enough = NULL;
 	return rc != -ECANCELED && enough(ws) ? 0 : rc;
+}
+
+int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
+                      fl_cancel *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const int rc = sleep_until(ws, enough, deadline, cancel);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
 }
 
 struct fl__watch *fl__watches_take(struct fl__watches *ws)
@@ -117,6 +128,6 @@ static bool all_told(const struct fl__watches *ws)
 
 void fl__watches_fini(struct fl__watches *ws)
 {
-	int rc = fl__watches_sleep(ws, all_told, FL_FOREVER, FL_SHIELDED);
+	int rc = sleep_until(ws, all_told, FL_FOREVER, FL_SHIELDED);
 	(void)rc; /* 0: neither timed nor cancelled */
 }

@@ -350,13 +350,22 @@ static struct fl__watched *watched(fl_process *p)
 	return p->channel < 0 || p->state == ORPHAN ? &p->on_pidfd : &p->on_channel;
 }
 
+static int wait_until(fl_process *p, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const int rc = fl__fd_wait(watched(p)->fd, POLLIN, deadline, cancel);
+	fl__ctx_unblock(ctx, blocks);
+	return rc;
+}
+
 int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
 {
 	for (;;) {
 		int rc = result(p, status);
 		if (rc != -EBUSY)
 			return rc;
-		int waited = fl__fd_wait(watched(p)->fd, POLLIN, deadline, cancel);
+		int waited = wait_until(p, deadline, cancel);
 		if (waited == 0)
 			continue;
 		rc = result(p, status); /* it may have ended meanwhile */
@@ -468,7 +477,7 @@ static void on_disarm(void *object, struct fl__node *node)
 	fl__watched_disarm(node->key == &p->on_pidfd ? &p->on_pidfd : &p->on_channel, node);
 }
 
-const fl_on_type fl__on_process = {on_ready, on_arm, on_disarm, NULL};
+const fl_on_type fl__on_process = {on_ready, on_arm, on_disarm, NULL, true};
 
 /* A forked child has none of its parent's processes. Locks are free there, whoever held them: nothing of that thread is left. */
 static void after_fork_in_child(void)

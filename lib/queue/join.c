@@ -107,7 +107,9 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	fl__lot_close(&lot);
 	if (!waits)
 		return 0;
+	const bool blocks = fl__ctx_block(wait.ctx, NULL);
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
+	fl__ctx_unblock(wait.ctx, blocks);
 	if (rc == 0)
 		return 0; /* it was over when this was woken, whatever is by now */
 	leave_line(q, &node);

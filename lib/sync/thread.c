@@ -184,9 +184,12 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 		return -EDEADLK;
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
+	struct fl__ctx *ctx = fl__ctx_get();
+	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
 	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
 	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	fl__debug_join(0, false);
+	fl__ctx_unblock(ctx, blocks);
 	if (rc != 0)
 		return rc;
 	if (!t->lost)
@@ -280,7 +283,7 @@ static bool on_arm(void *object, struct fl__node *node)
 	return handle->thread_ && fl__on_event.arm(&handle->thread_->ended, node);
 }
 
-const fl_on_type fl__on_thread = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_thread = {on_ready, on_arm, fl__node_disarm, NULL, true};
 
 /* Forks: the list is whole in the child, and all threads in it but the forking one are lost. */
 static void before_fork(void)

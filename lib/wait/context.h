@@ -59,6 +59,12 @@ struct fl__ctx {
 	 * NULL: it never may. `helper` is whoever installed it.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
+	/*
+	 * Called around a sleep that may last until another task has run, where the context is a worker
+	 * that may be replaced meanwhile: true when another stands in for it; then it is called again,
+	 * with `begins` false. `future`: what is waited for, if it is that alone. NULL: it is no worker.
+	 */
+	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
 	void *helper;
 	struct fl__calling *calling; /* the innermost future whose callbacks this context runs: lib/future/future.h */
 	/* The thread parker's own. */
@@ -77,6 +83,26 @@ static inline struct fl__ctx *fl__ctx_get(void)
 {
 	struct fl__ctx *ctx = fl__ctx_current;
 	return __builtin_expect(ctx != NULL, 1) ? ctx : fl__ctx_adopt_thread();
+}
+
+/*
+ * Around a wait for the end of what other tasks may have to bring about: of a future, a thread, an
+ * executor, a loop. A lock or a queue is no such wait. Never while a lock is held: it takes that of
+ * the executor.
+ *
+ *     const bool blocks = fl__ctx_block(ctx, NULL);
+ *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
+ *     fl__ctx_unblock(ctx, blocks);
+ */
+static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future)
+{
+	return ctx->block && ctx->block(ctx, future, true);
+}
+
+static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
+{
+	if (blocks)
+		(void)ctx->block(ctx, NULL, false);
 }
 
 extern const struct fl__ctx_ops fl__thread_parker;

@@ -196,6 +196,7 @@ void fl__lot_forget(void);
 struct fl__word {
 	uint32_t mask, value; /* of a ready word */
 	uint32_t waiters;
+	bool of_future; /* the word is the first member of one: fl__ctx_block() around the sleep */
 };
 
 /*

@@ -138,7 +138,9 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(word, ready, &node))
 		return 0;
+	const bool blocks = ready->of_future && !fl__is_past(deadline) && fl__ctx_block(wait.ctx, word);
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	fl__ctx_unblock(wait.ctx, blocks);
 	if (rc != 0)
 		fl__lot_leave(&node);
 	return rc;

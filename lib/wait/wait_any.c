@@ -54,6 +54,15 @@ static int64_t earliest(fl_on *on, size_t n)
 	return deadline;
 }
 
+/* Whether another worker is to stand in for this one, while it waits for all of them. */
+static bool by_tasks(const fl_on *on, size_t n)
+{
+	bool any = false;
+	for (size_t i = 0; i < n; i++)
+		any = any || on[i].type->by_tasks;
+	return any;
+}
+
 int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 {
 	if (n == 0 || n > INT_MAX)
@@ -67,7 +76,9 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		fl__wait_begin(&wait);
 		size_t armed = arm_all(on, n, &wait);
 		/* When one was ready while we armed, the wait ends at once: a deadline in the past. */
+		const bool blocks = armed == n && by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
+		fl__ctx_unblock(wait.ctx, blocks);
 		disarm(on, armed);
 		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Tasks that wait for what another task of their own thread executor has to bring about, where that
+ * executor has one worker: another stands in for it. See fairlead/blocking.h.
+ */
+#include "fl_pool.h"
+#include <fairlead/blocking.h>
+#include <fairlead/completed.h>
+#include <fairlead/group.h>
+#include <fairlead/loop.h>
+#include <fairlead/process.h>
+#include <fairlead/promise.h>
+#include <fairlead/queue.h>
+#include <fcntl.h>
+#include <unistd.h>
+
+FL_TASK_STATIC(one, void, int)
+{
+	*result = 1;
+	return 0;
+}
+
+/* Waits for a task of another executor, which waits for one of this. */
+
+struct pools {
+	fl_executor *e, *other;
+};
+
+FL_TASK_STATIC(there, struct pools *, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = one_submit((*arg)->e, &f);
+	return rc == 0 ? one_get(f, result) : rc;
+}
+
+FL_TASK_STATIC(here, struct pools *, int)
+{
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = there_submit((*arg)->other, *arg, &f);
+	return rc == 0 ? there_get(f, result) : rc;
+}
+
+FL_TEST(nested_pools_wait_for_each_other)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
+	struct pools pools = {e, other};
+	FL_SCOPED(fl_future) *f = NULL;
+	int n = 0;
+	FL_OK(here_submit(e, &pools, &f));
+	FL_OK(here_get(f, &n));
+	assert_int_equal(n, 1);
+}
+
+/* Many at once: each of them blocks a worker of both. */
+FL_TEST(nested_pools_many)
+{
+	enum { N = 300 };
+	FL_SCOPED(fl_executor) *e = pool_with(2), *other = pool_with(2);
+	struct pools pools = {e, other};
+	fl_future *f[N];
+	for (int i = 0; i < N; i++)
+		FL_OK(here_submit(e, &pools, &f[i]));
+	for (int i = 0; i < N; i++) {
+		int n = 0;
+		FL_OK(here_get(f[i], &n));
+		assert_int_equal(n, 1);
+		fl_future_free(f[i]);
+	}
+}
+
+/*
+ * Each way to wait, in a task of an executor with one worker, for what a pending task of it does:
+ * `wait` is the first task, `act` the second.
+ */
+
+struct wait;
+
+struct way {
+	const char *name;
+	int (*wait)(struct wait *w);
+	void (*act)(struct wait *w);
+};
+
+struct wait {
+	fl_executor *e, *other;
+	const struct way *way;
+	fl_promise *promise;
+	fl_future *answer;
+	fl_event event;
+	fl_queue *queue;
+	int ends[2]; /* of a pipe */
+};
+
+FL_TASK_STATIC(act, struct wait *, void)
+{
+	(*arg)->way->act(*arg);
+	return 0;
+}
+
+/* The pending task is submitted by the one that then waits for what it does. */
+FL_TASK_STATIC(wait_nested, struct wait *, void)
+{
+	int rc = act_submit((*arg)->e, *arg, NULL);
+	return rc == 0 ? (*arg)->way->wait(*arg) : rc;
+}
+
+static void set_promise(struct wait *w)
+{
+	FL_CHECK(fl_promise_set(w->promise, NULL) == 0);
+}
+
+static void set_event(struct wait *w)
+{
+	fl_event_set(&w->event);
+}
+
+static int wait_for_promise(struct wait *w)
+{
+	return fl_future_wait(w->answer);
+}
+
+static int wait_for_first(struct wait *w)
+{
+	fl_future *all[] = {w->answer};
+	int rc = fl_futures_wait(all, 1, FL_FIRST_ENDED);
+	return rc == 1 ? 0 : rc;
+}
+
+static int wait_for_completed(struct wait *w)
+{
+	fl_completed *c = NULL;
+	size_t index = 77;
+	int rc = fl_futures_completed_create(&c, &w->answer, 1);
+	if (rc == 0)
+		rc = fl_completed_next(c, &index);
+	fl_completed_free(c);
+	return rc == 0 && index != 0 ? -ERANGE : rc;
+}
+
+static int wait_for_any(struct wait *w)
+{
+	fl_event never = FL_EVENT_INIT;
+	fl_on on[] = {FL_ON_EVENT(&never), FL_ON_FUTURE(w->answer)};
+	int rc = fl_wait_any_until(on, 2, FL_FOREVER, NULL);
+	return rc == 1 ? 0 : rc;
+}
+
+static int wait_for_event(void *event)
+{
+	return fl_event_wait(event);
+}
+
+static int join_thread(struct wait *w)
+{
+	fl_thread thread;
+	int result = 77;
+	int rc = fl_thread_start(&thread, wait_for_event, &w->event, NULL);
+	if (rc == 0)
+		rc = fl_thread_join(&thread, &result);
+	return rc == 0 ? result : rc;
+}
+
+FL_TASK_STATIC(wait_there, struct wait *, void)
+{
+	return fl_event_wait(&(*arg)->event);
+}
+
+static int join_executor(struct wait *w)
+{
+	FL_SCOPED(fl_executor) *e = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = fl_thread_executor_create(&e, &(fl_executor_config){.workers = 1});
+	if (rc == 0)
+		rc = wait_there_submit(e, w, &f);
+	return rc == 0 ? fl_executor_join(e) : rc;
+}
+
+static int join_group(struct wait *w)
+{
+	fl_group g = FL_GROUP_INIT(w->other);
+	int rc = wait_there_group_submit(&g, w);
+	return rc == 0 ? fl_group_join(&g) : rc;
+}
+
+static void take_item(struct wait *w)
+{
+	int item;
+	FL_CHECK(fl_queue_get(w->queue, &item) == 0 && item == 5);
+	fl_queue_task_done(w->queue);
+}
+
+static int join_queue(struct wait *w)
+{
+	int rc = fl_queue_put(w->queue, &(int){5});
+	return rc == 0 ? fl_queue_join(w->queue) : rc;
+}
+
+static int wait_in_fiber(void *arg)
+{
+	return fl_future_wait(((struct wait *)arg)->answer);
+}
+
+static int run_loop(struct wait *w)
+{
+	return fl_loop_run(wait_in_fiber, w);
+}
+
+static void close_end(struct wait *w)
+{
+	FL_CHECK(close(w->ends[1]) == 0);
+}
+
+/* Reads until the pending task closes the pipe. */
+static int join_process(struct wait *w)
+{
+	fl_process *p = NULL;
+	fl_process_status status = {77, 77};
+	int rc = fl_process_start(
+	    &p, &(fl_process_config){.program = "cat", .in = FL_PROCESS_FD(w->ends[0]), .out = FL_PROCESS_NULL});
+	if (rc == 0)
+		rc = fl_process_join(p, &status);
+	fl_process_free(p);
+	return rc == 0 ? status.code : rc;
+}
+
+static const struct way ways[] = {
+    {"a promise", wait_for_promise, set_promise},
+    {"the first of several", wait_for_first, set_promise},
+    {"the next as they complete", wait_for_completed, set_promise},
+    {"any of several things", wait_for_any, set_promise},
+    {"a thread", join_thread, set_event},
+    {"an executor", join_executor, set_event},
+    {"a group of another executor", join_group, set_event},
+    {"a queue", join_queue, take_item},
+    {"a process", join_process, close_end},
+    {"a loop", run_loop, set_promise},
+};
+
+static void wait_in_every_way(unsigned workers)
+{
+	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+		print_message("# %s\n", ways[i].name);
+		FL_SCOPED(fl_executor) *e = pool_with(workers), *other = pool_with(1);
+		FL_SCOPED(fl_future) *f = NULL;
+		struct wait w = {.e = e, .other = other, .way = &ways[i]};
+		FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
+		FL_OK(fl_queue_create(&w.queue, sizeof(int), NULL));
+		assert_int_equal(pipe2(w.ends, O_CLOEXEC), 0);
+		FL_OK(wait_nested_submit(e, &w, &f));
+		FL_OK(fl_future_get(f, NULL, 0));
+		if (ways[i].act != close_end)
+			close_end(&w);
+		assert_int_equal(close(w.ends[0]), 0);
+		fl_queue_free(w.queue);
+		fl_promise_free(w.promise);
+		fl_future_free(w.answer);
+	}
+}
+
+FL_TEST(nested_wait_in_every_way)
+{
+	wait_in_every_way(1);
+}
+
+FL_TEST(nested_wait_in_every_way_of_several_workers)
+{
+	wait_in_every_way(3);
+}
+
+/* Nothing of an executor's own. */
+
+struct own {
+	fl_future *held;
+	fl_event waits;
+};
+
+FL_TASK_STATIC(wait_for_own, struct own *, void)
+{
+	fl_event_set(&(*arg)->waits);
+	return fl_future_wait((*arg)->held);
+}
+
+/* A task of the same executor is none that a worker is replaced for: another runs it. */
+FL_TEST(nested_wait_for_a_task_that_runs)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
+	struct gate gate = {0};
+	struct own own = {.held = hold_worker(e, &gate)};
+	fl_executor_stats stats;
+	FL_OK(wait_for_own_submit(e, &own, &f));
+	FL_OK(fl_event_wait(&own.waits));
+	FL_WAIT_FOR(seam_sleepers() == 2); /* it, and the one that is held */
+	FL_OK(one_submit(e, &more));
+	FL_OK(fl_executor_get_stats(e, &stats));
+	assert_int_equal(stats.blocked, 0);
+	assert_int_equal(stats.threads, 2);
+	let_go(&gate, own.held);
+	FL_OK(fl_future_wait(f));
+	FL_OK(fl_future_wait(more));
+}
+
+/* What does not wait needs nobody else. */
+FL_TASK_STATIC(wait_for_no_time, struct wait *, void)
+{
+	fl_executor_stats stats;
+	fl_future *all[] = {(*arg)->answer};
+	FL_CHECK(fl_future_wait_until((*arg)->answer, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_futures_wait_until(all, 1, FL_FIRST_ENDED, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_executor_try_join((*arg)->other) == 0);
+	int rc = fl_executor_get_stats((*arg)->e, &stats);
+	return rc == 0 && stats.threads != 1 ? -ERANGE : rc;
+}
+
+FL_TEST(nested_wait_for_no_time)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1), *other = pool_with(1);
+	FL_SCOPED(fl_future) *f = NULL, *more = NULL;
+	struct gate gate = {0};
+	struct wait w = {.e = e, .other = other};
+	FL_OK(fl_promise_create(&w.promise, 0, NULL, &w.answer));
+	fl_future *held = hold_worker(e, &gate);
+	FL_OK(wait_for_no_time_submit(e, &w, &f));
+	FL_OK(one_submit(e, &more)); /* pending meanwhile */
+	let_go(&gate, held);
+	FL_OK(fl_future_get(f, NULL, 0));
+	fl_promise_free(w.promise);
+	fl_future_free(w.answer);
+}
