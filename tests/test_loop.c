@@ -516,6 +516,89 @@ FL_TEST(loop_ends_right_after_a_call)
 	}
 }
 
+/* A callback waits for a lock of a fiber, which another thread cancels. */
+typedef struct lock_holder {
+	fl_mutex m;
+	fl_event never;
+	fl_fiber *f;
+	bool holds, called;
+} lock_holder;
+
+static int hold_lock(void *arg)
+{
+	lock_holder *h = arg;
+	FL_LOCKED(&h->m);
+	h->holds = true;
+	return fl_event_wait(&h->never);
+}
+
+static void want_lock(void *arg)
+{
+	lock_holder *h = arg;
+	FL_LOCKED(&h->m);
+	h->called = true;
+}
+
+static int cancel_holder(void *arg)
+{
+	lock_holder *h = arg;
+	FL_WAIT_FOR(fl_test_in_line(&h->m) == 1);
+	fl_fiber_cancel(h->f);
+	return 0;
+}
+
+static int call_for_lock(void *unused)
+{
+	lock_holder h = {FL_MUTEX_INIT, FL_EVENT_INIT, NULL, false, false};
+	fl_thread t;
+	(void)unused;
+	h.f = fl_test_start(hold_lock, &h);
+	while (!h.holds)
+		fl_fiber_yield();
+	FL_CHECK(fl_loop_call(fl_loop_current(), want_lock, &h) == 0);
+	fl_test_go(&t, cancel_holder, &h);
+	FL_CHECK(fl_test_join(h.f) == -ECANCELED);
+	while (!h.called)
+		fl_fiber_yield();
+	fl_test_end(&t);
+	return 0;
+}
+
+FL_TEST(loop_call_that_waits_for_a_lock_holds_up_no_cancel)
+{
+	fl_test_in_loop(call_for_lock, NULL);
+}
+
+/* A loop that is freed while a callback waits sleeps until that can go on. */
+static fl_event callback_goes_on;
+
+static void wait_in_callback(void *called)
+{
+	FL_CHECK(fl_event_wait(&callback_goes_on) == 0);
+	*(bool *)called = true;
+}
+
+static int let_callback_go_on(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	if (deadline == 0)
+		return fl_test_real_poller.wait(poller, events, n, deadline);
+	fl_event_set(&callback_goes_on); /* the loop is about to sleep */
+	return 0;
+}
+
+FL_TEST(loop_free_sleeps_while_a_callback_waits)
+{
+	FL_POLLER_FAULTS();
+	fl_loop *l;
+	bool called = false;
+	fl_event_init(&callback_goes_on);
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_call(l, wait_in_callback, &called));
+	fl__poller_sys.wait = let_callback_go_on;
+	fl_loop_free(l);
+	assert_true(called);
+}
+
 static fl_loop_watch inherited;
 
 /* In a forked child: -EOWNERDEAD, and what is the child's is given back. */

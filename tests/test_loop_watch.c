@@ -434,3 +434,161 @@ FL_TEST(loop_watch_is_forgotten_with_the_loop)
 	assert_int_equal(x.calls, 0);
 	FL_CHECK(close(x.ends[0]) == 0 && close(x.ends[1]) == 0);
 }
+
+/*
+ * A callback waits, and watches are ready meanwhile: the loop sleeps. The poller ends the wait of
+ * the callback when the loop is about to sleep, or when the loop has polled too often.
+ */
+enum { POLLS_MOST = 1000 };
+
+static struct held_up {
+	fl_event go_on;
+	bool waits, slept;
+	unsigned polls;
+} held_up;
+
+static int end_wait_in_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	int rc = fl_test_real_poller.wait(poller, events, n, held_up.waits ? 0 : deadline);
+	if (!held_up.waits || (rc > 0 && ++held_up.polls < POLLS_MOST) || (rc == 0 && deadline == 0))
+		return rc;
+	held_up.waits = false;
+	held_up.slept = rc == 0;
+	fl_event_set(&held_up.go_on);
+	return rc;
+}
+
+/* Does not read what is there. */
+static void wait_once(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	watched *x = arg;
+	count_call(w, fd, events, arg);
+	if (x->calls > 1)
+		return;
+	held_up.waits = true;
+	FL_CHECK(fl_event_wait(&held_up.go_on) == 0);
+}
+
+static int wait_beside_ready_watches(void *hangs_up)
+{
+	enum { OTHERS = 2 };
+	watched x, others[OTHERS];
+	held_up = (struct held_up){.waits = false};
+	open_watched(&x);
+	write_to(&x);
+	if (hangs_up) { /* always reported */
+		FL_CHECK(close(x.ends[1]) == 0);
+		x.ends[1] = -1;
+	}
+	x.stop_after = 3; /* it is called again, for it is ready */
+	for (int i = 0; i < OTHERS; i++) {
+		open_watched(&others[i]);
+		others[i].stop_after = 2;
+		write_to(&others[i]);
+	}
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_once, &x) == 0);
+	for (int i = 0; i < OTHERS; i++)
+		start(&others[i], FL_LOOP_IN);
+	while (x.calls < x.stop_after || others[0].calls < 2 || others[1].calls < 2)
+		FL_CHECK(fl_sleep(FL_US(20)) == 0);
+	FL_CHECK(held_up.slept);
+	close_watched(&x);
+	for (int i = 0; i < OTHERS; i++)
+		close_watched(&others[i]);
+	return 0;
+}
+
+FL_TEST(loop_watch_is_not_polled_while_a_callback_waits)
+{
+	FL_POLLER_FAULTS();
+	fl__poller_sys.wait = end_wait_in_sleep;
+	fl_test_in_loop(wait_beside_ready_watches, NULL);
+	fl_test_in_loop(wait_beside_ready_watches, &held_up);
+}
+
+/* Meanwhile others are changed, stopped, and not ready any more. */
+static void wait_for_change(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	count_call(w, fd, events, arg);
+	fl_loop_watch_stop(w);
+	held_up.waits = true;
+	FL_CHECK(fl_event_wait(&held_up.go_on) == 0);
+}
+
+static int change_while_a_callback_waits(void *unused)
+{
+	watched x, changed, stopped, drained;
+	watched *all[] = {&x, &changed, &stopped, &drained};
+	char byte;
+	(void)unused;
+	held_up = (struct held_up){.waits = false};
+	for (int i = 0; i < 4; i++) {
+		open_watched(all[i]);
+		write_to(all[i]);
+	}
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_for_change, &x) == 0);
+	start(&changed, FL_LOOP_IN);
+	start(&stopped, FL_LOOP_IN);
+	start(&drained, FL_LOOP_IN);
+	changed.stop_after = 1;
+	while (!held_up.waits)
+		fl_fiber_yield();
+	fl_test_look();
+	FL_CHECK(fl_loop_watch_change(&changed.w, FL_LOOP_OUT) == 0);
+	fl_loop_watch_stop(&stopped.w);
+	FL_CHECK(read(drained.ends[0], &byte, 1) == 1);
+	fl_test_look();
+	FL_CHECK(changed.calls == 0 && stopped.calls == 0 && drained.calls == 0);
+	fl_event_set(&held_up.go_on);
+	while (changed.calls == 0)
+		fl_fiber_yield();
+	fl_test_look();
+	FL_CHECK(changed.events == FL_LOOP_OUT);
+	FL_CHECK(stopped.calls == 0 && drained.calls == 0);
+	write_to(&drained);
+	while (drained.calls == 0)
+		fl_fiber_yield();
+	for (int i = 0; i < 4; i++)
+		close_watched(all[i]);
+	return 0;
+}
+
+FL_TEST(loop_watch_changes_while_a_callback_waits)
+{
+	fl_test_in_loop(change_while_a_callback_waits, NULL);
+}
+
+/* One whose callback waits each time does not keep the others from theirs. */
+static void wait_each_time(fl_loop_watch *w, int fd, unsigned events, void *arg)
+{
+	count_call(w, fd, events, arg);
+	FL_CHECK(fl_sleep(FL_US(20)) == 0);
+}
+
+static int wait_and_take_turns(void *unused)
+{
+	enum { OTHERS = 3 };
+	watched x, others[OTHERS];
+	(void)unused;
+	open_watched(&x);
+	write_to(&x);
+	FL_CHECK(fl_loop_watch_start(fl_loop_current(), &x.w, x.ends[0], FL_LOOP_IN, wait_each_time, &x) == 0);
+	for (int i = 0; i < OTHERS; i++) {
+		open_watched(&others[i]);
+		write_to(&others[i]);
+		FL_CHECK(fl_loop_watch_start(fl_loop_current(), &others[i].w, others[i].ends[0], FL_LOOP_IN,
+		                             wait_each_time, &others[i]) == 0);
+	}
+	for (int i = 0; i < OTHERS; i++)
+		while (others[i].calls < 3)
+			fl_fiber_yield();
+	close_watched(&x);
+	for (int i = 0; i < OTHERS; i++)
+		close_watched(&others[i]);
+	return 0;
+}
+
+FL_TEST(loop_watch_that_waits_each_time_lets_others_have_their_turn)
+{
+	fl_test_in_loop(wait_and_take_turns, NULL);
+}

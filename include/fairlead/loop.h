@@ -21,7 +21,10 @@ FL_BEGIN_DECLS
  *
  * Most programs need no more than that. The rest of this header is for those that bring a loop of their own, and for libraries
  * that want to be called back: timers, descriptors, calls from other threads. Callbacks run on the loop's thread, in no fiber of
- * the user's: one that waits, for a lock say, holds up all other callbacks, but no fibers. They may start fibers.
+ * the user's. They may start fibers. A callback that waits, for a lock say, holds up all other
+ * callbacks: calls, timers, watches. It holds up no fiber, nor the cancel of a fiber. While a
+ * callback waits and no fiber can run, the loop sleeps, even if watched descriptors are ready. The
+ * callbacks of those that are still ready are called afterwards.
  *
  * A function that needs a running loop, or a fiber of one, and is called elsewhere returns
  * -ENOTSUP, and tells the log handler its name. NULL for a loop, which fl_loop_current() returns

@@ -130,7 +130,10 @@ int fl__fiber_suspend(int64_t deadline);
 /* Ends the suspend of `f`, this one or the next; several before it count as one. By any thread, while `f` exists. */
 void fl__fiber_resume(struct fl__fiber *f);
 
-/* The same by the scheduler's thread, which alone resumes `f`, outside of fibers: `f` runs before all that are runnable now. */
+/*
+ * The same by the scheduler's thread, which alone resumes `f`: `f` runs before all fibers that are
+ * runnable now, and still in the current turn, if there is one.
+ */
 void fl__fiber_resume_first(struct fl__fiber *f);
 
 /*

@@ -275,6 +275,7 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 	if (!s->last)
 		s->last = f;
 	s->runnable++;
+	s->left++; /* it runs in the current turn */
 }
 
 static void take_inbox(struct fl__sched *s)

@@ -1,11 +1,82 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers and watches. They call back in a fiber of the loop's own. On the thread's own stack a callback that met a lock would hold
- * up the very fibers that are to give it back; here it holds up other callbacks alone. It runs before the others: so what it is told
- * of is not stale.
+ * Calls, timers and watches. They call back in a fiber of the loop's own. On the thread's own stack
+ * a callback that waits for a mutex would block the fiber that is to unlock it; here it blocks
+ * other callbacks alone. It runs before the other fibers: so what it is told of is not stale.
+ *
+ * While a callback waits the poller would report a ready watch again and again. So the loop mutes
+ * such a watch until the callback has returned. By then what watches were reported for may be
+ * stale: so they are all reported anew.
+ *
+ * fl_loop_watch.pending_: 0: the watch is not in the list `fired`. Otherwise it is in the list:
+ *
+ *   bit           meaning                             set by                     cleared by
+ *   FL_LOOP_...   to be called back with              fl__loop_fire()            fl__loop_unfire(),
+ *                                                                                renew()
+ *   MUTED         the poller does not report it       fl__loop_fire(), while a   renew(),
+ *                                                     callback waits             fl__loop_unmuted()
+ *   PLACE         it keeps its place in the list, so  renew(),                   fl__loop_unfire()
+ *                 that a watch whose callback waits   fl__loop_unmuted()
+ *                 each time does not go first each
+ *                 time
  */
 #include "../base/sys.h"
 #include "loop.h"
+#include <errno.h>
+
+enum { MUTED = 1 << 8, PLACE = 1 << 9 };
+
+/* Calls. */
+
+struct call {
+	struct fl__post post;
+	fl_loop_callback *function;
+	void *arg;
+};
+
+static void make_calls(fl_loop *l)
+{
+	struct fl__post *post;
+	while ((post = l->calls) != NULL) {
+		const struct call call = *(struct call *)(void *)post;
+		l->calls = post->next;
+		fl__free(post);
+		call.function(call.arg);
+	}
+}
+
+static void enlist_call(struct fl__post *post)
+{
+	fl_loop *l = fl_loop_current();
+	post->next = NULL;
+	*(l->calls ? &l->calls_last->next : &l->calls) = post;
+	l->calls_last = post;
+	fl__fiber_resume_first(l->callbacks);
+}
+
+void fl__loop_free_calls(struct fl__post *posts)
+{
+	for (struct fl__post *next; posts; posts = next) {
+		next = posts->next;
+		if (posts->function == enlist_call)
+			fl__free(posts);
+	}
+}
+
+int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
+{
+	fl__loop_check(l, "fl_loop_call");
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	struct call *call = fl__alloc(1, sizeof *call);
+	if (!call)
+		return -ENOMEM;
+	*call = (struct call){.post.function = enlist_call, .function = function, .arg = arg};
+	fl__loop_post(l, &call->post);
+	return 0;
+}
+
+/* Timers. */
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_loop_timer *)0)->heap_,
                "fl_loop_timer has room for a place in a heap");
@@ -47,10 +118,23 @@ static void fire_timers(fl_loop *l)
 	l->firing = 0;
 }
 
+/* Watches. */
+
+/* After a callback that waited: all watches are to be reported anew. */
+static void renew(fl_loop *l)
+{
+	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
+		if (w->pending_ & MUTED)
+			fl__loop_watch_mute(w, false);
+		w->pending_ = PLACE;
+	}
+	l->held_up = false;
+}
+
 static void call_watches(fl_loop *l)
 {
 	fl_loop_watch *w;
-	while ((w = l->fired) != NULL) {
+	while ((w = l->fired) != NULL && !l->held_up) {
 		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
 		fl__loop_unfire(w);
 		if (events != 0) /* or it was changed since the poller was asked */
@@ -69,7 +153,10 @@ int fl__loop_call_back(void *loop)
 		l->calling = true;
 		call_watches(l);
 		fire_timers(l);
+		make_calls(l);
 		l->calling = false;
+		if (l->held_up)
+			renew(l);
 	}
 }
 
@@ -82,9 +169,20 @@ void fl__loop_fire(fl_loop_watch *w, unsigned events)
 		*(l->fired ? &l->fired_last->next_ : &l->fired) = w;
 		l->fired_last = w;
 		w->next_ = NULL;
-		fl__fiber_resume_first(l->callbacks);
 	}
-	w->pending_ |= events;
+	if (!l->calling) {
+		w->pending_ |= events;
+		fl__fiber_resume_first(l->callbacks);
+	} else if (!(w->pending_ & MUTED)) {
+		w->pending_ = MUTED;
+		fl__loop_watch_mute(w, true);
+	}
+}
+
+void fl__loop_unmuted(fl_loop_watch *w)
+{
+	if (w->pending_ & MUTED)
+		w->pending_ = PLACE;
 }
 
 void fl__loop_unfire(fl_loop_watch *w)

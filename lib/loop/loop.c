@@ -10,7 +10,9 @@
  * switches, while looks are closer than TOO_OFTEN, and shrinks to one round when they are farther apart than TOO_SELDOM; one
  * that is under way ends after the PIECE in which that came about.
  *
- * fl_loop.posts: calls from any thread.
+ * fl_loop.posts: calls, and requests to cancel a fiber, from any thread. The fiber `caller` takes
+ * them. It waits for nothing else, and hands calls on to the fiber `callbacks`: so a callback that
+ * waits delays no request.
  *
  *   value     meaning                                     set by                    cleared by
  *   NULL      none                                        take_posts(), swap        -
@@ -32,7 +34,7 @@
 #include "wait_fd.h"
 #include <errno.h>
 
-enum { SPELL_MOST = 512, PIECE = 64, OWN_FIBERS = 2 /* the caller, and that of the callbacks */ };
+enum { SPELL_MOST = 512, PIECE = 64, OWN_FIBERS = 2 /* l->caller and l->callbacks */ };
 static const int64_t too_often = FL_US(25), too_seldom = FL_US(100);
 
 /* Events. */
@@ -73,6 +75,7 @@ static void look(fl_loop *l, int64_t deadline)
 	l->n_events = fl__poller_sys.wait(l->poller, l->events, FL__LOOP_EVENTS, deadline);
 	if (__builtin_expect(l->debug != NULL, 0))
 		fl__loop_debug_resume(l);
+	l->held_up |= l->calling;
 	for (l->next_event = 0; l->next_event < l->n_events;) {
 		const struct epoll_event *event = &l->events[l->next_event++];
 		struct fl__source *source = event->data.ptr;
@@ -107,7 +110,7 @@ static void wake_thread(struct fl__sched *s)
 
 static const struct fl__sched_ops sched_ops = {sleep_for_events, wake_thread, fl__loop_wait_fd};
 
-/* Calls from any thread. */
+/* Posts. */
 
 void fl__loop_post(fl_loop *l, struct fl__post *post)
 {
@@ -132,7 +135,7 @@ static struct fl__post *take_posts(fl_loop *l)
 	return oldest;
 }
 
-static int make_calls(void *loop)
+static int handle_posts(void *loop)
 {
 	fl_loop *l = loop;
 	for (;;) {
@@ -144,38 +147,10 @@ static int make_calls(void *loop)
 			next = post->next; /* it may be gone after the call */
 			post->function(post);
 		}
-		/* relaxed: a hint. What a call has called comes after the others have had a turn. */
+		/* relaxed: a hint. Fibers have their turn even if threads post all the time. */
 		if (fl__load_relaxed(&l->posts))
 			fl__fiber_yield();
 	}
-}
-
-struct call {
-	struct fl__post post;
-	fl_loop_callback *function;
-	void *arg;
-};
-
-static void make_call(struct fl__post *post)
-{
-	struct call *call = (struct call *)(void *)post;
-	fl_loop_callback *function = call->function;
-	void *arg = call->arg;
-	fl__free(call);
-	function(arg);
-}
-
-int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
-{
-	fl__loop_check(l, "fl_loop_call");
-	if (fl__loop_is_forked(l))
-		return -EOWNERDEAD;
-	struct call *call = fl__alloc(1, sizeof *call);
-	if (!call)
-		return -ENOMEM;
-	*call = (struct call){.post.function = make_call, .function = function, .arg = arg};
-	fl__loop_post(l, &call->post);
-	return 0;
 }
 
 /* Running. */
@@ -364,7 +339,7 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 	int rc = fl__sched_create(&l->sched, &sched);
 	if (rc != 0)
 		return rc;
-	rc = fl__fiber_create(l->sched, &l->caller, make_calls, l, "calls");
+	rc = fl__fiber_create(l->sched, &l->caller, handle_posts, l, "posts");
 	if (rc == 0) {
 		rc = fl__fiber_create(l->sched, &l->callbacks, fl__loop_call_back, l, "callbacks");
 		if (rc != 0)
@@ -423,18 +398,11 @@ static void end_fibers(fl_loop *l)
 	l->ending = true;
 	fl__fiber_resume(l->callbacks);
 	fl__fiber_resume(l->caller);
-	while (fl__sched_fibers(l->sched) > 0)
+	while (fl__sched_fibers(l->sched) > 0) { /* a callback may still wait */
+		(void)fl__sched_sleep(l->sched, FL_FOREVER);
 		(void)fl__sched_turn(l->sched);
-	fl__loop_leave(l);
-}
-
-static void forget_calls(fl_loop *l)
-{
-	for (struct fl__post *post = take_posts(l), *next; post; post = next) {
-		next = post->next;
-		if (post->function == make_call)
-			fl__free(post);
 	}
+	fl__loop_leave(l);
 }
 
 static void end_sched(fl_loop *l)
@@ -442,7 +410,8 @@ static void end_sched(fl_loop *l)
 	if (fl__sched_here())
 		fl__panic("fl_loop_free", l, "a loop runs on this thread");
 	end_fibers(l);
-	forget_calls(l);
+	fl__loop_free_calls(l->calls);
+	fl__loop_free_calls(take_posts(l));
 	free_own(l);
 }
 

@@ -13,9 +13,10 @@
 
 /*
  * A loop is a scheduler of fibers whose sleep is a wait for events. One turn: events are taken in, which wakes fibers; then it
- * looks at the timers; then each fiber that is runnable runs. Calls from other threads are made by a fiber of the loop's own, so
- * that a wake from another thread is one thing: an entry in the scheduler's inbox (lib/fiber/sched.c). Watches and timers call
- * back in a second one.
+ * looks at the timers; then each fiber that is runnable runs. A fiber of the loop's own takes posts
+ * from other threads, so that a wake from another thread is one thing: an entry in the scheduler's
+ * inbox (lib/fiber/sched.c). This fiber waits for posts alone. A second fiber runs all callbacks of
+ * the user: calls, timers, watches. A callback may wait.
  */
 
 /* What an event of the poller belongs to; the first field of that. `fire` may free it. */
@@ -23,7 +24,7 @@ struct fl__source {
 	void (*fire)(void *source, uint32_t events);
 };
 
-/* A call from any thread: in the memory of whoever makes it, until `function` is called. */
+/* A post from any thread: in the memory of its sender until `function` is called. */
 struct fl__post {
 	struct fl__post *next;
 	void (*function)(struct fl__post *post);
@@ -35,10 +36,12 @@ struct fl_loop {
 	struct fl__post *posts; /* the latest first; taken by the caller. Not on a line with what the thread writes */
 	char apart[64];
 	struct fl__sched *sched;
-	struct fl__fiber *caller;          /* makes the posts */
-	struct fl__fiber *callbacks;       /* of timers and watches */
-	fl_loop_watch *fired, *fired_last; /* that are to be called back, in order */
-	bool calling;                      /* the callbacks are under way */
+	struct fl__fiber *caller;            /* takes the posts */
+	struct fl__fiber *callbacks;         /* runs the callbacks */
+	struct fl__post *calls, *calls_last; /* fl_loop_call(): to be made, in order */
+	fl_loop_watch *fired, *fired_last;   /* that are to be called back, in order: callbacks.c */
+	bool calling;                        /* the callbacks are under way */
+	bool held_up;                        /* the loop has polled while a callback waited */
 	int poller, bell;
 	struct fl__source on_bell;
 	bool rung;      /* the bell, in this wait */
@@ -67,17 +70,25 @@ int fl__loop_add(fl_loop *l, int fd, uint32_t events, struct fl__source *source)
 int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *source);
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source);
 
-/* Any thread: has the loop's thread call post->function(post), in a fiber of the loop's own, which should not wait. */
+/*
+ * Any thread: has l->caller call post->function(post) on the loop's thread. The function must not
+ * wait.
+ */
 void fl__loop_post(fl_loop *l, struct fl__post *post);
 
 /* callbacks.c. Fire: by its source, has `w` called back with `events`, as far as it asks for them by then; unfire: not any more. */
 int fl__loop_call_back(void *loop);
+/* Frees those of the list that are of fl_loop_call(); they are not called. */
+void fl__loop_free_calls(struct fl__post *posts);
 void fl__loop_fire(fl_loop_watch *w, unsigned events);
 void fl__loop_unfire(fl_loop_watch *w);
+void fl__loop_unmuted(fl_loop_watch *w); /* the poller reports `w` again */
+/* watch.c. Has the poller not report `w`, or report it again. */
+void fl__loop_watch_mute(fl_loop_watch *w, bool mute);
 int64_t fl__loop_next_timer(const fl_loop *l);
 void fl__loop_look_at_timers(fl_loop *l); /* has those called back that are due */
 
-/* Whether `f` is one of the two fibers that call others: for whom they call they are none. */
+/* Whether `f` is one of the loop's own two fibers. In callbacks these count as no fibers. */
 static inline bool fl__loop_is_own(const fl_loop *l, const struct fl__fiber *f)
 {
 	return f == l->caller || f == l->callbacks;

@@ -31,6 +31,19 @@ static struct fl__source *source_of(fl_loop_watch *w)
 	return (struct fl__source *)(void *)w;
 }
 
+/*
+ * A muted watch is reported at most once more: the poller reports an error or a hang-up in any
+ * case.
+ */
+void fl__loop_watch_mute(fl_loop_watch *w, bool mute)
+{
+	uint32_t bits = EPOLLONESHOT;
+	int rc = mute ? 0 : translate(w->events_, &bits);
+	if (rc == 0)
+		rc = fl__loop_modify(w->loop_, w->fd_, bits, source_of(w));
+	(void)rc; /* 0: it is registered */
+}
+
 int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function,
                         void *arg)
 {
@@ -54,9 +67,11 @@ int fl_loop_watch_change(fl_loop_watch *w, unsigned events)
 	int rc = fl__loop_is_forked(w->loop_) ? -EOWNERDEAD : translate(events, &bits);
 	if (rc == 0)
 		rc = fl__loop_modify(w->loop_, w->fd_, bits, source_of(w));
-	if (rc == 0)
-		w->events_ = events;
-	return rc;
+	if (rc != 0)
+		return rc;
+	w->events_ = events;
+	fl__loop_unmuted(w);
+	return 0;
 }
 
 void fl_loop_watch_stop(fl_loop_watch *w)

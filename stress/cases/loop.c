@@ -3,6 +3,7 @@
 #include "loops.h"
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
+#include <fairlead/mutex.h>
 #include <fairlead/sem.h>
 #include <fairlead/tasks.h>
 
@@ -462,4 +463,72 @@ FL_STRESS(loop_cancel_vs_reuse, loop, canceller)
 	fl_cancel_destroy(&s->scope);
 	FL_ACCEPTABLE(s->rc == 0, "not its request");
 	FL_FORBIDDEN(1, "cancelled by another's request");
+}
+
+/*
+ * A call waits for a mutex of a fiber that another thread cancels: the request reaches the fiber,
+ * and then the call goes on.
+ */
+struct loop_call_waits {
+	struct loop_world world;
+	fl_fiber *fiber;
+	fl_mutex lock;
+	fl_event holds, known, never, called;
+	fl_latch others;
+	int rc;
+};
+
+static int hold_lock(void *arg)
+{
+	struct loop_call_waits *s = arg;
+	fl_mutex_lock(&s->lock);
+	fl_event_set(&s->holds);
+	s->rc = fl_event_wait(&s->never);
+	fl_mutex_unlock(&s->lock);
+	return 0;
+}
+
+static void called_for_lock(void *arg)
+{
+	struct loop_call_waits *s = arg;
+	fl_mutex_lock(&s->lock);
+	fl_mutex_unlock(&s->lock);
+	fl_event_set(&s->called);
+}
+
+static int call_for_lock(void *arg)
+{
+	struct loop_call_waits *s = arg;
+	OK(fl_fiber_start(&s->fiber, hold_lock, s, NULL));
+	OK(fl_event_wait(&s->holds));
+	OK(fl_loop_call(s->world.l, called_for_lock, s));
+	fl_event_set(&s->known);
+	OK(fl_event_wait(&s->called));
+	OK(fl_latch_wait(&s->others));
+	return fl_fiber_join(s->fiber, NULL);
+}
+
+FL_STRESS_SETUP(loop_call_waits)
+{
+	loop_begin(&s->world);
+	OK(fl_latch_init(&s->others, 1));
+}
+
+FL_STRESS_ACTOR(loop_call_waits, loop)
+{
+	OK(loop_run(&s->world, call_for_lock, s));
+}
+
+FL_STRESS_ACTOR(loop_call_waits, canceller)
+{
+	OK(fl_event_wait(&s->known));
+	fl_fiber_cancel(s->fiber);
+	fl_latch_count_down(&s->others, 1);
+}
+
+FL_STRESS(loop_call_waits, loop, canceller)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
+	FL_FORBIDDEN(1, "it was not");
 }
