@@ -2,7 +2,9 @@
 /* The loop executor on a loop of the caller's. */
 #include "fl_child.h"
 #include "fl_in_loop.h"
+#include "fl_line.h"
 
+#include "exec/executor.h"
 #include <fairlead/loop_executor.h>
 
 static fl_executor *make_on(fl_loop *l, unsigned workers)
@@ -408,6 +410,139 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	fl_future_free(g);
 	fl_executor_free(e); /* its keeper is told, and ends when it can */
 	FL_OK(fl_loop_turn(l, &deadline));
+	fl_loop_free(l);
+}
+
+/* Between runs. */
+
+static int do_nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+static int wait_for_future(void *f)
+{
+	return fl_future_wait(f);
+}
+
+/* The loop is this thread's, since it has run it; so nobody else can run the task. */
+FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
+{
+	fl_loop *l = NULL;
+	fl_future *f = NULL;
+	int result = 0;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	fl_executor *e = make_on(l, 1);
+	FL_OK(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL)); /* there are no tasks */
+	fl_executor_free(e);
+	e = make_on(l, 1);
+	FL_OK(square_submit(e, 8, &f));
+	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -EDEADLK);
+	FL_RC(fl_executor_join(e), -EDEADLK);
+	FL_PANICS(fl_executor_free(e));
+	FL_RC(fl_executor_try_join(e), -EBUSY);
+	FL_OK(fl_loop_run_on(l, wait_for_future, f));
+	FL_OK(square_get(f, &result));
+	assert_int_equal(result, 64);
+	FL_OK(fl_executor_join(e));
+	fl_future_free(f);
+	fl_executor_free(e);
+	fl_loop_free(l);
+}
+
+static int join_it(void *e, int64_t deadline, fl_cancel *cancel)
+{
+	return fl_executor_join_until(e, deadline, cancel);
+}
+
+/* Another thread waits: this one may run the loop at any time. */
+FL_TEST(loop_executor_on_join_by_another_thread_waits_for_a_run)
+{
+	for (int runs_before = 0; runs_before <= 1; runs_before++) {
+		fl_loop *l = NULL;
+		fl_future *f = NULL;
+		fl_test_caller joiner;
+		FL_OK(fl_loop_create(&l, NULL));
+		if (runs_before)
+			FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+		fl_executor *e = make_on(l, 1);
+		FL_OK(square_submit(e, 9, &f));
+		fl_test_call_in_line(&joiner, join_it, e, &e->gone, FL_FOREVER, NULL);
+		FL_OK(fl_loop_run_on(l, wait_for_future, f));
+		FL_OK(fl_test_call_end(&joiner));
+		fl_future_free(f);
+		fl_executor_free(e);
+		fl_loop_free(l);
+	}
+}
+
+/* Which thread will run a loop that has never run is not known. */
+FL_TEST(loop_executor_on_join_before_the_first_run_waits)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	fl_executor *e = make_on(l, 1);
+	FL_OK(square_submit(e, 9, NULL));
+	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_loop_free(l); /* cancels the task */
+	FL_OK(fl_executor_join(e));
+	fl_executor_free(e);
+}
+
+static int join_on_another_loop(void *e)
+{
+	FL_CHECK(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL) == -EDEADLK);
+	return fl_executor_try_join(e);
+}
+
+/* In a fiber of another loop of the thread. */
+FL_TEST(loop_executor_on_join_on_another_loop_is_edeadlk)
+{
+	fl_loop *l = NULL;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	fl_executor *e = make_on(l, 1);
+	FL_OK(square_submit(e, 9, NULL));
+	FL_RC(fl_loop_run(join_on_another_loop, e), -EBUSY);
+	fl_loop_free(l);
+	FL_OK(fl_executor_join(e));
+	fl_executor_free(e);
+}
+
+/* A task that another thread is just ending does not need the loop. */
+static void end_slowly(fl_future *f, void *open)
+{
+	(void)f;
+	FL_CHECK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+static int cancel_it(void *f, int64_t deadline, fl_cancel *cancel)
+{
+	(void)deadline;
+	(void)cancel;
+	return fl_future_cancel(f);
+}
+
+FL_TEST(loop_executor_on_join_waits_for_a_cancel_by_another_thread)
+{
+	fl_loop *l = NULL;
+	fl_future *f = NULL;
+	fl_event open = FL_EVENT_INIT;
+	fl_test_caller canceller;
+	FL_OK(fl_loop_create(&l, NULL));
+	FL_OK(fl_loop_run_on(l, do_nothing, NULL));
+	fl_executor *e = make_on(l, 1);
+	FL_OK(square_submit(e, 9, &f));
+	FL_OK(fl_future_on_end(f, end_slowly, &open));
+	fl_test_call_in_line(&canceller, cancel_it, f, &open, FL_FOREVER, NULL);
+	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	fl_event_set(&open);
+	FL_OK(fl_executor_join(e));
+	FL_OK(fl_test_call_end(&canceller));
+	fl_future_free(f);
+	fl_executor_free(e);
 	fl_loop_free(l);
 }
 

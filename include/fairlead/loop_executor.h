@@ -50,9 +50,14 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  * fl_loop_free()), and by fl_loop_cancel(), the executor is cancelled, as by fl_executor_cancel(), and its tasks are waited
  * for: from then on it refuses tasks, as closed.
  *
- * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it lets the others run. In a callback
- * of the loop, and between its turns (fl_loop_turn()), that is not possible: as long as there are tasks, a join answers -EDEADLK,
- * but fl_executor_try_join() -EBUSY, and fl_executor_free() panics. The executor may be freed before its loop and after it.
+ * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it
+ * lets the others run. Elsewhere on the thread that runs the loop, or has run it, a join would keep
+ * the loop from running: in a callback of the loop, between its turns (fl_loop_turn()) or its runs,
+ * and in a fiber of another loop. There, as long as there are tasks that the loop has to run, a
+ * join answers -EDEADLK, but fl_executor_try_join() -EBUSY, and fl_executor_free() panics. On
+ * another thread a join waits, also while the loop does not run. Before the first run of the loop
+ * any thread may be the one that is going to run it, so a join waits then, on any thread. The
+ * executor may be freed before its loop and after it.
  */
 FL_API FL_MUST_CHECK int fl_loop_executor_create_on(fl_executor **e, fl_loop *l, const fl_executor_config *config);
 

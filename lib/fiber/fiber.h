@@ -96,6 +96,7 @@ int64_t fl__sched_next_deadline(const struct fl__sched *s);
 bool fl__sched_is_runnable(const struct fl__sched *s); /* whether any fiber is */
 size_t fl__sched_fibers(const struct fl__sched *s);    /* that have not ended */
 bool fl__sched_is_forked(const struct fl__sched *s);   /* whether it is the parent's, in a forked child */
+bool fl__sched_is_of_here(const struct fl__sched *s);  /* whether this thread runs `s`, or ran it */
 void *fl__sched_user(const struct fl__sched *s);
 const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 

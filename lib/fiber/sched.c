@@ -408,7 +408,7 @@ int fl__sched_enter(struct fl__sched *s)
 	int rc = begin(s);
 	if (rc != 0)
 		return rc;
-	s->thread = fl__ctx_get();
+	fl__store_relaxed(&s->thread, fl__ctx_get()); /* relaxed: other threads only compare it */
 	fl__flow_adopt(&s->main);
 	fl__sched_current = s;
 	return 0;
@@ -479,6 +479,13 @@ bool fl__sched_is_forked(const struct fl__sched *s)
 bool fl__sched_is_runnable(const struct fl__sched *s)
 {
 	return s->runnable > 0;
+}
+
+/* By any thread. A thread that has not run `s` finds another thread's context there, or none. */
+bool fl__sched_is_of_here(const struct fl__sched *s)
+{
+	const struct fl__ctx *here = fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
+	return fl__load_relaxed(&s->thread) == here; /* relaxed: as above */
 }
 
 size_t fl__sched_fibers(const struct fl__sched *s)

@@ -42,7 +42,7 @@ struct fl__sched {
 	struct fl__fiber *running; /* NULL: the thread's own flow */
 	struct fl__fiber *ended;   /* detached, and just left for ever: whoever runs next frees it */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
-	struct fl__ctx *thread;    /* that runs it; NULL: it has not run */
+	struct fl__ctx *thread;    /* that runs it, or has run it; NULL: it has not run */
 	struct fl__timers timers;
 	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
 	size_t fibers;         /* that have not ended */

@@ -38,9 +38,7 @@ struct crowd {
 	bool started, alive; /* the thread was, and has not ended */
 	bool joining, joined;
 	fl_thread thread;
-	/* On the loop of another: */
-	struct fl__cell *held; /* by the keeper; NULL: none */
-	uint64_t home;         /* id of the thread on which the keeper runs; 0: it has not begun */
+	struct fl__cell *held; /* on the loop of another, by the keeper; NULL: none */
 
 	enum phase phase;
 	size_t starting, under_way;
@@ -267,22 +265,11 @@ static int keep(void *crowd)
 	return 0;
 }
 
-/* Of the calling thread, whatever runs on it. */
-static uint64_t thread_id(void)
-{
-	const struct fl__sched *s = fl__sched_here();
-	return s ? s->thread->id : fl__ctx_get()->id;
-}
-
 /* The keeper on the loop of another. */
 static int keep_here(void *crowd)
 {
 	struct crowd *c = crowd;
 	struct fl__cell *held = c->held;
-	{
-		FL_LOCKED(&c->base.lock);
-		c->home = thread_id();
-	}
 	(void)keep(c);
 	{
 		FL_LOCKED(&c->base.lock);
@@ -370,16 +357,28 @@ static bool has_ended(const struct crowd *c)
 	return fl__executor_is_idle(&c->base) && (c->own_loop ? !c->alive : c->under_way == 0);
 }
 
+/*
+ * Under the lock: whether something is left that only the loop can do. Other threads end what is
+ * foreign.
+ */
+static bool needs_loop(const struct crowd *c)
+{
+	return c->base.queue.length > 0 || c->under_way > 0;
+}
+
+/*
+ * On the loop of another: whether the calling thread is the one that runs the loop, and cannot do
+ * so while the caller waits. Before its first run any thread may still run the loop.
+ */
 static bool would_hang(fl_executor *e)
 {
 	struct crowd *c = crowd_of(e);
 	FL_LOCKED(&e->lock);
-	const bool inside = c->loop && c->loop == fl_loop_current();
+	if (!c->loop)
+		return false;
 	if (c->own_loop)
-		return inside;
-	/* In a callback of the loop, or between its turns, on the thread that is to run it. */
-	const bool there = inside || c->home == thread_id();
-	return there && !fl_fiber_current() && !has_ended(c);
+		return c->loop == fl_loop_current();
+	return needs_loop(c) && fl__sched_is_of_here(c->loop->sched) && !fl__loop_self(c->loop);
 }
 
 /* Joins the thread, which has left, or is leaving, work(). The lock is held; not while it waits. */
