@@ -23,7 +23,7 @@ typedef struct place {
 
 static void count_unpark(struct fl__wait *wait)
 {
-	((place *)wait->ctx->helper)->unparks++;
+	((place *)wait->ctx->front.inside.helper)->unparks++;
 }
 
 static int never_park(struct fl__wait *wait, int64_t deadline)
@@ -41,7 +41,7 @@ static void place_init(place *p)
 {
 	memset(p, 0, sizeof *p);
 	p->ctx.ops = &counting;
-	p->ctx.helper = p;
+	p->ctx.front.inside.helper = p;
 	p->wait.ctx = &p->ctx;
 	p->wait.decision = FL__PENDING;
 	p->node = FL__NODE(&p->wait);

@@ -72,9 +72,11 @@ FL_API fl_future *fl_task_future(fl_task *task);
 /*
  * Waits until the task has ended and nothing refers to it, and takes it back: it may be freed, or submitted again. Helps, when called from
  * a worker of its executor, as fl_future_wait(). Blocks the calling context. Observes its cancel scope.
- * Returns 0, also when it was not submitted; -ECANCELED: it is not retired; -EDEADLK, and nothing happened: from the task itself, or a
- * callback of it; -EOWNERDEAD, and nothing happened, in a forked child, of a task that was submitted before: nothing there refers to it,
- * its memory is the child's to use, for a new FL_TASK_INIT too.
+ * Returns 0, also when it was not submitted; -ECANCELED: it is not retired; -EDEADLK, and nothing
+ * happened: from the task itself, or a callback of it, also in a call of fl_join() there that
+ * another worker has taken; -EOWNERDEAD, and nothing happened, in a forked child, of a task that
+ * was submitted before: nothing there refers to it, its memory is the child's to use, for a new
+ * FL_TASK_INIT too.
  * Memory order: who has retired it sees what it wrote, and what its callbacks did.
  */
 FL_API FL_MUST_CHECK int fl_task_retire(fl_task *task);

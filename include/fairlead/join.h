@@ -27,10 +27,20 @@ FL_BEGIN_DECLS
  */
 struct fl__fork_stack; /* what it is made of comes first: lib/exec/fork.c has the invariants */
 
+/*
+ * What an execution context runs. A call that another worker takes from the context is a part of
+ * that.
+ */
+struct fl__inside {
+	void *helper;                /* of the innermost task: lib/wait/context.h */
+	struct fl__calling *calling; /* of the callbacks that it runs: lib/future/future.h */
+};
+
 /* The beginning of an execution context: what the inline code below needs of it. */
 struct fl__ctx_front {
 	struct fl__fork_stack *forks; /* where it lays its forks; NULL: nobody would take them */
 	fl_cancel *scope;             /* observed by plain waits; NULL: none */
+	struct fl__inside inside;
 };
 
 struct fl__ctx;
@@ -40,7 +50,8 @@ FL_API extern __thread struct fl__ctx *fl__ctx_current __attribute__((tls_model(
 struct fl__fork {
 	int (*run)(void *);
 	void *arg;
-	fl_cancel *scope; /* of the forker */
+	fl_cancel *scope;         /* of the forker */
+	struct fl__inside inside; /* likewise */
 	uint32_t state;
 	int error;
 	struct fl__fork_stack *thief;
@@ -89,7 +100,10 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * Calls f(a) and g(b), maybe at the same time: f on the calling thread, and g there after f, or meanwhile on another worker of
  * the same executor. Blocks the calling context until both have returned, whatever is requested; while g runs elsewhere it
  * runs what g has forked. The two must not wait for each other, nor leave by longjmp or pthread_exit. g runs under the caller's
- * cancel scope. Of nested calls the outer 512 of a worker may run at the same time; those within are made in turn.
+ * cancel scope, and is a part of the caller's task or callback, wherever g runs: its
+ * fl_executor_current() is the caller's, and a function that returns -EDEADLK in that task or
+ * callback does so in g. Of nested calls the outer 512 of a worker may run at the same time; those
+ * within are made in turn.
  *
  * When f fails g is not called any more; if it is running, its scope is requested. f goes on when g fails.
  * Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in a forked child, where g's thread is not.
@@ -109,6 +123,7 @@ static inline FL_MUST_CHECK int fl_join(int (*_f)(void *), void *_a, int (*_g)(v
 	_fork.run = _g;
 	_fork.arg = _b;
 	_fork.scope = _ctx->scope;
+	_fork.inside = _ctx->inside;
 	_fork.state = 0;
 	fl__fork_push(_s, _slot, &_fork);
 	_error = _f(_a);

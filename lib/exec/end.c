@@ -203,7 +203,7 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 /* Whether the calling context is in a callback of a task of `e`, which it has cancelled: that has not ended before. */
 static bool calls_back(const fl_executor *e)
 {
-	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
+	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
 		for (const struct fl__ending *ending = c->innermost; ending; ending = ending->outer)
 			if (ending->future->home == &fl__cell_home &&
 			    fl__cells_of(fl__cell_of(ending->future))->executor == e)

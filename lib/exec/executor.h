@@ -112,7 +112,10 @@ struct fl__executor_ops {
 	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when it is closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: its number cannot be changed */
-	/* Without the lock: the calling worker, whose first frame `run` is (run->worker), begins to block, or has ended. NULL: never mind. */
+	/*
+	 * Without the lock: the calling worker begins to block, or has ended that. `run` is its
+	 * first frame (ctx->worker). NULL: nothing to do.
+	 */
 	void (*block)(struct fl__run *run, bool begins);
 	/* Under the lock: adds what it knows to what all kinds count, but for `workers`. NULL: it keeps no statistics. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
@@ -263,21 +266,20 @@ void fl__executor_break(fl_executor *e, const char *text);
 
 /*
  * Frames (run.c): one on the stack of each context that is in the service of an executor: of a worker for its whole life,
- * of a context that submits to the sequential executor or helps for one task. A context's frames form a chain.
+ * of a context that submits to the sequential executor or helps for one task. A context's frames
+ * form a chain. While a context runs a call that it has taken from a forker (fork.c), it has the
+ * chain of the forker.
  */
 struct fl__run {
 	fl_executor *executor;
 	fl_future *future; /* the task being run, until its callbacks have returned; NULL: none */
 	enum fl__claim claim;
-	bool active; /* in the task's function */
+	bool active; /* in the task's function; NULL for `future`: of a parent's task (worker.c) */
 	bool here;   /* of fl__run_here() */
 	bool asked;  /* its task was, by a cancel of the executor; guarded by the lock */
-	bool worker; /* the first of a worker whose kind has a use for that (`block`) */
 	struct fl__run *outer;
 	struct fl__run *next, *prev; /* in executor->running; guarded by its lock */
-	/* The context's own, to be put back. */
-	void (*help)(struct fl__ctx *ctx, void *future);
-	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
+	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be put back */
 	void *helper;
 };
 
@@ -303,6 +305,9 @@ bool fl__run_is_within(const fl_future *f);
 
 /* Whether the calling context runs a task whose token is under `token`. */
 bool fl__run_is_under(const fl_cancel *token);
+
+/* fl__ctx.block, for kinds with `block`. */
+bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
 /* Whether the calling context is in the service of `e`. */
 bool fl__run_serves(const fl_executor *e);

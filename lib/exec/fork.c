@@ -44,6 +44,13 @@
  * `sleepers`. Without membarrier() a fork may miss a sleeper: it wakes the next time. One wake at a time: the flag is off until
  * who was woken has found something, or sleeps again, or, a forker, goes on.
  *
+ * Inside. A call that was taken is a part of the task, or of the callback, in which the forker
+ * forked it. So the thief runs the call inside of what the forker was inside of at the fork
+ * (fork->inside). Functions that answer -EDEADLK look there. The frames that it names are older
+ * than the fork, so they stay, and do not change, until the join. The thief loses nothing by the
+ * change: it takes a call only when it has no task, or when it waits for a call of its own and
+ * takes a part of that.
+ *
  * Linearization: a claim, as in 2; the end, DONE. After DONE the thief touches the fork no more, but for the lot, whose line it has
  * emptied before. Progress: a pop never waits, a theft neither; a join waits for the thief.
  */
@@ -238,11 +245,15 @@ static void run(struct stack *self, struct fl__fork *fork)
 	fork->error = -ECANCELED;
 	/* release: thief, token; pairs with ask() and is_worth() */
 	if (!(fl__or_release(&fork->state, RUNNING) & ASKED)) {
-		fl_cancel *scope = fl_cancel_scope_set(&fork->token);
+		struct fl__ctx_front *front = &fl__ctx_get()->front;
+		const struct fl__ctx_front own = *front;
 		const uint32_t mark = fl__child_mark();
+		front->scope = &fork->token;
+		front->inside = fork->inside;
 		fork->error = fork->run(fork->arg);
 		fl__child_ends(mark, "fl_join");
-		(void)fl_cancel_scope_set(scope);
+		front->scope = own.scope;
+		front->inside = own.inside;
 	}
 	self->running = fork->outer;
 	finish(fork);

@@ -268,10 +268,7 @@ static bool help_forks(struct fl__worker *w)
 	if (!fl__load_relaxed(&p->forks.used)) /* relaxed: as in fl__forks_run_one() */
 		return fl__forks_doze(&p->forks, w->forks);
 	stop_searching(p);
-	w->run.active = true; /* the task that has forked is one of this executor, */
-	w->run.future = NULL; /* and not the last one of this worker */
 	const bool more = fl__forks_run_one(&p->forks, w->forks);
-	w->run.active = false;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
 	return more || fl__forks_doze(&p->forks, w->forks);
 }

@@ -161,11 +161,15 @@ static int work(void *arg)
 	struct fl__worker *w = arg;
 	struct fl__pool *p = w->pool;
 	fl__run_enter(&w->run, &p->base);
-	w->run.worker = true;
+	struct fl__ctx *ctx = fl__ctx_get();
+	ctx->worker = &w->run;
+	ctx->block = fl__run_block;
 	initialize(p);
 	w->forks = fl__forks_enter(&p->forks, w->place);
 	fl__pool_serve(w);
 	fl__forks_leave(w->forks);
+	ctx->block = NULL;
+	ctx->worker = NULL;
 	fl__run_leave(&w->run);
 	fl_thread before = leave(w);
 	int rc = fl_thread_join_until(&before, NULL, FL_FOREVER, FL_SHIELDED);

@@ -68,30 +68,30 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 /* Frames. */
 
 static void help(struct fl__ctx *ctx, void *future);
-static bool block(struct fl__ctx *ctx, const void *future, bool begins);
 
-/* The innermost frame of the context; NULL when it serves nobody. */
+/*
+ * The innermost frame of the context; NULL when it serves no executor. In a call that was taken
+ * from a forker: the frame of the forker.
+ */
 static struct fl__run *innermost(const struct fl__ctx *ctx)
 {
-	return ctx->help == help ? ctx->helper : NULL;
+	return ctx->help == help ? ctx->front.inside.helper : NULL;
 }
 
 void fl__run_enter(struct fl__run *run, fl_executor *e)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	*run = (struct fl__run){
-	    .executor = e, .outer = innermost(ctx), .help = ctx->help, .block = ctx->block, .helper = ctx->helper};
+	    .executor = e, .outer = innermost(ctx), .help = ctx->help, .helper = ctx->front.inside.helper};
 	ctx->help = help;
-	ctx->block = block;
-	ctx->helper = run;
+	ctx->front.inside.helper = run;
 }
 
 void fl__run_leave(struct fl__run *run)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->help = run->help;
-	ctx->block = run->block;
-	ctx->helper = run->helper;
+	ctx->front.inside.helper = run->helper;
 }
 
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim)
@@ -190,7 +190,7 @@ bool fl__run_is_within(const fl_future *f)
 bool fl__run_is_under(const fl_cancel *token)
 {
 	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
-		for (const fl_cancel *c = run->active ? &run->future->token : NULL; c; c = c->parent_)
+		for (const fl_cancel *c = run->active && run->future ? &run->future->token : NULL; c; c = c->parent_)
 			if (c->parent_ == token)
 				return true;
 	return false;
@@ -212,44 +212,35 @@ fl_executor *fl_executor_current(void)
 	return NULL;
 }
 
-/* The frame of the worker that the context is, of a kind that lets another stand in; NULL: it is none. */
-static struct fl__run *of_worker(const struct fl__ctx *ctx)
+static void block_by_hand(bool begins)
 {
-	struct fl__run *run = innermost(ctx);
-	while (run && run->outer)
-		run = run->outer;
-	return run && run->worker ? run : NULL;
+	struct fl__run *run = fl__ctx_get()->worker;
+	if (run)
+		run->executor->ops->block(run, begins);
 }
 
 void fl_blocking_begin(void)
 {
-	struct fl__run *run = of_worker(fl__ctx_get());
-	if (run)
-		run->executor->ops->block(run, true);
+	block_by_hand(true);
 }
 
 void fl_blocking_end(void)
 {
-	struct fl__run *run = of_worker(fl__ctx_get());
-	if (run)
-		run->executor->ops->block(run, false);
+	block_by_hand(false);
 }
 
 /*
- * fl__ctx.block. Not for a task of an executor that this context serves: after help() another of its
- * workers runs it. If that one blocks in turn, it is replaced, unless it waits for such a task too:
- * so the last in the row goes on, or is replaced.
+ * Not for a task of an executor that this context serves: after help() another of its workers runs
+ * it. If that one blocks in turn, it is replaced, unless it waits for such a task too: so the last in
+ * the row goes on, or is replaced.
  */
-static bool block(struct fl__ctx *ctx, const void *future, bool begins)
+bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
-	struct fl__run *run = of_worker(ctx);
 	const fl_future *f = future;
-	if (!run)
-		return false;
 	if (f && f->home == &fl__cell_home &&
 	    fl__run_serves(fl__cells_of(fl__cell_of((fl_future *)(uintptr_t)f))->executor))
 		return false;
-	run->executor->ops->block(run, begins);
+	ctx->worker->executor->ops->block(ctx->worker, begins);
 	return true;
 }
 

@@ -296,8 +296,8 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 		return;
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__ending own = {f, list, NULL};
-	struct fl__calling calling = {&own, ctx->calling};
-	ctx->calling = &calling;
+	struct fl__calling calling = {&own, ctx->front.inside.calling};
+	ctx->front.inside.calling = &calling;
 	for (struct fl__ending *now; (now = calling.innermost)->left || now != &own;) {
 		if (now->left) {
 			run_next(now);
@@ -306,12 +306,12 @@ static void run_callbacks(fl_future *f, struct fl__callback *list)
 			fl_future_free(now->future); /* the producer's reference */
 		}
 	}
-	ctx->calling = calling.outer;
+	ctx->front.inside.calling = calling.outer;
 }
 
 bool fl__future_is_calling(const fl_future *f)
 {
-	for (const struct fl__calling *c = fl__ctx_get()->calling; c; c = c->outer)
+	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
 		for (const struct fl__ending *e = c->innermost; e; e = e->outer)
 			if (e->future == f)
 				return true;
@@ -365,7 +365,7 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 		fl_future_free(f);
 		return;
 	}
-	struct fl__calling *calling = fl__ctx_get()->calling;
+	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
 	const bool is_last = !now->left && now->outer; /* its last callback calls this: a long row keeps one ending */
 	room->outer = is_last ? now->outer : now;

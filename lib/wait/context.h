@@ -56,17 +56,16 @@ struct fl__ctx {
 	bool debugging; /* it records or reports: what it locks meanwhile is not recorded. Its own */
 	/*
 	 * Called by a wait for a future before it blocks: runs the task that `future` stands for, if this context may.
-	 * NULL: it never may. `helper` is whoever installed it.
+	 * NULL: it never may. `front.inside.helper` is whoever installed it.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
+	struct fl__run *worker; /* of a worker that others may stand in for; NULL: it is none */
 	/*
-	 * Called around a sleep that may last until another task has run, where the context is a worker
-	 * that may be replaced meanwhile: true when another stands in for it; then it is called again,
-	 * with `begins` false. `future`: what is waited for, if it is that alone. NULL: it is no worker.
+	 * Of the same: called around a sleep that may last until another task has run. True when another
+	 * worker stands in for this one; then it is called again, with `begins` false. `future`: what is
+	 * waited for, if it is that alone.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
-	void *helper;
-	struct fl__calling *calling; /* the innermost future whose callbacks this context runs: lib/future/future.h */
 	/* The thread parker's own. */
 	int64_t spin_ns;
 	unsigned looks, spins;

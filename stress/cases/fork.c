@@ -234,3 +234,63 @@ FL_STRESS(fork_scope, owner, thief)
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "told");
 	FL_FORBIDDEN(1, "another result");
 }
+
+/*
+ * A thief runs a fork inside of what the forker was inside of at the fork, and may look at that.
+ * Afterwards the thief is inside of what it was inside of before.
+ */
+struct fork_inside {
+	struct crowd crowd;
+	int outer, inner; /* what the forker is inside of: at the fork, and in its own call */
+	int seen;
+};
+
+static int go_deeper(void *arg)
+{
+	struct fork_inside *s = arg;
+	struct fl__inside *inside = &fl__ctx_get()->front.inside;
+	FL_STRESS_CHECK(inside->helper == &s->outer);
+	inside->helper = &s->inner;
+	s->inner = 1;
+	inside->helper = &s->outer;
+	return 0;
+}
+
+static int look_where(void *arg)
+{
+	struct fork_inside *s = arg;
+	FL_STRESS_CHECK(fl__ctx_get()->front.inside.helper == &s->outer);
+	s->seen = s->outer;
+	return 0;
+}
+
+FL_STRESS_SETUP(fork_inside)
+{
+	crowd_init(&s->crowd, 2, true);
+}
+
+FL_STRESS_ACTOR(fork_inside, owner)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
+	struct fl__inside *inside = &fl__ctx_get()->front.inside;
+	s->outer = 1;
+	inside->helper = &s->outer;
+	OK(fl_join(go_deeper, s, look_where, s));
+	inside->helper = NULL;
+	fl__forks_leave(self);
+}
+
+FL_STRESS_ACTOR(fork_inside, thief)
+{
+	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
+	(void)fl__forks_run_one(&s->crowd.forks, self);
+	FL_STRESS_CHECK(!fl__ctx_get()->front.inside.helper);
+	fl__forks_leave(self);
+}
+
+FL_STRESS(fork_inside, owner, thief)
+{
+	crowd_fini(&s->crowd);
+	FL_ACCEPTABLE(s->seen == 1, "seen");
+	FL_FORBIDDEN(1, "not seen");
+}

@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A call of fl_join() that another worker has taken is a part of the task or callback that forked
+ * it.
+ */
+#include "fl_pool.h"
+
+#include <fairlead/blocking.h>
+#include <fairlead/embedded.h>
+#include <fairlead/group.h>
+#include <fairlead/join.h>
+
+struct taken {
+	fl_event begun, deeper;
+	fl_task task;
+	fl_group group;
+	fl_executor *e, *inner;
+	fl_executor_stats stats;
+	int rc, again;
+};
+
+static int nothing(void *unused)
+{
+	(void)unused;
+	return 0;
+}
+
+/*
+ * Forks until the other call was taken: one wake may be missed where the system has no
+ * membarrier().
+ */
+static void until_set(fl_event *taken)
+{
+	while (!fl_event_is_set(taken))
+		FL_CHECK(fl_join(nothing, NULL, nothing, NULL) == 0);
+}
+
+static int until_taken(void *arg)
+{
+	until_set(&((struct taken *)arg)->begun);
+	return 0;
+}
+
+/* By who would wait for itself: at once, with a deadline and without one. */
+static int retire(void *arg)
+{
+	struct taken *t = arg;
+	fl_event_set(&t->begun);
+	t->rc = fl_task_retire_until(&t->task, fl_after(FL_MS(1)), NULL);
+	t->again = t->rc == -EDEADLK ? fl_task_retire(&t->task) : 0;
+	return 0;
+}
+
+FL_TASK_STATIC(join_and_retire, struct taken *, void)
+{
+	return fl_join(until_taken, *arg, retire, *arg);
+}
+
+static void check_retire(const fl_task_type *type, unsigned workers, fl_future_callback *callback)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(workers);
+	struct taken t = {.rc = 0}, *arg = &t;
+	FL_OK(fl_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
+	                     &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
+	FL_WAIT_FOR(fl_event_is_set(&t.begun));
+	FL_OK(fl_executor_join(e)); /* then the callback has returned, too */
+	FL_OK(fl_task_retire(&t.task));
+	FL_RC(t.rc, -EDEADLK);
+	FL_RC(t.again, -EDEADLK);
+}
+
+FL_TEST(join_taken_call_cannot_retire_its_task)
+{
+	check_retire(&join_and_retire, 2, NULL);
+}
+
+/* Of a call that was taken from one that was taken. */
+static int until_deeper(void *arg)
+{
+	until_set(&((struct taken *)arg)->deeper);
+	return 0;
+}
+
+static int retire_deeper(void *arg)
+{
+	struct taken *t = arg;
+	fl_event_set(&t->deeper);
+	return retire(t);
+}
+
+static int join_deeper(void *arg)
+{
+	return fl_join(until_deeper, arg, retire_deeper, arg);
+}
+
+FL_TASK_STATIC(join_twice, struct taken *, void)
+{
+	return fl_join(until_deeper, *arg, join_deeper, *arg);
+}
+
+FL_TEST(join_taken_call_of_a_taken_call_cannot_retire_its_task)
+{
+	check_retire(&join_twice, 3, NULL);
+}
+
+FL_TASK_STATIC(do_nothing, void, void)
+{
+	return 0;
+}
+
+static void join_in_callback(fl_future *f, void *arg)
+{
+	(void)f;
+	FL_CHECK(fl_join(until_taken, arg, retire, arg) == 0);
+}
+
+FL_TEST(join_taken_call_cannot_retire_the_task_whose_callback_it_is_of)
+{
+	check_retire(&do_nothing, 2, join_in_callback);
+}
+
+/* Groups: one of its own, and the one that its task is of. */
+static int join_groups(void *arg)
+{
+	struct taken *t = arg;
+	fl_group own = FL_GROUP_INIT(t->e);
+	fl_event_set(&t->begun);
+	FL_CHECK(fl_executor_current() == t->e);
+	FL_CHECK(fl_group_submit(&own, &do_nothing, NULL, NULL) == 0);
+	FL_CHECK(fl_group_join(&own) == 0);
+	t->rc = fl_group_join_until(&t->group, fl_after(FL_MS(1)), NULL);
+	return 0;
+}
+
+FL_TASK_STATIC(join_in_group, struct taken *, void)
+{
+	FL_CANCEL_SCOPE(FL_SHIELDED); /* which does not tell of the group */
+	return fl_join(until_taken, *arg, join_groups, *arg);
+}
+
+FL_TEST(join_taken_call_cannot_join_its_group)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	struct taken t = {.e = e, .group = FL_GROUP_INIT(e)}, *arg = &t;
+	FL_OK(fl_group_submit(&t.group, &join_in_group, &arg, NULL));
+	FL_WAIT_FOR(fl_group_count(&t.group) == 0); /* without this thread's help */
+	FL_OK(fl_group_join(&t.group));
+	FL_RC(t.rc, -EDEADLK);
+}
+
+/* The task of another executor, which runs on the submitting worker. */
+static int join_inner(void *arg)
+{
+	struct taken *t = arg;
+	fl_event_set(&t->begun);
+	FL_CHECK(fl_executor_current() == t->inner);
+	t->rc = fl_executor_join_until(t->inner, fl_after(FL_MS(1)), NULL);
+	t->again = fl_executor_join_until(t->e, fl_after(FL_MS(1)), NULL);
+	return 0;
+}
+
+FL_TASK_STATIC(fork_on_inner, struct taken *, void)
+{
+	return fl_join(until_taken, *arg, join_inner, *arg);
+}
+
+FL_TASK_STATIC(submit_to_inner, struct taken *, void)
+{
+	return fork_on_inner_submit((*arg)->inner, *arg, NULL);
+}
+
+FL_TEST(join_taken_call_cannot_join_its_executors)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_executor) *inner = sequential();
+	FL_SCOPED(fl_future) *f = NULL;
+	struct taken t = {.e = e, .inner = inner};
+	FL_OK(submit_to_inner_submit(e, &t, &f));
+	FL_OK(fl_future_get(f, NULL, 0));
+	FL_RC(t.rc, -EDEADLK);
+	FL_RC(t.again, -EDEADLK);
+}
+
+/* A blocking section is one of the worker that has taken the call. */
+static int block_here(void *arg)
+{
+	struct taken *t = arg;
+	fl_event_set(&t->begun);
+	fl_blocking_begin();
+	FL_CHECK(fl_event_wait(&t->deeper) == 0);
+	FL_CHECK(fl_executor_get_stats(t->e, &t->stats) == 0);
+	fl_blocking_end();
+	return 0;
+}
+
+static int block_too(void *arg)
+{
+	struct taken *t = arg;
+	until_set(&t->begun);
+	fl_blocking_begin();
+	fl_event_set(&t->deeper);
+	fl_blocking_end();
+	return 0;
+}
+
+FL_TASK_STATIC(block_both, struct taken *, void)
+{
+	return fl_join(block_too, *arg, block_here, *arg);
+}
+
+FL_TEST(join_taken_call_that_blocks)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(2);
+	FL_SCOPED(fl_future) *f = NULL;
+	struct taken t = {.e = e};
+	FL_OK(block_both_submit(e, &t, &f));
+	FL_OK(fl_future_get(f, NULL, 0));
+	assert_true(t.stats.blocked >= 1);
+	FL_OK(fl_executor_get_stats(e, &t.stats));
+	assert_int_equal(t.stats.blocked, 0);
+}
