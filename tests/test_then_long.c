@@ -4,19 +4,19 @@
  * and its looks are counted.
  */
 #include "base/atomic.h"
-#include <fairlead/future.h>
+#include "future/future.h"
 
 static unsigned long looks;
 
-static int counted_try_wait(fl_future *f)
+static bool counted_has_ended(const fl_future *f)
 {
 	fl__add_relaxed(&looks, 1ul);
-	return fl_future_try_wait(f);
+	return fl__future_has_ended(f);
 }
 
-#define fl_future_try_wait counted_try_wait
+#define fl__future_has_ended counted_has_ended
 #include "exec/then.c" /* NOLINT(bugprone-suspicious-include) */
-#undef fl_future_try_wait
+#undef fl__future_has_ended
 
 #include "fl_pool.h"
 

@@ -35,7 +35,9 @@ typedef enum fl_wait_what {
  * Waits until all of the `n` futures have ended, or the first has, or the first with an error. Blocks the calling context. Observes its
  * cancel scope. It takes n steps: whoever wants one after the other uses fl_completed. A worker runs those that are pending
  * in its own executor, as in fl_future_wait(); for the first of several, one after the other while that is not enough.
- * Returns how many of the array have ended by then (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL (n above INT_MAX, or another `what`).
+ * Returns how many of the array have ended by then (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL
+ * (n above INT_MAX, or another `what`); -EOWNERDEAD: in a forked child, when only futures of the
+ * parent's tasks could still end the wait.
  */
 FL_API FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_what what);
 
@@ -85,7 +87,8 @@ FL_API FL_MUST_CHECK int fl_fibers_completed_create(fl_completed **c, fl_fiber *
  * else joined or detached before is left out. Blocks the calling context. Observes its cancel scope. A worker that waits for
  * futures runs those that are pending in its own executor when it comes to them.
  * Returns 0; -ENODATA: all were handed out; -ECANCELED (it can be called again); -EDEADLK, of fibers: it would have to wait, outside
- * of the fibers of their loop.
+ * of the fibers of their loop; -EOWNERDEAD: in a forked child, when all that are left are futures
+ * of the parent's tasks which had not ended at the create.
  */
 FL_API FL_MUST_CHECK int fl_completed_next(fl_completed *c, size_t *index);
 

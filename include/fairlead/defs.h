@@ -17,8 +17,10 @@
  *   Signals        no function may be called from a signal handler.
  *   Fork           after fork() the child has only the forking thread: waiters of other threads are forgotten, locks
  *                  that they held stay held, cancel tokens that they were making, requesting or destroying must not be used,
- *                  nor others of the same tree. Executors answer -EOWNERDEAD; what was to run there never ends in the child. From
- *                  what an executor calls the child must not return: fairlead/task_type.h.
+ *                  nor others of the same tree. Executors answer -EOWNERDEAD; what was to run there
+ *                  never ends in the child, and a wait for it answers -EOWNERDEAD, too:
+ *                  fairlead/future.h. From what an executor calls the child must not return:
+ *                  fairlead/task_type.h.
  *   Processes      objects belong to the process that made them; in memory that processes share, those alone work whose
  *                  names begin with fl_shm_.
  *   pthread_cancel no function that waits is a cancellation point (those that read files or print are); a thread must not

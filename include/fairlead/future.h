@@ -27,6 +27,11 @@ FL_BEGIN_DECLS
  * a pending task of the same executor runs that task itself, so that nested waits need no free worker;
  * while it sleeps for anything else, another worker stands in for it (fairlead/blocking.h).
  *
+ * In a forked child no task of the parent's executors runs. There only a cancel by the child ends a
+ * future of such a task. Until then all forms of get and wait return -EOWNERDEAD, and so do
+ * fl_futures_wait() and fl_completed_next(). The same holds for a chain (fairlead/then.h) behind
+ * such a task. A promise of the parent may be set in the child.
+ *
  * Memory order: who sees a future done or cancelled sees what its task wrote.
  */
 typedef struct fl_future fl_future;
@@ -43,7 +48,7 @@ FL_API void fl_future_free(fl_future *f);
  * Waits for the end of the task and copies its result. `size` is the size of the result type; `result` may be NULL when it
  * is 0. Blocks the calling context. Observes its cancel scope.
  * Returns 0; FL_ETASK when the task failed or was cancelled (see fl_future_error); -ECANCELED: this wait was cancelled;
- * -EINVAL: another size.
+ * -EINVAL: another size; -EOWNERDEAD: in a forked child, see above.
  */
 FL_API FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
@@ -54,10 +59,13 @@ FL_API FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t si
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
                                              fl_cancel *cancel);
 
-/* Waits for the end of the task, whatever it is. Returns 0, -ECANCELED. */
+/*
+ * Waits for the end of the task, whatever it is. Returns 0, -ECANCELED; -EOWNERDEAD: in a forked
+ * child, see above.
+ */
 FL_API FL_MUST_CHECK int fl_future_wait(fl_future *f);
 
-/* Returns 0 when the task has ended, else -EAGAIN. Never waits. */
+/* As fl_future_wait; never waits: -EAGAIN while the task has not ended. */
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /* As fl_future_wait; also returns -ETIMEDOUT. */
@@ -92,7 +100,10 @@ typedef void fl_future_callback(fl_future *f, void *arg);
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 
-/* For fl_wait_any: ready when the task has ended. Such a wait does not run the task: a worker needs another for it. */
+/*
+ * For fl_wait_any: ready when the task has ended. Such a wait does not run the task: a worker needs
+ * another for it. In a forked child a future for which a wait returns -EOWNERDEAD is not ready.
+ */
 #define FL_ON_FUTURE(f) FL__ON(fl__on_future, (f))
 FL_API extern const fl_on_type fl__on_future;
 

@@ -221,6 +221,11 @@ static bool on_has_started(const fl_future *f)
 	return e->ops->has_started(e, cell);
 }
 
+static bool on_is_parents(const fl_future *f)
+{
+	return fl__is_forked(fl__cells_of(fl__cell_of((fl_future *)f))->fork_count);
+}
+
 static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
 	fl_executor *e = elsewhere(fl__cell_of(f));
@@ -268,6 +273,7 @@ const struct fl__future_home fl__cell_home = {
     .ended = on_ended,
     .asked = on_asked,
     .has_started = on_has_started,
+    .is_parents = on_is_parents,
     .attend = on_attend,
     .release = on_release,
 };

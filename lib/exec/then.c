@@ -54,8 +54,9 @@ struct chain {
 	struct fl__cells *cells;  /* of the executor that it is sent to; kept */
 	fl_future *first, *second;
 	/* Of the row of chains that this one depends on, by way of `first`. They do not change. */
-	struct chain *jump; /* one of the row; this one: the row is empty */
-	size_t depth;       /* its length */
+	struct chain *jump;  /* one of the row; this one: the row is empty */
+	size_t depth;        /* its length */
+	uint32_t fork_count; /* fl__fork_count when it was made */
 	fl_event begun;
 	struct fl__callback on_first; /* on_first_end() */
 	struct fl__ending ending;     /* of `next` */
@@ -266,14 +267,26 @@ struct path {
  */
 static struct chain *earliest_left(struct chain *c)
 {
-	while (is_of_chain(c->first) && fl_future_try_wait(c->first) != 0) {
+	while (is_of_chain(c->first) && !fl__future_has_ended(c->first)) {
 		/*
 		 * A chain ends after those that it depends on, unless it is cancelled: then so are
 		 * those that follow.
 		 */
-		c = fl_future_try_wait(&c->jump->next) != 0 ? c->jump : chain_of(c->first);
+		c = !fl__future_has_ended(&c->jump->next) ? c->jump : chain_of(c->first);
 	}
 	return c;
+}
+
+/*
+ * The row waits for the future of its earliest chain that has not ended: the submitted task, or
+ * `first`. When this future has ended, the row waits for a thread that is about to move the chain
+ * on: a thread of the process that has made the chain.
+ */
+static bool on_is_parents(const fl_future *f)
+{
+	struct chain *c = earliest_left(chain_of((fl_future *)f));
+	fl_future *second = second_of(c), *at = second ? second : c->first;
+	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_parents(at);
 }
 
 /* Of `c` and those that it depends on: the one that depends on `depth` chains. */
@@ -288,7 +301,7 @@ static struct chain *at_depth(struct chain *c, size_t depth)
 static struct chain *earliest_on(struct path *path, struct chain *last)
 {
 	const size_t most = sizeof path->at / sizeof *path->at;
-	while (path->n > 0 && fl_future_try_wait(&path->at[path->n - 1]->next) == 0)
+	while (path->n > 0 && fl__future_has_ended(&path->at[path->n - 1]->next))
 		path->n--;
 	if (path->n == 0) {
 		struct chain *earliest = earliest_left(last), *c = at_depth(last, earliest->depth + most - 1);
@@ -303,11 +316,11 @@ static struct stage stage_of(struct chain *c)
 {
 	const bool begun = fl_event_is_set(&c->begun); /* first: then `second` is there, if there will be one */
 	fl_future *second = second_of(c);
-	if (second && fl_future_try_wait(second) != 0)
+	if (second && !fl__future_has_ended(second))
 		return until_end(second, true);
 	if (second || begun)
 		return until_end(&c->next, false);
-	if (fl_future_try_wait(c->first) == 0)
+	if (fl__future_has_ended(c->first))
 		return (struct stage){.on = FL_ON_EVENT(&c->begun)};
 	return until_end(c->first, true);
 }
@@ -322,18 +335,18 @@ static void on_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 		if (!stage.future)
 			return;
 		fl__future_help(stage.future, deadline, cancel);
-	} while (fl_future_try_wait(stage.future) == 0);
+	} while (fl__future_has_ended(stage.future));
 }
 
 static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
 	struct path path = {.n = 0};
-	while (fl__ctx_get()->help && fl_future_try_wait(f) != 0) {
+	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
 		struct stage stage = stage_of(earliest_on(&path, chain_of(f)));
 		fl_on on[2] = {FL_ON_FUTURE(f), stage.on};
 		if (stage.future) {
 			fl__future_help(stage.future, deadline, cancel);
-			if (fl_future_try_wait(stage.future) == 0)
+			if (fl__future_has_ended(stage.future))
 				continue;
 		}
 		if (fl_wait_any_until(on, 2, deadline, (fl_cancel *)cancel) < 0)
@@ -346,6 +359,7 @@ static const struct fl__future_home home = {
     .ended = on_ended,
     .asked = on_asked,
     .has_started = on_has_started,
+    .is_parents = on_is_parents,
     .help = on_help,
     .attend = on_attend,
     .release = on_release,
@@ -377,6 +391,7 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	c->cells = e->cells;
 	fl__cells_keep(c->cells);
 	c->first = fl_future_ref(f);
+	c->fork_count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	place(c);
 	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, on_first_end, c);

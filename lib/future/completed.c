@@ -38,6 +38,7 @@ struct futures {
 	fl_completed base;
 	struct fl__watches ws;
 	size_t n, helped, followed;
+	size_t parents;          /* in a forked child, those that will not end here: not watched */
 	struct fl__watch each[]; /* `future` is a reference; NULL: it was handed out, or stands further to the front */
 };
 
@@ -53,8 +54,10 @@ static int try_next(fl_completed *c, size_t *index)
 	{
 		FL_LOCKED(&all->ws.lock);
 		w = fl__watches_take(&all->ws);
+		if (!w && all->ws.left > 0)
+			return -EAGAIN;
 		if (!w)
-			return all->ws.left > 0 ? -EAGAIN : -ENODATA;
+			return all->parents > 0 ? -EOWNERDEAD : -ENODATA;
 	}
 	*index = (size_t)(w - all->each);
 	all->followed -= w->future->home->help != NULL;
@@ -107,7 +110,7 @@ static void free_futures(fl_completed *c)
 {
 	struct futures *all = futures_of(c);
 	for (size_t i = 0; i < all->n; i++)
-		if (all->each[i].future)
+		if (all->each[i].of && all->each[i].future)
 			fl__unwatch(&all->each[i]);
 	fl__watches_fini(&all->ws);
 	for (size_t i = 0; i < all->n; i++)
@@ -153,9 +156,14 @@ static void watch_all(struct futures *all)
 	for (size_t i = 0; i < all->n; i++)
 		if (all->each[i].future && fl_future_try_wait(all->each[i].future) == 0)
 			fl__watch(&all->ws, &all->each[i], all->each[i].future);
-	for (size_t i = 0; i < all->n; i++)
-		if (all->each[i].future && !all->each[i].of)
+	for (size_t i = 0; i < all->n; i++) {
+		if (!all->each[i].future || all->each[i].of)
+			continue;
+		if (fl__future_is_parents(all->each[i].future))
+			all->parents++;
+		else
 			fl__watch(&all->ws, &all->each[i], all->each[i].future);
+	}
 }
 
 int fl_futures_completed_create(fl_completed **made, fl_future *const *f, size_t n)

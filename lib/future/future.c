@@ -129,6 +129,11 @@ static bool is_ended(const fl_future *f)
 	return fl__load_acquire(&f->state) & ENDED; /* pairs with the release in try_step() */
 }
 
+bool fl__future_has_ended(const fl_future *f)
+{
+	return is_ended(f);
+}
+
 static bool has_succeeded(const fl_future *f)
 {
 	/* acquire: pairs with the release in try_step(); for release(), with that of all who have let go */
@@ -503,10 +508,24 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 		ctx->help(ctx, f);
 }
 
+bool fl__future_is_parents(const fl_future *f)
+{
+	/* relaxed: as in fl__is_forked(). 0: this process is no forked child. */
+	return fl__load_relaxed(&fl__fork_count) != 0 && f->home->is_parents && !is_ended(f) && f->home->is_parents(f);
+}
+
+/* Of a future that has not ended: `error`, or -EOWNERDEAD when it will not end in this process. */
+static int not_yet(const fl_future *f, int error)
+{
+	return fl__future_is_parents(f) ? -EOWNERDEAD : error;
+}
+
 int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel)
 {
 	if (is_ended(f))
 		return 0;
+	if (fl__future_is_parents(f))
+		return -EOWNERDEAD;
 	fl__future_help(f, deadline, cancel);
 	if (f->home->attend)
 		f->home->attend(f, deadline, cancel);
@@ -520,7 +539,7 @@ int fl_future_wait(fl_future *f)
 
 int fl_future_try_wait(fl_future *f)
 {
-	return is_ended(f) ? 0 : -EAGAIN;
+	return is_ended(f) ? 0 : not_yet(f, -EAGAIN);
 }
 
 /* Of a future that has ended. */
@@ -550,7 +569,7 @@ int fl_future_try_get(fl_future *f, void *result, size_t size)
 {
 	if (size != f->type->result_size)
 		return -EINVAL;
-	return is_ended(f) ? copy_result(f, result) : -EAGAIN;
+	return is_ended(f) ? copy_result(f, result) : not_yet(f, -EAGAIN);
 }
 
 /* Looking. */

@@ -41,6 +41,11 @@ struct fl__future_home {
 	void (*asked)(fl_future *f);
 	/* Whether an unclaimed `f` has started elsewhere; NULL: what has started is claimed. */
 	bool (*has_started)(const fl_future *f);
+	/*
+	 * In a forked child: whether a thread of the parent was to end `f`, which has not ended.
+	 * NULL: never.
+	 */
+	bool (*is_parents)(const fl_future *f);
 	/* In place of running its task, which there is none of: helps with what it depends on. NULL: it is a task. */
 	void (*help)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
 	/* Before a wait: furthers `f` on the calling context for as long as that pays. NULL: nothing to be done. */
@@ -112,6 +117,15 @@ void fl__future_ask(fl_future *f);
 
 /* Before a wait: has the context run the task itself, where it may and where that wait would not answer at once. */
 void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel);
+
+/* Whether it has ended. Acquires. */
+bool fl__future_has_ended(const fl_future *f);
+
+/*
+ * Whether it has not ended, and nothing but a cancel will end it, since this process is a forked
+ * child.
+ */
+bool fl__future_is_parents(const fl_future *f);
 
 /*
  * A reference for who has none, but knows that the memory is that of a future that was made, now or before: when it is claimed, and has

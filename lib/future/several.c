@@ -54,7 +54,7 @@ static bool is_there(fl_future *const *f, size_t n, fl_wait_what what, bool help
 
 static bool one_has_ended(const struct fl__watches *ws)
 {
-	return ws->first != NULL;
+	return ws->first != NULL || ws->left == 0;
 }
 
 static bool one_has_failed(const struct fl__watches *ws)
@@ -66,14 +66,21 @@ static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_what what, str
                            fl_cancel *cancel)
 {
 	struct fl__watches ws;
+	size_t parents = 0; /* in a forked child, the futures that will not end here: not watched */
 	fl__watches_init(&ws, fl__ctx_get()->name);
-	for (size_t i = 0; i < n; i++)
-		fl__watch(&ws, &each[i], f[i]);
+	for (size_t i = 0; i < n; i++) {
+		each[i].of = NULL;
+		if (fl__future_is_parents(f[i]))
+			parents++;
+		else
+			fl__watch(&ws, &each[i], f[i]);
+	}
 	int rc = fl__watches_sleep(&ws, what == FL_FIRST_ERROR ? one_has_failed : one_has_ended, deadline, cancel);
 	for (size_t i = 0; i < n; i++)
-		fl__unwatch(&each[i]);
+		if (each[i].of)
+			fl__unwatch(&each[i]);
 	fl__watches_fini(&ws);
-	return rc;
+	return rc == 0 && parents > 0 && !is_there(f, n, what, false, deadline, cancel) ? -EOWNERDEAD : rc;
 }
 
 static int wait_for_first(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Futures in a forked child: a wait for a task of the parent ends at once, with -EOWNERDEAD. */
+#include "fl_child.h"
+#include "fl_pool.h"
+
+#include <fairlead/completed.h>
+#include <fairlead/promise.h>
+#include <fairlead/then.h>
+
+FL_TASK_STATIC(twice, int, int)
+{
+	*result = *arg * 2;
+	return 0;
+}
+
+FL_TASK_STATIC(pass_on, int, int)
+{
+	*result = *arg;
+	return 0;
+}
+
+/* Of a parent: an executor whose only worker is held. */
+struct parent {
+	fl_executor *e;
+	struct gate gate;
+	fl_future *done, *runs, *waits; /* a task that has ended; one that runs; one behind it */
+};
+
+static void begin(struct parent *p)
+{
+	*p = (struct parent){.e = pool_with(1)};
+	FL_OK(twice_submit(p->e, 21, &p->done));
+	FL_OK(fl_future_wait(p->done));
+	p->runs = hold_worker(p->e, &p->gate);
+	FL_OK(twice_submit(p->e, 4, &p->waits));
+}
+
+/* What happened in the child has not happened here. */
+static void end(struct parent *p)
+{
+	int result = 0;
+	let_go(&p->gate, p->runs);
+	FL_OK(twice_get(p->waits, &result));
+	assert_int_equal(result, 8);
+	fl_future_free(p->waits);
+	fl_future_free(p->done);
+	fl_executor_free(p->e);
+}
+
+static void wait_for_each(void *arg)
+{
+	struct parent *p = arg;
+	fl_future *left[] = {p->runs, p->waits};
+	int result = 0;
+	for (int i = 0; i < 2; i++) {
+		FL_CHECK(fl_future_wait(left[i]) == -EOWNERDEAD);
+		FL_CHECK(fl_future_wait_until(left[i], fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+		FL_CHECK(fl_future_try_wait(left[i]) == -EOWNERDEAD);
+	}
+	FL_CHECK(fl_future_get(p->waits, &result, sizeof result) == -EOWNERDEAD);
+	FL_CHECK(fl_future_get_until(p->waits, &result, sizeof result, 0, NULL) == -EOWNERDEAD);
+	FL_CHECK(fl_future_try_get(p->waits, &result, sizeof result) == -EOWNERDEAD);
+	FL_CHECK(fl_future_get(p->waits, &result, 1) == -EINVAL);
+	FL_CHECK(fl_future_error(p->waits) == 0);
+	FL_CHECK(fl_future_get_state(p->waits) == FL_PENDING);
+	/* What has ended has, before the fork or after it. */
+	FL_CHECK(fl_future_wait(p->done) == 0 && twice_get(p->done, &result) == 0 && result == 42);
+	FL_CHECK(fl_future_cancel(p->waits) == 0);
+	FL_CHECK(fl_future_wait(p->waits) == 0);
+	FL_CHECK(twice_get(p->waits, &result) == FL_ETASK && fl_future_error(p->waits) == -ECANCELED);
+	FL_CHECK(fl_future_cancel(p->runs) == -EBUSY);
+	FL_CHECK(fl_future_wait(p->runs) == -EOWNERDEAD);
+}
+
+FL_TEST(future_fork_wait_for_the_parents_task)
+{
+	struct parent p;
+	begin(&p);
+	assert_int_equal(fl_test_child(wait_for_each, &p, NULL, 0), 0);
+	end(&p);
+}
+
+/* The child's own are as everywhere. */
+static void wait_for_own(void *arg)
+{
+	struct parent *p = arg;
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	int result = 0;
+	FL_CHECK(fl_sequential_executor_create(&e, NULL) == 0);
+	FL_CHECK(twice_submit(e, 5, &f) == 0);
+	FL_CHECK(twice_get(f, &result) == 0 && result == 10);
+	fl_future_free(f);
+	FL_CHECK(twice_submit(p->e, 5, &f) == -EOWNERDEAD);
+	fl_executor_free(e);
+}
+
+FL_TEST(future_fork_wait_for_the_childs_task)
+{
+	struct parent p;
+	begin(&p);
+	assert_int_equal(fl_test_child(wait_for_own, &p, NULL, 0), 0);
+	end(&p);
+}
+
+/* Several at once. */
+static void wait_for_several(void *arg)
+{
+	struct parent *p = arg;
+	fl_promise *promise = NULL;
+	fl_future *promised = NULL;
+	FL_CHECK(fl_promise_create(&promise, 0, NULL, &promised) == 0);
+	fl_future *with_done[] = {p->runs, p->done, p->waits}, *without[] = {p->runs, p->waits},
+		  *with_promised[] = {p->runs, promised};
+	FL_CHECK(fl_futures_wait(with_done, 3, FL_ALL_ENDED) == -EOWNERDEAD);
+	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ENDED) == 1);
+	FL_CHECK(fl_futures_wait(with_done, 3, FL_FIRST_ERROR) == -EOWNERDEAD);
+	FL_CHECK(fl_futures_wait(without, 2, FL_FIRST_ENDED) == -EOWNERDEAD);
+	FL_CHECK(fl_futures_wait_until(without, 2, FL_FIRST_ERROR, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+	/* A promise may still be set in this process. */
+	FL_CHECK(fl_futures_wait_until(with_promised, 2, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_promise_fail(promise, -EIO, "no") == 0);
+	FL_CHECK(fl_futures_wait(with_promised, 2, FL_FIRST_ERROR) == 1);
+	FL_CHECK(fl_futures_wait(with_promised, 2, FL_ALL_ENDED) == -EOWNERDEAD);
+	FL_CHECK(fl_futures_ended(with_promised, 2) == 1);
+	fl_promise_free(promise);
+	fl_future_free(promised);
+}
+
+FL_TEST(future_fork_wait_for_several)
+{
+	struct parent p;
+	begin(&p);
+	assert_int_equal(fl_test_child(wait_for_several, &p, NULL, 0), 0);
+	end(&p);
+}
+
+static void hand_out(void *arg)
+{
+	struct parent *p = arg;
+	fl_future *all[] = {p->runs, p->done, p->waits};
+	fl_completed *c = NULL;
+	size_t i = 9;
+	FL_CHECK(fl_futures_completed_create(&c, all, 3) == 0);
+	FL_CHECK(fl_completed_next(c, &i) == 0 && i == 1);
+	FL_CHECK(fl_completed_next(c, &i) == -EOWNERDEAD);
+	FL_CHECK(fl_completed_try_next(c, &i) == -EOWNERDEAD);
+	FL_CHECK(fl_completed_next_until(c, &i, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+	fl_completed_free(c);
+}
+
+FL_TEST(future_fork_hands_out_what_has_ended)
+{
+	struct parent p;
+	begin(&p);
+	assert_int_equal(fl_test_child(hand_out, &p, NULL, 0), 0);
+	end(&p);
+}
+
+/* Promises and chains. */
+enum { ROW = 3000 };
+
+struct row {
+	struct parent p;
+	fl_promise *promise;
+	fl_future *promised, *after_promise, *after_runs, *submitted, *last;
+};
+
+static void wait_for_chains(void *arg)
+{
+	struct row *r = arg;
+	fl_executor *own = NULL;
+	fl_future *f = NULL;
+	int result = 0, number = 7;
+	FL_CHECK(fl_future_wait(r->after_runs) == -EOWNERDEAD);
+	FL_CHECK(fl_future_wait(r->submitted) == -EOWNERDEAD);
+	FL_CHECK(fl_future_try_wait(r->last) == -EOWNERDEAD);
+	FL_CHECK(fl_future_wait(r->last) == -EOWNERDEAD);
+	FL_CHECK(fl_future_wait_until(r->after_promise, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_future_try_wait(r->promised) == -EAGAIN);
+	FL_CHECK(fl_promise_set(r->promise, &number) == 0);
+	FL_CHECK(fl_future_get(r->promised, &result, sizeof result) == 0 && result == 7);
+	/* Its task would be the parent's. */
+	FL_CHECK(fl_future_wait(r->after_promise) == 0 && fl_future_error(r->after_promise) == -EOWNERDEAD);
+	FL_CHECK(fl_sequential_executor_create(&own, NULL) == 0);
+	FL_CHECK(fl_future_then(r->p.waits, own, &twice, &f) == 0);
+	FL_CHECK(fl_future_wait(f) == -EOWNERDEAD);
+	fl_future_free(f);
+	FL_CHECK(fl_future_then(r->p.done, own, &twice, &f) == 0);
+	FL_CHECK(twice_get(f, &result) == 0 && result == 84);
+	fl_future_free(f);
+	fl_executor_free(own);
+}
+
+FL_TEST(future_fork_wait_for_a_chain)
+{
+	struct row r = {.promise = NULL};
+	fl_future *f = NULL;
+	begin(&r.p);
+	FL_OK(fl_promise_create(&r.promise, sizeof(int), NULL, &r.promised));
+	FL_OK(fl_future_then(r.promised, r.p.e, &twice, &r.after_promise));
+	FL_OK(fl_future_then(r.p.waits, r.p.e, &twice, &r.after_runs));
+	FL_OK(fl_future_then(r.p.done, r.p.e, &twice, &r.submitted));
+	f = fl_future_ref(r.p.waits);
+	for (int i = 0; i < ROW; i++) {
+		FL_OK(fl_future_then(f, r.p.e, &pass_on, &r.last));
+		fl_future_free(f);
+		f = r.last;
+	}
+	assert_int_equal(fl_test_child(wait_for_chains, &r, NULL, 0), 0);
+	FL_OK(fl_future_cancel(r.last));
+	FL_OK(fl_future_cancel(r.after_promise));
+	fl_promise_free(r.promise);
+	end(&r.p);
+	fl_future *all[] = {r.promised, r.after_promise, r.after_runs, r.submitted, r.last};
+	for (int i = 0; i < 5; i++)
+		fl_future_free(all[i]);
+}
+
+/* In the child of a task: what it waits for is what it runs. */
+static fl_future *own_future;
+
+static void wait_for_itself(void *unused)
+{
+	(void)unused;
+	FL_CHECK(fl_future_wait(own_future) == -EOWNERDEAD);
+}
+
+FL_TASK_STATIC(fork_and_wait, fl_event *, int)
+{
+	FL_CHECK(fl_event_wait(*arg) == 0);
+	*result = fl_test_child(wait_for_itself, NULL, NULL, 0);
+	return 0;
+}
+
+FL_TEST(future_fork_wait_for_the_task_that_forks)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	fl_event known = FL_EVENT_INIT;
+	int status = -1;
+	FL_OK(fork_and_wait_submit(e, &known, &own_future));
+	fl_event_set(&known);
+	FL_OK(fork_and_wait_get(own_future, &status));
+	assert_int_equal(status, 0);
+	fl_future_free(own_future);
+}
