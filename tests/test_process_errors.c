@@ -3,6 +3,8 @@
 #include "fl_process.h"
 #include "fl_seam.h"
 #include "process/fd_sys.h"
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 struct large {
@@ -458,6 +460,102 @@ FL_TEST(process_fork_with_ignored_children)
 	FL_OK(started);
 	FL_RC(joined, -ECHILD);
 	fl_process_free(p);
+}
+
+/*
+ * A child that another thread forks at the same time. It holds open all descriptors that there are
+ * then.
+ */
+static pid_t holder;
+
+static pid_t fork_holder(void)
+{
+	pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		FL_CHECK(prctl(PR_SET_PDEATHSIG, SIGKILL) == 0);
+		for (;;)
+			(void)pause();
+	}
+	return pid;
+}
+
+static void end_holder(void)
+{
+	FL_CHECK(kill(holder, SIGKILL) == 0 && waitpid(holder, NULL, 0) == holder);
+}
+
+static int fork_beside_another(void)
+{
+	holder = fork_holder();
+	return fork();
+}
+
+FL_TEST(process_fork_beside_another_fork)
+{
+	PROCESS_FAULTS();
+	fl_process_status status;
+	int pidfd = -1;
+	fl__os.fork = fork_beside_another;
+	int pid = fl__fork_with_pidfd(&pidfd);
+	if (pid == 0)
+		_exit(0);
+	assert_true(pid > 0 && pidfd >= 0);
+	FL_WAIT_FOR(process_state(pid) == 'Z');
+	assert_int_equal(fl__os.collect(pidfd, &status, true), 1);
+	end_holder();
+	FL_CHECK(close(pidfd) == 0);
+}
+
+/*
+ * Whether CLONE_VM shares the memory. Emulators fork instead; so does the library under
+ * ThreadSanitizer.
+ */
+#ifdef UNDER_TSAN
+static bool clone_shares_memory(void)
+{
+	return false;
+}
+#else
+static int set_flag(void *flag)
+{
+	*(bool *)flag = true;
+	return 0;
+}
+
+static bool clone_shares_memory(void)
+{
+	static _Alignas(16) char stack[64 << 10];
+	bool shared = false;
+	int pid = clone(set_flag, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, &shared);
+	FL_CHECK(pid > 0 && waitpid(pid, NULL, 0) == pid);
+	return shared;
+}
+#endif
+
+static int (*real_clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
+
+static int clone_beside_another(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd)
+{
+	holder = fork_holder();
+	return real_clone(child, stack_end, arg, pidfd);
+}
+
+/* On the manager's thread. */
+FL_TEST(process_program_beside_a_fork)
+{
+	if (!clone_shares_memory())
+		FL_SKIP("a clone does not share the memory here");
+	PROCESS_FAULTS();
+	real_clone = process_real.clone;
+	fl__os.clone = clone_beside_another;
+	assert_int_equal(process_run(&(fl_process_config){.program = "true"}).code, 0);
+	fl_process *p = NULL;
+	end_holder();
+	process_log_begin();
+	FL_RC(fl_process_start(&p, &(fl_process_config){.program = "/nonexistent"}), -ENOENT);
+	assert_true(process_log_end("cannot start process"));
+	end_holder();
 }
 
 /* Forks. */

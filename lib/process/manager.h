@@ -3,6 +3,7 @@
 #define FL_PROCESS_MANAGER_H
 
 #include "setup.h"
+#include <stdbool.h>
 
 /*
  * The manager: a thread that lives as long as the process, from the first exec'd child on. It makes all exec'd children, since
@@ -16,6 +17,7 @@ struct fl__spawn {
 	const char *const *paths; /* up to a NULL */
 	char *const *argv, *const *env;
 	int pid, pidfd; /* results */
+	bool shared;    /* set by a child that shares this memory, and has no copy of it */
 };
 
 /* Has the manager make a child, and waits until it has called exec: 0, or the errno of whatever failed, exec included. */

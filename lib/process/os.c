@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os.h"
+#include "fd_sys.h"
 #include "packet.h"
 #include <dirent.h>
 #include <errno.h>
@@ -190,20 +191,27 @@ struct fl__os fl__os = {
 int fl__fork_with_pidfd(int *pidfd)
 {
 	int gate[2];
+	char go_on = 0;
 	*pidfd = -1;
-	int rc = fl__os.pipe(gate);
+	int rc = fl__fd_sys.pair(gate);
 	if (rc != 0)
 		return rc;
 	int pid = fl__os.fork();
 	if (pid == 0) {
-		char end;
 		fl__close(gate[1]);
-		while (read(gate[0], &end, sizeof end) < 0 && errno == EINTR)
-			;
+		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
+			; /* a byte; or the end: the parent has died */
 	}
 	fl__close(gate[0]); /* its number is free for the pidfd */
-	if (pid > 0)
+	if (pid > 0) {
 		*pidfd = fl__os.pidfd(pid);
+		/*
+		 * A byte, not the end: a child that another thread forks now may hold the gate open
+		 * for long.
+		 */
+		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL,
+		                           0); /* it may be dead */
+	}
 	if (pid != 0)
 		fl__close(gate[1]);
 	return pid;

@@ -3,13 +3,20 @@
  * Exec'd children. The child shares the parent's memory until its exec (no page table is copied, however large the parent),
  * while the manager, which made it, stands still. What fails in the child comes back through a pipe that the exec closes: that
  * works as well where an emulator or a tool makes a copy of such a child.
+ *
+ * The pipe may stay open after the exec: a child that another thread forks at the same time
+ * inherits it, and may live for long. So the manager does not wait for the end of the pipe where
+ * the child shares this memory: that child has called exec, or has ended, when clone() returns.
+ * Where the child is a copy the manager waits with a deadline.
  */
 #include "../base/sys.h"
 #include "launch.h"
 #include "manager.h"
 #include "os.h"
 #include "raw.h"
+#include "watch.h"
 #include <errno.h>
+#include <fairlead/time.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +42,7 @@ FL__RAW static int exec_first(const struct fl__spawn *spawn)
 FL__RAW static int child(void *arg)
 {
 	struct fl__spawn *spawn = arg;
+	spawn->shared = true;
 	int rc = fl__setup(&spawn->setup);
 	if (rc == 0)
 		rc = exec_first(spawn);
@@ -44,11 +52,13 @@ FL__RAW static int child(void *arg)
 	return 0;
 }
 
-/* What the child said before it ended; 0 when its exec closed the pipe. */
-static int verdict(int pipe)
+/* What the child said before it ended; 0 when it has called exec; -ETIMEDOUT: neither. */
+static int verdict(const struct fl__spawn *spawn, int pipe)
 {
 	int rc = 0;
 	ssize_t n;
+	if (fl__fd_wait(pipe, POLLIN, spawn->shared ? 0 : fl_after(fl__os.patience), FL_SHIELDED) != 0)
+		return spawn->shared ? 0 : -ETIMEDOUT;
 	do
 		n = read(pipe, &rc, sizeof rc);
 	while (n < 0 && errno == EINTR);
@@ -60,7 +70,7 @@ static int own(struct fl__spawn *spawn, int pipe)
 {
 	fl_process_status status;
 	spawn->pidfd = fl__above(spawn->pidfd);
-	int rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(pipe);
+	int rc = spawn->pidfd < 0 ? spawn->pidfd : verdict(spawn, pipe);
 	if (rc != 0) {
 		(void)kill(spawn->pid, SIGKILL);
 		(void)fl__os.collect_number(&spawn->pid, &status, true);
@@ -76,6 +86,7 @@ int fl__spawn(struct fl__spawn *spawn, void *stack_end)
 	if (rc != 0)
 		return rc;
 	spawn->setup.keep = pipe[1];
+	spawn->shared = false;
 	spawn->pid = fl__os.clone(child, stack_end, spawn, &spawn->pidfd);
 	fl__close(pipe[1]); /* its number here: the child has moved its own */
 	rc = spawn->pid > 0 ? own(spawn, pipe[0]) : spawn->pid;
