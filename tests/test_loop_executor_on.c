@@ -59,6 +59,30 @@ FL_TEST(loop_executor_on_is_freed_before_its_loop_and_after_it)
 	fl_executor_free(e);
 }
 
+/* A detached executor lasts until its loop has run its tasks, or is freed. */
+
+static int await_future(void *f)
+{
+	return fl_future_wait(f);
+}
+
+FL_TEST(loop_executor_on_is_detached_before_its_loop_runs)
+{
+	for (int run = 0; run <= 1; run++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		fl_loop *l = NULL;
+		FL_OK(fl_loop_create(&l, NULL));
+		fl_executor *e = make_on(l, 1);
+		FL_OK(square_submit(e, 3, &f));
+		FL_OK(fl_executor_detach(e));
+		if (run)
+			FL_OK(fl_loop_run_on(l, await_future, f));
+		fl_loop_free(l);
+		FL_OK(fl_future_try_wait(f));
+		FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+	}
+}
+
 /* Other threads have a loop do things: its main fiber waits until they have. */
 
 struct served {

@@ -327,6 +327,26 @@ FL_TASK(end_frees_its_own, void, int)
 	return 0;
 }
 
+FL_TEST(pool_detach_without_a_thread_changes_nothing)
+{
+	fl_executor *all[] = {pool_with(1), sequential()};
+	for (int i = 0; i < 2; i++) {
+		FL_SCOPED(fl_future) *f = NULL;
+		struct gate gate = {0};
+		fl_event_set(&gate.open);
+		seam_fail_threads(0, 1);
+		FL_RC(fl_executor_detach(all[i]), -EAGAIN);
+		(void)seam_heal();
+		seam_fail_allocs(0, 1);
+		FL_RC(fl_executor_detach(all[i]), -ENOMEM);
+		(void)seam_heal();
+		FL_OK(hold_submit(all[i], &gate, &f)); /* it is not closed */
+		FL_OK(fl_executor_detach(all[i]));
+		FL_OK(fl_future_wait(f));
+	}
+	FL_WAIT_FOR(fl_thread_enumerate(NULL, NULL) == 0);
+}
+
 FL_TEST(pool_free_in_its_own_task_panics)
 {
 	for (int kind = 0; kind <= 1; kind++) {

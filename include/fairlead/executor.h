@@ -21,8 +21,9 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_executor_create(&pool, NULL);            // check
  *     rc = count_primes_map(pool, parts, 64, counts, NULL);   // check
  *
- * Life: open; closed (no more in, what is queued still runs); joined (all has ended, its threads are gone). Tasks may
- * submit tasks to their own executor and wait for them, also with a single worker.
+ * Life: open; closed (no more in, what is queued still runs); joined (all has ended, its threads are
+ * gone); freed. A detach does all of this without waiting. Tasks may submit tasks to their own executor
+ * and wait for them, also with a single worker.
  *
  * NULL for an executor is a panic with the name of the function, in all functions of the library
  * that take one, apart from fl_executor_free().
@@ -223,6 +224,27 @@ FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline
  * In a forked child that is none of a task's it waits for nothing: what was queued there is forgotten.
  */
 FL_API void fl_executor_free(fl_executor *e);
+
+/*
+ * Closes `e` and lets go of it without waiting. What is queued still runs. `e` is freed when its last
+ * task has ended. The caller must not use it again; futures stay valid. A task of `e` may call it, and
+ * so may a callback of a task. Until they end, tasks of `e` may use fl_executor_current(), whose
+ * submits return -EPIPE. To cancel what is queued, call fl_executor_cancel() before. A group or an
+ * iteration of `e` must have ended before the call, or end within a task of `e`.
+ *
+ * A thread of the library, "executor-end", waits for the tasks and frees `e`. The end of the process
+ * waits neither for that thread nor for the tasks. The tasks of an executor on a loop of the caller's
+ * (fl_loop_executor_create_on()) end when that loop has run them or is freed. In a task of a process
+ * executor fl_executor_current() is the worker's own executor: a detach closes that until the task
+ * ends, and frees nothing.
+ *
+ * Never waits. Returns:
+ *
+ *   0
+ *   -EAGAIN, -ENOMEM   no thread can be started; nothing happened
+ *   -EOWNERDEAD        in a forked child, where fl_executor_free() does not wait; nothing happened
+ */
+FL_API FL_MUST_CHECK int fl_executor_detach(fl_executor *e);
 
 /* FL_CAP_... bits. Never waits. */
 FL_API uint32_t fl_executor_capabilities(const fl_executor *e);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The end of an executor: broken, closed, cancelled, joined, freed.
+ * The end of an executor: broken, closed, cancelled, joined, freed, detached.
  *
  * What is queued is taken out under the lock, and ended without it, for that runs callbacks and drop hooks.
  */
@@ -9,6 +9,7 @@
 #include "../base/sys.h"
 #include "executor.h"
 #include <errno.h>
+#include <fairlead/thread.h>
 #include <stdio.h>
 
 /* Ending what is queued. */
@@ -256,4 +257,35 @@ void fl_executor_free(fl_executor *e)
 		fl__cells_shut(e->cells);
 	}
 	e->ops->destroy(e);
+}
+
+/* Detaching. */
+
+static int free_when_over(void *e)
+{
+	fl_executor_free(e);
+	return 0;
+}
+
+/* Under the lock: the thread waits for it, so it frees `e` after the last use by the caller. */
+static int start_to_free(fl_executor *e)
+{
+	fl_thread thread = {NULL};
+	const fl_thread_config config = {.name = "executor-end", .block_signals = true};
+	int rc = fl_thread_start(&thread, free_when_over, e, &config);
+	if (rc != 0)
+		return rc == -ENOMEM ? rc : -EAGAIN;
+	return fl_thread_detach(&thread);
+}
+
+int fl_executor_detach(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_detach");
+	if (fl__executor_is_forked(e))
+		return -EOWNERDEAD;
+	FL_LOCKED(&e->lock);
+	const int rc = e->lasts ? 0 : start_to_free(e);
+	if (rc == 0)
+		close_locked(e);
+	return rc;
 }

@@ -140,6 +140,7 @@ struct fl_executor {
 	unsigned n_regions;
 	struct fl__places places;
 	uintptr_t stack_low; /* submits run on the submitter's stack, and are refused below that; 0: no limit */
+	bool lasts;          /* as long as the process: a detach closes it, no more */
 };
 
 /*

@@ -463,9 +463,11 @@ static int make_nested(struct worker *w, const char **problem)
 	*problem = "no memory for its executor";
 	const fl_executor_config config = {.regions = w->regions, .n_regions = w->n_regions};
 	rc = fl_sequential_executor_create(&w->nested, &config);
-	if (rc == 0)
-		w->nested->stack_low = low;
-	return rc;
+	if (rc != 0)
+		return rc;
+	w->nested->stack_low = low;
+	w->nested->lasts = true;
+	return 0;
 }
 
 static int start_listener(struct worker *w, const char **problem)

@@ -85,6 +85,26 @@ FL_STRESS(submit_vs_cancel, submitter, canceller)
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");
 }
 
+/* A detached executor without tasks is freed once, after the last use by the detach. */
+struct executor_detached {
+	fl_executor *e;
+};
+
+FL_STRESS_SETUP(executor_detached)
+{
+	s->e = sequential();
+}
+
+FL_STRESS_ACTOR(executor_detached, owner)
+{
+	OK(fl_executor_detach(s->e));
+}
+
+FL_STRESS(executor_detached, owner)
+{
+	FL_ACCEPTABLE(1, "freed");
+}
+
 /* A type is entered and taken out while another looks for it, and for conflicts: found whole, or not at all. */
 struct registry_find {
 	fl_task_type type;

@@ -348,3 +348,34 @@ FL_STRESS(pool_blocking_spare, opener, user)
 	FL_FORBIDDEN(LOOK(&s->over.at_once) > 0, "two ran at once");
 	FL_ACCEPTABLE(1, "one after the other");
 }
+
+/* A task of a detached executor uses the executor until it ends, and finds it closed. */
+struct pool_detached_in_use {
+	fl_event detached;
+	atomic_int ran;
+	int rc;
+};
+
+FL_TASK_STATIC(submit_to_detached, struct pool_detached_in_use *, void)
+{
+	struct pool_detached_in_use *s = *arg;
+	OK(fl_event_wait(&s->detached));
+	s->rc = crowd_count_submit(fl_executor_current(), &s->ran, NULL);
+	return 0;
+}
+
+FL_STRESS_ACTOR(pool_detached_in_use, owner)
+{
+	fl_executor *e = crowd(1, 0);
+	FL_SCOPED(fl_future) *f = NULL;
+	OK(submit_to_detached_submit(e, s, &f));
+	OK(fl_executor_detach(e));
+	fl_event_set(&s->detached);
+	OK(fl_future_wait(f));
+}
+
+FL_STRESS(pool_detached_in_use, owner)
+{
+	FL_ACCEPTABLE(s->rc == -EPIPE && LOOK(&s->ran) == 0, "refused");
+	FL_FORBIDDEN(1, "accepted");
+}

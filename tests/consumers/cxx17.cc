@@ -845,6 +845,8 @@ static void executors()
 		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);
 		CHECK(fl_executor_terminate(e) == 0);
 	}
+	fl_executor *detached = nullptr;
+	CHECK(fl_sequential_executor_create(&detached, nullptr) == 0 && fl_executor_detach(detached) == 0);
 	fl_executor_free(nullptr);
 	CHECK(fl_executor_current() == nullptr);
 	fl_task_unregister(&answer_entry);
