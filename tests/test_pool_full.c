@@ -34,7 +34,7 @@ FL_TEST(full_create_refuses_what_is_no_bound)
 {
 	fl_executor *e = NULL;
 	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX + 1}), -EINVAL);
-	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = UINT32_MAX}), -EINVAL);
+	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = UINT32_MAX - 1}), -EINVAL);
 	FL_RC(fl_thread_executor_create(&e, &(fl_executor_config){.when_full = (fl_when_full)3}), -EINVAL);
 	assert_null(e);
 	FL_OK(fl_thread_executor_create(&e, &(fl_executor_config){.backlog = FL_BACKLOG_MAX}));

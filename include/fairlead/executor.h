@@ -30,7 +30,10 @@ FL_BEGIN_DECLS
  */
 typedef struct fl_executor fl_executor;
 
-/* What a submit does when as many tasks wait as may: fl_executor_config.backlog. */
+/*
+ * What a submit does when as many tasks wait as may, or, with FL_BACKLOG_NONE, when no worker is free:
+ * fl_executor_config.backlog.
+ */
 typedef enum fl_when_full {
 	FL_FULL_WAIT =
 	    0, /* waits for room, up to fl_submit_config.room_deadline; in a task of the same executor as FL_FULL_RUN */
@@ -61,8 +64,16 @@ typedef struct fl_executor_config {
 	 * For threads alone; others ignore it: how many tasks may wait to be run; 0: any number. One that is cancelled waits no
 	 * more. What is submitted from a task that is itself run by a submit, 64 of them one in another, is let in all the same; so
 	 * are tasks of fl_future_then().
+	 *
+	 * FL_BACKLOG_NONE: no task waits. A submit is accepted when a worker is free to begin the task at
+	 * once, or may be started for it. A worker is free again when its task has run: a submit that
+	 * follows a wait for the task finds it free, though it first runs the task's drop hook and
+	 * callbacks. Not counted: tasks that block (fairlead/blocking.h), tasks that a submit or a waiting
+	 * worker runs itself, and what a worker does for fl_join() and for loops. The tasks that are let in
+	 * all the same are counted, and may wait. Where the system starts no more threads, a task waits for
+	 * one of the workers that there are.
 	 */
-	uint32_t backlog; /* up to FL_BACKLOG_MAX */
+	uint32_t backlog; /* up to FL_BACKLOG_MAX; or FL_BACKLOG_NONE */
 	fl_when_full when_full;
 	/* For threads and processes: a worker that had nothing to do for so many ns ends; 0: never. One thread stays. */
 	int64_t idle_timeout;
@@ -78,6 +89,7 @@ typedef struct fl_executor_config {
 } fl_executor_config;
 #define FL_REGIONS_MAX 32
 #define FL_BACKLOG_MAX 0x3fffffffu
+#define FL_BACKLOG_NONE UINT32_MAX
 
 /* What a kind of executor can do: fl_executor_capabilities(). */
 enum {
@@ -97,8 +109,9 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 /*
  * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission
  * (but while a task in its caller's memory, fairlead/embedded.h, is cancelled before it started, one may overtake others).
- * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a backlog above FL_BACKLOG_MAX, a
- * `when_full` that is none, an `idle_timeout` below 0, or as above).
+ * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a
+ * backlog above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, a `when_full` that is none, an `idle_timeout`
+ * below 0, or as above).
  */
 FL_API FL_MUST_CHECK int fl_thread_executor_create(fl_executor **e, const fl_executor_config *config);
 #define FL_WORKERS_MAX 4096u

@@ -56,12 +56,22 @@ struct fl__queue {
  * (cell->place); whoever claims the task gives it back: a worker, or with died() a context that helps or cancels. A task that is
  * dead in the backlog holds none. From the moment when the executor is closed, or broken, there is always one: so that who waits
  * goes on, and is refused.
+ *
+ * Without a backlog (FL_BACKLOG_NONE) a place stands for a worker: there are as many places as workers
+ * may be alive, those included that stand in for blocked ones. A task holds its place until it has run,
+ * or until a context other than a worker has claimed it. A task that goes in beyond the bound, a resize
+ * and the end of a blocking section may need a place when none is free: then the place is `owed`.
+ *
+ *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a place; and
+ *   `owed` is 0, or there are no permits
  */
 struct fl__places {
-	fl_sem free;
+	fl_sem free;    /* FL_BACKLOG_NONE: released under `owes` alone */
 	uint32_t bound; /* 0: no places, tasks hold none */
 	fl_when_full when_full;
 	bool given_up; /* under the lock: it is closed */
+	uint32_t owes; /* an fl__lock: guards the next */
+	uint32_t owed;
 };
 
 struct fl__run;
@@ -199,17 +209,24 @@ enum { FL__TAKEN = 1, FL__LEFT = 2, FL__DUG = 4 };
 
 enum fl__admission {
 	FL__NO_PLACE, /* needed */
-	FL__PLACE,    /* it holds one */
+	FL__PLACE,    /* it holds one until it begins */
+	FL__WORKER,   /* it holds one until it has run */
 	FL__HERE,     /* it is to be run by its submit */
 };
 
-/* Returns 0, -EINVAL. */
-int fl__places_init(struct fl__places *places, const fl_executor_config *config);
+/* `workers`: so many may be active. Returns 0, -EINVAL. */
+int fl__places_init(struct fl__places *places, const fl_executor_config *config, unsigned workers);
 
 /* For a submit to a bounded executor: 0, and what it has; -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
 int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place);
 
+/* For a task that goes in beyond the bound: what it has. */
+enum fl__admission fl__place_beyond(fl_executor *e);
+
 void fl__place_give(fl_executor *e, enum fl__admission place);
+
+/* Under the lock: `now` workers may be alive, in place of `before`. */
+void fl__places_resize(fl_executor *e, unsigned before, unsigned now);
 
 /* Under the lock: nobody waits for a place any more. */
 void fl__places_give_up(fl_executor *e);

@@ -415,6 +415,9 @@ INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 		FL_LOCKED(&p->base.lock); /* its memory will be no future's: who looks at it has the lock */
 		fl__store_relaxed(&w->running, NULL);
 	}
+	/* Before the end is public: a submit that follows a wait for this task finds this worker free. */
+	if (__builtin_expect(cell->place == FL__WORKER, 0))
+		fl__place_give(&p->base, FL__WORKER);
 	fl__future_end(&cell->future, error, message);
 }
 

@@ -90,7 +90,9 @@ static void agree(struct fl__pool *p)
 int fl__pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__pool *p = (struct fl__pool *)(void *)e;
+	const unsigned before = most(p);
 	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself */
+	fl__places_resize(e, before, most(p));
 	fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > most(p) ? p->alive - most(p) : 0;
 	fl__pool_wake_sleepers(p, p->surplus);
@@ -110,7 +112,9 @@ void fl__pool_block(struct fl__run *run, bool begins)
 	if (w->blocking != begins || fl__executor_is_forked(&p->base))
 		return;
 	FL_LOCKED(&p->base.lock);
+	const unsigned before = most(p);
 	p->blocked += begins ? 1 : UINT_MAX;
+	fl__places_resize(&p->base, before, most(p));
 	fl__pool_recount(p);
 	fl__pool_settle(p);
 }

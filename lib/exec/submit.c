@@ -91,8 +91,14 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config)
 {
-	const int rc = may_submit(e, type, count);
-	return rc != 0 ? rc : submit(e, type, arg, count, f, config, FL__NO_PLACE);
+	int rc = may_submit(e, type, count);
+	if (rc != 0)
+		return rc;
+	const enum fl__admission place = fl__place_beyond(e);
+	rc = submit(e, type, arg, count, f, config, place);
+	if (rc != 0)
+		fl__place_give(e, place);
+	return rc;
 }
 
 int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f,

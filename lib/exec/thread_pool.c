@@ -98,8 +98,7 @@ static void list_running(fl_executor *e, struct fl__queue *running)
 static void died(fl_executor *e, const struct fl__cell *cell)
 {
 	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: about */
-	if (cell->place == FL__PLACE)
-		fl__place_give(e, FL__PLACE);
+	fl__place_give(e, cell->place);
 }
 
 static bool dig(fl_executor *e, struct fl__cell *cell)
@@ -213,7 +212,7 @@ static int init(struct fl__pool *p, unsigned workers, const fl_executor_config *
 		return rc;
 	fl__forks_init(&p->forks, workers, fl__pool_wake_for_forks, p);
 	p->forks.has_task = fl__pool_has_task;
-	rc = fl__places_init(&p->base.places, config);
+	rc = fl__places_init(&p->base.places, config, workers);
 	if (rc == 0)
 		rc = fl__executor_init(&p->base, &ops, workers, config, false);
 	if (rc != 0)
