@@ -393,3 +393,27 @@ FL_TEST(crew_hostile_closes_its_channel)
 	fl_executor_free(e);
 	crew_same(&before);
 }
+
+FL_TASK_STATIC(keeps_without_a_channel, void, struct apart)
+{
+	(void)close(find_channel());
+	fl_task_keep_result(ctx);
+	return fl_task_fail(ctx, -EDOM, "kept");
+}
+
+/* A kept result that the worker cannot send is lost; the failure is not. */
+FL_TEST(crew_hostile_loses_what_it_keeps)
+{
+	const struct crew_census before = crew_begin();
+	fl_executor *e = crew_made(&(fl_executor_config){.workers = 1, .max_tasks = 1});
+	fl_future *f = NULL;
+	FL_OK(keeps_without_a_channel_submit(e, &f));
+	FL_OK(fl_future_wait(f));
+	FL_RC(fl_future_error(f), -EDOM);
+	assert_string_equal(fl_future_message(f), "kept");
+	assert_null(fl_future_result(f));
+	fl_future_free(f);
+	crew_works(e);
+	fl_executor_free(e);
+	crew_same(&before);
+}

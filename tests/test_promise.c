@@ -181,6 +181,54 @@ FL_TEST(promise_result_is_dropped_once)
 	assert_int_equal(LOOK(&drops), 2);
 }
 
+FL_TEST(promise_fails_with_a_value)
+{
+	for (int round = 0; round < 2; round++) {
+		fl_promise *p = NULL;
+		fl_future *f = NULL;
+		unsigned drops = 0, others = 0, *got = NULL;
+		FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
+		if (round > 0)
+			FL_OK(fl_promise_start(p));
+		FL_OK(fl_promise_fail_with(p, &(unsigned *){&drops}, round > 0 ? -EIO : 0, "line %d", 7));
+		FL_RC(fl_promise_fail_with(p, &(unsigned *){&others}, -EIO, "again"), -EALREADY);
+		fl_promise_free(p);
+		FL_RC(fl_future_get(f, &got, sizeof got), FL_ETASK);
+		assert_ptr_equal(got, &drops);
+		assert_ptr_equal(*(unsigned *const *)fl_future_result(f), &drops);
+		assert_int_equal(fl_future_get_state(f), FL_DONE);
+		assert_int_equal(fl_future_error(f), round > 0 ? -EIO : -EINVAL);
+		assert_string_equal(fl_future_message(f), "line 7");
+		assert_int_equal(LOOK(&drops), 0);
+		fl_future_free(f);
+		assert_int_equal(LOOK(&drops), 1);
+		assert_int_equal(LOOK(&others), 0); /* still the caller's */
+	}
+}
+
+FL_TEST(promise_cancelled_takes_no_value_of_a_failure)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	fl_future *f = NULL;
+	unsigned drops = 0;
+	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
+	FL_OK(fl_future_cancel(f));
+	FL_RC(fl_promise_fail_with(p, &(unsigned *){&drops}, -EIO, "no"), -ECANCELED);
+	assert_null(fl_future_result(f));
+	fl_future_free(f);
+	assert_int_equal(LOOK(&drops), 0);
+}
+
+FL_TEST(promise_of_nothing_fails_with_nothing)
+{
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL;
+	FL_OK(fl_promise_create(&p, 0, NULL, &f));
+	FL_OK(fl_promise_fail_with(p, NULL, -EIO, "no"));
+	FL_RC(fl_future_get(f, NULL, 0), FL_ETASK);
+	assert_null(fl_future_result(f));
+}
+
 FL_TEST(promise_of_nothing)
 {
 	FL_SCOPED(fl_promise) *p = NULL;

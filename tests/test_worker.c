@@ -341,6 +341,41 @@ FL_TEST(worker_runs_chunks)
 	assert_int_equal(results[51], 0);
 }
 
+FL_TASK_STATIC(worker_keeps, int, int)
+{
+	*result = -*arg;
+	fl_task_keep_result(ctx);
+	return *arg < 0 ? -ERANGE : 0;
+}
+
+FL_TASK_STATIC(worker_keeps_large, int, struct large)
+{
+	memset(result, *arg, sizeof *result);
+	fl_task_keep_result(ctx);
+	return -ERANGE;
+}
+
+FL_TEST(worker_says_that_a_result_is_kept)
+{
+	PARENT(p);
+	const int args[3] = {1, 2, -3}, fill = 7;
+	uint32_t seq = order(&p, &worker_keeps, args, 3);
+	struct fl__reply reply = await(&p);
+	assert_int_equal(reply.error, -ERANGE);
+	assert_int_equal(reply.count, 2);
+	assert_int_equal(reply.flags, FL__REPLY_KEPT);
+	assert_int_equal(((const int *)small_result(&p, seq))[2], 3);
+	(void)order(&p, &worker_keeps, args, 2);
+	assert_succeeds(&p, 2); /* a success keeps nothing */
+	seq = order(&p, &worker_keeps_large, &fill, 1);
+	reply = await(&p);
+	assert_int_equal(reply.error, -ERANGE);
+	assert_int_equal(reply.flags, FL__REPLY_KEPT | FL__REPLY_APART);
+	struct large *large = receive_result(&p, seq, sizeof *large);
+	assert_int_equal(large->bytes[sizeof large->bytes - 1], 7);
+	FL_CHECK(munmap(large, sizeof *large) == 0);
+}
+
 FL_TEST(worker_chunk_apart_that_fails)
 {
 	PARENT(p);

@@ -47,8 +47,14 @@ FL_API void fl_future_free(fl_future *f);
 /*
  * Waits for the end of the task and copies its result. `size` is the size of the result type; `result` may be NULL when it
  * is 0. Blocks the calling context. Observes its cancel scope.
- * Returns 0; FL_ETASK when the task failed or was cancelled (see fl_future_error); -ECANCELED: this wait was cancelled;
- * -EINVAL: another size; -EOWNERDEAD: in a forked child, see above.
+ * Returns:
+ *
+ *   0
+ *   FL_ETASK     the task failed or was cancelled (see fl_future_error()). `*result` is untouched, unless
+ *                the task has kept its result (fl_task_keep_result()): then that is copied.
+ *   -ECANCELED   this wait was cancelled
+ *   -EINVAL      another size
+ *   -EOWNERDEAD  in a forked child, see above
  */
 FL_API FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
@@ -74,7 +80,10 @@ FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl
 /* The state now. Never waits. Acquires when it is FL_DONE or FL_CANCELLED. */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
 
-/* The result in place, valid until `f` is freed; NULL until the task has succeeded, and for results of no size. */
+/*
+ * The result in place, valid until `f` is freed. NULL until the task has succeeded, or has failed and
+ * kept its result (fl_task_keep_result()); and for results of no size.
+ */
 FL_API const void *fl_future_result(const fl_future *f);
 
 /* What the task returned, or what became of it: 0 when it succeeded or has not ended; -ECANCELED when it was cancelled before it started. */

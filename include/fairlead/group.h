@@ -71,9 +71,10 @@ typedef struct fl_group {
 /* clang-format on */
 
 /*
- * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When it has succeeded its result is at `*result`, of the
- * type's size, before a join returns; it is the caller's then, and no drop hook runs for it. Otherwise `*result` is
- * untouched. NULL: the result is dropped, or has no size. Never waits, but as fl_submit().
+ * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When the task has succeeded,
+ * or has failed and kept its result (fl_task_keep_result()), the result is at `*result`, of the type's
+ * size, before a join returns; it is the caller's then, and no drop hook runs for it. Otherwise
+ * `*result` is untouched. NULL: the result is dropped, or has no size. Never waits, but as fl_submit().
  * Returns 0; -ECANCELED: the group was cancelled, a task has failed, or the deadline has passed; -ENOMEM; or as fl_submit(). On an
  * error nothing was queued and the argument is still the caller's.
  */

@@ -77,10 +77,18 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * Gives out the next result: copies it to `*result` (NULL when it has no size) and stores which argument's it is in
  * `*index` (may be NULL). Submits what the window has room for. Blocks the calling context, and helps like
  * fl_future_wait(). Observes its cancel scope.
- * Returns 0; FL_ETASK: the task of argument `*index` failed or was cancelled (see fl_imap_error), `*result` is
- * untouched; -ENODATA: all was given out; -ECANCELED: this wait was cancelled, and may be called again; or, with
- * nothing under way, why it ended early: -ETIMEDOUT, -ECANCELED, what `next` of the config returned, again at each
- * call; or what fl_submit returned for the next chunk, which the next call tries again.
+ * Returns:
+ *
+ *   0
+ *   FL_ETASK     the task of argument `*index` failed or was cancelled (see fl_imap_error()). `*result` is
+ *                untouched, unless the task has kept its result (fl_task_keep_result()): then that is
+ *                copied.
+ *   -ENODATA     all was given out
+ *   -ECANCELED   this wait was cancelled, and may be called again
+ *
+ * or, with nothing under way, why the iteration ended early: -ETIMEDOUT, -ECANCELED, what `next` of the
+ * config returned, again at each call; or what fl_submit() returned for the next chunk, which the next
+ * call tries again.
  * Memory order: what the task wrote is seen.
  */
 FL_API FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);

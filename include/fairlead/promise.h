@@ -32,8 +32,9 @@ FL_BEGIN_DECLS
 typedef struct fl_promise fl_promise;
 
 /*
- * Makes a promise of a result of `size` bytes, aligned as memory of malloc() is, and its future. `drop` is called with a result
- * that was set, when the future is freed; NULL: nothing is. Never waits. Returns 0, -ENOMEM, -E2BIG (above FL_TASK_SIZE_MAX).
+ * Makes a promise of a result of `size` bytes, aligned as memory of malloc() is, and its future. `drop`
+ * is called when the future is freed, with a result that was set, or that came with a failure; NULL:
+ * nothing is. Never waits. Returns 0, -ENOMEM, -E2BIG (above FL_TASK_SIZE_MAX).
  */
 FL_API FL_MUST_CHECK int fl_promise_create(fl_promise **p, size_t size, void (*drop)(void *result), fl_future **f);
 
@@ -55,6 +56,14 @@ FL_API FL_MUST_CHECK int fl_promise_set(fl_promise *p, const void *value);
  * bytes. Otherwise as fl_promise_set().
  */
 FL_API FL_MUST_CHECK int fl_promise_fail(fl_promise *p, int error, const char *format, ...) FL_PRINTF(3, 4);
+
+/*
+ * As fl_promise_fail(); the failure carries a copy of `*value`, of the promise's size (NULL when that is
+ * 0), as that of a task that has kept its result (fl_task_keep_result()). fl_future_get() copies the
+ * value and returns FL_ETASK; `drop` is called with it. On an error the value is still the caller's.
+ */
+FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
+    FL_PRINTF(4, 5);
 
 /*
  * A token that is requested when the future is cancelled, or asked to stop once it has started: for waits and callbacks of

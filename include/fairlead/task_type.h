@@ -29,8 +29,8 @@ typedef struct fl_task_type {
 	size_t arg_size, arg_align;                                  /* 0, 0 for void */
 	size_t result_size, result_align;                            /* 0, 0 for void */
 	void (*drop_arg)(void *arg); /* once for each accepted task when it has ended; may be NULL */
-	void (*drop_result)(
-	    void *result); /* for the result of a task that succeeded, when its future is freed; may be NULL */
+	/* Called with the result of a task that succeeded, or kept it, when its future is freed; may be NULL. */
+	void (*drop_result)(void *result);
 	/*
 	 * How often it may be started, when the process that runs it dies: more than 1 declares that the task may be run
 	 * again after it was run in part. 0 is 1: at most once. A task that was killed at its
@@ -60,6 +60,23 @@ FL_API fl_shm *fl_task_region(const fl_task_ctx *ctx, unsigned i);
  * `return fl_task_fail(ctx, -EIO, "cannot read %s", path);` ends the task. The last message counts. `code` 0 becomes -EINVAL.
  */
 FL_API int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...) FL_PRINTF(3, 4);
+
+/*
+ * Says that the result counts although the task fails, like the object that an exception carries. It
+ * has no effect when the task returns 0, or has no result.
+ *
+ *     result->line = line;
+ *     fl_task_keep_result(ctx);
+ *     return fl_task_fail(ctx, -EBADMSG, "line %d cannot be read", line);
+ *
+ * The result is handled as that of a task that succeeds: fl_future_get() and fl_imap_next() copy it,
+ * and still return that the task failed; fl_future_result() returns it; a group stores it where the
+ * submit said; the hook `drop_result` runs for it. fl_map() stores what a failed element left in any
+ * case. A task that is chained to this one (fl_future_then()) fails with its error and message, and
+ * has no result. A process executor loses a kept result above 64 KiB when its worker has no memory or
+ * descriptor to send it: then the task has failed without a result. Never waits.
+ */
+FL_API void fl_task_keep_result(fl_task_ctx *ctx);
 
 /* A type's place in the registry; FL_TASK makes it, static. */
 typedef struct fl_task_entry {

@@ -35,7 +35,7 @@ static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, 
 {
 	int error = fl__task_run(type, arg, result, ctx);
 	if (error == 0)
-		fl__message_free(fl__task_take_message(ctx)); /* the next one's failure is another */
+		fl__task_forget_failure(ctx); /* of this element: the next has its own */
 	return error;
 }
 
@@ -91,6 +91,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	    .done = lost ? 0 : cell->done,
 	    .stopped = late || fl_future_get_state(f) == FL_CANCELLED || (error == -ECANCELED && cell->asked),
 	    .late = late,
+	    .kept = !lost && fl__future_keeps_result(f),
 	    .untouched = !lost,
 	};
 }

@@ -336,6 +336,7 @@ struct fl_task_ctx {
 	fl_shm *const *regions;
 	unsigned n_regions;
 	char *message; /* as in fl_future: the one that it has set */
+	bool keeps_result;
 };
 
 /*
@@ -349,5 +350,8 @@ int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_tas
 
 /* For map.c: gives up the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);
+
+/* For chunk.c: forgets what a task that succeeded has said of a failure. */
+void fl__task_forget_failure(fl_task_ctx *ctx);
 
 #endif

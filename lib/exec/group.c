@@ -282,9 +282,8 @@ static void on_end(fl_future *f, void *arg)
 	struct fl__group_child *child = arg;
 	fl_group *g = child->group;
 	const int error = fl_future_error(f);
-	if (error == 0)
-		hand_over(child, f);
-	else
+	hand_over(child, f);
+	if (error != 0)
 		note(g, child, f, error);
 	meet(g, child, NULL);
 }

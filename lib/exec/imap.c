@@ -103,7 +103,7 @@ static int give(fl_imap *it, size_t *index, void *result)
 		*index = at;
 	if (!good)
 		note_failure(it, b);
-	else if (size > 0)
+	if (i < b->kept && size > 0)
 		fl__copy(result, fl__element(b->f->result, i, size), size);
 	if (b->given == b->count)
 		fl__batch_retire(it);

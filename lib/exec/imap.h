@@ -41,8 +41,9 @@ struct fl__batch {
 	size_t index;  /* of its first argument */
 	size_t count;  /* arguments */
 	size_t given;  /* results, or failures, that were given out */
-	size_t good;   /* of a current one: so many have succeeded, from the first, */
-	int error;     /* and this is what became of the others */
+	size_t good;   /* of a current one: so many have succeeded, from the first */
+	size_t kept;   /* of a current one: so many have a result that counts, from the first */
+	int error;     /* of a current one: what became of those that have not succeeded */
 	bool returned; /* its callback was there */
 };
 

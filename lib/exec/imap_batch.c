@@ -62,7 +62,7 @@ static void on_end(fl_future *f, void *arg)
 	do {
 		if (seen == &closed) {
 			fl__imap_drop_args(it, f->arg, 0, f->count);
-			drop_results(it, f->result, 0, fl__chunk_end(f, it->type).done);
+			drop_results(it, f->result, 0, fl__chunk_kept(fl__chunk_end(f, it->type)));
 			fl__imap_release(it);
 			return;
 		}
@@ -222,6 +222,7 @@ void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 	if (b->f) {
 		const struct fl__chunk_end end = fl__chunk_end(b->f, it->type);
 		b->good = end.done;
+		b->kept = fl__chunk_kept(end);
 		b->error = end.error;
 		late = end.late;
 		if (end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
@@ -237,7 +238,7 @@ void fl__batch_retire(fl_imap *it)
 	it->current = NULL;
 	if (b->f) {
 		fl__imap_drop_args(it, b->f->arg, 0, b->count);
-		drop_results(it, b->f->result, b->given, b->good);
+		drop_results(it, b->f->result, b->given, b->kept);
 	}
 	fl_future_free(b->f);
 	free_batch(it, b);
@@ -246,7 +247,7 @@ void fl__batch_retire(fl_imap *it)
 void fl__batch_forget(fl_imap *it, struct fl__batch *b)
 {
 	if (b->returned) {
-		b->good = fl__chunk_end(b->f, it->type).done;
+		b->kept = fl__chunk_kept(fl__chunk_end(b->f, it->type));
 		it->current = b;
 		fl__batch_retire(it);
 	} else if (b->f) {

@@ -50,11 +50,18 @@ struct fl__chunk_end {
 	uint32_t done;  /* so many have, from the first, and have left their results */
 	bool stopped;   /* it was cancelled, or asked to stop and did; else the element after those has failed */
 	bool late;      /* it was stopped by a kill at its deadline */
+	bool kept;      /* the element after those has failed, and has kept its result */
 	bool untouched; /* what comes after that element was not begun, for sure */
 };
 
 /* What became of a chunk of `type`, the caller's, that has ended. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
+
+/* How many elements of the chunk, from the first, have a result that counts. */
+static inline size_t fl__chunk_kept(struct fl__chunk_end end)
+{
+	return (size_t)end.done + end.kept;
+}
 
 /* The earlier of a deadline and that of the token, which may be NULL. */
 static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel *cancel)

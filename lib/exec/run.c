@@ -42,11 +42,22 @@ int fl_task_fail(fl_task_ctx *ctx, int code, const char *format, ...)
 	return code ? code : -EINVAL;
 }
 
+void fl_task_keep_result(fl_task_ctx *ctx)
+{
+	ctx->keeps_result = true;
+}
+
 char *fl__task_take_message(fl_task_ctx *ctx)
 {
 	char *message = ctx->message;
 	ctx->message = NULL;
 	return message;
+}
+
+void fl__task_forget_failure(fl_task_ctx *ctx)
+{
+	fl__message_free(fl__task_take_message(ctx));
+	ctx->keeps_result = false;
 }
 
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
@@ -136,6 +147,8 @@ int fl__run_function(struct fl__run *run, char **message)
 		error = fl__task_call(f->type, f->arg, f->result, &ctx);
 		run->active = false;
 	}
+	if (__builtin_expect(ctx.keeps_result, 0) && error != 0)
+		fl__future_keep_result(f);
 	*message = ctx.message;
 	return error;
 }

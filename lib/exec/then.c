@@ -127,6 +127,8 @@ static void end_like(struct chain *c, fl_future *f)
 static void end_like_second(struct chain *c, fl_future *second)
 {
 	c->next.result = second->result;
+	if (fl__future_keeps_result(second))
+		fl__future_keep_result(&c->next);
 	end_like(c, second);
 }
 

@@ -10,6 +10,8 @@
  *   WAITERS     somebody may stand in line          fl__word_arm(), under the lot                   the step to ENDED
  *   GUARDED     the step to ENDED is taken under    who adds a callback or asks: guard(), CAS,      nobody
  *               `lock`                              before it ended
+ *   KEPT        it has failed, and its result       fl__future_keep_result(): or, before the end    nobody
+ *               counts (fl_task_keep_result())
  *   the rest    references, in units of REF         fl_future_ref(), fl__future_ref_running()       fl_future_free(),
  *                                                                                                   fl__future_free_shared(), end
  *
@@ -43,7 +45,7 @@
 #include <errno.h>
 #include <string.h>
 
-enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8, GUARDED = 16, REF = 256 };
+enum { CLAIMED = 1, CANCELLED = 2, ENDED = 4, WAITERS = 8, GUARDED = 16, KEPT = 32, REF = 256 };
 
 static const struct fl__word ended = {ENDED, ENDED, WAITERS, .of_future = true};
 _Static_assert(offsetof(fl_future, state) == 0, "as of_future has it");
@@ -134,15 +136,16 @@ bool fl__future_has_ended(const fl_future *f)
 	return is_ended(f);
 }
 
-static bool has_succeeded(const fl_future *f)
+static bool has_result(const fl_future *f)
 {
 	/* acquire: pairs with the release in try_step(); for release(), with that of all who have let go */
-	return (fl__load_acquire(&f->state) & (ENDED | CANCELLED)) == ENDED && f->error == 0;
+	const uint32_t seen = fl__load_acquire(&f->state);
+	return (seen & (ENDED | CANCELLED)) == ENDED && (f->error == 0 || (seen & KEPT));
 }
 
 static void clean(fl_future *f)
 {
-	if (has_succeeded(f) && f->type->drop_result) /* in this order: the type of what was cancelled may be gone */
+	if (has_result(f) && f->type->drop_result) /* in this order: the type of what was cancelled may be gone */
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
 }
@@ -158,7 +161,7 @@ bool fl__future_drop(fl_future *f)
 	/* relaxed: release() acquires. The last reference, when it has ended, is the caller's, and nobody can make another. */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & ENDED) && seen / REF == 1)) {
-		/* release: the last one sees what all others did with it; pairs with has_succeeded() */
+		/* release: the last one sees what all others did with it; pairs with has_result() */
 		if (fl__sub_release(&f->state, REF) / REF > 1)
 			return false;
 	}
@@ -217,7 +220,7 @@ static uint32_t try_step(fl_future *f, uint32_t drop)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & (WAITERS | GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with is_ended(), has_succeeded(), fl_future_get_state() and
+		 * release: error, message and result; pairs with is_ended(), has_result(), fl_future_get_state() and
 		 * fl__word_wait(). Who drops the last reference by it acquires in release().
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | ENDED) - drop))
@@ -342,6 +345,16 @@ static void set_end(fl_future *f, int error, char *message)
 	fl_cancel *scope = fl_cancel_scope_set(NULL); /* as in call() */
 	f->type->drop_arg(f->arg);
 	(void)fl_cancel_scope_set(scope);
+}
+
+void fl__future_keep_result(fl_future *f)
+{
+	(void)fl__or_relaxed(&f->state, KEPT); /* relaxed: the step to ENDED publishes it */
+}
+
+bool fl__future_keeps_result(const fl_future *f)
+{
+	return fl__load_relaxed(&f->state) & KEPT; /* relaxed: the caller has seen the end */
 }
 
 void fl__future_finish(fl_future *f, int error, char *message)
@@ -545,11 +558,9 @@ int fl_future_try_wait(fl_future *f)
 /* Of a future that has ended. */
 static int copy_result(const fl_future *f, void *result)
 {
-	if (f->error != 0)
-		return fl__failure(f->error, fl_future_message(f));
-	if (f->type->result_size > 0)
+	if (f->type->result_size > 0 && has_result(f))
 		fl__copy(result, f->result, f->type->result_size);
-	return 0;
+	return f->error == 0 ? 0 : fl__failure(f->error, fl_future_message(f));
 }
 
 int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel *cancel)
@@ -591,7 +602,7 @@ fl_future_state fl_future_get_state(const fl_future *f)
 
 const void *fl_future_result(const fl_future *f)
 {
-	return has_succeeded(f) ? f->result : NULL;
+	return has_result(f) ? f->result : NULL;
 }
 
 int fl_future_error(const fl_future *f)

@@ -100,7 +100,16 @@ bool fl__future_claim_ended(fl_future *f);
  */
 void fl__future_finish(fl_future *f, int error, char *message);
 
-/* The same, and frees the producer's reference. */
+/*
+ * Called by the context that is to end `f` with an error, before that: the result counts. It has no
+ * effect when `f` ends as cancelled, or without an error.
+ */
+void fl__future_keep_result(fl_future *f);
+
+/* Of a future that has ended with an error: whether its result counts. */
+bool fl__future_keeps_result(const fl_future *f);
+
+/* fl__future_finish(), and frees the producer's reference. */
 void fl__future_end(fl_future *f, int error, char *message);
 
 /*

@@ -127,6 +127,12 @@ static int take(fl_promise *p)
 	return before == TAKEN ? -EALREADY : 0;
 }
 
+static void store(fl_promise *p, const void *value)
+{
+	if (p->type.result_size > 0)
+		memcpy(p->result, value, p->type.result_size);
+}
+
 static void finish(fl_promise *p, int error, char *message)
 {
 	fl__future_finish(&p->future, error, message);
@@ -138,8 +144,7 @@ int fl_promise_set(fl_promise *p, const void *value)
 	int rc = take(p);
 	if (rc != 0)
 		return rc;
-	if (p->type.result_size > 0)
-		memcpy(p->result, value, p->type.result_size);
+	store(p, value);
 	finish(p, 0, NULL);
 	return 0;
 }
@@ -149,6 +154,23 @@ int fl_promise_fail(fl_promise *p, int error, const char *format, ...)
 	int rc = take(p);
 	if (rc != 0)
 		return rc;
+	char *message = fl__message_new();
+	va_list args;
+	va_start(args, format);
+	if (!fl__message_lost(message))
+		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	va_end(args);
+	finish(p, error ? error : -EINVAL, message);
+	return 0;
+}
+
+int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char *format, ...)
+{
+	int rc = take(p);
+	if (rc != 0)
+		return rc;
+	store(p, value);
+	fl__future_keep_result(&p->future);
 	char *message = fl__message_new();
 	va_list args;
 	va_start(args, format);

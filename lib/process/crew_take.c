@@ -136,7 +136,8 @@ static int take_result(struct fl__member *m, struct fl__cell *cell, const struct
 		return 0;
 	if (reply->flags & FL__REPLY_APART)
 		return take_apart(m, cell, size);
-	return reply->error != 0 && reply->count == 0 ? 0 : -EBADMSG; /* of an order that failed there may be none */
+	/* An order that failed may have none, unless it was kept. */
+	return reply->error != 0 && reply->count == 0 && !(reply->flags & FL__REPLY_KEPT) ? 0 : -EBADMSG;
 }
 
 void fl__crew_take_ended(struct fl__member *m, struct fl__cell *cell)
@@ -183,10 +184,13 @@ static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__r
 	}
 	cell->done = reply->count;
 	int rc = take_result(m, cell, reply);
-	if (rc != 0)
+	if (rc != 0) {
 		fl__crew_fail(c, cell, rc, "the result does not arrive: %s", fl_error_text(rc));
-	else
-		claimed_ended(c, cell, reply->error, failed ? take_message(m, slot, reply->flags) : NULL);
+		return true;
+	}
+	if (failed && (reply->flags & FL__REPLY_KEPT))
+		fl__future_keep_result(&cell->future);
+	claimed_ended(c, cell, reply->error, failed ? take_message(m, slot, reply->flags) : NULL);
 	return true;
 }
 

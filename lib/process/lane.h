@@ -44,6 +44,7 @@ enum {
 	FL__REPLY_SKIPPED = 1, /* not run: revoked, or asked to stop, or its deadline had passed */
 	FL__REPLY_MESSAGE = 2, /* message[] has one */
 	FL__REPLY_APART = 4,   /* the result is a descriptor, on the socket */
+	FL__REPLY_KEPT = 8,    /* the order has failed; the element that failed has kept its result */
 };
 
 struct fl__order {

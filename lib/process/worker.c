@@ -270,12 +270,14 @@ static int give_back(struct worker *w, struct job *job, int error)
 	if (!job->result_memory)
 		return error;
 	fl__shm_os.unmap(job->result_memory, job->result_size); /* a seal wants nobody to write */
-	if (error == 0 || job->order->count > 1) {
+	if (error == 0 || job->order->count > 1 || (job->flags & FL__REPLY_KEPT)) {
 		int rc = send_result(w, job);
-		if (rc == 0)
+		if (rc == 0) {
 			job->flags |= FL__REPLY_APART;
-		else
+		} else {
+			job->flags &= ~(uint32_t)FL__REPLY_KEPT;
 			job->done = 0; /* where nothing arrives nothing has been done */
+		}
 		if (rc != 0 && error == 0)
 			error = say_what_failed(w, job, rc, "the result cannot be sent");
 	}
@@ -294,6 +296,8 @@ static int run_one(struct worker *w, struct job *job)
 	int error = fl__task_call(type, arg, result, &ctx);
 	if (ctx.message && error != 0)
 		(void)say(w, job, error, "%s", ctx.message);
+	if (ctx.keeps_result && error != 0)
+		job->flags |= FL__REPLY_KEPT;
 	fl__message_free(ctx.message);
 	if (w->token.child_)
 		fl_cancel_destroy(&w->token); /* panics, as it does at the end of any task that leaves a child */

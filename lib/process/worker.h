@@ -44,6 +44,7 @@ static inline enum fl__place fl__place_of(size_t bytes, size_t align)
  * argument is sent before its order is posted, the result before its order has ended: who looks for one finds it, and waits
  * for none. The worker passes over arguments of other orders: these were revoked, or skipped. A result comes along when the
  * flags of the reply have FL__REPLY_APART; of an order that ended with an error it may be missing, and then its `count` is 0.
+ * A reply with FL__REPLY_KEPT has its result.
  */
 struct fl__apart {
 	uint32_t magic;

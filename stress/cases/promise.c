@@ -198,3 +198,42 @@ FL_STRESS(promise_freed_vs_cancel, owner, canceller)
 	FL_ACCEPTABLE(s->cancel == -EALREADY, "broken before");
 	FL_FORBIDDEN(1, "wrong result");
 }
+
+/* promise_fails_with_value: the value of a failure is seen with it, and dropped once. */
+struct promise_fails_with_value {
+	fl_promise *p;
+	fl_future *f;
+	int *value, *seen;
+	int drops, got; /* plain: the drop comes after every look */
+};
+
+static void count_drop(void *result)
+{
+	++**(int **)result;
+}
+
+FL_STRESS_SETUP(promise_fails_with_value)
+{
+	OK(fl_promise_create(&s->p, sizeof(int *), count_drop, &s->f));
+}
+
+FL_STRESS_ACTOR(promise_fails_with_value, owner)
+{
+	s->value = &s->drops;
+	OK(fl_promise_fail_with(s->p, &s->value, -EIO, "lost"));
+	s->value = NULL;
+	fl_promise_free(s->p);
+}
+
+FL_STRESS_ACTOR(promise_fails_with_value, consumer)
+{
+	s->got = fl_future_get(s->f, &s->seen, sizeof s->seen);
+	FL_STRESS_CHECK(fl_future_error(s->f) == -EIO && *(int *const *)fl_future_result(s->f) == s->seen);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(promise_fails_with_value, owner, consumer)
+{
+	FL_ACCEPTABLE(s->got == FL_ETASK && s->seen == &s->drops && s->drops == 1, "seen, and dropped once");
+	FL_FORBIDDEN(1, "lost, or not dropped once");
+}

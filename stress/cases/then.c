@@ -77,6 +77,57 @@ FL_STRESS(then_end, producer, consumer)
 	FL_FORBIDDEN(1, "not run, or with another argument");
 }
 
+/*
+ * then_keeps_result: the chained task fails and keeps its result: the next future has that, and drops
+ * it once.
+ */
+struct then_keeps_result {
+	fl_executor *e;
+	fl_promise *p;
+	fl_future *f;
+	int drops, *seen, got;
+};
+
+static void count_drop(void *result)
+{
+	++**(int **)result; /* plain: after every look at it */
+}
+
+FL_TASK_STATIC(fail_and_keep, int *, int *, .drop_result = count_drop)
+{
+	*result = *arg;
+	fl_task_keep_result(ctx);
+	return -EIO;
+}
+
+FL_STRESS_SETUP(then_keeps_result)
+{
+	OK(fl_sequential_executor_create(&s->e, NULL));
+	OK(fl_promise_create(&s->p, sizeof(int *), NULL, &s->f));
+}
+
+FL_STRESS_ACTOR(then_keeps_result, producer)
+{
+	OK(fl_promise_set(s->p, &(int *){&s->drops}));
+	fl_promise_free(s->p);
+}
+
+FL_STRESS_ACTOR(then_keeps_result, consumer)
+{
+	fl_future *next = NULL;
+	OK(fl_future_then(s->f, s->e, &fail_and_keep, &next));
+	fl_future_free(s->f);
+	s->got = fail_and_keep_get(next, &s->seen);
+	fl_future_free(next);
+}
+
+FL_STRESS(then_keeps_result, producer, consumer)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->got == FL_ETASK && s->seen == &s->drops && s->drops == 1, "seen, and dropped once");
+	FL_FORBIDDEN(1, "lost, or not dropped once");
+}
+
 /* then_cancel: the next is cancelled, or its task has run; the first is as it was. */
 struct then_cancel {
 	struct link link;

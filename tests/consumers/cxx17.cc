@@ -682,6 +682,7 @@ static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 	FL_BLOCKING();
 	fl_blocking_begin();
 	fl_blocking_end();
+	fl_task_keep_result(ctx);
 	return *static_cast<const int *>(arg) == 0 ? fl_task_fail(ctx, -EDOM, "no %s", "zero") : 0;
 }
 
@@ -722,7 +723,8 @@ static void futures(fl_executor *e, const fl_task_type *type)
 	fl_submit_config config = {};
 	CHECK(fl_submit_with(e, type, &zero, &failed, &config) == 0);
 	CHECK(fl_future_get(failed, &out, sizeof out) == FL_ETASK && fl_future_error(failed) == -EDOM);
-	CHECK(std::strcmp(fl_future_message(failed), "no zero") == 0);
+	CHECK(std::strcmp(fl_future_message(failed), "no zero") == 0 && out == 0 &&
+	      fl_future_result(failed) != nullptr);
 	FL_SCOPED(fl_future) *next = nullptr;
 	CHECK(fl_future_then(f, e, type, &next) == 0 && fl_future_get(next, &out, sizeof out) == 0 && out == 42);
 }
@@ -743,6 +745,12 @@ static void promises()
 	CHECK(fl_promise_create(&other, 0, nullptr, &failed) == 0 &&
 	      fl_promise_fail(other, -EIO, "no %s", "reply") == 0);
 	CHECK(std::strcmp(fl_future_message(failed), "no reply") == 0);
+	FL_SCOPED(fl_promise) *with = nullptr;
+	FL_SCOPED(fl_future) *carries = nullptr;
+	int carried = 7;
+	CHECK(int_promise_create(&with, nullptr, &carries) == 0 &&
+	      fl_promise_fail_with(with, &carried, -EIO, "no %s", "reply") == 0);
+	CHECK(int_promise_get(carries, &out) == FL_ETASK && out == 7);
 	fl_future *both[] = {f, failed};
 	CHECK(fl_futures_wait(both, 2, FL_FIRST_ERROR) == 2 && fl_futures_ended(both, 2) == 2);
 	CHECK(fl_futures_wait_until(both, 2, FL_ALL_ENDED, 0, nullptr) == 2);
