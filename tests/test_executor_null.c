@@ -51,6 +51,7 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_executor_capabilities, fl_executor_capabilities(NULL));
 	MISSING(fl_executor_kind, fl_executor_kind(NULL));
 	MISSING(fl_executor_workers, fl_executor_workers(NULL));
+	MISSING(fl_executor_is_broken, fl_executor_is_broken(NULL));
 	MISSING(fl_executor_get_stats, FL_IGNORE(fl_executor_get_stats(NULL, &stats)));
 	MISSING(fl_process_executor_pids, fl_process_executor_pids(NULL, pids, 1));
 	fl_executor_free(NULL);

@@ -156,6 +156,7 @@ CONFORMANCE(failing_initializer_breaks)
 		FL_OK(tallied_submit(e, tally, &f[i]));
 	FL_OK(fl_shm_event_wait(&init->entered));
 	assert_int_equal(fl_future_get_state(f[0]), FL_PENDING);
+	assert_false(fl_executor_is_broken(e));
 	set_event(&init->open);
 	for (int i = 0; i < 3; i++) {
 		FL_RC(fl_future_get(f[i], &(void *){NULL}, sizeof(void *)), FL_ETASK);
@@ -164,10 +165,12 @@ CONFORMANCE(failing_initializer_breaks)
 		assert_non_null(strstr(fl_future_message(f[i]), "ENOENT"));
 		fl_future_free(f[i]);
 	}
+	assert_true(fl_executor_is_broken(e));
 	FL_RC(tallied_submit(e, tally, NULL), -ENOTRECOVERABLE);
 	fl_executor_close(e);
 	FL_RC(tallied_submit(e, tally, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_executor_join(e));
+	assert_true(fl_executor_is_broken(e));
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 3);
 	assert_int_equal(counted(&tally->result_drops), 0);

@@ -268,6 +268,12 @@ FL_API const char *fl_executor_kind(const fl_executor *e);
 /* The most tasks that run at once. Never waits. */
 FL_API unsigned fl_executor_workers(const fl_executor *e);
 
+/*
+ * Whether `e` is broken: an initializer failed, or no worker can be started any more. Once the
+ * result is true every submit returns -ENOTRECOVERABLE. Takes the executor's lock. Never waits.
+ */
+FL_API bool fl_executor_is_broken(const fl_executor *e);
+
 /* What an executor is doing, and has done. Counts begin at 0 when it is made, and again after SIZE_MAX. */
 typedef struct fl_executor_stats {
 	unsigned workers; /* as fl_executor_workers() */

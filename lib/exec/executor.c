@@ -328,6 +328,15 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	return 0;
 }
 
+bool fl_executor_is_broken(const fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_is_broken");
+	if (fl__executor_is_forked(e))
+		return e->broken;        /* the parent's lock may be held for ever */
+	FL_LOCKED((fl_mutex *)&e->lock); /* so that no submit is accepted after this has returned true */
+	return e->broken;
+}
+
 unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");

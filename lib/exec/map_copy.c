@@ -57,12 +57,6 @@ static int why_stopped(const struct copies *m)
 	return fl__is_past(m->deadline) ? -ETIMEDOUT : 0;
 }
 
-static bool is_broken(fl_executor *e)
-{
-	FL_LOCKED(&e->lock);
-	return e->broken;
-}
-
 /* Cancels the newest first: no worker gets ahead of it. */
 static void end_with(struct copies *m, int reason)
 {
@@ -87,7 +81,8 @@ static bool has_failed(struct copies *m, fl_future *f, struct fl__chunk_end *end
 	*end = fl__chunk_end(f, m->type);
 	if (end->error == -ECANCELED && fl__is_past(m->config.deadline))
 		end->stopped = true; /* it went by its own clock */
-	return end->error != 0 && !end->stopped && !(end->error == -ENOTRECOVERABLE && is_broken(m->executor));
+	return end->error != 0 && !end->stopped &&
+	       !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->executor));
 }
 
 /* The caller's wait has ended with `why`. A failure that was before, and is not met yet, is the first reason. */

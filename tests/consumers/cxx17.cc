@@ -847,7 +847,7 @@ static void executors()
 		CHECK(fl_executor_resize(e, 1) == (e == crew || e == pool ? 0 : -ENOTSUP));
 		fl_executor_stats stats = {};
 		CHECK(fl_executor_get_stats(e, &stats) == (e == here || e == pool ? 0 : -ENOTSUP));
-		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1);
+		CHECK(fl_executor_kind(e) != nullptr && fl_executor_workers(e) >= 1 && !fl_executor_is_broken(e));
 		fl_executor_close(e);
 		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
 		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);
