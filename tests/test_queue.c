@@ -350,6 +350,41 @@ FL_TEST(queue_counts_what_is_not_dealt_with)
 	FL_OK(fl_queue_join(q));
 }
 
+FL_TEST(queue_unfinished_counts_what_a_join_waits_for)
+{
+	static const fl_queue_config configs[] = {
+	    {.capacity = 4},
+	    {.capacity = 4, .one_producer = true, .one_consumer = true},
+	    {.capacity = 4, .order = FL_LIFO},
+	    {.capacity = FL_UNBOUNDED},
+	    {.capacity = FL_UNBOUNDED, .order = FL_LIFO},
+	    {.capacity = FL_UNBOUNDED, .one_consumer = true},
+	};
+	for (size_t i = 0; i < sizeof configs / sizeof *configs; i++) {
+		FL_SCOPED(fl_queue) *q = NULL;
+		FL_OK(fl_queue_create(&q, sizeof(int), &configs[i]));
+		int item;
+		assert_int_equal(fl_queue_unfinished(q), 0);
+		for (int n = 1; n <= 4; n++) {
+			FL_OK(fl_queue_put(q, &n));
+			assert_int_equal(fl_queue_unfinished(q), n);
+		}
+		FL_OK(fl_queue_get(q, &item));
+		assert_int_equal(fl_queue_unfinished(q), 4); /* got, but not dealt with */
+		fl_queue_task_done(q);
+		assert_int_equal(fl_queue_unfinished(q), 3);
+		fl_queue_close(q);
+		FL_RC(fl_queue_put(q, &item), -EPIPE);
+		assert_int_equal(fl_queue_unfinished(q), 3);
+		FL_OK(fl_queue_get(q, &item));
+		assert_int_equal(fl_queue_close_now(q), 2); /* what is dropped counts as dealt with */
+		assert_int_equal(fl_queue_unfinished(q), 1);
+		fl_queue_task_done(q);
+		assert_int_equal(fl_queue_unfinished(q), 0);
+		FL_OK(fl_queue_try_join(q));
+	}
+}
+
 FL_TEST(queue_task_done_too_often_panics)
 {
 	FL_SCOPED(fl_queue) *q = NULL;

@@ -164,6 +164,7 @@ FL_TEST(queue_of_task_done_and_join)
 	int item;
 	FL_OK(int_queue_put(q, 1));
 	FL_RC(int_queue_try_join(q), -EBUSY);
+	assert_int_equal(int_queue_unfinished(q), 1);
 	FL_RC(int_queue_join_until(q, 0, NULL), -ETIMEDOUT);
 	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
 	fl_cancel_request(&stop);
@@ -174,6 +175,7 @@ FL_TEST(queue_of_task_done_and_join)
 	}
 	FL_OK(int_queue_get(q, &item));
 	int_queue_task_done(q);
+	assert_int_equal(int_queue_unfinished(q), 0);
 	FL_OK(int_queue_try_join(q));
 	FL_OK(int_queue_join(q));
 	FL_OK(int_queue_join_until(q, 0, NULL));

@@ -173,6 +173,14 @@ FL_API FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel);
 
 /*
+ * The items that were put and not yet said to be dealt with: what a join waits for. A result of 0
+ * means that fl_queue_try_join() would have returned 0 during the call. Another result may be out of
+ * date when the call returns, and too high by the items that are dealt with during the call. A put
+ * to an unbounded FL_FIFO queue counts from its beginning. Never waits.
+ */
+FL_API size_t fl_queue_unfinished(const fl_queue *q);
+
+/*
  * The items in `q` now; may be out of date when it returns. A put that has failed is not counted.
  * Never waits.
  */

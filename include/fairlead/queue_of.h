@@ -173,6 +173,10 @@ FL_END_DECLS
 	{                                                                                                              \
 		return fl_queue_join_until((fl_queue *)_q, _deadline, _cancel);                                        \
 	}                                                                                                              \
+	FL__QUEUE_FN size_t name##_unfinished(const name *_q)                                                          \
+	{                                                                                                              \
+		return fl_queue_unfinished((const fl_queue *)_q);                                                      \
+	}                                                                                                              \
 	FL__QUEUE_FN size_t name##_length(name *_q)                                                                    \
 	{                                                                                                              \
 		return fl_queue_length((fl_queue *)_q);                                                                \

@@ -125,3 +125,10 @@ int fl_queue_try_join(fl_queue *q)
 {
 	return is_over_now(q) ? 0 : -EBUSY;
 }
+
+size_t fl_queue_unfinished(const fl_queue *q)
+{
+	/* In this order, so that it is never below 0: see the top. Acquire: pairs with the CAS in fl__queue_done() */
+	const uint64_t done = fl__load_acquire(&q->done) / ONE;
+	return (size_t)(q->type->puts(((fl_queue *)q)->state) - done);
+}

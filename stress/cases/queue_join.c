@@ -207,3 +207,45 @@ FL_STRESS(queue_free_after_join_of_two, one, two, joiner)
 {
 	FL_ACCEPTABLE(s != NULL, "freed");
 }
+
+/*
+ * The unfinished items are counted against their puts: never below 0, and never more than were put.
+ */
+struct queue_unfinished {
+	fl_queue *q;
+	size_t seen;
+	int got;
+};
+
+FL_STRESS_SETUP(queue_unfinished)
+{
+	s->q = joinable(2);
+}
+
+FL_STRESS_ACTOR(queue_unfinished, producer)
+{
+	OK(fl_queue_try_put(s->q, &(int){1}));
+	OK(fl_queue_try_put(s->q, &(int){2}));
+}
+
+FL_STRESS_ACTOR(queue_unfinished, consumer)
+{
+	int item;
+	s->got = fl_queue_try_get(s->q, &item);
+	if (s->got == 0)
+		fl_queue_task_done(s->q);
+}
+
+FL_STRESS_ACTOR(queue_unfinished, observer)
+{
+	s->seen = fl_queue_unfinished(s->q);
+}
+
+FL_STRESS(queue_unfinished, producer, consumer, observer)
+{
+	const size_t left = fl_queue_unfinished(s->q);
+	fl_queue_free(s->q);
+	FL_FORBIDDEN(left != (s->got == 0 ? 1 : 2), "another number is left");
+	FL_ACCEPTABLE(s->seen <= 2, "some of them");
+	FL_FORBIDDEN(1, "more than were put");
+}

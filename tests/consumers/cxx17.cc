@@ -412,6 +412,7 @@ static void typed_queue()
 	CHECK(job_queue_get_many(q, got, 2) == 2 && got[1].number == 3 && job_queue_try_get_many(q, got, 1) == 1);
 	CHECK(job_queue_get_many_until(q, got, 4, &n, 0, nullptr) == 0 && n == 3);
 	CHECK(job_queue_try_join(q) == -EBUSY && job_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	CHECK(job_queue_unfinished(q) == 9);
 	for (int i = 0; i < 9; i++)
 		job_queue_task_done(q);
 	CHECK(job_queue_join(q) == 0);
@@ -451,6 +452,7 @@ static void untyped_queue()
 	CHECK(fl_queue_get_many(q, got, 2) == 2 && fl_queue_try_get_many(q, got, 1) == 1);
 	CHECK(fl_queue_get_many_until(q, got, 1, &n, 0, nullptr) == 0 && n == 1);
 	CHECK(fl_queue_try_join(q) == -EBUSY && fl_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_queue_unfinished(q) == 8);
 	for (int i = 0; i < 7; i++)
 		fl_queue_task_done(q);
 	fl_queue_close(q);
