@@ -401,6 +401,22 @@ FL_TEST(queue_task_done_too_often_panics)
 	FL_OK(fl_queue_try_join(q));
 }
 
+FL_TEST(queue_try_task_done_reports_one_too_many)
+{
+	FL_SCOPED(fl_queue) *q = NULL;
+	FL_OK(fl_queue_create(&q, sizeof(int), NULL));
+	FL_RC(fl_queue_try_task_done(q), -EINVAL);
+	FL_OK(fl_queue_put(q, &(int){1}));
+	FL_RC(fl_queue_try_join(q), -EBUSY);
+	FL_OK(fl_queue_try_task_done(q));
+	FL_OK(fl_queue_try_join(q));
+	FL_RC(fl_queue_try_task_done(q), -EINVAL);
+	FL_OK(fl_queue_put(q, &(int){2})); /* the queue is as it was */
+	FL_RC(fl_queue_try_join(q), -EBUSY);
+	assert_int_equal(fl_queue_close_now(q), 2);
+	FL_RC(fl_queue_try_task_done(q), -EINVAL);
+}
+
 FL_TEST(queue_task_done_may_come_before_the_get)
 {
 	FL_SCOPED(fl_queue) *q = NULL;

@@ -179,6 +179,7 @@ FL_TEST(queue_of_task_done_and_join)
 	FL_OK(int_queue_try_join(q));
 	FL_OK(int_queue_join(q));
 	FL_OK(int_queue_join_until(q, 0, NULL));
+	FL_RC(int_queue_try_task_done(q), -EINVAL);
 	FL_PANICS(int_queue_task_done(q));
 	assert_string_equal(fl_test_panic.function, "fl_queue_task_done");
 }

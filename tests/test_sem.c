@@ -83,6 +83,44 @@ FL_TEST(sem_with_too_many_permits_panics)
 	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
 }
 
+FL_TEST(sem_try_release_reports_too_many_permits)
+{
+	static fl_sem two = FL_SEM_BOUNDED_INIT(2);
+	fl_sem s = FL_SEM_INIT(FL_SEM_MAX);
+	FL_RC(fl_sem_try_release(&s), -EOVERFLOW);
+	FL_RC(fl_sem_try_release_n(&s, 1), -EOVERFLOW);
+	FL_RC(fl_sem_try_release_n(&s, UINT32_MAX), -EOVERFLOW);
+	FL_OK(fl_sem_try_release_n(&s, 0));
+	assert_int_equal(fl_sem_value(&s), FL_SEM_MAX);
+
+	FL_RC(fl_sem_try_release(&two), -EOVERFLOW);
+	FL_OK(fl_sem_acquire_n(&two, 2));
+	FL_RC(fl_sem_try_release_n(&two, 3), -EOVERFLOW);
+	assert_int_equal(fl_sem_value(&two), 0); /* all or none */
+	FL_OK(fl_sem_try_release(&two));
+	FL_RC(fl_sem_try_release_n(&two, 2), -EOVERFLOW);
+	FL_OK(fl_sem_try_release_n(&two, 1));
+	assert_int_equal(fl_sem_value(&two), 2);
+}
+
+/*
+ * Too many at once while somebody waits: the waiter still waits, and is woken by a release that
+ * fits.
+ */
+FL_TEST(sem_try_release_leaves_the_line_alone)
+{
+	fl_sem s;
+	FL_OK(fl_sem_init_bounded(&s, 0, 2));
+	fl_test_caller c;
+	fl_test_call_in_line(&c, acquire, &s, &s, FL_FOREVER, NULL);
+	FL_RC(fl_sem_try_release_n(&s, 3), -EOVERFLOW);
+	assert_int_equal(fl_test_in_line(&s), 1);
+	FL_OK(fl_sem_try_release_n(&s, 2));
+	FL_OK(fl_test_call_end(&c));
+	assert_int_equal(fl_sem_value(&s), 1);
+	FL_OK(fl_sem_destroy(&s));
+}
+
 /* Too many at once while somebody waits: nobody is woken, and the waiter still waits. */
 FL_TEST(sem_panic_leaves_the_line_alone)
 {

@@ -163,6 +163,14 @@ FL_API size_t fl_queue_close_now(fl_queue *q);
 /* Says that an item got from `q` is dealt with. Never waits. Panics when called more often than items were put. */
 FL_API void fl_queue_task_done(fl_queue *q);
 
+/*
+ * As fl_queue_task_done(), but reports one call too many. Never waits. Returns:
+ *
+ *   0         the item counts as dealt with
+ *   -EINVAL   as many items as were put are dealt with already; nothing happened
+ */
+FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
+
 /* Waits until every item that was put is dealt with. Blocks the calling context. Observes its scope. Returns 0, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_queue_join(fl_queue *q);
 

@@ -161,6 +161,10 @@ FL_END_DECLS
 	{                                                                                                              \
 		fl_queue_task_done((fl_queue *)_q);                                                                    \
 	}                                                                                                              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_try_task_done(name *_q)                                                  \
+	{                                                                                                              \
+		return fl_queue_try_task_done((fl_queue *)_q);                                                         \
+	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_join(name *_q)                                                           \
 	{                                                                                                              \
 		return fl_queue_join((fl_queue *)_q);                                                                  \

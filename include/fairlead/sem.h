@@ -82,6 +82,21 @@ FL_API void fl_sem_release(fl_sem *s);
 FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
 
 /*
+ * Gives a permit, where a release too many is an error of the program's input and not a bug. Never
+ * waits. Returns:
+ *
+ *   0            the permit was given
+ *   -EOVERFLOW   there would be more permits than the bound; nothing was given
+ */
+FL_API FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
+
+/*
+ * As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW.
+ * Never waits.
+ */
+FL_API FL_MUST_CHECK int fl_sem_try_release_n(fl_sem *s, uint32_t n);
+
+/*
  * Gives a permit; for signal handlers, whatever the signal has interrupted: an operation on the same semaphore, or on anything
  * of the library. When that is at the lines of waiters, it serves this one's before it goes on. Leaves errno as it is. Never
  * waits, allocates nothing. Panics above its bound; but while somebody waits, a later release does. Elsewhere fl_sem_release() is

@@ -75,6 +75,11 @@ bool fl__queue_done(fl_queue *q)
 	return true;
 }
 
+int fl_queue_try_task_done(fl_queue *q)
+{
+	return fl__queue_done(q) ? 0 : -EINVAL;
+}
+
 void fl_queue_task_done(fl_queue *q)
 {
 	if (!fl__queue_done(q))

@@ -77,7 +77,8 @@ static bool try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS) && seen >= n)
-		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n)) /* pairs with the release in fl_sem_release_n() */
+		if (fl__cas_weak_acquire(&s->word_, &seen,
+		                         seen - n)) /* pairs with the release in fl_sem_try_release_n() */
 			return true;
 	return false;
 }
@@ -166,7 +167,7 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 		next = permits_of(seen) - take; /* and no WAITERS, which would be a stale one */
 		if (waits)
 			next = node && alone ? seen | WAITERS : seen;
-		/* acquire: for a permit, pairs with the release in fl_sem_release_n() */
+		/* acquire: for a permit, pairs with the release in fl_sem_try_release_n() */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (waits && node) {
 		node->value = need;
@@ -318,7 +319,8 @@ static bool has_room(const fl_sem *s, uint32_t word, uint32_t n)
 	return word <= bound && n <= bound - word;
 }
 
-__attribute__((noinline, cold)) static void release_slow(fl_sem *s, uint32_t n)
+/* 0; -EOVERFLOW: `n` are too many, and none was given. */
+__attribute__((noinline, cold)) static int release_slow(fl_sem *s, uint32_t n)
 {
 	enum release result = AGAIN;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
@@ -332,8 +334,7 @@ __attribute__((noinline, cold)) static void release_slow(fl_sem *s, uint32_t n)
 			result = DONE;
 		}
 	}
-	if (result == TOO_MANY)
-		too_many(s);
+	return result == TOO_MANY ? -EOVERFLOW : 0;
 }
 
 int fl_sem_init(fl_sem *s, uint32_t permits)
@@ -395,13 +396,24 @@ int fl_sem_try_acquire(fl_sem *s)
 	return try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
 }
 
-void fl_sem_release_n(fl_sem *s, uint32_t n)
+int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	/* release: pairs with the acquire of try_take() and line_up() */
 	if (n == 0 || (has_room(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
-		return;
-	release_slow(s, n);
+		return 0;
+	return release_slow(s, n);
+}
+
+int fl_sem_try_release(fl_sem *s)
+{
+	return fl_sem_try_release_n(s, 1);
+}
+
+void fl_sem_release_n(fl_sem *s, uint32_t n)
+{
+	if (fl_sem_try_release_n(s, n) != 0)
+		too_many(s);
 }
 
 void fl_sem_release(fl_sem *s)
@@ -411,7 +423,8 @@ void fl_sem_release(fl_sem *s)
 	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
 	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
-	release_slow(s, 1);
+	if (release_slow(s, 1) != 0)
+		too_many(s);
 }
 
 /* Whether a permit fits. With WAITERS, whose turn it is may be about to have some: no more is known than that they can be counted. */
@@ -440,7 +453,7 @@ uint32_t fl_sem_value(const fl_sem *s)
 static bool on_ready(void *object)
 {
 	const fl_sem *s = object;
-	uint32_t seen = fl__load_acquire(&s->word_); /* pairs with the release in fl_sem_release_n() */
+	uint32_t seen = fl__load_acquire(&s->word_); /* pairs with the release in fl_sem_try_release_n() */
 	return seen > 0 && !(seen & WAITERS);
 }
 

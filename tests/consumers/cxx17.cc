@@ -291,6 +291,7 @@ static void counters()
 	static fl_sem bounded = FL_SEM_BOUNDED_INIT(2);
 	CHECK(fl_sem_acquire_n(&bounded, 2) == 0 && fl_sem_try_acquire_n(&bounded, 1) == -EAGAIN);
 	CHECK(fl_sem_acquire_n_until(&bounded, 2, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_sem_try_release(&bounded) == 0 && fl_sem_try_release_n(&bounded, 2) == -EOVERFLOW);
 	CHECK(fl_sem_init_bounded(&bounded, 1, 2) == 0);
 	CHECK(fl_sem_init(&a_sem, FL_SEM_MAX) == 0);
 
@@ -415,7 +416,7 @@ static void typed_queue()
 	CHECK(job_queue_unfinished(q) == 9);
 	for (int i = 0; i < 9; i++)
 		job_queue_task_done(q);
-	CHECK(job_queue_join(q) == 0);
+	CHECK(job_queue_join(q) == 0 && job_queue_try_task_done(q) == -EINVAL);
 	job_queue_close(q);
 	CHECK(job_queue_is_closed(q) && job_queue_close_now(q) == 0 && job_queue_put(q, one) == -EPIPE);
 }
@@ -452,8 +453,8 @@ static void untyped_queue()
 	CHECK(fl_queue_get_many(q, got, 2) == 2 && fl_queue_try_get_many(q, got, 1) == 1);
 	CHECK(fl_queue_get_many_until(q, got, 1, &n, 0, nullptr) == 0 && n == 1);
 	CHECK(fl_queue_try_join(q) == -EBUSY && fl_queue_join_until(q, 0, nullptr) == -ETIMEDOUT);
-	CHECK(fl_queue_unfinished(q) == 8);
-	for (int i = 0; i < 7; i++)
+	CHECK(fl_queue_unfinished(q) == 8 && fl_queue_try_task_done(q) == 0);
+	for (int i = 0; i < 6; i++)
 		fl_queue_task_done(q);
 	fl_queue_close(q);
 	CHECK(fl_queue_is_closed(q) && fl_queue_close_now(q) == 1 && fl_queue_join(q) == 0);
