@@ -264,3 +264,232 @@ FL_TEST(barrier_last_party_against_timeout)
 		}
 	}
 }
+
+/* With an action. */
+
+typedef struct acting {
+	fl_barrier barrier;
+	int calls;
+	uint32_t waiting; /* parties in line, as the action sees it */
+	bool aborts, holds;
+	fl_event entered, open; /* of one that holds */
+} acting;
+
+static void act(void *arg)
+{
+	acting *a = arg;
+	a->calls++;
+	a->waiting = fl_barrier_waiting(&a->barrier);
+	if (a->holds) {
+		fl_event_set(&a->entered);
+		FL_CHECK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED) == 0);
+	}
+	if (a->aborts)
+		fl_barrier_abort(&a->barrier);
+}
+
+static void acting_init(acting *a, uint32_t parties)
+{
+	*a = (acting){.calls = 0};
+	FL_OK(fl_barrier_init_with_action(&a->barrier, parties, act, a));
+}
+
+/* One party stands in line, as `first`; the other, `last`, runs the action, until it is let go. */
+static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, fl_cancel *cancel)
+{
+	acting_init(a, 2);
+	a->holds = true;
+	arrive(first, &a->barrier, FL_FOREVER, cancel);
+	fl_test_call_start(last, wait_at, &a->barrier, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_event_is_set(&a->entered));
+	a->holds = false; /* the next time */
+}
+
+FL_TEST(barrier_action_runs_once_before_anybody_passes)
+{
+	enum { N = 3 };
+	acting a;
+	FL_RC(fl_barrier_init_with_action(&a.barrier, 0, act, &a), -EINVAL);
+	FL_RC(fl_barrier_init_with_action(&a.barrier, (uint32_t)INT_MAX + 1, act, &a), -EINVAL);
+	acting_init(&a, N);
+	fl_test_caller callers[N - 1];
+	for (int turn = 1; turn <= 4; turn++) {
+		for (int i = 0; i < N - 1; i++) {
+			arrive(&callers[i], &a.barrier, FL_FOREVER, NULL);
+			assert_int_equal(a.calls, turn - 1);
+		}
+		if (turn % 2)
+			FL_RC(fl_barrier_try_wait(&a.barrier), N - 1);
+		else
+			FL_RC(fl_barrier_wait(&a.barrier), N - 1);
+		assert_int_equal(a.calls, turn);
+		assert_int_equal(a.waiting, N - 1); /* all the others were there */
+		for (int i = 0; i < N - 1; i++)
+			FL_RC(fl_test_call_end(&callers[i]), i);
+		assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
+		FL_OK(fl_barrier_destroy(&a.barrier));
+	}
+}
+
+FL_TEST(barrier_action_of_one_party)
+{
+	acting a;
+	acting_init(&a, 1);
+	FL_RC(fl_barrier_wait(&a.barrier), 0);
+	FL_RC(fl_barrier_try_wait(&a.barrier), 0);
+	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), 0);
+	assert_int_equal(a.calls, 3);
+	assert_int_equal(a.waiting, 0);
+}
+
+FL_TEST(barrier_without_an_action_may_be_made_so)
+{
+	fl_barrier b, fixed = FL_BARRIER_INIT(1);
+	memset(&b, 0xff, sizeof b);
+	FL_OK(fl_barrier_init_with_action(&b, 1, NULL, NULL));
+	assert_memory_equal(&b, &fixed, sizeof b);
+	FL_RC(fl_barrier_wait(&b), 0);
+}
+
+FL_TEST(barrier_action_that_aborts_fails_its_phase)
+{
+	acting a;
+	fl_test_caller c;
+	acting_init(&a, 2);
+	a.aborts = true;
+	arrive(&c, &a.barrier, FL_FOREVER, NULL);
+	FL_RC(fl_barrier_wait(&a.barrier), -EPIPE);
+	FL_RC(fl_test_call_end(&c), -EPIPE);
+	assert_true(fl_barrier_is_broken(&a.barrier));
+	FL_RC(fl_barrier_wait(&a.barrier), -EPIPE);
+	assert_int_equal(a.calls, 1);
+
+	a.aborts = false;
+	fl_barrier_reset(&a.barrier);
+	arrive(&c, &a.barrier, FL_FOREVER, NULL);
+	FL_RC(fl_barrier_wait(&a.barrier), 1);
+	FL_RC(fl_test_call_end(&c), 0);
+	assert_int_equal(a.calls, 2);
+}
+
+FL_TEST(barrier_of_one_whose_action_aborts)
+{
+	acting a = {.aborts = true};
+	FL_OK(fl_barrier_init_with_action(&a.barrier, 1, act, &a));
+	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
+	FL_RC(fl_barrier_try_wait(&a.barrier), -EPIPE);
+	assert_int_equal(a.calls, 1);
+	FL_OK(fl_barrier_destroy(&a.barrier));
+}
+
+/* The phase is complete when the action begins: a cancel that comes then breaks nothing. */
+FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
+{
+	acting a;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, last;
+	hold_action(&a, &first, &last, &stop);
+	fl_cancel_request(&stop);
+	FL_WAIT_FOR(fl_test_in_line(&stop) == 0); /* it knows */
+	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+	assert_false(fl_barrier_is_broken(&a.barrier));
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+	assert_false(fl_barrier_is_broken(&a.barrier));
+	FL_OK(fl_barrier_destroy(&a.barrier));
+}
+
+/* The waiter's time runs out: it sleeps in the same place again, without a deadline. */
+FL_TEST(barrier_action_is_awaited_by_a_party_whose_time_is_up)
+{
+	FL_FAULTS();
+	fl_test_clock_ours();
+	acting a;
+	fl_test_caller first, last;
+	acting_init(&a, 2);
+	a.holds = true;
+	arrive(&first, &a.barrier, fl_after(FL_S(1000)), NULL);
+	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
+	FL_WAIT_FOR(fl_event_is_set(&a.entered));
+	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
+	for (int i = 0; i < 100; i++) { /* it looks at the clock */
+		assert_int_equal(fl_test_nudge(&a.barrier), 1);
+		fl__sys.yield();
+	}
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+	assert_false(fl_barrier_is_broken(&a.barrier));
+}
+
+FL_TEST(barrier_action_is_cut_by_an_abort_or_a_reset)
+{
+	for (int resets = 0; resets < 2; resets++) {
+		acting a;
+		fl_test_caller first, last, next;
+		hold_action(&a, &first, &last, NULL);
+		if (resets)
+			fl_barrier_reset(&a.barrier);
+		else
+			fl_barrier_abort(&a.barrier);
+		FL_RC(fl_test_call_end(&first), -EPIPE); /* while the action runs */
+		assert_int_equal(fl_barrier_is_broken(&a.barrier), !resets);
+		FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+		FL_RC(fl_barrier_try_wait(&a.barrier), resets ? -EAGAIN : -EPIPE);
+		fl_barrier_reset(&a.barrier);
+		/* The next phase does not begin before the action has returned. */
+		arrive(&next, &a.barrier, FL_FOREVER, NULL);
+		assert_int_equal(fl_barrier_waiting(&a.barrier), 0);
+		fl_event_set(&a.open);
+		FL_RC(fl_test_call_end(&last), -EPIPE);
+		FL_WAIT_FOR(fl_barrier_waiting(&a.barrier) == 1);
+		FL_RC(fl_barrier_wait(&a.barrier), 1);
+		FL_RC(fl_test_call_end(&next), 0);
+		assert_int_equal(a.calls, 2);
+		FL_OK(fl_barrier_destroy(&a.barrier));
+	}
+}
+
+FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
+{
+	acting a;
+	fl_test_caller first, last, late;
+	hold_action(&a, &first, &last, NULL);
+	arrive(&late, &a.barrier, FL_FOREVER, NULL);
+	assert_int_equal(fl_test_in_line(&a.barrier), 2);
+	assert_int_equal(fl_barrier_waiting(&a.barrier), 1);
+	FL_RC(fl_barrier_try_wait(&a.barrier), -EAGAIN);
+	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+	FL_WAIT_FOR(fl_barrier_waiting(&a.barrier) == 1);
+	FL_RC(fl_barrier_wait(&a.barrier), 1);
+	FL_RC(fl_test_call_end(&late), 0);
+	assert_int_equal(a.calls, 2);
+}
+
+/* It breaks the next phase, and not the one that is complete. */
+FL_TEST(barrier_action_late_one_that_gives_up)
+{
+	acting a;
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller first, last, late, other;
+	hold_action(&a, &first, &last, NULL);
+	arrive(&late, &a.barrier, FL_FOREVER, &stop);
+	arrive(&other, &a.barrier, FL_FOREVER, NULL);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&late), -ECANCELED);
+	FL_RC(fl_test_call_end(&other), -EPIPE);
+	assert_true(fl_barrier_is_broken(&a.barrier));
+	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), -EPIPE);
+	assert_int_equal(fl_test_in_line(&a.barrier), 1);
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+
+	fl_barrier_reset(&a.barrier);
+	FL_RC(fl_barrier_wait_until(&a.barrier, 0, NULL), -ETIMEDOUT);
+	assert_int_equal(a.calls, 1);
+}

@@ -60,6 +60,74 @@ FL_TEST(fork_barrier_forgets_who_had_arrived)
 		FL_RC(fl_test_call_end(&callers[i]), i);
 }
 
+/*
+ * The same of an action that runs in the parent: in the child there is neither the action nor its
+ * phase.
+ */
+struct acting {
+	fl_barrier barrier;
+	fl_event entered, open;
+};
+
+static void act(void *arg)
+{
+	struct acting *a = arg;
+	fl_event_set(&a->entered);
+	FL_CHECK(fl_event_wait_until(&a->open, FL_FOREVER, FL_SHIELDED) == 0);
+}
+
+static void is_not_acting(void *arg)
+{
+	struct acting *a = arg;
+	FL_CHECK(fl_barrier_destroy(&a->barrier) == 0);
+	is_not_the_last(&a->barrier);
+}
+
+FL_TEST(fork_barrier_forgets_the_action)
+{
+	struct acting a = {.entered = FL_EVENT_INIT};
+	fl_test_caller first, last;
+	FL_OK(fl_barrier_init_with_action(&a.barrier, 2, act, &a));
+	fl_test_call_in_line(&first, wait_at, &a.barrier, &a.barrier, FL_FOREVER, NULL);
+	fl_test_call_start(&last, wait_at, &a.barrier, FL_FOREVER, NULL);
+	FL_OK(fl_event_wait(&a.entered));
+	FL_OK(fl_test_child(is_not_acting, &a, NULL, 0));
+	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
+	fl_event_set(&a.open);
+	FL_RC(fl_test_call_end(&first), 0);
+	FL_RC(fl_test_call_end(&last), 1);
+	FL_OK(fl_barrier_destroy(&a.barrier));
+}
+
+/* The action itself forks: in the child it returns, too, and its party passes, alone. */
+struct forking {
+	fl_barrier barrier;
+	pid_t child;
+};
+
+static void fork_in_action(void *arg)
+{
+	((struct forking *)arg)->child = fork();
+}
+
+FL_TEST(fork_barrier_in_its_action)
+{
+	struct forking f;
+	fl_test_caller first;
+	FL_OK(fl_barrier_init_with_action(&f.barrier, 2, fork_in_action, &f));
+	fl_test_call_in_line(&first, wait_at, &f.barrier, &f.barrier, FL_FOREVER, NULL);
+	const int order = fl_barrier_wait(&f.barrier);
+	if (f.child == 0)
+		_exit(order == 1 && fl_barrier_destroy(&f.barrier) == 0 && fl_barrier_try_wait(&f.barrier) == -EAGAIN
+		          ? 0
+		          : 1);
+	int status = -1;
+	assert_int_equal(waitpid(f.child, &status, 0), f.child);
+	assert_int_equal(status, 0);
+	FL_RC(order, 1);
+	FL_RC(fl_test_call_end(&first), 0);
+}
+
 static fl_local local;
 
 static void use_locals(void *arg)

@@ -2,12 +2,44 @@
 /*
  * The barrier: its fields are guarded by the lot, that is by the lock of the line of its address.
  *
- *   arrived_   parties that stand in line     changed under the lot; above 0 without a line only in a forked child
- *   broken_    0 or 1                         changed under the lot; read without it by fl_barrier_is_broken()
+ *   arrived_   parties of the present phase   changed under the lot; above 0 without a line only in
+ *              that stand in line             a forked child
+ *   broken_    0 or 1                         changed under the lot; fl_barrier_is_broken() reads it
+ *                                             without the lot
+ *   acting_    0, or ACTING with the number   set and cleared by the last party, CUT by abort and reset,
+ *              of forks; perhaps CUT          all under the lot; fl_barrier_destroy() reads it without
  *
- * Whoever is taken out of the line learns its fate from the node's value and never touches the barrier again; that holds
- * also for a waiter whose time ran out at the moment when it was taken. So the barrier may be destroyed while its parties
- * are still leaving. Linearization: the transaction in which the last party arrives, or the barrier breaks.
+ * A waiter that is taken out of the line learns its fate from the node's value and never touches
+ * the barrier again, unless the fate is AGAIN. The same holds for a waiter whose deadline expired
+ * at the moment when it was taken. So the barrier may be destroyed while its parties are still
+ * leaving. Linearization: the transaction in which the last party arrives, or the barrier breaks;
+ * with an action, the transaction that the last party makes after the action.
+ *
+ * The action is the user's code, so the last party calls it outside of the lot. While the action
+ * runs the phase is complete, and acting_ is set:
+ *
+ *   acting_              0                     ACTING                       ACTING and CUT
+ *   nodes in line        PARTY                 PARTY of the complete phase, LATE
+ *                                              and LATE
+ *   an arrival           is the last party,    adds a LATE node             adds a LATE node
+ *                        or adds a PARTY node
+ *   fl_barrier_try_wait  is the last party,    -EAGAIN                      -EAGAIN
+ *                        or -EAGAIN
+ *   PARTY gives up       all get BROKEN        begins another wait in its   -
+ *                                              place, and gets PASSED
+ *   LATE gives up        -                     broken_; other LATE nodes    broken_; other LATE nodes
+ *                                              get BROKEN                   get BROKEN
+ *   abort, reset         all get BROKEN        all get BROKEN; sets CUT     all get BROKEN
+ *   action returns       -                     PARTY gets PASSED, LATE gets LATE gets AGAIN, the last
+ *                                              AGAIN; acting_ = 0           party -EPIPE; acting_ = 0
+ *
+ * A LATE context belongs to the next phase, and arrives again when it gets AGAIN. So no two actions
+ * run at once, not even after a reset.
+ *
+ * A forked child inherits arrived_ and acting_, but neither the parties nor the thread that runs
+ * the action. Both words then count as 0: the number of forks in acting_ tells the child that its
+ * parent set the word. A child that the action itself forks returns from the action, and finds
+ * acting_ unchanged, unless another context of the child has used the barrier since.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -17,7 +49,11 @@
 #include <fairlead/time.h>
 #include <limits.h>
 
-enum fate { PASSED = 1, BROKEN = 2 };
+/* The value of a node in line, and of one that was taken. */
+enum { PARTY, LATE };
+enum fate { PASSED = 2, BROKEN, AGAIN };
+
+enum { ACTING = 1, CUT = 2, FORK = 4 };
 
 /* Under the lot: sends all who wait away. */
 static void release_all(struct fl__lot *lot, fl_barrier *b, enum fate fate)
@@ -31,46 +67,136 @@ static void set_broken(fl_barrier *b, uint32_t broken)
 	fl__store_relaxed(&b->broken_, broken); /* relaxed: the lot's lock orders it */
 }
 
-/* Under the lot: -EPIPE when broken; the order of arrival, with everybody released, when this is the last; else -EAGAIN. */
+static void set_acting(fl_barrier *b, uint32_t acting)
+{
+	fl__store_relaxed(&b->acting_, acting); /* relaxed: as above */
+}
+
+/* Whether a value of `acting_` says that an action runs in this process. */
+static bool acts_here(uint32_t acting)
+{
+	/* relaxed: as in fl__is_forked() */
+	return (acting & ~(uint32_t)CUT) == (fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
+}
+
+/* Under the lot: in a forked child, whose parent's parties are not here. */
+static void forget_parent(const struct fl__lot *lot, fl_barrier *b)
+{
+	if (b->acting_ != 0 ? acts_here(b->acting_) : fl__lot_more(lot))
+		return;
+	set_acting(b, 0);
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
+}
+
+/*
+ * Under the lot: -EPIPE when broken; -EAGAIN when this is not the last party; else its order of
+ * arrival. Then everybody is released, or acting_ is set, and the caller has to act().
+ */
 static int arrive(struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->broken_)
 		return -EPIPE;
-	if (b->arrived_ > 0 && !fl__lot_more(lot))  /* a forked child: those who had arrived are not here */
-		fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
-	if (b->arrived_ + 1 < b->parties_)
+	if (b->acting_ != 0 || b->arrived_ > 0)
+		forget_parent(lot, b);
+	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
-	release_all(lot, b, PASSED);
+	if (b->action_)
+		set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING); /* relaxed: as above */
+	else
+		release_all(lot, b, PASSED);
 	return (int)b->parties_ - 1;
 }
 
-/* After a timeout or cancel: `rc`, with the barrier broken; or the fate that was decided meanwhile. */
+/* Under the lot: the action has returned. */
+static void end_phase(struct fl__lot *lot, fl_barrier *b)
+{
+	struct fl__node *node;
+	while ((node = fl__lot_first(lot)) != NULL)
+		(void)fl__lot_take_this(lot, node, node->value == LATE ? AGAIN : PASSED);
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
+	set_acting(b, 0);                   /* the last access: see fl_barrier_destroy() */
+}
+
+/* Called by the last party, which has set acting_ to `acting`: runs the action. */
+static int act(fl_barrier *b, uint32_t acting)
+{
+	const int order = (int)b->parties_ - 1;
+	b->action_(b->action_arg_);
+	struct fl__lot lot;
+	fl__lot_open(&lot, b);
+	const uint32_t now = b->acting_;
+	if ((now & ~(uint32_t)CUT) == acting)
+		end_phase(&lot, b);
+	fl__lot_close(&lot);
+	return now == (acting | CUT) ? -EPIPE : order;
+}
+
+/* Under the lot: breaks the barrier, but not the phase that is complete. */
+static void break_phase(struct fl__lot *lot, fl_barrier *b)
+{
+	set_broken(b, 1);
+	if (b->acting_ == 0) {
+		release_all(lot, b, BROKEN);
+		return;
+	}
+	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
+		next = fl__lot_behind(node);
+		if (node->value == LATE)
+			(void)fl__lot_take_this(lot, node, BROKEN);
+	}
+}
+
+/* What came of a wait that was taken out of the line. `order`: of a party. */
+static int fate_of(const struct fl__node *node, int order)
+{
+	if (node->value == PASSED)
+		return order;
+	return node->value == AGAIN ? -EAGAIN : -EPIPE;
+}
+
+/*
+ * After a timeout or cancel: `rc`, with the barrier broken; or the fate, for which a party of a
+ * complete phase waits.
+ */
 static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	if (node->queued) {
+	const bool complete = node->queued && node->value == PARTY && b->acting_ != 0;
+	if (complete) {
+		fl__wait_begin(node->wait); /* in its place in line */
+	} else if (node->queued || node->value == AGAIN) {
 		fl__lot_remove(&lot, node);
-		set_broken(b, 1);
-		release_all(&lot, b, BROKEN);
+		break_phase(&lot, b);
 	} else {
 		rc = node->value == PASSED ? order : -EPIPE;
 	}
 	fl__lot_close(&lot);
-	return rc;
+	if (!complete)
+		return rc;
+	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
+	return fate_of(node, order);
 }
 
-int fl_barrier_init(fl_barrier *b, uint32_t parties)
+int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg), void *arg)
 {
 	if (parties == 0 || parties > INT_MAX)
 		return -EINVAL;
 	*b = (fl_barrier)FL_BARRIER_INIT(parties);
+	b->action_ = action;
+	b->action_arg_ = arg;
 	return 0;
+}
+
+int fl_barrier_init(fl_barrier *b, uint32_t parties)
+{
+	return fl_barrier_init_with_action(b, parties, NULL, NULL);
 }
 
 int fl_barrier_destroy(fl_barrier *b)
 {
-	return fl__lot_waited(b) ? -EBUSY : 0;
+	/* relaxed, and before the lot is opened: if this sees the 0 of end_phase(), the lot is opened after that transaction */
+	return acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_waited(b) ? -EBUSY : 0;
 }
 
 static void require_parties(const char *function, const fl_barrier *b)
@@ -79,28 +205,39 @@ static void require_parties(const char *function, const fl_barrier *b)
 		fl__panic(function, b, "a barrier without parties");
 }
 
-int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+/* -EAGAIN: the caller was late for a phase that is over now. */
+static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
 {
-	require_parties("fl_barrier_wait", b);
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	int rc = arrive(&lot, b);
-	int order = (int)b->arrived_;
+	const int order = (int)b->arrived_;
+	const uint32_t acting = b->acting_;
 	if (rc == -EAGAIN) {
-		fl__store_relaxed(&b->arrived_, b->arrived_ + 1); /* relaxed: the lot's lock orders it */
+		node.value = acting != 0 ? LATE : PARTY;
+		if (acting == 0)
+			fl__store_relaxed(&b->arrived_, b->arrived_ + 1); /* relaxed: the lot's lock orders it */
 		fl__lot_add(&lot, &node);
 	}
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)
-		return rc;
+		return rc >= 0 && acting != 0 ? act(b, acting) : rc;
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0)
-		return give_up(b, &node, order, rc);
-	return node.value == PASSED ? order : -EPIPE;
+	return rc != 0 ? give_up(b, &node, order, rc) : fate_of(&node, order);
+}
+
+int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+{
+	require_parties("fl_barrier_wait", b);
+	int rc;
+	do
+		rc = wait_once(b, deadline, cancel);
+	while (rc == -EAGAIN);
+	return rc;
 }
 
 int fl_barrier_wait(fl_barrier *b)
@@ -113,9 +250,10 @@ int fl_barrier_try_wait(fl_barrier *b)
 	require_parties("fl_barrier_try_wait", b);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	int rc = arrive(&lot, b);
+	const int rc = arrive(&lot, b);
+	const uint32_t acting = b->acting_;
 	fl__lot_close(&lot);
-	return rc;
+	return rc >= 0 && acting != 0 ? act(b, acting) : rc;
 }
 
 static void break_or_mend(fl_barrier *b, uint32_t broken)
@@ -123,6 +261,8 @@ static void break_or_mend(fl_barrier *b, uint32_t broken)
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
 	set_broken(b, broken);
+	if (b->acting_ != 0)
+		set_acting(b, b->acting_ | CUT);
 	release_all(&lot, b, BROKEN);
 	fl__lot_close(&lot);
 }

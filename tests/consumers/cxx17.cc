@@ -323,6 +323,10 @@ static void counters()
 	fl_barrier_reset(&a_barrier);
 	CHECK(fl_barrier_waiting(&a_barrier) == 0 && fl_barrier_destroy(&a_barrier) == 0);
 	CHECK(fl_barrier_init(&a_barrier, 2) == 0);
+	int acts = 0;
+	auto act = [](void *arg) { ++*static_cast<int *>(arg); };
+	CHECK(fl_barrier_init_with_action(&a_barrier, 1, act, &acts) == 0);
+	CHECK(fl_barrier_wait(&a_barrier) == 0 && acts == 1);
 }
 
 static void eventcounts()
