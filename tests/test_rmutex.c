@@ -213,3 +213,92 @@ FL_TEST(rmutex_excludes)
 	assert_int_equal(g.count, THREADS * g.rounds * 2); /* 1, 2 and 3 deep */
 	FL_OK(fl_rmutex_destroy(&g.m));
 }
+
+/* Conditions. */
+
+struct waiting {
+	fl_rmutex m;
+	fl_cond changed;
+	unsigned depth; /* locks of the waiter */
+	bool ready;
+};
+
+/* Locks `depth` times, and waits; afterwards it has to unlock as often. */
+static int wait_nested(void *arg, int64_t deadline, fl_cancel *cancel)
+{
+	struct waiting *w = arg;
+	int rc = 0;
+	for (unsigned i = 0; i < w->depth; i++)
+		fl_rmutex_lock(&w->m);
+	while (!w->ready && rc == 0)
+		rc = fl_cond_wait_rmutex_until(&w->changed, &w->m, deadline, cancel);
+	for (unsigned i = 0; i < w->depth; i++) {
+		FL_CHECK(fl_rmutex_is_owned(&w->m));
+		fl_rmutex_unlock(&w->m);
+	}
+	FL_CHECK(!fl_rmutex_is_owned(&w->m));
+	return rc;
+}
+
+FL_TEST(rmutex_condition_undoes_all_locks_and_makes_them_again)
+{
+	for (unsigned depth = 1; depth <= 3; depth++) {
+		struct waiting w = {.depth = depth};
+		fl_test_caller c;
+		fl_test_call_in_line(&c, wait_nested, &w, &w.changed, FL_FOREVER, NULL);
+		fl_rmutex_lock(&w.m); /* the waiter has none of its locks */
+		fl_rmutex_lock(&w.m);
+		assert_int_equal(w.m.depth_, 1);
+		w.ready = true;
+		fl_cond_signal(&w.changed);
+		fl_rmutex_unlock(&w.m);
+		fl_rmutex_unlock(&w.m);
+		FL_OK(fl_test_call_end(&c));
+		FL_OK(fl_rmutex_try_lock(&w.m));
+		fl_rmutex_unlock(&w.m);
+		FL_OK(fl_rmutex_destroy(&w.m));
+		FL_OK(fl_cond_destroy(&w.changed));
+	}
+}
+
+FL_TEST(rmutex_condition_restores_the_locks_after_an_error)
+{
+	struct waiting w = {.depth = 3};
+	fl_cancel stop = FL_CANCEL_INIT;
+	fl_test_caller c;
+	fl_test_call_in_line(&c, wait_nested, &w, &w.changed, FL_FOREVER, &stop);
+	fl_cancel_request(&stop);
+	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_cond_wait_rmutex_until */
+	FL_RC(wait_nested(&w, 0, NULL), -ETIMEDOUT);
+
+	fl_rmutex_lock(&w.m);
+	fl_rmutex_lock(&w.m);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_RC(fl_cond_wait_rmutex(&w.changed, &w.m), -ECANCELED);
+	}
+	FL_RC(fl_cond_wait_rmutex_until(&w.changed, &w.m, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_cond_wait_rmutex_until(&w.changed, &w.m, FL_FOREVER, &stop), -ECANCELED);
+	assert_int_equal(w.m.depth_, 1);
+	fl_rmutex_unlock(&w.m);
+	assert_true(fl_rmutex_is_owned(&w.m));
+	fl_rmutex_unlock(&w.m);
+	FL_OK(fl_rmutex_destroy(&w.m));
+	FL_OK(fl_cond_destroy(&w.changed));
+}
+
+FL_TEST(rmutex_condition_without_the_mutex_panics)
+{
+	holding h = {FL_RMUTEX_INIT, FL_EVENT_INIT, FL_EVENT_INIT};
+	fl_thread t;
+	struct waiting w = {.depth = 0};
+	FL_PANICS(FL_IGNORE(fl_cond_wait_rmutex(&w.changed, &w.m)));
+	assert_string_equal(fl_test_panic.function, "fl_cond_wait_rmutex");
+	assert_ptr_equal(fl_test_panic.object, &w.m);
+	fl_test_go(&t, hold, &h);
+	FL_OK(fl_event_wait(&h.held));
+	FL_PANICS(FL_IGNORE(fl_cond_wait_rmutex_until(&w.changed, &h.m, 0, NULL)));
+	fl_event_set(&h.release);
+	fl_test_end(&t);
+	FL_OK(fl_cond_destroy(&w.changed));
+}

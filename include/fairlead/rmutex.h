@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_RMUTEX_H
 #define FAIRLEAD_RMUTEX_H
 
+#include <fairlead/cond.h>
 #include <fairlead/mutex.h>
 
 FL_BEGIN_DECLS
@@ -45,6 +46,18 @@ FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl
 
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
+
+/*
+ * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, however many there are, and waits
+ * to be woken; then locks `m` as often as before. To undo them and to begin to wait are one step
+ * for every signaller. All waiters of `c` at one time must use the same mutex. Blocks the calling
+ * context. Observes its cancel scope. Panics when the calling context does not own `m`. Returns 0
+ * when woken, -ECANCELED; `m` is locked as before in either case.
+ */
+FL_API FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
+
+/* As fl_cond_wait_rmutex; also returns -ETIMEDOUT at `deadline`. */
+FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel *cancel);
 
 /* Whether the calling context owns `m`. Never waits. */
 FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);

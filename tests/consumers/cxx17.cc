@@ -70,6 +70,16 @@ static void mutexes()
 		FL_RMUTEX_LOCKED(&an_rmutex);
 		fl_rmutex_assert_held(&an_rmutex);
 	}
+	static fl_cond changed = FL_COND_INIT;
+	fl_rmutex_lock(&an_rmutex);
+	CHECK(fl_cond_wait_rmutex_until(&changed, &an_rmutex, 0, nullptr) == -ETIMEDOUT);
+	{
+		static fl_cancel requested = FL_CANCEL_INIT;
+		fl_cancel_request(&requested);
+		FL_CANCEL_SCOPE(&requested);
+		CHECK(fl_cond_wait_rmutex(&changed, &an_rmutex) == -ECANCELED);
+	}
+	fl_rmutex_unlock(&an_rmutex);
 	CHECK(fl_rmutex_destroy(&an_rmutex) == 0);
 }
 
