@@ -296,6 +296,42 @@ CONFORMANCE(cancel_truth_table)
 	assert_int_equal(result, 4);
 }
 
+FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
+{
+	set_event(&(*arg)->entered);
+	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	*result = fl_task_cancelled(ctx);
+	return rc;
+}
+
+CONFORMANCE(cancel_pending_truth_table)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_future) *f = NULL;
+	int result = 3;
+	if (is_concurrent(e)) {
+		FL_SCOPED(fl_future) *running = NULL, *pending = NULL;
+		struct gate *gate = new_gate();
+		FL_OK(tell_whether_asked_submit(e, gate, &running));
+		FL_OK(fl_shm_event_wait(&gate->entered));
+		FL_OK(square_submit(e, 2, &pending));
+		FL_OK(fl_future_cancel_pending(pending));
+		FL_OK(fl_future_cancel_pending(pending)); /* and again */
+		assert_int_equal(fl_future_get_state(pending), FL_CANCELLED);
+		FL_RC(fl_future_cancel_pending(running), -EBUSY);
+		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
+		set_event(&gate->open);
+		FL_OK(tell_whether_asked_get(running, &result));
+		assert_int_equal(result, 0); /* it was not asked to stop */
+		FL_RC(fl_future_cancel_pending(running), -EALREADY);
+	}
+	FL_OK(square_submit(e, 2, &f));
+	FL_OK(square_get(f, &result));
+	FL_RC(fl_future_cancel_pending(f), -EALREADY);
+	assert_int_equal(fl_future_get_state(f), FL_DONE);
+	assert_int_equal(result, 4);
+}
+
 static int wait_for_future(void *f)
 {
 	return fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);

@@ -346,3 +346,21 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
 	assert_int_equal(result, -1);
 	open_gate(gate, held);
 }
+
+/* The same of what is pending alone: the group takes that for a failure, and ends the task that runs. */
+CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	int result = -1;
+	if (!is_concurrent(e))
+		return;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
+	FL_OK(fl_shm_event_wait(&gate->entered));
+	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
+	assert_int_equal(fl_executor_cancel_pending(e), 1);
+	FL_RC(fl_group_join(&g), -ECANCELED);
+	assert_int_equal(fl_group_failed_number(&g), 1);
+	assert_int_equal(result, -1);
+}

@@ -374,6 +374,45 @@ FL_TASK_STATIC(until_cancelled, struct gate *, void)
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
 }
 
+FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
+{
+	set_event(&(*arg)->entered);
+	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
+	*result = fl_task_cancelled(ctx);
+	return rc;
+}
+
+/* As many as a process may have been sent, and some that wait. */
+CONFORMANCE(cancel_pending_leaves_what_runs_alone)
+{
+	enum { N = 40 };
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct gate *gate = new_gate();
+	fl_future *running = NULL, *f[N];
+	if (is_concurrent(e)) {
+		int asked = 1;
+		FL_OK(tell_whether_asked_submit(e, gate, &running));
+		FL_OK(fl_shm_event_wait(&gate->entered));
+		for (int i = 0; i < N; i++)
+			FL_OK(square_submit(e, i, &f[i]));
+		assert_int_equal(fl_executor_cancel_pending(e), N);
+		for (int i = 0; i < N; i++) {
+			assert_int_equal(fl_future_get_state(f[i]), FL_CANCELLED);
+			fl_future_free(f[i]);
+		}
+		FL_RC(square_submit(e, 1, NULL), -EPIPE);
+		assert_int_equal(fl_future_get_state(running), FL_RUNNING);
+		set_event(&gate->open);
+		FL_OK(tell_whether_asked_get(running, &asked));
+		assert_int_equal(asked, 0);
+		fl_future_free(running);
+	}
+	assert_int_equal(fl_executor_cancel_pending(e), 0);
+	FL_RC(square_submit(e, 1, NULL), -EPIPE);
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(fl_executor_cancel_pending(e), 0);
+}
+
 CONFORMANCE(cancel_ends_what_has_not_started)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);

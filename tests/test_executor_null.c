@@ -42,6 +42,7 @@ FL_TEST(executor_null_is_a_panic_with_a_name)
 	MISSING(fl_parallel_reduce, FL_IGNORE(fl_parallel_reduce(NULL, 0, 1, &(fl_reduction){0}, NULL, &result, NULL)));
 	MISSING(fl_executor_close, fl_executor_close(NULL));
 	MISSING(fl_executor_cancel, fl_executor_cancel(NULL));
+	MISSING(fl_executor_cancel_pending, fl_executor_cancel_pending(NULL));
 	MISSING(fl_executor_terminate, fl_executor_terminate(NULL));
 	MISSING(fl_executor_resize, FL_IGNORE(fl_executor_resize(NULL, 1)));
 	MISSING(fl_executor_join, FL_IGNORE(fl_executor_join(NULL)));

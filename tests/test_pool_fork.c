@@ -42,6 +42,7 @@ static void use_in_child(void *arg)
 		FL_CHECK(fl_executor_join_until(e, 0, NULL) == -EOWNERDEAD);
 		fl_executor_close(e);
 		FL_CHECK(fl_executor_cancel(e) == 0);
+		FL_CHECK(fl_executor_cancel_pending(e) == 0);
 		FL_CHECK(fl_executor_workers(e) > 0);
 	}
 	FL_CHECK(end_count_get(x->done, &n) == 0 && n == 3);

@@ -136,6 +136,21 @@ FL_TEST(promise_started_is_only_asked)
 	assert_int_equal(n, 5);
 }
 
+FL_TEST(promise_cancel_pending_leaves_a_started_one_alone)
+{
+	FL_SCOPED(fl_promise) *p = NULL, *other = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *pending = NULL;
+	FL_OK(int_promise_create(&p, NULL, &f));
+	FL_OK(fl_promise_start(p));
+	FL_RC(fl_future_cancel_pending(f), -EBUSY);
+	assert_false(fl_cancel_requested(fl_promise_token(p)));
+	FL_OK(int_promise_set(p, 5));
+	FL_RC(fl_future_cancel_pending(f), -EALREADY);
+	FL_OK(int_promise_create(&other, NULL, &pending));
+	FL_OK(fl_future_cancel_pending(pending));
+	FL_RC(int_promise_set(other, 5), -ECANCELED);
+}
+
 FL_TEST(promise_broken_when_freed_unfulfilled)
 {
 	for (int started = 0; started < 2; started++) {

@@ -181,6 +181,27 @@ FL_TEST(then_cancelled_while_its_task_runs_asks_it_to_stop)
 	assert_int_equal(fl_future_error(next), -EINTR);
 }
 
+FL_TEST(then_cancel_pending_leaves_a_task_that_runs_alone)
+{
+	FL_SCOPED(fl_executor) *e = pool_with(1);
+	FL_SCOPED(fl_promise) *p = NULL;
+	FL_SCOPED(fl_future) *f = NULL, *next = NULL, *last = NULL;
+	struct obeyed o = {0};
+	FL_OK(fl_promise_create(&p, sizeof(struct obeyed *), NULL, &f));
+	FL_OK(fl_future_then(f, e, &obey, &next));
+	FL_OK(fl_future_then(f, e, &obey, &last));
+	FL_OK(fl_promise_set(p, &(struct obeyed *){&o}));
+	FL_OK(fl_event_wait(&o.entered));
+	FL_RC(fl_future_cancel_pending(next), -EBUSY);
+	assert_int_equal(fl_future_get_state(next), FL_RUNNING);
+	FL_OK(fl_future_cancel_pending(last)); /* its task is queued */
+	assert_int_equal(fl_future_get_state(last), FL_CANCELLED);
+	FL_RC(fl_future_cancel(next), -EBUSY); /* nobody has asked it to stop before */
+	FL_OK(fl_future_wait(next));
+	assert_int_equal(fl_future_error(next), -EINTR);
+	FL_RC(fl_future_cancel_pending(next), -EALREADY);
+}
+
 FL_TEST(then_refused_fails_the_next)
 {
 	FL_SCOPED(fl_executor) *e = sequential();

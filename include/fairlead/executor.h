@@ -200,6 +200,15 @@ FL_API void fl_executor_close(fl_executor *e);
 FL_API size_t fl_executor_cancel(fl_executor *e);
 
 /*
+ * As fl_executor_cancel(), but running tasks are not asked to stop: they go on to their ends, as
+ * with Python's shutdown(cancel_futures=True). A map or a parallel loop of which a part runs may go
+ * on to its end, too. For a group such a cancelled task has failed, with -ECANCELED: so the group
+ * cancels its other tasks, also the running ones. Returns how many were cancelled. Never waits, but
+ * for the few instructions in which a worker takes a task.
+ */
+FL_API size_t fl_executor_cancel_pending(fl_executor *e);
+
+/*
  * As fl_executor_cancel(), and kills the workers that can be killed, with what runs on them: processes. Such a task ends as
  * failed, with -ECANCELED; one that a worker had taken, but not begun, may still end as cancelled, beside those of the result.
  * On threads what runs is asked to stop, no more. Never waits: a join still does.

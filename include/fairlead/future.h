@@ -100,12 +100,25 @@ FL_API const char *fl_future_message(const fl_future *f);
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);
 
+/*
+ * Cancels the task if the task has not started; a running task is left alone. The callbacks of the
+ * task run on the calling thread. Never waits. Returns:
+ *
+ *   0          the task has ended, cancelled, now or before
+ *   -EBUSY     the task runs, and is not asked to stop; or another context is about to end the
+ *              task as cancelled, or to submit it (fl_future_then())
+ *   -EALREADY  the task has ended otherwise
+ */
+FL_API FL_MUST_CHECK int fl_future_cancel_pending(fl_future *f);
+
 typedef void fl_future_callback(fl_future *f, void *arg);
 
 /*
  * Has `callback(f, arg)` called once when the task ends, in the order of registration: on the thread that ends it or
  * cancels it, or now, on this thread, when it has ended; without a cancel scope. The callback may free references to `f`, also that
- * of a fl_future_cancel() which calls it; it must not block for long, nor wait for the end of the task's executor. Who waits for the task may return before its callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
+ * of a fl_future_cancel() or fl_future_cancel_pending() which calls it; it must not block for long,
+ * nor wait for the end of the task's executor. Who waits for the task may return before its
+ * callbacks have. Returns 0, -ENOMEM (it will not be called). Never waits.
  */
 FL_API FL_MUST_CHECK int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg);
 

@@ -139,7 +139,10 @@ static void ask_frames(fl_executor *e)
 	}
 }
 
-static size_t cancel_all(fl_executor *e, bool terminate)
+/* What a cancel does to tasks that run. */
+enum effect { LEAVES_RUNNING, ASKS_RUNNING, KILLS_RUNNING };
+
+static size_t cancel_tasks(fl_executor *e, enum effect effect)
 {
 	if (fl__executor_is_forked(e))
 		return 0;
@@ -148,14 +151,15 @@ static size_t cancel_all(fl_executor *e, bool terminate)
 		FL_LOCKED(&e->lock);
 		close_locked(e);
 		if (e->ops->recall)
-			e->ops->recall(e, true);
-		if (terminate && e->ops->terminate)
+			e->ops->recall(e, effect != LEAVES_RUNNING);
+		if (effect == KILLS_RUNNING && e->ops->terminate)
 			e->ops->terminate(e);
 		take_queued(e, true, &taken);
-		if (e->ops->list_running)
+		if (effect != LEAVES_RUNNING && e->ops->list_running)
 			e->ops->list_running(e, &taken.running);
 	}
-	ask_frames(e);
+	if (effect != LEAVES_RUNNING)
+		ask_frames(e);
 	end_taken(e, &taken, 0, NULL);
 	return taken.ours.length;
 }
@@ -163,13 +167,19 @@ static size_t cancel_all(fl_executor *e, bool terminate)
 size_t fl_executor_cancel(fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_cancel");
-	return cancel_all(e, false);
+	return cancel_tasks(e, ASKS_RUNNING);
+}
+
+size_t fl_executor_cancel_pending(fl_executor *e)
+{
+	fl__executor_check(e, "fl_executor_cancel_pending");
+	return cancel_tasks(e, LEAVES_RUNNING);
 }
 
 size_t fl_executor_terminate(fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_terminate");
-	return cancel_all(e, true);
+	return cancel_tasks(e, KILLS_RUNNING);
 }
 
 int fl_executor_resize(fl_executor *e, unsigned workers)

@@ -145,7 +145,7 @@ static void stop(struct map *map, fl_future **runners, int n)
 static void dismiss_pending(fl_future **runners, int n)
 {
 	for (int i = 0; i < n; i++)
-		(void)fl__future_cancel_pending(runners[i]);
+		FL_IGNORE(fl_future_cancel_pending(runners[i]));
 }
 
 /* Waits until all runners have ended, and frees them. Returns why the wait ended early, or what broke the executor. */

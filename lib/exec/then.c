@@ -198,7 +198,7 @@ static bool on_claim_cancel(fl_future *f)
 		return fl__future_claim_cancel(f); /* true: invariant 1 */
 	fl_future *second = second_of(c);
 	if (second)
-		(void)fl__future_cancel_pending(second); /* its callback ends the next future */
+		FL_IGNORE(fl_future_cancel_pending(second)); /* its callback ends the next future */
 	return false;
 }
 

@@ -431,31 +431,34 @@ static bool cancel_pending(fl_future *f)
 	return true;
 }
 
-bool fl__future_cancel_pending(fl_future *f)
-{
-	(void)fl_future_ref(f); /* a callback may free the caller's */
-	const bool cancelled = cancel_pending(f);
-	fl_future_free(f);
-	return cancelled;
-}
-
-static int cancel(fl_future *f)
+/* `asks`: a task that runs is asked to stop. */
+static int cancel(fl_future *f, bool asks)
 {
 	if (cancel_pending(f))
 		return 0;
 	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
 	if (seen & ENDED)
 		return seen & CANCELLED ? 0 : -EALREADY;
-	fl__future_ask(f); /* if it is just being cancelled elsewhere, that changes nothing */
-	if (f->home->asked)
-		f->home->asked(f);
+	if (asks) {
+		fl__future_ask(f); /* changes nothing if another context is just cancelling the task */
+		if (f->home->asked)
+			f->home->asked(f);
+	}
 	return -EBUSY;
 }
 
 int fl_future_cancel(fl_future *f)
 {
-	(void)fl_future_ref(f); /* as above; what is told of a chain may run callbacks too */
-	const int rc = cancel(f);
+	(void)fl_future_ref(f); /* a callback may free the caller's; what is told of a chain may run callbacks too */
+	const int rc = cancel(f, true);
+	fl_future_free(f);
+	return rc;
+}
+
+int fl_future_cancel_pending(fl_future *f)
+{
+	(void)fl_future_ref(f); /* as above */
+	const int rc = cancel(f, false);
 	fl_future_free(f);
 	return rc;
 }

@@ -118,9 +118,6 @@ void fl__future_end(fl_future *f, int error, char *message);
  */
 bool fl__future_try_finish(fl_future *f);
 
-/* fl_future_cancel(), but does nothing to a task that runs. True when this call has cancelled it. */
-bool fl__future_cancel_pending(fl_future *f);
-
 /* Asks the task to stop, if it has not ended: requests its token. */
 void fl__future_ask(fl_future *f);
 

@@ -375,7 +375,7 @@ FL_STRESS_ACTOR(embedded_moved, user)
 	OK(embedded_await_task_submit(s->e, &waits, &event));
 	OK(embedded_open_task_submit(s->e, &opens, &event));
 	OK(embedded_open_task_submit(s->e, &goes, &event));
-	(void)fl__future_cancel_pending(fl_task_future(&goes));
+	FL_IGNORE(fl_future_cancel_pending(fl_task_future(&goes)));
 	OK(fl_task_retire(&waits));
 	OK(fl_task_retire(&opens));
 	OK(fl_task_retire(&goes));

@@ -282,6 +282,44 @@ FL_STRESS(future_cancel_running, producer, canceller)
 	FL_FORBIDDEN(1, "wrong result");
 }
 
+/* The same by one who leaves a task alone that runs. */
+struct future_cancel_pending {
+	fl_future *f;
+	atomic_int freed;
+	int rc, slept;
+};
+
+FL_STRESS_SETUP(future_cancel_pending)
+{
+	s->f = make_future(&s->freed, 3);
+}
+
+FL_STRESS_ACTOR(future_cancel_pending, producer)
+{
+	if (fl__future_claim(s->f) != FL__CLAIM_LOST) {
+		fl_event never = FL_EVENT_INIT;
+		s->slept = fl_event_wait_until(&never, soon(), &s->f->token);
+		fl__future_finish(s->f, s->slept, NULL);
+		fl_future_free(s->f);
+	}
+	fl_future_free(s->f); /* its own: the producer's may be the canceller's */
+}
+
+FL_STRESS_ACTOR(future_cancel_pending, canceller)
+{
+	s->rc = fl_future_cancel_pending(s->f);
+	fl_future_free(s->f);
+}
+
+FL_STRESS(future_cancel_pending, producer, canceller)
+{
+	FL_FORBIDDEN(LOOK(&s->freed) != 1, "not freed once");
+	FL_ACCEPTABLE(s->rc == 0 && s->slept == 0, "cancelled before");
+	FL_ACCEPTABLE(s->rc == -EBUSY && s->slept == -ETIMEDOUT, "it ran, and was left alone");
+	FL_ACCEPTABLE(s->rc == -EALREADY && s->slept == -ETIMEDOUT, "it had ended");
+	FL_FORBIDDEN(1, "wrong result");
+}
+
 /* Waiting for the first of two futures, and a get that gives up. */
 struct future_wait_any {
 	fl_future *f[2];

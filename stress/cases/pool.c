@@ -295,6 +295,43 @@ FL_STRESS(pool_cancel_running, canceller)
 	FL_ACCEPTABLE(s->cancelled == 0, "asked");
 }
 
+/* What it tells whether it was asked to stop, at any time before it ends. */
+FL_TASK_STATIC(tell_whether_asked, int *, void)
+{
+	**arg = 1 + fl_task_cancelled(ctx);
+	return 0;
+}
+
+/*
+ * A cancel of what is pending while a worker takes the task: it is cancelled, or it runs, and is
+ * not asked to stop.
+ */
+struct pool_cancel_pending {
+	fl_executor *e;
+	size_t cancelled;
+	int ran;
+};
+
+FL_STRESS_SETUP(pool_cancel_pending)
+{
+	s->e = pool_of(1);
+	OK(tell_whether_asked_submit(s->e, &s->ran, NULL));
+}
+
+FL_STRESS_ACTOR(pool_cancel_pending, canceller)
+{
+	s->cancelled = fl_executor_cancel_pending(s->e);
+	OK(fl_executor_join(s->e));
+}
+
+FL_STRESS(pool_cancel_pending, canceller)
+{
+	fl_executor_free(s->e);
+	FL_ACCEPTABLE(s->cancelled == 1 && s->ran == 0, "cancelled");
+	FL_ACCEPTABLE(s->cancelled == 0 && s->ran == 1, "ran, and was not asked");
+	FL_FORBIDDEN(1, "asked, or not ended once");
+}
+
 /* The same of a task that is run by who waits for it. */
 struct pool_cancel_helped {
 	fl_executor *e;

@@ -732,7 +732,8 @@ static void futures(fl_executor *e, const fl_task_type *type)
 	CHECK(fl_future_get(f, &out, sizeof out) == 0 && out == 42 && fl_future_try_get(f, &out, sizeof out) == 0);
 	CHECK(fl_future_get_until(f, &out, sizeof out, 0, nullptr) == 0 && fl_future_get_state(f) == FL_DONE);
 	CHECK(*static_cast<const int *>(fl_future_result(f)) == 42 && fl_future_error(f) == 0);
-	CHECK(fl_future_cancel(f) == -EALREADY && fl_future_on_end(f, count_call, &calls) == 0 && calls == 1);
+	CHECK(fl_future_cancel(f) == -EALREADY && fl_future_cancel_pending(f) == -EALREADY);
+	CHECK(fl_future_on_end(f, count_call, &calls) == 0 && calls == 1);
 	fl_future_free(fl_future_ref(f));
 	fl_on things[] = {FL_ON_FUTURE(f)};
 	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
@@ -868,7 +869,7 @@ static void executors()
 		fl_executor_close(e);
 		CHECK(fl_executor_join(e) == 0 && fl_executor_try_join(e) == 0);
 		CHECK(fl_executor_join_until(e, 0, nullptr) == 0 && fl_executor_cancel(e) == 0);
-		CHECK(fl_executor_terminate(e) == 0);
+		CHECK(fl_executor_terminate(e) == 0 && fl_executor_cancel_pending(e) == 0);
 	}
 	fl_executor *detached = nullptr;
 	CHECK(fl_sequential_executor_create(&detached, nullptr) == 0 && fl_executor_detach(detached) == 0);
