@@ -347,7 +347,10 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
 	open_gate(gate, held);
 }
 
-/* The same of what is pending alone: the group takes that for a failure, and ends the task that runs. */
+/*
+ * The same of what is pending alone: the group takes that for a failure, and ends the task that
+ * runs.
+ */
 CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
@@ -363,4 +366,97 @@ CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_int_equal(fl_group_failed_number(&g), 1);
 	assert_int_equal(result, -1);
+}
+
+/* Conditions. */
+
+struct ended {
+	const int *result; /* where the group puts it */
+	int calls, seen, error;
+};
+
+static void note_end(fl_future *f, void *arg)
+{
+	struct ended *ended = arg;
+	ended->calls++;
+	ended->seen = *ended->result;
+	ended->error = fl_future_error(f);
+}
+
+CONFORMANCE(group_callback_comes_before_the_join)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int results[20];
+	struct ended ended[20];
+	FL_OK(fl_group_submit_with(&g, &square, &(int){5}, &results[0], NULL)); /* without any */
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(results[0], 25);
+	for (int i = 0; i < 20; i++) {
+		ended[i] = (struct ended){.result = &results[i]};
+		FL_OK(square_group_submit_with(&g, i, &results[i],
+		                               &(fl_submit_config){.on_end = note_end, .on_end_arg = &ended[i]}));
+	}
+	FL_OK(fl_group_join(&g));
+	for (int i = 0; i < 20; i++) {
+		assert_int_equal(ended[i].calls, 1);
+		assert_int_equal(ended[i].seen, i * i); /* the result was there */
+		assert_int_equal(ended[i].error, 0);
+	}
+	ended[0].calls = 0;
+	FL_OK(fl_group_submit_with(&g, &fail_with, &(int){-EDOM}, &results[0],
+	                           &(fl_submit_config){.on_end = note_end, .on_end_arg = &ended[0]}));
+	FL_RC(fl_group_join(&g), -EDOM);
+	assert_int_equal(ended[0].calls, 1);
+	assert_int_equal(ended[0].error, -EDOM);
+
+	fl_group_cancel(&g);
+	FL_RC(fl_group_submit_with(&g, &square, &(int){5}, &results[0],
+	                           &(fl_submit_config){.on_end = note_end, .on_end_arg = &ended[0]}),
+	      -ECANCELED);
+	assert_int_equal(ended[0].calls, 1); /* an error means that no callback runs */
+	FL_OK(fl_group_join(&g));
+}
+
+CONFORMANCE(group_takes_no_other_token)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	struct tally *tally = new_tally(), *result = NULL;
+	fl_cancel token = FL_CANCEL_INIT;
+	{
+		fl_group g = FL_GROUP_INIT(e); /* not joined: it has nothing */
+		FL_RC(fl_group_submit_with(&g, &tallied, &tally, &result, &(fl_submit_config){.cancel = &token}),
+		      -EINVAL);
+		assert_int_equal(fl_group_count(&g), 0);
+	}
+	FL_OK(fl_executor_join(e));
+	assert_int_equal(counted(&tally->drops), 0); /* the argument is still the caller's */
+	assert_null(result);
+}
+
+CONFORMANCE(group_task_that_is_too_late_fails)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	int result = -1;
+	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL));
+	FL_OK(fl_group_submit_with(&g, &square, &(int){3}, &result, &(fl_submit_config){.deadline = 1}));
+	FL_RC(fl_group_join(&g), -ETIMEDOUT);
+	assert_int_equal(fl_group_failed_number(&g), 1);
+	assert_string_equal(fl_group_failed(&g), fl_error_text(-ETIMEDOUT));
+	assert_int_equal(result, -1);
+	FL_OK(fl_group_submit_with(&g, &square, &(int){4}, &result,
+	                           &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
+	FL_OK(fl_group_join(&g));
+	assert_int_equal(result, 16);
+	if (!is_concurrent(e))
+		return;
+	/* It runs, or has not begun, when its time is up: the group is told the same. The other is cancelled with it. */
+	struct gate *gate = new_gate();
+	FL_OK(fl_group_submit_with(&g, &wait_for_cancel, &gate, &result,
+	                           &(fl_submit_config){.deadline = fl_after(FL_MS(20))}));
+	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
+	FL_RC(fl_group_join(&g), -ETIMEDOUT);
+	assert_int_equal(fl_group_failed_number(&g), 0);
+	assert_int_equal(result, 16);
 }

@@ -66,6 +66,7 @@ FL_TEST(executor_null_of_a_group_and_a_successor)
 	fl_future *next = NULL;
 	int arg = 1, result = 0;
 	MISSING(fl_group_submit, FL_IGNORE(one_more_group_submit(&g, arg, &result)));
+	MISSING(fl_group_submit_with, FL_IGNORE(one_more_group_submit_with(&g, arg, &result, NULL)));
 	assert_int_equal(fl_group_count(&g), 0);
 	FL_OK(fl_sequential_executor_create(&e, NULL));
 	FL_OK(one_more_submit(e, arg, &f));

@@ -188,6 +188,33 @@ FL_TEST(full_wait_gives_up_at_its_deadline)
 	assert_int_equal(LOOK(&runs), 2);
 }
 
+FL_TEST(full_group_submit_tries_or_waits_for_a_time)
+{
+	struct full full = {0};
+	fill(&full, 1);
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(full.e);
+		int results[2] = {0, 0};
+		FL_RC(fl_group_submit_with(&g, &full_count, &(int){5}, &results[0],
+		                           &(fl_submit_config){.room_deadline = 1}),
+		      -ETIMEDOUT);
+		FL_RC(full_count_group_submit_with(&g, 5, &results[0],
+		                                   &(fl_submit_config){.room_deadline = fl_after(FL_MS(1))}),
+		      -ETIMEDOUT); /* fl_group_submit_with */
+		assert_int_equal(fl_group_count(&g), 0);
+		assert_int_equal(LOOK(&drops), 0);
+		let_go(&full.gate, full.held);
+		FL_WAIT_FOR(LOOK(&runs) == 1);
+		FL_OK(fl_group_submit_with(&g, &full_count, &(int){6}, &results[1],
+		                           &(fl_submit_config){.room_deadline = 1})); /* there is room */
+		FL_OK(fl_group_join(&g));
+		assert_int_equal(results[0], 0);
+		assert_int_equal(results[1], 6);
+	}
+	fl_executor_free(full.e);
+	assert_int_equal(LOOK(&runs), 2);
+}
+
 FL_TEST(full_wait_observes_its_token_and_scope)
 {
 	struct full full = {0};

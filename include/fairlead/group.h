@@ -35,8 +35,8 @@ FL_BEGIN_DECLS
  * sleeps while all that are left run elsewhere, and looks again when one of them submits more. So nested groups need
  * no free worker. Such a task may be called by the join, on its stack and thread: do not join with a mutex locked that one of them locks.
  *
- * Memory: a task in the group keeps some 60 bytes beside what its submit takes, until it has ended; they are used again, and
- * given back by the join.
+ * Memory: a task in the group keeps some 80 bytes beside what its submit takes, until it has ended;
+ * they are used again, and given back by the join.
  *
  * A group that has tasks, or had, is joined, once; then it can be used again, but for a deadline that has passed. It must not
  * move until it is joined. Any thread may submit, its tasks may, too; the joins are for one thread at a time, and come after all
@@ -81,6 +81,27 @@ typedef struct fl_group {
 FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result);
 
 /*
+ * As fl_group_submit(), with conditions; `config` may be NULL. Its members:
+ *
+ *   deadline        of this task, beside the group's. A task that ends as cancelled because of its
+ *                   own deadline, or that returns -ECANCELED after its deadline, has failed with
+ *                   -ETIMEDOUT: so the group cancels its other tasks.
+ *   cancel          NULL: the group's token cancels the task.
+ *   room_deadline   A wait for room ends then; in the past: the submit tries once; 0: never. A
+ *                   request of the group's token ends the wait, too.
+ *   on_end          Called with the task's future, after `*result` was set, and before the task
+ *                   counts as ended. So a join returns after the callback, and sees what the
+ *                   callback wrote. The callback must not free the future, nor join the group.
+ *
+ * Returns as fl_group_submit(), and:
+ *
+ *   -ETIMEDOUT   there was no room until `room_deadline`
+ *   -EINVAL      `cancel` is not NULL
+ */
+FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                                              const fl_submit_config *config);
+
+/*
  * Waits until every task has ended. When the caller is cancelled meanwhile, so are they, and it still waits. Helps, when
  * called from a worker of the executor. Blocks the calling context.
  * Returns 0, also after fl_group_cancel() or without tasks; the error of the first task that failed, and then fl_group_failed()
@@ -115,7 +136,10 @@ FL_API size_t fl_group_count(const fl_group *g);
  */
 FL_API const char *fl_group_failed(fl_group *g);
 
-/* Which it was: counts the calls of fl_group_submit() since the last join, from 0. 0 when none has failed. Never waits. */
+/*
+ * Which it was: counts the calls of fl_group_submit() and fl_group_submit_with() since the last
+ * join, from 0. 0 when none has failed. Never waits.
+ */
 FL_API size_t fl_group_failed_number(fl_group *g);
 
 /*

@@ -28,6 +28,7 @@
  *     int count_primes_submit_with(fl_executor *e, struct range arg, fl_future **f, const fl_submit_config *config);
  *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
+ *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result, const fl_submit_config *config);
  *     int count_primes_task_submit(fl_executor *e, fl_task *task, const struct range *arg, uint64_t *result);
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it, const fl_imap_config *);
@@ -213,6 +214,14 @@
 	{                                                                                                              \
 		return fl_group_submit(_g, &name, FL__IF_VOID(arg_type, NULL, &_arg),                                  \
 		                       FL__IF_VOID(result_type, NULL, _result));                                       \
+	}                                                                                                              \
+	FL__TASK_FN name##_group_submit_with(                                                                          \
+	    fl_group *_g FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_ARG_PARAM)(arg_type)                        \
+		FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type),                       \
+	    const fl_submit_config *_config)                                                                           \
+	{                                                                                                              \
+		return fl_group_submit_with(_g, &name, FL__IF_VOID(arg_type, NULL, &_arg),                             \
+		                            FL__IF_VOID(result_type, NULL, _result), _config);                         \
 	}
 
 #define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *_arg

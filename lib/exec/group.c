@@ -52,6 +52,9 @@ struct fl__group_child {
 	fl_future *future;
 	void *result; /* the caller's; NULL: none */
 	size_t number;
+	int64_t deadline;           /* of this task alone; 0: none */
+	fl_future_callback *on_end; /* the caller's; NULL: none */
+	void *on_end_arg;
 	struct fl__group_child *next, *prev; /* in offers_; next: in free_ */
 	bool offered;
 	bool met; /* by one of submit and end */
@@ -260,8 +263,13 @@ static void hand_over(const struct fl__group_child *child, fl_future *f)
 static void note(fl_group *g, const struct fl__group_child *child, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
-	const char *text = *message ? message : fl_error_text(error);
 	const bool cut = error == -ECANCELED && fl_cancel_requested(&g->token_);
+	if (error == -ECANCELED && !cut && child->deadline != 0 && fl__is_past(child->deadline)) {
+		error = -ETIMEDOUT; /* -ECANCELED would say that the caller's scope was requested */
+		if (fl_future_get_state(f) == FL_CANCELLED)
+			message = "";
+	}
+	const char *text = *message ? message : fl_error_text(error);
 	fl__lock(&g->lock_);
 	const bool first = !cut && g->error_ == 0;
 	g->cut_ = g->cut_ || cut;
@@ -285,6 +293,8 @@ static void on_end(fl_future *f, void *arg)
 	hand_over(child, f);
 	if (error != 0)
 		note(g, child, f, error);
+	if (child->on_end)
+		child->on_end(f, child->on_end_arg);
 	meet(g, child, NULL);
 }
 
@@ -320,23 +330,48 @@ static int refuse(fl_group *g, struct fl__group_child *child, int rc)
 	return rc;
 }
 
-int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
+static int submit_child(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                        const fl_submit_config *wanted)
 {
-	fl__executor_check(g->executor_, "fl_group_submit");
 	const size_t number = enter(g);
+	if (wanted->cancel)
+		return refuse(g, NULL, -EINVAL); /* a task has one parent token, and that is the group's */
 	if (fl_cancel_requested(&g->token_))
 		return refuse(g, NULL, -ECANCELED);
 	struct fl__group_child *child = new_child(g);
 	if (!child)
 		return refuse(g, NULL, -ENOMEM);
-	*child = (struct fl__group_child){.group = g, .result = result, .number = number};
-	const fl_submit_config config = {.cancel = &g->token_, .on_end = on_end, .on_end_arg = child};
+	*child = (struct fl__group_child){.group = g,
+	                                  .result = result,
+	                                  .number = number,
+	                                  .deadline = wanted->deadline,
+	                                  .on_end = wanted->on_end,
+	                                  .on_end_arg = wanted->on_end_arg};
+	fl_submit_config config = *wanted;
+	config.cancel = &g->token_;
+	config.on_end = on_end;
+	config.on_end_arg = child;
 	fl_future *f = NULL;
 	const int rc = fl_submit_with(g->executor_, type, arg, &f, &config);
 	if (rc != 0)
 		return refuse(g, child, rc);
 	meet(g, child, f);
 	return 0;
+}
+
+static const fl_submit_config no_conditions;
+
+int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
+{
+	fl__executor_check(g->executor_, "fl_group_submit");
+	return submit_child(g, type, arg, result, &no_conditions);
+}
+
+int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+                         const fl_submit_config *config)
+{
+	fl__executor_check(g->executor_, "fl_group_submit_with");
+	return submit_child(g, type, arg, result, config ? config : &no_conditions);
 }
 
 /* For joins. */

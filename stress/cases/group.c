@@ -451,3 +451,45 @@ FL_STRESS(group_rounds, user)
 	FL_ACCEPTABLE(s->data == 1 && s->got == 1, "one round");
 	FL_FORBIDDEN(1, "refused, and it ran");
 }
+
+/*
+ * A callback has run when the join returns, and the group may be freed then. A task that its own
+ * deadline ends, before it begins or while it waits, has failed.
+ */
+struct group_conditions {
+	fl_event never;
+	int data, calls, joined;
+};
+
+static void count_end(fl_future *f, void *calls)
+{
+	(void)f;
+	++*(int *)calls; /* plain: the join orders it */
+}
+
+FL_TASK_STATIC(wait_for_deadline, fl_event *, void)
+{
+	return fl_event_wait(*arg);
+}
+
+FL_STRESS_ACTOR(group_conditions, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(1);
+	fl_group *g = group_of(e);
+	const fl_submit_config counted = {.on_end = count_end, .on_end_arg = &s->calls};
+	fl_submit_config brief = counted;
+	brief.deadline = soon();
+	OK(fl_group_submit_with(g, &add_one, &(int *){&s->data}, NULL, &counted));
+	OK(fl_group_join(g));
+	FL_STRESS_CHECK(s->calls == 1 && s->data == 1);
+	OK(fl_group_submit_with(g, &wait_for_deadline, &(fl_event *){&s->never}, NULL, &brief));
+	s->joined = fl_group_join(g);
+	FL_STRESS_CHECK(s->calls == 2);
+	end_group(g);
+}
+
+FL_STRESS(group_conditions, user)
+{
+	FL_ACCEPTABLE(s->joined == -ETIMEDOUT, "it was too slow");
+	FL_FORBIDDEN(1, "another end");
+}

@@ -806,6 +806,11 @@ static void groups(fl_executor *e, const fl_task_type *type)
 	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_group_count(&g) == 0);
 	CHECK(fl_group_try_join(&g) == 0 && out == 42 && fl_group_failed(&g) == nullptr);
 	CHECK(!fl_cancel_requested(fl_group_token(&g)));
+	fl_submit_config config = {};
+	int calls = 0;
+	config.on_end = count_call;
+	config.on_end_arg = &calls;
+	CHECK(fl_group_submit_with(&g, type, &in, &out, &config) == 0 && fl_group_join(&g) == 0 && calls == 1);
 	CHECK(fl_group_submit(&g, type, &zero, &out) == 0 && fl_group_join_until(&g, FL_FOREVER, nullptr) == -EDOM);
 	CHECK(std::strcmp(fl_group_failed(&g), "no zero") == 0 && fl_group_failed_number(&g) == 0);
 	fl_group_cancel(&g);
