@@ -96,10 +96,10 @@ static int check_room(const int *fds, unsigned n_fds, const struct fl__request *
 	return highest + (int)request->setup.n_fds + MORE > fl__os.descriptors() ? -EMFILE : 0;
 }
 
-static _Noreturn void become(struct fl__request *request)
+static _Noreturn void become(struct fl__request *request, int zygote_pid)
 {
 	request->setup.cwd = -1; /* the zygote is there */
-	request->setup.parent = request->daemon ? getppid() : 0;
+	request->setup.parent = request->daemon ? zygote_pid : 0;
 	request->setup.keep_handlers = true;
 	fl__task_process(request, NULL);
 }
@@ -122,11 +122,8 @@ static int make(struct fl__request *request, int *pidfd)
 	int pid = fl__os.fork();
 	if (pid != 0)
 		go_home();
-	if (pid == 0) {
-		if (request->daemon && getppid() != zygote_pid)
-			_exit(127);
-		become(request);
-	}
+	if (pid == 0)
+		become(request, zygote_pid);
 	if (pid < 0)
 		return pid;
 	*pidfd = fl__os.pidfd(pid);
