@@ -100,7 +100,8 @@ FL_API fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook
  *     rc = fl_local_set(&cache, malloc(64));          // check
  *     char *mine = fl_local_get(&cache);
  *
- * A local and its destructor must outlive every context that set it: not for code that is unloaded before its threads end.
+ * A local and its destructor must outlive every context that set it. When the library is unloaded
+ * (dlclose), values of threads that go on are not destroyed.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */

@@ -13,6 +13,7 @@
  */
 #include "debug.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
 #include "../wait/lock.h"
 #include "contention.h"
 #include "order.h"
@@ -30,6 +31,7 @@ uint32_t fl__debug;
 uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 
 static uint32_t switch_lock;
+static uint64_t dump_signals; /* guarded by it; bit n: fl_debug_dump_on(n + 1) has been called */
 
 static void set_words(unsigned modes)
 {
@@ -243,18 +245,45 @@ static void dump_to_standard_error(int signal)
 	fl_debug_dump(STANDARD_ERROR);
 }
 
+static bool dumps_on(const struct sigaction *action)
+{
+	return !(action->sa_flags & SA_SIGINFO) && action->sa_handler == dump_to_standard_error;
+}
+
 int fl_debug_dump_on(int signal)
 {
 	struct sigaction now, mine_to_be = {.sa_handler = dump_to_standard_error, .sa_flags = SA_RESTART};
 	if (sigaction(signal, NULL, &now) != 0)
 		return -EINVAL;
-	if (now.sa_handler == dump_to_standard_error)
+	if (dumps_on(&now))
 		return 0;
 	if ((now.sa_flags & SA_SIGINFO) || now.sa_handler != SIG_DFL)
 		return -EBUSY;
 	fl__stack_modules();
 	(void)sigemptyset(&mine_to_be.sa_mask);
-	return sigaction(signal, &mine_to_be, NULL) == 0 ? 0 : -EINVAL;
+	if (sigaction(signal, &mine_to_be, NULL) != 0)
+		return -EINVAL;
+	fl__lock(&switch_lock);
+	dump_signals |= UINT64_C(1) << (signal - 1);
+	fl__unlock(&switch_lock);
+	return 0;
+}
+
+/*
+ * A copy of the library that is unloaded leaves neither its handlers behind, nor what it has
+ * recorded of other threads.
+ */
+FL__AT_UNLOAD static void leave_nothing(void)
+{
+	const struct sigaction standard = {.sa_handler = SIG_DFL};
+	struct sigaction now;
+	for (uint64_t left = dump_signals; left != 0; left &= left - 1) {
+		const int signal = __builtin_ctzll(left) + 1;
+		if (sigaction(signal, NULL, &now) == 0 && dumps_on(&now))
+			(void)sigaction(signal, &standard, NULL);
+	}
+	if (fl__is_unloaded())
+		(void)fl__debug_switch(0);
 }
 
 /* The modes that the environment names, and the signal. */

@@ -9,6 +9,7 @@
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
 #include "../wait/lock.h"
 #include "sched.h"
 #include <errno.h>
@@ -95,7 +96,7 @@ static void install(void)
 }
 
 /* A copy of the library that is unloaded must not leave its handler behind. */
-__attribute__((destructor)) static void uninstall(void)
+FL__AT_UNLOAD static void uninstall(void)
 {
 	struct sigaction now;
 	if (handler.installed && sigaction(SIGSEGV, NULL, &now) == 0 && (now.sa_flags & SA_SIGINFO) &&

@@ -3,6 +3,7 @@
 #include "hazard.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
 #include "../wait/lock.h"
 #include <pthread.h>
 #include <stdint.h>
@@ -88,10 +89,17 @@ FL__AT_START static void make_key(void)
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
 }
 
-/* A copy of the library that is unloaded must not leave its destructor behind. */
-__attribute__((destructor)) static void forget_key(void)
+/*
+ * A copy of the library that is unloaded leaves neither its destructor behind, nor the records of
+ * threads that go on.
+ */
+FL__AT_UNLOAD static void forget_threads(void)
 {
 	if (has_key)
 		(void)pthread_key_delete(key);
 	has_key = false;
+	if (!fl__is_unloaded())
+		return;
+	fl__hazards_mine = &none;
+	fl__hazards_free();
 }

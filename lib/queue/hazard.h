@@ -54,5 +54,6 @@ void fl__hazards_give(struct fl__hazards *hazards);
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg);
 void fl__hazards_forget_others(const struct fl__hazards *mine); /* in a forked child, which has one thread */
+void fl__hazards_free(void);                                    /* all of them: no thread will use one again */
 
 #endif

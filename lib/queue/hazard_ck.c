@@ -17,7 +17,9 @@
  * itself. ck_hp_clear() stores without any order. ck_hp_unregister() orders stores alone, on aarch64: the release before it
  * is ours.
  *
- * A record lives as long as the library: others may be looking at it. One that a thread has given back is taken again.
+ * A record lives as long as the library: others may be looking at it. One that a thread has given
+ * back is taken again. When the library is unloaded all are freed, but at the exit of a process
+ * they stay, since other threads go on.
  *
  * In TSan's build this file is not instrumented: a record, as an address, stands for both sides of the release.
  */
@@ -30,6 +32,7 @@
 struct record {
 	ck_hp_record_t ck;
 	struct fl__hazards ours;
+	void *memory; /* where the record is; NULL: not on the heap */
 };
 
 static ck_hp_t domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
@@ -38,6 +41,11 @@ static struct record lent;
 static struct record *record_of(const struct fl__hazards *hazards)
 {
 	return (struct record *)(void *)((char *)hazards - offsetof(struct record, ours));
+}
+
+static struct record *record_at(ck_stack_entry_t *entry)
+{
+	return (struct record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
 }
 
 struct fl__hazards *fl__hazards_take(void)
@@ -51,6 +59,7 @@ struct fl__hazards *fl__hazards_take(void)
 	if (!memory)
 		return NULL;
 	struct record *record = (struct record *)((memory + _Alignof(struct record) - 1) & -_Alignof(struct record));
+	record->memory = (void *)memory;
 	ck_hp_register(&domain, &record->ck, record->ours.kept);
 	return &record->ours;
 }
@@ -82,8 +91,7 @@ void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head);
 	fl__fence_acquire(); /* pairs with the fences of ck_hp_register(), of this record and of those behind it */
 	for (; entry; entry = entry->next) {
-		struct record *record =
-		    (struct record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
+		struct record *record = record_at(entry);
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
 			const void *kept = ck_pr_load_ptr(&record->ours.kept[i]);
 			if (kept)
@@ -96,9 +104,19 @@ void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 void fl__hazards_forget_others(const struct fl__hazards *mine)
 {
 	for (ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head); entry; entry = entry->next) {
-		struct record *record =
-		    (struct record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
+		struct record *record = record_at(entry);
 		if (&record->ours != mine && ck_pr_load_int(&record->ck.state) == CK_HP_USED)
 			fl__hazards_give(&record->ours);
+	}
+}
+
+void fl__hazards_free(void)
+{
+	ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head);
+	domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
+	lent = (struct record){.memory = NULL};
+	for (ck_stack_entry_t *next; entry; entry = next) {
+		next = entry->next;
+		fl__free(record_at(entry)->memory);
 	}
 }

@@ -7,6 +7,7 @@
 #include "local.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../base/unload.h"
 #include "../wait/lock.h"
 #include <errno.h>
 #include <fairlead/thread.h>
@@ -15,6 +16,7 @@
 enum { IDS = 1024, ROUNDS = 4, LEAST = 8 };
 
 struct fl__locals {
+	struct fl__locals *next, *prev; /* of an adopted thread: in the list */
 	uint32_t size;
 	void *values[];
 };
@@ -25,6 +27,7 @@ static struct {
 	void (*destroy[IDS + 1])(void *);
 	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
+	struct fl__locals *adopted; /* guarded by the lock: the tables of adopted threads */
 } registry;
 
 /* The id of `local`, given now if it has none; 0 when there are no more. */
@@ -67,6 +70,24 @@ static int watch_end(struct fl__ctx *ctx)
 	return -rc;
 }
 
+/* `table` takes the place of `old` in the list; either may be NULL. */
+static void list_instead(struct fl__locals *old, struct fl__locals *table)
+{
+	fl__lock(&registry.lock);
+	if (old) {
+		*(old->prev ? &old->prev->next : &registry.adopted) = old->next;
+		if (old->next)
+			old->next->prev = old->prev;
+	}
+	if (table) {
+		table->next = registry.adopted;
+		if (table->next)
+			table->next->prev = table;
+		registry.adopted = table;
+	}
+	fl__unlock(&registry.lock);
+}
+
 static int grow(struct fl__ctx *ctx, uint32_t id)
 {
 	struct fl__locals *old = ctx->locals;
@@ -83,6 +104,8 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 	locals->size = size;
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
+	if (ctx->adopted)
+		list_instead(old, locals);
 	ctx->locals = locals;
 	fl__free(old);
 	return 0;
@@ -131,18 +154,32 @@ void fl__locals_end(struct fl__ctx *ctx)
 		return;
 	for (int i = 0; i < ROUNDS && destroy_round(ctx); i++)
 		;
+	if (ctx->adopted)
+		list_instead(ctx->locals, NULL);
 	fl__free(ctx->locals);
 	ctx->locals = NULL;
 }
 
-/* A copy of the library that is unloaded must not leave its destructor behind. */
-__attribute__((destructor)) static void forget_key(void)
+/*
+ * A copy of the library that is unloaded leaves neither its destructor behind, nor the tables of
+ * threads that go on.
+ */
+FL__AT_UNLOAD static void forget_threads(void)
 {
 	fl__lock(&registry.lock);
 	if (registry.state == HAS_KEY)
 		(void)pthread_key_delete(registry.key);
 	registry.state = UNLOADED;
 	fl__unlock(&registry.lock);
+	if (!fl__is_unloaded())
+		return;
+	struct fl__locals *tables = registry.adopted;
+	if (fl__ctx_get()->adopted)
+		fl__ctx_get()->locals = NULL;
+	for (struct fl__locals *next; tables; tables = next) {
+		next = tables->next;
+		fl__free(tables);
+	}
 }
 
 static void before_fork(void)
