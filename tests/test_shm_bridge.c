@@ -40,9 +40,9 @@ static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 
 static int fake_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
-	int state = PTHREAD_CREATE_JOINABLE;
-	(void)pthread_attr_getdetachstate(attr, &state);
-	if (state == PTHREAD_CREATE_JOINABLE) /* one of the test's own */
+	sigset_t blocked;
+	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
+	if (!sigismember(&blocked, SIGTERM)) /* one of the test's own */
 		return real.thread_create(thread, attr, start, arg);
 	if (fl__load_relaxed(&no_threads))
 		return -EAGAIN;

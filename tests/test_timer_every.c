@@ -3,6 +3,7 @@
 #include "fl_child.h"
 #include "fl_emulated.h"
 #include "fl_in_loop.h"
+#include "fl_named_threads.h"
 #include "fl_timers.h"
 
 FL_TEST(timer_every_refuses_no_period)
@@ -87,7 +88,7 @@ FL_TEST(timer_every_cancelled_while_it_runs)
 
 static bool is_gone(void)
 {
-	return fl_thread_enumerate(NULL, NULL) == 0;
+	return fl_test_threads_named("timers") == 0;
 }
 
 /* Without timers it ends after a while, and comes back with the next. */
@@ -101,7 +102,7 @@ FL_TEST(timer_thread_ends_and_comes_back)
 		FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));
 		FL_OK(fl_timer_join(&t));
 		assert_int_equal(fl__load_relaxed(&calls), 1);
-		assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+		assert_int_equal(fl_test_threads_named("timers"), 1);
 	}
 	FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone()));
 	fl_test_clock_go();
@@ -133,7 +134,7 @@ FL_TEST(timer_thread_stays_for_a_timer)
 	fl_test_all_due();
 	fl_test_pass(FL_S(60));
 	fl_test_all_due();
-	assert_int_equal(fl_thread_enumerate(NULL, NULL), 1);
+	assert_int_equal(fl_test_threads_named("timers"), 1);
 	fl_test_pass(HOUR);
 	FL_OK(fl_timer_join(&t));
 	assert_int_equal(fl__load_relaxed(&calls), 1);

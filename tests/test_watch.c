@@ -6,6 +6,7 @@
 #include "fl_fiber.h"
 #include "fl_line.h"
 
+#include "process/os.h"
 #include "process/packet.h"
 #include "process/watch.h"
 
@@ -261,10 +262,19 @@ static int no_thread(pthread_t *thread, const pthread_attr_t *attr, void *(*star
 	return -EAGAIN;
 }
 
+/* Of sockets; the watcher's own eventfd can be watched. */
 static int no_watch(int epoll, int op, int fd, uint32_t events)
 {
-	(void)epoll, (void)op, (void)fd, (void)events;
+	int type;
+	socklen_t size = sizeof type;
+	if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) != 0)
+		return fl_test_real_fd_sys.watch(epoll, op, fd, events);
 	return -ENOMEM;
+}
+
+static int no_event(void)
+{
+	return -EMFILE;
 }
 
 static int wait_both_ways(void *unused)
@@ -287,6 +297,7 @@ static int wait_both_ways(void *unused)
 
 static void without_watcher(void *arg)
 {
+	int (*const event)(void) = fl__os.event;
 	FL_FAULTS();
 	FL_FD_FAULTS();
 	switch (*(const int *)arg) {
@@ -295,6 +306,9 @@ static void without_watcher(void *arg)
 		break;
 	case 1:
 		fl__fd_sys.watch_create = fl_test_no_descriptor;
+		break;
+	case 2:
+		fl__os.event = no_event;
 		break;
 	default:
 		fl__fd_sys.watch = no_watch;
@@ -307,13 +321,14 @@ static void without_watcher(void *arg)
 	close_ends(e);
 	(void)fl_test_faults_end();
 	(void)fl_test_fd_faults_end();
+	fl__os.event = event;
 	play_in_child(NULL); /* and with it, once it can be had */
 }
 
 FL_TEST(watch_polls_without_a_watcher)
 {
 	needs_threads_in_children();
-	for (int fault = 0; fault < 3; fault++)
+	for (int fault = 0; fault < 4; fault++)
 		FL_OK(fl_test_child(without_watcher, &fault, NULL, 0));
 }
 

@@ -31,6 +31,10 @@
  *                  an underscore, which C reserves at file scope: they hide no name of the program,
  *                  so -Wshadow does not warn of them.
  *   Copies         an object is used only through the copy of the library that made it.
+ *   Unload         dlclose() of a shared object that has a copy of the library ends the threads and
+ *                  processes that this copy has started for all its users (docs/threads.md). Requires
+ *                  that all objects are freed, joined or stopped, and that no thread is inside the
+ *                  shared object, or is just ending after it has called it.
  *   Misuse         a bug of the caller that can be seen panics: see fairlead/panic.h.
  */
 

@@ -49,11 +49,14 @@ FL_BEGIN_DECLS
  * that has the process, the task, and its message or error. A task that calls exit() ends with that code. Its getppid() is
  * the zygote, where that made it, else the caller.
  *
- * A process starts with no signal blocked, and the default action for each (in a fork, handlers of SIGSEGV, SIGBUS, SIGFPE,
- * SIGILL, SIGTRAP, SIGSYS, SIGABRT stay); in the caller's current directory and process group; with standard input, output
- * and error, the descriptors that were handed over, and no others. All descriptors of the library are close-on-exec. Until
- * its handle is freed a process costs its caller two of them when the zygote makes it (and the zygote one), else one; besides
- * these the library keeps up to six: for the thread that starts programs, for the zygote, and for threads that wait.
+ * A process starts with no signal blocked, and the default action for each (in a fork, handlers of
+ * SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS, SIGABRT stay); in the caller's current
+ * directory and process group; with standard input, output and error, the descriptors that were
+ * handed over, and no others. All descriptors of the library are close-on-exec. Until its handle is
+ * freed a process costs its caller two of them when the zygote makes it (and the zygote one), else
+ * one; besides these the library keeps up to seven: for the thread that starts programs, for the
+ * zygote, and for threads that wait. Zygote and threads end when the library is unloaded (dlclose;
+ * docs/threads.md).
  *
  * A *daemon* dies with the process that started it, whatever becomes of that: also by SIGKILL. Other processes run on.
  *
@@ -191,8 +194,9 @@ FL_API int fl_process_sentinel(const fl_process *p);
 FL_API size_t fl_process_active_children(void (*visit)(fl_process *p, void *arg), void *arg);
 
 /*
- * Gives the handle up; NULL does nothing. A daemon that still runs is killed; another runs on. Either is collected when it ends: no
- * zombie stays. Never waits for the process. Requires that nobody else uses the handle.
+ * Gives the handle up; NULL does nothing. A daemon that still runs is killed; another runs on.
+ * Either is collected when it ends: no zombie stays, unless the library is unloaded before the
+ * process ends. Never waits for the process. Requires that nobody else uses the handle.
  */
 FL_API void fl_process_free(fl_process *p);
 

@@ -32,8 +32,9 @@ FL_BEGIN_DECLS
  *
  * Memory order: a call sees what was written before the start; who has waited for its end sees what it wrote.
  * Fork: the child has no timers. There each is as one that was not started.
- * Exit: a process does not wait for its timers (fl_timer_join() does); those that are pending then are not called. Those whose
- * code is unloaded (dlclose) have to be stopped before.
+ * Exit: a process does not wait for its timers (fl_timer_join() does); those that are pending then
+ * are not called. Those whose code is unloaded (dlclose) have to be stopped before; the thread then
+ * ends with the library.
  */
 typedef void fl_timer_callback(void *arg);
 

@@ -25,12 +25,12 @@
  */
 #include "../base/sys.h"
 #include "../fiber/timers.h"
+#include "../sync/helper.h"
 #include "../wait/context.h"
 #include <errno.h>
 #include <fairlead/cond.h>
 #include <fairlead/eventcount.h>
 #include <fairlead/mutex.h>
-#include <fairlead/thread.h>
 #include <fairlead/timer.h>
 #include <pthread.h>
 
@@ -44,8 +44,7 @@ static fl_cond earlier = FL_COND_INIT;             /* the thread sleeps here */
 static fl_eventcount settled = FL_EVENTCOUNT_INIT; /* a timer that was pending or running is not */
 static struct fl__timers pending;
 static int64_t wakes_at;
-static fl_thread thread; /* not started: there is none */
-static bool unloading;
+static bool has_thread;
 static uint32_t starts; /* so many were made; wraps */
 static struct {
 	const fl_timer *timer; /* whose function runs; NULL: none. It may be gone, and another there: */
@@ -148,35 +147,40 @@ static bool sleep_on(int64_t now)
 	return !(idle && timed_out && !pending.first);
 }
 
-static int serve(void *unused)
+static void serve(void)
 {
 	const uint32_t fork = fl__fork_count;
 	bool goes_on = true;
-	(void)unused;
 	fl_mutex_lock(&lock);
-	while (goes_on && !unloading && !fl__is_forked(fork)) {
+	while (goes_on && !fl__helper_must_end() && !fl__is_forked(fork)) {
 		const int64_t now = fl__sys.now();
 		if (pending.first && pending.first->deadline <= now)
 			make_call(timer_at(pending.first), now);
 		else
 			goes_on = sleep_on(now);
 	}
-	if (!goes_on && !unloading) {
-		const int rc = fl_thread_detach(&thread);
-		(void)rc; /* it is there: this one */
-	}
+	if (!fl__is_forked(fork))
+		has_thread = false;
 	fl_mutex_unlock(&lock);
-	return 0;
+}
+
+/* A function that runs is not waited for: it may never end, or be the one that exits. */
+static unsigned end_thread(void)
+{
+	FL_LOCKED(&lock);
+	wake_thread();
+	return call.timer ? 1 : 0;
 }
 
 static int begin_thread(void)
 {
-	if (thread.thread_)
+	static struct fl__helper helper = {.name = "timers", .function = serve, .end = end_thread};
+	if (has_thread)
 		return 0;
-	if (unloading)
-		return -EAGAIN;
 	wakes_at = awake;
-	return fl_thread_start(&thread, serve, NULL, &(fl_thread_config){.name = "timers", .block_signals = true});
+	const int rc = fl__helper_start(&helper);
+	has_thread = rc == 0;
+	return rc;
 }
 
 /* The forking thread alone goes on; where a function forks, that is this one, which ends when the function has returned. */
@@ -186,29 +190,13 @@ static void after_fork_in_child(void)
 	fl_cond_init(&earlier);
 	fl_eventcount_init(&settled);
 	pending.first = NULL;
-	thread.thread_ = NULL;
+	has_thread = false;
 	call.timer = NULL;
 }
 
 FL__AT_START static void watch_forks(void)
 {
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
-}
-
-/* The process exits, or the library is unloaded. A function that runs is not waited for: it may never end, or be the one that exits. */
-__attribute__((destructor)) static void end_thread(void)
-{
-	fl_mutex_lock(&lock);
-	fl_thread ends = thread;
-	thread.thread_ = NULL;
-	unloading = true;
-	const bool runs = call.timer != NULL;
-	wake_thread();
-	fl_mutex_unlock(&lock);
-	if (!ends.thread_)
-		return;
-	const int rc = runs ? fl_thread_detach(&ends) : fl_thread_join_until(&ends, NULL, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* it was started, and is another thread */
 }
 
 /* Calls of users. */

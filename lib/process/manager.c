@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The manager thread: jobs, in the order in which they came, and children to be collected. It sleeps in epoll_wait, on an
- * eventfd that says "a job", and on the pidfds of those children; an event's data is its descriptor, which is all there is to
- * know about a child. `lock` guards the jobs and the making of the thread; a job lives in the frame of whoever waits for it.
+ * The manager thread: jobs, in the order in which they came, and children to be collected. It
+ * sleeps in epoll_wait, on an eventfd that says "a job", and on the pidfds of those children; an
+ * event's data is the descriptor. `lock` guards the jobs, the children, and the making and the end
+ * of the thread. A job lives in the frame of its caller, and is the first until it is done.
  */
 #include "manager.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/helper.h"
 #include "fd_sys.h"
 #include "launch.h"
 #include "os.h"
@@ -15,8 +17,6 @@
 #include <fairlead/event.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
-#include <pthread.h>
-#include <signal.h>
 #include <unistd.h>
 
 struct job {
@@ -26,108 +26,168 @@ struct job {
 	struct job *next;
 };
 
+/* A child that nobody else collects. */
+struct child {
+	struct child *next;
+	int pidfd;   /* -1: collected, or a child of the process that has forked this one */
+	bool killed; /* its end is near */
+};
+
 static fl_mutex lock = FL_MUTEX_INIT;
 static struct job *first, **last = &first;
+static struct child *children;
 static int epoll = -1, bell = -1;
 static char *stack; /* for a child until its exec */
 static bool running;
 
-static struct job *take_job(void)
+static struct job *first_job(void)
 {
 	FL_LOCKED(&lock);
-	struct job *job = first;
-	if (job) {
-		first = job->next;
-		if (!first)
-			last = &first;
-	}
-	return job;
+	return first;
+}
+
+static void drop_first_job(void)
+{
+	FL_LOCKED(&lock);
+	first = first->next;
+	if (!first)
+		last = &first;
 }
 
 static void do_jobs(void)
 {
 	uint64_t rings;
 	(void)!read(bell, &rings, sizeof rings); /* silences it; the jobs are what counts */
-	for (struct job *job; (job = take_job()) != NULL;) {
+	for (struct job *job; (job = first_job()) != NULL;) {
 		job->rc = fl__spawn(job->spawn, stack + FL__SPAWN_STACK);
+		drop_first_job();
 		fl_event_set(&job->done);
 	}
 }
 
-static void collect(int pidfd)
+/* Under the lock. Forgets the children that are collected. */
+static void forget_collected(void)
 {
-	fl_process_status status;
-	if (fl__os.collect(pidfd, &status, false) == 0)
-		return;                                         /* not yet: it is reported again */
-	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, pidfd, 0); /* a forked child may hold it open */
-	fl__close(pidfd);
+	for (struct child **link = &children; *link;) {
+		struct child *c = *link;
+		if (c->pidfd >= 0) {
+			link = &c->next;
+			continue;
+		}
+		*link = c->next;
+		fl__free(c);
+	}
 }
 
-static void *manage(void *arg)
+/* Under the lock. `wait`: until it has ended. */
+static void collect(struct child *c, bool wait)
+{
+	fl_process_status status;
+	if (fl__os.collect(c->pidfd, &status, wait) == 0)
+		return; /* not yet: it is reported again */
+	/* a forked child may hold it open */
+	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, c->pidfd, 0);
+	fl__close(c->pidfd);
+	c->pidfd = -1;
+}
+
+static void collect_child(int pidfd)
+{
+	FL_LOCKED(&lock);
+	for (struct child *c = children; c; c = c->next)
+		if (c->pidfd == pidfd)
+			collect(c, false);
+	forget_collected();
+}
+
+/*
+ * Under the lock. What has been killed is waited for; who collects the other children is the
+ * process's affair.
+ */
+static void close_all(void)
+{
+	for (struct child *c = children; c; c = c->next) {
+		if (c->pidfd >= 0)
+			collect(c, c->killed);
+		fl__close(c->pidfd);
+		c->pidfd = -1;
+	}
+	forget_collected();
+	fl__close(epoll);
+	fl__close(bell);
+	epoll = bell = -1;
+	if (stack)
+		fl__sys.unmap(stack, FL__SPAWN_STACK);
+	stack = NULL;
+	running = false;
+}
+
+static bool must_end(void)
+{
+	if (!fl__helper_must_end())
+		return false;
+	FL_LOCKED(&lock);
+	if (first)
+		return false;
+	close_all();
+	return true;
+}
+
+static void manage(void)
 {
 	enum { EVENTS = 16 };
 	struct epoll_event events[EVENTS];
-	for (;;) {
+	do {
 		int n = fl__fd_sys.watch_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < n; i++)
 			if (events[i].data.fd != bell)
-				collect(events[i].data.fd);
+				collect_child(events[i].data.fd);
 		do_jobs();
-	}
-	return arg;
+	} while (!must_end());
 }
 
-static int start_thread(void)
+static void wake_manager(void)
 {
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int rc = -pthread_attr_init(&attr);
-	if (rc != 0)
-		return rc;
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits it */
-	rc = fl__sys.thread_create(&thread, &attr, manage, NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attr);
-	return rc;
+	const uint64_t one = 1;
+	(void)!write(bell, &one, sizeof one); /* fails only when it rings already */
 }
 
-/* Under the lock. Each step that has been done stays done: a later call goes on from there. */
+static unsigned end_manager(void)
+{
+	FL_LOCKED(&lock);
+	if (running)
+		wake_manager();
+	else
+		close_all(); /* in a forked child: what is left of the parent's */
+	return first ? 1 : 0;
+}
+
+/* Under the lock. What is open after an error is for close_all(). */
 static int open_all(void)
 {
-	if (epoll < 0) {
-		int fd = fl__above(fl__fd_sys.watch_create());
-		if (fd < 0)
-			return fd;
-		epoll = fd;
-	}
-	if (bell < 0) {
-		int fd = fl__above(fl__os.event());
-		if (fd < 0)
-			return fd;
-		int rc = fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, fd, EPOLLIN);
-		if (rc != 0) {
-			fl__close(fd);
-			return rc;
-		}
-		bell = fd;
-	}
-	if (!stack)
+	epoll = fl__above(fl__fd_sys.watch_create());
+	if (epoll < 0)
+		return epoll;
+	bell = fl__above(fl__os.event());
+	if (bell < 0)
+		return bell;
+	int rc = fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, bell, EPOLLIN);
+	if (rc == 0 && !stack)
 		stack = fl__sys.map(FL__SPAWN_STACK);
-	return stack ? 0 : -ENOMEM;
+	return rc != 0 ? rc : stack ? 0 : -ENOMEM;
 }
 
 /* Under the lock: 0 when there is a manager, made here if need be. */
 static int need(void)
 {
+	static struct fl__helper helper = {.name = "manager", .function = manage, .end = end_manager};
 	if (running)
-		return 0;
+		return fl__helper_must_end() ? -EAGAIN : 0;
 	int rc = open_all();
+	if (rc == 0)
+		rc = fl__helper_start(&helper);
 	if (rc != 0)
-		return rc;
-	rc = start_thread();
+		close_all();
 	running = rc == 0;
 	return rc;
 }
@@ -142,22 +202,36 @@ int fl__manager_spawn(struct fl__spawn *spawn)
 			return rc;
 		*last = &job;
 		last = &job.next;
-		const uint64_t one = 1;
-		(void)!write(bell, &one, sizeof one); /* fails only when it rings already */
+		wake_manager();
 	}
 	(void)!fl_event_wait_until(&job.done, FL_FOREVER, FL_SHIELDED);
 	return job.rc;
 }
 
-void fl__manager_adopt(int pidfd)
+/* 0, and `pidfd` is the manager's. */
+static int adopt(int pidfd, bool killed)
 {
-	int rc;
-	{
-		FL_LOCKED(&lock);
-		rc = need();
-		if (rc == 0)
-			rc = fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN);
+	struct child *c = fl__alloc(1, sizeof *c);
+	if (!c)
+		return -ENOMEM;
+	c->pidfd = pidfd;
+	c->killed = killed;
+	FL_LOCKED(&lock);
+	int rc = need();
+	if (rc == 0)
+		rc = fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, pidfd, EPOLLIN);
+	if (rc != 0) {
+		fl__free(c);
+		return rc;
 	}
+	c->next = children;
+	children = c;
+	return 0;
+}
+
+void fl__manager_adopt(int pidfd, bool killed)
+{
+	int rc = adopt(pidfd, killed);
 	if (rc == 0)
 		return;
 	fl_process_status status;
@@ -179,6 +253,10 @@ void fl__manager_after_fork(void)
 	fl__close(epoll);
 	fl__close(bell);
 	epoll = bell = -1;
+	for (struct child *c = children; c; c = c->next) {
+		fl__close(c->pidfd);
+		c->pidfd = -1; /* freed later: another thread may have had the lock of the allocator */
+	}
 	first = NULL;
 	last = &first;
 	running = false; /* the stack is free: nobody of this process is on it */

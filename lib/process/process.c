@@ -447,7 +447,7 @@ void fl_process_free(fl_process *p)
 		if (runs && p->daemon)
 			(void)fl__os.signal(p->pidfd, SIGKILL);
 		if (runs && p->channel < 0) {
-			fl__manager_adopt(p->pidfd);
+			fl__manager_adopt(p->pidfd, p->daemon);
 			p->pidfd = -1;
 		}
 	}

@@ -99,7 +99,7 @@ static char **environment(enum fl__role role)
 void fl__self_end(int pidfd)
 {
 	(void)fl__os.signal(pidfd, SIGKILL);
-	fl__manager_adopt(pidfd);
+	fl__manager_adopt(pidfd, true);
 }
 
 int fl__self_setup(struct fl__setup *setup, int socket)

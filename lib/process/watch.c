@@ -17,14 +17,16 @@
  */
 #include "watch.h"
 #include "../base/sys.h"
+#include "../sync/helper.h"
 #include "../wait/cancel.h"
 #include "fd_sys.h"
+#include "os.h"
 #include <errno.h>
 #include <fairlead/mutex.h>
 #include <fairlead/time.h>
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ROWS = 64, EVENTS = 64, NONE = -1 };
 
@@ -32,7 +34,7 @@ static const int64_t step = FL_MS(1); /* between looks, where there is no watche
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static struct fl__watched *rows[ROWS]; /* lists, by descriptor */
-static int epoll = NONE;
+static int epoll = NONE, bell = NONE;  /* the bell: for end_watcher() */
 static bool running;
 
 static struct fl__watched **row_of(int fd)
@@ -106,61 +108,101 @@ static void fire(int fd, uint32_t events)
 	fl__lot_unpark(&lot);
 }
 
-static void *watcher(void *arg)
+/* Under the lock. */
+static bool watches_any(void)
 {
-	int set = (int)(intptr_t)arg;
+	for (unsigned i = 0; i < ROWS; i++)
+		if (rows[i])
+			return true;
+	return false;
+}
+
+/* Under the lock, or in a forked child. */
+static void close_all(void)
+{
+	fl__close(epoll);
+	fl__close(bell);
+	epoll = bell = NONE;
+	running = false;
+}
+
+static bool must_end(void)
+{
+	if (!fl__helper_must_end())
+		return false;
+	FL_LOCKED(&lock);
+	if (watches_any())
+		return false;
+	close_all();
+	return true;
+}
+
+static void silence(int ring)
+{
+	uint64_t rings;
+	(void)!read(ring, &rings, sizeof rings);
+}
+
+static void watcher(void)
+{
+	const int set = epoll, ring = bell; /* written before the start */
 	int (*const wait)(int, struct epoll_event *, int, int) =
 	    fl__fd_sys.watch_wait; /* tests replace the table meanwhile */
 	struct epoll_event events[EVENTS];
-	for (;;) {
+	do {
 		int n = wait(set, events, EVENTS, -1);
 		for (int i = 0; i < n; i++)
-			fire(events[i].data.fd, events[i].events);
-	}
-	return NULL;
+			if (events[i].data.fd == ring)
+				silence(ring);
+			else
+				fire(events[i].data.fd, events[i].events);
+	} while (!must_end());
 }
 
-static int start_thread(void)
+static void wake_watcher(void)
 {
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int rc = -pthread_attr_init(&attr);
-	if (rc != 0)
-		return rc;
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	rc = fl__sys.thread_create(&thread, &attr, watcher, (void *)(intptr_t)epoll);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attr);
-	return rc;
+	const uint64_t one = 1;
+	(void)!write(bell, &one, sizeof one); /* fails only when it rings already */
+}
+
+static unsigned end_watcher(void)
+{
+	FL_LOCKED(&lock);
+	if (running)
+		wake_watcher();
+	return running && watches_any() ? 1 : 0;
+}
+
+static bool open_all(void)
+{
+	epoll = fl__above(fl__fd_sys.watch_create());
+	bell = epoll < 0 ? NONE : fl__above(fl__os.event());
+	return bell >= 0 && fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, bell, EPOLLIN) == 0;
 }
 
 /* Under the lock: whether there is a watcher, started here if need be. */
 static bool has_watcher(void)
 {
+	static struct fl__helper helper = {.name = "watcher", .function = watcher, .end = end_watcher};
 	if (running)
-		return true;
-	if (epoll == NONE) {
-		int fd = fl__fd_sys.watch_create();
-		if (fd < 0)
-			return false;
-		epoll = fd;
+		return !fl__helper_must_end();
+	if (!open_all() || fl__helper_start(&helper) != 0) {
+		close_all();
+		return false;
 	}
-	running = start_thread() == 0;
-	return running;
+	running = true;
+	return true;
 }
 
-/* The forking thread alone goes on: no watcher, and nobody that waits. The set is the parent's; only the number is ours. */
+/*
+ * The forking thread alone goes on: no watcher, and nobody that waits. The set is the parent's;
+ * only its number is ours.
+ */
 static void after_fork_in_child(void)
 {
 	fl_mutex_init(&lock);
 	memset(rows, 0, sizeof rows);
-	if (epoll != NONE)
-		fl__fds_close(&epoll, 1);
-	epoll = NONE;
-	running = false;
+	close_all();
 }
 
 FL__AT_START static void watch_forks(void)

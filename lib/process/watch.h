@@ -13,8 +13,8 @@
  * any of several things) go through one watcher thread, which is started by the first of them and then sleeps in the kernel while nothing is
  * watched. Where it cannot be started (no memory, no descriptor), who waits looks every millisecond instead.
  *
- * The watcher blocks all signals and lasts as long as the process: after its first use, the shared object that carries this
- * code must not be unloaded. A forked child has none, and starts its own.
+ * The watcher blocks all signals, and ends when the library is unloaded. A forked child has none,
+ * and starts its own.
  */
 
 /*

@@ -7,6 +7,7 @@
 #include "zygote.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../sync/helper.h"
 #include "fd_sys.h"
 #include "fork.h"
 #include "launch.h"
@@ -45,7 +46,8 @@ static void let_go(struct zygote *z)
 	if (--z->users > 0)
 		return;
 	fl__close(z->socket);
-	fl__manager_adopt(z->pidfd); /* without the socket it ends */
+	(void)fl__os.signal(z->pidfd, SIGKILL);
+	fl__manager_adopt(z->pidfd, true);
 	fl__free(z);
 }
 
@@ -54,6 +56,32 @@ static void drop_current(void)
 	struct zygote *z = current;
 	current = NULL;
 	let_go(z);
+}
+
+/* The end of this copy of the library. A zygote in use ends with the process. */
+static unsigned end_zygote(void)
+{
+	fl_process_status status;
+	FL_LOCKED(&lock);
+	fl__free(parents);
+	parents = NULL;
+	if (!current || current->users > 1)
+		return 0;
+	fl__close(current->socket);
+	(void)fl__os.signal(current->pidfd, SIGKILL);
+	(void)fl__os.collect(current->pidfd, &status, true); /* or the manager has collected it */
+	fl__close(current->pidfd);
+	fl__free(current);
+	current = NULL;
+	return 0;
+}
+
+static void make_current(struct zygote *z)
+{
+	static struct fl__helper helper = {.end = end_zygote};
+	fl__helper_list(&helper);
+	z->users = 1;
+	current = z;
 }
 
 /* For a start that would need this program once more; `or_else`: what else would do, or not. */
@@ -80,9 +108,8 @@ static int start_zygote(int64_t deadline, const char **problem)
 	}
 	int again = fl__os.duplicate(z->pidfd);
 	if (again >= 0)
-		fl__manager_adopt(again); /* so that it is collected as soon as it dies */
-	z->users = 1;
-	current = z;
+		fl__manager_adopt(again, false); /* so that it is collected as soon as it dies */
+	make_current(z);
 	return 0;
 }
 
@@ -226,8 +253,7 @@ static int preload(struct zygote *z, const char **problem)
 	}
 	z->socket = ends[0];
 	z->pid = rc;
-	z->users = 1;
-	current = z;
+	make_current(z);
 	return 0;
 }
 

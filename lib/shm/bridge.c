@@ -7,7 +7,7 @@
  *   done      meaning                    set by                                                          cleared by
  *   DONE      look at your word          finish(), under `lock` and the lot                              rearm(): locks alone
  *   WAITERS   somebody is in line        fl__word_arm(), under the lot                                   finish()
- *   FAILED    no thread serves you       finish(), with DONE                                             -
+ *   FAILED    no thread serves you       finish(), add(); with DONE                                      -
  *
  * Invariants
  *   1. Bridges, entries in them and in `unserved` change only under `lock`; the lock of a lot's bucket comes after it.
@@ -28,21 +28,23 @@
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a few milliseconds at a time.
  *
- * Threads. Who finds no bridge with room puts its entry into `unserved` and starts a thread, unless one is `starting` already;
- * a bridge takes from there what it has room for, and starts the next when some is left. When a thread cannot be started all
- * who are unserved are told so, and look by themselves.
+ * Threads. Who finds no bridge with room puts its entry into `unserved` and starts a thread, unless
+ * one is `starting` already; a bridge takes from there what it has room for, and starts the next
+ * when some is left. When a thread cannot be started all who are unserved are told so, and look by
+ * themselves. A bridge without entries ends when it has had none for `linger`, or at the end of
+ * this copy of the library (sync/helper.h), from where on new entries are not served.
  *
  * Progress: blocking, on `lock`, for a walk through the bridges, and, in a bridge, through its entries.
  */
 #include "bridge.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../sync/helper.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <pthread.h>
-#include <signal.h>
 
 enum { DONE = 1, WAITERS = 2, FAILED = 4 };
 enum { ROOM = FL__FUTEXES - 1 };
@@ -165,29 +167,30 @@ static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
 
 /* Threads. */
 
-static void *serve(void *unused);
+static void serve(void);
 
-static int create_thread(void)
+/* The end of this copy of the library: each bridge looks whether it has entries. */
+static unsigned end_idle(void)
 {
-	pthread_t thread;
-	pthread_attr_t attr;
-	sigset_t all, before;
-	int rc = -pthread_attr_init(&attr);
-	if (rc != 0)
-		return rc;
-	(void)pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
-	rc = fl__sys.thread_create(&thread, &attr, serve, NULL);
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	(void)pthread_attr_destroy(&attr);
-	return rc;
+	unsigned used = 0;
+	fl__lock(&lock);
+	if (starting && unserved)
+		used++;
+	for (struct bridge *b = bridges; b; b = b->next) {
+		if (b->count > 0)
+			used++;
+		wake(poke(b));
+	}
+	fl__unlock(&lock);
+	return used;
 }
+
+static struct fl__helper helper = {.name = "bridge", .function = serve, .end = end_idle};
 
 /* After `starting` was set: starts a bridge, or tells the unserved that there is none. */
 static void start(void)
 {
-	if (create_thread() == 0)
+	if (fl__helper_start(&helper) == 0)
 		return;
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	fl__lock(&lock);
@@ -303,7 +306,7 @@ static int sleep_on(struct fl__futex *words, unsigned n, bool idle)
 	return 0;
 }
 
-static void *serve(void *unused)
+static void serve(void)
 {
 	struct fl__futex words[FL__FUTEXES];
 	struct bridge b = {.self = fl__shm_self()};
@@ -323,7 +326,7 @@ static void *serve(void *unused)
 		starting |= next;
 		unsigned n = look_at_all(&b, words, &lot);
 		bool idle = b.count == 0;
-		more = !(idle && bored);
+		more = !(idle && (bored || fl__helper_must_end()));
 		b.asleep = more;
 		if (!more)
 			end(&b);
@@ -334,7 +337,6 @@ static void *serve(void *unused)
 		if (more)
 			bored = sleep_on(words, n, idle) == -ETIMEDOUT;
 	}
-	return unused;
 }
 
 /* The waiter's side. */
@@ -343,6 +345,11 @@ static void add(struct entry *e)
 {
 	const uint32_t *control = NULL;
 	fl__lock(&lock);
+	if (fl__helper_must_end()) {
+		fl__unlock(&lock);
+		fl__store_relaxed(&e->done, DONE | FAILED); /* relaxed: nobody else knows of it */
+		return;
+	}
 	struct bridge *b = bridges;
 	while (b && !has_room(b, e))
 		b = b->next;

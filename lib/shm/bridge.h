@@ -13,9 +13,10 @@
  * The bridge between words in shared memory and the lot: threads of the library that sleep on such words for those who cannot
  * (fibers), or who wait for something else, too (a cancel token, several things at once). bridge.c has the protocol.
  *
- * The first wait that needs one starts it; it blocks all signals, sleeps in the kernel while nothing changes, and ends when
- * nobody has needed it for ten seconds: for so long after a wait the shared object that carries this code must not be
- * unloaded. A forked child has none, and starts its own. Where no thread can be started, who waits looks every millisecond.
+ * The first wait that needs one starts it. It blocks all signals, sleeps in the kernel while
+ * nothing changes, and ends when nobody has needed it for ten seconds, or when the library is
+ * unloaded. A forked child has none, and starts its own. Where no thread can be started, a waiter
+ * looks every millisecond.
  */
 
 /*

@@ -3,6 +3,7 @@
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
 #include "../../lib/shm/bridge.h"
+#include "../../lib/sync/helper.h"
 #include "cases.h"
 #include <fairlead/event.h>
 #include <limits.h>
@@ -166,6 +167,33 @@ FL_STRESS(shm_bridge_any, waiter, changer, setter)
 	FL_ACCEPTABLE(s->index == 0, "the word");
 	FL_ACCEPTABLE(s->index == 1, "the event");
 	FL_FORBIDDEN(1, "an error");
+}
+
+/*
+ * The end of the helpers, beside a waiter: it waits for no bridge that is in use, or comes into
+ * use, and the waiter is woken.
+ */
+struct shm_bridge_end {
+	uint32_t brief, word;
+	int rc;
+};
+
+FL_STRESS_ACTOR(shm_bridge_end, waiter)
+{
+	s->rc = wait_for(&s->brief, soon(), NULL); /* then there is a bridge without entries */
+	OK(wait_for(&s->word, FL_FOREVER, NULL));
+}
+
+FL_STRESS_ACTOR(shm_bridge_end, ender)
+{
+	fl__helpers_end();
+	change(&s->word);
+}
+
+FL_STRESS(shm_bridge_end, waiter, ender)
+{
+	FL_ACCEPTABLE(s->rc == -ETIMEDOUT, "woken");
+	FL_FORBIDDEN(1, "nobody changed the first word");
 }
 
 /* Locks: who is killed, or gives up, does not keep a wake from the others. */

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Helpers. A thread that has ended must be joined, since it may still be in our code: the next
+ * thread that ends joins it, or the end of this copy does. So at most one waits to be joined.
+ *
+ * Invariants
+ *   1. All variables are changed under `lock`. No function of a helper is called under `lock`.
+ *   2. `running` counts the threads that were started and have not put themselves into `ended`.
+ *   3. While `ending` is set no thread is started, and none comes into use. So `running` falls to
+ *      the number of those in use, and the wait for that ends.
+ */
+#include "helper.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../base/unload.h"
+#include "../wait/context.h"
+#include "local.h"
+#include <errno.h>
+#include <fairlead/cond.h>
+#include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <pthread.h>
+#include <signal.h>
+
+struct thread {
+	struct fl__ctx ctx;
+	struct thread *next; /* in the list */
+	pthread_t thread;    /* written under the lock */
+	struct fl__helper *helper;
+};
+
+static fl_mutex lock = FL_MUTEX_INIT;
+static fl_cond fewer = FL_COND_INIT; /* `running` has fallen */
+static struct fl__helper *helpers;
+static struct thread *threads; /* all; those of its parent stay in a forked child */
+static unsigned running;
+static struct thread *ended; /* not joined yet; NULL: there is none */
+static uint32_t ending;
+
+static void helper_join(struct thread *t)
+{
+	if (!t)
+		return;
+	(void)fl__sys.thread_join(t->thread);
+	{
+		FL_LOCKED(&lock);
+		struct thread **link = &threads;
+		while (*link != t)
+			link = &(*link)->next;
+		*link = t->next;
+	}
+	fl__free(t);
+}
+
+static struct thread *helper_leave(struct thread *t)
+{
+	FL_LOCKED(&lock);
+	struct thread *before = ended;
+	ended = t;
+	running--;
+	fl_cond_broadcast(&fewer);
+	return before;
+}
+
+static void *helper_run(void *arg)
+{
+	struct thread *t = arg;
+	const uint32_t fork = fl__fork_count;
+	fl__ctx_current = &t->ctx;
+	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
+	t->helper->function();
+	fl__locals_end(&t->ctx);
+	if (!fl__is_forked(fork))
+		helper_join(helper_leave(t));
+	fl__ctx_current = NULL; /* destructors of the thread that still call us get its own context */
+	return NULL;
+}
+
+static int helper_create(struct thread *t)
+{
+	sigset_t all, before;
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before); /* the new thread inherits the mask */
+	const int rc = fl__sys.thread_create(&t->thread, NULL, helper_run, t);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return rc;
+}
+
+/* Under the lock. */
+static void helper_list(struct fl__helper *helper)
+{
+	if (helper->listed)
+		return;
+	helper->listed = true;
+	helper->next = helpers;
+	helpers = helper;
+}
+
+void fl__helper_list(struct fl__helper *helper)
+{
+	FL_LOCKED(&lock);
+	helper_list(helper);
+}
+
+int fl__helper_start(struct fl__helper *helper)
+{
+	struct thread *t = fl__alloc(1, sizeof *t);
+	if (!t)
+		return -ENOMEM;
+	fl__ctx_init_thread(&t->ctx, helper->name);
+	t->helper = helper;
+	FL_LOCKED(&lock);
+	const int rc = fl__helper_must_end() ? -EAGAIN : helper_create(t);
+	if (rc != 0) {
+		fl__free(t);
+		return rc;
+	}
+	t->next = threads;
+	threads = t;
+	running++;
+	helper_list(helper);
+	return 0;
+}
+
+bool fl__helper_must_end(void)
+{
+	/* relaxed: helper->end() wakes the thread later, which looks again; calls look under its lock */
+	return fl__load_relaxed(&ending);
+}
+
+/* Returns the first of the helpers that there are now; the others follow it. */
+static struct fl__helper *helpers_set_ending(uint32_t value)
+{
+	FL_LOCKED(&lock);
+	fl__store_relaxed(&ending, value); /* relaxed: as in fl__helper_must_end() */
+	return helpers;
+}
+
+static void helpers_end_all(void)
+{
+	unsigned used = 0;
+	for (struct fl__helper *helper = helpers_set_ending(1); helper; helper = helper->next)
+		used += helper->end();
+	fl_mutex_lock(&lock);
+	while (running > used) {
+		const int rc = fl_cond_wait_until(&fewer, &lock, FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* 0: neither timed nor cancelled */
+	}
+	struct thread *last = ended;
+	ended = NULL;
+	fl_mutex_unlock(&lock);
+	helper_join(last);
+}
+
+void fl__helpers_end(void)
+{
+	helpers_end_all();
+	(void)helpers_set_ending(0);
+}
+
+FL__AT_UNLOAD_FIRST static void helpers_unload(void)
+{
+	helpers_end_all();
+}
+
+/* The threads are the parent's. */
+static void helpers_after_fork(void)
+{
+	fl_mutex_init(&lock);
+	fl_cond_init(&fewer);
+	running = 0;
+	ended = NULL;
+	fl__store_relaxed(&ending, 0); /* relaxed: the child has one thread */
+}
+
+FL__AT_START static void helpers_watch_forks(void)
+{
+	(void)pthread_atfork(NULL, NULL, helpers_after_fork); /* see lib/wait/context.c */
+}

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A plugin with a static copy of the library of its own (tests/plugin) is loaded, uses everything,
+ * and is unloaded: nothing of it is left, and the threads of the host that have called it go on.
+ */
+#include "fl_process.h"
+
+#include "plugin/plugin.h"
+#include <dlfcn.h>
+#include <libgen.h>
+
+enum { HOSTS = 3 };
+
+static const char *path_of_plugin(void)
+{
+	static char path[600];
+	char self[500];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
+	FL_CHECK(n > 0);
+	self[n] = '\0';
+	(void)snprintf(path, sizeof path, "%s/plugin/test-plugin.so", dirname(self));
+	return path;
+}
+
+/* The plugin's memory: counted. */
+
+static int blocks;
+
+static void *count_alloc(size_t size, void *user)
+{
+	(void)user;
+	void *memory = malloc(size);
+	if (memory)
+		__atomic_fetch_add(&blocks, 1, __ATOMIC_RELAXED);
+	return memory;
+}
+
+static void count_free(void *memory, void *user)
+{
+	(void)user;
+	__atomic_fetch_sub(&blocks, 1, __ATOMIC_RELAXED);
+	free(memory);
+}
+
+static const fl_allocator counting = {count_alloc, count_free, NULL};
+
+/* What a process has. */
+
+typedef struct census {
+	size_t threads, children, fds, mappings;
+	bool has_plugin; /* mapped */
+} census;
+
+static size_t count_threads(void)
+{
+	size_t n = 0;
+	DIR *tasks = opendir("/proc/self/task");
+	FL_CHECK(tasks != NULL);
+	while (readdir(tasks))
+		n++;
+	FL_CHECK(closedir(tasks) == 0);
+	return n - 2; /* . and .. */
+}
+
+static census count_all(void)
+{
+	char line[1024];
+	census c = {count_threads(), process_children_of(getpid()), process_fds(), 0, false};
+	FILE *maps = fopen("/proc/self/maps", "r");
+	FL_CHECK(maps != NULL);
+	while (fgets(line, sizeof line, maps)) {
+		c.mappings++;
+		c.has_plugin |= strstr(line, "test-plugin.so") != NULL;
+	}
+	FL_CHECK(fclose(maps) == 0);
+	return c;
+}
+
+/* A thread of the host that calls the plugin, goes on when that is unloaded, and ends later. */
+
+typedef struct host {
+	pthread_t thread;
+	const struct plugin *plugin;
+	pthread_barrier_t *used, *unloaded;
+} host;
+
+static void *use_and_go_on(void *arg)
+{
+	host *h = arg;
+	h->plugin->use_here();
+	(void)pthread_barrier_wait(h->used);
+	(void)pthread_barrier_wait(h->unloaded);
+	return NULL; /* the destructors of the thread's own data run now */
+}
+
+static void *unload(void *handle)
+{
+	FL_CHECK(dlclose(handle) == 0);
+	return NULL;
+}
+
+static void load_use_unload(bool by_another_thread)
+{
+	pthread_barrier_t used, unloaded;
+	host hosts[HOSTS];
+	void *handle = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
+	if (!handle)
+		print_error("%s\n", dlerror());
+	FL_CHECK(handle != NULL);
+	const struct plugin *plugin = dlsym(handle, "plugin");
+	FL_CHECK(plugin != NULL);
+	plugin->begin(&counting, process_can(FL_PROCESS_FORK));
+	FL_CHECK(pthread_barrier_init(&used, NULL, HOSTS + 1) == 0);
+	FL_CHECK(pthread_barrier_init(&unloaded, NULL, HOSTS + 1) == 0);
+	for (int i = 0; i < HOSTS; i++) {
+		hosts[i] = (host){.plugin = plugin, .used = &used, .unloaded = &unloaded};
+		FL_CHECK(pthread_create(&hosts[i].thread, NULL, use_and_go_on, &hosts[i]) == 0);
+	}
+	plugin->use_all();
+	(void)pthread_barrier_wait(&used);
+	plugin->end();
+	if (by_another_thread) {
+		pthread_t unloader;
+		FL_CHECK(pthread_create(&unloader, NULL, unload, handle) == 0);
+		FL_CHECK(pthread_join(unloader, NULL) == 0);
+	} else {
+		(void)unload(handle);
+	}
+	FL_CHECK(!count_all().has_plugin);
+	(void)pthread_barrier_wait(&unloaded);
+	for (int i = 0; i < HOSTS; i++)
+		FL_CHECK(pthread_join(hosts[i].thread, NULL) == 0);
+	FL_CHECK(pthread_barrier_destroy(&used) == 0 && pthread_barrier_destroy(&unloaded) == 0);
+}
+
+static void *end_at_once(void *unused)
+{
+	return unused;
+}
+
+/*
+ * 100 times: no thread, process, descriptor, mapping, block of memory or signal handler is left.
+ * The C library keeps stacks and arenas for the next threads, so the number of mappings may differ
+ * by some, but not by one a cycle.
+ */
+FL_TEST(unload_leaves_nothing)
+{
+	enum { WARM = 3, CYCLES = 100, SOME = 30 };
+	struct sigaction before, dump, fault;
+	census first = {0};
+	pthread_t thread;
+	FL_OK(sigaction(SIGSEGV, NULL, &before));
+	FL_OK(pthread_create(&thread, NULL, end_at_once, NULL)); /* a sanitizer starts its own then */
+	FL_OK(pthread_join(thread, NULL));
+	const size_t threads = count_threads(), children = process_children_of(getpid());
+	for (int i = 0; i < CYCLES; i++) {
+		load_use_unload(i % 2);
+		FL_WAIT_FOR(count_threads() <= threads); /* a joined one may be seen for a moment */
+		const census now = count_all();
+		if (i == WARM)
+			first = now;
+		assert_int_equal(now.children, children);
+		assert_int_equal(__atomic_load_n(&blocks, __ATOMIC_RELAXED), 0);
+		assert_true(i < WARM || now.fds == first.fds);
+		assert_true(i < WARM || FL_TEST_SANITIZED || now.mappings < first.mappings + SOME);
+		FL_OK(sigaction(SIGUSR2, NULL, &dump));
+		assert_true(dump.sa_handler == SIG_DFL);
+		FL_OK(sigaction(SIGSEGV, NULL, &fault));
+		assert_true(fault.sa_handler == before.sa_handler);
+	}
+}
+
+/* The exit of a host, with the plugin loaded or unloaded, in use or not. */
+
+static void *loaded;
+
+static void unload_at_exit(void)
+{
+	(void)unload(loaded);
+}
+
+static const struct plugin *load(void)
+{
+	loaded = dlopen(path_of_plugin(), RTLD_NOW | RTLD_LOCAL);
+	FL_CHECK(loaded != NULL);
+	const struct plugin *plugin = dlsym(loaded, "plugin");
+	FL_CHECK(plugin != NULL);
+	plugin->begin(&counting, false);
+	plugin->use_all();
+	return plugin;
+}
+
+static void exit_after_use(void *unused)
+{
+	(void)unused;
+	(void)load();
+	exit(3);
+}
+
+static void exit_and_unload(void *early)
+{
+	if (early) /* its atexit() function is called after those of the plugin */
+		FL_CHECK(atexit(unload_at_exit) == 0);
+	load()->end();
+	if (!early)
+		FL_CHECK(atexit(unload_at_exit) == 0);
+	exit(3);
+}
+
+static void *wait_in_plugin(void *plugin)
+{
+	((const struct plugin *)plugin)->wait_here();
+	return NULL;
+}
+
+static void exit_while_in_use(void *unused)
+{
+	pthread_t waiter;
+	(void)unused;
+	const struct plugin *plugin = load();
+	FL_CHECK(pthread_create(&waiter, NULL, wait_in_plugin, (void *)(uintptr_t)plugin) == 0);
+	FL_WAIT_FOR(plugin->is_waiting());
+	exit(3);
+}
+
+static void unload_in_child(void *unused)
+{
+	(void)unused;
+	load()->end(); /* what a child of this child finds there is not its own */
+	int status = -1;
+	const pid_t pid = fork();
+	FL_CHECK(pid >= 0);
+	if (pid == 0) {
+		(void)alarm(60);
+		(void)unload(loaded);
+		_exit(count_threads() == 1 ? 0 : 1);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		FL_CHECK(errno == EINTR);
+	FL_CHECK(status == 0);
+	(void)unload(loaded);
+	FL_WAIT_FOR(count_threads() == 1);
+	exit(3);
+}
+
+static bool exits_with_3(void (*function)(void *arg), void *arg)
+{
+	const int status = fl_test_child(function, arg, NULL, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 3;
+}
+
+FL_TEST(unload_at_exit_hangs_nowhere)
+{
+	int early;
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	assert_true(exits_with_3(exit_after_use, NULL));
+	assert_true(exits_with_3(exit_and_unload, NULL));
+	if (!FL_TEST_SANITIZED) /* the memory for other threads is lost then */
+		assert_true(exits_with_3(exit_and_unload, &early));
+	assert_true(exits_with_3(exit_while_in_use, NULL));
+}
+
+FL_TEST(unload_in_a_forked_child)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	assert_true(exits_with_3(unload_in_child, NULL));
+}
