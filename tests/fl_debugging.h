@@ -9,6 +9,7 @@
  *     ...
  *     assert_int_equal(heard("potential deadlock"), 1);
  */
+#include "fl_child.h"
 #include "fl_test.h"
 
 #include "base/atomic.h"
@@ -59,6 +60,37 @@ static inline void fl_test_debugging_end(const unsigned *modes)
 
 #define FL_DEBUGGING(modes)                                                                                            \
 	__attribute__((cleanup(fl_test_debugging_end), unused)) const unsigned fl_test_modes = fl_test_debugging(modes)
+
+/* Prints the dump to `text`; whether it has `what`. */
+static inline bool dump_has(char *text, size_t size, const char *what)
+{
+	const int scratch = fl_test_scratch();
+	fl_debug_dump(scratch);
+	fl_test_take(scratch, text, size);
+	return strstr(text, what) != NULL;
+}
+
+/* Prints the contention profile to `text`. */
+static inline void profile(char *text, size_t size)
+{
+	const int scratch = fl_test_scratch();
+	fl_debug_contention(scratch);
+	fl_test_take(scratch, text, size);
+}
+
+/*
+ * The numbers of the profile's line that has `what`: how often it locked and waited. False: there
+ * is no such line.
+ */
+static inline bool figures(const char *text, const char *what, unsigned long long *calls, unsigned long long *waits)
+{
+	const char *at = strstr(text, what);
+	if (!at)
+		return false;
+	while (at > text && at[-1] != '\n')
+		at--;
+	return sscanf(at, "%llu %llu", calls, waits) == 2;
+}
 
 /* A function of its own in every stack: neither inlined nor left before what it calls returns. */
 #define FL_FRAME(name, ...) static __attribute__((noinline)) void name(__VA_ARGS__)

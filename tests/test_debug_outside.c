@@ -2,7 +2,6 @@
 /* Debugging from outside: the environment, a signal; and the contention profile. */
 #include "fl_debugging.h"
 
-#include "fl_child.h"
 #include "fl_faults.h"
 #include "wait/lot.h"
 #include <signal.h>
@@ -14,24 +13,6 @@ FL_FRAME(lock_often, fl_mutex *m, int times)
 		fl_mutex_lock(m);
 		fl_mutex_unlock(m);
 	}
-}
-
-static void profile(char *text, size_t size)
-{
-	const int scratch = fl_test_scratch();
-	fl_debug_contention(scratch);
-	fl_test_take(scratch, text, size);
-}
-
-/* Numbers of the line that names `function`: how often it locked and waited. */
-static bool figures(const char *text, const char *function, unsigned long long *locks, unsigned long long *waits)
-{
-	const char *at = strstr(text, function);
-	if (!at)
-		return false;
-	while (at > text && at[-1] != '\n')
-		at--;
-	return sscanf(at, "%llu %llu", locks, waits) == 2;
 }
 
 FL_TEST(debug_contention_counts_one_of_16_for_16)

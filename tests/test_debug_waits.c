@@ -2,7 +2,6 @@
 /* Deadlocks that happen, across threads and fibers. A token ends the waits once that was said. */
 #include "fl_debugging.h"
 
-#include "fl_child.h"
 #include "fl_fiber.h"
 
 enum { SEATS = 3 };
@@ -207,14 +206,6 @@ static int want_lock(void *arg)
 	take_left(&s->lock);
 	fl_mutex_unlock(&s->lock);
 	return 0;
-}
-
-static bool dump_has(char *text, size_t size, const char *what)
-{
-	const int scratch = fl_test_scratch();
-	fl_debug_dump(scratch);
-	fl_test_take(scratch, text, size);
-	return strstr(text, what) != NULL;
 }
 
 FL_TEST(debug_dump_says_who_waits_for_whom)

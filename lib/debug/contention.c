@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where locks are waited for. A place is the innermost frames of a stack; places that differ only farther out, or in how they got
- * through the library, are put together when the profile is printed, where names are known.
+ * Where contexts wait: for locks, conditions, semaphores, queues. A place is the innermost frames
+ * of a stack, and the kind of what is waited for; places that differ only farther out, or in how
+ * they got through the library, are put together when the profile is printed, where names are
+ * known.
  *
  * Every wait is measured: it is slow in any case. Of the acquisitions that do not wait, each thread measures one in SAMPLED, which
  * then counts for all of them.
@@ -24,9 +26,9 @@ bool fl__contention_turn(void)
 	return turn++ % SAMPLED == 0;
 }
 
-static struct fl__site *site_of(const struct fl__stack_trace *stack)
+static struct fl__site *site_of(const struct fl__stack_trace *stack, uint8_t kind)
 {
-	uintptr_t hash = 0;
+	uintptr_t hash = kind;
 	for (int i = 0; i < FL__SITE_FRAMES && stack->at[i] != 0; i++)
 		hash = hash * 31 + stack->at[i];
 	uintptr_t at[FL__SITE_FRAMES] = {0};
@@ -34,12 +36,13 @@ static struct fl__site *site_of(const struct fl__stack_trace *stack)
 		at[i] = stack->at[i];
 	struct fl__site **bucket = &sites[fl__debug_bucket(hash)];
 	struct fl__site *site = *bucket;
-	while (site && memcmp(site->at, at, sizeof at) != 0)
+	while (site && (site->kind != kind || memcmp(site->at, at, sizeof at) != 0))
 		site = site->next;
 	if (site)
 		return site;
 	site = fl__cell_take();
 	memcpy(site->at, at, sizeof at);
+	site->kind = kind;
 	site->next = *bucket;
 	*bucket = site;
 	n_sites++;
@@ -55,7 +58,7 @@ static void add(int64_t *sum, int64_t *most, int64_t time, uint32_t weight)
 
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now)
 {
-	struct fl__site *site = site_of(&op->stack);
+	struct fl__site *site = site_of(&op->stack, op->cond ? FL__DEBUG_COND : op->kind);
 	const uint32_t weight = op->waited ? 1 : SAMPLED;
 	if (op->waited) {
 		site->waits++;
@@ -85,7 +88,9 @@ void fl__contention_forget(void)
 static int by_place(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
-	return x->at[0] < y->at[0] ? -1 : x->at[0] > y->at[0];
+	if (x->at[0] != y->at[0])
+		return x->at[0] < y->at[0] ? -1 : 1;
+	return (int)x->kind - (int)y->kind;
 }
 
 static int by_wait(const void *a, const void *b)
@@ -103,7 +108,7 @@ static size_t merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
 	qsort(all, n, sizeof *all, by_place);
 	size_t kept = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (kept == 0 || all[kept - 1].at[0] != all[i].at[0]) {
+		if (kept == 0 || by_place(&all[kept - 1], &all[i]) != 0) {
 			all[kept++] = all[i];
 			continue;
 		}
@@ -146,20 +151,22 @@ static struct fl__site *copy_all(size_t *n)
 
 static void print_site(int fd, struct fl__symbols *symbols, const struct fl__site *s)
 {
-	char line[TEXT], place[160];
+	char line[TEXT], place[128], kind[32];
 	const char *function;
 	fl__stack_frame(symbols, s->at[0], place, sizeof place, &function);
+	fl__report_kind(kind, sizeof kind, s->kind);
 	const int length =
-	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s\n", (unsigned long long)s->times,
-	             (unsigned long long)s->waits, (double)s->waited / 1e6, (double)s->waited_most / 1e6,
-	             (double)s->held / 1e6, (double)s->held_most / 1e6, place);
+	    snprintf(line, sizeof line, "%10llu %8llu %12.3f %10.3f %12.3f %10.3f  %s, %s\n",
+	             (unsigned long long)s->times, (unsigned long long)s->waits, (double)s->waited / 1e6,
+	             (double)s->waited_most / 1e6, (double)s->held / 1e6, (double)s->held_most / 1e6, place, kind);
 	fl__sys.print(fd, line, length < TEXT ? (size_t)length : TEXT - 1);
 }
 
 void fl_debug_contention(int fd)
 {
-	static const char head[] = "fairlead: contention, times in ms\n"
-				   "     locks    waits       waited    longest         held    longest  where\n";
+	static const char head[] =
+	    "fairlead: contention, times in ms\n"
+	    "     calls    waits       waited    longest         held    longest  where, for what\n";
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool was_debugging = ctx->debugging;
 	ctx->debugging = true; /* the allocator may lock */

@@ -125,14 +125,16 @@ void fl__debug_locking_on(struct fl__debug_op *op)
 
 void fl__debug_waiting_on(struct fl__debug_op *op)
 {
-	const bool is_later = op->how & FL__DEBUG_LATER;
-	if (op->waited)
-		return;
-	op->how &= (uint8_t)~FL__DEBUG_LATER;
+	if (op->waited) {
+		if (!op->key)
+			return;
+		op->key = NULL; /* the wait for the condition has ended, and that for its mutex begins */
+	}
 	if (op->on & FL_DEBUG_WAITS)
 		fl__waits_begin(op);
-	op->waited = !is_later;
-	op->began = fl__sys.now();
+	if (!op->waited)
+		op->began = fl__sys.now();
+	op->waited = true;
 }
 
 /* What an unlock of that kind undoes: of the current context; or else the oldest, for who unlocks need not have locked. */

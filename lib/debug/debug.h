@@ -56,18 +56,24 @@ enum fl__debug_kind {
 	FL__DEBUG_RMUTEX,
 	FL__DEBUG_RWLOCK,
 	FL__DEBUG_SPIN,
-	FL__DEBUG_JOIN
+	FL__DEBUG_JOIN,
+	/* What nobody holds: */
+	FL__DEBUG_COND,
+	FL__DEBUG_SEM,
+	FL__DEBUG_GET,
+	FL__DEBUG_PUT,
+	FL__DEBUG_SELECT,
+	FL__DEBUG_QUEUE_JOIN
 };
 
 /* How it is locked: */
 enum {
 	FL__DEBUG_READ = 1,    /* with others */
 	FL__DEBUG_TRY = 2,     /* and given up at some time: no cause of a deadlock */
-	FL__DEBUG_UPGRADE = 8, /* what the context reads, and goes on reading meanwhile */
-	FL__DEBUG_LATER = 4,   /* once something else has happened: what is waited for that counts as no contention */
+	FL__DEBUG_UPGRADE = 4, /* what the context reads, and goes on reading meanwhile */
 };
 
-/* One acquisition; in the frame of whoever locks. */
+/* One acquisition, or one wait for what nobody holds; in the frame of the caller. */
 struct fl__debug_op {
 	uint8_t on; /* the modes; all else is valid only if it is not 0 */
 	uint8_t how;
@@ -75,7 +81,9 @@ struct fl__debug_op {
 	bool measured; /* for its own sake, as one of 16; a wait is measured in any case */
 	bool waited;
 	const void *lock;
-	int64_t began; /* the wait */
+	const void *cond;       /* the condition that is waited for before `lock`, its mutex; NULL: none */
+	const void *const *key; /* of the waiter's node, until the wait for the condition has ended; then NULL */
+	int64_t began;          /* the wait */
 	struct fl__stack_trace stack;
 };
 
@@ -98,6 +106,8 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 		op->lock = lock;
 		op->kind = (uint8_t)kind;
 		op->how = (uint8_t)how;
+		op->cond = NULL;
+		op->key = NULL;
 		fl__debug_locking_on(op);
 	}
 }
@@ -114,6 +124,38 @@ static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
 	if (__builtin_expect(op->on != 0, 0))
 		fl__debug_locked_on(op, locked);
+}
+
+/*
+ * The current context is about to wait for the condition `cond`, and then for its mutex, which it
+ * locks however the wait ends. A signal moves the waiter to the line of the mutex and changes
+ * `*key`, the address in whose line the waiter's node stands.
+ */
+static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *mutex, const void *cond,
+                                          const void *const *key)
+{
+	fl__debug_locking(op, mutex, FL__DEBUG_MUTEX, 0);
+	if (__builtin_expect(op->on != 0, 0)) {
+		op->cond = cond;
+		op->key = key;
+		fl__debug_waiting_on(op);
+	}
+}
+
+/*
+ * The current context is about to wait for something that nobody holds: permits, items or space. No
+ * deadlock is known by such a wait: any context may end it.
+ */
+static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *object, enum fl__debug_kind kind)
+{
+	fl__debug_locking(op, object, kind, FL__DEBUG_TRY);
+	fl__debug_waiting(op);
+}
+
+/* That wait has ended, with success or without. */
+static inline void fl__debug_wait_end(struct fl__debug_op *op)
+{
+	fl__debug_locked(op, false);
 }
 
 /* It is about to unlock, `how`: FL__DEBUG_READ or 0. */

@@ -93,12 +93,14 @@ static void print_wait(struct dump *d, const struct fl__holder *h)
 	char what[64] = "something";
 	const struct fl__report_end end = {
 	    h->lock, h->joins, h->joins ? FL__DEBUG_JOIN : h->kind, h->how & FL__DEBUG_READ, {{0}}};
-	if (h->lock || h->joins)
+	if (h->cond)
+		(void)snprintf(what, sizeof what, "condition %p (mutex %p)", h->cond, h->lock);
+	else if (h->lock || h->joins)
 		fl__report_lock(what, sizeof what, &end);
 	const long long ms = (d->now - h->since) / FL_MS(1);
 	print(d, "  %s (%llu) has waited for %s for %lld.%03lld s", h->name, (unsigned long long)h->id, what, ms / 1000,
 	      ms % 1000);
-	if (h->lock)
+	if (h->lock && !h->cond)
 		print_holders(d, h->lock);
 	print(d, "\n");
 	print_stack(d, &h->stack);
@@ -118,6 +120,19 @@ static void print_context(struct dump *d, const struct fl__holder *h)
 	}
 }
 
+/* Within the table: a copy to print. A waiter that was signalled waits for the mutex alone. */
+static struct fl__holder copy_of(const struct fl__holder *h)
+{
+	struct fl__holder copy = *h;
+	/*
+	 * relaxed: a waker changes it under the lot alone. The waiter's frame is there as long as
+	 * the table names it, but not in a forked child.
+	 */
+	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
+		copy.cond = NULL;
+	return copy;
+}
+
 static void print_table(struct dump *d)
 {
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++) {
@@ -125,7 +140,7 @@ static void print_table(struct dump *d)
 			if (!enter(d))
 				return;
 			const struct fl__holder *there = fl__holder_nth(i, n);
-			const struct fl__holder copy = there ? *there : (struct fl__holder){.id = 0};
+			const struct fl__holder copy = there ? copy_of(there) : (struct fl__holder){.id = 0};
 			fl__debug_try_leave();
 			if (!there)
 				break;

@@ -11,7 +11,10 @@ static bool begins_with(struct fl__symbols *symbols, uintptr_t at, const char *p
 	return function && strncmp(function, prefix, strlen(prefix)) == 0;
 }
 
-/* Told by its name, which a static function does not have. */
+/*
+ * Told by the prefix of its name, which few static functions have: those of calls that wait
+ * (lib/queue/queue.c, for one).
+ */
 static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
 {
 	return begins_with(symbols, at, "fl_");
@@ -44,15 +47,35 @@ static void report_stack(fl_log_level level, struct fl__symbols *symbols, const 
 	}
 }
 
+static const struct {
+	const char *name, *use;
+} kinds[] = {
+    [FL__DEBUG_NOTHING] = {"lock", ""},
+    [FL__DEBUG_MUTEX] = {"mutex", ""},
+    [FL__DEBUG_RMUTEX] = {"recursive mutex", ""},
+    [FL__DEBUG_RWLOCK] = {"reader-writer lock", ""},
+    [FL__DEBUG_SPIN] = {"spin lock", ""},
+    [FL__DEBUG_JOIN] = {"end", ""},
+    [FL__DEBUG_COND] = {"condition", ""},
+    [FL__DEBUG_SEM] = {"semaphore", ""},
+    [FL__DEBUG_GET] = {"queue", " (to get)"},
+    [FL__DEBUG_PUT] = {"queue", " (to put)"},
+    [FL__DEBUG_SELECT] = {"queue", " or another (to select)"},
+    [FL__DEBUG_QUEUE_JOIN] = {"queue", " (to join)"},
+};
+
+void fl__report_kind(char *text, size_t size, uint8_t kind)
+{
+	(void)snprintf(text, size, "%s%s", kinds[kind].name, kinds[kind].use);
+}
+
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end)
 {
-	static const char *const kinds[] = {"lock",      "mutex", "recursive mutex", "reader-writer lock",
-	                                    "spin lock", "end"};
 	if (end->kind == FL__DEBUG_JOIN)
 		(void)snprintf(text, size, "the end of %llu", (unsigned long long)end->id);
 	else
-		(void)snprintf(text, size, "%s %p%s", kinds[end->kind], end->lock,
-		               end->how & FL__DEBUG_READ ? " (to read)" : "");
+		(void)snprintf(text, size, "%s %p%s", kinds[end->kind].name, end->lock,
+		               end->how & FL__DEBUG_READ ? " (to read)" : kinds[end->kind].use);
 }
 
 static void report_held(fl_log_level level, struct fl__symbols *symbols, const struct fl__report_step *step)

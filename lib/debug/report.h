@@ -6,7 +6,10 @@
 #include "../wait/lot.h"
 #include "table.h"
 
-/* A lock, or, of kind FL__DEBUG_JOIN, a context; and where somebody took or wanted it. */
+/*
+ * A lock or whatever else is waited for, or, of kind FL__DEBUG_JOIN, a context; and where somebody
+ * took or wanted it.
+ */
 struct fl__report_end {
 	const void *lock;
 	uint64_t id;
@@ -29,6 +32,9 @@ void fl__report_one(fl_log_level level, const char *said, const struct fl__repor
 
 /* What is held, for the same. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
+
+/* "queue (to get)"; to `text`. */
+void fl__report_kind(char *text, size_t size, uint8_t kind);
 
 /* "mutex 0x1234 (to read)"; to `text`. */
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end);

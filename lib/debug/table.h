@@ -32,8 +32,18 @@ struct fl__holder {
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
-	/* What it waits for: a lock; or, `joins` not 0, a context; or, `asleep`, anything. */
+	/*
+	 * What it waits for: a lock or something else of that kind; or, `joins` not 0, a context;
+	 * or, `asleep`, anything.
+	 */
 	const void *lock;
+	const void *cond; /* before `lock`, its mutex; NULL: none */
+	/*
+	 * With `cond`: the key of the waiter's node, which is `lock` once the condition was
+	 * signalled; and fl__fork_count then.
+	 */
+	const void *const *key;
+	uint32_t forks;
 	uint64_t joins;
 	bool asleep;
 	uint8_t kind, how;
@@ -70,12 +80,13 @@ struct fl__order_node {
 	uint8_t then_mode[2];
 };
 
-enum { FL__SITE_FRAMES = 8 };
+enum { FL__SITE_FRAMES = 12 };
 
-/* A place that locks (contention.c). */
+/* A place that locks, or waits, and for what kind of thing (contention.c). */
 struct fl__site {
 	struct fl__site *next; /* of its bucket */
 	uintptr_t at[FL__SITE_FRAMES];
+	uint8_t kind;
 	uint64_t times, waits; /* the first is an estimate */
 	int64_t waited, waited_most, held, held_most;
 };

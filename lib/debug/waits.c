@@ -143,6 +143,9 @@ void fl__waits_begin(const struct fl__debug_op *op)
 		return;
 	struct fl__holder *me = fl__holder_mine();
 	me->lock = op->lock;
+	me->cond = op->key ? op->cond : NULL;
+	me->key = op->key;
+	me->forks = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	me->kind = op->kind;
 	me->how = op->how;
 	me->stack = op->stack;
@@ -153,6 +156,8 @@ void fl__waits_begin(const struct fl__debug_op *op)
 void fl__waits_end(struct fl__holder *h)
 {
 	h->lock = NULL;
+	h->cond = NULL;
+	h->key = NULL;
 }
 
 /* Joins: the context, or 0 when it is over. */

@@ -97,8 +97,8 @@ static struct fl__cell *make_cell(fl_executor *e, fl_task *task, const fl_task_t
 	return cell;
 }
 
-static int submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
-                  const fl_submit_config *config)
+static int fl__embedded_submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
+                               const fl_submit_config *config)
 {
 	enum fl__admission place = FL__NO_PLACE;
 	int rc = e->places.bound > 0 ? fl__place_take(e, config->room_deadline, config->cancel, &place) : 0;
@@ -134,7 +134,7 @@ int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, cons
 	if (!fl__cas_relaxed(&task->word_, &seen, BUSY)) /* relaxed: who has retired it, or made it, hands it on */
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
-	rc = submit(e, task, type, arg, result, config ? config : &defaults);
+	rc = fl__embedded_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
 		fl__store_relaxed(&task->word_, 0); /* relaxed: nobody else has seen it */
 	return rc;

@@ -12,7 +12,7 @@ static void wake_all(fl_executor *e)
 	(void)e; /* nobody waits for tasks */
 }
 
-static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	int rc = 0;
 	while (!fl__executor_is_idle(e) && rc == 0)
@@ -38,7 +38,7 @@ static const struct fl__executor_ops ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_NESTED,
     .submit = fl__run_here,
     .wake_all = wake_all,
-    .join = join,
+    .join = fl__sequential_join,
     .destroy = destroy,
     .count = add_counts,
 };

@@ -49,9 +49,9 @@ static inline int submit(fl_executor *e, const fl_task_type *type, const void *a
 	return rc;
 }
 
-static __attribute__((noinline)) int submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
-                                                    uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                    int64_t deadline, fl_cancel *cancel)
+static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
+                                                        uint32_t count, fl_future **f, const fl_submit_config *config,
+                                                        int64_t deadline, fl_cancel *cancel)
 {
 	enum fl__admission place;
 	int rc = fl__place_take(e, deadline, cancel, &place);
@@ -74,7 +74,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->places.bound > 0, 0))
-		return submit_bounded(e, type, arg, count, f, config, config->room_deadline, config->cancel);
+		return fl__submit_bounded(e, type, arg, count, f, config, config->room_deadline, config->cancel);
 	return submit(e, type, arg, count, f, config, FL__NO_PLACE);
 }
 
@@ -84,7 +84,7 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const int rc = may_submit(e, type, count);
 	if (rc != 0)
 		return rc;
-	return e->places.bound > 0 ? submit_bounded(e, type, arg, count, f, config, deadline, cancel)
+	return e->places.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, deadline, cancel)
 	                           : submit(e, type, arg, count, f, config, FL__NO_PLACE);
 }
 

@@ -137,7 +137,7 @@ static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__pool_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__pool *p = pool_of(e);
 	int rc = 0;
@@ -194,7 +194,7 @@ static const struct fl__executor_ops ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = submit,
     .wake_all = wake_all,
-    .join = join,
+    .join = fl__pool_join,
     .destroy = destroy,
     .take = take_left,
     .list_running = list_running,

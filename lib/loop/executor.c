@@ -394,7 +394,7 @@ static int join_thread(struct crowd *c, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	struct crowd *c = crowd_of(e);
 	int rc = 0;
@@ -432,7 +432,7 @@ static const struct fl__executor_ops ops = {
     .capabilities = FL_CAP_BY_REFERENCE | FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .submit = submit,
     .wake_all = wake_all,
-    .join = join,
+    .join = fl__loop_executor_join,
     .destroy = destroy,
     .further = further,
     .would_hang = would_hang,

@@ -122,7 +122,7 @@ static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int on_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__crew_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__crew *c = fl__crew_of(e);
 	int rc = 0;
@@ -179,7 +179,7 @@ static const struct fl__executor_ops ops = {
     .result_most = FL__LANE_INLINE_MOST,
     .submit = on_submit,
     .wake_all = on_wake_all,
-    .join = on_join,
+    .join = fl__crew_join,
     .destroy = on_destroy,
     .recall = on_recall,
     .release = on_release,

@@ -19,6 +19,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../debug/debug.h"
 #include "../wait/lot.h"
 #include "queue.h"
 #include <errno.h>
@@ -112,9 +113,12 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	fl__lot_close(&lot);
 	if (!waits)
 		return 0;
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
 	const bool blocks = fl__ctx_block(wait.ctx, NULL);
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	fl__ctx_unblock(wait.ctx, blocks);
+	fl__debug_wait_end(&op);
 	if (rc == 0)
 		return 0; /* it was over when this was woken, whatever is by now */
 	leave_line(q, &node);

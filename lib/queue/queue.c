@@ -108,7 +108,10 @@ size_t fl_queue_close_now(fl_queue *q)
 	return drop_all(q);
 }
 
-/* Putting. */
+/*
+ * Putting. The static functions that may wait have the prefix of the library, by which reports pass
+ * over them to the caller (lib/debug/report.c).
+ */
 
 /* As the type's put, with -EBUSY; who sleeps for the item is woken. */
 static inline int put_one(fl_queue *q, const void *item)
@@ -144,7 +147,8 @@ int fl_queue_try_put(fl_queue *q, const void *item)
 	return __builtin_expect(rc == -EBUSY, 0) ? try_put_slow(q, item) : rc;
 }
 
-__attribute__((noinline, cold)) static int put_slow(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline,
+                                                              fl_cancel *cancel)
 {
 	struct fl__queue_call call = put_call(item, 1);
 	return fl__queue_make(q, &call, deadline, cancel);
@@ -153,7 +157,7 @@ __attribute__((noinline, cold)) static int put_slow(fl_queue *q, const void *ite
 int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel)
 {
 	const int rc = put_one(q, item);
-	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? put_slow(q, item, deadline, cancel) : rc;
+	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
 }
 
 int fl_queue_put(fl_queue *q, const void *item)
@@ -167,7 +171,8 @@ size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
-static int put_many(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+static int fl__queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+                              fl_cancel *cancel)
 {
 	const unsigned char *next = items;
 	int rc = 0;
@@ -182,13 +187,13 @@ static int put_many(fl_queue *q, const void *items, size_t n, size_t *count, int
 int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
                             fl_cancel *cancel)
 {
-	return put_many(q, items, n, count, deadline, cancel);
+	return fl__queue_put_many(q, items, n, count, deadline, cancel);
 }
 
 size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n)
 {
 	size_t count;
-	(void)put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
+	(void)fl__queue_put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
 	return count;
 }
 
@@ -228,7 +233,8 @@ int fl_queue_try_get(fl_queue *q, void *item)
 	return __builtin_expect(rc == -EBUSY, 0) ? try_get_slow(q, item) : rc;
 }
 
-__attribute__((noinline, cold)) static int get_slow(fl_queue *q, void *item, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline,
+                                                              fl_cancel *cancel)
 {
 	struct fl__queue_call call = get_call(item, 1);
 	return fl__queue_make(q, &call, deadline, cancel);
@@ -237,7 +243,7 @@ __attribute__((noinline, cold)) static int get_slow(fl_queue *q, void *item, int
 int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel *cancel)
 {
 	const int rc = get_one(q, item);
-	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? get_slow(q, item, deadline, cancel) : rc;
+	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
 }
 
 int fl_queue_get(fl_queue *q, void *item)
@@ -251,7 +257,7 @@ size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
-static int get_many(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+static int fl__queue_get_many(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__queue_call call = get_call(items, n);
 	const int rc = n > 0 ? fl__queue_make(q, &call, deadline, cancel) : 0;
@@ -261,13 +267,13 @@ static int get_many(fl_queue *q, void *items, size_t n, size_t *count, int64_t d
 
 int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
 {
-	return get_many(q, items, n, count, deadline, cancel);
+	return fl__queue_get_many(q, items, n, count, deadline, cancel);
 }
 
 size_t fl_queue_get_many(fl_queue *q, void *items, size_t n)
 {
 	size_t count;
-	(void)get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
+	(void)fl__queue_get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
 	return count;
 }
 

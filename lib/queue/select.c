@@ -17,6 +17,7 @@
  * any is tried.
  */
 #include "../base/atomic.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include "queue.h"
@@ -201,10 +202,10 @@ static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadlin
 	return 0;
 }
 
+/* The cases have been sorted. */
 static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
 {
 	int rc, waited;
-	sort(s);
 	do {
 		fl_select_case *met = NULL;
 		for (fl_select_case *c = s->first; c; c = c->next_)
@@ -238,6 +239,13 @@ int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel
 	}
 	if (!any)
 		return -EINVAL;
-	const int rc = try_all(&s);
-	return rc == -EAGAIN ? select_late(&s, deadline, cancel) : rc;
+	int rc = try_all(&s);
+	if (rc != -EAGAIN)
+		return rc;
+	sort(&s);
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, s.first->queue, FL__DEBUG_SELECT);
+	rc = select_late(&s, deadline, cancel);
+	fl__debug_wait_end(&op);
+	return rc;
 }

@@ -23,6 +23,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include "queue.h"
@@ -195,8 +196,14 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
 		fl__pair_back_off(q->pair, call->side);
 	else if (q->ring && fl__ctx_get()->ops == &fl__thread_parker) /* a fiber has others to run meanwhile */
 		fl__mpmc_back_off(q->ring, call->side == FL__GETTERS);
-	const int rc = fl__queue_call_now(q, call);
-	return rc == -EAGAIN ? make_late(q, call, deadline, cancel) : rc;
+	int rc = fl__queue_call_now(q, call);
+	if (rc != -EAGAIN)
+		return rc;
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, q, call->side == FL__GETTERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
+	rc = make_late(q, call, deadline, cancel);
+	fl__debug_wait_end(&op);
+	return rc;
 }
 
 /* For fl_wait_any: an observer stands in line under the same mark, and takes nothing. */

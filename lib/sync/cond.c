@@ -205,8 +205,7 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *can
 		add(c, &place.node);
 	fl_mutex_unlock(m);
 	struct fl__debug_op op;
-	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_LATER); /* whatever ends the wait, it takes the mutex */
-	fl__debug_waiting(&op);
+	fl__debug_waiting_cond(&op, m, c, &place.node.key);
 	if (looks && (fl__wait_look(&wait, is_signalled, &wait, deadline, cancel) || !line_up(c, &place.node))) {
 		fl__mutex_lock_announced(m, &op);
 		return 0;

@@ -47,6 +47,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include "../wait/cancel.h"
 #include "../wait/lot.h"
 #include <errno.h>
@@ -276,7 +277,7 @@ static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *ca
 	return 0;
 }
 
-__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+static int acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -289,6 +290,15 @@ __attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, i
 	}
 	struct place place = {.node = FL__NODE(&wait)};
 	return line_up(s, &place.node, n, n) ? await(s, &place, deadline, cancel) : 0;
+}
+
+__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+{
+	struct fl__debug_op op;
+	fl__debug_wait_begin(&op, s, FL__DEBUG_SEM);
+	const int rc = acquire_waiting(s, n, deadline, cancel);
+	fl__debug_wait_end(&op);
+	return rc;
 }
 
 static _Noreturn void too_many(const fl_sem *s)

@@ -215,7 +215,7 @@ FL_STRESS_ACTOR(mutex_hand_over_late, holder)
 FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
 {
 	struct fl__debug_op op;
-	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, FL__DEBUG_LATER);
+	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, 0);
 	fl__mutex_lock_roused(&s->place, &op);
 	s->count++;
 	fl_mutex_unlock(&s->m);
@@ -280,7 +280,7 @@ FL_STRESS_ACTOR(mutex_waiter_in_flight, holder)
 	let_a_turn_pass();
 	FL_STRESS_CHECK(lock_and_unlock(&s->m, SOME) < SOME);
 	FL_STRESS_CHECK(fl_mutex_is_locked(&s->m));
-	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, FL__DEBUG_LATER);
+	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, 0);
 	fl__mutex_lock_roused(&place, &op);
 	fl_mutex_unlock(&s->m);
 }
