@@ -18,7 +18,7 @@ KINDS = {
     "consumers": ("lib/", "include/", "tests/consumers/", "docs/examples/", "README.md", "tests/check_opcodes.py"),
 }
 # A change here can break anything.
-EVERYTHING = ("meson.build", "meson_options.txt", "tests/run", "tests/affected.py", "tests/cross/", "dev")
+EVERYTHING = ("meson.build", "meson_options.txt", "tests/run", "tests/affected.py", "tests/cross/", "tests/denied/", "dev")
 
 
 def output(*command, **options):

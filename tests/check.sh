@@ -3,7 +3,7 @@
 # The steps of `./dev check`: each step is a function that prints what is wrong and returns whether all is well.
 
 # In the order in which they begin: the longest first, so that they overlap well.
-check_steps="tidy tsan gcc asan clang $targets format"
+check_steps="tidy tsan gcc asan clang $targets seccomp format"
 all_features="tests stress examples bench"
 check_since= # a commit: only what changed since then
 fixed=       # a command before tests/run: addresses that are not randomised
@@ -16,6 +16,7 @@ step_title() {
 	clang) echo "unit tests built by clang" ;;
 	asan) echo "ASan and UBSan; the public interface" ;;
 	tsan) echo "TSan" ;;
+	seccomp) echo "unit tests with system calls denied" ;;
 	aarch64 | armhf) echo "$1, under qemu-user" ;;
 	esac
 }
@@ -26,7 +27,7 @@ packages_of() {
 	tidy) echo "$packages_all clang clang-tidy" ;;
 	gcc) echo "$packages_all ccache" ;;
 	clang) echo "$packages_all ccache clang" ;;
-	asan | tsan) echo "$packages_test ccache" ;;
+	asan | tsan | seccomp) echo "$packages_test ccache" ;;
 	aarch64) echo "$packages_on $packages_aarch64 ccache" ;;
 	armhf) echo "$packages_on $packages_armhf ccache" ;;
 	esac
@@ -51,11 +52,26 @@ step_tidy() {
 	"$root/tests/tidy.py" "$build/tidy"
 }
 
+# release_build FEATURE... -- TARGET...: brings the build of `./dev test` up to date, which two steps use, one after the other.
+release_build() {
+	released=
+	while [ "$1" != -- ]; do
+		released="$released $1"
+		shift
+	done
+	shift
+	exec 9>"$build/release.lock"
+	flock 9
+	# shellcheck disable=SC2086 # a list of words
+	configure "$release" $released
+	make "$release" "$@"
+	exec 9>&-
+}
+
 # The build of `./dev test`, with all else that there is, and with warnings as errors from now on.
 step_gcc() {
 	# shellcheck disable=SC2086 # a list of words
-	configure "$release" $all_features werror
-	make "$release"
+	release_build $all_features werror --
 	"$root/docs/examples/test_demo.py" "$demo"
 	"$root/dev" test ${check_since:+--since "$check_since"}
 }
@@ -97,6 +113,12 @@ step_tsan() {
 		fixed='setarch -R'
 	fi
 	TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1:atexit_sleep_ms=20 unit "$build/tsan" --timeout 300
+}
+
+# Old kernels and sandboxes lack system calls. In the build of step gcc, which began long before.
+step_seccomp() {
+	release_build tests -- test-programs
+	"$root/tests/run" --build "$release" --denied ${check_since:+--since "$check_since"}
 }
 
 step_aarch64() {

@@ -33,6 +33,7 @@ struct conformance_kind {
 	bool one_thread;             /* carries all workers, which are no threads or processes of their own */
 	unsigned workers_by_default; /* 0: the CPUs */
 	unsigned workers_at_most;    /* 0: it has none */
+	unsigned needs;              /* system calls: FL_NEEDS() */
 };
 
 static const struct conformance_kind conformance_sequential = {
@@ -66,6 +67,7 @@ static const struct conformance_kind conformance_processes = {
     create_patient_processes,
     FL_CAP_CONCURRENT | FL_CAP_NESTED,
     .workers_at_most = FL_WORKERS_MAX,
+    .needs = FL_TEST_CREWS,
 };
 
 static const struct conformance_kind conformance_loop = {
@@ -75,6 +77,7 @@ static const struct conformance_kind conformance_loop = {
     .one_thread = true,
     .workers_by_default = FL_LOOP_EXECUTOR_DEFAULT,
     .workers_at_most = FL_LOOP_EXECUTOR_MAX,
+    .needs = FL_TEST_EVENTFD,
 };
 
 #define CONFORMANCE_KINDS(each, row) each(row, sequential) each(row, threads) each(row, processes) each(row, loop)
@@ -82,6 +85,7 @@ static const struct conformance_kind conformance_loop = {
 #define CONFORMANCE_CASE(row, kind)                                                                                    \
 	FL_TEST(executor_##row##_##kind)                                                                               \
 	{                                                                                                              \
+		FL_NEEDS(conformance_##kind.needs);                                                                    \
 		row(&conformance_##kind);                                                                              \
 	}
 
@@ -102,6 +106,7 @@ __attribute__((unused)) static const struct conformance_kind *const conformance_
 CONFORMANCE_FN fl_executor *make(const struct conformance_kind *kind, unsigned workers)
 {
 	fl_executor *e = NULL;
+	FL_NEEDS(kind->needs);
 	FL_OK(kind->create(&e, &(fl_executor_config){.workers = workers}));
 	return e;
 }

@@ -11,6 +11,7 @@
  * The program makes it before main(), and says in the environment where it is; a program that finds that there is this one,
  * started again by the library. For one source file each: everything here is static.
  */
+#include "fl_child.h"
 #include "fl_test.h"
 
 #include <fcntl.h>
@@ -55,9 +56,12 @@ static inline void fl_test_arena_make(void)
 	enum { PLACES = sizeof places / sizeof places[0] };
 	char text[96];
 	size_t i = 0;
-	/* Open as long as the program: it is where the others find it. */
-	int fd = memfd_create("fl-test-arena", MFD_CLOEXEC);
-	FL_CHECK(fd >= 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);
+	/*
+	 * Open as long as the program: it is where the others find it. No memfd, which a system may
+	 * lack.
+	 */
+	int fd = fl_test_scratch();
+	FL_CHECK(fcntl(fd, F_SETFD, FD_CLOEXEC) == 0 && ftruncate(fd, FL_TEST_ARENA_SIZE) == 0);
 	while (i < PLACES && !fl_test_arena_map(fd, places[i]))
 		i++;
 	FL_CHECK(i < PLACES);

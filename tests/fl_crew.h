@@ -18,6 +18,8 @@
 #include <fairlead/process_executor.h>
 #include <fairlead/shm_event.h>
 
+FL_ALL_NEED(FL_TEST_CREWS)
+
 #define CREW_FN __attribute__((unused)) static
 
 #if defined(__has_feature)

@@ -5,7 +5,11 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 enum { WAIT_SECONDS = 60 };
 
@@ -16,6 +20,7 @@ static pthread_t case_thread;
 fl_panic_info fl_test_panic;
 sigjmp_buf fl_test_panic_jump;
 static bool expects_panic;
+static unsigned all_need;
 
 /* Cmocka turns a crash into a failed case and goes on in a broken process; we want the crash, and the sanitizers theirs. */
 static const int crash_signals[] = {SIGFPE, SIGILL, SIGSEGV, SIGBUS, SIGSYS};
@@ -44,8 +49,62 @@ static __attribute__((noreturn)) void fail_at(const char *file, int line)
 	abort(); /* it does not return, and does not say so */
 }
 
+static int try_memfd(void)
+{
+	return memfd_create("fairlead-test", MFD_CLOEXEC);
+}
+
+static int try_pidfd(void)
+{
+	enum { PIDFD_OPEN = 434 }; /* of all architectures; younger than some headers */
+	return (int)syscall(PIDFD_OPEN, getpid(), 0);
+}
+
+static int try_eventfd(void)
+{
+	return eventfd(0, EFD_CLOEXEC);
+}
+
+/* What a system may lack, each found by trying it: a descriptor, or -1 with errno. */
+static const struct {
+	unsigned call;
+	const char *name;
+	int (*attempt)(void);
+} needed[] = {{FL_TEST_MEMFD, "memfd_create", try_memfd},
+              {FL_TEST_PIDFD, "pidfd_open", try_pidfd},
+              {FL_TEST_EVENTFD, "eventfd2", try_eventfd}};
+
+/* Skips the case if one of the calls is missing. `what` (may be NULL) is what has met that. */
+static void skip_without(unsigned calls, const char *what)
+{
+	for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+		if (!(calls & needed[i].call))
+			continue;
+		const int fd = needed[i].attempt();
+		if (fd < 0 && (errno == ENOSYS || errno == EPERM)) {
+			print_message("%s%s%s() is missing here: %s\n", what ? what : "", what ? " is -ENOSYS: " : "",
+			              needed[i].name, strerror(errno));
+			skip();
+		}
+		if (fd >= 0)
+			(void)close(fd);
+	}
+}
+
+void fl_test_need(unsigned calls)
+{
+	skip_without(calls, NULL);
+}
+
+void fl_test_all_need(unsigned calls)
+{
+	all_need |= calls;
+}
+
 void fl_test_wrong(int got, int expected, const char *expr, const char *file, int line)
 {
+	if (got == -ENOSYS && pthread_equal(pthread_self(), case_thread))
+		skip_without(FL_TEST_MEMFD | FL_TEST_PIDFD | FL_TEST_EVENTFD, expr);
 	print_error("%s is %d (%s), not %d (%s)\n", expr, got, fl_error_name(got), expected, fl_error_name(expected));
 	fail_at(file, line);
 }
@@ -129,6 +188,7 @@ static void case_run(void **state)
 	const fl_test_case *c = *state;
 	for (size_t i = 0; i < CRASH_SIGNALS; i++)
 		sigaction(crash_signals[i], &crash_actions[i], NULL);
+	fl_test_need(all_need);
 	c->run(state);
 }
 

@@ -116,6 +116,33 @@ void fl_test_wait_on(int64_t end, const char *condition, const char *file, int l
 		skip();                                                                                                \
 	} while (0)
 
+/*
+ * System calls that the library cannot do without, and that an old kernel or a sandbox may lack
+ * (tests/denied). A case that finds -ENOSYS by FL_OK or FL_RC, where another result is expected, is
+ * skipped if one of them is missing when it is tried; the reason says which. A case that would meet
+ * this otherwise, on another thread or in another process, says what it needs:
+ *
+ *     FL_NEEDS(FL_TEST_EVENTFD);       // in the case FL_ALL_NEED(FL_TEST_EVENTFD)     // at file
+ *     scope, or in a header: in each case of the program
+ */
+enum {
+	FL_TEST_MEMFD = 1,
+	FL_TEST_PIDFD = 2,
+	FL_TEST_EVENTFD = 4,
+	FL_TEST_PROCESSES = FL_TEST_PIDFD | FL_TEST_EVENTFD,
+	FL_TEST_CREWS = FL_TEST_PROCESSES | FL_TEST_MEMFD /* executors over processes */
+};
+
+#define FL_NEEDS(calls) fl_test_need(calls)
+#define FL_ALL_NEED(calls)                                                                                             \
+	__attribute__((constructor)) static void FL__JOIN(fl_test_needs_, __LINE__)(void)                              \
+	{                                                                                                              \
+		fl_test_all_need(calls);                                                                               \
+	}
+
+void fl_test_need(unsigned calls);
+void fl_test_all_need(unsigned calls);
+
 /* Instrumented code is slow, needs more memory, and TSan bears few fibers. */
 #if defined(FL__TSAN) || defined(__SANITIZE_ADDRESS__)
 #define FL_TEST_SANITIZED 1

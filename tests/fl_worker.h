@@ -21,6 +21,8 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 
+FL_ALL_NEED(FL_TEST_CREWS)
+
 #define WORKER_FN __attribute__((unused)) static
 
 struct parent {

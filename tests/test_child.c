@@ -181,17 +181,9 @@ static int no_pidfd(int pid)
 	return -ENOSYS;
 }
 
-static int forbidden_pidfd(int pid)
-{
-	(void)pid;
-	return -EPERM;
-}
-
 FL_TEST(child_wait_without_pidfd)
 {
 	fl__os.pidfd = no_pidfd;
-	in_every_context();
-	fl__os.pidfd = forbidden_pidfd;
 	in_every_context();
 	fl__os = real_os;
 }

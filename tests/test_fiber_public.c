@@ -254,6 +254,7 @@ static void fail_unheard(void *unused)
 
 FL_TEST(fiber_public_errors_are_logged)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	char text[512];
 	fl_test_stderr(fail_unheard, NULL, text, sizeof text);
 	assert_non_null(strstr(text, "fiber worker failed"));

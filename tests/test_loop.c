@@ -24,6 +24,7 @@ static int sleep_long(void *unused)
 
 FL_TEST(loop_run_returns_what_its_function_returned)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	int number = 42, error = -EIO;
 	assert_int_equal(fl_loop_run(return_number, &number), 42);
 	FL_RC(fl_loop_run(return_number, &error), -EIO);
@@ -160,6 +161,7 @@ static void free_another_inside(void *unused)
 
 FL_TEST(loop_free_where_it_may_not)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	void (*const cases[])(void *) = {run_then_free_elsewhere, run_and_free_inside, free_another_inside};
 	for (int i = 0; i < 3; i++) {
 		char text[512];
@@ -234,6 +236,7 @@ static void run_and_forget(void *unused)
 
 FL_TEST(loop_run_panics_about_a_forgotten_fiber)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	char text[512];
 	int status = fl_test_child(run_and_forget, NULL, text, sizeof text);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
@@ -768,6 +771,7 @@ static int without_a_signal_stack(void *unused)
 
 FL_TEST(loop_without_memory_for_a_signal_stack)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_OK(without_a_signal_stack(NULL));
 }
 

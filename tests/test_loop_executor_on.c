@@ -262,6 +262,7 @@ static void run_free_in_callback(void *unused)
 
 FL_TEST(loop_executor_on_free_in_a_callback_panics)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	char text[512];
 	int status = fl_test_child(run_free_in_callback, NULL, text, sizeof text);
 	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);

@@ -24,6 +24,7 @@ static int strike_in_loop(void *arg)
 
 FL_TEST(loop_locks_hammer)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	static hammer_thread each[ALL];
 	fl_thread threads[LOOPS + THREADS];
 	hammer h = {.threads = ALL, .rounds = fl_test_scaled(5000), .sem = FL_SEM_INIT(HAMMER_PERMITS), .thread = each};

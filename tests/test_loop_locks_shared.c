@@ -252,6 +252,7 @@ static void then_get(void *arg)
 
 FL_TEST(loop_locks_shm_queue)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 	store s;
 	fl_test_meet(&(fl_test_meeting){
 	    .object = &s, .begin = make_queue, .end = free_queue, .wait = get_items, .wake = then_put});

@@ -3,15 +3,13 @@
  * What a loop asks of the system, how often, and what it does when the answer is an error.
  */
 #include "fl_child.h"
+#include "fl_denied.h"
 #include "fl_faults.h"
 #include "fl_fds.h"
 #include "fl_in_loop.h"
 #include "fl_line.h"
 #include "fl_poller.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -173,6 +171,7 @@ FL_TEST(loop_poller_interrupted)
 /* By itself: the table's own functions. */
 FL_TEST(loop_poller_table)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	struct epoll_event events[2];
 	int poller = fl__poller_sys.create(), bell = fl__poller_sys.bell();
 	assert_true(poller >= 0 && bell >= 0);
@@ -206,24 +205,11 @@ FL_TEST(loop_poller_table)
 }
 
 /* A kernel that does not know epoll_pwait2(): a filter in a child says so. Waits are as long, to the millisecond, and not shorter. */
-#ifdef SYS_epoll_pwait2
-static bool refuse_pwait2(int error)
-{
-	struct sock_filter code[] = {
-	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_epoll_pwait2, 0, 1),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)error),
-	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = {sizeof code / sizeof code[0], code};
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 enum { NO_FILTER = 3 };
 
 static void wait_coarsely(void *error)
 {
-	if (!refuse_pwait2(*(int *)error))
+	if (fl_denied_filter(SYS_epoll_pwait2, *(int *)error, 0, 0) != 0)
 		_exit(NO_FILTER);
 	errno = 0;
 	FL_CHECK(syscall(SYS_epoll_pwait2, -1, NULL, 0, NULL, NULL, 0) == -1 && errno == *(int *)error);
@@ -240,6 +226,7 @@ static void wait_coarsely(void *error)
 
 FL_TEST(loop_poller_without_epoll_pwait2)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	static const int errors[] = {ENOSYS, EPERM};
 	for (int i = 0; i < 2; i++) {
 		int error = errors[i], status = fl_test_child(wait_coarsely, &error, NULL, 0);
@@ -248,4 +235,3 @@ FL_TEST(loop_poller_without_epoll_pwait2)
 		assert_int_equal(status, 0);
 	}
 }
-#endif

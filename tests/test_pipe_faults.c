@@ -66,6 +66,7 @@ static ssize_t no_room_for_small(int socket, const struct msghdr *message, int f
 /* Also a small message goes as a large one when the socket does not take it. */
 FL_TEST(pipe_adapts_to_the_socket)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 	FL_FD_FAULTS();
 	fl_test_ends e = fl_test_pipe();
 	fl__fd_sys.send = no_room_for_small;
@@ -313,6 +314,7 @@ static void send_bad(int socket, const struct bad *bad)
 
 FL_TEST(pipe_bad_peer)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 	fl_test_ends e = fl_test_pipe();
 	unsigned before = fl_test_fds();
 	for (unsigned i = 0; i < sizeof bads / sizeof bads[0]; i++) {

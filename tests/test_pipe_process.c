@@ -106,6 +106,7 @@ static int pours(fl_test_ends *e, unsigned unused)
 /* The sender is killed at any instruction: what came is whole, without gaps, and then it is the end. */
 FL_TEST(pipe_sender_killed_leaves_no_half)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 	static unsigned words[WORDS];
 	for (unsigned round = 0; round < fl_test_scaled(60); round++) {
 		fl_test_ends e = fl_test_pipe();

@@ -2,6 +2,8 @@
 /* Processes: what each way to start them has in common, and how they end. */
 #include "fl_process.h"
 
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
 struct ending {
 	int code;   /* returned */
 	int exits;  /* exit() with that; 0: it returns */

@@ -6,6 +6,8 @@
 #include <linux/futex.h>
 #include <time.h>
 
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
 /* What a daemon is doing when its parent is killed. */
 enum doing {
 	IN_FUTEX,

@@ -7,6 +7,8 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
 struct large {
 	unsigned char bytes[1 << 20];
 };

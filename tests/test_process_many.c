@@ -3,6 +3,8 @@
 #include "fl_fiber.h"
 #include "fl_process.h"
 
+FL_ALL_NEED(FL_TEST_PROCESSES)
+
 FL_TASK(process_answers, int, void)
 {
 	exit(*arg);

@@ -5,7 +5,10 @@
 #include "process/self.h"
 #include <elf.h>
 #include <libgen.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+
+FL_ALL_NEED(FL_TEST_PROCESSES)
 
 static char said[4096], complained[4096];
 
@@ -221,6 +224,8 @@ FL_TEST(process_marker_is_ignored_in_a_set_uid_program)
 		FL_SKIP(FL_TEST_USERS_REASON);
 	if (UNDER_ASAN)
 		FL_SKIP("LeakSanitizer cannot do its work in a set-uid program");
+	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+		FL_SKIP("no_new_privs: a program gets no other user by being set-uid");
 	int fd = mkstemp(copy), out = fl_test_scratch(), sockets[2];
 	FL_OK(close(fd));
 	(void)snprintf(command, sizeof command, "cp %s %s && chown %d %s && chmod 4755 %s", path_of("process-main"),

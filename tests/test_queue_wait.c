@@ -353,6 +353,7 @@ static void wakes_its_own(void *queue)
 /* Those who stand in line are the parent's: in the child an item is not for them. */
 FL_TEST(queue_fork_forgets_who_waited)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	struct blocked get = {.op = op_get, .q = q};
 	blocked_begin(&get);

@@ -14,7 +14,7 @@ FL_SHM_ARRAY_OF(uint8_t, byte_array)
 static fl_shm *new_region(size_t size)
 {
 	fl_shm *region = NULL;
-	FL_CHECK(fl_shm_create(&region, size) == 0);
+	FL_OK(fl_shm_create(&region, size));
 	return region;
 }
 

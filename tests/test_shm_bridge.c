@@ -38,6 +38,13 @@ static int fake_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 	return rc;
 }
 
+/* Where there is no futex_waitv, this is how a bridge sleeps. */
+static int counted_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	fl__add_relaxed(&sleeps, 1);
+	return real.shared_wait(word, expected, deadline);
+}
+
 static int fake_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)(void *), void *arg)
 {
 	sigset_t blocked;
@@ -54,6 +61,7 @@ __attribute__((constructor)) static void wrap(void)
 {
 	real = fl__sys;
 	fl__sys.wait_many = fake_wait_many;
+	fl__sys.shared_wait = counted_wait;
 	fl__sys.thread_create = fake_create;
 }
 

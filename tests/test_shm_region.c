@@ -11,7 +11,7 @@ enum { MIB = 1 << 20 };
 static fl_shm *new_region(size_t size)
 {
 	fl_shm *region = NULL;
-	FL_CHECK(fl_shm_create(&region, size) == 0);
+	FL_OK(fl_shm_create(&region, size));
 	return region;
 }
 
@@ -112,6 +112,7 @@ static void create_under_as(void *arg)
 
 FL_TEST(shm_create_under_rlimit_as)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 	FL_SKIP("a sanitizer's own mappings are larger than any such limit");
 #endif
@@ -361,6 +362,7 @@ FL_TEST(shm_attach_tells_what_is_wrong)
 /* Files of other kinds, and memory that somebody could take away. */
 FL_TEST(shm_attach_refuses_other_files)
 {
+	FL_NEEDS(FL_TEST_MEMFD);
 	SHM_FAULTS();
 	fl_shm *region = NULL;
 	int file = fl_test_scratch(), memory = memfd_create("other", MFD_CLOEXEC | MFD_ALLOW_SEALING);

@@ -10,7 +10,7 @@ enum { MIB = 1 << 20, KILLS = 200 };
 static fl_shm *new_region(size_t size)
 {
 	fl_shm *region = NULL;
-	FL_CHECK(fl_shm_create(&region, size) == 0);
+	FL_OK(fl_shm_create(&region, size));
 	return region;
 }
 

@@ -13,6 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+/* Each case waits in a loop, too. */
+FL_ALL_NEED(FL_TEST_EVENTFD)
+
 /* The wall clock, as this program's library sees it: the test sets it, and counts the looks. */
 static int64_t wall_step;
 static uint32_t wall_looks;

@@ -318,6 +318,7 @@ static int wait_in_loop(void *arg)
 
 FL_TEST(timeout_wait_is_ended_by_another_thread)
 {
+	FL_NEEDS(FL_TEST_EVENTFD);
 	fl_thread_function *const waiters[] = {wait_under_timeout, wait_in_loop};
 	for (int i = 0; i < 2; i++) {
 		asked a = {FL_CANCEL_INIT, FL_EVENT_INIT};

@@ -44,11 +44,14 @@ typedef struct fl_loop_config {
  * Makes a loop, runs `function(arg)` as its first fiber, and returns what that returned. Before that it cancels all fibers that
  * are left, and waits for them, and for what fl_to_thread() has begun. Blocks the calling thread.
  * Also returns, without having called it: -EBUSY in a fiber or a callback of a loop, -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP (the
- * thread has a shadow stack).
+ * thread has a shadow stack), -ENOSYS (a sandbox forbids eventfd()).
  */
 FL_API FL_MUST_CHECK int fl_loop_run(fl_fiber_function *function, void *arg);
 
-/* Makes a loop that does not run. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EMFILE, -ENFILE, -ENOTSUP. */
+/*
+ * Makes a loop that does not run. `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EMFILE,
+ * -ENFILE, -ENOTSUP, -ENOSYS (as fl_loop_run()).
+ */
 FL_API FL_MUST_CHECK int fl_loop_create(fl_loop **l, const fl_loop_config *config);
 
 /*

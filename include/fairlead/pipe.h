@@ -74,6 +74,7 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -EMSGSIZE     above PTRDIFF_MAX
  *   -EINVAL       `data` is NULL, and `size` is not 0
  *   -EMFILE, -ENFILE, -ENOMEM
+ *   -ENOSYS       above 64 KiB, on a system without memfd_create(), or in a sandbox that forbids it
  *   -ETOOMANYREFS of this user's descriptors too many are on their way (RLIMIT_NOFILE): try again when some were received
  */
 FL_API FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);

@@ -116,9 +116,10 @@ FL_API void fl_main(int argc, char **argv);
 	struct fl_process
 
 /*
- * Forks the zygote from the calling process, while that has a single thread; what the process has done so far, task processes
- * will find done. Returns 0, also when there is a zygote; -EBUSY with more threads than one; -EAGAIN, -ENOMEM, -EMFILE, -ENFILE as
- * the system has it. Never waits for long.
+ * Forks the zygote from the calling process, while that has a single thread; what the process has
+ * done so far, task processes will find done. Returns 0, also when there is a zygote; -EBUSY with
+ * more threads than one; -EAGAIN, -ENOMEM, -EMFILE, -ENFILE as the system has it; -ENOSYS: a system
+ * without pidfd_open() (Linux 5.3), or a sandbox that forbids it. Never waits for long.
  */
 FL_API FL_MUST_CHECK int fl_process_preload(void);
 
@@ -137,6 +138,10 @@ FL_API FL_MUST_CHECK int fl_process_preload(void);
  *   -ENOTSUP     neither fl_main() nor the hook; and no preloaded zygote, or FL_PROCESS_EXEC, which it does not serve
  *   -ETIMEDOUT   the zygote, or the program, did not answer within 30 s: it is stopped, or never comes to its fl_main()
  *   -EOWNERDEAD  the zygote died meanwhile; a process that is no daemon may have been started
+ *   -ENOSYS      a system call is missing, or a sandbox forbids it: pidfd_open() (Linux 5.3), which
+ *                FL_PROCESS_ZYGOTE and FL_PROCESS_FORK need; eventfd(), which programs,
+ *                FL_PROCESS_EXEC and a zygote that is not preloaded need; memfd_create(), for a
+ *                task's argument above some KiB
  *   -EAGAIN, -EMFILE, -ENFILE, -ENOMEM, -EACCES, ...   exactly what the system said, for this process or for the zygote
  *
  * Waits for the zygote or the exec to answer, on the calling context; observes no cancel token. Memory order: the process gets

@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
  * past its deadline is killed, by default 100 ms later (`kill_after`), and fails with -ETIMEDOUT:
  * "worker 4711 (name-0) was killed: it ran a task past its deadline". Workers that cannot be
  * started, or end before they are ready, again and again, break the executor (-ENOTRECOVERABLE),
- * with the reason as the message.
+ * with the reason as the message. So does a system without memfd_create() or pidfd_open().
  *
  * Callbacks, and the drop hooks of tasks, run on a thread of the executor; or on that which cancels. They must not wait for
  * tasks of the same executor, which that thread serves. A thread that waits for a
@@ -55,6 +55,7 @@ FL_BEGIN_DECLS
  *   -EEXIST   another task is registered under its name, so that a worker could not tell them apart
  *             (see fl_task_register())
  *   -EAGAIN   the executor's own thread cannot be started
+ *   -ENOSYS   a sandbox forbids eventfd()
  */
 FL_API FL_MUST_CHECK int fl_process_executor_create(fl_executor **e, const fl_executor_config *config);
 

@@ -48,10 +48,12 @@ typedef uint64_t fl_shm_offset;
 #define FL_SHM_SIZE_MAX (UINT64_C(511) << 30)
 
 /*
- * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Fills it with zeroed memory, which
- * takes about a second for 4 GiB; otherwise never waits. Returns 0; -EINVAL: `size` is 0; -EFBIG: above
- * FL_SHM_SIZE_MAX, the address space, or the limit for files (RLIMIT_FSIZE); -ENOMEM: more than the machine, or the
- * control group, has left, or than RLIMIT_AS allows; -EMFILE, -ENFILE: no descriptors; -ENOSYS: a system without memfd.
+ * Makes a region from which `size` bytes, rounded up to pages, can be allocated. Fills it with
+ * zeroed memory, which takes about a second for 4 GiB; otherwise never waits. Returns 0; -EINVAL:
+ * `size` is 0; -EFBIG: above FL_SHM_SIZE_MAX, the address space, or the limit for files
+ * (RLIMIT_FSIZE); -ENOMEM: more than the machine, or the control group, has left, or than RLIMIT_AS
+ * allows; -EMFILE, -ENFILE: no descriptors; -ENOSYS: a system without memfd_create(), or a sandbox
+ * that forbids it.
  */
 FL_API FL_MUST_CHECK int fl_shm_create(fl_shm **region, size_t size);
 

@@ -2,6 +2,7 @@
 #ifndef FL_BASE_SYS_H
 #define FL_BASE_SYS_H
 
+#include <errno.h>
 #include <fairlead/time.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -114,6 +115,15 @@ bool fl__is_main_thread(void);
 /* Zeroed memory through the table; NULL when there is none or when n * size overflows. */
 void *fl__alloc(size_t n, size_t size);
 void fl__free(void *memory); /* NULL does nothing */
+
+/*
+ * The result of a system call that asks for no permission. -EPERM is then the answer of a sandbox
+ * that does not know the call, and means what -ENOSYS of an old kernel means.
+ */
+static inline int fl__known(int result)
+{
+	return result == -EPERM ? -ENOSYS : result;
+}
 
 /* Deadline arithmetic: saturates at FL_FOREVER. */
 static inline int64_t fl__min_deadline(int64_t a, int64_t b)

@@ -70,7 +70,7 @@ static int sys_wait(int poller, struct epoll_event *events, int n, int64_t deadl
 static int sys_bell(void)
 {
 	int before = errno;
-	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before);
+	return fl__known(result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
 }
 
 static void sys_ring(int bell)

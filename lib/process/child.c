@@ -54,7 +54,7 @@ int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl
 	int pidfd = fl__os.pidfd(pid);
 	if (pidfd == -ESRCH)
 		return -ECHILD;
-	if (pidfd == -ENOSYS || pidfd == -EPERM) /* or a sandbox that does not know it */
+	if (pidfd == -ENOSYS)
 		return wait_by_number(pid, status, deadline, cancel);
 	if (pidfd < 0)
 		return pidfd;

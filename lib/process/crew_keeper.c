@@ -290,7 +290,7 @@ static int open_ears(struct fl__crew *c)
 	}
 	fl__close(bell);
 	fl__close(epoll);
-	return rc == -ENOMEM ? rc : -EAGAIN;
+	return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 }
 
 int fl__crew_start_keeper(struct fl__crew *c)
@@ -302,7 +302,7 @@ int fl__crew_start_keeper(struct fl__crew *c)
 	if (rc == 0)
 		rc = fl_thread_start(&c->keeper, keep, c, &config);
 	if (rc != 0)
-		return rc == -ENOMEM ? rc : -EAGAIN;
+		return rc == -ENOMEM || rc == -ENOSYS ? rc : -EAGAIN;
 	c->running = true;
 	return 0;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fd_sys.h"
+#include "../base/sys.h"
 #include <errno.h>
 #include <fairlead/time.h>
 #include <fcntl.h>
@@ -113,7 +114,7 @@ static int sys_watch_wait(int epoll, struct epoll_event *events, int n, int ms)
 static int sys_memory(void)
 {
 	int before = errno;
-	return (int)result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before);
+	return fl__known((int)result(memfd_create("fairlead-message", MFD_CLOEXEC | MFD_ALLOW_SEALING), before));
 }
 
 static ssize_t sys_write_at(int fd, const void *data, size_t size, off_t at)

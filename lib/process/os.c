@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os.h"
+#include "../base/sys.h"
 #include "fd_sys.h"
 #include "packet.h"
 #include <dirent.h>
@@ -40,7 +41,7 @@ static int os_fork(void)
 static int os_pidfd(int pid)
 {
 	int before = errno;
-	return result(syscall(PIDFD_OPEN, pid, 0), before);
+	return fl__known(result(syscall(PIDFD_OPEN, pid, 0), before));
 }
 
 /* ThreadSanitizer takes each clone for a fork, and what the child does to its shared state stays: there it is one. */
@@ -114,7 +115,7 @@ static int os_pipe(int ends[2])
 static int os_event(void)
 {
 	int before = errno;
-	return result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before);
+	return fl__known(result(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), before));
 }
 
 static int os_child_signals(void)
@@ -205,6 +206,8 @@ int fl__fork_with_pidfd(int *pidfd)
 	fl__close(gate[0]); /* its number is free for the pidfd */
 	if (pid > 0) {
 		*pidfd = fl__os.pidfd(pid);
+		if (*pidfd < 0)
+			(void)kill(pid, SIGKILL); /* before it goes on: a start that fails has run nothing */
 		/*
 		 * A byte, not the end: a child that another thread forks now may hold the gate open
 		 * for long.

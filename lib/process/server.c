@@ -29,7 +29,7 @@ struct child {
 
 struct zygote {
 	int socket, parent;
-	int parent_fd, signals; /* -1: could not be had */
+	int parent_fd, signals; /* a negative errno: could not be had */
 	int spare;              /* a descriptor that is given up for the channel of a request that cannot be served */
 	struct child *children;
 	size_t n, room;
@@ -114,6 +114,8 @@ static void go_home(void)
 static int make(struct fl__request *request, int *pidfd)
 {
 	int zygote_pid = getpid();
+	if (zygote.parent_fd == -ENOSYS)
+		return -ENOSYS; /* nor could a child be had, and a start that fails runs nothing */
 	int rc = request->setup.cwd >= 0 ? fl__os.enter(request->setup.cwd) : 0;
 	if (rc == 0)
 		rc = grow();

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "os.h"
+#include "../base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -24,7 +25,7 @@ static int os_memory(void)
 	int fd = memfd_create("fairlead", flags | NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("fairlead", flags);
-	return result(fd, before);
+	return fl__known(result(fd, before));
 }
 
 static int os_resize(int fd, uint64_t size)

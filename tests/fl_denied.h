@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_DENIED_H
+#define FL_DENIED_H
+
+/*
+ * Filters of system calls (seccomp), by which a call is missing as it is in an old kernel (ENOSYS)
+ * or in a sandbox (also EPERM). For tests, in a child, and for the launcher tests/denied.
+ */
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* Of all architectures; some headers are older. */
+#ifndef SYS_clone3
+#define SYS_clone3 435
+#endif
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+#ifndef SYS_epoll_pwait2
+#define SYS_epoll_pwait2 441
+#endif
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449
+#endif
+
+static const struct fl_denied_call {
+	const char *name;
+	long number;
+} fl_denied_calls[] = {
+    {"clone3", SYS_clone3},         {"futex_waitv", SYS_futex_waitv}, {"memfd_create", SYS_memfd_create},
+    {"pidfd_open", SYS_pidfd_open}, {"membarrier", SYS_membarrier},   {"epoll_pwait2", SYS_epoll_pwait2},
+    {"eventfd2", SYS_eventfd2}};
+enum { FL_DENIED_CALLS = sizeof fl_denied_calls / sizeof *fl_denied_calls };
+
+/*
+ * Installs a filter in this process and its children-to-be: `denied` fails with `error`. With
+ * `others` not 0, the other calls of the list have that result (SECCOMP_RET_...). Returns what
+ * seccomp() returns: with `flags`, a listener.
+ */
+static inline int fl_denied_filter(long denied, int error, unsigned others, unsigned flags)
+{
+	struct sock_filter code[2 + 2 * FL_DENIED_CALLS];
+	unsigned short n = 0;
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
+	for (int i = 0; i < FL_DENIED_CALLS; i++) {
+		const long number = fl_denied_calls[i].number;
+		if (number != denied && others == 0)
+			continue;
+		code[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (unsigned)number, 0, 1);
+		code[n++] = (struct sock_filter)BPF_STMT(
+		    BPF_RET | BPF_K, number == denied ? SECCOMP_RET_ERRNO | (unsigned)error : others);
+	}
+	code[n++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
+	const struct sock_fprog program = {n, code};
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return -1;
+	return (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags, &program);
+}
+
+#endif

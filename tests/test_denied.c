@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What the library does without a system call, as in an old kernel (ENOSYS) or in a sandbox
+ * (EPERM): it does without, or returns the error that the header names. Each case tries both, in a
+ * child with a filter.
+ */
+#include "fl_child.h"
+#include "fl_denied.h"
+#include "fl_emulated.h"
+#include "fl_shm.h"
+#include <fairlead/child.h>
+#include <fairlead/loop_executor.h>
+#include <fairlead/pipe.h>
+#include <fairlead/process.h>
+#include <fairlead/process_executor.h>
+
+struct denial {
+	long call;
+	int error;
+	void (*body)(void);
+};
+
+enum { NO_FILTER = 3 };
+
+static void run_denied(void *arg)
+{
+	const struct denial *d = arg;
+	if (fl_denied_filter(d->call, d->error, 0, 0) != 0)
+		_exit(NO_FILTER);
+	d->body();
+}
+
+static void expect(long call, void (*body)(void))
+{
+	static const int errors[] = {ENOSYS, EPERM};
+	for (int i = 0; i < 2; i++) {
+		struct denial d = {call, errors[i], body};
+		const int status = fl_test_child(run_denied, &d, NULL, 0);
+		if (WIFEXITED(status) && WEXITSTATUS(status) == NO_FILTER)
+			FL_SKIP("this system has no filters of system calls");
+		assert_int_equal(status, 0);
+	}
+}
+
+FL_TASK(denied_exits, int, void)
+{
+	_exit(*arg);
+}
+
+static int exit_code(const fl_process_config *config)
+{
+	fl_process *p = NULL;
+	fl_process_status status;
+	FL_CHECK(fl_process_start(&p, config) == 0 && fl_process_join(p, &status) == 0);
+	fl_process_free(p);
+	return status.code;
+}
+
+static int start(const fl_process_config *config)
+{
+	fl_process *p = NULL;
+	const int rc = fl_process_start(&p, config);
+	FL_CHECK(rc != 0 && p == NULL);
+	return rc;
+}
+
+enum { BIG = 1 << 20 };
+
+static void without_memfd(void)
+{
+	static char bytes[BIG];
+	fl_shm *region = NULL;
+	FL_CHECK(fl_shm_create(&region, 4096) == -ENOSYS && region == NULL);
+	fl_pipe *a = NULL, *b = NULL;
+	size_t size;
+	FL_CHECK(fl_pipe_create(&a, &b, NULL) == 0);
+	FL_CHECK(fl_pipe_send(a, bytes, BIG) == -ENOSYS);
+	FL_CHECK(fl_pipe_try_send(a, bytes, BIG) == -ENOSYS);
+	FL_CHECK(fl_pipe_send(a, "x", 1) == 0);
+	FL_CHECK(fl_pipe_recv(b, bytes, BIG, &size) == 0 && size == 1);
+	fl_pipe_free(a);
+	fl_pipe_free(b);
+	fl_executor *e = NULL;
+	fl_future *f = NULL;
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(fl_submit(e, &denied_exits, &(int){0}, &f) == 0);
+	FL_CHECK(fl_future_wait(f) == 0 && fl_future_error(f) == -ENOTRECOVERABLE);
+	fl_future_free(f);
+	fl_executor_free(e);
+}
+
+FL_TEST(denied_memfd_create)
+{
+	FL_NEEDS(FL_TEST_PROCESSES);
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	expect(SYS_memfd_create, without_memfd);
+}
+
+static int nothing(void *arg)
+{
+	(void)arg;
+	return 0;
+}
+
+static void without_eventfd(void)
+{
+	fl_loop *l = NULL;
+	fl_executor *e = NULL;
+	FL_CHECK(fl_loop_create(&l, NULL) == -ENOSYS && l == NULL);
+	FL_CHECK(fl_loop_run(nothing, NULL) == -ENOSYS);
+	FL_CHECK(fl_loop_executor_create(&e, NULL) == -ENOSYS && e == NULL);
+	FL_CHECK(fl_process_executor_create(&e, NULL) == 0);
+	FL_CHECK(fl_submit(e, &denied_exits, &(int){0}, NULL) == -ENOSYS);
+	fl_executor_free(e);
+	FL_CHECK(start(&(fl_process_config){.program = "true"}) == -ENOSYS);
+	FL_CHECK(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}) == -ENOSYS);
+	const fl_process_config fork = {.task = &denied_exits, .arg = &(int){5}, .method = FL_PROCESS_FORK};
+	FL_CHECK(exit_code(&fork) == 5);
+	FL_CHECK(fl_process_preload() == 0);
+	FL_CHECK(exit_code(&(fl_process_config){.task = &denied_exits, .arg = &(int){6}}) == 6);
+}
+
+FL_TEST(denied_eventfd2)
+{
+	FL_NEEDS(FL_TEST_PIDFD);
+	if (!fl_test_forks_alone())
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	expect(SYS_eventfd2, without_eventfd);
+}
+
+/* A start that fails has run nothing: the task would write to the pipe. */
+FL_TASK(denied_writes, int, void)
+{
+	(void)!write(*arg, "x", 1);
+	return 0;
+}
+
+static void without_pidfd(void)
+{
+	int ends[2];
+	char byte;
+	FL_CHECK(pipe(ends) == 0);
+	const fl_process_config fork = {.task = &denied_writes, .arg = &ends[1], .method = FL_PROCESS_FORK};
+	fl_process *p = NULL;
+	FL_CHECK(fl_process_start(&p, &fork) == -ENOSYS && p == NULL);
+	FL_CHECK(fl_process_preload() == -ENOSYS);
+	FL_CHECK(close(ends[1]) == 0 && read(ends[0], &byte, 1) == 0);
+	FL_CHECK(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}) == -ENOSYS);
+	FL_CHECK(exit_code(&(fl_process_config){.program = "true"}) == 0);
+	const fl_process_config exec = {.task = &denied_exits, .arg = &(int){7}, .method = FL_PROCESS_EXEC};
+	FL_CHECK(exit_code(&exec) == 7);
+	fl_process_status status;
+	const pid_t pid = vfork();
+	if (pid == 0)
+		_exit(8);
+	FL_CHECK(pid > 0 && fl_child_wait(pid, &status) == 0 && status.code == 8);
+}
+
+FL_TEST(denied_pidfd_open)
+{
+	FL_NEEDS(FL_TEST_EVENTFD);
+	if (!fl_test_forks_alone())
+		FL_SKIP(FL_TEST_ALONE_REASON);
+	expect(SYS_pidfd_open, without_pidfd);
+}
+
+static int put_some(void *q)
+{
+	for (int i = 0; i < 1000; i++)
+		FL_CHECK(fl_queue_put(q, &i) == 0);
+	fl_queue_close(q);
+	return 0;
+}
+
+static void without_membarrier(void)
+{
+	fl_queue *q = NULL;
+	fl_thread t;
+	int item, expected = 0;
+	const fl_queue_config pair = {.capacity = 4, .one_producer = true, .one_consumer = true};
+	FL_CHECK(fl_queue_create(&q, sizeof(int), &pair) == 0);
+	FL_CHECK(fl_thread_start(&t, put_some, q, NULL) == 0);
+	while (fl_queue_get(q, &item) == 0)
+		FL_CHECK(item == expected++);
+	FL_CHECK(expected == 1000 && fl_thread_join(&t, NULL) == 0);
+	fl_queue_free(q);
+	fl_executor *e = NULL;
+	FL_CHECK(fl_thread_executor_create(&e, &(fl_executor_config){.workers = 2}) == 0);
+	FL_CHECK(fl_executor_resize(e, 3) == 0 && fl_executor_resize(e, 1) == 0);
+	fl_executor_free(e);
+}
+
+FL_TEST(denied_membarrier)
+{
+	if (!fl_test_children_have_threads())
+		FL_SKIP(FL_TEST_CHILDREN_REASON);
+	expect(SYS_membarrier, without_membarrier);
+}
