@@ -336,7 +336,7 @@ static void use_parents(void *arg)
 	FL_CHECK(fl_process_executor_pids(p->e, &pid, 1) == 0);
 	fl_executor_close(p->e);
 	FL_CHECK(crew_square_get(p->ended, &nine) == 0 && nine == 9);
-	FL_CHECK(fl_future_try_wait(p->running) == -EAGAIN);
+	FL_CHECK(fl_future_try_wait(p->running) == -EOWNERDEAD);
 	FL_CHECK(fl_future_cancel(p->pending) == 0);
 	fl_executor_free(p->e);
 	fl_future_free(p->running);

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_SOAK_EXECUTORS_ACTIVITIES_H
+#define STRESS_SOAK_EXECUTORS_ACTIVITIES_H
+
+/*
+ * The soak of executors and plugins. Each activity is a function that takes one turn: it makes what it needs, uses it, checks
+ * the results, and gives everything back. main.c runs all activities at the same time, each on a thread of its own, and between
+ * the parts of the run compares what the process has: threads, descriptors, children, memory.
+ */
+#include <fairlead.h>
+#include <stdint.h>
+
+_Noreturn void fail(const char *format, ...) FL_PRINTF(1, 2);
+
+/* Fails unless `rc` is 0. */
+void check(const char *what, int rc);
+
+static inline uint64_t draw(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+void crash_turn(uint64_t *state);     /* a map on processes, one of whose elements crashes */
+void deadline_turn(uint64_t *state);  /* tasks on processes that are killed at their deadline */
+void resize_turn(uint64_t *state);    /* a thread executor that is resized under load */
+void consumers_turn(uint64_t *state); /* consumers of a queue that are retired by their tokens */
+void plugin_turn(uint64_t *state);    /* a plugin with its own copy of the library: loaded, used, unloaded */
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Consumers of a queue that are retired by their tokens, one after the other, while items come: no item is lost. */
+#include "activities.h"
+#include <errno.h>
+
+enum { CONSUMERS = 3, ITEMS = 400 };
+
+struct consumer {
+	fl_queue *queue;
+	fl_cancel token;
+	fl_thread thread;
+	uint64_t sum;
+};
+
+static int consume(void *arg)
+{
+	struct consumer *c = arg;
+	uint64_t item;
+	int rc;
+	while ((rc = fl_queue_get_until(c->queue, &item, FL_FOREVER, &c->token)) == 0)
+		c->sum += item;
+	return rc;
+}
+
+static void hire(struct consumer *c, fl_queue *q)
+{
+	c->queue = q;
+	c->sum = 0;
+	fl_cancel_init(&c->token, NULL, FL_FOREVER);
+	check("a consumer", fl_thread_start(&c->thread, consume, c, NULL));
+}
+
+/* Returns what it got. */
+static uint64_t part_with(struct consumer *c, int expected)
+{
+	int rc = 0;
+	check("a join", fl_thread_join(&c->thread, &rc));
+	if (rc != expected)
+		fail("a consumer ended with %s, not %s", fl_error_name(rc), fl_error_name(expected));
+	fl_cancel_destroy(&c->token);
+	return c->sum;
+}
+
+void consumers_turn(uint64_t *state)
+{
+	struct consumer consumers[CONSUMERS];
+	fl_queue *q = NULL;
+	uint64_t put = 0, got = 0;
+	check("a queue", fl_queue_create(&q, sizeof put, &(fl_queue_config){.capacity = 4}));
+	for (int i = 0; i < CONSUMERS; i++)
+		hire(&consumers[i], q);
+	for (uint64_t item = 1; item <= ITEMS; item++) {
+		check("a put", fl_queue_put(q, &item));
+		put += item;
+		if (draw(state) % 16 == 0) {
+			struct consumer *c = &consumers[draw(state) % CONSUMERS];
+			fl_cancel_request(&c->token);
+			got += part_with(c, -ECANCELED);
+			hire(c, q);
+		}
+	}
+	fl_queue_close(q);
+	for (int i = 0; i < CONSUMERS; i++)
+		got += part_with(&consumers[i], -EPIPE);
+	if (got != put)
+		fail("items of %llu in all were put, of %llu got", (unsigned long long)put, (unsigned long long)got);
+	fl_queue_free(q);
+}

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The run of the soak, in parts: in each the activities take turns on their threads until the part is over. Between the parts
+ * nothing runs, and what the process has then must be what it had after the first of them.
+ */
+#include "activities.h"
+#include "base/atomic.h"
+#include <dirent.h>
+#include <getopt.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct activity {
+	const char *name;
+	void (*turn)(uint64_t *state);
+} activities[] = {
+    {"maps with a crash", crash_turn},
+    {"kills at a deadline", deadline_turn},
+    {"resizes under load", resize_turn},
+    {"consumers retired by tokens", consumers_turn},
+    {"plugins loaded and unloaded", plugin_turn},
+};
+
+enum { ACTIVITIES = sizeof activities / sizeof activities[0], PARTS = 10, STUCK_S = 120 };
+
+static int64_t time_of_run = FL_S(60);
+static uint64_t seed = 1;
+static bool stop;                  /* atomic */
+static uint64_t turns[ACTIVITIES]; /* atomic */
+
+_Noreturn void fail(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	(void)fputs("soak: FAILED: ", stderr);
+	(void)vfprintf(stderr, format, arguments);
+	(void)fputc('\n', stderr);
+	va_end(arguments);
+	_Exit(1);
+}
+
+void check(const char *what, int rc)
+{
+	if (rc != 0)
+		fail("%s: %s", what, fl_error_name(rc));
+}
+
+static int run_activity(void *arg)
+{
+	const size_t i = (uintptr_t)arg;
+	uint64_t state = seed * 0x9e3779b97f4a7c15u + i + 1;
+	while (!fl__load_relaxed(&stop)) { /* relaxed: the thread is joined */
+		activities[i].turn(&state);
+		fl__add_relaxed(&turns[i], 1); /* relaxed: a count */
+	}
+	return 0;
+}
+
+/* What the process has. */
+
+struct belongings {
+	unsigned threads, descriptors, children;
+	unsigned long kib; /* of memory */
+};
+
+static unsigned entries(const char *folder)
+{
+	unsigned n = 0;
+	DIR *dir = opendir(folder);
+	if (!dir)
+		fail("%s cannot be read", folder);
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;)
+		n += entry->d_name[0] != '.';
+	(void)closedir(dir);
+	return n;
+}
+
+static unsigned count_in(const char *path)
+{
+	unsigned n = 0, pid;
+	FILE *file = fopen(path, "r");
+	for (; file && fscanf(file, "%u", &pid) == 1; n++)
+		;
+	if (file)
+		(void)fclose(file);
+	return n;
+}
+
+/* Of all threads: a child belongs to the thread that made it. */
+static unsigned count_children(void)
+{
+	unsigned n = 0;
+	DIR *dir = opendir("/proc/self/task");
+	if (!dir)
+		fail("/proc/self/task cannot be read");
+	for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+		char path[300];
+		(void)snprintf(path, sizeof path, "/proc/self/task/%s/children", entry->d_name);
+		n += entry->d_name[0] != '.' ? count_in(path) : 0;
+	}
+	(void)closedir(dir);
+	return n;
+}
+
+static unsigned long resident_kib(void)
+{
+	char line[256];
+	unsigned long kib = 0;
+	FILE *file = fopen("/proc/self/status", "r");
+	while (file && fgets(line, sizeof line, file))
+		if (sscanf(line, "VmRSS: %lu", &kib) == 1)
+			break;
+	if (file)
+		(void)fclose(file);
+	return kib;
+}
+
+static struct belongings look(void)
+{
+	return (struct belongings){entries("/proc/self/task"), entries("/proc/self/fd"), count_children(),
+	                           resident_kib()};
+}
+
+static void compare(const struct belongings *first, const struct belongings *now)
+{
+	if (now->threads > first->threads || now->descriptors > first->descriptors || now->children > first->children)
+		fail("after the first part there were %u threads, %u descriptors, %u children; now %u, %u, %u",
+		     first->threads, first->descriptors, first->children, now->threads, now->descriptors,
+		     now->children);
+#if !defined(FL__TSAN) && !defined(__SANITIZE_ADDRESS__) /* they keep what was freed for a while */
+	if (now->kib > first->kib + first->kib / 5 + 4096)
+		fail("after the first part there were %lu KiB of memory, now %lu", first->kib, now->kib);
+#endif
+}
+
+/* One part. */
+
+static void expect_progress(const uint64_t *before)
+{
+	for (size_t i = 0; i < ACTIVITIES; i++)
+		if (fl__load_relaxed(&turns[i]) == before[i]) /* relaxed: a count */
+			fail("%s: no turn in %d seconds", activities[i].name, STUCK_S);
+}
+
+static void run_part(int64_t time)
+{
+	fl_thread threads[ACTIVITIES];
+	fl__store_relaxed(&stop, false); /* relaxed, here and below: starts and joins order it */
+	for (size_t i = 0; i < ACTIVITIES; i++) {
+		const fl_thread_config config = {.name = activities[i].name};
+		check("a thread", fl_thread_start(&threads[i], run_activity, (void *)i, &config));
+	}
+	FL_IGNORE(fl_sleep_until(fl_after(time), NULL)); /* nobody cancels it */
+	fl__store_relaxed(&stop, true);
+	uint64_t before[ACTIVITIES];
+	for (size_t i = 0; i < ACTIVITIES; i++)
+		before[i] = fl__load_relaxed(&turns[i]);
+	const int64_t limit = fl_after(FL_S(STUCK_S));
+	for (size_t i = 0; i < ACTIVITIES; i++)
+		if (fl_thread_join_until(&threads[i], NULL, limit, NULL) != 0) {
+			expect_progress(before);
+			fail("%s: the last turn does not end", activities[i].name);
+		}
+	seed++;
+}
+
+static void usage(FILE *to)
+{
+	(void)fputs(
+	    "usage: ./dev stress --soak-executors [--time SECONDS] [--seed N]\n\n"
+	    "Maps whose elements crash, tasks killed at their deadline, executors resized under load, consumers "
+	    "retired by tokens,\n"
+	    "and plugins that are unloaded, all at the same time, with checks of each result; and of what the "
+	    "process has, ten times.\n"
+	    "Exit status: 0; 1: a result is wrong, a turn does not end, or threads, descriptors, children or "
+	    "memory grow; 2: bad usage.\n"
+	    "  --time   how long; 60\n",
+	    to);
+}
+
+static uint64_t number(const char *option, const char *text, uint64_t most)
+{
+	char *end;
+	const unsigned long long n = strtoull(text, &end, 10);
+	if (*text < '0' || *text > '9' || *end || n < 1 || n > most) {
+		(void)fprintf(stderr, "soak: --%s takes a number from 1 to %llu, not '%s'\n", option,
+		              (unsigned long long)most, text);
+		exit(2);
+	}
+	return n;
+}
+
+static void read_arguments(int argc, char **argv)
+{
+	static const struct option options[] = {
+	    {"time", 1, NULL, 't'}, {"seed", 1, NULL, 's'}, {"help", 0, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	for (int c; (c = getopt_long(argc, argv, "h", options, NULL)) != -1;) {
+		if (c == 'h') {
+			usage(stdout);
+			exit(0);
+		}
+		if (c == '?')
+			exit(2);
+		if (c == 't')
+			time_of_run = FL_S((int64_t)number("time", optarg, 1000000));
+		else
+			seed = number("seed", optarg, UINT64_MAX);
+	}
+	if (optind < argc) {
+		(void)fputs("soak: it takes no other arguments\n", stderr);
+		exit(2);
+	}
+}
+
+int main(int argc, char **argv)
+{
+	fl_main(argc, argv);
+	read_arguments(argc, argv);
+	struct belongings first = {0, 0, 0, 0}, last = first;
+	for (int part = 0; part < PARTS; part++) {
+		run_part(time_of_run / PARTS);
+		last = look();
+		if (part == 0)
+			first = last;
+		compare(&first, &last);
+	}
+	for (size_t i = 0; i < ACTIVITIES; i++)
+		(void)printf("%8llu turns: %s\n", (unsigned long long)turns[i], activities[i].name);
+	(void)printf("threads %u, descriptors %u, children %u; memory %lu KiB after the first part, %lu at the end\n",
+	             last.threads, last.descriptors, last.children, first.kib, last.kib);
+	return 0;
+}
