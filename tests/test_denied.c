@@ -141,9 +141,9 @@ static void without_pidfd(void)
 	int ends[2];
 	char byte;
 	FL_CHECK(pipe(ends) == 0);
-	const fl_process_config fork = {.task = &denied_writes, .arg = &ends[1], .method = FL_PROCESS_FORK};
+	const fl_process_config by_fork = {.task = &denied_writes, .arg = &ends[1], .method = FL_PROCESS_FORK};
 	fl_process *p = NULL;
-	FL_CHECK(fl_process_start(&p, &fork) == -ENOSYS && p == NULL);
+	FL_CHECK(fl_process_start(&p, &by_fork) == -ENOSYS && p == NULL);
 	FL_CHECK(fl_process_preload() == -ENOSYS);
 	FL_CHECK(close(ends[1]) == 0 && read(ends[0], &byte, 1) == 0);
 	FL_CHECK(start(&(fl_process_config){.task = &denied_exits, .arg = &(int){0}}) == -ENOSYS);
@@ -151,7 +151,7 @@ static void without_pidfd(void)
 	const fl_process_config exec = {.task = &denied_exits, .arg = &(int){7}, .method = FL_PROCESS_EXEC};
 	FL_CHECK(exit_code(&exec) == 7);
 	fl_process_status status;
-	const pid_t pid = vfork();
+	const pid_t pid = fork();
 	if (pid == 0)
 		_exit(8);
 	FL_CHECK(pid > 0 && fl_child_wait(pid, &status) == 0 && status.code == 8);
