@@ -238,6 +238,7 @@ static const struct way ways[] = {
 
 static void wait_in_every_way(unsigned workers)
 {
+	FL_NEEDS(FL_TEST_PROCESSES); /* a loop and a process are among them */
 	for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
 		print_message("# %s\n", ways[i].name);
 		FL_SCOPED(fl_executor) *e = pool_with(workers), *other = pool_with(1);
