@@ -145,6 +145,7 @@ static void *end_at_once(void *unused)
  */
 FL_TEST(unload_leaves_nothing)
 {
+	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
 	enum { WARM = 3, CYCLES = 100, SOME = 30 };
 	struct sigaction before, dump, fault;
 	census first = {0};
@@ -251,6 +252,7 @@ static bool exits_with_3(void (*function)(void *arg), void *arg)
 
 FL_TEST(unload_at_exit_hangs_nowhere)
 {
+	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
 	int early;
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
@@ -263,6 +265,7 @@ FL_TEST(unload_at_exit_hangs_nowhere)
 
 FL_TEST(unload_in_a_forked_child)
 {
+	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
 	if (!fl_test_children_have_threads())
 		FL_SKIP(FL_TEST_CHILDREN_REASON);
 	assert_true(exits_with_3(unload_in_child, NULL));
