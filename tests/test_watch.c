@@ -36,6 +36,8 @@ static int wait_readable(void *fd, int64_t deadline, fl_cancel *cancel)
 	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
 }
 
+FL_ALL_NEED(FL_TEST_EVENTFD) /* the watcher does; without it waits look now and then */
+
 FL_TEST(watch_plain_wait)
 {
 	ends e = make_ends();

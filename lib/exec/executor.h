@@ -296,7 +296,7 @@ struct fl__run {
 	bool here;   /* of fl__run_here() */
 	bool asked;  /* its task was, by a cancel of the executor; guarded by the lock */
 	struct fl__run *outer;
-	struct fl__run *next, *prev; /* in executor->running; guarded by its lock */
+	struct fl__run *next, *prev;                     /* in executor->running; guarded by its lock */
 	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be put back */
 	void *helper;
 };
