@@ -149,18 +149,23 @@ int fl_promise_set(fl_promise *p, const void *value)
 	return 0;
 }
 
+FL_PRINTF(3, 0) static void fail(fl_promise *p, int error, const char *format, va_list args)
+{
+	char *message = fl__message_new();
+	if (!fl__message_lost(message))
+		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	finish(p, error ? error : -EINVAL, message);
+}
+
 int fl_promise_fail(fl_promise *p, int error, const char *format, ...)
 {
 	int rc = take(p);
 	if (rc != 0)
 		return rc;
-	char *message = fl__message_new();
 	va_list args;
 	va_start(args, format);
-	if (!fl__message_lost(message))
-		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	fail(p, error, format, args);
 	va_end(args);
-	finish(p, error ? error : -EINVAL, message);
 	return 0;
 }
 
@@ -171,13 +176,10 @@ int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char
 		return rc;
 	store(p, value);
 	fl__future_keep_result(&p->future);
-	char *message = fl__message_new();
 	va_list args;
 	va_start(args, format);
-	if (!fl__message_lost(message))
-		(void)vsnprintf(message, FL_MESSAGE_MAX, format, args);
+	fail(p, error, format, args);
 	va_end(args);
-	finish(p, error ? error : -EINVAL, message);
 	return 0;
 }
 
