@@ -40,8 +40,7 @@ int fl__fork(int *pidfd)
 		return 0;
 	*pidfd = fl__above(*pidfd);
 	if (pid > 0 && *pidfd < 0) {
-		(void)kill(pid, SIGKILL); /* our child, and not collected: the number is its own */
-		fl_process_status status;
+		fl_process_status status; /* fl__fork_with_pidfd() has killed the child */
 		(void)fl__os.collect_number(&pid, &status, true);
 		pid = *pidfd;
 	}
