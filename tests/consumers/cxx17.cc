@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
+#include <sched.h>
 #include <unistd.h>
 
 #define CHECK(condition)                                                                                               \
@@ -895,6 +896,8 @@ static void on_error(const fl_thread_info *, int)
 
 static void threads()
 {
+	while (fl_thread_enumerate(nullptr, nullptr) > 0)
+		sched_yield(); /* the thread that frees the detached executor has yet to end */
 	fl_event go = FL_EVENT_INIT;
 	fl_thread t, detached;
 	fl_thread_config config = {};
