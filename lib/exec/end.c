@@ -205,7 +205,7 @@ static int join_locked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	const int rc = join_locked(e, deadline, cancel);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;

@@ -64,7 +64,7 @@ static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *can
 static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = fl__ctx_block(ctx, NULL);
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	const int rc = sleep_until(g, takes, deadline, cancel, stopped);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;

@@ -387,7 +387,7 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	if (!fl__sched_arm(s))
 		return false;
 	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
-	const bool blocks = !fl__is_past(until) && fl__ctx_block(s->thread, NULL);
+	const bool blocks = fl__ctx_block(s->thread, NULL, until);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
 	fl__ctx_unblock(s->thread, blocks);
 	fl__sched_disarm(s, woken);

@@ -516,7 +516,7 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED)) /* relaxed: a hint, the claim decides */
 		return;
-	if (fl_cancel_requested(cancel) || (deadline != FL_FOREVER && deadline <= fl__sys.now()))
+	if (fl_cancel_requested(cancel) || fl__is_past(deadline))
 		return;
 	if (f->home->help)
 		f->home->help(f, deadline, cancel);

@@ -104,7 +104,7 @@ int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__wa
                       fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	const int rc = sleep_until(ws, enough, deadline, cancel);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;

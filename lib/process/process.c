@@ -353,7 +353,7 @@ static struct fl__watched *watched(fl_process *p)
 static int wait_until(fl_process *p, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	const int rc = fl__fd_wait(watched(p)->fd, POLLIN, deadline, cancel);
 	fl__ctx_unblock(ctx, blocks);
 	return rc;

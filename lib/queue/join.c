@@ -115,7 +115,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 		return 0;
 	struct fl__debug_op op;
 	fl__debug_wait_begin(&op, q, FL__DEBUG_QUEUE_JOIN);
-	const bool blocks = fl__ctx_block(wait.ctx, NULL);
+	const bool blocks = fl__ctx_block(wait.ctx, NULL, deadline);
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	fl__ctx_unblock(wait.ctx, blocks);
 	fl__debug_wait_end(&op);

@@ -64,7 +64,7 @@ static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel *cancel
 	int rc = 0;
 	if (token && fl_cancel_requested(token))
 		return -ECANCELED;
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	if (is_thread)
 		(void)fl__spin(ctx, is_woken, s, deadline);

@@ -185,7 +185,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	if (t->lost && !fl_event_is_set(&t->ended))
 		return -EOWNERDEAD;
 	struct fl__ctx *ctx = fl__ctx_get();
-	const bool blocks = !fl__is_past(deadline) && fl__ctx_block(ctx, NULL);
+	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
 	fl__debug_join(t->ctx.id, deadline != FL_FOREVER);
 	int rc = fl_event_wait_until(&t->ended, deadline, cancel);
 	fl__debug_join(0, false);

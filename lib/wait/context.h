@@ -3,6 +3,7 @@
 #define FL_WAIT_CONTEXT_H
 
 #include "../base/atomic.h"
+#include "../base/sys.h"
 #include <fairlead/cancel.h>
 #include <fairlead/join.h>
 #include <stdbool.h>
@@ -89,13 +90,13 @@ static inline struct fl__ctx *fl__ctx_get(void)
  * executor, a loop. A lock or a queue is no such wait. Never while a lock is held: it takes that of
  * the executor.
  *
- *     const bool blocks = fl__ctx_block(ctx, NULL);
+ *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
  *     fl__ctx_unblock(ctx, blocks);
  */
-static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future)
+static inline bool fl__ctx_block(struct fl__ctx *ctx, const void *future, int64_t deadline)
 {
-	return ctx->block && ctx->block(ctx, future, true);
+	return ctx->block && !fl__is_past(deadline) && ctx->block(ctx, future, true);
 }
 
 static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)

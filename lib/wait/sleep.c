@@ -19,7 +19,7 @@ static int pass(const fl_cancel *cancel)
 int fl_sleep_until(int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+	if (fl__is_past(deadline))
 		return pass(cancel);
 	fl__wait_begin(&wait);
 	int rc = fl__wait_sleep(&wait, deadline, cancel); /* in no line: only the time or the token ends it */

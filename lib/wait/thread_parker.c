@@ -71,11 +71,6 @@ static bool unparked(const void *wait)
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == UNPARKED;
 }
 
-static bool is_past(int64_t deadline)
-{
-	return deadline != FL_FOREVER && deadline <= fl__sys.now();
-}
-
 /* Sleeps until the unpark or the deadline; true when there was an unpark. */
 static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 {
@@ -87,7 +82,7 @@ static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 		/* Whatever it answers: the word says whether there was an unpark, and the clock whether time is up. */
 		(void)fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline);
 		expected = ASLEEP;
-		if (is_past(deadline) && fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
+		if (fl__is_past(deadline) && fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
 			return false;
 	}
 	return true;

@@ -30,7 +30,7 @@ static int give_up(struct fl__wait *wait, int error)
 
 static int park_until(struct fl__wait *wait, int64_t deadline)
 {
-	if (deadline != FL_FOREVER && deadline <= fl__sys.now())
+	if (fl__is_past(deadline))
 		return give_up(wait, -ETIMEDOUT);
 	if (wait->ctx->ops->park(wait, deadline) == 0)
 		return 0;
@@ -138,7 +138,7 @@ int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline
 	struct fl__node node = FL__NODE(&wait);
 	if (!fl__word_arm(word, ready, &node))
 		return 0;
-	const bool blocks = ready->of_future && !fl__is_past(deadline) && fl__ctx_block(wait.ctx, word);
+	const bool blocks = ready->of_future && fl__ctx_block(wait.ctx, word, deadline);
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	fl__ctx_unblock(wait.ctx, blocks);
 	if (rc != 0)

@@ -76,7 +76,7 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		fl__wait_begin(&wait);
 		size_t armed = arm_all(on, n, &wait);
 		/* When one was ready while we armed, the wait ends at once: a deadline in the past. */
-		const bool blocks = armed == n && by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL);
+		const bool blocks = armed == n && by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
 		disarm(on, armed);
