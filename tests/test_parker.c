@@ -204,3 +204,61 @@ FL_TEST(parker_spin_looks_as_success_tells)
 	}
 	assert_true(found > 900);
 }
+
+/*
+ * While yields are barred: after a wake by a thread on the same CPU there is no spin, since the partner
+ * needs this CPU; after a wake from another CPU there is.
+ */
+static fl_sem *to_release;
+static int cpu_of_waker, cpu_of_waiter;
+static bool waking;
+
+static int cpu(void)
+{
+	return waking ? cpu_of_waker : cpu_of_waiter;
+}
+
+static int sleep_until_released(const uint32_t *word, uint32_t expected, int64_t deadline)
+{
+	(void)word;
+	(void)expected;
+	(void)deadline;
+	turn.sleeps++;
+	waking = true;
+	fl_sem_release(to_release);
+	waking = false;
+	return 0;
+}
+
+static unsigned relaxes_of_a_wait(fl_sem *s)
+{
+	turn.relaxes = turn.sleeps = 0;
+	FL_OK(fl_sem_acquire(s));
+	assert_int_equal(turn.sleeps, 1);
+	return turn.relaxes;
+}
+
+FL_TEST(parker_spin_is_not_begun_beside_the_waker)
+{
+	fl_sem s = FL_SEM_INIT(0);
+	to_release = &s;
+	FL_FAULTS();
+	clock_ours();
+	fl__sys.futex_wait = sleep_until_released;
+	fl__sys.cpu = cpu;
+	fl__yield_ration = turn.now + FL_S(3600);
+	cpu_of_waker = 3;
+	cpu_of_waiter = 5;
+	for (unsigned i = 0; i < 200; i++)
+		assert_true(relaxes_of_a_wait(&s) > 0);
+	cpu_of_waiter = 3;
+	assert_true(relaxes_of_a_wait(&s) > 0);
+	unsigned spins = 0;
+	for (unsigned i = 0; i < 640; i++)
+		spins += relaxes_of_a_wait(&s) > 0;
+	assert_int_equal(spins, 10); /* trials */
+	cpu_of_waiter = 5;
+	while (relaxes_of_a_wait(&s) == 0)
+		;
+	assert_true(relaxes_of_a_wait(&s) > 0);
+}

@@ -51,6 +51,13 @@ static void sys_yield(void)
 	(void)sched_yield();
 }
 
+static void sys_nap(void)
+{
+	const int before = errno;
+	(void)nanosleep(&(struct timespec){.tv_nsec = FL_US(50)}, NULL); /* a signal may end it */
+	errno = before;
+}
+
 static void sys_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -187,6 +194,11 @@ static struct fl__robust_list *sys_robust_list(void)
 	}
 	errno = before;
 	return list;
+}
+
+static int sys_cpu(void)
+{
+	return sched_getcpu(); /* reads memory that the kernel keeps up to date, where the C library has registered that */
 }
 
 static uint32_t sys_thread_id(void)
@@ -326,6 +338,8 @@ struct fl__sys fl__sys = {
     .futex_wake = sys_futex_wake,
     .now = sys_now,
     .yield = sys_yield,
+    .give_way = fl__give_way,
+    .nap = sys_nap,
     .relax = sys_relax,
     .alloc = sys_alloc,
     .free = sys_free,
@@ -342,6 +356,7 @@ struct fl__sys fl__sys = {
     .wait_many = sys_wait_many,
     .robust_list = sys_robust_list,
     .thread_id = sys_thread_id,
+    .cpu = sys_cpu,
     .thread_exists = sys_thread_exists,
     .membarrier = sys_membarrier,
     .print = sys_print,

@@ -42,7 +42,13 @@ struct fl__sys {
 	/* Wakes up to n sleepers. The address may be stale: memory that is gone, or that has another use by now. */
 	int (*futex_wake)(const uint32_t *word, int n);
 	int64_t (*now)(void);
-	void (*yield)(void);         /* gives the CPU to another thread */
+	void (*yield)(void); /* gives the CPU to another thread, for a time slice if a program computes there */
+	/*
+	 * Lets other threads run for a moment, at a bounded cost: a yield, or some turns of a spin where
+	 * yields take long (yield.c). `now`: the time; returns the time afterwards.
+	 */
+	int64_t (*give_way)(int64_t now);
+	void (*nap)(void);           /* sleeps for some 50 us */
 	void (*relax)(void);         /* one turn of a spin */
 	void *(*alloc)(size_t size); /* NULL: out of memory */
 	void (*free)(void *memory);
@@ -73,6 +79,7 @@ struct fl__sys {
 	struct fl__robust_list *(*robust_list)(void);
 	/* The calling thread's number in the kernel, as robust locks hold it: 1 to 2^30 - 1. */
 	uint32_t (*thread_id)(void);
+	int (*cpu)(void); /* the CPU on which the calling thread runs; negative: unknown */
 	/* Whether a thread of that number is there, of whatever process. NULL: nobody need ask, since all deaths are told. */
 	bool (*thread_exists)(uint32_t thread);
 	/*
@@ -93,6 +100,17 @@ static inline void fl__pause(unsigned turns)
 	while (turns-- > 0)
 		fl__sys.relax();
 }
+
+int64_t fl__give_way(int64_t now); /* of the table */
+bool fl__yields_are_barred(int64_t now);
+extern int64_t fl__yield_ration; /* its state; for tests */
+
+/*
+ * Between two looks for what another thread brings about in a few instructions: spins, lets others
+ * run, and at last sleeps some 50 us, since that thread may have lost its CPU. `round`: 0, 1, 2, ...
+ * May be called with locks held; fibers of the same thread do not run meanwhile.
+ */
+void fl__back_off(unsigned round);
 
 /* The same two over pthread mutexes and conditions, for systems without futexes; any word, any number of sleepers. */
 int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline);

@@ -135,12 +135,12 @@ struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b)
 /* Moves what is before `wanted` in the ring into `early`, and takes that. False: it is not there any more. */
 static bool unearth(struct fl__backlog *b, const struct fl__cell *wanted)
 {
-	for (unsigned n = 0; n < RING;) { /* more than that were not there before the lock was taken */
+	for (unsigned n = 0, round = 0; n < RING;) { /* more than that were not there before the lock was taken */
 		struct fl__cell *cell;
 		bool nobody_sleeps;
 		const int rc = fl__mpmc_get(&b->ring, &cell, sizeof cell, &nobody_sleeps);
 		if (rc == -EBUSY) {
-			fl__sys.yield(); /* a put that was accepted is not yet to be seen */
+			fl__back_off(round++); /* a put that was accepted is not yet to be seen */
 			continue;
 		}
 		if (rc != 0)

@@ -264,8 +264,8 @@ void fl__cells_free(struct fl__cells *pool)
 	size_t out = 0;
 	for (unsigned i = 0; i < FL__CELL_SHARDS; i++) {
 		struct shard *s = &pool->shards[i];
-		while (fl__swap_acquire(&s->busy, 1) != 0) /* pairs with leave() */
-			fl__sys.yield();
+		for (unsigned round = 0; fl__swap_acquire(&s->busy, 1) != 0; round++) /* pairs with leave() */
+			fl__back_off(round);
 		s->ended = true;
 		out += s->out;
 		leave(s);
@@ -445,6 +445,6 @@ void fl__cells_shut(struct fl__cells *pool)
 	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
 	while (!fl__cas_weak_relaxed(&pool->held, &seen, seen | SHUT))
 		;
-	while (fl__load_acquire(&pool->held) != SHUT) /* pairs with fl__cells_unhold() */
-		fl__sys.yield();
+	for (unsigned round = 0; fl__load_acquire(&pool->held) != SHUT; round++) /* pairs with fl__cells_unhold() */
+		fl__back_off(round);
 }

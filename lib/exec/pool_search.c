@@ -257,7 +257,7 @@ static bool sleep_until_woken(struct fl__pool *p)
 	fl__add_relaxed(&p->searching, 1);
 	p->idle--;
 	fl__pool_recount(p);
-	fl__sys.yield(); /* a put that was accepted is not yet to be seen */
+	(void)fl__sys.give_way(fl__sys.now()); /* a put that was accepted is not yet to be seen */
 	return false;
 }
 

@@ -83,8 +83,8 @@ static void agree(struct fl__pool *p)
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
 	for (const struct fl__worker *w = p->workers; w; w = w->next)
-		while (fl__load_relaxed(&w->running) == &fl__pool_taking) /* relaxed: nothing of it is looked at */
-			fl__sys.yield();
+		for (unsigned round = 0; fl__load_relaxed(&w->running) == &fl__pool_taking; round++)
+			fl__back_off(round); /* the load is relaxed: nothing of the task is looked at */
 }
 
 int fl__pool_resize(fl_executor *e, unsigned workers)

@@ -73,10 +73,12 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 static struct fl__cell *take_left(fl_executor *e)
 {
 	struct fl__pool *p = pool_of(e);
-	struct fl__cell *cell;
-	while ((cell = fl__backlog_take_locked(&p->backlog)) == NULL && !fl__backlog_is_over(&p->backlog))
-		fl__sys.yield(); /* a put that was accepted is not yet to be seen */
-	return cell;
+	for (unsigned round = 0;; round++) {
+		struct fl__cell *cell = fl__backlog_take_locked(&p->backlog);
+		if (cell || fl__backlog_is_over(&p->backlog))
+			return cell;
+		fl__back_off(round); /* a put that was accepted is not yet to be seen */
+	}
 }
 
 static void list_running(fl_executor *e, struct fl__queue *running)
@@ -84,8 +86,8 @@ static void list_running(fl_executor *e, struct fl__queue *running)
 	struct fl__pool *p = pool_of(e);
 	for (struct fl__worker *w = p->workers; w; w = w->next) {
 		fl_future *f;
-		while ((f = fl__load_acquire(&w->running)) == &fl__pool_taking) /* pairs with take() */
-			fl__sys.yield();
+		for (unsigned round = 0; (f = fl__load_acquire(&w->running)) == &fl__pool_taking; round++)
+			fl__back_off(round); /* the load pairs with take() */
 		if (!f || !fl__future_ref_running(f))
 			continue;
 		struct fl__cell *cell = fl__cell_of(f);

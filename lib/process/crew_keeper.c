@@ -244,7 +244,7 @@ static void listen_now(struct keeper *k)
 static void look_on(struct fl__crew *c)
 {
 	fl_mutex_unlock(&c->base.lock);
-	fl__sys.yield();
+	(void)fl__sys.give_way(fl__sys.now());
 	fl_mutex_lock(&c->base.lock);
 }
 

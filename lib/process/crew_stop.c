@@ -77,8 +77,8 @@ void fl__stopper_disarm(struct fl__cell *cell)
 	uintptr_t pending = FL__PENDING;
 	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP)) /* relaxed: as in lib/wait/wait.c */
 		return;
-	while (!fl__load_acquire(&s->wait.park_word)) /* pairs with on_unpark() */
-		fl__sys.yield();
+	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++) /* pairs with on_unpark() */
+		fl__back_off(round);
 }
 
 /* Asking. */

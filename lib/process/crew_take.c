@@ -372,7 +372,7 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 			patience = now + PATIENCE;
 		if (now >= patience || is_over(f, now, deadline, token))
 			break;
-		fl__sys.yield();
+		(void)fl__sys.give_way(now);
 	}
 	FL_LOCKED(&e->lock);
 	settle(c, &fetcher);

@@ -207,8 +207,7 @@ static bool look_on(struct fl__lane_worker *w)
 	}
 	const int64_t begin = fl__sys.now();
 	for (int64_t before = begin, now; before < begin + SPIN; before = now) {
-		fl__sys.yield();
-		now = fl__sys.now();
+		now = fl__sys.give_way(before);
 		if (!is_there(w))
 			continue;
 		w->shared = now - before > TURN ? w->shared + 1 : 0;

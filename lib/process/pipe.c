@@ -72,12 +72,12 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 void fl__pipe_meet_fork(fl_pipe *p)
 {
 	uint32_t now = 2 * fl__fork_count;
-	for (;;) {
+	for (unsigned round = 0;; round++) {
 		uint32_t seen = fl__load_acquire(&p->generation); /* pairs with the release below */
 		if (seen == now)
 			return;
 		if (seen == now + 1)
-			fl__sys.yield();
+			fl__back_off(round);
 		else if (fl__cas_relaxed(&p->generation, &seen, now + 1)) /* relaxed: what it guards is our parent's */
 			break;
 	}

@@ -17,7 +17,7 @@ static void stay_away(const struct fl__locked *l, unsigned round)
 		const unsigned pauses = (unsigned)PAUSES << 2 * round;
 		fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
 	} else if (round < ROUNDS + YIELDS) {
-		fl__sys.yield();
+		(void)fl__sys.give_way(fl__sys.now());
 		fl__pause(PAUSES_MOST);
 	} else {
 		(void)fl__sys.futex_wait(&l->lock, FL__LOCKED_HELD, fl_after(FL_US(50))); /* the time alone ends it */

@@ -36,7 +36,7 @@ void fl__queue_pause(unsigned round)
 	if (round < DOUBLINGS) {
 		fl__pause(1u << round);
 	} else if (round < YIELDS) {
-		fl__sys.yield();
+		(void)fl__sys.give_way(fl__sys.now());
 	} else {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);

@@ -297,7 +297,7 @@ static int sleep_on(struct fl__futex *words, unsigned n, bool idle)
 		if (rc == -ENOSYS || rc == -EPERM)         /* the latter from sandboxes that do not know it */
 			fl__store_relaxed(&lacks_many, 1); /* relaxed: as above */
 		else if (rc == -EFAULT || rc == -ENOMEM)   /* a word whose waiter has left; or no memory */
-			fl__sys.yield();
+			(void)fl__sys.give_way(fl__sys.now());
 		return rc;
 	}
 	if (n == 1)

@@ -176,7 +176,7 @@ static bool spin(uint32_t *word, uint32_t *value, uint32_t tid)
 		if (i < LOOKS)
 			fl__sys.relax();
 		else
-			fl__sys.yield();
+			(void)fl__sys.give_way(fl__sys.now());
 		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 		if (take_free(word, value, tid))
 			return true;

@@ -221,7 +221,7 @@ static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t dea
 		if (i < PAUSED_LOOKS)
 			fl__pause((unsigned)PAUSES << i);
 		else
-			fl__sys.yield();
+			(void)fl__sys.give_way(fl__sys.now());
 	}
 }
 
@@ -364,13 +364,13 @@ static bool is_held(fl_brlock *l, bool *left)
 
 int fl_brlock_destroy(fl_brlock *l)
 {
-	for (;;) {
+	for (unsigned round = 0;; round++) {
 		bool left;
 		if (is_held(l, &left))
 			return -EBUSY;
 		if (!left || !fl_mutex_is_locked(&l->turn_))
 			return fl_mutex_destroy(&l->turn_);
-		fl__sys.yield(); /* a writer is about to pass its turn on */
+		fl__back_off(round); /* a writer is about to pass its turn on */
 	}
 }
 

@@ -168,7 +168,7 @@ static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
 		if (i < LOOKS)
 			fl__sys.relax();
 		else
-			fl__sys.yield();
+			(void)fl__sys.give_way(fl__sys.now());
 		if (written(l, seen))
 			return true;
 	}

@@ -41,7 +41,7 @@ static void give_way(void)
 	if (ctx->ops->yield)
 		ctx->ops->yield();
 	else
-		fl__sys.yield();
+		(void)fl__sys.give_way(fl__sys.now());
 }
 
 /* The pause before look number `look`. */

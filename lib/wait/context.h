@@ -70,6 +70,7 @@ struct fl__ctx {
 	/* The thread parker's own. */
 	int64_t spin_ns;
 	unsigned looks, spins;
+	bool beside; /* the thread that ended the last sleep ran on the same CPU */
 };
 
 /* The current context of the calling thread, NULL when the thread has not met the library yet, is in fairlead/join.h. */

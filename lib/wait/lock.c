@@ -30,7 +30,7 @@ static bool spin(uint32_t *word)
 		if (i < SPINS)
 			fl__sys.relax();
 		else
-			fl__sys.yield();
+			(void)fl__sys.give_way(fl__sys.now());
 	}
 	return false;
 }

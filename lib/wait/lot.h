@@ -36,6 +36,7 @@ struct fl__wait {
 	    decision; /* FL__PENDING, FL__GAVE_UP, FL__CANCELLED, or the struct fl__node * that was woken: see lot.c */
 	uint32_t park_word; /* the parker's: of the wait, not of the context, since waits may nest */
 	bool patient;       /* it will be long: to sleep at once, without a spin */
+	int waker_cpu;      /* the thread parker's: of the thread that unparked it asleep; negative: unknown */
 };
 
 #define FL__PENDING ((uintptr_t)0)

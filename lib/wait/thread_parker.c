@@ -11,15 +11,31 @@
  * is gone (EFAULT) or another futex (a spurious wake, which every sleeper tolerates). ASLEEP is no value of lock.c's words,
  * so that a debugger can tell who sleeps on what.
  *
- * The spin. A futex wake across cores costs 25 us on a virtual machine, one on the same core 2 us, a spin hand-off 0.3 us
- * when the partner runs on another core, and for ever when it waits for this one. So a waiter looks some times, then
- * yields between looks, for a bounded time, and only then sleeps. Two bounds follow success, each context's own:
+ * The spin before the sleep. A futex wake across CPUs takes 5 to 35 us on a virtual machine, a wake on
+ * the same CPU 2 us. A hand-off to a thread that spins on another CPU takes 0.2 us. A hand-off to a
+ * thread that spins on the partner's own CPU never comes. A spin has two phases, and both follow the
+ * success of earlier spins of the same context:
  *
- *   time     halves when the spin was in vain, down to SPIN_LEAST, and doubles when it paid, up to SPIN_MOST, which is about
- *            the cost of the wake it saves (so a wait costs at most twice the best choice in hindsight: Karlin et al., 1991)
- *   looks    before the first yield: doubles, up to LOOKS_MOST, when one of them found it, for then the partner runs on another
- *            core; halves, down to LOOKS_LEAST, when it took a yield, for then the partner may have waited for this core, where
- *            looks alone are lost time. They are LOOKS_MOST again in one spin of TRIAL, to find out that partners have moved.
+ *   pauses   `looks` looks with a pause between them. The number doubles, up to LOOKS_MOST, when one of
+ *            them succeeds: then the partner runs on another CPU. It halves, down to LOOKS_LEAST, when
+ *            a spin takes longer: then the partner may need this CPU. Each TRIAL-th spin makes
+ *            LOOKS_MOST of them, to find out that a partner has moved.
+ *   yields   between looks, for `spin_ns`. That time halves when it was in vain, down to SPIN_LEAST,
+ *            and doubles when it paid, up to SPIN_MOST, which is about the cost of the wake that it
+ *            saves: so a wait costs at most twice the best choice in hindsight (Karlin et al., 1991).
+ *
+ * The bound of Karlin et al. needs spins that cost their own duration. A yield on a CPU that another
+ * program wants costs a time slice; so yield.c rations late yields, and where the ration is used up
+ * the second phase pauses. Pauses cannot help a partner that needs this CPU. So after a sleep that was
+ * ended by a thread on the same CPU (`beside`), there is no spin while yields are barred, but for the
+ * first phase of each TRIAL-th: that finds out when the kernel has moved one of the two.
+ *
+ *   machine                            the wait costs at most, beside the best choice in hindsight
+ *   idle                               a spin of SPIN_MOST, if the partner comes later than that
+ *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
+ *   both partners on one such CPU      the trials
+ *   more threads than CPUs             yields while they are short, else as beside other programs
+ *   a CPU quota                        as above; a spin is paid from the quota, at most SPIN_MOST
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -31,13 +47,13 @@ enum { EMPTY = 0, UNPARKED = 1, ASLEEP = 3 };
 enum { LOOKS_LEAST = 4, LOOKS_MOST = 64, TRIAL = 64 };
 enum { SPIN_LEAST = 2000, SPIN_MOST = 25000 }; /* in ns */
 
-/* The looks before the first yield. */
-static bool look_at_once(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what)
+static bool spin_with_pauses(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, bool trial)
 {
-	unsigned looks = ctx->spins++ % TRIAL == 0 ? LOOKS_MOST : ctx->looks;
+	const unsigned looks = trial ? LOOKS_MOST : ctx->looks;
 	for (unsigned i = 0; i < looks; i++) {
 		if (look(what)) {
 			ctx->looks = 2 * looks < LOOKS_MOST ? 2 * looks : LOOKS_MOST;
+			ctx->beside = false;
 			return true;
 		}
 		fl__sys.relax();
@@ -46,16 +62,14 @@ static bool look_at_once(struct fl__ctx *ctx, bool (*look)(const void *what), co
 	return false;
 }
 
-bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
+static bool spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
 {
-	if (look_at_once(ctx, look, what))
-		return true;
 	if (ctx->spin_ns == 0)
 		ctx->spin_ns = SPIN_MOST;
 	int64_t now = fl__sys.now();
 	int64_t limit = fl__min_deadline(now + ctx->spin_ns, deadline);
-	for (; now < limit; now = fl__sys.now()) {
-		fl__sys.yield();
+	while (now < limit) {
+		now = fl__sys.give_way(now);
 		if (look(what)) {
 			ctx->spin_ns = fl__min_deadline(2 * ctx->spin_ns, SPIN_MOST);
 			return true;
@@ -63,6 +77,14 @@ bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *w
 	}
 	ctx->spin_ns = ctx->spin_ns / 2 > SPIN_LEAST ? ctx->spin_ns / 2 : SPIN_LEAST;
 	return false;
+}
+
+bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
+{
+	const bool trial = ctx->spins++ % TRIAL == 0;
+	if (ctx->beside && fl__yields_are_barred(fl__sys.now())) /* the partner seems to need this CPU */
+		return trial ? spin_with_pauses(ctx, look, what, true) : look(what);
+	return spin_with_pauses(ctx, look, what, trial) || spin_with_yields(ctx, look, what, deadline);
 }
 
 static bool unparked(const void *wait)
@@ -82,7 +104,8 @@ static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 		/* Whatever it answers: the word says whether there was an unpark, and the clock whether time is up. */
 		(void)fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline);
 		expected = ASLEEP;
-		if (fl__is_past(deadline) && fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
+		if (fl__is_past(deadline) &&
+		    fl__cas_relaxed(&wait->park_word, &expected, EMPTY)) /* relaxed: as above */
 			return false;
 	}
 	return true;
@@ -93,11 +116,15 @@ static int park(struct fl__wait *wait, int64_t deadline)
 	if ((wait->patient || !fl__spin(wait->ctx, unparked, wait, deadline)) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
 	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), whichever access saw it */
+	if (wait->waker_cpu >= 0)
+		wait->ctx->beside = wait->waker_cpu == fl__sys.cpu();
 	return 0;
 }
 
 static void unpark(struct fl__wait *wait)
 {
+	if (fl__load_relaxed(&wait->park_word) == ASLEEP) /* relaxed: a hint */
+		wait->waker_cpu = fl__sys.cpu();
 	/* release: what the waker wrote; pairs with unparked(). The last access to the wait. */
 	if (fl__swap_release(&wait->park_word, UNPARKED) == ASLEEP)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);

@@ -17,6 +17,7 @@ void fl__wait_begin(struct fl__wait *wait)
 	wait->decision = FL__PENDING;
 	wait->park_word = 0;
 	wait->patient = false;
+	wait->waker_cpu = -1;
 }
 
 /* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */

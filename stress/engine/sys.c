@@ -225,6 +225,11 @@ static struct fl__robust_list *sys_robust_list(void)
 	return lab.active ? lab_robust_list(lab.self->id) : real.robust_list();
 }
 
+static int sys_cpu(void)
+{
+	return lab.active ? -1 : real.cpu();
+}
+
 static uint32_t sys_thread_id(void)
 {
 	return lab.active ? lab.self->id + 1 : real.thread_id();
@@ -241,6 +246,22 @@ static void sys_yield(void)
 		lab_relax(PC);
 	else
 		real.yield();
+}
+
+static int64_t sys_give_way(int64_t now)
+{
+	if (!lab.active)
+		return real.give_way(now);
+	lab_relax(PC);
+	return lab.now;
+}
+
+static void sys_nap(void)
+{
+	if (lab.active)
+		lab_relax(PC); /* a timed sleep would always be able to go on, and could starve a thread that spins */
+	else
+		real.nap();
 }
 
 static void sys_relax(void)
@@ -346,9 +367,12 @@ void lab_sys_install(const struct lab_door *door)
 	sys->membarrier = sys_membarrier;
 	sys->robust_list = sys_robust_list;
 	sys->thread_id = sys_thread_id;
+	sys->cpu = sys_cpu;
 	sys->thread_exists = NULL;
 	sys->now = sys_now;
 	sys->yield = sys_yield;
+	sys->give_way = sys_give_way;
+	sys->nap = sys_nap;
 	sys->relax = sys_relax;
 	sys->alloc = sys_alloc;
 	sys->free = sys_free;

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Yields whose cost is bounded (lib/base/yield.c), with a clock of ours. */
+#include "fl_faults.h"
+#include "fl_test.h"
+
+static int64_t clock_at, yield_takes;
+static unsigned yields, turns, sleeps;
+
+static int64_t now(void)
+{
+	return clock_at;
+}
+
+static void yield(void)
+{
+	yields++;
+	clock_at += yield_takes;
+}
+
+static void turn(void)
+{
+	turns++;
+	clock_at += FL_US(4);
+}
+
+static void nap(void)
+{
+	sleeps++;
+	clock_at += FL_US(50);
+}
+
+static void begin(void)
+{
+	fl__sys.now = now;
+	fl__sys.yield = yield;
+	fl__sys.relax = turn;
+	fl__sys.nap = nap;
+	clock_at = FL_S(1000);
+	yield_takes = 500;
+	yields = turns = sleeps = 0;
+}
+
+static void give_way(void)
+{
+	const int64_t after = fl__sys.give_way(clock_at);
+	assert_int_equal(after, clock_at);
+}
+
+FL_TEST(yield_in_time_is_one)
+{
+	FL_FAULTS();
+	begin();
+	for (unsigned i = 0; i < 1000; i++)
+		give_way();
+	assert_int_equal(yields, 1000);
+	assert_int_equal(turns, 0);
+}
+
+/* What is lost to slices of a busy CPU is less than 2 % of the time, however often a thread waits. */
+FL_TEST(yield_late_bars_others)
+{
+	FL_FAULTS();
+	begin();
+	const int64_t from = clock_at;
+	yield_takes = FL_MS(4);
+	while (clock_at < from + FL_S(100))
+		give_way();
+	assert_in_range(yields, 380, 420);
+	assert_true(turns > 1000000);
+}
+
+/* The CPU is free again: after a while all yield. */
+FL_TEST(yield_barred_ends)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_MS(4);
+	give_way();
+	yield_takes = 500;
+	give_way();
+	assert_int_equal(yields, 1);
+	assert_true(turns > 0);
+	assert_true(fl__yields_are_barred(clock_at));
+	clock_at += FL_MS(240);
+	assert_false(fl__yields_are_barred(clock_at));
+	turns = 0;
+	for (unsigned i = 0; i < 10; i++)
+		give_way();
+	assert_int_equal(yields, 11);
+	assert_int_equal(turns, 0);
+}
+
+/* An interrupt now and then is not taken for another program; many of them are. */
+FL_TEST(yield_late_by_chance_bars_nothing)
+{
+	FL_FAULTS();
+	begin();
+	for (unsigned i = 0; i < 100; i++) {
+		yield_takes = FL_US(300);
+		give_way();
+		yield_takes = 500;
+		clock_at += FL_MS(20);
+		give_way();
+	}
+	assert_int_equal(yields, 200);
+	yield_takes = FL_US(300);
+	give_way();
+	give_way();
+	give_way();
+	assert_int_equal(yields, 202);
+}
+
+/* A machine that stood still: no yields for a second, not for a minute. */
+FL_TEST(yield_is_not_barred_for_long)
+{
+	FL_FAULTS();
+	begin();
+	yield_takes = FL_S(10);
+	give_way();
+	yield_takes = 500;
+	clock_at += FL_MS(980) - 1;
+	give_way();
+	assert_int_equal(yields, 1);
+	clock_at++;
+	give_way();
+	assert_int_equal(yields, 2);
+}
+
+/* Backing off ends in sleeps: the thread that is waited for may have lost its CPU. */
+FL_TEST(yield_back_off_sleeps_in_the_end)
+{
+	FL_FAULTS();
+	begin();
+	for (unsigned round = 0; round < 50; round++)
+		fl__back_off(round);
+	assert_true(turns > 0 && yields > 0 && sleeps > 0);
+	assert_int_equal(sleeps, 50 - 38);
+	fl__back_off((unsigned)-1);
+	assert_int_equal(sleeps, 50 - 37);
+}
