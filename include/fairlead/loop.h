@@ -149,8 +149,12 @@ FL_API int fl_loop_fd(const fl_loop *l);
 
 /*
  * Does what there is to do now, each runnable fiber once, and stores in `*deadline` when to call it again at the latest: 0: at
- * once; FL_FOREVER: when the descriptor is readable. Never waits. Returns 0; -EBUSY in a fiber or a callback of a loop;
- * -EOWNERDEAD.
+ * once; FL_FOREVER: when the descriptor is readable. Never waits. Returns
+ *
+ *   0
+ *   -EBUSY       in a fiber or a callback of a loop
+ *   -ENOMEM      the loop's first turn or run: no memory for the stack of a signal handler
+ *   -EOWNERDEAD  in a forked child
  */
 FL_API FL_MUST_CHECK int fl_loop_turn(fl_loop *l, int64_t *deadline);
 

@@ -3,10 +3,12 @@
  * Stack overflow: the fiber that runs out of stack touches the guard below it. The handler of that signal runs on a stack of
  * its own, which the scheduler's thread gets unless it has one, and turns a hit of the running fiber's guard into a panic
  * that names the fiber. Every other fault goes where it went before: the handler is installed by the first scheduler that
- * starts, once for the process, and remembers its predecessor.
+ * starts, once for the process, and remembers its predecessor. A run or a turn in which no fiber runs
+ * leaves the thread's signal stack alone: each change of it is a system call.
  *
  * A frame that is larger than the guard can jump over it: -fstack-clash-protection makes the compiler touch each page.
  */
+#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../base/unload.h"
@@ -19,7 +21,7 @@
 
 static struct {
 	uint32_t lock;
-	bool installed;            /* guarded by the lock */
+	uint32_t installed;        /* set under the lock, once `previous` is there */
 	struct sigaction previous; /* written before ours is installed, under the lock */
 } handler;
 
@@ -84,13 +86,15 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 
 static void install(void)
 {
+	if (fl__load_acquire(&handler.installed)) /* pairs with the store below */
+		return;
 	fl__lock(&handler.lock);
 	if (!handler.installed) {
 		struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 		(void)sigemptyset(&ours.sa_mask);
 		(void)sigaction(SIGSEGV, NULL, &handler.previous); /* fails for signals alone that do not exist */
 		(void)sigaction(SIGSEGV, &ours, NULL);
-		handler.installed = true;
+		fl__store_release(&handler.installed, 1); /* pairs with the load above */
 	}
 	fl__unlock(&handler.lock);
 }
@@ -116,33 +120,40 @@ static size_t signal_stack_size(void)
 	return (HANDLER + (frame > 0 ? (size_t)frame : 0) + page - 1) / page * page;
 }
 
-int fl__overflow_watch(struct fl__sched *s)
+int fl__overflow_prepare(struct fl__sched *s)
 {
-	stack_t now;
-	(void)sigaltstack(NULL, &now); /* fails for bad addresses alone */
-	if (now.ss_flags & SS_DISABLE) {
-		stack_t ours = {.ss_size = signal_stack_size()};
-		if (!s->signal_stack)
-			s->signal_stack = fl__sys.map(ours.ss_size);
-		ours.ss_sp = s->signal_stack;
-		if (!ours.ss_sp)
-			return -ENOMEM;
-		(void)sigaltstack(&ours, NULL); /* fails for sizes alone that are too small */
-		s->signal_stacked = true;
-	}
+	if (!s->signal_stack)
+		s->signal_stack = fl__sys.map(signal_stack_size());
+	if (!s->signal_stack)
+		return -ENOMEM;
 	install();
 	return 0;
 }
 
+/* A thread that has a signal stack keeps it. sigaltstack() fails for bad addresses and small sizes alone. */
+void fl__overflow_watch(struct fl__sched *s)
+{
+	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = signal_stack_size()};
+	stack_t before = {.ss_flags = SS_DISABLE};
+	s->watched = true;
+	s->signal_stacked = sigaltstack(&ours, &before) == 0;
+	if (!(before.ss_flags & SS_DISABLE)) {
+		(void)sigaltstack(&before, NULL);
+		s->signal_stacked = false;
+	}
+}
+
 void fl__overflow_unwatch(struct fl__sched *s)
 {
-	stack_t now, none = {.ss_flags = SS_DISABLE};
+	const stack_t none = {.ss_flags = SS_DISABLE};
+	stack_t now = {.ss_flags = SS_DISABLE};
+	s->watched = false;
 	if (!s->signal_stacked)
 		return;
 	s->signal_stacked = false;
-	(void)sigaltstack(NULL, &now);
-	if (now.ss_sp == s->signal_stack)
-		(void)sigaltstack(&none, NULL);
+	(void)sigaltstack(&none, &now);
+	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE)) /* the fibers gave the thread another */
+		(void)sigaltstack(&now, NULL);
 }
 
 void fl__overflow_end(struct fl__sched *s)

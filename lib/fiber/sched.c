@@ -38,6 +38,7 @@
 #include <fairlead/time.h>
 
 enum { EMPTY = 0, UNPARKED = 1, PARKED = 4 };
+#define SOON FL_US(50)
 
 static char asleep_mark;
 #define ASLEEP ((struct fl__fiber *)(void *)&asleep_mark)
@@ -329,6 +330,8 @@ static void turn(struct fl__sched *s, size_t least)
 	struct fl__fiber *f = pick(s);
 	if (!f)
 		return;
+	if (!s->watched)
+		fl__overflow_watch(s);
 	cross(s, &s->main, f, false);
 	fl__sched_arrived(s);
 }
@@ -382,14 +385,31 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
 }
 
+static bool is_posted(const void *sched)
+{
+	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL; /* relaxed: take_inbox() acquires */
+}
+
+/*
+ * A wake costs other threads a system call, and takes some 10 us. So a scheduler that others woke soon
+ * the last time first looks for a while whether they post again. One that waits for descriptors and
+ * timers alone never looks.
+ */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
+	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
+	if (s->soon && s->runnable == 0) {
+		s->soon = fl__spin(s->thread, is_posted, s, until);
+		if (s->soon)
+			return false;
+	}
 	if (!fl__sched_arm(s))
 		return false;
-	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
+	const int64_t began = fl__sys.now();
 	const bool blocks = fl__ctx_block(s->thread, NULL, until);
 	const bool woken = s->config.ops->sleep(s, until) == 0;
 	fl__ctx_unblock(s->thread, blocks);
+	s->soon = woken && fl__sys.now() - began < SOON;
 	fl__sched_disarm(s, woken);
 	return true;
 }
@@ -400,7 +420,7 @@ static int begin(struct fl__sched *s)
 		return -EBUSY;
 	if (fl__sched_is_forked(s))
 		return -EOWNERDEAD;
-	return fl__overflow_watch(s);
+	return fl__overflow_prepare(s);
 }
 
 int fl__sched_enter(struct fl__sched *s)

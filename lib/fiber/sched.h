@@ -45,10 +45,12 @@ struct fl__sched {
 	struct fl__ctx *thread;    /* that runs it, or has run it; NULL: it has not run */
 	struct fl__timers timers;
 	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
+	bool soon;             /* another thread soon ended the last of those, or a look in its place */
 	size_t fibers;         /* that have not ended */
 	uint32_t fork_count;
-	void *signal_stack;      /* overflow.c: ours, once one was needed; else NULL */
-	bool signal_stacked;     /* it is the thread's now */
+	void *signal_stack;      /* overflow.c: ours, once it has run; else NULL */
+	bool watched;            /* overflows are found on this thread: a fiber has run since it was entered */
+	bool signal_stacked;     /* ours is the thread's now */
 	struct fl__visit *visit; /* of whoever is switched to next; NULL: it just runs */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
 	struct fl__sched_config config;
@@ -76,8 +78,12 @@ void fl__sched_next(struct fl__sched *s, bool forever);
 /* After a switch to here: gives back what the flow that was left does not need any more. */
 void fl__sched_arrived(struct fl__sched *s);
 
-/* Has overflows of the fibers' stacks found on this thread: see overflow.c. 0, -ENOMEM. */
-int fl__overflow_watch(struct fl__sched *s);
+/*
+ * Has overflows of the fibers' stacks found on this thread, see overflow.c: prepare(), 0 or -ENOMEM;
+ * watch(), once before a fiber runs; unwatch(), at the end.
+ */
+int fl__overflow_prepare(struct fl__sched *s);
+void fl__overflow_watch(struct fl__sched *s);
 void fl__overflow_unwatch(struct fl__sched *s);
 void fl__overflow_end(struct fl__sched *s); /* frees what it has */
 

@@ -7,7 +7,8 @@
  *   slot     is in                               memory                  leads to
  *   used     nobody's list                       what it has touched     warm; dirty when there are enough warm ones
  *   warm     pool->warm, last in first out       what it had touched     used
- *   dirty    its slab's `free` and `dirty` bits  what it had touched     used; clean, with all dirty ones, when they are many
+ *   dirty    its slab's `free` and `dirty` bits  what it had touched     used; clean, with all dirty ones, when they are many,
+ *                                                                        or have been too many for a second
  *   clean    its slab's `free` bits              none                    used
  *
  * Giving memory back costs a call to the system and the reuse a page fault, together more than all else about a fiber: so
@@ -163,6 +164,19 @@ static void clean(struct fl__stack_pool *pool)
 			clean_slab(pool, slab);
 	}
 	pool->dirty = 0;
+	pool->much_until = 0;
+}
+
+/* After a put: what has been too much for a while goes. The clock is read once for some hundred puts. */
+static void look_after(struct fl__stack_pool *pool)
+{
+	enum { A_LOOK = 256 };
+	if (pool->dirty <= pool->out + FL__STACK_SPARE)
+		pool->much_until = 0;
+	else if (pool->much_until == 0)
+		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
+	else if (pool->dirty % A_LOOK == 0 && fl__is_past(pool->much_until))
+		clean(pool);
 }
 
 void fl__stack_pool_trim(struct fl__stack_pool *pool)
@@ -180,8 +194,7 @@ static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 	slab->free |= bit;
 	slab->dirty |= bit;
 	pool->dirty++;
-	if (pool->dirty > pool->out + FL__STACK_SPARE)
-		clean(pool);
+	look_after(pool);
 }
 
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)

@@ -10,8 +10,11 @@
  *
  * A stack is 132 KiB of address space: 16 KiB of guard, which a frame that is larger than a page does not jump over, and the
  * rest to use. Memory it takes as it is touched, a page at first, so an idle fiber costs a page; the address space of
- * 100,000 is 13.5 GB. What a stack has touched it keeps while it is used, and for a while after that: after a trim, the stacks that
- * wait for reuse with memory are at most as many as those that are used, and 128; at any time, SPARE more.
+ * 100,000 is 13.5 GB. What a stack has touched it keeps while it is used, and for a while after that. The stacks that wait
+ * for reuse with memory are at most as many as those that are used, and 128, after a trim. Where a
+ * scheduler never has nothing to do, so that there is no trim, they are more than that and SPARE
+ * for a second at most, while stacks are put back: so that a program which starts and joins any
+ * number of fibers again and again pays for their memory once.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -28,6 +31,7 @@ struct fl__stack_pool {
 	struct fl__slab *slabs; /* those with a free slot */
 	size_t out;             /* stacks that are used now */
 	size_t dirty;           /* that are free, and have memory */
+	int64_t much_until;     /* when those that are too many are to go; 0: they are not too many */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* A loop that other threads wake soon looks for their next wake before it sleeps; a loop that waits for descriptors does not. */
+#include "fl_faults.h"
+#include "fl_in_loop.h"
+#include "fl_line.h"
+#include "fl_poller.h"
+
+#include "fiber/fiber.h"
+#include <fairlead/fd.h>
+#include <sched.h>
+#include <unistd.h>
+
+/* The clock stands still: each sleep was short, and a look has all the time it wants. */
+static int64_t clock_stands(void)
+{
+	return FL_S(1000);
+}
+
+static _Thread_local bool is_of_loop;
+static uint32_t asleep; /* how often the loop has gone to sleep */
+static uint32_t looks;  /* how often it has looked, while another thread is to answer each look */
+static uint32_t answered;
+static uint32_t relaxes; /* turns of a spin on the loop's thread */
+static uint32_t answers; /* whether looks are answered */
+
+static void wait_until(uint32_t *count, uint32_t least)
+{
+	while (fl__load_acquire(count) < least) /* pairs with the releases below */
+		(void)sched_yield();
+}
+
+/* A look that found nothing, by the loop's thread: goes on when the other thread has answered it. */
+static void look_and_wait(void)
+{
+	if (!is_of_loop || fl__fiber_self()) /* a fiber that waits for a lock of the library's own */
+		return;
+	fl__add_relaxed(&relaxes, 1);
+	if (!fl__load_relaxed(&answers))
+		return;
+	fl__store_release(&looks, looks + 1);
+	wait_until(&answered, looks);
+}
+
+static int count_sleep(int poller, struct epoll_event *events, int n, int64_t deadline)
+{
+	if (deadline == FL_FOREVER)
+		fl__add_release(&asleep, 1);
+	return fl_test_real_poller.wait(poller, events, n, deadline);
+}
+
+static void begin(void)
+{
+	fl_test_poller_count();
+	fl__sys.now = clock_stands;
+	fl__sys.relax = look_and_wait;
+	fl__poller_sys.wait = count_sleep;
+	asleep = looks = answered = relaxes = answers = 0;
+}
+
+enum { TRIPS = 5 };
+
+typedef struct trips {
+	fl_sem wakes;
+	uint32_t done;
+	int fds[2];
+} trips;
+
+static int take_wakes(void *arg)
+{
+	trips *t = arg;
+	is_of_loop = true;
+	for (int i = 0; i < TRIPS; i++) {
+		FL_CHECK(fl_sem_acquire(&t->wakes) == 0);
+		fl__add_release(&t->done, 1);
+	}
+	fl__store_relaxed(&answers, 0);
+	return 0;
+}
+
+static int run_loop(void *arg)
+{
+	return fl_loop_run(take_wakes, arg);
+}
+
+FL_TEST(loop_spin_saves_the_bell)
+{
+	FL_NEEDS(FL_TEST_EVENTFD);
+	FL_FAULTS();
+	FL_POLLER_FAULTS();
+	begin();
+	trips t = {.wakes = FL_SEM_INIT(0)};
+	fl_thread loop;
+	fl__store_relaxed(&answers, 1);
+	fl_test_go(&loop, run_loop, &t);
+	wait_until(&asleep, 1);
+	fl_sem_release(&t.wakes); /* it sleeps: this rings the bell */
+	for (uint32_t i = 1; i < TRIPS; i++) {
+		wait_until(&looks, i);
+		assert_int_equal(fl__load_relaxed(&t.done), i);
+		fl_sem_release(&t.wakes); /* it looks: this need not */
+		fl__store_release(&answered, i);
+	}
+	fl_test_end(&loop);
+	assert_int_equal(fl_test_polled.rings, 1);
+	assert_int_equal(asleep, 1);
+}
+
+static int take_bytes(void *arg)
+{
+	trips *t = arg;
+	char byte;
+	is_of_loop = true;
+	for (int i = 0; i < TRIPS; i++) {
+		FL_CHECK(fl_fd_wait(t->fds[0], FL_FD_IN) == 0);
+		FL_CHECK(read(t->fds[0], &byte, 1) == 1);
+		fl__add_release(&t->done, 1);
+	}
+	return 0;
+}
+
+static int run_loop_of_bytes(void *arg)
+{
+	return fl_loop_run(take_bytes, arg);
+}
+
+FL_TEST(loop_spin_is_for_threads_alone)
+{
+	FL_NEEDS(FL_TEST_EVENTFD);
+	FL_FAULTS();
+	FL_POLLER_FAULTS();
+	begin();
+	trips t = {.done = 0};
+	fl_thread loop;
+	FL_OK(pipe(t.fds));
+	fl_test_go(&loop, run_loop_of_bytes, &t);
+	for (uint32_t i = 1; i <= TRIPS; i++) {
+		wait_until(&asleep, i);
+		assert_int_equal(write(t.fds[1], "", 1), 1);
+		wait_until(&t.done, i);
+	}
+	fl_test_end(&loop);
+	assert_int_equal(relaxes, 0);
+	FL_OK(close(t.fds[0]));
+	FL_OK(close(t.fds[1]));
+}
