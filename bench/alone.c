@@ -23,10 +23,11 @@ int64_t bench_alone_run(bench_remote *r, bench_thread *t, int64_t span)
 {
 	char line[160];
 	int64_t cpu;
-	if (fprintf(r->to, "%" PRIu64 " %" PRId64 "\n", t->total, span) < 0 || fflush(r->to) != 0 ||
+	if (fprintf(r->to, "%" PRIu64 " %" PRId64 " %d\n", t->total, span, t->laps != NULL) < 0 || fflush(r->to) != 0 ||
 	    !fgets(line, sizeof line, r->from))
 		bench_fail("the process of this row has ended");
-	if (sscanf(line, "%" SCNd64 " %" SCNu64 " %" SCNd64 " %" SCNd64, &t->took, &t->done, &t->p99, &cpu) != 4 ||
+	if (sscanf(line, "%" SCNd64 " %" SCNu64 " %" SCNd64 " %" SCNd64 " %" SCNd64, &t->took, &t->done, &t->p50,
+	           &t->p99, &cpu) != 5 ||
 	    t->took <= 0)
 		bench_fail("the process of this row answered %s", line);
 	return cpu;
@@ -38,17 +39,20 @@ int bench_alone_serve(const bench_row *row, int threads)
 	void *state = row->setup(threads, 0);
 	(void)puts("ready");
 	while (fflush(stdout) == 0 && fgets(line, sizeof line, stdin)) {
+		bench_laps laps = {0};
 		bench_thread t = {.state = state, .threads = 1};
 		int64_t span;
-		if (sscanf(line, "%" SCNu64 " %" SCNd64, &t.total, &span) != 2)
+		int told;
+		if (sscanf(line, "%" SCNu64 " %" SCNd64 " %d", &t.total, &span, &told) != 3)
 			bench_fail("bad question: %s", line);
+		t.laps = told ? &laps : NULL;
 		int64_t cpu = cpu_time(), start = bench_now();
 		t.until = start + span;
-		row->run(&t);
+		bench_run(row, &t);
 		int64_t took = bench_now() - start;
 		cpu = cpu_time() - cpu;
-		(void)printf("%" PRId64 " %" PRIu64 " %" PRId64 " %" PRId64 "\n", t.took > 0 ? t.took : took, t.done,
-		             t.p99, cpu);
+		(void)printf("%" PRId64 " %" PRIu64 " %" PRId64 " %" PRId64 " %" PRId64 "\n",
+		             t.took > 0 ? t.took : took, t.done, t.p50, t.p99, cpu);
 	}
 	row->teardown(state, 0);
 	return 0;

@@ -41,6 +41,11 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 	},
 	{
+		.name = "locks/mutex_handoff_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
+		.floor = {"futex"},
+	},
+	{
 		.name = "locks/mutex_handoff_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
 		.peers = {"pthread", "nsync", "abseil", "tbb", "glib"},
 		.floor = {"spin", "futex"},
@@ -60,6 +65,15 @@ const bench_case bench_cases[] = {
 		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
 	},
 	{
+		.name = "locks/sem_timeout_100us", .unit = "ns/wait", .threads = {1}, .least_ms = 100,
+		.peers = {"sem_t", "pthread"},
+	},
+	{
+		.name = "locks/sem_pingpong_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
+		.floor = {"futex"},
+	},
+	{
 		.name = "locks/sem_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
 		.peers = {"sem_t", "pthread", "nsync", "abseil", "std"},
 		.floor = {"spin", "futex"},
@@ -70,6 +84,11 @@ const bench_case bench_cases[] = {
 		.floor = {"yield", "futex"},
 	},
 	{
+		.name = "locks/event_pingpong_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "glib", "std"},
+		.floor = {"futex"},
+	},
+	{
 		.name = "locks/event_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
 		.peers = {"pthread", "nsync", "abseil", "glib", "std"},
 		.floor = {"spin", "futex"},
@@ -78,6 +97,11 @@ const bench_case bench_cases[] = {
 		.name = "locks/event_pingpong_together", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_TOGETHER,
 		.peers = {"pthread", "nsync", "abseil", "glib", "std"},
 		.floor = {"yield", "futex"},
+	},
+	{
+		.name = "locks/cond_pingpong_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "abseil", "glib"},
+		.floor = {"futex"},
 	},
 	{
 		.name = "locks/cond_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
@@ -134,6 +158,11 @@ const bench_case bench_cases[] = {
 		.floor = {"fence"},
 	},
 	{
+		.name = "locks/eventcount_pingpong_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"ck_ec"},
+		.floor = {"futex"},
+	},
+	{
 		.name = "locks/eventcount_pingpong_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
 		.peers = {"ck_ec"},
 		.floor = {"spin", "futex"},
@@ -176,6 +205,12 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "plain", "nsync", "ck_ring_sem", "boost", "tbb"},
 		.weaker = {"boost_lockfree", "glib", "moodycamel"},
 		.floor = {"fl_mpmc"},
+	},
+	{
+		.name = "queues/roundtrip_anywhere", .unit = "ns/round trip", .threads = {2}, .least_ms = 100,
+		.peers = {"pthread", "nsync", "ck_ring_sem", "boost", "tbb"},
+		.weaker = {"glib", "moodycamel"},
+		.floor = {"futex"},
 	},
 	{
 		.name = "queues/roundtrip_apart", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
@@ -318,6 +353,11 @@ const bench_case bench_cases[] = {
 		.weaker = {"std_async"},
 	},
 	{
+		.name = "exec/roundtrip_100us", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true, .span_ms = 1000,
+		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb"},
+		.weaker = {"std_async"},
+	},
+	{
 		.name = "exec/burst", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true,
 		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb", "libgomp", "libomp"},
 	},
@@ -360,6 +400,11 @@ const bench_case bench_cases[] = {
 	{
 		.name = "process/sem_pingpong", .unit = "ns/round trip", .threads = {1},
 		.peers = {"sem_t", "pthread"},
+		.floor = {"futex"},
+	},
+	{
+		.name = "process/cond_pingpong", .unit = "ns/round trip", .threads = {1},
+		.peers = {"pthread_robust"}, .weaker = {"pthread_shared"},
 		.floor = {"futex"},
 	},
 	{
@@ -454,6 +499,18 @@ const bench_case bench_cases[] = {
 	{
 		.name = "loop/timer", .unit = "ns/restart", .threads = {1},
 		.peers = {"libuv", "python_asyncio"},
+	},
+	{
+		.name = "loop/turn", .unit = "ns/turn", .threads = {1}, .least_ms = 100,
+		.peers = {"libuv"},
+	},
+	{
+		.name = "loop/call_roundtrip", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"libuv"},
+	},
+	{
+		.name = "loop/sem_roundtrip", .unit = "ns/round trip", .threads = {2}, .least_ms = 100, .place = BENCH_APART,
+		.peers = {"libuv"},
 	},
 	{
 		.name = "loop/echo_1", .unit = "ns/request", .threads = {1},

@@ -40,6 +40,7 @@
 			s->turn++;                                                                                     \
 			mon_##mon##_unlock(&s->mutex);                                                                 \
 			mon_##mon##_signal(&s->conds[!mine]);                                                          \
+			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
 	static void cond_##mon##_broadcast(bench_thread *t)                                                            \
@@ -84,7 +85,7 @@
 		"locks/cond_" name, #mon, cond_##mon##_setup, cond_##mon##_##what, cond_##mon##_##what##_teardown, 0   \
 	}
 #define COND_ROWS(mon)                                                                                                 \
-	COND_ROW(mon, "pingpong_apart", pingpong), COND_ROW(mon, "pingpong_together", pingpong),                       \
-	    COND_ROW(mon, "broadcast", broadcast)
+	COND_ROW(mon, "pingpong_anywhere", pingpong), COND_ROW(mon, "pingpong_apart", pingpong),                       \
+	    COND_ROW(mon, "pingpong_together", pingpong), COND_ROW(mon, "broadcast", broadcast)
 
 #endif

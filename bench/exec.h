@@ -40,7 +40,10 @@ enum { EXEC_BATCH = 10000, EXEC_WORKERS = 2 };
 	}                                                                                                              \
 	static void impl##_roundtrip(bench_thread *t)                                                                  \
 	{                                                                                                              \
-		impl##_batches((struct impl##_state *)t->state, t->total, 1);                                          \
+		for (uint64_t i = 0; i < t->total; i++) {                                                              \
+			impl##_batch((struct impl##_state *)t->state, i, 1);                                           \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
 	}
 
 /*

@@ -310,5 +310,6 @@ static const bench_row rows[] = {
     POOL_ROW("submit_get", async, "std_async", async_submit_get),
     POOL_ROW("roundtrip", async, "std_async", async_roundtrip),
     POOL_ROW("roundtrip_idle", async, "std_async", async_roundtrip_idle),
+    POOL_ROW("roundtrip_100us", async, "std_async", async_roundtrip_100us),
 };
 BENCH_ROWS(rows)

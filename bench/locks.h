@@ -177,6 +177,7 @@ enum { HANDOFF_LOCKS = 3 };
 			m = &s->links[held].mutex;                                                                     \
 			unlock;                                                                                        \
 			held = next;                                                                                   \
+			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 		m = &s->links[held].mutex;                                                                             \
 		unlock;                                                                                                \
@@ -199,7 +200,8 @@ enum { HANDOFF_LOCKS = 3 };
 		name, #impl, impl##_ring_setup, impl##_ring_run, impl##_ring_teardown, 0                               \
 	}
 #define HANDOFF_ROWS(impl)                                                                                             \
-	HANDOFF_ROW("locks/mutex_handoff_apart", impl), HANDOFF_ROW("locks/mutex_handoff_together", impl)
+	HANDOFF_ROW("locks/mutex_handoff_anywhere", impl), HANDOFF_ROW("locks/mutex_handoff_apart", impl),             \
+	    HANDOFF_ROW("locks/mutex_handoff_together", impl)
 
 /* All of a lock that sleeps when it waits. */
 #define SLEEPING_LOCK(impl, type, init, lock, unlock)                                                                  \

@@ -13,7 +13,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { TIMEOUT = 100000 /* ns */ };
 
 static inline void fairlead_init(fl_sem *s)
 {
@@ -125,15 +128,68 @@ TURN_BENCH(spin, spin_turn, spin_init, spin_give, spin_take)
 TURN_BENCH(yield, spin_turn, spin_init, spin_give, yield_take)
 TURN_BENCH(futex, atomic_uint, futex_init, futex_give, futex_take)
 
+/* A wait in which nothing comes, for 100 us. */
+static void fairlead_time_out(bench_thread *t)
+{
+	struct fairlead_state *s = t->state;
+	for (uint64_t i = 0; i < t->total; i++) {
+		if (fl_sem_acquire_until(&s->sem, bench_now() + TIMEOUT, NULL) != -ETIMEDOUT)
+			bench_fail("fl_sem_acquire_until");
+		bench_lap(t);
+	}
+}
+
+static struct timespec timeout_from_now(void)
+{
+	const int64_t at = bench_now() + TIMEOUT;
+	return (struct timespec){at / 1000000000, at % 1000000000};
+}
+
+static void sem_t_time_out(bench_thread *t)
+{
+	struct sem_t_state *s = t->state;
+	for (uint64_t i = 0; i < t->total; i++) {
+		const struct timespec at = timeout_from_now();
+		if (sem_clockwait(&s->sem, CLOCK_MONOTONIC, &at) == 0 || errno != ETIMEDOUT)
+			bench_fail("sem_clockwait");
+		bench_lap(t);
+	}
+}
+
+static void pthread_time_out(bench_thread *t)
+{
+	struct pthread_state *s = t->state;
+	for (uint64_t i = 0; i < t->total; i++) {
+		const struct timespec at = timeout_from_now();
+		pthread_mutex_lock(&s->sem.mutex);
+		if (pthread_cond_clockwait(&s->sem.cond, &s->sem.mutex, CLOCK_MONOTONIC, &at) != ETIMEDOUT)
+			bench_fail("pthread_cond_clockwait");
+		pthread_mutex_unlock(&s->sem.mutex);
+		bench_lap(t);
+	}
+}
+
+#define TIMEOUT_ROW(impl)                                                                                              \
+	{                                                                                                              \
+		"locks/sem_timeout_100us", #impl, impl##_setup, impl##_time_out, sem_teardown, 0                       \
+	}
 #define FLOOR_ROWS(of)                                                                                                 \
 	TURN_ROWS(of, "futex", futex), TURN_ROW(of "_apart", "spin", spin), TURN_ROW(of "_together", "yield", yield)
 
 static const bench_row rows[] = {
-    SEM_ROWS(fairlead, "fairlead"),    SEM_ROWS(sem_t, "sem_t"),
-    SEM_ROWS(pthread, "pthread"),      SEM_ROWS(nsync, "nsync"),
-    SEM_UNCONTENDED(atomic, "atomic"), FLOOR_ROWS("locks/mutex_handoff"),
-    FLOOR_ROWS("locks/sem_pingpong"),  FLOOR_ROWS("locks/event_pingpong"),
-    FLOOR_ROWS("locks/cond_pingpong"), FLOOR_ROWS("locks/eventcount_pingpong"),
+    SEM_ROWS(fairlead, "fairlead"),
+    SEM_ROWS(sem_t, "sem_t"),
+    SEM_ROWS(pthread, "pthread"),
+    SEM_ROWS(nsync, "nsync"),
+    SEM_UNCONTENDED(atomic, "atomic"),
+    FLOOR_ROWS("locks/mutex_handoff"),
+    FLOOR_ROWS("locks/sem_pingpong"),
+    FLOOR_ROWS("locks/event_pingpong"),
+    FLOOR_ROWS("locks/cond_pingpong"),
+    FLOOR_ROWS("locks/eventcount_pingpong"),
     FLOOR_ROWS("queues/roundtrip"),
+    TIMEOUT_ROW(fairlead),
+    TIMEOUT_ROW(sem_t),
+    TIMEOUT_ROW(pthread),
 };
 BENCH_ROWS(rows)

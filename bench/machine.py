@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: BSD-2-Clause
-"""The machine that figures are measured on, and how busy other programs keep it."""
+"""The machine that figures are measured on, how busy other programs keep it, and how to make it busy or narrow."""
 import ctypes
 import os
 import platform
 import resource
+import signal
 import time
 
 
@@ -42,6 +43,72 @@ def collect():
             os.wait()
         except ChildProcessError:
             return
+
+
+class Compute:
+    """Keeps each CPU busy with `n` processes that compute, of the same priority as ours, while a context lasts."""
+
+    def __init__(self, n):
+        self.n, self.pids = n, []
+
+    def __enter__(self):
+        for cpu in os.sched_getaffinity(0):
+            for _ in range(self.n):
+                self.pids.append(os.fork() or self.compute(cpu, os.getppid()))
+
+    def __exit__(self, *error):
+        for pid in self.pids:
+            os.kill(pid, signal.SIGKILL)
+
+    @staticmethod
+    def compute(cpu, parent):
+        """Never returns, and ends with the process that wants it."""
+        pr_set_pdeathsig = 1
+        ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+        os.sched_setaffinity(0, {cpu})
+        while os.getppid() == parent:
+            for _ in range(1000000):
+                pass
+        os._exit(0)
+
+
+class NotAllowed(Exception):
+    """This machine does not let us limit the CPU time of a process."""
+
+
+class Quota:
+    """A control group whose processes get so many percent of one CPU, while a context lasts."""
+
+    PERIOD_US = 100000
+    V1, V2 = "/sys/fs/cgroup/cpu", "/sys/fs/cgroup"
+
+    def __init__(self, percent):
+        quota = str(self.PERIOD_US * percent // 100)
+        root = self.V1 if os.path.exists(f"{self.V1}/cpu.cfs_quota_us") else self.V2
+        self.folder = f"{root}/fairlead-bench-{os.getpid()}"
+        self.limits = ({"cpu.cfs_period_us": str(self.PERIOD_US), "cpu.cfs_quota_us": quota} if root == self.V1
+                       else {"cpu.max": f"{quota} {self.PERIOD_US}"})
+
+    def write(self, name, value):
+        with open(f"{self.folder}/{name}", "w", encoding="utf-8") as file:
+            file.write(value)
+
+    def __enter__(self):
+        try:
+            os.mkdir(self.folder)
+            for name, value in self.limits.items():
+                self.write(name, value)
+        except OSError as error:
+            raise NotAllowed(f"cannot limit the CPU time in {self.folder}: {error.strerror}") from error
+        return self
+
+    def __exit__(self, *error):
+        collect()
+        os.rmdir(self.folder)
+
+    def enter(self):
+        """Puts the calling process into the group."""
+        self.write("cgroup.procs", str(os.getpid()))
 
 
 class Load:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * fairlead-bench [--list] [--quick] [--once] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run.
+ * fairlead-bench [--list] [--quick] [--once] [--laps] [--out=FILE] [PATTERN]: the rows of cases.c. For people there is bench/run.
  * fairlead-bench --serve CASE IMPLEMENTATION THREADS: one of them, for the program itself (alone.h).
  */
 #include "alone.h"
@@ -167,16 +167,18 @@ int main(int argc, char **argv)
 	fl_main(argc, argv); /* the workers of the process executor begin here */
 	if (argc == 5 && !strcmp(argv[1], "--serve"))
 		return serve(argv + 2);
-	bool list = false, quick = false;
-	int repetitions = 5;
+	bool list = false;
+	bench_options options = {.repetitions = 5};
 	const char *out = NULL, *text = NULL;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--list"))
 			list = true;
 		else if (!strcmp(argv[i], "--quick"))
-			quick = true;
+			options.quick = true;
 		else if (!strcmp(argv[i], "--once"))
-			repetitions = 1;
+			options.repetitions = 1;
+		else if (!strcmp(argv[i], "--laps"))
+			options.laps = true;
 		else if (!strncmp(argv[i], "--out=", 6))
 			out = argv[i] + 6;
 		else if (argv[i][0] == '-' || text)
@@ -196,7 +198,7 @@ int main(int argc, char **argv)
 		print_plan(&p);
 	} else {
 		keep_second_thread();
-		status = bench_measure(p.entries, p.count, quick, repetitions, out);
+		status = bench_measure(p.entries, p.count, &options, out);
 	}
 	free(p.entries);
 	return status;

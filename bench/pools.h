@@ -125,14 +125,25 @@ static inline void pool_job_run(pool_job *job)
 		impl##_batches(s, POOL_BATCH, POOL_BATCH / 10); /* the workers run, and memory is there */             \
 		return s;                                                                                              \
 	}                                                                                                              \
-	static void impl##_roundtrip_idle(bench_thread *t)                                                             \
+	static inline void impl##_pauses(bench_thread *t, unsigned pause_us)                                           \
 	{                                                                                                              \
 		for (; bench_now() < t->until; t->done++) {                                                            \
-			pool_sleep(POOL_PAUSE_US);                                                                     \
+			pool_sleep(pause_us);                                                                          \
 			int64_t start = bench_now();                                                                   \
+			if (t->laps)                                                                                   \
+				bench_lap_begin(t->laps);                                                              \
 			impl##_batch((struct impl##_state *)t->state, t->done, 1);                                     \
+			bench_lap(t);                                                                                  \
 			t->took += bench_now() - start;                                                                \
 		}                                                                                                      \
+	}                                                                                                              \
+	static void impl##_roundtrip_idle(bench_thread *t)                                                             \
+	{                                                                                                              \
+		impl##_pauses(t, POOL_PAUSE_US);                                                                       \
+	}                                                                                                              \
+	static void impl##_roundtrip_100us(bench_thread *t)                                                            \
+	{                                                                                                              \
+		impl##_pauses(t, 100);                                                                                 \
 	}                                                                                                              \
 	__attribute__((unused)) static void impl##_in_flight(bench_thread *t)                                          \
 	{                                                                                                              \
@@ -190,6 +201,7 @@ static inline void pool_job_run(pool_job *job)
 #define POOL_ROWS(impl, name)                                                                                          \
 	POOL_ROW("submit_get", impl, name, impl##_submit_get), POOL_ROW("roundtrip", impl, name, impl##_roundtrip),    \
 	    POOL_ROW("roundtrip_idle", impl, name, impl##_roundtrip_idle),                                             \
+	    POOL_ROW("roundtrip_100us", impl, name, impl##_roundtrip_100us),                                           \
 	    POOL_ROW("in_flight", impl, name, impl##_in_flight), POOL_ROW("idle_cpu", impl, name, pool_idle_cpu),      \
 	{                                                                                                              \
 		"exec/memory_task", name, impl##_memory_setup, impl##_memory, impl##_teardown, POOL_MANY               \

@@ -8,6 +8,7 @@
 
 #include <ck_pr.h>
 #include <errno.h>
+#include <fairlead/shm_cond.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/shm_sem.h>
 #include <linux/futex.h>
@@ -157,6 +158,7 @@ PROCESS_MUTEX(cas, atomic_uint, cas_init, cas_lock, cas_unlock)
 			s->count++;                                                                                    \
 			release(&s->ping);                                                                             \
 			acquire(&s->pong);                                                                             \
+			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
 	static void impl##_turns_teardown(void *state, uint64_t total)                                                 \
@@ -168,9 +170,9 @@ PROCESS_MUTEX(cas, atomic_uint, cas_init, cas_lock, cas_unlock)
 		bench_unshare(s, sizeof *s);                                                                           \
 	}
 
-#define SEM_ROW(impl)                                                                                                  \
+#define TURN_ROW(name, label, impl)                                                                                    \
 	{                                                                                                              \
-		"process/sem_pingpong", #impl, impl##_turns_setup, impl##_turns, impl##_turns_teardown, 0              \
+		name, label, impl##_turns_setup, impl##_turns, impl##_turns_teardown, 0                                \
 	}
 
 static inline void fairlead_sem_init(fl_shm_sem *s)
@@ -204,38 +206,71 @@ static inline void sem_t_acquire(sem_t *s)
 			bench_fail("sem_wait");
 }
 
-typedef struct pthread_turn {
-	pthread_mutex_t mutex;
-	pthread_cond_t cond;
-	unsigned permits;
-} pthread_turn;
+/* Semaphores of mutex and condition; pthread's are robust for the mutex and condition of Fairlead, which are, too. */
+#define MONITOR_TURN(impl, mutex_type, cond_type, make, lock, wait, unlock, signal)                                    \
+	typedef struct impl##_turn {                                                                                   \
+		mutex_type mutex;                                                                                      \
+		cond_type cond;                                                                                        \
+		unsigned permits;                                                                                      \
+	} impl##_turn;                                                                                                 \
+	static inline void impl##_turn_init(impl##_turn *s)                                                            \
+	{                                                                                                              \
+		make(&s->mutex, &s->cond);                                                                             \
+		s->permits = 0;                                                                                        \
+	}                                                                                                              \
+	static inline void impl##_turn_release(impl##_turn *s)                                                         \
+	{                                                                                                              \
+		lock(&s->mutex);                                                                                       \
+		s->permits++;                                                                                          \
+		unlock(&s->mutex);                                                                                     \
+		signal(&s->cond);                                                                                      \
+	}                                                                                                              \
+	static inline void impl##_turn_acquire(impl##_turn *s)                                                         \
+	{                                                                                                              \
+		lock(&s->mutex);                                                                                       \
+		while (s->permits == 0)                                                                                \
+			wait(&s->cond, &s->mutex);                                                                     \
+		s->permits--;                                                                                          \
+		unlock(&s->mutex);                                                                                     \
+	}
 
-static inline void pthread_turn_init(pthread_turn *s)
+static inline void fairlead_monitor_make(fl_shm_mutex *m, fl_shm_cond *c)
+{
+	fl_shm_mutex_init(m);
+	fl_shm_cond_init(c);
+}
+
+static inline void fairlead_wait(fl_shm_cond *c, fl_shm_mutex *m)
+{
+	if (fl_shm_cond_wait(c, m))
+		bench_fail("fl_shm_cond_wait");
+}
+
+static void pthread_monitor_make(pthread_mutex_t *m, pthread_cond_t *c, int robust)
 {
 	pthread_condattr_t attr;
-	pthread_make(&s->mutex, PTHREAD_MUTEX_STALLED);
+	pthread_make(m, robust);
 	pthread_condattr_init(&attr);
 	pthread_condattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_cond_init(&s->cond, &attr);
-	s->permits = 0;
+	pthread_cond_init(c, &attr);
 }
 
-static inline void pthread_turn_release(pthread_turn *s)
+static inline void pthread_shared_make(pthread_mutex_t *m, pthread_cond_t *c)
 {
-	pthread_mutex_lock(&s->mutex);
-	s->permits++;
-	pthread_mutex_unlock(&s->mutex);
-	pthread_cond_signal(&s->cond);
+	pthread_monitor_make(m, c, PTHREAD_MUTEX_STALLED);
 }
 
-static inline void pthread_turn_acquire(pthread_turn *s)
+static inline void pthread_robust_make(pthread_mutex_t *m, pthread_cond_t *c)
 {
-	pthread_mutex_lock(&s->mutex);
-	while (s->permits == 0)
-		pthread_cond_wait(&s->cond, &s->mutex);
-	s->permits--;
-	pthread_mutex_unlock(&s->mutex);
+	pthread_monitor_make(m, c, PTHREAD_MUTEX_ROBUST);
 }
+
+MONITOR_TURN(fairlead, fl_shm_mutex, fl_shm_cond, fairlead_monitor_make, fairlead_lock, fairlead_wait,
+             fl_shm_mutex_unlock, fl_shm_cond_signal)
+MONITOR_TURN(pthread_shared, pthread_mutex_t, pthread_cond_t, pthread_shared_make, pthread_mutex_lock,
+             pthread_cond_wait, pthread_mutex_unlock, pthread_cond_signal)
+MONITOR_TURN(pthread_robust, pthread_mutex_t, pthread_cond_t, pthread_robust_make, pthread_mutex_lock,
+             pthread_cond_wait, pthread_mutex_unlock, pthread_cond_signal)
 
 /* The floor: one word a direction, 200 looks, then a futex. */
 typedef struct futex_turn {
@@ -270,13 +305,28 @@ static inline void futex_acquire(futex_turn *s)
 
 PROCESS_SEM(fairlead, fl_shm_sem, fairlead_sem_init, fairlead_release, fairlead_acquire)
 PROCESS_SEM(sem_t, sem_t, sem_t_init, sem_post, sem_t_acquire)
-PROCESS_SEM(pthread, pthread_turn, pthread_turn_init, pthread_turn_release, pthread_turn_acquire)
+PROCESS_SEM(fairlead_cond, fairlead_turn, fairlead_turn_init, fairlead_turn_release, fairlead_turn_acquire)
+PROCESS_SEM(pthread_shared, pthread_shared_turn, pthread_shared_turn_init, pthread_shared_turn_release,
+            pthread_shared_turn_acquire)
+PROCESS_SEM(pthread_robust, pthread_robust_turn, pthread_robust_turn_init, pthread_robust_turn_release,
+            pthread_robust_turn_acquire)
 PROCESS_SEM(futex, futex_turn, futex_init, futex_release, futex_acquire)
 
+#define SEM_ROW(label, impl) TURN_ROW("process/sem_pingpong", label, impl)
+#define COND_ROW(label, impl) TURN_ROW("process/cond_pingpong", label, impl)
+
 static const bench_row rows[] = {
-    MUTEX_ROWS(fairlead),       MUTEX_ROWS(pthread_robust),
-    MUTEX_ROWS(pthread_shared), MUTEX_ALONE(cas),
-    SEM_ROW(fairlead),          SEM_ROW(sem_t),
-    SEM_ROW(pthread),           SEM_ROW(futex),
+    MUTEX_ROWS(fairlead),
+    MUTEX_ROWS(pthread_robust),
+    MUTEX_ROWS(pthread_shared),
+    MUTEX_ALONE(cas),
+    SEM_ROW("fairlead", fairlead),
+    SEM_ROW("sem_t", sem_t),
+    SEM_ROW("pthread", pthread_shared),
+    SEM_ROW("futex", futex),
+    COND_ROW("fairlead", fairlead_cond),
+    COND_ROW("pthread_robust", pthread_robust),
+    COND_ROW("pthread_shared", pthread_shared),
+    COND_ROW("futex", futex),
 };
 BENCH_ROWS(rows)

@@ -74,6 +74,7 @@ enum { ONE_WAY_BYTES = 64 };
 			impl##_receive(&s->back, &value, sizeof value);                                                \
 			if (value != i + 1)                                                                            \
 				bench_fail("%s: a wrong answer", #impl);                                               \
+			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
 	static void impl##_one_way(bench_thread *t)                                                                    \

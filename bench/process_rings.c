@@ -256,15 +256,13 @@ static inline void futex_set(_Atomic uint32_t *count, uint32_t value, _Atomic ui
 			impl##_set(&p->back, i, &p->parent_sleeps);                                                    \
 		}                                                                                                      \
 	}                                                                                                              \
-	static void impl##_ask(pair *p, uint32_t first, uint32_t last)                                                 \
+	static inline void impl##_ask(pair *p, uint32_t i)                                                             \
 	{                                                                                                              \
-		for (uint32_t i = first; i <= last; i++) {                                                             \
-			p->arg = 3 * i;                                                                                \
-			impl##_set(&p->there, i, &p->worker_sleeps);                                                   \
-			impl##_wait(&p->back, i, &p->parent_sleeps);                                                   \
-			if (p->result != 3 * i)                                                                        \
-				bench_fail("a worker gave a wrong result");                                            \
-		}                                                                                                      \
+		p->arg = 3 * i;                                                                                        \
+		impl##_set(&p->there, i, &p->worker_sleeps);                                                           \
+		impl##_wait(&p->back, i, &p->parent_sleeps);                                                           \
+		if (p->result != 3 * i)                                                                                \
+			bench_fail("a worker gave a wrong result");                                                    \
 	}                                                                                                              \
 	static void *impl##_setup(int threads, uint64_t total)                                                         \
 	{                                                                                                              \
@@ -272,13 +270,17 @@ static inline void futex_set(_Atomic uint32_t *count, uint32_t value, _Atomic ui
 		(void)threads;                                                                                         \
 		p->total = EXEC_BATCH + (uint32_t)total;                                                               \
 		p->worker = bench_partner(impl##_work, p);                                                             \
-		impl##_ask(p, 1, EXEC_BATCH);                                                                          \
+		for (uint32_t i = 1; i <= EXEC_BATCH; i++)                                                             \
+			impl##_ask(p, i);                                                                              \
 		return p;                                                                                              \
 	}                                                                                                              \
 	static void impl##_roundtrip(bench_thread *t)                                                                  \
 	{                                                                                                              \
 		pair *p = t->state;                                                                                    \
-		impl##_ask(p, EXEC_BATCH + 1, p->total);                                                               \
+		for (uint32_t i = EXEC_BATCH + 1; i <= p->total; i++) {                                                \
+			impl##_ask(p, i);                                                                              \
+			bench_lap(t);                                                                                  \
+		}                                                                                                      \
 	}
 
 PAIR(line)

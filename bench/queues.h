@@ -140,6 +140,7 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 			put(there, i);                                                                                 \
 			if (get(back) != i + 1)                                                                        \
 				bench_fail("another item came back");                                                  \
+			bench_lap(t);                                                                                  \
 		}                                                                                                      \
 	}                                                                                                              \
 	static void impl##_trip_teardown(void *state, uint64_t total)                                                  \
@@ -162,6 +163,7 @@ static inline void queue_check(const queue_data *data, uint64_t total)
 
 /* clang-format off */
 #define TRIP_ROWS(impl)                                                                                                \
+	TRIP_ROW("roundtrip_anywhere", impl),                                                                          \
 	TRIP_ROW("roundtrip_apart", impl),                                                                             \
 	TRIP_ROW("roundtrip_together", impl)
 

@@ -22,8 +22,10 @@ def samples_by_row(benchmarks, field):
 
 def compare(rows, benchmarks):
     """One entry for each case and thread count, in the order of `rows` (what `fairlead-bench --list` says)."""
-    times, unfair = samples_by_row(benchmarks, "real_time"), samples_by_row(benchmarks, "unfairness")
+    medians = samples_by_row(benchmarks, "p50")  # of single operations: where there are such, they are compared
+    times, unfair = samples_by_row(benchmarks, "real_time") | medians, samples_by_row(benchmarks, "unfairness")
     slowest, longest = samples_by_row(benchmarks, "p99"), samples_by_row(benchmarks, "longest")
+    cpu = samples_by_row(benchmarks, "cpu_time")
     entries = {}
     for row in rows:
         name, implementation = row["name"], row["implementation"]
@@ -33,13 +35,15 @@ def compare(rows, benchmarks):
         entry = entries.setdefault(key, {
             "family": row["family"], "case": row["case"], "threads": row["threads"], "unit": row["unit"], "better": "lower",
             "fairlead": None, "peers": {}, "weaker": {}, "floor": {}, "best_peer": None, "ratio": None, "spread": {},
-            "unfairness": {}, "p99": {}, "longest": {}})
+            "unfairness": {}, "p99": {}, "longest": {}, "cpu": {}, "of": "p50" if name in medians else "mean"})
         median = statistics.median(times[name])
         if row["role"] == "fairlead":
             entry["fairlead"] = median
         else:
             entry[ROLES[row["role"]]][implementation] = median
         entry["spread"][implementation] = [min(times[name]), max(times[name])]
+        if name in cpu:
+            entry["cpu"][implementation] = statistics.median(cpu[name])
         if name in unfair:
             entry["unfairness"][implementation] = statistics.median(unfair[name])
         if name in slowest:
@@ -89,13 +93,14 @@ def others(entry):
             yield f"{role}: " + ", ".join(f"{name} {with_spread(entry, name, entry[role][name])}" for name in names)
 
 
-def table(entries, quick):
-    """The lines of the table, and what it comes to."""
+def table(entries, quick, laps=False):
+    """The lines of the table, and what it comes to. `laps`: with the figures of single operations, and CPU times."""
     head = ("case", "threads", "unit", "fairlead", "best peer", "ratio", "")
     lines = [head]
     for e in entries:
         best = e["best_peer"]
-        lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), e["unit"], with_spread(e, "fairlead", e["fairlead"]),
+        unit = e["unit"] + (f", {e['of']}" if laps else "")
+        lines.append((f"{e['family']}/{e['case']}", str(e["threads"]), unit, with_spread(e, "fairlead", e["fairlead"]),
                       *((f"{best} {with_spread(e, best, e['peers'][best])}", f"{e['ratio']:.2f}", verdict(e))
                         if best else ("no peer", "", ""))))
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
@@ -110,10 +115,18 @@ def table(entries, quick):
             if entry["p99"]:
                 text.append("    99th percentile: " + ", ".join(
                     f"{name} {figure(value)}" for name, value in entry["p99"].items()))
+            if laps and entry["cpu"]:
+                text.append("    cpu, ns: " + ", ".join(f"{name} {figure(value)}" for name, value in entry["cpu"].items()))
             if entry["longest"] and not quick:
                 text.append("    longest wait, ms: " + ", ".join(
                     f"{name} {figure(value / 1e6)}" for name, value in entry["longest"].items()))
     return text + summary(entries, quick)
+
+
+def late(entry):
+    """How many times the best peer's 99th percentile ours is; 0 where there is none."""
+    ours, theirs = entry["p99"].get("fairlead", 0), entry["p99"].get(entry["best_peer"], 0)
+    return ours / theirs if theirs else 0
 
 
 def summary(entries, quick):
@@ -125,6 +138,9 @@ def summary(entries, quick):
     for e in behind:
         text.append(f"  behind: {e['family']}/{e['case']} at {e['threads']} threads costs {1 / e['ratio']:.2f} times as much "
                     f"as {e['best_peer']}" + (" (spreads overlap)" if overlap(e) else ""))
+    for e in sorted((e for e in entries if late(e) > 1.2), key=late, reverse=True):
+        text.append(f"  late: the 99th percentile of {e['family']}/{e['case']} at {e['threads']} threads is {late(e):.2f} times "
+                    f"that of {e['best_peer']}")
     if quick:
         text.append("These were short runs (--quick): good for seeing that all works, too rough to quote.")
     return text

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <list>
+#include <memory>
 #include <pthread.h>
 #include <sched.h>
 #include <string>
@@ -71,13 +72,16 @@ class Bench
 		pthread_barrier_init(&ended_, nullptr, static_cast<unsigned>(lanes_.size()));
 	}
 
-	void add(bool quick, int repetitions)
+	void add(const bench_options &options)
 	{
+		const bool quick = options.quick;
 		auto *b = benchmark::RegisterBenchmark(entry_.name, [this](benchmark::State &state) { run(state); });
 		b->Threads(static_cast<int>(lanes_.size()));
 		b->UseManualTime(); // wall time from the first start to the last end; Google Benchmark's is a mean of threads
 		b->MeasureProcessCPUTime();
-		b->Repetitions(repetitions);
+		b->Repetitions(options.repetitions);
+		if (options.laps)
+			laps_ = std::make_unique<bench_laps>();
 		span_ = int64_t(1000000) * entry_.of->span_ms / (quick ? quick_part : 1);
 		if (span_ > 0)
 			b->Iterations(1);
@@ -99,14 +103,22 @@ class Bench
 		Lane &lane = lanes_[static_cast<size_t>(index)];
 		const Placed placed(entry_.of->place, index);
 		while (state.KeepRunningBatch(state.max_iterations)) {
-			lane.thread = {state_, index, static_cast<int>(lanes_.size()), total_, 0, 0, 0, 0, 0};
+			lane.thread = {};
+			lane.thread.state = state_;
+			lane.thread.index = index;
+			lane.thread.threads = static_cast<int>(lanes_.size());
+			lane.thread.total = total_;
+			if (index == 0 && laps_) {
+				*laps_ = {};
+				lane.thread.laps = laps_.get();
+			}
 			gather();
 			lane.start = bench_now();
 			lane.thread.until = lane.start + span_;
 			if (remote_)
 				cpu_ = bench_alone_run(remote_, &lane.thread, span_);
 			else
-				entry_.row->run(&lane.thread);
+				bench_run(entry_.row, &lane.thread);
 			lane.end = bench_now();
 			pthread_barrier_wait(
 			    &ended_); // so that the CPU time of all is in, not only of the first to end
@@ -169,6 +181,8 @@ class Bench
 		if (most > 0 && lanes_.size() > 1 && entry_.row->fixed == 0 && entry_.of->least_ms == 0)
 			state.counters["unfairness"] =
 			    static_cast<double>(most) / static_cast<double>(std::max<uint64_t>(least, 1));
+		if (lanes_[0].thread.p50 > 0)
+			state.counters["p50"] = static_cast<double>(lanes_[0].thread.p50);
 		if (lanes_[0].thread.p99 > 0)
 			state.counters["p99"] = static_cast<double>(lanes_[0].thread.p99);
 		if (span_ > 0)
@@ -195,6 +209,7 @@ class Bench
 	uint64_t total_ = 0;
 	std::atomic<size_t> arrived_{0};
 	pthread_barrier_t ended_;
+	std::unique_ptr<bench_laps> laps_; // NULL: single operations are not told
 };
 
 // What Google Benchmark adds to a name (kind of time, options) goes; the row's own name holds all that a reader needs. The
@@ -270,7 +285,7 @@ class LineReporter : public benchmark::BenchmarkReporter
 
 } // namespace
 
-int bench_measure(const bench_entry *entries, size_t count, bool quick, int repetitions, const char *out)
+int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out)
 {
 #ifndef __OPTIMIZE__
 	std::fputs("fairlead-bench: built without optimisation: these figures mean nothing\n", stderr);
@@ -282,12 +297,12 @@ int bench_measure(const bench_entry *entries, size_t count, bool quick, int repe
 	benchmark::Initialize(&argc, argv);
 	benchmark::AddCustomContext("peers", BENCH_PEERS);
 	benchmark::AddCustomContext("compiler", __VERSION__);
-	benchmark::AddCustomContext("quick", quick ? "true" : "false");
+	benchmark::AddCustomContext("quick", options->quick ? "true" : "false");
 
 	std::list<Bench> benches;
 	size_t width = 0;
 	for (size_t i = 0; i < count; i++) {
-		benches.emplace_back(entries[i]).add(quick, repetitions);
+		benches.emplace_back(entries[i]).add(*options);
 		width = std::max(width, std::string(entries[i].name).size());
 	}
 	LineReporter lines(width);

@@ -11,6 +11,20 @@ extern "C" {
 #endif
 
 /*
+ * The times of single operations, in runs that are to tell them (--busy); else the clock is not read
+ * for each. Between begin() and end(), or between two end()s, lies one operation.
+ */
+enum { BENCH_LAP_CLASSES = 60 * 32 };
+typedef struct bench_laps {
+	int64_t last;
+	uint64_t total;
+	uint64_t counts[BENCH_LAP_CLASSES];
+} bench_laps;
+
+void bench_lap_begin(bench_laps *laps);
+void bench_lap_end(bench_laps *laps);
+
+/*
  * What a bench sees of Google Benchmark: it says what to measure, never how.
  *
  * cases.c lists each case: its thread counts, its unit, and who takes part. A bench source implements it in rows and
@@ -28,9 +42,18 @@ typedef struct bench_thread {
 	uint64_t done;  /* where threads take as many as they get: `run` sets how many this one got; else 0 */
 	int64_t took;   /* where one thread runs, and measures by itself: `run` sets the ns of all operations; else 0 */
 	int64_t p99;    /* where single operations count: `run` sets the 99th percentile of their ns; else 0 */
-	int64_t until;  /* in a case with a span: when `run` is to end; it sets `done` */
-	int64_t longest; /* where waits count: `run` sets the ns of this thread's longest; else 0 */
+	int64_t p50;    /* likewise the median; set behind `run`, from its laps */
+	bench_laps *laps; /* of the thread with index 0, where single operations are to be told; else NULL */
+	int64_t until;    /* in a case with a span: when `run` is to end; it sets `done` */
+	int64_t longest;  /* where waits count: `run` sets the ns of this thread's longest; else 0 */
 } bench_thread;
+
+/* By `run`, where an operation is one round trip: one has ended. The first one begins with the run. */
+static inline void bench_lap(bench_thread *t)
+{
+	if (__builtin_expect(t->laps != NULL, 0))
+		bench_lap_end(t->laps);
+}
 
 typedef struct bench_row {
 	const char *name;                            /* "family/case" */
@@ -40,6 +63,9 @@ typedef struct bench_row {
 	void (*teardown)(void *state, uint64_t total);
 	uint64_t fixed; /* operations a thread in each run, a fifth with --quick; 0: as many as the time allows */
 } bench_row;
+
+/* Runs a row on one of its threads: `run`, and the percentiles from its laps. */
+void bench_run(const bench_row *row, bench_thread *t);
 
 #define BENCH_ROWS_MAX 12
 
@@ -85,6 +111,12 @@ void bench_add(bench_table *table);
 		bench_add(&bench_table_);                                                                              \
 	}
 
+typedef struct bench_options {
+	bool quick;      /* short runs */
+	bool laps;       /* single operations are told, of the rows that have any */
+	int repetitions; /* of each row */
+} bench_options;
+
 /* A row at one thread count, as main.c plans it and shim.cc runs it. */
 typedef struct bench_entry {
 	const bench_case *of;
@@ -95,10 +127,10 @@ typedef struct bench_entry {
 } bench_entry;
 
 /*
- * Measures `count` entries so many times, the repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in
- * the file `out` unless that is NULL. Returns the exit status.
+ * Measures `count` entries, the repetitions interleaved: a line each on standard output, and Google Benchmark's JSON in the
+ * file `out` unless that is NULL. Returns the exit status.
  */
-int bench_measure(const bench_entry *entries, size_t count, bool quick, int repetitions, const char *out);
+int bench_measure(const bench_entry *entries, size_t count, const bench_options *options, const char *out);
 
 /* Two cache lines: adjacent ones are fetched together. */
 #define BENCH_LINE 128

@@ -48,6 +48,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 				s->data.count++;                                                                       \
 				give(&s->ping);                                                                        \
 				take(&s->pong);                                                                        \
+				bench_lap(t);                                                                          \
 			} else {                                                                                       \
 				take(&s->ping);                                                                        \
 				s->data.count++;                                                                       \
@@ -61,6 +62,7 @@ static inline void turn_teardown(void *state, uint64_t total)
 		name, label, impl##_turns_setup, impl##_turns_run, turn_teardown, 0                                    \
 	}
 /* `of` is "locks/sem_pingpong", "locks/event_pingpong", ... */
-#define TURN_ROWS(of, label, impl) TURN_ROW(of "_apart", label, impl), TURN_ROW(of "_together", label, impl)
+#define TURN_ROWS(of, label, impl)                                                                                     \
+	TURN_ROW(of "_anywhere", label, impl), TURN_ROW(of "_apart", label, impl), TURN_ROW(of "_together", label, impl)
 
 #endif
