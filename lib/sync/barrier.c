@@ -1,37 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier: its fields are guarded by the lot, that is by the lock of the line of its address.
+ * The barrier: the lock of its wait queue, in the wait table (wait/lot.h), guards all fields.
  *
- *   arrived_   parties of the present phase   changed under the lot; above 0 without a line only in
- *              that stand in line             a forked child
- *   broken_    0 or 1                         changed under the lot; fl_barrier_is_broken() reads it
- *                                             without the lot
- *   acting_    0, or ACTING with the number   set and cleared by the last party, CUT by abort and reset,
- *              of forks; perhaps CUT          all under the lot; fl_barrier_destroy() reads it without
+ *   arrived_   the queued parties of the      changed under the queue lock; above 0 with an empty
+ *              present phase                  queue only in a forked child
+ *   broken_    0 or 1                         changed under the queue lock; fl_barrier_is_broken()
+ *                                             reads it without the lock
+ *   acting_    0, or ACTING with the fork     set and cleared by the last party, CUT by abort and
+ *              count; perhaps CUT             reset, all under the queue lock; fl_barrier_destroy()
+ *                                             reads it without the lock
  *
- * A waiter that is taken out of the line learns its fate from the node's value and never touches
- * the barrier again, unless the fate is AGAIN. The same holds for a waiter whose deadline expired
- * at the moment when it was taken. So the barrier may be destroyed while its parties are still
- * leaving. Linearization: the transaction in which the last party arrives, or the barrier breaks;
- * with an action, the transaction that the last party makes after the action.
+ * A dequeued waiter learns its fate from the value of its node, and never touches the barrier
+ * again, unless the fate is AGAIN. The same holds if the waiter's deadline expires at the moment of
+ * the dequeue. So the barrier may be destroyed while its parties are still leaving. Linearization:
+ * the transaction in which the last party arrives, or the barrier breaks; with an action, the
+ * transaction of the last party after the action.
  *
- * The action is the user's code, so the last party calls it outside of the lot. While the action
- * runs the phase is complete, and acting_ is set:
+ * The action is the user's code, so the last party calls it without the queue lock. While the
+ * action runs, the phase is complete, and acting_ is set:
  *
- *   acting_              0                     ACTING                       ACTING and CUT
- *   nodes in line        PARTY                 PARTY of the complete phase, LATE
- *                                              and LATE
- *   an arrival           is the last party,    adds a LATE node             adds a LATE node
- *                        or adds a PARTY node
- *   fl_barrier_try_wait  is the last party,    -EAGAIN                      -EAGAIN
- *                        or -EAGAIN
- *   PARTY gives up       all get BROKEN        begins another wait in its   -
- *                                              place, and gets PASSED
- *   LATE gives up        -                     broken_; other LATE nodes    broken_; other LATE nodes
- *                                              get BROKEN                   get BROKEN
- *   abort, reset         all get BROKEN        all get BROKEN; sets CUT     all get BROKEN
- *   action returns       -                     PARTY gets PASSED, LATE gets LATE gets AGAIN, the last
- *                                              AGAIN; acting_ = 0           party -EPIPE; acting_ = 0
+ *   acting_             0                    ACTING                       ACTING and CUT
+ *   queued nodes        PARTY                PARTY of the complete phase, LATE
+ *                                            and LATE
+ *   an arrival          is the last party,   adds a LATE node             adds a LATE node
+ *                       or adds a PARTY node
+ *   fl_barrier_try_wait is the last party,   -EAGAIN                      -EAGAIN
+ *                       or -EAGAIN
+ *   PARTY gives up      all get BROKEN       waits again in its place in  -
+ *                                            the queue, and gets PASSED
+ *   LATE gives up       -                    broken_; other LATE nodes    broken_; other LATE nodes
+ *                                            get BROKEN                   get BROKEN
+ *   abort, reset        all get BROKEN       all get BROKEN; sets CUT     all get BROKEN
+ *   action returns      -                    PARTY gets PASSED, LATE gets LATE gets AGAIN, the last
+ *                                            AGAIN; acting_ = 0           party -EPIPE; acting_ = 0
  *
  * A LATE context belongs to the next phase, and arrives again when it gets AGAIN. So no two actions
  * run at once, not even after a reset.
@@ -49,22 +50,22 @@
 #include <fairlead/time.h>
 #include <limits.h>
 
-/* The value of a node in line, and of one that was taken. */
+/* The values of a queued node, and of a dequeued node. */
 enum { PARTY, LATE };
 enum fate { PASSED = 2, BROKEN, AGAIN };
 
 enum { ACTING = 1, CUT = 2, FORK = 4 };
 
-/* Under the lot: sends all who wait away. */
+/* Under the queue lock: wakes all waiters with `fate`. */
 static void release_all(struct fl__lot *lot, fl_barrier *b, enum fate fate)
 {
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 	fl__lot_take(lot, FL__ALL, fate);
 }
 
 static void set_broken(fl_barrier *b, uint32_t broken)
 {
-	fl__store_relaxed(&b->broken_, broken); /* relaxed: the lot's lock orders it */
+	fl__store_relaxed(&b->broken_, broken); /* relaxed: the queue lock orders it */
 }
 
 static void set_acting(fl_barrier *b, uint32_t acting)
@@ -79,18 +80,21 @@ static bool acts_here(uint32_t acting)
 	return (acting & ~(uint32_t)CUT) == (fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
 }
 
-/* Under the lot: in a forked child, whose parent's parties are not here. */
+/* Under the queue lock: in a forked child, forgets the parent's parties, which the child lacks. */
 static void forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->acting_ != 0 ? acts_here(b->acting_) : fl__lot_more(lot))
 		return;
 	set_acting(b, 0);
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 }
 
 /*
- * Under the lot: -EPIPE when broken; -EAGAIN when this is not the last party; else its order of
- * arrival. Then everybody is released, or acting_ is set, and the caller has to act().
+ * Under the queue lock, for an arriving party:
+ *   -EPIPE   the barrier is broken
+ *   -EAGAIN  the caller is not the last party
+ *   else     the order of arrival of the last party: all waiters are woken, or acting_ is set and
+ *            the caller must call act()
  */
 static int arrive(struct fl__lot *lot, fl_barrier *b)
 {
@@ -101,19 +105,20 @@ static int arrive(struct fl__lot *lot, fl_barrier *b)
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
 	if (b->action_)
-		set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING); /* relaxed: as above */
+		/* relaxed: as above */
+		set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
 	else
 		release_all(lot, b, PASSED);
 	return (int)b->parties_ - 1;
 }
 
-/* Under the lot: the action has returned. */
+/* Under the queue lock: ends the phase after the action. */
 static void end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	struct fl__node *node;
 	while ((node = fl__lot_first(lot)) != NULL)
 		(void)fl__lot_take_this(lot, node, node->value == LATE ? AGAIN : PASSED);
-	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the lot's lock orders it */
+	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 	set_acting(b, 0);                   /* the last access: see fl_barrier_destroy() */
 }
 
@@ -131,7 +136,7 @@ static int act(fl_barrier *b, uint32_t acting)
 	return now == (acting | CUT) ? -EPIPE : order;
 }
 
-/* Under the lot: breaks the barrier, but not the phase that is complete. */
+/* Under the queue lock: breaks the barrier, but not a complete phase. */
 static void break_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	set_broken(b, 1);
@@ -146,7 +151,7 @@ static void break_phase(struct fl__lot *lot, fl_barrier *b)
 	}
 }
 
-/* What came of a wait that was taken out of the line. `order`: of a party. */
+/* The result of a dequeued waiter. `order`: the order of arrival of a party. */
 static int fate_of(const struct fl__node *node, int order)
 {
 	if (node->value == PASSED)
@@ -155,8 +160,8 @@ static int fate_of(const struct fl__node *node, int order)
 }
 
 /*
- * After a timeout or cancel: `rc`, with the barrier broken; or the fate, for which a party of a
- * complete phase waits.
+ * After a timeout or cancel: breaks the barrier and returns `rc`. But a party of a complete phase
+ * waits for its fate, and returns it. A waiter dequeued as PASSED or BROKEN returns that fate.
  */
 static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {
@@ -164,7 +169,7 @@ static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 	fl__lot_open(&lot, b);
 	const bool complete = node->queued && node->value == PARTY && b->acting_ != 0;
 	if (complete) {
-		fl__wait_begin(node->wait); /* in its place in line */
+		fl__wait_begin(node->wait); /* the node keeps its place in the queue */
 	} else if (node->queued || node->value == AGAIN) {
 		fl__lot_remove(&lot, node);
 		break_phase(&lot, b);
@@ -174,7 +179,7 @@ static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 	fl__lot_close(&lot);
 	if (!complete)
 		return rc;
-	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
+	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED); /* always 0 */
 	return fate_of(node, order);
 }
 
@@ -195,7 +200,10 @@ int fl_barrier_init(fl_barrier *b, uint32_t parties)
 
 int fl_barrier_destroy(fl_barrier *b)
 {
-	/* relaxed, and before the lot is opened: if this sees the 0 of end_phase(), the lot is opened after that transaction */
+	/*
+	 * relaxed, and before fl__lot_waited(): a load that sees the 0 of end_phase() precedes the
+	 * queue lock, which then waits for that transaction to end
+	 */
 	return acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_waited(b) ? -EBUSY : 0;
 }
 
@@ -205,7 +213,7 @@ static void require_parties(const char *function, const fl_barrier *b)
 		fl__panic(function, b, "a barrier without parties");
 }
 
-/* -EAGAIN: the caller was late for a phase that is over now. */
+/* -EAGAIN: the caller was LATE, and the phase is over. */
 static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
@@ -219,7 +227,8 @@ static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
 	if (rc == -EAGAIN) {
 		node.value = acting != 0 ? LATE : PARTY;
 		if (acting == 0)
-			fl__store_relaxed(&b->arrived_, b->arrived_ + 1); /* relaxed: the lot's lock orders it */
+			/* relaxed: the queue lock orders it */
+			fl__store_relaxed(&b->arrived_, b->arrived_ + 1);
 		fl__lot_add(&lot, &node);
 	}
 	fl__lot_close(&lot);
@@ -279,10 +288,10 @@ void fl_barrier_reset(fl_barrier *b)
 
 bool fl_barrier_is_broken(const fl_barrier *b)
 {
-	return fl__load_relaxed(&b->broken_); /* relaxed: out of date when it returns */
+	return fl__load_relaxed(&b->broken_); /* relaxed: may be stale at once */
 }
 
 uint32_t fl_barrier_waiting(const fl_barrier *b)
 {
-	return fl__load_relaxed(&b->arrived_); /* relaxed: out of date when it returns */
+	return fl__load_relaxed(&b->arrived_); /* relaxed: may be stale at once */
 }

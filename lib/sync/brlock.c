@@ -1,43 +1,53 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The big-reader lock: a count of readers in rows, a line of memory each. A reader adds to the row of its thread; a writer blocks
- * the rows one after the other, and waits until the readers that it found have left. (Hsieh and Weihl, 1992; Linux's
- * percpu-rwsem.) The bit that blocks stands in the row itself, so that one CAS both counts the reader and looks for the
- * writer: no Dekker between two words, hence no fence, and a reader looks at nothing that others write.
+ * The big-reader lock: counters of readers in rows, one cache line each. A reader adds to the row
+ * of its thread. A writer blocks the rows one by one, and waits until the readers that it found
+ * have left. (Hsieh and Weihl, 1992; Linux's percpu-rwsem.) BLOCKED is a bit of the row itself, so
+ * one CAS both counts the reader and checks for the writer. No Dekker between two words is needed,
+ * hence no fence, and a reader reads nothing that other threads write.
  *
- *   word       bit         meaning                              set by                           cleared by
- *   a row      BLOCKED     a writer has it, or waits for        block(), by addition, by who     open_up(), under the lot
- *                          readers to leave                     has the turn
- *              the rest    2 for each reader; the sum over      read lock: CAS, without BLOCKED; read unlock: CAS, without
- *                          the rows counts, modulo 2^32:        open_up() for those in line      BLOCKED; else under the lot
- *                          another thread may unlock
- *   turn_                  a mutex: who has it blocks the       write lock                       write unlock
- *                          rows, or will
- *   pending_               2 for each reader that the writer    block(): + the sum that it       read unlock under BLOCKED: - 2,
- *                          found and that has not left          found                            under the lot; 0: open_up()
- *   left_                  the rows are open, and turn_ is or   open_up(), under the lot         who has got turn_
- *                          is about to be free
+ *   word      bit       meaning                    set by                  cleared by
+ *   a row     BLOCKED   a writer has the lock, or  block(), by addition,   open_up(), under the
+ *                       waits for readers to       with turn_ held         queue lock
+ *                       leave
+ *             the rest  2 for each reader; only    read lock: CAS,         read unlock: CAS; with
+ *                       the sum over all rows      without BLOCKED;        BLOCKED, under the queue
+ *                       counts, modulo 2^32:       open_up(), for queued   lock
+ *                       another thread may unlock  readers
+ *   turn_               a mutex: its owner is the  write lock              write unlock
+ *                       writer
+ *   pending_            2 for each reader that     block(): + the sum      under the queue lock: a
+ *                       the writer found and that  over the rows           read unlock, if BLOCKED,
+ *                       has not left                                       - 2; open_up(), to 0
+ *   left_               the rows are open, and     open_up(), under the    the next owner of turn_
+ *                       turn_ is or will soon be   queue lock
+ *                       free
  *
  * Invariants
- *   1. Linearization: read lock, the CAS of its row, or the taking out of the line by open_up(); read unlock, the CAS of the row,
- *      or the subtraction from pending_. Write lock: the moment when pending_ is 0 with all rows blocked; write unlock,
- *      open_up().
- *   2. A reader whose CAS came before the row was blocked is in the sum that block() found; one that comes later waits in line.
- *      A reader that leaves before the row is blocked is not in the sum, or taken off it; one that leaves later takes itself off
- *      pending_. So pending_ ends at 0 when they all have left, whichever rows they used; before block() has added the sum it may
- *      be below 0, but not 0 unless nobody has left.
- *   3. BLOCKED is cleared under the lot alone. So under the lot a reader that finds it may go in line, or take itself off
- *      pending_, and belongs to the writer that is there.
- *   4. In the line stand readers, and at most one writer, who has the turn. When the rows are opened all readers in line come in;
- *      so between two writers they do.
+ *   1. Linearization: read lock, the CAS of its row, or the dequeue by open_up(); read unlock, the
+ *      CAS of the row, or the subtraction from pending_; write lock, the moment when pending_ is 0
+ *      with all rows blocked; write unlock, open_up().
+ *   2. If a reader's CAS precedes the block of its row, block() counts the reader. A later reader
+ *      enters the wait queue. A reader that leaves before its row is blocked is not in the sum of
+ *      block(), or is subtracted in it. A reader that leaves later subtracts itself from pending_.
+ *      So pending_ is 0 once all have left, whichever rows they used. Before block() has added the
+ *      sum, pending_ may be below 0, but is 0 only if no reader has left.
+ *   3. BLOCKED is cleared only under the queue lock. So a reader that finds BLOCKED under the queue
+ *      lock may enqueue, or subtract itself from pending_, and the current writer covers the
+ *      reader.
+ *   4. The queue holds readers, and at most one writer, the owner of turn_. open_up() lets all
+ *      queued readers in, so they run between two writers.
  *
- * Fairness. Writers take turns as those who lock a mutex do: a running one may overtake for a millisecond. With the turn a writer
- * first waits for a moment without readers, while they come and go, for up to a millisecond more: await_gap().
+ * Fairness: among writers as in a mutex, a running writer may overtake for a millisecond. The owner
+ * of turn_ then waits up to a millisecond for a moment without readers, while readers come and go:
+ * await_gap().
  *
- * Lifetime. A read unlock is one CAS. Under BLOCKED it opens the lot before it touches the lock, and the subtraction from
- * pending_ is its last access; the writer's node that it then finds in line has been there since before. A write unlock
- * opens the rows one after the other, so that a reader may come and go meanwhile; but it has the lot, and so does destroy().
- * The unlock of turn_ is its last access: destroy() waits for it, a moment, when left_ says that it is to come.
+ * Lifetime: a read unlock is one CAS. With BLOCKED, a read unlock locks the queue before it changes
+ * the lock, and its last access is the subtraction from pending_. A writer's node that the unlock
+ * then finds was queued before. A write unlock opens the rows one by one, so a reader may come and
+ * go in between. But the write unlock holds the queue lock, which destroy() needs, too. The last
+ * access of a write unlock is the unlock of turn_. While left_ tells that this unlock is still to
+ * come, destroy() waits.
  */
 #include "brlock.h"
 #include "../base/atomic.h"
@@ -53,7 +63,7 @@
 enum { BLOCKED = 1, READER = 2 };
 static const int64_t PATIENCE = FL_MS(1);
 
-/* Of a node: what it waits for; to read, + the row where it is to be counted. */
+/* The value of a node: DRAINS for the writer; for a reader, READS + its row. */
 enum { DRAINS = 0x62726c00, READS };
 
 uint32_t fl__brlock_rows;
@@ -63,17 +73,17 @@ __attribute__((noinline, cold)) static uint32_t choose_rows(void)
 	uint32_t rows = 1, none = 0;
 	while (rows < FL_BRLOCK_ROWS && rows < 4 * fl_cpu_count())
 		rows *= 2;
-	/* relaxed: a number; all use the first one that is there */
+	/* relaxed: a plain number; all threads use the first value stored */
 	return fl__cas_relaxed(&fl__brlock_rows, &none, rows) ? rows : none;
 }
 
 static uint32_t rows_used(void)
 {
-	uint32_t rows = fl__load_relaxed(&fl__brlock_rows); /* relaxed: does not change */
+	uint32_t rows = fl__load_relaxed(&fl__brlock_rows); /* relaxed: never changes again */
 	return __builtin_expect(rows != 0, 1) ? rows : choose_rows();
 }
 
-/* The row of the calling thread, as a distance from the lock; 0: not known yet. */
+/* The row of the calling thread, as its offset in the lock; 0: not chosen yet. */
 static _Thread_local uint32_t place __attribute__((tls_model("initial-exec")));
 
 __attribute__((noinline, cold)) static uint32_t choose_place(void)
@@ -93,24 +103,27 @@ static inline uint32_t *row_of_caller(fl_brlock *l)
 
 /* Readers. */
 
-/* Begins with a guess rather than a look, which would have to wait for the instruction that locked before. */
+/* The first CAS guesses 0. A load would have to wait for the previous atomic access to the row. */
 static inline bool try_enter(uint32_t *row)
 {
 	uint32_t seen = 0;
 	do
-		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + READER),
-		                     1)) /* pairs with the release in open_up() */
+		/* acquire: pairs with the release in open_up() */
+		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + READER), 1))
 			return true;
 	while (!(seen & BLOCKED));
 	return false;
 }
 
-/* The pauses double: see mutex.c. Nothing else writes to the row while it is blocked, but readers that leave. */
+/*
+ * The pauses double, as in mutex.c. While a row is blocked, only leaving readers write to the row.
+ */
 static bool enter_spinning(uint32_t *row)
 {
 	enum { LOOKS = 8 };
 	for (int i = 0; i < LOOKS; i++) {
-		if (!(fl__load_relaxed(row) & BLOCKED) && try_enter(row)) /* relaxed: try_enter() acquires */
+		/* relaxed: try_enter() acquires */
+		if (!(fl__load_relaxed(row) & BLOCKED) && try_enter(row))
 			return true;
 		fl__pause(1u << i);
 	}
@@ -154,7 +167,7 @@ void fl_brlock_read(fl_brlock *l)
 {
 	uint32_t *row = row_of_caller(l);
 	if (__builtin_expect(!try_enter(row), 0))
-		(void)read_slow(l, row, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+		(void)read_slow(l, row, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_brlock_try_read(fl_brlock *l)
@@ -162,26 +175,27 @@ int fl_brlock_try_read(fl_brlock *l)
 	return try_enter(row_of_caller(l)) ? 0 : -EBUSY;
 }
 
-/* Leaves the row before it is blocked. */
+/* Leaves the row, unless it is blocked. */
 static inline bool try_leave(uint32_t *row)
 {
 	uint32_t seen = READER;
 	do
-		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - READER),
-		                     1)) /* pairs with the acquire in block(); the last access */
+		/* release: pairs with the acquire in block(). The last access. */
+		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - READER), 1))
 			return true;
 	while (!(seen & BLOCKED));
 	return false;
 }
 
-/* With the row blocked: the writer waits for this reader, among others. */
+/* Leaves a blocked row: the writer may wait for this reader. */
 __attribute__((noinline, cold)) static void leave_writer(fl_brlock *l, uint32_t *row)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	if (!try_leave(row)) {
-		fl__add_relaxed(row, -(uint32_t)READER); /* relaxed: pending_ tells the writer */
-		/* release: pairs with the acquire in block() and is_drained(); the last access */
+		/* relaxed: the writer waits for pending_ */
+		fl__add_relaxed(row, -(uint32_t)READER);
+		/* release: pairs with the acquire in block() and is_drained(). The last access. */
 		uint32_t seen = fl__sub_release(&l->pending_, READER);
 		struct fl__node *first = fl__lot_first(&lot);
 		if (seen == READER && first && first->value == DRAINS)
@@ -203,13 +217,15 @@ static bool seems_free(const fl_brlock *l)
 {
 	uint32_t found = 0;
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		found += fl__load_relaxed(&l->rows_[i].word_); /* relaxed: block() looks again, and acquires */
+		/* relaxed: block() adds up again, and acquires */
+		found += fl__load_relaxed(&l->rows_[i].word_);
 	return found == 0;
 }
 
 /*
- * With the turn: lets readers come and go for a while, until a moment without any. A reader that was preempted may hold the lock for
- * a time slice; if the rows were blocked all that time, all other readers would have to sleep, and be woken.
+ * With turn_ held: waits for a bounded time for a moment without readers. A preempted reader may
+ * hold the lock for a time slice. If the rows were blocked for that time, all other readers would
+ * sleep and need a wake.
  */
 static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t deadline)
 {
@@ -225,12 +241,13 @@ static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t dea
 	}
 }
 
-/* With the turn: blocks all rows. True when no reader was there. */
+/* With turn_ held: blocks all rows. True when the lock has no readers left. */
 static bool block(fl_brlock *l)
 {
 	uint32_t found = 0;
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		found += fl__add_acquire(&l->rows_[i].word_, BLOCKED); /* pairs with the release in try_leave() */
+		/* pairs with the release in try_leave() */
+		found += fl__add_acquire(&l->rows_[i].word_, BLOCKED);
 	/* acquire: pairs with the release in leave_writer() */
 	return fl__add_acquire(&l->pending_, found) + found == 0;
 }
@@ -251,30 +268,38 @@ static bool drain_spinning(const fl_brlock *l)
 	return false;
 }
 
-/* Goes in line, before all, until the readers have left. */
+/* Enqueues the writer before all readers: true. If all readers have left: false. */
 static bool line_up_to_drain(fl_brlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	bool waits = fl__load_relaxed(&l->pending_) != 0; /* relaxed: under the lot, as the last subtraction */
+	/* relaxed: the last subtraction is under the queue lock, too */
+	bool waits = fl__load_relaxed(&l->pending_) != 0;
 	if (waits)
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
 	fl__lot_close(&lot);
 	return waits;
 }
 
-/* Under the lot: takes all readers out of the line, each counted in its row, who have the lock as soon as it is closed. */
+/*
+ * Under the queue lock: dequeues all readers, and counts each in its row. The readers hold the lock
+ * when the transaction closes.
+ */
 static void let_readers_in(fl_brlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		const uint32_t row = node->value - READS;
 		next = fl__lot_behind(node);
 		if (row < FL_BRLOCK_ROWS && fl__lot_take_this(lot, node, 0))
-			fl__add_relaxed(&l->rows_[row].word_, READER); /* relaxed: the unpark tells it of the writer */
+			/* relaxed: the unpark publishes the writer's writes to the reader */
+			fl__add_relaxed(&l->rows_[row].word_, READER);
 	}
 }
 
-/* The end of a write lock, or of the wait for one, whose `node` may still be in line. */
+/*
+ * Ends a write lock, or the wait of a writer that gave up: that writer's `node` may still be
+ * queued.
+ */
 static void open_up(fl_brlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -282,20 +307,22 @@ static void open_up(fl_brlock *l, struct fl__node *node)
 	if (node)
 		fl__lot_remove(&lot, node);
 	let_readers_in(l, &lot);
-	fl__store_relaxed(&l->pending_, 0); /* relaxed: it changes under the lot, until the next writer adds to it */
-	fl__store_relaxed(&l->left_, 1);    /* relaxed: looked at under the lot */
+	/* relaxed: changes under the queue lock, until the next block() */
+	fl__store_relaxed(&l->pending_, 0);
+	fl__store_relaxed(&l->left_, 1); /* relaxed: read under the queue lock */
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		fl__sub_release(&l->rows_[i].word_, BLOCKED); /* pairs with the acquire in try_enter() */
+		/* pairs with the acquire in try_enter() */
+		fl__sub_release(&l->rows_[i].word_, BLOCKED);
 	fl__lot_close(&lot);
 	fl_mutex_unlock(&l->turn_);
 }
 
-/* With the turn. */
+/* With turn_ held. */
 static int drive_readers_out(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	fl__store_relaxed(&l->left_, 0); /* relaxed: see fl_brlock_destroy() */
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see is_held() */
 	await_gap(l, wait.ctx, deadline);
 	if (block(l) || (!wait.ctx->ops->yield && drain_spinning(l)))
 		return 0;
@@ -322,14 +349,14 @@ int fl_brlock_write_until(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
 
 void fl_brlock_write(fl_brlock *l)
 {
-	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_brlock_try_write(fl_brlock *l)
 {
 	if (fl_brlock_is_read_locked(l) || fl_mutex_try_lock(&l->turn_) != 0)
 		return -EBUSY;
-	fl__store_relaxed(&l->left_, 0); /* relaxed: see fl_brlock_destroy() */
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see is_held() */
 	if (block(l))
 		return 0;
 	open_up(l, NULL);
@@ -348,7 +375,10 @@ void fl_brlock_init(fl_brlock *l)
 	__builtin_memset(l, 0, sizeof *l);
 }
 
-/* Under the lot: whether the last writer has opened the rows, and may have yet to pass its turn on. */
+/*
+ * Whether a context holds or awaits the lock. `*left`: the last writer has opened the rows, and may
+ * have yet to unlock turn_.
+ */
 static bool is_held(fl_brlock *l, bool *left)
 {
 	struct fl__lot lot;
@@ -356,8 +386,10 @@ static bool is_held(fl_brlock *l, bool *left)
 	bool busy = fl__lot_more(&lot);
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
-		readers += fl__load_acquire(&l->rows_[i].word_); /* pairs with the release in try_leave() */
-	*left = fl__load_relaxed(&l->left_); /* relaxed: set under the lot; cleared by one who awaits the lock */
+		/* pairs with the release in try_leave() */
+		readers += fl__load_acquire(&l->rows_[i].word_);
+	/* relaxed: set under the queue lock; cleared by a writer that wants the lock */
+	*left = fl__load_relaxed(&l->left_);
 	fl__lot_close(&lot);
 	return busy || readers != 0;
 }
@@ -370,7 +402,7 @@ int fl_brlock_destroy(fl_brlock *l)
 			return -EBUSY;
 		if (!left || !fl_mutex_is_locked(&l->turn_))
 			return fl_mutex_destroy(&l->turn_);
-		fl__back_off(round); /* a writer is about to pass its turn on */
+		fl__back_off(round); /* a writer is about to unlock turn_ */
 	}
 }
 
@@ -378,30 +410,33 @@ bool fl_brlock_is_read_locked(const fl_brlock *l)
 {
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
-		readers += fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED; /* relaxed: out of date */
+		/* relaxed: may be stale */
+		readers += fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
 	return readers != 0;
 }
 
 bool fl_brlock_is_write_locked(const fl_brlock *l)
 {
-	/* relaxed: out of date when it returns */
+	/* relaxed: the result may be stale at once */
 	return (fl__load_relaxed(&l->rows_[0].word_) & BLOCKED) && fl__load_relaxed(&l->pending_) == 0;
 }
 
 /*
- * Whether nobody was there to read, for certain. One look at each row is of no moment while others come and go: who locked through
- * a row that was seen, and unlocks through one that was not, hides another reader. Two looks that are alike leave no room for that.
+ * Whether the lock certainly had no reader. One pass over the rows can err while readers come and
+ * go: a reader that locks in a row already read, and unlocks in a row not yet read, hides another
+ * reader. Two equal passes rule that out.
  */
 static bool is_not_read_locked(const fl_brlock *l)
 {
 	uint32_t seen[FL_BRLOCK_ROWS], readers = 0;
 	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++) {
-		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED; /* relaxed: no message */
+		/* relaxed: publishes nothing */
+		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
 		readers += seen[i];
 	}
 	for (uint32_t i = 0; i < FL_BRLOCK_ROWS && readers == 0; i++)
-		readers +=
-		    (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) != seen[i]; /* relaxed: as above */
+		/* relaxed: as above */
+		readers += (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) != seen[i];
 	return readers == 0;
 }
 

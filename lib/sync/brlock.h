@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * How many rows of a big-reader lock are in use: a power of two, up to FL_BRLOCK_ROWS; 0 until one is used for the first time,
- * and then the same for good. The laboratory sets it.
+ * The number of rows that each big-reader lock uses: a power of two, up to FL_BRLOCK_ROWS. 0 until
+ * the first use of a lock, then constant. The laboratory sets it.
  */
 extern uint32_t fl__brlock_rows;
 

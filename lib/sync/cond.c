@@ -1,35 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a line in the lot, and a word that says whether anybody may stand in it, and who waits without it.
+ * The condition: a wait queue in the wait table (wait/lot.h), and a word with one spinner. The
+ * spinner is a thread that began to wait when no context waited. The spinner polls its own fl__wait
+ * for a bounded time, and only then enters the queue.
  *
- *   bits       meaning                        set by                              cleared by
- *   WAITERS    somebody may be in line        add(), line_up(), under the lot     signal and broadcast, under the lot, when
- *                                                                                 they leave the line empty
- *   the rest   a thread that came when        look_first(), CAS, with the         signal and broadcast, under the lot: they
- *              nobody waited: it looks for    mutex held                          have woken it; line_up(), under the lot
- *              a signal for a while, and
- *              only then stands in line:
- *              its wait, and in FORKS the
- *              process that it belongs to
+ *   bits       meaning                   set by                         cleared by
+ *   WAITERS    the wait queue may be     add(), line_up(), under the    signal and broadcast, under
+ *              not empty                 queue lock                     the queue lock, when they
+ *                                                                       leave the queue empty
+ *   the rest   the spinner: a pointer    look_first(): CAS, with the    signal and broadcast;
+ *              to its fl__wait; and in   mutex held                     line_up(); all under the
+ *              FORKS the fork count of                                  queue lock
+ *              its process
  *
- * A waiter stands in line, or in the word, before it unlocks the mutex, so whoever changes the predicate under the mutex
- * afterwards finds it: no sequence number is needed, nobody can steal a signal (it goes to a node that waited when it was
- * given), and a timed-out waiter has consumed none (lot.c, invariant 2). A signaller that does not hold the mutex sees a word
- * that is not 0 of every waiter that its change of the predicate must reach, since it held the mutex after that waiter let go
- * of it.
+ * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
+ * the predicate under the mutex afterwards finds the waiter, without a sequence number. A signal
+ * goes to a context that waits at that time, so no later waiter can steal it. A waiter that timed
+ * out has consumed no signal (lot.c, invariant 2). A signaller that has unlocked the mutex still
+ * reads a nonzero word for each waiter that its change must reach, because it locked the mutex
+ * after that waiter unlocked the mutex.
  *
- * The one in the word looks at its wait, and a signal to it is one store there. So two threads that take turns meet in nothing but
- * the mutex, the word, and that wait. It has come before all who stand in line. Signals and its own going in line are under the
- * lot: so it knows whether it has been signalled before it touches the condition, which may be gone if it has. A forked child
- * inherits the word, but not the thread: FORKS tells (in the 31st generation, which it cannot count, nobody waits in the word).
+ * A signal to the spinner is one store to its fl__wait. So two threads that take turns share only
+ * the mutex, the word and that fl__wait. The spinner has waited longer than every queued waiter.
+ * Signals, and the spinner's move into the queue, hold the queue lock. So the spinner learns of a
+ * signal before it touches the condition, which may be freed after the signal. A forked child
+ * inherits the word but not the thread: FORKS tells the two processes apart. From the 31st fork on,
+ * which FORKS cannot count, there is no spinner.
  *
- * A signal moves a waiter from the line of the condition to that of the mutex, asleep as it is, where it is roused when it
- * is its turn. So a broadcast wakes one at a time, each when it can go on, whether the caller holds the mutex or not. Who was
- * moved has been signalled, also when its time is up before it has the mutex.
+ * A signal moves a sleeping waiter to the queue of the mutex. An unlock of the mutex wakes the
+ * waiter in its turn. So a broadcast wakes one waiter at a time, when that waiter can take the
+ * mutex, whether the caller holds the mutex or not. A moved waiter counts as signalled, even if its
+ * deadline expires before it owns the mutex.
  *
- * Linearization: wait, fl__lot_add() or the CAS in look_first(); signal and broadcast, the moves, or the CAS that takes the one in the
- * word out. The last access of both to the condition is under the lot, so that the condition may be destroyed once its waiters
- * are woken. The mutex is there as long as somebody waits to lock it: it is touched only while one of those is in line.
+ * Linearization: wait, fl__lot_add() or the CAS in look_first(); signal and broadcast, the moves,
+ * or the CAS that takes the spinner out of the word. The last access of signal and broadcast to the
+ * condition is under the queue lock, so the condition may be destroyed once its waiters are woken.
+ * They touch the mutex only while a queued waiter is to lock the mutex, which therefore exists.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -41,36 +47,40 @@
 enum { WAITERS = 1, FORK = 2, FORKS = 31 * FORK, SIGNALLED = 1 };
 static const uintptr_t WAIT = ~(uintptr_t)(WAITERS | FORKS);
 
-/* What FORKS says of a wait of this process; FORKS itself: there may be none. */
+/* The value of FORKS for a spinner of this process; FORKS if this process can have no spinner. */
 static uintptr_t forks(void)
 {
 	return fl__fork_count < FORKS / FORK ? fl__fork_count * FORK : FORKS;
 }
 
-/* Who waits in a word that was seen; NULL: nobody, or a thread of a process before the last fork. */
+/* The spinner in a value of the word. NULL: no spinner, or a thread of a process before a fork. */
 static struct fl__wait *waits_in(uintptr_t seen)
 {
 	const bool ours = (seen & FORKS) == forks() && forks() != FORKS;
 	return ours ? (struct fl__wait *)(seen & WAIT) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
-/* With the mutex held, so that no change of the predicate goes unnoticed. */
+/*
+ * Enqueues `node`. Called with the mutex held, so that the waiter misses no change of the
+ * predicate.
+ */
 static void add(fl_cond *c, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, c);
 	fl__lot_add(&lot, node);
-	fl__or_relaxed(&c->word_, (uintptr_t)WAITERS); /* relaxed: the mutex, then the lot's lock, order it */
+	/* relaxed: the mutex, then the queue lock order it */
+	fl__or_relaxed(&c->word_, (uintptr_t)WAITERS);
 	fl__lot_close(&lot);
 }
 
-/* Goes into the word, with the mutex held, if nobody waits: for threads, which may spin. */
+/* Called with the mutex held. Makes a thread the spinner if no other context waits. */
 static bool look_first(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
 	if (wait->ctx->ops != &fl__thread_parker || (seen & WAITERS) || waits_in(seen) || forks() == FORKS)
 		return false;
-	/* release: the beginning of the wait; pairs with the acquire in wake_looker() */
+	/* release: publishes `*wait`; pairs with the acquire in wake_looker() */
 	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | forks());
 }
 
@@ -80,7 +90,7 @@ static bool is_signalled(const void *wait)
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == SIGNALLED;
 }
 
-/* The one in the word goes to the head of the line; unless it has been signalled: false. */
+/* The spinner enters the queue as the first waiter: true. If it has been signalled: false. */
 static bool line_up(fl_cond *c, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -88,13 +98,17 @@ static bool line_up(fl_cond *c, struct fl__node *node)
 	const bool waits = !is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
-		fl__store_relaxed(&c->word_, (uintptr_t)WAITERS); /* relaxed: whoever sees it opens the lot */
+		/* relaxed: a thread that sees WAITERS locks the queue */
+		fl__store_relaxed(&c->word_, (uintptr_t)WAITERS);
 	}
 	fl__lot_close(&lot);
 	return waits;
 }
 
-/* Opens the line of the mutex of the first in line, which is the result; NULL: there is nobody. */
+/*
+ * Also locks `to`, the wait queue of the mutex that the first waiter in `line` waits for. Returns
+ * this mutex; NULL if `line` is empty.
+ */
 static fl_mutex *open_home(struct fl__lot *line, struct fl__lot *to)
 {
 	struct fl__node *first;
@@ -110,7 +124,10 @@ static fl_mutex *open_home(struct fl__lot *line, struct fl__lot *to)
 	return NULL;
 }
 
-/* Under the lot: moves up to `max` of those in line who have one mutex; 0: there is nobody, or they had all given up. */
+/*
+ * Under the queue lock: moves up to `max` waiters that share the first waiter's mutex. Returns how
+ * many; 0 when the queue is empty or all these waiters gave up.
+ */
 static size_t wake_some(struct fl__lot *line, size_t max)
 {
 	struct fl__lot to;
@@ -122,29 +139,34 @@ static size_t wake_some(struct fl__lot *line, size_t max)
 	return moved;
 }
 
-/* Under the lot: wakes the one in the word; 0: there is none. */
+/* Under the queue lock: wakes the spinner. Returns the number of spinners woken, 0 or 1. */
 static size_t wake_looker(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
 	do
 		if (!(seen & ~(uintptr_t)WAITERS))
 			return 0;
-	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & WAITERS)); /* pairs with the release in look_first() */
+	/* acquire: pairs with the release in look_first() */
+	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & WAITERS));
 	struct fl__wait *looker = waits_in(seen);
 	if (!looker)
 		return 0;
-	/* release: what the signaller wrote; pairs with the acquire in is_signalled(). A store: it has not parked. */
+	/*
+	 * release: publishes the signaller's writes; pairs with the acquire in is_signalled(). A
+	 * plain store suffices, because the spinner has not parked.
+	 */
 	fl__store_release(&looker->park_word, (uint32_t)SIGNALLED);
 	return 1;
 }
 
-/* Under the lot, which wake_some() may open anew: wakes up to `max`. */
+/* Under the queue lock, which wake_some() may release and take again: wakes up to `max` waiters. */
 static void wake_line(fl_cond *c, struct fl__lot *line, size_t max)
 {
 	while (max > 0 && fl__lot_more(line))
 		max -= wake_some(line, max);
 	if (!fl__lot_more(line))
-		fl__and_relaxed(&c->word_, ~(uintptr_t)WAITERS); /* relaxed: as in wake(); the last access */
+		/* relaxed: as in wake(). The last access. */
+		fl__and_relaxed(&c->word_, ~(uintptr_t)WAITERS);
 }
 
 static void wake(fl_cond *c, size_t max)
@@ -166,7 +188,7 @@ void fl_cond_init(fl_cond *c)
 
 int fl_cond_destroy(fl_cond *c)
 {
-	/* relaxed: whoever may wait there, the caller says that nobody comes any more */
+	/* relaxed: the caller guarantees that no new waiter comes */
 	return fl__lot_waited(c) || waits_in(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
 }
 
@@ -180,7 +202,10 @@ void fl_cond_broadcast(fl_cond *c)
 	wake(c, FL__ALL);
 }
 
-/* After a timeout or cancel: leaves the line in which it stands; whether that was the condition's still. */
+/*
+ * Called after a timeout or cancel. Leaves the queue of the condition: true. If a signal has moved
+ * the waiter, leaves the queue of the mutex: false.
+ */
 static bool leave(const fl_cond *c, struct fl__mutex_node *place)
 {
 	struct fl__lot lot;

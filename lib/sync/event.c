@@ -1,24 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event:
+ * The event: a word, and a wait queue in the wait table (wait/lot.h).
  *
- *   field     meaning                           set by                                    cleared by
- *   SET       it is set                         fl_event_set(): CAS, or under the lot     fl_event_reset(); a wait for one that
- *                                                                                         resets itself, CAS
- *   WAITERS   somebody may be in line           line_up(), under the lot, while not SET   fl_event_set(), under the lot
- *   AUTO      a wait resets it                  fl_event_init_auto()                      -
- *   sets      how often it was set, modulo      fl_event_set(), unless AUTO               -
- *             2^29; so a wait that has yet to line up misses no set that is reset at once
+ *   field    meaning                     set by                      cleared by
+ *   SET      the event is set            fl_event_set(): CAS, or     fl_event_reset(); with AUTO,
+ *                                        under the queue lock        a wait: CAS
+ *   WAITERS  the wait queue may be not   line_up(), under the queue  fl_event_set(), under the
+ *            empty                       lock, while SET is clear    queue lock
+ *   AUTO     a wait resets the event     fl_event_init_auto()        -
+ *   sets     the number of sets, modulo  fl_event_set(), unless      -
+ *            2^29                        AUTO
  *
- * Linearization: set, its CAS, or its store under the lot in the same transaction as the takes, which is its last access
- * to the event. So who waited is woken even if the event is reset at once, and who comes after the reset is not. A wait for
- * one that resets itself: its CAS, or the take that hands it the set.
+ * A wait that has yet to enqueue notices by `sets` a set that was reset at once.
  *
- * SET and WAITERS are never both set: with WAITERS the word changes under the lot alone.
+ * Linearization: set, its CAS; or its store under the queue lock, in the same transaction as the
+ * takes, which is its last access to the event. So even if a reset follows at once, a set wakes
+ * each queued waiter, and no later waiter. A wait with AUTO: its CAS, or the take that hands it the
+ * set.
  *
- * Set and reset are read-modify-writes always, also where they change nothing: of a set and a reset at the same time one
- * sees the other. So "reset, look for work, wait" misses nothing: either the reset acquires what the setter wrote before,
- * and the look finds it, or the set comes after the reset and the wait returns.
+ * SET and WAITERS are never both set: while WAITERS is set, the word changes only under the queue
+ * lock.
+ *
+ * Set and reset are always read-modify-writes, even if they change no bit. So of a concurrent set
+ * and reset, the later sees the earlier, and "reset, look for work, wait" misses no work. Either
+ * the reset acquires the setter's writes, and the look finds the work; or the set follows the
+ * reset, and the wait returns.
  */
 #include "../base/atomic.h"
 #include "../wait/cancel.h"
@@ -46,12 +52,18 @@ int fl_event_destroy(fl_event *e)
 	return fl__lot_waited(e) ? -EBUSY : 0;
 }
 
-/* With somebody in line; false when WAITERS was gone before it came to it. */
+/*
+ * Sets the event and wakes waiters: true. If WAITERS was cleared before the queue was locked:
+ * false.
+ */
 static bool set_waking(fl_event *e)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, e);
-	/* relaxed: WAITERS changes under the lot alone, and while it is set only a reset, which changes nothing, comes between */
+	/*
+	 * relaxed: while WAITERS is set, only a reset changes the word without the queue lock, to
+	 * the same value
+	 */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & WAITERS) {
 		bool taken = fl__lot_take(&lot, seen & AUTO ? 1 : FL__ALL, 0) > 0;
@@ -60,7 +72,8 @@ static bool set_waking(fl_event *e)
 			next = AUTO | (fl__lot_more(&lot) ? WAITERS : 0);
 		if (!(seen & AUTO) || !taken)
 			next |= SET;
-		fl__store_release(&e->word_, next); /* as in fl_event_set(); the last access */
+		/* release: as in fl_event_set(). The last access. */
+		fl__store_release(&e->word_, next);
 	}
 	fl__lot_close(&lot);
 	return seen & WAITERS;
@@ -71,7 +84,10 @@ void fl_event_set(fl_event *e)
 	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
 	for (;;) {
 		uint32_t next = (seen & AUTO ? seen : seen + ONE_SET) | SET;
-		/* release, also where it is set already: pairs with try_take(), line_up(), fl_event_is_set(), fl_event_reset() */
+		/*
+		 * release, also when SET is already set: pairs with the acquire in try_take(),
+		 * line_up(), fl_event_is_set() and fl_event_reset()
+		 */
 		if (!(seen & WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
 		if ((seen & WAITERS) && set_waking(e))
@@ -82,7 +98,8 @@ void fl_event_set(fl_event *e)
 
 void fl_event_reset(fl_event *e)
 {
-	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET); /* pairs with the release in fl_event_set() */
+	/* pairs with the release in fl_event_set() */
+	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
 }
 
 bool fl_event_is_set(const fl_event *e)
@@ -90,25 +107,25 @@ bool fl_event_is_set(const fl_event *e)
 	return fl__load_acquire(&e->word_) & SET; /* pairs with the release in fl_event_set() */
 }
 
-/* Whether a wait that began when the word was `first` may be over: the event is set, or has been since. */
+/* Whether the event is set, or was set since the word was `first`. */
 static bool is_over(uint32_t seen, uint32_t first)
 {
 	return (seen & SET) || ((seen ^ first) & SETS);
 }
 
-/* Whether such a wait is over; takes the set, where a wait does. */
+/* Whether a wait that began with the word `first` is over. With AUTO, takes the set. */
 static bool try_take(fl_event *e, uint32_t first)
 {
 	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with the release in fl_event_set() */
 	if (!(seen & AUTO))
 		return is_over(seen, first);
 	while (seen & SET)
-		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)SET)) /* pairs as above */
+		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)SET)) /* as above */
 			return true;
 	return false;
 }
 
-/* Goes in line; false when the wait is over, with the set taken where `takes` and a wait does. */
+/* Enqueues `node`: true. If the wait is over, takes the set if `takes` and AUTO: false. */
 static bool line_up(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	struct fl__lot lot;
@@ -118,7 +135,7 @@ static bool line_up(fl_event *e, struct fl__node *node, uint32_t first, bool tak
 		next = seen | WAITERS;
 		if (is_over(seen, first))
 			next = takes && (seen & AUTO) ? seen & ~(uint32_t)SET : seen;
-		/* acquire: for a wait that is over, pairs with the release in fl_event_set() */
+		/* acquire: if the wait is over; pairs with the release in fl_event_set() */
 	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
 	bool waits = !is_over(seen, first);
 	if (waits)
@@ -132,11 +149,12 @@ struct watch {
 	uint32_t first;
 };
 
-/* Also when somebody stands in line: then this wait has to, too. */
+/* Whether the wait may be over, or WAITERS is set, so that the caller must enqueue. */
 static bool is_decided(const void *what)
 {
 	const struct watch *watch = what;
-	uint32_t seen = fl__load_relaxed(&watch->event->word_); /* relaxed: try_take() and line_up() acquire */
+	/* relaxed: try_take() and line_up() acquire */
+	uint32_t seen = fl__load_relaxed(&watch->event->word_);
 	return is_over(seen, watch->first) || (seen & WAITERS);
 }
 
@@ -162,8 +180,8 @@ static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel *c
 
 int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t first =
-	    fl__load_relaxed(&e->word_); /* relaxed: a wait that is over acquires in try_take() or line_up() */
+	/* relaxed: a wait that is over acquires in try_take() or line_up() */
+	uint32_t first = fl__load_relaxed(&e->word_);
 	return try_take(e, first) ? 0 : wait_slow(e, first, deadline, cancel);
 }
 

@@ -1,34 +1,42 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The eventcount, after Reed and Kanodia (1979), Vyukov's of 2008 and folly's EventCount. It differs in that nobody counts
- * waiters: a flag says that there may be some, and a notification that sees it takes it back.
+ * The eventcount, after Reed and Kanodia (1979), Vyukov's of 2008 and folly's EventCount. Unlike
+ * those, it does not count waiters: a flag says that there may be some, and a notification that
+ * sees the flag clears it.
  *
- *   field       meaning                                        set by                          cleared by
- *   WAITERS     somebody has prepared since the last change    prepare(): or                   notify_slow(), with a change
- *               of the epoch, or stands in line                                                of the epoch
- *   LINE        somebody stands in line, or has given up       line_up(), under the lot:       notify_slow(), under the lot,
- *               there; with WAITERS                            CAS, while the epoch is his     when the line is empty
- *   epoch       notifications that saw WAITERS; in steps       notify_slow(): CAS; with LINE   -
- *   (the rest)  of EPOCH                                       a store, under the lot
+ *   field       meaning                      set by                     cleared by
+ *   WAITERS     a waiter has prepared since  prepare(): or              notify_slow(), with a
+ *               the last change of the                                  change of the epoch
+ *               epoch, or is in the queue
+ *   LINE        the wait queue holds a       line_up(), under the       notify_slow(), under the
+ *               waiter, or a waiter gave up  queue lock: CAS, while     queue lock, when the queue
+ *               there; implies WAITERS       the epoch equals its key   is empty
+ *   epoch       notifications that saw       notify_slow(): CAS; with   -
+ *   (the rest)  WAITERS; in steps of EPOCH   LINE, a store under the
+ *                                            queue lock
  *
  * Invariants
- *   1. With LINE set the word changes only under the lot. WAITERS and LINE are cleared only together with a change of the epoch.
- *   2. Dekker (waiter_flag_dekker). The waiter sets WAITERS, fences, looks at the condition; the notifier changes the
- *      condition, fences, looks at WAITERS. The fences are in one order: if the waiter's is first, the notifier sees WAITERS
- *      or an epoch that came after it; if the notifier's is first, the waiter sees the condition.
- *   3. A node enters the line only while the epoch is that of its key, and LINE is set before; so by 1 LINE is set while it is
- *      there, and whoever prepared before a change of the epoch either was in line at that change, and is taken then or
- *      later, or never enters it.
- *   4. Linearization: notify, the change of the epoch, in the same transaction as the takes if there is a line, or its load of
- *      the word when nobody waits; wait, the take, or its look at the epoch.
+ *   1. With LINE set, the word changes only under the queue lock. WAITERS and LINE are cleared only
+ *      together with a change of the epoch.
+ *   2. Dekker (waiter_flag_dekker). The waiter sets WAITERS, fences, then checks the condition. The
+ *      notifier changes the condition, fences, then checks WAITERS. The fences have one total
+ *      order. If the waiter's fence is first, the notifier sees WAITERS or a later epoch. If the
+ *      notifier's fence is first, the waiter sees the condition.
+ *   3. A node enters the queue only while the epoch equals its key, after LINE is set. So by 1,
+ *      LINE is set while the node is queued. A waiter that prepared before a change of the epoch is
+ *      in the queue at that change, and is taken then or later; or it never enters the queue.
+ *   4. Linearization: notify, the change of the epoch, which is in the same transaction as the
+ *      takes if the queue is not empty, or the load of the word if no context waits; wait, the
+ *      take, or its check of the epoch.
  *
- * A thread looks at the epoch for a while before it stands in line. Who notifies meanwhile visits no bucket, and ends the
- * waits of all who look: for them one is as good as all.
+ * A thread polls the epoch for a bounded time before it enqueues. A notification in that time locks
+ * no bucket. Even fl_eventcount_notify() then ends the waits of all polling threads.
  *
- * The epoch has 62 bits: at one notification a nanosecond it is back at a key after 146 years. (With 32 bits a waiter that is kept
- * from its CPU between prepare and wait could sleep through 2^32 of them.)
+ * The epoch has 62 bits: at one notification a nanosecond it wraps after 146 years. (With 32 bits,
+ * a waiter that is preempted between prepare and wait could sleep through 2^32 notifications.)
  *
- * Safe mistake: WAITERS without waiters (they found the condition true, or gave up) sends one notification the slow way.
+ * A stale WAITERS, after the waiters found the condition true or gave up, is harmless: it sends one
+ * notification to the slow path.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -46,8 +54,8 @@ static uint64_t epoch_of(uint64_t word)
 /* Whether there was a notification after the prepare that made `key`. */
 static bool is_over(const fl_eventcount *ec, fl_eventcount_key key)
 {
-	return epoch_of(fl__load_acquire(&ec->word_)) !=
-	       key; /* pairs with the fence in notify(), through notify_slow() */
+	/* acquire: pairs with the fence in notify(), through notify_slow() */
+	return epoch_of(fl__load_acquire(&ec->word_)) != key;
 }
 
 void fl_eventcount_init(fl_eventcount *ec)
@@ -63,11 +71,11 @@ int fl_eventcount_destroy(fl_eventcount *ec)
 fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec)
 {
 	uint64_t seen = fl__or_relaxed(&ec->word_, WAITERS); /* relaxed: the fence orders it */
-	fl__fence_seq_cst();                                 /* invariant 2; pairs with that in notify() */
+	fl__fence_seq_cst();                                 /* invariant 2; pairs with notify() */
 	return epoch_of(seen);
 }
 
-/* Goes in line; false: the wait is over. */
+/* Enqueues `node`: true. If the wait is over: false. */
 static bool line_up(fl_eventcount *ec, fl_eventcount_key key, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -76,7 +84,7 @@ static bool line_up(fl_eventcount *ec, fl_eventcount_key key, struct fl__node *n
 	bool waits;
 	do
 		waits = epoch_of(seen) == key;
-	/* relaxed: a mark for notify_slow(), which then comes to the lot */
+	/* relaxed: a flag for notify_slow(), which then locks the queue */
 	while (waits && !fl__cas_weak_relaxed(&ec->word_, &seen, seen | LINE));
 	if (waits)
 		fl__lot_add(&lot, node);
@@ -94,7 +102,7 @@ struct watch {
 static bool is_changed(const void *what)
 {
 	const struct watch *watch = what;
-	/* relaxed: who has seen it acquires in is_over() */
+	/* relaxed: the caller acquires in is_over() */
 	return epoch_of(fl__load_relaxed(&watch->eventcount->word_)) != watch->key;
 }
 
@@ -126,7 +134,10 @@ int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount_key key)
 	return is_over(ec, key) ? 0 : -EAGAIN;
 }
 
-/* With somebody in line: true; false when LINE was gone before it came to it. */
+/*
+ * Changes the epoch and wakes up to `max` queued waiters: true. If LINE was cleared before the
+ * queue was locked: false.
+ */
 static bool notify_line(fl_eventcount *ec, size_t max)
 {
 	struct fl__lot lot;
@@ -135,7 +146,9 @@ static bool notify_line(fl_eventcount *ec, size_t max)
 	if (seen & LINE) {
 		fl__lot_take(&lot, max, 0);
 		fl__tsan_release(&ec->word_);
-		/* relaxed: the fence in notify() releases what came before; pairs with is_over(). The last access. */
+		/*
+		 * relaxed: the fence in notify() releases; pairs with is_over(). The last access.
+		 */
 		fl__store_relaxed(&ec->word_, epoch_of(seen) + EPOCH + (fl__lot_more(&lot) ? WAITERS | LINE : 0));
 	}
 	fl__lot_close(&lot);
@@ -144,12 +157,12 @@ static bool notify_line(fl_eventcount *ec, size_t max)
 
 __attribute__((noinline, cold)) static void notify_slow(fl_eventcount *ec, size_t max)
 {
-	/* relaxed: the CAS decides; without WAITERS, invariant 2 holds for this load, too */
+	/* relaxed: the CAS decides; without WAITERS, invariant 2 covers this load, too */
 	uint64_t seen = fl__load_relaxed(&ec->word_);
 	while (seen & WAITERS) {
 		if (!(seen & LINE)) {
 			fl__tsan_release(&ec->word_);
-			/* relaxed: as in notify_line(), also the last access */
+			/* relaxed: as in notify_line(). The last access. */
 			if (fl__cas_weak_relaxed(&ec->word_, &seen, epoch_of(seen) + EPOCH))
 				return;
 		} else if (notify_line(ec, max)) {
@@ -162,7 +175,7 @@ __attribute__((noinline, cold)) static void notify_slow(fl_eventcount *ec, size_
 
 static void notify(fl_eventcount *ec, size_t max)
 {
-	fl__fence_seq_cst(); /* invariant 2; pairs with that in fl_eventcount_prepare(), and with is_over() */
+	fl__fence_seq_cst(); /* invariant 2; pairs with fl_eventcount_prepare() and is_over() */
 	/* relaxed: the fence orders it */
 	if (__builtin_expect(fl__load_relaxed(&ec->word_) & WAITERS, 0))
 		notify_slow(ec, max);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Whether a mutex is held: it has no owner, so that free is all that can be seen for nothing; who holds it the debugging knows. Apart
- * from mutex.c, so that it costs nobody who does not ask.
+ * Asserts that a mutex is held. The mutex does not record its owner; only debugging does. A
+ * file of its own, so that only callers of the assertion pay for it.
  */
 #include "../base/panic.h"
 #include "../debug/debug.h"

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helpers. A thread that has ended must be joined, since it may still be in our code: the next
- * thread that ends joins it, or the end of this copy does. So at most one waits to be joined.
+ * Helpers. A thread that has ended must be joined, since it may still run code of this library. The
+ * next thread that ends joins the ended thread; or the end of this copy does. So at most one thread
+ * waits to be joined.
  *
  * Invariants
- *   1. All variables are changed under `lock`. No function of a helper is called under `lock`.
- *   2. `running` counts the threads that were started and have not put themselves into `ended`.
- *   3. While `ending` is set no thread is started, and none comes into use. So `running` falls to
- *      the number of those in use, and the wait for that ends.
+ *   1. All variables change under `lock`. No function of a helper is called under `lock`.
+ *   2. `running` counts the started threads that have not put themselves into `ended`.
+ *   3. While `ending` is set, no thread starts, and no unused thread comes into use. So `running`
+ *      falls to the number of threads in use, and helpers_end_all() stops waiting.
  */
 #include "helper.h"
 #include "../base/atomic.h"
@@ -24,17 +25,17 @@
 
 struct thread {
 	struct fl__ctx ctx;
-	struct thread *next; /* in the list */
-	pthread_t thread;    /* written under the lock */
+	struct thread *next; /* in `threads` */
+	pthread_t thread;    /* written under `lock` */
 	struct fl__helper *helper;
 };
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static fl_cond fewer = FL_COND_INIT; /* `running` has fallen */
 static struct fl__helper *helpers;
-static struct thread *threads; /* all; those of its parent stay in a forked child */
+static struct thread *threads; /* in a forked child, also the parent's threads */
 static unsigned running;
-static struct thread *ended; /* not joined yet; NULL: there is none */
+static struct thread *ended; /* an ended thread, not joined yet; or NULL */
 static uint32_t ending;
 
 static void helper_join(struct thread *t)
@@ -72,7 +73,8 @@ static void *helper_run(void *arg)
 	fl__locals_end(&t->ctx);
 	if (!fl__is_forked(fork))
 		helper_join(helper_leave(t));
-	fl__ctx_current = NULL; /* destructors of the thread that still call us get its own context */
+	/* a later destructor of the thread that calls the library gets the thread's own context */
+	fl__ctx_current = NULL;
 	return NULL;
 }
 
@@ -86,7 +88,7 @@ static int helper_create(struct thread *t)
 	return rc;
 }
 
-/* Under the lock. */
+/* Called with `lock` held. */
 static void helper_list(struct fl__helper *helper)
 {
 	if (helper->listed)
@@ -124,11 +126,14 @@ int fl__helper_start(struct fl__helper *helper)
 
 bool fl__helper_must_end(void)
 {
-	/* relaxed: helper->end() wakes the thread later, which looks again; calls look under its lock */
+	/*
+	 * relaxed: helper->end() later wakes the thread, which calls this function again; other
+	 * callers hold the helper's lock
+	 */
 	return fl__load_relaxed(&ending);
 }
 
-/* Returns the first of the helpers that there are now; the others follow it. */
+/* Returns the present list of helpers. */
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
 	FL_LOCKED(&lock);
@@ -144,7 +149,7 @@ static void helpers_end_all(void)
 	fl_mutex_lock(&lock);
 	while (running > used) {
 		const int rc = fl_cond_wait_until(&fewer, &lock, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* 0: neither timed nor cancelled */
+		(void)rc; /* always 0 */
 	}
 	struct thread *last = ended;
 	ended = NULL;
@@ -163,7 +168,7 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 	helpers_end_all();
 }
 
-/* The threads are the parent's. */
+/* The child has none of the parent's threads. */
 static void helpers_after_fork(void)
 {
 	fl_mutex_init(&lock);

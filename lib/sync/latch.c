@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The latch: what is left to count in the low 31 bits, WAITERS in the top one.
+ * The latch: the remaining count in the low 31 bits, WAITERS in the top bit.
  *
- *   field     meaning                     changed by
- *   count     left to count               fl_latch_count_down(): CAS; the step to zero, with WAITERS, under the lot
- *   WAITERS   somebody may be in line     set by fl__word_arm() under the lot while count > 0; cleared with the step to zero
+ *   field    meaning              changed by
+ *   count    the remaining count  fl_latch_count_down(): CAS; with WAITERS, the step to zero is
+ *                                 under the queue lock
+ *   WAITERS  the wait queue may   set by fl__word_arm(), under the queue lock, while count > 0;
+ *            be not empty         cleared by the step to zero
  *
- * Linearization: the CAS or store that takes the count to zero, the last access of that count_down. It never leaves zero.
+ * Linearization: the CAS or swap that takes the count to zero, which is the last access of that
+ * count_down. The count never leaves zero.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -31,14 +34,19 @@ int fl_latch_destroy(fl_latch *l)
 	return fl__lot_waited(l) ? -EBUSY : 0;
 }
 
-/* The last step, with somebody in line. Acquires what the other counts released, for those whom it wakes. */
+/*
+ * The step to zero with WAITERS. Acquires the writes of the earlier counts, for the woken waiters.
+ */
 static void open_waking(fl_latch *l)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	fl__lot_take(&lot, FL__ALL, 0);
-	(void)fl__swap_acq_rel(&l->word_,
-	                       0); /* pairs with the counts before it and the waits after it; the last access */
+	/*
+	 * acquire: pairs with the earlier counts. release: pairs with the later waits. The last
+	 * access.
+	 */
+	(void)fl__swap_acq_rel(&l->word_, 0);
 	fl__lot_close(&lot);
 }
 
@@ -55,13 +63,16 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 			open_waking(l);
 			return;
 		}
-		/* release: pairs with the acquire of the waits; each count continues the release sequence of those before */
+		/*
+		 * release: pairs with the acquire of the waits. Each count continues the release
+		 * sequence of the earlier counts.
+		 */
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }
 
 uint32_t fl_latch_count(const fl_latch *l)
 {
-	return fl__load_acquire(&l->word_) & FL_LATCH_MAX; /* pairs with the releases in count_down */
+	return fl__load_acquire(&l->word_) & FL_LATCH_MAX; /* pairs with count_down */
 }
 
 int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel *cancel)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Locals: each context has a table of values by the local's id. An id is given at the first set, for ever; the destructors
- * stand in one table for all contexts. A thread that the library did not start gives its table back through the destructor
- * of a pthread key; others call fl__locals_end().
+ * Locals: each context has a table of values, indexed by the local's id. The first set assigns the
+ * id, for ever. One table for all contexts holds the destructors. An adopted thread, which the
+ * library did not start, frees its table in the destructor of a pthread key. Other contexts call
+ * fl__locals_end().
  */
 #include "local.h"
 #include "../base/atomic.h"
@@ -16,24 +17,24 @@
 enum { IDS = 1024, ROUNDS = 4, LEAST = 8 };
 
 struct fl__locals {
-	struct fl__locals *next, *prev; /* of an adopted thread: in the list */
+	struct fl__locals *next, *prev; /* for an adopted thread: in registry.adopted */
 	uint32_t size;
 	void *values[];
 };
 
 static struct {
 	uint32_t lock;
-	uint32_t count; /* ids given, 1 to count; guarded by the lock */
+	uint32_t count; /* ids assigned, 1 to count; guarded by the lock */
 	void (*destroy[IDS + 1])(void *);
 	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
-	struct fl__locals *adopted; /* guarded by the lock: the tables of adopted threads */
+	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
 } registry;
 
-/* The id of `local`, given now if it has none; 0 when there are no more. */
+/* The id of `local`, assigned now if it has none. 0: no id is left. */
 static uint32_t id_of(fl_local *local)
 {
-	/* pairs with the release below: the destructor is there at the end */
+	/* acquire: pairs with the release below, so that fl__locals_end() sees the destructor */
 	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
@@ -53,7 +54,7 @@ static void end_adopted(void *ctx)
 	fl__locals_end(ctx);
 }
 
-/* Has the table of an adopted thread freed when the thread ends. */
+/* Arranges that the end of an adopted thread frees its table. */
 static int watch_end(struct fl__ctx *ctx)
 {
 	if (!ctx->adopted)
@@ -64,13 +65,14 @@ static int watch_end(struct fl__ctx *ctx)
 		rc = pthread_key_create(&registry.key, end_adopted);
 	if (rc == 0 && registry.state == NO_KEY)
 		registry.state = HAS_KEY;
-	if (rc == 0 && registry.state == HAS_KEY) /* while the process exits the table stays with the thread */
+	/* else the process exits, and the thread keeps its table */
+	if (rc == 0 && registry.state == HAS_KEY)
 		rc = pthread_setspecific(registry.key, ctx);
 	fl__unlock(&registry.lock);
 	return -rc;
 }
 
-/* `table` takes the place of `old` in the list; either may be NULL. */
+/* Replaces `old` by `table` in registry.adopted. Either may be NULL. */
 static void list_instead(struct fl__locals *old, struct fl__locals *table)
 {
 	fl__lock(&registry.lock);
@@ -114,7 +116,8 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	uint32_t id = fl__load_relaxed(&local->id_); /* relaxed: a value that is there was set here, after id_of() */
+	/* relaxed: this context set any value in its table, after id_of() */
+	uint32_t id = fl__load_relaxed(&local->id_);
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }
 
@@ -133,7 +136,7 @@ int fl_local_set(fl_local *local, void *value)
 	return 0;
 }
 
-/* Destroys the values that are set now, in the order of their ids; false when there was none. */
+/* Destroys the present values, in the order of their ids. False when no destructor ran. */
 static bool destroy_round(struct fl__ctx *ctx)
 {
 	bool any = false;
@@ -161,7 +164,7 @@ void fl__locals_end(struct fl__ctx *ctx)
 }
 
 /*
- * A copy of the library that is unloaded leaves neither its destructor behind, nor the tables of
+ * An unloaded copy of the library leaves neither its key's destructor behind, nor the tables of
  * threads that go on.
  */
 FL__AT_UNLOAD static void forget_threads(void)

@@ -4,7 +4,10 @@
 
 #include "../wait/context.h"
 
-/* Runs the destructors of the locals of `ctx`, which is the current context and about to end, and frees their table. */
+/*
+ * Runs the destructors of the locals of `ctx`, and frees their table. `ctx` is the current context,
+ * and about to end.
+ */
 void fl__locals_end(struct fl__ctx *ctx);
 
 #endif

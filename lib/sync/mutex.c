@@ -1,47 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a word, and a line in the lot for those who must sleep.
+ * The mutex: a word, and a wait queue in the wait table (wait/lot.h). A transaction, from
+ * fl__lot_open() to fl__lot_close(), holds the queue lock.
  *
- *   bit       meaning                                 set by                                  cleared by
- *   LOCKED    somebody holds it                       lock: CAS; with HAND, by an unlock      unlock: subtraction
- *   WAITERS   an unlock has to look at the line,      who stands in line as the first and     look(), and who leaves the line
- *             which is not empty                      sleeps; who takes the lock and leaves   empty
- *                                                     others there; look(); under the lot
- *   HAND      with LOCKED: it has been handed to the  look(), under the lot                   the first in line: it owns it
- *             first in line, which has yet to come
- *   WATCHED   debugging was told who holds it: an     lock, slow: its owner                   unlock, slow, when it has
- *             unlock has to tell it, and frees the                                            told; without LOCKED this is
- *             mutex only then                                                                 still held
+ *   bit      meaning                        set by                        cleared by
+ *   LOCKED   the mutex is held              lock: CAS; look(), with HAND  unlock: subtraction
+ *   WAITERS  an unlock must call look():    under the queue lock: the     under the queue lock:
+ *            the wait queue is not empty    first waiter, before it       look(), settled(), and a
+ *                                           sleeps; a new owner that      waiter that leaves the
+ *                                           leaves waiters; look();       queue empty
+ *                                           see_to()
+ *   HAND     with LOCKED: handed over to    look(), under the queue lock  the first waiter, which
+ *            the first waiter, which has                                  becomes the owner
+ *            yet to run
+ *   WATCHED  debugging knows the owner:     the owner, in a slow lock     a slow unlock, after it
+ *            an unlock tells debugging,                                   tells debugging; until
+ *            then frees the mutex                                         then the mutex is held
  *
- * The first in line, once it has been roused, is awake: it tries to take the lock, and stays the first meanwhile. Nobody
- * else is woken. So whoever locks and unlocks again and again while it tries finds none of these bits, and pays for
- * nothing. When it has tried for a while it sleeps again, and says so (WAITERS). An unlock that meets it a millisecond or
- * more after it was first roused hands the lock over, whether it runs or not. So turns are a millisecond long when threads
- * want more than there is, and n threads wait about n milliseconds. After Go's and WebKit's mutexes, which also hand over
- * after a millisecond, and nsync's, with its one designated waker.
+ * An unlock that finds WAITERS wakes only the first waiter. The woken waiter stays first in the
+ * queue while it tries to take the lock. WAITERS is then clear, so other threads lock and unlock at
+ * full speed. After a bounded time the waiter sets WAITERS and sleeps again. A call of look() a
+ * millisecond or more after the waiter's first wake hands the mutex over, whether the waiter runs
+ * or not. So threads take turns of a millisecond, and n threads wait about n milliseconds. Go's and
+ * WebKit's mutexes also hand over after a millisecond. nsync, too, has one designated waker.
  *
- * (A fiber leaves WAITERS set, so that it comes to give_way() when it locks again.)
+ * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
+ * lock yields in give_way().
  *
- * A thread that was woken may wait for the processor of its waker, who holds the lock again and again: it would sit there for
- * a time slice. So who roused it remembers that, in its own thread's `flight`, and every so many unlocks looks whether it has
- * come, until it has.
+ * A woken thread may wait for the CPU of the waking thread, for a whole time slice if the waking
+ * thread locks the mutex again and again. So the waking thread keeps the mutex in `flight`. Until
+ * the woken waiter runs, every 64th unlock of this mutex by the waking thread calls look().
  *
  * Invariants
- *   1. Linearization: lock, the CAS that sets LOCKED, or the taking of HAND; unlock, the subtraction. An unlock's last access
- *      to the mutex is that, unless the lot has somebody in its line who waits for a mutex: then the mutex is there, and
- *      stays there while the lot is open. (It may be another mutex by then, in the same place: what look() does is right
- *      for any.)
- *   2. Somebody stands in line => the first of them is awake (roused, or about to be when the transaction ends); or WAITERS is
- *      set, and the mutex is LOCKED, so that an unlock is to come that will look, or an unlock is about to.
- *   3. WAITERS is set and cleared under the lot, and only while the line is not empty.
- *   4. HAND is set only for a first in line that is awake, and it alone clears HAND. A waiter that has given up is not awake
- *      (lot.c, invariant 2), and is passed over.
+ *   1. Linearization: lock, the CAS that sets LOCKED, or the access that clears HAND; unlock, the
+ *      subtraction. The subtraction is an unlock's last access to the mutex, unless look() finds a
+ *      waiter of a mutex in the queue. Then the mutex exists while the queue is locked. (The
+ *      address may hold a new mutex. look() is correct for any mutex.)
+ *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
+ *      it; or WAITERS and LOCKED are set, so a later unlock calls look(); or an unlock is about to
+ *      call look().
+ *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
+ *   4. look() sets HAND only for a first waiter that is awake. Only this waiter clears HAND. A
+ *      waiter that gave up is not awake (lot.c, invariant 2), and look() skips it.
  *
- * A forked child inherits the word, but no line: who finds WAITERS when it takes the lock sees to that, in settled(). A mutex that
- * had been handed over is another's there, as one that another has locked.
+ * A forked child inherits the word, but its queue is empty. A new owner clears a stale WAITERS, in
+ * settled(). A mutex with HAND stays locked in the child, like any mutex that another thread of the
+ * parent holds.
  *
- * Fairness: the line is FIFO; a running thread may overtake the first in line, for a millisecond. A fiber first lets the
- * others of its thread run: give_way().
+ * Fairness: the queue is FIFO. A running thread may overtake the first waiter for a millisecond. A
+ * fiber first yields to the other fibers of its thread: give_way().
  */
 #include "mutex.h"
 #include "../base/atomic.h"
@@ -54,11 +61,11 @@
 enum { LOCKED = 1, WAITERS = 2, HAND = 4, WATCHED = 8, HELD = LOCKED | WATCHED };
 static const int64_t PATIENCE = FL_MS(1), TRIES = FL_US(20);
 
-/* The waiter that this thread roused last, as long as it is not known to have come. */
+/* The mutex of the waiter that this thread woke last; forgotten once the waiter runs. */
 static _Thread_local struct {
-	uint32_t plain;    /* the word before an unlock that has nothing else to do; NEVER: look here first */
-	unsigned unlocks;  /* of `mutex` since the last look */
-	const void *mutex; /* that it waits for; only compared */
+	uint32_t plain;    /* an unlock is done if the word had this value; NEVER: no value */
+	unsigned unlocks;  /* of `mutex`, since the last look() */
+	const void *mutex; /* only compared, never dereferenced */
 } flight __attribute__((tls_model("initial-exec"))) = {LOCKED, 0, NULL};
 enum { NEVER = HAND, UNLOCKS_A_LOOK = 64 };
 
@@ -74,9 +81,8 @@ static bool take_if_free(fl_mutex *m)
 }
 
 /*
- * A holder on another CPU is about to unlock, more often than not: looks a few times, for about a microsecond, as long as nobody
- * stands in line as far as the word tells. The pauses double, since each look takes the cache line of the word away from the
- * holder, who needs it.
+ * Spins for about a microsecond, or until the word shows a waiter: an owner on another CPU usually
+ * unlocks soon. The pauses double, since each load takes the cache line away from the owner.
  */
 static bool take_spinning(fl_mutex *m)
 {
@@ -92,12 +98,14 @@ static bool take_spinning(fl_mutex *m)
 }
 
 /*
- * A fiber that unlocks, locks again, and holds the mutex while it waits for other things, would always come before the one that
- * it has roused, which shares its thread: so that comes first.
+ * Lets a woken fiber of the same thread lock first. Otherwise a fiber that locks again at once, and
+ * holds the mutex while it waits for something else, would always overtake the woken fiber.
  */
 static void give_way(const fl_mutex *m)
 {
-	/* relaxed: a hint. Free, and WAITERS: a fiber has unlocked it, and the one that it has roused has yet to come */
+	/*
+	 * relaxed: a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run.
+	 */
 	if ((fl__load_relaxed(&m->word_) & (LOCKED | WAITERS)) != WAITERS)
 		return;
 	const struct fl__ctx *ctx = fl__ctx_get();
@@ -105,29 +113,31 @@ static void give_way(const fl_mutex *m)
 		ctx->ops->yield();
 }
 
-/* Under the lot, by whoever uses the mutex: WAITERS as it should be when nobody is about to look. */
+/* Under the queue lock: sets WAITERS if the queue is not empty, else clears WAITERS. */
 static void say_who_waits(fl_mutex *m, const struct fl__lot *lot)
 {
 	if (fl__lot_more(lot))
-		fl__or_relaxed(&m->word_,
-		               WAITERS); /* relaxed: whose unlock finds it goes to the lot, which orders all else */
+		/* relaxed: an unlock that finds WAITERS locks the queue, which orders all else */
+		fl__or_relaxed(&m->word_, WAITERS);
 	else
 		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS); /* relaxed: as above */
 }
 
-/* Under the lot: sets WAITERS; or takes the lock, if it has become free: false. */
+/*
+ * Under the queue lock: sets WAITERS if the mutex is held: true. Else takes the lock: false.
+ */
 static bool mark_or_take(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	for (;;) {
 		const uint32_t next = seen & HELD ? seen | WAITERS : seen | LOCKED;
-		/* acquire: if it takes the lock; pairs with the release in unlock */
+		/* acquire: if the CAS takes the lock; pairs with the release in unlock */
 		if (fl__cas_weak_acquire(&m->word_, &seen, next))
 			return seen & HELD;
 	}
 }
 
-/* Goes in line, unless the mutex has become free: then it is taken, and the result is false. */
+/* Enqueues `node`: true. If the queue is empty and the mutex is free, takes the lock: false. */
 static bool line_up(fl_mutex *m, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -141,7 +151,10 @@ static bool line_up(fl_mutex *m, struct fl__node *node)
 	return waits;
 }
 
-/* Under the lot. One who was passed over since is nobody that destroy would see: the mutex may be gone. */
+/*
+ * Under the queue lock: dequeues a waiter. look() may have dequeued a waiter that gave up. Then
+ * fl_mutex_destroy() ignores this waiter, so the mutex may already be freed.
+ */
 static void leave_open_line(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
 	const bool passed_over = !node->queued;
@@ -150,7 +163,7 @@ static void leave_open_line(fl_mutex *m, struct fl__lot *lot, struct fl__node *n
 		say_who_waits(m, lot);
 }
 
-/* By whoever has become the owner, or has given up. */
+/* Called by a waiter that has become the owner (`owns`) or given up. */
 static void leave_line(fl_mutex *m, struct fl__node *node, bool owns)
 {
 	struct fl__lot lot;
@@ -159,26 +172,28 @@ static void leave_line(fl_mutex *m, struct fl__node *node, bool owns)
 	fl__lot_close(&lot);
 }
 
-/* The first in line, awake, takes the lock if it is free or handed over. */
+/* Called by the first waiter, awake. Takes the lock if the mutex is free or handed over. */
 static bool take_as_first(fl_mutex *m)
 {
-	if (!(fl__load_relaxed(&m->word_) & HAND)) /* relaxed: take_if_free() or the next access acquires */
+	/* relaxed: take_if_free() or the next access acquires */
+	if (!(fl__load_relaxed(&m->word_) & HAND))
 		return take_if_free(m);
-	(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND); /* pairs with the release of the unlock before look() */
+	/* pairs with the release of the unlock before look() */
+	(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND);
 	return true;
 }
 
 /*
- * The first in line tries for a while: true, owning the lock, and out of the line. The pauses are long from the start: whoever
- * holds it may be about to lock it again and again, and does so faster alone. A holder may also wait for this processor, so it
- * does not take long.
+ * Called by the first waiter, awake. Tries for a bounded time: true when the caller owns the mutex
+ * and has left the queue. The pauses are long, because an owner that locks again and again is
+ * faster undisturbed. The bound is short, because the owner may wait for this CPU.
  */
 static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
 {
 	enum { LOOKS = 6, PAUSES = 64 };
 	const bool spins = place->node.wait->ctx->ops->yield == NULL;
 	const int64_t end = spins ? fl__sys.now() + TRIES : 0;
-	fl__store_relaxed(&place->is_here, true); /* relaxed: tells nothing else; see look() */
+	fl__store_relaxed(&place->is_here, true); /* relaxed: publishes nothing else; see look() */
 	for (unsigned i = 0;; i++) {
 		if (take_as_first(m)) {
 			leave_line(m, &place->node, true);
@@ -190,25 +205,32 @@ static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
 	}
 }
 
-/* The first in line is to sleep again: true; or false, owning the lock and out of the line. */
+/*
+ * Called by the first waiter, awake. Sets WAITERS: true, the waiter sleeps again. If the mutex is
+ * free or handed over, takes the lock and leaves the queue: false.
+ */
 static bool sleep_again(fl_mutex *m, struct fl__mutex_node *place)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	const bool waits = !(fl__load_relaxed(&m->word_) & HAND) && mark_or_take(m); /* relaxed: set under the lot */
+	/* relaxed: HAND is set under the queue lock */
+	const bool waits = !(fl__load_relaxed(&m->word_) & HAND) && mark_or_take(m);
 	if (waits) {
 		fl__wait_begin(place->node.wait);
 		place->is_here = false;
 	}
 	fl__lot_close(&lot);
 	if (!waits) {
-		(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND); /* as in take_as_first(), if it was handed over */
+		/* after a hand-off, as in take_as_first() */
+		(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND);
 		leave_line(m, &place->node, true);
 	}
 	return waits;
 }
 
-/* From its place in line to the lock: 0; or -ETIMEDOUT, -ECANCELED, out of the line. */
+/*
+ * Called by an enqueued waiter, which leaves the queue: 0 as the owner, -ETIMEDOUT or -ECANCELED.
+ */
 static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl_cancel *cancel)
 {
 	do {
@@ -221,11 +243,12 @@ static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl
 	return 0;
 }
 
-/* After the lock was taken with WAITERS set: those may be the parents of a forked child. */
+/* Called by a new owner: clears a stale WAITERS, which a forked child inherits. */
 static int settled(fl_mutex *m)
 {
 	struct fl__lot lot;
-	if (!(fl__load_relaxed(&m->word_) & WAITERS)) /* relaxed: a hint; here it changes under the lot alone */
+	/* relaxed: a hint; WAITERS changes only under the queue lock */
+	if (!(fl__load_relaxed(&m->word_) & WAITERS))
 		return 0;
 	fl__lot_open(&lot, m);
 	if (!fl__lot_more(&lot))
@@ -248,11 +271,11 @@ static int lock_anyhow(fl_mutex *m, int64_t deadline, fl_cancel *cancel, struct 
 	return await(m, &place, deadline, cancel);
 }
 
-/* Tells debugging how it ended; a new owner has its unlock do so, too. */
+/* Tells debugging the result of a lock. WATCHED makes the owner's unlock tell debugging, too. */
 static int told(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
-		fl__or_relaxed(&m->word_, WATCHED); /* relaxed: the owner's own */
+		fl__or_relaxed(&m->word_, WATCHED); /* relaxed: set and cleared by the owner */
 	fl__debug_locked(op, rc == 0);
 	return rc;
 }
@@ -271,7 +294,7 @@ __attribute__((noinline, cold)) static int try_lock_slow(fl_mutex *m)
 	return told(m, take_if_free(m) ? settled(m) : -EBUSY, &op);
 }
 
-/* Under the lot, with the first in line awake: whether it has waited for long enough to be given the lock. */
+/* Under the queue lock: whether the first waiter, awake, was first woken PATIENCE ago. */
 static bool is_due(struct fl__mutex_node *first)
 {
 	const int64_t now = fl__sys.now();
@@ -280,13 +303,16 @@ static bool is_due(struct fl__mutex_node *first)
 	return now - first->since >= PATIENCE;
 }
 
-/* Under the lot: hands the mutex to the first in line, which is awake; if somebody was faster, the next unlock is to look. */
+/*
+ * Under the queue lock: hands the mutex to the first waiter, which is awake. If a running thread
+ * was faster, sets WAITERS, so that its unlock calls look().
+ */
 static void hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
 	do
 		next = seen & HELD ? seen | WAITERS : LOCKED | HAND;
-	/* relaxed: it continues the release sequence of the unlock that has freed it */
+	/* relaxed: the CAS continues the release sequence of the unlock that freed the mutex */
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
 
@@ -297,7 +323,10 @@ static void remember(const fl_mutex *m)
 	flight.mutex = m;
 }
 
-/* After an unlock, when the mutex may be gone: looks after the first in line. Invariant 1. */
+/*
+ * Called after an unlock, when the mutex may already be freed (invariant 1). Wakes the first
+ * waiter, or hands over.
+ */
 static void look(fl_mutex *m)
 {
 	struct fl__lot lot;
@@ -307,29 +336,32 @@ static void look(fl_mutex *m)
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_rouse(&lot));
 	if (there && !fl__lot_more(&lot))
-		say_who_waits(m, &lot); /* all had given up, and leave the mark to this: leave_open_line() */
-	/* relaxed: it costs another look when it is out of date */
+		/* all gave up, so leave_open_line() does not clear WAITERS */
+		say_who_waits(m, &lot);
+	/* relaxed: a stale value costs one more look() */
 	const bool is_here = first && fl__load_relaxed(&first->is_here);
 	if (first && is_due(first))
 		hand_over(m);
 	else if (first && (is_here || !fl__ctx_get()->ops->yield))
-		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS); /* relaxed: the lot orders it */
+		/* relaxed: the queue lock orders it */
+		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS);
 	remember(first && !is_here ? m : NULL);
 	fl__lot_close(&lot);
 }
 
-/* Debugging is told before the mutex is free. The word as it was then. */
+/* Tells debugging, then frees the mutex. Returns the word before that. */
 static uint32_t free_watched(fl_mutex *m)
 {
 	fl__debug_unlocking(m, 0);
-	/* release: pairs with the acquire in lock; the last access, but for look() */
+	/* release: pairs with the acquire in lock. The last access, except in look(). */
 	return fl__and_release(&m->word_, ~(uint32_t)WATCHED);
 }
 
 __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & LOCKED) || (before & HAND)) {
-		fl__add_relaxed(&m->word_, LOCKED); /* relaxed: as if nothing had been; what follows is the panic */
+		/* relaxed: undoes the subtraction before the panic */
+		fl__add_relaxed(&m->word_, LOCKED);
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
 	if (before & WATCHED)
@@ -338,13 +370,13 @@ __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t be
 		look(m);
 }
 
-/* Under the lot, with a line that was empty and is no more: invariant 2. */
+/* Under the queue lock, when the empty queue has received waiters: restores invariant 2. */
 static void see_to(fl_mutex *m, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	while (seen & HELD)
-		if (fl__cas_weak_relaxed(&m->word_, &seen,
-		                         seen | WAITERS)) /* relaxed: the holder looks under the lot */
+		/* relaxed: the owner's unlock calls look(), which locks the queue */
+		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | WAITERS))
 			return;
 	(void)fl__lot_rouse(lot);
 }
@@ -371,7 +403,7 @@ void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op
 	fl_mutex *m = place->mutex;
 	if (!try_as_first(m, place) && sleep_again(m, place)) {
 		fl__debug_waiting(op);
-		(void)await(m, place, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+		(void)await(m, place, FL_FOREVER, FL_SHIELDED); /* always 0 */
 	}
 	(void)told(m, 0, op);
 }
@@ -379,11 +411,14 @@ void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op
 void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op)
 {
 	uint32_t expected = 0;
-	/* Without a look first, which would fetch the cache line twice. acquire: pairs with the release in unlock */
+	/*
+	 * No load first, which would fetch the cache line twice. acquire: pairs with the release in
+	 * unlock
+	 */
 	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
 		(void)told(m, 0, op);
 	else
-		(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* 0: as above */
+		(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* always 0 */
 }
 
 void fl_mutex_init(fl_mutex *m)
@@ -395,8 +430,8 @@ void fl_mutex_init(fl_mutex *m)
 int fl_mutex_destroy(fl_mutex *m)
 {
 	/*
-	 * The line first: who leaves it with the lock has set LOCKED before.
-	 * acquire: what follows the last unlock; pairs with its release
+	 * The queue before the word: a waiter that leaves the queue as the owner sets LOCKED first.
+	 * acquire: pairs with the release of the last unlock
 	 */
 	const bool busy = fl__lot_waited(m) || (fl__load_acquire(&m->word_) & HELD);
 	fl__debug_forget(m, busy ? "fl_mutex_destroy" : NULL);
@@ -406,10 +441,10 @@ int fl_mutex_destroy(fl_mutex *m)
 void fl_mutex_lock(fl_mutex *m)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED),
-	                     1)) /* pairs with the release in unlock */
+	/* acquire: pairs with the release in unlock */
+	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED), 1))
 		return;
-	(void)lock_slow(m, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	(void)lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0: neither timed nor cancelled */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)
@@ -422,7 +457,8 @@ int fl_mutex_try_lock(fl_mutex *m)
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED)) /* pairs with the release in unlock */
+	/* pairs with the release in unlock */
+	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
 		return 0;
 	return lock_slow(m, deadline, cancel);
 }
@@ -438,5 +474,5 @@ void fl_mutex_unlock(fl_mutex *m)
 
 bool fl_mutex_is_locked(const fl_mutex *m)
 {
-	return fl__load_relaxed(&m->word_) & HELD; /* relaxed: out of date when it returns */
+	return fl__load_relaxed(&m->word_) & HELD; /* relaxed: the result may be stale at once */
 }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Once:
+ * Once: the runner is the context that runs the function.
  *
- *   bit       meaning                     set by                                       cleared by
- *   DONE      the function succeeded      its caller, instead of RUNNING               nobody
- *   RUNNING   somebody runs it            call: CAS from 0                             its caller: CAS, or under the lot
- *   WAITERS   somebody may be in line     fl__word_arm(), under the lot, while RUNNING  its caller, under the lot
+ *   bit      meaning                 set by                         cleared by
+ *   DONE     the function succeeded  the runner, as it clears       -
+ *                                    RUNNING
+ *   RUNNING  a runner runs the       a call: CAS from 0             the runner: CAS, or under the
+ *            function                                               queue lock
+ *   WAITERS  the wait queue may be   fl__word_arm(), under the      the runner, under the queue
+ *            not empty               queue lock, while RUNNING      lock
  *
- * Linearization: the CAS or store that ends RUNNING. On failure all waiters are woken and race to be the next to run it.
+ * Linearization: the CAS or store that clears RUNNING. On failure, all waiters wake and race to be
+ * the next runner.
  */
 #include "../base/atomic.h"
 #include "../wait/lot.h"
@@ -22,21 +26,27 @@ static const struct fl__word not_running = {RUNNING, 0, WAITERS};
 static void finish(fl_once *o, uint32_t result)
 {
 	uint32_t expected = RUNNING;
-	/* release: what the function wrote; pairs with the acquire in fl_once_is_done() and begin() */
+	/*
+	 * release: the function's writes; pairs with the acquire in fl_once_is_done() and begin()
+	 */
 	if (fl__cas_release(&o->word_, &expected, result))
 		return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, o);
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(&o->word_, result); /* as above; the last access */
+	fl__store_release(&o->word_, result); /* as above. The last access. */
 	fl__lot_close(&lot);
 }
 
-/* -EINPROGRESS: this call is the one that runs the function. -EBUSY: another is. 0: it is done. */
+/*
+ * -EINPROGRESS  the caller is the runner
+ * -EBUSY        another context is the runner
+ * 0             DONE
+ */
 static int begin(fl_once *o)
 {
 	uint32_t seen = 0;
-	/* acquire: what a function that failed before wrote; pairs with finish() */
+	/* acquire: the writes of a function that failed before; pairs with finish() */
 	if (fl__cas_acquire(&o->word_, &seen, RUNNING))
 		return -EINPROGRESS;
 	return fl_once_is_done(o) ? 0 : -EBUSY;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex: a mutex, and who owns it. `owner_` is written by the owner alone, while it holds the mutex; others
- * read it only to compare it with their own id, which they alone could have written. Ids are never used twice, so that a
- * dead owner's is nobody's. `depth_` is the owner's own.
+ * The recursive mutex: a mutex and its owner's id. Only the owner writes `owner_`, while it holds
+ * the mutex. Other contexts only compare `owner_` with their own id, which no context but
+ * themselves could have written. An id is never used twice, so a dead owner's id matches no
+ * context. Only the owner reads or writes `depth_`.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -86,7 +87,7 @@ int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_can
 	m->depth_ = 0;
 	fl__store_relaxed(&m->owner_, 0); /* relaxed: see is_owner() */
 	const int rc = fl_cond_wait_until(c, &m->mutex_, deadline, cancel);
-	(void)owned(m, id, 0); /* whatever the wait returned, it locked the mutex */
+	(void)owned(m, id, 0); /* the wait has locked the mutex, whatever it returned */
 	m->depth_ = depth;
 	return rc;
 }

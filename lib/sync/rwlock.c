@@ -22,7 +22,7 @@ static inline void look_after(fl_rwlock *l)
 		fl__rw_look_after(l);
 }
 
-/* Takes the lock if nothing bars it, and overtakes who waits. */
+/* Takes the lock if it is not barred, and so may overtake the queue. */
 static bool take_if_open(fl_rwlock *l, const struct fl__rw_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
@@ -37,7 +37,7 @@ static bool take_if_open(fl_rwlock *l, const struct fl__rw_mode *mode)
 	return false;
 }
 
-/* Behind the subtraction of a reader, which found `seen`. */
+/* Called after the subtraction of a reader, which found `seen`. */
 static void reader_left(fl_rwlock *l, uint32_t seen)
 {
 	const uint32_t left = (seen & COUNT) - 1;
@@ -47,10 +47,10 @@ static void reader_left(fl_rwlock *l, uint32_t seen)
 		fl__rw_serve(l);
 }
 
-/* A reader that the lock was barred to. */
+/* Called by a barred reader. */
 static void back_out(fl_rwlock *l)
 {
-	reader_left(l, fl__add_relaxed(&l->word_, -READER)); /* relaxed: it has held nothing */
+	reader_left(l, fl__add_relaxed(&l->word_, -READER)); /* relaxed: the caller held no lock */
 }
 
 /* As take_spinning() of mutex.c. */
@@ -67,7 +67,7 @@ static bool take_spinning(fl_rwlock *l, const struct fl__rw_mode *mode)
 	return false;
 }
 
-/* The same for who was called: waits a moment until nothing bars the lock. */
+/* Called by the awake waiter: spins until the lock is not barred, for a bounded time. */
 static void spin_called(const fl_rwlock *l, const struct fl__rw_mode *mode)
 {
 	enum { LOOKS = 7 };
@@ -130,7 +130,10 @@ __attribute__((noinline, cold)) static int try_slow(fl_rwlock *l, const struct f
 	return locked ? 0 : -EBUSY;
 }
 
-/* Whether a reader, whose addition found `seen`, may stay. */
+/*
+ * Called after the addition of a reader, which found `seen`: true if the reader holds the lock.
+ * Else backs out.
+ */
 static bool may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & COUNT) >= MOST && !(seen & WRITER)) {
@@ -147,7 +150,7 @@ static bool may_stay(fl_rwlock *l, uint32_t seen)
 	return false;
 }
 
-/* Behind the addition of a reader, which found `seen`. */
+/* Called after the addition of a reader, which found `seen`. */
 __attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel *cancel)
 {
 	const bool stays = may_stay(l, seen);
@@ -176,7 +179,8 @@ int fl_rwlock_destroy(fl_rwlock *l)
 int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 {
 	look_after(l);
-	uint32_t seen = fl__add_acquire(&l->word_, READER); /* pairs with the release in fl_rwlock_write_unlock() */
+	/* pairs with fl_rwlock_write_unlock() */
+	uint32_t seen = fl__add_acquire(&l->word_, READER);
 	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1) ? 0
 	                                                                      : read_slow(l, seen, deadline, cancel);
 }
@@ -184,9 +188,10 @@ int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 void fl_rwlock_read(fl_rwlock *l)
 {
 	look_after(l);
-	uint32_t seen = fl__add_acquire(&l->word_, READER); /* pairs with the release in fl_rwlock_write_unlock() */
+	/* pairs with fl_rwlock_write_unlock() */
+	uint32_t seen = fl__add_acquire(&l->word_, READER);
 	if (__builtin_expect(seen >= fl__debug_word(&fl__debug_readers), 0))
-		(void)read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+		(void)read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_read(fl_rwlock *l)
@@ -195,26 +200,26 @@ int fl_rwlock_try_read(fl_rwlock *l)
 	return !fl__debug_is_on() && take_if_open(l, &fl__rw_reading) ? 0 : try_slow(l, &fl__rw_reading);
 }
 
-/* Behind the subtraction of a reader, which found `seen`. */
+/* Called after the subtraction of a reader, which found `seen`. */
 __attribute__((noinline, cold)) static void read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & COUNT) {
 		reader_left(l, seen);
 		return;
 	}
-	fl__add_relaxed(&l->word_, READER); /* relaxed: as it was */
+	fl__add_relaxed(&l->word_, READER); /* relaxed: undoes the subtraction */
 	fl__panic("fl_rwlock_read_unlock", l, "nobody reads");
 }
 
 static inline void read_unlock(fl_rwlock *l)
 {
-	/* release: pairs with the acquire in the write locks; the last access */
+	/* release: pairs with the acquire in the write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, READER);
 	if (__builtin_expect(seen - READER >= MOST, 0))
 		read_unlock_slow(l, seen);
 }
 
-/* Debugging is told before the lock is free. */
+/* Tells debugging before the lock is free. */
 __attribute__((noinline, cold)) static void read_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_read_locked(l))
@@ -234,8 +239,8 @@ int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 {
 	look_after(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER),
-	                     1)) /* pairs with the release in the unlocks */
+	/* acquire: pairs with the release in the unlocks */
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return 0;
 	return write_slow(l, deadline, cancel);
 }
@@ -244,10 +249,10 @@ void fl_rwlock_write(fl_rwlock *l)
 {
 	look_after(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER),
-	                     1)) /* pairs with the release in the unlocks */
+	/* acquire: pairs with the release in the unlocks */
+	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return;
-	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_write(fl_rwlock *l)
@@ -260,7 +265,7 @@ __attribute__((noinline, cold)) void fl__rw_writer_left(fl_rwlock *l, uint32_t s
                                                         const char *function)
 {
 	if (!(seen & WRITER)) {
-		fl__add_relaxed(&l->word_, taken); /* relaxed: as it was */
+		fl__add_relaxed(&l->word_, taken); /* relaxed: undoes the subtraction */
 		fl__panic(function, l, "nobody writes");
 	}
 	if (seen & WAITERS)
@@ -269,13 +274,13 @@ __attribute__((noinline, cold)) void fl__rw_writer_left(fl_rwlock *l, uint32_t s
 
 static inline void write_unlock(fl_rwlock *l)
 {
-	const uint32_t seen =
-	    fl__sub_release(&l->word_, WRITER); /* pairs with the acquire in the locks; the last access */
+	/* release: pairs with the acquire in the locks. The last access. */
+	const uint32_t seen = fl__sub_release(&l->word_, WRITER);
 	if (__builtin_expect(seen != WRITER, 0))
 		fl__rw_writer_left(l, seen, WRITER, "fl_rwlock_write_unlock");
 }
 
-/* Debugging is told before the lock is free. */
+/* Tells debugging before the lock is free. */
 __attribute__((noinline, cold)) static void write_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_write_locked(l))
@@ -293,13 +298,13 @@ void fl_rwlock_write_unlock(fl_rwlock *l)
 
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
 {
-	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: out of date when it returns */
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: may be stale at once */
 	return (seen & COUNT) && !(seen & WRITER);
 }
 
 bool fl_rwlock_is_write_locked(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->word_) & WRITER; /* relaxed: out of date when it returns */
+	return fl__load_relaxed(&l->word_) & WRITER; /* relaxed: may be stale at once */
 }
 
 void fl_rwlock_assert_read_held(const fl_rwlock *l)

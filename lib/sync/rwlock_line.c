@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The line of the readers-writer lock: rwlock.h has the table and the invariants, whose numbers are meant here. */
+/* The wait queue of the readers-writer lock. rwlock.h has the table and the numbered invariants. */
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -12,7 +12,7 @@
 #define UPGRADER FL__RW_UPGRADER
 #define WRITER FL__RW_WRITER
 
-/* Of turn_. */
+/* The fields of turn_. */
 enum { TICK_LOG2 = 17, CLOSE_AFTER = 8, TICKS = 0x7fff, AWAKE = 0x8000, FORKS_SHIFT = 16 };
 
 enum { LOCKS_A_LOOK = 64 };
@@ -29,43 +29,47 @@ static uint32_t ticks(void)
 
 static uint32_t forks(void)
 {
-	/* relaxed: changes in a child alone, before it has threads */
+	/* relaxed: changes only in a forked child, before it starts threads */
 	return fl__load_relaxed(&fl__fork_count) << FORKS_SHIFT;
 }
 
-/* Under the lot: the first in line begins to wait as the first, and nobody is awake. */
+/* Under the queue lock: a new first waiter begins its turn, and no waiter is awake. */
 static void begin_turn(fl_rwlock *l)
 {
-	fl__store_relaxed(&l->turn_, forks() | ticks()); /* relaxed: a hint where it is read without the lot */
+	/* relaxed: without the queue lock, turn_ is a hint */
+	fl__store_relaxed(&l->turn_, forks() | ticks());
 }
 
-/* Under the lot, or a hint. */
+/* Without the queue lock, a hint. */
 static bool is_awake(const fl_rwlock *l)
 {
-	return fl__load_relaxed(&l->turn_) & AWAKE; /* relaxed: it changes under the lot alone */
+	return fl__load_relaxed(&l->turn_) & AWAKE; /* relaxed: changes only under the queue lock */
 }
 
-/* Under the lot: the first of the line, which was taken out of it, is awake. */
+/* Under the queue lock: the first waiter has been dequeued and is awake. */
 static void begin_awake(fl_rwlock *l)
 {
-	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | AWAKE); /* relaxed, both: as in begin_turn() */
+	/* relaxed, both: as in begin_turn() */
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | AWAKE);
 }
 
-/* Under the lot: it goes back. */
+/* Under the queue lock: the awake waiter goes back to the queue. */
 static void end_awake(fl_rwlock *l)
 {
-	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)AWAKE); /* relaxed, both: as above */
+	/* relaxed, both: as above */
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)AWAKE);
 }
 
-/* Whether the first in line has waited its time; a hint, without the lot. */
+/* Whether the first waiter has waited CLOSE_AFTER. Without the queue lock, a hint. */
 static bool is_late(const fl_rwlock *l)
 {
-	return ((ticks() - fl__load_relaxed(&l->turn_)) & TICKS) >= CLOSE_AFTER; /* relaxed: as above */
+	/* relaxed: as above */
+	return ((ticks() - fl__load_relaxed(&l->turn_)) & TICKS) >= CLOSE_AFTER;
 }
 
 static bool is_inherited(const fl_rwlock *l)
 {
-	/* relaxed: of another process; this one stores it once */
+	/* relaxed: the inherited value is of the parent; the child stores its own count once */
 	return (fl__load_relaxed(&l->turn_) ^ forks()) >> FORKS_SHIFT;
 }
 
@@ -76,7 +80,8 @@ void fl__rw_heal(fl_rwlock *l)
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	if (is_inherited(l)) {
-		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED | UPGRADER)); /* relaxed: no message */
+		/* relaxed: publishes nothing */
+		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED | UPGRADER));
 		begin_turn(l);
 	}
 	fl__lot_close(&lot);
@@ -89,7 +94,7 @@ void fl__rw_close_in_time(fl_rwlock *l)
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	if (is_late(l) && (is_awake(l) || fl__lot_more(&lot)))
-		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a mark, no message */
+		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
 	fl__lot_close(&lot);
 }
 
@@ -110,7 +115,10 @@ uint32_t fl__rw_with(const fl_rwlock *l, const struct fl__rw_mode *mode, uint32_
 	return word + mode->unit;
 }
 
-/* Under the lot: the reader that upgrades, the first in line, writes: true. */
+/*
+ * Under the queue lock: makes the upgrader, the first waiter, the writer: true. False if it gave
+ * up.
+ */
 static bool hand_upgrade(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	if (!fl__lot_take_this(lot, first, FL__RW_GRANTED))
@@ -120,7 +128,10 @@ static bool hand_upgrade(fl_rwlock *l, struct fl__lot *lot, struct fl__node *fir
 	return true;
 }
 
-/* Under the lot: the first in line, which nothing bars the lock to, is called: true. */
+/*
+ * Under the queue lock: makes `first`, which nothing bars, the awake waiter: true. False if it gave
+ * up.
+ */
 static bool call(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 {
 	const bool shares = first->wait->ctx->ops->yield != NULL, late = is_late(l);
@@ -128,23 +139,25 @@ static bool call(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
 		return false;
 	begin_awake(l);
 	if (late)
-		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a mark, no message */
+		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
 	if (!shares) {
-		fl__and_relaxed(&l->word_, ~WAITERS); /* relaxed: a mark; who was called looks under the lot */
+		/* relaxed: a flag; the awake waiter locks the queue */
+		fl__and_relaxed(&l->word_, ~WAITERS);
 		fl__rw_flight = (struct fl__rw_flight){l, 0};
 	}
 	return true;
 }
 
 /*
- * Under the lot, with somebody in line (invariant 2): calls the first if nothing bars the lock to it, or hands it to the reader
- * that upgrades. Passes over who has given up.
+ * Under the queue lock, with waiters in the queue (invariant 2): wakes the first waiter if nothing
+ * bars the lock to it, or hands the lock to the upgrader. Dequeues waiters that have given up.
  */
 static void serve_in(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	while ((first = fl__lot_first(lot)) != NULL) {
-		const uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: who takes the lock acquires */
+		/* relaxed: the next lock acquires */
+		const uint32_t seen = fl__load_relaxed(&l->word_);
 		if (first->value == FL__RW_UPGRADES) {
 			if ((seen & COUNT) != 1)
 				return;
@@ -159,7 +172,7 @@ static void serve_in(fl_rwlock *l, struct fl__lot *lot)
 			return;
 	}
 	if (!is_awake(l))
-		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: marks */
+		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: flags */
 }
 
 static bool waits_for_rwlock(const struct fl__node *node)
@@ -176,51 +189,63 @@ __attribute__((noinline)) void fl__rw_serve(fl_rwlock *l)
 	fl__lot_close(&lot);
 }
 
-/* Under the lot, for a reader that was called and has the lock: the readers right behind it have it, too. */
+/*
+ * Under the queue lock: an awake reader has taken the lock. Grants it to the readers right behind,
+ * too.
+ */
 static void take_along(fl_rwlock *l, struct fl__lot *lot)
 {
 	struct fl__node *first;
 	uint32_t n = 0;
 	while ((first = fl__lot_first(lot)) != NULL && first->value == FL__RW_READS)
 		n += fl__lot_take_this(lot, first, FL__RW_GRANTED);
-	if (n > 0) /* relaxed: the reader has acquired; its unparks pass that on */
+	if (n > 0)
+		/* relaxed: the awake reader has acquired; its unparks pass that on */
 		fl__add_relaxed(&l->word_, n * READER);
 }
 
-/* Under the lot: who was called has the lock; what the word says of the line follows, before its unlock. */
+/*
+ * Under the queue lock: the awake waiter has taken the lock. Updates turn_ and WAITERS before its
+ * unlock.
+ */
 static void end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__rw_mode *mode)
 {
 	if (mode == &fl__rw_reading)
 		take_along(l, lot);
 	begin_turn(l);
 	if (fl__lot_more(lot))
-		fl__or_relaxed(&l->word_, WAITERS); /* relaxed: a mark */
+		fl__or_relaxed(&l->word_, WAITERS); /* relaxed: a flag */
 	else
-		fl__and_relaxed(&l->word_, ~WAITERS); /* relaxed: a mark */
+		fl__and_relaxed(&l->word_, ~WAITERS); /* relaxed: a flag */
 }
 
-/* The place of who was called and goes back: before all but the upgrader. */
+/* The awake waiter goes back before this node: before all but the upgrader. */
 static struct fl__node *front(struct fl__lot *lot)
 {
 	struct fl__node *first = fl__lot_first(lot);
 	return first && first->value == FL__RW_UPGRADES ? fl__lot_behind(first) : first;
 }
 
-/* Under the lot: takes the lock, or sets `marks` when it finds one of `bars`; the word as it was before. */
+/*
+ * Under the queue lock: takes the lock, or sets `marks` if a bit of `bars` is set. Returns the word
+ * before that.
+ */
 static uint32_t take_or_mark(fl_rwlock *l, const struct fl__rw_mode *mode, uint32_t bars, uint32_t marks, bool called)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
 	for (bool done = false; !done;) {
-		if (seen & bars) /* relaxed: the lot's lock orders it before the look of who frees the lock */
+		if (seen & bars)
+			/* relaxed: the queue lock orders the CAS before the serve of an unlock */
 			done = fl__cas_weak_relaxed(&l->word_, &seen, seen | marks);
-		else /* acquire: pairs with the release in the unlocks */
+		else
+			/* acquire: pairs with the release in the unlocks */
 			done =
 			    fl__cas_weak_acquire(&l->word_, &seen, fl__rw_with(l, mode, seen) & ~(called ? CLOSED : 0));
 	}
 	return seen;
 }
 
-/* Under the lot. */
+/* Under the queue lock. */
 static void go_in_line(fl_rwlock *l, struct fl__lot *lot, struct fl__node *node, bool called)
 {
 	if (called)
@@ -241,7 +266,8 @@ bool fl__rw_line_up(fl_rwlock *l, const struct fl__rw_mode *mode, struct fl__nod
 		go_in_line(l, &lot, node, called);
 	else if (called)
 		end_turn(l, &lot, mode);
-	fl__lot_close(&lot); /* from here on the node is a waker's: it may be taken already */
+	/* From here on, a waking thread may have dequeued the node. */
+	fl__lot_close(&lot);
 	if (!waits && !called && (seen & WAITERS))
 		fl__rw_close_in_time(l);
 	return waits;
@@ -254,7 +280,7 @@ void fl__rw_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 	const bool passed_over = !node->queued;
 	fl__lot_remove(&lot, node);
 	if (!passed_over || bit) {
-		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a mark */
+		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a flag */
 		serve_in(l, &lot);
 	}
 	fl__lot_close(&lot);
@@ -263,8 +289,8 @@ void fl__rw_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
 bool fl__rw_is_busy(fl_rwlock *l)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, l); /* who leaves the line for the lock does all of it under the lot */
-	/* acquire: what follows the last unlock; pairs with its release */
+	fl__lot_open(&lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
+	/* acquire: pairs with the release of the last unlock */
 	const bool busy = fl__lot_more(&lot) || is_awake(l) || (fl__load_acquire(&l->word_) & (COUNT | WRITER));
 	fl__lot_close(&lot);
 	return busy;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer lock: from reading to writing, and back. rwlock.h has the table and the invariants. */
+/* The readers-writer lock: upgrade and downgrade. rwlock.h has the table and the invariants. */
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "rwlock.h"
@@ -28,7 +28,7 @@ static void check_reads(const fl_rwlock *l, const char *function)
 		fl__panic(function, l, "nobody reads");
 }
 
-/* The only reader writes: 0; -EBUSY. */
+/* Makes the only reader the writer: 0. With other readers or an upgrader: -EBUSY. */
 static int upgrade_at_once(fl_rwlock *l)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
@@ -49,7 +49,12 @@ int fl_rwlock_try_upgrade(fl_rwlock *l)
 	return rc;
 }
 
-/* Goes in line as the upgrader, before all: 1; 0 when it was the only reader, and writes; -EDEADLK. */
+/*
+ * Makes the caller the upgrader, or the writer:
+ *   1         enqueued as the upgrader, before all waiters
+ *   0         the caller was the only reader, and is the writer
+ *   -EDEADLK  there is an upgrader already
+ */
 static int line_up_upgrade(fl_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -61,7 +66,7 @@ static int line_up_upgrade(fl_rwlock *l, struct fl__node *node)
 			rc = -EDEADLK;
 		else if ((seen & COUNT) == 1)
 			rc = upgrade_at_once(l);
-		/* relaxed: marks; the lot's lock orders them before the look of who leaves */
+		/* relaxed: flags; the queue lock orders them before the serve of an unlock */
 		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | UPGRADER | WAITERS))
 			rc = 1;
 	}

@@ -1,48 +1,56 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore: permits in the low 31 bits, WAITERS in the top one.
+ * The semaphore: permits in the low 31 bits of the word, WAITERS in the top bit. The wait queue is
+ * in the wait table (wait/lot.h).
  *
- *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - n, without WAITERS; release: CAS + n, without WAITERS; in a signal
- *                                           handler at any time; settle() under the lot
- *   WAITERS     who stands first in line    set under the lot: by who gets in line as the first, who stood there and sleeps
- *               sleeps, and wants more      again, and who leaves others there: step_out();
- *               than there is               cleared by settle(), when the line is empty, or its first awake
- *   bound_      the most permits; 0: FL_SEM_MAX    by the initialisers alone
+ *   field    meaning                  changed by
+ *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
+ *                                     WAITERS; release in a signal handler: CAS + 1, at any time;
+ *                                     settle(), under the queue lock
+ *   WAITERS  the first waiter sleeps  set under the queue lock: by a waiter that enters an empty
+ *            and needs more permits   queue, by a first waiter that sleeps again, by a waiter that
+ *            than are free            leaves others behind (step_out()); cleared by settle(), when
+ *                                     the queue is empty or its first waiter awake
+ *   bound_   the most permits;        the initialisers alone
+ *            0: FL_SEM_MAX
  *
- *   word               line     what happens
- *   permits            empty    they are anybody's
- *   permits, WAITERS   others   nobody takes past the line; a release goes to the lot and serves it
- *   permits            others   the first in line is awake, and competes with whoever runs; a release is one CAS
+ *   word              queue      what happens
+ *   permits           empty      any acquire takes the permits
+ *   permits, WAITERS  not empty  no acquire overtakes the queue; a release serves the queue
+ *   permits           not empty  the first waiter is awake and competes with running contexts; a
+ *                                release is one CAS
  *
- * A permit is not handed to one who sleeps while others, who run, want it again and again: each would wait for a context
- * switch. So a release leaves the last of its permits in the word for anyone, and wakes the first in line, which stays the
- * first until it has one. When it finds none it sleeps again, and says so (WAITERS). A release that meets it a millisecond
- * or more after it was first woken hands the permit over, as the mutex does (mutex.c). Handed over at once are: what else a
- * release of several has for the line, since so many may run at once; what somebody gets who waits for several, or they would
- * never be there together; and a permit for a fiber, since a switch to it is cheap, and its thread may release for ever
- * without one.
+ * While running contexts want a permit again and again, each hand-off to a sleeping waiter would
+ * cost a context switch. So a release leaves its last permit in the word for any context, and wakes
+ * the first waiter, which stays first until it has a permit. A woken waiter that finds no permit
+ * sets WAITERS and sleeps again. A release that finds WAITERS a millisecond or more after the
+ * waiter's first wake hands the permit over, like the mutex (mutex.c). Handed over at once are:
+ *   - all but the last permit of a release, since as many contexts may run at once;
+ *   - the permits of a waiter for several, which would never be free together otherwise;
+ *   - a permit for a fiber: the switch is cheap, and its thread may release for ever without one.
  *
  * Invariants
- *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS (the last access), which for
- *      the permits that it hands over comes in the same transaction as the takes.
- *   2. Permits are conserved: release(n) = those handed over + those added; who gave up was not taken, so it holds none; who
- *      was roused holds none, until its own CAS.
- *   3. A line means that WAITERS is set, or that the first in it is awake (roused, or about to be when the transaction ends).
- *      Who is awake leaves with its permits, or sleeps with WAITERS set; in either case it has looked, in the transaction in
- *      which it does so, whether there are permits for who is then the first.
- *   4. With WAITERS set the word changes only in a transaction (release, or a waiter that leaves) that serves the line before
- *      it ends; or by a signal handler's CAS, which only adds to the permits, and is followed by such a transaction, the
- *      handler's own or that of whoever it has interrupted or met. So nobody sleeps beside permits that are enough for who
- *      stands first, when all releases are over; and who wants many is not starved by those who want one, for while it
- *      stands first WAITERS is set.
+ *   1. Linearization: acquire, its CAS, or the take that hands it its permits; release, its CAS,
+ *      which is its last access. A hand-over and this CAS are in one transaction.
+ *   2. Permits are conserved: release(n) = permits handed over + permits added. A waiter that gave
+ *      up was not taken and holds no permit. A woken waiter holds no permit before its own CAS.
+ *   3. If the queue is not empty, WAITERS is set, or the first waiter is awake, or the end of the
+ *      transaction wakes it. An awake waiter leaves with its permits, or sleeps with WAITERS set.
+ *      In the same transaction this waiter checks whether the free permits suffice for the first
+ *      waiter.
+ *   4. While WAITERS is set, the word changes only in a transaction (of a release, or of a waiter
+ *      that leaves) that serves the queue before it ends; or by a signal handler's CAS, which adds
+ *      a permit. Such a transaction follows this CAS, by the handler or by the thread that holds
+ *      the bucket. So once all releases are over, no first waiter sleeps while its permits are
+ *      free. WAITERS stays set while a waiter for many permits is first, so waiters for one permit
+ *      do not starve that waiter.
  *
- * A signal handler's last access to the semaphore is its CAS, too: what follows touches it only if it has a line, and then it
- * is there. (In its place may be another: serve() is right for any.) Likewise who leaves the line touches it only if it leaves
- * others there.
+ * A signal handler's CAS, too, is its last access to the semaphore, unless the queue is not empty:
+ * then the semaphore exists. (The address may hold a new semaphore; serve() is correct for any.) A
+ * waiter that leaves touches the semaphore only if the waiter was still queued.
  *
- * Safe mistake: WAITERS without a line sends one release, or one try that could succeed, the slow way. So it is in the child
- * of a fork.
+ * A stale WAITERS with an empty queue, as in a forked child, is harmless: it sends one release, or
+ * one try that could succeed, to the slow path.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -57,10 +65,10 @@
 static const uint32_t WAITERS = 0x80000000u;
 static const int64_t PATIENCE = FL_MS(1);
 
-/* The place in line of who acquires; those of who only looks are plain nodes, and observers. */
+/* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct place {
-	struct fl__node node; /* its value: for how many permits; SERVED, once they were handed over */
-	int64_t since;        /* when it was roused for the first time; 0: not yet */
+	struct fl__node node; /* value: the permits needed; SERVED once they are handed over */
+	int64_t since;        /* when the waiter was first woken; 0: not yet */
 };
 enum { SERVED = 0 };
 
@@ -78,19 +86,21 @@ static bool try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS) && seen >= n)
-		if (fl__cas_weak_acquire(&s->word_, &seen,
-		                         seen - n)) /* pairs with the release in fl_sem_try_release_n() */
+		/* acquire: pairs with the release in fl_sem_try_release_n() */
+		if (fl__cas_weak_acquire(&s->word_, &seen, seen - n))
 			return true;
 	return false;
 }
 
-/* For how many permits a node stands in line. An observer takes none, but is woken for one. */
+/*
+ * The permits that a waiter needs. An observer takes no permit, but needs a free one to be woken.
+ */
 static uint32_t need_of(const struct fl__node *node)
 {
 	return node->observer ? 1 : node->value;
 }
 
-/* Under the lot: whether the first in line is to compete for the last permit, instead of being given it. */
+/* Under the queue lock: whether the first waiter must compete for the last permit. */
 static bool competes(struct fl__node *first)
 {
 	if (first->observer || first->value > 1 || first->wait->ctx->ops->yield)
@@ -103,8 +113,9 @@ static bool competes(struct fl__node *first)
 }
 
 /*
- * Hands over to whose turn it is, from the `left` permits; the last of them is left to be competed for, unless `all`.
- * Whether the first of those who are left in line sleeps.
+ * Under the queue lock: grants permits from `*left` in FIFO order. Unless `all`, a first waiter
+ * that competes gets a wake instead of the last permit. Returns whether the queue has a first
+ * waiter that sleeps.
  */
 static bool hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
@@ -122,39 +133,44 @@ static bool hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 }
 
 /*
- * Under the lot, with WAITERS set: serves the line, also with `n` permits more, and publishes what is left. The last access.
- * False: so many are too many, and were not added.
+ * Under the queue lock, with WAITERS set: adds `n` permits, serves the queue, and publishes the
+ * permits left. The last access. False: `n` exceeds the bound, and nothing was added.
  */
 static bool settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
-	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS tells whether it is right */
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	uint32_t left = permits_of(seen);
 	if (n > 0)
-		(void)hand_over(lot, &left, true); /* a signal handler's, which do not count towards the bound */
+		(void)hand_over(lot, &left, true); /* permits of signal handlers: without a bound */
 	const bool fits = left <= bound_of(s) && n <= bound_of(s) - left;
 	left += fits ? n : 0;
 	bool asleep = hand_over(lot, &left, false);
 	for (;;) {
 		const uint32_t before = permits_of(seen);
-		/* release: pairs with the acquire of try_take() and line_up(). acquire: with that of who added what is handed over */
+		/*
+		 * release: pairs with the acquire of try_take() and line_up().
+		 * acquire: pairs with the release that added the permits handed over
+		 */
 		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? WAITERS : 0)))
 			return fits;
-		left += permits_of(seen) - before; /* a signal handler's: while WAITERS is set nobody else changes it */
+		left += permits_of(seen) - before; /* permits of signal handlers, by invariant 4 */
 		if (asleep)
 			asleep = hand_over(lot, &left, false);
 	}
 }
 
-/* For a signal handler, on behalf of a line that is not empty, so that the semaphore is there. */
+/* Serves the queue for a signal handler. The queue is not empty, so the semaphore exists. */
 static void serve(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
-	if (fl__load_relaxed(&s->word_) & WAITERS) /* relaxed: it changes under the lot alone */
+	/* relaxed: WAITERS changes only under the queue lock */
+	if (fl__load_relaxed(&s->word_) & WAITERS)
 		(void)settle(s, lot, 0);
 }
 
 /*
- * Goes in line for `need` permits; false when they were there, of which it took `take`. Without a node it only looks.
+ * Enqueues `node`, if not NULL, for `need` permits, and returns true. If they are free, takes
+ * `take` permits and returns false.
  */
 static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
 {
@@ -165,10 +181,13 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 	bool waits;
 	do {
 		waits = permits_of(seen) < need || (!alone && (seen & WAITERS));
-		next = permits_of(seen) - take; /* and no WAITERS, which would be a stale one */
+		next = permits_of(seen) - take; /* clears WAITERS, which is stale here */
 		if (waits)
 			next = node && alone ? seen | WAITERS : seen;
-		/* acquire: for a permit, pairs with the release in fl_sem_try_release_n() */
+		/*
+		 * acquire: if the CAS takes a permit; pairs with the release in
+		 * fl_sem_try_release_n()
+		 */
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (waits && node) {
 		node->value = need;
@@ -180,8 +199,10 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 }
 
 /*
- * Who has given up leaves; those behind it may want less than it did. Unless it was passed over: then they were served, and the
- * semaphore may be gone. (An observer that stands first is never passed over.)
+ * Called by a waiter that has given up. Leaves the queue, and serves the later waiters, which may
+ * need fewer permits. If a release has dequeued the waiter, that release has served the later
+ * waiters, and the semaphore may already be freed. (An observer that stands first is never passed
+ * over.)
  */
 static void leave(fl_sem *s, struct fl__node *node)
 {
@@ -189,17 +210,20 @@ static void leave(fl_sem *s, struct fl__node *node)
 	fl__lot_open(&lot, s);
 	const bool passed_over = !node->queued;
 	fl__lot_remove(&lot, node);
-	/* relaxed: it changes under the lot alone */
+	/* relaxed: WAITERS changes only under the queue lock */
 	if (!passed_over && (fl__load_relaxed(&s->word_) & WAITERS))
 		(void)settle(s, &lot, 0);
 	fl__lot_close(&lot);
 }
 
-/* Under the lot: the first in line, awake, leaves, with its permit or without. Those behind it are served from what there is. */
+/*
+ * Under the queue lock: the first waiter, awake, leaves with or without a permit. The free permits
+ * serve the later waiters.
+ */
 static void step_out(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
-	/* relaxed: a mark for who changes the word; settle() acquires */
+	/* relaxed: a flag for later changes of the word; settle() acquires */
 	if (fl__lot_more(lot) && permits_of(fl__or_relaxed(&s->word_, WAITERS)) > 0)
 		(void)settle(s, lot, 0);
 }
@@ -212,7 +236,10 @@ static void leave_awake(fl_sem *s, struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
-/* The first in line, awake, sleeps again: true; or false, with its permit, and out of the line. */
+/*
+ * Called by the first waiter, awake. Sets WAITERS: true, the waiter sleeps again. If its permits
+ * are free, takes them and leaves the queue: false.
+ */
 static bool sleep_again(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -220,7 +247,7 @@ static bool sleep_again(fl_sem *s, struct fl__node *node)
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	do
 		next = seen >= node->value ? seen - node->value : seen | WAITERS;
-	/* acquire: for a permit, as in try_take() */
+	/* acquire: if the CAS takes permits, as in try_take() */
 	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	const bool waits = next & WAITERS;
 	if (waits) {
@@ -238,15 +265,18 @@ struct watch {
 	uint32_t need;
 };
 
-/* There are permits; or somebody stands in line, so that this one has to, too. */
+/* Whether the permits are free, or WAITERS is set, so that the caller must enter the queue. */
 static bool is_decided(const void *what)
 {
 	const struct watch *watch = what;
-	uint32_t seen = fl__load_relaxed(&watch->sem->word_); /* relaxed: try_take() and line_up() acquire */
-	return seen >= watch->need;                           /* WAITERS is more than any need */
+	/* relaxed: try_take() and line_up() acquire */
+	uint32_t seen = fl__load_relaxed(&watch->sem->word_);
+	return seen >= watch->need; /* WAITERS exceeds any need */
 }
 
-/* The first in line, awake, competes for a permit: true, with it and out of the line. */
+/*
+ * Called by the first waiter, awake. Spins for its permits: true, with them and out of the queue.
+ */
 static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
 {
 	const uint32_t need = place->node.value;
@@ -258,7 +288,10 @@ static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel 
 	return true;
 }
 
-/* From its place in line to its permits: 0; or -ETIMEDOUT, -ECANCELED, out of the line. */
+/*
+ * Called by an enqueued waiter, which leaves the queue: 0 with its permits, -ETIMEDOUT or
+ * -ECANCELED.
+ */
 static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
 {
 	do {
@@ -308,28 +341,31 @@ static _Noreturn void too_many(const fl_sem *s)
 
 enum release { DONE, AGAIN, TOO_MANY };
 
-/* Serves the line, and adds what is left; or finds, in the word as it is `now`, that it has no WAITERS any more. */
+/*
+ * If WAITERS is still set, adds `n` permits and serves the queue. Else AGAIN, with the word in
+ * `*now`.
+ */
 static enum release release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	struct fl__lot lot;
 	enum release result = AGAIN;
 	fl__lot_open(&lot, s);
-	*now =
-	    fl__load_relaxed(&s->word_); /* relaxed: WAITERS changes under the lot alone; the CAS decides on the rest */
+	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
+	*now = fl__load_relaxed(&s->word_);
 	if (*now & WAITERS)
 		result = settle(s, &lot, n) ? DONE : TOO_MANY;
 	fl__lot_close(&lot);
 	return result;
 }
 
-/* Whether a word has room for `n` permits, and no WAITERS, which is above any bound. */
+/* Whether `n` more permits fit the bound. False with WAITERS, which exceeds any bound. */
 static bool has_room(const fl_sem *s, uint32_t word, uint32_t n)
 {
 	const uint32_t bound = bound_of(s);
 	return word <= bound && n <= bound - word;
 }
 
-/* 0; -EOVERFLOW: `n` are too many, and none was given. */
+/* 0; -EOVERFLOW: `n` more permits exceed the bound, and none was added. */
 __attribute__((noinline, cold)) static int release_slow(fl_sem *s, uint32_t n)
 {
 	enum release result = AGAIN;
@@ -386,7 +422,10 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 		return -EINVAL;
 	if (n == 0 || try_take(s, n))
 		return 0;
-	/* relaxed: a hint. Enough, but for WAITERS: whether anybody stands there */
+	/*
+	 * relaxed: a hint. With enough permits, a set WAITERS may be stale: line_up() checks the
+	 * queue.
+	 */
 	const bool may_be_stale = permits_of(fl__load_relaxed(&s->word_)) >= n;
 	return may_be_stale && !line_up(s, NULL, n, n) ? 0 : -EAGAIN;
 }
@@ -429,7 +468,10 @@ void fl_sem_release_n(fl_sem *s, uint32_t n)
 void fl_sem_release(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	/* As has_room(), with a branch less: where there is no bound, one less than that is above all. release: as above */
+	/*
+	 * As has_room(), with one branch less: without a bound, bound_ - 1 is UINT32_MAX.
+	 * release: as above
+	 */
 	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
 	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
@@ -437,7 +479,10 @@ void fl_sem_release(fl_sem *s)
 		too_many(s);
 }
 
-/* Whether a permit fits. With WAITERS, whose turn it is may be about to have some: no more is known than that they can be counted. */
+/*
+ * Whether one more permit fits. With WAITERS set, waiters may be about to receive some of the
+ * permits, so only the limit FL_SEM_MAX applies.
+ */
 static bool may_fit(const fl_sem *s, uint32_t word)
 {
 	return permits_of(word) < (word & WAITERS ? FL_SEM_MAX : bound_of(s));
@@ -457,13 +502,15 @@ void fl_sem_release_in_handler(fl_sem *s)
 
 uint32_t fl_sem_value(const fl_sem *s)
 {
-	return permits_of(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+	/* relaxed: the result may be stale at once */
+	return permits_of(fl__load_relaxed(&s->word_));
 }
 
 static bool on_ready(void *object)
 {
 	const fl_sem *s = object;
-	uint32_t seen = fl__load_acquire(&s->word_); /* pairs with the release in fl_sem_try_release_n() */
+	/* pairs with the release in fl_sem_try_release_n() */
+	uint32_t seen = fl__load_acquire(&s->word_);
 	return seen > 0 && !(seen & WAITERS);
 }
 

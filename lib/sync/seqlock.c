@@ -1,29 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sequence lock, with the fences of Boehm, "Can seqlocks get along with programming language memory models?", 2012.
+ * The sequence lock, with the fences of Boehm, "Can seqlocks get along with programming language
+ * memory models?", 2012.
  *
- *   field       meaning                                  set by                             cleared by
- *   WRITING     a write is under way                     write_begin: store                 write_end: CAS, or under the lot
- *   WAITERS     readers may stand in line                sleep_until_written(), under the   write_end, under the lot
- *                                                        lot, while WRITING
- *   sequence    writes that have ended; in steps of      write_end, as it clears WRITING    -
- *   (the rest)  WRITE
+ *   field       meaning                set by                       cleared by
+ *   WRITING     a write is under way   write_begin: store           write_end: CAS, or under the
+ *                                                                   queue lock
+ *   WAITERS     the wait queue may     sleep_until_written(),       write_end, under the queue
+ *               hold readers           under the queue lock, while  lock
+ *                                      WRITING
+ *   sequence    the number of writes   write_end, as it clears      -
+ *   (the rest)  that ended; in steps   WRITING
+ *               of WRITE
  *
- * writers_ is the mutex of the writers: held from begin to end.
+ * writers_ is the mutex of the writers: a writer holds it from begin to end.
  *
  * Invariants
- *   1. Without WRITING the word is changed by the holder of writers_ alone; with it, by him and by readers that set WAITERS.
- *      WAITERS is set only with WRITING, so an even word is a sequence and nothing else.
- *   2. A reader that saw the word without WRITING, copied, and sees the same word, has copied what was there at one time. For
- *      if it read anything of a later write, the release fence behind that write's WRITING and its own acquire fence order
- *      that store before its second look, which then sees WRITING, or what came later.
- *   3. Linearization: read, its second look at the word; write, the store or CAS that clears WRITING.
+ *   1. Without WRITING, only the owner of writers_ changes the word. With WRITING, the owner and
+ *      readers that set WAITERS change the word. WAITERS is set only with WRITING, so an even word
+ *      is a plain sequence.
+ *   2. A reader that loads the word without WRITING, copies, and loads the same word again, has
+ *      copied the state of one moment. If its copy read a byte of a later write, the release fence
+ *      after that write's WRITING and the reader's acquire fence would order that WRITING before
+ *      the reader's second load. So the second load would see WRITING or a later word.
+ *   3. Linearization: read, its second load of the word; write, the store or CAS that clears
+ *      WRITING.
  *   4. No lost wake: lot.c, invariants 5 and 6.
  *
- * The sequence has 62 bits: a reader that loses its CPU for years finds no sequence that is back where it was.
+ * The sequence has 62 bits: even while a reader is preempted for years, the sequence does not wrap.
  *
- * Progress: a writer waits for writers alone. A reader that finds WRITING looks LOOKS times, lets others run YIELDS times, and then
- * stands in line, which costs the writer a visit to the lot. A fiber stands in line at once: the writer may be on its thread.
+ * Progress: a writer waits only for writers. A reader that finds WRITING polls the word LOOKS
+ * times, then yields YIELDS times, and then enters the queue, so that the writer must lock the
+ * queue. A fiber does not yield before it enters the queue, because the writer may be on its
+ * thread.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -36,11 +45,11 @@
 
 enum { WRITING = 1, WAITERS = 2, WRITE = 4, LOOKS = 64, YIELDS = 4 };
 
-/* The value's memory has types of its own. */
+/* may_alias: the value's memory has the user's types. */
 typedef uintptr_t __attribute__((may_alias)) word;
 enum { WORD = sizeof(word) };
 
-/* How many of `size` bytes at `shared` come one by one: before the first whole word of it, or all there are. */
+/* The number of bytes at `shared` before its first aligned word; at most `size`. */
 static size_t head_of(const void *shared, size_t size)
 {
 	size_t head = -(uintptr_t)shared % WORD;
@@ -48,8 +57,8 @@ static size_t head_of(const void *shared, size_t size)
 }
 
 /*
- * Words are those of the shared memory: which accesses are made depends on its address alone. Relaxed: what is torn is thrown away;
- * the fences of the lock order what is not.
+ * Words are aligned in the shared memory, so the sizes of the accesses depend only on its address.
+ * relaxed: the reader discards a torn copy; the fences of the lock order any other copy
  */
 void fl_seqlock_load(void *dst, const void *src, size_t size)
 {
@@ -135,12 +144,13 @@ __attribute__((noinline, cold)) static void end_waking(fl_seqlock *l, uint64_t a
 
 void fl_seqlock_write_end(fl_seqlock *l)
 {
-	uint64_t seen = fl__load_relaxed(&l->sequence_); /* relaxed: ours but for WAITERS, of which the CAS tells */
+	/* relaxed: only readers that set WAITERS change the word now; the CAS detects WAITERS */
+	uint64_t seen = fl__load_relaxed(&l->sequence_);
 	if (!(seen & WRITING))
 		fl__panic("fl_seqlock_write_end", l, "no write was begun");
 	seen &= ~(uint64_t)WAITERS;
 	const uint64_t after = seen - WRITING + WRITE;
-	/* release: the value; pairs with written() */
+	/* release: publishes the value; pairs with written() */
 	if (!fl__cas_release(&l->sequence_, &seen, after))
 		end_waking(l, after);
 	fl_mutex_unlock(&l->writers_); /* the last access */
@@ -160,7 +170,7 @@ static bool written(const fl_seqlock *l, uint64_t *seen)
 	return !(*seen & WRITING);
 }
 
-/* Looks for a bounded time. */
+/* Polls the word for a bounded time. */
 static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
 {
 	const bool shares = fl__ctx_get()->ops->yield != NULL;
@@ -175,18 +185,19 @@ static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
 	return false;
 }
 
-/* Under the open lot: says in the word that a reader waits, unless no write is under way. */
+/* Under the queue lock: sets WAITERS if a write is under way. Returns whether one is. */
 static bool announce(fl_seqlock *l)
 {
-	uint64_t seen = fl__load_relaxed(&l->sequence_); /* relaxed: who finds it written acquires, in written() */
+	/* relaxed: a reader acquires in written() */
+	uint64_t seen = fl__load_relaxed(&l->sequence_);
 	while (seen & WRITING)
-		/* relaxed: a mark for the writer, no message */
+		/* relaxed: a flag for the writer, publishes nothing */
 		if ((seen & WAITERS) || fl__cas_weak_relaxed(&l->sequence_, &seen, seen | WAITERS))
 			return true;
 	return false;
 }
 
-/* Sleeps until the write that is under way has ended: 0, -ETIMEDOUT, -ECANCELED. */
+/* Sleeps until the present write has ended: 0, -ETIMEDOUT, -ECANCELED. */
 static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
@@ -221,14 +232,14 @@ uint64_t fl_seqlock_read_begin(fl_seqlock *l)
 {
 	uint64_t seen;
 	if (__builtin_expect(!written(l, &seen), 0))
-		(void)read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+		(void)read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 	return seen;
 }
 
 bool fl_seqlock_read_retry(const fl_seqlock *l, uint64_t seen)
 {
 	fl__fence_acquire(); /* invariant 2; pairs with the fence in begin() */
-	/* relaxed: the fence orders it behind the copy */
+	/* relaxed: the fence orders this load after the copy */
 	return __builtin_expect(fl__load_relaxed(&l->sequence_) != seen, 0);
 }
 
@@ -260,5 +271,5 @@ int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size
 
 void fl_seqlock_read(fl_seqlock *l, void *dst, const void *src, size_t size)
 {
-	(void)read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+	(void)read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }

@@ -2,17 +2,18 @@
 /*
  * The spin lock: test and test-and-set.
  *
- *   value        meaning                                  set by                  cleared by
- *   FREE (0)     nobody holds it                          fl_spin_unlock()        -
- *   HELD (1)     somebody does                            lock, try: CAS          fl_spin_unlock()
- *   WATCHED (3)  the same, and debugging was told of it   lock, try: CAS, slow    fl_spin_unlock(), slow
+ *   value        meaning                      set by                  cleared by
+ *   FREE (0)     the lock is free             fl_spin_unlock()        -
+ *   HELD (1)     the lock is held             lock, try: CAS          fl_spin_unlock()
+ *   WATCHED (3)  held, and debugging knows    lock, try: CAS, slow    fl_spin_unlock(), slow
  *
  * Linearization: lock, the CAS that found FREE; unlock, its store, which is the last access.
  *
- * Progress: blocking. A waiter looks LOOKS times with pauses that double, some microseconds in all, since each look takes the line of the
- * word away from the holder; then YIELDS times, letting others run between looks; then it sleeps NAP ns between looks: so a
- * holder that has lost its CPU gets it back, also where a waiter of higher real-time priority would keep it
- * (fifo_rt_one_core, abseil b3e64c41), and whatever shares the waiter's thread.
+ * Progress: blocking. A waiter polls the word LOOKS times with pauses that double, some
+ * microseconds in all, because each poll takes the word's cache line away from the holder. Then the
+ * waiter yields between YIELDS polls, and then sleeps NAP ns between polls. So a preempted holder
+ * gets its CPU back, even from a waiter of higher real-time priority (fifo_rt_one_core, abseil
+ * b3e64c41), and the contexts that share the waiter's thread run.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -30,11 +31,14 @@ enum { LOOKS = 10, DOUBLINGS = 6, YIELDS = 16 };
 static bool take(fl_spin *s, uint32_t value)
 {
 	uint32_t free = FREE;
-	/* relaxed: a lock that is held is not worth taking its line from the holder; acquire: pairs with fl_spin_unlock() */
+	/*
+	 * relaxed: avoids a CAS on a held lock, which would take the cache line from the holder.
+	 * acquire: pairs with fl_spin_unlock()
+	 */
 	return fl__load_relaxed(&s->word_) == FREE && fl__cas_acquire(&s->word_, &free, value);
 }
 
-/* Lets others run: the fibers of the same thread, or other threads. */
+/* Lets other fibers of the thread run; or, without fibers, other threads. */
 static void give_way(void)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
@@ -44,7 +48,7 @@ static void give_way(void)
 		(void)fl__sys.give_way(fl__sys.now());
 }
 
-/* The pause before look number `look`. */
+/* The pause before poll number `look`. */
 static void back_off(int look)
 {
 	if (look < LOOKS) {
@@ -54,7 +58,8 @@ static void back_off(int look)
 	} else {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
-		(void)fl__wait_sleep(&wait, fl_after(NAP), FL_SHIELDED); /* in no line: the time alone ends it */
+		/* in no queue: only the deadline ends the sleep */
+		(void)fl__wait_sleep(&wait, fl_after(NAP), FL_SHIELDED);
 	}
 }
 
@@ -80,10 +85,10 @@ __attribute__((noinline, cold)) static int try_lock_slow(fl_spin *s)
 
 __attribute__((noinline, cold)) static void unlock_slow(fl_spin *s)
 {
-	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: ours while we hold it */
+	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: the caller holds the lock */
 		fl__panic("fl_spin_unlock", s, "not locked");
 	fl__debug_unlocking(s, 0);
-	fl__store_release(&s->word_, FREE); /* pairs with the CAS of whoever takes it; the last access */
+	fl__store_release(&s->word_, FREE); /* pairs with take(). The last access. */
 }
 
 void fl_spin_init(fl_spin *s)
@@ -94,7 +99,8 @@ void fl_spin_init(fl_spin *s)
 
 int fl_spin_destroy(fl_spin *s)
 {
-	const bool busy = fl__load_acquire(&s->word_) != FREE; /* pairs with the store in fl_spin_unlock() */
+	/* pairs with the store in fl_spin_unlock() */
+	const bool busy = fl__load_acquire(&s->word_) != FREE;
 	fl__debug_forget(s, busy ? "fl_spin_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
@@ -102,7 +108,7 @@ int fl_spin_destroy(fl_spin *s)
 void fl_spin_lock(fl_spin *s)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
-	/* acquire: pairs with fl_spin_unlock(); weak: the slow way tries again */
+	/* acquire: pairs with fl_spin_unlock(). weak: the slow path tries again */
 	if (__builtin_expect(!fl__cas_weak_acquire(&s->word_, &expected, HELD), 0))
 		lock_slow(s);
 }
@@ -114,16 +120,17 @@ int fl_spin_try_lock(fl_spin *s)
 
 void fl_spin_unlock(fl_spin *s)
 {
-	/* relaxed: ours while we hold it */
+	/* relaxed: the caller holds the lock */
 	if (__builtin_expect(fl__load_relaxed(&s->word_) == HELD, 1))
-		fl__store_release(&s->word_, FREE); /* pairs with the CAS of whoever takes it; the last access */
+		fl__store_release(&s->word_, FREE); /* pairs with take(). The last access. */
 	else
 		unlock_slow(s);
 }
 
 void fl_spin_assert_held(const fl_spin *s)
 {
-	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: if the caller holds it, it wrote it */
+	/* relaxed: a caller that holds the lock wrote the word */
+	if (fl__load_relaxed(&s->word_) == FREE)
 		fl__panic("fl_spin_assert_held", s, "not locked");
 	fl__debug_assert_held(s, "fl_spin_assert_held");
 }

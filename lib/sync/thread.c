@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Threads: a control block per thread, in one list. It has two owners, the thread itself and its handle; the last to let go
- * frees it. `owners`, `detached` and the list are guarded by `list_lock`; `result` is published by the event `ended`.
+ * Threads: a control block per thread, in one list. A block has two owners, the thread itself and
+ * its handle. The last owner to release the block frees it. `list_lock` guards `owners`, `detached`
+ * and the list. The event `ended` publishes `result`.
  *
- * The block holds the thread's context, which wakers may touch until their unpark (lot.c, invariant 3); the thread itself
- * lets go only when it will not wait again.
+ * The block holds the thread's context, which a waking thread may touch until its unpark (lot.c,
+ * invariant 3). The thread releases the block only when it will not wait again.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -31,7 +32,7 @@ struct fl__thread {
 	int result;
 	unsigned owners;
 	bool detached;
-	bool lost; /* it did not come along into this forked child */
+	bool lost; /* a thread of the parent, which this forked child lacks */
 	char name[32];
 };
 
@@ -56,7 +57,7 @@ static void enlist(struct fl__thread *t, const char *name)
 	newest = t;
 }
 
-/* Lets go of `t`; the last owner takes it off the list. True when it may be freed. */
+/* Releases `t` for `owners` owners. The last one unlists `t`: true, the caller must free it. */
 static bool disown(struct fl__thread *t, unsigned owners)
 {
 	FL_LOCKED(&list_lock);
@@ -87,7 +88,8 @@ static void log_if_detached(const struct fl__thread *t)
 
 static void report_error(const struct fl__thread *t)
 {
-	fl_thread_error_hook *hook = fl__load_acquire(&error_hook); /* pairs with fl_thread_set_error_hook() */
+	/* pairs with fl_thread_set_error_hook() */
+	fl_thread_error_hook *hook = fl__load_acquire(&error_hook);
 	const fl_thread_info info = {t->ctx.id, t->name, true};
 	if (hook)
 		hook(&info, t->result);
@@ -95,16 +97,17 @@ static void report_error(const struct fl__thread *t)
 		log_if_detached(t);
 }
 
-/* The end of a thread, also when its function left by pthread_exit() or was cancelled. */
+/* Runs at the end of a thread, also after pthread_exit() or pthread_cancel(). */
 static void finish(void *arg)
 {
 	struct fl__thread *t = arg;
 	if (t->result != 0)
 		report_error(t);
 	fl__locals_end(&t->ctx);
-	fl_event_set(&t->ended); /* releases `result` to whoever joins */
+	fl_event_set(&t->ended); /* publishes `result` to the joiner */
 	bool last = disown(t, 1);
-	fl__ctx_current = NULL; /* destructors of the thread that still call us get the thread's own context */
+	/* a later destructor of the thread that calls the library gets the thread's own context */
+	fl__ctx_current = NULL;
 	if (last)
 		fl__free(t);
 }
@@ -115,7 +118,7 @@ static void *run(void *arg)
 	fl__ctx_current = &t->ctx;
 	char kernel_name[16];
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
-	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers: nothing depends on it */
+	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
 	t->result = -ECANCELED;                                /* unless the function returns */
 	pthread_cleanup_push(finish, t);
 	t->result = t->function(t->arg);
@@ -193,7 +196,8 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	if (rc != 0)
 		return rc;
 	if (!t->lost)
-		(void)fl__sys.thread_join(t->pthread); /* it has left our code, or is about to */
+		/* the thread has left the library's code, or is about to */
+		(void)fl__sys.thread_join(t->pthread);
 	if (result)
 		*result = t->result;
 	handle->thread_ = NULL;
@@ -285,7 +289,7 @@ static bool on_arm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_thread = {on_ready, on_arm, fl__node_disarm, NULL, true};
 
-/* Forks: the list is whole in the child, and all threads in it but the forking one are lost. */
+/* Forks: in the child the list is consistent, and all its threads but the forking one are lost. */
 static void before_fork(void)
 {
 	fl_mutex_lock(&list_lock);
@@ -305,5 +309,6 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
+	/* see lib/wait/context.c */
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }
