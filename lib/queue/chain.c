@@ -2,56 +2,67 @@
 /*
  * The chain of segments.
  *
- * A segment's tail: tickets of producers, given by fetch-and-add, and two bits.
+ * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
  *
- *     bit     means                          set by                              cleared by
- *     WAIT    a consumer sleeps              fl__chain_mark_wait(), while the    a put that draws a ticket and finds it; the one
- *                                            segment is the last, and empty      that takes it off owes a wake
- *     CLOSED  no ticket counts from now on:  fl__chain_close(), while a cell     nobody
- *             those that count are in `end`  of the last segment has no ticket
+ *   bit     means                 set by                            cleared by
+ *   WAIT    a consumer waits      fl__chain_mark_wait(), while the  a put that found WAIT with its
+ *                                 segment is the last, and empty    ticket; this put owes a wake
+ *   CLOSED  later tickets do not  fl__chain_close(), while a cell   never
+ *           count; `end` has the  of the last segment has no
+ *           tickets that do       ticket
  *
  * A segment's next: what comes after its last cell.
  *
- *     0       nothing yet                    an address    the next segment
- *     WAIT    nothing yet; who appends takes it off, and owes a wake
- *     CLOSED  nothing ever
+ *   0        nothing yet
+ *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake
+ *   CLOSED   nothing ever
+ *   address  the next segment
  *
  * A cell, which is used once in the life of its segment:
  *
- *     EMPTY -> FULL    its producer, with the item in it      EMPTY -> TAKEN   its consumer, which has waited long enough
- *                                                                              ("poisoned")
+ *   EMPTY -> FULL    by its producer, with the item in it
+ *   EMPTY -> TAKEN   by its consumer, which has waited long enough: the cell is "poisoned"
  *
  * Invariants
- *   1. Each ticket of a producer that counts is one cell, and so is each of a consumer: an item has
- *      one producer and one consumer.
- *   2. head <= tail, and head <= cells: a consumer takes a ticket (by compare-and-swap) only for a cell whose producer has its
- *      own. So a consumer never waits for a put that may not come, and empties use up no cells.
- *   3. A producer that finds its cell poisoned takes another ticket: it comes behind who put meanwhile. A consumer never gives
- *      up a cell without poisoning it. So nobody waits for a peer that has stopped: a consumer looks LOOKS times.
- *   4. Only the last segment has cells without a ticket: a segment is appended by who drew a ticket beyond its cells.
- *   5. `chain.tail` is at the last segment or behind: who appends leaves it, since who gets the item that he appends may free all, and
- *      the next to come moves it on. `chain.head` is at or before the first that has items, and never beyond
- *      `chain.tail`. A segment is retired by who moves `chain.head` over it, after `chain.tail` has moved on.
- *   6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So a producer learns it
- *      from the step by which it would have put: no put is accepted after a consumer was told that all is over.
- *   7. A mark is set by compare-and-swap on a tail whose tickets the consumers have all; so each put that is not yet done will
- *      draw another ticket, or append, and the first that does takes it off. No mark goes from a segment to the next.
- *   8. A closer writes the tickets of the tail that it has read into `end`, if they are not there,
- *      and then sets CLOSED by a compare-and-swap on that tail. Both words only grow until then,
- *      and a closer reads `end` first. So a closer that was stopped changes neither word after the
- *      close, and `end` is what the tail was when CLOSED was set: a put that is refused needs to
- *      take nothing back, and is in no count.
+ * 1. Each producer's ticket that counts is one cell, and so is each consumer's. So an item has one
+ *    producer and one consumer.
+ * 2. head <= tail, and head <= cells: a consumer takes a ticket, by CAS, only for a cell that has a
+ *    producer's ticket. So a consumer never waits for a put that may not come, and "empty" uses up
+ *    no cells.
+ * 3. A producer that finds its cell poisoned draws another ticket, and so comes after puts made
+ *    since. A consumer never gives up a cell without poisoning it. So no context waits for a peer
+ *    that has stopped: a consumer looks LOOKS times.
+ * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
+ *    drew a ticket beyond the cells.
+ * 5. `chain.tail` is the last segment or an earlier one. A producer that appends does not move
+ *    `chain.tail`, since the consumer of its item may free all; the next call moves it on.
+ *    `chain.head` is at or before the first segment with items, and never beyond `chain.tail`. The
+ *    consumer that moves `chain.head` past a segment retires the segment, after `chain.tail` has
+ *    moved on.
+ * 6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So
+ *    a producer learns of the close from the step by which it would have put: no put is accepted
+ *    after a consumer got "closed and drained".
+ * 7. A mark is set by CAS on a tail from which the consumers have all tickets. So each put that is
+ *    not done will draw another ticket, or append, and the first that does clears the mark. No mark
+ *    goes from a segment to the next.
+ * 8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ, and
+ *    then sets CLOSED by a CAS on that tail. Both words only grow until then. So a closer that was
+ *    stopped changes neither word after the close, and `end` is what the tail was when CLOSED was
+ *    set. A refused put has nothing to take back, and no count has it.
  *
- * Linearization: a put, where its producer drew the ticket of the cell that it filled, or appended a segment with the item;
- * a get, where its consumer drew its ticket; "empty" and "drained", where the consumer read the tail, or the `next`: at that
- * moment the consumers had as many tickets as there were. Of "empty": the items whose put happens before it have been taken.
+ * Linearization. Put: where its producer drew the ticket of the cell that it filled, or appended a
+ * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
+ * consumer read the tail, or the `next`; at that moment the consumers had all existing tickets.
+ * Every item with a put that happens before "empty" has been taken.
  *
- * Progress: lock-free. Memory for a segment comes from the allocator, which may do as it likes; a chain keeps one spare
- * segment, so that a steady flow does not ask for any.
+ * Progress: lock-free. Memory for a segment comes from the allocator, which may do as it likes. A
+ * chain keeps one spare segment, so that a steady flow asks for none.
  *
- * Reclamation: hazard.h. A segment that was retired is freed, or becomes the spare, as soon as nobody keeps it: who retires
- * looks at all that are retired. With T threads that have used any chain there are at most 2 T such segments of it, and those
- * in the hands of threads that were stopped while they looked. Who is at its items for long, and calls others meanwhile, pins it.
+ * Reclamation: hazard.h. A retired segment is freed, or becomes the spare, as soon as no thread
+ * keeps it: a thread that retires a segment looks at all retired ones. With T threads that have
+ * used any chain, at most 2 T retired segments of a chain are left, and those in the hands of
+ * threads that were stopped while they looked. A context that uses a segment's items for long, and
+ * calls other code meantime, pins the segment.
  */
 #include "chain.h"
 #include "../base/sys.h"
@@ -60,11 +71,11 @@
 enum { LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
 enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = FL__LINE /* or more: an address */ };
 
-/* Segments: made, used again, freed. */
+/* Segments: allocation, reuse, freeing. */
 
 static struct fl__segment *segment_new(struct fl__chain *c)
 {
-	/* acquire: pairs with segment_free(): nobody uses it as what it was */
+	/* acquire: no thread uses it as the old segment any more; pairs with segment_free() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
 		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->cells * c->stride);
@@ -74,7 +85,7 @@ static struct fl__segment *segment_new(struct fl__chain *c)
 		s->memory = memory;
 		return s; /* zeroed */
 	}
-	/* relaxed: it is ours alone */
+	/* relaxed: only this thread has it */
 	fl__store_relaxed(&s->head, 0);
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
@@ -86,16 +97,18 @@ static struct fl__segment *segment_new(struct fl__chain *c)
 static void segment_free(struct fl__chain *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
-	if (!fl__cas_release(&c->spare, &none, s)) /* pairs with segment_new() */
+	/* release: pairs with segment_new() */
+	if (!fl__cas_release(&c->spare, &none, s))
 		fl__free(s->memory);
 }
 
 static void push_retired(struct fl__chain *c, struct fl__segment *s)
 {
-	struct fl__segment *first = fl__load_relaxed(&c->retired); /* relaxed: the compare-and-swap asks again */
+	/* relaxed: the CAS checks it */
+	struct fl__segment *first = fl__load_relaxed(&c->retired);
 	do {
 		s->link = first;
-	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* pairs with retire() */
+	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* release: pairs with retire() */
 }
 
 static void mark_kept(void *retired, const void *kept)
@@ -105,19 +118,21 @@ static void mark_kept(void *retired, const void *kept)
 			s->kept = true;
 }
 
-/* Nobody finds `s` any more. Frees what nobody keeps. */
+/* Retires `s`, which is no longer reached. Frees the retired segments that no thread keeps. */
 static void retire(struct fl__chain *c, struct fl__segment *s)
 {
 	s->kept = false;
 	push_retired(c, s);
-	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL); /* pairs with push_retired() */
+	/* acquire: pairs with push_retired() */
+	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
 	fl__hazards_each(mark_kept, all);
 	while (all) {
 		s = all;
 		all = s->link;
 		/*
-		 * acquire: pairs with fl__chain_let_go(). It was pinned by one who kept it, and who does not any more was seen
-		 * not to (fl__hazards_each()); so its pin is seen, too.
+		 * acquire: pairs with fl__chain_let_go(). A thread pins a segment while it keeps
+		 * it. fl__hazards_each() has seen that the thread keeps the segment no more, so
+		 * this load sees the pin.
 		 */
 		if (s->kept || fl__load_acquire(&s->pins) > 0) {
 			s->kept = false;
@@ -127,7 +142,7 @@ static void retire(struct fl__chain *c, struct fl__segment *s)
 	}
 }
 
-/* Life. */
+/* Creation and destruction. */
 
 int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
 {
@@ -209,43 +224,55 @@ void fl__chain_free(struct fl__chain *c)
 	fl__free(c->memory);
 }
 
-/* Moving along. */
+/* Moving on to the next segment. */
 
 struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place)
 {
-	struct fl__segment *seen, *now = fl__load_relaxed(at); /* relaxed: looked at again below */
+	/* relaxed: checked below */
+	struct fl__segment *seen, *now = fl__load_relaxed(at);
 	do {
 		seen = now;
 		if (!fl__hazard_keep(place, seen))
 			return NULL;
-		now = fl__load_acquire(
-		    at); /* pairs with advance(). Behind the fence of the line above: see hazard_ck.c */
+		/*
+		 * acquire: pairs with advance(). The load comes after the fence of
+		 * fl__hazard_keep(): see hazard_ck.c.
+		 */
+		now = fl__load_acquire(at);
 	} while (now != seen);
 	return now;
 }
 
-/* `s` is kept, or the only consumer's head. */
+/*
+ * Moves `*at` from `s` to `next`. The caller keeps `s`, or is the only consumer and `s` is its
+ * head.
+ */
 static void advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
-	/* release: the segment, as it was appended; pairs with fl__chain_segment() */
+	/* release: the segment as it was appended; pairs with fl__chain_segment() */
 	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
 }
 
-/* A consumer has found all cells of `s` taken: goes to the next one, 0; or why not: -EAGAIN, -EPIPE. */
+/*
+ * Called by a consumer that has found all cells of `s` taken. Goes to the next segment and returns
+ * 0, or returns -EAGAIN or -EPIPE.
+ */
 int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 {
-	uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
+	/* acquire: pairs with fl__chain_extend() */
+	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < NEXT_SEGMENT)
 		return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
-	if (fl__load_relaxed(&c->tail) == s) /* relaxed: it never comes back to `s` */
+	/* relaxed: the chain's tail never comes back to `s` */
+	if (fl__load_relaxed(&c->tail) == s)
 		advance(&c->tail, s, next);
 	struct fl__segment *left = s;
 	/* release: as in advance() */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
+	/* Keeps the next segment now rather than at the next get, so that `s` can be freed. */
 	if (fl__hazards_mine->kept[FL__HAZARD_HEAD] == s)
-		(void)fl__chain_keep(&c->head,
-		                     FL__HAZARD_HEAD); /* now rather than at the next get, so that `s` is free */
+		(void)fl__chain_keep(&c->head, FL__HAZARD_HEAD);
 	retire(c, s);
 	return 0;
 }
@@ -253,13 +280,20 @@ int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
 /* Putting. */
 
 /*
- * For who drew a ticket beyond the cells of `s`: appends a segment that has the first items in it, 0; -EAGAIN: there is a
- * next one: again from the chain's tail; -EPIPE, -ENOMEM.
+ * Called by a producer that drew a ticket beyond the cells of `s`. Returns:
+ *
+ *   0         a new segment is appended, with the first `*put` items in it
+ *   -EAGAIN   a segment follows `s` already: start again from the chain's tail
+ *   -EPIPE    closed
+ *   -ENOMEM   out of memory
  */
 int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                      bool *owes_wake)
 {
-	/* acquire: pairs with the release below: what the address is handed on with is what it was appended with */
+	/*
+	 * acquire: advance() hands the address on with the segment as it was appended; pairs with
+	 * the release below
+	 */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next >= NEXT_SEGMENT) {
 		advance(&c->tail, s, next);
@@ -272,33 +306,44 @@ int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *ite
 	for (uint64_t i = 0; i < k; i++) {
 		unsigned char *cell = fl__chain_cell(c, last, i);
 		fl__copy(cell, (const unsigned char *)items + i * c->item_size, c->item_size);
-		fl__store_relaxed(fl__chain_state(c, cell), FL__CELL_FULL); /* relaxed: published with the segment */
+		/* relaxed: published with the segment */
+		fl__store_relaxed(fl__chain_state(c, cell), FL__CELL_FULL);
 	}
 	last->first = s->first + c->cells;
-	fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET); /* relaxed: published with the segment */
+	/* relaxed: published with the segment */
+	fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET);
 	do {
 		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
 			segment_free(c, last);
 			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
-		/* release: the segment and its items; pairs with fl__chain_leave() and the acquire above */
+		/*
+		 * release: the segment and its items; pairs with fl__chain_leave() and the acquire
+		 * above
+		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
 	*owes_wake |= next == NEXT_WAIT;
 	*put = k;
 	return 0;
 }
 
-/* Of several puts that find the mark one takes it off. It may be a later one than it found: who set that sleeps, too. */
+/*
+ * Of several puts that find the mark, one clears it. The mark may be newer than the mark that the
+ * put found: its consumer waits, too.
+ */
 bool fl__chain_take_mark(struct fl__segment *s)
 {
-	/* relaxed: who set it did so under the sleepers' lock, under which he is looked for */
+	/*
+	 * relaxed: the consumer set the mark inside a transaction of the wait table, where the put
+	 * looks for the consumer
+	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__CHAIN_WAIT) & FL__CHAIN_WAIT;
 }
 
 size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
-	const size_t size = c->item_size; /* `c` may be gone with the last item */
+	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
 	size_t done = 0;
 	while (done < n) {
 		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
@@ -324,7 +369,7 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 			next += put * size;
 			continue;
 		}
-		/* In order, also over cells that were poisoned meanwhile. */
+		/* In order, also past cells that were poisoned since. */
 		for (; i < k && index + i < c->cells; i++)
 			if (fl__chain_fill(c, s, index + i, next)) {
 				done++;
@@ -336,27 +381,32 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 
 /* Getting. */
 
-/* `s`'s tail has CLOSED. */
+/* Returns how many tickets of `s` count. Its tail has CLOSED. */
 uint64_t fl__chain_closed_at(const struct fl__segment *s)
 {
-	(void)fl__load_acquire(&s->tail); /* pairs with close_tail() */
+	(void)fl__load_acquire(&s->tail); /* acquire: pairs with close_tail() */
 	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
 }
 
-/* The producer of that cell is on its way. True: the cell is filled; false: it never will be. */
+/*
+ * Waits a bounded time for the producer of a cell. Returns true if the cell is filled, false if it
+ * never will be.
+ */
 bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__chain_state(c, fl__chain_cell(c, s, index));
 	for (unsigned i = 0; i < LOOKS; i++) {
-		uint32_t seen = fl__load_acquire(state); /* pairs with fl__chain_fill() */
+		/* acquire: pairs with fl__chain_fill() */
+		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__CELL_EMPTY)
 			return seen == FL__CELL_FULL;
 		fl__pause(1U << i);
 	}
-	uint32_t was =
-	    fl__swap_acquire(state, FL__CELL_TAKEN); /* pairs with fl__chain_fill(), which may just have been in time */
+	/* acquire: pairs with fl__chain_fill(), which may just have been in time */
+	uint32_t was = fl__swap_acquire(state, FL__CELL_TAKEN);
 	if (was == FL__CELL_EMPTY) {
-		fl__add_release(&c->poisoned, 1); /* after the ticket was seen: pairs with fl__chain_puts() */
+		/* release: after the ticket was seen; pairs with fl__chain_puts() */
+		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
 			c->on_poison(c->of);
 	}
@@ -372,7 +422,10 @@ size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *
 	return got;
 }
 
-/* Claiming, closing, sleeping, counting. Not on the way of an item: these may borrow. */
+/*
+ * Claiming, closing, marking, counting. These are not on an item's fast path, so they may borrow
+ * hazard pointers.
+ */
 
 static struct fl__segment *keep_or_borrow(struct fl__segment *const *at, enum fl__hazard place, bool *borrowed)
 {
@@ -397,23 +450,26 @@ size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, ui
 		borrowed = fl__hazards_borrow();
 		k = fl__chain_tickets(c, n, s, index, rc);
 	}
+	/* relaxed: the caller keeps the segment: see retire() */
 	if (k > 0)
-		fl__add_relaxed(&(*s)->pins, 1u); /* relaxed: the caller keeps it, see retire() */
+		fl__add_relaxed(&(*s)->pins, 1u);
 	give_back(borrowed);
 	return k;
 }
 
 void fl__chain_let_go(struct fl__segment *s)
 {
-	fl__sub_release(&s->pins, 1u); /* what was done with the items; pairs with retire() */
+	/* release: what was done with the items; pairs with retire() */
+	fl__sub_release(&s->pins, 1u);
 }
 
-/* The last segment, or one that was when it was looked for. */
+/* Returns a segment that was the last during the call. */
 static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
 {
 	for (;;) {
 		struct fl__segment *s = keep_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
-		uintptr_t next = fl__load_acquire(&s->next); /* pairs with fl__chain_extend() */
+		/* acquire: pairs with fl__chain_extend() */
+		uintptr_t next = fl__load_acquire(&s->next);
 		if (next < NEXT_SEGMENT)
 			return s;
 		advance(&c->tail, s, next);
@@ -421,25 +477,26 @@ static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
 }
 
 /*
- * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. False: `s` has no
- * cell without a ticket.
+ * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. Returns false if
+ * each cell of `s` has a ticket.
  */
 static bool close_tail(struct fl__chain *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
-		 * acquire: the tail that is read after it has at least as many tickets; pairs with
-		 * the release below
+		 * acquire: the tail, read next, has at least as many tickets; pairs with the
+		 * release below
 		 */
 		uint64_t end = fl__load_acquire(&s->end);
-		uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
+		/* relaxed: the CAS checks it */
+		uint64_t word = fl__load_relaxed(&s->tail);
 		const uint64_t tickets = word / FL__CHAIN_TICKET;
 		if (word & FL__CHAIN_CLOSED)
 			return true;
 		if (tickets >= c->cells)
 			return false;
 		/*
-		 * release: the tail of which it was read; pairs with the acquire above, of another
+		 * release: the tail with these tickets; pairs with the acquire above, in another
 		 * closer
 		 */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
@@ -454,9 +511,11 @@ static bool close_last(struct fl__chain *c, struct fl__segment *s)
 {
 	if (close_tail(c, s))
 		return true;
-	uintptr_t next = fl__load_relaxed(&s->next); /* relaxed: the compare-and-swap asks again */
+	/* relaxed: the CAS checks it */
+	uintptr_t next = fl__load_relaxed(&s->next);
+	/* relaxed: nothing comes with it */
 	while (next < NEXT_SEGMENT)
-		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED)) /* relaxed: nothing comes with it */
+		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED))
 			return true;
 	return false;
 }
@@ -473,31 +532,41 @@ bool fl__chain_is_closed(struct fl__chain *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = last_segment(c, &borrowed);
-	/* relaxed: it says nothing of the items */
+	/* relaxed: the result says nothing of the items */
 	bool closed = fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
 	give_back(borrowed);
 	return closed;
 }
 
-/* 1: look again. */
+/* Marks `s` as fl__chain_mark_wait() does, with the same results; also 1: look again. */
 static int mark_last(struct fl__chain *c, struct fl__segment *s)
 {
-	uint64_t head =
-	    fl__load_relaxed(&s->head); /* relaxed: if it equals the tail below, which is the newest, it is, too */
+	/*
+	 * relaxed: if this head equals the tail below, which is the newest, the head is the newest,
+	 * too
+	 */
+	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->cells) {
 		int rc = fl__chain_leave(c, s);
 		uintptr_t none = 0;
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
-		/* relaxed: who appends has this word from its own step, and finds the sleeper under the sleepers' lock */
+		/*
+		 * relaxed: the put that appends has this word from its own CAS, and finds the
+		 * consumer in the wait table
+		 */
 		return fl__cas_relaxed(&s->next, &none, NEXT_WAIT) || none == NEXT_WAIT ? 0 : 1;
 	}
-	uint64_t word = fl__load_relaxed(&s->tail); /* relaxed: the compare-and-swap asks again */
+	/* relaxed: the CAS checks it */
+	uint64_t word = fl__load_relaxed(&s->tail);
 	if (head < fl__chain_given(c, s, word))
 		return -EAGAIN;
 	if (word & FL__CHAIN_CLOSED)
 		return -EPIPE;
-	/* relaxed: as above, of who puts. A mark that is there already is set again, lest it be an old one that was taken off. */
+	/*
+	 * relaxed: as above, for the put that draws a ticket. The CAS runs also if the mark is set
+	 * already: that mark may be an old one that a put has cleared since.
+	 */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__CHAIN_WAIT) ? 0 : 1;
 }
 
@@ -512,18 +581,20 @@ int fl__chain_mark_wait(struct fl__chain *c)
 	return rc;
 }
 
-/* Tickets of producers so far. */
+/* Returns the producers' tickets so far. */
 static uint64_t tickets(const struct fl__chain *c, const struct fl__segment *s)
 {
-	return s->first + fl__chain_given(c, s, fl__load_relaxed(&s->tail)); /* relaxed: a count */
+	/* relaxed: a count */
+	return s->first + fl__chain_given(c, s, fl__load_relaxed(&s->tail));
 }
 
 uint64_t fl__chain_puts(struct fl__chain *c)
 {
 	bool borrowed = false;
 	/*
-	 * acquire: pairs with those who add. It is read before the tickets, of which it is a part: so the difference has all that
-	 * were put before, and perhaps some that were poisoned meanwhile.
+	 * acquire: pairs with the release in fl__chain_await(). `poisoned` is read before the
+	 * tickets, of which it is a part. So the difference has all items that were put before, and
+	 * perhaps some tickets that were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = tickets(c, last_segment(c, &borrowed)) - poisoned;
@@ -535,8 +606,8 @@ uint64_t fl__chain_length(struct fl__chain *c)
 {
 	bool borrowed = false;
 	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	uint64_t taken =
-	    s->first + fl__load_acquire(&s->head); /* acquire: the tail is read after it; as in fl__chain_tickets() */
+	/* acquire: the tail is read after it, as in fl__chain_tickets() */
+	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = tickets(c, last_segment(c, &borrowed));
 	give_back(borrowed);
 	return put > taken ? put - taken : 0;
@@ -544,7 +615,8 @@ uint64_t fl__chain_length(struct fl__chain *c)
 
 int fl__chain_can_get(struct fl__chain *c)
 {
-	const bool closed = fl__chain_is_closed(c); /* first: nothing comes after it that the length has not */
+	/* First: if it is closed, no put comes that the length lacks. */
+	const bool closed = fl__chain_is_closed(c);
 	if (fl__chain_length(c) > 0)
 		return 0;
 	return closed ? -EPIPE : -EAGAIN;

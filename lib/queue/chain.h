@@ -8,78 +8,97 @@
 #include <stdint.h>
 
 /*
- * A chain of segments: an unbounded FIFO of items of one size, of any number of producers and of consumers, without locks. It
- * is FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, closing, and a word to sleepers. chain.c has its
- * tables, invariants and order; the blocking queues add their waiting through fl__chain_mark_wait() and `owes_wake`.
+ * A chain of segments: an unbounded lock-free FIFO of items of one size, for any number of
+ * producers and consumers. It is FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a
+ * close, and a mark for waiters. chain.c has its tables, invariants and memory order. The blocking
+ * queues wait by fl__chain_mark_wait() and `owes_wake`.
  */
 enum { FL__CHAIN_WAIT = 1, FL__CHAIN_CLOSED = 2, FL__CHAIN_TICKET = 4 }; /* of a segment's tail */
 enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_TAKEN };
-enum { FL__LINE = 64 }; /* of a cache; what is aligned to it */
+enum { FL__LINE = 64 }; /* bytes of a cache line; alignment to it */
 
 struct fl__segment {
 	_Alignas(64) uint64_t tail; /* producers' tickets * FL__CHAIN_TICKET, and bits */
-	_Alignas(64) uint64_t head; /* consumers' tickets; never beyond those of the producers, nor the cells */
+	/* Consumers' tickets: never more than the producers' tickets, nor than the cells. */
+	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
-	uint64_t first;           /* tickets of the segments before it */
-	uint64_t end;             /* of a tail that is CLOSED: its tickets that count */
-	struct fl__segment *link; /* in the list of the retired */
+	uint64_t first;           /* tickets of the segments before this */
+	uint64_t end;             /* if the tail is CLOSED: how many tickets count */
+	struct fl__segment *link; /* in the list of retired segments */
 	void *memory;
-	uint32_t pins; /* of those who are at its items for longer than they can keep it: fl__chain_claim() */
-	bool kept;     /* to who frees: somebody keeps it */
+	/*
+	 * Contexts that use the items for longer than they can keep the segment: fl__chain_claim().
+	 */
+	uint32_t pins;
+	bool kept; /* for retire(): a thread keeps it */
 	_Alignas(64) unsigned char cells[];
 };
 
 struct fl__chain {
-	struct fl__segment *tail, *head;    /* written once a segment */
+	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t cells;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a cell: its item, its state, room to the next */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
-	uint64_t poisoned;           /* tickets of producers that came to nothing */
-	void (*on_poison)(void *of); /* the consumer that adds to it calls this afterwards; NULL: nothing */
+	uint64_t poisoned; /* producers' tickets that came to nothing */
+	/* Called by a consumer after it has added to `poisoned`; NULL: nothing is called. */
+	void (*on_poison)(void *of);
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
-	void *drop_arg, *memory; /* of one that fl__chain_create() made */
+	/* `memory`: the allocation of a chain from fl__chain_create(). */
+	void *drop_arg, *memory;
 };
 
-/* In `memory`, which has FL__LINE - 1 bytes to spare. */
+/*
+ * Returns the first address in `memory` that is aligned to a cache line. `memory` has FL__LINE - 1
+ * bytes to spare.
+ */
 static inline void *fl__at_line(void *memory)
 {
 	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
 }
 
-/* One by itself, for a queue that has nothing else. 0, -EINVAL (item size 0), -EOVERFLOW, -ENOMEM. */
+/*
+ * Makes a chain that is a queue by itself. Returns 0, -EINVAL (item size 0), -EOVERFLOW, -ENOMEM.
+ */
 int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, void (*drop)(void *item, void *drop_arg),
                      void *drop_arg);
-void fl__chain_free(struct fl__chain *c); /* NULL: nothing */
+void fl__chain_free(struct fl__chain *c); /* NULL does nothing */
 
-/* 0, -ENOMEM, -EOVERFLOW. Cells of a segment: 0: a default. `c` is aligned to 64 bytes. */
+/*
+ * Initializes `c`, which is aligned to 64 bytes, with `cells` in a segment, or a default with 0.
+ * Returns 0, -ENOMEM, -EOVERFLOW.
+ */
 int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells);
 
-/* Nobody uses it, nor will. Drops each item that is left. */
+/* Frees all segments, and drops each item that is left. The chain is no longer used. */
 void fl__chain_end(struct fl__chain *c);
 
-/* No put from now on. */
+/* Refuses all later puts. */
 void fl__chain_close(struct fl__chain *c);
 bool fl__chain_is_closed(struct fl__chain *c);
 
 /*
- * Items put and not yet taken; and how many were put in all. Both count a put that is under way; the second counts it no more when it
- * comes to nothing, and is never less than what was put when it returns.
+ * fl__chain_length(): items put and not yet taken. fl__chain_puts(): items put in all. Both count
+ * puts in progress. The second stops counting a put that comes to nothing, and is never less than
+ * what was put when it returns.
  */
 uint64_t fl__chain_length(struct fl__chain *c);
 uint64_t fl__chain_puts(struct fl__chain *c);
 
-/* What a get would return; 0 also: there is a put under way. */
+/* Returns what a get would return; also 0 while a put is in progress. */
 int fl__chain_can_get(struct fl__chain *c);
 
 /*
- * For a consumer that is going to sleep: 0: the chain was empty, and is marked: the next put takes the mark off, and owes a wake;
- * -EAGAIN: it was not empty; -EPIPE: closed and drained.
+ * Called by a consumer that is about to sleep. Returns:
+ *
+ *   0         the chain was empty, and is marked: the next put clears the mark, and owes a wake
+ *   -EAGAIN   it was not empty
+ *   -EPIPE    closed and drained
  */
 int fl__chain_mark_wait(struct fl__chain *c);
 
-/* The slow paths of what follows. */
+/* The slow paths of the functions below. */
 struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place);
 int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
                      bool *owes_wake);
@@ -89,7 +108,7 @@ uint64_t fl__chain_closed_at(const struct fl__segment *s);
 bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index);
 size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
-/* The same as fl__chain_get_many(), on a thread that finds no memory for its first call. */
+/* fl__chain_get_many() on a thread that finds no memory for its hazard pointers. */
 size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *rc);
 
 static inline unsigned char *fl__chain_cell(const struct fl__chain *c, struct fl__segment *s, uint64_t index)
@@ -102,7 +121,9 @@ static inline uint32_t *fl__chain_state(const struct fl__chain *c, unsigned char
 	return (uint32_t *)(void *)(cell + c->state_at);
 }
 
-/* How many tickets of producers in `s` count. `word`: its tail, as the caller has read it. */
+/*
+ * Returns how many producers' tickets of `s` count. `word` is its tail, as the caller has read it.
+ */
 static inline uint64_t fl__chain_given(const struct fl__chain *c, const struct fl__segment *s, uint64_t word)
 {
 	if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
@@ -110,26 +131,34 @@ static inline uint64_t fl__chain_given(const struct fl__chain *c, const struct f
 	return word / FL__CHAIN_TICKET < c->cells ? word / FL__CHAIN_TICKET : c->cells;
 }
 
-/* The segment that `*at` has, kept in `place`; NULL: out of memory. */
+/* Returns the segment in `*at`, and keeps it in `place`; NULL: out of memory. */
 static inline struct fl__segment *fl__chain_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
-	struct fl__segment *s = fl__load_acquire(at); /* the segment as it was made; pairs with advance() in chain.c */
+	/* acquire: the segment as it was made; pairs with advance() in chain.c */
+	struct fl__segment *s = fl__load_acquire(at);
 	return __builtin_expect(fl__hazards_mine->kept[place] == s, 1) ? s : fl__chain_keep(at, place);
 }
 
-/* Puts the item in a cell whose ticket is the caller's; false: a consumer has given it up. */
+/*
+ * Puts the item in the cell of the caller's ticket. Returns false if a consumer has poisoned the
+ * cell.
+ */
 static inline bool fl__chain_fill(const struct fl__chain *c, struct fl__segment *s, uint64_t index, const void *item)
 {
 	unsigned char *cell = fl__chain_cell(c, s, index);
 	uint32_t empty = FL__CELL_EMPTY;
 	fl__copy(cell, item, c->item_size);
-	/* release: the item, and what was written before the put; pairs with the acquire of fl__chain_take() */
+	/*
+	 * release: the item, and what was written before the put; pairs with the acquires in
+	 * fl__chain_item(), fl__chain_await() and fl__chain_get_alone()
+	 */
 	return fl__cas_release(fl__chain_state(c, cell), &empty, FL__CELL_FULL);
 }
 
 /*
- * 0, -ENOMEM, -EPIPE. `*owes_wake` is set, with any of these, when it took the mark of sleepers off: the caller sees to it after
- * the put. Of the chain's memory, the item's cell is the last that it touches: who gets the item may free it all.
+ * Returns 0, -ENOMEM, -EPIPE. With any of these, `*owes_wake` is set if the put has cleared the
+ * waiters' mark; the caller wakes after the put. Of the chain's memory the put touches the item's
+ * cell last: the item's consumer may free all.
  */
 static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owes_wake)
 {
@@ -137,7 +166,7 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
 		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
 		if (__builtin_expect(!s, 0))
 			return -ENOMEM;
-		/* relaxed: it only gives a ticket; what a sleeper's mark stands for is under the sleepers' lock */
+		/* relaxed: it only draws a ticket, and the wait table orders the waiters */
 		uint64_t word = fl__add_relaxed(&s->tail, FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
 		if (__builtin_expect(word & FL__CHAIN_WAIT, 0))
 			*owes_wake |= fl__chain_take_mark(s);
@@ -153,18 +182,21 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
 	}
 }
 
-/* The item of a cell whose ticket is the caller's, where it lies; NULL: there is none, and never will be. */
+/*
+ * Returns the item, in place, in the cell of the caller's ticket; NULL: there is none, and never
+ * will be.
+ */
 static inline unsigned char *fl__chain_item(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 {
 	unsigned char *cell = fl__chain_cell(c, s, index);
-	/* pairs with fl__chain_fill() */
+	/* acquire: pairs with fl__chain_fill() */
 	const bool full = __builtin_expect(fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL, 1);
 	return full || fl__chain_await(c, s, index) ? cell : NULL;
 }
 
 /*
- * Tickets for up to `n` items, in order: how many, from `*index` on of `*s`. 0: none, and `*rc` says why: -EAGAIN, -EPIPE,
- * -ENOMEM.
+ * Draws tickets for up to `n` items, in order. Returns how many, from `*index` of `*s` on. With 0,
+ * `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
  */
 static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
 {
@@ -174,8 +206,11 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 			*rc = -ENOMEM;
 			return 0;
 		}
-		/* acquire: a tail, or a `next`, that is read after it is no older than the one this head was taken under, so that
-		   an equal one was equal at one moment; pairs with the release below */
+		/*
+		 * acquire: a tail, or a `next`, that is read after this head is no older than when
+		 * the head was taken. So if the two are equal, they were equal at one moment. Pairs
+		 * with the release below.
+		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (__builtin_expect(head >= c->cells, 0)) {
 			*rc = fl__chain_leave(c, *s);
@@ -183,7 +218,8 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 				return 0;
 			continue;
 		}
-		uint64_t word = fl__load_relaxed(&(*s)->tail); /* relaxed: a cell says itself whether it is filled */
+		/* relaxed: a cell says itself whether it is filled */
+		uint64_t word = fl__load_relaxed(&(*s)->tail);
 		uint64_t tail = fl__chain_given(c, *s, word);
 		if (head >= tail) {
 			*rc = word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
@@ -191,13 +227,19 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 		}
 		*index = head;
 		size_t k = n < tail - head ? n : (size_t)(tail - head);
-		/* release: who has this head has the puts before it, its own putter's too; pairs with the acquire above */
+		/*
+		 * release: a thread with this head sees the producers' tickets before it; pairs
+		 * with the acquire above
+		 */
 		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
 			return k;
 	}
 }
 
-/* Up to `n` items; how many. 0: none, and `*rc` says why: -EAGAIN (empty), -EPIPE (closed and drained). */
+/*
+ * Gets up to `n` items. Returns how many. With 0, `*rc` is -EAGAIN (empty) or -EPIPE (closed and
+ * drained).
+ */
 static inline size_t fl__chain_get_many(struct fl__chain *c, void *items, size_t n, int *rc)
 {
 	struct fl__segment *s;
@@ -213,13 +255,13 @@ static inline size_t fl__chain_get_many(struct fl__chain *c, void *items, size_t
 }
 
 /*
- * For who wants to do something else with items than to copy them: as fl__chain_tickets() without -ENOMEM; the segment is not freed
- * before fl__chain_let_go().
+ * For a caller that does not copy the items out. Like fl__chain_tickets(), without -ENOMEM. The
+ * segment is not freed before fl__chain_let_go().
  */
 size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc);
 void fl__chain_let_go(struct fl__segment *s);
 
-/* 0, -EAGAIN, -EPIPE. */
+/* Returns 0, -EAGAIN, -EPIPE. */
 static inline int fl__chain_get(struct fl__chain *c, void *item)
 {
 	int rc = 0;
@@ -227,13 +269,15 @@ static inline int fl__chain_get(struct fl__chain *c, void *item)
 }
 
 /*
- * The same for the only consumer: nobody else moves the head, or retires. Its tickets are plain moves.
+ * fl__chain_get() for the only consumer. No other context moves the head or retires segments, so it
+ * draws its tickets by plain stores.
  */
 static inline int fl__chain_get_alone(struct fl__chain *c, void *item)
 {
 	for (;;) {
-		struct fl__segment *s = fl__load_relaxed(&c->head); /* relaxed: written by the consumer */
-		uint64_t index = fl__load_relaxed(&s->head);        /* relaxed: likewise */
+		/* relaxed: only the consumer writes it */
+		struct fl__segment *s = fl__load_relaxed(&c->head);
+		uint64_t index = fl__load_relaxed(&s->head); /* relaxed: likewise */
 		if (__builtin_expect(index >= c->cells, 0)) {
 			int rc = fl__chain_leave(c, s);
 			if (rc != 0)
@@ -241,18 +285,19 @@ static inline int fl__chain_get_alone(struct fl__chain *c, void *item)
 			continue;
 		}
 		unsigned char *cell = fl__chain_cell(c, s, index);
-		bool full =
-		    fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL; /* pairs with fl__chain_fill() */
+		/* acquire: pairs with fl__chain_fill() */
+		bool full = fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL;
 		if (__builtin_expect(!full, 0)) {
-			uint64_t word =
-			    fl__load_relaxed(&s->tail); /* relaxed: a cell says itself whether it is filled */
+			/* relaxed: a cell says itself whether it is filled */
+			uint64_t word = fl__load_relaxed(&s->tail);
 			if (index >= fl__chain_given(c, s, word))
 				return word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
 			full = fl__chain_await(c, s, index);
 		}
 		if (full)
 			fl__copy(item, cell, c->item_size);
-		fl__store_relaxed(&s->head, index + 1); /* relaxed: others read it for a length alone */
+		/* relaxed: other threads read it only for a length */
+		fl__store_relaxed(&s->head, index + 1);
 		if (full)
 			return 0;
 	}

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Hazard pointers: each thread's, from its first use to its end. hazard_ck.c has the protocol. */
+/*
+ * Hazard pointers: the record of each thread, from its first use to its end. hazard_ck.c has the
+ * protocol.
+ */
 #include "hazard.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -11,9 +14,9 @@
 static struct fl__hazards none; /* keeps nothing, and is never written */
 _Thread_local struct fl__hazards *fl__hazards_mine = &none;
 
-static pthread_key_t key; /* its destructor ends a thread's */
+static pthread_key_t key; /* its destructor ends a thread's record */
 static bool has_key;
-static uint32_t lend; /* a lock: of the one that is lent */
+static uint32_t lend; /* the lock of the record that threads borrow */
 
 static void end(void *hazards)
 {
@@ -25,7 +28,8 @@ void fl__hazards_end(void)
 {
 	if (fl__hazards_mine == &none)
 		return;
-	(void)pthread_setspecific(key, NULL); /* it takes no memory to forget */
+	/* Storing NULL needs no memory. */
+	(void)pthread_setspecific(key, NULL);
 	end(fl__hazards_mine);
 }
 
@@ -73,16 +77,20 @@ void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg)
 {
 	fl__fence_seq_cst(); /* pairs with the fence of fl__hazards_set(): see hazard_ck.c */
 	fl__hazards_visit(found, arg);
-	fl__fence_acquire(); /* pairs with the release of fl__hazards_set(): what is not kept any more is not used any more */
+	/*
+	 * acquire: what is kept no more is used no more; pairs with the release of
+	 * fl__hazards_set()
+	 */
+	fl__fence_acquire();
 }
 
 static void after_fork_in_child(void)
 {
-	fl__store_relaxed(&lend, 0); /* relaxed: the child has one thread, which is not inside */
+	fl__store_relaxed(&lend, 0); /* relaxed: the child's one thread does not hold it */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
-/* Before anybody can need it, and in a process that never does: a key costs nothing until it is set. */
+/* Runs before any use, and also in a process without one: a key costs nothing until it is set. */
 FL__AT_START static void make_key(void)
 {
 	has_key = pthread_key_create(&key, end) == 0;
@@ -90,8 +98,8 @@ FL__AT_START static void make_key(void)
 }
 
 /*
- * A copy of the library that is unloaded leaves neither its destructor behind, nor the records of
- * threads that go on.
+ * An unloaded copy of the library leaves behind neither its destructor nor the records of threads
+ * that go on.
  */
 FL__AT_UNLOAD static void forget_threads(void)
 {

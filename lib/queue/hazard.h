@@ -6,54 +6,67 @@
 #include <stddef.h>
 
 /*
- * Hazard pointers: what a thread keeps is not freed by others, however long it keeps it. On Concurrency Kit's ck_hp
- * (hazard_ck.c, which says what of it is used, and why not the rest).
+ * Hazard pointers: no other thread frees an object that a thread keeps, however long the thread
+ * keeps it. They are built on Concurrency Kit's ck_hp (hazard_ck.c says what of it is used, and why
+ * not the rest).
  *
- * A thread goes on keeping what it kept last until it keeps another thing in that place: so an operation on the object of the
- * operation before costs a load and a comparison, and no fence. That is sound because only addresses are compared: whoever
- * reads, from where objects are reached, the address that it has been keeping all the time has an object that cannot have been
- * retired unseen. The price: a thread that goes away for long, or does other things, keeps two objects from being freed. It
- * lets go of them when it ends.
+ * A thread keeps an object in a place until it keeps another object there. So an operation on the
+ * same object as the operation before costs a load and a comparison, and no fence. That is sound
+ * because only addresses are compared. If a thread finds, where objects are reached, the address
+ * that it has kept all the time, that object cannot have been retired unseen. The price: a thread
+ * that goes away for long, or does other things, keeps two objects from being freed until it ends.
  */
 enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
 
-/* What one thread keeps. Only that thread writes it; others look at it before they free something. */
+/*
+ * What one thread keeps. Only that thread writes it; a thread that wants to free objects reads it.
+ */
 struct fl__hazards {
 	void *kept[FL__HAZARDS];
 };
 
-/* The calling thread's; never NULL, but one that keeps nothing while the thread has none of its own. */
+/*
+ * The calling thread's record. Never NULL: a thread without its own has a record that keeps
+ * nothing.
+ */
 extern _Thread_local struct fl__hazards *fl__hazards_mine __attribute__((tls_model("initial-exec")));
 
 /*
- * Keeps `object` in that place instead of what it had, with a full fence: nobody frees it from now on if it can still be reached
- * after that, which the caller looks at again. False: out of memory, on a thread's first call.
+ * Keeps `object` in `place` instead of the object before, with a full fence. If `object` can still
+ * be reached after the fence, which the caller checks, no thread frees it. Returns false if the
+ * thread's first call finds no memory.
  */
 bool fl__hazard_keep(enum fl__hazard place, void *object);
 
 /*
- * For a call that must not fail where the one above found no memory: the thread has one that all share, under a lock, until
- * fl__hazards_return(). With one of its own it does nothing, and returns false: do not return it.
+ * For a call that must not fail where fl__hazard_keep() found no memory. Gives the thread the
+ * record that all threads share, under a lock, until fl__hazards_return(). Returns false, and does
+ * nothing, if the thread has its own record: then nothing is to be returned.
  */
 bool fl__hazards_borrow(void);
 void fl__hazards_return(void);
 
 /*
- * Calls `found` for all that any thread keeps. What was retired before (unreachable to all who look after that), and is not
- * among it, may be freed.
+ * Calls `found` for each object that any thread keeps. An object that was retired before (made
+ * unreachable for later looks), and is not among these, may be freed.
  */
 void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg);
 
-/* Lets go of what the calling thread keeps, and of its place; for its end. It may come back. */
+/*
+ * Gives up the calling thread's record and what it keeps, at the thread's end. The thread may come
+ * back.
+ */
 void fl__hazards_end(void);
 
 /* hazard_ck.c: all that uses Concurrency Kit. */
 struct fl__hazards *fl__hazards_take(void); /* NULL: out of memory */
-struct fl__hazards *fl__hazards_lent(void); /* always the same one; under a lock of the caller's */
+struct fl__hazards *fl__hazards_lent(void); /* the shared record; the caller holds a lock */
 void fl__hazards_give(struct fl__hazards *hazards);
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg);
-void fl__hazards_forget_others(const struct fl__hazards *mine); /* in a forked child, which has one thread */
-void fl__hazards_free(void);                                    /* all of them: no thread will use one again */
+/* For a forked child, which has one thread. */
+void fl__hazards_forget_others(const struct fl__hazards *mine);
+/* Frees all records: no thread will use one again. */
+void fl__hazards_free(void);
 
 #endif

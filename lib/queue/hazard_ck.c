@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Hazard pointers on Concurrency Kit's ck_hp: its records in their list, and its store with a fence.
+ * Hazard pointers on Concurrency Kit's ck_hp: its list of records, and its store with a fence.
  *
- * Why hazard pointers and not ck's epochs: a reader that is stopped inside an epoch lets garbage grow without end; here it
- * keeps two objects.
+ * Why hazard pointers and not ck's epochs: a reader that is stopped inside an epoch lets garbage
+ * grow without end. Here such a reader keeps two objects.
  *
- * Protocol. A reader stores the object's address in a place of its record, a full fence, then looks again whether the object
- * is still reached from where it found it. Who retires an object makes it unreachable, a full fence, then looks at all
- * places. One of the two fences comes first: either the reader sees that the object is gone, or it is seen. The store
- * before which a reader has used another object in the same place releases; a look that no longer finds that object
- * acquires, so that its free comes after the use.
+ * Protocol. A reader stores the object's address in a place of its record, passes a full fence,
+ * then checks that the object is still reached from where it was found. A thread that retires an
+ * object makes it unreachable, passes a full fence, then looks at all places. One of the two fences
+ * comes first. So either the reader sees that the object is gone, or the retiring thread sees the
+ * reader's store. If a reader has used another object in the same place before, its store releases.
+ * A look that no longer finds the earlier object acquires, so that object's free comes after its
+ * use.
  *
- * Not used of ck_hp: ck_hp_reclaim() and what calls it. In 0.7.1, which distributions have, it writes behind its cache when
- * there are 512 hazards, and takes no notice of those beyond (mended in 0.7.2: ck 51594ea); the objects that a thread has
- * retired are lost with its record; and it has no fence of its own on either side. So who retires looks at the records here
- * itself. ck_hp_clear() stores without any order. ck_hp_unregister() orders stores alone, on aarch64: the release before it
- * is ours.
+ * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
+ * ck_hp_reclaim() writes beyond its cache when there are 512 hazards, and ignores further hazards
+ * (fixed in 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record.
+ * ck_hp has no fence of its own on either side. So here the retiring thread looks at the records
+ * itself. ck_hp_clear() stores without any order. ck_hp_unregister() orders stores alone, on
+ * aarch64: the release before it is ours.
  *
- * A record lives as long as the library: others may be looking at it. One that a thread has given
- * back is taken again. When the library is unloaded all are freed, but at the exit of a process
- * they stay, since other threads go on.
+ * A record lives as long as the library, since other threads may be looking at it. A record that a
+ * thread has given back is taken again. When the library is unloaded, all records are freed. At the
+ * exit of a process they stay, since other threads go on.
  *
- * In TSan's build this file is not instrumented: a record, as an address, stands for both sides of the release.
+ * In TSan's build this file is not instrumented: a record, as an address, stands for both sides of
+ * the release.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -32,7 +36,7 @@
 struct record {
 	ck_hp_record_t ck;
 	struct fl__hazards ours;
-	void *memory; /* where the record is; NULL: not on the heap */
+	void *memory; /* the record's allocation; NULL: static */
 };
 
 static ck_hp_t domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
@@ -52,7 +56,11 @@ struct fl__hazards *fl__hazards_take(void)
 {
 	ck_hp_record_t *used = ck_hp_recycle(&domain);
 	if (used) {
-		fl__fence_acquire(); /* pairs with the fence in fl__hazards_give(): its fields are ours now */
+		/*
+		 * acquire: the record's fields are this thread's now; pairs with the fence in
+		 * fl__hazards_give()
+		 */
+		fl__fence_acquire();
 		return &((struct record *)(void *)used)->ours;
 	}
 	uintptr_t memory = (uintptr_t)fl__alloc(1, sizeof(struct record) + _Alignof(struct record) - 1);
@@ -75,7 +83,8 @@ void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *o
 {
 	struct record *record = record_of(hazards);
 	fl__tsan_release(record);
-	fl__fence_release(); /* the use of what was kept there; pairs with the acquire in fl__hazards_each() */
+	/* release: the use of what was kept there; pairs with the acquire in fl__hazards_each() */
+	fl__fence_release();
 	ck_hp_set_fence(&record->ck, place, object);
 }
 
@@ -83,13 +92,14 @@ void fl__hazards_give(struct fl__hazards *hazards)
 {
 	for (unsigned i = 0; i < FL__HAZARDS; i++)
 		fl__hazards_set(hazards, i, NULL);
-	ck_hp_unregister(&record_of(hazards)->ck); /* behind the fence of the set */
+	ck_hp_unregister(&record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
 }
 
 void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head);
-	fl__fence_acquire(); /* pairs with the fences of ck_hp_register(), of this record and of those behind it */
+	/* acquire: pairs with the fences of ck_hp_register(), for this record and those after it */
+	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
 		struct record *record = record_at(entry);
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {

@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a queue that is LIFO, or in order of priority: an array under a lock (locked.h). As a stack it has the
- * oldest first; by priority it is a binary heap, and behind each item, in the same line of memory if it is small, stands how many were
- * put before it, which decides between equals. Items are moved, never swapped, so any size does without room to spare.
+ * The backend of a LIFO or priority queue: an array under a lock (locked.h). A stack has its oldest
+ * item first. A priority queue is a binary heap. Each item is followed by its age, in the same
+ * cache line if the item is small. The age is how many items were put before, and decides between
+ * equal items. Items are moved, never swapped, so any item size works without spare room.
  *
- * Invariant, while the lock is free: of a heap, no item comes before the one at half its place (before()).
+ * Invariant, while the lock is free: in a heap, no item comes before its parent (before()).
  *
  * Linearization: of each call, the section under the lock.
  *
- * Without bounds the array gets twice the room when it is full, and half when a get leaves it less than a quarter full: so who goes to
- * and fro at one length does not pay each time. Another array is allocated, and the one before freed, outside the lock; under it
- * is looked again: who comes with one that is of no use by then frees that. A get that finds no memory leaves it to the next.
+ * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
+ * than a quarter full. So calls to and fro at one length do not pay each time. The new array is
+ * allocated, and the old one freed, outside the lock. Under the lock the call checks again, and
+ * frees a new array that is of no use by then. A get that finds no memory leaves the shrinking to
+ * the next get.
  */
 #include "../base/sys.h"
 #include "locked.h"
@@ -18,17 +21,18 @@
 #include <errno.h>
 #include <fairlead/inline.h>
 
-enum { ROOM_LEAST = 16 }; /* items; without bounds */
+enum { ROOM_LEAST = 16 }; /* items; in an unbounded queue */
 
 struct array {
-	size_t room; /* items; of a bounded queue its capacity */
+	size_t room; /* items; in a bounded queue its capacity */
 	unsigned char *items;
 };
 
 struct heap {
 	struct fl__locked locked; /* first */
 	struct array array;
-	size_t item_size, stride;                                        /* bytes; these and the rest never change */
+	/* In bytes. These and the rest never change. */
+	size_t item_size, stride;
 	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a stack */
 	void *compare_arg;
 };
@@ -40,13 +44,19 @@ static void *item_at(const struct heap *h, size_t place)
 	return h->array.items + place * h->stride;
 }
 
-/* By priority: how many were put before the item that is there. */
+/*
+ * Returns where a priority queue keeps the age of the item at `place`: how many items were put
+ * before it.
+ */
 static uint64_t *age_at(const struct heap *h, size_t place)
 {
 	return (uint64_t *)item_at(h, place + 1) - 1;
 }
 
-/* From an item to the next: it is as aligned as its size says, 16 at most, and an age as it must be. */
+/*
+ * Returns the bytes from an item to the next. The item size gives an item's alignment, 16 at most;
+ * an age has its own.
+ */
 static size_t stride_of(size_t item_size, bool with_ages)
 {
 	if (!with_ages)
@@ -60,14 +70,17 @@ static void move(struct heap *h, size_t to, size_t from)
 	fl__copy(item_at(h, to), item_at(h, from), h->stride);
 }
 
-/* Whether the item at `a` comes out before the one at `b`. Without a branch: that would be guessed wrongly every other time. */
+/*
+ * Returns whether the item at `a` comes out before the item at `b`. A branch would be mispredicted
+ * every other time.
+ */
 static bool before(const struct heap *h, size_t a, size_t b)
 {
 	const int order = h->compare(item_at(h, a), item_at(h, b), h->compare_arg);
 	return (order < 0) | ((order == 0) & (*age_at(h, a) < *age_at(h, b)));
 }
 
-/* The place for an item that is newer than all: those that it comes before are moved down. */
+/* Moves down the items that a new item comes before, and returns the place for it. */
 static size_t make_room(struct heap *h, const void *item)
 {
 	size_t hole = h->locked.length;
@@ -99,12 +112,13 @@ static size_t next_place(const struct heap *h)
 }
 
 /*
- * Fills the place of the first with the last, which nearly always belongs far down: so the gap goes to the bottom without asking for
- * it, one comparison a level, and comes up again as far as it must. (Wegener, 1993.)
+ * Fills the place of the first item with the last, which nearly always belongs far down. So the gap
+ * first goes to the bottom, with one comparison a level and none with the last item, and then comes
+ * up as far as it must. (Wegener, 1993.)
  */
 static void close_gap(struct heap *h)
 {
-	const size_t last = h->locked.length; /* where it still lies */
+	const size_t last = h->locked.length; /* where it still is */
 	size_t gap = 0;
 	for (size_t below; (below = 2 * gap + 1) < last; gap = below) {
 		if (below + 1 < last)
@@ -117,7 +131,6 @@ static void close_gap(struct heap *h)
 		move(h, gap, last);
 }
 
-/* Takes away the item at next_place(). */
 static void remove_next(struct heap *h)
 {
 	fl__locked_set_length(&h->locked, h->locked.length - 1);
@@ -125,7 +138,7 @@ static void remove_next(struct heap *h)
 		close_gap(h);
 }
 
-/* Life. */
+/* Creation and destruction. */
 
 static void array_free(struct array *a)
 {
@@ -169,7 +182,7 @@ static void heap_fini(void *state)
 
 /* Under the lock. */
 
-/* Has the items in `a`, which has room for them, and the array that was there in `a`. */
+/* Moves the items to `a`, which has room for them. `a` then has the old array. */
 static void change_arrays(struct heap *h, struct array *a)
 {
 	const struct array before = h->array;
@@ -178,7 +191,9 @@ static void change_arrays(struct heap *h, struct array *a)
 	*a = before;
 }
 
-/* The room that is needed for `n` more items; 0: it is there. SIZE_MAX: more than there can be. */
+/*
+ * Returns the room that `n` more items need; 0: the array has it; SIZE_MAX: more than there can be.
+ */
 static size_t lacks_room(const struct heap *h, size_t n)
 {
 	size_t room = h->array.room, all;
@@ -189,7 +204,7 @@ static size_t lacks_room(const struct heap *h, size_t n)
 	return room > all ? room : all;
 }
 
-/* The room that is enough where there is far too much; 0: it is as it should be. */
+/* Returns the room to shrink to; 0: the array is not too large. */
 static size_t has_too_much(const struct heap *h)
 {
 	size_t room = h->array.room;
@@ -200,7 +215,7 @@ static size_t has_too_much(const struct heap *h)
 	return room < h->array.room ? room : 0;
 }
 
-/* Outside it. */
+/* Outside the lock. */
 
 static bool make_room_for(struct heap *h, size_t room, struct array *spare)
 {
@@ -208,7 +223,10 @@ static bool make_room_for(struct heap *h, size_t room, struct array *spare)
 	return !too_much(room, h->stride) && array_make(spare, room, h->stride);
 }
 
-/* With 0 it has the lock, and there is room; or -EPIPE, -EAGAIN, -ENOMEM. The caller frees `*spare`. */
+/*
+ * Returns 0, with the lock held and room for `n` items, or -EPIPE, -EAGAIN, -ENOMEM without the
+ * lock. The caller frees `*spare`.
+ */
 static int lock_with_room(struct heap *h, size_t n, struct array *spare)
 {
 	int rc;
@@ -285,13 +303,17 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	return rc;
 }
 
-/* At the end of the queue: closes it if need be, and takes the array with all that is in, so that it needs no lock. */
+/*
+ * Closes the queue if need be, and takes the array with all its items, which are then dropped
+ * without the lock.
+ */
 static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = (struct heap *)(void *)of->state;
 	fl__locked_enter(&h->locked);
 	const int rc = fl__locked_may_get(&h->locked);
-	struct heap taken = {.locked = {.length = h->locked.length}, /* but for the lock, which others write to */
+	/* The lock is not copied: other contexts write it. */
+	struct heap taken = {.locked = {.length = h->locked.length},
 	                     .array = h->array,
 	                     .stride = h->stride,
 	                     .compare = h->compare,
@@ -308,7 +330,7 @@ static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	for (*count = taken.locked.length; taken.locked.length > 0; remove_next(&taken)) {
 		if (of->drop)
 			of->drop(item_at(&taken, next_place(&taken)), of->drop_arg);
-		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	array_free(&taken.array);
 	return 0;

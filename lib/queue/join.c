@@ -1,21 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Joining a queue: when as many items are dealt with as were put.
+ * Joining a queue: waiting until as many items are dealt with as were put.
  *
- *   bits of done    meaning                             changed by
- *   JOINED (1)      somebody may sleep until all is     set by a join, under the lot, while it is not; cleared under the lot
- *                   dealt with                          by task_done and who drops items, when it is, and by the last
- *                                                       join that gives up
- *   the rest        items that are dealt with           task_done, and who drops items, by CAS
+ *   bits of done  meaning            changed by
+ *   JOINED (1)    a joiner may wait  set by a join while items are left; cleared by the call that
+ *                                    deals with the last item, and by the last join that gives up;
+ *                                    all inside a transaction of the wait table
+ *   the rest      items dealt with   fl_queue_task_done(), or a call that drops items; by CAS
  *
- * What was put is counted by what holds the items (type.h: puts), so a put pays nothing for it. `done` never exceeds it, so when a load
- * of `done` and a later one of the puts are equal, both were at the moment of the later: that is the linearization
- * point of a join. No lost wake: JOINED is in the word that the CAS changes, and whoever finds it there opens the lot, unless
- * there were more puts than that before the CAS: then another makes it over. Where puts may become fewer that is not known, so
- * there everybody does; and so does who made them fewer, after that.
+ * The backend counts the puts (type.h: puts), so a put pays nothing for joins. `done` never exceeds
+ * the puts. So if a load of `done` and a later load of the puts are equal, both had this value at
+ * the later load, the linearization point of a join.
  *
- * Who says that an item is dealt with has seen all that were said to be, and with them their puts: else `done`, which grows, could
- * look as large as puts of a while ago.
+ * No lost wake: JOINED is in the word that the CAS changes. A call that finds JOINED opens a
+ * transaction, unless there were more puts before the CAS: then a later call deals with the last
+ * item. Where puts may become fewer (puts_shrink), the call cannot know that, so each call opens a
+ * transaction. The consumer that makes them fewer opens one afterwards, too.
+ *
+ * A call that counts an item as dealt with has acquired all earlier counts, and with them the puts
+ * of those items. Otherwise `done`, which grows, could equal an old value of the puts.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -26,7 +29,10 @@
 
 enum { JOINED = 1, ONE = 2 };
 
-/* `done`: the word; acquire: what was done about the items, pairs with the CAS in fl__queue_done(). */
+/*
+ * Returns whether all items are dealt with. `done` was loaded with acquire: what was done about the
+ * items.
+ */
 static bool is_over(fl_queue *q, uint64_t done)
 {
 	return done / ONE == q->type->puts(q->state);
@@ -34,17 +40,20 @@ static bool is_over(fl_queue *q, uint64_t done)
 
 static bool is_over_now(fl_queue *q)
 {
-	return is_over(q, fl__load_acquire(&q->done)); /* pairs with the CAS in fl__queue_done() */
+	/* acquire: pairs with the CAS in fl__queue_done() */
+	return is_over(q, fl__load_acquire(&q->done));
 }
 
-/* Under the lot: says that somebody sleeps; false: it is over. */
+/* Inside a transaction: marks that a joiner waits. Returns false if all items are dealt with. */
 static bool mark(fl_queue *q)
 {
 	for (;;) {
-		uint64_t done = fl__load_acquire(&q->done); /* pairs with the CAS in fl__queue_done() */
+		/* acquire: pairs with the CAS in fl__queue_done() */
+		uint64_t done = fl__load_acquire(&q->done);
 		if (is_over(q, done))
 			return false;
-		if (fl__cas_weak_relaxed(&q->done, &done, done | JOINED)) /* relaxed: a mark, no message */
+		/* relaxed: a mark, no message */
+		if (fl__cas_weak_relaxed(&q->done, &done, done | JOINED))
 			return true;
 	}
 }
@@ -54,7 +63,8 @@ __attribute__((noinline, cold)) void fl__queue_look_again(fl_queue *q)
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
 	if (fl__lot_more(&lot) && is_over_now(q)) {
-		fl__and_relaxed(&q->done, ~(uint64_t)JOINED); /* relaxed: the lot orders it */
+		/* relaxed: the wait table orders it */
+		fl__and_relaxed(&q->done, ~(uint64_t)JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 	}
 	fl__lot_close(&lot);
@@ -62,17 +72,22 @@ __attribute__((noinline, cold)) void fl__queue_look_again(fl_queue *q)
 
 bool fl__queue_done(fl_queue *q)
 {
-	const bool shrink = q->type->puts_shrink; /* now: the queue may be gone after the CAS */
+	/* read now: the queue may be freed after the CAS */
+	const bool shrink = q->type->puts_shrink;
 	uint64_t done, puts;
 	do {
-		done = fl__load_acquire(&q->done); /* the puts of those that are done; pairs with the CAS */
+		/* acquire: the puts of the items that are done; pairs with the CAS */
+		done = fl__load_acquire(&q->done);
 		puts = q->type->puts(q->state);
 		if (done / ONE == puts)
 			return false;
-		/* release: what was done about the item, and, with the load, the others. Pairs with that, is_over_now(), and mark() */
+		/*
+		 * release: what was done about the item, and, with the load, about earlier items;
+		 * pairs with the acquire loads of `done`
+		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + ONE));
 	if (__builtin_expect((done & JOINED) != 0, 0) && (done / ONE + 1 == puts || shrink))
-		fl__queue_look_again(q); /* the queue may be gone, unless somebody sleeps */
+		fl__queue_look_again(q); /* the queue may be freed, unless a joiner waits */
 	return true;
 }
 
@@ -87,7 +102,7 @@ void fl_queue_task_done(fl_queue *q)
 		fl__panic("fl_queue_task_done", q, "called more often than items were put");
 }
 
-/* Takes the place of a join that gives up; the mark, too, if nobody else sleeps. */
+/* Removes a join that gives up from the wait queue. Clears the mark if no other joiner waits. */
 static void leave_line(fl_queue *q, struct fl__node *node)
 {
 	struct fl__lot lot;
@@ -120,7 +135,7 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
 	fl__ctx_unblock(wait.ctx, blocks);
 	fl__debug_wait_end(&op);
 	if (rc == 0)
-		return 0; /* it was over when this was woken, whatever is by now */
+		return 0; /* all were dealt with when the joiner was woken, whatever came since */
 	leave_line(q, &node);
 	return rc != -ECANCELED && is_over_now(q) ? 0 : rc;
 }
@@ -137,7 +152,10 @@ int fl_queue_try_join(fl_queue *q)
 
 size_t fl_queue_unfinished(const fl_queue *q)
 {
-	/* In this order, so that it is never below 0: see the top. Acquire: pairs with the CAS in fl__queue_done() */
+	/*
+	 * In this order, so that the result is never below 0: see the top of the file. acquire:
+	 * pairs with the CAS in fl__queue_done()
+	 */
 	const uint64_t done = fl__load_acquire(&q->done) / ONE;
 	return (size_t)(q->type->puts(((fl_queue *)q)->state) - done);
 }

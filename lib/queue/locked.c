@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What is the same for all that hold items under a lock (locked.h). */
+/* What the backends with a lock share (locked.h). */
 #include "locked.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>
 
 /*
- * Who waits pauses four times as long each time, until others have had some hundred sections in a row meanwhile: each look at the lock
- * takes its line, and each change of who has it those of the items, from who works there. From then on it yields, too, for the one that
- * holds it may have lost its CPU; and naps at last, for that one may be of a lower priority. It does not leave to a fiber of
- * its own thread, since the lot may be open.
+ * Waits a while for the lock. Each look at the lock takes its cache line, and each change of the
+ * holder takes the items' lines from the CPU that works on them. So the pauses grow fourfold, until
+ * the holders have had some hundred sections in a row. After that the waiter yields, too, since the
+ * holder may have lost its CPU, and at last naps, since the holder may have a lower priority. The
+ * waiter does not switch to another fiber of its thread: a bucket of the wait table may be locked.
  */
 static void stay_away(const struct fl__locked *l, unsigned round)
 {
@@ -20,7 +21,8 @@ static void stay_away(const struct fl__locked *l, unsigned round)
 		(void)fl__sys.give_way(fl__sys.now());
 		fl__pause(PAUSES_MOST);
 	} else {
-		(void)fl__sys.futex_wait(&l->lock, FL__LOCKED_HELD, fl_after(FL_US(50))); /* the time alone ends it */
+		/* Only the timeout ends it. */
+		(void)fl__sys.futex_wait(&l->lock, FL__LOCKED_HELD, fl_after(FL_US(50)));
 	}
 }
 
@@ -29,7 +31,8 @@ void fl__locked_enter_late(struct fl__locked *l)
 	unsigned round = 0;
 	do
 		stay_away(l, round++);
-	while (fl__load_relaxed(&l->lock) != 0 || !fl__locked_try_enter(l)); /* relaxed: the CAS acquires */
+	/* relaxed: the CAS acquires */
+	while (fl__load_relaxed(&l->lock) != 0 || !fl__locked_try_enter(l));
 }
 
 static int look(struct fl__locked *l, int (*may)(const struct fl__locked *l))
@@ -50,7 +53,10 @@ int fl__locked_can_put(void *state)
 	return look(state, fl__locked_may_put);
 }
 
-/* Relaxed, those of the next two: whoever acts on it takes the lock, and looks there again. */
+/*
+ * relaxed, in the next two functions: a caller that acts on the result takes the lock and looks
+ * again
+ */
 
 bool fl__locked_seems_get(void *state)
 {

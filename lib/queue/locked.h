@@ -7,39 +7,46 @@
 #include <errno.h>
 
 /*
- * What all have in common that hold items under a lock: the state of each begins with this, and their tables (type.h) have
- * the operations below. Locks: lot -> this one, since marks are made with the lot open; nothing is called under it but the user's
- * comparison, which may call nothing of the library that waits, and wakes come after it. Nobody is ever in the middle of something:
- * there is no -EBUSY. Who puts is done with the memory of the queue at fl__locked_leave(): who gets the item then may free it.
+ * What the backends with a lock share. The state of each begins with struct fl__locked, and its
+ * table (type.h) has the operations below. No call is ever seen in progress, so there is no -EBUSY.
+ *
+ * Lock order: a bucket of the wait table, then this lock, since a waiter sets its mark with the
+ * bucket locked. Only the user's comparison is called under this lock, and it may not call
+ * functions of the library that wait. Wakes come after the release. fl__locked_leave() is a put's
+ * last access to the queue: the item's consumer may free the queue then.
  *
  *   lock    meaning             set by                      cleared by
  *   0       free
- *   HELD    somebody holds it   fl__locked_enter(), CAS     fl__locked_leave(), store
+ *   HELD    a context holds it  fl__locked_enter(), CAS     fl__locked_leave(), store
  *
- * The lock is made for many short sections in a row: who comes back at once nearly always finds it free, and the items in its
- * cache, while who waits keeps away from the line, longer each time (locked.c). Nobody is woken: so no word says that somebody
- * sleeps, and a store unlocks.
+ * The lock is made for many short sections in a row. A context that returns at once nearly always
+ * finds the lock free, and the items in its cache. A waiter stays off the lock's cache line, longer
+ * each time (locked.c). An unlock wakes no waiter, so the lock has no waiter bit, and a store
+ * unlocks.
  *
- * Invariant, while it is free: marked[side] only if there was nothing to have for that side at the last change, and it was not
- *   closed then.
+ * Invariant, while the lock is free: marked[side] is true only if that side had nothing to get
+ * (put) and the queue was open when the mark was set, and neither has an item (space) been added
+ * since.
  */
 struct fl__locked {
 	uint32_t lock;
 	bool closed, marked[2];
-	bool overwrites;         /* there is always space; this and the capacity never change */
+	/* There is always space. This and the capacity never change. */
+	bool overwrites;
 	size_t length, capacity; /* items */
 	uint64_t puts;
 };
 
 enum { FL__LOCKED_HELD = 1 };
 
-/* Once it was found to be held. */
+/* Acquires the lock after a first try has failed. */
 void fl__locked_enter_late(struct fl__locked *l);
 
 static inline bool fl__locked_try_enter(struct fl__locked *l)
 {
 	uint32_t expected = 0;
-	return fl__cas_acquire(&l->lock, &expected, FL__LOCKED_HELD); /* pairs with the release in fl__locked_leave() */
+	/* acquire: pairs with the release in fl__locked_leave() */
+	return fl__cas_acquire(&l->lock, &expected, FL__LOCKED_HELD);
 }
 
 static inline void fl__locked_enter(struct fl__locked *l)
@@ -50,12 +57,13 @@ static inline void fl__locked_enter(struct fl__locked *l)
 
 static inline void fl__locked_leave(struct fl__locked *l)
 {
-	fl__store_release(&l->lock, 0); /* pairs with the acquire in fl__locked_try_enter() */
+	/* release: pairs with the acquire in fl__locked_try_enter() */
+	fl__store_release(&l->lock, 0);
 }
 
 /* Under the lock. */
 
-/* Relaxed, as all else that is stored there but not read there alone: for fl__locked_seems_*(). */
+/* relaxed: fl__locked_seems_*() read `length` and `closed` without the lock */
 static inline void fl__locked_set_length(struct fl__locked *l, size_t length)
 {
 	fl__store_relaxed(&l->length, length);
@@ -87,7 +95,7 @@ static inline bool fl__locked_take_mark(struct fl__locked *l, enum fl__queue_sid
 	return marked;
 }
 
-/* The operations of type.h that are the same for all. */
+/* The operations of type.h that all these backends share. */
 int fl__locked_can_get(void *state);
 int fl__locked_can_put(void *state);
 bool fl__locked_seems_get(void *state);
@@ -100,7 +108,10 @@ size_t fl__locked_length(void *state);
 size_t fl__locked_capacity(const void *state);
 uint64_t fl__locked_puts(void *state);
 
-/* The table of type.h for `struct kind`, with its kind_init(), _fini(), _put(), _get() and _discard(). */
+/*
+ * The table of type.h for `struct kind`, with its own kind_init(), _fini(), _put(), _get() and
+ * _discard().
+ */
 #define FL__LOCKED_QUEUE(kind)                                                                                         \
 	{                                                                                                              \
 		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \

@@ -1,45 +1,54 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bounded ring for many producers and many consumers: Vyukov's, with crossbeam's {lap, index} positions.
+ * The bounded ring for many producers and many consumers: Vyukov's, with crossbeam's {lap, index}
+ * positions.
  *
- * A position is {lap, index, flags}, 64 bits also where pointers have 32. The index has as many bits as the capacity needs;
- * it is followed, upwards, by the lap, and downwards by two flags. "One on" is the next index, or the first of the next lap.
- * Two positions with the same index differ in the lap, until 2^62 / capacity laps have gone by.
+ * A position is {lap, index, flags}, 64 bits also where pointers have 32. The lowest two bits are
+ * the flags. The index follows, with as many bits as the capacity needs, then the lap. "One on" is
+ * the next index, or the first of the next lap. Two positions with the same index differ in the
+ * lap, until 2^62 / capacity laps have passed.
  *
- *   word             holds                         changed by
- *   tail             where the next item goes      claim of a put, by CAS: on by one, or by several
- *     CLOSED (2)     nothing more goes in          set by fl__mpmc_close(), with an OR; never cleared
- *     WAIT (1)       a consumer sleeps             set by fl__mpmc_mark_empty(), by CAS, while tail == head; cleared by the
- *                                                  claim of a put
- *   head             where the oldest item is      claim of a get, by CAS: on by one, or by several
- *     WAIT (1)       a producer sleeps             set by fl__mpmc_mark_full(), by CAS, while tail == head + a lap; cleared by
- *                                                  the claim of a get
+ *   word             holds                      changed by
+ *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
+ *     CLOSED (2)     no put is accepted         set by fl__mpmc_close(), by OR; never cleared
+ *     WAIT (1)       a consumer waits           set by fl__mpmc_mark_empty(), by CAS, while
+ *                                               tail == head; cleared by the claim of a put
+ *   head             where the oldest item is   claim of a get, by CAS: on by one, or by several
+ *     WAIT (1)       a producer waits           set by fl__mpmc_mark_full(), by CAS, while
+ *                                               tail == head + a lap; cleared by the claim of a get
  *   stamp of a slot  of position p, in its lap:
- *     p              free, or being written        fl__mpmc_drain(), of the lap before
- *     p | ITEM (1)   has an item, or is being read fl__mpmc_fill()
- *     p + a lap      free for the next lap         fl__mpmc_drain()
+ *     p              free, or being written     fl__mpmc_drain(), of the lap before
+ *     p | ITEM (1)   has an item, or is read    fl__mpmc_fill()
+ *     p + a lap      free for the next lap      fl__mpmc_drain()
  *
  * Invariants
- *   1. head <= tail <= head + a lap, flags apart, at every moment; both only grow. A put claims p when its stamp is p, which
- *      a get of p - a lap has written: so the head was beyond that. A get claims p when its stamp is p | ITEM, which a put of
- *      p has written: so the tail was beyond that.
- *   2. The stamp of a slot only grows, and nobody but who has claimed p writes p | ITEM, or after that p + a lap. Between a
- *      claim and that store the slot is the claimer's alone.
- *   3. Once the tail is CLOSED, no CAS on it succeeds, for each expects a tail without CLOSED: so accepted is accepted before
- *      the close. Who finds CLOSED and tail == head in one load of the tail has found that each of those was claimed.
- *   4. A WAIT is set only at a moment when the ring is empty (full): the head, read before as h, is not beyond the tail, which
- *      the CAS finds at h; so it is at h still. The next claim is a CAS on the same word: it finds WAIT, and nobody else
- *      does. So who sleeps needs no second look at the ring, and who puts or gets no fence: the order of that one word decides.
+ * 1. head <= tail <= head + a lap, flags apart, at every moment; both only grow. A put claims p
+ *    when its stamp is p, which a get of p - a lap has written: so the head was beyond that. A get
+ *    claims p when its stamp is p | ITEM, which a put of p has written: so the tail was beyond
+ *    that.
+ * 2. The stamp of a slot only grows. Only the put that has claimed p writes p | ITEM, and only the
+ *    get that has claimed p then writes p + a lap. Between a claim and that store the slot is the
+ *    claimer's alone.
+ * 3. Once the tail is CLOSED, no CAS on it succeeds, since each expects a tail without CLOSED. So
+ *    every accepted put came before the close. A get that finds CLOSED and tail == head in one load
+ *    of the tail knows that all those items are claimed.
+ * 4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
+ *    and the CAS finds the tail at h. The head is never beyond the tail, so the head is still h.
+ *    The next claim is a CAS on the same word, and it alone finds WAIT. So the waiter needs no
+ *    second look at the ring, and puts and gets need no fence: the modification order of this word
+ *    decides.
  *
- * Linearization: put and get, the CAS of the claim. Full: the load of the tail, t, in the last round: the head, loaded later,
- * is t - a lap, so it was that before, by 1. Empty, and closed and empty: the load of the tail that finds the head's
- * position; the stamp read before says that the head had not gone on. Each begins with a load that acquires, so this holds
- * also in what each thread can know, where there is no one order of all that happens. -EBUSY takes no effect; it is given
- * when the slot at hand is claimed by the other side, which has not published. A put that has claimed counts as in; so
- * behind one that stands still, the ring is never "empty".
+ * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
+ * round. The head, loaded later, is t - a lap, so by invariant 1 it was that at the load of the
+ * tail. "Empty", and "closed and empty": the load of the tail that finds the head's position. The
+ * stamp, read before, says that the head had not gone on. Each call begins with an acquire load, so
+ * this holds also in what each thread can know, where events have no single order. -EBUSY has no
+ * effect: a call of the opposite side has claimed the slot, and has not published. A put that has
+ * claimed counts as in, so behind a put that stands still the ring is never "empty".
  *
- * Progress: lock-free, and without a step that waits. A round of claim_space() or claim_item() is repeated only when somebody
- * else's claim has moved the word on since it was loaded (or the weak CAS failed by itself, or a load was late).
+ * Progress: lock-free, without a step that waits. claim_space() and claim_item() repeat a round
+ * only when another claim has moved the word since it was loaded (or the weak CAS failed
+ * spuriously, or a load got an old value).
  *
  * Lifetime: the store of the last stamp is an operation's last access to the ring.
  *
@@ -52,7 +61,8 @@
 int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap)
 {
 	enum { STAMP = sizeof(uint64_t), ALIGNED = 16, AHEAD = 8, AHEAD_CAPACITY = 64 };
-	const size_t offset = item_size % ALIGNED == 0 ? ALIGNED : STAMP; /* as aligned as malloc makes it */
+	/* The item is as aligned as malloc() makes it. */
+	const size_t offset = item_size % ALIGNED == 0 ? ALIGNED : STAMP;
 	size_t slot, bytes;
 	if (item_size == 0 || capacity == 0)
 		return -EINVAL;
@@ -91,15 +101,17 @@ void fl__mpmc_fini(struct fl__mpmc *q)
 bool fl__mpmc_close(struct fl__mpmc *q)
 {
 	/*
-	 * release: what was done before; pairs with the loads that find it in claim_space() and no_item(). seq_cst: its place in
-	 * the one order of the claims, beside the loads that tell a length, or find nothing
+	 * release: what was done before; pairs with the loads that find CLOSED in claim_space() and
+	 * no_item(). seq_cst: the close has its place in the single order of the claims and of the
+	 * loads that return a length or "empty".
 	 */
 	return (fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
 }
 
 bool fl__mpmc_is_closed(struct fl__mpmc *q)
 {
-	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0; /* pairs with fl__mpmc_close() */
+	/* acquire: pairs with fl__mpmc_close() */
+	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
 static uint64_t index_of(const struct fl__mpmc *q, uint64_t at)
@@ -109,7 +121,10 @@ static uint64_t index_of(const struct fl__mpmc *q, uint64_t at)
 
 uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 {
-	/* relaxed: a count; who compares it has acquired what is done, and so the puts of that (join.c) */
+	/*
+	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
+	 * puts (join.c).
+	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
 	return tail / fl__mpmc_lap(q) * q->capacity + index_of(q, tail);
 }
@@ -120,8 +135,8 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	uint64_t head, tail;
 	do {
 		/*
-		 * acquire: the tail is not older; seq_cst, the others: the length has its place in the one order of the claims;
-		 * all pair with their CAS
+		 * acquire: the tail is not older. seq_cst, the two later loads: the length has its
+		 * place in the single order of the claims. All pair with the CAS of the claims.
 		 */
 		head = fl__load_acquire(&q->head) & ~flags;
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
@@ -130,7 +145,10 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 	return (size_t)(index_of(q, tail) + (laps ? q->capacity : 0) - index_of(q, head));
 }
 
-/* As claim_space() and claim_item(), which say why they acquire; the stamp relaxed, since nothing in the slot is touched. */
+/*
+ * Like claim_space() and claim_item(), which say why they acquire. The stamp is relaxed: nothing in
+ * the slot is touched.
+ */
 int fl__mpmc_can_put(struct fl__mpmc *q)
 {
 	for (;;) {
@@ -159,19 +177,25 @@ int fl__mpmc_can_get(struct fl__mpmc *q)
 
 bool fl__mpmc_mark_empty(struct fl__mpmc *q)
 {
-	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS; /* relaxed: invariant 4 */
-	uint64_t tail = fl__load_relaxed(&q->tail);                                   /* relaxed: the CAS confirms it */
+	/* relaxed: invariant 4 */
+	const uint64_t head = fl__load_relaxed(&q->head) & ~(uint64_t)FL__MPMC_FLAGS;
+	/* relaxed: the CAS confirms it */
+	uint64_t tail = fl__load_relaxed(&q->tail);
 	do {
 		if ((tail & ~(uint64_t)FL__MPMC_WAIT) != head)
 			return false;
-		/* release: what was done before; pairs with the CAS of claim_space(). Also when it is marked: so it is known to be */
+		/*
+		 * release: what was done before; pairs with the CAS of claim_space(). The CAS runs
+		 * also if WAIT is set already, to confirm that it still is.
+		 */
 	} while (!fl__cas_weak_release(&q->tail, &tail, tail | FL__MPMC_WAIT));
 	return true;
 }
 
 bool fl__mpmc_mark_full(struct fl__mpmc *q)
 {
-	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT; /* relaxed: as above */
+	/* relaxed: as above */
+	const uint64_t tail = fl__load_relaxed(&q->tail) & ~(uint64_t)FL__MPMC_WAIT;
 	uint64_t head = fl__load_relaxed(&q->head);
 	do {
 		if ((head & ~(uint64_t)FL__MPMC_WAIT) + fl__mpmc_lap(q) != tail)
@@ -196,7 +220,7 @@ void fl__mpmc_back_off(struct fl__mpmc *q, bool gets)
 	fl__store_relaxed(waited, at);
 }
 
-/* What users see. */
+/* The public functions. */
 
 struct fl_mpmc {
 	struct fl__mpmc ring;

@@ -5,45 +5,52 @@
 #include <fairlead/mpmc_ring.h>
 
 /*
- * The bounded ring for many producers and many consumers, without a lock: what fl_mpmc is made of, and what a queue that
- * blocks is built on. mpmc.c begins with the tables of its words, its invariants, and why all this is right; putting and getting are
- * inline, in fairlead/mpmc_ring.h.
+ * The bounded lock-free ring for many producers and many consumers: fl_mpmc, and the backend of
+ * bounded FIFO queues. mpmc.c has the tables of its words, its invariants, and why they hold. Put
+ * and get are inline, in fairlead/mpmc_ring.h.
  */
 
 /*
- * Makes a ring, whose positions begin in lap `lap`: 0, but for tests. Returns 0, -EINVAL (a size or a capacity of 0),
- * -EOVERFLOW, -ENOMEM. What is left in a ring when it ends is gone.
+ * Initializes a ring. `lap` is the lap of its first positions: 0, except in tests. Returns 0,
+ * -EINVAL (item size or capacity 0), -EOVERFLOW, or -ENOMEM. fl__mpmc_fini() does not look at the
+ * items that are left.
  */
 int fl__mpmc_init(struct fl__mpmc *q, size_t item_size, size_t capacity, uint64_t lap);
 void fl__mpmc_fini(struct fl__mpmc *q);
 
-/* No put is accepted from now on. Returns false when it was closed before. */
+/* Refuses all later puts. Returns false if the ring was closed already. */
 bool fl__mpmc_close(struct fl__mpmc *q);
 bool fl__mpmc_is_closed(struct fl__mpmc *q);
 
-/* How many items were in at one moment of the call, those that are on their way in included; a round more for each get meanwhile. */
+/*
+ * Returns how many items were in at one moment of the call, puts in progress included. Loops once
+ * more for each get during the call.
+ */
 size_t fl__mpmc_length(struct fl__mpmc *q);
 
-/* How many items were put so far, those that are on their way in included. */
+/* Returns how many items were put so far, puts in progress included. */
 uint64_t fl__mpmc_puts(struct fl__mpmc *q);
 
-/* What a put, or a get, would have returned just now. */
+/* Return what a put, or a get, would have returned at one moment of the call. */
 int fl__mpmc_can_put(struct fl__mpmc *q);
 int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
- * For who may wait, and has found it empty (full) or not looked yet. Who is faster comes to where the others are, and then both want the
- * same lines for each item: where items are large, several times as long. So it lets them go ahead by some lines, if there
- * were several items since that was last done: who waits for an answer to each is not kept.
+ * Called by a consumer (producer) that may wait, and has found the ring empty (full) or not looked
+ * yet. The faster side catches up with the slower. Then both want the same cache lines for each
+ * item, which takes several times as long if items are large. So the caller pauses, and the
+ * opposite side gets some lines ahead. The caller pauses only if several items have passed since
+ * its last pause: a caller that waits for an answer to each item is not delayed.
  */
 void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
 
 /*
- * For who wants to sleep. Marks the tail (the head) with WAIT if the ring is empty and open (full and open), with nobody
- * between a claim and its publication; returns whether it is marked, and was so at that moment. Whoever claims next takes
- * the mark off, owes a wake, and sees what was done before this call. One mark stands for all who sleep; who leaves may leave
- * it there. The load that finds the ring closed is relaxed, so what closes takes the same lock as who sleeps, before or
- * after this.
+ * Called by a context that is about to sleep. Sets WAIT in the tail (the head) and returns true, if
+ * at that moment the ring is empty (full) and open, with no put (get) between its claim and its
+ * publication. The next claim clears WAIT, owes a wake, and sees what was done before this call.
+ * One WAIT stands for all waiters. A waiter that leaves may leave WAIT set. The load that finds the
+ * ring closed is relaxed, so the thread that closes must lock the waiters' wait queue, before or
+ * after this call.
  */
 bool fl__mpmc_mark_empty(struct fl__mpmc *q);
 bool fl__mpmc_mark_full(struct fl__mpmc *q);

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue for many producers and many consumers: a chain (chain.h), by all of its doors. */
+/*
+ * The unbounded queue for many producers and many consumers: a chain (chain.h) with all its
+ * operations.
+ */
 #include "mpmc_unbounded.h"
 
 int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
@@ -21,7 +24,7 @@ void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
 
 int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
 {
-	bool owes_wake = false; /* nobody sleeps on it */
+	bool owes_wake = false; /* ignored: no context waits on it */
 	return fl__chain_put(&q->chain, item, &owes_wake);
 }
 

@@ -6,7 +6,8 @@
 #include <fairlead/mpmc_unbounded.h>
 
 struct fl_mpmc_unbounded {
-	struct fl__chain chain; /* and nothing else */
+	/* The only member: a pointer to the chain is a pointer to the queue. */
+	struct fl__chain chain;
 };
 
 #endif

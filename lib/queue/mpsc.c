@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The unbounded queue for many producers and one consumer: a chain (chain.h), whose tickets nobody else takes. */
+/*
+ * The unbounded queue for many producers and one consumer: a chain (chain.h) from which only that
+ * consumer takes tickets.
+ */
 #include "mpsc.h"
 
 int fl_mpsc_create(fl_mpsc **q, size_t item_size, const fl_mpsc_config *config)
@@ -21,7 +24,7 @@ void fl_mpsc_free(fl_mpsc *q)
 
 int fl_mpsc_try_put(fl_mpsc *q, const void *item)
 {
-	bool owes_wake = false; /* nobody sleeps on it */
+	bool owes_wake = false; /* ignored: no context waits on it */
 	return fl__chain_put(&q->chain, item, &owes_wake);
 }
 

@@ -1,52 +1,64 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a bounded FIFO queue with one producer and one consumer: FastForward's ring, whose slots say
- * themselves whether they are full, as in spsc.c; and what it takes to sleep and to close, at no fence a call.
+ * The backend of a bounded FIFO queue with one producer and one consumer: FastForward's ring, in
+ * which each slot has a byte that says whether the slot is full, as in spsc.c. In addition,
+ * contexts can wait on the ring and close it, without a fence in each call.
  *
- *   word               holds                                        written by
- *   tail               how many items were put                      the producer
- *   put_next           the same; during a put what tail will be     the producer
- *   head               how many items were got or dropped           the consumer; once DROPPED who drops
- *   get_next           the same; during a get what head will be     the consumer
- *   byte of a slot     1: it has an item, and the put is over       the producer: 0 -> 1
- *                      0: it is free, and the get is over           the consumer: 1 -> 0
- *   put_slot, _waited  the slot of number put_next; a former one    the producer alone
- *   get_slot, _waited  the slot of number get_next; a former one    the consumer alone
- *   flags              each bit by a read-modify-write:
- *     GETTER (1)       a getter sleeps, or wanted to                set by mark_empty(); taken off by the next put
- *     PUTTER (2)       a putter sleeps, or wanted to                set by mark_full(); taken off by the next get
- *     CLOSED (4)       no put is accepted that does not know yet    set by a close, for good
- *     SEALED (8)       CLOSED, and tail has its last value          set by seal(), for good
- *     DROPPED (16)     what is in belongs to whoever set this       set by a discard, for good
- *     FENCED (32)      the system has no membarrier()               set at birth
+ *   word              holds                                  written by
+ *   tail              how many items were put                the producer
+ *   put_next          the same; during a put, the next tail  the producer
+ *   head              how many items were got or dropped     the consumer, or DROPPED's setter
+ *   get_next          the same; during a get, the next head  the consumer
+ *   byte of a slot    1: it has an item; the put is over     the producer: 0 -> 1
+ *                     0: it is free; the get is over         the consumer: 1 -> 0
+ *   put_slot          the slot of item number put_next       the producer alone
+ *   put_waited        an earlier put_next                    the producer alone
+ *   get_slot          the slot of item number get_next       the consumer alone
+ *   get_waited        an earlier get_next                    the consumer alone
+ *   flags             each bit, by a read-modify-write:
+ *     GETTER (1)      a consumer waits, or was about to      set by mark_empty(), cleared by a put
+ *     PUTTER (2)      a producer waits, or was about to      set by mark_full(), cleared by a get
+ *     CLOSED (4)      a put that sees this is refused        set by a close, for good
+ *     SEALED (8)      CLOSED, and tail has its last value    set by seal(), for good
+ *     DROPPED (16)    the items are this flag's setter's     set by a discard, for good
+ *     FENCED (32)     the system has no membarrier()         set by pair_init()
  *
- * Asking without a fence. A call announces itself in put_next (get_next), then looks at the flags, then acts, counts in tail (head),
- * and its last access is the store to the slot's byte. Who sets a flag makes all threads pass a full fence, agree(), then looks
- * whether a call is announced. Wherever that fence falls in the program of the call: before the announcement, and the call sees the
- * flag; or behind it, and who set the flag sees the announcement. (Dekker's, whose fence is paid by who seldom comes. With FENCED the
- * calls have one, too.)
+ * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
+ * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
+ * threads pass a full fence (agree(), by membarrier()), and then looks whether a call is announced.
+ * That fence falls at some point of the call. If it falls before the announcement, the call sees
+ * the flag. If it falls after, the context that set the flag sees the announcement. (This is
+ * Dekker's algorithm; the side that seldom comes pays for the fence. With FENCED, the calls have a
+ * fence, too.)
  *
  * Invariants
- *   1. head <= tail <= head + capacity. A slot whose byte is 1 the consumer alone touches, one whose byte is 0 the producer. From head
- *      on up to tail the bytes are 1, elsewhere 0; but for those of a call that is under way, which counts first, and then
- *      sets them, of several from the last to the first. So what the bytes say has been counted.
- *   2. put_next != tail exactly while a put is at it that has not counted, and so for a get: a refused call takes its
- *      announcement back.
- *   3. Who has set a flag, agreed, and then found no put announced: every later put sees the flag.
- *      So a mark is true when mark_empty() says so: a later put takes it off and owes a wake. So tail is final when SEALED. So
- *      a discard has the items to itself. For gets, likewise.
- *   4. A mark may stay where there is nobody (there was something after all): it costs the next call a visit to the lot. To take it
- *      off again might take it from others. While it is there, "empty" asks whether a put is announced, and is -EBUSY then:
- *      so nobody tries to sleep again and again beside a put that stands still. Else nobody looks at the other side's announcements,
- *      whose line stays where it is.
+ * 1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
+ *    producer a slot with byte 0. The bytes from head up to tail are 1, the others 0, except those
+ *    of a call in progress. That call counts first, then sets its bytes, from the last to the
+ *    first. So the items that the bytes show are counted.
+ * 2. put_next != tail exactly while a put is in progress that has not counted; likewise for a get.
+ *    A refused call takes its announcement back.
+ * 3. If a context has set a flag, agreed, and then found no put announced, every later put sees the
+ *    flag. So a mark is true when mark_empty() returns true: a later put clears the mark and owes a
+ *    wake. So tail is final when SEALED is set. So a discard has the items to itself. The same
+ *    holds for gets.
+ * 4. A mark may stay without a waiter (an item or space had come after all), and costs the next
+ *    call a visit to the wait table. Clearing the mark might take it from other waiters. While the
+ *    mark is set, "empty" checks whether a put is announced, and is -EBUSY then. So no consumer
+ *    tries to sleep again and again beside a put that stands still. "Full" checks for a get.
+ *    Without the mark, neither side looks at the opposite side's announcements, and that cache line
+ *    stays where it is.
  *
- * Linearization. Put: where it loads the flags, if it was announced when it was closed; else the store to tail. Get: the store
- * to head. Full, empty: the load of the slot's byte. Those are acquire loads and release stores: so "empty" may come from a consumer
- * whom nothing has told of a put that has returned. Close: where it sets CLOSED. It returns when it is sealed, so who comes after it
- * finds all that was accepted counted. A discard: where it sets DROPPED; gets find the queue drained from then on.
+ * Linearization. Put: the load of the flags, if the close came while the put was announced; else
+ * the store to tail. Get: the store to head. "Full", "empty": the load of the slot's byte. These
+ * are acquire loads and release stores. So a consumer may find "empty" although a put has returned,
+ * if nothing has told the consumer of that put. Close: where it sets CLOSED. A close returns when
+ * the queue is sealed, so a later call finds all accepted items counted. Discard: where it sets
+ * DROPPED; gets find the queue drained from then on.
  *
- * Progress: wait-free, but for -EBUSY; a close waits for a put that is at it, a discard for a get as well, and for the bytes of what
- * it drops. Lifetime: the store to the byte is a call's last access.
+ * Progress: wait-free, except for -EBUSY. A close waits for a put in progress. A discard also waits
+ * for a get in progress, and for the bytes of the items that it drops. Lifetime: the store to the
+ * byte is a call's last access.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -76,32 +88,45 @@ static void pair_fini(void *state)
 
 static uint32_t flags_of(struct fl__pair *q)
 {
-	return fl__load_acquire(&q->flags); /* what came before a close; pairs with pair_close() and seal() */
+	/* acquire: what came before a close; pairs with pair_close() and seal() */
+	return fl__load_acquire(&q->flags);
 }
 
-/* What was set before is seen by all who announce themselves from now on; all earlier announcements are seen after it. */
+/*
+ * All calls that announce themselves after this see the flags that were set before; all earlier
+ * announcements are seen after this.
+ */
 static void agree(struct fl__pair *q)
 {
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED) /* relaxed: never changes */
-		fl__fence_seq_cst();                       /* pairs with the fence in look_again() */
+	/* relaxed: FENCED never changes. The fence pairs with the fence in look_again(). */
+	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED)
+		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_queue", q, "membarrier() works no more: has it been forbidden since?");
 }
 
 static bool is_putting(struct fl__pair *q)
 {
-	/* relaxed, both: after agree(), or a guess; who reads an item acquires the slot's byte */
+	/*
+	 * relaxed, both: agree() orders them, or they are a guess; a get acquires the slot's byte
+	 * before it reads the item
+	 */
 	const uint64_t next = fl__load_relaxed(&q->put_next);
 	return next != fl__load_relaxed(&q->tail);
 }
 
 static bool is_getting(struct fl__pair *q)
 {
-	const uint64_t next = fl__load_relaxed(&q->get_next); /* as above */
-	return next != fl__load_acquire(&q->head);            /* pairs with count_get() */
+	/* relaxed: as above */
+	const uint64_t next = fl__load_relaxed(&q->get_next);
+	/* acquire: pairs with count_get() */
+	return next != fl__load_acquire(&q->head);
 }
 
-/* Of a closed ring: whether tail has its last value. */
+/*
+ * Seals a closed ring if no put is announced. Returns true if the ring is sealed: tail has its last
+ * value.
+ */
 static bool seal(struct fl__pair *q)
 {
 	if (flags_of(q) & FL__PAIR_SEALED)
@@ -109,25 +134,34 @@ static bool seal(struct fl__pair *q)
 	agree(q);
 	if (is_putting(q))
 		return false;
-	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_SEALED); /* release: that tail; pairs with flags_of() */
+	/* release: the last tail; pairs with flags_of() */
+	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_SEALED);
 	return true;
 }
 
-/* The flags as a call finds them that has announced itself, and on a processor that nobody else's fence reaches. */
+/*
+ * Loads the flags for a call that has announced itself. Without membarrier(), the call has its own
+ * fence before the load.
+ */
 static uint32_t look_again(struct fl__pair *q)
 {
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED) /* relaxed: never changes */
-		fl__fence_seq_cst();                       /* pairs with the fence in agree() */
+	/* relaxed: FENCED never changes. The fence pairs with the fence in agree(). */
+	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED)
+		fl__fence_seq_cst();
 	return flags_of(q);
 }
 
-/* Takes a mark off if it is there; whether it was. */
+/* Clears a mark if it is set. Returns whether it was set. */
 static bool take_mark(struct fl__pair *q, uint32_t flags, uint32_t mark)
 {
-	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark); /* relaxed: the lot orders who sleeps */
+	/* relaxed: the wait table orders the waiters */
+	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
 }
 
-/* What a put, or a get, that has announced itself does about a flag: 0, or -EPIPE, and it is taken back. */
+/*
+ * Called by an announced put (get) that has found a flag. Returns 0, or -EPIPE with the
+ * announcement taken back.
+ */
 static int put_asked(struct fl__pair *q, uint64_t at, bool *owes_wake)
 {
 	const uint32_t flags = look_again(q);
@@ -150,7 +184,10 @@ static int get_asked(struct fl__pair *q, uint64_t at, bool *owes_wake)
 	return 0;
 }
 
-/* Why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE; 0: there is an item by now. */
+/*
+ * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. no_item() returns 0 if there
+ * is an item by now.
+ */
 static int no_space(struct fl__pair *q)
 {
 	const uint32_t flags = flags_of(q);
@@ -167,27 +204,27 @@ static int no_item(struct fl__pair *q, uint64_t at)
 	if (flags & FL__PAIR_CLOSED) {
 		if (!seal(q))
 			return -EBUSY;
-		return fl__load_relaxed(&q->tail) == at ? -EPIPE
-		                                        : 0; /* relaxed: SEALED was acquired, so it is the last */
+		/* relaxed: SEALED was acquired, so this tail is the last */
+		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0;
 	}
 	return (flags & FL__PAIR_GETTER) && is_putting(q) ? -EBUSY : -EAGAIN;
 }
 
-/* Putting and getting, from number `at` on. */
+/* Putting and getting, from item number `at` on. */
 
-/* There is space: 0, or why not. */
+/* Returns 0 if there is space, else why not. */
 static int find_space(struct fl__pair *q, uint64_t at)
 {
 	if (!fl__slot_is_full(q->put_slot))
 		return 0;
 	const int rc = no_space(q);
-	/* relaxed: nobody acts on it but by the byte */
+	/* relaxed: a call acts on the byte alone */
 	if (rc == -EAGAIN && at - fl__load_relaxed(&q->head) != q->capacity)
 		return fl__slot_is_full(q->put_slot) ? -EBUSY : 0;
 	return rc;
 }
 
-/* There is an item: 0, or why not. */
+/* Returns 0 if there is an item, else why not. */
 static int find_item(struct fl__pair *q, uint64_t at)
 {
 	if (fl__slot_is_full(q->get_slot))
@@ -199,7 +236,9 @@ static int find_item(struct fl__pair *q, uint64_t at)
 	return rc;
 }
 
-/* Says that the items up to `next` are on their way in, then looks whether that may be: 0, -EPIPE. */
+/*
+ * Announces a put of the items up to `next`, then looks whether it is allowed. Returns 0, -EPIPE.
+ */
 static int begin_put(struct fl__pair *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
 	fl__store_relaxed(&q->put_next, next); /* relaxed, as the load: agree() orders them */
@@ -220,19 +259,20 @@ static int begin_get(struct fl__pair *q, uint64_t at, uint64_t next, bool *owes_
 
 static void count_put(struct fl__pair *q, uint64_t next)
 {
-	fl__store_release(&q->tail,
-	                  next); /* who counts these counts the gets that made the space; pairs with items_in() */
+	/* release: a count with these has the gets that made the space; pairs with items_in() */
+	fl__store_release(&q->tail, next);
 }
 
 static void count_get(struct fl__pair *q, uint64_t next)
 {
-	fl__store_release(&q->head, next); /* the items have been read; pairs with is_getting(), items_in() */
+	/* release: the items have been read; pairs with is_getting(), items_in() */
+	fl__store_release(&q->head, next);
 }
 
 static int pair_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__pair *q = state;
-	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: its own */
+	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: the producer's own */
 	unsigned char *const slot = q->put_slot;
 	int rc = find_space(q, at);
 	if (rc != 0)
@@ -253,7 +293,7 @@ static int pair_put(void *state, const void *items, size_t n, size_t *count, boo
 static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__pair *q = state;
-	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: its own */
+	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: the consumer's own */
 	unsigned char *const slot = q->get_slot;
 	int rc = find_item(q, at);
 	if (rc != 0)
@@ -272,14 +312,16 @@ static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owe
 }
 
 /*
- * Who is faster comes to where the other is, and then both want the same line for each item: ten times as long. So it lets the other
- * go ahead by some lines, if there were several items since it last did: who waits for an answer to each is not kept.
+ * The faster side catches up with the slower. Then both want the same cache line for each item,
+ * which takes ten times as long. So the caller pauses, and the opposite side gets some lines ahead.
+ * The caller pauses only if several items have passed since its last pause: a caller that waits for
+ * an answer to each item is not delayed.
  */
 void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side)
 {
 	enum { TURNS = 64 };
 	uint64_t *const waited = side == FL__GETTERS ? &q->get_waited : &q->put_waited;
-	/* relaxed: its own */
+	/* relaxed: only this side writes it */
 	const uint64_t at = fl__load_relaxed(side == FL__GETTERS ? &q->get_next : &q->put_next);
 	if (fl__slot_is_full(side == FL__GETTERS ? q->get_slot : q->put_slot) == (side == FL__GETTERS))
 		return;
@@ -288,34 +330,44 @@ void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side)
 	*waited = at;
 }
 
-/* Sleeping. From any thread, as what follows: so nothing here touches what one side has alone. */
+/*
+ * Waiting. Any thread may call the functions from here on. So no function but the discard, which
+ * owns the items, touches what one side has alone.
+ */
 
-/* How many are in, at a moment of the call. */
+/* Returns how many items are in at one moment of the call. */
 static uint64_t items_in(struct fl__pair *q)
 {
-	uint64_t head = fl__load_acquire(&q->head); /* pairs with count_get(): the tail is not older */
+	/* acquire: the tail is not older; pairs with count_get() */
+	uint64_t head = fl__load_acquire(&q->head);
 	for (;;) {
-		const uint64_t tail = fl__load_acquire(&q->tail);  /* pairs with count_put() */
-		const uint64_t again = fl__load_acquire(&q->head); /* as above */
+		/* acquire: pairs with count_put() */
+		const uint64_t tail = fl__load_acquire(&q->tail);
+		/* acquire: as above */
+		const uint64_t again = fl__load_acquire(&q->head);
 		if (again == head)
 			return tail - head;
 		head = again;
 	}
 }
 
-/* Where item number `n` is, if it is in. */
+/* Returns the slot of item number `n`, if the item is in. */
 static unsigned char *slot_of(struct fl__pair *q, uint64_t n)
 {
 	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
 }
 
-/* By the slots, as put and get, and not by the counts: those lines are where the other side wants to write. */
+/*
+ * Looks at the slot, as put and get do, and not at the opposite side's count: that side wants to
+ * write the count's line.
+ */
 static int pair_can_get(void *state)
 {
 	struct fl__pair *q = state;
 	if (flags_of(q) & FL__PAIR_DROPPED)
 		return -EPIPE;
-	const uint64_t head = fl__load_relaxed(&q->head); /* relaxed: whoever acts on what this says loads it anew */
+	/* relaxed: a caller that acts on the result loads it anew */
+	const uint64_t head = fl__load_relaxed(&q->head);
 	return fl__slot_is_full(slot_of(q, head)) ? 0 : no_item(q, head);
 }
 
@@ -333,7 +385,8 @@ static bool pair_mark_empty(void *state)
 	struct fl__pair *q = state;
 	if (items_in(q) != 0 || (flags_of(q) & FL__PAIR_CLOSED))
 		return false;
-	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_GETTER); /* relaxed: agree() orders it */
+	/* relaxed: agree() orders it */
+	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_GETTER);
 	agree(q);
 	return !is_putting(q) && items_in(q) == 0 && !(flags_of(q) & FL__PAIR_CLOSED);
 }
@@ -343,17 +396,19 @@ static bool pair_mark_full(void *state)
 	struct fl__pair *q = state;
 	if (items_in(q) != q->capacity || (flags_of(q) & FL__PAIR_CLOSED))
 		return false;
-	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_PUTTER); /* relaxed: agree() orders it */
+	/* relaxed: agree() orders it */
+	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_PUTTER);
 	agree(q);
 	return !is_getting(q) && items_in(q) == q->capacity && !(flags_of(q) & FL__PAIR_CLOSED);
 }
 
-/* The end. */
+/* Closing and discarding. */
 
 static void pair_close(void *state)
 {
 	struct fl__pair *q = state;
-	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_CLOSED); /* what was done before; pairs with flags_of() */
+	/* release: what was done before; pairs with flags_of() */
+	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_CLOSED);
 	for (unsigned round = 0; !seal(q); round++)
 		fl__queue_pause(round);
 }
@@ -363,36 +418,38 @@ static bool pair_is_closed(void *state)
 	return (flags_of(state) & FL__PAIR_CLOSED) != 0;
 }
 
-/* The first who comes has all that is in; gets are refused from then on. */
+/* The first discard takes all items that are in. Gets are refused from then on. */
 static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct fl__pair *q = fl__queue_as_pair(of);
-	(void)owes_wake; /* to nobody: no put waits in a closed queue */
-	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_DROPPED); /* relaxed: agree() orders it */
+	(void)owes_wake; /* ignored: no put waits in a closed queue */
+	/* relaxed: agree() orders it */
+	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_DROPPED);
 	if ((before & FL__PAIR_DROPPED) || items_in(q) == 0)
 		return -EPIPE;
-	if (before & FL__PAIR_CLOSED) { /* else nobody uses it */
+	if (before & FL__PAIR_CLOSED) { /* else the queue is no longer used */
 		agree(q);
 		for (unsigned round = 0; is_getting(q); round++)
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	/* relaxed, both: is_getting() has acquired the head, and items_in() the tail, its last */
+	/* relaxed, both: is_getting() has acquired the head, and items_in() the last tail */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
-	fl__store_relaxed(&q->head, end); /* relaxed: no put comes that would need the slots */
+	fl__store_relaxed(&q->head, end); /* relaxed: no later put needs the slots */
 	for (*count = (size_t)(end - at); at != end; at++) {
+		/* Waits for the put's last access: the queue may be freed after the discard. */
 		for (unsigned round = 0; !fl__slot_is_full(slot); round++)
-			fl__queue_pause(round); /* the queue may be freed once all is dropped */
+			fl__queue_pause(round);
 		if (of->drop)
 			of->drop(fl__slot_item(q->slots.shape, slot), of->drop_arg);
 		slot = fl__slot_after(&q->slots, q->slots.shape, slot);
-		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	return 0;
 }
 
-/* Looking. */
+/* Queries. */
 
 static size_t pair_length(void *state)
 {
@@ -406,7 +463,10 @@ static size_t pair_capacity(const void *state)
 
 static uint64_t pair_puts(void *state)
 {
-	/* relaxed: a count; who compares it has acquired what is done, and so the puts of that (join.c) */
+	/*
+	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
+	 * puts (join.c).
+	 */
 	return fl__load_relaxed(&((struct fl__pair *)state)->tail);
 }
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue that blocks: what holds the items (type.h), where contexts sleep for them (side.c), and the joining of what was
- * put (join.c). Here: its life, and the calls, which are one call of the type as long as there is something to be had.
+ * The blocking queue. Its backend holds the items (type.h), side.c has the waiting, and join.c the
+ * joining. This file has creation, destruction, and the calls. A call that need not wait is one
+ * operation of the backend.
  *
- * Linearization: that of the type's operation. A put or get that finds another call in the middle of what it needs waits for that
- * one to run on, as if for a lock; so there is no result but those that the header names.
+ * Linearization: that of the backend's operation. The operation returns -EBUSY if another call is
+ * in the middle of what it needs. The put or get then waits for that call to go on, as for a lock,
+ * so its caller never gets -EBUSY.
  */
 #include "queue.h"
 #include "../base/atomic.h"
@@ -14,9 +16,9 @@
 
 enum { CAPACITY_DEFAULT = 1024 };
 
-/* Life. */
+/* Creation and destruction. */
 
-/* What holds the items; NULL: the config has no sense. */
+/* Chooses the backend. Returns NULL if the config is invalid. */
 static const struct fl__queue_type *type_of(const fl_queue_config *c)
 {
 	const bool overwrites = c->when_full == FL_OVERWRITE, rendezvous = c->capacity == FL_RENDEZVOUS;
@@ -68,13 +70,16 @@ int fl_queue_create(fl_queue **made, size_t item_size, const fl_queue_config *co
 	return 0;
 }
 
-/* Drops all items that are in, or on their way in; it is closed, or nobody uses it. How many. */
+/*
+ * Drops all items that are in the queue or being put, and returns how many. The queue is closed, or
+ * no longer used.
+ */
 static size_t drop_all(fl_queue *q)
 {
 	size_t dropped = 0, count;
 	unsigned round = 0;
 	for (;;) {
-		bool owes_wake; /* to nobody */
+		bool owes_wake; /* ignored: no waiter is left */
 		const int rc = q->type->discard(q, &count, &owes_wake);
 		if (rc == 0)
 			dropped += count;
@@ -109,11 +114,14 @@ size_t fl_queue_close_now(fl_queue *q)
 }
 
 /*
- * Putting. The static functions that may wait have the prefix of the library, by which reports pass
- * over them to the caller (lib/debug/report.c).
+ * Putting. The static functions that may wait have the library's prefix. Reports skip functions
+ * with that prefix, and show their caller (lib/debug/report.c).
  */
 
-/* As the type's put, with -EBUSY; who sleeps for the item is woken. */
+/*
+ * Makes the backend's put, which may return -EBUSY. Wakes a waiting consumer if the put owes a
+ * wake.
+ */
 static inline int put_one(fl_queue *q, const void *item)
 {
 	bool owes_wake = false;
@@ -199,7 +207,7 @@ size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n)
 
 /* Getting. */
 
-/* As put_one(). */
+/* Like put_one(); wakes a waiting producer. */
 static inline int get_one(fl_queue *q, void *item)
 {
 	bool owes_wake = false;
@@ -277,7 +285,7 @@ size_t fl_queue_get_many(fl_queue *q, void *items, size_t n)
 	return count;
 }
 
-/* Looking. */
+/* Queries. */
 
 size_t fl_queue_length(fl_queue *q)
 {

@@ -10,28 +10,33 @@
 #include <stddef.h>
 
 struct fl_queue {
-	/* The first two for the inline functions (queue_of.h): of fl__queue_ring, of fl__queue_pair, else NULL. */
+	/*
+	 * For the inline functions of queue_of.h: the backend if it is fl__queue_ring or
+	 * fl__queue_pair, else NULL.
+	 */
 	struct fl__mpmc *ring;
 	struct fl__pair *pair;
 	const struct fl__queue_type *type;
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	uint64_t done;   /* join.c */
-	uint32_t inside; /* contexts that sleep, or are on their way out of a sleep; */
-	uint32_t forks;  /* in the process that fl__fork_count was this in: a forked child has none of them */
-	char lines[6];   /* their addresses: fl__queue_line() */
+	uint64_t done;   /* items that are dealt with: see join.c */
+	uint32_t inside; /* contexts that sleep on the queue, or are returning from such a sleep */
+	/* fl__fork_count when `inside` was counted: a forked child has none of those contexts */
+	uint32_t forks;
+	char lines[6]; /* the keys of the wait queues: fl__queue_line() */
 	alignas(max_align_t) unsigned char state[];
 };
 
 _Static_assert(offsetof(struct fl_queue, lines) % 2 == 0, "or its lines have even addresses");
 
-enum { FL__JOINERS = FL__PUTTERS + 1 }; /* a third line, beside those of the sides */
+enum { FL__JOINERS = FL__PUTTERS + 1 }; /* the third wait queue, beside those of the two sides */
 
 /*
- * Where a line stands in the lot: at an odd address. A wake may come late, when the queue is gone and its memory holds, say, a
- * mutex with a line of its own. That one begins at a word, so the wake does not meet it; nor the line of any but a queue
- * at the same place, which bears a wake too many.
+ * Returns the key of a wait queue in the wait table (lot.h): an odd address. A late wake may use
+ * the key after the queue is freed. If the memory then holds a mutex, the wake does not reach its
+ * waiters: their key is aligned to a word. Only another queue at the same address has the same key,
+ * and a queue tolerates a spurious wakeup.
  */
 static inline const void *fl__queue_line(const fl_queue *q, int line)
 {
@@ -43,7 +48,10 @@ static inline struct fl__mpmc *fl__queue_as_ring(fl_queue *q)
 	return (struct fl__mpmc *)(void *)q->state;
 }
 
-/* Before a wait of that side, in a stream of items: keeps away from the other's cache line for a moment. */
+/*
+ * Before a call of `side` that may wait: in a stream of items, pauses to stay off the cache line
+ * that the opposite side uses.
+ */
 void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side);
 
 static inline struct fl__pair *fl__queue_as_pair(fl_queue *q)
@@ -56,41 +64,58 @@ static inline fl_queue *fl__queue_of(void *state)
 	return (fl_queue *)(void *)((unsigned char *)state - offsetof(fl_queue, state));
 }
 
-/* A put or a get in line, of one item if it may be met there. */
+/*
+ * A put or a get in a wait queue. At a rendezvous, the opposite side copies one item from or to its
+ * memory.
+ */
 struct fl__offer {
-	struct fl__node node;   /* first */
-	const void *from;       /* of a put */
-	void *to;               /* of a get */
-	struct fl__offer *with; /* of the same select and the same queue: they line up in one step; NULL: none */
+	struct fl__node node; /* first */
+	const void *from;     /* of a put */
+	void *to;             /* of a get */
+	/*
+	 * The next offer of the same select on the same queue, which is enqueued in the same step;
+	 * NULL: none.
+	 */
+	struct fl__offer *with;
 };
 
-enum {
-	FL__PASSED_ON = 1,
-	FL__HANDED_OVER
-}; /* the value of a node that was woken with the baton; whose call was made */
+/*
+ * Values of a woken node. FL__PASSED_ON: the waiter has the baton (side.c). FL__HANDED_OVER: the
+ * waker has made the waiter's call.
+ */
+enum { FL__PASSED_ON = 1, FL__HANDED_OVER };
 
-/* Counts a context that sleeps or is on its way out of a sleep, in and out. */
+/*
+ * Counts the calling context in `inside`: in before it sleeps, out when it touches the queue no
+ * more.
+ */
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
-/* What a call of that side would return, but for -EBUSY. */
+/* Returns what a call of that side would return now. Waits while that is -EBUSY. */
 int fl__queue_can(fl_queue *q, enum fl__queue_side side);
 
-/* Stands in line, as the first with the baton, which goes to the mark; false: there may be something by now. */
+/*
+ * Sets the mark of `side` and enqueues `node`; the holder of the baton goes to the front, and the
+ * mark replaces the baton. Returns false, and enqueues nothing, if there may be an item (space) by
+ * now.
+ */
 bool fl__queue_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
-/* Whoever has the baton is done: wakes the next, or has the mark say that somebody sleeps. The queue is there if somebody does. */
+/*
+ * Called by the holder of the baton when its call has ended. Wakes the next waiter if there is more
+ * to have, else sets the mark. Touches the queue only if a waiter is enqueued: then it exists.
+ */
 void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side);
 
-/* fl__queue_wake(): wakes the first of those who sleep on a side, after the mark that they do was taken off. */
-
-/* Wakes all who sleep on either side. */
 void fl__queue_wake_all(fl_queue *q);
 
-/* Whether somebody sleeps, or is on the way out of a sleep for an item or space. */
+/*
+ * Returns true if a context waits on the queue, or is returning from a wait for an item or space.
+ */
 bool fl__queue_is_awaited(fl_queue *q);
 
-/* A put or a get that may have to sleep. */
+/* A put or a get that may have to wait. */
 struct fl__queue_call {
 	enum fl__queue_side side;
 	const void *from; /* of a put */
@@ -98,22 +123,36 @@ struct fl__queue_call {
 	size_t n, count;
 };
 
-/* What -EBUSY asks for, for the `round`th time, from 0: lets whoever is in the middle of something run on. */
+/*
+ * Pauses before a call that got -EBUSY is tried again, so that the call in progress can go on.
+ * `round` counts the pauses from 0.
+ */
 void fl__queue_pause(unsigned round);
 
-/* Makes the call as the type does, but for -EBUSY; who sleeps on the other side for that is woken. */
+/*
+ * Makes the call by the backend's operation, again while that returns -EBUSY. Wakes a waiter of the
+ * opposite side if the call owes a wake.
+ */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
 /*
- * Makes the call, and waits until it can be made: 0, with its count; -EPIPE, -ENOMEM; -ETIMEDOUT, -ECANCELED, when it could not
- * be made at the last moment either.
+ * Makes the call, and waits until it can be made. Returns:
+ *
+ *   0            the call is made, and its count is set
+ *   -EPIPE       closed
+ *   -ENOMEM      out of memory
+ *   -ETIMEDOUT   the deadline has passed, and a last try failed
+ *   -ECANCELED   a wait was cancelled; the call is not tried after that
  */
 int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel);
 
-/* One more item is dealt with; false: as many as were put are. The queue may be gone after that, unless it has items. */
+/*
+ * Counts one more item as dealt with. Returns false if all items that were put are dealt with
+ * already. The queue may be freed after that, unless it has items.
+ */
 bool fl__queue_done(fl_queue *q);
 
-/* Fewer may have been put than were counted so far: who waits until all is dealt with looks again. */
+/* Called when the count of puts has become smaller: wakes the joiners if all are dealt with. */
 void fl__queue_look_again(fl_queue *q);
 
 #endif

@@ -1,23 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a queue without room: nothing. A put and a get meet: whoever comes second finds the other in line,
- * copies the item from the one's memory to the other's, and only then wakes it; its call is made. (The channel of Hoare's CSP,
- * 1978; the line that holds puts or gets, whichever wait, is the dual queue of Scherer, Lea and Scott, 2006.)
+ * The backend of a queue without room, which holds no items. A put and a get meet. The call that
+ * comes second finds the first in the wait queue, copies the item from one caller's memory to the
+ * other caller's, and only then wakes the first call, which is made. (The channel of Hoare's CSP,
+ * 1978; a wait queue that holds puts or gets, whichever wait, is the dual queue of Scherer, Lea and
+ * Scott, 2006.)
  *
- * There is one line, of getters and putters, oldest first; a node's value says which until it is taken.
+ * There is one wait queue for consumers and producers, oldest first. A node's value is its side
+ * until the node is taken.
  *
- * Invariants, while the lot is shut:
- *   1. No two stand in line that could meet, but for such as give up: who lines up looks for somebody to meet in the same transaction.
- *      A select that gives and takes here lines up for both in one step, and so does not meet itself.
- *   2. `closed` changes under the lot, so nobody meets, and nobody lines up, after that.
- *   3. Who is met was decided (lot.c, invariant 2) by who meets it, and returns only after its unpark: its item, and where an
- *      item goes, are there as long as the copy needs. Neither touches the queue after that, which the other may free: so a call for
- *      several meets them all in one transaction.
- *   4. `puts` counts what has met, under the lot: a get returns after that, so `done` (join.c) never exceeds it.
+ * Invariants, while the bucket is not locked:
+ * 1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for a
+ *    partner in the transaction in which it enqueues itself. A select that puts and gets here
+ *    enqueues both cases in one step, and so does not meet itself.
+ * 2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
+ * 3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the waiter
+ *    returns only after its unpark. So the waiter's item, or the place for an item, exists as long
+ *    as the copy needs it. Neither call touches the queue after that, since its partner may free
+ *    the queue. So a call for several items meets all partners in one transaction.
+ * 4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
+ *    (join.c) never exceeds `puts`.
  *
- * Linearization: put and get together, where the one that waits is decided. "Nobody waits" and "closed": under the lot.
+ * Linearization: put and get together, where the waiter's wait is decided. "No partner" and
+ * "closed": the transaction.
  *
- * Observers (fl_wait_any) are woken when somebody lines up whom a call of theirs would meet.
+ * Observers (fl_wait_any) are woken when a partner for their call is enqueued.
  */
 #include "../base/atomic.h"
 #include "queue.h"
@@ -43,15 +50,15 @@ static enum fl__queue_side other(enum fl__queue_side side)
 	return side == FL__GETTERS ? FL__PUTTERS : FL__GETTERS;
 }
 
-/* Under the lot. */
+/* Inside a transaction of the wait table. */
 
 static bool is_pending(const struct fl__node *node)
 {
-	/* relaxed: whoever takes it asks again, by compare-and-swap */
+	/* relaxed: the call that takes the node checks again, by CAS */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
-/* The first in line of that side, an observer or not; NULL: none. */
+/* Returns the first waiter of `side`, or the first observer if `observer`; NULL: none. */
 static struct fl__node *first_of(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
 	struct fl__node *node = fl__lot_first(lot);
@@ -67,7 +74,10 @@ static int can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side
 	return first_of(lot, other(side), false) ? 0 : -EAGAIN;
 }
 
-/* Decides the first `n` in line of the other side, or as many as there are: who is taken, in that order. How many. */
+/*
+ * Decides, in order, the waits of the first `n` waiters of the opposite side, or of as many as
+ * there are, and takes them. Returns how many.
+ */
 static size_t meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
@@ -78,7 +88,8 @@ static size_t meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, s
 			met++;
 		}
 	}
-	fl__add_relaxed(&state_of(q)->puts, (uint64_t)met); /* relaxed: what follows the unpark is after it */
+	/* relaxed: what follows the unpark is after it */
+	fl__add_relaxed(&state_of(q)->puts, (uint64_t)met);
 	return met;
 }
 
@@ -103,7 +114,10 @@ static void rendezvous_fini(void *state)
 	(void)state;
 }
 
-/* Meets up to `n` of the other side, who get what is at `from`, or whose items go to `to`; the queue may be gone after that. */
+/*
+ * Meets up to `n` waiters of the opposite side. They get the items at `from`, or their items go to
+ * `to`. The queue may be freed after that.
+ */
 static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
 	const enum fl__queue_side side = to ? FL__GETTERS : FL__PUTTERS;
@@ -122,7 +136,7 @@ static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, s
 
 static int rendezvous_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	(void)owes_wake; /* who is met is woken at once */
+	(void)owes_wake; /* a met waiter is woken at once */
 	return exchange(fl__queue_of(state), items, NULL, n, count);
 }
 
@@ -137,7 +151,7 @@ static int rendezvous_discard(fl_queue *q, size_t *count, bool *owes_wake)
 	(void)q;
 	(void)count;
 	(void)owes_wake;
-	return -EAGAIN; /* nothing is ever in */
+	return -EAGAIN; /* there is never an item */
 }
 
 static int look(void *state, enum fl__queue_side side)
@@ -160,7 +174,7 @@ static int rendezvous_can_put(void *state)
 	return look(state, FL__PUTTERS);
 }
 
-/* The one that lines up in the same step; NULL: none. */
+/* Returns the node that is enqueued in the same step; NULL: none. */
 static struct fl__node *with(struct fl__node *node)
 {
 	return !node->observer && offer_of(node)->with ? &offer_of(node)->with->node : NULL;
@@ -170,7 +184,7 @@ static void add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *seer;
 	while (!node->observer && (seer = first_of(lot, other(node->value), true)) != NULL)
-		(void)fl__lot_take_this(lot, seer, 0); /* false: it gave up */
+		(void)fl__lot_take_this(lot, seer, 0); /* false: the observer gave up */
 	fl__lot_add(lot, node);
 }
 

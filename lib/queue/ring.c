@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What holds the items of a bounded FIFO queue: the ring of mpmc.h. */
+/* The backend of bounded FIFO queues: the ring of mpmc.h. */
 #include "queue.h"
 
 static int ring_init(void *state, size_t item_size, const fl_queue_config *config)
@@ -38,7 +38,7 @@ static int ring_discard(fl_queue *of, size_t *count, bool *owes_wake)
 		if (of->drop)
 			of->drop(fl__mpmc_slot(q, at) + q->offset, of->drop_arg);
 		fl__mpmc_drain(q, at, &nothing, 0);
-		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	return 0;
 }

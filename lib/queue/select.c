@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Select. A wait of its own stands in the line of each case's queue, as that of any put or get does (side.c), and the first waker
- * to decide it wins (lot.c, invariant 2); who finds it decided goes on to the next in line. So a wake is never lost to a
- * select that has been woken elsewhere, and a select is in no line when it returns.
+ * Select. Its wait has a node in the wait queue of each case's queue, like the node of any put or
+ * get (side.c). The first waker to decide the wait wins (lot.c, invariant 2). A waker that finds
+ * the wait decided goes on to the next waiter. So no wake is lost to a select that was woken
+ * elsewhere, and a select is in no wait queue when it returns.
  *
- * Woken with the baton of a queue, it tries all cases again, and gives the baton on when it has made one, or gives up. At a rendezvous
- * the waker has made the call.
+ * A select that is woken with the baton of a queue tries all cases again, and passes the baton on
+ * when a case is made, or when it gives up. At a rendezvous the waker has made the call.
  *
- * No two selects pass each other by for ever at a rendezvous, each standing where the other has just looked: all line up in the order
- * of the addresses of the queues, with all cases of one rendezvous in one step, and stop where they see one whom they could
- * meet. For suppose that from some time on no call is made, none gives up, and still some stop, again and again: let x be the
- * highest address where that happens. Who stops at x saw somebody there who does not stop at x any more, nor above: so that one
- * soon sleeps in all of its lines, and stays there. Then who stopped tries all cases, and meets it; so a call is made.
+ * No two selects miss each other for ever at a rendezvous, each enqueued where its partner has just
+ * looked. All selects enqueue in the order of the queues' addresses, with all cases of one
+ * rendezvous in one step, and stop where they see a partner. Proof: suppose that from some time on
+ * no call is made, no select gives up, and still some stop, again and again. Let x be the highest
+ * address where that happens. A select that stops at x saw a partner there. This partner no longer
+ * stops at x or above, so it soon sleeps in all its wait queues, and stays there. The select that
+ * stopped then tries all cases and meets the partner, so a call is made.
  *
- * Lifetime: a put's item may be got, and its queue freed, as soon as it is put: so all cases are out (fl__queue_leave()) before
- * any is tried.
+ * Lifetime: a put's item may be got, and the queue freed, as soon as the item is put. So all cases
+ * leave their queues (fl__queue_leave()) before any case is tried.
  */
 #include "../base/atomic.h"
 #include "../debug/debug.h"
@@ -27,12 +30,13 @@
 
 _Static_assert(sizeof(struct fl__offer) <= sizeof((fl_select_case *)0)->offer_, "fl_select_case has room for an offer");
 
-/* A list of cases, by the addresses of their queues. */
+/* `first` begins a list of the cases, by the addresses of their queues. */
 struct selection {
 	fl_select_case *cases;
 	size_t n;
-	fl_select_case *first, *baton; /* whose queue's baton this select has; NULL: none */
-	bool meets;                    /* a rendezvous is among them */
+	/* `baton`: the case for which this select holds its queue's baton; NULL: none. */
+	fl_select_case *first, *baton;
+	bool meets; /* a case is on a rendezvous */
 };
 
 static enum fl__queue_side side_of(const fl_select_case *c)
@@ -56,8 +60,9 @@ static int index_of(const struct selection *s, const fl_select_case *c)
 }
 
 /*
- * True once in `n` times, at random. After Knuth's linear congruential generator, of whose bits the upper are good. Each context has
- * its own, which begins elsewhere, or all that select but once would choose alike.
+ * Returns true once in `n` times, at random, by Knuth's linear congruential generator, of which the
+ * upper bits are good. Each context has its own generator with its own seed, else all contexts that
+ * select once would choose alike.
  */
 static bool one_in(uint32_t n)
 {
@@ -68,7 +73,10 @@ static bool one_in(uint32_t n)
 	return (uint64_t)ctx->chance * n >> 32 == 0;
 }
 
-/* One of those whose call can be made, or whose queue is closed; NULL: none, but `*busy` says that one may be when others have run on. */
+/*
+ * Chooses one of the cases that can be made or are on a closed queue. Returns NULL if there is
+ * none; `*busy` says that there may be one when other calls have gone on.
+ */
 static fl_select_case *choose(struct selection *s, bool *busy)
 {
 	fl_select_case *chosen = NULL;
@@ -83,7 +91,10 @@ static fl_select_case *choose(struct selection *s, bool *busy)
 	return chosen;
 }
 
-/* 0 and up, -EPIPE, -ENOMEM; -EAGAIN: none can be made. Who is in the middle of something keeps none but its own queue's cases. */
+/*
+ * Returns the index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. A
+ * call in progress holds up only the cases on its own queue.
+ */
 static int try_all(struct selection *s)
 {
 	fl_select_case *c;
@@ -136,13 +147,16 @@ static bool has_come(const void *what)
 	return false;
 }
 
-/* The case that lines up in the same step as `c`, NULL: none. */
+/* Returns the case that is enqueued in the same step as `c`; NULL: none. */
 static fl_select_case *together_with(const fl_select_case *c)
 {
 	return c->queue->type->line_up && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
 }
 
-/* Lines up for each case; returns the first that does not stand in line, since it, or one with it, may be made by now; or NULL. */
+/*
+ * Enqueues each case. Returns the first that is not enqueued, since it, or a case of the same step,
+ * may be made by now; or NULL.
+ */
 static fl_select_case *line_up(struct selection *s, struct fl__wait *wait)
 {
 	for (fl_select_case *c = s->first; c; c = c->next_) {
@@ -168,16 +182,20 @@ static void pass_on_baton(struct selection *s)
 	s->baton = NULL;
 }
 
-/* The case through which `wait` was woken. */
+/* Returns the case through which `wait` was woken. */
 static fl_select_case *woken_by(const struct selection *s, const struct fl__wait *wait)
 {
 	fl_select_case *c = s->cases;
-	while (fl__load_relaxed(&wait->decision) != (uintptr_t)node_of(c)) /* relaxed: the wait is over */
+	/* relaxed: the wait is over */
+	while (fl__load_relaxed(&wait->decision) != (uintptr_t)node_of(c))
 		c++;
 	return c;
 }
 
-/* Looks, then sleeps, once: 0 when all should be tried again, or `*met` was made; -ETIMEDOUT, -ECANCELED. */
+/*
+ * Spins, then sleeps, once. Returns 0 when all cases should be tried again or `*met` was made,
+ * -ETIMEDOUT, -ECANCELED.
+ */
 static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__wait wait;
@@ -202,7 +220,7 @@ static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadlin
 	return 0;
 }
 
-/* The cases have been sorted. */
+/* Waits until a case can be made. The cases have been sorted. */
 static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
 {
 	int rc, waited;
@@ -211,8 +229,9 @@ static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			fl__queue_enter(c->queue);
 		waited = sleep_once(s, &met, deadline, cancel);
+		/* The partner has taken `met` out of `inside`. */
 		for (fl_select_case *c = s->first; c; c = c->next_)
-			if (c != met) /* who met it has counted it out */
+			if (c != met)
 				fl__queue_leave(c->queue);
 		rc = met ? index_of(s, met) : waited == -ECANCELED ? -EAGAIN : try_all(s);
 	} while (rc == -EAGAIN && waited == 0);

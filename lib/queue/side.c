@@ -1,25 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where contexts sleep on a queue: getters for items, putters for space, each in a line of the lot. What holds the items has a
- * mark for each side (type.h): "somebody sleeps", set by who goes to sleep, under the lot, only at a moment when there was
- * nothing to have; taken off by the next call of the other side, in the very step that makes something to be had. So that
- * call knows that it owes a wake, and one that finds no mark owes nothing: neither needs a fence, nor a second look.
+ * Waiting on a queue. Consumers wait for items and producers wait for space. Each side has a wait
+ * queue in the wait table (lot.h).
  *
- * One at a time is woken. Whoever owes a wake gives the duty to the one that it wakes, the baton: that one, when it has got
- * something, wakes the next if there is more, else sets the mark anew; and so when it gives up, or finds that others have taken
- * what it was woken for: then it stands in line again, as the first. While the baton is on its way puts and gets pay nothing, however
- * many they are. (After a trial of a word {sequence, sleepers, a wake in flight} per side; the mark in the position that is
- * claimed anyway needs neither the word nor its fence.)
+ * The mark. The backend has a mark for each side (type.h), which means "a waiter exists". A waiter
+ * sets the mark inside a transaction of the wait table, and only while there is no item (no space).
+ * The next call of the opposite side clears the mark, in the same atomic step that adds an item
+ * (frees space). A call that clears the mark owes a wake. A call that finds no mark owes nothing.
+ * So neither call needs a fence or a second look.
  *
- * Invariant: somebody stands in a line => the mark is set, or somebody has the baton: who took off the mark and has yet to
- *   open the line; a context that was woken as the one that the wake was for, and has yet to settle(); who closes, and has
- *   yet to open the line.
+ * The baton. Waiters are woken one at a time. The wake gives the woken waiter the baton: the duty
+ * to wake the next waiter. When the holder's call is made, the holder wakes the next waiter if
+ * there is more to have, else sets the mark again. A holder that gives up does the same. If other
+ * calls took what the holder was woken for, the holder sets the mark and enqueues itself at the
+ * front. While the baton is held, puts and gets pay nothing for the waiters, however many there
+ * are.
  *
- * No lost wake: the mark is set and the line joined in one transaction of the lot; whoever takes the mark off opens the lot
- * afterwards, and finds who set it. A mark without sleepers (they gave up) costs one visit.
+ * Invariant: if a waiter is enqueued, the mark is set, or one of these is about to wake:
  *
- * Lifetime: what a put does after its item could be got is in the lot, by the address of a line; the queue may be gone by then, and
- * is there if somebody stands in the line. `inside` counts those who may still touch it after a sleep, but for what a put does last.
+ * - a call that has cleared the mark, and has yet to lock the wait queue;
+ * - a woken waiter that holds the baton, and has yet to pass it on or to enqueue itself with it;
+ * - fl_queue_close(), before it locks the wait queue.
+ *
+ * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
+ * the mark locks the wait queue afterwards, and finds the waiter. A mark without waiters (they gave
+ * up) costs one visit to the wait table.
+ *
+ * Lifetime: once a consumer can get the item, the put touches only the wait table, by the address
+ * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
+ * counts the contexts that may still touch the queue after a sleep, except for those last steps of
+ * a put.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -40,7 +50,8 @@ void fl__queue_pause(unsigned round)
 	} else {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
-		(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED); /* in no line: the time alone ends it */
+		/* in no wait queue: only the timeout ends it */
+		(void)fl__wait_sleep(&wait, fl_after(FL_US(50)), FL_SHIELDED);
 	}
 }
 
@@ -72,7 +83,7 @@ void fl__queue_wake(fl_queue *q, int side)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, fl__queue_line(q, side));
-	(void)fl__lot_take(&lot, 1, FL__PASSED_ON); /* nobody: they gave up */
+	(void)fl__lot_take(&lot, 1, FL__PASSED_ON); /* none: the waiters gave up */
 	fl__lot_close(&lot);
 }
 
@@ -88,7 +99,9 @@ void fl__queue_wake_all(fl_queue *q)
 
 bool fl__queue_is_awaited(fl_queue *q)
 {
-	/* acquire: who has left has left, as fl__queue_leave() releases */
+	/*
+	 * acquire: a context that has left touches the queue no more; pairs with fl__queue_leave()
+	 */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
 	       fl__lot_waited(fl__queue_line(q, FL__GETTERS)) || fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) ||
 	       fl__lot_waited(fl__queue_line(q, FL__JOINERS));
@@ -131,8 +144,9 @@ static bool has_come(const void *what)
 }
 
 /*
- * Looks for a while, then sleeps: 0 when the call should be tried again; -ETIMEDOUT, -ECANCELED. Who wants to be met does not look:
- * nobody sees it as long as it is in no line.
+ * Spins for a while, then sleeps. Returns 0 when the call should be tried again, -ETIMEDOUT, or
+ * -ECANCELED. At a rendezvous the caller does not spin: the opposite side can meet a waiter only in
+ * the wait queue.
  */
 static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
                       fl_cancel *cancel)
@@ -155,17 +169,21 @@ static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_
 
 void fl__queue_enter(fl_queue *q)
 {
-	fl__add_relaxed(&q->inside, 1u); /* relaxed: a free that is not ordered after this call is misuse */
+	/* relaxed: a free that is not ordered after this call is misuse */
+	fl__add_relaxed(&q->inside, 1u);
 }
 
 void fl__queue_leave(fl_queue *q)
 {
-	fl__sub_release(&q->inside, 1u); /* pairs with the acquire in fl__queue_is_awaited() */
+	/* release: pairs with the acquire in fl__queue_is_awaited() */
+	fl__sub_release(&q->inside, 1u);
 }
 
 /*
- * Looks and sleeps until the call can be made; once it is cancelled it makes no call. Whoever gets what a put has put may free the queue: so a putter is out before it puts,
- * and touches afterwards only what fl__queue_pass_on() does. So is a getter where it meets a putter, who knows of the get.
+ * Waits until the call can be made. Makes no call after a cancelled wait. The consumer of an item
+ * may free the queue once the item is put. So a producer leaves `inside` before it puts, and
+ * touches afterwards only what fl__queue_pass_on() touches. At a rendezvous a consumer leaves
+ * first, too: the producer that it meets knows of the get, and may free the queue.
  */
 static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
@@ -192,9 +210,10 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 
 int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
 {
+	/* A fiber does not back off from a ring: its thread has other fibers to run. */
 	if (q->pair)
 		fl__pair_back_off(q->pair, call->side);
-	else if (q->ring && fl__ctx_get()->ops == &fl__thread_parker) /* a fiber has others to run meanwhile */
+	else if (q->ring && fl__ctx_get()->ops == &fl__thread_parker)
 		fl__mpmc_back_off(q->ring, call->side == FL__GETTERS);
 	int rc = fl__queue_call_now(q, call);
 	if (rc != -EAGAIN)
@@ -206,7 +225,9 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
 	return rc;
 }
 
-/* For fl_wait_any: an observer stands in line under the same mark, and takes nothing. */
+/*
+ * For fl_wait_any. An observer is enqueued under the same mark as other waiters, and takes nothing.
+ */
 
 static bool side_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
 {

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Rings of slots with marks in the lines of their items: fairlead/slots.h. Who may touch which stands in spsc.c and pair.c. */
+/*
+ * Rings of slots with marks in their items' cache lines: fairlead/slots.h. spsc.c and pair.c say
+ * which side may touch a slot.
+ */
 #include "slots.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -49,11 +52,12 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 	return run;
 }
 
-/* How many from `slot` on, at most `n`, have their items side by side. */
+/* Returns how many items from `slot` on, at most `n`, lie side by side. */
 static size_t run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
-	if ((uintptr_t)slots->last - (uintptr_t)slot < run) /* it is in this group; a large number, if it is behind */
+	/* The last slot is in this group: in a later group its distance is at least `run`. */
+	if ((uintptr_t)slots->last - (uintptr_t)slot < run)
 		run = (size_t)(slots->last - slot) + 1;
 	return run < n ? run : n;
 }
@@ -90,6 +94,7 @@ static unsigned char *before(const struct fl__slots *slots, unsigned char *slot)
 
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full)
 {
+	/* relaxed: the mark of `first`, which comes last, releases */
 	for (unsigned char *slot = before(slots, next); slot != first; slot = before(slots, slot))
-		fl__store_relaxed(slot, full); /* relaxed: that of the first, which comes last, releases */
+		fl__store_relaxed(slot, full);
 }

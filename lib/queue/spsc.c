@@ -1,26 +1,29 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ring for one producer and one consumer: FastForward (Giacomoni, Moseley and Vachharajani, 2008), whose slots say
- * themselves whether they are full; here in a mark of their own, so that no value of an item means "empty". Neither side ever
- * reads the other's position: what one has to learn of the other comes in the cache line that it fetches anyway. For that the
- * marks of a line's items are in that line (fairlead/slots.h): of 8 bytes there are 7. (Lamport's ring with the other's index remembered, which
- * this replaced, does without marks. There whoever is faster looks at the other's index all the time, and so takes the line
- * away from who has to write it: six times as long for an item. A word beside each item as its mark: twice as long.)
- * The struct, and the steps of a put and of a get, are inline in fairlead/spsc_of.h.
+ * The ring for one producer and one consumer: FastForward (Giacomoni, Moseley and Vachharajani,
+ * 2008). Each slot has a mark that says whether the slot is full, so that no value of an item means
+ * "empty". Neither side reads the opposite side's position: what a side has to learn is in the
+ * cache line that it fetches anyway. So each cache line begins with the marks of its items
+ * (fairlead/slots.h), and holds 7 items of 8 bytes. The struct, and the steps of a put and of a
+ * get, are inline in fairlead/spsc_of.h.
  *
- *   word             holds                            written by                     read by
- *   put_             the slot of the next item        the producer, before the mark  the producer; for a length
- *   get_             the slot of the oldest item      the consumer, before the mark  the consumer; for a length
- *   mark of a slot   1: it has an item                the producer: 0 -> 1           both
- *                                                     the consumer: 1 -> 0
+ *   word            holds                   written by                     read by
+ *   put_            the next item's slot    the producer, before the mark  the producer; for length
+ *   get_            the oldest item's slot  the consumer, before the mark  the consumer; for length
+ *   mark of a slot  1: it has an item       the producer: 0 -> 1           both
+ *                                           the consumer: 1 -> 0
  *
  * Invariants
- *   1. The marks from get_ on up to put_ are 1, the others 0; but for those of a call that is under way. That of put_ is
- *      always 0: it is full when the one behind is 1. So equal positions mean "empty", also to others.
- *   2. A slot whose mark is 0 is the producer's, and the consumer stays out of it; one whose mark is 1 the consumer's.
- *   3. A call with several sets their marks from the last to the first. So who comes to the first finds all of them.
+ * 1. The marks from get_ up to put_ are 1, the others 0, except those of a call in progress. The
+ *    mark of put_ is always 0: the ring is full when the next slot's mark is 1. So equal positions
+ *    mean "empty", also to other threads.
+ * 2. The producer has the slots with mark 0, and the consumer those with mark 1. Neither touches
+ *    the opposite side's slots.
+ * 3. A call with several items sets their marks from the last to the first. So a call that finds
+ *    the first mark finds all.
  *
- * Linearization: the store to the mark of the first slot; of "full" and "empty", the load of the mark.
+ * Linearization: the store to the mark of the first slot; for "full" and "empty", the load of the
+ * mark.
  *
  * Progress: wait-free. Lifetime: that store is the last access of a put.
  */
@@ -114,13 +117,13 @@ size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
 	return n;
 }
 
-/* Looking. */
+/* Queries. */
 
 size_t fl_spsc_length(const fl_spsc *q)
 {
-	/* acquire: put_ is not older than it; pairs with fl__spsc_end_get() */
+	/* acquire: put_ is not older; pairs with fl__spsc_end_get() */
 	const size_t get = fl__slots_number(&q->slots_, fl__load_acquire(&q->get_));
-	/* relaxed: out of date anyway; the producer's own for himself */
+	/* relaxed: out of date anyway, except for the producer, which wrote it */
 	const size_t put = fl__slots_number(&q->slots_, fl__load_relaxed(&q->put_));
 	return put >= get ? put - get : put + q->capacity_ + 1 - get;
 }

@@ -5,52 +5,66 @@
 #include <fairlead/queue.h>
 
 /*
- * What holds the items of a queue: one table of operations for each kind, which never wait. All that blocks is above
- * (queue.c, side.c). Any thread calls any of them at any time, but for init and fini.
+ * The backends of a queue, which hold its items: one table of operations for each kind. No
+ * operation waits; queue.c and side.c add the blocking. Any thread calls any operation at any time,
+ * except init and fini.
  */
-enum fl__queue_side { FL__GETTERS, FL__PUTTERS }; /* who sleeps: for items, for space */
+enum fl__queue_side { FL__GETTERS, FL__PUTTERS }; /* waiting for an item, for space */
 struct fl__node;
 
 struct fl__queue_type {
-	size_t size; /* of its state, which stands behind the struct fl_queue, as aligned as malloc makes it */
+	/* Bytes of the backend's state, which follows struct fl_queue, aligned as by malloc(). */
+	size_t size;
 
-	/* 0, -EINVAL, -EOVERFLOW, -ENOMEM. `config` has been checked, and its capacity is not 0. */
+	/*
+	 * Returns 0, -EINVAL, -EOVERFLOW, or -ENOMEM. `config` is valid, and its capacity is not 0.
+	 */
 	int (*init)(void *state, size_t item_size, const fl_queue_config *config);
 	void (*fini)(void *state);
 
 	/*
-	 * Put and get up to `n` items, at least 1: 0, with how many in `*count`; -EAGAIN (full, empty); -EBUSY: another call is in the
-	 * middle of what this one needs, and needs only to run on; -EPIPE (closed; closed and empty); a put also -ENOMEM. Whatever
-	 * the result, `*owes_wake` is set where the mark of sleepers was taken off.
+	 * Put and get up to `n` items, at least 1. With any result, `*owes_wake` is set if the call
+	 * has cleared a mark. Results:
+	 *
+	 *   0         done, with `*count` items
+	 *   -EAGAIN   full (put), empty (get)
+	 *   -EBUSY    another call is in the middle of what this call needs, and only has to go on
+	 *   -EPIPE    closed (put), closed and empty (get)
+	 *   -ENOMEM   out of memory (put only)
 	 */
 	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
 	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
 	/*
-	 * Of a queue that is closed, or that nobody uses: takes items, as many as it can at once, calls `drop` (which may be NULL) where
-	 * each lies, in the order in which they would be got, and after each fl__queue_done(). Results as of get.
+	 * Called while the queue is closed, or no longer used. Takes as many items as it can at
+	 * once. For each, in the order of gets, calls `drop` (may be NULL) on the item in place,
+	 * then fl__queue_done(). Returns as get does.
 	 */
 	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
 
-	/* What a get, and a put, would return. */
+	/* Return what a get, and a put, would return. */
 	int (*can[2])(void *state);
 
 	/*
-	 * NULL, or for who looks again and again before it sleeps, instead of the above: whether that may be another result than -EAGAIN,
-	 * found out without keeping anybody else from anything. The answer may be out of date, but not for ever.
+	 * NULL, or a cheaper `can` for a caller that spins before it sleeps. Disturbs no other
+	 * call. Returns true if `can` may return something else than -EAGAIN. The answer may be out
+	 * of date, but not for ever.
 	 */
 	bool (*seems[2])(void *state);
 
 	/*
-	 * For who is about to sleep, with the lot open: marks that a getter (a putter) sleeps, if there is no item (no space)
-	 * at that moment, nobody is in the middle of a put (a get), and it is not closed; returns whether it is marked. The next
-	 * put (get) takes the mark off and owes a wake.
+	 * Called by a context that is about to sleep, inside a transaction of the wait table. Sets
+	 * the mark for waiting consumers (producers) and returns true, if at that moment there is
+	 * no item (no space), no put (no get) is in progress, and the queue is open. The next put
+	 * (get) clears the mark and owes a wake.
 	 */
 	bool (*mark[2])(void *state);
 	/*
-	 * NULL, but for what holds nothing, so that a get has its item from a put that waits, and a put leaves it to a get: instead of
-	 * a mark. Has `node` stand in line, that of a struct fl__offer with all that are with it, or an observer; false: there may be
-	 * somebody to meet, or it is closed. Whoever meets an offer makes its call for it: its node gets FL__HANDED_OVER, and it
-	 * counts no more among those inside.
+	 * NULL, except for the rendezvous, which has it instead of marks: a get takes its item from
+	 * a waiting put, and a put gives its item to a waiting get. Enqueues `node`: an observer,
+	 * or a struct fl__offer with all offers that it links by `with`. Returns false if there may
+	 * be a partner to meet, or the queue is closed. A call that meets an offer makes the
+	 * offer's call, gives its node the value FL__HANDED_OVER, and takes its context out of
+	 * `inside`.
 	 */
 	bool (*line_up)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
@@ -59,14 +73,24 @@ struct fl__queue_type {
 	size_t (*length)(void *state);
 	size_t (*capacity)(const void *state);
 	uint64_t (*puts)(void *state); /* how many items were put so far */
-	bool puts_shrink; /* they count some that are being put, and may come to nothing; never less than were put */
+	/*
+	 * puts() counts puts in progress that may still fail. It is never less than the items that
+	 * were put.
+	 */
+	bool puts_shrink;
 };
 
-/* Bounded: FIFO, without locks; LIFO and by priority, which may also be without bounds, under one; the last that were put, under one. */
+/*
+ * fl__queue_ring: bounded FIFO, lock-free. fl__queue_heap: LIFO or priority, bounded or not, under
+ * a lock. fl__queue_window: the last items that were put, under a lock.
+ */
 extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
-/* FIFO, for one producer and one consumer. */
+/* Bounded FIFO for one producer and one consumer. */
 extern const struct fl__queue_type fl__queue_pair;
-/* Without room; FIFO without bounds, and without locks; the same for one consumer. */
+/*
+ * fl__queue_rendezvous: holds nothing. fl__queue_unbounded: unbounded FIFO, lock-free.
+ * fl__queue_inbox: the same for one consumer.
+ */
 extern const struct fl__queue_type fl__queue_rendezvous, fl__queue_unbounded, fl__queue_inbox;
 
 #endif

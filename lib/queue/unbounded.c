@@ -1,29 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of an unbounded FIFO queue: the chain of chain.h. Nobody waits for space, so that side has no marks. A
- * put or get that meets another in the middle does not wait for it (chain.c, invariant 3): there is no -EBUSY.
+ * The backend of an unbounded FIFO queue: the chain of chain.h. No producer waits for space, so
+ * that side has no mark. A put or get that meets another call in progress does not wait for it
+ * (chain.c, invariant 3), so there is no -EBUSY.
  *
- * The mark of sleepers is the chain's: set with the lot open, while the consumers have all tickets that there are; taken off by
- * the first put that draws another, or appends a segment. That one wakes after its put, whatever comes of it: refused, it woke for
- * nothing, and who was woken marks anew. So a put that finds no mark owes nothing, and one that does wakes one, at most.
+ * The mark of waiting consumers is the chain's. A waiter sets it inside a transaction of the wait
+ * table, while the consumers have all existing tickets. The first put that draws another ticket, or
+ * appends a segment, clears it. That put wakes a waiter when it ends, whatever its result. A
+ * refused put wakes for nothing, and the woken waiter sets the mark again. So a put that finds no
+ * mark owes nothing, and a put that finds the mark wakes at most one waiter.
  *
- * What was put is counted by tickets, less those that came to nothing: never less than what was put, so that who finds as many done
- * may believe it (join.c), and more while a put is under way. The count becomes smaller in one place: where a consumer poisons a
- * cell. The put of that cell may be refused next, if the queue was closed meanwhile, and then nobody deals with its item. So the
- * consumer has those look again who sleep until all is dealt with. They sleep under the lot, and the consumer looks for them
- * there after it has counted, whether it sees anybody or not: either it finds them, or they come later, and count as it did.
+ * puts() counts tickets, less those that came to nothing. While a put is in progress, puts() may be
+ * more than was put. It is never less, so a join that finds as many items done is right (join.c).
+ * puts() decreases in one place: where a consumer poisons a cell. If the queue is closed then, the
+ * cell's put may be refused, and its item is never dealt with. So the consumer makes the joiners
+ * look again. A joiner counts inside a transaction of the wait table, and the consumer opens one
+ * after it has counted, whether it sees a joiner or not. So the consumer finds the joiner, or the
+ * joiner comes later and gets the new count.
  *
- * For one consumer (fl__queue_inbox) it is the same but for the get. The others that move the head, and set segments aside, are the
- * consumer's too then: marking, which who sleeps or looks does (fl__queue_line_up()), and discarding. All the rest only reads under a
- * hazard pointer.
+ * For one consumer (fl__queue_inbox) only the get differs. The other operations that move the head
+ * and retire segments are then the consumer's too: marking, for a wait or for fl_wait_any
+ * (fl__queue_line_up()), and discarding. All others only read, under a hazard pointer.
  *
- * Lifetime: as in side.c. What a put does last is to fill its cell, or to append (fl__chain_put()).
+ * Lifetime: as in side.c. A put's last step is to fill its cell, or to append (fl__chain_put()).
  */
 #include "chain.h"
 #include "queue.h"
 #include <errno.h>
 
-/* malloc aligns to less than the chain wants. */
+/* malloc() aligns to less than the chain needs. */
 static struct fl__chain *chain_of(void *state)
 {
 	return fl__at_line(state);
@@ -69,7 +74,7 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 	return *count > 0 ? 0 : rc;
 }
 
-/* The only consumer: it takes its tickets by plain moves. */
+/* The get of the only consumer, which takes its tickets by plain stores. */
 static int unbounded_get_alone(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct fl__chain *c = chain_of(state);
@@ -100,7 +105,7 @@ static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 			continue;
 		if (of->drop)
 			of->drop(item, of->drop_arg);
-		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 		++*count;
 	}
 	fl__chain_let_go(s);

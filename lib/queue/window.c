@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * What holds the items of a queue whose puts never wait: the last so many that were put, in a ring of an array under a lock
- * (locked.h). A put to a full one takes the oldest out in the same section, and drops it after the lock, from memory of its
- * own. Who gets the new item then may free the queue meanwhile; so the dropped one is not counted as done there, but no longer as
- * put, in the section: as many are to be dealt with as before (join.c).
+ * The backend of a queue that overwrites: the last items that were put, in an array as a ring,
+ * under a lock (locked.h). No put waits. A put to a full queue takes the oldest item out in the
+ * same section, to memory of its own, and drops it after the lock. The new item's consumer may free
+ * the queue then. So the dropped item is not counted as done later. Instead the section uncounts
+ * its put, and as many items are left to be dealt with as before (join.c).
  *
- * Linearization: of each call, the section under the lock; of a call for several, one for each item.
+ * Linearization: of each call, the section under the lock; of a call for several items, one section
+ * for each.
  */
 #include "../base/sys.h"
 #include "locked.h"
@@ -17,7 +19,7 @@ struct window {
 	bool lifo;                /* this and the next two never change */
 	size_t item_size;
 	unsigned char *items;
-	size_t first; /* the place of the oldest */
+	size_t first; /* index of the oldest item */
 };
 
 static int window_init(void *state, size_t item_size, const fl_queue_config *config)
@@ -41,7 +43,7 @@ static void window_fini(void *state)
 
 /* Under the lock. */
 
-/* Where the item is, or will be, that `i` are older than. */
+/* Returns where the item with `i` older items is, or will be. */
 static void *item_at(const struct window *w, size_t i)
 {
 	const size_t to_end = w->locked.capacity - w->first;
@@ -75,8 +77,8 @@ static void remove_next(struct window *w)
 }
 
 /*
- * Puts the item: 0, -EPIPE; and where one had to go for it, says so and copies that to `oldest`. Without `oldest` that is not done:
- * -EAGAIN.
+ * Puts the item. Returns 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest
+ * item to `oldest`; if that is NULL, returns -EAGAIN and puts nothing.
  */
 static int put_one(struct window *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
 {
@@ -98,7 +100,7 @@ static int put_one(struct window *w, const void *item, void *oldest, bool *dropp
 	return rc;
 }
 
-/* 0, -EPIPE, -ENOMEM. */
+/* Returns 0, -EPIPE, -ENOMEM. */
 static int overwrite(fl_queue *q, const void *item, bool *owes_wake)
 {
 	struct window *w = (struct window *)(void *)q->state;
@@ -112,7 +114,11 @@ static int overwrite(fl_queue *q, const void *item, bool *owes_wake)
 		rc = large ? put_one(w, item, large, &dropped, owes_wake) : -ENOMEM;
 	}
 	if (rc == 0 && dropped && drop) {
-		if (*owes_wake) /* for an item before: the callback may take its time, or wait for the getter */
+		/*
+		 * An earlier item owes the wake. The callback may take its time, or wait for the
+		 * consumer.
+		 */
+		if (*owes_wake)
 			fl__queue_wake(q, FL__GETTERS);
 		*owes_wake = false;
 		drop(large ? large : small, drop_arg);
@@ -140,7 +146,7 @@ static int window_get(void *state, void *items, size_t n, size_t *count, bool *o
 {
 	struct window *w = state;
 	unsigned char *item = items;
-	(void)owes_wake; /* no put sleeps */
+	(void)owes_wake; /* no put waits */
 	fl__locked_enter(&w->locked);
 	const int rc = fl__locked_may_get(&w->locked);
 	if (rc == 0) {
@@ -154,15 +160,19 @@ static int window_get(void *state, void *items, size_t n, size_t *count, bool *o
 	return rc;
 }
 
-/* At the end of the queue: closes it if need be, and takes the array with all that is in, so that it needs no lock. */
+/*
+ * Closes the queue if need be, and takes the array with all its items, which are then dropped
+ * without the lock.
+ */
 static int window_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct window *w = (struct window *)(void *)of->state;
 	(void)owes_wake;
 	fl__locked_enter(&w->locked);
 	const int rc = fl__locked_may_get(&w->locked);
+	/* The lock is not copied: other contexts write it. */
 	struct window taken = {.locked = {.length = w->locked.length, .capacity = w->locked.capacity},
-	                       .lifo = w->lifo, /* all but the lock, which others write to */
+	                       .lifo = w->lifo,
 	                       .item_size = w->item_size,
 	                       .items = w->items,
 	                       .first = w->first};
@@ -177,7 +187,7 @@ static int window_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	for (*count = taken.locked.length; taken.locked.length > 0; remove_next(&taken)) {
 		if (of->drop)
 			of->drop(next(&taken), of->drop_arg);
-		(void)fl__queue_done(of); /* false: it was said to be done before it was got */
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
 	window_fini(&taken);
 	return 0;
