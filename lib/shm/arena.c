@@ -1,32 +1,35 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The arena: memory is cut into units, and the map has a word for each. The word of the first unit of a run tells how
- * long the run is and whether it is in use; the words of its other units say nothing, and are never read. So the map is
- * walked from the front by lengths, and each change of it is one store to the word of a run's first unit.
+ * The arena divides memory into units, and its map has a word for each unit. The word of a run's
+ * first unit holds the run's length, and whether the run is in use. The words of its further units
+ * have no meaning and are never read. So a walk goes from the front by lengths, and each change of
+ * the map is one store to the word of a run's first unit.
  *
  *   word     meaning                       written by
- *   map[i]   n: a free run of n units      give(), CAS, when it was USED | n; and who holds the monitor, when it was
- *                                          free (joined with the runs behind it) or unread (a split's remainder)
- *            USED | n: a run in use        take(), when it was free; only give() changes it again
- *   next     where the next search begins  who holds the monitor; always the first unit of a run
+ *   map[i]   n: a free run of n units      give(), CAS, when the word was USED | n; the monitor's
+ *                                          owner, when the word was free (a join with the runs
+ *                                          behind it) or unread (the remainder of a split)
+ *            USED | n: a run in use        take(), when the word was free; only give() changes it
+ *   next     where the next search begins  the monitor's owner; always the first unit of a run
  *
  * Invariants
- *   1. The runs that a walk from unit 0 meets cover all units, and do not overlap.
- *   2. A word with USED is that of a run's first unit: runs in use are never joined, and a run that is joined with the
- *      one before it is free. So give() can tell what is no block without a walk.
+ *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
+ *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
+ *      that is joined with the run before it is free. So give() rejects a bad block without a walk.
  *
- * Killed between any two stores, nothing is left to repair:
- *   take(): `next` is moved back to the run's first unit; *the runs are joined, one by one*; the remainder's word is
- *     written, inside a free run, where nobody reads it; *USED*; `next` moves on. The stores between stars are commits;
- *     before USED the units are free, after it they belong to the dead, as all that it had taken.
- *   give(): one CAS. It does without the monitor, so it works also when that one's owner is stopped: the monitor guards
- *     what is free, and a run in use belongs to whoever gives it.
- * Nobody finds the runs of the dead again unless somebody else knows of them.
+ * Kills. A kill between any two stores leaves nothing to repair.
+ *   take(): the stores, in order: `next` moves back to the run's first unit; *the runs are joined,
+ *     one by one*; the remainder's word is written, inside a free run, where no thread reads it;
+ *     *USED*; `next` moves on. The stores between stars are commits. Before USED the units are
+ *     free. After USED the units belong to the dead process, like all units that it had taken.
+ *   give(): one CAS, without the monitor. So give() works while the monitor's owner is stopped. The
+ *     monitor guards what is free, and a run in use belongs to the caller of give().
+ * The runs of a dead process are found again only if another process knows of them.
  *
- * Linearization: take(), the store of USED; give(), its CAS.
+ * Linearization points: take(), the store of USED; give(), its CAS.
  *
- * What is read here may have been overwritten by any process: a length is read once, and must end inside the map. So a
- * walk moves on by at least one unit a step, and ends.
+ * Any process may have overwritten the map. So a length is read once, and must end inside the map.
+ * Each step of a walk moves on by at least one unit, so the walk ends.
  */
 #include "arena.h"
 #include "../base/atomic.h"
@@ -34,21 +37,22 @@
 
 void fl__arena_init(const struct fl__arena *a)
 {
-	fl__store_relaxed(&a->map[0], a->units); /* relaxed: nobody else has the memory yet */
+	fl__store_relaxed(&a->map[0], a->units); /* relaxed: no other process has the memory yet */
 }
 
 /* The word of the run that begins at `i` < units; 0: damaged. */
 static uint32_t run_at(const struct fl__arena *a, uint32_t i)
 {
-	uint32_t word =
-	    fl__load_acquire(&a->map[i]); /* pairs with fl__arena_give(): its units may be used from now on */
+	/* acquire: pairs with fl__arena_give(): the units may now be used */
+	uint32_t word = fl__load_acquire(&a->map[i]);
 	uint32_t n = word & ~FL__ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
 }
 
 /*
- * Joins the free run of `n` units at `i` with the free ones behind it, until it has `enough`. Returns its length; 0:
- * damaged. `next` stays the first unit of a run: it moves before the run that it pointed to is no longer one.
+ * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
+ * Returns its length; 0: damaged. `next` is always the first unit of a run: before the run at
+ * `next` is joined, `next` moves to `i`.
  */
 static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
@@ -67,7 +71,7 @@ static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t
 	return n;
 }
 
-/* Looks for a free run of `n` units among those that begin in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+/* Finds a free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
 static int find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first, uint32_t *length)
 {
 	uint32_t word;
@@ -93,9 +97,11 @@ static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32
 	if (length > n)
 		fl__store_relaxed(&a->map[end], length - n); /* relaxed: guarded by the monitor */
 	fl__in_program_order();
-	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED); /* relaxed: whoever walks over it has the monitor */
+	/* relaxed: only the monitor's owner walks over the run */
+	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED);
 	fl__in_program_order();
-	fl__store_relaxed(&a->head->next, end < a->units ? end : 0); /* relaxed: guarded by the monitor */
+	/* relaxed: guarded by the monitor */
+	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
 }
 
 static int take(const struct fl__arena *a, uint32_t n, uint32_t *first)
@@ -103,7 +109,7 @@ static int take(const struct fl__arena *a, uint32_t n, uint32_t *first)
 	uint32_t next = fl__load_relaxed(&a->head->next); /* relaxed: guarded by the monitor */
 	uint32_t length = 0;
 	if (next >= a->units)
-		next = 0; /* damaged: any run's first unit will do */
+		next = 0; /* damaged: begin at the first unit of any run */
 	int rc = find(a, next, a->units, n, first, &length);
 	if (rc == -ENOMEM && next > 0)
 		rc = find(a, 0, next, n, first, &length);
@@ -129,11 +135,11 @@ int fl__arena_give(const struct fl__arena *a, uint32_t first)
 {
 	if (first >= a->units)
 		return -EINVAL;
-	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: who has the run knows that it is taken */
+	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: the caller has the run */
 	do {
 		if (!(word & FL__ARENA_USED))
 			return -EINVAL;
-		/* release: what was done with the units; pairs with run_at() */
+		/* release: the caller's use of the units; pairs with run_at() */
 	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__ARENA_USED));
 	return 0;
 }

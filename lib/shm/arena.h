@@ -8,15 +8,16 @@
 #include <stdint.h>
 
 /*
- * Which units of some memory are in use: a map with a word for each. arena.c has the protocol. The memory itself is not
- * looked at, and the map may lie anywhere: in a region, or in the state of a scenario.
+ * The arena records which units of a memory are in use, in a map with a word for each unit. arena.c
+ * has the protocol. The arena does not access the memory itself. The map may lie anywhere: in a
+ * region, or in the state of a stress scenario.
  */
 struct fl__arena_head { /* shared, all-zero to begin with */
 	struct fl__shm_lock lock;
 	uint32_t next, unused;
 };
 
-/* Private to each process: what it believes without asking again. */
+/* Private to each process. These values are not read from shared memory again. */
 struct fl__arena {
 	struct fl__arena_head *head;
 	uint32_t *map;  /* shared, all-zero to begin with */
@@ -26,26 +27,30 @@ struct fl__arena {
 #define FL__ARENA_USED 0x80000000u
 #define FL__ARENA_MAX 0x7fffffffu
 
-/* Makes all units one free run. Before the memory is shared. */
+/* Makes all units one free run. Called before the memory is shared. */
 void fl__arena_init(const struct fl__arena *a);
 
 /*
- * Takes `n` units (at least 1) that follow each other; *first is the first of them. Returns 0; -ENOMEM: no free run is
- * that long; -EBADMSG: the map is damaged; or, as fl__shm_enter(), -ETIMEDOUT, -EDEADLK.
+ * Takes a run of `n` units (at least 1), and sets *first to its first unit. Returns
+ *   0
+ *   -ENOMEM     no free run is that long
+ *   -EBADMSG    the map is damaged
+ *   -ETIMEDOUT  as fl__shm_enter()
+ *   -EDEADLK    as fl__shm_enter()
  */
 FL_MUST_CHECK int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 
-/* Gives back what a take gave. Returns 0, or -EINVAL: no taken run begins at `first`. Never waits. */
+/* Gives back a run. Returns 0, or -EINVAL: no run in use begins at `first`. Never waits. */
 FL_MUST_CHECK int fl__arena_give(const struct fl__arena *a, uint32_t first);
 
-/* What the map holds. */
+/* The contents of the map. */
 struct fl__arena_count {
-	uint32_t used, free;    /* units; together all, unless the map is damaged */
+	uint32_t used, free;    /* units; their sum is all units, unless the map is damaged */
 	uint32_t blocks, holes; /* runs in use; free ones */
 	uint32_t largest;       /* the longest free run */
 };
 
-/* Counts. Returns 0, -EBADMSG, or as fl__shm_enter(). */
+/* Counts the runs. Returns 0, -EBADMSG, or as fl__shm_enter(). */
 FL_MUST_CHECK int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Arrays: a head that says what the items are, and a mutex, then the items. The head is written before anybody else has
- * the offset, and read when the array is opened; from then on a handle believes only itself.
+ * Arrays: a head with a description of the items and a mutex, and then the items. The head is
+ * written before another process has the offset, and read when the array is opened. From then on a
+ * handle uses its own copy.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -15,7 +16,7 @@ struct array_head {
 	fl_shm_mutex mutex;
 };
 
-enum { ITEMS = 128 }; /* where they begin: aligned for all types that a macro lets in */
+enum { ITEMS = 128 }; /* their offset: aligned for all types that the macros accept */
 _Static_assert(sizeof(struct array_head) <= ITEMS, "the head ends before the items");
 
 static const uint64_t MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */
@@ -37,7 +38,7 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 	if (rc != 0)
 		return rc;
 	memset(block, 0, size);
-	struct array_head *h = block; /* relaxed, all of it: nobody else has the block yet */
+	struct array_head *h = block; /* relaxed, all: no other process has the block yet */
 	fl__store_relaxed(&h->magic, MAGIC);
 	fl__store_relaxed(&h->item_size, (uint64_t)item_size);
 	fl__store_relaxed(&h->length, (uint64_t)n);
@@ -47,8 +48,8 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 
 int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
 {
-	struct array_head *h =
-	    fl_shm_at(region, offset, ITEMS); /* relaxed, all of it: what passed the offset on orders it */
+	/* relaxed, all: the transfer of the offset has ordered them */
+	struct array_head *h = fl_shm_at(region, offset, ITEMS);
 	size_t size;
 	if (!h || offset % FL__SHM_UNIT != 0 || item_size == 0)
 		return -EBADMSG;

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How much memory a region may have, asked before it is filled: the kernel answers a file in memory that is too large
- * for the machine, or for its control group, by ending processes. A guess to keep absurd sizes out, and no more: by the
- * time it is used it is out of date. Page caches count as free, because the kernel gives them up; so does swap.
+ * An estimate of how much memory a region may have, made before the region is filled: if a file in
+ * memory is too large for the machine or its control group, the kernel kills processes. The
+ * estimate only keeps absurd sizes out, since it is out of date when it is used. Page caches count
+ * as free, because the kernel can reclaim them; so does swap.
  *
- * Version 2 of control groups has memory.max ("max": none) and memory.current; version 1 memory.limit_in_bytes and
- * memory.usage_in_bytes. In both the file memory.stat says how much of that is cache.
+ * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
+ * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, the file memory.stat
+ * says how much of the usage is cache.
  */
 #include "os.h"
 #include <inttypes.h>
@@ -22,7 +24,7 @@ static uint64_t lesser(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
-/* The sum of the numbers behind two names in a file of lines "name number"; false when neither is there. */
+/* Adds the numbers of two names in a file of lines "name number". False: neither name is there. */
 static bool read_two(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
@@ -43,7 +45,7 @@ static bool read_two(const char *path, const char *first, const char *second, ui
 	return found;
 }
 
-/* The number in a file of `folder`; false when there is none ("max", or no such file). */
+/* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
 static bool read_number(const char *folder, const char *name, uint64_t *number)
 {
 	char path[4096 + 64];
@@ -56,7 +58,7 @@ static bool read_number(const char *folder, const char *name, uint64_t *number)
 	return found;
 }
 
-/* What the group at `folder` may still have, its own caches counted as free. */
+/* What the group at `folder` may still use; its own caches count as free. At most `most`. */
 static uint64_t group_room(const char *folder, bool v2, uint64_t most)
 {
 	char path[4096 + 64];
@@ -72,7 +74,7 @@ static uint64_t group_room(const char *folder, bool v2, uint64_t most)
 	return lesser(most, limit - lesser(limit, used));
 }
 
-/* The least room of the group at `mount` + `group` and all above it. */
+/* The least room of the group at `mount` + `group` and of all groups above. At most `most`. */
 static uint64_t tree_room(const char *mount, const char *group, bool v2, uint64_t most)
 {
 	char folder[4096];
@@ -88,7 +90,7 @@ static uint64_t tree_room(const char *mount, const char *group, bool v2, uint64_
 	}
 }
 
-/* Whether the comma-separated `list` has `memory`. */
+/* True if the comma-separated `list` contains `memory`. */
 static bool has_memory(const char *list)
 {
 	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
@@ -105,7 +107,8 @@ static uint64_t groups_room(const char *proc_cgroup, const char *mounts, uint64_
 	FILE *f = fopen(proc_cgroup, "re");
 	if (!f)
 		return most;
-	while (fgets(line, sizeof line, f)) { /* "0::/group" in version 2, "4:memory:/group" in version 1 */
+	/* "0::/group" in version 2, "4:memory:/group" in version 1 */
+	while (fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\n")] = '\0';
 		char *controllers = strchr(line, ':');
 		char *group = controllers ? strchr(controllers + 1, ':') : NULL;

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The barrier, in one word of 64 bits, so that each step is one store. It changes under the monitor alone.
+ * The barrier is one word of 64 bits, so that each step is one store. The word changes only under
+ * the monitor.
  *
  *   bits     field        meaning                                   changed by
  *   0..19    arrived      parties of this generation so far         arrive(): + 1; end(): 0
- *   20       broken       it is                                     end()
+ *   20       broken       the barrier is broken                     end()
  *   21..31   history      bit i: how the generation ended that      end()
  *                         was i + 1 before this; 1: it broke
- *   32..63   generation   how many have ended                       end(): + 1
+ *   32..63   generation   how many generations have ended           end(): + 1
  *
- * A party remembers the generation that it arrived in. Once the word has a later one the history says what became of it,
- * whatever has happened since, so that nobody passes early and nobody who passed is told otherwise. Each generation after it
- * that passed had all parties, this one too, so what a late one finds after its own are breaks: should there be more than
- * eleven, it is told that the barrier broke.
+ * A party remembers the generation that it arrived in. Once the word has a later generation, the
+ * history says how the party's generation ended, whatever has happened since. So no party passes
+ * early, and no party that passed is told otherwise. A generation passes only with all parties. So
+ * generations that end after a party's own, before the party looks, can only break. A party that
+ * looks after more than eleven generations is told that the barrier broke.
  *
- * Linearization: the store. Killed in arrive(), after its store: it has arrived, and waits for nothing. In end(), before the
- * store: those who were woken see that nothing has changed, and sleep again; the generation goes on as if the call had not
- * been made. After it: they were woken before, and see it.
+ * Linearization point: the store.
+ *
+ * Kills. In arrive(), after its store: the party has arrived, and waits for nothing. In end(),
+ * before the store: the woken waiters see no change, and sleep again; the generation goes on as if
+ * the call had not been made. In end(), after the store: the woken waiters see the change.
  */
 #include "../base/atomic.h"
 #include "line.h"
@@ -36,7 +40,7 @@ static const uint64_t BROKEN = 1u << 20;
 struct party {
 	fl_shm_barrier *b;
 	uint32_t generation, order;
-	bool arrived, tries; /* it has; it would only if it were the last */
+	bool arrived, tries; /* has arrived; arrives only as the last party */
 };
 
 static struct fl__shm_lock *lock_of(fl_shm_barrier *b)
@@ -51,7 +55,7 @@ static struct fl__shm_line *line_of(fl_shm_barrier *b)
 
 static uint64_t look(const fl_shm_barrier *b)
 {
-	return fl__load_relaxed(&b->word_); /* relaxed: the monitor orders it; without it, a guess */
+	return fl__load_relaxed(&b->word_); /* relaxed: the monitor orders it; else a hint */
 }
 
 static uint32_t arrived_of(uint64_t word)
@@ -69,10 +73,10 @@ static uint32_t history_of(uint64_t word)
 	return (uint32_t)(word >> HISTORY_AT) & ((1u << HISTORY) - 1);
 }
 
-/* Under the monitor: ends the generation of `word`. */
+/* Called under the monitor. Ends the generation of `word`. */
 static void end(fl_shm_barrier *b, uint64_t word, enum fate fate, bool broken)
 {
-	uint64_t generation = generation_of(word) + 1; /* of 32 bits */
+	uint64_t generation = generation_of(word) + 1; /* wraps at 32 bits */
 	uint64_t history = (history_of(word) << 1 | fate) & ((1u << HISTORY) - 1);
 	fl__shm_announce(line_of(b));
 	/* relaxed: the monitor orders it */
@@ -81,7 +85,7 @@ static void end(fl_shm_barrier *b, uint64_t word, enum fate fate, bool broken)
 	fl__shm_announced(line_of(b), 0);
 }
 
-/* Of one who has arrived: 0, it has passed; -EPIPE; -EAGAIN, its generation has not ended. */
+/* The fate of an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
 static int fate_of(const struct party *p, uint64_t word)
 {
 	uint32_t behind = generation_of(word) - p->generation;
@@ -90,7 +94,7 @@ static int fate_of(const struct party *p, uint64_t word)
 	return behind <= HISTORY && (history_of(word) >> (behind - 1) & 1) == PASSED ? 0 : -EPIPE;
 }
 
-/* Under the monitor: arrives. 0 when it was the last. */
+/* Called under the monitor. The party arrives. 0: as the last. */
 static int arrive(struct party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;
@@ -131,8 +135,9 @@ static struct fl__shm_op op_of(struct party *p)
 }
 
 /*
- * After a timeout or cancel: `rc`, with the barrier broken; or the fate that was decided meanwhile. It waits for the monitor
- * as long as it takes: with this party gone, the others would wait for ever.
+ * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the fate that was
+ * decided before. Waits for the monitor without a deadline: if this party left without a trace, the
+ * remaining parties would wait for ever.
  */
 static int give_up(struct party *p, int rc)
 {

@@ -1,40 +1,52 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Bridges. An entry is a word and a waiter; it lives in the waiter's frame. A bridge is a thread and the entries that it
- * serves; it lives in that thread's frame, and sleeps on all their words at once (futex_waitv), and on a word of its own,
- * `control`, by which it is told that there is something new. The waiter stands in the lot, in the line of entry.done.
+ * Bridges. An entry is a word and a waiter, in the waiter's stack frame. A bridge is a thread and
+ * the entries that it serves, in that thread's stack frame. The bridge sleeps on all words of its
+ * entries at once (futex_waitv), and on its own word `control`, which other threads change to make
+ * the bridge look again. The waiter waits in the wait table, in the wait queue of entry.done.
  *
- *   done      meaning                    set by                                                          cleared by
- *   DONE      look at your word          finish(), under `lock` and the lot                              rearm(): locks alone
- *   WAITERS   somebody is in line        fl__word_arm(), under the lot                                   finish()
- *   FAILED    no thread serves you       finish(), add(); with DONE                                      -
+ *   done      meaning                        set by                         cleared by
+ *   DONE      the waiter looks at its word   finish(), under `lock` and     rearm(), for locks only
+ *                                            the bucket's lock; add()
+ *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      finish()
+ *                                            bucket's lock
+ *   FAILED    no thread serves the entry     finish(), add(); with DONE     -
  *
  * Invariants
- *   1. Bridges, entries in them and in `unserved` change only under `lock`; the lock of a lot's bucket comes after it.
- *   2. An entry for a word leaves the list in the section that sets DONE, which is the bridge's last access to it. So its
- *      waiter may return as soon as it sees DONE; who gives up before takes the entry out itself, under the lock. A bridge
- *      that still sleeps on the word then sleeps on a stale address, and takes away nothing: words wake everybody.
- *   3. No lost wake: an entry is in the list before its bridge reads `control` for the sleep, or `control` has changed since.
- *      When a sleep ends, several words may have been woken, and those wakes are gone: so the bridge looks at all entries.
- *      Whoever changes a word changes it before the wake, so each whose word was woken is seen to differ.
+ *   1. Bridges, their entries and `unserved` change only under `lock`. A thread that has both holds
+ *      `lock` before the lock of a bucket of the wait table.
+ *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
+ *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
+ *      waiter that gives up earlier unlinks the entry itself, under `lock`. The bridge may then
+ *      sleep on a stale address. Such a sleep takes no wake from another waiter: a change of a
+ *      plain word wakes all waiters.
+ *   3. No wake is lost: either an entry is linked before its bridge reads `control` for the sleep,
+ *      or `control` has changed since. When a sleep ends, several words may have been woken, and
+ *      their wakes are used up. So the bridge looks at all entries. A thread changes a word before
+ *      the wake, so the bridge sees that each woken word differs.
  *
- * Locks. Who frees a lock may wake one sleeper alone (lock.c has the invariant that this rests on), so a bridge that has slept
- * on a lock's word owes the others a wake, until its waiter has taken the lock, or the wake was passed on. Until then
- *   - its `pending` names the lock, so that the kernel passes the wake on when the process is killed. A thread has one
- *     pending: so a bridge serves at most one such entry (`locking`).
- *   - the entry stays in the list when it is DONE, without being slept on; its waiter takes it out, in leave(), after it has
- *     taken the lock or passed the wake on. Until it is DONE the bridge may be asleep on the word: who gives up asks for DONE
- *     (`leaving`), and waits for it. So neither bridge nor kernel knows of a lock whose waiter has returned.
+ * Locks. A thread that frees a lock may wake only one waiter (lock.c: invariant). So a bridge that
+ * has slept on a lock's word owes other waiters a wake, until its own waiter has taken the lock or
+ * passed the wake on. Until then
+ *   - the `pending` of the bridge's thread names the lock, so that the kernel passes the wake on
+ *     when the process is killed. A thread has one `pending`, so a bridge serves at most one entry
+ *     with a lock (`locking`).
+ *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks the
+ *     entry, in take_out(), after it has taken the lock or passed the wake on. Before DONE the
+ *     bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for DONE.
+ *     So neither the bridge nor the kernel refers to a lock after its waiter has returned.
  *
- * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a few milliseconds at a time.
+ * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
+ * few milliseconds at a time.
  *
- * Threads. Who finds no bridge with room puts its entry into `unserved` and starts a thread, unless
- * one is `starting` already; a bridge takes from there what it has room for, and starts the next
- * when some is left. When a thread cannot be started all who are unserved are told so, and look by
- * themselves. A bridge without entries ends when it has had none for `linger`, or at the end of
- * this copy of the library (sync/helper.h), from where on new entries are not served.
+ * Threads. A waiter that finds no bridge with room puts its entry into `unserved`, and starts a
+ * thread unless one is `starting`. A bridge takes the entries from `unserved` that it has room for,
+ * and starts another thread when entries are left. If a thread cannot be started, all unserved
+ * entries get FAILED, and their waiters poll. A bridge without entries ends after `linger`, or at
+ * the end of this copy of the library (sync/helper.h), after which new entries are not served.
  *
- * Progress: blocking, on `lock`, for a walk through the bridges, and, in a bridge, through its entries.
+ * Progress: blocking, on `lock`, which is held for a walk through the bridges, and, in a bridge,
+ * through its entries.
  */
 #include "bridge.h"
 #include "../base/atomic.h"
@@ -51,17 +63,17 @@ enum { ROOM = FL__FUTEXES - 1 };
 
 static const int64_t linger = FL_S(10); /* how long a bridge without entries waits for the next */
 static const int64_t slice = FL_MS(5);  /* a sleep without futex_waitv */
-static const int64_t step = FL_MS(1);   /* between looks, where there is no bridge */
+static const int64_t step = FL_MS(1);   /* between polls, where there is no bridge */
 
 static const struct fl__word is_done = {DONE, DONE, WAITERS};
 
 struct bridge;
 struct entry {
-	struct entry *next, *prev; /* of its bridge, or of the unserved */
+	struct entry *next, *prev; /* in the list of its bridge, or in `unserved` */
 	struct bridge *bridge;     /* NULL: none yet */
 	const uint32_t *word;
-	struct fl__shm_lock *lock; /* NULL: a word */
-	uint32_t expected;         /* of a lock: what its bridge sleeps on; 0: nothing yet */
+	struct fl__shm_lock *lock; /* NULL: a plain word */
+	uint32_t expected;         /* of a lock: the value that its bridge sleeps on; 0: none yet */
 	uint32_t done;
 	bool listed, leaving;
 };
@@ -81,7 +93,7 @@ static struct entry *unserved;
 static bool starting;
 static uint32_t lacks_many; /* 1: this kernel has no futex_waitv */
 
-/* In the child of a fork: bridges and waiters were of threads that are not there. */
+/* In a forked child: the threads of the bridges and waiters do not exist. */
 static void after_fork_in_child(void)
 {
 	lock = 0;
@@ -92,10 +104,11 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
-/* Lists, under the lock. */
+/* Lists. All functions but wake() are called under `lock`. */
 
 static struct entry **list_of(struct bridge *b)
 {
@@ -135,15 +148,16 @@ static void unlink_entry(struct entry *e)
 
 static bool has_room(const struct bridge *b, const struct entry *e)
 {
-	/* relaxed: a mistake is found by the next sleep */
+	/* relaxed: the next sleep corrects a stale value */
 	unsigned room = fl__load_relaxed(&lacks_many) ? 1 : ROOM;
 	return b->count < room && !(e->lock && b->locking);
 }
 
-/* Tells the bridge to look again: what to wake after the unlock; NULL: nothing. */
+/* Makes the bridge look again. Returns the word to wake after the unlock; NULL: none. */
 static const uint32_t *poke(struct bridge *b)
 {
-	fl__store_relaxed(&b->control, b->control + 1); /* relaxed: changed under the lock; the kernel compares it */
+	/* relaxed: changed under the lock; the kernel compares it */
+	fl__store_relaxed(&b->control, b->control + 1);
 	if (!b->asleep)
 		return NULL;
 	b->asleep = false;
@@ -153,15 +167,18 @@ static const uint32_t *poke(struct bridge *b)
 static void wake(const uint32_t *control)
 {
 	if (control)
-		(void)fl__sys.futex_wake(control, 1); /* the address may be stale: the bridge has ended meanwhile */
+		(void)fl__sys.futex_wake(control, 1); /* a stale address if the bridge has ended */
 }
 
-/* Wakes the waiter, at the end of the lot: the last access to an entry that is in no list. */
+/*
+ * Sets `done`, and dequeues the waiter, which fl__lot_unpark() then wakes. The last access to an
+ * entry that is in no list.
+ */
 static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
 {
 	fl__lot_next(lot, &e->done);
 	fl__lot_take(lot, FL__ALL, 0);
-	fl__store_release(&e->done, done); /* pairs with fl__word_wait(), fl__word_arm() */
+	fl__store_release(&e->done, done); /* release: pairs with fl__word_wait(), fl__word_arm() */
 	fl__lot_shut(lot);
 }
 
@@ -169,7 +186,7 @@ static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
 
 static void serve(void);
 
-/* The end of this copy of the library: each bridge looks whether it has entries. */
+/* At the end of this copy of the library: makes each bridge look whether it has entries. */
 static unsigned end_idle(void)
 {
 	unsigned used = 0;
@@ -187,7 +204,7 @@ static unsigned end_idle(void)
 
 static struct fl__helper helper = {.name = "bridge", .function = serve, .end = end_idle};
 
-/* After `starting` was set: starts a bridge, or tells the unserved that there is none. */
+/* Called after `starting` was set: starts a bridge. If that fails, sets FAILED in all unserved. */
 static void start(void)
 {
 	if (fl__helper_start(&helper) == 0)
@@ -203,7 +220,7 @@ static void start(void)
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. All but sleep() and serve() is under the lock. */
+/* The bridge. All functions but sleep_on() and serve() are called under `lock`. */
 
 static void begin(struct bridge *b)
 {
@@ -226,11 +243,11 @@ static bool is_told(const struct entry *e)
 	return fl__load_relaxed(&e->done) & DONE; /* relaxed: set and cleared under the lock */
 }
 
-/* Looks at one entry; true when there is to be slept on it. */
+/* Looks at one entry. True if the bridge is to sleep on the entry's word. */
 static bool look(struct bridge *b, struct entry *e, struct fl__lot *lot)
 {
 	if (!e->lock) {
-		/* relaxed: a hint; its waiter looks itself */
+		/* relaxed: a hint; the waiter looks again */
 		if (fl__load_relaxed(e->word) == e->expected)
 			return true;
 		unlink_entry(e);
@@ -246,7 +263,7 @@ static bool look(struct bridge *b, struct entry *e, struct fl__lot *lot)
 	return false;
 }
 
-/* Gives back what it has no room for, now that there is no futex_waitv. */
+/* After futex_waitv has failed: moves the entries that the bridge has no room for to `unserved`. */
 static void shed(struct bridge *b)
 {
 	for (struct entry *e = b->entries, *next; b->count > 1; e = next) {
@@ -269,7 +286,7 @@ static void take_unserved(struct bridge *b)
 	}
 }
 
-/* Fills in what to sleep on, `control` first: how many words. */
+/* Fills in the words to sleep on, `control` first. Returns how many. */
 static unsigned look_at_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
 {
 	unsigned n = 0;
@@ -287,14 +304,15 @@ static const uint32_t *word_of(const struct fl__futex *f)
 	return (const uint32_t *)(uintptr_t)f->word;
 }
 
-/* 0, or what ended the sleep otherwise. */
+/* Returns 0, or the error that ended the sleep. */
 static int sleep_on(struct fl__futex *words, unsigned n, bool idle)
 {
 	int64_t deadline = idle ? fl__sys.now() + linger : FL_FOREVER;
-	/* relaxed: as in has_room() */
+	/* relaxed: the next sleep corrects a stale value */
 	if (!fl__load_relaxed(&lacks_many)) {
 		int rc = fl__sys.wait_many(words, n, deadline);
-		if (rc == -ENOSYS || rc == -EPERM)         /* the latter from sandboxes that do not know it */
+		/* -EPERM: a sandbox that does not know futex_waitv. */
+		if (rc == -ENOSYS || rc == -EPERM)
 			fl__store_relaxed(&lacks_many, 1); /* relaxed: as above */
 		else if (rc == -EFAULT || rc == -ENOMEM)   /* a word whose waiter has left; or no memory */
 			(void)fl__sys.give_way(fl__sys.now());
@@ -318,7 +336,7 @@ static void serve(void)
 		if (!begun)
 			begin(&b);
 		begun = true;
-		/* relaxed: as in has_room() */
+		/* relaxed: the next sleep corrects a stale value */
 		if (fl__load_relaxed(&lacks_many))
 			shed(&b);
 		take_unserved(&b);
@@ -347,7 +365,8 @@ static void add(struct entry *e)
 	fl__lock(&lock);
 	if (fl__helper_must_end()) {
 		fl__unlock(&lock);
-		fl__store_relaxed(&e->done, DONE | FAILED); /* relaxed: nobody else knows of it */
+		/* relaxed: no other thread knows the entry */
+		fl__store_relaxed(&e->done, DONE | FAILED);
 		return;
 	}
 	struct bridge *b = bridges;
@@ -364,7 +383,7 @@ static void add(struct entry *e)
 		start();
 }
 
-/* Takes the entry out, if it is still in. */
+/* Unlinks the entry if it is still in a list. */
 static void take_out(struct entry *e)
 {
 	const uint32_t *control = NULL;
@@ -375,7 +394,7 @@ static void take_out(struct entry *e)
 		if (b && e->lock)
 			fl__shm_stand_by(b->self, NULL);
 		if (b && b->count == 0)
-			control = poke(b); /* it may end some time */
+			control = poke(b); /* the next sleep of the bridge is limited to `linger` */
 	}
 	fl__unlock(&lock);
 	wake(control);
@@ -386,7 +405,7 @@ static bool has_failed(const struct entry *e)
 	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
 }
 
-/* Waits a little in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+/* Sleeps for one `step` in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
 static int one_step(int64_t deadline, fl_cancel *cancel)
 {
 	if (fl__is_past(deadline))
@@ -410,7 +429,7 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 	return rc;
 }
 
-/* Of an entry that stands behind the node in an fl_on. */
+/* The contents of an fl_on: a node, and behind it an entry. */
 struct armed {
 	struct fl__node node;
 	struct entry entry;
@@ -428,7 +447,7 @@ bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *no
 		return true;
 	if (has_failed(e)) {
 		int rc = one_step(FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* 0: neither timed nor cancelled */
+		(void)rc; /* 0: no deadline, not cancellable */
 	}
 	return false;
 }
@@ -441,7 +460,10 @@ void fl__bridge_disarm(struct fl__node *node)
 
 /* Locks. */
 
-/* Asks for DONE, unless nobody serves the entry: then it is taken out. False when it is out. */
+/*
+ * The waiter gives up: asks the bridge for DONE, or unlinks the entry if no bridge serves it.
+ * Returns false if the entry is unlinked.
+ */
 static bool ask_to_leave(struct entry *e)
 {
 	const uint32_t *control = NULL;
@@ -458,18 +480,21 @@ static bool ask_to_leave(struct entry *e)
 	return stays;
 }
 
-/* After DONE, and a lock that was not free: waits anew. */
+/* After DONE, when the lock was not free: clears DONE, so that the bridge waits again. */
 static void rearm(struct entry *e)
 {
 	fl__lock(&lock);
 	e->expected = 0;
-	fl__store_relaxed(&e->done, 0); /* relaxed: nobody but the calling context stands in line for it */
+	fl__store_relaxed(&e->done, 0); /* relaxed: only the calling context waits for the entry */
 	const uint32_t *control = poke(e->bridge);
 	fl__unlock(&lock);
 	wake(control);
 }
 
-/* DONE; or the wait has ended with an error, and the entry is out. */
+/*
+ * Waits for DONE; after an error in *rc, asks for DONE. False: the entry is unlinked, because of
+ * the error or with FAILED.
+ */
 static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel *cancel)
 {
 	*rc = fl__word_wait(&e->done, &is_done, deadline, cancel);
@@ -478,11 +503,11 @@ static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel *can
 	if (!ask_to_leave(e))
 		return false;
 	int asked = fl__word_wait(&e->done, &is_done, FL_FOREVER, FL_SHIELDED);
-	(void)asked; /* 0: neither timed nor cancelled */
+	(void)asked; /* 0: no deadline, not cancellable */
 	return true;
 }
 
-/* Takes the lock, or gives up: -EAGAIN, when no bridge served it. */
+/* Takes the lock, or gives up. -EAGAIN: no bridge serves the entry. */
 static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
 {
 	int rc;

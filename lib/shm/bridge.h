@@ -10,31 +10,32 @@
 #include <stdint.h>
 
 /*
- * The bridge between words in shared memory and the lot: threads of the library that sleep on such words for those who cannot
- * (fibers), or who wait for something else, too (a cancel token, several things at once). bridge.c has the protocol.
+ * The bridge from words in shared memory to the wait table (lib/wait/lot.h): threads of the library
+ * that sleep on such words for waiters that cannot (fibers), or that also wait for something else
+ * (a cancel token, several objects at once). bridge.c has the protocol.
  *
- * The first wait that needs one starts it. It blocks all signals, sleeps in the kernel while
- * nothing changes, and ends when nobody has needed it for ten seconds, or when the library is
- * unloaded. A forked child has none, and starts its own. Where no thread can be started, a waiter
- * looks every millisecond.
+ * The first wait that needs a bridge starts one. A bridge blocks all signals, and sleeps in the
+ * kernel while nothing changes. A bridge ends after ten seconds without a waiter, or when the
+ * library is unloaded. A forked child has no bridge, and starts its own. If no thread can be
+ * started, each waiter polls every millisecond.
  */
 
 /*
- * Waits while *word == expected: 0 (also without reason: look at the word, and call it again), -ETIMEDOUT, -ECANCELED.
- * Whoever changes the word does so before the wake, and wakes all who sleep.
+ * Waits while *word == expected: 0 (a wakeup may be spurious: the caller looks at the word and
+ * calls again), -ETIMEDOUT, -ECANCELED. A thread that changes the word then wakes all its waiters.
  */
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel);
 
 /*
- * As fl__shm_take(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED. Whoever frees the lock may
- * wake one alone: that wake is not lost when this process is killed, or when the wait ends otherwise. Hence the taking is a
- * part of it.
+ * As fl__shm_take(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED.
+ * A thread that frees the lock may wake only one waiter. That wake is not lost when this process is
+ * killed, or when the wait ends otherwise. Therefore this function also takes the lock.
  */
 FL_MUST_CHECK int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel);
 
 /*
- * For arm() and disarm() of fl_wait_any: `node` is that of an fl_on. arm: false when the word has another value already, and
- * when nobody can wait for it; then it has slept for a millisecond.
+ * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false when the
+ * word has another value; and, after a sleep of a millisecond, when no bridge can be started.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
 void fl__bridge_disarm(struct fl__node *node);

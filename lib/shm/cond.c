@@ -1,27 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The condition: a count on which waiters sleep, and two more that say whether anybody may.
+ * The condition: a count on which waiters sleep, and two counts that say if a waiter may exist.
  *
- *   word        meaning                                    changed by
- *   changes_    wakes; a waiter sleeps while it is what    wake_all(): + 1
- *               it was under the mutex
- *   waits_      waits that have begun                      a wait, under the mutex: + 1
- *   served_     those among them that nobody has to        wake_all(), when it has woken them: what waits_ was before; a wait
- *               wake any more                              that gave up, under the mutex, if it alone was left
+ *   word       meaning                                   changed by
+ *   changes_   wakes; a waiter sleeps while the count    wake_all(): + 1
+ *              is what it was under the mutex
+ *   waits_     waits that have begun                     a wait, under the mutex: + 1
+ *   served_    how many of those waits need no more      wake_all(), after the wake: the waits_ of
+ *              wakes                                     before; a wait that gave up, under the
+ *                                                        mutex, if no other wait was left
  *
- * Invariant: whoever sleeps on an old count, or may yet sleep on the present one, has waits_ != served_, or a wake_all() that
- * began later than its wait is on its way. Hence served_ follows the wake: killed before that, a wake_all() has taken
- * nothing from the next, which wakes the same ones again. Two at once, without the mutex, may put an older number into
- * served_: that costs a wake which reaches nobody.
+ * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
+ * present one, unless a wake_all() that began after the wait is still running. Therefore wake_all()
+ * stores served_ after the wake: if a wake_all() is killed before the store, the next wake_all()
+ * wakes the same waiters again. Two wake_all() at once, without the mutex, may store an older
+ * number in served_, which costs a wake that reaches no thread.
  *
- * A wait reads changes_ before it adds to waits_, and a wake_all() reads waits_ before it adds to changes_: so whom it counts
- * among the served has an older count, and does not sleep. Whom it does not see began after its caller let go of the mutex,
- * and has seen what it announces.
+ * A wait reads changes_ before it increments waits_, and wake_all() reads waits_ before it
+ * increments changes_. So a waiter that wake_all() counts as served has an older count, and does
+ * not sleep. A wait that wake_all() does not count began after the caller of wake_all() unlocked
+ * the mutex, so this waiter has seen the change that wake_all() announces.
  *
- * The numbers wrap. A wait of 2^32 wakes, or 2^32 waits without a wake and then none ever, would be taken for none.
+ * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken. After 2^32 waits
+ * without a wake, and no wait after those, wake_all() sees no waiter.
  *
- * Kills: a waiter leaves a number in waits_, which costs one wake. Who wakes, see above: nobody is stranded by it but those who
- * wait for the very thing that it was going to do, and did not.
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed wake_all()
+ * (above) strands only waiters for the very change that its caller was about to make, and did not.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -40,7 +44,7 @@ void fl_shm_cond_init(fl_shm_cond *c)
 
 int fl_shm_cond_destroy(const fl_shm_cond *c)
 {
-	/* relaxed: whoever destroys it has been told by other means that it is not needed */
+	/* relaxed: the caller knows by other means that the condition is unused */
 	return fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_) ? -EBUSY : 0;
 }
 
@@ -52,7 +56,8 @@ struct sleeper {
 static bool is_woken(const void *what)
 {
 	const struct sleeper *s = what;
-	return fl__load_relaxed(s->changes) != s->count; /* relaxed: the mutex, which is taken next, acquires */
+	/* relaxed: the waiter takes the mutex next, which acquires */
+	return fl__load_relaxed(s->changes) != s->count;
 }
 
 /* Sleeps until a wake: 0, -ETIMEDOUT, -ECANCELED. */
@@ -80,7 +85,9 @@ static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel *cancel
 /* Under the mutex: wait number `wait` has given up. */
 static void forget(fl_shm_cond *c, uint32_t wait)
 {
-	/* relaxed: the mutex orders waits; a wake_all() without it stores a number that is as good */
+	/*
+	 * relaxed: the mutex orders waits; a wake_all() outside the mutex stores as good a number
+	 */
 	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
 		fl__store_relaxed(&c->served_, wait);
 }
@@ -89,9 +96,10 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl
 {
 	if (!fl_shm_mutex_is_owned(m))
 		fl__panic("fl_shm_cond_wait", m, "the mutex is not held by the caller");
-	struct sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)}; /* relaxed: the release below orders it */
-	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;                  /* relaxed: the mutex orders it */
-	fl__store_release(&c->waits_, wait);                               /* pairs with wake_all() */
+	/* relaxed: the release below orders changes_, and the mutex orders waits_ */
+	struct sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
+	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;
+	fl__store_release(&c->waits_, wait); /* release: pairs with wake_all() */
 	fl_shm_mutex_unlock(m);
 	int rc = sleep_on(&s, deadline, cancel);
 	int locked = fl_shm_mutex_lock(m);
@@ -126,10 +134,11 @@ int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void
 
 static void wake_all(fl_shm_cond *c)
 {
-	uint32_t waits = fl__load_acquire(&c->waits_); /* pairs with the release in a wait */
-	if (waits == fl__load_relaxed(&c->served_))    /* relaxed: out of date it costs a wake */
+	uint32_t waits = fl__load_acquire(&c->waits_); /* acquire: pairs with a wait */
+	if (waits == fl__load_relaxed(&c->served_))    /* relaxed: a stale value costs a wake */
 		return;
-	fl__add_relaxed(&c->changes_, 1); /* relaxed: publishes nothing; who wakes takes the mutex */
+	/* relaxed: publishes nothing; a woken waiter takes the mutex */
+	fl__add_relaxed(&c->changes_, 1);
 	(void)fl__sys.shared_wake(&c->changes_, INT_MAX);
 	fl__store_relaxed(&c->served_, waits); /* relaxed: as above */
 }

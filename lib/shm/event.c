@@ -1,25 +1,31 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The event, a word:
+ * The event is one word:
  *
- *   field     meaning                                set by                                       cleared by
- *   SET       it is set                              fl_shm_event_set(): CAS; set_waking()        fl_shm_event_reset()
- *   WAITERS   somebody may wait                      look_for(), CAS, under the monitor,          set_waking(), under the monitor
- *                                                    while not SET
- *   the rest  counts the sets that found WAITERS     set_waking(), under the monitor              -
+ *   field     meaning                  set by                             cleared by
+ *   SET       the event is set         fl_shm_event_set(), CAS;           fl_shm_event_reset()
+ *                                      set_waking()
+ *   WAITERS   a waiter may exist       look_for(), CAS, under the         set_waking(), under the
+ *                                      monitor, while not SET             monitor
+ *   the rest  counts the sets that     set_waking(), under the monitor    -
+ *             found WAITERS
  *
- * The count is for a set that is reset at once: who waited sees that there was one. It goes round after 2^30 of them, in
- * which time a waiter has looked.
+ * The count is for a set that is reset at once: from the count, a waiter sees that there was a set.
+ * The count wraps after 2^30 such sets, in which time a waiter has looked.
  *
  * Invariants
- *   1. WAITERS => not SET; with WAITERS the word changes under the monitor alone (a reset changes nothing then).
- *   2. Somebody sleeps => WAITERS, or a wake of all has been given since they lay down: as in sem.c.
- *   3. Linearization: set, its CAS, or its store; a wait, the look that finds SET or another count.
+ *   1. WAITERS implies not SET. While the word has WAITERS, it changes only under the monitor: a
+ *      reset changes nothing then.
+ *   2. While a waiter sleeps, the word has WAITERS, or a wake of all waiters was made since the
+ *      sleep began: as in sem.c.
+ *   3. Linearization points: set: its CAS or its store; wait: the look that finds SET or another
+ *      count.
  *
- * Set and reset are read-modify-writes also where they change nothing: lib/sync/event.c says why.
+ * Set and reset are read-modify-writes even where they change nothing: lib/sync/event.c says why.
  *
- * Killed in look_for(), after WAITERS: a set goes the slow way once. In set_waking(), before the store: the event is not set,
- * and those who were woken set WAITERS again; after it: they find it set.
+ * Kills. In look_for(), after WAITERS: one set takes the slow path. In set_waking(), before the
+ * store: the event is not set, and the woken waiters set WAITERS again. After the store: the woken
+ * waiters find the event set.
  */
 #include "../base/atomic.h"
 #include "line.h"
@@ -35,7 +41,7 @@ enum { SET = 1, WAITERS = 2, COUNT = 4 };
 
 struct waiter {
 	fl_shm_event *e;
-	uint32_t count; /* of the sets, at its first look */
+	uint32_t count; /* of the sets, when the waiter first looked */
 	bool looked;
 };
 
@@ -59,18 +65,19 @@ static bool is_over(const struct waiter *w, uint32_t word)
 	return (word & SET) || (w->looked && count_of(word) != w->count);
 }
 
-/* Under the monitor: 0; -EAGAIN, and the word says that somebody waits. */
+/* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
 static int look_for(void *arg)
 {
 	struct waiter *w = arg;
-	uint32_t seen = fl__load_acquire(&w->e->word_); /* pairs with the releases of set */
+	/* acquire: pairs with the releases of set */
+	uint32_t seen = fl__load_acquire(&w->e->word_);
 	for (;;) {
 		if (is_over(w, seen))
 			return 0;
 		/* relaxed: publishes nothing */
 		if ((seen & WAITERS) || fl__cas_weak_relaxed(&w->e->word_, &seen, seen | WAITERS))
 			break;
-		seen = fl__load_acquire(&w->e->word_); /* as above */
+		seen = fl__load_acquire(&w->e->word_); /* acquire: as above */
 	}
 	w->count = count_of(seen);
 	w->looked = true;
@@ -80,7 +87,7 @@ static int look_for(void *arg)
 static bool may_be_over(const void *arg)
 {
 	const struct waiter *w = arg;
-	return is_over(w, fl__load_relaxed(&w->e->word_)); /* relaxed: a guess */
+	return is_over(w, fl__load_relaxed(&w->e->word_)); /* relaxed: a hint */
 }
 
 static struct fl__shm_op op_of(struct waiter *w)
@@ -93,17 +100,19 @@ void fl_shm_event_init(fl_shm_event *e)
 	*e = (fl_shm_event){{0}, {0}, 0, 0};
 }
 
-/* Wakes who waits, and sets it; -EAGAIN when WAITERS was gone before it came to it. */
+/* Wakes the waiters and sets the event. -EAGAIN: another thread has cleared WAITERS before. */
 static int set_waking(fl_shm_event *e)
 {
 	struct fl__shm_held held;
 	if (fl__shm_enter(lock_of(e), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	int rc = -EAGAIN;
-	uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: it changes under the monitor alone (invariant 1) */
+	/* relaxed: with WAITERS the word changes only under the monitor (invariant 1) */
+	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & WAITERS) {
 		fl__shm_announce(line_of(e));
-		fl__store_release(&e->word_, (count_of(seen) + 1) * COUNT | SET); /* pairs with every acquire here */
+		/* release: pairs with every acquire in this file */
+		fl__store_release(&e->word_, (count_of(seen) + 1) * COUNT | SET);
 		fl__shm_announced(line_of(e), 0);
 		rc = 0;
 	}
@@ -118,7 +127,8 @@ int fl_shm_event_set(fl_shm_event *e)
 		uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
 		if (seen & WAITERS)
 			rc = set_waking(e);
-		else if (fl__cas_weak_release(&e->word_, &seen, seen | SET)) /* pairs with every acquire here */
+		/* release: pairs with every acquire in this file */
+		else if (fl__cas_weak_release(&e->word_, &seen, seen | SET))
 			rc = 0;
 	}
 	return rc;
@@ -126,12 +136,13 @@ int fl_shm_event_set(fl_shm_event *e)
 
 void fl_shm_event_reset(fl_shm_event *e)
 {
-	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET); /* pairs with the releases of set */
+	/* acquire: pairs with the releases of set */
+	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
 }
 
 bool fl_shm_event_is_set(const fl_shm_event *e)
 {
-	return fl__load_acquire(&e->word_) & SET; /* pairs with the releases of set */
+	return fl__load_acquire(&e->word_) & SET; /* acquire: pairs with the releases of set */
 }
 
 int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel *cancel)

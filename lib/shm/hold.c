@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * How a context waits for a lock. A thread that nobody can cancel waits in the kernel, on the lock's word. A fiber waits over
- * the bridge, since its thread has more to do; and so does a thread with a token, after a look as long as the first kind's.
+ * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
+ * lock's word. A fiber waits over the bridge, since its thread has other fibers to run. A thread
+ * with a token spins as long as a thread without one, and then waits over the bridge.
  *
- * To the kernel the contexts of one thread are one owner. A fiber that finds a lock with its own thread's number waits for
- * another context of that thread, which it stops by waiting: it stands in the lot, in a line of the lock, and the
- * unlock, which happens on the same thread, looks there if `waiting_here` says that there is anybody. The two cannot miss each
- * other: a thread runs one context at a time, and nothing between the look at the word and the line gives way to another.
+ * The kernel sees all contexts of one thread as one owner. A fiber that finds the lock owned by its
+ * own thread waits for another context of that thread, which cannot run before the fiber parks. So
+ * the fiber enqueues in the wait table, with a key of the lock, and parks. The unlock happens on
+ * the same thread. If `waiting_here` is not 0, the unlock wakes that wait queue. No wake is lost: a
+ * thread runs one context at a time, and the fiber does not yield between its look at the word and
+ * the enqueue.
  */
 #include "hold.h"
 #include "../base/atomic.h"
@@ -16,12 +19,13 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* Waits of this thread's contexts for one another. */
+/* How many contexts of this thread wait for another context of this thread. */
 static _Thread_local uint32_t waiting_here __attribute__((tls_model("initial-exec")));
 
 /*
- * An odd address: nothing else has its line there. For when an unlock wakes the line, the lock may be gone, and its memory something
- * else that is waited for.
+ * The key of the lock's wait queue: an odd address, which no other object has as its key. When an
+ * unlock wakes the queue, the lock may be gone, and its memory may hold another object with
+ * waiters.
  */
 static const void *line_of(const struct fl__shm_lock *l)
 {
@@ -90,6 +94,6 @@ void fl__shm_unhold(struct fl__shm_lock *l, bool all)
 
 bool fl__shm_is_busy(struct fl__shm_lock *l)
 {
-	/* acquire: what follows the last release; pairs with it */
+	/* acquire: pairs with the last release(), before everything that the caller does next */
 	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
 }

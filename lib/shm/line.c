@@ -1,28 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting under a monitor, when anybody may be killed at any instruction.
+ * Waiting for a change under a monitor, when any process may be killed at any instruction.
  *
- * A sleeper does not learn of a death: only locks are told. So whoever changes something
- *   1. counts the change up and wakes everybody who sleeps on that count,
+ * The kernel wakes waiters of robust locks when a thread dies, but not waiters of other words. So a
+ * thread that changes the guarded data
+ *   1. increments `changes` and wakes all waiters that sleep on `changes`,
  *   2. commits, by one store,
- *   3. says that nobody waits, and leaves the monitor.
- * Killed before 2, nothing has happened, and those who were woken look (the monitor's next owner takes over), find nothing,
- * and sleep again. Killed after it, they were woken before, and find it. With "commit, leave, wake" a kill in between strands
- * them; nobody else is going to wake them.
+ *   3. clears `waiting`, and leaves the monitor.
+ * If the thread is killed before step 2, nothing has happened: the woken waiters enter the monitor,
+ * find no change, and sleep again. If the thread is killed after step 2, the woken waiters find the
+ * change. With the order "commit, leave, wake", a kill before the wake would leave waiters asleep.
  *
- * A sleeper reads the count and says that it waits (`waiting`) under the monitor, and sleeps while the count is the same.
+ * Under the monitor, a waiter reads `changes` and sets `waiting`. The waiter then sleeps while
+ * `changes` has that value.
  *
- *   waiting   meaning                   set by                             cleared by
- *   1         somebody may sleep        whoever is going to, under the     step 3, which follows a wake of all. Set for
- *                                       monitor                            nothing it costs a wake that reaches nobody.
+ *   waiting   meaning              set by                            cleared by
+ *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
+ *                                  under the monitor
  *
- * Waking everybody is right, and waking one is not: the one may be killed before it has taken what it was woken for. So that a
- * crowd is not woken for one item, threads that wait stand in line behind a robust lock, `head`: its owner alone sleeps on the
- * count, and gives the head to the next when it has got what it waited for, or has given up. If it dies the kernel hands the
- * head on. (Leader and followers: Schmidt et al., 2000.) The head may be slow, or stopped: so whoever commits more than it can
- * take nudges as many of the others, who attempt, and stand in line again. That is for speed, and for those who stand behind a
- * stopped process; what must not be lost does not depend on it. Waits with a token, of fibers and of fl_wait_any cannot stand there;
- * the bridge sleeps for them on the count.
+ * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
+ *
+ * To wake only one waiter would be wrong: the waiter may be killed before it takes what it was
+ * woken for. To avoid waking a crowd for one item, threads queue behind a robust lock, `head`. Only
+ * the owner of `head` sleeps on `changes`. After the owner has got what it waited for, or has given
+ * up, it passes `head` to the next waiter. If the owner dies, the kernel passes `head` on. (Leader
+ * and followers: Schmidt et al., 2000.)
+ *
+ * The owner of `head` may be slow or stopped. So a thread that commits more than one waiter can
+ * take also wakes waiters behind `head` (fl__shm_nudge()), which attempt and queue again. These
+ * wakes are for speed, and for the waiters behind a stopped process; correctness does not depend on
+ * them.
+ *
+ * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
+ * `changes` for them.
  */
 #include "line.h"
 #include "../base/atomic.h"
@@ -34,10 +44,10 @@
 
 void fl__shm_announce(struct fl__shm_line *line)
 {
-	if (!fl__load_relaxed(&line->waiting)) /* relaxed: the monitor orders all of its own */
+	if (!fl__load_relaxed(&line->waiting)) /* relaxed: the monitor orders it */
 		return;
-	fl__store_relaxed(&line->changes,
-	                  fl__load_relaxed(&line->changes) + 1); /* relaxed: as above; who wakes enters */
+	/* relaxed: as above; a woken waiter enters the monitor */
+	fl__store_relaxed(&line->changes, fl__load_relaxed(&line->changes) + 1);
 	(void)fl__sys.shared_wake(&line->changes, INT_MAX);
 }
 
@@ -49,7 +59,9 @@ void fl__shm_announced(struct fl__shm_line *line, uint32_t more)
 		fl__shm_nudge(&line->head, more);
 }
 
-/* Attempts; when it has to be done again after a change, *changes is the count to wait on. */
+/*
+ * Attempts once. On -EAGAIN with `changes`: sets `waiting`, and *changes to the count to sleep on.
+ */
 static int attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
 {
 	struct fl__shm_held held;
@@ -70,7 +82,7 @@ int fl__shm_attempt(const struct fl__shm_op *op)
 	return attempt(op, 0, NULL);
 }
 
-/* At the deadline: what has happened meanwhile counts. */
+/* After a wait has ended: a last attempt. Returns `error` if the attempt returns -EAGAIN. */
 static int last_attempt(const struct fl__shm_op *op, int error)
 {
 	int rc = attempt(op, 0, NULL);
@@ -101,7 +113,7 @@ static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
-/* For changes that concern everybody: each sleeps by itself. */
+/* For changes that concern all waiters: each waiter sleeps on `changes` itself. */
 static int wait_together(const struct fl__shm_op *op, int64_t deadline)
 {
 	uint32_t changes = 0;

@@ -11,45 +11,51 @@
 #include <stdint.h>
 
 /*
- * A line of those who wait for a change of what a monitor guards. line.c has the protocol. All-zero is empty.
+ * The wait queue of an object: its waiters wait for a change of the data that a monitor guards.
+ * line.c has the protocol. All-zero memory is an empty queue. A thread that changes the data:
  *
- *     rc = fl__shm_enter(&x->lock, &held, deadline);      // who changes something
+ *     rc = fl__shm_enter(&x->lock, &held, deadline);
  *     fl__shm_announce(&x->line);
  *     fl__store_relaxed(&x->word, changed);               // the one store that commits
  *     fl__shm_announced(&x->line, more);
  *     fl__shm_leave(&x->lock, &held);
  */
 struct fl__shm_line {
-	struct fl__shm_lock head; /* of the one who sleeps on `changes` */
-	uint32_t changes;         /* counts the announcements */
-	uint32_t waiting;         /* 1: somebody may sleep on it. Guarded by the monitor */
+	struct fl__shm_lock head; /* its owner is the waiter that sleeps on `changes` */
+	uint32_t changes;         /* counts the announcements to waiters */
+	uint32_t waiting;         /* 1: a waiter may sleep on `changes`. Guarded by the monitor */
 };
 
-/* Wakes who waits; before the store that they wait for. Under the monitor. */
+/* Wakes the waiters. Called under the monitor, before the store that commits. */
 void fl__shm_announce(struct fl__shm_line *line);
-/* After it. `more`: how many may go on beside the one who is at the head of the line, which may be stopped. */
+/*
+ * Called under the monitor, after that store. `more`: how many waiters can go on besides the head
+ * of the queue. These waiters are woken too, because the head may be stopped.
+ */
 void fl__shm_announced(struct fl__shm_line *line, uint32_t more);
 
 /* An operation that may have to wait. */
 struct fl__shm_op {
 	struct fl__shm_lock *lock;
 	struct fl__shm_line *line;
-	int (*attempt)(void *arg);     /* under the monitor: does it, and returns 0 or an error; -EAGAIN: not yet */
-	bool (*look)(const void *arg); /* without it: whether an attempt may be worth it; a guess */
+	/* Under the monitor: performs the operation. Returns 0, an error, or -EAGAIN: not yet. */
+	int (*attempt)(void *arg);
+	/* Without the monitor: guesses whether an attempt can succeed. */
+	bool (*look)(const void *arg);
 	void *arg;
-	bool together; /* a change concerns all who wait: they do not stand in line for it */
+	bool together; /* a change concerns all waiters, so they do not queue behind `head` */
 };
 
-/* Attempts once: what the attempt returned; -ETIMEDOUT, -EBADMSG: the monitor, as fl__shm_await(). */
+/* Attempts once. Returns the attempt's result; -ETIMEDOUT: the monitor is held; -EBADMSG: below. */
 FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
 
 /*
- * Attempts until the result is not -EAGAIN, and returns that; or -ETIMEDOUT, -ECANCELED. -EBADMSG: the lock's word is what no
- * lock can have there.
+ * Attempts until the result is not -EAGAIN, and returns that result; or -ETIMEDOUT; -ECANCELED;
+ * -EBADMSG: the word of a lock has a value that no lock can have there.
  */
 FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel);
 
-/* For arm() and disarm() of fl_wait_any: `ready` is looked at under the monitor. */
+/* The arm() and disarm() of fl_wait_any. Arm attempts under the monitor: false unless -EAGAIN. */
 FL_MUST_CHECK bool fl__shm_line_arm(const struct fl__shm_op *op, struct fl__node *node);
 void fl__shm_line_disarm(struct fl__node *node);
 

@@ -1,37 +1,48 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The robust lock, on the kernel's robust-futex interface (Linux: Documentation/locking/robust-futex-ABI). Each thread has a
- * list of the locks that it holds, whose head the C library has registered; when the thread ends, by whatever way, the
- * kernel goes through it. We put our nodes into that list as the C library does its own, and in its way, so that they mix.
+ * The robust lock, built on the kernel's robust-futex interface (Linux:
+ * Documentation/locking/robust-futex-ABI). Each thread has a list of the locks that it holds. The C
+ * library has registered the list with the kernel, which walks the list when the thread ends, in
+ * whatever way. This file links its nodes into that list in the C library's format, so both kinds
+ * of nodes mix.
  *
- *   word        meaning                        set by                     cleared by
- *   TID         the owner; 0: free             take(), CAS                release(); the kernel, at its death
- *   DIED        its owner died                 the kernel                 take(), which then tells its caller
- *   WAITERS     somebody may sleep on it       wait_for(), CAS            release(), in the step that wakes everybody
+ *   word      meaning                         set by                   cleared by
+ *   TID       the owner; 0: free              take(), CAS              release(); the kernel, when
+ *                                                                      the owner dies
+ *   DIED      an owner died                   the kernel,              take(), which then tells its
+ *                                             free_from_nobody()       caller
+ *   WAITERS   a waiter may sleep on the word  wait_for() and           release(), in the step that
+ *                                             fl__shm_expect(), CAS    wakes all waiters
  *
- * The kernel acts on three kinds of death, by what the dying thread's list says:
- *   - a lock in the list, with its TID: free, DIED, and one sleeper is woken if there is WAITERS, which stays;
- *   - the lock in `pending` with its TID: the same: it was killed between the CAS and the list, or the other way;
- *   - the lock in `pending` with no owner: one sleeper is woken. It was killed after it was woken and before it had taken the
- *     lock. So a thread keeps `pending` while it sleeps. (Kernels without "futex: Resend potentially swallowed owner death
- *     notification", of Linux 6.2 and its stable branches, do so only when the whole word is 0.)
+ * The kernel handles three cases when a thread dies:
+ *   - A lock in the list has the thread's TID. The kernel frees the lock, sets DIED and keeps
+ *     WAITERS. If the word has WAITERS, the kernel wakes one waiter.
+ *   - The lock in `pending` has the thread's TID: the thread died between the CAS and the change of
+ *     the list, in a take or a release. The kernel does the same.
+ *   - The lock in `pending` has no owner: the thread died after it was woken and before it took the
+ *     lock. The kernel wakes one waiter. For this case a thread keeps `pending` while it sleeps.
+ *     (Kernels without "futex: Resend potentially swallowed owner death notification", of Linux 6.2
+ *     and its stable branches, handle this case only when the whole word is 0.)
  *
- * Invariant: if somebody sleeps, the word has WAITERS. Hence:
- *   - release() frees a lock without WAITERS by a CAS, and one with it by a call of the kernel that stores and wakes in one
- *     step. It either keeps WAITERS and wakes one, or drops it and wakes everybody.
- *   - who takes a lock keeps the WAITERS that it finds.
- *   - one who was woken alone, and is killed, had `pending`: the kernel wakes another if the lock is free; if it is not, its
- *     owner has WAITERS to release.
- * glibc's robust mutex stores 0, then wakes one. When a third thread takes it in between, or before the woken one does, and the
- * one that frees it, or the woken one, is killed just then, the other sleepers sleep for ever.
+ * Invariant: while a waiter sleeps, the word has WAITERS. Therefore:
+ *   - release() frees a lock without WAITERS by a CAS, and a lock with WAITERS by one system call
+ *     that stores and wakes in one step. The call either keeps WAITERS and wakes one waiter, or
+ *     clears WAITERS and wakes all.
+ *   - A thread that takes the lock keeps the WAITERS that it finds.
+ *   - A waiter that is woken alone and then killed has `pending` set. If the lock is free, the
+ *     kernel wakes another waiter. If the lock has an owner, release() finds WAITERS.
  *
- * How many sleep is a hint that decides which of the two releases is cheaper, and nothing else: sleepers count themselves
- * (and take themselves off when nobody woke them), and an owner takes off whom it is going to wake, so that the count of those
- * who were killed wears off.
+ * glibc's robust mutex stores 0 and then wakes one waiter. A third thread may take the mutex
+ * between the two steps, or before the woken waiter does. If the unlocking thread or the woken
+ * waiter is killed just then, the remaining waiters sleep for ever.
  *
- * Linearization: the CAS of take(); the CAS or the call of release(). The list's stores are atomic so that the laboratory
- * sees each as a step; between them and the word the order of the program is enough, since the kernel reads them on behalf of
- * this thread.
+ * FL__SHM_SLEEPERS, the count of sleeping waiters, is a hint that only decides which of the two
+ * releases is cheaper. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. An
+ * owner subtracts the waiters that it is about to wake. So killed waiters drop out of the count.
+ *
+ * Linearization points: the CAS of take(); the CAS or the system call of release(). The stores to
+ * the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
+ * order suffices between the list and the word: the kernel reads them on behalf of this thread.
  */
 #include "lock.h"
 #include "../base/atomic.h"
@@ -67,7 +78,7 @@ struct fl__shm_self *fl__shm_self(void)
 	return &self;
 }
 
-/* A forked child has another number, and holds nothing. */
+/* A forked child has another TID, and holds no lock. */
 static void after_fork_in_child(void)
 {
 	self = (struct fl__shm_self){NULL, 0};
@@ -75,7 +86,8 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
 long fl__shm_word_offset(void)
@@ -94,7 +106,7 @@ uint32_t *fl__shm_word(struct fl__shm_lock *l)
 	return word_of(l, fl__shm_self());
 }
 
-/* The list. A node is the address of next_; the pointer to the node before lies one pointer in front of it. */
+/* The robust list. A node is the address of next_. The pointer before next_ is prev_. */
 
 static void *node_of(struct fl__shm_lock *l)
 {
@@ -111,12 +123,12 @@ static void set_pending(struct fl__shm_self *me, void *node)
 	if (!me->list)
 		return;
 	fl__in_program_order();
-	fl__store_relaxed(&me->list->pending,
-	                  node); /* relaxed, as all of the list: the kernel reads it for this thread */
+	/* relaxed, as all stores to the list: the kernel reads the list for this thread */
+	fl__store_relaxed(&me->list->pending, node);
 	fl__in_program_order();
 }
 
-/* On 64-bit systems the C library's lists have links in both directions, which ours must keep. */
+/* On 64-bit systems the C library's lists are doubly linked, so this file keeps both directions. */
 static void set_prev(const struct fl__shm_self *me, void *node, void *prev)
 {
 	void **at = unmarked(node);
@@ -137,7 +149,10 @@ static void enlist(struct fl__shm_self *me, struct fl__shm_lock *l)
 	fl__store_relaxed(&me->list->first, node_of(l));
 }
 
-/* The place that points to the node of `l`: in its own links, or, where lists have one direction, by going there. */
+/*
+ * Returns the pointer that points to the node of `l`: from the node's own links, or, in a singly
+ * linked list, by a walk from the head.
+ */
 static void **link_to(const struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (sizeof(void *) == 8)
@@ -160,16 +175,17 @@ static void delist(struct fl__shm_self *me, struct fl__shm_lock *l)
 
 /* The word. */
 
-/* Takes a lock that is free. False when it is not, or is no longer; *value is what was found. */
+/* Takes the lock if it is free. Stores in *value the word that was found. */
 static bool take_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
-		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS))) /* pairs with release() */
+		/* acquire: pairs with release() */
+		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS)))
 			return true;
 	return false;
 }
 
-/* Looks for a while, without going to sleep. */
+/* Tries to take the lock for a bounded time, without sleeping. */
 static bool spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	for (int i = 0; i < LOOKS + YIELDS; i++) {
@@ -184,37 +200,42 @@ static bool spin(uint32_t *word, uint32_t *value, uint32_t tid)
 	return false;
 }
 
-/* Sleeps until the word changes, or the deadline; 0: it has slept. */
+/* Sleeps while the word is `value`: 0 after a wake, else a negative errno. */
 static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
 {
 	if (!(value & FL__SHM_WAITERS)) {
-		if (!fl__cas_weak_relaxed(word, &value, value | FL__SHM_WAITERS)) /* relaxed: publishes nothing */
+		/* relaxed: publishes nothing */
+		if (!fl__cas_weak_relaxed(word, &value, value | FL__SHM_WAITERS))
 			return -EAGAIN;
 		value |= FL__SHM_WAITERS;
 	}
 	fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
 	int rc = fl__sys.shared_wait(word, value, deadline);
+	/*
+	 * relaxed: a hint. A release takes the waiters that it wakes off the count; a nudge does
+	 * not.
+	 */
 	if (rc != 0)
-		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS],
-		                -1u); /* relaxed: a hint; nobody woke us, who would have done it */
+		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], -1u);
 	return rc;
 }
 
 /*
- * For a word that names a thread which is not there, so that the kernel is not going to free it: damaged memory; or an owner
- * whose list was damaged, or longer than what the kernel goes through, when it died.
+ * Frees a lock that the kernel will not free: its word names a thread that does not exist. Either
+ * the memory is damaged, or the list of a dead owner was damaged or longer than the kernel walks.
  */
 static void free_from_nobody(uint32_t *word, uint32_t *value)
 {
 	uint32_t free = (*value & FL__SHM_WAITERS) | FL__SHM_DIED;
 	if ((*value & FL__SHM_TID) != 0 && !fl__sys.thread_exists(*value & FL__SHM_TID) &&
-	    fl__cas_relaxed(word, value, free)) /* relaxed: nobody has released; whatever the memory holds, it holds */
+	    fl__cas_relaxed(word, value, free)) /* relaxed: no owner has released anything */
 		*value = free;
 }
 
 /*
- * The rest of take(), when the lock was not just free. `once`: -EAGAIN when it was woken and another has the lock; then no
- * wake is owed to anybody, since that one has WAITERS to release, or all were woken.
+ * The slow path of take(). With `once`, returns -EAGAIN when the waiter was woken and another
+ * thread owns the lock. The waiter then owes no wake to other waiters: either the owner finds
+ * WAITERS in release(), or all waiters were woken.
  */
 static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
@@ -227,7 +248,10 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 	if (!taken && fl__is_past(deadline))
 		return -ETIMEDOUT;
 	bool slept = false;
-	/* Not in a line, where an idle process waits for long: there it is nudged. */
+	/*
+	 * When to check that the owner exists. Never in a wait queue (`once`): the waiters stay
+	 * there for long, and are nudged.
+	 */
 	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + OWNER_UNHEARD_OF : FL_FOREVER;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
@@ -237,7 +261,7 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 		if (rc == -ETIMEDOUT && ask < deadline) {
 			free_from_nobody(word, &value);
 			ask = FL_FOREVER;
-			rc = -EINTR; /* nobody woke it */
+			rc = -EINTR; /* the waiter was not woken */
 		}
 		taken = take_free(word, &value, tid);
 	}
@@ -251,9 +275,8 @@ static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadlin
 	uint32_t *word = word_of(l, me);
 	uint32_t expected = 0;
 	set_pending(me, node_of(l));
-	int rc = fl__cas_acquire(word, &expected, me->tid)
-	             ? 0
-	             : take_slowly(l, word, me->tid, deadline, once); /* as take_free() */
+	/* acquire: pairs with release() */
+	int rc = fl__cas_acquire(word, &expected, me->tid) ? 0 : take_slowly(l, word, me->tid, deadline, once);
 	if (rc == 0 || rc == -EOWNERDEAD)
 		enlist(me, l);
 	set_pending(me, NULL);
@@ -261,17 +284,18 @@ static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadlin
 }
 
 /*
- * Frees the lock; `pending` names it, and it is in no list. The hint is kept before that: afterwards another may take the lock,
- * free it, and give its memory to something else.
+ * Frees the lock, which `pending` names and which is in no list. The hint is stored first: once the
+ * lock is free, another thread may take it, free it, and reuse its memory.
  */
 static void release(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
 	uint32_t *word = word_of(l, me);
 	uint32_t expected = me->tid;
-	if (fl__cas_release(word, &expected, 0)) /* release: what the owner wrote; pairs with take_free() */
+	/* release: what the owner wrote; pairs with take() and take_free() */
+	if (fl__cas_release(word, &expected, 0))
 		return;
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
-	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the stores */
+	uint32_t n = fl__load_relaxed(sleepers); /* relaxed: a hint, as the store */
 	bool one = !all && (int32_t)n > 1;
 	fl__store_relaxed(sleepers, one ? n - 1 : 0);
 	fl__sys.shared_store_and_wake(word, one ? FL__SHM_WAITERS : 0, one ? 1 : INT_MAX);
@@ -297,7 +321,8 @@ int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int
 
 bool fl__shm_is_awaited(struct fl__shm_lock *l)
 {
-	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0; /* relaxed: a guess */
+	/* relaxed: out of date when it returns */
+	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
 }
 
 void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n)
@@ -311,7 +336,8 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 	set_pending(me, node_of(l));
 	if (me->list) {
 		set_prev(me, held->first, (void *)me->list);
-		fl__store_relaxed(&me->list->first, held->first); /* relaxed: as set_pending() */
+		/* relaxed: the kernel reads the list for this thread */
+		fl__store_relaxed(&me->list->first, held->first);
 	}
 	release(me, l, false);
 	set_pending(me, NULL);
@@ -340,13 +366,14 @@ int fl__shm_try_take(struct fl__shm_lock *l)
 bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
 {
 	uint32_t *word = fl__shm_word(l);
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: who takes the lock acquires */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the take acquires */
 	do {
 		if ((seen & FL__SHM_TID) == 0)
 			return false;
 		if (seen & FL__SHM_WAITERS)
 			break;
-	} while (!fl__cas_weak_relaxed(word, &seen, seen | FL__SHM_WAITERS)); /* relaxed: publishes nothing */
+		/* relaxed: publishes nothing */
+	} while (!fl__cas_weak_relaxed(word, &seen, seen | FL__SHM_WAITERS));
 	if (*value == 0)
 		fl__add_relaxed(&l->words_[FL__SHM_SLEEPERS], 1); /* relaxed: a hint */
 	*value = seen | FL__SHM_WAITERS;
@@ -380,5 +407,6 @@ void fl__shm_give_all(struct fl__shm_lock *l)
 bool fl__shm_mine(struct fl__shm_lock *l)
 {
 	const struct fl__shm_self *me = fl__shm_self();
-	return (fl__load_relaxed(word_of(l, me)) & FL__SHM_TID) == me->tid; /* relaxed: no other writes our number */
+	/* relaxed: only this thread stores its own TID */
+	return (fl__load_relaxed(word_of(l, me)) & FL__SHM_TID) == me->tid;
 }

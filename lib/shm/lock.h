@@ -9,14 +9,16 @@
 #include <stdint.h>
 
 /*
- * The robust lock under everything in shared memory: when its owner dies, the kernel frees it and wakes the next. lock.c has
- * the protocol. All-zero is unlocked. Processes that share one must be in one PID namespace.
+ * The robust lock under every object in shared memory. When the owner dies, the kernel frees the
+ * lock and wakes a waiter. lock.c has the protocol. All-zero memory is an unlocked lock. Processes
+ * that share a lock must be in one PID namespace.
  *
- * Where the word lies depends on the C library, which has told the kernel how far it is from the node: in words_[0] with
- * glibc, elsewhere with others. So words_ has two numbers of ours, where no C library has its word, and free places.
+ * The C library tells the kernel how far a lock's word is from its list node. So the word is
+ * words_[0] with glibc, and another element with other C libraries. FL__SHM_SLEEPERS and
+ * FL__SHM_STATE are elements where no C library has the word. The remaining elements are unused.
  */
 union fl__shm_link {
-	void *node; /* in its owner's robust list: an address of the owner */
+	void *node; /* a link of the owner's robust list: valid in the owner's process */
 	uint64_t room;
 };
 struct fl__shm_lock {
@@ -25,68 +27,83 @@ struct fl__shm_lock {
 };
 _Static_assert(sizeof(struct fl__shm_lock) == 40, "struct fl__shm_lock has no gaps");
 
-enum { FL__SHM_SLEEPERS = 2, FL__SHM_STATE = 4 }; /* in words_: a hint of the lock's own; its user's */
+/* Elements of words_: the lock's own hint of how many waiters sleep; a state of the lock's user. */
+enum { FL__SHM_SLEEPERS = 2, FL__SHM_STATE = 4 };
 
 #define FL__SHM_TID 0x3fffffffu     /* the owner; 0: free */
-#define FL__SHM_DIED 0x40000000u    /* its owner died with it */
-#define FL__SHM_WAITERS 0x80000000u /* somebody may sleep on the word */
+#define FL__SHM_DIED 0x40000000u    /* an owner died while it held the lock */
+#define FL__SHM_WAITERS 0x80000000u /* a waiter may sleep on the word */
 
-/* The calling thread, as robust locks know it; filled in at its first use. */
+/* What robust locks need of the calling thread. The thread's first use fills it in. */
 struct fl__shm_self {
-	struct fl__robust_list *list; /* NULL: this system has none, and the death of an owner goes unseen */
+	struct fl__robust_list *list; /* NULL: the system has no robust list; no death is seen */
 	uint32_t tid;                 /* 0: not filled in yet */
 };
 struct fl__shm_self *fl__shm_self(void);
 
-/* How far the lock's word is from its node: the same in all processes that share memory. */
+/* The distance from a lock's node to its word: the same in all processes that share the memory. */
 long fl__shm_word_offset(void);
 uint32_t *fl__shm_word(struct fl__shm_lock *l);
 
 /*
- * Monitors: a lock that is held for a few instructions. What it guards changes by single stores, each of which is all of an
- * operation, so an owner that died left nothing to repair. Waits for the lock are never cancelled, and last a millisecond
- * even when the deadline is sooner: only a stopped owner, or damaged memory, keeps it that long.
+ * A monitor is a lock that is held for a few instructions. Each operation on the guarded data
+ * takes effect by a single store, so an owner that dies leaves nothing to repair. A wait for a
+ * monitor is never cancelled, and goes on for a millisecond after its deadline: only a stopped
+ * owner, or damaged memory, keeps a monitor that long.
  *
  *     struct fl__shm_held held;
- *     rc = fl__shm_enter(&x->lock, &held, deadline);      // 0, -ETIMEDOUT; -EDEADLK: damaged memory
+ *     rc = fl__shm_enter(&x->lock, &held, deadline);    // 0, -ETIMEDOUT; -EDEADLK: damaged memory
  *     ...
  *     fl__shm_leave(&x->lock, &held);
  *
- * Left in the reverse order of entering: `held` keeps in private memory what leaving needs, so that nothing is believed that
- * another process could have overwritten.
+ * A thread leaves monitors in the reverse order of entering. `held` keeps in private memory what
+ * fl__shm_leave() needs, so fl__shm_leave() trusts nothing that another process can overwrite.
  */
 struct fl__shm_held {
-	void *first; /* the robust list before */
+	void *first; /* the first node of the robust list before the enter */
 };
 FL_MUST_CHECK int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
 
-/* As fl__shm_enter(), without its patience; also -EAGAIN: not entered, another owns it, but somebody has woken the caller. */
+/*
+ * As fl__shm_enter(), without the extra millisecond. Also returns -EAGAIN: the caller was woken but
+ * has not entered, since another thread owns the lock.
+ */
 FL_MUST_CHECK int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
-/* Whether somebody may sleep until `l` is free; and wakes up to n who do, although it is not. */
+/* True if a waiter may sleep on `l`. */
 bool fl__shm_is_awaited(struct fl__shm_lock *l);
+/* Wakes up to `n` waiters of `l`, although `l` may not be free. */
 void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n);
 
 /*
- * Locks that users hold, as long as they like and in any order. take: 0, -EOWNERDEAD (taken, and the owner before it died),
- * -ETIMEDOUT, -EDEADLK (the calling thread has it). try_take: also -EBUSY. Both acquire what the give before released.
+ * Locks that users hold, for as long as they like and in any order. A take acquires what the give
+ * before released. fl__shm_try_take() returns 0, -EOWNERDEAD, -EBUSY. fl__shm_take() returns
+ *   0            taken
+ *   -EOWNERDEAD  taken, and the previous owner died
+ *   -ETIMEDOUT   not taken
+ *   -EDEADLK     the calling thread owns the lock
  */
 FL_MUST_CHECK int fl__shm_take(struct fl__shm_lock *l, int64_t deadline);
 FL_MUST_CHECK int fl__shm_try_take(struct fl__shm_lock *l);
 void fl__shm_give(struct fl__shm_lock *l);
-/* Wakes all who sleep, so that they see what the lock's state has become. */
+/* Gives the lock and wakes all waiters, so that they see the lock's new state. */
 void fl__shm_give_all(struct fl__shm_lock *l);
 
 /*
- * For a bridge, that is a thread that sleeps on the word of a lock in place of another, which then takes it. bridge.c has the
- * rest. stand_by: the kernel hands on a wake that `thread` has got, if it dies, until stand_by(thread, NULL). expect: false
- * when the lock is free, else says in the word that somebody sleeps, and *value is what to sleep on; it was 0 before the
- * first of these sleeps. A bridge that does not take the lock after all nudges the next.
+ * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then takes the
+ * lock itself. bridge.c has the protocol.
+ *
+ * fl__shm_stand_by(): if `thread` dies after a wake, the kernel passes the wake on to another
+ * waiter of `l`, until fl__shm_stand_by(thread, NULL).
+ *
+ * fl__shm_expect(): returns false when the lock is free. Otherwise sets WAITERS in the word, stores
+ * in *value what to sleep on, and returns true. *value is 0 before the first sleep. A waiter
+ * that does not take the lock after all wakes another waiter with fl__shm_nudge().
  */
 void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l);
 FL_MUST_CHECK bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value);
 
-/* Whether the calling thread owns it. */
+/* True if the calling thread owns `l`. */
 bool fl__shm_mine(struct fl__shm_lock *l);
 
 #endif

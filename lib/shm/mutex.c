@@ -1,29 +1,33 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The mutex: a robust lock; what is known of a death, in the lock's state; and the context that holds it.
+ * The mutex: a robust lock; in the lock, a state that records deaths; and the ID of the context
+ * that holds the mutex.
  *
- *   state          meaning                                  set by                                cleared by
- *   0              what it guards is in order               init, recover()                       -
- *   INCONSISTENT   an owner died, and the present one       lock, under the lock, when taking it  recover(); the unlock
- *                  has not recovered                        said so
- *   LOST           there was no repair                      the unlock of who did not recover,    init
- *                                                           under the lock
+ *   state          meaning                          set by                            cleared by
+ *   0 (IN_ORDER)   the guarded data are consistent  init, recover()                   -
+ *   INCONSISTENT   an owner died; the present one   taken(), under the lock, when     recover(),
+ *                  has not recovered                the take returned -EOWNERDEAD     unlock
+ *   LOST           the data were not repaired       unlock by an owner that did not   init
+ *                                                   recover, under the lock
  *
- *   owner_         meaning                                  set by                                cleared by
- *   an id          the context that holds the lock, if      lock, when it has it                  unlock, before it frees it
- *                  the lock's word has the calling thread
+ *   owner_         meaning                          set by                            cleared by
+ *   an ID          the context that holds the       taken(), under the lock           unlock, when
+ *                  mutex, if the lock's word has                                      it still has
+ *                  the TID of the calling thread                                      the lock
  *
- * Kills. All of it is guarded by the lock, and each step is one store.
- *   - In a lock, between the taking and the return: the lock is the dead one's, so the next is told of a death. It is told
- *     once more than something went wrong; never less, since taking alone ends "its owner died", and whoever took it without
- *     having stored INCONSISTENT is an owner that died.
- *   - In an unlock, before LOST: as before the unlock. After it: the next finds LOST, whatever the lock says.
- *   - LOST is passed on by everybody who finds it: takes the lock, wakes all, gives it back. So nobody sleeps on a lost mutex,
- *     even if the one who wakes them is killed.
- *   - owner_ of a dead owner stays behind. It is compared only after the word has shown that the calling thread has the lock,
- *     and between taking it and storing its own id that thread runs nothing else.
+ * Kills. The lock guards the state and owner_, and each step is one store.
+ *   - In a lock, between the take and the return: the lock belongs to the dead thread, so the next
+ *     owner is told of a death. An owner may be told of a death that did no harm, but never misses
+ *     one that did: only a take clears DIED, and a thread that is killed after its take, before it
+ *     stores INCONSISTENT, is itself an owner that died.
+ *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
+ *     owner finds LOST, whatever the lock says.
+ *   - Each context that finds LOST holds the lock, wakes all waiters, and gives the lock back. So
+ *     no waiter sleeps on a lost mutex, even if the waking thread is killed.
+ *   - owner_ of a dead owner stays. A thread compares owner_ only when the lock's word has its TID;
+ *     between the take and the store of its own ID, a thread runs no other context.
  *
- * State and owner_ are relaxed throughout: the lock orders them, and the word says whether they count.
+ * relaxed: all accesses to state and owner_. The lock orders them, and its word says if they count.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -43,16 +47,17 @@ static uint32_t *state_of(fl_shm_mutex *m)
 
 static bool is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
 {
-	/* relaxed: see above */
+	/* relaxed: the lock orders it */
 	return fl__shm_mine(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
 }
 
-/* After the lock was taken, or not: the result for the user. */
+/* After an attempt to take the lock: the result for the user. */
 static int taken(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
-	uint32_t state = fl__load_relaxed(state_of(m)); /* relaxed: see above, all here */
+	/* relaxed, all here: the lock orders them */
+	uint32_t state = fl__load_relaxed(state_of(m));
 	if (state == LOST) {
 		fl__shm_unhold(fl__shm_lock_at(m->lock_), true);
 		return -ENOTRECOVERABLE;
@@ -102,7 +107,8 @@ void fl_shm_mutex_recover(fl_shm_mutex *m)
 {
 	if (!is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
-	if (fl__load_relaxed(state_of(m)) != INCONSISTENT) /* relaxed: see above, all here */
+	/* relaxed, all here: the lock orders them */
+	if (fl__load_relaxed(state_of(m)) != INCONSISTENT)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
 	fl__store_relaxed(state_of(m), IN_ORDER);
 }
@@ -111,7 +117,8 @@ void fl_shm_mutex_unlock(fl_shm_mutex *m)
 {
 	if (!is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
-	bool lost = fl__load_relaxed(state_of(m)) != IN_ORDER; /* relaxed: see above, all here */
+	/* relaxed, all here: the lock orders them */
+	bool lost = fl__load_relaxed(state_of(m)) != IN_ORDER;
 	if (lost)
 		fl__store_relaxed(state_of(m), LOST);
 	fl__store_relaxed(&m->owner_, 0);

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* The result of a call: itself, or the negative errno; errno as it was before it. */
+/* The result of a call, or its negative errno. Restores errno to `before`. */
 static int result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
@@ -16,7 +16,8 @@ static int result(int rc, int before)
 	return r;
 }
 
-enum { NOEXEC_SEAL = 8 }; /* MFD_NOEXEC_SEAL: never to be executed. Linux 6.3; some systems insist on it */
+/* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
+enum { NOEXEC_SEAL = 8 };
 
 static int os_memory(void)
 {
@@ -72,13 +73,13 @@ static int os_duplicate(int fd)
 {
 	int before = errno;
 	int rc = result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
-	return rc == -EINVAL ? -EMFILE : rc; /* not even the number 0 is allowed */
+	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
 static void os_close(int fd)
 {
 	int before = errno;
-	(void)close(fd); /* see the header */
+	(void)close(fd); /* Linux releases the descriptor in any case */
 	errno = before;
 }
 
@@ -95,7 +96,7 @@ static int os_map(int fd, size_t size, bool writable, void **memory)
 static int os_map_sealed(int fd, size_t size, void **memory)
 {
 	int before = errno;
-	/* private: before Linux 6.7 memory that is sealed against writing cannot be mapped shared */
+	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
 	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
 	int rc = result(at == MAP_FAILED ? -1 : 0, before);
 	if (rc == 0)
@@ -106,7 +107,7 @@ static int os_map_sealed(int fd, size_t size, void **memory)
 static void os_unmap(void *memory, size_t size)
 {
 	int before = errno;
-	(void)munmap(memory, size); /* fails for addresses alone that are not ours */
+	(void)munmap(memory, size); /* fails only for an address that was not mapped here */
 	errno = before;
 }
 

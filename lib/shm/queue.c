@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The queue in shared memory, as its users hold it: a private handle over a ring (queue_ring.c) that lies in a region. The
- * handle has a view of the ring, so that its place and size are not read from shared memory again.
+ * The user's handle of a queue in shared memory. The handle is private memory, and refers to a ring
+ * (queue_ring.c) in a region. The handle holds a view of the ring, so that the ring's place and
+ * size are not read from shared memory again.
  */
 #include "../base/sys.h"
 #include "queue_ring.h"
@@ -16,9 +17,9 @@ struct fl_shm_queue {
 	fl_shm_offset offset;
 };
 
-/* Life. */
+/* Creation and destruction. */
 
-/* The size of the ring that is asked for, items or bytes; 0: the config is none. */
+/* The ring's size according to `config`, in items or bytes. 0: the config is invalid. */
 static size_t ring_size(const fl_shm_queue_config *config)
 {
 	if (!config || (config->item_size == 0) == (config->frame_bytes == 0))
@@ -128,7 +129,7 @@ int fl_shm_queue_try_get(fl_shm_queue *q, void *item)
 	return fl_shm_queue_get_until(q, item, FL__SHM_TRY, NULL);
 }
 
-/* Many at once. */
+/* Several items. */
 
 static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
 {
@@ -151,14 +152,14 @@ int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, si
 size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n)
 {
 	size_t count;
-	(void)put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
+	(void)put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count is the result */
 	return count;
 }
 
 size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n)
 {
 	size_t count;
-	(void)put_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count tells */
+	(void)put_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count is the result */
 	return count;
 }
 
@@ -177,14 +178,14 @@ int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *
 size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n)
 {
 	size_t count;
-	(void)get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
+	(void)get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count is the result */
 	return count;
 }
 
 size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n)
 {
 	size_t count;
-	(void)get_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count tells */
+	(void)get_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count is the result */
 	return count;
 }
 
@@ -256,7 +257,7 @@ int fl_shm_queue_try_join(fl_shm_queue *q)
 	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
-/* Looking. */
+/* State. */
 
 size_t fl_shm_queue_length(const fl_shm_queue *q)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* How a ring begins, and how another process finds that some memory is one. */
+/* The creation of a ring, and the check by which another process recognizes a ring. */
 #include "../base/atomic.h"
 #include "queue_ring.h"
 #include <errno.h>
@@ -33,16 +33,20 @@ static void view_of(struct fl__shm_view *v, void *memory, size_t item_size, uint
 void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size, uint32_t start)
 {
 	struct fl__shm_ring *r = memory;
-	/* Whoever still looks for what was here before finds that it is gone. relaxed, and plain: nobody knows of the new one */
+	/*
+	 * A process that still looks for the previous object finds no magic. relaxed and plain
+	 * stores: no other process knows the new ring.
+	 */
 	fl__store_relaxed(&r->magic, 0);
-	fl__in_program_order(); /* for a kill between: then there is no queue here */
+	fl__in_program_order(); /* after a kill in between there is no queue here */
 	memset(r, 0, offsetof(struct fl__shm_ring, magic));
 	r->in = r->out = (uint64_t)start << 32 | start % (2 * size);
 	r->dones = start;
 	r->item_size = item_size;
 	r->size = size;
 	r->version = VERSION;
-	fl__store_release(&r->magic, MAGIC); /* release: all of it; pairs with fl__shm_ring_check() */
+	/* release: the whole ring; pairs with fl__shm_ring_check() */
+	fl__store_release(&r->magic, MAGIC);
 	view_of(v, memory, item_size, size);
 }
 
@@ -52,9 +56,9 @@ int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
 	size_t bytes;
 	if ((uintptr_t)memory % FL__SHM_RING_ALIGN != 0)
 		return -EBADMSG;
-	if (fl__load_acquire(&r->magic) != MAGIC) /* pairs with fl__shm_ring_make() */
+	if (fl__load_acquire(&r->magic) != MAGIC) /* acquire: pairs with fl__shm_ring_make() */
 		return -EBADMSG;
-	/* relaxed, all: written before the magic; each is read once, as others may write over it */
+	/* relaxed, all: written before the magic. Read once: another process may overwrite them. */
 	if (fl__load_relaxed(&r->version) != VERSION)
 		return -EPROTONOSUPPORT;
 	uint64_t item_size = fl__load_relaxed(&r->item_size);
@@ -67,5 +71,5 @@ int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
 
 void fl__shm_ring_unmake(struct fl__shm_view *v)
 {
-	fl__store_relaxed(&v->ring->magic, 0); /* relaxed: nobody else uses it */
+	fl__store_relaxed(&v->ring->magic, 0); /* relaxed: no other process uses the ring */
 }

@@ -2,39 +2,42 @@
 /*
  * A queue that any process may use, and be killed in at any instruction.
  *
- *   word      meaning                                      set by                          how
- *   in        position of the next item or frame to be     put, put_frame                  one store: the commit
- *             put; how many were put
- *   out       the same of the next to be got; how many     get, get_frame                  one store: the commit
- *             were got
- *   dones     how many that were got are dealt with        task_done                       one store
- *   closed    1: nothing more comes in; 2: and what is     close, close_now; never back    one store
- *             in is dropped
- *   data      items, or frames                             put, where nothing is; what is  before its commit
- *                                                          there does not change until a
- *                                                          get commits
+ *   word      meaning                                 set by                      how
+ *   in        position of the next put; count of      put, put_frame              one store:
+ *             puts                                                                the commit
+ *   out       position of the next get; count of      get, get_frame              one store:
+ *             gets                                                                the commit
+ *   dones     how many that were got are done         task_done                   one store
+ *   closed    1: no more puts; 2: also, the contents  close, close_now; never     one store
+ *             are dropped                             cleared
+ *   data      items, or frames                        put, in free space; the     before the
+ *                                                     contents do not change      commit
+ *                                                     until a get commits
  *
- * All are guarded by `lock`, and read without it only as a guess. A position is below twice the ring's size: as an index it
- * comes round at the size, and a full ring and an empty one differ, for any size. Counts come round at 2^32.
+ * `lock` guards all words. Without the lock they are read only as a hint. A position is below twice
+ * the ring's size, and as an index wraps at the size. So a full ring and an empty ring differ, for
+ * any size. Counts wrap at 2^32.
  *
  * Invariants, before and after each instruction of each process:
- *   1. The ring holds what lies from out's position to in's: at most its size, in whole frames.
- *   2. puts - gets is how many items or frames that is. So a position and its count change by one store of 64 bits.
- *   3. gets - dones is how many have been got and are not dealt with. Everything is dealt with when dones has reached
- *      puts; after close_now, when it has reached gets, since nothing is got any more.
+ *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
+ *   2. puts - gets is the number of items or frames in the ring. So one store of 64 bits changes a
+ *      position and its count.
+ *   3. gets - dones is the number that were got and are not done. All are done when dones has
+ *      reached puts; after close_now, when dones has reached gets, since no get succeeds any more.
  *
- * Killed before its commit, an operation has not happened: what a put had written lies where nothing is, and what a get had
- * copied is in memory that is gone. Killed after it, it has happened: what was got is delivered. The lock is freed by the
- * kernel, and nothing needs repair. Those who wait are woken before the commit (line.c says why) by
+ * Kills. An operation killed before its commit has not happened: a put has written to free space,
+ * and a get has copied to memory that is gone. An operation killed after its commit has happened:
+ * what was got counts as delivered. The kernel frees the lock, and nothing needs repair. Waiters
+ * are woken before the commit (line.c says why), in these wait queues:
  *
  *   put                items                     close       items, space
  *   get                space                     close_now   items, space, done
  *   task_done, last    done
  *
- * Linearization: the commit; where there is none, a moment under the lock.
+ * Linearization point: the commit; without a commit, a moment under the lock.
  *
- * What is read from shared memory is believed only as far as it is checked: a ring with words that cannot be is -EBADMSG. Its
- * size and place come from the view, so no access leaves it.
+ * Values that are read from shared memory are checked: a ring with impossible words is -EBADMSG.
+ * The ring's size and place come from the view, so no access leaves the ring.
  */
 #include "queue_ring.h"
 #include "../base/atomic.h"
@@ -76,7 +79,7 @@ static uint32_t index_of(const struct fl__shm_view *v, uint32_t position)
 struct state {
 	struct mark in, out;
 	uint32_t used;   /* items, or bytes */
-	uint32_t closed; /* one of three */
+	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
 
 static bool is_possible(const struct fl__shm_view *v, const struct state *s)
@@ -90,18 +93,18 @@ static bool is_possible(const struct fl__shm_view *v, const struct state *s)
 	return (length == 0) == (s->used == 0) && (uint64_t)length * FL__SHM_FRAME_HEADER <= s->used;
 }
 
-/* relaxed: the lock orders all that it guards; without the lock it is a guess */
+/* relaxed: the lock orders what it guards; without the lock the state is a hint */
 static void read_state(const struct fl__shm_view *v, struct state *s)
 {
-	s->out =
-	    unpack(fl__load_relaxed(&v->ring->out)); /* before `in`: what is seen without the lock is no less empty */
+	/* `out` before `in`: without the lock the ring seems no less full than it is */
+	s->out = unpack(fl__load_relaxed(&v->ring->out));
 	s->in = unpack(fl__load_relaxed(&v->ring->in));
 	s->closed = fl__load_relaxed(&v->ring->closed);
 	uint32_t ahead = s->in.position - s->out.position;
 	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * v->size;
 }
 
-/* Under the lock: 0, -EBADMSG. What close_now has dropped is not there. */
+/* Called under the lock. Reads and checks the state: 0, -EBADMSG. */
 static int look_at(const struct fl__shm_view *v, struct state *s)
 {
 	read_state(v, s);
@@ -115,6 +118,7 @@ static int can_put(const struct fl__shm_view *v, const struct state *s, size_t n
 	return n <= v->size - s->used ? 0 : -EAGAIN;
 }
 
+/* What close_now has dropped cannot be got. */
 static int can_get(const struct state *s)
 {
 	if (s->closed != FL__SHM_DROPPED && s->used > 0)
@@ -124,7 +128,7 @@ static int can_get(const struct state *s)
 
 /* The data. */
 
-/* `n` items, or bytes, from or to the ring at `position`; `width` is the size of one. */
+/* Copy `n` items or bytes, of `width` bytes each, to or from the ring at `position`. */
 static void copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
                     size_t width)
 {
@@ -144,12 +148,12 @@ static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned c
 		fl__copy(to + first * width, v->data, (n - first) * width);
 }
 
-/* `before`: the state until now. */
+/* `before`: the state before the commit. */
 static void commit_in(struct fl__shm_ring *r, const struct state *before, struct mark in)
 {
 	fl__shm_announce(&r->items);
-	fl__store_release(&r->in,
-	                  pack(in)); /* release: the data first, whoever is killed between; pairs with the lock */
+	/* release: the data come first, also if the process is killed; pairs with the lock */
+	fl__store_release(&r->in, pack(in));
 	fl__shm_announced(&r->items, in.count - before->out.count - 1);
 }
 
@@ -158,13 +162,15 @@ static void commit_out(const struct fl__shm_view *v, const struct state *before,
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
 	fl__shm_announce(&r->space);
-	/* release: the copy first, for who gets into memory that outlives it, and is killed */
+	/*
+	 * release: the copy comes first: a killed process may have got into memory that outlives it
+	 */
 	fl__store_release(&r->out, pack(out));
-	/* Of frames the next in line may wait for more space than a smaller one behind it needs. */
+	/* The first waiter may have a larger frame to put than a later waiter: wake all. */
 	fl__shm_announced(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
 
-/* An operation, as fl__shm_op wants it. */
+/* The argument of an fl__shm_op. */
 
 struct transfer {
 	const struct fl__shm_view *view;
@@ -242,7 +248,7 @@ static int attempt_get_frame(void *arg)
 	uint32_t size;
 	copy_out(v, s.out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
-	if (size > s.used - sizeof header) /* there is one: is_possible() */
+	if (size > s.used - sizeof header) /* a header is there: is_possible() */
 		return -EBADMSG;
 	t->moved = size;
 	if (size > t->n)
@@ -252,7 +258,7 @@ static int attempt_get_frame(void *arg)
 	return 0;
 }
 
-/* Without the lock. */
+/* Called without the lock. */
 static bool may_put(const void *arg)
 {
 	const struct transfer *t = arg;
@@ -339,7 +345,10 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
 
 /* Closing. */
 
-/* For what never waits for others: only a stopped one, or damage, keeps it so long. */
+/*
+ * For operations that do not wait for other operations. Only a stopped process, or damaged memory,
+ * keeps the lock as long as FL__SHM_PATIENCE.
+ */
 static int enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_PATIENCE);
@@ -362,7 +371,7 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 		fl__shm_announce(&r->space);
 		if (drop)
 			fl__shm_announce(&r->done);
-		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it, and so the rest */
+		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it */
 		fl__shm_announced(&r->items, INT32_MAX);
 		fl__shm_announced(&r->space, INT32_MAX);
 		if (drop)
@@ -376,13 +385,13 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 
 /* Joining. */
 
-/* How many are not dealt with. */
+/* How many items or frames are not done. */
 static uint32_t unfinished(const struct state *s, uint32_t dones)
 {
 	return (s->closed == FL__SHM_DROPPED ? s->out.count : s->in.count) - dones;
 }
 
-/* Under the lock. */
+/* Called under the lock. */
 static int count_done(const struct fl__shm_view *v)
 {
 	struct fl__shm_ring *r = v->ring;
@@ -420,14 +429,15 @@ static int attempt_join(void *arg)
 	int rc = look_at(v, &s);
 	if (rc != 0)
 		return rc;
-	return unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN; /* relaxed: under the lock */
+	/* relaxed: under the lock */
+	return unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
 }
 
 static bool may_join(const void *arg)
 {
 	const struct fl__shm_view *v = arg;
 	struct state s;
-	uint32_t dones = fl__load_relaxed(&v->ring->dones); /* relaxed: a guess */
+	uint32_t dones = fl__load_relaxed(&v->ring->dones); /* relaxed: a hint */
 	read_state(v, &s);
 	return unfinished(&s, dones) == 0;
 }
@@ -439,7 +449,7 @@ int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel *cance
 	return perform(&op, deadline, cancel);
 }
 
-/* Looking. */
+/* State. */
 
 size_t fl__shm_ring_length(const struct fl__shm_view *v)
 {
@@ -448,15 +458,18 @@ size_t fl__shm_ring_length(const struct fl__shm_view *v)
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
-	return length <= v->size ? length : v->size; /* `in` was read later */
+	return length <= v->size ? length : v->size; /* `in` was read after `out` */
 }
 
 bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
 {
-	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN; /* relaxed: a look */
+	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN; /* relaxed: a hint */
 }
 
-/* Readiness: an attempt that changes nothing. How large the next frame will be is not known: an empty one is the least. */
+/*
+ * Readiness: an attempt that changes nothing. The size of the next frame is unknown, so the attempt
+ * asks for the space of an empty frame.
+ */
 
 static size_t least(const struct fl__shm_view *v)
 {

@@ -11,14 +11,14 @@
 #include <stdint.h>
 
 /*
- * The queue in shared memory, as a piece of plain memory: queue_ring.c has its words and its protocol; queue.c has what the
- * user holds, and where the memory comes from.
+ * The ring: a queue in shared memory, as plain memory. queue_ring.c has the words and the protocol.
+ * queue.c has the user's handle, and allocates the memory.
  *
- * Two forms: items of one size, whose positions count items, and frames of any size (item_size 0), whose positions count
- * bytes. A frame takes its bytes and FL__SHM_FRAME_HEADER more.
+ * In a ring of items of one size, positions count items. In a ring of frames of any size (item_size
+ * 0), positions count bytes. A frame takes its bytes and FL__SHM_FRAME_HEADER more.
  */
 struct fl__shm_ring {
-	/* One cache line: what every operation reads and writes. */
+	/* One cache line, which every operation reads and writes. */
 	struct fl__shm_lock lock;
 	uint64_t in, out;
 	uint32_t dones, closed;
@@ -29,7 +29,7 @@ struct fl__shm_ring {
 	uint64_t item_size;
 	uint32_t size; /* of the ring: items, or bytes */
 	uint32_t version;
-	uint32_t magic; /* last */
+	uint32_t magic; /* written last */
 	uint8_t pad[28];
 };
 _Static_assert(sizeof(struct fl__shm_ring) == 256, "the data behind it begin a cache line");
@@ -39,7 +39,7 @@ enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
 enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
 enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
 
-/* A process' own view: nothing of it is read from shared memory after the check. */
+/* A process's private view. After the check, these values are not read from shared memory again. */
 struct fl__shm_view {
 	struct fl__shm_ring *ring;
 	unsigned char *data;
@@ -47,31 +47,39 @@ struct fl__shm_view {
 	uint32_t size;
 };
 
-/* The bytes of a ring in *bytes: 0, -EINVAL (size 0), -EOVERFLOW. */
+/* Stores a ring's bytes in *bytes. Returns 0, -EINVAL (size 0), -EOVERFLOW. */
 FL_MUST_CHECK int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes);
 
 /*
- * Makes one in `memory` (aligned, of fl__shm_ring_bytes()), and *view. Its counts begin at `start`, for tests of what happens
- * when they come round. Nobody else uses the memory. A check elsewhere fails until it is all made.
+ * Makes a ring in `memory` (aligned, of fl__shm_ring_bytes()), and its *view. The counts begin at
+ * `start`, so that tests can make them wrap. No other process uses the memory. A check in another
+ * process fails until the ring is complete.
  */
 void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size, uint32_t size, uint32_t start);
 
-/* Looks at what is said to be one, in at least its own struct's room: 0, -EBADMSG (it is not), -EPROTONOSUPPORT (of another version). */
+/*
+ * Checks that `memory`, of at least sizeof(struct fl__shm_ring), is a ring, and fills in *view.
+ * Returns 0; -EBADMSG: no ring; -EPROTONOSUPPORT: a ring of another version.
+ */
 FL_MUST_CHECK int fl__shm_ring_check(struct fl__shm_view *view, void *memory);
 
-/* What it takes, with its data; whoever checks one makes sure that there is so much. */
+/*
+ * The bytes of a ring and its data. The caller of a check makes sure that the memory has so many.
+ */
 size_t fl__shm_view_bytes(const struct fl__shm_view *view);
 
-/* Makes it no queue any more: a check fails. */
+/* Ends a ring: later checks fail. */
 void fl__shm_ring_unmake(struct fl__shm_view *view);
 
 /*
- * The operations. Results as in fairlead/shm_queue.h, with -EBADMSG for words that no queue can have. A deadline of
- * FL__SHM_TRY is one try: -EAGAIN when it would have to wait, -EBUSY when a process that is stopped has the lock.
+ * The operations. Results as in fairlead/shm_queue.h, with -EBADMSG for words that no queue can
+ * have. A deadline of FL__SHM_TRY means one attempt, which also returns
+ *   -EAGAIN  the operation would have to wait
+ *   -EBUSY   a stopped process has the lock
  */
 #define FL__SHM_TRY INT64_MIN
 
-/* Puts or gets at least one and up to n items, by one commit; *count says how many, and is set on success alone. */
+/* Puts or gets 1 to n items, by one commit. Sets *count to how many, only on success. */
 FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,
                                    int64_t deadline, fl_cancel *cancel);
 FL_MUST_CHECK int fl__shm_ring_get(struct fl__shm_view *view, void *items, size_t n, size_t *count, int64_t deadline,
@@ -81,7 +89,7 @@ FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *
 FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
                                          int64_t deadline, fl_cancel *cancel);
 
-/* Closes, or closes and drops; *dropped says how many. */
+/* Closes the queue. With `drop`, drops what the queue holds, and sets *dropped to how many. */
 FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
 FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
 FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel *cancel);
@@ -89,7 +97,7 @@ FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline,
 size_t fl__shm_ring_length(const struct fl__shm_view *view);
 bool fl__shm_ring_is_closed(const struct fl__shm_view *view);
 
-/* For fl_wait_any: of the line of items, or of that of space. */
+/* For fl_wait_any: the wait for items, or for space. */
 bool fl__shm_ring_ready(struct fl__shm_view *view, bool space);
 bool fl__shm_ring_arm(struct fl__shm_view *view, bool space, struct fl__node *node);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Regions. A memfd, filled before anybody uses it and sealed at its size, so that no access to it can fail. Everything
- * that is believed about a region is checked once, when it is attached, and then kept in private memory; `root` and the
- * arena are checked at each use.
+ * Regions. A region is a memfd, filled before its first use and sealed at its size, so that no
+ * access can fail. fl_shm_attach() checks the head once, and keeps the values in private memory.
+ * `root` and the arena are checked at each use.
  */
 #include "region.h"
 #include "../base/atomic.h"
@@ -19,7 +19,7 @@ static uint64_t round_up(uint64_t n, uint64_t to)
 	return (n + to - 1) / to * to;
 }
 
-/* Fills in the layout of a region of so many units; false: none is that large. */
+/* Fills in the layout of a region of `units` units. False: no region can have that many. */
 static bool lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
@@ -42,7 +42,10 @@ static int map(fl_shm *r)
 	return 0;
 }
 
-/* Real memory for all of it. A signal that comes meanwhile undoes a step: so steps are short, and get shorter. */
+/*
+ * Allocates real memory for the whole file. A signal undoes the current step. So steps are short,
+ * and get shorter after each signal.
+ */
 static int fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
@@ -75,7 +78,7 @@ static int make_memory(fl_shm *r)
 
 static void write_head(const fl_shm *r)
 {
-	struct fl__shm_head *h = r->head; /* relaxed, all of it: nobody else has the memory yet */
+	struct fl__shm_head *h = r->head; /* relaxed, all: no other process has the memory yet */
 	fl__store_relaxed(&h->magic, FL__SHM_MAGIC);
 	fl__store_relaxed(&h->version, FL__SHM_VERSION);
 	fl__store_relaxed(&h->word_size, (uint32_t)sizeof(void *));
@@ -128,10 +131,14 @@ static int refuse(int rc, int fd, const char *what, int64_t found, int64_t expec
 	return rc;
 }
 
-/* What the head says, against what this process and the file's size say. Reads each number once, then lays out. */
+/*
+ * Compares the head with this process and the file's size. Reads each number once. Fills in the
+ * layout.
+ */
 static int check_head(fl_shm *r, int fd)
 {
-	const struct fl__shm_head *h = r->head; /* relaxed, all of it: what passed the descriptor on has ordered them */
+	/* relaxed, all: the transfer of the descriptor has ordered them */
+	const struct fl__shm_head *h = r->head;
 	uint64_t magic = fl__load_relaxed(&h->magic), total = fl__load_relaxed(&h->total);
 	uint64_t units = fl__load_relaxed(&h->units);
 	uint32_t version = fl__load_relaxed(&h->version), word_size = fl__load_relaxed(&h->word_size);
@@ -154,7 +161,7 @@ static int check_head(fl_shm *r, int fd)
 	return 0;
 }
 
-/* What the file says of itself; fills in `total` and `writable`. `fd`: the caller's number of it. */
+/* Checks the file; fills in `total` and `writable`. `fd`: the caller's descriptor, for the log. */
 static int check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_os.seals(r->fd);
@@ -241,7 +248,7 @@ int fl_shm_seal(fl_shm *r)
 	return fl__shm_os.add_seals(r->fd, FL__SEAL_FUTURE_WRITE | F_SEAL_SEAL);
 }
 
-/* Whether [offset, offset + size) lies in the data; also for offsets and sizes of strangers. */
+/* True if [offset, offset + size) lies in the data; for any values, also from other processes. */
 static bool is_inside(const fl_shm *r, uint64_t offset, uint64_t size)
 {
 	return offset >= r->data && offset < r->total && size <= r->total - offset;
@@ -254,7 +261,8 @@ void *fl_shm_at(const fl_shm *r, fl_shm_offset offset, size_t size)
 
 fl_shm_offset fl_shm_offset_of(const fl_shm *r, const void *address)
 {
-	uint64_t offset = (uintptr_t)address - (uintptr_t)r->head; /* wraps around to a large one */
+	/* The offset of an address before the region wraps to a large number. */
+	uint64_t offset = (uintptr_t)address - (uintptr_t)r->head;
 	return is_inside(r, offset, 0) ? offset : 0;
 }
 
@@ -264,13 +272,14 @@ int fl_shm_set_root(fl_shm *r, fl_shm_offset root)
 		return -EINVAL;
 	if (!r->writable)
 		return -EROFS;
-	fl__store_release(&r->head->root, root); /* pairs with fl_shm_root() */
+	fl__store_release(&r->head->root, root); /* release: pairs with fl_shm_root() */
 	return 0;
 }
 
 fl_shm_offset fl_shm_root(const fl_shm *r)
 {
-	fl_shm_offset root = fl__load_acquire(&r->head->root); /* pairs with fl_shm_set_root() */
+	/* acquire: pairs with fl_shm_set_root() */
+	fl_shm_offset root = fl__load_acquire(&r->head->root);
 	return fl_shm_at(r, root, 0) ? root : 0;
 }
 
@@ -320,7 +329,7 @@ void fl_shm_dealloc(fl_shm *r, void *block)
 	if (rc == -EINVAL)
 		fl__panic("fl_shm_dealloc", block,
 		          r->writable ? "no block of the region begins here" : "the region is read-only here");
-	if (rc != 0) /* no panic: another process may have written over the map */
+	if (rc != 0) /* no panic: another process may have overwritten the map */
 		fl__log(FL_LOG_ERROR,
 		        "fl_shm_dealloc: %p was freed before, no block begins there, or the region %p is damaged",
 		        block, (void *)r);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The recursive mutex: a mutex, and how often its owner has locked it beyond the first time. `depth_` is written by the owner
- * alone; an owner that dies leaves any number there, so whoever gets the mutex begins with 0. Relaxed: the mutex orders it.
+ * The recursive mutex: a mutex, and `depth_`, which counts the owner's locks beyond the first. Only
+ * the owner writes `depth_`. An owner that dies leaves any number there, so each new owner begins
+ * with 0. relaxed: the mutex orders `depth_`.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -20,7 +21,8 @@ int fl_shm_rmutex_destroy(const fl_shm_rmutex *m)
 
 static int relock(fl_shm_rmutex *m)
 {
-	uint32_t depth = fl__load_relaxed(&m->depth_); /* relaxed: see above, all here */
+	/* relaxed, all here: the mutex orders them */
+	uint32_t depth = fl__load_relaxed(&m->depth_);
 	if (depth >= UINT32_MAX - 1)
 		return -EAGAIN;
 	fl__store_relaxed(&m->depth_, depth + 1);
@@ -30,7 +32,7 @@ static int relock(fl_shm_rmutex *m)
 static int locked(fl_shm_rmutex *m, int rc)
 {
 	if (rc == 0 || rc == -EOWNERDEAD)
-		fl__store_relaxed(&m->depth_, 0); /* relaxed: see above */
+		fl__store_relaxed(&m->depth_, 0); /* relaxed: the mutex orders it */
 	return rc;
 }
 
@@ -60,7 +62,8 @@ void fl_shm_rmutex_unlock(fl_shm_rmutex *m)
 {
 	if (!fl_shm_mutex_is_owned(&m->mutex_))
 		fl__panic("fl_shm_rmutex_unlock", m, "not owned by the caller");
-	uint32_t depth = fl__load_relaxed(&m->depth_); /* relaxed: see above, also the store */
+	/* relaxed: the mutex orders it, also the store */
+	uint32_t depth = fl__load_relaxed(&m->depth_);
 	if (depth > 0)
 		fl__store_relaxed(&m->depth_, depth - 1);
 	else

@@ -1,34 +1,41 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The readers-writer lock: a robust lock for writers, and places for readers, each of which is a robust lock. A reader takes
- * any place; a writer takes the writer's lock and then all places, in order. So the kernel clears away readers that die, and
- * nobody counts them. (Big-reader locks: Hsieh and Weihl, 1992.)
+ * The readers-writer lock: a robust lock for writers, and slots for readers, each of which is a
+ * robust lock. A reader takes any slot. A writer takes the writers' lock (writer_), and then all
+ * slots in order. So the kernel frees the slots of readers that die, and there is no count of
+ * readers to repair. (Big-reader locks: Hsieh and Weihl, 1992.)
  *
- *   dirty_         meaning                              set by                                       cleared by
- *   0 CLEAN        what it guards is in order
- *   WRITING        a writer has all places, or died     write lock, with all places; recover()       write unlock, before it
- *                  with them                                                                         frees the first place
- *   INCONSISTENT   the same, and the present writer     write lock, with all places, when it finds   recover(); write unlock
- *                  was told that one before it died     anything but CLEAN
- *   LOST           there was no repair                  write unlock of who did not recover          init
+ *   dirty_         meaning                          set by                         cleared by
+ *   0 (CLEAN)      the guarded data are consistent
+ *   WRITING        a writer has all slots, or died  write lock, with all slots;    write unlock,
+ *                  with them                        recover()                      before it frees
+ *                                                                                  the first slot
+ *   INCONSISTENT   the same, and the present        write lock, with all slots,    recover(); write
+ *                  writer was told of a death       if dirty_ is not CLEAN         unlock
+ *   LOST           the data were not repaired       write unlock by a writer that  init
+ *                                                   did not recover
  *
  *   owner_         the context that has writer_: as in mutex.c
- *   state          of a place: the lower half of its reader's id; 0 while a writer has it. As owner_, it counts only when the
- *                  word has shown that the calling thread has the place
+ *   state          of a slot: the lower half of its reader's ID; 0 while a writer has the slot. As
+ *                  owner_, valid only when the slot's word has the TID of the calling thread
  *
  * Invariants
- *   1. dirty_ changes only while the one who changes it has writer_ and all places. So who has any place sees it at rest; and
- *      who has a place of its own and sees anything but CLEAN knows that a writer has died, since a living one would have it.
- *   2. Locks are waited for in one order: writer_, then the places by number. Who has a place as a reader waits for nothing
- *      (-EDEADLK). So the waits have no cycle.
- *   3. No writer starves: while one has writer_ or waits for it, new readers first take writer_, too, and give it back when they
- *      have a place. Whether there is one is a guess: a reader that guesses wrong passes by once.
+ *   1. Only a writer that has writer_ and all slots changes dirty_. So no other context changes
+ *      dirty_ while a context has a slot. A context that has a slot of its own and sees a value
+ *      other than CLEAN knows that a writer has died: a living writer would have the slot.
+ *   2. Contexts wait for locks in one order: writer_, then the slots by number. A context that has
+ *      a slot as a reader does not wait (-EDEADLK). So the waits have no cycle.
+ *   3. No writer starves: while a writer has writer_ or waits for it, new readers take writer_ too,
+ *      and give it back when they have a slot. A reader only guesses whether there is a writer. A
+ *      reader that guesses wrong overtakes the writer once.
  *
- * Kills. The kernel frees what the dead one had. A reader leaves nothing. Of a writer that had not all places, dirty_ is what
- * it was before. With all of them, dirty_ is WRITING or INCONSISTENT from before the lock returned until the unlock has begun;
- * each change of it is one store. That a lock's owner died is therefore no news, and dirty_ alone tells.
+ * Kills. The kernel frees the locks of a dead thread. A dead reader leaves nothing. A writer that
+ * dies before it has all slots leaves dirty_ as it was. From before the write lock returns until
+ * the unlock begins, dirty_ is WRITING or INCONSISTENT. Each change is one store. So dirty_ alone
+ * tells of a death, and -EOWNERDEAD of a single lock is ignored.
  *
- * Memory order is that of the places; dirty_, owner_ and the states are relaxed, and ordered by them and writer_.
+ * Memory order: the slots order the guarded data. Accesses to dirty_, owner_ and the states are
+ * relaxed: the slots and writer_ order them.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -54,14 +61,14 @@ static struct fl__shm_lock *place(const fl_shm_rwlock *l, uint32_t i)
 	return fl__shm_lock_at(l->slots_[i].lock_);
 }
 
-/* How many places there are: read once for each operation, and never more than the memory has. */
+/* The number of slots, never more than the memory has. Read once for each operation. */
 static uint32_t places(const fl_shm_rwlock *l)
 {
-	uint32_t n = fl__load_relaxed(&l->slots_used_); /* relaxed: does not change */
+	uint32_t n = fl__load_relaxed(&l->slots_used_); /* relaxed: never changes */
 	return n == 0 || n > FL_SHM_RWLOCK_READERS ? FL_SHM_RWLOCK_READERS : n;
 }
 
-/* Where a context begins to look: threads and fibers, each somewhere else. */
+/* The slot where a context begins to search: spread over threads and fibers. */
 static uint32_t home_of(const struct fl__ctx *ctx, uint32_t n)
 {
 	uint32_t fiber = ctx->ops == &fl__thread_parker ? 0 : (uint32_t)ctx->id;
@@ -70,16 +77,17 @@ static uint32_t home_of(const struct fl__ctx *ctx, uint32_t n)
 
 static bool owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
-	return fl__shm_mine(writer_of(l)) && fl__load_relaxed(&l->owner_) == ctx->id; /* relaxed: see above */
+	/* relaxed: a slot or writer_ orders it */
+	return fl__shm_mine(writer_of(l)) && fl__load_relaxed(&l->owner_) == ctx->id;
 }
 
 static bool is_reader_at(struct fl__shm_lock *p, const struct fl__ctx *ctx)
 {
-	/* relaxed: see above */
+	/* relaxed: a slot or writer_ orders it */
 	return fl__shm_mine(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
 }
 
-/* The place that the calling context has as a reader; NULL: none. */
+/* The slot that the calling context has as a reader; NULL: none. */
 static struct fl__shm_lock *find(const fl_shm_rwlock *l, const struct fl__ctx *ctx, uint32_t n)
 {
 	uint32_t home = home_of(ctx, n);
@@ -91,7 +99,7 @@ static struct fl__shm_lock *find(const fl_shm_rwlock *l, const struct fl__ctx *c
 	return NULL;
 }
 
-/* That its owner died says nothing here. */
+/* Ignores the death of a single lock's owner: dirty_ tells. */
 static int unless_dead(int rc)
 {
 	return rc == -EOWNERDEAD ? 0 : rc;
@@ -99,7 +107,7 @@ static int unless_dead(int rc)
 
 struct wait {
 	struct fl__ctx *ctx;
-	bool tries; /* does not wait */
+	bool tries; /* the call does not wait */
 	int64_t deadline;
 	fl_cancel *cancel;
 };
@@ -109,20 +117,21 @@ static int hold(struct fl__shm_lock *p, const struct wait *w)
 	return w->tries ? -EBUSY : unless_dead(fl__shm_hold(p, w->ctx, w->deadline, w->cancel));
 }
 
-/* writer_: of a writer, or of a reader that waits behind writers. */
+/* Takes writer_, for a writer, or for a reader that queues behind writers. */
 static int take_writer(fl_shm_rwlock *l, const struct wait *w)
 {
 	int rc = unless_dead(fl__shm_try_take(writer_of(l)));
 	if (rc == -EBUSY && !w->tries)
 		rc = owns_writer(l, w->ctx) ? -EDEADLK : hold(writer_of(l), w);
 	if (rc == 0)
-		fl__store_relaxed(&l->owner_, w->ctx->id); /* relaxed: see above */
+		/* relaxed: a slot or writer_ orders it */
+		fl__store_relaxed(&l->owner_, w->ctx->id);
 	return rc;
 }
 
 static void give_writer(fl_shm_rwlock *l, bool all)
 {
-	fl__store_relaxed(&l->owner_, 0); /* relaxed: see above */
+	fl__store_relaxed(&l->owner_, 0); /* relaxed: a slot or writer_ orders it */
 	fl__shm_unhold(writer_of(l), all);
 }
 
@@ -138,7 +147,10 @@ static int try_any_place(fl_shm_rwlock *l, uint32_t home, uint32_t n, struct fl_
 	return rc;
 }
 
-/* Who finds all of them taken sleeps on one; others may be free before that one, so it looks again from time to time. */
+/*
+ * A reader that finds all slots taken sleeps on its first one. Another slot may become free
+ * earlier, so the reader tries all slots again after LOOK_AGAIN.
+ */
 static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, struct fl__shm_lock **taken)
 {
 	uint32_t home = home_of(w->ctx, n);
@@ -157,12 +169,13 @@ static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, st
 	}
 }
 
-/* With a place: the result for the reader, who keeps it if that is 0. */
+/* The result for a reader that has taken the slot `p`. Gives the slot back unless that is 0. */
 static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
 {
-	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1, and the place's acquire */
+	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; the slot acquired */
 	if (dirty == CLEAN) {
-		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id); /* relaxed: see above */
+		/* relaxed: a slot or writer_ orders it */
+		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id);
 		return 0;
 	}
 	fl__shm_unhold(p, true);
@@ -171,7 +184,8 @@ static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl_
 
 static bool is_awaited(const fl_shm_rwlock *l)
 {
-	return (fl__load_relaxed(fl__shm_word(writer_of(l))) & FL__SHM_TID) != 0; /* relaxed: invariant 3 */
+	/* relaxed: a guess, invariant 3 */
+	return (fl__load_relaxed(fl__shm_word(writer_of(l))) & FL__SHM_TID) != 0;
 }
 
 static int read_lock(fl_shm_rwlock *l, const struct wait *w)
@@ -204,11 +218,12 @@ static int take_place(struct fl__shm_lock *p, const struct wait *w)
 	if (rc == -EBUSY)
 		rc = hold(p, w);
 	if (rc == 0)
-		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0); /* relaxed: see above */
+		/* relaxed: a slot or writer_ orders it */
+		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0);
 	return rc;
 }
 
-/* Gives back the first n places and writer_. */
+/* Gives back the first `n` slots, and writer_. */
 static void give_places(fl_shm_rwlock *l, uint32_t n, bool all)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -222,7 +237,7 @@ static int write_lock(fl_shm_rwlock *l, const struct wait *w)
 	int rc = !w->tries && find(l, w->ctx, n) ? -EDEADLK : take_writer(l, w);
 	if (rc != 0)
 		return rc;
-	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1, and writer_'s acquire */
+	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; writer_ acquired */
 	if (dirty == LOST)
 		rc = -ENOTRECOVERABLE;
 	while (rc == 0 && taken < n) {
@@ -233,7 +248,8 @@ static int write_lock(fl_shm_rwlock *l, const struct wait *w)
 		give_places(l, taken, dirty == LOST);
 		return rc;
 	}
-	fl__store_relaxed(&l->dirty_, dirty == CLEAN ? WRITING : INCONSISTENT); /* relaxed: invariant 1 */
+	/* relaxed: invariant 1 */
+	fl__store_relaxed(&l->dirty_, dirty == CLEAN ? WRITING : INCONSISTENT);
 	return dirty == CLEAN ? 0 : -EOWNERDEAD;
 }
 

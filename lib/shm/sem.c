@@ -1,28 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The semaphore: permits in the low 31 bits of a word, WAITERS in the top one.
+ * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
  *
- *   field       meaning                     changed by
- *   permits     free ones                   acquire: CAS - 1; release: CAS + n, or that of release_waking()
- *   WAITERS     somebody may wait           set by take(), CAS, under the monitor, while there is no permit; cleared by
- *                                           release_waking(), under the monitor, with the permits it gives, unless others
- *                                           stand behind the head of the line
+ *   field     meaning              changed by
+ *   permits   free permits         acquire: CAS, - 1; release: CAS, + n, or in release_waking()
+ *   WAITERS   a waiter may exist   set by take(), CAS, under the monitor, while there is no permit;
+ *                                  cleared by release_waking(), under the monitor, in the CAS that
+ *                                  adds permits, unless waiters queue behind `head`
  *
  * Invariants
- *   1. With WAITERS permits are added under the monitor alone, and taken by anybody: a release without the monitor needs
- *      WAITERS to be clear.
- *   2. Somebody sleeps => WAITERS, or a wake of all has been given since they lay down. A sleeper has set WAITERS under
- *      the monitor, and lies down only while the line's count is the same as then; WAITERS goes with the CAS of a release that
- *      has woken all before, which changed the count. So a release that finds WAITERS clear has nobody to wake, and no
- *      sleeper misses it: both are decided by CASes on one word. (The line's own `waiting` says the same of the count: a
- *      sleeper sets both under the monitor, and a release clears both.)
- *   3. Linearization: acquire, its CAS; release, its CAS.
+ *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may take
+ *      them. A release without the monitor needs WAITERS to be clear.
+ *   2. While a waiter sleeps, the word has WAITERS, or a wake of all waiters was made since the
+ *      sleep began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
+ *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has changed
+ *      `changes` and woken all waiters. CASes on one word decide both: so a release that finds
+ *      WAITERS clear has no waiter to wake, and no waiter misses that release. (`waiting` of the
+ *      wait queue says the same of `changes`: a waiter sets both, and a release clears both.)
+ *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
  *
- * Killed in take(): with its permit, or without. Between WAITERS and its sleep: a release goes the slow way once. In
- * release_waking(), before its CAS: nothing was given; those who were woken find no permit and set WAITERS again. After it:
- * they find it. The monitor and the head of the line go to the next by the kernel (lock.c).
+ * Kills. In take(): the permit is taken, or not. Between the CAS to WAITERS and the sleep: one
+ * release takes the slow path. In release_waking(), before its CAS: no permit is given, and the
+ * woken waiters find none and set WAITERS again. After its CAS: the woken waiters find the permits.
+ * The kernel passes the monitor and `head` on to the next waiter (lock.c).
  *
- * Safe mistake: WAITERS without a sleeper sends one release the slow way.
+ * Safe error: WAITERS without a waiter sends one release down the slow path.
  */
 #include "../base/atomic.h"
 #include "line.h"
@@ -51,7 +53,7 @@ static uint32_t permits_of(uint32_t word)
 	return word & FL_SHM_SEM_MAX;
 }
 
-/* Takes `n` permits, 0 or 1, if there is one. Else leaves in `seen` the word without permits. */
+/* Takes `n` permits, 0 or 1, if a permit is free. Else stores in *seen the word without permits. */
 static bool try_take(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
 	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
@@ -62,12 +64,13 @@ static bool try_take(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 	return false;
 }
 
-/* Under the monitor: 0; -EAGAIN, and the word says that somebody waits. */
+/* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
 static int take(fl_shm_sem *s, uint32_t n)
 {
 	uint32_t seen;
 	while (!try_take(s, n, &seen))
-		if (seen & WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, WAITERS)) /* relaxed: publishes nothing */
+		/* relaxed: publishes nothing */
+		if (seen & WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, WAITERS))
 			return -EAGAIN;
 	return 0;
 }
@@ -85,7 +88,7 @@ static int take_none(void *s)
 static bool has_permit(const void *object)
 {
 	const fl_shm_sem *s = object;
-	return permits_of(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a guess */
+	return permits_of(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
 }
 
 static struct fl__shm_op op_of(fl_shm_sem *s, int (*attempt)(void *))
@@ -121,7 +124,7 @@ int fl_shm_sem_try_acquire(fl_shm_sem *s)
 	return try_take(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
-/* Wakes who waits, and gives; -EAGAIN when WAITERS was gone before it came to it. */
+/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
 static int release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;
@@ -134,8 +137,8 @@ static int release_waking(fl_shm_sem *s, uint32_t n)
 	if (rc == 0) {
 		uint32_t line = fl__shm_is_awaited(&line_of(s)->head) ? WAITERS : 0;
 		fl__shm_announce(line_of(s));
-		while (
-		    !fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + n) | line)) /* pairs with try_take() */
+		/* release: pairs with try_take() */
+		while (!fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + n) | line))
 			;
 		fl__shm_announced(line_of(s), permits_of(seen) + n - 1);
 	}
@@ -152,7 +155,8 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 			rc = -EOVERFLOW;
 		else if (seen & WAITERS)
 			rc = release_waking(s, n);
-		else if (fl__cas_weak_release(&s->word_, &seen, seen + n)) /* pairs with try_take() */
+		/* release: pairs with try_take() */
+		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
 	return rc;
@@ -171,7 +175,8 @@ uint32_t fl_shm_sem_value(const fl_shm_sem *s)
 static bool on_ready(void *object)
 {
 	const fl_shm_sem *s = object;
-	return permits_of(fl__load_acquire(&s->word_)) > 0; /* pairs with the releases, as try_take() */
+	/* acquire: pairs with the releases, as in try_take() */
+	return permits_of(fl__load_acquire(&s->word_)) > 0;
 }
 
 static bool on_arm(void *object, struct fl__node *node)
