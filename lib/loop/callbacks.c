@@ -1,24 +1,25 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Calls, timers and watches. They call back in a fiber of the loop's own. On the thread's own stack
- * a callback that waits for a mutex would block the fiber that is to unlock it; here it blocks
- * other callbacks alone. It runs before the other fibers: so what it is told of is not stale.
+ * Calls, timers and watches. The fiber `callbacks` of the loop runs their callbacks. On the
+ * thread's own stack a callback that waits for a mutex would block the fiber that must unlock it.
+ * In a fiber it blocks only other callbacks. `callbacks` runs before all other fibers, so the
+ * events that it reports are not stale.
  *
- * While a callback waits the poller would report a ready watch again and again. So the loop mutes
- * such a watch until the callback has returned. By then what watches were reported for may be
- * stale: so they are all reported anew.
+ * While a callback waits, the poller would report a ready watch again and again. So the loop mutes
+ * the watch until the callback returns. By then the events of all watches in `fired` may be stale.
+ * So the loop drops them, and the poller reports the watches anew.
  *
- * fl_loop_watch.pending_: 0: the watch is not in the list `fired`. Otherwise it is in the list:
+ * fl_loop_watch.pending_ is 0 while the watch is not in the list `fired`. In the list:
  *
- *   bit           meaning                             set by                     cleared by
- *   FL_LOOP_...   to be called back with              fl__loop_fire()            fl__loop_unfire(),
- *                                                                                renew()
- *   MUTED         the poller does not report it       fl__loop_fire(), while a   renew(),
- *                                                     callback waits             fl__loop_unmuted()
- *   PLACE         it keeps its place in the list, so  renew(),                   fl__loop_unfire()
- *                 that a watch whose callback waits   fl__loop_unmuted()
- *                 each time does not go first each
- *                 time
+ *   bit           meaning                          set by                     cleared by
+ *   FL_LOOP_...   events for the callback          fl__loop_fire()            renew()
+ *   MUTED         the poller does not report       fl__loop_fire(), while a   renew(),
+ *                 the watch                        callback waits             fl__loop_unmuted()
+ *   PLACE         the watch keeps its place in     renew(),                   -
+ *                 the list, even without events    fl__loop_unmuted()
+ *
+ * fl__loop_unfire() clears all bits. fl__loop_fire() clears the other bits when it sets MUTED.
+ * Without PLACE, a watch whose callback waits each time would be called back first each time.
  */
 #include "../base/sys.h"
 #include "loop.h"
@@ -94,7 +95,7 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 	t->arg_ = arg;
 	if (deadline == FL_FOREVER)
 		return;
-	/* Not again in this turn. */
+	/* A timer that is started while timers are fired is not due before the next turn. */
 	fl__timers_add(&l->timers, place_of(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
@@ -113,14 +114,14 @@ static void fire_timers(fl_loop *l)
 	while ((first = l->timers.first) != NULL && first->deadline <= l->firing) {
 		fl_loop_timer *t = (fl_loop_timer *)(void *)((char *)first - offsetof(fl_loop_timer, heap_));
 		fl__timers_remove(&l->timers, first);
-		t->function_(t->arg_); /* which may free it */
+		t->function_(t->arg_); /* may free `t` */
 	}
 	l->firing = 0;
 }
 
 /* Watches. */
 
-/* After a callback that waited: all watches are to be reported anew. */
+/* After a callback that waited: has the poller report all watches in the list anew. */
 static void renew(fl_loop *l)
 {
 	for (fl_loop_watch *w = l->fired; w; w = w->next_) {
@@ -137,7 +138,7 @@ static void call_watches(fl_loop *l)
 	while ((w = l->fired) != NULL && !l->held_up) {
 		const unsigned events = w->pending_ & (w->events_ | FL_LOOP_ERR);
 		fl__loop_unfire(w);
-		if (events != 0) /* or it was changed since the poller was asked */
+		if (events != 0) /* 0: the watch has only a place, or was changed since the poll */
 			w->function_(w, w->fd_, events, w->arg_);
 	}
 }
@@ -147,7 +148,7 @@ int fl__loop_call_back(void *loop)
 	fl_loop *l = loop;
 	for (;;) {
 		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* without a deadline it is 0 */
+		(void)rc; /* always 0 without a deadline */
 		if (l->ending)
 			return 0;
 		l->calling = true;
@@ -199,7 +200,7 @@ void fl__loop_unfire(fl_loop_watch *w)
 	w->pending_ = 0;
 }
 
-/* While it calls back, it sees to the timers itself. */
+/* FL_FOREVER while callbacks run: their fiber then fires the timers itself. */
 int64_t fl__loop_next_timer(const fl_loop *l)
 {
 	return l->timers.first && !l->calling ? l->timers.first->deadline : FL_FOREVER;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for the ends of several fibers: one list for each who waits, to which each fiber appends its end. */
+/* Waiting for the ends of several fibers: see ends.h. */
 #include "../future/completed.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -21,7 +21,7 @@ static bool is_enough(const struct fl__ends *ends)
 static void wake(struct fl__ends *ends)
 {
 	if (ends->waiter && is_enough(ends))
-		(void)fl__node_wake(ends->waiter); /* once: a second wake finds the wait decided */
+		(void)fl__node_wake(ends->waiter); /* a second wake finds the wait decided */
 }
 
 static void append(struct fl__ends *ends, struct fl__end *e)
@@ -81,7 +81,7 @@ void fl__ends_tell(struct fl_fiber *f)
 	}
 }
 
-/* One that has ended is in its list, where it is passed over. */
+/* The end of a fiber that has ended stays in the waiter's list; try_next() skips it. */
 void fl__ends_forget(struct fl_fiber *f)
 {
 	const bool alive = fl_fiber_is_alive(f);
@@ -104,9 +104,11 @@ int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-/* Waiting for some at once. */
+/* fl_fibers_wait(). */
 
-/* Whether the caller can wait for them all: a fiber of their loop, and none of them. */
+/*
+ * Whether the caller can wait for all of `fibers`: it is a fiber of their loop, and not among them.
+ */
 static bool can_wait(fl_fiber *const *fibers, size_t n)
 {
 	const struct fl_fiber *self = fl_fiber_current();
@@ -116,7 +118,7 @@ static bool can_wait(fl_fiber *const *fibers, size_t n)
 	return self != NULL;
 }
 
-/* Waits until it is enough of the fibers, `ends->left` of which have not ended. */
+/* Waits until enough of the fibers have ended. On entry ends->left of them have not. */
 static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, int64_t deadline, fl_cancel *cancel)
 {
 	size_t used = 0;
@@ -160,7 +162,7 @@ int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_what what)
 	return fl_fibers_wait_until(fibers, n, what, FL_FOREVER, NULL);
 }
 
-/* One after the other. */
+/* fl_completed: the fibers one by one, in the order of their ends. */
 
 struct fibers {
 	fl_completed base;

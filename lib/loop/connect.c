@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Connections. One fiber has several attempts in the air, "happy eyeballs" in a simple form (RFC 8305): it begins with the first
- * address, adds the next one whenever an attempt has failed or STAGGER has passed, and takes the first that stands.
+ * Connections. One fiber makes several attempts at once, "happy eyeballs" in a simple form (RFC
+ * 8305). It begins with the first address, adds the next one whenever an attempt has failed or
+ * `stagger` has passed, and takes the first attempt that succeeds.
  *
- * How an attempt stands is asked by connect() once more, which Linux answers for good: 0 or EISCONN, EALREADY, or why it failed.
- * SO_ERROR would not tell one that is under way from one that stands; and over the loopback the answer is there at once, before
- * the poller need be asked.
+ * To learn the state of an attempt, the fiber calls connect() again. On Linux the answer is
+ * definite: 0 or EISCONN: connected; EALREADY: under way; else why it failed. SO_ERROR does not
+ * tell an attempt under way from a connected one. Over the loopback the answer is there at once,
+ * before the poller is asked.
  */
 #include "../base/sys.h"
 #include "name.h"
@@ -24,17 +26,17 @@ struct attempt {
 	const struct fl__address *to;
 	int fd;       /* -1: it has failed, or not begun */
 	bool watched; /* by the poller */
-	bool told;    /* of an event that nobody has looked after */
+	bool told;    /* an event that look_at_all() has not seen yet */
 };
 
-/* Lives in the fiber's frame. */
+/* On the fiber's stack. */
 struct connecting {
 	fl_loop *loop;
 	struct fl__node *waiting; /* the fiber; NULL: it runs */
-	unsigned n, begun;        /* attempts; those from `begun` on have not */
+	unsigned n, begun;        /* attempts; those from `begun` on have not begun */
 	unsigned under_way;
-	int error;    /* of those that have failed; 0: none has */
-	int64_t next; /* when the next attempt begins: 0 as long as none is under way */
+	int error;    /* of the failed attempts; 0: none */
+	int64_t next; /* when the next attempt is due; 0: at once */
 	struct attempt attempts[FL_ADDRESSES_MAX];
 };
 
@@ -46,10 +48,10 @@ static void fire(void *source, uint32_t events)
 	a->told = true;
 	a->c->waiting = NULL;
 	if (node)
-		(void)fl__node_wake(node); /* who has given up looks at `told` no more */
+		(void)fl__node_wake(node); /* false: the wait is over, and `told` is enough */
 }
 
-/* Gives up its descriptor: the poller forgets it. */
+/* Deregisters the attempt, and gives up its descriptor. */
 static int release(struct attempt *a)
 {
 	int fd = a->fd;
@@ -60,7 +62,7 @@ static int release(struct attempt *a)
 	return fd;
 }
 
-/* Errors that tell of this machine alone, not of the one at the other end. */
+/* Whether the error is one of this machine alone, and not of the remote one. */
 static bool is_no_way(int error)
 {
 	return error == -EAFNOSUPPORT || error == -EADDRNOTAVAIL || error == -ENETUNREACH;
@@ -88,8 +90,9 @@ static bool is_own(const struct attempt *a)
 }
 
 /*
- * A socket may be connected with itself: nobody listens, and the system happens to have given it the very port that it is to
- * reach. Who took that for a connection would keep the server from its port; so would its end, for a minute, without a reset.
+ * A socket may be connected with itself: no process listens, and the system happens to give the
+ * socket the very port that it is to reach. Such a connection would keep the server from its port.
+ * So would its end, for a minute, unless the socket is reset: the second connect() resets it.
  */
 static int refuse_own(const struct attempt *a)
 {
@@ -100,7 +103,7 @@ static int refuse_own(const struct attempt *a)
 	return -ECONNREFUSED;
 }
 
-/* 0: it stands; -EALREADY: it is under way; or why it failed. */
+/* The state of an attempt. 0: connected; -EALREADY: under way; else why it failed. */
 static int call(const struct attempt *a)
 {
 	int rc = fl__net_sys.connect(a->fd, &a->to->at.any, a->to->size);
@@ -111,7 +114,7 @@ static int call(const struct attempt *a)
 	return rc == 0 ? refuse_own(a) : rc;
 }
 
-/* Has the poller tell of it: -EALREADY, or an error. */
+/* Has the poller watch the attempt: -EALREADY, or an error. */
 static int watch(struct attempt *a)
 {
 	int rc = a->watched ? 0 : fl__loop_add(a->c->loop, a->fd, EPOLLOUT | EPOLLET, &a->source);
@@ -119,7 +122,10 @@ static int watch(struct attempt *a)
 	return rc == 0 ? -EALREADY : rc;
 }
 
-/* After call() has answered `rc`: the descriptor of one that stands; else -EALREADY, also when it has failed. */
+/*
+ * Acts on `rc` of call(). Returns the descriptor of a connected attempt; else -EALREADY, also after
+ * a failure.
+ */
 static int conclude(struct attempt *a, int rc)
 {
 	if (rc == -EALREADY)
@@ -133,7 +139,7 @@ static int conclude(struct attempt *a, int rc)
 	return -EALREADY;
 }
 
-/* As conclude(). */
+/* Begins the next attempt. Returns as conclude(). */
 static int begin(struct connecting *c)
 {
 	struct attempt *a = &c->attempts[c->begun++];
@@ -148,7 +154,7 @@ static int begin(struct connecting *c)
 	return conclude(a, rc == -EALREADY ? call(a) : rc);
 }
 
-/* Those that there was an event of: as conclude(). */
+/* Acts on all events. Returns as conclude(). */
 static int look_at_all(struct connecting *c)
 {
 	int fd = -EALREADY;
@@ -162,7 +168,7 @@ static int look_at_all(struct connecting *c)
 	return fd;
 }
 
-/* Until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
+/* Waits until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
 static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
@@ -175,7 +181,7 @@ static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel *cance
 	return rc == -ETIMEDOUT && next < deadline ? 0 : rc;
 }
 
-/* A descriptor, connected; or an error. */
+/* Returns a connected descriptor, or an error. */
 static int connect_any(struct connecting *c, int64_t deadline, fl_cancel *cancel)
 {
 	for (;;) {
@@ -202,7 +208,7 @@ static void close_all(struct connecting *c)
 			fl__net_sys.close(release(&c->attempts[i]));
 }
 
-/* Lets the families take turns, each in its own order. */
+/* Alternates the families. Each keeps its own order. */
 static void mix(struct fl__address *list, unsigned n)
 {
 	for (unsigned i = 1; i < n; i++) {
@@ -217,7 +223,7 @@ static void mix(struct fl__address *list, unsigned n)
 	}
 }
 
-/* `fd` is the stream's, or closed. */
+/* The stream owns `fd`. After an error `fd` is closed. */
 static int make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 {
 	int rc = fl__stream_create(s, l, fd, protocol);
@@ -253,7 +259,10 @@ int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port)
 	return fl_connect_tcp_until(s, host, port, FL_FOREVER, NULL);
 }
 
-/* Unix sockets connect at once, or answer that too many wait to be accepted; when that changes, nobody tells. */
+/*
+ * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
+ * tells of room in the backlog, so this asks again after a pause.
+ */
 static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline, fl_cancel *cancel)
 {
 	int64_t pause = ask_first;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who holds up a loop. Each switch, and each wait for events, ends a run of somebody and begins another one's: what is known of
- * the run is under a lock, which the loop's thread holds for some instructions at each switch, and the watchdog twice in the time
- * after which a run counts as blocked.
+ * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
+ * thread; a switch or a wait for events ends it. A lock guards what is known of the current run.
+ * The loop's thread takes the lock for some instructions at each switch. The watchdog takes it
+ * twice in the time after which a run counts as blocked.
  */
 #include "debug.h"
 #include "../base/panic.h"
@@ -17,8 +18,9 @@
 struct fl__loop_debug {
 	fl_loop_debug_config config;
 	uint32_t lock;
-	int64_t began; /* guarded, as the rest of the run; 0: the loop waits */
-	bool told;     /* that it is blocked */
+	/* the run; `lock` guards these three */
+	int64_t began; /* 0: the loop waits for events */
+	bool told;     /* the run was reported as blocked */
 	char name[32]; /* of the fiber; empty: callbacks */
 	fl_event end;
 	fl_thread watchdog;
@@ -29,7 +31,10 @@ static const char *kind_of(const char *name)
 	return *name ? "fiber " : "its callbacks";
 }
 
-/* By the loop's thread, which alone writes the run: so it may read without the lock. */
+/*
+ * By the loop's thread. Only that thread writes `began` and `name`, so it reads them without the
+ * lock.
+ */
 static void end_run(const struct fl__loop_debug *d, int64_t now)
 {
 	if (d->began == 0 || d->config.slow == 0 || now - d->began <= d->config.slow)
@@ -67,7 +72,7 @@ void fl__loop_debug_resume(fl_loop *l)
 	begin_run(l->debug, fl__sys.now(), "");
 }
 
-/* Whether a run is to be told of as blocked: then a copy of it. */
+/* Whether the run must be reported as blocked. If so, stores its name, and its time in `since`. */
 static bool is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
 {
 	const int64_t now = fl__sys.now();
@@ -104,7 +109,7 @@ void fl__loop_debug_end(fl_loop *l)
 	if (d->config.blocked > 0 && !fl__loop_is_forked(l)) {
 		fl_event_set(&d->end);
 		int rc = fl_thread_join_until(&d->watchdog, NULL, FL_FOREVER, FL_SHIELDED);
-		(void)rc; /* it is joinable, and not this one */
+		(void)rc; /* always 0: the watchdog is joinable, and another thread */
 	}
 	fl__free(d);
 }
@@ -137,7 +142,7 @@ int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
 		return -EOWNERDEAD;
 	do
 		fl__loop_debug_end(l);
-	while (l->debug); /* another fiber was here while this one waited for its watchdog */
+	while (l->debug); /* another fiber was here while this fiber waited for the watchdog */
 	if (!config || (config->slow == 0 && config->blocked == 0))
 		return 0;
 	return config->slow < 0 || config->blocked < 0 ? -EINVAL : begin(l, config);

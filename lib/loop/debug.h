@@ -4,11 +4,14 @@
 
 #include <fairlead/loop_debug.h>
 
-/* Before and after the loop waits for events: it keeps nobody waiting meanwhile. By its thread, while loop->debug is not NULL. */
+/*
+ * Called before and after the loop polls for events: that time holds up no fiber. By the loop's
+ * thread, while loop->debug is not NULL.
+ */
 void fl__loop_debug_pause(fl_loop *l);
 void fl__loop_debug_resume(fl_loop *l);
 
-/* Ends it, if it is on. In a forked child it waits for nothing. */
+/* Switches the reports off, if they are on. In a forked child it waits for nothing. */
 void fl__loop_debug_end(fl_loop *l);
 
 #endif

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The fibers of a loop as a tree. A fiber's stack is told by itself: it is switched to for that, and back (fl__fiber_visit()). */
+/*
+ * The fibers of a loop as a tree. Each fiber unwinds its own stack: the caller switches to the
+ * fiber for that, and back (fl__fiber_visit()).
+ */
 #include "../base/sys.h"
 #include "../debug/symbols.h"
 #include "debug.h"
@@ -11,8 +14,8 @@
 enum { FRAMES = 48, INDENT = 2 };
 
 struct report {
-	struct fl_fiber **fibers; /* sorted; NULL: no memory for that */
-	size_t *path;             /* those above the one that is printed; as `fibers` */
+	struct fl_fiber **fibers; /* sorted; NULL: no memory */
+	size_t *path;             /* the ancestors of the printed fiber; allocated with `fibers` */
 	size_t n;
 	FILE *out;
 	struct fl__symbols symbols;
@@ -35,7 +38,7 @@ static void take_stack(void *stack)
 	(void)_Unwind_Backtrace(take_frame, stack);
 }
 
-/* A return address is one past the call. */
+/* A return address lies behind the call. */
 static void print_frame(struct report *r, int depth, int n, uintptr_t at)
 {
 	Dl_info info;
@@ -75,7 +78,7 @@ static void print_fiber(struct report *r, struct fl_fiber *f, int depth)
 		print_frame(r, depth + 1, i, stack.at[i]);
 }
 
-/* By who started them, then by age. */
+/* By the id of the context that started the fiber, then by age. */
 static int compare(const void *a, const void *b)
 {
 	struct fl_fiber *x = *(struct fl_fiber *const *)a, *y = *(struct fl_fiber *const *)b;
@@ -84,7 +87,7 @@ static int compare(const void *a, const void *b)
 	return id_of(x) < id_of(y) ? -1 : 1;
 }
 
-/* The first that `parent` started. */
+/* The index of the first fiber that `parent` started. */
 static size_t first_of(const struct report *r, uint64_t parent)
 {
 	size_t low = 0, high = r->n;
@@ -98,7 +101,10 @@ static size_t first_of(const struct report *r, uint64_t parent)
 	return low;
 }
 
-/* What `parent` started, and all below that. Not by recursion: each may have started one more, and this is a fiber's stack. */
+/*
+ * Prints the fibers that `parent` started, and all below them. It does not recurse: the tree may be
+ * as deep as there are fibers, and the caller may have only a fiber's stack.
+ */
 static void print_below(struct report *r, uint64_t parent)
 {
 	size_t depth = 0, i = first_of(r, parent);
@@ -125,7 +131,7 @@ static bool is_there(const fl_loop *l, uint64_t id)
 	return false;
 }
 
-/* Each whose parent is no fiber any more, or never was, with all below it. */
+/* Prints each fiber whose parent has ended, or was no fiber, with all fibers below it. */
 static void print_tree(struct report *r, const fl_loop *l)
 {
 	uint64_t last = 0;
@@ -150,7 +156,7 @@ void fl_loop_dump(fl_loop *l, FILE *out)
 		if (t.fibers)
 			t.fibers[i] = f;
 		else
-			print_fiber(&t, f, 1); /* without memory: a list */
+			print_fiber(&t, f, 1); /* without memory: a list in place of the tree */
 	}
 	if (t.fibers) {
 		t.path = (size_t *)(void *)(t.fibers + t.n);

@@ -8,38 +8,39 @@
 #include <stdint.h>
 
 /*
- * The ends of several fibers, in their order: a fiber that ends puts itself into the list of everybody who waits for it. All of it
- * is for one thread.
+ * Waiting for the ends of several fibers, in their order. A fiber that ends appends its end to the
+ * list of each waiter that waits for the fiber. All of it is for one thread.
  */
 struct fl__ends;
 
-/* One fiber that is waited for. */
+/* One fiber for which a waiter waits. */
 struct fl__end {
-	struct fl_fiber *fiber;         /* NULL: it is waited for no more */
-	struct fl__ends *of;            /* where it is put when it ends */
-	struct fl__end *others, **here; /* of the same fiber: the next, and what points to this */
+	struct fl_fiber *fiber;         /* NULL: the waiter does not wait for it any more */
+	struct fl__ends *of;            /* the waiter's list for the end */
+	struct fl__end *others, **here; /* in fiber->ends: the next; the pointer to this one */
 	struct fl__end *next;           /* in of->first */
 };
 
+/* One waiter, and its list. */
 struct fl__ends {
-	struct fl__end *first, *last; /* that have ended, the earliest first, and were not taken */
-	size_t left;                  /* that have not ended */
-	size_t enough;                /* who waits is woken when no more than so many are left */
-	bool until_failure;           /* or when one has failed */
+	struct fl__end *first, *last; /* ends that were not taken yet, oldest first */
+	size_t left;                  /* fibers that have not ended */
+	size_t enough;                /* the waiter is woken when at most so many are left */
+	bool until_failure;           /* or when a fiber has failed */
 	bool failed;
-	struct fl__node *waiter; /* NULL: nobody waits */
+	struct fl__node *waiter; /* NULL: none sleeps */
 };
 
-/* Waits for the end of `f` by `e`; of one that has ended, at once. */
+/* Has a waiter wait for `f`, by `e`. If `f` has ended, its end is in the list at once. */
 void fl__ends_add(struct fl__ends *ends, struct fl__end *e, struct fl_fiber *f);
 
-/* Not any more. */
+/* Has the waiter wait for the fiber of `e` no more. */
 void fl__end_remove(struct fl__end *e);
 
-/* Sleeps until there was news, or so: 0, -ETIMEDOUT, -ECANCELED. By a fiber. */
+/* Sleeps until a wake: 0, and the caller looks again; -ETIMEDOUT, -ECANCELED. By a fiber. */
 int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel *cancel);
 
-/* A fiber that is waited for has ended; is not there any more. */
+/* Tell: `f` has ended. Forget: `f` will be freed. */
 void fl__ends_tell(struct fl_fiber *f);
 void fl__ends_forget(struct fl_fiber *f);
 

@@ -1,25 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop executor: one FIFO of tasks, and fibers of one loop that each run one of them.
+ * The loop executor: one FIFO of tasks, and fibers of one loop, each of which runs one task.
  *
- * All of its state is guarded by the executor's lock. Fibers are started by the loop's thread alone, each for whatever is first
- * in the queue when it gets to run: so a task counts as pending until it does run, and tasks start in their order. `starting`
- * are those that were started and have not looked yet, `under_way` these and those that run a task.
+ * The executor's lock guards all state. Only the loop's thread starts fibers. A fiber takes the
+ * first task of the queue when the fiber gets to run. So a task is pending until it runs, and tasks
+ * start in order. `starting` counts the fibers that have not looked at the queue yet. `under_way`
+ * counts these fibers, and those that run a task.
  *
- *   invariant: when the lock is free and the initializer has run, each queued task has a fiber that is starting; or as many
- *   are under way as may be; or there is no memory for another, and some are under way; or the keeper was woken.
+ *   invariant: when the lock is free and the initializer has run, one of these holds:
+ *     - each queued task has a fiber that is starting;
+ *     - as many fibers are under way as the executor allows;
+ *     - there is no memory for another fiber, and some are under way;
+ *     - the manager was woken.
  *
- * Who ends a fiber starts others in its place, so the queue is served as long as anything is under way. For when nothing is,
- * there is the keeper: a fiber that is there from the first submit on, and waits on `work`. It runs the initializer; it starts
- * fibers for what other threads submit; when there is no memory for a single fiber it runs a task itself; and a request of its
- * token, which means that its loop ends, it hands on to all tasks. `waking` says that it was signalled and is not yet back
- * under the lock: then nobody signals it again. So a burst of submits makes one wake.
+ * A fiber that ends starts others in its place, so the queue is served as long as a fiber is under
+ * way. When none is, the manager serves the queue. The manager is a fiber (`keeper` in the names
+ * below). It exists from the first submit on, and waits on `work`. The manager
  *
- * A fiber that waits for a queued task of its executor does not run it on its own stack, as workers of other kinds do: it
- * starts a fiber for that one, beyond the limit (further()). That is enough for progress, for the reason in exec/run.c.
+ *   - runs the initializer;
+ *   - starts fibers for tasks that other threads submit;
+ *   - runs a task itself when there is no memory for a single fiber;
+ *   - passes a request of its token, which means that its loop ends, on to all tasks.
  *
- * Life. An executor with a thread of its own is joined when that has ended. On the loop of another, the keeper may be the last to
- * use it, whenever that loop runs again; so it holds a cell, and with that the executor's memory (fl__executor_init()).
+ * `waking`: the manager was signalled and does not hold the lock yet. Until then no thread signals
+ * the manager again. So a burst of submits makes one wake.
+ *
+ * A fiber that waits for a queued task of its executor does not run that task on its own stack, as
+ * workers of other kinds do. Instead it starts a fiber for the task, beyond the limit (further()).
+ * That is enough for progress, for the reason in exec/run.c.
+ *
+ * Lifetime. An executor with a thread of its own is joined when that thread has ended. On a loop of
+ * the caller's, the manager may be the last user of the executor, whenever that loop runs again. So
+ * the manager holds a task block (`held`), and thereby the executor's memory (fl__executor_init()).
  */
 #include "../exec/executor.h"
 #include "../base/sys.h"
@@ -33,12 +45,12 @@ enum phase { FRESH, INITIALIZING, READY };
 
 struct crowd {
 	fl_executor base;
-	fl_loop *loop;       /* NULL: it has ended */
-	bool own_loop;       /* with a thread for it */
-	bool started, alive; /* the thread was, and has not ended */
+	fl_loop *loop;       /* NULL: the manager has ended */
+	bool own_loop;       /* the executor has a thread of its own for the loop */
+	bool started, alive; /* that thread was started; it has not ended */
 	bool joining, joined;
 	fl_thread thread;
-	struct fl__cell *held; /* on the loop of another, by the keeper; NULL: none */
+	struct fl__cell *held; /* the manager's, on a loop of the caller's; NULL: none */
 
 	enum phase phase;
 	size_t starting, under_way;
@@ -61,13 +73,13 @@ static void wake_keeper(struct crowd *c)
 	fl_cond_signal(&c->work);
 }
 
-/* Under the lock: whether the keeper is to end. */
+/* Under the lock: whether the manager must end. */
 static bool is_over(const struct crowd *c)
 {
 	return (c->base.closed || c->base.broken) && c->base.queue.length == 0 && c->under_way == 0;
 }
 
-/* Fibers; all under the lock, on the loop's thread. */
+/* Starting fibers: under the lock, on the loop's thread. */
 
 static int run_next(void *crowd);
 
@@ -91,7 +103,7 @@ static void start_more(struct crowd *c)
 	}
 }
 
-/* Keeps the invariant, and has the keeper end when it is to. */
+/* Restores the invariant, and wakes the manager when it must end. */
 static void proceed(struct crowd *c)
 {
 	start_more(c);
@@ -99,7 +111,10 @@ static void proceed(struct crowd *c)
 		wake_keeper(c);
 }
 
-/* Under the lock: takes a cell out of the queue, into the frame, unless another has claimed it. */
+/*
+ * Under the lock: moves a task block from the queue to the frame, unless another context has
+ * claimed the task.
+ */
 static void take(struct fl__run *run, struct fl__cell *cell)
 {
 	fl_executor *e = run->executor;
@@ -130,7 +145,7 @@ static void run_taken(struct fl__run *run)
 	fl_future_free(f); /* the producer's reference */
 }
 
-/* One that was under way is not any more. */
+/* Ends what was under way: a task's fiber, or a duty of the manager. */
 static void leave(struct crowd *c)
 {
 	FL_LOCKED(&c->base.lock);
@@ -138,16 +153,16 @@ static void leave(struct crowd *c)
 	proceed(c);
 	if (c->base.closed && c->under_way == 0)
 		fl_cond_broadcast(&c->base.gone);
-} /* the unlock is the last touch of the executor */
+} /* the unlock is the last access to the executor */
 
-/* Callbacks and drop hooks are run without a scope, as everywhere. */
+/* Callbacks and drop hooks run without a cancel scope, as in all executors. */
 static void enter(struct crowd *c, struct fl__run *run)
 {
 	(void)fl_cancel_scope_set(NULL);
 	fl__run_enter(run, &c->base);
 }
 
-/* The rest of a task's fiber. */
+/* Runs what the fiber of a task has taken, and ends the fiber. */
 static int finish(struct crowd *c, struct fl__run *run)
 {
 	run_taken(run);
@@ -169,7 +184,7 @@ static int run_next(void *crowd)
 	return finish(c, &run);
 }
 
-/* Runs the task of a cell that it has a reference to, if it still is in the queue. */
+/* Runs the task of a block if it is still queued. The fiber has a reference to the block. */
 static int run_this(void *arg)
 {
 	struct fl__cell *cell = arg;
@@ -185,11 +200,11 @@ static int run_this(void *arg)
 	return finish(c, &run);
 }
 
-/* The keeper. */
+/* The manager. */
 
 enum duty { END, INITIALIZE, RUN, CANCEL };
 
-/* Waits until there is something to be done for it. The lock is held. */
+/* Waits until there is a duty for the manager. The lock is held. */
 static enum duty next_duty(struct crowd *c, fl_cancel *token)
 {
 	for (;;) {
@@ -204,7 +219,7 @@ static enum duty next_duty(struct crowd *c, fl_cancel *token)
 			return END;
 		c->keeper_waits = true;
 		int rc = fl_cond_wait_until(&c->work, &c->base.lock, FL_FOREVER, c->cancelled ? FL_SHIELDED : token);
-		(void)rc; /* -ECANCELED is seen above */
+		(void)rc; /* the check above finds -ECANCELED */
 		c->keeper_waits = c->waking = false;
 	}
 }
@@ -219,7 +234,7 @@ static void initialize(struct crowd *c)
 		fl__message_free(message);
 }
 
-/* What it does itself counts as under way. */
+/* A duty counts as under way. */
 static enum duty begin_duty(struct crowd *c, struct fl__run *run, fl_cancel *token)
 {
 	FL_LOCKED(&c->base.lock);
@@ -248,7 +263,7 @@ static void end_duty(struct crowd *c, enum duty duty)
 static int keep(void *crowd)
 {
 	struct crowd *c = crowd;
-	fl_cancel *token = fl_cancel_scope(); /* its own */
+	fl_cancel *token = fl_cancel_scope(); /* the manager's own */
 	struct fl__run run;
 	enum duty duty;
 	enter(c, &run);
@@ -265,7 +280,7 @@ static int keep(void *crowd)
 	return 0;
 }
 
-/* The keeper on the loop of another. */
+/* The manager on a loop of the caller's. */
 static int keep_here(void *crowd)
 {
 	struct crowd *c = crowd;
@@ -276,11 +291,11 @@ static int keep_here(void *crowd)
 		c->loop = NULL;
 		c->held = NULL;
 	}
-	fl__cell_free(held); /* with it the executor, when that was freed before */
+	fl__cell_free(held); /* frees the executor, too, if fl_executor_free() came before */
 	return 0;
 }
 
-/* The thread of an executor that has one. */
+/* The function of the executor's own thread. */
 static int work(void *crowd)
 {
 	struct crowd *c = crowd;
@@ -300,7 +315,7 @@ static int work(void *crowd)
 
 /* The interface. */
 
-/* Under the lock: sees to it that there is a keeper. */
+/* Under the lock: starts the executor's own thread, which runs the manager, if need be. */
 static int ensure_keeper(struct crowd *c)
 {
 	if (!c->own_loop || c->started)
@@ -330,7 +345,7 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 	return 0;
 }
 
-/* By a fiber of the loop. */
+/* Called by a fiber of the loop. */
 static bool further(fl_executor *e, struct fl__cell *cell)
 {
 	struct crowd *c = crowd_of(e);
@@ -358,8 +373,7 @@ static bool has_ended(const struct crowd *c)
 }
 
 /*
- * Under the lock: whether something is left that only the loop can do. Other threads end what is
- * foreign.
+ * Under the lock: whether tasks are left that only the loop can end. Foreign tasks do not need it.
  */
 static bool needs_loop(const struct crowd *c)
 {
@@ -367,8 +381,9 @@ static bool needs_loop(const struct crowd *c)
 }
 
 /*
- * On the loop of another: whether the calling thread is the one that runs the loop, and cannot do
- * so while the caller waits. Before its first run any thread may still run the loop.
+ * Whether a join by the caller would never end. With a thread of the executor's own: the caller
+ * runs on its loop. Else: the calling thread is the one that runs the loop, and cannot run it while
+ * the caller waits. Before the first run of the loop any thread may still run it.
  */
 static bool would_hang(fl_executor *e)
 {
@@ -381,7 +396,7 @@ static bool would_hang(fl_executor *e)
 	return needs_loop(c) && fl__sched_is_of_here(c->loop->sched) && !fl__loop_self(c->loop);
 }
 
-/* Joins the thread, which has left, or is leaving, work(). The lock is held; not while it waits. */
+/* Joins the thread, which leaves work() or has left it. The lock is free during the wait. */
 static int join_thread(struct crowd *c, int64_t deadline, fl_cancel *cancel)
 {
 	c->joining = true;
@@ -417,11 +432,11 @@ static void destroy(fl_executor *e)
 	struct crowd *c = crowd_of(e);
 	if (c->own_loop) {
 		int rc = fl_thread_detach(&c->thread);
-		(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
+		(void)rc; /* -EINVAL: joined or never started. Frees memory in a forked child. */
 		if (c->loop)
-			fl__loop_discard(c->loop); /* it has never run; or in a forked child */
+			fl__loop_discard(c->loop); /* never ran, or this is a forked child */
 	} else if (fl__executor_is_forked(e) && c->held) {
-		fl__cell_free(c->held); /* its keeper is not there */
+		fl__cell_free(c->held); /* the child has no manager */
 	}
 	fl__executor_fini(e);
 }
@@ -480,7 +495,7 @@ int fl_loop_executor_create(fl_executor **e, const fl_executor_config *config)
 	return give_out(e, c, fl_loop_create(&c->loop, NULL));
 }
 
-/* The keeper's hold on the executor, and the keeper. */
+/* Starts the manager, with a task block that keeps the executor's memory. */
 static int settle(struct crowd *c, fl_loop *l)
 {
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};

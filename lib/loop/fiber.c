@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The fibers of a loop: lib/fiber's, each with a token and a place in its loop's list. What a user calls fl_fiber stands beside
- * the struct fl__fiber, at the top of its stack.
+ * The fibers of a loop: those of lib/fiber, each with a cancel token and a place in its loop's
+ * list. The user's fl_fiber is stored beside the struct fl__fiber, at the top of its stack.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -27,14 +27,18 @@ static void log_error(const char *name, int error)
 
 fl_fiber_error_hook *fl_fiber_set_error_hook(fl_fiber_error_hook *hook)
 {
-	/* release: what the hook needs; acquire: as whoever set the one before */
+	/*
+	 * release: what the hook needs; pairs with fl__fiber_report(). acquire: what the previous
+	 * hook needs; pairs with the call that set it.
+	 */
 	fl_fiber_error_hook *before = fl__swap_acq_rel(&error_hook, hook);
 	return before ? before : log_error;
 }
 
 void fl__fiber_report(const char *name, int error)
 {
-	fl_fiber_error_hook *hook = fl__load_acquire(&error_hook); /* pairs with fl_fiber_set_error_hook() */
+	/* acquire: pairs with fl_fiber_set_error_hook() */
+	fl_fiber_error_hook *hook = fl__load_acquire(&error_hook);
 	(hook ? hook : log_error)(name, error);
 }
 
@@ -58,7 +62,7 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token.token));
 }
 
-/* A request of a fiber's token. */
+/* Cancel requests. */
 
 static void deliver(struct fl__post *post)
 {
@@ -67,7 +71,7 @@ static void deliver(struct fl__post *post)
 	f->kick_done = true;
 }
 
-/* The fiber lasts until this was delivered: body(). */
+/* Called by a request of the token, on any thread. body() waits until the post was delivered. */
 static void kick(struct fl__own_token *own)
 {
 	struct fl_fiber *f = (struct fl_fiber *)(void *)own;
@@ -80,7 +84,10 @@ static void kick(struct fl__own_token *own)
 	fl__loop_post(f->loop, &f->kick);
 }
 
-/* No request finds the fiber any more, and the one that may be on its way has come. Others run meanwhile. */
+/*
+ * From now on no request reaches the fiber; a posted one was delivered. Other fibers run until
+ * then.
+ */
 static void disown(struct fl_fiber *f)
 {
 	fl__cancel_disown(&f->token);
@@ -95,14 +102,15 @@ static int body(void *unused)
 	(void)unused;
 	int rc = f->function(f->arg);
 	fl__fiber_ctx(in)->front.scope = NULL;
-	fl__locals_end(fl__fiber_ctx(in)); /* destructors may wait; nothing after disown() does */
+	fl__locals_end(fl__fiber_ctx(in)); /* a destructor may wait; nothing waits after disown() */
 	disown(f);
 	if (f->ended)
 		rc = f->ended(f, rc);
 	else if (f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report(fl__fiber_name(in), rc);
+	/* Else the joiner destroys the token, since other threads may still request it. */
 	if (f->detached)
-		fl_cancel_destroy(&f->token.token); /* else its joiner does: somebody may still request it */
+		fl_cancel_destroy(&f->token.token);
 	delist(f->loop, f);
 	return rc;
 }
@@ -112,7 +120,7 @@ void fl__fiber_ended(void *extra)
 	struct fl_fiber *f = extra;
 	fl__ends_tell(f);
 	if (f->detached)
-		fl__ends_forget(f); /* it will be gone before they look */
+		fl__ends_forget(f); /* a detached fiber is freed before its waiters run */
 	if (f->group)
 		fl__tasks_left(f->group);
 }
@@ -152,7 +160,7 @@ static bool is_own(const struct fl__fiber *self)
 	return l && fl__loop_is_own(l, self);
 }
 
-/* Whoever is the second to free it would free what is another's by then. */
+/* A second joiner would free memory that has another use by then. */
 static void check_not_joined(const char *function, const fl_fiber *f)
 {
 	if (f->joining)
@@ -195,7 +203,7 @@ void fl_fiber_cancel(fl_fiber *f)
 		fl_cancel_request(&f->token.token);
 }
 
-/* One that has ended has told its error to nobody yet. */
+/* The error of a fiber that has ended was not reported yet: this function reports it. */
 void fl_fiber_detach(fl_fiber *f)
 {
 	struct fl__fiber *in = inner(f);

@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Gather: a group that lives as long as the call, whose children know their place among the results. And shield, which is the
- * opposite: a fiber that outlives the call.
+ * fl_gather(): a group that lives as long as the call. Each child knows its place among the
+ * results. fl_shield() is the opposite: a fiber that may outlive the call.
  */
 #include "tasks.h"
 #include <errno.h>
 
 struct gather {
-	fl_tasks group; /* the first: a child knows no more */
+	fl_tasks group; /* first member: a child finds the rest by its group */
 	const fl_call *calls;
 	int *results;
-	bool all; /* an error cancels nobody */
+	bool all; /* an error cancels no child */
 };
 
 static int run(void *arg)
@@ -19,7 +19,7 @@ static int run(void *arg)
 	return call->function(call->arg);
 }
 
-/* An error that is neither the first nor in the results is heard of all the same. */
+/* The error hook gets an error that is neither the first nor in the results. */
 static int on_ended(struct fl_fiber *f, int rc)
 {
 	const struct gather *t = (struct gather *)(void *)f->group;
@@ -43,7 +43,7 @@ static int start_all(struct gather *t, size_t n, fl_cancel *cancel)
 		rc = fl__tasks_start(&t->group, cancel, &call, on_ended);
 	}
 	if (rc != 0 && rc != -ECANCELED)
-		t->group.error_ = rc; /* the first failure */
+		t->group.error_ = rc; /* the first failure: no child has run yet */
 	return rc;
 }
 

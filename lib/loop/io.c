@@ -12,7 +12,7 @@ static void make_ready(struct fl__io *io, int direction)
 	if (!node)
 		return;
 	io->waiting[direction] = NULL;
-	(void)fl__node_wake(node); /* who has given up is not there any more: this is his thread */
+	(void)fl__node_wake(node); /* the node exists: a waiter that gives up clears `waiting` */
 }
 
 static void fire(void *source, uint32_t events)
@@ -44,7 +44,7 @@ void fl__io_drained(struct fl__io *io, int direction)
 {
 	io->ready[direction] = false;
 	if (direction == FL__IO_IN)
-		io->over = false; /* or there would have been something: an end, or an error, which was told by now */
+		io->over = false; /* -EAGAIN: there is no end, and an error was told by now */
 }
 
 void fl__io_partly_drained(struct fl__io *io)
@@ -52,7 +52,7 @@ void fl__io_partly_drained(struct fl__io *io)
 	io->ready[FL__IO_IN] = io->over;
 }
 
-/* Has the poller tell when there is room, too. */
+/* Has the poller report room for writes, too. */
 static int look_outward(struct fl__io *io)
 {
 	if (io->outward)
@@ -78,8 +78,8 @@ int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *c
 	fl__wait_begin(&wait);
 	io->waiting[direction] = &node;
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	if (rc != 0 &&
-	    io->waiting[direction] == &node) /* else whoever woke it has taken it, and another may wait by now */
+	/* Else the waker has cleared waiting[direction], and another fiber may wait by now. */
+	if (rc != 0 && io->waiting[direction] == &node)
 		io->waiting[direction] = NULL;
 	return rc;
 }

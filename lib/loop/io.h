@@ -5,42 +5,51 @@
 #include "loop.h"
 
 /*
- * A descriptor that fibers of one loop read and write, each direction by one at a time. It is registered once, edge-triggered: so
- * what is known of it is kept here, and a wait makes no system call but the loop's own.
+ * A descriptor that fibers of one loop read and write, one fiber at a time in each direction. The
+ * descriptor is registered once, edge-triggered. So struct fl__io keeps its readiness, and a wait
+ * makes no system call but the loop's own.
  *
  *     for (;;) {
- *             n = recv(io->fd, ...);                          // without waiting
+ *             n = recv(io->fd, ...);                          // never waits
  *             if (n != -EAGAIN)
  *                     break;
  *             fl__io_drained(io, FL__IO_IN);
  *             rc = fl__io_wait(io, FL__IO_IN, deadline, cancel);
  *     }
  *
- * `ready`: what an attempt may succeed with; it may be wrong in that direction alone. Set at first, and by each edge; cleared by
- * whoever has found the descriptor drained, that is by -EAGAIN. A stream that gave less than was asked for is drained, too: what
- * comes later is an edge of its own (epoll(7)). Except at its end, which may come with the last bytes, in one edge, and at urgent
- * data, where a read stops early: `over`.
+ * `ready`, by direction: an attempt may succeed. The flag may be true when an attempt finds
+ * nothing. The flag is never false when an attempt would succeed. It begins as true. Each edge sets
+ * it. An attempt that finds the descriptor drained, by -EAGAIN, clears it.
+ *
+ * A short read of a stream shows, too, that the descriptor is drained: later bytes make an edge of
+ * their own (epoll(7)). There are two exceptions, which `over` marks: the end, which may come with
+ * the last bytes in one edge; and urgent data, where a read stops early.
  */
 enum { FL__IO_IN, FL__IO_OUT };
 
 struct fl__io {
 	struct fl__source source;
 	fl_loop *loop;
-	struct fl__node *waiting[2]; /* by direction; NULL: nobody */
+	struct fl__node *waiting[2]; /* by direction; NULL: no waiter */
 	int fd;
 	bool ready[2];
-	bool over;    /* the other side has ended, or failed, or sent urgent data */
-	bool outward; /* the poller tells when there is room: since the first time that somebody waited for it */
+	bool over;    /* the peer has ended, or failed, or sent urgent data */
+	bool outward; /* the poller reports room, too: since a fiber first waited for room */
 };
 
-/* Registers `fd`, which does not block, with `l`: 0, or the error of epoll_ctl(). Closing it is left to the caller. */
+/*
+ * Registers `fd`, which does not block, with `l`. Returns 0, or the error of epoll_ctl(). The
+ * caller closes `fd`.
+ */
 int fl__io_open(struct fl__io *io, fl_loop *l, int fd);
 
-/* Nobody waits for it: else a panic in the name of `function`. */
+/*
+ * Removes the descriptor from the loop. Panics in the name of `function` if a fiber waits for it.
+ */
 void fl__io_close(struct fl__io *io, const char *function);
 
 void fl__io_drained(struct fl__io *io, int direction); /* after -EAGAIN */
-void fl__io_partly_drained(struct fl__io *io);         /* after a read of a stream that gave less than was asked for */
+void fl__io_partly_drained(struct fl__io *io);         /* after a short read of a stream */
 
 /* Whether an attempt may succeed now. */
 static inline bool fl__io_ready(const struct fl__io *io, int direction)
@@ -49,8 +58,13 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
 }
 
 /*
- * By a fiber of the loop: waits until an attempt may succeed. 0, -ETIMEDOUT, -ECANCELED; -EBUSY: another waits in that direction;
- * -EINVAL: not a fiber of its loop; -ENOMEM.
+ * Waits until an attempt may succeed. By a fiber of the loop. Returns
+ *
+ *   0
+ *   -ETIMEDOUT, -ECANCELED
+ *   -EBUSY                   another fiber waits in this direction
+ *   -EINVAL                  the caller is no fiber of the loop
+ *   -ENOMEM
  */
 int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *cancel);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Listeners. Readiness is io.h's: cleared by nothing but an accept() that finds no connection. So one that could not be taken,
- * for lack of a descriptor, needs no event to be taken later; and one that was taken, but could not become a stream for lack of
- * memory, is `held` until it can.
+ * Listeners. io.h keeps the readiness; only an accept() that finds no connection clears it. So a
+ * connection that was not accepted for lack of a descriptor needs no event to be accepted later. A
+ * connection that was accepted, but did not become a stream for lack of memory, is `held` until it
+ * can.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -13,7 +14,7 @@
 #include <limits.h>
 #include <string.h>
 
-enum { EAGER = 32 }; /* accepts in a row, each of some ten microseconds */
+enum { EAGER = 32 }; /* accepts in a row, of some ten microseconds each */
 
 struct fl_listener {
 	struct fl__io io;
@@ -21,8 +22,8 @@ struct fl_listener {
 	int protocol; /* of the streams */
 	uint16_t port;
 	bool busy;      /* a fiber accepts */
-	bool closed;    /* its descriptor, too */
-	bool has_file;  /* which it removes */
+	bool closed;    /* also the descriptor */
+	bool has_file;  /* fl_listener_close() removes the file at `path` */
 	unsigned eager; /* accepts since a fiber last waited here */
 	struct fl__file file;
 	char path[sizeof((struct sockaddr_un *)0)->sun_path];
@@ -30,7 +31,10 @@ struct fl_listener {
 
 /* Accepting. */
 
-/* Errors of a connection that was broken before it was accepted, and that is gone by now: accept(2). */
+/*
+ * Whether accept() must be called again: a signal; or a connection that broke before it was
+ * accepted, and is gone by now (accept(2)).
+ */
 static bool is_passed_over(int error)
 {
 	switch (error) {
@@ -60,7 +64,7 @@ static int accept_one(fl_listener *l)
 	return fl__net_error(fd);
 }
 
-/* A connection that is there: 0, -EAGAIN, or why it cannot be had now. */
+/* Takes a connection that is there: 0; -EAGAIN: none is; or why it cannot be taken now. */
 static int take(fl_listener *l, fl_stream **s)
 {
 	if (l->held < 0) {
@@ -92,7 +96,7 @@ int fl_try_accept(fl_listener *l, fl_stream **s)
 	return rc == 0 ? take(l, s) : rc;
 }
 
-/* Who accepts all the time, or tries again for lack of something, lets the others run first. */
+/* A fiber that accepts all the time, or tries again after an error, lets other fibers run first. */
 static void give_way(fl_listener *l)
 {
 	if (l->eager < EAGER)
@@ -146,17 +150,17 @@ static void remove_file(fl_listener *l)
 		return;
 	if (file.device == l->file.device && file.number == l->file.number) {
 		int rc = fl__name_sys.unlink(l->path);
-		(void)rc; /* whoever listens here next removes it, as one that was left behind */
+		(void)rc; /* the next listener at this path removes a file that was left behind */
 	}
 }
 
-/* The file goes first: as long as the socket is there, no other file gets its number. */
+/* Removes the file first: while the socket exists, no other file gets its inode number. */
 static void close_sockets(fl_listener *l)
 {
 	l->closed = true;
 	if (!fl__loop_is_forked(l->io.loop)) {
 		if (l->io.waiting[FL__IO_IN])
-			l->io.source.fire(&l->io.source, EPOLLHUP); /* as if the system had closed it */
+			l->io.source.fire(&l->io.source, EPOLLHUP); /* wakes the waiter */
 		fl__io_close(&l->io, "fl_listener_close");
 		remove_file(l);
 	}
@@ -192,7 +196,7 @@ int fl_listener_fd(const fl_listener *l)
 	return l->closed ? -1 : l->io.fd;
 }
 
-/* Takes over `fd`, which is bound: or its error. On error it is still the caller's. */
+/* Listens on `fd`, which is bound, and takes it over. After an error the caller still owns `fd`. */
 static int listen_on(fl_listener *l, fl_loop *loop, int fd, const fl_listen_config *config)
 {
 	int rc = fl__net_sys.listen(fd, config && config->backlog > 0 ? config->backlog : INT_MAX);
@@ -205,12 +209,13 @@ static int listen_on(fl_listener *l, fl_loop *loop, int fd, const fl_listen_conf
 
 static int set_options(int fd, const struct fl__address *a, bool all, const fl_listen_config *config)
 {
-	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1); /* of connections that have ended */
+	/* SO_REUSEADDR: connections that have ended do not keep the port in use */
+	int rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 	if (rc == 0 && config && config->reuse_port)
 		rc = fl__net_sys.set_option(fd, SOL_SOCKET, SO_REUSEPORT, 1);
 	if (rc == 0 && a->at.any.sa_family == AF_INET6)
 		rc = fl__net_sys.set_option(fd, IPPROTO_IPV6, IPV6_V6ONLY, !all);
-	fl__stream_without_delay(fd); /* who is accepted inherits it */
+	fl__stream_without_delay(fd); /* an accepted socket inherits it */
 	return rc;
 }
 
@@ -241,7 +246,7 @@ static int listen_at(fl_listener *l, fl_loop *loop, const struct fl__address *a,
 	return fl__net_error(rc);
 }
 
-/* At the first address that this machine has. */
+/* Listens at the first address that this machine has. */
 static int listen_at_one(fl_listener *l, fl_loop *loop, const struct fl__address *list, int n, bool all,
                          const fl_listen_config *config)
 {
@@ -251,7 +256,7 @@ static int listen_at_one(fl_listener *l, fl_loop *loop, const struct fl__address
 	return rc;
 }
 
-/* Each family in its own order. */
+/* Each family keeps its own order. */
 static void put_ipv4_first(struct fl__address *list, int n)
 {
 	for (int i = 0, next = 0; i < n; i++) {
@@ -263,7 +268,10 @@ static void put_ipv4_first(struct fl__address *list, int n)
 	}
 }
 
-/* How many addresses, or an error. IPv6 serves IPv4, too, where there is any. */
+/*
+ * Stores the addresses to listen at: how many, or an error. Without a host: IPv6, which serves
+ * IPv4, too; then IPv4, for a machine without IPv6.
+ */
 static int find_addresses(fl_loop *loop, const char *host, uint16_t port, struct fl__address *list)
 {
 	if (host) {
@@ -310,7 +318,10 @@ int fl_listen_tcp(fl_listener **made, const char *host, uint16_t port, const fl_
 
 /* Unix. */
 
-/* Whether nobody listens at a socket that is there: 0, or -EADDRINUSE, or why that cannot be found out. */
+/*
+ * Whether a process listens at a socket that exists. 0: none; -EADDRINUSE: one does; else why this
+ * cannot be found out.
+ */
 static int knock(const struct sockaddr_un *a, socklen_t size)
 {
 	int fd = fl__net_sys.socket(AF_UNIX, SOCK_STREAM, 0);
@@ -323,7 +334,7 @@ static int knock(const struct sockaddr_un *a, socklen_t size)
 	return rc == -ECONNREFUSED || rc == -ENOENT ? 0 : -EADDRINUSE;
 }
 
-/* Removes a socket that was left behind: 0: there is none any more. */
+/* Removes a socket that was left behind. 0: there is none any more. */
 static int clear(const char *path, const struct sockaddr_un *a, socklen_t size)
 {
 	struct fl__file file;
@@ -349,7 +360,7 @@ static int bind_path(fl_listener *l, int fd, const char *path, const struct sock
 	if (rc != 0 || is_abstract)
 		return rc;
 	memcpy(l->path, path, strlen(path));
-	l->has_file = fl__name_sys.socket_file(path, &l->file) == 0; /* else it was removed by now */
+	l->has_file = fl__name_sys.socket_file(path, &l->file) == 0; /* else it is gone */
 	return 0;
 }
 

@@ -1,27 +1,37 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The loop.
+ * The event loop.
  *
- * Events. Each source is registered with its own address. While the events of one wait are fired, one of them may remove the
- * source of another: that one is struck from those that are left. So a source may be freed as soon as it was removed.
+ * Events. The poller knows each source by its address. While the loop fires the events of one wait,
+ * a `fire` may remove another source. The loop strikes the removed source from the events that are
+ * left. So a source may be freed as soon as it was removed.
  *
- * When to look. A loop whose fibers all wait sleeps in the poller. While some are runnable it lets them run for a spell, then
- * looks for events without sleeping. A look costs a system call, some switches' worth; so a spell doubles, up to SPELL_MOST
- * switches, while looks are closer than TOO_OFTEN, and shrinks to one round when they are farther apart than TOO_SELDOM; one
- * that is under way ends after the PIECE in which that came about.
+ * When to poll. A loop whose fibers all wait sleeps in the poller. A loop with runnable fibers
+ * makes a "spell", a number of switches between fibers, and then polls without sleeping. A poll is
+ * a system call, and costs as much as some switches. So a spell adapts to the time between two
+ * polls:
  *
- * fl_loop.posts: calls, and requests to cancel a fiber, from any thread. The fiber `caller` takes
- * them. It waits for nothing else, and hands calls on to the fiber `callbacks`: so a callback that
- * waits delays no request.
+ *   below too_often     the next spell is twice as long, up to SPELL_MOST switches
+ *   above too_seldom    the next spell is one round of the runnable fibers; a running spell ends
+ *                       after the piece of PIECE switches in which this came about
  *
- *   value     meaning                                     set by                    cleared by
- *   NULL      none                                        take_posts(), swap        -
- *   a post    linked by next, the latest first            fl__loop_post(), CAS      take_posts(), swap
+ * fl_loop.posts: a stack of calls, and of requests to cancel a fiber, from any thread. The fiber
+ * `caller` takes them, and passes calls on to the fiber `callbacks`. `caller` waits for nothing
+ * else, so a callback that waits delays no request.
  *
- * Whoever pushes the first one resumes the caller, a fiber that is suspended until then, takes them all, and suspends itself; a
- * resume that comes first is kept. The n-th time that there are some ends by the n-th take, which follows the n-th resume: so a
- * post is taken when that resume, the last access to the loop, is over or owed to it (sched.c), and a loop may be freed when its
- * posts were taken. Linearization point: the CAS. Progress: lock-free.
+ *   value     meaning                             set by                    cleared by
+ *   NULL      no post                             take_posts(), swap        -
+ *   a post    linked by next, newest first        fl__loop_post(), CAS      take_posts(), swap
+ *
+ * The producer that pushes the first post resumes `caller`. `caller` is suspended until then, takes
+ * all posts, and suspends itself again. A resume that comes before the suspend is kept.
+ *
+ * Lifetime. The n-th time that the stack holds posts ends with the n-th take, which follows the
+ * n-th resume. The resume is the producer's last access to the loop. So when a post is taken, that
+ * resume has ended, or its wake is one that the scheduler waits for (sched.c). The loop may be
+ * freed once its posts were taken.
+ *
+ * Linearization point: the CAS. Progress: lock-free.
  */
 #include "loop.h"
 #include "../base/atomic.h"
@@ -52,8 +62,8 @@ int fl__loop_modify(fl_loop *l, int fd, uint32_t events, struct fl__source *sour
 void fl__loop_remove(fl_loop *l, int fd, const struct fl__source *source)
 {
 	if (!fl__loop_is_forked(l))
-		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0,
-		                             NULL); /* fails when it is closed: as well */
+		/* an error does no harm: the poller has dropped a closed `fd` */
+		(void)fl__poller_sys.control(l->poller, EPOLL_CTL_DEL, fd, 0, NULL);
 	for (int i = l->next_event; i < l->n_events; i++)
 		if (l->events[i].data.ptr == source)
 			l->events[i].data.ptr = NULL;
@@ -63,11 +73,11 @@ static void on_bell(void *source, uint32_t events)
 {
 	fl_loop *l = (fl_loop *)(void *)((char *)source - offsetof(fl_loop, on_bell));
 	(void)events;
-	fl__tsan_acquire(source); /* pairs with wake_thread(): ThreadSanitizer does not know that an event orders */
-	l->rung = true;           /* it is edge-triggered: nobody need read it */
+	fl__tsan_acquire(source); /* pairs with wake_thread(); to TSan an event orders nothing */
+	l->rung = true;           /* edge-triggered: the eventfd's counter need not be read */
 }
 
-/* Waits for events and fires them. An error (-EINTR) is no event. */
+/* Polls for events until `deadline`, and fires them. An error, such as -EINTR, is no event. */
 static void look(fl_loop *l, int64_t deadline)
 {
 	if (__builtin_expect(l->debug != NULL, 0))
@@ -114,18 +124,20 @@ static const struct fl__sched_ops sched_ops = {sleep_for_events, wake_thread, fl
 
 void fl__loop_post(fl_loop *l, struct fl__post *post)
 {
-	struct fl__post *head = fl__load_relaxed(&l->posts); /* relaxed: the CAS tells whether it is right */
+	struct fl__post *head = fl__load_relaxed(&l->posts); /* relaxed: the CAS validates it */
 	do
 		post->next = head;
-	while (!fl__cas_weak_release(&l->posts, &head, post)); /* pairs with take_posts() */
+	/* release: pairs with take_posts() */
+	while (!fl__cas_weak_release(&l->posts, &head, post));
 	if (!head)
 		fl__fiber_resume(l->caller);
 }
 
-/* All there are, the oldest first. */
+/* Takes all posts; returns them oldest first. */
 static struct fl__post *take_posts(fl_loop *l)
 {
-	struct fl__post *latest = fl__swap_acquire(&l->posts, NULL), *oldest = NULL; /* pairs with fl__loop_post() */
+	/* acquire: pairs with fl__loop_post() */
+	struct fl__post *latest = fl__swap_acquire(&l->posts, NULL), *oldest = NULL;
 	while (latest) {
 		struct fl__post *next = latest->next;
 		latest->next = oldest;
@@ -140,14 +152,14 @@ static int handle_posts(void *loop)
 	fl_loop *l = loop;
 	for (;;) {
 		int rc = fl__fiber_suspend(FL_FOREVER);
-		(void)rc; /* without a deadline it is 0 */
+		(void)rc; /* always 0 without a deadline */
 		if (l->ending)
 			return 0;
 		for (struct fl__post *post = take_posts(l), *next; post; post = next) {
-			next = post->next; /* it may be gone after the call */
+			next = post->next; /* the function may free the post */
 			post->function(post);
 		}
-		/* relaxed: a hint. Fibers have their turn even if threads post all the time. */
+		/* relaxed: a hint. The yield lets fibers run even if threads post all the time. */
 		if (fl__load_relaxed(&l->posts))
 			fl__fiber_yield();
 	}
@@ -198,20 +210,23 @@ static void look_meanwhile(fl_loop *l)
 	look(l, 0);
 }
 
-/* It did not sleep: other threads woke fibers meanwhile. Often enough, so that those who go on waking them keep no event out. */
+/*
+ * For a loop that did not sleep because other threads woke fibers. The loop polls once too_often
+ * has passed since the last poll. So threads that keep waking fibers keep no event out.
+ */
 static void look_in_between(fl_loop *l)
 {
 	if (fl__sys.now() - l->looked >= too_often)
 		look_meanwhile(l);
 }
 
-/* In pieces, with a look at the clock between them: those that took no time until now may begin to compute. */
+/* Reads the clock after each piece: fibers that took no time until now may begin to compute. */
 static void run_for_a_spell(fl_loop *l)
 {
 	size_t left = l->spell;
 	for (;;) {
 		const size_t all = l->sched->runnable, piece = left < PIECE ? left : PIECE;
-		const size_t run = all > piece ? all : piece; /* at least */
+		const size_t run = all > piece ? all : piece; /* switches in this piece, at least */
 		if (!fl__sched_spell(l->sched, piece) || left <= run || fl__sys.now() - l->looked > too_seldom)
 			return;
 		left -= run;
@@ -304,7 +319,7 @@ void fl_loop_cancel(fl_loop *l)
 		fl__cancel_request_children(&l->root);
 }
 
-/* What it has of the system. */
+/* Opens the descriptors of the loop: the poller and the eventfd. */
 static int open_ears(fl_loop *l)
 {
 	l->poller = fl__poller_sys.create();
@@ -350,7 +365,7 @@ static int make_sched(fl_loop *l, const fl_loop_config *config)
 	return rc;
 }
 
-/* They have ended, or never begun. */
+/* Frees the scheduler, and the loop's own two fibers, which have ended or never begun. */
 static void free_own(fl_loop *l)
 {
 	fl__fiber_free(l->callbacks);
@@ -382,7 +397,10 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	return 0;
 }
 
-/* Ends its fibers, its own last. One that has never run has no others, and can do without. */
+/*
+ * Ends the loop's fibers, its own two last. A loop that has never run has only those two. If there
+ * is no memory to enter it, they need no end.
+ */
 static void end_fibers(fl_loop *l)
 {
 	int rc = fl__loop_enter(l);
@@ -391,14 +409,15 @@ static void end_fibers(fl_loop *l)
 	if (rc != 0)
 		fl__panic("fl_loop_free", l,
 		          rc == -ENOMEM ? "out of memory" : "it runs, or has run, on another thread");
-	for (int i = 0; i < 2; i++) { /* the calls that are pending; then those that its fibers made at their ends */
+	/* round 1: the pending calls; round 2: the calls that the fibers made at their ends */
+	for (int i = 0; i < 2; i++) {
 		(void)fl__sched_turn(l->sched);
 		fl__loop_drain(l);
 	}
 	l->ending = true;
 	fl__fiber_resume(l->callbacks);
 	fl__fiber_resume(l->caller);
-	while (fl__sched_fibers(l->sched) > 0) { /* a callback may still wait */
+	while (fl__sched_fibers(l->sched) > 0) { /* a callback may still be waiting */
 		(void)fl__sched_sleep(l->sched, FL_FOREVER);
 		(void)fl__sched_turn(l->sched);
 	}

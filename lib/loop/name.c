@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Names and addresses. A lookup is a task on the loop's threads that owns its name and its result: so its fiber need not wait
- * for it. A result that comes too late is freed with its future.
+ * Names and addresses. A lookup is a task on the loop's threads. The task owns its name and its
+ * result, so the fiber may stop waiting for it. A result that comes too late is freed with its
+ * future.
  */
 #include "name.h"
 #include "threads.h"
@@ -20,7 +21,7 @@ struct question {
 };
 
 struct answer {
-	int n; /* addresses, or an error */
+	int n; /* the number of addresses, or an error */
 	struct fl__address list[FL_ADDRESSES_MAX];
 };
 
@@ -56,7 +57,10 @@ static int take_answer(const fl_future *task, struct fl__address *list, unsigned
 	return (int)n;
 }
 
-/* On a thread: nothing that is done at once, so for nobody who is cancelled, or late. */
+/*
+ * Looks a name up on a thread. This takes time, so it does not begin when the caller is cancelled
+ * or past its deadline.
+ */
 static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
                    fl_cancel *cancel)
 {
@@ -78,7 +82,7 @@ static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsig
 		rc = take_answer(task, list, n);
 	} else {
 		int begun = fl_future_cancel(task);
-		(void)begun; /* then it goes on alone */
+		(void)begun; /* -EBUSY: the lookup goes on, with no waiter */
 	}
 	fl_future_free(task);
 	return rc;
@@ -145,11 +149,11 @@ int fl__unix_address(struct sockaddr_un *a, const char *path)
 	const bool is_abstract = path[0] == '@';
 	if (is_abstract)
 		a->sun_path[0] = '\0';
-	/* the NUL belongs to a path; in an abstract name it would be one more character */
+	/* a path includes its NUL; in an abstract name a NUL would be one more character */
 	return (int)(offsetof(struct sockaddr_un, sun_path) + length + !is_abstract);
 }
 
-/* An interface that has no name is told by its number. */
+/* Prints the name of an interface; or its number, if it has no name. */
 static void print_zone(char *text, size_t size, unsigned zone)
 {
 	char name[IF_NAMESIZE];

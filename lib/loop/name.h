@@ -9,25 +9,31 @@
 #include <stdint.h>
 #include <sys/un.h>
 
-/* The loop that the calling thread runs: 0; -ENOTSUP: none, or, if somebody may have to wait, no fiber. */
+/*
+ * Stores the loop that the calling thread runs: 0; -ENOTSUP: there is none; or the caller `waits`,
+ * and is no fiber.
+ */
 int fl__net_enter(fl_loop **l, bool waits, const char *function);
 
 /*
- * The addresses of `host`, with `port`: how many it has stored, 1 to `n`; or as fl_resolve_until(). Numeric ones without waiting,
- * also outside of fibers.
+ * Stores the addresses of `host`, with `port`: how many, 1 to `n`; or as fl_resolve_until(). A
+ * numeric host needs no wait, and no fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
                 fl_cancel *cancel);
 
 void fl__address_set_port(struct fl__address *a, uint16_t port);
 
-/* Any address of that family. */
+/* The wildcard address of a family. */
 struct fl__address fl__address_any(int family);
 
-/* The address of a path, or of an abstract name that begins with '@': its size, or -EINVAL, -ENAMETOOLONG. */
+/*
+ * Stores the address of a path, or of an abstract name, which begins with '@'. Returns the size, or
+ * -EINVAL, -ENAMETOOLONG.
+ */
 int fl__unix_address(struct sockaddr_un *a, const char *path);
 
-/* What a call of fl__net_sys answered, as it is documented: -ENOBUFS is -ENOMEM. */
+/* The documented error for a result of fl__net_sys: -ENOBUFS is -ENOMEM. */
 static inline int fl__net_error(int rc)
 {
 	return rc == -ENOBUFS ? -ENOMEM : rc;

@@ -10,7 +10,7 @@ int fl__lookup_error(int code, int system)
 {
 	switch (code) {
 	case EAI_NONAME:
-#ifdef EAI_NODATA /* glibc's, as are the next ones in #ifdef */
+#ifdef EAI_NODATA /* glibc's, as are all codes in an #ifdef here */
 	case EAI_NODATA:
 #endif
 #ifdef EAI_ADDRFAMILY
@@ -55,7 +55,7 @@ static unsigned copy(const struct addrinfo *found, struct fl__address *list, uns
 
 static int sys_lookup(const char *host, int flags, struct fl__address *list, unsigned n)
 {
-	/* one type of socket: or each address would come once for each */
+	/* one socket type: else each address would come once for each type */
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = flags};
 	struct addrinfo *found = NULL;
 	int before = errno;
@@ -72,7 +72,7 @@ static int sys_socket_file(const char *path, struct fl__file *file)
 {
 	struct stat st;
 	int before = errno;
-	int rc = lstat(path, &st) == 0 ? 0 : -errno; /* a link is no socket */
+	int rc = lstat(path, &st) == 0 ? 0 : -errno; /* a symbolic link is no socket */
 	errno = before;
 	if (rc != 0)
 		return rc;

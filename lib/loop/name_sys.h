@@ -16,28 +16,33 @@ struct fl__address {
 	} at;
 };
 
-/* Which file it is, by whatever name. */
+/* The identity of a file, under any name. */
 struct fl__file {
 	uint64_t device, number;
 };
 
 /*
- * What listeners and connections ask of the system about names: the continuation of lib/base/sys.h's table, with the same rules.
- * Results are 0 or a count, or a negative errno; errno stays as it is.
+ * The system calls about names that listeners and connections need. The table continues that of
+ * lib/base/sys.h, with the same rules. Results are 0 or a count, or a negative errno; errno keeps
+ * its value.
  */
 struct fl__name_sys {
 	/*
-	 * The addresses of a host, port 0: how many it has stored, 1 to n; or as fl__lookup_error(). `flags`: AI_NUMERICHOST, or 0,
-	 * and then it may take minutes. Any thread may call it.
+	 * Stores the addresses of a host, port 0. Returns how many, 1 to n; or as
+	 * fl__lookup_error(). `flags`: AI_NUMERICHOST; or 0, and then the lookup may take minutes.
+	 * Any thread may call it.
 	 */
 	int (*lookup)(const char *host, int flags, struct fl__address *list, unsigned n);
-	int (*socket_file)(const char *path, struct fl__file *file); /* -ENOTSOCK: something else is there */
+	int (*socket_file)(const char *path, struct fl__file *file); /* -ENOTSOCK: no socket */
 	int (*unlink)(const char *path);
 };
 
 extern struct fl__name_sys fl__name_sys;
 
-/* What EAI_... means: a negative errno, from the table in fairlead/net.h. `system`: the errno that EAI_SYSTEM speaks of. */
+/*
+ * Translates EAI_... to a negative errno, as in the table of fairlead/net.h. `system`: the errno of
+ * EAI_SYSTEM.
+ */
 int fl__lookup_error(int code, int system);
 
 #endif

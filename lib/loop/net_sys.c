@@ -4,7 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/* The result of a call: itself, or the negative errno; errno as it was before it. */
+/* The result of a system call, or the negative errno. Resets errno to `before` on an error. */
 static ssize_t result(ssize_t rc, int before)
 {
 	if (rc >= 0)
@@ -40,7 +40,7 @@ static int sys_adopt(int fd)
 static void sys_close(int fd)
 {
 	int before = errno;
-	(void)close(fd); /* Linux has released the number whatever it answers */
+	(void)close(fd); /* Linux releases the descriptor even if this fails */
 	errno = before;
 }
 

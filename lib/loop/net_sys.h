@@ -7,14 +7,14 @@
 #include <sys/types.h>
 
 /*
- * What streams and listeners ask of the system: the continuation of lib/base/sys.h's table, with the same rules. Results are 0, a
- * count or a descriptor, or a negative errno; errno stays as it is. Sockets that are made here do not block, and are
- * close-on-exec.
+ * The system calls that streams and listeners need. The table continues that of lib/base/sys.h,
+ * with the same rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its
+ * value. New sockets do not block, and are close-on-exec.
  */
 struct fl__net_sys {
 	int (*socket)(int family, int type, int protocol);
 	int (*pair)(int sockets[2]); /* AF_UNIX, SOCK_STREAM, connected */
-	int (*adopt)(int fd);        /* makes another's socket such a one */
+	int (*adopt)(int fd);        /* makes a user's socket non-blocking and close-on-exec */
 	void (*close)(int fd);
 	int (*shutdown)(int fd, int how);
 

@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The result of a call: itself, or the negative errno; errno as it was before it. */
+/* The result of a system call, or the negative errno. Resets errno to `before`. */
 static int result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
@@ -33,7 +33,9 @@ static int sys_control(int poller, int op, int fd, uint32_t events, void *who)
 	return result(epoll_ctl(poller, op, fd, &event), before);
 }
 
-/* epoll_wait() knows milliseconds alone: rounded up, so that nobody wakes before his time. */
+/*
+ * epoll_wait() takes milliseconds. They are rounded up, so that no wait ends before its deadline.
+ */
 static int wait_coarsely(int poller, struct epoll_event *events, int n, int64_t left)
 {
 	int64_t ms = left < 0 ? -1 : (left + FL_MS(1) - 1) / FL_MS(1);
@@ -43,9 +45,11 @@ static int wait_coarsely(int poller, struct epoll_event *events, int n, int64_t 
 static int wait_for(int poller, struct epoll_event *events, int n, int64_t left)
 {
 #ifdef SYS_epoll_pwait2
-	static bool missing;                           /* Linux before 5.11, and sandboxes that do not know it */
-	if (left > 0 && !fl__load_relaxed(&missing)) { /* relaxed: who does not see it finds out by himself */
-		/* the kernel's own struct, 64 bits a field on all machines */
+	/* whether epoll_pwait2() is missing: before Linux 5.11, and in some sandboxes */
+	static bool missing;
+	/* relaxed: a thread that does not see the store finds out by itself */
+	if (left > 0 && !fl__load_relaxed(&missing)) {
+		/* the kernel's struct has 64-bit fields on all machines */
 		const int64_t time[2] = {left / FL_S(1), left % FL_S(1)};
 		int rc = (int)syscall(SYS_epoll_pwait2, poller, events, n, time, NULL, (size_t)_NSIG / 8);
 		if (rc >= 0 || (errno != ENOSYS && errno != EPERM))
@@ -77,7 +81,7 @@ static void sys_ring(int bell)
 {
 	int before = errno;
 	const uint64_t one = 1;
-	(void)!write(bell, &one, sizeof one); /* fails only when it has rung 2^64 - 2 times */
+	(void)!write(bell, &one, sizeof one); /* fails only after 2^64 - 2 rings */
 	errno = before;
 }
 
@@ -86,9 +90,9 @@ static void sys_close(int fd)
 	int before = errno;
 #ifdef FL__TSAN
 	uint64_t rings;
-	(void)!read(fd, &rings, sizeof rings); /* it takes that for an order: whoever rang did so before */
+	(void)!read(fd, &rings, sizeof rings); /* tells TSan that all rings came before the close */
 #endif
-	(void)close(fd); /* Linux has released the number whatever it answers */
+	(void)close(fd); /* Linux releases the descriptor even if this fails */
 	errno = before;
 }
 

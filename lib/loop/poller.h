@@ -6,17 +6,20 @@
 #include <sys/epoll.h>
 
 /*
- * What a loop asks of the system to learn of events: the continuation of lib/base/sys.h's table, with the same rules. Results
- * are 0, a count or a descriptor, or a negative errno; errno stays as it is. A poller is the descriptor of an epoll, close-on-exec;
- * so it can stand in another loop, which is how a loop is embedded.
+ * The system calls by which a loop learns of events. The table continues that of lib/base/sys.h,
+ * with the same rules. Results are 0, a count, a descriptor, or a negative errno; errno keeps its
+ * value.
+ *
+ * A poller is the descriptor of an epoll, close-on-exec. Another loop can watch that descriptor:
+ * this is how a loop is embedded.
  */
 struct fl__poller_sys {
 	int (*create)(void);
-	/* EPOLL_CTL_ADD, _MOD or _DEL; `who` comes back with each event. */
+	/* `op`: EPOLL_CTL_ADD, _MOD or _DEL. Each event carries `who`. */
 	int (*control)(int poller, int op, int fd, uint32_t events, void *who);
-	/* Until there are events, whose number it returns, or `deadline`: 0. -EINTR after a signal. */
+	/* Waits for events until `deadline`: their number; 0: the deadline; -EINTR: a signal. */
 	int (*wait)(int poller, struct epoll_event *events, int n, int64_t deadline);
-	int (*bell)(void); /* an eventfd that does not block: what another thread rings to end a wait */
+	int (*bell)(void); /* a non-blocking eventfd, which another thread rings to end a wait */
 	void (*ring)(int bell);
 	void (*close)(int fd); /* a poller or a bell */
 };

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Streams: their life, and what reads and writes have in common. What is known of readiness is io.h's. A short read says that
- * there is no more, so that the next one waits without asking: in TCP, where it stops early at urgent data alone, which io.c
- * is told of. In Unix sockets it also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which nobody tells.
+ * Streams: their life, and what reads and writes have in common. io.h keeps the readiness.
+ *
+ * A short read of TCP leaves nothing to read, so the next read waits without an attempt. Only
+ * urgent data stop such a read early, and the poller reports them to io.c. A read of a Unix socket
+ * also stops behind descriptors that came along (unix(7), SCM_RIGHTS), which no event reports.
  */
 #include "stream.h"
 #include "../base/panic.h"
@@ -12,9 +14,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 
-enum { EAGER = 64 }; /* attempts, each of some microseconds, and reads of what is buffered */
+enum { EAGER = 64 }; /* attempts of some microseconds each, and reads of buffered bytes */
 
-/* What is asked of the stream itself. */
+/* The checks of the stream itself. Resets the count of bytes. */
 static int begin(fl_stream *s, int direction, size_t size)
 {
 	if (size > PTRDIFF_MAX)
@@ -32,7 +34,7 @@ int fl__stream_look(fl_stream *s, int direction, size_t size)
 	return fl_loop_current() == s->io.loop ? begin(s, direction, size) : -EINVAL;
 }
 
-/* What finds something at once lets the others run from time to time. */
+/* A fiber that always finds something at once lets other fibers run from time to time. */
 static void give_way(fl_stream *s)
 {
 	if (++s->eager < EAGER)
@@ -52,7 +54,7 @@ int fl__stream_enter(fl_stream *s, int direction, size_t size)
 		return rc;
 	s->busy[direction] = true;
 	if (direction == FL__IO_IN && fl__stream_buffered(s) > 0)
-		give_way(s); /* it may need nothing of the system: one line of many */
+		give_way(s); /* the read may need no system call: one line of many */
 	s->busy[direction] = !s->aborted;
 	return s->aborted ? -ECONNABORTED : 0;
 }
@@ -77,9 +79,9 @@ int fl__stream_fail(fl_stream *s, int error)
 		return -ENOMEM;
 	case -EFAULT:
 		return error;
-	case -EPIPE: /* the end of writing alone, unless it stands for what was told before */
+	case -EPIPE: /* ends writing alone, unless an earlier error is the reason */
 		return s->failed ? s->failed : error;
-	case -ETIMEDOUT: /* means something else here */
+	case -ETIMEDOUT: /* to the caller that is its own deadline */
 		s->failed = -ECONNABORTED;
 		break;
 	default:
@@ -106,7 +108,7 @@ ssize_t fl__stream_receive(fl_stream *s, void *buffer, size_t size)
 	else if (n < 0)
 		n = fl__stream_fail(s, (int)n);
 	else if (s->failed)
-		n = s->failed; /* the system tells an error once, to whoever comes first, and then an end */
+		n = s->failed; /* the system reports an error once, and then an end */
 	else
 		s->ended = true;
 	return n;
@@ -131,7 +133,7 @@ int fl__stream_create(fl_stream **made, fl_loop *l, int fd, int protocol)
 	return 0;
 }
 
-/* Without its descriptor. */
+/* Frees the stream, and leaves the descriptor open. */
 static void destroy(fl_stream *s)
 {
 	if (!fl__loop_is_forked(s->io.loop))
@@ -154,10 +156,10 @@ void fl_stream_free(fl_stream *s)
 
 void fl__stream_without_delay(int fd)
 {
-	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails where it is none */
+	(void)fl__net_sys.set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1); /* fails unless it is TCP */
 }
 
-/* Whether it is a connected stream socket. */
+/* Checks that `fd` is a connected stream socket, and stores its protocol. */
 static int look_at(int fd, int *protocol)
 {
 	struct sockaddr_storage address;
@@ -221,13 +223,14 @@ int fl_stream_pair(fl_stream *ends[2])
 	return 0;
 }
 
-/* Whoever waits is woken by the events of it. */
+/* The events of the shutdown wake the waiters. */
 void fl_stream_abort(fl_stream *s)
 {
 	if (fl__loop_is_forked(s->io.loop))
 		return;
 	s->aborted = true;
-	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR); /* fails when the connection is gone: that was an event, too */
+	/* fails if the connection is gone, which was an event, too */
+	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
 }
 
 int fl_stream_end(fl_stream *s)
@@ -236,7 +239,7 @@ int fl_stream_end(fl_stream *s)
 	int rc = fl__stream_look(s, FL__IO_OUT, 0);
 	if (rc != 0)
 		return rc;
-	s->written = written; /* it is no write */
+	s->written = written; /* this call is no write */
 	if (!s->finished)
 		rc = fl__net_sys.shutdown(s->io.fd, SHUT_WR);
 	if (rc != 0)

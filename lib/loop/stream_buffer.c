@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bytes of a stream that were received and not read: buffer->bytes[from, to). Outside of a receive a buffer is there only
- * with bytes in it. One that was emptied goes to the loop, which keeps the largest of them (fl_loop.spare).
+ * The bytes of a stream that were received and not read: buffer->bytes[from, to). Except during a
+ * receive, a stream has a buffer only with bytes in it. A buffer that was emptied goes to the loop,
+ * which keeps the largest one (fl_loop.spare).
  */
 #include "../base/sys.h"
 #include "stream.h"
 #include <errno.h>
 #include <string.h>
 
-enum { LEAST = 16 << 10 }; /* of which an idle rest of a line touches its own pages alone */
+/* The least size. An idle rest of a line touches only its own pages of the buffer. */
+enum { LEAST = 16 << 10 };
 
 static struct fl__stream_buffer *new_buffer(size_t room)
 {

@@ -24,7 +24,7 @@ static int print_6(const struct sockaddr_in6 *a, char *name, size_t size)
 	return snprintf(name, size, "[%s%s]:%u", host, scope, ntohs(a->sin6_port));
 }
 
-/* A path need not end in a NUL; an abstract name begins with one. */
+/* A path need not end in a NUL. An abstract name begins with a NUL. */
 static int print_unix(const struct sockaddr_un *a, socklen_t length, char *name, size_t size)
 {
 	int n = (int)length - (int)offsetof(struct sockaddr_un, sun_path);

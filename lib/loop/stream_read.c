@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Reading. What takes whatever comes takes it straight from the system, when nothing is buffered. What looks for something
- * receives into the buffer and takes it out when it is complete: so giving up has nothing to put back.
+ * Reading. A read of any bytes receives straight into the caller's memory, when none are buffered.
+ * A read of a size or up to a delimiter receives into the buffer, and takes the bytes out when they
+ * are complete. So, apart from read_large(), a read that gives up has nothing to put back.
  */
 #include "stream.h"
 #include <errno.h>
@@ -19,7 +20,10 @@ static ssize_t read_straight(fl_stream *s, void *buffer, size_t size, int64_t de
 	return n;
 }
 
-/* Receives once into the buffer: > 0; 0: the end. Has no buffer while it waits, unless there are bytes in it. */
+/*
+ * Receives once into the buffer: > 0; 0: the end; an error. While this waits, the stream has a
+ * buffer only if bytes are in it.
+ */
 static ssize_t fill(fl_stream *s, int64_t deadline, fl_cancel *cancel)
 {
 	ssize_t n;
@@ -70,7 +74,7 @@ static ssize_t read_through_buffer(fl_stream *s, void *buffer, size_t size, int6
 	return n < 0 ? n : (ssize_t)fl__stream_take(s, buffer, size);
 }
 
-/* What a read had when it had to give up. */
+/* Puts back what a read had received when it gave up. */
 static int give_back(fl_stream *s, const void *data, size_t size, int error)
 {
 	if (size == 0 || fl__stream_put_back(s, data, size) == 0)
@@ -114,7 +118,10 @@ struct delimiter {
 	size_t size;
 };
 
-/* How many buffered bytes there are up to and including the first delimiter, of at most `limit`; 0: it is not there. */
+/*
+ * The number of buffered bytes, at most `limit`, up to and including the first delimiter; 0: there
+ * is none. No delimiter begins in the first `searched` bytes.
+ */
 static size_t find(const fl_stream *s, size_t limit, size_t searched, const struct delimiter *d)
 {
 	size_t n = fl__stream_buffered(s);
@@ -135,7 +142,8 @@ static ssize_t read_to(fl_stream *s, void *buffer, size_t limit, const struct de
 			return (ssize_t)fl__stream_take(s, buffer, found);
 		if (have >= limit)
 			return -EMSGSIZE;
-		searched = have < d->size ? 0 : have - d->size + 1; /* its beginning may be there */
+		/* the last bytes may be the beginning of a delimiter */
+		searched = have < d->size ? 0 : have - d->size + 1;
 		ssize_t n = fill(s, deadline, cancel);
 		if (n < 0)
 			return n;

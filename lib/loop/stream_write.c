@@ -4,8 +4,8 @@
 #include <errno.h>
 
 /*
- * What came of an attempt. A short one is followed by another, which says that there is no room: unlike with reads, that costs
- * nothing that counts.
+ * The result of an attempt. After a short write the caller makes another attempt, which tells that
+ * there is no room. Unlike with reads, its cost does not matter.
  */
 static int account(fl_stream *s, ssize_t n)
 {
@@ -52,11 +52,11 @@ ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 	return n == -EAGAIN ? n : rc != 0 ? rc : n;
 }
 
-/* What is left of a vector to write. */
+/* The parts of a vector that are left to write. */
 struct rest {
 	const struct iovec *parts;
 	size_t n;
-	size_t written; /* of the first */
+	size_t written; /* of the first part */
 };
 
 static void advance(struct rest *r, size_t written)
@@ -81,7 +81,7 @@ static ssize_t send_some(const fl_stream *s, const struct rest *r)
 	return fl__net_sys.sendmsg(s->io.fd, &(struct msghdr){.msg_iov = parts, .msg_iovlen = n});
 }
 
-/* The bytes of all parts; SIZE_MAX: too many. */
+/* The size of all parts; SIZE_MAX: it overflows. */
 static size_t size_of(const struct iovec *parts, size_t n)
 {
 	size_t size = 0;

@@ -1,20 +1,24 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task groups: a count of fibers, and a token that theirs hang from. All of it is one thread's, so there is nothing to lock but
- * what fl_tasks_cancel() looks at: a request must not meet a token that is not there yet, or not any more.
+ * Task groups: a count of fibers, and a cancel token above theirs. A group belongs to one thread,
+ * but any thread may call fl_tasks_cancel(). `lock_` guards the fields that fl_tasks_cancel() uses:
+ * it must not request a token that does not exist yet, or is gone.
  *
- *   group       bound_   count_   token                                  leads to
- *   unused      no       0        none                                   begun: first start, fl_tasks_token()
- *   begun       yes      any      under the scope of who began it        unused: a join, when count_ is 0
+ *   group       bound_   count_   token                                  next state
+ *   unused      no       0        none                                   begun: first start,
+ *                                                                        fl_tasks_token()
+ *   begun       yes      any      child of the scope of the context      unused: a join, when
+ *                                 that began the group                   count_ is 0
  *
- * Its token is requested by fl_tasks_cancel(), by the first failure, or from above; whoever returns -ECANCELED from then on
- * has not failed. A child counts until its end was published: its locals' destructors have run, its token is gone.
+ * fl_tasks_cancel(), the first failure, or a token above requests the group's token. A child that
+ * returns -ECANCELED from then on has not failed. A child counts until its end was published: the
+ * destructors of its locals have run, its token is gone.
  *
- * fl_tasks.running_: written by the loop's thread alone; joiners wait for it in the lot.
+ * fl_tasks.running_: written by the loop's thread alone; joiners wait for it in the wait table.
  *
- *   bit           meaning              set by                  cleared by
- *   RUNNING (1)   a child is left      fl__tasks_start()       fl__tasks_left()
- *   WAITED (2)    somebody joins       fl__word_wait(), arm    fl__tasks_left()
+ *   bit           meaning              set by                       cleared by
+ *   RUNNING (1)   a child is left      fl__tasks_start()            fl__tasks_left()
+ *   WAITED (2)    a joiner waits       fl__word_wait(), on_arm()    fl__tasks_left()
  */
 #include "tasks.h"
 #include "../base/atomic.h"
@@ -26,7 +30,7 @@
 enum { RUNNING = 1, WAITED = 2 };
 static const struct fl__word is_done = {RUNNING, 0, WAITED};
 
-/* What a group has while it is begun. */
+/* The token of a group. */
 
 static void begin(fl_tasks *g, fl_cancel *parent)
 {
@@ -42,7 +46,10 @@ static void begin(fl_tasks *g, fl_cancel *parent)
 		fl_cancel_request(&g->token_);
 }
 
-/* No cancel finds the token any more; one that has is over when the lock is free. Whether there was one. */
+/*
+ * After this no cancel finds the token, and a cancel that had found it is over. Returns whether
+ * there was a cancel.
+ */
 static bool end(fl_tasks *g, bool joined)
 {
 	bool bound = g->bound_;
@@ -59,13 +66,19 @@ static bool end(fl_tasks *g, bool joined)
 	return cancelled;
 }
 
-/* Outside of fibers the scope is the thread's, which knows nothing of the loop. */
+/*
+ * The parent for a new group's token; NULL: the caller's scope. Outside of fibers that scope is the
+ * thread's, which is not under the loop's root token: the parent is then the root.
+ */
 static fl_cancel *callers_scope(fl_loop *l)
 {
 	return l && !fl_fiber_current() ? &l->root : NULL;
 }
 
-/* The scope of who joins; around the group's own. */
+/*
+ * The token for a joiner's wait; NULL: the joiner's scope. If that scope is the group's token: the
+ * token above.
+ */
 static fl_cancel *scope_around(fl_tasks *g)
 {
 	if (!g->bound_ || fl_cancel_scope() != &g->token_)
@@ -124,7 +137,7 @@ int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*e
 	fl_fiber_detach(f);
 	g->loop_ = l;
 	g->count_++;
-	/* relaxed: this thread's own; who waits for it is a fiber of this thread, too */
+	/* relaxed: this thread's own; the joiners are fibers of this thread */
 	fl__store_relaxed(&g->running_, fl__load_relaxed(&g->running_) | RUNNING);
 	return 0;
 }
@@ -151,7 +164,7 @@ void fl__tasks_left(fl_tasks *g)
 	struct fl__lot lot;
 	fl__lot_open(&lot, &g->running_);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_relaxed(&g->running_, 0); /* relaxed: as above; who was taken acquires the unpark */
+	fl__store_relaxed(&g->running_, 0); /* relaxed: as above; the waiters acquire the unpark */
 	fl__lot_close(&lot);
 }
 
@@ -161,7 +174,7 @@ int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel *cancel)
 {
 	int rc = 0;
 	g->joining_ = true;
-	/* Again: a child may have been started between the end of the last and now. */
+	/* Waits again: a child may have been started after the last one ended. */
 	while (rc == 0 && g->count_ > 0)
 		rc = fl__word_wait(&g->running_, &is_done, deadline, cancel);
 	g->joining_ = false;
@@ -174,7 +187,7 @@ int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel *cancel)
 	const bool cancelled = end(g, true);
 	if (!bound || g->error_ != 0)
 		return bound ? g->error_ : 0;
-	/* A request that fl_tasks_cancel() did not make came from above. */
+	/* A request that did not come from fl_tasks_cancel() came from a token above. */
 	if (interrupted == 0 && g->cut_ && ((requested && !cancelled) || fl_cancel_requested(cancel)))
 		return -ECANCELED;
 	return interrupted;
@@ -186,7 +199,7 @@ static void check_join(const char *function, const fl_tasks *g)
 		fl__panic(function, g, "somebody joins it already");
 }
 
-/* 0; -EDEADLK: the caller may not wait for what is left. */
+/* -EDEADLK: children are left, and the caller is one, or no fiber of their loop. */
 static int may_join(const char *function, const fl_tasks *g)
 {
 	const struct fl_fiber *self = fl_fiber_current();
@@ -199,7 +212,8 @@ static int join(fl_tasks *g)
 	fl_cancel *around = scope_around(g);
 	int rc = fl__tasks_wait(g, FL_FOREVER, around);
 	if (rc != 0) {
-		fl_cancel_request(&g->token_); /* it may be under another scope than the caller's */
+		/* the group's token may be under another scope than the joiner's */
+		fl_cancel_request(&g->token_);
 		(void)fl__tasks_wait(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return fl__tasks_finish(g, rc, around);

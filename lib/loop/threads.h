@@ -6,12 +6,13 @@
 #include <fairlead/loop.h>
 
 /*
- * The loop's own threads, by its thread: made when they are asked for first. 0, or the error of fl_thread_executor_create();
- * -EOWNERDEAD in a forked child. Theirs to wait for: who submits to them does not let the loop end before its task has.
+ * The loop's own threads; the first call makes them. By the loop's thread. Returns 0; -EOWNERDEAD
+ * in a forked child; or the error of fl_thread_executor_create(). The end of the loop waits for
+ * every task that was submitted to these threads.
  */
 int fl__loop_threads(fl_loop *l, fl_executor **threads);
 
-/* Joins and frees them. In a forked child it waits for nothing. */
+/* Joins and frees the threads. In a forked child it waits for nothing. */
 void fl__loop_end_threads(fl_loop *l);
 
 #endif

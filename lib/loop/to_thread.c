@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Functions on the threads of a loop. The task of one is a pointer to its caller's frame, which stays until the task has ended:
- * the caller waits for that whatever becomes of it itself.
+ * Functions on the threads of a loop. The argument of a task points into the caller's frame. So the
+ * caller waits until the task has ended, even when the caller is cancelled or times out.
  */
 #include "../base/sys.h"
 #include "loop.h"
@@ -11,7 +11,8 @@
 #include <fairlead/future.h>
 #include <fairlead/to_thread.h>
 
-enum { THREADS_MOST = 32, THREADS_MORE = 4 }; /* than CPUs: most of them wait for the system */
+/* At most MOST threads; MORE than there are CPUs, since most threads wait in system calls. */
+enum { THREADS_MOST = 32, THREADS_MORE = 4 };
 
 int fl__loop_threads(fl_loop *l, fl_executor **threads)
 {
@@ -41,8 +42,8 @@ struct call {
 	void *arg;
 	int64_t deadline;
 	fl_cancel *cancel;
-	bool called; /* the function was; written by its thread */
-	int result;  /* of it */
+	bool called; /* `function` was; written by its thread */
+	int result;  /* of `function` */
 };
 
 static int run(fl_task_ctx *ctx, const void *arg, void *result)
@@ -63,7 +64,7 @@ static const fl_task_type call_type = {
     .arg_align = _Alignof(struct call *),
 };
 
-/* 0; or why the caller does not wait any more. */
+/* -ECANCELED or -ETIMEDOUT: the caller must not wait any more; else 0. */
 static int why_over(const struct call *call)
 {
 	if (fl_cancel_requested(call->cancel))
@@ -71,13 +72,13 @@ static int why_over(const struct call *call)
 	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
 }
 
-/* Until the task has ended: asked to, when the caller is to. */
+/* Waits for the end of the task; cancels the task when the caller is cancelled or times out. */
 static void attend(fl_future *task, const struct call *call)
 {
 	int rc = fl_future_wait_until(task, call->deadline, call->cancel);
-	if (rc != 0 && fl_future_cancel(task) == -EBUSY) /* 0: it will not start */
+	if (rc != 0 && fl_future_cancel(task) == -EBUSY) /* 0: the task will not start */
 		rc = fl_future_wait_until(task, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* it has ended */
+	(void)rc; /* the task has ended */
 }
 
 static int submit(fl_loop *l, struct call *call)

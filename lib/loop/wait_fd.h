@@ -4,7 +4,10 @@
 
 #include "../fiber/fiber.h"
 
-/* For struct fl__sched_ops: waits by the loop's own poller for a descriptor that it does not watch otherwise. */
+/*
+ * For struct fl__sched_ops: waits, with the loop's own poller, for a descriptor that the loop does
+ * not watch otherwise.
+ */
 int fl__loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel *cancel);
 
 #endif

@@ -2,7 +2,7 @@
 #include "loop.h"
 #include <errno.h>
 
-/* The bits of poll and epoll for ours. -EINVAL for others. */
+/* Translates FL_LOOP_IN and FL_LOOP_OUT to the bits of epoll. -EINVAL: other bits. */
 static int translate(unsigned events, uint32_t *bits)
 {
 	if (events & ~(unsigned)(FL_LOOP_IN | FL_LOOP_OUT))
@@ -31,17 +31,14 @@ static struct fl__source *source_of(fl_loop_watch *w)
 	return (struct fl__source *)(void *)w;
 }
 
-/*
- * A muted watch is reported at most once more: the poller reports an error or a hang-up in any
- * case.
- */
+/* The poller reports a muted watch at most once more: an error or a hang-up is always reported. */
 void fl__loop_watch_mute(fl_loop_watch *w, bool mute)
 {
 	uint32_t bits = EPOLLONESHOT;
 	int rc = mute ? 0 : translate(w->events_, &bits);
 	if (rc == 0)
 		rc = fl__loop_modify(w->loop_, w->fd_, bits, source_of(w));
-	(void)rc; /* 0: it is registered */
+	(void)rc; /* always 0: the descriptor is registered */
 }
 
 int fl_loop_watch_start(fl_loop *l, fl_loop_watch *w, int fd, unsigned events, fl_loop_watch_callback *function,
