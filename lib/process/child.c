@@ -6,7 +6,7 @@
 #include <fairlead/child.h>
 #include <fairlead/time.h>
 
-/* 0: it was collected; -EBUSY: it runs. */
+/* 0: the child was reaped. -EBUSY: the child runs. */
 static int result_of(int collected)
 {
 	if (collected < 0)
@@ -23,12 +23,13 @@ static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline,
 		int waited = fl__fd_wait(pidfd, POLLIN, deadline, cancel);
 		if (waited == 0)
 			continue;
-		rc = result_of(fl__os.collect(pidfd, status, false)); /* it may have ended meanwhile */
+		/* the child may have ended during the wait */
+		rc = result_of(fl__os.collect(pidfd, status, false));
 		return rc == -EBUSY ? waited : rc;
 	}
 }
 
-/* Where there are no descriptors of processes: looks now and then. */
+/* Polls, on a system without pidfds. */
 static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
 {
 	static const int64_t step = FL_MS(1);

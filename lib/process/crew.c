@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The process executor as an executor: what the interface asks of it. crew.h has the whole. */
+/* The executor's operations: see crew.h. */
 #include "crew.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -12,7 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { HARVEST_EACH = 8 }; /* submits: a look at the members costs a cache miss each */
+/* Submits per look at the replies. A look costs a cache miss for each worker. */
+enum { HARVEST_EACH = 8 };
 
 #define DEADLINE_GRACE FL_MS(100) /* unless the config says otherwise */
 
@@ -109,7 +110,7 @@ static void on_terminate(fl_executor *e)
 	fl__crew_kick(c);
 }
 
-/* Joins the keeper, which has left, or is leaving, its function. */
+/* Joins the manager thread, which has left its function or is about to. */
 static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel *cancel)
 {
 	c->joining = true;
@@ -142,8 +143,10 @@ static void on_destroy(fl_executor *e)
 {
 	struct fl__crew *c = fl__crew_of(e);
 	int rc = fl_thread_detach(&c->keeper);
-	(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
-	for (unsigned i = 0; i < c->n_members; i++) /* in a forked child alone: they are its parent's */
+	/* -EINVAL: joined or never started. In a forked child: frees the thread's memory. */
+	(void)rc;
+	/* These exist only in a forked child, and are the parent's. */
+	for (unsigned i = 0; i < c->n_members; i++)
 		fl__member_free(c->members[i]);
 	if (!fl__process_swept()) {
 		fl__close(c->epoll);
@@ -157,7 +160,7 @@ static void on_destroy(fl_executor *e)
 static int on_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__crew *c = fl__crew_of(e);
-	fl__store_relaxed(&e->workers, workers); /* relaxed: read without the lock as a number by itself */
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself, read unlocked */
 	for (unsigned i = 0, kept = 0; i < c->n_members; i++) {
 		struct fl__member *m = c->members[i];
 		if (m->retired || ++kept <= workers)
@@ -199,7 +202,7 @@ static bool is_sound(const fl_executor_config *config)
 	       config->task_timeout >= 0 && config->kill_after >= 0;
 }
 
-/* Whether members can be started at all. */
+/* Whether workers can be started at all. */
 static int check_way(void)
 {
 	if (fl__crew_sys.may_start())
@@ -210,7 +213,7 @@ static int check_way(void)
 	return -ENOTSUP;
 }
 
-/* Takes over `c`. */
+/* Takes ownership of `c`, also on failure. */
 static int set_up(struct fl__crew *c, const fl_executor_config *config)
 {
 	unsigned workers = fl__executor_workers_of(config);

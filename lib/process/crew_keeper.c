@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The keeper: the executor's own thread. It starts members, buries them, watches the time, ends what others may not end, and takes
- * replies when nobody else does.
+ * The manager thread. It starts workers, reaps them, acts on timeouts, ends tasks that need user
+ * code, and takes replies when no waiting thread does.
  *
- * Its sleep. When others fetch their results themselves, a bell at each would wake it in vain, so it naps: it looks again after
- * NAP, unrung, for as long as somebody has fetched meanwhile. When nobody has, it arms the bells, looks once more, and sleeps until
- * one rings: lane.c, invariant 4. Who gives up waiting by himself kicks it out of its nap. After it has found something
- * itself it looks on for SPIN, yielding, before it sleeps: more is likely to come, and a sleep costs two wakes.
+ * Its sleep. If waiting threads have fetched results since the last sleep, a doorbell for each
+ * result would wake the manager in vain. So the manager naps: it wakes after `nap` without a
+ * doorbell. If no thread has fetched since, the manager arms the doorbells, takes replies once
+ * more, and sleeps until one rings: lane.c, invariant 4. A thread that stops fetching before its
+ * future has ended kicks the manager out of its nap. After the manager itself has found work, it
+ * looks on for `spin`, with yields: more work is likely to come, and a sleep costs two wakes.
  */
 #include "../base/sys.h"
 #include "../wait/context.h"
@@ -26,14 +28,14 @@ static const int64_t nap = FL_MS(1), spin = FL_US(30), deaf = FL_US(200);
 
 struct keeper {
 	struct fl__crew *c;
-	uint32_t helped; /* as it was */
-	int64_t found;   /* when it last had something to do */
-	int64_t heard;   /* when it last listened, awake */
+	uint32_t helped; /* the crew's, at the last look */
+	int64_t found;   /* when it last found work */
+	int64_t heard;   /* when it last polled epoll without a sleep */
 };
 
-/* Starting members. */
+/* Starting workers. */
 
-/* True when it has tried. */
+/* True: it tried. */
 static bool start_one(struct fl__crew *c)
 {
 	char text[FL_MESSAGE_MAX];
@@ -44,13 +46,13 @@ static bool start_one(struct fl__crew *c)
 	return true;
 }
 
-/* Whether it is time to say that nobody will ever serve. */
+/* Whether no worker serves and too many starts failed. */
 static bool is_hopeless(const struct fl__crew *c)
 {
 	return c->failures >= FL__CREW_TRIES && fl__crew_serving(c) == 0;
 }
 
-/* Gives up the lock meanwhile. */
+/* Releases the lock for a while. */
 static void break_down(struct fl__crew *c)
 {
 	char text[FL_MESSAGE_MAX + 64];
@@ -66,7 +68,7 @@ static void break_down(struct fl__crew *c)
 	fl_mutex_lock(&c->base.lock);
 }
 
-/* What has happened. */
+/* Events. */
 
 static void bury_dead(struct fl__crew *c, const struct epoll_event *events, int n)
 {
@@ -89,7 +91,7 @@ static void kill_all(struct fl__crew *c)
 		fl__crew_kill(c->members[i], "its executor was terminated");
 }
 
-/* Sends those home that have nothing to do, for ever or for long. Returns when it is to be called again. */
+/* Dismisses workers that are idle for too long or not needed. Returns when to call it again. */
 static int64_t dismiss_idle(struct fl__crew *c, bool all, int64_t now)
 {
 	int64_t next = FL_FOREVER;
@@ -108,7 +110,7 @@ static int64_t dismiss_idle(struct fl__crew *c, bool all, int64_t now)
 	return next;
 }
 
-/* Ends what nobody else does. True when there was something. Gives up the lock meanwhile. */
+/* Ends the tasks in `ended` and `kept`. True: there was one. Releases the lock for a while. */
 static bool end_some(struct fl__crew *c)
 {
 	struct fl__cell *kept = c->kept, *ended = c->ended;
@@ -137,7 +139,7 @@ static int milliseconds_until(int64_t when)
 	return ms > INT32_MAX ? INT32_MAX : (int)ms;
 }
 
-/* Under the lock, which is given up meanwhile. True when something has happened. */
+/* Called with the lock; releases it for the sleep. True: an event came. */
 static bool sleep_until(struct fl__crew *c, int64_t when)
 {
 	struct epoll_event events[EVENTS];
@@ -147,11 +149,13 @@ static bool sleep_until(struct fl__crew *c, int64_t when)
 	int n = fl__fd_sys.watch_wait(c->epoll, events, EVENTS, milliseconds_until(when));
 	fl_mutex_lock(&c->base.lock);
 	c->sleeping = c->kicked = false;
-	bury_dead(c, events, n); /* -EINTR and the like: no event */
+	bury_dead(c, events, n); /* an error of the wait, as -EINTR, is no event */
 	return n > 0;
 }
 
-/* False when a member has something: whoever looks before the bells are armed may have missed it. */
+/*
+ * Arms the doorbells. False: a reply came, perhaps before the arming, and then no doorbell rings.
+ */
 static bool arm(struct fl__crew *c)
 {
 	if (++c->sleeps == 0)
@@ -168,8 +172,8 @@ static void disarm(struct fl__crew *c)
 }
 
 /*
- * Sleeps, until something happens or until that time: a nap, when others have done the work since the last one. True when they
- * have again, and nothing else has happened.
+ * Sleeps until an event or `until`: a nap if waiting threads have fetched since the last look. True
+ * if they have fetched in this nap, too, and nothing else has happened.
  */
 static bool rest(struct keeper *k, int64_t until)
 {
@@ -192,7 +196,7 @@ static bool rest(struct keeper *k, int64_t until)
 
 /* The thread. */
 
-/* Does all there is to do, once. True when there was something. */
+/* Does all pending work once. True: there was some. */
 static bool work(struct fl__crew *c)
 {
 	bool some = fl__crew_harvest(c);
@@ -207,7 +211,10 @@ static bool work(struct fl__crew *c)
 	return start_one(c) || some;
 }
 
-/* Looks at the clock, for others and for itself. Returns when there is something to do. The lock is held until the sleep. */
+/*
+ * Acts on timeouts and feeds the workers. Returns the time of the next work. The manager holds the
+ * lock until it sleeps, so that it misses nothing.
+ */
 static int64_t plan(struct fl__crew *c)
 {
 	const bool closing = (c->base.closed || c->base.broken) && !c->base.queue.head;
@@ -216,7 +223,7 @@ static int64_t plan(struct fl__crew *c)
 	if (fl__crew_wants_member(c))
 		until = fl__min_deadline(until, c->retry_at);
 	const size_t posted = c->posted;
-	fl__crew_feed(c); /* what was taken back, or came in since */
+	fl__crew_feed(c); /* tasks that were withdrawn, or submitted since */
 	return c->ended || c->kept || c->posted > posted ? now : until;
 }
 
@@ -226,7 +233,7 @@ static bool is_over(const struct fl__crew *c)
 	       c->n_members == 0;
 }
 
-/* A keeper that always finds something to do does not come to sleep: deaths, too, are to be heard of. */
+/* A manager that always finds work never sleeps. It polls epoll here, to learn of deaths. */
 static void listen_now(struct keeper *k)
 {
 	struct epoll_event events[EVENTS];
@@ -253,7 +260,7 @@ static int keep(void *arg)
 	struct keeper k = {.c = arg};
 	struct fl__crew *c = k.c;
 	struct fl__run run;
-	fl__run_enter(&run, &c->base); /* callbacks must not wait for its end */
+	fl__run_enter(&run, &c->base); /* so that a join by a callback is refused */
 	fl_mutex_lock(&c->base.lock);
 	for (bool others_work = false; !is_over(c);) {
 		if (!others_work && work(c)) {
@@ -271,7 +278,7 @@ static int keep(void *arg)
 	fl__run_leave(&run);
 	c->over = true;
 	fl_cond_broadcast(&c->base.gone);
-	fl_mutex_unlock(&c->base.lock); /* the last touch */
+	fl_mutex_unlock(&c->base.lock); /* the last access */
 	return 0;
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Members: the memory that each shares with this process alone, its start, and what becomes of its tasks when it has died.
+ * A worker's shared memory, its start, and what becomes of its tasks when it dies.
  *
- * The orders are sealed against writing before anybody else has them: this process's mapping, made before, is the only one that
- * can write. Neither memory can be made smaller, and all of it is there: no access ends in SIGBUS.
+ * No third process has the memory. The parent maps the submission ring before it seals the ring
+ * against writing: the worker cannot write. Neither memory can shrink, and all is allocated: no
+ * access raises SIGBUS.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -36,7 +37,7 @@ static int fill(int fd, size_t size, int seals)
 	return rc == 0 ? fl__shm_os.add_seals(fd, seals) : rc;
 }
 
-/* Memory to be shared, mapped here: its descriptor. */
+/* Makes shared memory and maps it here. Returns its descriptor. */
 static int make_memory(size_t size, int seals, void **memory)
 {
 	*memory = NULL;
@@ -124,7 +125,7 @@ static int start(struct fl__member *m)
 	return rc;
 }
 
-/* The least number that no member has. */
+/* The least number that no worker has. */
 static unsigned free_number(const struct fl__crew *c)
 {
 	for (unsigned number = 0;; number++) {
@@ -136,7 +137,7 @@ static unsigned free_number(const struct fl__crew *c)
 	}
 }
 
-/* Room for one more; those that are leaving have a place, too. */
+/* Makes room for one more member. Members that are leaving count, too. */
 static int grow(struct fl__crew *c)
 {
 	if (c->n_members < c->room)
@@ -161,7 +162,7 @@ unsigned fl__crew_serving(const struct fl__crew *c)
 	return n;
 }
 
-/* A forked child may have copies of them: closing them here is not enough. */
+/* A close is not enough: a forked child's copies would keep the registrations. */
 static void stop_watching(struct fl__member *m)
 {
 	const int epoll = m->crew->epoll;
@@ -184,7 +185,7 @@ static int join_crew(struct fl__member *m)
 		stop_watching(m);
 		return rc;
 	}
-	m->retired = fl__crew_serving(c) >= c->base.workers; /* it was resized meanwhile */
+	m->retired = fl__crew_serving(c) >= c->base.workers; /* after a resize */
 	c->members[c->n_members++] = m;
 	return 0;
 }
@@ -221,10 +222,10 @@ void fl__crew_kill(struct fl__member *m, const char *why)
 		return;
 	m->why = why;
 	int rc = fl__crew_sys.kill(m->process);
-	(void)rc; /* -ESRCH: it was faster */
+	(void)rc; /* -ESRCH: it has ended */
 }
 
-/* Younger C libraries have a function for it. `text`: for those that have no name here. */
+/* sigabbrev_np() needs glibc 2.32. `text`: room for a signal without a name here. */
 static const char *signal_name(int signal, char text[24])
 {
 	static const char *const names[] = {
@@ -240,7 +241,7 @@ static const char *signal_name(int signal, char text[24])
 	return text;
 }
 
-/* How it died, for people: "worker 4711 (name-0) killed by SIGSEGV". */
+/* How the worker died: "worker 4711 (name-0) killed by SIGSEGV". */
 static void describe(const struct fl__member *m, char *text, size_t room)
 {
 	fl_process_status status;
@@ -267,7 +268,7 @@ static int death_error(const struct fl__crew *c, const struct fl__cell *cell)
 	return c->terminated ? -ECANCELED : -EOWNERDEAD;
 }
 
-/* A task that had started: another try, or its end. */
+/* Requeues a task that had started, or fails it. */
 static void settle_started(struct fl__member *m, struct fl__cell *cell, const char *how)
 {
 	struct fl__crew *c = m->crew;
@@ -281,8 +282,8 @@ static void settle_started(struct fl__member *m, struct fl__cell *cell, const ch
 }
 
 /*
- * Whether the task had started, as far as is known: a worker that clears its claim words and dies would take the same task for
- * ever.
+ * Whether the task had started. Also true if the task was `next` at too many deaths of ready
+ * workers: a worker that clears its claim words and dies could else get the task for ever.
  */
 static bool had_started(struct fl__member *m, struct fl__cell *cell, bool next)
 {
@@ -293,7 +294,7 @@ static bool had_started(struct fl__member *m, struct fl__cell *cell, bool next)
 	return cell->suspicions > SUSPICIONS_MOST;
 }
 
-/* Newest first, so that the queue has them in their order. */
+/* Newest first, since each goes to the front of the queue. */
 static void settle_tasks(struct fl__member *m, const char *how)
 {
 	struct fl__crew *c = m->crew;
@@ -317,10 +318,10 @@ static void settle_tasks(struct fl__member *m, const char *how)
 	}
 }
 
-/* What it said before it died: the word in its memory may be damaged. */
+/* Reads the worker's packets for "ready": the word in its memory may be damaged. */
 static void hear_whether_ready(struct fl__member *m)
 {
-	for (unsigned i = 0; i < 2 * FL__LANE_DEPTH && !m->ready; i++) { /* one that floods it is not heard */
+	for (unsigned i = 0; i < 2 * FL__LANE_DEPTH && !m->ready; i++) { /* against a flood */
 		struct fl__apart head = {0, 0, 0};
 		struct iovec part = {&head, sizeof head};
 		struct fl__packet packet = {.parts = &part, .n_parts = 1};
@@ -330,7 +331,7 @@ static void hear_whether_ready(struct fl__member *m)
 	}
 }
 
-/* One that has died before it was ready, its initializer included, says something about the next. */
+/* A worker that died before it was ready, or in its initializer, counts as a failed start. */
 static void count_failure(struct fl__member *m, const char *how)
 {
 	struct fl__crew *c = m->crew;
@@ -350,8 +351,9 @@ void fl__crew_start_failed(struct fl__crew *c, const char *how)
 {
 	const int64_t first_pause = FL_MS(1);
 	c->retry_at = fl__sys.now() + (first_pause << (c->failures < 7 ? c->failures : 7));
+	/* While another worker is ready, the count stays below FL__CREW_TRIES. */
 	if (c->failures + 1 < FL__CREW_TRIES || !somebody_is_ready(c))
-		c->failures++; /* while others serve they are not the last */
+		c->failures++;
 	(void)snprintf(c->broken, sizeof c->broken, "%s", how);
 }
 

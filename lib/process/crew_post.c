@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Orders: from the queue to the members. Each lane holds some, so that a worker need not wait for the parent between two small
- * tasks (depth 2, which suffices for large ones, costs a switch of context every two tasks where there are fewer CPUs than
- * processes). A worker with nothing to do takes half of what another has not started: so depth costs no balance.
+ * Moves tasks from the queue to the workers. A lane holds 16 orders, so that a worker need not wait
+ * for the parent between small tasks. (With 2 orders, and fewer CPUs than processes, every two
+ * tasks cost a context switch.) Stealing keeps the load even: for an idle worker, the parent
+ * withdraws up to half of the busiest worker's tasks.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -27,8 +28,8 @@ static bool is_same(const fl_task_type *a, const fl_task_type *b)
 int fl__crew_know(struct fl__crew *c, const fl_task_type *type, struct fl__type_known **known)
 {
 	struct fl__type_known *k = &c->known[((uintptr_t)type >> 5) % FL__KNOWN_TYPES];
-	const uint64_t changes =
-	    fl__registry_changes(); /* before the lookup, of which it may be too old, never too new */
+	/* Before the lookup: the count may be too old for what is found, never too new. */
+	const uint64_t changes = fl__registry_changes();
 	*known = k;
 	if (k->type == type && k->changes == changes && is_same(&k->copy, type))
 		return 0;
@@ -48,7 +49,7 @@ int fl__crew_know(struct fl__crew *c, const fl_task_type *type, struct fl__type_
 
 enum { ARENA_UNIT = 64 };
 
-/* Room for `size` bytes in one piece: where; -1: none. */
+/* Allocates `size` bytes in one piece: their offset; -1: no room. */
 static int64_t ring_take(struct fl__ring *r, size_t size)
 {
 	const uint32_t need = (uint32_t)(size + ARENA_UNIT - 1) & ~(uint32_t)(ARENA_UNIT - 1);
@@ -82,7 +83,9 @@ static int send_apart(struct fl__member *m, const struct draft *d, uint32_t seq)
 	return rc;
 }
 
-/* Puts argument and result in their places: 0; -EAGAIN: there is no room now; or what sending it met. */
+/*
+ * Stores the argument and allocates the result: 0; -EAGAIN: no room now; an error of send_apart().
+ */
 static int place(struct fl__member *m, const struct draft *d, struct fl__order *order, uint32_t seq)
 {
 	enum fl__place arg = fl__place_of(d->arg_size, d->type->arg_align);
@@ -207,12 +210,13 @@ bool fl__crew_withdraw(struct fl__crew *c, struct fl__cell *cell)
 	return true;
 }
 
-/* Takes back up to `n` of what was posted last. */
+/* Withdraws up to `n` of the tasks that were posted last. */
 static void withdraw_last(struct fl__member *m, uint32_t n)
 {
 	for (uint32_t seq = m->lane.next; n > 0 && seq != m->lane.first; seq--) {
 		struct fl__cell *cell = m->cells[(seq - 1) % FL__LANE_DEPTH];
-		if (cell && fl__crew_withdraw(m->crew, cell)) /* others have started, or their worker says so */
+		/* fails if the task has started, by the worker's word */
+		if (cell && fl__crew_withdraw(m->crew, cell))
 			n--;
 	}
 }
@@ -229,7 +233,7 @@ static bool may_get(const struct fl__member *m)
 	return !m->retired && !m->why && m->quota > 0 && fl__lane_used(&m->lane) < FL__LANE_DEPTH;
 }
 
-/* The member with the least to do that may get more; NULL: none. */
+/* The least busy worker that may get more; NULL: none. */
 static struct fl__member *least_busy(const struct fl__crew *c)
 {
 	struct fl__member *best = NULL;
@@ -241,17 +245,17 @@ static struct fl__member *least_busy(const struct fl__crew *c)
 	return best;
 }
 
-/* Ends the task with an error that a submit could not see yet, or as cancelled. */
+/* Ends a task that cannot be posted: with `rc`; or, if that is 0, as cancelled. */
 static void end_unposted(struct fl__crew *c, struct fl__cell *cell, int rc)
 {
 	if (rc == 0)
 		fl__crew_cancelled(c, cell);
 	else
 		fl__crew_fail(c, cell, rc, "the argument does not reach a worker: %s", fl_error_text(rc));
-	fl__crew_kick(c); /* no worker will ring for it */
+	fl__crew_kick(c); /* no doorbell will ring for it */
 }
 
-/* Posts the first of the queue: false when there is no room for it. */
+/* Posts the first task of the queue, or ends it. False: no worker has room. */
 static bool feed_one(struct fl__crew *c)
 {
 	struct fl__cell *cell = c->base.queue.head;
@@ -268,7 +272,7 @@ static bool feed_one(struct fl__crew *c)
 		fl__queue_add_first(&c->base.queue, cell);
 		return false;
 	}
-	if (rc == -EPIPE) { /* it is dead: its burial comes */
+	if (rc == -EPIPE) { /* the worker is dead, and is reaped later */
 		m->retired = true;
 		fl__queue_add_first(&c->base.queue, cell);
 	} else if (rc != 0) {
@@ -285,7 +289,10 @@ static void feed_all(struct fl__crew *c)
 		fl__lane_flush(&c->members[i]->lane);
 }
 
-/* Takes from the busiest member half of what it has not started, when another has nothing to do: true when there is some. */
+/*
+ * If a worker is idle, withdraws half of the busiest worker's tasks, as far as they have not
+ * started. True: a task is queued.
+ */
 static bool steal(struct fl__crew *c)
 {
 	struct fl__member *busiest = NULL, *idle = least_busy(c);

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Requests to stop a task that a member has.
+ * Requests to stop a posted task.
  *
- * Who asks for one task (fl_future_cancel) comes here by himself. But a token of the user's may be requested anywhere, and nobody
- * tells: so a task that was submitted with one has a *stopper* in its token's line while it is posted. It is a waiter like any
- * other, but for its unpark, which asks the worker in place of waking a thread: so a request that comes before the task's start
- * is seen there. And it wakes the keeper, which takes back what has not started.
+ * fl_future_cancel() calls fl__crew_ask(). But any thread may request a user's token, without a
+ * call into the executor. So a task that was submitted with a token has a *stopper*: while the task
+ * is posted, a waiter in the wait queue of the task's token. Its unpark wakes no thread. Instead,
+ * it asks the worker, so that the worker sees a request that precedes the task's start; and it
+ * wakes the manager, which withdraws a task that has not started.
  *
- * The stopper's wait is decided by the lot once. Who was taken out of the line will be unparked, perhaps later: so a disarm
- * that comes in between waits until the unpark has said that it is done; that is its last access.
+ * The wait table decides the stopper's wait once. If a request decides first, its unpark may still
+ * be under way when the stopper is disarmed. Then the disarm waits for `park_word`, the unpark's
+ * last access.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -21,7 +23,7 @@
 struct fl__stopper {
 	struct fl__wait wait;
 	struct fl__node node;
-	struct fl__member *member; /* with whom its task is posted, while it is armed */
+	struct fl__member *member; /* that has the task; valid while armed */
 	uint32_t seq;
 	bool armed;
 };
@@ -31,7 +33,8 @@ static void on_unpark(struct fl__wait *wait)
 	const struct fl__stopper *s = (const void *)wait; /* its first member */
 	fl__lane_ask(&s->member->lane, s->seq);
 	fl__crew_sys.ring(s->member->crew->bell);
-	fl__store_release(&wait->park_word, 1); /* pairs with fl__stopper_disarm(); the last access */
+	/* release: pairs with fl__stopper_disarm(); the last access */
+	fl__store_release(&wait->park_word, 1);
 }
 
 static const struct fl__ctx_ops ops = {.unpark = on_unpark};
@@ -63,7 +66,7 @@ void fl__stopper_arm(struct fl__cell *cell)
 	s->armed = fl__cancel_arm(&cell->future.token, &s->node);
 	if (s->armed)
 		return;
-	fl__lane_ask(&s->member->lane, s->seq); /* it is requested by now */
+	fl__lane_ask(&s->member->lane, s->seq); /* already requested */
 	fl__crew_kick(s->member->crew);
 }
 
@@ -75,7 +78,8 @@ void fl__stopper_disarm(struct fl__cell *cell)
 	s->armed = false;
 	fl__lot_leave(&s->node);
 	uintptr_t pending = FL__PENDING;
-	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP)) /* relaxed: as in lib/wait/wait.c */
+	/* relaxed: as in lib/wait/wait.c */
+	if (fl__cas_relaxed(&s->wait.decision, &pending, FL__GAVE_UP))
 		return;
 	for (unsigned round = 0; !fl__load_acquire(&s->wait.park_word); round++) /* pairs with on_unpark() */
 		fl__back_off(round);
@@ -95,8 +99,9 @@ void fl__crew_ask(struct fl__crew *c, struct fl__cell *cell)
 }
 
 /*
- * Since when a task runs that has started. The worker says so; but what it says is taken for that only if it can be true. If
- * not (also: the slot has the time of the round before, for a moment), it is since this process first saw it.
+ * When a started task began. The worker's time counts if it lies between the post and the moment
+ * when this process first saw the task started; otherwise that moment counts. (For a moment the
+ * slot has the time of the round before.)
  */
 static int64_t running_since(const struct fl__member *m, struct fl__times *times, uint32_t seq, int64_t now)
 {
@@ -106,13 +111,13 @@ static int64_t running_since(const struct fl__member *m, struct fl__times *times
 	return began >= times->posted && began <= times->seen ? began : times->seen;
 }
 
-/* When the task is killed because of its deadline, if it has started by then; FL_FOREVER: never. */
+/* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
 static int64_t expired_time(const struct fl__crew *c, const struct fl__cell *cell)
 {
 	return fl__later(fl_cancel_deadline(&cell->future.token), c->deadline_grace);
 }
 
-/* The same, for any reason. */
+/* The same for any reason: deadline, request, `task_timeout`. */
 static int64_t kill_time(struct fl__member *m, const struct fl__cell *cell, bool started, int64_t now)
 {
 	const struct fl__crew *c = m->crew;
@@ -134,11 +139,14 @@ static void kill_overdue(struct fl__member *m, struct fl__cell *cell, int64_t no
 		return;
 	}
 	cell->asked = FL__EXPIRED;
-	/* The message is also true for a task that the worker has begun since the look. */
+	/* "a task": the worker may have begun another one by now */
 	fl__crew_kill(m, "it ran a task past its deadline");
 }
 
-/* Whether the task's token was requested; if it was, that is told, or the task is taken back: it ends in the queue. */
+/*
+ * Passes on a request of the task's token. True: the task had not started. It is withdrawn, and
+ * ends in the queue.
+ */
 static bool pass_on_request(struct fl__crew *c, struct fl__cell *cell)
 {
 	if (!cell->stopper || cell->asked || !fl_cancel_requested(&cell->future.token))
@@ -149,7 +157,7 @@ static bool pass_on_request(struct fl__crew *c, struct fl__cell *cell)
 	return false;
 }
 
-/* Of one member. */
+/* For one worker. */
 static int64_t watch_member(struct fl__member *m, int64_t now)
 {
 	int64_t next = FL_FOREVER;

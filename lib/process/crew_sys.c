@@ -24,7 +24,10 @@ static void silence(int bell)
 	uint64_t rings;
 	struct iovec part = {&rings, sizeof rings};
 	int before = errno;
-	/* A worker may have changed the flags of its own bell: so it is this call that says not to wait. Emulators lack it. */
+	/*
+	 * The worker may have changed its doorbell's flags, so this call asks not to block.
+	 * Emulators lack it.
+	 */
 	if (preadv2(bell, &part, 1, -1, RWF_NOWAIT) < 0 && (errno == EOPNOTSUPP || errno == ENOSYS))
 		(void)!read(bell, &rings, sizeof rings);
 	errno = before;

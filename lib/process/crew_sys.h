@@ -6,8 +6,9 @@
 #include <stdbool.h>
 
 /*
- * What the process executor asks of processes and of its bell: a table like those in lib/base/sys.h and os.h. The laboratory puts
- * threads in the place of workers, and then runs all the rest of it in the model.
+ * The calls of the process executor to processes and doorbells: a table like those in
+ * lib/base/sys.h and os.h. The model checker (fairlead-stress) replaces workers by threads and runs
+ * all the rest in the model.
  */
 struct fl__crew_sys {
 	bool (*may_start)(void); /* whether there is a way to start workers at all */
@@ -19,8 +20,8 @@ struct fl__crew_sys {
 	int (*sentinel)(const fl_process *p);
 	int (*pid)(const fl_process *p);
 	const char *(*name)(const fl_process *p);
-	void (*ring)(int bell);    /* an eventfd: makes it readable; fails only when it is */
-	void (*silence)(int bell); /* until it is rung again */
+	void (*ring)(int bell);    /* makes an eventfd readable; fails only if it is */
+	void (*silence)(int bell); /* until the next ring */
 };
 
 extern struct fl__crew_sys fl__crew_sys;

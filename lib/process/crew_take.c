@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Replies: from the members to the futures. Three kinds of threads take them: a submitter, now and then, so that there is room
- * for more orders; one that waits for a future; and the keeper. Each does so under the lock, and fills the lanes again. Ending a
- * future comes after, without the lock.
+ * Moves results from the workers to the futures. Three kinds of threads take replies: a submitter,
+ * now and then, to make room for orders; a thread that waits for a future; and the manager. Each
+ * takes replies and fills the lanes again under the lock. Futures end later, without the lock.
  *
- * All that comes out of `replies` is one worker's word. Nothing but its own tasks hangs on it: where it is not what a worker
- * says, the worker is killed, and its tasks have its death.
+ * Whatever a worker writes into `replies` affects only that worker's tasks. If a reply is one that
+ * no worker writes, the parent kills the worker, and its tasks are settled as at any death.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -20,7 +20,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The list of those that have ended. */
+/* Tasks that have ended. */
 
 static void push(struct fl__cell ***end, struct fl__cell *cell)
 {
@@ -40,7 +40,7 @@ static void ended(struct fl__crew *c, struct fl__cell *cell, int error, char *me
 
 void fl__crew_cancelled(struct fl__crew *c, struct fl__cell *cell)
 {
-	if (fl__future_claim_cancel(&cell->future)) /* always: nobody else may */
+	if (fl__future_claim_cancel(&cell->future)) /* always: no other thread may claim it */
 		ended(c, cell, -ECANCELED, NULL);
 }
 
@@ -63,7 +63,7 @@ void fl__crew_fail(struct fl__crew *c, struct fl__cell *cell, int error, const c
 
 /* Taking one reply. */
 
-/* Memory of that size becomes the future's result. */
+/* Maps the sealed memory `fd`, of that size, as the future's result. */
 static int take_memory(struct fl__cell *cell, int fd, size_t size)
 {
 	int64_t there;
@@ -79,7 +79,10 @@ static int take_memory(struct fl__cell *cell, int fd, size_t size)
 	return 0;
 }
 
-/* Takes the next packet. True when it was the cell's, or there is none to come: then `*rc` is what came of it. */
+/*
+ * Receives the next packet. True: the search is over, with `*rc`. False: the packet was another
+ * order's.
+ */
 static bool take_packet(struct fl__member *m, struct fl__cell *cell, size_t size, int *rc)
 {
 	struct fl__apart head = {0, 0, 0};
@@ -88,7 +91,8 @@ static bool take_packet(struct fl__member *m, struct fl__cell *cell, size_t size
 	struct fl__packet packet = {.parts = &part, .n_parts = 1, .fds = fds};
 	*rc = fl__packet_try_recv(m->channel, &packet, 0);
 	if (*rc != 0) {
-		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc; /* what was sent before the reply is there */
+		/* The packet is sent before the reply, so it should be there. */
+		*rc = *rc == -EAGAIN || *rc == -EPIPE ? -EBADMSG : *rc;
 		return true;
 	}
 	bool ours = packet.size == sizeof head && head.magic == FL__APART_MAGIC && head.seq == cell->seq;
@@ -102,7 +106,9 @@ static bool take_packet(struct fl__member *m, struct fl__cell *cell, size_t size
 	return ours || packet.lost;
 }
 
-/* Results in memory of their own. Before it are those of orders that failed, and a worker's "ready". */
+/*
+ * Takes a result in memory of its own. Results of failed orders, and "ready", may come before it.
+ */
 static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 {
 	int rc = -EBADMSG;
@@ -112,7 +118,7 @@ static int take_apart(struct fl__member *m, struct fl__cell *cell, size_t size)
 	return -EBADMSG;
 }
 
-/* Copies the first `n` bytes of the result of `size`. False: it has memory of its own. */
+/* Copies the first `n` of the result's `size` bytes. False: the result has memory of its own. */
 static bool copy_result(const struct fl__member *m, struct fl__cell *cell, size_t size, size_t n)
 {
 	const struct fl__replies *replies = m->lane.replies;
@@ -136,7 +142,7 @@ static int take_result(struct fl__member *m, struct fl__cell *cell, const struct
 		return 0;
 	if (reply->flags & FL__REPLY_APART)
 		return take_apart(m, cell, size);
-	/* An order that failed may have none, unless it was kept. */
+	/* A failed order may have none, unless it kept one. */
 	return reply->error != 0 && reply->count == 0 && !(reply->flags & FL__REPLY_KEPT) ? 0 : -EBADMSG;
 }
 
@@ -144,11 +150,12 @@ void fl__crew_take_ended(struct fl__member *m, struct fl__cell *cell)
 {
 	const uint32_t count = cell->future.count;
 	const size_t each = cell->future.type->result_size;
-	/* A worker that has damaged its memory, or cleared the claim, is not believed. */
+	/* A worker that damaged its memory, or cleared its claim word, is not believed. */
 	const bool believed = !m->damaged && fl__lane_fate(&m->lane, cell->seq) == FL__LANE_STARTED;
 	cell->done = believed ? fl__lane_progress(&m->lane, cell->seq, count) : count;
+	/* copy_result() is true: fl__chunk_cut() limits the size. */
 	if (each > 0 && cell->done > 0 && cell->done < count)
-		(void)copy_result(m, cell, count * each, cell->done * each); /* true: fl__chunk_cut() */
+		(void)copy_result(m, cell, count * each, cell->done * each);
 }
 
 static char *take_message(const struct fl__member *m, unsigned slot, uint32_t flags)
@@ -164,7 +171,7 @@ static char *take_message(const struct fl__member *m, unsigned slot, uint32_t fl
 }
 _Static_assert(FL__LANE_MESSAGE == FL_MESSAGE_MAX, "a message fits");
 
-/* False: no worker writes that. */
+/* False: no worker writes such a reply. */
 static bool take(struct fl__member *m, struct fl__cell *cell, const struct fl__reply *reply)
 {
 	struct fl__crew *c = m->crew;
@@ -198,7 +205,7 @@ static void take_initialized(struct fl__member *m, const struct fl__reply *reply
 {
 	struct fl__crew *c = m->crew;
 	m->initializing = false;
-	m->ready = false; /* to be looked at again, without it */
+	m->ready = false; /* to be checked again, without initializer */
 	if (reply->error == 0 || c->init_error != 0)
 		return;
 	c->init_error = reply->error;
@@ -206,7 +213,7 @@ static void take_initialized(struct fl__member *m, const struct fl__reply *reply
 	fl__crew_kick(c);
 }
 
-/* A worker that is ready says something for the next, too: unless its initializer is still to come. */
+/* A worker that is ready and initialized ends a row of failed starts. */
 static void look_whether_ready(struct fl__member *m)
 {
 	/* relaxed: a word by itself */
@@ -280,7 +287,7 @@ size_t fl__crew_end(struct fl__cell *list, bool user, struct fl__cell **kept)
 
 /* Waiting for a future. */
 
-/* One who fetches results: what it has ended since it had the lock. */
+/* A thread that fetches results, and what it ended since it last had the lock. */
 struct fetcher {
 	bool busy; /* counted by `fetchers` */
 	size_t n;
@@ -314,7 +321,7 @@ static void settle(struct fl__crew *c, struct fetcher *f)
 		fl__crew_kick(c);
 }
 
-/* Takes what there is and ends it: false when there was nothing, or another is at it. */
+/* Takes replies, and ends the tasks in `ended`. False: there were none, or the lock was taken. */
 static bool fetch(struct fl__crew *c, struct fetcher *f)
 {
 	if (fl_mutex_try_lock(&c->base.lock) != 0)
@@ -341,8 +348,8 @@ static bool is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_
 }
 
 /*
- * Looks for as long as something comes, and for a while after that; yields between looks, since the workers may wait for this
- * CPU. Then the keeper is left to it.
+ * Fetches while results come, and for PATIENCE after the last. After LOOKS looks, yields between
+ * them, since the workers may need this CPU. Then leaves the rest to the manager.
  */
 void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
@@ -351,7 +358,7 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fetcher fetcher = {false, 0, NULL};
 	if (ctx->ops != &fl__thread_parker)
-		return; /* a fiber: others wait for its thread */
+		return; /* a fiber: its thread has others to run */
 	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
 	int64_t patience = 0;
 	for (unsigned looks = 0, turns = 1;; looks++, turns++) {
@@ -377,5 +384,5 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 	FL_LOCKED(&e->lock);
 	settle(c, &fetcher);
 	if (c->napping && fl_future_try_wait(f) != 0)
-		fl__crew_kick(c); /* from now on it is to be rung */
+		fl__crew_kick(c); /* from now on the workers must ring */
 }

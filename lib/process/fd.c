@@ -9,7 +9,7 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel *cance
 	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
 		return -EINVAL;
 	if (fd < 0)
-		return -EBADF; /* poll() waits for it for ever */
+		return -EBADF; /* poll() would wait for ever */
 	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }

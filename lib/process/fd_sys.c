@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* The result of a call: itself, or the negative errno; errno as it was before it. */
+/* Returns `rc` or the negative errno, and restores errno. */
 static ssize_t result(ssize_t rc, int before)
 {
 	ssize_t r = rc >= 0 ? rc : -errno;
@@ -172,6 +172,6 @@ void fl__fds_close(const int *fds, unsigned n)
 {
 	int before = errno;
 	for (unsigned i = 0; i < n; i++)
-		(void)close(fds[i]); /* Linux has released the number whatever it answers */
+		(void)close(fds[i]); /* even on an error Linux has released the number */
 	errno = before;
 }

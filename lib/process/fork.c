@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* FL_PROCESS_FORK: the caller itself, while it has a single thread. */
+/* FL_PROCESS_FORK: forks the calling process, which must have a single thread. */
 #include "fork.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -19,7 +19,8 @@ int fl__may_fork(const char **problem)
 	*problem = "it is not known how many threads there are";
 	if (threads < 0)
 		return threads;
-	int others = threads - 1 - (int)fl__manager_threads(); /* that one holds no lock while nothing is started */
+	/* the manager thread does not count: a forked child initializes that thread's lock */
+	int others = threads - 1 - (int)fl__manager_threads();
 	*problem = "a process with threads, or a fiber, must not be forked";
 	if (others == 0 && fl__ctx_get()->ops == &fl__thread_parker)
 		return 0;
@@ -33,8 +34,8 @@ int fl__fork(int *pidfd)
 	sigset_t all, before;
 	(void)fflush(NULL);
 	(void)sigfillset(&all);
-	(void)sigprocmask(SIG_SETMASK, &all,
-	                  &before); /* no handler of the caller's runs in the child, or collects it */
+	/* no handler of the caller may run in the child, or reap it */
+	(void)sigprocmask(SIG_SETMASK, &all, &before);
 	int pid = fl__fork_with_pidfd(pidfd);
 	if (pid == 0)
 		return 0;
@@ -72,7 +73,7 @@ static _Noreturn void become(const struct fl__launch *launch, int pipe, int pare
 	fl__task_process(&request, ready);
 }
 
-/* What the child said before its task: 0 when it closed the pipe, and runs. */
+/* Returns the child's error, or 0 when the child runs its task. */
 static int hear(int pipe)
 {
 	int rc = 0;

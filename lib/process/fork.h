@@ -4,10 +4,15 @@
 
 #include <signal.h>
 
-/* Whether this process may be forked here: 0, -EBUSY, said in the log; with what the matter is. */
+/*
+ * Whether the caller may fork this process. `*problem`: the reason for an error. Returns
+ *   0
+ *   -EBUSY     the process has other threads, or the caller is a fiber; also logged
+ *   an errno   the threads cannot be counted
+ */
 int fl__may_fork(const char **problem);
 
-/* Forks: the child's number, or 0 in the child, where all signals are blocked; or a negative errno, and there is no child. */
+/* Returns the child's pid; 0 in the child, with all signals blocked; or a negative errno. */
 int fl__fork(int *pidfd);
 
 #endif

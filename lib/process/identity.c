@@ -18,7 +18,7 @@ static uint64_t hash(uint64_t seed, const void *data, size_t size)
 
 static const uint64_t hash_start = 0xcbf29ce484222325u;
 
-/* Spreads a hash over all its bits, so that a sum of several says something. */
+/* Spreads a hash over all bits (splitmix64), so that a sum of hashes is a hash. */
 static uint64_t mix(uint64_t x)
 {
 	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
@@ -42,7 +42,7 @@ static bool contains(const struct dl_phdr_info *module, uintptr_t address)
 	return false;
 }
 
-/* Copies the build-id out of a segment of notes, if it is in there. */
+/* Copies the build-id, if the segment of notes has one. */
 static bool find_note(const unsigned char *notes, size_t size, size_t align, struct fl__build_id *id)
 {
 	size_t at = 0;
@@ -107,7 +107,7 @@ void fl__build_id_of(const void *address, struct fl__build_id *id)
 
 void fl__build_id_of_program(struct fl__build_id *id)
 {
-	/* cast: where the kernel has put the program's headers */
+	/* cast: AT_PHDR is the address of the program's headers */
 	fl__build_id_of((const void *)(uintptr_t)getauxval(AT_PHDR), id);
 }
 
@@ -131,7 +131,7 @@ static uint64_t id_of(const fl_task_type *type)
 
 void fl__task_identify(const fl_task_type *type, struct fl__task_identity *identity)
 {
-	memset(identity, 0, sizeof *identity); /* padding, too: it is hashed */
+	memset(identity, 0, sizeof *identity); /* also the padding, which is hashed */
 	identity->id = id_of(type);
 	identity->version = type->version;
 	identity->arg_size = type->arg_size;
@@ -170,7 +170,7 @@ static void add_to_digest(const fl_task_type *type, void *arg)
 	struct fl__registry_digest *digest = arg;
 	struct fl__task_identity identity;
 	fl__task_identify(type, &identity);
-	digest->sum += mix(hash(hash_start, &identity, sizeof identity)); /* a sum: in any order */
+	digest->sum += mix(hash(hash_start, &identity, sizeof identity)); /* in any order */
 	digest->tasks++;
 }
 

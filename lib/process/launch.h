@@ -6,44 +6,44 @@
 #include <fairlead/process.h>
 #include <stdint.h>
 
-/* One start, as the caller of fl_process_start() wants it; the ways to start fill in what comes of it. */
+/* One start: what the caller of fl_process_start() wants, and the results of the start method. */
 struct fl__launch {
 	const fl_process_config *config;
 	const char *name;
-	struct fl__setup setup; /* the descriptors have the caller's numbers */
-	int own[2];             /* opened for it; -1: none */
+	struct fl__setup setup; /* descriptors by the caller's numbers */
+	int own[2];             /* descriptors opened for this start; -1: none */
 	const char *problem;    /* what failed, for the log */
-	const char *where;      /* it failed, when not in this process */
-	char text[80];          /* room for a problem with a number in it */
+	const char *where;      /* the process that failed; NULL: this one */
+	char text[80];          /* buffer for a formatted `problem` */
 	int pid, pidfd;         /* of the new process */
-	int channel;            /* tells how it has ended; -1: it is a child of this process */
+	int channel;            /* reports the end; -1: a child of this process */
 };
 
-/* What a process says that was made to run a task, and what its maker says about it. Over its own channel. */
+/* The magic numbers of messages between a process and those that it starts. */
 enum { FL__MAGIC_HELLO = 0x464c4831, FL__MAGIC_START, FL__MAGIC_REPLY, FL__MAGIC_END };
 
-/* How a process has ended; the last word on its channel. */
+/* Reports how a process ended: the last message on its channel. */
 struct fl__end {
 	uint32_t magic, size;
 	int32_t code, signal;
 };
 
-/* The program started once more, as what? */
+/* The role of this program when it is started again. */
 enum fl__role { FL__ROLE_ZYGOTE, FL__ROLE_TASK };
 
-/* Whether fl_main() was called here, so that this program may be started once more. */
+/* Whether fl_main() was called, so that this program can be started again. */
 bool fl__may_start_again(void);
 
-/* How often this process has forked away from the one that the program began in. */
+/* The number of forks between the program's first process and this one. */
 extern uint32_t fl__process_forks;
 
-/* The ways to start: 0, or the negative errno, with `problem`. */
+/* The start methods. Each returns 0, or a negative errno and sets `problem`. */
 int fl__start_program(struct fl__launch *launch);
 int fl__start_by_exec(struct fl__launch *launch);
 int fl__start_by_fork(struct fl__launch *launch);
 int fl__start_by_zygote(struct fl__launch *launch);
 
-/* Forgets what belongs to the parent, in a forked child. */
+/* In a forked child: drop what belongs to the parent. */
 void fl__zygote_after_fork(void);
 void fl__manager_after_fork(void);
 

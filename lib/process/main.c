@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* What this process is: the program as its user started it, or once more, for the library. */
+/* fl_main(): when the library starts this program again, it becomes a zygote or runs a task. */
 #include "launch.h"
 #include "os.h"
 #include "self.h"
@@ -19,7 +19,7 @@ bool fl__may_start_again(void)
 	return called;
 }
 
-/* What the environment says is not believed by itself, since whoever runs this program may have set it. */
+/* The environment alone proves nothing: the user who runs this program may have set it. */
 static bool has_socket(void)
 {
 	int type = 0;
@@ -40,7 +40,7 @@ static _Noreturn void serve(char role, int parent)
 	sigset_t all;
 	(void)sigfillset(&all);
 	(void)sigprocmask(SIG_SETMASK, &all, NULL);
-	/* A parent that has gone, or one that we cannot tell: nobody waits for us. To go on as the program would be worse. */
+	/* Without a known, live parent no process waits. To run as the program would be worse. */
 	if (!is_from(parent) || fcntl(FL__SELF_SOCKET, F_SETFD, FD_CLOEXEC) != 0 ||
 	    fl__hello_send(FL__SELF_SOCKET) != 0)
 		_exit(127);
@@ -57,11 +57,12 @@ void fl_main(int argc, char **argv)
 	called = true;
 	char role = 0;
 	int parent = 0, length = 0;
-	const char *marker = secure_getenv(FL__MARKER); /* NULL where the program has rights that its user has not */
+	/* NULL if the program has more rights than its user */
+	const char *marker = secure_getenv(FL__MARKER);
 	bool well = marker && sscanf(marker, "%c:%9d%n", &role, &parent, &length) == 2 && !marker[length] &&
 	            (role == 'z' || role == 't') && parent > 0;
 	if (getenv(FL__MARKER))
-		(void)unsetenv(FL__MARKER); /* programs that this one starts are not meant */
+		(void)unsetenv(FL__MARKER); /* not for programs that this one starts */
 	if (well && has_socket())
 		serve(role, parent);
 	errno = before;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The manager thread: jobs, in the order in which they came, and children to be collected. It
- * sleeps in epoll_wait, on an eventfd that says "a job", and on the pidfds of those children; an
- * event's data is the descriptor. `lock` guards the jobs, the children, and the making and the end
- * of the thread. A job lives in the frame of its caller, and is the first until it is done.
+ * The manager thread runs jobs in FIFO order, and reaps children. The thread sleeps in epoll_wait()
+ * on an eventfd, the doorbell for jobs, and on the children's pidfds. An event's data is the
+ * descriptor. `lock` guards the jobs, the children, and the thread's start and end. A job lives in
+ * its caller's stack frame, and stays first in the queue until it is done.
  */
 #include "manager.h"
 #include "../base/panic.h"
@@ -26,11 +26,11 @@ struct job {
 	struct job *next;
 };
 
-/* A child that nobody else collects. */
+/* A child that the manager thread reaps. */
 struct child {
 	struct child *next;
-	int pidfd;   /* -1: collected, or a child of the process that has forked this one */
-	bool killed; /* its end is near */
+	int pidfd;   /* -1: reaped, or a child of this process's parent */
+	bool killed; /* was sent SIGKILL */
 };
 
 static fl_mutex lock = FL_MUTEX_INIT;
@@ -57,7 +57,7 @@ static void drop_first_job(void)
 static void do_jobs(void)
 {
 	uint64_t rings;
-	(void)!read(bell, &rings, sizeof rings); /* silences it; the jobs are what counts */
+	(void)!read(bell, &rings, sizeof rings); /* silences the doorbell */
 	for (struct job *job; (job = first_job()) != NULL;) {
 		job->rc = fl__spawn(job->spawn, stack + FL__SPAWN_STACK);
 		drop_first_job();
@@ -65,7 +65,7 @@ static void do_jobs(void)
 	}
 }
 
-/* Under the lock. Forgets the children that are collected. */
+/* Under the lock. Frees the children that were reaped. */
 static void forget_collected(void)
 {
 	for (struct child **link = &children; *link;) {
@@ -79,13 +79,13 @@ static void forget_collected(void)
 	}
 }
 
-/* Under the lock. `wait`: until it has ended. */
+/* Under the lock. `wait`: for the end of the child. */
 static void collect(struct child *c, bool wait)
 {
 	fl_process_status status;
 	if (fl__os.collect(c->pidfd, &status, wait) == 0)
-		return; /* not yet: it is reported again */
-	/* a forked child may hold it open */
+		return; /* the child runs: epoll reports it again */
+	/* close() removes no pidfd that a forked child holds open */
 	(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, c->pidfd, 0);
 	fl__close(c->pidfd);
 	c->pidfd = -1;
@@ -100,10 +100,7 @@ static void collect_child(int pidfd)
 	forget_collected();
 }
 
-/*
- * Under the lock. What has been killed is waited for; who collects the other children is the
- * process's affair.
- */
+/* Under the lock. Waits for the killed children. The process itself must reap the others. */
 static void close_all(void)
 {
 	for (struct child *c = children; c; c = c->next) {
@@ -149,7 +146,7 @@ static void manage(void)
 static void wake_manager(void)
 {
 	const uint64_t one = 1;
-	(void)!write(bell, &one, sizeof one); /* fails only when it rings already */
+	(void)!write(bell, &one, sizeof one); /* fails only when the doorbell rings already */
 }
 
 static unsigned end_manager(void)
@@ -158,11 +155,11 @@ static unsigned end_manager(void)
 	if (running)
 		wake_manager();
 	else
-		close_all(); /* in a forked child: what is left of the parent's */
+		close_all(); /* in a forked child: what its parent left */
 	return first ? 1 : 0;
 }
 
-/* Under the lock. What is open after an error is for close_all(). */
+/* Under the lock. After an error close_all() closes what is open. */
 static int open_all(void)
 {
 	epoll = fl__above(fl__fd_sys.watch_create());
@@ -177,7 +174,7 @@ static int open_all(void)
 	return rc != 0 ? rc : stack ? 0 : -ENOMEM;
 }
 
-/* Under the lock: 0 when there is a manager, made here if need be. */
+/* Under the lock. Starts the manager thread if there is none. */
 static int need(void)
 {
 	static struct fl__helper helper = {.name = "manager", .function = manage, .end = end_manager};
@@ -208,7 +205,7 @@ int fl__manager_spawn(struct fl__spawn *spawn)
 	return job.rc;
 }
 
-/* 0, and `pidfd` is the manager's. */
+/* On success the manager thread owns `pidfd`. */
 static int adopt(int pidfd, bool killed)
 {
 	struct child *c = fl__alloc(1, sizeof *c);
@@ -255,9 +252,10 @@ void fl__manager_after_fork(void)
 	epoll = bell = -1;
 	for (struct child *c = children; c; c = c->next) {
 		fl__close(c->pidfd);
-		c->pidfd = -1; /* freed later: another thread may have had the lock of the allocator */
+		/* freed later: a thread that is not in the child may hold the allocator's lock */
+		c->pidfd = -1;
 	}
 	first = NULL;
 	last = &first;
-	running = false; /* the stack is free: nobody of this process is on it */
+	running = false; /* no child of this process uses `stack` */
 }

@@ -24,7 +24,7 @@
 /* The same numbers on all architectures; older headers lack them. */
 enum { PIDFD_OPEN = 434, PIDFD_SEND_SIGNAL = 424, BY_PIDFD = 3 };
 
-/* The result of a call: itself, or the negative errno; errno as it was before it. */
+/* Returns `rc` or the negative errno, and restores errno. */
 static int result(long rc, int before)
 {
 	int r = rc >= 0 ? (int)rc : -errno;
@@ -44,7 +44,7 @@ static int os_pidfd(int pid)
 	return fl__known(result(syscall(PIDFD_OPEN, pid, 0), before));
 }
 
-/* ThreadSanitizer takes each clone for a fork, and what the child does to its shared state stays: there it is one. */
+/* ThreadSanitizer takes a clone for a fork, and would keep the child's changes to its state. */
 static int clone_by_fork(int (*child)(void *arg), void *arg, int *pidfd)
 {
 	int pid = fl__fork_with_pidfd(pidfd);
@@ -61,7 +61,8 @@ static int os_clone(int (*child)(void *arg), void *stack_end, void *arg, int *pi
 #else
 	int before = errno;
 	int pid = result(clone(child, stack_end, CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, arg, pidfd), before);
-	return pid == -EINVAL ? clone_by_fork(child, arg, pidfd) : pid; /* an emulator that does not know the flag */
+	/* -EINVAL: an emulator without CLONE_PIDFD */
+	return pid == -EINVAL ? clone_by_fork(child, arg, pidfd) : pid;
 #endif
 }
 
@@ -201,19 +202,18 @@ int fl__fork_with_pidfd(int *pidfd)
 	if (pid == 0) {
 		fl__close(gate[1]);
 		while (read(gate[0], &go_on, sizeof go_on) < 0 && errno == EINTR)
-			; /* a byte; or the end: the parent has died */
+			; /* a byte, or the end: the parent has died */
 	}
-	fl__close(gate[0]); /* its number is free for the pidfd */
+	fl__close(gate[0]); /* frees a number for the pidfd */
 	if (pid > 0) {
 		*pidfd = fl__os.pidfd(pid);
 		if (*pidfd < 0)
-			(void)kill(pid, SIGKILL); /* before it goes on: a start that fails has run nothing */
+			(void)kill(pid, SIGKILL); /* a failed start runs no task */
 		/*
-		 * A byte, not the end: a child that another thread forks now may hold the gate open
-		 * for long.
+		 * A byte, since a child that another thread forks now may hold the gate open for
+		 * long. The send fails if the child is dead.
 		 */
-		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL,
-		                           0); /* it may be dead */
+		(void)!fl__packet_try_send(gate[1], &(struct iovec){&go_on, sizeof go_on}, 1, NULL, 0);
 	}
 	if (pid != 0)
 		fl__close(gate[1]);

@@ -6,28 +6,29 @@
 #include <stdint.h>
 
 /*
- * What starting and ending processes asks of the system: the continuation of lib/base/sys.h's table, with the same rules.
- * Results are 0, a descriptor or a number, or a negative errno; errno stays as it is. All descriptors are close-on-exec.
- * What a new process does before its exec, or before its task, is not in the table: see setup.c.
+ * The system calls that start and end processes. The table continues that of lib/base/sys.h, with
+ * the same rules. Results are 0, a descriptor, a number, or a negative errno; errno keeps its
+ * value. New descriptors are close-on-exec. setup.c has the calls of a new process before its exec
+ * or its task.
  */
 struct fl__os {
-	int (*fork)(void); /* the child's number; 0 in the child */
-	/* A child that shares the caller's memory, and stops the caller's thread until it ends or calls exec: its number. */
+	int (*fork)(void); /* the child's pid; 0 in the child */
+	/* Makes a child in the caller's memory. Returns its pid after its exec or end. */
 	int (*clone)(int (*child)(void *arg), void *stack_end, void *arg, int *pidfd);
 	int (*pidfd)(int pid);
 	int (*signal)(int pidfd, int signal);
-	/* Collects an ended child: 1; 0 when it runs and `wait` is false; -ECHILD when it is not there to be collected. */
+	/* Reaps a child: 1; 0: the child runs, and `wait` is false; -ECHILD: no such child. */
 	int (*collect)(int pidfd, fl_process_status *status, bool wait);
-	/* The same by its number; 0 is any child, and becomes its number. Only where nobody else collects it. */
+	/* The same by pid; 0: any child, and stores its pid. No other code may reap it. */
 	int (*collect_number)(int *pid, fl_process_status *status, bool wait);
 	int (*pipe)(int ends[2]);
 	int (*event)(void);         /* an eventfd */
 	int (*child_signals)(void); /* a signalfd for SIGCHLD */
 	int (*open)(const char *path, int flags);
-	int (*duplicate)(int fd); /* at 3 or above */
+	int (*duplicate)(int fd); /* to 3 or above */
 	int (*enter)(int directory);
 	int (*threads)(void);     /* of this process */
-	int (*descriptors)(void); /* how many this process may have */
+	int (*descriptors)(void); /* the limit of this process */
 	const char *self;         /* this program */
 	int64_t patience;         /* how long a start waits for an answer, ns */
 };
@@ -35,22 +36,24 @@ struct fl__os {
 extern struct fl__os fl__os;
 
 /*
- * A fork whose child goes on when it has a pidfd: where SIGCHLD is ignored, a child that has ended is gone, and its number
- * names nothing, or another process. The child's number, with `*pidfd` a descriptor or the negative errno of opening it;
- * 0 in the child; -EMFILE, -ENFILE, -EAGAIN or -ENOMEM, and there is no child. It needs the numbers of two descriptors, of
- * which the pidfd takes one.
+ * Forks a child that waits until its pidfd is open: where SIGCHLD is ignored, an ended child is
+ * gone, and its pid names no process or another one. Needs two free descriptors, of which the pidfd
+ * takes one. Returns
+ *   the child's pid   `*pidfd` is open, or is an errno: then the child was killed, not reaped
+ *   0                 in the child
+ *   -EMFILE, -ENFILE, -EAGAIN, -ENOMEM   no child
  */
 int fl__fork_with_pidfd(int *pidfd);
 
 /*
- * The same file with a number above those of the standard streams, which may be free: whoever finds them open takes them for
- * streams. `fd` is closed then; it is the answer itself when it is negative, or high enough, or when there is no other number.
+ * Moves `fd` above the numbers of the standard streams, which may be closed: other code would take
+ * `fd` for a stream. Returns `fd` itself if it is negative, high enough, or cannot be moved.
  */
 int fl__above(int fd);
 
-/* fl__packet_pair(), above. */
+/* fl__packet_pair(), moved by fl__above(). */
 int fl__above_pair(int sockets[2]);
 
-void fl__close(int fd); /* nothing for a negative one; errno stays as it is */
+void fl__close(int fd); /* ignores a negative `fd`; errno keeps its value */
 
 #endif

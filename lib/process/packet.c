@@ -7,7 +7,7 @@
 #include <string.h>
 
 #ifndef SCM_PIDFD
-#define SCM_PIDFD 0x04 /* Linux 6.5; younger than most headers */
+#define SCM_PIDFD 0x04 /* Linux 6.5; missing in older headers */
 #endif
 
 int fl__packet_pair(int sockets[2])
@@ -38,8 +38,8 @@ int fl__packet_try_send(int socket, const struct iovec *parts, unsigned n_parts,
 		ssize_t sent = fl__fd_sys.send(socket, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0)
 			return 0;
-		if (sent == -ECONNRESET ||
-		    sent == -ENOTCONN) /* the peer has closed; the first: and left packets unread */
+		/* The peer has closed. -ECONNRESET: and left packets unread. */
+		if (sent == -ECONNRESET || sent == -ENOTCONN)
 			return -EPIPE;
 		if (sent != -EINTR)
 			return (int)sent;
@@ -63,10 +63,14 @@ int fl__packet_send(int socket, const void *data, size_t size, const int *fds, u
 }
 
 /*
- * After a receive of nothing: is it the end, an empty packet, or neither? What the library sends has bytes, so once the peer has
- * closed, without bytes nothing of it is left. With bytes the kernel may have told the end too early: it looks for a packet
- * first and for the close second, and the peer may send its last one and close in between.
- * 0: receive again. -EPIPE: the end. -EBADMSG: somebody has sent an empty packet.
+ * After a receive of 0 bytes: is it the end, an empty packet, or neither? The library sends no
+ * empty packets. So if the peer has closed and no bytes wait, nothing of the library's is left. If
+ * bytes wait, the kernel may have reported the end too early: it looks for a packet first and for
+ * the close second, and the peer may send its last packet and close in between. Returns:
+ *
+ *   0         receive again
+ *   -EPIPE    the end
+ *   -EBADMSG  the peer has sent an empty packet
  */
 static int nothing_came(int socket)
 {
@@ -78,7 +82,7 @@ static int nothing_came(int socket)
 	return fl__fd_sys.waiting(socket) > 0 ? 0 : -EPIPE;
 }
 
-/* The descriptors of one piece of control data. What we did not ask for is closed. */
+/* Takes the descriptors of one control message. Closes those that were not asked for. */
 static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 {
 	if (c->cmsg_level != SOL_SOCKET || (c->cmsg_type != SCM_RIGHTS && c->cmsg_type != SCM_PIDFD))
@@ -94,17 +98,23 @@ static void take_fds(struct fl__packet *packet, const struct cmsghdr *c)
 	}
 }
 
-/* One receive of whatever comes first: its bytes, descriptors and flags. */
+/* Receives the next packet: its bytes, descriptors and flags. */
 static int receive(int socket, struct fl__packet *packet, int flags)
 {
 	union {
 		struct cmsghdr header;
-		/* The second half: for what a foreign maker of the socket may have asked for, credentials and a pidfd. */
+		/*
+		 * 256: for credentials and a pidfd, which the maker of a foreign socket may have
+		 * asked for
+		 */
 		char bytes[CMSG_SPACE(sizeof(int) * FL__PACKET_FDS) + 256];
 	} control;
 	struct msghdr message;
 	ssize_t n;
-	/* -ECONNRESET comes once, and ahead of what can still be received: the peer has closed with packets unread. */
+	/*
+	 * -ECONNRESET comes once, before what can still be received: the peer closed with packets
+	 * unread.
+	 */
 	do {
 		message = (struct msghdr){.msg_iov = packet->parts, .msg_iovlen = packet->n_parts};
 		message.msg_control = packet->fds ? control.bytes : NULL;
@@ -136,7 +146,7 @@ int fl__packet_try_recv(int socket, struct fl__packet *packet, int flags)
 	return rc;
 }
 
-/* Hands over what was received, or closes it. */
+/* Delivers what was received, or closes it. */
 static int deliver(const struct fl__packet *packet, size_t *size, int *fds, unsigned *n_fds)
 {
 	unsigned room = n_fds ? *n_fds : 0;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The ends of pipes, and waiting for them among other things. pipe.h says how it all works. */
+/* Makes and frees the ends of pipes; fl_wait_any for pipes. The design is in pipe.h. */
 #include "pipe.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -68,7 +68,7 @@ int fl_pipe_from_fd(fl_pipe **p, int fd)
 	return 0;
 }
 
-/* `generation` is 2 * fl__fork_count, or 1 more while a thread of the child is at this. */
+/* `generation` is 2 * fl__fork_count; one more while a thread of a forked child resets `p`. */
 void fl__pipe_meet_fork(fl_pipe *p)
 {
 	uint32_t now = 2 * fl__fork_count;
@@ -82,11 +82,11 @@ void fl__pipe_meet_fork(fl_pipe *p)
 			break;
 	}
 	fl_mutex_init(&p->lock);
-	/* relaxed: other threads of this process look at the generation first */
+	/* relaxed: other threads of the child read the generation first */
 	if (fl__load_relaxed(&p->kept))
 		fl__fds_close(p->kept_fds, p->kept_n);
 	fl__store_relaxed(&p->kept, 0);
-	fl__store_release(&p->generation, now); /* pairs with the acquire above */
+	fl__store_release(&p->generation, now); /* release: pairs with the acquire above */
 }
 
 void fl_pipe_free(fl_pipe *p)
@@ -115,7 +115,7 @@ void fl_pipe_close_send(fl_pipe *p)
 static bool has_kept(fl_pipe *p)
 {
 	fl__pipe_meet_fork(p);
-	return fl__load_relaxed(&p->kept); /* relaxed: whoever receives it takes the lock */
+	return fl__load_relaxed(&p->kept); /* relaxed: a receiver reads again under the lock */
 }
 
 static bool on_ready(void *object)

@@ -11,54 +11,55 @@
 #include <stdint.h>
 
 /*
- * Pipes: a message is one packet, which begins with a head. The bytes of a large message stand in a sealed memfd, the first
- * of the packet's descriptors. So the kernel's queue is the only state that ends share: nothing in user memory can be left
- * half-way by who is killed.
+ * Pipes. A message is one packet, which begins with a head. The bytes of a large message are in a
+ * sealed memfd, the packet's first descriptor. The ends share only the kernel's queue: a process
+ * that is killed leaves no user memory half-written.
  *
- * Receiving looks first (MSG_PEEK), so that a message without room stays, and then takes. Threads of one process are kept
- * apart by `lock`. Another process that receives on the same end may come between the look and the take. Then what is taken
- * is another message, which may find no room; it is *kept* in the handle, for which there is always memory (`spill`, mapped
- * when the handle is made and touched only here), and is the next that this handle receives.
+ * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
+ * message. `lock` keeps the threads of one process apart. Another process that receives on the same
+ * end may come between peek and take. Then the receiver takes another message, which may not fit.
+ * The handle *keeps* such a message, and returns it next. There is always memory for that: `spill`
+ * is mapped with the handle, and touched only then.
  *
- * The look also fetches the descriptors, as duplicates: what the process's table has no room for is found while the message
- * can still stay. Where the table is filled up between look and take, the duplicates serve.
+ * The peek also duplicates the descriptors: a full descriptor table is found while the message can
+ * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
  *
- * After a fork the lock may be held by a thread that is not there, and a kept message is the parent's: see
+ * In a forked child the lock's holder may be missing, and a kept message is the parent's: see
  * fl__pipe_meet_fork().
  */
 enum {
 	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
 	FL__PIPE_SMALL = 1,          /* the bytes follow the head */
-	FL__PIPE_LARGE = 2,          /* they are in the first descriptor */
-	FL__PIPE_INLINE = 64 << 10,  /* the most of a small one */
+	FL__PIPE_LARGE = 2,          /* the bytes are in the first descriptor */
+	FL__PIPE_INLINE = 64 << 10,  /* the most bytes of a small message */
 };
 
-/* What a packet begins with. */
+/* The first bytes of a packet. */
 struct fl__pipe_head {
 	uint32_t magic;
 	uint16_t kind;
-	uint16_t n_fds; /* without the one of a large message's bytes */
+	uint16_t n_fds; /* without a large message's memfd */
 	uint64_t size;
-	uint64_t id; /* of a packet with descriptors: tells it from others that are on their way */
+	uint64_t id; /* unique among packets on their way; 0 without descriptors */
 };
 _Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "what travels");
 
 struct fl_pipe {
 	struct fl__watched in, out;
 	int fd;
-	uint32_t generation; /* of the process: fl__pipe_meet_fork() */
-	fl_mutex lock;       /* of receivers, and of all below */
-	uint32_t kept;       /* whether a message is; atomic, for a look without the lock */
+	uint32_t generation; /* see fl__pipe_meet_fork() */
+	fl_mutex lock;       /* guards receives and all below */
+	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
 	struct fl__pipe_head kept_head;
 	unsigned kept_n;
 	int kept_fds[FL__PACKET_FDS];
-	/* FL__PIPE_INLINE bytes: what of a packet is behind the caller's room; then the bytes of the kept message. */
+	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of the kept message */
 	char *spill;
 };
 
 /*
- * Of whoever looks at what is kept, or locks: in a forked child nobody holds the lock, and what is kept is the parent's to
- * receive.
+ * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
+ * kept message, which the parent receives.
  */
 void fl__pipe_meet_fork(fl_pipe *p);
 

@@ -6,14 +6,14 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-/* A message that was received, with its descriptors; of a large one the first has the bytes. */
+/* A received message. The first descriptor of a large one has the bytes. */
 struct message {
 	struct fl__pipe_head head;
 	unsigned n_fds;
 	int fds[FL__PACKET_FDS];
 };
 
-/* Where a receiver wants it. */
+/* The caller's buffers. */
 struct room {
 	void *buffer;
 	size_t bytes;
@@ -50,7 +50,7 @@ static int check_room(const struct room *room, const struct fl__pipe_head *head)
 	return -EMSGSIZE;
 }
 
-/* Looks at the oldest message, and for its descriptors, if it has any, at whether they find a place. */
+/* Peeks at the oldest message, and duplicates its descriptors. -EMFILE: no place for them all. */
 static int peek(const fl_pipe *p, struct message *m, const struct room *room)
 {
 	struct iovec part = {&m->head, sizeof m->head};
@@ -58,7 +58,7 @@ static int peek(const fl_pipe *p, struct message *m, const struct room *room)
 	m->n_fds = 0;
 	int rc = fl__packet_try_recv(p->fd, &packet, MSG_PEEK);
 	if (rc == -EBADMSG || (rc == 0 && !is_head(&m->head, packet.size)))
-		return 0; /* taking it will say so */
+		return 0; /* take() reports the error */
 	if (rc == 0)
 		rc = check_room(room, &m->head);
 	if (rc != 0 || fds_of(&m->head) == 0)
@@ -74,7 +74,7 @@ static int peek(const fl_pipe *p, struct message *m, const struct room *room)
 	return -EMFILE;
 }
 
-/* Whether what was taken is the message that its head says. Also the memory of a large one: it never gets smaller. */
+/* Whether the packet is as its head says. A large one's memfd is sealed: it never shrinks. */
 static bool is_sound(const struct message *m, const struct fl__packet *packet)
 {
 	if (packet->cut || !is_head(&m->head, packet->size) || m->n_fds != fds_of(&m->head))
@@ -86,7 +86,7 @@ static bool is_sound(const struct message *m, const struct fl__packet *packet)
 	       (uint64_t)size == m->head.size;
 }
 
-/* Of the message that was looked at, whose duplicates are complete; which of those that came are not. */
+/* Replaces `m`'s incomplete descriptors by the duplicates, if these are of the same message. */
 static bool use_spare(struct message *m, const struct message *spare)
 {
 	fl__fds_close(m->fds, m->n_fds);
@@ -98,7 +98,7 @@ static bool use_spare(struct message *m, const struct message *spare)
 	return true;
 }
 
-/* Takes the oldest packet: its first bytes to the caller's room, and what is behind them to the spill. */
+/* Takes the oldest packet: first into the caller's buffer, the rest into the spill. */
 static int take(const fl_pipe *p, struct message *m, struct message *spare, const struct room *room)
 {
 	size_t here = room->bytes < FL__PIPE_INLINE ? room->bytes : FL__PIPE_INLINE;
@@ -122,7 +122,7 @@ static int take(const fl_pipe *p, struct message *m, struct message *spare, cons
 	return rc;
 }
 
-/* Puts what was taken, and found no room, into the handle. */
+/* Keeps in the handle a message that does not fit. */
 static void keep(fl_pipe *p, const struct message *m, const struct room *room)
 {
 	if (m->head.kind == FL__PIPE_SMALL && room->bytes > 0) {
@@ -133,7 +133,7 @@ static void keep(fl_pipe *p, const struct message *m, const struct room *room)
 	p->kept_head = m->head;
 	p->kept_n = m->n_fds;
 	memcpy(p->kept_fds, m->fds, sizeof(int) * m->n_fds);
-	fl__store_relaxed(&p->kept, 1); /* relaxed: whoever receives it holds the lock */
+	fl__store_relaxed(&p->kept, 1); /* relaxed: receivers hold the lock */
 }
 
 static int take_kept(fl_pipe *p, struct message *m, const struct room *room)
@@ -149,13 +149,13 @@ static int take_kept(fl_pipe *p, struct message *m, const struct room *room)
 	return 0;
 }
 
-/* The next message for which there is room; the bytes of a large one are not read yet. */
+/* Takes the next message if it fits. A large one's bytes stay in its memfd. */
 static int next_message(fl_pipe *p, struct message *m, const struct room *room)
 {
 	struct message spare;
 	fl__pipe_meet_fork(p);
 	FL_LOCKED(&p->lock);
-	if (fl__load_relaxed(&p->kept)) /* relaxed: it changes under the lock */
+	if (fl__load_relaxed(&p->kept)) /* relaxed: changes under the lock */
 		return take_kept(p, m, room);
 	int rc = peek(p, &spare, room);
 	if (rc == 0)
@@ -190,7 +190,7 @@ static int receive_once(fl_pipe *p, const struct room *room)
 		rc = read_memory(m.fds[0], room->buffer, (size_t)m.head.size);
 		fl__fds_close(m.fds, rc == 0 ? 1 : m.n_fds);
 	}
-	if (rc == 0 && room->n_room > 0) /* without room there is none: check_room() */
+	if (rc == 0 && room->n_room > 0) /* without room `m` has none: check_room() */
 		memcpy(room->fds, m.fds + large, sizeof(int) * m.head.n_fds);
 	if (rc == 0)
 		tell_size(room, &m.head);

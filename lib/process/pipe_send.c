@@ -11,14 +11,14 @@ struct outgoing {
 	struct fl__pipe_head head;
 	const void *data;
 	unsigned n_fds;
-	int fds[FL__PACKET_FDS]; /* the first is for the memory of a large message */
+	int fds[FL__PACKET_FDS]; /* the first is for a large message's memfd */
 	int memory;
 };
 
 static uint64_t new_id(void)
 {
 	static uint32_t last;
-	/* relaxed: only uniqueness is asked for, among what this thread's number sends */
+	/* relaxed: ids need only be unique under one thread id */
 	return (uint64_t)fl__sys.thread_id() << 32 | fl__add_relaxed(&last, 1);
 }
 
@@ -56,7 +56,7 @@ static int send_inline(const fl_pipe *p, struct outgoing *m)
 	return fl__packet_try_send(p->fd, parts, 2, m->fds + 1, m->n_fds);
 }
 
-/* The memory is made when there is space, so that senders who wait hold none. */
+/* Makes the memfd when there is space, so that a waiting sender holds no memory. */
 static int send_large(const fl_pipe *p, struct outgoing *m)
 {
 	const struct iovec part = {&m->head, sizeof m->head};
@@ -72,7 +72,7 @@ static int send_large(const fl_pipe *p, struct outgoing *m)
 	return rc == -EMSGSIZE || rc == -ENOBUFS ? -ENOMEM : rc;
 }
 
-/* A packet that the socket does not take, or for which the kernel finds no memory in one piece, goes as a large one. */
+/* Falls back to a large message: for -EMSGSIZE, and for -ENOBUFS (no contiguous kernel memory). */
 static int send_once(const fl_pipe *p, struct outgoing *m)
 {
 	if (m->head.kind == FL__PIPE_SMALL) {

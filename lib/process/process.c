@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Handles of processes. How a process has ended is known from its channel, over which its zygote says so (the packet is looked
- * at, never taken out, so that the sentinel stays readable), or, for a child of this process, by collecting it.
+ * Process handles. The zygote reports over a process's channel how that process ended. The handle
+ * only peeks at the report: fl_process_sentinel() returns the channel, which must stay readable. A
+ * child of this process has no channel: the handle reaps the child.
  *
- *   state   meaning                                            left for
- *   RUNS    for all that is known                              ENDED; ORPHAN at the end of a channel that said nothing
- *   ORPHAN  its zygote has died; only its pidfd speaks of it   ENDED, with -EOWNERDEAD
- *   ENDED   `rc` and `status` are final
+ *   state    meaning                            left for
+ *   RUNS     no end is known                    ENDED; ORPHAN: the channel ended without a report
+ *   ORPHAN   the zygote has died; only the      ENDED, with -EOWNERDEAD
+ *            pidfd shows when the process ends
+ *   ENDED    `rc` and `status` are final
  *
- * `lock` of a handle guards its state; `list_lock` the list, which has every handle of this process; list, then handle.
+ * `lock` of a handle guards its state. `list_lock` guards the list of all handles of this process.
+ * Lock order: `list_lock`, then `lock`.
  */
 #include "../base/panic.h"
 #include "../base/sys.h"
@@ -43,7 +46,7 @@ struct fl_process {
 	int pid, pidfd;
 	int channel; /* -1: a child of this process */
 	bool daemon;
-	uint32_t forks; /* fl__process_forks of the process whose handle it is */
+	uint32_t forks; /* fl__process_forks in the process that made the handle */
 	struct fl__watched on_channel, on_pidfd;
 	char name[FL_PROCESS_NAME_MAX + 1];
 };
@@ -52,7 +55,7 @@ uint32_t fl__process_forks;
 
 static fl_mutex list_lock = FL_MUTEX_INIT;
 static struct fl_process *oldest, *newest;
-static unsigned started; /* for names */
+static unsigned started; /* for default names */
 
 static bool is_ours(const fl_process *p)
 {
@@ -85,7 +88,7 @@ static const char *wrong_with_task(const fl_process_config *config, char *text, 
 	return text;
 }
 
-/* What is wrong with it; NULL: nothing. */
+/* Returns the first mistake in `config`, or NULL. */
 static const char *wrong_with(const fl_process_config *config, char *text, size_t room)
 {
 	if (!config)
@@ -148,7 +151,7 @@ static int open_fds(struct fl__launch *launch)
 	return rc;
 }
 
-/* Who inherits the caller's directory needs none; the zygote, and a program started once more, may be elsewhere. */
+/* A program or a fork inherits the directory. Any other new process may be elsewhere. */
 static int open_directory(struct fl__launch *launch)
 {
 	const fl_process_config *config = launch->config;
@@ -161,13 +164,13 @@ static int open_directory(struct fl__launch *launch)
 	return launch->own[1] < 0 ? launch->own[1] : 0;
 }
 
-/* A task that goes by its name must be the one that the name stands for. */
+/* The new process finds its task by name: the name must stand for the same task here. */
 static int check_task(struct fl__launch *launch)
 {
 	const fl_process_config *config = launch->config;
 	const fl_task_type *found;
 	if (config->method == FL_PROCESS_FORK)
-		return 0; /* that goes by its address */
+		return 0; /* a fork has the task's address */
 	int rc = fl__registry_find(config->task->name, &found);
 	launch->problem = rc == -EEXIST   ? "another task has the name of its task"
 	                  : rc == -ENOMEM ? "no memory for the names of tasks"
@@ -241,7 +244,7 @@ static const char *label(const fl_process_config *config)
 	return !config ? "nothing" : config->task ? config->task->name : config->program ? config->program : "nothing";
 }
 
-/* Whose limit it is, where there are several. */
+/* For -EMFILE: names the process that reached its limit. */
 static const char *where(const struct fl__launch *launch, int rc)
 {
 	if (rc != -EMFILE)
@@ -277,7 +280,7 @@ int fl_process_start(fl_process **handle, const fl_process_config *config)
 	return 0;
 }
 
-/* How it ended. */
+/* How a process ended. */
 
 static bool is_ready(int fd)
 {
@@ -318,7 +321,7 @@ static void ask_channel(fl_process *p)
 		p->state = ORPHAN;
 }
 
-/* Under the handle's lock: brings its state up to date. */
+/* Updates the state, under the handle's lock. */
 static void look(fl_process *p)
 {
 	if (p->state == RUNS && p->channel < 0)
@@ -329,7 +332,7 @@ static void look(fl_process *p)
 		end(p, -EOWNERDEAD, unknown);
 }
 
-/* -EBUSY while it runs. */
+/* Returns -EBUSY while the process runs. */
 static int result(fl_process *p, fl_process_status *status)
 {
 	FL_LOCKED(&p->lock);
@@ -343,7 +346,7 @@ static int result(fl_process *p, fl_process_status *status)
 	return p->rc;
 }
 
-/* What to wait for. */
+/* Returns what a join waits for. */
 static struct fl__watched *watched(fl_process *p)
 {
 	FL_LOCKED(&p->lock);
@@ -368,7 +371,8 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t dead
 		int waited = wait_until(p, deadline, cancel);
 		if (waited == 0)
 			continue;
-		rc = result(p, status); /* it may have ended meanwhile */
+		/* the process may have ended during the wait */
+		rc = result(p, status);
 		return rc == -EBUSY ? waited : rc;
 	}
 }
@@ -458,7 +462,7 @@ void fl_process_free(fl_process *p)
 	fl__free(p);
 }
 
-/* For fl_wait_any. The node says by its key where it stands in line. */
+/* For fl_wait_any. A node's key says which of the two wait queues holds the node. */
 
 static bool on_ready(void *object)
 {
@@ -479,7 +483,7 @@ static void on_disarm(void *object, struct fl__node *node)
 
 const fl_on_type fl__on_process = {on_ready, on_arm, on_disarm, NULL, true};
 
-/* A forked child has none of its parent's processes. Locks are free there, whoever held them: nothing of that thread is left. */
+/* A forked child has no processes. A lock may belong to a thread that is not in the child. */
 static void after_fork_in_child(void)
 {
 	fl__process_forks++;
@@ -491,5 +495,5 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* fails only without memory */
 }

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 /*
- * Calls of the system between clone or fork and exec or task: in a process that may share its parent's memory. A sanitizer
- * would take what is done there for the parent's doing, so functions that are marked FL__RAW are not instrumented, and call
- * nothing that it intercepts.
+ * System calls of a new process before its exec or its task. The process may share its parent's
+ * memory: a sanitizer would attribute accesses to the parent. So FL__RAW functions are not
+ * instrumented, and call no function that a sanitizer intercepts.
  */
 #define FL__RAW __attribute__((no_sanitize("address", "thread", "undefined")))
 

@@ -112,7 +112,7 @@ static bool same_task(const struct fl__task_identity *a, const struct fl__task_i
 	return memcmp(a, b, sizeof *a) == 0;
 }
 
-/* A string with its zero at the end, and no other. */
+/* A string with one zero, its last byte. */
 static bool is_text(const char *text, size_t size)
 {
 	return size > 0 && memchr(text, 0, size) == text + size - 1;
@@ -177,7 +177,7 @@ int fl__request_read(struct fl__request *request, struct fl__start_reply *reply,
 
 /* The reply. */
 
-/* Where the two differ, for people. */
+/* Names the fields that differ, for the message. */
 static void name_differences(const struct fl__task_identity *a, const struct fl__task_identity *b, char *text,
                              size_t room)
 {

@@ -68,7 +68,7 @@ static int hear_hello(int socket, int pid, int64_t deadline, const char **proble
 	*problem = "it does not answer: does it come to its fl_main()?";
 	rc = fl__packet_recv(socket, &theirs, sizeof theirs, &size, NULL, NULL, deadline);
 	if (rc == -EPIPE)
-		rc = -EPROTO; /* it has ended, or closed what it does not know */
+		rc = -EPROTO; /* the process has ended, or closed the socket */
 	if (rc != 0)
 		return rc;
 	*problem = "it does not speak as this program does";
@@ -78,7 +78,7 @@ static int hear_hello(int socket, int pid, int64_t deadline, const char **proble
 	return compare(&ours, &theirs, problem);
 }
 
-/* The environment with our own variable in front; text and list are one block. */
+/* Returns the environment with FL__MARKER in front. List and text are one allocation. */
 static char **environment(enum fl__role role)
 {
 	enum { TEXT = 64 };
@@ -117,7 +117,7 @@ int fl__self_setup(struct fl__setup *setup, int socket)
 	return 0;
 }
 
-/* What comes of a path, or of the file there, is of the exec: all else is done with descriptors that are open. */
+/* Errors of a path or a file come from the exec: all other steps use open descriptors. */
 static bool is_from_exec(int rc)
 {
 	return rc == -ENOENT || rc == -ENOTDIR || rc == -EACCES || rc == -ELOOP || rc == -ENOEXEC || rc == -ETXTBSY;
@@ -135,7 +135,7 @@ static int spawn_self(enum fl__role role, bool dies, int socket, int *pid, int *
 	struct fl__spawn spawn = {.paths = paths, .argv = argv, .env = env};
 	int rc = fl__self_setup(&spawn.setup, socket);
 	if (rc == 0) {
-		int null = spawn.setup.fds[0]; /* in the child's memory, which is ours, it has another number */
+		int null = spawn.setup.fds[0]; /* the child changes fds[0] in shared memory */
 		spawn.setup.parent = dies ? getpid() : 0;
 		rc = fl__manager_spawn(&spawn);
 		*problem = is_from_exec(rc) ? "/proc/self/exe, which is this program, cannot be run"

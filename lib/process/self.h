@@ -5,26 +5,29 @@
 #include "launch.h"
 
 /*
- * This program started once more, as a zygote or for a task: it finds in its environment what it is to be, and as descriptor
- * FL__SELF_SOCKET a socket, over which it says first who it is.
+ * This program started again, as a zygote or for one task. The environment variable FL__MARKER
+ * names the role and the parent. The new process first sends a hello over FL__SELF_SOCKET.
  */
 #define FL__MARKER "FAIRLEAD_PROCESS"
 enum { FL__SELF_SOCKET = FL__STREAMS };
 
 /*
- * Starts it, and checks what it says. `dies`: with this process. The other end of its socket is in `*socket`. 0, or the
- * negative errno, with `*problem`; then nothing of it is left.
+ * Starts this program again, and checks the hello. `dies`: the new process dies with this one.
+ * `*socket` becomes the near end. Returns 0, or a negative errno with `*problem` and no process.
  */
 int fl__self_start(enum fl__role role, bool dies, int64_t deadline, int *socket, int *pid, int *pidfd,
                    const char **problem);
 
-/* What it begins with: no input and output, the caller's standard error, its socket. `fds[0]` is to be closed. 0 or an error. */
+/*
+ * Fills `setup` for this program: /dev/null as input and output, the caller's standard error, and
+ * `socket`. The caller closes `fds[0]`. Returns 0 or a negative errno.
+ */
 int fl__self_setup(struct fl__setup *setup, int socket);
 
-/* Says who this process is. */
+/* Sends the identity of this process. */
 int fl__hello_send(int socket);
 
-/* Kills a child and has it collected. */
+/* Kills a child. The manager thread reaps it. */
 void fl__self_end(int pidfd);
 
 #endif

@@ -1,11 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The zygote, and the process that was exec'd for one task: the far side of zygote.c.
+ * The server side of zygote.c: the zygote, and a process that was exec'd for one task.
  *
- * The zygote has one thread, blocks all signals, and waits in one place: for requests, for the end of a child (a signalfd), for
- * the end of its parent (its pidfd, and the end of the socket; and the manager that made it has asked for SIGKILL when the
- * parent ends, which also reaches a zygote that is stopped). When it ends the kernel kills its daemons: its one thread made
- * them. Each child has a channel to the parent; the zygote says over it what became of the request, and how the child ended.
+ * The zygote has one thread, blocks all signals, and waits in one poll()
+ *   for requests          on the socket
+ *   for a child's end     on a signalfd
+ *   for the parent's end  on the parent's pidfd, and as the end of the socket
+ *
+ * When the parent ends the kernel also kills an exec'd zygote, even a stopped one. When the zygote
+ * ends the kernel kills the daemons, since the zygote's one thread made them. Each child has a
+ * channel to the parent: there the zygote replies to the request, and reports the child's end.
  */
 #include "server.h"
 #include "../base/sys.h"
@@ -23,14 +27,14 @@
 
 struct child {
 	int pid;
-	int channel; /* -1: who asked for it has given up */
+	int channel; /* -1: the parent has given up the start */
 	bool daemon;
 };
 
 struct zygote {
 	int socket, parent;
-	int parent_fd, signals; /* a negative errno: could not be had */
-	int spare;              /* a descriptor that is given up for the channel of a request that cannot be served */
+	int parent_fd, signals; /* or a negative errno */
+	int spare;              /* closed before a receive, so that a request's channel fits */
 	struct child *children;
 	size_t n, room;
 };
@@ -41,11 +45,12 @@ static _Noreturn void end(void)
 {
 	for (size_t i = 0; i < zygote.n; i++)
 		if (zygote.children[i].daemon)
-			(void)kill(zygote.children[i].pid, SIGKILL); /* not collected yet: the number is its own */
+			/* not reaped yet: the pid is still the child's */
+			(void)kill(zygote.children[i].pid, SIGKILL);
 	_exit(0);
 }
 
-/* Room for one child more. */
+/* Makes room for one more child. */
 static int grow(void)
 {
 	if (zygote.n < zygote.room)
@@ -62,7 +67,7 @@ static int grow(void)
 	return 0;
 }
 
-/* Collects the children that have ended, and says how. */
+/* Reaps the ended children, and reports how they ended. */
 static void collect(void)
 {
 	struct fl__end last = {FL__MAGIC_END, sizeof last, 0, 0};
@@ -79,14 +84,15 @@ static void collect(void)
 		last.code = status.code;
 		last.signal = status.signal;
 		int channel = zygote.children[i].channel;
-		if (channel >= 0) /* it has room: only the reply came before. Nobody there: as well. */
+		/* the channel has space: only the reply came before. -EPIPE does no harm. */
+		if (channel >= 0)
 			(void)!fl__packet_send(channel, &last, sizeof last, NULL, 0, 0);
 		fl__close(channel);
 		zygote.children[i] = zygote.children[--zygote.n];
 	}
 }
 
-/* What setup does in the child cannot fail for lack of numbers then. */
+/* Makes sure that fl__setup() in the child does not run out of descriptors. */
 static int check_room(const int *fds, unsigned n_fds, const struct fl__request *request)
 {
 	enum { MORE = 8 };
@@ -98,24 +104,24 @@ static int check_room(const int *fds, unsigned n_fds, const struct fl__request *
 
 static _Noreturn void become(struct fl__request *request, int zygote_pid)
 {
-	request->setup.cwd = -1; /* the zygote is there */
+	request->setup.cwd = -1; /* the zygote has entered the directory */
 	request->setup.parent = request->daemon ? zygote_pid : 0;
 	request->setup.keep_handlers = true;
 	fl__task_process(request, NULL);
 }
 
-/* A zygote holds no directory that somebody may want to remove or unmount. */
+/* The zygote stays in no directory that a user may want to remove or unmount. */
 static void go_home(void)
 {
 	(void)!chdir("/");
 }
 
-/* Makes the process: its number, and its pidfd. */
+/* Makes the process. Returns its pid, and stores its pidfd. */
 static int make(struct fl__request *request, int *pidfd)
 {
 	int zygote_pid = getpid();
 	if (zygote.parent_fd == -ENOSYS)
-		return -ENOSYS; /* nor could a child be had, and a start that fails runs nothing */
+		return -ENOSYS; /* no pidfd for a child either; a failed start runs no task */
 	int rc = request->setup.cwd >= 0 ? fl__os.enter(request->setup.cwd) : 0;
 	if (rc == 0)
 		rc = grow();
@@ -136,11 +142,11 @@ static int make(struct fl__request *request, int *pidfd)
 static bool is_gone(int channel)
 {
 	short seen = 0;
-	return fl__fd_sys.poll(channel, POLLIN, &seen, 0) !=
-	       0; /* the far end says nothing over it, so this is its end */
+	/* the parent sends nothing over a channel: readable means closed */
+	return fl__fd_sys.poll(channel, POLLIN, &seen, 0) != 0;
 }
 
-/* Serves one request. True when the channel is a child's now. */
+/* Serves one request. Returns true when a child owns the channel. */
 static bool answer(const void *data, size_t size, bool lost, const int *fds, unsigned n_fds)
 {
 	struct fl__request request;
@@ -163,7 +169,7 @@ static bool answer(const void *data, size_t size, bool lost, const int *fds, uns
 	rc = fl__packet_send(channel, &reply, sizeof reply, &pidfd, pidfd >= 0 ? 1 : 0, 0);
 	fl__close(pidfd);
 	if (made && (rc != 0 || reply.error != 0)) {
-		/* Nobody will know of this process. */
+		/* the parent gets no handle of this process */
 		(void)kill(reply.pid, SIGKILL);
 		zygote.children[zygote.n - 1].channel = -1;
 		made = false;
@@ -190,7 +196,7 @@ static void take_request(void)
 
 _Noreturn void fl__zygote_serve(int socket, int parent)
 {
-	(void)prctl(PR_SET_NAME, "fairlead-zygote", 0, 0, 0); /* for ps: nothing depends on it */
+	(void)prctl(PR_SET_NAME, "fairlead-zygote", 0, 0, 0); /* for ps only */
 	zygote = (struct zygote){.socket = socket, .parent = parent, .spare = -1};
 	zygote.parent_fd = fl__os.pidfd(parent);
 	zygote.signals = fl__os.child_signals();
@@ -223,7 +229,7 @@ static void ready(int fd, int rc)
 	const struct fl__start_reply reply = {
 	    .magic = FL__MAGIC_REPLY, .size = sizeof reply, .error = rc, .pid = getpid()};
 	if (fl__packet_send(fd, &reply, sizeof reply, NULL, 0, 0) != 0 || rc != 0)
-		_exit(127); /* who asked for it has given up */
+		_exit(127); /* an error, or the parent has given up */
 	fl__close(fd);
 }
 
@@ -237,7 +243,7 @@ _Noreturn void fl__task_serve(int socket, int parent)
 	size_t size = 0;
 	int rc = fl__packet_recv(socket, data, sizeof data, &size, fds, &n_fds, FL_FOREVER);
 	if (rc != 0 && rc != -EMFILE)
-		_exit(0); /* the parent has gone, or given up */
+		_exit(0); /* the parent has ended, or has given up */
 	if (rc == 0)
 		rc = fl__request_read(&request, &reply, data, size, fds, n_fds);
 	else

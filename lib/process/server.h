@@ -3,12 +3,12 @@
 #define FL_PROCESS_SERVER_H
 
 /*
- * Serves as the zygote of process `parent`, over `socket`, until that ends. For a process with a single thread, with all
- * signals blocked, and that has set itself up.
+ * Serves as the zygote of process `parent` over `socket`, until the parent ends. The caller has a
+ * single thread, blocks all signals, and is set up.
  */
 _Noreturn void fl__zygote_serve(int socket, int parent);
 
-/* Runs the one task that comes over `socket` from process `parent`, and ends. */
+/* Receives one task over `socket` from process `parent`, runs the task, and exits. */
 _Noreturn void fl__task_serve(int socket, int parent);
 
 #endif

@@ -7,7 +7,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
-/* A process whose parent ends here is no longer its child, and would get no signal. */
+/* Exits if the parent ended before the prctl(): the kernel would send no signal. */
 FL__RAW static int die_with(int parent)
 {
 	int rc = fl__raw(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0);
@@ -17,7 +17,7 @@ FL__RAW static int die_with(int parent)
 	return rc;
 }
 
-/* Everything first goes above the places to be taken, so that no place is taken twice. */
+/* Moves `*fd` to `floor` or above, so that place() overwrites no descriptor in use. */
 FL__RAW static int lift(int *fd, unsigned floor)
 {
 	if (*fd < 0)
@@ -50,7 +50,7 @@ FL__RAW static int move_fds(struct fl__setup *setup)
 	return rc;
 }
 
-/* The kernels that we ask for have the call; emulators and filters may not. */
+/* Supported kernels have close_range(). An emulator or a seccomp filter may not. */
 FL__RAW static void close_between(long first, long last)
 {
 	enum { CLOSE_RANGE = 436 }; /* on all architectures */
@@ -80,8 +80,9 @@ FL__RAW static bool is_fault(int signal)
 }
 
 /*
- * All-zero is the default action and the empty set, in the kernel's own layout. The two real-time signals of the C library have
- * no number in its interface: they are reset as well, and the library of the new program, or nobody, uses them.
+ * Zeros are the default action, and the empty set, in the kernel's layout. The C library keeps two
+ * real-time signals to itself. Before an exec these are reset too: only the new program's C library
+ * uses them.
  */
 FL__RAW static void reset_signals(const struct fl__setup *setup)
 {

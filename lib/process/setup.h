@@ -7,22 +7,23 @@
 
 enum { FL__STREAMS = 3, FL__SETUP_FDS = FL__STREAMS + FL_PROCESS_FDS_MAX };
 
-/* What a new process makes of what it inherits, before it execs a program or runs its task. */
+/* What a new process sets up before it execs a program or runs its task. */
 struct fl__setup {
-	int fds[FL__SETUP_FDS]; /* what become its descriptors 0, 1, 2, 3, ...; -1: closed */
-	unsigned n_fds;         /* FL__STREAMS at least */
-	bool through_exec;      /* those from 3 on are open after an exec */
-	bool keep_handlers;     /* of faults */
+	int fds[FL__SETUP_FDS]; /* become descriptors 0, 1, 2, 3, ...; -1: closed */
+	unsigned n_fds;         /* at least FL__STREAMS */
+	bool through_exec;      /* descriptors from 3 on stay open over an exec */
+	bool keep_handlers;     /* of fault signals */
 	bool stay_blocked;      /* all signals stay blocked */
-	int cwd;                /* its directory; -1: as it is */
-	int parent;             /* dies with this process, which has made it; 0: does not */
-	int keep;               /* one descriptor more that stays open, and has another number then; -1: none */
+	int cwd;                /* the new directory; -1: unchanged */
+	int parent;             /* the process dies with this parent; 0: does not */
+	int keep;               /* one more descriptor to keep open, at a new number; -1: none */
 };
 
 /*
- * To be called in the new process, with all signals blocked. Closes every other descriptor; at last no signal is blocked. It does not
- * return when the parent has gone meanwhile. 0, or the negative errno of what failed. Calls the system alone: nothing of
- * the C library that another thread may have locked, and nothing that a sanitizer would take for the parent's doing.
+ * Called in the new process, with all signals blocked. Closes all other descriptors, and unblocks
+ * the signals. Exits if `parent` has ended. Returns 0 or a negative errno. Makes system calls only:
+ * another thread of the parent may have locked the C library, and a sanitizer would attribute
+ * accesses to the parent.
  */
 int fl__setup(struct fl__setup *setup);
 

@@ -37,7 +37,7 @@ struct fl__signals_sys fl__signals_sys = {sys_open, sys_take, sys_mask};
 
 struct fl_signals {
 	int fd;
-	sigset_t blocked; /* by create: were not before */
+	sigset_t blocked; /* by fl_signals_create() */
 };
 
 static int fill(sigset_t *set, const int *signals, size_t n)
@@ -49,7 +49,7 @@ static int fill(sigset_t *set, const int *signals, size_t n)
 	return n > 0 ? 0 : -EINVAL;
 }
 
-/* Those of `set` that are not in `before`. */
+/* Removes from `set` what is in `before`. */
 static void keep_new(sigset_t *set, const sigset_t *before, const int *signals, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -86,7 +86,8 @@ void fl_signals_free(fl_signals *s)
 	if (!s)
 		return;
 	fl__close(s->fd);
-	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL); /* fails for bad arguments alone */
+	/* fails only for bad arguments */
+	(void)fl__signals_sys.mask(SIG_UNBLOCK, &s->blocked, NULL);
 	fl__free(s);
 }
 

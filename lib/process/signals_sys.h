@@ -5,13 +5,14 @@
 #include <signal.h>
 
 /*
- * What fl_signals asks of the system: the continuation of lib/base/sys.h's table, with the same rules. Results are 0, a descriptor
- * or a signal, or a negative errno; errno stays as it is.
+ * The system calls of fl_signals. The table continues that of lib/base/sys.h, with the same rules.
+ * Results are 0, a descriptor, a signal, or a negative errno; errno keeps its value.
  */
 struct fl__signals_sys {
-	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, does not block */
-	int (*take)(int fd);                  /* the number of one that is pending; -EAGAIN */
-	int (*mask)(int how, const sigset_t *signals, sigset_t *before); /* of the calling thread */
+	int (*open)(const sigset_t *signals); /* a signalfd: close-on-exec, non-blocking */
+	int (*take)(int fd);                  /* takes a pending signal; -EAGAIN: none */
+	/* changes the calling thread's mask */
+	int (*mask)(int how, const sigset_t *signals, sigset_t *before);
 };
 
 extern struct fl__signals_sys fl__signals_sys;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Exec'd children. The child shares the parent's memory until its exec (no page table is copied, however large the parent),
- * while the manager, which made it, stands still. What fails in the child comes back through a pipe that the exec closes: that
- * works as well where an emulator or a tool makes a copy of such a child.
+ * Exec'd children. A child shares the parent's memory until its exec: no page table is copied. The
+ * manager thread, which makes the child, waits until then. The child reports an error over a pipe
+ * that the exec closes. The pipe also works where an emulator or a tool copies the memory.
  *
- * The pipe may stay open after the exec: a child that another thread forks at the same time
- * inherits it, and may live for long. So the manager does not wait for the end of the pipe where
- * the child shares this memory: that child has called exec, or has ended, when clone() returns.
- * Where the child is a copy the manager waits with a deadline.
+ * Another thread's forked child may inherit the pipe, and hold it open for long. So the manager
+ * thread does not wait for the end of the pipe where the memory is shared: when clone() returns,
+ * the child has called exec or has ended. Where it is copied the manager thread waits with a
+ * deadline.
  */
 #include "../base/sys.h"
 #include "launch.h"
@@ -24,7 +24,7 @@
 
 extern char **environ;
 
-/* As execvp() goes on: what is not there, or may not be run, is looked for in the next place. */
+/* Tries each path, as execvp() does: skips a file that is missing or may not be run. */
 FL__RAW static int exec_first(const struct fl__spawn *spawn)
 {
 	int rc = -ENOENT;
@@ -52,7 +52,7 @@ FL__RAW static int child(void *arg)
 	return 0;
 }
 
-/* What the child said before it ended; 0 when it has called exec; -ETIMEDOUT: neither. */
+/* Returns the child's error, 0 after an exec, or -ETIMEDOUT: neither is known of a copied child. */
 static int verdict(const struct fl__spawn *spawn, int pipe)
 {
 	int rc = 0;
@@ -65,7 +65,7 @@ static int verdict(const struct fl__spawn *spawn, int pipe)
 	return n == (ssize_t)sizeof rc ? rc : 0;
 }
 
-/* Sees to it that the child has a pidfd and has called exec, or is no more. */
+/* Kills and reaps the child unless it has a pidfd and has called exec. */
 static int own(struct fl__spawn *spawn, int pipe)
 {
 	fl_process_status status;
@@ -88,13 +88,13 @@ int fl__spawn(struct fl__spawn *spawn, void *stack_end)
 	spawn->setup.keep = pipe[1];
 	spawn->shared = false;
 	spawn->pid = fl__os.clone(child, stack_end, spawn, &spawn->pidfd);
-	fl__close(pipe[1]); /* its number here: the child has moved its own */
+	fl__close(pipe[1]); /* not setup.keep, which the child has changed */
 	rc = spawn->pid > 0 ? own(spawn, pipe[0]) : spawn->pid;
 	fl__close(pipe[0]);
 	return rc;
 }
 
-/* Places where a program may be. */
+/* The paths to try. */
 
 struct paths {
 	const char **list;
@@ -109,7 +109,7 @@ static size_t count(const char *text, char c)
 	return n;
 }
 
-/* `program` in each folder of PATH; an empty one is the current one. */
+/* Lists `program` in each folder of `search`; an empty folder is the current one. */
 static void fill(struct paths *paths, const char *program, const char *search)
 {
 	size_t n = 0;
@@ -152,7 +152,7 @@ int fl__start_program(struct fl__launch *launch)
 	int rc = find_paths(&paths, config->program);
 	if (rc != 0)
 		return rc;
-	/* casts: exec promises to change nothing of them */
+	/* casts: exec changes none of the strings */
 	struct fl__spawn spawn = {.setup = launch->setup,
 	                          .paths = paths.list,
 	                          .argv = (char *const *)(config->argv ? config->argv : alone),

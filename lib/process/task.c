@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A process that was made for one task: from its first step to its end. */
+/* A process that was made for one task, from its first step to its end. */
 #include "../base/sys.h"
 #include "../exec/executor.h"
 #include "fd_sys.h"
@@ -43,17 +43,17 @@ void fl__process_is(const char *name, unsigned n_fds)
 	memmove(own_name, name, size);
 	own_name[size] = '\0';
 	own_fds = n_fds;
-	(void)prctl(PR_SET_NAME, own_name, 0, 0, 0); /* for ps: nothing depends on it */
+	(void)prctl(PR_SET_NAME, own_name, 0, 0, 0); /* for ps */
 }
 
-/* Zeroed memory of any alignment that a task may ask for; lasts as long as the process. */
+/* Zeroed memory of the largest alignment that a task may have. Never freed. */
 static void *aligned(size_t size)
 {
 	char *memory = fl__alloc(1, size + FL_TASK_ALIGN_MAX);
 	return memory ? memory + (FL_TASK_ALIGN_MAX - (uintptr_t)memory % FL_TASK_ALIGN_MAX) : NULL;
 }
 
-/* The bytes of the argument, aligned; NULL: there is none. */
+/* The argument, aligned; NULL: there is none. */
 static int take_arg(const struct fl__request *request, void **arg)
 {
 	size_t size = request->type->arg_size;
@@ -91,7 +91,7 @@ static int run(const fl_task_type *type, const void *arg, void *result)
 {
 	fl_cancel token = FL_CANCEL_INIT;
 	fl_task_ctx ctx = {.token = &token};
-	fl__ctx_current = NULL; /* a context of its own, not that of whoever was forked */
+	fl__ctx_current = NULL; /* not the context of the forking thread */
 	int error = fl__task_call(type, arg, result, &ctx);
 	if (error != 0)
 		tell_failure(type, error, ctx.message);

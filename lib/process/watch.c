@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The watcher: a thread in epoll_wait, and the table of what is watched, by descriptor. An entry (struct fl__watched) is in
- * the table while a node waits for it; several entries may have the same descriptor, and the kernel is told the union of
- * what those want that have not fired. Each registration is for one event (EPOLLONESHOT): whoever waits again asks again.
+ * The watcher: a thread in epoll_wait(), and a table of entries (struct fl__watched) by descriptor.
+ * An entry is in the table while a node waits for it. Several entries may have one descriptor: the
+ * kernel watches for all their events, except those of entries that have fired. A registration is
+ * for one event (EPOLLONESHOT): a new wait registers again.
  *
  * Invariants
- *   1. Table, entries in it and the epoll set change only under `lock`; the lock of a lot's bucket comes after it.
- *   2. A node enters the line of its entry in the same section in which the kernel is told. So the watcher, which takes
- *      waiters in a section of its own, cannot come between; and since the kernel looks at the descriptor when it is told,
- *      nothing that was ready before is missed.
- *   3. The watcher reaches entries through the table alone, never through what the kernel hands it but the number of the
- *      descriptor. So an entry may be gone as soon as its last disarm has returned, and an event that comes late, for a
- *      number that means another file by now, is a wake without reason, which every waiter here bears: it looks again.
+ *   1. The table, its entries and the epoll set change only under `lock`. Lock order: `lock`, then
+ *      a bucket of the wait table.
+ *   2. One critical section enqueues a node and registers its events. The watcher dequeues in a
+ *      critical section of its own, and cannot come between. The kernel checks the descriptor at
+ *      the registration: an event that came before is not missed.
+ *   3. The watcher finds entries through the table alone, by the descriptor of an event. So an
+ *      entry may be freed when its last disarm has returned. A late event may come for a descriptor
+ *      that now is another file: the waiter wakes spuriously, and polls again.
  *
  * Progress: blocking, on `lock`, for one system call or for the nodes of one descriptor.
  */
@@ -30,11 +32,11 @@
 
 enum { ROWS = 64, EVENTS = 64, NONE = -1 };
 
-static const int64_t step = FL_MS(1); /* between looks, where there is no watcher */
+static const int64_t step = FL_MS(1); /* between two polls without a watcher */
 
 static fl_mutex lock = FL_MUTEX_INIT;
-static struct fl__watched *rows[ROWS]; /* lists, by descriptor */
-static int epoll = NONE, bell = NONE;  /* the bell: for end_watcher() */
+static struct fl__watched *rows[ROWS]; /* lists, by descriptor modulo ROWS */
+static int epoll = NONE, bell = NONE;  /* bell: for end_watcher() */
 static bool running;
 
 static struct fl__watched **row_of(int fd)
@@ -59,7 +61,7 @@ static void leave(struct fl__watched *w)
 		w->next->prev = w->prev;
 }
 
-/* What the entries of `fd` want to hear of. `present`: whether there is one at all. */
+/* Returns the events that the entries of `fd` wait for. `present`: whether there is an entry. */
 static uint32_t wanted(int fd, bool *present)
 {
 	uint32_t events = 0;
@@ -69,27 +71,28 @@ static uint32_t wanted(int fd, bool *present)
 			continue;
 		*present = true;
 		if (!w->fired)
-			events |= (uint16_t)w->events | EPOLLONESHOT; /* the bits of poll and epoll are the same */
+			/* poll() and epoll have the same bits */
+			events |= (uint16_t)w->events | EPOLLONESHOT;
 	}
 	return events;
 }
 
-/* Tells the kernel what is wanted of `fd` now: 0 or its error. */
+/* Registers with the kernel what is wanted of `fd` now: 0 or a negative errno. */
 static int tell(int fd)
 {
 	bool present;
 	uint32_t events = wanted(fd, &present);
 	if (!present) {
-		(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fd, 0); /* fails when it is not there: as well */
+		(void)fl__fd_sys.watch(epoll, EPOLL_CTL_DEL, fd, 0); /* fails if not registered */
 		return 0;
 	}
 	if (events == 0)
-		return 0; /* what has fired is disabled already */
+		return 0; /* EPOLLONESHOT has disabled what fired */
 	int rc = fl__fd_sys.watch(epoll, EPOLL_CTL_MOD, fd, events);
 	return rc == -ENOENT ? fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, fd, events) : rc;
 }
 
-/* Wakes those whom an event of `fd` concerns. */
+/* Wakes the waiters that `events` of `fd` concern. */
 static void fire(int fd, uint32_t events)
 {
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
@@ -103,7 +106,7 @@ static void fire(int fd, uint32_t events)
 			fl__lot_take(&lot, FL__ALL, 0);
 			fl__lot_shut(&lot);
 		}
-		(void)tell(fd); /* for those whom it does not concern; it is registered, so this needs no memory */
+		(void)tell(fd); /* for the other entries; a change needs no memory */
 	}
 	fl__lot_unpark(&lot);
 }
@@ -145,9 +148,9 @@ static void silence(int ring)
 
 static void watcher(void)
 {
-	const int set = epoll, ring = bell; /* written before the start */
-	int (*const wait)(int, struct epoll_event *, int, int) =
-	    fl__fd_sys.watch_wait; /* tests replace the table meanwhile */
+	const int set = epoll, ring = bell; /* written before the thread's start */
+	/* tests replace the table while the thread runs */
+	int (*const wait)(int, struct epoll_event *, int, int) = fl__fd_sys.watch_wait;
 	struct epoll_event events[EVENTS];
 	do {
 		int n = wait(set, events, EVENTS, -1);
@@ -162,7 +165,7 @@ static void watcher(void)
 static void wake_watcher(void)
 {
 	const uint64_t one = 1;
-	(void)!write(bell, &one, sizeof one); /* fails only when it rings already */
+	(void)!write(bell, &one, sizeof one); /* fails only when the doorbell rings already */
 }
 
 static unsigned end_watcher(void)
@@ -180,7 +183,7 @@ static bool open_all(void)
 	return bell >= 0 && fl__fd_sys.watch(epoll, EPOLL_CTL_ADD, bell, EPOLLIN) == 0;
 }
 
-/* Under the lock: whether there is a watcher, started here if need be. */
+/* Under the lock. Starts the watcher if there is none; false: it cannot run. */
 static bool has_watcher(void)
 {
 	static struct fl__helper helper = {.name = "watcher", .function = watcher, .end = end_watcher};
@@ -195,8 +198,8 @@ static bool has_watcher(void)
 }
 
 /*
- * The forking thread alone goes on: no watcher, and nobody that waits. The set is the parent's;
- * only its number is ours.
+ * A forked child has neither a watcher nor waiters. The epoll set is the parent's: the child only
+ * closes its descriptor.
  */
 static void after_fork_in_child(void)
 {
@@ -207,7 +210,7 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	/* It can fail for lack of memory alone, at start-up; then waits through a watcher hang in a forked child. */
+	/* fails only without memory: then a wait through the watcher hangs in a forked child */
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
@@ -221,19 +224,19 @@ bool fl__watched_ready(void *watched)
 static void one_step(void)
 {
 	int rc = fl_sleep_until(fl_after(step), FL_SHIELDED);
-	(void)rc; /* without a token it is 0 */
+	(void)rc; /* 0 without a token */
 }
 
-/* Takes away one node's share of the entry. */
+/* Removes one node. The last one takes the entry out of the table. */
 static void unjoin(struct fl__watched *w)
 {
 	if (--w->armed == 0) {
 		leave(w);
-		(void)tell(w->fd); /* to want less needs no memory */
+		(void)tell(w->fd); /* a smaller set needs no memory */
 	}
 }
 
-/* Has `node` wait for the watcher: false when there is none, or when it cannot watch this descriptor. */
+/* Enqueues `node`; false: no watcher runs, or the kernel cannot watch the descriptor. */
 static bool join_line(struct fl__watched *w, struct fl__node *node)
 {
 	FL_LOCKED(&lock);
@@ -257,8 +260,8 @@ static bool join_line(struct fl__watched *w, struct fl__node *node)
 }
 
 /*
- * Without a watcher: waits a little, and says "ready instead", with which the caller looks at all its things again. Its own
- * wait ends at once then, and observes its token and its deadline.
+ * If the watcher cannot be used, sleeps for one step and reports "ready". Then fl_wait_any's own
+ * wait ends at once, and observes token and deadline. fl_wait_any polls all things again.
  */
 bool fl__watched_arm(void *watched, struct fl__node *node)
 {
@@ -285,7 +288,7 @@ bool fl__watched_waited(struct fl__watched *w)
 
 const fl_on_type fl__on_watched = {fl__watched_ready, fl__watched_arm, fl__watched_disarm, NULL};
 
-/* How long until the deadline, as poll wants it. */
+/* The time until the deadline, as poll() takes it. */
 static int64_t left_until(int64_t deadline)
 {
 	if (deadline == FL_FOREVER)
@@ -294,7 +297,7 @@ static int64_t left_until(int64_t deadline)
 	return deadline > now ? deadline - now : 0;
 }
 
-/* By the thread itself. */
+/* The thread itself polls. */
 static int poll_until(int fd, short events, int64_t deadline)
 {
 	for (;;) {
@@ -306,15 +309,16 @@ static int poll_until(int fd, short events, int64_t deadline)
 		if (rc == 0 && left == 0)
 			return -ETIMEDOUT;
 		if (rc < 0 && rc != -EINTR) {
-			one_step(); /* who calls again must not spin */
+			one_step(); /* a caller that tries again must not spin */
 			return 0;
 		}
 	}
 }
 
 /*
- * By the context's own means, which begin to wait at once: so who comes too late, or with a requested token, has to look. Not who was
- * cancelled while it waited: what has come since is not for it. -ENOSYS: the context has no such means.
+ * Waits by the context's wait_fd, which does not poll first. So this function polls after a
+ * timeout, or if the token was requested before the call. A request during the wait ends the call
+ * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
  */
 static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline, fl_cancel *cancel)
 {

@@ -8,33 +8,39 @@
 #include <stdint.h>
 
 /*
- * Waiting for a descriptor to become ready, in the sense of poll(): `events` is POLLIN, POLLOUT, ...; errors and the end
- * always count. A thread without a cancel token polls by itself; a fiber of a loop waits by that. All other waits (with a token, for
- * any of several things) go through one watcher thread, which is started by the first of them and then sleeps in the kernel while nothing is
- * watched. Where it cannot be started (no memory, no descriptor), who waits looks every millisecond instead.
+ * Waits until a descriptor is ready, as poll() defines it. `events` is POLLIN, POLLOUT, ...; an
+ * error or the end always counts.
  *
- * The watcher blocks all signals, and ends when the library is unloaded. A forked child has none,
- * and starts its own.
+ *   a thread without a cancel token   polls
+ *   a fiber of a loop                 waits through the loop
+ *   all other waits                   go through the watcher thread: with a token, fl_wait_any
+ *
+ * The first wait that needs the watcher thread starts it. If the thread cannot start (no memory, no
+ * descriptor) the waiter polls every millisecond. The thread blocks all signals, sleeps in the
+ * kernel while nothing is watched, and ends when the library is unloaded. A forked child starts its
+ * own.
  */
 
 /*
- * Waits until `fd` is ready, or the deadline, or a request of `cancel` (NULL: the context's scope; FL_SHIELDED: none).
- * 0, -ETIMEDOUT, -ECANCELED. After 0 others may have been faster, and a descriptor that cannot be polled counts as ready: so
- * call the operation itself again, in a form that does not wait.
+ * Waits until `fd` is ready. `cancel`: NULL is the context's scope, FL_SHIELDED is none. Returns
+ *   0            then try the operation in a form that does not wait: another thread may have been
+ *                faster, and a descriptor that cannot be polled counts as ready
+ *   -ETIMEDOUT
+ *   -ECANCELED
  */
 int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel);
 
 /*
- * A descriptor and what is waited for, as a thing for fl_wait_any: in the handle of what the descriptor belongs to, or in
- * the waiter's frame. All nodes that wait for it stand in its line. Guarded by the lock in watch.c while any does; nobody
- * touches it after the last disarm. The descriptor must stay open for so long.
+ * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in
+ * the waiter's stack frame, and has a wait queue. While a node is armed the lock in watch.c guards
+ * the struct, and the descriptor must stay open. No thread uses the struct after the last disarm.
  */
 struct fl__watched {
 	int fd;
 	short events;
-	bool fired;     /* was seen ready since the last arm: the kernel is not asked for it */
-	unsigned armed; /* nodes */
-	uint32_t fork;  /* the fl__fork_count of those: a child knows none of its parent's */
+	bool fired;     /* ready since the last arm: the kernel is not asked again */
+	unsigned armed; /* the number of nodes */
+	uint32_t fork;  /* their fl__fork_count: a forked child has none of its parent's */
 	struct fl__watched *next, *prev;
 };
 
@@ -42,12 +48,12 @@ struct fl__watched {
 #define FL__WATCHED(fd, events) { (fd), (events), false, 0, 0, NULL, NULL }
 /* clang-format on */
 
-/* The three of fl_on_type, for a struct fl__watched; handles call them with the one that they hold. */
+/* The functions of fl_on_type. A handle calls them with its struct fl__watched. */
 bool fl__watched_ready(void *watched);
 bool fl__watched_arm(void *watched, struct fl__node *node);
 void fl__watched_disarm(void *watched, struct fl__node *node);
 
-/* Whether somebody waits for it through a node. */
+/* Whether a node is armed. */
 bool fl__watched_waited(struct fl__watched *watched);
 
 extern const fl_on_type fl__on_watched;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The worker's process. Its main thread takes the orders of its lane and runs their tasks, one after the other; tasks that they
- * submit run at once, as calls, on an executor of the worker's own.
+ * The worker process. Its main thread takes the orders of its lane and runs their tasks one after
+ * the other. Their own submits run at once, as calls, on the worker's executor `nested`.
  *
- * Requests to stop. A second thread, the listener, sleeps on `asks` and requests the token of the order under way, if that is
- * the one that was asked. One token serves all orders; `lock` guards that it and `current` change together. The main thread
- * makes an order current under the lock and only then looks whether it was asked: when the listener looked before that, its
- * unlock has brought the request along; when it looks after, it finds the order current. A request that comes when its order
- * has ended meets a token that the next order does not keep.
+ * Requests to stop. A second thread, the listener, sleeps on `asks`. If the current order was asked
+ * to stop, the listener requests `token`. One token serves all orders; under `lock`, `token` and
+ * `current` change together. The main thread makes an order current under the lock and only then
+ * checks whether it was asked. If the listener checked before that, its unlock made the request
+ * visible to the main thread. If the listener checks later, it finds the order current. A request
+ * that comes after its order's end affects a token that begin() replaces for the next order.
  *
- * The worker believes its parent, but looks where an order points before it goes there: an error of ours should be a message.
+ * The worker trusts its parent, but checks every offset before use: a bug of Fairlead should yield
+ * a message.
  */
 #include "worker.h"
 #include "../base/atomic.h"
@@ -31,7 +33,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A type that was looked up. */
+/* A type after its lookup. */
 struct known {
 	uint64_t id;
 	const fl_task_type *type; /* NULL: none yet */
@@ -49,18 +51,18 @@ static struct worker {
 	struct fl__run frame;
 	struct known known[KNOWN_TYPES];
 	fl_mutex lock;
-	uint32_t current; /* the order that `token` is of; guarded, as said above */
+	uint32_t current; /* the order of `token`; guarded by `lock` */
 	fl_cancel token;
-} worker; /* not on the stack: the listener may still look at it when the task has returned */
+} worker; /* static: the listener may use it after the task has returned */
 
-/* An order under way. */
+/* The current order. */
 struct job {
 	const struct fl__order *order;
 	const fl_task_type *type;
 	size_t arg_size, result_size; /* of all elements */
-	const char *arg;              /* NULL: of no size */
+	const char *arg;              /* NULL: of size 0 */
 	char *result;
-	void *arg_memory, *result_memory; /* mapped, when they are apart; NULL: they are not */
+	void *arg_memory, *result_memory; /* mapped if apart; else NULL */
 	int result_fd;
 	uint32_t flags, done; /* of the reply */
 };
@@ -129,7 +131,7 @@ static bool is_in_arena(uint32_t at, size_t size, size_t align)
 	return at <= FL__LANE_ARENA && size <= FL__LANE_ARENA - at && at % align == 0;
 }
 
-/* Receives the argument of the order under way. Closes those of others that are before it. */
+/* Receives the argument of the current order. Closes the arguments of earlier orders. */
 static int receive_arg(const struct worker *w, uint64_t *size, int *fd)
 {
 	for (;;) {
@@ -138,7 +140,7 @@ static int receive_arg(const struct worker *w, uint64_t *size, int *fd)
 		unsigned n = 1;
 		int rc = fl__packet_recv(w->channel, &head, sizeof head, &received, fd, &n, 0);
 		if (rc != 0)
-			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* it was to be there */
+			return rc == -ETIMEDOUT ? -EBADMSG : rc; /* it should be there */
 		if (n == 1 && received == sizeof head && head.magic == FL__APART_MAGIC && head.seq == w->lane.next) {
 			*size = head.size;
 			return 0;
@@ -169,7 +171,7 @@ static int take_arg_apart(const struct worker *w, struct job *job)
 	return rc;
 }
 
-/* Receives the argument of an order that is not run, so that its memory does not stay. */
+/* Receives and closes the argument of an order that is not run, to free its memory. */
 static void drop_arg(const struct worker *w, const struct fl__order *order)
 {
 	uint64_t size;
@@ -197,7 +199,7 @@ static int take_arg(struct worker *w, struct job *job)
 	return 0;
 }
 
-/* All of its memory is there when this has succeeded: no access ends in SIGBUS. */
+/* On success, all of the memory is allocated: no access raises SIGBUS. */
 static int make_memory(int fd, size_t size)
 {
 	int rc = fl__shm_os.resize(fd, size);
@@ -205,7 +207,7 @@ static int make_memory(int fd, size_t size)
 		return rc;
 	do
 		rc = fl__shm_os.fill(fd, 0, size);
-	while (rc == -EINTR); /* also of a process that was stopped meanwhile */
+	while (rc == -EINTR); /* also after a stop of the process */
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
@@ -244,7 +246,8 @@ static int make_result(struct worker *w, struct job *job)
 		return 0;
 	if (place == FL__PLACE_SLOT) {
 		struct fl__reply *reply = &w->lane.replies->reply[slot_of(w)];
-		memset(reply->small, 0, sizeof reply->small); /* all: a size that is known takes no call */
+		/* All of it: for a constant size, memset() is no call. */
+		memset(reply->small, 0, sizeof reply->small);
 		job->result = (char *)reply->small;
 		return 0;
 	}
@@ -262,21 +265,21 @@ static int send_result(const struct worker *w, const struct job *job)
 	return rc != 0 ? rc : fl__packet_send(w->channel, &head, sizeof head, &job->result_fd, 1, FL_FOREVER);
 }
 
-/* Gives back what is mapped, and sends a result that is apart. Returns the order's error. */
+/* Unmaps memory and sends a result that is apart. Returns the order's error. */
 static int give_back(struct worker *w, struct job *job, int error)
 {
 	if (job->arg_memory)
 		fl__shm_os.unmap(job->arg_memory, job->arg_size);
 	if (!job->result_memory)
 		return error;
-	fl__shm_os.unmap(job->result_memory, job->result_size); /* a seal wants nobody to write */
+	fl__shm_os.unmap(job->result_memory, job->result_size); /* else the seal fails */
 	if (error == 0 || job->order->count > 1 || (job->flags & FL__REPLY_KEPT)) {
 		int rc = send_result(w, job);
 		if (rc == 0) {
 			job->flags |= FL__REPLY_APART;
 		} else {
 			job->flags &= ~(uint32_t)FL__REPLY_KEPT;
-			job->done = 0; /* where nothing arrives nothing has been done */
+			job->done = 0; /* no element counts without its result */
 		}
 		if (rc != 0 && error == 0)
 			error = say_what_failed(w, job, rc, "the result cannot be sent");
@@ -299,8 +302,9 @@ static int run_one(struct worker *w, struct job *job)
 	if (ctx.keeps_result && error != 0)
 		job->flags |= FL__REPLY_KEPT;
 	fl__message_free(ctx.message);
+	/* Panics, as at the end of any task that leaves a child. */
 	if (w->token.child_)
-		fl_cancel_destroy(&w->token); /* panics, as it does at the end of any task that leaves a child */
+		fl_cancel_destroy(&w->token);
 	return error;
 }
 
@@ -317,13 +321,13 @@ static int run_all(struct worker *w, struct job *job)
 	return error;
 }
 
-/* Makes the order that was taken current. False: it is not to run any more. */
+/* Makes an order current. False: it shall not run any more. */
 static bool begin(struct worker *w, const struct fl__order *order)
 {
 	int64_t deadline = order->flags & FL__ORDER_DEADLINE ? w->lane.orders->deadline[slot_of(w)] : FL_FOREVER;
 	FL_LOCKED(&w->lock);
 	w->current = w->lane.next;
-	/* A token to which nothing has happened is as good as a new one. */
+	/* A token without deadline and request is as good as new. */
 	if (deadline != FL_FOREVER || fl_cancel_deadline(&w->token) != FL_FOREVER || fl_cancel_requested(&w->token)) {
 		fl_cancel_destroy(&w->token);
 		fl_cancel_init(&w->token, FL_SHIELDED, deadline);
@@ -331,7 +335,7 @@ static bool begin(struct worker *w, const struct fl__order *order)
 	return !fl__lane_is_asked(&w->lane) && !fl__is_past(deadline);
 }
 
-/* False: the worker is to end. */
+/* False: the worker shall exit. */
 static bool serve(struct worker *w, const struct fl__order *order)
 {
 	const bool initializes = order->flags & FL__ORDER_INITIALIZE;
@@ -355,10 +359,11 @@ static bool serve(struct worker *w, const struct fl__order *order)
 	}
 	error = give_back(w, &job, error);
 	fl__lane_end(&w->lane, error, job.flags, job.done);
-	return error == 0 || !initializes; /* what was posted behind it goes to nobody then */
+	/* After a failed initializer, orders that were posted behind it do not run here. */
+	return error == 0 || !initializes;
 }
 
-/* Requests the token of the order under way, if it was asked. */
+/* Requests the token if the current order was asked to stop. */
 static void pass_request_on(struct worker *w)
 {
 	struct fl__cancel_calls calls = {NULL, NULL};
@@ -374,7 +379,8 @@ static int listen_to_requests(void *arg)
 {
 	struct worker *w = arg;
 	for (;;) {
-		uint32_t asks = fl__load_acquire(&w->lane.orders->asks); /* pairs with the release in fl__lane_ask() */
+		/* acquire: pairs with fl__lane_ask() */
+		uint32_t asks = fl__load_acquire(&w->lane.orders->asks);
 		pass_request_on(w);
 		fl__lane_listen(&w->lane, asks);
 	}
@@ -383,12 +389,15 @@ static int listen_to_requests(void *arg)
 
 /* Beginning. */
 
-/* A task may have closed the bell, as one does that closes all descriptors it does not know: the parent hears of the death. */
+/*
+ * If a task has closed the doorbell, as one does that closes all descriptors that it does not know,
+ * the worker exits, and the parent learns of its death.
+ */
 static void ring(void *arg)
 {
 	const struct worker *w = arg;
 	const uint64_t one = 1;
-	if (write(w->bell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: it rings already */
+	if (write(w->bell, &one, sizeof one) < 0 && errno != EAGAIN) /* EAGAIN: already rung */
 		_exit(1);
 }
 
@@ -397,7 +406,7 @@ static void on_revoked(void *arg, const struct fl__order *order)
 	drop_arg(arg, order);
 }
 
-/* All of it is there: no access ends in SIGBUS. */
+/* Maps a file of exactly that size: no access raises SIGBUS. */
 static int map_exactly(int fd, size_t size, bool writable, void **memory)
 {
 	uint64_t there;
@@ -439,7 +448,7 @@ static int attach_regions(struct worker *w, uint32_t n, const char **problem)
 	return 0;
 }
 
-/* Where submits are to end: the stack grows down to the limit that the system has set, or, when that is none, to MOST. */
+/* The stack's lower end for submits. The stack grows to the system's limit, but at most to MOST. */
 static int find_stack_low(uintptr_t *low)
 {
 	enum { MOST = 256 << 20, MARGIN = 256 << 10 };
@@ -499,26 +508,28 @@ static int set_up(struct worker *w, const struct fl__worker_start *start, const 
 	return rc != 0 ? rc : start_listener(w, problem);
 }
 
-/* What tasks see of the process is as on a thread: its name, and no descriptors that were handed over. */
+/*
+ * Tasks see the process as they see a thread: its name, and no descriptors that were handed over.
+ */
 static void hide_start(const struct worker *w)
 {
 	for (unsigned i = 0; i < fl_process_fd_count(); i++) {
 		int fd = fl_process_fd(i);
 		if (fd != w->channel && fd != w->bell)
-			fl__fds_close(&fd, 1); /* mapped, or attached */
+			fl__fds_close(&fd, 1); /* is mapped or attached */
 	}
 	fl__ctx_get()->name = fl_process_current_name();
 	fl__process_is(fl_process_current_name(), 0);
 }
 
-/* A task has ended the main thread (pthread_exit): the process would live on without it. */
+/* Called if a task ends the main thread (pthread_exit): the process would live on. */
 static void end_process(void *unused)
 {
 	(void)unused;
 	_exit(1);
 }
 
-/* A task that has closed its executor has closed it for itself alone. */
+/* A task that closed its executor closed it only for itself. */
 static void reopen(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
@@ -529,7 +540,7 @@ static void serve_all(struct worker *w)
 {
 	const struct fl__order *order;
 	fl__run_enter(&w->frame, w->nested);
-	w->frame.active = true; /* nothing but tasks asks for the current executor here */
+	w->frame.active = true; /* only tasks ask for the current executor here */
 	pthread_cleanup_push(end_process, NULL);
 	do {
 		if (w->nested->closed)
@@ -551,13 +562,16 @@ FL__TASK_DEFINE(fl__worker_task, "fl__process_worker", struct fl__worker_start, 
 	struct fl__replies *replies = w->lane.replies;
 	if (rc != 0 && replies)
 		replies->error = rc;
-	if (replies) /* releases `error`; pairs with the executor's acquire when the worker is dead */
+	/* release: publishes `error`, which no code of the executor reads */
+	if (replies)
 		fl__store_release(&replies->state, rc == 0 ? FL__LANE_READY : FL__LANE_UNFIT);
 	if (rc != 0)
 		return fl_task_fail(ctx, rc, "%s: %s", problem, fl_error_text(rc));
 	const struct fl__apart ready = {FL__READY_MAGIC, 0, 0};
-	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0); /* there is room: it is the first */
+	/* There is room: it is the first packet. */
+	(void)!fl__packet_send(w->channel, &ready, sizeof ready, NULL, 0, 0);
 	hide_start(w);
 	serve_all(w);
-	return 0; /* what it has is not given back: threads that tasks have left may use it until the process has ended */
+	/* Frees nothing: threads that tasks started may use it until the process has ended. */
+	return 0;
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The zygote as its parent sees it: a socket for requests, and a pidfd. `lock` guards which one is current, and the counts of
- * those who use one; who uses it does so without the lock, so that several starts go on at once, each with a channel of its
- * own. One that has died is replaced by the next start.
+ * The client side of the zygote: a socket for requests, and a pidfd. `lock` guards `current` and
+ * the user counts. Starts use the zygote without the lock, at the same time, each with its own
+ * channel. The next start replaces a zygote that has died.
  */
 #include "zygote.h"
 #include "../base/panic.h"
@@ -27,12 +27,12 @@
 
 struct zygote {
 	int socket, pidfd, pid;
-	unsigned users; /* one is `current` */
+	unsigned users; /* `current` counts as one */
 };
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static struct zygote *current;
-static struct zygote *parents; /* in a forked child: to be given back */
+static struct zygote *parents; /* in a forked child: to be freed */
 
 static bool is_dead(const struct zygote *z)
 {
@@ -40,7 +40,7 @@ static bool is_dead(const struct zygote *z)
 	return fl__fd_sys.poll(z->pidfd, POLLIN, &seen, 0) > 0;
 }
 
-/* Under the lock. */
+/* Under the lock. The last user ends the zygote. */
 static void let_go(struct zygote *z)
 {
 	if (--z->users > 0)
@@ -58,7 +58,7 @@ static void drop_current(void)
 	let_go(z);
 }
 
-/* The end of this copy of the library. A zygote in use ends with the process. */
+/* At the end of this copy of the library. A zygote in use ends with the process. */
 static unsigned end_zygote(void)
 {
 	fl_process_status status;
@@ -69,7 +69,8 @@ static unsigned end_zygote(void)
 		return 0;
 	fl__close(current->socket);
 	(void)fl__os.signal(current->pidfd, SIGKILL);
-	(void)fl__os.collect(current->pidfd, &status, true); /* or the manager has collected it */
+	/* the manager thread may have reaped the zygote before */
+	(void)fl__os.collect(current->pidfd, &status, true);
 	fl__close(current->pidfd);
 	fl__free(current);
 	current = NULL;
@@ -84,7 +85,7 @@ static void make_current(struct zygote *z)
 	current = z;
 }
 
-/* For a start that would need this program once more; `or_else`: what else would do, or not. */
+/* For a start that needs this program started again. `or_else` ends the log message. */
 static int no_way(const char *method, const char *or_else, const char **problem)
 {
 	fl__log(FL_LOG_ERROR, "%s needs fl_main() as the first line of main(), or FL_PROCESS_HOOK at file scope%s",
@@ -108,12 +109,12 @@ static int start_zygote(int64_t deadline, const char **problem)
 	}
 	int again = fl__os.duplicate(z->pidfd);
 	if (again >= 0)
-		fl__manager_adopt(again, false); /* so that it is collected as soon as it dies */
+		fl__manager_adopt(again, false); /* reaps the zygote as soon as it dies */
 	make_current(z);
 	return 0;
 }
 
-/* A living zygote, to be given back with put(). */
+/* Gets a live zygote, which the caller releases with put(). */
 static int get(struct zygote **z, int64_t deadline, const char **problem)
 {
 	FL_LOCKED(&lock);
@@ -129,7 +130,7 @@ static int get(struct zygote **z, int64_t deadline, const char **problem)
 	return 0;
 }
 
-/* `dead`: it was found so. */
+/* `dead`: the caller found the zygote dead. */
 static void put(struct zygote *z, bool dead)
 {
 	FL_LOCKED(&lock);
@@ -145,9 +146,9 @@ int fl__zygote_pid(void)
 }
 
 /*
- * There was no reply in time, or it could not be taken. Who shuts the channel learns whether the reply came before that, or never
- * will: in between there is nothing. If it came, there is a process, which nobody is going to know; but its last word cannot
- * come any more.
+ * Called when no usable reply came in time. After the shutdown the zygote can send nothing on the
+ * channel. If the reply came before, its process is killed here. If not, the zygote fails to send
+ * the reply, and kills the process.
  */
 static void give_up(int channel, struct fl__launch *launch)
 {
@@ -160,7 +161,7 @@ static void give_up(int channel, struct fl__launch *launch)
 	launch->problem = problem;
 }
 
-/* Sends the request; to another zygote when that which was there has died, and so has not got it. */
+/* Sends the request. -EPIPE: the zygote died without it, so a new zygote is tried, once. */
 static int ask(struct fl__launch *launch, int channel, int64_t deadline)
 {
 	int rc = -EPIPE;
@@ -285,6 +286,7 @@ void fl__zygote_after_fork(void)
 		return;
 	fl__close(current->socket);
 	fl__close(current->pidfd);
-	parents = current; /* not here: the allocator's own lock may be another thread's, and that is not there */
+	/* freed later: a thread that is not in the child may hold the allocator's lock */
+	parents = current;
 	current = NULL;
 }

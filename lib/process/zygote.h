@@ -2,7 +2,7 @@
 #ifndef FL_PROCESS_ZYGOTE_H
 #define FL_PROCESS_ZYGOTE_H
 
-/* The number of this process's zygote; 0 when it has none. For reports, and tests that do it harm. */
+/* Returns the pid of this process's zygote, or 0. For reports, and tests that stop or kill it. */
 int fl__zygote_pid(void);
 
 #endif
