@@ -1,42 +1,50 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backlog: a bounded ring without locks (lib/queue/mpmc.c), a list for what it has no room for, and one for what was taken out of
- * it to get at something behind.
+ * The backlog: a bounded lock-free ring (lib/queue/mpmc.c), a list for tasks that find the ring
+ * full, and a list for tasks that were taken out of the ring to reach a task behind them.
  *
- *   word          holds                                   written by
- *   ring          the oldest tasks                        anybody: claims by CAS; put aside from the list under the lock
- *   list          the newest, when the ring was full      under the lock
- *   early         what was in the ring, before what was   under the lock; a cell there has FL__EARLY in `queued`
- *                 dug out: older than all that is there
- *   overflowing   FL__LATE while the list is not empty,   under the lock; read by whoever adds or takes
- *                 FL__EARLY while `early` is not
- *   dead          tasks that are in ring or list, but     +1 by whoever claimed one without taking it out, -1 by whoever
- *                 claimed: see struct fl__cell, `parting` takes it out; relaxed: it tells when to look through the lists,
- *                                                         and, for statistics, what does not wait
+ *   word          holds                                written by
+ *   ring          the oldest tasks                     any thread: claims by CAS; from `list` under
+ *                                                      the lock
+ *   list          the newest tasks, when the ring was  under the lock
+ *                 full
+ *   early         tasks that were in the ring before   under the lock; their `queued` is FL__EARLY
+ *                 a task that was dug out: older than
+ *                 all that is in the ring
+ *   overflowing   FL__LATE while `list` is not empty,  under the lock; producers and workers
+ *                 FL__EARLY while `early` is not       read it
+ *   dead          claimed tasks in ring and lists:     +1 by a claimer that leaves the task there,
+ *                 see struct fl__cell, `parting`       -1 by the thread that takes it out;
+ *                                                      relaxed: says when to search the lists, and
+ *                                                      for statistics
  *
  * Invariants
- *   1. Order: whoever has added to the list finds `overflowing` set until the list was emptied into the ring, so what he adds next
- *      comes behind. The list goes into the ring from its head, under the lock.
- *   2. While the list is not empty the ring may be; so nobody sleeps before he has looked at both under the lock. There the mark
- *      of the ring (mpmc.c, invariant 4) stands for both: the list can only become longer under the lock. Who adds there wakes by
- *      himself.
- *   3. Once the ring is closed, nothing goes into it, and nothing into the list: it is closed under the lock. What is in the list is
- *      then taken from there.
+ *   1. Order: a producer that has added to `list` finds `overflowing` set until `list` was emptied
+ *      into the ring. So its next task comes behind. `list` goes into the ring from its head, under
+ *      the lock.
+ *   2. While `list` is not empty the ring may be. So a worker looks at both under the lock before
+ *      it sleeps. Then the mark of the ring (mpmc.c, invariant 4) stands for both: `list` grows
+ *      only under the lock, and a producer that adds to it wakes a worker.
+ *   3. Nothing goes into the ring or `list` once the ring is closed, under the lock. Tasks left in
+ *      `list` are then taken from there.
+ *   4. While `early` is not empty, tasks are taken from it, under the lock. For sleepers it counts
+ *      as `list` does. A worker that read `overflowing` just before may take a newer task from the
+ *      ring: the order of submission is broken only while a task is dug out.
  *
- *   4. While `early` is not empty, tasks are taken from there, under the lock; for sleepers it is as the list is. A worker that has
- *      looked for it just before may take from the ring what was behind it: only while something is dug out the order of submission
- *      is not kept.
- *
- * A task that was cancelled, or that somebody who waits for it has run, stays where it is until it is taken: nothing can be removed from
- * the middle of a ring. In the ring that is bounded. The lists are looked
- * through when as many there are dead as not, and as many as the ring has slots, even if all of the ring is.
+ * A task that was cancelled, or that a waiter has run, stays until it is taken: nothing can be
+ * removed from the middle of a ring. The ring bounds their number there. The lists are searched
+ * when at least half of their tasks are dead, and as many as the ring has slots, even if all tasks
+ * of the ring are dead too.
  */
 #include "backlog.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <errno.h>
 
-/* Slots: a burst of some thousand tasks goes without locks. A define, so that in the model few tasks are more than it has room for. */
+/*
+ * Slots: a burst of some thousand tasks takes no lock. A macro, so that in the model checker
+ * (fairlead-stress) few tasks overflow it.
+ */
 #ifndef FL__BACKLOG_RING
 #define FL__BACKLOG_RING 16384
 #endif
@@ -60,20 +68,21 @@ static uint32_t lists(const struct fl__backlog *b)
 
 int fl__backlog_add_locked(struct fl__backlog *b, struct fl__cell *cell)
 {
-	bool marked; /* the caller wakes in any case */
+	bool marked; /* unused: the caller wakes in any case */
 	if (fl__mpmc_is_closed(&b->ring))
 		return -EPIPE;
 	if (!b->list.head && fl__backlog_put(b, cell, &marked) == 0)
 		return 0;
 	fl__queue_add(&b->list, cell);
-	fl__store_seq_cst(&b->overflowing, lists(b)); /* and then the adder looks whom to wake: see pool_search.c */
+	/* seq_cst: then the producer checks which worker to wake: see pool_search.c */
+	fl__store_seq_cst(&b->overflowing, lists(b));
 	return 0;
 }
 
-/* Moves what fits. */
+/* Moves tasks from the list to the ring, until the ring is full. */
 static void refill(struct fl__backlog *b)
 {
-	bool marked; /* the caller has work, and wakes the next one for what is left */
+	bool marked; /* unused: the caller has a task, and wakes a worker for the next */
 	struct fl__cell *cell;
 	while ((cell = b->list.head) != NULL) {
 		fl__queue_remove(&b->list, cell);
@@ -82,7 +91,8 @@ static void refill(struct fl__backlog *b)
 			return;
 		}
 	}
-	fl__store_relaxed(&b->overflowing, lists(b)); /* relaxed: who takes it for more looks under the lock */
+	/* relaxed: a thread that still sees a flag looks again under the lock */
+	fl__store_relaxed(&b->overflowing, lists(b));
 }
 
 struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b)
@@ -97,7 +107,8 @@ struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b)
 	if (cell || !b->list.head)
 		return cell;
 	const int rc = fl__mpmc_can_get(&b->ring);
-	if (rc == 0 || rc == -EBUSY) /* it is not empty, and older than the list: the caller looks again */
+	/* the ring has an item, older than the list: the caller looks again */
+	if (rc == 0 || rc == -EBUSY)
 		return NULL;
 	cell = b->list.head;
 	fl__queue_remove(&b->list, cell);
@@ -105,7 +116,7 @@ struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b)
 	return cell;
 }
 
-/* Moves those that are claimed. */
+/* Moves the claimed tasks. */
 static void sweep(struct fl__queue *from, struct fl__queue *dead)
 {
 	for (struct fl__cell *next, *cell = from->head; cell; cell = next) {
@@ -120,27 +131,35 @@ static void sweep(struct fl__queue *from, struct fl__queue *dead)
 
 struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b)
 {
-	/* Those in the lists, or less: the ring has no more than that. Relaxed: how often is a matter of memory alone. */
+	/*
+	 * At least so many dead tasks are in the lists: the ring has no more than RING. relaxed:
+	 * how often this searches affects only memory.
+	 */
 	const int32_t listed = (int32_t)fl__load_relaxed(&b->dead) - RING;
 	if (listed < RING || (size_t)listed < (b->early.length + b->list.length) / 2)
 		return NULL;
 	struct fl__queue dead = {NULL, NULL, 0};
 	sweep(&b->early, &dead);
 	sweep(&b->list, &dead);
-	fl__store_relaxed(&b->overflowing, lists(b));     /* relaxed: as in refill() */
-	fl__sub_relaxed(&b->dead, (uint32_t)dead.length); /* relaxed: as above; those in the ring are still counted */
+	fl__store_relaxed(&b->overflowing, lists(b)); /* relaxed: as in refill() */
+	/* relaxed: as above; dead tasks in the ring stay counted */
+	fl__sub_relaxed(&b->dead, (uint32_t)dead.length);
 	return dead.head;
 }
 
-/* Moves what is before `wanted` in the ring into `early`, and takes that. False: it is not there any more. */
+/*
+ * Takes `wanted` out of the ring, and moves all that is before it to `early`. False: `wanted` is
+ * not there.
+ */
 static bool unearth(struct fl__backlog *b, const struct fl__cell *wanted)
 {
-	for (unsigned n = 0, round = 0; n < RING;) { /* more than that were not there before the lock was taken */
+	/* the ring held at most RING tasks when the lock was taken */
+	for (unsigned n = 0, round = 0; n < RING;) {
 		struct fl__cell *cell;
 		bool nobody_sleeps;
 		const int rc = fl__mpmc_get(&b->ring, &cell, sizeof cell, &nobody_sleeps);
 		if (rc == -EBUSY) {
-			fl__back_off(round++); /* a put that was accepted is not yet to be seen */
+			fl__back_off(round++); /* an accepted put is not yet published */
 			continue;
 		}
 		if (rc != 0)
@@ -161,13 +180,14 @@ bool fl__backlog_dig(struct fl__backlog *b, struct fl__cell *cell)
 		found = unearth(b, cell);
 	else if (found)
 		fl__queue_remove(cell->queued == FL__EARLY ? &b->early : &b->list, cell);
-	fl__store_seq_cst(&b->overflowing, lists(b)); /* as in fl__backlog_add_locked() */
+	fl__store_seq_cst(&b->overflowing, lists(b)); /* seq_cst: as in fl__backlog_add_locked() */
 	return found;
 }
 
 bool fl__backlog_any(struct fl__backlog *b)
 {
-	if (fl__load_relaxed(&b->overflowing)) /* relaxed: a look; who sleeps looks under the lock */
+	/* relaxed: a hint; a worker looks under the lock before it sleeps */
+	if (fl__load_relaxed(&b->overflowing))
 		return true;
 	const int rc = fl__mpmc_can_get(&b->ring);
 	return rc == 0 || rc == -EBUSY;
@@ -185,7 +205,7 @@ size_t fl__backlog_length(struct fl__backlog *b)
 
 void fl__backlog_close(struct fl__backlog *b)
 {
-	(void)fl__mpmc_close(&b->ring); /* false: it was closed before */
+	(void)fl__mpmc_close(&b->ring); /* false: already closed */
 }
 
 bool fl__backlog_is_over(struct fl__backlog *b)

@@ -1,32 +1,36 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cells and their pools.
+ * Task blocks and their pools.
  *
- * A pool has slabs of cells, shards, and a depot. A shard is for whichever contexts come to it: it has a few free cells of each
- * size, so that a context which makes and frees cells meets nobody else; the depot has the others, in chains of about CHAIN, so
- * that contexts which only make cells and others which only free them meet once in as many.
+ * A pool has slabs, shards and a depot. A shard caches a few free blocks of each size: a context
+ * that makes and frees blocks uses only its shard, without contention. The depot is the free list
+ * of all other blocks, in chains of about CHAIN. So contexts that only make blocks, and contexts
+ * that only free blocks, meet once in CHAIN blocks.
  *
- *   word          meaning                                       written by
- *   busy          1: a context is at the shard                  swap, by who comes; a store, by him when he leaves
- *   ended         no cell is made any more: who frees one       who is at it: fl__cells_free()
- *                 counts it in the pool
- *   out           cells that were made here less those          who is at it; wraps
- *                 that were freed here
- *   left          cells that are in use, once the shards have   subtraction by who frees a cell at a shard that has ended, or
- *                 been counted together; until then more        gives up the pool: who comes to 0 frees the pool
- *   held          contexts that use the executor, in units of   who comes: CAS, while it is not SHUT; and goes: subtraction
- *                 HOLD, with no task there
- *     SHUT        the executor is being freed                   fl__cells_shut(), for good
- *   depot, slabs                                                under `lock`
+ *   word          meaning                               written by
+ *   busy          1: a context uses the shard           the context: a swap; a store when it leaves
+ *   ended         no more blocks are made; a context    fl__cells_free(), in the shard
+ *                 that frees one counts it in `left`
+ *   out           blocks made here less blocks freed    the context in the shard; wraps
+ *                 here
+ *   left          blocks in use, once the shards are    subtraction by a context that frees a block
+ *                 summed up; more before that           at an ended shard, or gives up the
+ *                                                       pool; at 0 it frees the pool
+ *   held          contexts, in units of HOLD, that use  the context: CAS, unless SHUT, when it
+ *                 the executor without a task there     comes; subtraction when it goes
+ *     SHUT        the executor is being freed           fl__cells_shut(); never cleared
+ *   depot, slabs                                        under `lock`
  *
  * Invariants
- *   1. A cell that is in no chain is in use, and counted once: by the `out` of some shard, or by `left`. So the pool is there as long
- *      as any: futures outlive their executor. Who frees one makes his last use of the pool when he leaves the shard, or with his
- *      subtraction from `left`.
- *   2. The memory of a cell of the pool stays that of cells of its size, and keeps the state of its last future, as long as the
- *      pool: somebody may still look at that (fl__future_ref_running()).
- *   3. `left` comes to 0 once: EARLY is above the number of cells, and is taken off with the sum of all `out`.
- *   4. Nobody waits for anything while he is at a shard.
+ *   1. A block in no chain is in use, and counted once: in the `out` of a shard, or in `left`. So
+ *      the pool outlives its blocks; a future may outlive its executor. A context that frees a
+ *      block last uses the pool when it leaves the shard, or by its subtraction from `left`.
+ *   2. The memory of a pool's block stays a block of the same size, with the state of its last
+ *      future, as long as the pool: another thread may still read that state
+ *      (fl__future_ref_running()).
+ *   3. `left` reaches 0 once: it starts at EARLY, above the number of blocks. fl__cells_free()
+ *      subtracts EARLY, less the sum of all `out`.
+ *   4. A context in a shard never waits.
  */
 #include "cells.h"
 #include "../base/atomic.h"
@@ -35,9 +39,11 @@
 #include "../wait/lock.h"
 #include <string.h>
 
-/* Cells of two sizes: for small arguments and results, and for what few tasks need more than. An odd number of lines each, so that the
- * first lines do not all want the same place of a cache. Defines, so that a build can have every cell in memory of its own (0),
- * where tools see its last use, or everybody at one shard. */
+/*
+ * Two block sizes: for small arguments and results, and one that few tasks exceed. Both are an odd
+ * number of cache lines, so that blocks' first lines spread over a cache's sets. Macros, so that a
+ * build can make every block an allocation (0), where tools see its last use, or use one shard.
+ */
 #ifndef FL__CELL_SMALL
 #define FL__CELL_SMALL (3 * 64)
 #define FL__CELL_LARGE (7 * 64)
@@ -55,7 +61,7 @@ static const size_t sizes[FL__CELL_SIZES] = {FL__CELL_SMALL, FL__CELL_LARGE};
 
 struct stock {
 	struct fl__cell *cells; /* the first of `n`, linked by `next` */
-	struct fl__cell *chain; /* a whole chain more */
+	struct fl__cell *chain; /* one more full chain */
 	size_t n;
 };
 
@@ -64,7 +70,7 @@ struct shard {
 	bool ended;
 	size_t out;
 	struct stock stocks[FL__CELL_SIZES];
-	unsigned char apart[64]; /* from the next one */
+	unsigned char apart[64]; /* a cache line between shards */
 };
 
 struct slab {
@@ -72,19 +78,19 @@ struct slab {
 };
 
 struct depot {
-	struct fl__cell *chains; /* linked by `prev` of the first of each */
-	char *fresh;             /* cells of the newest slab that were never used, */
-	size_t n_fresh;          /* and how many */
-	size_t n_next;           /* in the next slab */
+	struct fl__cell *chains; /* linked by `prev` of the first block of each */
+	char *fresh;             /* unused blocks of the newest slab */
+	size_t n_fresh;          /* how many are at `fresh` */
+	size_t n_next;           /* blocks of the next slab */
 };
 
 struct fl__cells {
 	struct fl__cells_of of;
-	size_t head; /* where the argument may begin */
+	size_t head; /* offset where the argument may begin */
 	size_t left;
 	void *owner;
 	uint32_t held;
-	uint32_t lock; /* an fl__lock; guards the next two */
+	uint32_t lock; /* an fl__lock; guards `slabs` and `depots` */
 	struct slab *slabs;
 	struct depot depots[FL__CELL_SIZES];
 	unsigned char apart[64];
@@ -112,7 +118,7 @@ static struct shard *enter(struct fl__cells *pool)
 {
 	for (uint64_t at = fl__ctx_get()->id;; at++) {
 		struct shard *s = &pool->shards[at % FL__CELL_SHARDS];
-		if (fl__swap_acquire(&s->busy, 1) == 0) /* pairs with leave() */
+		if (fl__swap_acquire(&s->busy, 1) == 0) /* acquire: pairs with leave() */
 			return s;
 		fl__sys.relax();
 	}
@@ -120,10 +126,10 @@ static struct shard *enter(struct fl__cells *pool)
 
 static void leave(struct shard *s)
 {
-	fl__store_release(&s->busy, 0); /* pairs with enter() */
+	fl__store_release(&s->busy, 0); /* release: pairs with enter() */
 }
 
-/* A cell of that shard, which it counts as in use; NULL: it has none. */
+/* Takes a block from the shard, and counts it as in use. NULL: the shard has none. */
 static struct fl__cell *pop(struct shard *s, unsigned size)
 {
 	struct stock *stock = &s->stocks[size];
@@ -150,7 +156,7 @@ static void put_locked(struct depot *d, struct fl__cell *chain)
 	d->chains = chain;
 }
 
-/* Under the lock: a chain of cells that were never used; NULL: there are none. */
+/* Under the lock: a chain of blocks that were never used; NULL: none are left. */
 static struct fl__cell *carve(struct fl__cells *pool, unsigned size)
 {
 	struct depot *d = &pool->depots[size];
@@ -183,7 +189,8 @@ static struct fl__cell *take_locked(struct fl__cells *pool, unsigned size)
 static void add_slab(struct fl__cells *pool, unsigned size, struct slab *slab, size_t n)
 {
 	struct depot *d = &pool->depots[size];
-	for (struct fl__cell *rest; (rest = carve(pool, size)) != NULL;) /* another has added one meanwhile */
+	/* the rest of a slab that another context has just added */
+	for (struct fl__cell *rest; (rest = carve(pool, size)) != NULL;)
 		put_locked(d, rest);
 	slab->next = pool->slabs;
 	pool->slabs = slab;
@@ -234,10 +241,10 @@ struct fl__cells *fl__cells_new(const struct fl__cells_of *of, void *owner)
 	return pool;
 }
 
-/* Takes `n` off `left`. */
+/* Subtracts `n` from `left`; at 0 frees the pool. */
 static void drop(struct fl__cells *pool, size_t n)
 {
-	/* acq_rel: the last one frees what the others used; pairs with itself */
+	/* acq_rel: the last context frees what the others used; pairs with itself */
 	if (fl__sub_acq_rel(&pool->left, n) != n)
 		return;
 	for (struct slab *s = pool->slabs; s;) {
@@ -250,7 +257,8 @@ static void drop(struct fl__cells *pool, size_t n)
 }
 
 /*
- * In a forked child a pool stays as it is: a thread of the parent may have been at it, and is not there to end that.
+ * A forked child frees no pool: a thread of the parent may have been in a shard, which it never
+ * leaves here.
  */
 static bool is_left(const struct fl__cells *pool)
 {
@@ -273,7 +281,7 @@ void fl__cells_free(struct fl__cells *pool)
 	drop(pool, EARLY - out);
 }
 
-/* Cells. */
+/* Task blocks. */
 
 static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 {
@@ -281,8 +289,9 @@ static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 	struct fl__cell *cell = pop(s, size);
 	const struct fl__cell *next = s->stocks[size].cells;
 	leave(s);
+	/* the next submit would wait for the cache lines, which a worker has written */
 	if (next)
-		fl__cell_fetch(next); /* the next submit would wait for its lines, which a worker has written */
+		fl__cell_fetch(next);
 	if (cell)
 		return cell;
 	struct fl__cell *chain = depot_take(pool, size);
@@ -290,7 +299,7 @@ static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 		return NULL;
 	s = enter(pool);
 	struct stock *stock = &s->stocks[size];
-	struct fl__cell *before = stock->chain; /* somebody else's, meanwhile */
+	struct fl__cell *before = stock->chain; /* put there by another context */
 	stock->chain = chain;
 	cell = pop(s, size);
 	leave(s);
@@ -299,7 +308,7 @@ static struct fl__cell *new_common(struct fl__cells *pool, unsigned size)
 	return cell;
 }
 
-/* Something that is none of the pool's cells needs it as one in use does. */
+/* Counts a user of the pool that is no block of its slabs. */
 static void count(struct fl__cells *pool)
 {
 	struct shard *s = enter(pool);
@@ -307,7 +316,7 @@ static void count(struct fl__cells *pool)
 	leave(s);
 }
 
-/* At a shard, and leaves it: something that was counted is not in use any more. */
+/* In a shard, which it leaves: uncounts a block or other user. */
 static void uncount(struct fl__cells *pool, struct shard *s)
 {
 	const bool ended = s->ended;
@@ -375,7 +384,7 @@ struct fl__callback *fl__cell_callback(struct fl__cell *cell)
 	                                       align_up(cell->pool->head, _Alignof(struct fl__callback)));
 }
 
-/* At a shard: NULL; or a chain that the depot is to have, and then again. */
+/* In a shard: NULL; or a chain to put into the depot before the next try. */
 static struct fl__cell *push(struct stock *stock, struct fl__cell *cell)
 {
 	if (stock->n == CHAIN) {
@@ -405,13 +414,13 @@ void fl__cell_free(struct fl__cell *cell)
 	struct fl__cell *chain;
 	while (size < FL__CELL_SIZES && (chain = push(&s->stocks[size], cell)) != NULL) {
 		leave(s);
-		depot_put(pool, size, chain); /* the cell is still in use, so the pool is there */
+		depot_put(pool, size, chain); /* the block still counts, so the pool lasts */
 		s = enter(pool);
 	}
 	uncount(pool, s);
 }
 
-/* The executor, without a task. */
+/* Use of the executor without a task. */
 
 void fl__cells_keep(struct fl__cells *pool)
 {
@@ -429,7 +438,10 @@ fl_executor *fl__cells_hold(struct fl__cells *pool)
 {
 	uint32_t seen = fl__load_relaxed(&pool->held); /* relaxed: the CAS decides */
 	while (!(seen & SHUT))
-		/* relaxed: who shuts it later comes after this; what was made of the executor was handed over with the pool */
+		/*
+		 * relaxed: a later shut comes after this CAS; the pool was handed over with the
+		 * executor initialized
+		 */
 		if (fl__cas_weak_relaxed(&pool->held, &seen, seen + HOLD))
 			return pool->of.executor;
 	return NULL;
@@ -437,7 +449,8 @@ fl_executor *fl__cells_hold(struct fl__cells *pool)
 
 void fl__cells_unhold(struct fl__cells *pool)
 {
-	fl__sub_release(&pool->held, HOLD); /* release: all use of the executor; pairs with fl__cells_shut() */
+	/* release: all use of the executor; pairs with fl__cells_shut() */
+	fl__sub_release(&pool->held, HOLD);
 }
 
 void fl__cells_shut(struct fl__cells *pool)

@@ -2,27 +2,28 @@
 /*
  * Chunks: several arguments as one task.
  *
- * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Others call a task's function once:
- * they are given a type of ours, whose function runs the elements. It finds its cell by its token, which is the
- * future's.
+ * An executor that runs tasks elsewhere runs all elements of a chunk by itself. Other executors
+ * call a task's function once. They get a type of this file, whose function runs the elements. The
+ * function finds its task block by the task's token, which is the future's.
  *
- * A type with hooks is copied without them: elements are their owner's, and a hook of the type knows of one only. So a
- * chunk's type may be a copy in memory that does not last. Who ends a future frees a reference to it afterwards, and
- * who frees the last one reads the type: so a future that has ended is given a type that lasts (fl__chunk_let_go)
- * before that memory goes. Nobody reads the type of an ended future but for that, and the references order it.
+ * The elements belong to the caller, and a hook knows of one element only. So a type with hooks is
+ * submitted as a copy without hooks, in memory that does not last. The thread that ends a future
+ * frees its reference afterwards, and the free of the last reference reads the type. So
+ * fl__chunk_let_go() gives an ended future a lasting type before that memory goes. Only that free
+ * reads the type of an ended future, and the reference count orders it.
  */
 #include "map.h"
 #include <errno.h>
 
 enum {
-	WINDOW = 64,            /* chunks a worker; see fl__chunk_window() */
-	WINDOW_LEAST = 2,       /* one runs, and one is there when that ends */
+	WINDOW = 64,            /* chunks a worker: fl__chunk_window() */
+	WINDOW_LEAST = 2,       /* one runs, one is next */
 	WINDOW_BYTES = 1 << 20, /* a worker, beyond the least */
-	WINDOW_MOST = 1 << 14,  /* chunks in all, if each worker has one; some kinds have a million workers */
-	HANDY_BYTES = 16 << 10, /* so that a lane of 16 orders has room for them all: process/lane.h */
+	WINDOW_MOST = 1 << 14,  /* in all, or one a worker if more: up to a million */
+	HANDY_BYTES = 16 << 10, /* so that 16 tasks fit a submission ring: process/lane.h */
 };
 
-/* What every chunk has in the end. */
+/* The type of every chunk after its end. */
 static const fl_task_type settled = {.size = sizeof(fl_task_type), .name = "fl__chunk"};
 
 static struct fl__cell *cell_of(fl_task_ctx *ctx)
@@ -35,7 +36,7 @@ static int run_one(const fl_task_type *type, fl_task_ctx *ctx, const void *arg, 
 {
 	int error = fl__task_run(type, arg, result, ctx);
 	if (error == 0)
-		fl__task_forget_failure(ctx); /* of this element: the next has its own */
+		fl__task_forget_failure(ctx); /* this element's: the next has its own */
 	return error;
 }
 
@@ -83,7 +84,7 @@ struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type)
 	const int error = fl_future_error(f);
 	if (error == 0)
 		return (struct fl__chunk_end){.done = cell->future.count};
-	/* What its worker wrote before it died is not believed; or there are no results. */
+	/* The count of a worker that died is not trusted; or there are no results. */
 	const bool lost = cell->done >= cell->future.count || (type->result_size > 0 && !f->result);
 	const bool late = error == -ETIMEDOUT && cell->asked == FL__EXPIRED;
 	return (struct fl__chunk_end){
@@ -104,7 +105,7 @@ static size_t at_least(size_t n, size_t least)
 size_t fl__chunk_most(const fl_task_type *type)
 {
 	if (type->arg_size > FL_TASK_SIZE_MAX || type->result_size > FL_TASK_SIZE_MAX)
-		return 1; /* refused by the submit */
+		return 1; /* the submit refuses it */
 	const size_t most = FL_TASK_SIZE_MAX / at_least(type->arg_size + type->result_size, 1);
 	return at_least(most, 1);
 }
@@ -127,8 +128,9 @@ size_t fl__chunk_handy(const fl_task_type *type)
 }
 
 /*
- * A lane of a process has 16 orders. With four times as many under way there is a queue behind the lanes, which are filled
- * from it as results are fetched, while the caller is still busy with the results; so workers do not wait for it.
+ * The submission ring of a worker process has 16 entries. With four times as many chunks under way,
+ * a backlog refills the ring as results are fetched, even while the caller handles results. So no
+ * worker waits for the caller.
  */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk)
 {

@@ -1,22 +1,28 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Tasks in the user's memory: a word, and a cell, which the executor's pool counts as its own (fl__cell_adopt()).
+ * Tasks in the user's memory: a word, and a task block that the executor's pool counts as its own
+ * (fl__cell_adopt()).
  *
- *   word       meaning                                          set by
- *   0          it is the user's: not submitted, or retired      a retire; a submit that is refused; the user
- *   BUSY       it was submitted                                 fl_task_submit(): CAS
- *   LET_GO     the user's reference to the future was given up  a retire, just before it does that
- *   RELEASED   nothing refers to the future any more            who frees its last reference: CAS, or a store under the lot
- *   WAITERS    somebody may stand in line for that              fl__word_arm(), under the lot, while it is not RELEASED
+ *   word       meaning                                set by
+ *   0          the user's: not submitted, or retired  a retire; a refused submit; the user
+ *   BUSY       it was submitted                       fl_task_submit(): CAS
+ *   LET_GO     the user's reference to the future is  a retire, just before it frees the reference
+ *              given up
+ *   RELEASED   nothing refers to the future           the context that frees the last reference:
+ *                                                     CAS, or a store in the wait table
+ *   WAITERS    a waiter may wait for RELEASED         fl__word_arm(), in the wait table, while not
+ *                                                     RELEASED
  *
  * Invariants
- *   1. The future has two references, the producer's and the user's, from the submit on. While the user's is there nobody releases it, so
- *      until LET_GO the word is written by the user's context alone.
- *   2. The step to RELEASED is the last use of the memory by anybody else: the pool has been told before. While WAITERS is set it is a
- *      transaction of the lot (lot.c, invariant 5).
+ *   1. From the submit on the future has two references, the producer's and the user's. The future
+ *      is not released while the user's is there, so until LET_GO only the user's context writes
+ *      the word.
+ *   2. The step to RELEASED is the last use of the memory by any context but the user's: the pool
+ *      was told before. While WAITERS is set the step is a transaction of the wait table (lot.c,
+ *      invariant 5).
  *   3. Linearization: submit, that of the executor; retire, the load that finds RELEASED.
  *
- * The type's drop hooks are not to run: so the future of a type that has some has a copy without them.
+ * The type's drop hooks must not run. If the type has some, the future has a copy without them.
  */
 #include "embedded.h"
 #include "../base/atomic.h"
@@ -31,11 +37,11 @@ enum { BUSY = 1, LET_GO = 2, RELEASED = 4, WAITERS = 8 };
 
 static const struct fl__word released = {RELEASED, RELEASED, WAITERS};
 
-/* What is in the room. */
+/* What is in fl_task.room_. */
 struct embedded {
 	union {
 		struct fl__cell cell;
-		/* its callback is behind the part that it uses */
+		/* its callback follows the part that it uses */
 		unsigned char used[offsetof(struct fl__cell, suspicions) + _Alignof(struct fl__callback) +
 		                   sizeof(struct fl__callback)];
 	} u;
@@ -61,13 +67,17 @@ void fl__embedded_release(struct fl__cell *cell)
 	fl__cell_free(cell);
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS))
-		/* release: all use of the memory, by all who had a reference; pairs with the waits and looks of a retire */
+		/*
+		 * release: all use of the memory, by all contexts that had a reference; pairs with
+		 * the waits and loads of a retire
+		 */
 		if (fl__cas_weak_release(word, &seen, seen | RELEASED))
 			return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, word);
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(word, BUSY | LET_GO | RELEASED); /* as above; nobody else writes it: invariant 1 */
+	/* release: as above; no other context writes the word: invariant 1 */
+	fl__store_release(word, BUSY | LET_GO | RELEASED);
 	fl__lot_close(&lot);
 }
 
@@ -109,7 +119,7 @@ static int fl__embedded_submit(fl_executor *e, fl_task *task, const fl_task_type
 	if (rc == 0)
 		return 0;
 	fl__place_give(e, place);
-	return rc == -ENOMEM ? -EAGAIN : rc; /* it was for a worker */
+	return rc == -ENOMEM ? -EAGAIN : rc; /* no memory to start a worker */
 }
 
 static int refuses(const fl_executor *e, const fl_task_type *type, const void *arg, const void *result)
@@ -131,31 +141,35 @@ int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, cons
 	if (rc != 0)
 		return rc;
 	uint32_t seen = 0;
-	if (!fl__cas_relaxed(&task->word_, &seen, BUSY)) /* relaxed: who has retired it, or made it, hands it on */
+	/* relaxed: the context that retired or made the task hands it on */
+	if (!fl__cas_relaxed(&task->word_, &seen, BUSY))
 		return -EBUSY;
 	task->fork_count_ = fl__load_relaxed(&fl__fork_count); /* relaxed: as in fl__is_forked() */
 	rc = fl__embedded_submit(e, task, type, arg, result, config ? config : &defaults);
 	if (rc != 0)
-		fl__store_relaxed(&task->word_, 0); /* relaxed: nobody else has seen it */
+		fl__store_relaxed(&task->word_, 0); /* relaxed: no other context has seen it */
 	return rc;
 }
 
 fl_future *fl_task_future(fl_task *task)
 {
-	return fl__load_relaxed(&task->word_) == 0 ? NULL : future_of(task); /* relaxed: as in fl_task_submit() */
+	/* relaxed: as in fl_task_submit() */
+	return fl__load_relaxed(&task->word_) == 0 ? NULL : future_of(task);
 }
 
 /* Retiring. */
 
 static void let_go(fl_task *task)
 {
-	fl__store_relaxed(&task->word_, BUSY | LET_GO); /* relaxed: who releases comes after the next line */
+	/* relaxed: the release of the future comes after the next line */
+	fl__store_relaxed(&task->word_, BUSY | LET_GO);
 	fl_future_free(future_of(task));
 }
 
 int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel)
 {
-	const uint32_t seen = fl__load_relaxed(&task->word_); /* relaxed: of use is what this context has written */
+	/* relaxed: only what this context has written matters */
+	const uint32_t seen = fl__load_relaxed(&task->word_);
 	if (seen == 0)
 		return 0;
 	if (fl__is_forked(task->fork_count_))
@@ -171,7 +185,7 @@ int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel)
 	}
 	rc = fl__word_wait(&task->word_, &released, deadline, cancel);
 	if (rc == 0)
-		fl__store_relaxed(&task->word_, 0); /* relaxed: it is this context's alone */
+		fl__store_relaxed(&task->word_, 0); /* relaxed: only this context uses the task */
 	return rc;
 }
 
@@ -182,7 +196,8 @@ int fl_task_retire(fl_task *task)
 
 int fl_task_try_retire(fl_task *task)
 {
-	const uint32_t seen = fl__load_acquire(&task->word_); /* pairs with fl__embedded_release() */
+	/* acquire: pairs with fl__embedded_release() */
+	const uint32_t seen = fl__load_acquire(&task->word_);
 	if (seen == 0)
 		return 0;
 	if (fl__is_forked(task->fork_count_))

@@ -4,9 +4,11 @@
 
 #include "cells.h"
 
-/* Tasks in the user's memory (fl_task): cells of FL__CELL_USERS. embedded.c has their states. */
+/*
+ * Tasks in the user's memory (fl_task): task blocks of FL__CELL_USERS. embedded.c has their states.
+ */
 
-/* Nobody refers to that cell any more. The memory is its user's from then on. */
+/* Called when nothing refers to the task block. The memory is then the user's. */
 void fl__embedded_release(struct fl__cell *cell);
 
 #endif

@@ -2,7 +2,8 @@
 /*
  * The end of an executor: broken, closed, cancelled, joined, freed, detached.
  *
- * What is queued is taken out under the lock, and ended without it, for that runs callbacks and drop hooks.
+ * Queued tasks are taken out under the lock. They are ended without it, since that runs callbacks
+ * and drop hooks.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -12,9 +13,9 @@
 #include <fairlead/thread.h>
 #include <stdio.h>
 
-/* Ending what is queued. */
+/* Ending queued tasks. */
 
-/* Under the lock: the oldest that waits, whoever has claimed it. */
+/* Under the lock: takes the oldest task in the queue, claimed or not. */
 static struct fl__cell *take_oldest(fl_executor *e)
 {
 	if (e->ops->take)
@@ -26,8 +27,8 @@ static struct fl__cell *take_oldest(fl_executor *e)
 }
 
 /*
- * What was found in one section: in the queue, what this context has claimed, and, of a backlog, what others have; and what the workers
- * of such a kind run.
+ * The tasks found in one section. `ours`: claimed by this context. `theirs`: in a kind's own
+ * backlog, and claimed by other contexts. `running`: run by the workers of such a kind.
  */
 struct taken {
 	struct fl__queue ours, theirs, running;
@@ -39,14 +40,15 @@ static void take_queued(fl_executor *e, bool to_cancel, struct taken *taken)
 	struct fl__cell *cell;
 	*taken = (struct taken){0};
 	while ((cell = take_oldest(e)) != NULL) {
-		e->foreign++; /* ours, or on behalf of who has claimed it */
+		e->foreign++; /* ours, or on behalf of the context that claimed it */
 		bool ours = to_cancel ? fl__future_claim_cancel(&cell->future)
 		                      : fl__future_claim(&cell->future) != FL__CLAIM_LOST;
 		if (ours)
 			fl__queue_add(&taken->ours, cell);
 		else if (e->ops->take)
 			fl__queue_add(&taken->theirs, cell);
-		cell->queued = e->ops->take ? FL__APART : 0; /* who cancels it meanwhile comes too late */
+		/* FL__APART: a later cancel does not find it in the backlog */
+		cell->queued = e->ops->take ? FL__APART : 0;
 	}
 }
 
@@ -74,12 +76,15 @@ static void end_taken(fl_executor *e, const struct taken *taken, int error, cons
 		fl__future_ask(&cell->future);
 		fl_future_free(&cell->future);
 	}
-	/* Last, for these run callbacks: one may wait until nobody refers to a task of the others. */
+	/*
+	 * Last, since these run callbacks: a callback may wait until no context refers to a task in
+	 * the other lists.
+	 */
 	for (struct fl__cell *next, *cell = taken->ours.head; cell; cell = next) {
 		next = cell->next;
 		end_one(cell, error, text);
 	}
-	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: as above */
+	fl__add_relaxed(&e->unbegun, taken->ours.length); /* relaxed: a statistic */
 	if (taken->ours.length > 0)
 		fl__executor_foreign_ended(e, taken->ours.length);
 }
@@ -98,7 +103,7 @@ void fl__executor_break(fl_executor *e, const char *text)
 	end_taken(e, &taken, -ENOTRECOVERABLE, text);
 }
 
-/* Closing, and waiting. */
+/* Closing and waiting. */
 
 /* Under the lock. */
 static void close_locked(fl_executor *e)
@@ -118,19 +123,22 @@ void fl_executor_close(fl_executor *e)
 	close_locked(e);
 }
 
-/* A reference to a task that runs in a frame and was not asked to stop yet; NULL: there is none. */
+/* A reference to a task that runs in a frame and is not yet asked to stop; NULL: there is none. */
 static fl_future *next_unasked(fl_executor *e)
 {
 	FL_LOCKED(&e->lock);
 	for (struct fl__run *run = e->running; run; run = run->next)
 		if (!run->asked) {
 			run->asked = true;
-			return fl_future_ref(run->future); /* who runs it has one until after fl__run_end() */
+			/*
+			 * the context that runs the task has a reference until after fl__run_end()
+			 */
+			return fl_future_ref(run->future);
 		}
 	return NULL;
 }
 
-/* One after the other, without the lock: callbacks of the task's token may use the executor. */
+/* One by one, without the lock: callbacks of a task's token may use the executor. */
 static void ask_frames(fl_executor *e)
 {
 	for (fl_future *f; (f = next_unasked(e)) != NULL;) {
@@ -211,7 +219,10 @@ static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-/* Whether the calling context is in a callback of a task of `e`, which it has cancelled: that has not ended before. */
+/*
+ * Whether the calling context runs a callback of a task of `e` that it has cancelled. A join waits
+ * until the callback has returned.
+ */
 static bool calls_back(const fl_executor *e)
 {
 	for (const struct fl__calling *c = fl__ctx_get()->front.inside.calling; c; c = c->outer)
@@ -222,7 +233,7 @@ static bool calls_back(const fl_executor *e)
 	return false;
 }
 
-/* Whether a wait of the calling context for the end of `e` would be one for itself. */
+/* Whether the calling context would wait for itself if it waited for the end of `e`. */
 static bool would_hang(fl_executor *e, int64_t deadline)
 {
 	if (fl__run_serves(e))
@@ -263,7 +274,8 @@ void fl_executor_free(fl_executor *e)
 		fl__panic("fl_executor_free", e,
 		          "called from one of its own tasks or their callbacks, or where nothing else could run");
 	if (!fl__executor_is_forked(e)) {
-		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED); /* 0: nothing ends it early */
+		/* 0: nothing ends the wait early */
+		(void)join_unchecked(e, FL_FOREVER, FL_SHIELDED);
 		fl__cells_shut(e->cells);
 	}
 	e->ops->destroy(e);
@@ -277,7 +289,7 @@ static int free_when_over(void *e)
 	return 0;
 }
 
-/* Under the lock: the thread waits for it, so it frees `e` after the last use by the caller. */
+/* Under the lock. The thread waits for the lock, so it frees `e` after the caller's last use. */
 static int start_to_free(fl_executor *e)
 {
 	fl_thread thread = {NULL};

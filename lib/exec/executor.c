@@ -29,7 +29,7 @@ static bool is_usable(const fl_executor_config *config)
 	       (!type || (type->result_size == 0 && (type->arg_size > 0) == (config->initialize_arg != NULL)));
 }
 
-/* A copy of `n` objects of that size; NULL for none. */
+/* Copies `n` objects of `size` bytes; `*copy` stays NULL for none. */
 static int copy_of(const void *from, size_t n, size_t size, void *copy)
 {
 	void **to = copy;
@@ -50,8 +50,8 @@ int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsign
 	int rc = copy_of(config->regions, config->n_regions, sizeof *config->regions, &e->regions);
 	if (rc == 0 && config->initialize)
 		rc = copy_of(config->initialize_arg, 1, config->initialize->arg_size, &e->initialize_arg);
-	const struct fl__cells_of of = {e, fl__load_relaxed(&fl__fork_count),
-	                                ops->withdraw != NULL}; /* relaxed: as in fl__is_forked() */
+	/* relaxed: as in fl__is_forked() */
+	const struct fl__cells_of of = {e, fl__load_relaxed(&fl__fork_count), ops->withdraw != NULL};
 	e->cells = rc == 0 ? fl__cells_new(&of, lasting ? e : NULL) : NULL;
 	if (!e->cells) {
 		fl__free(e->regions);
@@ -147,7 +147,10 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell)
 
 /* The home of a task's future: see struct fl__future_home. */
 
-/* The executor of a task that is never claimed but by it, or under its lock; NULL: this is none, or a parent's. */
+/*
+ * The executor, if its tasks are claimed only by it, or under its lock. NULL: another kind, or, in
+ * a forked child, the parent's.
+ */
 static fl_executor *elsewhere(const struct fl__cell *cell)
 {
 	const struct fl__cells_of *of = fl__cells_of(cell);
@@ -161,7 +164,8 @@ static bool claim_posted(fl_executor *e, struct fl__cell *cell)
 		return false;
 	fl__queue_remove(&e->queue, cell);
 	e->foreign++;
-	return fl__future_claim_cancel(&cell->future); /* true: nobody claims what is queued without the lock */
+	/* true: queued tasks are claimed under the lock */
+	return fl__future_claim_cancel(&cell->future);
 }
 
 void fl__cell_died(fl_executor *e, struct fl__cell *cell)
@@ -169,7 +173,8 @@ void fl__cell_died(fl_executor *e, struct fl__cell *cell)
 	e->ops->died(e, cell);
 	if (cell->size != FL__CELL_USERS || !e->ops->dig(e, cell))
 		return;
-	fl__store_relaxed(&cell->parting, FL__DUG); /* relaxed: read by this context alone, in on_ended() */
+	/* relaxed: only this context reads it, in on_ended() */
+	fl__store_relaxed(&cell->parting, FL__DUG);
 	e->foreign++;
 }
 
@@ -182,12 +187,12 @@ static bool on_claim_cancel(fl_future *f)
 	if (!fl__future_claim_cancel(f))
 		return false;
 	if (fl__is_forked(fl__cells_of(cell)->fork_count))
-		return true; /* nobody will join that executor, and it may be gone */
+		return true; /* that executor is never joined here, and may be gone */
 	e = fl__cells_of(cell)->executor;
-	fl__add_relaxed(&e->unbegun, 1); /* relaxed: a number by itself */
+	fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
 	if (e->ops->take && cell->size != FL__CELL_USERS) {
 		e->ops->died(e, cell);
-		return true; /* it stays where it is */
+		return true; /* the task stays in the backlog */
 	}
 	FL_LOCKED(&e->lock);
 	if (e->ops->take) {
@@ -195,7 +200,7 @@ static bool on_claim_cancel(fl_future *f)
 		return true;
 	}
 	if (!cell->queued)
-		return true; /* whoever took it out has counted it */
+		return true; /* the thread that took it out has counted it */
 	fl__queue_remove(&e->queue, cell);
 	e->foreign++;
 	return true;
@@ -247,11 +252,15 @@ static void on_ended(fl_future *f)
 	fl_executor *e = fl__cells_of(cell)->executor;
 	if (fl__is_forked(fl__cells_of(cell)->fork_count)) {
 		fl_future_free(f);
-	} else if (!e->ops->take || (fl__load_relaxed(&cell->parting) & FL__DUG)) { /* relaxed: as it was written */
+	} else if (!e->ops->take || (fl__load_relaxed(&cell->parting) & FL__DUG)) {
+		/* relaxed, above: this context wrote `parting` */
 		fl__executor_foreign_ended(e, 1);
 		fl_future_free(f);
 	} else {
-		/* release: what use was made of the executor until here; pairs with fl__cell_part(). With TAKEN the lock is the next. */
+		/*
+		 * release: all use of the executor so far; pairs with fl__cell_part(). After TAKEN
+		 * the lock is the next use.
+		 */
 		if (fl__or_release(&cell->parting, FL__LEFT) & FL__TAKEN)
 			fl__executor_foreign_ended(e, 1);
 	}
@@ -260,8 +269,9 @@ static void on_ended(fl_future *f)
 static void on_release(fl_future *f)
 {
 	struct fl__cell *cell = fl__cell_of(f);
+	/* the executor lasts as long as its task blocks */
 	if (fl__cells_of(cell)->elsewhere)
-		fl__cells_of(cell)->executor->ops->release(cell); /* it lasts as long as its cells */
+		fl__cells_of(cell)->executor->ops->release(cell);
 	if (__builtin_expect(cell->size == FL__CELL_USERS, 0))
 		fl__embedded_release(cell);
 	else
@@ -280,7 +290,8 @@ const struct fl__future_home fl__cell_home = {
 
 void fl__cell_part(struct fl__cell *cell)
 {
-	if (fl__or_acquire(&cell->parting, FL__TAKEN) & FL__LEFT) /* pairs with on_ended() */
+	/* acquire: pairs with on_ended() */
+	if (fl__or_acquire(&cell->parting, FL__TAKEN) & FL__LEFT)
 		fl__executor_foreign_ended(fl__cells_of(cell)->executor, 1);
 	fl_future_free(&cell->future); /* the producer's reference */
 }
@@ -288,7 +299,8 @@ void fl__cell_part(struct fl__cell *cell)
 void fl__cell_abandon(struct fl__cell *cell)
 {
 	fl_executor *e = fl__cells_of(cell)->executor;
-	if (fl__load_acquire(&cell->parting) & FL__LEFT) { /* pairs with on_ended(); then nobody counts it */
+	/* acquire: pairs with on_ended(). LEFT came first, so the task is never counted. */
+	if (fl__load_acquire(&cell->parting) & FL__LEFT) {
 		fl_future_free(&cell->future);
 		return;
 	}
@@ -299,7 +311,7 @@ void fl__cell_abandon(struct fl__cell *cell)
 	fl__cell_part(cell);
 }
 
-/* Looking: none of this changes. */
+/* Queries. */
 
 uint32_t fl_executor_capabilities(const fl_executor *e)
 {
@@ -321,8 +333,11 @@ int fl_executor_get_stats(fl_executor *e, fl_executor_stats *stats)
 	if (!e->ops->count)
 		return -ENOTSUP;
 	FL_LOCKED(&e->lock);
+	/* relaxed: as above */
 	*stats = (fl_executor_stats){
-	    .workers = e->workers, .ran = e->ran, .unbegun = fl__load_relaxed(&e->unbegun), /* relaxed: as above */
+	    .workers = e->workers,
+	    .ran = e->ran,
+	    .unbegun = fl__load_relaxed(&e->unbegun),
 	};
 	e->ops->count(e, stats);
 	return 0;
@@ -332,13 +347,14 @@ bool fl_executor_is_broken(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_is_broken");
 	if (fl__executor_is_forked(e))
-		return e->broken;        /* the parent's lock may be held for ever */
-	FL_LOCKED((fl_mutex *)&e->lock); /* so that no submit is accepted after this has returned true */
+		return e->broken; /* the parent's lock may never be free */
+	/* the lock: once this has returned true, no submit is accepted */
+	FL_LOCKED((fl_mutex *)&e->lock);
 	return e->broken;
 }
 
 unsigned fl_executor_workers(const fl_executor *e)
 {
 	fl__executor_check(e, "fl_executor_workers");
-	return fl__load_relaxed(&e->workers); /* relaxed: a number by itself */
+	return fl__load_relaxed(&e->workers); /* relaxed: a single number */
 }

@@ -10,40 +10,45 @@
 #include <fairlead/sem.h>
 
 /*
- * The executor interface: what every kind fills in, and what all kinds share.
+ * The executor interface: what each kind of executor implements, and what all kinds share.
  *
- * A task's cell is in one of these places, one after the other, and its executor can say which:
+ * An executor knows each of its tasks (task blocks, cells.h) until the task has ended:
  *
- *   queued    in `queue`, pending                      put there by submit
- *   running   in the frame of a context, in `running`  taken by a worker, or by a context that helps
- *   foreign   counted by `foreign`                     claimed by a context other than the kind's own workers: a canceller,
- *                                                      or one that helps, or the executor's own cancel and failure
+ *   state     where                               entered when
+ *   queued    in `queue`, pending                 submit adds the task
+ *   running   in a context's frame, in `running`  a worker, or a context that helps, takes it
+ *   foreign   counted by `foreign`                a foreign context (no worker) claims it:
+ *                                                 a canceller, a context that helps, or a cancel or
+ *                                                 failure of the executor
  *   ended     nowhere
  *
- * Who takes a cell out of `queue` that a foreign context has claimed counts it as foreign, on that context's behalf. So as
- * long as a task has not ended, its executor knows of it, and an executor is joined only when nothing is queued, running or
- * foreign: that is what keeps its cells' pointer to it valid.
+ * A thread that takes a task out of `queue` which a foreign context has claimed counts the task as
+ * foreign. A join waits until no task is queued, running or foreign. So a task block's pointer to
+ * the executor is valid until the task has ended.
  *
- * A kind with a backlog of its own (`take`) cannot remove what a foreign context has claimed. The cell stays there, with the
- * producer's reference, until it is taken; then it is counted as foreign, unless it has ended. Two bits of cell->parting say who
- * comes first:
+ * A kind with a backlog of its own (`take`) cannot remove a task when a foreign context claims it.
+ * The block stays there, with the producer's reference, until a thread takes it. That thread counts
+ * the task as foreign, unless the task has ended. Bits of cell->parting:
  *
- *   FL__TAKEN  it was taken out, and is counted   fl__cell_abandon(), by whoever has taken it
- *   FL__LEFT   its claimer is done with it        the home's ended(), by the claimer; who finds TAKEN then uncounts it
+ *   FL__TAKEN  the block was taken and is counted   set by the thread that took it: fl__cell_part()
+ *   FL__LEFT   the claimer is done with the block   set by the claimer: the home's ended()
+ *   FL__DUG    the claimer took the block itself    set by the claimer: fl__cell_died()
  *
- * A task in the user's memory (embedded.h) is not left there: whoever claims it digs it out at once (`dig`), unless a worker has just
- * taken it, and counts it as foreign. So it is released when its claimer is done with it, however busy the workers are.
+ * Of FL__TAKEN and FL__LEFT, the thread that sets the second one uncounts the task.
  *
- *   FL__DUG    its claimer has taken it out himself; by him
+ * A task in the user's memory (embedded.h) does not wait for busy workers: its claimer removes it
+ * at once (`dig`), unless a worker has just taken it, counts it as foreign, and releases it when
+ * done.
  *
- * Its workers are joined only when the backlog is empty, so a claimer may use the executor until he has set FL__LEFT.
+ * Workers are joined only when the backlog is empty, so a claimer may use the executor until it
+ * sets FL__LEFT.
  *
- * `lock` guards all of it. It is never held while a task, a callback, a drop hook or a hook of the config runs. Order of
- * locks: executor, future, token tree, lot; executor, list of threads.
+ * `lock` guards all this, and is never held while a task, a callback, a drop hook or a config hook
+ * runs. Lock order: executor, future, token tree, wait table; executor, list of threads.
  */
 enum {
-	FL__IN_QUEUE = 1, /* cell->queued of what is in one */
-	FL__APART = 255,  /* of what was taken out of a kind's own backlog, together with others */
+	FL__IN_QUEUE = 1, /* cell->queued of a task in a queue */
+	FL__APART = 255,  /* of tasks taken out of a kind's own backlog together */
 };
 
 struct fl__queue {
@@ -52,25 +57,26 @@ struct fl__queue {
 };
 
 /*
- * The places of a bounded backlog: as many as tasks may wait. A submit takes one before it makes the cell, and notes it there
- * (cell->place); whoever claims the task gives it back: a worker, or with died() a context that helps or cancels. A task that is
- * dead in the backlog holds none. From the moment when the executor is closed, or broken, there is always one: so that who waits
- * goes on, and is refused.
+ * The permits of a bounded backlog: as many as tasks may wait. A submit takes a permit before it
+ * makes the task block, and records it in cell->place. The context that claims the task returns the
+ * permit: a worker, or with died() a context that helps or cancels. A claimed task in the backlog
+ * holds none. Once the executor is closed or broken a permit is always free, so that waiting
+ * submits go on and are refused.
  *
- * Without a backlog (FL_BACKLOG_NONE) a place stands for a worker: there are as many places as workers
- * may be alive, those included that stand in for blocked ones. A task holds its place until it has run,
- * or until a context other than a worker has claimed it. A task that goes in beyond the bound, a resize
- * and the end of a blocking section may need a place when none is free: then the place is `owed`.
+ * With FL_BACKLOG_NONE a permit stands for a worker that may be alive, including stand-ins for
+ * blocked workers. A task holds its permit until it has run, or until a context other than a worker
+ * has claimed it. A task beyond the bound, a resize, and the end of a blocking section may need a
+ * permit when none is free: the permit is then `owed`.
  *
- *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a place; and
- *   `owed` is 0, or there are no permits
+ *   invariant: permits of `free` - `owed` = workers that may be alive - tasks that hold a permit;
+ *   and `owed` is 0, or `free` has no permit
  */
 struct fl__places {
-	fl_sem free;    /* FL_BACKLOG_NONE: released under `owes` alone */
-	uint32_t bound; /* 0: no places, tasks hold none */
+	fl_sem free;    /* FL_BACKLOG_NONE: released under `owes`, until closed */
+	uint32_t bound; /* 0: no bound; tasks hold no permit */
 	fl_when_full when_full;
-	bool given_up; /* under the lock: it is closed */
-	uint32_t owes; /* an fl__lock: guards the next */
+	bool given_up; /* closed; guarded by the executor's lock */
+	uint32_t owes; /* an fl__lock: guards `owed` */
 	uint32_t owed;
 };
 
@@ -80,54 +86,64 @@ struct fl__executor_ops {
 	uint32_t size; /* of this struct */
 	uint32_t capabilities;
 	const char *kind;
-	size_t result_most; /* larger results stand in memory that the kind finds for them; 0: none do */
-	/* Takes over the producer's reference to the cell's future; on an error it has not. */
+	/* larger results are in memory that the kind provides; 0: none are */
+	size_t result_most;
+	/* Takes over the producer's reference to the task's future, unless it returns an error. */
 	int (*submit)(fl_executor *e, struct fl__cell *cell);
-	/* `lock` is held; `closed` or `broken` has become true: whoever waits for tasks must look. */
+	/*
+	 * Under the lock, when `closed` or `broken` was set: makes threads that wait for tasks
+	 * check both.
+	 */
 	void (*wake_all)(fl_executor *e);
-	/* Waits until everything has ended, with `lock` held, as fl_cond_wait_until(); `closed` is true. */
+	/* Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). */
 	int (*join)(fl_executor *e, int64_t deadline, fl_cancel *cancel);
-	/* Frees everything; after a join, or in a forked child, where it takes no lock and waits for nothing. */
+	/* Frees everything, after a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
-	 * A context in the service of `e` is about to wait for the cell, to which it has a reference. True: another will run it,
-	 * whoever else waits; false, or NULL: the one that waits runs it, if it is still queued.
+	 * A context that serves `e`, and has a reference to the task, is about to wait for it.
+	 * True: another context will run the task, whatever else waits. False, or NULL: the waiter
+	 * runs the task if it is still queued.
 	 */
 	bool (*further)(fl_executor *e, struct fl__cell *cell);
-	/* Whether the calling context, which runs no task of `e`, would wait for its end for ever. NULL: it never would. */
+	/*
+	 * Whether a join by the calling context, which runs no task of `e`, would hang. NULL:
+	 * never.
+	 */
 	bool (*would_hang)(fl_executor *e);
 	/*
-	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Under the lock, when it is closed: takes the
-	 * oldest task out of it, NULL: none is left; adds to `running` what its workers run, each once and with a reference, and
-	 * nothing that is `queued`, for that is in such a list.
+	 * For kinds with a backlog of their own in place of `queue`; NULL in all others. Called
+	 * under the lock, when the backlog is closed. `take` removes the oldest task; NULL: none is
+	 * left. `list_running` adds to `running` each task that a worker runs, once and with a
+	 * reference. It skips `queued` tasks, which are in such a list already.
 	 */
 	struct fl__cell *(*take)(fl_executor *e);
 	void (*list_running)(fl_executor *e, struct fl__queue *running);
-	/* A context other than a worker has claimed a task that is in the backlog; it has not ended yet. */
+	/* A context other than a worker has claimed a task in the backlog, and not ended it yet. */
 	void (*died)(fl_executor *e, const struct fl__cell *cell);
-	/* Under the lock: takes a task that has died out of the backlog. False: another has taken it. */
+	/* Under the lock: removes a claimed task from the backlog. False: it was taken. */
 	bool (*dig)(fl_executor *e, struct fl__cell *cell);
 	/*
-	 * The rest is for kinds that run tasks elsewhere; NULL in all others. A task of theirs stays unclaimed until it has
-	 * ended. Where it is (queued, or with whom) is guarded by the lock, which lasts as long as any cell of theirs.
+	 * Up to `terminate`: for kinds that run tasks in other processes; NULL in all others. Such
+	 * a task stays unclaimed until it has ended. The lock guards where it is (queued, or with
+	 * which worker process), and lasts as long as the executor's task blocks.
 	 */
-	void (*recall)(
-	    fl_executor *e,
-	    bool ask); /* under the lock: what has not started goes back to `queue`; the rest is asked to stop */
-	void (*release)(struct fl__cell *cell); /* frees what the kind has added to it; without the lock */
-	bool (*withdraw)(fl_executor *e,
-	                 struct fl__cell *cell); /* under the lock, to the queue: false when it has started */
+	/* Under the lock: puts unstarted tasks back into `queue`. `ask`: asks the rest to stop. */
+	void (*recall)(fl_executor *e, bool ask);
+	/* Without the lock: frees what the kind has added to the task block. */
+	void (*release)(struct fl__cell *cell);
+	/* Under the lock: puts the task back into `queue`. False: it has started. */
+	bool (*withdraw)(fl_executor *e, struct fl__cell *cell);
 	bool (*has_started)(fl_executor *e, const struct fl__cell *cell); /* under the lock */
 	void (*asked)(fl_executor *e, struct fl__cell *cell);             /* under the lock */
 	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
-	void (*terminate)(fl_executor *e);               /* under the lock, when it is closed */
-	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: its number cannot be changed */
+	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
+	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
-	 * Without the lock: the calling worker begins to block, or has ended that. `run` is its
-	 * first frame (ctx->worker). NULL: nothing to do.
+	 * Without the lock: the calling worker, with first frame `run` (ctx->worker), begins or
+	 * ends a blocking section. NULL: nothing to do.
 	 */
 	void (*block)(struct fl__run *run, bool begins);
-	/* Under the lock: adds what it knows to what all kinds count, but for `workers`. NULL: it keeps no statistics. */
+	/* Under the lock: adds the kind's own numbers, not `workers`. NULL: no statistics. */
 	void (*count)(fl_executor *e, fl_executor_stats *stats);
 };
 
@@ -135,57 +151,60 @@ struct fl_executor {
 	const struct fl__executor_ops *ops;
 	struct fl__cells *cells;
 	unsigned workers;
-	uint32_t fork_count; /* fl__fork_count when it was made */
+	uint32_t fork_count; /* fl__fork_count at the creation */
 	fl_mutex lock;
-	fl_cond gone; /* something that a join waits for may have come to its end */
+	fl_cond gone; /* what a join waits for may have ended */
 	bool closed, broken;
 	struct fl__queue queue;
 	struct fl__run *running;
 	size_t foreign;
-	size_t ran;     /* tasks run in frames, that is not by workers of a kind that counts for itself */
-	size_t unbegun; /* tasks that were claimed to end without being run; atomic, about */
+	/* tasks that ran in frames: not by workers of a kind that counts for itself */
+	size_t ran;
+	/* tasks that were claimed and ended without running; atomic, approximate */
+	size_t unbegun;
 	const fl_task_type *initialize; /* NULL: none */
-	void *initialize_arg;           /* a copy; NULL when of no size */
+	void *initialize_arg;           /* a copy; NULL if it has no size */
 	fl_shm **regions;
 	unsigned n_regions;
 	struct fl__places places;
-	uintptr_t stack_low; /* submits run on the submitter's stack, and are refused below that; 0: no limit */
-	bool lasts;          /* as long as the process: a detach closes it, no more */
+	/* submits run on the submitter's stack, and are refused below this address; 0: no limit */
+	uintptr_t stack_low;
+	bool lasts; /* as long as the process: a detach only closes it */
 };
 
 /*
- * Makes what all kinds share, in zeroed memory; fl__executor_fini() undoes it. `config`: not NULL. Returns 0, -ENOMEM, -EEXIST,
- * -EINVAL. `lasting`: the memory of `e` is freed with the last of its cells, in place of by destroy().
+ * Initializes what all kinds share, in zeroed memory. `config` is not NULL. `lasting`: the memory
+ * of `e` is freed with the last of its task blocks, not by destroy(). Returns 0, -ENOMEM, -EINVAL.
  */
 int fl__executor_init(fl_executor *e, const struct fl__executor_ops *ops, unsigned workers,
                       const fl_executor_config *config, bool lasting);
 void fl__executor_fini(fl_executor *e);
 
-/* The workers that `config` asks for: its number, or the usable CPUs. */
+/* The number of workers that `config` asks for, or of usable CPUs. */
 unsigned fl__executor_workers_of(const fl_executor_config *config);
 
 /*
- * Runs the initializer on the calling context: 0, or its error, and then `*message`, to be freed with fl__message_free(), is the
- * one that it set, or NULL.
+ * Runs the initializer on the calling context. Returns 0, or its error. `*message` is then the
+ * message that it set, or NULL; the caller frees it with fl__message_free().
  */
 int fl__executor_initialize(fl_executor *e, char **message);
 
-/* Makes `e` broken because its initializer failed; takes over `message`. */
+/* Makes `e` broken. Takes over `message`. */
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
-/* fl_submit_with() of `count` arguments that follow each other, as one task. */
+/* As fl_submit_with(), with an array of `count` arguments for one task. */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                const fl_submit_config *config);
 
-/* The same; a wait for room in a bounded backlog ends at `deadline`, or when `cancel` is requested. */
+/* As fl__submit(); a wait for the backlog ends at `deadline`, or when `cancel` is requested. */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                        const fl_submit_config *config, int64_t deadline, fl_cancel *cancel);
 
-/* The same, but whatever the bound of the backlog: for a task whose memory is there already. */
+/* As fl__submit(), but ignores the bound of the backlog: for a task that has its memory already. */
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
                       const fl_submit_config *config);
 
-/* Panics in the name of `function`: its caller passed NULL for an executor. */
+/* Panics in the name of `function`, which got NULL for an executor. */
 _Noreturn void fl__executor_missing(const char *function);
 static inline void fl__executor_check(const fl_executor *e, const char *function)
 {
@@ -193,34 +212,37 @@ static inline void fl__executor_check(const fl_executor *e, const char *function
 		fl__executor_missing(function);
 }
 
-/* Whether `e` is the parent's, in a forked child. */
+/* Whether this process is a forked child, and `e` is its parent's. */
 static inline bool fl__executor_is_forked(const fl_executor *e)
 {
 	return fl__is_forked(e->fork_count);
 }
 
-/* For submit, under the lock: 0, or why no task is taken any more. */
+/* Under the lock, for a submit: 0, or the reason to refuse tasks. */
 int fl__executor_refuses(const fl_executor *e);
 
-/* Whether `e` takes tasks from the calling context: 0, -EOWNERDEAD, -EOVERFLOW. */
+/* Whether the calling context may submit to `e`: 0, -EOWNERDEAD, -EOVERFLOW. */
 int fl__may_submit(const fl_executor *e);
 
 enum { FL__TAKEN = 1, FL__LEFT = 2, FL__DUG = 4 };
 
 enum fl__admission {
-	FL__NO_PLACE, /* needed */
-	FL__PLACE,    /* it holds one until it begins */
-	FL__WORKER,   /* it holds one until it has run */
-	FL__HERE,     /* it is to be run by its submit */
+	FL__NO_PLACE, /* needs no permit */
+	FL__PLACE,    /* holds a permit until it begins */
+	FL__WORKER,   /* holds a permit until it has run */
+	FL__HERE,     /* its submit runs it */
 };
 
-/* `workers`: so many may be active. Returns 0, -EINVAL. */
+/* `workers`: how many may be active. Returns 0, -EINVAL. */
 int fl__places_init(struct fl__places *places, const fl_executor_config *config, unsigned workers);
 
-/* For a submit to a bounded executor: 0, and what it has; -ENOBUFS, -ETIMEDOUT, -ECANCELED. */
+/*
+ * For a submit to a bounded executor: stores how the task is admitted. Returns 0, -ENOBUFS,
+ * -ETIMEDOUT, -ECANCELED.
+ */
 int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place);
 
-/* For a task that goes in beyond the bound: what it has. */
+/* Admits a task that ignores the bound. */
 enum fl__admission fl__place_beyond(fl_executor *e);
 
 void fl__place_give(fl_executor *e, enum fl__admission place);
@@ -228,16 +250,22 @@ void fl__place_give(fl_executor *e, enum fl__admission place);
 /* Under the lock: `now` workers may be alive, in place of `before`. */
 void fl__places_resize(fl_executor *e, unsigned before, unsigned now);
 
-/* Under the lock: nobody waits for a place any more. */
+/* Under the lock: from now on no submit waits for a permit. */
 void fl__places_give_up(fl_executor *e);
 
-/* The home of every future that stands in a cell. */
+/* The home of each future in a task block. */
 extern const struct fl__future_home fl__cell_home;
 
-/* Runs the task at once. Takes over the producer's reference; returns 0, -EPIPE, -ENOTRECOVERABLE, and then it has not. */
+/*
+ * Runs the task at once. Takes over the producer's reference, unless it returns an error: -EPIPE,
+ * -ENOTRECOVERABLE.
+ */
 int fl__run_here(fl_executor *e, struct fl__cell *cell);
 
-/* Begins the future of a cell that has its memory, with `refs` references, and registers the callback. */
+/*
+ * Initializes the future of a task block, whose arguments are set, with `refs` references, and
+ * registers the callback.
+ */
 static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *type, uint32_t refs,
                                   const fl_submit_config *config)
 {
@@ -248,7 +276,8 @@ static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *typ
 }
 
 /*
- * Hands the cell over: 0, and if the caller has no reference it may be gone; or an error, and it is: nobody has seen it.
+ * Submits a task block. Afterwards it may be gone, unless the caller has a reference. On an error
+ * it is gone, and no other context has seen it.
  */
 static inline int fl__cell_submit(fl_executor *e, struct fl__cell *cell, enum fl__admission place)
 {
@@ -260,13 +289,13 @@ static inline int fl__cell_submit(fl_executor *e, struct fl__cell *cell, enum fl
 	return rc;
 }
 
-/* The caller has taken a cell out of its kind's own backlog that a foreign context has claimed. */
+/* The caller took, from a kind's own backlog, a task block that a foreign context has claimed. */
 void fl__cell_abandon(struct fl__cell *cell);
 
-/* The same of one that is counted as foreign already. */
+/* The same for a task block that is already counted as foreign. */
 void fl__cell_part(struct fl__cell *cell);
 
-/* Under the lock: the calling context has claimed a task that is in the backlog. */
+/* Under the lock: the calling context has claimed a task in the backlog. */
 void fl__cell_died(fl_executor *e, struct fl__cell *cell);
 
 void fl__queue_add(struct fl__queue *queue, struct fl__cell *cell);
@@ -276,46 +305,59 @@ void fl__queue_remove(struct fl__queue *queue, struct fl__cell *cell);
 /* Under the lock: whether nothing is queued, running or foreign. */
 bool fl__executor_is_idle(const fl_executor *e);
 
-/* `n` tasks that were counted as foreign have ended. The last use of `e` by their contexts. */
+/*
+ * `n` tasks that were counted as foreign have ended. The contexts that claimed them do not use `e`
+ * afterwards.
+ */
 void fl__executor_foreign_ended(fl_executor *e, size_t n);
 
-/* Makes `e` take no more tasks, and ends those that are queued with -ENOTRECOVERABLE and the message `text`. */
+/*
+ * Refuses all later tasks, and ends the queued ones with -ENOTRECOVERABLE and the message `text`.
+ */
 void fl__executor_break(fl_executor *e, const char *text);
 
 /*
- * Frames (run.c): one on the stack of each context that is in the service of an executor: of a worker for its whole life,
- * of a context that submits to the sequential executor or helps for one task. A context's frames
- * form a chain. While a context runs a call that it has taken from a forker (fork.c), it has the
- * chain of the forker.
+ * Frames (run.c) are on the stack of each context that serves an executor. A worker has one for its
+ * whole life. A context that submits to the sequential executor, or helps, has one for each task. A
+ * context's frames form a chain. A context that runs a call of a forker (fork.c) uses the forker's
+ * chain during the call.
  */
 struct fl__run {
 	fl_executor *executor;
-	fl_future *future; /* the task being run, until its callbacks have returned; NULL: none */
+	/* the task that runs, until its callbacks have returned; NULL: none */
+	fl_future *future;
 	enum fl__claim claim;
-	bool active; /* in the task's function; NULL for `future`: of a parent's task (worker.c) */
-	bool here;   /* of fl__run_here() */
-	bool asked;  /* its task was, by a cancel of the executor; guarded by the lock */
+	/* the task's function runs; in a worker process (worker.c) `future` is NULL */
+	bool active;
+	bool here;  /* by fl__run_here() */
+	bool asked; /* a cancel of the executor has asked the task to stop; guarded by the lock */
 	struct fl__run *outer;
-	struct fl__run *next, *prev;                     /* in executor->running; guarded by its lock */
-	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be put back */
+	/* in executor->running; guarded by its lock */
+	struct fl__run *next, *prev;
+	void (*help)(struct fl__ctx *ctx, void *future); /* the context's own, to be restored */
 	void *helper;
 };
 
-/* Puts a frame for `e` on the calling context's chain; from now on it may run tasks of `e` inline. */
+/* Adds a frame for `e` to the calling context, which may then run tasks of `e` inline. */
 void fl__run_enter(struct fl__run *run, fl_executor *e);
 void fl__run_leave(struct fl__run *run);
 
-/* Under the lock: `f`, claimed, is run in this frame; and no longer, but the caller still has a reference. */
+/*
+ * Under the lock: `f`, claimed, runs in this frame; or no longer, but the caller has a reference.
+ */
 void fl__run_begin(struct fl__run *run, fl_future *f, enum fl__claim claim);
 void fl__run_end(struct fl__run *run);
 
-/* Runs the frame's task and ends its future; without the lock. */
+/* Without the lock: runs the frame's task and ends its future. */
 void fl__run_task(struct fl__run *run);
 
-/* How many tasks of `e` the calling context runs by fl__run_here() now. */
+/* How many tasks of `e` the calling context is running by fl__run_here(). */
 unsigned fl__run_depth(const fl_executor *e);
 
-/* The first half of that of fl__run_task(), of `run->future` and `run->claim`: returns the task's error, and in `*message` its message. */
+/*
+ * The first half of fl__run_task(), for `run->future` and `run->claim`. Returns the task's error,
+ * and its message in `*message`.
+ */
 int fl__run_function(struct fl__run *run, char **message);
 
 /* Whether the calling context runs the task of `f`. */
@@ -324,34 +366,34 @@ bool fl__run_is_within(const fl_future *f);
 /* Whether the calling context runs a task whose token is under `token`. */
 bool fl__run_is_under(const fl_cancel *token);
 
-/* fl__ctx.block, for kinds with `block`. */
+/* The fl__ctx.block of workers, for kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
 
-/* Whether the calling context is in the service of `e`. */
+/* Whether the calling context serves `e`. */
 bool fl__run_serves(const fl_executor *e);
 
-/* What a task is given. */
+/* What a task's function gets. */
 struct fl_task_ctx {
 	fl_cancel *token;
 	fl_shm *const *regions;
 	unsigned n_regions;
-	char *message; /* as in fl_future: the one that it has set */
+	char *message; /* as in fl_future: what the task has set */
 	bool keeps_result;
 };
 
 /*
- * Calls a task's function, with `ctx->token` as its scope. Returns what it returned; `ctx->message` is to be freed with
- * fl__message_free().
+ * Calls a task's function, with `ctx->token` as its scope, and returns its result. The caller frees
+ * `ctx->message` with fl__message_free().
  */
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
-/* The same in the scope that is set. */
+/* The same, in the current scope. */
 int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx);
 
-/* For map.c: gives up the message that a task has set so far; NULL: none. */
+/* For map.c: takes the message that a task has set so far; NULL: none. */
 char *fl__task_take_message(fl_task_ctx *ctx);
 
-/* For chunk.c: forgets what a task that succeeded has said of a failure. */
+/* For chunk.c: forgets the message and the kept result of a task that succeeded. */
 void fl__task_forget_failure(fl_task_ctx *ctx);
 
 #endif

@@ -1,58 +1,72 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Fork and join: the stack of forks that each worker has, and how others take from it. The fast path is inline in
- * fairlead/join.h: a push and a pop at no read-modify-write, while nobody steals.
+ * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
+ * is inline in fairlead/join.h: while no thief is active, push and pop need no read-modify-write.
  *
- *   word             holds                                             written by
- *   next             the slot of the next fork                         the owner
- *   a slot           a fork, NULL when it was taken; beyond `next`     the owner: push; pop, to NULL, while there are thieves
- *                    anything                                          a thief: CAS from a fork to NULL
- *   top              the first slot that may hold a fork: a hint       who took the fork before it; the owner, when the taken
- *                                                                      one at that place has ended
- *   flags.thieves    who steals now; and UNFENCED, which counts as a   start_stealing(), stop_stealing(); UNFENCED is set at
- *                    thief: nobody has found membarrier() to work      birth, and taken off by the first worker
- *   flags.sleepers   a fork is to wake somebody                        1: who goes to sleep, and who has taken a fork, so that
- *                                                                      the next is called; 0: who wakes
- *   state of a fork:
- *     RUNNING (1)    `thief`, `outer`, `token` are set                 the thief
- *     ASKED (2)      the forker's own call has failed                  the forker
- *     DONE (4)       `error` is set; the thief's last access           the thief
- *     WAITERS (8)    the forker sleeps in its line                     fl__word_arm(); taken off by rouse(), and with DONE
+ *   word            holds                              written by
+ *   next            the slot of the next fork          the owner
+ *   a slot          a fork; NULL: it was stolen;       the owner: push; pop, to NULL, while
+ *                   from `next` on: anything           there are thieves
+ *                                                      a thief: CAS from a fork to NULL
+ *   top             a hint: the first slot that may    the thief that stole the fork before it;
+ *                   hold a fork                        the owner, when the stolen fork of that
+ *                                                      slot has ended
+ *   flags.thieves   the number of active thieves,      start_stealing(), stop_stealing();
+ *                   and UNFENCED, which counts as      UNFENCED: set by fl__forks_init(),
+ *                   a thief: no worker has found       cleared by the first worker that finds
+ *                   that membarrier() works            that membarrier() works
+ *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
+ *                                                      a thief, so that the next push wakes one
+ *                                                      more; 0: the waking thread
  *
- * Stealing without a fence in push and pop. A pop writes `next`, then looks whether there are thieves. A thief counts itself, then
- * makes all threads pass a full fence by membarrier(), then looks at `next`. Wherever that fence falls in a pop: behind the store to
- * `next`, and the thief sees it; or before the look, and the owner sees the thief. So:
- *   1. When a thief has passed the fence, a fork that it sees below `next` is under way, or its pop takes part in the race for the
- *      slot: one CAS of the thief, one swap of the owner. What pops have left in slots while there were no thieves lies
- *      beyond every `next` that the thief can see, and is overwritten before `next` passes it.
- *   2. Whoever takes a fork out of its slot, by that CAS, or that swap, or by a look when there are no thieves, has it to himself. A
- *      thief touches a fork after its CAS only; so that the frame of a former fork stood at the same address does not matter: what
- *      the CAS finds is the fork that lies there now, and it acquires what that holds.
- *   3. Who sees no thieves sees all that they have taken: stop_stealing() releases.
- * Where the system has no membarrier(), UNFENCED stays, and every pop is a swap. While it is set nobody has popped
- * otherwise, so a thief that found it when it counted itself needs no fence.
+ *   state of a fork   meaning                          set by
+ *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
+ *                     set
+ *   ASKED (2)         the forker's own call failed     the forker
+ *   DONE (4)          `error` is set; the thief's      the thief
+ *                     last access
+ *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by rouse(), and
+ *                     queue of `state`                 by finish() with DONE
  *
- * Order. Thieves take the oldest first, so that all forks below one that was taken are taken, too: `top` is written by whoever takes
- * the fork there, before the next can be taken, and set back by the owner, who has seen the ends of all above. A mistake
- * in `top` would hide forks from thieves until they are popped, no more.
+ * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
+ * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
+ * `next`. If the fence falls after the pop's store, the thief sees the new `next`. If the fence
+ * falls before the pop's load, the owner sees the thief. So:
+ *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
+ *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
+ *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a
+ *      push overwrites each before `next` passes it.
+ *   2. One thread alone takes a fork out of its slot: by that CAS, by that swap, or by a load while
+ *      there are no thieves. A thief accesses a fork only after its CAS, which acquires the
+ *      contents of the present fork. So an earlier fork at the same address does no harm.
+ *   3. An owner that sees no thieves sees all that they took: stop_stealing() releases.
+ * Without membarrier(), UNFENCED stays set and every pop is a swap. So a thief that saw UNFENCED
+ * when it counted itself needs no fence.
  *
- * Waiting for a fork that was taken. The forker takes forks of the thief's stack alone, which come from the call that it waits for
- * (leapfrogging, Wagner and Calder 1993): so its stack stays bounded by what the calls nest anyway, and it runs nothing
- * that it does not wait for, which under a lock would be a deadlock. Then it sleeps, until that call ends or forks.
+ * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
+ * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
+ * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
  *
- * Waking. Who goes to sleep sets `sleepers`, passes the fence, and looks once more; so either it sees a fork, or the fork sees
- * `sleepers`. Without membarrier() a fork may miss a sleeper: it wakes the next time. One wake at a time: the flag is off until
- * who was woken has found something, or sleeps again, or, a forker, goes on.
+ * Waiting for a stolen fork. The forker steals from the thief's stack alone: those forks belong to
+ * the call that the forker waits for (leapfrogging, Wagner and Calder 1993). So the nesting of the
+ * calls bounds the forker's stack. The forker runs nothing else, since another call could deadlock
+ * on a lock that the forker holds. With nothing to steal, the forker sleeps until the call ends or
+ * forks.
  *
- * Inside. A call that was taken is a part of the task, or of the callback, in which the forker
- * forked it. So the thief runs the call inside of what the forker was inside of at the fork
- * (fork->inside). Functions that answer -EDEADLK look there. The frames that it names are older
- * than the fork, so they stay, and do not change, until the join. The thief loses nothing by the
- * change: it takes a call only when it has no task, or when it waits for a call of its own and
- * takes a part of that.
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and searches once more. So
+ * the worker sees the fork, or the push sees `sleepers`. Without membarrier() a push may miss a
+ * sleeper; a later push wakes the sleeper. One wake at a time: `sleepers` stays 0 until the woken
+ * worker has stolen a fork or sleeps again, or until the woken forker goes on.
  *
- * Linearization: a claim, as in 2; the end, DONE. After DONE the thief touches the fork no more, but for the lot, whose line it has
- * emptied before. Progress: a pop never waits, a theft neither; a join waits for the thief.
+ * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
+ * call with the forker's `inside` of the time of the fork (fork->inside). Functions that return
+ * -EDEADLK read `inside`. The frames that it names are older than the fork, so they exist unchanged
+ * until the join. The thief does not need its own `inside` then: it steals only without a task, or
+ * a part of a call that it waits for.
+ *
+ * Linearization points: the claim, as in 2; the end, DONE. After DONE the thief accesses only the
+ * wait table, where the fork's queue is empty by then. Progress: pop and steal never wait; a join
+ * waits for the thief.
  */
 #include "fork.h"
 #include "../base/atomic.h"
@@ -73,11 +87,12 @@ static const struct fl__word done = {DONE, DONE, WAITERS};
 struct stack {
 	struct fl__fork_stack front;
 	struct fl__forks *forks;
-	struct fl__fork *running; /* the innermost that it has taken; its own */
-	struct stack *older;      /* looks begin there, and go on with the newest; NULL: it is the first */
-	unsigned place;           /* whose it is */
-	size_t taken;             /* how many it has; its own, read for statistics */
-	char apart[LINE];         /* thieves write to what follows */
+	struct fl__fork *running; /* the innermost fork that this worker runs; private */
+	/* find() starts here, then restarts at the newest; NULL: the first stack */
+	struct stack *older;
+	unsigned place;   /* the worker's index */
+	size_t taken;     /* stolen forks, for statistics; written by the worker alone */
+	char apart[LINE]; /* padding: thieves write to what follows */
 	struct fl__fork **top;
 	struct fl__fork *slots[DEPTH];
 };
@@ -87,11 +102,14 @@ static struct stack *stack_of(struct fl__fork_stack *s)
 	return (struct stack *)(void *)s; /* front is its first member */
 }
 
-/* The fence of all threads; where there is none, a fence of this one. */
+/* Makes all threads pass a full fence. Does nothing without membarrier(). */
 static void agree(struct fl__forks *forks)
 {
-	if (fl__load_relaxed(&forks->flags.thieves) &
-	    UNFENCED) /* relaxed: a membarrier too much, or none for who needs none */
+	/*
+	 * relaxed: UNFENCED is never set again. Every thief that gets here has seen it cleared. A
+	 * sleeper with a stale value omits the fence, as on a system without membarrier().
+	 */
+	if (fl__load_relaxed(&forks->flags.thieves) & UNFENCED)
 		return;
 	if (fl__sys.membarrier() != 0)
 		fl__panic("fl_join", forks, "membarrier() works no more: has it been forbidden since?");
@@ -103,7 +121,7 @@ void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool
 {
 	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
 	forks->flags.thieves = UNFENCED;
-	forks->flags.sleepers = n > 1; /* those who are not started yet */
+	forks->flags.sleepers = n > 1; /* workers that are not started yet */
 }
 
 void fl__forks_resize(struct fl__forks *forks, unsigned n)
@@ -123,7 +141,8 @@ void fl__forks_fini(struct fl__forks *forks)
 
 static struct stack *newest(const struct fl__forks *forks)
 {
-	return stack_of(fl__load_acquire(&forks->newest)); /* what it holds, and all older ones; pairs with add() */
+	/* acquire: the contents of the stack and of all older ones; pairs with add() */
+	return stack_of(fl__load_acquire(&forks->newest));
 }
 
 static void add(struct fl__forks *forks, struct stack *s)
@@ -132,7 +151,8 @@ static void add(struct fl__forks *forks, struct stack *s)
 	do {
 		s->older = newest(forks);
 		seen = s->older ? &s->older->front : NULL;
-	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front)); /* what it holds; pairs with newest() */
+		/* release: its contents; pairs with newest() */
+	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
 }
 
 static struct stack *make(struct fl__forks *forks, unsigned i)
@@ -158,7 +178,7 @@ struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
 		s = make(forks, i);
 	if (!s)
 		return NULL;
-	/* relaxed, both: twice does no harm; who has counted itself before has seen UNFENCED */
+	/* relaxed, both: a second clear is harmless; a thief counted before saw UNFENCED */
 	if ((fl__load_relaxed(&forks->flags.thieves) & UNFENCED) && fl__sys.membarrier() == 0)
 		fl__and_relaxed(&forks->flags.thieves, ~UNFENCED);
 	fl__ctx_get()->front.forks = &s->front;
@@ -171,22 +191,22 @@ void fl__forks_leave(struct fl__fork_stack *self)
 		fl__ctx_get()->front.forks = NULL;
 }
 
-/* Taking. */
+/* Stealing. */
 
 static void start_stealing(struct fl__forks *forks)
 {
-	/* relaxed: the fence orders it, or UNFENCED makes it needless, that was there when it was counted */
+	/* relaxed: the fence orders it. If this call has seen UNFENCED, no fence is needed. */
 	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & UNFENCED))
 		agree(forks);
 }
 
 static void stop_stealing(struct fl__forks *forks)
 {
-	/* release: the slot that was emptied; pairs with the load in fl__fork_pop() */
+	/* release: the emptied slot; pairs with the load in fl__fork_pop() */
 	fl__sub_release(&forks->flags.thieves, 1);
 }
 
-/* Whether there seems to be a fork to take. */
+/* A guess: there is a fork to steal. */
 static bool has_fork(const struct stack *v)
 {
 	/* relaxed, all: a guess */
@@ -194,15 +214,17 @@ static bool has_fork(const struct stack *v)
 	return top < next && fl__load_relaxed(top) != NULL;
 }
 
-/* By a thief. The fork is now its own. */
+/* Returns a fork that the calling thief now owns, or NULL. */
 static struct fl__fork *steal(struct stack *v)
 {
-	struct fl__fork **next = fl__load_acquire(&v->front.next); /* the slots below; pairs with fl__fork_push() */
-	struct fl__fork **top = fl__load_relaxed(&v->top);         /* relaxed: a hint */
+	/* acquire: the slots below; pairs with fl__fork_push() */
+	struct fl__fork **next = fl__load_acquire(&v->front.next);
+	struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
 	if (top >= next)
 		return NULL;
-	struct fl__fork *fork = fl__load_relaxed(top); /* relaxed: nothing of it is read until the CAS */
-	/* acquire: what it holds; pairs with the store to the slot in fl__fork_push() */
+	/* relaxed: the thief reads nothing of it before the CAS */
+	struct fl__fork *fork = fl__load_relaxed(top);
+	/* acquire: the fork's contents; pairs with the store to the slot in fl__fork_push() */
 	if (!fork || !fl__cas_acquire(top, &fork, NULL))
 		return NULL;
 	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
@@ -223,27 +245,31 @@ static void finish(struct fl__fork *fork)
 {
 	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS))
-		/* release: error, and all that it did; pairs with is_done(). The last access. */
+		/*
+		 * release: `error`, and what the call wrote; pairs with is_done(). The last access.
+		 */
 		if (fl__cas_weak_release(&fork->state, &seen, seen | DONE))
 			return;
 	struct fl__lot lot;
 	fl__lot_open(&lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_release(&fork->state, RUNNING | DONE); /* as above; the forker alone writes to it, and sleeps */
+	/* release: as above. The forker, the only other writer, sleeps. */
+	fl__store_release(&fork->state, RUNNING | DONE);
 	fl__lot_close(&lot);
 }
 
-/* Runs a fork that was taken. */
+/* Runs a stolen fork. */
 static void run(struct stack *self, struct fl__fork *fork)
 {
-	fl__store_relaxed(&self->forks->flags.sleepers, 1); /* relaxed: a hint; there may be more */
-	fl__store_relaxed(&self->taken, self->taken + 1);   /* relaxed: for statistics */
+	/* relaxed: a hint; there may be more forks */
+	fl__store_relaxed(&self->forks->flags.sleepers, 1);
+	fl__store_relaxed(&self->taken, self->taken + 1); /* relaxed: for statistics */
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;
 	fl_cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
-	/* release: thief, token; pairs with ask() and is_worth() */
+	/* release: `thief`, `token`; pairs with ask() and is_worth() */
 	if (!(fl__or_release(&fork->state, RUNNING) & ASKED)) {
 		struct fl__ctx_front *front = &fl__ctx_get()->front;
 		const struct fl__ctx_front own = *front;
@@ -261,7 +287,7 @@ static void run(struct stack *self, struct fl__fork *fork)
 
 /* Searching. */
 
-/* Another's stack that seems to have a fork. */
+/* Returns another worker's stack that seems to have a fork, or NULL. */
 static struct stack *find(struct fl__forks *forks, const struct stack *self)
 {
 	for (struct stack *v = self->older; v; v = v->older)
@@ -280,7 +306,7 @@ static bool found(const void *self)
 	return find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
 }
 
-/* Looks for a while; not more than half of all do. */
+/* Spins for a bounded time. At most half of the workers search. */
 static bool search(struct fl__forks *forks, struct stack *self)
 {
 	bool seen = false;
@@ -294,7 +320,8 @@ static bool search(struct fl__forks *forks, struct stack *self)
 bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
 {
 	struct stack *self = stack_of(front);
-	if (!self || !fl__load_relaxed(&forks->used)) /* relaxed: who has woken this one has set it before */
+	/* relaxed: the thread that woke this worker has set `used` */
+	if (!self || !fl__load_relaxed(&forks->used))
 		return false;
 	struct stack *v = find(forks, self);
 	if (!v && search(forks, self))
@@ -311,9 +338,10 @@ bool fl__forks_doze(struct fl__forks *forks, struct fl__fork_stack *front)
 	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
 		return false;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	if (!fl__load_relaxed(&forks->used)) /* relaxed: the first to fork calls `wake`, which finds this one awake */
+	/* relaxed: the first fork calls `wake`, which finds this worker awake */
+	if (!fl__load_relaxed(&forks->used))
 		return false;
-	agree(forks); /* pairs with the order of a push: the fork, then the look at `sleepers` */
+	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
 	return find(forks, self) != NULL;
 }
 
@@ -321,7 +349,7 @@ size_t fl__forks_taken(const struct fl__forks *forks)
 {
 	size_t taken = 0;
 	for (const struct stack *s = newest(forks); s; s = s->older)
-		taken += fl__load_relaxed(&s->taken); /* relaxed: a number by itself */
+		taken += fl__load_relaxed(&s->taken); /* relaxed: a lone number */
 	return taken;
 }
 
@@ -334,15 +362,16 @@ bool fl__fork_is_wanted(void)
 	return fl__load_relaxed(&self->forks->n) > 1 && !has_fork(self); /* relaxed: a hint */
 }
 
-/* Waking: out of the way of a fork. */
+/* Waking: not inline, so that push stays short. */
 
-/* Under the lot: has the forker look at what its call has forked. */
+/* Wakes the forker, so that it steals what its call has forked. */
 static void rouse(struct fl__fork *fork)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, &fork->state);
 	fl__lot_take(&lot, FL__ALL, 0);
-	fl__and_relaxed(&fork->state, ~(uint32_t)WAITERS); /* relaxed: the lot orders it */
+	/* relaxed: the wait table's lock orders it */
+	fl__and_relaxed(&fork->state, ~(uint32_t)WAITERS);
 	fl__lot_close(&lot);
 }
 
@@ -350,10 +379,11 @@ void fl__fork_wake(struct fl__fork_stack *front)
 {
 	struct stack *s = stack_of(front);
 	struct fl__forks *forks = s->forks;
-	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0)) /* relaxed: a hint */
+	/* relaxed: a hint */
+	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
 		return;
-	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` hands it over */
-	/* Those who wait for a call that this is part of can take nothing else. */
+	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
+	/* First a forker that waits for a call of this worker: it can steal nothing else. */
 	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
 		if (fl__load_relaxed(&fork->state) & WAITERS) { /* relaxed: a hint */
 			rouse(fork);
@@ -366,23 +396,25 @@ void fl__fork_wake(struct fl__fork_stack *front)
 
 static bool is_done(const struct fl__fork *fork)
 {
-	return fl__load_acquire(&fork->state) & DONE; /* pairs with finish() */
+	return fl__load_acquire(&fork->state) & DONE; /* acquire: pairs with finish() */
 }
 
-/* The stack of the thief; NULL when it is not known yet. */
+/* Returns the stack of the thief; NULL: not known yet. */
 static struct stack *thief_of(const struct fl__fork *fork)
 {
-	return fl__load_acquire(&fork->state) & RUNNING ? stack_of(fork->thief) : NULL; /* pairs with run() */
+	/* acquire: pairs with run() */
+	return fl__load_acquire(&fork->state) & RUNNING ? stack_of(fork->thief) : NULL;
 }
 
 static bool is_worth(const void *what)
 {
 	const struct fl__fork *fork = what;
-	const uint32_t seen = fl__load_acquire(&fork->state); /* `thief`; pairs with run() */
+	/* acquire: `thief`; pairs with run() */
+	const uint32_t seen = fl__load_acquire(&fork->state);
 	return (seen & DONE) || ((seen & RUNNING) && has_fork(stack_of(fork->thief)));
 }
 
-/* Sleeps until the fork is done, or has forked itself; or not, or for nothing. */
+/* Sleeps until the fork is done or its call has forked. May return early. */
 static void doze(struct fl__forks *forks, struct fl__fork *fork)
 {
 	struct fl__wait wait;
@@ -393,25 +425,32 @@ static void doze(struct fl__forks *forks, struct fl__fork *fork)
 	if (!fl__word_arm(&fork->state, &done, &node))
 		return;
 	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
-	agree(forks); /* pairs with the order of a push: the fork, then the look at `sleepers` */
+	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
 	const int rc = fl__wait_sleep(&wait, is_worth(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
 	if (rc != 0)
 		fl__lot_leave(&node);
-	/* relaxed: a hint: who has roused this one has taken the flag off, and others may sleep when it finds no fork */
+	/*
+	 * relaxed: a hint. The waking thread cleared `sleepers`. Other workers may sleep although
+	 * this forker finds no fork.
+	 */
 	fl__store_relaxed(&forks->flags.sleepers, 1);
 }
 
 static void ask(struct fl__fork *fork)
 {
-	/* acquire: the token; pairs with run(). The thief that comes later sees ASKED, and runs nothing. */
+	/* acquire: the token; pairs with run(). A thief that starts later sees ASKED. */
 	if (fl__or_acquire(&fork->state, ASKED) & RUNNING)
 		fl_cancel_request(&fork->token);
 }
 
-/* The slot of a fork that was taken, by a thief that writes to `top` no more, is the next one that thieves look at. */
+/*
+ * Makes the slot of a stolen fork the first that thieves read. The fork's thief no longer writes to
+ * `top`.
+ */
 static void take_back(struct stack *self)
 {
-	fl__store_relaxed(&self->top, self->front.next); /* relaxed: a hint; the next push releases it */
+	/* relaxed: a hint; the next push releases it */
+	fl__store_relaxed(&self->top, self->front.next);
 }
 
 int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int error)

@@ -1,34 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task groups, of tasks of any executor: a count, a token that theirs hang from, and what a join may help with. All of it is guarded
- * by `lock_`; nothing that may be the user's runs under it: submits, callbacks of tokens, the end of a future.
+ * Task groups of any executor: a count of children, a token above the children's tokens, and offers
+ * that a join may take. `lock_` guards all of these. No user code runs under `lock_`: no submit, no
+ * callback of a token, no end of a future.
  *
- *   group       bound_   count_   token                                  leads to
- *   unused      no       0        none                                   begun: a submit, fl_group_token()
- *   begun       yes      any      under the scope of who began it        unused: a join, when count_ is 0; a refused submit,
- *                                                                        if nothing else has come of it
+ *   group    bound_  count_  token                    next
+ *   unused   no      0       none                     begun: by a submit or fl_group_token()
+ *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
+ *                            thread that began it     refused submit if the group was not used_
  *
- * A child is shared by its submit, which learns its future when it may have ended already, and its end, a callback of the
- * future. Who comes by second (meet()) takes it out of the group: until then it counts, so that whoever finds the count at 0, and has
- * had the lock after that, is alone with the group.
+ * A child may end before its submit learns the future. So the submit and the end (a callback of the
+ * future) both call meet(), and the second call removes the child. The child counts until then: a
+ * thread that reads a count of 0 and then has had the lock is alone with the group.
  *
- *   child       from                          listed in       holds
- *   entered     enter()                       nothing         a count
- *   offered     meet() by its submit          offers_         the submit's reference to its future, too
- *   taken up    take_offer() of a join        nothing         the same: the join has a reference of its own
- *   gone        the second meet(), refuse()   free_           nothing
+ *   child     since                        list      holds
+ *   entered   enter()                      none      a count
+ *   offered   meet() by its submit         offers_   also the submit's reference to its future
+ *   taken     take_offer() by a join       none      the same; the join has its own reference
+ *   gone      the second meet(), refuse()  free_     nothing
  *
- * What a join does (group_join.c). It takes up the offers, each once: on a worker it runs those that are pending;
- * elsewhere, once the group is cancelled, it cancels those that are pending, so that it need not wait until their turn comes. Where
- * it has nothing to take up it sleeps: progress is with those that run. Its sleep ends with a new offer, too, if it takes any.
+ * A join (group_join.c) takes each offer once. On a worker of the executor the join runs pending
+ * offers. Elsewhere the join cancels pending offers once the group is cancelled, so that it need
+ * not wait for their turn. With no offer left the join sleeps, while other threads run the
+ * children. A new offer ends the sleep of a join that takes offers.
  *
- *   word       bit           meaning                            set by                   cleared by
- *   running_   LEFT          a child is left                    enter()                  the last to leave
- *   still_     STILL         a join that takes found no offer   take_offer()             a new offer; the last to leave
- *   both       WAITED        somebody waits for that to end     fl__word_wait(), arm     the same
+ *   word      bit     meaning                         set by                cleared by
+ *   running_  LEFT    a child is left                 enter()               the last child
+ *   still_    STILL   a taking join found no offer    take_offer()          a new offer, last child
+ *   both      WAITED  a waiter sleeps until the bit   fl__word_wait(), arm  the same
+ *                     above is cleared
  *
- * They change under `lock_`, apart from WAITED, which is the lot's. So they order nothing: a join has the lock before it looks at
- * what the children did, and so had each of them, after that.
+ * The bits change under `lock_`, except WAITED, which the wait table changes. So the bits order
+ * nothing: each child releases the lock after its work, and a join acquires the lock before it
+ * reads what the children wrote.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -52,12 +56,12 @@ struct fl__group_child {
 	fl_future *future;
 	void *result; /* the caller's; NULL: none */
 	size_t number;
-	int64_t deadline;           /* of this task alone; 0: none */
+	int64_t deadline;           /* of this task; 0: none */
 	fl_future_callback *on_end; /* the caller's; NULL: none */
 	void *on_end_arg;
 	struct fl__group_child *next, *prev; /* in offers_; next: in free_ */
 	bool offered;
-	bool met; /* by one of submit and end */
+	bool met; /* one of submit and end has called meet() */
 };
 
 enum { FIRST_BLOCK = 4, LARGEST_BLOCK = 256 };
@@ -68,7 +72,7 @@ struct fl__group_block {
 	struct fl__group_child children[];
 };
 
-/* Waking: who is taken under the lock is unparked without it. */
+/* Waking: clear() dequeues waiters under the lock, wake() unparks them after the unlock. */
 
 struct wakes {
 	struct fl__lot lot;
@@ -78,8 +82,9 @@ struct wakes {
 /* Under the lock. */
 static void clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
 {
-	uint32_t seen = fl__load_relaxed(word);                            /* relaxed: see the top */
-	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0))) /* relaxed: likewise */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the lock orders it */
+	/* relaxed: the lock orders it */
+	if (seen == 0 || (seen == bit && fl__cas_relaxed(word, &seen, 0)))
 		return;
 	if (wakes->any)
 		fl__lot_next(&wakes->lot, word);
@@ -87,7 +92,7 @@ static void clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
 		fl__lot_open(&wakes->lot, word);
 	wakes->any = true;
 	(void)fl__lot_take(&wakes->lot, FL__ALL, 0);
-	fl__store_relaxed(word, 0); /* relaxed: likewise */
+	fl__store_relaxed(word, 0); /* relaxed: the lock orders it */
 	fl__lot_shut(&wakes->lot);
 }
 
@@ -98,9 +103,9 @@ static void wake(struct wakes *wakes)
 		fl__lot_unpark(&wakes->lot);
 }
 
-/* What a group has while it is begun. */
+/* The state of a group that is begun. */
 
-/* Under the lock: whether its token is to be requested at once. */
+/* Under the lock. Returns whether the caller must request the token. */
 static bool begin(fl_group *g)
 {
 	if (g->bound_)
@@ -136,7 +141,7 @@ void fl__group_free(struct fl__group_block *block)
 
 /* Children. */
 
-/* Under the lock; NULL: there is none. */
+/* Under the lock. NULL: there is none. */
 static struct fl__group_child *pop_free(fl_group *g)
 {
 	struct fl__group_child *child = g->free_;
@@ -162,7 +167,7 @@ static struct fl__group_child *add_block(fl_group *g, struct fl__group_block *bl
 	return &block->children[0];
 }
 
-/* Of a group that is begun, and that somebody counts for; NULL: no memory. */
+/* The caller has counted the new child in. NULL: no memory. */
 static struct fl__group_child *new_child(fl_group *g)
 {
 	fl__lock(&g->lock_);
@@ -206,12 +211,14 @@ static void take_out(fl_group *g, struct fl__group_child *child)
 	child->offered = false;
 }
 
-/* Under the lock: begins to count. */
+/* Under the lock. */
 static void count_in(fl_group *g)
 {
-	fl__store_relaxed(&g->count_, g->count_ + 1); /* relaxed: see the top; atomic for fl_group_count() */
+	/* relaxed: the lock orders it; fl_group_count() reads it without */
+	fl__store_relaxed(&g->count_, g->count_ + 1);
 	if (g->count_ == 1)
-		fl__store_relaxed(&g->running_, LEFT); /* relaxed: likewise. It was 0, so nobody changes it */
+		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
+		fl__store_relaxed(&g->running_, LEFT);
 }
 
 /* Under the lock. */
@@ -224,7 +231,10 @@ static void count_out(fl_group *g, struct wakes *wakes)
 	clear(&g->running_, LEFT, wakes);
 }
 
-/* The submit of `child` has returned: with its future; or it has ended: NULL. The last touch of the group. */
+/*
+ * Called by the submit, with the future, and by the end of `child`, with NULL. The last access of
+ * the caller to the group.
+ */
 static void meet(fl_group *g, struct fl__group_child *child, fl_future *f)
 {
 	struct wakes wakes = {.any = false};
@@ -257,7 +267,7 @@ static void hand_over(const struct fl__group_child *child, fl_future *f)
 		return;
 	memcpy(child->result, result, f->type->result_size);
 	if (f->type->drop_result)
-		fl__chunk_let_go(f); /* it is the caller's now */
+		fl__chunk_let_go(f); /* the caller owns the result now */
 }
 
 static void note(fl_group *g, const struct fl__group_child *child, const fl_future *f, int error)
@@ -265,7 +275,8 @@ static void note(fl_group *g, const struct fl__group_child *child, const fl_futu
 	const char *message = fl_future_message(f);
 	const bool cut = error == -ECANCELED && fl_cancel_requested(&g->token_);
 	if (error == -ECANCELED && !cut && child->deadline != 0 && fl__is_past(child->deadline)) {
-		error = -ETIMEDOUT; /* -ECANCELED would say that the caller's scope was requested */
+		/* -ECANCELED would mean that the caller's scope was requested */
+		error = -ETIMEDOUT;
 		if (fl_future_get_state(f) == FL_CANCELLED)
 			message = "";
 	}
@@ -300,7 +311,7 @@ static void on_end(fl_future *f, void *arg)
 
 /* Submitting. */
 
-/* Counts for a child to come, in a group that is begun. */
+/* Counts a future child in, and returns its number. Begins the group if needed. */
 static size_t enter(fl_group *g)
 {
 	fl__lock(&g->lock_);
@@ -313,7 +324,7 @@ static size_t enter(fl_group *g)
 	return number;
 }
 
-/* There is none. `child`: NULL, or what was made for it. */
+/* Undoes enter(). `child`: NULL, or the block of the refused child. */
 static int refuse(fl_group *g, struct fl__group_child *child, int rc)
 {
 	struct wakes wakes = {.any = false};
@@ -335,7 +346,7 @@ static int submit_child(fl_group *g, const fl_task_type *type, const void *arg, 
 {
 	const size_t number = enter(g);
 	if (wanted->cancel)
-		return refuse(g, NULL, -EINVAL); /* a task has one parent token, and that is the group's */
+		return refuse(g, NULL, -EINVAL); /* a task has one parent token: the group's */
 	if (fl_cancel_requested(&g->token_))
 		return refuse(g, NULL, -ECANCELED);
 	struct fl__group_child *child = new_child(g);
@@ -384,8 +395,10 @@ fl_future *fl__group_take_offer(fl_group *g)
 	if (child) {
 		take_out(g, child);
 		f = fl_future_ref(child->future);
-	} else if (g->count_ > 0 && !(fl__load_relaxed(&g->still_) & STILL)) { /* relaxed: see the top */
-		fl__store_relaxed(&g->still_, STILL); /* relaxed: likewise. It was 0, so nobody changes it */
+		/* relaxed: the lock orders it */
+	} else if (g->count_ > 0 && !(fl__load_relaxed(&g->still_) & STILL)) {
+		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
+		fl__store_relaxed(&g->still_, STILL);
 	}
 	fl__unlock(&g->lock_);
 	return f;
@@ -409,11 +422,12 @@ void fl_group_cancel(fl_group *g)
 	fl__cancel_call(&calls);
 }
 
-/* Looking. */
+/* Queries. */
 
 size_t fl_group_count(const fl_group *g)
 {
-	return fl__load_relaxed(&g->count_); /* relaxed: a number by itself; who finds 0 takes the lock */
+	/* relaxed: a lone number; a caller that reads 0 takes the lock */
+	return fl__load_relaxed(&g->count_);
 }
 
 const char *fl_group_failed(fl_group *g)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The joins of a task group: group.c has the tables, and what a join does. */
+/* The joins of a task group. group.c has the tables and describes a join. */
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -16,16 +16,17 @@ static int interrupted(int64_t deadline, const fl_cancel *cancel)
 }
 
 /*
- * Runs the task here, if it is pending. One that another context has claimed meanwhile is not waited for, since it may wait for the
- * next offer. A loop starts a fiber for it: then its end is waited for, so that there are not more of those than joins.
+ * Runs the task here if it is pending. Does not wait for a task that another context has claimed,
+ * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
+ * for the fiber, so that the fibers never outnumber the joins.
  */
 static void run_or_wait(fl_future *f, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	ctx->help(ctx, f); /* not NULL: it serves the executor */
+	ctx->help(ctx, f); /* not NULL: the context serves the executor */
 	if (fl_future_get_state(f) == FL_PENDING) {
 		int rc = fl_future_wait_until(f, deadline, cancel);
-		(void)rc; /* the caller looks at what would interrupt it */
+		(void)rc; /* the caller checks for a timeout or cancel itself */
 	}
 }
 
@@ -34,14 +35,14 @@ static void take_up(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_
 {
 	if (fl_cancel_requested(&g->token_)) {
 		int rc = fl_future_cancel(f);
-		(void)rc; /* whatever it says, it ends */
+		(void)rc; /* whatever the result, the task ends */
 	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
 		run_or_wait(f, deadline, cancel);
 	}
 	fl_future_free(f);
 }
 
-/* Whether a request of `cancel` is one of the group's, too. */
+/* Whether a request of `cancel` reaches the group's token. */
 static bool is_above(const fl_group *g, const fl_cancel *cancel)
 {
 	const fl_cancel *token = &g->token_;
@@ -50,7 +51,10 @@ static bool is_above(const fl_group *g, const fl_cancel *cancel)
 	return token || cancel == FL_SHIELDED;
 }
 
-/* Sleeps, and wakes to find that the group was cancelled, too, if that may be told. `*stopped`: it was. */
+/*
+ * Sleeps. If `cancel` is above the group's token, a request of that token also ends the sleep,
+ * once, and sets `*stopped`.
+ */
 static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
 {
 	if (*stopped || !is_above(g, cancel))
@@ -60,7 +64,7 @@ static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *can
 	return *stopped ? 0 : rc;
 }
 
-/* The same of a group whose tasks another executor runs. */
+/* The same for a group of another executor. */
 static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -70,7 +74,7 @@ static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel 
 	return rc;
 }
 
-/* Until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+/* Waits until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
@@ -85,7 +89,7 @@ static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 		}
 		if (f)
 			take_up(g, f, helps, deadline, cancel);
-		else if (rc == 0 && helps) /* what is left runs on this executor's other workers */
+		else if (rc == 0 && helps) /* the executor's other workers run the rest */
 			rc = sleep_until(g, takes, deadline, cancel, &stopped);
 		else if (rc == 0)
 			rc = sleep_elsewhere(g, takes, deadline, cancel, &stopped);
@@ -93,7 +97,7 @@ static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-/* The scope of who joins: around the group's own. */
+/* The joining thread's scope outside of the group's own. */
 static fl_cancel *scope_around(const fl_group *g)
 {
 	fl_cancel *scope = fl_cancel_scope();
@@ -119,7 +123,7 @@ static void give_up(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
-/* Without children: gives back what the group has, and returns what came of it. `rc`: what interrupted the wait. */
+/* Without children: ends the group and returns its result. `rc`: what ended the wait early. */
 static int finish(fl_group *g, int rc, const fl_cancel *cancel)
 {
 	fl__lock(&g->lock_);
@@ -142,7 +146,7 @@ static int finish(fl_group *g, int rc, const fl_cancel *cancel)
 	return rc;
 }
 
-/* Whether the calling context runs in a task of the group, or in one that such a task waits for. */
+/* Whether the calling context runs a task of the group, or one that such a task waits for. */
 static bool is_inside(const fl_group *g)
 {
 	const fl_cancel *scope = fl_cancel_scope();
@@ -151,7 +155,7 @@ static bool is_inside(const fl_group *g)
 	return scope || fl__run_is_under(&g->token_);
 }
 
-/* 0; or why the caller may not wait for what is left. */
+/* Returns 0, or why the caller must not wait for the remaining children. */
 static int may_join(fl_group *g)
 {
 	fl_executor *e = g->executor_;
@@ -170,7 +174,7 @@ static int join(const char *function, fl_group *g)
 	fl_cancel *around = scope_around(g);
 	int rc = wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		fl_cancel_request(&g->token_); /* it may be under another scope than the caller's */
+		fl_cancel_request(&g->token_); /* the group's scope may not be the caller's */
 		(void)wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return finish(g, rc, around);

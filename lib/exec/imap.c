@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The lazy map, as its user calls it: imap.h has the whole. */
+/* The public functions of the lazy map: imap.h has the overview. */
 #include "imap.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -12,7 +12,7 @@
 
 /* The source. */
 
-/* Has as many arguments ready as the next chunk is to have, if there are: how many. */
+/* Prepares up to a chunk of arguments. Returns their number. */
 static size_t gather(fl_imap *it)
 {
 	struct fl__source *s = &it->source;
@@ -34,7 +34,7 @@ static void forget_held(fl_imap *it)
 	it->source.held = 0;
 }
 
-/* Submits the next chunk, if there is one: 0, or an error, and it can be tried again. */
+/* Submits the next chunk, if any. Returns 0, or an error; then the caller may try again. */
 static int submit_next(fl_imap *it)
 {
 	struct fl__source *s = &it->source;
@@ -52,7 +52,7 @@ static int submit_next(fl_imap *it)
 	return 0;
 }
 
-/* Ends the iteration if its time or token says so. */
+/* Stops the iteration at its deadline, or when its token is requested. */
 static void stop_if_due(fl_imap *it)
 {
 	const bool requested = it->cancel && fl_cancel_requested(it->cancel);
@@ -62,15 +62,16 @@ static void stop_if_due(fl_imap *it)
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	forget_held(it);
-	for (struct fl__batch *b = it->newest; b; b = b->prev) { /* so that no worker gets ahead of it */
+	/* Newest first, so that no worker begins a batch in between. */
+	for (struct fl__batch *b = it->newest; b; b = b->prev) {
 		int rc = b->f ? fl_future_cancel(b->f) : 0;
-		(void)rc; /* whatever it is doing, it will end */
+		(void)rc; /* whatever its state, it ends */
 	}
 }
 
 /*
- * Submits one chunk if there is room, and more as long as no result is there to be given out: who has a slow generator
- * need not wait for more than one.
+ * Submits one chunk if there is room, and more until a result is ready. So the consumer of a slow
+ * generator waits for one chunk only.
  */
 static int fill(fl_imap *it)
 {
@@ -84,7 +85,7 @@ static int fill(fl_imap *it)
 	return rc;
 }
 
-/* Giving out. */
+/* Returning results. */
 
 static void note_failure(fl_imap *it, const struct fl__batch *b)
 {
@@ -112,7 +113,7 @@ static int give(fl_imap *it, size_t *index, void *result)
 
 /* Waiting. */
 
-/* Waits for the thing, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
+/* Waits for `on`, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
 static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel *cancel)
 {
 	fl_on things[2] = {on};
@@ -137,7 +138,8 @@ static int await_oldest(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 {
 	struct fl__batch *b = it->oldest;
 	int rc = await_future(it, b->f, deadline, cancel);
-	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) { /* its callback is about to come */
+	/* The callback of an ended future is about to come. */
+	while (it->calls && !b->returned && fl_future_try_wait(b->f) == 0) {
 		fl_event_reset(&it->bell);
 		fl__batch_collect(it);
 		if (!b->returned)
@@ -160,10 +162,14 @@ static void request(void *token)
 	fl_cancel_request(token);
 }
 
-/* fill(), which waits for room in a bounded backlog as long as nothing is under way. A request of the iteration's token is 0. */
+/*
+ * fill(), which also waits for room in a bounded backlog while nothing is under way. Returns 0 at a
+ * request of the iteration's token.
+ */
 static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 {
-	fl_cancel either, *const around = fl__cancel_resolve(cancel, fl__ctx_get()); /* NULL: none */
+	/* NULL: none */
+	fl_cancel either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
 	fl_cancel_callback asked;
 	fl_cancel_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
 	const bool asks = it->cancel && fl_cancel_on_request(it->cancel, &asked, request, &either);
@@ -172,18 +178,18 @@ static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	const int rc = fill(it);
 	it->waiting = NULL;
 	if (asks)
-		(void)fl_cancel_callback_remove(&asked); /* whether it was called */
+		(void)fl_cancel_callback_remove(&asked); /* whether or not it was called */
 	fl_cancel_destroy(&either);
 	return rc == -ECANCELED && it->cancel && fl_cancel_requested(it->cancel) ? 0 : rc;
 }
 
-/* Whether a submit has failed only because it did not wait. */
+/* Whether a submit failed only because it did not wait. */
 static bool lacks_room(const fl_imap *it, int rc)
 {
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->places.bound > 0;
 }
 
-/* Makes a batch current, which may take time: 0; or why there is none. */
+/* Waits for a batch and makes it current. Returns 0, or why there is none. */
 static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 {
 	for (;;) {
@@ -191,7 +197,7 @@ static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 		struct fl__batch *b = fl__batch_over(it);
 		if (b) {
 			if (b->f && fl_future_error(b->f) != 0)
-				stop_if_due(it); /* it may be the first that the deadline has reached */
+				stop_if_due(it); /* it may be the first that the deadline ended */
 			fl__batch_begin(it, b);
 			return 0;
 		}
@@ -222,8 +228,9 @@ int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
 	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);
 	return rc == -ETIMEDOUT && (it->oldest || it->source.end == 0 || it->source.held > 0)
+	           /* no result yet, or no room */
 	           ? -EAGAIN
-	           : rc; /* no result; or not even room */
+	           : rc;
 }
 
 int fl_imap_error(const fl_imap *it)
@@ -243,17 +250,21 @@ static size_t least(size_t a, size_t b)
 	return a < b ? a : b;
 }
 
-/* So many batches make up the window. */
+/* The number of batches in the window. */
 static size_t batches_of(const fl_executor *e, const fl_task_type *type, size_t n, size_t chunk, size_t window)
 {
 	size_t most = window ? window / chunk : fl__chunk_window(e, type, chunk);
 	if (!(e->ops->capabilities & FL_CAP_CONCURRENT))
-		most = 1; /* a submit runs the task: not before it is asked for */
+		/*
+		 * A submit runs the task, so each result's submit waits until the result is asked
+		 * for.
+		 */
+		most = 1;
 	most = least(most, n / chunk + (n % chunk != 0));
 	return most ? most : 1;
 }
 
-/* Room for a generator's arguments. */
+/* Allocates the room for a generator's arguments. */
 static int make_room(fl_imap *it)
 {
 	struct fl__source *s = &it->source;
@@ -274,7 +285,7 @@ static int begin(fl_imap *it)
 		rc = fill(it);
 	if (lacks_room(it, rc))
 		rc = fill_waiting(it, it->deadline, NULL);
-	return it->oldest ? 0 : rc; /* what has begun goes on with less */
+	return it->oldest ? 0 : rc; /* an iteration that has begun goes on with less */
 }
 
 static void configure(fl_imap *it, const fl_imap_config *config)

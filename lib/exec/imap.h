@@ -7,80 +7,88 @@
 #include <fairlead/imap.h>
 
 /*
- * The lazy map: imap.c is what its user calls, imap_batch.c its batches.
+ * The lazy map: imap.c has the public functions, imap_batch.c the batches.
  *
- * Arguments are taken from their source in chunks (map.h), each of which is a task, and a *batch* as long as it is
- * under way: it is in one of these places, one after the other:
+ * The iteration takes arguments from their source in chunks (map.h). A chunk is one task, and a
+ * *batch* while it is under way. A batch passes through these states:
  *
  *   free        in `free`
- *   under way   between `oldest` and `newest`, in the order of submission; when it is over, it can become
- *   current     its results are given out, one at each call; then it is free
+ *   under way   between `oldest` and `newest`, in the order of submission
+ *   current     ended; each call returns one of its results; then the batch is free again
  *
- * One context at a time uses an iteration, and all of it is that context's, but for what callbacks touch: `done`,
- * `bell`, `refs`.
+ * One context at a time uses an iteration and owns all of it, except `done`, `bell` and `refs`,
+ * which callbacks use, too.
  *
- *   in order     The oldest batch becomes current when its future has ended. Who waits, waits for that future: a worker runs
- *                it on the spot where the executor is its own, and results of processes are fetched by the wait.
- *   unordered    A callback of the future puts its batch on the stack `done` and rings; who waits takes all of the stack and
- *                turns it round. Before it sleeps it helps with the oldest batch, as above. That is enough for progress: if
- *                the oldest is not run here it runs elsewhere, or is over.
+ *   in order    The oldest batch becomes current when its future has ended. The consumer waits
+ *               for that future: a worker of the executor runs the task itself, and the wait
+ *               fetches the results of processes.
+ *   unordered   A callback of the future pushes the batch on the stack `done` and sets `bell`. The
+ *               consumer takes the whole stack and reverses it. Before it sleeps, the consumer
+ *               helps with the oldest batch, as above. That ensures progress: if the consumer does
+ *               not run the oldest batch, the batch runs elsewhere or has ended.
  *
- * Futures have that callback in order, too, when something must be done after their end: when the type has hooks, which
- * run for each element, or is a copy of ours. Exactly one side sees to it. Either the callback gets the batch on the
- * stack, and the iteration takes care; or it finds the stack closed by the free, and does so itself. That one word
- * decides, so a free waits for nothing, and each callback holds a reference to the memory.
+ * Futures of an ordered iteration have that callback, too, if something must follow their end: if
+ * the type has hooks, which run for each element, or is a copy of ours. Exactly one side does that
+ * work. If the callback can push the batch, the iteration does the work. If the callback finds the
+ * stack closed by the free, the callback does the work. The word `done` decides, so a free never
+ * waits. Each callback holds a reference to the memory.
  *
- * A chunk ends with its first failure. The rest, which nobody has begun, becomes a task again, at the old place. For
- * that there is a batch more than the window needs.
+ * A chunk ends with its first failure. The rest, which no worker has begun, becomes a new batch at
+ * the old place. So there is one batch more than the window needs.
  */
 struct fl__batch {
-	struct fl__batch *next, *prev; /* under way; `next` alone: in `free` */
-	struct fl__batch *next_done;   /* in `done`, and then in `ready` */
+	struct fl__batch *next, *prev; /* of the batches under way; `next` also in `free` */
+	struct fl__batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
-	fl_future *f;  /* NULL: it was refused, with `error` */
+	fl_future *f;  /* NULL: the submit failed with `error` */
 	size_t index;  /* of its first argument */
 	size_t count;  /* arguments */
-	size_t given;  /* results, or failures, that were given out */
-	size_t good;   /* of a current one: so many have succeeded, from the first */
-	size_t kept;   /* of a current one: so many have a result that counts, from the first */
-	int error;     /* of a current one: what became of those that have not succeeded */
-	bool returned; /* its callback was there */
+	size_t given;  /* results and failures that the consumer got */
+	size_t good;   /* if current: leading elements that succeeded */
+	size_t kept;   /* if current: leading elements with a valid result */
+	int error;     /* if current: why the rest did not succeed */
+	bool returned; /* the callback has pushed the batch */
 };
 
-/* Where arguments come from: an array, or a generator. */
+/* The source of the arguments: an array or a generator. */
 struct fl__source {
 	const void *args;
 	size_t n;
-	int (*make)(void *state, void *arg); /* NULL: it is an array */
+	int (*make)(void *state, void *arg); /* NULL: an array */
 	void *state;
-	void *memory; /* of a generator's arguments: a chunk of them, */
-	void *made;   /* aligned; */
-	size_t held;  /* and so many are there, and not submitted */
-	size_t taken; /* arguments that were submitted */
-	int end;      /* why no more are taken; 0: there are more */
+	void *memory; /* a generator's: room for a chunk of arguments */
+	void *made;   /* `memory`, aligned */
+	size_t held;  /* arguments in `made` that are not submitted */
+	size_t taken; /* arguments submitted */
+	int end;      /* why the source ended; 0: not ended */
 };
 
 struct fl_imap {
 	fl_executor *executor;
-	const fl_task_type *type, *sent; /* the caller's, and what is submitted for it */
+	const fl_task_type *type, *sent; /* the caller's, and the one to submit */
 	struct fl__chunk_type room;
 	struct fl__source source;
 	size_t chunk;
 	bool unordered;
-	bool calls;            /* futures have the callback */
-	int stopped;           /* by `deadline` or `cancel`: as what; 0: it is not */
-	int64_t deadline;      /* FL_FOREVER: none */
-	fl_cancel *cancel;     /* NULL: none */
-	fl_cancel *waiting;    /* a submit waits for room until this is requested, or */
-	int64_t waiting_until; /* this passes; NULL: it does not wait */
+	bool calls;        /* futures have the callback */
+	int stopped;       /* -ETIMEDOUT or -ECANCELED, of `deadline` or `cancel`; 0: goes on */
+	int64_t deadline;  /* FL_FOREVER: none */
+	fl_cancel *cancel; /* NULL: none */
+	/*
+	 * A submit waits for room until a request of `waiting`, or until `waiting_until`. NULL: no
+	 * wait.
+	 */
+	fl_cancel *waiting;
+	int64_t waiting_until;
 	/* Batches. */
 	struct fl__batch *free, *oldest, *newest, *current;
-	struct fl__batch *ready, *ready_last; /* unordered: those under way that are over */
-	size_t used, most;                    /* batches that are not free; in the window */
+	struct fl__batch *ready, *ready_last; /* unordered: batches under way that have ended */
+	/* batches that are not free; the window, in batches */
+	size_t used, most;
 	/* The last failure. */
 	int error;
 	char message[FL_MESSAGE_MAX];
-	/* For the callbacks. */
+	/* Used by the callbacks, too. */
 	uint32_t refs;
 	struct fl__batch *done;
 	fl_event bell;
@@ -88,33 +96,34 @@ struct fl_imap {
 };
 
 /*
- * A zeroed iteration with so many batches; NULL: no memory. Given back by fl__imap_release(), with the last reference.
+ * Makes a zeroed iteration with that many batches; NULL: no memory. fl__imap_release() of the last
+ * reference frees the iteration.
  */
 fl_imap *fl__imap_new(size_t batches);
 void fl__imap_release(fl_imap *it);
 
-/* Closes the stack: from here on, callbacks see to what is under way. */
+/* Closes the stack: from now on, callbacks clean up after the batches under way. */
 void fl__imap_close(fl_imap *it);
 
-/* Runs `drop_arg` for those of the arguments at `first`, if they are the iteration's. */
+/* Runs `drop_arg` for arguments of the array `first`, if the source is a generator. */
 void fl__imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end);
 
-/* Submits `count` arguments as the newest batch: 0, or an error, and nothing happened. */
+/* Submits `count` arguments as the newest batch. Returns 0, or an error and changes nothing. */
 int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count);
 
-/* Takes what the callbacks have brought. Acquires what the tasks wrote. */
+/* Takes the batches that callbacks have pushed. Acquires what the tasks wrote. */
 void fl__batch_collect(fl_imap *it);
 
-/* A batch that is over and whose turn it is; NULL: none. */
+/* Returns the next batch that has ended; NULL: none. */
 struct fl__batch *fl__batch_over(fl_imap *it);
 
-/* Makes it current. */
+/* Makes `b` current. */
 void fl__batch_begin(fl_imap *it, struct fl__batch *b);
 
-/* The current one has served. */
+/* Frees the current batch. */
 void fl__batch_retire(fl_imap *it);
 
-/* Forgets one under way, and all of its results. */
+/* Drops a batch under way, with its results. */
 void fl__batch_forget(fl_imap *it, struct fl__batch *b);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The batches of a lazy map: imap.h has the whole. */
+/* The batches of a lazy map: imap.h has the overview. */
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "imap.h"
 #include <errno.h>
 
-/* What stands in `done` when nothing is put there any more. */
+/* The value of `done` after the close. */
 static struct fl__batch closed;
 
 /* Memory. */
@@ -29,7 +29,7 @@ fl_imap *fl__imap_new(size_t batches)
 
 void fl__imap_release(fl_imap *it)
 {
-	/* acq_rel: the last one frees what the others used; pairs with itself */
+	/* acq_rel: the last release frees what the earlier ones used; pairs with itself */
 	if (fl__sub_acq_rel(&it->refs, 1) > 1)
 		return;
 	fl__free(it->source.memory);
@@ -52,7 +52,7 @@ static void drop_results(const fl_imap *it, void *first, size_t begin, size_t en
 	drop(it->type->drop_result, first, begin, end, it->type->result_size);
 }
 
-/* The callback; on any thread. */
+/* The callback of the futures. Runs on any thread. */
 static void on_end(fl_future *f, void *arg)
 {
 	struct fl__batch *b = arg;
@@ -67,15 +67,16 @@ static void on_end(fl_future *f, void *arg)
 			return;
 		}
 		b->next_done = seen;
-	} while (!fl__cas_weak_release(&it->done, &seen, b)); /* release: `next_done`; pairs with fl__batch_collect() */
+		/* release: `next_done`; pairs with fl__batch_collect() */
+	} while (!fl__cas_weak_release(&it->done, &seen, b));
 	fl_event_set(&it->bell);
 	fl__imap_release(it);
 }
 
-/* Closing does not wait for those that are just ending: who comes later finds it closed. */
+/* Does not wait for futures that are just ending: a later callback finds the stack closed. */
 void fl__imap_close(fl_imap *it)
 {
-	/* acquire: as in fl__batch_collect(), for the last time */
+	/* acquire: as in fl__batch_collect() */
 	struct fl__batch *done = it->calls ? fl__swap_acquire(&it->done, &closed) : NULL;
 	for (; done; done = done->next_done)
 		done->returned = true;
@@ -131,7 +132,8 @@ static void free_batch(fl_imap *it, struct fl__batch *b)
 /* Oldest first. */
 void fl__batch_collect(fl_imap *it)
 {
-	struct fl__batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL; /* pairs with on_end() */
+	/* acquire: pairs with on_end() */
+	struct fl__batch *list = fl__swap_acquire(&it->done, NULL), *before = NULL;
 	while (list) {
 		struct fl__batch *next = list->next_done;
 		list->next_done = before;
@@ -161,7 +163,10 @@ struct fl__batch *fl__batch_over(fl_imap *it)
 
 /* Submitting. */
 
-/* Submits a batch: 0, or an error, and it is as it was: -ETIMEDOUT where it does not wait for room in a bounded backlog. */
+/*
+ * Submits a batch. Returns 0, or an error and leaves the batch as it was. -ETIMEDOUT: no room in a
+ * bounded backlog, and the submit does not wait.
+ */
 static int submit(struct fl__batch *b, const void *args, bool beyond)
 {
 	enum { LONG_AGO = 1 };
@@ -174,7 +179,8 @@ static int submit(struct fl__batch *b, const void *args, bool beyond)
 	    .on_end_arg = b,
 	};
 	if (it->calls)
-		fl__add_relaxed(&it->refs, 1); /* relaxed: the caller's own reference keeps it alive */
+		/* relaxed: the caller's own reference keeps `it` alive */
+		fl__add_relaxed(&it->refs, 1);
 	int rc = beyond ? fl__submit_beyond(it->executor, it->sent, args, count, &b->f, &config)
 	                : fl__submit_waiting(it->executor, it->sent, args, count, &b->f, &config,
 	                                     waits ? it->waiting_until : LONG_AGO, waits ? it->waiting : FL_SHIELDED);
@@ -194,9 +200,9 @@ int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count)
 	return rc;
 }
 
-/* Turns. */
+/* The current batch. */
 
-/* What comes in `b` after the element that failed has not been begun: it is a batch of its own now. */
+/* Makes a new batch of the elements of `b` after the failed one, which were not begun. */
 static void split(fl_imap *it, struct fl__batch *b)
 {
 	const size_t begin = b->good + 1;
@@ -229,7 +235,8 @@ void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 			split(it, b);
 	}
 	if (it->stopped && (late || b->error == -ECANCELED))
-		it->source.end = it->stopped; /* something is missing, though all was submitted */
+		/* an element is missing, although all were submitted */
+		it->source.end = it->stopped;
 }
 
 void fl__batch_retire(fl_imap *it)
@@ -252,7 +259,7 @@ void fl__batch_forget(fl_imap *it, struct fl__batch *b)
 		fl__batch_retire(it);
 	} else if (b->f) {
 		int rc = fl_future_cancel(b->f);
-		(void)rc; /* whatever it is doing, it will end, and is its callback's */
+		(void)rc; /* whatever its state, it ends, and its callback cleans up */
 		fl_future_free(b->f);
 	}
 }

@@ -1,20 +1,21 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map.
+ * The ordered map, for executors whose tasks refer to the caller's memory (FL_CAP_BY_REFERENCE).
+ * map_copy.c has the map for other executors.
  *
- * Two ways lead through the array. Where tasks refer to the caller's memory (FL_CAP_BY_REFERENCE), it is what follows; where
- * they get copies, map_copy.c.
+ * The array is cut into chunks of consecutive elements. The map submits at most as many tasks as
+ * the executor has workers. Each of these *runners* takes the next chunk until none is left. So
+ * memory does not grow with the array, and the load is balanced. Elements that were not begun at an
+ * error, timeout or cancel cost nothing.
  *
- * The array is cut into chunks of consecutive elements. At most as many tasks as the executor has workers are submitted;
- * each of these *runners* takes the next chunk that nobody has, until none is left. So memory does not grow with the array,
- * the load is balanced whatever an element costs, and what was not started at an error, timeout or cancel costs nothing.
+ * Which failure is reported: runners take chunks in ascending order. After a failure at index i no
+ * runner begins an element above i, but the elements below still run. So every run reports the
+ * lowest index that fails. `lowest` only falls; a runner that reads an old value begins an element
+ * too many, never one too few.
  *
- * Which failure is reported? Elements are begun in ascending order of their chunks. After a failure at index i nobody begins
- * an element above i, but those below are still run; so the lowest index that fails is found in every run, whatever the
- * timing. `lowest` only falls; who reads it late begins an element too many, never one too few.
- *
- * A map ends early for one reason, the first: a failure, or what ended the wait of its caller (`stopped`). An element that
- * answers -ECANCELED when its token is requested was stopped, and has not failed.
+ * A map ends early for one reason, the first: a failure, or the early end of the caller's wait
+ * (`stopped`). An element that returns -ECANCELED while its token is requested was stopped and has
+ * not failed.
  */
 #include "map.h"
 #include "../base/atomic.h"
@@ -33,25 +34,27 @@ struct map {
 	const unsigned char *args;
 	unsigned char *results;
 	size_t n, chunk, chunks;
-	size_t next;      /* chunk; taken by adding */
-	size_t done;      /* elements that succeeded; added to */
-	size_t lowest;    /* index that failed; n: none. Written under `lock`. */
-	uint32_t stopped; /* the caller's wait has ended early */
-	uint32_t lock;    /* an fl__lock: guards `failure` */
-	fl_cancel over;   /* requested by the first runner that ends: no other need begin */
+	size_t next;      /* a chunk; taken by adding */
+	size_t done;      /* elements that succeeded */
+	size_t lowest;    /* the lowest index that failed; n: none; written under `lock` */
+	uint32_t stopped; /* the caller's wait ended early */
+	uint32_t lock;    /* an fl__lock; guards `failure` */
+	/* Requested by the first runner that ends: no further runner need begin. */
+	fl_cancel over;
 	fl_map_error failure;
 };
 
-/* Notes that the element has failed, unless the map has ended for another reason or one before it has failed too. */
+/* Records the failure, unless the map ended for another reason or a lower element has failed. */
 static void fail(struct map *map, size_t index, int error, const char *message)
 {
 	fl__lock(&map->lock);
-	/* relaxed, all three: under the lock; readers elsewhere want a hint */
+	/* relaxed, all three: under the lock; other readers use hints */
 	if (!fl__load_relaxed(&map->stopped) && index < fl__load_relaxed(&map->lowest)) {
 		fl__store_relaxed(&map->lowest, index);
 		map->failure.index = index;
 		map->failure.error = error;
-		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1); /* the rest is zero */
+		/* the rest is zero */
+		(void)strncpy(map->failure.message, message, FL_MESSAGE_MAX - 1);
 	}
 	fl__unlock(&map->lock);
 }
@@ -62,7 +65,7 @@ static bool may_begin(const struct map *map, size_t index, const fl_task_ctx *ct
 	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_cancelled(ctx);
 }
 
-/* Runs one element. True when it succeeded. */
+/* Returns true if the element succeeded. */
 static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
 {
 	const fl_task_type *type = map->type;
@@ -79,7 +82,7 @@ static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
 	return error == 0;
 }
 
-/* Runs the elements from `begin` to `end` as long as they may begin and succeed. Returns how many did. */
+/* Runs elements while they may begin and succeed. Returns the number that succeeded. */
 static size_t run_chunk(struct map *map, size_t begin, size_t end, fl_task_ctx *ctx)
 {
 	size_t i = begin;
@@ -93,14 +96,15 @@ static int runner(fl_task_ctx *ctx, const void *arg, void *result)
 	(void)result;
 	struct map *map = *(struct map *const *)arg;
 	for (;;) {
-		size_t chunk = fl__add_relaxed(&map->next, 1); /* relaxed: only uniqueness is asked for */
+		/* relaxed: only the value's uniqueness counts */
+		size_t chunk = fl__add_relaxed(&map->next, 1);
 		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx)) {
 			fl_cancel_request(&map->over);
 			return 0;
 		}
 		size_t begin = chunk * map->chunk;
 		size_t end = map->n - begin < map->chunk ? map->n : begin + map->chunk;
-		/* relaxed: read when all runners have ended, which orders it */
+		/* relaxed: the caller reads it after the end of all runners, which orders it */
 		fl__add_relaxed(&map->done, run_chunk(map, begin, end, ctx));
 	}
 }
@@ -114,8 +118,8 @@ static const fl_task_type runner_type = {
 };
 
 /*
- * Submits up to `n` runners; one is enough to go on with, so a wait for room for another ends with the map. Returns how many, or why
- * there is none.
+ * Submits up to `n` runners. One suffices, so the end of the map ends a wait for room for another.
+ * Returns the number of runners, or the error if there is none.
  */
 static int submit_runners(struct map *map, fl_future **runners, int n, const fl_submit_config *config)
 {
@@ -129,26 +133,29 @@ static int submit_runners(struct map *map, fl_future **runners, int n, const fl_
 	return count > 0 ? count : rc;
 }
 
-/* The caller's wait has ended with `rc`: nothing more is to begin, and what runs is asked to stop. */
+/* The caller's wait ended early. Begins no further element, and asks the running ones to stop. */
 static void stop(struct map *map, fl_future **runners, int n)
 {
-	fl__lock(&map->lock); /* so that it and a failure have an order */
+	fl__lock(&map->lock); /* orders the stop and a failure */
 	fl__store_relaxed(&map->stopped, STOPPED);
 	fl__unlock(&map->lock);
 	for (int i = 0; i < n; i++) {
 		int rc = fl_future_cancel(runners[i]);
-		(void)rc; /* whatever it was doing, it will end */
+		(void)rc; /* whatever its state, it ends */
 	}
 }
 
-/* One runner has ended, so there is nothing left to begin: those that no worker has reached need not wait for one. */
+/* One runner has ended, so no chunk is left. Cancels the runners that no worker has begun. */
 static void dismiss_pending(fl_future **runners, int n)
 {
 	for (int i = 0; i < n; i++)
 		FL_IGNORE(fl_future_cancel_pending(runners[i]));
 }
 
-/* Waits until all runners have ended, and frees them. Returns why the wait ended early, or what broke the executor. */
+/*
+ * Waits for all runners and frees them. Returns why the wait ended early, or -ENOTRECOVERABLE of a
+ * broken executor.
+ */
 static int await_runners(struct map *map, fl_future **runners, int n, int64_t deadline, fl_cancel *cancel)
 {
 	int early = 0, broken = 0;
@@ -168,7 +175,7 @@ static int await_runners(struct map *map, fl_future **runners, int n, int64_t de
 	return early ? early : broken;
 }
 
-/* Of a map that has neither finished nor failed, and whose wait was not ended early: its runners were stopped. */
+/* Why the runners stopped: no element failed, and the wait did not end early. */
 static int why_stopped(const fl_submit_config *config)
 {
 	bool requested = config->cancel && fl_cancel_requested(config->cancel);
@@ -236,7 +243,8 @@ int fl_map(fl_executor *e, const fl_task_type *type, const void *args, size_t n,
 		return 0;
 	if (config)
 		resolved = *config;
-	resolved.cancel = fl__cancel_resolve(resolved.cancel, fl__ctx_get()); /* NULL: none */
+	/* NULL: none */
+	resolved.cancel = fl__cancel_resolve(resolved.cancel, fl__ctx_get());
 	if (e->ops->capabilities & FL_CAP_BY_REFERENCE)
 		return map_by_reference(e, type, args, n, results, &resolved);
 	return fl__map_by_copy(e, type, args, n, results, &resolved);

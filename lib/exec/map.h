@@ -5,27 +5,27 @@
 #include "../base/sys.h"
 #include "executor.h"
 
-/* Arguments a task, where nobody says: some tasks for each worker, so that the load is balanced. */
+/* The default chunk: several tasks for each worker, which balances the load. */
 size_t fl__map_chunk(size_t n, unsigned workers);
 
 /*
- * map_copy.c: the map of an executor without FL_CAP_BY_REFERENCE. `config`: as the caller's, but `cancel` is resolved;
- * NULL: none. n > 0.
+ * The map of an executor without FL_CAP_BY_REFERENCE (map_copy.c). `config`: the caller's, but
+ * `cancel` is resolved; NULL: none. n > 0.
  */
 int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, size_t n, void *results,
                     const fl_map_config *config);
 
 /*
- * Chunks (chunk.c): consecutive arguments that are one task, on any executor, by
+ * Chunks (chunk.c): one task for several consecutive arguments, on any executor:
  *
  *     sent = fl__chunk_type(&room, e, type, chunk);
- *     rc = fl__submit(e, sent, args, count, &f, config);      // count <= chunk <= fl__chunk_most(type)
+ *     rc = fl__submit(e, sent, args, count, &f, config);  // count <= chunk <= fl__chunk_most(type)
  *     ... f ends ...
  *     end = fl__chunk_end(f, type);
  *     fl__chunk_let_go(f);
  *     fl_future_free(f);
  *
- * A chunk ends with the first of its elements that fails. None of the type's hooks run.
+ * A chunk ends with its first element that fails. None of the type's hooks run.
  */
 struct fl__chunk_type {
 	fl_task_type type;
@@ -33,58 +33,59 @@ struct fl__chunk_type {
 };
 
 /*
- * What is to be submitted for `type`: itself where that will do, else what is made in `room`, which must outlive all
- * futures.
+ * The type to submit for `type`: `type` itself if possible, else a type made in `room`. `room` must
+ * outlive all futures.
  */
 const fl_task_type *fl__chunk_type(struct fl__chunk_type *room, const fl_executor *e, const fl_task_type *type,
                                    size_t chunk);
 
 /*
- * Of a future that has ended: from now on it does not refer to that room. The caller has a reference to it, or is its
- * callback.
+ * Makes an ended future independent of the room above. The caller has a reference to the future, or
+ * is its callback.
  */
 void fl__chunk_let_go(fl_future *f);
 
 struct fl__chunk_end {
-	int error;      /* 0: all have succeeded */
-	uint32_t done;  /* so many have, from the first, and have left their results */
-	bool stopped;   /* it was cancelled, or asked to stop and did; else the element after those has failed */
-	bool late;      /* it was stopped by a kill at its deadline */
-	bool kept;      /* the element after those has failed, and has kept its result */
-	bool untouched; /* what comes after that element was not begun, for sure */
+	int error;     /* 0: all succeeded */
+	uint32_t done; /* leading elements that succeeded and left results */
+	/* The chunk was cancelled, or stopped on request. Else the element after those failed. */
+	bool stopped;
+	bool late;      /* a kill at its deadline stopped the chunk */
+	bool kept;      /* the element after those failed and kept its result */
+	bool untouched; /* the elements after the failed one were surely not begun */
 };
 
-/* What became of a chunk of `type`, the caller's, that has ended. */
+/* The result of an ended chunk. `type`: the caller's. */
 struct fl__chunk_end fl__chunk_end(fl_future *f, const fl_task_type *type);
 
-/* How many elements of the chunk, from the first, have a result that counts. */
+/* The number of leading elements with a valid result. */
 static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 {
 	return (size_t)end.done + end.kept;
 }
 
-/* The earlier of a deadline and that of the token, which may be NULL. */
+/* The earlier of `deadline` and the token's. `cancel` may be NULL. */
 static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel *cancel)
 {
 	return cancel ? fl__min_deadline(deadline, fl_cancel_deadline(cancel)) : deadline;
 }
 
-/* The most elements that one task can have; at least 1. */
+/* The most elements of one task; at least 1. */
 size_t fl__chunk_most(const fl_task_type *type);
 
 /*
- * So many of the elements that are wanted in a task: no more than it can have, and than have their
- * results where they outlive a worker that dies (`result_most`); at least 1 of them.
+ * `wanted`, but at most what one task can have, and at most as many elements as have room for
+ * results that outlive a dying worker (`result_most`). At least 1.
  */
 size_t fl__chunk_cut(const fl_executor *e, const fl_task_type *type, size_t wanted);
 
-/* So few elements have their bytes where an executor has them best; at least 1. */
+/* The most elements whose bytes an executor handles best; at least 1. */
 size_t fl__chunk_handy(const fl_task_type *type);
 
-/* How many chunks to have under way, so that no worker waits for one and little memory is used. */
+/* The number of chunks under way that keeps all workers busy with little memory. */
 size_t fl__chunk_window(const fl_executor *e, const fl_task_type *type, size_t chunk);
 
-/* The i-th argument or result of those that stand at `first`; NULL when they have no size, or `first` is. */
+/* The i-th argument or result of the array `first`. NULL if `size` is 0 or `first` is NULL. */
 static inline void *fl__element(const void *first, size_t i, size_t size)
 {
 	return first && size > 0 ? (char *)first + i * size : NULL;

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The ordered map of executors whose tasks have memory of their own: a chunk is a task whose argument and result are
- * the elements' bytes. map.c has what a map promises.
+ * The ordered map of executors whose tasks have memory of their own. A chunk is a task whose
+ * argument and result are the elements' bytes. map.c states the guarantees.
  *
- * Chunks are submitted in ascending order, a window of them at a time, and taken in the same order: the ring has those
- * under way, oldest first. So memory does not grow with the array, and the first failure that is met is the lowest:
- * what comes after it in the ring is cancelled then, what came before it has ended. Who is slow to be met, because one
- * before it takes long, costs at most a window of chunks that were run in vain.
+ * The map submits chunks in ascending order, a window at a time, and takes their results in the
+ * same order. The ring holds the chunks under way, oldest first. So memory does not grow with the
+ * array, and the first failure that the map takes is the lowest: all chunks before it have ended,
+ * and the map then cancels all chunks after it. A failure behind a slow chunk wastes at most a
+ * window of chunks.
  *
- * A map ends early for one reason, the first. Once there is one (`reason`), nothing more is submitted, what is under
- * way is cancelled or asked to stop, and the ring is emptied. Tasks do not hang on the caller's token, which would cost
- * each a place in its tree: it is watched by who waits here.
+ * Once `reason` is set, the map submits nothing more, cancels the chunks under way and empties the
+ * ring. Tasks have no parent token, since each would cost a place in the tree of tokens. The
+ * waiting thread watches the caller's token instead.
  */
 #include "../base/sys.h"
 #include "../future/failure.h"
@@ -25,15 +26,17 @@ struct copies {
 	const void *args;
 	void *results;
 	size_t n, chunk;
-	size_t first, next; /* elements: the first of the oldest chunk under way; the first that is not submitted */
-	fl_future **ring;   /* of `size` */
+	/* Elements: the first of the oldest chunk under way; the first not yet submitted. */
+	size_t first, next;
+	fl_future **ring; /* `size` entries */
 	size_t size, head, length;
-	size_t window;           /* chunks that may be under way */
-	fl_submit_config config; /* of the tasks: deadline of the map or its token */
-	int64_t deadline;        /* the map's own; FL_FOREVER: none */
-	fl_cancel *cancel;       /* NULL: none */
-	int reason;              /* 0: it goes on */
-	fl_map_error failure;    /* of FL_ETASK */
+	size_t window; /* the most chunks under way */
+	/* of the tasks; its deadline is the earlier of the map's and the token's */
+	fl_submit_config config;
+	int64_t deadline;     /* the map's; FL_FOREVER: none */
+	fl_cancel *cancel;    /* NULL: none */
+	int reason;           /* 0: the map goes on */
+	fl_map_error failure; /* for FL_ETASK */
 };
 
 /* The i-th future under way. */
@@ -57,13 +60,13 @@ static int why_stopped(const struct copies *m)
 	return fl__is_past(m->deadline) ? -ETIMEDOUT : 0;
 }
 
-/* Cancels the newest first: no worker gets ahead of it. */
+/* Cancels the newest first, so that no worker begins a chunk in between. */
 static void end_with(struct copies *m, int reason)
 {
 	m->reason = reason;
 	for (size_t i = m->length; i > 0; i--) {
 		int rc = fl_future_cancel(future_at(m, i - 1));
-		(void)rc; /* whatever it was doing, it will end */
+		(void)rc; /* whatever its state, it ends */
 	}
 }
 
@@ -71,21 +74,24 @@ static void end_with_failure(struct copies *m, size_t index, fl_future *f)
 {
 	m->failure.index = index;
 	m->failure.error = fl_future_error(f);
-	(void)strncpy(m->failure.message, fl_future_message(f), FL_MESSAGE_MAX - 1); /* the rest is zero */
+	/* the rest is zero */
+	(void)strncpy(m->failure.message, fl_future_message(f), FL_MESSAGE_MAX - 1);
 	end_with(m, FL_ETASK);
 }
 
-/* Whether a chunk has failed, for a reason of its own. */
+/* Whether the chunk failed for a reason of its own, not because of a stop or a broken executor. */
 static bool has_failed(struct copies *m, fl_future *f, struct fl__chunk_end *end)
 {
 	*end = fl__chunk_end(f, m->type);
 	if (end->error == -ECANCELED && fl__is_past(m->config.deadline))
-		end->stopped = true; /* it went by its own clock */
+		end->stopped = true; /* the task saw the deadline on its own */
 	return end->error != 0 && !end->stopped &&
 	       !(end->error == -ENOTRECOVERABLE && fl_executor_is_broken(m->executor));
 }
 
-/* The caller's wait has ended with `why`. A failure that was before, and is not met yet, is the first reason. */
+/*
+ * The caller's wait ended with `why`. An ended chunk in the ring that failed is the earlier reason.
+ */
 static void give_up(struct copies *m, int why)
 {
 	size_t begin = m->first;
@@ -100,7 +106,7 @@ static void give_up(struct copies *m, int why)
 	end_with(m, why);
 }
 
-/* Taking and submitting. */
+/* Taking results and submitting. */
 
 static void copy_results(const struct copies *m, const fl_future *f, size_t n)
 {
@@ -109,7 +115,7 @@ static void copy_results(const struct copies *m, const fl_future *f, size_t n)
 		memcpy(fl__element(m->results, m->first, size), f->result, n * size);
 }
 
-/* What a task left that has failed: zeros if it died, or its result is lost. */
+/* Copies the result of the failed element: zeros if the worker died or the result is lost. */
 static void copy_failed(const struct copies *m, const fl_future *f, size_t i)
 {
 	const size_t size = m->type->result_size;
@@ -121,7 +127,7 @@ static void copy_failed(const struct copies *m, const fl_future *f, size_t i)
 		memset(to, 0, size);
 }
 
-/* The oldest chunk has ended. */
+/* Takes the oldest chunk, which has ended. */
 static void take(struct copies *m)
 {
 	fl_future *f = future_at(m, 0);
@@ -144,10 +150,7 @@ static void take(struct copies *m)
 	fl_future_free(f);
 }
 
-/*
- * Goes on with less when there is no room for more; what is refused for good is refused again when nothing is under
- * way.
- */
+/* Shrinks the window if a submit fails. A permanent error recurs when nothing is under way. */
 static void submit_next(struct copies *m)
 {
 	const size_t count = count_at(m, m->next);

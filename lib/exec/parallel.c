@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops, on fl_join(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010). A part is done in chunks; between
- * two of them its worker looks whether others find a fork at it. When they do not it halves what is left: one half is a fork for
- * whoever is free, and it goes on with the other. So a range is cut about as often as somebody takes a part of it.
+ * Parallel loops on fl_join(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010). A
+ * worker runs its part in chunks. Between two chunks the worker checks whether an idle worker would
+ * find a fork to steal. If not, the worker halves the rest, publishes one half as a fork and goes
+ * on with the first half. So a range is split about as often as an idle worker steals a part.
  *
- * A chunk is as much as takes some microseconds, so that a look at the clock costs little; but at most a share of what is left,
- * since what comes may take longer than what was. Each part goes on with what the one that it was cut from has learned.
+ * A chunk takes some microseconds, so that reading the clock costs little. But a chunk is at most a
+ * share of the rest, since later elements may take longer. A split part inherits the chunk size.
  *
- * Why a loop ends: `failed` is claimed by the first call that fails, and read by all before a chunk; else its scope is requested. A
- * call that answers -ECANCELED when its scope is requested was stopped, and has not failed.
+ * Why a loop ends: the first call that fails claims `failed`, which every part reads before a
+ * chunk; or the loop's scope is requested. A call that returns -ECANCELED while its scope is
+ * requested was stopped and has not failed.
  *
- * Who calls from outside of the executor submits the whole as one task, and waits for it.
+ * A caller outside of the executor submits the whole loop as one task and waits for it.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -23,16 +25,17 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-enum { CHUNK_LEAST = 4000, CHUNK_MOST = 32000, GROWTH = 8, SHARE = 8 }; /* ns, ns, at once, of what is left */
+/* the first two in ns; GROWTH: factor at once; SHARE: 1/8 of the rest */
+enum { CHUNK_LEAST = 4000, CHUNK_MOST = 32000, GROWTH = 8, SHARE = 8 };
 
 struct loop {
 	int (*body)(void *state, size_t from, size_t to);
 	const fl_reduction *reduction; /* in place of `body` */
 	void *state;
-	size_t grain;    /* 0: found out */
-	uint32_t failed; /* claimed by who writes `error` */
+	size_t grain;    /* 0: measured */
+	uint32_t failed; /* claimed by the call that writes `error` */
 	int error;
-	int rc; /* of the whole */
+	int rc; /* of the whole loop */
 };
 
 struct part {
@@ -58,7 +61,8 @@ static void fail(struct loop *loop, int error)
 {
 	uint32_t none = 0;
 	bool stopped = error == -ECANCELED && fl_cancel_requested(NULL);
-	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1)) /* relaxed: a hint to others; joins order `error` */
+	/* relaxed: a hint to other parts; the joins order `error` */
+	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1))
 		loop->error = error;
 }
 
@@ -67,7 +71,7 @@ static bool is_stopped(const struct loop *loop)
 	return fl__load_relaxed(&loop->failed) || fl_cancel_requested(NULL); /* relaxed: a hint */
 }
 
-/* Calls the body for the next chunk, and learns from it. */
+/* Calls the body for the next chunk and adapts the chunk size. */
 static int run_chunk(struct part *part)
 {
 	const size_t left = part->to - part->from, share = left / SHARE + 1;
@@ -89,7 +93,7 @@ static int run_chunk(struct part *part)
 	return error;
 }
 
-/* Two halves, of which another may take the second. */
+/* Runs two halves. Another worker may steal the second. */
 static int split(struct part *part)
 {
 	struct part left = *part, right = *part;
@@ -121,12 +125,12 @@ static int run_part(void *arg)
 	return error;
 }
 
-/* The whole. */
+/* The whole loop. */
 
 static int run_root(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	struct part *all = *(struct part *const *)arg;
-	(void)ctx; /* its token, which is one under the loop's, is the scope */
+	(void)ctx; /* its token, a child of the loop's, is the scope */
 	(void)result;
 	all->loop->rc = run_part(all);
 	return 0;
@@ -147,7 +151,9 @@ static int run_here(struct part *all, fl_cancel *token)
 	return 0;
 }
 
-/* From outside: 0, and loop->rc; or why it was not run. */
+/*
+ * From outside of the executor. Sets loop->rc and returns 0, or returns why the loop did not run.
+ */
 static int submit_all(fl_executor *e, struct part *all, fl_cancel *token)
 {
 	const fl_submit_config config = {.cancel = token};
@@ -158,11 +164,11 @@ static int submit_all(fl_executor *e, struct part *all, fl_cancel *token)
 	rc = fl_future_wait_until(f, FL_FOREVER, token);
 	if (rc != 0 && fl_future_cancel(f) != 0)
 		rc = fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* 0 by now: it sees the request, too */
+	(void)rc; /* 0 by now: the task sees the request, too */
 	return fl_future_error(f);
 }
 
-/* Of a loop that was stopped, and in which nothing failed. */
+/* Why a loop stopped in which nothing failed. */
 static int why_stopped(const fl_parallel_config *config)
 {
 	return config->deadline && !fl_cancel_requested(config->cancel) && fl__is_past(config->deadline) ? -ETIMEDOUT

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A bounded backlog: its places are the permits of a semaphore. executor.h says who takes and gives them.
+ * A bounded backlog's permits are those of a semaphore. executor.h says when they are taken and
+ * returned.
  *
- * A submit from a task of the same executor never waits: the worker that it would wait for may be its own. It is run as a call. A
- * task that submits the next one, and so on, would nest such calls without end while the backlog stays full: beyond a
- * depth they go into the backlog, bound or not, one for each return from that depth.
+ * A submit from a task of the same executor never waits: it may wait for its own worker. The submit
+ * runs its task as a call. A task that submits the next task, and so on, would nest such calls
+ * without end while the backlog stays full. At nesting depth DEPTH a submit ignores the bound, one
+ * task for each return from that depth.
  *
- * FL_BACKLOG_NONE: a submit must get a permit only while a worker is free. So give() pays what is owed
- * before it releases a permit, and owe() owes only when there is no permit. Both run under `owes`: a
- * release between the failed acquire of owe() and its count would leave a permit beside a debt. A
- * submit takes its permit without `owes`: while there is a permit nothing is owed.
+ * FL_BACKLOG_NONE: a submit may get a permit only while a worker is free. So give() pays what is
+ * owed before it releases a permit, and owe() owes only if there is no permit. Both run under
+ * `owes`: a release between the failed acquire of owe() and its count would leave a permit beside a
+ * debt. A submit takes its permit without `owes`: while there is a permit nothing is owed.
  */
 #include "../wait/lock.h"
 #include "executor.h"

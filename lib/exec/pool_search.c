@@ -2,43 +2,54 @@
 /*
  * How a worker of the thread executor finds a task, sleeps when there is none, and is woken.
  *
- * A worker runs a task, searches for one, or sleeps. `searching` counts those who search; a wake is one for somebody else, who is counted
- * from then on: so one wake is under way at a time, and a burst of small tasks is served by the workers that run anyway, not by a
- * herd.
+ * A worker runs a task, searches for one, or sleeps. `searching` counts the workers that search. A
+ * thread that wakes a worker counts it there at once, so one wake is under way at a time. A burst
+ * of small tasks is served by workers that run anyway, not by a herd.
  *
- *   word          meaning                              changed
- *   searching     workers that search, or were woken   +1 by a worker that has nothing to do, or under the lock for one that is
- *                 or started and have not found yet    woken or started; -1 by a worker when it has found a task (stop_searching),
- *                                                      and under the lock when it goes to sleep or ends
- *   idle          workers that sleep, in `sleepers`    under the lock; -1 by who wakes one, or by one whose time is over
- *   forked        somebody is to look for forks,       under the lock: set for fl_join(), cleared by who goes to look;
- *                 before he sleeps                     who has found a task instead wakes another
+ *   word        meaning                              changed
+ *   searching   workers that search, or were woken   +1 by a worker that has nothing to do, or
+ *               or started and have found no task    under the lock for one that is woken or
+ *               yet                                  started; -1 by a worker that has found a task
+ *                                                    (stop_searching()), and under the lock when
+ *                                                    it sleeps or ends
+ *   idle        workers that sleep, in `sleepers`    under the lock; -1 by the waking thread, or by
+ *                                                    a worker whose sleep timed out
+ *   forked      a worker must look for forks before  under the lock: set for fl_join(), cleared by
+ *               it sleeps                            a worker that goes to look; a worker that
+ *                                                    finds a task instead wakes another
  *
- * Invariant: while a task is in the backlog and one more worker may be active (`more`, pool.h), somebody searches, or is about to look
- * whether he has to wake one, or one who sleeps has woken by himself and will look. Each of these keeps it:
- *   - who goes to sleep marks the backlog (fl__backlog_mark()), empty as it is, under the lock; or he goes on searching; or there are
- *     more active than may be, and after him as many as may be;
- *   - who makes `more` true otherwise (an end, a resize, a blocking section) marks the backlog, or wakes one: fl__pool_settle();
- *   - a submit whose put takes such a mark wakes one, unless somebody searches;
- *   - who has found a task, and was the last one to search, looks once more (stop_searching) if there may be one more: he marks the
- *     backlog, empty as it is, or wakes one;
- *   - who was to wake one, and has found that nobody is needed, was counted as searching meanwhile, and ends that in the same way.
- * A submit that wakes nobody, because S searches, has claimed its place at the tail of the ring, then seen that S is counted. When S
- * stops, he is uncounted, and then changes the tail, or sees it changed: since the submit did not see him uncounted, S's mark comes
- * behind its claim in the order of the tail's changes, and can only be set if that task was taken. S skips the mark when he sees `more`
- * false: who made it true before that had set the mark that the submit took, and who makes it true later looks. For this the
- * claim, or the list's `overflowing`, the submit's look at `searching`, the end of S's search, and his look at `more`, are in
- * the one order of seq_cst.
- * Safe mistakes: a wake for a task that another takes first; a mark where nobody sleeps.
+ * Invariant: while the backlog has a task and one more worker may be active (`more`, pool.h), a
+ * worker searches, or a thread is about to check whether to wake one, or a worker whose sleep timed
+ * out is about to look. These keep it:
+ *   - A worker that goes to sleep marks the empty backlog (fl__backlog_mark()) under the lock, or
+ *     goes on searching. Or more workers are active than may be, and without it as many as may be.
+ *   - A thread that makes `more` true otherwise (an end, a resize, a blocking section) marks the
+ *     backlog, or wakes a worker: fl__pool_settle().
+ *   - A submit whose put finds such a mark wakes a worker, unless one searches.
+ *   - A worker that has found a task, and was the last to search, looks once more if one more may
+ *     be active (stop_searching()): it marks the empty backlog, or wakes a worker.
+ *   - A wake that finds no worker needed was counted as a search, and ends it in the same way.
  *
- * Who sleeps is woken last in, first out: the others may end in time, and he is nearer to his CPU. When his time is over he takes
- * himself out, under the lock: who wakes does not find him from then on, and he looks at the backlog before he ends. Until he has the
- * lock he is counted as idle, though a wake passes him over: he will look.
+ * A submit may wake no worker because a worker S searches. The submit first claims its slot at the
+ * tail of the ring, then sees S counted. S first uncounts itself, then marks the tail, or sees it
+ * changed. Since the submit did not see S uncounted, S's mark comes after the submit's claim in the
+ * order of the tail's changes: S can set it only if that task was taken. S skips the mark if it
+ * sees `more` false: a thread that made `more` true before that had set the mark that the submit
+ * found, and a thread that makes it true later looks. So these are in the total order of seq_cst:
+ * the claim, or for the list the store to `overflowing`; the submit's load of `searching`; the end
+ * of S's search; S's load of `more`.
  *
- * Who runs an initializer does not search: that may take long. Meanwhile each submit looks whether another worker is to be started, one
- * for each task.
+ * Harmless: a wake for a task that another worker takes first; a mark while no worker sleeps.
  *
- * Forks (fork.c) are looked for when there is no task, by a worker that is not counted meanwhile: he may run one for long.
+ * Sleepers are woken last in, first out: older ones may time out and end, and the newest is nearest
+ * to its CPU. A worker whose sleep timed out removes itself under the lock, after which no waking
+ * thread finds it, and looks at the backlog before it ends. Until it has the lock it counts as
+ * idle, though a wake passes over it: it will look.
+ *
+ * An initializer may take long, so its worker does not count as searching. Then each submit checks
+ * whether to start another worker, one for each task.
+ *
+ * A worker that finds no task looks for forks (fork.c), uncounted, for it may run one for long.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -46,14 +57,20 @@
 #include "pool.h"
 #include <errno.h>
 
-/* Looks at nothing: some microseconds where a turn takes 40 ns. A define, since in the model each is a step. */
+/*
+ * The turns of a pause: some microseconds, at 40 ns a turn. A macro, since in the model checker
+ * (fairlead-stress) each turn is a step.
+ */
 #ifndef FL__POOL_TURNS
 #define FL__POOL_TURNS 128
 #endif
 
 /* Waking. */
 
-/* Under the lock, for somebody who is counted as searching already: one who sleeps, or, if `start`, a new one. */
+/*
+ * Under the lock, for a worker that is already counted as searching: wakes one, or, with `start`,
+ * starts one.
+ */
 static bool call(struct fl__pool *p, bool start)
 {
 	if (fl__line_wake(&p->sleepers, 1) == 1) {
@@ -64,7 +81,7 @@ static bool call(struct fl__pool *p, bool start)
 	return start && fl__pool_start_worker(p) == 0;
 }
 
-/* Under the lock: whether there are tasks that no worker is there for, if none sleeps. */
+/* Under the lock: whether tasks need one more worker, if none sleeps. */
 static bool needs_worker(struct fl__pool *p)
 {
 	return fl__pool_may_start(p) && fl__backlog_length(&p->backlog) > p->initializing;
@@ -72,12 +89,18 @@ static bool needs_worker(struct fl__pool *p)
 
 void fl__pool_wake_locked(struct fl__pool *p)
 {
-	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* see the invariant */
-		fl__add_relaxed(&p->searching, 1); /* relaxed: who sees it leaves the task to who ends that search */
+	while (p->more && fl__load_seq_cst(&p->searching) == 0) { /* seq_cst: see the invariant */
+		/*
+		 * relaxed: a thread that sees the count leaves its task to the end of this search
+		 */
+		fl__add_relaxed(&p->searching, 1);
 		const bool needed = needs_worker(p);
 		if (call(p, needed))
 			return;
-		/* Nobody is to be woken: the search that was counted ends. Relaxed: the mark comes behind, whether it can be set or not. */
+		/*
+		 * No worker is woken: the counted search ends. relaxed: the mark comes later,
+		 * whether it can be set or not.
+		 */
 		if (fl__sub_relaxed(&p->searching, 1) > 1 || needed)
 			return;
 		if (!fl__pool_may_start(p) || p->initializing > 0 || p->base.closed)
@@ -97,16 +120,17 @@ void fl__pool_wake_sleepers(struct fl__pool *p, size_t n)
 
 void fl__pool_wake(struct fl__pool *p)
 {
-	if (fl__load_seq_cst(&p->searching) > 0) /* see the invariant */
+	if (fl__load_seq_cst(&p->searching) > 0) /* seq_cst: see the invariant */
 		return;
 	FL_LOCKED(&p->base.lock);
 	fl__pool_wake_locked(p);
 }
 
-/* By a worker that has found a task. */
+/* Called by a worker that has found a task. */
 static void stop_searching(struct fl__pool *p)
 {
-	if (fl__sub_seq_cst(&p->searching, 1) > 1) /* this, and the next two: see the invariant */
+	/* seq_cst, and the next two: see the invariant */
+	if (fl__sub_seq_cst(&p->searching, 1) > 1)
 		return;
 	if (!fl__load_seq_cst(&p->more))
 		return;
@@ -116,18 +140,21 @@ static void stop_searching(struct fl__pool *p)
 	fl__pool_wake(p);
 }
 
-/* Under the lock: a worker is to look for forks. */
+/* Under the lock: makes a worker look for forks. */
 static void wake_for_forks_locked(struct fl__pool *p)
 {
 	p->forked = true;
-	/* Also while somebody searches, who may find a task. Who is in an initializer looks for forks afterwards. */
+	/*
+	 * Also while a worker searches: it may find a task. A worker in its initializer looks for
+	 * forks afterwards.
+	 */
 	const bool start = p->initializing == 0 && fl__pool_may_start(p);
 	if (!p->more || !(start || p->idle > 0))
 		return;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
+	/* no worker: a timed-out sleeper is about to look, or the forks run where they are */
 	if (!call(p, start))
-		fl__sub_relaxed(&p->searching,
-		                1); /* the forks run where they are; who sleeps is about to look, or nobody does */
+		fl__sub_relaxed(&p->searching, 1);
 }
 
 void fl__pool_wake_for_forks(void *arg)
@@ -156,10 +183,10 @@ fl_future fl__pool_taking;
 struct taken {
 	struct fl__cell *cell; /* NULL: none */
 	enum fl__claim claim;
-	bool crowded; /* none, because the worker is to step back */
+	bool crowded; /* no task: the worker must step back */
 };
 
-/* By a worker that has just said that it is about to take a task: see agree() in pool_workers.c. */
+/* For a worker that has just announced its take: see agree() in pool_workers.c. */
 INLINE bool is_to_step_back(const struct fl__pool *p)
 {
 	fl__in_program_order();
@@ -174,10 +201,12 @@ INLINE bool is_to_step_back(const struct fl__pool *p)
 }
 
 /*
- * Takes a task and claims it, if nobody else has. Before, the worker says that it is about to: whoever closes the backlog, empties it and
- * then looks at `running` finds this, or something later, for each task that was taken before. Relaxed, for the claim of the
- * ring's head (or the lock) releases it, and who finds the ring empty has acquired it. He waits for what comes next, under the
- * lock; so it is not needed for that.
+ * Takes a task and claims it, unless another context has claimed it. Before that the worker stores
+ * in `running` that it is about to take one. A thread that closes the backlog, empties it and then
+ * reads `running` finds this store, or a later one, for each task that was taken before. relaxed:
+ * the claim of the ring's head (or the lock) releases the store, and a thread that finds the ring
+ * empty has acquired it. That thread waits, under the lock, for the next store to `running`, so
+ * that store must not wait for the lock.
  */
 INLINE struct taken take(struct fl__worker *w, struct fl__pool *p, struct fl__cell *(*from)(struct fl__backlog *b))
 {
@@ -192,10 +221,11 @@ INLINE struct taken take(struct fl__worker *w, struct fl__pool *p, struct fl__ce
 		if (__builtin_expect(taken.cell->place == FL__PLACE, 0) && f)
 			fl__place_give(&p->base, FL__PLACE);
 	}
+	/* release: `f` is claimed; pairs with list_running() */
 	if (f)
-		fl__store_release(&w->running, f); /* it is claimed; pairs with list_running() */
+		fl__store_release(&w->running, f);
 	else
-		fl__store_relaxed(&w->running, NULL); /* relaxed: there is nothing to look at */
+		fl__store_relaxed(&w->running, NULL); /* relaxed: publishes nothing */
 	return taken;
 }
 
@@ -204,23 +234,24 @@ bool fl__pool_has_task(const void *pool)
 	return fl__backlog_any(&((struct fl__pool *)pool)->backlog);
 }
 
-/* Looks for a while without the lock. */
+/* Looks for a task for a while, without the lock. */
 static void spin(struct fl__pool *p)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
+	/* the result does not matter: the caller looks again */
 	if (ctx->ops == &fl__thread_parker)
-		(void)fl__spin(ctx, fl__pool_has_task, p, FL_FOREVER); /* whatever it says: look under the lock */
+		(void)fl__spin(ctx, fl__pool_has_task, p, FL_FOREVER);
 }
 
 /*
- * Under the lock, which it gives up meanwhile: sleeps, as one that is counted as idle. True: it was woken, and counted as searching. False:
- * its time was over, and it is counted as active alone.
+ * Under the lock, which it releases while it sleeps, counted as idle. True: the worker was woken,
+ * and is counted as searching. False: its sleep timed out, and it is counted only as active.
  */
 static bool sleep_as_idle(struct fl__pool *p)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	wait.patient = true; /* it has looked for a while */
+	wait.patient = true; /* the worker has spun for a while */
 	struct fl__node node = FL__NODE(&wait);
 	fl__line_add_first(&p->sleepers, &node);
 	const int64_t bedtime = fl__pool_bedtime(p);
@@ -241,10 +272,14 @@ static bool is_crowded(const struct fl__pool *p)
 	return p->crowded & FL__POOL_CROWDED;
 }
 
-/* Under the lock, which it gives up meanwhile. Counted as searching before and after. True: its time was over. */
+/*
+ * Under the lock, which it releases while it sleeps. The worker is counted as searching before and
+ * after. True: its sleep timed out.
+ */
 static bool sleep_until_woken(struct fl__pool *p)
 {
-	const bool too_many = is_crowded(p); /* then others are there, whatever is in the backlog */
+	/* if crowded, enough workers are active, whatever is in the backlog */
+	const bool too_many = is_crowded(p);
 	p->idle++;
 	fl__pool_recount(p);
 	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
@@ -257,7 +292,7 @@ static bool sleep_until_woken(struct fl__pool *p)
 	fl__add_relaxed(&p->searching, 1);
 	p->idle--;
 	fl__pool_recount(p);
-	(void)fl__sys.give_way(fl__sys.now()); /* a put that was accepted is not yet to be seen */
+	(void)fl__sys.give_way(fl__sys.now()); /* an accepted put is not yet published */
 	return false;
 }
 
@@ -274,8 +309,9 @@ static bool help_forks(struct fl__worker *w)
 }
 
 /*
- * Under the lock: whether nothing more comes, by a worker, or when one has ended: then `active` is 0. What still runs may fork; so the
- * workers stay until the last of them has nothing to do: all others are asleep, and are woken.
+ * Under the lock: whether nothing more comes. `active` is 1 in a worker's call, 0 after its end.
+ * Running tasks may fork. So the workers stay until the last one has nothing to do: then all others
+ * are asleep, and are woken.
  */
 static bool is_over(struct fl__pool *p, unsigned active)
 {
@@ -297,12 +333,12 @@ static void end(struct fl__pool *p)
 
 enum found { TASK, FORKS, THE_END };
 
-/* Under the lock, which it gives up meanwhile. */
+/* Under the lock, which it releases while it sleeps. */
 static enum found search_locked(struct fl__worker *w, struct taken *taken)
 {
 	struct fl__pool *p = w->pool;
 	for (bool slept = false;; slept = sleep_until_woken(p)) {
-		if (is_crowded(p)) { /* this is one too many: what there is to do is not its */
+		if (is_crowded(p)) { /* this worker is one too many, and takes no task */
 			if (is_over(p, 1) || fl__pool_is_to_end(p, slept))
 				return THE_END;
 			continue;
@@ -319,18 +355,24 @@ static enum found search_locked(struct fl__worker *w, struct taken *taken)
 	}
 }
 
-/* Of a worker that is counted as searching: a task, or none: it has ended. It is no longer counted. */
+/*
+ * For a worker counted as searching: finds a task; or none, when the worker must end. Afterwards
+ * the worker is not counted.
+ */
 static struct taken search(struct fl__worker *w)
 {
 	struct fl__pool *p = w->pool;
 	struct taken taken;
-	bool called = false; /* to look for forks, and has not yet */
+	bool called = false; /* must look for forks, and has not yet */
 	do {
 		spin(p);
 		taken = take(w, p, fl__backlog_take);
 		if (taken.cell)
 			break;
-		/* relaxed: a look; what is in the list comes before forks, and is taken under the lock */
+		/*
+		 * relaxed: a hint; tasks in the lists come before forks, and are taken under the
+		 * lock
+		 */
 		if (!taken.crowded && !fl__load_relaxed(&p->backlog.overflowing)) {
 			called = false;
 			if (help_forks(w))
@@ -346,7 +388,7 @@ static struct taken search(struct fl__worker *w)
 			called = true;
 			break;
 		case THE_END:
-			/* relaxed: the mark that end() sets, or finds that it cannot, comes behind */
+			/* relaxed: the mark that end() sets, or fails to set, comes later */
 			fl__sub_relaxed(&p->searching, 1);
 			end(p);
 			return (struct taken){.claim = FL__CLAIM_LOST};
@@ -359,9 +401,10 @@ static struct taken search(struct fl__worker *w)
 }
 
 /*
- * Of a worker that has just found no task: who keeps up with a submitter meets it at the same lines for each task, which then takes
- * several times as long. So it lets it go ahead by some tasks, if there were several since it last did: who waits for an answer to
- * each is not kept.
+ * For a worker that has just found no task. A worker that keeps up with a submitter meets it at the
+ * same cache lines for each task, which then takes several times as long. So the worker pauses,
+ * until the submitter is some tasks ahead; but only if it has begun several since it last found
+ * none, so that a submitter that waits for each result is not delayed.
  */
 static bool falls_behind(struct fl__worker *w)
 {
@@ -378,21 +421,21 @@ INLINE struct taken next(struct fl__worker *w, struct fl__pool *p)
 	struct taken taken;
 	do
 		taken = take(w, p, fl__backlog_take);
-	while (!taken.cell && !taken.crowded && falls_behind(w)); /* once: then it has begun none since */
+	while (!taken.cell && !taken.crowded && falls_behind(w)); /* once: no task began since */
 	if (taken.cell)
 		return taken;
 	fl__add_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
 	return search(w);
 }
 
-/* Somebody else has claimed it. */
+/* Another context has claimed the task. */
 static void let_go(struct fl__pool *p, struct fl__cell *cell)
 {
-	fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: about */
+	fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: approximate */
 	fl__cell_abandon(cell);
 }
 
-/* What a search has returned. */
+/* Runs the task that a search has returned. */
 INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 {
 	struct fl__cell *cell = taken.cell;
@@ -408,14 +451,23 @@ INLINE void run(struct fl__worker *w, struct fl__pool *p, struct taken taken)
 	w->run.claim = taken.claim;
 	w->run.future = &cell->future;
 	const int error = fl__run_function(&w->run, &message);
-	/* relaxed, both: whoever finds this cell in the backlog, in its next life, has acquired it, and looks here after that */
+	/*
+	 * relaxed, both: a thread that finds this block in the backlog, in its next use, has
+	 * acquired the store, and reads `running` after that
+	 */
 	if (__builtin_expect(cell->size < FL__CELL_SIZES, 1)) {
 		fl__store_relaxed(&w->running, NULL);
 	} else {
-		FL_LOCKED(&p->base.lock); /* its memory will be no future's: who looks at it has the lock */
+		/*
+		 * the memory will be no future's, so the lock excludes threads that read `running`
+		 */
+		FL_LOCKED(&p->base.lock);
 		fl__store_relaxed(&w->running, NULL);
 	}
-	/* Before the end is public: a submit that follows a wait for this task finds this worker free. */
+	/*
+	 * Before the end is published: a submit that follows a wait for this task finds this worker
+	 * free.
+	 */
 	if (__builtin_expect(cell->place == FL__WORKER, 0))
 		fl__place_give(&p->base, FL__WORKER);
 	fl__future_end(&cell->future, error, message);

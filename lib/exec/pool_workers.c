@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a worker of the thread executor, and how many there are. pool.h has the words.
+ * The life of a worker of the thread executor, and the number of workers. pool.h has the words.
  *
- * A worker that is to end is out of all counts but `threads` from the section in which it decides so: nobody wakes it, or waits for
- * it to look. In a later one it leaves: it puts its thread where the next to leave, or the join, finds and joins it, so one thread at
- * most has ended and was not joined; and itself among the vacant. A start takes a worker from there, with the forks' stack that it
- * had, or makes one. Workers stay where they are, and are never freed before the end; so does what thieves look at.
+ * A worker decides to end in a section under the lock. From then on only `threads` counts it: no
+ * thread wakes it, or waits until it looks for tasks. In a later section it leaves. It stores its
+ * thread in `ended`, where the next worker that leaves, or the join, finds and joins it: so at most
+ * one thread has ended and is not joined. It puts its struct into `vacant`. A start takes a worker
+ * from there, with its fork stack, or makes one. Workers, and the fork stacks that thieves read,
+ * never move, and last as long as the executor.
  *
- * In place of a worker that blocks another may be active; so afterwards there is one too many. Whoever ends a task next steps
- * back, in pool_search.c: it sleeps, the first to be woken when one blocks again, and ends when that takes long.
+ * While a worker blocks another one may be active in its place, so afterwards there is one too
+ * many. The next worker that ends a task steps back (pool_search.c): it sleeps, is woken first when
+ * a worker blocks again, and ends after a while.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -19,11 +22,11 @@
 #include <limits.h>
 #include <stdio.h>
 
-static const int64_t SPARE_TIME = FL_S(1); /* that one too many sleeps before it ends */
+static const int64_t SPARE_TIME = FL_S(1); /* how long a worker too many sleeps before it ends */
 
 /* How many. */
 
-/* The most that may be alive. */
+/* The most workers that may be alive. */
 static unsigned most(const struct fl__pool *p)
 {
 	const unsigned workers = p->base.workers;
@@ -32,15 +35,14 @@ static unsigned most(const struct fl__pool *p)
 
 void fl__pool_recount(struct fl__pool *p)
 {
-	const unsigned awake = p->alive - p->idle,
-		       may_be = most(p); /* both with those that block and are stood in for */
+	const unsigned awake = p->alive - p->idle, may_be = most(p); /* both with blocked workers */
 	const bool more = awake < may_be;
 	const uint32_t crowded = awake > may_be || p->surplus > 0 ? FL__POOL_CROWDED : 0;
 	if (more != p->more)
-		fl__store_seq_cst(&p->more, more); /* see the invariant in pool_search.c */
+		fl__store_seq_cst(&p->more, more); /* seq_cst: see the invariant in pool_search.c */
+	/* relaxed: agree() orders it */
 	if (crowded != (p->crowded & FL__POOL_CROWDED))
-		fl__store_relaxed(&p->crowded,
-		                  (p->crowded & FL__POOL_FENCED) | crowded); /* relaxed: agree() orders it */
+		fl__store_relaxed(&p->crowded, (p->crowded & FL__POOL_FENCED) | crowded);
 }
 
 bool fl__pool_may_start(const struct fl__pool *p)
@@ -69,12 +71,14 @@ bool fl__pool_is_to_end(struct fl__pool *p, bool slept)
 }
 
 /*
- * Every worker that takes a task after this call sees CROWDED, if it is set; each worker that did not
- * see it has its task. A worker stores in `running` that it is about to take one, then reads `crowded`,
- * without a fence in between. This call has all threads pass a fence between its store to `crowded` and
- * its read of `running`. If a worker passes the fence before its store to `running`, it sees CROWDED;
- * if after it, this call waits until the worker has taken its task. (Dekker's algorithm; the resize,
- * which is rare, pays for both fences.)
+ * After this call each worker that takes a task sees CROWDED, if it is set; each worker that did
+ * not see CROWDED has its task.
+ *
+ * A worker stores in `running` that it is about to take a task, then reads `crowded`, without a
+ * fence in between. This call makes every thread pass a fence after the store to `crowded`, and
+ * before the call reads `running`. If a worker passes the fence before its store to `running`, it
+ * sees CROWDED. If after, this call waits until the worker has taken its task. (Dekker's algorithm;
+ * the resize, which is rare, pays for both fences.)
  */
 static void agree(struct fl__pool *p)
 {
@@ -82,6 +86,7 @@ static void agree(struct fl__pool *p)
 		fl__fence_seq_cst(); /* pairs with the fence in is_to_step_back() */
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_executor_resize", p, "membarrier() works no more: has it been forbidden since?");
+	/* relaxed: nothing behind the pointer is read */
 	for (const struct fl__worker *w = p->workers; w; w = w->next)
 		for (unsigned round = 0; fl__load_relaxed(&w->running) == &fl__pool_taking; round++)
 			fl__back_off(round); /* the load is relaxed: nothing of the task is looked at */
@@ -91,7 +96,7 @@ int fl__pool_resize(fl_executor *e, unsigned workers)
 {
 	struct fl__pool *p = (struct fl__pool *)(void *)e;
 	const unsigned before = most(p);
-	fl__store_relaxed(&e->workers, workers); /* relaxed: a number by itself */
+	fl__store_relaxed(&e->workers, workers); /* relaxed: a single number */
 	fl__places_resize(e, before, most(p));
 	fl__forks_resize(&p->forks, workers);
 	p->surplus = p->alive > most(p) ? p->alive - most(p) : 0;
@@ -104,7 +109,8 @@ int fl__pool_resize(fl_executor *e, unsigned workers)
 
 void fl__pool_block(struct fl__run *run, bool begins)
 {
-	struct fl__worker *w = (struct fl__worker *)(void *)run; /* it is its first member */
+	/* `run` is a worker's first member */
+	struct fl__worker *w = (struct fl__worker *)(void *)run;
 	struct fl__pool *p = w->pool;
 	if (!begins && w->blocking == 0)
 		fl__panic("fl_blocking_end", w, "without a begin");
@@ -121,16 +127,20 @@ void fl__pool_block(struct fl__run *run, bool begins)
 
 /* Life. */
 
-/* Without the lock, of a worker that is counted as searching; so it is after it. */
+/* Without the lock. The worker is counted as searching before and after. */
 static void initialize(struct fl__pool *p)
 {
 	if (!p->base.initialize)
 		return;
 	{
 		FL_LOCKED(&p->base.lock);
-		fl__store_relaxed(&p->initializing,
-		                  p->initializing + 1); /* relaxed: a submit that sees it looks under the lock */
-		fl__sub_seq_cst(&p->searching, 1);      /* as in stop_searching(); the look is at the length */
+		/* relaxed: a submit that sees it looks under the lock */
+		fl__store_relaxed(&p->initializing, p->initializing + 1);
+		/*
+		 * seq_cst: as in stop_searching(); then needs_worker() looks at the backlog's
+		 * length
+		 */
+		fl__sub_seq_cst(&p->searching, 1);
 		fl__pool_wake_locked(p);
 	}
 	char *message = NULL;
@@ -144,7 +154,7 @@ static void initialize(struct fl__pool *p)
 	fl__add_relaxed(&p->searching, 1);
 }
 
-/* The last touch of the pool. Returns the thread that left before. */
+/* The worker's last use of the pool. Returns the thread that left before it. */
 static fl_thread leave(struct fl__worker *w)
 {
 	struct fl__pool *p = w->pool;
@@ -208,7 +218,8 @@ int fl__pool_start_worker(struct fl__pool *p)
 	p->alive++;
 	p->threads++;
 	p->starts++;
-	fl__store_relaxed(&p->started, 1); /* relaxed: as in submit(), or under the lock */
+	/* relaxed: as in submit(); other readers hold the lock */
+	fl__store_relaxed(&p->started, 1);
 	fl__pool_recount(p);
 	return 0;
 }

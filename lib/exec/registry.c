@@ -2,17 +2,18 @@
 /*
  * The registry: task types by name.
  *
- * Constructors only link their entry into a list, since they must not fail. The set, Concurrency Kit's hash set keyed by
- * name, is brought up to date by whoever asks next: the list is newest first, so the entries not yet looked at are those
- * before `seen`. Taking an entry out makes all be looked at anew, since another of its name may take its place in the set,
- * or a conflict be gone. The set is given back with its last entry, so that nothing is left when the library is unloaded.
+ * Constructors must not fail, so they only link their entry into a list. The next look-up adds the
+ * new entries to the set, Concurrency Kit's hash set keyed by name. The list is newest first, so
+ * the new entries are those before `seen`. After an entry is removed all entries are looked at
+ * again: another entry of that name may take its place in the set, or a conflict may be gone. The
+ * set is freed with its last entry, so that nothing is left when the library is unloaded.
  *
- * Two different types may have one name: two plugins with a source file of the same name, say. The
- * set has one of them, and nobody finds either by the name (name_is_ambiguous()). Each is still a
- * type like any other where tasks travel by address.
+ * Two different types may have one name, such as two plugins with a source file of the same name.
+ * The set has one of them, and a look-up finds neither (name_is_ambiguous()). Each is still a type
+ * like any other where tasks travel by address.
  *
- * One lock guards everything; ck's single-writer, many-reader mode is not needed at the few names that are asked for. It is
- * an fl_mutex: sections under it may allocate.
+ * One lock guards everything; so few names are looked up that ck's mode for one writer and many
+ * readers is not needed. The lock is an fl_mutex: sections under it may allocate.
  */
 #include "registry.h"
 #include "../base/atomic.h"
@@ -26,8 +27,8 @@
 
 static fl_mutex lock = FL_MUTEX_INIT;
 static fl_task_entry *newest;
-static fl_task_entry *seen;  /* from here on the list has been looked at */
-static const char *conflict; /* one of the names that different types have */
+static fl_task_entry *seen;  /* the list from here on is in the set */
+static const char *conflict; /* a name that different types have */
 static uint64_t changes;     /* how often an entry came or went; written under the lock */
 static ck_hs_t set;
 static bool has_set;
@@ -52,7 +53,7 @@ static void *set_malloc(size_t size)
 	return fl__alloc(1, size);
 }
 
-/* Not called by the set's operations, but expected beside the other two. */
+/* The set's operations do not call it, but require it beside the other two. */
 static void *set_realloc(void *old, size_t old_size, size_t size, bool defer)
 {
 	(void)defer;
@@ -67,7 +68,7 @@ static void *set_realloc(void *old, size_t old_size, size_t size, bool defer)
 static void set_free(void *memory, size_t size, bool defer)
 {
 	(void)size;
-	(void)defer; /* readers hold the lock too: nobody can still be looking at it */
+	(void)defer; /* readers hold the lock too, so no reader is left */
 	fl__free(memory);
 }
 
@@ -94,7 +95,7 @@ static bool same_type(const fl_task_type *a, const fl_task_type *b)
 	       a->drop_arg == b->drop_arg && a->drop_result == b->drop_result;
 }
 
-/* Looks at all entries, but only while there is a conflict at all. */
+/* Looks at all entries, but only if there is a conflict. */
 static bool name_is_ambiguous(const fl_task_type *type)
 {
 	for (const fl_task_entry *entry = conflict ? newest : NULL; entry; entry = entry->next_)
@@ -105,10 +106,11 @@ static bool name_is_ambiguous(const fl_task_type *type)
 
 static void note_change(void)
 {
-	fl__store_relaxed(&changes, changes + 1); /* relaxed: who sees another number asks under the lock */
+	/* relaxed: a thread that sees another number looks up under the lock */
+	fl__store_relaxed(&changes, changes + 1);
 }
 
-/* Brings the set up to date: false when there is no memory for it; what has been done stays right. */
+/* Brings the set up to date. False: out of memory; what has been done stays valid. */
 static bool update(void)
 {
 	if (newest == seen)
@@ -210,7 +212,7 @@ int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void 
 	return 0;
 }
 
-/* Forks: a child that makes an executor finds the registry whole, and its lock free. */
+/* A forked child that makes an executor finds the registry consistent, and its lock free. */
 static void before_fork(void)
 {
 	fl_mutex_lock(&lock);
@@ -228,5 +230,6 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child); /* see lib/wait/context.c */
+	/* see lib/wait/context.c */
+	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
 }

@@ -15,15 +15,15 @@
 int fl__registry_find(const char *name, const fl_task_type **type);
 
 /*
- * A number that changes when a type is registered, or taken out: what was found before has to be
- * looked up anew. Any thread.
+ * A number that changes when a type is registered or unregistered: the results of earlier look-ups
+ * are then out of date. Any thread.
  */
 uint64_t fl__registry_changes(void);
 
 /*
- * Calls `visit` for each type that its name stands for, in no order: not for different types of one
- * name. The registry is locked meanwhile: `visit` must neither wait nor look a name up. 0, or
- * -ENOMEM, with nothing visited.
+ * Calls `visit` for each type that can be found by its name, in no order; ambiguous names are left
+ * out. The registry is locked during the calls: `visit` must neither wait nor look up a name.
+ * Returns 0, or -ENOMEM with nothing visited.
  */
 int fl__registry_visit(void (*visit)(const fl_task_type *type, void *arg), void *arg);
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Running one task on the calling context: its frame, its scope, what it may ask of its context, and the help that a
- * waiting worker gives.
+ * Running one task on the calling context: its frame, its scope, what the task may ask of its
+ * context, and the help that a waiting worker gives.
  *
- * A context that serves an executor and waits for a pending task of the same executor runs that task at once, as a call.
- * It runs no other: running any task while one waits deadlocks under mutexes and grows stacks without bound (rayon #592,
- * taskflow #522). That is enough for progress: a wait is for a task that runs on another context, or runs here.
+ * A context that serves an executor and waits for a pending task of the same executor runs that
+ * task at once, as a call. It runs no other task: running arbitrary tasks during a wait deadlocks
+ * under mutexes and grows stacks without bound (rayon #592, taskflow #522). One task suffices for
+ * progress: the task runs on another context, or here.
  */
 #include "../base/atomic.h"
 #include "child.h"
@@ -81,8 +82,8 @@ int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_ta
 static void help(struct fl__ctx *ctx, void *future);
 
 /*
- * The innermost frame of the context; NULL when it serves no executor. In a call that was taken
- * from a forker: the frame of the forker.
+ * The context's innermost frame; during a call taken from a forker, the forker's. NULL: the context
+ * serves no executor.
  */
 static struct fl__run *innermost(const struct fl__ctx *ctx)
 {
@@ -131,7 +132,7 @@ void fl__run_end(struct fl__run *run)
 	if (run->claim == FL__CLAIM_RUN)
 		e->ran++;
 	else
-		fl__add_relaxed(&e->unbegun, 1); /* relaxed: a number by itself */
+		fl__add_relaxed(&e->unbegun, 1); /* relaxed: only a statistic */
 	if (e->closed && fl__executor_is_idle(e))
 		fl_cond_broadcast(&e->gone);
 }
@@ -170,8 +171,9 @@ int fl__run_here(fl_executor *e, struct fl__cell *cell)
 	{
 		FL_LOCKED(&e->lock);
 		rc = fl__executor_refuses(e);
+		/* not lost: no other context has seen `f` */
 		if (rc == 0)
-			fl__run_begin(&run, f, fl__future_claim(f)); /* nobody else has seen it: never lost */
+			fl__run_begin(&run, f, fl__future_claim(f));
 	}
 	if (rc == 0) {
 		fl__run_task(&run);
@@ -243,9 +245,9 @@ void fl_blocking_end(void)
 }
 
 /*
- * Not for a task of an executor that this context serves: after help() another of its workers runs
- * it. If that one blocks in turn, it is replaced, unless it waits for such a task too: so the last in
- * the row goes on, or is replaced.
+ * A worker that waits for a task of an executor that it serves does not count as blocked: after
+ * help() another worker runs that task. If that worker blocks in turn it is replaced, unless it
+ * waits for such a task too. So the last worker of such a chain runs on, or is replaced.
  */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 {
@@ -257,16 +259,20 @@ bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins)
 	return true;
 }
 
-/* fl__ctx.help: runs the task of `future` if it is pending and its executor is one that this context serves. */
+/*
+ * The fl__ctx.help: runs the task of `future` if it is pending and this context serves its
+ * executor.
+ */
 static void help(struct fl__ctx *ctx, void *future)
 {
 	(void)ctx;
 	fl_future *f = future;
 	if (f->home != &fl__cell_home)
 		return;
-	fl_executor *e = fl__cells_of(fl__cell_of(f))->executor; /* compared only, until the claim makes it valid */
-	if (!fl__run_serves(e) || e->ops->withdraw ||
-	    fl__executor_is_forked(e)) /* its tasks run elsewhere, or nowhere */
+	/* only compared: not valid before the claim */
+	fl_executor *e = fl__cells_of(fl__cell_of(f))->executor;
+	/* tasks of such an executor run elsewhere, or never */
+	if (!fl__run_serves(e) || e->ops->withdraw || fl__executor_is_forked(e))
 		return;
 	if (e->ops->further && e->ops->further(e, fl__cell_of(f)))
 		return;
@@ -274,11 +280,15 @@ static void help(struct fl__ctx *ctx, void *future)
 	fl__run_enter(&run, e);
 	enum fl__claim claim;
 	{
-		/* In one section, so that a cancel of the executor finds the task in the queue, or in this frame. */
+		/*
+		 * One section, so that a cancel of the executor finds the task in the queue or in
+		 * this frame.
+		 */
 		FL_LOCKED(&e->lock);
 		claim = fl__future_claim(f);
 		if (claim != FL__CLAIM_LOST && !e->ops->take) {
-			fl__queue_remove(&e->queue, fl__cell_of(f)); /* who is not claimed is queued */
+			/* an unclaimed task is queued */
+			fl__queue_remove(&e->queue, fl__cell_of(f));
 			e->foreign++;
 		}
 		if (claim != FL__CLAIM_LOST)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sequential executor: submit is a call. Any number of threads may submit at once; each runs its own task. Nothing is
- * ever queued, so there is nothing to cancel, and a join waits for the submits of other threads.
+ * The sequential executor: a submit is a call. Any number of threads may submit at once; each runs
+ * its own task. No task is ever queued, so there is nothing to cancel. A join waits for the submits
+ * of other threads.
  */
 #include "../base/sys.h"
 #include "executor.h"
@@ -9,7 +10,7 @@
 
 static void wake_all(fl_executor *e)
 {
-	(void)e; /* nobody waits for tasks */
+	(void)e; /* no thread waits for tasks */
 }
 
 static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
@@ -28,7 +29,7 @@ static void destroy(fl_executor *e)
 
 static void add_counts(fl_executor *e, fl_executor_stats *stats)
 {
-	(void)e; /* there is nothing but what all kinds count */
+	(void)e; /* the common numbers are all there are */
 	(void)stats;
 }
 

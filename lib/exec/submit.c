@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Submitting a task that stands in a cell of the executor's; embedded.c does so with one in the caller's memory. */
+/* Submits a task whose block the executor allocates. embedded.c: a block in the caller's memory. */
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/inline.h>

@@ -2,37 +2,37 @@
 /*
  * Chains: a future that stands for a task which is yet to be submitted.
  *
- *   phase       the next future              left by
- *   WAITING     is pending; `first` has not  the callback of `first` for BEGUN, a cancel for CANCELLED
- *               ended, or its callback is
- *               still to come
- *   BEGUN       ends as `second` does, once  nobody
- *               that is submitted; or at
- *               once, with an error
- *   CANCELLED   is ended by its canceller    nobody
+ *   phase       the next future                          left by
+ *   WAITING     is pending; `first` has not ended, or    the callback of `first`, to BEGUN; a
+ *               its callback is still to come            cancel, to CANCELLED
+ *   BEGUN       ends as `second` does, once that is      never
+ *               submitted; or at once, with an error
+ *   CANCELLED   is ended by its canceller                never
  *
  * Invariants
- *   1. Who has made the step out of WAITING, under `lock`, claims the next future, or has the callback of `second` do so. So no
- *      claim is ever lost here.
- *   2. Three references to the block: that of who ends the next future (the producer's), that of the callback of `first`, which
- *      is there until `second` is stored, and the consumer's.
- *   3. `first`, and `second` once it is set, are held until the block goes: the argument refers to the one, the result stands in
- *      the other. So whoever holds the next future may follow them.
- *   4. `begun` is set when the callback of `first` has done its part: `second` is there, or the next future has ended.
- *   5. The callback of `second` ends the next future, unless it comes before `second` is stored:
- *      then the submit does, once it has stored `second`. Both are under `lock`. So what a submit
- *      runs at once ends no future within the submit.
+ *   1. The context that makes the step out of WAITING, under `lock`, claims the next future, or
+ *      leaves that to the callback of `second`. So no claim is ever lost here.
+ *   2. The block has three references: the producer's, for the context that ends the next future;
+ *      that of the callback of `first`, until `second` is stored; and the consumer's.
+ *   3. `first`, and `second` once it is set, are held until the block is freed: the argument refers
+ *      to `first`, and the result is in `second`. So a context with a reference to the next future
+ *      may follow both.
+ *   4. `begun` is set when the callback of `first` has done its part: `second` is set, or the next
+ *      future has ended.
+ *   5. The callback of `second` ends the next future, unless it runs before `second` is stored.
+ *      Then the submit ends it, once it has stored `second`. `lock` orders the two. So a task that
+ *      a submit runs at once ends no future within the submit.
  *
- * Long rows of chains: what ends a future ends the next by fl__future_end_after(), and the submit
- * of one stage has returned before the next stage is submitted, so no stack grows with the length.
- * The futures of a row are freed in a loop (on_release()).
+ * Long rows of chains: the end of a future ends the next one by fl__future_end_after(), and the
+ * submit of one stage returns before the next stage is submitted. So no stack grows with the
+ * length. on_release() frees the futures of a row in a loop.
  *
- * A worker that waits for the next future may be the only one that can run what that depends on. So
- * it looks for the stage at which the chain is now (stage_of()), helps with that, and waits until
- * it has moved on; others just wait for the end. The worker has to find the stage from its own end
- * of the row. A chain knows the chain that it follows, and one that is farther ahead (`jump`),
- * chosen as in a skew-binary list (Myers, 1983): so a search takes O(log n) steps in a row of n. It
- * finds the next 64 stages at once (struct path).
+ * A worker that waits for the next future may be the only one that can run what that future depends
+ * on. So it finds the chain's current stage (stage_of()), helps with that, and waits until the
+ * chain has moved on. Other contexts just wait for the end. The search begins at the worker's end
+ * of the row. Each chain knows the chain that it follows, and one farther ahead (`jump`), chosen as
+ * in a skew-binary list (Myers, 1983). So a search takes O(log n) steps in a row of n, and finds
+ * the next 64 stages at once (struct path).
  */
 #include "../base/sys.h"
 #include "../wait/lock.h"
@@ -48,22 +48,22 @@ enum phase { WAITING, BEGUN, CANCELLED };
 
 struct chain {
 	fl_future next;
-	fl_task_type type; /* of `next`: the caller's, whose argument is not ours to drop */
+	fl_task_type type; /* of `next`: the caller's type, without drop_arg */
 	struct fl__chunk_type room;
-	const fl_task_type *sent; /* there, without hooks */
-	struct fl__cells *cells;  /* of the executor that it is sent to; kept */
+	const fl_task_type *sent; /* the submitted task's type: without hooks */
+	struct fl__cells *cells;  /* of the executor that gets the task; kept */
 	fl_future *first, *second;
-	/* Of the row of chains that this one depends on, by way of `first`. They do not change. */
-	struct chain *jump;  /* one of the row; this one: the row is empty */
-	size_t depth;        /* its length */
-	uint32_t fork_count; /* fl__fork_count when it was made */
+	/* The row of chains that this one depends on, by way of `first`. These do not change. */
+	struct chain *jump;  /* one of the row; this chain: the row is empty */
+	size_t depth;        /* the row's length */
+	uint32_t fork_count; /* fl__fork_count at the creation */
 	fl_event begun;
 	struct fl__callback on_first; /* on_first_end() */
 	struct fl__ending ending;     /* of `next` */
 	uint32_t lock;                /* an fl__lock: guards the rest, and the store of `second` */
 	enum phase phase;
-	bool asked;      /* to stop, before there was a `second` */
-	bool ended_here; /* `second`, before it was stored */
+	bool asked;      /* to stop, before `second` was set */
+	bool ended_here; /* `second` has ended before it was stored */
 };
 
 static const struct fl__future_home home;
@@ -78,7 +78,7 @@ static struct chain *chain_of(fl_future *f)
 	return (struct chain *)(void *)f; /* its first member */
 }
 
-/* Under the lock for a moment: NULL until it is submitted. */
+/* Takes the lock. NULL: the task is not submitted. */
 static fl_future *second_of(struct chain *c)
 {
 	fl__lock(&c->lock);
@@ -87,7 +87,7 @@ static fl_future *second_of(struct chain *c)
 	return second;
 }
 
-/* The step out of WAITING: false when another has made one. */
+/* The step out of WAITING. False: another context has made it. */
 static bool leave(struct chain *c, enum phase phase)
 {
 	fl__lock(&c->lock);
@@ -173,7 +173,7 @@ static void submit(struct chain *c)
 		end_like_second(c, second);
 	else if (asked)
 		rc = fl_future_cancel(second);
-	(void)rc; /* whatever it answers: it was asked */
+	(void)rc; /* any result will do: the task was asked */
 }
 
 static void on_first_end(fl_future *first, void *arg)
@@ -215,7 +215,7 @@ static void on_asked(fl_future *f)
 	c->asked = true;
 	(void)fl__unlock(&c->lock);
 	int rc = second ? fl_future_cancel(second) : 0;
-	(void)rc; /* whatever it answers: it was asked */
+	(void)rc; /* any result will do: the task was asked */
 }
 
 static bool on_has_started(const fl_future *f)
@@ -244,9 +244,12 @@ static void on_release(fl_future *f)
 
 /* What a chain that has not ended waits for. */
 struct stage {
-	fl_future
-	    *future; /* that it depends on, and that may be helped with; NULL: somebody is about to move the chain on */
-	fl_on on;    /* ready when the stage is over */
+	/*
+	 * what the chain depends on, and a context may help with; NULL: a thread is about to move
+	 * the chain on
+	 */
+	fl_future *future;
+	fl_on on; /* ready when the stage is over */
 };
 
 static struct stage until_end(fl_future *f, bool may_help)
@@ -254,25 +257,22 @@ static struct stage until_end(fl_future *f, bool may_help)
 	return (struct stage){.future = may_help ? f : NULL, .on = FL_ON_FUTURE(f)};
 }
 
-/*
- * The chains that a waiter comes to next, the farthest ahead at the end: so it need not look for
- * each.
- */
+/* The chains that a waiter comes to next, the one farthest ahead last. Saves a search for each. */
 struct path {
 	struct chain *at[64];
 	size_t n;
 };
 
 /*
- * Of `c`, which has not ended, and those that it depends on: the one farthest ahead that has not
- * ended.
+ * Of `c`, which has not ended, and the chains that it depends on: the one farthest ahead that has
+ * not ended.
  */
 static struct chain *earliest_left(struct chain *c)
 {
 	while (is_of_chain(c->first) && !fl__future_has_ended(c->first)) {
 		/*
 		 * A chain ends after those that it depends on, unless it is cancelled: then so are
-		 * those that follow.
+		 * the chains that follow it.
 		 */
 		c = !fl__future_has_ended(&c->jump->next) ? c->jump : chain_of(c->first);
 	}
@@ -281,8 +281,8 @@ static struct chain *earliest_left(struct chain *c)
 
 /*
  * The row waits for the future of its earliest chain that has not ended: the submitted task, or
- * `first`. When this future has ended, the row waits for a thread that is about to move the chain
- * on: a thread of the process that has made the chain.
+ * `first`. Once that has ended, the row waits for a thread of the process that made the chain to
+ * move it on.
  */
 static bool on_is_parents(const fl_future *f)
 {
@@ -291,7 +291,7 @@ static bool on_is_parents(const fl_future *f)
 	return fl__future_has_ended(at) ? fl__is_forked(c->fork_count) : fl__future_is_parents(at);
 }
 
-/* Of `c` and those that it depends on: the one that depends on `depth` chains. */
+/* Of `c` and the chains that it depends on: the one that depends on `depth` chains. */
 static struct chain *at_depth(struct chain *c, size_t depth)
 {
 	while (c->depth > depth)
@@ -299,7 +299,7 @@ static struct chain *at_depth(struct chain *c, size_t depth)
 	return c;
 }
 
-/* `path` is empty at first, and then stays with `last`. */
+/* `path` is empty at first, and later calls pass the same `last`. */
 static struct chain *earliest_on(struct path *path, struct chain *last)
 {
 	const size_t most = sizeof path->at / sizeof *path->at;
@@ -316,7 +316,8 @@ static struct chain *earliest_on(struct path *path, struct chain *last)
 
 static struct stage stage_of(struct chain *c)
 {
-	const bool begun = fl_event_is_set(&c->begun); /* first: then `second` is there, if there will be one */
+	/* `begun` is read first: then `second` is set, if it ever is */
+	const bool begun = fl_event_is_set(&c->begun);
 	fl_future *second = second_of(c);
 	if (second && !fl__future_has_ended(second))
 		return until_end(second, true);
@@ -352,7 +353,7 @@ static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 				continue;
 		}
 		if (fl_wait_any_until(on, 2, deadline, (fl_cancel *)cancel) < 0)
-			return; /* and so does the wait that follows */
+			return; /* the wait that follows returns the same */
 	}
 }
 
@@ -397,7 +398,8 @@ int fl_future_then(fl_future *f, fl_executor *e, const fl_task_type *type, fl_fu
 	place(c);
 	fl__future_init(&c->next, &home, &c->type, next ? 3 : 2, FL_SHIELDED, FL_FOREVER);
 	fl__future_attach(f, &c->on_first, on_first_end, c);
-	if (next) /* now: no task that the line above runs can register callbacks of it */
+	/* not earlier: a task that the call above runs must register no callbacks of `next` */
+	if (next)
 		*next = &c->next;
 	return 0;
 }

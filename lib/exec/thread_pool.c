@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The thread executor's side of the executor interface. pool.h says what is where. */
+/* The executor interface of the thread executor. pool.h says what is where. */
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "pool.h"
@@ -24,7 +24,7 @@ static int start_first(struct fl__pool *p)
 	return rc;
 }
 
-/* For what the ring has no room for, or refuses. */
+/* For a task that the ring refuses: the ring is full or closed, or tasks are in the list. */
 static int submit_locked(struct fl__pool *p, struct fl__cell *cell, struct fl__cell **dead)
 {
 	FL_LOCKED(&p->base.lock);
@@ -57,14 +57,15 @@ static int submit(fl_executor *e, struct fl__cell *cell)
 	struct fl__pool *p = pool_of(e);
 	int rc = 0;
 	bool marked = false;
-	if (__builtin_expect(fl__load_relaxed(&p->started) == 0, 0)) /* relaxed: a number by itself */
+	/* relaxed: a single number */
+	if (__builtin_expect(fl__load_relaxed(&p->started) == 0, 0))
 		rc = start_first(p);
 	if (rc != 0)
 		return rc;
 	rc = fl__backlog_add(&p->backlog, cell, &marked);
 	if (__builtin_expect(rc != 0, 0))
 		return submit_slow(p, cell);
-	/* relaxed: who is in an initializer looks when he is through */
+	/* relaxed: a worker in its initializer looks for tasks afterwards */
 	if (marked || __builtin_expect(fl__load_relaxed(&p->initializing) > 0, 0))
 		fl__pool_wake(p);
 	return 0;
@@ -77,7 +78,7 @@ static struct fl__cell *take_left(fl_executor *e)
 		struct fl__cell *cell = fl__backlog_take_locked(&p->backlog);
 		if (cell || fl__backlog_is_over(&p->backlog))
 			return cell;
-		fl__back_off(round); /* a put that was accepted is not yet to be seen */
+		fl__back_off(round); /* an accepted put is not yet published */
 	}
 }
 
@@ -91,15 +92,18 @@ static void list_running(fl_executor *e, struct fl__queue *running)
 		if (!f || !fl__future_ref_running(f))
 			continue;
 		struct fl__cell *cell = fl__cell_of(f);
-		if (!cell->queued ||
-		    !fl__future_free_shared(f)) /* it is in a list, with a reference: then it was, or will be, asked */
+		/*
+		 * a `queued` task is in a list, with a reference: it was, or will be, asked to stop
+		 * there
+		 */
+		if (!cell->queued || !fl__future_free_shared(f))
 			fl__queue_add(running, cell);
 	}
 }
 
 static void died(fl_executor *e, const struct fl__cell *cell)
 {
-	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: about */
+	fl__add_relaxed(&pool_of(e)->backlog.dead, 1); /* relaxed: approximate */
 	fl__place_give(e, cell->place);
 }
 
@@ -108,13 +112,16 @@ static bool dig(fl_executor *e, struct fl__cell *cell)
 	struct fl__pool *p = pool_of(e);
 	const bool found = fl__backlog_dig(&p->backlog, cell);
 	if (found)
-		fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: about */
+		fl__sub_relaxed(&p->backlog.dead, 1); /* relaxed: approximate */
 	if (p->backlog.early.head)
 		fl__pool_wake_locked(p);
 	return found;
 }
 
-/* It is closed: somebody looks whether all is done; the last wakes the others. When no more may be active, there is somebody. */
+/*
+ * Closed: wakes a worker, which checks whether all is done. The last worker wakes the others. If no
+ * more worker may be active, an active one checks.
+ */
 static void wake_all(fl_executor *e)
 {
 	struct fl__pool *p = pool_of(e);
@@ -124,7 +131,10 @@ static void wake_all(fl_executor *e)
 		fl__pool_wake_sleepers(p, 1);
 }
 
-/* Joins the thread that left last, and has joined, or is joining, the others. The lock is held; not while it waits. */
+/*
+ * Joins the thread that left last, which joins the others. Called with the lock, which it releases
+ * while it waits.
+ */
 static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel *cancel)
 {
 	p->joining = true;
@@ -164,7 +174,8 @@ static void destroy(fl_executor *e)
 		rc = fl_thread_detach(&w->thread);
 		fl__free(w);
 	}
-	(void)rc; /* -EINVAL: joined or never started; in a forked child it gives back the thread's memory */
+	/* -EINVAL: joined or never started. In a forked child this frees the thread's memory. */
+	(void)rc;
 	fl__backlog_fini(&p->backlog);
 	fl__forks_fini(&p->forks);
 	fl__executor_fini(e);
@@ -175,7 +186,8 @@ static void add_counts(fl_executor *e, fl_executor_stats *stats)
 {
 	struct fl__pool *p = pool_of(e);
 	const size_t length = fl__backlog_length(&p->backlog);
-	const int32_t dead = (int32_t)fl__load_relaxed(&p->backlog.dead); /* relaxed: about, also below 0 */
+	/* relaxed: approximate, may be below 0 */
+	const int32_t dead = (int32_t)fl__load_relaxed(&p->backlog.dead);
 	stats->threads = p->alive;
 	stats->idle = p->idle;
 	stats->blocked = p->blocked;
@@ -183,7 +195,7 @@ static void add_counts(fl_executor *e, fl_executor_stats *stats)
 	stats->started = p->starts;
 	stats->stolen = fl__forks_taken(&p->forks);
 	for (struct fl__worker *w = p->workers; w; w = w->next) {
-		/* relaxed: numbers by themselves; the second is raised before the first */
+		/* relaxed: single numbers; a worker raises `skipped` before `begun` */
 		const size_t begun = fl__load_relaxed(&w->begun), skipped = fl__load_relaxed(&w->skipped);
 		stats->ran += skipped < begun ? begun - skipped : 0;
 		stats->unbegun += skipped;

@@ -1,26 +1,30 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Timers: a heap of those that are to be called, and a thread that calls them.
+ * Timers: a heap of pending timers, and a thread that calls their functions.
  *
- *   a timer is    when                                         leaves that
- *   idle          its place is in no heap                      start
- *   pending       its place is in `pending`                    withdraw(), make_call()
- *   running       it is call.timer, of call.start; may be        the end of its function
- *                 pending again
+ *   state     meaning                                       left by
+ *   idle      its node is in no heap                        start()
+ *   pending   its node is in `pending`                      withdraw(), make_call()
+ *   running   it is call.timer, with call.start; it may be  the end of its function
+ *             pending again
  *
  * Invariants
- *   1. All variables here and the fields of timers are read and written under `lock`. Functions run without it.
- *   2. No lost wake: `wakes_at` is set in the section in which the thread goes to sleep, and says until when it may sleep. Who adds
- *      an earlier deadline wakes it; who cancels does not, so that it may wake in vain. `awake` is before all: the thread looks at the heap before it sleeps.
- *   3. From the moment its function is called nobody here touches a timer for that call's sake: what is known of it stands in `call`;
- *      a periodic one has its next place before. So the function may free it, and whoever waits for the end of a call waits for
- *      its number, and may free it then.
- *   4. While a timer is pending there is a thread, unless the process exits. It takes its end in the section in which it finds
- *      nothing to wait for; who starts a timer after that starts another thread.
- *   5. A forked child has neither timers nor thread. A place in the heap counts only with the number of the fork in which it
- *      was taken: those of the parent are never followed.
+ *   1. `lock` guards all variables here and the fields of timers. Functions run without it.
+ *   2. No lost wake: the thread sets `wakes_at`, until when it may sleep, in the section in which
+ *      it goes to sleep. A context that adds an earlier deadline wakes the thread. A context that
+ *      cancels does not, so the thread may wake in vain. `awake` is before all deadlines: the
+ *      thread looks at the heap before it sleeps.
+ *   3. Once a timer's function is called, that call no longer accesses the timer: `call` says what
+ *      is known of it, and a periodic timer is back in the heap. So the function may free the
+ *      timer. A waiter for the end of a call waits for the call's number, and may then free the
+ *      timer.
+ *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
+ *      section in which it finds nothing to wait for. A context that starts a timer after that
+ *      starts another thread.
+ *   5. A forked child has neither timers nor thread. A heap node counts only with the number of the
+ *      fork at which it was added: the parent's nodes are never followed.
  *
- * Linearization: called or cancelled, whichever takes the timer out of the heap.
+ * Linearization: call or cancel, the step that takes the timer out of the heap.
  * Progress: blocking, on `lock`, for an operation of the heap, or once for the start of a thread.
  */
 #include "../base/sys.h"
@@ -36,22 +40,26 @@
 
 _Static_assert(sizeof(struct fl__timer) <= sizeof((fl_timer *)0)->heap_, "fl_timer has room for a place in a heap");
 
-static const int64_t linger = FL_S(10); /* how long the thread waits for a timer, when there is none */
+/* how long the thread waits for a timer when there is none */
+static const int64_t linger = FL_S(10);
 static const int64_t awake = INT64_MIN;
 
 static fl_mutex lock = FL_MUTEX_INIT;
-static fl_cond earlier = FL_COND_INIT;             /* the thread sleeps here */
-static fl_eventcount settled = FL_EVENTCOUNT_INIT; /* a timer that was pending or running is not */
+static fl_cond earlier = FL_COND_INIT; /* the thread sleeps here */
+/* notified when a timer ceases to be pending or running */
+static fl_eventcount settled = FL_EVENTCOUNT_INIT;
 static struct fl__timers pending;
 static int64_t wakes_at;
 static bool has_thread;
-static uint32_t starts; /* so many were made; wraps */
+static uint32_t starts; /* number of starts; wraps */
 static struct {
-	const fl_timer *timer; /* whose function runs; NULL: none. It may be gone, and another there: */
-	uint32_t start;        /* its last */
-	uint64_t number;       /* of this call, or of the last */
-	uint64_t context;      /* that makes it */
-	bool stopped;          /* somebody waits for its end, to have the timer for himself */
+	/* its function runs, and may have freed it; NULL: none */
+	const fl_timer *timer;
+	/* its start_; another timer may be at the address by now */
+	uint32_t start;
+	uint64_t number;  /* of this call, or the last one */
+	uint64_t context; /* id of the context that makes the call */
+	bool stopped;     /* a waiter wants the timer for itself */
 } call;
 
 static struct fl__timer *place_of(const fl_timer *t)
@@ -80,7 +88,7 @@ static bool is_idle(const fl_timer *t)
 	return !is_pending(t) && !is_called(t);
 }
 
-/* Whether a timer's function calls. */
+/* Whether the calling context runs a timer's function. */
 static bool in_a_call(void)
 {
 	return call.timer && call.context == fl__ctx_get()->id;
@@ -88,11 +96,11 @@ static bool in_a_call(void)
 
 static void wake_thread(void)
 {
-	wakes_at = awake; /* it is told */
+	wakes_at = awake; /* no second wake */
 	fl_cond_signal(&earlier);
 }
 
-/* Takes `t` out of the heap; false: it was not there. */
+/* Takes `t` out of the heap. False: it was not there. */
 static bool withdraw(fl_timer *t)
 {
 	if (!is_pending(t))
@@ -104,9 +112,9 @@ static bool withdraw(fl_timer *t)
 	return true;
 }
 
-/* The thread. All of it but the functions is under the lock. */
+/* The thread. All but the functions runs under the lock. */
 
-/* The place of the next call of a periodic timer, behind those whose time has passed. */
+/* Adds a periodic timer for its next call, and skips the calls that are past. */
 static void await_next(fl_timer *t, int64_t deadline, int64_t now)
 {
 	const int64_t late = now - deadline;
@@ -131,13 +139,17 @@ static void make_call(fl_timer *t, int64_t now)
 	fl_mutex_unlock(&lock);
 	function(arg);
 	fl_mutex_lock(&lock);
+	/* the function has forked: the child does not know the call */
 	if (fl__is_forked(fork))
-		return; /* the function has forked: in the child the call is not known */
+		return;
 	call.timer = NULL;
 	fl_eventcount_notify_all(&settled);
 }
 
-/* Sleeps until the first deadline, or an earlier one is there. False: there is nothing to wait for any more. */
+/*
+ * Sleeps until the first deadline, or until an earlier one is added. False: there is nothing to
+ * wait for.
+ */
 static bool sleep_on(int64_t now)
 {
 	const bool idle = !pending.first;
@@ -164,7 +176,7 @@ static void serve(void)
 	fl_mutex_unlock(&lock);
 }
 
-/* A function that runs is not waited for: it may never end, or be the one that exits. */
+/* Does not wait for a function that runs: it may never end, or be the one that exits. */
 static unsigned end_thread(void)
 {
 	FL_LOCKED(&lock);
@@ -183,7 +195,10 @@ static int begin_thread(void)
 	return rc;
 }
 
-/* The forking thread alone goes on; where a function forks, that is this one, which ends when the function has returned. */
+/*
+ * A child has only the forking thread. If a timer's function forks, that is this thread. It ends
+ * when the function has returned.
+ */
 static void after_fork_in_child(void)
 {
 	fl_mutex_init(&lock);
@@ -196,10 +211,11 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+	/* see lib/wait/context.c */
+	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }
 
-/* Calls of users. */
+/* The user's calls. */
 
 void fl_timer_init(fl_timer *t)
 {
@@ -220,7 +236,8 @@ static int start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callbac
 	int rc = begin_thread();
 	if (rc != 0)
 		return rc;
-	starts += starts == UINT32_MAX ? 2 : 1; /* not 0: that is one which was never started */
+	/* never 0, which means that the timer was never started */
+	starts += starts == UINT32_MAX ? 2 : 1;
 	*t = (fl_timer){
 	    .period_ = period, .function_ = function, .arg_ = arg, .fork_ = fl__fork_count, .start_ = starts};
 	if (runs)
@@ -256,7 +273,7 @@ int fl_timer_cancel(fl_timer *t)
 	return withdrawn ? 0 : -EALREADY;
 }
 
-/* Without the lock meanwhile: until any timer that was pending or running is not. */
+/* Releases the lock while it waits until any timer ceases to be pending or running. */
 static int wait_for_any(int64_t deadline, fl_cancel *cancel)
 {
 	const fl_eventcount_key key = fl_eventcount_prepare(&settled);
@@ -271,7 +288,7 @@ static bool is_made(uint64_t number)
 	return call.timer && call.number == number;
 }
 
-/* Waits for the end of the call that is made now. */
+/* Waits for the end of the current call. */
 static int wait_for_call(int64_t deadline, fl_cancel *cancel)
 {
 	const uint64_t number = call.number;
