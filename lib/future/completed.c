@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * As-completed: the calls, and the kind for futures. Each of these has a watch (watch.h) for as long as it was not handed out.
+ * As-completed: the public calls, and the implementation for futures. Each future has a watch
+ * (watch.h) until the iteration returns it.
  *
- * Who waits and may run tasks helps with each future once, in the order of the array: `helped` goes on from where it was. What was
- * not pending then, or was another executor's, is left to others; so a step stays cheap, whatever the number. What depends on other
- * tasks (a chain) may have something pending each time: with those, `followed` in number, every wait helps.
+ * A waiter that may run tasks helps with each future once, in the order of the array: `helped` is
+ * the position. The waiter leaves futures that are not pending, or another executor's, to other
+ * threads. So a wait is cheap, whatever the number of futures. A future that depends on other tasks
+ * (a chain) may get new pending tasks. There are `followed` such futures, and each wait helps with
+ * all of them.
  */
 #include "completed.h"
 #include "../base/sys.h"
@@ -38,8 +41,9 @@ struct futures {
 	fl_completed base;
 	struct fl__watches ws;
 	size_t n, helped, followed;
-	size_t parents;          /* in a forked child, those that will not end here: not watched */
-	struct fl__watch each[]; /* `future` is a reference; NULL: it was handed out, or stands further to the front */
+	size_t parents; /* in a forked child: futures that will not end here, not watched */
+	/* `future` is a reference; NULL: already returned, or a duplicate of an earlier entry. */
+	struct fl__watch each[];
 };
 
 static struct futures *futures_of(fl_completed *c)
@@ -71,14 +75,14 @@ static bool is_next(const struct fl__watches *ws)
 	return ws->first != NULL || ws->left == 0;
 }
 
-/* True when it has ended. */
+/* Returns whether the future has ended. */
 static bool help_with(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
 	fl__future_help(f, deadline, cancel);
 	return fl_future_try_wait(f) == 0;
 }
 
-/* Runs pending ones on this context, where it may, until one has ended. */
+/* Helps with futures, if this context may run tasks, until one has ended. */
 static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
 {
 	if (!fl__ctx_get()->help)
@@ -120,9 +124,12 @@ static void free_futures(fl_completed *c)
 
 static const struct fl__completed_ops ops = {try_next, next_until, free_futures};
 
-/* Making one. */
+/* Creation. */
 
-/* A set of the places of futures: a hash table with open addressing, at most half full. 0: nothing, else the place plus 1. */
+/*
+ * A set of indices of futures: a hash table with open addressing, at most half full. An entry is
+ * the index plus 1; 0: empty.
+ */
 struct set {
 	size_t *places;
 	size_t mask;
@@ -138,7 +145,7 @@ static bool set_init(struct set *set, size_t n)
 	return set->places != NULL;
 }
 
-/* Whether the future at place `i` is there for the first time; adds it. */
+/* Adds `i`. Returns false if an earlier index has the same future. */
 static bool set_add(const struct set *set, fl_future *const *f, size_t i)
 {
 	/* Fibonacci hashing, as in lot.c. */
@@ -150,7 +157,7 @@ static bool set_add(const struct set *set, fl_future *const *f, size_t i)
 	return true;
 }
 
-/* Watches them: first those that have ended, in the order of the array. */
+/* Watches the futures: first the ended ones, in the order of the array. */
 static void watch_all(struct futures *all)
 {
 	for (size_t i = 0; i < all->n; i++)

@@ -4,7 +4,10 @@
 
 #include <fairlead/completed.h>
 
-/* What hands out things as they end: the calls of fl_completed, for one kind of things. The first member of each kind's struct. */
+/*
+ * The calls of fl_completed for one kind of object. The struct of each kind begins with an
+ * fl_completed.
+ */
 struct fl__completed_ops {
 	int (*try_next)(fl_completed *c, size_t *index);
 	int (*next_until)(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel);

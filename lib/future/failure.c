@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The memory is the thread's, so that remembering needs no lock and cannot fail; the fibers of a
- * thread share it. The context's id is stored with the failure: fl_perror() never prints a failure
- * that another fiber was told of.
+ * The memory is thread-local, so storing a failure needs no lock and cannot fail. The fibers of a
+ * thread share the memory. So the context's id is stored, too: fl_perror() never prints a failure
+ * that another fiber received.
  */
 #include "failure.h"
 #include "../wait/context.h"
@@ -13,8 +13,8 @@
 #include <string.h>
 
 static _Thread_local struct {
-	uint64_t context; /* the id of the context that was told; 0: none was */
-	size_t index;     /* of the argument, of several */
+	uint64_t context; /* the id of the context that received the failure; 0: none */
+	size_t index;     /* of the argument, if there are several */
 	bool is_one;      /* there is no index */
 	int error;
 	char message[FL_MESSAGE_MAX];
@@ -40,7 +40,7 @@ int fl__failure_at(size_t index, int error, const char *message)
 	return remember(false, index, error, message);
 }
 
-/* What the task returned: its name, or the number where there is none. */
+/* Writes the name of the task's error, or its number if the error has no name. */
 static void name_error(char *to, size_t size)
 {
 	const char *name = fl_error_name(last.error);

@@ -5,13 +5,13 @@
 #include <stddef.h>
 
 /*
- * The failure of a task that a thread was told of last: fl_perror() prints it for FL_ETASK. Every
- * call that returns FL_ETASK does so by one of these two, which remember the failure in place of
- * the one before. Both return FL_ETASK.
+ * The last failure of a task that a thread received: fl_perror() prints it for FL_ETASK. Every call
+ * that returns FL_ETASK calls one of these two. Both replace the stored failure and return
+ * FL_ETASK.
  */
 int fl__failure(int error, const char *message);
 
-/* The same of the task of argument `index`, of several. */
+/* The same for the task of argument `index` of several. */
 int fl__failure_at(size_t index, int error, const char *message);
 
 #endif

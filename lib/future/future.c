@@ -2,37 +2,48 @@
 /*
  * Futures.
  *
- *   bits        meaning                             set by                                          cleared by
- *   CLAIMED     one context has the right and the   fl__future_claim(), fl__future_claim_cancel():  nobody
- *               duty to end it                      CAS
- *   CANCELLED   it was claimed to be cancelled      the same CAS                                    nobody
- *   ENDED       its end is public                   the step to ENDED: CAS                          nobody
- *   WAITERS     somebody may stand in line          fl__word_arm(), under the lot                   the step to ENDED
- *   GUARDED     the step to ENDED is taken under    who adds a callback or asks: guard(), CAS,      nobody
- *               `lock`                              before it ended
- *   KEPT        it has failed, and its result       fl__future_keep_result(): or, before the end    nobody
- *               counts (fl_task_keep_result())
- *   the rest    references, in units of REF         fl_future_ref(), fl__future_ref_running()       fl_future_free(),
- *                                                                                                   fl__future_free_shared(), end
+ *   bits       meaning                         set by                         cleared by
+ *   CLAIMED    one context alone may end the   fl__future_claim(),            never
+ *              future, and must                fl__future_claim_cancel(),
+ *                                              fl__future_claim_ended(): CAS
+ *   CANCELLED  the claim was for a cancel      the same CAS                   never
+ *   ENDED      the end is published            the ending CAS                 never
+ *   WAITERS    there may be a wait queue       fl__word_arm(), with the wait  the ending CAS
+ *                                              table locked
+ *   GUARDED    the ending CAS needs `lock`     guard(), before the end: CAS;  never
+ *                                              to add a callback or to
+ *                                              request the token
+ *   KEPT       the future has failed, and its  fl__future_keep_result(),      never
+ *              result counts                   before the end
+ *              (fl_task_keep_result())
+ *   the rest   references, in units of REF     fl_future_ref(),               fl_future_free(),
+ *                                              fl__future_ref_running()       _free_shared(),
+ *                                                                             the ending CAS
  *
- * As fl_future_get_state() has it: ENDED, with or without CANCELLED, is FL_CANCELLED or FL_DONE; CLAIMED without CANCELLED
- * is FL_RUNNING; the rest is FL_PENDING, also while a canceller drops the argument.
+ * fl_future_get_state() maps ENDED to FL_CANCELLED with CANCELLED, and to FL_DONE without. CLAIMED
+ * without CANCELLED is FL_RUNNING. The rest is FL_PENDING, also while a canceller drops the
+ * argument.
  *
  * Invariants
- *   1. Exactly one context claims; it alone writes error, message and result, and ends the future.
- *   2. Linearization: start or cancel, the claim's CAS; the end, the step to ENDED. While GUARDED is set that step is taken
- *      under `lock`, in one section with the end of the token and the detaching of the callbacks. Whoever wants to request the
- *      token or to add a callback sets GUARDED first, unless it has ended, and then looks again under the lock: he sees either a
- *      future that has not ended, and will not before he unlocks, or one that has. So a future that nobody has asked for more
- *      than its result ends with one CAS.
- *   3. While WAITERS is set the step is a transaction of the lot (lot.c, invariant 5).
- *   4. Before the end is public: the argument's drop hook has returned and the token is out of its tree, so that who waits
- *      may give up what the argument referred to, and the parent token. After it: the callbacks, in order.
- *   5. The memory stays until the last reference is freed. Who ends the future holds one, the producer's; the step to ENDED may
- *      give it up at once, unless there are callbacks to be run.
+ *   1. Exactly one context claims. That context alone writes error, message and result, and ends
+ *      the future.
+ *   2. Linearization points: of start and cancel, the claim's CAS; of the end, the ending CAS.
+ *      While GUARDED is set, one section under `lock` ends the token, detaches the callbacks and
+ *      does the ending CAS. A thread that wants to request the token or to add a callback sets
+ *      GUARDED first, unless the future has ended. Then the thread takes the lock and reads the
+ *      state again. The future either has ended, or does not end before the unlock. So a future
+ *      that was only asked for its result ends with one CAS.
+ *   3. While WAITERS is set, the ending CAS is part of a transaction of the wait table (lot.c,
+ *      invariant 5).
+ *   4. Before the end is published, the argument's drop hook has returned and the token has left
+ *      its tree. So the waiter may then free what the argument referred to, and the parent token.
+ *      After the end is published, the callbacks run in order.
+ *   5. The memory stays until the last reference is freed. The context that ends the future holds
+ *      the producer's reference. The ending CAS may drop that reference if there are no callbacks.
  *
- * Safe mistakes: WAITERS without a line costs one visit to the lot, GUARDED without callbacks a lock. Locks: an executor's,
- * then `lock`, then a token's tree, then a bucket of the lot.
+ * Stale bits are safe: WAITERS without a wait queue costs one visit of the wait table, GUARDED
+ * without callbacks a lock. Lock order: an executor's, `lock`, a token's tree, a bucket of the wait
+ * table.
  */
 #include "future.h"
 #include "../base/atomic.h"
@@ -83,7 +94,7 @@ void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_
 	f->callbacks = NULL;
 	f->message = NULL;
 	fl_cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
-	fl__store_relaxed(&f->state, refs * REF); /* relaxed: whoever hands it on publishes it */
+	fl__store_relaxed(&f->state, refs * REF); /* relaxed: the caller publishes the future */
 }
 
 void fl__future_discard(fl_future *f)
@@ -94,8 +105,8 @@ void fl__future_discard(fl_future *f)
 
 fl_future *fl_future_ref(fl_future *f)
 {
-	const uint32_t before =
-	    fl__add_relaxed(&f->state, REF); /* relaxed: the caller's own reference keeps it alive */
+	/* relaxed: the caller's own reference keeps the future alive */
+	const uint32_t before = fl__add_relaxed(&f->state, REF);
 	if (before / REF < UINT32_MAX / REF)
 		return f;
 	fl__sub_relaxed(&f->state, REF);
@@ -106,7 +117,8 @@ bool fl__future_ref_running(fl_future *f)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while ((seen & (CLAIMED | ENDED)) == CLAIMED && seen / REF > 0)
-		if (fl__cas_weak_relaxed(&f->state, &seen, seen + REF)) /* relaxed: as in fl_future_ref() */
+		/* relaxed: as in fl_future_ref() */
+		if (fl__cas_weak_relaxed(&f->state, &seen, seen + REF))
 			return true;
 	return false;
 }
@@ -115,20 +127,23 @@ bool fl__future_free_shared(fl_future *f)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (seen / REF > 1)
-		if (fl__cas_weak_release(&f->state, &seen, seen - REF)) /* as in fl_future_free() */
+		/* release: as in fl__future_drop() */
+		if (fl__cas_weak_release(&f->state, &seen, seen - REF))
 			return true;
 	return false;
 }
 
 bool fl__future_is_alone(const fl_future *f)
 {
-	const uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: fl_future_free() follows */
+	/* relaxed: the caller's fl_future_free() acquires */
+	const uint32_t seen = fl__load_relaxed(&f->state);
 	return (seen & ENDED) && seen / REF == 1;
 }
 
 static bool is_ended(const fl_future *f)
 {
-	return fl__load_acquire(&f->state) & ENDED; /* pairs with the release in try_step() */
+	/* acquire: pairs with the release in try_step() */
+	return fl__load_acquire(&f->state) & ENDED;
 }
 
 bool fl__future_has_ended(const fl_future *f)
@@ -138,14 +153,18 @@ bool fl__future_has_ended(const fl_future *f)
 
 static bool has_result(const fl_future *f)
 {
-	/* acquire: pairs with the release in try_step(); for release(), with that of all who have let go */
+	/*
+	 * acquire: pairs with the release in try_step(). When called by clean(), also with the
+	 * release of all threads that freed a reference.
+	 */
 	const uint32_t seen = fl__load_acquire(&f->state);
 	return (seen & (ENDED | CANCELLED)) == ENDED && (f->error == 0 || (seen & KEPT));
 }
 
 static void clean(fl_future *f)
 {
-	if (has_result(f) && f->type->drop_result) /* in this order: the type of what was cancelled may be gone */
+	/* In this order: the type of a cancelled future may be gone. */
+	if (has_result(f) && f->type->drop_result)
 		f->type->drop_result(f->result);
 	fl__message_free(f->message);
 }
@@ -158,10 +177,16 @@ static void release(fl_future *f)
 
 bool fl__future_drop(fl_future *f)
 {
-	/* relaxed: release() acquires. The last reference, when it has ended, is the caller's, and nobody can make another. */
+	/*
+	 * relaxed: clean() acquires. An ended future with one reference is the caller's alone: no
+	 * thread can make another reference.
+	 */
 	const uint32_t seen = fl__load_relaxed(&f->state);
 	if (!((seen & ENDED) && seen / REF == 1)) {
-		/* release: the last one sees what all others did with it; pairs with has_result() */
+		/*
+		 * release: the thread that frees the last reference sees all uses; pairs with
+		 * has_result()
+		 */
 		if (fl__sub_release(&f->state, REF) / REF > 1)
 			return false;
 	}
@@ -182,8 +207,8 @@ static bool claim(fl_future *f, uint32_t bits)
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & CLAIMED))
 		/*
-		 * relaxed: it hands nothing over: what the claimer reads was written before it got the future, and what it writes is
-		 * published by try_step().
+		 * relaxed: the claim publishes nothing. What the claimer reads was written before
+		 * it got the future; try_step() publishes what it writes.
 		 */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | bits))
 			return true;
@@ -204,7 +229,7 @@ enum fl__claim fl__future_claim(fl_future *f)
 
 bool fl__future_is_claimed(const fl_future *f)
 {
-	return fl__load_relaxed(&f->state) & CLAIMED; /* relaxed: a claim hands nothing over */
+	return fl__load_relaxed(&f->state) & CLAIMED; /* relaxed: a claim publishes nothing */
 }
 
 bool fl__future_claim_cancel(fl_future *f)
@@ -214,30 +239,39 @@ bool fl__future_claim_cancel(fl_future *f)
 
 /* The end. */
 
-/* The step, if one CAS does it, which gives up `drop` as well; returns what the word was, or 0 when it takes more. */
+/*
+ * The ending CAS, if no lock is needed. Also drops the references `drop`. Returns the old word, or
+ * 0 if the lock is needed.
+ */
 static uint32_t try_step(fl_future *f, uint32_t drop)
 {
 	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & (WAITERS | GUARDED)) && fl__cancel_is_alone(&f->token))
 		/*
-		 * release: error, message and result; pairs with is_ended(), has_result(), fl_future_get_state() and
-		 * fl__word_wait(). Who drops the last reference by it acquires in release().
+		 * release: error, message and result; pairs with is_ended(), has_result(),
+		 * fl_future_get_state() and fl__word_wait(). A caller that drops the last reference
+		 * here acquires in has_result().
 		 */
 		if (fl__cas_weak_release(&f->state, &seen, (seen | ENDED) - drop))
 			return seen;
 	return 0;
 }
 
-/* The step under `lock`. True when waiters were taken: then the lot is open, to be closed without the lock. */
+/*
+ * The ending CAS under `lock`. Returns true after dequeuing waiters: then the caller closes `lot`
+ * after the unlock.
+ */
 static bool step_guarded(fl_future *f, struct fl__lot *lot)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a CAS decides */
+	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS))
-		if (fl__cas_weak_release(&f->state, &seen, seen | ENDED)) /* release: as in try_step() */
+		/* release: as in try_step() */
+		if (fl__cas_weak_release(&f->state, &seen, seen | ENDED))
 			return false;
 	fl__lot_open(lot, &f->state);
 	fl__lot_take(lot, FL__ALL, 0);
-	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)WAITERS) | ENDED)) /* as above */
+	/* release: as in try_step() */
+	while (!fl__cas_weak_release(&f->state, &seen, (seen & ~(uint32_t)WAITERS) | ENDED))
 		;
 	return true;
 }
@@ -254,7 +288,10 @@ static struct fl__callback *reversed(struct fl__callback *list)
 	return before;
 }
 
-/* Publishes the end, unless there are callbacks and `may_call` is false. Returns the callbacks, newest first. */
+/*
+ * Publishes the end, unless there are callbacks and `may_call` is false. Returns the callbacks,
+ * newest first.
+ */
 static struct fl__callback *publish(fl_future *f, bool may_call)
 {
 	struct fl__lot lot;
@@ -275,7 +312,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 	return list;
 }
 
-/* Without a scope: that of who happens to end the future is none of its callback's. */
+/* A callback must not inherit the completing thread's cancel scope. */
 static void call(fl_future *f, fl_future_callback *callback, void *arg)
 {
 	fl_cancel *scope = fl_cancel_scope_set(NULL);
@@ -283,20 +320,21 @@ static void call(fl_future *f, fl_future_callback *callback, void *arg)
 	(void)fl_cancel_scope_set(scope);
 }
 
-/* One of the callbacks that are left of `now`. */
+/* Runs the next callback of `now`. */
 static void run_next(struct fl__ending *now)
 {
 	struct fl__callback *next = now->left;
 	const bool owned = next->owned;
 	now->left = next->next;
-	call(now->future, next->call, next->arg); /* `now` may be gone: fl__future_end_after() */
+	/* fl__future_end_after() in the callback may free `now` */
+	call(now->future, next->call, next->arg);
 	if (owned)
 		fl__free(next);
 }
 
 /*
- * Also those of the futures that callbacks end, each time the innermost first: see
- * fl__future_end_after().
+ * Also runs the callbacks of futures that a callback ends by fl__future_end_after(), innermost
+ * first.
  */
 static void run_callbacks(fl_future *f, struct fl__callback *list)
 {
@@ -326,10 +364,11 @@ bool fl__future_is_calling(const fl_future *f)
 	return false;
 }
 
-/* Of a claimed future. Takes over `message`. */
+/* Sets the error of a claimed future. Takes over `message`. */
 static void set_error(fl_future *f, int error, char *message)
 {
-	bool cancelled = fl__load_relaxed(&f->state) & CANCELLED; /* relaxed: the caller's own claim */
+	/* relaxed: the caller's own claim */
+	bool cancelled = fl__load_relaxed(&f->state) & CANCELLED;
 	f->error = cancelled ? -ECANCELED : error;
 	if (f->error != 0 && !cancelled)
 		f->message = message;
@@ -349,7 +388,7 @@ static void set_end(fl_future *f, int error, char *message)
 
 void fl__future_keep_result(fl_future *f)
 {
-	(void)fl__or_relaxed(&f->state, KEPT); /* relaxed: the step to ENDED publishes it */
+	(void)fl__or_relaxed(&f->state, KEPT); /* relaxed: the ending CAS publishes it */
 }
 
 bool fl__future_keeps_result(const fl_future *f)
@@ -385,11 +424,15 @@ void fl__future_end_after(fl_future *f, int error, char *message, struct fl__end
 	}
 	struct fl__calling *calling = fl__ctx_get()->front.inside.calling;
 	struct fl__ending *now = calling->innermost;
-	const bool is_last = !now->left && now->outer; /* its last callback calls this: a long row keeps one ending */
+	/*
+	 * The last callback of `now` called this function: so a long chain keeps only one ending.
+	 */
+	const bool is_last = !now->left && now->outer;
 	room->outer = is_last ? now->outer : now;
 	calling->innermost = room;
 	if (is_last)
-		fl_future_free(now->future); /* the producer's reference; the callback has one */
+		/* the producer's reference; the callback has one, too */
+		fl_future_free(now->future);
 }
 
 bool fl__future_try_finish(fl_future *f)
@@ -399,12 +442,16 @@ bool fl__future_try_finish(fl_future *f)
 
 /* Cancelling. */
 
-/* From now on the step to ENDED is taken under `lock`. False: it was taken, and what it published is seen. */
+/*
+ * Makes the end take `lock` from now on. Returns false if the future has ended; then the caller
+ * sees what the end published.
+ */
 static bool guard(fl_future *f)
 {
-	uint32_t seen = fl__load_relaxed(&f->state); /* relaxed: a CAS decides, or the look under the lock */
+	/* relaxed: the CAS decides, or the check under the lock */
+	uint32_t seen = fl__load_relaxed(&f->state);
 	while (!(seen & (GUARDED | ENDED)))
-		/* relaxed: the step that finds it takes the lock, whose holder it meets there */
+		/* relaxed: the end that finds GUARDED takes the lock, which orders it */
 		if (fl__cas_weak_relaxed(&f->state, &seen, seen | GUARDED))
 			return true;
 	return !is_ended(f);
@@ -431,16 +478,18 @@ static bool cancel_pending(fl_future *f)
 	return true;
 }
 
-/* `asks`: a task that runs is asked to stop. */
+/* `asks`: requests the token of a running task. */
 static int cancel(fl_future *f, bool asks)
 {
 	if (cancel_pending(f))
 		return 0;
-	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
+	/* acquire: pairs with the release in try_step() */
+	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & ENDED)
 		return seen & CANCELLED ? 0 : -EALREADY;
 	if (asks) {
-		fl__future_ask(f); /* changes nothing if another context is just cancelling the task */
+		/* No effect while another context cancels the task. */
+		fl__future_ask(f);
 		if (f->home->asked)
 			f->home->asked(f);
 	}
@@ -449,7 +498,8 @@ static int cancel(fl_future *f, bool asks)
 
 int fl_future_cancel(fl_future *f)
 {
-	(void)fl_future_ref(f); /* a callback may free the caller's; what is told of a chain may run callbacks too */
+	/* A callback may free the caller's reference. The end of a chain may run callbacks, too. */
+	(void)fl_future_ref(f);
 	const int rc = cancel(f, true);
 	fl_future_free(f);
 	return rc;
@@ -463,7 +513,7 @@ int fl_future_cancel_pending(fl_future *f)
 	return rc;
 }
 
-/* Adds `node` to the list; false when the future has ended. */
+/* Adds `node` to the list. Returns false if the future has ended. */
 static bool register_callback(fl_future *f, struct fl__callback *node)
 {
 	if (!guard(f))
@@ -482,7 +532,7 @@ void fl__future_register(fl_future *f, struct fl__callback *node, fl_future_call
 {
 	*node = (struct fl__callback){.call = callback, .arg = arg};
 	f->callbacks = node;
-	(void)guard(f); /* true: it has not ended */
+	(void)guard(f); /* true: the future has not ended */
 }
 
 void fl__future_attach(fl_future *f, struct fl__callback *node, fl_future_callback *callback, void *arg)
@@ -514,7 +564,8 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED)) /* relaxed: a hint, the claim decides */
+	/* relaxed: a hint; the claim decides */
+	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED))
 		return;
 	if (fl_cancel_requested(cancel) || fl__is_past(deadline))
 		return;
@@ -526,11 +577,11 @@ void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 
 bool fl__future_is_parents(const fl_future *f)
 {
-	/* relaxed: as in fl__is_forked(). 0: this process is no forked child. */
+	/* relaxed: as in fl__is_forked(). 0: this process is not a forked child. */
 	return fl__load_relaxed(&fl__fork_count) != 0 && f->home->is_parents && !is_ended(f) && f->home->is_parents(f);
 }
 
-/* Of a future that has not ended: `error`, or -EOWNERDEAD when it will not end in this process. */
+/* For a future that has not ended: `error`, or -EOWNERDEAD if it will not end in this process. */
 static int not_yet(const fl_future *f, int error)
 {
 	return fl__future_is_parents(f) ? -EOWNERDEAD : error;
@@ -558,7 +609,7 @@ int fl_future_try_wait(fl_future *f)
 	return is_ended(f) ? 0 : not_yet(f, -EAGAIN);
 }
 
-/* Of a future that has ended. */
+/* For a future that has ended. */
 static int copy_result(const fl_future *f, void *result)
 {
 	if (f->type->result_size > 0 && has_result(f))
@@ -586,17 +637,19 @@ int fl_future_try_get(fl_future *f, void *result, size_t size)
 	return is_ended(f) ? copy_result(f, result) : not_yet(f, -EAGAIN);
 }
 
-/* Looking. */
+/* Queries. */
 
 fl_future_state fl_future_get_state(const fl_future *f)
 {
-	uint32_t seen = fl__load_acquire(&f->state); /* pairs with the release in try_step() */
+	/* acquire: pairs with the release in try_step() */
+	uint32_t seen = fl__load_acquire(&f->state);
 	if (seen & ENDED)
 		return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
 	if (!(seen & CLAIMED) && f->home->has_started) {
 		if (f->home->has_started(f))
 			return FL_RUNNING;
-		seen = fl__load_acquire(&f->state); /* it may have ended since; pairs as above */
+		/* acquire: as above. The future may have ended since the first load. */
+		seen = fl__load_acquire(&f->state);
 		if (seen & ENDED)
 			return seen & CANCELLED ? FL_CANCELLED : FL_DONE;
 	}

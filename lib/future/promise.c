@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Promises: futures that are ended by hand. One block has the future, the promise and the result.
+ * Promises: futures that the user's code ends. One block has the future, the promise and the
+ * result.
  *
- *   step        meaning                          left by, for
- *   PENDING     nothing has happened             fl_promise_start() for STARTED; a cancel for CANCELLED; set, fail, free for TAKEN
- *   STARTED     a cancel only asks               set, fail, free for TAKEN
- *   TAKEN       one context ends the future      nobody
- *   CANCELLED   a canceller does                 nobody
+ *   step       meaning                       next
+ *   PENDING    the first step                STARTED: fl_promise_start(); CANCELLED: a cancel;
+ *                                            TAKEN: set, fail, free
+ *   STARTED    a cancel only requests stop   TAKEN: set, fail, free
+ *   TAKEN      one context ends the future   none
+ *   CANCELLED  a canceller ends the future   none
  *
  * Invariants
- *   1. `step` and the future's claim change together, under `lock`: so the claim of a future is never lost here.
- *   2. Who has made the step to TAKEN or CANCELLED ends the future, alone, without the lock, and frees the producer's reference.
- *   3. `stop` is requested by contexts that hold a reference to the future, so the block is there. It is no part of a tree, so
- *      nothing has to be done for its end.
+ *   1. `step` and the future's claim change together, under `lock`. So a claim of the future never
+ *      fails here.
+ *   2. The context that has set TAKEN or CANCELLED ends the future alone, without the lock, and
+ *      frees the producer's reference.
+ *   3. Contexts that request `stop` hold a reference to the future, so the block exists. `stop` is
+ *      in no tree, so it needs no destroy.
  *   4. The promise is a third reference to the block.
  */
 #include "../base/sys.h"
@@ -28,7 +32,7 @@ enum step { PENDING, STARTED, TAKEN, CANCELLED };
 
 struct fl_promise {
 	fl_future future;
-	fl_task_type type; /* its own: the size of the result, and its hook */
+	fl_task_type type; /* the promise's own: result size and hook */
 	uint32_t lock;     /* an fl__lock: guards `step` */
 	enum step step;
 	fl_cancel stop;
@@ -40,7 +44,7 @@ static struct fl_promise *promise_of(fl_future *f)
 	return (struct fl_promise *)(void *)f; /* its first member */
 }
 
-/* The home of its future. */
+/* The future's home. */
 
 static bool on_claim_cancel(fl_future *f)
 {
@@ -112,7 +116,7 @@ int fl_promise_start(fl_promise *p)
 	return before == CANCELLED ? -ECANCELED : -EALREADY;
 }
 
-/* The step to TAKEN: 0, and the caller ends the future. */
+/* Sets TAKEN: 0, and the caller must end the future. */
 static int take(fl_promise *p)
 {
 	fl__lock(&p->lock);
@@ -192,7 +196,7 @@ void fl_promise_free(fl_promise *p)
 {
 	if (!p)
 		return;
-	/* An error: it was fulfilled, or is cancelled. */
+	/* Fails if the promise was fulfilled or is cancelled. */
 	int rc = fl_promise_fail(p, -EOWNERDEAD, "broken promise");
 	(void)rc;
 	fl_future_free(&p->future); /* the promise's own reference */

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Waiting for several futures at once. */
+/* Waits for several futures at once. */
 #include "../base/sys.h"
 #include "watch.h"
 #include <errno.h>
 #include <fairlead/completed.h>
 #include <limits.h>
 
-enum { FEW = 8 }; /* so many need no memory */
+enum { FEW = 8 }; /* up to this number needs no memory */
 
 size_t fl_futures_ended(fl_future *const *f, size_t n)
 {
@@ -17,8 +17,8 @@ size_t fl_futures_ended(fl_future *const *f, size_t n)
 }
 
 /*
- * One after the other, so that nothing is needed for those that have ended. Before it sleeps for any a worker helps with all: what
- * the first waits for may be one of the others.
+ * Waits for one future after the other, so that ended futures cost nothing. Before the first wait a
+ * worker helps with all futures, since the first may wait for another.
  */
 static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel *cancel)
 {
@@ -31,13 +31,16 @@ static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_canc
 	return rc;
 }
 
-/* Whether `f` has come to the end that is waited for. */
+/* Whether `f` has ended in the awaited way. */
 static bool is_it(fl_future *f, fl_wait_what what)
 {
 	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
 }
 
-/* Whether that is there, or nothing is left to come; furthers those that have not ended, if `helps`. */
+/*
+ * Whether the awaited end has come, or all futures have ended. If `helps`, also helps with the
+ * rest.
+ */
 static bool is_there(fl_future *const *f, size_t n, fl_wait_what what, bool helps, int64_t deadline,
                      const fl_cancel *cancel)
 {
@@ -66,7 +69,7 @@ static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_what what, str
                            fl_cancel *cancel)
 {
 	struct fl__watches ws;
-	size_t parents = 0; /* in a forked child, the futures that will not end here: not watched */
+	size_t parents = 0; /* in a forked child: futures that will not end here, not watched */
 	fl__watches_init(&ws, fl__ctx_get()->name);
 	for (size_t i = 0; i < n; i++) {
 		each[i].of = NULL;

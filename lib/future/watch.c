@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Watching many futures at once.
+ * Watches many futures at once.
  *
- * Whoever waits for one future stands in its line. Here one context stands in the lines of many, not to be woken, but to be told,
- * again and again: it has a wait of its own for each future, in the name of a context that is nobody's, and whose unpark is a
- * function that puts the watch into the list of those that have ended (tell()). It runs on the context that ends the future, as
- * the unpark of a waiter does, with no lock held. The real waiter sleeps on a condition.
+ * A waiter for one future enqueues itself in the future's wait queue. A watching context instead
+ * enqueues one wait for each of many futures. These waits belong to a dummy context (`ctx`) whose
+ * unpark function, tell(), appends the watch to the list of ended ones. The context that ends the
+ * future runs tell() with no lock held, as it runs the unpark of any waiter. The real waiter sleeps
+ * on a condition.
  *
  * Invariants
- *   1. Each watch leaves the line of its future once: by a waker, whose unpark then tells; or by fl__unwatch(), which has decided
- *      the wait itself (lot.c, invariant 2), so that nobody tells.
- *   2. `left` counts those whose tell() is still to come, or that are in line. So when it is 0 nobody will touch the memory, but
- *      for the unlock of the last who told; the mutex may go then.
- *   3. Order: who tells does so after the end of the future is public, before whoever ended it goes on. So futures of which one
- *      ended before another began to end are in the list in that order.
+ *   1. Each watch leaves the future's wait queue once: by a waking thread, which then calls tell();
+ *      or by fl__unwatch(), which decides the wait itself (lot.c, invariant 2), so that tell() is
+ *      not called.
+ *   2. `left` counts the watches that are enqueued or whose tell() is still to come. When `left` is
+ *      0, no thread accesses the memory but the last tell(), in its unlock; the mutex may be
+ *      destroyed then.
+ *   3. Order: tell() runs after the end of the future is public and before the ending context goes
+ *      on. So if one future ends before another begins to end, the list has them in that order.
  */
 #include "watch.h"
 #include "../base/atomic.h"
@@ -42,21 +45,21 @@ static void add_ended(struct fl__watches *ws, struct fl__watch *w)
 		fl_cond_signal(&ws->news);
 }
 
-/* The unpark: the future of this watch has ended. */
+/* The unpark function: the future of this watch has ended. */
 static void tell(struct fl__wait *wait)
 {
 	struct fl__watch *w = watch_of(wait);
 	struct fl__watches *ws = w->of;
 	FL_LOCKED(&ws->lock);
 	add_ended(ws, w);
-} /* the unlock is the last touch */
+} /* the unlock is the last access */
 
 static const struct fl__ctx_ops teller = {.unpark = tell};
 
 void fl__watches_init(struct fl__watches *ws, const char *name)
 {
 	*ws = (struct fl__watches){.ctx = {.ops = &teller, .name = name}};
-	ws->ctx.id = fl__ctx_get()->id; /* for reports: who waits, at first */
+	ws->ctx.id = fl__ctx_get()->id; /* for reports: the waiter's id at first */
 }
 
 void fl__watch(struct fl__watches *ws, struct fl__watch *w, fl_future *f)
@@ -72,7 +75,7 @@ void fl__watch(struct fl__watches *ws, struct fl__watch *w, fl_future *f)
 	}
 	if (fl__on_future.arm(f, &w->node))
 		return;
-	fl__store_relaxed(&w->wait.decision, FL__GAVE_UP); /* relaxed: it stands in no line */
+	fl__store_relaxed(&w->wait.decision, FL__GAVE_UP); /* relaxed: the wait is in no queue */
 	FL_LOCKED(&ws->lock);
 	add_ended(ws, w);
 }
@@ -80,9 +83,9 @@ void fl__watch(struct fl__watches *ws, struct fl__watch *w, fl_future *f)
 void fl__unwatch(struct fl__watch *w)
 {
 	uintptr_t pending = FL__PENDING;
-	/* relaxed: as in give_up(): whoever fails here sees what was told under the lock */
+	/* relaxed: as in give_up(). If the CAS fails, the lock orders what tell() writes. */
 	if (!fl__cas_relaxed(&w->wait.decision, &pending, FL__GAVE_UP))
-		return; /* it was told, or will be */
+		return; /* tell() has run or will */
 	fl__on_future.disarm(w->future, &w->node);
 	FL_LOCKED(&w->of->lock);
 	w->of->left--;
@@ -129,5 +132,5 @@ static bool all_told(const struct fl__watches *ws)
 void fl__watches_fini(struct fl__watches *ws)
 {
 	int rc = sleep_until(ws, all_told, FL_FOREVER, FL_SHIELDED);
-	(void)rc; /* 0: neither timed nor cancelled */
+	(void)rc; /* 0: no deadline, no cancel */
 }

@@ -10,8 +10,8 @@
 #include <stddef.h>
 
 /*
- * The ends of several futures, in their order: each future that is watched puts itself into one list when it ends. Each costs a
- * constant number of steps, whatever their number. watch.c says how.
+ * Lists several futures in the order of their ends: each watched future appends its watch to one
+ * list when it ends. Each future costs a constant number of steps. watch.c explains how.
  *
  *     struct fl__watches ws;
  *     fl__watches_init(&ws, name);
@@ -22,9 +22,9 @@
  */
 struct fl__watches;
 
-/* Of one future; stays where it is until the end of all. */
+/* The watch of one future. Must not move until fl__watches_fini(). */
 struct fl__watch {
-	struct fl__wait wait; /* not of who waits for the end of the future, but of `of->ctx` */
+	struct fl__wait wait; /* of `of->ctx`, not of the waiter */
 	struct fl__node node;
 	struct fl__watches *of;
 	fl_future *future;      /* the caller keeps it alive */
@@ -32,32 +32,37 @@ struct fl__watch {
 };
 
 struct fl__watches {
-	struct fl__ctx ctx; /* is unparked for each end */
+	struct fl__ctx ctx; /* unparked at each end */
 	fl_mutex lock;      /* guards the rest */
 	fl_cond news;
-	struct fl__watch *first, *last;               /* that have ended, the earliest first, and were not taken */
-	size_t left;                                  /* that have not ended, or are about to say so */
-	size_t errors;                                /* that have failed; to be cancelled is no failure */
-	bool (*enough)(const struct fl__watches *ws); /* whoever sleeps waits for it; NULL: nobody does */
+	/* Ended and not yet taken, earliest first. */
+	struct fl__watch *first, *last;
+	size_t left;   /* not ended, or tell() still to come */
+	size_t errors; /* failed futures; a cancelled one has not failed */
+	/* What the sleeping waiter waits for; NULL: no waiter sleeps. */
+	bool (*enough)(const struct fl__watches *ws);
 };
 
-/* `name`: in reports, of whoever waits; it stays. */
+/* `name`: the waiter's name in reports; must stay valid. */
 void fl__watches_init(struct fl__watches *ws, const char *name);
 
-/* Waits for the end of `f` by `w`, from now on; of one that has ended, it is told at once. */
+/* Watches `f` by `w`. A future that has ended is listed at once. */
 void fl__watch(struct fl__watches *ws, struct fl__watch *w, fl_future *f);
 
-/* Ends that. What is just being told is told nevertheless, before fl__watches_fini() returns. */
+/* Stops watching. A tell() that is under way finishes before fl__watches_fini() returns. */
 void fl__unwatch(struct fl__watch *w);
 
-/* Sleeps until `enough` says so, which is asked under the lock; one at a time: 0, -ETIMEDOUT, -ECANCELED. */
+/*
+ * Sleeps until `enough`, called under the lock, returns true: 0, -ETIMEDOUT, -ECANCELED. One waiter
+ * at a time.
+ */
 int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
                       fl_cancel *cancel);
 
-/* Under the lock: the one that ended first, taken out; NULL: none. */
+/* Removes the watch that ended first; NULL: none. Under the lock. */
 struct fl__watch *fl__watches_take(struct fl__watches *ws);
 
-/* The end, after each has ended or was given up: from here on nobody touches any of it. */
+/* Called after each watch has ended or was stopped: no thread accesses the memory afterwards. */
 void fl__watches_fini(struct fl__watches *ws);
 
 /* Whether `f` has ended with an error. */
