@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Where contexts wait: for locks, conditions, semaphores, queues. A place is the innermost frames
- * of a stack, and the kind of what is waited for; places that differ only farther out, or in how
- * they got through the library, are put together when the profile is printed, where names are
- * known.
+ * Where contexts wait for locks, conditions, semaphores and queues. A site is the innermost frames
+ * of a stack and the kind of the object. The printout, which knows function names, merges sites
+ * that differ only in outer frames or in their path through the library.
  *
- * Every wait is measured: it is slow in any case. Of the acquisitions that do not wait, each thread measures one in SAMPLED, which
- * then counts for all of them.
+ * Every wait is measured, since a wait is slow anyway. Of the acquisitions that do not wait, each
+ * thread measures one in SAMPLED, which counts as SAMPLED.
  */
 #include "contention.h"
 #include "../base/sys.h"
@@ -84,7 +83,7 @@ void fl__contention_forget(void)
 	n_sites = 0;
 }
 
-/* The same place, whatever way into the library it took: told by the return address there, which takes the place of at[0]. */
+/* Compares sites by the caller's return address, which merge() puts into at[0]. */
 static int by_place(const void *a, const void *b)
 {
 	const struct fl__site *x = a, *y = b;
@@ -124,7 +123,7 @@ static size_t merge(struct fl__site *all, size_t n, struct fl__symbols *symbols)
 	return kept;
 }
 
-/* A copy of all, to be freed; NULL: no memory, or nothing there. */
+/* Returns a copy of all sites, which the caller frees. NULL: no memory, or no site. */
 static struct fl__site *copy_all(size_t *n)
 {
 	struct fl__site *all = NULL;

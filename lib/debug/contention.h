@@ -4,13 +4,16 @@
 
 #include "table.h"
 
-/* Whether this acquisition is one of those that are measured though they do not wait. */
+/* Whether to measure this acquisition even if it does not wait. */
 bool fl__contention_turn(void);
 
-/* The acquisition ended at `now`, as `held`, or, NULL, by giving up. One cell. Inside of the table. */
+/*
+ * Records that the acquisition ended at `now`. `held`: its record; NULL: the context gave up. Takes
+ * at most one cell. Under the table's lock.
+ */
 void fl__contention_locked(const struct fl__debug_op *op, struct fl__held *held, int64_t now);
 
-/* `held` is about to end. Inside of the table. */
+/* Records the end of `held`. Under the table's lock. */
 void fl__contention_unlocking(const struct fl__held *held, int64_t now);
 
 #endif

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The switch, and what an acquisition and its end mean to each of the modes.
+ * The switch, and what each mode does at an acquisition and at its end.
  *
- *   word               off      on                meaning
- *   fl__debug          0        FL_DEBUG_ bits    what is recorded
- *   fl__debug_free     0        FL__DEBUG_NEVER   what the fast path of a lock expects
- *   fl__debug_readers  MOST     0                 how many readers the fast path of fl_rwlock bears
+ *   word               off      on               meaning
+ *   fl__debug          0        FL_DEBUG_ bits   what is recorded
+ *   fl__debug_free     0        FL__DEBUG_NEVER  what the fast path of a lock expects
+ *   fl__debug_readers  MOST     0                the most readers of fl_rwlock's fast path
  *
- * They change one after the other, and each thread sees that when it does: a slow path that is taken for nothing finds fl__debug 0,
- * and a fast one that is taken still leaves the table with less than there is, or with a holder too many. The first is no
- * harm. The second ends with the table: what was recorded is forgotten both when debugging goes off and when it comes on.
+ * The words change one after the other, and a thread may see each change late. A needless slow path
+ * reads fl__debug 0 and does nothing. A late fast path leaves the table without a holder, or with a
+ * stale one. Such errors end when the table is cleared, which happens when debugging goes off and
+ * again when it comes on.
  */
 #include "debug.h"
 #include "../base/sys.h"
@@ -31,11 +32,12 @@ uint32_t fl__debug;
 uint32_t fl__debug_free = 0, fl__debug_readers = FL__RWLOCK_MOST;
 
 static uint32_t switch_lock;
-static uint64_t dump_signals; /* guarded by it; bit n: fl_debug_dump_on(n + 1) has been called */
+/* guarded by switch_lock; bit n: fl_debug_dump_on(n + 1) was called */
+static uint64_t dump_signals;
 
 static void set_words(unsigned modes)
 {
-	/* relaxed, all: see above */
+	/* relaxed, all: a late change does no harm, see the top */
 	fl__store_relaxed(&fl__debug, modes);
 	fl__store_relaxed(&fl__debug_free, modes ? FL__DEBUG_NEVER : 0);
 	fl__store_relaxed(&fl__debug_readers, modes ? 0 : FL__RWLOCK_MOST);
@@ -45,7 +47,8 @@ unsigned fl__debug_switch(unsigned modes)
 {
 	if (modes != 0) {
 		struct fl__stack_trace first;
-		fl__stack_take(&first, 0); /* the unwinder gets ready, where that may take memory */
+		/* The unwinder prepares itself now, which may need memory. */
+		fl__stack_take(&first, 0);
 		fl__stack_modules();
 	}
 	fl__lock(&switch_lock);
@@ -73,7 +76,7 @@ unsigned fl_debug_modes(void)
 	return fl__debug_word(&fl__debug);
 }
 
-/* What of `lock` the current context holds; NULL: nothing. */
+/* Returns the current context's record of `lock`; NULL: none. */
 static struct fl__held *mine(const void *lock)
 {
 	const uint64_t id = fl__ctx_get()->id;
@@ -90,7 +93,7 @@ static struct fl__report_step step_of(const struct fl__held *held)
 	return step;
 }
 
-/* It waits for itself, if it has the lock already and one of the two is alone. */
+/* Reports a deadlock if the context already holds the lock and not both locks are for reading. */
 static void report_relock(const struct fl__debug_op *op)
 {
 	struct fl__report_step step;
@@ -128,7 +131,8 @@ void fl__debug_waiting_on(struct fl__debug_op *op)
 	if (op->waited) {
 		if (!op->key)
 			return;
-		op->key = NULL; /* the wait for the condition has ended, and that for its mutex begins */
+		/* The wait for the condition has ended. The wait for its mutex begins. */
+		op->key = NULL;
 	}
 	if (op->on & FL_DEBUG_WAITS)
 		fl__waits_begin(op);
@@ -137,7 +141,10 @@ void fl__debug_waiting_on(struct fl__debug_op *op)
 	op->waited = true;
 }
 
-/* What an unlock of that kind undoes: of the current context; or else the oldest, for who unlocks need not have locked. */
+/*
+ * Returns the record that an unlock of that kind ends: the current context's, else the oldest,
+ * since another context may unlock.
+ */
 static struct fl__held *undone(const void *lock, unsigned how)
 {
 	const uint64_t id = fl__ctx_get()->id;
@@ -272,8 +279,8 @@ int fl_debug_dump_on(int signal)
 }
 
 /*
- * A copy of the library that is unloaded leaves neither its handlers behind, nor what it has
- * recorded of other threads.
+ * When a copy of the library is unloaded: removes its signal handlers, and clears its records of
+ * other threads.
  */
 FL__AT_UNLOAD static void leave_nothing(void)
 {
@@ -288,7 +295,7 @@ FL__AT_UNLOAD static void leave_nothing(void)
 		(void)fl__debug_switch(0);
 }
 
-/* The modes that the environment names, and the signal. */
+/* Returns the modes that the environment names, and the signal. */
 static unsigned parse(const char *text, int *signal)
 {
 	static const struct {

@@ -10,31 +10,35 @@
 #include <stdint.h>
 
 /*
- * What the primitives tell the debugging of. Every floor may include this header, which needs the base alone.
+ * The hooks that the primitives call for debugging. Every layer may include this header, which
+ * needs lib/base only.
  *
- * An uncontended path asks nothing: the compare-and-swap of a lock's fast path expects fl__debug_free instead of 0. While
- * debugging is on it holds a value that no word ever has, the fast path fails, and the slow path, which works for any state of the
- * word, calls what follows. It leaves a mark in the word which turns the unlock away from its fast path, too; or else the unlock
- * asks fl__debug first, which many readers cannot all have marks for.
+ * An uncontended path has no extra branch: the compare-and-swap of a lock's fast path expects
+ * fl__debug_free instead of 0. While debugging is on, fl__debug_free holds a value that no word
+ * ever has, so the fast path fails. The slow path works for any state of the word and calls the
+ * hooks. The slow path leaves a mark in the word, which makes the unlock slow, too. Where that is
+ * not possible, as for many readers, the unlock reads fl__debug first.
  *
- *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED)) return;    // fast
- *
- *     struct fl__debug_op op;                                                                          // slow
+ *     if (fl__cas_acquire(&m->word_, &(uint32_t){fl__debug_word(&fl__debug_free)}, LOCKED))
+ *             return;                                                                  // fast
+ *     struct fl__debug_op op;                                                          // slow
  *     fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
  *     ... fl__debug_waiting(&op); rc = fl__wait_sleep(...) ...
  *     fl__debug_locked(&op, rc == 0);
  */
-#define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t /* at a known distance from the code */
-FL__DEBUG_WORD fl__debug;                                                    /* FL_DEBUG_ bits */
-FL__DEBUG_WORD fl__debug_free;                                               /* 0; or FL__DEBUG_NEVER */
-FL__DEBUG_WORD fl__debug_readers;                                            /* the most of fl_rwlock; or 0 */
+/* Hidden, so that the code finds the words at a constant distance. */
+#define FL__DEBUG_WORD extern __attribute__((visibility("hidden"))) uint32_t
+FL__DEBUG_WORD fl__debug;         /* FL_DEBUG_ bits */
+FL__DEBUG_WORD fl__debug_free;    /* 0 or FL__DEBUG_NEVER */
+FL__DEBUG_WORD fl__debug_readers; /* the most readers of fl_rwlock, or 0 */
 
 #define FL__DEBUG_NEVER 0xfffffff7u
 #define FL__RWLOCK_MOST (1u << 26)
 
 /*
- * One of the words above. Relaxed: whoever reads an old one takes a path that is right as well. Read plainly, since compilers make
- * an instruction of its own of an atomic load, on aarch64 two; each call of a primitive reads it once.
+ * Reads one of the words above. Relaxed: after an old value the caller takes a path that works as
+ * well. A plain read, since compilers make a separate instruction of an atomic load (two on
+ * aarch64). Each call of a primitive reads the word once.
  */
 static inline uint32_t fl__debug_word(const uint32_t *word)
 {
@@ -57,7 +61,7 @@ enum fl__debug_kind {
 	FL__DEBUG_RWLOCK,
 	FL__DEBUG_SPIN,
 	FL__DEBUG_JOIN,
-	/* What nobody holds: */
+	/* Objects without a holder: */
 	FL__DEBUG_COND,
 	FL__DEBUG_SEM,
 	FL__DEBUG_GET,
@@ -66,28 +70,30 @@ enum fl__debug_kind {
 	FL__DEBUG_QUEUE_JOIN
 };
 
-/* How it is locked: */
+/* How a lock is locked: */
 enum {
-	FL__DEBUG_READ = 1,    /* with others */
-	FL__DEBUG_TRY = 2,     /* and given up at some time: no cause of a deadlock */
-	FL__DEBUG_UPGRADE = 4, /* what the context reads, and goes on reading meanwhile */
+	FL__DEBUG_READ = 1,    /* shared */
+	FL__DEBUG_TRY = 2,     /* may give up: causes no deadlock */
+	FL__DEBUG_UPGRADE = 4, /* the context keeps its read lock while it waits */
 };
 
-/* One acquisition, or one wait for what nobody holds; in the frame of the caller. */
+/* One acquisition, or one wait for an object without a holder. In the caller's frame. */
 struct fl__debug_op {
-	uint8_t on; /* the modes; all else is valid only if it is not 0 */
+	uint8_t on; /* the modes; 0: no other member is valid */
 	uint8_t how;
 	uint8_t kind;
-	bool measured; /* for its own sake, as one of 16; a wait is measured in any case */
+	bool measured; /* measured even without a wait, as one of 16 */
 	bool waited;
 	const void *lock;
-	const void *cond;       /* the condition that is waited for before `lock`, its mutex; NULL: none */
-	const void *const *key; /* of the waiter's node, until the wait for the condition has ended; then NULL */
-	int64_t began;          /* the wait */
+	/* The condition that is waited for before its mutex, `lock`. NULL: none. */
+	const void *cond;
+	/* The key of the waiter's node. NULL once the wait for the condition has ended. */
+	const void *const *key;
+	int64_t began; /* start of the wait */
 	struct fl__stack_trace stack;
 };
 
-/* The slow halves, while debugging is on. */
+/* The slow parts, called while debugging is on. */
 void fl__debug_locking_on(struct fl__debug_op *op);
 void fl__debug_waiting_on(struct fl__debug_op *op);
 void fl__debug_locked_on(struct fl__debug_op *op, bool locked);
@@ -98,7 +104,7 @@ void fl__debug_assert_held_on(const void *lock, const char *function);
 void fl__debug_join_on(uint64_t context, bool timed);
 void fl__debug_sleep_on(bool asleep);
 
-/* The current context is about to lock. Nothing of the library is locked. */
+/* Called before an acquisition, with no internal lock of the library held. */
 static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, enum fl__debug_kind kind, unsigned how)
 {
 	op->on = (uint8_t)fl__debug_word(&fl__debug);
@@ -112,14 +118,14 @@ static inline void fl__debug_locking(struct fl__debug_op *op, const void *lock, 
 	}
 }
 
-/* It is about to sleep for the lock; as often as it does. Nothing of the library is locked. */
+/* Called before each sleep for the lock, with no internal lock held. */
 static inline void fl__debug_waiting(struct fl__debug_op *op)
 {
 	if (__builtin_expect(op->on != 0, 0))
 		fl__debug_waiting_on(op);
 }
 
-/* It has locked; or, not `locked`, given up. */
+/* Called after the acquisition, or, if not `locked`, after giving up. */
 static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 {
 	if (__builtin_expect(op->on != 0, 0))
@@ -127,9 +133,9 @@ static inline void fl__debug_locked(struct fl__debug_op *op, bool locked)
 }
 
 /*
- * The current context is about to wait for the condition `cond`, and then for its mutex, which it
- * locks however the wait ends. A signal moves the waiter to the line of the mutex and changes
- * `*key`, the address in whose line the waiter's node stands.
+ * Called before a wait for `cond`, after which the context always locks the mutex. A signal moves
+ * the waiter to the mutex's wait queue and changes `*key`, the address of the wait queue that the
+ * waiter's node is in.
  */
 static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *mutex, const void *cond,
                                           const void *const *key)
@@ -143,8 +149,8 @@ static inline void fl__debug_waiting_cond(struct fl__debug_op *op, const void *m
 }
 
 /*
- * The current context is about to wait for something that nobody holds: permits, items or space. No
- * deadlock is known by such a wait: any context may end it.
+ * Called before a wait for an object without a holder: permits, items or space. Any context may end
+ * such a wait, so no deadlock is reported.
  */
 static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *object, enum fl__debug_kind kind)
 {
@@ -152,48 +158,51 @@ static inline void fl__debug_wait_begin(struct fl__debug_op *op, const void *obj
 	fl__debug_waiting(op);
 }
 
-/* That wait has ended, with success or without. */
+/* Called after such a wait, successful or not. */
 static inline void fl__debug_wait_end(struct fl__debug_op *op)
 {
 	fl__debug_locked(op, false);
 }
 
-/* It is about to unlock, `how`: FL__DEBUG_READ or 0. */
+/* Called before an unlock. `how`: FL__DEBUG_READ or 0. */
 static inline void fl__debug_unlocking(const void *lock, unsigned how)
 {
 	if (fl__debug_is_on())
 		fl__debug_unlocking_on(lock, how);
 }
 
-/* It reads what it wrote so far. */
+/* Called when a write lock becomes a read lock. */
 static inline void fl__debug_downgraded(const void *lock)
 {
 	if (fl__debug_is_on())
 		fl__debug_downgraded_on(lock);
 }
 
-/* The memory at `lock` becomes a new lock, or, where `destroy` names the function, is one no more. */
+/*
+ * `destroy` NULL: forgets a lock that begins or ends. Else reports a lock that the destroy function
+ * of this name found busy.
+ */
 static inline void fl__debug_forget(const void *lock, const char *destroy)
 {
 	if (fl__debug_is_on())
 		fl__debug_forget_on(lock, destroy);
 }
 
-/* Panics when somebody is known to hold the lock, and the current context does not. */
+/* Panics if another context is known to hold the lock and the current context does not. */
 static inline void fl__debug_assert_held(const void *lock, const char *function)
 {
 	if (fl__debug_is_on())
 		fl__debug_assert_held_on(lock, function);
 }
 
-/* The current context begins to wait for the end of the context of that id, `timed` if it may give up; 0: it does so no more. */
+/* Called before a join of `context` (`timed`: with a deadline), and with 0 after the join. */
 static inline void fl__debug_join(uint64_t context, bool timed)
 {
 	if (fl__debug_is_on())
 		fl__debug_join_on(context, timed);
 }
 
-/* The current context begins to wait for whatever it is, or does so no more. */
+/* Called before and after a wait for an unknown object. */
 static inline void fl__debug_sleep(bool asleep)
 {
 	if (fl__debug_is_on())

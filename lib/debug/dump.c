@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who waits for what. Made for a signal handler: no memory, no lock that is waited for; copies of one thing at a time are taken out of
- * the table and out of the lines, and printed from there. snprintf() is used for strings and whole numbers, for
- * which the C libraries that we know need neither memory nor a lock.
+ * Prints which context waits for what. Safe in a signal handler: takes no memory and waits for no
+ * lock. The dump copies one record at a time out of the debug table or a wait queue, then prints
+ * the copy. snprintf() formats only strings and integers, for which the known C libraries need no
+ * memory and no lock.
  */
 #include "../base/sys.h"
 #include "../wait/lot.h"
@@ -15,7 +16,7 @@
 struct dump {
 	int fd;
 	int64_t now;
-	bool busy; /* something could not be looked at */
+	bool busy; /* some records could not be read */
 	size_t waiters;
 	struct fl__symbols symbols;
 };
@@ -50,7 +51,7 @@ static bool enter(struct dump *d)
 	return entered;
 }
 
-/* Who holds `lock`, the n-th of them: false, when there is none. */
+/* Copies the n-th holder of `lock`. Returns false if there is none. */
 static bool nth_holder(struct dump *d, const void *lock, size_t n, struct fl__report_step *step)
 {
 	if (!enter(d))
@@ -73,7 +74,7 @@ static void print_holders(struct dump *d, const void *lock)
 		print(d, "%s%s (%llu)", n == 0 ? ", held by " : ", ", step.name, (unsigned long long)step.id);
 }
 
-/* What the context `id` holds, the n-th of it. */
+/* Copies the n-th record that the context `id` holds. Returns false if there is none. */
 static bool nth_held(struct dump *d, uint64_t id, size_t n, struct fl__report_end *end)
 {
 	if (!enter(d))
@@ -120,13 +121,13 @@ static void print_context(struct dump *d, const struct fl__holder *h)
 	}
 }
 
-/* Within the table: a copy to print. A waiter that was signalled waits for the mutex alone. */
+/* Under the table's lock. Returns a copy to print. A signalled waiter waits for the mutex alone. */
 static struct fl__holder copy_of(const struct fl__holder *h)
 {
 	struct fl__holder copy = *h;
 	/*
-	 * relaxed: a waker changes it under the lot alone. The waiter's frame is there as long as
-	 * the table names it, but not in a forked child.
+	 * relaxed: a waking thread changes `*key` with the wait table locked. The waiter's frame
+	 * exists while the debug table names it, but not in a forked child.
 	 */
 	if (copy.cond && !fl__is_forked(copy.forks) && fl__load_relaxed(copy.key) == copy.lock)
 		copy.cond = NULL;
@@ -149,7 +150,7 @@ static void print_table(struct dump *d)
 	}
 }
 
-/* Whether the table has told of the wait of the context. */
+/* Whether the debug table has the context's wait. */
 static bool is_told(struct dump *d, uint64_t id)
 {
 	if (!enter(d))

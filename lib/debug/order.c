@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The order of locks. A is before B when some context held A and waited, or would have waited without end, for B. If that order
- * has a cycle, contexts can each hold one lock of it and wait for the next: the program can deadlock, even if it never has.
+ * The lock order. A is before B if a context held A and waited, or could have waited without end,
+ * for B. If that order has a cycle, contexts can each hold one lock of it and wait for the next. So
+ * the program can deadlock, even if it never has.
  *
- * An edge stands for two locks and how each was held and wanted, alone or to read. It is made when it is first seen, with both
- * stacks, and looked at once: a search from its end back to its beginning, breadth first, so that the shortest cycle is
- * reported. An edge that is known costs one look in a hash table.
+ * An edge is a pair of locks, each held or wanted for exclusive use or for reading. A new edge is
+ * stored with both stacks and searched once: from its end back to its beginning, breadth first, so
+ * that the report has the shortest cycle. A known edge costs one lookup in a hash table.
  *
- * At each lock of a cycle one context wants what another holds. That does not block when both read, unless somebody wants the lock
- * alone, behind whom readers wait: so it counts only if anybody ever has (`written`), and the first one who does has the
- * edges looked at again. That includes the shortest cycle of all, a context that reads, and wants to read again.
+ * At each lock of a cycle one context wants what another holds. Two readers block each other only
+ * if a third context waits for exclusive use between them. So two readers count only after a
+ * context has wanted exclusive use (`written`). The first such context searches the edges again.
+ * These rules include the shortest cycle: a context that reads and wants to read again.
  *
- * The search keeps its marks in the nodes, two each, for a node is reached in two ways that lead on differently.
+ * The search marks each node in two ways, exclusive or reading, since they lead to different edges.
  */
 #include "order.h"
 #include "../base/sys.h"
@@ -22,7 +24,7 @@ static struct fl__order_node *nodes[FL__DEBUG_BUCKETS];
 static struct fl__order_edge *edges[FL__DEBUG_BUCKETS];
 static uint64_t searches;
 
-/* Which edge: by value, since it may be gone when the table is locked again. */
+/* An edge by value, since the edge may be gone when the table is locked again. */
 struct key {
 	const void *from, *to;
 	uint8_t held, wanted;
@@ -139,7 +141,7 @@ void fl__order_forget(void)
 	memset(edges, 0, sizeof edges);
 }
 
-/* Whether who wants a lock in this way waits for who holds it in that way. */
+/* Whether a context that wants the lock in this way waits for one that holds it in that way. */
 static bool blocks(const struct fl__order_node *node, uint8_t wanted, uint8_t held)
 {
 	return !(wanted & held & FL__DEBUG_READ) || node->written;
@@ -150,7 +152,10 @@ struct search {
 	uint8_t last_mode;
 };
 
-/* Puts the end of `e` in the queue, if it was not there; reached from its beginning as that was reached by `mode`. */
+/*
+ * Appends the end of `e` to the search queue, unless visited. `mode`: how the search has reached
+ * the beginning of `e`.
+ */
 static void reach(struct search *s, struct fl__order_edge *e, uint8_t mode)
 {
 	struct fl__order_node *node = e->to;
@@ -168,7 +173,10 @@ static void reach(struct search *s, struct fl__order_edge *e, uint8_t mode)
 	s->last_mode = e->wanted;
 }
 
-/* An edge by which one comes back to the beginning of `e`, and how its own beginning was reached; NULL: there is no cycle. */
+/*
+ * Returns an edge that leads back to the beginning of `e`, and in `*mode` how the search reached
+ * that edge's beginning. NULL: no cycle.
+ */
 static struct fl__order_edge *come_back(struct fl__order_edge *e, uint8_t *mode)
 {
 	*mode = 0;
@@ -203,7 +211,10 @@ static void copy_edge(struct fl__report_step *step, const struct fl__order_edge 
 	step->wanted = (struct fl__report_end){e->to->lock, 0, e->to->kind, e->wanted, e->wanted_at};
 }
 
-/* How long the shortest cycle through `e` is, and its edges, if there are no more than `max`; 0: there is none. */
+/*
+ * Returns the length of the shortest cycle through `e`, and its edges unless there are more than
+ * `max`. 0: no cycle.
+ */
 static size_t cycle_of(struct fl__order_edge *e, struct fl__report_step *steps, size_t max)
 {
 	uint8_t mode;
@@ -255,20 +266,20 @@ static void report(const struct key *k)
 	fl__free(steps);
 }
 
-/* Makes edges until one closes a cycle: true. False: all are made. */
+/* Adds edges until one closes a cycle: returns true. False: all are added. */
 static bool add_edges(const struct fl__holder *h, const struct fl__debug_op *op, struct key *found)
 {
 	for (const struct fl__held *held = h->held; held; held = held->next_of_mine) {
 		*found = (struct key){held->lock, op->lock, held->how & FL__DEBUG_READ, op->how & FL__DEBUG_READ};
 		if (held->lock == op->lock && !(held->how & op->how & FL__DEBUG_READ))
-			continue; /* a deadlock already: reported as such */
+			continue; /* a certain deadlock, which report_relock() reports */
 		if (!edge_find(found) && cycle_of(edge_add(h, held, op, found), NULL, 0) > 0)
 			return true;
 	}
 	return false;
 }
 
-/* The lock is wanted alone for the first time: a cycle that was none while all only read, if there is one. */
+/* At the first exclusive use: searches for a cycle that readers alone did not close. */
 static bool begin_writing(const struct fl__debug_op *op, struct key *found)
 {
 	struct fl__order_node *node = node_get(op->lock, op->kind);
@@ -283,7 +294,7 @@ static bool begin_writing(const struct fl__debug_op *op, struct key *found)
 	return false;
 }
 
-/* In the table with cells for whatever `op` may add. */
+/* Locks the table with enough cells for all that the acquisition may add. */
 static bool enter(void)
 {
 	size_t cells = 4;

@@ -5,12 +5,13 @@
 #include "table.h"
 
 /*
- * The order of locks: an edge from each lock that a context holds to each that it then waits for. Takes part of what the
- * acquisition `op` means for it, and reports the cycles that it closes. Outside of the table.
+ * The lock order: an edge leads from each lock that a context holds to each lock that it then waits
+ * for. Adds the edges of the acquisition `op` and reports the cycles that they close. Called
+ * without the table's lock.
  */
 void fl__order_locking(const struct fl__debug_op *op);
 
-/* Forgets a lock and its edges. Inside of the table. */
+/* Removes a lock and its edges. Under the table's lock. */
 void fl__order_drop(const void *lock);
 
 #endif

@@ -12,8 +12,8 @@ static bool begins_with(struct fl__symbols *symbols, uintptr_t at, const char *p
 }
 
 /*
- * Told by the prefix of its name, which few static functions have: those of calls that wait
- * (lib/queue/queue.c, for one).
+ * Whether the function's name has the library's prefix. Static functions lack the prefix, except
+ * those of calls that wait (as in lib/queue/queue.c).
  */
 static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
 {
@@ -23,7 +23,8 @@ static bool is_ours(struct fl__symbols *symbols, uintptr_t at)
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n)
 {
 	int i = 0;
-	while (i + 1 < n && at[i + 1] != 0 && begins_with(symbols, at[i], "fl__debug_")) /* not inlined */
+	/* not inlined */
+	while (i + 1 < n && at[i + 1] != 0 && begins_with(symbols, at[i], "fl__debug_"))
 		i++;
 	return i + 1 < n && at[i] != 0 && at[i + 1] != 0 && !is_ours(symbols, at[i]) ? i + 1 : i;
 }

@@ -7,8 +7,8 @@
 #include "table.h"
 
 /*
- * A lock or whatever else is waited for, or, of kind FL__DEBUG_JOIN, a context; and where somebody
- * took or wanted it.
+ * A lock or other object of a wait, or, of kind FL__DEBUG_JOIN, a context. `stack`: where a context
+ * locked or wanted it.
  */
 struct fl__report_end {
 	const void *lock;
@@ -17,31 +17,34 @@ struct fl__report_end {
 	struct fl__stack_trace stack;
 };
 
-/* One step of a cycle: who holds something and wants the next. Copied out of the table, which may change meanwhile. */
+/*
+ * One step of a cycle: a context that holds one object and wants the next. A copy, since the table
+ * may change.
+ */
 struct fl__report_step {
 	char name[FL__DEBUG_NAME];
 	uint64_t id;
 	struct fl__report_end held, wanted;
 };
 
-/* Whatever reports calls the log handler, and so is for those who have left the table. */
+/* Logs a cycle. All reports call the log handler, so the caller must not hold the table's lock. */
 void fl__report_cycle(fl_log_level level, const char *title, const struct fl__report_step *steps, size_t n);
 
-/* One lock that `step` is about; `said` says what of it. With where it was taken, and, if `wanted`, where it is wanted. */
+/* Logs `said` and one lock: where `step` has locked it and, if `wanted`, where `step` wants it. */
 void fl__report_one(fl_log_level level, const char *said, const struct fl__report_step *step, bool wanted);
 
-/* What is held, for the same. */
+/* The report's form of `held`. */
 struct fl__report_end fl__report_held(const struct fl__held *held);
 
-/* "queue (to get)"; to `text`. */
+/* Writes, for example, "queue (to get)". */
 void fl__report_kind(char *text, size_t size, uint8_t kind);
 
-/* "mutex 0x1234 (to read)"; to `text`. */
+/* Writes, for example, "mutex 0x1234 (to read)". */
 void fl__report_lock(char *text, size_t size, const struct fl__report_end *end);
 
 /*
- * Where a stack begins that is worth showing: past the function of ours that called the hook, if it is a static one. And the first
- * frame that is not the library's.
+ * The index of the first frame to show: skips the library's function that called the hook, if
+ * static. fl__report_caller(): the index of the first frame outside of the library.
  */
 int fl__report_first(struct fl__symbols *symbols, const uintptr_t *at, int n);
 int fl__report_caller(struct fl__symbols *symbols, const uintptr_t *at, int n);

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stacks, taken by the unwinder that exceptions use: it takes no memory and no lock that a signal could find taken.
+ * Stacks, by the unwinder of exceptions, which takes no memory, and no lock that an interrupted
+ * thread could hold.
  *
- * The files that are loaded are learned outside of signal handlers, where the loader may be asked. `modules` only grows: an entry is
- * written before `n_modules` counts it. One that was unloaded since names its functions still.
+ * Loaded files are recorded outside of signal handlers, since that calls the loader. `modules` only
+ * grows: an entry is written before `n_modules` counts it. An unloaded file stays, so that its
+ * functions keep their names.
  */
 #include "stack.h"
 #include "../base/atomic.h"
@@ -41,7 +43,7 @@ __attribute__((noinline)) void fl__stack_take(struct fl__stack_trace *stack, int
 
 struct module {
 	uintptr_t base, low, high;
-	const char *path; /* the loader's; "" is the program */
+	const char *path; /* the loader's; "": the program */
 };
 
 enum { MODULES = 128 };
@@ -56,7 +58,7 @@ static bool is_known(uintptr_t base, uintptr_t low, const char *path)
 	return false;
 }
 
-/* One at a time: the loader calls it under its lock. */
+/* Never runs concurrently: the loader calls it under the loader's lock. */
 static int learn(struct dl_phdr_info *info, size_t size, void *arg)
 {
 	(void)size, (void)arg;
@@ -66,7 +68,7 @@ static int learn(struct dl_phdr_info *info, size_t size, void *arg)
 		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || is_known(info->dlpi_addr, low, info->dlpi_name))
 			continue;
 		modules[n_modules] = (struct module){info->dlpi_addr, low, low + p->p_memsz, info->dlpi_name};
-		fl__store_release(&n_modules, n_modules + 1); /* pairs with module_of() */
+		fl__store_release(&n_modules, n_modules + 1); /* release: pairs with module_of() */
 	}
 	return 0;
 }
@@ -78,13 +80,14 @@ void fl__stack_modules(void)
 
 static const struct module *module_of(uintptr_t address)
 {
-	for (uint32_t i = fl__load_acquire(&n_modules); i-- > 0;) /* pairs with learn(); the youngest first */
+	/* acquire: pairs with learn(). The newest first. */
+	for (uint32_t i = fl__load_acquire(&n_modules); i-- > 0;)
 		if (address >= modules[i].low && address < modules[i].high)
 			return &modules[i];
 	return NULL;
 }
 
-/* A return address is one past the call. */
+/* `at` is past the call, so the call is at `at` - 1. */
 void fl__stack_frame(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
 {
 	const uintptr_t call = at - 1;

@@ -8,20 +8,25 @@
 
 enum { FL__FRAMES = 16 };
 
-/* The innermost return addresses; the first NULL ends them. */
+/* The innermost return addresses, up to the first 0. */
 struct fl__stack_trace {
 	uintptr_t at[FL__FRAMES];
 };
 
-/* The caller's stack, without its `skip` innermost frames, of which this function is none. Takes no memory. */
+/*
+ * Stores the caller's stack without its `skip` innermost frames; this function's own frame does not
+ * count. Takes no memory.
+ */
 void fl__stack_take(struct fl__stack_trace *stack, int skip);
 
-/* Learns which files are loaded, for what follows. Takes the loader's lock: not in a signal handler. */
+/*
+ * Records the loaded files for fl__stack_frame(). Takes the loader's lock: not for signal handlers.
+ */
 void fl__stack_modules(void);
 
 /*
- * What is at a return address: "function+0x12", else "file+0x12", else the number. The function's name alone is left in `function`:
- * NULL where it is not known. May be called from a signal handler.
+ * Describes a return address: "function+0x12", else "file+0x12", else the number. `*function`: the
+ * function's name; NULL: unknown. Safe in a signal handler.
  */
 void fl__stack_frame(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function);
 

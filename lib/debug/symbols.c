@@ -11,7 +11,7 @@ static bool is_within(const struct fl__symbol_file *f, size_t at, size_t size)
 	return at <= f->size && size <= f->size - at;
 }
 
-/* The symbol table, and its names, if they lie in the file. */
+/* Finds the symbol table and its names, if both lie in the file. */
 static void find_tables(struct fl__symbol_file *f)
 {
 	const ElfW(Ehdr) *head = (const void *)f->bytes;
@@ -39,7 +39,10 @@ static void find_tables(struct fl__symbol_file *f)
 static void map_file(struct fl__symbol_file *f)
 {
 	struct stat info;
-	/* the program itself by a path that is right wherever it was started from, and whatever has replaced it since */
+	/*
+	 * For the program: a path that is right in any working directory, and after the file was
+	 * replaced.
+	 */
 	int fd = open(strchr(f->path, '/') ? f->path : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return;

@@ -14,7 +14,7 @@ struct chunk {
 };
 
 static uint32_t table_lock;
-static struct chunk *chunks; /* guarded, as all that follows */
+static struct chunk *chunks; /* table_lock guards this and all that follows */
 static union fl__cell *free_cells;
 static size_t n_free;
 static struct fl__holder *holders[FL__DEBUG_BUCKETS];
@@ -51,7 +51,7 @@ static void add_chunk(struct chunk *chunk)
 		fl__cell_give(&chunk->cells[i]);
 }
 
-/* Locked with so many cells; or false and not locked, for lack of memory. */
+/* Locks the table with that many free cells. Returns false, not locked, without memory. */
 static bool lock_with(size_t cells)
 {
 	fl__lock(&table_lock);
@@ -175,7 +175,10 @@ static struct fl__held **bucket_of(const void *lock)
 
 bool fl__held_is_known(const void *lock)
 {
-	/* relaxed: whoever holds the lock was there when that was said, or has heard of it by the lock itself */
+	/*
+	 * relaxed: the unlocking thread made the record itself, or sees the record by the lock's
+	 * own order
+	 */
 	return fl__load_relaxed(bucket_of(lock)) != NULL;
 }
 
@@ -200,7 +203,11 @@ struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *o
 	h->held = held;
 	h->n_held++;
 	held->next = *bucket;
-	fl__store_relaxed(bucket, held); /* relaxed, here and below: guarded, but for fl__held_is_known() */
+	/*
+	 * relaxed, here and below: under the table's lock; only fl__held_is_known() reads it
+	 * without
+	 */
+	fl__store_relaxed(bucket, held);
 	return held;
 }
 
@@ -234,7 +241,7 @@ void fl__table_forget(void)
 {
 	fl__lock(&table_lock);
 	struct chunk *all = chunks;
-	if (all) /* or else there has never been a cell, and all is empty */
+	if (all) /* without a chunk there was never a cell */
 		empty();
 	fl__unlock(&table_lock);
 	for (struct chunk *next; all; all = next) {
@@ -243,8 +250,12 @@ void fl__table_forget(void)
 	}
 }
 
-/* A forked child has what the table says: of locks that threads hold which are not there, too, as the locks have themselves. */
+/*
+ * A forked child keeps the table. Locks whose holders are not in the child stay recorded, and stay
+ * locked.
+ */
 FL__AT_START static void watch_forks(void)
 {
-	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock); /* see lib/wait/context.c */
+	/* see lib/wait/context.c */
+	(void)pthread_atfork(fl__debug_relock, fl__debug_unlock, fl__debug_unlock);
 }

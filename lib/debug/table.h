@@ -6,16 +6,17 @@
 #include "debug.h"
 
 /*
- * What is known while debugging is on: of contexts, of what they hold, of the order of locks, of the places that lock. All of it is
- * guarded by one lock, fl__debug_enter() to fl__debug_leave(), and lives in cells of one size from one pool. Nothing is
- * allocated and nothing called under that lock: the user's allocator may use locks of ours, and so may the log handler.
+ * The debug table: contexts, what they hold, the lock order, and the sites that lock. One lock
+ * guards all of it, from fl__debug_enter() to fl__debug_leave(). All records are cells of one size
+ * from one pool. The library allocates nothing and calls no user code under that lock: the user's
+ * allocator and log handler may use locks of the library.
  */
 enum { FL__DEBUG_NAME = 32 };
 
-/* An acquisition that has not been undone. */
+/* An acquisition that has not ended. */
 struct fl__held {
-	struct fl__held *next;         /* of the locks of one bucket */
-	struct fl__held *next_of_mine; /* of its holder; the youngest first */
+	struct fl__held *next;         /* in the bucket */
+	struct fl__held *next_of_mine; /* of the holder, newest first */
 	struct fl__holder *holder;
 	struct fl__site *site; /* contention; NULL: not measured */
 	const void *lock;
@@ -25,22 +26,22 @@ struct fl__held {
 	struct fl__stack_trace stack;
 };
 
-/* A context that holds something or waits. */
+/* A context that holds a lock or waits. */
 struct fl__holder {
-	struct fl__holder *next; /* of its bucket */
+	struct fl__holder *next; /* in the bucket */
 	uint64_t id;             /* the context's */
 	char name[FL__DEBUG_NAME];
 	struct fl__held *held;
 	unsigned n_held;
 	/*
-	 * What it waits for: a lock or something else of that kind; or, `joins` not 0, a context;
-	 * or, `asleep`, anything.
+	 * What the context waits for: `lock`, of kind `kind`; or the context `joins`, if not 0; or,
+	 * if `asleep`, an unknown object.
 	 */
 	const void *lock;
-	const void *cond; /* before `lock`, its mutex; NULL: none */
+	const void *cond; /* waited for before `lock`, its mutex; NULL: none */
 	/*
-	 * With `cond`: the key of the waiter's node, which is `lock` once the condition was
-	 * signalled; and fl__fork_count then.
+	 * With `cond`: the key of the waiter's node, which a signal sets to `lock`; and
+	 * fl__fork_count at the start of the wait.
 	 */
 	const void *const *key;
 	uint32_t forks;
@@ -49,15 +50,15 @@ struct fl__holder {
 	uint8_t kind, how;
 	int64_t since;
 	struct fl__stack_trace stack; /* where it waits */
-	/* A walk along who waits for whom (waits.c). */
+	/* A search of the wait graph (waits.c). */
 	uint64_t walk;
 	struct fl__holder *from, *then;
 	struct fl__held *by;
 };
 
-/* One lock in the order of locks, and an edge (order.c). */
+/* An edge of the lock order (order.c). */
 struct fl__order_edge {
-	struct fl__order_edge *next; /* of its bucket */
+	struct fl__order_edge *next; /* in the bucket */
 	struct fl__order_edge *next_out, **prev_out, *next_in, **prev_in;
 	struct fl__order_node *from, *to;
 	uint8_t held, wanted; /* FL__DEBUG_READ or 0 */
@@ -67,12 +68,15 @@ struct fl__order_edge {
 };
 
 struct fl__order_node {
-	struct fl__order_node *next; /* of its bucket */
+	struct fl__order_node *next; /* in the bucket */
 	const void *lock;
 	struct fl__order_edge *out, *in;
 	uint8_t kind;
-	bool written; /* somebody wants it alone: readers wait behind that one */
-	/* A search: as reached by an edge that wants it alone, and by one that wants to read. */
+	bool written; /* a context has wanted exclusive use: readers wait behind writers */
+	/*
+	 * The marks of a search: [0] reached for exclusive use, [FL__DEBUG_READ] reached for
+	 * reading.
+	 */
 	uint64_t search[2];
 	struct fl__order_edge *by[2];
 	uint8_t by_mode[2];
@@ -82,12 +86,12 @@ struct fl__order_node {
 
 enum { FL__SITE_FRAMES = 12 };
 
-/* A place that locks, or waits, and for what kind of thing (contention.c). */
+/* A site that locks or waits, and the kind of the object (contention.c). */
 struct fl__site {
-	struct fl__site *next; /* of its bucket */
+	struct fl__site *next; /* in the bucket */
 	uintptr_t at[FL__SITE_FRAMES];
 	uint8_t kind;
-	uint64_t times, waits; /* the first is an estimate */
+	uint64_t times, waits; /* `times` is an estimate */
 	int64_t waited, waited_most, held, held_most;
 };
 
@@ -101,57 +105,66 @@ union fl__cell {
 };
 
 /*
- * Locks the table, with `cells` free ones in the pool, and marks the current context as being here, so that what it calls from here
- * is not recorded: true. False, and nothing locked: it is marked already, debugging has been switched off, or there is no memory,
- * for which debugging is switched off.
+ * Locks the table with at least `cells` free cells. Marks the current context, so that its calls
+ * are not recorded until fl__debug_leave(). Returns false, with nothing locked, if the context is
+ * marked already, if debugging is off, or without memory, which switches debugging off.
  */
 bool fl__debug_enter(size_t cells);
 void fl__debug_leave(void);
 
-/* Unlocks the table; the context stays marked, to report. Ends with fl__debug_done(). */
+/*
+ * fl__debug_unlock() unlocks the table for a report; the context stays marked until
+ * fl__debug_done().
+ */
 void fl__debug_unlock(void);
 void fl__debug_relock(void);
 void fl__debug_done(void);
 
-/* For a signal handler, which may have interrupted whoever holds it: after some attempts, false. */
+/*
+ * For a signal handler, which may have interrupted the lock's holder. Returns false after a bounded
+ * number of attempts.
+ */
 bool fl__debug_try_enter(void);
 void fl__debug_try_leave(void);
 
-/* A zeroed cell, one of those that enter() has seen to; and back. */
+/*
+ * Takes a zeroed cell, one of those that fl__debug_enter() promised. fl__cell_give() returns a
+ * cell.
+ */
 void *fl__cell_take(void);
 void fl__cell_give(void *cell);
 
-/* The first whose hash is that of `key` (no more than that). */
+/* The index of the bucket for `key`. */
 enum { FL__DEBUG_BUCKETS = 4096 };
 size_t fl__debug_bucket(uintptr_t key);
 
-/* The context of that id; NULL: it neither holds nor waits. */
+/* The record of context `id`; NULL: the context neither holds nor waits. */
 struct fl__holder *fl__holder_find(uint64_t id);
 
-/* The current context's; made, from one cell, where there is none. */
+/* The record of the current context. Makes one, from one cell, if there is none. */
 struct fl__holder *fl__holder_mine(void);
 
-/* Forgets it if it neither holds nor waits. */
+/* Frees the record if the context neither holds nor waits. */
 void fl__holder_settle(struct fl__holder *h);
 
-/* The n-th holder of bucket `i`, for those who look at all of them; NULL: there are no more. */
+/* The n-th record of bucket `i`; NULL: none. For loops over all contexts. */
 struct fl__holder *fl__holder_nth(size_t i, size_t n);
 
-/* Whether anybody may be known to hold `lock`: for whoever unlocks it, outside of the table. */
+/* Whether `lock` may have a record. For the unlocking thread, without the table's lock. */
 bool fl__held_is_known(const void *lock);
 
-/* Who holds `lock`: the next after `last`, NULL for the first. */
+/* The next record of `lock` after `last`, or the first if `last` is NULL. */
 struct fl__held *fl__held_next(const void *lock, const struct fl__held *last);
 struct fl__held *fl__held_add(struct fl__holder *h, const struct fl__debug_op *op);
 void fl__held_remove(struct fl__held *held);
 
-/* Forgets all: by whoever has switched debugging off. */
+/* Clears the table. Called after debugging was switched off. */
 void fl__table_forget(void);
 
-/* fl_debug_enable() (debug.c): what was on before. */
+/* Sets the modes (debug.c). Returns the modes before. */
 unsigned fl__debug_switch(unsigned modes);
 
-/* As fl__table_forget(), for the parts. Under the table's lock. */
+/* The same for the parts. Under the table's lock. */
 void fl__order_forget(void);
 void fl__contention_forget(void);
 

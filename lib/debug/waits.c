@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Who waits for whom. A context that waits for a lock waits for each who holds it; one that joins, for that context. What comes
- * back to where it began is a deadlock, and no chance is left: each waits for good.
+ * The wait graph. A context that waits for a lock waits for each holder; one that joins waits for
+ * that context. A cycle is a certain deadlock: each context in it waits for ever.
  *
- * It is enough to look when somebody begins to wait. Whoever holds a lock has said so before it waits for another; whoever unlocks
- * says so before it does. So the last context of a cycle that says what it waits for finds all of the cycle said, and none of it
- * out of date: each of the others waits for one that is in the cycle.
+ * A search is needed only when a context begins to wait. A holder records its lock before it waits
+ * for another lock. An unlocking context removes its record before it unlocks. So the last context
+ * of a cycle to record its wait finds the whole cycle recorded. None of these records is stale,
+ * since each of these contexts waits for another one in the cycle.
  *
- * Who reads and who wants to read do not wait for one another, unless a writer waits between them; and a wait with an end in sight
+ * A reader does not wait for a reader, unless a writer waits between them. A wait that may give up
  * is part of no deadlock.
  */
 #include "waits.h"
@@ -17,7 +18,7 @@
 
 static uint64_t walks;
 
-/* Whether somebody waits to have `lock` alone, and will not give up. */
+/* Whether a context waits for exclusive use of `lock` and will not give up. */
 static bool is_writer_waiting(const void *lock)
 {
 	for (size_t i = 0; i < FL__DEBUG_BUCKETS; i++)
@@ -39,7 +40,7 @@ static void reach(struct fl__holder *h, struct fl__holder *from, struct fl__held
 	*last = h;
 }
 
-/* Reaches whom `h` waits for; true when `me` is one of them, by what is left in `held`. */
+/* Reaches the contexts that `h` waits for. Returns true if `me` is one; `*held`: its record. */
 static bool follow(struct fl__holder *h, struct fl__holder *me, struct fl__holder **last, struct fl__held **held)
 {
 	if (h->joins != 0 && !(h->how & FL__DEBUG_TRY)) {
@@ -62,7 +63,10 @@ static bool follow(struct fl__holder *h, struct fl__holder *me, struct fl__holde
 	return false;
 }
 
-/* The last of those who wait for one another, from `me` on, and what of mine it waits for; NULL: nobody waits for me. */
+/*
+ * Searches from `me`. Returns the context that waits for `me`, and the awaited record in `*held`.
+ * NULL: none.
+ */
 static struct fl__holder *walk(struct fl__holder *me, struct fl__held **held)
 {
 	struct fl__holder *last = me;
@@ -85,7 +89,10 @@ static void copy_step(struct fl__report_step *step, const struct fl__holder *h, 
 	                                       h->how & FL__DEBUG_READ, h->stack};
 }
 
-/* How many wait for one another, and who, if there are no more than `max`; 0: I wait for nobody who waits for me. */
+/*
+ * Returns the length of the cycle through `me`, and its steps unless there are more than `max`. 0:
+ * no cycle.
+ */
 static size_t cycle_of(struct fl__holder *me, struct fl__report_step *steps, size_t max)
 {
 	struct fl__held *held;
@@ -127,7 +134,7 @@ static void report(void)
 	fl__free(steps);
 }
 
-/* `me` has said what it waits for; leaves the table. */
+/* Called when `me` has recorded its wait. Unlocks the table. */
 static void look_and_leave(struct fl__holder *me)
 {
 	const bool is_deadlock = !(me->how & FL__DEBUG_TRY) && cycle_of(me, NULL, 0) > 0;
@@ -160,7 +167,7 @@ void fl__waits_end(struct fl__holder *h)
 	h->key = NULL;
 }
 
-/* Joins: the context, or 0 when it is over. */
+/* Called at a join: the context, or 0 at the end. */
 void fl__debug_join_on(uint64_t context, bool timed)
 {
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))
@@ -178,7 +185,9 @@ void fl__debug_join_on(uint64_t context, bool timed)
 	look_and_leave(me);
 }
 
-/* For the dump alone: whatever it is has no owner that could be asked. What is known better stays. */
+/*
+ * For the dump only: the object has no owner to search. A recorded lock or join takes precedence.
+ */
 void fl__debug_sleep_on(bool asleep)
 {
 	if (!(fl__debug_word(&fl__debug) & FL_DEBUG_WAITS) || !fl__debug_enter(1))

@@ -4,10 +4,13 @@
 
 #include "table.h"
 
-/* The current context waits for the lock of `op` from now on. Reports the deadlock that it closes. Outside of the table. */
+/*
+ * Records that the current context waits for the lock of `op`, and reports a deadlock that the wait
+ * closes. Called without the table's lock.
+ */
 void fl__waits_begin(const struct fl__debug_op *op);
 
-/* It waits for that lock no more. Inside of the table. */
+/* Removes that record. Under the table's lock. */
 void fl__waits_end(struct fl__holder *h);
 
 #endif
