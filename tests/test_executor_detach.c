@@ -75,9 +75,15 @@ struct answers {
 	int detach, submit;
 };
 
-FL_TASK_STATIC(detach_self, void, struct answers)
+/* The submit of a task that detaches its executor has returned. */
+static fl_event submitted = FL_EVENT_INIT;
+
+/* `*arg`: whether another thread submits it in this process. */
+FL_TASK_STATIC(detach_self, bool, struct answers)
 {
 	fl_executor *e = fl_executor_current();
+	if (*arg)
+		FL_CHECK(fl_event_wait(&submitted) == 0);
 	result->detach = fl_executor_detach(e);
 	result->submit = square_submit(e, 1, NULL);
 	return 0;
@@ -91,7 +97,9 @@ CONFORMANCE(detached_by_its_own_task)
 	for (int i = 0; i < (freed ? 1 : 3); i++) {
 		FL_SCOPED(fl_future) *f = NULL;
 		struct answers answers;
-		FL_OK(detach_self_submit(e, &f));
+		fl_event_reset(&submitted);
+		FL_OK(detach_self_submit(e, freed && is_concurrent(e), &f));
+		fl_event_set(&submitted);
 		FL_OK(detach_self_get(f, &answers));
 		FL_OK(answers.detach);
 		FL_RC(answers.submit, -EPIPE);
@@ -103,6 +111,7 @@ CONFORMANCE(detached_by_its_own_task)
 
 struct to_detach {
 	fl_executor *e;
+	bool waits; /* another thread submits */
 	int calls;
 };
 
@@ -110,6 +119,8 @@ static void detach_it(fl_future *f, void *arg)
 {
 	struct to_detach *x = arg;
 	(void)f;
+	if (x->waits)
+		FL_CHECK(fl_event_wait(&submitted) == 0);
 	FL_CHECK(fl_executor_detach(x->e) == 0);
 	count(&x->calls);
 }
@@ -117,7 +128,10 @@ static void detach_it(fl_future *f, void *arg)
 CONFORMANCE(detached_by_a_callback)
 {
 	struct to_detach x = {.e = make(kind, 2)};
+	x.waits = is_concurrent(x.e);
+	fl_event_reset(&submitted);
 	FL_OK(square_submit_with(x.e, 3, NULL, &(fl_submit_config){.on_end = detach_it, .on_end_arg = &x}));
+	fl_event_set(&submitted);
 	FL_WAIT_FOR(counted(&x.calls) == 1);
 	FL_WAIT_FOR(all_are_freed());
 }

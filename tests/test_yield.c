@@ -3,6 +3,9 @@
 #include "fl_faults.h"
 #include "fl_test.h"
 
+#include <errno.h>
+#include <pthread.h>
+
 static int64_t clock_at, yield_takes;
 static unsigned yields, turns, sleeps;
 
@@ -137,4 +140,27 @@ FL_TEST(yield_back_off_sleeps_in_the_end)
 	assert_int_equal(sleeps, 50 - 38);
 	fl__back_off((unsigned)-1);
 	assert_int_equal(sleeps, 50 - 37);
+}
+
+/* A nap holds locks of the library: it is no cancellation point, and it leaves errno alone. */
+static void *nap_with_a_request_pending(void *over)
+{
+	FL_CHECK(pthread_cancel(pthread_self()) == 0);
+	errno = EDOM;
+	fl__sys.nap();
+	(void)fl__sys.cpu();
+	FL_CHECK(errno == EDOM);
+	fl__store_release((uint32_t *)over, 1);
+	return NULL;
+}
+
+FL_TEST(yield_nap_is_no_cancellation_point)
+{
+	uint32_t over = 0;
+	pthread_t thread;
+	void *result = &over;
+	FL_OK(pthread_create(&thread, NULL, nap_with_a_request_pending, &over));
+	FL_OK(pthread_join(thread, &result));
+	assert_int_equal(fl__load_acquire(&over), 1);
+	assert_null(result);
 }

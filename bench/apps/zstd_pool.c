@@ -90,7 +90,7 @@ static int submit(POOL_ctx *pool, POOL_function function, void *arg, int64_t roo
 {
 	const zstd_job job = {function, arg};
 	const fl_submit_config config = {.room_deadline = room_deadline};
-	return fl_group_submit_with(&pool->jobs, &zstd_work_type, &job, NULL, &config);
+	return fl_group_submit_with(&pool->jobs, &zstd_work, &job, NULL, &config);
 }
 
 /* zstd's pool has no error here: out of memory the job runs at once. */

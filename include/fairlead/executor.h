@@ -249,8 +249,10 @@ FL_API void fl_executor_free(fl_executor *e);
 
 /*
  * Closes `e` and lets go of it without waiting. What is queued still runs. `e` is freed when its last
- * task has ended. The caller must not use it again; futures stay valid. A task of `e` may call it, and
- * so may a callback of a task. Until they end, tasks of `e` may use fl_executor_current(), whose
+ * task has ended. The caller must not use it again; futures stay valid. Calls of other threads with
+ * `e` must have returned before. A task of `e` may call it, and so may a callback of a task; the
+ * submit of that task is such a call, so if another thread made it, the task must first learn that it
+ * has returned. Until they end, tasks of `e` may use fl_executor_current(), whose
  * submits return -EPIPE. To cancel what is queued, call fl_executor_cancel() before. A group or an
  * iteration of `e` must have ended before the call, or end within a task of `e`.
  *

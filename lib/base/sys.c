@@ -51,13 +51,6 @@ static void sys_yield(void)
 	(void)sched_yield();
 }
 
-static void sys_nap(void)
-{
-	const int before = errno;
-	(void)nanosleep(&(struct timespec){.tv_nsec = FL_US(50)}, NULL); /* a signal may end it */
-	errno = before;
-}
-
 static void sys_relax(void)
 {
 #if defined(__x86_64__) || defined(__i386__)
@@ -98,6 +91,14 @@ static int futex(const uint32_t *word, int op, uint32_t value, const struct fute
 	int result = rc >= 0 ? (int)rc : -errno;
 	errno = before;
 	return result;
+}
+
+static void sys_nap(void)
+{
+	static const uint32_t nothing; /* not nanosleep(), which is a cancellation point */
+	const struct futex_time end = futex_time(sys_now() + FL_US(50));
+	if (futex(&nothing, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, &end) == -ENOSYS)
+		sys_yield();
 }
 
 static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
@@ -198,7 +199,10 @@ static struct fl__robust_list *sys_robust_list(void)
 
 static int sys_cpu(void)
 {
-	return sched_getcpu(); /* reads memory that the kernel keeps up to date, where the C library has registered that */
+	const int before = errno;
+	const int cpu = sched_getcpu(); /* reads memory, where the C library has registered that with the kernel */
+	errno = before;
+	return cpu;
 }
 
 static uint32_t sys_thread_id(void)

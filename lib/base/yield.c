@@ -12,7 +12,7 @@
  * The ration is a token bucket in one word (the generic cell rate algorithm of ATM networks): a late
  * yield moves `fl__yield_ration`, a time, ahead by SHARE times what the yield took, and yields are
  * barred while the ration is more than BURST ahead of the clock. So late yields take at most 1 / SHARE
- * of the time of a process in the long run, whatever the length of the slices, up to MOST / SHARE =
+ * of the time of each thread in the long run, whatever the length of the slices, up to MOST / SHARE =
  * 16 ms. A slice of 4 ms bars yields for 0.24 s; a yield that an interrupt makes late by 0.3 ms bars
  * nothing. A yield that hands the CPU to a thread of the same process for long is late, too: a
  * sleep is as good then, and wherever a wait may be long, a sleep follows the pauses. RocksDB's
@@ -38,11 +38,11 @@ bool fl__yields_are_barred(int64_t now)
 
 static void use_ration(int64_t took, int64_t now)
 {
-	const int64_t part = fl__min_deadline(SHARE * took, MOST);
+	const int64_t part = took < MOST / SHARE ? SHARE * took : MOST;
 	int64_t seen = fl__load_relaxed(&fl__yield_ration), next;
 	do
 		next = fl__min_deadline((seen > now ? seen : now) + part, now + MOST);
-	while (!fl__cas_weak_relaxed(&fl__yield_ration, &seen, next));
+	while (next > seen && !fl__cas_weak_relaxed(&fl__yield_ration, &seen, next));
 }
 
 int64_t fl__give_way(int64_t now)

@@ -274,9 +274,9 @@ static bool is_crowded(const struct fl__pool *p)
 
 /*
  * Under the lock, which it releases while it sleeps. The worker is counted as searching before and
- * after. True: its sleep timed out.
+ * after. True: its sleep timed out. `round` counts the calls since the last sleep.
  */
-static bool sleep_until_woken(struct fl__pool *p)
+static bool sleep_until_woken(struct fl__pool *p, unsigned *round)
 {
 	/* if crowded, enough workers are active, whatever is in the backlog */
 	const bool too_many = is_crowded(p);
@@ -284,6 +284,7 @@ static bool sleep_until_woken(struct fl__pool *p)
 	fl__pool_recount(p);
 	fl__sub_relaxed(&p->searching, 1); /* relaxed: as in fl__pool_wake_locked() */
 	if (too_many || fl__backlog_mark(&p->backlog) || fl__backlog_is_over(&p->backlog)) {
+		*round = 0;
 		if (sleep_as_idle(p))
 			return false;
 		fl__add_relaxed(&p->searching, 1);
@@ -292,7 +293,7 @@ static bool sleep_until_woken(struct fl__pool *p)
 	fl__add_relaxed(&p->searching, 1);
 	p->idle--;
 	fl__pool_recount(p);
-	(void)fl__sys.give_way(fl__sys.now()); /* an accepted put is not yet published */
+	fl__back_off((*round)++); /* an accepted put is not yet published */
 	return false;
 }
 
@@ -337,7 +338,8 @@ enum found { TASK, FORKS, THE_END };
 static enum found search_locked(struct fl__worker *w, struct taken *taken)
 {
 	struct fl__pool *p = w->pool;
-	for (bool slept = false;; slept = sleep_until_woken(p)) {
+	unsigned round = 0;
+	for (bool slept = false;; slept = sleep_until_woken(p, &round)) {
 		if (is_crowded(p)) { /* this worker is one too many, and takes no task */
 			if (is_over(p, 1) || fl__pool_is_to_end(p, slept))
 				return THE_END;

@@ -39,6 +39,7 @@
 
 enum { EMPTY = 0, UNPARKED = 1, PARKED = 4 };
 #define SOON FL_US(50)
+enum { A_TRIM = 1024 /* looks in the place of a sleep */ };
 
 static char asleep_mark;
 #define ASLEEP ((struct fl__fiber *)(void *)&asleep_mark)
@@ -400,6 +401,8 @@ bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 	const int64_t until = fl__min_deadline(deadline, fl__sched_next_deadline(s));
 	if (s->soon && s->runnable == 0) {
 		s->soon = fl__spin(s->thread, is_posted, s, until);
+		if (s->soon && ++s->spun % A_TRIM == 0)
+			fl__stack_pool_trim(&s->stacks); /* as before a sleep */
 		if (s->soon)
 			return false;
 	}

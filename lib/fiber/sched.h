@@ -46,6 +46,7 @@ struct fl__sched {
 	struct fl__timers timers;
 	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
 	bool soon;             /* another thread soon ended the last of those, or a look in its place */
+	unsigned spun;         /* such looks, modulo its range */
 	size_t fibers;         /* that have not ended */
 	uint32_t fork_count;
 	void *signal_stack;      /* overflow.c: ours, once it has run; else NULL */

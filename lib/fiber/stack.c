@@ -21,7 +21,7 @@
 #include <errno.h>
 #include <stdbool.h>
 
-enum { SLOTS = 32 };
+enum { SLOTS = 32, A_LOOK = 256 /* puts */ };
 
 struct fl__slab {
 	struct fl__slab *next, *prev; /* in pool->slabs; while free != 0 */
@@ -167,15 +167,14 @@ static void clean(struct fl__stack_pool *pool)
 	pool->much_until = 0;
 }
 
-/* After a put: what has been too much for a while goes. The clock is read once for some hundred puts. */
+/* Once for some hundred puts: stacks that have been too many for a second give their memory back. */
 static void look_after(struct fl__stack_pool *pool)
 {
-	enum { A_LOOK = 256 };
 	if (pool->dirty <= pool->out + FL__STACK_SPARE)
 		pool->much_until = 0;
 	else if (pool->much_until == 0)
 		pool->much_until = fl__later(fl__sys.now(), FL_S(1));
-	else if (pool->dirty % A_LOOK == 0 && fl__is_past(pool->much_until))
+	else if (fl__is_past(pool->much_until))
 		clean(pool);
 }
 
@@ -194,7 +193,6 @@ static void put_free(struct fl__stack_pool *pool, struct fl__stack stack)
 	slab->free |= bit;
 	slab->dirty |= bit;
 	pool->dirty++;
-	look_after(pool);
 }
 
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
@@ -205,6 +203,8 @@ void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack)
 		pool->warm[pool->warm_count++] = stack;
 	else
 		put_free(pool, stack);
+	if (++pool->puts % A_LOOK == 0)
+		look_after(pool);
 }
 
 void fl__stack_pool_end(struct fl__stack_pool *pool)

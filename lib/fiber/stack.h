@@ -32,6 +32,7 @@ struct fl__stack_pool {
 	size_t out;             /* stacks that are used now */
 	size_t dirty;           /* that are free, and have memory */
 	int64_t much_until;     /* when those that are too many are to go; 0: they are not too many */
+	unsigned puts;          /* modulo its range */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };

@@ -233,11 +233,22 @@ static void run_for_a_spell(fl_loop *l)
 	}
 }
 
+/* The time before the sleep, in which the thread spins, is not that of a callback either. */
+static bool sleep_for_work(fl_loop *l)
+{
+	if (__builtin_expect(l->debug != NULL, 0))
+		fl__loop_debug_pause(l);
+	const bool slept = fl__sched_sleep(l->sched, fl__loop_next_timer(l));
+	if (__builtin_expect(l->debug != NULL, 0))
+		fl__loop_debug_resume(l);
+	return slept;
+}
+
 void fl__loop_step(fl_loop *l)
 {
 	if (fl__sched_is_runnable(l->sched))
 		look_meanwhile(l);
-	else if (fl__sched_sleep(l->sched, fl__loop_next_timer(l)))
+	else if (sleep_for_work(l))
 		l->looked = 0;
 	else
 		look_in_between(l);
