@@ -2,14 +2,17 @@
 #ifndef FL_BASE_ATOMIC_H
 #define FL_BASE_ATOMIC_H
 
-/* The atomic operations are in fairlead/inline.h, for the public headers need some; here is what they do not need. */
+/*
+ * The atomic operations are in fairlead/inline.h, since the public headers need some. This file has
+ * what they do not need.
+ */
 #include <fairlead/inline.h>
 #include <stdint.h>
 
 /*
- * Fences. ThreadSanitizer does not model them; in its build (FL__TSAN, a define of that build alone) a fence is a
- * read-modify-write of one word, which it understands. There a fence pairs with another fence alone: where one is to pair
- * with an operation, annotate (below).
+ * Fences. ThreadSanitizer does not model them. In its build (FL__TSAN, defined only there) a fence
+ * is a read-modify-write of one word, which ThreadSanitizer understands. There a fence pairs only
+ * with another fence. Where it is to pair with an operation, annotate (below).
  */
 #ifdef FL__TSAN
 extern uint32_t fl__fence_word;
@@ -23,8 +26,9 @@ extern uint32_t fl__fence_word;
 #endif
 
 /*
- * The boundary to Concurrency Kit, whose assembly ThreadSanitizer cannot see: released before an object is handed to it,
- * acquired after one is taken from it. Nothing in other builds.
+ * The boundary to Concurrency Kit, whose assembly ThreadSanitizer cannot see. Release an object
+ * before Concurrency Kit gets it, and acquire it after taking it back. Does nothing in other
+ * builds.
  */
 #ifdef FL__TSAN
 void __tsan_acquire(void *address);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * CPUs that may be used: the affinity mask, and the CPU quota of the control group with those above it. Version 2 has
- * cpu.max ("max 100000" or "QUOTA PERIOD"); version 1 has cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us.
+ * The number of usable CPUs: the affinity mask, limited by the CPU quotas of the control group and
+ * its ancestors. Version 2 has cpu.max ("max 100000" or "QUOTA PERIOD"). Version 1 has
+ * cpu.cfs_quota_us (-1: none) and cpu.cfs_period_us.
  */
 #include "cpu.h"
 #include <errno.h>
@@ -29,7 +30,7 @@ static unsigned affinity_count(void)
 	return 1;
 }
 
-/* Reads up to two numbers of a file; "max" counts as -1. Returns how many. */
+/* Reads up to two numbers of a file. "max" counts as -1. Returns how many it read. */
 static int read_numbers(const char *path, long long n[2])
 {
 	char text[64] = "";
@@ -68,7 +69,7 @@ static unsigned group_limit(const char *folder, bool v2, unsigned most)
 	return read_numbers(path, period) >= 1 ? ceil_quota(n[0], period[0], most) : most;
 }
 
-/* The least limit of the group at `mount` + `group` and all above it. */
+/* The least limit of the group at `mount` + `group` and its ancestors. */
 static unsigned tree_limit(const char *mount, const char *group, bool v2, unsigned most)
 {
 	char folder[4096];
@@ -100,7 +101,8 @@ unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned 
 	FILE *f = fopen(proc_cgroup, "re");
 	if (!f)
 		return most;
-	while (fgets(line, sizeof line, f)) { /* "0::/group" in version 2, "4:cpu,cpuacct:/group" in version 1 */
+	/* "0::/group" in version 2, "4:cpu,cpuacct:/group" in version 1 */
+	while (fgets(line, sizeof line, f)) {
 		line[strcspn(line, "\n")] = '\0';
 		char *controllers = strchr(line, ':');
 		char *group = controllers ? strchr(controllers + 1, ':') : NULL;

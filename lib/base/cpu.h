@@ -3,8 +3,9 @@
 #define FL_BASE_CPU_H
 
 /*
- * The least of `most` and the quotas of the control groups that the file `proc_cgroup` (as /proc/self/cgroup) names, under
- * the folder `mounts` (as /sys/fs/cgroup). Apart from fl_cpu_count() so that a test can give it a tree of its own.
+ * The least of `most` and the quotas of the control groups that the file `proc_cgroup` (as
+ * /proc/self/cgroup) names, under the folder `mounts` (as /sys/fs/cgroup). A test passes a tree of
+ * its own.
  */
 unsigned fl__cgroup_limit(const char *proc_cgroup, const char *mounts, unsigned most);
 

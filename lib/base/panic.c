@@ -21,7 +21,7 @@ static fl_log_handler *log_handler = print_log;
 
 fl_panic_handler *fl_set_panic_handler(fl_panic_handler *handler)
 {
-	/* acq_rel: who calls the handler sees what its owner prepared; pairs with fl__panic() */
+	/* acq_rel: a caller of the handler sees what the owner prepared; pairs with fl__panic() */
 	return fl__swap_acq_rel(&panic_handler, handler ? handler : print_panic);
 }
 
@@ -34,7 +34,8 @@ _Noreturn void fl__panic(const char *function, const void *object, const char *r
 
 fl_log_handler *fl_set_log_handler(fl_log_handler *handler)
 {
-	return fl__swap_acq_rel(&log_handler, handler ? handler : print_log); /* pairs with fl__log() */
+	/* pairs with fl__log() */
+	return fl__swap_acq_rel(&log_handler, handler ? handler : print_log);
 }
 
 void fl__log(fl_log_level level, const char *format, ...)

@@ -5,10 +5,13 @@
 #include <fairlead/hooks.h>
 #include <fairlead/panic.h>
 
-/* Calls the panic handler, then aborts. The handler may longjmp: no lock of the library is held, the object is as before. */
+/*
+ * Calls the panic handler, then aborts. The handler may longjmp, so the caller holds no lock of the
+ * library, and leaves the object as before.
+ */
 _Noreturn void fl__panic(const char *function, const void *object, const char *reason);
 
-/* One line to the log handler; cut at 255 bytes. */
+/* Sends one line, cut at 255 bytes, to the log handler. */
 void fl__log(fl_log_level level, const char *format, ...) FL_PRINTF(2, 3);
 
 #endif

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * futex_wait and futex_wake over pthreads, for systems that have no futex: the thread parker and the lot's locks then work
- * as they are. A slot is a mutex and the sleepers of the words that hash to it, oldest first; each sleeper has a condition
- * of its own, so that a wake reaches exactly whom it is meant for (and never depends on how pthread_cond_signal chooses).
+ * futex_wait and futex_wake over pthreads, for systems without futexes. The thread parker and the
+ * locks of the wait table then work unchanged. A slot has a mutex and the sleepers of the words
+ * that hash to it, oldest first. Each sleeper has its own condition, so a wake reaches exactly its
+ * sleeper, whatever pthread_cond_signal chooses.
  *
- * The word is compared under the slot's mutex, and a waker locks that mutex after it has changed the word: no lost wake.
- * A sleeper leaves its slot under the mutex, so that a waker never signals a condition that is gone.
+ * No lost wake: the sleeper compares the word under the slot's mutex, and a waking thread locks
+ * that mutex after it has changed the word. A sleeper leaves its slot under the mutex, so a waking
+ * thread never signals a destroyed condition.
  */
 #include "atomic.h"
 #include "sys.h"
@@ -41,7 +43,7 @@ static int cond_init(pthread_cond_t *cond)
 	int rc = pthread_condattr_init(&attr);
 	if (rc != 0)
 		return rc;
-	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* fails for unknown clocks only */
+	(void)pthread_condattr_setclock(&attr, CLOCK_MONOTONIC); /* fails only for unknown clocks */
 	rc = pthread_cond_init(cond, &attr);
 	(void)pthread_condattr_destroy(&attr);
 	return rc;
@@ -65,7 +67,7 @@ static void unlink(struct slot *slot, const struct sleeper *me)
 
 static int sleep_on(struct slot *slot, struct sleeper *me, int64_t deadline)
 {
-	/* clamped for a time_t of 32 bits; it then wakes early, and the caller comes back */
+	/* Clamped for a 32-bit time_t: then the sleeper wakes early, and the caller waits again. */
 	int64_t seconds = deadline / FL_S(1) < INT32_MAX ? deadline / FL_S(1) : INT32_MAX;
 	struct timespec at = {(time_t)seconds, (long)(deadline % FL_S(1))};
 	while (!me->woken) {
@@ -82,11 +84,13 @@ int fl__portable_futex_wait(const uint32_t *word, uint32_t expected, int64_t dea
 	struct slot *slot = slot_of(word);
 	struct sleeper me = {.word = word};
 	if (cond_init(&me.woken_cond) != 0)
-		return -EINTR; /* not asleep: the caller looks again and comes back */
+		return -EINTR; /* not asleep: the caller checks the word and waits again */
 	int rc = -EAGAIN, state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* pthread_cond_wait() is a cancellation point */
+	/* pthread_cond_wait() is a cancellation point */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	(void)pthread_mutex_lock(&slot->mutex);
-	if (fl__load_relaxed(word) == expected) { /* relaxed: the mutex orders it after the waker's change */
+	/* relaxed: the mutex orders the load after the waking thread's change */
+	if (fl__load_relaxed(word) == expected) {
 		append(slot, &me);
 		rc = sleep_on(slot, &me, deadline > 0 ? deadline : 0);
 		unlink(slot, &me);

@@ -56,7 +56,8 @@ static void sys_relax(void)
 #if defined(__x86_64__) || defined(__i386__)
 	__builtin_ia32_pause();
 #elif defined(__aarch64__)
-	__asm__ volatile("isb" ::: "memory"); /* yield is a nop on most cores; isb waits about as long as x86's pause */
+	/* yield is a nop on most cores; isb takes about as long as x86's pause. */
+	__asm__ volatile("isb" ::: "memory");
 #elif defined(__arm__)
 	__asm__ volatile("yield" ::: "memory");
 #else
@@ -65,7 +66,8 @@ static void sys_relax(void)
 }
 
 /*
- * 32-bit systems have two calls, by the width of time_t in the kernel's struct; the one for 64 bits is there since Linux 5.1.
+ * 32-bit systems have two futex calls, with different widths of time_t in the kernel's struct. The
+ * 64-bit call exists since Linux 5.1.
  */
 struct futex_time {
 	int64_t seconds, nanoseconds;
@@ -83,7 +85,7 @@ static struct futex_time futex_time(int64_t deadline)
 	return (struct futex_time){at / FL_S(1), at % FL_S(1)};
 }
 
-/* Leaves errno as it is: a lock may stand between a call and the look at its errno. */
+/* Preserves errno: a lock may come between a call and the check of its errno. */
 static int futex(const uint32_t *word, int op, uint32_t value, const struct futex_time *time)
 {
 	int before = errno;
@@ -106,7 +108,10 @@ static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, in
 	struct futex_time time = futex_time(deadline);
 	int rc = futex(word, FUTEX_WAIT_BITSET | private, expected, deadline == FL_FOREVER ? NULL : &time);
 	if (rc != 0 && rc != -EAGAIN && rc != -EINTR && rc != -ETIMEDOUT)
-		sys_yield(); /* a system that forbids the call: who waits polls, and leaves the CPU to others */
+		/*
+		 * A system that forbids the call: the waiter polls, and leaves the CPU to others.
+		 */
+		sys_yield();
 	return rc;
 }
 
@@ -131,25 +136,28 @@ static int sys_shared_wake(const uint32_t *word, int n)
 }
 
 /*
- * The kernel stores and wakes in one call, which ends before the thread does. Its store is a full barrier. A system without
- * that operation (an emulator) gets two steps, and a kill may come between.
+ * The kernel stores and wakes in one call, which ends before the thread does. Its store is a full
+ * barrier. On a system without that operation (an emulator) a kill may come between the two steps.
  */
 static void sys_shared_store_and_wake(uint32_t *word, uint32_t value, int n)
 {
-	/* Operation, comparison, operands: that of FUTEX_OP(), which is signed. The comparison with 0 fails, and wakes no more. */
+	/*
+	 * Operation, comparison and operands, as FUTEX_OP(), which is signed. The comparison with 0
+	 * fails, so the call wakes no further sleepers.
+	 */
 	uint32_t store = (uint32_t)FUTEX_OP_SET << 28 | (uint32_t)FUTEX_OP_CMP_EQ << 24;
 	if (value)
 		store |= (uint32_t)FUTEX_OP_OPARG_SHIFT << 28 | 31u << 12;
 	int before = errno;
 	fl__tsan_release(word);
 	if (syscall(FUTEX_CALL, word, FUTEX_WAKE_OP, n, NULL, word, store) < 0) {
-		fl__store_release(word, value); /* pairs with whoever takes the lock that it frees */
+		fl__store_release(word, value); /* pairs with the next acquire of the lock */
 		(void)sys_shared_wake(word, n);
 	}
 	errno = before;
 }
 
-enum { FUTEX_WAITV = 449 }; /* of all architectures; Linux 5.16, younger than most headers */
+enum { FUTEX_WAITV = 449 }; /* on all architectures, since Linux 5.16; most headers are older */
 
 static int sys_wait_many(struct fl__futex *words, unsigned n, int64_t deadline)
 {
@@ -170,7 +178,7 @@ static struct fl__robust_list *ask_robust_list(void)
 	return list;
 }
 
-/* Some C libraries register a thread's list with its first robust mutex. */
+/* Some C libraries register a thread's list at its first robust mutex. */
 static void provoke_robust_list(void)
 {
 	pthread_mutexattr_t attr;
@@ -200,7 +208,11 @@ static struct fl__robust_list *sys_robust_list(void)
 static int sys_cpu(void)
 {
 	const int before = errno;
-	const int cpu = sched_getcpu(); /* reads memory, where the C library has registered that with the kernel */
+	/*
+	 * No system call if the C library has registered the memory where the kernel keeps the
+	 * number.
+	 */
+	const int cpu = sched_getcpu();
 	errno = before;
 	return cpu;
 }
@@ -218,7 +230,8 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 static int sys_thread_join(pthread_t thread)
 {
 	int state;
-	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state); /* pthread_join() is a cancellation point */
+	/* pthread_join() is a cancellation point */
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	int rc = -pthread_join(thread, NULL);
 	(void)pthread_setcancelstate(state, &state);
 	return rc;
@@ -239,19 +252,23 @@ static void *sys_map(size_t size)
 	void *memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	if (memory == MAP_FAILED)
 		return NULL;
-	/* A huge page would make 2 MiB resident for the one page that is touched. A kernel without them refuses: as well. */
+	/*
+	 * A huge page would make 2 MiB resident for one touched page. A kernel without huge pages
+	 * refuses, which does no harm.
+	 */
 	(void)madvise(memory, size, MADV_NOHUGEPAGE);
 	return memory;
 }
 
 static void sys_unmap(void *memory, size_t size)
 {
-	(void)munmap(memory, size); /* fails for addresses alone that are not ours */
+	(void)munmap(memory, size); /* fails only for foreign addresses */
 }
 
 static void sys_discard(void *memory, size_t size)
 {
-	(void)madvise(memory, size, MADV_DONTNEED); /* of locked memory it fails: that stays resident, as asked for */
+	/* fails for locked memory, which stays resident */
+	(void)madvise(memory, size, MADV_DONTNEED);
 }
 
 int fl__portable_guard(void *memory, size_t size)
@@ -259,11 +276,11 @@ int fl__portable_guard(void *memory, size_t size)
 	return mprotect(memory, size, PROT_NONE) == 0 ? 0 : -errno;
 }
 
-enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL: Linux 6.13; younger than most headers */
+enum { ADVISE_GUARD = 102 }; /* MADV_GUARD_INSTALL, since Linux 6.13; most headers are older */
 
 /*
- * Asks the kernel to write to a guarded page: emulators ignore advice that they do not know, and say that all is well. The
- * call is one that Valgrind passes on without a look at the memory.
+ * Checks the guard by a kernel write to the guarded page: emulators report success for advice that
+ * they do not know. Valgrind passes getrandom on without a look at the memory.
  */
 static bool probe_guard(void)
 {
@@ -283,7 +300,7 @@ static int sys_guard(void *memory, size_t size)
 {
 	enum { UNKNOWN, ABSENT, PRESENT };
 	static uint32_t markers = UNKNOWN;
-	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all who probe find the same */
+	uint32_t known = fl__load_relaxed(&markers); /* relaxed: all threads probe the same */
 	if (known == UNKNOWN) {
 		known = probe_guard() ? PRESENT : ABSENT;
 		fl__store_relaxed(&markers, known); /* relaxed: as above */
@@ -301,7 +318,7 @@ static bool sys_thread_exists(uint32_t thread)
 	return exists;
 }
 
-enum { PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE_EXPEDITED = 16 }; /* Linux 4.14 */
+enum { PRIVATE_EXPEDITED = 8, REGISTER_PRIVATE_EXPEDITED = 16 }; /* since Linux 4.14 */
 
 static int membarrier_command(int command)
 {
@@ -311,7 +328,7 @@ static int membarrier_command(int command)
 	return result;
 }
 
-/* A process says first that it will ask: once for ever, also in its forks. The kernel may be short of memory for a moment. */
+/* A process registers once, also for its forks, before it may ask. -ENOMEM is temporary. */
 static int sys_membarrier(void)
 {
 	for (;;) {

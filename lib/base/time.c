@@ -10,7 +10,8 @@ int64_t fl_now(void)
 int64_t fl_after(int64_t ns)
 {
 	int64_t at;
+	/* The clock is not negative, so only a sum that is too large overflows. */
 	if (__builtin_add_overflow(fl__sys.now(), ns, &at))
-		return FL_FOREVER; /* the clock is not negative: only a sum that is too large overflows */
+		return FL_FOREVER;
 	return at;
 }

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 /*
- * Destructors of the library. They run at the exit of the process, and when dlclose() unloads the
+ * Destructors of the library. These run at the exit of the process, and when dlclose() unloads the
  * shared object that has this copy of the library; in both cases after the destructors of the
  * object's user, which may still call the library. The threads of the library end first
  * (sync/helper.h), so that the other destructors find none of them.

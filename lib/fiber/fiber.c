@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The life of a fiber. It lives at the top of its own stack, so creating one takes one step that can fail; whoever joins it,
- * or the flow that runs next after a detached one, gives both back.
+ * The life of a fiber. A fiber lives at the top of its own stack, so its creation has one step that
+ * can fail. The joiner frees both; after a detached fiber, the flow that runs next does.
  *
- * fl__fiber.ended: written by the scheduler's thread alone, plainly; joiners wait for it in the lot.
+ * fl__fiber.ended: only the scheduler's thread writes it. Joiners wait for it in the wait table.
  *
  *   bit          meaning                 set by                 cleared by
  *   ENDED (1)    its function returned   finish()               -
- *   WAITED (2)   somebody joins          fl__word_wait()        finish()
+ *   WAITED (2)   a joiner waits          fl__word_wait()        finish()
  */
 #include "fiber.h"
 #include "../base/atomic.h"
@@ -22,7 +22,7 @@ static const struct fl__word is_ended = {ENDED, ENDED, WAITED};
 
 static void publish_end(struct fl__fiber *f)
 {
-	/* relaxed: this thread's own; another one may clear no bit, and joiners are fibers of this thread */
+	/* relaxed: only this thread clears bits, and joiners are fibers of this thread */
 	if (!(fl__load_relaxed(&f->ended) & WAITED)) {
 		fl__store_relaxed(&f->ended, ENDED);
 		return;
@@ -30,7 +30,8 @@ static void publish_end(struct fl__fiber *f)
 	struct fl__lot lot;
 	fl__lot_open(&lot, &f->ended);
 	(void)fl__lot_take(&lot, FL__ALL, 0);
-	fl__store_relaxed(&f->ended, ENDED); /* relaxed: as above; who was taken acquires the unpark */
+	/* relaxed: as above; a woken joiner acquires the unpark */
+	fl__store_relaxed(&f->ended, ENDED);
 	fl__lot_close(&lot);
 }
 
@@ -60,7 +61,7 @@ static void enter(void *arg)
 	finish(f);
 }
 
-/* By hand: snprintf() would take as long as all the rest. */
+/* By hand: snprintf() would take as long as the rest of fl__fiber_create(). */
 static void set_name(struct fl__fiber *f, const char *name)
 {
 	size_t length = strnlen(name, sizeof f->name - 1);
@@ -101,7 +102,7 @@ void fl__fiber_free(struct fl__fiber *f)
 
 bool fl__fiber_has_ended(const struct fl__fiber *f)
 {
-	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: this thread's own */
+	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: written by this thread */
 }
 
 int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel)

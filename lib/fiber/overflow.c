@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Stack overflow: the fiber that runs out of stack touches the guard below it. The handler of that signal runs on a stack of
- * its own, which the scheduler's thread gets unless it has one, and turns a hit of the running fiber's guard into a panic
- * that names the fiber. Every other fault goes where it went before: the handler is installed by the first scheduler that
- * starts, once for the process, and remembers its predecessor. A run or a turn in which no fiber runs
- * leaves the thread's signal stack alone: each change of it is a system call.
+ * Stack overflow: a fiber that runs out of stack touches the guard below the stack. The signal
+ * handler runs on a signal stack, which the scheduler's thread gets unless it has one. A fault in
+ * the running fiber's guard becomes a panic that names the fiber. The handler passes every other
+ * fault on to its predecessor. The first scheduler that starts installs the handler, once for the
+ * process. A run or a turn in which no fiber runs leaves the thread's signal stack alone, since
+ * each change of it is a system call.
  *
- * A frame that is larger than the guard can jump over it: -fstack-clash-protection makes the compiler touch each page.
+ * A frame larger than the guard can jump over it. -fstack-clash-protection makes the compiler touch
+ * each page.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -21,8 +23,8 @@
 
 static struct {
 	uint32_t lock;
-	uint32_t installed;        /* set under the lock, once `previous` is there */
-	struct sigaction previous; /* written before ours is installed, under the lock */
+	uint32_t installed;        /* set under the lock, after `previous` */
+	struct sigaction previous; /* written under the lock, before this handler is installed */
 } handler;
 
 static bool hits_guard(const struct fl__fiber *f, const void *address)
@@ -38,16 +40,17 @@ static _Noreturn void report(const struct fl__fiber *f)
 	fl__panic("fl__fiber_run", f, reason);
 }
 
-/* What the kernel would have done if our handler were not there. */
+/* Does what the kernel would have done without this handler. */
 static void by_default(int signal, const siginfo_t *info)
 {
-	bool sent = info->si_code <= 0; /* by kill() and its kin: it will not happen again by itself */
+	/* by kill() and the like: the signal will not happen again by itself */
+	bool sent = info->si_code <= 0;
 	if (sent && handler.previous.sa_handler == SIG_IGN)
 		return;
 	struct sigaction standard = {.sa_handler = SIG_DFL};
 	(void)sigaction(signal, &standard, NULL);
 	if (sent)
-		(void)raise(signal); /* when this returns */
+		(void)raise(signal); /* takes effect when this handler returns */
 }
 
 static void pass_on(int signal, siginfo_t *info, void *context)
@@ -67,7 +70,8 @@ static void pass_on(int signal, siginfo_t *info, void *context)
 	(void)sigemptyset(&own);
 	(void)sigaddset(&own, signal);
 	(void)pthread_sigmask(SIG_UNBLOCK, &own, NULL);
-	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL); /* the return from our handler undoes it */
+	/* the return from this handler undoes it */
+	(void)pthread_sigmask(SIG_BLOCK, &previous.sa_mask, NULL);
 	if (previous.sa_flags & SA_SIGINFO)
 		previous.sa_sigaction(signal, info, context);
 	else
@@ -92,14 +96,15 @@ static void install(void)
 	if (!handler.installed) {
 		struct sigaction ours = {.sa_sigaction = on_fault, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 		(void)sigemptyset(&ours.sa_mask);
-		(void)sigaction(SIGSEGV, NULL, &handler.previous); /* fails for signals alone that do not exist */
+		/* fails only for signals that do not exist */
+		(void)sigaction(SIGSEGV, NULL, &handler.previous);
 		(void)sigaction(SIGSEGV, &ours, NULL);
 		fl__store_release(&handler.installed, 1); /* pairs with the load above */
 	}
 	fl__unlock(&handler.lock);
 }
 
-/* A copy of the library that is unloaded must not leave its handler behind. */
+/* An unloaded copy of the library must not leave its handler behind. */
 FL__AT_UNLOAD static void uninstall(void)
 {
 	struct sigaction now;
@@ -108,7 +113,10 @@ FL__AT_UNLOAD static void uninstall(void)
 		(void)sigaction(SIGSEGV, &handler.previous, NULL);
 }
 
-/* Room for the kernel's frame, which grows with the CPU's registers, and for a panic handler that prints. */
+/*
+ * Room for the kernel's frame, which grows with the CPU's registers, and for a panic handler that
+ * prints.
+ */
 static size_t signal_stack_size(void)
 {
 	enum { HANDLER = 64 * 1024 };
@@ -130,7 +138,10 @@ int fl__overflow_prepare(struct fl__sched *s)
 	return 0;
 }
 
-/* A thread that has a signal stack keeps it. sigaltstack() fails for bad addresses and small sizes alone. */
+/*
+ * A thread that has a signal stack keeps it. sigaltstack() fails only for bad addresses and small
+ * sizes.
+ */
 void fl__overflow_watch(struct fl__sched *s)
 {
 	const stack_t ours = {.ss_sp = s->signal_stack, .ss_size = signal_stack_size()};
@@ -151,8 +162,9 @@ void fl__overflow_unwatch(struct fl__sched *s)
 	if (!s->signal_stacked)
 		return;
 	s->signal_stacked = false;
+	/* a fiber has given the thread another signal stack */
 	(void)sigaltstack(&none, &now);
-	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE)) /* the fibers gave the thread another */
+	if (now.ss_sp != s->signal_stack && !(now.ss_flags & SS_DISABLE))
 		(void)sigaltstack(&now, NULL);
 }
 

@@ -1,34 +1,40 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads, timers for waits with a
- * deadline, and the parker of fibers. After Photon and Boost.Fiber, with fibers that never move to another thread: so a wake
- * is an entry in a list that the thread reads when the woken fiber has long switched out, and no switch needs a lock.
+ * The scheduler of one thread: a queue of runnable fibers, an inbox for wakes from other threads,
+ * timers for waits with a deadline, and the parker of fibers. After Photon and Boost.Fiber, but
+ * fibers never move to another thread. So a wake is an entry in a list that the thread reads after
+ * the woken fiber has switched out, and no switch needs a lock.
  *
- * fl__wait.park_word of a fiber's wait: who makes it runnable again?
+ * fl__wait.park_word of a fiber's wait: what makes the fiber runnable again.
  *
- *   value         meaning                      set by                              cleared by
- *   EMPTY (0)     no unpark, not parked        fl__wait_begin()                    -
- *   UNPARKED (1)  unparked, for good           unpark(), swap; or store, by the    nobody; of `pause` suspend()
- *                                              fiber's own thread
- *   PARKED (4)    suspended, or about to be    park(), CAS from EMPTY              unpark(); expire(), CAS
+ *   value         meaning                    set by                            cleared by
+ *   EMPTY (0)     no unpark, not parked      fl__wait_begin()                  -
+ *   UNPARKED (1)  unparked, for good         unpark(), swap; or store, by the  -; of `pause`:
+ *                                            fiber's own thread                fl__fiber_suspend()
+ *   PARKED (4)    suspended, or about to be  park(), CAS from EMPTY            unpark(); expire(),
+ *                                                                              CAS
  *
- * Whoever takes it out of PARKED owes the fiber one entry in a queue: unpark() an entry in the inbox, or, on the fiber's own
- * thread, in the run queue; expire() one in the run queue. So a parked fiber has exactly one, and until it is there the
- * fiber, its wait and its scheduler stay valid. PARKED is neither a value of lock.c's words nor ASLEEP of the thread parker.
+ * The code that clears PARKED owes the fiber one entry in a queue. unpark() adds it to the inbox,
+ * or, on the fiber's own thread, to the run queue. expire() adds it to the run queue. So a parked
+ * fiber gets exactly one entry, and until then the fiber, its wait and its scheduler stay valid.
+ * PARKED differs from the values of lock.c's words and from ASLEEP of the thread parker.
  *
  * fl__sched.inbox: fibers that other threads woke.
  *
- *   value         meaning                                 set by                          cleared by
- *   NULL          empty                                   take_inbox(); sleep, CAS        -
- *   a fiber       linked by next, the latest wake first   post(), CAS                     take_inbox(), swap
- *   ASLEEP        empty, and the thread sleeps            fl__sched_sleep(), CAS          post(); sleep at its deadline, CAS
+ *   value     meaning                        set by                 cleared by
+ *   NULL      empty                          take_inbox(); disarm,  -
+ *                                            CAS
+ *   a fiber   linked by next, the latest     post(), CAS            take_inbox(), swap
+ *             wake first
+ *   ASLEEP    empty, and the thread sleeps   fl__sched_arm(), CAS   post(); fl__sched_disarm(), CAS
  *
- * Whoever takes the inbox out of ASLEEP owes the thread one wake, which is its last access to the scheduler; who pushes to
- * an inbox that is not ASLEEP touches nothing after the push. The thread that finds ASLEEP taken waits for that wake, so
- * that the scheduler outlives it. Linearization point of a wake from another thread: its CAS on the inbox.
+ * A post() that replaces ASLEEP owes the thread one wake, which is its last access to the
+ * scheduler. A post() to an inbox without ASLEEP touches nothing after its CAS. A thread that finds
+ * ASLEEP replaced waits for that wake, so the scheduler outlives it. Linearization point of a wake
+ * from another thread: its CAS on the inbox.
  *
- * Progress: post() is lock-free. A turn runs each fiber once that was runnable at its begin, then looks at inbox and timers:
- * fibers that yield for ever keep neither out.
+ * Progress: post() is lock-free. A turn runs each fiber that was runnable at its begin once, then
+ * the scheduler checks inbox and timers. So fibers that yield for ever do not starve them.
  */
 #include "sched.h"
 #include "../base/atomic.h"
@@ -62,7 +68,7 @@ void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f)
 	s->runnable++;
 }
 
-/* The next that runs; NULL: the turn is over. */
+/* The next fiber to run; NULL: the turn is over. */
 static struct fl__fiber *pick(struct fl__sched *s)
 {
 	struct fl__fiber *f = s->first;
@@ -85,7 +91,7 @@ void fl__sched_arrived(struct fl__sched *s)
 	}
 }
 
-/* Switches from the running flow to `to`, NULL: the thread's own. */
+/* Switches from the running flow to `to`; NULL: the thread's own flow. */
 static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from, struct fl__fiber *to, bool forever)
 {
 	int error = errno;
@@ -97,7 +103,7 @@ static FL__UNINSTRUMENTED void cross(struct fl__sched *s, struct fl__flow *from,
 	errno = error;
 }
 
-/* On the stack of `me`, which was switched to for the visit alone, and is left again. */
+/* Runs on the stack of `me`, resumed only for the visit, and switches back. */
 static void receive(struct fl__sched *s, struct fl__fiber *me)
 {
 	const struct fl__visit *visit = s->visit;
@@ -115,7 +121,7 @@ void fl__sched_next(struct fl__sched *s, bool forever)
 	if (to == me)
 		return;
 	if (s->first)
-		fl__flow_prefetch(&s->first->flow); /* meanwhile `to` runs */
+		fl__flow_prefetch(&s->first->flow); /* the fetch proceeds while `to` runs */
 	cross(s, &me->flow, to, forever);
 	while (__builtin_expect(s->visit != NULL, 0))
 		receive(s, me);
@@ -149,7 +155,7 @@ const char *fl__fiber_state(const struct fl__fiber *f)
 		return "has not begun";
 	if (f == f->sched->running)
 		return "runs";
-	/* relaxed: another thread may be waking it at this moment */
+	/* relaxed: another thread may be waking the fiber */
 	return f->parked && fl__load_relaxed(&f->parked->park_word) == PARKED ? "waits" : "is runnable";
 }
 
@@ -163,10 +169,14 @@ void fl__fiber_yield(void)
 /* Called by another thread, or in a signal handler. */
 static void post(struct fl__sched *s, struct fl__fiber *f)
 {
-	struct fl__fiber *head = fl__load_relaxed(&s->inbox); /* relaxed: the CAS tells whether it is right */
+	/* relaxed: the CAS decides */
+	struct fl__fiber *head = fl__load_relaxed(&s->inbox);
 	do
 		f->next = head == ASLEEP ? NULL : head;
-	/* release: the fiber's link; pairs with take_inbox(). acquire: the wait that wake() ends; pairs with fl__sched_sleep() */
+	/*
+	 * release: the fiber's link; pairs with take_inbox(). acquire: the wait that wake() ends;
+	 * pairs with fl__sched_arm().
+	 */
 	while (!fl__cas_weak_acq_rel(&s->inbox, &head, f));
 	if (head == ASLEEP)
 		s->config.ops->wake(s);
@@ -174,7 +184,10 @@ static void post(struct fl__sched *s, struct fl__fiber *f)
 
 static void unpark_elsewhere(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
-	/* release: what the waker wrote; pairs with unparked(). acquire: f->next is ours; pairs with park() */
+	/*
+	 * release: what the waking thread wrote; pairs with unparked(). acquire: f->next may be
+	 * written; pairs with park().
+	 */
 	if (fl__swap_acq_rel(&wait->park_word, UNPARKED) != PARKED)
 		return;
 	if (s == fl__sched_current)
@@ -184,8 +197,8 @@ static void unpark_elsewhere(struct fl__fiber *f, struct fl__sched *s, struct fl
 }
 
 /*
- * By the fiber's own thread, of a wait that nobody else unparks: then all that use the word, park(), expire() and this, are of
- * one thread. A wait is unparked once (lot.c, invariant 3), except `pause`.
+ * By the fiber's own thread, for a wait that no other thread unparks. Then park(), expire() and
+ * this function run on one thread. A wait is unparked once (lot.c, invariant 3), except `pause`.
  */
 static inline void unpark_here(struct fl__fiber *f, struct fl__sched *s, struct fl__wait *wait)
 {
@@ -198,7 +211,7 @@ static inline void unpark_here(struct fl__fiber *f, struct fl__sched *s, struct 
 
 static void unpark(struct fl__wait *wait)
 {
-	/* Read now: of what is not PARKED nothing may be read after the swap. */
+	/* Read first: after the swap, a wait that was not PARKED may be gone. */
 	struct fl__fiber *f = fiber_of(wait->ctx);
 	struct fl__sched *s = f->sched;
 	if (s == fl__sched_current && wait != &f->pause)
@@ -207,7 +220,10 @@ static void unpark(struct fl__wait *wait)
 		unpark_elsewhere(f, s, wait);
 }
 
-/* Always by the inbox, also on the fiber's own thread: that may have been interrupted in the midst of its run queue. */
+/*
+ * Always through the inbox: on the fiber's own thread, the handler may have interrupted a change of
+ * the run queue.
+ */
 static void unpark_in_handler(struct fl__wait *wait)
 {
 	struct fl__fiber *f = fiber_of(wait->ctx);
@@ -233,12 +249,13 @@ static int park(struct fl__wait *wait, int64_t deadline)
 		fl__timers_add(&f->sched->timers, &f->timer, deadline);
 	}
 	uint32_t expected = EMPTY;
-	if (fl__cas_release(&wait->park_word, &expected, PARKED)) /* pairs with unpark(), which links the fiber */
+	/* pairs with unpark(), which links the fiber */
+	if (fl__cas_release(&wait->park_word, &expected, PARKED))
 		fl__sched_next(f->sched, false);
 	if (deadline != FL_FOREVER)
 		fl__timers_remove(&f->sched->timers, &f->timer);
 	f->parked = NULL;
-	(void)unparked(wait); /* acquires, where somebody unparked it */
+	(void)unparked(wait); /* acquires, if there was an unpark */
 	return deadline != FL_FOREVER ? f->parked_rc : 0;
 }
 
@@ -255,7 +272,8 @@ int fl__fiber_suspend(int64_t deadline)
 	struct fl__fiber *f = fl__sched_current->running;
 	int rc = park(&f->pause, deadline);
 	if (rc == 0)
-		(void)fl__swap_acquire(&f->pause.park_word, EMPTY); /* pairs with unpark(): also one that came since */
+		/* pairs with unpark(), also with a later one */
+		(void)fl__swap_acquire(&f->pause.park_word, EMPTY);
 	return rc;
 }
 
@@ -267,7 +285,7 @@ void fl__fiber_resume(struct fl__fiber *f)
 void fl__fiber_resume_first(struct fl__fiber *f)
 {
 	struct fl__sched *s = f->sched;
-	/* relaxed, both: this thread alone resumes and suspends it */
+	/* relaxed, both: only this thread resumes and suspends the fiber */
 	const bool parked = fl__load_relaxed(&f->pause.park_word) == PARKED;
 	fl__store_relaxed(&f->pause.park_word, UNPARKED);
 	if (!parked)
@@ -277,12 +295,13 @@ void fl__fiber_resume_first(struct fl__fiber *f)
 	if (!s->last)
 		s->last = f;
 	s->runnable++;
-	s->left++; /* it runs in the current turn */
+	s->left++; /* `f` runs in the current turn */
 }
 
 static void take_inbox(struct fl__sched *s)
 {
-	if (!fl__load_relaxed(&s->inbox)) /* relaxed: a wake that is not seen now is seen next time */
+	/* relaxed: the next turn sees a wake that this load misses */
+	if (!fl__load_relaxed(&s->inbox))
 		return;
 	struct fl__fiber *latest = fl__swap_acquire(&s->inbox, NULL); /* pairs with post() */
 	struct fl__fiber *oldest = NULL;
@@ -299,7 +318,10 @@ static void take_inbox(struct fl__sched *s)
 	}
 }
 
-/* Ends the wait of a fiber at its deadline, unless an unpark was faster: that one's entry is on its way. */
+/*
+ * Ends a fiber's wait at its deadline, unless an unpark was faster: then the unpark's entry is on
+ * its way.
+ */
 static void expire(struct fl__sched *s, struct fl__fiber *f)
 {
 	uint32_t expected = PARKED;
@@ -322,7 +344,10 @@ static void take_timers(struct fl__sched *s)
 	}
 }
 
-/* Runs each that is runnable once it has looked, and, if they are few, up to `least`. */
+/*
+ * Processes wakes and timers, then runs fibers. The number of runs: the runnable fibers, or `least`
+ * if that is more.
+ */
 static void turn(struct fl__sched *s, size_t least)
 {
 	take_inbox(s);
@@ -373,7 +398,7 @@ bool fl__sched_arm(struct fl__sched *s)
 	fl__stack_pool_trim(&s->stacks);
 	fl__wait_begin(&s->sleep);
 	struct fl__fiber *expected = NULL;
-	/* release: the wait is ready; pairs with post() */
+	/* release: the wait is initialised; pairs with post() */
 	return fl__cas_release(&s->inbox, &expected, ASLEEP);
 }
 
@@ -382,19 +407,20 @@ void fl__sched_disarm(struct fl__sched *s, bool woken)
 	struct fl__fiber *expected = ASLEEP;
 	if (fl__cas_relaxed(&s->inbox, &expected, NULL)) /* relaxed: nothing was posted */
 		return;
-	while (!woken) /* somebody owes a wake */
+	while (!woken) /* a post() owes a wake */
 		woken = s->config.ops->sleep(s, FL_FOREVER) == 0;
 }
 
 static bool is_posted(const void *sched)
 {
-	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL; /* relaxed: take_inbox() acquires */
+	/* relaxed: take_inbox() acquires */
+	return fl__load_relaxed(&((const struct fl__sched *)sched)->inbox) != NULL;
 }
 
 /*
- * A wake costs other threads a system call, and takes some 10 us. So a scheduler that others woke soon
- * the last time first looks for a while whether they post again. One that waits for descriptors and
- * timers alone never looks.
+ * A wake costs the waking thread a system call, and takes some 10 us. So if another thread soon
+ * ended the last sleep, the scheduler first polls the inbox for a while. A scheduler that waits
+ * only for descriptors and timers never polls.
  */
 bool fl__sched_sleep(struct fl__sched *s, int64_t deadline)
 {
@@ -458,12 +484,12 @@ int fl__sched_run(struct fl__sched *s)
 	return 0;
 }
 
-/* Control-flow enforcement with a second stack that only call and ret may move. */
+/* Whether the CPU enforces control flow with a shadow stack, which only call and ret move. */
 static bool has_shadow_stack(void)
 {
 	uintptr_t top = 0;
 #if defined(__x86_64__) && defined(__CET__) && !defined(FL__SWITCH_UCONTEXT)
-	__asm__ volatile("rdsspq %0" : "+r"(top)); /* leaves it alone where there is none */
+	__asm__ volatile("rdsspq %0" : "+r"(top)); /* no effect without a shadow stack */
 #endif
 	return top != 0;
 }
@@ -504,7 +530,10 @@ bool fl__sched_is_runnable(const struct fl__sched *s)
 	return s->runnable > 0;
 }
 
-/* By any thread. A thread that has not run `s` finds another thread's context there, or none. */
+/*
+ * Called by any thread. If the calling thread has not run `s`, `thread` is NULL or another thread's
+ * context.
+ */
 bool fl__sched_is_of_here(const struct fl__sched *s)
 {
 	const struct fl__ctx *here = fl__sched_current ? fl__sched_current->thread : fl__ctx_get();

@@ -9,14 +9,15 @@
 #include "tools.h"
 
 /*
- * Lives at the top of its stack, in the page that an idle fiber has touched anyway. What each wait touches comes first, since with
- * many fibers each line of it comes from far away.
+ * A fiber lives at the top of its stack, in the page that an idle fiber has touched anyway. The
+ * members that each wait touches come first: with many fibers, each cache line of them is a cache
+ * miss.
  */
 struct fl__fiber {
 	struct fl__flow flow;
 	struct fl__sched *sched;
 	struct fl__fiber *next;  /* in the run queue or the inbox, never in both */
-	struct fl__wait *parked; /* what it is parked for; valid while that is PARKED: sched.c */
+	struct fl__wait *parked; /* the wait it is parked for, valid while PARKED: sched.c */
 	struct fl__ctx ctx;
 	struct fl__timer timer;
 	struct fl__wait pause; /* fl__fiber_suspend() */
@@ -24,7 +25,7 @@ struct fl__fiber {
 	int result;
 	uint32_t ended; /* fiber.c */
 	bool detached;
-	bool begun; /* it has run */
+	bool begun; /* the fiber has run */
 	int (*function)(void *arg);
 	void *arg;
 	struct fl__stack stack;
@@ -32,27 +33,34 @@ struct fl__fiber {
 };
 
 struct fl__sched {
-	struct fl__fiber
-	    *inbox; /* sched.c. Written by wakers, so not on a line with what the thread writes all the time */
+	/*
+	 * Waking threads write it (sched.c): kept off the cache lines that this thread writes all
+	 * the time.
+	 */
+	struct fl__fiber *inbox;
 	char apart[64];
-	struct fl__fiber *first; /* the run queue: in order of their wakes */
+	struct fl__fiber *first; /* the run queue, in the order of the wakes */
 	struct fl__fiber *last;
-	size_t runnable;           /* in the queue */
-	size_t left;               /* that may still run in this turn */
+	size_t runnable;           /* in the run queue */
+	size_t left;               /* runs that are left in this turn */
 	struct fl__fiber *running; /* NULL: the thread's own flow */
-	struct fl__fiber *ended;   /* detached, and just left for ever: whoever runs next frees it */
+	struct fl__fiber *ended;   /* a detached fiber that has ended; the next flow frees it */
 	struct fl__flow main;      /* the thread's own flow, while a fiber runs */
-	struct fl__ctx *thread;    /* that runs it, or has run it; NULL: it has not run */
+	/* the context of the thread that runs it or has run it, or NULL */
+	struct fl__ctx *thread;
 	struct fl__timers timers;
-	struct fl__wait sleep; /* the thread's, in fl__sched_sleep() */
-	bool soon;             /* another thread soon ended the last of those, or a look in its place */
-	unsigned spun;         /* such looks, modulo its range */
-	size_t fibers;         /* that have not ended */
+	struct fl__wait sleep; /* the thread's wait in fl__sched_sleep() */
+	/* Another thread soon ended the last sleep, or the spin in its place succeeded. */
+	bool soon;
+	unsigned spun; /* spins in place of sleeps, modulo the range */
+	size_t fibers; /* that have not ended */
 	uint32_t fork_count;
-	void *signal_stack;      /* overflow.c: ours, once it has run; else NULL */
-	bool watched;            /* overflows are found on this thread: a fiber has run since it was entered */
-	bool signal_stacked;     /* ours is the thread's now */
-	struct fl__visit *visit; /* of whoever is switched to next; NULL: it just runs */
+	/* overflow.c: the scheduler's signal stack; NULL: the scheduler was never entered. */
+	void *signal_stack;
+	/* overflow.c finds overflows on this thread: a fiber has run since enter. */
+	bool watched;
+	bool signal_stacked;     /* the thread uses `signal_stack` */
+	struct fl__visit *visit; /* for the flow that is switched to; NULL: none */
 	void (*observe)(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to);
 	struct fl__sched_config config;
 	struct fl__stack_pool stacks;
@@ -65,27 +73,30 @@ struct fl__visit {
 	struct fl__fiber *from; /* NULL: the thread's own flow */
 };
 
-/* Between enter and leave. */
+/* Not NULL between enter and leave. */
 extern _Thread_local struct fl__sched *fl__sched_current __attribute__((tls_model("initial-exec")));
 
 extern const struct fl__ctx_ops fl__fiber_parker;
 
-/* Puts a fiber that is in no list at the end of the run queue. By its thread. */
+/* Puts a fiber that is in no list at the end of the run queue. Called by the scheduler's thread. */
 void fl__sched_ready(struct fl__sched *s, struct fl__fiber *f);
 
-/* Leaves the running fiber for the next one; returns when it runs again; if `forever`, never. */
+/*
+ * Switches from the running fiber to the next flow. Returns when the fiber runs again; never if
+ * `forever`.
+ */
 void fl__sched_next(struct fl__sched *s, bool forever);
 
-/* After a switch to here: gives back what the flow that was left does not need any more. */
+/* Called after a switch: frees a detached fiber that ended with the switch. */
 void fl__sched_arrived(struct fl__sched *s);
 
 /*
- * Has overflows of the fibers' stacks found on this thread, see overflow.c: prepare(), 0 or -ENOMEM;
- * watch(), once before a fiber runs; unwatch(), at the end.
+ * Detection of stack overflows on this thread (overflow.c): prepare(), 0 or -ENOMEM; watch(), once
+ * before a fiber runs; unwatch(), at the end; end() frees the signal stack.
  */
 int fl__overflow_prepare(struct fl__sched *s);
 void fl__overflow_watch(struct fl__sched *s);
 void fl__overflow_unwatch(struct fl__sched *s);
-void fl__overflow_end(struct fl__sched *s); /* frees what it has */
+void fl__overflow_end(struct fl__sched *s);
 
 #endif

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Slabs of 32 slots in one mapping each, so that neighbours stay one piece for the kernel, which keeps 65,530 of them for a
- * process; a guard marker does not cut a piece, a guard by protection does (sys.h). A slot gets its guard when it is first
- * used.
+ * Slabs of 32 slots in one mapping each. Neighbours so stay one piece of address space for the
+ * kernel, which keeps at most 65,530 pieces for a process. A guard marker does not cut a piece; a
+ * guard by protection does (sys.h). A slot gets its guard at its first use.
  *
- *   slot     is in                               memory                  leads to
- *   used     nobody's list                       what it has touched     warm; dirty when there are enough warm ones
- *   warm     pool->warm, last in first out       what it had touched     used
- *   dirty    its slab's `free` and `dirty` bits  what it had touched     used; clean, with all dirty ones, when they are many,
- *                                                                        or have been too many for a second
- *   clean    its slab's `free` bits              none                    used
+ *   slot   is in                               memory               next state
+ *   used   no list                             what it has touched  warm; dirty, if the pool has
+ *                                                                   enough warm ones
+ *   warm   pool->warm, last in first out       what it had touched  used
+ *   dirty  its slab's `free` and `dirty` bits  what it had touched  used; clean, with all dirty
+ *                                                                   ones, when they are many, or
+ *                                                                   too many for a second
+ *   clean  its slab's `free` bits              none                 used
  *
- * Giving memory back costs a call to the system and the reuse a page fault, together more than all else about a fiber: so
- * it is done for runs of neighbours, only for what is too much, and when the scheduler has nothing else to do. Then slabs all
- * of whose slots are free are unmapped, but for one.
+ * To give memory back costs a system call, and its reuse a page fault: together more than all else
+ * about a fiber. So the pool does it for runs of neighbours, only if too many slots are dirty, and
+ * when the scheduler has nothing else to do or the excess has lasted a second. Then it also unmaps
+ * each slab whose slots are all free, except one.
  */
 #include "stack.h"
 #include "../base/sys.h"
@@ -24,9 +27,9 @@
 enum { SLOTS = 32, A_LOOK = 256 /* puts */ };
 
 struct fl__slab {
-	struct fl__slab *next, *prev; /* in pool->slabs; while free != 0 */
+	struct fl__slab *next, *prev; /* in pool->slabs, while free != 0 */
 	char *memory;
-	uint32_t free, dirty, guarded; /* a bit a slot; dirty: free, and has memory */
+	uint32_t free, dirty, guarded; /* one bit per slot; dirty: free, with memory */
 	unsigned tool[SLOTS];          /* fl__tool_stack_add() */
 };
 
@@ -39,12 +42,18 @@ void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size)
 {
 	enum { GUARD = 16 * 1024, LEAST = 16 * 1024 };
 	size_t page = fl__page_size();
-	/* A slab of these takes all addresses, which the system refuses; its size, rounded up, does not overflow. */
+	/*
+	 * A slab of slots of size `most` takes all addresses: the system refuses it, and its size,
+	 * rounded up, does not overflow.
+	 */
 	const size_t most = SIZE_MAX / SLOTS - 3 * page;
 	*pool = (struct fl__stack_pool){.guard = round_up(GUARD, page)};
 	size = round_up(size == 0 ? FL__STACK_SIZE : size < most ? size : most, page);
 	pool->slot = size < pool->guard + LEAST ? pool->guard + round_up(LEAST, page) : size;
-	/* An odd number of pages: the tops of stacks, which all switches touch, are not all in one set of the caches. */
+	/*
+	 * An odd number of pages spreads the tops of the stacks, which each switch touches, over
+	 * the sets of the caches.
+	 */
 	if (pool->slot / page % 2 == 0)
 		pool->slot += page;
 }
@@ -153,7 +162,7 @@ static void clean_slab(const struct fl__stack_pool *pool, struct fl__slab *slab)
 	}
 }
 
-/* Gives back what free slots have touched, and slabs of which no slot is used but one. */
+/* Gives back the memory of free slots, and unmaps slabs without a used slot, except one. */
 static void clean(struct fl__stack_pool *pool)
 {
 	for (struct fl__slab *slab = pool->slabs, *next; slab; slab = next) {

@@ -8,13 +8,14 @@
 /*
  * Stacks with a guard below each, kept for reuse. A pool belongs to one thread.
  *
- * A stack is 132 KiB of address space: 16 KiB of guard, which a frame that is larger than a page does not jump over, and the
- * rest to use. Memory it takes as it is touched, a page at first, so an idle fiber costs a page; the address space of
- * 100,000 is 13.5 GB. What a stack has touched it keeps while it is used, and for a while after that. The stacks that wait
- * for reuse with memory are at most as many as those that are used, and 128, after a trim. Where a
- * scheduler never has nothing to do, so that there is no trim, they are more than that and SPARE
- * for a second at most, while stacks are put back: so that a program which starts and joins any
- * number of fibers again and again pays for their memory once.
+ * A stack is 132 KiB of address space: 16 KiB of guard, so that a frame larger than a page does not
+ * jump over it, and the usable rest. The stack takes memory as it is touched, one page at first. So
+ * an idle fiber costs one page, and 100,000 fibers 13.5 GB of address space. A stack keeps the
+ * touched memory while it is used, and for a while after. After a trim, the free stacks with memory
+ * are at most as many as the used stacks plus 128. A scheduler that always has something to do
+ * never trims. Then, while stacks are put back, the free stacks with memory exceed the used stacks
+ * plus SPARE for at most a second. So a program that starts and joins any number of fibers again
+ * and again pays for their memory once.
  */
 enum { FL__STACK_SIZE = 128 * 1024, FL__STACK_WARM = 64, FL__STACK_SPARE = 16 * 1024 };
 
@@ -22,34 +23,34 @@ struct fl__slab;
 
 struct fl__stack {
 	char *low;   /* the guard ends here */
-	size_t size; /* to use, above it */
+	size_t size; /* usable bytes above the guard */
 	struct fl__slab *slab;
 };
 
 struct fl__stack_pool {
 	size_t slot, guard;     /* sizes in bytes; a slot is a guard and a stack */
-	struct fl__slab *slabs; /* those with a free slot */
-	size_t out;             /* stacks that are used now */
-	size_t dirty;           /* that are free, and have memory */
-	int64_t much_until;     /* when those that are too many are to go; 0: they are not too many */
-	unsigned puts;          /* modulo its range */
+	struct fl__slab *slabs; /* slabs with a free slot */
+	size_t out;             /* stacks in use */
+	size_t dirty;           /* free stacks with memory */
+	int64_t much_until;     /* when the excess is to be cleaned; 0: no excess */
+	unsigned puts;          /* modulo the range */
 	size_t warm_count;
 	struct fl__stack warm[FL__STACK_WARM];
 };
 
-/* `size` with the guard, rounded up to pages; 0: FL__STACK_SIZE. */
+/* `size` includes the guard and is rounded up to pages; 0: FL__STACK_SIZE. */
 void fl__stack_pool_init(struct fl__stack_pool *pool, size_t size);
 
 /* All stacks were put back. */
 void fl__stack_pool_end(struct fl__stack_pool *pool);
 
-/* 0, -ENOMEM: then nothing has happened. The content is arbitrary. */
+/* 0; -ENOMEM: nothing has changed. The content is arbitrary. */
 int fl__stack_get(struct fl__stack_pool *pool, struct fl__stack *stack);
 
-/* Gives memory back, if much of it waits for reuse. */
+/* Gives memory back if many free stacks have some. */
 void fl__stack_pool_trim(struct fl__stack_pool *pool);
 
-/* Nobody runs on it. */
+/* No flow runs on the stack. */
 void fl__stack_put(struct fl__stack_pool *pool, struct fl__stack stack);
 
 #endif

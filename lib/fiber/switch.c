@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The first switch to a flow arrives at fl__switch_entry with the stack pointer at two words: the function and its argument.
- * Its unwind information says that nobody called it, so debuggers and backtrace() end there; a frame pointer of 0 says
- * the same to those who follow frame pointers. It lies in a C file, not in one of assembly, for the build in one file.
+ * The first switch to a flow arrives at fl__switch_entry, with the stack pointer at two words: the
+ * function and its argument. The unwind information of fl__switch_entry says that it has no caller,
+ * so debuggers and backtrace() stop there. A frame pointer of 0 stops tools that follow frame
+ * pointers. The code is in a C file, not in an assembly file, for the one-file build.
  */
 #include "switch.h"
 
 #if defined(FL__SWITCH_UCONTEXT)
 
 #if UINTPTR_MAX > UINT32_MAX
-/* makecontext() passes ints: the pointer goes in two halves. */
+/* makecontext() passes ints: they get the pointer in two halves. */
 static void switch_entry(unsigned upper, unsigned lower)
 {
 	struct fl__switch *s = (struct fl__switch *)((uintptr_t)upper << 32 | lower);
@@ -28,7 +29,7 @@ static void switch_entry(unsigned upper, unsigned lower)
 
 void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
-	/* Some makecontext() takes the end of the stack as it is. */
+	/* Some implementations of makecontext() do not align the end of the stack. */
 	uintptr_t low = ((uintptr_t)stack_low + 15) & ~(uintptr_t)15;
 	uintptr_t end = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
 	(void)getcontext(&s->context); /* fails only for a bad address */
@@ -96,7 +97,7 @@ static void save_control(struct fl__switch *s)
 void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg)
 {
 	uintptr_t top = ((uintptr_t)stack_low + size) & ~(uintptr_t)15;
-	/* Two words of 0 stay above the first frame, for those who read a return address there. */
+	/* Two words of 0 above the first frame, for tools that read a return address there. */
 	uintptr_t *words = (uintptr_t *)top - 4;
 	words[0] = (uintptr_t)entry;
 	words[1] = (uintptr_t)arg;

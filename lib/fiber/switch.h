@@ -6,27 +6,31 @@
 #include <stdint.h>
 
 /*
- * The stack switch, by itself: needs switch.c and nothing else of the library. It knows no scheduler, no context and no
- * sanitizer; tools.h and sched.c add those.
+ * The stack switch alone: the switch needs only switch.c of the library, and knows no scheduler, no
+ * context and no sanitizer; sched.h and tools.h add those.
  *
  *     struct fl__switch here, there;
  *     fl__switch_make(&there, stack, size, entry, arg);
  *     fl__switch_to(&here, &there);           // runs entry(arg) until it switches back to `here`
  *
- * Own code for x86-64 and aarch64; ucontext everywhere else, and where FL__SWITCH_UCONTEXT is defined.
+ * x86-64 and aarch64 have code of their own. All other systems use ucontext, as does a build that
+ * defines FL__SWITCH_UCONTEXT.
  *
- * The switch is inline assembly that names every register as changed, so that the compiler saves just those that it still
- * needs: mostly none. What the compiler cannot be told it changes is saved by hand: the stack pointer, the frame pointer,
- * and the register that clang keeps for frames of variable size (rbx, x19). Nothing is pushed: the function that is left may
- * have data in the red zone below its stack pointer.
+ * The switch is inline assembly that lists the registers as clobbered, so the compiler saves only
+ * those that it still needs: mostly none. Three registers cannot be listed, and the assembly saves
+ * them: the stack pointer, the frame pointer, and the register that clang keeps for frames of
+ * variable size (rbx, x19). The switch pushes nothing, since the suspended function may have data
+ * in the red zone below its stack pointer.
  *
- * Two forms. fl__switch_to() makes the floating-point control words (rounding, traps) a part of the suspended flow, as they
- * are of a thread: a fiber that rounds upward and waits does not make others round upward. Reading mxcsr costs 3 ns of its
- * 4, so there is fl__switch_to_plain(), which leaves them alone, for flows that do not change them. A flow uses one of the
- * two forms, always.
+ * There are two forms. fl__switch_to() makes the floating-point control words (rounding, traps) a
+ * part of the flow, as they are a part of a thread: a fiber that rounds upward and waits does not
+ * change the rounding of other fibers. Reading mxcsr costs 3 of its 4 ns. fl__switch_to_plain()
+ * leaves the control words alone, for flows that do not change them. A flow always uses the same
+ * form.
  *
- * A signal that arrives between two instructions of the switch runs on one of the two stacks as it should; a backtrace
- * from its handler may be wrong there. With a hardware shadow stack (CET) the switch cannot be used: fl__sched_create() refuses.
+ * A signal that arrives inside the switch runs correctly on one of the two stacks; a backtrace from
+ * its handler may be wrong. With a hardware shadow stack (CET) the switch does not work:
+ * fl__sched_create() refuses.
  */
 
 #if !defined(FL__SWITCH_UCONTEXT) &&                                                                                   \
@@ -45,7 +49,7 @@ struct fl__switch {
 	void (*entry)(void *arg);
 	void *arg;
 #else
-	/* The assembly has these offsets: 0, 8, 16, 24, 32, and on x86-64 36. */
+	/* The assembly uses these offsets: 0, 8, 16, 24, 32, and on x86-64 36. */
 	void *sp;
 	void *fp;
 	void *pc;
@@ -56,14 +60,15 @@ struct fl__switch {
 };
 
 /*
- * Makes `s` a flow that calls entry(arg) on the stack of `size` bytes at `stack_low` when it is switched to for the first
- * time. `entry` never returns. The floating-point control word is the caller's.
+ * Makes `s` a flow. The first switch to it calls entry(arg) on the stack of `size` bytes at
+ * `stack_low`. `entry` never returns. The flow starts with the caller's floating-point control
+ * word.
  */
 void fl__switch_make(struct fl__switch *s, void *stack_low, size_t size, void (*entry)(void *arg), void *arg);
 
 /*
- * Suspends the caller in `from` and resumes `to`. Returns when somebody switches to `from`; on the same thread. errno, the
- * signal mask and everything else of the thread stay as they are.
+ * Suspends the caller in `from` and resumes `to`. Returns after a switch to `from` on the same
+ * thread. errno, the signal mask and all else of the thread stay as they are.
  */
 static inline void fl__switch_to(struct fl__switch *from, struct fl__switch *to);
 static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to);
@@ -74,7 +79,7 @@ static inline void fl__switch_to_plain(struct fl__switch *from, struct fl__switc
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	(void)swapcontext(&from->context, &to->context); /* fails for bad addresses alone */
+	(void)swapcontext(&from->context, &to->context); /* fails only for bad addresses */
 }
 
 FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__switch *to)
@@ -113,7 +118,9 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 
 FL__SWITCH_INLINE void fl__switch_to(struct fl__switch *from, struct fl__switch *to)
 {
-	/* The x87 word is loaded only where it differs; to compare mxcsr would take longer than to load it. */
+	/*
+	 * Loads the x87 word only if it differs. Comparing mxcsr would take longer than loading it.
+	 */
 	FL__SWITCH("stmxcsr 32(%%rdi)\n\tfnstcw 36(%%rdi)\n\t",
 	           "ldmxcsr 32(%%rsi)\n\tmovzwl 36(%%rdi), %%ecx\n\tcmpw 36(%%rsi), %%cx\n\tje 2f\n\tfldcw "
 	           "36(%%rsi)\n\t2:\n\t");
@@ -133,7 +140,10 @@ FL__SWITCH_INLINE void fl__switch_to_plain(struct fl__switch *from, struct fl__s
 #define FL__SWITCH_SVE
 #endif
 
-/* hint 36 is bti j. The control word is written only where it differs: that waits for the pipeline. */
+/*
+ * hint 36 is bti j. The control word is written only if it differs, since the write waits for the
+ * pipeline.
+ */
 #define FL__SWITCH(save_control, load_control)                                                                         \
 	register struct fl__switch *x0 __asm__("x0") = from;                                                           \
 	register struct fl__switch *x1 __asm__("x1") = to;                                                             \

@@ -9,7 +9,10 @@ static bool is_before(const struct fl__timer *a, const struct fl__timer *b)
 	return a->deadline != b->deadline ? a->deadline < b->deadline : a->number < b->number;
 }
 
-/* Two heaps to one: the later one becomes the first child of the other. Neither has siblings. */
+/*
+ * Merges two heaps without siblings. The heap with the later root becomes the first child of the
+ * other root.
+ */
 static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
 {
 	if (is_before(b, a)) {
@@ -25,10 +28,13 @@ static struct fl__timer *meld(struct fl__timer *a, struct fl__timer *b)
 	return a;
 }
 
-/* The children of one that leaves, to one heap: in pairs from the left, then the pairs from the right. */
+/*
+ * Merges the children of a removed timer to one heap: in pairs from the left, then the pairs from
+ * the right.
+ */
 static struct fl__timer *meld_all(struct fl__timer *child)
 {
-	struct fl__timer *pairs = NULL; /* linked by next, the last one first */
+	struct fl__timer *pairs = NULL; /* linked by next, the last pair first */
 	while (child) {
 		struct fl__timer *a = child, *b = a->next;
 		child = b ? b->next : NULL;

@@ -7,27 +7,28 @@
 #include <stdint.h>
 
 /*
- * Timers of one thread by their deadline: a pairing heap in the timers themselves, so that nothing here can fail. Add is a
- * comparison; the first one and one in the middle leave in O(log n) amortized (Fredman, Sedgewick, Sleator, Tarjan, 1986).
- * Of those with the same deadline the one that was added first is before the others. A timer that is all-zero is in no heap.
+ * The timers of one thread, ordered by deadline: a pairing heap whose links are in the timers, so
+ * no function can fail. Add makes one comparison. Remove takes O(log n) amortized (Fredman,
+ * Sedgewick, Sleator, Tarjan, 1986). Timers with the same deadline are in the order in which they
+ * were added. An all-zero timer is in no heap.
  */
 struct fl__timer {
 	int64_t deadline;
-	uint64_t number; /* in the order in which they were added */
-	struct fl__timer *child,
-	    *next;              /* the first of those that are not before it; the next that has the same parent */
-	struct fl__timer *back; /* who points to it by child or next; itself: the first of all */
+	uint64_t number; /* the order of the adds */
+	/* The first child; the next sibling. No child is before its parent. */
+	struct fl__timer *child, *next;
+	struct fl__timer *back; /* the timer whose child or next this is; of the root: itself */
 };
 
 struct fl__timers {
-	struct fl__timer *first; /* the one with the least deadline; NULL: none */
-	uint64_t added;          /* so many, ever */
+	struct fl__timer *first; /* the root, with the least deadline; NULL: none */
+	uint64_t added;          /* the number of adds, ever */
 };
 
 /* `timer` is in no heap. */
 void fl__timers_add(struct fl__timers *timers, struct fl__timer *timer, int64_t deadline);
 
-/* Does nothing when it is in no heap. */
+/* Does nothing if `timer` is in no heap. */
 void fl__timers_remove(struct fl__timers *timers, struct fl__timer *timer);
 
 #endif

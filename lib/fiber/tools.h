@@ -8,11 +8,11 @@
 #include <stdint.h>
 
 /*
- * What tools have to be told about stacks and switches. AddressSanitizer and ThreadSanitizer in builds of theirs
- * (FL__TSAN: see lib/base/atomic.h), Valgrind in every build, by its magic instructions, which do nothing elsewhere: so a
- * program needs neither its header nor another library to be run under it.
+ * Tells tools about stacks and switches: AddressSanitizer and ThreadSanitizer in their builds
+ * (FL__TSAN: see lib/base/atomic.h), and Valgrind in every build. Valgrind's magic instructions do
+ * nothing elsewhere, so a program needs neither its header nor another build of the library.
  *
- * A flow is a suspended flow of control and what the tools keep for it:
+ * A flow is a suspended flow of control, with the tools' data about it:
  *
  *     fl__flow_adopt(&here);                          // the thread's own
  *     fl__flow_make(&there, low, size, entry, arg);   // entry begins with fl__flow_arrive(&there)
@@ -36,7 +36,10 @@
 #include <sanitizer/tsan_interface.h>
 #endif
 
-/* A function that switches: what it would report of itself after the tool was told belongs to the other flow. */
+/*
+ * For a function that switches: after it has told the tool, its own reports would count for the
+ * next flow.
+ */
 #if defined(FL__ASAN) || defined(FL__TSAN)
 #define FL__UNINSTRUMENTED __attribute__((noinline, unused, no_sanitize("address"), no_sanitize("thread")))
 #else
@@ -46,9 +49,9 @@
 struct fl__flow {
 	struct fl__switch at;
 #ifdef FL__ASAN
-	const void *low; /* of its stack */
+	const void *low; /* of the flow's stack */
 	size_t size;
-	void *fake; /* frames that are kept elsewhere, to find their use after return */
+	void *fake; /* ASan's fake stack, which finds uses after return */
 #endif
 #ifdef FL__TSAN
 	void *fiber;
@@ -102,7 +105,10 @@ static inline void fl__flow_drop(const struct fl__flow *flow)
 #endif
 }
 
-/* A hint: it will be switched to soon. What is fetched: the frames in which a flow waits, and the object at `flow`. */
+/*
+ * Hints that a switch to `flow` comes soon. Fetches the innermost frames of the flow and the object
+ * at `flow`.
+ */
 static inline void fl__flow_prefetch(const struct fl__flow *flow)
 {
 #ifdef FL__SWITCH_UCONTEXT
@@ -116,7 +122,7 @@ static inline void fl__flow_prefetch(const struct fl__flow *flow)
 #endif
 }
 
-/* The first act on a flow that was made. */
+/* The first call on a new flow. */
 static inline void fl__flow_arrive(const struct fl__flow *flow)
 {
 	(void)flow;
@@ -140,7 +146,7 @@ static FL__UNINSTRUMENTED void fl__flow_switch(struct fl__flow *from, struct fl_
 #endif
 }
 
-/* Forgets what frames that never returned have left on a stack. */
+/* Clears what frames that never returned have left on a stack. */
 static inline void fl__tool_stack_reset(const char *low, size_t size)
 {
 	(void)low;
@@ -150,7 +156,10 @@ static inline void fl__tool_stack_reset(const char *low, size_t size)
 #endif
 }
 
-/* A request to Valgrind: 0 where there is none. The instructions and numbers are fixed for good by valgrind.h. */
+/*
+ * A request to Valgrind; 0 without Valgrind. valgrind.h fixes the instructions and numbers for
+ * good.
+ */
 static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr_t second)
 {
 	volatile uintptr_t words[6] = {request, first, second, 0, 0, 0};
@@ -176,7 +185,7 @@ static inline uintptr_t fl__valgrind(uintptr_t request, uintptr_t first, uintptr
 #endif
 }
 
-/* Announces a stack; what it returns is for the end. */
+/* Announces a stack. The result is for fl__tool_stack_remove(). */
 static inline unsigned fl__tool_stack_add(const char *low, const char *end)
 {
 	enum { STACK_REGISTER = 0x1501 };

@@ -1,18 +1,23 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Cancel tokens. A token is a word that waits watch beside their own line: it has a line of its own in the lot.
+ * Cancel tokens. A token is a word with a wait queue in the wait table. A wait under a token has a
+ * node in that queue beside the nodes in its own queues.
  *
- *   bit         meaning               set by                                            cleared by
- *   REQUESTED   give up               fl_cancel_request() of it or an ancestor;         fl__cancel_renew() of a root
- *                                     fl_cancel_init() under a requested parent
- *   WAITERS     somebody is in line   fl__cancel_arm(), under the lot                   fl_cancel_request(), under the lot
- *   OWN         an fl__own_token      fl__cancel_init_own()                             fl__cancel_disown(), tree locked
- *   CALLBACKS   it has callbacks      fl_cancel_on_request(): cancel_callback.c         fl_cancel_request(); the removal of
- *                                                                                       the last
+ *   bit         meaning             set by                                     cleared by
+ *   REQUESTED   give up             fl_cancel_request() of it or an ancestor;  fl__cancel_renew()
+ *                                   fl_cancel_init() under a requested parent  of a root
+ *   WAITERS     the queue has a     fl__cancel_arm(), in a transaction         fl_cancel_request(),
+ *               waiter                                                         in a transaction
+ *   OWN         an fl__own_token    fl__cancel_init_own()                      fl__cancel_disown(),
+ *                                                                              tree locked
+ *   CALLBACKS   it has callbacks    fl_cancel_on_request():                    fl_cancel_request();
+ *                                   cancel_callback.c                          removal of the last
  *
- * A tree has one lock, in its root, for its links. A request holds it while it walks, so that no descendant can be
- * destroyed under it and a child that is born meanwhile either is walked or sees its parent requested. Callbacks it collects
- * on its stack, and runs them when the lock is free. Lock order: tree, then bucket. The deadline of a token is the least of its own and its ancestors', fixed when it is made.
+ * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
+ * tree. So no descendant is destroyed during the walk, and a child created during the walk either
+ * is walked or sees its parent requested. The request collects callbacks on its stack, and runs
+ * them after the unlock. Lock order: tree, then bucket. A token's deadline is the least of its own
+ * and its ancestors', fixed at its creation.
  */
 #include "cancel.h"
 #include "../base/atomic.h"
@@ -50,7 +55,8 @@ static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bit
 	c->parent_ = parent;
 	c->root_ = root_of(parent);
 	fl__lock(&c->root_->lock_);
-	c->word_ |= fl__load_relaxed(&parent->word_) & REQUESTED; /* relaxed: requests are made under this lock */
+	/* relaxed: requests are made under this lock */
+	c->word_ |= fl__load_relaxed(&parent->word_) & REQUESTED;
 	c->next_ = parent->child_;
 	if (c->next_)
 		c->next_->prev_ = c;
@@ -72,22 +78,24 @@ void fl__cancel_disown(struct fl__own_token *own)
 {
 	fl_cancel *c = &own->token, *root = root_of(c);
 	fl__lock(&root->lock_);
-	fl__and_relaxed(&c->word_, ~(uint32_t)OWN); /* relaxed: requests look at it under the lock */
+	/* relaxed: requests read the word under the lock */
+	fl__and_relaxed(&c->word_, ~(uint32_t)OWN);
 	fl__unlock(&root->lock_);
 }
 
 void fl_cancel_destroy(fl_cancel *c)
 {
 	/*
-	 * Nobody else is in the tree, and no request was seen, whose end would have to be waited for. relaxed: a request that is
-	 * made at the same time would be one of a token that is gone.
+	 * The token is alone in its tree, and no request was seen whose end must be waited for.
+	 * relaxed: a concurrent request would be a request of a destroyed token, the caller's error
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
 	fl_cancel *root = root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
-	bool has_callback = fl__load_relaxed(&c->word_) & CALLBACKS; /* relaxed: nobody else may be at it */
+	/* relaxed: no other thread may use the token */
+	bool has_callback = fl__load_relaxed(&c->word_) & CALLBACKS;
 	if (!has_child && !has_callback && c->parent_) {
 		if (c->prev_)
 			c->prev_->next_ = c->next_;
@@ -105,17 +113,21 @@ void fl_cancel_destroy(fl_cancel *c)
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
-/* Under the lock of the tree. */
+/* Called under the tree's lock. */
 static void request_one(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
-	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS tells whether it is right */
-	/* Without waiters the line can stay as it is: lot.c, invariant 6. Release: pairs with fl__cancel_is_requested() and fl__word_arm(). */
+	/* relaxed: the CAS decides */
+	uint32_t seen = fl__load_relaxed(&c->word_);
+	/*
+	 * Without waiters the CAS needs no transaction: lot.c, invariant 6. release: pairs with
+	 * fl__cancel_is_requested() and fl__word_arm().
+	 */
 	while (!(seen & WAITERS) && !fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)CALLBACKS) | REQUESTED))
 		;
 	if (seen & WAITERS) {
 		fl__lot_next(lot, c);
 		fl__lot_take(lot, FL__ALL, 0);
-		/* As above. A CAS, since callbacks come and go without this line. */
+		/* release: as above. A CAS, since callbacks come and go outside this queue. */
 		while (!fl__cas_weak_release(&c->word_, &seen, (seen & ~(uint32_t)(WAITERS | CALLBACKS)) | REQUESTED))
 			;
 		fl__lot_shut(lot);
@@ -126,7 +138,10 @@ static void request_one(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_cal
 		((struct fl__own_token *)(void *)c)->kick((struct fl__own_token *)(void *)c);
 }
 
-/* The token after `c` in a walk of the tree under `top`, parents first, or after all that is below `c`; NULL at its end. */
+/*
+ * The token after `c` in a preorder walk of the tree under `top`; NULL: the end. With `below`
+ * false it skips the descendants of `c`.
+ */
 static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
 {
 	if (below && c->child_)
@@ -136,11 +151,14 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
 	return c == top ? NULL : c->next_;
 }
 
-/* Under the lock of the tree. */
+/* Called under the tree's lock. */
 static void request_all(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	for (fl_cancel *t = c, *next; t; t = next) {
-		/* relaxed: requests are serialised by the lock; a requested token has only requested descendants */
+		/*
+		 * relaxed: the lock serialises requests. All descendants of a requested token are
+		 * requested.
+		 */
 		bool is_new = !(fl__load_relaxed(&t->word_) & REQUESTED);
 		if (is_new)
 			request_one(t, lot, calls);
@@ -155,7 +173,7 @@ void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls)
 	*calls = (struct fl__cancel_calls){NULL, NULL};
 	fl__lock(&root->lock_);
 	request_all(c, &lot, calls);
-	fl__unlock(&root->lock_); /* the last access: who is woken may destroy the token */
+	fl__unlock(&root->lock_); /* the last access: a woken waiter may destroy the token */
 	fl__lot_unpark(&lot);
 }
 
@@ -184,7 +202,7 @@ bool fl__cancel_renew(fl_cancel *c)
 	fl__lock(&c->lock_);
 	bool alone = c->child_ == NULL;
 	if (alone)
-		fl__and_relaxed(&c->word_, ~(uint32_t)REQUESTED); /* relaxed: it tells nothing */
+		fl__and_relaxed(&c->word_, ~(uint32_t)REQUESTED); /* relaxed: publishes nothing */
 	fl__unlock(&c->lock_);
 	return alone;
 }

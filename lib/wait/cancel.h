@@ -8,47 +8,54 @@
 #include <fairlead/time.h>
 
 /*
- * A token that belongs to one context, `ctx->own`: a request calls `kick`, once, under the lock of the token's tree, on whatever
- * thread; that sees to it that fl__ctx_cancel() is called on the context's thread. So a wait of that context under its own token
- * enters no line: it looks at the token, then parks. A request that it did not see is followed by the call.
+ * A token that belongs to one context, as `ctx->own`. A request calls `kick` once, on any thread,
+ * under the lock of the token's tree. `kick` causes a call of fl__ctx_cancel() on the context's
+ * thread. So a wait of that context under its own token enters no queue: it checks the token, then
+ * parks. If a request comes after the check, the call ends the wait.
  */
 struct fl__own_token {
 	fl_cancel token;
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* As fl_cancel_init(). To be made a context's own by whoever calls. */
+/* As fl_cancel_init(). The caller sets `ctx->own`. */
 void fl__cancel_init_own(struct fl__own_token *own, fl_cancel *parent, int64_t deadline);
 
-/* No kick begins any more. Its waits are over. */
+/* From now on no request calls `kick`. The token has no waiters. */
 void fl__cancel_disown(struct fl__own_token *own);
 
-/* By the thread of `ctx`, which does not run: ends its wait under its own token, if it is in one. */
+/*
+ * Called by the thread of `ctx` while `ctx` does not run: ends the wait under the context's own
+ * token, if any.
+ */
 void fl__ctx_cancel(struct fl__ctx *ctx);
 
-/* The callbacks that a request has to run; on its stack. */
+/* The callbacks that a request has to run. Lives on the request's stack. */
 struct fl__cancel_calls {
-	const void *line; /* that guards them; NULL: there are none */
+	const void *line; /* the queue that guards them; NULL: none */
 	struct fl_cancel_callback *first;
 };
 
 /*
- * fl_cancel_request() in two steps, for those who hold a lock that keeps the token alive: all but the callbacks; then, without
- * the lock, the callbacks. Between them, and after, the token may be gone.
+ * fl_cancel_request() in two steps, for callers with a lock that keeps the token alive. Begin does
+ * all but the callbacks. After the unlock, call runs the callbacks; it does not touch the token.
  */
 void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls);
 void fl__cancel_call(struct fl__cancel_calls *calls);
 
-/* With the tree locked: hands the callbacks of `c`, which is requested, to the request. */
+/* With the tree locked: moves the callbacks of the requested token `c` to `calls`. */
 void fl__cancel_take_callbacks(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
 
-/* Requests every child of `c`, and their descendants, but not `c`. */
+/* Requests all descendants of `c`, but not `c`. */
 void fl__cancel_request_children(fl_cancel *c);
 
-/* Makes a root that was requested one that was not: true; false, and nothing: it has a child. */
+/* Takes back the request of a root: true. False: the root has a child, and nothing has happened. */
 bool fl__cancel_renew(fl_cancel *c);
 
-/* The token that `cancel` means for `ctx`: itself, its scope for NULL; NULL for none. */
+/*
+ * The token that `cancel` means for `ctx`. NULL means the context's scope. Returns NULL for no
+ * token.
+ */
 static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
 {
 	if (!cancel)
@@ -56,7 +63,7 @@ static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struc
 	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
 }
 
-/* Of a token that was resolved. The bits: cancel.c. */
+/* For resolved tokens. cancel.c lists the bits. */
 enum { FL__CANCEL_REQUESTED = 1, FL__CANCEL_CALLBACKS = 8 };
 
 static inline int64_t fl__cancel_deadline(const fl_cancel *c)
@@ -72,8 +79,9 @@ static inline bool fl__cancel_is_requested(const fl_cancel *c)
 }
 
 /*
- * For a call that has begun to wait and is about to try again: whether it has to end with -ECANCELED instead, so that it does not
- * take what came after the request. What made it try again may have been seen by a relaxed load: hence the fence.
+ * For a call that has waited and is about to try again: whether it ends with -ECANCELED instead, so
+ * that it does not consume what came after the request. The reason to try again may have been seen
+ * by a relaxed load: hence the fence.
  */
 static inline bool fl__cancel_ends(const fl_cancel *cancel, const struct fl__ctx *ctx)
 {
@@ -84,14 +92,17 @@ static inline bool fl__cancel_ends(const fl_cancel *cancel, const struct fl__ctx
 	return fl__cancel_is_requested(token);
 }
 
-/* Whether it is in no tree and was never requested, so that its end is nothing to be done. By whoever may end it. */
+/*
+ * Whether the token is in no tree and was never requested, so that its destruction has nothing to
+ * do. Called by a thread that may destroy the token.
+ */
 static inline bool fl__cancel_is_alone(const fl_cancel *c)
 {
 	/* relaxed: as in fl_cancel_destroy() */
 	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
 }
 
-/* Adds `node` to those that a request wakes; false when the token is requested, also by its deadline. */
+/* Enqueues `node` in the token's queue. False: the token is requested, or its deadline is past. */
 bool fl__cancel_arm(fl_cancel *c, struct fl__node *node);
 
 #endif

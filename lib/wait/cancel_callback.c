@@ -1,28 +1,34 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Callbacks of cancel tokens. Those of a tree are guarded by one bucket of the lot, found by an address in the tree's root
- * that is used as a number alone: so they may be removed, and run, when the tokens are gone.
+ * Callbacks of cancel tokens. One bucket of the wait table guards all callbacks of a tree. Its key
+ * is an address in the tree's root, used only as a number. So callbacks can be removed, and run,
+ * after the tokens are gone.
  *
- *   state        meaning                          set by                                        list
- *   IDLE         not registered, or removed       remove                                        -
- *   REGISTERED   waits for a request              fl_cancel_on_request()                        the token's
- *   ASKED        a request is about to run it     fl__cancel_take_callbacks()                   the request's, on its stack
- *   RUNNING      its function runs                next_of(), or fl_cancel_on_request()          -
- *   ENDED        its function has returned, or    run(), remove                                 -
- *                has removed it
+ *   state       meaning                        set by                                list
+ *   IDLE        not registered, or removed     remove                                -
+ *   REGISTERED  waits for a request            fl_cancel_on_request()                the token's
+ *   ASKED       a request is about to run it   fl__cancel_take_callbacks()           the request's,
+ *                                                                                    on its stack
+ *   RUNNING     its function runs              next_of(), or fl_cancel_on_request()  -
+ *   ENDED       its function has returned, or  run(), remove                         -
+ *               has removed the callback
  *
  * Invariants
- *   1. State, links and run_ change under the line's bucket alone.
- *   2. A token has the bit CALLBACKS as long as its list has any, except while a request that has taken the bit is about to
- *      take the list. The bit is set by a CAS on the word that REQUESTED is in: so a registration either comes before the
- *      request, which then sees the bit, or sees REQUESTED.
- *   3. Functions run without any lock. Between two of them a request touches its own stack and the bucket: no token. A
- *      callback on its list is there until it was removed, which takes it off the list.
- *   4. A callback that its own function removes is the caller's at once: run() learns of it from its own stack, where remove
- *      finds it by run_, and does not touch it again. Only the same context can do so while the function runs.
- *   5. Whoever waits for a function's end stands in the line, and looks again when any function of the tree has returned.
+ *   1. State, links and run_ change only under the bucket's lock.
+ *   2. A token has the bit CALLBACKS while its list is not empty, except while a request that has
+ *      cleared the bit is about to take the list. Registration sets the bit by a CAS on the word
+ *      of REQUESTED. So the request sees the bit, or the registration sees REQUESTED.
+ *   3. Functions run without any lock. Between two functions a request touches its own stack and
+ *      the bucket, but no token. A callback on the request's list exists until its removal, which
+ *      takes it off the list.
+ *   4. A callback that its own function removes belongs to the caller at once: remove follows run_
+ *      to the running request's stack and sets `removed` there, so run() does not touch the
+ *      callback again. Only the context that runs the function can do so.
+ *   5. A context that waits for a function's end is in the queue, and checks again each time a
+ *      function of the tree has returned.
  *
- * Lock order: tree, then bucket. Linearization: removed or run, whichever takes the bucket first.
+ * Lock order: tree, then bucket. Linearization: the removal or the request, whichever locks the
+ * bucket first, decides whether the callback is removed or run.
  */
 #include "../base/atomic.h"
 #include "cancel.h"
@@ -31,15 +37,15 @@
 enum { IDLE, REGISTERED, ASKED, RUNNING, ENDED };
 enum { REQUESTED = FL__CANCEL_REQUESTED, CALLBACKS = FL__CANCEL_CALLBACKS };
 
-/* A function that runs; on the stack of whoever runs it. */
+/* A running function. Lives on the stack of the thread that runs it. */
 struct fl__cancel_run {
 	uint64_t context;
-	bool removed; /* by the function: its own context's alone */
+	bool removed; /* by the function; only its own context uses the flag */
 };
 
 /*
- * An odd address: nothing has its line there but callbacks. For the token may be gone, and its memory something else that is waited
- * for, when the end of a function wakes the line.
+ * An odd address: only callbacks use it as a key. The token may be gone when the end of a function
+ * wakes the queue, and another object with waiters may have its memory.
  */
 static const void *line_of(const fl_cancel *c)
 {
@@ -76,20 +82,20 @@ void fl__cancel_take_callbacks(fl_cancel *c, struct fl__lot *lot, struct fl__can
 	fl__lot_shut(lot);
 }
 
-/* Runs the function of one that is RUNNING. */
+/* Runs the function of a RUNNING callback. */
 static void run(fl_cancel_callback *cb, const struct fl__cancel_run *now)
 {
 	const void *line = cb->line_;
 	struct fl__lot lot;
 	cb->function_(cb->arg_);
 	fl__lot_open(&lot, line);
-	if (!now->removed) /* else it is gone */
+	if (!now->removed) /* a removed callback may be gone */
 		cb->state_ = ENDED;
 	fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }
 
-/* The next that the request runs; NULL: none is left. */
+/* The next callback for the request to run. NULL: none is left. */
 static fl_cancel_callback *next_of(struct fl__cancel_calls *calls, struct fl__cancel_run *now)
 {
 	struct fl__lot lot;
@@ -117,14 +123,14 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 	}
 }
 
-/* False: the token is requested. */
+/* Adds a callback to its token's list. False: the token is requested. */
 static bool enlist(fl_cancel_callback *cb)
 {
 	fl_cancel *c = cb->token_;
 	struct fl__lot lot;
 	fl__lot_open(&lot, cb->line_);
 	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
-	/* relaxed: what the request needs of the callback it has by the bucket's lock */
+	/* relaxed: the bucket's lock publishes the callback to the request */
 	while (!(seen & REQUESTED) && !fl__cas_weak_relaxed(&c->word_, &seen, seen | CALLBACKS))
 		;
 	bool enlisted = !(seen & REQUESTED);
@@ -150,21 +156,25 @@ bool fl_cancel_on_request(fl_cancel *c, fl_cancel_callback *cb, void (*function)
 	if (!fl__cancel_is_requested(c) && enlist(cb))
 		return true;
 	cb->run_ = &now;
-	cb->state_ = RUNNING; /* nobody else knows of it yet */
+	cb->state_ = RUNNING; /* the callback is not published yet */
 	run(cb, &now);
 	return false;
 }
 
-/* With the line open: takes it off its list. */
+/* In a transaction: takes a callback off its list. */
 static void withdraw(fl_cancel_callback *cb)
 {
 	unlink(cb);
 	if (cb->state_ == REGISTERED && !cb->token_->callbacks_)
-		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)CALLBACKS); /* relaxed: as in enlist() */
+		/* relaxed: as in enlist() */
+		fl__and_relaxed(&cb->token_->word_, ~(uint32_t)CALLBACKS);
 	cb->state_ = IDLE;
 }
 
-/* With the line open: whether its function runs in another context. One that runs in this has removed it. */
+/*
+ * In a transaction: whether the function runs in another context. If it runs in this one, it has
+ * called remove.
+ */
 static bool runs_elsewhere(fl_cancel_callback *cb, const struct fl__ctx *ctx)
 {
 	if (cb->run_->context != ctx->id)
@@ -193,6 +203,6 @@ bool fl_cancel_callback_remove(fl_cancel_callback *cb)
 		fl__lot_close(&lot);
 		if (!waits)
 			return idle;
-		(void)fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED); /* 0: neither timed nor cancelled */
+		(void)fl__wait_sleep(&wait, FL_FOREVER, FL_SHIELDED); /* 0: no deadline, no token */
 	}
 }

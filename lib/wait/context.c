@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The contexts of threads. A thread that the library did not start gets one on its first call that needs it. It lives in
- * the thread's static TLS block, so that it is valid for as long as any code runs on the thread, destructors included.
+ * The contexts of threads. A thread that the library did not start gets a context on the first call
+ * that needs one. The context lives in the thread's static TLS block, so it is valid as long as any
+ * code runs on the thread, destructors included.
  */
 #include "context.h"
 #include "../base/atomic.h"
@@ -17,7 +18,7 @@ uint32_t fl__fork_count;
 static uint64_t next_id(void)
 {
 	static uint64_t last;
-	return fl__add_relaxed(&last, 1) + 1; /* relaxed: only uniqueness is asked for */
+	return fl__add_relaxed(&last, 1) + 1; /* relaxed: only the ids' uniqueness matters */
 }
 
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name)
@@ -41,6 +42,9 @@ static void after_fork_in_child(void)
 
 FL__AT_START static void watch_forks(void)
 {
-	/* It can fail for lack of memory alone, at start-up; then a forked child has stale waiters in its lot. */
+	/*
+	 * Fails only for lack of memory, at start-up. Then a forked child has stale waiters in its
+	 * wait table.
+	 */
 	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
 }

@@ -11,8 +11,9 @@
 #include <stdint.h>
 
 /*
- * The execution context: whoever can wait. A thread has one; a fiber and a model thread bring their own, and install it
- * while they run. Everything that blocks asks the current context to park, so that one primitive serves them all.
+ * The execution context: what can wait. Each thread has one. A fiber and a thread of the model
+ * checker bring their own, and install it while they run. Every blocking operation parks through
+ * the current context, so one primitive serves all kinds.
  */
 struct fl__ctx;
 struct fl__locals;
@@ -20,25 +21,27 @@ struct fl__wait; /* lot.h: one blocking operation of a context */
 
 struct fl__ctx_ops {
 	/*
-	 * Waits for the unpark of `wait`: 0. At the deadline, without one: -ETIMEDOUT; it may be called again. Called by the
-	 * context itself. Acquires what the unpark released.
+	 * Waits for the unpark of `wait`: 0. -ETIMEDOUT: the deadline passed without one; the
+	 * context may call park again. Called by the context itself. Acquires what the unpark
+	 * released.
 	 */
 	int (*park)(struct fl__wait *wait, int64_t deadline);
 	/*
-	 * Unparks `wait`, now or when it parks; once. Called by any thread. Wait and context may be gone as soon as this has
-	 * published the unpark: nothing of them is read after that but their addresses.
+	 * Unparks `wait`, now or when it parks. Called once, by any thread. The wait and its
+	 * context may be gone as soon as the unpark is published: after that only their addresses
+	 * are used.
 	 */
 	void (*unpark)(struct fl__wait *wait);
 	/*
-	 * The same from a signal handler, which may have interrupted anything on the context's own thread. NULL: for contexts that
-	 * wait for nothing which is released there.
+	 * The same from a signal handler, which may have interrupted any code on the context's own
+	 * thread. NULL: the context waits for nothing that a handler releases.
 	 */
 	void (*unpark_in_handler)(struct fl__wait *wait);
-	/* Lets the other contexts that share the thread run first. NULL: there are none. */
+	/* Lets the other contexts of the thread run first. NULL: there are none. */
 	void (*yield)(void);
 	/*
-	 * Waits until `fd` is ready, in the sense of poll(): 0, -ETIMEDOUT, -ECANCELED; -ENOSYS: not by this context's means. NULL:
-	 * it has none.
+	 * Waits until `fd` is ready, as poll() defines it: 0, -ETIMEDOUT, -ECANCELED. -ENOSYS: the
+	 * context cannot wait for this `fd`. NULL: the context cannot wait for any.
 	 */
 	int (*wait_fd)(int fd, short events, int64_t deadline, fl_cancel *cancel);
 };
@@ -46,38 +49,51 @@ struct fl__ctx_ops {
 struct fl__ctx {
 	struct fl__ctx_front front;
 	const struct fl__ctx_ops *ops;
-	uint64_t id; /* never 0, never used twice in a process */
-	/* The token that tells this context itself of a request (cancel.h), so that a wait need not stand in its line; NULL: none. */
+	uint64_t id; /* never 0, unique in the process */
+	/*
+	 * The token whose request is delivered to this context (cancel.h), so that a wait under it
+	 * need not enter its queue. NULL: none.
+	 */
 	fl_cancel *own;
-	struct fl__wait *waiting;  /* under its own token, now; NULL: none. Wakers compare it (lot.c) */
+	/* The current wait under the own token, or NULL. Waking threads compare it (lot.c). */
+	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/sync/local.c */
 	uint32_t chance;           /* lib/queue/select.c */
 	const char *name;
-	bool adopted;   /* of a thread that the library did not start */
-	bool debugging; /* it records or reports: what it locks meanwhile is not recorded. Its own */
+	bool adopted; /* of a thread that the library did not start */
 	/*
-	 * Called by a wait for a future before it blocks: runs the task that `future` stands for, if this context may.
-	 * NULL: it never may. `front.inside.helper` is whoever installed it.
+	 * The context is inside debugging code, whose own locks are not recorded. Only this context
+	 * uses the flag.
+	 */
+	bool debugging;
+	/*
+	 * A wait for a future calls help() before it blocks. Runs the future's task if this context
+	 * may. NULL: the context never may. `front.inside.helper` is the struct fl__run that set
+	 * `help`.
 	 */
 	void (*help)(struct fl__ctx *ctx, void *future);
-	struct fl__run *worker; /* of a worker that others may stand in for; NULL: it is none */
+	struct fl__run *worker; /* of a worker that other workers may replace; NULL: none */
 	/*
-	 * Of the same: called around a sleep that may last until another task has run. True when another
-	 * worker stands in for this one; then it is called again, with `begins` false. `future`: what is
-	 * waited for, if it is that alone.
+	 * For the same workers: called before a sleep that may last until another task has run.
+	 * True: another worker replaces this one, and block() is called again after the sleep, with
+	 * `begins` false. `future`: the future, if the sleep waits for one alone.
 	 */
 	bool (*block)(struct fl__ctx *ctx, const void *future, bool begins);
-	/* The thread parker's own. */
+	/* For the thread parker. */
 	int64_t spin_ns;
 	unsigned looks, spins;
-	bool beside; /* the thread that ended the last sleep ran on the same CPU */
+	/* The thread that ended the last sleep ran on the same CPU. */
+	bool beside;
 };
 
-/* The current context of the calling thread, NULL when the thread has not met the library yet, is in fairlead/join.h. */
+/*
+ * fairlead/join.h declares the calling thread's current context. NULL: this thread has not called
+ * the library yet.
+ */
 
 struct fl__ctx *fl__ctx_adopt_thread(void);
 
-/* Makes `ctx` the context of a thread, with a new id. `name` must outlive it. */
+/* Makes `ctx` the context of a thread, with a new id. `name` must outlive `ctx`. */
 void fl__ctx_init_thread(struct fl__ctx *ctx, const char *name);
 
 static inline struct fl__ctx *fl__ctx_get(void)
@@ -87,9 +103,9 @@ static inline struct fl__ctx *fl__ctx_get(void)
 }
 
 /*
- * Around a wait for the end of what other tasks may have to bring about: of a future, a thread, an
- * executor, a loop. A lock or a queue is no such wait. Never while a lock is held: it takes that of
- * the executor.
+ * Called around a wait for what other tasks may have to do: the end of a future, a thread, an
+ * executor or a loop. Not needed for locks and queues. The caller holds no lock, since this takes
+ * the executor's lock.
  *
  *     const bool blocks = fl__ctx_block(ctx, NULL, deadline);
  *     rc = fl_event_wait_until(&t->ended, deadline, cancel);
@@ -109,19 +125,19 @@ static inline void fl__ctx_unblock(struct fl__ctx *ctx, bool blocks)
 extern const struct fl__ctx_ops fl__thread_parker;
 
 /*
- * Looks at `what` for a bounded time (thread_parker.c) that follows success: true when a look was one. For threads alone,
- * before they sleep.
+ * Polls `what` with `look` for a bounded time that adapts to earlier success (thread_parker.c).
+ * True when `look` did. For threads alone, before they sleep.
  */
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline);
 
-/* Counts the forks between the first process and this one; objects with threads of their own keep what it was. */
+/* The number of forks between the first process and this one. Objects with threads store it. */
 extern uint32_t fl__fork_count;
 
-/* Whether this is a forked child of the process in which it was `count`. */
+/* Whether this is a forked child of the process whose fork count was `count`. */
 static inline bool fl__is_forked(uint32_t count)
 {
-	return count !=
-	       fl__load_relaxed(&fl__fork_count); /* relaxed: changes in a child alone, before it has threads */
+	/* relaxed: changes only in a child that has one thread */
+	return count != fl__load_relaxed(&fl__fork_count);
 }
 
 #endif

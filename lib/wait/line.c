@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* A line that its owner's lock guards: the lot's, without buckets. */
+/* A wait queue that its owner's lock guards (line.h). */
 #include "line.h"
 #include "../base/atomic.h"
 
-/* In the child of a fork those who stood in line are threads that are not there. */
+/* Empties the queue in a forked child: its waiters are threads of the parent. */
 static void forget_parents(struct fl__line *line)
 {
-	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* relaxed: as in mutex.c */
+	const uint32_t count = fl__load_relaxed(&fl__fork_count); /* as in fl__is_forked() */
 	if (__builtin_expect(line->fork_count != count, 0)) {
 		line->first = NULL;
 		line->fork_count = count;
@@ -38,7 +38,7 @@ void fl__line_add(struct fl__line *line, struct fl__node *node)
 
 void fl__line_add_first(struct fl__line *line, struct fl__node *node)
 {
-	fl__line_add(line, node); /* before the first, as the line is a ring */
+	fl__line_add(line, node); /* last is before the first: the queue is a ring */
 	line->first = node;
 }
 
@@ -62,7 +62,7 @@ size_t fl__line_wake(struct fl__line *line, size_t max)
 	size_t woken = 0;
 	forget_parents(line);
 	for (struct fl__node *node; woken < max && (node = line->first) != NULL;) {
-		const bool counts = !node->observer; /* read now: once it is woken, it may be gone */
+		const bool counts = !node->observer; /* read now: a woken node may be gone */
 		fl__line_remove(line, node);
 		if (fl__node_wake(node))
 			woken += counts;

@@ -5,8 +5,9 @@
 #include "lot.h"
 
 /*
- * A line outside of the lot: for what has a lock that each of its operations holds anyway, and which guards this, too. So a wait
- * and a wake take no lock of their own. All-zero is empty.
+ * A wait queue outside the wait table, for an object with a lock that each of its operations takes
+ * anyway. That lock guards the queue, too, so a wait and a wake take no other lock. All-zero is
+ * empty.
  *
  *     fl__wait_begin(&wait);                          // the waiter, under the lock
  *     fl__line_add(line, &node);
@@ -16,34 +17,34 @@
  *     if (rc != 0)
  *             fl__line_remove(line, &node);
  *
- * lot.c's invariants hold, with that lock for the bucket's. Whoever was in the line takes the lock before its wait is over, so
- * that a node is there as long as a waker may look at it; also after a wake, if the waker's last access to the object is its
- * unlock.
+ * The invariants of lot.c hold, with the object's lock in place of the bucket's. A waiter takes the
+ * lock before its wait is over, so its node exists while a waking thread may read it. The same
+ * holds after a wake, if the waking thread's last access to the object is its unlock.
  */
 struct fl__line {
 	struct fl__node *first; /* a ring in FIFO order; NULL: empty */
-	uint32_t fork_count;    /* of the process whose waiters they are; in its child nobody waits */
+	uint32_t fork_count;    /* of the waiters' process; a forked child has none of them */
 };
 
-/* Whether anybody may stand in it. */
+/* Whether the queue may have a waiter. */
 static inline bool fl__line_is_awaited(const struct fl__line *line)
 {
 	return line->first != NULL;
 }
 
-/* The same, exactly. */
+/* Whether the queue has a waiter. */
 bool fl__line_is_waited(struct fl__line *line);
 
-/* Adds `node`, whose wait and observer are set (FL__NODE), at its end. */
+/* Enqueues `node` last, as fl__lot_add(). */
 void fl__line_add(struct fl__line *line, struct fl__node *node);
 
-/* The same at its beginning. */
+/* Enqueues `node` first. */
 void fl__line_add_first(struct fl__line *line, struct fl__node *node);
 
-/* Takes `node` out, if it is still in it. */
+/* Dequeues `node` if it is queued. */
 void fl__line_remove(struct fl__line *line, struct fl__node *node);
 
-/* Wakes up to `max` waiters, oldest first, that have not given up, and the observers before them. Returns how many, observers apart. */
+/* Dequeues and wakes waiters, with the order and the result of fl__lot_take(). */
 size_t fl__line_wake(struct fl__line *line, size_t max);
 
 #endif

@@ -1,30 +1,32 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lock under the lot: a futex mutex, and a mark for signal handlers.
+ * The lock under the wait table: a futex mutex, with a mark for signal handlers.
  *
- *   bit       meaning                            set by                                               cleared by
- *   HELD      somebody holds it                  fl__lock(), CAS from FREE, or by an or before it     fl__unlock()
- *                                                sleeps and when it wakes; fl__lock_or_defer()
- *   DEFERRED  whoever holds it has something     fl__lock_or_defer(), CAS, while it is HELD           fl__unlock()
- *             to do when it unlocks
- *   SLEEPERS  maybe somebody sleeps              fl__lock(), with HELD, as there                      fl__unlock()
+ *   bit       meaning                     set by                                      cleared by
+ *   HELD      the lock is held            fl__lock(): CAS from FREE, or `or` before   fl__unlock()
+ *                                         each sleep, after each wake;
+ *                                         fl__try_lock(); fl__lock_or_defer()
+ *   DEFERRED  the holder has work to do   fl__lock_or_defer(), CAS, while HELD        fl__unlock()
+ *             when it unlocks
+ *   SLEEPERS  a waiter may be asleep      fl__lock(), in the same `or` as HELD        fl__unlock()
  *
- * Safe mistake: SLEEPERS without sleepers costs one needless futex_wake. Sections under it are a few instructions long, so
- * a short spin nearly always suffices; the yields are for a holder that lost its CPU; the sleep is for the worst.
+ * A stale SLEEPERS is safe: it costs a needless futex_wake. Sections are a few instructions long,
+ * so a short spin nearly always suffices. The yields help if the holder has lost its CPU; the sleep
+ * is the last resort.
  */
 #include "lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/time.h>
 
-/* With SLEEPERS it is no value of the parkers' words, so that a debugger can tell who sleeps on what. */
+/* HELD | SLEEPERS differs from the values of park words: a debugger can tell the sleepers apart. */
 enum { FREE = 0, HELD = 1, DEFERRED = 2, SLEEPERS = 8, SPINS = 32, YIELDS = 16 };
 
 static bool spin(uint32_t *word)
 {
 	for (int i = 0; i < SPINS + YIELDS; i++) {
 		uint32_t expected = FREE;
-		/* relaxed look, then acquire: pairs with the release in fl__unlock() */
+		/* relaxed load, then acquire: pairs with the release in fl__unlock() */
 		if (fl__load_relaxed(word) == FREE && fl__cas_acquire(word, &expected, HELD))
 			return true;
 		if (i < SPINS)
@@ -43,8 +45,10 @@ void fl__lock(uint32_t *word)
 	if (spin(word))
 		return;
 	uint32_t seen;
-	while ((seen = fl__or_acquire(word, HELD | SLEEPERS)) != FREE) /* pairs with the release in fl__unlock() */
-		(void)fl__sys.futex_wait(word, seen | HELD | SLEEPERS, FL_FOREVER); /* whatever it says: look again */
+	/* pairs with the release in fl__unlock() */
+	while ((seen = fl__or_acquire(word, HELD | SLEEPERS)) != FREE)
+		/* The loop checks the word, not the result. */
+		(void)fl__sys.futex_wait(word, seen | HELD | SLEEPERS, FL_FOREVER);
 }
 
 bool fl__try_lock(uint32_t *word)
@@ -55,13 +59,17 @@ bool fl__try_lock(uint32_t *word)
 
 bool fl__lock_or_defer(uint32_t *word)
 {
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: a CAS decides */
+	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
 	for (;;) {
 		if (seen == FREE) {
-			if (fl__cas_weak_acquire(word, &seen, HELD)) /* pairs with the release in fl__unlock() */
+			/* pairs with the release in fl__unlock() */
+			if (fl__cas_weak_acquire(word, &seen, HELD))
 				return true;
 		} else if (fl__cas_weak_release(word, &seen, seen | DEFERRED)) {
-			/* release: pairs with the acquire of whoever locks it next, since unlocks continue its sequence */
+			/*
+			 * release: pairs with the acquire of the next lock; the unlock's swap
+			 * continues the release sequence
+			 */
 			return false;
 		}
 	}
@@ -69,7 +77,8 @@ bool fl__lock_or_defer(uint32_t *word)
 
 bool fl__unlock(uint32_t *word)
 {
-	const uint32_t before = fl__swap_release(word, FREE); /* pairs with every acquire in this file */
+	/* pairs with every acquire in this file */
+	const uint32_t before = fl__swap_release(word, FREE);
 	if (before & SLEEPERS)
 		(void)fl__sys.futex_wake(word, 1);
 	return before & DEFERRED;

@@ -6,19 +6,21 @@
 #include <stdint.h>
 
 /*
- * The lock under the lot, for a handful of instructions that never wait and never call out: buckets, the tree of a cancel
- * token, lists of threads and tasks. Not for anything above: that is fl_mutex. All-zero is unlocked.
+ * The lock under the wait table: for sections of a few instructions that never wait and never call
+ * out. The lock guards buckets, trees of cancel tokens, and lists of threads and tasks. Higher
+ * layers use fl_mutex. All-zero is unlocked.
  */
 void fl__lock(uint32_t *word);
-bool fl__try_lock(uint32_t *word); /* once: for reports from a signal handler */
+bool fl__try_lock(uint32_t *word); /* tries once: for reports from a signal handler */
 
 /*
- * Also from a signal handler, which may have interrupted the holder: true, holding it; false: the unlock to come returns true,
- * and whoever calls that sees what was written before this call when he has locked it again.
+ * Also from a signal handler, which may have interrupted the holder. True: the caller holds the
+ * lock. False: the next unlock returns true. The unlocking thread, once it has locked again, sees
+ * what the caller wrote before this call.
  */
 bool fl__lock_or_defer(uint32_t *word);
 
-/* Whether somebody has deferred something meanwhile. */
+/* True: a fl__lock_or_defer() has failed since the lock was taken. */
 bool fl__unlock(uint32_t *word);
 
 #endif

@@ -1,50 +1,59 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The lot: a table of buckets, each with a lock and the lines of the addresses that hash to it. A line is the FIFO of the
- * nodes that wait on one address. After WebKit's ParkingLot and Rust's parking_lot; what differs is that a slow path is
- * an explicit transaction (open, add, take, close) rather than a callback, and that several nodes may stand for one wait.
+ * The wait table: buckets, each with a lock and the wait queues of the addresses that hash to it. A
+ * wait queue is the FIFO of the nodes that wait on one address. After WebKit's ParkingLot and
+ * Rust's parking_lot. Unlike theirs, a slow path is an explicit transaction (open, add, take,
+ * close) rather than a callback, and one wait may have several nodes.
  *
- * fl__wait.decision: who ended this wait?
+ * fl__wait.decision: what ended the wait.
  *
- *   value         meaning                         set by                                       cleared by
- *   PENDING (0)   nobody yet                      fl__wait_begin()                             -
- *   GAVE_UP (1)   timeout or cancel: no wake      the waiter, CAS from PENDING                 -
- *   CANCELLED (2) the context's own token: no     fl__ctx_cancel(), on the waiter's thread,    -
- *                 wake of a line, but an unpark   CAS from PENDING
- *   a node        woken through that node         a waker, CAS from PENDING, bucket locked     -
+ *   value          meaning                          set by                          cleared by
+ *   PENDING (0)    not ended                        fl__wait_begin()                -
+ *   GAVE_UP (1)    timeout or cancel: no wake       the waiter, CAS from PENDING    -
+ *   CANCELLED (2)  request of the context's own     fl__ctx_cancel(), on the        -
+ *                  token: no wake of a queue, but   waiter's thread, CAS from
+ *                  an unpark                        PENDING
+ *   a node         woken through that node          the waking thread, CAS from     -
+ *                                                   PENDING, bucket locked
  *
  * Invariants
- *   1. A node is linked, unlinked and looked at only under the lock of its key's bucket. A node that moves to another line
- *      changes its key under the locks of both.
- *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and cancel. Hence a waiter
- *      that gave up has consumed no wake: fl__lot_take() saw its CAS fail and went on to the next in line. A request that happened
- *      before a wake decides first: fl_cancel_request() returns when all waits in the token's line are decided; of a wait under
- *      its context's own token the waker looks whether that is requested, and goes past it.
- *   3. Exactly one unpark follows a decision for a node, or CANCELLED, none follows GAVE_UP, and a wait that was so decided does
- *      not return before it has seen that unpark. So the memory of node, wait and context stays valid until the waker's last
- *      access, which is the unpark itself. The unpark is the wait's, not the context's: a context may wait for something
- *      else (a mutex, say) between the begin of a wait and its sleep, and neither takes the other's.
- *   4. A waiter returns only when none of its nodes is linked: the one that was taken is not, the others, and one that was
- *      roused, it removes itself, under their locks. So a waker that holds a bucket's lock may follow every node that it
- *      finds there. One that was roused is the first of its line, and nobody decides its wait again: until it has removed
- *      itself, or has begun another wait, under the lock.
- *   5. While somebody waits (the primitive's word says so), the word becomes ready only inside a transaction of its line,
- *      after the takes. So "ready" and "taken" are one step: whoever comes later and waits anew is not taken by an earlier
- *      wake, and a primitive may be destroyed as soon as its word is ready: close() touches the bucket and the taken
- *      nodes, which are not part of it.
- *   6. No lost wake: the waiter looks at the word after it has locked the bucket and adds itself before it unlocks. A waker
- *      that changed the word without the lock saw no waiters bit, so its change came before the waiter set the bit with a
- *      CAS on the same word, and the waiter has seen it.
- *   7. A signal handler never waits for a bucket, which its own thread may have locked. What it has to do there is done by
- *      whoever holds the bucket: fl__lot_shut() looks for the mark in the instruction that unlocks it. A mark that is set
- *      while somebody holds it is seen by that one's unlock; who sees it and does not get the bucket again leaves it to
- *      whoever did.
+ *   1. A node is linked, unlinked and read only under the lock of its key's bucket. The key of a
+ *      node that moves to another queue changes under the locks of both buckets.
+ *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
+ *      cancel. Hence a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed,
+ *      so fl__lot_take() went on to the next waiter. A request that happened before a wake decides
+ *      first: when fl_cancel_request() returns, all waits in the token's queue are decided. For a
+ *      wait under its context's own token the waking thread reads whether the token is requested,
+ *      and skips the wait if so.
+ *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.
+ *      A wait so decided returns only after it has seen the unpark. So node, wait and context stay
+ *      valid until the waking thread's last access, which is the unpark itself. The unpark belongs
+ *      to the wait, not to the context. Between the begin of a wait and its sleep the context may
+ *      wait for something else (a mutex, say), and neither wait consumes the other wait's unpark.
+ *   4. A waiter returns only when none of its nodes is linked. The waking thread has unlinked the
+ *      node that it took. The waiter itself removes its other nodes, and a node that
+ *      fl__lot_rouse() woke, under their locks. So a thread that holds a bucket's lock may follow
+ *      every node that it finds there. A node that fl__lot_rouse() woke is the first of its queue.
+ *      No thread decides its wait again until the waiter has removed the node, or begun another
+ *      wait, under the lock.
+ *   5. While the primitive's word says that waiters exist, the word becomes ready only inside a
+ *      transaction on its queue, after the takes. So "ready" and "taken" are one step: an earlier
+ *      wake does not take a waiter that comes later. A primitive may be destroyed as soon as its
+ *      word is ready, since close() touches only the bucket and the taken nodes.
+ *   6. No lost wake: the waiter checks the word after it has locked the bucket, and enqueues itself
+ *      before it unlocks. A waking thread that changed the word without the lock saw no waiters
+ *      bit. So its change came before the waiter's CAS that set the bit in the same word, and the
+ *      waiter has seen the change.
+ *   7. A signal handler never waits for a bucket, since its own thread may hold the lock. The
+ *      handler marks the bucket, and the holder does the handler's work. The instruction in
+ *      fl__lot_shut() that unlocks the bucket also reads the mark, so no mark is missed. If another
+ *      thread then locks the bucket first, that thread gets the mark and the work.
  *
- * Mistakes that are safe: a waiters bit without waiters (they gave up) costs the next waker one visit here, and it clears
- * the bit. A waiters bit is never missing.
+ * A stale waiters bit (its waiters gave up) is safe: the next waking thread visits the wait table
+ * once, and clears the bit. A waiters bit is never missing.
  *
- * Progress: blocking, on the bucket's lock, for as many instructions as there are waiters taken. Lines of other addresses
- * in the same bucket cost one comparison each.
+ * Progress: blocking, on the bucket's lock, for a time proportional to the number of waiters taken.
+ * Each queue of another address in the same bucket costs one comparison.
  */
 #include "lot.h"
 #include "../base/atomic.h"
@@ -103,7 +112,7 @@ static void line_unlink(struct fl__bucket *bucket, struct fl__node *node)
 	node->first = false;
 }
 
-/* Makes `next` the first of its line in place of `node`. */
+/* Makes `next` the first of its queue in place of `node`. */
 static void line_replace(struct fl__bucket *bucket, struct fl__node *node, struct fl__node *next)
 {
 	next->above = node->above;
@@ -135,7 +144,8 @@ void fl__lot_next(struct fl__lot *lot, const void *key)
 void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 {
 	struct fl__node *first = line_of(lot->bucket, lot->key);
-	fl__store_relaxed(&node->key, lot->key); /* relaxed: read without the lock by fl__lot_open_of() alone */
+	/* relaxed: only fl__lot_open_of() reads the key without the lock */
+	fl__store_relaxed(&node->key, lot->key);
 	node->queued = true;
 	node->first = false;
 	if (!first) {
@@ -150,7 +160,7 @@ void fl__lot_add(struct fl__lot *lot, struct fl__node *node)
 	first->prev = node;
 }
 
-/* Before the first, too, since the ring's end is there. */
+/* Inserts before the first node, too: that place is the ring's end. */
 void fl__lot_insert(struct fl__lot *lot, struct fl__node *node, struct fl__node *place)
 {
 	fl__lot_add(lot, node);
@@ -182,17 +192,23 @@ void fl__lot_remove(struct fl__lot *lot, struct fl__node *node)
 }
 
 /*
- * Whether a request of its context's own token is going to end this wait: the request is delivered by the context's thread, which
- * may come to it late. A wake that comes after the request must not be spent on such a wait.
+ * Whether a request of the context's own token will end this wait. The context's thread delivers
+ * the request, maybe late. A wake that comes after the request must not be spent on this wait.
  */
 static bool is_cancelled(const struct fl__wait *wait)
 {
 	const struct fl__ctx *ctx = wait->ctx;
-	/* relaxed: see sleep_under_own(). A request that happened before this wake is seen, for the word was changed before */
+	/*
+	 * relaxed: see sleep_under_own(). A request that happened before this wake has changed the
+	 * word before, so the load sees it.
+	 */
 	return fl__load_relaxed(&ctx->waiting) == wait && (fl__load_relaxed(&ctx->own->word_) & FL__CANCEL_REQUESTED);
 }
 
-/* Invariant 2. Relaxed: what the waker wrote, `value` too, the waiter acquires with the unpark (invariant 3). */
+/*
+ * Invariant 2. relaxed: the waiter acquires what the waking thread wrote, `value` too, with the
+ * unpark (invariant 3).
+ */
 static bool decide(struct fl__node *node)
 {
 	uintptr_t pending = FL__PENDING;
@@ -243,7 +259,7 @@ size_t fl__lot_take(struct fl__lot *lot, size_t max, uint32_t value)
 
 static bool is_roused(const struct fl__node *node)
 {
-	/* relaxed: set under the lot, which is open, or by a wake that was seen */
+	/* relaxed: set under this bucket's lock, or by a wake that was seen */
 	return fl__load_relaxed(&node->wait->decision) == (uintptr_t)node;
 }
 
@@ -272,7 +288,7 @@ bool fl__lot_open_also(struct fl__lot *from, struct fl__lot *to, const void *to_
 	*to = (struct fl__lot){.bucket = bucket_of(to_key), .key = to_key};
 	if (to->bucket == from->bucket)
 		return true;
-	/* In the order of their addresses; nothing else locks two. */
+	/* The order of the addresses avoids deadlock; no other function locks two buckets. */
 	const bool in_order = from->bucket < to->bucket;
 	if (!in_order)
 		fl__lot_shut(from);
@@ -287,7 +303,7 @@ bool fl__lot_move(struct fl__lot *from, struct fl__lot *to)
 	struct fl__node *node;
 	while ((node = line_of(from->bucket, from->key)) != NULL) {
 		fl__lot_remove(from, node);
-		/* relaxed: whether it has given up is decided when it is woken; here it only saves a place in line */
+		/* relaxed: an optimisation; the wake decides whether the waiter has given up */
 		if (fl__load_relaxed(&node->wait->decision) == FL__PENDING && !is_cancelled(node->wait)) {
 			fl__lot_add(to, node);
 			return true;
@@ -312,7 +328,10 @@ void fl__lot_shut_also(struct fl__lot *from, struct fl__lot *to)
 const void *fl__lot_open_of(struct fl__lot *lot, const struct fl__node *node)
 {
 	for (;;) {
-		/* relaxed: a guess, unless the bucket is locked; it is changed under both buckets' locks */
+		/*
+		 * relaxed: a guess until the bucket is locked; the key changes under both buckets'
+		 * locks
+		 */
 		const void *key = fl__load_relaxed(&node->key);
 		fl__lot_open(lot, key);
 		if (fl__load_relaxed(&node->key) == key)
@@ -336,12 +355,12 @@ bool fl__lot_more(const struct fl__lot *lot)
 	return fl__lot_first(lot) != NULL;
 }
 
-/* Each line of the bucket that has a `serve`. */
+/* Serves each queue of the bucket whose first node has a `serve`. */
 static void serve_all(struct fl__lot *lot)
 {
 	const void *key = lot->key;
 	for (struct fl__node *first = lot->bucket->lines, *next; first; first = next) {
-		next = first->below; /* of another line, which this one's service leaves alone */
+		next = first->below; /* serve() leaves other queues alone */
 		if (first->serve) {
 			lot->key = first->key;
 			first->serve(lot);
@@ -366,8 +385,8 @@ void fl__lot_unpark(struct fl__lot *lot)
 {
 	for (struct fl__node *node = lot->taken; node;) {
 		struct fl__node *next = node->then;
-		node->wait->ctx->ops->unpark(
-		    node->wait); /* from here on, node, wait and context may be gone (invariant 3) */
+		/* From here on node, wait and context may be gone (invariant 3). */
+		node->wait->ctx->ops->unpark(node->wait);
 		node = next;
 	}
 }
@@ -408,16 +427,17 @@ bool fl__lot_waited(const void *key)
 	return more;
 }
 
-/* Under the open lot: says in the word that somebody waits, unless it is ready. */
+/* Inside a transaction: sets the waiters bit in the word. False: the word is ready. */
 static bool announce(uint32_t *word, const struct fl__word *ready)
 {
-	uint32_t seen = fl__load_relaxed(word); /* relaxed: who finds it ready acquires, in fl__word_arm() */
+	/* relaxed: fl__word_arm() acquires if the word is ready */
+	uint32_t seen = fl__load_relaxed(word);
 	do {
 		if ((seen & ready->mask) == ready->value)
 			return false;
 		if (seen & ready->waiters)
 			return true;
-		/* relaxed: a mark for wakers, no message */
+		/* relaxed: a mark for waking threads that publishes nothing */
 	} while (!fl__cas_weak_relaxed(word, &seen, seen | ready->waiters));
 	return true;
 }
@@ -431,7 +451,7 @@ bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node 
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
 	if (!waits)
-		(void)fl__load_acquire(word); /* pairs with whoever made it ready */
+		(void)fl__load_acquire(word); /* pairs with the release that made the word ready */
 	return waits;
 }
 

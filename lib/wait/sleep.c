@@ -5,12 +5,15 @@
 #include <errno.h>
 #include <fairlead/time.h>
 
-/* A sleep that is over at once: a turn for the others, if the context shares its thread; then it is a wait like any other. */
+/*
+ * A sleep whose deadline is past. Other contexts of the thread, if any, run first; then the sleep
+ * counts as a wait, which a token can cancel.
+ */
 static int pass(const fl_cancel *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->ops->yield)
-		return 0; /* it does not wait, so nothing can cancel it */
+		return 0; /* no wait, so no cancel */
 	ctx->ops->yield();
 	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
 	return token && fl_cancel_requested(token) ? -ECANCELED : 0;
@@ -22,7 +25,8 @@ int fl_sleep_until(int64_t deadline, fl_cancel *cancel)
 	if (fl__is_past(deadline))
 		return pass(cancel);
 	fl__wait_begin(&wait);
-	int rc = fl__wait_sleep(&wait, deadline, cancel); /* in no line: only the time or the token ends it */
+	/* in no queue: ends by the deadline or the token */
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
 

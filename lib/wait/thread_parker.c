@@ -2,40 +2,42 @@
 /*
  * The parker of threads: one word per wait, and a futex on it.
  *
- *   park_word     meaning                             set by                          cleared by
- *   0 EMPTY       no unpark, not asleep               fl__wait_begin()                -
- *   1 UNPARKED    unparked, for good                  unpark(), swap                  nobody
- *   3 ASLEEP      the thread is or goes to sleep      park(), CAS from EMPTY          unpark(); park() at its deadline
+ *   park_word     meaning                           set by                  cleared by
+ *   0 EMPTY       no unpark, not asleep             fl__wait_begin()        -
+ *   1 UNPARKED    unparked, for good                unpark(), swap          -
+ *   3 ASLEEP      the thread sleeps or is about to  park(), CAS from EMPTY  unpark(); park() at its
+ *                                                                           deadline
  *
- * The unpark's swap is its last access to the wait; the futex_wake after it uses the address alone and may hit memory that
- * is gone (EFAULT) or another futex (a spurious wake, which every sleeper tolerates). ASLEEP is no value of lock.c's words,
- * so that a debugger can tell who sleeps on what.
+ * The unpark's swap is its last access to the wait. The futex_wake after it uses only the address.
+ * The memory may be freed (EFAULT), or hold another futex, whose sleepers tolerate the spurious
+ * wakeup. ASLEEP differs from the values of lock.c's words: a debugger can tell the sleepers apart.
  *
- * The spin before the sleep. A futex wake across CPUs takes 5 to 35 us on a virtual machine, a wake on
- * the same CPU 2 us. A hand-off to a thread that spins on another CPU takes 0.2 us. A hand-off to a
- * thread that spins on the partner's own CPU never comes. A spin has two phases, and both follow the
- * success of earlier spins of the same context:
+ * The spin before the sleep. A futex wake across CPUs takes 5 to 35 us on a virtual machine, a wake
+ * on the same CPU 2 us. A hand-off to a thread that spins on another CPU takes 0.2 us. A hand-off
+ * to a thread that spins on the partner's own CPU never comes. A spin has two phases. Both adapt to
+ * earlier spins of the same context:
  *
- *   pauses   `looks` looks with a pause between them. The number doubles, up to LOOKS_MOST, when one of
- *            them succeeds: then the partner runs on another CPU. It halves, down to LOOKS_LEAST, when
- *            a spin takes longer: then the partner may need this CPU. Each TRIAL-th spin makes
- *            LOOKS_MOST of them, to find out that a partner has moved.
- *   yields   between looks, for `spin_ns`. That time halves when it was in vain, down to SPIN_LEAST,
- *            and doubles when it paid, up to SPIN_MOST, which is about the cost of the wake that it
- *            saves: so a wait costs at most twice the best choice in hindsight (Karlin et al., 1991).
+ *   pauses   `looks` looks with a pause between them. The number doubles, up to LOOKS_MOST, when a
+ *            look succeeds: then the partner runs on another CPU. The number halves, down to
+ *            LOOKS_LEAST, when all looks fail: then the partner may need this CPU. Each TRIAL-th
+ *            spin makes LOOKS_MOST looks, to find out that a partner has moved.
+ *   yields   between looks, for `spin_ns`. That time halves after a failure, down to SPIN_LEAST,
+ *            and doubles after a success, up to SPIN_MOST, about the cost of the saved wake. So a
+ *            wait costs at most twice the best choice in hindsight (Karlin et al., 1991).
  *
- * The bound of Karlin et al. needs spins that cost their own duration. A yield on a CPU that another
- * program wants costs a time slice; so yield.c rations late yields, and where the ration is used up
- * the second phase pauses. Pauses cannot help a partner that needs this CPU. So after a sleep that was
- * ended by a thread on the same CPU (`beside`), there is no spin while yields are barred, but for the
- * first phase of each TRIAL-th: that finds out when the kernel has moved one of the two.
+ * The bound of Karlin et al. holds if a spin costs only its own duration. A yield on a CPU that
+ * another program wants costs a time slice. So yield.c rations late yields. Once the ration is used
+ * up, the second phase pauses instead. Pauses cannot help a partner that needs this CPU. So if a
+ * thread on the same CPU ended the last sleep (`beside`), a spin while yields are barred is one
+ * look, and in each TRIAL-th spin the first phase. The trial finds out when the kernel has moved a
+ * partner.
  *
  *   machine                            the wait costs at most, beside the best choice in hindsight
- *   idle                               a spin of SPIN_MOST, if the partner comes later than that
+ *   idle                               a spin of SPIN_MOST, if the partner comes later
  *   CPUs wanted by other programs      the same, and 1 / 64 of the time for late yields
  *   both partners on one such CPU      the trials
  *   more threads than CPUs             yields while they are short, else as beside other programs
- *   a CPU quota                        as above; a spin is paid from the quota, at most SPIN_MOST
+ *   a CPU quota                        as above; a spin uses the quota, at most SPIN_MOST of it
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -82,14 +84,15 @@ static bool spin_with_yields(struct fl__ctx *ctx, bool (*look)(const void *what)
 bool fl__spin(struct fl__ctx *ctx, bool (*look)(const void *what), const void *what, int64_t deadline)
 {
 	const bool trial = ctx->spins++ % TRIAL == 0;
-	if (ctx->beside && fl__yields_are_barred(fl__sys.now())) /* the partner seems to need this CPU */
+	/* the partner seems to need this CPU */
+	if (ctx->beside && fl__yields_are_barred(fl__sys.now()))
 		return trial ? spin_with_pauses(ctx, look, what, true) : look(what);
 	return spin_with_pauses(ctx, look, what, trial) || spin_with_yields(ctx, look, what, deadline);
 }
 
 static bool unparked(const void *wait)
 {
-	/* relaxed: park() acquires, once it has seen it */
+	/* relaxed: park() acquires after it */
 	return fl__load_relaxed(&((const struct fl__wait *)wait)->park_word) == UNPARKED;
 }
 
@@ -97,11 +100,11 @@ static bool unparked(const void *wait)
 static bool sleep_until(struct fl__wait *wait, int64_t deadline)
 {
 	uint32_t expected = EMPTY;
-	/* relaxed: nothing is published by going to sleep; what the unpark publishes park() acquires */
+	/* relaxed: going to sleep publishes nothing; park() acquires what the unpark publishes */
 	if (!fl__cas_relaxed(&wait->park_word, &expected, ASLEEP))
 		return true;
 	while (!unparked(wait)) {
-		/* Whatever it answers: the word says whether there was an unpark, and the clock whether time is up. */
+		/* The result is ignored: the word shows an unpark, and the clock the deadline. */
 		(void)fl__sys.futex_wait(&wait->park_word, ASLEEP, deadline);
 		expected = ASLEEP;
 		if (fl__is_past(deadline) &&
@@ -115,7 +118,8 @@ static int park(struct fl__wait *wait, int64_t deadline)
 {
 	if ((wait->patient || !fl__spin(wait->ctx, unparked, wait, deadline)) && !sleep_until(wait, deadline))
 		return -ETIMEDOUT;
-	(void)fl__load_acquire(&wait->park_word); /* pairs with the swap in unpark(), whichever access saw it */
+	/* pairs with the swap in unpark(), whichever load saw its value */
+	(void)fl__load_acquire(&wait->park_word);
 	if (wait->waker_cpu >= 0)
 		wait->ctx->beside = wait->waker_cpu == fl__sys.cpu();
 	return 0;
@@ -125,7 +129,7 @@ static void unpark(struct fl__wait *wait)
 {
 	if (fl__load_relaxed(&wait->park_word) == ASLEEP) /* relaxed: a hint */
 		wait->waker_cpu = fl__sys.cpu();
-	/* release: what the waker wrote; pairs with unparked(). The last access to the wait. */
+	/* release: what the waking thread wrote; pairs with park(). The last access to the wait. */
 	if (fl__swap_release(&wait->park_word, UNPARKED) == ASLEEP)
 		(void)fl__sys.futex_wake(&wait->park_word, 1);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sleep of a wait: until a waker takes one of its places in the lot, or its deadline, or its cancel token. The token is
- * one more line to stand in, as an observer. lot.c has the invariants; what ends a wait is the one CAS of its decision.
+ * The sleep of a wait: until one of its nodes is woken, its deadline passes, or its cancel token is
+ * requested. In the token's wait queue the wait has one more node, an observer. lot.c has the
+ * invariants. The CAS of the wait's decision ends the wait.
  */
 #include "../base/atomic.h"
 #include "../base/sys.h"
@@ -20,7 +21,7 @@ void fl__wait_begin(struct fl__wait *wait)
 	wait->waker_cpu = -1;
 }
 
-/* Ends the wait with `error`; or with 0, when a waker was faster: its unpark is on its way and must be consumed. */
+/* Ends the wait with `error`. If a waking thread was faster, consumes its unpark and returns 0. */
 static int give_up(struct fl__wait *wait, int error)
 {
 	uintptr_t pending = FL__PENDING;
@@ -40,20 +41,21 @@ static int park_until(struct fl__wait *wait, int64_t deadline)
 
 void fl__ctx_cancel(struct fl__ctx *ctx)
 {
-	struct fl__wait *wait = fl__load_relaxed(&ctx->waiting); /* relaxed: written by this thread */
+	/* relaxed: this thread wrote it */
+	struct fl__wait *wait = fl__load_relaxed(&ctx->waiting);
 	uintptr_t pending = FL__PENDING;
 	/* relaxed: from this thread to itself */
 	if (wait && fl__cas_relaxed(&wait->decision, &pending, FL__CANCELLED))
 		ctx->ops->unpark(wait);
 }
 
-/* Under the context's own token, which fl__ctx_cancel() stands for. */
+/* Sleeps under the context's own token, for which fl__ctx_cancel() ends the wait. */
 static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel *token)
 {
 	if (fl__cancel_is_requested(token))
 		return give_up(wait, -ECANCELED);
 	const int64_t limit = fl__cancel_deadline(token);
-	fl__store_relaxed(&wait->ctx->waiting, wait); /* relaxed: a waker only compares it */
+	fl__store_relaxed(&wait->ctx->waiting, wait); /* relaxed: waking threads only compare it */
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
 	fl__store_relaxed(&wait->ctx->waiting, NULL); /* relaxed: as above */
 	if (rc == -ETIMEDOUT && limit < deadline)
@@ -78,7 +80,7 @@ static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel *cance
 	int rc = park_until(wait, fl__min_deadline(deadline, limit));
 	if (rc == -ETIMEDOUT && limit < deadline)
 		rc = -ECANCELED;
-	/* relaxed: the unpark was seen, and the decision came before it */
+	/* relaxed: the decision came before the unpark, which was seen */
 	if (rc == 0 && fl__load_relaxed(&wait->decision) == (uintptr_t)&node)
 		return -ECANCELED;
 	fl__lot_leave(&node);
@@ -106,7 +108,7 @@ bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const 
 	return found;
 }
 
-/* What a wait for a word looks at before it stands in line. */
+/* What a wait for a word polls before it is enqueued. */
 struct watch {
 	const uint32_t *word;
 	const struct fl__word *ready;
@@ -117,17 +119,19 @@ static bool is_ready(uint32_t seen, const struct fl__word *ready)
 	return (seen & ready->mask) == ready->value;
 }
 
-/* Also when somebody stands in line: then this wait has to, too. */
+/* True also if a waiter is queued: then this wait must be enqueued, too. */
 static bool is_decided(const void *what)
 {
 	const struct watch *watch = what;
-	uint32_t seen = fl__load_relaxed(watch->word); /* relaxed: fl__word_wait() acquires, once it has seen it */
+	/* relaxed: fl__word_wait() acquires once the word is ready */
+	uint32_t seen = fl__load_relaxed(watch->word);
 	return is_ready(seen, watch->ready) || (seen & watch->ready->waiters);
 }
 
 int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel)
 {
-	uint32_t seen = fl__load_acquire(word); /* pairs with whoever made it ready */
+	/* pairs with the release that made the word ready */
+	uint32_t seen = fl__load_acquire(word);
 	if (is_ready(seen, ready))
 		return 0;
 	struct fl__wait wait;

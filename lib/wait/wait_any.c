@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Waiting for the first of several things. One wait, one node in the line of each thing; the first waker to decide the
- * wait wins (lot.c, invariant 2). The nodes are observers: a wake that is meant for one consumer goes past them to it, so
- * that looking takes nothing away. Hence the loop: what was ready when it woke us may be gone again.
+ * Waits for the first of several objects: one wait, with one node in the wait queue of each object.
+ * The first waking thread that decides the wait ends it (lot.c, invariant 2). The nodes are
+ * observers: a wake meant for one consumer skips them, so they consume nothing. An object that was
+ * ready at the wake may no longer be ready when the waiter runs: hence the loop.
  */
 #include "../base/sys.h"
 #include "lot.h"
@@ -26,7 +27,7 @@ static int first_ready(fl_on *on, size_t n)
 	return -EAGAIN;
 }
 
-/* Arms the things in turn until one is ready instead: returns how many stand in line. */
+/* Arms the objects in turn, until one is ready instead. Returns how many were armed. */
 static size_t arm_all(fl_on *on, size_t n, struct fl__wait *wait)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -54,7 +55,7 @@ static int64_t earliest(fl_on *on, size_t n)
 	return deadline;
 }
 
-/* Whether another worker is to stand in for this one, while it waits for all of them. */
+/* Whether another worker is to replace this one during a wait for all of the objects. */
 static bool by_tasks(const fl_on *on, size_t n)
 {
 	bool any = false;
@@ -75,7 +76,7 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
 		size_t armed = arm_all(on, n, &wait);
-		/* When one was ready while we armed, the wait ends at once: a deadline in the past. */
+		/* If an object was ready, a deadline in the past ends the wait at once. */
 		const bool blocks = armed == n && by_tasks(on, n) && fl__ctx_block(wait.ctx, NULL, limit);
 		int rc = fl__wait_sleep(&wait, armed == n ? limit : 0, cancel);
 		fl__ctx_unblock(wait.ctx, blocks);
@@ -83,8 +84,9 @@ int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
 		if (rc == 0 || (rc == -ETIMEDOUT && fl__sys.now() < limit))
 			continue;
 		if (rc == -ECANCELED && armed == n)
-			return rc; /* what has become ready since comes after the request */
-		/* Nothing was taken from us; but look once more, so that what became ready meanwhile is not missed. */
+			/* an object that has become ready since came after the request */
+			return rc;
+		/* The wait consumed nothing, but an object may have become ready since. */
 		ready = first_ready(on, n);
 		return ready >= 0 ? ready : rc;
 	}
