@@ -3,6 +3,7 @@
 #include "fl_crew.h"
 #include "fl_seam.h"
 
+#include "future/future.h"
 #include <sys/wait.h>
 
 /* Making one. */
@@ -190,6 +191,8 @@ FL_TEST(crew_submit_refuses)
 	FL_OK(fl_submit(e, &changing, &(int){3}, &f));
 	FL_OK(fl_future_get(f, &nine, sizeof nine));
 	assert_int_equal(nine, 9);
+	FL_WAIT_FOR(
+	    fl__future_is_alone(f)); /* the manager thread has freed its reference, and looks at the type no more */
 	fl_future_free(f);
 	changing.name = "crew_unknown";
 	f = NULL;
