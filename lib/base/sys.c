@@ -95,14 +95,6 @@ static int futex(const uint32_t *word, int op, uint32_t value, const struct fute
 	return result;
 }
 
-static void sys_nap(void)
-{
-	static const uint32_t nothing; /* not nanosleep(), which is a cancellation point */
-	const struct futex_time end = futex_time(sys_now() + FL_US(50));
-	if (futex(&nothing, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, 0, &end) == -ENOSYS)
-		sys_yield();
-}
-
 static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, int private)
 {
 	struct futex_time time = futex_time(deadline);
@@ -113,6 +105,13 @@ static int wait_on(const uint32_t *word, uint32_t expected, int64_t deadline, in
 		 */
 		sys_yield();
 	return rc;
+}
+
+/* Not nanosleep(), which is a cancellation point. */
+static void sys_nap(void)
+{
+	static const uint32_t nothing;
+	(void)wait_on(&nothing, 0, sys_now() + FL_US(50), FUTEX_PRIVATE_FLAG);
 }
 
 static int sys_futex_wait(const uint32_t *word, uint32_t expected, int64_t deadline)
