@@ -3,22 +3,10 @@
 #include "soak.h"
 #include "wait/lot.h"
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 enum { MOST = 1000, STUCK_S = 60 };
-
-_Noreturn void fail(const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	(void)fputs("soak: FAILED: ", stderr);
-	(void)vfprintf(stderr, format, arguments);
-	(void)fputc('\n', stderr);
-	va_end(arguments);
-	_Exit(1);
-}
 
 static void usage(FILE *to)
 {
@@ -33,18 +21,6 @@ static void usage(FILE *to)
 	            "  --loops    event loops, a thread each; 2\n"
 	            "  --fibers   on each loop; 64\n",
 	            to);
-}
-
-static uint64_t number(const char *option, const char *text, uint64_t least, uint64_t most)
-{
-	char *end;
-	const unsigned long long n = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || n < least || n > most) {
-		(void)fprintf(stderr, "soak: --%s takes a number from %llu to %llu, not '%s'\n", option,
-		              (unsigned long long)least, (unsigned long long)most, text);
-		exit(2);
-	}
-	return n;
 }
 
 static void read_arguments(int argc, char **argv)

@@ -7,6 +7,7 @@
  * things, with an account of every permit, item and turn. main.c: arguments and report; account.c: the things and the account;
  * actors.c: what one does; loops.c: the fibers, which are cancelled and replaced.
  */
+#include "report.h"
 #include <fairlead.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -54,8 +55,6 @@ struct actor {
 	uint64_t id, items;
 	struct tally tally;
 };
-
-_Noreturn void fail(const char *format, ...) FL_PRINTF(1, 2);
 
 static inline uint64_t draw(uint64_t *state)
 {

@@ -7,10 +7,9 @@
  * the results, and gives everything back. main.c runs all activities at the same time, each on a thread of its own, and between
  * the parts of the run compares what the process has: threads, descriptors, children, memory.
  */
+#include "../soak/report.h"
 #include <fairlead.h>
 #include <stdint.h>
-
-_Noreturn void fail(const char *format, ...) FL_PRINTF(1, 2);
 
 /* Fails unless `rc` is 0. */
 void check(const char *what, int rc);

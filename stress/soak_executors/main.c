@@ -7,7 +7,6 @@
 #include "base/atomic.h"
 #include <dirent.h>
 #include <getopt.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,17 +29,6 @@ static int64_t time_of_run = FL_S(60);
 static uint64_t seed = 1;
 static bool stop;                  /* atomic */
 static uint64_t turns[ACTIVITIES]; /* atomic */
-
-_Noreturn void fail(const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	(void)fputs("soak: FAILED: ", stderr);
-	(void)vfprintf(stderr, format, arguments);
-	(void)fputc('\n', stderr);
-	va_end(arguments);
-	_Exit(1);
-}
 
 void check(const char *what, int rc)
 {
@@ -181,18 +169,6 @@ static void usage(FILE *to)
 	    to);
 }
 
-static uint64_t number(const char *option, const char *text, uint64_t most)
-{
-	char *end;
-	const unsigned long long n = strtoull(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || n < 1 || n > most) {
-		(void)fprintf(stderr, "soak: --%s takes a number from 1 to %llu, not '%s'\n", option,
-		              (unsigned long long)most, text);
-		exit(2);
-	}
-	return n;
-}
-
 static void read_arguments(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -205,9 +181,9 @@ static void read_arguments(int argc, char **argv)
 		if (c == '?')
 			exit(2);
 		if (c == 't')
-			time_of_run = FL_S((int64_t)number("time", optarg, 1000000));
+			time_of_run = FL_S((int64_t)number("time", optarg, 1, 1000000));
 		else
-			seed = number("seed", optarg, UINT64_MAX);
+			seed = number("seed", optarg, 1, UINT64_MAX);
 	}
 	if (optind < argc) {
 		(void)fputs("soak: it takes no other arguments\n", stderr);
