@@ -1,14 +1,21 @@
+#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
 """Which tests the changes since a commit can break.
 
 A test program is a static link of its own objects and of the library's objects that it needs, so it can behave differently
-only when one of these was compiled from a changed file. The build folder, which must be up to date, tells which object was
-compiled from which files, and the symbols of a program tell which of the library's objects it has.
+only when one of these was compiled from a changed file. The build folder tells which object was compiled from which files, and the
+symbols of a program tell which of the library's objects it has. A program that was linked before one of its other objects was
+compiled counts as affected.
+
+    tests/affected.py BUILD COMMIT      builds the objects, and prints which targets of ninja the affected tests need
+
+The objects of the build folder must be up to date. The programs may be older, where no change can break them.
 """
 import glob
 import os
 import re
 import subprocess
+import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 # What the cases that are no test programs look at; a folder ends with a slash.
@@ -74,9 +81,9 @@ class Affected:
 
     def program(self, path):
         """Whether a test program can break, or one that it starts."""
-        if self.everything:
+        if self.everything or not os.path.exists(path):
             return True
-        if self.links(path):
+        if self.links(path) or self.is_outdated(path):
             return True
         with open(path, "rb") as file:
             text = file.read()
@@ -84,6 +91,13 @@ class Affected:
             return True  # the plugin has all of the library
         return any(os.path.basename(helper).encode() in text and self.links(helper)
                    for helper in glob.glob(os.path.join(self.build, "tests", "process", "process-*")) if os.path.isfile(helper))
+
+    def is_outdated(self, path):
+        """Whether a program was linked before one of its unaffected objects was compiled."""
+        linked = os.stat(path).st_mtime_ns
+        folders = (os.path.relpath(path, self.build) + ".p", "tests/libfl_test.a.p", "lib/libfairlead.a.p")
+        return any(entry.stat().st_mtime_ns > linked and f"{folder}/{entry.name}" not in self.objects
+                   for folder in folders for entry in os.scandir(os.path.join(self.build, folder)))
 
     def links(self, path):
         """Whether a program was linked from a changed object."""
@@ -94,3 +108,18 @@ class Affected:
         members = {self.library[name] for name in symbols(path) if name in self.library}
         changed = {os.path.basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
         return bool(members & changed)
+
+
+def targets(build, commit):
+    """Builds the objects of the tests and of the library. Returns what else the affected tests need."""
+    outputs = [line.split(":")[0] for line in output("ninja", "-C", build, "-t", "targets", "all").splitlines()]
+    inputs = [name for name in outputs if re.match(r"(lib|tests)/.*\.o$|lib/libfairlead\.a$", name)]
+    subprocess.run(["ninja", "--quiet", "-C", build, *inputs], stdout=sys.stderr, check=True)
+    changes = Affected(build, commit)
+    programs = [name for name in outputs if re.fullmatch(r"tests/test_\w+", name)]
+    others = [name for name in outputs if re.fullmatch(r"tests/\w+/[\w-]+(\.so)?", name)]
+    return others + [name for name in programs if changes.program(os.path.join(build, name))]
+
+
+if __name__ == "__main__":
+    print(*targets(*sys.argv[1:]), sep="\n")

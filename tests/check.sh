@@ -79,8 +79,10 @@ step_gcc() {
 # Step tidy has clang's warnings of everything else.
 step_clang() {
 	CC='ccache clang' CXX='ccache clang++' configure "$build/clang" tests -- -Dwerror=true
-	make "$build/clang" test-programs
+	make_tests "$build/clang" "$check_since"
 	unit "$build/clang"
+	# what clang makes of the headers; step gcc has the consumers of a changed library
+	[ -z "$check_since" ] || ! git -C "$root" diff --quiet "$check_since" -- include tests/consumers || return 0
 	"$root/tests/run" --build "$build/clang" --only consumers --cc clang --cxx clang++ cxx17 gnu99 headers_alone
 }
 
@@ -89,7 +91,7 @@ sanitized() {
 	dir=$1
 	shift
 	configure "$dir" tests -- "$@"
-	make "$dir" test-programs
+	make_tests "$dir" "$check_since"
 }
 
 # Without optimisation, which could remove what UBSan would find, and with the coverage that the check of the interface reads.
@@ -122,11 +124,11 @@ step_seccomp() {
 }
 
 step_aarch64() {
-	on aarch64 ${check_since:+--since "$check_since"}
+	on aarch64 "$check_since" ${check_since:+--since "$check_since"}
 }
 
 step_armhf() {
-	on armhf ${check_since:+--since "$check_since"}
+	on armhf "$check_since" ${check_since:+--since "$check_since"}
 }
 
 # check_one NAME: runs one step. Prints one line, and the end of the step's output when it failed; notes what it cost.

@@ -464,7 +464,7 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_executor_free(e);
 	e = make_on(l, 1);
 	FL_OK(square_submit(e, 8, &f));
-	FL_RC(fl_executor_join_until(e, fl_after(FL_MS(1)), NULL), -EDEADLK);
+	FL_RC(fl_executor_join_until(e, fl_after(FL_S(60)), NULL), -EDEADLK);
 	FL_RC(fl_executor_join(e), -EDEADLK);
 	FL_PANICS(fl_executor_free(e));
 	FL_RC(fl_executor_try_join(e), -EBUSY);

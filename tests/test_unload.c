@@ -139,14 +139,15 @@ static void *end_at_once(void *unused)
 }
 
 /*
- * 100 times: no thread, process, descriptor, mapping, block of memory or signal handler is left.
- * The C library keeps stacks and arenas for the next threads, so the number of mappings may differ
- * by some, but not by one a cycle.
+ * 100 times, less often where that is slow: no thread, process, descriptor, mapping, block of memory
+ * or signal handler is left. The C library keeps stacks and arenas for the next threads, so the
+ * number of mappings may differ by some, but not by one a cycle.
  */
 FL_TEST(unload_leaves_nothing)
 {
 	FL_NEEDS(FL_TEST_CREWS); /* the plugin uses everything */
-	enum { WARM = 3, CYCLES = 100, SOME = 30 };
+	enum { WARM = 3, SOME = 30 };
+	const unsigned cycles = fl_test_scaled(100);
 	struct sigaction before, dump, fault;
 	census first = {0};
 	pthread_t thread;
@@ -154,7 +155,7 @@ FL_TEST(unload_leaves_nothing)
 	FL_OK(pthread_create(&thread, NULL, end_at_once, NULL)); /* a sanitizer starts its own then */
 	FL_OK(pthread_join(thread, NULL));
 	const size_t threads = count_threads(), children = process_children_of(getpid());
-	for (int i = 0; i < CYCLES; i++) {
+	for (unsigned i = 0; i < cycles; i++) {
 		load_use_unload(i % 2);
 		FL_WAIT_FOR(count_threads() <= threads); /* a joined one may be seen for a moment */
 		const census now = count_all();
