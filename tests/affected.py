@@ -96,8 +96,8 @@ class Affected:
         """Whether a program was linked before one of its unaffected objects was compiled."""
         linked = os.stat(path).st_mtime_ns
         folders = (os.path.relpath(path, self.build) + ".p", "tests/libfl_test.a.p", "lib/libfairlead.a.p")
-        return any(entry.stat().st_mtime_ns > linked and f"{folder}/{entry.name}" not in self.objects
-                   for folder in folders for entry in os.scandir(os.path.join(self.build, folder)))
+        return any(os.stat(path).st_mtime_ns > linked and os.path.relpath(path, self.build) not in self.objects
+                   for folder in folders for path in glob.glob(os.path.join(self.build, folder, "*.o")))
 
     def links(self, path):
         """Whether a program was linked from a changed object."""

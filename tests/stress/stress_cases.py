@@ -18,7 +18,6 @@ from consumers import expect, Failure, NO_END, run, Skip
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FIXTURE = os.path.join(HERE, "fixture.c")
-SHORT_RUN = "40s"
 TO_THE_END = ("--time", "60s", "--executions", "20000")  # which a slow machine reaches, too
 # What the documents show first.
 EXAMPLE = r'''
@@ -56,8 +55,8 @@ BAD_USAGE = [
 class Tool:
     """The program that was built, and what it has said so far."""
 
-    def __init__(self, source, build):
-        self.source = source
+    def __init__(self, source, build, short_run):
+        self.source, self.short_run = source, short_run
         self.program = os.path.join(build, "stress", "fairlead-stress")
         self.build = build
 
@@ -95,7 +94,7 @@ class Tool:
     @functools.lru_cache
     def scenarios(self, names):
         """One short run of the scenarios `names`, each in the model, processes also killed, and on real threads: by name and mode."""
-        tests = self.json("--mode", "native,model,crash,lin", "--time", SHORT_RUN, *names)["tests"]
+        tests = self.json("--mode", "native,model,crash,lin", "--time", self.short_run, *names)["tests"]
         return {(t["name"], t["mode"]): t for t in tests}
 
 
@@ -358,7 +357,7 @@ def installed(tool):
         module = os.path.join(folder, "module.so")
         run(["cc", *cflags, "-c", FIXTURE, "-o", module + ".o"])
         run(["cc", "-shared", "-o", module, module + ".o", *libs, "-lck"])
-        here = Tool(tool.source, tool.build)
+        here = Tool(tool.source, tool.build, tool.short_run)
         here.program = folder + program[0].removeprefix(folder)
         expect(here.run("mutex_excl", "--mode", "model", "--time", "2s")[0], "passed")
         expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
@@ -373,9 +372,9 @@ def mutants_fit_the_source(tool):
         raise Failure("\n".join(complaints))
 
 
-def cases(source, build, wanted):
-    """(name, function) of each case; `wanted` tells by its name whether a case will be called."""
-    tool = Tool(source, build)
+def cases(source, build, wanted, short_run):
+    """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
+    tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
                   for f in (usage, statuses, skipped, newcomer, crash, lin, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
