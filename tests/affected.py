@@ -24,6 +24,11 @@ KINDS = {
     "rc11": ("stress/engine/", "tests/rc11/", "stress/litmus/"),
     "consumers": ("lib/", "include/", "tests/consumers/", "docs/examples/", "README.md", "tests/check_opcodes.py"),
 }
+# Cases of these kinds that look at less.
+NARROWER = (
+    (r"litmus_|planted_|stress_(usage|statuses|skipped|newcomer|files)$", ("stress/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h", "tests/stress/")),
+    (r"consumer_(headers_alone|common_names|tasks_of_common_names)_", ("include/", "tests/consumers/")),
+)
 # A change here can break anything.
 EVERYTHING = ("meson.build", "meson_options.txt", "tests/run", "tests/affected.py", "tests/cross/", "tests/denied/", "dev")
 
@@ -78,6 +83,11 @@ class Affected:
     def kind(self, name):
         """Whether the cases of that kind can break."""
         return self.everything or any(self.is_in(file, KINDS[name]) for file in self.changed)
+
+    def case(self, name):
+        """Whether a case can break; one of a kind that can."""
+        return self.everything or not any(re.match(pattern, name) and not any(self.is_in(file, places) for file in self.changed)
+                                          for pattern, places in NARROWER)
 
     def program(self, path):
         """Whether a test program can break, or one that it starts."""
