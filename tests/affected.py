@@ -44,15 +44,17 @@ def changed_since(commit):
     return {name for name in listed.split("\0") if name}
 
 
-def symbols(path):
-    """The names that a program or an archive defines, with the object of the archive that defines each."""
-    found, member = {}, ""
-    for line in output("nm", "--defined-only", path, stderr=subprocess.DEVNULL).splitlines():
+def symbols(paths):
+    """For each program or archive, the names that it defines, with the object of the archive that defines each."""
+    found, member, path = {path: {} for path in paths}, "", paths[0]
+    for line in output("nm", "--extern-only", "--defined-only", *paths, stderr=subprocess.DEVNULL).splitlines():
         words = line.split()
-        if len(words) == 1 and line.endswith(":"):
+        if line.endswith(":") and line[:-1] in found:
+            path, member = line[:-1], ""
+        elif len(words) == 1 and line.endswith(":"):
             member = line[:-1]
-        elif len(words) == 3 and words[1].isupper():
-            found[words[2]] = member
+        elif len(words) == 3:
+            found[path][words[2]] = member
     return found
 
 
@@ -64,7 +66,12 @@ class Affected:
         self.everything = any(self.is_in(name, EVERYTHING) or os.path.basename(name) == "meson.build"
                               or not os.path.exists(os.path.join(ROOT, name)) for name in self.changed)
         self.objects = set() if self.everything else self.changed_objects()
-        self.library = symbols(os.path.join(build, "lib", "libfairlead.a")) if self.objects else {}
+        self.helpers = [path for path in glob.glob(os.path.join(build, "tests", "process", "process-*")) if os.path.isfile(path)]
+        archive = os.path.join(build, "lib", "libfairlead.a")
+        programs = [path for path in glob.glob(os.path.join(build, "tests", "test_*")) if os.path.isfile(path)]
+        self.symbols = symbols([archive, *programs, *self.helpers])
+        self.library = self.symbols[archive]
+        self.compiled = {}  # by folder: when the last of its unaffected objects was compiled
 
     @staticmethod
     def is_in(name, places):
@@ -99,15 +106,19 @@ class Affected:
             text = file.read()
         if b"test-plugin.so" in text and any(name.startswith(("lib/", "tests/plugin/")) for name in self.objects):
             return True  # the plugin has all of the library
-        return any(os.path.basename(helper).encode() in text and self.links(helper)
-                   for helper in glob.glob(os.path.join(self.build, "tests", "process", "process-*")) if os.path.isfile(helper))
+        return any(os.path.basename(helper).encode() in text and self.links(helper) for helper in self.helpers)
+
+    def last_compiled(self, folder):
+        if folder not in self.compiled:
+            paths = glob.glob(os.path.join(self.build, folder, "*.o"))
+            self.compiled[folder] = max((os.stat(path).st_mtime_ns for path in paths
+                                         if os.path.relpath(path, self.build) not in self.objects), default=0)
+        return self.compiled[folder]
 
     def is_outdated(self, path):
         """Whether a program was linked before one of its unaffected objects was compiled."""
-        linked = os.stat(path).st_mtime_ns
         folders = (os.path.relpath(path, self.build) + ".p", "tests/libfl_test.a.p", "lib/libfairlead.a.p")
-        return any(os.stat(path).st_mtime_ns > linked and os.path.relpath(path, self.build) not in self.objects
-                   for folder in folders for path in glob.glob(os.path.join(self.build, folder, "*.o")))
+        return max(map(self.last_compiled, folders)) > os.stat(path).st_mtime_ns
 
     def links(self, path):
         """Whether a program was linked from a changed object."""
@@ -115,7 +126,7 @@ class Affected:
         support = "tests/libfl_test.a.p/"
         if any(name.startswith((folder, support)) for name in self.objects):
             return True
-        members = {self.library[name] for name in symbols(path) if name in self.library}
+        members = {self.library[name] for name in self.symbols[path] if name in self.library}
         changed = {os.path.basename(name) for name in self.objects if re.match(r"lib/libfairlead\.a\.p/", name)}
         return bool(members & changed)
 
