@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Fairlead as its users meet it: installed, as a subproject, from C++, and by the code that its documents show.
 
-Every method of Kit that is called consumer_... is one case of `./dev test`. What they build stays in build/consumers,
+Every method of Kit that is called consumer_... is one case of `./dev test`. What they build stays in consumers/ of the build folder,
 so that a second run only links and runs.
 """
 import glob
@@ -101,7 +101,7 @@ class Server:
 class Kit:
     def __init__(self, source, build, cc, cxx):
         self.source, self.build, self.cc, self.cxx = source, build, cc, cxx
-        self.work = os.path.join(os.path.dirname(build), "consumers")
+        self.work = os.path.join(build, "consumers")  # two builds may be tested at once
         self.flags_of_prefix = None
 
     def cases(self):
