@@ -4,8 +4,8 @@
 
 #include <dlfcn.h>
 #include <fairlead/executor.h>
-#include <fairlead/join.h>
 #include <fairlead/parallel.h>
+#include <fairlead/parallel_invoke.h>
 #include <fairlead/task.h>
 
 /* Fairlead. */
@@ -35,7 +35,7 @@ static int fairlead_fork(void *arg)
 		return 0;
 	}
 	fib_call a = {.n = call->n - 1}, b = {.n = call->n - 2};
-	int rc = fl_join(fairlead_fork, &a, fairlead_fork, &b);
+	int rc = fl_parallel_invoke(fairlead_fork, &a, fairlead_fork, &b);
 	call->result = a.result + b.result;
 	return rc;
 }

@@ -4,16 +4,16 @@
 
 #include <ck_pflock.h>
 #include <ck_rwlock.h>
-#include <fairlead/brlock.h>
 #include <fairlead/rwlock.h>
+#include <fairlead/sharded_rwlock.h>
 #include <glib.h>
 #include <nsync.h>
 #include <pthread.h>
 
-RW_BENCH(fl_rw, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read(m), fl_rwlock_read_unlock(m), fl_rwlock_write(m),
+RW_BENCH(fl_rw, fl_rwlock, fl_rwlock_init(m), fl_rwlock_read_lock(m), fl_rwlock_read_unlock(m), fl_rwlock_write_lock(m),
          fl_rwlock_write_unlock(m))
-RW_BENCH(fl_br, fl_brlock, fl_brlock_init(m), fl_brlock_read(m), fl_brlock_read_unlock(m), fl_brlock_write(m),
-         fl_brlock_write_unlock(m))
+RW_BENCH(fl_br, fl_sharded_rwlock, fl_sharded_rwlock_init(m), fl_sharded_rwlock_read_lock(m),
+         fl_sharded_rwlock_read_unlock(m), fl_sharded_rwlock_write_lock(m), fl_sharded_rwlock_write_unlock(m))
 RW_BENCH(pthread, pthread_rwlock_t, pthread_rwlock_init(m, NULL), pthread_rwlock_rdlock(m), pthread_rwlock_unlock(m),
          pthread_rwlock_wrlock(m), pthread_rwlock_unlock(m))
 RW_BENCH(nsync, nsync_mu, nsync_mu_init(m), nsync_mu_rlock(m), nsync_mu_runlock(m), nsync_mu_lock(m),

@@ -154,7 +154,7 @@ static void too_early(void *arg)
 static void again(timers *s, uint64_t i)
 {
 	fl_loop_timer *t = &s->timers[i % LOOP_TIMERS];
-	fl_loop_timer_stop(s->loop, t);
+	fl_loop_timer_cancel(s->loop, t);
 	fl_loop_timer_start(s->loop, t, s->base + FL_S(3600) + FL_MS((int64_t)loop_timer_ms(i)), too_early, s);
 	s->work.done++;
 }

@@ -30,7 +30,7 @@ static void fairlead_turns(bench_thread *t)
 {
 	for (uint64_t i = 0; i < t->total; i++) {
 		int64_t deadline;
-		check(fl_loop_turn(t->state, &deadline), "fl_loop_turn");
+		check(fl_loop_run_once(t->state, &deadline), "fl_loop_run_once");
 		if (deadline != FL_FOREVER)
 			bench_fail("a loop without work asks for another turn");
 	}
@@ -131,7 +131,7 @@ static void fairlead_calls(bench_thread *t)
 	}
 	acquire(&s->ready);
 	for (uint64_t i = 0; i < t->total; i++) {
-		check(fl_loop_call(s->loop, answer_call, s), "fl_loop_call");
+		check(fl_loop_post(s->loop, answer_call, s), "fl_loop_post");
 		acquire(&s->back);
 		bench_lap(t);
 	}

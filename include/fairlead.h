@@ -6,18 +6,17 @@
  * Fairlead: threads, locks, queues, futures and executors for C. This header is all of them; each also stands alone.
  * What every function has in common (results, deadlines, cancelling, fork) is said once, in fairlead/defs.h.
  */
+#include <fairlead/as_completed.h>
 #include <fairlead/barrier.h>
 #include <fairlead/blocking.h>
-#include <fairlead/brlock.h>
 #include <fairlead/cancel.h>
 #include <fairlead/cancel_callback.h>
 #include <fairlead/child.h>
-#include <fairlead/completed.h>
 #include <fairlead/cond.h>
 #include <fairlead/cpu.h>
 #include <fairlead/debug.h>
 #include <fairlead/defs.h>
-#include <fairlead/embedded.h>
+#include <fairlead/embedded_task.h>
 #include <fairlead/error.h>
 #include <fairlead/event.h>
 #include <fairlead/eventcount.h>
@@ -26,9 +25,8 @@
 #include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/group.h>
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 #include <fairlead/imap.h>
-#include <fairlead/join.h>
 #include <fairlead/latch.h>
 #include <fairlead/loop.h>
 #include <fairlead/loop_debug.h>
@@ -41,6 +39,7 @@
 #include <fairlead/once.h>
 #include <fairlead/panic.h>
 #include <fairlead/parallel.h>
+#include <fairlead/parallel_invoke.h>
 #include <fairlead/pipe.h>
 #include <fairlead/process.h>
 #include <fairlead/process_executor.h>
@@ -51,6 +50,7 @@
 #include <fairlead/select.h>
 #include <fairlead/sem.h>
 #include <fairlead/seqlock.h>
+#include <fairlead/sharded_rwlock.h>
 #include <fairlead/shm.h>
 #include <fairlead/shm_array.h>
 #include <fairlead/shm_barrier.h>

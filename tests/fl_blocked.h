@@ -17,11 +17,11 @@
 struct blocked {
 	int (*op)(struct blocked *b);
 	fl_queue *q;
-	fl_cancel *scope;  /* of the thread; NULL: none */
-	fl_cancel *cancel; /* for the _until forms */
-	int64_t deadline;  /* for them; 0: none */
-	int items[8];      /* to be put, or got */
-	size_t n, count;   /* for the _many forms */
+	fl_cancel_token *scope;  /* of the thread; NULL: none */
+	fl_cancel_token *cancel; /* for the _until forms */
+	int64_t deadline;        /* for them; 0: none */
+	int items[8];            /* to be put, or got */
+	size_t n, count;         /* for the _many forms */
 	fl_thread thread;
 };
 
@@ -109,7 +109,7 @@ static void ignore_error(const fl_thread_info *info, int error)
 
 SEAM_FN void blocked_start(struct blocked *b)
 {
-	fl_thread_set_error_hook(ignore_error);
+	fl_thread_set_error_handler(ignore_error);
 	FL_OK(fl_thread_start(&b->thread, blocked_run, b, NULL));
 }
 

@@ -3,7 +3,7 @@
 #define FL_CHILDREN_H
 
 /*
- * Functions for the fibers of groups, and an error hook that counts. For one source file each: everything here is static.
+ * Functions for the fibers of groups, and an error handler that counts. For one source file each: everything here is static.
  *
  *     FL_CHECK(fl_tasks_start(&g, returns, RC(-EIO)) == 0);
  *     FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
@@ -65,7 +65,7 @@ CHILD_FN int runs(void *arg)
 	return rc != 0 && c->rc != 0 ? c->rc : rc;
 }
 
-/* What the error hook was told. */
+/* What the error handler was told. */
 static struct {
 	int count, error;
 	char name[32];
@@ -78,14 +78,14 @@ CHILD_FN void on_error(const char *name, int error)
 	(void)snprintf(told.name, sizeof told.name, "%s", name);
 }
 
-CHILD_FN void unhook(fl_fiber_error_hook **before)
+CHILD_FN void unhook(fl_fiber_error_handler **before)
 {
-	(void)fl_fiber_set_error_hook(*before);
+	(void)fl_fiber_set_error_handler(*before);
 }
 
 /* Until the end of the block errors are counted, from 0. */
 #define TOLD()                                                                                                         \
-	__attribute__((cleanup(unhook), unused)) fl_fiber_error_hook *FL__JOIN(told_, __LINE__) =                      \
-	    (memset(&told, 0, sizeof told), fl_fiber_set_error_hook(on_error))
+	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__JOIN(told_, __LINE__) =                   \
+	    (memset(&told, 0, sizeof told), fl_fiber_set_error_handler(on_error))
 
 #endif

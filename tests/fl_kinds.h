@@ -38,7 +38,7 @@ static void kind_mutex_make(void)
 	fl_mutex_lock(&kind_mutex);
 }
 
-static int kind_mutex_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_mutex_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	int rc = fl_mutex_lock_until(&kind_mutex, deadline, cancel);
@@ -67,7 +67,7 @@ static void kind_rmutex_make(void)
 	fl_rmutex_lock(&kind_rmutex);
 }
 
-static int kind_rmutex_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_rmutex_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	if (fl_rmutex_is_owned(&kind_rmutex)) /* a wait on the thread that made it: the test wants it to block */
@@ -100,7 +100,7 @@ static void kind_cond_make(void)
 	kind_changed = false;
 }
 
-static int kind_cond_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_cond_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	FL_LOCKED(&kind_mutex);
@@ -112,7 +112,7 @@ static bool kind_has_changed(void *arg)
 	return *(bool *)arg;
 }
 
-static int kind_cond_wait_for(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_cond_wait_for(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	FL_LOCKED(&kind_mutex);
@@ -139,7 +139,7 @@ static void kind_sem_make(void)
 	FL_CHECK(fl_sem_init(&kind_sem, 0) == 0);
 }
 
-static int kind_sem_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_sem_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_sem_acquire_until(&kind_sem, deadline, cancel);
@@ -162,14 +162,14 @@ static void kind_event_make(void)
 	fl_event_init(&kind_event);
 }
 
-static int kind_event_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_event_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_event_wait_until(&kind_event, deadline, cancel);
 }
 
 /* Behind a thing that never gets ready: the index says that it is the event. */
-static int kind_any_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_any_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	fl_sem none = FL_SEM_INIT(0);
@@ -193,7 +193,7 @@ static void kind_latch_make(void)
 	FL_CHECK(fl_latch_init(&kind_latch, 1) == 0);
 }
 
-static int kind_latch_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_latch_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_latch_wait_until(&kind_latch, deadline, cancel);
@@ -216,7 +216,7 @@ static void kind_barrier_make(void)
 	FL_CHECK(fl_barrier_init(&kind_barrier, 2) == 0);
 }
 
-static int kind_barrier_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_barrier_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	int rc = fl_barrier_wait_until(&kind_barrier, deadline, cancel);
@@ -267,7 +267,7 @@ static void kind_once_make(void)
 	kind_start(kind_run_once);
 }
 
-static int kind_once_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_once_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_once_call_until(&kind_once, kind_run_until_gate, unused, deadline, cancel);
 }
@@ -302,7 +302,7 @@ static void kind_thread_make(void)
 	kind_find_key(&fl__on_thread, &kind_thread);
 }
 
-static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_thread_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_thread_join_until(&kind_thread, NULL, deadline, cancel);
@@ -336,7 +336,7 @@ static void kind_future_make(void)
 	kind_find_key(&fl__on_future, &kind_future);
 }
 
-static int kind_future_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int kind_future_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	int result = 0, rc = fl_future_get_until(&kind_future, &result, sizeof result, deadline, cancel);
@@ -390,7 +390,7 @@ static inline bool fl_kind_say(const fl_kind *kind)
 }
 
 /* A thread that waits for the object, and stands in line. */
-static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t deadline, fl_cancel *cancel)
+static inline void fl_kind_begin(fl_test_caller *c, const fl_kind *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	const void *key = kind->key ? kind->key : fl_kind_key;
 	fl_test_call_in_line(c, kind->wait, NULL, key, deadline, cancel);

@@ -71,14 +71,14 @@ static inline size_t fl_test_nudge(const void *key)
 	return n;
 }
 
-typedef int fl_test_call(void *object, int64_t deadline, fl_cancel *cancel);
+typedef int fl_test_call(void *object, int64_t deadline, fl_cancel_token *cancel);
 
 typedef struct fl_test_caller {
 	fl_thread thread;
 	fl_test_call *call;
 	void *object;
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 } fl_test_caller;
 
 static inline int fl_test_caller_run(void *arg)
@@ -89,7 +89,7 @@ static inline int fl_test_caller_run(void *arg)
 
 /* Has a thread of its own make the call. */
 static inline void fl_test_call_start(fl_test_caller *c, fl_test_call *call, void *object, int64_t deadline,
-                                      fl_cancel *cancel)
+                                      fl_cancel_token *cancel)
 {
 	*c = (fl_test_caller){{NULL}, call, object, deadline, cancel};
 	FL_CHECK(fl_thread_start(&c->thread, fl_test_caller_run, c, NULL) == 0);
@@ -103,7 +103,7 @@ static inline bool fl_test_call_stands(const fl_test_caller *c, const void *key)
 
 /* Has a thread of its own make the call; returns when it stands in the line of `key`. */
 static inline void fl_test_call_in_line(fl_test_caller *c, fl_test_call *call, void *object, const void *key,
-                                        int64_t deadline, fl_cancel *cancel)
+                                        int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_test_call_start(c, call, object, deadline, cancel);
 	FL_WAIT_FOR(fl_test_call_stands(c, key));

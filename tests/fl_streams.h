@@ -149,7 +149,7 @@ static inline void fl_test_leaves_nothing(fl_fiber_function *function, void *arg
 	FL_FAULTS();
 	FL_NET_FAULTS();
 	(void)fl_now();
-	(void)fl_cancel_scope(); /* the thread has met the library */
+	(void)fl_cancel_scope_current(); /* the thread has met the library */
 	unsigned fds = fl_test_fds();
 	fl_test_blocks = 0;
 	fl__sys.alloc = fl_test_counting_alloc;

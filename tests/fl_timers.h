@@ -98,12 +98,12 @@ static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
 	FL_OK(fl_event_wait(&l->begun));
 }
 
-static inline int fl_test_stop_call(void *t, int64_t deadline, fl_cancel *cancel)
+static inline int fl_test_stop_call(void *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_timer_stop_until(t, deadline, cancel);
 }
 
-static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel *cancel)
+static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_timer_join_until(t, deadline, cancel);
 }

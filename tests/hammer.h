@@ -24,7 +24,7 @@ typedef struct hammer_thread {
 	uint64_t random;
 	fl_thread thread;
 	fl_mutex guard;
-	fl_cancel *current, token;
+	fl_cancel_token *current, token;
 	unsigned locks, relocks, made, taken, cancelled, timed_out;
 } hammer_thread;
 
@@ -164,10 +164,10 @@ static void hammer_cancel_somebody(hammer_thread *t)
 	hammer_thread *victim = &t->all->thread[hammer_random(t, t->all->threads)];
 	FL_LOCKED(&victim->guard);
 	if (victim->current)
-		fl_cancel_request(victim->current);
+		fl_cancel_token_request(victim->current);
 }
 
-static void hammer_publish(hammer_thread *t, fl_cancel *token)
+static void hammer_publish(hammer_thread *t, fl_cancel_token *token)
 {
 	FL_LOCKED(&t->guard);
 	t->current = token;
@@ -180,11 +180,11 @@ static int hammer_run(void *arg)
 	hammer_thread *t = arg;
 	FL_CHECK(fl_event_wait(&t->all->start) == 0);
 	for (unsigned i = 0; i < t->all->rounds; i++) {
-		fl_cancel_init(&t->token, NULL, hammer_random(t, 4) ? FL_FOREVER : hammer_deadline(t));
+		fl_cancel_token_init(&t->token, NULL, hammer_random(t, 4) ? FL_FOREVER : hammer_deadline(t));
 		hammer_publish(t, &t->token);
 		strikes[hammer_random(t, sizeof strikes / sizeof strikes[0])](t);
 		hammer_publish(t, NULL);
-		fl_cancel_destroy(&t->token);
+		fl_cancel_token_destroy(&t->token);
 		if (hammer_random(t, 2))
 			hammer_cancel_somebody(t);
 	}

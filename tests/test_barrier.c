@@ -5,12 +5,12 @@
 
 #include <limits.h>
 
-static int wait_at(void *b, int64_t deadline, fl_cancel *cancel)
+static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_barrier_wait_until(b, deadline, cancel);
 }
 
-static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+static void arrive(fl_test_caller *c, fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_test_call_in_line(c, wait_at, b, b, deadline, cancel);
 }
@@ -79,12 +79,12 @@ FL_TEST(barrier_breaks_when_a_waiter_times_out)
 FL_TEST(barrier_breaks_when_a_waiter_is_cancelled)
 {
 	fl_barrier b = FL_BARRIER_INIT(3);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, other;
 	arrive(&cancelled, &b, FL_FOREVER, &stop);
 	arrive(&other, &b, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_barrier_is_broken(&b));
@@ -178,9 +178,9 @@ FL_TEST(barrier_timeout_of_one_that_was_let_through)
 	FL_FAULTS();
 	fl_test_clock_ours();
 	fl_barrier b = FL_BARRIER_INIT(2);
-	fl_cancel tokens[8];
+	fl_cancel_token tokens[8];
 	memset(tokens, 0, sizeof tokens);
-	fl_cancel *token = tokens;
+	fl_cancel_token *token = tokens;
 	while (bucket_of(token) == bucket_of(&b))
 		token++;
 	fl_test_caller c;
@@ -295,7 +295,7 @@ static void acting_init(acting *a, uint32_t parties)
 }
 
 /* One party stands in line, as `first`; the other, `last`, runs the action, until it is let go. */
-static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, fl_cancel *cancel)
+static void hold_action(acting *a, fl_test_caller *first, fl_test_caller *last, fl_cancel_token *cancel)
 {
 	acting_init(a, 2);
 	a->holds = true;
@@ -386,10 +386,10 @@ FL_TEST(barrier_of_one_whose_action_aborts)
 FL_TEST(barrier_action_is_awaited_by_a_cancelled_party)
 {
 	acting a;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, last;
 	hold_action(&a, &first, &last, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_WAIT_FOR(fl_test_in_line(&stop) == 0); /* it knows */
 	FL_RC(fl_barrier_destroy(&a.barrier), -EBUSY);
 	assert_false(fl_barrier_is_broken(&a.barrier));
@@ -474,12 +474,12 @@ FL_TEST(barrier_action_keeps_late_ones_for_the_next_phase)
 FL_TEST(barrier_action_late_one_that_gives_up)
 {
 	acting a;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, last, late, other;
 	hold_action(&a, &first, &last, NULL);
 	arrive(&late, &a.barrier, FL_FOREVER, &stop);
 	arrive(&other, &a.barrier, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&late), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_barrier_is_broken(&a.barrier));

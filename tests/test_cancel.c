@@ -6,27 +6,27 @@
 
 FL_TEST(cancel_all_zero_is_a_root_without_deadline)
 {
-	fl_cancel c = FL_CANCEL_INIT, zero, made;
+	fl_cancel_token c = FL_CANCEL_TOKEN_INIT, zero, made;
 	memset(&zero, 0, sizeof zero);
 	memset(&made, 0xff, sizeof made);
-	fl_cancel_init(&made, NULL, FL_FOREVER);
+	fl_cancel_token_init(&made, NULL, FL_FOREVER);
 	assert_memory_equal(&c, &zero, sizeof c);
 	assert_memory_equal(&made, &zero, sizeof made);
-	assert_false(fl_cancel_requested(&c));
-	assert_true(fl_cancel_deadline(&c) == FL_FOREVER);
-	fl_cancel_destroy(&c);
+	assert_false(fl_cancel_token_is_requested(&c));
+	assert_true(fl_cancel_token_deadline(&c) == FL_FOREVER);
+	fl_cancel_token_destroy(&c);
 }
 
 FL_TEST(cancel_request_stays)
 {
-	fl_cancel c = FL_CANCEL_INIT;
-	fl_cancel_request(&c);
-	assert_true(fl_cancel_requested(&c));
-	fl_cancel_request(&c);
-	assert_true(fl_cancel_requested(&c));
+	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&c);
+	assert_true(fl_cancel_token_is_requested(&c));
+	fl_cancel_token_request(&c);
+	assert_true(fl_cancel_token_is_requested(&c));
 	for (int i = 0; i < 3; i++)
 		FL_RC(fl_sleep_until(FL_FOREVER, &c), -ECANCELED);
-	fl_cancel_destroy(&c);
+	fl_cancel_token_destroy(&c);
 }
 
 /*
@@ -37,37 +37,37 @@ FL_TEST(cancel_request_stays)
  *  a    b     c
  */
 typedef struct tree {
-	fl_cancel root, left, right, a, b, c;
+	fl_cancel_token root, left, right, a, b, c;
 } tree;
 
 static void tree_init(tree *t)
 {
-	fl_cancel_init(&t->root, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_init(&t->left, &t->root, FL_FOREVER);
-	fl_cancel_init(&t->right, &t->root, FL_FOREVER);
-	fl_cancel_init(&t->a, &t->left, FL_FOREVER);
-	fl_cancel_init(&t->b, &t->left, FL_FOREVER);
-	fl_cancel_init(&t->c, &t->right, FL_FOREVER);
+	fl_cancel_token_init(&t->root, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&t->left, &t->root, FL_FOREVER);
+	fl_cancel_token_init(&t->right, &t->root, FL_FOREVER);
+	fl_cancel_token_init(&t->a, &t->left, FL_FOREVER);
+	fl_cancel_token_init(&t->b, &t->left, FL_FOREVER);
+	fl_cancel_token_init(&t->c, &t->right, FL_FOREVER);
 }
 
 static void tree_destroy(tree *t)
 {
-	fl_cancel_destroy(&t->a);
-	fl_cancel_destroy(&t->b);
-	fl_cancel_destroy(&t->c);
-	fl_cancel_destroy(&t->left);
-	fl_cancel_destroy(&t->right);
-	fl_cancel_destroy(&t->root);
+	fl_cancel_token_destroy(&t->a);
+	fl_cancel_token_destroy(&t->b);
+	fl_cancel_token_destroy(&t->c);
+	fl_cancel_token_destroy(&t->left);
+	fl_cancel_token_destroy(&t->right);
+	fl_cancel_token_destroy(&t->root);
 }
 
 /* Which of the tree are requested, as a word of their letters. */
 static const char *requested_in(const tree *t)
 {
 	static char letters[8];
-	const fl_cancel *tokens[] = {&t->root, &t->left, &t->right, &t->a, &t->b, &t->c};
+	const fl_cancel_token *tokens[] = {&t->root, &t->left, &t->right, &t->a, &t->b, &t->c};
 	size_t n = 0;
 	for (int i = 0; i < 6; i++)
-		if (fl_cancel_requested(tokens[i]))
+		if (fl_cancel_token_is_requested(tokens[i]))
 			letters[n++] = "RlrABC"[i];
 	letters[n] = '\0';
 	return letters;
@@ -78,201 +78,201 @@ FL_TEST(cancel_reaches_descendants_alone)
 	tree t;
 	tree_init(&t);
 	assert_string_equal(requested_in(&t), "");
-	fl_cancel_request(&t.b);
+	fl_cancel_token_request(&t.b);
 	assert_string_equal(requested_in(&t), "B");
-	fl_cancel_request(&t.right);
+	fl_cancel_token_request(&t.right);
 	assert_string_equal(requested_in(&t), "rBC");
-	fl_cancel_request(&t.left);
+	fl_cancel_token_request(&t.left);
 	assert_string_equal(requested_in(&t), "lrABC");
-	fl_cancel_request(&t.root);
+	fl_cancel_token_request(&t.root);
 	assert_string_equal(requested_in(&t), "RlrABC");
 	tree_destroy(&t);
 
 	tree_init(&t);
-	fl_cancel_request(&t.root);
+	fl_cancel_token_request(&t.root);
 	assert_string_equal(requested_in(&t), "RlrABC");
 	tree_destroy(&t);
 }
 
 FL_TEST(cancel_child_of_a_requested_one_is_requested)
 {
-	fl_cancel parent, child, grandchild;
-	fl_cancel_init(&parent, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_request(&parent);
-	fl_cancel_init(&child, &parent, FL_FOREVER);
-	fl_cancel_init(&grandchild, &child, FL_FOREVER);
-	assert_true(fl_cancel_requested(&child));
-	assert_true(fl_cancel_requested(&grandchild));
+	fl_cancel_token parent, child, grandchild;
+	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&parent);
+	fl_cancel_token_init(&child, &parent, FL_FOREVER);
+	fl_cancel_token_init(&grandchild, &child, FL_FOREVER);
+	assert_true(fl_cancel_token_is_requested(&child));
+	assert_true(fl_cancel_token_is_requested(&grandchild));
 	FL_RC(fl_sleep_until(FL_FOREVER, &grandchild), -ECANCELED);
-	fl_cancel_destroy(&grandchild);
-	fl_cancel_destroy(&child);
-	fl_cancel_destroy(&parent);
+	fl_cancel_token_destroy(&grandchild);
+	fl_cancel_token_destroy(&child);
+	fl_cancel_token_destroy(&parent);
 }
 
 FL_TEST(cancel_deadline_is_the_least_of_the_line)
 {
-	fl_cancel root, early, late, none;
-	fl_cancel_init(&root, FL_SHIELDED, FL_S(3000000000));
-	fl_cancel_init(&early, &root, FL_S(2000000000));
-	fl_cancel_init(&late, &early, FL_S(4000000000));
-	fl_cancel_init(&none, &early, FL_FOREVER);
-	assert_true(fl_cancel_deadline(&root) == FL_S(3000000000));
-	assert_true(fl_cancel_deadline(&early) == FL_S(2000000000));
-	assert_true(fl_cancel_deadline(&late) == FL_S(2000000000));
-	assert_true(fl_cancel_deadline(&none) == FL_S(2000000000));
-	assert_false(fl_cancel_requested(&none));
-	fl_cancel_destroy(&none);
-	fl_cancel_destroy(&late);
-	fl_cancel_destroy(&early);
-	fl_cancel_destroy(&root);
+	fl_cancel_token root, early, late, none;
+	fl_cancel_token_init(&root, FL_SHIELDED, FL_S(3000000000));
+	fl_cancel_token_init(&early, &root, FL_S(2000000000));
+	fl_cancel_token_init(&late, &early, FL_S(4000000000));
+	fl_cancel_token_init(&none, &early, FL_FOREVER);
+	assert_true(fl_cancel_token_deadline(&root) == FL_S(3000000000));
+	assert_true(fl_cancel_token_deadline(&early) == FL_S(2000000000));
+	assert_true(fl_cancel_token_deadline(&late) == FL_S(2000000000));
+	assert_true(fl_cancel_token_deadline(&none) == FL_S(2000000000));
+	assert_false(fl_cancel_token_is_requested(&none));
+	fl_cancel_token_destroy(&none);
+	fl_cancel_token_destroy(&late);
+	fl_cancel_token_destroy(&early);
+	fl_cancel_token_destroy(&root);
 }
 
 FL_TEST(cancel_deadline_that_has_passed_is_a_request)
 {
 	static const int64_t past[] = {INT64_MIN, -1, 0, 1};
 	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
-		fl_cancel c, child;
-		fl_cancel_init(&c, FL_SHIELDED, past[i]);
-		fl_cancel_init(&child, &c, FL_FOREVER);
-		assert_true(fl_cancel_requested(&c));
-		assert_true(fl_cancel_requested(&child));
-		assert_true(fl_cancel_deadline(&c) <= fl_now());
+		fl_cancel_token c, child;
+		fl_cancel_token_init(&c, FL_SHIELDED, past[i]);
+		fl_cancel_token_init(&child, &c, FL_FOREVER);
+		assert_true(fl_cancel_token_is_requested(&c));
+		assert_true(fl_cancel_token_is_requested(&child));
+		assert_true(fl_cancel_token_deadline(&c) <= fl_now());
 		FL_RC(fl_sleep_until(FL_FOREVER, &child), -ECANCELED);
-		fl_cancel_destroy(&child);
-		fl_cancel_destroy(&c);
+		fl_cancel_token_destroy(&child);
+		fl_cancel_token_destroy(&c);
 	}
-	fl_cancel soon;
+	fl_cancel_token soon;
 	int64_t deadline = fl_after(FL_MS(2));
-	fl_cancel_init(&soon, FL_SHIELDED, deadline);
-	FL_WAIT_FOR(fl_cancel_requested(&soon));
+	fl_cancel_token_init(&soon, FL_SHIELDED, deadline);
+	FL_WAIT_FOR(fl_cancel_token_is_requested(&soon));
 	assert_true(fl_now() >= deadline);
-	fl_cancel_destroy(&soon);
+	fl_cancel_token_destroy(&soon);
 }
 
 FL_TEST(cancel_deadline_of_forever_is_none)
 {
-	fl_cancel c, almost;
-	fl_cancel_init(&c, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_init(&almost, FL_SHIELDED, FL_FOREVER - 1);
-	assert_true(fl_cancel_deadline(&c) == FL_FOREVER);
-	assert_true(fl_cancel_deadline(&almost) == FL_FOREVER - 1);
-	assert_false(fl_cancel_requested(&c) || fl_cancel_requested(&almost));
-	fl_cancel_destroy(&c);
-	fl_cancel_destroy(&almost);
+	fl_cancel_token c, almost;
+	fl_cancel_token_init(&c, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&almost, FL_SHIELDED, FL_FOREVER - 1);
+	assert_true(fl_cancel_token_deadline(&c) == FL_FOREVER);
+	assert_true(fl_cancel_token_deadline(&almost) == FL_FOREVER - 1);
+	assert_false(fl_cancel_token_is_requested(&c) || fl_cancel_token_is_requested(&almost));
+	fl_cancel_token_destroy(&c);
+	fl_cancel_token_destroy(&almost);
 }
 
 FL_TEST(cancel_scope_is_what_null_means)
 {
-	fl_cancel c;
-	assert_null(fl_cancel_scope());
-	assert_false(fl_cancel_requested(NULL));
-	assert_true(fl_cancel_deadline(NULL) == FL_FOREVER);
-	fl_cancel_init(&c, NULL, FL_S(5000000000));
+	fl_cancel_token c;
+	assert_null(fl_cancel_scope_current());
+	assert_false(fl_cancel_token_is_requested(NULL));
+	assert_true(fl_cancel_token_deadline(NULL) == FL_FOREVER);
+	fl_cancel_token_init(&c, NULL, FL_S(5000000000));
 	{
 		FL_CANCEL_SCOPE(&c);
-		assert_ptr_equal(fl_cancel_scope(), &c);
-		assert_true(fl_cancel_deadline(NULL) == FL_S(5000000000));
-		assert_true(fl_cancel_deadline(FL_SHIELDED) == FL_FOREVER);
-		assert_false(fl_cancel_requested(NULL));
-		fl_cancel_request(&c);
-		assert_true(fl_cancel_requested(NULL));
-		assert_false(fl_cancel_requested(FL_SHIELDED));
+		assert_ptr_equal(fl_cancel_scope_current(), &c);
+		assert_true(fl_cancel_token_deadline(NULL) == FL_S(5000000000));
+		assert_true(fl_cancel_token_deadline(FL_SHIELDED) == FL_FOREVER);
+		assert_false(fl_cancel_token_is_requested(NULL));
+		fl_cancel_token_request(&c);
+		assert_true(fl_cancel_token_is_requested(NULL));
+		assert_false(fl_cancel_token_is_requested(FL_SHIELDED));
 	}
-	assert_null(fl_cancel_scope());
-	assert_false(fl_cancel_requested(NULL));
-	fl_cancel_destroy(&c);
+	assert_null(fl_cancel_scope_current());
+	assert_false(fl_cancel_token_is_requested(NULL));
+	fl_cancel_token_destroy(&c);
 }
 
 FL_TEST(cancel_scope_set_returns_the_one_before)
 {
-	fl_cancel a = FL_CANCEL_INIT, b = FL_CANCEL_INIT;
+	fl_cancel_token a = FL_CANCEL_TOKEN_INIT, b = FL_CANCEL_TOKEN_INIT;
 	assert_null(fl_cancel_scope_set(&a));
 	assert_ptr_equal(fl_cancel_scope_set(&b), &a);
 	assert_ptr_equal(fl_cancel_scope_set(FL_SHIELDED), &b);
-	assert_null(fl_cancel_scope());
+	assert_null(fl_cancel_scope_current());
 	assert_null(fl_cancel_scope_set(&a));
 	assert_ptr_equal(fl_cancel_scope_set(NULL), &a);
-	assert_null(fl_cancel_scope());
+	assert_null(fl_cancel_scope_current());
 }
 
-static int leave_scope(fl_cancel *outer, fl_cancel *inner, int way)
+static int leave_scope(fl_cancel_token *outer, fl_cancel_token *inner, int way)
 {
 	FL_CANCEL_SCOPE(outer);
 	for (;;) {
 		FL_CANCEL_SCOPE(inner);
-		FL_CHECK(fl_cancel_scope() == inner);
+		FL_CHECK(fl_cancel_scope_current() == inner);
 		if (way == 0)
 			break;
 		if (way == 1)
 			return 1;
 		way = 0;
 	}
-	FL_CHECK(fl_cancel_scope() == outer);
+	FL_CHECK(fl_cancel_scope_current() == outer);
 	{
 		FL_CANCEL_SCOPE(FL_SHIELDED);
-		FL_CHECK(fl_cancel_scope() == NULL);
+		FL_CHECK(fl_cancel_scope_current() == NULL);
 	}
-	FL_CHECK(fl_cancel_scope() == outer);
+	FL_CHECK(fl_cancel_scope_current() == outer);
 	return 0;
 }
 
 FL_TEST(cancel_scope_ends_with_its_block)
 {
-	fl_cancel a = FL_CANCEL_INIT, b = FL_CANCEL_INIT;
+	fl_cancel_token a = FL_CANCEL_TOKEN_INIT, b = FL_CANCEL_TOKEN_INIT;
 	for (int way = 0; way < 3; way++) {
 		assert_int_equal(leave_scope(&a, &b, way), way == 1);
-		assert_null(fl_cancel_scope());
+		assert_null(fl_cancel_scope_current());
 	}
 }
 
 static int has_no_scope(void *unused)
 {
 	(void)unused;
-	FL_CHECK(fl_cancel_scope() == NULL);
-	FL_CHECK(!fl_cancel_requested(NULL));
+	FL_CHECK(fl_cancel_scope_current() == NULL);
+	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	return 0;
 }
 
 FL_TEST(cancel_scope_is_the_contexts_own)
 {
-	fl_cancel c = FL_CANCEL_INIT;
+	fl_cancel_token c = FL_CANCEL_TOKEN_INIT;
 	fl_thread t;
-	fl_cancel_request(&c);
+	fl_cancel_token_request(&c);
 	FL_CANCEL_SCOPE(&c);
 	fl_test_go(&t, has_no_scope, NULL);
 	fl_test_end(&t);
-	assert_ptr_equal(fl_cancel_scope(), &c);
+	assert_ptr_equal(fl_cancel_scope_current(), &c);
 }
 
 FL_TEST(cancel_parent_by_default_is_the_scope)
 {
-	fl_cancel scope, child, apart;
-	fl_cancel_init(&scope, NULL, FL_FOREVER);
+	fl_cancel_token scope, child, apart;
+	fl_cancel_token_init(&scope, NULL, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&scope);
-		fl_cancel_init(&child, NULL, FL_FOREVER);
-		fl_cancel_init(&apart, FL_SHIELDED, FL_FOREVER);
+		fl_cancel_token_init(&child, NULL, FL_FOREVER);
+		fl_cancel_token_init(&apart, FL_SHIELDED, FL_FOREVER);
 	}
-	fl_cancel_request(&scope);
-	assert_true(fl_cancel_requested(&child));
-	assert_false(fl_cancel_requested(&apart));
-	fl_cancel_destroy(&apart);
-	fl_cancel_destroy(&child);
-	fl_cancel_destroy(&scope);
+	fl_cancel_token_request(&scope);
+	assert_true(fl_cancel_token_is_requested(&child));
+	assert_false(fl_cancel_token_is_requested(&apart));
+	fl_cancel_token_destroy(&apart);
+	fl_cancel_token_destroy(&child);
+	fl_cancel_token_destroy(&scope);
 }
 
 FL_TEST(cancel_destroy_with_a_child_panics)
 {
-	fl_cancel parent, child;
-	fl_cancel_init(&parent, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_init(&child, &parent, FL_FOREVER);
-	FL_PANICS(fl_cancel_destroy(&parent));
-	assert_string_equal(fl_test_panic.function, "fl_cancel_destroy");
+	fl_cancel_token parent, child;
+	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&child, &parent, FL_FOREVER);
+	FL_PANICS(fl_cancel_token_destroy(&parent));
+	assert_string_equal(fl_test_panic.function, "fl_cancel_token_destroy");
 	assert_ptr_equal(fl_test_panic.object, &parent);
-	fl_cancel_request(&parent); /* as it was before */
-	assert_true(fl_cancel_requested(&child));
-	fl_cancel_destroy(&child);
-	fl_cancel_destroy(&parent);
+	fl_cancel_token_request(&parent); /* as it was before */
+	assert_true(fl_cancel_token_is_requested(&child));
+	fl_cancel_token_destroy(&child);
+	fl_cancel_token_destroy(&parent);
 }
 
 /* Children leave in any order, and the others stay reachable. */
@@ -282,38 +282,38 @@ FL_TEST(cancel_children_leave_in_any_order)
 	static const int orders[][N] = {{0, 1, 2, 3}, {3, 2, 1, 0}, {1, 3, 0, 2}, {2, 0, 3, 1}};
 	for (int o = 0; o < 4; o++) {
 		for (int left = 0; left < N; left++) {
-			fl_cancel parent, children[N];
-			fl_cancel_init(&parent, FL_SHIELDED, FL_FOREVER);
+			fl_cancel_token parent, children[N];
+			fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
 			for (int i = 0; i < N; i++)
-				fl_cancel_init(&children[i], &parent, FL_FOREVER);
+				fl_cancel_token_init(&children[i], &parent, FL_FOREVER);
 			for (int i = 0; i < left; i++)
-				fl_cancel_destroy(&children[orders[o][i]]);
-			fl_cancel_request(&parent);
+				fl_cancel_token_destroy(&children[orders[o][i]]);
+			fl_cancel_token_request(&parent);
 			for (int i = left; i < N; i++)
-				assert_true(fl_cancel_requested(&children[orders[o][i]]));
+				assert_true(fl_cancel_token_is_requested(&children[orders[o][i]]));
 			for (int i = left; i < N; i++)
-				fl_cancel_destroy(&children[orders[o][i]]);
-			fl_cancel_destroy(&parent);
+				fl_cancel_token_destroy(&children[orders[o][i]]);
+			fl_cancel_token_destroy(&parent);
 		}
 	}
 }
 
-static void scoped_child(fl_cancel *parent)
+static void scoped_child(fl_cancel_token *parent)
 {
-	FL_SCOPED(fl_cancel) child;
-	fl_cancel_init(&child, parent, FL_FOREVER);
-	FL_PANICS(fl_cancel_destroy(parent));
+	FL_SCOPED(fl_cancel_token) child;
+	fl_cancel_token_init(&child, parent, FL_FOREVER);
+	FL_PANICS(fl_cancel_token_destroy(parent));
 }
 
 FL_TEST(cancel_scoped_token_is_destroyed)
 {
-	fl_cancel parent;
-	fl_cancel_init(&parent, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token parent;
+	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
 	scoped_child(&parent);
-	fl_cancel_destroy(&parent); /* it has no child any more */
+	fl_cancel_token_destroy(&parent); /* it has no child any more */
 }
 
-static int sleep_call(void *unused, int64_t deadline, fl_cancel *cancel)
+static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_sleep_until(deadline, cancel);
@@ -323,16 +323,16 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 {
 	tree t;
 	tree_init(&t);
-	fl_cancel *tokens[] = {&t.a, &t.a, &t.b, &t.left, &t.root, &t.c};
+	fl_cancel_token *tokens[] = {&t.a, &t.a, &t.b, &t.left, &t.root, &t.c};
 	fl_test_caller sleepers[6];
 	for (int i = 0; i < 6; i++)
 		fl_test_call_in_line(&sleepers[i], sleep_call, NULL, tokens[i], FL_FOREVER, tokens[i]);
-	fl_cancel_request(&t.left);
+	fl_cancel_token_request(&t.left);
 	for (int i = 0; i < 4; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
 	assert_int_equal(fl_test_in_line(&t.root), 1);
 	assert_int_equal(fl_test_in_line(&t.c), 1);
-	fl_cancel_request(&t.root);
+	fl_cancel_token_request(&t.root);
 	for (int i = 4; i < 6; i++)
 		FL_RC(fl_test_call_end(&sleepers[i]), -ECANCELED);
 	tree_destroy(&t);
@@ -340,7 +340,7 @@ FL_TEST(cancel_wakes_every_wait_under_it)
 
 /* Requests race with the birth and the death of children, and with the waits under them: every wait ends. */
 typedef struct nursery {
-	fl_cancel *root;
+	fl_cancel_token *root;
 	unsigned rounds;
 	uint32_t ready;
 } nursery;
@@ -350,14 +350,14 @@ static int raise_children(void *arg)
 	nursery *n = arg;
 	(void)fl__add_release(&n->ready, 1);
 	for (unsigned i = 0; i < n->rounds; i++) {
-		fl_cancel child, grandchild;
-		fl_cancel_init(&child, n->root, FL_FOREVER);
-		fl_cancel_init(&grandchild, &child, FL_FOREVER);
+		fl_cancel_token child, grandchild;
+		fl_cancel_token_init(&child, n->root, FL_FOREVER);
+		fl_cancel_token_init(&grandchild, &child, FL_FOREVER);
 		int64_t deadline = i + 1 < n->rounds ? fl_after(FL_US(i % 3)) : FL_FOREVER;
 		int rc = fl_sleep_until(deadline, &grandchild);
-		FL_CHECK(rc == 0 || (rc == -ECANCELED && fl_cancel_requested(&grandchild)));
-		fl_cancel_destroy(&grandchild);
-		fl_cancel_destroy(&child);
+		FL_CHECK(rc == 0 || (rc == -ECANCELED && fl_cancel_token_is_requested(&grandchild)));
+		fl_cancel_token_destroy(&grandchild);
+		fl_cancel_token_destroy(&child);
 	}
 	return 0;
 }
@@ -366,30 +366,30 @@ FL_TEST(cancel_against_birth_and_death)
 {
 	enum { THREADS = 4 };
 	for (unsigned i = 0; i < fl_test_scaled(100); i++) {
-		fl_cancel root;
+		fl_cancel_token root;
 		fl_thread threads[THREADS];
-		fl_cancel_init(&root, FL_SHIELDED, FL_FOREVER);
+		fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
 		nursery n = {&root, 1 + i % 10, 0};
 		for (int t = 0; t < THREADS; t++)
 			fl_test_go(&threads[t], raise_children, &n);
 		FL_WAIT_FOR(fl__load_acquire(&n.ready) == THREADS);
-		fl_cancel_request(&root);
+		fl_cancel_token_request(&root);
 		for (int t = 0; t < THREADS; t++)
 			fl_test_end(&threads[t]);
-		fl_cancel_destroy(&root);
+		fl_cancel_token_destroy(&root);
 	}
 }
 
 /* What was written before the request is visible to whoever sees it. */
 typedef struct note {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int reason;
 } note;
 
 static int read_reason(void *arg)
 {
 	note *n = arg;
-	FL_WAIT_FOR(fl_cancel_requested(&n->stop));
+	FL_WAIT_FOR(fl_cancel_token_is_requested(&n->stop));
 	return n->reason == 42 ? 0 : 1;
 }
 
@@ -402,13 +402,13 @@ static int read_reason_after_wait(void *arg)
 
 FL_TEST(cancel_publishes_what_was_written_before)
 {
-	note n = {FL_CANCEL_INIT, 0};
+	note n = {FL_CANCEL_TOKEN_INIT, 0};
 	fl_thread looker, sleeper;
 	fl_test_go(&looker, read_reason, &n);
 	fl_test_go(&sleeper, read_reason_after_wait, &n);
 	FL_WAIT_FOR(fl_test_in_line(&n.stop) == 1);
 	n.reason = 42;
-	fl_cancel_request(&n.stop);
+	fl_cancel_token_request(&n.stop);
 	fl_test_end(&looker);
 	fl_test_end(&sleeper);
 }
@@ -422,11 +422,11 @@ typedef struct owner {
 static void count_kick(struct fl__own_token *own)
 {
 	owner *o = (owner *)(void *)own;
-	FL_CHECK(fl_cancel_requested(&own->token));
+	FL_CHECK(fl_cancel_token_is_requested(&own->token));
 	o->kicks++;
 }
 
-static void owner_init(owner *o, fl_cancel *parent)
+static void owner_init(owner *o, fl_cancel_token *parent)
 {
 	*o = (owner){.own.kick = count_kick};
 	fl__cancel_init_own(&o->own, parent, FL_FOREVER);
@@ -434,45 +434,45 @@ static void owner_init(owner *o, fl_cancel *parent)
 
 FL_TEST(cancel_own_token_is_told_once)
 {
-	fl_cancel root;
+	fl_cancel_token root;
 	owner a, b, alone;
-	fl_cancel_init(&root, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
 	owner_init(&a, &root);
 	owner_init(&b, &a.own.token);
 	owner_init(&alone, FL_SHIELDED);
-	assert_false(fl_cancel_requested(&a.own.token));
-	fl_cancel_request(&a.own.token);
-	fl_cancel_request(&a.own.token);
-	fl_cancel_request(&root);
+	assert_false(fl_cancel_token_is_requested(&a.own.token));
+	fl_cancel_token_request(&a.own.token);
+	fl_cancel_token_request(&a.own.token);
+	fl_cancel_token_request(&root);
 	assert_int_equal(a.kicks, 1);
 	assert_int_equal(b.kicks, 1);
 	assert_int_equal(alone.kicks, 0);
-	fl_cancel_request(&alone.own.token);
+	fl_cancel_token_request(&alone.own.token);
 	assert_int_equal(alone.kicks, 1);
-	fl_cancel_destroy(&b.own.token);
-	fl_cancel_destroy(&a.own.token);
-	fl_cancel_destroy(&alone.own.token);
+	fl_cancel_token_destroy(&b.own.token);
+	fl_cancel_token_destroy(&a.own.token);
+	fl_cancel_token_destroy(&alone.own.token);
 	owner_init(&a, &root); /* born requested: it can look by itself */
 	assert_int_equal(a.kicks, 0);
-	assert_true(fl_cancel_requested(&a.own.token));
-	fl_cancel_request(&a.own.token);
+	assert_true(fl_cancel_token_is_requested(&a.own.token));
+	fl_cancel_token_request(&a.own.token);
 	assert_int_equal(a.kicks, 0);
-	fl_cancel_destroy(&a.own.token);
-	fl_cancel_destroy(&root);
+	fl_cancel_token_destroy(&a.own.token);
+	fl_cancel_token_destroy(&root);
 }
 
 FL_TEST(cancel_own_token_that_was_disowned)
 {
-	fl_cancel root;
+	fl_cancel_token root;
 	owner a;
-	fl_cancel_init(&root, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&root, FL_SHIELDED, FL_FOREVER);
 	owner_init(&a, &root);
 	fl__cancel_disown(&a.own);
-	fl_cancel_request(&root);
-	assert_true(fl_cancel_requested(&a.own.token));
+	fl_cancel_token_request(&root);
+	assert_true(fl_cancel_token_is_requested(&a.own.token));
 	assert_int_equal(a.kicks, 0);
-	fl_cancel_destroy(&a.own.token);
-	fl_cancel_destroy(&root);
+	fl_cancel_token_destroy(&a.own.token);
+	fl_cancel_token_destroy(&root);
 }
 
 /* Those who stand in its line are woken all the same. */
@@ -482,10 +482,10 @@ FL_TEST(cancel_own_token_has_a_line)
 	fl_test_caller c;
 	owner_init(&a, FL_SHIELDED);
 	fl_test_call_in_line(&c, sleep_call, NULL, &a.own.token, FL_FOREVER, &a.own.token);
-	fl_cancel_request(&a.own.token);
+	fl_cancel_token_request(&a.own.token);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	assert_int_equal(a.kicks, 1);
-	fl_cancel_destroy(&a.own.token);
+	fl_cancel_token_destroy(&a.own.token);
 }
 
 FL_TEST(cancel_children_without_the_parent)
@@ -497,17 +497,17 @@ FL_TEST(cancel_children_without_the_parent)
 	assert_string_equal(requested_in(&t), "AB");
 	fl__cancel_request_children(&t.root);
 	assert_string_equal(requested_in(&t), "lrABC");
-	fl_cancel_request(&t.root);
+	fl_cancel_token_request(&t.root);
 	assert_string_equal(requested_in(&t), "RlrABC");
-	fl_cancel_destroy(&t.a);
-	fl_cancel_destroy(&t.b);
-	fl_cancel_destroy(&t.c);
-	fl_cancel_destroy(&t.left);
-	fl_cancel_destroy(&t.right);
+	fl_cancel_token_destroy(&t.a);
+	fl_cancel_token_destroy(&t.b);
+	fl_cancel_token_destroy(&t.c);
+	fl_cancel_token_destroy(&t.left);
+	fl_cancel_token_destroy(&t.right);
 	assert_true(fl__cancel_renew(&t.root));
-	assert_false(fl_cancel_requested(&t.root));
-	fl_cancel_init(&t.left, &t.root, FL_FOREVER);
-	assert_false(fl_cancel_requested(&t.left));
-	fl_cancel_destroy(&t.left);
-	fl_cancel_destroy(&t.root);
+	assert_false(fl_cancel_token_is_requested(&t.root));
+	fl_cancel_token_init(&t.left, &t.root, FL_FOREVER);
+	assert_false(fl_cancel_token_is_requested(&t.left));
+	fl_cancel_token_destroy(&t.left);
+	fl_cancel_token_destroy(&t.root);
 }

@@ -248,18 +248,18 @@ static void ignore_error(const fl_thread_info *info, int error)
 FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
 {
 	enum { ROUNDS = 20 };
-	fl_thread_set_error_hook(ignore_error);
+	fl_thread_set_error_handler(ignore_error);
 	for (int round = 0; round < ROUNDS; round++) {
 		for (row = rows; row < rows + ROWS; row++) {
 			if (row->bridged)
 				continue;
 			fl_thread thread;
 			int rc = 77;
-			FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+			FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 			set_up();
 			FL_OK(fl_thread_start(&thread, wait_on_thread, &stop, NULL));
 			FL_WAIT_FOR(seam_sleepers() == 1);
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 			row->give();
 			FL_OK(fl_thread_join(&thread, &rc));
 			FL_RC(rc, -ECANCELED);
@@ -267,7 +267,7 @@ FL_TEST(cancel_late_thread_takes_nothing_that_comes_after_the_request)
 			tear_down();
 		}
 	}
-	fl_thread_set_error_hook(NULL);
+	fl_thread_set_error_handler(NULL);
 }
 
 static void *cancel_fiber(void *waiter)

@@ -127,7 +127,7 @@ __attribute__((constructor)) static void keep_os(void)
 static int wait_in_every_way(void *unused)
 {
 	fl_process_status status = {7, 7};
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	(void)unused;
 	FL_CHECK(fl_child_wait(0, &status) == -EINVAL);
 	FL_CHECK(fl_child_wait_until(-1, &status, 0, NULL) == -EINVAL);
@@ -137,7 +137,7 @@ static int wait_in_every_way(void *unused)
 	child c = start(42);
 	FL_CHECK(fl_child_wait_until(c.pid, &status, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_child_wait_until(c.pid, &status, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_child_wait_until(c.pid, &status, FL_FOREVER, &stop) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);

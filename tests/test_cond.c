@@ -10,7 +10,7 @@ typedef struct board {
 	unsigned order[16], woken;
 } board;
 
-static int wait_on(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_on(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -19,7 +19,7 @@ static int wait_on(void *arg, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int wait_in_turn(void *arg, int64_t number, fl_cancel *cancel)
+static int wait_in_turn(void *arg, int64_t number, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	(void)cancel;
@@ -103,8 +103,8 @@ FL_TEST(cond_broadcast_wakes_all_that_wait)
 FL_TEST(cond_wait_gives_up_and_holds_the_mutex)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	fl_mutex_lock(&b.mutex);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_cond_wait_until(&b.cond, &b.mutex, deadline, NULL), -ETIMEDOUT);
@@ -125,12 +125,12 @@ FL_TEST(cond_wait_takes_the_mutex_again_whatever_happens)
 	FL_FAULTS();
 	fl_test_clock_ours();
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, late;
 	fl_test_call_in_line(&cancelled, wait_on, &b, &b.cond, FL_FOREVER, &stop);
 	fl_test_call_in_line(&late, wait_on, &b, &b.cond, fl_after(FL_S(1000)), NULL);
 	fl_mutex_lock(&b.mutex);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	fl__store_relaxed(&fl_test_ahead, FL_S(1000));
 	FL_WAIT_FOR(fl_test_nudge(&b.cond) == 0 && fl_test_in_line(&b.mutex) == 2);
 	assert_true(fl_thread_is_alive(&cancelled.thread) && fl_thread_is_alive(&late.thread));
@@ -154,7 +154,7 @@ static int signal_at_unlock(const uint32_t *word, int n)
 	return fl_test_real_sys.futex_wake(word, n);
 }
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
+static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_mutex_lock_until(m, deadline, cancel);
 	if (rc == 0)
@@ -210,7 +210,7 @@ static bool has_token(void *arg)
 	return b->tokens > 0;
 }
 
-static int take_token(void *arg, int64_t deadline, fl_cancel *cancel)
+static int take_token(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -220,7 +220,7 @@ static int take_token(void *arg, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int take_token_plainly(void *arg, int64_t deadline, fl_cancel *cancel)
+static int take_token_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	(void)deadline;
@@ -242,8 +242,8 @@ static void put_tokens(board *b, unsigned n)
 FL_TEST(cond_wait_for_looks_first)
 {
 	board b = {.mutex = FL_MUTEX_INIT, .tokens = 1};
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_OK(fl_cond_wait_for(&b.cond, &b.mutex, has_token, &b));
 	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, &stop));
@@ -253,8 +253,8 @@ FL_TEST(cond_wait_for_looks_first)
 FL_TEST(cond_wait_for_gives_up)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_cond_wait_for_until(&b.cond, &b.mutex, has_token, &b, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -287,9 +287,9 @@ static bool holds_the_second_time(void *looks)
 FL_TEST(cond_wait_for_looks_once_more)
 {
 	board b = {.mutex = FL_MUTEX_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	unsigned looks = 0;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_LOCKED(&b.mutex);
 	FL_OK(fl_cond_wait_for_until(&b.cond, &b.mutex, holds_the_second_time, &looks, 0, NULL));
 	looks = 0;

@@ -10,7 +10,7 @@ typedef struct board {
 	unsigned rounds;
 } board;
 
-static int wait_plainly(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);
@@ -158,7 +158,7 @@ FL_TEST(cv_timeout_vs_signal_livelock)
 }
 
 /* A waiter that gives up has consumed no signal: of one with a deadline and one without, one signal always frees one. */
-static int wait_and_tell(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_and_tell(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	FL_LOCKED(&b->mutex);

@@ -92,7 +92,7 @@ FL_TEST(cond_looker_times_out_in_line)
 	assert_int_equal(stage.cond.word_, 0);
 }
 
-static int wait_on(void *cond, int64_t deadline, fl_cancel *cancel)
+static int wait_on(void *cond, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_LOCKED(&stage.mutex);
 	return fl_cond_wait_until(cond, &stage.mutex, deadline, cancel);

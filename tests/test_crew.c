@@ -206,7 +206,7 @@ FL_TEST(crew_submit_refuses)
 FL_TEST(crew_submit_without_memory)
 {
 	FL_SCOPED(fl_executor) *e = crew_with(1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	fl_future *f = NULL;
 	crew_works(e);
 	unsigned struck = 0;

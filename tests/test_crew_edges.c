@@ -172,7 +172,7 @@ static int wait_for_it(void *f)
 FL_TEST(crew_several_wait_for_one)
 {
 	FL_SCOPED(fl_executor) *e = crew_with(1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	for (int round = 0; round < 20; round++) {
 		enum { THREADS = 4 };
 		struct crew_gate *gate = crew_gate();
@@ -181,7 +181,7 @@ FL_TEST(crew_several_wait_for_one)
 		for (int i = 0; i < THREADS; i++)
 			FL_OK(fl_thread_start(&threads[i], wait_for_it, f, NULL));
 		FL_RC(fl_future_wait_until(f, fl_after(FL_US(300)), NULL), -ETIMEDOUT);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_future_wait_until(f, FL_FOREVER, &stop), -ECANCELED);
 		crew_open(gate);
 		for (int i = 0; i < THREADS; i++) {

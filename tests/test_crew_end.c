@@ -7,7 +7,7 @@ FL_TASK(crew_obeys, struct crew_gate *, int)
 {
 	crew_enter(*arg);
 	int rc = fl_shm_event_wait(&(*arg)->open); /* in the task's scope */
-	return rc == -ECANCELED && fl_task_cancelled(ctx) ? 0 : -EIO;
+	return rc == -ECANCELED && fl_task_is_cancelled(ctx) ? 0 : -EIO;
 }
 
 /* Is deaf to it, and never ends. */
@@ -215,7 +215,7 @@ FL_TEST(crew_futures_outlive_their_executor)
 
 struct joiner {
 	fl_executor *e;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	fl_thread thread;
 };
 
@@ -230,7 +230,7 @@ FL_TEST(crew_joined_by_many)
 {
 	enum { THREADS = 6 };
 	FL_SCOPED(fl_executor) *e = crew_with(2);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct crew_gate *gate = crew_gate();
 	fl_future *held = crew_hold(e, gate);
 	struct joiner joiners[THREADS];
@@ -238,7 +238,7 @@ FL_TEST(crew_joined_by_many)
 		joiners[i] = (struct joiner){.e = e, .cancel = i % 2 ? &stop : NULL};
 		FL_OK(fl_thread_start(&joiners[i].thread, join_it, &joiners[i], NULL));
 	}
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	for (int i = 1; i < THREADS; i += 2)
 		FL_OK(fl_thread_join(&joiners[i].thread, NULL));
 	crew_let_go(gate, held);

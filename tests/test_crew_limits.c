@@ -109,7 +109,7 @@ FL_TASK(crew_hangs_again, struct crew_gate *, int, .max_attempts = 2)
 FL_TASK(crew_listens, struct crew_gate *, int)
 {
 	crew_enter(*arg);
-	while (!fl_task_cancelled(ctx))
+	while (!fl_task_is_cancelled(ctx))
 		sched_yield();
 	return 0;
 }
@@ -117,7 +117,7 @@ FL_TASK(crew_listens, struct crew_gate *, int)
 static const char too_long[] = "was killed: its task ran for too long";
 static const char past_deadline[] = "was killed: it ran a task past its deadline";
 
-static int wait_for(void *f, int64_t deadline, fl_cancel *cancel)
+static int wait_for(void *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_future_wait_until(f, deadline, cancel);
 }
@@ -296,10 +296,10 @@ FL_TEST(crew_kills_at_the_deadline_of_a_token)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = crew_with(1);
-	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	struct crew_gate *gate = crew_gate();
 	fl_future *f = NULL;
-	fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
 	FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &timer}));
 	(void)crew_await(gate);
 	put_forward(limit + FL_MS(100));
@@ -375,14 +375,14 @@ FL_TEST(crew_map_ends_at_its_deadline)
 	for (int by_token = 0; by_token <= 1; by_token++) {
 		CLOCK_AHEAD();
 		FL_SCOPED(fl_executor) *e = crew_with(1);
-		FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 		struct crew_item items[ITEMS];
 		int results[ITEMS] = {0};
 		fl_thread other;
 		struct crew_gate *gate = make_items(items);
 		fl_map_config config = {.chunk = 3};
 		if (by_token)
-			fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+			fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
 		else
 			config.deadline = fl_after(limit);
 		config.cancel = by_token ? &timer : NULL;
@@ -413,14 +413,14 @@ static void imap_past_deadline(bool by_token, size_t chunk)
 {
 	CLOCK_AHEAD();
 	FL_SCOPED(fl_executor) *e = crew_with(1);
-	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
 	FL_SCOPED(fl_imap) *it = NULL;
 	struct crew_item items[ITEMS];
 	fl_thread other;
 	struct crew_gate *gate = make_items(items);
 	fl_imap_config config = {.chunk = chunk};
 	if (by_token)
-		fl_cancel_init(&timer, FL_SHIELDED, fl_after(limit));
+		fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(limit));
 	else
 		config.deadline = fl_after(limit);
 	config.cancel = by_token ? &timer : NULL;
@@ -457,13 +457,13 @@ FL_TEST(crew_kills_what_is_deaf_to_a_token)
 {
 	FL_SCOPED(fl_executor) *e = with_grace(FL_MS(5));
 	for (int round = 0; round < 6; round++) {
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct crew_gate *gate = crew_gate();
 		fl_future *f = NULL, *behind = NULL;
 		FL_OK(crew_hangs_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
 		(void)crew_await(gate);
 		FL_OK(crew_square_submit_with(e, 2, &behind, &(fl_submit_config){.cancel = &stop}));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		comes_to_its_end(f, round % 2);
 		crew_fails(f, -EOWNERDEAD, too_long);
 		crew_is_cancelled(behind);
@@ -491,7 +491,7 @@ FL_TEST(crew_does_not_kill_who_stops)
 	const int pid = crew_pid(e);
 	int unused;
 	for (int round = 0; round < 30; round++) {
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		FL_SCOPED(fl_future) *f = NULL;
 		struct crew_gate *gate = crew_gate();
 		const fl_submit_config by_deadline = {.deadline = fl_after(limit)}, by_token = {.cancel = &stop};
@@ -503,7 +503,7 @@ FL_TEST(crew_does_not_kill_who_stops)
 		if (round % 3 == 0)
 			put_forward(limit);
 		else if (round % 3 == 1)
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 		else if (round % 3 == 2)
 			FL_RC(fl_future_cancel(f), -EBUSY);
 		FL_OK(crew_listens_get(f, &unused));

@@ -93,8 +93,8 @@ FL_TEST(early_etimedout)
 
 FL_TEST(cancel_before_the_wait)
 {
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_EACH_KIND(kind)
 	{
 		FL_RC(kind->wait(NULL, FL_FOREVER, &stop), -ECANCELED);
@@ -111,14 +111,14 @@ FL_TEST(cancel_wakes_the_wait)
 {
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_kind_begin(&c, kind, FL_FOREVER, &stop);
 		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
 		assert_int_equal(fl_test_in_line(&stop), 0);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 
@@ -126,13 +126,13 @@ FL_TEST(cancel_wakes_the_sleeper)
 {
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_kind_begin(&c, kind, fl_after(FL_S(1000)), &stop);
 		FL_WAIT_FOR(fl_kind_sleeps(kind));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 
@@ -142,29 +142,29 @@ FL_TEST(cancel_consumes_nothing)
 	{
 		if (!kind->many)
 			continue;
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller cancelled, patient;
 		fl_kind_begin(&cancelled, kind, FL_FOREVER, &stop);
 		fl_kind_begin(&patient, kind, FL_FOREVER, NULL);
 		FL_WAIT_FOR(fl_test_in_line(&stop) == 1);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		kind->finish(); /* before the cancelled one has left its line, as often as not */
 		int rc = fl_test_call_end(&cancelled);
 		if (!kind->looks || rc != kind->done)
 			FL_RC(rc, -ECANCELED);
 		FL_RC(fl_test_call_end(&patient), kind->done);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 
 /* In the scope of the token `cancel`; NULL means that scope. */
-static int scoped_wait(void *kind, int64_t deadline, fl_cancel *cancel)
+static int scoped_wait(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_CANCEL_SCOPE(cancel);
 	return ((const fl_kind *)kind)->wait(NULL, deadline, NULL);
 }
 
-static int shielded_wait(void *kind, int64_t deadline, fl_cancel *cancel)
+static int shielded_wait(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_CANCEL_SCOPE(cancel);
 	return ((const fl_kind *)kind)->wait(NULL, deadline, FL_SHIELDED);
@@ -174,12 +174,12 @@ FL_TEST(cancel_null_means_the_scope)
 {
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_test_call_in_line(&c, scoped_wait, (void *)kind, &stop, FL_FOREVER, &stop);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 
@@ -187,31 +187,31 @@ FL_TEST(cancel_shielded_means_none)
 {
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		const void *key = kind->key ? kind->key : fl_kind_key;
 		fl_test_call_in_line(&c, shielded_wait, (void *)kind, key, FL_FOREVER, &stop);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		assert_int_equal(fl_test_in_line(key), 1);
 		kind->finish();
 		FL_RC(fl_test_call_end(&c), kind->done);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 
 FL_TEST(cancel_by_deadline_is_not_a_timeout)
 {
-	fl_cancel early, late;
+	fl_cancel_token early, late;
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel_init(&early, NULL, fl_after(FL_MS(2)));
+		fl_cancel_token_init(&early, NULL, fl_after(FL_MS(2)));
 		FL_RC(kind->wait(NULL, FL_FOREVER, &early), -ECANCELED);
-		assert_true(fl_now() >= fl_cancel_deadline(&early));
-		fl_cancel_destroy(&early);
+		assert_true(fl_now() >= fl_cancel_token_deadline(&early));
+		fl_cancel_token_destroy(&early);
 
-		fl_cancel_init(&late, NULL, fl_after(FL_S(1000)));
+		fl_cancel_token_init(&late, NULL, fl_after(FL_S(1000)));
 		FL_RC(kind->wait(NULL, fl_after(FL_MS(2)), &late), -ETIMEDOUT);
-		fl_cancel_destroy(&late);
+		fl_cancel_token_destroy(&late);
 	}
 }
 
@@ -221,14 +221,14 @@ FL_TEST(cancel_against_the_wake)
 	FL_EACH_KIND(kind)
 	{
 		for (unsigned i = 0; kind->at_once && i < fl_test_scaled(100); i++) {
-			fl_cancel stop = FL_CANCEL_INIT;
+			fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 			fl_test_caller c;
 			kind->clear();
 			kind->make();
 			fl_kind_begin(&c, kind, FL_FOREVER, &stop);
 			if (i % 2)
 				kind->finish();
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 			if (i % 2 == 0)
 				kind->finish();
 			int rc = fl_test_call_end(&c);
@@ -236,7 +236,7 @@ FL_TEST(cancel_against_the_wake)
 				FL_RC(rc, -ECANCELED);
 				FL_RC(kind->wait(NULL, 0, NULL), kind->done);
 			}
-			fl_cancel_destroy(&stop);
+			fl_cancel_token_destroy(&stop);
 		}
 	}
 }

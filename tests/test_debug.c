@@ -264,15 +264,15 @@ FL_TEST(debug_relock_by_the_owner_is_reported)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_cancel token = FL_CANCEL_INIT;
-	fl_cancel_request(&token);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&token);
 	hold_first(&m);
 	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &token), -ECANCELED);
 	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
 	assert_int_equal(heard("hold_first"), 1);
 	assert_int_equal(heard("main (1) wants mutex"), 1);
 	fl_mutex_unlock(&m);
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 }
 
 FL_TEST(debug_destroy_while_held_is_reported)

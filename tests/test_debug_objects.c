@@ -21,7 +21,7 @@ struct stage {
 	fl_sem permits;
 	fl_queue *queue;
 	bool full;
-	fl_cancel over;
+	fl_cancel_token over;
 };
 
 /*
@@ -203,7 +203,7 @@ static void wait_and_end(struct stage *s, const struct waiting *how)
 
 static void begin(struct stage *s)
 {
-	*s = (struct stage){.lock = FL_MUTEX_INIT, .changed = FL_COND_INIT, .over = FL_CANCEL_INIT};
+	*s = (struct stage){.lock = FL_MUTEX_INIT, .changed = FL_COND_INIT, .over = FL_CANCEL_TOKEN_INIT};
 	FL_OK(fl_queue_create(&s->queue, sizeof(int), &(fl_queue_config){.capacity = 2}));
 }
 
@@ -326,13 +326,13 @@ FL_TEST(debug_dump_of_a_cancelled_waiter_names_the_mutex)
 	FL_OK(fl_thread_start(&t, give_up, &s, NULL));
 	FL_WAIT_FOR(dump_has(text, sizeof text, "has waited for condition"));
 	fl_mutex_lock(&s.lock);
-	fl_cancel_request(&s.over);
+	fl_cancel_token_request(&s.over);
 	(void)snprintf(expected, sizeof expected, "has waited for mutex %p", (void *)&s.lock);
 	FL_WAIT_FOR(dump_has(text, sizeof text, expected));
 	assert_non_null(strstr(text, ", held by main ("));
 	fl_mutex_unlock(&s.lock);
 	FL_OK(fl_thread_join(&t, NULL));
-	fl_cancel_destroy(&s.over);
+	fl_cancel_token_destroy(&s.over);
 	fl_queue_free(s.queue);
 }
 

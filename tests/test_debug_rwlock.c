@@ -6,8 +6,8 @@ enum { A_FIRST, B_FIRST };
 
 static void read_both(fl_rwlock *l, int first)
 {
-	fl_rwlock_read(&l[first]);
-	fl_rwlock_read(&l[1 - first]);
+	fl_rwlock_read_lock(&l[first]);
+	fl_rwlock_read_lock(&l[1 - first]);
 	fl_rwlock_read_unlock(&l[0]);
 	fl_rwlock_read_unlock(&l[1]);
 }
@@ -20,10 +20,10 @@ FL_TEST(debug_readers_have_an_order_once_somebody_writes)
 	read_both(l, A_FIRST);
 	read_both(l, B_FIRST);
 	assert_int_equal(heard("\n"), 0);
-	fl_rwlock_write(&l[0]);
+	fl_rwlock_write_lock(&l[0]);
 	fl_rwlock_write_unlock(&l[0]);
 	assert_int_equal(heard("\n"), 0); /* at the other one all only read */
-	fl_rwlock_write(&l[1]);
+	fl_rwlock_write_lock(&l[1]);
 	fl_rwlock_write_unlock(&l[1]);
 	assert_int_equal(heard("potential deadlock"), 1);
 	assert_int_equal(heard("(to read)"), 4);
@@ -34,8 +34,8 @@ FL_TEST(debug_writers_have_an_order)
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
 	for (int i = 0; i < 2; i++) {
-		fl_rwlock_write(&l[i]);
-		fl_rwlock_read(&l[1 - i]);
+		fl_rwlock_write_lock(&l[i]);
+		fl_rwlock_read_lock(&l[1 - i]);
 		fl_rwlock_read_unlock(&l[1 - i]);
 		fl_rwlock_write_unlock(&l[i]);
 		assert_int_equal(heard("potential deadlock"), i);
@@ -46,12 +46,12 @@ FL_TEST(debug_reading_again_is_a_hazard_once_somebody_writes)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_rwlock_read(&l);
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_read_lock(&l);
 	fl_rwlock_read_unlock(&l);
 	fl_rwlock_read_unlock(&l);
 	assert_int_equal(heard("\n"), 0);
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	fl_rwlock_write_unlock(&l);
 	assert_int_equal(heard("potential deadlock"), 1);
 	assert_int_equal(heard("1 of 1"), 1);
@@ -61,27 +61,27 @@ FL_TEST(debug_upgrade_and_downgrade_are_followed)
 {
 	FL_DEBUGGING(FL_DEBUG_LOCKORDER | FL_DEBUG_WAITS);
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel token = FL_CANCEL_INIT;
-	fl_cancel_request(&token);
-	fl_rwlock_read(&l);
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&token);
+	fl_rwlock_read_lock(&l);
 	FL_OK(fl_rwlock_upgrade(&l));
 	assert_int_equal(heard("\n"), 0);
-	FL_RC(fl_rwlock_read_until(&l, FL_FOREVER, &token), -ECANCELED);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &token), -ECANCELED);
 	assert_int_equal(heard("deadlock: who holds a lock waits for it"), 1);
 	fl_rwlock_downgrade(&l);
-	FL_OK(fl_rwlock_try_read(&l));
+	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 	assert_int_equal(heard("fl_rwlock_destroy: the lock is held"), 1);
 	fl_rwlock_assert_read_held(&l);
 	fl_rwlock_read_unlock(&l);
 	FL_OK(fl_rwlock_destroy(&l));
-	FL_OK(fl_rwlock_try_write(&l));
-	FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+	FL_OK(fl_rwlock_try_write_lock(&l));
+	FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
 	fl_rwlock_write_unlock(&l);
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_read_unlock(&l));
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 }
 
 static int unlock_other(void *l)
@@ -96,10 +96,10 @@ FL_TEST(debug_write_lock_unlocked_by_another)
 	fl_rwlock l[2] = {FL_RWLOCK_INIT, FL_RWLOCK_INIT};
 	fl_thread t;
 	read_both(l, A_FIRST);
-	fl_rwlock_write(&l[1]);
+	fl_rwlock_write_lock(&l[1]);
 	FL_OK(fl_thread_start(&t, unlock_other, &l[1], NULL));
 	FL_OK(fl_thread_join(&t, NULL));
-	fl_rwlock_write(&l[0]); /* with nothing held */
+	fl_rwlock_write_lock(&l[0]); /* with nothing held */
 	fl_rwlock_write_unlock(&l[0]);
 	assert_int_equal(heard("\n"), 0);
 }
@@ -125,7 +125,7 @@ FL_TEST(debug_assert_held_by_another_panics)
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_thread t;
 	fl_panic_handler *before = fl_set_panic_handler(count_and_leave);
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	fl_rwlock_assert_write_held(&l);
 	FL_OK(fl_thread_start(&t, assert_it, &l, NULL));
 	FL_OK(fl_thread_join(&t, NULL));

@@ -8,7 +8,7 @@ enum { SEATS = 3 };
 
 struct table {
 	fl_mutex forks[SEATS];
-	fl_cancel over;
+	fl_cancel_token over;
 	uint32_t seated;
 };
 
@@ -23,7 +23,7 @@ FL_FRAME(take_left, fl_mutex *fork)
 	FL_STAYS();
 }
 
-static __attribute__((noinline)) int take_right(fl_mutex *fork, fl_cancel *over)
+static __attribute__((noinline)) int take_right(fl_mutex *fork, fl_cancel_token *over)
 {
 	const int rc = fl_mutex_lock_until(fork, FL_FOREVER, over);
 	FL_STAYS();
@@ -49,7 +49,7 @@ static int dine(void *arg)
 static int free_them(void *table)
 {
 	FL_WAIT_FOR(heard("3 of 3") > 0 && heard("wants mutex") == SEATS);
-	fl_cancel_request(&((struct table *)table)->over);
+	fl_cancel_token_request(&((struct table *)table)->over);
 	return 0;
 }
 
@@ -64,7 +64,7 @@ static void expect_the_report(void)
 FL_TEST(debug_waits_reports_philosophers)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	struct table table = {.over = FL_CANCEL_INIT};
+	struct table table = {.over = FL_CANCEL_TOKEN_INIT};
 	struct seat seats[SEATS];
 	fl_thread threads[SEATS], rescue;
 	for (int i = 0; i < SEATS; i++) {
@@ -76,13 +76,13 @@ FL_TEST(debug_waits_reports_philosophers)
 		FL_OK(fl_thread_join(&threads[i], NULL));
 	FL_OK(fl_thread_join(&rescue, NULL));
 	expect_the_report();
-	fl_cancel_destroy(&table.over);
+	fl_cancel_token_destroy(&table.over);
 }
 
 FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	struct table table = {.over = FL_CANCEL_INIT};
+	struct table table = {.over = FL_CANCEL_TOKEN_INIT};
 	struct seat seats[SEATS];
 	fl_thread rescue;
 	for (int i = 0; i < SEATS; i++)
@@ -92,12 +92,12 @@ FL_TEST(debug_waits_reports_philosophers_that_are_fibers)
 	FL_OK(fl_thread_join(&rescue, NULL));
 	expect_the_report();
 	assert_int_equal(heard("fiber ("), 2 * SEATS);
-	fl_cancel_destroy(&table.over);
+	fl_cancel_token_destroy(&table.over);
 }
 
 struct pair {
 	fl_mutex lock;
-	fl_cancel over;
+	fl_cancel_token over;
 };
 
 static int want_it(void *arg)
@@ -110,14 +110,14 @@ static int want_it(void *arg)
 static int free_the_pair(void *arg)
 {
 	FL_WAIT_FOR(heard("2 of 2") > 0 && heard("wants mutex") + heard("wants the end") == 2);
-	fl_cancel_request(&((struct pair *)arg)->over);
+	fl_cancel_token_request(&((struct pair *)arg)->over);
 	return 0;
 }
 
 FL_TEST(debug_waits_reports_join_under_the_lock)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_INIT};
+	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
 	fl_thread t, rescue;
 	take_left(&p.lock);
 	FL_OK(fl_thread_start(&t, want_it, &p, &(fl_thread_config){.name = "joined"}));
@@ -128,7 +128,7 @@ FL_TEST(debug_waits_reports_join_under_the_lock)
 	assert_int_equal(heard("deadlock: each of these waits"), 1);
 	assert_int_equal(heard("wants the end of"), 1);
 	assert_int_equal(heard("joined ("), 1);
-	fl_cancel_destroy(&p.over);
+	fl_cancel_token_destroy(&p.over);
 }
 
 static int join_in_fiber(void *arg)
@@ -144,13 +144,13 @@ static int join_in_fiber(void *arg)
 FL_TEST(debug_waits_reports_join_of_a_fiber)
 {
 	FL_DEBUGGING(FL_DEBUG_WAITS);
-	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_INIT};
+	struct pair p = {FL_MUTEX_INIT, FL_CANCEL_TOKEN_INIT};
 	fl_thread rescue;
 	FL_OK(fl_thread_start(&rescue, free_the_pair, &p, NULL));
 	FL_OK(fl_test_in_fiber(join_in_fiber, &p));
 	FL_OK(fl_thread_join(&rescue, NULL));
 	assert_int_equal(heard("deadlock: each of these waits"), 1);
-	fl_cancel_destroy(&p.over);
+	fl_cancel_token_destroy(&p.over);
 }
 
 struct cross {

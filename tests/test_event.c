@@ -3,7 +3,7 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int wait_for(void *e, int64_t deadline, fl_cancel *cancel)
+static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_event_wait_until(e, deadline, cancel);
 }
@@ -41,8 +41,8 @@ FL_TEST(event_stays_set_until_it_is_reset)
 FL_TEST(event_wait_gives_up)
 {
 	fl_event e = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_event_wait_until(&e, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_event_wait_until(&e, deadline, NULL), -ETIMEDOUT);
@@ -257,18 +257,18 @@ FL_TEST(event_auto_set_wakes_one_in_order)
 FL_TEST(event_auto_set_passes_over_who_was_cancelled)
 {
 	fl_event e = FL_EVENT_AUTO_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, wait_for, &e, &e, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, wait_for, &e, &e, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	fl_event_set(&e);
 	FL_OK(fl_test_call_end(&second));
 	assert_false(fl_event_is_set(&e));
 }
 
-static int wait_any_for(void *e, int64_t deadline, fl_cancel *cancel)
+static int wait_any_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT((fl_event *)e));
 }

@@ -4,7 +4,7 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int wait_for(void *ec, int64_t deadline, fl_cancel *cancel)
+static int wait_for(void *ec, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_eventcount_key key = fl_eventcount_prepare(ec);
 	return fl_eventcount_wait_until(ec, key, deadline, cancel);
@@ -65,8 +65,8 @@ FL_TEST(eventcount_without_waiters_is_not_written)
 FL_TEST(eventcount_wait_gives_up)
 {
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	fl_eventcount_key key = fl_eventcount_prepare(&ec);
 	FL_RC(fl_eventcount_wait_until(&ec, key, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
@@ -111,12 +111,12 @@ FL_TEST(eventcount_notify_all_wakes_all)
 FL_TEST(eventcount_who_gave_up_is_passed_over)
 {
 	fl_eventcount ec = FL_EVENTCOUNT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, wait_for, &ec, &ec, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, wait_for, &ec, &ec, FL_FOREVER, NULL);
 	FL_WAIT_FOR(fl_test_in_line(&stop) == 1); /* or the notification might be for it */
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	fl_eventcount_notify(&ec);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_OK(fl_test_call_end(&second));
@@ -153,7 +153,7 @@ FL_TEST(eventcount_wrap_loses_nothing)
 	FL_OK(fl_eventcount_wait(&ec, key));
 }
 
-static int watch_it(void *arg, int64_t deadline, fl_cancel *cancel)
+static int watch_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_eventcount_watch *w = arg;
 	fl_event never = FL_EVENT_INIT;

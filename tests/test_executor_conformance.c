@@ -214,8 +214,8 @@ CONFORMANCE(states)
 static void waits_give_up(fl_future *f)
 {
 	int result = 3;
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	FL_RC(fl_future_try_wait(f), -EAGAIN);
 	FL_RC(fl_future_wait_until(f, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_future_wait_until(f, -1, NULL), -ETIMEDOUT);
@@ -237,8 +237,8 @@ static void waits_give_up(fl_future *f)
 /* Every way to wait for `f`, which has ended, succeeds at once, whatever the deadline and the scope. */
 static void waits_succeed(fl_future *f)
 {
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	FL_CANCEL_SCOPE(&requested);
 	FL_OK(fl_future_wait(f));
 	FL_OK(fl_future_try_wait(f));
@@ -300,7 +300,7 @@ FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
 {
 	set_event(&(*arg)->entered);
 	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-	*result = fl_task_cancelled(ctx);
+	*result = fl_task_is_cancelled(ctx);
 	return rc;
 }
 
@@ -363,11 +363,12 @@ CONFORMANCE(cancel_wakes_who_waits)
 FL_TASK_STATIC(wait_to_be_cancelled, struct gate *, void)
 {
 	fl_event never = FL_EVENT_INIT;
-	FL_CHECK(fl_cancel_scope() == fl_task_token(ctx));
-	FL_CHECK(!fl_task_cancelled(ctx) || fl_now() >= fl_cancel_deadline(fl_task_token(ctx))); /* on a slow machine */
+	FL_CHECK(fl_cancel_scope_current() == fl_task_token(ctx));
+	FL_CHECK(!fl_task_is_cancelled(ctx) ||
+	         fl_now() >= fl_cancel_token_deadline(fl_task_token(ctx))); /* on a slow machine */
 	set_event(&(*arg)->entered);
 	int rc = fl_event_wait(&never);
-	FL_CHECK(fl_task_cancelled(ctx));
+	FL_CHECK(fl_task_is_cancelled(ctx));
 	return rc == -ECANCELED ? fl_task_fail(ctx, -EINTR, "asked to stop") : rc;
 }
 
@@ -406,19 +407,19 @@ CONFORMANCE(token_before_the_start_cancels)
 	FL_SCOPED(fl_future) *f = NULL;
 	struct tally *tally = new_tally();
 	struct gate *gate = new_gate();
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_future *held = NULL;
 	if (is_concurrent(e))
 		held = close_gate(e, gate);
 	else
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 	FL_OK(tallied_submit_with(e, tally, &f, &(fl_submit_config){.cancel = &stop}));
 	if (held) {
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		open_gate(gate, held);
 	}
 	FL_OK(fl_future_wait(f));
-	fl_cancel_destroy(&stop); /* the task has ended: it refers to its parent no more */
+	fl_cancel_token_destroy(&stop); /* the task has ended: it refers to its parent no more */
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 	assert_int_equal(counted(&tally->runs), 0);
 	assert_int_equal(counted(&tally->drops), 1);
@@ -429,15 +430,15 @@ CONFORMANCE(token_and_deadline_reach_what_runs)
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_future) *f = NULL, *g = NULL;
 	struct gate *gate = new_gate();
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	if (is_concurrent(e)) {
 		FL_OK(wait_to_be_cancelled_submit_with(e, gate, &f, &(fl_submit_config){.cancel = &stop}));
 		FL_OK(fl_shm_event_wait(&gate->entered));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_OK(fl_future_wait(f));
 		FL_RC(fl_future_error(f), -EINTR);
 	}
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	fl_submit_config soon = {.deadline = fl_after(FL_MS(200))};
 	FL_OK(wait_to_be_cancelled_submit_with(e, gate, &g, &soon));
 	FL_OK(fl_future_wait(g));

@@ -65,7 +65,7 @@ CONFORMANCE(futures_wait_with_cancelled_ones)
 	FL_RC(fl_futures_wait_until(f, 2, FL_FIRST_ERROR, 0, NULL), -ETIMEDOUT);
 	FL_OK(fl_future_cancel(f[1]));
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
-		FL_RC(fl_futures_wait(f, 2, (fl_wait_what)what), 2);
+		FL_RC(fl_futures_wait(f, 2, (fl_wait_mode)what), 2);
 	open_gate(gate, held);
 	fl_future_free(f[0]);
 	fl_future_free(f[1]);
@@ -79,7 +79,7 @@ FL_TASK_STATIC(fan_out, int, int)
 	fl_future *f[N];
 	for (int i = 0; i < N; i++)
 		FL_CHECK(square_submit(e, i, &f[i]) == 0);
-	*result = fl_futures_wait(f, N, (fl_wait_what)*arg);
+	*result = fl_futures_wait(f, N, (fl_wait_mode)*arg);
 	for (int i = 0; i < N; i++) {
 		FL_CHECK(*arg == FL_FIRST_ENDED || fl_future_try_wait(f[i]) == 0);
 		fl_future_free(f[i]);
@@ -105,21 +105,21 @@ CONFORMANCE(futures_as_completed)
 {
 	enum { N = 20 };
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
-	FL_SCOPED(fl_completed) *c = NULL;
+	FL_SCOPED(fl_as_completed) *c = NULL;
 	fl_future *f[N];
 	bool seen[N] = {false};
 	size_t index;
 	for (int i = 0; i < N; i++)
 		FL_OK(square_submit(e, i, &f[i]));
-	FL_OK(fl_futures_completed_create(&c, f, N));
+	FL_OK(fl_futures_as_completed_create(&c, f, N));
 	for (int i = 0, n; i < N; i++) {
-		FL_OK(fl_completed_next(c, &index));
+		FL_OK(fl_as_completed_next(c, &index));
 		assert_true(index < N && !seen[index]);
 		seen[index] = true;
 		FL_OK(fl_future_try_get(f[index], &n, sizeof n));
 		assert_int_equal(n, index * index);
 	}
-	FL_RC(fl_completed_next(c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
 	for (int i = 0; i < N; i++)
 		fl_future_free(f[i]);
 }
@@ -127,13 +127,13 @@ CONFORMANCE(futures_as_completed)
 FL_TASK_STATIC(fan_out_one_by_one, int, int)
 {
 	enum { N = 5 };
-	FL_SCOPED(fl_completed) *c = NULL;
+	FL_SCOPED(fl_as_completed) *c = NULL;
 	fl_future *f[N];
 	size_t index;
 	for (int i = 0; i < N; i++)
 		FL_CHECK(square_submit(fl_executor_current(), i, &f[i]) == 0);
-	FL_CHECK(fl_futures_completed_create(&c, f, N) == 0);
-	while (fl_completed_next(c, &index) == 0)
+	FL_CHECK(fl_futures_as_completed_create(&c, f, N) == 0);
+	while (fl_as_completed_next(c, &index) == 0)
 		*result += 1;
 	for (int i = 0; i < N; i++)
 		fl_future_free(f[i]);

@@ -20,7 +20,7 @@ CONFORMANCE(group_results_are_there_when_it_is_joined)
 		submit_squares(&g, results, N);
 		FL_OK(fl_group_join(&g));
 		assert_int_equal(fl_group_count(&g), 0);
-		assert_null(fl_group_failed(&g));
+		assert_null(fl_group_message(&g));
 		for (int i = 0; i < N; i++)
 			assert_int_equal(results[i], i * i);
 	}
@@ -34,8 +34,8 @@ CONFORMANCE(group_without_tasks)
 	FL_OK(fl_group_try_join(&g));
 	FL_OK(fl_group_join_until(&g, 0, NULL));
 	assert_int_equal(fl_group_count(&unused), 0);
-	assert_null(fl_group_failed(&g));
-	assert_int_equal(fl_group_failed_number(&g), 0);
+	assert_null(fl_group_message(&g));
+	assert_int_equal(fl_group_failed_index(&g), 0);
 }
 
 CONFORMANCE(group_task_without_argument_and_result)
@@ -90,12 +90,12 @@ CONFORMANCE(group_first_error_cancels_the_others)
 	}
 	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, &(int){0}));
 	FL_RC(fl_group_join(&g), -EIO);
-	assert_string_equal(fl_group_failed(&g), "error -5");
-	assert_int_equal(fl_group_failed_number(&g), 1);
+	assert_string_equal(fl_group_message(&g), "error -5");
+	assert_int_equal(fl_group_failed_index(&g), 1);
 	assert_int_equal(waited, -1); /* untouched, since it did not succeed */
 	assert_int_equal(squared, is_concurrent(e) ? -1 : 1);
 	submit_squares(&g, &squared, 1); /* and again */
-	assert_null(fl_group_failed(&g));
+	assert_null(fl_group_message(&g));
 	FL_OK(fl_group_join(&g));
 	assert_int_equal(squared, 0);
 }
@@ -112,7 +112,7 @@ CONFORMANCE(group_failed_without_message_has_the_text_of_its_error)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ENOSPC}, NULL));
 	FL_RC(fl_group_join(&g), -ENOSPC);
-	assert_string_equal(fl_group_failed(&g), fl_error_text(-ENOSPC));
+	assert_string_equal(fl_group_message(&g), fl_error_text(-ENOSPC));
 }
 
 /* None is left when a task has failed; so are those that come after. */
@@ -136,7 +136,7 @@ CONFORMANCE(group_task_that_says_cancelled_fails)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-ECANCELED}, NULL));
 	FL_RC(fl_group_join(&g), -ECANCELED);
-	assert_non_null(fl_group_failed(&g));
+	assert_non_null(fl_group_message(&g));
 }
 
 CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
@@ -156,7 +156,7 @@ CONFORMANCE(group_cancel_ends_what_runs_and_what_does_not)
 	fl_group_cancel(&g);
 	FL_RC(fl_group_submit(&g, &square, &(int){2}, &results[1]), -ECANCELED);
 	FL_OK(fl_group_join(&g));
-	assert_null(fl_group_failed(&g));
+	assert_null(fl_group_message(&g));
 	assert_int_equal(results[0], -1);
 	assert_int_equal(results[1], -1);
 	FL_OK(fl_group_submit(&g, &square, &(int){2}, &results[1]));
@@ -205,7 +205,7 @@ CONFORMANCE(group_deadline)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT_UNTIL(e, fl_after(FL_MS(30)));
 	int rc = fl_group_submit(&g, &wait_for_cancel, &gate, &result);
 	FL_RC(fl_group_join(&g), rc == 0 ? -ETIMEDOUT : 0);
-	assert_null(fl_group_failed(&g));
+	assert_null(fl_group_message(&g));
 	assert_int_equal(result, 9);
 }
 
@@ -216,14 +216,14 @@ CONFORMANCE(group_of_a_scope_that_is_cancelled)
 	int result = -1;
 	if (!is_concurrent(e))
 		return;
-	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
 	FL_CANCEL_SCOPE(&scope);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	await_event(&gate->entered);
-	fl_cancel_request(&scope);
+	fl_cancel_token_request(&scope);
 	FL_RC(fl_group_join(&g), -ECANCELED);
-	assert_null(fl_group_failed(&g));
+	assert_null(fl_group_message(&g));
 	assert_int_equal(result, -1);
 }
 
@@ -237,9 +237,9 @@ CONFORMANCE(group_joined_under_another_scope)
 		return;
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
-	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
 	FL_CANCEL_SCOPE(&scope);
-	fl_cancel_request(&scope);
+	fl_cancel_token_request(&scope);
 	FL_RC(fl_group_join(&g), -ECANCELED);
 	assert_int_equal(fl_group_count(&g), 0);
 }
@@ -248,12 +248,12 @@ CONFORMANCE(group_join_until_leaves_tasks)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	FL_SCOPED(fl_cancel) requested = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) requested = FL_CANCEL_TOKEN_INIT;
 	struct gate *gate = new_gate();
 	int result = -1;
 	if (!is_concurrent(e))
 		return;
-	fl_cancel_request(&requested);
+	fl_cancel_token_request(&requested);
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_RC(fl_group_join_until(&g, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -270,13 +270,13 @@ CONFORMANCE(group_token_is_requested_by_a_failure)
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_event never = FL_EVENT_INIT;
-	fl_cancel *before = fl_cancel_scope();
+	fl_cancel_token *before = fl_cancel_scope_current();
 	(void)fl_cancel_scope_set(fl_group_token(&g));
-	assert_false(fl_cancel_requested(fl_group_token(&g)));
+	assert_false(fl_cancel_token_is_requested(fl_group_token(&g)));
 	FL_OK(fl_group_submit(&g, &just_fail, &(int){-EPROTO}, NULL));
 	FL_RC(fl_event_wait(&never), -ECANCELED);
 	FL_RC(fl_group_join(&g), -EPROTO);
-	assert_ptr_equal(fl_cancel_scope(), before);
+	assert_ptr_equal(fl_cancel_scope_current(), before);
 }
 
 CONFORMANCE(group_can_be_waited_for)
@@ -342,7 +342,7 @@ CONFORMANCE(group_of_an_executor_that_is_cancelled)
 	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
 	assert_int_equal(fl_executor_cancel(e), 1);
 	FL_RC(fl_group_join(&g), -ECANCELED);
-	assert_string_equal(fl_group_failed(&g), "cancelled before it started");
+	assert_string_equal(fl_group_message(&g), "cancelled before it started");
 	assert_int_equal(result, -1);
 	open_gate(gate, held);
 }
@@ -364,7 +364,7 @@ CONFORMANCE(group_of_an_executor_whose_pending_tasks_are_cancelled)
 	FL_OK(fl_group_submit(&g, &square, &(int){1}, &result));
 	assert_int_equal(fl_executor_cancel_pending(e), 1);
 	FL_RC(fl_group_join(&g), -ECANCELED);
-	assert_int_equal(fl_group_failed_number(&g), 1);
+	assert_int_equal(fl_group_failed_index(&g), 1);
 	assert_int_equal(result, -1);
 }
 
@@ -422,7 +422,7 @@ CONFORMANCE(group_takes_no_other_token)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct tally *tally = new_tally(), *result = NULL;
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	{
 		fl_group g = FL_GROUP_INIT(e); /* not joined: it has nothing */
 		FL_RC(fl_group_submit_with(&g, &tallied, &tally, &result, &(fl_submit_config){.cancel = &token}),
@@ -442,8 +442,8 @@ CONFORMANCE(group_task_that_is_too_late_fails)
 	FL_OK(fl_group_submit(&g, &square, &(int){3}, NULL));
 	FL_OK(fl_group_submit_with(&g, &square, &(int){3}, &result, &(fl_submit_config){.deadline = 1}));
 	FL_RC(fl_group_join(&g), -ETIMEDOUT);
-	assert_int_equal(fl_group_failed_number(&g), 1);
-	assert_string_equal(fl_group_failed(&g), fl_error_text(-ETIMEDOUT));
+	assert_int_equal(fl_group_failed_index(&g), 1);
+	assert_string_equal(fl_group_message(&g), fl_error_text(-ETIMEDOUT));
 	assert_int_equal(result, -1);
 	FL_OK(fl_group_submit_with(&g, &square, &(int){4}, &result,
 	                           &(fl_submit_config){.deadline = fl_after(FL_S(3600))}));
@@ -457,6 +457,6 @@ CONFORMANCE(group_task_that_is_too_late_fails)
 	                           &(fl_submit_config){.deadline = fl_after(FL_MS(20))}));
 	FL_OK(fl_group_submit(&g, &wait_for_cancel, &gate, &result));
 	FL_RC(fl_group_join(&g), -ETIMEDOUT);
-	assert_int_equal(fl_group_failed_number(&g), 0);
+	assert_int_equal(fl_group_failed_index(&g), 0);
 	assert_int_equal(result, 16);
 }

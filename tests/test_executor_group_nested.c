@@ -63,7 +63,7 @@ FL_TASK_STATIC(fall, int, int)
 	int rc = fl_group_submit(&g, &fall, &(int){*arg - 1}, result);
 	if (rc == 0)
 		rc = fl_group_join(&g);
-	return fl_group_failed(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_failed(&g), *arg) : -EILSEQ;
+	return fl_group_message(&g) ? fl_task_fail(ctx, rc, "%s, %d", fl_group_message(&g), *arg) : -EILSEQ;
 }
 
 CONFORMANCE(group_nested_error_comes_up)
@@ -73,7 +73,7 @@ CONFORMANCE(group_nested_error_comes_up)
 	int result = -1;
 	FL_OK(fl_group_submit(&g, &fall, &(int){3}, &result));
 	FL_RC(fl_group_join(&g), -EDOM);
-	assert_string_equal(fl_group_failed(&g), "at the bottom, 1, 2, 3");
+	assert_string_equal(fl_group_message(&g), "at the bottom, 1, 2, 3");
 	assert_int_equal(result, -1);
 }
 
@@ -106,7 +106,7 @@ CONFORMANCE(group_nested_is_cancelled_from_above)
 		await_event(&gate->entered);
 		fl_group_cancel(&g);
 		FL_OK(fl_group_join(&g));
-		assert_null(fl_group_failed(&g));
+		assert_null(fl_group_message(&g));
 	}
 }
 
@@ -192,9 +192,9 @@ FL_TASK_STATIC(poll_group, struct tally *, void)
 {
 	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
-	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct tally *unused;
-	fl_cancel_request(&requested);
+	fl_cancel_token_request(&requested);
 	int rc = fl_group_submit(&g, &tallied, arg, &unused);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;

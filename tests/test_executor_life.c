@@ -174,8 +174,8 @@ CONFORMANCE(join_waits_and_may_be_repeated)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	struct gate *gate = new_gate();
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	if (is_concurrent(e)) {
 		fl_future *held = close_gate(e, gate);
 		FL_RC(fl_executor_try_join(e), -EBUSY);
@@ -368,7 +368,7 @@ CONFORMANCE(free_drains)
 FL_TASK_STATIC(until_cancelled, struct gate *, void)
 {
 	set_event(&(*arg)->entered);
-	while (!fl_task_cancelled(ctx))
+	while (!fl_task_is_cancelled(ctx))
 		if (fl_sleep(FL_MS(1)) != 0)
 			break;
 	return fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
@@ -378,7 +378,7 @@ FL_TASK_STATIC(tell_whether_asked, struct gate *, int)
 {
 	set_event(&(*arg)->entered);
 	const int rc = fl_shm_event_wait_until(&(*arg)->open, FL_FOREVER, FL_SHIELDED);
-	*result = fl_task_cancelled(ctx);
+	*result = fl_task_is_cancelled(ctx);
 	return rc;
 }
 

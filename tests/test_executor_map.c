@@ -228,7 +228,7 @@ struct step {
 
 static bool wait_to_be_asked(const fl_task_ctx *ctx)
 {
-	while (!fl_task_cancelled(ctx))
+	while (!fl_task_is_cancelled(ctx))
 		if (fl_sleep(FL_S(100)) != 0)
 			return true;
 	return false;
@@ -256,8 +256,8 @@ CONFORMANCE(map_deadline_in_the_past_runs_nothing)
 		steps[i] = (struct step){.runs = runs};
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.deadline = 1}), -ETIMEDOUT);
 	assert_int_equal(counted(runs), 0);
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.cancel = &requested}), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&requested);
@@ -284,7 +284,7 @@ CONFORMANCE(map_deadline_stops_what_is_left)
 
 static int request_it(struct aide *aide)
 {
-	fl_cancel_request(aide->arg);
+	fl_cancel_token_request(aide->arg);
 	return 0;
 }
 
@@ -293,14 +293,14 @@ CONFORMANCE(map_cancel_stops_what_is_left)
 	FL_SCOPED(fl_executor) *e = make(kind, 1);
 	int *runs = new_counter(), results[10] = {0};
 	struct step steps[10];
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	struct aide aide = {.asked = FL_IN_ARENA(fl_shm_event, 1), .help = request_it, .arg = &stop};
 	for (int i = 0; i < 10; i++)
 		steps[i] = (struct step){.runs = runs, .ask = i == 4 ? aide.asked : NULL};
 	aide_begin(&aide);
 	FL_RC(take_step_map(e, steps, 10, results, &(fl_map_config){.chunk = 3, .cancel = &stop}), -ECANCELED);
 	aide_end(&aide);
-	fl_cancel_destroy(&stop); /* nothing refers to it any more */
+	fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
 	assert_int_equal(counted(runs), 5);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(results[i], i < 5 ? 5 : 0);

@@ -93,8 +93,8 @@ FL_TASK_STATIC(poll_nested, struct tally *, void)
 {
 	fl_executor *e = fl_executor_current();
 	FL_SCOPED(fl_future) *f = NULL;
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	int rc = tallied_submit(e, *arg, &f);
 	if (rc != 0 || !is_concurrent(e))
 		return rc;

@@ -87,8 +87,8 @@ static int until_stopped(void *state, size_t from, size_t to)
 	(void)from;
 	(void)to;
 	if (state)
-		fl_cancel_request(state);
-	while (!fl_cancel_requested(NULL))
+		fl_cancel_token_request(state);
+	while (!fl_cancel_token_is_requested(NULL))
 		if (fl_sleep(FL_MS(1)) == -ECANCELED)
 			break;
 	return -ECANCELED;
@@ -99,7 +99,7 @@ CONFORMANCE(parallel_for_is_stopped)
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	if (!is_by_reference(e))
 		return;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int error = 0;
 	fl_parallel_config config = {.deadline = fl_after(FL_MS(5)), .error = &error};
 	FL_RC(fl_parallel_for(e, 0, N, until_stopped, NULL, &config), -ETIMEDOUT);
@@ -227,7 +227,7 @@ CONFORMANCE(parallel_reduce_that_fails_leaves_the_value)
 	assert_int_equal(got.value, 7);
 }
 
-/* fl_join() in a task: both calls have returned, wherever they ran. */
+/* fl_parallel_invoke() in a task: both calls have returned, wherever they ran. */
 struct halves {
 	int first, n, sum;
 };
@@ -240,7 +240,7 @@ static int add_halves(void *arg)
 		return 0;
 	}
 	struct halves left = {h->first, h->n / 2, 0}, right = {h->first + h->n / 2, h->n - h->n / 2, 0};
-	int rc = fl_join(add_halves, &left, add_halves, &right);
+	int rc = fl_parallel_invoke(add_halves, &left, add_halves, &right);
 	h->sum = left.sum + right.sum;
 	return rc;
 }

@@ -105,7 +105,7 @@ static void count_signal(int number)
 	fl__add_relaxed(&signals_seen, 1);
 }
 
-static int signalled_wait(void *kind, int64_t deadline, fl_cancel *cancel)
+static int signalled_wait(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));
 	return ((const fl_kind *)kind)->wait(NULL, deadline, cancel);
@@ -274,16 +274,16 @@ FL_TEST(portable_futex_carries_every_wait)
 	}
 	FL_EACH_KIND(kind)
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		int64_t deadline = fl_after(FL_MS(1));
 		FL_RC(kind->wait(NULL, deadline, NULL), -ETIMEDOUT);
 		assert_true(fl_now() >= deadline);
 		fl_kind_begin(&c, kind, FL_FOREVER, &stop);
 		FL_WAIT_FOR(fl_kind_sleeps(kind));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), -ECANCELED);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 }
 

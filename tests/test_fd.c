@@ -94,7 +94,7 @@ static int wait_in_every_way(void *unused)
 {
 	ends e = open_ends();
 	char byte;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	(void)unused;
 	FL_CHECK(fl_fd_wait(e.near, 0) == -EINVAL);
 	FL_CHECK(fl_fd_wait_until(e.near, 1u << 5, 0, NULL) == -EINVAL);
@@ -105,7 +105,7 @@ static int wait_in_every_way(void *unused)
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, deadline, NULL) == -ETIMEDOUT && fl_now() >= deadline);
 	FL_CHECK(fl_fd_wait(e.near, FL_FD_OUT) == 0);
 	FL_CHECK(fl_fd_wait(e.near, FL_FD_IN | FL_FD_OUT) == 0);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_fd_wait_until(e.near, FL_FD_IN, FL_FOREVER, &stop) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);

@@ -185,7 +185,7 @@ static int wait_event(void *event)
 typedef struct family {
 	struct fl__sched *s;
 	fl_event go;
-	fl_cancel stop;
+	fl_cancel_token stop;
 } family;
 
 static int join_in_every_way(void *arg)
@@ -196,7 +196,7 @@ static int join_in_every_way(void *arg)
 	struct fl__fiber *child = fl_test_fiber(f->s, wait_event, &f->go);
 	FL_CHECK(fl__fiber_join(child, &result, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl__fiber_join(child, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	fl_cancel_request(&f->stop);
+	fl_cancel_token_request(&f->stop);
 	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, &f->stop) == -ECANCELED);
 	fl_event_set(&f->go);
 	FL_CHECK(fl__fiber_join(child, &result, FL_FOREVER, NULL) == 0 && result == 0);
@@ -210,7 +210,7 @@ static int join_in_every_way(void *arg)
 
 FL_TEST(fiber_join_answers)
 {
-	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_INIT};
+	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_TOKEN_INIT};
 	struct fl__fiber *parent = fl_test_fiber(f.s, join_in_every_way, &f);
 	FL_RC(fl__fiber_join(parent, NULL, 0, NULL), -EDEADLK); /* it would never run */
 	fl_test_run(f.s);
@@ -234,7 +234,7 @@ static int detach_twice(void *arg)
 
 FL_TEST(fiber_detached_frees_itself)
 {
-	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_INIT};
+	family f = {fl_test_sched(), FL_EVENT_INIT, FL_CANCEL_TOKEN_INIT};
 	for (int i = 0; i < 300; i++) {
 		(void)fl_test_fiber(f.s, detach_twice, &f);
 		if (i % 100 == 99)

@@ -12,25 +12,25 @@
 /* Has another thread request the token, and waits for that without giving way: what it has posted is still on its way. */
 static void *request_it(void *token)
 {
-	fl_cancel_request(token);
+	fl_cancel_token_request(token);
 	return NULL;
 }
 
-static void request_elsewhere(fl_cancel *token)
+static void request_elsewhere(fl_cancel_token *token)
 {
 	pthread_t thread;
 	FL_CHECK(pthread_create(&thread, NULL, request_it, token) == 0);
 	FL_CHECK(pthread_join(thread, NULL) == 0);
 }
 
-static void request_here(fl_cancel *token)
+static void request_here(fl_cancel_token *token)
 {
-	fl_cancel_request(token);
+	fl_cancel_token_request(token);
 }
 
-static void (*const places[])(fl_cancel *) = {request_here, request_elsewhere};
+static void (*const places[])(fl_cancel_token *) = {request_here, request_elsewhere};
 
-typedef void request_function(fl_cancel *token);
+typedef void request_function(fl_cancel_token *token);
 
 static request_function *request_of(void *place)
 {
@@ -47,8 +47,8 @@ static void in_both_places(fl_fiber_function *function)
 static int be_requested_before(void *place)
 {
 	fl_event never = FL_EVENT_INIT;
-	request_of(place)(fl_cancel_scope());
-	FL_CHECK(fl_cancel_requested(NULL));
+	request_of(place)(fl_cancel_scope_current());
+	FL_CHECK(fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
 	/* The kick comes while it waits under no token, and ends nothing. */
 	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
@@ -67,7 +67,7 @@ FL_TEST(fiber_cancel_before_a_wait)
 typedef struct waiter {
 	fl_event event;
 	fl_sem sem;
-	fl_cancel *own;
+	fl_cancel_token *own;
 	int rc, ended;
 	bool asleep;
 } waiter;
@@ -75,7 +75,7 @@ typedef struct waiter {
 static int wait_once(void *arg)
 {
 	waiter *w = arg;
-	w->own = fl_cancel_scope();
+	w->own = fl_cancel_scope_current();
 	w->rc = fl_event_wait(&w->event);
 	w->ended++;
 	return w->rc;
@@ -124,7 +124,7 @@ static int cancel_in_line(void *arg)
 {
 	waiter *w = arg;
 	FL_WAIT_FOR(fl_test_in_line(&w->event) == 1 && fl__load_acquire(&w->asleep));
-	fl_cancel_request(w->own);
+	fl_cancel_token_request(w->own);
 	return 0;
 }
 
@@ -133,7 +133,7 @@ static int sleep_until_cancelled(void *arg)
 	waiter *w = arg;
 	fl_thread t;
 	fl_test_go(&t, cancel_in_line, w);
-	w->own = fl_cancel_scope();
+	w->own = fl_cancel_scope_current();
 	fl__store_release(&w->asleep, true);
 	FL_CHECK(fl_event_wait(&w->event) == -ECANCELED);
 	fl_test_end(&t);
@@ -152,7 +152,7 @@ static unsigned left_early;
 static int request_and_return(void *unused)
 {
 	(void)unused;
-	request_elsewhere(fl_cancel_scope());
+	request_elsewhere(fl_cancel_scope_current());
 	left_early++;
 	return 5;
 }
@@ -181,26 +181,26 @@ static void ignore_error(const char *name, int error)
 
 FL_TEST(fiber_cancel_on_its_way_when_the_fiber_ends)
 {
-	fl_fiber_error_hook *before = fl_fiber_set_error_hook(ignore_error);
+	fl_fiber_error_handler *before = fl_fiber_set_error_handler(ignore_error);
 	fl_test_in_loop(leave_early, NULL);
 	assert_int_equal(left_early, 4);
-	(void)fl_fiber_set_error_hook(before);
+	(void)fl_fiber_set_error_handler(before);
 }
 
 /* Who waits under another token hears of the own one through that, or not at all. */
 typedef struct nest {
 	fl_event event;
-	fl_cancel child, apart;
-	fl_cancel *own;
+	fl_cancel_token child, apart;
+	fl_cancel_token *own;
 	int under_child, under_apart, shielded, under_own, over;
 } nest;
 
 static int wait_nested(void *arg)
 {
 	nest *n = arg;
-	n->own = fl_cancel_scope();
-	fl_cancel_init(&n->child, NULL, FL_FOREVER);
-	fl_cancel_init(&n->apart, FL_SHIELDED, FL_FOREVER);
+	n->own = fl_cancel_scope_current();
+	fl_cancel_token_init(&n->child, NULL, FL_FOREVER);
+	fl_cancel_token_init(&n->apart, FL_SHIELDED, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&n->child);
 		n->under_child = fl_event_wait(&n->event);
@@ -214,8 +214,8 @@ static int wait_nested(void *arg)
 		n->shielded = fl_event_wait_until(&n->event, fl_after(FL_MS(1)), NULL);
 	}
 	n->under_own = fl_event_wait(&n->event);
-	fl_cancel_destroy(&n->child);
-	fl_cancel_destroy(&n->apart);
+	fl_cancel_token_destroy(&n->child);
+	fl_cancel_token_destroy(&n->apart);
 	n->over = 1;
 	return 0;
 }
@@ -247,7 +247,7 @@ static int cancel_child(void *place)
 	request_of(place)(&n.child);
 	while (n.under_child == 0)
 		fl_fiber_yield();
-	FL_CHECK(n.under_child == -ECANCELED && !fl_cancel_requested(n.own));
+	FL_CHECK(n.under_child == -ECANCELED && !fl_cancel_token_is_requested(n.own));
 	while (fl_test_in_line(&n.event) == 0 || n.shielded == 0)
 		fl_fiber_yield();
 	fl_event_set(&n.event);
@@ -303,13 +303,13 @@ static int wait_for_times(void *unused)
 {
 	fl_event never = FL_EVENT_INIT;
 	(void)unused;
-	int64_t limit = fl_cancel_deadline(NULL);
+	int64_t limit = fl_cancel_token_deadline(NULL);
 	FL_CHECK(limit != FL_FOREVER);
 	const int rc = fl_event_wait_until(&never, fl_after(FL_US(100)), NULL);
 	FL_CHECK(rc == -ETIMEDOUT || (rc == -ECANCELED && fl_now() >= limit));
 	FL_CHECK(fl_event_wait(&never) == -ECANCELED && fl_now() >= limit);
 	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_S(10)), NULL) == -ECANCELED);
-	FL_CHECK(fl_cancel_requested(NULL));
+	FL_CHECK(fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_event_wait_until(&never, fl_after(FL_US(100)), FL_SHIELDED) == -ETIMEDOUT);
 	return 0;
 }
@@ -317,12 +317,12 @@ static int wait_for_times(void *unused)
 static int start_under_deadline(void *unused)
 {
 	fl_fiber *f;
-	fl_cancel parent;
+	fl_cancel_token parent;
 	(void)unused;
-	fl_cancel_init(&parent, NULL, fl_after(FL_MS(20)));
+	fl_cancel_token_init(&parent, NULL, fl_after(FL_MS(20)));
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_for_times, NULL, NULL, &parent) == 0);
 	FL_CHECK(fl_test_join(f) == 0);
-	fl_cancel_destroy(&parent);
+	fl_cancel_token_destroy(&parent);
 	return 0;
 }
 
@@ -335,9 +335,9 @@ FL_TEST(fiber_cancel_by_the_deadline_of_its_token)
 static int start_under_requested(void *place)
 {
 	fl_fiber *f;
-	fl_cancel parent;
+	fl_cancel_token parent;
 	waiter w = {.event = FL_EVENT_INIT};
-	fl_cancel_init(&parent, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&parent, FL_SHIELDED, FL_FOREVER);
 	request_of(place)(&parent);
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent) == 0);
 	FL_CHECK(fl_test_join(f) == -ECANCELED);
@@ -345,7 +345,7 @@ static int start_under_requested(void *place)
 	fl_fiber_yield();
 	request_of(place)(w.own);
 	FL_CHECK(fl_test_join(f) == -ECANCELED);
-	fl_cancel_destroy(&parent);
+	fl_cancel_token_destroy(&parent);
 	return 0;
 }
 
@@ -358,19 +358,19 @@ FL_TEST(fiber_cancel_of_a_parent_comes_first)
 static int request_all_the_way_up(void *place)
 {
 	fl_fiber *f, *other;
-	fl_cancel parent;
+	fl_cancel_token parent;
 	waiter w = {.event = FL_EVENT_INIT}, more = w;
-	fl_cancel_init(&parent, NULL, FL_FOREVER);
+	fl_cancel_token_init(&parent, NULL, FL_FOREVER);
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &f, wait_once, &w, NULL, &parent) == 0);
 	FL_CHECK(fl__fiber_start(fl_loop_current(), &other, wait_once, &more, NULL, &parent) == 0);
 	fl_fiber_yield();
 	request_of(place)(w.own);
 	request_of(place)(more.own);
 	request_of(place)(&parent);
-	request_of(place)(fl_cancel_scope());
+	request_of(place)(fl_cancel_scope_current());
 	FL_CHECK(fl_test_join(f) == -ECANCELED && fl_test_join(other) == -ECANCELED);
 	FL_CHECK(w.ended == 1 && more.ended == 1);
-	fl_cancel_destroy(&parent);
+	fl_cancel_token_destroy(&parent);
 	return 0;
 }
 
@@ -383,7 +383,7 @@ FL_TEST(fiber_cancel_on_several_levels)
 static int take_permit(void *arg)
 {
 	waiter *w = arg;
-	w->own = fl_cancel_scope();
+	w->own = fl_cancel_scope_current();
 	w->rc = fl_sem_acquire(&w->sem);
 	w->ended++;
 	return w->rc;
@@ -418,7 +418,7 @@ FL_TEST(fiber_cancel_against_a_wake)
 static int take_permit_soon(void *arg)
 {
 	waiter *w = arg;
-	w->own = fl_cancel_scope();
+	w->own = fl_cancel_scope_current();
 	w->rc = fl_sem_acquire_until(&w->sem, fl_after(FL_S(3600)), NULL);
 	w->ended++;
 	return w->rc;

@@ -102,7 +102,7 @@ static int join_in_every_way(void *unused)
 {
 	int number = 7, result = 0;
 	fl_event go = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	(void)unused;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fiber_join(self, NULL) == -EDEADLK);
@@ -114,7 +114,7 @@ static int join_in_every_way(void *unused)
 	FL_CHECK(fl_fiber_try_join(f, &result) == -EBUSY);
 	FL_CHECK(fl_fiber_join_until(f, &result, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_fiber_join_until(f, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, &stop) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
@@ -161,7 +161,7 @@ static int be_joined_by_callbacks(void *unused)
 	outsider called = {fl_fiber_current(), 0, 0, true, 0}, timed = called;
 	fl_loop_timer t = {0};
 	(void)unused;
-	FL_CHECK(fl_loop_call(l, join_outside, &called) == 0);
+	FL_CHECK(fl_loop_post(l, join_outside, &called) == 0);
 	fl_loop_timer_start(l, &t, 0, join_outside, &timed);
 	while (!called.done || !timed.done)
 		fl_fiber_yield();
@@ -176,7 +176,7 @@ FL_TEST(fiber_public_callbacks_do_not_join)
 	fl_test_in_loop(be_joined_by_callbacks, NULL);
 }
 
-/* Detached, and the error hook. */
+/* Detached, and the error handler. */
 static char failed_name[32];
 static int failed_with;
 static unsigned failures;
@@ -225,13 +225,13 @@ static int detach_in_every_way(void *unused)
 	return 0;
 }
 
-FL_TEST(fiber_public_detached_tells_the_hook)
+FL_TEST(fiber_public_detached_tells_the_handler)
 {
 	failures = 0;
-	fl_fiber_error_hook *before = fl_fiber_set_error_hook(note_failure);
+	fl_fiber_error_handler *before = fl_fiber_set_error_handler(note_failure);
 	fl_test_in_loop(detach_in_every_way, NULL);
-	assert_ptr_equal(fl_fiber_set_error_hook(NULL), note_failure);
-	assert_ptr_equal(fl_fiber_set_error_hook(before), before); /* the default */
+	assert_ptr_equal(fl_fiber_set_error_handler(NULL), note_failure);
+	assert_ptr_equal(fl_fiber_set_error_handler(before), before); /* the default */
 	assert_int_equal(failures, 3);
 }
 
@@ -274,9 +274,9 @@ static int end_slowly(void *ended)
 static int free_some(void *unused)
 {
 	int ended = 0, number = 1;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	(void)unused;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	fl_fiber *f = fl_test_start(end_slowly, &ended);
 	fl_fiber_yield();
 	{
@@ -380,8 +380,8 @@ static int take_turns(void *unused)
 		FL_CHECK(count == 6 + i); /* exactly one turn */
 	}
 	FL_CHECK(fl_sleep_until(0, NULL) == 0 && count == 9);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_CANCEL_SCOPE(&stop);
 	FL_CHECK(fl_sleep(0) == -ECANCELED && count == 10);
 	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0 && count == 11);
@@ -415,13 +415,13 @@ static int keep_own_things(void *value)
 	FL_CHECK(fl_local_get(&local) == NULL && errno == 0);
 	FL_CHECK(fl_local_set(&local, value) == 0);
 	errno = (int)*(unsigned *)value;
-	FL_CHECK(fl_cancel_scope() != NULL && !fl_cancel_requested(NULL));
-	const fl_cancel *own = fl_cancel_scope();
+	FL_CHECK(fl_cancel_scope_current() != NULL && !fl_cancel_token_is_requested(NULL));
+	const fl_cancel_token *own = fl_cancel_scope_current();
 	for (int i = 0; i < 3; i++) {
 		fl_fiber_yield();
 		FL_CHECK(errno == (int)*(unsigned *)value);
 		FL_CHECK(fl_local_get(&local) == value);
-		FL_CHECK(fl_cancel_scope() == own);
+		FL_CHECK(fl_cancel_scope_current() == own);
 	}
 	return 0;
 }
@@ -483,9 +483,9 @@ static int detach_at_the_end(void *unused)
 FL_TEST(fiber_public_detached_while_it_ends)
 {
 	failures = 0;
-	fl_fiber_error_hook *before = fl_fiber_set_error_hook(note_failure);
+	fl_fiber_error_handler *before = fl_fiber_set_error_handler(note_failure);
 	fl_test_in_loop(detach_at_the_end, NULL); /* its token is gone: else a panic */
-	(void)fl_fiber_set_error_hook(before);
+	(void)fl_fiber_set_error_handler(before);
 }
 
 /* FL_ON_FIBER. */

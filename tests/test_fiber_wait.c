@@ -360,7 +360,7 @@ FL_TEST(fiber_sleeps_end_in_order)
 
 /* Cancel: by token and by scope, from a fiber and from a thread. */
 typedef struct cancelled {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_sem never;
 	uint32_t count;
 } cancelled;
@@ -379,7 +379,7 @@ static int wait_in_scope(void *arg)
 	FL_CANCEL_SCOPE(&c->stop);
 	FL_CHECK(fl_sem_acquire(&c->never) == -ECANCELED);
 	fl__fiber_yield();
-	FL_CHECK(fl_cancel_scope() == &c->stop); /* the fiber's own */
+	FL_CHECK(fl_cancel_scope_current() == &c->stop); /* the fiber's own */
 	fl__add_relaxed(&c->count, 1);
 	return 0;
 }
@@ -387,8 +387,8 @@ static int wait_in_scope(void *arg)
 static int request(void *arg)
 {
 	cancelled *c = arg;
-	FL_CHECK(fl_cancel_scope() == NULL);
-	fl_cancel_request(&c->stop);
+	FL_CHECK(fl_cancel_scope_current() == NULL);
+	fl_cancel_token_request(&c->stop);
 	return 0;
 }
 
@@ -396,13 +396,13 @@ static int request_when_in_line(void *arg)
 {
 	cancelled *c = arg;
 	FL_WAIT_FOR(fl_test_in_line(&c->never) == 4);
-	fl_cancel_request(&c->stop);
+	fl_cancel_token_request(&c->stop);
 	return 0;
 }
 
 static void cancel_four(bool by_thread)
 {
-	cancelled c = {FL_CANCEL_INIT, FL_SEM_INIT(0), 0};
+	cancelled c = {FL_CANCEL_TOKEN_INIT, FL_SEM_INIT(0), 0};
 	struct fl__sched *s = fl_test_sched();
 	struct fl__fiber *f[5];
 	fl_thread t;
@@ -445,13 +445,13 @@ static int take_briefly(void *arg)
 {
 	race *r = arg;
 	for (unsigned i = 0; i < r->rounds; i++) {
-		fl_cancel stop;
-		fl_cancel_init(&stop, NULL, fl_after(FL_US(i % 5)));
+		fl_cancel_token stop;
+		fl_cancel_token_init(&stop, NULL, fl_after(FL_US(i % 5)));
 		int rc = fl_sem_acquire_until(&r->permits, fl_after(FL_US(i % 7)), &stop);
 		FL_CHECK(rc == 0 || rc == -ETIMEDOUT || rc == -ECANCELED);
 		if (rc == 0)
 			fl__add_relaxed(&r->taken, 1);
-		fl_cancel_destroy(&stop);
+		fl_cancel_token_destroy(&stop);
 	}
 	fl__sub_release(&r->running, 1);
 	return 0;

@@ -6,12 +6,12 @@
 #include "fl_line.h"
 #include "sync/local.h"
 
-static int wait_at(void *barrier, int64_t deadline, fl_cancel *cancel)
+static int wait_at(void *barrier, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_barrier_wait_until(barrier, deadline, cancel);
 }
 
-static int lock_it(void *mutex, int64_t deadline, fl_cancel *cancel)
+static int lock_it(void *mutex, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_mutex_lock_until(mutex, deadline, cancel);
 	if (rc == 0)

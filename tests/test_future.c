@@ -24,7 +24,7 @@ FL_TASK(future_obey, struct gate *, int)
 {
 	fl_event_set(&(*arg)->entered);
 	FL_CHECK(fl_event_wait_until(&(*arg)->open, FL_FOREVER, fl_task_token(ctx)) == -ECANCELED);
-	FL_CHECK(fl_task_cancelled(ctx));
+	FL_CHECK(fl_task_is_cancelled(ctx));
 	*result = 1;
 	return 0;
 }
@@ -53,8 +53,8 @@ FL_TEST(future_goes_from_pending_to_running_to_done)
 FL_TEST(future_get_in_three_forms)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate);
 	FL_SCOPED(fl_future) *f = NULL;
@@ -87,8 +87,8 @@ FL_TEST(future_get_in_three_forms)
 FL_TEST(future_wait_in_three_forms)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate);
 	FL_RC(fl_future_try_wait(held), -EAGAIN);

@@ -188,13 +188,13 @@ FL_TEST(future_callback_frees_what_is_being_cancelled)
 static void note_scope(fl_future *f, void *scope)
 {
 	(void)f;
-	*(fl_cancel **)scope = fl_cancel_scope();
+	*(fl_cancel_token **)scope = fl_cancel_scope_current();
 }
 
-FL_TASK_STATIC(wait_under_a_scope, fl_cancel **, void)
+FL_TASK_STATIC(wait_under_a_scope, fl_cancel_token **, void)
 {
 	FL_SCOPED(fl_future) *f = NULL;
-	FL_CHECK(fl_cancel_scope() != NULL);
+	FL_CHECK(fl_cancel_scope_current() != NULL);
 	FL_CHECK(callback_task_submit(fl_executor_current(), 1, &f) == 0);
 	FL_CHECK(fl_future_on_end(f, note_scope, *arg) == 0);
 	return fl_future_wait(f); /* runs it here */
@@ -202,7 +202,7 @@ FL_TASK_STATIC(wait_under_a_scope, fl_cancel **, void)
 
 FL_TEST(future_callback_has_no_scope)
 {
-	fl_cancel token = FL_CANCEL_INIT, *seen = &token;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT, *seen = &token;
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_future) *f = NULL;
 	FL_OK(wait_under_a_scope_submit(e, &seen, &f));
@@ -212,7 +212,7 @@ FL_TEST(future_callback_has_no_scope)
 	FL_CANCEL_SCOPE(&token);
 	FL_OK(fl_future_on_end(f, note_scope, &seen)); /* now */
 	assert_null(seen);
-	assert_ptr_equal(fl_cancel_scope(), &token);
+	assert_ptr_equal(fl_cancel_scope_current(), &token);
 }
 
 /* The callback may use the library: the future, the executor, waits. */

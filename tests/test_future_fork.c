@@ -3,7 +3,7 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-#include <fairlead/completed.h>
+#include <fairlead/as_completed.h>
 #include <fairlead/promise.h>
 #include <fairlead/then.h>
 
@@ -139,14 +139,14 @@ static void hand_out(void *arg)
 {
 	struct parent *p = arg;
 	fl_future *all[] = {p->runs, p->done, p->waits};
-	fl_completed *c = NULL;
+	fl_as_completed *c = NULL;
 	size_t i = 9;
-	FL_CHECK(fl_futures_completed_create(&c, all, 3) == 0);
-	FL_CHECK(fl_completed_next(c, &i) == 0 && i == 1);
-	FL_CHECK(fl_completed_next(c, &i) == -EOWNERDEAD);
-	FL_CHECK(fl_completed_try_next(c, &i) == -EOWNERDEAD);
-	FL_CHECK(fl_completed_next_until(c, &i, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
-	fl_completed_free(c);
+	FL_CHECK(fl_futures_as_completed_create(&c, all, 3) == 0);
+	FL_CHECK(fl_as_completed_next(c, &i) == 0 && i == 1);
+	FL_CHECK(fl_as_completed_next(c, &i) == -EOWNERDEAD);
+	FL_CHECK(fl_as_completed_try_next(c, &i) == -EOWNERDEAD);
+	FL_CHECK(fl_as_completed_next_until(c, &i, fl_after(FL_S(60)), NULL) == -EOWNERDEAD);
+	fl_as_completed_free(c);
 }
 
 FL_TEST(future_fork_hands_out_what_has_ended)

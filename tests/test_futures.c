@@ -38,14 +38,14 @@ static void break_promise(fl_promise *p)
 FL_TEST(futures_wait_of_none_returns_at_once)
 {
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
-		FL_RC(fl_futures_wait(NULL, 0, (fl_wait_what)what), 0);
+		FL_RC(fl_futures_wait(NULL, 0, (fl_wait_mode)what), 0);
 	assert_int_equal(fl_futures_ended(NULL, 0), 0);
 }
 
 FL_TEST(futures_wait_checks_what_it_is_asked)
 {
-	FL_RC(fl_futures_wait(NULL, 0, (fl_wait_what)(FL_FIRST_ERROR + 1)), -EINVAL);
-	FL_RC(fl_futures_wait_until(NULL, 0, (fl_wait_what)-1, 0, NULL), -EINVAL);
+	FL_RC(fl_futures_wait(NULL, 0, (fl_wait_mode)(FL_FIRST_ERROR + 1)), -EINVAL);
+	FL_RC(fl_futures_wait_until(NULL, 0, (fl_wait_mode)-1, 0, NULL), -EINVAL);
 	FL_RC(fl_futures_wait(NULL, (size_t)INT_MAX + 1, FL_ALL_ENDED), -EINVAL);
 }
 
@@ -81,14 +81,14 @@ FL_TEST(futures_wait_timeout_tells_how_many_and_leaves_all)
 FL_TEST(futures_wait_is_cancelled)
 {
 	struct some s;
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	begin_some(&s);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_what)what, FL_FOREVER, &stop), -ECANCELED);
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, FL_FOREVER, &stop), -ECANCELED);
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_what)what), -ECANCELED);
-		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_what)what, 0, FL_SHIELDED), -ETIMEDOUT);
+		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_mode)what), -ECANCELED);
+		FL_RC(fl_futures_wait_until(s.f, SOME, (fl_wait_mode)what, 0, FL_SHIELDED), -ETIMEDOUT);
 	}
 	assert_int_equal(fl_futures_ended(s.f, SOME), 0);
 	end_some(&s);
@@ -129,7 +129,7 @@ FL_TEST(futures_wait_does_not_hang_on_cancelled_ones)
 	for (int i = 0; i < SOME; i++)
 		FL_OK(fl_future_cancel(s.f[i]));
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++)
-		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_what)what), SOME);
+		FL_RC(fl_futures_wait(s.f, SOME, (fl_wait_mode)what), SOME);
 	end_some(&s);
 }
 
@@ -157,7 +157,7 @@ FL_TEST(futures_wait_without_memory)
 /* Another thread ends them while this one waits: for all, for the first, for the first error. */
 struct end_later {
 	struct some some;
-	fl_wait_what what;
+	fl_wait_mode what;
 	int rc;
 	fl_event waits;
 };

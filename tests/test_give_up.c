@@ -13,24 +13,24 @@ typedef union memory {
 	unsigned char bytes[8];
 } memory;
 
-static int lock(void *m, int64_t deadline, fl_cancel *cancel)
+static int lock(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_mutex_lock_until(m, deadline, cancel);
 }
 
-static int acquire(void *sem, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(sem, deadline, cancel);
 }
 
-static int read_lock(void *l, int64_t deadline, fl_cancel *cancel)
+static int read_lock(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return fl_rwlock_read_until(l, deadline, cancel);
+	return fl_rwlock_read_lock_until(l, deadline, cancel);
 }
 
-static int write_lock(void *l, int64_t deadline, fl_cancel *cancel)
+static int write_lock(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return fl_rwlock_write_until(l, deadline, cancel);
+	return fl_rwlock_write_lock_until(l, deadline, cancel);
 }
 
 static void pass_over(struct fl__lot *lot)
@@ -85,7 +85,7 @@ FL_TEST(give_up_late_leaves_a_semaphore_alone)
 FL_TEST(give_up_late_leaves_a_rwlock_alone)
 {
 	memory busy = {.bytes = {0}};
-	FL_OK(fl_rwlock_try_write(&busy.rwlock));
+	FL_OK(fl_rwlock_try_write_lock(&busy.rwlock));
 	leave_late(busy, read_lock);
 	leave_late(busy, write_lock);
 }

@@ -115,11 +115,11 @@ FL_TEST(group_later_failures_go_to_the_log)
 	FL_OK(fl_group_submit(&g, &fail_when_told, &at, NULL));
 	FL_OK(fl_event_wait(&gate.entered));
 	FL_OK(fl_group_submit(&g, &fail_with, &(int){-ENOSPC}, NULL));
-	FL_WAIT_FOR(fl_group_failed(&g) != NULL);
-	assert_int_equal(fl_group_failed_number(&g), 1);
+	FL_WAIT_FOR(fl_group_message(&g) != NULL);
+	assert_int_equal(fl_group_failed_index(&g), 1);
 	fl_event_set(&gate.open);
 	FL_RC(fl_group_join(&g), -ENOSPC);
-	assert_string_equal(fl_group_failed(&g), "said -28");
+	assert_string_equal(fl_group_message(&g), "said -28");
 	assert_int_equal(heard("a task of a group failed after another: EIO: told"), 1);
 	(void)fl_set_log_handler(before);
 }
@@ -149,11 +149,11 @@ FL_TEST(group_message_is_of_this_round)
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EXDEV}, NULL));
 	FL_RC(fl_group_join(&g), -EXDEV);
-	assert_string_equal(fl_group_failed(&g), "said -18");
+	assert_string_equal(fl_group_message(&g), "said -18");
 	FL_OK(fl_group_submit(&g, &fail_with, &(int){-EIO}, NULL));
-	assert_string_equal(fl_group_failed(&g), "said -5");
+	assert_string_equal(fl_group_message(&g), "said -5");
 	FL_RC(fl_group_try_join(&g), -EIO);
-	assert_string_equal(fl_group_failed(&g), "said -5");
+	assert_string_equal(fl_group_message(&g), "said -5");
 }
 
 /* Cancelled before anything else: what begins it then is cancelled. */
@@ -162,9 +162,9 @@ FL_TEST(group_cancelled_before_it_began)
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
 	fl_group_cancel(&g);
-	assert_true(fl_cancel_requested(fl_group_token(&g)));
+	assert_true(fl_cancel_token_is_requested(fl_group_token(&g)));
 	FL_OK(fl_group_join(&g));
-	assert_false(fl_cancel_requested(fl_group_token(&g)));
+	assert_false(fl_cancel_token_is_requested(fl_group_token(&g)));
 	FL_OK(fl_group_join(&g));
 }
 
@@ -232,7 +232,7 @@ static void turn_until_done(fl_loop *l, const fl_group *g)
 {
 	int64_t deadline;
 	while (fl_group_count(g) > 0)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 }
 
 /* On a loop whose thread is this one, outside of its fibers, nobody runs what is left. */
@@ -396,9 +396,9 @@ FL_TEST(group_failures_at_once)
 			assert_true(rc == 0 || rc == -ECANCELED);
 		}
 		int rc = fl_group_join(&g);
-		assert_int_equal(rc, errors[fl_group_failed_number(&g)]);
+		assert_int_equal(rc, errors[fl_group_failed_index(&g)]);
 		(void)snprintf(expected, sizeof expected, "said %d", rc);
-		assert_string_equal(fl_group_failed(&g), expected);
+		assert_string_equal(fl_group_message(&g), expected);
 	}
 	(void)fl_set_log_handler(before);
 }

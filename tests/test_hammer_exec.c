@@ -34,8 +34,8 @@ struct hand {
 	unsigned id, seed, rounds;
 	fl_queue *q;
 	fl_executor *e;
-	fl_mutex lock;    /* guards the next */
-	fl_cancel *token; /* what it waits under now, for others to request; NULL: none */
+	fl_mutex lock;          /* guards the next */
+	fl_cancel_token *token; /* what it waits under now, for others to request; NULL: none */
 };
 
 static struct hand hands[THREADS];
@@ -45,7 +45,7 @@ static unsigned threads(void)
 	return fl_test_scaled(THREADS);
 }
 
-static void offer(struct hand *h, fl_cancel *token)
+static void offer(struct hand *h, fl_cancel_token *token)
 {
 	FL_LOCKED(&h->lock);
 	h->token = token;
@@ -59,7 +59,7 @@ static void request_some(struct hand *h)
 	struct hand *other = &hands[roll(&h->seed, threads())];
 	FL_LOCKED(&other->lock);
 	if (other->token)
-		fl_cancel_request(other->token);
+		fl_cancel_token_request(other->token);
 }
 
 static void begin_hammer(void)
@@ -116,7 +116,7 @@ static bool may_fail(int rc)
 	return rc == 0 || rc == -EAGAIN || rc == -ETIMEDOUT || rc == -ECANCELED || rc == -EPIPE;
 }
 
-static bool hammer_put(struct hand *h, fl_cancel *token, int64_t deadline)
+static bool hammer_put(struct hand *h, fl_cancel_token *token, int64_t deadline)
 {
 	unsigned items[3] = {0}, n = 1;
 	size_t count = 0;
@@ -144,7 +144,7 @@ static bool hammer_put(struct hand *h, fl_cancel *token, int64_t deadline)
 	return rc != -EPIPE;
 }
 
-static bool hammer_get(struct hand *h, fl_cancel *token, int64_t deadline)
+static bool hammer_get(struct hand *h, fl_cancel_token *token, int64_t deadline)
 {
 	unsigned items[5];
 	size_t count = 1;
@@ -183,13 +183,13 @@ static void hammer_plainly(struct hand *h, bool puts)
 /* One operation under a token that others may request, and that has a deadline itself; or under a child of it. */
 static bool hammer_once(struct hand *h)
 {
-	FL_SCOPED(fl_cancel) own = FL_CANCEL_INIT;
-	FL_SCOPED(fl_cancel) child = FL_CANCEL_INIT;
-	fl_cancel_init(&own, FL_SHIELDED, fl_after(FL_US(roll(&h->seed, 5000))));
-	fl_cancel_init(&child, &own, FL_FOREVER);
+	FL_SCOPED(fl_cancel_token) own = FL_CANCEL_TOKEN_INIT;
+	FL_SCOPED(fl_cancel_token) child = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_init(&own, FL_SHIELDED, fl_after(FL_US(roll(&h->seed, 5000))));
+	fl_cancel_token_init(&child, &own, FL_FOREVER);
 	offer(h, &own);
 	int64_t deadline = fl_after(FL_US(roll(&h->seed, 3000)));
-	fl_cancel *token = roll(&h->seed, 2) ? &own : &child;
+	fl_cancel_token *token = roll(&h->seed, 2) ? &own : &child;
 	bool open = h->id % 2 ? hammer_put(h, token, deadline) : hammer_get(h, token, deadline);
 	offer(h, NULL);
 	request_some(h);
@@ -248,7 +248,7 @@ FL_TEST(hammer_queue)
 
 /* The executor. */
 
-static fl_cancel stops[TOKENS]; /* of tasks; they outlive them */
+static fl_cancel_token stops[TOKENS]; /* of tasks; they outlive them */
 
 struct job {
 	unsigned id;
@@ -292,7 +292,7 @@ static int nest_job(fl_task_ctx *ctx)
 	ADD(&records[job.id].accepted);
 	unsigned id;
 	rc = hammer_job_get(f, &id); /* under this task's token; helps */
-	FL_CHECK(rc == 0 || rc == FL_ETASK || (rc == -ECANCELED && fl_task_cancelled(ctx)));
+	FL_CHECK(rc == 0 || rc == FL_ETASK || (rc == -ECANCELED && fl_task_is_cancelled(ctx)));
 	return rc;
 }
 
@@ -315,7 +315,7 @@ FL_TASK_DEFINE(hammer_job, struct job, unsigned, .drop_arg = drop_job, .drop_res
 /* Waits for the end, or not for long, or not at all. */
 static int await_job(struct hand *h, fl_future *f)
 {
-	FL_SCOPED(fl_cancel) own = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) own = FL_CANCEL_TOKEN_INIT;
 	unsigned id;
 	int rc;
 	switch (roll(&h->seed, 6)) {
@@ -389,7 +389,7 @@ static int hammer_at_executor(void *arg)
 		open = hammer_submit(h);
 		request_some(h);
 		if (roll(&h->seed, 2000) == 0)
-			fl_cancel_request(&stops[roll(&h->seed, TOKENS)]);
+			fl_cancel_token_request(&stops[roll(&h->seed, TOKENS)]);
 		ADD(&steps);
 	}
 	return 0;
@@ -422,7 +422,7 @@ static void run_executor_hammer(int (*create)(fl_executor **, const fl_executor_
 	}
 	assert_true(accepted > 0);
 	for (int i = 0; i < TOKENS; i++)
-		fl_cancel_destroy(&stops[i]);
+		fl_cancel_token_destroy(&stops[i]);
 }
 
 FL_TEST(hammer_executor)

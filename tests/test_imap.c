@@ -225,7 +225,7 @@ CONFORMANCE(imap_waits_for_the_first)
 {
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	FL_SCOPED(fl_imap) *it = NULL;
-	fl_cancel requested = FL_CANCEL_INIT;
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 	struct visit visits[VISITS];
 	size_t index = 77;
 	int result = 77;
@@ -235,7 +235,7 @@ CONFORMANCE(imap_waits_for_the_first)
 	FL_OK(visit_imap(e, visits, VISITS, &it, NULL));
 	FL_RC(fl_imap_try_next(it, &index, &result), -EAGAIN);
 	FL_RC(fl_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_request(&requested);
+	fl_cancel_token_request(&requested);
 	FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&requested);
@@ -258,7 +258,7 @@ CONFORMANCE(imap_unordered_gives_what_has_ended)
 	FL_SCOPED(fl_executor) *e = make(kind, 2);
 	for (size_t window = 2; window <= VISITS; window++) {
 		FL_SCOPED(fl_imap) *it = NULL;
-		fl_cancel requested = FL_CANCEL_INIT;
+		fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
 		struct visit visits[VISITS];
 		size_t index;
 		int result = 77, sum = 0;
@@ -274,7 +274,7 @@ CONFORMANCE(imap_unordered_gives_what_has_ended)
 		assert_int_equal(sum, VISITS * (VISITS - 1) / 2);
 		FL_RC(visit_imap_try_next(it, &index, &result), -EAGAIN);
 		FL_RC(visit_imap_next_until(it, &index, &result, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-		fl_cancel_request(&requested);
+		fl_cancel_token_request(&requested);
 		FL_RC(visit_imap_next_until(it, &index, &result, FL_FOREVER, &requested), -ECANCELED);
 		set_event(&gate->open);
 		FL_OK(visit_imap_next(it, &index, &result));
@@ -372,7 +372,7 @@ CONFORMANCE(imap_ends_at_its_deadline)
 
 static int request_later(void *stop)
 {
-	fl_cancel_request(stop);
+	fl_cancel_token_request(stop);
 	return 0;
 }
 
@@ -384,7 +384,7 @@ CONFORMANCE(imap_ends_when_its_token_is_requested)
 	for (size_t chunk = 1; chunk <= 3; chunk++)
 		for (int unordered = 0; unordered <= 1; unordered++) {
 			fl_imap *it = NULL;
-			fl_cancel stop = FL_CANCEL_INIT;
+			fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 			fl_thread other;
 			struct visit visits[VISITS];
 			struct gate *gate = make_visits(visits);
@@ -395,10 +395,10 @@ CONFORMANCE(imap_ends_when_its_token_is_requested)
 			expect_early_end(it, -ECANCELED);
 			FL_OK(fl_thread_join(&other, NULL));
 			fl_imap_free(it);
-			fl_cancel_destroy(&stop); /* nothing refers to it any more */
+			fl_cancel_token_destroy(&stop); /* nothing refers to it any more */
 		}
-	fl_cancel requested = FL_CANCEL_INIT;
-	fl_cancel_request(&requested);
+	fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&requested);
 	FL_SCOPED(fl_imap) *it = NULL;
 	FL_OK(square_positive_imap(e, inputs, N, &it, &(fl_imap_config){.cancel = &requested}));
 	FL_RC(square_positive_imap_next(it, NULL, &(int){0}), -ECANCELED);

@@ -2,7 +2,7 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int wait_for(void *l, int64_t deadline, fl_cancel *cancel)
+static int wait_for(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_latch_wait_until(l, deadline, cancel);
 }
@@ -44,8 +44,8 @@ FL_TEST(latch_counts_down)
 FL_TEST(latch_wait_gives_up)
 {
 	fl_latch l = FL_LATCH_INIT(1);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_latch_wait_until(&l, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_latch_wait_until(&l, deadline, NULL), -ETIMEDOUT);

@@ -200,19 +200,19 @@ FL_TEST(destroy_after_count_down)
 
 static void token_make(void *c)
 {
-	fl_cancel_init(c, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(c, FL_SHIELDED, FL_FOREVER);
 }
 
 static int token_wait(void *c)
 {
 	FL_CHECK(fl_sleep_until(FL_FOREVER, c) == -ECANCELED);
-	fl_cancel_destroy(c);
+	fl_cancel_token_destroy(c);
 	return 0;
 }
 
 static void token_wake(void *c)
 {
-	fl_cancel_request(c);
+	fl_cancel_token_request(c);
 }
 
 FL_TEST(destroy_after_request)

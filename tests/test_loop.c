@@ -57,8 +57,8 @@ static void run_nested(void *arg)
 	FL_CHECK(fl_loop_run(return_number, &number) == -EBUSY);
 	FL_CHECK(fl_loop_run_on(n->other, return_number, &number) == -EBUSY);
 	FL_CHECK(fl_loop_run_on(fl_loop_current(), return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_turn(n->other, &deadline) == -EBUSY);
-	FL_CHECK(fl_loop_turn(fl_loop_current(), &deadline) == -EBUSY);
+	FL_CHECK(fl_loop_run_once(n->other, &deadline) == -EBUSY);
+	FL_CHECK(fl_loop_run_once(fl_loop_current(), &deadline) == -EBUSY);
 	n->done++;
 }
 
@@ -77,7 +77,7 @@ static int run_in_all_places(void *arg)
 	fl_loop_watch w = {0};
 	int ends[2];
 	run_nested(n);
-	FL_CHECK(fl_loop_call(l, run_nested, n) == 0);
+	FL_CHECK(fl_loop_post(l, run_nested, n) == 0);
 	fl_loop_timer_start(l, &t, 0, run_nested, n);
 	FL_CHECK(pipe(ends) == 0);
 	FL_CHECK(fl_loop_watch_start(l, &w, ends[1], FL_LOOP_OUT, run_in_watch, n) == 0);
@@ -100,7 +100,7 @@ static int run_elsewhere(void *l)
 	int number = 1;
 	int64_t deadline;
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EBUSY);
-	FL_CHECK(fl_loop_turn(l, &deadline) == -EBUSY);
+	FL_CHECK(fl_loop_run_once(l, &deadline) == -EBUSY);
 	return 0;
 }
 
@@ -334,7 +334,7 @@ static char letters[] = "abcdef";
 static void call_again(void *l)
 {
 	write_letter(&letters[5]);
-	FL_CHECK(fl_loop_call(l, write_letter, &letters[4]) == 0);
+	FL_CHECK(fl_loop_post(l, write_letter, &letters[4]) == 0);
 	write_letter(&letters[3]);
 }
 
@@ -343,9 +343,9 @@ static int call_some(void *unused)
 	fl_loop *l = fl_loop_current();
 	(void)unused;
 	FL_CHECK(strcmp(order, "a") == 0); /* of the loop that did not run yet */
-	FL_CHECK(fl_loop_call(l, write_letter, &letters[1]) == 0);
-	FL_CHECK(fl_loop_call(l, call_again, l) == 0);
-	FL_CHECK(fl_loop_call(l, write_letter, &letters[2]) == 0);
+	FL_CHECK(fl_loop_post(l, write_letter, &letters[1]) == 0);
+	FL_CHECK(fl_loop_post(l, call_again, l) == 0);
+	FL_CHECK(fl_loop_post(l, write_letter, &letters[2]) == 0);
 	FL_CHECK(strcmp(order, "a") == 0); /* in a later turn */
 	while (strlen(order) < 6)
 		fl_fiber_yield();
@@ -358,7 +358,7 @@ FL_TEST(loop_call_in_order_on_a_later_turn)
 	fl_loop *l;
 	order[0] = '\0';
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
 	FL_OK(fl_loop_run_on(l, call_some, NULL));
 	fl_loop_free(l);
 }
@@ -375,7 +375,7 @@ static void call_itself(void *arg)
 	self_caller *c = arg;
 	c->calls++;
 	if (!c->stop)
-		FL_CHECK(fl_loop_call(c->l, call_itself, c) == 0);
+		FL_CHECK(fl_loop_post(c->l, call_itself, c) == 0);
 }
 
 static void set_flag(void *flag)
@@ -433,7 +433,7 @@ static int call_many(void *arg)
 		numbered *n = malloc(sizeof *n);
 		FL_CHECK(n != NULL);
 		*n = (numbered){c, i};
-		FL_CHECK(fl_loop_call(c->l, take_number, n) == 0);
+		FL_CHECK(fl_loop_post(c->l, take_number, n) == 0);
 	}
 	return 0;
 }
@@ -467,7 +467,7 @@ FL_TEST(loop_call_without_memory)
 	order[0] = '\0';
 	FL_OK(fl_loop_create(&l, NULL));
 	fl__sys.alloc = fl_test_no_memory;
-	FL_RC(fl_loop_call(l, write_letter, &letters[0]), -ENOMEM);
+	FL_RC(fl_loop_post(l, write_letter, &letters[0]), -ENOMEM);
 	FL_CHECK(fl_test_faults_end() == 0);
 	fl_loop_free(l);
 	assert_string_equal(order, "");
@@ -479,8 +479,8 @@ FL_TEST(loop_free_makes_the_calls_that_are_pending)
 	fl_loop *l;
 	order[0] = '\0';
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, write_letter, &letters[0]));
-	FL_OK(fl_loop_call(l, write_letter, &letters[1]));
+	FL_OK(fl_loop_post(l, write_letter, &letters[0]));
+	FL_OK(fl_loop_post(l, write_letter, &letters[1]));
 	fl_loop_free(l);
 	assert_string_equal(order, "ab");
 }
@@ -499,7 +499,7 @@ typedef struct last_call {
 static int call_once(void *arg)
 {
 	last_call *c = arg;
-	FL_CHECK(fl_loop_call(c->l, end_wait, &c->event) == 0);
+	FL_CHECK(fl_loop_post(c->l, end_wait, &c->event) == 0);
 	return 0;
 }
 
@@ -558,7 +558,7 @@ static int call_for_lock(void *unused)
 	h.f = fl_test_start(hold_lock, &h);
 	while (!h.holds)
 		fl_fiber_yield();
-	FL_CHECK(fl_loop_call(fl_loop_current(), want_lock, &h) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), want_lock, &h) == 0);
 	fl_test_go(&t, cancel_holder, &h);
 	FL_CHECK(fl_test_join(h.f) == -ECANCELED);
 	while (!h.called)
@@ -596,7 +596,7 @@ FL_TEST(loop_free_sleeps_while_a_callback_waits)
 	bool called = false;
 	fl_event_init(&callback_goes_on);
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, wait_in_callback, &called));
+	FL_OK(fl_loop_post(l, wait_in_callback, &called));
 	fl__poller_sys.wait = let_callback_go_on;
 	fl_loop_free(l);
 	assert_true(called);
@@ -613,8 +613,8 @@ static void use_in_child(void *l)
 	unsigned fds = fl_test_fds();
 	FL_CHECK(fl_loop_current() == NULL);
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_turn(l, &deadline) == -EOWNERDEAD);
-	FL_CHECK(fl_loop_call(l, write_letter, &letters[0]) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_run_once(l, &deadline) == -EOWNERDEAD);
+	FL_CHECK(fl_loop_post(l, write_letter, &letters[0]) == -EOWNERDEAD);
 	FL_CHECK(fl_loop_watch_start(l, &w, 0, FL_LOOP_IN, NULL, NULL) == -EOWNERDEAD);
 	FL_CHECK(fl_loop_watch_change(&inherited, 0) == -EOWNERDEAD);
 	fl_loop_watch_stop(&inherited);
@@ -752,11 +752,11 @@ static int without_a_signal_stack(void *unused)
 	order[0] = '\0';
 	FL_FAULTS();
 	FL_CHECK(fl_loop_create(&l, NULL) == 0);
-	FL_CHECK(fl_loop_call(l, write_letter, &letters[0]) == 0);
+	FL_CHECK(fl_loop_post(l, write_letter, &letters[0]) == 0);
 	fl__sys.map = no_map;
 	FL_CHECK(fl_loop_run_on(l, return_number, &number) == -ENOMEM);
 	int64_t deadline;
-	FL_CHECK(fl_loop_turn(l, &deadline) == -ENOMEM);
+	FL_CHECK(fl_loop_run_once(l, &deadline) == -ENOMEM);
 	fl_loop_free(l); /* the call is lost */
 	FL_CHECK(strcmp(order, "") == 0);
 	(void)fl_test_faults_end();

@@ -6,7 +6,7 @@
 
 #include <dirent.h>
 #include <fairlead/event.h>
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 #include <fairlead/loop_debug.h>
 #include <fairlead/mutex.h>
 #include <fairlead/tasks.h>
@@ -223,7 +223,7 @@ static int dump_tree(void *unused)
 		if (way == 0)
 			dump(NULL);
 		else if (way == 1)
-			FL_CHECK(fl_loop_call(fl_loop_current(), dump, NULL) == 0);
+			FL_CHECK(fl_loop_post(fl_loop_current(), dump, NULL) == 0);
 		else
 			dump_without_memory();
 		FL_CHECK(fl_sleep(0) == 0 && fl_sleep(0) == 0);

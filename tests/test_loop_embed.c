@@ -16,7 +16,7 @@
 static int64_t turn(fl_loop *l)
 {
 	int64_t deadline = -1;
-	FL_OK(fl_loop_turn(l, &deadline));
+	FL_OK(fl_loop_run_once(l, &deadline));
 	assert_null(fl_loop_current());
 	return deadline;
 }
@@ -59,7 +59,7 @@ static void start_guest(void *arg)
 static void begin(fl_loop *l, guest *g, fl_fiber_function *function)
 {
 	*g = (guest){.event = FL_EVENT_INIT, .function = function};
-	FL_OK(fl_loop_call(l, start_guest, g));
+	FL_OK(fl_loop_post(l, start_guest, g));
 }
 
 static int sleep_a_bit(void *arg)
@@ -366,8 +366,8 @@ FL_TEST(loop_embed_two_on_one_thread)
 	fl_loop *a, *b;
 	FL_OK(fl_loop_create(&a, NULL));
 	FL_OK(fl_loop_create(&b, NULL));
-	FL_OK(fl_loop_call(a, start_ping, &p));
-	FL_OK(fl_loop_call(b, start_pong, &p));
+	FL_OK(fl_loop_post(a, start_ping, &p));
+	FL_OK(fl_loop_post(b, start_pong, &p));
 	while (!p.over) {
 		int64_t first = turn(a), second = turn(b);
 		struct pollfd fds[] = {{.fd = fl_loop_fd(a), .events = POLLIN},
@@ -433,7 +433,7 @@ static int host_foreign(void *unused)
 		fl_test_look();
 	}
 	FL_CHECK(fl_event_wait(&f.over) == 0);
-	fl_loop_timer_stop(fl_loop_current(), &f.timer);
+	fl_loop_timer_cancel(fl_loop_current(), &f.timer);
 	fl_loop_watch_stop(&f.watch);
 	FL_CHECK(close(f.epoll) == 0 && close(f.event) == 0);
 	return 0;
@@ -455,7 +455,7 @@ static void note_call(void *flag)
 static int asks_for_a_call_at_its_end(void *called)
 {
 	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED);
-	FL_CHECK(fl_loop_call(fl_loop_current(), note_call, called) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), note_call, called) == 0);
 	return 0;
 }
 
@@ -470,9 +470,9 @@ FL_TEST(loop_embed_free_makes_the_calls_of_its_fibers)
 	int64_t deadline;
 	fl_loop *l;
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, start_detached, &called));
+	FL_OK(fl_loop_post(l, start_detached, &called));
 	for (int i = 0; i < 3; i++)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	fl_loop_free(l);
 	assert_true(called);
 }

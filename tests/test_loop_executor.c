@@ -377,12 +377,12 @@ FL_TEST(loop_executor_task_is_a_fiber_of_its_own)
 static void note_scope(fl_future *f, void *arg)
 {
 	(void)f;
-	*(bool *)arg = fl_cancel_scope() == NULL;
+	*(bool *)arg = fl_cancel_scope_current() == NULL;
 }
 
 FL_TASK_STATIC(has_scope, void, void)
 {
-	return fl_cancel_scope() == fl_task_token(ctx) && fl_task_token(ctx) ? 0 : -EINVAL;
+	return fl_cancel_scope_current() == fl_task_token(ctx) && fl_task_token(ctx) ? 0 : -EINVAL;
 }
 
 /* As on a worker of any kind: a callback runs on, though the task was asked to stop. */

@@ -215,7 +215,7 @@ static int use_callbacks(void *unused)
 	struct callback by_call = {.e = make_on(l, 2)}, by_timer = {.e = make_on(l, 2)};
 	fl_loop_timer timer = {0};
 	struct callback *const all[] = {&by_call, &by_timer};
-	FL_CHECK(fl_loop_call(l, join_here, &by_call) == 0);
+	FL_CHECK(fl_loop_post(l, join_here, &by_call) == 0);
 	fl_loop_timer_start(l, &timer, 0, join_here, &by_timer);
 	for (int i = 0; i < 2; i++) {
 		int result = 0;
@@ -227,7 +227,7 @@ static int use_callbacks(void *unused)
 		FL_CHECK(fl_executor_join(all[i]->e) == 0);
 		fl_event_reset(&all[i]->called);
 	}
-	FL_CHECK(fl_loop_call(l, free_here, &by_call) == 0);
+	FL_CHECK(fl_loop_post(l, free_here, &by_call) == 0);
 	fl_loop_timer_start(l, &timer, 0, free_here, &by_timer);
 	FL_CHECK(fl_event_wait(&by_call.called) == 0);
 	return fl_event_wait(&by_timer.called);
@@ -249,7 +249,7 @@ static int free_in_callback(void *unused)
 {
 	(void)unused;
 	struct callback c = {.e = make_on(fl_loop_current(), 1)};
-	FL_CHECK(fl_loop_call(fl_loop_current(), free_with_task, &c) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), free_with_task, &c) == 0);
 	return fl_event_wait(&c.called);
 }
 
@@ -417,7 +417,7 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	FL_OK(fl_loop_executor_create_on(&e, l, NULL));
 	FL_OK(square_submit(e, 6, &f));
 	while (fl_future_try_wait(f) != 0)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	FL_OK(square_get(f, &result));
 	assert_int_equal(result, 36);
 	fl_future_free(f);
@@ -428,13 +428,13 @@ FL_TEST(loop_executor_on_a_loop_that_is_driven_by_turns)
 	assert_string_equal(fl_test_panic.function, "fl_executor_free");
 	int rc;
 	while ((rc = fl_executor_try_join(e)) == -EBUSY)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	FL_OK(rc);
 	FL_OK(square_get(g, &result));
 	assert_int_equal(result, 49);
 	fl_future_free(g);
 	fl_executor_free(e); /* its keeper is told, and ends when it can */
-	FL_OK(fl_loop_turn(l, &deadline));
+	FL_OK(fl_loop_run_once(l, &deadline));
 	fl_loop_free(l);
 }
 
@@ -477,7 +477,7 @@ FL_TEST(loop_executor_on_join_between_runs_is_edeadlk)
 	fl_loop_free(l);
 }
 
-static int join_it(void *e, int64_t deadline, fl_cancel *cancel)
+static int join_it(void *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_executor_join_until(e, deadline, cancel);
 }
@@ -543,7 +543,7 @@ static void end_slowly(fl_future *f, void *open)
 	FL_CHECK(fl_event_wait_until(open, FL_FOREVER, FL_SHIELDED) == 0);
 }
 
-static int cancel_it(void *f, int64_t deadline, fl_cancel *cancel)
+static int cancel_it(void *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	(void)cancel;

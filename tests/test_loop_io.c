@@ -237,7 +237,7 @@ static int answer(void *unused)
 		fl_fiber_yield();
 	FL_CHECK(o.rc == -EINVAL);
 	o.done = false;
-	FL_CHECK(fl_loop_call(l, wait_outside, &o) == 0);
+	FL_CHECK(fl_loop_post(l, wait_outside, &o) == 0);
 	while (!o.done)
 		fl_fiber_yield();
 	FL_CHECK(o.rc == -EINVAL);

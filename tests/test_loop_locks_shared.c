@@ -62,7 +62,7 @@ FL_TEST(loop_locks_shm_rmutex)
 
 static void hold_writing(void *l)
 {
-	FL_CHECK(fl_shm_rwlock_write(l) == 0);
+	FL_CHECK(fl_shm_rwlock_write_lock(l) == 0);
 }
 
 static void leave_writing(void *l)
@@ -72,7 +72,7 @@ static void leave_writing(void *l)
 
 static int pass_reading(void *l)
 {
-	int rc = fl_shm_rwlock_read(l);
+	int rc = fl_shm_rwlock_read_lock(l);
 	if (rc == 0)
 		fl_shm_rwlock_read_unlock(l);
 	return rc;
@@ -80,7 +80,7 @@ static int pass_reading(void *l)
 
 static int pass_writing(void *l)
 {
-	int rc = fl_shm_rwlock_write(l);
+	int rc = fl_shm_rwlock_write_lock(l);
 	if (rc == 0)
 		fl_shm_rwlock_write_unlock(l);
 	return rc;

@@ -121,7 +121,7 @@ typedef struct things {
 	fl_latch latch;
 	fl_queue *empty, *full;
 	pool pool;
-	fl_cancel token;
+	fl_cancel_token token;
 	int which;
 } things;
 
@@ -132,7 +132,7 @@ static void make_things(void *arg)
 	t->event = (fl_event)FL_EVENT_INIT;
 	t->sem = (fl_sem)FL_SEM_INIT(0);
 	FL_CHECK(fl_latch_init(&t->latch, 1) == 0);
-	t->token = (fl_cancel)FL_CANCEL_INIT;
+	t->token = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 	make_pool(&t->pool);
 	FL_CHECK(fl_queue_create(&t->empty, sizeof(int), NULL) == 0);
 	FL_CHECK(fl_queue_create(&t->full, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
@@ -146,7 +146,7 @@ static void free_things(void *arg)
 	free_pool(&t->pool);
 	fl_queue_free(t->empty);
 	fl_queue_free(t->full);
-	fl_cancel_destroy(&t->token);
+	fl_cancel_token_destroy(&t->token);
 }
 
 static int wait_for_any(void *arg)
@@ -154,7 +154,7 @@ static int wait_for_any(void *arg)
 	things *t = arg;
 	int ready =
 	    FL_WAIT_ANY(FL_ON_EVENT(&t->event), FL_ON_SEM(&t->sem), FL_ON_LATCH(&t->latch), FL_ON_QUEUE(t->empty),
-	                FL_ON_QUEUE_SPACE(t->full), FL_ON_FUTURE(t->pool.future), FL_ON_CANCEL(&t->token));
+	                FL_ON_QUEUE_SPACE(t->full), FL_ON_FUTURE(t->pool.future), FL_ON_CANCEL_TOKEN(&t->token));
 	return ready == t->which ? 0 : -EINVAL;
 }
 
@@ -182,7 +182,7 @@ static void make_ready(void *arg)
 		let_work(&t->pool);
 		break;
 	default:
-		fl_cancel_request(&t->token);
+		fl_cancel_token_request(&t->token);
 	}
 }
 

@@ -67,7 +67,7 @@ static int calls_back(void *unused)
 {
 	(void)unused;
 	fl_event done = FL_EVENT_INIT;
-	FL_CHECK(fl_loop_call(fl_loop_current(), in_a_callback, &done) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), in_a_callback, &done) == 0);
 	return fl_event_wait(&done);
 }
 
@@ -106,13 +106,13 @@ FL_TEST(loop_outside_null_is_a_panic_with_a_name)
 	fl_executor *e = NULL;
 	int64_t deadline;
 	assert_null(fl_loop_current());
-	MISSING(fl_loop_call, FL_IGNORE(fl_loop_call(fl_loop_current(), never, NULL)));
+	MISSING(fl_loop_post, FL_IGNORE(fl_loop_post(fl_loop_current(), never, NULL)));
 	MISSING(fl_loop_cancel, fl_loop_cancel(NULL));
 	MISSING(fl_loop_run_on, FL_IGNORE(fl_loop_run_on(NULL, returns_0, NULL)));
-	MISSING(fl_loop_turn, FL_IGNORE(fl_loop_turn(NULL, &deadline)));
+	MISSING(fl_loop_run_once, FL_IGNORE(fl_loop_run_once(NULL, &deadline)));
 	MISSING(fl_loop_fd, fl_loop_fd(NULL));
 	MISSING(fl_loop_timer_start, fl_loop_timer_start(NULL, &t, 1, never, NULL));
-	MISSING(fl_loop_timer_stop, fl_loop_timer_stop(NULL, &t));
+	MISSING(fl_loop_timer_cancel, fl_loop_timer_cancel(NULL, &t));
 	MISSING(fl_loop_watch_start, FL_IGNORE(fl_loop_watch_start(NULL, &w, 0, FL_LOOP_IN, never_watches, NULL)));
 	MISSING(fl_loop_debug, FL_IGNORE(fl_loop_debug(NULL, NULL)));
 	MISSING(fl_loop_dump, fl_loop_dump(NULL, stderr));

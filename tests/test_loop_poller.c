@@ -48,7 +48,7 @@ static int be_idle(void *arg)
 	FL_CHECK(fl_event_wait(&s->event) == 0);
 	FL_CHECK(fl__load_relaxed(&fl_test_polled.rings) <= 3); /* it may have slept again between the three wakes */
 	FL_CHECK(fl_test_polled.controls == 0);
-	fl_loop_timer_stop(fl_loop_current(), &hour);
+	fl_loop_timer_cancel(fl_loop_current(), &hour);
 	fl_test_end(&t);
 	FL_CHECK(fl_test_join(f[0]) == 0 && fl_test_join(f[1]) == 0);
 	return 0;
@@ -76,7 +76,7 @@ static int call_often(void *unused)
 {
 	(void)unused;
 	for (int i = 0; i < 100; i++)
-		FL_CHECK(fl_loop_call(sleeping, count_made, NULL) == 0);
+		FL_CHECK(fl_loop_post(sleeping, count_made, NULL) == 0);
 	return 0;
 }
 
@@ -128,7 +128,7 @@ static int call_from_a_fiber(void *unused)
 	uint32_t over = 0;
 	(void)unused;
 	fl_test_poller_count();
-	FL_CHECK(fl_loop_call(fl_loop_current(), call_while_it_runs, &over) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), call_while_it_runs, &over) == 0);
 	while (!over)
 		fl_fiber_yield();
 	FL_CHECK(fl_test_polled.rings == 0 && fl_test_polled.controls == 0);

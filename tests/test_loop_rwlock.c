@@ -3,11 +3,11 @@
 #include "fl_meet.h"
 
 static fl_rwlock rwlock;
-static fl_brlock brlock;
+static fl_sharded_rwlock sharded_rwlock;
 
 static void hold_write(void *l)
 {
-	fl_rwlock_write(l);
+	fl_rwlock_write_lock(l);
 }
 
 static void leave_write(void *l)
@@ -17,7 +17,7 @@ static void leave_write(void *l)
 
 static int pass_read(void *l)
 {
-	fl_rwlock_read(l);
+	fl_rwlock_read_lock(l);
 	fl_rwlock_read_unlock(l);
 	return 0;
 }
@@ -30,7 +30,7 @@ FL_TEST(loop_rwlock_read)
 
 static void hold_read(void *l)
 {
-	fl_rwlock_read(l);
+	fl_rwlock_read_lock(l);
 }
 
 static void leave_read(void *l)
@@ -40,7 +40,7 @@ static void leave_read(void *l)
 
 static int pass_write(void *l)
 {
-	int rc = fl_rwlock_write_until(l, fl_after(FL_S(3600)), NULL);
+	int rc = fl_rwlock_write_lock_until(l, fl_after(FL_S(3600)), NULL);
 	if (rc == 0)
 		fl_rwlock_write_unlock(l);
 	return rc;
@@ -54,7 +54,7 @@ FL_TEST(loop_rwlock_write)
 
 static int pass_upgrade(void *l)
 {
-	fl_rwlock_read(l);
+	fl_rwlock_read_lock(l);
 	int rc = fl_rwlock_upgrade(l);
 	if (rc == 0)
 		fl_rwlock_write_unlock(l);
@@ -70,50 +70,50 @@ FL_TEST(loop_rwlock_upgrade)
 
 static void hold_br_write(void *l)
 {
-	fl_brlock_write(l);
+	fl_sharded_rwlock_write_lock(l);
 }
 
 static void leave_br_write(void *l)
 {
-	fl_brlock_write_unlock(l);
+	fl_sharded_rwlock_write_unlock(l);
 }
 
 static int pass_br_read(void *l)
 {
-	fl_brlock_read(l);
-	fl_brlock_read_unlock(l);
+	fl_sharded_rwlock_read_lock(l);
+	fl_sharded_rwlock_read_unlock(l);
 	return 0;
 }
 
-FL_TEST(loop_brlock_read)
+FL_TEST(loop_sharded_rwlock_read)
 {
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &brlock, .hold = hold_br_write, .wait = pass_br_read, .wake = leave_br_write});
-	FL_OK(fl_brlock_destroy(&brlock));
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &sharded_rwlock, .hold = hold_br_write, .wait = pass_br_read, .wake = leave_br_write});
+	FL_OK(fl_sharded_rwlock_destroy(&sharded_rwlock));
 }
 
 static void hold_br_read(void *l)
 {
-	fl_brlock_read(l);
+	fl_sharded_rwlock_read_lock(l);
 }
 
 static void leave_br_read(void *l)
 {
-	fl_brlock_read_unlock(l);
+	fl_sharded_rwlock_read_unlock(l);
 }
 
 static int pass_br_write(void *l)
 {
-	fl_brlock_write(l);
-	fl_brlock_write_unlock(l);
+	fl_sharded_rwlock_write_lock(l);
+	fl_sharded_rwlock_write_unlock(l);
 	return 0;
 }
 
-FL_TEST(loop_brlock_write)
+FL_TEST(loop_sharded_rwlock_write)
 {
-	fl_test_meet(
-	    &(fl_test_meeting){.object = &brlock, .hold = hold_br_read, .wait = pass_br_write, .wake = leave_br_read});
-	FL_OK(fl_brlock_destroy(&brlock));
+	fl_test_meet(&(fl_test_meeting){
+	    .object = &sharded_rwlock, .hold = hold_br_read, .wait = pass_br_write, .wake = leave_br_read});
+	FL_OK(fl_sharded_rwlock_destroy(&sharded_rwlock));
 }
 
 /* Fibers do not overtake: one that reads over and over, and holds the lock while it sleeps, lets a writer of its loop in. */

@@ -95,16 +95,16 @@ static int sees_cancels(void *unused)
 {
 	(void)unused;
 	fl_fiber *other = fl_test_start(cancel_it, fl_fiber_current());
-	FL_CHECK(!fl_cancel_requested(NULL));
+	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_sleep(0) == -ECANCELED); /* it came in this turn */
 	FL_CHECK(fl_test_join(other) == 0);
 	FL_CHECK(fl_sleep(0) == -ECANCELED && fl_sleep(-1) == -ECANCELED); /* and stays */
 	FL_CHECK(fl_sleep_until(0, FL_SHIELDED) == 0);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(fl_sleep_until(0, &stop) == 0);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_sleep_until(0, &stop) == -ECANCELED);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	return 0;
 }
 
@@ -135,8 +135,8 @@ FL_TEST(loop_sleep_zero_cancelled_is_a_turn_all_the_same)
 /* A thread's sleep of nothing does nothing: it cannot be cancelled. */
 FL_TEST(loop_sleep_zero_on_a_thread_does_nothing)
 {
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_sleep_until(0, &stop));
 	{
 		FL_CANCEL_SCOPE(&stop);
@@ -144,7 +144,7 @@ FL_TEST(loop_sleep_zero_on_a_thread_does_nothing)
 		FL_OK(fl_sleep(-5));
 		FL_RC(fl_sleep(1 << 30), -ECANCELED);
 	}
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 }
 
 /* Events, timers, and calls from other threads come in while a fiber does nothing but that. */
@@ -156,7 +156,7 @@ static void set_it(void *flag)
 static int call_loop(void *arg)
 {
 	void *const *args = arg;
-	return fl_loop_call(args[0], set_it, args[1]);
+	return fl_loop_post(args[0], set_it, args[1]);
 }
 
 static int starves_nobody(void *unused)

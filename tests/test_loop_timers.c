@@ -86,8 +86,8 @@ static int fire_in_time(void *unused)
 	FL_CHECK(n_fired == 0);
 	fl__add_relaxed(&fl_test_ahead, FL_S(3601));
 	until_fired(1);
-	fl_loop_timer_stop(l, &t[1]);
-	fl_loop_timer_stop(l, &t[1]); /* it is not started */
+	fl_loop_timer_cancel(l, &t[1]);
+	fl_loop_timer_cancel(l, &t[1]); /* it is not started */
 	fl__add_relaxed(&fl_test_ahead, FL_S(7200));
 	until_fired(2);
 	FL_CHECK(fired[0] == 0 && fired[1] == 2);
@@ -104,7 +104,7 @@ static int fire_in_time(void *unused)
 	fl__add_relaxed(&fl_test_ahead, FL_S(100000));
 	fl_test_look();
 	FL_CHECK(n_fired == 3);
-	fl_loop_timer_stop(l, &t[3]);
+	fl_loop_timer_cancel(l, &t[3]);
 	return 0;
 }
 
@@ -134,13 +134,13 @@ static void stop_other(void *arg)
 {
 	self_timer *s = arg;
 	s->count++;
-	fl_loop_timer_stop(fl_loop_current(), &s->other->t);
+	fl_loop_timer_cancel(fl_loop_current(), &s->other->t);
 }
 
 static void free_both(void *arg)
 {
 	self_timer *s = arg;
-	fl_loop_timer_stop(fl_loop_current(), &s->other->t);
+	fl_loop_timer_cancel(fl_loop_current(), &s->other->t);
 	free(s->other);
 	free(s);
 	n_fired++;
@@ -199,7 +199,7 @@ static int run_beside_a_hog(void *unused)
 	fl_loop_timer_start(l, &t, fl_after(FL_US(100)), note, &numbers[1]);
 	FL_CHECK(fl_sleep(FL_US(300)) == 0);
 	until_fired(1);
-	fl_loop_timer_stop(l, &hog.t);
+	fl_loop_timer_cancel(l, &hog.t);
 	return 0;
 }
 
@@ -280,7 +280,7 @@ static void change_model(fl_loop *l)
 	if (random_number() % 4 == 0) {
 		model_started -= m->deadline != 0;
 		m->deadline = 0;
-		fl_loop_timer_stop(l, &m->t);
+		fl_loop_timer_cancel(l, &m->t);
 		return;
 	}
 	model_started += m->deadline == 0;

@@ -307,8 +307,8 @@ FL_TEST(lot_sleep_gives_up_without_a_wake)
 		FL_RC(fl__wait_sleep(&wait, past[i], NULL), -ETIMEDOUT);
 		assert_true(wait.decision == FL__GAVE_UP);
 	}
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	fl__wait_begin(&wait);
 	FL_RC(fl__wait_sleep(&wait, FL_FOREVER, &stop), -ECANCELED);
 	assert_true(wait.decision == FL__GAVE_UP);
@@ -317,8 +317,8 @@ FL_TEST(lot_sleep_gives_up_without_a_wake)
 FL_TEST(lot_sleep_takes_the_wake_that_came_first)
 {
 	char key = 0;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	static const struct {
 		int64_t deadline;
 		bool cancelled;
@@ -385,7 +385,7 @@ FL_TEST(lot_give_up_against_take)
 /* Words, and the parker of threads. */
 static const struct fl__word at_three = {0xff, 3, 0x100};
 
-static int wait_for_three(void *word, int64_t deadline, fl_cancel *cancel)
+static int wait_for_three(void *word, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(word, &at_three, deadline, cancel);
 }
@@ -427,7 +427,7 @@ FL_TEST(parker_consumes_one_unpark)
 	FL_OK(ops->park(&wait, FL_FOREVER));
 }
 
-static int acquire(void *sem, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *sem, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(sem, deadline, cancel);
 }

@@ -236,7 +236,7 @@ static int request_after_failure(void *stop)
 {
 	FL_CHECK(fl_event_wait(&slow_runs) == 0);
 	FL_WAIT_FOR(LOOK(&runs) > 0);
-	fl_cancel_request(stop);
+	fl_cancel_token_request(stop);
 	fl_event_set(&go_on);
 	return 0;
 }
@@ -244,7 +244,7 @@ static int request_after_failure(void *stop)
 FL_TEST(map_copy_failed_before_it_was_cancelled)
 {
 	FL_SCOPED(fl_executor) *e = executor_of(2, &copy_slow);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	fl_thread other;
 	fl_map_error error = {.index = 77};
 	begin_map();

@@ -4,8 +4,8 @@
 
 FL_TEST(map_copy_that_cannot_begin)
 {
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	for (int kind = 0; kind <= 2; kind++) {
 		FL_SCOPED(fl_executor) *e = executor_of(kind, &copy_square);
 		begin_map();
@@ -29,8 +29,8 @@ FL_TEST(map_copy_that_cannot_begin)
 FL_TEST(map_copy_that_never_began_ends_in_time)
 {
 	FL_SCOPED(fl_executor) *e = executor_of(1, &copy_square);
-	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
-	fl_cancel_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_after(FL_MS(3)));
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate);
 	begin_map();
@@ -55,14 +55,14 @@ FL_TASK(copy_stops, int, int)
 	fl_event_set(&fifth_runs);
 	fl_event never = FL_EVENT_INIT;
 	FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-	FL_CHECK(fl_task_cancelled(ctx));
+	FL_CHECK(fl_task_is_cancelled(ctx));
 	return LOOK(&obeys) ? -ECANCELED : 0;
 }
 
 static int request_when_fifth_runs(void *stop)
 {
 	FL_CHECK(fl_event_wait_until(&fifth_runs, FL_FOREVER, FL_SHIELDED) == 0);
-	fl_cancel_request(stop);
+	fl_cancel_token_request(stop);
 	return 0;
 }
 
@@ -72,7 +72,7 @@ static int request_when_fifth_runs(void *stop)
  */
 static void run_stopped_map(fl_executor *e, bool by_token, size_t chunk)
 {
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	fl_thread other;
 	fl_event_reset(&fifth_runs);
 	begin_map();

@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
+static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_mutex_lock_until(m, deadline, cancel);
 	if (rc == 0)
@@ -51,12 +51,12 @@ FL_TEST(mutex_try_lock_answers_busy)
 FL_TEST(mutex_lock_until_gives_up)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_OK(fl_mutex_lock_until(&m, FL_FOREVER, NULL));
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_mutex_lock_until(&m, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_mutex_lock_until(&m, FL_FOREVER, &stop), -ECANCELED);
 	fl_mutex_unlock(&m);
 	FL_OK(fl_mutex_lock_until(&m, 0, &stop));
@@ -81,7 +81,7 @@ static void lock_plainly(void *m)
 	fl_mutex_unlock(m);
 }
 
-static int lock_call(void *m, int64_t deadline, fl_cancel *cancel)
+static int lock_call(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	FL_CANCEL_SCOPE(cancel);
@@ -93,11 +93,11 @@ static int lock_call(void *m, int64_t deadline, fl_cancel *cancel)
 FL_TEST(mutex_lock_is_never_cancelled)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	fl_mutex_lock(&m);
 	fl_test_call_in_line(&c, lock_call, &m, &m, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	assert_int_equal(fl_test_in_line(&m), 1);
 	assert_int_equal(fl_test_in_line(&stop), 0);
 	fl_mutex_unlock(&m);
@@ -210,7 +210,7 @@ typedef struct parade {
 	unsigned order[8], n;
 } parade;
 
-static int join_parade(void *arg, int64_t number, fl_cancel *cancel)
+static int join_parade(void *arg, int64_t number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
 	(void)cancel;
@@ -238,13 +238,13 @@ FL_TEST(mutex_wakes_in_order)
 FL_TEST(mutex_waiter_that_gave_up_is_passed_over)
 {
 	fl_mutex m = FL_MUTEX_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second, third;
 	fl_mutex_lock(&m);
 	fl_test_call_in_line(&first, lock_and_unlock, &m, &m, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, lock_and_unlock, &m, &m, fl_after(FL_MS(5)), NULL);
 	fl_test_call_in_line(&third, lock_and_unlock, &m, &m, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
 	assert_int_equal(fl_test_in_line(&m), 1);

@@ -4,8 +4,8 @@
  * executor has one worker: another stands in for it. See fairlead/blocking.h.
  */
 #include "fl_pool.h"
+#include <fairlead/as_completed.h>
 #include <fairlead/blocking.h>
-#include <fairlead/completed.h>
 #include <fairlead/group.h>
 #include <fairlead/loop.h>
 #include <fairlead/process.h>
@@ -128,12 +128,12 @@ static int wait_for_first(struct wait *w)
 
 static int wait_for_completed(struct wait *w)
 {
-	fl_completed *c = NULL;
+	fl_as_completed *c = NULL;
 	size_t index = 77;
-	int rc = fl_futures_completed_create(&c, &w->answer, 1);
+	int rc = fl_futures_as_completed_create(&c, &w->answer, 1);
 	if (rc == 0)
-		rc = fl_completed_next(c, &index);
-	fl_completed_free(c);
+		rc = fl_as_completed_next(c, &index);
+	fl_as_completed_free(c);
 	return rc == 0 && index != 0 ? -ERANGE : rc;
 }
 

@@ -59,7 +59,7 @@ FL_TEST(wait_any_whose_arm_waits)
 	}
 }
 
-static int event_wait(void *event, int64_t deadline, fl_cancel *cancel)
+static int event_wait(void *event, int64_t deadline, fl_cancel_token *cancel)
 {
 	errno = 1234;
 	int rc = fl_event_wait_until(event, deadline, cancel);

@@ -73,7 +73,7 @@ static int tries_again(void *unused)
 	fl_fiber *f = fl_test_start(free_at_the_end, ends[0]);
 	fl_test_settle();
 	rlim_t before = fl_test_limit_fds(0);
-	FL_GIVES(fl_stream_end(ends[1]), 0);
+	FL_GIVES(fl_stream_close_write(ends[1]), 0);
 	int64_t end = fl_after(FL_S(60));
 	while ((rc = fl_accept(l, &s)) == -EMFILE)
 		FL_CHECK(fl_now() < end);
@@ -216,14 +216,14 @@ FL_TEST(net_accept_of_a_reset_connection)
 static int waits(void *unused)
 {
 	fl_stream *s = NULL;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	FL_GIVES(fl_try_accept(l, &s), -EAGAIN);
 	FL_GIVES(fl_accept_until(l, &s, 0, NULL), -ETIMEDOUT);
 	FL_GIVES(fl_accept_until(l, &s, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_request(&stop);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
 	FL_GIVES(fl_accept_until(l, &s, FL_FOREVER, &stop), -ECANCELED);
 	fl_fiber *f = start_accepting(l);
 	FL_GIVES(fl_accept(l, &s), -EBUSY);
@@ -235,7 +235,7 @@ static int waits(void *unused)
 	/* what can be done at once is done */
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(l));
 	FL_GIVES(fl_accept_until(l, &s, 0, &stop), 0);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	fl_stream_free(s);
 	fl_stream_free(a);
 	f = start_accepting(l);
@@ -286,7 +286,7 @@ static int from_elsewhere(void *unused)
 	(void)unused;
 	kept = fl_test_listener("127.0.0.1", 0);
 	fl_stream *a = fl_test_connected("127.0.0.1", fl_listener_port(kept));
-	FL_GIVES(fl_loop_call(fl_loop_current(), in_callback, &done), 0);
+	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
 	FL_GIVES(fl_event_wait(&done), 0);
 	FL_GIVES(fl_thread_start(&t, on_another_loop, NULL, NULL), 0);
 	FL_GIVES(fl_thread_join(&t, &result), 0);
@@ -498,7 +498,7 @@ static int client(void *listener)
 		FL_GIVES(fl_stream_write(s, "hello", 5), 0);
 		FL_GIVES(fl_stream_read_exactly(s, got, 5), 5);
 	}
-	FL_GIVES(fl_stream_end(s), 0);
+	FL_GIVES(fl_stream_close_write(s), 0);
 	FL_GIVES(fl_stream_read(s, got, 1), 0);
 	fl_stream_free(s);
 	return 0;

@@ -286,7 +286,7 @@ static int from_callback(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
 	(void)unused;
-	FL_GIVES(fl_loop_call(fl_loop_current(), in_callback, &done), 0);
+	FL_GIVES(fl_loop_post(fl_loop_current(), in_callback, &done), 0);
 	return fl_event_wait(&done);
 }
 

@@ -216,7 +216,7 @@ static int cancelled(void *unused)
 {
 	fl_address a = {"untouched"};
 	fl_stream *s = NULL;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	(void)unused;
 	fl_fiber *f = fl_test_start(resolve_it, &a);
 	FL_GIVES(fl_event_wait(&begun), 0);
@@ -225,11 +225,11 @@ static int cancelled(void *unused)
 	FL_GIVES(fl_resolve_until("some.name", &a, 1, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
 	FL_GIVES(fl_resolve_until("some.name", &a, 1, 0, NULL), -ETIMEDOUT);
 	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, 0, NULL), -ETIMEDOUT);
-	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_request(&stop);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
 	FL_GIVES(fl_resolve_until("some.name", &a, 1, FL_FOREVER, &stop), -ECANCELED);
 	FL_GIVES(fl_connect_tcp_until(&s, "some.name", 80, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	FL_CHECK(fl__load_relaxed(&n_over) == 0 && is(&a, "untouched") && s == NULL);
 	fl_event_set(&go_on);
 	return 0;

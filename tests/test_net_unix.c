@@ -283,7 +283,7 @@ static int unix_full(void *unused)
 {
 	fl_listener *l = NULL;
 	fl_stream *first[2], *s = NULL;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	(void)unused;
 	FL_GIVES(fl_listen_unix(&l, fl_test_abstract(), &(fl_listen_config){.backlog = 1}), 0);
 	for (int i = 0; i < 2; i++)
@@ -295,10 +295,10 @@ static int unix_full(void *unused)
 	FL_CHECK(fl_fiber_is_alive(f));
 	fl_fiber_cancel(f);
 	FL_GIVES(fl_test_join(f), -ECANCELED); /* fl_connect_unix() */
-	fl_cancel_init(&stop, FL_SHIELDED, FL_FOREVER);
-	fl_cancel_request(&stop);
+	fl_cancel_token_init(&stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_request(&stop);
 	FL_GIVES(fl_connect_unix_until(&s, fl_test_abstract(), FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	f = fl_test_start(connect_full, &s);
 	fl_test_settle();
 	FL_CHECK(fl_fiber_is_alive(f));

@@ -27,7 +27,7 @@ static int do_job(void *arg)
 	return 0;
 }
 
-static int call(void *arg, int64_t deadline, fl_cancel *cancel)
+static int call(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	job *j = arg;
 	int rc = fl_once_call_until(&j->once, do_job, j, deadline, cancel);
@@ -50,8 +50,8 @@ FL_TEST(once_runs_once)
 FL_TEST(once_each_form_runs_it)
 {
 	job tried = {.once = FL_ONCE_INIT}, timed = {.once = FL_ONCE_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_once_try_call(&tried.once, do_job, &tried));
 	assert_int_equal(tried.calls, 1);
 	assert_true(fl_once_is_done(&tried.once));
@@ -86,10 +86,10 @@ static void begin(job *j, fl_test_caller *runner)
 FL_TEST(once_while_another_runs_it)
 {
 	job j = {.once = FL_ONCE_INIT};
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller runner;
 	begin(&j, &runner);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	assert_false(fl_once_is_done(&j.once));
 	FL_RC(fl_once_try_call(&j.once, do_job, &j), -EBUSY);
 	FL_RC(fl_once_call_until(&j.once, do_job, &j, 0, NULL), -ETIMEDOUT);

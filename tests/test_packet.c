@@ -230,7 +230,7 @@ FL_TEST(packet_full_socket)
 	end_pair(p);
 }
 
-static int send_one(void *socket, int64_t deadline, fl_cancel *cancel)
+static int send_one(void *socket, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)cancel;
 	return fl__packet_send(*(int *)socket, "x", 1, NULL, 0, deadline);

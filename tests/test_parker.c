@@ -119,8 +119,8 @@ FL_TEST(parker_spin_of_a_wait_that_is_never_woken_is_bounded)
 FL_TEST(parker_spin_is_not_begun_in_vain)
 {
 	fl_sem s = FL_SEM_INIT(1);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_FAULTS();
 	clock_ours();
 	FL_OK(fl_sem_acquire(&s));

@@ -2,7 +2,7 @@
 #include "fl_fiber.h"
 #include "fl_pipes.h"
 
-static int receive(void *p, int64_t deadline, fl_cancel *cancel)
+static int receive(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	char got[64];
 	size_t size;
@@ -10,12 +10,12 @@ static int receive(void *p, int64_t deadline, fl_cancel *cancel)
 	return rc == 0 ? (int)size : rc;
 }
 
-static int send_one(void *p, int64_t deadline, fl_cancel *cancel)
+static int send_one(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_pipe_send_until(p, "x", 1, deadline, cancel);
 }
 
-static int receive_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
+static int receive_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	char got[64];
@@ -24,7 +24,7 @@ static int receive_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
 	return fl_pipe_recv(p, got, sizeof got, &size);
 }
 
-static int send_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
+static int send_in_scope(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	FL_CANCEL_SCOPE(cancel);
@@ -34,7 +34,7 @@ static int send_in_scope(void *p, int64_t deadline, fl_cancel *cancel)
 FL_TEST(pipe_recv_deadline)
 {
 	fl_test_ends e = fl_test_pipe();
-	fl_cancel calm = FL_CANCEL_INIT;
+	fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
 	unsigned n = 0;
 	char byte;
 	size_t size;
@@ -51,16 +51,16 @@ FL_TEST(pipe_recv_deadline)
 FL_TEST(pipe_recv_cancel)
 {
 	fl_test_ends e = fl_test_pipe();
-	fl_cancel stop = FL_CANCEL_INIT, scope = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	char byte;
 	size_t size;
 	unsigned n = 0;
 	fl_test_call_in_line(&c, receive, e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv_until */
 	fl_test_call_in_line(&c, receive_in_scope, e.a, &scope, FL_FOREVER, &scope);
-	fl_cancel_request(&scope);
+	fl_cancel_token_request(&scope);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_pipe_recv */
 	FL_RC(fl_pipe_recv_until(e.a, &byte, 1, &size, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_pipe_recv_fds_until(e.a, &byte, 1, &size, NULL, &n, FL_FOREVER, &stop), -ECANCELED);
@@ -75,14 +75,14 @@ FL_TEST(pipe_recv_cancel)
 FL_TEST(pipe_send_cancel)
 {
 	fl_test_ends e = fl_test_pipe();
-	fl_cancel stop = FL_CANCEL_INIT, scope = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, scope = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	unsigned n = fl_test_fill(e.a);
 	fl_test_call_in_line(&c, send_one, e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	fl_test_call_in_line(&c, send_in_scope, e.a, &scope, FL_FOREVER, &scope);
-	fl_cancel_request(&scope);
+	fl_cancel_token_request(&scope);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl_pipe_send_until(e.a, "x", 1, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_pipe_send_fds_until(e.a, "x", 1, NULL, 0, FL_FOREVER, &stop), -ECANCELED);
@@ -100,8 +100,8 @@ FL_TEST(pipe_waits_for_space_and_messages)
 {
 	for (int with_token = 0; with_token < 2; with_token++) {
 		fl_test_ends e = fl_test_pipe();
-		fl_cancel calm = FL_CANCEL_INIT;
-		fl_cancel *token = with_token ? &calm : FL_SHIELDED;
+		fl_cancel_token calm = FL_CANCEL_TOKEN_INIT;
+		fl_cancel_token *token = with_token ? &calm : FL_SHIELDED;
 		fl_test_caller c;
 		unsigned n = fl_test_fill(e.a);
 		fl_test_call_start(&c, send_one, e.a, FL_FOREVER, token);
@@ -129,7 +129,7 @@ typedef struct either {
 	fl_pipe *p;
 } either;
 
-static int wait_either(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_either(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	either *t = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(t->p), FL_ON_EVENT(&t->event));
@@ -156,7 +156,7 @@ FL_TEST(pipe_wait_any_with_an_event)
 	fl_pipe_free(e.a);
 }
 
-static int wait_for_space(void *p, int64_t deadline, fl_cancel *cancel)
+static int wait_for_space(void *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_PIPE(p), FL_ON_PIPE_SPACE(p));
 }

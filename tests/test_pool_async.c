@@ -118,7 +118,7 @@ CONFORMANCE(close_join_and_terminate)
 FL_TASK_STATIC(run_until_asked, struct gate *, void)
 {
 	set_event(&(*arg)->entered);
-	while (!fl_task_cancelled(ctx))
+	while (!fl_task_is_cancelled(ctx))
 		FL_IGNORE(fl_sleep(FL_S(100)));
 	return -ECANCELED;
 }

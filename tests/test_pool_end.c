@@ -115,7 +115,7 @@ FL_TASK(end_obeys, struct gate *, void)
 {
 	fl_event_set(&(*arg)->entered);
 	FL_CHECK(fl_event_wait(&(*arg)->open) == -ECANCELED);
-	return fl_task_cancelled(ctx) ? 0 : -EIO;
+	return fl_task_is_cancelled(ctx) ? 0 : -EIO;
 }
 
 FL_TEST(pool_cancel_asks_what_runs_to_stop)
@@ -139,8 +139,8 @@ FL_TEST(pool_cancel_asks_what_runs_to_stop)
 FL_TEST(pool_join_in_three_forms)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	struct gate gate = {0};
 	begin_counts();
 	fl_future *held = hold_worker(e, &gate);
@@ -230,8 +230,8 @@ FL_TEST(pool_join_in_a_callback_of_a_cancel_is_a_deadlock)
 
 FL_TEST(pool_join_that_is_given_up_has_closed)
 {
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	for (int way = 0; way < 2; way++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
 		struct gate gate = {0};
@@ -409,7 +409,7 @@ static void submit_another(void *arg)
 FL_TASK_STATIC(wait_to_be_asked, struct inner *, void)
 {
 	fl_cancel_callback callback;
-	FL_CHECK(fl_cancel_on_request(fl_cancel_scope(), &callback, submit_another, *arg));
+	FL_CHECK(fl_cancel_token_on_request(fl_cancel_scope_current(), &callback, submit_another, *arg));
 	fl_event_set(&(*arg)->gate->entered);
 	const int rc = fl_event_wait(&(*arg)->gate->open);
 	/* not removed before: it might be the next to be called, and then would not be */

@@ -3,8 +3,8 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 
-#include <fairlead/join.h>
 #include <fairlead/parallel.h>
+#include <fairlead/parallel_invoke.h>
 #include <signal.h>
 
 static unsigned drops;
@@ -153,7 +153,7 @@ static int fork_stolen(void *arg)
 
 FL_TASK_STATIC(join_that_forks, struct stolen *, void)
 {
-	return fl_join(until_stolen, *arg, fork_stolen, *arg);
+	return fl_parallel_invoke(until_stolen, *arg, fork_stolen, *arg);
 }
 
 FL_TEST(pool_fork_in_a_call_that_was_stolen)

@@ -113,7 +113,7 @@ FL_TEST(full_runs_the_task_on_the_submitter)
 struct submitter {
 	fl_executor *e;
 	int64_t room_deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	fl_future *f;
 	int rc;
 };
@@ -219,13 +219,13 @@ FL_TEST(full_wait_observes_its_token_and_scope)
 {
 	struct full full = {0};
 	fill(&full, 1);
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	struct submitter s = {.e = full.e, .cancel = &token};
 	fl_thread t = start_submitter(&s);
-	fl_cancel_request(&token);
+	fl_cancel_token_request(&token);
 	FL_OK(fl_thread_join(&t, NULL));
 	FL_RC(s.rc, -ECANCELED);
-	fl_cancel *outer = fl_cancel_scope_set(&token);
+	fl_cancel_token *outer = fl_cancel_scope_set(&token);
 	FL_RC(fl_submit(full.e, &full_count, &(int){1}, NULL), -ECANCELED);
 	(void)fl_cancel_scope_set(outer);
 	assert_int_equal(LOOK(&drops), 0);

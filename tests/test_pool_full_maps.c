@@ -98,10 +98,10 @@ FL_TEST(full_map_needs_no_room_for_what_is_done)
 FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
 {
 	struct full full = {.e = bounded(1)};
-	FL_SCOPED(fl_cancel) scope = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) scope = FL_CANCEL_TOKEN_INIT;
 	int in = 1, out = 0;
 	fill(&full);
-	fl_cancel_request(&scope);
+	fl_cancel_token_request(&scope);
 	{
 		FL_CANCEL_SCOPE(&scope);
 		FL_RC(full_plus_one_map(full.e, &in, 1, &out,
@@ -117,7 +117,7 @@ FL_TEST(full_map_shielded_is_not_cancelled_by_the_scope)
 struct three {
 	struct full full;
 	fl_imap *it;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int made;
 };
 
@@ -133,7 +133,7 @@ static int make_three(void *state, void *arg)
 static void begin_three(struct three *t)
 {
 	int out;
-	*t = (struct three){.full.e = bounded(1), .stop = FL_CANCEL_INIT};
+	*t = (struct three){.full.e = bounded(1), .stop = FL_CANCEL_TOKEN_INIT};
 	FL_OK(fl_imap_create(
 	    &t->it, t->full.e, &full_plus_one, NULL, 0,
 	    &(fl_imap_config){.next = make_three, .state = t, .chunk = 2, .window = 2, .cancel = &t->stop}));
@@ -147,17 +147,17 @@ static void end_three(struct three *t)
 	let_go(&t->full.gate, t->full.held);
 	fl_imap_free(t->it);
 	fl_executor_free(t->full.e);
-	fl_cancel_destroy(&t->stop);
+	fl_cancel_token_destroy(&t->stop);
 }
 
 FL_TEST(full_imap_waits_for_room_until_its_call_is_cancelled)
 {
 	struct three t;
-	FL_SCOPED(fl_cancel) requested = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) requested = FL_CANCEL_TOKEN_INIT;
 	int out = 0;
 	begin_three(&t);
 	FL_RC(fl_imap_try_next(t.it, NULL, &out), -EAGAIN);
-	fl_cancel_request(&requested);
+	fl_cancel_token_request(&requested);
 	FL_RC(fl_imap_next_until(t.it, NULL, &out, FL_FOREVER, &requested), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&requested);
@@ -189,7 +189,7 @@ FL_TEST(full_imap_waits_for_room_until_it_is_stopped)
 			FL_OK(fl_thread_start(&thread, await_next, &t, NULL));
 			FL_WAIT_FOR(seam_sleepers() == 2); /* it, and the worker */
 		}
-		fl_cancel_request(&t.stop);
+		fl_cancel_token_request(&t.stop);
 		if (waits) {
 			FL_OK(fl_thread_join(&thread, &rc));
 			FL_RC(rc, -ECANCELED);

@@ -3,8 +3,8 @@
 #include "fl_child.h"
 #include "fl_pool.h"
 #include <fairlead/blocking.h>
-#include <fairlead/join.h>
 #include <fairlead/loop_executor.h>
+#include <fairlead/parallel_invoke.h>
 
 static fl_executor_stats stats_of(fl_executor *e)
 {
@@ -156,7 +156,8 @@ static int wait_until_taken(void *unused)
 
 FL_TASK_STATIC(stats_fork, void, void)
 {
-	return fl_join(wait_until_taken, NULL, be_taken, NULL); /* ends when another worker has taken the second */
+	return fl_parallel_invoke(wait_until_taken, NULL, be_taken,
+	                          NULL); /* ends when another worker has taken the second */
 }
 
 FL_TEST(stats_count_stolen_forks)

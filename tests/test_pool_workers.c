@@ -4,7 +4,7 @@
 #include "fl_emulated.h"
 #include "fl_pool.h"
 #include <fairlead/blocking.h>
-#include <fairlead/join.h>
+#include <fairlead/parallel_invoke.h>
 #include <signal.h>
 #include <sys/wait.h>
 
@@ -134,7 +134,7 @@ static int fib(void *arg)
 	if (x->n < 2)
 		return 0;
 	struct node a = {x->n - 1, 0}, b = {x->n - 2, 0};
-	int rc = fl_join(fib, &a, fib, &b);
+	int rc = fl_parallel_invoke(fib, &a, fib, &b);
 	x->result = a.result + b.result;
 	return rc;
 }

@@ -195,7 +195,7 @@ FL_TASK(process_looks_around, struct finds, int)
 	struct sigaction action;
 	FL_CHECK(strcmp(fl_process_current_name(), "around") == 0);
 	FL_CHECK(fl_process_fd_count() == 2 && fl_process_fd(2) == -EBADF);
-	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope() && !fl_task_cancelled(ctx));
+	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope_current() && !fl_task_is_cancelled(ctx));
 	FL_CHECK(*result == 0);
 	FL_CHECK(getcwd(cwd, sizeof cwd) && strcmp(cwd, arg->cwd) == 0);
 	FL_CHECK(pthread_sigmask(SIG_SETMASK, NULL, &blocked) == 0);
@@ -395,7 +395,7 @@ FL_TEST(process_join_deadline_cancel_and_again)
 		all[m] = process_can(m) ? start_waiting(m, false) : NULL;
 	for (fl_process_method m = FL_PROCESS_ZYGOTE; m <= FL_PROCESS_EXEC; m++) {
 		FL_SCOPED(fl_process) *p = all[m];
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		fl_process_status status = {77, 77};
 		if (!p)
 			continue;
@@ -404,7 +404,7 @@ FL_TEST(process_join_deadline_cancel_and_again)
 		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), FL_SHIELDED), -ETIMEDOUT);
 		FL_RC(fl_process_join_until(p, &status, fl_after(FL_MS(2)), &stop), -ETIMEDOUT);
 		assert_true(fl_process_is_alive(p));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(fl_process_join_until(p, &status, FL_FOREVER, &stop), -ECANCELED);
 		FL_CANCEL_SCOPE(&stop);
 		FL_RC(fl_process_join(p, &status), -ECANCELED);

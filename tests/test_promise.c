@@ -102,10 +102,10 @@ FL_TEST(promise_cancelled_while_pending_is_told_so)
 	unsigned drops = 0, calls = 0;
 	FL_OK(fl_promise_create(&p, sizeof(unsigned *), count_drop, &f));
 	FL_OK(fl_future_on_end(f, count_call, &calls));
-	assert_false(fl_cancel_requested(fl_promise_token(p)));
+	assert_false(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(fl_future_cancel(f));
 	assert_int_equal(LOOK(&calls), 1);
-	assert_true(fl_cancel_requested(fl_promise_token(p)));
+	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
 	assert_int_equal(fl_future_get_state(f), FL_CANCELLED);
 	FL_RC(fl_promise_start(p), -ECANCELED);
 	FL_RC(fl_promise_set(p, &(unsigned *){&drops}), -ECANCELED);
@@ -129,7 +129,7 @@ FL_TEST(promise_started_is_only_asked)
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_future_cancel(f), -EBUSY);
 	assert_int_equal(fl_future_get_state(f), FL_RUNNING);
-	assert_true(fl_cancel_requested(fl_promise_token(p)));
+	assert_true(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));
 	int n = 0;
 	FL_OK(int_promise_get(f, &n));
@@ -143,7 +143,7 @@ FL_TEST(promise_cancel_pending_leaves_a_started_one_alone)
 	FL_OK(int_promise_create(&p, NULL, &f));
 	FL_OK(fl_promise_start(p));
 	FL_RC(fl_future_cancel_pending(f), -EBUSY);
-	assert_false(fl_cancel_requested(fl_promise_token(p)));
+	assert_false(fl_cancel_token_is_requested(fl_promise_token(p)));
 	FL_OK(int_promise_set(p, 5));
 	FL_RC(fl_future_cancel_pending(f), -EALREADY);
 	FL_OK(int_promise_create(&other, NULL, &pending));

@@ -257,8 +257,8 @@ FL_TEST(queue_under_a_requested_token_does_what_can_be_done_at_once)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	int item = 77;
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &stop), -ECANCELED);
 	FL_OK(fl_queue_put_until(q, &(int){1}, FL_FOREVER, &stop));
@@ -270,8 +270,8 @@ FL_TEST(queue_under_a_requested_token_does_what_can_be_done_at_once)
 	fl_queue_task_done(q);
 	FL_OK(fl_queue_join_until(q, FL_FOREVER, &stop));
 
-	FL_SCOPED(fl_cancel) timer = FL_CANCEL_INIT;
-	fl_cancel_init(&timer, FL_SHIELDED, fl_now());
+	FL_SCOPED(fl_cancel_token) timer = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_init(&timer, FL_SHIELDED, fl_now());
 	FL_RC(fl_queue_get_until(q, &item, FL_FOREVER, &timer), -ECANCELED); /* by the token's own deadline */
 }
 
@@ -279,8 +279,8 @@ FL_TEST(queue_plain_forms_observe_the_scope)
 {
 	FL_SCOPED(fl_queue) *q = NULL;
 	FL_OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = 1}));
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_CANCEL_SCOPE(&stop);
 	int item = 77;
 	FL_RC(fl_queue_get(q, &item), -ECANCELED);

@@ -158,8 +158,8 @@ FL_TEST(queue_wait_any_leaves_nobody_in_line)
 	fl_queue *a = queue_with(1, 0), *b = queue_with(1, 1);
 	fl_event go = FL_EVENT_INIT;
 	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_US(200)), NULL, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ETIMEDOUT);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b)), -ECANCELED);
 	fl_event_set(&go);
 	FL_RC(FL_WAIT_ANY(FL_ON_QUEUE(a), FL_ON_QUEUE_SPACE(b), FL_ON_EVENT(&go)), 2);
@@ -169,16 +169,16 @@ FL_TEST(queue_wait_any_leaves_nobody_in_line)
 
 static int wait_for_both(struct blocked *b)
 {
-	return FL_WAIT_ANY(FL_ON_QUEUE(b->q), FL_ON_CANCEL(b->cancel));
+	return FL_WAIT_ANY(FL_ON_QUEUE(b->q), FL_ON_CANCEL_TOKEN(b->cancel));
 }
 
 FL_TEST(queue_beside_a_token_in_wait_any)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked look = {.op = wait_for_both, .q = q, .cancel = &stop};
 	blocked_begin(&look);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(blocked_end(&look), 1);
 	FL_OK(fl_queue_put(q, &(int){1}));
 	struct blocked again = {.op = wait_for_both, .q = q, .cancel = &stop};

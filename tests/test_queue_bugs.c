@@ -68,7 +68,7 @@ FL_TEST(queue_wakeup_stranded)
 	FL_SCOPED(fl_queue) *q = queue_with(1, 0);
 	unsigned rounds = fl_test_scaled(2000), taken = 0;
 	for (unsigned i = 0; i < rounds; i++) {
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct blocked quits = {.op = op_get_until, .q = q, .cancel = &stop}, stays = {.op = op_get, .q = q};
 		blocked_start(&quits);
 		blocked_start(&stays);
@@ -76,7 +76,7 @@ FL_TEST(queue_wakeup_stranded)
 			FL_WAIT_FOR(seam_sleepers() == 2);
 		struct blocked put = {.op = op_put, .q = q, .items = {1}};
 		blocked_start(&put);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_OK(blocked_end(&put));
 		int rc = blocked_end(&quits);
 		if (rc == 0) {
@@ -116,13 +116,13 @@ FL_TEST(queue_wakeup_stranded_space)
 	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
 	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {
 		struct blocked quits = {.op = op_put_until, .q = q, .items = {7}}, stays = {.op = op_put, .q = q};
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		quits.cancel = &stop;
 		blocked_start(&quits);
 		blocked_start(&stays);
 		struct blocked get = {.op = op_get, .q = q};
 		blocked_start(&get);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_OK(blocked_end(&get));
 		int rc = blocked_end(&quits), item;
 		if (rc == 0)

@@ -55,7 +55,7 @@ FL_TEST(select_close_vs_select_use_after_free)
 FL_TEST(select_leaves_waiter)
 {
 	for (unsigned i = 0, rounds = fl_test_scaled(1000); i < rounds; i++) {
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct blocked s[2] = {{.op = op_select_gets, .cancel = &stop}}, get = {.op = op_get};
 		s[0].q = get.q = queue_or_rendezvous(false, i);
 		s[1].q = queue_or_rendezvous(false, i);
@@ -67,7 +67,7 @@ FL_TEST(select_leaves_waiter)
 		blocked_start(&put);
 		if (i % 4 < 2)
 			FL_IGNORE(fl_queue_try_put(s[1].q, &(int){2}));
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		const int which = blocked_end(s);
 		if (which == 0)
 			FL_OK(fl_queue_put(get.q, &(int){1})); /* it was the other's */

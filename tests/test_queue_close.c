@@ -172,7 +172,7 @@ FL_TEST(queue_join_waits_for_the_drop_callbacks)
 	fl_event_set(&s.go);
 	FL_OK(fl_queue_join(q));
 	int dropped = 0;
-	fl_thread_set_error_hook(ignore_error);
+	fl_thread_set_error_handler(ignore_error);
 	FL_OK(fl_thread_join(&closer, &dropped));
 	assert_int_equal(dropped, 1);
 }

@@ -71,8 +71,8 @@ FL_TEST(queue_put_many_until_says_how_many_went_in)
 	FL_RC(fl_queue_put_many_until(q, items + count, 2, &count, fl_after(FL_MS(2)), NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
 	GETS(q, 1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_queue_put_many_until(q, items + 2, 2, &count, FL_FOREVER, &stop), -ECANCELED);
 	assert_int_equal(count, 1);
 	GETS(q, 2);
@@ -100,8 +100,8 @@ FL_TEST(queue_get_many_until_says_how_many_came_out)
 	assert_int_equal(items[1], 5);
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, 0, NULL), -ETIMEDOUT);
 	assert_int_equal(count, 0);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	count = 77;
 	FL_RC(fl_queue_get_many_until(q, items, 8, &count, FL_FOREVER, &stop), -ECANCELED);
 	assert_int_equal(count, 0);
@@ -153,12 +153,12 @@ FL_TEST(queue_get_many_blocks_until_there_is_one)
 FL_TEST(queue_put_many_is_partial_when_it_ends_early)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked put = {.op = op_put_many_until, .q = q, .cancel = &stop, .items = {1, 2, 3, 4, 5}, .n = 5};
 	blocked_begin(&put);
 	GETS(q, 1);
 	FL_WAIT_FOR(fl_queue_length(q) == 3 && seam_sleepers() == 1);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(blocked_end(&put), -ECANCELED);
 	assert_int_equal(put.count, 4);
 
@@ -177,10 +177,10 @@ FL_TEST(queue_put_many_is_partial_when_it_ends_early)
 FL_TEST(queue_get_many_of_a_cancelled_scope_is_none)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(3, 0);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	struct blocked get = {.op = op_get_many, .q = q, .n = 3, .count = 77, .scope = &stop};
 	blocked_begin(&get);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_OK(blocked_end(&get));
 	assert_int_equal(get.count, 0);
 	struct blocked closed = {.op = op_get_many, .q = q, .n = 3, .count = 77};

@@ -109,10 +109,10 @@ FL_TEST(rendezvous_gives_up_with_nothing_done)
 {
 	for (int puts = 0; puts < 2; puts++) {
 		fl_queue *q = rendezvous();
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct blocked b = {.op = puts ? op_put_until : op_get_until, .q = q, .items = {77}, .cancel = &stop};
 		blocked_begin(&b);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(blocked_end(&b), -ECANCELED);
 		assert_int_equal(b.items[0], 77);
 		FL_RC(puts ? fl_queue_try_get(q, b.items) : fl_queue_try_put(q, b.items), -EAGAIN);

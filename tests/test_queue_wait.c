@@ -135,10 +135,10 @@ FL_TEST(queue_wait_ends_at_the_request_of_its_token)
 		if (!rows[i].has_deadline)
 			continue;
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		b.cancel = &stop;
 		blocked_begin(&b);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(blocked_end(&b), -ECANCELED);
 		check_untouched(&rows[i], &b);
 	}
@@ -148,10 +148,10 @@ FL_TEST(queue_wait_ends_at_the_request_of_its_scope)
 {
 	for (int i = 0; i < ROWS; i++) {
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		b.scope = &stop;
 		blocked_begin(&b);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		FL_RC(blocked_end(&b), -ECANCELED);
 		check_untouched(&rows[i], &b);
 	}
@@ -163,8 +163,8 @@ FL_TEST(queue_wait_that_is_shielded_hears_no_request)
 		if (!rows[i].has_deadline)
 			continue;
 		struct blocked b = make_blocked(&rows[i], queue_with(1, rows[i].full));
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
-		fl_cancel_request(&stop);
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
+		fl_cancel_token_request(&stop);
 		b.scope = &stop;
 		b.cancel = FL_SHIELDED;
 		b.deadline = fl_after(FL_MS(2));
@@ -184,10 +184,10 @@ FL_TEST(queue_wait_that_was_cancelled_takes_nothing_that_comes_later)
 		if (!row->has_deadline)
 			continue;
 		struct blocked b = make_blocked(row, queue_with(1, row->full));
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		b.cancel = &stop;
 		blocked_begin(&b);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		if (row->full) {
 			GETS(b.q, 1);
 			fl_queue_task_done(b.q);

@@ -4,7 +4,7 @@
 
 enum { LAST_DEPTH = UINT32_MAX - 1 };
 
-static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
+static int lock_and_unlock(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_rmutex_lock_until(m, deadline, cancel);
 	if (rc == 0)
@@ -12,7 +12,7 @@ static int lock_and_unlock(void *m, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int try_once(void *m, int64_t deadline, fl_cancel *cancel)
+static int try_once(void *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)deadline;
 	(void)cancel;
@@ -62,14 +62,14 @@ FL_TEST(rmutex_is_locked_as_often_as_unlocked)
 FL_TEST(rmutex_of_another_is_waited_for)
 {
 	fl_rmutex m = FL_RMUTEX_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller brief, cancelled, patient;
 	fl_rmutex_lock(&m);
 	fl_rmutex_lock(&m);
 	fl_test_call_start(&brief, lock_and_unlock, &m, fl_after(FL_MS(1)), NULL);
 	FL_RC(fl_test_call_end(&brief), -ETIMEDOUT); /* fl_rmutex_lock_until */
 	fl_test_call_in_line(&cancelled, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED); /* fl_rmutex_lock_until */
 	fl_test_call_in_line(&patient, lock_and_unlock, &m, &m.mutex_, FL_FOREVER, NULL);
 	fl_rmutex_unlock(&m);
@@ -224,7 +224,7 @@ struct waiting {
 };
 
 /* Locks `depth` times, and waits; afterwards it has to unlock as often. */
-static int wait_nested(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_nested(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct waiting *w = arg;
 	int rc = 0;
@@ -264,10 +264,10 @@ FL_TEST(rmutex_condition_undoes_all_locks_and_makes_them_again)
 FL_TEST(rmutex_condition_restores_the_locks_after_an_error)
 {
 	struct waiting w = {.depth = 3};
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	fl_test_call_in_line(&c, wait_nested, &w, &w.changed, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED); /* fl_cond_wait_rmutex_until */
 	FL_RC(wait_nested(&w, 0, NULL), -ETIMEDOUT);
 

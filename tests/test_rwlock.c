@@ -4,17 +4,17 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int read_briefly(void *l, int64_t deadline, fl_cancel *cancel)
+static int read_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = fl_rwlock_read_until(l, deadline, cancel);
+	int rc = fl_rwlock_read_lock_until(l, deadline, cancel);
 	if (rc == 0)
 		fl_rwlock_read_unlock(l);
 	return rc;
 }
 
-static int write_briefly(void *l, int64_t deadline, fl_cancel *cancel)
+static int write_briefly(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = fl_rwlock_write_until(l, deadline, cancel);
+	int rc = fl_rwlock_write_lock_until(l, deadline, cancel);
 	if (rc == 0)
 		fl_rwlock_write_unlock(l);
 	return rc;
@@ -36,21 +36,21 @@ FL_TEST(rwlock_many_read_or_one_writes)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
 	for (int i = 0; i < 3; i++) {
-		fl_rwlock_read(&l);
-		FL_OK(fl_rwlock_try_read(&l));
-		FL_OK(fl_rwlock_read_until(&l, 0, NULL));
+		fl_rwlock_read_lock(&l);
+		FL_OK(fl_rwlock_try_read_lock(&l));
+		FL_OK(fl_rwlock_read_lock_until(&l, 0, NULL));
 		assert_true(fl_rwlock_is_read_locked(&l) && !fl_rwlock_is_write_locked(&l));
-		FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
 		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 		for (int j = 0; j < 3; j++)
 			fl_rwlock_read_unlock(&l);
-		fl_rwlock_write(&l);
+		fl_rwlock_write_lock(&l);
 		assert_true(!fl_rwlock_is_read_locked(&l) && fl_rwlock_is_write_locked(&l));
-		FL_RC(fl_rwlock_try_read(&l), -EBUSY);
-		FL_RC(fl_rwlock_try_write(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+		FL_RC(fl_rwlock_try_write_lock(&l), -EBUSY);
 		FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 		fl_rwlock_write_unlock(&l);
-		FL_OK(fl_rwlock_try_write(&l));
+		FL_OK(fl_rwlock_try_write_lock(&l));
 		fl_rwlock_write_unlock(&l);
 		FL_OK(fl_rwlock_destroy(&l));
 	}
@@ -59,39 +59,39 @@ FL_TEST(rwlock_many_read_or_one_writes)
 FL_TEST(rwlock_until_gives_up)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const int64_t past[] = {INT64_MIN, -1, 0, 1, fl_now()};
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
-		FL_RC(fl_rwlock_read_until(&l, past[i], NULL), -ETIMEDOUT);
-		FL_RC(fl_rwlock_write_until(&l, past[i], NULL), -ETIMEDOUT);
+		FL_RC(fl_rwlock_read_lock_until(&l, past[i], NULL), -ETIMEDOUT);
+		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 	}
 	int64_t deadline = fl_after(FL_MS(1));
-	FL_RC(fl_rwlock_read_until(&l, deadline, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_read_lock_until(&l, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
-	fl_cancel_request(&stop);
-	FL_RC(fl_rwlock_read_until(&l, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_rwlock_write_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_rwlock_read_lock_until(&l, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_rwlock_write_lock_until(&l, FL_FOREVER - 1, &stop), -ECANCELED);
 	fl_rwlock_write_unlock(&l);
 	for (size_t i = 0; i < sizeof past / sizeof past[0]; i++) {
-		FL_OK(fl_rwlock_read_until(&l, past[i], &stop));
-		FL_RC(fl_rwlock_write_until(&l, past[i], NULL), -ETIMEDOUT);
+		FL_OK(fl_rwlock_read_lock_until(&l, past[i], &stop));
+		FL_RC(fl_rwlock_write_lock_until(&l, past[i], NULL), -ETIMEDOUT);
 		fl_rwlock_read_unlock(&l);
-		FL_OK(fl_rwlock_write_until(&l, past[i], &stop));
+		FL_OK(fl_rwlock_write_lock_until(&l, past[i], &stop));
 		fl_rwlock_write_unlock(&l);
 	}
 	FL_OK(fl_rwlock_destroy(&l));
 	assert_int_equal(l.word_, 0); /* who gave up left nothing */
 }
 
-static int lock_plainly(void *l, int64_t deadline, fl_cancel *cancel)
+static int lock_plainly(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_CANCEL_SCOPE(cancel);
 	if (deadline == 0) {
-		fl_rwlock_read(l);
+		fl_rwlock_read_lock(l);
 		fl_rwlock_read_unlock(l);
 	} else {
-		fl_rwlock_write(l);
+		fl_rwlock_write_lock(l);
 		fl_rwlock_write_unlock(l);
 	}
 	return 0;
@@ -100,13 +100,13 @@ static int lock_plainly(void *l, int64_t deadline, fl_cancel *cancel)
 FL_TEST(rwlock_plain_locking_is_never_cancelled)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller reader, writer;
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	fl_test_call_in_line(&reader, lock_plainly, &l, &l, 0, &stop);
 	fl_test_call_in_line(&writer, lock_plainly, &l, &l, 1, &stop);
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	assert_int_equal(fl_test_in_line(&l), 2);
 	fl_rwlock_write_unlock(&l);
 	FL_OK(fl_test_call_end(&reader));
@@ -128,13 +128,13 @@ FL_TEST(rwlock_misuse_panics)
 	FL_PANICS(fl_rwlock_assert_read_held(&l));
 	FL_PANICS(fl_rwlock_assert_write_held(&l));
 	assert_int_equal(l.word_, 0); /* as it was before */
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
 	fl_rwlock_assert_read_held(&l);
 	FL_PANICS(fl_rwlock_write_unlock(&l));
 	FL_PANICS(fl_rwlock_downgrade(&l));
 	FL_PANICS(fl_rwlock_assert_write_held(&l));
 	fl_rwlock_read_unlock(&l);
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	fl_rwlock_assert_read_held(&l);
 	fl_rwlock_assert_write_held(&l);
 	FL_PANICS(fl_rwlock_read_unlock(&l));
@@ -146,9 +146,9 @@ FL_TEST(rwlock_misuse_panics)
 FL_TEST(rwlock_too_many_readers_panic)
 {
 	fl_rwlock l = {1u << 26, 0};
-	FL_PANICS(fl_rwlock_read(&l));
-	FL_PANICS(FL_IGNORE(fl_rwlock_try_read(&l)));
-	FL_PANICS(FL_IGNORE(fl_rwlock_read_until(&l, 0, NULL)));
+	FL_PANICS(fl_rwlock_read_lock(&l));
+	FL_PANICS(FL_IGNORE(fl_rwlock_try_read_lock(&l)));
+	FL_PANICS(FL_IGNORE(fl_rwlock_read_lock_until(&l, 0, NULL)));
 	assert_int_equal(l.word_, 1u << 26);
 }
 
@@ -177,18 +177,18 @@ typedef struct parade {
 	uint32_t order[8];
 } parade;
 
-static int march(void *arg, int64_t number, fl_cancel *cancel)
+static int march(void *arg, int64_t number, fl_cancel_token *cancel)
 {
 	parade *p = arg;
 	(void)cancel;
 	if (number < 0) { /* both readers must be inside together */
-		fl_rwlock_read(&p->lock);
+		fl_rwlock_read_lock(&p->lock);
 		fl__add_relaxed(&p->inside, 1);
 		FL_WAIT_FOR(fl__load_relaxed(&p->inside) == 2);
 		p->order[fl__add_relaxed(&p->n, 1)] = 9;
 		fl_rwlock_read_unlock(&p->lock);
 	} else {
-		fl_rwlock_write(&p->lock);
+		fl_rwlock_write_lock(&p->lock);
 		p->order[fl__add_relaxed(&p->n, 1)] = (uint32_t)number;
 		fl_rwlock_write_unlock(&p->lock);
 	}
@@ -202,7 +202,7 @@ FL_TEST(rwlock_serves_in_order)
 	enum { N = 5 };
 	parade p = {.n = 0};
 	fl_test_caller callers[N];
-	fl_rwlock_write(&p.lock);
+	fl_rwlock_write_lock(&p.lock);
 	for (int i = 0; i < N; i++)
 		fl_test_call_in_line(&callers[i], march, &p, &p.lock, numbers[i], NULL);
 	fl_rwlock_write_unlock(&p.lock);
@@ -227,18 +227,18 @@ FL_TEST(rwlock_nobody_overtakes_who_has_waited_long)
 	fl_test_caller writer, reader;
 	fl_rwlock l = FL_RWLOCK_INIT;
 	rwlock_clock = fl_now();
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
 	fl__sys.now = clock_now;
 	fl_test_call_start(&writer, write_briefly, &l, FL_FOREVER, NULL);
 	while (fl_test_in_line(&l) == 0)
 		fl__sys.yield();
-	FL_OK(fl_rwlock_try_read(&l));
+	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
 	fl__add_relaxed(&rwlock_clock, FL_MS(2));
-	FL_OK(fl_rwlock_try_read(&l)); /* the last one */
+	FL_OK(fl_rwlock_try_read_lock(&l)); /* the last one */
 	fl_rwlock_read_unlock(&l);
-	FL_RC(fl_rwlock_try_read(&l), -EBUSY);
-	FL_RC(fl_rwlock_read_until(&l, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
+	FL_RC(fl_rwlock_read_lock_until(&l, 0, NULL), -ETIMEDOUT);
 	fl_test_call_start(&reader, read_briefly, &l, FL_FOREVER, NULL);
 	while (fl_test_in_line(&l) == 1)
 		fl__sys.yield();
@@ -252,14 +252,14 @@ FL_TEST(rwlock_nobody_overtakes_who_has_waited_long)
 FL_TEST(rw_timeout_clears_parked)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second, third, fourth;
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	fl_test_call_in_line(&first, write_briefly, &l, &l, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, read_briefly, &l, &l, fl_after(FL_MS(5)), NULL);
 	fl_test_call_in_line(&third, write_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_test_call_in_line(&fourth, read_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	FL_RC(fl_test_call_end(&second), -ETIMEDOUT);
 	assert_int_equal(fl_test_in_line(&l), 2);
@@ -273,18 +273,18 @@ FL_TEST(rw_timeout_clears_parked)
 FL_TEST(rw_try_stall)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller writer, readers[2];
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
 	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop);
 	fl__or_relaxed(&l.word_, 1u << 29); /* CLOSED: the writer has waited its time */
 	for (int i = 0; i < 2; i++)
 		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&writer), -ECANCELED);
 	for (int i = 0; i < 2; i++)
 		FL_OK(fl_test_call_end(&readers[i]));
-	FL_OK(fl_rwlock_try_read(&l));
+	FL_OK(fl_rwlock_try_read_lock(&l));
 	fl_rwlock_read_unlock(&l);
 	fl_rwlock_read_unlock(&l);
 	assert_int_equal(l.word_, 0);
@@ -294,7 +294,7 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_test_caller readers[2], writer;
-	fl_rwlock_write(&l);
+	fl_rwlock_write_lock(&l);
 	for (int i = 0; i < 2; i++)
 		fl_test_call_in_line(&readers[i], read_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
@@ -311,7 +311,7 @@ FL_TEST(rwlock_downgrade_lets_readers_in)
 FL_TEST(rwlock_upgrade)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
 	FL_OK(fl_rwlock_upgrade(&l));
 	assert_true(fl_rwlock_is_write_locked(&l));
 	fl_rwlock_downgrade(&l);
@@ -319,19 +319,19 @@ FL_TEST(rwlock_upgrade)
 	fl_rwlock_downgrade(&l);
 	FL_OK(fl_rwlock_upgrade_until(&l, 0, NULL));
 	fl_rwlock_downgrade(&l);
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
 	FL_RC(fl_rwlock_try_upgrade(&l), -EBUSY);
 	FL_RC(fl_rwlock_upgrade_until(&l, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_rwlock_upgrade_until(&l, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, &stop), -ECANCELED);
 	fl_rwlock_read_unlock(&l);
 	fl_rwlock_read_unlock(&l);
 	assert_int_equal(l.word_, 0);
 }
 
-static int upgrade_held(void *l, int64_t deadline, fl_cancel *cancel)
+static int upgrade_held(void *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = deadline == 0 ? fl_rwlock_upgrade(l) : fl_rwlock_upgrade_until(l, deadline, cancel);
 	if (rc == 0)
@@ -346,12 +346,12 @@ FL_TEST(rwlock_upgrade_has_one_winner)
 {
 	fl_rwlock l = FL_RWLOCK_INIT;
 	fl_test_caller upgrader, writer, reader;
-	fl_rwlock_read(&l);
-	fl_rwlock_read(&l);
+	fl_rwlock_read_lock(&l);
+	fl_rwlock_read_lock(&l);
 	fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, NULL);
 	fl_test_call_start(&upgrader, upgrade_held, &l, 0, NULL);
 	FL_WAIT_FOR(fl_test_in_line(&l) == 2);
-	FL_RC(fl_rwlock_try_read(&l), -EBUSY);
+	FL_RC(fl_rwlock_try_read_lock(&l), -EBUSY);
 	fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
 	FL_RC(fl_rwlock_upgrade(&l), -EDEADLK);
 	FL_RC(fl_rwlock_upgrade_until(&l, FL_FOREVER, NULL), -EDEADLK);
@@ -367,19 +367,19 @@ FL_TEST(rwlock_upgrade_has_one_winner)
 /* rw_timed_writer_strands_upgrader (parking_lot 249cb2a), and the upgrader that gives up itself. */
 FL_TEST(rw_timed_writer_strands_upgrader)
 {
-	fl_cancel stop_writer = FL_CANCEL_INIT, stop_upgrader = FL_CANCEL_INIT;
+	fl_cancel_token stop_writer = FL_CANCEL_TOKEN_INIT, stop_upgrader = FL_CANCEL_TOKEN_INIT;
 	for (int gives_up = 0; gives_up < 2; gives_up++) {
 		fl_rwlock l = FL_RWLOCK_INIT;
 		fl_test_caller upgrader, writer, reader;
-		fl_rwlock_read(&l);
-		fl_rwlock_read(&l);
+		fl_rwlock_read_lock(&l);
+		fl_rwlock_read_lock(&l);
 		fl_test_call_in_line(&writer, write_briefly, &l, &l, FL_FOREVER, &stop_writer);
 		fl_test_call_in_line(&upgrader, upgrade_held, &l, &l, FL_FOREVER, &stop_upgrader);
 		fl_test_call_in_line(&reader, read_briefly, &l, &l, FL_FOREVER, NULL);
-		fl_cancel_request(&stop_writer);
+		fl_cancel_token_request(&stop_writer);
 		FL_RC(fl_test_call_end(&writer), -ECANCELED);
 		if (gives_up)
-			fl_cancel_request(&stop_upgrader);
+			fl_cancel_token_request(&stop_upgrader);
 		else
 			fl_rwlock_read_unlock(&l);
 		FL_RC(fl_test_call_end(&upgrader), gives_up ? -ECANCELED : 0);
@@ -405,12 +405,12 @@ static void change(guarded *g)
 
 static void upgrade_or_write(guarded *g)
 {
-	fl_rwlock_read(&g->lock);
+	fl_rwlock_read_lock(&g->lock);
 	unsigned saw = g->a;
 	if (fl_rwlock_upgrade(&g->lock) != 0) {
 		fl__add_relaxed(&g->deadlocks, 1);
 		fl_rwlock_read_unlock(&g->lock);
-		fl_rwlock_write(&g->lock);
+		fl_rwlock_write_lock(&g->lock);
 	} else {
 		FL_CHECK(g->a == saw);
 	}
@@ -433,20 +433,20 @@ static int use_guarded(void *arg)
 				continue;
 			}
 			if (dice % 3 == 1)
-				fl_rwlock_write(&g->lock);
+				fl_rwlock_write_lock(&g->lock);
 			else
-				while (fl_rwlock_write_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+				while (fl_rwlock_write_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
 					continue;
 			change(g);
 			fl_rwlock_write_unlock(&g->lock);
 			continue;
 		}
-		if (dice % 4 == 0 && fl_rwlock_try_read(&g->lock) != 0)
+		if (dice % 4 == 0 && fl_rwlock_try_read_lock(&g->lock) != 0)
 			continue;
-		if (dice % 4 == 1 && fl_rwlock_read_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
+		if (dice % 4 == 1 && fl_rwlock_read_lock_until(&g->lock, fl_after(FL_US(dice % 50)), NULL) != 0)
 			continue;
 		if (dice % 4 > 1)
-			fl_rwlock_read(&g->lock);
+			fl_rwlock_read_lock(&g->lock);
 		FL_CHECK(g->a == g->b);
 		fl_rwlock_read_unlock(&g->lock);
 	}
@@ -498,9 +498,9 @@ static void use_in_child(void *arg)
 {
 	fl_rwlock *l = arg;
 	fl_test_caller c;
-	FL_CHECK(fl_rwlock_try_read(l) == 0);
+	FL_CHECK(fl_rwlock_try_read_lock(l) == 0);
 	fl_rwlock_read_unlock(l);
-	fl_rwlock_write(l);
+	fl_rwlock_write_lock(l);
 	fl_test_call_in_line(&c, write_briefly, l, l, FL_FOREVER, NULL);
 	fl_rwlock_write_unlock(l);
 	FL_CHECK(fl_test_call_end(&c) == 0);

@@ -8,7 +8,7 @@ struct selecting {
 	fl_select_case cases[2];
 	int got[2], which;
 	int64_t deadline;
-	fl_cancel *cancel, *scope;
+	fl_cancel_token *cancel, *scope;
 	fl_thread thread;
 };
 
@@ -111,10 +111,10 @@ FL_TEST(select_refuses_what_makes_no_sense)
 FL_TEST(select_hears_a_request_only_where_it_has_to_wait)
 {
 	FL_SCOPED(fl_queue) *q = queue_with(1, 1);
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	int got = 0;
 	fl_select_case gets = FL_GET(q, &got);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), 0);
 	FL_RC(fl_select_until(&gets, 1, FL_FOREVER, &stop), -ECANCELED);
 	assert_int_equal(got, 1);
@@ -174,7 +174,7 @@ FL_TEST(select_gives_up_and_leaves_nothing_behind)
 	for (int kind = 0; kind < KINDS; kind++) {
 		for (int way = 0; way < 3; way++) {
 			fl_queue *a = queue_of_kind(kind), *b = queue_of_kind(kind);
-			FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+			FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 			struct selecting s = {.got = {77, 77}};
 			if (way == 0)
 				s.deadline = fl_after(FL_MS(2));
@@ -189,7 +189,7 @@ FL_TEST(select_gives_up_and_leaves_nothing_behind)
 				assert_true(fl_now() >= s.deadline);
 			} else {
 				begin_gets(&s, a, b);
-				fl_cancel_request(&stop);
+				fl_cancel_token_request(&stop);
 				(void)end(&s);
 			}
 			FL_RC(s.which, way == 0 ? -ETIMEDOUT : -ECANCELED);

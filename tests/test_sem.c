@@ -2,7 +2,7 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(s, deadline, cancel);
 }
@@ -41,8 +41,8 @@ FL_TEST(sem_takes_what_is_there)
 FL_TEST(sem_acquire_gives_up)
 {
 	fl_sem s = FL_SEM_INIT(0);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_sem_acquire_until(&s, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_sem_acquire_until(&s, deadline, NULL), -ETIMEDOUT);
@@ -267,8 +267,8 @@ FL_TEST(sem_bounded_panics_above_its_bound)
 FL_TEST(sem_takes_several_or_none)
 {
 	fl_sem s = FL_SEM_INIT(3), bounded = FL_SEM_BOUNDED_INIT(3);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_sem_acquire_n(&s, 0));
 	FL_OK(fl_sem_acquire_n(&s, 2));
 	FL_RC(fl_sem_try_acquire_n(&s, 2), -EAGAIN);
@@ -288,7 +288,7 @@ FL_TEST(sem_takes_several_or_none)
 	FL_OK(fl_sem_acquire_n(&bounded, 3));
 }
 
-static int acquire_three(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire_three(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_n_until(s, 3, deadline, cancel);
 }
@@ -319,13 +319,13 @@ FL_TEST(sem_several_are_not_starved)
 FL_TEST(sem_several_that_give_up_serve_those_behind)
 {
 	fl_sem s = FL_SEM_INIT(2);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, small, smaller;
 	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
 	fl_test_call_in_line(&small, acquire, &s, &s, FL_FOREVER, NULL);
 	fl_test_call_in_line(&smaller, acquire, &s, &s, FL_FOREVER, NULL);
 	assert_int_equal(fl_sem_value(&s), 2);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
 	FL_OK(fl_test_call_end(&small));
 	FL_OK(fl_test_call_end(&smaller));
@@ -337,7 +337,7 @@ FL_TEST(sem_several_that_give_up_serve_those_behind)
 	assert_int_equal(s.word_, 2);
 }
 
-static int look(void *s, int64_t deadline, fl_cancel *cancel)
+static int look(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM((fl_sem *)s));
 }
@@ -346,11 +346,11 @@ static int look(void *s, int64_t deadline, fl_cancel *cancel)
 FL_TEST(sem_several_that_give_up_serve_who_looks)
 {
 	fl_sem s = FL_SEM_INIT(2);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller big, looker;
 	fl_test_call_in_line(&big, acquire_three, &s, &s, FL_FOREVER, &stop);
 	fl_test_call_in_line(&looker, look, &s, &s, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&big), -ECANCELED);
 	FL_OK(fl_test_call_end(&looker));
 	assert_int_equal(s.word_, 2);

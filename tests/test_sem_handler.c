@@ -40,7 +40,7 @@ static void begin(void)
 	given = 0;
 }
 
-static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(s, deadline, cancel);
 }

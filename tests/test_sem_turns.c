@@ -5,12 +5,12 @@
 #include "fl_line.h"
 #include "fl_test.h"
 
-static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(s, deadline, cancel);
 }
 
-static int acquire_two(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire_two(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_n_until(s, 2, deadline, cancel);
 }
@@ -127,12 +127,12 @@ FL_TEST(sem_waiter_that_is_overtaken_gives_up)
 	FL_FAULTS();
 	begin();
 	fl_sem s = FL_SEM_INIT(0);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller first, second;
 	fl_test_call_in_line(&first, acquire, &s, &s, FL_FOREVER, &stop);
 	fl_test_call_in_line(&second, acquire, &s, &s, FL_FOREVER, NULL);
 	release_and_overtake(&s, 2);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&first), -ECANCELED);
 	assert_int_equal(fl_test_in_line(&s), 1);
 	fl_sem_release(&s);

@@ -61,8 +61,8 @@ FL_TEST(seqlock_tries_and_gives_up_while_it_is_written)
 {
 	fl_seqlock l = FL_SEQLOCK_INIT;
 	int shared = 3, mine = 0;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_seqlock_try_write_begin(&l));
 	FL_RC(fl_seqlock_try_write_begin(&l), -EBUSY);
 	FL_RC(fl_seqlock_write_begin_until(&l, 0, NULL), -ETIMEDOUT);
@@ -109,7 +109,7 @@ typedef struct board {
 	value shared; /* not aligned */
 } board;
 
-static int read_value(void *arg, int64_t deadline, fl_cancel *cancel)
+static int read_value(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	board *b = arg;
 	value v;
@@ -123,12 +123,12 @@ FL_TEST(seqlock_readers_sleep_while_it_is_written)
 	enum { N = 3 };
 	board b = {.lock = FL_SEQLOCK_INIT};
 	fl_test_caller callers[N], late;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_seqlock_write_begin(&b.lock);
 	for (int i = 0; i < N; i++)
 		fl_test_call_in_line(&callers[i], read_value, &b, &b.lock.sequence_, FL_FOREVER, NULL);
 	fl_test_call_in_line(&late, read_value, &b, &b.lock.sequence_, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&late), -ECANCELED);
 	fl_seqlock_write_end(&b.lock);
 	for (int i = 0; i < N; i++)

@@ -3,7 +3,7 @@
 #include "fl_line.h"
 #include "fl_shm_child.h"
 
-static int wait_at(void *b, int64_t deadline, fl_cancel *cancel)
+static int wait_at(void *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_barrier_wait_until(b, deadline, cancel);
 }
@@ -21,7 +21,7 @@ static void give_back(fl_shm_barrier *b)
 }
 
 /* A thread arrives. */
-static void arrive(fl_test_caller *c, fl_shm_barrier *b, int64_t deadline, fl_cancel *cancel)
+static void arrive(fl_test_caller *c, fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t before = fl_shm_barrier_waiting(b);
 	fl_test_call_start(c, wait_at, b, deadline, cancel);
@@ -75,7 +75,7 @@ FL_TEST(shm_barrier_numbers_its_parties)
 {
 	enum { N = 5 };
 	fl_shm_barrier *b = barrier_for(N);
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller callers[N - 1];
 	for (int turn = 0; turn < 20; turn++) {
 		for (unsigned i = 0; i < N - 1; i++) {
@@ -112,11 +112,11 @@ FL_TEST(shm_barrier_breaks_when_a_waiter_times_out)
 FL_TEST(shm_barrier_breaks_when_a_waiter_is_cancelled)
 {
 	fl_shm_barrier *b = barrier_for(3);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller cancelled, other;
 	arrive(&cancelled, b, FL_FOREVER, &stop);
 	arrive(&other, b, FL_FOREVER, NULL);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&cancelled), -ECANCELED);
 	FL_RC(fl_test_call_end(&other), -EPIPE);
 	assert_true(fl_shm_barrier_is_broken(b));

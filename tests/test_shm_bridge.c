@@ -101,7 +101,7 @@ static void change(uint32_t *word)
 }
 
 /* Waits until the word is not 0. */
-static int wait_for_word(void *word, int64_t deadline, fl_cancel *cancel)
+static int wait_for_word(void *word, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (rc == 0 && look(word) == 0)
@@ -123,7 +123,7 @@ static void wait_and_change(void)
 {
 	uint32_t *word = share(4096);
 	fl_test_caller c[3];
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	for (int i = 0; i < 3; i++)
 		fl_test_call_start(&c[i], wait_for_word, word, FL_FOREVER, i == 1 ? &token : NULL);
 	change(word);
@@ -146,7 +146,7 @@ FL_TEST(shm_bridge_wakes)
 FL_TEST(shm_bridge_wait_results)
 {
 	uint32_t *word = share(4096);
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	*word = 1;
 	FL_OK(fl__bridge_wait(word, 0, 0, NULL));
 	FL_RC(fl__bridge_wait(word, 1, 0, NULL), -ETIMEDOUT);
@@ -156,7 +156,7 @@ FL_TEST(shm_bridge_wait_results)
 	assert_true(fl_now() >= deadline);
 	fl_test_caller c;
 	fl_test_call_start(&c, wait_for_word, word, FL_FOREVER, &token);
-	fl_cancel_request(&token);
+	fl_cancel_token_request(&token);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(wait_for_word(word, FL_FOREVER, &token), -ECANCELED);
 	unshare_(word, 4096);
@@ -228,7 +228,7 @@ typedef struct any {
 	fl_event e;
 } any;
 
-static int wait_any(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	any *a = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, ON_WORD(&a->words[0]), FL_ON_EVENT(&a->e), ON_WORD(&a->words[1]));
@@ -238,14 +238,14 @@ static void any_of_each(void)
 {
 	for (int which = 0; which < 4; which++) {
 		any a = {share(4096), FL_EVENT_INIT};
-		fl_cancel token = FL_CANCEL_INIT;
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller c;
 		fl_test_call_start(&c, wait_any, &a, FL_FOREVER, &token);
 		FL_WAIT_FOR(fl_test_call_stands(&c, &a.e) || fl__load_relaxed(&no_threads));
 		if (which == 1)
 			fl_event_set(&a.e);
 		else if (which == 3)
-			fl_cancel_request(&token);
+			fl_cancel_token_request(&token);
 		else
 			change(&a.words[which / 2]);
 		IS(fl_test_call_end(&c), which == 3 ? -ECANCELED : which);
@@ -313,7 +313,7 @@ typedef struct guarded {
 	uint32_t inside, count;
 } guarded;
 
-static int take_it(void *arg, int64_t deadline, fl_cancel *cancel)
+static int take_it(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
 	int rc = fl__bridge_take(&g->lock, deadline, cancel);
@@ -336,7 +336,7 @@ static bool has_waiters(guarded *g)
 static void take_results(void)
 {
 	guarded *g = share(sizeof *g);
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller c;
 	FL_CHECK(fl__bridge_take(&g->lock, 0, NULL) == 0);
 	IS(fl__bridge_take(&g->lock, FL_FOREVER, NULL), -EDEADLK);
@@ -345,7 +345,7 @@ static void take_results(void)
 	fl_test_call_start(&c, take_it, g, fl_after(FL_MS(1)), NULL);
 	IS(fl_test_call_end(&c), -ETIMEDOUT);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, &token);
-	fl_cancel_request(&token);
+	fl_cancel_token_request(&token);
 	IS(fl_test_call_end(&c), -ECANCELED);
 	fl_test_call_start(&c, take_it, g, FL_FOREVER, NULL);
 	FL_WAIT_FOR(has_waiters(g) || fl__load_relaxed(&no_threads));
@@ -359,7 +359,7 @@ FL_TEST(shm_bridge_take_results)
 	with_each_fault(take_results);
 }
 
-static int take_plainly(void *arg, int64_t deadline, fl_cancel *cancel)
+static int take_plainly(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	guarded *g = arg;
 	(void)cancel;
@@ -379,7 +379,7 @@ typedef struct hammer {
 	guarded *g;
 	unsigned rounds;
 	bool bridged;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	uint32_t *taken;
 } hammer;
 

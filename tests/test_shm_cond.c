@@ -116,9 +116,9 @@ FL_TEST(shm_cond_destroy_with_waiters_is_busy)
 FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 {
 	board *b = make_board();
-	fl_cancel stop = FL_CANCEL_INIT, later;
-	fl_cancel_request(&stop);
-	fl_cancel_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, later;
+	fl_cancel_token_request(&stop);
+	fl_cancel_token_init(&later, FL_SHIELDED, fl_after(FL_MS(2)));
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_cond_wait_until(&b->cond, &b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
@@ -136,7 +136,7 @@ FL_TEST(shm_cond_wait_gives_up_and_holds_the_mutex)
 	FL_OK(fl_shm_cond_wait_for_until(&b->cond, &b->mutex, is_ready, b, 0, &stop));
 	fl_shm_mutex_unlock(&b->mutex);
 	FL_OK(fl_shm_cond_destroy(&b->cond)); /* who gave up counts no more */
-	fl_cancel_destroy(&later);
+	fl_cancel_token_destroy(&later);
 	drop(b);
 }
 
@@ -161,7 +161,7 @@ static int wait_shielded(void *arg)
 static int wait_with_token(void *arg)
 {
 	board *b = arg;
-	fl_cancel never = FL_CANCEL_INIT;
+	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(fl_shm_mutex_lock(&b->mutex) == 0);
 	int rc = fl_shm_cond_wait_until(&b->cond, &b->mutex, FL_FOREVER, &never);
 	FL_CHECK(fl_shm_mutex_is_owned(&b->mutex));
@@ -277,8 +277,8 @@ FL_TEST(shm_cond_death_comes_before_timeout)
 {
 	FL_TEST_NEEDS_DEATHS();
 	board *b = make_board();
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_shm_mutex_lock(&b->mutex));
 	pid_t pid = fl_test_fork(signal_and_die, b);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));

@@ -4,7 +4,7 @@
 #include "fl_shm_child.h"
 #include "shm/line.h"
 
-static int wait_for(void *e, int64_t deadline, fl_cancel *cancel)
+static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_event_wait_until(e, deadline, cancel);
 }
@@ -51,7 +51,7 @@ FL_TEST(shm_event_stays_set_until_it_is_reset)
 FL_TEST(shm_event_wait_gives_up)
 {
 	fl_shm_event *e = fl_test_share(sizeof *e);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_event_wait_until(e, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_shm_event_wait_until(e, deadline, NULL), -ETIMEDOUT);
@@ -60,7 +60,7 @@ FL_TEST(shm_event_wait_gives_up)
 	fl_test_caller c;
 	fl_test_call_start(&c, wait_for, e, FL_FOREVER, &stop);
 	FL_WAIT_FOR(is_waited_for(e));
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
 	FL_RC(fl_shm_event_wait(e), -ECANCELED);
@@ -91,7 +91,7 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 	enum { N = 6 };
 	fl_shm_event *e = fl_test_share(sizeof *e);
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
-		fl_cancel token = FL_CANCEL_INIT;
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller callers[N];
 		for (int i = 0; i < N; i++) {
 			uint32_t *changes = &((struct fl__shm_line *)(void *)e->line_)->waiting;
@@ -135,7 +135,7 @@ typedef struct things {
 	fl_event mine;
 } things;
 
-static int wait_any(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	things *t = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_EVENT(&t->a), FL_ON_EVENT(&t->mine),
@@ -215,7 +215,7 @@ FL_TEST(shm_event_kill9_waiter)
 	fl_shm_event *e = fl_test_share(sizeof *e);
 	unsigned random = 1, set = 0;
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
-		fl_cancel token = FL_CANCEL_INIT;
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller callers[2];
 		fl_shm_event_init(e);
 		pid_t waiter = fl_test_fork(wait_in_child, e), other = fl_test_fork(wait_in_child, e);

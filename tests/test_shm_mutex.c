@@ -123,15 +123,15 @@ FL_TEST(shm_mutex_misuse_panics)
 	drop(b);
 }
 
-static void cancel_soon(fl_cancel *stop, board *b)
+static void cancel_soon(fl_cancel_token *stop, board *b)
 {
 	FL_WAIT_FOR(fl_test_is_slept_on(b->mutex.lock_));
-	fl_cancel_request(stop);
+	fl_cancel_token_request(stop);
 }
 
 typedef struct cancelled {
 	board *b;
-	fl_cancel *stop;
+	fl_cancel_token *stop;
 	bool by_scope;
 } cancelled;
 
@@ -148,7 +148,7 @@ FL_TEST(shm_mutex_lock_until_is_cancelled)
 {
 	for (int by_scope = 0; by_scope < 2; by_scope++) {
 		board *b = make_board();
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		cancelled c = {b, &stop, by_scope};
 		fl_thread t;
 		int rc;
@@ -179,8 +179,8 @@ static int unlock_when_slept_on(void *arg)
 FL_TEST(shm_mutex_plain_lock_is_not_cancelled)
 {
 	board *b = make_board();
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_CANCEL_SCOPE(&stop);
 	pid_t pid = fl_test_fork(unlock_when_slept_on, b);
 	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
@@ -194,7 +194,7 @@ FL_TEST(shm_mutex_plain_lock_is_not_cancelled)
 FL_TEST(shm_mutex_lock_until_waits_with_a_token)
 {
 	board *b = make_board();
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	pid_t pid = fl_test_fork(unlock_when_slept_on, b);
 	FL_WAIT_FOR(fl__load_acquire(&b->held) == 1);
 	FL_OK(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop));

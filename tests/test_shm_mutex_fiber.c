@@ -60,11 +60,11 @@ static int fiber_told(void *arg)
 static int fiber_gives_up(void *arg)
 {
 	board *b = arg;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, fl_after(FL_MS(2)), NULL) == -ETIMEDOUT);
-	fl_cancel_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
+	fl_cancel_token_init(&stop, FL_SHIELDED, fl_after(FL_MS(2)));
 	FL_CHECK(fl_shm_mutex_lock_until(&b->mutex, FL_FOREVER, &stop) == -ECANCELED);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	return 0;
 }
 

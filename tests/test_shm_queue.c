@@ -265,8 +265,8 @@ FL_TEST(shm_queue_three_forms)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	int got = 5;
 	FL_RC(fl_shm_queue_try_get(q, &got), -EAGAIN);
 	FL_RC(fl_shm_queue_get_until(q, &got, 0, NULL), -ETIMEDOUT);
@@ -352,8 +352,8 @@ FL_TEST(shm_queue_many)
 	FL_OK(fl_shm_queue_get_many_until(q, got, 0, &n, 0, NULL));
 	assert_int_equal(n + fl_shm_queue_get_many(q, got, 0) + fl_shm_queue_try_get_many(q, got, 1), 0);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, fl_after(FL_US(10)), NULL), -ETIMEDOUT);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_shm_queue_get_many_until(q, got, 1, &n, FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_shm_queue_put_many_until(q, items, 8, &n, FL_FOREVER, &stop), -ECANCELED);
 	assert_int_equal(n, CAPACITY);

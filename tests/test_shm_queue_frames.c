@@ -14,8 +14,8 @@ FL_TEST(shm_queue_frames_three_forms)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = frames_in(region, 2 * (HEADER + 4));
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	char got[8];
 	size_t size = 99;
 	FL_RC(fl_shm_queue_try_get_frame(q, got, 8, &size), -EAGAIN);

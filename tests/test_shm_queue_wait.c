@@ -192,8 +192,8 @@ FL_TEST(shm_queue_join_waits_for_what_was_put)
 {
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 4);
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	int got;
 	FL_OK(fl_shm_queue_join(q));
 	FL_RC(fl_shm_queue_task_done(q), -EINVAL);
@@ -333,7 +333,7 @@ FL_TEST(shm_queue_wait_any_with_frames)
 	FL_OK(fl_shm_queue_put_frame(q, "", 0));
 }
 
-static int put_with_token(void *object, int64_t deadline, fl_cancel *cancel)
+static int put_with_token(void *object, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_queue_put_until(object, &(int){1}, deadline, cancel);
 }
@@ -344,7 +344,7 @@ FL_TEST(shm_queue_cancel_ends_a_wait)
 	FL_SCOPED(fl_shm) *region = region_of(4096);
 	FL_SCOPED(fl_shm_queue) *q = items_in(region, sizeof(int), 1);
 	struct fl__shm_ring *r = ring_in(region, q);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int got;
 	FL_OK(fl_shm_queue_put(q, &(int){1}));
 	for (int i = 0; i < 2; i++) {
@@ -354,7 +354,7 @@ FL_TEST(shm_queue_cancel_ends_a_wait)
 		if (i == 0)
 			FL_OK(fl_shm_queue_get(q, &got));
 		else
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 		FL_RC(fl_test_call_end(&c), i == 0 ? 0 : -ECANCELED);
 	}
 }

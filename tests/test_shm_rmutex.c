@@ -73,12 +73,12 @@ FL_TEST(shm_rmutex_recursive_overflow)
 FL_TEST(shm_rmutex_others_are_refused)
 {
 	board *b = fl_test_share(sizeof *b);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	pid_t pid = begin_holder(b);
 	FL_RC(fl_shm_rmutex_try_lock(&b->mutex), -EBUSY);
 	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_shm_rmutex_lock_until(&b->mutex, FL_FOREVER, &stop), -ECANCELED);
 	FL_PANICS(fl_shm_rmutex_unlock(&b->mutex));
 	fl_test_kill(pid);

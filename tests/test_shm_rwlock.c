@@ -23,7 +23,7 @@ static void drop(board *b)
 static int read_and_rest(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_read(&b->lock) == 0);
+	FL_CHECK(fl_shm_rwlock_read_lock(&b->lock) == 0);
 	fl__add_release(&b->held, 1);
 	fl_test_rest();
 }
@@ -31,7 +31,7 @@ static int read_and_rest(void *arg)
 static int write_and_rest(void *arg)
 {
 	board *b = arg;
-	int rc = fl_shm_rwlock_write(&b->lock);
+	int rc = fl_shm_rwlock_write_lock(&b->lock);
 	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	fl__add_release(&b->held, 1);
 	fl_test_rest();
@@ -61,29 +61,29 @@ FL_TEST(shm_rwlock_read_and_write)
 {
 	board *b = make_board();
 	fl_shm_rwlock *l = &b->lock;
-	FL_OK(fl_shm_rwlock_read(l));
-	FL_OK(fl_shm_rwlock_try_read(l));
-	FL_OK(fl_shm_rwlock_read_until(l, 0, NULL));
-	FL_RC(fl_shm_rwlock_write(l), -EDEADLK);
-	FL_RC(fl_shm_rwlock_write_until(l, FL_FOREVER, NULL), -EDEADLK);
-	FL_RC(fl_shm_rwlock_try_write(l), -EBUSY);
+	FL_OK(fl_shm_rwlock_read_lock(l));
+	FL_OK(fl_shm_rwlock_try_read_lock(l));
+	FL_OK(fl_shm_rwlock_read_lock_until(l, 0, NULL));
+	FL_RC(fl_shm_rwlock_write_lock(l), -EDEADLK);
+	FL_RC(fl_shm_rwlock_write_lock_until(l, FL_FOREVER, NULL), -EDEADLK);
+	FL_RC(fl_shm_rwlock_try_write_lock(l), -EBUSY);
 	FL_RC(fl_shm_rwlock_destroy(l), -EBUSY);
 	for (int i = 0; i < 3; i++)
 		fl_shm_rwlock_read_unlock(l);
 	FL_OK(fl_shm_rwlock_destroy(l));
 	for (int form = 0; form < 3; form++) {
 		if (form == 0)
-			FL_OK(fl_shm_rwlock_write(l));
+			FL_OK(fl_shm_rwlock_write_lock(l));
 		else if (form == 1)
-			FL_OK(fl_shm_rwlock_try_write(l));
+			FL_OK(fl_shm_rwlock_try_write_lock(l));
 		else
-			FL_OK(fl_shm_rwlock_write_until(l, 0, NULL));
-		FL_RC(fl_shm_rwlock_write(l), -EDEADLK);
-		FL_RC(fl_shm_rwlock_write_until(l, 0, NULL), -EDEADLK);
-		FL_RC(fl_shm_rwlock_try_write(l), -EBUSY);
-		FL_RC(fl_shm_rwlock_read(l), -EDEADLK);
-		FL_RC(fl_shm_rwlock_read_until(l, 0, NULL), -EDEADLK);
-		FL_RC(fl_shm_rwlock_try_read(l), -EBUSY);
+			FL_OK(fl_shm_rwlock_write_lock_until(l, 0, NULL));
+		FL_RC(fl_shm_rwlock_write_lock(l), -EDEADLK);
+		FL_RC(fl_shm_rwlock_write_lock_until(l, 0, NULL), -EDEADLK);
+		FL_RC(fl_shm_rwlock_try_write_lock(l), -EBUSY);
+		FL_RC(fl_shm_rwlock_read_lock(l), -EDEADLK);
+		FL_RC(fl_shm_rwlock_read_lock_until(l, 0, NULL), -EDEADLK);
+		FL_RC(fl_shm_rwlock_try_read_lock(l), -EBUSY);
 		FL_RC(fl_shm_rwlock_destroy(l), -EBUSY);
 		fl_shm_rwlock_write_unlock(l);
 		FL_OK(fl_shm_rwlock_destroy(l));
@@ -100,11 +100,11 @@ FL_TEST(shm_rwlock_misuse_panics)
 	assert_string_equal(fl_test_panic.function, "fl_shm_rwlock_write_unlock");
 	FL_PANICS(fl_shm_rwlock_recover(&b->lock));
 	assert_string_equal(fl_test_panic.function, "fl_shm_rwlock_recover");
-	FL_OK(fl_shm_rwlock_write(&b->lock));
+	FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 	FL_PANICS(fl_shm_rwlock_read_unlock(&b->lock));
 	FL_PANICS(fl_shm_rwlock_recover(&b->lock));
 	fl_shm_rwlock_write_unlock(&b->lock);
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	FL_PANICS(fl_shm_rwlock_write_unlock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
 	drop(b);
@@ -113,24 +113,24 @@ FL_TEST(shm_rwlock_misuse_panics)
 FL_TEST(shm_rwlock_others_are_refused)
 {
 	board *b = make_board();
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	pid_t pid = begin(b, write_and_rest);
-	FL_RC(fl_shm_rwlock_try_read(&b->lock), -EBUSY);
-	FL_RC(fl_shm_rwlock_try_write(&b->lock), -EBUSY);
-	FL_RC(fl_shm_rwlock_read_until(&b->lock, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_rwlock_write_until(&b->lock, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_rwlock_read_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
-	FL_RC(fl_shm_rwlock_write_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, 0, NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
+	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
 	fl_test_kill(pid);
 	fl_shm_rwlock_init(&b->lock);
 	pid = begin(b, read_and_rest);
-	FL_OK(fl_shm_rwlock_try_read(&b->lock));
+	FL_OK(fl_shm_rwlock_try_read_lock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
-	FL_RC(fl_shm_rwlock_try_write(&b->lock), -EBUSY);
-	FL_RC(fl_shm_rwlock_write_until(&b->lock, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
-	FL_RC(fl_shm_rwlock_write_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
-	FL_OK(fl_shm_rwlock_read(&b->lock)); /* the writers that gave up have left nothing behind */
+	FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, fl_after(FL_MS(1)), NULL), -ETIMEDOUT);
+	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, FL_FOREVER, &stop), -ECANCELED);
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock)); /* the writers that gave up have left nothing behind */
 	fl_shm_rwlock_read_unlock(&b->lock);
 	fl_test_kill(pid);
 	drop(b);
@@ -145,12 +145,12 @@ FL_TEST(shm_rwlock_killed_readers_are_cleared_away)
 	pid_t pids[N];
 	for (int i = 0; i < N; i++)
 		pids[i] = begin(b, read_and_rest);
-	FL_RC(fl_shm_rwlock_try_write(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -EBUSY);
 	for (int i = 0; i < N; i++)
 		fl_test_kill(pids[i]);
-	FL_OK(fl_shm_rwlock_write(&b->lock));
+	FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 	fl_shm_rwlock_write_unlock(&b->lock);
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
 	FL_OK(fl_shm_rwlock_destroy(&b->lock));
 	drop(b);
@@ -163,22 +163,22 @@ FL_TEST(shm_rwlock_tells_of_a_writers_death)
 	for (int form = 0; form < 3; form++) {
 		fl_test_kill(begin(b, write_and_rest));
 		for (int i = 0; i < 2; i++) { /* until it is repaired */
-			FL_RC(fl_shm_rwlock_read(&b->lock), -EOWNERDEAD);
-			FL_RC(fl_shm_rwlock_try_read(&b->lock), -EOWNERDEAD);
-			FL_RC(fl_shm_rwlock_read_until(&b->lock, 0, NULL), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_read_lock(&b->lock), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, 0, NULL), -EOWNERDEAD);
 		}
 		fl_test_kill(begin(b, write_and_rest)); /* which was told */
 		if (form == 0)
-			FL_RC(fl_shm_rwlock_write(&b->lock), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_write_lock(&b->lock), -EOWNERDEAD);
 		else if (form == 1)
-			FL_RC(fl_shm_rwlock_try_write(&b->lock), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -EOWNERDEAD);
 		else
-			FL_RC(fl_shm_rwlock_write_until(&b->lock, 0, NULL), -EOWNERDEAD);
+			FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, 0, NULL), -EOWNERDEAD);
 		fl_shm_rwlock_recover(&b->lock);
 		fl_shm_rwlock_write_unlock(&b->lock);
-		FL_OK(fl_shm_rwlock_read(&b->lock));
+		FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 		fl_shm_rwlock_read_unlock(&b->lock);
-		FL_OK(fl_shm_rwlock_write(&b->lock));
+		FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 		fl_shm_rwlock_write_unlock(&b->lock);
 	}
 	drop(b);
@@ -187,14 +187,14 @@ FL_TEST(shm_rwlock_tells_of_a_writers_death)
 static int read_lost(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_read(&b->lock) == -ENOTRECOVERABLE);
+	FL_CHECK(fl_shm_rwlock_read_lock(&b->lock) == -ENOTRECOVERABLE);
 	return 0;
 }
 
 static int write_lost(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_write(&b->lock) == -ENOTRECOVERABLE);
+	FL_CHECK(fl_shm_rwlock_write_lock(&b->lock) == -ENOTRECOVERABLE);
 	return 0;
 }
 
@@ -205,22 +205,22 @@ FL_TEST(shm_rwlock_not_recovered_is_lost_for_all)
 	board *b = make_board();
 	pid_t pids[N];
 	fl_test_kill(begin(b, write_and_rest));
-	FL_RC(fl_shm_rwlock_write(&b->lock), -EOWNERDEAD);
+	FL_RC(fl_shm_rwlock_write_lock(&b->lock), -EOWNERDEAD);
 	for (int i = 0; i < N; i++)
 		pids[i] = fl_test_fork(i % 2 ? read_lost : write_lost, b);
 	FL_WAIT_FOR(fl_test_is_slept_on(b->lock.writer_));
 	fl_shm_rwlock_write_unlock(&b->lock);
 	for (int i = 0; i < N; i++)
 		fl_test_reap(pids[i]);
-	FL_RC(fl_shm_rwlock_read(&b->lock), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_rwlock_try_read(&b->lock), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_rwlock_read_until(&b->lock, 0, NULL), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_rwlock_write(&b->lock), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_rwlock_try_write(&b->lock), -ENOTRECOVERABLE);
-	FL_RC(fl_shm_rwlock_write_until(&b->lock, 0, NULL), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_read_lock(&b->lock), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, 0, NULL), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_write_lock(&b->lock), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_try_write_lock(&b->lock), -ENOTRECOVERABLE);
+	FL_RC(fl_shm_rwlock_write_lock_until(&b->lock, 0, NULL), -ENOTRECOVERABLE);
 	FL_OK(fl_shm_rwlock_destroy(&b->lock));
 	fl_shm_rwlock_init(&b->lock);
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
 	drop(b);
 }
@@ -229,10 +229,10 @@ FL_TEST(shm_rwlock_not_recovered_is_lost_for_all)
 static int read_one_more(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_try_read(&b->lock) == -EBUSY);
-	FL_CHECK(fl_shm_rwlock_read_until(&b->lock, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_shm_rwlock_try_read_lock(&b->lock) == -EBUSY);
+	FL_CHECK(fl_shm_rwlock_read_lock_until(&b->lock, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	fl__add_release(&b->held, 1);
-	FL_CHECK(fl_shm_rwlock_read(&b->lock) == 0);
+	FL_CHECK(fl_shm_rwlock_read_lock(&b->lock) == 0);
 	fl_shm_rwlock_read_unlock(&b->lock);
 	return 0;
 }
@@ -241,15 +241,15 @@ FL_TEST(shm_rwlock_has_32_places)
 {
 	board *b = make_board();
 	for (int i = 0; i < FL_SHM_RWLOCK_READERS; i++)
-		FL_OK(fl_shm_rwlock_try_read(&b->lock));
-	FL_RC(fl_shm_rwlock_try_read(&b->lock), -EBUSY);
-	FL_RC(fl_shm_rwlock_read(&b->lock), -EDEADLK);
-	FL_RC(fl_shm_rwlock_read_until(&b->lock, FL_FOREVER, NULL), -EDEADLK);
+		FL_OK(fl_shm_rwlock_try_read_lock(&b->lock));
+	FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_read_lock(&b->lock), -EDEADLK);
+	FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, FL_FOREVER, NULL), -EDEADLK);
 	pid_t pid = begin(b, read_one_more);
 	for (int i = 0; i < FL_SHM_RWLOCK_READERS; i++)
 		fl_shm_rwlock_read_unlock(&b->lock);
 	fl_test_reap(pid);
-	FL_OK(fl_shm_rwlock_write(&b->lock));
+	FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 	fl_shm_rwlock_write_unlock(&b->lock);
 	drop(b);
 }
@@ -258,7 +258,7 @@ FL_TEST(shm_rwlock_has_32_places)
 static int write_once(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_write(&b->lock) == 0);
+	FL_CHECK(fl_shm_rwlock_write_lock(&b->lock) == 0);
 	fl__store_relaxed(&b->writers, 1);
 	fl_shm_rwlock_write_unlock(&b->lock);
 	return 0;
@@ -267,15 +267,15 @@ static int write_once(void *arg)
 FL_TEST(shm_rwlock_writers_come_before_new_readers)
 {
 	board *b = make_board();
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	pid_t pid = fl_test_fork(write_once, b);
 	FL_WAIT_FOR((fl__load_relaxed(fl__shm_word((void *)b->lock.writer_)) & FL__SHM_TID) != 0);
-	FL_RC(fl_shm_rwlock_try_read(&b->lock), -EBUSY);
-	FL_RC(fl_shm_rwlock_read(&b->lock), -EDEADLK);
-	FL_RC(fl_shm_rwlock_read_until(&b->lock, FL_FOREVER, NULL), -EDEADLK);
+	FL_RC(fl_shm_rwlock_try_read_lock(&b->lock), -EBUSY);
+	FL_RC(fl_shm_rwlock_read_lock(&b->lock), -EDEADLK);
+	FL_RC(fl_shm_rwlock_read_lock_until(&b->lock, FL_FOREVER, NULL), -EDEADLK);
 	assert_int_equal(fl__load_relaxed(&b->writers), 0);
 	fl_shm_rwlock_read_unlock(&b->lock);
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	fl_shm_rwlock_read_unlock(&b->lock);
 	fl_test_reap(pid);
 	drop(b);
@@ -286,7 +286,7 @@ static int read_without_pause(void *arg)
 {
 	board *b = arg;
 	while (!fl__load_relaxed(&b->writers)) {
-		FL_CHECK(fl_shm_rwlock_read(&b->lock) == 0);
+		FL_CHECK(fl_shm_rwlock_read_lock(&b->lock) == 0);
 		fl__add_relaxed(&b->held, 1);
 		fl_shm_rwlock_read_unlock(&b->lock);
 	}
@@ -301,7 +301,7 @@ FL_TEST(shm_rwlock_writer_does_not_starve)
 	for (int i = 0; i < N; i++)
 		pids[i] = fl_test_fork(read_without_pause, b);
 	FL_WAIT_FOR(fl__load_relaxed(&b->held) > 1000);
-	FL_OK(fl_shm_rwlock_write(&b->lock));
+	FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 	fl__store_relaxed(&b->writers, 1);
 	fl_shm_rwlock_write_unlock(&b->lock);
 	for (int i = 0; i < N; i++)
@@ -312,17 +312,17 @@ FL_TEST(shm_rwlock_writer_does_not_starve)
 static int child_holds_nothing(void *arg)
 {
 	board *b = arg;
-	FL_CHECK(fl_shm_rwlock_write_until(&b->lock, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_shm_rwlock_write_lock_until(&b->lock, 0, NULL) == -ETIMEDOUT);
 	return 0;
 }
 
 FL_TEST(shm_rwlock_fork_while_holding)
 {
 	board *b = make_board();
-	FL_OK(fl_shm_rwlock_read(&b->lock));
+	FL_OK(fl_shm_rwlock_read_lock(&b->lock));
 	fl_test_reap(fl_test_fork(child_holds_nothing, b));
 	fl_shm_rwlock_read_unlock(&b->lock);
-	FL_OK(fl_shm_rwlock_write(&b->lock));
+	FL_OK(fl_shm_rwlock_write_lock(&b->lock));
 	fl_test_reap(fl_test_fork(child_holds_nothing, b));
 	fl_shm_rwlock_write_unlock(&b->lock);
 	drop(b);
@@ -333,14 +333,14 @@ static int fiber_reads_and_writes(void *arg)
 {
 	board *b = arg;
 	for (int i = 0; i < 20; i++) {
-		FL_CHECK(fl_shm_rwlock_read(&b->lock) == 0);
+		FL_CHECK(fl_shm_rwlock_read_lock(&b->lock) == 0);
 		FL_CHECK(b->a == b->b);
 		b->inside++;
 		fl__fiber_yield();
 		FL_CHECK(b->a == b->b && b->writers == 0);
 		b->inside--;
 		fl_shm_rwlock_read_unlock(&b->lock);
-		FL_CHECK(fl_shm_rwlock_write(&b->lock) == 0);
+		FL_CHECK(fl_shm_rwlock_write_lock(&b->lock) == 0);
 		FL_CHECK(b->inside == 0 && b->writers++ == 0);
 		b->a++;
 		fl__fiber_yield();
@@ -363,7 +363,7 @@ FL_TEST(shm_rwlock_fibers_are_contexts)
 /* The hammer: readers and writers in four processes, killed at any moment and replaced. */
 static void write_one(board *b)
 {
-	int rc = fl_shm_rwlock_write(&b->lock);
+	int rc = fl_shm_rwlock_write_lock(&b->lock);
 	FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	FL_CHECK(fl__load_relaxed(&b->writers) == 0 || rc == -EOWNERDEAD);
 	if (rc == -EOWNERDEAD) {
@@ -391,7 +391,7 @@ static int hammer(void *arg)
 			write_one(b);
 			continue;
 		}
-		int rc = fl_shm_rwlock_read(&b->lock);
+		int rc = fl_shm_rwlock_read_lock(&b->lock);
 		FL_CHECK(rc == 0 || rc == -EOWNERDEAD);
 		if (rc != 0)
 			continue;

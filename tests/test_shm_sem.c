@@ -4,7 +4,7 @@
 #include "fl_shm_child.h"
 #include "shm/line.h"
 
-static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_shm_sem_acquire_until(s, deadline, cancel);
 }
@@ -54,7 +54,7 @@ FL_TEST(shm_sem_takes_what_is_there)
 FL_TEST(shm_sem_acquire_gives_up)
 {
 	fl_shm_sem *s = fl_test_share(sizeof *s);
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_RC(fl_shm_sem_acquire_until(s, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(fl_shm_sem_acquire_until(s, deadline, NULL), -ETIMEDOUT);
@@ -63,7 +63,7 @@ FL_TEST(shm_sem_acquire_gives_up)
 	fl_test_caller c;
 	fl_test_call_start(&c, acquire, s, FL_FOREVER, &stop);
 	FL_WAIT_FOR(is_waited_for(s));
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl_shm_sem_acquire_until(s, FL_FOREVER, &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
@@ -130,7 +130,7 @@ FL_TEST(shm_sem_post_storm)
 	fl_shm_sem *s = fl_test_share(sizeof *s);
 	for (unsigned round = 0; round < fl_test_scaled(200); round++) {
 		fl_test_caller callers[N];
-		fl_cancel token = FL_CANCEL_INIT;
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		for (int i = 0; i < N; i++)
 			fl_test_call_start(&callers[i], acquire, s, FL_FOREVER, i % 3 ? NULL : &token);
 		if (round % 2)
@@ -183,7 +183,7 @@ FL_TEST(shm_sem_fibers)
 	fl_test_unshare(s, sizeof *s);
 }
 
-static int wait_any(void *arg, int64_t deadline, fl_cancel *cancel)
+static int wait_any(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_shm_sem *s = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SHM_SEM(&s[0]), FL_ON_SHM_SEM(&s[1]));
@@ -295,7 +295,7 @@ static int give_for_ever(void *arg)
 	}
 }
 
-static int take_to(void *arg, int64_t deadline, fl_cancel *cancel)
+static int take_to(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	giving *g = arg;
 	int taken = 0;
@@ -311,7 +311,7 @@ FL_TEST(shm_sem_kill9_releaser)
 	giving *g = fl_test_share(sizeof *g);
 	for (unsigned round = 0; round < fl_test_scaled(100); round++) {
 		fl_test_caller takers[2];
-		fl_cancel token = FL_CANCEL_INIT;
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		memset(g, 0, sizeof *g);
 		pid_t pid = fl_test_fork(give_for_ever, g);
 		for (int i = 0; i < 2; i++)
@@ -319,7 +319,7 @@ FL_TEST(shm_sem_kill9_releaser)
 		FL_WAIT_FOR(fl__load_relaxed(&g->returned) > round);
 		fl_test_kill(pid);
 		FL_WAIT_FOR(fl_shm_sem_value(&g->s) == 0); /* nobody sleeps beside a permit */
-		fl_cancel_request(&token);
+		fl_cancel_token_request(&token);
 		uint32_t taken = 0;
 		for (int i = 0; i < 2; i++)
 			taken += (uint32_t)fl_test_call_end(&takers[i]);

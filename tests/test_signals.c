@@ -28,11 +28,11 @@ static bool is_blocked(int signal)
 static int wait_in_every_way(void *arg)
 {
 	fl_signals *s = arg;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	FL_CHECK(fl_signals_try_wait(s) == -EAGAIN);
 	FL_CHECK(fl_signals_wait_until(s, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_signals_wait_until(s, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_signals_wait_until(s, FL_FOREVER, &stop) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
@@ -72,7 +72,7 @@ FL_TEST(signals_wait_in_a_fiber_without_a_loop)
 }
 
 /* A thread that waits, and a fiber whose loop sleeps: both are woken. */
-static int wait_call(void *s, int64_t deadline, fl_cancel *cancel)
+static int wait_call(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_signals_wait_until(s, deadline, cancel);
 }

@@ -48,7 +48,7 @@ static void all_give(fl_stream *s, int expected)
 	FL_GIVES(fl_stream_try_write(s, "x", 1), expected);
 	FL_GIVES(fl_stream_writev(s, &part, 1), expected);
 	FL_GIVES(fl_stream_writev_until(s, &part, 1, 0, NULL), expected);
-	FL_GIVES(fl_stream_end(s), expected);
+	FL_GIVES(fl_stream_close_write(s), expected);
 }
 
 static int read_it(void *s)
@@ -79,7 +79,7 @@ static void second(fl_stream *a, fl_stream *b)
 	size_t written = fl_stream_written(a);
 	FL_CHECK(written > 0);
 	all_give(a, -EBUSY);
-	FL_GIVES(fl_stream_end(a), -EBUSY);
+	FL_GIVES(fl_stream_close_write(a), -EBUSY);
 	FL_CHECK(fl_stream_written(a) == written); /* it is told to its own writer */
 	FL_PANICS(fl_stream_free(a));
 	FL_CHECK(strcmp(fl_test_panic.function, "fl_stream_free") == 0);
@@ -199,7 +199,7 @@ static void by_callback(fl_stream *a, fl_stream *b)
 {
 	char got[8];
 	called = false;
-	FL_GIVES(fl_loop_call(fl_loop_current(), call_back, a), 0);
+	FL_GIVES(fl_loop_post(fl_loop_current(), call_back, a), 0);
 	FL_GIVES(fl_stream_read(b, got, 8), 1);
 	FL_CHECK(called);
 }

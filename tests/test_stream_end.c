@@ -28,8 +28,8 @@ static void half(fl_stream *a, fl_stream *b)
 {
 	char got[16];
 	FL_GIVES(fl_stream_write(a, "request", 7), 0);
-	FL_GIVES(fl_stream_end(a), 0);
-	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_close_write(a), 0);
+	FL_GIVES(fl_stream_close_write(a), 0);
 	FL_GIVES(fl_stream_write(a, "x", 1), -EPIPE);
 	FL_GIVES(fl_stream_write_until(a, "x", 1, 0, NULL), -EPIPE);
 	FL_GIVES(fl_stream_try_write(a, "x", 1), -EPIPE);
@@ -39,7 +39,7 @@ static void half(fl_stream *a, fl_stream *b)
 	FL_GIVES(fl_stream_read(b, got, sizeof got), 0);
 	FL_GIVES(fl_stream_write(b, "answer", 6), 0); /* the other direction goes on */
 	FL_GIVES(fl_stream_read(a, got, sizeof got), 6);
-	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_close_write(b), 0);
 	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
 	FL_GIVES(fl_stream_read(a, got, sizeof got), 0);
 }
@@ -61,7 +61,7 @@ static int gone(void *unused)
 	FL_TEST_UNTIL((rc = fl_stream_write(s, "x", 1)) != 0); /* the first is answered by a reset */
 	FL_GIVES(rc, -EPIPE);
 	FL_GIVES(fl_stream_read(s, got, sizeof got), 0);
-	FL_GIVES(fl_stream_end(s), -EPIPE);
+	FL_GIVES(fl_stream_close_write(s), -EPIPE);
 	fl_stream_free(s);
 
 	fl_stream *ends[2];
@@ -97,7 +97,7 @@ static int reset(void *unused)
 	FL_GIVES(fl_stream_read(s, got, 10), -ECONNRESET);
 	FL_GIVES(fl_stream_try_read(s, got, 10), -ECONNRESET);
 	FL_GIVES(fl_stream_write(s, "x", 1), -ECONNRESET);
-	FL_GIVES(fl_stream_end(s), -ECONNRESET);
+	FL_GIVES(fl_stream_close_write(s), -ECONNRESET);
 	fl_stream_free(s);
 	return 0;
 }

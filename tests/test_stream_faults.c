@@ -47,7 +47,7 @@ static int send_numbers(void *s)
 	FL_GIVES(fl_stream_writev(s, parts, 4), 0);
 	FL_GIVES(fl_stream_written(s), N);
 	free(bytes);
-	return fl_stream_end(s);
+	return fl_stream_close_write(s);
 }
 
 static void receive_numbers(fl_stream *a, fl_stream *b)
@@ -166,7 +166,7 @@ static int count_calls(void *unused)
 	FL_GIVES(sends, 2 * TURNS);
 	FL_CHECK(fl_test_blocks - blocks <= 1); /* the loop's spare buffer */
 	FL_CHECK(!a->buffer && !b->buffer);
-	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_close_write(a), 0);
 	FL_GIVES(fl_test_join(f), 0);
 	fl_stream_free(a);
 	fl_stream_free(b);
@@ -260,7 +260,7 @@ FL_TEST(stream_errors_that_last)
 static void ended_before(fl_stream *a, fl_stream *b)
 {
 	char got[8];
-	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_close_write(b), 0);
 	FL_GIVES(fl_stream_read(a, got, 1), 0);
 	fails(-EHOSTUNREACH);
 	FL_GIVES(fl_stream_write(a, "x", 1), -EHOSTUNREACH);
@@ -284,13 +284,13 @@ static void cannot_end(fl_stream *a, fl_stream *b)
 {
 	FL_GIVES(fl_stream_write(a, "x", 1), 0);
 	fl__net_sys.shutdown = no_shutdown;
-	FL_GIVES(fl_stream_end(a), -EPIPE);
+	FL_GIVES(fl_stream_close_write(a), -EPIPE);
 	(void)fl_test_net_faults_end();
-	FL_GIVES(fl_stream_end(a), 0);
+	FL_GIVES(fl_stream_close_write(a), 0);
 	FL_GIVES(fl_stream_written(a), 1); /* an end is no write */
 	fl__net_sys.shutdown = no_shutdown;
-	FL_GIVES(fl_stream_end(a), 0); /* there is nothing more to do */
-	FL_GIVES(fl_stream_end(b), -EPIPE);
+	FL_GIVES(fl_stream_close_write(a), 0); /* there is nothing more to do */
+	FL_GIVES(fl_stream_close_write(b), -EPIPE);
 	(void)fl_test_net_faults_end();
 }
 

@@ -41,7 +41,7 @@ static int ask(void *arg)
 		FL_GIVES(fl_stream_read_line(c->s, got, sizeof got), n);
 		FL_CHECK(strcmp(line, got) == 0);
 	}
-	FL_GIVES(fl_stream_end(c->s), 0);
+	FL_GIVES(fl_stream_close_write(c->s), 0);
 	FL_GIVES(fl_stream_read_line(c->s, got, sizeof got), 0);
 	fl_stream_free(c->s);
 	return 0;

@@ -38,7 +38,7 @@ static int send_pieces(void *arg)
 		FL_GIVES(fl_stream_write(to->s, to->bytes + at, n), 0);
 		fl_test_settle();
 	}
-	return to->ends ? fl_stream_end(to->s) : 0;
+	return to->ends ? fl_stream_close_write(to->s) : 0;
 }
 
 /* ---- slow peers */
@@ -212,7 +212,7 @@ static void short_end(fl_stream *a, fl_stream *b)
 {
 	char got[16];
 	FL_GIVES(fl_stream_write(b, "abc", 3), 0);
-	FL_GIVES(fl_stream_end(b), 0);
+	FL_GIVES(fl_stream_close_write(b), 0);
 	FL_GIVES(fl_stream_read_exactly(a, got, 10), 3);
 	FL_CHECK(memcmp(got, "abc", 3) == 0);
 	FL_GIVES(fl_stream_read_exactly_until(a, got, 10, 0, NULL), 0);

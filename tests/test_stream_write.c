@@ -31,7 +31,7 @@ static void reads_pattern(fl_stream *s, size_t from, size_t size)
 
 struct operation {
 	fl_stream *s;
-	fl_cancel cancel;
+	fl_cancel_token cancel;
 	int64_t deadline;
 	char *buffer;
 	size_t size;
@@ -39,7 +39,7 @@ struct operation {
 
 static struct operation on(fl_stream *s)
 {
-	return (struct operation){.s = s, .cancel = FL_CANCEL_INIT, .deadline = FL_FOREVER};
+	return (struct operation){.s = s, .cancel = FL_CANCEL_TOKEN_INIT, .deadline = FL_FOREVER};
 }
 
 /* ---- writes */
@@ -92,7 +92,7 @@ static void gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *way, bool ca
 	fl_fiber *f = fl_test_start(way, &o);
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_OUT) || !fl_fiber_is_alive(f));
 	if (cancels)
-		fl_cancel_request(&o.cancel);
+		fl_cancel_token_request(&o.cancel);
 	FL_GIVES(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
 	size_t written = fl_stream_written(a);
 	FL_CHECK(written > 0 && written < MUCH);
@@ -203,7 +203,7 @@ static void starts_and_gives_up(fl_stream *a, fl_stream *b, fl_fiber_function *w
 	FL_TEST_UNTIL(fl_test_waits(a, FL__IO_IN) || !fl_fiber_is_alive(f));
 	fl_test_settle();
 	if (cancels)
-		fl_cancel_request(&o.cancel);
+		fl_cancel_token_request(&o.cancel);
 	FL_GIVES(fl_test_join(f), cancels ? -ECANCELED : -ETIMEDOUT);
 	FL_GIVES(fl_stream_got(a), 0);
 	free(buffer);
@@ -261,9 +261,9 @@ FL_TEST(stream_read_timed_out_in_the_midst)
 static void requested_before(fl_stream *a, fl_stream *b)
 {
 	char got[64];
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const struct iovec part = {got, sizeof got};
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_GIVES(fl_stream_write_until(b, "line\nrest", 9, FL_FOREVER, &stop), 0);
 	FL_TEST_UNTIL(fl__io_ready(&a->io, FL__IO_IN));
 	FL_GIVES(fl_stream_read_line_until(a, got, sizeof got, FL_FOREVER, &stop), 5);

@@ -237,10 +237,10 @@ FL_TEST(task_fail_formats_and_returns_the_code)
 
 FL_TASK(task_looks_around, int64_t, int)
 {
-	FL_CHECK(!fl_task_cancelled(ctx));
-	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope());
-	FL_CHECK(fl_cancel_deadline(fl_task_token(ctx)) == *arg);
-	FL_CHECK(fl_cancel_deadline(NULL) == *arg);
+	FL_CHECK(!fl_task_is_cancelled(ctx));
+	FL_CHECK(fl_task_token(ctx) == fl_cancel_scope_current());
+	FL_CHECK(fl_cancel_token_deadline(fl_task_token(ctx)) == *arg);
+	FL_CHECK(fl_cancel_token_deadline(NULL) == *arg);
 	*result = fl_executor_current() != NULL;
 	return 0;
 }
@@ -249,7 +249,7 @@ FL_TEST(task_token_is_the_scope_and_has_the_deadline)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_executor) *s = sequential();
-	FL_SCOPED(fl_cancel) mine = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) mine = FL_CANCEL_TOKEN_INIT;
 	FL_CANCEL_SCOPE(&mine);
 	const fl_submit_config config = {.deadline = fl_after(FL_S(3600))};
 	for (int i = 0; i < 4; i++) {
@@ -260,7 +260,7 @@ FL_TEST(task_token_is_the_scope_and_has_the_deadline)
 		FL_OK(task_looks_around_get(f, &inside));
 		assert_int_equal(inside, 1);
 	}
-	assert_ptr_equal(fl_cancel_scope(), &mine); /* also after a task ran on this thread */
+	assert_ptr_equal(fl_cancel_scope_current(), &mine); /* also after a task ran on this thread */
 	assert_null(fl_executor_current());
 }
 
@@ -269,8 +269,8 @@ FL_TASK(task_waits, struct gate *, void)
 {
 	fl_event_set(&(*arg)->entered);
 	FL_CHECK(fl_event_wait(&(*arg)->open) == -ECANCELED);
-	FL_CHECK(fl_task_cancelled(ctx));
-	FL_CHECK(fl_cancel_requested(fl_task_token(ctx)));
+	FL_CHECK(fl_task_is_cancelled(ctx));
+	FL_CHECK(fl_cancel_token_is_requested(fl_task_token(ctx)));
 	return -ECANCELED;
 }
 
@@ -278,7 +278,7 @@ FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
 {
 	for (int way = 0; way < 4; way++) {
 		FL_SCOPED(fl_executor) *e = pool_with(1);
-		FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+		FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 		struct gate gate = {0};
 		FL_SCOPED(fl_future) *f = NULL;
 		const fl_submit_config config = {.cancel = way == 1 ? &stop : NULL,
@@ -289,14 +289,14 @@ FL_TEST(task_cancelled_by_future_token_deadline_or_executor)
 		if (way == 0)
 			FL_RC(fl_future_cancel(f), -EBUSY);
 		else if (way == 1)
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 		else if (way == 3)
 			assert_int_equal(fl_executor_cancel(e), 0); /* none was pending */
 		FL_RC(task_waits_get(f), FL_ETASK);
 		FL_RC(fl_future_error(f), -ECANCELED);
 		if (way != 2)
 			assert_int_equal(fl_future_get_state(f), FL_DONE);
-		assert_false(way != 1 && fl_cancel_requested(&stop)); /* a task's token asks no other */
+		assert_false(way != 1 && fl_cancel_token_is_requested(&stop)); /* a task's token asks no other */
 	}
 }
 
@@ -304,12 +304,12 @@ FL_TEST(task_cancelled_before_it_starts_does_not_run)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(1);
 	FL_SCOPED(fl_executor) *s = sequential();
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	SET(&runs, 0);
 	struct gate gate = {0};
 	fl_future *held = hold_worker(e, &gate), *f[4] = {NULL};
 	FL_OK(task_nothing_submit_with(e, &f[0], &(fl_submit_config){.cancel = &stop}));
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_OK(task_nothing_submit_with(e, &f[1], &(fl_submit_config){.cancel = &stop}));
 	FL_OK(task_nothing_submit_with(e, &f[2], &(fl_submit_config){.deadline = fl_now()}));
 	FL_OK(task_nothing_submit_with(s, &f[3], &(fl_submit_config){.deadline = -1}));

@@ -90,7 +90,7 @@ static int later_errors(void *unused)
 	return 0;
 }
 
-FL_TEST(tasks_later_errors_go_to_the_hook)
+FL_TEST(tasks_later_errors_go_to_the_handler)
 {
 	fl_test_in_loop(later_errors, NULL);
 }
@@ -196,10 +196,10 @@ static int join_until(void *unused)
 {
 	fl_tasks g = FL_TASKS_INIT;
 	fl_event gate = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	child c = {.start = &gate};
 	(void)unused;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_tasks_start(&g, runs, &c) == 0);
 	FL_CHECK(fl_tasks_join_until(&g, 0, NULL) == -ETIMEDOUT);
 	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
@@ -274,7 +274,7 @@ static int in_the_wrong_place(void *unused)
 	(void)unused;
 	memset(&timer, 0, sizeof timer);
 	FL_CHECK(fl_tasks_start(&m.g, joins_its_own, &m) == 0);
-	FL_CHECK(fl_loop_call(fl_loop_current(), joins_in_a_callback, &m) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m) == 0);
 	FL_CHECK(fl_event_wait(&m.done) == 0);
 	fl_event_reset(&m.done);
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, joins_in_a_callback, &m);
@@ -338,14 +338,14 @@ FL_TEST(tasks_on_another_loop)
 	fl_loop *l;
 	int64_t deadline;
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, starts_one_that_waits, &m));
+	FL_OK(fl_loop_post(l, starts_one_that_waits, &m));
 	while (fl_tasks_count(&m.g) == 0)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	fl_test_in_loop(starts_on_another_loop, &m.g);
 	FL_RC(fl_tasks_join(&m.g), -EDEADLK);
 	fl_loop_cancel(l);
 	while (fl_tasks_count(&m.g) > 0)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	FL_RC(fl_tasks_try_join(&m.g), -ECANCELED);
 	FL_OK(fl_tasks_join(&m.g));
 	fl_loop_free(l);

@@ -31,7 +31,7 @@ static int before_start(void *unused)
 	fl_tasks_cancel(&g);
 	for (int i = 0; i < 2; i++)
 		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == -ECANCELED);
-	FL_CHECK(fl_cancel_requested(fl_tasks_token(&g)));
+	FL_CHECK(fl_cancel_token_is_requested(fl_tasks_token(&g)));
 	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 0);
 	FL_CHECK(fl_tasks_start(&g, returns, RC(0)) == 0 && fl_tasks_join(&g) == 0);
 	return 0;
@@ -154,10 +154,10 @@ FL_TEST(tasks_cancelled_by_the_owner_and_from_above)
 static int cut_once(void *unused)
 {
 	fl_tasks g = FL_TASKS_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	int ends = 0;
 	(void)unused;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
 	fl_tasks_cancel(&g);
 	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 1);
@@ -205,17 +205,17 @@ FL_TEST(tasks_join_shielded_tells_of_the_cancel)
 static int by_an_inner_scope(void *unused)
 {
 	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	child c = {.rc = 0};
 	(void)unused;
 	FL_CHECK(fl_tasks_start(&g, runs, &c) == 0);
-	fl_cancel_init(&stop, NULL, fl_after(FL_MS(1)));
+	fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(1)));
 	{
 		FL_CANCEL_SCOPE(&stop);
 		FL_CHECK(fl_tasks_join(&g) == -ECANCELED);
 	}
 	FL_CHECK(c.cancelled && c.ended && fl_tasks_count(&g) == 0);
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	return 0;
 }
 
@@ -417,7 +417,7 @@ static int interrupted(void *unused)
 {
 	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
 	fl_event never = FL_EVENT_INIT;
-	fl_cancel *before = fl_cancel_scope();
+	fl_cancel_token *before = fl_cancel_scope_current();
 	int ends = 0;
 	(void)unused;
 	FL_CHECK(fl_tasks_start(&g, returns, RC(-EIO)) == 0);
@@ -427,13 +427,13 @@ static int interrupted(void *unused)
 		FL_CANCEL_SCOPE(fl_tasks_token(&g));
 		FL_CHECK(fl_tasks_start(&g, returns, RC(-EPIPE)) == 0);
 		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-		FL_CHECK(fl_tasks_join_until(&g, FL_FOREVER, NULL) == -EPIPE && fl_cancel_scope() == before);
+		FL_CHECK(fl_tasks_join_until(&g, FL_FOREVER, NULL) == -EPIPE && fl_cancel_scope_current() == before);
 	}
 	{
 		FL_CANCEL_SCOPE(fl_tasks_token(&g));
 		fl_tasks_cancel(&g);
 		FL_CHECK(fl_event_wait(&never) == -ECANCELED);
-		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == before);
+		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope_current() == before);
 		FL_CHECK(fl_sleep(0) == 0);
 	}
 	/* its own cancel is not one of the join */
@@ -448,7 +448,7 @@ static int interrupted(void *unused)
 		FL_CANCEL_SCOPE(fl_tasks_token(&g));
 		FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
 		fl_tasks_cancel(&g);
-		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope() == NULL && ends == 3);
+		FL_CHECK(fl_tasks_join(&g) == 0 && fl_cancel_scope_current() == NULL && ends == 3);
 	}
 	return 0;
 }
@@ -536,7 +536,7 @@ static int from_inside(void *unused)
 	FL_CHECK(fl_tasks_start(&g, cancels_its_own, &g) == 0);
 	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 1);
 	FL_CHECK(fl_tasks_start(&g, until_cancelled, &ends) == 0);
-	FL_CHECK(fl_loop_call(fl_loop_current(), cancels_in_a_callback, &g) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), cancels_in_a_callback, &g) == 0);
 	FL_CHECK(fl_tasks_join(&g) == 0 && ends == 2);
 	return 0;
 }

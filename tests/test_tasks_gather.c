@@ -75,7 +75,7 @@ static int calls_back(void *unused)
 {
 	fl_event done = FL_EVENT_INIT;
 	(void)unused;
-	FL_CHECK(fl_loop_call(fl_loop_current(), gathers_in_a_callback, &done) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), gathers_in_a_callback, &done) == 0);
 	return fl_event_wait(&done);
 }
 
@@ -117,7 +117,7 @@ FL_TEST(gather_all_runs_on_after_errors)
 static int until(void *unused)
 {
 	int ends = 0;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	const fl_call calls[] = {
 	    {until_cancelled, &ends, NULL}, {returns, RC(0), NULL}, {until_cancelled, &ends, NULL}};
 	int results[3];
@@ -127,7 +127,7 @@ static int until(void *unused)
 	FL_CHECK(fl_gather_all_until(calls, 3, results, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT && ends == 4);
 	/* those that were started had their turn; the deadline had passed all the same */
 	FL_CHECK(fl_gather_until(calls, 3, results, 0, NULL) == -ETIMEDOUT && ends == 6);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_gather_until(calls, 3, results, FL_FOREVER, &stop) == -ECANCELED && ends == 6);
 	FL_CHECK(fl_gather_all_until(calls, 3, results, FL_FOREVER, &stop) == -ECANCELED && ends == 6);
 	FL_CHECK(results[1] == -ECANCELED); /* it was not called */
@@ -146,7 +146,7 @@ FL_TEST(gather_until_answers)
 
 typedef struct gathering {
 	child c[2];
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	int64_t deadline;
 	int results[2];
 } gathering;
@@ -164,7 +164,7 @@ static int waits_for_them(void *unused)
 	(void)unused;
 	for (int i = 0; i < 3; i++) {
 		fl_event cleanup = FL_EVENT_INIT;
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		gathering g = {.c = {{.cleanup = &cleanup}, {.rc = i == 2 ? -EIO : 0}},
 		               .cancel = i == 0 ? NULL : &stop,
 		               .deadline = FL_FOREVER};
@@ -173,7 +173,7 @@ static int waits_for_them(void *unused)
 		if (i == 0)
 			fl_fiber_cancel(f);
 		else
-			fl_cancel_request(&stop);
+			fl_cancel_token_request(&stop);
 		fl_test_settle();
 		FL_CHECK(fl_fiber_is_alive(f) && g.c[0].cancelled && !g.c[0].ended && g.c[1].ended);
 		fl_event_set(&cleanup);
@@ -375,11 +375,11 @@ FL_TEST(shield_cancelled_as_it_ends)
 static int shield_until(void *unused)
 {
 	fl_event gate = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	child c = {.start = &gate};
 	int result = 7;
 	(void)unused;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_shield_until(runs, &c, &result, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_shield_until(runs, &c, &result, FL_FOREVER, &stop) == -ECANCELED && result == 7);
 	fl_event_set(&gate);

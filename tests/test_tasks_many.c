@@ -114,20 +114,20 @@ FL_TEST(tasks_start_without_memory)
 /* The first start of a group fails: there is nothing to be joined, and the scope can be destroyed. */
 static int leaves_no_token(void *unused)
 {
-	fl_cancel scope;
+	fl_cancel_token scope;
 	(void)unused;
 	FL_FAULTS();
-	fl_cancel_init(&scope, NULL, FL_FOREVER);
+	fl_cancel_token_init(&scope, NULL, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&scope);
 		fl_tasks g = FL_TASKS_INIT;
 		fl__sys.guard = guards_some;
 		stacks_left = 0;
 		FL_CHECK(fl_tasks_start(&g, returns, NULL) == -ENOMEM);
-		fl_cancel_request(&scope);
+		fl_cancel_token_request(&scope);
 		FL_CHECK(fl_tasks_start(&g, returns, NULL) == -ECANCELED);
 	}
-	fl_cancel_destroy(&scope); /* would panic if it had a child */
+	fl_cancel_token_destroy(&scope); /* would panic if it had a child */
 	return 0;
 }
 

@@ -36,10 +36,10 @@ FL_TEST(thread_runs_and_returns)
 FL_TEST(thread_join_answers)
 {
 	fl_event end = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_thread t;
 	int result = 77;
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_thread_start(&t, wait_for, &end, NULL));
 	FL_RC(fl_thread_try_join(&t, &result), -EBUSY);
 	FL_RC(fl_thread_join_until(&t, &result, 0, NULL), -ETIMEDOUT);
@@ -61,8 +61,8 @@ FL_TEST(thread_join_answers)
 FL_TEST(thread_try_join_of_one_that_has_ended)
 {
 	int value = 3, result = 77;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	fl_thread t;
 	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
 	FL_WAIT_FOR(!fl_thread_is_alive(&t));

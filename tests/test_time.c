@@ -97,16 +97,16 @@ FL_TEST(clock_step)
 	assert_true(looks > 0); /* ours is the one that is called */
 
 	fl_sem none = FL_SEM_INIT(0);
-	fl_cancel stop;
+	fl_cancel_token stop;
 	for (int i = 0; i < 5; i++) {
 		int64_t deadline = fl_after(FL_MS(2));
 		FL_RC(fl_sem_acquire_until(&none, deadline, NULL), -ETIMEDOUT);
 		assert_true(clock_monotonic() >= deadline);
 
-		fl_cancel_init(&stop, NULL, fl_after(FL_MS(2)));
+		fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(2)));
 		FL_RC(fl_sem_acquire_until(&none, FL_FOREVER, &stop), -ECANCELED);
-		assert_true(clock_monotonic() >= fl_cancel_deadline(&stop));
-		fl_cancel_destroy(&stop);
+		assert_true(clock_monotonic() >= fl_cancel_token_deadline(&stop));
+		fl_cancel_token_destroy(&stop);
 
 		deadline = fl_after(FL_MS(2));
 		FL_OK(fl_sleep_until(deadline, NULL));
@@ -138,8 +138,8 @@ FL_TEST(sleep_of_no_time_returns)
 /* What can be done at once is done, even when the token was requested before the call. */
 FL_TEST(sleep_of_no_time_is_not_cancelled)
 {
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_OK(fl_sleep_until(fl_now(), &stop));
 	FL_OK(fl_sleep_until(0, &stop));
 	FL_CANCEL_SCOPE(&stop);
@@ -148,8 +148,8 @@ FL_TEST(sleep_of_no_time_is_not_cancelled)
 
 FL_TEST(sleep_is_cancelled_before_it_begins)
 {
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_sleep_until(FL_FOREVER, &stop), -ECANCELED);
 	FL_RC(fl_sleep_until(fl_after(FL_S(1000)), &stop), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
@@ -158,7 +158,7 @@ FL_TEST(sleep_is_cancelled_before_it_begins)
 	FL_OK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED));
 }
 
-static int sleep_call(void *unused, int64_t deadline, fl_cancel *cancel)
+static int sleep_call(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	return fl_sleep_until(deadline, cancel);
@@ -166,18 +166,18 @@ static int sleep_call(void *unused, int64_t deadline, fl_cancel *cancel)
 
 FL_TEST(sleep_is_woken_by_a_request)
 {
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_caller sleeper;
 	fl_test_call_in_line(&sleeper, sleep_call, NULL, &stop, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&sleeper), -ECANCELED);
 }
 
 FL_TEST(sleep_ends_with_its_tokens_deadline)
 {
-	fl_cancel stop;
-	fl_cancel_init(&stop, NULL, fl_after(FL_MS(3)));
+	fl_cancel_token stop;
+	fl_cancel_token_init(&stop, NULL, fl_after(FL_MS(3)));
 	FL_RC(fl_sleep_until(FL_FOREVER, &stop), -ECANCELED);
-	assert_true(fl_now() >= fl_cancel_deadline(&stop));
-	fl_cancel_destroy(&stop);
+	assert_true(fl_now() >= fl_cancel_token_deadline(&stop));
+	fl_cancel_token_destroy(&stop);
 }

@@ -91,16 +91,16 @@ static void watch_waits(void)
 	watch_waits()
 
 /* Those that stand in no line of the lot, or in none: their waits have a token, in whose line they are seen. */
-static fl_cancel token;
+static fl_cancel_token token;
 static fl_queue *queue;
 
 static void get_make(void)
 {
-	fl_cancel_init(&token, NULL, FL_FOREVER);
+	fl_cancel_token_init(&token, NULL, FL_FOREVER);
 	FL_CHECK(fl_queue_create(&queue, sizeof(int), &(fl_queue_config){.capacity = 1}) == 0);
 }
 
-static int get_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int get_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	(void)cancel;
@@ -120,7 +120,7 @@ static void put_make(void)
 	get_finish();
 }
 
-static int put_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int put_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	(void)cancel;
@@ -136,16 +136,16 @@ static void put_finish(void)
 static void queue_clear(void)
 {
 	fl_queue_free(queue);
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 }
 
 static void sleep_make(void)
 {
-	fl_cancel_init(&token, NULL, FL_FOREVER);
+	fl_cancel_token_init(&token, NULL, FL_FOREVER);
 }
 
 /* The deadline is what it waits for: that it tells by 0. */
-static int sleep_wait(void *unused, int64_t deadline, fl_cancel *cancel)
+static int sleep_wait(void *unused, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)unused;
 	(void)cancel;
@@ -155,12 +155,12 @@ static int sleep_wait(void *unused, int64_t deadline, fl_cancel *cancel)
 
 static void sleep_finish(void)
 {
-	fl_cancel_request(&token);
+	fl_cancel_token_request(&token);
 }
 
 static void sleep_clear(void)
 {
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 }
 
 static const fl_kind more_kinds[] = {
@@ -187,13 +187,13 @@ static int wait_in_fiber(void *arg)
 	return call->kind->wait(NULL, call->deadline, NULL);
 }
 
-static int on_a_loop(void *kind, int64_t deadline, fl_cancel *cancel)
+static int on_a_loop(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	(void)cancel;
 	return fl_loop_run(wait_in_fiber, &(struct in_fiber){kind, deadline});
 }
 
-static int on_a_thread(void *kind, int64_t deadline, fl_cancel *cancel)
+static int on_a_thread(void *kind, int64_t deadline, fl_cancel_token *cancel)
 {
 	return ((const fl_kind *)kind)->wait(NULL, deadline, cancel);
 }
@@ -533,7 +533,7 @@ struct signalled {
 	fl_test_call *call;
 };
 
-static int signalled_wait(void *arg, int64_t deadline, fl_cancel *cancel)
+static int signalled_wait(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct signalled *s = arg;
 	fl__store_release(&sleeper_tid, (uint32_t)syscall(SYS_gettid));

@@ -27,15 +27,15 @@ static int return_what(void *rc)
 static int ends_a_wait(void *unused)
 {
 	(void)unused;
-	fl_cancel *before = fl_cancel_scope();
+	fl_cancel_token *before = fl_cancel_scope_current();
 	fl_timeout t = FL_TIMEOUT_INIT;
 	fl_timeout_begin(&t, fl_after(FL_MS(1)));
-	FL_CHECK(fl_cancel_scope() != before);
+	FL_CHECK(fl_cancel_scope_current() != before);
 	int rc = wait_for_ever(NULL);
-	FL_CHECK(rc == -ECANCELED && fl_cancel_requested(NULL));
+	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_sleep(FL_S(3600)) == -ECANCELED); /* for as long as it is not ended */
 	FL_CHECK(fl_timeout_end(&t, rc) == -ETIMEDOUT);
-	FL_CHECK(fl_cancel_scope() == before && !fl_cancel_requested(NULL));
+	FL_CHECK(fl_cancel_scope_current() == before && !fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_sleep(FL_US(1)) == 0);
 	return 0;
 }
@@ -91,14 +91,14 @@ static int not_begun(void *unused)
 {
 	fl_timeout t = FL_TIMEOUT_INIT;
 	(void)unused;
-	fl_cancel *before = fl_cancel_scope();
+	fl_cancel_token *before = fl_cancel_scope_current();
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED && fl_timeout_end(&t, 3) == 3);
 	fl_timeout_begin(&t, 0);
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ETIMEDOUT);
 	FL_CHECK(fl_timeout_end(&t, -ECANCELED) == -ECANCELED); /* ended: as one that was not begun */
 	fl_timeout_begin(&t, FL_FOREVER);                       /* and can begin again */
-	FL_CHECK(!fl_cancel_requested(NULL));
-	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope() == before);
+	FL_CHECK(!fl_cancel_token_is_requested(NULL));
+	FL_CHECK(fl_timeout_end(&t, 0) == 0 && fl_cancel_scope_current() == before);
 	return 0;
 }
 
@@ -126,9 +126,9 @@ static int leave_early(int step)
 static int scoped(void *unused)
 {
 	(void)unused;
-	fl_cancel *before = fl_cancel_scope();
+	fl_cancel_token *before = fl_cancel_scope_current();
 	for (int step = 0; step < 4; step++)
-		FL_CHECK(leave_early(step) == step && fl_cancel_scope() == before);
+		FL_CHECK(leave_early(step) == step && fl_cancel_scope_current() == before);
 	return 0;
 }
 
@@ -208,19 +208,19 @@ FL_TEST(timeout_nested_outer_over_meanwhile)
 
 static int outside_is_requested(void *unused)
 {
-	fl_cancel outside;
+	fl_cancel_token outside;
 	(void)unused;
-	fl_cancel_init(&outside, NULL, FL_FOREVER);
+	fl_cancel_token_init(&outside, NULL, FL_FOREVER);
 	{
 		FL_CANCEL_SCOPE(&outside);
 		fl_timeout t = FL_TIMEOUT_INIT;
 		fl_timeout_begin(&t, 0);
-		fl_cancel_request(&outside);
+		fl_cancel_token_request(&outside);
 		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
 		fl_timeout_begin(&t, FL_FOREVER); /* requested from the start */
 		FL_CHECK(fl_timeout_end(&t, wait_for_ever(NULL)) == -ECANCELED);
 	}
-	fl_cancel_destroy(&outside);
+	fl_cancel_token_destroy(&outside);
 	return 0;
 }
 
@@ -253,9 +253,9 @@ FL_TEST(timeout_and_shields)
 FL_TEST(timeout_panics_when_it_is_not_the_scope)
 {
 	static fl_timeout t, inner;
-	fl_cancel other = FL_CANCEL_INIT;
+	fl_cancel_token other = FL_CANCEL_TOKEN_INIT;
 	fl_timeout_begin(&t, 0);
-	fl_cancel *scope = fl_cancel_scope_set(&other);
+	fl_cancel_token *scope = fl_cancel_scope_set(&other);
 	FL_PANICS(FL_IGNORE(fl_timeout_end(&t, 0)));
 	assert_string_equal(fl_test_panic.function, "fl_timeout_end");
 	assert_ptr_equal(fl_test_panic.object, &t);
@@ -266,7 +266,7 @@ FL_TEST(timeout_panics_when_it_is_not_the_scope)
 	FL_PANICS(FL_IGNORE(fl_timeout_end(&t, 0)));
 	FL_OK(fl_timeout_end(&inner, 0));
 	FL_OK(fl_timeout_end(&t, 0));
-	assert_null(fl_cancel_scope());
+	assert_null(fl_cancel_scope_current());
 }
 
 static fl_timeout elsewhere;
@@ -294,7 +294,7 @@ FL_TEST(timeout_panics_when_it_is_of_another_context)
 
 /* Its waits are ended by a request from outside, too: from another thread, whatever it waits for. */
 typedef struct asked {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event never;
 } asked;
 
@@ -321,13 +321,13 @@ FL_TEST(timeout_wait_is_ended_by_another_thread)
 	FL_NEEDS(FL_TEST_EVENTFD);
 	fl_thread_function *const waiters[] = {wait_under_timeout, wait_in_loop};
 	for (int i = 0; i < 2; i++) {
-		asked a = {FL_CANCEL_INIT, FL_EVENT_INIT};
+		asked a = {FL_CANCEL_TOKEN_INIT, FL_EVENT_INIT};
 		fl_thread t;
 		fl_test_go(&t, waiters[i], &a);
 		FL_WAIT_FOR(fl_test_in_line(&a.never) == 1);
-		fl_cancel_request(&a.stop);
+		fl_cancel_token_request(&a.stop);
 		fl_test_end(&t);
-		fl_cancel_destroy(&a.stop);
+		fl_cancel_token_destroy(&a.stop);
 	}
 }
 
@@ -424,7 +424,7 @@ static int waits_for(void *unused)
 	FL_CHECK(fl_wait_for(wait_for_ever, NULL, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_wait_for(return_what, &results[1], 0, &result) == 0 && result == 5); /* it is called */
 	FL_CHECK(fl_wait_for(return_what, &results[3], 0, &result) == 0 && result == -ETIMEDOUT);
-	FL_CHECK(!fl_cancel_requested(NULL));
+	FL_CHECK(!fl_cancel_token_is_requested(NULL));
 	return 0;
 }
 
@@ -435,11 +435,11 @@ FL_TEST(timeout_wait_for_ends_with_the_function)
 
 static int waits_for_cancelled(void *unused)
 {
-	fl_cancel outside;
+	fl_cancel_token outside;
 	int result = 77;
 	(void)unused;
-	fl_cancel_init(&outside, NULL, FL_FOREVER);
-	fl_cancel_request(&outside);
+	fl_cancel_token_init(&outside, NULL, FL_FOREVER);
+	fl_cancel_token_request(&outside);
 	{
 		FL_CANCEL_SCOPE(&outside);
 		FL_CHECK(fl_wait_for(wait_for_ever, NULL, FL_FOREVER, &result) == -ECANCELED);
@@ -448,7 +448,7 @@ static int waits_for_cancelled(void *unused)
 		int done = 3;
 		FL_CHECK(fl_wait_for(return_what, &done, 0, &result) == 0 && result == 3);
 	}
-	fl_cancel_destroy(&outside);
+	fl_cancel_token_destroy(&outside);
 	return 0;
 }
 

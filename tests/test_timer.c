@@ -218,12 +218,12 @@ FL_TEST(timer_stopped_is_not_started_by_its_function)
 {
 	fl_timer t = FL_TIMER_INIT;
 	fl_test_long l = FL_TEST_LONG;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_run_long(&t, &l);
 	FL_RC(fl_timer_stop_until(&t, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_start(&t, 0, fl_test_take_long, &l), -ECANCELED);
 	FL_RC(fl_timer_start_every(&t, 0, 1, fl_test_take_long, &l), -ECANCELED);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_timer_stop_until(&t, FL_FOREVER, &stop), -ECANCELED);
 	fl_event_set(&l.go);
 	{
@@ -239,14 +239,14 @@ FL_TEST(timer_stopped_is_not_started_by_its_function)
 FL_TEST(timer_join_waits_for_the_call_or_the_cancel)
 {
 	fl_timer t = FL_TIMER_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	uint32_t calls = 0;
 	fl_test_caller c;
 	FL_OK(fl_timer_join(&t));
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
 	FL_RC(fl_timer_join_until(&t, 0, NULL), -ETIMEDOUT);
 	FL_RC(fl_timer_join_until(&t, fl_after(FL_US(100)), NULL), -ETIMEDOUT);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_timer_join_until(&t, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);

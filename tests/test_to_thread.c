@@ -62,7 +62,7 @@ static int look_around(void *arg)
 	(void)pthread_sigmask(SIG_SETMASK, NULL, &mask);
 	v->signals_blocked = sigismember(&mask, SIGTERM) == 1;
 	v->in_fiber = fl_fiber_current() != NULL || fl_loop_current() != NULL;
-	FL_CHECK(fl_cancel_scope() != NULL && !fl_cancel_requested(NULL));
+	FL_CHECK(fl_cancel_scope_current() != NULL && !fl_cancel_token_is_requested(NULL));
 	const uint32_t before = fl__load_relaxed(&v->ticker.ticks);
 	FL_WAIT_FOR(fl__load_relaxed(&v->ticker.ticks) > before + 3);
 	return 42;
@@ -167,7 +167,7 @@ typedef struct errand {
 	int rc, result;         /* of the call */
 	fl_fiber_function *run; /* on the thread */
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	uint32_t called, over;
 } errand;
 
@@ -177,7 +177,7 @@ static int wait_for_ever(void *arg)
 	fl__store_relaxed(&e->called, 1);
 	fl_event_set(&e->begun);
 	int rc = fl_event_wait(&e->never);
-	FL_CHECK(rc == -ECANCELED && fl_cancel_requested(NULL));
+	FL_CHECK(rc == -ECANCELED && fl_cancel_token_is_requested(NULL));
 	FL_CHECK(fl_sleep_until(fl_after(FL_MS(1)), FL_SHIELDED) == 0); /* takes its time to give up */
 	fl__store_relaxed(&e->over, 1);
 	return rc;
@@ -189,7 +189,7 @@ static int finish_all_the_same(void *arg)
 	errand *e = arg;
 	fl__store_relaxed(&e->called, 1);
 	fl_event_set(&e->begun);
-	FL_WAIT_FOR(fl_cancel_requested(NULL));
+	FL_WAIT_FOR(fl_cancel_token_is_requested(NULL));
 	fl__store_relaxed(&e->over, 1);
 	return 11;
 }
@@ -235,9 +235,9 @@ static int scope_is_requested(void *unused)
 	int result = 77;
 	const size_t threads = fl_thread_enumerate(NULL, NULL);
 	(void)unused;
-	fl_cancel stop;
-	fl_cancel_init(&stop, NULL, FL_FOREVER);
-	fl_cancel_request(&stop);
+	fl_cancel_token stop;
+	fl_cancel_token_init(&stop, NULL, FL_FOREVER);
+	fl_cancel_token_request(&stop);
 	{
 		FL_CANCEL_SCOPE(&stop);
 		FL_CHECK(fl_to_thread(wait_for_ever, &e, &result) == -ECANCELED);
@@ -248,7 +248,7 @@ static int scope_is_requested(void *unused)
 	FL_CHECK(fl_to_thread_until(wait_for_ever, &e, &result, -1, FL_SHIELDED) == -ETIMEDOUT);
 	FL_CHECK(!e.called && result == 77);
 	FL_CHECK(fl_thread_enumerate(NULL, NULL) == threads); /* nobody was asked */
-	fl_cancel_destroy(&stop);
+	fl_cancel_token_destroy(&stop);
 	return 0;
 }
 
@@ -361,7 +361,7 @@ static int from_callbacks_and_threads(void *unused)
 	fl_event called = FL_EVENT_INIT;
 	fl_loop_timer timer = {.function_ = NULL};
 	(void)unused;
-	FL_CHECK(fl_loop_call(fl_loop_current(), outside_in_callback, &called) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), outside_in_callback, &called) == 0);
 	FL_CHECK(fl_event_wait(&called) == 0);
 	fl_event_reset(&called);
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, outside_in_callback, &called);

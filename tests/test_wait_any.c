@@ -15,7 +15,7 @@ typedef struct things {
 	fl_event event;
 	fl_latch latch;
 	fl_thread thread;
-	fl_cancel token;
+	fl_cancel_token token;
 	fl_event gate; /* of the thread */
 } things;
 
@@ -36,7 +36,7 @@ static void things_end(things *t)
 	FL_OK(fl_event_destroy(&t->event));
 	FL_OK(fl_latch_destroy(&t->latch));
 	assert_int_equal(fl_test_in_line(&t->token), 0);
-	fl_cancel_destroy(&t->token);
+	fl_cancel_token_destroy(&t->token);
 }
 
 static void make_ready(things *t, int thing)
@@ -55,15 +55,15 @@ static void make_ready(things *t, int thing)
 		fl_event_set(&t->gate);
 		break;
 	default:
-		fl_cancel_request(&t->token);
+		fl_cancel_token_request(&t->token);
 	}
 }
 
-static int any_of(void *arg, int64_t deadline, fl_cancel *cancel)
+static int any_of(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	things *t = arg;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(&t->sem), FL_ON_EVENT(&t->event), FL_ON_LATCH(&t->latch),
-	                         FL_ON_THREAD(&t->thread), FL_ON_CANCEL(&t->token));
+	                         FL_ON_THREAD(&t->thread), FL_ON_CANCEL_TOKEN(&t->token));
 }
 
 FL_TEST(wait_any_wakes_for_each_kind)
@@ -83,9 +83,9 @@ FL_TEST(wait_any_sees_what_is_ready)
 {
 	for (int thing = 0; thing < THINGS; thing++) {
 		things t;
-		fl_cancel stop = FL_CANCEL_INIT;
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 		things_init(&t);
-		fl_cancel_request(&stop);
+		fl_cancel_token_request(&stop);
 		make_ready(&t, thing);
 		if (thing == 3)
 			FL_WAIT_FOR(!fl_thread_is_alive(&t.thread));
@@ -113,13 +113,13 @@ FL_TEST(wait_any_returns_the_smallest_index)
 FL_TEST(wait_any_gives_up)
 {
 	things t;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	things_init(&t);
 	FL_RC(any_of(&t, 0, NULL), -ETIMEDOUT);
 	int64_t deadline = fl_after(FL_MS(1));
 	FL_RC(any_of(&t, deadline, NULL), -ETIMEDOUT); /* fl_wait_any_until */
 	assert_true(fl_now() >= deadline);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(any_of(&t, FL_FOREVER, &stop), -ECANCELED); /* fl_wait_any_until */
 	{
 		FL_CANCEL_SCOPE(&stop);
@@ -127,9 +127,9 @@ FL_TEST(wait_any_gives_up)
 		FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&t.event)), -ECANCELED);
 	}
 	fl_test_caller c;
-	fl_cancel later = FL_CANCEL_INIT;
+	fl_cancel_token later = FL_CANCEL_TOKEN_INIT;
 	fl_test_call_in_line(&c, any_of, &t, &later, FL_FOREVER, &later);
-	fl_cancel_request(&later);
+	fl_cancel_token_request(&later);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	things_end(&t);
 }
@@ -163,7 +163,7 @@ FL_TEST(wait_any_of_many)
 		FL_OK(fl_event_destroy(&events[i]));
 }
 
-static int twice(void *arg, int64_t deadline, fl_cancel *cancel)
+static int twice(void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_event none = FL_EVENT_INIT;
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_EVENT(&none), FL_ON_EVENT(arg), FL_ON_EVENT(arg));
@@ -184,7 +184,7 @@ FL_TEST(wait_any_may_name_a_thing_twice)
 FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 {
 	things t;
-	fl_on_type const *types[] = {&fl__on_sem, &fl__on_event, &fl__on_latch, &fl__on_thread, &fl__on_cancel};
+	fl_on_type const *types[] = {&fl__on_sem, &fl__on_event, &fl__on_latch, &fl__on_thread, &fl__on_cancel_token};
 	things_init(&t);
 	void *objects[] = {&t.sem, &t.event, &t.latch, &t.thread, &t.token};
 	for (int i = 0; i < THINGS; i++)
@@ -204,12 +204,12 @@ FL_TEST(wait_any_arm_of_a_ready_thing_takes_nothing)
 }
 
 /* Looking takes nothing away: a permit that is released past an observer goes to the consumer behind it. */
-static int acquire(void *s, int64_t deadline, fl_cancel *cancel)
+static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl_sem_acquire_until(s, deadline, cancel);
 }
 
-static int observe(void *s, int64_t deadline, fl_cancel *cancel)
+static int observe(void *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL_ON_SEM(s));
 }
@@ -292,23 +292,23 @@ FL_TEST(wait_any_uses_every_permit)
 FL_TEST(wait_any_token_becomes_ready_by_its_deadline)
 {
 	fl_event e = FL_EVENT_INIT;
-	fl_cancel late, early;
-	fl_cancel_init(&late, FL_SHIELDED, fl_after(FL_S(1000)));
-	fl_cancel_init(&early, FL_SHIELDED, fl_after(FL_MS(2)));
-	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&e), FL_ON_CANCEL(&late), FL_ON_CANCEL(&early)), 2);
-	assert_true(fl_now() >= fl_cancel_deadline(&early));
-	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_S(500)), NULL, FL_ON_CANCEL(&late), FL_ON_CANCEL(&early)), 1);
-	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&e), FL_ON_CANCEL(&late)), -ETIMEDOUT);
-	fl_cancel_destroy(&late);
-	fl_cancel_destroy(&early);
+	fl_cancel_token late, early;
+	fl_cancel_token_init(&late, FL_SHIELDED, fl_after(FL_S(1000)));
+	fl_cancel_token_init(&early, FL_SHIELDED, fl_after(FL_MS(2)));
+	FL_RC(FL_WAIT_ANY(FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&late), FL_ON_CANCEL_TOKEN(&early)), 2);
+	assert_true(fl_now() >= fl_cancel_token_deadline(&early));
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_S(500)), NULL, FL_ON_CANCEL_TOKEN(&late), FL_ON_CANCEL_TOKEN(&early)), 1);
+	FL_RC(FL_WAIT_ANY_UNTIL(fl_after(FL_MS(1)), NULL, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&late)), -ETIMEDOUT);
+	fl_cancel_token_destroy(&late);
+	fl_cancel_token_destroy(&early);
 }
 
 FL_TEST(wait_any_token_beside_the_same_token)
 {
 	fl_event e = FL_EVENT_INIT;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_cancel_request(&stop);
-	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e), FL_ON_CANCEL(&stop)), 1);
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token_request(&stop);
+	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e), FL_ON_CANCEL_TOKEN(&stop)), 1);
 	FL_RC(FL_WAIT_ANY_UNTIL(FL_FOREVER, &stop, FL_ON_EVENT(&e)), -ECANCELED);
 }
 

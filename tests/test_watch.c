@@ -31,7 +31,7 @@ static void ring(int fd)
 	FL_CHECK(fl__packet_send(fd, "x", 1, NULL, 0, 0) == 0);
 }
 
-static int wait_readable(void *fd, int64_t deadline, fl_cancel *cancel)
+static int wait_readable(void *fd, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__fd_wait(*(int *)fd, POLLIN, deadline, cancel);
 }
@@ -55,7 +55,7 @@ FL_TEST(watch_plain_wait)
 }
 
 /* The line of whoever waits for the thing. */
-static int wait_any(void *watched, int64_t deadline, fl_cancel *cancel)
+static int wait_any(void *watched, int64_t deadline, fl_cancel_token *cancel)
 {
 	return FL_WAIT_ANY_UNTIL(deadline, cancel, FL__ON(fl__on_watched, watched));
 }
@@ -110,13 +110,13 @@ FL_TEST(watch_many_on_one_descriptor)
 FL_TEST(watch_cancel)
 {
 	ends e = make_ends();
-	fl_cancel stop = FL_CANCEL_INIT, past;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT, past;
 	fl_test_caller c;
 	fl_test_call_in_line(&c, wait_readable, &e.a, &stop, FL_FOREVER, &stop);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_RC(fl_test_call_end(&c), -ECANCELED);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &stop), -ECANCELED);
-	fl_cancel_init(&past, FL_SHIELDED, fl_after(FL_MS(1)));
+	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(1)));
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past), -ECANCELED);
 	FL_CANCEL_SCOPE(&stop);
 	FL_RC(fl__fd_wait(e.a, POLLIN, FL_FOREVER, NULL), -ECANCELED);
@@ -283,10 +283,10 @@ static int wait_both_ways(void *unused)
 {
 	(void)unused;
 	ends e = make_ends();
-	fl_cancel past;
+	fl_cancel_token past;
 	struct fl__watched w = FL__WATCHED(e.a, POLLIN);
 	FL_CHECK(fl__fd_wait(e.a, POLLIN, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
-	fl_cancel_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
+	fl_cancel_token_init(&past, FL_SHIELDED, fl_after(FL_MS(3)));
 	FL_CHECK(fl__fd_wait(e.a, POLLIN, FL_FOREVER, &past) == -ECANCELED);
 	FL_CHECK(wait_any(&w, fl_after(FL_MS(3)), NULL) == -ETIMEDOUT);
 	FL_CHECK(!fl__watched_waited(&w));
@@ -361,7 +361,7 @@ FL_TEST(watch_poll_fails)
 
 typedef struct hearer {
 	int fd;
-	fl_cancel *stop;
+	fl_cancel_token *stop;
 	unsigned heard;
 } hearer;
 
@@ -394,7 +394,7 @@ FL_TEST(watch_loses_no_wake)
 	enum { PAIRS = 4, SHARE = 4, N = PAIRS * SHARE };
 	ends e[PAIRS];
 	hearer h[N];
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	fl_test_fibers threads[2];
 	unsigned rings = fl_test_scaled(4000);
 	for (int i = 0; i < PAIRS; i++)
@@ -406,7 +406,7 @@ FL_TEST(watch_loses_no_wake)
 	for (unsigned i = 0; i < rings; i++)
 		FL_OK(fl__packet_send(e[i % PAIRS].b, "x", 1, NULL, 0, FL_FOREVER));
 	FL_WAIT_FOR(heard_by(h, N) == rings);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	for (int i = 0; i < 2; i++)
 		fl_test_fibers_end(&threads[i]);
 	for (int i = 0; i < PAIRS; i++)

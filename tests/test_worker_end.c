@@ -14,27 +14,27 @@ FL_TASK(worker_sleeps, void, int)
 FL_TASK(worker_ends_when_asked, char, char)
 {
 	fl__store_release(result, 1);
-	while (!fl_task_cancelled(ctx))
+	while (!fl_task_is_cancelled(ctx))
 		fl__sys.yield();
 	return 0;
 }
 
 FL_TASK(worker_tells_its_deadline, void, int64_t)
 {
-	*result = fl_cancel_deadline(fl_task_token(ctx));
+	*result = fl_cancel_token_deadline(fl_task_token(ctx));
 	return 0;
 }
 
 FL_TASK(worker_requests_itself, void, void)
 {
-	fl_cancel_request(fl_task_token(ctx));
+	fl_cancel_token_request(fl_task_token(ctx));
 	return 0;
 }
 
 FL_TASK(worker_leaves_a_child, void, void)
 {
-	static fl_cancel child;
-	fl_cancel_init(&child, fl_task_token(ctx), FL_FOREVER);
+	static fl_cancel_token child;
+	fl_cancel_token_init(&child, fl_task_token(ctx), FL_FOREVER);
 	return 0;
 }
 

@@ -98,7 +98,7 @@ FL_TASK_STATIC(visit_page, struct visit, void)
 	struct bytes page = {0};
 	char why[FL_MESSAGE_MAX] = "";
 	int rc = fetch_page(c, arg->number, &page, why, sizeof why);
-	if (rc != 0 && fl_task_cancelled(ctx))
+	if (rc != 0 && fl_task_is_cancelled(ctx))
 		return -ECANCELED;
 	note_page(c, arg->number, &page, why, depth > 0);
 	depth++;

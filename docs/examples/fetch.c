@@ -44,7 +44,7 @@ int fetch_prepare(void)
 static int give_up(void *user, curl_off_t total, curl_off_t got, curl_off_t to_send, curl_off_t sent)
 {
 	(void)user, (void)total, (void)got, (void)to_send, (void)sent;
-	return fl_cancel_requested(NULL) ? 1 : 0;
+	return fl_cancel_token_is_requested(NULL) ? 1 : 0;
 }
 
 /* What is the same for every file. */

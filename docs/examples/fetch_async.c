@@ -105,7 +105,7 @@ static int want_timer(CURLM *curl, long milliseconds, void *multi)
 	struct multi *m = multi;
 	(void)curl;
 	if (milliseconds < 0)
-		fl_loop_timer_stop(m->loop, &m->timer);
+		fl_loop_timer_cancel(m->loop, &m->timer);
 	else
 		fl_loop_timer_start(m->loop, &m->timer, fl_after(FL_MS(milliseconds)), due, m);
 	return 0;
@@ -149,7 +149,7 @@ void multi_release(struct multi *m)
 	if (--m->users > 0)
 		return;
 	(void)curl_multi_cleanup(m->curl); /* closes the connections that were kept, and wants their watches away */
-	fl_loop_timer_stop(m->loop, &m->timer);
+	fl_loop_timer_cancel(m->loop, &m->timer);
 	free(m);
 	here = NULL;
 }

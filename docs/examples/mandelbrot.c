@@ -79,7 +79,7 @@ static bool draw_row(struct picture *p, size_t y)
 {
 	const int64_t start = fl_now();
 	for (size_t x = 0; x < p->raster.width; x++) {
-		if (fl_cancel_requested(NULL)) /* the scope of the call, below that of the group */
+		if (fl_cancel_token_is_requested(NULL)) /* the scope of the call, below that of the group */
 			return false;
 		draw_pixel(p, x, y, p->raster.pixels + (y * p->raster.width + x) * 3);
 	}

@@ -30,7 +30,7 @@ void pipeline_stop(struct pipeline *p, const char *what, const char *why)
 		if (p->failure[0] == '\0')
 			(void)snprintf(p->failure, sizeof p->failure, "%s: %s", what, why);
 	}
-	fl_cancel_request(&p->stop);
+	fl_cancel_token_request(&p->stop);
 	for (unsigned i = 0; i < STAGES; i++)
 		if (p->stages[i].in != NULL)
 			(void)picture_queue_close_now(p->stages[i].in); /* how many it dropped is of no interest */
@@ -59,7 +59,7 @@ static bool stage_work(struct stage *s, struct picture *p)
 		s->done++;
 		return true;
 	}
-	if (!fl_cancel_requested(NULL))
+	if (!fl_cancel_token_is_requested(NULL))
 		stage_fail(s, p, why);
 	return false;
 }
@@ -191,7 +191,7 @@ static int all_in_turn(void *arg)
 {
 	struct pipeline *p = arg;
 	FL_CANCEL_SCOPE(&p->stop);
-	for (size_t i = 0; i < p->count && !fl_cancel_requested(NULL); i++) {
+	for (size_t i = 0; i < p->count && !fl_cancel_token_is_requested(NULL); i++) {
 		unsigned s = 0;
 		while (s < STAGES && stage_work(&p->stages[s], &p->pictures[i]))
 			s++;

@@ -41,7 +41,7 @@ struct pipeline {
 	size_t count;
 	struct stage stages[STAGES];
 	unsigned capacity;
-	fl_cancel stop; /* requested by pipeline_stop() */
+	fl_cancel_token stop; /* requested by pipeline_stop() */
 	fl_signals *signals;
 	fl_mutex lock;
 	char failure[512];        /* under the lock: the first; "": none */

@@ -220,7 +220,7 @@ int pipeline(const struct options *o)
 	struct pipeline p = {.count = o->pictures, .capacity = o->capacity};
 	int rc = fl_signals_create(&p.signals, ends, 2); /* before the first thread */
 	bool good = false;
-	fl_cancel_init(&p.stop, NULL, FL_FOREVER);
+	fl_cancel_token_init(&p.stop, NULL, FL_FOREVER);
 	p.pictures = calloc(p.count, sizeof *p.pictures);
 	if (rc != 0 || p.pictures == NULL)
 		complain("cannot begin: %s", fl_error_text(rc != 0 ? rc : -ENOMEM));
@@ -229,7 +229,7 @@ int pipeline(const struct options *o)
 	else
 		good = with_server(&p, o);
 	free(p.pictures);
-	fl_cancel_destroy(&p.stop);
+	fl_cancel_token_destroy(&p.stop);
 	fl_signals_free(p.signals);
 	return good ? EXIT_SUCCESS : EXIT_FAILURE;
 }

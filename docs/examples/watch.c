@@ -19,7 +19,7 @@ int watch_group(const char *story, fl_group *g, fl_signals *signals, void (*show
 	if (rc == 0 && !interrupted)
 		show(arg);
 	progress_end();
-	const char *why = fl_group_failed(g);
+	const char *why = fl_group_message(g);
 	if (rc != 0)
 		complain("%s: %s", story, why != NULL ? why : fl_error_text(rc));
 	else if (interrupted)

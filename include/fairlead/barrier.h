@@ -81,7 +81,7 @@ FL_API FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
 
 /* As fl_barrier_wait; also returns -ETIMEDOUT, which breaks the barrier. */
-FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
 /* Breaks `b`: its waiters get -EPIPE. Never waits, also not for an action that runs. */
 FL_API void fl_barrier_abort(fl_barrier *b);

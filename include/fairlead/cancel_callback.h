@@ -14,12 +14,12 @@ FL_BEGIN_DECLS
  * closes a socket, kills a child, interrupts a library. As C++20's std::stop_callback; no memory is allocated.
  *
  *     fl_cancel_callback cb;
- *     (void)fl_cancel_on_request(stop, &cb, interrupt, connection);
+ *     (void)fl_cancel_token_on_request(stop, &cb, interrupt, connection);
  *     rows = run_query(connection);                    // interrupt(connection) may run meanwhile, on another thread
  *     (void)fl_cancel_callback_remove(&cb);            // from here on it neither runs nor will
  *
  * A function runs once at most, by the context that makes the request, of the token or of an ancestor, before
- * fl_cancel_request() returns there; waits under the token are woken first. No lock of the library is held meanwhile: it may
+ * fl_cancel_token_request() returns there; waits under the token are woken first. No lock of the library is held meanwhile: it may
  * lock, wait, request other tokens, remove and register callbacks, its own too, and destroy the token. It returns: neither longjmp nor
  * pthread_exit. Of several the order is not specified. A second request does not wait for functions that the first still runs.
  *
@@ -33,7 +33,7 @@ FL_BEGIN_DECLS
 typedef struct fl_cancel_callback {
 	void (*function_)(void *arg);
 	void *arg_;
-	fl_cancel *token_;
+	fl_cancel_token *token_;
 	const void *line_; /* who guards it; NULL: it was not registered */
 	struct fl_cancel_callback *next_, **link_;
 	struct fl__cancel_run *run_;
@@ -51,7 +51,8 @@ typedef struct fl_cancel_callback {
  * apart from what the function does. Memory order: the function sees what was written before the registration, and before the
  * request.
  */
-FL_API bool fl_cancel_on_request(fl_cancel *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg);
+FL_API bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg),
+                                       void *arg);
 
 /*
  * Takes `cb` out: true when its function has not run and will not; false when it has, and has returned. One that runs just now is

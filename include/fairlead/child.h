@@ -20,7 +20,8 @@ FL_BEGIN_DECLS
  * that wait for the same child one gets its status. Returns 0, when it has ended and was collected; -ETIMEDOUT, -ECANCELED: it runs;
  * -ECHILD: no child of this process, or collected before; -EINVAL: `pid` is not a number of a process; -EMFILE, -ENFILE, -ENOMEM.
  */
-FL_API FL_MUST_CHECK int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline,
+                                             fl_cancel_token *cancel);
 
 /* The same without a deadline. Observes the context's cancel scope. */
 FL_API FL_MUST_CHECK int fl_child_wait(int pid, fl_process_status *status);

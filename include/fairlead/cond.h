@@ -45,7 +45,7 @@ FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
 FL_API FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
 /* As fl_cond_wait; also returns -ETIMEDOUT at `deadline`. */
-FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Waits until `predicate(arg)` holds; it is called with `m` locked, first at once. Returns 0 when it holds (also when it
@@ -55,7 +55,7 @@ FL_API FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predic
 
 /* As fl_cond_wait_for; also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
-                                                int64_t deadline, fl_cancel *cancel);
+                                                int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes the context that has waited longest, if any. With or without the mutex held. Never waits. */
 FL_API void fl_cond_signal(fl_cond *c);

@@ -16,7 +16,7 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_debug_dump(STDERR_FILENO);
  *
- * Reports are errors and warnings to the log handler (fairlead/hooks.h), one line each, names of functions where a file was not
+ * Reports are errors and warnings to the log handler (fairlead/handlers.h), one line each, names of functions where a file was not
  * stripped. The handler is called by the context that found the fault, which may hold locks: it must not wait for one of those.
  *
  * FL_DEBUG_LOCKORDER: whoever holds A and wants B puts A before B. When that closes a cycle, the program can deadlock, even if it

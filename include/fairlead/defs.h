@@ -30,6 +30,12 @@
  *                  variables of inline functions, and of the functions that macros make, begin with
  *                  an underscore, which C reserves at file scope: they hide no name of the program,
  *                  so -Wshadow does not warn of them.
+ *                  A getter has the name of what it returns, without get_. get_ stands where a type
+ *                  has that name: fl_future_get_state(), fl_executor_get_stats(). A predicate begins
+ *                  with is_. A function of the program that the library calls is a handler when it is
+ *                  set for a process or a thread, else a callback.
+ *   Arguments      What a function makes comes first. Otherwise the object comes first, and what the
+ *                  function stores comes last, before the deadline and the cancel token.
  *   Copies         an object is used only through the copy of the library that made it.
  *   Unload         dlclose() of a shared object that has a copy of the library ends the threads and
  *                  processes that this copy has started for all its users (docs/threads.md). Requires

@@ -74,7 +74,7 @@ FL_API FL_MUST_CHECK int fl_event_wait(fl_event *e);
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 
 /* As fl_event_wait; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * For fl_wait_any: ready while it is set; unlike a wait, it may miss a set that is reset at once, and resets nothing: take the

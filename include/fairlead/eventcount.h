@@ -65,7 +65,7 @@ FL_API FL_MUST_CHECK int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount
 
 /* As fl_eventcount_wait. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline,
-                                                  fl_cancel *cancel);
+                                                  fl_cancel_token *cancel);
 
 /*
  * Ends the wait of one who stands in line, the first that came, and the waits of all who have prepared and do not stand there yet:

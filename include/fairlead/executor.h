@@ -69,7 +69,7 @@ typedef struct fl_executor_config {
 	 * once, or may be started for it. A worker is free again when its task has run: a submit that
 	 * follows a wait for the task finds it free, though it first runs the task's drop hook and
 	 * callbacks. Not counted: tasks that block (fairlead/blocking.h), tasks that a submit or a waiting
-	 * worker runs itself, and what a worker does for fl_join() and for loops. The tasks that are let in
+	 * worker runs itself, and what a worker does for fl_parallel_invoke() and for loops. The tasks that are let in
 	 * all the same are counted, and may wait. Where the system starts no more threads, a task waits for
 	 * one of the workers that there are.
 	 */
@@ -108,7 +108,7 @@ FL_API FL_MUST_CHECK int fl_sequential_executor_create(fl_executor **e, const fl
 
 /*
  * Runs tasks on threads, which start when they are needed, take no signals, and take tasks in the order of submission
- * (but while a task in its caller's memory, fairlead/embedded.h, is cancelled before it started, one may overtake others).
+ * (but while a task in its caller's memory, fairlead/embedded_task.h, is cancelled before it started, one may overtake others).
  * `config` may be NULL. Never waits. Returns 0, -ENOMEM, -EINVAL (more than FL_WORKERS_MAX workers, a
  * backlog above FL_BACKLOG_MAX other than FL_BACKLOG_NONE, a `when_full` that is none, an `idle_timeout`
  * below 0, or as above).
@@ -133,7 +133,7 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  *
  *   all kinds, not started   The task ends as cancelled, at the latest when its turn comes;
  *                            fl_future_cancel() ends it at once.
- *   all kinds, running       fl_task_cancelled() is true, and waits that observe the task's scope
+ *   all kinds, running       fl_task_is_cancelled() is true, and waits that observe the task's scope
  *                            return -ECANCELED. The future ends with what the task returns.
  *   sequential, threads      Nothing else: a task that neither asks nor waits runs on, and a join
  *                            waits for it.
@@ -146,8 +146,9 @@ FL_API FL_MUST_CHECK int fl_submit(fl_executor *e, const fl_task_type *type, con
  * -EOWNERDEAD.
  */
 typedef struct fl_submit_config {
-	int64_t deadline;  /* 0: none */
-	fl_cancel *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
+	int64_t deadline; /* 0: none */
+	fl_cancel_token
+	    *cancel; /* a request cancels the task, also before it starts; NULL: none. Must outlive the task. */
 	int64_t
 	    room_deadline; /* a wait for room ends then, with -ETIMEDOUT; 0: never. It observes `cancel`, if that is set */
 	fl_future_callback *on_end; /* as fl_future_on_end(), but it cannot fail any more; NULL: none */
@@ -170,9 +171,9 @@ typedef struct fl_map_config {
 	 * exceed 64 KiB.
 	 */
 	size_t chunk;
-	int64_t deadline;    /* 0: none */
-	fl_cancel *cancel;   /* as everywhere */
-	fl_map_error *error; /* filled in when the result is FL_ETASK; may be NULL */
+	int64_t deadline;        /* 0: none */
+	fl_cancel_token *cancel; /* as everywhere */
+	fl_map_error *error;     /* filled in when the result is FL_ETASK; may be NULL */
 } fl_map_config;
 
 /*
@@ -194,7 +195,7 @@ FL_API FL_MUST_CHECK int fl_map(fl_executor *e, const fl_task_type *type, const 
 FL_API void fl_executor_close(fl_executor *e);
 
 /*
- * Closes `e` and cancels what has not started; what runs is asked to stop (fl_task_cancelled). Callbacks and drop hooks run
+ * Closes `e` and cancels what has not started; what runs is asked to stop (fl_task_is_cancelled). Callbacks and drop hooks run
  * on the calling thread. Returns how many were cancelled. Never waits, but for the few instructions in which a worker takes a task.
  */
 FL_API size_t fl_executor_cancel(fl_executor *e);
@@ -238,7 +239,7 @@ FL_API FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /* As fl_executor_join; also returns -ETIMEDOUT (closed all the same). */
-FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Joins `e` (not cancelled) and frees it; futures stay valid. NULL does nothing. Panics in a task of `e` and on its workers,
@@ -295,7 +296,7 @@ typedef struct fl_executor_stats {
 	size_t started;   /* threads ever */
 	size_t ran;       /* tasks that were run, also by a submit, or by who waited for them */
 	size_t unbegun;   /* tasks that ended without having begun: cancelled, or because the executor is broken */
-	size_t stolen;    /* calls of fl_join() and loops that one worker took from another */
+	size_t stolen;    /* calls of fl_parallel_invoke() and loops that one worker took from another */
 } fl_executor_stats;
 
 /*

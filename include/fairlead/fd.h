@@ -30,7 +30,7 @@ enum {
 FL_API FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 
 /* The same until `deadline`; a past one looks once. Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 

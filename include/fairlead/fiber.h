@@ -62,13 +62,13 @@ FL_API FL_MUST_CHECK int fl_fiber_join(fl_fiber *f, int *result);
 FL_API FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
 
 /* As fl_fiber_join; also returns -ETIMEDOUT (it can be joined again). */
-FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
 /* Asks it to end: requests its token. Any thread may call it while the fiber was not joined. Never waits. */
 FL_API void fl_fiber_cancel(fl_fiber *f);
 
 /*
- * Lets it run on alone: it is freed at its end, and an error of its goes to the error hook. Panics while somebody joins it.
+ * Lets it run on alone: it is freed at its end, and an error of its goes to the error handler. Panics while somebody joins it.
  * Never waits.
  */
 FL_API void fl_fiber_detach(fl_fiber *f);
@@ -96,13 +96,13 @@ FL_API void fl_fiber_yield(void);
  * had failed before. -ECANCELED counts as
  * an error when it was not cancelled.
  */
-typedef void fl_fiber_error_hook(const char *name, int error);
+typedef void fl_fiber_error_handler(const char *name, int error);
 
 /*
- * Replaces the error hook; NULL brings back the default, which logs. Returns the hook that was replaced. Any thread may call
+ * Replaces the error handler; NULL brings back the default, which logs. Returns the handler that was replaced. Any thread may call
  * it. Never waits.
  */
-FL_API fl_fiber_error_hook *fl_fiber_set_error_hook(fl_fiber_error_hook *hook);
+FL_API fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler);
 
 /* For fl_wait_any, by fibers of the same loop: ready when it has ended. */
 #define FL_ON_FIBER(f) FL__ON(fl__on_fiber, (f))

@@ -29,7 +29,7 @@ FL_BEGIN_DECLS
  *
  * In a forked child no task of the parent's executors runs. There only a cancel by the child ends a
  * future of such a task. Until then all forms of get and wait return -EOWNERDEAD, and so do
- * fl_futures_wait() and fl_completed_next(). The same holds for a chain (fairlead/then.h) behind
+ * fl_futures_wait() and fl_as_completed_next(). The same holds for a chain (fairlead/then.h) behind
  * such a task. A promise of the parent may be set in the child.
  *
  * Memory order: who sees a future done or cancelled sees what its task wrote.
@@ -63,7 +63,7 @@ FL_API FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t si
 
 /* As fl_future_get; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
-                                             fl_cancel *cancel);
+                                             fl_cancel_token *cancel);
 
 /*
  * Waits for the end of the task, whatever it is. Returns 0, -ECANCELED; -EOWNERDEAD: in a forked
@@ -75,7 +75,7 @@ FL_API FL_MUST_CHECK int fl_future_wait(fl_future *f);
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
 
 /* As fl_future_wait; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel);
 
 /* The state now. Never waits. Acquires when it is FL_DONE or FL_CANCELLED. */
 FL_API fl_future_state fl_future_get_state(const fl_future *f);
@@ -95,7 +95,7 @@ FL_API const char *fl_future_message(const fl_future *f);
 
 /*
  * Cancels the task if it has not started. Its callbacks run on the calling thread. Never waits.
- * Returns 0: it has ended, cancelled, now or before; -EBUSY: it runs, and its context now answers fl_task_cancelled() with
+ * Returns 0: it has ended, cancelled, now or before; -EBUSY: it runs, and its context now answers fl_task_is_cancelled() with
  * true, or another context is just about to end it as cancelled; -EALREADY: it has ended otherwise.
  */
 FL_API FL_MUST_CHECK int fl_future_cancel(fl_future *f);

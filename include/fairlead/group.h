@@ -23,11 +23,11 @@ FL_BEGIN_DECLS
  *     for (size_t i = 0; i < n; i++)
  *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // check; typed: fetch_group_submit(&g, urls[i], &pages[i])
  *     rc = fl_group_join(&g);                                         // 0, or the first error
- *     if (rc != 0 && fl_group_failed(&g))
- *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_number(&g)].text, fl_group_failed(&g));
+ *     if (rc != 0 && fl_group_message(&g))
+ *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text, fl_group_message(&g));
  *
  * The group has a cancel token, a child of the scope of whoever submits its first task: a cancel of that one reaches all its
- * tasks, running ones through their contexts (fl_task_cancelled), and those that have not started end without. So groups
+ * tasks, running ones through their contexts (fl_task_is_cancelled), and those that have not started end without. So groups
  * nest: a task has a group of its own, which ends with it. A task that returns -ECANCELED after the group was cancelled
  * has not failed. One that fails after another has, is reported to the log handler.
  *
@@ -43,7 +43,7 @@ FL_BEGIN_DECLS
  * submits but those of the group's own tasks. Executor and the scope in which it began outlive its join.
  */
 typedef struct fl_group {
-	fl_cancel token_; /* while bound */
+	fl_cancel_token token_; /* while bound */
 	fl_executor *executor_;
 	int64_t deadline_;
 	struct fl__group_child *offers_, *free_; /* tasks that a join may run itself; memory for more */
@@ -67,7 +67,7 @@ typedef struct fl_group {
 /* Without tasks, for those of `executor`; UNTIL: at the deadline they are cancelled, and none is submitted from then on. */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
-	{ FL_CANCEL_INIT, (executor), (deadline), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+	{ FL_CANCEL_TOKEN_INIT, (executor), (deadline), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
 /* clang-format on */
 
 /*
@@ -104,7 +104,7 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
 /*
  * Waits until every task has ended. When the caller is cancelled meanwhile, so are they, and it still waits. Helps, when
  * called from a worker of the executor. Blocks the calling context.
- * Returns 0, also after fl_group_cancel() or without tasks; the error of the first task that failed, and then fl_group_failed()
+ * Returns 0, also after fl_group_cancel() or without tasks; the error of the first task that failed, and then fl_group_message()
  * says why; -ETIMEDOUT: the group's deadline passed before all had done their work; -ECANCELED: the caller's scope, or that in which
  * the group began, was requested before; -EDEADLK, and nothing happened: from a task of the group, or where none of those
  * that are left could run; -EOWNERDEAD, and nothing happened: in a forked child.
@@ -119,7 +119,7 @@ FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
  * As fl_group_join; but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the tasks running: it can be joined
  * again. A task that it helps with is not cut short.
  */
-FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Asks all tasks to end, and those that have not started not to; none can be submitted until the group was joined, which then
@@ -134,20 +134,20 @@ FL_API size_t fl_group_count(const fl_group *g);
  * Why the first task that failed did: its message (fl_task_fail), or else the text of its error; NULL: none has failed. Also after
  * the join, until the next submit; valid as long. Never waits.
  */
-FL_API const char *fl_group_failed(fl_group *g);
+FL_API const char *fl_group_message(fl_group *g);
 
 /*
  * Which it was: counts the calls of fl_group_submit() and fl_group_submit_with() since the last
  * join, from 0. 0 when none has failed. Never waits.
  */
-FL_API size_t fl_group_failed_number(fl_group *g);
+FL_API size_t fl_group_failed_index(fl_group *g);
 
 /*
  * The group's token: for waits of the owner's that are to end when a task fails, or the group is cancelled. As the scope of
  * the calling context it may be left to a join, which ends it. The group is to be joined then, with or without tasks.
  * Valid until the join. Never waits.
  */
-FL_API fl_cancel *fl_group_token(fl_group *g);
+FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
  * Joins `g`, as fl_group_join(); what leaving the scope does. An error of a task that no join has told goes to the log

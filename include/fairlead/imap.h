@@ -61,7 +61,7 @@ typedef struct fl_imap_config {
 	 * -ECANCELED. The token must outlive the iteration.
 	 */
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 } fl_imap_config;
 
 /*
@@ -98,7 +98,7 @@ FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *resu
 
 /* As fl_imap_next; also returns -ETIMEDOUT at the call's deadline, and may be called again. */
 FL_API FL_MUST_CHECK int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline,
-                                            fl_cancel *cancel);
+                                            fl_cancel_token *cancel);
 
 /*
  * What the task returned, or what became of it, for which FL_ETASK was the last result; 0: there was none. Never waits.

@@ -48,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
 FL_API FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
 
 /* Waits for zero. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* For fl_wait_any: ready at zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))

@@ -79,7 +79,7 @@ typedef void fl_loop_callback(void *arg);
  * Has the loop call `function(arg)` in a later turn, in the order of these calls. Any thread may call it, while the loop exists.
  * Memory order: the callback sees what was written before. Never waits. Returns 0, -ENOMEM, -EOWNERDEAD.
  */
-FL_API FL_MUST_CHECK int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg);
+FL_API FL_MUST_CHECK int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg);
 
 /*
  * A timer: calls `function(arg)` once, at `deadline` or soon after; of several with the same deadline first the one that was
@@ -96,7 +96,7 @@ typedef struct fl_loop_timer {
 FL_API void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop_callback *function, void *arg);
 
 /* Stops it, if it is started. Never waits. */
-FL_API void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t);
+FL_API void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t);
 
 /*
  * A watch: calls back for as long as a descriptor is ready (level-triggered), with what it is ready for. All-zero is one that
@@ -137,11 +137,11 @@ FL_API void fl_loop_watch_stop(fl_loop_watch *w);
 
 /*
  * Embedding in another loop. Whoever runs that waits until the descriptor is readable or the deadline has come, then calls
- * turn, and so on. Turn also gets a new loop to begin. Fibers are started from callbacks: fl_loop_call().
+ * turn, and so on. Turn also gets a new loop to begin. Fibers are started from callbacks: fl_loop_post().
  * Whoever starts a timer between turns calls turn again.
  *
  *     for (;;) {
- *             rc = fl_loop_turn(l, &deadline);
+ *             rc = fl_loop_run_once(l, &deadline);
  *             poll fl_loop_fd(l) for reading, until deadline
  *     }
  */
@@ -156,7 +156,7 @@ FL_API int fl_loop_fd(const fl_loop *l);
  *   -ENOMEM      the loop's first turn or run: no memory for the stack of a signal handler
  *   -EOWNERDEAD  in a forked child
  */
-FL_API FL_MUST_CHECK int fl_loop_turn(fl_loop *l, int64_t *deadline);
+FL_API FL_MUST_CHECK int fl_loop_run_once(fl_loop *l, int64_t *deadline);
 
 static inline void fl__scoped_fl_loop(fl_loop **_l)
 {

@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *     ...
  *     fl_loop_dump(fl_loop_current(), stderr);
  *
- * Reports are warnings to the log handler (fairlead/hooks.h). A handler that is set must not wait.
+ * Reports are warnings to the log handler (fairlead/handlers.h). A handler that is set must not wait.
  */
 typedef struct fl_loop_debug_config {
 	int64_t
@@ -35,7 +35,7 @@ FL_API FL_MUST_CHECK int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *c
 /*
  * Prints the loop's fibers to `out` as a tree, each under the one that started it, with what it does and its stack: functions by
  * name where the file that they are in was not stripped, else as an offset in it. By the thread of the loop, in a
- * fiber or a callback of its; from another thread: fl_loop_call(). Waits for nothing but the file.
+ * fiber or a callback of its; from another thread: fl_loop_post(). Waits for nothing but the file.
  */
 FL_API void fl_loop_dump(fl_loop *l, FILE *out);
 

@@ -52,7 +52,7 @@ FL_API FL_MUST_CHECK int fl_loop_executor_create(fl_executor **e, const fl_execu
  *
  * A join waits for tasks, callbacks and drop hooks, not for the loop. In a fiber of the loop it
  * lets the others run. Elsewhere on the thread that runs the loop, or has run it, a join would keep
- * the loop from running: in a callback of the loop, between its turns (fl_loop_turn()) or its runs,
+ * the loop from running: in a callback of the loop, between its turns (fl_loop_run_once()) or its runs,
  * and in a fiber of another loop. There, as long as there are tasks that the loop has to run, a
  * join answers -EDEADLK, but fl_executor_try_join() -EBUSY, and fl_executor_free() panics. On
  * another thread a join waits, also while the loop does not run. Before the first run of the loop

@@ -46,7 +46,7 @@ FL_API void fl_mutex_lock(fl_mutex *m);
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
 /* Locks `m` and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
-FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Unlocks `m`, and wakes a waiter or hands `m` over to it. Never waits. Panics when `m` is not locked. */
 FL_API void fl_mutex_unlock(fl_mutex *m);

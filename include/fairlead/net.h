@@ -59,7 +59,7 @@ FL_API FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned
 
 /* As fl_resolve; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_resolve_until(const char *host, fl_address *list, unsigned n, int64_t deadline,
-                                          fl_cancel *cancel);
+                                          fl_cancel_token *cancel);
 
 typedef struct fl_listener fl_listener;
 
@@ -115,7 +115,7 @@ FL_API FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
 
 /* As fl_accept; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel);
 
 /* The port of TCP; 0: another kind. Never waits. */
 FL_API uint16_t fl_listener_port(const fl_listener *l);
@@ -136,7 +136,7 @@ FL_API FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_
 
 /* As fl_connect_tcp; -ETIMEDOUT also at the deadline, which is for the lookup, too. */
 FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
-                                              fl_cancel *cancel);
+                                              fl_cancel_token *cancel);
 
 /*
  * Connects to a path, or an abstract name, when it begins with '@'. Blocks the calling fiber while the listener has as many
@@ -148,7 +148,8 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
 FL_API FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 
 /* As fl_connect_unix; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
+                                               fl_cancel_token *cancel);
 
 static inline void fl__scoped_fl_listener(fl_listener **_l)
 {

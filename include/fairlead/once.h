@@ -39,7 +39,7 @@ FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg)
 
 /* As fl_once_call; also returns -ETIMEDOUT. The deadline bounds the wait for others, not the function. */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
-                                            fl_cancel *cancel);
+                                            fl_cancel_token *cancel);
 
 /* Whether the function has succeeded. Never waits. Acquires when true. */
 FL_API bool fl_once_is_done(const fl_once *o);

@@ -27,10 +27,10 @@ FL_BEGIN_DECLS
  * follows from how long it takes. So neither even nor uneven work needs a size to be chosen.
  */
 typedef struct fl_parallel_config {
-	size_t grain;      /* numbers a call of the body, at most; 0: found out */
-	int64_t deadline;  /* 0: none */
-	fl_cancel *cancel; /* as everywhere */
-	int *error;        /* filled in when the result is FL_ETASK; may be NULL */
+	size_t grain;            /* numbers a call of the body, at most; 0: found out */
+	int64_t deadline;        /* 0: none */
+	fl_cancel_token *cancel; /* as everywhere */
+	int *error;              /* filled in when the result is FL_ETASK; may be NULL */
 } fl_parallel_config;
 
 /*

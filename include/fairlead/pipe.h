@@ -84,7 +84,7 @@ FL_API FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t s
 
 /* As fl_pipe_send; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
-                                            fl_cancel *cancel);
+                                            fl_cancel_token *cancel);
 
 /*
  * As fl_pipe_send, with `n` descriptors; the caller keeps his own. Also returns -EINVAL (above FL_PIPE_FDS_MAX, or `fds` is
@@ -97,7 +97,7 @@ FL_API FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size
 
 /* As fl_pipe_send_fds; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
-                                                int64_t deadline, fl_cancel *cancel);
+                                                int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Receives the oldest message into `buffer`, of `room` bytes, and its size into `*size`. Blocks the calling context while
@@ -121,7 +121,7 @@ FL_API FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room,
 
 /* As fl_pipe_recv; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
-                                            fl_cancel *cancel);
+                                            fl_cancel_token *cancel);
 
 /*
  * As fl_pipe_recv, with the message's descriptors, which are the caller's then, and close-on-exec. `*n` is the room in `fds`,
@@ -135,7 +135,7 @@ FL_API FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t r
 
 /* As fl_pipe_recv_fds; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                                unsigned *n, int64_t deadline, fl_cancel *cancel);
+                                                unsigned *n, int64_t deadline, fl_cancel_token *cancel);
 
 /* For fl_wait_any: ready while a message is there, or the end is reached. */
 #define FL_ON_PIPE(p) FL__ON(fl__on_pipe, (p))

@@ -162,7 +162,7 @@ FL_API FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *s
 
 /* As fl_process_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
-                                               fl_cancel *cancel);
+                                               fl_cancel_token *cancel);
 
 /*
  * Sends a signal to the process, and never to another that got its number. Returns 0; -ESRCH when it has ended; -EINVAL for

@@ -69,7 +69,7 @@ FL_API FL_MUST_CHECK int fl_promise_fail_with(fl_promise *p, const void *value, 
  * A token that is requested when the future is cancelled, or asked to stop once it has started: for waits and callbacks of
  * whoever does the work. Valid until the promise is freed. Never waits.
  */
-FL_API fl_cancel *fl_promise_token(fl_promise *p);
+FL_API fl_cancel_token *fl_promise_token(fl_promise *p);
 
 /*
  * Frees the promise; the future stays. One that was not fulfilled ends its future as failed, with -EOWNERDEAD and the message
@@ -106,7 +106,7 @@ FL_END_DECLS
 	{                                                                                                              \
 		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
 	}                                                                                                              \
-	FL__PROMISE_FN name##_get_until(fl_future *_f, type *_result, int64_t _deadline, fl_cancel *_cancel)           \
+	FL__PROMISE_FN name##_get_until(fl_future *_f, type *_result, int64_t _deadline, fl_cancel_token *_cancel)     \
 	{                                                                                                              \
 		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
 	}

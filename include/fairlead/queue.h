@@ -110,7 +110,7 @@ FL_API FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
 /* As fl_queue_put; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /* Gets the first item by the order of `q`. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
@@ -119,7 +119,7 @@ FL_API FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
 
 /* As fl_queue_get; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Puts the `n` items of `items` in their order; other producers may come between. Blocks until all are in. Returns how many
@@ -132,7 +132,7 @@ FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items
 
 /* As fl_queue_put_many; stores how many went in in `*count`. Returns 0 when all did; -EPIPE, -ETIMEDOUT, -ECANCELED, -ENOMEM. */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
-                                                 int64_t deadline, fl_cancel *cancel);
+                                                 int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least one. Returns how many; 0 when the queue is
@@ -145,7 +145,7 @@ FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size
 
 /* As fl_queue_get_many; stores how many in `*count`. Returns 0 (at least one, or `n` is 0); -EPIPE, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
-                                                 fl_cancel *cancel);
+                                                 fl_cancel_token *cancel);
 
 /*
  * Closes `q`: no more in, blocked puts fail; what is in can be got. Again: nothing. Never waits; with one producer and one consumer,
@@ -178,7 +178,7 @@ FL_API FL_MUST_CHECK int fl_queue_join(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 
 /* As fl_queue_join; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The items that were put and not yet said to be dealt with: what a join waits for. A result of 0

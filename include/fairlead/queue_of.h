@@ -96,7 +96,8 @@ FL_END_DECLS
 		           ? 0                                                                                         \
 		           : fl_queue_try_put((fl_queue *)_q, &_item);                                                 \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline, fl_cancel *_cancel)   \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                       \
+	                                                fl_cancel_token *_cancel)                                      \
 	{                                                                                                              \
 		return fl__queue_of_put((fl_queue *)_q, &_item, sizeof(type))                                          \
 		           ? 0                                                                                         \
@@ -113,7 +114,8 @@ FL_END_DECLS
 		           ? 0                                                                                         \
 		           : fl_queue_try_get((fl_queue *)_q, _item);                                                  \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline, fl_cancel *_cancel)  \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                      \
+	                                                fl_cancel_token *_cancel)                                      \
 	{                                                                                                              \
 		return fl__queue_of_get((fl_queue *)_q, _item, sizeof(type))                                           \
 		           ? 0                                                                                         \
@@ -130,7 +132,7 @@ FL_END_DECLS
 		return fl_queue_try_put_many((fl_queue *)_q, _items, _n);                                              \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_put_many_until(name *_q, type const *_items, size_t _n, size_t *_count,  \
-	                                                     int64_t _deadline, fl_cancel *_cancel)                    \
+	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
 	{                                                                                                              \
 		return fl_queue_put_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}                                                                                                              \
@@ -143,7 +145,7 @@ FL_END_DECLS
 		return fl_queue_try_get_many((fl_queue *)_q, _items, _n);                                              \
 	}                                                                                                              \
 	FL__QUEUE_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,        \
-	                                                     int64_t _deadline, fl_cancel *_cancel)                    \
+	                                                     int64_t _deadline, fl_cancel_token *_cancel)              \
 	{                                                                                                              \
 		return fl_queue_get_many_until((fl_queue *)_q, _items, _n, _count, _deadline, _cancel);                \
 	}
@@ -173,7 +175,7 @@ FL_END_DECLS
 	{                                                                                                              \
 		return fl_queue_try_join((fl_queue *)_q);                                                              \
 	}                                                                                                              \
-	FL__QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel *_cancel)              \
+	FL__QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)        \
 	{                                                                                                              \
 		return fl_queue_join_until((fl_queue *)_q, _deadline, _cancel);                                        \
 	}                                                                                                              \

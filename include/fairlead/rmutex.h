@@ -42,7 +42,7 @@ FL_API void fl_rmutex_lock(fl_rmutex *m);
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
 /* Returns 0 with `m` locked once more; or -ETIMEDOUT, -ECANCELED, -EAGAIN (as above). Blocks while another owns it. */
-FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
@@ -57,7 +57,7 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 
 /* As fl_cond_wait_rmutex; also returns -ETIMEDOUT at `deadline`. */
-FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Whether the calling context owns `m`. Never waits. */
 FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);

@@ -12,7 +12,7 @@ FL_BEGIN_DECLS
 /*
  * Readers-writer lock: many read, or one writes. 8 bytes, valid when all-zero, not owned by a thread (any context may unlock).
  * Use it where readers hold it for long; an fl_mutex costs no more, and where they are many and brief all of them pass through
- * one word: see fl_brlock.
+ * one word: see fl_sharded_rwlock.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
@@ -50,25 +50,25 @@ FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
  * Locks `l` for reading. Blocks the calling context while another writes, or has waited its time to write; never cancelled.
  * Panics beyond 67,108,864 readers at one time.
  */
-FL_API void fl_rwlock_read(fl_rwlock *l);
+FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
 /* Returns 0 when it locked `l` for reading; -EBUSY when another writes, or nobody may overtake the first in line. Never waits. */
-FL_API FL_MUST_CHECK int fl_rwlock_try_read(fl_rwlock *l);
+FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
 /* Locks `l` for reading and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
-FL_API FL_MUST_CHECK int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes one read lock. Never waits. Panics when nobody reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
 /* Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. */
-FL_API void fl_rwlock_write(fl_rwlock *l);
+FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
 /* Returns 0 when it locked `l` for writing; -EBUSY when others hold it, or nobody may overtake the first in line. Never waits. */
-FL_API FL_MUST_CHECK int fl_rwlock_try_write(fl_rwlock *l);
+FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
 /* Locks `l` for writing and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
-FL_API FL_MUST_CHECK int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes the write lock, and wakes who waits. Never waits. Panics when nobody writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
@@ -88,7 +88,7 @@ FL_API FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
 
 /* As fl_rwlock_upgrade(): 0, -EDEADLK; also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
-FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Whether somebody reads now, or tries to; whether somebody writes now. For assertions. Never wait. No memory order. */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
@@ -112,7 +112,7 @@ FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 static inline fl_rwlock *fl__read_locked_begin(fl_rwlock *_l)
 {
-	fl_rwlock_read(_l);
+	fl_rwlock_read_lock(_l);
 	return _l;
 }
 
@@ -123,7 +123,7 @@ static inline void fl__read_locked_end(fl_rwlock **_l)
 
 static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *_l)
 {
-	fl_rwlock_write(_l);
+	fl_rwlock_write_lock(_l);
 	return _l;
 }
 

@@ -59,7 +59,7 @@ typedef struct fl_select_case {
  * are freed. (One to which it has put an item that is got may go, unless it is a rendezvous, or there more than once.)
  * Setting it up takes time quadratic in `n` when it has to wait: it is meant for some dozens.
  */
-FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
@@ -69,7 +69,8 @@ FL_END_DECLS
  */
 #ifdef __cplusplus
 template <size_t _n>
-static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline, fl_cancel *_cancel)
+static inline FL_MUST_CHECK int fl__select_list(fl_select_case (&&_cases)[_n], int64_t _deadline,
+                                                fl_cancel_token *_cancel)
 {
 	return fl_select_until(_cases, _n, _deadline, _cancel);
 }

@@ -61,7 +61,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Takes `n` permits, all or nothing; 0 takes none. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED;
@@ -73,7 +73,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
 
 /* As fl_sem_acquire_n; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel);
 
 /* Gives a permit. Never waits. Panics above its bound. */
 FL_API void fl_sem_release(fl_sem *s);

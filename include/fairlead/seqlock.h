@@ -66,7 +66,7 @@ FL_API FL_MUST_CHECK int fl_seqlock_try_read(const fl_seqlock *l, void *dst, con
 
 /* As fl_seqlock_read and 0; or -ETIMEDOUT, -ECANCELED, and `dst` has anything. Blocks the calling context. */
 FL_API FL_MUST_CHECK int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
-                                               fl_cancel *cancel);
+                                               fl_cancel_token *cancel);
 
 /* Copies the caller's `src` to the shared `dst`. Blocks the calling context while another writes; never cancelled. */
 FL_API void fl_seqlock_write(fl_seqlock *l, void *dst, const void *src, size_t size);
@@ -78,7 +78,7 @@ FL_API void fl_seqlock_write_begin(fl_seqlock *l);
 FL_API FL_MUST_CHECK int fl_seqlock_try_write_begin(fl_seqlock *l);
 
 /* Returns 0 when it began a write; or -ETIMEDOUT, -ECANCELED. Blocks the calling context while another writes. */
-FL_API FL_MUST_CHECK int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Ends a write, and wakes who waits for that. Never waits. Panics when none was begun. */
 FL_API void fl_seqlock_write_end(fl_seqlock *l);

@@ -60,7 +60,7 @@ FL_API FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
 FL_API FL_MUST_CHECK int fl_shm_barrier_try_wait(fl_shm_barrier *b);
 
 /* As fl_shm_barrier_wait; also returns -ETIMEDOUT, which breaks the barrier. */
-FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
 /* Breaks `b`: its waiters get -EPIPE. Waits for a stopped process alone (above). Returns 0, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_barrier_abort(fl_shm_barrier *b);

@@ -64,7 +64,8 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
 FL_API FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /* As fl_shm_cond_wait: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
-FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
+                                                fl_cancel_token *cancel);
 
 /*
  * Waits until `predicate(arg)` holds; it is called with `m` locked, first at once, and not after the death of an owner.
@@ -75,7 +76,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, b
 
 /* As fl_shm_cond_wait_for: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
-                                                    void *arg, int64_t deadline, fl_cancel *cancel);
+                                                    void *arg, int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes all that wait now; call it before the change, with the mutex held (above). Never waits. */
 FL_API void fl_shm_cond_signal(fl_shm_cond *c);

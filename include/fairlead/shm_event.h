@@ -60,7 +60,7 @@ FL_API FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
 FL_API FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
 
 /* Waits until `e` is set. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /* For fl_wait_any: ready while it is set; unlike a wait, it may miss a set that is reset at once. */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))

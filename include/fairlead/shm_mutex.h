@@ -73,7 +73,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
 
 /* As fl_shm_mutex_lock: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
 FL_API void fl_shm_mutex_recover(fl_shm_mutex *m);

@@ -87,7 +87,8 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline,
+                                                fl_cancel_token *cancel);
 
 /* Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED, -EINVAL, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
@@ -96,7 +97,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 FL_API FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
 /* As fl_shm_queue_get; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Puts the `n` items of `items` in their order, as many at once as there is space for; other producers may come between.
@@ -113,7 +114,7 @@ FL_API FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const voi
  * -EINVAL, -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count,
-                                                     int64_t deadline, fl_cancel *cancel);
+                                                     int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Gets up to `n` items that follow each other. Blocks until there is at least one. Returns how many; 0 when the queue is
@@ -129,7 +130,7 @@ FL_API FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *ite
  * -EINVAL, -EBADMSG.
  */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count,
-                                                     int64_t deadline, fl_cancel *cancel);
+                                                     int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Puts a frame of `size` bytes, which may be 0. Blocks while `q` has not the space for it. Observes the cancel scope.
@@ -142,7 +143,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void 
 
 /* As fl_shm_queue_put_frame; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
-                                                      fl_cancel *cancel);
+                                                      fl_cancel_token *cancel);
 
 /*
  * Gets the oldest frame, into a buffer with `room` for so many bytes; stores its size in `*size`. Blocks while `q` is empty.
@@ -156,7 +157,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffe
 
 /* As fl_shm_queue_get_frame; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
-                                                      int64_t deadline, fl_cancel *cancel);
+                                                      int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Closes `q`: no more in, blocked puts fail; what is in can be got. Again: nothing. Waits for others that are inside an
@@ -186,7 +187,7 @@ FL_API FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
 FL_API FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
 
 /* As fl_shm_queue_join; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /* The items or frames in `q` now; may be out of date when it returns. Never waits. */
 FL_API size_t fl_shm_queue_length(const fl_shm_queue *q);

@@ -74,7 +74,7 @@
 		return fl_shm_queue_try_put((fl_shm_queue *)_q, &_item);                                               \
 	}                                                                                                              \
 	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_put_until(name *_q, type _item, int64_t _deadline,                   \
-	                                                    fl_cancel *_cancel)                                        \
+	                                                    fl_cancel_token *_cancel)                                  \
 	{                                                                                                              \
 		return fl_shm_queue_put_until((fl_shm_queue *)_q, &_item, _deadline, _cancel);                         \
 	}                                                                                                              \
@@ -87,7 +87,7 @@
 		return fl_shm_queue_try_get((fl_shm_queue *)_q, _item);                                                \
 	}                                                                                                              \
 	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_get_until(name *_q, type *_item, int64_t _deadline,                  \
-	                                                    fl_cancel *_cancel)                                        \
+	                                                    fl_cancel_token *_cancel)                                  \
 	{                                                                                                              \
 		return fl_shm_queue_get_until((fl_shm_queue *)_q, _item, _deadline, _cancel);                          \
 	}
@@ -102,7 +102,7 @@
 		return fl_shm_queue_try_put_many((fl_shm_queue *)_q, _items, _n);                                      \
 	}                                                                                                              \
 	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_put_many_until(                                                      \
-	    name *_q, type const *_items, size_t _n, size_t *_count, int64_t _deadline, fl_cancel *_cancel)            \
+	    name *_q, type const *_items, size_t _n, size_t *_count, int64_t _deadline, fl_cancel_token *_cancel)      \
 	{                                                                                                              \
 		return fl_shm_queue_put_many_until((fl_shm_queue *)_q, _items, _n, _count, _deadline, _cancel);        \
 	}                                                                                                              \
@@ -115,7 +115,7 @@
 		return fl_shm_queue_try_get_many((fl_shm_queue *)_q, _items, _n);                                      \
 	}                                                                                                              \
 	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_get_many_until(name *_q, type *_items, size_t _n, size_t *_count,    \
-	                                                         int64_t _deadline, fl_cancel *_cancel)                \
+	                                                         int64_t _deadline, fl_cancel_token *_cancel)          \
 	{                                                                                                              \
 		return fl_shm_queue_get_many_until((fl_shm_queue *)_q, _items, _n, _count, _deadline, _cancel);        \
 	}
@@ -141,7 +141,7 @@
 	{                                                                                                              \
 		return fl_shm_queue_try_join((fl_shm_queue *)_q);                                                      \
 	}                                                                                                              \
-	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel *_cancel)          \
+	FL__SHM_QUEUE_FN FL_MUST_CHECK int name##_join_until(name *_q, int64_t _deadline, fl_cancel_token *_cancel)    \
 	{                                                                                                              \
 		return fl_shm_queue_join_until((fl_shm_queue *)_q, _deadline, _cancel);                                \
 	}                                                                                                              \

@@ -48,7 +48,7 @@ FL_API FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
 FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
 
 /* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; also -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
 FL_API void fl_shm_rmutex_recover(fl_shm_rmutex *m);

@@ -14,12 +14,12 @@ FL_BEGIN_DECLS
  * of a reader frees its place and is nobody's business; of the death of a writer the next ones are told. 2,112 bytes, valid
  * when all-zero; best at a multiple of 64.
  *
- *     rc = fl_shm_rwlock_read(&shared->lock);
+ *     rc = fl_shm_rwlock_read_lock(&shared->lock);
  *     if (rc == 0) {
  *             look_at(shared);
  *             fl_shm_rwlock_read_unlock(&shared->lock);
  *     } else if (rc == -EOWNERDEAD) {                 // not locked: a writer died. Who can, repairs:
- *             rc = fl_shm_rwlock_write(&shared->lock);
+ *             rc = fl_shm_rwlock_write_lock(&shared->lock);
  *             if (rc == -EOWNERDEAD) {                // locked
  *                     repair(shared);
  *                     fl_shm_rwlock_recover(&shared->lock);
@@ -74,13 +74,13 @@ FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
  * Locks `l` for reading. Blocks the calling context while another writes or waits to write; never cancelled. Returns 0,
  * -EOWNERDEAD (not locked), -ENOTRECOVERABLE; -EDEADLK when the calling context holds `l` already and would have to wait.
  */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_read(fl_shm_rwlock *l);
+FL_API FL_MUST_CHECK int fl_shm_rwlock_read_lock(fl_shm_rwlock *l);
 
 /* Locks `l` for reading if nobody writes or waits to: 0, -EOWNERDEAD (not locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_try_read(fl_shm_rwlock *l);
+FL_API FL_MUST_CHECK int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *l);
 
-/* As fl_shm_rwlock_read: 0, -EOWNERDEAD (not locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_read_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel);
+/* As fl_shm_rwlock_read_lock: 0, -EOWNERDEAD (not locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes one read lock. Never waits. Panics when the calling context does not hold one. */
 FL_API void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l);
@@ -89,13 +89,13 @@ FL_API void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l);
  * Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. Returns 0, -EOWNERDEAD (locked),
  * -ENOTRECOVERABLE; -EDEADLK when the calling context holds `l` already, for reading or writing.
  */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_write(fl_shm_rwlock *l);
+FL_API FL_MUST_CHECK int fl_shm_rwlock_write_lock(fl_shm_rwlock *l);
 
 /* Locks `l` for writing if nobody holds it: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_try_write(fl_shm_rwlock *l);
+FL_API FL_MUST_CHECK int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l);
 
-/* As fl_shm_rwlock_write: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_write_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel);
+/* As fl_shm_rwlock_write_lock: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
+FL_API FL_MUST_CHECK int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* After the -EOWNERDEAD of a write lock: what `l` guards is in order again. Never waits. Panics when the caller was not told. */
 FL_API void fl_shm_rwlock_recover(fl_shm_rwlock *l);

@@ -50,7 +50,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
 
 /* Takes a permit. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Gives a permit. Waits for a stopped process alone (above). Returns 0; -EOVERFLOW when there would be more than

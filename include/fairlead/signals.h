@@ -46,7 +46,7 @@ FL_API void fl_signals_free(fl_signals *s);
 FL_API FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
 
 /* The same until `deadline`; a past one looks once. Also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
 
 /* Takes one that is there. Never waits. Returns its number; -EAGAIN: there is none. */
 FL_API FL_MUST_CHECK int fl_signals_try_wait(fl_signals *s);

@@ -73,7 +73,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t s
 
 /* As fl_stream_read; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
-                                                  fl_cancel *cancel);
+                                                  fl_cancel_token *cancel);
 
 /* As fl_stream_read, but when there is nothing returns -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size);
@@ -86,7 +86,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, 
 
 /* As fl_stream_read_exactly; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
-                                                          fl_cancel *cancel);
+                                                          fl_cancel_token *cancel);
 
 /*
  * Reads up to and including the first `delimiter`, of `delimiter_size` bytes; at the end of the stream what is left, which then
@@ -102,7 +102,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_
 
 /* As fl_stream_read_to; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
-                                                     size_t delimiter_size, int64_t deadline, fl_cancel *cancel);
+                                                     size_t delimiter_size, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * As fl_stream_read_to with a newline, and puts a NUL behind the line, also behind an empty one at the end; it is one of the
@@ -112,7 +112,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_
 
 /* As fl_stream_read_line; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
-                                                       fl_cancel *cancel);
+                                                       fl_cancel_token *cancel);
 
 /*
  * For a read_exactly() of more than FL_STREAM_LIMIT that returned -ENOMEM: it had to give up, and had no memory to put back what
@@ -123,7 +123,7 @@ FL_API size_t fl_stream_got(const fl_stream *s);
 /*
  * Writes all. Blocks the calling fiber while the system has no room (back-pressure). Observes its cancel scope. Returns
  *   0          the system has it, which is not to say that it arrived
- *   -EPIPE     after fl_stream_end(), or the other side does not read any more
+ *   -EPIPE     after fl_stream_close_write(), or the other side does not read any more
  *   -ECANCELED
  *   -ENOMEM    (the system's)
  */
@@ -131,7 +131,7 @@ FL_API FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t 
 
 /* As fl_stream_write; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
-                                               fl_cancel *cancel);
+                                               fl_cancel_token *cancel);
 
 /* As fl_stream_write of what finds room: returns how many bytes; -EAGAIN: none; also -EPIPE. Never waits. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
@@ -141,7 +141,7 @@ FL_API FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *part
 
 /* As fl_stream_writev; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
-                                                fl_cancel *cancel);
+                                                fl_cancel_token *cancel);
 
 /* Bytes that the last write has handed to the system, also when it failed, or still goes on. Never waits. */
 FL_API size_t fl_stream_written(const fl_stream *s);
@@ -150,7 +150,7 @@ FL_API size_t fl_stream_written(const fl_stream *s);
  * Ends the writing side: the other one reads what was written, then the end. Reading goes on. Again does nothing. Never waits.
  * Returns 0, -EBUSY, -EPIPE (the connection is gone already).
  */
-FL_API FL_MUST_CHECK int fl_stream_end(fl_stream *s);
+FL_API FL_MUST_CHECK int fl_stream_close_write(fl_stream *s);
 
 /* The descriptor of `s`, which keeps it: for getsockopt() and such. Never waits. */
 FL_API int fl_stream_fd(const fl_stream *s);

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_TASK_H
 #define FAIRLEAD_TASK_H
 
-#include <fairlead/embedded.h>
+#include <fairlead/embedded_task.h>
 #include <fairlead/executor.h>
 #include <fairlead/group.h>
 #include <fairlead/imap.h>
@@ -29,7 +29,7 @@
  *     int count_primes_get(fl_future *f, uint64_t *result);                           and _try_get, _get_until
  *     int count_primes_group_submit(fl_group *g, struct range arg, uint64_t *result);
  *     int count_primes_group_submit_with(fl_group *g, struct range arg, uint64_t *result, const fl_submit_config *config);
- *     int count_primes_task_submit(fl_executor *e, fl_task *task, const struct range *arg, uint64_t *result);
+ *     int count_primes_embedded_submit(fl_executor *e, fl_embedded_task *task, const struct range *arg, uint64_t *result);
  *     int count_primes_map(fl_executor *e, const struct range *args, size_t n, uint64_t *results, const fl_map_config *);
  *     int count_primes_imap(fl_executor *e, const struct range *args, size_t n, fl_imap **it, const fl_imap_config *);
  *     int count_primes_imap_next(fl_imap *it, size_t *index, uint64_t *result);       and _imap_try_next, _imap_next_until
@@ -184,7 +184,7 @@
 		return fl_future_try_get(_f, _result, sizeof *_result);                                                \
 	}                                                                                                              \
 	FL__TASK_FN name##_get_until(fl_future *_f, __typeof__(result_type) *_result, int64_t _deadline,               \
-	                             fl_cancel *_cancel)                                                               \
+	                             fl_cancel_token *_cancel)                                                         \
 	{                                                                                                              \
 		return fl_future_get_until(_f, _result, sizeof *_result, _deadline, _cancel);                          \
 	}
@@ -198,7 +198,7 @@
 	{                                                                                                              \
 		return fl_future_try_get(_f, NULL, 0);                                                                 \
 	}                                                                                                              \
-	FL__TASK_FN name##_get_until(fl_future *_f, int64_t _deadline, fl_cancel *_cancel)                             \
+	FL__TASK_FN name##_get_until(fl_future *_f, int64_t _deadline, fl_cancel_token *_cancel)                       \
 	{                                                                                                              \
 		return fl_future_get_until(_f, NULL, 0, _deadline, _cancel);                                           \
 	}
@@ -227,12 +227,13 @@
 #define FL__TASK_PLACE_PARAM(type) , __typeof__(type) const *_arg
 
 #define FL__TASK_EMBEDDED(name, arg_type, result_type)                                                                 \
-	FL__TASK_FN name##_task_submit(                                                                                \
-	    fl_executor *_e, fl_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)   \
-				 FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))      \
+	FL__TASK_FN name##_embedded_submit(                                                                            \
+	    fl_executor *_e,                                                                                           \
+	    fl_embedded_task *_task FL__IF_VOID(arg_type, FL__TASK_NO_PARAM, FL__TASK_PLACE_PARAM)(arg_type)           \
+		FL__IF_VOID(result_type, FL__TASK_NO_PARAM, FL__TASK_RESULT_PARAM)(result_type))                       \
 	{                                                                                                              \
-		return fl_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                             \
-		                      FL__IF_VOID(result_type, NULL, _result), NULL);                                  \
+		return fl_embedded_task_submit(_e, _task, &name, FL__IF_VOID(arg_type, NULL, _arg),                    \
+		                               FL__IF_VOID(result_type, NULL, _result), NULL);                         \
 	}
 
 #define FL__TASK_MAP(name, arg_type, result_type)                                                                      \
@@ -266,7 +267,7 @@
 		return fl_imap_try_next(_it, _index, _result);                                                         \
 	}                                                                                                              \
 	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, __typeof__(result_type) *_result,             \
-	                                   int64_t _deadline, fl_cancel *_cancel)                                      \
+	                                   int64_t _deadline, fl_cancel_token *_cancel)                                \
 	{                                                                                                              \
 		return fl_imap_next_until(_it, _index, _result, _deadline, _cancel);                                   \
 	}
@@ -280,7 +281,7 @@
 	{                                                                                                              \
 		return fl_imap_try_next(_it, _index, NULL);                                                            \
 	}                                                                                                              \
-	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, int64_t _deadline, fl_cancel *_cancel)        \
+	FL__TASK_FN name##_imap_next_until(fl_imap *_it, size_t *_index, int64_t _deadline, fl_cancel_token *_cancel)  \
 	{                                                                                                              \
 		return fl_imap_next_until(_it, _index, NULL, _deadline, _cancel);                                      \
 	}

@@ -17,7 +17,7 @@ FL_BEGIN_DECLS
  *
  * Its function may call fork(). The child must leave by _exit() or exec, and not return from the function, for what called it would
  * go on with the parent's tasks: it panics then. So it is with all that an executor calls: initializers, the bodies of loops, the calls of
- * fl_join(). In between a child must not wait for what its parent's other threads do.
+ * fl_parallel_invoke(). In between a child must not wait for what its parent's other threads do.
  */
 typedef struct fl_task_ctx fl_task_ctx;
 
@@ -44,10 +44,10 @@ typedef struct fl_task_type {
 #define FL_TASK_ALIGN_MAX 64
 
 /* Whether the task should stop: it was cancelled, or its deadline has passed. Never waits. For use in `run`. */
-FL_API bool fl_task_cancelled(const fl_task_ctx *ctx);
+FL_API bool fl_task_is_cancelled(const fl_task_ctx *ctx);
 
 /* The task's token, which is also the scope of its plain waits. Valid during `run`. */
-FL_API fl_cancel *fl_task_token(fl_task_ctx *ctx);
+FL_API fl_cancel_token *fl_task_token(fl_task_ctx *ctx);
 
 /*
  * The region `regions[i]` of the executor's config, in the process that the task runs in; NULL: there is none. The

@@ -25,14 +25,14 @@ FL_BEGIN_DECLS
  *
  * The group has a cancel token, a child of the scope of whoever starts its first child: a cancel of that one reaches all
  * children. Each child has a token of its own under it. A child that returns -ECANCELED after it was cancelled has not failed.
- * One that fails after another has, tells the error hook (fl_fiber_set_error_hook).
+ * One that fails after another has, tells the error handler (fl_fiber_set_error_handler).
  *
  * A group that has children, or had, is joined, once; then it can be used again. All-zero is one without children. It
  * must not move until it is joined. Its functions are for the thread of its loop, unless they say otherwise; children
  * may start children in their own group. The scope in which it began outlives its join.
  */
 typedef struct fl_tasks {
-	fl_cancel token_; /* while bound */
+	fl_cancel_token token_; /* while bound */
 	struct fl_loop *loop_;
 	size_t count_;     /* of children that have not ended */
 	uint32_t running_; /* children, and who waits for them */
@@ -46,7 +46,7 @@ typedef struct fl_tasks {
 } fl_tasks;
 
 /* clang-format off */
-#define FL_TASKS_INIT { FL_CANCEL_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+#define FL_TASKS_INIT { FL_CANCEL_TOKEN_INIT, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
 /* clang-format on */
 
 /*
@@ -76,7 +76,7 @@ FL_API FL_MUST_CHECK int fl_tasks_try_join(fl_tasks *g);
  * As fl_tasks_join; but -ETIMEDOUT, or -ECANCELED with fl_tasks_count() above 0, leaves the children running: it can be joined
  * again.
  */
-FL_API FL_MUST_CHECK int fl_tasks_join_until(fl_tasks *g, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_tasks_join_until(fl_tasks *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Asks all children to end; none can be started until the group was joined, which then answers 0 unless one fails. Any thread
@@ -101,11 +101,11 @@ FL_API const char *fl_tasks_failed(const fl_tasks *g);
  *     while ((rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_tasks_token(&g))) == 0)
  *             rc = fl_tasks_start(&g, work, job);             // check
  */
-FL_API fl_cancel *fl_tasks_token(fl_tasks *g);
+FL_API fl_cancel_token *fl_tasks_token(fl_tasks *g);
 
 /*
  * Joins `g`, as fl_tasks_join(); what leaving the scope does. An error of a child that no join has told goes to the
- * error hook. Panics when fl_tasks_join() would return -EDEADLK.
+ * error handler. Panics when fl_tasks_join() would return -EDEADLK.
  */
 FL_API void fl_tasks_destroy(fl_tasks *g);
 
@@ -140,14 +140,14 @@ FL_API FL_MUST_CHECK int fl_gather(const fl_call *calls, size_t n, int *results)
  * for: -ETIMEDOUT, -ECANCELED, unless one fails.
  */
 FL_API FL_MUST_CHECK int fl_gather_until(const fl_call *calls, size_t n, int *results, int64_t deadline,
-                                         fl_cancel *cancel);
+                                         fl_cancel_token *cancel);
 
 /* As fl_gather; but one that fails cancels nobody: all run to their ends. */
 FL_API FL_MUST_CHECK int fl_gather_all(const fl_call *calls, size_t n, int *results);
 
 /* As fl_gather_until; but one that fails cancels nobody. Also returns -ETIMEDOUT, -ECANCELED as that. */
 FL_API FL_MUST_CHECK int fl_gather_all_until(const fl_call *calls, size_t n, int *results, int64_t deadline,
-                                             fl_cancel *cancel);
+                                             fl_cancel_token *cancel);
 
 /*
  * Runs `function(arg)` in a fiber that the caller's cancel does not reach, waits for its end, and stores what it returned in
@@ -160,7 +160,7 @@ FL_API FL_MUST_CHECK int fl_shield(fl_fiber_function *function, void *arg, int *
 
 /* As fl_shield; also returns -ETIMEDOUT: it goes on. */
 FL_API FL_MUST_CHECK int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
-                                         fl_cancel *cancel);
+                                         fl_cancel_token *cancel);
 
 FL_END_DECLS
 

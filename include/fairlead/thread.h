@@ -55,7 +55,7 @@ FL_API FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
 FL_API FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
 
 /* As fl_thread_join; also returns -ETIMEDOUT (the thread can be joined again). */
-FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
 
 /* Lets the thread run on alone and gives up the handle. Returns 0, -EINVAL when it is not joinable. Never waits. */
 FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
@@ -85,13 +85,13 @@ typedef struct fl_thread_info {
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
 /* Called on a thread whose function returned an error, before it can be joined. */
-typedef void fl_thread_error_hook(const fl_thread_info *info, int error);
+typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
- * Replaces the error hook (Python's excepthook); NULL brings back the default, which logs the error of detached threads.
- * Returns the hook that was replaced. Never waits.
+ * Replaces the error handler (Python's excepthook); NULL brings back the default, which logs the error of detached threads.
+ * Returns the handler that was replaced. Never waits.
  */
-FL_API fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook);
+FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
 /*
  * A local: one pointer per context, NULL at first. All-zero is valid, without destructor.

@@ -20,7 +20,7 @@ FL_BEGIN_DECLS
 #define FL_S(n) ((int64_t)(n)*1000000000)
 #define FL_FOREVER INT64_MAX
 
-struct fl_cancel;
+struct fl_cancel_token;
 
 /* The time now. Never blocks. Safe in a signal handler. */
 FL_API int64_t fl_now(void);
@@ -39,7 +39,7 @@ FL_API int64_t fl_after(int64_t ns);
 FL_API FL_MUST_CHECK int fl_sleep(int64_t ns);
 
 /* Sleeps until `deadline`, else like fl_sleep. `cancel` as everywhere: NULL is the context's scope, FL_SHIELDED none. */
-FL_API FL_MUST_CHECK int fl_sleep_until(int64_t deadline, struct fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_sleep_until(int64_t deadline, struct fl_cancel_token *cancel);
 
 FL_END_DECLS
 

@@ -28,14 +28,14 @@ FL_BEGIN_DECLS
  * ended. All-zero is one that was not begun, and can be begun; so is one that was ended.
  */
 typedef struct fl_timeout {
-	fl_cancel token_;
-	fl_cancel *before_; /* the scope */
+	fl_cancel_token token_;
+	fl_cancel_token *before_; /* the scope */
 	int64_t deadline_;
 	void *context_; /* NULL: not begun */
 } fl_timeout;
 
 /* clang-format off */
-#define FL_TIMEOUT_INIT { FL_CANCEL_INIT, 0, 0, 0 }
+#define FL_TIMEOUT_INIT { FL_CANCEL_TOKEN_INIT, 0, 0, 0 }
 /* clang-format on */
 
 /*

@@ -91,7 +91,7 @@ FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
 FL_API FL_MUST_CHECK int fl_timer_stop(fl_timer *t);
 
 /* As fl_timer_stop; also returns -ETIMEDOUT, -ECANCELED: its function runs still, but it is stopped: no call follows that one. */
-FL_API FL_MUST_CHECK int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Waits until `t` is neither pending nor running: until it has been called, or was cancelled. It must stay where it is until then.
@@ -104,7 +104,7 @@ FL_API FL_MUST_CHECK int fl_timer_join(fl_timer *t);
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
 
 /* As fl_timer_join; also returns -ETIMEDOUT. */
-FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {

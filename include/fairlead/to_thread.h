@@ -22,7 +22,7 @@ FL_BEGIN_DECLS
  *
  * The function is always over, or was never called, when the call returns, also when that is cancelled: so it may use what is
  * on the caller's stack. A cancelled call asks it to stop: what the function waits for by this library's means answers
- * -ECANCELED, and fl_cancel_requested(NULL) tells those that compute. One that does neither is waited for.
+ * -ECANCELED, and fl_cancel_token_is_requested(NULL) tells those that compute. One that does neither is waited for.
  */
 
 /*
@@ -37,7 +37,7 @@ FL_API FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, in
 
 /* As fl_to_thread; also returns -ETIMEDOUT, for the deadline what -ECANCELED is for a cancel. */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
-                                            fl_cancel *cancel);
+                                            fl_cancel_token *cancel);
 
 FL_END_DECLS
 

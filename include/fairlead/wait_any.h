@@ -23,7 +23,7 @@ FL_BEGIN_DECLS
  *
  * The FL_ON_ macros stand in the headers of the things: FL_ON_EVENT, FL_ON_EVENTCOUNT, FL_ON_SEM, FL_ON_LATCH, FL_ON_THREAD,
  * FL_ON_QUEUE, FL_ON_QUEUE_SPACE, FL_ON_FUTURE, FL_ON_SHM_EVENT, FL_ON_SHM_SEM, FL_ON_SHM_QUEUE, FL_ON_SHM_QUEUE_SPACE, FL_ON_PROCESS,
- * FL_ON_PIPE, FL_ON_PIPE_SPACE; FL_ON_CANCEL here.
+ * FL_ON_PIPE, FL_ON_PIPE_SPACE; FL_ON_CANCEL_TOKEN here.
  */
 struct fl__node;
 
@@ -44,23 +44,23 @@ typedef struct fl_on {
 
 /* clang-format off */
 #define FL__ON(type, object) { &(type), (object), { 0 } }
-#define FL_ON_CANCEL(c) FL__ON(fl__on_cancel, (c))
+#define FL_ON_CANCEL_TOKEN(c) FL__ON(fl__on_cancel_token, (c))
 /* clang-format on */
-FL_API extern const fl_on_type fl__on_cancel;
+FL_API extern const fl_on_type fl__on_cancel_token;
 
 /*
  * Waits until one of the `n` things of `on` is ready. Blocks the calling context.
  * Returns the smallest index that is ready, -ETIMEDOUT, -ECANCELED, or -EINVAL when `n` is 0 or above INT_MAX.
  * A token among the things is seen when it is requested, also by its deadline.
  */
-FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
 /* The same over a list of FL_ON_... */
 #ifdef __cplusplus
 template <size_t _n>
-static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel *_cancel)
+static inline FL_MUST_CHECK int fl__wait_any_list(fl_on (&&_on)[_n], int64_t _deadline, fl_cancel_token *_cancel)
 {
 	return fl_wait_any_until(_on, _n, _deadline, _cancel);
 }

@@ -2,7 +2,7 @@
 #ifndef FL_BASE_PANIC_H
 #define FL_BASE_PANIC_H
 
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 #include <fairlead/panic.h>
 
 /*

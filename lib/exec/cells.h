@@ -51,7 +51,7 @@ enum fl__asked {
 enum {
 	FL__CELL_SIZES = 2,
 	FL__CELL_OWN = FL__CELL_SIZES, /* an allocation of its own */
-	FL__CELL_USERS,                /* the user's memory: embedded.h */
+	FL__CELL_USERS,                /* the user's memory: embedded_task.h */
 };
 
 static inline struct fl__cell *fl__cell_of(fl_future *f)

@@ -28,7 +28,7 @@ static const fl_task_type settled = {.size = sizeof(fl_task_type), .name = "fl__
 
 static struct fl__cell *cell_of(fl_task_ctx *ctx)
 {
-	fl_cancel *token = fl_task_token(ctx);
+	fl_cancel_token *token = fl_task_token(ctx);
 	return fl__cell_of((fl_future *)(void *)((char *)token - offsetof(fl_future, token)));
 }
 
@@ -47,14 +47,14 @@ static int run_elements(fl_task_ctx *ctx, const void *arg, void *result)
 	int error = 0;
 	while (error == 0 && cell->done < cell->future.count) {
 		const uint32_t i = cell->done;
-		if (i > 0 && fl_task_cancelled(ctx))
+		if (i > 0 && fl_task_is_cancelled(ctx))
 			error = -ECANCELED;
 		else
 			error = run_one(type, ctx, fl__element(arg, i, type->arg_size),
 			                fl__element(result, i, type->result_size));
 		cell->done += error == 0;
 	}
-	cell->asked = error == -ECANCELED && fl_task_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
+	cell->asked = error == -ECANCELED && fl_task_is_cancelled(ctx) ? FL__ASKED : FL__NOT_ASKED;
 	return error;
 }
 

@@ -203,14 +203,14 @@ int fl_executor_resize(fl_executor *e, unsigned workers)
 	return e->closed ? -EPIPE : e->ops->resize(e, workers);
 }
 
-static int join_locked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int join_locked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_LOCKED(&e->lock);
 	close_locked(e);
 	return e->ops->join(e, deadline, cancel);
 }
 
-static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int join_unchecked(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
@@ -243,7 +243,7 @@ static bool would_hang(fl_executor *e, int64_t deadline)
 	return calls_back(e) || (e->ops->would_hang && !fl__is_past(deadline) && e->ops->would_hang(e));
 }
 
-int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__executor_check(e, "fl_executor_join_until");
 	if (fl__executor_is_forked(e))

@@ -3,7 +3,7 @@
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
-#include "embedded.h"
+#include "embedded_task.h"
 #include <errno.h>
 #include <fairlead/cpu.h>
 #include <stdio.h>
@@ -77,7 +77,7 @@ int fl__executor_initialize(fl_executor *e, char **message)
 {
 	if (!e->initialize)
 		return 0;
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token, .regions = e->regions, .n_regions = e->n_regions};
 	int error = fl__task_call(e->initialize, e->initialize_arg, NULL, &ctx);
 	*message = ctx.message;
@@ -231,7 +231,7 @@ static bool on_is_parents(const fl_future *f)
 	return fl__is_forked(fl__cells_of(fl__cell_of((fl_future *)f))->fork_count);
 }
 
-static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl_executor *e = elsewhere(fl__cell_of(f));
 	if (e)

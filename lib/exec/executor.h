@@ -96,7 +96,7 @@ struct fl__executor_ops {
 	 */
 	void (*wake_all)(fl_executor *e);
 	/* Under the lock, when closed: waits until all has ended, as fl_cond_wait_until(). */
-	int (*join)(fl_executor *e, int64_t deadline, fl_cancel *cancel);
+	int (*join)(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
 	/* Frees everything, after a join. In a forked child it takes no lock and does not wait. */
 	void (*destroy)(fl_executor *e);
 	/*
@@ -135,7 +135,7 @@ struct fl__executor_ops {
 	bool (*withdraw)(fl_executor *e, struct fl__cell *cell);
 	bool (*has_started)(fl_executor *e, const struct fl__cell *cell); /* under the lock */
 	void (*asked)(fl_executor *e, struct fl__cell *cell);             /* under the lock */
-	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
+	void (*attend)(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	void (*terminate)(fl_executor *e);               /* under the lock, when closed */
 	int (*resize)(fl_executor *e, unsigned workers); /* under the lock; NULL: not possible */
 	/*
@@ -198,7 +198,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 
 /* As fl__submit(); a wait for the backlog ends at `deadline`, or when `cancel` is requested. */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                       const fl_submit_config *config, int64_t deadline, fl_cancel *cancel);
+                       const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel);
 
 /* As fl__submit(), but ignores the bound of the backlog: for a task that has its memory already. */
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -240,7 +240,7 @@ int fl__places_init(struct fl__places *places, const fl_executor_config *config,
  * For a submit to a bounded executor: stores how the task is admitted. Returns 0, -ENOBUFS,
  * -ETIMEDOUT, -ECANCELED.
  */
-int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place);
+int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *place);
 
 /* Admits a task that ignores the bound. */
 enum fl__admission fl__place_beyond(fl_executor *e);
@@ -364,7 +364,7 @@ int fl__run_function(struct fl__run *run, char **message);
 bool fl__run_is_within(const fl_future *f);
 
 /* Whether the calling context runs a task whose token is under `token`. */
-bool fl__run_is_under(const fl_cancel *token);
+bool fl__run_is_under(const fl_cancel_token *token);
 
 /* The fl__ctx.block of workers, for kinds with `block`. */
 bool fl__run_block(struct fl__ctx *ctx, const void *future, bool begins);
@@ -374,7 +374,7 @@ bool fl__run_serves(const fl_executor *e);
 
 /* What a task's function gets. */
 struct fl_task_ctx {
-	fl_cancel *token;
+	fl_cancel_token *token;
 	fl_shm *const *regions;
 	unsigned n_regions;
 	char *message; /* as in fl_future: what the task has set */

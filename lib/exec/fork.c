@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
- * is inline in fairlead/join.h: while no thief is active, push and pop need no read-modify-write.
+ * is inline in fairlead/parallel_invoke.h: while no thief is active, push and pop need no read-modify-write.
  *
  *   word            holds                              written by
  *   next            the slot of the next fork          the owner
@@ -112,7 +112,7 @@ static void agree(struct fl__forks *forks)
 	if (fl__load_relaxed(&forks->flags.thieves) & UNFENCED)
 		return;
 	if (fl__sys.membarrier() != 0)
-		fl__panic("fl_join", forks, "membarrier() works no more: has it been forbidden since?");
+		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
 }
 
 /* Life. */
@@ -267,7 +267,7 @@ static void run(struct stack *self, struct fl__fork *fork)
 	fork->thief = &self->front;
 	fork->outer = self->running;
 	self->running = fork;
-	fl_cancel_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
 	fork->error = -ECANCELED;
 	/* release: `thief`, `token`; pairs with ask() and is_worth() */
 	if (!(fl__or_release(&fork->state, RUNNING) & ASKED)) {
@@ -277,7 +277,7 @@ static void run(struct stack *self, struct fl__fork *fork)
 		front->scope = &fork->token;
 		front->inside = fork->inside;
 		fork->error = fork->run(fork->arg);
-		fl__child_ends(mark, "fl_join");
+		fl__child_ends(mark, "fl_parallel_invoke");
 		front->scope = own.scope;
 		front->inside = own.inside;
 	}
@@ -440,7 +440,7 @@ static void ask(struct fl__fork *fork)
 {
 	/* acquire: the token; pairs with run(). A thief that starts later sees ASKED. */
 	if (fl__or_acquire(&fork->state, ASKED) & RUNNING)
-		fl_cancel_request(&fork->token);
+		fl_cancel_token_request(&fork->token);
 }
 
 /*
@@ -471,6 +471,6 @@ int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int erro
 			doze(self->forks, fork);
 	}
 	take_back(self);
-	fl_cancel_destroy(&fork->token);
+	fl_cancel_token_destroy(&fork->token);
 	return error != 0 ? error : fork->error;
 }

@@ -2,12 +2,12 @@
 #ifndef FL_EXEC_FORK_H
 #define FL_EXEC_FORK_H
 
-#include <fairlead/join.h>
+#include <fairlead/parallel_invoke.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 /*
- * The forks of an executor's workers: fl_join() publishes forks, and idle workers steal them.
+ * The forks of an executor's workers: fl_parallel_invoke() publishes forks, and idle workers steal them.
  * fork.c has the invariants.
  *
  *     struct fl__fork_stack *self = fl__forks_enter(&forks, i);   // a worker begins

@@ -113,7 +113,7 @@ static bool begin(fl_group *g)
 	g->error_ = 0;
 	g->cut_ = false;
 	g->used_ = false;
-	fl_cancel_init(&g->token_, NULL, g->deadline_);
+	fl_cancel_token_init(&g->token_, NULL, g->deadline_);
 	g->bound_ = true;
 	return g->cancelled_;
 }
@@ -121,9 +121,9 @@ static bool begin(fl_group *g)
 struct fl__group_block *fl__group_end(fl_group *g)
 {
 	struct fl__group_block *blocks = g->blocks_;
-	if (fl_cancel_scope() == &g->token_)
+	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
-	fl_cancel_destroy(&g->token_);
+	fl_cancel_token_destroy(&g->token_);
 	g->bound_ = false;
 	g->blocks_ = NULL;
 	g->free_ = NULL;
@@ -273,7 +273,7 @@ static void hand_over(const struct fl__group_child *child, fl_future *f)
 static void note(fl_group *g, const struct fl__group_child *child, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
-	const bool cut = error == -ECANCELED && fl_cancel_requested(&g->token_);
+	const bool cut = error == -ECANCELED && fl_cancel_token_is_requested(&g->token_);
 	if (error == -ECANCELED && !cut && child->deadline != 0 && fl__is_past(child->deadline)) {
 		/* -ECANCELED would mean that the caller's scope was requested */
 		error = -ETIMEDOUT;
@@ -291,7 +291,7 @@ static void note(fl_group *g, const struct fl__group_child *child, const fl_futu
 	}
 	fl__unlock(&g->lock_);
 	if (first)
-		fl_cancel_request(&g->token_);
+		fl_cancel_token_request(&g->token_);
 	else if (!cut)
 		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(error), text);
 }
@@ -320,7 +320,7 @@ static size_t enter(fl_group *g)
 	count_in(g);
 	fl__unlock(&g->lock_);
 	if (cancelled)
-		fl_cancel_request(&g->token_);
+		fl_cancel_token_request(&g->token_);
 	return number;
 }
 
@@ -347,7 +347,7 @@ static int submit_child(fl_group *g, const fl_task_type *type, const void *arg, 
 	const size_t number = enter(g);
 	if (wanted->cancel)
 		return refuse(g, NULL, -EINVAL); /* a task has one parent token: the group's */
-	if (fl_cancel_requested(&g->token_))
+	if (fl_cancel_token_is_requested(&g->token_))
 		return refuse(g, NULL, -ECANCELED);
 	struct fl__group_child *child = new_child(g);
 	if (!child)
@@ -404,7 +404,7 @@ fl_future *fl__group_take_offer(fl_group *g)
 	return f;
 }
 
-int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel)
+int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (takes)
 		return fl__word_wait(&g->still_, &not_still, deadline, cancel);
@@ -430,7 +430,7 @@ size_t fl_group_count(const fl_group *g)
 	return fl__load_relaxed(&g->count_);
 }
 
-const char *fl_group_failed(fl_group *g)
+const char *fl_group_message(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	const bool failed = g->error_ != 0;
@@ -438,7 +438,7 @@ const char *fl_group_failed(fl_group *g)
 	return failed ? g->message_ : NULL; /* written once, before */
 }
 
-size_t fl_group_failed_number(fl_group *g)
+size_t fl_group_failed_index(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	const size_t number = g->error_ != 0 ? g->failed_number_ : 0;
@@ -446,14 +446,14 @@ size_t fl_group_failed_number(fl_group *g)
 	return number;
 }
 
-fl_cancel *fl_group_token(fl_group *g)
+fl_cancel_token *fl_group_token(fl_group *g)
 {
 	fl__lock(&g->lock_);
 	const bool cancelled = begin(g);
 	g->used_ = true;
 	fl__unlock(&g->lock_);
 	if (cancelled)
-		fl_cancel_request(&g->token_);
+		fl_cancel_token_request(&g->token_);
 	return &g->token_;
 }
 

@@ -18,7 +18,7 @@ fl_future *fl__group_take_offer(fl_group *g);
  * Sleeps until no child is left, or, if `takes`, until there is an offer: 0, -ETIMEDOUT,
  * -ECANCELED.
  */
-int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel);
+int fl__group_sleep(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Ends the token of a group that is begun and has no children. Called with the lock. The caller

@@ -8,9 +8,9 @@
 #include <errno.h>
 #include <fairlead/error.h>
 
-static int interrupted(int64_t deadline, const fl_cancel *cancel)
+static int interrupted(int64_t deadline, const fl_cancel_token *cancel)
 {
-	if (fl_cancel_requested(cancel))
+	if (fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	return fl__is_past(deadline) ? -ETIMEDOUT : 0;
 }
@@ -20,7 +20,7 @@ static int interrupted(int64_t deadline, const fl_cancel *cancel)
  * since that task may wait for the next offer. A loop runs the task on a new fiber; the join waits
  * for the fiber, so that the fibers never outnumber the joins.
  */
-static void run_or_wait(fl_future *f, int64_t deadline, fl_cancel *cancel)
+static void run_or_wait(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	ctx->help(ctx, f); /* not NULL: the context serves the executor */
@@ -31,9 +31,9 @@ static void run_or_wait(fl_future *f, int64_t deadline, fl_cancel *cancel)
 }
 
 /* Takes over the reference. `helps`: the context serves the executor. */
-static void take_up(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel *cancel)
+static void take_up(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (fl_cancel_requested(&g->token_)) {
+	if (fl_cancel_token_is_requested(&g->token_)) {
 		int rc = fl_future_cancel(f);
 		(void)rc; /* whatever the result, the task ends */
 	} else if (helps && fl_future_get_state(f) == FL_PENDING) {
@@ -43,9 +43,9 @@ static void take_up(fl_group *g, fl_future *f, bool helps, int64_t deadline, fl_
 }
 
 /* Whether a request of `cancel` reaches the group's token. */
-static bool is_above(const fl_group *g, const fl_cancel *cancel)
+static bool is_above(const fl_group *g, const fl_cancel_token *cancel)
 {
-	const fl_cancel *token = &g->token_;
+	const fl_cancel_token *token = &g->token_;
 	while (token && token != cancel)
 		token = token->parent_;
 	return token || cancel == FL_SHIELDED;
@@ -55,17 +55,17 @@ static bool is_above(const fl_group *g, const fl_cancel *cancel)
  * Sleeps. If `cancel` is above the group's token, a request of that token also ends the sleep,
  * once, and sets `*stopped`.
  */
-static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
+static int sleep_until(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	if (*stopped || !is_above(g, cancel))
 		return fl__group_sleep(g, takes, deadline, cancel);
 	const int rc = fl__group_sleep(g, takes, deadline, &g->token_);
-	*stopped = rc == -ECANCELED && !fl_cancel_requested(cancel);
+	*stopped = rc == -ECANCELED && !fl_cancel_token_is_requested(cancel);
 	return *stopped ? 0 : rc;
 }
 
 /* The same for a group of another executor. */
-static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel *cancel, bool *stopped)
+static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel_token *cancel, bool *stopped)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
@@ -75,7 +75,7 @@ static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel 
 }
 
 /* Waits until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
-static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
+static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = false;
@@ -98,9 +98,9 @@ static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel *cancel)
 }
 
 /* The joining thread's scope outside of the group's own. */
-static fl_cancel *scope_around(const fl_group *g)
+static fl_cancel_token *scope_around(const fl_group *g)
 {
-	fl_cancel *scope = fl_cancel_scope();
+	fl_cancel_token *scope = fl_cancel_scope_current();
 	if (scope == &g->token_)
 		scope = g->token_.parent_;
 	return scope ? scope : FL_SHIELDED;
@@ -124,11 +124,11 @@ static void give_up(fl_group *g)
 }
 
 /* Without children: ends the group and returns its result. `rc`: what ended the wait early. */
-static int finish(fl_group *g, int rc, const fl_cancel *cancel)
+static int finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
 	const bool bound = g->bound_;
-	const bool from_above = bound && !g->cancelled_ && fl_cancel_requested(&g->token_);
+	const bool from_above = bound && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
 	struct fl__group_block *blocks = bound ? fl__group_end(g) : NULL;
 	g->cancelled_ = false;
 	g->joining_ = false;
@@ -139,7 +139,7 @@ static int finish(fl_group *g, int rc, const fl_cancel *cancel)
 		return 0;
 	if (g->error_ != 0)
 		return g->error_;
-	if (rc == 0 && g->cut_ && fl_cancel_requested(cancel))
+	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (rc == 0 && g->cut_ && from_above)
 		return fl__is_past(g->deadline_) ? -ETIMEDOUT : -ECANCELED;
@@ -149,7 +149,7 @@ static int finish(fl_group *g, int rc, const fl_cancel *cancel)
 /* Whether the calling context runs a task of the group, or one that such a task waits for. */
 static bool is_inside(const fl_group *g)
 {
-	const fl_cancel *scope = fl_cancel_scope();
+	const fl_cancel_token *scope = fl_cancel_scope_current();
 	while (scope && scope->parent_ != &g->token_)
 		scope = scope->parent_;
 	return scope || fl__run_is_under(&g->token_);
@@ -171,10 +171,10 @@ static int may_join(fl_group *g)
 static int join(const char *function, fl_group *g)
 {
 	begin_join(function, g);
-	fl_cancel *around = scope_around(g);
+	fl_cancel_token *around = scope_around(g);
 	int rc = wait_for_all(g, FL_FOREVER, around);
 	if (rc != 0) {
-		fl_cancel_request(&g->token_); /* the group's scope may not be the caller's */
+		fl_cancel_token_request(&g->token_); /* the group's scope may not be the caller's */
 		(void)wait_for_all(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return finish(g, rc, around);
@@ -194,7 +194,7 @@ int fl_group_try_join(fl_group *g)
 	return finish(g, 0, scope_around(g));
 }
 
-int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel *cancel)
+int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = may_join(g);
 	if (rc != 0)

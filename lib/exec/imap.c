@@ -55,7 +55,7 @@ static int submit_next(fl_imap *it)
 /* Stops the iteration at its deadline, or when its token is requested. */
 static void stop_if_due(fl_imap *it)
 {
-	const bool requested = it->cancel && fl_cancel_requested(it->cancel);
+	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
 	if (it->stopped || !(requested || fl__is_past(it->deadline)))
 		return;
 	it->stopped = requested ? -ECANCELED : -ETIMEDOUT;
@@ -114,17 +114,17 @@ static int give(fl_imap *it, size_t *index, void *result)
 /* Waiting. */
 
 /* Waits for `on`, or for the iteration's token: 0, -ETIMEDOUT, -ECANCELED. */
-static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel *cancel)
+static int await_on(const fl_imap *it, fl_on on, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_on things[2] = {on};
 	size_t n = 1;
 	if (it->cancel && !it->stopped)
-		things[n++] = (fl_on)FL_ON_CANCEL(it->cancel);
+		things[n++] = (fl_on)FL_ON_CANCEL_TOKEN(it->cancel);
 	int rc = fl_wait_any_until(things, n, deadline, cancel);
 	return rc < 0 ? rc : 0;
 }
 
-static int await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_cancel *cancel)
+static int await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (!it->cancel || it->stopped)
 		return fl_future_wait_until(f, deadline, cancel);
@@ -134,7 +134,7 @@ static int await_future(const fl_imap *it, fl_future *f, int64_t deadline, fl_ca
 	return await_on(it, (fl_on)FL_ON_FUTURE(f), deadline, cancel);
 }
 
-static int await_oldest(fl_imap *it, int64_t deadline, fl_cancel *cancel)
+static int await_oldest(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__batch *b = it->oldest;
 	int rc = await_future(it, b->f, deadline, cancel);
@@ -148,7 +148,7 @@ static int await_oldest(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int await_any(fl_imap *it, int64_t deadline, fl_cancel *cancel)
+static int await_any(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_event_reset(&it->bell);
 	if (fl__batch_over(it))
@@ -159,28 +159,28 @@ static int await_any(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 
 static void request(void *token)
 {
-	fl_cancel_request(token);
+	fl_cancel_token_request(token);
 }
 
 /*
  * fill(), which also waits for room in a bounded backlog while nothing is under way. Returns 0 at a
  * request of the iteration's token.
  */
-static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel *cancel)
+static int fill_waiting(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* NULL: none */
-	fl_cancel either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
+	fl_cancel_token either, *const around = fl__cancel_resolve(cancel, fl__ctx_get());
 	fl_cancel_callback asked;
-	fl_cancel_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
-	const bool asks = it->cancel && fl_cancel_on_request(it->cancel, &asked, request, &either);
+	fl_cancel_token_init(&either, around ? around : FL_SHIELDED, FL_FOREVER);
+	const bool asks = it->cancel && fl_cancel_token_on_request(it->cancel, &asked, request, &either);
 	it->waiting = &either;
 	it->waiting_until = fl__deadline_under(deadline, it->cancel);
 	const int rc = fill(it);
 	it->waiting = NULL;
 	if (asks)
 		(void)fl_cancel_callback_remove(&asked); /* whether or not it was called */
-	fl_cancel_destroy(&either);
-	return rc == -ECANCELED && it->cancel && fl_cancel_requested(it->cancel) ? 0 : rc;
+	fl_cancel_token_destroy(&either);
+	return rc == -ECANCELED && it->cancel && fl_cancel_token_is_requested(it->cancel) ? 0 : rc;
 }
 
 /* Whether a submit failed only because it did not wait. */
@@ -190,7 +190,7 @@ static bool lacks_room(const fl_imap *it, int rc)
 }
 
 /* Waits for a batch and makes it current. Returns 0, or why there is none. */
-static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
+static int take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = fill(it);
@@ -213,7 +213,7 @@ static int take(fl_imap *it, int64_t deadline, fl_cancel *cancel)
 	}
 }
 
-int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel *cancel)
+int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = it->current ? 0 : take(it, deadline, cancel);
 	return rc == 0 ? give(it, index, result) : rc;

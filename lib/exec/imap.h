@@ -70,15 +70,15 @@ struct fl_imap {
 	struct fl__source source;
 	size_t chunk;
 	bool unordered;
-	bool calls;        /* futures have the callback */
-	int stopped;       /* -ETIMEDOUT or -ECANCELED, of `deadline` or `cancel`; 0: goes on */
-	int64_t deadline;  /* FL_FOREVER: none */
-	fl_cancel *cancel; /* NULL: none */
+	bool calls;              /* futures have the callback */
+	int stopped;             /* -ETIMEDOUT or -ECANCELED, of `deadline` or `cancel`; 0: goes on */
+	int64_t deadline;        /* FL_FOREVER: none */
+	fl_cancel_token *cancel; /* NULL: none */
 	/*
 	 * A submit waits for room until a request of `waiting`, or until `waiting_until`. NULL: no
 	 * wait.
 	 */
-	fl_cancel *waiting;
+	fl_cancel_token *waiting;
 	int64_t waiting_until;
 	/* Batches. */
 	struct fl__batch *free, *oldest, *newest, *current;

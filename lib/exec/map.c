@@ -40,7 +40,7 @@ struct map {
 	uint32_t stopped; /* the caller's wait ended early */
 	uint32_t lock;    /* an fl__lock; guards `failure` */
 	/* Requested by the first runner that ends: no further runner need begin. */
-	fl_cancel over;
+	fl_cancel_token over;
 	fl_map_error failure;
 };
 
@@ -62,7 +62,7 @@ static void fail(struct map *map, size_t index, int error, const char *message)
 static bool may_begin(const struct map *map, size_t index, const fl_task_ctx *ctx)
 {
 	/* relaxed: hints, see above */
-	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_cancelled(ctx);
+	return index < fl__load_relaxed(&map->lowest) && !fl__load_relaxed(&map->stopped) && !fl_task_is_cancelled(ctx);
 }
 
 /* Returns true if the element succeeded. */
@@ -75,7 +75,7 @@ static bool run_element(struct map *map, size_t index, fl_task_ctx *ctx)
 		memset(result, 0, type->result_size);
 	int error = fl__task_run(type, arg, result, ctx);
 	char *message = fl__task_take_message(ctx);
-	bool asked = error == -ECANCELED && fl_task_cancelled(ctx);
+	bool asked = error == -ECANCELED && fl_task_is_cancelled(ctx);
 	if (error != 0 && !asked)
 		fail(map, index, error, message ? message : "");
 	fl__message_free(message);
@@ -99,7 +99,7 @@ static int runner(fl_task_ctx *ctx, const void *arg, void *result)
 		/* relaxed: only the value's uniqueness counts */
 		size_t chunk = fl__add_relaxed(&map->next, 1);
 		if (chunk >= map->chunks || !may_begin(map, chunk * map->chunk, ctx)) {
-			fl_cancel_request(&map->over);
+			fl_cancel_token_request(&map->over);
 			return 0;
 		}
 		size_t begin = chunk * map->chunk;
@@ -156,7 +156,7 @@ static void dismiss_pending(fl_future **runners, int n)
  * Waits for all runners and frees them. Returns why the wait ended early, or -ENOTRECOVERABLE of a
  * broken executor.
  */
-static int await_runners(struct map *map, fl_future **runners, int n, int64_t deadline, fl_cancel *cancel)
+static int await_runners(struct map *map, fl_future **runners, int n, int64_t deadline, fl_cancel_token *cancel)
 {
 	int early = 0, broken = 0;
 	for (int i = 0; i < n; i++) {
@@ -178,7 +178,7 @@ static int await_runners(struct map *map, fl_future **runners, int n, int64_t de
 /* Why the runners stopped: no element failed, and the wait did not end early. */
 static int why_stopped(const fl_submit_config *config)
 {
-	bool requested = config->cancel && fl_cancel_requested(config->cancel);
+	bool requested = config->cancel && fl_cancel_token_is_requested(config->cancel);
 	return !requested && config->deadline != 0 && fl_now() >= config->deadline ? -ETIMEDOUT : -ECANCELED;
 }
 
@@ -189,7 +189,7 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 	fl_future **runners = fl__alloc((size_t)n, sizeof(fl_future *));
 	if (!runners)
 		return -ENOMEM;
-	fl_cancel_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&map->over, config->cancel ? config->cancel : FL_SHIELDED, FL_FOREVER);
 	int rc = submit_runners(map, runners, n, config);
 	if (rc > 0) {
 		int64_t deadline = config->deadline ? config->deadline : FL_FOREVER;
@@ -205,7 +205,7 @@ static int run_map(struct map *map, fl_submit_config *config, fl_map_error *erro
 		*error = map->failure;
 	if (rc == FL_ETASK)
 		rc = fl__failure_at(map->failure.index, map->failure.error, map->failure.message);
-	fl_cancel_destroy(&map->over);
+	fl_cancel_token_destroy(&map->over);
 	fl__free(runners);
 	return rc;
 }

@@ -65,9 +65,9 @@ static inline size_t fl__chunk_kept(struct fl__chunk_end end)
 }
 
 /* The earlier of `deadline` and the token's. `cancel` may be NULL. */
-static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel *cancel)
+static inline int64_t fl__deadline_under(int64_t deadline, const fl_cancel_token *cancel)
 {
-	return cancel ? fl__min_deadline(deadline, fl_cancel_deadline(cancel)) : deadline;
+	return cancel ? fl__min_deadline(deadline, fl_cancel_token_deadline(cancel)) : deadline;
 }
 
 /* The most elements of one task; at least 1. */

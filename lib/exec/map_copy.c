@@ -33,10 +33,10 @@ struct copies {
 	size_t window; /* the most chunks under way */
 	/* of the tasks; its deadline is the earlier of the map's and the token's */
 	fl_submit_config config;
-	int64_t deadline;     /* the map's; FL_FOREVER: none */
-	fl_cancel *cancel;    /* NULL: none */
-	int reason;           /* 0: the map goes on */
-	fl_map_error failure; /* for FL_ETASK */
+	int64_t deadline;        /* the map's; FL_FOREVER: none */
+	fl_cancel_token *cancel; /* NULL: none */
+	int reason;              /* 0: the map goes on */
+	fl_map_error failure;    /* for FL_ETASK */
 };
 
 /* The i-th future under way. */
@@ -55,7 +55,7 @@ static size_t count_at(const struct copies *m, size_t begin)
 
 static int why_stopped(const struct copies *m)
 {
-	if (m->cancel && fl_cancel_requested(m->cancel))
+	if (m->cancel && fl_cancel_token_is_requested(m->cancel))
 		return -ECANCELED;
 	return fl__is_past(m->deadline) ? -ETIMEDOUT : 0;
 }

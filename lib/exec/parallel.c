@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Parallel loops on fl_join(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010). A
+ * Parallel loops on fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010). A
  * worker runs its part in chunks. Between two chunks the worker checks whether an idle worker would
  * find a fork to steal. If not, the worker halves the rest, publishes one half as a fork and goes
  * on with the first half. So a range is split about as often as an idle worker steals a part.
@@ -60,7 +60,7 @@ static int call(const struct part *part, size_t to)
 static void fail(struct loop *loop, int error)
 {
 	uint32_t none = 0;
-	bool stopped = error == -ECANCELED && fl_cancel_requested(NULL);
+	bool stopped = error == -ECANCELED && fl_cancel_token_is_requested(NULL);
 	/* relaxed: a hint to other parts; the joins order `error` */
 	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1))
 		loop->error = error;
@@ -68,7 +68,7 @@ static void fail(struct loop *loop, int error)
 
 static bool is_stopped(const struct loop *loop)
 {
-	return fl__load_relaxed(&loop->failed) || fl_cancel_requested(NULL); /* relaxed: a hint */
+	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
 }
 
 /* Calls the body for the next chunk and adapts the chunk size. */
@@ -99,12 +99,12 @@ static int split(struct part *part)
 	struct part left = *part, right = *part;
 	left.to = right.from = part->from + (part->to - part->from) / 2;
 	if (!part->value)
-		return fl_join(run_part, &left, run_part, &right);
+		return fl_parallel_invoke(run_part, &left, run_part, &right);
 	const fl_reduction *reduction = part->loop->reduction;
 	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
 	memcpy(value, reduction->identity, reduction->size);
 	right.value = value;
-	const int error = fl_join(run_part, &left, run_part, &right);
+	const int error = fl_parallel_invoke(run_part, &left, run_part, &right);
 	if (error == 0)
 		reduction->combine(part->loop->state, part->value, value);
 	return error;
@@ -144,7 +144,7 @@ static const fl_task_type root_type = {
     .arg_align = _Alignof(struct part *),
 };
 
-static int run_here(struct part *all, fl_cancel *token)
+static int run_here(struct part *all, fl_cancel_token *token)
 {
 	FL_CANCEL_SCOPE(token);
 	all->loop->rc = run_part(all);
@@ -154,7 +154,7 @@ static int run_here(struct part *all, fl_cancel *token)
 /*
  * From outside of the executor. Sets loop->rc and returns 0, or returns why the loop did not run.
  */
-static int submit_all(fl_executor *e, struct part *all, fl_cancel *token)
+static int submit_all(fl_executor *e, struct part *all, fl_cancel_token *token)
 {
 	const fl_submit_config config = {.cancel = token};
 	FL_SCOPED(fl_future) *f = NULL;
@@ -171,8 +171,9 @@ static int submit_all(fl_executor *e, struct part *all, fl_cancel *token)
 /* Why a loop stopped in which nothing failed. */
 static int why_stopped(const fl_parallel_config *config)
 {
-	return config->deadline && !fl_cancel_requested(config->cancel) && fl__is_past(config->deadline) ? -ETIMEDOUT
-	                                                                                                 : -ECANCELED;
+	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_past(config->deadline)
+	           ? -ETIMEDOUT
+	           : -ECANCELED;
 }
 
 static int run(fl_executor *e, struct part *all, const fl_parallel_config *config)
@@ -186,10 +187,10 @@ static int run(fl_executor *e, struct part *all, const fl_parallel_config *confi
 		config = &defaults;
 	struct loop *loop = all->loop;
 	loop->grain = config->grain;
-	fl_cancel token;
-	fl_cancel_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
+	fl_cancel_token token;
+	fl_cancel_token_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
 	int rc = fl__run_serves(e) ? run_here(all, &token) : submit_all(e, all, &token);
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 	if (rc == 0)
 		rc = loop->rc;
 	if (loop->failed && config->error)

@@ -59,7 +59,7 @@ enum fl__admission fl__place_beyond(fl_executor *e)
 	return FL__WORKER;
 }
 
-int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel *cancel, enum fl__admission *place)
+int fl__place_take(fl_executor *e, int64_t deadline, fl_cancel_token *cancel, enum fl__admission *place)
 {
 	struct fl__places *places = &e->places;
 	*place = is_none(places) ? FL__WORKER : FL__PLACE;

@@ -101,7 +101,7 @@ void fl__pool_wake(struct fl__pool *p);
 /* Under the lock: wakes up to `n` sleeping workers, which then search. */
 void fl__pool_wake_sleepers(struct fl__pool *p, size_t n);
 
-/* For fl_join(): makes a worker of the pool `p` look for forks. */
+/* For fl_parallel_invoke(): makes a worker of the pool `p` look for forks. */
 void fl__pool_wake_for_forks(void *p);
 
 /* Whether the pool's backlog seems to have a task. */

@@ -14,7 +14,7 @@
  *                                                    it sleeps or ends
  *   idle        workers that sleep, in `sleepers`    under the lock; -1 by the waking thread, or by
  *                                                    a worker whose sleep timed out
- *   forked      a worker must look for forks before  under the lock: set for fl_join(), cleared by
+ *   forked      a worker must look for forks before  under the lock: set for fl_parallel_invoke(), cleared by
  *               it sleeps                            a worker that goes to look; a worker that
  *                                                    finds a task instead wakes another
  *

@@ -16,12 +16,12 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-bool fl_task_cancelled(const fl_task_ctx *ctx)
+bool fl_task_is_cancelled(const fl_task_ctx *ctx)
 {
-	return fl_cancel_requested(ctx->token);
+	return fl_cancel_token_is_requested(ctx->token);
 }
 
-fl_cancel *fl_task_token(fl_task_ctx *ctx)
+fl_cancel_token *fl_task_token(fl_task_ctx *ctx)
 {
 	return ctx->token;
 }
@@ -71,7 +71,7 @@ int fl__task_run(const fl_task_type *type, const void *arg, void *result, fl_tas
 
 int fl__task_call(const fl_task_type *type, const void *arg, void *result, fl_task_ctx *ctx)
 {
-	fl_cancel *scope = fl_cancel_scope_set(ctx->token);
+	fl_cancel_token *scope = fl_cancel_scope_set(ctx->token);
 	int error = fl__task_run(type, arg, result, ctx);
 	(void)fl_cancel_scope_set(scope);
 	return error;
@@ -202,10 +202,11 @@ bool fl__run_is_within(const fl_future *f)
 	return false;
 }
 
-bool fl__run_is_under(const fl_cancel *token)
+bool fl__run_is_under(const fl_cancel_token *token)
 {
 	for (const struct fl__run *run = innermost(fl__ctx_get()); run; run = run->outer)
-		for (const fl_cancel *c = run->active && run->future ? &run->future->token : NULL; c; c = c->parent_)
+		for (const fl_cancel_token *c = run->active && run->future ? &run->future->token : NULL; c;
+		     c = c->parent_)
 			if (c->parent_ == token)
 				return true;
 	return false;

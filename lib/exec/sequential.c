@@ -13,7 +13,7 @@ static void wake_all(fl_executor *e)
 	(void)e; /* no thread waits for tasks */
 }
 
-static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__sequential_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (!fl__executor_is_idle(e) && rc == 0)

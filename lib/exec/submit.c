@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Submits a task whose block the executor allocates. embedded.c: a block in the caller's memory. */
+/* Submits a task whose block the executor allocates. embedded_task.c: a block in the caller's memory. */
 #include "executor.h"
 #include <errno.h>
 #include <fairlead/inline.h>
@@ -51,7 +51,7 @@ static inline int submit(fl_executor *e, const fl_task_type *type, const void *a
 
 static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
                                                         uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                        int64_t deadline, fl_cancel *cancel)
+                                                        int64_t deadline, fl_cancel_token *cancel)
 {
 	enum fl__admission place;
 	int rc = fl__place_take(e, deadline, cancel, &place);
@@ -79,7 +79,7 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 }
 
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                       const fl_submit_config *config, int64_t deadline, fl_cancel *cancel)
+                       const fl_submit_config *config, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = may_submit(e, type, count);
 	if (rc != 0)

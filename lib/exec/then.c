@@ -329,7 +329,7 @@ static struct stage stage_of(struct chain *c)
 }
 
 /* Runs what the chain depends on, as far as this context may. */
-static void on_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+static void on_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct path path = {.n = 0};
 	struct stage stage;
@@ -341,7 +341,7 @@ static void on_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 	} while (fl__future_has_ended(stage.future));
 }
 
-static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+static void on_attend(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct path path = {.n = 0};
 	while (fl__ctx_get()->help && !fl__future_has_ended(f)) {
@@ -352,7 +352,7 @@ static void on_attend(fl_future *f, int64_t deadline, const fl_cancel *cancel)
 			if (fl__future_has_ended(stage.future))
 				continue;
 		}
-		if (fl_wait_any_until(on, 2, deadline, (fl_cancel *)cancel) < 0)
+		if (fl_wait_any_until(on, 2, deadline, (fl_cancel_token *)cancel) < 0)
 			return; /* the wait that follows returns the same */
 	}
 }

@@ -135,7 +135,7 @@ static void wake_all(fl_executor *e)
  * Joins the thread that left last, which joins the others. Called with the lock, which it releases
  * while it waits.
  */
-static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel *cancel)
+static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	p->joining = true;
 	fl_mutex_unlock(&p->base.lock);
@@ -149,7 +149,7 @@ static int join_last(struct fl__pool *p, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int fl__pool_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__pool_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__pool *p = pool_of(e);
 	int rc = 0;

@@ -274,7 +274,7 @@ int fl_timer_cancel(fl_timer *t)
 }
 
 /* Releases the lock while it waits until any timer ceases to be pending or running. */
-static int wait_for_any(int64_t deadline, fl_cancel *cancel)
+static int wait_for_any(int64_t deadline, fl_cancel_token *cancel)
 {
 	const fl_eventcount_key key = fl_eventcount_prepare(&settled);
 	fl_mutex_unlock(&lock);
@@ -289,7 +289,7 @@ static bool is_made(uint64_t number)
 }
 
 /* Waits for the end of the current call. */
-static int wait_for_call(int64_t deadline, fl_cancel *cancel)
+static int wait_for_call(int64_t deadline, fl_cancel_token *cancel)
 {
 	const uint64_t number = call.number;
 	int rc = 0;
@@ -298,7 +298,7 @@ static int wait_for_call(int64_t deadline, fl_cancel *cancel)
 	return is_made(number) ? rc : 0;
 }
 
-int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel *cancel)
+int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_LOCKED(&lock);
 	(void)withdraw(t);
@@ -315,7 +315,7 @@ int fl_timer_stop(fl_timer *t)
 	return fl_timer_stop_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
-int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel *cancel)
+int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	FL_LOCKED(&lock);
 	if (!is_idle(t) && in_a_call())

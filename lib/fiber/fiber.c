@@ -105,7 +105,7 @@ bool fl__fiber_has_ended(const struct fl__fiber *f)
 	return fl__load_relaxed(&f->ended) & ENDED; /* relaxed: written by this thread */
 }
 
-int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel)
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__fiber *self = fl__fiber_self();
 	if (fl__fiber_has_ended(f))
@@ -118,7 +118,7 @@ int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__fiber_wait(f, deadline, cancel);
 	if (rc != 0)

@@ -42,7 +42,7 @@ struct fl__sched_ops {
 	 */
 	void (*wake)(struct fl__sched *s);
 	/* As in struct fl__ctx_ops, for the fibers. NULL: there is none. */
-	int (*wait_fd)(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel *cancel);
+	int (*wait_fd)(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 };
 
 struct fl__sched_config {
@@ -137,12 +137,12 @@ int fl__fiber_create(struct fl__sched *s, struct fl__fiber **f, int (*function)(
  * -EDEADLK: the fiber has not ended, and the caller is that fiber, or no fiber of its scheduler.
  * One joiner at a time.
  */
-int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel *cancel);
+int fl__fiber_join(struct fl__fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The pieces of a join: the wait, as above; the function's return value; the release of the memory.
  */
-int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel *cancel);
+int fl__fiber_wait(struct fl__fiber *f, int64_t deadline, fl_cancel_token *cancel);
 int fl__fiber_result(const struct fl__fiber *f);
 void fl__fiber_free(struct fl__fiber *f);
 

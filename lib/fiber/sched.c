@@ -259,9 +259,10 @@ static int park(struct fl__wait *wait, int64_t deadline)
 	return deadline != FL_FOREVER ? f->parked_rc : 0;
 }
 
-static int wait_fd(int fd, short events, int64_t deadline, fl_cancel *cancel)
+static int wait_fd(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
-	int (*wait)(struct fl__sched *, int, short, int64_t, fl_cancel *) = fl__sched_current->config.ops->wait_fd;
+	int (*wait)(struct fl__sched *, int, short, int64_t, fl_cancel_token *) =
+	    fl__sched_current->config.ops->wait_fd;
 	return wait ? wait(fl__sched_current, fd, events, deadline, cancel) : -ENOSYS;
 }
 

@@ -85,7 +85,7 @@ void fl__message_free(char *message)
 /* Life. */
 
 void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
-                     fl_cancel *parent, int64_t deadline)
+                     fl_cancel_token *parent, int64_t deadline)
 {
 	f->lock = 0;
 	f->error = 0;
@@ -93,13 +93,13 @@ void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_
 	f->type = type;
 	f->callbacks = NULL;
 	f->message = NULL;
-	fl_cancel_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
+	fl_cancel_token_init(&f->token, parent ? parent : FL_SHIELDED, deadline);
 	fl__store_relaxed(&f->state, refs * REF); /* relaxed: the caller publishes the future */
 }
 
 void fl__future_discard(fl_future *f)
 {
-	fl_cancel_destroy(&f->token);
+	fl_cancel_token_destroy(&f->token);
 	f->home->release(f);
 }
 
@@ -222,7 +222,7 @@ bool fl__future_claim_ended(fl_future *f)
 
 enum fl__claim fl__future_claim(fl_future *f)
 {
-	if (!fl_cancel_requested(&f->token))
+	if (!fl_cancel_token_is_requested(&f->token))
 		return claim(f, CLAIMED) ? FL__CLAIM_RUN : FL__CLAIM_LOST;
 	return claim(f, CLAIMED | CANCELLED) ? FL__CLAIM_CANCEL : FL__CLAIM_LOST;
 }
@@ -303,7 +303,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 		fl__unlock(&f->lock);
 		return list;
 	}
-	fl_cancel_destroy(&f->token);
+	fl_cancel_token_destroy(&f->token);
 	f->callbacks = NULL;
 	bool taken = step_guarded(f, &lot);
 	fl__unlock(&f->lock);
@@ -315,7 +315,7 @@ static struct fl__callback *publish(fl_future *f, bool may_call)
 /* A callback must not inherit the completing thread's cancel scope. */
 static void call(fl_future *f, fl_future_callback *callback, void *arg)
 {
-	fl_cancel *scope = fl_cancel_scope_set(NULL);
+	fl_cancel_token *scope = fl_cancel_scope_set(NULL);
 	callback(f, arg);
 	(void)fl_cancel_scope_set(scope);
 }
@@ -381,7 +381,7 @@ static void set_end(fl_future *f, int error, char *message)
 	set_error(f, error, message);
 	if (!f->type->drop_arg)
 		return;
-	fl_cancel *scope = fl_cancel_scope_set(NULL); /* as in call() */
+	fl_cancel_token *scope = fl_cancel_scope_set(NULL); /* as in call() */
 	f->type->drop_arg(f->arg);
 	(void)fl_cancel_scope_set(scope);
 }
@@ -561,13 +561,13 @@ int fl_future_on_end(fl_future *f, fl_future_callback *callback, void *arg)
 
 /* Waiting. */
 
-void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	/* relaxed: a hint; the claim decides */
 	if (!ctx->help || (fl__load_relaxed(&f->state) & CLAIMED))
 		return;
-	if (fl_cancel_requested(cancel) || fl__is_past(deadline))
+	if (fl_cancel_token_is_requested(cancel) || fl__is_past(deadline))
 		return;
 	if (f->home->help)
 		f->home->help(f, deadline, cancel);
@@ -587,7 +587,7 @@ static int not_yet(const fl_future *f, int error)
 	return fl__future_is_parents(f) ? -EOWNERDEAD : error;
 }
 
-int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel *cancel)
+int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (is_ended(f))
 		return 0;
@@ -617,7 +617,7 @@ static int copy_result(const fl_future *f, void *result)
 	return f->error == 0 ? 0 : fl__failure(f->error, fl_future_message(f));
 }
 
-int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (size != f->type->result_size)
 		return -EINVAL;

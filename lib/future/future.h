@@ -54,9 +54,9 @@ struct fl__future_home {
 	 * For a future without a task: helps with the tasks that `f` depends on. NULL: `f` has a
 	 * task.
 	 */
-	void (*help)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
+	void (*help)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/* Before a wait: advances `f` on this context while that pays. NULL: nothing to do. */
-	void (*attend)(fl_future *f, int64_t deadline, const fl_cancel *cancel);
+	void (*attend)(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 	/* Frees the memory after the last reference. */
 	void (*release)(fl_future *f);
 };
@@ -70,7 +70,7 @@ struct fl_future {
 	void *arg, *result; /* in the maker's block; NULL: size 0 */
 	const struct fl__future_home *home;
 	/* The task's token, which ends just before the end is published, under `lock`. */
-	fl_cancel token;
+	fl_cancel_token token;
 	struct fl__callback *callbacks; /* newest first */
 	char *message;                  /* NULL or from fl__message_new() */
 };
@@ -80,7 +80,7 @@ struct fl_future {
  * sets `arg` and `result`, before or later.
  */
 void fl__future_init(fl_future *f, const struct fl__future_home *home, const fl_task_type *type, uint32_t refs,
-                     fl_cancel *parent, int64_t deadline);
+                     fl_cancel_token *parent, int64_t deadline);
 
 /*
  * Undoes fl__future_init() of a future that no other thread has seen. Runs no hook and no callback.
@@ -137,7 +137,7 @@ bool fl__future_try_finish(fl_future *f);
 void fl__future_ask(fl_future *f);
 
 /* Before a wait that does not return at once: runs the task on this context, if allowed. */
-void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel *cancel);
+void fl__future_help(fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 
 /* Whether `f` has ended. Acquires. */
 bool fl__future_has_ended(const fl_future *f);

@@ -35,7 +35,7 @@ struct fl_promise {
 	fl_task_type type; /* the promise's own: result size and hook */
 	uint32_t lock;     /* an fl__lock: guards `step` */
 	enum step step;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	max_align_t result[];
 };
 
@@ -59,7 +59,7 @@ static bool on_claim_cancel(fl_future *f)
 
 static void on_asked(fl_future *f)
 {
-	fl_cancel_request(&promise_of(f)->stop);
+	fl_cancel_token_request(&promise_of(f)->stop);
 }
 
 static void on_ended(fl_future *f)
@@ -96,7 +96,7 @@ int fl_promise_create(fl_promise **made, size_t size, void (*drop)(void *result)
 	                         .drop_result = drop};
 	fl__future_init(&p->future, &home, &p->type, 3, FL_SHIELDED, FL_FOREVER);
 	p->future.result = size > 0 ? p->result : NULL;
-	fl_cancel_init(&p->stop, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&p->stop, FL_SHIELDED, FL_FOREVER);
 	*made = p;
 	*f = &p->future;
 	return 0;
@@ -187,7 +187,7 @@ int fl_promise_fail_with(fl_promise *p, const void *value, int error, const char
 	return 0;
 }
 
-fl_cancel *fl_promise_token(fl_promise *p)
+fl_cancel_token *fl_promise_token(fl_promise *p)
 {
 	return &p->stop;
 }

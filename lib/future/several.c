@@ -3,7 +3,7 @@
 #include "../base/sys.h"
 #include "watch.h"
 #include <errno.h>
-#include <fairlead/completed.h>
+#include <fairlead/as_completed.h>
 #include <limits.h>
 
 enum { FEW = 8 }; /* up to this number needs no memory */
@@ -20,7 +20,7 @@ size_t fl_futures_ended(fl_future *const *f, size_t n)
  * Waits for one future after the other, so that ended futures cost nothing. Before the first wait a
  * worker helps with all futures, since the first may wait for another.
  */
-static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel *cancel)
+static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	for (size_t i = 0; i < n && fl__ctx_get()->help; i++)
@@ -32,7 +32,7 @@ static int wait_for_all(fl_future *const *f, size_t n, int64_t deadline, fl_canc
 }
 
 /* Whether `f` has ended in the awaited way. */
-static bool is_it(fl_future *f, fl_wait_what what)
+static bool is_it(fl_future *f, fl_wait_mode what)
 {
 	return what == FL_FIRST_ERROR ? fl__future_has_failed(f) : fl_future_try_wait(f) == 0;
 }
@@ -41,8 +41,8 @@ static bool is_it(fl_future *f, fl_wait_what what)
  * Whether the awaited end has come, or all futures have ended. If `helps`, also helps with the
  * rest.
  */
-static bool is_there(fl_future *const *f, size_t n, fl_wait_what what, bool helps, int64_t deadline,
-                     const fl_cancel *cancel)
+static bool is_there(fl_future *const *f, size_t n, fl_wait_mode what, bool helps, int64_t deadline,
+                     const fl_cancel_token *cancel)
 {
 	size_t ended = 0;
 	for (size_t i = 0; i < n; i++) {
@@ -65,8 +65,8 @@ static bool one_has_failed(const struct fl__watches *ws)
 	return ws->errors > 0 || ws->left == 0;
 }
 
-static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_what what, struct fl__watch *each, int64_t deadline,
-                           fl_cancel *cancel)
+static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_mode what, struct fl__watch *each, int64_t deadline,
+                           fl_cancel_token *cancel)
 {
 	struct fl__watches ws;
 	size_t parents = 0; /* in a forked child: futures that will not end here, not watched */
@@ -86,7 +86,7 @@ static int sleep_for_first(fl_future *const *f, size_t n, fl_wait_what what, str
 	return rc == 0 && parents > 0 && !is_there(f, n, what, false, deadline, cancel) ? -EOWNERDEAD : rc;
 }
 
-static int wait_for_first(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
+static int wait_for_first(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (is_there(f, n, what, false, deadline, cancel) || is_there(f, n, what, true, deadline, cancel))
 		return 0;
@@ -99,7 +99,7 @@ static int wait_for_first(fl_future *const *f, size_t n, fl_wait_what what, int6
 	return rc;
 }
 
-int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
+int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
 		return -EINVAL;
@@ -108,7 +108,7 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_what what, int6
 	return rc == 0 ? (int)fl_futures_ended(f, n) : rc;
 }
 
-int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_what what)
+int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what)
 {
 	return fl_futures_wait_until(f, n, what, FL_FOREVER, NULL);
 }

@@ -92,7 +92,7 @@ void fl__unwatch(struct fl__watch *w)
 }
 
 static int sleep_until(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
-                       fl_cancel *cancel)
+                       fl_cancel_token *cancel)
 {
 	FL_LOCKED(&ws->lock);
 	int rc = 0;
@@ -104,7 +104,7 @@ static int sleep_until(struct fl__watches *ws, bool (*enough)(const struct fl__w
 }
 
 int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
-                      fl_cancel *cancel)
+                      fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);

@@ -57,7 +57,7 @@ void fl__unwatch(struct fl__watch *w);
  * at a time.
  */
 int fl__watches_sleep(struct fl__watches *ws, bool (*enough)(const struct fl__watches *ws), int64_t deadline,
-                      fl_cancel *cancel);
+                      fl_cancel_token *cancel);
 
 /* Removes the watch that ended first; NULL: none. Under the lock. */
 struct fl__watch *fl__watches_take(struct fl__watches *ws);

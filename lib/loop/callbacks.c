@@ -64,9 +64,9 @@ void fl__loop_free_calls(struct fl__post *posts)
 	}
 }
 
-int fl_loop_call(fl_loop *l, fl_loop_callback *function, void *arg)
+int fl_loop_post(fl_loop *l, fl_loop_callback *function, void *arg)
 {
-	fl__loop_check(l, "fl_loop_call");
+	fl__loop_check(l, "fl_loop_post");
 	if (fl__loop_is_forked(l))
 		return -EOWNERDEAD;
 	struct call *call = fl__alloc(1, sizeof *call);
@@ -99,9 +99,9 @@ void fl_loop_timer_start(fl_loop *l, fl_loop_timer *t, int64_t deadline, fl_loop
 	fl__timers_add(&l->timers, place_of(t), deadline > l->firing ? deadline : l->firing + 1);
 }
 
-void fl_loop_timer_stop(fl_loop *l, fl_loop_timer *t)
+void fl_loop_timer_cancel(fl_loop *l, fl_loop_timer *t)
 {
-	fl__loop_check(l, "fl_loop_timer_stop");
+	fl__loop_check(l, "fl_loop_timer_cancel");
 	fl__timers_remove(&l->timers, place_of(t));
 }
 

@@ -169,7 +169,7 @@ static int look_at_all(struct connecting *c)
 }
 
 /* Waits until there is an event, or the next attempt is due: 0, -ETIMEDOUT, -ECANCELED. */
-static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel *cancel)
+static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int64_t next = c->begun < c->n ? c->next : FL_FOREVER;
 	struct fl__wait wait;
@@ -182,7 +182,7 @@ static int wait_for_one(struct connecting *c, int64_t deadline, fl_cancel *cance
 }
 
 /* Returns a connected descriptor, or an error. */
-static int connect_any(struct connecting *c, int64_t deadline, fl_cancel *cancel)
+static int connect_any(struct connecting *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int fd = look_at_all(c);
@@ -232,7 +232,7 @@ static int make_stream(fl_stream **s, fl_loop *l, int fd, int protocol)
 	return rc;
 }
 
-int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel *cancel)
+int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	struct connecting c = {0};
@@ -263,7 +263,8 @@ int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port)
  * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
  * tells of room in the backlog, so this asks again after a pause.
  */
-static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline, fl_cancel *cancel)
+static int connect_path(int fd, const struct sockaddr_un *address, socklen_t size, int64_t deadline,
+                        fl_cancel_token *cancel)
 {
 	int64_t pause = ask_first;
 	for (;;) {
@@ -279,7 +280,7 @@ static int connect_path(int fd, const struct sockaddr_un *address, socklen_t siz
 	}
 }
 
-int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel *cancel)
+int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct sockaddr_un address;
 	fl_loop *l;

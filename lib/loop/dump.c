@@ -71,7 +71,7 @@ static void print_fiber(struct report *r, struct fl_fiber *f, int depth)
 {
 	struct stack stack = {0};
 	(void)fprintf(r->out, "%*s%s (%llu) %s%s\n", depth * INDENT, "", fl_fiber_name(f), (unsigned long long)id_of(f),
-	              fl__fiber_state(inner(f)), fl_cancel_requested(&f->token.token) ? ", is cancelled" : "");
+	              fl__fiber_state(inner(f)), fl_cancel_token_is_requested(&f->token.token) ? ", is cancelled" : "");
 	if (!fl__fiber_visit(inner(f), take_stack, &stack))
 		return;
 	for (int i = 0; i < stack.n && stack.at[i] != 0; i++)

@@ -38,7 +38,7 @@ void fl__ends_add(struct fl__ends *ends, struct fl__end *e, struct fl_fiber *f);
 void fl__end_remove(struct fl__end *e);
 
 /* Sleeps until a wake: 0, and the caller looks again; -ETIMEDOUT, -ECANCELED. By a fiber. */
-int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel *cancel);
+int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel_token *cancel);
 
 /* Tell: `f` has ended. Forget: `f` will be freed. */
 void fl__ends_tell(struct fl_fiber *f);

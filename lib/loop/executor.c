@@ -205,10 +205,10 @@ static int run_this(void *arg)
 enum duty { END, INITIALIZE, RUN, CANCEL };
 
 /* Waits until there is a duty for the manager. The lock is held. */
-static enum duty next_duty(struct crowd *c, fl_cancel *token)
+static enum duty next_duty(struct crowd *c, fl_cancel_token *token)
 {
 	for (;;) {
-		if (!c->cancelled && fl_cancel_requested(token))
+		if (!c->cancelled && fl_cancel_token_is_requested(token))
 			return CANCEL;
 		start_more(c);
 		if (c->base.queue.length > 0 && c->phase == FRESH)
@@ -235,7 +235,7 @@ static void initialize(struct crowd *c)
 }
 
 /* A duty counts as under way. */
-static enum duty begin_duty(struct crowd *c, struct fl__run *run, fl_cancel *token)
+static enum duty begin_duty(struct crowd *c, struct fl__run *run, fl_cancel_token *token)
 {
 	FL_LOCKED(&c->base.lock);
 	enum duty duty = next_duty(c, token);
@@ -263,7 +263,7 @@ static void end_duty(struct crowd *c, enum duty duty)
 static int keep(void *crowd)
 {
 	struct crowd *c = crowd;
-	fl_cancel *token = fl_cancel_scope(); /* the manager's own */
+	fl_cancel_token *token = fl_cancel_scope_current(); /* the manager's own */
 	struct fl__run run;
 	enum duty duty;
 	enter(c, &run);
@@ -397,7 +397,7 @@ static bool would_hang(fl_executor *e)
 }
 
 /* Joins the thread, which leaves work() or has left it. The lock is free during the wait. */
-static int join_thread(struct crowd *c, int64_t deadline, fl_cancel *cancel)
+static int join_thread(struct crowd *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	c->joining = true;
 	fl_mutex_unlock(&c->base.lock);
@@ -409,7 +409,7 @@ static int join_thread(struct crowd *c, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int fl__loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__loop_executor_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct crowd *c = crowd_of(e);
 	int rc = 0;

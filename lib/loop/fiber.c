@@ -11,9 +11,9 @@
 #include "tasks.h"
 #include <errno.h>
 #include <fairlead/error.h>
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 
-static fl_fiber_error_hook *error_hook;
+static fl_fiber_error_handler *error_handler;
 
 static struct fl__fiber *inner(const fl_fiber *f)
 {
@@ -25,21 +25,21 @@ static void log_error(const char *name, int error)
 	fl__log(FL_LOG_ERROR, "fiber %s failed, and nobody asked: %s", name, fl_error_text(error));
 }
 
-fl_fiber_error_hook *fl_fiber_set_error_hook(fl_fiber_error_hook *hook)
+fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
 {
 	/*
-	 * release: what the hook needs; pairs with fl__fiber_report(). acquire: what the previous
-	 * hook needs; pairs with the call that set it.
+	 * release: what the handler needs; pairs with fl__fiber_report(). acquire: what the previous
+	 * handler needs; pairs with the call that set it.
 	 */
-	fl_fiber_error_hook *before = fl__swap_acq_rel(&error_hook, hook);
+	fl_fiber_error_handler *before = fl__swap_acq_rel(&error_handler, handler);
 	return before ? before : log_error;
 }
 
 void fl__fiber_report(const char *name, int error)
 {
-	/* acquire: pairs with fl_fiber_set_error_hook() */
-	fl_fiber_error_hook *hook = fl__load_acquire(&error_hook);
-	(hook ? hook : log_error)(name, error);
+	/* acquire: pairs with fl_fiber_set_error_handler() */
+	fl_fiber_error_handler *handler = fl__load_acquire(&error_handler);
+	(handler ? handler : log_error)(name, error);
 }
 
 static void enlist(fl_loop *l, struct fl_fiber *f)
@@ -59,7 +59,7 @@ static void delist(fl_loop *l, const struct fl_fiber *f)
 
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc)
 {
-	return rc != 0 && !(rc == -ECANCELED && fl_cancel_requested(&f->token.token));
+	return rc != 0 && !(rc == -ECANCELED && fl_cancel_token_is_requested(&f->token.token));
 }
 
 /* Cancel requests. */
@@ -110,7 +110,7 @@ static int body(void *unused)
 		fl__fiber_report(fl__fiber_name(in), rc);
 	/* Else the joiner destroys the token, since other threads may still request it. */
 	if (f->detached)
-		fl_cancel_destroy(&f->token.token);
+		fl_cancel_token_destroy(&f->token.token);
 	delist(f->loop, f);
 	return rc;
 }
@@ -126,7 +126,7 @@ void fl__fiber_ended(void *extra)
 }
 
 int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *function, void *arg, const char *name,
-                    fl_cancel *parent)
+                    fl_cancel_token *parent)
 {
 	struct fl__fiber *in;
 	int rc = fl__fiber_create(l->sched, &in, body, NULL, name);
@@ -167,7 +167,7 @@ static void check_not_joined(const char *function, const fl_fiber *f)
 		fl__panic(function, f, "somebody joins it already");
 }
 
-int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *cancel)
+int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__fiber *in = inner(f);
 	const fl_fiber *self = fl_fiber_current();
@@ -182,7 +182,7 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel *c
 	if (result)
 		*result = fl__fiber_result(in);
 	fl__ends_forget(f);
-	fl_cancel_destroy(&f->token.token);
+	fl_cancel_token_destroy(&f->token.token);
 	fl__fiber_free(in);
 	return 0;
 }
@@ -200,7 +200,7 @@ int fl_fiber_try_join(fl_fiber *f, int *result)
 void fl_fiber_cancel(fl_fiber *f)
 {
 	if (!fl__loop_is_forked(f->loop))
-		fl_cancel_request(&f->token.token);
+		fl_cancel_token_request(&f->token.token);
 }
 
 /* The error of a fiber that has ended was not reported yet: this function reports it. */
@@ -214,7 +214,7 @@ void fl_fiber_detach(fl_fiber *f)
 		int rc = fl__fiber_result(in);
 		if (fl__fiber_is_failure(f, rc))
 			fl__fiber_report(fl__fiber_name(in), rc);
-		fl_cancel_destroy(&f->token.token);
+		fl_cancel_token_destroy(&f->token.token);
 	}
 	fl__fiber_detach(in);
 }

@@ -19,7 +19,7 @@ static int run(void *arg)
 	return call->function(call->arg);
 }
 
-/* The error hook gets an error that is neither the first nor in the results. */
+/* The error handler gets an error that is neither the first nor in the results. */
 static int on_ended(struct fl_fiber *f, int rc)
 {
 	const struct gather *t = (struct gather *)(void *)f->group;
@@ -29,13 +29,13 @@ static int on_ended(struct fl_fiber *f, int rc)
 		return 0;
 	enum fl__tasks_news news = fl__tasks_note(f->group, f, rc);
 	if (news == FL__FIRST_FAILURE && !t->all)
-		fl_cancel_request(&f->group->token_);
+		fl_cancel_token_request(&f->group->token_);
 	if (news == FL__LATER_FAILURE && !t->results)
 		fl__fiber_report(fl_fiber_name(f), rc);
 	return rc;
 }
 
-static int start_all(struct gather *t, size_t n, fl_cancel *cancel)
+static int start_all(struct gather *t, size_t n, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	for (size_t i = 0; rc == 0 && i < n; i++) {
@@ -47,7 +47,7 @@ static int start_all(struct gather *t, size_t n, fl_cancel *cancel)
 	return rc;
 }
 
-static int gather(struct gather *t, size_t n, int64_t deadline, fl_cancel *cancel)
+static int gather(struct gather *t, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (n == 0)
 		return 0;
@@ -61,13 +61,13 @@ static int gather(struct gather *t, size_t n, int64_t deadline, fl_cancel *cance
 	if (rc == 0)
 		rc = fl__tasks_wait(&t->group, deadline, cancel);
 	if (rc != 0) {
-		fl_cancel_request(&t->group.token_);
+		fl_cancel_token_request(&t->group.token_);
 		(void)fl__tasks_wait(&t->group, FL_FOREVER, FL_SHIELDED);
 	}
 	return fl__tasks_finish(&t->group, rc, cancel);
 }
 
-int fl_gather_until(const fl_call *calls, size_t n, int *results, int64_t deadline, fl_cancel *cancel)
+int fl_gather_until(const fl_call *calls, size_t n, int *results, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct gather t = {FL_TASKS_INIT, calls, results, false};
 	return gather(&t, n, deadline, cancel);
@@ -78,7 +78,7 @@ int fl_gather(const fl_call *calls, size_t n, int *results)
 	return fl_gather_until(calls, n, results, FL_FOREVER, NULL);
 }
 
-int fl_gather_all_until(const fl_call *calls, size_t n, int *results, int64_t deadline, fl_cancel *cancel)
+int fl_gather_all_until(const fl_call *calls, size_t n, int *results, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct gather t = {FL_TASKS_INIT, calls, results, true};
 	return gather(&t, n, deadline, cancel);
@@ -89,7 +89,7 @@ int fl_gather_all(const fl_call *calls, size_t n, int *results)
 	return fl_gather_all_until(calls, n, results, FL_FOREVER, NULL);
 }
 
-int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel *cancel)
+int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_fiber *f;
 	if (!fl_fiber_current())

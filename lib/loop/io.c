@@ -62,7 +62,7 @@ static int look_outward(struct fl__io *io)
 	return rc;
 }
 
-int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *cancel)
+int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__node node = FL__NODE(&wait);

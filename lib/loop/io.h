@@ -66,6 +66,6 @@ static inline bool fl__io_ready(const struct fl__io *io, int direction)
  *   -EINVAL                  the caller is no fiber of the loop
  *   -ENOMEM
  */
-int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel *cancel);
+int fl__io_wait(struct fl__io *io, int direction, int64_t deadline, fl_cancel_token *cancel);
 
 #endif

@@ -105,7 +105,7 @@ static void give_way(fl_listener *l)
 	fl__fiber_yield();
 }
 
-static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel *cancel)
+static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	give_way(l);
@@ -123,7 +123,7 @@ static int take_or_wait(fl_listener *l, fl_stream **s, int64_t deadline, fl_canc
 	return rc;
 }
 
-int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel *cancel)
+int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = may_accept(l);
 	if (rc == 0 && !fl_fiber_current())

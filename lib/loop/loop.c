@@ -258,7 +258,7 @@ void fl__loop_step(fl_loop *l)
 
 void fl__loop_drain(fl_loop *l)
 {
-	fl_cancel_request(&l->root);
+	fl_cancel_token_request(&l->root);
 	while (fl__sched_fibers(l->sched) > OWN_FIBERS)
 		fl__loop_step(l);
 	if (!fl__cancel_renew(&l->root))
@@ -304,9 +304,9 @@ int fl_loop_fd(const fl_loop *l)
 	return l->poller;
 }
 
-int fl_loop_turn(fl_loop *l, int64_t *deadline)
+int fl_loop_run_once(fl_loop *l, int64_t *deadline)
 {
-	fl__loop_check(l, "fl_loop_turn");
+	fl__loop_check(l, "fl_loop_run_once");
 	bool first = !l->armed;
 	int rc = fl__loop_enter(l);
 	if (rc != 0)
@@ -393,7 +393,7 @@ int fl_loop_create(fl_loop **made, const fl_loop_config *config)
 	l->on_bell.fire = on_bell;
 	l->fork_count = fl__fork_count;
 	l->spell = 1;
-	fl_cancel_init(&l->root, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&l->root, FL_SHIELDED, FL_FOREVER);
 	int rc = open_ears(l);
 	if (rc == 0) {
 		rc = make_sched(l, config ? config : &defaults);

@@ -52,7 +52,7 @@ struct fl_loop {
 	struct fl__sched *sched;
 	struct fl__fiber *caller;
 	struct fl__fiber *callbacks;
-	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_call(), in FIFO order */
+	struct fl__post *calls, *calls_last; /* pending calls of fl_loop_post(), in FIFO order */
 	fl_loop_watch *fired, *fired_last;   /* watches to be called back, FIFO: callbacks.c */
 	bool calling;                        /* callbacks are running */
 	bool held_up;                        /* the loop has polled while a callback waited */
@@ -65,7 +65,7 @@ struct fl_loop {
 	int64_t looked; /* the last poll with runnable fibers; 0: the loop has slept since */
 	struct fl__timers timers;
 	int64_t firing;               /* the time, while timers are fired; else 0 */
-	fl_cancel root;               /* of the fibers' cancel tokens */
+	fl_cancel_token root;         /* of the fibers' cancel tokens */
 	struct fl_fiber *all;         /* those that have not ended, newest first */
 	struct fl__loop_debug *debug; /* debug.h; NULL: off */
 	fl_executor *threads;         /* threads.h; NULL: none yet */
@@ -92,7 +92,7 @@ void fl__loop_post(fl_loop *l, struct fl__post *post);
 
 /* callbacks.c. The function of the fiber l->callbacks. */
 int fl__loop_call_back(void *loop);
-/* Frees the posts in the list that come from fl_loop_call(), without making the calls. */
+/* Frees the posts in the list that come from fl_loop_post(), without making the calls. */
 void fl__loop_free_calls(struct fl__post *posts);
 /*
  * Fire, by the source of `w`: the loop will call back `w` with those of `events` that `w` still
@@ -179,7 +179,7 @@ struct fl_fiber {
 
 /* As fl_fiber_start(), on `l`, by the loop's thread. The fiber's token is a child of `parent`. */
 int fl__fiber_start(fl_loop *l, struct fl_fiber **f, fl_fiber_function *function, void *arg, const char *name,
-                    fl_cancel *parent);
+                    fl_cancel_token *parent);
 
 /* Whether `rc` is an error of the fiber's own, and not its answer to a cancel. */
 bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
@@ -187,7 +187,7 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 /* Called by the scheduler after it has published the end of a fiber of the loop. */
 void fl__fiber_ended(void *extra);
 
-/* Passes an error of a fiber to the error hook. */
+/* Passes an error of a fiber to the error handler. */
 void fl__fiber_report(const char *name, int error);
 
 #endif

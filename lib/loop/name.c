@@ -62,12 +62,12 @@ static int take_answer(const fl_future *task, struct fl__address *list, unsigned
  * or past its deadline.
  */
 static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
-                   fl_cancel *cancel)
+                   fl_cancel_token *cancel)
 {
 	struct question q = {{0}};
 	fl_executor *threads;
 	fl_future *task;
-	if (fl_cancel_requested(cancel))
+	if (fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
@@ -88,7 +88,8 @@ static int look_up(fl_loop *l, const char *host, struct fl__address *list, unsig
 	return rc;
 }
 
-static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline, fl_cancel *cancel)
+static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned n, int64_t deadline,
+                fl_cancel_token *cancel)
 {
 	if (!host || n == 0)
 		return -EINVAL;
@@ -106,7 +107,7 @@ static int find(fl_loop *l, const char *host, struct fl__address *list, unsigned
 }
 
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
-                fl_cancel *cancel)
+                fl_cancel_token *cancel)
 {
 	int rc = find(l, host, list, n, deadline, cancel);
 	for (int i = 0; i < rc; i++)
@@ -177,7 +178,7 @@ static void print(const struct fl__address *a, fl_address *to)
 		print_zone(to->text + length, sizeof to->text - length, a->at.v6.sin6_scope_id);
 }
 
-int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel *cancel)
+int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__address list[FL_ADDRESSES_MAX];
 	fl_loop *l;

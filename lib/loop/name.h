@@ -20,7 +20,7 @@ int fl__net_enter(fl_loop **l, bool waits, const char *function);
  * numeric host needs no wait, and no fiber.
  */
 int fl__resolve(fl_loop *l, const char *host, uint16_t port, struct fl__address *list, unsigned n, int64_t deadline,
-                fl_cancel *cancel);
+                fl_cancel_token *cancel);
 
 void fl__address_set_port(struct fl__address *a, uint16_t port);
 

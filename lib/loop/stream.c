@@ -59,7 +59,7 @@ int fl__stream_enter(fl_stream *s, int direction, size_t size)
 	return s->aborted ? -ECONNABORTED : 0;
 }
 
-int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel *cancel)
+int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	if (!fl__io_ready(&s->io, direction)) {
@@ -233,7 +233,7 @@ void fl_stream_abort(fl_stream *s)
 	(void)fl__net_sys.shutdown(s->io.fd, SHUT_RDWR);
 }
 
-int fl_stream_end(fl_stream *s)
+int fl_stream_close_write(fl_stream *s)
 {
 	size_t written = s->written;
 	int rc = fl__stream_look(s, FL__IO_OUT, 0);

@@ -28,7 +28,7 @@ struct fl_stream {
 	bool busy[2];                     /* by direction: a fiber is in a call */
 	bool short_is_all;                /* a short read leaves nothing to read */
 	bool ended;                       /* a read has found the end */
-	bool finished;                    /* fl_stream_end() */
+	bool finished;                    /* fl_stream_close_write() */
 	bool aborted;
 };
 
@@ -65,7 +65,7 @@ static inline void fl__stream_leave(fl_stream *s, int direction)
  * -ECONNABORTED, -ENOMEM. Lets other fibers run first when this stream has kept the thread for
  * long.
  */
-int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel *cancel);
+int fl__stream_wait(fl_stream *s, int direction, int64_t deadline, fl_cancel_token *cancel);
 
 /* What an error of the system means for a call; the stream remembers a permanent one. */
 int fl__stream_fail(fl_stream *s, int error);

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <string.h>
 
-static ssize_t read_straight(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel *cancel)
+static ssize_t read_straight(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n;
 	do {
@@ -24,7 +24,7 @@ static ssize_t read_straight(fl_stream *s, void *buffer, size_t size, int64_t de
  * Receives once into the buffer: > 0; 0: the end; an error. While this waits, the stream has a
  * buffer only if bytes are in it.
  */
-static ssize_t fill(fl_stream *s, int64_t deadline, fl_cancel *cancel)
+static ssize_t fill(fl_stream *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n;
 	do {
@@ -41,7 +41,7 @@ static ssize_t fill(fl_stream *s, int64_t deadline, fl_cancel *cancel)
 	return n;
 }
 
-ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel *cancel)
+ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = size > 0 ? fl__stream_enter(s, FL__IO_IN, size) : -EINVAL;
 	if (n != 0)
@@ -66,7 +66,7 @@ ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
 	return n > 0 ? n : fl__stream_receive(s, buffer, size);
 }
 
-static ssize_t read_through_buffer(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel *cancel)
+static ssize_t read_through_buffer(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = 1;
 	while (n > 0 && fl__stream_buffered(s) < size)
@@ -83,7 +83,7 @@ static int give_back(fl_stream *s, const void *data, size_t size, int error)
 	return -ENOMEM;
 }
 
-static ssize_t read_large(fl_stream *s, char *buffer, size_t size, int64_t deadline, fl_cancel *cancel)
+static ssize_t read_large(fl_stream *s, char *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	size_t got = fl__stream_take(s, buffer, size);
 	while (got < size) {
@@ -97,7 +97,7 @@ static ssize_t read_large(fl_stream *s, char *buffer, size_t size, int64_t deadl
 	return (ssize_t)got;
 }
 
-ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel *cancel)
+ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	ssize_t n = fl__stream_enter(s, FL__IO_IN, size);
 	if (n != 0)
@@ -134,7 +134,7 @@ static size_t find(const fl_stream *s, size_t limit, size_t searched, const stru
 }
 
 static ssize_t read_to(fl_stream *s, void *buffer, size_t limit, const struct delimiter *d, int64_t deadline,
-                       fl_cancel *cancel)
+                       fl_cancel_token *cancel)
 {
 	for (size_t searched = 0;;) {
 		const size_t have = fl__stream_buffered(s), found = find(s, limit, searched, d);
@@ -153,7 +153,7 @@ static ssize_t read_to(fl_stream *s, void *buffer, size_t limit, const struct de
 }
 
 ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size,
-                                int64_t deadline, fl_cancel *cancel)
+                                int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct delimiter d = {delimiter, delimiter_size};
 	ssize_t n = size > 0 && d.size > 0 ? fl__stream_enter(s, FL__IO_IN, size) : -EINVAL;
@@ -169,7 +169,7 @@ ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *d
 	return fl_stream_read_to_until(s, buffer, size, delimiter, delimiter_size, FL_FOREVER, NULL);
 }
 
-ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline, fl_cancel *cancel)
+ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (size < 2)
 		return -EINVAL;

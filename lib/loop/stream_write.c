@@ -21,7 +21,7 @@ static int account(fl_stream *s, ssize_t n)
 	return 0;
 }
 
-int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__stream_enter(s, FL__IO_OUT, size);
 	if (rc != 0)
@@ -91,7 +91,7 @@ static size_t size_of(const struct iovec *parts, size_t n)
 	return size;
 }
 
-int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel *cancel)
+int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct rest rest = {parts, n, 0};
 	const size_t size = size_of(parts, n);

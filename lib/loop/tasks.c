@@ -32,18 +32,18 @@ static const struct fl__word is_done = {RUNNING, 0, WAITED};
 
 /* The token of a group. */
 
-static void begin(fl_tasks *g, fl_cancel *parent)
+static void begin(fl_tasks *g, fl_cancel_token *parent)
 {
 	g->loop_ = NULL;
 	g->error_ = 0;
 	g->cut_ = false;
 	fl__lock(&g->lock_);
-	fl_cancel_init(&g->token_, parent, FL_FOREVER);
+	fl_cancel_token_init(&g->token_, parent, FL_FOREVER);
 	g->bound_ = true;
 	bool cancelled = g->cancelled_;
 	fl__unlock(&g->lock_);
 	if (cancelled)
-		fl_cancel_request(&g->token_);
+		fl_cancel_token_request(&g->token_);
 }
 
 /*
@@ -60,9 +60,9 @@ static bool end(fl_tasks *g, bool joined)
 	fl__unlock(&g->lock_);
 	if (!bound)
 		return cancelled;
-	if (fl_cancel_scope() == &g->token_)
+	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
-	fl_cancel_destroy(&g->token_);
+	fl_cancel_token_destroy(&g->token_);
 	return cancelled;
 }
 
@@ -70,7 +70,7 @@ static bool end(fl_tasks *g, bool joined)
  * The parent for a new group's token; NULL: the caller's scope. Outside of fibers that scope is the
  * thread's, which is not under the loop's root token: the parent is then the root.
  */
-static fl_cancel *callers_scope(fl_loop *l)
+static fl_cancel_token *callers_scope(fl_loop *l)
 {
 	return l && !fl_fiber_current() ? &l->root : NULL;
 }
@@ -79,9 +79,9 @@ static fl_cancel *callers_scope(fl_loop *l)
  * The token for a joiner's wait; NULL: the joiner's scope. If that scope is the group's token: the
  * token above.
  */
-static fl_cancel *scope_around(fl_tasks *g)
+static fl_cancel_token *scope_around(fl_tasks *g)
 {
-	if (!g->bound_ || fl_cancel_scope() != &g->token_)
+	if (!g->bound_ || fl_cancel_scope_current() != &g->token_)
 		return NULL;
 	return g->token_.parent_ ? g->token_.parent_ : FL_SHIELDED;
 }
@@ -107,13 +107,13 @@ static int on_ended(struct fl_fiber *f, int rc)
 		return 0;
 	enum fl__tasks_news news = fl__tasks_note(f->group, f, rc);
 	if (news == FL__FIRST_FAILURE)
-		fl_cancel_request(&f->group->token_);
+		fl_cancel_token_request(&f->group->token_);
 	else if (news == FL__LATER_FAILURE)
 		fl__fiber_report(fl_fiber_name(f), rc);
 	return rc;
 }
 
-int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*ended)(struct fl_fiber *f, int rc))
+int fl__tasks_start(fl_tasks *g, fl_cancel_token *parent, const fl_call *call, int (*ended)(struct fl_fiber *f, int rc))
 {
 	struct fl_fiber *f;
 	fl_loop *l = fl_loop_current();
@@ -125,7 +125,7 @@ int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*e
 	if (first)
 		begin(g, parent);
 	int rc = -ECANCELED;
-	if (!fl_cancel_requested(&g->token_))
+	if (!fl_cancel_token_is_requested(&g->token_))
 		rc = fl__fiber_start(l, &f, call->function, call->arg, call->name, &g->token_);
 	if (rc != 0) {
 		if (first)
@@ -170,7 +170,7 @@ void fl__tasks_left(fl_tasks *g)
 
 /* Joining. */
 
-int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel *cancel)
+int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	g->joining_ = true;
@@ -181,14 +181,14 @@ int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel *cancel)
+int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel_token *cancel)
 {
-	const bool bound = g->bound_, requested = bound && fl_cancel_requested(&g->token_);
+	const bool bound = g->bound_, requested = bound && fl_cancel_token_is_requested(&g->token_);
 	const bool cancelled = end(g, true);
 	if (!bound || g->error_ != 0)
 		return bound ? g->error_ : 0;
 	/* A request that did not come from fl_tasks_cancel() came from a token above. */
-	if (interrupted == 0 && g->cut_ && ((requested && !cancelled) || fl_cancel_requested(cancel)))
+	if (interrupted == 0 && g->cut_ && ((requested && !cancelled) || fl_cancel_token_is_requested(cancel)))
 		return -ECANCELED;
 	return interrupted;
 }
@@ -209,11 +209,11 @@ static int may_join(const char *function, const fl_tasks *g)
 
 static int join(fl_tasks *g)
 {
-	fl_cancel *around = scope_around(g);
+	fl_cancel_token *around = scope_around(g);
 	int rc = fl__tasks_wait(g, FL_FOREVER, around);
 	if (rc != 0) {
 		/* the group's token may be under another scope than the joiner's */
-		fl_cancel_request(&g->token_);
+		fl_cancel_token_request(&g->token_);
 		(void)fl__tasks_wait(g, FL_FOREVER, FL_SHIELDED);
 	}
 	return fl__tasks_finish(g, rc, around);
@@ -231,7 +231,7 @@ int fl_tasks_try_join(fl_tasks *g)
 	return g->count_ == 0 ? fl__tasks_finish(g, 0, scope_around(g)) : -EBUSY;
 }
 
-int fl_tasks_join_until(fl_tasks *g, int64_t deadline, fl_cancel *cancel)
+int fl_tasks_join_until(fl_tasks *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = may_join("fl_tasks_join_until", g);
 	if (!cancel)
@@ -274,7 +274,7 @@ const char *fl_tasks_failed(const fl_tasks *g)
 	return g->error_ != 0 ? g->failed_ : NULL;
 }
 
-fl_cancel *fl_tasks_token(fl_tasks *g)
+fl_cancel_token *fl_tasks_token(fl_tasks *g)
 {
 	if (!g->bound_)
 		begin(g, callers_scope(fl_loop_current()));

@@ -12,10 +12,11 @@
  */
 
 /*
- * As fl_tasks_start(). `parent` is for fl_cancel_init() of the group's token, if this call begins
+ * As fl_tasks_start(). `parent` is for fl_cancel_token_init() of the group's token, if this call begins
  * the group. `ended`: see struct fl_fiber.
  */
-int fl__tasks_start(fl_tasks *g, fl_cancel *parent, const fl_call *call, int (*ended)(struct fl_fiber *f, int rc));
+int fl__tasks_start(fl_tasks *g, fl_cancel_token *parent, const fl_call *call,
+                    int (*ended)(struct fl_fiber *f, int rc));
 
 /*
  * Called by `ended` for a child's error. Tells what the error means to the group, which keeps the
@@ -25,13 +26,13 @@ enum fl__tasks_news { FL__CUT_SHORT, FL__FIRST_FAILURE, FL__LATER_FAILURE };
 enum fl__tasks_news fl__tasks_note(fl_tasks *g, const struct fl_fiber *f, int rc);
 
 /* Waits until no child is left. Returns 0, -ETIMEDOUT, -ECANCELED. */
-int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel *cancel);
+int fl__tasks_wait(fl_tasks *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * After fl__tasks_wait(): frees what the group has, and returns the result of the group.
  * `interrupted`: the error that cut the wait short; 0: none. `cancel`: the token of that wait.
  */
-int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel *cancel);
+int fl__tasks_finish(fl_tasks *g, int interrupted, const fl_cancel_token *cancel);
 
 /* Called after the end of a child was published. */
 void fl__tasks_left(fl_tasks *g);

@@ -41,7 +41,7 @@ struct call {
 	fl_fiber_function *function;
 	void *arg;
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	bool called; /* `function` was; written by its thread */
 	int result;  /* of `function` */
 };
@@ -67,7 +67,7 @@ static const fl_task_type call_type = {
 /* -ECANCELED or -ETIMEDOUT: the caller must not wait any more; else 0. */
 static int why_over(const struct call *call)
 {
-	if (fl_cancel_requested(call->cancel))
+	if (fl_cancel_token_is_requested(call->cancel))
 		return -ECANCELED;
 	return call->deadline <= fl__sys.now() ? -ETIMEDOUT : 0;
 }
@@ -95,7 +95,7 @@ static int submit(fl_loop *l, struct call *call)
 	return 0;
 }
 
-int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel *cancel)
+int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_loop *l = fl_loop_current();
 	if (!fl_fiber_current())

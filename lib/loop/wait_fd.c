@@ -20,7 +20,7 @@ static void fire(void *source, uint32_t events)
  * The waiter is on the caller's stack, and registered for one event. -ENOSYS: the descriptor cannot
  * be registered, for instance because the loop watches it already.
  */
-int fl__loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel *cancel)
+int fl__loop_wait_fd(struct fl__sched *s, int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_loop *l = fl__sched_user(s);
 	struct waiter w = {.source.fire = fire};

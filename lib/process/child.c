@@ -14,7 +14,7 @@ static int result_of(int collected)
 	return collected == 1 ? 0 : -EBUSY;
 }
 
-static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = result_of(fl__os.collect(pidfd, status, false));
@@ -30,7 +30,7 @@ static int wait_by_pidfd(int pidfd, fl_process_status *status, int64_t deadline,
 }
 
 /* Polls, on a system without pidfds. */
-static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	static const int64_t step = FL_MS(1);
 	for (;;) {
@@ -45,7 +45,7 @@ static int wait_by_number(int pid, fl_process_status *status, int64_t deadline, 
 	}
 }
 
-int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_process_status unused;
 	if (!status)

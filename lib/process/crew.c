@@ -111,7 +111,7 @@ static void on_terminate(fl_executor *e)
 }
 
 /* Joins the manager thread, which has left its function or is about to. */
-static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel *cancel)
+static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel_token *cancel)
 {
 	c->joining = true;
 	fl_mutex_unlock(&c->base.lock);
@@ -123,7 +123,7 @@ static int join_keeper(struct fl__crew *c, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int fl__crew_join(fl_executor *e, int64_t deadline, fl_cancel *cancel)
+static int fl__crew_join(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__crew *c = fl__crew_of(e);
 	int rc = 0;

@@ -182,7 +182,7 @@ void fl__crew_fail(struct fl__crew *c, struct fl__cell *cell, int error, const c
 size_t fl__crew_end(struct fl__cell *list, bool user, struct fl__cell **kept);
 
 /* Without the lock: the `attend` operation of the executor. */
-void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel);
+void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel);
 
 /* crew_member.c */
 

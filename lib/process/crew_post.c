@@ -114,7 +114,7 @@ static int place(struct fl__member *m, const struct draft *d, struct fl__order *
 static void set_times(struct fl__member *m, const struct fl__cell *cell, struct fl__order *order, unsigned slot)
 {
 	struct fl__crew *c = m->crew;
-	const int64_t deadline = fl_cancel_deadline(&cell->future.token);
+	const int64_t deadline = fl_cancel_token_deadline(&cell->future.token);
 	m->times[slot] = (struct fl__times){0, 0, 0};
 	if (deadline != FL_FOREVER) {
 		order->flags |= FL__ORDER_DEADLINE;
@@ -263,7 +263,7 @@ static bool feed_one(struct fl__crew *c)
 	if (!m)
 		return false;
 	fl__queue_remove(&c->base.queue, cell);
-	if (fl_cancel_requested(&cell->future.token)) {
+	if (fl_cancel_token_is_requested(&cell->future.token)) {
 		end_unposted(c, cell, 0);
 		return true;
 	}

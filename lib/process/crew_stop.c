@@ -114,7 +114,7 @@ static int64_t running_since(const struct fl__member *m, struct fl__times *times
 /* When the task is killed for its deadline, if it has started by then; FL_FOREVER: never. */
 static int64_t expired_time(const struct fl__crew *c, const struct fl__cell *cell)
 {
-	return fl__later(fl_cancel_deadline(&cell->future.token), c->deadline_grace);
+	return fl__later(fl_cancel_token_deadline(&cell->future.token), c->deadline_grace);
 }
 
 /* The same for any reason: deadline, request, `task_timeout`. */
@@ -149,7 +149,7 @@ static void kill_overdue(struct fl__member *m, struct fl__cell *cell, int64_t no
  */
 static bool pass_on_request(struct fl__crew *c, struct fl__cell *cell)
 {
-	if (!cell->stopper || cell->asked || !fl_cancel_requested(&cell->future.token))
+	if (!cell->stopper || cell->asked || !fl_cancel_token_is_requested(&cell->future.token))
 		return false;
 	if (fl__crew_withdraw(c, cell))
 		return true;

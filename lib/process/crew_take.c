@@ -342,16 +342,17 @@ static bool fetch(struct fl__crew *c, struct fetcher *f)
 	return list != NULL;
 }
 
-static bool is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_cancel *cancel)
+static bool is_over(const fl_future *f, int64_t now, int64_t deadline, const fl_cancel_token *cancel)
 {
-	return fl_future_try_wait((fl_future *)f) == 0 || now >= deadline || (cancel && fl_cancel_requested(cancel));
+	return fl_future_try_wait((fl_future *)f) == 0 || now >= deadline ||
+	       (cancel && fl_cancel_token_is_requested(cancel));
 }
 
 /*
  * Fetches while results come, and for PATIENCE after the last. After LOOKS looks, yields between
  * them, since the workers may need this CPU. Then leaves the rest to the manager.
  */
-void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel *cancel)
+void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	enum { LOOKS = 32, PATIENCE = 100000 /* ns */ };
 	struct fl__crew *c = fl__crew_of(e);
@@ -359,7 +360,7 @@ void fl__crew_attend(fl_executor *e, fl_future *f, int64_t deadline, const fl_ca
 	struct fetcher fetcher = {false, 0, NULL};
 	if (ctx->ops != &fl__thread_parker)
 		return; /* a fiber: its thread has others to run */
-	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	int64_t patience = 0;
 	for (unsigned looks = 0, turns = 1;; looks++, turns++) {
 		if (turns % LOOKS == 0 && is_over(f, fl__sys.now(), deadline, token))

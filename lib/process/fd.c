@@ -4,7 +4,7 @@
 #include <fairlead/fd.h>
 #include <fairlead/time.h>
 
-int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel *cancel)
+int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (events == 0 || (events & ~(unsigned)(FL_FD_IN | FL_FD_OUT)))
 		return -EINVAL;

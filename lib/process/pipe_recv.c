@@ -197,7 +197,7 @@ static int receive_once(fl_pipe *p, const struct room *room)
 	return rc;
 }
 
-static int receive(fl_pipe *p, const struct room *room, bool waits, int64_t deadline, fl_cancel *cancel)
+static int receive(fl_pipe *p, const struct room *room, bool waits, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = receive_once(p, room);
@@ -210,7 +210,7 @@ static int receive(fl_pipe *p, const struct room *room, bool waits, int64_t dead
 }
 
 int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds, unsigned *n, int64_t deadline,
-                           fl_cancel *cancel)
+                           fl_cancel_token *cancel)
 {
 	return receive(p, &(struct room){buffer, room, size, fds, n, *n}, true, deadline, cancel);
 }
@@ -225,7 +225,7 @@ int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, in
 	return receive(p, &(struct room){buffer, room, size, fds, n, *n}, false, 0, NULL);
 }
 
-int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline, fl_cancel *cancel)
+int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline, fl_cancel_token *cancel)
 {
 	return receive(p, &(struct room){buffer, room, size, NULL, NULL, 0}, true, deadline, cancel);
 }

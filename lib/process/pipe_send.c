@@ -103,7 +103,7 @@ static int prepare(struct outgoing *m, const void *data, size_t size, const int 
 	return 0;
 }
 
-static int send_message(const fl_pipe *p, struct outgoing *m, bool waits, int64_t deadline, fl_cancel *cancel)
+static int send_message(const fl_pipe *p, struct outgoing *m, bool waits, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = send_once(p, m);
@@ -116,7 +116,7 @@ static int send_message(const fl_pipe *p, struct outgoing *m, bool waits, int64_
 }
 
 static int send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, bool waits, int64_t deadline,
-                    fl_cancel *cancel)
+                    fl_cancel_token *cancel)
 {
 	struct outgoing m;
 	int rc = prepare(&m, data, size, fds, n);
@@ -129,7 +129,7 @@ static int send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, u
 }
 
 int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
-                           fl_cancel *cancel)
+                           fl_cancel_token *cancel)
 {
 	return send_fds(p, data, size, fds, n, true, deadline, cancel);
 }
@@ -144,7 +144,7 @@ int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *f
 	return send_fds(p, data, size, fds, n, false, 0, NULL);
 }
 
-int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	return send_fds(p, data, size, NULL, 0, true, deadline, cancel);
 }

@@ -353,7 +353,7 @@ static struct fl__watched *watched(fl_process *p)
 	return p->channel < 0 || p->state == ORPHAN ? &p->on_pidfd : &p->on_channel;
 }
 
-static int wait_until(fl_process *p, int64_t deadline, fl_cancel *cancel)
+static int wait_until(fl_process *p, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	const bool blocks = fl__ctx_block(ctx, NULL, deadline);
@@ -362,7 +362,7 @@ static int wait_until(fl_process *p, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel *cancel)
+int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = result(p, status);

@@ -96,7 +96,7 @@ int fl_signals_try_wait(fl_signals *s)
 	return fl__signals_sys.take(s->fd);
 }
 
-int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel *cancel)
+int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int signal = fl__signals_sys.take(s->fd);

@@ -89,7 +89,7 @@ static void tell_failure(const fl_task_type *type, int error, const char *messag
 
 static int run(const fl_task_type *type, const void *arg, void *result)
 {
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_task_ctx ctx = {.token = &token};
 	fl__ctx_current = NULL; /* not the context of the forking thread */
 	int error = fl__task_call(type, arg, result, &ctx);

@@ -320,7 +320,7 @@ static int poll_until(int fd, short events, int64_t deadline)
  * timeout, or if the token was requested before the call. A request during the wait ends the call
  * without a poll: later events are not for this call. -ENOSYS: the context cannot wait for `fd`.
  */
-static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline, fl_cancel *cancel)
+static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
 	short seen;
 	if (!ctx->ops->wait_fd)
@@ -330,7 +330,7 @@ static int wait_by_context(const struct fl__ctx *ctx, int fd, short events, int6
 	return (rc == -ETIMEDOUT || (rc == -ECANCELED && late)) && fl__fd_sys.poll(fd, events, &seen, 0) > 0 ? 0 : rc;
 }
 
-int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel)
+int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->ops == &fl__thread_parker && (cancel == FL_SHIELDED || (!cancel && !ctx->front.scope)))

@@ -28,7 +28,7 @@
  *   -ETIMEDOUT
  *   -ECANCELED
  */
-int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel *cancel);
+int fl__fd_wait(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * A descriptor and its events, for fl_wait_any. Lives in the handle that owns the descriptor, or in

@@ -52,7 +52,7 @@ static struct worker {
 	struct known known[KNOWN_TYPES];
 	fl_mutex lock;
 	uint32_t current; /* the order of `token`; guarded by `lock` */
-	fl_cancel token;
+	fl_cancel_token token;
 } worker; /* static: the listener may use it after the task has returned */
 
 /* The current order. */
@@ -304,7 +304,7 @@ static int run_one(struct worker *w, struct job *job)
 	fl__message_free(ctx.message);
 	/* Panics, as at the end of any task that leaves a child. */
 	if (w->token.child_)
-		fl_cancel_destroy(&w->token);
+		fl_cancel_token_destroy(&w->token);
 	return error;
 }
 
@@ -312,7 +312,7 @@ static int run_all(struct worker *w, struct job *job)
 {
 	int error = 0;
 	while (error == 0 && job->done < job->order->count) {
-		if (job->done > 0 && fl_cancel_requested(&w->token))
+		if (job->done > 0 && fl_cancel_token_is_requested(&w->token))
 			return -ECANCELED;
 		error = run_one(w, job);
 		if (error == 0 && ++job->done < job->order->count)
@@ -328,9 +328,10 @@ static bool begin(struct worker *w, const struct fl__order *order)
 	FL_LOCKED(&w->lock);
 	w->current = w->lane.next;
 	/* A token without deadline and request is as good as new. */
-	if (deadline != FL_FOREVER || fl_cancel_deadline(&w->token) != FL_FOREVER || fl_cancel_requested(&w->token)) {
-		fl_cancel_destroy(&w->token);
-		fl_cancel_init(&w->token, FL_SHIELDED, deadline);
+	if (deadline != FL_FOREVER || fl_cancel_token_deadline(&w->token) != FL_FOREVER ||
+	    fl_cancel_token_is_requested(&w->token)) {
+		fl_cancel_token_destroy(&w->token);
+		fl_cancel_token_init(&w->token, FL_SHIELDED, deadline);
 	}
 	return !fl__lane_is_asked(&w->lane) && !fl__is_past(deadline);
 }

@@ -113,7 +113,7 @@ static void leave_line(fl_queue *q, struct fl__node *node)
 	fl__lot_close(&lot);
 }
 
-int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel *cancel)
+int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (is_over_now(q))
 		return 0;

@@ -156,13 +156,13 @@ int fl_queue_try_put(fl_queue *q, const void *item)
 }
 
 __attribute__((noinline, cold)) static int fl__queue_put_slow(fl_queue *q, const void *item, int64_t deadline,
-                                                              fl_cancel *cancel)
+                                                              fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = put_call(item, 1);
 	return fl__queue_make(q, &call, deadline, cancel);
 }
 
-int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel *cancel)
+int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = put_one(q, item);
 	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
@@ -180,7 +180,7 @@ size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
 }
 
 static int fl__queue_put_many(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                              fl_cancel *cancel)
+                              fl_cancel_token *cancel)
 {
 	const unsigned char *next = items;
 	int rc = 0;
@@ -193,7 +193,7 @@ static int fl__queue_put_many(fl_queue *q, const void *items, size_t n, size_t *
 }
 
 int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                            fl_cancel *cancel)
+                            fl_cancel_token *cancel)
 {
 	return fl__queue_put_many(q, items, n, count, deadline, cancel);
 }
@@ -242,13 +242,13 @@ int fl_queue_try_get(fl_queue *q, void *item)
 }
 
 __attribute__((noinline, cold)) static int fl__queue_get_slow(fl_queue *q, void *item, int64_t deadline,
-                                                              fl_cancel *cancel)
+                                                              fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = get_call(item, 1);
 	return fl__queue_make(q, &call, deadline, cancel);
 }
 
-int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel *cancel)
+int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = get_one(q, item);
 	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
@@ -265,7 +265,8 @@ size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 	return n > 0 && fl__queue_call_now(q, &call) == 0 ? call.count : 0;
 }
 
-static int fl__queue_get_many(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+static int fl__queue_get_many(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                              fl_cancel_token *cancel)
 {
 	struct fl__queue_call call = get_call(items, n);
 	const int rc = n > 0 ? fl__queue_make(q, &call, deadline, cancel) : 0;
@@ -273,7 +274,8 @@ static int fl__queue_get_many(fl_queue *q, void *items, size_t n, size_t *count,
 	return rc;
 }
 
-int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
+                            fl_cancel_token *cancel)
 {
 	return fl__queue_get_many(q, items, n, count, deadline, cancel);
 }

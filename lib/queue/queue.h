@@ -144,7 +144,7 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
  *   -ETIMEDOUT   the deadline has passed, and a last try failed
  *   -ECANCELED   a wait was cancelled; the call is not tried after that
  */
-int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel);
+int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Counts one more item as dealt with. Returns false if all items that were put are dealt with

@@ -196,7 +196,7 @@ static fl_select_case *woken_by(const struct selection *s, const struct fl__wait
  * Spins, then sleeps, once. Returns 0 when all cases should be tried again or `*met` was made,
  * -ETIMEDOUT, -ECANCELED.
  */
-static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel *cancel)
+static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -221,7 +221,7 @@ static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadlin
 }
 
 /* Waits until a case can be made. The cases have been sorted. */
-static int select_late(struct selection *s, int64_t deadline, fl_cancel *cancel)
+static int select_late(struct selection *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc, waited;
 	do {
@@ -244,7 +244,7 @@ static bool is_valid(const fl_select_case *c)
 	return (c->to != NULL) != (c->from != NULL) && c->size == c->queue->item_size;
 }
 
-int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel *cancel)
+int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct selection s = {.cases = cases, .n = n};
 	bool any = false;

@@ -149,7 +149,7 @@ static bool has_come(const void *what)
  * the wait queue.
  */
 static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
-                      fl_cancel *cancel)
+                      fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -185,7 +185,7 @@ void fl__queue_leave(fl_queue *q)
  * touches afterwards only what fl__queue_pass_on() touches. At a rendezvous a consumer leaves
  * first, too: the producer that it meets knows of the get, and may free the queue.
  */
-static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
+static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool is_out_first = call->side == FL__PUTTERS || q->type->line_up;
 	int rc, waited;
@@ -208,7 +208,7 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 	return rc == -EAGAIN ? waited : rc;
 }
 
-int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel *cancel)
+int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* A fiber does not back off from a ring: its thread has other fibers to run. */
 	if (q->pair)

@@ -160,7 +160,7 @@ int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties)
 	return 0;
 }
 
-int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel *cancel)
+int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct party p = {b, 0, 0, false, false};
 	struct fl__shm_op op = op_of(&p);

@@ -406,14 +406,14 @@ static bool has_failed(const struct entry *e)
 }
 
 /* Sleeps for one `step` in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
-static int one_step(int64_t deadline, fl_cancel *cancel)
+static int one_step(int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	return fl_sleep_until(fl__min_deadline(deadline, fl_after(step)), cancel);
 }
 
-int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel)
+int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__load_relaxed(word) != expected) /* relaxed: the caller looks again */
 		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
@@ -495,7 +495,7 @@ static void rearm(struct entry *e)
  * Waits for DONE; after an error in *rc, asks for DONE. False: the entry is unlinked, because of
  * the error or with FAILED.
  */
-static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel *cancel)
+static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {
 	*rc = fl__word_wait(&e->done, &is_done, deadline, cancel);
 	if (*rc == 0)
@@ -508,7 +508,7 @@ static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel *can
 }
 
 /* Takes the lock, or gives up. -EAGAIN: no bridge serves the entry. */
-static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
+static int take_served(struct entry *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
 	while (is_served(e, &rc, deadline, cancel)) {
@@ -525,7 +525,7 @@ static int take_served(struct entry *e, int64_t deadline, fl_cancel *cancel)
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl__shm_try_take(l);
 	if (rc == -EBUSY && fl__shm_mine(l))

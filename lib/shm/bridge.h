@@ -24,14 +24,14 @@
  * Waits while *word == expected: 0 (a wakeup may be spurious: the caller looks at the word and
  * calls again), -ETIMEDOUT, -ECANCELED. A thread that changes the word then wakes all its waiters.
  */
-FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * As fl__shm_take(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED.
  * A thread that frees the lock may wake only one waiter. That wake is not lost when this process is
  * killed, or when the wait ends otherwise. Therefore this function also takes the lock.
  */
-FL_MUST_CHECK int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false when the

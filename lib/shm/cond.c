@@ -61,13 +61,13 @@ static bool is_woken(const void *what)
 }
 
 /* Sleeps until a wake: 0, -ETIMEDOUT, -ECANCELED. */
-static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel *cancel)
+static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	int rc = 0;
-	if (token && fl_cancel_requested(token))
+	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
@@ -92,7 +92,7 @@ static void forget(fl_shm_cond *c, uint32_t wait)
 		fl__store_relaxed(&c->served_, wait);
 }
 
-int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (!fl_shm_mutex_is_owned(m))
 		fl__panic("fl_shm_cond_wait", m, "the mutex is not held by the caller");
@@ -114,7 +114,7 @@ int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m)
 }
 
 int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg), void *arg,
-                               int64_t deadline, fl_cancel *cancel)
+                               int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (!predicate(arg)) {

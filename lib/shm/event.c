@@ -145,7 +145,7 @@ bool fl_shm_event_is_set(const fl_shm_event *e)
 	return fl__load_acquire(&e->word_) & SET; /* acquire: pairs with the releases of set */
 }
 
-int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel *cancel)
+int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_shm_event_is_set(e))
 		return 0;

@@ -32,7 +32,7 @@ static const void *line_of(const struct fl__shm_lock *l)
 	return (const char *)l + 1;
 }
 
-static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
@@ -49,7 +49,7 @@ static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel
 	return rc;
 }
 
-static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel *cancel)
+static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
 	while ((rc = fl__shm_try_take(l)) == -EBUSY && fl__shm_mine(l)) {
@@ -60,13 +60,13 @@ static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel *ca
 	return rc == -EBUSY ? fl__bridge_take(l, deadline, cancel) : rc;
 }
 
-int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel *cancel)
+int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	if (is_thread && !token)
 		return fl__shm_take(l, deadline);
-	if (token && fl_cancel_requested(token))
+	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;

@@ -27,7 +27,7 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
  *   -ECANCELED
  *   -EDEADLK     the calling thread owns the lock
  */
-FL_MUST_CHECK int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Gives the lock back, and wakes one waiter or all. A user of fl__shm_hold() gives all its locks

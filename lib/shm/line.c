@@ -124,7 +124,7 @@ static int wait_together(const struct fl__shm_op *op, int64_t deadline)
 	return rc;
 }
 
-static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel)
+static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t changes = 0;
 	int rc;
@@ -136,14 +136,14 @@ static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel
 	return rc;
 }
 
-int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel)
+int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = attempt(op, deadline, NULL);
 	if (rc != -EAGAIN)
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel *token = fl__cancel_resolve(cancel, ctx);
-	if (token && fl_cancel_requested(token))
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;

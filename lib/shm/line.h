@@ -53,7 +53,7 @@ FL_MUST_CHECK int fl__shm_attempt(const struct fl__shm_op *op);
  * Attempts until the result is not -EAGAIN, and returns that result; or -ETIMEDOUT; -ECANCELED;
  * -EBADMSG: the word of a lock has a value that no lock can have there.
  */
-FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel);
 
 /* The arm() and disarm() of fl_wait_any. Arm attempts under the monitor: false unless -EAGAIN. */
 FL_MUST_CHECK bool fl__shm_line_arm(const struct fl__shm_op *op, struct fl__node *node);

@@ -68,7 +68,7 @@ static int taken(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
 	return rc;
 }
 
-static int lock(fl_shm_mutex *m, int64_t deadline, fl_cancel *cancel)
+static int lock(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
@@ -98,7 +98,7 @@ int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 	return taken(m, fl__ctx_get(), fl__shm_try_take(fl__shm_lock_at(m->lock_)));
 }
 
-int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	return lock(m, deadline, cancel);
 }

@@ -97,7 +97,7 @@ void fl_shm_queue_destroy(fl_shm_queue *q)
 
 /* Items. */
 
-int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel *cancel)
+int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	size_t one;
 	return fl__shm_ring_put(&q->view, item, 1, &one, deadline, cancel);
@@ -113,7 +113,7 @@ int fl_shm_queue_try_put(fl_shm_queue *q, const void *item)
 	return fl_shm_queue_put_until(q, item, FL__SHM_TRY, NULL);
 }
 
-int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel *cancel)
+int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	size_t one;
 	return fl__shm_ring_get(&q->view, item, 1, &one, deadline, cancel);
@@ -131,7 +131,8 @@ int fl_shm_queue_try_get(fl_shm_queue *q, void *item)
 
 /* Several items. */
 
-static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+                    fl_cancel_token *cancel)
 {
 	const unsigned char *next = items;
 	int rc = 0;
@@ -144,7 +145,7 @@ static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count,
 }
 
 int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                                fl_cancel *cancel)
+                                fl_cancel_token *cancel)
 {
 	return put_many(q, items, n, count, deadline, cancel);
 }
@@ -163,14 +164,14 @@ size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n)
 	return count;
 }
 
-static int get_many(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+static int get_many(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel_token *cancel)
 {
 	*count = 0;
 	return n > 0 ? fl__shm_ring_get(&q->view, items, n, count, deadline, cancel) : 0;
 }
 
 int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
-                                fl_cancel *cancel)
+                                fl_cancel_token *cancel)
 {
 	return get_many(q, items, n, count, deadline, cancel);
 }
@@ -191,7 +192,8 @@ size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n)
 
 /* Frames. */
 
-int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
+                                 fl_cancel_token *cancel)
 {
 	return fl__shm_ring_put_frame(&q->view, frame, size, deadline, cancel);
 }
@@ -207,7 +209,7 @@ int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size)
 }
 
 int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
-                                 fl_cancel *cancel)
+                                 fl_cancel_token *cancel)
 {
 	return fl__shm_ring_get_frame(&q->view, buffer, room, size, deadline, cancel);
 }
@@ -241,7 +243,7 @@ int fl_shm_queue_task_done(fl_shm_queue *q)
 	return fl__shm_ring_task_done(&q->view);
 }
 
-int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel *cancel)
+int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__shm_ring_join(&q->view, deadline, cancel);
 }

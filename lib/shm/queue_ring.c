@@ -276,7 +276,7 @@ static bool may_get(const void *arg)
 	return can_get(&s) != -EAGAIN;
 }
 
-static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel *cancel)
+static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (deadline != FL__SHM_TRY)
 		return fl__shm_await(op, deadline, cancel);
@@ -284,14 +284,14 @@ static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel *can
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
-static int await_put(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel *cancel)
+static int await_put(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
 	const struct fl__shm_op op = {&r->lock, &r->space, attempt, may_put, t, false};
 	return perform(&op, deadline, cancel);
 }
 
-static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel *cancel)
+static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
 	const struct fl__shm_op op = {&r->lock, &r->items, attempt, may_get, t, false};
@@ -299,7 +299,7 @@ static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t dead
 }
 
 int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t *count, int64_t deadline,
-                     fl_cancel *cancel)
+                     fl_cancel_token *cancel)
 {
 	struct transfer t = {.view = v, .from = items, .n = n};
 	if (v->item_size == 0)
@@ -310,7 +310,8 @@ int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t
 	return rc;
 }
 
-int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel *cancel)
+int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *count, int64_t deadline,
+                     fl_cancel_token *cancel)
 {
 	struct transfer t = {.view = v, .to = items, .n = n};
 	if (v->item_size == 0)
@@ -321,7 +322,8 @@ int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *coun
 	return rc;
 }
 
-int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t size, int64_t deadline,
+                           fl_cancel_token *cancel)
 {
 	struct transfer t = {.view = v, .from = frame, .n = size};
 	if (v->item_size != 0)
@@ -332,7 +334,7 @@ int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t siz
 }
 
 int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, size_t *size, int64_t deadline,
-                           fl_cancel *cancel)
+                           fl_cancel_token *cancel)
 {
 	struct transfer t = {.view = v, .to = frame, .n = room};
 	if (v->item_size != 0)
@@ -442,7 +444,7 @@ static bool may_join(const void *arg)
 	return unfinished(&s, dones) == 0;
 }
 
-int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel *cancel)
+int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = v->ring;
 	const struct fl__shm_op op = {&r->lock, &r->done, attempt_join, may_join, v, true};

@@ -81,18 +81,18 @@ void fl__shm_ring_unmake(struct fl__shm_view *view);
 
 /* Puts or gets 1 to n items, by one commit. Sets *count to how many, only on success. */
 FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,
-                                   int64_t deadline, fl_cancel *cancel);
+                                   int64_t deadline, fl_cancel_token *cancel);
 FL_MUST_CHECK int fl__shm_ring_get(struct fl__shm_view *view, void *items, size_t n, size_t *count, int64_t deadline,
-                                   fl_cancel *cancel);
+                                   fl_cancel_token *cancel);
 FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *frame, size_t size, int64_t deadline,
-                                         fl_cancel *cancel);
+                                         fl_cancel_token *cancel);
 FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
-                                         int64_t deadline, fl_cancel *cancel);
+                                         int64_t deadline, fl_cancel_token *cancel);
 
 /* Closes the queue. With `drop`, drops what the queue holds, and sets *dropped to how many. */
 FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
 FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
-FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel *cancel);
+FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel_token *cancel);
 
 size_t fl__shm_ring_length(const struct fl__shm_view *view);
 bool fl__shm_ring_is_closed(const struct fl__shm_view *view);

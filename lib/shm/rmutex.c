@@ -46,7 +46,7 @@ int fl_shm_rmutex_try_lock(fl_shm_rmutex *m)
 	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_try_lock(&m->mutex_));
 }
 
-int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_shm_mutex_is_owned(&m->mutex_))
 		return relock(m);

@@ -109,7 +109,7 @@ struct wait {
 	struct fl__ctx *ctx;
 	bool tries; /* the call does not wait */
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 };
 
 static int hold(struct fl__shm_lock *p, const struct wait *w)
@@ -266,17 +266,17 @@ int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
 	return busy ? -EBUSY : 0;
 }
 
-int fl_shm_rwlock_read(fl_shm_rwlock *l)
+int fl_shm_rwlock_read_lock(fl_shm_rwlock *l)
 {
 	return read_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
 }
 
-int fl_shm_rwlock_try_read(fl_shm_rwlock *l)
+int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *l)
 {
 	return read_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
 }
 
-int fl_shm_rwlock_read_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return read_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
 }
@@ -289,17 +289,17 @@ void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 	fl__shm_unhold(p, false);
 }
 
-int fl_shm_rwlock_write(fl_shm_rwlock *l)
+int fl_shm_rwlock_write_lock(fl_shm_rwlock *l)
 {
 	return write_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
 }
 
-int fl_shm_rwlock_try_write(fl_shm_rwlock *l)
+int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l)
 {
 	return write_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
 }
 
-int fl_shm_rwlock_write_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return write_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
 }

@@ -104,7 +104,7 @@ int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits)
 	return 0;
 }
 
-int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel *cancel)
+int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t seen;
 	if (try_take(s, 1, &seen))

@@ -214,7 +214,7 @@ static void require_parties(const char *function, const fl_barrier *b)
 }
 
 /* -EAGAIN: the caller was LATE, and the phase is over. */
-static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -239,7 +239,7 @@ static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
 	return rc != 0 ? give_up(b, &node, order, rc) : fate_of(&node, order);
 }
 
-int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel *cancel)
+int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	require_parties("fl_barrier_wait", b);
 	int rc;

@@ -218,7 +218,7 @@ static bool leave(const fl_cond *c, struct fl__mutex_node *place)
 	return unsignalled;
 }
 
-int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (!fl_mutex_is_locked(m))
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
@@ -252,7 +252,7 @@ int fl_cond_wait(fl_cond *c, fl_mutex *m)
 }
 
 int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg, int64_t deadline,
-                           fl_cancel *cancel)
+                           fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (!predicate(arg)) {

@@ -158,7 +158,7 @@ static bool is_decided(const void *what)
 	return is_over(seen, watch->first) || (seen & WAITERS);
 }
 
-static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel *cancel)
+static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -178,7 +178,7 @@ static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel *c
 	return rc;
 }
 
-int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel *cancel)
+int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* relaxed: a wait that is over acquires in try_take() or line_up() */
 	uint32_t first = fl__load_relaxed(&e->word_);

@@ -106,7 +106,7 @@ static bool is_changed(const void *what)
 	return epoch_of(fl__load_relaxed(&watch->eventcount->word_)) != watch->key;
 }
 
-int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline, fl_cancel *cancel)
+int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (is_over(ec, key))
 		return 0;

@@ -75,7 +75,7 @@ uint32_t fl_latch_count(const fl_latch *l)
 	return fl__load_acquire(&l->word_) & FL_LATCH_MAX; /* pairs with count_down */
 }
 
-int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel *cancel)
+int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(&l->word_, &at_zero, deadline, cancel);
 }

@@ -231,7 +231,7 @@ static bool sleep_again(fl_mutex *m, struct fl__mutex_node *place)
 /*
  * Called by an enqueued waiter, which leaves the queue: 0 as the owner, -ETIMEDOUT or -ECANCELED.
  */
-static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl_cancel *cancel)
+static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl_cancel_token *cancel)
 {
 	do {
 		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
@@ -257,7 +257,7 @@ static int settled(fl_mutex *m)
 	return 0;
 }
 
-static int lock_anyhow(fl_mutex *m, int64_t deadline, fl_cancel *cancel, struct fl__debug_op *op)
+static int lock_anyhow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
 {
 	give_way(m);
 	if (take_spinning(m))
@@ -280,7 +280,7 @@ static int told(fl_mutex *m, int rc, struct fl__debug_op *op)
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
@@ -454,7 +454,7 @@ int fl_mutex_try_lock(fl_mutex *m)
 	return take_if_free(m) ? settled(m) : -EBUSY;
 }
 
-int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* pairs with the release in unlock */

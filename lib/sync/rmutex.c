@@ -60,7 +60,7 @@ int fl_rmutex_try_lock(fl_rmutex *m)
 	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_try_lock(&m->mutex_));
 }
 
-int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint64_t id = fl__ctx_get()->id;
 	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_lock_until(&m->mutex_, deadline, cancel));
@@ -78,7 +78,7 @@ void fl_rmutex_unlock(fl_rmutex *m)
 	fl_mutex_unlock(&m->mutex_);
 }
 
-int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel *cancel)
+int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	const uint64_t id = fl__ctx_get()->id;
 	if (!is_owner(m, id))

@@ -76,7 +76,7 @@ static void spin_called(const fl_rwlock *l, const struct fl__rw_mode *mode)
 		fl__pause(1u << i);
 }
 
-static int lock_anyhow(fl_rwlock *l, const struct fl__rw_mode *mode, int64_t deadline, fl_cancel *cancel,
+static int lock_anyhow(fl_rwlock *l, const struct fl__rw_mode *mode, int64_t deadline, fl_cancel_token *cancel,
                        struct fl__debug_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
@@ -111,7 +111,7 @@ static void begin(struct fl__debug_op *op, const fl_rwlock *l, const struct fl__
 	fl__debug_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-__attribute__((noinline, cold)) static int write_slow(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int write_slow(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	begin(&op, l, &fl__rw_writing, deadline);
@@ -138,7 +138,7 @@ static bool may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & COUNT) >= MOST && !(seen & WRITER)) {
 		back_out(l);
-		fl__panic("fl_rwlock_read", l, "too many readers");
+		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	}
 	const bool fiber = fl__ctx_get()->ops->yield != NULL;
 	if (!(seen & (fl__rw_reading.bars | CLOSED | (fiber ? WAITERS : 0)))) {
@@ -151,7 +151,8 @@ static bool may_stay(fl_rwlock *l, uint32_t seen)
 }
 
 /* Called after the addition of a reader, which found `seen`. */
-__attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline,
+                                                     fl_cancel_token *cancel)
 {
 	const bool stays = may_stay(l, seen);
 	struct fl__debug_op op;
@@ -176,7 +177,7 @@ int fl_rwlock_destroy(fl_rwlock *l)
 	return busy ? -EBUSY : 0;
 }
 
-int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	look_after(l);
 	/* pairs with fl_rwlock_write_unlock() */
@@ -185,7 +186,7 @@ int fl_rwlock_read_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 	                                                                      : read_slow(l, seen, deadline, cancel);
 }
 
-void fl_rwlock_read(fl_rwlock *l)
+void fl_rwlock_read_lock(fl_rwlock *l)
 {
 	look_after(l);
 	/* pairs with fl_rwlock_write_unlock() */
@@ -194,7 +195,7 @@ void fl_rwlock_read(fl_rwlock *l)
 		(void)read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
-int fl_rwlock_try_read(fl_rwlock *l)
+int fl_rwlock_try_read_lock(fl_rwlock *l)
 {
 	look_after(l);
 	return !fl__debug_is_on() && take_if_open(l, &fl__rw_reading) ? 0 : try_slow(l, &fl__rw_reading);
@@ -235,7 +236,7 @@ void fl_rwlock_read_unlock(fl_rwlock *l)
 		read_unlock(l);
 }
 
-int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	look_after(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
@@ -245,7 +246,7 @@ int fl_rwlock_write_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
 	return write_slow(l, deadline, cancel);
 }
 
-void fl_rwlock_write(fl_rwlock *l)
+void fl_rwlock_write_lock(fl_rwlock *l)
 {
 	look_after(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
@@ -255,7 +256,7 @@ void fl_rwlock_write(fl_rwlock *l)
 	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
-int fl_rwlock_try_write(fl_rwlock *l)
+int fl_rwlock_try_write_lock(fl_rwlock *l)
 {
 	look_after(l);
 	return !fl__debug_is_on() && take_if_open(l, &fl__rw_writing) ? 0 : try_slow(l, &fl__rw_writing);

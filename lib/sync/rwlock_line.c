@@ -111,7 +111,7 @@ __attribute__((noinline, cold)) void fl__rw_look_after(fl_rwlock *l)
 uint32_t fl__rw_with(const fl_rwlock *l, const struct fl__rw_mode *mode, uint32_t word)
 {
 	if (mode == &fl__rw_reading && (word & COUNT) >= FL__RW_MOST)
-		fl__panic("fl_rwlock_read", l, "too many readers");
+		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	return word + mode->unit;
 }
 

@@ -76,7 +76,7 @@ static int line_up_upgrade(fl_rwlock *l, struct fl__node *node)
 	return rc;
 }
 
-static int upgrade_anyhow(fl_rwlock *l, int64_t deadline, fl_cancel *cancel, struct fl__debug_op *op)
+static int upgrade_anyhow(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -92,7 +92,7 @@ static int upgrade_anyhow(fl_rwlock *l, int64_t deadline, fl_cancel *cancel, str
 	return rc;
 }
 
-int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__rw_heal(l);
 	check_reads(l, "fl_rwlock_upgrade");

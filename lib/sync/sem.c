@@ -277,7 +277,7 @@ static bool is_decided(const void *what)
 /*
  * Called by the first waiter, awake. Spins for its permits: true, with them and out of the queue.
  */
-static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
+static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel_token *cancel)
 {
 	const uint32_t need = place->node.value;
 	const struct watch watch = {s, need};
@@ -292,7 +292,7 @@ static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel 
  * Called by an enqueued waiter, which leaves the queue: 0 with its permits, -ETIMEDOUT or
  * -ECANCELED.
  */
-static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *cancel)
+static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel_token *cancel)
 {
 	do {
 		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
@@ -310,7 +310,7 @@ static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel *ca
 	return 0;
 }
 
-static int acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+static int acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -325,7 +325,8 @@ static int acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *c
 	return line_up(s, &place.node, n, n) ? await(s, &place, deadline, cancel) : 0;
 }
 
-__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline,
+                                                        fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_wait_begin(&op, s, FL__DEBUG_SEM);
@@ -404,7 +405,7 @@ int fl_sem_destroy(fl_sem *s)
 	return fl__lot_waited(s) ? -EBUSY : 0;
 }
 
-int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel *cancel)
+int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (n > bound_of(s))
 		return -EINVAL;
@@ -430,7 +431,7 @@ int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 	return may_be_stale && !line_up(s, NULL, n, n) ? 0 : -EAGAIN;
 }
 
-int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel *cancel)
+int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	return try_take(s, 1) ? 0 : acquire_slow(s, 1, deadline, cancel);
 }

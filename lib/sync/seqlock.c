@@ -125,7 +125,7 @@ int fl_seqlock_try_write_begin(fl_seqlock *l)
 	return rc;
 }
 
-int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = fl_mutex_lock_until(&l->writers_, deadline, cancel);
 	if (rc == 0)
@@ -198,7 +198,7 @@ static bool announce(fl_seqlock *l)
 }
 
 /* Sleeps until the present write has ended: 0, -ETIMEDOUT, -ECANCELED. */
-static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel *cancel)
+static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
@@ -218,7 +218,7 @@ static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel *cance
 }
 
 __attribute__((noinline, cold)) static int read_begin_slow(fl_seqlock *l, uint64_t *seen, int64_t deadline,
-                                                           fl_cancel *cancel)
+                                                           fl_cancel_token *cancel)
 {
 	while (!spin_until_written(l, seen)) {
 		int rc = sleep_until_written(l, deadline, cancel);
@@ -252,7 +252,7 @@ int fl_seqlock_try_read(const fl_seqlock *l, void *dst, const void *src, size_t 
 	return fl_seqlock_read_retry(l, seen) ? -EBUSY : 0;
 }
 
-static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel *cancel)
+static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint64_t seen;
 	do {
@@ -264,7 +264,8 @@ static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, in
 	return 0;
 }
 
-int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel *cancel)
+int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
+                          fl_cancel_token *cancel)
 {
 	return read_whole(l, dst, src, size, deadline, cancel);
 }

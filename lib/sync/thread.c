@@ -39,7 +39,7 @@ struct fl__thread {
 static fl_mutex list_lock = FL_MUTEX_INIT;
 static struct fl__thread *oldest, *newest;
 static unsigned started; /* for names */
-static fl_thread_error_hook *error_hook;
+static fl_thread_error_handler *error_handler;
 
 static void enlist(struct fl__thread *t, const char *name)
 {
@@ -88,11 +88,11 @@ static void log_if_detached(const struct fl__thread *t)
 
 static void report_error(const struct fl__thread *t)
 {
-	/* pairs with fl_thread_set_error_hook() */
-	fl_thread_error_hook *hook = fl__load_acquire(&error_hook);
+	/* pairs with fl_thread_set_error_handler() */
+	fl_thread_error_handler *handler = fl__load_acquire(&error_handler);
 	const fl_thread_info info = {t->ctx.id, t->name, true};
-	if (hook)
-		hook(&info, t->result);
+	if (handler)
+		handler(&info, t->result);
 	else
 		log_if_detached(t);
 }
@@ -178,7 +178,7 @@ int fl_thread_start(fl_thread *handle, fl_thread_function *function, void *arg, 
 	return 0;
 }
 
-int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel *cancel)
+int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__thread *t = handle->thread_;
 	if (!t)
@@ -271,9 +271,9 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 	return n;
 }
 
-fl_thread_error_hook *fl_thread_set_error_hook(fl_thread_error_hook *hook)
+fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler)
 {
-	return fl__swap_acq_rel(&error_hook, hook); /* pairs with report_error() */
+	return fl__swap_acq_rel(&error_handler, handler); /* pairs with report_error() */
 }
 
 static bool on_ready(void *object)

@@ -4,13 +4,13 @@
  * node in that queue beside the nodes in its own queues.
  *
  *   bit         meaning             set by                                     cleared by
- *   REQUESTED   give up             fl_cancel_request() of it or an ancestor;  fl__cancel_renew()
- *                                   fl_cancel_init() under a requested parent  of a root
- *   WAITERS     the queue has a     fl__cancel_arm(), in a transaction         fl_cancel_request(),
+ *   REQUESTED   give up             fl_cancel_token_request() of it or an ancestor;  fl__cancel_renew()
+ *                                   fl_cancel_token_init() under a requested parent  of a root
+ *   WAITERS     the queue has a     fl__cancel_arm(), in a transaction         fl_cancel_token_request(),
  *               waiter                                                         in a transaction
  *   OWN         an fl__own_token    fl__cancel_init_own()                      fl__cancel_disown(),
  *                                                                              tree locked
- *   CALLBACKS   it has callbacks    fl_cancel_on_request():                    fl_cancel_request();
+ *   CALLBACKS   it has callbacks    fl_cancel_token_on_request():                    fl_cancel_token_request();
  *                                   cancel_callback.c                          removal of the last
  *
  * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
@@ -30,21 +30,21 @@ enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4, CALLBACKS = FL__C
 
 static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
 
-fl_cancel fl__shielded;
+fl_cancel_token fl__shielded;
 
-static fl_cancel *resolve_here(const fl_cancel *cancel)
+static fl_cancel_token *resolve_here(const fl_cancel_token *cancel)
 {
 	return fl__cancel_resolve(cancel, fl__ctx_get());
 }
 
-static fl_cancel *root_of(fl_cancel *c)
+static fl_cancel_token *root_of(fl_cancel_token *c)
 {
 	return c->root_ ? c->root_ : c;
 }
 
-static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bits)
+static void init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline, uint32_t bits)
 {
-	*c = (fl_cancel)FL_CANCEL_INIT;
+	*c = (fl_cancel_token)FL_CANCEL_TOKEN_INIT;
 	c->word_ = bits;
 	c->from_forever_ = FL_FOREVER - (deadline > 0 ? deadline : 0);
 	parent = resolve_here(parent);
@@ -64,26 +64,26 @@ static void init(fl_cancel *c, fl_cancel *parent, int64_t deadline, uint32_t bit
 	fl__unlock(&c->root_->lock_);
 }
 
-void fl_cancel_init(fl_cancel *c, fl_cancel *parent, int64_t deadline)
+void fl_cancel_token_init(fl_cancel_token *c, fl_cancel_token *parent, int64_t deadline)
 {
 	init(c, parent, deadline, 0);
 }
 
-void fl__cancel_init_own(struct fl__own_token *own, fl_cancel *parent, int64_t deadline)
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline)
 {
 	init(&own->token, parent, deadline, OWN);
 }
 
 void fl__cancel_disown(struct fl__own_token *own)
 {
-	fl_cancel *c = &own->token, *root = root_of(c);
+	fl_cancel_token *c = &own->token, *root = root_of(c);
 	fl__lock(&root->lock_);
 	/* relaxed: requests read the word under the lock */
 	fl__and_relaxed(&c->word_, ~(uint32_t)OWN);
 	fl__unlock(&root->lock_);
 }
 
-void fl_cancel_destroy(fl_cancel *c)
+void fl_cancel_token_destroy(fl_cancel_token *c)
 {
 	/*
 	 * The token is alone in its tree, and no request was seen whose end must be waited for.
@@ -91,7 +91,7 @@ void fl_cancel_destroy(fl_cancel *c)
 	 */
 	if (fl__cancel_is_alone(c))
 		return;
-	fl_cancel *root = root_of(c);
+	fl_cancel_token *root = root_of(c);
 	fl__lock(&root->lock_);
 	bool has_child = c->child_ != NULL;
 	/* relaxed: no other thread may use the token */
@@ -107,14 +107,14 @@ void fl_cancel_destroy(fl_cancel *c)
 	}
 	fl__unlock(&root->lock_);
 	if (has_child)
-		fl__panic("fl_cancel_destroy", c, "has a child");
+		fl__panic("fl_cancel_token_destroy", c, "has a child");
 	if (has_callback)
-		fl__panic("fl_cancel_destroy", c, "has a callback");
+		fl__panic("fl_cancel_token_destroy", c, "has a callback");
 	c->root_ = c->next_ = c->prev_ = NULL;
 }
 
 /* Called under the tree's lock. */
-static void request_one(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
+static void request_one(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	/* relaxed: the CAS decides */
 	uint32_t seen = fl__load_relaxed(&c->word_);
@@ -142,7 +142,7 @@ static void request_one(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_cal
  * The token after `c` in a preorder walk of the tree under `top`; NULL: the end. With `below`
  * false it skips the descendants of `c`.
  */
-static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
+static fl_cancel_token *walk_next(fl_cancel_token *c, const fl_cancel_token *top, bool below)
 {
 	if (below && c->child_)
 		return c->child_;
@@ -152,9 +152,9 @@ static fl_cancel *walk_next(fl_cancel *c, const fl_cancel *top, bool below)
 }
 
 /* Called under the tree's lock. */
-static void request_all(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
+static void request_all(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
-	for (fl_cancel *t = c, *next; t; t = next) {
+	for (fl_cancel_token *t = c, *next; t; t = next) {
 		/*
 		 * relaxed: the lock serialises requests. All descendants of a requested token are
 		 * requested.
@@ -166,9 +166,9 @@ static void request_all(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_cal
 	}
 }
 
-void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls)
+void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls)
 {
-	fl_cancel *root = root_of(c);
+	fl_cancel_token *root = root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	*calls = (struct fl__cancel_calls){NULL, NULL};
 	fl__lock(&root->lock_);
@@ -177,27 +177,27 @@ void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls)
 	fl__lot_unpark(&lot);
 }
 
-void fl_cancel_request(fl_cancel *c)
+void fl_cancel_token_request(fl_cancel_token *c)
 {
 	struct fl__cancel_calls calls;
 	fl__cancel_request_begin(c, &calls);
 	fl__cancel_call(&calls);
 }
 
-void fl__cancel_request_children(fl_cancel *c)
+void fl__cancel_request_children(fl_cancel_token *c)
 {
-	fl_cancel *root = root_of(c);
+	fl_cancel_token *root = root_of(c);
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	struct fl__cancel_calls calls = {NULL, NULL};
 	fl__lock(&root->lock_);
-	for (fl_cancel *child = c->child_; child; child = child->next_)
+	for (fl_cancel_token *child = c->child_; child; child = child->next_)
 		request_all(child, &lot, &calls);
 	fl__unlock(&root->lock_); /* as above */
 	fl__lot_unpark(&lot);
 	fl__cancel_call(&calls);
 }
 
-bool fl__cancel_renew(fl_cancel *c)
+bool fl__cancel_renew(fl_cancel_token *c)
 {
 	fl__lock(&c->lock_);
 	bool alone = c->child_ == NULL;
@@ -207,32 +207,32 @@ bool fl__cancel_renew(fl_cancel *c)
 	return alone;
 }
 
-bool fl_cancel_requested(const fl_cancel *c)
+bool fl_cancel_token_is_requested(const fl_cancel_token *c)
 {
 	c = resolve_here(c);
 	return c && fl__cancel_is_requested(c);
 }
 
-int64_t fl_cancel_deadline(const fl_cancel *c)
+int64_t fl_cancel_token_deadline(const fl_cancel_token *c)
 {
 	c = resolve_here(c);
 	return c ? fl__cancel_deadline(c) : FL_FOREVER;
 }
 
-fl_cancel *fl_cancel_scope(void)
+fl_cancel_token *fl_cancel_scope_current(void)
 {
 	return fl__ctx_get()->front.scope;
 }
 
-fl_cancel *fl_cancel_scope_set(fl_cancel *c)
+fl_cancel_token *fl_cancel_scope_set(fl_cancel_token *c)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	fl_cancel *before = ctx->front.scope;
+	fl_cancel_token *before = ctx->front.scope;
 	ctx->front.scope = c == FL_SHIELDED ? NULL : c;
 	return before;
 }
 
-bool fl__cancel_arm(fl_cancel *c, struct fl__node *node)
+bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node)
 {
 	return !fl__cancel_is_requested(c) && fl__word_arm(&c->word_, &requested, node);
 }
@@ -252,4 +252,4 @@ static int64_t on_deadline(void *object)
 	return fl__cancel_deadline(object);
 }
 
-const fl_on_type fl__on_cancel = {on_ready, on_arm, fl__node_disarm, on_deadline};
+const fl_on_type fl__on_cancel_token = {on_ready, on_arm, fl__node_disarm, on_deadline};

@@ -14,12 +14,12 @@
  * parks. If a request comes after the check, the call ends the wait.
  */
 struct fl__own_token {
-	fl_cancel token;
+	fl_cancel_token token;
 	void (*kick)(struct fl__own_token *own);
 };
 
-/* As fl_cancel_init(). The caller sets `ctx->own`. */
-void fl__cancel_init_own(struct fl__own_token *own, fl_cancel *parent, int64_t deadline);
+/* As fl_cancel_token_init(). The caller sets `ctx->own`. */
+void fl__cancel_init_own(struct fl__own_token *own, fl_cancel_token *parent, int64_t deadline);
 
 /* From now on no request calls `kick`. The token has no waiters. */
 void fl__cancel_disown(struct fl__own_token *own);
@@ -37,41 +37,41 @@ struct fl__cancel_calls {
 };
 
 /*
- * fl_cancel_request() in two steps, for callers with a lock that keeps the token alive. Begin does
+ * fl_cancel_token_request() in two steps, for callers with a lock that keeps the token alive. Begin does
  * all but the callbacks. After the unlock, call runs the callbacks; it does not touch the token.
  */
-void fl__cancel_request_begin(fl_cancel *c, struct fl__cancel_calls *calls);
+void fl__cancel_request_begin(fl_cancel_token *c, struct fl__cancel_calls *calls);
 void fl__cancel_call(struct fl__cancel_calls *calls);
 
 /* With the tree locked: moves the callbacks of the requested token `c` to `calls`. */
-void fl__cancel_take_callbacks(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
+void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls);
 
 /* Requests all descendants of `c`, but not `c`. */
-void fl__cancel_request_children(fl_cancel *c);
+void fl__cancel_request_children(fl_cancel_token *c);
 
 /* Takes back the request of a root: true. False: the root has a child, and nothing has happened. */
-bool fl__cancel_renew(fl_cancel *c);
+bool fl__cancel_renew(fl_cancel_token *c);
 
 /*
  * The token that `cancel` means for `ctx`. NULL means the context's scope. Returns NULL for no
  * token.
  */
-static inline fl_cancel *fl__cancel_resolve(const fl_cancel *cancel, const struct fl__ctx *ctx)
+static inline fl_cancel_token *fl__cancel_resolve(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
 	if (!cancel)
 		cancel = ctx->front.scope;
-	return cancel == FL_SHIELDED ? NULL : (fl_cancel *)cancel;
+	return cancel == FL_SHIELDED ? NULL : (fl_cancel_token *)cancel;
 }
 
 /* For resolved tokens. cancel.c lists the bits. */
 enum { FL__CANCEL_REQUESTED = 1, FL__CANCEL_CALLBACKS = 8 };
 
-static inline int64_t fl__cancel_deadline(const fl_cancel *c)
+static inline int64_t fl__cancel_deadline(const fl_cancel_token *c)
 {
 	return FL_FOREVER - c->from_forever_;
 }
 
-static inline bool fl__cancel_is_requested(const fl_cancel *c)
+static inline bool fl__cancel_is_requested(const fl_cancel_token *c)
 {
 	if (fl__load_acquire(&c->word_) & FL__CANCEL_REQUESTED) /* pairs with request_one() */
 		return true;
@@ -83,9 +83,9 @@ static inline bool fl__cancel_is_requested(const fl_cancel *c)
  * that it does not consume what came after the request. The reason to try again may have been seen
  * by a relaxed load: hence the fence.
  */
-static inline bool fl__cancel_ends(const fl_cancel *cancel, const struct fl__ctx *ctx)
+static inline bool fl__cancel_ends(const fl_cancel_token *cancel, const struct fl__ctx *ctx)
 {
-	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	if (!token)
 		return false;
 	fl__fence_acquire();
@@ -96,13 +96,13 @@ static inline bool fl__cancel_ends(const fl_cancel *cancel, const struct fl__ctx
  * Whether the token is in no tree and was never requested, so that its destruction has nothing to
  * do. Called by a thread that may destroy the token.
  */
-static inline bool fl__cancel_is_alone(const fl_cancel *c)
+static inline bool fl__cancel_is_alone(const fl_cancel_token *c)
 {
-	/* relaxed: as in fl_cancel_destroy() */
+	/* relaxed: as in fl_cancel_token_destroy() */
 	return !c->parent_ && !c->child_ && fl__load_relaxed(&c->word_) == 0;
 }
 
 /* Enqueues `node` in the token's queue. False: the token is requested, or its deadline is past. */
-bool fl__cancel_arm(fl_cancel *c, struct fl__node *node);
+bool fl__cancel_arm(fl_cancel_token *c, struct fl__node *node);
 
 #endif

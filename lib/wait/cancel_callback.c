@@ -6,10 +6,10 @@
  *
  *   state       meaning                        set by                                list
  *   IDLE        not registered, or removed     remove                                -
- *   REGISTERED  waits for a request            fl_cancel_on_request()                the token's
+ *   REGISTERED  waits for a request            fl_cancel_token_on_request()                the token's
  *   ASKED       a request is about to run it   fl__cancel_take_callbacks()           the request's,
  *                                                                                    on its stack
- *   RUNNING     its function runs              next_of(), or fl_cancel_on_request()  -
+ *   RUNNING     its function runs              next_of(), or fl_cancel_token_on_request()  -
  *   ENDED       its function has returned, or  run(), remove                         -
  *               has removed the callback
  *
@@ -47,9 +47,9 @@ struct fl__cancel_run {
  * An odd address: only callbacks use it as a key. The token may be gone when the end of a function
  * wakes the queue, and another object with waiters may have its memory.
  */
-static const void *line_of(const fl_cancel *c)
+static const void *line_of(const fl_cancel_token *c)
 {
-	const fl_cancel *root = c->root_ ? c->root_ : c;
+	const fl_cancel_token *root = c->root_ ? c->root_ : c;
 	return (const char *)root + 1;
 }
 
@@ -69,7 +69,7 @@ static void unlink(fl_cancel_callback *cb)
 		cb->next_->link_ = cb->link_;
 }
 
-void fl__cancel_take_callbacks(fl_cancel *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
+void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct fl__cancel_calls *calls)
 {
 	calls->line = line_of(c);
 	fl__lot_next(lot, calls->line);
@@ -126,7 +126,7 @@ void fl__cancel_call(struct fl__cancel_calls *calls)
 /* Adds a callback to its token's list. False: the token is requested. */
 static bool enlist(fl_cancel_callback *cb)
 {
-	fl_cancel *c = cb->token_;
+	fl_cancel_token *c = cb->token_;
 	struct fl__lot lot;
 	fl__lot_open(&lot, cb->line_);
 	uint32_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
@@ -144,7 +144,7 @@ static bool enlist(fl_cancel_callback *cb)
 	return enlisted;
 }
 
-bool fl_cancel_on_request(fl_cancel *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg)
+bool fl_cancel_token_on_request(fl_cancel_token *c, fl_cancel_callback *cb, void (*function)(void *arg), void *arg)
 {
 	struct fl__cancel_run now = {fl__ctx_get()->id, false};
 	*cb = (fl_cancel_callback){.function_ = function, .arg_ = arg, .state_ = IDLE};

@@ -5,7 +5,7 @@
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include <fairlead/cancel.h>
-#include <fairlead/join.h>
+#include <fairlead/parallel_invoke.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -43,7 +43,7 @@ struct fl__ctx_ops {
 	 * Waits until `fd` is ready, as poll() defines it: 0, -ETIMEDOUT, -ECANCELED. -ENOSYS: the
 	 * context cannot wait for this `fd`. NULL: the context cannot wait for any.
 	 */
-	int (*wait_fd)(int fd, short events, int64_t deadline, fl_cancel *cancel);
+	int (*wait_fd)(int fd, short events, int64_t deadline, fl_cancel_token *cancel);
 };
 
 struct fl__ctx {
@@ -54,7 +54,7 @@ struct fl__ctx {
 	 * The token whose request is delivered to this context (cancel.h), so that a wait under it
 	 * need not enter its queue. NULL: none.
 	 */
-	fl_cancel *own;
+	fl_cancel_token *own;
 	/* The current wait under the own token, or NULL. Waking threads compare it (lot.c). */
 	struct fl__wait *waiting;
 	struct fl__locals *locals; /* lib/sync/local.c */
@@ -87,7 +87,7 @@ struct fl__ctx {
 };
 
 /*
- * fairlead/join.h declares the calling thread's current context. NULL: this thread has not called
+ * fairlead/parallel_invoke.h declares the calling thread's current context. NULL: this thread has not called
  * the library yet.
  */
 

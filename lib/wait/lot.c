@@ -22,7 +22,7 @@
  *   2. The decision leaves PENDING once. That CAS is the linearization point of wake, timeout and
  *      cancel. Hence a waiter that gave up has consumed no wake: the CAS in fl__lot_take() failed,
  *      so fl__lot_take() went on to the next waiter. A request that happened before a wake decides
- *      first: when fl_cancel_request() returns, all waits in the token's queue are decided. For a
+ *      first: when fl_cancel_token_request() returns, all waits in the token's queue are decided. For a
  *      wait under its context's own token the waking thread reads whether the token is requested,
  *      and skips the wait if so.
  *   3. After a decision for a node, or CANCELLED, exactly one unpark follows; after GAVE_UP, none.

@@ -175,14 +175,14 @@ void fl__wait_begin(struct fl__wait *wait);
  * requested. If all looks fail, the wait later parks without a spin.
  */
 bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
-                   fl_cancel *cancel);
+                   fl_cancel_token *cancel);
 
 /*
  * Parks until one of the wait's nodes is woken: 0. -ETIMEDOUT, -ECANCELED: no node was woken. With
  * a deadline in the past it does not park. `cancel`: NULL is the context's scope, FL_SHIELDED no
  * token.
  */
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel);
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Wakes the wait of a node that is in no queue, for objects with one waiter. False: the wait had
@@ -232,7 +232,7 @@ struct fl__word {
  * Blocks until the word is ready: 0, -ETIMEDOUT, -ECANCELED. A woken waiter was queued when the
  * word became ready; the word may have changed since. Acquires.
  */
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel);
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel);
 
 /* For arm() of fl_wait_any: enqueues `node` and returns true, unless the word is ready. */
 bool fl__word_arm(uint32_t *word, const struct fl__word *ready, struct fl__node *node);

@@ -9,17 +9,17 @@
  * A sleep whose deadline is past. Other contexts of the thread, if any, run first; then the sleep
  * counts as a wait, which a token can cancel.
  */
-static int pass(const fl_cancel *cancel)
+static int pass(const fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (!ctx->ops->yield)
 		return 0; /* no wait, so no cancel */
 	ctx->ops->yield();
-	const fl_cancel *token = fl__cancel_resolve(cancel, ctx);
-	return token && fl_cancel_requested(token) ? -ECANCELED : 0;
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	return token && fl_cancel_token_is_requested(token) ? -ECANCELED : 0;
 }
 
-int fl_sleep_until(int64_t deadline, fl_cancel *cancel)
+int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	if (fl__is_past(deadline))

@@ -10,7 +10,7 @@ void fl_timeout_begin(fl_timeout *t, int64_t deadline)
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (t->context_)
 		fl__panic("fl_timeout_begin", t, "begun before, and not ended");
-	fl_cancel_init(&t->token_, NULL, deadline);
+	fl_cancel_token_init(&t->token_, NULL, deadline);
 	t->before_ = ctx->front.scope;
 	t->deadline_ = deadline;
 	t->context_ = ctx;
@@ -25,9 +25,9 @@ int fl_timeout_end(fl_timeout *t, int rc)
 	if (ctx != fl__ctx_get() || ctx->front.scope != &t->token_)
 		fl__panic("fl_timeout_end", t, "not the scope of the calling context");
 	ctx->front.scope = t->before_;
-	fl_cancel_destroy(&t->token_);
+	fl_cancel_token_destroy(&t->token_);
 	t->context_ = NULL;
-	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_requested(NULL);
+	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_token_is_requested(NULL);
 	return ours ? -ETIMEDOUT : rc;
 }
 
@@ -39,6 +39,6 @@ int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *re
 	if (result)
 		*result = returned;
 	int rc = fl_timeout_end(&t, returned);
-	bool ended = returned == -ECANCELED && (rc == -ETIMEDOUT || fl_cancel_requested(NULL));
+	bool ended = returned == -ECANCELED && (rc == -ETIMEDOUT || fl_cancel_token_is_requested(NULL));
 	return ended ? rc : 0;
 }

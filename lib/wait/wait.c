@@ -50,7 +50,7 @@ void fl__ctx_cancel(struct fl__ctx *ctx)
 }
 
 /* Sleeps under the context's own token, for which fl__ctx_cancel() ends the wait. */
-static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel *token)
+static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_cancel_token *token)
 {
 	if (fl__cancel_is_requested(token))
 		return give_up(wait, -ECANCELED);
@@ -64,9 +64,9 @@ static int sleep_under_own(struct fl__wait *wait, int64_t deadline, const fl_can
 	return rc == 0 && fl__load_relaxed(&wait->decision) == FL__CANCELLED ? -ECANCELED : rc;
 }
 
-static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
+static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
+	fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (!token)
 		return park_until(wait, deadline);
 	if (token == wait->ctx->own)
@@ -87,7 +87,7 @@ static int sleep_under(struct fl__wait *wait, int64_t deadline, fl_cancel *cance
 	return rc;
 }
 
-int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
+int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl__debug_sleep(true);
 	const int rc = sleep_under(wait, deadline, cancel);
@@ -96,11 +96,11 @@ int fl__wait_sleep(struct fl__wait *wait, int64_t deadline, fl_cancel *cancel)
 }
 
 bool fl__wait_look(struct fl__wait *wait, bool (*look)(const void *what), const void *what, int64_t deadline,
-                   fl_cancel *cancel)
+                   fl_cancel_token *cancel)
 {
 	if (wait->ctx->ops != &fl__thread_parker || fl__is_past(deadline))
 		return false;
-	const fl_cancel *token = fl__cancel_resolve(cancel, wait->ctx);
+	const fl_cancel_token *token = fl__cancel_resolve(cancel, wait->ctx);
 	if (token && fl__cancel_is_requested(token))
 		return false;
 	bool found = fl__spin(wait->ctx, look, what, deadline);
@@ -128,7 +128,7 @@ static bool is_decided(const void *what)
 	return is_ready(seen, watch->ready) || (seen & watch->ready->waiters);
 }
 
-int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel *cancel)
+int fl__word_wait(uint32_t *word, const struct fl__word *ready, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* pairs with the release that made the word ready */
 	uint32_t seen = fl__load_acquire(word);

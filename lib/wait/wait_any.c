@@ -64,7 +64,7 @@ static bool by_tasks(const fl_on *on, size_t n)
 	return any;
 }
 
-int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel *cancel)
+int fl_wait_any_until(fl_on *on, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (n == 0 || n > INT_MAX)
 		return -EINVAL;

@@ -5,7 +5,7 @@
 
 /* Who waits under a token is always ended by its request, and sees what came before; in whichever way it learns of it. */
 struct cancel_vs_wait {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event never;
 	int data, seen, rc;
 };
@@ -19,12 +19,12 @@ FL_STRESS_ACTOR(cancel_vs_wait, waiter)
 FL_STRESS_ACTOR(cancel_vs_wait, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cancel_vs_wait, waiter, canceller)
 {
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_FORBIDDEN(fl_event_destroy(&s->never) != 0, "left in line");
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->seen, "cancelled");
 	FL_FORBIDDEN(1, "not cancelled, or before its time");
@@ -32,14 +32,14 @@ FL_STRESS(cancel_vs_wait, waiter, canceller)
 
 /* The same by a look. */
 struct cancel_look {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int data;
 	bool requested;
 };
 
 FL_STRESS_ACTOR(cancel_look, looker)
 {
-	s->requested = fl_cancel_requested(&s->stop);
+	s->requested = fl_cancel_token_is_requested(&s->stop);
 	if (s->requested)
 		FL_STRESS_CHECK(s->data == 1);
 }
@@ -47,7 +47,7 @@ FL_STRESS_ACTOR(cancel_look, looker)
 FL_STRESS_ACTOR(cancel_look, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cancel_look, looker, canceller)
@@ -58,7 +58,7 @@ FL_STRESS(cancel_look, looker, canceller)
 
 /* A request against the thing that is waited for: one reason, and what came before it is seen. */
 struct cancel_vs_set {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event e;
 	int data[2], rc;
 };
@@ -78,7 +78,7 @@ FL_STRESS_ACTOR(cancel_vs_set, setter)
 FL_STRESS_ACTOR(cancel_vs_set, canceller)
 {
 	s->data[1] = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cancel_vs_set, waiter, setter, canceller)
@@ -91,15 +91,15 @@ FL_STRESS(cancel_vs_set, waiter, setter, canceller)
 
 /* A request of the root ends a wait under the grandchild, and is seen at each level. */
 struct cancel_tree {
-	fl_cancel root, middle, leaf;
+	fl_cancel_token root, middle, leaf;
 	fl_event never;
 	int data, rc;
 };
 
 FL_STRESS_SETUP(cancel_tree)
 {
-	fl_cancel_init(&s->middle, &s->root, FL_FOREVER);
-	fl_cancel_init(&s->leaf, &s->middle, FL_FOREVER);
+	fl_cancel_token_init(&s->middle, &s->root, FL_FOREVER);
+	fl_cancel_token_init(&s->leaf, &s->middle, FL_FOREVER);
 }
 
 FL_STRESS_ACTOR(cancel_tree, waiter)
@@ -111,14 +111,14 @@ FL_STRESS_ACTOR(cancel_tree, waiter)
 FL_STRESS_ACTOR(cancel_tree, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS(cancel_tree, waiter, canceller)
 {
-	bool middle = fl_cancel_requested(&s->middle);
-	fl_cancel_destroy(&s->leaf);
-	fl_cancel_destroy(&s->middle);
+	bool middle = fl_cancel_token_is_requested(&s->middle);
+	fl_cancel_token_destroy(&s->leaf);
+	fl_cancel_token_destroy(&s->middle);
 	FL_FORBIDDEN(!middle, "the middle was skipped");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "not cancelled");
@@ -126,7 +126,7 @@ FL_STRESS(cancel_tree, waiter, canceller)
 
 /* A child that is born during a request is walked, or sees its parent requested; also one whose sibling is just leaving. */
 struct cancel_init_vs_request {
-	fl_cancel root, *child;
+	fl_cancel_token root, *child;
 	fl_event never;
 	int data, rc;
 };
@@ -138,46 +138,46 @@ FL_STRESS_SETUP(cancel_init_vs_request)
 
 FL_STRESS_ACTOR(cancel_init_vs_request, parent)
 {
-	fl_cancel_init(s->child, &s->root, FL_FOREVER);
+	fl_cancel_token_init(s->child, &s->root, FL_FOREVER);
 	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, s->child);
 	FL_STRESS_CHECK(s->data == 1);
-	fl_cancel_destroy(s->child);
+	fl_cancel_token_destroy(s->child);
 	free(s->child);
 }
 
 FL_STRESS_ACTOR(cancel_init_vs_request, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS(cancel_init_vs_request, parent, canceller)
 {
-	fl_cancel_destroy(&s->root);
+	fl_cancel_token_destroy(&s->root);
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
 /* A token under a requested parent counts as requested, with what came before. */
 struct cancel_born_requested {
-	fl_cancel root, child;
+	fl_cancel_token root, child;
 	int data;
 	bool requested;
 };
 
 FL_STRESS_ACTOR(cancel_born_requested, parent)
 {
-	fl_cancel_init(&s->child, &s->root, FL_FOREVER);
-	s->requested = fl_cancel_requested(&s->child);
+	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
+	s->requested = fl_cancel_token_is_requested(&s->child);
 	if (s->requested)
 		FL_STRESS_CHECK(s->data == 1);
-	fl_cancel_destroy(&s->child);
+	fl_cancel_token_destroy(&s->child);
 }
 
 FL_STRESS_ACTOR(cancel_born_requested, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS(cancel_born_requested, parent, canceller)
@@ -188,15 +188,15 @@ FL_STRESS(cancel_born_requested, parent, canceller)
 
 /* Children come and go while their parent is requested: links stay whole, and nobody touches one that is gone. */
 struct cancel_siblings {
-	fl_cancel root;
+	fl_cancel_token root;
 	bool left;
 };
 
-static void come_and_go(fl_cancel *root)
+static void come_and_go(fl_cancel_token *root)
 {
-	fl_cancel *child = make(sizeof *child);
-	fl_cancel_init(child, root, FL_FOREVER);
-	fl_cancel_destroy(child);
+	fl_cancel_token *child = make(sizeof *child);
+	fl_cancel_token_init(child, root, FL_FOREVER);
+	fl_cancel_token_destroy(child);
 	free(child);
 }
 
@@ -212,20 +212,20 @@ FL_STRESS_ACTOR(cancel_siblings, two)
 
 FL_STRESS_ACTOR(cancel_siblings, canceller)
 {
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS(cancel_siblings, one, two, canceller)
 {
 	s->left = s->root.child_ != NULL;
 	FL_FORBIDDEN(s->left, "a child is left");
-	FL_FORBIDDEN(!fl_cancel_requested(&s->root), "not requested");
+	FL_FORBIDDEN(!fl_cancel_token_is_requested(&s->root), "not requested");
 	FL_ACCEPTABLE(1, "all gone");
 }
 
 /* A token dies with a wait that its request has ended: the request does not touch it after its tree is unlocked. */
 struct cancel_woken_destroys {
-	fl_cancel *stop;
+	fl_cancel_token *stop;
 	fl_event never;
 	int rc;
 };
@@ -238,13 +238,13 @@ FL_STRESS_SETUP(cancel_woken_destroys)
 FL_STRESS_ACTOR(cancel_woken_destroys, waiter)
 {
 	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, s->stop);
-	fl_cancel_destroy(s->stop);
+	fl_cancel_token_destroy(s->stop);
 	free(s->stop);
 }
 
 FL_STRESS_ACTOR(cancel_woken_destroys, canceller)
 {
-	fl_cancel_request(s->stop);
+	fl_cancel_token_request(s->stop);
 }
 
 FL_STRESS(cancel_woken_destroys, waiter, canceller)
@@ -255,14 +255,14 @@ FL_STRESS(cancel_woken_destroys, waiter, canceller)
 
 /* Two requests at once, of parent and child: both are requested, and the waiter is woken once. */
 struct cancel_twice {
-	fl_cancel root, child;
+	fl_cancel_token root, child;
 	fl_event never;
 	int rc;
 };
 
 FL_STRESS_SETUP(cancel_twice)
 {
-	fl_cancel_init(&s->child, &s->root, FL_FOREVER);
+	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
 }
 
 FL_STRESS_ACTOR(cancel_twice, waiter)
@@ -272,25 +272,25 @@ FL_STRESS_ACTOR(cancel_twice, waiter)
 
 FL_STRESS_ACTOR(cancel_twice, of_child)
 {
-	fl_cancel_request(&s->child);
+	fl_cancel_token_request(&s->child);
 }
 
 FL_STRESS_ACTOR(cancel_twice, of_root)
 {
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS(cancel_twice, waiter, of_child, of_root)
 {
-	bool both = fl_cancel_requested(&s->child) && fl_cancel_requested(&s->root);
-	fl_cancel_destroy(&s->child);
+	bool both = fl_cancel_token_is_requested(&s->child) && fl_cancel_token_is_requested(&s->root);
+	fl_cancel_token_destroy(&s->child);
 	FL_ACCEPTABLE(s->rc == -ECANCELED && both, "cancelled");
 	FL_FORBIDDEN(1, "not cancelled");
 }
 
 /* The deadline of a token ends a wait as its request would, not sooner; what was waited for may be faster. */
 struct cancel_deadline_vs_set {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event e;
 	int rc;
 };
@@ -298,11 +298,11 @@ struct cancel_deadline_vs_set {
 FL_STRESS_ACTOR(cancel_deadline_vs_set, waiter)
 {
 	int64_t deadline = soon();
-	fl_cancel_init(&s->stop, FL_SHIELDED, deadline);
+	fl_cancel_token_init(&s->stop, FL_SHIELDED, deadline);
 	s->rc = fl_event_wait_until(&s->e, FL_FOREVER, &s->stop);
 	if (s->rc == -ECANCELED)
 		FL_STRESS_CHECK(fl_now() >= deadline);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 }
 
 FL_STRESS_ACTOR(cancel_deadline_vs_set, setter)
@@ -320,7 +320,7 @@ FL_STRESS(cancel_deadline_vs_set, waiter, setter)
 
 /* The scope of a context: plain waits observe it, shielded ones do not; a sleep ends with it. */
 struct cancel_scope {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event e;
 	int slept, waited;
 };
@@ -334,7 +334,7 @@ FL_STRESS_ACTOR(cancel_scope, waiter)
 
 FL_STRESS_ACTOR(cancel_scope, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	fl_event_set(&s->e);
 }
 

@@ -11,7 +11,7 @@ static void count_up(void *arg)
 
 /* A registration against a request: it runs once, whichever comes first, and sees what was written before both. */
 struct cancel_callback_once {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_cancel_callback cb;
 	int before_request, before_registration, runs;
 	bool registered;
@@ -27,19 +27,19 @@ static void look_around(void *arg)
 FL_STRESS_ACTOR(cancel_callback_once, canceller)
 {
 	s->before_request = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS_ACTOR(cancel_callback_once, user)
 {
 	s->before_registration = 1;
-	s->registered = fl_cancel_on_request(&s->stop, &s->cb, look_around, s);
+	s->registered = fl_cancel_token_on_request(&s->stop, &s->cb, look_around, s);
 }
 
 FL_STRESS(cancel_callback_once, canceller, user)
 {
 	bool idle = fl_cancel_callback_remove(&s->cb);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_FORBIDDEN(idle || s->runs != 1, "not once");
 	FL_ACCEPTABLE(s->registered, "by the request");
 	FL_ACCEPTABLE(!s->registered, "by the registration");
@@ -51,7 +51,7 @@ FL_STRESS(cancel_callback_once, canceller, user)
  */
 struct cancel_callback_remove {
 	struct connection {
-		fl_cancel stop;
+		fl_cancel_token stop;
 		fl_cancel_callback cb;
 		int runs;
 	} * c;
@@ -62,12 +62,12 @@ struct cancel_callback_remove {
 FL_STRESS_SETUP(cancel_callback_remove)
 {
 	s->c = make(sizeof *s->c);
-	(void)fl_cancel_on_request(&s->c->stop, &s->c->cb, count_up, &s->c->runs);
+	(void)fl_cancel_token_on_request(&s->c->stop, &s->c->cb, count_up, &s->c->runs);
 }
 
 FL_STRESS_ACTOR(cancel_callback_remove, canceller)
 {
-	fl_cancel_request(&s->c->stop);
+	fl_cancel_token_request(&s->c->stop);
 }
 
 FL_STRESS_ACTOR(cancel_callback_remove, user)
@@ -75,7 +75,7 @@ FL_STRESS_ACTOR(cancel_callback_remove, user)
 	s->idle = fl_cancel_callback_remove(&s->c->cb);
 	s->runs = s->c->runs;
 	if (!s->idle) { /* the request has seen the token for the last time before it ran the function */
-		fl_cancel_destroy(&s->c->stop);
+		fl_cancel_token_destroy(&s->c->stop);
 		free(s->c);
 		s->c = NULL;
 	}
@@ -84,7 +84,7 @@ FL_STRESS_ACTOR(cancel_callback_remove, user)
 FL_STRESS(cancel_callback_remove, canceller, user)
 {
 	if (s->c) {
-		fl_cancel_destroy(&s->c->stop);
+		fl_cancel_token_destroy(&s->c->stop);
 		free(s->c);
 	}
 	FL_ACCEPTABLE(s->idle && s->runs == 0, "removed");
@@ -94,7 +94,7 @@ FL_STRESS(cancel_callback_remove, canceller, user)
 
 /* Two callbacks of one token, removed by two contexts while it is requested: lists stay whole. */
 struct cancel_callback_two {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_cancel_callback cb[2];
 	int runs[2];
 	bool idle[2];
@@ -103,7 +103,7 @@ struct cancel_callback_two {
 FL_STRESS_SETUP(cancel_callback_two)
 {
 	for (int i = 0; i < 2; i++)
-		(void)fl_cancel_on_request(&s->stop, &s->cb[i], count_up, &s->runs[i]);
+		(void)fl_cancel_token_on_request(&s->stop, &s->cb[i], count_up, &s->runs[i]);
 }
 
 static void remove_one(struct cancel_callback_two *s, int i)
@@ -124,12 +124,12 @@ FL_STRESS_ACTOR(cancel_callback_two, two)
 
 FL_STRESS_ACTOR(cancel_callback_two, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cancel_callback_two, one, two, canceller)
 {
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_ACCEPTABLE(s->idle[0] && s->idle[1], "both removed");
 	FL_ACCEPTABLE(!s->idle[0] && !s->idle[1], "both run");
 	FL_ACCEPTABLE(1, "one of each");
@@ -137,33 +137,33 @@ FL_STRESS(cancel_callback_two, one, two, canceller)
 
 /* Two requests, of parent and child, run the child's function once. */
 struct cancel_callback_tree {
-	fl_cancel root, child;
+	fl_cancel_token root, child;
 	fl_cancel_callback of_root, of_child;
 	int runs_of_root, runs_of_child;
 };
 
 FL_STRESS_SETUP(cancel_callback_tree)
 {
-	fl_cancel_init(&s->child, &s->root, FL_FOREVER);
-	(void)fl_cancel_on_request(&s->root, &s->of_root, count_up, &s->runs_of_root);
-	(void)fl_cancel_on_request(&s->child, &s->of_child, count_up, &s->runs_of_child);
+	fl_cancel_token_init(&s->child, &s->root, FL_FOREVER);
+	(void)fl_cancel_token_on_request(&s->root, &s->of_root, count_up, &s->runs_of_root);
+	(void)fl_cancel_token_on_request(&s->child, &s->of_child, count_up, &s->runs_of_child);
 }
 
 FL_STRESS_ACTOR(cancel_callback_tree, one)
 {
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS_ACTOR(cancel_callback_tree, two)
 {
-	fl_cancel_request(&s->child);
+	fl_cancel_token_request(&s->child);
 }
 
 FL_STRESS(cancel_callback_tree, one, two)
 {
 	bool idle = fl_cancel_callback_remove(&s->of_root) || fl_cancel_callback_remove(&s->of_child);
-	fl_cancel_destroy(&s->child);
-	fl_cancel_destroy(&s->root);
+	fl_cancel_token_destroy(&s->child);
+	fl_cancel_token_destroy(&s->root);
 	FL_ACCEPTABLE(!idle && s->runs_of_root == 1 && s->runs_of_child == 1, "once each");
 	FL_FORBIDDEN(1, "not once");
 }
@@ -173,9 +173,9 @@ FL_STRESS(cancel_callback_tree, one, two)
  * tree, and waits for it if it must.
  */
 struct cancel_callback_self {
-	fl_cancel root;
+	fl_cancel_token root;
 	struct own {
-		fl_cancel stop;
+		fl_cancel_token stop;
 		fl_cancel_callback cb;
 	} * own;
 	fl_cancel_callback other;
@@ -186,7 +186,7 @@ static void free_own(void *arg)
 {
 	struct cancel_callback_self *s = arg;
 	FL_STRESS_CHECK(!fl_cancel_callback_remove(&s->own->cb));
-	fl_cancel_destroy(&s->own->stop);
+	fl_cancel_token_destroy(&s->own->stop);
 	free(s->own);
 	s->freed++;
 }
@@ -194,14 +194,14 @@ static void free_own(void *arg)
 FL_STRESS_SETUP(cancel_callback_self)
 {
 	s->own = make(sizeof *s->own);
-	fl_cancel_init(&s->own->stop, &s->root, FL_FOREVER);
-	(void)fl_cancel_on_request(&s->own->stop, &s->own->cb, free_own, s);
-	(void)fl_cancel_on_request(&s->root, &s->other, count_up, &s->runs);
+	fl_cancel_token_init(&s->own->stop, &s->root, FL_FOREVER);
+	(void)fl_cancel_token_on_request(&s->own->stop, &s->own->cb, free_own, s);
+	(void)fl_cancel_token_on_request(&s->root, &s->other, count_up, &s->runs);
 }
 
 FL_STRESS_ACTOR(cancel_callback_self, canceller)
 {
-	fl_cancel_request(&s->root);
+	fl_cancel_token_request(&s->root);
 }
 
 FL_STRESS_ACTOR(cancel_callback_self, user)
@@ -212,14 +212,14 @@ FL_STRESS_ACTOR(cancel_callback_self, user)
 
 FL_STRESS(cancel_callback_self, canceller, user)
 {
-	fl_cancel_destroy(&s->root);
+	fl_cancel_token_destroy(&s->root);
 	FL_ACCEPTABLE(s->freed == 1, "freed");
 	FL_FORBIDDEN(1, "not once");
 }
 
 /* A registration while another waits under the token, which is requested: neither of them is forgotten. */
 struct cancel_callback_vs_wait {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event never;
 	fl_cancel_callback cb;
 	int rc, runs;
@@ -232,18 +232,18 @@ FL_STRESS_ACTOR(cancel_callback_vs_wait, waiter)
 
 FL_STRESS_ACTOR(cancel_callback_vs_wait, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS_ACTOR(cancel_callback_vs_wait, user)
 {
-	(void)fl_cancel_on_request(&s->stop, &s->cb, count_up, &s->runs);
+	(void)fl_cancel_token_on_request(&s->stop, &s->cb, count_up, &s->runs);
 }
 
 FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
 {
 	bool idle = fl_cancel_callback_remove(&s->cb);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_FORBIDDEN(s->rc != -ECANCELED || fl_event_destroy(&s->never) != 0, "the wait was not ended");
 	FL_ACCEPTABLE(!idle && s->runs == 1, "run");
 	FL_FORBIDDEN(1, "not once");
@@ -251,7 +251,7 @@ FL_STRESS(cancel_callback_vs_wait, waiter, canceller, user)
 
 /* What was written before a request that wakes a waiter is there for who looks later, too. */
 struct cancel_late_looker {
-	fl_cancel stop;
+	fl_cancel_token stop;
 	fl_event never;
 	int data;
 	bool requested;
@@ -265,12 +265,12 @@ FL_STRESS_ACTOR(cancel_late_looker, waiter)
 FL_STRESS_ACTOR(cancel_late_looker, canceller)
 {
 	s->data = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS_ACTOR(cancel_late_looker, looker)
 {
-	s->requested = fl_cancel_requested(&s->stop);
+	s->requested = fl_cancel_token_is_requested(&s->stop);
 	if (s->requested)
 		FL_STRESS_CHECK(s->data == 1);
 }
@@ -283,7 +283,7 @@ FL_STRESS(cancel_late_looker, waiter, canceller, looker)
 
 /* A function requests another token, whose function is the other's partner: each runs once, and no lock is held meanwhile. */
 struct cancel_callback_nested {
-	fl_cancel one, two;
+	fl_cancel_token one, two;
 	fl_cancel_callback of_one, of_two;
 	int runs_of_one, runs_of_two;
 };
@@ -292,30 +292,30 @@ static void request_two(void *arg)
 {
 	struct cancel_callback_nested *s = arg;
 	s->runs_of_one++;
-	fl_cancel_request(&s->two);
+	fl_cancel_token_request(&s->two);
 }
 
 static void request_one(void *arg)
 {
 	struct cancel_callback_nested *s = arg;
 	s->runs_of_two++;
-	fl_cancel_request(&s->one);
+	fl_cancel_token_request(&s->one);
 }
 
 FL_STRESS_SETUP(cancel_callback_nested)
 {
-	(void)fl_cancel_on_request(&s->one, &s->of_one, request_two, s);
-	(void)fl_cancel_on_request(&s->two, &s->of_two, request_one, s);
+	(void)fl_cancel_token_on_request(&s->one, &s->of_one, request_two, s);
+	(void)fl_cancel_token_on_request(&s->two, &s->of_two, request_one, s);
 }
 
 FL_STRESS_ACTOR(cancel_callback_nested, a)
 {
-	fl_cancel_request(&s->one);
+	fl_cancel_token_request(&s->one);
 }
 
 FL_STRESS_ACTOR(cancel_callback_nested, b)
 {
-	fl_cancel_request(&s->two);
+	fl_cancel_token_request(&s->two);
 }
 
 FL_STRESS(cancel_callback_nested, a, b)

@@ -12,7 +12,7 @@
 /* A consumer is retired, then an item is put. */
 struct cancel_late_get {
 	fl_queue *q;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc, item;
 };
 
@@ -33,7 +33,7 @@ FL_STRESS_ACTOR(cancel_late_get, retirer)
 {
 	while (!fl__lot_waited(&s->stop)) /* the consumer stands in the token's line last, then it sleeps */
 		fl_stress_relax();
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){1}));
 }
 
@@ -49,7 +49,7 @@ FL_STRESS(cancel_late_get, consumer, retirer)
 /* Beside one that is not retired, an item before the request and one after it: each is got, or still there. */
 struct cancel_late_two {
 	fl_queue *q;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc, item, other;
 };
 
@@ -71,7 +71,7 @@ FL_STRESS_ACTOR(cancel_late_two, consumer)
 FL_STRESS_ACTOR(cancel_late_two, retirer)
 {
 	OK(fl_queue_try_put(s->q, &(int){1}));
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){2}));
 }
 
@@ -91,7 +91,7 @@ FL_STRESS(cancel_late_two, retired, consumer, retirer)
  */
 struct cancel_late_baton {
 	fl_queue *q;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int item, other, stolen;
 };
 
@@ -115,7 +115,7 @@ FL_STRESS_ACTOR(cancel_late_baton, retirer)
 {
 	OK(fl_queue_try_put(s->q, &(int){1}));
 	FL_IGNORE(fl_queue_try_get(s->q, &s->stolen));
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	OK(fl_queue_try_put(s->q, &(int){2}));
 	OK(fl_queue_try_put(s->q, &(int){3}));
 }
@@ -131,7 +131,7 @@ FL_STRESS(cancel_late_baton, retired, sleeper, retirer)
 /* Permits: who was roused for one and is cancelled before it has it, leaves it to the next. */
 struct cancel_late_sem {
 	fl_sem permits;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc;
 };
 
@@ -148,7 +148,7 @@ FL_STRESS_ACTOR(cancel_late_sem, other)
 FL_STRESS_ACTOR(cancel_late_sem, releaser)
 {
 	fl_sem_release(&s->permits);
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	fl_sem_release(&s->permits);
 }
 

@@ -184,7 +184,7 @@ FL_STRESS(cond_timeout_vs_signal, brief, patient, giver)
 struct cond_cancel_vs_signal {
 	fl_mutex m;
 	fl_cond c;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int ready, rc, count;
 };
 
@@ -206,7 +206,7 @@ FL_STRESS_ACTOR(cond_cancel_vs_signal, signaller)
 
 FL_STRESS_ACTOR(cond_cancel_vs_signal, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cond_cancel_vs_signal, waiter, signaller, canceller)

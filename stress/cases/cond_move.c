@@ -10,7 +10,7 @@ struct meeting {
 	int here, ready, through;
 };
 
-static int wait_until_ready(struct meeting *t, int64_t deadline, fl_cancel *cancel)
+static int wait_until_ready(struct meeting *t, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	FL_LOCKED(&t->m);
@@ -141,7 +141,7 @@ FL_STRESS(cv_requeue_wake_eaten, waiter, caller, ender)
  */
 struct cond_moved_cancel {
 	struct meeting t;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int told, rc;
 };
 
@@ -160,7 +160,7 @@ FL_STRESS_ACTOR(cond_moved_cancel, signaller)
 	FL_LOCKED(&s->t.m);
 	s->t.ready = 1;
 	fl_cond_signal(&s->t.c);
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(cond_moved_cancel, waiter, signaller)

@@ -237,7 +237,7 @@ FL_STRESS(crew_cancel_running, canceller, waiter)
  */
 struct crew_token {
 	struct crew crew;
-	fl_cancel stop;
+	fl_cancel_token stop;
 };
 
 FL_STRESS_SETUP(crew_token)
@@ -257,13 +257,13 @@ FL_STRESS_ACTOR(crew_token, submitter)
 
 FL_STRESS_ACTOR(crew_token, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(crew_token, submitter, canceller)
 {
 	crew_end(&s->crew);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_FORBIDDEN(crew_ran(&s->crew, 2) != 1, "the other ran twice, or not at all");
 	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 0, "it did not begin");
 	FL_ACCEPTABLE(crew_ran(&s->crew, UNTIL_ASKED) == 1, "it began, and was asked");
@@ -273,7 +273,7 @@ FL_STRESS(crew_token, submitter, canceller)
 /* The same for a task behind one that does not end: it is taken back, and the keeper ends it, whom nobody wakes again. */
 struct crew_token_behind {
 	struct crew crew;
-	fl_cancel stop;
+	fl_cancel_token stop;
 };
 
 FL_STRESS_SETUP(crew_token_behind)
@@ -295,13 +295,13 @@ FL_STRESS_ACTOR(crew_token_behind, submitter)
 
 FL_STRESS_ACTOR(crew_token_behind, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(crew_token_behind, submitter, canceller)
 {
 	crew_end(&s->crew);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_ACCEPTABLE(crew_ran(&s->crew, 1) == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran");
 }
@@ -310,13 +310,13 @@ FL_STRESS(crew_token_behind, submitter, canceller)
 struct crew_token_requested {
 	struct crew crew;
 	struct called called;
-	fl_cancel stop;
+	fl_cancel_token stop;
 };
 
 FL_STRESS_SETUP(crew_token_requested)
 {
 	crew_begin(&s->crew, &(fl_executor_config){.workers = 1});
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS_ACTOR(crew_token_requested, user)
@@ -330,7 +330,7 @@ FL_STRESS_ACTOR(crew_token_requested, user)
 FL_STRESS(crew_token_requested, user)
 {
 	crew_end(&s->crew);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_ACCEPTABLE(LOOK(&s->called.state) == FL_CANCELLED && crew_ran(&s->crew, 2) == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran");
 }

@@ -12,7 +12,7 @@
  */
 struct debug_philosophers {
 	fl_mutex forks[3];
-	fl_cancel ends;
+	fl_cancel_token ends;
 	struct said said;
 	int ate[3];
 };
@@ -21,7 +21,7 @@ FL_STRESS_SETUP(debug_philosophers)
 {
 	for (int i = 0; i < 3; i++)
 		fl_mutex_init(&s->forks[i]);
-	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
 	s->said.ends = &s->ends;
 	listen(FL_DEBUG_WAITS);
 }
@@ -55,7 +55,7 @@ FL_STRESS_ACTOR(debug_philosophers, three)
 FL_STRESS(debug_philosophers, one, two, three)
 {
 	const int n = s->ate[0] + s->ate[1] + s->ate[2], said_so = LOOK(&s->said.actual);
-	fl_cancel_destroy(&s->ends);
+	fl_cancel_token_destroy(&s->ends);
 	FL_ACCEPTABLE(n == 3 && said_so == 0, "all ate, nothing is said");
 	FL_ACCEPTABLE(n < 3 && said_so == 1, "reported once, and ended");
 	FL_FORBIDDEN(1, "a false report, or more than one");
@@ -64,7 +64,7 @@ FL_STRESS(debug_philosophers, one, two, three)
 /* Who holds a mutex joins a thread that waits for it. */
 struct debug_join {
 	fl_mutex m;
-	fl_cancel ends;
+	fl_cancel_token ends;
 	struct said said;
 	int rc;
 };
@@ -72,7 +72,7 @@ struct debug_join {
 FL_STRESS_SETUP(debug_join)
 {
 	fl_mutex_init(&s->m);
-	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
 	s->said.ends = &s->ends;
 	listen(FL_DEBUG_WAITS);
 }
@@ -98,7 +98,7 @@ FL_STRESS_ACTOR(debug_join, joiner)
 
 FL_STRESS(debug_join, joiner)
 {
-	fl_cancel_destroy(&s->ends);
+	fl_cancel_token_destroy(&s->ends);
 	FL_ACCEPTABLE(s->rc == -ECANCELED && LOOK(&s->said.actual) == 1, "reported once, and ended");
 	FL_FORBIDDEN(1, "reported more than once");
 }
@@ -106,7 +106,7 @@ FL_STRESS(debug_join, joiner)
 /* Who reads wants to read again, behind another reader who wants to write, and waits for the first to be done. */
 struct debug_read_again {
 	fl_rwlock l;
-	fl_cancel ends;
+	fl_cancel_token ends;
 	struct said said;
 	int rc, upgrade;
 };
@@ -114,7 +114,7 @@ struct debug_read_again {
 FL_STRESS_SETUP(debug_read_again)
 {
 	fl_rwlock_init(&s->l);
-	fl_cancel_init(&s->ends, NULL, FL_FOREVER);
+	fl_cancel_token_init(&s->ends, NULL, FL_FOREVER);
 	s->said.ends = &s->ends;
 	listen(FL_DEBUG_WAITS);
 }
@@ -122,8 +122,8 @@ FL_STRESS_SETUP(debug_read_again)
 FL_STRESS_ACTOR(debug_read_again, reader)
 {
 	said = &s->said;
-	fl_rwlock_read(&s->l);
-	s->rc = fl_rwlock_read_until(&s->l, FL_FOREVER, &s->ends);
+	fl_rwlock_read_lock(&s->l);
+	s->rc = fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->ends);
 	if (s->rc == 0)
 		fl_rwlock_read_unlock(&s->l);
 	fl_rwlock_read_unlock(&s->l);
@@ -132,7 +132,7 @@ FL_STRESS_ACTOR(debug_read_again, reader)
 FL_STRESS_ACTOR(debug_read_again, upgrader)
 {
 	said = &s->said;
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	s->upgrade = fl_rwlock_upgrade_until(&s->l, FL_FOREVER, &s->ends);
 	if (s->upgrade == 0)
 		fl_rwlock_write_unlock(&s->l);
@@ -143,7 +143,7 @@ FL_STRESS_ACTOR(debug_read_again, upgrader)
 FL_STRESS(debug_read_again, reader, upgrader)
 {
 	const int said_so = LOOK(&s->said.actual);
-	fl_cancel_destroy(&s->ends);
+	fl_cancel_token_destroy(&s->ends);
 	const bool ended = s->rc == -ECANCELED || s->upgrade == -ECANCELED;
 	FL_ACCEPTABLE(!ended && said_so == 0, "one after the other");
 	FL_ACCEPTABLE(ended && said_so == 1, "reported once, and ended");
@@ -203,9 +203,9 @@ FL_STRESS_SETUP(debug_quiet_readers)
 static void read_then_write(struct debug_quiet_readers *s)
 {
 	said = &s->said;
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	fl_rwlock_write_unlock(&s->l);
 }
 
@@ -261,7 +261,7 @@ static bool let_go_spin(struct watched *object)
 
 static bool let_go_writing(struct watched *object)
 {
-	fl_rwlock_write(&object->l);
+	fl_rwlock_write_lock(&object->l);
 	const bool last = is_last(object);
 	fl_rwlock_write_unlock(&object->l);
 	return last && fl_rwlock_destroy(&object->l) == 0;
@@ -270,12 +270,12 @@ static bool let_go_writing(struct watched *object)
 /* The last waits for the other to be out. */
 static bool let_go_reading(struct watched *object)
 {
-	fl_rwlock_read(&object->l);
+	fl_rwlock_read_lock(&object->l);
 	const bool last = is_last(object);
 	fl_rwlock_read_unlock(&object->l);
 	if (!last)
 		return false;
-	fl_rwlock_write(&object->l);
+	fl_rwlock_write_lock(&object->l);
 	fl_rwlock_write_unlock(&object->l);
 	return fl_rwlock_destroy(&object->l) == 0;
 }

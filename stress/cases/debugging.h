@@ -5,14 +5,14 @@
 /* What debugging says, heard by scenarios. It is switched on by each setup, and natively stays on. */
 #include "cases.h"
 #include <fairlead/debug.h>
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 #include <fairlead/mutex.h>
 #include <string.h>
 
 /* What is said of one state, by the contexts that run its actors. */
 struct said {
 	atomic_int potential, actual;
-	fl_cancel *ends; /* requested once there is a deadlock; NULL: nothing */
+	fl_cancel_token *ends; /* requested once there is a deadlock; NULL: nothing */
 };
 
 static _Thread_local struct said *said; /* of the state whose actor this thread runs */
@@ -26,7 +26,7 @@ static inline void hear(fl_log_level level, const char *message)
 	} else if (strncmp(message, actual, sizeof actual - 1) == 0) {
 		COUNT(&said->actual);
 		if (said->ends)
-			fl_cancel_request(said->ends);
+			fl_cancel_token_request(said->ends);
 	}
 }
 

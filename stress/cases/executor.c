@@ -54,7 +54,7 @@ FL_STRESS(sequential_two, one, joiner)
 /* A request of the token that a submit names, against the submit: it ran, or it is cancelled. */
 struct submit_vs_cancel {
 	fl_executor *e;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int data;
 	fl_future_state state;
 };
@@ -73,13 +73,13 @@ FL_STRESS_ACTOR(submit_vs_cancel, submitter)
 
 FL_STRESS_ACTOR(submit_vs_cancel, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(submit_vs_cancel, submitter, canceller)
 {
 	fl_executor_free(s->e);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_ACCEPTABLE(s->state == FL_DONE && s->data == 1, "ran");
 	FL_ACCEPTABLE(s->state == FL_CANCELLED && s->data == 0, "cancelled");
 	FL_FORBIDDEN(1, "ran and cancelled, or neither");

@@ -26,7 +26,7 @@ FL_STRESS_ACTOR(fork_claim, owner)
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
 	for (int i = 0; i < 2; i++) {
 		s->before++;
-		OK(fl_join(add_one, &s->f, claimed, s));
+		OK(fl_parallel_invoke(add_one, &s->f, claimed, s));
 		FL_STRESS_CHECK(s->f == i + 1 && s->g == i + 1);
 	}
 	fl__forks_leave(self);
@@ -68,7 +68,7 @@ FL_STRESS_ACTOR(fork_unfenced, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
 	for (int i = 0; i < 2; i++) {
-		OK(fl_join(add_one, &s->f, add_one, &s->g));
+		OK(fl_parallel_invoke(add_one, &s->f, add_one, &s->g));
 		FL_STRESS_CHECK(s->f == i + 1 && s->g == i + 1);
 	}
 	fl__forks_leave(self);
@@ -97,7 +97,7 @@ struct fork_nested {
 static int two_leaves(void *first)
 {
 	int *leaf = first;
-	OK(fl_join(add_one, &leaf[0], add_one, &leaf[1]));
+	OK(fl_parallel_invoke(add_one, &leaf[0], add_one, &leaf[1]));
 	FL_STRESS_CHECK(leaf[0] == 1 && leaf[1] == 1);
 	return 0;
 }
@@ -110,7 +110,7 @@ FL_STRESS_SETUP(fork_nested)
 FL_STRESS_ACTOR(fork_nested, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(two_leaves, &s->leaf[0], two_leaves, &s->leaf[2]));
+	OK(fl_parallel_invoke(two_leaves, &s->leaf[0], two_leaves, &s->leaf[2]));
 	fl__forks_leave(self);
 }
 
@@ -164,7 +164,7 @@ FL_STRESS_SETUP(fork_error)
 FL_STRESS_ACTOR(fork_error, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	s->rc = fl_join(fail, NULL, wait_for_ever, s);
+	s->rc = fl_parallel_invoke(fail, NULL, wait_for_ever, s);
 	fl__forks_leave(self);
 }
 
@@ -186,7 +186,7 @@ FL_STRESS(fork_error, owner, thief)
 /* A request of the forker's scope reaches the thief; and the error of what was taken reaches the forker. */
 struct fork_scope {
 	struct crowd crowd;
-	fl_cancel scope;
+	fl_cancel_token scope;
 	fl_event never;
 	int rc;
 };
@@ -199,14 +199,14 @@ static int wait_under_scope(void *arg)
 
 static int request_scope(void *arg)
 {
-	fl_cancel_request(&((struct fork_scope *)arg)->scope);
+	fl_cancel_token_request(&((struct fork_scope *)arg)->scope);
 	return 0;
 }
 
 FL_STRESS_SETUP(fork_scope)
 {
 	crowd_init(&s->crowd, 2, true);
-	fl_cancel_init(&s->scope, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&s->scope, FL_SHIELDED, FL_FOREVER);
 }
 
 FL_STRESS_ACTOR(fork_scope, owner)
@@ -214,7 +214,7 @@ FL_STRESS_ACTOR(fork_scope, owner)
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
 	{
 		FL_CANCEL_SCOPE(&s->scope);
-		s->rc = fl_join(request_scope, s, wait_under_scope, s);
+		s->rc = fl_parallel_invoke(request_scope, s, wait_under_scope, s);
 	}
 	fl__forks_leave(self);
 }
@@ -223,14 +223,14 @@ FL_STRESS_ACTOR(fork_scope, thief)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 1);
 	(void)fl__forks_run_one(&s->crowd.forks, self);
-	FL_STRESS_CHECK(fl_cancel_scope() == NULL);
+	FL_STRESS_CHECK(fl_cancel_scope_current() == NULL);
 	fl__forks_leave(self);
 }
 
 FL_STRESS(fork_scope, owner, thief)
 {
 	crowd_fini(&s->crowd);
-	fl_cancel_destroy(&s->scope);
+	fl_cancel_token_destroy(&s->scope);
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "told");
 	FL_FORBIDDEN(1, "another result");
 }
@@ -275,7 +275,7 @@ FL_STRESS_ACTOR(fork_inside, owner)
 	struct fl__inside *inside = &fl__ctx_get()->front.inside;
 	s->outer = 1;
 	inside->helper = &s->outer;
-	OK(fl_join(go_deeper, s, look_where, s));
+	OK(fl_parallel_invoke(go_deeper, s, look_where, s));
 	inside->helper = NULL;
 	fl__forks_leave(self);
 }

@@ -36,8 +36,8 @@ FL_STRESS_SETUP(worker_park_vs_fork)
 FL_STRESS_ACTOR(worker_park_vs_fork, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(await_begun, &s->begun, begin, s));
-	OK(fl_join(await_begun, &s->begun, begin, s));
+	OK(fl_parallel_invoke(await_begun, &s->begun, begin, s));
+	OK(fl_parallel_invoke(await_begun, &s->begun, begin, s));
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
 }
@@ -76,7 +76,7 @@ static int fork_and_wait(void *arg)
 {
 	struct forker_park_vs_fork *s = arg;
 	fl_event_set(&s->taken);
-	OK(fl_join(await_begun, &s->begun, set_begun, s));
+	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun, s));
 	return 0;
 }
 
@@ -88,7 +88,7 @@ FL_STRESS_SETUP(forker_park_vs_fork)
 FL_STRESS_ACTOR(forker_park_vs_fork, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(await_begun, &s->taken, fork_and_wait, s));
+	OK(fl_parallel_invoke(await_begun, &s->taken, fork_and_wait, s));
 	FL_STRESS_CHECK(s->g == 1);
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
@@ -128,8 +128,8 @@ static int fork_and_fork_again(void *arg)
 {
 	struct forker_park_vs_second_fork *s = arg;
 	fl_event_set(&s->taken);
-	OK(fl_join(add_one, &s->f, add_one, &s->g));
-	OK(fl_join(await_begun, &s->begun, set_begun_second, s));
+	OK(fl_parallel_invoke(add_one, &s->f, add_one, &s->g));
+	OK(fl_parallel_invoke(await_begun, &s->begun, set_begun_second, s));
 	return 0;
 }
 
@@ -141,7 +141,7 @@ FL_STRESS_SETUP(forker_park_vs_second_fork)
 FL_STRESS_ACTOR(forker_park_vs_second_fork, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(await_begun, &s->taken, fork_and_fork_again, s));
+	OK(fl_parallel_invoke(await_begun, &s->taken, fork_and_fork_again, s));
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
 }
@@ -189,7 +189,7 @@ static int fork_second(void *arg)
 {
 	struct fork_wakes_the_next *s = arg;
 	OK(fl_event_wait(&s->begun[0]));
-	return fl_join(await_begun, &s->begun[1], begin_second, s);
+	return fl_parallel_invoke(await_begun, &s->begun[1], begin_second, s);
 }
 
 FL_STRESS_SETUP(fork_wakes_the_next)
@@ -200,7 +200,7 @@ FL_STRESS_SETUP(fork_wakes_the_next)
 FL_STRESS_ACTOR(fork_wakes_the_next, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(fork_second, s, begin_first, s));
+	OK(fl_parallel_invoke(fork_second, s, begin_first, s));
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
 }
@@ -243,7 +243,7 @@ static int take_and_fork(void *arg)
 	struct fork_roused_in_vain *s = arg;
 	SET(&s->has_run, 1);
 	fl_event_set(&s->taken);
-	return fl_join(add_one, &s->f, add_one, &s->g);
+	return fl_parallel_invoke(add_one, &s->f, add_one, &s->g);
 }
 
 static int begin_third(void *arg)
@@ -262,8 +262,8 @@ FL_STRESS_SETUP(fork_roused_in_vain)
 FL_STRESS_ACTOR(fork_roused_in_vain, owner)
 {
 	struct fl__fork_stack *self = crowd_enter(&s->crowd, 0);
-	OK(fl_join(await_begun, &s->taken, take_and_fork, s));
-	OK(fl_join(await_begun, &s->begun, begin_third, s));
+	OK(fl_parallel_invoke(await_begun, &s->taken, take_and_fork, s));
+	OK(fl_parallel_invoke(await_begun, &s->begun, begin_third, s));
 	fl__forks_leave(self);
 	crowd_end(&s->crowd, &s->ended);
 }

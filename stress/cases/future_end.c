@@ -209,7 +209,7 @@ FL_STRESS(drop_future, one, two, producer)
 /* The parent of a task's token may go as soon as the end is seen; a request of it meets the end of the task. */
 struct future_token_parent {
 	fl_future *f;
-	fl_cancel *parent;
+	fl_cancel_token *parent;
 	atomic_int freed;
 	bool asked;
 };
@@ -218,8 +218,8 @@ FL_STRESS_SETUP(future_token_parent)
 {
 	s->parent = make(sizeof *s->parent);
 	s->f = make_future(&s->freed, 2);
-	fl_cancel_destroy(&s->f->token);
-	fl_cancel_init(&s->f->token, s->parent, FL_FOREVER);
+	fl_cancel_token_destroy(&s->f->token);
+	fl_cancel_token_init(&s->f->token, s->parent, FL_FOREVER);
 }
 
 FL_STRESS_ACTOR(future_token_parent, producer)
@@ -229,10 +229,10 @@ FL_STRESS_ACTOR(future_token_parent, producer)
 
 FL_STRESS_ACTOR(future_token_parent, consumer)
 {
-	fl_cancel_request(s->parent);
+	fl_cancel_token_request(s->parent);
 	OK(fl_future_wait(s->f));
 	s->asked = fl_future_get_state(s->f) == FL_CANCELLED;
-	fl_cancel_destroy(s->parent);
+	fl_cancel_token_destroy(s->parent);
 	free(s->parent);
 	fl_future_free(s->f);
 }

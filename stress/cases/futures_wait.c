@@ -2,7 +2,7 @@
 /* Waiting for several futures: who ends one tells whoever watches it, once, and nobody touches a watch after its end. */
 #include "../../lib/future/watch.h"
 #include "cases.h"
-#include <fairlead/completed.h>
+#include <fairlead/as_completed.h>
 #include <fairlead/promise.h>
 
 struct pair {
@@ -202,15 +202,15 @@ TWO_PRODUCERS(futures_completed)
 
 FL_STRESS_ACTOR(futures_completed, consumer)
 {
-	fl_completed *c = NULL;
+	fl_as_completed *c = NULL;
 	size_t second = 7;
-	OK(fl_futures_completed_create(&c, s->pair.f, 2));
-	OK(fl_completed_next(c, &s->index));
+	OK(fl_futures_as_completed_create(&c, s->pair.f, 2));
+	OK(fl_as_completed_next(c, &s->index));
 	OK(fl_future_try_wait(s->pair.f[s->index & 1]));
 	free_futures(&s->pair);
-	s->rc = fl_completed_next_until(c, &second, soon(), NULL);
-	FL_STRESS_CHECK(s->rc != 0 || (second != s->index && fl_completed_try_next(c, &second) == -ENODATA));
-	fl_completed_free(c);
+	s->rc = fl_as_completed_next_until(c, &second, soon(), NULL);
+	FL_STRESS_CHECK(s->rc != 0 || (second != s->index && fl_as_completed_try_next(c, &second) == -ENODATA));
+	fl_as_completed_free(c);
 }
 
 FL_STRESS(futures_completed, one, two, consumer)

@@ -104,7 +104,7 @@ FL_STRESS_ACTOR(group_many, one)
 	submit_one(s, 0);
 	OK(fl_latch_wait(&s->submitted));
 	OK(fl_group_join(s->g));
-	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_failed(s->g));
+	FL_STRESS_CHECK(fl_group_count(s->g) == 0 && !fl_group_message(s->g));
 	end_group(s->g);
 }
 
@@ -157,8 +157,8 @@ FL_STRESS_ACTOR(group_fail, user)
 	if (fl_stress_choose(2) == 1)
 		OK(FL_WAIT_ANY(FL_ON_GROUP(g)));
 	s->joined = fl_group_join(g);
-	s->failed = fl_group_failed_number(g);
-	FL_STRESS_CHECK(fl_group_failed(g) != NULL);
+	s->failed = fl_group_failed_index(g);
+	FL_STRESS_CHECK(fl_group_message(g) != NULL);
 	end_group(g);
 }
 
@@ -187,9 +187,9 @@ FL_STRESS_SETUP(group_fail_twice)
 static void fail_one(struct group_fail_twice *s, int i)
 {
 	s->rc[i] = fl_group_submit(s->g, &fail, &(int){i ? -EIO : -ENOSPC}, NULL);
-	FL_STRESS_CHECK(fl_group_failed(s->g) != NULL);
+	FL_STRESS_CHECK(fl_group_message(s->g) != NULL);
 	if (i == 1)
-		s->seen = fl_group_failed_number(s->g);
+		s->seen = fl_group_failed_index(s->g);
 	fl_latch_count_down(&s->submitted, 1);
 }
 
@@ -198,7 +198,7 @@ FL_STRESS_ACTOR(group_fail_twice, one)
 	fail_one(s, 0);
 	OK(fl_latch_wait(&s->submitted));
 	s->joined = fl_group_join(s->g);
-	s->failed = fl_group_failed_number(s->g);
+	s->failed = fl_group_failed_index(s->g);
 	end_group(s->g);
 }
 
@@ -325,7 +325,7 @@ FL_STRESS_ACTOR(group_stopped, owner)
 	OK(fl_group_submit(s->g, &add_one, &at, &s->got));
 	fl_event_set(&s->known);
 	OK(fl_group_join(s->g));
-	FL_STRESS_CHECK(s->data == 0 && !fl_group_failed(s->g));
+	FL_STRESS_CHECK(s->data == 0 && !fl_group_message(s->g));
 	fl_event_set(&s->open);
 	OK(fl_future_wait(s->f));
 }
@@ -438,7 +438,7 @@ FL_STRESS_ACTOR(group_rounds, user)
 	OK(fl_group_submit(&g, &add_one, &at, &s->got));
 	OK(fl_group_submit(&g, &fail, &(int){-EIO}, NULL));
 	s->rc[1] = fl_group_submit(&g, &add_one, &at, &s->got);
-	FL_STRESS_CHECK(fl_group_failed_number(&g) == 1);
+	FL_STRESS_CHECK(fl_group_failed_index(&g) == 1);
 	s->rc[2] = fl_group_join(&g);
 	OK(fl_group_join(&g));
 	fl_executor_free(e);

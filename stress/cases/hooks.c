@@ -5,7 +5,7 @@
  */
 #include "../../lib/base/panic.h"
 #include "cases.h"
-#include <fairlead/hooks.h>
+#include <fairlead/handlers.h>
 #include <fairlead/panic.h>
 #include <setjmp.h>
 

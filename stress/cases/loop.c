@@ -50,14 +50,14 @@ FL_STRESS_ACTOR(loop_call, loop)
 FL_STRESS_ACTOR(loop_call, one)
 {
 	s->cargo[0] = 1;
-	OK(fl_loop_call(s->world.l, called_first, s));
+	OK(fl_loop_post(s->world.l, called_first, s));
 	fl_latch_count_down(&s->callers, 1);
 }
 
 FL_STRESS_ACTOR(loop_call, two)
 {
 	s->cargo[1] = 1;
-	OK(fl_loop_call(s->world.l, called_second, s));
+	OK(fl_loop_post(s->world.l, called_second, s));
 	fl_latch_count_down(&s->callers, 1);
 }
 
@@ -108,9 +108,9 @@ FL_STRESS_ACTOR(loop_call_order, loop)
 
 FL_STRESS_ACTOR(loop_call_order, caller)
 {
-	OK(fl_loop_call(s->world.l, called_in_order, s));
-	OK(fl_loop_call(s->world.l, called_in_order, s));
-	OK(fl_loop_call(s->world.l, called_at_last, s));
+	OK(fl_loop_post(s->world.l, called_in_order, s));
+	OK(fl_loop_post(s->world.l, called_in_order, s));
+	OK(fl_loop_post(s->world.l, called_at_last, s));
 	fl_latch_count_down(&s->calls, 1);
 }
 
@@ -252,7 +252,7 @@ static int end_by_itself(void *arg)
 {
 	struct loop_cancel_vs_end *s = arg;
 	fl_fiber_yield();
-	return fl_cancel_requested(NULL) ? s->cargo : 0;
+	return fl_cancel_token_is_requested(NULL) ? s->cargo : 0;
 }
 
 static int watch_end(void *arg)
@@ -368,10 +368,10 @@ struct loop_cancel_child {
 static int wait_under_child(void *arg)
 {
 	struct loop_cancel_child *s = arg;
-	fl_cancel child;
-	fl_cancel_init(&child, NULL, FL_FOREVER);
+	fl_cancel_token child;
+	fl_cancel_token_init(&child, NULL, FL_FOREVER);
 	s->rc = fl_event_wait_until(&s->never, FL_FOREVER, &child);
-	fl_cancel_destroy(&child);
+	fl_cancel_token_destroy(&child);
 	return 0;
 }
 
@@ -412,7 +412,7 @@ FL_STRESS(loop_cancel_child, loop, canceller)
 /* A request that reaches a fiber as it ends does nothing to the fiber that has its stack next. */
 struct loop_cancel_vs_reuse {
 	struct loop_world world;
-	fl_cancel scope;
+	fl_cancel_token scope;
 	fl_event known, go;
 	int rc;
 };
@@ -442,7 +442,7 @@ static int reuse_stack(void *arg)
 FL_STRESS_SETUP(loop_cancel_vs_reuse)
 {
 	loop_begin(&s->world);
-	fl_cancel_init(&s->scope, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&s->scope, FL_SHIELDED, FL_FOREVER);
 }
 
 FL_STRESS_ACTOR(loop_cancel_vs_reuse, loop)
@@ -453,14 +453,14 @@ FL_STRESS_ACTOR(loop_cancel_vs_reuse, loop)
 FL_STRESS_ACTOR(loop_cancel_vs_reuse, canceller)
 {
 	OK(fl_event_wait(&s->known));
-	fl_cancel_request(&s->scope);
+	fl_cancel_token_request(&s->scope);
 	fl_event_set(&s->go);
 }
 
 FL_STRESS(loop_cancel_vs_reuse, loop, canceller)
 {
 	loop_end(&s->world);
-	fl_cancel_destroy(&s->scope);
+	fl_cancel_token_destroy(&s->scope);
 	FL_ACCEPTABLE(s->rc == 0, "not its request");
 	FL_FORBIDDEN(1, "cancelled by another's request");
 }
@@ -501,7 +501,7 @@ static int call_for_lock(void *arg)
 	struct loop_call_waits *s = arg;
 	OK(fl_fiber_start(&s->fiber, hold_lock, s, NULL));
 	OK(fl_event_wait(&s->holds));
-	OK(fl_loop_call(s->world.l, called_for_lock, s));
+	OK(fl_loop_post(s->world.l, called_for_lock, s));
 	fl_event_set(&s->known);
 	OK(fl_event_wait(&s->called));
 	OK(fl_latch_wait(&s->others));

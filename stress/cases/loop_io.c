@@ -110,10 +110,10 @@ FL_STRESS_SETUP(loop_hosted)
 
 FL_STRESS_ACTOR(loop_hosted, host)
 {
-	OK(fl_loop_call(s->world.l, start_hosted, s));
+	OK(fl_loop_post(s->world.l, start_hosted, s));
 	while (!s->done) {
 		int64_t deadline;
-		OK(fl_loop_turn(s->world.l, &deadline));
+		OK(fl_loop_run_once(s->world.l, &deadline));
 		if (!s->done && deadline != 0)
 			loop_poll(&s->world, deadline);
 	}
@@ -134,7 +134,7 @@ static void nothing(void *arg)
 
 FL_STRESS_ACTOR(loop_hosted, caller)
 {
-	OK(fl_loop_call(s->world.l, nothing, s));
+	OK(fl_loop_post(s->world.l, nothing, s));
 	fl_latch_count_down(&s->others, 1);
 }
 
@@ -201,7 +201,7 @@ FL_STRESS_ACTOR(loop_busy, sender)
 
 FL_STRESS_ACTOR(loop_busy, caller)
 {
-	OK(fl_loop_call(s->world.l, call_beside, s));
+	OK(fl_loop_post(s->world.l, call_beside, s));
 	fl_latch_count_down(&s->others, 1);
 }
 

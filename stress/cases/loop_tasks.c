@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Task groups, gathers and lists of ends, while another thread cancels: the owner, the group, or a child. */
 #include "loops.h"
-#include <fairlead/completed.h>
+#include <fairlead/as_completed.h>
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
 #include <fairlead/tasks.h>
@@ -310,20 +310,20 @@ static int end_when_cancelled(void *arg)
 static int take_ends(void *arg)
 {
 	struct loop_completed *s = arg;
-	FL_SCOPED(fl_completed) *done = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL;
 	s->index = 2;
-	OK(fl_fibers_completed_create(&done, s->each, 2));
+	OK(fl_fibers_as_completed_create(&done, s->each, 2));
 	if (fl_stress_choose(2))
 		fl_fiber_yield(); /* an end may come while nobody waits */
-	s->rc = fl_completed_next_until(done, &s->index, soon(), NULL);
+	s->rc = fl_as_completed_next_until(done, &s->index, soon(), NULL);
 	if (s->rc != 0) {
 		fl_fiber_yield(); /* the same */
-		s->later = fl_completed_next_until(done, &s->index, FL_FOREVER, FL_SHIELDED);
+		s->later = fl_as_completed_next_until(done, &s->index, FL_FOREVER, FL_SHIELDED);
 	}
 	fl_fiber_cancel(s->each[1]);
 	size_t last;
-	OK(fl_completed_next_until(done, &last, FL_FOREVER, FL_SHIELDED));
-	FL_STRESS_CHECK(last == 1 && fl_completed_try_next(done, &last) == -ENODATA);
+	OK(fl_as_completed_next_until(done, &last, FL_FOREVER, FL_SHIELDED));
+	FL_STRESS_CHECK(last == 1 && fl_as_completed_try_next(done, &last) == -ENODATA);
 	return 0;
 }
 
@@ -381,7 +381,7 @@ struct loop_fibers_wait {
 	fl_event known, told, never;
 	fl_latch others;
 	int rc;
-	fl_wait_what what;
+	fl_wait_mode what;
 };
 
 static int end_told(void *arg)
@@ -456,7 +456,7 @@ FL_STRESS(loop_fibers_wait, loop, teller, canceller)
  * A hook that is set while fibers fail of which nobody asks: whoever calls it, and who replaces it, sees what was written before
  * it was set. The hook is the process's: so it finds the state by the name of the fiber, and what it reads is set for ever.
  */
-struct loop_error_hook {
+struct loop_error_handler {
 	struct loop_world world;
 	atomic_int calls;
 };
@@ -465,18 +465,18 @@ static int hook_data[2];
 
 static void count_call(const char *name, int error)
 {
-	struct loop_error_hook *s = NULL;
+	struct loop_error_handler *s = NULL;
 	FL_STRESS_CHECK(sscanf(name, "%p", (void **)&s) == 1 && error == -EIO);
 	COUNT(&s->calls);
 }
 
-static void first_hook(const char *name, int error)
+static void first_handler(const char *name, int error)
 {
 	FL_STRESS_CHECK(hook_data[0] == 1);
 	count_call(name, error);
 }
 
-static void second_hook(const char *name, int error)
+static void second_handler(const char *name, int error)
 {
 	FL_STRESS_CHECK(hook_data[1] == 1);
 	count_call(name, error);
@@ -498,33 +498,33 @@ static int start_unasked(void *arg)
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_error_hook)
+FL_STRESS_SETUP(loop_error_handler)
 {
 	loop_begin(&s->world);
 }
 
-FL_STRESS_ACTOR(loop_error_hook, loop)
+FL_STRESS_ACTOR(loop_error_handler, loop)
 {
 	OK(loop_run(&s->world, start_unasked, s));
 }
 
-FL_STRESS_ACTOR(loop_error_hook, setter)
+FL_STRESS_ACTOR(loop_error_handler, setter)
 {
 	hook_data[0] = 1;
-	(void)fl_fiber_set_error_hook(first_hook);
+	(void)fl_fiber_set_error_handler(first_handler);
 }
 
-FL_STRESS_ACTOR(loop_error_hook, replacer)
+FL_STRESS_ACTOR(loop_error_handler, replacer)
 {
 	hook_data[1] = 1;
-	if (fl_fiber_set_error_hook(second_hook) == first_hook)
+	if (fl_fiber_set_error_handler(second_handler) == first_handler)
 		FL_STRESS_CHECK(hook_data[0] == 1);
 }
 
-FL_STRESS(loop_error_hook, loop, setter, replacer)
+FL_STRESS(loop_error_handler, loop, setter, replacer)
 {
 	loop_end(&s->world);
-	(void)fl_fiber_set_error_hook(NULL);
+	(void)fl_fiber_set_error_handler(NULL);
 	FL_ACCEPTABLE(LOOK(&s->calls) == 1, "called");
 	FL_ACCEPTABLE(LOOK(&s->calls) == 0, "too late");
 	FL_FORBIDDEN(1, "called twice");

@@ -58,7 +58,7 @@ FL_STRESS(map_lowest_failure, user)
 /* A request against a map: all done, or -ECANCELED; and when it has returned nobody uses the caller's arrays. */
 struct map_cancel {
 	fl_executor *e;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int *args, rc;
 };
 
@@ -77,13 +77,13 @@ FL_STRESS_ACTOR(map_cancel, user)
 
 FL_STRESS_ACTOR(map_cancel, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(map_cancel, user, canceller)
 {
 	fl_executor_free(s->e);
-	fl_cancel_destroy(&s->stop);
+	fl_cancel_token_destroy(&s->stop);
 	FL_ACCEPTABLE(s->rc == 0, "all done");
 	FL_ACCEPTABLE(s->rc == -ECANCELED, "cancelled");
 	FL_FORBIDDEN(1, "another error");

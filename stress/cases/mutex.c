@@ -186,7 +186,7 @@ FL_STRESS(timeout_vs_wake, holder, brief, patient)
 /* A cancelled lock is not held; a holder is not disturbed. */
 struct mutex_cancel_vs_unlock {
 	fl_mutex m;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int count, rc, data;
 };
 
@@ -195,7 +195,7 @@ FL_STRESS_ACTOR(mutex_cancel_vs_unlock, holder)
 	FL_LOCKED(&s->m);
 	s->count++;
 	s->data = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS_ACTOR(mutex_cancel_vs_unlock, waiter)

@@ -136,7 +136,7 @@ FL_STRESS(mutex_hand_over_timed, holder, timed, patient)
 /* The same with a request to cancel, by who stands behind it or comes later. */
 struct mutex_hand_over_cancel {
 	struct turns t;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc;
 };
 
@@ -156,7 +156,7 @@ FL_STRESS_ACTOR(mutex_hand_over_cancel, waiter)
 
 FL_STRESS_ACTOR(mutex_hand_over_cancel, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	hold(&s->t, false);
 }
 

@@ -298,7 +298,7 @@ FL_STRESS(pool_cancel_running, canceller)
 /* What it tells whether it was asked to stop, at any time before it ends. */
 FL_TASK_STATIC(tell_whether_asked, int *, void)
 {
-	**arg = 1 + fl_task_cancelled(ctx);
+	**arg = 1 + fl_task_is_cancelled(ctx);
 	return 0;
 }
 

@@ -272,7 +272,7 @@ FL_STRESS_ACTOR(pool_called_for_forks, forker)
 	struct fl__fork_stack *self = fl__forks_enter(&s->p->forks, 2); /* as a worker that has a task */
 	while (!somebody_sleeps(s->p))
 		fl_stress_relax();
-	OK(fl_join(await_begun, &s->begun, begin, &s->begun));
+	OK(fl_parallel_invoke(await_begun, &s->begun, begin, &s->begun));
 	fl__forks_leave(self);
 }
 

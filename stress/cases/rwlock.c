@@ -37,7 +37,7 @@ FL_STRESS_ACTOR(rw_excl, two)
 
 FL_STRESS_ACTOR(rw_excl, reader)
 {
-	OK(fl_rwlock_read_until(&s->l, FL_FOREVER, NULL));
+	OK(fl_rwlock_read_lock_until(&s->l, FL_FOREVER, NULL));
 	s->saw_a = s->a;
 	s->saw_b = s->b;
 	fl_rwlock_read_unlock(&s->l);
@@ -136,7 +136,7 @@ FL_STRESS_SETUP(rw_batch)
 {
 	of_this_process(&s->l);
 	OK(fl_latch_init(&s->inside, 2));
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_batch, writer)
@@ -147,7 +147,7 @@ FL_STRESS_ACTOR(rw_batch, writer)
 
 static void come_in_together(struct rw_batch *s)
 {
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	FL_STRESS_CHECK(s->data == 1);
 	fl_latch_count_down(&s->inside, 1);
 	OK(fl_latch_wait(&s->inside));
@@ -184,7 +184,7 @@ FL_STRESS_SETUP(rw_readers_only_deadlock)
 
 static void meet_inside(struct rw_readers_only_deadlock *s)
 {
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	fl_latch_count_down(&s->inside, 1);
 	OK(fl_latch_wait(&s->inside));
 	fl_rwlock_read_unlock(&s->l);
@@ -224,9 +224,9 @@ FL_STRESS_SETUP(rw_try_stall)
 
 FL_STRESS_ACTOR(rw_try_stall, tryer)
 {
-	if (fl_rwlock_try_read(&s->l) == 0)
+	if (fl_rwlock_try_read_lock(&s->l) == 0)
 		fl_rwlock_read_unlock(&s->l);
-	if (fl_rwlock_try_write(&s->l) == 0) {
+	if (fl_rwlock_try_write_lock(&s->l) == 0) {
 		s->count += 10;
 		fl_rwlock_write_unlock(&s->l);
 	}
@@ -310,10 +310,10 @@ FL_STRESS_SETUP(rw_unlock_destroy)
 static void let_go(struct counted_lock *object, bool reads)
 {
 	if (reads) {
-		fl_rwlock_read(&object->l);
+		fl_rwlock_read_lock(&object->l);
 		fl_rwlock_read_unlock(&object->l);
 	}
-	fl_rwlock_write(&object->l);
+	fl_rwlock_write_lock(&object->l);
 	bool last = --object->refs == 0;
 	fl_rwlock_write_unlock(&object->l);
 	if (!last)
@@ -351,8 +351,8 @@ FL_STRESS_SETUP(rw_read_unlock_destroy)
 {
 	s->object = make(sizeof *s->object);
 	of_this_process(&s->object->l);
-	fl_rwlock_read(&s->object->l);
-	fl_rwlock_read(&s->object->l);
+	fl_rwlock_read_lock(&s->object->l);
+	fl_rwlock_read_lock(&s->object->l);
 }
 
 FL_STRESS_ACTOR(rw_read_unlock_destroy, one)
@@ -367,7 +367,7 @@ FL_STRESS_ACTOR(rw_read_unlock_destroy, two)
 
 FL_STRESS_ACTOR(rw_read_unlock_destroy, writer)
 {
-	fl_rwlock_write(&s->object->l);
+	fl_rwlock_write_lock(&s->object->l);
 	fl_rwlock_write_unlock(&s->object->l);
 	OK(fl_rwlock_destroy(&s->object->l));
 	free(s->object);
@@ -391,7 +391,7 @@ FL_STRESS_SETUP(rw_late_look)
 	s->object = make(sizeof *s->object);
 	of_this_process(&s->object->l);
 	s->object->refs = 2;
-	fl_rwlock_read(&s->object->l);
+	fl_rwlock_read_lock(&s->object->l);
 }
 
 FL_STRESS_ACTOR(rw_late_look, reader)

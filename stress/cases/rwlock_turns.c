@@ -14,12 +14,12 @@ struct rw_writer_starve {
 FL_STRESS_SETUP(rw_writer_starve)
 {
 	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_writer_starve, writer)
 {
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	SET(&s->wrote, 1);
 	fl_rwlock_write_unlock(&s->l);
 }
@@ -29,12 +29,12 @@ FL_STRESS_ACTOR(rw_writer_starve, readers)
 	while (!is_awaited(&s->l))
 		fl_stress_relax();
 	OK(fl_sleep(FL_MS(2)));
-	if (fl_rwlock_try_read(&s->l) == 0) /* the last that overtakes */
+	if (fl_rwlock_try_read_lock(&s->l) == 0) /* the last that overtakes */
 		fl_rwlock_read_unlock(&s->l);
-	FL_STRESS_CHECK(fl_rwlock_try_read(&s->l) == -EBUSY);
+	FL_STRESS_CHECK(fl_rwlock_try_read_lock(&s->l) == -EBUSY);
 	FL_STRESS_CHECK(!LOOK(&s->wrote));
 	fl_rwlock_read_unlock(&s->l);
-	fl_rwlock_read(&s->l); /* waits its turn */
+	fl_rwlock_read_lock(&s->l); /* waits its turn */
 	FL_STRESS_CHECK(LOOK(&s->wrote));
 	fl_rwlock_read_unlock(&s->l);
 }
@@ -54,12 +54,12 @@ struct rw_reader_starve {
 FL_STRESS_SETUP(rw_reader_starve)
 {
 	of_this_process(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_reader_starve, reader)
 {
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	SET(&s->read, 1);
 	fl_rwlock_read_unlock(&s->l);
 }
@@ -71,7 +71,7 @@ FL_STRESS_ACTOR(rw_reader_starve, writer)
 	OK(fl_sleep(FL_MS(2)));
 	fl_rwlock_write_unlock(&s->l);
 	for (int i = 0; i < 2; i++) {
-		if (fl_rwlock_try_write(&s->l) != 0)
+		if (fl_rwlock_try_write_lock(&s->l) != 0)
 			continue;
 		FL_STRESS_CHECK(i == 0 || LOOK(&s->read));
 		fl_rwlock_write_unlock(&s->l);
@@ -106,7 +106,7 @@ static void never_unpark(struct fl__wait *wait)
 static unsigned read_and_unlock(fl_rwlock *l, unsigned most)
 {
 	unsigned n = 0;
-	for (; n < most && fl_rwlock_try_read(l) == 0; n++)
+	for (; n < most && fl_rwlock_try_read_lock(l) == 0; n++)
 		fl_rwlock_read_unlock(l);
 	return n;
 }
@@ -119,7 +119,7 @@ FL_STRESS_ACTOR(rw_waiter_in_flight, holder)
 	struct fl__wait wait = {.ctx = &ctx};
 	struct fl__node node = FL__NODE(&wait);
 	node.value = FL__RW_WRITES;
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	const int64_t begin = fl_stress_now();
 	FL_STRESS_CHECK(fl__rw_line_up(&s->l, &fl__rw_writing, &node, fl__rw_writing.bars, false));
 	fl_rwlock_write_unlock(&s->l);
@@ -153,11 +153,11 @@ FL_STRESS_SETUP(rw_gives_way)
 static int write_twice(void *arg)
 {
 	struct rw_gives_way *s = arg;
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	s->locked = true;
 	fl__fiber_yield();
 	fl_rwlock_write_unlock(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	FL_STRESS_CHECK(s->served);
 	fl_rwlock_write_unlock(&s->l);
 	return 0;
@@ -167,7 +167,7 @@ static int write_once(void *arg)
 {
 	struct rw_gives_way *s = arg;
 	FL_STRESS_CHECK(s->locked);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 	s->served = true;
 	fl_rwlock_write_unlock(&s->l);
 	return 0;

@@ -17,14 +17,14 @@ FL_STRESS_SETUP(rw_upgrade)
 
 static int add_one(struct rw_upgrade *s)
 {
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 	int saw = s->count;
 	int rc = fl_rwlock_upgrade(&s->l);
 	if (rc == 0) {
 		FL_STRESS_CHECK(s->count == saw); /* no writer came between */
 	} else {
 		fl_rwlock_read_unlock(&s->l);
-		fl_rwlock_write(&s->l);
+		fl_rwlock_write_lock(&s->l);
 	}
 	s->count++;
 	fl_rwlock_write_unlock(&s->l);
@@ -59,7 +59,7 @@ struct rw_upgrade_first {
 FL_STRESS_SETUP(rw_upgrade_first)
 {
 	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_upgrade_first, upgrader)
@@ -101,8 +101,8 @@ struct rw_upgrade_timeout {
 FL_STRESS_SETUP(rw_upgrade_timeout)
 {
 	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_upgrade_timeout, upgrader)
@@ -146,8 +146,8 @@ struct rw_timed_writer_strands_upgrader {
 FL_STRESS_SETUP(rw_timed_writer_strands_upgrader)
 {
 	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
+	fl_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, reader)
@@ -164,7 +164,7 @@ FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, upgrader)
 
 FL_STRESS_ACTOR(rw_timed_writer_strands_upgrader, writer)
 {
-	s->rc = fl_rwlock_write_until(&s->l, soon(), NULL);
+	s->rc = fl_rwlock_write_lock_until(&s->l, soon(), NULL);
 	if (s->rc == 0) {
 		s->data++;
 		fl_rwlock_write_unlock(&s->l);
@@ -189,7 +189,7 @@ struct rw_downgrade {
 FL_STRESS_SETUP(rw_downgrade)
 {
 	of_this_process(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_downgrade, holder)
@@ -224,7 +224,7 @@ struct rw_timeout_clears_parked {
 FL_STRESS_SETUP(rw_timeout_clears_parked)
 {
 	of_this_process(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_timeout_clears_parked, holder)
@@ -235,7 +235,7 @@ FL_STRESS_ACTOR(rw_timeout_clears_parked, holder)
 
 FL_STRESS_ACTOR(rw_timeout_clears_parked, brief)
 {
-	s->rc = fl_rwlock_write_until(&s->l, soon(), NULL);
+	s->rc = fl_rwlock_write_lock_until(&s->l, soon(), NULL);
 	if (s->rc == 0)
 		fl_rwlock_write_unlock(&s->l);
 }
@@ -263,12 +263,12 @@ struct rw_timeout_lets_readers_in {
 FL_STRESS_SETUP(rw_timeout_lets_readers_in)
 {
 	of_this_process(&s->l);
-	fl_rwlock_read(&s->l);
+	fl_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_timeout_lets_readers_in, writer)
 {
-	s->rc = fl_rwlock_write_until(&s->l, fl_after(FL_MS(3)), NULL);
+	s->rc = fl_rwlock_write_lock_until(&s->l, fl_after(FL_MS(3)), NULL);
 	if (s->rc == 0)
 		fl_rwlock_write_unlock(&s->l);
 }
@@ -279,7 +279,7 @@ FL_STRESS_ACTOR(rw_timeout_lets_readers_in, reader)
 		goto out;
 	OK(fl_sleep(FL_MS(2)));
 	for (int i = 0; i < 2; i++) { /* the first closes the door, the second stands before it */
-		fl_rwlock_read(&s->l);
+		fl_rwlock_read_lock(&s->l);
 		fl_rwlock_read_unlock(&s->l);
 	}
 out:
@@ -296,26 +296,26 @@ FL_STRESS(rw_timeout_lets_readers_in, writer, reader)
 /* A cancelled lock is not held; a cancelled reader leaves no count behind. */
 struct rw_cancel_vs_unlock {
 	fl_rwlock l;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc[2], count, data;
 };
 
 FL_STRESS_SETUP(rw_cancel_vs_unlock)
 {
 	of_this_process(&s->l);
-	fl_rwlock_write(&s->l);
+	fl_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, holder)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 	s->data = 1;
 	fl_rwlock_write_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, writer)
 {
-	s->rc[0] = fl_rwlock_write_until(&s->l, FL_FOREVER, &s->stop);
+	s->rc[0] = fl_rwlock_write_lock_until(&s->l, FL_FOREVER, &s->stop);
 	if (s->rc[0] == 0) {
 		s->count++;
 		fl_rwlock_write_unlock(&s->l);
@@ -324,7 +324,7 @@ FL_STRESS_ACTOR(rw_cancel_vs_unlock, writer)
 
 FL_STRESS_ACTOR(rw_cancel_vs_unlock, reader)
 {
-	s->rc[1] = fl_rwlock_read_until(&s->l, FL_FOREVER, &s->stop);
+	s->rc[1] = fl_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->stop);
 	if (s->rc[1] != 0)
 		return;
 	FL_STRESS_CHECK(s->data == 1);

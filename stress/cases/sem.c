@@ -231,7 +231,7 @@ FL_STRESS(sem_all_gave_up, waiter, releaser)
 /* A cancelled acquire holds no permit. */
 struct sem_cancel_vs_release {
 	fl_sem permits;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc;
 };
 
@@ -247,7 +247,7 @@ FL_STRESS_ACTOR(sem_cancel_vs_release, releaser)
 
 FL_STRESS_ACTOR(sem_cancel_vs_release, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(sem_cancel_vs_release, waiter, releaser, canceller)

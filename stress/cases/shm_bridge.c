@@ -19,7 +19,7 @@ static bool see(uint32_t *word)
 	return fl__load_acquire(word) != 0; /* pairs with change() */
 }
 
-static int wait_for(uint32_t *word, int64_t deadline, fl_cancel *cancel)
+static int wait_for(uint32_t *word, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc = 0;
 	while (rc == 0 && !see(word))
@@ -101,7 +101,7 @@ FL_STRESS(shm_bridge_timeout, waiter, changer)
 
 struct shm_bridge_cancel {
 	uint32_t word;
-	fl_cancel stop;
+	fl_cancel_token stop;
 	int rc;
 };
 
@@ -112,7 +112,7 @@ FL_STRESS_ACTOR(shm_bridge_cancel, waiter)
 
 FL_STRESS_ACTOR(shm_bridge_cancel, canceller)
 {
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(shm_bridge_cancel, waiter, canceller)

@@ -46,14 +46,14 @@ static bool has_some(const void *arg)
 	return fl__load_relaxed(&b->items) > 0; /* relaxed: a guess */
 }
 
-static int take(struct box *b, int64_t deadline, fl_cancel *cancel)
+static int take(struct box *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = {&b->lock, &b->line, take_one, has_some, b, false};
 	return fl__shm_await(&op, deadline, cancel);
 }
 
 /* Waits for a change that concerns all. */
-static int see(struct box *b, int64_t deadline, fl_cancel *cancel)
+static int see(struct box *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	const struct fl__shm_op op = {&b->lock, &b->line, see_all, has_some, b, true};
 	return fl__shm_await(&op, deadline, cancel);
@@ -125,7 +125,7 @@ FL_STRESS_PROCESSES(shm_line_heir, one, two, left, right)
 /* A change that concerns all wakes all, also through the bridge. */
 struct shm_line_together {
 	struct box box;
-	fl_cancel never;
+	fl_cancel_token never;
 };
 
 FL_STRESS_ACTOR(shm_line_together, one)

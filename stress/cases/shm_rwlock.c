@@ -24,7 +24,7 @@ struct shared {
 
 static void write_once(struct shared *d)
 {
-	int rc = fl_shm_rwlock_write(&d->lock);
+	int rc = fl_shm_rwlock_write_lock(&d->lock);
 	if (rc == -EOWNERDEAD) {
 		COUNT(&d->told);
 		d->b = d->a;
@@ -40,7 +40,7 @@ static void write_once(struct shared *d)
 
 static int read_once(struct shared *d)
 {
-	int rc = fl_shm_rwlock_read(&d->lock);
+	int rc = fl_shm_rwlock_read_lock(&d->lock);
 	if (rc == -EOWNERDEAD)
 		return rc;
 	FL_STRESS_CHECK(rc == 0 && d->a == d->b);
@@ -153,13 +153,13 @@ FL_STRESS_SETUP(shm_rwlock_lost)
 
 FL_STRESS_ACTOR(shm_rwlock_lost, loser)
 {
-	FL_STRESS_CHECK(fl_shm_rwlock_write(&s->d.lock) == -EOWNERDEAD);
+	FL_STRESS_CHECK(fl_shm_rwlock_write_lock(&s->d.lock) == -EOWNERDEAD);
 	fl_shm_rwlock_write_unlock(&s->d.lock);
 }
 
 FL_STRESS_ACTOR(shm_rwlock_lost, reader)
 {
-	s->read = fl_shm_rwlock_read(&s->d.lock);
+	s->read = fl_shm_rwlock_read_lock(&s->d.lock);
 	FL_STRESS_CHECK(s->read == -EOWNERDEAD || s->read == -ENOTRECOVERABLE);
 }
 
@@ -189,7 +189,7 @@ FL_STRESS_ACTOR(shm_rwlock_timed, reader)
 
 FL_STRESS_ACTOR(shm_rwlock_timed, writer)
 {
-	s->rc = fl_shm_rwlock_write_until(&s->d.lock, soon(), FL_SHIELDED);
+	s->rc = fl_shm_rwlock_write_lock_until(&s->d.lock, soon(), FL_SHIELDED);
 	if (s->rc == 0)
 		fl_shm_rwlock_write_unlock(&s->d.lock);
 }

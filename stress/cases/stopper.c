@@ -12,7 +12,7 @@ struct posted {
 	struct fl__crew crew;
 	struct fl__member member;
 	struct fl__cell cell;
-	fl_cancel parent;
+	fl_cancel_token parent;
 	struct shared_lane lane;
 };
 
@@ -39,8 +39,8 @@ static bool finish(struct posted *p)
 	(void)close(p->crew.bell);
 	fl__stopper_disarm(&p->cell);
 	fl__stopper_free(&p->cell);
-	fl_cancel_destroy(&p->cell.future.token);
-	fl_cancel_destroy(&p->parent);
+	fl_cancel_token_destroy(&p->cell.future.token);
+	fl_cancel_token_destroy(&p->parent);
 	return told;
 }
 
@@ -61,7 +61,7 @@ FL_STRESS_ACTOR(stopper_tells, poster)
 
 FL_STRESS_ACTOR(stopper_tells, user)
 {
-	fl_cancel_request(&s->p.parent);
+	fl_cancel_token_request(&s->p.parent);
 }
 
 FL_STRESS(stopper_tells, poster, user)
@@ -95,7 +95,7 @@ FL_STRESS_ACTOR(stopper_put_away, fetcher)
 
 FL_STRESS_ACTOR(stopper_put_away, user)
 {
-	fl_cancel_request(&s->p.parent);
+	fl_cancel_token_request(&s->p.parent);
 }
 
 FL_STRESS(stopper_put_away, fetcher, user)

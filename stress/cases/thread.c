@@ -183,30 +183,30 @@ FL_STRESS(thread_enumerate, starter, looker)
  * A hook that is set while threads fail: whoever calls it sees what was written before it was set, and so does who replaces
  * it. The hook is the process's: so it finds the state by the name of the thread, and what it reads is set for ever.
  */
-struct thread_error_hook {
+struct thread_error_handler {
 	int error;
 	atomic_int calls;
 };
 
 static int hook_data[2];
 
-static void count_hook(const fl_thread_info *info, int error)
+static void count_handler(const fl_thread_info *info, int error)
 {
-	struct thread_error_hook *s = NULL;
+	struct thread_error_handler *s = NULL;
 	FL_STRESS_CHECK(sscanf(info->name, "%p", (void **)&s) == 1 && error == -EIO);
 	COUNT(&s->calls);
 }
 
-static void first_hook(const fl_thread_info *info, int error)
+static void first_handler(const fl_thread_info *info, int error)
 {
 	FL_STRESS_CHECK(hook_data[0] == 1);
-	count_hook(info, error);
+	count_handler(info, error);
 }
 
-static void second_hook(const fl_thread_info *info, int error)
+static void second_handler(const fl_thread_info *info, int error)
 {
 	FL_STRESS_CHECK(hook_data[1] == 1);
-	count_hook(info, error);
+	count_handler(info, error);
 }
 
 static int fail(void *arg)
@@ -215,7 +215,7 @@ static int fail(void *arg)
 	return -EIO;
 }
 
-FL_STRESS_ACTOR(thread_error_hook, starter)
+FL_STRESS_ACTOR(thread_error_handler, starter)
 {
 	fl_thread t;
 	char name[32];
@@ -224,22 +224,22 @@ FL_STRESS_ACTOR(thread_error_hook, starter)
 	OK(fl_thread_join(&t, &s->error));
 }
 
-FL_STRESS_ACTOR(thread_error_hook, setter)
+FL_STRESS_ACTOR(thread_error_handler, setter)
 {
 	hook_data[0] = 1;
-	(void)fl_thread_set_error_hook(first_hook);
+	(void)fl_thread_set_error_handler(first_handler);
 }
 
-FL_STRESS_ACTOR(thread_error_hook, replacer)
+FL_STRESS_ACTOR(thread_error_handler, replacer)
 {
 	hook_data[1] = 1;
-	if (fl_thread_set_error_hook(second_hook) == first_hook)
+	if (fl_thread_set_error_handler(second_handler) == first_handler)
 		FL_STRESS_CHECK(hook_data[0] == 1);
 }
 
-FL_STRESS(thread_error_hook, starter, setter, replacer)
+FL_STRESS(thread_error_handler, starter, setter, replacer)
 {
-	(void)fl_thread_set_error_hook(NULL);
+	(void)fl_thread_set_error_handler(NULL);
 	FL_FORBIDDEN(s->error != -EIO, "wrong result");
 	FL_ACCEPTABLE(LOOK(&s->calls) == 1, "called");
 	FL_ACCEPTABLE(LOOK(&s->calls) == 0, "too late");

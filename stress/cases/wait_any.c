@@ -110,26 +110,26 @@ FL_STRESS(wait_any_timeout, waiter, counter)
 
 /* A token among the things, and one that ends the wait: each is told as what it is. */
 struct wait_any_cancel {
-	fl_cancel thing, stop;
+	fl_cancel_token thing, stop;
 	int data[2], index;
 };
 
 FL_STRESS_ACTOR(wait_any_cancel, waiter)
 {
-	s->index = FL_WAIT_ANY_UNTIL(FL_FOREVER, &s->stop, FL_ON_CANCEL(&s->thing));
+	s->index = FL_WAIT_ANY_UNTIL(FL_FOREVER, &s->stop, FL_ON_CANCEL_TOKEN(&s->thing));
 	FL_STRESS_CHECK(s->data[s->index == 0 ? 0 : 1] == 1);
 }
 
 FL_STRESS_ACTOR(wait_any_cancel, request)
 {
 	s->data[0] = 1;
-	fl_cancel_request(&s->thing);
+	fl_cancel_token_request(&s->thing);
 }
 
 FL_STRESS_ACTOR(wait_any_cancel, canceller)
 {
 	s->data[1] = 1;
-	fl_cancel_request(&s->stop);
+	fl_cancel_token_request(&s->stop);
 }
 
 FL_STRESS(wait_any_cancel, waiter, request, canceller)

@@ -92,7 +92,7 @@ FL_TASK(kill_patient, struct question, struct answer)
 {
 	int rc = begin(arg);
 	for (int64_t until = time_now() + (int64_t)arg->work; rc == 0 && time_now() < until;)
-		if (fl_task_cancelled(ctx))
+		if (fl_task_is_cancelled(ctx))
 			return -ECANCELED;
 	return rc != 0 ? rc : end(arg, result);
 }

@@ -18,7 +18,7 @@ enum { CALLED = 2, /* the feeder that is */ WINDOW = 256, MAP_MOST = 500, MAP_BY
 struct slot {
 	fl_future *f;
 	uint64_t ticket;
-	fl_cancel token;
+	fl_cancel_token token;
 };
 
 struct feeder {
@@ -161,14 +161,14 @@ static bool add_one(struct feeder *w)
 	struct slot *s = &w->slots[w->order[w->n]];
 	fl_submit_config config = {0};
 	const uint64_t what = draw(&w->seed) % 32;
-	fl_cancel_init(&s->token, FL_SHIELDED, FL_FOREVER);
+	fl_cancel_token_init(&s->token, FL_SHIELDED, FL_FOREVER);
 	if (what < 2)
 		config.cancel = &s->token;
 	if (what == 2)
 		config.deadline = fl_after((int64_t)(draw(&w->seed) % FL_US(300)));
 	s->ticket = submit_any(w, &s->f, &config);
 	if (s->ticket == 0) {
-		fl_cancel_destroy(&s->token);
+		fl_cancel_token_destroy(&s->token);
 		return false;
 	}
 	w->n++;
@@ -184,7 +184,7 @@ static void cancel_one(struct feeder *w)
 		return;
 	struct slot *s = &w->slots[w->order[draw(&w->seed) % w->n]];
 	doing(w, "cancels");
-	fl_cancel_request(&s->token); /* few of them have it */
+	fl_cancel_token_request(&s->token); /* few of them have it */
 	if (draw(&w->seed) % 2 == 0) {
 		int rc = fl_future_cancel(s->f);
 		if (rc != 0 && rc != -EBUSY && rc != -EALREADY)
@@ -206,7 +206,7 @@ static void sweep(struct feeder *w)
 		}
 		ended(s->ticket, s->f);
 		fl_future_free(s->f);
-		fl_cancel_destroy(&s->token);
+		fl_cancel_token_destroy(&s->token);
 	}
 	w->n = kept;
 }

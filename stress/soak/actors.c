@@ -10,7 +10,7 @@
 /* One in so many operations has a deadline of its own, or a token; the rest observe the scope alone. */
 struct terms {
 	int64_t deadline;
-	fl_cancel *cancel;
+	fl_cancel_token *cancel;
 	struct shared_token *token; /* that was taken for it; NULL: none */
 };
 
@@ -21,14 +21,14 @@ static struct shared_token *take_token(struct actor *a)
 	if (t->used)
 		return NULL;
 	t->used = true;
-	fl_cancel_init(&t->token, NULL, FL_FOREVER);
+	fl_cancel_token_init(&t->token, NULL, FL_FOREVER);
 	return t;
 }
 
 static void give_token(struct shared_token *t)
 {
 	FL_LOCKED(&t->lock);
-	fl_cancel_destroy(&t->token);
+	fl_cancel_token_destroy(&t->token);
 	t->used = false;
 }
 
@@ -37,7 +37,7 @@ static void request_token(struct actor *a)
 	struct shared_token *t = &soak.tokens[draw(&a->draw) % TOKENS];
 	FL_LOCKED(&t->lock);
 	if (t->used)
-		fl_cancel_request(&t->token);
+		fl_cancel_token_request(&t->token);
 }
 
 static struct terms draw_terms(struct actor *a)
@@ -169,5 +169,5 @@ int act(struct actor *a)
 	                                               get,      wait_event,    flip_event,   give_ticket, take_ticket,
 	                                               wait_any, request_token, request_token};
 	acts[draw(&a->draw) % (sizeof acts / sizeof acts[0])](a);
-	return fl_cancel_requested(NULL) ? -ECANCELED : 0;
+	return fl_cancel_token_is_requested(NULL) ? -ECANCELED : 0;
 }

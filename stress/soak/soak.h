@@ -17,7 +17,7 @@ enum { SEMS = 4, PERMITS = 2, QUEUES = 4, CAPACITY = 2, EVENTS = 2, MONITORS = 2
 /* A token that anybody may request while it is in use. */
 struct shared_token {
 	fl_mutex lock;
-	fl_cancel token;
+	fl_cancel_token token;
 	bool used;
 };
 

@@ -7,7 +7,7 @@ enum { CONSUMERS = 3, ITEMS = 400 };
 
 struct consumer {
 	fl_queue *queue;
-	fl_cancel token;
+	fl_cancel_token token;
 	fl_thread thread;
 	uint64_t sum;
 };
@@ -26,7 +26,7 @@ static void hire(struct consumer *c, fl_queue *q)
 {
 	c->queue = q;
 	c->sum = 0;
-	fl_cancel_init(&c->token, NULL, FL_FOREVER);
+	fl_cancel_token_init(&c->token, NULL, FL_FOREVER);
 	check("a consumer", fl_thread_start(&c->thread, consume, c, NULL));
 }
 
@@ -37,7 +37,7 @@ static uint64_t part_with(struct consumer *c, int expected)
 	check("a join", fl_thread_join(&c->thread, &rc));
 	if (rc != expected)
 		fail("a consumer ended with %s, not %s", fl_error_name(rc), fl_error_name(expected));
-	fl_cancel_destroy(&c->token);
+	fl_cancel_token_destroy(&c->token);
 	return c->sum;
 }
 
@@ -54,7 +54,7 @@ void consumers_turn(uint64_t *state)
 		put += item;
 		if (draw(state) % 16 == 0) {
 			struct consumer *c = &consumers[draw(state) % CONSUMERS];
-			fl_cancel_request(&c->token);
+			fl_cancel_token_request(&c->token);
 			got += part_with(c, -ECANCELED);
 			hire(c, q);
 		}

@@ -30,7 +30,7 @@ static fl_eventcount an_eventcount = FL_EVENTCOUNT_INIT;
 static fl_latch a_latch = FL_LATCH_INIT(2);
 static fl_once a_once = FL_ONCE_INIT;
 static fl_barrier a_barrier = FL_BARRIER_INIT(1);
-static fl_cancel a_cancel = FL_CANCEL_INIT;
+static fl_cancel_token a_cancel = FL_CANCEL_TOKEN_INIT;
 static fl_local a_local = FL_LOCAL_INIT(std::free);
 
 static bool yes(void *)
@@ -75,8 +75,8 @@ static void mutexes()
 	fl_rmutex_lock(&an_rmutex);
 	CHECK(fl_cond_wait_rmutex_until(&changed, &an_rmutex, 0, nullptr) == -ETIMEDOUT);
 	{
-		static fl_cancel requested = FL_CANCEL_INIT;
-		fl_cancel_request(&requested);
+		static fl_cancel_token requested = FL_CANCEL_TOKEN_INIT;
+		fl_cancel_token_request(&requested);
 		FL_CANCEL_SCOPE(&requested);
 		CHECK(fl_cond_wait_rmutex(&changed, &an_rmutex) == -ECANCELED);
 	}
@@ -85,7 +85,7 @@ static void mutexes()
 }
 
 static fl_rwlock a_rwlock = FL_RWLOCK_INIT;
-static fl_brlock a_brlock = FL_BRLOCK_INIT;
+static fl_sharded_rwlock a_sharded_rwlock = FL_SHARDED_RWLOCK_INIT;
 
 static void rwlocks()
 {
@@ -98,8 +98,8 @@ static void rwlocks()
 		FL_WRITE_LOCKED(&a_rwlock);
 		CHECK(fl_rwlock_is_write_locked(&a_rwlock));
 	}
-	fl_rwlock_read(&a_rwlock);
-	CHECK(fl_rwlock_try_read(&a_rwlock) == 0 && fl_rwlock_read_until(&a_rwlock, 0, nullptr) == 0);
+	fl_rwlock_read_lock(&a_rwlock);
+	CHECK(fl_rwlock_try_read_lock(&a_rwlock) == 0 && fl_rwlock_read_lock_until(&a_rwlock, 0, nullptr) == 0);
 	fl_rwlock_assert_read_held(&a_rwlock);
 	CHECK(fl_rwlock_try_upgrade(&a_rwlock) == -EBUSY);
 	CHECK(fl_rwlock_upgrade_until(&a_rwlock, 0, nullptr) == -ETIMEDOUT);
@@ -109,34 +109,35 @@ static void rwlocks()
 	fl_rwlock_assert_write_held(&a_rwlock);
 	fl_rwlock_downgrade(&a_rwlock);
 	fl_rwlock_read_unlock(&a_rwlock);
-	fl_rwlock_write(&a_rwlock);
+	fl_rwlock_write_lock(&a_rwlock);
 	fl_rwlock_write_unlock(&a_rwlock);
-	CHECK(fl_rwlock_try_write(&a_rwlock) == 0);
-	CHECK(fl_rwlock_write_until(&a_rwlock, 0, nullptr) == -ETIMEDOUT);
+	CHECK(fl_rwlock_try_write_lock(&a_rwlock) == 0);
+	CHECK(fl_rwlock_write_lock_until(&a_rwlock, 0, nullptr) == -ETIMEDOUT);
 	fl_rwlock_write_unlock(&a_rwlock);
 	CHECK(fl_rwlock_destroy(&a_rwlock) == 0);
 
-	fl_brlock_init(&a_brlock);
+	fl_sharded_rwlock_init(&a_sharded_rwlock);
 	{
-		FL_BR_READ_LOCKED(&a_brlock);
-		CHECK(fl_brlock_is_read_locked(&a_brlock));
+		FL_BR_READ_LOCKED(&a_sharded_rwlock);
+		CHECK(fl_sharded_rwlock_is_read_locked(&a_sharded_rwlock));
 	}
 	{
-		FL_BR_WRITE_LOCKED(&a_brlock);
-		CHECK(fl_brlock_is_write_locked(&a_brlock));
+		FL_BR_WRITE_LOCKED(&a_sharded_rwlock);
+		CHECK(fl_sharded_rwlock_is_write_locked(&a_sharded_rwlock));
 	}
-	fl_brlock_read(&a_brlock);
-	CHECK(fl_brlock_try_read(&a_brlock) == 0 && fl_brlock_read_until(&a_brlock, 0, nullptr) == 0);
-	fl_brlock_assert_read_held(&a_brlock);
+	fl_sharded_rwlock_read_lock(&a_sharded_rwlock);
+	CHECK(fl_sharded_rwlock_try_read_lock(&a_sharded_rwlock) == 0 &&
+	      fl_sharded_rwlock_read_lock_until(&a_sharded_rwlock, 0, nullptr) == 0);
+	fl_sharded_rwlock_assert_read_held(&a_sharded_rwlock);
 	for (int i = 0; i < 3; i++)
-		fl_brlock_read_unlock(&a_brlock);
-	fl_brlock_write(&a_brlock);
-	fl_brlock_assert_write_held(&a_brlock);
-	fl_brlock_write_unlock(&a_brlock);
-	CHECK(fl_brlock_try_write(&a_brlock) == 0);
-	CHECK(fl_brlock_write_until(&a_brlock, 0, nullptr) == -ETIMEDOUT);
-	fl_brlock_write_unlock(&a_brlock);
-	CHECK(fl_brlock_destroy(&a_brlock) == 0);
+		fl_sharded_rwlock_read_unlock(&a_sharded_rwlock);
+	fl_sharded_rwlock_write_lock(&a_sharded_rwlock);
+	fl_sharded_rwlock_assert_write_held(&a_sharded_rwlock);
+	fl_sharded_rwlock_write_unlock(&a_sharded_rwlock);
+	CHECK(fl_sharded_rwlock_try_write_lock(&a_sharded_rwlock) == 0);
+	CHECK(fl_sharded_rwlock_write_lock_until(&a_sharded_rwlock, 0, nullptr) == -ETIMEDOUT);
+	fl_sharded_rwlock_write_unlock(&a_sharded_rwlock);
+	CHECK(fl_sharded_rwlock_destroy(&a_sharded_rwlock) == 0);
 }
 
 static int scoped_lock(fl_shm_mutex *m)
@@ -160,8 +161,8 @@ static void shared_locks()
 	CHECK(fl_shm_cond_wait_for(&c, &m, yes, nullptr) == 0);
 	CHECK(fl_shm_cond_wait_for_until(&c, &m, yes, nullptr, 0, nullptr) == 0);
 	{
-		fl_cancel stop = FL_CANCEL_INIT;
-		fl_cancel_request(&stop);
+		fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+		fl_cancel_token_request(&stop);
 		FL_CANCEL_SCOPE(&stop);
 		CHECK(fl_shm_cond_wait(&c, &m) == -ECANCELED);
 	}
@@ -185,12 +186,12 @@ static void shared_locks()
 	if (r.depth_ != 0)
 		fl_shm_rmutex_recover(&r);
 	fl_shm_rwlock_init(&l);
-	CHECK(fl_shm_rwlock_read(&l) == 0 && fl_shm_rwlock_try_read(&l) == 0);
-	CHECK(fl_shm_rwlock_read_until(&l, 0, nullptr) == 0);
+	CHECK(fl_shm_rwlock_read_lock(&l) == 0 && fl_shm_rwlock_try_read_lock(&l) == 0);
+	CHECK(fl_shm_rwlock_read_lock_until(&l, 0, nullptr) == 0);
 	for (int i = 0; i < 3; i++)
 		fl_shm_rwlock_read_unlock(&l);
-	CHECK(fl_shm_rwlock_write(&l) == 0 && fl_shm_rwlock_try_write(&l) == -EBUSY);
-	CHECK(fl_shm_rwlock_write_until(&l, 0, nullptr) == -EDEADLK);
+	CHECK(fl_shm_rwlock_write_lock(&l) == 0 && fl_shm_rwlock_try_write_lock(&l) == -EBUSY);
+	CHECK(fl_shm_rwlock_write_lock_until(&l, 0, nullptr) == -EDEADLK);
 	fl_shm_rwlock_write_unlock(&l);
 	CHECK(fl_shm_rwlock_destroy(&l) == 0);
 	if (l.dirty_ != 0)
@@ -234,9 +235,9 @@ static void conditions()
 {
 	fl_cond_init(&a_cond);
 	FL_CANCEL_SCOPE(&a_cancel);
-	CHECK(fl_cancel_scope() == &a_cancel);
-	fl_cancel_request(&a_cancel);
-	CHECK(fl_cancel_requested(&a_cancel));
+	CHECK(fl_cancel_scope_current() == &a_cancel);
+	fl_cancel_token_request(&a_cancel);
+	CHECK(fl_cancel_token_is_requested(&a_cancel));
 	FL_LOCKED(&a_mutex);
 	CHECK(fl_cond_wait(&a_cond, &a_mutex) == -ECANCELED);
 	CHECK(fl_cond_wait_until(&a_cond, &a_mutex, 0, FL_SHIELDED) == -ETIMEDOUT);
@@ -254,21 +255,21 @@ static void count_request(void *count)
 
 static void cancelling()
 {
-	FL_SCOPED(fl_cancel) parent = FL_CANCEL_INIT;
-	fl_cancel child;
+	FL_SCOPED(fl_cancel_token) parent = FL_CANCEL_TOKEN_INIT;
+	fl_cancel_token child;
 	int64_t end = fl_after(FL_S(60));
-	fl_cancel_init(&child, &parent, end);
-	CHECK(fl_cancel_deadline(&child) == end);
-	fl_cancel *before = fl_cancel_scope_set(&child);
+	fl_cancel_token_init(&child, &parent, end);
+	CHECK(fl_cancel_token_deadline(&child) == end);
+	fl_cancel_token *before = fl_cancel_scope_set(&child);
 	CHECK(before == nullptr && fl_cancel_scope_set(before) == &child);
 	int requests = 0;
 	fl_cancel_callback cb = FL_CANCEL_CALLBACK_INIT;
-	CHECK(fl_cancel_callback_remove(&cb) && fl_cancel_on_request(&child, &cb, count_request, &requests));
-	fl_cancel_request(&child);
+	CHECK(fl_cancel_callback_remove(&cb) && fl_cancel_token_on_request(&child, &cb, count_request, &requests));
+	fl_cancel_token_request(&child);
 	CHECK(requests == 1 && !fl_cancel_callback_remove(&cb));
 	FL_SCOPED(fl_cancel_callback) late = FL_CANCEL_CALLBACK_INIT;
-	CHECK(!fl_cancel_on_request(&child, &late, count_request, &requests) && requests == 2);
-	fl_cancel_destroy(&child);
+	CHECK(!fl_cancel_token_on_request(&child, &late, count_request, &requests) && requests == 2);
+	fl_cancel_token_destroy(&child);
 }
 
 static void tick(void *count)
@@ -384,9 +385,9 @@ static void waiting_for_any()
 	fl_queue *q = nullptr;
 	CHECK(fl_queue_create(&q, sizeof(int), nullptr) == 0);
 	CHECK(fl_sem_init(&a_sem, 0) == 0 && fl_latch_init(&a_latch, 1) == 0);
-	fl_cancel never = FL_CANCEL_INIT;
-	fl_on things[] = {FL_ON_EVENT(&an_event), FL_ON_SEM(&a_sem),    FL_ON_LATCH(&a_latch),
-	                  FL_ON_QUEUE(q),         FL_ON_CANCEL(&never), FL_ON_QUEUE_SPACE(q)};
+	fl_cancel_token never = FL_CANCEL_TOKEN_INIT;
+	fl_on things[] = {FL_ON_EVENT(&an_event), FL_ON_SEM(&a_sem),          FL_ON_LATCH(&a_latch),
+	                  FL_ON_QUEUE(q),         FL_ON_CANCEL_TOKEN(&never), FL_ON_QUEUE_SPACE(q)};
 	CHECK(fl_wait_any_until(things, 6, FL_FOREVER, nullptr) == 5);
 	int selected = 0;
 	fl_select_case cases[] = {FL_GET(q, &selected)};
@@ -695,7 +696,7 @@ static void shm_queues()
 static int answer(fl_task_ctx *ctx, const void *arg, void *result)
 {
 	std::memcpy(result, arg, sizeof(int));
-	CHECK(!fl_task_cancelled(ctx) && fl_task_token(ctx) != nullptr && fl_executor_current() != nullptr);
+	CHECK(!fl_task_is_cancelled(ctx) && fl_task_token(ctx) != nullptr && fl_executor_current() != nullptr);
 	CHECK(fl_task_region(ctx, 0) == nullptr);
 	FL_BLOCKING();
 	fl_blocking_begin();
@@ -760,7 +761,7 @@ static void promises()
 	CHECK(int_promise_create(&p, nullptr, &f) == 0 && fl_promise_start(p) == 0);
 	CHECK(int_promise_try_get(f, &out) == -EAGAIN && int_promise_set(p, 42) == 0);
 	CHECK(int_promise_get(f, &out) == 0 && out == 42 && int_promise_get_until(f, &out, 0, nullptr) == 0);
-	CHECK(fl_promise_set(p, &out) == -EALREADY && !fl_cancel_requested(fl_promise_token(p)));
+	CHECK(fl_promise_set(p, &out) == -EALREADY && !fl_cancel_token_is_requested(fl_promise_token(p)));
 	CHECK(fl_promise_create(&other, 0, nullptr, &failed) == 0 &&
 	      fl_promise_fail(other, -EIO, "no %s", "reply") == 0);
 	CHECK(std::strcmp(fl_future_message(failed), "no reply") == 0);
@@ -773,27 +774,28 @@ static void promises()
 	fl_future *both[] = {f, failed};
 	CHECK(fl_futures_wait(both, 2, FL_FIRST_ERROR) == 2 && fl_futures_ended(both, 2) == 2);
 	CHECK(fl_futures_wait_until(both, 2, FL_ALL_ENDED, 0, nullptr) == 2);
-	FL_SCOPED(fl_completed) *done = nullptr;
+	FL_SCOPED(fl_as_completed) *done = nullptr;
 	size_t index = 7;
-	CHECK(fl_futures_completed_create(&done, both, 2) == 0 && fl_completed_next(done, &index) == 0 && index == 0);
+	CHECK(fl_futures_as_completed_create(&done, both, 2) == 0 && fl_as_completed_next(done, &index) == 0 &&
+	      index == 0);
 	fl_promise_free(nullptr);
 }
 
 static void embedded(fl_executor *e, const fl_task_type *type)
 {
-	FL_SCOPED(fl_task) scoped = FL_TASK_INIT;
-	static fl_task task;
+	FL_SCOPED(fl_embedded_task) scoped = FL_EMBEDDED_TASK_INIT;
+	static fl_embedded_task task;
 	int in = 42, out = 0;
-	CHECK(fl_task_future(&task) == nullptr && fl_task_try_retire(&task) == 0);
+	CHECK(fl_embedded_task_future(&task) == nullptr && fl_embedded_task_try_retire(&task) == 0);
 	if (!(fl_executor_capabilities(e) & FL_CAP_BY_REFERENCE)) {
-		CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == -ENOTSUP);
+		CHECK(fl_embedded_task_submit(e, &task, type, &in, &out, nullptr) == -ENOTSUP);
 		return;
 	}
-	CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == 0);
-	CHECK(fl_task_submit(e, &task, type, &in, &out, nullptr) == -EBUSY);
-	CHECK(fl_future_wait(fl_task_future(&task)) == 0 && out == 42);
-	CHECK(fl_task_retire_until(&task, FL_FOREVER, nullptr) == 0 && fl_task_retire(&task) == 0);
-	CHECK(fl_task_submit(e, &scoped, type, &in, &out, nullptr) == 0);
+	CHECK(fl_embedded_task_submit(e, &task, type, &in, &out, nullptr) == 0);
+	CHECK(fl_embedded_task_submit(e, &task, type, &in, &out, nullptr) == -EBUSY);
+	CHECK(fl_future_wait(fl_embedded_task_future(&task)) == 0 && out == 42);
+	CHECK(fl_embedded_task_retire_until(&task, FL_FOREVER, nullptr) == 0 && fl_embedded_task_retire(&task) == 0);
+	CHECK(fl_embedded_task_submit(e, &scoped, type, &in, &out, nullptr) == 0);
 }
 
 static void groups(fl_executor *e, const fl_task_type *type)
@@ -805,15 +807,15 @@ static void groups(fl_executor *e, const fl_task_type *type)
 	CHECK(fl_group_submit(&g, type, &in, &out) == 0);
 	fl_on things[] = {FL_ON_GROUP(&g)};
 	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_group_count(&g) == 0);
-	CHECK(fl_group_try_join(&g) == 0 && out == 42 && fl_group_failed(&g) == nullptr);
-	CHECK(!fl_cancel_requested(fl_group_token(&g)));
+	CHECK(fl_group_try_join(&g) == 0 && out == 42 && fl_group_message(&g) == nullptr);
+	CHECK(!fl_cancel_token_is_requested(fl_group_token(&g)));
 	fl_submit_config config = {};
 	int calls = 0;
 	config.on_end = count_call;
 	config.on_end_arg = &calls;
 	CHECK(fl_group_submit_with(&g, type, &in, &out, &config) == 0 && fl_group_join(&g) == 0 && calls == 1);
 	CHECK(fl_group_submit(&g, type, &zero, &out) == 0 && fl_group_join_until(&g, FL_FOREVER, nullptr) == -EDOM);
-	CHECK(std::strcmp(fl_group_failed(&g), "no zero") == 0 && fl_group_failed_number(&g) == 0);
+	CHECK(std::strcmp(fl_group_message(&g), "no zero") == 0 && fl_group_failed_index(&g) == 0);
 	fl_group_cancel(&g);
 	CHECK(fl_group_join(&g) == 0);
 	fl_group_destroy(&g);
@@ -912,8 +914,8 @@ static void threads()
 	fl_on things[] = {FL_ON_THREAD(&t)};
 	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0);
 	CHECK(fl_thread_join(&t, &result) == 0 && result == 0);
-	fl_thread_set_error_hook(on_error);
-	CHECK(fl_thread_set_error_hook(nullptr) == on_error);
+	fl_thread_set_error_handler(on_error);
+	CHECK(fl_thread_set_error_handler(nullptr) == on_error);
 }
 
 static void on_panic(const fl_panic_info *)
@@ -1030,7 +1032,7 @@ static int in_groups(void *)
 	CHECK(fl_tasks_start(&g, wait_for_cancel, nullptr) == 0 &&
 	      fl_tasks_start_with(&g, succeed, nullptr, &config) == 0);
 	CHECK(fl_tasks_count(&g) == 2 && fl_tasks_failed(&g) == nullptr && fl_tasks_try_join(&g) == -EBUSY);
-	CHECK(!fl_cancel_requested(fl_tasks_token(&g)) && fl_tasks_join_until(&g, 0, nullptr) == -ETIMEDOUT);
+	CHECK(!fl_cancel_token_is_requested(fl_tasks_token(&g)) && fl_tasks_join_until(&g, 0, nullptr) == -ETIMEDOUT);
 	fl_tasks_cancel(&g);
 	fl_on things[] = {FL_ON_TASKS(&g)};
 	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_tasks_join(&g) == 0);
@@ -1051,17 +1053,17 @@ static int as_they_complete(void *)
 {
 	fl_fiber *f[2] = {};
 	size_t index = 7;
-	FL_SCOPED(fl_completed) *done = nullptr;
+	FL_SCOPED(fl_as_completed) *done = nullptr;
 	for (auto &fiber : f)
 		CHECK(fl_fiber_start(&fiber, succeed, nullptr, nullptr) == 0);
-	CHECK(fl_fibers_completed_create(&done, f, 2) == 0 && fl_completed_try_next(done, &index) == -EAGAIN);
+	CHECK(fl_fibers_as_completed_create(&done, f, 2) == 0 && fl_as_completed_try_next(done, &index) == -EAGAIN);
 	CHECK(fl_fibers_wait(f, 2, FL_FIRST_ENDED) >= 1);
 	CHECK(fl_fibers_wait_until(f, 2, FL_ALL_ENDED, FL_FOREVER, nullptr) == 2);
-	CHECK(fl_completed_next(done, &index) == 0 && index == 0);
-	CHECK(fl_completed_next_until(done, &index, FL_FOREVER, nullptr) == 0 && index == 1);
+	CHECK(fl_as_completed_next(done, &index) == 0 && index == 0);
+	CHECK(fl_as_completed_next_until(done, &index, FL_FOREVER, nullptr) == 0 && index == 1);
 	for (auto *fiber : f)
 		CHECK(fl_fiber_join(fiber, nullptr) == 0);
-	fl_completed_free(nullptr);
+	fl_as_completed_free(nullptr);
 	return 0;
 }
 
@@ -1106,7 +1108,7 @@ static int on_streams(void *)
 	CHECK(fl_stream_read_exactly_until(b, got, 5, 0, nullptr) == 5);
 	CHECK(fl_stream_read_to_until(b, got, 5, "x", 1, 0, nullptr) == -ETIMEDOUT);
 	CHECK(fl_stream_read_line_until(b, got, 5, 0, nullptr) == -ETIMEDOUT);
-	CHECK(fl_stream_end(a) == 0 && fl_stream_read(b, got, 1) == 0);
+	CHECK(fl_stream_close_write(a) == 0 && fl_stream_read(b, got, 1) == 0);
 	fl_stream_abort(b);
 	CHECK(fl_stream_read(b, got, 1) == -ECONNABORTED);
 	return 0;
@@ -1184,16 +1186,17 @@ static int in_fibers(void *)
 	CHECK(fl_fiber_start(&f, other_fiber, nullptr, nullptr) == 0);
 	fl_fiber_cancel(f);
 	CHECK(fl_fiber_join_until(f, &result, FL_FOREVER, FL_SHIELDED) == 0);
-	CHECK(fl_fiber_set_error_hook(on_fiber_error) != nullptr && fl_fiber_set_error_hook(nullptr) == on_fiber_error);
+	CHECK(fl_fiber_set_error_handler(on_fiber_error) != nullptr &&
+	      fl_fiber_set_error_handler(nullptr) == on_fiber_error);
 	fl_loop_timer timer = {};
 	fl_loop_timer_start(fl_loop_current(), &timer, 0, called_back, &count);
 	fl_loop_watch watch = {};
-	CHECK(fl_loop_call(fl_loop_current(), called_back, &count) == 0);
+	CHECK(fl_loop_post(fl_loop_current(), called_back, &count) == 0);
 	CHECK(fl_loop_watch_start(fl_loop_current(), &watch, fl_loop_fd(fl_loop_current()), FL_LOOP_OUT, on_watch,
 	                          &count) == -EINVAL);
 	while (count < 2)
 		fl_fiber_yield();
-	fl_loop_timer_stop(fl_loop_current(), &timer);
+	fl_loop_timer_cancel(fl_loop_current(), &timer);
 	CHECK(fl_fiber_start(&f, other_fiber, nullptr, nullptr) == 0);
 	fl_fiber_detach(f);
 	fl_loop_debug_config debug = {};
@@ -1217,7 +1220,7 @@ static void loops()
 	FL_SCOPED(fl_loop) *l = nullptr;
 	CHECK(fl_loop_run(in_fibers, nullptr) == 0);
 	CHECK(fl_loop_create(&l, &config) == 0 && fl_loop_run_on(l, in_fibers, nullptr) == 0);
-	CHECK(fl_loop_turn(l, &deadline) == 0);
+	CHECK(fl_loop_run_once(l, &deadline) == 0);
 	fl_loop_cancel(l);
 	fl_loop_free(nullptr);
 	CHECK(fl_fd_wait_until(-1, FL_FD_IN, 0, nullptr) == -EBADF && fl_fd_wait(-1, FL_FD_OUT) == -EBADF);
@@ -1257,7 +1260,7 @@ static void add(void *, void *left, const void *right)
 static void joins()
 {
 	int f = 0, g = 0;
-	CHECK(fl_join(joined, &f, joined, &g) == 0 && f == 1 && g == 1);
+	CHECK(fl_parallel_invoke(joined, &f, joined, &g) == 0 && f == 1 && g == 1);
 	FL_SCOPED(fl_executor) *e = nullptr;
 	CHECK(fl_thread_executor_create(&e, nullptr) == 0);
 	fl_parallel_config config = {};

@@ -56,7 +56,7 @@ static void keep_log(fl_log_level level, const char *message)
 
 static int lock_shared(void *mutex_of_all)
 {
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	CHECK(fl_shm_mutex_lock_until(mutex_of_all, FL_FOREVER, &token) == 0);
 	fl_shm_mutex_unlock(mutex_of_all);
 	return 0;
@@ -69,14 +69,14 @@ static void use_shared_locks(void)
 		CHECK(fl_shm_mutex_lock(&shared->mutexes[i]) == 0);
 		CHECK(fl_thread_start(&threads[i], lock_shared, &shared->mutexes[i], NULL) == 0);
 	}
-	fl_cancel late;
-	fl_cancel_init(&late, NULL, fl_after(FL_MS(1)));
-	CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_CANCEL(&late)) == 1);
+	fl_cancel_token late;
+	fl_cancel_token_init(&late, NULL, fl_after(FL_MS(1)));
+	CHECK(FL_WAIT_ANY(FL_ON_SHM_EVENT(&shared->never), FL_ON_CANCEL_TOKEN(&late)) == 1);
 	for (int i = 0; i < MANY; i++) {
 		fl_shm_mutex_unlock(&shared->mutexes[i]);
 		CHECK(fl_thread_join(&threads[i], NULL) == 0);
 	}
-	fl_cancel_destroy(&late);
+	fl_cancel_token_destroy(&late);
 }
 
 static int set_shared(void *unused)
@@ -104,7 +104,7 @@ static int ring(void *fd)
 
 static void use_descriptors(void)
 {
-	fl_cancel token = FL_CANCEL_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 	fl_thread ringer;
 	int result = -1, fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	CHECK(fd >= 0);
@@ -113,7 +113,7 @@ static void use_descriptors(void)
 	CHECK(fl_fd_wait_until(fd, FL_FD_IN, FL_FOREVER, &token) == 0);
 	CHECK(fl_thread_join(&ringer, &result) == 0 && result == 0);
 	CHECK(close(fd) == 0);
-	fl_cancel_destroy(&token);
+	fl_cancel_token_destroy(&token);
 }
 
 /* Timers. */

@@ -40,13 +40,13 @@ static int get_ready(void)
 /* Each of these would wait for ever, and says so instead. */
 static bool deadlines_pass(void)
 {
-	fl_cancel cancel;
-	fl_cancel_init(&cancel, NULL, fl_after(FL_S(3600)));
+	fl_cancel_token cancel;
+	fl_cancel_token_init(&cancel, NULL, fl_after(FL_S(3600)));
 	FL_LOCKED(&lock);
 	bool timed_out = fl_mutex_lock_until(&lock, fl_after(FL_MS(5)), &cancel) == -ETIMEDOUT;
-	fl_cancel_request(&cancel);
+	fl_cancel_token_request(&cancel);
 	bool cancelled = fl_mutex_lock_until(&lock, FL_FOREVER, &cancel) == -ECANCELED;
-	fl_cancel_destroy(&cancel);
+	fl_cancel_token_destroy(&cancel);
 
 	fl_barrier b = FL_BARRIER_INIT(2);
 	bool broke = fl_barrier_wait_until(&b, fl_after(FL_MS(5)), NULL) == -ETIMEDOUT;

@@ -24,7 +24,7 @@ static bool is_prime(uint64_t n)
 FL_TASK(count_primes, struct range, uint64_t) /* ctx, arg, result are in scope; result starts zeroed */
 {
 	for (uint64_t n = arg->from; n < arg->to; n++) {
-		if (fl_task_cancelled(ctx))
+		if (fl_task_is_cancelled(ctx))
 			return -ECANCELED;
 		*result += is_prime(n);
 	}

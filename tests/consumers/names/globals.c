@@ -22,9 +22,9 @@ FL_SHM_VALUE_OF(struct pair_of_ints, value_7)
 FL_SHM_ARRAY_OF(struct pair_of_ints, array_8)
 FL_PROMISE_OF(struct pair_of_ints, promise_9)
 
-void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_brlock *lock_5,
+void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_sharded_rwlock *lock_5,
               fl_shm_mutex *lock_6, fl_shm_rmutex *lock_7);
-void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_brlock *lock_5,
+void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_sharded_rwlock *lock_5,
               fl_shm_mutex *lock_6, fl_shm_rmutex *lock_7)
 {
 	FL_LOCKED(lock_1);

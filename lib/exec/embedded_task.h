@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_EXEC_EMBEDDED_H
-#define FL_EXEC_EMBEDDED_H
+#ifndef FL_EXEC_EMBEDDED_TASK_H
+#define FL_EXEC_EMBEDDED_TASK_H
 
 #include "cells.h"
 
 /*
- * Tasks in the user's memory (fl_task): task blocks of FL__CELL_USERS. embedded.c has their states.
+ * Tasks in the user's memory (fl_embedded_task): task blocks of FL__CELL_USERS. embedded_task.c has their states.
  */
 
 /* Called when nothing refers to the task block. The memory is then the user's. */

@@ -5,7 +5,7 @@
  *
  *   word       meaning                                set by
  *   0          the user's: not submitted, or retired  a retire; a refused submit; the user
- *   BUSY       it was submitted                       fl_task_submit(): CAS
+ *   BUSY       it was submitted                       fl_embedded_task_submit(): CAS
  *   LET_GO     the user's reference to the future is  a retire, just before it frees the reference
  *              given up
  *   RELEASED   nothing refers to the future           the context that frees the last reference:
@@ -24,20 +24,20 @@
  *
  * The type's drop hooks must not run. If the type has some, the future has a copy without them.
  */
-#include "embedded.h"
+#include "embedded_task.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/lot.h"
 #include "executor.h"
 #include <errno.h>
-#include <fairlead/embedded.h>
+#include <fairlead/embedded_task.h>
 #include <string.h>
 
 enum { BUSY = 1, LET_GO = 2, RELEASED = 4, WAITERS = 8 };
 
 static const struct fl__word released = {RELEASED, RELEASED, WAITERS};
 
-/* What is in fl_task.room_. */
+/* What is in fl_embedded_task.room_. */
 struct embedded {
 	union {
 		struct fl__cell cell;
@@ -48,22 +48,22 @@ struct embedded {
 	fl_task_type type;
 };
 
-_Static_assert(sizeof(struct embedded) <= sizeof(((fl_task *)NULL)->room_), "there is room for it");
-_Static_assert(offsetof(fl_task, room_) % _Alignof(struct embedded) == 0, "and it may stand there");
+_Static_assert(sizeof(struct embedded) <= sizeof(((fl_embedded_task *)NULL)->room_), "there is room for it");
+_Static_assert(offsetof(fl_embedded_task, room_) % _Alignof(struct embedded) == 0, "and it may stand there");
 
-static struct embedded *embedded_of(fl_task *task)
+static struct embedded *embedded_of(fl_embedded_task *task)
 {
 	return (struct embedded *)(void *)&task->room_;
 }
 
-static fl_future *future_of(fl_task *task)
+static fl_future *future_of(fl_embedded_task *task)
 {
 	return &embedded_of(task)->u.cell.future;
 }
 
 void fl__embedded_release(struct fl__cell *cell)
 {
-	uint32_t *word = &((fl_task *)(void *)((char *)cell - offsetof(fl_task, room_)))->word_;
+	uint32_t *word = &((fl_embedded_task *)(void *)((char *)cell - offsetof(fl_embedded_task, room_)))->word_;
 	fl__cell_free(cell);
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS))
@@ -93,7 +93,7 @@ static const fl_task_type *without_hooks(struct embedded *m, const fl_task_type 
 	return &m->type;
 }
 
-static struct fl__cell *make_cell(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg,
+static struct fl__cell *make_cell(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
                                   void *result, const fl_submit_config *config)
 {
 	struct embedded *m = embedded_of(task);
@@ -107,8 +107,8 @@ static struct fl__cell *make_cell(fl_executor *e, fl_task *task, const fl_task_t
 	return cell;
 }
 
-static int fl__embedded_submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
-                               const fl_submit_config *config)
+static int fl__embedded_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
+                               void *result, const fl_submit_config *config)
 {
 	enum fl__admission place = FL__NO_PLACE;
 	int rc = e->places.bound > 0 ? fl__place_take(e, config->room_deadline, config->cancel, &place) : 0;
@@ -132,11 +132,11 @@ static int refuses(const fl_executor *e, const fl_task_type *type, const void *a
 	return e->ops->capabilities & FL_CAP_BY_REFERENCE ? 0 : -ENOTSUP;
 }
 
-int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg, void *result,
-                   const fl_submit_config *config)
+int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type, const void *arg,
+                            void *result, const fl_submit_config *config)
 {
 	static const fl_submit_config defaults;
-	fl__executor_check(e, "fl_task_submit");
+	fl__executor_check(e, "fl_embedded_task_submit");
 	int rc = refuses(e, type, arg, result);
 	if (rc != 0)
 		return rc;
@@ -151,22 +151,22 @@ int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, cons
 	return rc;
 }
 
-fl_future *fl_task_future(fl_task *task)
+fl_future *fl_embedded_task_future(fl_embedded_task *task)
 {
-	/* relaxed: as in fl_task_submit() */
+	/* relaxed: as in fl_embedded_task_submit() */
 	return fl__load_relaxed(&task->word_) == 0 ? NULL : future_of(task);
 }
 
 /* Retiring. */
 
-static void let_go(fl_task *task)
+static void let_go(fl_embedded_task *task)
 {
 	/* relaxed: the release of the future comes after the next line */
 	fl__store_relaxed(&task->word_, BUSY | LET_GO);
 	fl_future_free(future_of(task));
 }
 
-int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel)
+int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* relaxed: only what this context has written matters */
 	const uint32_t seen = fl__load_relaxed(&task->word_);
@@ -189,12 +189,12 @@ int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-int fl_task_retire(fl_task *task)
+int fl_embedded_task_retire(fl_embedded_task *task)
 {
-	return fl_task_retire_until(task, FL_FOREVER, NULL);
+	return fl_embedded_task_retire_until(task, FL_FOREVER, NULL);
 }
 
-int fl_task_try_retire(fl_task *task)
+int fl_embedded_task_try_retire(fl_embedded_task *task)
 {
 	/* acquire: pairs with fl__embedded_release() */
 	const uint32_t seen = fl__load_acquire(&task->word_);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_EMBEDDED_H
-#define FAIRLEAD_EMBEDDED_H
+#ifndef FAIRLEAD_EMBEDDED_TASK_H
+#define FAIRLEAD_EMBEDDED_TASK_H
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
@@ -17,14 +17,14 @@ FL_BEGIN_DECLS
  * for objects that each have one task at a time.
  *
  *     struct connection {
- *             fl_task flush;                          // all-zero is one that is not submitted
+ *             fl_embedded_task flush;                          // all-zero is one that is not submitted
  *             struct buffer buffer;
  *             size_t written;
  *     };
  *
- *     rc = fl_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);   // check
- *     rc = fl_future_wait(fl_task_future(&c->flush));                                       // check
- *     rc = fl_task_retire(&c->flush);                                                       // check; now it may be freed, or
+ *     rc = fl_embedded_task_submit(pool, &c->flush, &write_buffer, &c->buffer, &c->written, NULL);   // check
+ *     rc = fl_future_wait(fl_embedded_task_future(&c->flush));                                       // check
+ *     rc = fl_embedded_task_retire(&c->flush);                                                       // check; now it may be freed, or
  *                                                                                           // submitted again
  *
  * A task has ended before nobody refers to it any more: the executor, a callback, or who has a reference from fl_future_ref(), may still
@@ -36,18 +36,18 @@ FL_BEGIN_DECLS
  *
  * One context at a time submits and retires. For executors with FL_CAP_BY_REFERENCE.
  */
-typedef struct fl_task {
+typedef struct fl_embedded_task {
 	uint32_t word_;
 	uint32_t fork_count_;
 	struct {
 		uint64_t numbers_[8];
 		void *pointers_[32];
 	} room_;
-} fl_task;
+} fl_embedded_task;
 
 /* clang-format off */
 /* Not submitted; the same as all-zero. */
-#define FL_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
+#define FL_EMBEDDED_TASK_INIT { 0, 0, { { 0 }, { 0 } } }
 /* clang-format on */
 
 /*
@@ -59,39 +59,40 @@ typedef struct fl_task {
  * -ENOTRECOVERABLE, -ENOBUFS, -ETIMEDOUT, -ECANCELED, -EOWNERDEAD, as fl_submit(). On an error nothing was queued, and `*task` is as
  * it was.
  */
-FL_API FL_MUST_CHECK int fl_task_submit(fl_executor *e, fl_task *task, const fl_task_type *type, const void *arg,
-                                        void *result, const fl_submit_config *config);
+FL_API FL_MUST_CHECK int fl_embedded_task_submit(fl_executor *e, fl_embedded_task *task, const fl_task_type *type,
+                                                 const void *arg, void *result, const fl_submit_config *config);
 
 /*
- * The task's future, to wait for it, look at it, cancel it, add callbacks; not to be freed. Valid until the first fl_task_retire(), or
- * fl_task_retire_until(), whatever it returns, and until fl_task_try_retire() returns 0; a reference from fl_future_ref() is valid until
+ * The task's future, to wait for it, look at it, cancel it, add callbacks; not to be freed. Valid until the first fl_embedded_task_retire(), or
+ * fl_embedded_task_retire_until(), whatever it returns, and until fl_embedded_task_try_retire() returns 0; a reference from fl_future_ref() is valid until
  * it is freed, and the task is not retired before that. fl_future_result() is `result`. NULL when it is not submitted. Never waits.
  */
-FL_API fl_future *fl_task_future(fl_task *task);
+FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
 
 /*
  * Waits until the task has ended and nothing refers to it, and takes it back: it may be freed, or submitted again. Helps, when called from
  * a worker of its executor, as fl_future_wait(). Blocks the calling context. Observes its cancel scope.
  * Returns 0, also when it was not submitted; -ECANCELED: it is not retired; -EDEADLK, and nothing
- * happened: from the task itself, or a callback of it, also in a call of fl_join() there that
+ * happened: from the task itself, or a callback of it, also in a call of fl_parallel_invoke() there that
  * another worker has taken; -EOWNERDEAD, and nothing happened, in a forked child, of a task that
  * was submitted before: nothing there refers to it, its memory is the child's to use, for a new
- * FL_TASK_INIT too.
+ * FL_EMBEDDED_TASK_INIT too.
  * Memory order: who has retired it sees what it wrote, and what its callbacks did.
  */
-FL_API FL_MUST_CHECK int fl_task_retire(fl_task *task);
+FL_API FL_MUST_CHECK int fl_embedded_task_retire(fl_embedded_task *task);
 
-/* As fl_task_retire; never waits, and does not help: -EBUSY, and nothing happened, while it has not ended, or something refers to it. */
-FL_API FL_MUST_CHECK int fl_task_try_retire(fl_task *task);
+/* As fl_embedded_task_retire; never waits, and does not help: -EBUSY, and nothing happened, while it has not ended, or something refers to it. */
+FL_API FL_MUST_CHECK int fl_embedded_task_try_retire(fl_embedded_task *task);
 
-/* As fl_task_retire; also returns -ETIMEDOUT: it is not retired. */
-FL_API FL_MUST_CHECK int fl_task_retire_until(fl_task *task, int64_t deadline, fl_cancel *cancel);
+/* As fl_embedded_task_retire; also returns -ETIMEDOUT: it is not retired. */
+FL_API FL_MUST_CHECK int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline,
+                                                       fl_cancel_token *cancel);
 
-/* FL_SCOPED(fl_task) t = FL_TASK_INIT; is retired when the scope ends, which is not cut short. Not in the task itself. */
-static inline void fl__scoped_fl_task(fl_task *_task)
+/* FL_SCOPED(fl_embedded_task) t = FL_EMBEDDED_TASK_INIT; is retired when the scope ends, which is not cut short. Not in the task itself. */
+static inline void fl__scoped_fl_embedded_task(fl_embedded_task *_task)
 {
-	FL_IGNORE(fl_task_retire_until(_task, FL_FOREVER,
-	                               FL_SHIELDED)); /* 0, or there is nothing to be done in a forked child */
+	FL_IGNORE(fl_embedded_task_retire_until(_task, FL_FOREVER,
+	                                        FL_SHIELDED)); /* 0, or there is nothing to be done in a forked child */
 }
 
 FL_END_DECLS

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The big-reader lock: counters of readers in rows, one cache line each. A reader adds to the row
+ * The sharded readers-writer lock: counters of readers in rows, one cache line each. A reader adds to the row
  * of its thread. A writer blocks the rows one by one, and waits until the readers that it found
  * have left. (Hsieh and Weihl, 1992; Linux's percpu-rwsem.) BLOCKED is a bit of the row itself, so
  * one CAS both counts the reader and checks for the writer. No Dekker between two words is needed,
@@ -49,14 +49,14 @@
  * access of a write unlock is the unlock of turn_. While left_ tells that this unlock is still to
  * come, destroy() waits.
  */
-#include "brlock.h"
+#include "sharded_rwlock.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../wait/lot.h"
 #include <errno.h>
-#include <fairlead/brlock.h>
 #include <fairlead/cpu.h>
+#include <fairlead/sharded_rwlock.h>
 #include <fairlead/time.h>
 #include <stddef.h>
 
@@ -66,20 +66,20 @@ static const int64_t PATIENCE = FL_MS(1);
 /* The value of a node: DRAINS for the writer; for a reader, READS + its row. */
 enum { DRAINS = 0x62726c00, READS };
 
-uint32_t fl__brlock_rows;
+uint32_t fl__sharded_rwlock_rows;
 
 __attribute__((noinline, cold)) static uint32_t choose_rows(void)
 {
 	uint32_t rows = 1, none = 0;
-	while (rows < FL_BRLOCK_ROWS && rows < 4 * fl_cpu_count())
+	while (rows < FL_SHARDED_RWLOCK_ROWS && rows < 4 * fl_cpu_count())
 		rows *= 2;
 	/* relaxed: a plain number; all threads use the first value stored */
-	return fl__cas_relaxed(&fl__brlock_rows, &none, rows) ? rows : none;
+	return fl__cas_relaxed(&fl__sharded_rwlock_rows, &none, rows) ? rows : none;
 }
 
 static uint32_t rows_used(void)
 {
-	uint32_t rows = fl__load_relaxed(&fl__brlock_rows); /* relaxed: never changes again */
+	uint32_t rows = fl__load_relaxed(&fl__sharded_rwlock_rows); /* relaxed: never changes again */
 	return __builtin_expect(rows != 0, 1) ? rows : choose_rows();
 }
 
@@ -89,16 +89,16 @@ static _Thread_local uint32_t place __attribute__((tls_model("initial-exec")));
 __attribute__((noinline, cold)) static uint32_t choose_place(void)
 {
 	const uint32_t i = (uint32_t)fl__ctx_get()->id & (rows_used() - 1);
-	place = (uint32_t)(offsetof(fl_brlock, rows_) + i * sizeof(struct fl__brlock_row));
+	place = (uint32_t)(offsetof(fl_sharded_rwlock, rows_) + i * sizeof(struct fl__sharded_rwlock_row));
 	return place;
 }
 
-static inline uint32_t *row_of_caller(fl_brlock *l)
+static inline uint32_t *row_of_caller(fl_sharded_rwlock *l)
 {
 	uint32_t at = place;
 	if (__builtin_expect(at == 0, 0))
 		at = choose_place();
-	return &((struct fl__brlock_row *)(void *)((char *)l + at))->word_;
+	return &((struct fl__sharded_rwlock_row *)(void *)((char *)l + at))->word_;
 }
 
 /* Readers. */
@@ -130,7 +130,7 @@ static bool enter_spinning(uint32_t *row)
 	return false;
 }
 
-static bool line_up_to_read(fl_brlock *l, uint32_t *row, struct fl__node *node)
+static bool line_up_to_read(fl_sharded_rwlock *l, uint32_t *row, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -141,14 +141,16 @@ static bool line_up_to_read(fl_brlock *l, uint32_t *row, struct fl__node *node)
 	return waits;
 }
 
-__attribute__((noinline, cold)) static int read_slow(fl_brlock *l, uint32_t *row, int64_t deadline, fl_cancel *cancel)
+__attribute__((noinline, cold)) static int read_slow(fl_sharded_rwlock *l, uint32_t *row, int64_t deadline,
+                                                     fl_cancel_token *cancel)
 {
 	if (!fl__ctx_get()->ops->yield && enter_spinning(row))
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	node.value = READS + (uint32_t)((place - offsetof(fl_brlock, rows_)) / sizeof(struct fl__brlock_row));
+	node.value =
+	    READS + (uint32_t)((place - offsetof(fl_sharded_rwlock, rows_)) / sizeof(struct fl__sharded_rwlock_row));
 	if (!line_up_to_read(l, row, &node))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
@@ -157,20 +159,20 @@ __attribute__((noinline, cold)) static int read_slow(fl_brlock *l, uint32_t *row
 	return rc;
 }
 
-int fl_brlock_read_until(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_sharded_rwlock_read_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t *row = row_of_caller(l);
 	return __builtin_expect(try_enter(row), 1) ? 0 : read_slow(l, row, deadline, cancel);
 }
 
-void fl_brlock_read(fl_brlock *l)
+void fl_sharded_rwlock_read_lock(fl_sharded_rwlock *l)
 {
 	uint32_t *row = row_of_caller(l);
 	if (__builtin_expect(!try_enter(row), 0))
 		(void)read_slow(l, row, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
-int fl_brlock_try_read(fl_brlock *l)
+int fl_sharded_rwlock_try_read_lock(fl_sharded_rwlock *l)
 {
 	return try_enter(row_of_caller(l)) ? 0 : -EBUSY;
 }
@@ -188,7 +190,7 @@ static inline bool try_leave(uint32_t *row)
 }
 
 /* Leaves a blocked row: the writer may wait for this reader. */
-__attribute__((noinline, cold)) static void leave_writer(fl_brlock *l, uint32_t *row)
+__attribute__((noinline, cold)) static void leave_writer(fl_sharded_rwlock *l, uint32_t *row)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -204,7 +206,7 @@ __attribute__((noinline, cold)) static void leave_writer(fl_brlock *l, uint32_t 
 	fl__lot_close(&lot);
 }
 
-void fl_brlock_read_unlock(fl_brlock *l)
+void fl_sharded_rwlock_read_unlock(fl_sharded_rwlock *l)
 {
 	uint32_t *row = row_of_caller(l);
 	if (__builtin_expect(!try_leave(row), 0))
@@ -213,7 +215,7 @@ void fl_brlock_read_unlock(fl_brlock *l)
 
 /* Writers. */
 
-static bool seems_free(const fl_brlock *l)
+static bool seems_free(const fl_sharded_rwlock *l)
 {
 	uint32_t found = 0;
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
@@ -227,7 +229,7 @@ static bool seems_free(const fl_brlock *l)
  * hold the lock for a time slice. If the rows were blocked for that time, all other readers would
  * sleep and need a wake.
  */
-static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t deadline)
+static void await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *ctx, int64_t deadline)
 {
 	if (ctx->ops->yield || seems_free(l))
 		return;
@@ -242,7 +244,7 @@ static void await_gap(const fl_brlock *l, const struct fl__ctx *ctx, int64_t dea
 }
 
 /* With turn_ held: blocks all rows. True when the lock has no readers left. */
-static bool block(fl_brlock *l)
+static bool block(fl_sharded_rwlock *l)
 {
 	uint32_t found = 0;
 	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
@@ -252,12 +254,12 @@ static bool block(fl_brlock *l)
 	return fl__add_acquire(&l->pending_, found) + found == 0;
 }
 
-static bool is_drained(const fl_brlock *l)
+static bool is_drained(const fl_sharded_rwlock *l)
 {
 	return fl__load_acquire(&l->pending_) == 0; /* pairs with the release in leave_writer() */
 }
 
-static bool drain_spinning(const fl_brlock *l)
+static bool drain_spinning(const fl_sharded_rwlock *l)
 {
 	enum { LOOKS = 8 };
 	for (int i = 0; i < LOOKS; i++) {
@@ -269,7 +271,7 @@ static bool drain_spinning(const fl_brlock *l)
 }
 
 /* Enqueues the writer before all readers: true. If all readers have left: false. */
-static bool line_up_to_drain(fl_brlock *l, struct fl__node *node)
+static bool line_up_to_drain(fl_sharded_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -285,12 +287,12 @@ static bool line_up_to_drain(fl_brlock *l, struct fl__node *node)
  * Under the queue lock: dequeues all readers, and counts each in its row. The readers hold the lock
  * when the transaction closes.
  */
-static void let_readers_in(fl_brlock *l, struct fl__lot *lot)
+static void let_readers_in(fl_sharded_rwlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		const uint32_t row = node->value - READS;
 		next = fl__lot_behind(node);
-		if (row < FL_BRLOCK_ROWS && fl__lot_take_this(lot, node, 0))
+		if (row < FL_SHARDED_RWLOCK_ROWS && fl__lot_take_this(lot, node, 0))
 			/* relaxed: the unpark publishes the writer's writes to the reader */
 			fl__add_relaxed(&l->rows_[row].word_, READER);
 	}
@@ -300,7 +302,7 @@ static void let_readers_in(fl_brlock *l, struct fl__lot *lot)
  * Ends a write lock, or the wait of a writer that gave up: that writer's `node` may still be
  * queued.
  */
-static void open_up(fl_brlock *l, struct fl__node *node)
+static void open_up(fl_sharded_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -318,7 +320,7 @@ static void open_up(fl_brlock *l, struct fl__node *node)
 }
 
 /* With turn_ held. */
-static int drive_readers_out(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
+static int drive_readers_out(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
@@ -336,25 +338,25 @@ static int drive_readers_out(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
 	return rc;
 }
 
-static int write_slow(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
+static int write_slow(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl_mutex_lock_until(&l->turn_, deadline, cancel);
 	return rc == 0 ? drive_readers_out(l, deadline, cancel) : rc;
 }
 
-int fl_brlock_write_until(fl_brlock *l, int64_t deadline, fl_cancel *cancel)
+int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return write_slow(l, deadline, cancel);
 }
 
-void fl_brlock_write(fl_brlock *l)
+void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l)
 {
 	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
-int fl_brlock_try_write(fl_brlock *l)
+int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l)
 {
-	if (fl_brlock_is_read_locked(l) || fl_mutex_try_lock(&l->turn_) != 0)
+	if (fl_sharded_rwlock_is_read_locked(l) || fl_mutex_try_lock(&l->turn_) != 0)
 		return -EBUSY;
 	fl__store_relaxed(&l->left_, 0); /* relaxed: see is_held() */
 	if (block(l))
@@ -363,14 +365,14 @@ int fl_brlock_try_write(fl_brlock *l)
 	return -EBUSY;
 }
 
-void fl_brlock_write_unlock(fl_brlock *l)
+void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l)
 {
-	if (!fl_brlock_is_write_locked(l))
-		fl__panic("fl_brlock_write_unlock", l, "nobody writes");
+	if (!fl_sharded_rwlock_is_write_locked(l))
+		fl__panic("fl_sharded_rwlock_write_unlock", l, "nobody writes");
 	open_up(l, NULL);
 }
 
-void fl_brlock_init(fl_brlock *l)
+void fl_sharded_rwlock_init(fl_sharded_rwlock *l)
 {
 	__builtin_memset(l, 0, sizeof *l);
 }
@@ -379,13 +381,13 @@ void fl_brlock_init(fl_brlock *l)
  * Whether a context holds or awaits the lock. `*left`: the last writer has opened the rows, and may
  * have yet to unlock turn_.
  */
-static bool is_held(fl_brlock *l, bool *left)
+static bool is_held(fl_sharded_rwlock *l, bool *left)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	bool busy = fl__lot_more(&lot);
 	uint32_t readers = 0;
-	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
+	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++)
 		/* pairs with the release in try_leave() */
 		readers += fl__load_acquire(&l->rows_[i].word_);
 	/* relaxed: set under the queue lock; cleared by a writer that wants the lock */
@@ -394,7 +396,7 @@ static bool is_held(fl_brlock *l, bool *left)
 	return busy || readers != 0;
 }
 
-int fl_brlock_destroy(fl_brlock *l)
+int fl_sharded_rwlock_destroy(fl_sharded_rwlock *l)
 {
 	for (unsigned round = 0;; round++) {
 		bool left;
@@ -406,16 +408,16 @@ int fl_brlock_destroy(fl_brlock *l)
 	}
 }
 
-bool fl_brlock_is_read_locked(const fl_brlock *l)
+bool fl_sharded_rwlock_is_read_locked(const fl_sharded_rwlock *l)
 {
 	uint32_t readers = 0;
-	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++)
+	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++)
 		/* relaxed: may be stale */
 		readers += fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
 	return readers != 0;
 }
 
-bool fl_brlock_is_write_locked(const fl_brlock *l)
+bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l)
 {
 	/* relaxed: the result may be stale at once */
 	return (fl__load_relaxed(&l->rows_[0].word_) & BLOCKED) && fl__load_relaxed(&l->pending_) == 0;
@@ -426,28 +428,28 @@ bool fl_brlock_is_write_locked(const fl_brlock *l)
  * go: a reader that locks in a row already read, and unlocks in a row not yet read, hides another
  * reader. Two equal passes rule that out.
  */
-static bool is_not_read_locked(const fl_brlock *l)
+static bool is_not_read_locked(const fl_sharded_rwlock *l)
 {
-	uint32_t seen[FL_BRLOCK_ROWS], readers = 0;
-	for (uint32_t i = 0; i < FL_BRLOCK_ROWS; i++) {
+	uint32_t seen[FL_SHARDED_RWLOCK_ROWS], readers = 0;
+	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++) {
 		/* relaxed: publishes nothing */
 		seen[i] = fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED;
 		readers += seen[i];
 	}
-	for (uint32_t i = 0; i < FL_BRLOCK_ROWS && readers == 0; i++)
+	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS && readers == 0; i++)
 		/* relaxed: as above */
 		readers += (fl__load_relaxed(&l->rows_[i].word_) & ~(uint32_t)BLOCKED) != seen[i];
 	return readers == 0;
 }
 
-void fl_brlock_assert_read_held(const fl_brlock *l)
+void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l)
 {
-	if (!fl_brlock_is_write_locked(l) && is_not_read_locked(l))
-		fl__panic("fl_brlock_assert_read_held", l, "not locked");
+	if (!fl_sharded_rwlock_is_write_locked(l) && is_not_read_locked(l))
+		fl__panic("fl_sharded_rwlock_assert_read_held", l, "not locked");
 }
 
-void fl_brlock_assert_write_held(const fl_brlock *l)
+void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l)
 {
-	if (!fl_brlock_is_write_locked(l))
-		fl__panic("fl_brlock_assert_write_held", l, "nobody writes");
+	if (!fl_sharded_rwlock_is_write_locked(l))
+		fl__panic("fl_sharded_rwlock_assert_write_held", l, "nobody writes");
 }

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * A call of fl_join() that another worker has taken is a part of the task or callback that forked
+ * A call of fl_parallel_invoke() that another worker has taken is a part of the task or callback that forked
  * it.
  */
 #include "fl_pool.h"
 
 #include <fairlead/blocking.h>
-#include <fairlead/embedded.h>
+#include <fairlead/embedded_task.h>
 #include <fairlead/group.h>
-#include <fairlead/join.h>
+#include <fairlead/parallel_invoke.h>
 
 struct taken {
 	fl_event begun, deeper;
-	fl_task task;
+	fl_embedded_task task;
 	fl_group group;
 	fl_executor *e, *inner;
 	fl_executor_stats stats;
@@ -32,7 +32,7 @@ static int nothing(void *unused)
 static void until_set(fl_event *taken)
 {
 	while (!fl_event_is_set(taken))
-		FL_CHECK(fl_join(nothing, NULL, nothing, NULL) == 0);
+		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
 }
 
 static int until_taken(void *arg)
@@ -46,25 +46,25 @@ static int retire(void *arg)
 {
 	struct taken *t = arg;
 	fl_event_set(&t->begun);
-	t->rc = fl_task_retire_until(&t->task, fl_after(FL_MS(1)), NULL);
-	t->again = t->rc == -EDEADLK ? fl_task_retire(&t->task) : 0;
+	t->rc = fl_embedded_task_retire_until(&t->task, fl_after(FL_MS(1)), NULL);
+	t->again = t->rc == -EDEADLK ? fl_embedded_task_retire(&t->task) : 0;
 	return 0;
 }
 
 FL_TASK_STATIC(join_and_retire, struct taken *, void)
 {
-	return fl_join(until_taken, *arg, retire, *arg);
+	return fl_parallel_invoke(until_taken, *arg, retire, *arg);
 }
 
 static void check_retire(const fl_task_type *type, unsigned workers, fl_future_callback *callback)
 {
 	FL_SCOPED(fl_executor) *e = pool_with(workers);
 	struct taken t = {.rc = 0}, *arg = &t;
-	FL_OK(fl_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
-	                     &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
+	FL_OK(fl_embedded_task_submit(e, &t.task, type, type->arg_size ? &arg : NULL, NULL,
+	                              &(fl_submit_config){.on_end = callback, .on_end_arg = &t}));
 	FL_WAIT_FOR(fl_event_is_set(&t.begun));
 	FL_OK(fl_executor_join(e)); /* then the callback has returned, too */
-	FL_OK(fl_task_retire(&t.task));
+	FL_OK(fl_embedded_task_retire(&t.task));
 	FL_RC(t.rc, -EDEADLK);
 	FL_RC(t.again, -EDEADLK);
 }
@@ -90,12 +90,12 @@ static int retire_deeper(void *arg)
 
 static int join_deeper(void *arg)
 {
-	return fl_join(until_deeper, arg, retire_deeper, arg);
+	return fl_parallel_invoke(until_deeper, arg, retire_deeper, arg);
 }
 
 FL_TASK_STATIC(join_twice, struct taken *, void)
 {
-	return fl_join(until_deeper, *arg, join_deeper, *arg);
+	return fl_parallel_invoke(until_deeper, *arg, join_deeper, *arg);
 }
 
 FL_TEST(join_taken_call_of_a_taken_call_cannot_retire_its_task)
@@ -111,7 +111,7 @@ FL_TASK_STATIC(do_nothing, void, void)
 static void join_in_callback(fl_future *f, void *arg)
 {
 	(void)f;
-	FL_CHECK(fl_join(until_taken, arg, retire, arg) == 0);
+	FL_CHECK(fl_parallel_invoke(until_taken, arg, retire, arg) == 0);
 }
 
 FL_TEST(join_taken_call_cannot_retire_the_task_whose_callback_it_is_of)
@@ -135,7 +135,7 @@ static int join_groups(void *arg)
 FL_TASK_STATIC(join_in_group, struct taken *, void)
 {
 	FL_CANCEL_SCOPE(FL_SHIELDED); /* which does not tell of the group */
-	return fl_join(until_taken, *arg, join_groups, *arg);
+	return fl_parallel_invoke(until_taken, *arg, join_groups, *arg);
 }
 
 FL_TEST(join_taken_call_cannot_join_its_group)
@@ -161,7 +161,7 @@ static int join_inner(void *arg)
 
 FL_TASK_STATIC(fork_on_inner, struct taken *, void)
 {
-	return fl_join(until_taken, *arg, join_inner, *arg);
+	return fl_parallel_invoke(until_taken, *arg, join_inner, *arg);
 }
 
 FL_TASK_STATIC(submit_to_inner, struct taken *, void)
@@ -205,7 +205,7 @@ static int block_too(void *arg)
 
 FL_TASK_STATIC(block_both, struct taken *, void)
 {
-	return fl_join(block_too, *arg, block_here, *arg);
+	return fl_parallel_invoke(block_too, *arg, block_here, *arg);
 }
 
 FL_TEST(join_taken_call_that_blocks)

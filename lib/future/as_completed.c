@@ -9,27 +9,27 @@
  * (a chain) may get new pending tasks. There are `followed` such futures, and each wait helps with
  * all of them.
  */
-#include "completed.h"
+#include "as_completed.h"
 #include "../base/sys.h"
 #include "watch.h"
 #include <errno.h>
 
-int fl_completed_try_next(fl_completed *c, size_t *index)
+int fl_as_completed_try_next(fl_as_completed *c, size_t *index)
 {
 	return c->ops->try_next(c, index);
 }
 
-int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
 	return c->ops->next_until(c, index, deadline, cancel);
 }
 
-int fl_completed_next(fl_completed *c, size_t *index)
+int fl_as_completed_next(fl_as_completed *c, size_t *index)
 {
-	return fl_completed_next_until(c, index, FL_FOREVER, NULL);
+	return fl_as_completed_next_until(c, index, FL_FOREVER, NULL);
 }
 
-void fl_completed_free(fl_completed *c)
+void fl_as_completed_free(fl_as_completed *c)
 {
 	if (c)
 		c->ops->free(c);
@@ -38,7 +38,7 @@ void fl_completed_free(fl_completed *c)
 /* Futures. */
 
 struct futures {
-	fl_completed base;
+	fl_as_completed base;
 	struct fl__watches ws;
 	size_t n, helped, followed;
 	size_t parents; /* in a forked child: futures that will not end here, not watched */
@@ -46,12 +46,12 @@ struct futures {
 	struct fl__watch each[];
 };
 
-static struct futures *futures_of(fl_completed *c)
+static struct futures *futures_of(fl_as_completed *c)
 {
 	return (struct futures *)(void *)c; /* base is its first member */
 }
 
-static int try_next(fl_completed *c, size_t *index)
+static int try_next(fl_as_completed *c, size_t *index)
 {
 	struct futures *all = futures_of(c);
 	struct fl__watch *w;
@@ -76,14 +76,14 @@ static bool is_next(const struct fl__watches *ws)
 }
 
 /* Returns whether the future has ended. */
-static bool help_with(fl_future *f, int64_t deadline, const fl_cancel *cancel)
+static bool help_with(fl_future *f, int64_t deadline, const fl_cancel_token *cancel)
 {
 	fl__future_help(f, deadline, cancel);
 	return fl_future_try_wait(f) == 0;
 }
 
 /* Helps with futures, if this context may run tasks, until one has ended. */
-static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
+static void help(struct futures *all, int64_t deadline, const fl_cancel_token *cancel)
 {
 	if (!fl__ctx_get()->help)
 		return;
@@ -99,7 +99,7 @@ static void help(struct futures *all, int64_t deadline, const fl_cancel *cancel)
 	}
 }
 
-static int next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel)
+static int next_until(fl_as_completed *c, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct futures *all = futures_of(c);
 	int rc = try_next(c, index);
@@ -110,7 +110,7 @@ static int next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cance
 	return rc == 0 ? try_next(c, index) : rc;
 }
 
-static void free_futures(fl_completed *c)
+static void free_futures(fl_as_completed *c)
 {
 	struct futures *all = futures_of(c);
 	for (size_t i = 0; i < all->n; i++)
@@ -122,7 +122,7 @@ static void free_futures(fl_completed *c)
 	fl__free(all);
 }
 
-static const struct fl__completed_ops ops = {try_next, next_until, free_futures};
+static const struct fl__as_completed_ops ops = {try_next, next_until, free_futures};
 
 /* Creation. */
 
@@ -173,7 +173,7 @@ static void watch_all(struct futures *all)
 	}
 }
 
-int fl_futures_completed_create(fl_completed **made, fl_future *const *f, size_t n)
+int fl_futures_as_completed_create(fl_as_completed **made, fl_future *const *f, size_t n)
 {
 	struct set set;
 	if (n > (SIZE_MAX / 4 - sizeof(struct futures)) / sizeof(struct fl__watch))
@@ -185,7 +185,7 @@ int fl_futures_completed_create(fl_completed **made, fl_future *const *f, size_t
 	}
 	all->base.ops = &ops;
 	all->n = n;
-	fl__watches_init(&all->ws, "fl_completed");
+	fl__watches_init(&all->ws, "fl_as_completed");
 	for (size_t i = 0; i < n; i++)
 		if (set_add(&set, f, i)) {
 			all->each[i].future = fl_future_ref(f[i]);

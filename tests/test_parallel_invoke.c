@@ -49,7 +49,7 @@ static int second(void *arg)
 
 static int join_pair(void *arg)
 {
-	return fl_join(first, arg, second, arg);
+	return fl_parallel_invoke(first, arg, second, arg);
 }
 
 static void check_pairs(int (*run)(struct pair *p))
@@ -65,7 +65,7 @@ static void check_pairs(int (*run)(struct pair *p))
 
 static int pair_here(struct pair *p)
 {
-	return fl_join(first, p, second, p);
+	return fl_parallel_invoke(first, p, second, p);
 }
 
 static int pair_on_one_worker(struct pair *p)
@@ -106,7 +106,7 @@ FL_TEST(join_in_a_fiber_on_a_worker_is_two_calls)
 struct taken {
 	fl_executor *e;
 	fl_event begun, never;
-	fl_cancel scope;
+	fl_cancel_token scope;
 	int f_error, g_error;
 	bool request; /* the scope, once the second has begun */
 	bool blocks;  /* the second waits until it is cancelled */
@@ -123,9 +123,9 @@ static int until_begun(void *arg)
 {
 	struct taken *t = arg;
 	while (!fl_event_is_set(&t->begun))
-		FL_CHECK(fl_join(nothing, NULL, nothing, NULL) == 0);
+		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
 	if (t->request)
-		fl_cancel_request(&t->scope);
+		fl_cancel_token_request(&t->scope);
 	return t->f_error;
 }
 
@@ -142,13 +142,13 @@ static int join_taken(void *arg)
 {
 	struct taken *t = arg;
 	t->e = fl_executor_current();
-	fl_cancel_init(&t->scope, NULL, FL_FOREVER);
+	fl_cancel_token_init(&t->scope, NULL, FL_FOREVER);
 	int rc;
 	{
 		FL_CANCEL_SCOPE(&t->scope);
-		rc = fl_join(until_begun, t, on_another, t);
+		rc = fl_parallel_invoke(until_begun, t, on_another, t);
 	}
-	fl_cancel_destroy(&t->scope);
+	fl_cancel_token_destroy(&t->scope);
 	return rc;
 }
 
@@ -190,7 +190,7 @@ static int fibonacci(void *arg)
 		return 0;
 	}
 	struct node a = {x->n - 1, 0}, b = {x->n - 2, 0};
-	int rc = fl_join(fibonacci, &a, fibonacci, &b);
+	int rc = fl_parallel_invoke(fibonacci, &a, fibonacci, &b);
 	x->result = a.result + b.result;
 	return rc;
 }
@@ -246,7 +246,7 @@ static int descend(void *arg)
 	if (x->n == 0)
 		return 0;
 	struct node a = {x->n - 1, 0}, b = {0, 0};
-	int rc = fl_join(descend, &a, descend, &b);
+	int rc = fl_parallel_invoke(descend, &a, descend, &b);
 	x->result = a.result + 1;
 	return rc;
 }
@@ -272,7 +272,7 @@ static int submit_and_wait(void *arg)
 static int join_waits(void *arg)
 {
 	struct node *x = arg;
-	return fl_join(submit_and_wait, &x[0], submit_and_wait, &x[1]);
+	return fl_parallel_invoke(submit_and_wait, &x[0], submit_and_wait, &x[1]);
 }
 
 FL_TEST(join_of_calls_that_submit_and_wait)
@@ -291,7 +291,7 @@ static int fork_within(void *arg)
 {
 	struct taken *t = arg;
 	while (!fl_event_is_set(&t->begun))
-		FL_CHECK(fl_join(nothing, NULL, nothing, NULL) == 0);
+		FL_CHECK(fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0);
 	(void)fflush(NULL);
 	pid_t pid = fork();
 	FL_CHECK(pid >= 0);
@@ -310,9 +310,9 @@ static int fork_within(void *arg)
 static int join_and_exit(void *arg)
 {
 	struct taken *t = arg;
-	int rc = fl_join(fork_within, t, on_another, t);
+	int rc = fl_parallel_invoke(fork_within, t, on_another, t);
 	if (in_child)
-		_exit(rc == -EOWNERDEAD && fl_join(nothing, NULL, nothing, NULL) == 0 ? 0 : 1);
+		_exit(rc == -EOWNERDEAD && fl_parallel_invoke(nothing, NULL, nothing, NULL) == 0 ? 0 : 1);
 	return rc;
 }
 
@@ -345,7 +345,7 @@ static int fork_when_closed(void *unused)
 	fl_executor *e = fl_executor_current();
 	fl_executor_close(e);
 	FL_CHECK(call_submit(e, (struct call){say_taken, NULL}, NULL) == -EPIPE);
-	return fl_join(wait_until_taken, NULL, say_taken, NULL);
+	return fl_parallel_invoke(wait_until_taken, NULL, say_taken, NULL);
 }
 
 FL_TEST(join_has_the_workers_of_a_closed_executor)

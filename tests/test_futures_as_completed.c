@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Futures as they end. Fibers: test_tasks_completed.c; every kind of executor: test_executor_futures.c. */
+/* Futures as they end. Fibers: test_fibers_as_completed.c; every kind of executor: test_executor_futures.c. */
 #include "fl_meet.h"
 #include "fl_pool.h"
 
@@ -10,7 +10,7 @@ enum { SOME = 5 };
 struct some {
 	fl_promise *p[SOME];
 	fl_future *f[SOME];
-	fl_completed *c;
+	fl_as_completed *c;
 };
 
 static void begin_some(void *arg)
@@ -18,13 +18,13 @@ static void begin_some(void *arg)
 	struct some *s = arg;
 	for (int i = 0; i < SOME; i++)
 		FL_CHECK(int_promise_create(&s->p[i], NULL, &s->f[i]) == 0);
-	FL_CHECK(fl_futures_completed_create(&s->c, s->f, SOME) == 0);
+	FL_CHECK(fl_futures_as_completed_create(&s->c, s->f, SOME) == 0);
 }
 
 static void end_some(void *arg)
 {
 	struct some *s = arg;
-	fl_completed_free(s->c);
+	fl_as_completed_free(s->c);
 	for (int i = 0; i < SOME; i++) {
 		fl_promise_free(s->p[i]);
 		fl_future_free(s->f[i]);
@@ -32,10 +32,10 @@ static void end_some(void *arg)
 }
 
 /* The next is that one. */
-static void next_is(fl_completed *c, size_t expected)
+static void next_is(fl_as_completed *c, size_t expected)
 {
 	size_t index = 77;
-	FL_OK(fl_completed_try_next(c, &index));
+	FL_OK(fl_as_completed_try_next(c, &index));
 	assert_int_equal(index, expected);
 }
 
@@ -43,25 +43,25 @@ FL_TEST(futures_completed_done_ones_first_then_in_their_order)
 {
 	struct some s;
 	begin_some(&s);
-	fl_completed_free(s.c);
+	fl_as_completed_free(s.c);
 	FL_OK(int_promise_set(s.p[3], 1));
 	FL_OK(fl_future_cancel(s.f[1]));
-	FL_OK(fl_futures_completed_create(&s.c, s.f, SOME));
+	FL_OK(fl_futures_as_completed_create(&s.c, s.f, SOME));
 	size_t index = 77;
 	FL_OK(fl_promise_fail(s.p[4], -EIO, "failed"));
 	FL_OK(int_promise_set(s.p[0], 1));
 	next_is(s.c, 1); /* in the order of the array */
 	next_is(s.c, 3);
 	next_is(s.c, 4); /* in that of their ends */
-	FL_OK(fl_completed_next(s.c, &index));
+	FL_OK(fl_as_completed_next(s.c, &index));
 	assert_int_equal(index, 0);
-	FL_RC(fl_completed_try_next(s.c, &index), -EAGAIN);
+	FL_RC(fl_as_completed_try_next(s.c, &index), -EAGAIN);
 	fl_promise_free(s.p[2]);
 	s.p[2] = NULL;
 	next_is(s.c, 2);
-	FL_RC(fl_completed_try_next(s.c, &index), -ENODATA);
-	FL_RC(fl_completed_next(s.c, &index), -ENODATA);
-	FL_RC(fl_completed_next_until(s.c, &index, 0, NULL), -ENODATA);
+	FL_RC(fl_as_completed_try_next(s.c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next(s.c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next_until(s.c, &index, 0, NULL), -ENODATA);
 	end_some(&s);
 }
 
@@ -69,26 +69,26 @@ FL_TEST(futures_completed_duplicates_collapse)
 {
 	struct some s;
 	begin_some(&s);
-	fl_completed_free(s.c);
+	fl_as_completed_free(s.c);
 	fl_future *f[] = {s.f[0], s.f[1], s.f[0], s.f[1], s.f[2], s.f[0]};
-	FL_OK(fl_futures_completed_create(&s.c, f, 6));
+	FL_OK(fl_futures_as_completed_create(&s.c, f, 6));
 	size_t index;
 	for (int i = 2; i >= 0; i--)
 		FL_OK(int_promise_set(s.p[i], i));
 	next_is(s.c, 4);
 	next_is(s.c, 1);
 	next_is(s.c, 0);
-	FL_RC(fl_completed_try_next(s.c, &index), -ENODATA);
+	FL_RC(fl_as_completed_try_next(s.c, &index), -ENODATA);
 	end_some(&s);
 }
 
 FL_TEST(futures_completed_of_none)
 {
-	FL_SCOPED(fl_completed) *c = NULL;
+	FL_SCOPED(fl_as_completed) *c = NULL;
 	size_t index;
-	FL_OK(fl_futures_completed_create(&c, NULL, 0));
-	FL_RC(fl_completed_next(c, &index), -ENODATA);
-	fl_completed_free(NULL);
+	FL_OK(fl_futures_as_completed_create(&c, NULL, 0));
+	FL_RC(fl_as_completed_next(c, &index), -ENODATA);
+	fl_as_completed_free(NULL);
 }
 
 FL_TEST(futures_completed_has_one_deadline_for_all)
@@ -98,30 +98,30 @@ FL_TEST(futures_completed_has_one_deadline_for_all)
 	const int64_t deadline = fl_after(FL_MS(3));
 	size_t index = 77;
 	FL_OK(int_promise_set(s.p[2], 1));
-	FL_OK(fl_completed_next_until(s.c, &index, deadline, NULL));
+	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL));
 	assert_int_equal(index, 2);
-	FL_RC(fl_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
 	assert_true(fl_now() >= deadline);
 	FL_OK(int_promise_set(s.p[0], 1));
-	FL_OK(fl_completed_next_until(s.c, &index, deadline, NULL)); /* what is there is handed out all the same */
+	FL_OK(fl_as_completed_next_until(s.c, &index, deadline, NULL)); /* what is there is handed out all the same */
 	assert_int_equal(index, 0);
-	FL_RC(fl_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
+	FL_RC(fl_as_completed_next_until(s.c, &index, deadline, NULL), -ETIMEDOUT);
 	end_some(&s);
 }
 
 FL_TEST(futures_completed_is_cancelled_and_can_be_called_again)
 {
 	struct some s;
-	FL_SCOPED(fl_cancel) stop = FL_CANCEL_INIT;
+	FL_SCOPED(fl_cancel_token) stop = FL_CANCEL_TOKEN_INIT;
 	size_t index = 77;
 	begin_some(&s);
-	fl_cancel_request(&stop);
-	FL_RC(fl_completed_next_until(s.c, &index, FL_FOREVER, &stop), -ECANCELED);
+	fl_cancel_token_request(&stop);
+	FL_RC(fl_as_completed_next_until(s.c, &index, FL_FOREVER, &stop), -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_RC(fl_completed_next(s.c, &index), -ECANCELED);
+		FL_RC(fl_as_completed_next(s.c, &index), -ECANCELED);
 		FL_OK(int_promise_set(s.p[4], 1));
-		FL_OK(fl_completed_next(s.c, &index));
+		FL_OK(fl_as_completed_next(s.c, &index));
 	}
 	assert_int_equal(index, 4);
 	end_some(&s);
@@ -136,10 +136,10 @@ FL_TEST(futures_completed_does_not_hang_on_cancelled_ones)
 	for (int i = 0; i < SOME; i++)
 		FL_OK(fl_future_cancel(s.f[i]));
 	for (size_t i = 0; i < SOME; i++) {
-		FL_OK(fl_completed_next(s.c, &index));
+		FL_OK(fl_as_completed_next(s.c, &index));
 		assert_int_equal(index, i);
 	}
-	FL_RC(fl_completed_next(s.c, &index), -ENODATA);
+	FL_RC(fl_as_completed_next(s.c, &index), -ENODATA);
 	end_some(&s);
 }
 
@@ -147,13 +147,13 @@ FL_TEST(futures_completed_without_memory)
 {
 	struct some s;
 	begin_some(&s);
-	fl_completed_free(s.c);
+	fl_as_completed_free(s.c);
 	for (unsigned skip = 0; skip < 2; skip++) {
 		seam_fail_allocs(skip, 1);
-		FL_RC(fl_futures_completed_create(&s.c, s.f, SOME), -ENOMEM);
+		FL_RC(fl_futures_as_completed_create(&s.c, s.f, SOME), -ENOMEM);
 		assert_int_equal(seam_heal(), 0);
 	}
-	FL_RC(fl_futures_completed_create(&s.c, s.f, SIZE_MAX / 2), -ENOMEM);
+	FL_RC(fl_futures_as_completed_create(&s.c, s.f, SIZE_MAX / 2), -ENOMEM);
 	s.c = NULL;
 	end_some(&s);
 }
@@ -178,11 +178,11 @@ static int take_all(void *arg)
 	bool seen[SOME] = {false};
 	size_t index;
 	for (int i = 0; i < SOME; i++) {
-		FL_CHECK(fl_completed_next(s->c, &index) == 0 && index < SOME && !seen[index]);
+		FL_CHECK(fl_as_completed_next(s->c, &index) == 0 && index < SOME && !seen[index]);
 		FL_CHECK(fl_future_try_wait(s->f[index]) == 0);
 		seen[index] = true;
 	}
-	FL_CHECK(fl_completed_next(s->c, &index) == -ENODATA);
+	FL_CHECK(fl_as_completed_next(s->c, &index) == -ENODATA);
 	return 0;
 }
 
@@ -216,7 +216,7 @@ FL_TEST(futures_completed_races_with_the_ends)
 		if (round % 2)
 			FL_OK(take_all(&s));
 		else
-			fl_completed_free(s.c);
+			fl_as_completed_free(s.c);
 		FL_OK(fl_thread_join(&t, NULL));
 		s.c = round % 2 ? s.c : NULL;
 		end_some(&s);
@@ -232,14 +232,14 @@ FL_TEST(futures_completed_thousands)
 	assert_true(p && f);
 	for (size_t i = 0; i < n; i++)
 		FL_OK(int_promise_create(&p[i], NULL, &f[i]));
-	fl_completed *c = NULL;
-	FL_OK(fl_futures_completed_create(&c, f, n));
+	fl_as_completed *c = NULL;
+	FL_OK(fl_futures_as_completed_create(&c, f, n));
 	for (size_t i = n; i-- > 0;) {
 		FL_OK(int_promise_set(p[i], 1));
 		if (i % 3 == 0)
 			next_is(c, n - 1 - (n - 1 - i) / 3);
 	}
-	fl_completed_free(c);
+	fl_as_completed_free(c);
 	for (size_t i = 0; i < n; i++) {
 		fl_promise_free(p[i]);
 		fl_future_free(f[i]);
@@ -259,15 +259,15 @@ FL_TASK_STATIC(wait_for_chain_twice, void, int)
 {
 	FL_SCOPED(fl_promise) *p = NULL;
 	FL_SCOPED(fl_future) *f = NULL, *next = NULL;
-	FL_SCOPED(fl_completed) *c = NULL;
+	FL_SCOPED(fl_as_completed) *c = NULL;
 	size_t i = 77;
 	FL_CHECK(fl_promise_create(&p, sizeof(int), NULL, &f) == 0);
 	FL_CHECK(fl_future_then(f, fl_executor_current(), &completed_double, &next) == 0);
-	FL_CHECK(fl_futures_completed_create(&c, &next, 1) == 0);
-	FL_CHECK(fl_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
+	FL_CHECK(fl_futures_as_completed_create(&c, &next, 1) == 0);
+	FL_CHECK(fl_as_completed_next_until(c, &i, fl_after(FL_MS(1)), FL_SHIELDED) == -ETIMEDOUT);
 	FL_CHECK(fl_promise_set(p, &(int){21}) == 0);
-	FL_CHECK(fl_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
-	FL_CHECK(fl_completed_try_next(c, &i) == -ENODATA);
+	FL_CHECK(fl_as_completed_next_until(c, &i, FL_FOREVER, FL_SHIELDED) == 0 && i == 0);
+	FL_CHECK(fl_as_completed_try_next(c, &i) == -ENODATA);
 	return completed_double_get(next, result);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_HOOKS_H
-#define FAIRLEAD_HOOKS_H
+#ifndef FAIRLEAD_HANDLERS_H
+#define FAIRLEAD_HANDLERS_H
 
 #include <fairlead/defs.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Where the library gets its memory, and where it says what nobody else hears. Set hooks before the first other call:
+ * Where the library gets its memory, and where it says what nobody else hears. Set both before the first other call:
  * memory is given back to the allocator that is set at that time.
  *
  *     static const fl_allocator mine = { my_alloc, my_free, &arena };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for the ends of several fibers: see ends.h. */
-#include "../future/completed.h"
+#include "../future/as_completed.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "ends.h"
@@ -93,7 +93,7 @@ void fl__ends_forget(struct fl_fiber *f)
 	}
 }
 
-int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel *cancel)
+int fl__ends_sleep(struct fl__ends *ends, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__node node = FL__NODE(&wait);
@@ -119,7 +119,7 @@ static bool can_wait(fl_fiber *const *fibers, size_t n)
 }
 
 /* Waits until enough of the fibers have ended. On entry ends->left of them have not. */
-static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, int64_t deadline, fl_cancel *cancel)
+static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	size_t used = 0;
 	int rc = 0;
@@ -138,7 +138,8 @@ static int wait_for(struct fl__ends *ends, fl_fiber *const *fibers, size_t n, in
 	return rc;
 }
 
-int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_what what, int64_t deadline, fl_cancel *cancel)
+int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
+                         fl_cancel_token *cancel)
 {
 	struct fl__ends ends = {.until_failure = what == FL_FIRST_ERROR};
 	if (n > INT_MAX || (unsigned)what > FL_FIRST_ERROR)
@@ -157,27 +158,27 @@ int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_what what, i
 	return (int)(n - ends.left);
 }
 
-int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_what what)
+int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what)
 {
 	return fl_fibers_wait_until(fibers, n, what, FL_FOREVER, NULL);
 }
 
-/* fl_completed: the fibers one by one, in the order of their ends. */
+/* fl_as_completed: the fibers one by one, in the order of their ends. */
 
 struct fibers {
-	fl_completed base;
+	fl_as_completed base;
 	struct fl__ends ends;
 	fl_loop *loop;
 	size_t n;
 	struct fl__end each[];
 };
 
-static struct fibers *fibers_of(fl_completed *c)
+static struct fibers *fibers_of(fl_as_completed *c)
 {
 	return (struct fibers *)(void *)c; /* base is its first member */
 }
 
-static int try_next(fl_completed *completed, size_t *index)
+static int try_next(fl_as_completed *completed, size_t *index)
 {
 	struct fibers *c = fibers_of(completed);
 	struct fl__end *e;
@@ -191,7 +192,7 @@ static int try_next(fl_completed *completed, size_t *index)
 	return c->ends.left > 0 ? -EAGAIN : -ENODATA;
 }
 
-static int next_until(fl_completed *completed, size_t *index, int64_t deadline, fl_cancel *cancel)
+static int next_until(fl_as_completed *completed, size_t *index, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fibers *c = fibers_of(completed);
 	const struct fl_fiber *self = fl_fiber_current();
@@ -200,7 +201,7 @@ static int next_until(fl_completed *completed, size_t *index, int64_t deadline, 
 		return -EDEADLK;
 	while (rc == -EAGAIN) {
 		if (c->ends.waiter)
-			fl__panic("fl_completed_next", c, "somebody waits for it already");
+			fl__panic("fl_as_completed_next", c, "somebody waits for it already");
 		rc = fl__ends_sleep(&c->ends, deadline, cancel);
 		if (rc == 0)
 			rc = try_next(completed, index);
@@ -208,19 +209,19 @@ static int next_until(fl_completed *completed, size_t *index, int64_t deadline, 
 	return rc;
 }
 
-static void free_fibers(fl_completed *completed)
+static void free_fibers(fl_as_completed *completed)
 {
 	struct fibers *c = fibers_of(completed);
 	if (c->ends.waiter)
-		fl__panic("fl_completed_free", c, "somebody waits for it");
+		fl__panic("fl_as_completed_free", c, "somebody waits for it");
 	for (size_t i = 0; i < c->n; i++)
 		fl__end_remove(&c->each[i]);
 	fl__free(c);
 }
 
-static const struct fl__completed_ops ops = {try_next, next_until, free_fibers};
+static const struct fl__as_completed_ops ops = {try_next, next_until, free_fibers};
 
-int fl_fibers_completed_create(fl_completed **made, fl_fiber *const *fibers, size_t n)
+int fl_fibers_as_completed_create(fl_as_completed **made, fl_fiber *const *fibers, size_t n)
 {
 	const struct fl_fiber *self = fl_fiber_current();
 	for (size_t i = 0; i < n; i++)

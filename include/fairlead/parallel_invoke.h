@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_JOIN_H
-#define FAIRLEAD_JOIN_H
+#ifndef FAIRLEAD_PARALLEL_INVOKE_H
+#define FAIRLEAD_PARALLEL_INVOKE_H
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
@@ -21,7 +21,7 @@ FL_BEGIN_DECLS
  *             if (s->n < 1000)
  *                     return sort_here(s);
  *             cut(s, &left, &right);
- *             int rc = fl_join(sort, &left, sort, &right);
+ *             int rc = fl_parallel_invoke(sort, &left, sort, &right);
  *             return rc != 0 ? rc : merge(s, &left, &right);
  *     }
  */
@@ -39,7 +39,7 @@ struct fl__inside {
 /* The beginning of an execution context: what the inline code below needs of it. */
 struct fl__ctx_front {
 	struct fl__fork_stack *forks; /* where it lays its forks; NULL: nobody would take them */
-	fl_cancel *scope;             /* observed by plain waits; NULL: none */
+	fl_cancel_token *scope;       /* observed by plain waits; NULL: none */
 	struct fl__inside inside;
 };
 
@@ -50,13 +50,13 @@ FL_API extern __thread struct fl__ctx *fl__ctx_current __attribute__((tls_model(
 struct fl__fork {
 	int (*run)(void *);
 	void *arg;
-	fl_cancel *scope;         /* of the forker */
+	fl_cancel_token *scope;   /* of the forker */
 	struct fl__inside inside; /* likewise */
 	uint32_t state;
 	int error;
 	struct fl__fork_stack *thief;
 	struct fl__fork *outer;
-	fl_cancel token;
+	fl_cancel_token token;
 };
 
 struct fl__fork_flags {
@@ -73,7 +73,7 @@ struct fl__fork_stack {
 /* A fork was laid open, and somebody may sleep who would take it. */
 FL_API void fl__fork_wake(struct fl__fork_stack *s);
 
-/* Waits for a fork that was taken; `error`: of the first call. Returns what fl_join() is to return. */
+/* Waits for a fork that was taken; `error`: of the first call. Returns what fl_parallel_invoke() is to return. */
 FL_API int fl__fork_await(struct fl__fork_stack *s, struct fl__fork *fork, int error);
 
 static inline void fl__fork_push(struct fl__fork_stack *_s, struct fl__fork **_slot, struct fl__fork *_fork)
@@ -109,7 +109,7 @@ static inline int fl__fork_pop(struct fl__fork_stack *_s, struct fl__fork **_slo
  * Returns what f returned if that is not 0; else what g returned. -EOWNERDEAD: in a forked child, where g's thread is not.
  * Memory order: g sees what was written before the call; after it, the caller sees what both wrote.
  */
-static inline FL_MUST_CHECK int fl_join(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
+static inline FL_MUST_CHECK int fl_parallel_invoke(int (*_f)(void *), void *_a, int (*_g)(void *), void *_b)
 {
 	const struct fl__ctx_front *_ctx = (const struct fl__ctx_front *)(void *)fl__ctx_current;
 	struct fl__fork_stack *_s = _ctx ? _ctx->forks : NULL;

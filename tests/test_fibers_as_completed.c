@@ -35,7 +35,7 @@ static void crowd_join(crowd *w)
 /* Waits for the crowd, in a fiber. */
 typedef struct watcher {
 	crowd *w;
-	fl_wait_what what;
+	fl_wait_mode what;
 	int rc;
 } watcher;
 
@@ -102,10 +102,10 @@ FL_TEST(fibers_wait_for_the_first_error)
 static int waits_with_limits(void *unused)
 {
 	crowd w;
-	fl_cancel stop = FL_CANCEL_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
 	(void)unused;
 	crowd_start(&w);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_ALL_ENDED, 0, NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ENDED, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
 	FL_CHECK(fl_fibers_wait_until(w.f, N, FL_FIRST_ERROR, FL_FOREVER, &stop) == -ECANCELED);
@@ -118,8 +118,8 @@ static int waits_with_limits(void *unused)
 	}
 	for (int i = 0; i < N; i++)
 		FL_CHECK(fl_fiber_is_alive(w.f[i]) == (i != 1)); /* nobody was cancelled */
-	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_wait_what)3, 0, NULL) == -EINVAL);
-	FL_CHECK(fl_fibers_wait(w.f, N, (fl_wait_what)-1) == -EINVAL);
+	FL_CHECK(fl_fibers_wait_until(w.f, N, (fl_wait_mode)3, 0, NULL) == -EINVAL);
+	FL_CHECK(fl_fibers_wait(w.f, N, (fl_wait_mode)-1) == -EINVAL);
 	FL_CHECK(fl_fibers_wait(w.f, (size_t)INT_MAX + 1, FL_ALL_ENDED) == -EINVAL);
 	FL_CHECK(fl_fibers_wait_until(w.f, SIZE_MAX, FL_ALL_ENDED, 0, NULL) == -EINVAL);
 	{
@@ -141,8 +141,8 @@ FL_TEST(fibers_wait_answers)
 FL_TEST(fibers_wait_for_none)
 {
 	for (int what = FL_ALL_ENDED; what <= FL_FIRST_ERROR; what++) {
-		FL_OK(fl_fibers_wait(NULL, 0, (fl_wait_what)what));
-		FL_OK(fl_fibers_wait_until(NULL, 0, (fl_wait_what)what, 0, NULL));
+		FL_OK(fl_fibers_wait(NULL, 0, (fl_wait_mode)what));
+		FL_OK(fl_fibers_wait_until(NULL, 0, (fl_wait_mode)what, 0, NULL));
 	}
 }
 
@@ -158,16 +158,16 @@ static int where_it_cannot_wait(void *unused)
 {
 	crowd w;
 	size_t i = 77;
-	fl_completed *done = NULL;
+	fl_as_completed *done = NULL;
 	(void)unused;
 	fl_fiber *self = fl_fiber_current();
 	FL_CHECK(fl_fibers_wait(&self, 1, FL_ALL_ENDED) == -EDEADLK);
 	FL_CHECK(fl_fibers_wait_until(&self, 1, FL_FIRST_ENDED, FL_FOREVER, NULL) == -EDEADLK);
-	FL_CHECK(fl_fibers_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
+	FL_CHECK(fl_fibers_as_completed_create(&done, &self, 1) == -EDEADLK && done == NULL && i == 77);
 	crowd_start(&w);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
-	FL_CHECK(fl_loop_call(fl_loop_current(), waits_in_a_callback, &w) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), waits_in_a_callback, &w) == 0);
 	FL_CHECK(fl_event_wait(&w.gates[1]) == 0);
 	crowd_join(&w);
 	return 0;
@@ -190,11 +190,12 @@ static void starts_elsewhere(void *gate)
 static int looks_elsewhere(void *unused)
 {
 	size_t i;
-	FL_SCOPED(fl_completed) *done = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL;
 	(void)unused;
 	FL_CHECK(fl_fibers_wait(&elsewhere, 1, FL_FIRST_ENDED) == -EDEADLK);
-	FL_CHECK(fl_fibers_completed_create(&done, &elsewhere, 1) == 0 && fl_completed_try_next(done, &i) == -EAGAIN);
-	FL_CHECK(fl_completed_next(done, &i) == -EDEADLK);
+	FL_CHECK(fl_fibers_as_completed_create(&done, &elsewhere, 1) == 0 &&
+	         fl_as_completed_try_next(done, &i) == -EAGAIN);
+	FL_CHECK(fl_as_completed_next(done, &i) == -EDEADLK);
 	return 0;
 }
 
@@ -205,13 +206,13 @@ FL_TEST(fibers_wait_for_another_loops)
 	int64_t deadline;
 	elsewhere = NULL;
 	FL_OK(fl_loop_create(&l, NULL));
-	FL_OK(fl_loop_call(l, starts_elsewhere, &gate));
+	FL_OK(fl_loop_post(l, starts_elsewhere, &gate));
 	while (!elsewhere)
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	fl_test_in_loop(looks_elsewhere, NULL);
 	fl_event_set(&gate);
 	while (fl_fiber_is_alive(elsewhere))
-		FL_OK(fl_loop_turn(l, &deadline));
+		FL_OK(fl_loop_run_once(l, &deadline));
 	assert_int_equal(fl_fibers_wait(&elsewhere, 1, FL_ALL_ENDED), 1);
 	FL_OK(fl_fiber_try_join(elsewhere, NULL));
 	fl_loop_free(l);
@@ -270,20 +271,20 @@ static int in_their_order(void *unused)
 	static const size_t order[N] = {2, 0, 3, 1};
 	crowd w;
 	size_t i = 77;
-	FL_SCOPED(fl_completed) *done = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL;
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
-	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN && i == 77);
+	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN && i == 77);
 	for (int k = 0; k < N; k++) {
 		fl_event_set(&w.gates[order[k]]);
 		if (k == 1)
 			fl_test_settle(); /* it has ended before somebody asks */
-		FL_CHECK(fl_completed_next(done, &i) == 0 && i == order[k]);
+		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == order[k]);
 		FL_CHECK(fl_fiber_try_join(w.f[i], NULL) == 0);
 	}
-	FL_CHECK(fl_completed_next(done, &i) == -ENODATA && fl_completed_try_next(done, &i) == -ENODATA);
-	FL_CHECK(fl_completed_next_until(done, &i, 0, NULL) == -ENODATA);
+	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA && fl_as_completed_try_next(done, &i) == -ENODATA);
+	FL_CHECK(fl_as_completed_next_until(done, &i, 0, NULL) == -ENODATA);
 	return 0;
 }
 
@@ -296,22 +297,22 @@ static int ended_before(void *unused)
 {
 	crowd w;
 	size_t i;
-	FL_SCOPED(fl_completed) *done = NULL, *none = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL, *none = NULL;
 	(void)unused;
 	crowd_start(&w);
 	fl_event_set(&w.gates[3]);
 	fl_event_set(&w.gates[1]);
 	fl_test_settle();
-	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
 	fl_event_set(&w.gates[0]);
 	fl_test_settle();
-	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 1);
-	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 3);
-	FL_CHECK(fl_completed_try_next(done, &i) == 0 && i == 0);
-	FL_CHECK(fl_completed_try_next(done, &i) == -EAGAIN);
-	FL_CHECK(fl_fibers_completed_create(&none, NULL, 0) == 0 && fl_completed_next(none, &i) == -ENODATA);
+	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 1);
+	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 3);
+	FL_CHECK(fl_as_completed_try_next(done, &i) == 0 && i == 0);
+	FL_CHECK(fl_as_completed_try_next(done, &i) == -EAGAIN);
+	FL_CHECK(fl_fibers_as_completed_create(&none, NULL, 0) == 0 && fl_as_completed_next(none, &i) == -ENODATA);
 	crowd_join(&w);
-	FL_CHECK(fl_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
+	FL_CHECK(fl_as_completed_next(done, &i) == -ENODATA); /* the last was joined without it */
 	return 0;
 }
 
@@ -324,29 +325,29 @@ static int next_answers(void *unused)
 {
 	crowd w;
 	size_t i = 77;
-	fl_cancel stop = FL_CANCEL_INIT;
-	fl_completed *done = NULL;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	fl_as_completed *done = NULL;
 	(void)unused;
 	crowd_start(&w);
-	fl_cancel_request(&stop);
+	fl_cancel_token_request(&stop);
 	{
 		FL_FAULTS();
 		fl__sys.alloc = fl_test_no_memory;
-		FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
+		FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == -ENOMEM && done == NULL);
 	}
-	FL_CHECK(fl_fibers_completed_create(&done, w.f, N) == 0);
-	FL_CHECK(fl_completed_next_until(done, &i, 0, NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
-	FL_CHECK(fl_completed_next_until(done, &i, FL_FOREVER, &stop) == -ECANCELED);
+	FL_CHECK(fl_fibers_as_completed_create(&done, w.f, N) == 0);
+	FL_CHECK(fl_as_completed_next_until(done, &i, 0, NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_as_completed_next_until(done, &i, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_as_completed_next_until(done, &i, FL_FOREVER, &stop) == -ECANCELED);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_CHECK(fl_completed_next(done, &i) == -ECANCELED && i == 77);
+		FL_CHECK(fl_as_completed_next(done, &i) == -ECANCELED && i == 77);
 		fl_event_set(&w.gates[1]);
 		fl_test_settle();
-		FL_CHECK(fl_completed_next(done, &i) == 0 && i == 1);
+		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == 1);
 	}
-	fl_completed_free(done);
-	fl_completed_free(NULL);
+	fl_as_completed_free(done);
+	fl_as_completed_free(NULL);
 	FL_CHECK(fl_fibers_wait(w.f, N, FL_FIRST_ENDED) == 1);
 	crowd_join(&w);
 	return 0;
@@ -358,7 +359,7 @@ FL_TEST(completed_next_answers)
 }
 
 typedef struct consumer {
-	fl_completed *done;
+	fl_as_completed *done;
 	fl_event asked;
 	size_t index;
 	int rc;
@@ -367,16 +368,16 @@ typedef struct consumer {
 static int consumes(void *arg)
 {
 	consumer *t = arg;
-	t->rc = fl_completed_next(t->done, &t->index);
+	t->rc = fl_as_completed_next(t->done, &t->index);
 	return 0;
 }
 
 static void asks_in_a_callback(void *arg)
 {
 	consumer *t = arg;
-	FL_CHECK(fl_completed_try_next(t->done, &t->index) == -EAGAIN);
-	FL_CHECK(fl_completed_next(t->done, &t->index) == -EDEADLK);
-	FL_CHECK(fl_completed_next_until(t->done, &t->index, FL_FOREVER, NULL) == -EDEADLK);
+	FL_CHECK(fl_as_completed_try_next(t->done, &t->index) == -EAGAIN);
+	FL_CHECK(fl_as_completed_next(t->done, &t->index) == -EDEADLK);
+	FL_CHECK(fl_as_completed_next_until(t->done, &t->index, FL_FOREVER, NULL) == -EDEADLK);
 	fl_event_set(&t->asked);
 }
 
@@ -386,17 +387,17 @@ static int next_misused(void *unused)
 	consumer t = {.rc = 77};
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0);
-	FL_CHECK(fl_loop_call(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
+	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), asks_in_a_callback, &t) == 0 && fl_event_wait(&t.asked) == 0);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
-	FL_PANICS(FL_CHECK(fl_completed_next(t.done, &t.index) == 0));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_completed_next") == 0 && fl_test_panic.object == t.done);
-	FL_PANICS(fl_completed_free(t.done));
-	FL_CHECK(strcmp(fl_test_panic.function, "fl_completed_free") == 0);
+	FL_PANICS(FL_CHECK(fl_as_completed_next(t.done, &t.index) == 0));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_as_completed_next") == 0 && fl_test_panic.object == t.done);
+	FL_PANICS(fl_as_completed_free(t.done));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_as_completed_free") == 0);
 	fl_event_set(&w.gates[3]);
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == 0 && t.index == 3);
-	fl_completed_free(t.done);
+	fl_as_completed_free(t.done);
 	crowd_join(&w);
 	return 0;
 }
@@ -411,19 +412,20 @@ static int next_taken_away(void *unused)
 {
 	crowd w;
 	consumer t = {.rc = 77};
-	fl_completed *second;
+	fl_as_completed *second;
 	size_t i;
 	(void)unused;
 	crowd_start(&w);
-	FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0 && fl_fibers_completed_create(&second, w.f, N) == 0);
+	FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0 &&
+	         fl_fibers_as_completed_create(&second, w.f, N) == 0);
 	fl_event_set(&w.gates[0]);
 	fl_event_set(&w.gates[2]);
 	fl_test_settle();
-	FL_CHECK(fl_completed_next(second, &i) == 0 && i == 0);
+	FL_CHECK(fl_as_completed_next(second, &i) == 0 && i == 0);
 	FL_CHECK(fl_test_join(w.f[0]) == 0);
-	FL_CHECK(fl_completed_next(t.done, &i) == 0 && i == 2);
+	FL_CHECK(fl_as_completed_next(t.done, &i) == 0 && i == 2);
 	FL_CHECK(fl_test_join(w.f[2]) == 0);
-	fl_completed_free(second);
+	fl_as_completed_free(second);
 	fl_fiber *f = fl_test_start(consumes, &t);
 	fl_test_settle();
 	fl_fiber_detach(w.f[1]);
@@ -431,7 +433,7 @@ static int next_taken_away(void *unused)
 	FL_CHECK(fl_fiber_is_alive(f)); /* it was woken, and waits again */
 	fl_fiber_detach(w.f[3]);
 	FL_CHECK(fl_test_join(f) == 0 && t.rc == -ENODATA);
-	fl_completed_free(t.done);
+	fl_as_completed_free(t.done);
 	fl_event_set(&w.gates[1]);
 	fl_event_set(&w.gates[3]);
 	fl_test_settle();
@@ -452,7 +454,7 @@ static int cancelled_as_it_ends(void *unused)
 		crowd w;
 		consumer t = {.rc = 77};
 		crowd_start(&w);
-		FL_CHECK(fl_fibers_completed_create(&t.done, w.f, N) == 0);
+		FL_CHECK(fl_fibers_as_completed_create(&t.done, w.f, N) == 0);
 		fl_fiber *f = fl_test_start(consumes, &t);
 		fl_test_settle();
 		if (order == 0)
@@ -464,9 +466,9 @@ static int cancelled_as_it_ends(void *unused)
 			fl_fiber_cancel(f);
 		FL_CHECK(fl_test_join(f) == 0 && t.rc == (order == 0 ? -ECANCELED : 0));
 		size_t i = t.index;
-		FL_CHECK(order == 1 || fl_completed_try_next(t.done, &i) == 0);
-		FL_CHECK(i == 2 && fl_completed_try_next(t.done, &i) == -EAGAIN);
-		fl_completed_free(t.done);
+		FL_CHECK(order == 1 || fl_as_completed_try_next(t.done, &i) == 0);
+		FL_CHECK(i == 2 && fl_as_completed_try_next(t.done, &i) == -EAGAIN);
+		fl_as_completed_free(t.done);
 		crowd_join(&w);
 	}
 	return 0;
@@ -499,11 +501,11 @@ static int sets_a_local(void *unused)
 static int ends_with_its_locals(void *unused)
 {
 	fl_fiber *f = fl_test_start(sets_a_local, NULL);
-	FL_SCOPED(fl_completed) *done = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL;
 	size_t i;
 	(void)unused;
 	destroyed = 0;
-	FL_CHECK(fl_fibers_completed_create(&done, &f, 1) == 0 && fl_completed_next(done, &i) == 0);
+	FL_CHECK(fl_fibers_as_completed_create(&done, &f, 1) == 0 && fl_as_completed_next(done, &i) == 0);
 	FL_CHECK(destroyed == 1 && fl_fiber_try_join(f, NULL) == 0);
 	return 0;
 }
@@ -526,18 +528,18 @@ static int many(void *unused)
 	const size_t n = fl_test_scaled(10000), stride = 7919 % n;
 	turn *t = calloc(n, sizeof *t);
 	fl_fiber **f = calloc(n, sizeof(fl_fiber *));
-	FL_SCOPED(fl_completed) *done = NULL;
+	FL_SCOPED(fl_as_completed) *done = NULL;
 	(void)unused;
 	FL_CHECK(t && f);
 	for (size_t i = 0; i < n; i++)
 		f[i] = t[i].f = fl_test_start(waits_for, &t[i].gate);
 	fl_test_settle();
-	FL_CHECK(fl_fibers_completed_create(&done, f, n) == 0);
+	FL_CHECK(fl_fibers_as_completed_create(&done, f, n) == 0);
 	for (size_t k = 0, at = 0; k < n; k++) {
 		size_t i;
 		at = (at + stride) % n;
 		fl_event_set(&t[at].gate);
-		FL_CHECK(fl_completed_next(done, &i) == 0 && i == at && !t[i].seen);
+		FL_CHECK(fl_as_completed_next(done, &i) == 0 && i == at && !t[i].seen);
 		t[i].seen = true;
 	}
 	FL_CHECK(fl_fibers_wait(f, n, FL_ALL_ENDED) == (int)n);
@@ -571,24 +573,24 @@ static int child_of_a_group(void *unused)
 	fl_tasks g = FL_TASKS_INIT;
 	fl_event later = FL_EVENT_INIT;
 	known k = {NULL, FL_EVENT_INIT};
-	FL_SCOPED(fl_completed) *of_next = NULL;
+	FL_SCOPED(fl_as_completed) *of_next = NULL;
 	size_t i;
 	(void)unused;
 	FL_CHECK(fl_tasks_start(&g, makes_itself_known, &k) == 0);
 	fl_test_settle();
 	fl_fiber *next;
 	{
-		FL_SCOPED(fl_completed) *done = NULL;
-		FL_CHECK(fl_fibers_completed_create(&done, &k.f, 1) == 0);
+		FL_SCOPED(fl_as_completed) *done = NULL;
+		FL_CHECK(fl_fibers_as_completed_create(&done, &k.f, 1) == 0);
 		fl_event_set(&k.gate);
 		FL_CHECK(fl_tasks_join(&g) == 0);
 		next = fl_test_start(waits_for, &later);
 		FL_CHECK(next == k.f);
-		FL_CHECK(fl_fibers_completed_create(&of_next, &next, 1) == 0);
-		FL_CHECK(fl_completed_try_next(done, &i) == -ENODATA);
+		FL_CHECK(fl_fibers_as_completed_create(&of_next, &next, 1) == 0);
+		FL_CHECK(fl_as_completed_try_next(done, &i) == -ENODATA);
 	}
 	fl_event_set(&later);
-	FL_CHECK(fl_completed_next_until(of_next, &i, fl_after(FL_S(60)), NULL) == 0 && i == 0);
+	FL_CHECK(fl_as_completed_next_until(of_next, &i, fl_after(FL_S(60)), NULL) == 0 && i == 0);
 	return fl_test_join(next);
 }
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The big-reader lock, with two rows. Plain fields: only the lock orders them. */
-#include "sync/brlock.h"
+/* The sharded readers-writer lock, with two rows. Plain fields: only the lock orders them. */
+#include "sync/sharded_rwlock.h"
 #include "cases.h"
 #include "wait/context.h"
-#include <fairlead/brlock.h>
+#include <fairlead/sharded_rwlock.h>
 
 /* Threads whose contexts have different numbers use different rows; equal ones, the same. */
 static void few_rows(void)
 {
-	fl__brlock_rows = 2;
+	fl__sharded_rwlock_rows = 2;
 }
 
 /* Writers exclude each other and readers; a reader sees all that was written, or nothing. */
 struct br_excl {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int a, b, saw_a, saw_b;
 };
 
@@ -48,7 +48,7 @@ FL_STRESS_ACTOR(br_excl, reader)
 
 FL_STRESS(br_excl, one, two, reader)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_FORBIDDEN(s->a != 2 || s->b != 2, "a count was lost");
 	FL_FORBIDDEN(s->saw_a != s->saw_b, "saw half of it");
 	FL_ACCEPTABLE(1, "in order");
@@ -56,7 +56,7 @@ FL_STRESS(br_excl, one, two, reader)
 
 /* Readers in different rows, and a writer: it waits for both, and sees what they did. */
 struct br_readers {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int one, two, data, sum;
 };
 
@@ -86,47 +86,47 @@ FL_STRESS_ACTOR(br_readers, writer)
 
 FL_STRESS(br_readers, one, two, writer)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->sum == s->one + s->two, "none, one or both came before");
 	FL_FORBIDDEN(1, "one came in beside the writer");
 }
 
 /* A context unlocks what another locked: the sum over the rows counts. */
 struct br_unlock_elsewhere {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int data, rc;
 };
 
 FL_STRESS_SETUP(br_unlock_elsewhere)
 {
 	few_rows();
-	fl_brlock_read(&s->l);
-	fl_brlock_read(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_unlock_elsewhere, one)
 {
 	FL_STRESS_CHECK(s->data == 0);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_unlock_elsewhere, two)
 {
 	FL_STRESS_CHECK(s->data == 0);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_unlock_elsewhere, writer)
 {
-	fl_brlock_write(&s->l);
+	fl_sharded_rwlock_write_lock(&s->l);
 	s->data = 1;
-	fl_brlock_write_unlock(&s->l);
+	fl_sharded_rwlock_write_unlock(&s->l);
 }
 
 FL_STRESS(br_unlock_elsewhere, one, two, writer)
 {
-	FL_FORBIDDEN(fl_brlock_is_read_locked(&s->l), "a reader is left");
-	FL_ACCEPTABLE(fl_brlock_destroy(&s->l) == 0, "free at the end");
+	FL_FORBIDDEN(fl_sharded_rwlock_is_read_locked(&s->l), "a reader is left");
+	FL_ACCEPTABLE(fl_sharded_rwlock_destroy(&s->l) == 0, "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
@@ -135,27 +135,27 @@ FL_STRESS(br_unlock_elsewhere, one, two, writer)
  * (In the model a spin goes on until what it looks at has changed.)
  */
 struct br_last_wakes {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int data;
 };
 
 FL_STRESS_SETUP(br_last_wakes)
 {
 	few_rows();
-	fl_brlock_read(&s->l);
-	fl_brlock_read(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_last_wakes, one)
 {
 	FL_STRESS_CHECK(s->data == 0);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_last_wakes, two)
 {
 	FL_STRESS_CHECK(s->data == 0);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 static void share_thread(void)
@@ -168,44 +168,44 @@ FL_STRESS_ACTOR(br_last_wakes, writer)
 	const struct fl__ctx_ops *spins = ctx->ops;
 	const struct fl__ctx_ops calm = {.park = spins->park, .unpark = spins->unpark, .yield = share_thread};
 	ctx->ops = &calm;
-	fl_brlock_write(&s->l);
+	fl_sharded_rwlock_write_lock(&s->l);
 	s->data = 1;
-	fl_brlock_write_unlock(&s->l);
+	fl_sharded_rwlock_write_unlock(&s->l);
 	ctx->ops = spins;
 }
 
 FL_STRESS(br_last_wakes, one, two, writer)
 {
-	FL_ACCEPTABLE(fl_brlock_destroy(&s->l) == 0, "free at the end");
+	FL_ACCEPTABLE(fl_sharded_rwlock_destroy(&s->l) == 0, "free at the end");
 	FL_FORBIDDEN(1, "left locked, or awaited");
 }
 
 /* A writer that gives up lets all in whom it kept out; those who leave meanwhile owe it nothing, nor the next one. */
 struct br_timeout_vs_wake {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int rc, data;
 };
 
 FL_STRESS_SETUP(br_timeout_vs_wake)
 {
 	few_rows();
-	fl_brlock_read(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_timeout_vs_wake, holder)
 {
 	FL_STRESS_CHECK(s->data == 0);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 	FL_BR_READ_LOCKED(&s->l);
 	FL_STRESS_CHECK(s->data <= 2);
 }
 
 FL_STRESS_ACTOR(br_timeout_vs_wake, brief)
 {
-	s->rc = fl_brlock_write_until(&s->l, soon(), NULL);
+	s->rc = fl_sharded_rwlock_write_lock_until(&s->l, soon(), NULL);
 	if (s->rc == 0) {
 		s->data++;
-		fl_brlock_write_unlock(&s->l);
+		fl_sharded_rwlock_write_unlock(&s->l);
 	}
 }
 
@@ -217,7 +217,7 @@ FL_STRESS_ACTOR(br_timeout_vs_wake, patient)
 
 FL_STRESS(br_timeout_vs_wake, holder, brief, patient)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->rc == 0 && s->data == 2, "both wrote");
 	FL_ACCEPTABLE(s->rc == -ETIMEDOUT && s->data == 1, "one gave up");
 	FL_FORBIDDEN(1, "wrong count");
@@ -225,40 +225,40 @@ FL_STRESS(br_timeout_vs_wake, holder, brief, patient)
 
 /* A reader that gives up, or is cancelled, leaves no count behind. */
 struct br_reader_gives_up {
-	fl_brlock l;
-	fl_cancel stop;
+	fl_sharded_rwlock l;
+	fl_cancel_token stop;
 	int rc[2];
 };
 
 FL_STRESS_SETUP(br_reader_gives_up)
 {
 	few_rows();
-	fl_brlock_write(&s->l);
+	fl_sharded_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_reader_gives_up, holder)
 {
-	fl_cancel_request(&s->stop);
-	fl_brlock_write_unlock(&s->l);
+	fl_cancel_token_request(&s->stop);
+	fl_sharded_rwlock_write_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_reader_gives_up, brief)
 {
-	s->rc[0] = fl_brlock_read_until(&s->l, soon(), NULL);
+	s->rc[0] = fl_sharded_rwlock_read_lock_until(&s->l, soon(), NULL);
 	if (s->rc[0] == 0)
-		fl_brlock_read_unlock(&s->l);
+		fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_reader_gives_up, cancelled)
 {
-	s->rc[1] = fl_brlock_read_until(&s->l, FL_FOREVER, &s->stop);
+	s->rc[1] = fl_sharded_rwlock_read_lock_until(&s->l, FL_FOREVER, &s->stop);
 	if (s->rc[1] == 0)
-		fl_brlock_read_unlock(&s->l);
+		fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS(br_reader_gives_up, holder, brief, cancelled)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_FORBIDDEN(s->rc[0] != 0 && s->rc[0] != -ETIMEDOUT, "a wrong result of the brief one");
 	FL_FORBIDDEN(s->rc[1] != 0 && s->rc[1] != -ECANCELED, "a wrong result of the cancelled one");
 	FL_ACCEPTABLE(1, "in order");
@@ -266,7 +266,7 @@ FL_STRESS(br_reader_gives_up, holder, brief, cancelled)
 
 /* Tries beside those who wait. */
 struct br_try_stall {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int count;
 };
 
@@ -277,11 +277,11 @@ FL_STRESS_SETUP(br_try_stall)
 
 FL_STRESS_ACTOR(br_try_stall, tryer)
 {
-	if (fl_brlock_try_read(&s->l) == 0)
-		fl_brlock_read_unlock(&s->l);
-	if (fl_brlock_try_write(&s->l) == 0) {
+	if (fl_sharded_rwlock_try_read_lock(&s->l) == 0)
+		fl_sharded_rwlock_read_unlock(&s->l);
+	if (fl_sharded_rwlock_try_write_lock(&s->l) == 0) {
 		s->count += 10;
-		fl_brlock_write_unlock(&s->l);
+		fl_sharded_rwlock_write_unlock(&s->l);
 	}
 }
 
@@ -299,14 +299,14 @@ FL_STRESS_ACTOR(br_try_stall, writer)
 
 FL_STRESS(br_try_stall, tryer, reader, writer)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->count == 1 || s->count == 11, "counted");
 	FL_FORBIDDEN(1, "a count was lost");
 }
 
 /* A reader that waits for one writer comes in before the next; a writer that waits keeps later readers out. */
 struct br_phases {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int count;
 	atomic_int inside;
 };
@@ -314,21 +314,21 @@ struct br_phases {
 FL_STRESS_SETUP(br_phases)
 {
 	few_rows();
-	fl_brlock_write(&s->l);
+	fl_sharded_rwlock_write_lock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_phases, holder)
 {
 	s->count++;
-	fl_brlock_write_unlock(&s->l);
+	fl_sharded_rwlock_write_unlock(&s->l);
 }
 
 static void come_in_together(struct br_phases *s)
 {
-	fl_brlock_read(&s->l);
+	fl_sharded_rwlock_read_lock(&s->l);
 	COUNT(&s->inside);
 	FL_STRESS_CHECK(s->count >= 1);
-	fl_brlock_read_unlock(&s->l);
+	fl_sharded_rwlock_read_unlock(&s->l);
 }
 
 FL_STRESS_ACTOR(br_phases, one)
@@ -349,7 +349,7 @@ FL_STRESS_ACTOR(br_phases, next)
 
 FL_STRESS(br_phases, holder, one, two, next)
 {
-	FL_FORBIDDEN(fl_brlock_destroy(&s->l) != 0, "left locked, or awaited");
+	FL_FORBIDDEN(fl_sharded_rwlock_destroy(&s->l) != 0, "left locked, or awaited");
 	FL_ACCEPTABLE(s->count == 2 && LOOK(&s->inside) == 2, "all came in");
 	FL_FORBIDDEN(1, "a count was lost");
 }
@@ -357,7 +357,7 @@ FL_STRESS(br_phases, holder, one, two, next)
 /* destroy_after_unlock: the last one destroys it, reader or writer, while those before are on their way out. */
 struct br_unlock_destroy {
 	struct br_object {
-		fl_brlock l;
+		fl_sharded_rwlock l;
 		atomic_int refs;
 	} * object;
 };
@@ -367,7 +367,7 @@ FL_STRESS_SETUP(br_unlock_destroy)
 	few_rows();
 	s->object = make(sizeof *s->object);
 	SET(&s->object->refs, 2);
-	fl_brlock_write(&s->object->l);
+	fl_sharded_rwlock_write_lock(&s->object->l);
 }
 
 static bool is_last(struct br_object *object)
@@ -379,22 +379,22 @@ static void destroy_if(struct br_object *object, bool last)
 {
 	if (!last)
 		return;
-	OK(fl_brlock_destroy(&object->l));
+	OK(fl_sharded_rwlock_destroy(&object->l));
 	free(object);
 }
 
 FL_STRESS_ACTOR(br_unlock_destroy, writer)
 {
 	bool last = is_last(s->object);
-	fl_brlock_write_unlock(&s->object->l);
+	fl_sharded_rwlock_write_unlock(&s->object->l);
 	destroy_if(s->object, last);
 }
 
 FL_STRESS_ACTOR(br_unlock_destroy, reader)
 {
-	fl_brlock_read(&s->object->l);
+	fl_sharded_rwlock_read_lock(&s->object->l);
 	bool last = is_last(s->object);
-	fl_brlock_read_unlock(&s->object->l);
+	fl_sharded_rwlock_read_unlock(&s->object->l);
 	destroy_if(s->object, last);
 }
 
@@ -412,24 +412,24 @@ FL_STRESS_SETUP(br_read_unlock_destroy)
 {
 	few_rows();
 	s->object = make(sizeof *s->object);
-	fl_brlock_read(&s->object->l);
-	fl_brlock_read(&s->object->l);
+	fl_sharded_rwlock_read_lock(&s->object->l);
+	fl_sharded_rwlock_read_lock(&s->object->l);
 }
 
 FL_STRESS_ACTOR(br_read_unlock_destroy, one)
 {
-	fl_brlock_read_unlock(&s->object->l);
+	fl_sharded_rwlock_read_unlock(&s->object->l);
 }
 
 FL_STRESS_ACTOR(br_read_unlock_destroy, two)
 {
-	fl_brlock_read_unlock(&s->object->l);
+	fl_sharded_rwlock_read_unlock(&s->object->l);
 }
 
 FL_STRESS_ACTOR(br_read_unlock_destroy, writer)
 {
-	fl_brlock_write(&s->object->l);
-	fl_brlock_write_unlock(&s->object->l);
+	fl_sharded_rwlock_write_lock(&s->object->l);
+	fl_sharded_rwlock_write_unlock(&s->object->l);
 	destroy_if(s->object, true);
 }
 
@@ -440,7 +440,7 @@ FL_STRESS(br_read_unlock_destroy, one, two, writer)
 
 /* A destroy that answers 0 to who has seen the lock held has seen the last unlock. */
 struct br_destroy_acquires {
-	fl_brlock l;
+	fl_sharded_rwlock l;
 	int data, rc;
 };
 
@@ -458,9 +458,9 @@ FL_STRESS_ACTOR(br_destroy_acquires, holder)
 FL_STRESS_ACTOR(br_destroy_acquires, destroyer)
 {
 	s->rc = -EAGAIN;
-	if (!fl_brlock_is_read_locked(&s->l))
+	if (!fl_sharded_rwlock_is_read_locked(&s->l))
 		return;
-	s->rc = fl_brlock_destroy(&s->l);
+	s->rc = fl_sharded_rwlock_destroy(&s->l);
 	if (s->rc == 0)
 		s->data = 2;
 }

@@ -2,7 +2,7 @@
 /* Tasks in the user's memory: when one is retired nobody touches it any more, so it is freed at once, or submitted again. */
 #include "cases.h"
 #include "exec/executor.h"
-#include <fairlead/embedded.h>
+#include <fairlead/embedded_task.h>
 #include <fairlead/event.h>
 #include <fairlead/task.h>
 
@@ -14,7 +14,7 @@ FL_TASK_STATIC(embedded_add, int, int)
 
 /* In one piece of memory, with what it works on: the model sees who uses it after it was freed. */
 struct own {
-	fl_task task;
+	fl_embedded_task task;
 	int in, out, ends;
 };
 
@@ -22,7 +22,7 @@ static struct own *new_own(fl_executor *e, const fl_submit_config *config)
 {
 	struct own *own = make(sizeof *own);
 	own->in = 1;
-	OK(fl_task_submit(e, &own->task, &embedded_add, &own->in, &own->out, config));
+	OK(fl_embedded_task_submit(e, &own->task, &embedded_add, &own->in, &own->out, config));
 	return own;
 }
 
@@ -103,8 +103,8 @@ FL_STRESS_SETUP(embedded_retire_vs_end)
 		config = (fl_submit_config){.on_end = on_end, .on_end_arg = &s->own->ends};
 	else
 		s->own->ends = 1;
-	OK(fl_task_submit(s->e, &s->own->task, &embedded_add, &s->own->in, &s->own->out, &config));
-	s->f = fl_future_ref(fl_task_future(&s->own->task));
+	OK(fl_embedded_task_submit(s->e, &s->own->task, &embedded_add, &s->own->in, &s->own->out, &config));
+	s->f = fl_future_ref(fl_embedded_task_future(&s->own->task));
 }
 
 FL_STRESS_ACTOR(embedded_retire_vs_end, worker)
@@ -114,7 +114,7 @@ FL_STRESS_ACTOR(embedded_retire_vs_end, worker)
 
 FL_STRESS_ACTOR(embedded_retire_vs_end, user)
 {
-	OK(fl_task_retire(&s->own->task));
+	OK(fl_embedded_task_retire(&s->own->task));
 	FL_STRESS_CHECK(s->own->ends == 1);
 	FL_STRESS_CHECK(free_own(s->own));
 }
@@ -142,7 +142,7 @@ FL_STRESS_SETUP(embedded_try_retire)
 {
 	s->e = new_executor();
 	s->own = new_own(s->e, NULL);
-	s->f = fl_future_ref(fl_task_future(&s->own->task));
+	s->f = fl_future_ref(fl_embedded_task_future(&s->own->task));
 	if (fl_stress_choose(2))
 		work(s->e);
 }
@@ -156,11 +156,11 @@ FL_STRESS_ACTOR(embedded_try_retire, worker)
 
 FL_STRESS_ACTOR(embedded_try_retire, user)
 {
-	s->rc = fl_task_try_retire(&s->own->task);
+	s->rc = fl_embedded_task_try_retire(&s->own->task);
 	if (s->rc == -EBUSY)
-		s->until_rc = fl_task_retire_until(&s->own->task, soon(), FL_SHIELDED);
-	if (s->until_rc == -ETIMEDOUT && fl_task_try_retire(&s->own->task) != 0)
-		OK(fl_task_retire(&s->own->task));
+		s->until_rc = fl_embedded_task_retire_until(&s->own->task, soon(), FL_SHIELDED);
+	if (s->until_rc == -ETIMEDOUT && fl_embedded_task_try_retire(&s->own->task) != 0)
+		OK(fl_embedded_task_retire(&s->own->task));
 	FL_STRESS_CHECK(s->own->ends == 1);
 	FL_STRESS_CHECK(free_own(s->own));
 }
@@ -177,14 +177,14 @@ FL_STRESS(embedded_try_retire, worker, user)
 /* Submitted again where it lies: what the first one wrote is ordered before the second. */
 struct embedded_again {
 	fl_executor *e;
-	fl_task task;
+	fl_embedded_task task;
 	int value, next;
 };
 
 FL_STRESS_SETUP(embedded_again)
 {
 	s->e = new_executor();
-	OK(fl_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
 }
 
 FL_STRESS_ACTOR(embedded_again, worker)
@@ -194,12 +194,12 @@ FL_STRESS_ACTOR(embedded_again, worker)
 
 FL_STRESS_ACTOR(embedded_again, user)
 {
-	OK(fl_task_retire(&s->task));
+	OK(fl_embedded_task_retire(&s->task));
 	FL_STRESS_CHECK(s->next == 1);
 	s->value = 5;
-	OK(fl_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
+	OK(fl_embedded_task_submit(s->e, &s->task, &embedded_add, &s->value, &s->next, NULL));
 	work(s->e);
-	OK(fl_task_try_retire(&s->task));
+	OK(fl_embedded_task_try_retire(&s->task));
 }
 
 FL_STRESS(embedded_again, worker, user)
@@ -228,8 +228,8 @@ FL_STRESS_ACTOR(embedded_cancel_vs_take, user)
 {
 	fl_executor *e = pool_of(1);
 	struct own *own = new_own(e, NULL);
-	s->rc = fl_future_cancel(fl_task_future(&own->task));
-	OK(fl_task_retire(&own->task));
+	s->rc = fl_future_cancel(fl_embedded_task_future(&own->task));
+	OK(fl_embedded_task_retire(&own->task));
 	s->ran = free_own(own);
 	fl_executor_free(e);
 }
@@ -257,10 +257,10 @@ FL_STRESS_SETUP(embedded_dig)
 FL_STRESS_ACTOR(embedded_dig, user)
 {
 	struct own *first = new_own(s->e, NULL), *second = new_own(s->e, NULL), *third = new_own(s->e, NULL);
-	s->rc = fl_future_cancel(fl_task_future(&second->task));
-	OK(fl_task_retire(&first->task));
-	OK(fl_task_retire(&second->task));
-	OK(fl_task_retire(&third->task));
+	s->rc = fl_future_cancel(fl_embedded_task_future(&second->task));
+	OK(fl_embedded_task_retire(&first->task));
+	OK(fl_embedded_task_retire(&second->task));
+	OK(fl_embedded_task_retire(&third->task));
 	FL_STRESS_CHECK(free_own(first));
 	s->second_ran = free_own(second);
 	FL_STRESS_CHECK(free_own(third));
@@ -290,11 +290,11 @@ FL_STRESS_ACTOR(embedded_cancel_vs_executor, user)
 {
 	struct own *own = make(sizeof *own);
 	own->in = 1;
-	s->rc = fl_task_submit(s->e, &own->task, &embedded_add, &own->in, &own->out, NULL);
+	s->rc = fl_embedded_task_submit(s->e, &own->task, &embedded_add, &own->in, &own->out, NULL);
 	s->accepted = s->rc == 0;
 	if (s->accepted)
-		s->rc = fl_future_cancel(fl_task_future(&own->task));
-	OK(fl_task_retire(&own->task));
+		s->rc = fl_future_cancel(fl_embedded_task_future(&own->task));
+	OK(fl_embedded_task_retire(&own->task));
 	s->ran = free_own(own);
 }
 
@@ -322,10 +322,10 @@ FL_TASK_STATIC(embedded_nest, void, int)
 {
 	fl_executor *e = fl_executor_current();
 	struct own *behind = new_own(e, NULL), *own = new_own(e, NULL);
-	OK(fl_task_retire(&own->task));
+	OK(fl_embedded_task_retire(&own->task));
 	*result = own->out;
 	FL_STRESS_CHECK(free_own(own));
-	OK(fl_task_retire(&behind->task));
+	OK(fl_embedded_task_retire(&behind->task));
 	FL_STRESS_CHECK(free_own(behind));
 	return 0;
 }
@@ -333,9 +333,9 @@ FL_TASK_STATIC(embedded_nest, void, int)
 FL_STRESS_ACTOR(embedded_helped, user)
 {
 	fl_executor *e = pool_of(1);
-	fl_task *task = make(sizeof *task);
-	OK(embedded_nest_task_submit(e, task, &s->got));
-	OK(fl_task_retire(task));
+	fl_embedded_task *task = make(sizeof *task);
+	OK(embedded_nest_embedded_submit(e, task, &s->got));
+	OK(fl_embedded_task_retire(task));
 	free(task);
 	fl_executor_free(e);
 }
@@ -370,15 +370,15 @@ FL_STRESS_SETUP(embedded_moved)
 
 FL_STRESS_ACTOR(embedded_moved, user)
 {
-	fl_task waits = FL_TASK_INIT, opens = FL_TASK_INIT, goes = FL_TASK_INIT;
+	fl_embedded_task waits = FL_EMBEDDED_TASK_INIT, opens = FL_EMBEDDED_TASK_INIT, goes = FL_EMBEDDED_TASK_INIT;
 	fl_event *event = &s->open;
-	OK(embedded_await_task_submit(s->e, &waits, &event));
-	OK(embedded_open_task_submit(s->e, &opens, &event));
-	OK(embedded_open_task_submit(s->e, &goes, &event));
-	FL_IGNORE(fl_future_cancel_pending(fl_task_future(&goes)));
-	OK(fl_task_retire(&waits));
-	OK(fl_task_retire(&opens));
-	OK(fl_task_retire(&goes));
+	OK(embedded_await_embedded_submit(s->e, &waits, &event));
+	OK(embedded_open_embedded_submit(s->e, &opens, &event));
+	OK(embedded_open_embedded_submit(s->e, &goes, &event));
+	FL_IGNORE(fl_future_cancel_pending(fl_embedded_task_future(&goes)));
+	OK(fl_embedded_task_retire(&waits));
+	OK(fl_embedded_task_retire(&opens));
+	OK(fl_embedded_task_retire(&goes));
 }
 
 FL_STRESS(embedded_moved, user)

@@ -16,7 +16,7 @@ static int wait_for(void *event)
 	return fl_event_wait_until(event, FL_FOREVER, FL_SHIELDED);
 }
 
-/* The error hook. */
+/* The error handler. */
 static struct {
 	unsigned calls;
 	int error;
@@ -41,20 +41,20 @@ static void ignore_error(const fl_thread_info *info, int error)
 	(void)error;
 }
 
-FL_TEST(thread_error_hook_is_replaced)
+FL_TEST(thread_error_handler_is_replaced)
 {
-	assert_null(fl_thread_set_error_hook(keep_error));
-	assert_ptr_equal(fl_thread_set_error_hook(ignore_error), keep_error);
-	assert_ptr_equal(fl_thread_set_error_hook(NULL), ignore_error);
-	assert_null(fl_thread_set_error_hook(NULL));
+	assert_null(fl_thread_set_error_handler(keep_error));
+	assert_ptr_equal(fl_thread_set_error_handler(ignore_error), keep_error);
+	assert_ptr_equal(fl_thread_set_error_handler(NULL), ignore_error);
+	assert_null(fl_thread_set_error_handler(NULL));
 }
 
-FL_TEST(thread_error_hook_is_told_before_the_join)
+FL_TEST(thread_error_handler_is_told_before_the_join)
 {
 	int value = -EIO, result = 0;
 	fl_thread t;
 	memset(&hooked, 0, sizeof hooked);
-	(void)fl_thread_set_error_hook(keep_error);
+	(void)fl_thread_set_error_handler(keep_error);
 	FL_OK(fl_thread_start(&t, return_it, &value, &(fl_thread_config){.name = "unlucky"}));
 	uint64_t id = fl_thread_id(&t);
 	FL_OK(fl_thread_join(&t, &result));
@@ -69,7 +69,7 @@ FL_TEST(thread_error_hook_is_told_before_the_join)
 	FL_OK(fl_thread_start(&t, return_it, &value, NULL));
 	FL_OK(fl_thread_join(&t, &result));
 	assert_int_equal(hooked.calls, 1);
-	(void)fl_thread_set_error_hook(NULL);
+	(void)fl_thread_set_error_handler(NULL);
 }
 
 static char logged[256];
@@ -99,7 +99,7 @@ FL_TEST(thread_error_is_logged_by_default)
 {
 	static detached d = {FL_EVENT_INIT, -EPIPE};
 	fl_thread t;
-	(void)fl_thread_set_error_hook(NULL);
+	(void)fl_thread_set_error_handler(NULL);
 	fl_log_handler *before = fl_set_log_handler(keep_log);
 	FL_OK(fl_thread_start(&t, return_it, &d.value, NULL));
 	FL_OK(fl_thread_join(&t, NULL));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_COMPLETED_H
-#define FAIRLEAD_COMPLETED_H
+#ifndef FAIRLEAD_AS_COMPLETED_H
+#define FAIRLEAD_AS_COMPLETED_H
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
@@ -17,69 +17,69 @@ FL_BEGIN_DECLS
  *
  *     rc = fl_futures_wait_until(f, 3, FL_FIRST_ENDED, fl_after(FL_S(1)), NULL);
  *
- *     FL_SCOPED(fl_completed) *done = NULL;
- *     rc = fl_futures_completed_create(&done, f, n);          // check
- *     while ((rc = fl_completed_next_until(done, &i, deadline, NULL)) == 0)
+ *     FL_SCOPED(fl_as_completed) *done = NULL;
+ *     rc = fl_futures_as_completed_create(&done, f, n);          // check
+ *     while ((rc = fl_as_completed_next_until(done, &i, deadline, NULL)) == 0)
  *             ...                                             // f[i] has ended
  *
  * What is about futures is for any context; what is about fibers, for the thread of their loop. A fiber that somebody joins or
- * detaches meanwhile counts as ended. In a forked child nobody uses a fl_completed of its parent, nor frees it.
+ * detaches meanwhile counts as ended. In a forked child nobody uses a fl_as_completed of its parent, nor frees it.
  */
-typedef enum fl_wait_what {
+typedef enum fl_wait_mode {
 	FL_ALL_ENDED,
 	FL_FIRST_ENDED, /* one, at least */
 	FL_FIRST_ERROR, /* one with an error, or all; to be cancelled, or of a fiber -ECANCELED after it was, is none */
-} fl_wait_what;
+} fl_wait_mode;
 
 /*
  * Waits until all of the `n` futures have ended, or the first has, or the first with an error. Blocks the calling context. Observes its
- * cancel scope. It takes n steps: whoever wants one after the other uses fl_completed. A worker runs those that are pending
+ * cancel scope. It takes n steps: whoever wants one after the other uses fl_as_completed. A worker runs those that are pending
  * in its own executor, as in fl_future_wait(); for the first of several, one after the other while that is not enough.
  * Returns how many of the array have ended by then (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL
  * (n above INT_MAX, or another `what`); -EOWNERDEAD: in a forked child, when only futures of the
  * parent's tasks could still end the wait.
  */
-FL_API FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_what what);
+FL_API FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
 
 /*
  * As fl_futures_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_futures_ended() tells how many have
  * ended, fl_future_try_wait() which.
  */
-FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_what what, int64_t deadline,
-                                               fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int64_t deadline,
+                                               fl_cancel_token *cancel);
 
 /* How many of the `n` futures have ended. Never waits. Acquires, as fl_future_try_wait(). */
 FL_API size_t fl_futures_ended(fl_future *const *f, size_t n);
 
 /*
  * Waits until all of the `n` fibers have ended, or the first has, or the first with an error. Blocks the calling fiber. Observes its
- * cancel scope. It takes n steps: whoever wants one after the other uses fl_completed.
+ * cancel scope. It takes n steps: whoever wants one after the other uses fl_as_completed.
  * Returns how many have ended (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL (n above INT_MAX, or another `what`), -EDEADLK: it
  * would have to wait, and the caller is one of them, or no fiber of their loop.
  */
-FL_API FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_what what);
+FL_API FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
 
 /*
  * As fl_fibers_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_fiber_is_alive() tells who has
  * ended.
  */
-FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_what what, int64_t deadline,
-                                              fl_cancel *cancel);
+FL_API FL_MUST_CHECK int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, int64_t deadline,
+                                              fl_cancel_token *cancel);
 
 /* Hands out futures, or fibers, as they end. One context at a time uses it. */
-typedef struct fl_completed fl_completed;
+typedef struct fl_as_completed fl_as_completed;
 
 /*
  * Begins with the `n` futures of the array, which is not needed afterwards, nor are its references. Never waits. One that stands
  * there twice is handed out once. Returns 0, -ENOMEM.
  */
-FL_API FL_MUST_CHECK int fl_futures_completed_create(fl_completed **c, fl_future *const *f, size_t n);
+FL_API FL_MUST_CHECK int fl_futures_as_completed_create(fl_as_completed **c, fl_future *const *f, size_t n);
 
 /*
  * Begins with the `n` fibers of the array, which is not needed afterwards. Never waits. Returns 0; -ENOMEM; -EDEADLK: the
  * caller is one of them.
  */
-FL_API FL_MUST_CHECK int fl_fibers_completed_create(fl_completed **c, fl_fiber *const *fibers, size_t n);
+FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_fiber *const *fibers, size_t n);
 
 /*
  * Waits until the next one has ended, and stores in `*index` which of the array it was; those that had ended before the create come
@@ -90,20 +90,21 @@ FL_API FL_MUST_CHECK int fl_fibers_completed_create(fl_completed **c, fl_fiber *
  * of the fibers of their loop; -EOWNERDEAD: in a forked child, when all that are left are futures
  * of the parent's tasks which had not ended at the create.
  */
-FL_API FL_MUST_CHECK int fl_completed_next(fl_completed *c, size_t *index);
+FL_API FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
 
-/* As fl_completed_next; never waits: -EAGAIN while none has ended. */
-FL_API FL_MUST_CHECK int fl_completed_try_next(fl_completed *c, size_t *index);
+/* As fl_as_completed_next; never waits: -EAGAIN while none has ended. */
+FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
 
-/* As fl_completed_next; also returns -ETIMEDOUT (it can be called again). The same deadline at each call is one for them all. */
-FL_API FL_MUST_CHECK int fl_completed_next_until(fl_completed *c, size_t *index, int64_t deadline, fl_cancel *cancel);
+/* As fl_as_completed_next; also returns -ETIMEDOUT (it can be called again). The same deadline at each call is one for them all. */
+FL_API FL_MUST_CHECK int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadline,
+                                                    fl_cancel_token *cancel);
 
 /* Frees it; futures and fibers go on. NULL does nothing. Panics while a fiber waits for the next fiber. Never waits. */
-FL_API void fl_completed_free(fl_completed *c);
+FL_API void fl_as_completed_free(fl_as_completed *c);
 
-static inline void fl__scoped_fl_completed(fl_completed **_c)
+static inline void fl__scoped_fl_as_completed(fl_as_completed **_c)
 {
-	fl_completed_free(*_c);
+	fl_as_completed_free(*_c);
 }
 
 FL_END_DECLS

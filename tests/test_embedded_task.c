@@ -1,0 +1,292 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Tasks in the caller's memory, on every kind of executor that takes pointers, and with processes, which do not. */
+#include "conformance.h"
+
+static int dropped;
+
+static void drop(void *unused)
+{
+	(void)unused;
+	count(&dropped);
+}
+
+/* Sees a result that begins zeroed, and fails when asked to. */
+FL_TASK_STATIC(put_square, int, int, .drop_arg = drop, .drop_result = drop)
+{
+	if (*arg < 0)
+		return fl_task_fail(ctx, -EDOM, "no %d", *arg);
+	*result += *arg * *arg;
+	return 0;
+}
+
+FL_TASK_STATIC(tick, void, void)
+{
+	return 0;
+}
+
+FL_TASK_STATIC(bump, int *, void)
+{
+	count(*arg);
+	return 0;
+}
+
+/* False, and what such a kind answers was tested. */
+static bool takes(fl_executor *e)
+{
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	int in = 1, out = 7;
+	if (is_by_reference(e))
+		return true;
+	FL_RC(put_square_embedded_submit(e, &task, &in, &out), -ENOTSUP);
+	assert_int_equal(out, 7);
+	assert_null(fl_embedded_task_future(&task));
+	FL_OK(fl_embedded_task_retire(&task));
+	return false;
+}
+
+CONFORMANCE(embedded_result_comes_back)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	if (!takes(e))
+		return;
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	dropped = 0;
+	for (int in = 1; in < 4; in++) {
+		int out = 99, copy = 0;
+		FL_OK(put_square_embedded_submit(e, &task, &in, &out));
+		FL_OK(fl_future_get(fl_embedded_task_future(&task), &copy, sizeof copy));
+		assert_int_equal(copy, in * in);
+		assert_ptr_equal(fl_future_result(fl_embedded_task_future(&task)), &out);
+		FL_OK(fl_embedded_task_retire(&task));
+		assert_int_equal(out, in * in);
+		assert_null(fl_embedded_task_future(&task));
+		FL_OK(fl_embedded_task_retire(&task));
+		FL_OK(fl_embedded_task_try_retire(&task));
+	}
+	assert_int_equal(dropped, 0); /* they are the caller's */
+}
+
+CONFORMANCE(embedded_error_comes_back)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 2);
+	if (!takes(e))
+		return;
+	FL_SCOPED(fl_embedded_task) task = FL_EMBEDDED_TASK_INIT;
+	int in = -3, out = 99;
+	dropped = 0;
+	FL_OK(fl_embedded_task_submit(e, &task, &put_square, &in, &out, NULL));
+	FL_RC(fl_future_get(fl_embedded_task_future(&task), &out, sizeof out), FL_ETASK);
+	FL_RC(fl_future_error(fl_embedded_task_future(&task)), -EDOM);
+	assert_string_equal(fl_future_message(fl_embedded_task_future(&task)), "no -3");
+	FL_OK(fl_embedded_task_retire(&task));
+	assert_int_equal(out, 0); /* as it began */
+	assert_int_equal(dropped, 0);
+}
+
+CONFORMANCE(embedded_refusals)
+{
+	fl_executor *e = make(kind, 1);
+	if (!takes(e)) {
+		fl_executor_free(e);
+		return;
+	}
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	int in = 3, out = 7;
+	FL_RC(fl_embedded_task_submit(e, &task, &put_square, NULL, &out, NULL), -EINVAL);
+	FL_RC(fl_embedded_task_submit(e, &task, &put_square, &in, NULL, NULL), -EINVAL);
+	FL_OK(tick_embedded_submit(e, &task));
+	FL_RC(tick_embedded_submit(e, &task), -EBUSY);
+	FL_OK(fl_future_wait(fl_embedded_task_future(&task)));
+	FL_RC(tick_embedded_submit(e, &task), -EBUSY); /* until it is retired */
+	FL_OK(fl_embedded_task_retire(&task));
+	fl_executor_close(e);
+	FL_RC(fl_embedded_task_submit(e, &task, &put_square, &in, &out, NULL), -EPIPE);
+	FL_OK(fl_embedded_task_try_retire(&task));
+	fl_executor_free(e);
+}
+
+/* The last one to refer to it may be a reference; and the executor may go before. */
+CONFORMANCE(embedded_outlives_its_executor)
+{
+	fl_executor *e = make(kind, 1);
+	if (takes(e)) {
+		fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+		int in = 5, out;
+		FL_OK(put_square_embedded_submit(e, &task, &in, &out));
+		fl_future *f = fl_future_ref(fl_embedded_task_future(&task));
+		fl_executor_free(e);
+		FL_RC(fl_embedded_task_try_retire(&task), -EBUSY);
+		assert_ptr_equal(fl_embedded_task_future(&task), f);
+		FL_RC(fl_embedded_task_retire_until(&task, fl_after(1), FL_SHIELDED), -ETIMEDOUT);
+		FL_RC(fl_embedded_task_try_retire(&task), -EBUSY);
+		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+		fl_cancel_token_request(&token);
+		FL_RC(fl_embedded_task_retire_until(&task, FL_FOREVER, &token), -ECANCELED);
+		assert_int_equal(*(const int *)fl_future_result(f), 25);
+		fl_future_free(f);
+		FL_OK(fl_embedded_task_retire(&task));
+	} else {
+		fl_executor_free(e);
+	}
+}
+
+struct seen {
+	int calls, rc, try_rc;
+	fl_embedded_task *task;
+};
+
+static void see_end(fl_future *f, void *arg)
+{
+	struct seen *seen = arg;
+	FL_CHECK(f == fl_embedded_task_future(seen->task));
+	count(&seen->calls);
+}
+
+/* Its node is in the task; a retire waits for it. */
+CONFORMANCE(embedded_callback_runs_before_it_is_retired)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e))
+		return;
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	struct seen seen = {.task = &task};
+	FL_OK(fl_embedded_task_submit(e, &task, &tick, NULL, NULL,
+	                              &(fl_submit_config){.on_end = see_end, .on_end_arg = &seen}));
+	FL_OK(fl_embedded_task_retire(&task));
+	assert_int_equal(seen.calls, 1);
+}
+
+static void try_to_retire(fl_future *f, void *arg)
+{
+	struct seen *seen = arg;
+	seen->rc = fl_embedded_task_retire(seen->task);
+	seen->try_rc = fl_embedded_task_try_retire(seen->task);
+	see_end(f, arg);
+}
+
+CONFORMANCE(embedded_cannot_be_retired_by_its_callback)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e))
+		return;
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	struct seen seen = {.task = &task};
+	FL_OK(fl_embedded_task_submit(e, &task, &tick, NULL, NULL,
+	                              &(fl_submit_config){.on_end = try_to_retire, .on_end_arg = &seen}));
+	FL_WAIT_FOR(counted(&seen.calls) == 1); /* one context at a time retires */
+	FL_OK(fl_embedded_task_retire(&task));
+	FL_RC(seen.rc, -EDEADLK);
+	FL_RC(seen.try_rc, -EBUSY);
+}
+
+FL_TASK_STATIC(retire_itself, fl_embedded_task *, int)
+{
+	FL_CHECK(fl_embedded_task_try_retire(*arg) == -EBUSY);
+	*result = fl_embedded_task_retire(*arg);
+	return 0;
+}
+
+CONFORMANCE(embedded_cannot_retire_itself)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e))
+		return;
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT, *arg = &task;
+	int rc = 0;
+	FL_OK(retire_itself_embedded_submit(e, &task, &arg, &rc));
+	FL_OK(fl_embedded_task_retire(&task));
+	FL_RC(rc, -EDEADLK);
+}
+
+/* While the only worker is held, tasks before it and behind it wait: it leaves from between them, and they keep their order. */
+CONFORMANCE(embedded_cancelled_is_retired_at_once)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e) || !is_concurrent(e))
+		return;
+	enum { N = 5 };
+	fl_embedded_task tasks[N] = {FL_EMBEDDED_TASK_INIT};
+	int ran = 0, *arg = &ran;
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
+	for (int i = 0; i < N; i++)
+		FL_OK(bump_embedded_submit(e, &tasks[i], &arg));
+	FL_RC(fl_embedded_task_try_retire(&tasks[3]), -EBUSY);
+	FL_RC(fl_embedded_task_retire_until(&tasks[3], 0, FL_SHIELDED), -ETIMEDOUT);
+	FL_OK(fl_future_cancel(fl_embedded_task_future(&tasks[3])));
+	FL_RC(fl_future_error(fl_embedded_task_future(&tasks[3])), -ECANCELED);
+	FL_OK(fl_embedded_task_try_retire(&tasks[3]));
+	FL_OK(fl_future_cancel(fl_embedded_task_future(&tasks[1]))); /* that was before it */
+	FL_OK(fl_embedded_task_retire(&tasks[1]));
+	FL_OK(bump_embedded_submit(e, &tasks[1], &arg)); /* it comes last now */
+	open_gate(gate, held);
+	for (int i = 0; i < N; i++)
+		FL_OK(fl_embedded_task_retire(&tasks[i]));
+	assert_int_equal(counted(&ran), N - 1);
+}
+
+/* The one worker waits for what it has submitted: runs it itself, and need not come round to take it out of a backlog. */
+FL_TASK_STATIC(nest, int, int)
+{
+	FL_SCOPED(fl_embedded_task) behind = FL_EMBEDDED_TASK_INIT;
+	FL_SCOPED(fl_embedded_task) task = FL_EMBEDDED_TASK_INIT;
+	fl_executor *e = fl_executor_current();
+	int in = *arg - 1, out = 0;
+	if (*arg == 0)
+		return 0;
+	FL_CHECK(tick_embedded_submit(e, &behind) == 0);
+	FL_CHECK(nest_embedded_submit(e, &task, &in, &out) == 0);
+	FL_CHECK(fl_embedded_task_retire(&task) == 0);
+	*result = out + 1;
+	return 0;
+}
+
+CONFORMANCE(embedded_nested_needs_no_free_worker)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e))
+		return;
+	FL_SCOPED(fl_embedded_task) task = FL_EMBEDDED_TASK_INIT;
+	int in = 50, out = 0;
+	FL_OK(nest_embedded_submit(e, &task, &in, &out));
+	FL_OK(fl_future_wait(fl_embedded_task_future(&task)));
+	assert_int_equal(out, 50);
+}
+
+static int retire_in_fiber(void *arg)
+{
+	fl_embedded_task task = FL_EMBEDDED_TASK_INIT;
+	int in = 6, out = 0;
+	FL_CHECK(put_square_embedded_submit(arg, &task, &in, &out) == 0);
+	FL_CHECK(fl_embedded_task_retire(&task) == 0);
+	FL_CHECK(out == 36);
+	return 0;
+}
+
+CONFORMANCE(embedded_is_retired_by_a_fiber)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (takes(e))
+		FL_OK(fl_loop_run(retire_in_fiber, e));
+}
+
+/* What is cancelled as a whole: by the executor, or by a token of the submit. */
+CONFORMANCE(embedded_ends_with_its_executor)
+{
+	FL_SCOPED(fl_executor) *e = make(kind, 1);
+	if (!takes(e) || !is_concurrent(e))
+		return;
+	fl_embedded_task one = FL_EMBEDDED_TASK_INIT, two = FL_EMBEDDED_TASK_INIT;
+	fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
+	int ran = 0, *arg = &ran;
+	struct gate *gate = new_gate();
+	fl_future *held = close_gate(e, gate);
+	FL_OK(bump_embedded_submit(e, &one, &arg));
+	FL_OK(fl_embedded_task_submit(e, &two, &bump, &arg, NULL, &(fl_submit_config){.cancel = &token}));
+	fl_cancel_token_request(&token);
+	assert_int_equal(fl_executor_cancel(e), 2);
+	FL_OK(fl_embedded_task_try_retire(&one));
+	FL_OK(fl_embedded_task_try_retire(&two));
+	open_gate(gate, held);
+	assert_int_equal(ran, 0);
+}
