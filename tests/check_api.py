@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Holds the public interface against its comments and its tests.
 
-Every FL_API function has a comment directly above; is called by the C++ unit; is executed by the tests (gcov, over a
+Every FL_API and FL_INLINE function has a comment directly above; is called by the C++ unit; is executed by the tests (gcov, over a
 build with -Db_coverage=true); and each result that its comment names (-EPIPE, FL_ETASK) stands in a test function that
 also names the function, or one of its typed calls. Prints what falls short; exit status 1 if anything does.
 """
@@ -16,8 +16,8 @@ import sys
 
 TESTS = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(TESTS)
-DECLARATION = re.compile(r"^FL_API\b[^;{=]*?\b(fl_\w+)\s*\([^;]*;", re.M)
-UNEXPORTED = re.compile(r"^(?!FL_API\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
+DECLARATION = re.compile(r"^FL_(API|INLINE)\b[^;{=]*?\b(fl_\w+)\s*\([^;{]*;", re.M)
+UNEXPORTED = re.compile(r"^(?!FL_(?:API|INLINE)\b|typedef\b|static\b|#)\w[\w \t*]*\b(fl_\w+)\s*\(", re.M)
 CODE = re.compile(r"-E[A-Z0-9]+|\bFL_ETASK\b")
 
 
@@ -27,8 +27,8 @@ def read(path):
 
 
 class Function:
-    def __init__(self, name, header, comment):
-        self.name, self.header, self.comment = name, header, comment
+    def __init__(self, name, exported, header, comment):
+        self.name, self.exported, self.header, self.comment = name, exported, header, comment
         self.codes = sorted(set(CODE.findall(comment)))
 
     def names(self, tasks, queues):
@@ -63,7 +63,7 @@ def public_functions():
     for path in headers():
         text = read(path)
         for found in DECLARATION.finditer(text):
-            yield Function(found[1], os.path.relpath(path, ROOT), comment_above(text, found.start()))
+            yield Function(found[2], found[1] == "API", os.path.relpath(path, ROOT), comment_above(text, found.start()))
 
 
 def test_functions():
@@ -108,7 +108,7 @@ def main():
     cxx = read(os.path.join(TESTS, "consumers", "cxx17.cc"))
     counts, share = executed(os.path.abspath(options.build)) if options.build else (None, None)
 
-    complaints = [f"{os.path.relpath(path, ROOT)}: {name} lacks FL_API"
+    complaints = [f"{os.path.relpath(path, ROOT)}: {name} lacks FL_API or FL_INLINE"
                   for path in headers() for name in UNEXPORTED.findall(read(path))]
     for f in functions:
         if not f.comment:
@@ -119,7 +119,7 @@ def main():
             complaints.append(f"{f.name}: no test names it")
         if not f.name.startswith("fl__") and not re.search(rf"\b{f.name}\b", cxx):  # fl__: for inline functions alone
             complaints.append(f"{f.name}: the C++ unit does not call it")
-        if counts is not None and not counts.get(f.name):
+        if counts is not None and f.exported and not counts.get(f.name):
             complaints.append(f"{f.name}: no test executes it")
         for code in f.codes:
             if not any(code in codes for codes in naming):
@@ -127,7 +127,7 @@ def main():
     if len({f.name for f in functions}) < 50:
         complaints.append(f"only {len(functions)} public functions found: has the form of a declaration changed?")
 
-    print(f"{len(functions)} public functions, {sum(len(f.codes) for f in functions)} documented results" +
+    print(f"{len(functions)} public functions, {sum(f.exported for f in functions)} of them exported, {sum(len(f.codes) for f in functions)} documented results" +
           ("" if share is None else f", {share:.1%} of the library's lines executed"))
     print("\n".join(complaints) or "all documented, tested and executed")
     return 1 if complaints else 0

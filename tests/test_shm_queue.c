@@ -161,14 +161,14 @@ static void run_fifo(struct fl__shm_view *v, uint32_t capacity)
 		size_t n = (size_t)some(burst) % (capacity + 2);
 		for (size_t i = 0; i < n; i++) {
 			bool full = in - out == capacity;
-			FL_RC(fl__shm_ring_put(v, &in, 1, &one, FL__SHM_TRY, NULL), full ? -EAGAIN : 0);
+			FL_RC(fl__shm_ring_put(v, &in, 1, &one, FL__TRY, NULL), full ? -EAGAIN : 0);
 			in += !full;
 		}
 		n = (size_t)some(burst + 1000) % (capacity + 2);
 		for (size_t i = 0; i < n; i++) {
 			uint64_t item = 77;
 			bool empty = in == out;
-			FL_RC(fl__shm_ring_get(v, &item, 1, &one, FL__SHM_TRY, NULL), empty ? -EAGAIN : 0);
+			FL_RC(fl__shm_ring_get(v, &item, 1, &one, FL__TRY, NULL), empty ? -EAGAIN : 0);
 			assert_true(item == (empty ? 77 : out));
 			out += !empty;
 		}
@@ -207,9 +207,9 @@ FL_TEST(shm_queue_index_wrap_2_32_of_dones)
 	fl__shm_ring_make(&v, memory, 8, 3, UINT32_MAX - 2);
 	for (int i = 0; i < 10; i++) {
 		uint64_t item = (uint64_t)i;
-		FL_OK(fl__shm_ring_join(&v, FL__SHM_TRY, NULL));
+		FL_OK(fl__shm_ring_join(&v, FL__TRY, NULL));
 		FL_OK(fl__shm_ring_put(&v, &item, 1, &one, 0, NULL));
-		FL_RC(fl__shm_ring_join(&v, FL__SHM_TRY, NULL), -EAGAIN);
+		FL_RC(fl__shm_ring_join(&v, FL__TRY, NULL), -EAGAIN);
 		FL_RC(fl__shm_ring_task_done(&v), -EINVAL);
 		FL_OK(fl__shm_ring_get(&v, &item, 1, &one, 0, NULL));
 		FL_OK(fl__shm_ring_task_done(&v));

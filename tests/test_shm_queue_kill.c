@@ -254,11 +254,10 @@ static void use_all(struct fl__shm_view *v)
 {
 	unsigned char buffer[64] = {0};
 	size_t n;
-	int rcs[] = {fl__shm_ring_put(v, buffer, 3, &n, FL__SHM_TRY, NULL),
-	             fl__shm_ring_get(v, buffer, 4, &n, FL__SHM_TRY, NULL),
-	             fl__shm_ring_put_frame(v, buffer, 5, FL__SHM_TRY, NULL),
-	             fl__shm_ring_get_frame(v, buffer, 64, &n, FL__SHM_TRY, NULL),
-	             fl__shm_ring_join(v, FL__SHM_TRY, NULL)};
+	int rcs[] = {fl__shm_ring_put(v, buffer, 3, &n, FL__TRY, NULL),
+	             fl__shm_ring_get(v, buffer, 4, &n, FL__TRY, NULL),
+	             fl__shm_ring_put_frame(v, buffer, 5, FL__TRY, NULL),
+	             fl__shm_ring_get_frame(v, buffer, 64, &n, FL__TRY, NULL), fl__shm_ring_join(v, FL__TRY, NULL)};
 	for (size_t i = 0; i < sizeof rcs / sizeof *rcs; i++)
 		assert_true(rcs[i] == 0 || rcs[i] == -EAGAIN || rcs[i] == -EBUSY || rcs[i] == -EPIPE ||
 		            rcs[i] == -EBADMSG || rcs[i] == -EINVAL || rcs[i] == -EMSGSIZE);

@@ -6,6 +6,7 @@
 #include <fairlead/defs.h>
 #include <fairlead/fiber.h>
 #include <fairlead/future.h>
+#include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,7 +40,7 @@ typedef enum fl_wait_mode {
  * (n above INT_MAX, or another `what`); -EOWNERDEAD: in a forked child, when only futures of the
  * parent's tasks could still end the wait.
  */
-FL_API FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
+FL_INLINE FL_MUST_CHECK int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what);
 
 /*
  * As fl_futures_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_futures_ended() tells how many have
@@ -49,7 +50,7 @@ FL_API FL_MUST_CHECK int fl_futures_wait_until(fl_future *const *f, size_t n, fl
                                                fl_cancel_token *cancel);
 
 /* How many of the `n` futures have ended. Never waits. Acquires, as fl_future_try_wait(). */
-FL_API size_t fl_futures_ended(fl_future *const *f, size_t n);
+FL_INLINE size_t fl_futures_ended(fl_future *const *f, size_t n);
 
 /*
  * Waits until all of the `n` fibers have ended, or the first has, or the first with an error. Blocks the calling fiber. Observes its
@@ -57,7 +58,7 @@ FL_API size_t fl_futures_ended(fl_future *const *f, size_t n);
  * Returns how many have ended (n = 0 is 0), -ECANCELED, -ENOMEM, -EINVAL (n above INT_MAX, or another `what`), -EDEADLK: it
  * would have to wait, and the caller is one of them, or no fiber of their loop.
  */
-FL_API FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
+FL_INLINE FL_MUST_CHECK int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what);
 
 /*
  * As fl_fibers_wait; also returns -ETIMEDOUT, which like -ECANCELED leaves all as they are: fl_fiber_is_alive() tells who has
@@ -90,7 +91,7 @@ FL_API FL_MUST_CHECK int fl_fibers_as_completed_create(fl_as_completed **c, fl_f
  * of the fibers of their loop; -EOWNERDEAD: in a forked child, when all that are left are futures
  * of the parent's tasks which had not ended at the create.
  */
-FL_API FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
+FL_INLINE FL_MUST_CHECK int fl_as_completed_next(fl_as_completed *c, size_t *index);
 
 /* As fl_as_completed_next; never waits: -EAGAIN while none has ended. */
 FL_API FL_MUST_CHECK int fl_as_completed_try_next(fl_as_completed *c, size_t *index);
@@ -105,6 +106,31 @@ FL_API void fl_as_completed_free(fl_as_completed *c);
 static inline void fl__scoped_fl_as_completed(fl_as_completed **_c)
 {
 	fl_as_completed_free(*_c);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_futures_wait(fl_future *const *_f, size_t _n, fl_wait_mode _what)
+{
+	return fl_futures_wait_until(_f, _n, _what, FL_FOREVER, NULL);
+}
+
+FL_INLINE size_t fl_futures_ended(fl_future *const *_f, size_t _n)
+{
+	size_t _ended = 0, _i;
+	for (_i = 0; _i < _n; _i++)
+		_ended += fl_future_try_wait(_f[_i]) == 0;
+	return _ended;
+}
+
+FL_INLINE int fl_fibers_wait(fl_fiber *const *_fibers, size_t _n, fl_wait_mode _what)
+{
+	return fl_fibers_wait_until(_fibers, _n, _what, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_as_completed_next(fl_as_completed *_c, size_t *_index)
+{
+	return fl_as_completed_next_until(_c, _index, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -2,9 +2,13 @@
 #ifndef FAIRLEAD_BARRIER_H
 #define FAIRLEAD_BARRIER_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
+#include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -52,7 +56,7 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 /* clang-format on */
 
 /* Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that nobody uses it. Returns 0, -EINVAL. Never waits. */
-FL_API FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
+FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 
 /*
  * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
@@ -60,8 +64,8 @@ FL_API FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
  * then all parties of the phase, also the last one, get -EPIPE. The action must not wait at `b`,
  * nor destroy `b`. Returns 0, -EINVAL. Never waits.
  */
-FL_API FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),
-                                                     void *arg);
+FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),
+                                                        void *arg);
 
 /* Returns 0 when nobody waits at `b` and no action runs, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
@@ -72,7 +76,7 @@ FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
  * barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it). Panics when `b`
  * has no parties.
  */
-FL_API FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
+FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 
 /*
  * Passes if this is the last party, and returns its number; else -EAGAIN, without arriving, also
@@ -97,6 +101,29 @@ FL_API bool fl_barrier_is_broken(const fl_barrier *b);
 
 /* How many parties of the present phase wait at `b` now. Never waits. */
 FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
+
+/* The inline functions. */
+
+FL_INLINE int fl_barrier_init(fl_barrier *_b, uint32_t _parties)
+{
+	return fl_barrier_init_with_action(_b, _parties, NULL, NULL);
+}
+
+FL_INLINE int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, void (*_action)(void *), void *_arg)
+{
+	const fl_barrier _value = FL_BARRIER_INIT(_parties);
+	if (_parties == 0 || _parties > INT_MAX)
+		return -EINVAL;
+	*_b = _value;
+	_b->action_ = _action;
+	_b->action_arg_ = _arg;
+	return 0;
+}
+
+FL_INLINE int fl_barrier_wait(fl_barrier *_b)
+{
+	return fl_barrier_wait_until(_b, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

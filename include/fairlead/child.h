@@ -5,6 +5,8 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/process.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -24,7 +26,14 @@ FL_API FL_MUST_CHECK int fl_child_wait_until(int pid, fl_process_status *status,
                                              fl_cancel_token *cancel);
 
 /* The same without a deadline. Observes the context's cancel scope. */
-FL_API FL_MUST_CHECK int fl_child_wait(int pid, fl_process_status *status);
+FL_INLINE FL_MUST_CHECK int fl_child_wait(int pid, fl_process_status *status);
+
+/* The inline functions. */
+
+FL_INLINE int fl_child_wait(int _pid, fl_process_status *_status)
+{
+	return fl_child_wait_until(_pid, _status, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

@@ -3,6 +3,8 @@
 #define FAIRLEAD_COND_H
 
 #include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 
 FL_BEGIN_DECLS
 
@@ -32,7 +34,7 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 /* clang-format on */
 
 /* Makes `c` a condition without waiters. Requires that nobody uses it. Never waits. */
-FL_API void fl_cond_init(fl_cond *c);
+FL_INLINE void fl_cond_init(fl_cond *c);
 
 /* Returns 0 when nobody waits on `c`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
@@ -42,7 +44,7 @@ FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
  * Blocks the calling context. Observes its cancel scope. Panics when `m` is not locked. Returns 0 when woken,
  * -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
 /* As fl_cond_wait; also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
@@ -51,17 +53,46 @@ FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t dea
  * Waits until `predicate(arg)` holds; it is called with `m` locked, first at once. Returns 0 when it holds (also when it
  * came to hold at the moment of a timeout or cancel), else -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
 
 /* As fl_cond_wait_for; also returns -ETIMEDOUT at `deadline`. */
-FL_API FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
-                                                int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
+                                                   int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes the context that has waited longest, if any. With or without the mutex held. Never waits. */
 FL_API void fl_cond_signal(fl_cond *c);
 
 /* Wakes all that wait now. With or without the mutex held. Never waits. */
 FL_API void fl_cond_broadcast(fl_cond *c);
+
+/* The inline functions. */
+
+FL_INLINE void fl_cond_init(fl_cond *_c)
+{
+	_c->word_ = 0;
+}
+
+FL_INLINE int fl_cond_wait(fl_cond *_c, fl_mutex *_m)
+{
+	return fl_cond_wait_until(_c, _m, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_cond_wait_for(fl_cond *_c, fl_mutex *_m, bool (*_predicate)(void *), void *_arg)
+{
+	return fl_cond_wait_for_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_cond_wait_for_until(fl_cond *_c, fl_mutex *_m, bool (*_predicate)(void *), void *_arg,
+                                     int64_t _deadline, fl_cancel_token *_cancel)
+{
+	int _rc = 0;
+	while (!_predicate(_arg)) {
+		if (_rc != 0)
+			return _rc;
+		_rc = fl_cond_wait_until(_c, _m, _deadline, _cancel);
+	}
+	return 0;
+}
 
 FL_END_DECLS
 

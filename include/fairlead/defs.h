@@ -56,6 +56,12 @@
 #define FL_MUST_CHECK __attribute__((warn_unused_result))
 
 /*
+ * A function whose definition is at the end of its header, made of other functions: most plain forms
+ * are the _until form with FL_FOREVER. It is in no library; a program may take its address.
+ */
+#define FL_INLINE static inline
+
+/*
  * FL_IGNORE(fl_mutex_destroy(&m));
  *
  * Makes the call, and ignores its result on purpose: gcc does not accept a cast to void for a result

@@ -8,6 +8,7 @@
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -79,7 +80,7 @@ FL_API fl_future *fl_embedded_task_future(fl_embedded_task *task);
  * FL_EMBEDDED_TASK_INIT too.
  * Memory order: who has retired it sees what it wrote, and what its callbacks did.
  */
-FL_API FL_MUST_CHECK int fl_embedded_task_retire(fl_embedded_task *task);
+FL_INLINE FL_MUST_CHECK int fl_embedded_task_retire(fl_embedded_task *task);
 
 /* As fl_embedded_task_retire; never waits, and does not help: -EBUSY, and nothing happened, while it has not ended, or something refers to it. */
 FL_API FL_MUST_CHECK int fl_embedded_task_try_retire(fl_embedded_task *task);
@@ -93,6 +94,13 @@ static inline void fl__scoped_fl_embedded_task(fl_embedded_task *_task)
 {
 	FL_IGNORE(fl_embedded_task_retire_until(_task, FL_FOREVER,
 	                                        FL_SHIELDED)); /* 0, or there is nothing to be done in a forked child */
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_embedded_task_retire(fl_embedded_task *_task)
+{
+	return fl_embedded_task_retire_until(_task, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

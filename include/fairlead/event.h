@@ -4,8 +4,10 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -41,10 +43,10 @@ FL__ASSERT_SIZE(fl_event, 4);
 /* clang-format on */
 
 /* Makes `e` an event that is not set. Requires that nobody uses it. Never waits. */
-FL_API void fl_event_init(fl_event *e);
+FL_INLINE void fl_event_init(fl_event *e);
 
 /* Makes `e` an event that is not set, and that a wait resets. Requires that nobody uses it. Never waits. */
-FL_API void fl_event_init_auto(fl_event *e);
+FL_INLINE void fl_event_init_auto(fl_event *e);
 
 /* Returns 0 when nobody waits on `e`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
@@ -68,7 +70,7 @@ FL_API bool fl_event_is_set(const fl_event *e);
  * Waits until `e` is set, and resets it if it is of that form. Blocks the calling context. Observes its cancel scope. Returns
  * 0, -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_event_wait(fl_event *e);
+FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *e);
 
 /* Returns 0 when `e` is set, which it resets if it is of that form; else -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
@@ -82,6 +84,23 @@ FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_c
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;
+
+/* The inline functions. */
+
+FL_INLINE void fl_event_init(fl_event *_e)
+{
+	_e->word_ = 0;
+}
+
+FL_INLINE void fl_event_init_auto(fl_event *_e)
+{
+	_e->word_ = FL_EVENT_AUTO_;
+}
+
+FL_INLINE int fl_event_wait(fl_event *_e)
+{
+	return fl_event_wait_until(_e, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

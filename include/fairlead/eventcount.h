@@ -4,7 +4,9 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -43,7 +45,7 @@ FL__ASSERT_SIZE(fl_eventcount, 8);
 typedef uint64_t fl_eventcount_key;
 
 /* Makes `ec` an eventcount without waiters. Requires that nobody uses it. Never waits. */
-FL_API void fl_eventcount_init(fl_eventcount *ec);
+FL_INLINE void fl_eventcount_init(fl_eventcount *ec);
 
 /* Returns 0 when nobody waits on `ec`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_eventcount_destroy(fl_eventcount *ec);
@@ -58,7 +60,7 @@ FL_API FL_MUST_CHECK fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec);
  * Waits until there was a notification after the prepare that made `key`. Blocks the calling context. Observes its cancel
  * scope. Returns 0, -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_eventcount_wait(fl_eventcount *ec, fl_eventcount_key key);
+FL_INLINE FL_MUST_CHECK int fl_eventcount_wait(fl_eventcount *ec, fl_eventcount_key key);
 
 /* Returns 0 when there was a notification after the prepare that made `key`, else -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount_key key);
@@ -93,6 +95,18 @@ typedef struct fl_eventcount_watch {
 
 #define FL_ON_EVENTCOUNT(watch) FL__ON(fl__on_eventcount, (watch))
 FL_API extern const fl_on_type fl__on_eventcount;
+
+/* The inline functions. */
+
+FL_INLINE void fl_eventcount_init(fl_eventcount *_ec)
+{
+	_ec->word_ = 0;
+}
+
+FL_INLINE int fl_eventcount_wait(fl_eventcount *_ec, fl_eventcount_key _key)
+{
+	return fl_eventcount_wait_until(_ec, _key, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_EXECUTOR_H
 #define FAIRLEAD_EXECUTOR_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/future.h>
@@ -25,8 +26,8 @@ FL_BEGIN_DECLS
  * gone); freed. A detach does all of this without waiting. Tasks may submit tasks to their own executor
  * and wait for them, also with a single worker.
  *
- * NULL for an executor is a panic with the name of the function, in all functions of the library
- * that take one, apart from fl_executor_free().
+ * NULL for an executor is a panic with the name of the function (of a join its plain form), in all
+ * functions of the library that take one, apart from fl_executor_free().
  */
 typedef struct fl_executor fl_executor;
 
@@ -233,10 +234,10 @@ FL_API FL_MUST_CHECK int fl_executor_resize(fl_executor *e, unsigned workers);
  * cancel scope. Returns 0, again too; -ECANCELED (closed all the same); -EDEADLK from a task of `e`, on one of its
  * workers, or in a callback of one of its tasks; -EOWNERDEAD in a forked child (nothing happened).
  */
-FL_API FL_MUST_CHECK int fl_executor_join(fl_executor *e);
+FL_INLINE FL_MUST_CHECK int fl_executor_join(fl_executor *e);
 
 /* As fl_executor_join; never waits: -EBUSY while tasks are left (it closes `e` all the same). */
-FL_API FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
+FL_INLINE FL_MUST_CHECK int fl_executor_try_join(fl_executor *e);
 
 /* As fl_executor_join; also returns -ETIMEDOUT (closed all the same). */
 FL_API FL_MUST_CHECK int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel);
@@ -312,6 +313,19 @@ FL_API fl_executor *fl_executor_current(void);
 static inline void fl__scoped_fl_executor(fl_executor **_e)
 {
 	fl_executor_free(*_e);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_executor_join(fl_executor *_e)
+{
+	return fl_executor_join_until(_e, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_executor_try_join(fl_executor *_e)
+{
+	const int _rc = fl_executor_join_until(_e, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
 }
 
 FL_END_DECLS

@@ -4,6 +4,8 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -27,10 +29,17 @@ enum {
  * context; observes its cancel scope. Any thread may call it, and many at the same time. Safe after fork.
  * Returns 0; -ECANCELED; -EINVAL: other events, or none; -EBADF: `fd` is negative.
  */
-FL_API FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
+FL_INLINE FL_MUST_CHECK int fl_fd_wait(int fd, unsigned events);
 
 /* The same until `deadline`; a past one looks once. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token *cancel);
+
+/* The inline functions. */
+
+FL_INLINE int fl_fd_wait(int _fd, unsigned _events)
+{
+	return fl_fd_wait_until(_fd, _events, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

@@ -2,8 +2,10 @@
 #ifndef FAIRLEAD_FIBER_H
 #define FAIRLEAD_FIBER_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -56,10 +58,10 @@ FL_API FL_MUST_CHECK int fl_fiber_start(fl_fiber **f, fl_fiber_function *functio
  * Returns 0; -ECANCELED (it can be joined again); -EDEADLK from the fiber itself, and from outside of the loop's fibers while
  * it runs.
  */
-FL_API FL_MUST_CHECK int fl_fiber_join(fl_fiber *f, int *result);
+FL_INLINE FL_MUST_CHECK int fl_fiber_join(fl_fiber *f, int *result);
 
 /* As fl_fiber_join; never waits: -EBUSY while it runs. */
-FL_API FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
+FL_INLINE FL_MUST_CHECK int fl_fiber_try_join(fl_fiber *f, int *result);
 
 /* As fl_fiber_join; also returns -ETIMEDOUT (it can be joined again). */
 FL_API FL_MUST_CHECK int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_token *cancel);
@@ -111,6 +113,18 @@ FL_API extern const fl_on_type fl__on_fiber;
 static inline void fl__scoped_fl_fiber(fl_fiber **_f)
 {
 	fl_fiber_free(*_f);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_fiber_join(fl_fiber *_f, int *_result)
+{
+	return fl_fiber_join_until(_f, _result, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_fiber_try_join(fl_fiber *_f, int *_result)
+{
+	return fl_fiber_is_alive(_f) ? -EBUSY : fl_fiber_join_until(_f, _result, 0, FL_SHIELDED);
 }
 
 FL_END_DECLS

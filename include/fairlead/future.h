@@ -56,10 +56,10 @@ FL_API void fl_future_free(fl_future *f);
  *   -EINVAL      another size
  *   -EOWNERDEAD  in a forked child, see above
  */
-FL_API FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_future_get(fl_future *f, void *result, size_t size);
 
 /* As fl_future_get; never waits: -EAGAIN while the task has not ended. */
-FL_API FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_future_try_get(fl_future *f, void *result, size_t size);
 
 /* As fl_future_get; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadline,
@@ -69,7 +69,7 @@ FL_API FL_MUST_CHECK int fl_future_get_until(fl_future *f, void *result, size_t 
  * Waits for the end of the task, whatever it is. Returns 0, -ECANCELED; -EOWNERDEAD: in a forked
  * child, see above.
  */
-FL_API FL_MUST_CHECK int fl_future_wait(fl_future *f);
+FL_INLINE FL_MUST_CHECK int fl_future_wait(fl_future *f);
 
 /* As fl_future_wait; never waits: -EAGAIN while the task has not ended. */
 FL_API FL_MUST_CHECK int fl_future_try_wait(fl_future *f);
@@ -132,6 +132,24 @@ FL_API extern const fl_on_type fl__on_future;
 static inline void fl__scoped_fl_future(fl_future **_f)
 {
 	fl_future_free(*_f);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_future_get(fl_future *_f, void *_result, size_t _size)
+{
+	return fl_future_get_until(_f, _result, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_future_try_get(fl_future *_f, void *_result, size_t _size)
+{
+	const int _rc = fl_future_try_wait(_f);
+	return _rc == 0 ? fl_future_get_until(_f, _result, _size, 0, FL_SHIELDED) : _rc;
+}
+
+FL_INLINE int fl_future_wait(fl_future *_f)
+{
+	return fl_future_wait_until(_f, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -6,6 +6,7 @@
 #include <fairlead/defs.h>
 #include <fairlead/executor.h>
 #include <fairlead/task_type.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -91,7 +92,7 @@ FL_API FL_MUST_CHECK int fl_imap_create(fl_imap **it, fl_executor *e, const fl_t
  * call tries again.
  * Memory order: what the task wrote is seen.
  */
-FL_API FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
+FL_INLINE FL_MUST_CHECK int fl_imap_next(fl_imap *it, size_t *index, void *result);
 
 /* As fl_imap_next; never waits: -EAGAIN while there is no result. The sequential executor runs a task. */
 FL_API FL_MUST_CHECK int fl_imap_try_next(fl_imap *it, size_t *index, void *result);
@@ -118,6 +119,13 @@ FL_API void fl_imap_free(fl_imap *it);
 static inline void fl__scoped_fl_imap(fl_imap **_it)
 {
 	fl_imap_free(*_it);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_imap_next(fl_imap *_it, size_t *_index, void *_result)
+{
+	return fl_imap_next_until(_it, _index, _result, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

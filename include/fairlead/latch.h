@@ -2,9 +2,12 @@
 #ifndef FAIRLEAD_LATCH_H
 #define FAIRLEAD_LATCH_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -30,7 +33,7 @@ FL__ASSERT_SIZE(fl_latch, 4);
 /* clang-format on */
 
 /* Makes `l` a latch of `count`. Requires that nobody uses it. Returns 0, -EINVAL above FL_LATCH_MAX. Never waits. */
-FL_API FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
+FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
 
 /* Returns 0 when nobody waits on `l`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
@@ -42,10 +45,10 @@ FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 FL_API uint32_t fl_latch_count(const fl_latch *l);
 
 /* Waits for zero. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
+FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
 
 /* Returns 0 when the count is zero, else -EAGAIN. Never waits. */
-FL_API FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
+FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
 
 /* Waits for zero. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
@@ -53,6 +56,26 @@ FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_c
 /* For fl_wait_any: ready at zero. */
 #define FL_ON_LATCH(l) FL__ON(fl__on_latch, (l))
 FL_API extern const fl_on_type fl__on_latch;
+
+/* The inline functions. */
+
+FL_INLINE int fl_latch_init(fl_latch *_l, uint32_t _count)
+{
+	if (_count > FL_LATCH_MAX)
+		return -EINVAL;
+	_l->word_ = _count;
+	return 0;
+}
+
+FL_INLINE int fl_latch_wait(fl_latch *_l)
+{
+	return fl_latch_wait_until(_l, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_latch_try_wait(fl_latch *_l)
+{
+	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
+}
 
 FL_END_DECLS
 

@@ -5,7 +5,9 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/stream.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -54,7 +56,7 @@ typedef struct fl_address {
  * Returns how many it has stored, or an error of the table above; -EINVAL: `n` is 0; -ECANCELED; -ENOTSUP outside of a loop's
  * fibers.
  */
-FL_API FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned n);
+FL_INLINE FL_MUST_CHECK int fl_resolve(const char *host, fl_address *list, unsigned n);
 #define FL_ADDRESSES_MAX 32u /* the others of a name are not known here */
 
 /* As fl_resolve; also returns -ETIMEDOUT. */
@@ -109,7 +111,7 @@ FL_API void fl_listener_close(fl_listener *l);
  * Returns 0; -EMFILE, -ENFILE (no more descriptors), -ENOMEM, -ENOSPC (the user's limit of watched descriptors); -ECANCELED;
  * -EPIPE: closed; -EBUSY: another fiber accepts; -EINVAL: by no fiber of its loop; -EOWNERDEAD in a forked child.
  */
-FL_API FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
+FL_INLINE FL_MUST_CHECK int fl_accept(fl_listener *l, fl_stream **s);
 
 /* As fl_accept, but -EAGAIN when there is none. Never waits. For callbacks of its loop, too. */
 FL_API FL_MUST_CHECK int fl_try_accept(fl_listener *l, fl_stream **s);
@@ -132,7 +134,7 @@ FL_API int fl_listener_fd(const fl_listener *l);
  * the table above; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM; -ENOSPC (the user's limit of watched descriptors); -ENOTSUP outside of
  * a loop's fibers.
  */
-FL_API FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port);
+FL_INLINE FL_MUST_CHECK int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port);
 
 /* As fl_connect_tcp; -ETIMEDOUT also at the deadline, which is for the lookup, too. */
 FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t deadline,
@@ -145,7 +147,7 @@ FL_API FL_MUST_CHECK int fl_connect_tcp_until(fl_stream **s, const char *host, u
  * -ENAMETOOLONG: above 107 bytes; -EINVAL: NULL or ""; -EPROTOTYPE: not a stream's; -ECANCELED; -EMFILE, -ENFILE, -ENOMEM,
  * -ENOSPC; -ENOTSUP outside of a loop's fibers.
  */
-FL_API FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
+FL_INLINE FL_MUST_CHECK int fl_connect_unix(fl_stream **s, const char *path);
 
 /* As fl_connect_unix; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline,
@@ -154,6 +156,28 @@ FL_API FL_MUST_CHECK int fl_connect_unix_until(fl_stream **s, const char *path, 
 static inline void fl__scoped_fl_listener(fl_listener **_l)
 {
 	fl_listener_free(*_l);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_resolve(const char *_host, fl_address *_list, unsigned _n)
+{
+	return fl_resolve_until(_host, _list, _n, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_accept(fl_listener *_l, fl_stream **_s)
+{
+	return fl_accept_until(_l, _s, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_connect_tcp(fl_stream **_s, const char *_host, uint16_t _port)
+{
+	return fl_connect_tcp_until(_s, _host, _port, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_connect_unix(fl_stream **_s, const char *_path)
+{
+	return fl_connect_unix_until(_s, _path, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -4,7 +4,9 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -32,7 +34,7 @@ FL__ASSERT_SIZE(fl_once, 4);
  * Returns 0 when `function` has succeeded, in this call or before; what it returned when this call ran it and it failed;
  * -ECANCELED. Blocks the calling context while another runs it. Observes its cancel scope.
  */
-FL_API FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
+FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
 
 /* As fl_once_call; never waits: -EBUSY while another runs it. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
@@ -43,6 +45,13 @@ FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *ar
 
 /* Whether the function has succeeded. Never waits. Acquires when true. */
 FL_API bool fl_once_is_done(const fl_once *o);
+
+/* The inline functions. */
+
+FL_INLINE int fl_once_call(fl_once *_o, int (*_function)(void *), void *_arg)
+{
+	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

@@ -77,23 +77,23 @@ FL_API void fl_pipe_close_send(fl_pipe *p);
  *   -ENOSYS       above 64 KiB, on a system without memfd_create(), or in a sandbox that forbids it
  *   -ETOOMANYREFS of this user's descriptors too many are on their way (RLIMIT_NOFILE): try again when some were received
  */
-FL_API FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_pipe_send(fl_pipe *p, const void *data, size_t size);
 
 /* As fl_pipe_send, but when the pipe is full returns -EAGAIN; also -EPIPE. Never waits. */
-FL_API FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size);
 
 /* As fl_pipe_send; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
-FL_API FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
-                                            fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline,
+                                               fl_cancel_token *cancel);
 
 /*
  * As fl_pipe_send, with `n` descriptors; the caller keeps his own. Also returns -EINVAL (above FL_PIPE_FDS_MAX, or `fds` is
  * NULL and `n` is not 0), -EBADF (not all of them are open).
  */
-FL_API FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
+FL_INLINE FL_MUST_CHECK int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
 /* As fl_pipe_send_fds, but when the pipe is full returns -EAGAIN. Never waits. */
-FL_API FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n);
 
 /* As fl_pipe_send_fds; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n,
@@ -114,24 +114,25 @@ FL_API FL_MUST_CHECK int fl_pipe_send_fds_until(fl_pipe *p, const void *data, si
  *   -ENOMEM     the message stays
  *   -EIO        the memory in which its bytes came could not be read; it was dropped
  */
-FL_API FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
 /* As fl_pipe_recv, but when there is no message returns -EAGAIN; also -EPIPE, -EMSGSIZE. Never waits. */
-FL_API FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size);
 
 /* As fl_pipe_recv; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
-FL_API FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
-                                            fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline,
+                                               fl_cancel_token *cancel);
 
 /*
  * As fl_pipe_recv, with the message's descriptors, which are the caller's then, and close-on-exec. `*n` is the room in `fds`,
  * and becomes their number; on -EMSGSIZE, when bytes or descriptors find no room, both numbers say what the message has.
  */
-FL_API FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds, unsigned *n);
+FL_INLINE FL_MUST_CHECK int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
+                                             unsigned *n);
 
 /* As fl_pipe_recv_fds, but when there is no message returns -EAGAIN. Never waits. */
-FL_API FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
-                                              unsigned *n);
+FL_INLINE FL_MUST_CHECK int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
+                                                 unsigned *n);
 
 /* As fl_pipe_recv_fds; also returns -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds,
@@ -148,6 +149,60 @@ FL_API extern const fl_on_type fl__on_pipe_space;
 static inline void fl__scoped_fl_pipe(fl_pipe **_p)
 {
 	fl_pipe_free(*_p);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_pipe_send(fl_pipe *_p, const void *_data, size_t _size)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_pipe_try_send(fl_pipe *_p, const void *_data, size_t _size)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_pipe_send_until(fl_pipe *_p, const void *_data, size_t _size, int64_t _deadline,
+                                 fl_cancel_token *_cancel)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, NULL, 0, _deadline, _cancel);
+}
+
+FL_INLINE int fl_pipe_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_pipe_try_send_fds(fl_pipe *_p, const void *_data, size_t _size, const int *_fds, unsigned _n)
+{
+	return fl_pipe_send_fds_until(_p, _data, _size, _fds, _n, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_pipe_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_pipe_try_recv(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_pipe_recv_until(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int64_t _deadline,
+                                 fl_cancel_token *_cancel)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, NULL, NULL, _deadline, _cancel);
+}
+
+FL_INLINE int fl_pipe_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds, unsigned *_n)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_pipe_try_recv_fds(fl_pipe *_p, void *_buffer, size_t _room, size_t *_size, int *_fds, unsigned *_n)
+{
+	return fl_pipe_recv_fds_until(_p, _buffer, _room, _size, _fds, _n, FL__TRY, FL_SHIELDED);
 }
 
 FL_END_DECLS

@@ -2,10 +2,13 @@
 #ifndef FAIRLEAD_PROCESS_H
 #define FAIRLEAD_PROCESS_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/task_type.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -155,10 +158,10 @@ FL_API FL_MUST_CHECK int fl_process_start(fl_process **p, const fl_process_confi
  * -EOWNERDEAD since its zygote had died before, -ECHILD since somebody else has collected it (waitpid(), or SIGCHLD is
  * ignored). In a forked child, -EOWNERDEAD at once.
  */
-FL_API FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
+FL_INLINE FL_MUST_CHECK int fl_process_join(fl_process *p, fl_process_status *status);
 
 /* As fl_process_join; never waits: -EBUSY while it runs. */
-FL_API FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
+FL_INLINE FL_MUST_CHECK int fl_process_try_join(fl_process *p, fl_process_status *status);
 
 /* As fl_process_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t deadline,
@@ -171,10 +174,10 @@ FL_API FL_MUST_CHECK int fl_process_join_until(fl_process *p, fl_process_status 
 FL_API FL_MUST_CHECK int fl_process_signal(fl_process *p, int signal);
 
 /* The same with SIGTERM, by which a process ends unless it handles that. Returns 0, -ESRCH, -EPERM, -EOWNERDEAD. */
-FL_API FL_MUST_CHECK int fl_process_terminate(fl_process *p);
+FL_INLINE FL_MUST_CHECK int fl_process_terminate(fl_process *p);
 
 /* The same with SIGKILL, by which it ends. Returns 0, -ESRCH, -EPERM, -EOWNERDEAD. */
-FL_API FL_MUST_CHECK int fl_process_kill(fl_process *p);
+FL_INLINE FL_MUST_CHECK int fl_process_kill(fl_process *p);
 
 /* Whether the process still runs: exactly as long as a try_join would answer -EBUSY. Never waits. */
 FL_API bool fl_process_is_alive(fl_process *p);
@@ -221,6 +224,29 @@ FL_API extern const fl_on_type fl__on_process;
 static inline void fl__scoped_fl_process(fl_process **_p)
 {
 	fl_process_free(*_p);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_process_join(fl_process *_p, fl_process_status *_status)
+{
+	return fl_process_join_until(_p, _status, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_process_try_join(fl_process *_p, fl_process_status *_status)
+{
+	const int _rc = fl_process_join_until(_p, _status, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+}
+
+FL_INLINE int fl_process_terminate(fl_process *_p)
+{
+	return fl_process_signal(_p, SIGTERM);
+}
+
+FL_INLINE int fl_process_kill(fl_process *_p)
+{
+	return fl_process_signal(_p, SIGKILL);
 }
 
 FL_END_DECLS

@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_QUEUE_H
 #define FAIRLEAD_QUEUE_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
@@ -104,7 +105,7 @@ FL_API void fl_queue_free(fl_queue *q);
  * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED; an unbounded
  * queue, and one that overwrites, also -ENOMEM.
  */
-FL_API FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
+FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
 /* Puts at once: 0, -EAGAIN (full), -EPIPE; -ENOMEM as above. Never waits for space. */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
@@ -113,7 +114,7 @@ FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cancel_token *cancel);
 
 /* Gets the first item by the order of `q`. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
+FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
 /* Gets at once: 0, -EAGAIN (empty), -EPIPE. Never waits for an item. */
 FL_API FL_MUST_CHECK int fl_queue_try_get(fl_queue *q, void *item);
@@ -125,7 +126,7 @@ FL_API FL_MUST_CHECK int fl_queue_get_until(fl_queue *q, void *item, int64_t dea
  * Puts the `n` items of `items` in their order; other producers may come between. Blocks until all are in. Returns how many
  * went in: less than `n` only when the queue was closed, the scope was cancelled, or there was no memory.
  */
-FL_API FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n);
 
 /* Puts as many of `n` items as there is space for. Returns how many; 0 also when closed. Never waits for space. */
 FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
@@ -138,7 +139,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items,
  * Gets up to `n` items that follow each other in the order of `q`. Blocks until there is at least one. Returns how many; 0 when the queue is
  * closed and drained, the scope was cancelled, or `n` is 0.
  */
-FL_API FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_t n);
 
 /* Gets up to `n` items that are there now. Returns how many. Never waits for an item. */
 FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n);
@@ -172,10 +173,10 @@ FL_API void fl_queue_task_done(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_try_task_done(fl_queue *q);
 
 /* Waits until every item that was put is dealt with. Blocks the calling context. Observes its scope. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_queue_join(fl_queue *q);
+FL_INLINE FL_MUST_CHECK int fl_queue_join(fl_queue *q);
 
 /* Returns 0 when every item is dealt with, else -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
+FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 
 /* As fl_queue_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
@@ -211,6 +212,42 @@ FL_API extern const fl_on_type fl__on_queue, fl__on_queue_space;
 static inline void fl__scoped_fl_queue(fl_queue **_q)
 {
 	fl_queue_free(*_q);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_queue_put(fl_queue *_q, const void *_item)
+{
+	return fl_queue_put_until(_q, _item, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_queue_get(fl_queue *_q, void *_item)
+{
+	return fl_queue_get_until(_q, _item, FL_FOREVER, NULL);
+}
+
+FL_INLINE size_t fl_queue_put_many(fl_queue *_q, const void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_queue_put_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE size_t fl_queue_get_many(fl_queue *_q, void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_queue_get_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE int fl_queue_join(fl_queue *_q)
+{
+	return fl_queue_join_until(_q, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_queue_try_join(fl_queue *_q)
+{
+	return fl_queue_unfinished(_q) == 0 ? 0 : -EBUSY;
 }
 
 FL_END_DECLS

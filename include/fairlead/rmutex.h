@@ -4,6 +4,8 @@
 
 #include <fairlead/cond.h>
 #include <fairlead/mutex.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 
 FL_BEGIN_DECLS
 
@@ -30,7 +32,7 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
-FL_API void fl_rmutex_init(fl_rmutex *m);
+FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
 /* Returns 0 when nobody holds or awaits `m`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
@@ -54,7 +56,7 @@ FL_API void fl_rmutex_unlock(fl_rmutex *m);
  * context. Observes its cancel scope. Panics when the calling context does not own `m`. Returns 0
  * when woken, -ECANCELED; `m` is locked as before in either case.
  */
-FL_API FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
+FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 
 /* As fl_cond_wait_rmutex; also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
@@ -79,6 +81,20 @@ static inline fl_rmutex *fl__rmutex_locked_begin(fl_rmutex *_m)
 static inline void fl__rmutex_locked_end(fl_rmutex **_m)
 {
 	fl_rmutex_unlock(*_m);
+}
+
+/* The inline functions. */
+
+FL_INLINE void fl_rmutex_init(fl_rmutex *_m)
+{
+	_m->owner_ = 0;
+	_m->depth_ = 0;
+	fl_mutex_init(&_m->mutex_);
+}
+
+FL_INLINE int fl_cond_wait_rmutex(fl_cond *_c, fl_rmutex *_m)
+{
+	return fl_cond_wait_rmutex_until(_c, _m, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

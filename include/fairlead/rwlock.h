@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -82,7 +83,7 @@ FL_API void fl_rwlock_downgrade(fl_rwlock *l);
  * the two would wait for each other. The caller then still reads, must let go, and look again at what it saw. Panics when
  * nobody reads.
  */
-FL_API FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
+FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 
 /* As fl_rwlock_upgrade(), if the caller is the only reader: 0; else -EBUSY, and it still reads. Never waits. */
 FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
@@ -130,6 +131,13 @@ static inline fl_rwlock *fl__write_locked_begin(fl_rwlock *_l)
 static inline void fl__write_locked_end(fl_rwlock **_l)
 {
 	fl_rwlock_write_unlock(*_l);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_rwlock_upgrade(fl_rwlock *_l)
+{
+	return fl_rwlock_upgrade_until(_l, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_END_DECLS

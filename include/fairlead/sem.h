@@ -2,9 +2,12 @@
 #ifndef FAIRLEAD_SEM_H
 #define FAIRLEAD_SEM_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -43,19 +46,19 @@ FL__ASSERT_SIZE(fl_sem, 8);
 /* clang-format on */
 
 /* Makes `s` a semaphore of `permits`. Requires that nobody uses it. Returns 0, -EINVAL above FL_SEM_MAX. Never waits. */
-FL_API FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
+FL_INLINE FL_MUST_CHECK int fl_sem_init(fl_sem *s, uint32_t permits);
 
 /*
  * Makes `s` a semaphore of `permits` that never has more than `bound`. Requires that nobody uses it. Returns 0; -EINVAL when
  * `bound` is 0 or above FL_SEM_MAX, or below `permits`. Never waits.
  */
-FL_API FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
+FL_INLINE FL_MUST_CHECK int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound);
 
 /* Returns 0 when nobody waits on `s`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_destroy(fl_sem *s);
 
 /* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
-FL_API FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
+FL_INLINE FL_MUST_CHECK int fl_sem_acquire(fl_sem *s);
 
 /* Takes a permit that is free now, and not kept for who stands in line: 0, else -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire(fl_sem *s);
@@ -67,7 +70,7 @@ FL_API FL_MUST_CHECK int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_ca
  * Takes `n` permits, all or nothing; 0 takes none. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED;
  * -EINVAL when there can never be so many.
  */
-FL_API FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
+FL_INLINE FL_MUST_CHECK int fl_sem_acquire_n(fl_sem *s, uint32_t n);
 
 /* Takes `n` permits that are free now, and not kept for who stands in line: 0, else -EAGAIN, -EINVAL as above. Never waits. */
 FL_API FL_MUST_CHECK int fl_sem_try_acquire_n(fl_sem *s, uint32_t n);
@@ -88,7 +91,7 @@ FL_API void fl_sem_release_n(fl_sem *s, uint32_t n);
  *   0            the permit was given
  *   -EOVERFLOW   there would be more permits than the bound; nothing was given
  */
-FL_API FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
+FL_INLINE FL_MUST_CHECK int fl_sem_try_release(fl_sem *s);
 
 /*
  * As fl_sem_try_release(), for `n` permits, all or none; 0 does nothing. Returns 0, -EOVERFLOW.
@@ -110,6 +113,41 @@ FL_API uint32_t fl_sem_value(const fl_sem *s);
 /* For fl_wait_any: ready while a permit is free, and not kept for who stands in line. */
 #define FL_ON_SEM(s) FL__ON(fl__on_sem, (s))
 FL_API extern const fl_on_type fl__on_sem;
+
+/* The inline functions. */
+
+FL_INLINE int fl_sem_init(fl_sem *_s, uint32_t _permits)
+{
+	if (_permits > FL_SEM_MAX)
+		return -EINVAL;
+	_s->word_ = _permits;
+	_s->bound_ = 0;
+	return 0;
+}
+
+FL_INLINE int fl_sem_init_bounded(fl_sem *_s, uint32_t _permits, uint32_t _bound)
+{
+	if (_bound == 0 || _bound > FL_SEM_MAX || _permits > _bound)
+		return -EINVAL;
+	_s->word_ = _permits;
+	_s->bound_ = _bound;
+	return 0;
+}
+
+FL_INLINE int fl_sem_acquire(fl_sem *_s)
+{
+	return fl_sem_acquire_until(_s, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_sem_acquire_n(fl_sem *_s, uint32_t _n)
+{
+	return fl_sem_acquire_n_until(_s, _n, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_sem_try_release(fl_sem *_s)
+{
+	return fl_sem_try_release_n(_s, 1);
+}
 
 FL_END_DECLS
 

@@ -53,7 +53,7 @@ FL__ASSERT_SIZE(fl_seqlock, 16);
 /* clang-format on */
 
 /* Makes `l` a lock that nobody writes under; the same as FL_SEQLOCK_INIT. Requires that nobody uses it. Never waits. */
-FL_API void fl_seqlock_init(fl_seqlock *l);
+FL_INLINE void fl_seqlock_init(fl_seqlock *l);
 
 /* Returns 0 when nobody writes, and nobody waits for that; else -EBUSY. Readers that run are not seen. Never waits. */
 FL_API FL_MUST_CHECK int fl_seqlock_destroy(fl_seqlock *l);
@@ -94,6 +94,14 @@ FL_API void fl_seqlock_load(void *dst, const void *src, size_t size);
 
 /* Copies to the shared `dst` likewise. Never waits. */
 FL_API void fl_seqlock_store(void *dst, const void *src, size_t size);
+
+/* The inline functions. */
+
+FL_INLINE void fl_seqlock_init(fl_seqlock *_l)
+{
+	const fl_seqlock _value = FL_SEQLOCK_INIT;
+	*_l = _value;
+}
 
 FL_END_DECLS
 

@@ -7,6 +7,7 @@
 #include <fairlead/mutex.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -52,7 +53,7 @@ FL__ASSERT_SIZE(fl_sharded_rwlock, 64 * (1 + FL_SHARDED_RWLOCK_ROWS));
 /* clang-format on */
 
 /* Makes `l` an unlocked lock; the same as FL_SHARDED_RWLOCK_INIT. Requires that nobody uses it. Never waits. */
-FL_API void fl_sharded_rwlock_init(fl_sharded_rwlock *l);
+FL_INLINE void fl_sharded_rwlock_init(fl_sharded_rwlock *l);
 
 /*
  * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Waits for nothing but an unlock that is all
@@ -125,6 +126,13 @@ static inline fl_sharded_rwlock *fl__br_write_locked_begin(fl_sharded_rwlock *_l
 static inline void fl__br_write_locked_end(fl_sharded_rwlock **_l)
 {
 	fl_sharded_rwlock_write_unlock(*_l);
+}
+
+/* The inline functions. */
+
+FL_INLINE void fl_sharded_rwlock_init(fl_sharded_rwlock *_l)
+{
+	memset(_l, 0, sizeof *_l);
 }
 
 FL_END_DECLS

@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -99,7 +100,7 @@ FL_API bool fl_shm_is_writable(const fl_shm *region);
  * Blocks take multiples of 256 bytes, and the call as much time as there are blocks to look at: for large things, and
  * few.
  */
-FL_API FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
+FL_INLINE FL_MUST_CHECK void *fl_shm_alloc(fl_shm *region, size_t size);
 
 /* The same, with what was there before: for a large block that is going to be overwritten. */
 FL_API FL_MUST_CHECK void *fl_shm_alloc_raw(fl_shm *region, size_t size);
@@ -147,6 +148,16 @@ static inline void *fl__shm_at_aligned(const fl_shm *_region, fl_shm_offset _off
 static inline void fl__scoped_fl_shm(fl_shm **_region)
 {
 	fl_shm_free(*_region);
+}
+
+/* The inline functions. */
+
+FL_INLINE void *fl_shm_alloc(fl_shm *_region, size_t _size)
+{
+	void *_block = fl_shm_alloc_raw(_region, _size);
+	if (_block)
+		memset(_block, 0, _size);
+	return _block;
 }
 
 FL_END_DECLS

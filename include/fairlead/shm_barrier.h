@@ -2,10 +2,14 @@
 #ifndef FAIRLEAD_SHM_BARRIER_H
 #define FAIRLEAD_SHM_BARRIER_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -45,13 +49,13 @@ FL__ASSERT_SIZE(fl_shm_barrier, 104);
  * Makes `b` a barrier for `parties` (1 to FL_SHM_BARRIER_MAX). Requires that nobody uses it. Returns 0, -EINVAL. Never
  * waits.
  */
-FL_API FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
+FL_INLINE FL_MUST_CHECK int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties);
 
 /*
  * Waits until all parties are here. Blocks the calling context. Observes its cancel scope. Returns the order of arrival,
  * 0 to parties - 1; -EPIPE when the barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it); -EBADMSG.
  */
-FL_API FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
+FL_INLINE FL_MUST_CHECK int fl_shm_barrier_wait(fl_shm_barrier *b);
 
 /*
  * Passes if this is the last party, and returns its number; else -EAGAIN, without arriving; or -EPIPE, -EBADMSG. -EBUSY when a
@@ -73,6 +77,22 @@ FL_API bool fl_shm_barrier_is_broken(const fl_shm_barrier *b);
 
 /* How many wait at `b` now, with those who were killed there. Never waits. */
 FL_API uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b);
+
+/* The inline functions. */
+
+FL_INLINE int fl_shm_barrier_init(fl_shm_barrier *_b, uint32_t _parties)
+{
+	if (_parties == 0 || _parties > FL_SHM_BARRIER_MAX)
+		return -EINVAL;
+	memset(_b, 0, sizeof *_b);
+	_b->parties_ = _parties;
+	return 0;
+}
+
+FL_INLINE int fl_shm_barrier_wait(fl_shm_barrier *_b)
+{
+	return fl_shm_barrier_wait_until(_b, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

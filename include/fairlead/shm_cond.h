@@ -2,7 +2,10 @@
 #ifndef FAIRLEAD_SHM_COND_H
 #define FAIRLEAD_SHM_COND_H
 
+#include <errno.h>
 #include <fairlead/shm_mutex.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 
 FL_BEGIN_DECLS
 
@@ -48,7 +51,7 @@ FL__ASSERT_SIZE(fl_shm_cond, 16);
 /* clang-format on */
 
 /* Makes `c` a condition without waiters. Requires that nobody uses it. Never waits. */
-FL_API void fl_shm_cond_init(fl_shm_cond *c);
+FL_INLINE void fl_shm_cond_init(fl_shm_cond *c);
 
 /*
  * Returns 0 when nobody waits on `c`, else -EBUSY; a waiter that was killed, or that gave up while others waited, may count
@@ -61,7 +64,7 @@ FL_API FL_MUST_CHECK int fl_shm_cond_destroy(const fl_shm_cond *c);
  * calling context. Observes its cancel scope. Panics when the calling context does not hold `m`. Returns 0, -ECANCELED;
  * -EOWNERDEAD, -ENOTRECOVERABLE (above).
  */
-FL_API FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m);
 
 /* As fl_shm_cond_wait: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline,
@@ -72,17 +75,50 @@ FL_API FL_MUST_CHECK int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m,
  * Returns 0 when it holds (also when it came to hold at the moment of a timeout or cancel); -ECANCELED, -EOWNERDEAD,
  * -ENOTRECOVERABLE.
  */
-FL_API FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg), void *arg);
+FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
+                                                 void *arg);
 
 /* As fl_shm_cond_wait_for: 0, -ECANCELED, -EOWNERDEAD, -ENOTRECOVERABLE; also -ETIMEDOUT at `deadline`. */
-FL_API FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
-                                                    void *arg, int64_t deadline, fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg),
+                                                       void *arg, int64_t deadline, fl_cancel_token *cancel);
 
 /* Wakes all that wait now; call it before the change, with the mutex held (above). Never waits. */
 FL_API void fl_shm_cond_signal(fl_shm_cond *c);
 
 /* The same: there is no other wake in shared memory. Never waits. */
 FL_API void fl_shm_cond_broadcast(fl_shm_cond *c);
+
+/* The inline functions. */
+
+FL_INLINE void fl_shm_cond_init(fl_shm_cond *_c)
+{
+	const fl_shm_cond _value = FL_SHM_COND_INIT;
+	*_c = _value;
+}
+
+FL_INLINE int fl_shm_cond_wait(fl_shm_cond *_c, fl_shm_mutex *_m)
+{
+	return fl_shm_cond_wait_until(_c, _m, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_cond_wait_for(fl_shm_cond *_c, fl_shm_mutex *_m, bool (*_predicate)(void *), void *_arg)
+{
+	return fl_shm_cond_wait_for_until(_c, _m, _predicate, _arg, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_cond_wait_for_until(fl_shm_cond *_c, fl_shm_mutex *_m, bool (*_predicate)(void *), void *_arg,
+                                         int64_t _deadline, fl_cancel_token *_cancel)
+{
+	int _rc = 0;
+	while (!_predicate(_arg)) {
+		if (_rc != 0)
+			return _rc;
+		_rc = fl_shm_cond_wait_until(_c, _m, _deadline, _cancel);
+		if (_rc == -EOWNERDEAD || _rc == -ENOTRECOVERABLE)
+			return _rc;
+	}
+	return 0;
+}
 
 FL_END_DECLS
 

@@ -2,11 +2,15 @@
 #ifndef FAIRLEAD_SHM_EVENT_H
 #define FAIRLEAD_SHM_EVENT_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -36,7 +40,7 @@ typedef struct fl_shm_event {
 FL__ASSERT_SIZE(fl_shm_event, 96);
 
 /* Makes `e` an event that is not set; the same as zeroed memory. Requires that nobody uses it. Never waits. */
-FL_API void fl_shm_event_init(fl_shm_event *e);
+FL_INLINE void fl_shm_event_init(fl_shm_event *e);
 
 /*
  * Sets `e` and wakes all its waiters. Releases also when it was set already. Waits for a stopped process alone (above).
@@ -54,10 +58,10 @@ FL_API void fl_shm_event_reset(fl_shm_event *e);
 FL_API bool fl_shm_event_is_set(const fl_shm_event *e);
 
 /* Waits until `e` is set. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
+FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
 
 /* Returns 0 when `e` is set, else -EAGAIN. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
+FL_INLINE FL_MUST_CHECK int fl_shm_event_try_wait(fl_shm_event *e);
 
 /* Waits until `e` is set. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED, -EBADMSG. */
 FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel);
@@ -65,6 +69,23 @@ FL_API FL_MUST_CHECK int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadli
 /* For fl_wait_any: ready while it is set; unlike a wait, it may miss a set that is reset at once. */
 #define FL_ON_SHM_EVENT(e) FL__ON(fl__on_shm_event, (e))
 FL_API extern const fl_on_type fl__on_shm_event;
+
+/* The inline functions. */
+
+FL_INLINE void fl_shm_event_init(fl_shm_event *_e)
+{
+	memset(_e, 0, sizeof *_e);
+}
+
+FL_INLINE int fl_shm_event_wait(fl_shm_event *_e)
+{
+	return fl_shm_event_wait_until(_e, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_event_try_wait(fl_shm_event *_e)
+{
+	return fl_shm_event_is_set(_e) ? 0 : -EAGAIN;
+}
 
 FL_END_DECLS
 

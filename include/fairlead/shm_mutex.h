@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -55,7 +56,7 @@ FL__ASSERT_SIZE(fl_shm_mutex, 48);
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex; the same as zeroed memory. Requires that nobody uses it. Never waits. */
-FL_API void fl_shm_mutex_init(fl_shm_mutex *m);
+FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *m);
 
 /*
  * Returns 0 when nobody holds or awaits `m`: its memory may be given up. Else -EBUSY; a waiter that was killed, or gave up,
@@ -67,7 +68,7 @@ FL_API FL_MUST_CHECK int fl_shm_mutex_destroy(const fl_shm_mutex *m);
  * Locks `m`. Blocks the calling context while another holds it; never cancelled. Returns 0, -EOWNERDEAD (locked),
  * -ENOTRECOVERABLE; -EDEADLK when the calling context holds it.
  */
-FL_API FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_mutex_lock(fl_shm_mutex *m);
 
 /* Locks `m` if it is free: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_shm_mutex_try_lock(fl_shm_mutex *m);
@@ -120,6 +121,19 @@ static inline void fl__shm_locked_end(struct fl__shm_locked *_locked)
 {
 	if (_locked->mutex_)
 		fl_shm_mutex_unlock(_locked->mutex_);
+}
+
+/* The inline functions. */
+
+FL_INLINE void fl_shm_mutex_init(fl_shm_mutex *_m)
+{
+	const fl_shm_mutex _value = FL_SHM_MUTEX_INIT;
+	*_m = _value;
+}
+
+FL_INLINE int fl_shm_mutex_lock(fl_shm_mutex *_m)
+{
+	return fl_shm_mutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
 }
 
 FL_END_DECLS

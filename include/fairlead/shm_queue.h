@@ -2,6 +2,7 @@
 #ifndef FAIRLEAD_SHM_QUEUE_H
 #define FAIRLEAD_SHM_QUEUE_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/shm.h>
@@ -81,20 +82,20 @@ FL_API void fl_shm_queue_destroy(fl_shm_queue *q);
  * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, -EPIPE (closed), -ECANCELED, -EINVAL,
  * -EBADMSG.
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_put(fl_shm_queue *q, const void *item);
 
 /* Puts at once: 0, -EAGAIN (full), -EPIPE, -EBUSY (a stopped process keeps it), -EINVAL, -EBADMSG. Never waits for space. */
-FL_API FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put(fl_shm_queue *q, const void *item);
 
 /* As fl_shm_queue_put; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline,
                                                 fl_cancel_token *cancel);
 
 /* Gets the oldest item. Blocks while `q` is empty. Returns 0, -EPIPE (closed and drained), -ECANCELED, -EINVAL, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_get(fl_shm_queue *q, void *item);
 
 /* Gets at once: 0, -EAGAIN (empty), -EPIPE, -EBUSY (a stopped process keeps it), -EINVAL, -EBADMSG. Never waits for an item. */
-FL_API FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get(fl_shm_queue *q, void *item);
 
 /* As fl_shm_queue_get; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel);
@@ -104,10 +105,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int
  * Blocks until all are in. Returns how many went in: less than `n` only when the queue was closed, the scope was cancelled, or
  * of the errors above.
  */
-FL_API FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n);
 
 /* Puts as many of `n` items as there is space for. Returns how many; 0 also when closed. Never waits for space. */
-FL_API FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n);
 
 /*
  * As fl_shm_queue_put_many; stores how many went in in `*count`. Returns 0 when all did; -EPIPE, -ETIMEDOUT, -ECANCELED,
@@ -120,10 +121,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_many_until(fl_shm_queue *q, const void
  * Gets up to `n` items that follow each other. Blocks until there is at least one. Returns how many; 0 when the queue is
  * closed and drained, the scope was cancelled, `n` is 0, or of the errors above.
  */
-FL_API FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n);
 
 /* Gets up to `n` items that are there now. Returns how many. Never waits for an item. */
-FL_API FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
+FL_INLINE FL_MUST_CHECK size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n);
 
 /*
  * As fl_shm_queue_get_many; stores how many in `*count`. Returns 0 (at least one, or `n` is 0); -EPIPE, -ETIMEDOUT, -ECANCELED,
@@ -136,10 +137,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_get_many_until(fl_shm_queue *q, void *item
  * Puts a frame of `size` bytes, which may be 0. Blocks while `q` has not the space for it. Observes the cancel scope.
  * Returns 0, -EMSGSIZE (it does not fit in an empty queue), -EPIPE (closed), -ECANCELED, -EINVAL, -EBADMSG.
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /* Puts at once: 0, -EAGAIN (no space for it), -EMSGSIZE, -EPIPE, -EBUSY, -EINVAL, -EBADMSG. Never waits for space. */
-FL_API FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size);
 
 /* As fl_shm_queue_put_frame; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size, int64_t deadline,
@@ -150,10 +151,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_put_frame_until(fl_shm_queue *q, const voi
  * Observes the cancel scope. Returns 0, -EMSGSIZE (it is larger than that: `*size` says how large, and it stays), -EPIPE
  * (closed and drained), -ECANCELED, -EINVAL, -EBADMSG.
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
 /* Gets at once: 0, -EAGAIN (empty), -EMSGSIZE, -EPIPE, -EBUSY, -EINVAL, -EBADMSG. Never waits for a frame. */
-FL_API FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size);
 
 /* As fl_shm_queue_get_frame; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size,
@@ -181,10 +182,10 @@ FL_API FL_MUST_CHECK int fl_shm_queue_task_done(fl_shm_queue *q);
  * Waits until every item that was put is dealt with. Blocks the calling context. Observes its scope. Returns 0, -ECANCELED,
  * -EBADMSG. Counts come round: at most 2^32 - 1 items may be put and not done.
  */
-FL_API FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_join(fl_shm_queue *q);
 
 /* Returns 0 when every item is dealt with, else -EBUSY; -EBADMSG. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
+FL_INLINE FL_MUST_CHECK int fl_shm_queue_try_join(fl_shm_queue *q);
 
 /* As fl_shm_queue_join; also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel);
@@ -212,6 +213,87 @@ FL_API extern const fl_on_type fl__on_shm_queue, fl__on_shm_queue_space;
 static inline void fl__scoped_fl_shm_queue(fl_shm_queue **_q)
 {
 	fl_shm_queue_free(*_q);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_shm_queue_put(fl_shm_queue *_q, const void *_item)
+{
+	return fl_shm_queue_put_until(_q, _item, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_queue_try_put(fl_shm_queue *_q, const void *_item)
+{
+	return fl_shm_queue_put_until(_q, _item, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_queue_get(fl_shm_queue *_q, void *_item)
+{
+	return fl_shm_queue_get_until(_q, _item, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_queue_try_get(fl_shm_queue *_q, void *_item)
+{
+	return fl_shm_queue_get_until(_q, _item, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE size_t fl_shm_queue_put_many(fl_shm_queue *_q, const void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_shm_queue_put_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE size_t fl_shm_queue_try_put_many(fl_shm_queue *_q, const void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_shm_queue_put_many_until(_q, _items, _n, &_count, FL__TRY, FL_SHIELDED)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE size_t fl_shm_queue_get_many(fl_shm_queue *_q, void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_shm_queue_get_many_until(_q, _items, _n, &_count, FL_FOREVER, NULL)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE size_t fl_shm_queue_try_get_many(fl_shm_queue *_q, void *_items, size_t _n)
+{
+	size_t _count;
+	FL_IGNORE(fl_shm_queue_get_many_until(_q, _items, _n, &_count, FL__TRY, FL_SHIELDED)); /* the count tells */
+	return _count;
+}
+
+FL_INLINE int fl_shm_queue_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
+{
+	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_queue_try_put_frame(fl_shm_queue *_q, const void *_frame, size_t _size)
+{
+	return fl_shm_queue_put_frame_until(_q, _frame, _size, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_queue_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_queue_try_get_frame(fl_shm_queue *_q, void *_buffer, size_t _room, size_t *_size)
+{
+	return fl_shm_queue_get_frame_until(_q, _buffer, _room, _size, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_queue_join(fl_shm_queue *_q)
+{
+	return fl_shm_queue_join_until(_q, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
+{
+	const int _rc = fl_shm_queue_join_until(_q, FL__TRY, FL_SHIELDED);
+	return _rc == -EAGAIN ? -EBUSY : _rc;
 }
 
 FL_END_DECLS

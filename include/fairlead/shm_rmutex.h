@@ -2,7 +2,9 @@
 #ifndef FAIRLEAD_SHM_RMUTEX_H
 #define FAIRLEAD_SHM_RMUTEX_H
 
+#include <fairlead/cancel.h>
 #include <fairlead/shm_mutex.h>
+#include <fairlead/time.h>
 
 FL_BEGIN_DECLS
 
@@ -33,16 +35,16 @@ FL__ASSERT_SIZE(fl_shm_rmutex, 56);
 /* clang-format on */
 
 /* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
-FL_API void fl_shm_rmutex_init(fl_shm_rmutex *m);
+FL_INLINE void fl_shm_rmutex_init(fl_shm_rmutex *m);
 
 /* Returns 0 when nobody holds or awaits `m`, else -EBUSY, as fl_shm_mutex_destroy. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_rmutex_destroy(const fl_shm_rmutex *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_destroy(const fl_shm_rmutex *m);
 
 /*
  * Locks `m` once more. Blocks while another context owns it; never cancelled. Returns 0; -EOWNERDEAD: locked once, however
  * often its dead owner had locked it; -ENOTRECOVERABLE; -EAGAIN after 2^32 - 1 nested locks.
  */
-FL_API FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
+FL_INLINE FL_MUST_CHECK int fl_shm_rmutex_lock(fl_shm_rmutex *m);
 
 /* As fl_shm_rmutex_lock: 0, -EOWNERDEAD, -ENOTRECOVERABLE, -EAGAIN; -EBUSY when another owns it. Never waits. */
 FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
@@ -51,13 +53,13 @@ FL_API FL_MUST_CHECK int fl_shm_rmutex_try_lock(fl_shm_rmutex *m);
 FL_API FL_MUST_CHECK int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* After -EOWNERDEAD: what `m` guards is in order again. Never waits. Panics when the caller was not told of a death. */
-FL_API void fl_shm_rmutex_recover(fl_shm_rmutex *m);
+FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *m);
 
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_shm_rmutex_unlock(fl_shm_rmutex *m);
 
 /* Whether the calling context owns `m`. Never waits. */
-FL_API bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
+FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m);
 
 /*
  * FL_SHM_RMUTEX_LOCKED(rc, &m): declares `int rc`, the result of fl_shm_rmutex_lock(), and undoes that lock at the end of the
@@ -85,6 +87,34 @@ static inline void fl__shm_rmutex_locked_end(struct fl__shm_rmutex_locked *_lock
 {
 	if (_locked->mutex_)
 		fl_shm_rmutex_unlock(_locked->mutex_);
+}
+
+/* The inline functions. */
+
+FL_INLINE void fl_shm_rmutex_init(fl_shm_rmutex *_m)
+{
+	const fl_shm_rmutex _value = FL_SHM_RMUTEX_INIT;
+	*_m = _value;
+}
+
+FL_INLINE int fl_shm_rmutex_destroy(const fl_shm_rmutex *_m)
+{
+	return fl_shm_mutex_destroy(&_m->mutex_);
+}
+
+FL_INLINE int fl_shm_rmutex_lock(fl_shm_rmutex *_m)
+{
+	return fl_shm_rmutex_lock_until(_m, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_INLINE void fl_shm_rmutex_recover(fl_shm_rmutex *_m)
+{
+	fl_shm_mutex_recover(&_m->mutex_);
+}
+
+FL_INLINE bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *_m)
+{
+	return fl_shm_mutex_is_owned(&_m->mutex_);
 }
 
 FL_END_DECLS

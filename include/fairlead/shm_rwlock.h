@@ -4,8 +4,10 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -62,7 +64,7 @@ typedef struct fl_shm_rwlock {
 FL__ASSERT_SIZE(fl_shm_rwlock, 64 * (1 + FL_SHM_RWLOCK_READERS));
 
 /* Makes `l` an unlocked lock; the same as zeroed memory. Requires that nobody uses it. Never waits. */
-FL_API void fl_shm_rwlock_init(fl_shm_rwlock *l);
+FL_INLINE void fl_shm_rwlock_init(fl_shm_rwlock *l);
 
 /*
  * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY; a waiter that was killed, or gave up,
@@ -74,10 +76,10 @@ FL_API FL_MUST_CHECK int fl_shm_rwlock_destroy(const fl_shm_rwlock *l);
  * Locks `l` for reading. Blocks the calling context while another writes or waits to write; never cancelled. Returns 0,
  * -EOWNERDEAD (not locked), -ENOTRECOVERABLE; -EDEADLK when the calling context holds `l` already and would have to wait.
  */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_read_lock(fl_shm_rwlock *l);
+FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_read_lock(fl_shm_rwlock *l);
 
 /* Locks `l` for reading if nobody writes or waits to: 0, -EOWNERDEAD (not locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *l);
+FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *l);
 
 /* As fl_shm_rwlock_read_lock: 0, -EOWNERDEAD (not locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
@@ -89,10 +91,10 @@ FL_API void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l);
  * Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. Returns 0, -EOWNERDEAD (locked),
  * -ENOTRECOVERABLE; -EDEADLK when the calling context holds `l` already, for reading or writing.
  */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_write_lock(fl_shm_rwlock *l);
+FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_write_lock(fl_shm_rwlock *l);
 
 /* Locks `l` for writing if nobody holds it: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l);
+FL_INLINE FL_MUST_CHECK int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l);
 
 /* As fl_shm_rwlock_write_lock: 0, -EOWNERDEAD (locked), -ENOTRECOVERABLE, -EDEADLK; also -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
@@ -102,6 +104,33 @@ FL_API void fl_shm_rwlock_recover(fl_shm_rwlock *l);
 
 /* Undoes the write lock, and wakes who waits. Never waits. Panics when the calling context does not hold it. */
 FL_API void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l);
+
+/* The inline functions. */
+
+FL_INLINE void fl_shm_rwlock_init(fl_shm_rwlock *_l)
+{
+	memset(_l, 0, sizeof *_l);
+}
+
+FL_INLINE int fl_shm_rwlock_read_lock(fl_shm_rwlock *_l)
+{
+	return fl_shm_rwlock_read_lock_until(_l, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *_l)
+{
+	return fl_shm_rwlock_read_lock_until(_l, FL__TRY, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_rwlock_write_lock(fl_shm_rwlock *_l)
+{
+	return fl_shm_rwlock_write_lock_until(_l, FL_FOREVER, FL_SHIELDED);
+}
+
+FL_INLINE int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *_l)
+{
+	return fl_shm_rwlock_write_lock_until(_l, FL__TRY, FL_SHIELDED);
+}
 
 FL_END_DECLS
 

@@ -2,10 +2,14 @@
 #ifndef FAIRLEAD_SHM_SEM_H
 #define FAIRLEAD_SHM_SEM_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 FL_BEGIN_DECLS
 
@@ -41,10 +45,10 @@ FL__ASSERT_SIZE(fl_shm_sem, 96);
 #define FL_SHM_SEM_MAX 0x7fffffffu
 
 /* Makes `s` a semaphore of `permits`. Requires that nobody uses it. Returns 0, -EINVAL above FL_SHM_SEM_MAX. Never waits. */
-FL_API FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits);
 
 /* Takes a permit. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED, -EBADMSG. */
-FL_API FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_acquire(fl_shm_sem *s);
 
 /* Takes a permit that is free now: 0, else -EAGAIN. Never waits, not for a stopped process either. */
 FL_API FL_MUST_CHECK int fl_shm_sem_try_acquire(fl_shm_sem *s);
@@ -56,7 +60,7 @@ FL_API FL_MUST_CHECK int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadlin
  * Gives a permit. Waits for a stopped process alone (above). Returns 0; -EOVERFLOW when there would be more than
  * FL_SHM_SEM_MAX, -EBADMSG: nothing was given.
  */
-FL_API FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
+FL_INLINE FL_MUST_CHECK int fl_shm_sem_release(fl_shm_sem *s);
 
 /* Gives `n` permits at once; 0 does nothing. Returns 0; -EOVERFLOW, -EBADMSG: none was given. Waits as fl_shm_sem_release. */
 FL_API FL_MUST_CHECK int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n);
@@ -67,6 +71,27 @@ FL_API uint32_t fl_shm_sem_value(const fl_shm_sem *s);
 /* For fl_wait_any: ready while a permit is free. */
 #define FL_ON_SHM_SEM(s) FL__ON(fl__on_shm_sem, (s))
 FL_API extern const fl_on_type fl__on_shm_sem;
+
+/* The inline functions. */
+
+FL_INLINE int fl_shm_sem_init(fl_shm_sem *_s, uint32_t _permits)
+{
+	if (_permits > FL_SHM_SEM_MAX)
+		return -EINVAL;
+	memset(_s, 0, sizeof *_s);
+	_s->word_ = _permits;
+	return 0;
+}
+
+FL_INLINE int fl_shm_sem_acquire(fl_shm_sem *_s)
+{
+	return fl_shm_sem_acquire_until(_s, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_shm_sem_release(fl_shm_sem *_s)
+{
+	return fl_shm_sem_release_n(_s, 1);
+}
 
 FL_END_DECLS
 

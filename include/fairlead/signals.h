@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,7 +44,7 @@ FL_API void fl_signals_free(fl_signals *s);
  * Waits for one and takes it. Blocks the calling context; observes its cancel scope. Any thread may call it, and many at the same
  * time. Returns its number; -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
+FL_INLINE FL_MUST_CHECK int fl_signals_wait(fl_signals *s);
 
 /* The same until `deadline`; a past one looks once. Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *cancel);
@@ -57,6 +58,13 @@ FL_API int fl_signals_fd(const fl_signals *s);
 static inline void fl__scoped_fl_signals(fl_signals **_s)
 {
 	fl_signals_free(*_s);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_signals_wait(fl_signals *_s)
+{
+	return fl_signals_wait_until(_s, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -2,8 +2,10 @@
 #ifndef FAIRLEAD_STREAM_H
 #define FAIRLEAD_STREAM_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -69,7 +71,7 @@ FL_API void fl_stream_abort(fl_stream *s);
  * Reads what there is, up to `size` bytes, at least one. Blocks the calling fiber while there is nothing. Observes its cancel
  * scope. Returns how many; 0: the end; -ECANCELED; -EINVAL: `size` is 0; -ENOMEM (the system's).
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size);
 
 /* As fl_stream_read; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
@@ -82,7 +84,7 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size
  * Reads `size` bytes. Blocks the calling fiber until they are there. Observes its cancel scope. Returns `size`; fewer: there the
  * end came; -ECANCELED; -ENOMEM: see fl_stream_got().
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size);
 
 /* As fl_stream_read_exactly; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, int64_t deadline,
@@ -97,8 +99,8 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_exactly_until(fl_stream *s, void *bu
  *   -EINVAL     `size` or `delimiter_size` is 0
  *   -ENOMEM
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter,
-                                               size_t delimiter_size);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter,
+                                                  size_t delimiter_size);
 
 /* As fl_stream_read_to; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const void *delimiter,
@@ -108,11 +110,11 @@ FL_API FL_MUST_CHECK ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer,
  * As fl_stream_read_to with a newline, and puts a NUL behind the line, also behind an empty one at the end; it is one of the
  * `size` bytes, and does not count in the result. -EINVAL: `size` is below 2.
  */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size);
 
 /* As fl_stream_read_line; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
-FL_API FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
-                                                       fl_cancel_token *cancel);
+FL_INLINE FL_MUST_CHECK ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline,
+                                                          fl_cancel_token *cancel);
 
 /*
  * For a read_exactly() of more than FL_STREAM_LIMIT that returned -ENOMEM: it had to give up, and had no memory to put back what
@@ -127,7 +129,7 @@ FL_API size_t fl_stream_got(const fl_stream *s);
  *   -ECANCELED
  *   -ENOMEM    (the system's)
  */
-FL_API FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t size);
+FL_INLINE FL_MUST_CHECK int fl_stream_write(fl_stream *s, const void *data, size_t size);
 
 /* As fl_stream_write; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t deadline,
@@ -137,7 +139,7 @@ FL_API FL_MUST_CHECK int fl_stream_write_until(fl_stream *s, const void *data, s
 FL_API FL_MUST_CHECK ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size);
 
 /* As fl_stream_write, of `n` parts one after the other. Returns 0, -EPIPE, -ECANCELED, -ENOMEM. */
-FL_API FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n);
+FL_INLINE FL_MUST_CHECK int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n);
 
 /* As fl_stream_writev; also returns -ETIMEDOUT, and -ECANCELED for `cancel`. */
 FL_API FL_MUST_CHECK int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, int64_t deadline,
@@ -167,6 +169,51 @@ FL_API FL_MUST_CHECK int fl_stream_name(const fl_stream *s, char *name, size_t s
 static inline void fl__scoped_fl_stream(fl_stream **_s)
 {
 	fl_stream_free(*_s);
+}
+
+/* The inline functions. */
+
+FL_INLINE ssize_t fl_stream_read(fl_stream *_s, void *_buffer, size_t _size)
+{
+	return fl_stream_read_until(_s, _buffer, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_stream_read_exactly(fl_stream *_s, void *_buffer, size_t _size)
+{
+	return fl_stream_read_exactly_until(_s, _buffer, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_stream_read_to(fl_stream *_s, void *_buffer, size_t _size, const void *_delimiter,
+                                    size_t _delimiter_size)
+{
+	return fl_stream_read_to_until(_s, _buffer, _size, _delimiter, _delimiter_size, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_stream_read_line(fl_stream *_s, char *_line, size_t _size)
+{
+	return fl_stream_read_line_until(_s, _line, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE ssize_t fl_stream_read_line_until(fl_stream *_s, char *_line, size_t _size, int64_t _deadline,
+                                            fl_cancel_token *_cancel)
+{
+	ssize_t _n;
+	if (_size < 2)
+		return -EINVAL;
+	_n = fl_stream_read_to_until(_s, _line, _size - 1, "\n", 1, _deadline, _cancel);
+	if (_n >= 0)
+		_line[_n] = '\0';
+	return _n;
+}
+
+FL_INLINE int fl_stream_write(fl_stream *_s, const void *_data, size_t _size)
+{
+	return fl_stream_write_until(_s, _data, _size, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_stream_writev(fl_stream *_s, const struct iovec *_parts, size_t _n)
+{
+	return fl_stream_writev_until(_s, _parts, _n, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/fiber.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -156,11 +157,18 @@ FL_API FL_MUST_CHECK int fl_gather_all_until(const fl_call *calls, size_t n, int
  * cancel scope.
  * Returns 0; -ECANCELED: it goes on; -ENOMEM, and -ENOTSUP outside of a loop's fibers: it was not called.
  */
-FL_API FL_MUST_CHECK int fl_shield(fl_fiber_function *function, void *arg, int *result);
+FL_INLINE FL_MUST_CHECK int fl_shield(fl_fiber_function *function, void *arg, int *result);
 
 /* As fl_shield; also returns -ETIMEDOUT: it goes on. */
 FL_API FL_MUST_CHECK int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
                                          fl_cancel_token *cancel);
+
+/* The inline functions. */
+
+FL_INLINE int fl_shield(fl_fiber_function *_function, void *_arg, int *_result)
+{
+	return fl_shield_until(_function, _arg, _result, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

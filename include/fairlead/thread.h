@@ -2,8 +2,10 @@
 #ifndef FAIRLEAD_THREAD_H
 #define FAIRLEAD_THREAD_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -49,10 +51,10 @@ FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *funct
  * running thread did not come along. A function that left by pthread_exit() or pthread_cancel() counts as -ECANCELED. After
  * the function the join waits for the destructors of the thread's own thread-specific data, whatever its deadline.
  */
-FL_API FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
+FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
 
 /* As fl_thread_join; never waits for the function: -EBUSY while it runs. */
-FL_API FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
+FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
 
 /* As fl_thread_join; also returns -ETIMEDOUT (the thread can be joined again). */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
@@ -125,6 +127,19 @@ FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 /* For fl_wait_any: ready when the function of a joinable thread has ended. */
 #define FL_ON_THREAD(t) FL__ON(fl__on_thread, (t))
 FL_API extern const fl_on_type fl__on_thread;
+
+/* The inline functions. */
+
+FL_INLINE int fl_thread_join(fl_thread *_t, int *_result)
+{
+	return fl_thread_join_until(_t, _result, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_thread_try_join(fl_thread *_t, int *_result)
+{
+	const int _rc = fl_thread_join_until(_t, _result, 0, FL_SHIELDED);
+	return _rc == -ETIMEDOUT ? -EBUSY : _rc;
+}
 
 FL_END_DECLS
 

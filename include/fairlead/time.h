@@ -3,6 +3,7 @@
 #define FAIRLEAD_TIME_H
 
 #include <fairlead/defs.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -19,6 +20,7 @@ FL_BEGIN_DECLS
 #define FL_MS(n) ((int64_t)(n)*1000000)
 #define FL_S(n) ((int64_t)(n)*1000000000)
 #define FL_FOREVER INT64_MAX
+#define FL__TRY INT64_MIN /* private, as a deadline: one attempt, which returns what the try form does */
 
 struct fl_cancel_token;
 
@@ -29,17 +31,31 @@ FL_API int64_t fl_now(void);
  * The deadline `ns` nanoseconds from now. Too large a sum is FL_FOREVER; a negative `ns` is a deadline in the past.
  * Never blocks. Safe in a signal handler.
  */
-FL_API int64_t fl_after(int64_t ns);
+FL_INLINE int64_t fl_after(int64_t ns);
 
 /*
  * Sleeps for `ns` nanoseconds. Blocks the calling context. Observes the cancel scope of the context. In a task of an event loop
  * 0 and less are one turn of the loop: the others run, and a cancel is seen; on a thread they do nothing.
  * Returns 0, or -ECANCELED when it was woken before its time.
  */
-FL_API FL_MUST_CHECK int fl_sleep(int64_t ns);
+FL_INLINE FL_MUST_CHECK int fl_sleep(int64_t ns);
 
 /* Sleeps until `deadline`, else like fl_sleep. `cancel` as everywhere: NULL is the context's scope, FL_SHIELDED none. */
 FL_API FL_MUST_CHECK int fl_sleep_until(int64_t deadline, struct fl_cancel_token *cancel);
+
+/* The inline functions. */
+
+FL_INLINE int64_t fl_after(int64_t _ns)
+{
+	int64_t _at;
+	/* The clock is not negative, so only a sum that is too large overflows. */
+	return __builtin_add_overflow(fl_now(), _ns, &_at) ? FL_FOREVER : _at;
+}
+
+FL_INLINE int fl_sleep(int64_t _ns)
+{
+	return fl_sleep_until(fl_after(_ns), NULL);
+}
 
 FL_END_DECLS
 

@@ -2,9 +2,11 @@
 #ifndef FAIRLEAD_TIMEOUT_H
 #define FAIRLEAD_TIMEOUT_H
 
+#include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -57,11 +59,25 @@ FL_API FL_MUST_CHECK int fl_timeout_end(fl_timeout *t, int rc);
  * Returns 0: it came to an end by itself, whatever that was; -ETIMEDOUT: it returned -ECANCELED because of the deadline;
  * -ECANCELED: because of the caller's own scope.
  */
-FL_API FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
+FL_INLINE FL_MUST_CHECK int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result);
 
 static inline void fl__scoped_fl_timeout(fl_timeout *_t)
 {
 	FL_IGNORE(fl_timeout_end(_t, 0)); /* 0 stays 0 */
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_wait_for(int (*_function)(void *), void *_arg, int64_t _deadline, int *_result)
+{
+	fl_timeout _t = FL_TIMEOUT_INIT;
+	int _returned, _rc;
+	fl_timeout_begin(&_t, _deadline);
+	_returned = _function(_arg);
+	if (_result)
+		*_result = _returned;
+	_rc = fl_timeout_end(&_t, _returned);
+	return _returned == -ECANCELED && (_rc == -ETIMEDOUT || fl_cancel_token_is_requested(NULL)) ? _rc : 0;
 }
 
 FL_END_DECLS

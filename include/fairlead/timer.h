@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -52,10 +53,10 @@ typedef struct fl_timer {
 /* clang-format on */
 
 /* Makes `t` a timer that is not started; so is one that is all-zero. Requires that nobody uses it. Never waits. */
-FL_API void fl_timer_init(fl_timer *t);
+FL_INLINE void fl_timer_init(fl_timer *t);
 
 /* Returns 0 when `t` is neither pending nor running, and its memory may go; else -EBUSY. Never waits. */
-FL_API FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
+FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
 
 /*
  * Has `function(arg)` called once, at `deadline` or soon after; FL_FOREVER: never, but it is pending. `t` stays where it is until
@@ -98,7 +99,7 @@ FL_API FL_MUST_CHECK int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_c
  * Blocks the calling context. Observes its cancel scope. Returns 0, at once when it was not started; -ECANCELED; -EDEADLK: by a
  * timer's function, which would wait for its own end.
  */
-FL_API FL_MUST_CHECK int fl_timer_join(fl_timer *t);
+FL_INLINE FL_MUST_CHECK int fl_timer_join(fl_timer *t);
 
 /* As fl_timer_join; never waits: -EBUSY while it is pending or running. */
 FL_API FL_MUST_CHECK int fl_timer_try_join(fl_timer *t);
@@ -109,6 +110,24 @@ FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_c
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
 	FL_IGNORE(fl_timer_stop(_t)); /* a scope is not its own function's */
+}
+
+/* The inline functions. */
+
+FL_INLINE void fl_timer_init(fl_timer *_t)
+{
+	const fl_timer _value = FL_TIMER_INIT;
+	*_t = _value;
+}
+
+FL_INLINE int fl_timer_destroy(fl_timer *_t)
+{
+	return fl_timer_try_join(_t);
+}
+
+FL_INLINE int fl_timer_join(fl_timer *_t)
+{
+	return fl_timer_join_until(_t, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

@@ -5,6 +5,8 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/fiber.h>
+#include <fairlead/time.h>
+#include <stddef.h>
 #include <stdint.h>
 
 FL_BEGIN_DECLS
@@ -33,11 +35,18 @@ FL_BEGIN_DECLS
  * not called, or it returned that because the caller was cancelled. Also returns, without having called it: -ENOTSUP outside of a
  * loop's fibers, and in a forked child; -ENOMEM; -EAGAIN (no thread, and none can be started).
  */
-FL_API FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
+FL_INLINE FL_MUST_CHECK int fl_to_thread(fl_fiber_function *function, void *arg, int *result);
 
 /* As fl_to_thread; also returns -ETIMEDOUT, for the deadline what -ECANCELED is for a cancel. */
 FL_API FL_MUST_CHECK int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline,
                                             fl_cancel_token *cancel);
+
+/* The inline functions. */
+
+FL_INLINE int fl_to_thread(fl_fiber_function *_function, void *_arg, int *_result)
+{
+	return fl_to_thread_until(_function, _arg, _result, FL_FOREVER, NULL);
+}
 
 FL_END_DECLS
 

@@ -189,11 +189,6 @@ int fl_embedded_task_retire_until(fl_embedded_task *task, int64_t deadline, fl_c
 	return rc;
 }
 
-int fl_embedded_task_retire(fl_embedded_task *task)
-{
-	return fl_embedded_task_retire_until(task, FL_FOREVER, NULL);
-}
-
 int fl_embedded_task_try_retire(fl_embedded_task *task)
 {
 	/* acquire: pairs with fl__embedded_release() */

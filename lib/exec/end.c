@@ -245,25 +245,12 @@ static bool would_hang(fl_executor *e, int64_t deadline)
 
 int fl_executor_join_until(fl_executor *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	fl__executor_check(e, "fl_executor_join_until");
+	fl__executor_check(e, "fl_executor_join");
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
 	if (would_hang(e, deadline))
 		return -EDEADLK;
 	return join_unchecked(e, deadline, cancel);
-}
-
-int fl_executor_join(fl_executor *e)
-{
-	fl__executor_check(e, "fl_executor_join");
-	return fl_executor_join_until(e, FL_FOREVER, NULL);
-}
-
-int fl_executor_try_join(fl_executor *e)
-{
-	fl__executor_check(e, "fl_executor_try_join");
-	int rc = fl_executor_join_until(e, 0, FL_SHIELDED);
-	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
 void fl_executor_free(fl_executor *e)

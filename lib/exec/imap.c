@@ -219,11 +219,6 @@ int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadlin
 	return rc == 0 ? give(it, index, result) : rc;
 }
 
-int fl_imap_next(fl_imap *it, size_t *index, void *result)
-{
-	return fl_imap_next_until(it, index, result, FL_FOREVER, NULL);
-}
-
 int fl_imap_try_next(fl_imap *it, size_t *index, void *result)
 {
 	int rc = fl_imap_next_until(it, index, result, 0, FL_SHIELDED);

@@ -217,11 +217,6 @@ FL__AT_START static void watch_forks(void)
 
 /* The user's calls. */
 
-void fl_timer_init(fl_timer *t)
-{
-	*t = (fl_timer)FL_TIMER_INIT;
-}
-
 static int start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callback *function, void *arg)
 {
 	const int64_t now = fl__sys.now();
@@ -326,18 +321,8 @@ int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
 	return is_idle(t) ? 0 : rc;
 }
 
-int fl_timer_join(fl_timer *t)
-{
-	return fl_timer_join_until(t, FL_FOREVER, NULL);
-}
-
 int fl_timer_try_join(fl_timer *t)
 {
 	FL_LOCKED(&lock);
 	return is_idle(t) ? 0 : -EBUSY;
-}
-
-int fl_timer_destroy(fl_timer *t)
-{
-	return fl_timer_try_join(t);
 }

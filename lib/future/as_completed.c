@@ -24,11 +24,6 @@ int fl_as_completed_next_until(fl_as_completed *c, size_t *index, int64_t deadli
 	return c->ops->next_until(c, index, deadline, cancel);
 }
 
-int fl_as_completed_next(fl_as_completed *c, size_t *index)
-{
-	return fl_as_completed_next_until(c, index, FL_FOREVER, NULL);
-}
-
 void fl_as_completed_free(fl_as_completed *c)
 {
 	if (c)

@@ -599,11 +599,6 @@ int fl_future_wait_until(fl_future *f, int64_t deadline, fl_cancel_token *cancel
 	return fl__word_wait(&f->state, &ended, deadline, cancel);
 }
 
-int fl_future_wait(fl_future *f)
-{
-	return fl_future_wait_until(f, FL_FOREVER, NULL);
-}
-
 int fl_future_try_wait(fl_future *f)
 {
 	return is_ended(f) ? 0 : not_yet(f, -EAGAIN);
@@ -623,18 +618,6 @@ int fl_future_get_until(fl_future *f, void *result, size_t size, int64_t deadlin
 		return -EINVAL;
 	int rc = fl_future_wait_until(f, deadline, cancel);
 	return rc == 0 ? copy_result(f, result) : rc;
-}
-
-int fl_future_get(fl_future *f, void *result, size_t size)
-{
-	return fl_future_get_until(f, result, size, FL_FOREVER, NULL);
-}
-
-int fl_future_try_get(fl_future *f, void *result, size_t size)
-{
-	if (size != f->type->result_size)
-		return -EINVAL;
-	return is_ended(f) ? copy_result(f, result) : not_yet(f, -EAGAIN);
 }
 
 /* Queries. */

@@ -8,14 +8,6 @@
 
 enum { FEW = 8 }; /* up to this number needs no memory */
 
-size_t fl_futures_ended(fl_future *const *f, size_t n)
-{
-	size_t ended = 0;
-	for (size_t i = 0; i < n; i++)
-		ended += fl_future_try_wait(f[i]) == 0;
-	return ended;
-}
-
 /*
  * Waits for one future after the other, so that ended futures cost nothing. Before the first wait a
  * worker helps with all futures, since the first may wait for another.
@@ -106,9 +98,4 @@ int fl_futures_wait_until(fl_future *const *f, size_t n, fl_wait_mode what, int6
 	int rc =
 	    what == FL_ALL_ENDED ? wait_for_all(f, n, deadline, cancel) : wait_for_first(f, n, what, deadline, cancel);
 	return rc == 0 ? (int)fl_futures_ended(f, n) : rc;
-}
-
-int fl_futures_wait(fl_future *const *f, size_t n, fl_wait_mode what)
-{
-	return fl_futures_wait_until(f, n, what, FL_FOREVER, NULL);
 }

@@ -158,11 +158,6 @@ int fl_fibers_wait_until(fl_fiber *const *fibers, size_t n, fl_wait_mode what, i
 	return (int)(n - ends.left);
 }
 
-int fl_fibers_wait(fl_fiber *const *fibers, size_t n, fl_wait_mode what)
-{
-	return fl_fibers_wait_until(fibers, n, what, FL_FOREVER, NULL);
-}
-
 /* fl_as_completed: the fibers one by one, in the order of their ends. */
 
 struct fibers {

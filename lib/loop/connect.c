@@ -254,11 +254,6 @@ int fl_connect_tcp_until(fl_stream **s, const char *host, uint16_t port, int64_t
 	return make_stream(s, c.loop, rc, IPPROTO_TCP);
 }
 
-int fl_connect_tcp(fl_stream **s, const char *host, uint16_t port)
-{
-	return fl_connect_tcp_until(s, host, port, FL_FOREVER, NULL);
-}
-
 /*
  * A Unix socket connects at once, or gets -EAGAIN while the listener's backlog is full. No event
  * tells of room in the backlog, so this asks again after a pause.
@@ -297,9 +292,4 @@ int fl_connect_unix_until(fl_stream **s, const char *path, int64_t deadline, fl_
 		return rc;
 	}
 	return make_stream(s, l, fd, 0);
-}
-
-int fl_connect_unix(fl_stream **s, const char *path)
-{
-	return fl_connect_unix_until(s, path, FL_FOREVER, NULL);
 }

@@ -187,16 +187,6 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 	return 0;
 }
 
-int fl_fiber_join(fl_fiber *f, int *result)
-{
-	return fl_fiber_join_until(f, result, FL_FOREVER, NULL);
-}
-
-int fl_fiber_try_join(fl_fiber *f, int *result)
-{
-	return fl_fiber_is_alive(f) ? -EBUSY : fl_fiber_join_until(f, result, 0, FL_SHIELDED);
-}
-
 void fl_fiber_cancel(fl_fiber *f)
 {
 	if (!fl__loop_is_forked(f->loop))

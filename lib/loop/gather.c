@@ -102,8 +102,3 @@ int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t
 		fl_fiber_detach(f);
 	return rc;
 }
-
-int fl_shield(fl_fiber_function *function, void *arg, int *result)
-{
-	return fl_shield_until(function, arg, result, FL_FOREVER, NULL);
-}

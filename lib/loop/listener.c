@@ -136,11 +136,6 @@ int fl_accept_until(fl_listener *l, fl_stream **s, int64_t deadline, fl_cancel_t
 	return rc;
 }
 
-int fl_accept(fl_listener *l, fl_stream **s)
-{
-	return fl_accept_until(l, s, FL_FOREVER, NULL);
-}
-
 /* Life. */
 
 static void remove_file(fl_listener *l)

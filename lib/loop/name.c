@@ -190,8 +190,3 @@ int fl_resolve_until(const char *host, fl_address *to, unsigned n, int64_t deadl
 		print(&list[i], &to[i]);
 	return rc;
 }
-
-int fl_resolve(const char *host, fl_address *list, unsigned n)
-{
-	return fl_resolve_until(host, list, n, FL_FOREVER, NULL);
-}

@@ -52,11 +52,6 @@ ssize_t fl_stream_read_until(fl_stream *s, void *buffer, size_t size, int64_t de
 	return n;
 }
 
-ssize_t fl_stream_read(fl_stream *s, void *buffer, size_t size)
-{
-	return fl_stream_read_until(s, buffer, size, FL_FOREVER, NULL);
-}
-
 ssize_t fl_stream_try_read(fl_stream *s, void *buffer, size_t size)
 {
 	ssize_t n = size > 0 ? fl__stream_look(s, FL__IO_IN, size) : -EINVAL;
@@ -108,11 +103,6 @@ ssize_t fl_stream_read_exactly_until(fl_stream *s, void *buffer, size_t size, in
 	return n;
 }
 
-ssize_t fl_stream_read_exactly(fl_stream *s, void *buffer, size_t size)
-{
-	return fl_stream_read_exactly_until(s, buffer, size, FL_FOREVER, NULL);
-}
-
 struct delimiter {
 	const void *bytes;
 	size_t size;
@@ -162,26 +152,6 @@ ssize_t fl_stream_read_to_until(fl_stream *s, void *buffer, size_t size, const v
 	n = read_to(s, buffer, size < FL_STREAM_LIMIT ? size : FL_STREAM_LIMIT, &d, deadline, cancel);
 	fl__stream_leave(s, FL__IO_IN);
 	return n;
-}
-
-ssize_t fl_stream_read_to(fl_stream *s, void *buffer, size_t size, const void *delimiter, size_t delimiter_size)
-{
-	return fl_stream_read_to_until(s, buffer, size, delimiter, delimiter_size, FL_FOREVER, NULL);
-}
-
-ssize_t fl_stream_read_line_until(fl_stream *s, char *line, size_t size, int64_t deadline, fl_cancel_token *cancel)
-{
-	if (size < 2)
-		return -EINVAL;
-	ssize_t n = fl_stream_read_to_until(s, line, size - 1, "\n", 1, deadline, cancel);
-	if (n >= 0)
-		line[n] = '\0';
-	return n;
-}
-
-ssize_t fl_stream_read_line(fl_stream *s, char *line, size_t size)
-{
-	return fl_stream_read_line_until(s, line, size, FL_FOREVER, NULL);
 }
 
 size_t fl_stream_got(const fl_stream *s)

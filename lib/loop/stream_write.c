@@ -35,11 +35,6 @@ int fl_stream_write_until(fl_stream *s, const void *data, size_t size, int64_t d
 	return rc;
 }
 
-int fl_stream_write(fl_stream *s, const void *data, size_t size)
-{
-	return fl_stream_write_until(s, data, size, FL_FOREVER, NULL);
-}
-
 ssize_t fl_stream_try_write(fl_stream *s, const void *data, size_t size)
 {
 	ssize_t n = fl__stream_look(s, FL__IO_OUT, size);
@@ -108,11 +103,6 @@ int fl_stream_writev_until(fl_stream *s, const struct iovec *parts, size_t n, in
 	}
 	fl__stream_leave(s, FL__IO_OUT);
 	return rc;
-}
-
-int fl_stream_writev(fl_stream *s, const struct iovec *parts, size_t n)
-{
-	return fl_stream_writev_until(s, parts, n, FL_FOREVER, NULL);
 }
 
 size_t fl_stream_written(const fl_stream *s)

@@ -112,8 +112,3 @@ int fl_to_thread_until(fl_fiber_function *function, void *arg, int *result, int6
 		*result = call.result;
 	return call.result == -ECANCELED ? why_over(&call) : 0;
 }
-
-int fl_to_thread(fl_fiber_function *function, void *arg, int *result)
-{
-	return fl_to_thread_until(function, arg, result, FL_FOREVER, NULL);
-}

@@ -63,8 +63,3 @@ int fl_child_wait_until(int pid, fl_process_status *status, int64_t deadline, fl
 	fl__close(pidfd);
 	return rc;
 }
-
-int fl_child_wait(int pid, fl_process_status *status)
-{
-	return fl_child_wait_until(pid, status, FL_FOREVER, NULL);
-}

@@ -13,8 +13,3 @@ int fl_fd_wait_until(int fd, unsigned events, int64_t deadline, fl_cancel_token 
 	const int bits = (events & FL_FD_IN ? POLLIN | POLLRDHUP : 0) | (events & FL_FD_OUT ? POLLOUT : 0);
 	return fl__fd_wait(fd, (short)bits, deadline, cancel);
 }
-
-int fl_fd_wait(int fd, unsigned events)
-{
-	return fl_fd_wait_until(fd, events, FL_FOREVER, NULL);
-}

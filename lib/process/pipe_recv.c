@@ -197,45 +197,16 @@ static int receive_once(fl_pipe *p, const struct room *room)
 	return rc;
 }
 
-static int receive(fl_pipe *p, const struct room *room, bool waits, int64_t deadline, fl_cancel_token *cancel)
+int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t bytes, size_t *size, int *fds, unsigned *n,
+                           int64_t deadline, fl_cancel_token *cancel)
 {
+	const struct room room = {buffer, bytes, size, fds, n, n ? *n : 0};
 	for (;;) {
-		int rc = receive_once(p, room);
-		if (rc != -EAGAIN || !waits)
+		int rc = receive_once(p, &room);
+		if (rc != -EAGAIN || deadline == FL__TRY)
 			return rc;
 		rc = fl__fd_wait(p->fd, POLLIN, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
-}
-
-int fl_pipe_recv_fds_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds, unsigned *n, int64_t deadline,
-                           fl_cancel_token *cancel)
-{
-	return receive(p, &(struct room){buffer, room, size, fds, n, *n}, true, deadline, cancel);
-}
-
-int fl_pipe_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds, unsigned *n)
-{
-	return receive(p, &(struct room){buffer, room, size, fds, n, *n}, true, FL_FOREVER, NULL);
-}
-
-int fl_pipe_try_recv_fds(fl_pipe *p, void *buffer, size_t room, size_t *size, int *fds, unsigned *n)
-{
-	return receive(p, &(struct room){buffer, room, size, fds, n, *n}, false, 0, NULL);
-}
-
-int fl_pipe_recv_until(fl_pipe *p, void *buffer, size_t room, size_t *size, int64_t deadline, fl_cancel_token *cancel)
-{
-	return receive(p, &(struct room){buffer, room, size, NULL, NULL, 0}, true, deadline, cancel);
-}
-
-int fl_pipe_recv(fl_pipe *p, void *buffer, size_t room, size_t *size)
-{
-	return receive(p, &(struct room){buffer, room, size, NULL, NULL, 0}, true, FL_FOREVER, NULL);
-}
-
-int fl_pipe_try_recv(fl_pipe *p, void *buffer, size_t room, size_t *size)
-{
-	return receive(p, &(struct room){buffer, room, size, NULL, NULL, 0}, false, 0, NULL);
 }

@@ -103,11 +103,11 @@ static int prepare(struct outgoing *m, const void *data, size_t size, const int 
 	return 0;
 }
 
-static int send_message(const fl_pipe *p, struct outgoing *m, bool waits, int64_t deadline, fl_cancel_token *cancel)
+static int send_message(const fl_pipe *p, struct outgoing *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = send_once(p, m);
-		if (rc != -EAGAIN || !waits)
+		if (rc != -EAGAIN || deadline == FL__TRY)
 			return rc;
 		rc = fl__fd_wait(p->fd, POLLOUT, deadline, cancel);
 		if (rc != 0)
@@ -115,46 +115,15 @@ static int send_message(const fl_pipe *p, struct outgoing *m, bool waits, int64_
 	}
 }
 
-static int send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, bool waits, int64_t deadline,
-                    fl_cancel_token *cancel)
+int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
+                           fl_cancel_token *cancel)
 {
 	struct outgoing m;
 	int rc = prepare(&m, data, size, fds, n);
 	if (rc != 0)
 		return rc;
-	rc = send_message(p, &m, waits, deadline, cancel);
+	rc = send_message(p, &m, deadline, cancel);
 	if (m.memory >= 0)
 		fl__fds_close(&m.memory, 1);
 	return rc;
-}
-
-int fl_pipe_send_fds_until(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n, int64_t deadline,
-                           fl_cancel_token *cancel)
-{
-	return send_fds(p, data, size, fds, n, true, deadline, cancel);
-}
-
-int fl_pipe_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n)
-{
-	return send_fds(p, data, size, fds, n, true, FL_FOREVER, NULL);
-}
-
-int fl_pipe_try_send_fds(fl_pipe *p, const void *data, size_t size, const int *fds, unsigned n)
-{
-	return send_fds(p, data, size, fds, n, false, 0, NULL);
-}
-
-int fl_pipe_send_until(fl_pipe *p, const void *data, size_t size, int64_t deadline, fl_cancel_token *cancel)
-{
-	return send_fds(p, data, size, NULL, 0, true, deadline, cancel);
-}
-
-int fl_pipe_send(fl_pipe *p, const void *data, size_t size)
-{
-	return send_fds(p, data, size, NULL, 0, true, FL_FOREVER, NULL);
-}
-
-int fl_pipe_try_send(fl_pipe *p, const void *data, size_t size)
-{
-	return send_fds(p, data, size, NULL, 0, false, 0, NULL);
 }

@@ -377,16 +377,6 @@ int fl_process_join_until(fl_process *p, fl_process_status *status, int64_t dead
 	}
 }
 
-int fl_process_join(fl_process *p, fl_process_status *status)
-{
-	return fl_process_join_until(p, status, FL_FOREVER, NULL);
-}
-
-int fl_process_try_join(fl_process *p, fl_process_status *status)
-{
-	return result(p, status);
-}
-
 bool fl_process_is_alive(fl_process *p)
 {
 	return result(p, NULL) == -EBUSY;
@@ -400,16 +390,6 @@ int fl_process_signal(fl_process *p, int signal)
 	if (signal <= 0)
 		return -EINVAL;
 	return rc == -EBUSY ? fl__os.signal(p->pidfd, signal) : -ESRCH;
-}
-
-int fl_process_terminate(fl_process *p)
-{
-	return fl_process_signal(p, SIGTERM);
-}
-
-int fl_process_kill(fl_process *p)
-{
-	return fl_process_signal(p, SIGKILL);
 }
 
 int fl_process_pid(const fl_process *p)

@@ -108,11 +108,6 @@ int fl_signals_wait_until(fl_signals *s, int64_t deadline, fl_cancel_token *canc
 	}
 }
 
-int fl_signals_wait(fl_signals *s)
-{
-	return fl_signals_wait_until(s, FL_FOREVER, NULL);
-}
-
 int fl_signals_fd(const fl_signals *s)
 {
 	return s->fd;

@@ -140,16 +140,6 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 	return rc != -ECANCELED && is_over_now(q) ? 0 : rc;
 }
 
-int fl_queue_join(fl_queue *q)
-{
-	return fl_queue_join_until(q, FL_FOREVER, NULL);
-}
-
-int fl_queue_try_join(fl_queue *q)
-{
-	return is_over_now(q) ? 0 : -EBUSY;
-}
-
 size_t fl_queue_unfinished(const fl_queue *q)
 {
 	/*

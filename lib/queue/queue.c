@@ -168,11 +168,6 @@ int fl_queue_put_until(fl_queue *q, const void *item, int64_t deadline, fl_cance
 	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_put_slow(q, item, deadline, cancel) : rc;
 }
 
-int fl_queue_put(fl_queue *q, const void *item)
-{
-	return fl_queue_put_until(q, item, FL_FOREVER, NULL);
-}
-
 size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n)
 {
 	struct fl__queue_call call = put_call(items, n);
@@ -196,13 +191,6 @@ int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *co
                             fl_cancel_token *cancel)
 {
 	return fl__queue_put_many(q, items, n, count, deadline, cancel);
-}
-
-size_t fl_queue_put_many(fl_queue *q, const void *items, size_t n)
-{
-	size_t count;
-	(void)fl__queue_put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
-	return count;
 }
 
 /* Getting. */
@@ -254,11 +242,6 @@ int fl_queue_get_until(fl_queue *q, void *item, int64_t deadline, fl_cancel_toke
 	return __builtin_expect(rc == -EAGAIN || rc == -EBUSY, 0) ? fl__queue_get_slow(q, item, deadline, cancel) : rc;
 }
 
-int fl_queue_get(fl_queue *q, void *item)
-{
-	return fl_queue_get_until(q, item, FL_FOREVER, NULL);
-}
-
 size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n)
 {
 	struct fl__queue_call call = get_call(items, n);
@@ -278,13 +261,6 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, i
                             fl_cancel_token *cancel)
 {
 	return fl__queue_get_many(q, items, n, count, deadline, cancel);
-}
-
-size_t fl_queue_get_many(fl_queue *q, void *items, size_t n)
-{
-	size_t count;
-	(void)fl__queue_get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count tells */
-	return count;
 }
 
 /* Queries. */

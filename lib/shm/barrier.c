@@ -152,14 +152,6 @@ static int give_up(struct party *p, int rc)
 	return fate == -EAGAIN ? rc : fate;
 }
 
-int fl_shm_barrier_init(fl_shm_barrier *b, uint32_t parties)
-{
-	if (parties == 0 || parties > FL_SHM_BARRIER_MAX)
-		return -EINVAL;
-	*b = (fl_shm_barrier){{0}, {0}, 0, parties, 0};
-	return 0;
-}
-
 int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct party p = {b, 0, 0, false, false};
@@ -168,11 +160,6 @@ int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_tok
 	if (rc == -ETIMEDOUT || rc == -ECANCELED)
 		rc = give_up(&p, rc);
 	return rc == 0 ? (int)p.order : rc;
-}
-
-int fl_shm_barrier_wait(fl_shm_barrier *b)
-{
-	return fl_shm_barrier_wait_until(b, FL_FOREVER, NULL);
 }
 
 int fl_shm_barrier_try_wait(fl_shm_barrier *b)

@@ -37,11 +37,6 @@
 #include <fairlead/time.h>
 #include <limits.h>
 
-void fl_shm_cond_init(fl_shm_cond *c)
-{
-	*c = (fl_shm_cond)FL_SHM_COND_INIT;
-}
-
 int fl_shm_cond_destroy(const fl_shm_cond *c)
 {
 	/* relaxed: the caller knows by other means that the condition is unused */
@@ -106,30 +101,6 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl
 	if (rc != 0 && (locked == 0 || locked == -EOWNERDEAD))
 		forget(c, wait);
 	return locked != 0 ? locked : rc;
-}
-
-int fl_shm_cond_wait(fl_shm_cond *c, fl_shm_mutex *m)
-{
-	return fl_shm_cond_wait_until(c, m, FL_FOREVER, NULL);
-}
-
-int fl_shm_cond_wait_for_until(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg), void *arg,
-                               int64_t deadline, fl_cancel_token *cancel)
-{
-	int rc = 0;
-	while (!predicate(arg)) {
-		if (rc != 0)
-			return rc;
-		rc = fl_shm_cond_wait_until(c, m, deadline, cancel);
-		if (rc == -EOWNERDEAD || rc == -ENOTRECOVERABLE)
-			return rc;
-	}
-	return 0;
-}
-
-int fl_shm_cond_wait_for(fl_shm_cond *c, fl_shm_mutex *m, bool (*predicate)(void *arg), void *arg)
-{
-	return fl_shm_cond_wait_for_until(c, m, predicate, arg, FL_FOREVER, NULL);
 }
 
 static void wake_all(fl_shm_cond *c)

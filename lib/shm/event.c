@@ -95,11 +95,6 @@ static struct fl__shm_op op_of(struct waiter *w)
 	return (struct fl__shm_op){lock_of(w->e), line_of(w->e), look_for, may_be_over, w, true};
 }
 
-void fl_shm_event_init(fl_shm_event *e)
-{
-	*e = (fl_shm_event){{0}, {0}, 0, 0};
-}
-
 /* Wakes the waiters and sets the event. -EAGAIN: another thread has cleared WAITERS before. */
 static int set_waking(fl_shm_event *e)
 {
@@ -152,16 +147,6 @@ int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *
 	struct waiter w = {e, 0, false};
 	struct fl__shm_op op = op_of(&w);
 	return fl__shm_await(&op, deadline, cancel);
-}
-
-int fl_shm_event_wait(fl_shm_event *e)
-{
-	return fl_shm_event_wait_until(e, FL_FOREVER, NULL);
-}
-
-int fl_shm_event_try_wait(fl_shm_event *e)
-{
-	return fl_shm_event_is_set(e) ? 0 : -EAGAIN;
 }
 
 static bool on_ready(void *object)

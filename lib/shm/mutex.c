@@ -78,19 +78,9 @@ static int lock(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 	return taken(m, ctx, rc);
 }
 
-void fl_shm_mutex_init(fl_shm_mutex *m)
-{
-	*m = (fl_shm_mutex)FL_SHM_MUTEX_INIT;
-}
-
 int fl_shm_mutex_destroy(const fl_shm_mutex *m)
 {
 	return fl__shm_is_busy(fl__shm_lock_at(m->lock_)) ? -EBUSY : 0;
-}
-
-int fl_shm_mutex_lock(fl_shm_mutex *m)
-{
-	return lock(m, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_shm_mutex_try_lock(fl_shm_mutex *m)

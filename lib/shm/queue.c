@@ -103,36 +103,16 @@ int fl_shm_queue_put_until(fl_shm_queue *q, const void *item, int64_t deadline, 
 	return fl__shm_ring_put(&q->view, item, 1, &one, deadline, cancel);
 }
 
-int fl_shm_queue_put(fl_shm_queue *q, const void *item)
-{
-	return fl_shm_queue_put_until(q, item, FL_FOREVER, NULL);
-}
-
-int fl_shm_queue_try_put(fl_shm_queue *q, const void *item)
-{
-	return fl_shm_queue_put_until(q, item, FL__SHM_TRY, NULL);
-}
-
 int fl_shm_queue_get_until(fl_shm_queue *q, void *item, int64_t deadline, fl_cancel_token *cancel)
 {
 	size_t one;
 	return fl__shm_ring_get(&q->view, item, 1, &one, deadline, cancel);
 }
 
-int fl_shm_queue_get(fl_shm_queue *q, void *item)
-{
-	return fl_shm_queue_get_until(q, item, FL_FOREVER, NULL);
-}
-
-int fl_shm_queue_try_get(fl_shm_queue *q, void *item)
-{
-	return fl_shm_queue_get_until(q, item, FL__SHM_TRY, NULL);
-}
-
 /* Several items. */
 
-static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                    fl_cancel_token *cancel)
+int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
+                                fl_cancel_token *cancel)
 {
 	const unsigned char *next = items;
 	int rc = 0;
@@ -144,50 +124,11 @@ static int put_many(fl_shm_queue *q, const void *items, size_t n, size_t *count,
 	return rc;
 }
 
-int fl_shm_queue_put_many_until(fl_shm_queue *q, const void *items, size_t n, size_t *count, int64_t deadline,
-                                fl_cancel_token *cancel)
-{
-	return put_many(q, items, n, count, deadline, cancel);
-}
-
-size_t fl_shm_queue_put_many(fl_shm_queue *q, const void *items, size_t n)
-{
-	size_t count;
-	(void)put_many(q, items, n, &count, FL_FOREVER, NULL); /* the count is the result */
-	return count;
-}
-
-size_t fl_shm_queue_try_put_many(fl_shm_queue *q, const void *items, size_t n)
-{
-	size_t count;
-	(void)put_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count is the result */
-	return count;
-}
-
-static int get_many(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline, fl_cancel_token *cancel)
-{
-	*count = 0;
-	return n > 0 ? fl__shm_ring_get(&q->view, items, n, count, deadline, cancel) : 0;
-}
-
 int fl_shm_queue_get_many_until(fl_shm_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                                 fl_cancel_token *cancel)
 {
-	return get_many(q, items, n, count, deadline, cancel);
-}
-
-size_t fl_shm_queue_get_many(fl_shm_queue *q, void *items, size_t n)
-{
-	size_t count;
-	(void)get_many(q, items, n, &count, FL_FOREVER, NULL); /* the count is the result */
-	return count;
-}
-
-size_t fl_shm_queue_try_get_many(fl_shm_queue *q, void *items, size_t n)
-{
-	size_t count;
-	(void)get_many(q, items, n, &count, FL__SHM_TRY, NULL); /* the count is the result */
-	return count;
+	*count = 0;
+	return n > 0 ? fl__shm_ring_get(&q->view, items, n, count, deadline, cancel) : 0;
 }
 
 /* Frames. */
@@ -198,30 +139,10 @@ int fl_shm_queue_put_frame_until(fl_shm_queue *q, const void *frame, size_t size
 	return fl__shm_ring_put_frame(&q->view, frame, size, deadline, cancel);
 }
 
-int fl_shm_queue_put_frame(fl_shm_queue *q, const void *frame, size_t size)
-{
-	return fl_shm_queue_put_frame_until(q, frame, size, FL_FOREVER, NULL);
-}
-
-int fl_shm_queue_try_put_frame(fl_shm_queue *q, const void *frame, size_t size)
-{
-	return fl_shm_queue_put_frame_until(q, frame, size, FL__SHM_TRY, NULL);
-}
-
 int fl_shm_queue_get_frame_until(fl_shm_queue *q, void *buffer, size_t room, size_t *size, int64_t deadline,
                                  fl_cancel_token *cancel)
 {
 	return fl__shm_ring_get_frame(&q->view, buffer, room, size, deadline, cancel);
-}
-
-int fl_shm_queue_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size)
-{
-	return fl_shm_queue_get_frame_until(q, buffer, room, size, FL_FOREVER, NULL);
-}
-
-int fl_shm_queue_try_get_frame(fl_shm_queue *q, void *buffer, size_t room, size_t *size)
-{
-	return fl_shm_queue_get_frame_until(q, buffer, room, size, FL__SHM_TRY, NULL);
 }
 
 /* Closing and joining. */
@@ -246,17 +167,6 @@ int fl_shm_queue_task_done(fl_shm_queue *q)
 int fl_shm_queue_join_until(fl_shm_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__shm_ring_join(&q->view, deadline, cancel);
-}
-
-int fl_shm_queue_join(fl_shm_queue *q)
-{
-	return fl_shm_queue_join_until(q, FL_FOREVER, NULL);
-}
-
-int fl_shm_queue_try_join(fl_shm_queue *q)
-{
-	int rc = fl_shm_queue_join_until(q, FL__SHM_TRY, NULL);
-	return rc == -EAGAIN ? -EBUSY : rc;
 }
 
 /* State. */

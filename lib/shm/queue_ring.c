@@ -278,7 +278,7 @@ static bool may_get(const void *arg)
 
 static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (deadline != FL__SHM_TRY)
+	if (deadline != FL__TRY)
 		return fl__shm_await(op, deadline, cancel);
 	int rc = fl__shm_attempt(op);
 	return rc == -ETIMEDOUT ? -EBUSY : rc;

@@ -73,11 +73,10 @@ void fl__shm_ring_unmake(struct fl__shm_view *view);
 
 /*
  * The operations. Results as in fairlead/shm_queue.h, with -EBADMSG for words that no queue can
- * have. A deadline of FL__SHM_TRY means one attempt, which also returns
+ * have. A deadline of FL__TRY means one attempt, which also returns
  *   -EAGAIN  the operation would have to wait
  *   -EBUSY   a stopped process has the lock
  */
-#define FL__SHM_TRY INT64_MIN
 
 /* Puts or gets 1 to n items, by one commit. Sets *count to how many, only on success. */
 FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,

@@ -315,14 +315,6 @@ void *fl_shm_alloc_raw(fl_shm *r, size_t size)
 	return block;
 }
 
-void *fl_shm_alloc(fl_shm *r, size_t size)
-{
-	void *block = fl_shm_alloc_raw(r, size);
-	if (block)
-		memset(block, 0, size);
-	return block;
-}
-
 void fl_shm_dealloc(fl_shm *r, void *block)
 {
 	int rc = block ? fl__shm_try_dealloc(r, block) : 0;

@@ -9,16 +9,6 @@
 #include <errno.h>
 #include <fairlead/shm_rmutex.h>
 
-void fl_shm_rmutex_init(fl_shm_rmutex *m)
-{
-	*m = (fl_shm_rmutex)FL_SHM_RMUTEX_INIT;
-}
-
-int fl_shm_rmutex_destroy(const fl_shm_rmutex *m)
-{
-	return fl_shm_mutex_destroy(&m->mutex_);
-}
-
 static int relock(fl_shm_rmutex *m)
 {
 	/* relaxed, all here: the mutex orders them */
@@ -36,11 +26,6 @@ static int locked(fl_shm_rmutex *m, int rc)
 	return rc;
 }
 
-int fl_shm_rmutex_lock(fl_shm_rmutex *m)
-{
-	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_lock(&m->mutex_));
-}
-
 int fl_shm_rmutex_try_lock(fl_shm_rmutex *m)
 {
 	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_try_lock(&m->mutex_));
@@ -53,11 +38,6 @@ int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token
 	return locked(m, fl_shm_mutex_lock_until(&m->mutex_, deadline, cancel));
 }
 
-void fl_shm_rmutex_recover(fl_shm_rmutex *m)
-{
-	fl_shm_mutex_recover(&m->mutex_);
-}
-
 void fl_shm_rmutex_unlock(fl_shm_rmutex *m)
 {
 	if (!fl_shm_mutex_is_owned(&m->mutex_))
@@ -68,9 +48,4 @@ void fl_shm_rmutex_unlock(fl_shm_rmutex *m)
 		fl__store_relaxed(&m->depth_, depth - 1);
 	else
 		fl_shm_mutex_unlock(&m->mutex_);
-}
-
-bool fl_shm_rmutex_is_owned(const fl_shm_rmutex *m)
-{
-	return fl_shm_mutex_is_owned(&m->mutex_);
 }

@@ -253,11 +253,6 @@ static int write_lock(fl_shm_rwlock *l, const struct wait *w)
 	return dirty == CLEAN ? 0 : -EOWNERDEAD;
 }
 
-void fl_shm_rwlock_init(fl_shm_rwlock *l)
-{
-	__builtin_memset(l, 0, sizeof *l);
-}
-
 int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
 {
 	bool busy = fl__shm_is_busy(writer_of(l));
@@ -266,19 +261,9 @@ int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
 	return busy ? -EBUSY : 0;
 }
 
-int fl_shm_rwlock_read_lock(fl_shm_rwlock *l)
-{
-	return read_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
-}
-
-int fl_shm_rwlock_try_read_lock(fl_shm_rwlock *l)
-{
-	return read_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
-}
-
 int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return read_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
+	return read_lock(l, &(struct wait){fl__ctx_get(), deadline == FL__TRY, deadline, cancel});
 }
 
 void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
@@ -289,19 +274,9 @@ void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 	fl__shm_unhold(p, false);
 }
 
-int fl_shm_rwlock_write_lock(fl_shm_rwlock *l)
-{
-	return write_lock(l, &(struct wait){fl__ctx_get(), false, FL_FOREVER, FL_SHIELDED});
-}
-
-int fl_shm_rwlock_try_write_lock(fl_shm_rwlock *l)
-{
-	return write_lock(l, &(struct wait){fl__ctx_get(), true, 0, FL_SHIELDED});
-}
-
 int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return write_lock(l, &(struct wait){fl__ctx_get(), false, deadline, cancel});
+	return write_lock(l, &(struct wait){fl__ctx_get(), deadline == FL__TRY, deadline, cancel});
 }
 
 void fl_shm_rwlock_recover(fl_shm_rwlock *l)

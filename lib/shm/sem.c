@@ -96,14 +96,6 @@ static struct fl__shm_op op_of(fl_shm_sem *s, int (*attempt)(void *))
 	return (struct fl__shm_op){lock_of(s), line_of(s), attempt, has_permit, s, false};
 }
 
-int fl_shm_sem_init(fl_shm_sem *s, uint32_t permits)
-{
-	if (permits > FL_SHM_SEM_MAX)
-		return -EINVAL;
-	*s = (fl_shm_sem){{0}, {0}, permits, 0};
-	return 0;
-}
-
 int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t seen;
@@ -111,11 +103,6 @@ int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *c
 		return 0;
 	struct fl__shm_op op = op_of(s, take_one);
 	return fl__shm_await(&op, deadline, cancel);
-}
-
-int fl_shm_sem_acquire(fl_shm_sem *s)
-{
-	return fl_shm_sem_acquire_until(s, FL_FOREVER, NULL);
 }
 
 int fl_shm_sem_try_acquire(fl_shm_sem *s)
@@ -160,11 +147,6 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 			rc = 0;
 	}
 	return rc;
-}
-
-int fl_shm_sem_release(fl_shm_sem *s)
-{
-	return fl_shm_sem_release_n(s, 1);
 }
 
 uint32_t fl_shm_sem_value(const fl_shm_sem *s)

@@ -183,21 +183,6 @@ static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 	return fate_of(node, order);
 }
 
-int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg), void *arg)
-{
-	if (parties == 0 || parties > INT_MAX)
-		return -EINVAL;
-	*b = (fl_barrier)FL_BARRIER_INIT(parties);
-	b->action_ = action;
-	b->action_arg_ = arg;
-	return 0;
-}
-
-int fl_barrier_init(fl_barrier *b, uint32_t parties)
-{
-	return fl_barrier_init_with_action(b, parties, NULL, NULL);
-}
-
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
@@ -247,11 +232,6 @@ int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *canc
 		rc = wait_once(b, deadline, cancel);
 	while (rc == -EAGAIN);
 	return rc;
-}
-
-int fl_barrier_wait(fl_barrier *b)
-{
-	return fl_barrier_wait_until(b, FL_FOREVER, NULL);
 }
 
 int fl_barrier_try_wait(fl_barrier *b)

@@ -181,11 +181,6 @@ static void wake(fl_cond *c, size_t max)
 	fl__lot_close(&line);
 }
 
-void fl_cond_init(fl_cond *c)
-{
-	c->word_ = 0;
-}
-
 int fl_cond_destroy(fl_cond *c)
 {
 	/* relaxed: the caller guarantees that no new waiter comes */
@@ -244,26 +239,4 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 		rc = 0;
 	fl__mutex_lock_announced(m, &op);
 	return rc;
-}
-
-int fl_cond_wait(fl_cond *c, fl_mutex *m)
-{
-	return fl_cond_wait_until(c, m, FL_FOREVER, NULL);
-}
-
-int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg, int64_t deadline,
-                           fl_cancel_token *cancel)
-{
-	int rc = 0;
-	while (!predicate(arg)) {
-		if (rc != 0)
-			return rc;
-		rc = fl_cond_wait_until(c, m, deadline, cancel);
-	}
-	return 0;
-}
-
-int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg)
-{
-	return fl_cond_wait_for_until(c, m, predicate, arg, FL_FOREVER, NULL);
 }

@@ -37,16 +37,6 @@ enum { SET = 1, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
 
 static const uint32_t SETS = ~(uint32_t)(ONE_SET - 1);
 
-void fl_event_init(fl_event *e)
-{
-	e->word_ = 0;
-}
-
-void fl_event_init_auto(fl_event *e)
-{
-	e->word_ = AUTO;
-}
-
 int fl_event_destroy(fl_event *e)
 {
 	return fl__lot_waited(e) ? -EBUSY : 0;
@@ -183,11 +173,6 @@ int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel)
 	/* relaxed: a wait that is over acquires in try_take() or line_up() */
 	uint32_t first = fl__load_relaxed(&e->word_);
 	return try_take(e, first) ? 0 : wait_slow(e, first, deadline, cancel);
-}
-
-int fl_event_wait(fl_event *e)
-{
-	return fl_event_wait_until(e, FL_FOREVER, NULL);
 }
 
 int fl_event_try_wait(fl_event *e)

@@ -58,11 +58,6 @@ static bool is_over(const fl_eventcount *ec, fl_eventcount_key key)
 	return epoch_of(fl__load_acquire(&ec->word_)) != key;
 }
 
-void fl_eventcount_init(fl_eventcount *ec)
-{
-	ec->word_ = 0;
-}
-
 int fl_eventcount_destroy(fl_eventcount *ec)
 {
 	return fl__lot_waited(ec) ? -EBUSY : 0;
@@ -122,11 +117,6 @@ int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t d
 	if (rc != 0)
 		fl__lot_leave(&node);
 	return rc;
-}
-
-int fl_eventcount_wait(fl_eventcount *ec, fl_eventcount_key key)
-{
-	return fl_eventcount_wait_until(ec, key, FL_FOREVER, NULL);
 }
 
 int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount_key key)

@@ -21,14 +21,6 @@
 static const uint32_t WAITERS = 0x80000000u;
 static const struct fl__word at_zero = {FL_LATCH_MAX, 0, 0x80000000u};
 
-int fl_latch_init(fl_latch *l, uint32_t count)
-{
-	if (count > FL_LATCH_MAX)
-		return -EINVAL;
-	l->word_ = count;
-	return 0;
-}
-
 int fl_latch_destroy(fl_latch *l)
 {
 	return fl__lot_waited(l) ? -EBUSY : 0;
@@ -78,16 +70,6 @@ uint32_t fl_latch_count(const fl_latch *l)
 int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(&l->word_, &at_zero, deadline, cancel);
-}
-
-int fl_latch_wait(fl_latch *l)
-{
-	return fl_latch_wait_until(l, FL_FOREVER, NULL);
-}
-
-int fl_latch_try_wait(fl_latch *l)
-{
-	return fl_latch_count(l) == 0 ? 0 : -EAGAIN;
 }
 
 static bool on_ready(void *object)

@@ -82,8 +82,3 @@ int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_
 	}
 	return rc == -EINPROGRESS ? run(o, function, arg) : rc;
 }
-
-int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg)
-{
-	return fl_once_call_until(o, function, arg, FL_FOREVER, NULL);
-}

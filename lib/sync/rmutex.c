@@ -17,12 +17,6 @@ static bool is_owner(const fl_rmutex *m, uint64_t id)
 	return fl__load_relaxed(&m->owner_) == id; /* relaxed: true only if this context wrote it */
 }
 
-void fl_rmutex_init(fl_rmutex *m)
-{
-	*m = (fl_rmutex)FL_RMUTEX_INIT;
-	fl_mutex_init(&m->mutex_);
-}
-
 int fl_rmutex_destroy(fl_rmutex *m)
 {
 	return fl_mutex_destroy(&m->mutex_);
@@ -90,11 +84,6 @@ int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_can
 	(void)owned(m, id, 0); /* the wait has locked the mutex, whatever it returned */
 	m->depth_ = depth;
 	return rc;
-}
-
-int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m)
-{
-	return fl_cond_wait_rmutex_until(c, m, FL_FOREVER, NULL);
 }
 
 void fl_rmutex_assert_held(const fl_rmutex *m)

@@ -102,8 +102,3 @@ int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *can
 	fl__debug_locked(&op, rc == 0);
 	return rc;
 }
-
-int fl_rwlock_upgrade(fl_rwlock *l)
-{
-	return fl_rwlock_upgrade_until(l, FL_FOREVER, FL_SHIELDED);
-}

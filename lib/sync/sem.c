@@ -384,22 +384,6 @@ __attribute__((noinline, cold)) static int release_slow(fl_sem *s, uint32_t n)
 	return result == TOO_MANY ? -EOVERFLOW : 0;
 }
 
-int fl_sem_init(fl_sem *s, uint32_t permits)
-{
-	if (permits > FL_SEM_MAX)
-		return -EINVAL;
-	*s = (fl_sem)FL_SEM_INIT(permits);
-	return 0;
-}
-
-int fl_sem_init_bounded(fl_sem *s, uint32_t permits, uint32_t bound)
-{
-	if (bound == 0 || bound > FL_SEM_MAX || permits > bound)
-		return -EINVAL;
-	*s = (fl_sem){permits, bound};
-	return 0;
-}
-
 int fl_sem_destroy(fl_sem *s)
 {
 	return fl__lot_waited(s) ? -EBUSY : 0;
@@ -410,11 +394,6 @@ int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_to
 	if (n > bound_of(s))
 		return -EINVAL;
 	return n == 0 || try_take(s, n) ? 0 : acquire_slow(s, n, deadline, cancel);
-}
-
-int fl_sem_acquire_n(fl_sem *s, uint32_t n)
-{
-	return fl_sem_acquire_n_until(s, n, FL_FOREVER, NULL);
 }
 
 int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
@@ -436,11 +415,6 @@ int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel)
 	return try_take(s, 1) ? 0 : acquire_slow(s, 1, deadline, cancel);
 }
 
-int fl_sem_acquire(fl_sem *s)
-{
-	return fl_sem_acquire_until(s, FL_FOREVER, NULL);
-}
-
 int fl_sem_try_acquire(fl_sem *s)
 {
 	return try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
@@ -453,11 +427,6 @@ int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 	if (n == 0 || (has_room(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
 	return release_slow(s, n);
-}
-
-int fl_sem_try_release(fl_sem *s)
-{
-	return fl_sem_try_release_n(s, 1);
 }
 
 void fl_sem_release_n(fl_sem *s, uint32_t n)

@@ -93,11 +93,6 @@ void fl_seqlock_store(void *dst, const void *src, size_t size)
 		fl__store_relaxed(to++, *from++);
 }
 
-void fl_seqlock_init(fl_seqlock *l)
-{
-	*l = (fl_seqlock)FL_SEQLOCK_INIT;
-}
-
 int fl_seqlock_destroy(fl_seqlock *l)
 {
 	return fl_mutex_destroy(&l->writers_) != 0 || fl__lot_waited(&l->sequence_) ? -EBUSY : 0;

@@ -372,11 +372,6 @@ void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l)
 	open_up(l, NULL);
 }
 
-void fl_sharded_rwlock_init(fl_sharded_rwlock *l)
-{
-	__builtin_memset(l, 0, sizeof *l);
-}
-
 /*
  * Whether a context holds or awaits the lock. `*left`: the last writer has opened the rows, and may
  * have yet to unlock turn_.

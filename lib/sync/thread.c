@@ -206,17 +206,6 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	return 0;
 }
 
-int fl_thread_join(fl_thread *handle, int *result)
-{
-	return fl_thread_join_until(handle, result, FL_FOREVER, NULL);
-}
-
-int fl_thread_try_join(fl_thread *handle, int *result)
-{
-	int rc = fl_thread_join_until(handle, result, 0, FL_SHIELDED);
-	return rc == -ETIMEDOUT ? -EBUSY : rc;
-}
-
 int fl_thread_detach(fl_thread *handle)
 {
 	struct fl__thread *t = handle->thread_;

@@ -29,8 +29,3 @@ int fl_sleep_until(int64_t deadline, fl_cancel_token *cancel)
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	return rc == -ETIMEDOUT ? 0 : rc;
 }
-
-int fl_sleep(int64_t ns)
-{
-	return fl_sleep_until(fl_after(ns), NULL);
-}

@@ -30,15 +30,3 @@ int fl_timeout_end(fl_timeout *t, int rc)
 	bool ours = rc == -ECANCELED && t->deadline_ <= fl__sys.now() && !fl_cancel_token_is_requested(NULL);
 	return ours ? -ETIMEDOUT : rc;
 }
-
-int fl_wait_for(int (*function)(void *arg), void *arg, int64_t deadline, int *result)
-{
-	fl_timeout t = FL_TIMEOUT_INIT;
-	fl_timeout_begin(&t, deadline);
-	int returned = function(arg);
-	if (result)
-		*result = returned;
-	int rc = fl_timeout_end(&t, returned);
-	bool ended = returned == -ECANCELED && (rc == -ETIMEDOUT || fl_cancel_token_is_requested(NULL));
-	return ended ? rc : 0;
-}

@@ -19,13 +19,13 @@ FL_STRESS_SETUP(lin_shm_queue)
 FL_LIN_OP(lin_shm_queue, put, FL_LIN_PUT, .weight = 3)
 {
 	size_t one;
-	return fl__shm_ring_put(&s->view, &(int){(int)arg}, 1, &one, FL__SHM_TRY, FL_SHIELDED);
+	return fl__shm_ring_put(&s->view, &(int){(int)arg}, 1, &one, FL__TRY, FL_SHIELDED);
 }
 
 FL_LIN_OP(lin_shm_queue, get, FL_LIN_GET, .weight = 3)
 {
 	size_t one;
-	int item, rc = fl__shm_ring_get(&s->view, &item, 1, &one, FL__SHM_TRY, FL_SHIELDED);
+	int item, rc = fl__shm_ring_get(&s->view, &item, 1, &one, FL__TRY, FL_SHIELDED);
 	return rc ? rc : item;
 }
 
@@ -44,7 +44,7 @@ FL_LIN_OP(lin_shm_queue, put_many, FL_LIN_PUT_MANY, .keys = 3)
 	for (unsigned i = 0; i < 3; i++)
 		items[i] = (int)fl_lin_item(arg, i);
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
-	const int rc = fl__shm_ring_put(&s->view, items, n, &count, FL__SHM_TRY, FL_SHIELDED);
+	const int rc = fl__shm_ring_put(&s->view, items, n, &count, FL__TRY, FL_SHIELDED);
 	return rc == -EBUSY ? rc : rc == 0 ? (int64_t)count : 0;
 }
 
@@ -54,7 +54,7 @@ FL_LIN_OP(lin_shm_queue, get_many, FL_LIN_GET_MANY, .keys = 3)
 	int64_t got[3];
 	size_t count = 0;
 	const size_t n = (size_t)FL_LIN_KEY(arg) + 1;
-	if (fl__shm_ring_get(&s->view, items, n, &count, FL__SHM_TRY, FL_SHIELDED) == -EBUSY)
+	if (fl__shm_ring_get(&s->view, items, n, &count, FL__TRY, FL_SHIELDED) == -EBUSY)
 		return -EBUSY;
 	for (unsigned i = 0; i < count; i++)
 		got[i] = items[i];

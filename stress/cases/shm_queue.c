@@ -126,7 +126,7 @@ struct shm_queue_full {
 FL_STRESS_SETUP(shm_queue_full)
 {
 	begin_items(&s->q, 1, 5);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
 }
 
 FL_STRESS_ACTOR(shm_queue_full, left)
@@ -159,7 +159,7 @@ struct shm_queue_space_stranded {
 FL_STRESS_SETUP(shm_queue_space_stranded)
 {
 	begin_items(&s->q, 1, 0);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
 }
 
 FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
@@ -169,7 +169,7 @@ FL_STRESS_ACTOR(shm_queue_space_stranded, putter)
 
 static void get_or_find_empty(struct queue_in_shm *q, int who)
 {
-	while (get_item(q, who, 0, FL__SHM_TRY) == -EBUSY) /* another was preempted in its operation */
+	while (get_item(q, who, 0, FL__TRY) == -EBUSY) /* another was preempted in its operation */
 		fl_stress_relax();
 }
 
@@ -207,7 +207,7 @@ FL_STRESS_ACTOR(shm_queue_item_stranded, getter)
 
 static void put_or_find_full(struct queue_in_shm *q, int i)
 {
-	while (put_item(q, i, FL__SHM_TRY) == -EBUSY) /* another was preempted in its operation */
+	while (put_item(q, i, FL__TRY) == -EBUSY) /* another was preempted in its operation */
 		fl_stress_relax();
 }
 
@@ -244,7 +244,7 @@ FL_STRESS_ACTOR(shm_queue_bulk, putter)
 
 FL_STRESS_ACTOR(shm_queue_bulk, single)
 {
-	(void)put_item(&s->q, 2, FL__SHM_TRY);
+	(void)put_item(&s->q, 2, FL__TRY);
 }
 
 FL_STRESS_ACTOR(shm_queue_bulk, getter)
@@ -280,13 +280,13 @@ FL_STRESS_SETUP(shm_queue_false_empty_after_own_push)
 FL_STRESS_ACTOR(shm_queue_false_empty_after_own_push, left)
 {
 	OK(put_item(&s->q, 0, FL_FOREVER));
-	s->rc[0] = get_item(&s->q, 0, 0, FL__SHM_TRY);
+	s->rc[0] = get_item(&s->q, 0, 0, FL__TRY);
 }
 
 FL_STRESS_ACTOR(shm_queue_false_empty_after_own_push, right)
 {
 	OK(put_item(&s->q, 1, FL_FOREVER));
-	s->rc[1] = get_item(&s->q, 1, 0, FL__SHM_TRY);
+	s->rc[1] = get_item(&s->q, 1, 0, FL__TRY);
 }
 
 FL_STRESS_PROCESSES(shm_queue_false_empty_after_own_push, left, right)

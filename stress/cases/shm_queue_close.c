@@ -53,7 +53,7 @@ struct shm_queue_put_vs_close {
 FL_STRESS_SETUP(shm_queue_put_vs_close)
 {
 	begin_items(&s->q, 1, 7);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
 }
 
 FL_STRESS_ACTOR(shm_queue_put_vs_close, putter)
@@ -68,7 +68,7 @@ FL_STRESS_ACTOR(shm_queue_put_vs_close, closer)
 
 FL_STRESS_ACTOR(shm_queue_put_vs_close, getter)
 {
-	(void)get_item(&s->q, 0, 0, FL__SHM_TRY);
+	(void)get_item(&s->q, 0, 0, FL__TRY);
 }
 
 FL_STRESS_PROCESSES(shm_queue_put_vs_close, putter, closer, getter)
@@ -90,7 +90,7 @@ struct shm_queue_close_ends_a_put {
 FL_STRESS_SETUP(shm_queue_close_ends_a_put)
 {
 	begin_items(&s->q, 1, 0);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
 }
 
 FL_STRESS_ACTOR(shm_queue_close_ends_a_put, putter)
@@ -124,8 +124,8 @@ struct shm_queue_join {
 FL_STRESS_SETUP(shm_queue_join)
 {
 	begin_items(&s->q, 2, UINT32_MAX);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
-	OK(get_item(&s->q, 0, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
+	OK(get_item(&s->q, 0, 0, FL__TRY));
 	s->rc[0] = s->rc[1] = 1;
 }
 
@@ -158,7 +158,7 @@ FL_STRESS_PROCESSES(shm_queue_join, left, right, joiner)
 {
 	FL_FORBIDDEN(s->rc[0] == 0 && s->rc[1] == 0, "done twice");
 	FL_FORBIDDEN(s->rc[0] == -EINVAL && s->rc[1] == -EINVAL, "done by nobody");
-	FL_ACCEPTABLE(fl__shm_ring_join(&s->q.view, FL__SHM_TRY, FL_SHIELDED) == 0, "done once");
+	FL_ACCEPTABLE(fl__shm_ring_join(&s->q.view, FL__TRY, FL_SHIELDED) == 0, "done once");
 	FL_FORBIDDEN(1, "not done");
 }
 
@@ -171,12 +171,12 @@ struct shm_queue_join_data {
 FL_STRESS_SETUP(shm_queue_join_data)
 {
 	begin_items(&s->q, 2, 0);
-	OK(put_item(&s->q, 0, FL__SHM_TRY));
+	OK(put_item(&s->q, 0, FL__TRY));
 }
 
 FL_STRESS_ACTOR(shm_queue_join_data, worker)
 {
-	if (get_item(&s->q, 0, 0, FL__SHM_TRY) != 0)
+	if (get_item(&s->q, 0, 0, FL__TRY) != 0)
 		return;
 	s->data = 1;
 	s->rc[0] = fl__shm_ring_task_done(&s->q.view);
@@ -276,7 +276,7 @@ FL_STRESS_PROCESSES(shm_queue_frames, putter, getter)
 	int n = s->sizes[0] == 0 ? 0 : s->sizes[1] == 0 ? 1 : 2;
 	FL_FORBIDDEN(n > 0 && !is_frame(s->got[0], s->sizes[0], "abc"), "a torn frame");
 	FL_FORBIDDEN(n > 1 && !is_frame(s->got[1], s->sizes[1], "de"), "a torn frame");
-	for (; fl__shm_ring_get_frame(&s->view, left, 4, &size, FL__SHM_TRY, FL_SHIELDED) == 0; n++) {
+	for (; fl__shm_ring_get_frame(&s->view, left, 4, &size, FL__TRY, FL_SHIELDED) == 0; n++) {
 		n += killed && n == 0 && size == 2; /* the first one was its last */
 		FL_FORBIDDEN(n > 1 || !is_frame(left, size, n == 0 ? "abc" : "de"), "a torn frame");
 	}

@@ -58,7 +58,7 @@ static inline bool is_exact(struct queue_in_shm *q, unsigned lost)
 	size_t one;
 	for (int i = 0; i < 2 * ITEMS; i++)
 		seen[q->got[i / ITEMS][i % ITEMS]]++;
-	while (fl__shm_ring_get(&q->view, &item, 1, &one, FL__SHM_TRY, FL_SHIELDED) == 0) {
+	while (fl__shm_ring_get(&q->view, &item, 1, &one, FL__TRY, FL_SHIELDED) == 0) {
 		if (item < 1 || item > ITEMS)
 			return false;
 		seen[item]++;
