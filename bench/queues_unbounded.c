@@ -4,34 +4,35 @@
 
 #include <ck_fifo.h>
 #include <fairlead/mpmc_unbounded.h>
-#include <fairlead/mpsc.h>
 #include <glib.h>
 #include <urcu/wfcqueue.h>
 
-#define FAIRLEAD(impl, kind, item)                                                                                     \
-	static fl_##kind *impl##_##item##_open(uint64_t total)                                                         \
+#define FAIRLEAD(impl, one, item)                                                                                      \
+	static fl_mpmc_unbounded *impl##_##item##_open(uint64_t total)                                                 \
 	{                                                                                                              \
-		fl_##kind *q = NULL;                                                                                   \
+		fl_mpmc_unbounded *q = NULL;                                                                           \
 		(void)total;                                                                                           \
-		if (fl_##kind##_create(&q, sizeof(item), NULL))                                                        \
-			bench_fail("fl_" #kind "_create");                                                             \
+		if (fl_mpmc_unbounded_create(&q, sizeof(item), &(fl_mpmc_unbounded_config){.one_consumer = (one)}))    \
+			bench_fail("fl_mpmc_unbounded_create");                                                        \
 		return q;                                                                                              \
 	}                                                                                                              \
-	static inline void impl##_##item##_put(fl_##kind *q, const item *items, size_t n)                              \
+	static inline void impl##_##item##_put(fl_mpmc_unbounded *q, const item *items, size_t n)                      \
 	{                                                                                                              \
-		if (n == 1 ? fl_##kind##_try_put(q, items) != 0 : fl_##kind##_try_put_many(q, items, n) != n)          \
-			bench_fail("fl_" #kind "_try_put");                                                            \
+		if (n == 1 ? fl_mpmc_unbounded_try_put(q, items) != 0                                                  \
+		           : fl_mpmc_unbounded_try_put_many(q, items, n) != n)                                         \
+			bench_fail("fl_mpmc_unbounded_try_put");                                                       \
 	}                                                                                                              \
-	static inline size_t impl##_##item##_get(fl_##kind *q, item *items, size_t n)                                  \
+	static inline size_t impl##_##item##_get(fl_mpmc_unbounded *q, item *items, size_t n)                          \
 	{                                                                                                              \
-		return n == 1 ? fl_##kind##_try_get(q, items) == 0 : fl_##kind##_try_get_many(q, items, n);            \
+		return n == 1 ? fl_mpmc_unbounded_try_get(q, items) == 0                                               \
+		              : fl_mpmc_unbounded_try_get_many(q, items, n);                                           \
 	}                                                                                                              \
-	UNBOUNDED_BENCH(impl, item, fl_##kind, impl##_##item##_open, fl_##kind##_free, impl##_##item##_put,            \
-	                impl##_##item##_get)
+	UNBOUNDED_BENCH(impl, item, fl_mpmc_unbounded, impl##_##item##_open, fl_mpmc_unbounded_free,                   \
+	                impl##_##item##_put, impl##_##item##_get)
 
-FAIRLEAD(fairlead, mpmc_unbounded, item_8)
-FAIRLEAD(fairlead, mpmc_unbounded, item_64)
-FAIRLEAD(fairlead_mpsc, mpsc, item_8)
+FAIRLEAD(fairlead, false, item_8)
+FAIRLEAD(fairlead, false, item_64)
+FAIRLEAD(fairlead_mpsc, true, item_8)
 
 /* GLib's has pointers: an item of 8 bytes is one, one of 64 comes from the allocator. */
 static GAsyncQueue *glib_open(uint64_t total)

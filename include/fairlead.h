@@ -33,7 +33,6 @@
 #include <fairlead/loop_executor.h>
 #include <fairlead/mpmc.h>
 #include <fairlead/mpmc_unbounded.h>
-#include <fairlead/mpsc.h>
 #include <fairlead/mutex.h>
 #include <fairlead/net.h>
 #include <fairlead/once.h>

@@ -91,8 +91,8 @@ struct side {
 		return prefix##_is_closed(q);                                                                          \
 	}
 
-#define SHAPE_OF(prefix)                                                                                               \
-	.create = prefix##_make, .free = prefix##_end, .put = prefix##_put_one, .get = prefix##_get_one,               \
+#define SHAPE_OF(prefix, make)                                                                                         \
+	.create = prefix##_##make, .free = prefix##_end, .put = prefix##_put_one, .get = prefix##_get_one,             \
 	.put_many = prefix##_put_some, .get_many = prefix##_get_some, .length = prefix##_count
 
 SHAPE_CALLS(fl_spsc)
@@ -102,7 +102,7 @@ static int fl_spsc_make(void **q)
 	return fl_spsc_create((fl_spsc **)q, sizeof(struct item), CAPACITY);
 }
 
-static const struct shape spsc = {CAN_BE_FULL, SHAPE_OF(fl_spsc), .close = NULL};
+static const struct shape spsc = {CAN_BE_FULL, SHAPE_OF(fl_spsc, make), .close = NULL};
 
 /* The typed form, which is inline. */
 FL_SPSC_OF(struct item, numbers)
@@ -142,7 +142,7 @@ static size_t numbers_count(void *q)
 	return numbers_length(q);
 }
 
-static const struct shape typed = {CAN_BE_FULL, SHAPE_OF(numbers), .close = NULL};
+static const struct shape typed = {CAN_BE_FULL, SHAPE_OF(numbers, make), .close = NULL};
 
 SHAPE_CALLS(fl_mpmc)
 SHAPE_CLOSE(fl_mpmc)
@@ -152,7 +152,8 @@ static int fl_mpmc_make(void **q)
 	return fl_mpmc_create((fl_mpmc **)q, sizeof(struct item), CAPACITY);
 }
 
-static const struct shape mpmc = {CLOSES | CAN_BE_FULL | CAN_BE_BUSY, SHAPE_OF(fl_mpmc), fl_mpmc_shut, fl_mpmc_is_shut};
+static const struct shape mpmc = {CLOSES | CAN_BE_FULL | CAN_BE_BUSY, SHAPE_OF(fl_mpmc, make), fl_mpmc_shut,
+                                  fl_mpmc_is_shut};
 
 SHAPE_CALLS(fl_mpmc_unbounded)
 SHAPE_CLOSE(fl_mpmc_unbounded)
@@ -163,18 +164,17 @@ static int fl_mpmc_unbounded_make(void **q)
 	                                &(fl_mpmc_unbounded_config){.segment = CAPACITY});
 }
 
-static const struct shape unbounded = {CLOSES, SHAPE_OF(fl_mpmc_unbounded), fl_mpmc_unbounded_shut,
+static const struct shape unbounded = {CLOSES, SHAPE_OF(fl_mpmc_unbounded, make), fl_mpmc_unbounded_shut,
                                        fl_mpmc_unbounded_is_shut};
 
-SHAPE_CALLS(fl_mpsc)
-SHAPE_CLOSE(fl_mpsc)
-
-static int fl_mpsc_make(void **q)
+static int fl_mpmc_unbounded_make_inbox(void **q)
 {
-	return fl_mpsc_create((fl_mpsc **)q, sizeof(struct item), &(fl_mpsc_config){.segment = CAPACITY});
+	return fl_mpmc_unbounded_create((fl_mpmc_unbounded **)q, sizeof(struct item),
+	                                &(fl_mpmc_unbounded_config){.segment = CAPACITY, .one_consumer = true});
 }
 
-static const struct shape mpsc = {CLOSES, SHAPE_OF(fl_mpsc), fl_mpsc_shut, fl_mpsc_is_shut};
+static const struct shape mpsc = {CLOSES, SHAPE_OF(fl_mpmc_unbounded, make_inbox), fl_mpmc_unbounded_shut,
+                                  fl_mpmc_unbounded_is_shut};
 
 /* --- what both sides do --- */
 

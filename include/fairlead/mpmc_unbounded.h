@@ -2,7 +2,6 @@
 #ifndef FAIRLEAD_MPMC_UNBOUNDED_H
 #define FAIRLEAD_MPMC_UNBOUNDED_H
 
-#include <fairlead/chain_of.h>
 #include <fairlead/defs.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +41,13 @@ typedef struct fl_mpmc_unbounded_config {
 	size_t segment;                           /* items in a segment; 0: as many as fit into 8 KiB, 16 to 512 */
 	void (*drop)(void *item, void *drop_arg); /* called for each item that nobody will get; may be NULL */
 	void *drop_arg;
+	/*
+	 * Promises that at most one thread at a time calls get, get_many or free. Another thread may
+	 * take over when the thread before has handed the queue on by means of its own (a lock, a
+	 * join). Then a get is a load and a copy, and is wait-free, apart from a change of segments,
+	 * which is lock-free. To break the promise is undefined.
+	 */
+	bool one_consumer;
 } fl_mpmc_unbounded_config;
 
 /*
@@ -96,6 +102,57 @@ FL_END_DECLS
  * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list and, for each fl_mpmc_unbounded_... function, a
  * job_list_... that takes and gives struct job. At file scope; C and C++.
  */
-#define FL_MPMC_UNBOUNDED_OF(type, name) FL__CHAIN_OF(type, name, fl_mpmc_unbounded)
+#define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
+	typedef struct name name;                                                                                      \
+	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_create(name **_q, const fl_mpmc_unbounded_config *_config)      \
+	{                                                                                                              \
+		fl_mpmc_unbounded *_made = NULL;                                                                       \
+		int _rc = fl_mpmc_unbounded_create(&_made, sizeof(type), _config);                                     \
+		if (_rc == 0)                                                                                          \
+			*_q = (name *)_made;                                                                           \
+		return _rc;                                                                                            \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN fl_mpmc_unbounded *name##_untyped(name *_q)                                              \
+	{                                                                                                              \
+		return (fl_mpmc_unbounded *)_q;                                                                        \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN void name##_free(name *_q)                                                               \
+	{                                                                                                              \
+		fl_mpmc_unbounded_free((fl_mpmc_unbounded *)_q);                                                       \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN void fl__scoped_##name(name **_q)                                                        \
+	{                                                                                                              \
+		fl_mpmc_unbounded_free((fl_mpmc_unbounded *)*_q);                                                      \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                   \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_put((fl_mpmc_unbounded *)_q, &_item);                                     \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, type const *_items, size_t _n)        \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_put_many((fl_mpmc_unbounded *)_q, _items, _n);                            \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                  \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_get((fl_mpmc_unbounded *)_q, _item);                                      \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)              \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_try_get_many((fl_mpmc_unbounded *)_q, _items, _n);                            \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN void name##_close(name *_q)                                                              \
+	{                                                                                                              \
+		fl_mpmc_unbounded_close((fl_mpmc_unbounded *)_q);                                                      \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN bool name##_is_closed(name *_q)                                                          \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_is_closed((fl_mpmc_unbounded *)_q);                                           \
+	}                                                                                                              \
+	FL__MPMC_UNBOUNDED_FN size_t name##_length(name *_q)                                                           \
+	{                                                                                                              \
+		return fl_mpmc_unbounded_length((fl_mpmc_unbounded *)_q);                                              \
+	}
+
+#define FL__MPMC_UNBOUNDED_FN __attribute__((unused)) static inline
 
 #endif

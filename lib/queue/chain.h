@@ -5,6 +5,7 @@
 #include "../base/atomic.h"
 #include "hazard.h"
 #include <errno.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -38,6 +39,7 @@ struct fl__chain {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t cells;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a cell: its item, its state, room to the next */
+	bool one_consumer;                  /* gets are fl__chain_get_alone(); of a chain from fl__chain_create() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
 	uint64_t poisoned; /* producers' tickets that came to nothing */

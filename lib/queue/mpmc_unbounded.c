@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue for many producers and many consumers: a chain (chain.h) with all its
- * operations.
+ * The unbounded queue that never waits: a chain (chain.h) with all its operations. With one
+ * consumer the gets take their tickets by plain stores.
  */
 #include "mpmc_unbounded.h"
 
@@ -12,9 +12,11 @@ int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_m
 	if (!config)
 		config = &defaults;
 	int rc = fl__chain_create(&chain, item_size, config->segment, config->drop, config->drop_arg);
-	if (rc == 0)
-		*q = (fl_mpmc_unbounded *)chain;
-	return rc;
+	if (rc != 0)
+		return rc;
+	chain->one_consumer = config->one_consumer;
+	*q = (fl_mpmc_unbounded *)chain;
+	return 0;
 }
 
 void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
@@ -37,13 +39,19 @@ size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, s
 
 int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *item)
 {
-	return fl__chain_get(&q->chain, item);
+	return q->chain.one_consumer ? fl__chain_get_alone(&q->chain, item) : fl__chain_get(&q->chain, item);
 }
 
 size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n)
 {
+	struct fl__chain *c = &q->chain;
+	size_t got = 0;
 	int rc = 0;
-	return n > 0 ? fl__chain_get_many(&q->chain, items, n, &rc) : 0;
+	if (!c->one_consumer)
+		return n > 0 ? fl__chain_get_many(c, items, n, &rc) : 0;
+	while (got < n && fl__chain_get_alone(c, (unsigned char *)items + got * c->item_size) == 0)
+		got++;
+	return got;
 }
 
 void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q)

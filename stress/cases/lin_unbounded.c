@@ -5,7 +5,6 @@
  */
 #include "lins.h"
 #include <fairlead/mpmc_unbounded.h>
-#include <fairlead/mpsc.h>
 
 /* First in, first out, where a get of several may take fewer than there are, but one: those of one segment. */
 static struct fl_lin_spec some_at_least;
@@ -47,20 +46,21 @@ FL_LIN(lin_unbounded, &some_at_least)
 
 /* One of the threads is the consumer. */
 struct lin_mpsc {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 };
 
 FL_STRESS_SETUP(lin_mpsc)
 {
-	OK(fl_mpsc_create(&s->q, sizeof(int), &(fl_mpsc_config){.segment = 1 + fl_stress_choose(2)}));
+	OK(fl_mpmc_unbounded_create(
+	    &s->q, sizeof(int), &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = 1 + fl_stress_choose(2)}));
 }
 
-LIN_PUT(lin_mpsc, fl_mpsc, .weight = 3)
-LIN_GET(lin_mpsc, fl_mpsc, .weight = 3, .by = FL_LIN_THREAD(0))
-LIN_GET_MANY(lin_mpsc, fl_mpsc, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
-LIN_CLOSE(lin_mpsc, fl_mpsc)
+LIN_PUT(lin_mpsc, fl_mpmc_unbounded, .weight = 3)
+LIN_GET(lin_mpsc, fl_mpmc_unbounded, .weight = 3, .by = FL_LIN_THREAD(0))
+LIN_GET_MANY(lin_mpsc, fl_mpmc_unbounded, .keys = LIN_MOST, .by = FL_LIN_THREAD(0))
+LIN_CLOSE(lin_mpsc, fl_mpmc_unbounded)
 
 FL_LIN(lin_mpsc, &fl_lin_fifo)
 {
-	fl_mpsc_free(s->q);
+	fl_mpmc_unbounded_free(s->q);
 }

@@ -3,27 +3,28 @@
  * The unbounded queue for one consumer. Its producers are those of mpmc_unbounded.c, which has their scenarios; here is what
  * the consumer does by itself.
  */
-#include "queue/mpsc.h"
 #include "cases.h"
+#include "queue/mpmc_unbounded.h"
 
-static fl_mpsc *mpsc_of(size_t segment, int items)
+static fl_mpmc_unbounded *mpsc_of(size_t segment, int items)
 {
-	fl_mpsc *q = NULL;
-	OK(fl_mpsc_create(&q, sizeof(int), &(fl_mpsc_config){.segment = segment}));
+	fl_mpmc_unbounded *q = NULL;
+	OK(fl_mpmc_unbounded_create(&q, sizeof(int),
+	                            &(fl_mpmc_unbounded_config){.one_consumer = true, .segment = segment}));
 	for (int i = 1; i <= items; i++)
-		OK(fl_mpsc_try_put(q, &i));
+		OK(fl_mpmc_unbounded_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */
 	return q;
 }
 
-static int take(fl_mpsc *q)
+static int take(fl_mpmc_unbounded *q)
 {
 	int item = 0;
-	return fl_mpsc_try_get(q, &item) == 0 ? item : 0;
+	return fl_mpmc_unbounded_try_get(q, &item) == 0 ? item : 0;
 }
 
 /* Takes what is left and frees it; the sum, or -1: not in order, or counted wrongly. */
-static int end(fl_mpsc *q, uint64_t puts)
+static int end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;
 	bool right = fl__chain_puts(&q->chain) == puts;
@@ -31,13 +32,13 @@ static int end(fl_mpsc *q, uint64_t puts)
 	for (int item; (item = take(q)); length--)
 		sum += item;
 	right = right && length == 0;
-	fl_mpsc_free(q);
+	fl_mpmc_unbounded_free(q);
 	return right ? sum : -1;
 }
 
 /* Each once, each producer's in order, with what was written before its put. */
 struct mpsc_order {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	int data[5], got[3];
 };
 
@@ -49,7 +50,7 @@ FL_STRESS_SETUP(mpsc_order)
 static void put_with_data(struct mpsc_order *s, int item)
 {
 	s->data[item] = item;
-	OK(fl_mpsc_try_put(s->q, &item));
+	OK(fl_mpmc_unbounded_try_put(s->q, &item));
 }
 
 FL_STRESS_ACTOR(mpsc_order, one)
@@ -86,7 +87,7 @@ FL_STRESS(mpsc_order, one, two, consumer)
 
 /* The consumer retires segments that a producer may be about to use, and another puts into again. */
 struct mpsc_reuse {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	int got[3];
 };
 
@@ -97,13 +98,13 @@ FL_STRESS_SETUP(mpsc_reuse)
 
 FL_STRESS_ACTOR(mpsc_reuse, late)
 {
-	OK(fl_mpsc_try_put(s->q, &(int){10}));
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){10}));
 }
 
 FL_STRESS_ACTOR(mpsc_reuse, both)
 {
 	for (int i = 0; i < 3; i++) {
-		OK(fl_mpsc_try_put(s->q, &(int){2 + i}));
+		OK(fl_mpmc_unbounded_try_put(s->q, &(int){2 + i}));
 		s->got[i] = take(s->q);
 		FL_STRESS_CHECK(s->got[i] != 0); /* false_empty_after_own_push */
 	}
@@ -121,7 +122,7 @@ FL_STRESS(mpsc_reuse, late, both)
  * seen, or sees that it has gone.
  */
 struct mpsc_late {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	int got;
 };
 
@@ -132,12 +133,12 @@ FL_STRESS_SETUP(mpsc_late)
 
 FL_STRESS_ACTOR(mpsc_late, late)
 {
-	OK(fl_mpsc_try_put(s->q, &(int){2}));
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){2}));
 }
 
 FL_STRESS_ACTOR(mpsc_late, appends)
 {
-	OK(fl_mpsc_try_put(s->q, &(int){4}));
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){4}));
 }
 
 FL_STRESS_ACTOR(mpsc_late, consumer)
@@ -158,7 +159,7 @@ FL_STRESS(mpsc_late, late, appends, consumer)
  * goes on, and frees the segment; between the first and its look at who keeps it there is no fence but that look's.
  */
 struct mpsc_retire {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	int got;
 };
 
@@ -171,7 +172,7 @@ FL_STRESS_SETUP(mpsc_retire)
 
 FL_STRESS_ACTOR(mpsc_retire, late)
 {
-	OK(fl_mpsc_try_put(s->q, &(int){4}));
+	OK(fl_mpmc_unbounded_try_put(s->q, &(int){4}));
 }
 
 FL_STRESS_ACTOR(mpsc_retire, consumer)
@@ -188,7 +189,7 @@ FL_STRESS(mpsc_retire, late, consumer)
 
 /* closed_with_outstanding_reservation: accepted <=> got, by the consumer that takes until it is told that all is over. */
 struct mpsc_close {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	int got, rc[2];
 };
 
@@ -200,19 +201,19 @@ FL_STRESS_SETUP(mpsc_close)
 
 FL_STRESS_ACTOR(mpsc_close, producer)
 {
-	s->rc[0] = fl_mpsc_try_put(s->q, &(int){4});
-	s->rc[1] = fl_mpsc_try_put(s->q, &(int){8});
+	s->rc[0] = fl_mpmc_unbounded_try_put(s->q, &(int){4});
+	s->rc[1] = fl_mpmc_unbounded_try_put(s->q, &(int){8});
 }
 
 FL_STRESS_ACTOR(mpsc_close, closer)
 {
-	fl_mpsc_close(s->q);
+	fl_mpmc_unbounded_close(s->q);
 }
 
 FL_STRESS_ACTOR(mpsc_close, consumer)
 {
 	int item, rc;
-	while ((rc = fl_mpsc_try_get(s->q, &item)) != -EPIPE) {
+	while ((rc = fl_mpmc_unbounded_try_get(s->q, &item)) != -EPIPE) {
 		if (rc == 0)
 			s->got += item;
 		else
@@ -223,7 +224,7 @@ FL_STRESS_ACTOR(mpsc_close, consumer)
 FL_STRESS(mpsc_close, producer, closer, consumer)
 {
 	int left = take(s->q);
-	fl_mpsc_free(s->q);
+	fl_mpmc_unbounded_free(s->q);
 	FL_FORBIDDEN(left != 0, "accepted after the end");
 	FL_FORBIDDEN((s->rc[0] && s->rc[0] != -EPIPE) || (s->rc[1] && s->rc[1] != -EPIPE), "wrong result");
 	int put = (s->rc[0] == 0 ? 4 : 0) + (s->rc[1] == 0 ? 8 : 0);
@@ -238,7 +239,7 @@ FL_STRESS(mpsc_close, producer, closer, consumer)
  * a producer is, and the other goes on.
  */
 struct mpsc_stalled {
-	fl_mpsc *q;
+	fl_mpmc_unbounded *q;
 	unsigned peer;
 };
 
@@ -253,19 +254,19 @@ FL_STRESS_ACTOR(mpsc_stalled, peer)
 	int items[2] = {2, 3};
 	switch (s->peer) {
 	case 0:
-		FL_IGNORE(fl_mpsc_try_put(s->q, items));
+		FL_IGNORE(fl_mpmc_unbounded_try_put(s->q, items));
 		break;
 	case 1:
 		(void)take(s->q);
 		break;
 	case 2:
-		FL_IGNORE(fl_mpsc_try_put_many(s->q, items, 2));
+		FL_IGNORE(fl_mpmc_unbounded_try_put_many(s->q, items, 2));
 		break;
 	case 3:
-		FL_IGNORE(fl_mpsc_try_get_many(s->q, items, 2));
+		FL_IGNORE(fl_mpmc_unbounded_try_get_many(s->q, items, 2));
 		break;
 	default:
-		fl_mpsc_close(s->q);
+		fl_mpmc_unbounded_close(s->q);
 	}
 }
 
@@ -281,25 +282,25 @@ FL_STRESS_ACTOR(mpsc_stalled, tries)
 	const bool consumes = s->peer % 2 == 0;
 	int items[2] = {4, 5};
 	uint32_t since = fl_stress_steps();
-	FL_STRESS_CHECK(!consumes || fl_mpsc_try_get_many(s->q, items, 1) == 1);
+	FL_STRESS_CHECK(!consumes || fl_mpmc_unbounded_try_get_many(s->q, items, 1) == 1);
 	within_64(&since);
-	const int rc = fl_mpsc_try_put(s->q, items);
+	const int rc = fl_mpmc_unbounded_try_put(s->q, items);
 	FL_STRESS_CHECK(rc == 0 || (rc == -EPIPE && s->peer == 4));
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpsc_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_try_put_many(s->q, items, 2) == 2 || s->peer == 4);
 	within_64(&since);
 	(void)(consumes && take(s->q));
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpsc_length(s->q) <= 6);
+	FL_STRESS_CHECK(fl_mpmc_unbounded_length(s->q) <= 6);
 	within_64(&since);
-	fl_mpsc_close(s->q);
+	fl_mpmc_unbounded_close(s->q);
 	within_64(&since);
-	FL_STRESS_CHECK(fl_mpsc_is_closed(s->q));
+	FL_STRESS_CHECK(fl_mpmc_unbounded_is_closed(s->q));
 	within_64(&since);
 }
 
 FL_STRESS_PROCESSES(mpsc_stalled, peer, tries)
 {
-	fl_mpsc_free(s->q);
+	fl_mpmc_unbounded_free(s->q);
 	FL_ACCEPTABLE(1, "returned");
 }

@@ -533,13 +533,13 @@ static void typed_rings()
 }
 
 FL_MPMC_UNBOUNDED_OF(job, job_list)
-FL_MPSC_OF(job, job_inbox)
 
 static void untyped_mpmc_unbounded()
 {
 	FL_SCOPED(fl_mpmc_unbounded) *q = nullptr;
 	fl_mpmc_unbounded_config config = {};
 	config.segment = 2;
+	config.one_consumer = true;
 	CHECK(fl_mpmc_unbounded_create(&q, sizeof(int), &config) == 0);
 	int one = 1, two[2] = {2, 3}, got[4];
 	CHECK(fl_mpmc_unbounded_try_put(q, &one) == 0 && fl_mpmc_unbounded_try_put_many(q, two, 2) == 2 &&
@@ -553,35 +553,16 @@ static void untyped_mpmc_unbounded()
 	fl_mpmc_unbounded_free(other);
 }
 
-static void untyped_mpsc()
-{
-	FL_SCOPED(fl_mpsc) *q = nullptr;
-	fl_mpsc_config config = {};
-	config.segment = 2;
-	CHECK(fl_mpsc_create(&q, sizeof(int), &config) == 0);
-	int one = 1, two[2] = {2, 3}, got[4];
-	CHECK(fl_mpsc_try_put(q, &one) == 0 && fl_mpsc_try_put_many(q, two, 2) == 2 && fl_mpsc_length(q) == 3);
-	CHECK(fl_mpsc_try_get(q, got) == 0 && fl_mpsc_try_get_many(q, got, 4) >= 1);
-	CHECK(!fl_mpsc_is_closed(q));
-	fl_mpsc_close(q);
-	CHECK(fl_mpsc_is_closed(q));
-	fl_mpsc *other = nullptr;
-	CHECK(fl_mpsc_create(&other, 1, nullptr) == 0);
-	fl_mpsc_free(other);
-}
-
 static void typed_lists()
 {
 	FL_SCOPED(job_list) *q = nullptr;
-	FL_SCOPED(job_inbox) *inbox = nullptr;
-	CHECK(job_list_create(&q, nullptr) == 0 && job_inbox_create(&inbox, nullptr) == 0);
+	CHECK(job_list_create(&q, nullptr) == 0);
 	job one = {1}, two[2] = {{2}, {3}}, got[4];
 	CHECK(job_list_try_put(q, one) == 0 && job_list_try_put_many(q, two, 2) == 2 && job_list_length(q) == 3);
 	CHECK(job_list_try_get(q, got) == 0 && job_list_try_get_many(q, got, 4) == 2 && got[1].number == 3);
 	CHECK(job_list_untyped(q) != nullptr && !job_list_is_closed(q));
 	job_list_close(q);
 	CHECK(job_list_try_get(q, got) == -EPIPE);
-	CHECK(job_inbox_try_put(inbox, one) == 0 && job_inbox_try_get(inbox, got) == 0 && got[0].number == 1);
 }
 
 static void pipes()
@@ -1366,7 +1347,6 @@ int main(int argc, char **argv)
 	rings();
 	typed_rings();
 	untyped_mpmc_unbounded();
-	untyped_mpsc();
 	typed_lists();
 	shm_queues();
 	processes();

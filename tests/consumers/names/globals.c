@@ -15,12 +15,11 @@ struct pair_of_ints {
 FL_QUEUE_OF(struct pair_of_ints, queue_1)
 FL_MPMC_OF(struct pair_of_ints, queue_2)
 FL_MPMC_UNBOUNDED_OF(struct pair_of_ints, queue_3)
-FL_MPSC_OF(struct pair_of_ints, queue_4)
-FL_SPSC_OF(struct pair_of_ints, queue_5)
-FL_SHM_QUEUE_OF(struct pair_of_ints, queue_6)
-FL_SHM_VALUE_OF(struct pair_of_ints, value_7)
-FL_SHM_ARRAY_OF(struct pair_of_ints, array_8)
-FL_PROMISE_OF(struct pair_of_ints, promise_9)
+FL_SPSC_OF(struct pair_of_ints, queue_4)
+FL_SHM_QUEUE_OF(struct pair_of_ints, queue_5)
+FL_SHM_VALUE_OF(struct pair_of_ints, value_6)
+FL_SHM_ARRAY_OF(struct pair_of_ints, array_7)
+FL_PROMISE_OF(struct pair_of_ints, promise_8)
 
 void lock_all(fl_mutex *lock_1, fl_rmutex *lock_2, fl_spin *lock_3, fl_rwlock *lock_4, fl_sharded_rwlock *lock_5,
               fl_shm_mutex *lock_6, fl_shm_rmutex *lock_7);
