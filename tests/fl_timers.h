@@ -98,9 +98,12 @@ static inline void fl_test_run_long(fl_timer *t, fl_test_long *l)
 	FL_OK(fl_event_wait(&l->begun));
 }
 
-static inline int fl_test_stop_call(void *t, int64_t deadline, fl_cancel_token *cancel)
+/* Cancels it, and waits until its function does not run. */
+static inline int fl_test_timer_end(fl_timer *t)
 {
-	return fl_timer_stop_until(t, deadline, cancel);
+	const int rc = fl_timer_cancel(t);
+	FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	return fl_timer_join_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
 static inline int fl_test_join_call(void *t, int64_t deadline, fl_cancel_token *cancel)

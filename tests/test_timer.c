@@ -127,7 +127,7 @@ FL_TEST(timer_that_is_always_due_starves_nobody)
 	FL_OK(fl_timer_start(&hog.t, 0, start_again, &hog));
 	for (int i = 0; i < 10; i++)
 		fl_test_all_due();
-	FL_OK(fl_timer_stop(&hog.t));
+	FL_OK(fl_test_timer_end(&hog.t));
 	FL_OK(fl_timer_destroy(&hog.t));
 	assert_true(hog.calls > 0);
 }
@@ -169,11 +169,11 @@ FL_TEST(timer_cancelled_is_not_called)
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
 	FL_OK(fl_timer_destroy(&t));
 	FL_OK(fl_timer_start(&t, fl_after(HOUR), fl_test_count, &calls));
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 	fl_test_pass(2 * HOUR);
 	fl_test_all_due();
 	assert_int_equal(fl__load_relaxed(&calls), 0);
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 }
 
 FL_TEST(timer_is_stopped_at_the_end_of_its_scope)
@@ -202,8 +202,7 @@ FL_TEST(timer_that_runs_is_busy)
 	FL_RC(fl_timer_try_join(t), -EBUSY);
 	FL_OK(fl_timer_start(t, 0, fl_test_count, &calls)); /* once more, after this call */
 	FL_RC(fl_timer_cancel(t), -EBUSY);
-	fl_test_call_start(&c, fl_test_stop_call, t, FL_FOREVER, FL_SHIELDED);
-	FL_WAIT_FOR(fl_timer_start(t, FL_FOREVER, fl_test_count, &calls) == -ECANCELED || fl_timer_cancel(t) != -EBUSY);
+	fl_test_call_start(&c, fl_test_join_call, t, FL_FOREVER, FL_SHIELDED);
 	assert_int_equal(l.ended, 0);
 	fl_event_set(&l.go);
 	FL_OK(fl_test_call_end(&c));
@@ -213,27 +212,42 @@ FL_TEST(timer_that_runs_is_busy)
 	assert_int_equal(fl__load_relaxed(&calls), 0);
 }
 
-/* While somebody waits to have it for himself, nobody starts it: until that call has ended, even if he has given up. */
-FL_TEST(timer_stopped_is_not_started_by_its_function)
+typedef struct restarting {
+	fl_timer t;
+	fl_test_long l;
+	int once, every;
+} restarting;
+
+static void restart(void *arg)
 {
-	fl_timer t = FL_TIMER_INIT;
-	fl_test_long l = FL_TEST_LONG;
+	restarting *r = arg;
+	fl_test_take_long(&r->l);
+	r->once = fl_timer_start(&r->t, 0, restart, r);
+	r->every = fl_timer_start_every(&r->t, 0, 1, restart, r);
+}
+
+/* The call during which another thread cancels the timer is the last. */
+FL_TEST(timer_cancelled_is_not_started_by_its_function)
+{
+	restarting r = {FL_TIMER_INIT, FL_TEST_LONG, 0, 0};
 	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
-	fl_test_run_long(&t, &l);
-	FL_RC(fl_timer_stop_until(&t, 0, NULL), -ETIMEDOUT);
-	FL_RC(fl_timer_start(&t, 0, fl_test_take_long, &l), -ECANCELED);
-	FL_RC(fl_timer_start_every(&t, 0, 1, fl_test_take_long, &l), -ECANCELED);
+	FL_OK(fl_timer_start(&r.t, 0, restart, &r));
+	FL_OK(fl_event_wait(&r.l.begun));
+	FL_RC(fl_timer_cancel(&r.t), -EBUSY);
+	FL_RC(fl_timer_join_until(&r.t, 0, NULL), -ETIMEDOUT);
 	fl_cancel_token_request(&stop);
-	FL_RC(fl_timer_stop_until(&t, FL_FOREVER, &stop), -ECANCELED);
-	fl_event_set(&l.go);
+	FL_RC(fl_timer_join_until(&r.t, FL_FOREVER, &stop), -ECANCELED);
+	fl_event_set(&r.l.go);
 	{
 		FL_CANCEL_SCOPE(&stop);
-		FL_OK(fl_timer_stop(&t)); /* is never cancelled */
+		FL_OK(fl_test_timer_end(&r.t));
 	}
-	assert_int_equal(l.ended, 1);
-	FL_OK(fl_timer_start(&t, 0, fl_test_take_long, &l));
-	FL_OK(fl_timer_join(&t));
-	assert_int_equal(l.ended, 2);
+	assert_int_equal(r.l.ended, 1);
+	assert_int_equal(r.once, -ECANCELED);
+	assert_int_equal(r.every, -ECANCELED);
+	FL_OK(fl_timer_start(&r.t, 0, fl_test_take_long, &r.l));
+	FL_OK(fl_timer_join(&r.t));
+	assert_int_equal(r.l.ended, 2);
 }
 
 FL_TEST(timer_join_waits_for_the_call_or_the_cancel)
@@ -282,15 +296,14 @@ static void ask_for_itself(void *arg)
 	FL_CHECK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o) == 0);
 	FL_CHECK(fl_timer_cancel(&o->t) == 0);
 	FL_CHECK(fl_timer_start(&o->t, FL_FOREVER, ask_for_itself, o) == 0);
-	FL_CHECK(fl_timer_stop(&o->t) == -EDEADLK);
-	FL_CHECK(fl_timer_stop_until(&o->t, 0, NULL) == -EDEADLK);
+	FL_CHECK(fl_test_timer_end(&o->t) == -EDEADLK);
 	FL_CHECK(fl_timer_cancel(&o->t) == -EALREADY);
 
 	/* Another could not run meanwhile, so there is nothing to wait for but this call's end. */
 	FL_CHECK(fl_timer_join(&o->other) == 0);
 	FL_CHECK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls) == 0);
 	FL_CHECK(fl_timer_join(&o->other) == -EDEADLK);
-	FL_CHECK(fl_timer_stop(&o->other) == 0);
+	FL_CHECK(fl_test_timer_end(&o->other) == 0);
 	FL_CHECK(fl_timer_start(&o->other, 0, fl_test_count, &o->calls) == 0);
 }
 
@@ -350,7 +363,7 @@ FL_TEST(timer_in_the_place_of_one_that_runs)
 	fl_timer_init(&t);
 	FL_OK(fl_timer_destroy(&t));
 	FL_RC(fl_timer_cancel(&t), -EALREADY);
-	FL_OK(fl_timer_stop(&t)); /* it would wait for the function */
+	FL_OK(fl_test_timer_end(&t)); /* it would wait for the function */
 	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, &calls));
 	FL_OK(fl_timer_cancel(&t));
 	FL_OK(fl_timer_start(&t, 0, fl_test_count, &calls));

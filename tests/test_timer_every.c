@@ -50,12 +50,12 @@ FL_TEST(timer_every_period_without_drift)
 	fl_test_all_due();
 	assert_int_equal(fl__load_relaxed(&calls), 23);
 	assert_int_equal(fl_timer_missed(&t), 0);
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 	FL_OK(fl_timer_start_every(&t, 0, FL_FOREVER, fl_test_count, &calls)); /* and never again */
 	fl_test_pass(100 * HOUR);
 	fl_test_all_due();
 	assert_int_equal(fl__load_relaxed(&calls), 24);
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 }
 
 /* A function that takes long: what comes due meanwhile is skipped but for the last. */
@@ -69,7 +69,7 @@ FL_TEST(timer_every_waits_for_a_long_call)
 	fl_event_set(&l.go);
 	fl_test_all_due();
 	assert_int_equal(fl_timer_missed(&t), 3);
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 	assert_int_equal(l.ended, 2);
 }
 
@@ -120,7 +120,7 @@ FL_TEST(timer_thread_ends_after_a_cancel)
 	fl_test_pass(FL_S(11));
 	FL_WAIT_FOR(is_gone());
 	FL_OK(fl_timer_start(&t, FL_FOREVER, fl_test_count, NULL));
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 	FL_WAIT_FOR((fl_test_pass(FL_S(11)), is_gone()));
 }
 
@@ -162,7 +162,7 @@ FL_TEST(timer_submits_a_task)
 	FL_OK(fl_thread_executor_create(&pool, NULL));
 	FL_OK(fl_timer_start(&t, 0, submit, &done));
 	FL_OK(fl_event_wait(&done));
-	FL_OK(fl_timer_stop(&t));
+	FL_OK(fl_test_timer_end(&t));
 	fl_executor_free(pool);
 }
 
@@ -228,7 +228,7 @@ static int start_and_cancel(void *arg)
 		FL_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
 		cancels += rc == 0;
 		if (random_next(&a->seed) % 2 == 0)
-			FL_CHECK(fl_timer_stop(t) == 0);
+			FL_CHECK(fl_test_timer_end(t) == 0);
 		else
 			FL_CHECK(fl_timer_join(t) == 0);
 		free(t);
@@ -260,7 +260,7 @@ static void has_no_timers(void *arg)
 	forked *f = arg;
 	FL_CHECK(fl_timer_cancel(&f->pending) == -EALREADY);
 	FL_CHECK(fl_timer_try_join(&f->running) == 0);
-	FL_CHECK(fl_timer_stop(&f->running) == 0);
+	FL_CHECK(fl_test_timer_end(&f->running) == 0);
 	FL_CHECK(fl_timer_destroy(&f->periodic) == 0);
 	FL_CHECK(fl_timer_start(&f->running, 0, fl_test_count, &f->calls) == 0);
 	FL_CHECK(fl_timer_join(&f->running) == 0);
@@ -270,7 +270,7 @@ static void has_no_timers(void *arg)
 	FL_WAIT_FOR(fl__load_relaxed(&f->calls) == 2);
 	fl_test_pass(2 * HOUR);
 	FL_CHECK(fl_timer_join(&f->pending) == 0);
-	FL_CHECK(fl_timer_stop(&f->periodic) == 0);
+	FL_CHECK(fl_test_timer_end(&f->periodic) == 0);
 }
 
 FL_TEST(timer_fork_leaves_the_child_none)

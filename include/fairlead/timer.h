@@ -16,7 +16,7 @@ FL_BEGIN_DECLS
  *
  *     static void remind(void *whom) { ... }
  *
- *     FL_SCOPED(fl_timer) t = FL_TIMER_INIT;                              // stopped when the scope ends
+ *     FL_SCOPED(fl_timer) t = FL_TIMER_INIT;                              // cancelled and joined when the scope ends
  *     rc = fl_timer_start(&t, fl_after(FL_S(5)), remind, whom);           // once; check
  *     rc = fl_timer_cancel(&t);                                           // or not at all
  *     rc = fl_timer_start_every(&t, fl_after(0), FL_S(60), remind, whom); // now, and each minute
@@ -61,8 +61,8 @@ FL_INLINE FL_MUST_CHECK int fl_timer_destroy(fl_timer *t);
 /*
  * Has `function(arg)` called once, at `deadline` or soon after; FL_FOREVER: never, but it is pending. `t` stays where it is until
  * the call has begun, or it was cancelled. It may be started again as soon as its function is called. Never waits, apart from other
- * calls of this header. Returns 0; -EBUSY: it is pending; -ECANCELED: its function runs, and somebody has stopped it and waits
- * for the end; -EAGAIN: the thread cannot be started, or the process exits; -ENOMEM: there is no memory for the thread.
+ * calls of this header. Returns 0; -EBUSY: it is pending; -ECANCELED: in its own function, after another context has
+ * cancelled it; -EAGAIN: the thread cannot be started, or the process exits; -ENOMEM: there is no memory for the thread.
  */
 FL_API FL_MUST_CHECK int fl_timer_start(fl_timer *t, int64_t deadline, fl_timer_callback *function, void *arg);
 
@@ -78,21 +78,18 @@ FL_API FL_MUST_CHECK int fl_timer_start_every(fl_timer *t, int64_t first, int64_
 FL_API uint64_t fl_timer_missed(const fl_timer *t);
 
 /*
- * Takes back what is to come: no call follows that has not begun yet. Never waits. Returns 0: it was pending, and does not run;
- * -EBUSY: its function runs just now, and may still start it again; -EALREADY: neither, because it has been called, was cancelled,
- * or never started. Its own function counts as one that has been called: 0 where it had been periodic or started again.
+ * Cancels `t`: no call begins after this has returned, unless `t` is started again. Its function
+ * cannot start it again during a call that runs now. Never waits; fl_timer_join() waits for the
+ * end of that call. Returns:
+ *
+ *   0           it was pending, and does not run
+ *   -EBUSY      its function runs just now
+ *   -EALREADY   neither: it has been called, was cancelled, or was never started
+ *
+ * In its own function, which may start it again: 0 if it was periodic or started again, else
+ * -EALREADY.
  */
 FL_API FL_MUST_CHECK int fl_timer_cancel(fl_timer *t);
-
-/*
- * Cancels `t`, and waits until its function does not run. Meanwhile that cannot start it again. Then `t` is the caller's, to be freed
- * or started. Blocks the calling context, is never cancelled; so the caller holds no lock that the function takes. Returns 0, whether
- * it was ever started or not; -EDEADLK: by its own function, for which it is cancelled, no more.
- */
-FL_API FL_MUST_CHECK int fl_timer_stop(fl_timer *t);
-
-/* As fl_timer_stop; also returns -ETIMEDOUT, -ECANCELED: its function runs still, but it is stopped: no call follows that one. */
-FL_API FL_MUST_CHECK int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * Waits until `t` is neither pending nor running: until it has been called, or was cancelled. It must stay where it is until then.
@@ -109,7 +106,8 @@ FL_API FL_MUST_CHECK int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_c
 
 static inline void fl__scoped_fl_timer(fl_timer *_t)
 {
-	FL_IGNORE(fl_timer_stop(_t)); /* a scope is not its own function's */
+	FL_IGNORE(fl_timer_cancel(_t));
+	FL_IGNORE(fl_timer_join_until(_t, FL_FOREVER, FL_SHIELDED)); /* a scope is not its own function's */
 }
 
 /* The inline functions. */

@@ -16,7 +16,6 @@
  *      thread looks at the heap before it sleeps.
  *   3. Once a timer's function is called, that call no longer accesses the timer: `call` says what
  *      is known of it, and a periodic timer is back in the heap. So the function may free the
- *      timer. A waiter for the end of a call waits for the call's number, and may then free the
  *      timer.
  *   4. While a timer is pending there is a thread, unless the process exits. The thread ends in the
  *      section in which it finds nothing to wait for. A context that starts a timer after that
@@ -57,9 +56,8 @@ static struct {
 	const fl_timer *timer;
 	/* its start_; another timer may be at the address by now */
 	uint32_t start;
-	uint64_t number;  /* of this call, or the last one */
 	uint64_t context; /* id of the context that makes the call */
-	bool stopped;     /* a waiter wants the timer for itself */
+	bool cancelled;   /* by another context: the function cannot start its timer again */
 } call;
 
 static struct fl__timer *place_of(const fl_timer *t)
@@ -132,9 +130,8 @@ static void make_call(fl_timer *t, int64_t now)
 		await_next(t, deadline, now);
 	call.timer = t;
 	call.start = t->start_;
-	call.number++;
 	call.context = fl__ctx_get()->id;
-	call.stopped = false;
+	call.cancelled = false;
 	const uint32_t fork = fl__fork_count;
 	fl_mutex_unlock(&lock);
 	function(arg);
@@ -226,7 +223,7 @@ static int start(fl_timer *t, int64_t deadline, int64_t period, fl_timer_callbac
 	if (is_pending(t))
 		return -EBUSY;
 	const bool runs = is_called(t);
-	if (runs && call.stopped)
+	if (runs && call.cancelled && in_a_call())
 		return -ECANCELED;
 	int rc = begin_thread();
 	if (rc != 0)
@@ -263,8 +260,10 @@ int fl_timer_cancel(fl_timer *t)
 {
 	FL_LOCKED(&lock);
 	const bool withdrawn = withdraw(t);
-	if (is_called(t) && !in_a_call())
+	if (is_called(t) && !in_a_call()) {
+		call.cancelled = true;
 		return -EBUSY;
+	}
 	return withdrawn ? 0 : -EALREADY;
 }
 
@@ -276,38 +275,6 @@ static int wait_for_any(int64_t deadline, fl_cancel_token *cancel)
 	const int rc = fl_eventcount_wait_until(&settled, key, deadline, cancel);
 	fl_mutex_lock(&lock);
 	return rc;
-}
-
-static bool is_made(uint64_t number)
-{
-	return call.timer && call.number == number;
-}
-
-/* Waits for the end of the current call. */
-static int wait_for_call(int64_t deadline, fl_cancel_token *cancel)
-{
-	const uint64_t number = call.number;
-	int rc = 0;
-	while (rc == 0 && is_made(number))
-		rc = wait_for_any(deadline, cancel);
-	return is_made(number) ? rc : 0;
-}
-
-int fl_timer_stop_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)
-{
-	FL_LOCKED(&lock);
-	(void)withdraw(t);
-	if (!is_called(t))
-		return 0;
-	if (in_a_call())
-		return -EDEADLK;
-	call.stopped = true;
-	return wait_for_call(deadline, cancel);
-}
-
-int fl_timer_stop(fl_timer *t)
-{
-	return fl_timer_stop_until(t, FL_FOREVER, FL_SHIELDED);
 }
 
 int fl_timer_join_until(fl_timer *t, int64_t deadline, fl_cancel_token *cancel)

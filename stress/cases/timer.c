@@ -7,6 +7,14 @@
 #include <fairlead/event.h>
 #include <fairlead/timer.h>
 
+/* Cancels it, and waits until its function does not run. */
+static int end(fl_timer *t, int64_t deadline)
+{
+	const int rc = fl_timer_cancel(t);
+	FL_STRESS_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	return fl_timer_join_until(t, deadline, FL_SHIELDED);
+}
+
 static void count_up(void *arg)
 {
 	++*(int *)arg;
@@ -74,7 +82,7 @@ FL_STRESS_ACTOR(timer_stop, starter)
 FL_STRESS_ACTOR(timer_stop, stopper)
 {
 	OK(fl_event_wait(&s->started));
-	OK(fl_timer_stop(s->t));
+	OK(end(s->t, FL_FOREVER));
 	free(s->t);
 	s->calls += 10;
 }
@@ -167,12 +175,13 @@ FL_STRESS(timer_end_of_thread, user)
 	FL_FORBIDDEN(1, "not twice");
 }
 
-/* A function that starts its timer again, against a stop: which it does not outlive. */
+/* A function that starts its timer again, against a cancel: the call that runs then is the last. */
 struct timer_restart {
 	struct restarting {
 		fl_timer t;
 		struct timer_restart *s;
-		int ended; /* plain: who stops it waits for that */
+		fl_event cancelled; /* during a call */
+		int ended;          /* plain: the join orders it */
 	} * own;
 	int calls, refused, once_more;
 };
@@ -183,8 +192,9 @@ static void start_again(void *arg)
 	struct timer_restart *s = own->s;
 	if (++s->calls > 2)
 		return;
+	const bool cancelled = fl_event_is_set(&own->cancelled);
 	int rc = fl_timer_start(&own->t, 0, start_again, own);
-	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
+	FL_STRESS_CHECK(rc == -ECANCELED || (rc == 0 && !cancelled));
 	s->refused += rc != 0;
 	own->ended++;
 }
@@ -205,7 +215,11 @@ FL_STRESS_SETUP(timer_restart)
 FL_STRESS_ACTOR(timer_restart, user)
 {
 	OK(fl_timer_start(&s->own->t, 0, start_again, s->own));
-	OK(fl_timer_stop(&s->own->t));
+	int rc = fl_timer_cancel(&s->own->t);
+	FL_STRESS_CHECK(rc == 0 || rc == -EBUSY || rc == -EALREADY);
+	if (rc == -EBUSY)
+		fl_event_set(&s->own->cancelled);
+	OK(fl_timer_join(&s->own->t));
 	FL_STRESS_CHECK(s->own->ended <= s->calls);
 	OK(fl_timer_destroy(&s->own->t));
 	OK(fl_timer_start(&s->own->t, 0, start_once_more, s->own));
@@ -237,7 +251,7 @@ static void free_own(void *arg)
 {
 	struct freeing *own = arg;
 	struct timer_frees_itself *s = own->s;
-	FL_STRESS_CHECK(fl_timer_stop(&own->t) == -EDEADLK);
+	FL_STRESS_CHECK(end(&own->t, FL_FOREVER) == -EDEADLK);
 	FL_STRESS_CHECK(fl_timer_cancel(&own->t) == -EALREADY);
 	free(own);
 	fl_event_set(&s->freed);
@@ -256,7 +270,7 @@ FL_STRESS_ACTOR(timer_frees_itself, user)
 	OK(periodic ? fl_timer_start_every(&s->own->t, 0, FL_S(1), free_own, s->own)
 	            : fl_timer_start(&s->own->t, 0, free_own, s->own));
 	OK(fl_event_wait(&s->freed));
-	OK(fl_timer_stop(&s->other));
+	OK(end(&s->other, FL_FOREVER));
 }
 
 FL_STRESS(timer_frees_itself, user)
@@ -276,7 +290,7 @@ FL_STRESS_ACTOR(timer_every, user)
 {
 	OK(fl_timer_start_every(&s->t, 0, FL_S(1), count_up, &s->calls));
 	OK(fl_sleep(FL_US(1)));
-	OK(fl_timer_stop(&s->t));
+	OK(end(&s->t, FL_FOREVER));
 	s->at_stop = s->calls;
 	s->missed = fl_timer_missed(&s->t);
 	OK(fl_timer_join(&s->t));
@@ -315,10 +329,10 @@ FL_STRESS_ACTOR(timer_two_wait, joiner)
 FL_STRESS_ACTOR(timer_two_wait, stopper)
 {
 	OK(fl_event_wait(&s->begun));
-	int rc = fl_timer_stop_until(&s->t, soon(), NULL);
+	int rc = end(&s->t, soon());
 	fl_event_set(&s->go);
 	FL_STRESS_CHECK(rc == -ETIMEDOUT);
-	OK(fl_timer_stop(&s->t));
+	OK(end(&s->t, FL_FOREVER));
 	s->stopped = s->calls;
 }
 
@@ -346,7 +360,7 @@ FL_STRESS_ACTOR(timer_stop_of_one, user)
 {
 	OK(fl_timer_start(&s->one, 0, count_up, &s->calls));
 	OK(fl_timer_start(&s->next, 0, wait_to_go, s));
-	OK(fl_timer_stop(&s->one));
+	OK(end(&s->one, FL_FOREVER));
 	fl_event_set(&s->go);
 	OK(fl_timer_join(&s->next));
 }
