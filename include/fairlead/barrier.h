@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/inline.h>
 #include <fairlead/time.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -97,10 +98,10 @@ FL_API void fl_barrier_abort(fl_barrier *b);
 FL_API void fl_barrier_reset(fl_barrier *b);
 
 /* Whether `b` is broken. Never waits. */
-FL_API bool fl_barrier_is_broken(const fl_barrier *b);
+FL_INLINE bool fl_barrier_is_broken(const fl_barrier *b);
 
 /* How many parties of the present phase wait at `b` now. Never waits. */
-FL_API uint32_t fl_barrier_waiting(const fl_barrier *b);
+FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 /* The inline functions. */
 
@@ -123,6 +124,16 @@ FL_INLINE int fl_barrier_init_with_action(fl_barrier *_b, uint32_t _parties, voi
 FL_INLINE int fl_barrier_wait(fl_barrier *_b)
 {
 	return fl_barrier_wait_until(_b, FL_FOREVER, NULL);
+}
+
+FL_INLINE bool fl_barrier_is_broken(const fl_barrier *_b)
+{
+	return fl__load_relaxed(&_b->broken_); /* relaxed: may be stale at once */
+}
+
+FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *_b)
+{
+	return fl__load_relaxed(&_b->arrived_); /* relaxed: may be stale at once */
 }
 
 FL_END_DECLS

@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/inline.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -39,6 +40,7 @@ FL__ASSERT_SIZE(fl_event, 4);
 /* clang-format off */
 #define FL_EVENT_INIT { 0 }
 #define FL_EVENT_AUTO_INIT { FL_EVENT_AUTO_ }
+#define FL_EVENT_SET_ 1u
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
@@ -64,7 +66,7 @@ FL_API void fl_event_set(fl_event *e);
 FL_API void fl_event_reset(fl_event *e);
 
 /* Whether `e` is set now. Never waits. Acquires when true. */
-FL_API bool fl_event_is_set(const fl_event *e);
+FL_INLINE bool fl_event_is_set(const fl_event *e);
 
 /*
  * Waits until `e` is set, and resets it if it is of that form. Blocks the calling context. Observes its cancel scope. Returns
@@ -100,6 +102,11 @@ FL_INLINE void fl_event_init_auto(fl_event *_e)
 FL_INLINE int fl_event_wait(fl_event *_e)
 {
 	return fl_event_wait_until(_e, FL_FOREVER, NULL);
+}
+
+FL_INLINE bool fl_event_is_set(const fl_event *_e)
+{
+	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_; /* pairs with the release in fl_event_set() */
 }
 
 FL_END_DECLS

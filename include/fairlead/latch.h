@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/inline.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stddef.h>
@@ -42,7 +43,7 @@ FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
 /* What is left to count. Never waits. Acquires when it is 0. */
-FL_API uint32_t fl_latch_count(const fl_latch *l);
+FL_INLINE uint32_t fl_latch_count(const fl_latch *l);
 
 /* Waits for zero. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
 FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
@@ -75,6 +76,11 @@ FL_INLINE int fl_latch_wait(fl_latch *_l)
 FL_INLINE int fl_latch_try_wait(fl_latch *_l)
 {
 	return fl_latch_count(_l) == 0 ? 0 : -EAGAIN;
+}
+
+FL_INLINE uint32_t fl_latch_count(const fl_latch *_l)
+{
+	return fl__load_acquire(&_l->word_) & FL_LATCH_MAX; /* pairs with fl_latch_count_down() */
 }
 
 FL_END_DECLS

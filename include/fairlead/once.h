@@ -4,6 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/inline.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,6 +27,8 @@ typedef struct fl_once {
 } fl_once;
 FL__ASSERT_SIZE(fl_once, 4);
 
+#define FL_ONCE_DONE_ 1u
+
 /* clang-format off */
 #define FL_ONCE_INIT { 0 }
 /* clang-format on */
@@ -44,13 +47,18 @@ FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *ar
                                             fl_cancel_token *cancel);
 
 /* Whether the function has succeeded. Never waits. Acquires when true. */
-FL_API bool fl_once_is_done(const fl_once *o);
+FL_INLINE bool fl_once_is_done(const fl_once *o);
 
 /* The inline functions. */
 
 FL_INLINE int fl_once_call(fl_once *_o, int (*_function)(void *), void *_arg)
 {
 	return fl_once_call_until(_o, _function, _arg, FL_FOREVER, NULL);
+}
+
+FL_INLINE bool fl_once_is_done(const fl_once *_o)
+{
+	return fl__load_acquire(&_o->word_) & FL_ONCE_DONE_; /* pairs with the release at the end of the call */
 }
 
 FL_END_DECLS

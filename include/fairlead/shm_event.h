@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
+#include <fairlead/inline.h>
 #include <fairlead/time.h>
 #include <fairlead/wait_any.h>
 #include <stdbool.h>
@@ -39,6 +40,8 @@ typedef struct fl_shm_event {
 } fl_shm_event;
 FL__ASSERT_SIZE(fl_shm_event, 96);
 
+#define FL_SHM_EVENT_SET_ 1u
+
 /* Makes `e` an event that is not set; the same as zeroed memory. Requires that nobody uses it. Never waits. */
 FL_INLINE void fl_shm_event_init(fl_shm_event *e);
 
@@ -55,7 +58,7 @@ FL_API FL_MUST_CHECK int fl_shm_event_set(fl_shm_event *e);
 FL_API void fl_shm_event_reset(fl_shm_event *e);
 
 /* Whether `e` is set now. Never waits. Acquires when true. */
-FL_API bool fl_shm_event_is_set(const fl_shm_event *e);
+FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *e);
 
 /* Waits until `e` is set. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED, -EBADMSG. */
 FL_INLINE FL_MUST_CHECK int fl_shm_event_wait(fl_shm_event *e);
@@ -85,6 +88,11 @@ FL_INLINE int fl_shm_event_wait(fl_shm_event *_e)
 FL_INLINE int fl_shm_event_try_wait(fl_shm_event *_e)
 {
 	return fl_shm_event_is_set(_e) ? 0 : -EAGAIN;
+}
+
+FL_INLINE bool fl_shm_event_is_set(const fl_shm_event *_e)
+{
+	return fl__load_acquire(&_e->word_) & FL_SHM_EVENT_SET_; /* pairs with the releases of fl_shm_event_set() */
 }
 
 FL_END_DECLS

@@ -55,7 +55,7 @@ typedef struct fl_tasks {
  * Returns 0; -ECANCELED: the group was cancelled, or a child has failed; -ENOMEM; -ENOTSUP when the thread runs no loop. On an
  * error `arg` is still the caller's. Panics when the group has children on another loop.
  */
-FL_API FL_MUST_CHECK int fl_tasks_start(fl_tasks *g, fl_fiber_function *function, void *arg);
+FL_INLINE FL_MUST_CHECK int fl_tasks_start(fl_tasks *g, fl_fiber_function *function, void *arg);
 
 /* As fl_tasks_start; `config` may be NULL. */
 FL_API FL_MUST_CHECK int fl_tasks_start_with(fl_tasks *g, fl_fiber_function *function, void *arg,
@@ -134,7 +134,7 @@ typedef struct fl_call {
  * their work; -ENOMEM: those that had begun were cancelled, and have ended; -ENOTSUP outside of a loop's fibers: none
  * was called. The result of a function that was cancelled is what it answered to that, and of one that was not called -ECANCELED.
  */
-FL_API FL_MUST_CHECK int fl_gather(const fl_call *calls, size_t n, int *results);
+FL_INLINE FL_MUST_CHECK int fl_gather(const fl_call *calls, size_t n, int *results);
 
 /*
  * As fl_gather; at the deadline, and when `cancel` is requested, which stands for the caller's scope, all are cancelled and waited
@@ -144,7 +144,7 @@ FL_API FL_MUST_CHECK int fl_gather_until(const fl_call *calls, size_t n, int *re
                                          fl_cancel_token *cancel);
 
 /* As fl_gather; but one that fails cancels nobody: all run to their ends. */
-FL_API FL_MUST_CHECK int fl_gather_all(const fl_call *calls, size_t n, int *results);
+FL_INLINE FL_MUST_CHECK int fl_gather_all(const fl_call *calls, size_t n, int *results);
 
 /* As fl_gather_until; but one that fails cancels nobody. Also returns -ETIMEDOUT, -ECANCELED as that. */
 FL_API FL_MUST_CHECK int fl_gather_all_until(const fl_call *calls, size_t n, int *results, int64_t deadline,
@@ -168,6 +168,21 @@ FL_API FL_MUST_CHECK int fl_shield_until(fl_fiber_function *function, void *arg,
 FL_INLINE int fl_shield(fl_fiber_function *_function, void *_arg, int *_result)
 {
 	return fl_shield_until(_function, _arg, _result, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_tasks_start(fl_tasks *_g, fl_fiber_function *_function, void *_arg)
+{
+	return fl_tasks_start_with(_g, _function, _arg, NULL);
+}
+
+FL_INLINE int fl_gather(const fl_call *_calls, size_t _n, int *_results)
+{
+	return fl_gather_until(_calls, _n, _results, FL_FOREVER, NULL);
+}
+
+FL_INLINE int fl_gather_all(const fl_call *_calls, size_t _n, int *_results)
+{
+	return fl_gather_all_until(_calls, _n, _results, FL_FOREVER, NULL);
 }
 
 FL_END_DECLS

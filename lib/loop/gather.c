@@ -73,20 +73,10 @@ int fl_gather_until(const fl_call *calls, size_t n, int *results, int64_t deadli
 	return gather(&t, n, deadline, cancel);
 }
 
-int fl_gather(const fl_call *calls, size_t n, int *results)
-{
-	return fl_gather_until(calls, n, results, FL_FOREVER, NULL);
-}
-
 int fl_gather_all_until(const fl_call *calls, size_t n, int *results, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct gather t = {FL_TASKS_INIT, calls, results, true};
 	return gather(&t, n, deadline, cancel);
-}
-
-int fl_gather_all(const fl_call *calls, size_t n, int *results)
-{
-	return fl_gather_all_until(calls, n, results, FL_FOREVER, NULL);
 }
 
 int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)

@@ -148,11 +148,6 @@ int fl_tasks_start_with(fl_tasks *g, fl_fiber_function *function, void *arg, con
 	return fl__tasks_start(g, callers_scope(fl_loop_current()), &call, on_ended);
 }
 
-int fl_tasks_start(fl_tasks *g, fl_fiber_function *function, void *arg)
-{
-	return fl_tasks_start_with(g, function, arg, NULL);
-}
-
 void fl__tasks_left(fl_tasks *g)
 {
 	if (--g->count_ > 0)

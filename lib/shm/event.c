@@ -37,7 +37,7 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_event *)0)->lock_ &
                    sizeof(struct fl__shm_line) == sizeof((fl_shm_event *)0)->line_,
                "fl_shm_event has room for a lock and a line");
 
-enum { SET = 1, WAITERS = 2, COUNT = 4 };
+enum { SET = FL_SHM_EVENT_SET_, WAITERS = 2, COUNT = 4 };
 
 struct waiter {
 	fl_shm_event *e;
@@ -133,11 +133,6 @@ void fl_shm_event_reset(fl_shm_event *e)
 {
 	/* acquire: pairs with the releases of set */
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
-}
-
-bool fl_shm_event_is_set(const fl_shm_event *e)
-{
-	return fl__load_acquire(&e->word_) & SET; /* acquire: pairs with the releases of set */
 }
 
 int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *cancel)

@@ -265,13 +265,3 @@ void fl_barrier_reset(fl_barrier *b)
 {
 	break_or_mend(b, 0);
 }
-
-bool fl_barrier_is_broken(const fl_barrier *b)
-{
-	return fl__load_relaxed(&b->broken_); /* relaxed: may be stale at once */
-}
-
-uint32_t fl_barrier_waiting(const fl_barrier *b)
-{
-	return fl__load_relaxed(&b->arrived_); /* relaxed: may be stale at once */
-}

@@ -33,7 +33,7 @@
 #include <fairlead/event.h>
 #include <fairlead/time.h>
 
-enum { SET = 1, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
+enum { SET = FL_EVENT_SET_, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
 
 static const uint32_t SETS = ~(uint32_t)(ONE_SET - 1);
 
@@ -90,11 +90,6 @@ void fl_event_reset(fl_event *e)
 {
 	/* pairs with the release in fl_event_set() */
 	(void)fl__and_acquire(&e->word_, ~(uint32_t)SET);
-}
-
-bool fl_event_is_set(const fl_event *e)
-{
-	return fl__load_acquire(&e->word_) & SET; /* pairs with the release in fl_event_set() */
 }
 
 /* Whether the event is set, or was set since the word was `first`. */

@@ -62,11 +62,6 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 	} while (!fl__cas_weak_release(&l->word_, &seen, next));
 }
 
-uint32_t fl_latch_count(const fl_latch *l)
-{
-	return fl__load_acquire(&l->word_) & FL_LATCH_MAX; /* pairs with count_down */
-}
-
 int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	return fl__word_wait(&l->word_, &at_zero, deadline, cancel);

@@ -19,7 +19,7 @@
 #include <fairlead/once.h>
 #include <fairlead/time.h>
 
-enum { DONE = 1, RUNNING = 2, WAITERS = 4 };
+enum { DONE = FL_ONCE_DONE_, RUNNING = 2, WAITERS = 4 };
 
 static const struct fl__word not_running = {RUNNING, 0, WAITERS};
 
@@ -57,11 +57,6 @@ static int run(fl_once *o, int (*function)(void *), void *arg)
 	int rc = function(arg);
 	finish(o, rc == 0 ? DONE : 0);
 	return rc;
-}
-
-bool fl_once_is_done(const fl_once *o)
-{
-	return fl__load_acquire(&o->word_) & DONE; /* pairs with the release in finish() */
 }
 
 int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
