@@ -55,7 +55,7 @@ def comment_above(text, start):
 
 def headers():
     """All but stress.h and stress_lin.h, whose functions are the laboratory's program: tests/stress has them."""
-    return sorted(set(glob.glob(os.path.join(ROOT, "include", "fairlead", "*.h*")))
+    return sorted(set(glob.glob(os.path.join(ROOT, "include", "fairlead", "**", "*.h*"), recursive=True))
                   - set(glob.glob(os.path.join(ROOT, "include", "fairlead", "stress*.h"))))
 
 

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <fairlead/time.h>
 #include <limits.h>
 #include <stdbool.h>

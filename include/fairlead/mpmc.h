@@ -85,6 +85,11 @@ static inline void fl__scoped_fl_mpmc(fl_mpmc **_q)
 
 FL_END_DECLS
 
-#include <fairlead/mpmc_of.h>
+/*
+ * FL_MPMC_OF(struct job, jobs) makes the type jobs and, for each fl_mpmc_... function, a jobs_...
+ * that takes and gives struct job: jobs_try_put(q, job), jobs_try_get(q, &job). At file scope; C
+ * and C++.
+ */
+#include <fairlead/private/mpmc_of.h>
 
 #endif

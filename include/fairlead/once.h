@@ -4,7 +4,7 @@
 
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <fairlead/time.h>
 #include <stdbool.h>
 #include <stddef.h>

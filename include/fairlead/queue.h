@@ -252,6 +252,11 @@ FL_INLINE int fl_queue_try_join(fl_queue *_q)
 
 FL_END_DECLS
 
-#include <fairlead/queue_of.h>
+/*
+ * FL_QUEUE_OF(struct job, job_queue) makes the type job_queue and, for each fl_queue_... function,
+ * a job_queue_... that takes and gives struct job: job_queue_put(q, job), job_queue_get(q, &job).
+ * At file scope; C and C++.
+ */
+#include <fairlead/private/queue_of.h>
 
 #endif

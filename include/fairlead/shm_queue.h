@@ -298,6 +298,12 @@ FL_INLINE int fl_shm_queue_try_join(fl_shm_queue *_q)
 
 FL_END_DECLS
 
-#include <fairlead/shm_queue_of.h>
+/*
+ * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe and, for each fl_shm_queue_...
+ * function for items, a job_pipe_... that takes and gives struct job: job_pipe_put(q, job),
+ * job_pipe_get(q, &job). job_pipe_create sets the item size; job_pipe_open answers -EBADMSG when it
+ * is another. At file scope; C and C++.
+ */
+#include <fairlead/private/shm_queue_of.h>
 
 #endif

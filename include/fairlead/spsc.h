@@ -73,6 +73,11 @@ static inline void fl__scoped_fl_spsc(fl_spsc **_q)
 
 FL_END_DECLS
 
-#include <fairlead/spsc_of.h>
+/*
+ * FL_SPSC_OF(struct sample, samples) makes the type samples and, for each fl_spsc_... function, a
+ * samples_... that takes and gives struct sample: samples_try_put(q, sample), samples_try_get(q,
+ * &sample). At file scope; C and C++.
+ */
+#include <fairlead/private/spsc_of.h>
 
 #endif

@@ -3,10 +3,10 @@
 #define FL_BASE_ATOMIC_H
 
 /*
- * The atomic operations are in fairlead/inline.h, since the public headers need some. This file has
+ * The atomic operations are in fairlead/private/inline.h, since the public headers need some. This file has
  * what they do not need.
  */
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <stdint.h>
 
 /*

@@ -4,7 +4,7 @@
 
 #include "../future/future.h"
 #include <fairlead/executor.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <stddef.h>
 
 /*

@@ -2,7 +2,7 @@
 /* Submits a task whose block the executor allocates. embedded_task.c: a block in the caller's memory. */
 #include "executor.h"
 #include <errno.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 
 static bool is_too_big(const fl_task_type *type, uint32_t count)
 {

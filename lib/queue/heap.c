@@ -19,7 +19,7 @@
 #include "locked.h"
 #include "queue.h"
 #include <errno.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 
 enum { ROOM_LEAST = 16 }; /* items; in an unbounded queue */
 

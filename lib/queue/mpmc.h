@@ -2,12 +2,12 @@
 #ifndef FL_QUEUE_MPMC_H
 #define FL_QUEUE_MPMC_H
 
-#include <fairlead/mpmc_ring.h>
+#include <fairlead/private/mpmc_ring.h>
 
 /*
  * The bounded lock-free ring for many producers and many consumers: fl_mpmc, and the backend of
  * bounded FIFO queues. mpmc.c has the tables of its words, its invariants, and why they hold. Put
- * and get are inline, in fairlead/mpmc_ring.h.
+ * and get are inline, in fairlead/private/mpmc_ring.h.
  */
 
 /*

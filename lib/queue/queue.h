@@ -5,7 +5,7 @@
 #include "../wait/lot.h"
 #include "mpmc.h"
 #include "type.h"
-#include <fairlead/pair_ring.h>
+#include <fairlead/private/pair_ring.h>
 #include <stdalign.h>
 #include <stddef.h>
 

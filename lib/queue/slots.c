@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Rings of slots with marks in their items' cache lines: fairlead/slots.h. spsc.c and pair.c say
+ * Rings of slots with marks in their items' cache lines: fairlead/private/slots.h. spsc.c and pair.c say
  * which side may touch a slot.
  */
 #include "slots.h"

@@ -2,7 +2,7 @@
 #ifndef FL_QUEUE_SLOTS_H
 #define FL_QUEUE_SLOTS_H
 
-#include <fairlead/slots.h>
+#include <fairlead/private/slots.h>
 
 /*
  * Makes `count` (not 0) slots for items of `item_size` (not 0) bytes. Returns 0, -EOVERFLOW,

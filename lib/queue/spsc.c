@@ -4,8 +4,8 @@
  * 2008). Each slot has a mark that says whether the slot is full, so that no value of an item means
  * "empty". Neither side reads the opposite side's position: what a side has to learn is in the
  * cache line that it fetches anyway. So each cache line begins with the marks of its items
- * (fairlead/slots.h), and holds 7 items of 8 bytes. The struct, and the steps of a put and of a
- * get, are inline in fairlead/spsc_of.h.
+ * (fairlead/private/slots.h), and holds 7 items of 8 bytes. The struct, and the steps of a put and of a
+ * get, are inline in fairlead/private/spsc_of.h.
  *
  *   word            holds                   written by                     read by
  *   put_            the next item's slot    the producer, before the mark  the producer; for length
@@ -31,7 +31,7 @@
 #include "../base/sys.h"
 #include "slots.h"
 #include <errno.h>
-#include <fairlead/spsc_of.h>
+#include <fairlead/private/spsc_of.h>
 
 int fl_spsc_create(fl_spsc **made, size_t item_size, size_t capacity)
 {

@@ -12,7 +12,7 @@
 #include "../base/sys.h"
 #include "locked.h"
 #include "queue.h"
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 
 struct window {
 	struct fl__locked locked; /* first */

@@ -163,7 +163,7 @@ class Mutant:
 
 def sources():
     """The library's files, with paths relative to the root."""
-    files = sorted([*ROOT.glob("lib/**/*.[ch]"), *ROOT.glob("include/fairlead/*.h")])
+    files = sorted([*ROOT.glob("lib/**/*.[ch]"), *ROOT.glob("include/fairlead/**/*.h")])
     return [Source(str(path.relative_to(ROOT)), path.read_text(encoding="utf-8")) for path in files]
 
 

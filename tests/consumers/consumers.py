@@ -152,7 +152,7 @@ class Kit:
         """Each installed header, as the first and only one of a unit."""
         self.prefix_flags()
         include = os.path.join(self.work, "prefix", "include")
-        headers = [os.path.join(include, "fairlead.h"), *sorted(glob.glob(os.path.join(include, "fairlead", "*.h")))]
+        headers = [os.path.join(include, "fairlead.h"), *sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True))]
         complaints = []
         for header in headers:
             unit = f"#include <{os.path.relpath(header, include)}>\nextern int a_unit_is_not_empty;\n"
@@ -167,8 +167,8 @@ class Kit:
         """The flags with which a unit finds all_headers.h, which includes each installed header."""
         self.prefix_flags()
         include = os.path.join(self.work, "prefix", "include")
-        names = ["fairlead.h", *("fairlead/" + os.path.basename(h)
-                                 for h in sorted(glob.glob(os.path.join(include, "fairlead", "*.h"))))]
+        headers = sorted(glob.glob(os.path.join(include, "fairlead", "**", "*.h"), recursive=True))
+        names = ["fairlead.h", *(os.path.relpath(header, include) for header in headers)]
         os.makedirs(os.path.join(self.work, "include"), exist_ok=True)
         with open(os.path.join(self.work, "include", "all_headers.h"), "w", encoding="utf-8") as file:
             file.write("".join(f"#include <{name}>\n" for name in names))

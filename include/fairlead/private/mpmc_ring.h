@@ -3,7 +3,7 @@
 #define FAIRLEAD_MPMC_RING_H
 
 #include <errno.h>
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_SLOTS_H
 #define FAIRLEAD_SLOTS_H
 
-#include <fairlead/inline.h>
+#include <fairlead/private/inline.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_PAIR_RING_H
 #define FAIRLEAD_PAIR_RING_H
 
-#include <fairlead/slots.h>
+#include <fairlead/private/slots.h>
 
 /*
  * Private: the ring for one producer and one consumer that a queue has which blocks and can be closed: what the inline functions

@@ -2,14 +2,11 @@
 #ifndef FAIRLEAD_QUEUE_OF_H
 #define FAIRLEAD_QUEUE_OF_H
 
-#include <fairlead/mpmc_ring.h>
-#include <fairlead/pair_ring.h>
+#include <fairlead/private/mpmc_ring.h>
+#include <fairlead/private/pair_ring.h>
 #include <fairlead/queue.h>
 
-/*
- * FL_QUEUE_OF(struct job, job_queue) makes the type job_queue and, for each fl_queue_... function, a job_queue_... that
- * takes and gives struct job: job_queue_put(q, job), job_queue_get(q, &job). At file scope; C and C++.
- */
+/* Private: FL_QUEUE_OF, which fairlead/queue.h describes. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	typedef struct name name;                                                                                      \
 	FL__QUEUE_OF_LIFE(type, name)                                                                                  \

@@ -2,14 +2,11 @@
 #ifndef FAIRLEAD_SPSC_OF_H
 #define FAIRLEAD_SPSC_OF_H
 
-#include <fairlead/slots.h>
+#include <fairlead/private/slots.h>
 #include <fairlead/spsc.h>
 #include <string.h>
 
-/*
- * FL_SPSC_OF(struct sample, samples) makes the type samples and, for each fl_spsc_... function, a samples_... that takes and
- * gives struct sample: samples_try_put(q, sample), samples_try_get(q, &sample). At file scope; C and C++.
- */
+/* Private: FL_SPSC_OF, which fairlead/spsc.h describes. */
 #define FL_SPSC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__SPSC_OF_LIFE(type, name)                                                                                   \

@@ -3,12 +3,9 @@
 #define FAIRLEAD_MPMC_OF_H
 
 #include <fairlead/mpmc.h>
-#include <fairlead/mpmc_ring.h>
+#include <fairlead/private/mpmc_ring.h>
 
-/*
- * FL_MPMC_OF(struct job, jobs) makes the type jobs and, for each fl_mpmc_... function, a jobs_... that takes and gives struct
- * job: jobs_try_put(q, job), jobs_try_get(q, &job). At file scope; C and C++.
- */
+/* Private: FL_MPMC_OF, which fairlead/mpmc.h describes. */
 #define FL_MPMC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__MPMC_OF_LIFE(type, name)                                                                                   \

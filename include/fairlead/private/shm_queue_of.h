@@ -5,11 +5,7 @@
 #include <errno.h>
 #include <fairlead/shm_queue.h>
 
-/*
- * FL_SHM_QUEUE_OF(struct job, job_pipe) makes the type job_pipe and, for each fl_shm_queue_... function for items, a
- * job_pipe_... that takes and gives struct job: job_pipe_put(q, job), job_pipe_get(q, &job). job_pipe_create sets the item
- * size; job_pipe_open answers -EBADMSG when it is another. At file scope; C and C++.
- */
+/* Private: FL_SHM_QUEUE_OF, which fairlead/shm_queue.h describes. */
 #define FL_SHM_QUEUE_OF(type, name)                                                                                    \
 	typedef struct name name;                                                                                      \
 	FL__SHM_QUEUE_OF_LIFE(type, name)                                                                              \
