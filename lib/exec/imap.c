@@ -52,21 +52,26 @@ static int submit_next(fl_imap *it)
 	return 0;
 }
 
-/* Stops the iteration at its deadline, or when its token is requested. */
-static void stop_if_due(fl_imap *it)
+void fl__imap_stop(fl_imap *it, int why)
 {
-	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
-	if (it->stopped || !(requested || fl__is_past(it->deadline)))
-		return;
-	it->stopped = requested ? -ECANCELED : -ETIMEDOUT;
+	it->stopped = why;
 	if (it->source.end == 0 || it->source.held > 0)
 		it->source.end = it->stopped;
 	forget_held(it);
 	/* Newest first, so that no worker begins a batch in between. */
 	for (struct fl__batch *b = it->newest; b; b = b->prev) {
+		b->ended_first = !b->f || fl_future_try_wait(b->f) == 0;
 		int rc = b->f ? fl_future_cancel(b->f) : 0;
 		(void)rc; /* whatever its state, it ends */
 	}
+}
+
+/* Stops the iteration at its deadline, or when its token is requested. */
+static void stop_if_due(fl_imap *it)
+{
+	const bool requested = it->cancel && fl_cancel_token_is_requested(it->cancel);
+	if (!it->stopped && (requested || fl__is_past(it->deadline)))
+		fl__imap_stop(it, requested ? -ECANCELED : -ETIMEDOUT);
 }
 
 /*
@@ -189,8 +194,7 @@ static bool lacks_room(const fl_imap *it, int rc)
 	return rc == -ETIMEDOUT && !it->oldest && it->executor->places.bound > 0;
 }
 
-/* Waits for a batch and makes it current. Returns 0, or why there is none. */
-static int take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
+int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 {
 	for (;;) {
 		int rc = fill(it);
@@ -215,7 +219,7 @@ static int take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel)
 
 int fl_imap_next_until(fl_imap *it, size_t *index, void *result, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = it->current ? 0 : take(it, deadline, cancel);
+	int rc = it->current ? 0 : fl__imap_take(it, deadline, cancel);
 	return rc == 0 ? give(it, index, result) : rc;
 }
 

@@ -40,14 +40,15 @@ struct fl__batch {
 	struct fl__batch *next, *prev; /* of the batches under way; `next` also in `free` */
 	struct fl__batch *next_done;   /* in `done`, then in `ready` */
 	fl_imap *it;
-	fl_future *f;  /* NULL: the submit failed with `error` */
-	size_t index;  /* of its first argument */
-	size_t count;  /* arguments */
-	size_t given;  /* results and failures that the consumer got */
-	size_t good;   /* if current: leading elements that succeeded */
-	size_t kept;   /* if current: leading elements with a valid result */
-	int error;     /* if current: why the rest did not succeed */
-	bool returned; /* the callback has pushed the batch */
+	fl_future *f;     /* NULL: the submit failed with `error` */
+	size_t index;     /* of its first argument */
+	size_t count;     /* arguments */
+	size_t given;     /* results and failures that the consumer got */
+	size_t good;      /* if current: leading elements that succeeded */
+	size_t kept;      /* if current: leading elements with a valid result */
+	int error;        /* if current: why the rest did not succeed */
+	bool returned;    /* the callback has pushed the batch */
+	bool ended_first; /* it had ended when the iteration was stopped */
 };
 
 /* The source of the arguments: an array or a generator. */
@@ -71,6 +72,7 @@ struct fl_imap {
 	size_t chunk;
 	bool unordered;
 	bool calls;              /* futures have the callback */
+	bool whole;              /* a batch with a failure is not split */
 	int stopped;             /* -ETIMEDOUT or -ECANCELED, of `deadline` or `cancel`; 0: goes on */
 	int64_t deadline;        /* FL_FOREVER: none */
 	fl_cancel_token *cancel; /* NULL: none */
@@ -107,6 +109,15 @@ void fl__imap_close(fl_imap *it);
 
 /* Runs `drop_arg` for arguments of the array `first`, if the source is a generator. */
 void fl__imap_drop_args(const fl_imap *it, void *first, size_t begin, size_t end);
+
+/*
+ * Ends the iteration with `why`: submits nothing more, and cancels the batches under way. They are
+ * still taken.
+ */
+void fl__imap_stop(fl_imap *it, int why);
+
+/* Waits for a batch and makes it current. Returns 0, or why there is none: as fl_imap_next_until(). */
+int fl__imap_take(fl_imap *it, int64_t deadline, fl_cancel_token *cancel);
 
 /* Submits `count` arguments as the newest batch. Returns 0, or an error and changes nothing. */
 int fl__batch_submit(fl_imap *it, const void *args, size_t index, size_t count);

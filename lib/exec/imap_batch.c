@@ -231,7 +231,7 @@ void fl__batch_begin(fl_imap *it, struct fl__batch *b)
 		b->kept = fl__chunk_kept(end);
 		b->error = end.error;
 		late = end.late;
-		if (end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
+		if (!it->whole && end.untouched && (late || !end.stopped) && b->good + 1 < b->count)
 			split(it, b);
 	}
 	if (it->stopped && (late || b->error == -ECANCELED))
