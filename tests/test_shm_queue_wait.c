@@ -19,7 +19,7 @@ struct work {
 static struct work work_on(fl_shm *region, fl_shm_queue *q)
 {
 	struct report *report = fl_shm_alloc(region, sizeof *report);
-	assert_non_null(report);
+	FL_CHECK(report != NULL);
 	return (struct work){q, report, 0};
 }
 
