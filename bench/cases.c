@@ -362,6 +362,10 @@ const bench_case bench_cases[] = {
 		.peers = {"pthread", "boost", "boost_asio", "glib", "libuv", "tbb", "libgomp", "libomp"},
 	},
 	{
+		.name = "exec/group", .unit = "ns/task", .threads = {2}, .callers = 1, .alone = true,
+		.peers = {"tbb", "libgomp", "libomp"},
+	},
+	{
 		.name = "exec/fork_join", .unit = "ns/call", .threads = {1, 2}, .callers = 1, .alone = true, .span_ms = 500,
 		.peers = {"libgomp", "libomp", "tbb"},
 		.floor = {"serial"},

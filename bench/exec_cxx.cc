@@ -304,6 +304,7 @@ static const bench_row rows[] = {
     POOL_BURST_ROW(asio, "boost_asio"),
     POOL_ROWS(tbb, "tbb"),
     {"exec/burst", "tbb", tbb_burst_setup, tbb_burst_in_arena, tbb_burst_teardown, 0},
+    {"exec/group", "tbb", tbb_burst_setup, tbb_burst_in_arena, tbb_burst_teardown, 0},
     FORK_ROW(tbb_fork, "fork_join", , "tbb"),
     FORK_ROW(tbb_fork, "parallel_even", _even, "tbb"),
     FORK_ROW(tbb_fork, "parallel_uneven", _uneven, "tbb"),

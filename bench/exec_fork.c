@@ -154,7 +154,8 @@ static const fork_runtime *load(const char *module, const char *wait_policy)
 	FORK_SETUP(impl, _burst, load(module, "passive"))
 #define OMP_ROWS(impl, label)                                                                                          \
 	FORK_ROW(impl, "fork_join", , label), FORK_ROW(impl, "parallel_even", _even, label),                           \
-	    FORK_ROW(impl, "parallel_uneven", _uneven, label), FORK_ROW(impl, "burst", _burst, label)
+	    FORK_ROW(impl, "parallel_uneven", _uneven, label), FORK_ROW(impl, "burst", _burst, label),                 \
+	    FORK_ROW(impl, "group", _burst, label)
 
 OMP_SETUPS(libgomp, BENCH_OMP_GCC, "passive")
 OMP_SETUPS(libomp, BENCH_OMP_CLANG, "active")

@@ -3,6 +3,7 @@
 #include "pools.h"
 
 #include <fairlead/executor.h>
+#include <fairlead/group.h>
 #include <fairlead/latch.h>
 #include <fairlead/task.h>
 #include <glib.h>
@@ -103,6 +104,50 @@ static void fairlead_bursts_teardown(void *state, uint64_t total)
 	fairlead_bursts *s = state;
 	(void)total;
 	fl_executor_free(s->pool);
+	free(s);
+}
+
+/* The same with a group. */
+typedef struct fairlead_groups {
+	fl_executor *pool;
+	uint64_t *results;
+} fairlead_groups;
+
+static void fairlead_groups_run(bench_thread *t)
+{
+	const fairlead_groups *s = t->state;
+	for (uint64_t first = 0, n = POOL_BATCH; first < t->total; first += n) {
+		if (n > t->total - first)
+			n = t->total - first;
+		fl_group group = FL_GROUP_INIT(s->pool);
+		for (uint64_t i = 0; i < n; i++)
+			if (fl_group_submit(&group, &bench_echo, &(uint64_t){first + i}, &s->results[i]))
+				bench_fail("fl_group_submit");
+		if (fl_group_join(&group))
+			bench_fail("fl_group_join");
+		fl_group_destroy(&group);
+		for (uint64_t i = 0; i < n; i++)
+			if (s->results[i] != first + i)
+				bench_fail("a task of a group was not run");
+	}
+}
+
+static void *fairlead_groups_setup(int threads, uint64_t total)
+{
+	fairlead_groups *s = bench_alloc(sizeof *s);
+	(void)total;
+	s->pool = fairlead_open((unsigned)threads, POOL_BATCH);
+	s->results = bench_alloc(POOL_BATCH * sizeof *s->results);
+	fairlead_groups_run(&(bench_thread){.state = s, .total = POOL_BATCH});
+	return s;
+}
+
+static void fairlead_groups_teardown(void *state, uint64_t total)
+{
+	fairlead_groups *s = state;
+	(void)total;
+	fl_executor_free(s->pool);
+	free(s->results);
 	free(s);
 }
 
@@ -285,6 +330,7 @@ POOL_BURST(pthread, pthread_pool, pool_job, pthread_open_burst, pthread_close, p
 static const bench_row rows[] = {
     POOL_ROWS(fairlead, "fairlead"),
     {"exec/burst", "fairlead", fairlead_bursts_setup, fairlead_bursts_run, fairlead_bursts_teardown, 0},
+    {"exec/group", "fairlead", fairlead_groups_setup, fairlead_groups_run, fairlead_groups_teardown, 0},
     POOL_ROWS(glib, "glib"),
     POOL_BURST_ROW(glib, "glib"),
     POOL_ROWS(pthread, "pthread"),
