@@ -34,7 +34,7 @@ static struct fl__cells *pool_of(const struct fl__cells_of *of)
 
 static struct fl__cell *cell_of(struct fl__cells *pool, const fl_task_type *type)
 {
-	struct fl__cell *cell = fl__cell_new(pool, type, 1, SIZE_MAX, true);
+	struct fl__cell *cell = fl__cell_new(pool, type, 1, SIZE_MAX, sizeof(struct fl__callback));
 	assert_non_null(cell);
 	return cell;
 }
@@ -89,7 +89,7 @@ FL_TEST(cells_without_room_for_results)
 {
 	const fl_task_type type = type_of(4, 4, 100, 4);
 	struct fl__cells *pool = pool_of(&of_threads);
-	struct fl__cell *cell = fl__cell_new(pool, &type, 3, 299, false);
+	struct fl__cell *cell = fl__cell_new(pool, &type, 3, 299, 0);
 	assert_non_null(cell);
 	assert_null(cell->future.result);
 	fl__cell_free(cell);
@@ -137,7 +137,7 @@ static int make_cells(void *arg)
 {
 	struct way *way = arg;
 	for (unsigned i = 0; i < way->rounds; i++) {
-		struct fl__cell *cell = fl__cell_new(way->pool, &way->type, 1, SIZE_MAX, false);
+		struct fl__cell *cell = fl__cell_new(way->pool, &way->type, 1, SIZE_MAX, 0);
 		FL_CHECK(cell != NULL);
 		*(unsigned *)cell->future.arg = i;
 		while (fl__load_relaxed(&way->cells[i % WINDOW]))
@@ -216,8 +216,8 @@ FL_TEST(cells_without_memory)
 	assert_null(fl__cells_new(&of_threads, NULL));
 	struct fl__cells *pool = pool_of(&of_threads);
 	seam_fail_allocs(0, 2);
-	assert_null(fl__cell_new(pool, &small, 1, SIZE_MAX, false));
-	assert_null(fl__cell_new(pool, &large, 1, SIZE_MAX, false));
+	assert_null(fl__cell_new(pool, &small, 1, SIZE_MAX, 0));
+	assert_null(fl__cell_new(pool, &large, 1, SIZE_MAX, 0));
 	seam_heal();
 	fl__cell_free(cell_of(pool, &small));
 	fl__cell_free(cell_of(pool, &large));

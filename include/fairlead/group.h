@@ -35,8 +35,8 @@ FL_BEGIN_DECLS
  * sleeps while all that are left run elsewhere, and looks again when one of them submits more. So nested groups need
  * no free worker. Such a task may be called by the join, on its stack and thread: do not join with a mutex locked that one of them locks.
  *
- * Memory: a task in the group keeps some 80 bytes beside what its submit takes, until it has ended;
- * they are used again, and given back by the join.
+ * Memory: a task in the group takes some 250 bytes more than a task of a plain submit, until it has
+ * ended. The group itself allocates nothing.
  *
  * A group that has tasks, or had, is joined, once; then it can be used again, but for a deadline that has passed. It must not
  * move until it is joined. Any thread may submit, its tasks may, too; the joins are for one thread at a time, and come after all
@@ -46,14 +46,11 @@ typedef struct fl_group {
 	fl_cancel_token token_; /* while bound */
 	fl_executor *executor_;
 	int64_t deadline_;
-	struct fl__group_child *offers_, *free_; /* tasks that a join may run itself; memory for more */
-	struct fl__group_block *blocks_;
-	size_t count_;         /* of tasks that have not ended, and of submits under way */
 	size_t number_;        /* of the next submit */
-	size_t failed_number_; /* of the first that failed */
-	uint32_t lock_;        /* of all of this, but the token */
-	uint32_t running_;     /* tasks, and who waits for their ends */
-	uint32_t still_;       /* nothing for a join to do, and that it waits for something */
+	size_t failed_number_; /* of the first task that failed */
+	uint32_t lock_;        /* of all of this, but the token and the atomics */
+	uint32_t running_;     /* whether tasks are left, and whether a thread waits for their ends */
+	uint32_t still_;       /* whether a join found no task to run, and whether it sleeps */
 	int error_;            /* of the first that failed, until the next begin */
 	bool bound_;           /* it has a token, and is to be joined */
 	bool used_;            /* since then a task was accepted, or the token was given out */
@@ -61,13 +58,14 @@ typedef struct fl_group {
 	bool cut_;             /* a task ended because it was cancelled */
 	bool joining_;
 	char message_[FL_MESSAGE_MAX]; /* of the first that failed */
+	size_t count_; /* tasks that have not ended, and submits under way; apart from what only submits use */
 } fl_group;
 
 /* clang-format off */
 /* Without tasks, for those of `executor`; UNTIL: at the deadline they are cancelled, and none is submitted from then on. */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
-	{ FL_CANCEL_TOKEN_INIT, (executor), (deadline), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 } }
+	{ FL_CANCEL_TOKEN_INIT, (executor), (deadline), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, 0 }
 /* clang-format on */
 
 /*

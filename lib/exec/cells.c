@@ -360,11 +360,11 @@ void fl__cell_adopt(struct fl__cells *pool, struct fl__cell *cell)
 }
 
 struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most,
-                              bool called)
+                              size_t room)
 {
 	const size_t result_size = count * type->result_size <= most ? count * type->result_size : 0;
 	const size_t head = align_up(pool->head, _Alignof(struct fl__callback));
-	const size_t arg = align_up(called ? head + sizeof(struct fl__callback) : pool->head, type->arg_align);
+	const size_t arg = align_up(room > 0 ? head + room : pool->head, type->arg_align);
 	const size_t result = align_up(arg + count * type->arg_size, type->result_align);
 	const size_t bytes = result + result_size;
 	struct fl__cell *cell =

@@ -98,15 +98,15 @@ void fl__cells_unhold(struct fl__cells *pool);
 void fl__cells_shut(struct fl__cells *pool);
 
 /*
- * A task block with `count` arguments and results of `type`, at future.arg and future.result, and,
- * if `called`, a callback. All is zero except the future, links and arguments. If the results
- * exceed `most` bytes the block has no space for them, and future.result is NULL. NULL: out of
- * memory.
+ * A task block with `count` arguments and results of `type`, at future.arg and future.result, and
+ * `room` bytes for a callback and its argument. All is zero except the future, links, arguments and
+ * room. If the results exceed `most` bytes the block has no space for them, and future.result is
+ * NULL. NULL: out of memory.
  */
 struct fl__cell *fl__cell_new(struct fl__cells *pool, const fl_task_type *type, uint32_t count, size_t most,
-                              bool called);
+                              size_t room);
 
-/* The block's space for a callback. */
+/* The block's room. */
 struct fl__callback *fl__cell_callback(struct fl__cell *cell);
 
 /* A hint: prefetches the cache lines of a small block for writing. */

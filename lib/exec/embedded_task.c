@@ -103,7 +103,7 @@ static struct fl__cell *make_cell(fl_executor *e, fl_embedded_task *task, const 
 	f->count = 1;
 	f->arg = type->arg_size > 0 ? (void *)arg : NULL;
 	f->result = type->result_size > 0 ? memset(result, 0, type->result_size) : NULL;
-	fl__cell_begin(cell, without_hooks(m, type), 2, config);
+	fl__cell_begin(cell, without_hooks(m, type), 2, config, 0);
 	return cell;
 }
 

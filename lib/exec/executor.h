@@ -8,6 +8,7 @@
 #include <fairlead/executor.h>
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
+#include <string.h>
 
 /*
  * The executor interface: what each kind of executor implements, and what all kinds share.
@@ -192,9 +193,12 @@ int fl__executor_initialize(fl_executor *e, char **message);
 /* Makes `e` broken. Takes over `message`. */
 void fl__executor_initialize_failed(fl_executor *e, int error, char *message);
 
-/* As fl_submit_with(), with an array of `count` arguments for one task. */
+/*
+ * As fl_submit_with(), with an array of `count` arguments for one task. `copied` above 0: on_end
+ * gets a pointer to a copy, in the task's block, of so many bytes at on_end_arg.
+ */
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-               const fl_submit_config *config);
+               const fl_submit_config *config, size_t copied);
 
 /* As fl__submit(); a wait for the backlog ends at `deadline`, or when `cancel` is requested. */
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -264,15 +268,20 @@ int fl__run_here(fl_executor *e, struct fl__cell *cell);
 
 /*
  * Initializes the future of a task block, whose arguments are set, with `refs` references, and
- * registers the callback.
+ * registers the callback. `copied`: as of fl__submit(); the block has room for it.
  */
 static inline void fl__cell_begin(struct fl__cell *cell, const fl_task_type *type, uint32_t refs,
-                                  const fl_submit_config *config)
+                                  const fl_submit_config *config, size_t copied)
 {
 	const int64_t deadline = config->deadline != 0 ? config->deadline : FL_FOREVER;
 	fl__future_init(&cell->future, &fl__cell_home, type, refs, config->cancel, deadline);
-	if (config->on_end)
-		fl__future_register(&cell->future, fl__cell_callback(cell), config->on_end, config->on_end_arg);
+	if (config->on_end) {
+		struct fl__callback *callback = fl__cell_callback(cell);
+		void *arg = config->on_end_arg;
+		if (copied > 0)
+			arg = memcpy(callback + 1, arg, copied);
+		fl__future_register(&cell->future, callback, config->on_end, arg);
+	}
 }
 
 /*

@@ -1,38 +1,38 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task groups of any executor: a count of children, a token above the children's tokens, and offers
- * that a join may take. `lock_` guards all of these. No user code runs under `lock_`: no submit, no
- * callback of a token, no end of a future.
+ * Task groups of any executor: a count of tasks, and a token above the tasks' tokens. No user code
+ * runs under `lock_`: no submit, no callback of a token, no end of a future.
  *
  *   group    bound_  count_  token                    next
  *   unused   no      0       none                     begun: by a submit or fl_group_token()
  *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
  *                            thread that began it     refused submit if the group was not used_
  *
- * A child may end before its submit learns the future. So the submit and the end (a callback of the
- * future) both call meet(), and the second call removes the child. The child counts until then: a
- * thread that reads a count of 0 and then has had the lock is alone with the group.
- *
- *   child     since                        list      holds
- *   entered   enter()                      none      a count
- *   offered   meet() by its submit         offers_   also the submit's reference to its future
- *   taken     take_offer() by a join       none      the same; the join has its own reference
- *   gone      the second meet(), refuse()  free_     nothing
- *
- * A join (group_join.c) takes each offer once. On a worker of the executor the join runs pending
- * offers. Elsewhere the join cancels pending offers once the group is cancelled, so that it need
- * not wait for their turn. With no offer left the join sleeps, while other threads run the
- * children. A new offer ends the sleep of a join that takes offers.
+ * The tree of tokens is the list of the tasks that have not ended: the token of a future leaves the
+ * tree before the end of the future is published, and so before the group counts the task out. Once
+ * it is submitted, a task is offered to joins: its token has a mark. A join (group_join.c) takes
+ * each offer once. On a worker of the executor the join runs pending tasks. Elsewhere the join
+ * cancels pending tasks once the group is cancelled, so that it need not wait for their turn. With
+ * no offer left the join sleeps, while other threads run the tasks. A new offer ends the sleep of a
+ * join that takes offers.
  *
  *   word      bit     meaning                         set by                cleared by
- *   running_  LEFT    a child is left                 enter()               the last child
- *   still_    STILL   a taking join found no offer    take_offer()          a new offer, last child
+ *   running_  LEFT    a task is left                  group_enter()               the last task
+ *   still_    STILL   a taking join found no offer    fl__group_take()      a new offer, last task
  *   both      WAITED  a waiter sleeps until the bit   fl__word_wait(), arm  the same
  *                     above is cleared
  *
- * The bits change under `lock_`, except WAITED, which the wait table changes. So the bits order
- * nothing: each child releases the lock after its work, and a join acquires the lock before it
- * reads what the children wrote.
+ * Invariants
+ *   1. The bits of both words change under `lock_`, except WAITED, which the wait table changes. So
+ *      the bits order nothing.
+ *   2. count_ grows under `lock_`, and reaches 0 under `lock_`; only above 1 it is lowered without. A
+ *      thread that reads 0 and then has had the lock is alone with the group. Each end releases the
+ *      count after its work, and the end that lowers it to 0 acquires it, so a join reads what all
+ *      tasks wrote.
+ *   3. No offer is missed: the submit marks the token and then reads still_; the join sets STILL and
+ *      then looks at all marks again. All four are in the one order of seq_cst, so one of the two
+ *      sees the other. The submit may read still_ after the task has ended: joins come after all
+ *      submits but those of the group's own tasks, which still count.
  */
 #include "group.h"
 #include "../base/atomic.h"
@@ -41,6 +41,7 @@
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
+#include "executor.h"
 #include "map.h"
 #include <errno.h>
 #include <fairlead/error.h>
@@ -51,28 +52,17 @@ enum { LEFT = 1, STILL = 1, WAITED = 2 };
 static const struct fl__word none_left = {LEFT, 0, WAITED};
 static const struct fl__word not_still = {STILL, 0, WAITED};
 
-struct fl__group_child {
+/* What the end of a task needs: in the block of the task, behind its callback. */
+struct group_task {
 	fl_group *group;
-	fl_future *future;
 	void *result; /* the caller's; NULL: none */
 	size_t number;
 	int64_t deadline;           /* of this task; 0: none */
 	fl_future_callback *on_end; /* the caller's; NULL: none */
 	void *on_end_arg;
-	struct fl__group_child *next, *prev; /* in offers_; next: in free_ */
-	bool offered;
-	bool met; /* one of submit and end has called meet() */
 };
 
-enum { FIRST_BLOCK = 4, LARGEST_BLOCK = 256 };
-
-struct fl__group_block {
-	struct fl__group_block *next;
-	size_t n;
-	struct fl__group_child children[];
-};
-
-/* Waking: clear() dequeues waiters under the lock, wake() unparks them after the unlock. */
+/* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them after the unlock. */
 
 struct wakes {
 	struct fl__lot lot;
@@ -80,7 +70,7 @@ struct wakes {
 };
 
 /* Under the lock. */
-static void clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
+static void group_clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
 {
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the lock orders it */
 	/* relaxed: the lock orders it */
@@ -97,7 +87,7 @@ static void clear(uint32_t *word, uint32_t bit, struct wakes *wakes)
 }
 
 /* Without the lock; the group may be gone. */
-static void wake(struct wakes *wakes)
+static void group_wake(struct wakes *wakes)
 {
 	if (wakes->any)
 		fl__lot_unpark(&wakes->lot);
@@ -106,7 +96,7 @@ static void wake(struct wakes *wakes)
 /* The state of a group that is begun. */
 
 /* Under the lock. Returns whether the caller must request the token. */
-static bool begin(fl_group *g)
+static bool group_begin(fl_group *g)
 {
 	if (g->bound_)
 		return false;
@@ -118,163 +108,77 @@ static bool begin(fl_group *g)
 	return g->cancelled_;
 }
 
-struct fl__group_block *fl__group_end(fl_group *g)
+void fl__group_end(fl_group *g)
 {
-	struct fl__group_block *blocks = g->blocks_;
 	if (fl_cancel_scope_current() == &g->token_)
 		(void)fl_cancel_scope_set(g->token_.parent_);
 	fl_cancel_token_destroy(&g->token_);
 	g->bound_ = false;
-	g->blocks_ = NULL;
-	g->free_ = NULL;
-	return blocks;
 }
 
-void fl__group_free(struct fl__group_block *block)
-{
-	while (block) {
-		struct fl__group_block *next = block->next;
-		fl__free(block);
-		block = next;
-	}
-}
-
-/* Children. */
-
-/* Under the lock. NULL: there is none. */
-static struct fl__group_child *pop_free(fl_group *g)
-{
-	struct fl__group_child *child = g->free_;
-	if (child)
-		g->free_ = child->next;
-	return child;
-}
+/* The count. */
 
 /* Under the lock. */
-static void push_free(fl_group *g, struct fl__group_child *child)
+static void group_count_in(fl_group *g)
 {
-	child->next = g->free_;
-	g->free_ = child;
-}
-
-/* Under the lock. */
-static struct fl__group_child *add_block(fl_group *g, struct fl__group_block *block)
-{
-	block->next = g->blocks_;
-	g->blocks_ = block;
-	for (size_t i = 1; i < block->n; i++)
-		push_free(g, &block->children[i]);
-	return &block->children[0];
-}
-
-/* The caller has counted the new child in. NULL: no memory. */
-static struct fl__group_child *new_child(fl_group *g)
-{
-	fl__lock(&g->lock_);
-	struct fl__group_child *child = pop_free(g);
-	const size_t before = g->blocks_ ? g->blocks_->n : FIRST_BLOCK / 2;
-	fl__unlock(&g->lock_);
-	if (child)
-		return child;
-	const size_t n = before < LARGEST_BLOCK ? 2 * before : before;
-	struct fl__group_block *block = fl__alloc(1, sizeof *block + n * sizeof *child);
-	if (!block)
-		return NULL;
-	block->n = n;
-	fl__lock(&g->lock_);
-	child = add_block(g, block);
-	fl__unlock(&g->lock_);
-	return child;
-}
-
-/* Under the lock. */
-static void offer(fl_group *g, struct fl__group_child *child, struct wakes *wakes)
-{
-	child->offered = true;
-	child->prev = NULL;
-	child->next = g->offers_;
-	if (child->next)
-		child->next->prev = child;
-	g->offers_ = child;
-	clear(&g->still_, STILL, wakes);
-}
-
-/* Under the lock. */
-static void take_out(fl_group *g, struct fl__group_child *child)
-{
-	if (child->prev)
-		child->prev->next = child->next;
-	else
-		g->offers_ = child->next;
-	if (child->next)
-		child->next->prev = child->prev;
-	child->offered = false;
-}
-
-/* Under the lock. */
-static void count_in(fl_group *g)
-{
-	/* relaxed: the lock orders it; fl_group_count() reads it without */
-	fl__store_relaxed(&g->count_, g->count_ + 1);
-	if (g->count_ == 1)
+	/* relaxed: the lock orders it, and the end lowers the count later */
+	if (fl__add_relaxed(&g->count_, 1) == 0)
 		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, LEFT);
 }
 
-/* Under the lock. */
-static void count_out(fl_group *g, struct wakes *wakes)
+/* Under the lock. Returns whether no task is left. */
+static bool group_count_out_locked(fl_group *g, struct wakes *wakes)
 {
-	fl__store_relaxed(&g->count_, g->count_ - 1); /* relaxed: as above */
-	if (g->count_ > 0)
-		return;
-	clear(&g->still_, STILL, wakes);
-	clear(&g->running_, LEFT, wakes);
+	/* acq_rel: what the tasks wrote; pairs with itself and group_count_out() */
+	if (fl__sub_acq_rel(&g->count_, 1) != 1)
+		return false;
+	group_clear(&g->still_, STILL, wakes);
+	group_clear(&g->running_, LEFT, wakes);
+	return true;
 }
 
-/*
- * Called by the submit, with the future, and by the end of `child`, with NULL. The last access of
- * the caller to the group.
- */
-static void meet(fl_group *g, struct fl__group_child *child, fl_future *f)
+/* Without the lock. The last access of the caller to the group. */
+static void group_count_out(fl_group *g)
+{
+	size_t n = fl__load_relaxed(&g->count_); /* relaxed: the CAS decides */
+	while (n > 1)
+		if (fl__cas_weak_release(&g->count_, &n, n - 1)) /* pairs with group_count_out_locked() */
+			return;
+	struct wakes wakes = {.any = false};
+	fl__lock(&g->lock_);
+	(void)group_count_out_locked(g, &wakes);
+	fl__unlock(&g->lock_);
+	group_wake(&wakes);
+}
+
+/* Ends the sleep of a join that takes offers. */
+static void group_end_stillness(fl_group *g)
 {
 	struct wakes wakes = {.any = false};
-	fl_future *ours = NULL;
 	fl__lock(&g->lock_);
-	g->used_ = true;
-	if (child->met) {
-		ours = f ? f : child->future;
-		if (child->offered)
-			take_out(g, child);
-		push_free(g, child);
-		count_out(g, &wakes);
-	} else {
-		child->met = true;
-		child->future = f;
-		if (f)
-			offer(g, child, &wakes);
-	}
+	group_clear(&g->still_, STILL, &wakes);
 	fl__unlock(&g->lock_);
-	wake(&wakes);
-	fl_future_free(ours);
+	group_wake(&wakes);
 }
 
-/* How a child ended. */
+/* How a task ended. */
 
-static void hand_over(const struct fl__group_child *child, fl_future *f)
+static void group_hand_over(const struct group_task *task, fl_future *f)
 {
 	const void *result = fl_future_result(f);
-	if (!child->result || !result)
+	if (!task->result || !result)
 		return;
-	memcpy(child->result, result, f->type->result_size);
+	memcpy(task->result, result, f->type->result_size);
 	if (f->type->drop_result)
 		fl__chunk_let_go(f); /* the caller owns the result now */
 }
 
-static void note(fl_group *g, const struct fl__group_child *child, const fl_future *f, int error)
+static void group_note(fl_group *g, const struct group_task *task, const fl_future *f, int error)
 {
 	const char *message = fl_future_message(f);
 	const bool cut = error == -ECANCELED && fl_cancel_token_is_requested(&g->token_);
-	if (error == -ECANCELED && !cut && child->deadline != 0 && fl__is_past(child->deadline)) {
+	if (error == -ECANCELED && !cut && task->deadline != 0 && fl__is_past(task->deadline)) {
 		/* -ECANCELED would mean that the caller's scope was requested */
 		error = -ETIMEDOUT;
 		if (fl_future_get_state(f) == FL_CANCELLED)
@@ -286,7 +190,7 @@ static void note(fl_group *g, const struct fl__group_child *child, const fl_futu
 	g->cut_ = g->cut_ || cut;
 	if (first) {
 		g->error_ = error;
-		g->failed_number_ = child->number;
+		g->failed_number_ = task->number;
 		strncpy(g->message_, text, sizeof g->message_ - 1);
 	}
 	fl__unlock(&g->lock_);
@@ -296,77 +200,70 @@ static void note(fl_group *g, const struct fl__group_child *child, const fl_futu
 		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(error), text);
 }
 
-static void on_end(fl_future *f, void *arg)
+static void group_task_ended(fl_future *f, void *arg)
 {
-	struct fl__group_child *child = arg;
-	fl_group *g = child->group;
+	const struct group_task *task = arg;
+	fl_group *g = task->group;
 	const int error = fl_future_error(f);
-	hand_over(child, f);
+	group_hand_over(task, f);
 	if (error != 0)
-		note(g, child, f, error);
-	if (child->on_end)
-		child->on_end(f, child->on_end_arg);
-	meet(g, child, NULL);
+		group_note(g, task, f, error);
+	if (task->on_end)
+		task->on_end(f, task->on_end_arg);
+	if (!fl__load_relaxed(&g->used_))           /* relaxed: see group_refuse() */
+		fl__store_relaxed(&g->used_, true); /* relaxed: the same */
+	group_count_out(g);
 }
 
 /* Submitting. */
 
-/* Counts a future child in, and returns its number. Begins the group if needed. */
-static size_t enter(fl_group *g)
+/* Counts a new task in. Begins the group if needed. Returns the number of the submit. */
+static size_t group_enter(fl_group *g)
 {
 	fl__lock(&g->lock_);
-	const bool cancelled = begin(g);
+	const bool cancelled = group_begin(g);
 	const size_t number = g->number_++;
-	count_in(g);
+	group_count_in(g);
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
 	return number;
 }
 
-/* Undoes enter(). `child`: NULL, or the block of the refused child. */
-static int refuse(fl_group *g, struct fl__group_child *child, int rc)
+/* Undoes group_enter(). */
+static int group_refuse(fl_group *g, int rc)
 {
 	struct wakes wakes = {.any = false};
-	struct fl__group_block *blocks = NULL;
 	fl__lock(&g->lock_);
-	if (child)
-		push_free(g, child);
-	count_out(g, &wakes);
-	if (g->count_ == 0 && !g->used_ && !g->joining_)
-		blocks = fl__group_end(g);
+	/* relaxed: a task that set used_ was counted out before the count reached 0 */
+	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
+		fl__group_end(g);
 	fl__unlock(&g->lock_);
-	wake(&wakes);
-	fl__group_free(blocks);
+	group_wake(&wakes);
 	return rc;
 }
 
-static int submit_child(fl_group *g, const fl_task_type *type, const void *arg, void *result,
+static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                         const fl_submit_config *wanted)
 {
-	const size_t number = enter(g);
+	const size_t number = group_enter(g);
 	if (wanted->cancel)
-		return refuse(g, NULL, -EINVAL); /* a task has one parent token: the group's */
+		return group_refuse(g, -EINVAL); /* a task has one parent token: the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
-		return refuse(g, NULL, -ECANCELED);
-	struct fl__group_child *child = new_child(g);
-	if (!child)
-		return refuse(g, NULL, -ENOMEM);
-	*child = (struct fl__group_child){.group = g,
-	                                  .result = result,
-	                                  .number = number,
-	                                  .deadline = wanted->deadline,
-	                                  .on_end = wanted->on_end,
-	                                  .on_end_arg = wanted->on_end_arg};
+		return group_refuse(g, -ECANCELED);
+	struct group_task task = {g, result, number, wanted->deadline, wanted->on_end, wanted->on_end_arg};
 	fl_submit_config config = *wanted;
 	config.cancel = &g->token_;
-	config.on_end = on_end;
-	config.on_end_arg = child;
-	fl_future *f = NULL;
-	const int rc = fl_submit_with(g->executor_, type, arg, &f, &config);
+	config.on_end = group_task_ended;
+	config.on_end_arg = &task;
+	fl_future *f;
+	const int rc = fl__submit(g->executor_, type, arg, 1, &f, &config, sizeof task);
 	if (rc != 0)
-		return refuse(g, child, rc);
-	meet(g, child, f);
+		return group_refuse(g, rc);
+	fl__cancel_offer(&f->token);
+	fl_future_free(f);
+	if (fl__load_seq_cst(&g->still_) & STILL) /* seq_cst: invariant 3 */
+		group_end_stillness(g);
 	return 0;
 }
 
@@ -375,32 +272,52 @@ static const fl_submit_config no_conditions;
 int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result)
 {
 	fl__executor_check(g->executor_, "fl_group_submit");
-	return submit_child(g, type, arg, result, &no_conditions);
+	return group_submit(g, type, arg, result, &no_conditions);
 }
 
 int fl_group_submit_with(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                          const fl_submit_config *config)
 {
 	fl__executor_check(g->executor_, "fl_group_submit_with");
-	return submit_child(g, type, arg, result, config ? config : &no_conditions);
+	return group_submit(g, type, arg, result, config ? config : &no_conditions);
 }
 
 /* For joins. */
 
-fl_future *fl__group_take_offer(fl_group *g)
+static fl_future *group_future_of(fl_cancel_token *token)
 {
-	fl_future *f = NULL;
+	return (fl_future *)(void *)((char *)token - offsetof(fl_future, token));
+}
+
+/* The future has not ended, so its producer has a reference. */
+static void group_keep(fl_cancel_token *token)
+{
+	(void)fl_future_ref(group_future_of(token));
+}
+
+static fl_future *group_take(fl_group *g)
+{
+	fl_cancel_token *token = fl__cancel_take_offered(&g->token_, group_keep);
+	return token ? group_future_of(token) : NULL;
+}
+
+static void group_begin_stillness(fl_group *g)
+{
 	fl__lock(&g->lock_);
-	struct fl__group_child *child = g->offers_;
-	if (child) {
-		take_out(g, child);
-		f = fl_future_ref(child->future);
-		/* relaxed: the lock orders it */
-	} else if (g->count_ > 0 && !(fl__load_relaxed(&g->still_) & STILL)) {
-		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
-		fl__store_relaxed(&g->still_, STILL);
-	}
+	/* relaxed: the lock orders it */
+	if (fl__load_relaxed(&g->count_) > 0 && !(fl__load_relaxed(&g->still_) & STILL))
+		/* seq_cst: invariant 3. No waiter changes a word that is 0. */
+		fl__store_seq_cst(&g->still_, STILL);
 	fl__unlock(&g->lock_);
+}
+
+fl_future *fl__group_take(fl_group *g)
+{
+	fl_future *f = group_take(g);
+	if (!f) {
+		group_begin_stillness(g);
+		f = group_take(g);
+	}
 	return f;
 }
 
@@ -449,23 +366,23 @@ size_t fl_group_failed_index(fl_group *g)
 fl_cancel_token *fl_group_token(fl_group *g)
 {
 	fl__lock(&g->lock_);
-	const bool cancelled = begin(g);
-	g->used_ = true;
+	const bool cancelled = group_begin(g);
+	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
 	fl__unlock(&g->lock_);
 	if (cancelled)
 		fl_cancel_token_request(&g->token_);
 	return &g->token_;
 }
 
-static bool on_ready(void *g)
+static bool group_on_ready(void *g)
 {
 	return fl_group_count(g) == 0;
 }
 
-static bool on_arm(void *group, struct fl__node *node)
+static bool group_on_arm(void *group, struct fl__node *node)
 {
 	fl_group *g = group;
 	return fl__word_arm(&g->running_, &none_left, node);
 }
 
-const fl_on_type fl__on_group = {on_ready, on_arm, fl__node_disarm, NULL, true};
+const fl_on_type fl__on_group = {group_on_ready, group_on_arm, fl__node_disarm, NULL, true};

@@ -74,7 +74,7 @@ static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel_
 	return rc;
 }
 
-/* Waits until no child is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+/* Waits until no task is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
 	const bool helps = fl__run_serves(g->executor_);
@@ -85,7 +85,7 @@ static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 		fl_future *f = NULL;
 		if (takes) {
 			rc = interrupted(deadline, cancel);
-			f = rc == 0 ? fl__group_take_offer(g) : NULL;
+			f = rc == 0 ? fl__group_take(g) : NULL;
 		}
 		if (f)
 			take_up(g, f, helps, deadline, cancel);
@@ -123,18 +123,18 @@ static void give_up(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
-/* Without children: ends the group and returns its result. `rc`: what ended the wait early. */
+/* Without tasks: ends the group and returns its result. `rc`: what ended the wait early. */
 static int finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
 	const bool bound = g->bound_;
 	const bool from_above = bound && !g->cancelled_ && fl_cancel_token_is_requested(&g->token_);
-	struct fl__group_block *blocks = bound ? fl__group_end(g) : NULL;
+	if (bound)
+		fl__group_end(g);
 	g->cancelled_ = false;
 	g->joining_ = false;
 	g->number_ = 0;
 	fl__unlock(&g->lock_);
-	fl__group_free(blocks);
 	if (!bound)
 		return 0;
 	if (g->error_ != 0)
@@ -155,7 +155,7 @@ static bool is_inside(const fl_group *g)
 	return scope || fl__run_is_under(&g->token_);
 }
 
-/* Returns 0, or why the caller must not wait for the remaining children. */
+/* Returns 0, or why the caller must not wait for the remaining tasks. */
 static int may_join(fl_group *g)
 {
 	fl_executor *e = g->executor_;

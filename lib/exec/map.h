@@ -19,7 +19,7 @@ int fl__map_by_copy(fl_executor *e, const fl_task_type *type, const void *args, 
  * Chunks (chunk.c): one task for several consecutive arguments, on any executor:
  *
  *     sent = fl__chunk_type(&room, e, type, chunk);
- *     rc = fl__submit(e, sent, args, count, &f, config);  // count <= chunk <= fl__chunk_most(type)
+ *     rc = fl__submit(e, sent, args, count, &f, config, 0);  // count <= chunk <= fl__chunk_most(type)
  *     ... f ends ...
  *     end = fl__chunk_end(f, type);
  *     fl__chunk_let_go(f);

@@ -12,15 +12,16 @@ static bool is_too_big(const fl_task_type *type, uint32_t count)
 }
 
 static struct fl__cell *make_cell(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count,
-                                  uint32_t refs, const fl_submit_config *config)
+                                  uint32_t refs, const fl_submit_config *config, size_t copied)
 {
 	const size_t most = e->ops->result_most ? e->ops->result_most : SIZE_MAX;
-	struct fl__cell *cell = fl__cell_new(e->cells, type, count, most, config->on_end != NULL);
+	struct fl__cell *cell =
+	    fl__cell_new(e->cells, type, count, most, config->on_end ? sizeof(struct fl__callback) + copied : 0);
 	if (!cell)
 		return NULL;
 	if (type->arg_size > 0)
 		fl__copy(cell->future.arg, arg, count * type->arg_size);
-	fl__cell_begin(cell, type, refs, config);
+	fl__cell_begin(cell, type, refs, config, copied);
 	return cell;
 }
 
@@ -38,9 +39,9 @@ static int may_submit(const fl_executor *e, const fl_task_type *type, uint32_t c
 }
 
 static inline int submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-                         const fl_submit_config *config, enum fl__admission place)
+                         const fl_submit_config *config, size_t copied, enum fl__admission place)
 {
-	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config);
+	struct fl__cell *cell = make_cell(e, type, arg, count, f ? 2 : 1, config, copied);
 	if (!cell)
 		return -ENOMEM;
 	const int rc = fl__cell_submit(e, cell, place);
@@ -51,13 +52,13 @@ static inline int submit(fl_executor *e, const fl_task_type *type, const void *a
 
 static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl_task_type *type, const void *arg,
                                                         uint32_t count, fl_future **f, const fl_submit_config *config,
-                                                        int64_t deadline, fl_cancel_token *cancel)
+                                                        size_t copied, int64_t deadline, fl_cancel_token *cancel)
 {
 	enum fl__admission place;
 	int rc = fl__place_take(e, deadline, cancel, &place);
 	if (rc != 0)
 		return rc;
-	rc = submit(e, type, arg, count, f, config, place);
+	rc = submit(e, type, arg, count, f, config, copied, place);
 	if (rc != 0)
 		fl__place_give(e, place);
 	return rc;
@@ -66,7 +67,7 @@ static __attribute__((noinline)) int fl__submit_bounded(fl_executor *e, const fl
 static const fl_submit_config defaults;
 
 int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
-               const fl_submit_config *config)
+               const fl_submit_config *config, size_t copied)
 {
 	if (!config)
 		config = &defaults;
@@ -74,8 +75,9 @@ int fl__submit(fl_executor *e, const fl_task_type *type, const void *arg, uint32
 	if (rc != 0)
 		return rc;
 	if (__builtin_expect(e->places.bound > 0, 0))
-		return fl__submit_bounded(e, type, arg, count, f, config, config->room_deadline, config->cancel);
-	return submit(e, type, arg, count, f, config, FL__NO_PLACE);
+		return fl__submit_bounded(e, type, arg, count, f, config, copied, config->room_deadline,
+		                          config->cancel);
+	return submit(e, type, arg, count, f, config, copied, FL__NO_PLACE);
 }
 
 int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -84,8 +86,8 @@ int fl__submit_waiting(fl_executor *e, const fl_task_type *type, const void *arg
 	const int rc = may_submit(e, type, count);
 	if (rc != 0)
 		return rc;
-	return e->places.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, deadline, cancel)
-	                           : submit(e, type, arg, count, f, config, FL__NO_PLACE);
+	return e->places.bound > 0 ? fl__submit_bounded(e, type, arg, count, f, config, 0, deadline, cancel)
+	                           : submit(e, type, arg, count, f, config, 0, FL__NO_PLACE);
 }
 
 int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg, uint32_t count, fl_future **f,
@@ -95,7 +97,7 @@ int fl__submit_beyond(fl_executor *e, const fl_task_type *type, const void *arg,
 	if (rc != 0)
 		return rc;
 	const enum fl__admission place = fl__place_beyond(e);
-	rc = submit(e, type, arg, count, f, config, place);
+	rc = submit(e, type, arg, count, f, config, 0, place);
 	if (rc != 0)
 		fl__place_give(e, place);
 	return rc;
@@ -105,11 +107,11 @@ int fl_submit_with(fl_executor *e, const fl_task_type *type, const void *arg, fl
                    const fl_submit_config *config)
 {
 	fl__executor_check(e, "fl_submit_with");
-	return fl__submit(e, type, arg, 1, f, config);
+	return fl__submit(e, type, arg, 1, f, config, 0);
 }
 
 int fl_submit(fl_executor *e, const fl_task_type *type, const void *arg, fl_future **f)
 {
 	fl__executor_check(e, "fl_submit");
-	return fl__submit(e, type, arg, 1, f, NULL);
+	return fl__submit(e, type, arg, 1, f, NULL, 0);
 }

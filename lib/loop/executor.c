@@ -501,7 +501,7 @@ static int settle(struct crowd *c, fl_loop *l)
 	static const fl_task_type nothing = {.size = sizeof(fl_task_type), .name = "fl__loop_executor"};
 	fl_fiber *f;
 	c->loop = l;
-	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0, false);
+	c->held = fl__cell_new(c->base.cells, &nothing, 1, 0, 0);
 	int rc = c->held ? fl__fiber_start(l, &f, keep_here, c, c->name, &l->root) : -ENOMEM;
 	if (rc == 0)
 		fl_fiber_detach(f);

@@ -12,6 +12,8 @@
  *                                                                              tree locked
  *   CALLBACKS   it has callbacks    fl_cancel_token_on_request():                    fl_cancel_token_request();
  *                                   cancel_callback.c                          removal of the last
+ *   OFFERED     a join may take the     fl__cancel_offer()                     fl__cancel_take_offered(),
+ *               task of this token                                             tree locked
  *
  * One lock, in the root, guards the links of a tree. A request holds the lock while it walks the
  * tree. So no descendant is destroyed during the walk, and a child created during the walk either
@@ -26,7 +28,7 @@
 #include "lock.h"
 #include <fairlead/time.h>
 
-enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4, CALLBACKS = FL__CANCEL_CALLBACKS };
+enum { REQUESTED = FL__CANCEL_REQUESTED, WAITERS = 2, OWN = 4, CALLBACKS = FL__CANCEL_CALLBACKS, OFFERED = 16 };
 
 static const struct fl__word requested = {REQUESTED, REQUESTED, WAITERS};
 
@@ -195,6 +197,26 @@ void fl__cancel_request_children(fl_cancel_token *c)
 	fl__unlock(&root->lock_); /* as above */
 	fl__lot_unpark(&lot);
 	fl__cancel_call(&calls);
+}
+
+void fl__cancel_offer(fl_cancel_token *c)
+{
+	fl__or_seq_cst(&c->word_, OFFERED); /* seq_cst: see cancel.h */
+}
+
+fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *))
+{
+	fl_cancel_token *root = root_of(c);
+	fl__lock(&root->lock_);
+	fl_cancel_token *child = c->child_;
+	while (child && !(fl__load_seq_cst(&child->word_) & OFFERED)) /* seq_cst: see cancel.h */
+		child = child->next_;
+	if (child) {
+		fl__and_relaxed(&child->word_, ~(uint32_t)OFFERED); /* relaxed: the lock orders it */
+		keep(child);
+	}
+	fl__unlock(&root->lock_);
+	return child;
 }
 
 bool fl__cancel_renew(fl_cancel_token *c)

@@ -49,6 +49,18 @@ void fl__cancel_take_callbacks(fl_cancel_token *c, struct fl__lot *lot, struct f
 /* Requests all descendants of `c`, but not `c`. */
 void fl__cancel_request_children(fl_cancel_token *c);
 
+/*
+ * Marks a token below another as offered. seq_cst: a thread that walks the tree later finds it, and
+ * so does a thread whose flag the caller reads, with seq_cst, as not set.
+ */
+void fl__cancel_offer(fl_cancel_token *c);
+
+/*
+ * Finds an offered child of `c`, about the newest, and takes its mark away. Calls `keep` with the
+ * tree locked: the child leaves the tree after that. NULL: there is none.
+ */
+fl_cancel_token *fl__cancel_take_offered(fl_cancel_token *c, void (*keep)(fl_cancel_token *));
+
 /* Takes back the request of a root: true. False: the root has a child, and nothing has happened. */
 bool fl__cancel_renew(fl_cancel_token *c);
 

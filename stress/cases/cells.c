@@ -31,7 +31,7 @@ static struct fl__cells *new_pool(void)
 
 static struct fl__cell *take(struct fl__cells *pool, int value)
 {
-	struct fl__cell *cell = fl__cell_new(pool, &type, 1, SIZE_MAX, false);
+	struct fl__cell *cell = fl__cell_new(pool, &type, 1, SIZE_MAX, 0);
 	FL_STRESS_CHECK(cell && *(int *)cell->future.result == 0);
 	*(int *)cell->future.arg = value;
 	return cell;

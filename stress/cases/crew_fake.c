@@ -481,7 +481,7 @@ void crew_begin(struct crew *c, const fl_executor_config *config)
 	fl_executor_config named = *config;
 	named.name = c->name;
 	OK(fl_process_executor_create(&c->e, &named));
-	struct fl__cell *cell = fl__cell_new(c->e->cells, &crew_task, 1, sizeof(int), false);
+	struct fl__cell *cell = fl__cell_new(c->e->cells, &crew_task, 1, sizeof(int), 0);
 	FL_STRESS_CHECK(cell); /* the first makes many, step by step */
 	fl__cell_free(cell);
 }

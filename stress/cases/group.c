@@ -296,6 +296,56 @@ FL_STRESS(group_grows, user)
 	FL_FORBIDDEN(1, "did not run");
 }
 
+/* A join on a worker takes the tasks of its group alone, and not another token below the group's. */
+struct group_tokens {
+	fl_group *g;
+	fl_event below, passed;
+	int data;
+};
+
+FL_TASK_STATIC(hold_token, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	FL_SCOPED(fl_cancel_token) below;
+	fl_cancel_token_init(&below, fl_group_token(s->g), FL_FOREVER);
+	fl_event_set(&s->below);
+	return fl_event_wait(&s->passed);
+}
+
+FL_TASK_STATIC(let_pass, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	OK(fl_event_wait(&s->below));
+	s->data++;
+	fl_event_set(&s->passed);
+	return 0;
+}
+
+FL_TASK_STATIC(join_tokens, struct group_tokens *, void)
+{
+	struct group_tokens *s = *arg;
+	s->g = group_of(fl_executor_current());
+	OK(fl_group_submit(s->g, &hold_token, &s, NULL));
+	OK(fl_group_submit(s->g, &let_pass, &s, NULL));
+	OK(fl_group_join(s->g));
+	end_group(s->g);
+	return 0;
+}
+
+FL_STRESS_ACTOR(group_tokens, user)
+{
+	FL_SCOPED(fl_executor) *e = pool_of(2);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(e);
+	OK(fl_group_submit(&g, &join_tokens, &s, NULL));
+	OK(fl_group_join(&g));
+}
+
+FL_STRESS(group_tokens, user)
+{
+	FL_ACCEPTABLE(s->data == 1, "ran");
+	FL_FORBIDDEN(1, "did not run");
+}
+
 /* What is pending does not wait for its turn when the group is cancelled: the worker is held until the join has returned. */
 struct group_stopped {
 	fl_executor *e;
