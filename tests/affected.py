@@ -26,7 +26,7 @@ KINDS = {
 }
 # Cases of these kinds that look at less.
 NARROWER = (
-    (r"litmus_|planted_|stress_(usage|statuses|skipped|newcomer|files)$", ("stress/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h", "tests/stress/")),
+    (r"litmus_|planted_|program_|stress_(program|usage|statuses|skipped|newcomer|files)$", ("stress/", "include/fairlead/stress.h", "include/fairlead/stress_lin.h", "tests/stress/")),
     (r"consumer_(headers_alone|common_names|tasks_of_common_names)_", ("include/", "tests/consumers/")),
 )
 # A change here can break anything.

@@ -95,6 +95,9 @@ enum { FL_STRESS_ACTORS = 8 };
 /* A number below n: the model tries each, other modes draw it. For inputs, sizes, and which operation comes next. */
 unsigned fl_stress_choose(unsigned n);
 
+/* The model gives an execution up in which the condition does not hold, without a verdict. In other modes: no effect. */
+void fl_stress_assume(bool condition);
+
 /*
  * How many of n like operations to do: n. When the laboratory shrinks a failure it tries fewer, so it is for operations
  * that the outcome does not count: for (unsigned i = fl_stress_ops(3); i > 0; i--) ...

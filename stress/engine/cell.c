@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
-enum { CELLS_LOG2 = 15, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
+enum { CELLS_LOG2 = 16, CELLS = 1 << CELLS_LOG2, MOST = CELLS - CELLS / 4 };
 
 static struct lab_cell *cells; /* zeroed pages until they are touched; each cell in a line of its own */
 static uint32_t used, used_generation;
@@ -67,6 +67,8 @@ static struct lab_cell *cell_new(struct lab_cell *cell, uintptr_t granule)
 	cell->n_records = 0;
 	cell->more = NULL;
 	cell->locations = NULL;
+	if (__builtin_expect(lab.program, 0) && lab_is_heap(granule << 3))
+		lab_heap_born(cell);
 	return cell;
 }
 

@@ -12,12 +12,13 @@
  */
 #include "choice.h"
 #include "lin_run.h"
+#include "object.h"
 #include <stdlib.h>
 #include <string.h>
 
 struct node {
 	uint8_t kind, n, pick, thread;
-	uint16_t set, done, sleep; /* of threads */
+	lab_set set, done, sleep;
 	uint32_t ops;
 	struct lab_spent before;
 };
@@ -40,7 +41,7 @@ static uint32_t last_kill_points = 16; /* of an execution in which nobody was ki
 
 static unsigned odds_switch, odds_stale, odds_fault; /* of 256 */
 static uint8_t priority[LAB_THREADS];
-enum { CHANGES = 8 };
+enum { CHANGES = 8, USUAL_THREADS = 16 }; /* further threads keep their priority of an earlier execution */
 static uint32_t change_at[CHANGES];
 static unsigned n_changes;
 static uint32_t longest = 16; /* steps of the longest execution so far */
@@ -76,7 +77,8 @@ void lab_seed(uint64_t seed, uint64_t execution)
 	odds_switch = switches[draw_below(4)];
 	odds_stale = stales[draw_below(4)];
 	odds_fault = faults[draw_below(3)];
-	for (unsigned i = 0; i < LAB_THREADS; i++)
+	const unsigned threads = lab.n_threads > USUAL_THREADS ? lab.n_threads : USUAL_THREADS;
+	for (unsigned i = 0; i < threads; i++)
 		priority[i] = (uint8_t)(CHANGES + draw_below(200));
 	n_changes = lab_config.depth > 1 ? lab_config.depth - 1 : 0;
 	if (n_changes > CHANGES)
@@ -152,7 +154,7 @@ static int follow(unsigned kind)
 
 /* --- DFS --- */
 
-static struct node *node_again(unsigned kind, unsigned n, uint16_t set)
+static struct node *node_again(unsigned kind, unsigned n, lab_set set)
 {
 	struct node *node = &nodes[at++];
 	if (node->kind != kind || node->thread != lab.self->id || node->ops != name_of(kind) || node->n != n ||
@@ -186,11 +188,11 @@ void lab_dfs_reset(void)
 /* On to the next alternative of a choice of threads. */
 static bool next_of_set(struct node *node)
 {
-	node->done |= (uint16_t)(1u << node->pick);
-	uint16_t rest = node->set & (uint16_t) ~(node->done | node->sleep);
+	node->done |= lab_bit(node->pick);
+	lab_set rest = node->set & ~(node->done | node->sleep);
 	if (!rest)
 		return false;
-	node->pick = (uint8_t)__builtin_ctz(rest);
+	node->pick = (uint8_t)lab_lowest(rest);
 	return true;
 }
 
@@ -214,7 +216,14 @@ static bool is_write(const struct lab_op *op)
 static bool is_local(const struct lab_op *op)
 {
 	return op->kind == LAB_START || op->kind == LAB_INPUT || op->kind == LAB_SPAWN || op->kind == LAB_JOIN ||
+	       (op->kind == LAB_SYNC && op->order == LAB_SYNC_LEAVE) ||
 	       (op->kind == LAB_FENCE && op->order != __ATOMIC_SEQ_CST);
+}
+
+/* It is on a condition and on a mutex, or on time. */
+static bool is_double(const struct lab_op *op)
+{
+	return op->order == LAB_SYNC_WAIT || op->order == LAB_SYNC_TIME || op->order == LAB_SYNC_SLEEP;
 }
 
 static bool commute(const struct lab_thread *one, const struct lab_thread *two)
@@ -230,6 +239,8 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 		return false;
 	if (lab.killable && (a->kind == LAB_FUTEX_WAKE || b->kind == LAB_FUTEX_WAKE))
 		return false; /* whom it wakes depends on who is dead by then */
+	if (a->kind == LAB_SYNC && b->kind == LAB_SYNC && (is_double(a) || is_double(b)))
+		return false;
 	if (is_local(a) || is_local(b) || a->kind == LAB_FUTEX_DONE || b->kind == LAB_FUTEX_DONE)
 		return true;
 	if (a->kind == LAB_FENCE || b->kind == LAB_FENCE) /* an SC fence, against all that psc orders */
@@ -239,23 +250,23 @@ static bool commute(const struct lab_thread *one, const struct lab_thread *two)
 }
 
 /* After the step of `id`, those keep sleeping whose step commutes with it. */
-static void sleep_on(uint16_t asleep, unsigned id)
+static void sleep_on(lab_set asleep, unsigned id)
 {
 	lab.sleep = 0;
-	for (asleep &= (uint16_t) ~(1u << id); asleep; asleep &= (uint16_t)(asleep - 1)) {
-		unsigned other = (unsigned)__builtin_ctz(asleep);
+	for (asleep &= ~lab_bit(id); asleep; asleep &= asleep - 1) {
+		unsigned other = lab_lowest(asleep);
 		if (commute(&lab.threads[other], &lab.threads[id]))
-			lab.sleep |= (uint16_t)(1u << other);
+			lab.sleep |= lab_bit(other);
 	}
 }
 
-static unsigned dfs_unbounded(uint16_t set, unsigned usual)
+static unsigned dfs_unbounded(lab_set set, unsigned usual)
 {
-	uint16_t awake = set & (uint16_t)~lab.sleep;
+	lab_set awake = set & ~lab.sleep;
 	if (!awake)
 		lab_prune();
 	unsigned pick;
-	uint16_t asleep = lab.sleep;
+	lab_set asleep = lab.sleep;
 	if (!(set & (set - 1))) {
 		pick = usual;
 	} else if (at < depth) {
@@ -263,7 +274,7 @@ static unsigned dfs_unbounded(uint16_t set, unsigned usual)
 		pick = node->pick;
 		asleep |= node->done;
 	} else {
-		pick = awake & (1u << usual) ? usual : (unsigned)__builtin_ctz(awake);
+		pick = lab_in(awake, usual) ? usual : lab_lowest(awake);
 		struct node *node = node_new(LAB_PICK_THREAD, 0, pick);
 		node->set = set;
 		node->sleep = lab.sleep;
@@ -276,22 +287,24 @@ static unsigned dfs_unbounded(uint16_t set, unsigned usual)
  * Of `set`, those whose turn is no preemption though the running thread could go on: the kernel takes its time with a thread
  * that was killed, so it comes in between where that makes a difference.
  */
-static uint16_t unpaid(uint16_t set)
+static lab_set unpaid(lab_set set)
 {
 	if (lab.self->state != LAB_READY || lab.self->ends)
 		return set;
-	uint16_t free = 0;
-	for (uint16_t rest = set & lab.ending; rest; rest &= (uint16_t)(rest - 1))
-		if (!commute(&lab.threads[__builtin_ctz(rest)], lab.self))
-			free |= (uint16_t)(rest & -rest);
+	lab_set free = 0;
+	for (lab_set rest = set & lab.ending; rest; rest &= rest - 1)
+		if (!commute(&lab.threads[lab_lowest(rest)], lab.self))
+			free |= rest & -rest;
 	return free;
 }
 
-static unsigned dfs_bounded(uint16_t set, unsigned usual)
+static unsigned dfs_bounded(lab_set set, unsigned usual)
 {
 	bool costs = lab.self->state == LAB_READY;
 	if (costs && lab.spent.preemptions >= lab_config.preemptions)
-		set = lab.ending ? unpaid(set) | (uint16_t)(1u << usual) : (uint16_t)(1u << usual);
+		set = lab.ending ? unpaid(set) | lab_bit(usual) : lab_bit(usual);
+	else if (!costs && lab.spent.preemptions >= lab_config.preemptions && (set & lab.ready))
+		set &= ~lab.dozing;
 	if (!(set & (set - 1)))
 		return usual;
 	if (at < depth)
@@ -302,43 +315,43 @@ static unsigned dfs_bounded(uint16_t set, unsigned usual)
 
 /* --- PCT and random --- */
 
-static unsigned highest(uint16_t set)
+static unsigned highest(lab_set set)
 {
-	unsigned best = (unsigned)__builtin_ctz(set);
-	for (; set; set &= (uint16_t)(set - 1))
-		if (priority[__builtin_ctz(set)] > priority[best])
-			best = (unsigned)__builtin_ctz(set);
+	unsigned best = lab_lowest(set);
+	for (; set; set &= set - 1)
+		if (priority[lab_lowest(set)] > priority[best])
+			best = lab_lowest(set);
 	return best;
 }
 
-static unsigned by_priority(uint16_t set, unsigned usual)
+static unsigned by_priority(lab_set set, unsigned usual)
 {
 	for (unsigned i = 0; i < n_changes; i++)
 		if (change_at[i] == lab.steps)
 			priority[lab.self->id] = (uint8_t)i;
 	if (lab.self->state == LAB_READY && usual != lab.self->id)
 		priority[lab.self->id] = 0; /* it has gone on for long */
-	uint16_t ready = set & lab.ready;
-	uint16_t rest = set & (uint16_t)~lab.ready;
+	lab_set ready = set & lab.ready;
+	lab_set rest = set & ~lab.ready;
 	if (rest && lot(odds_fault)) /* a time out, a spin that ends */
 		return highest(rest);
-	return ready ? highest(ready) : rest & (1u << usual) ? usual : highest(rest);
+	return ready ? highest(ready) : lab_in(rest, usual) ? usual : highest(rest);
 }
 
-static unsigned by_lot(uint16_t set, unsigned usual)
+static unsigned by_lot(lab_set set, unsigned usual)
 {
-	uint16_t others = set & (uint16_t) ~(1u << usual);
+	lab_set others = set & ~lab_bit(usual);
 	if (!others || !lot(odds_switch))
 		return usual;
-	unsigned nth = draw_below((unsigned)__builtin_popcount(others));
+	unsigned nth = draw_below(lab_count(others));
 	while (nth-- > 0)
-		others &= (uint16_t)(others - 1);
-	return (unsigned)__builtin_ctz(others);
+		others &= others - 1;
+	return lab_lowest(others);
 }
 
 /* --- the two kinds of choices --- */
 
-unsigned lab_choose_thread(uint16_t set, unsigned usual)
+unsigned lab_choose_thread(lab_set set, unsigned usual)
 {
 	unsigned pick = usual;
 	switch (strategy) {
@@ -350,7 +363,7 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 		break;
 	case LAB_REPLAY: {
 		int wanted = follow(LAB_PICK_THREAD);
-		if (wanted >= 0 && wanted < LAB_THREADS && (set & (1u << wanted)))
+		if (wanted >= 0 && wanted < LAB_THREADS && lab_in(set, (unsigned)wanted))
 			pick = (unsigned)wanted;
 		break;
 	}
@@ -361,9 +374,11 @@ unsigned lab_choose_thread(uint16_t set, unsigned usual)
 	if (pick != usual)
 		take(LAB_PICK_THREAD, pick);
 	if (lab.self->state == LAB_READY && pick != lab.self->id && pick != usual &&
-	    !(lab.ending && (unpaid((uint16_t)(1u << pick)))))
+	    !(lab.ending && (unpaid(lab_bit(pick)))))
 		lab.spent.preemptions++;
-	if (lab.ready && (lab.timed & (1u << pick)))
+	if (lab.self->state != LAB_READY && pick != usual && lab_in(lab.dozing, pick))
+		lab.spent.preemptions++; /* it could have slept until the others wait */
+	if (lab.ready && lab_in(lab.timed & ~lab.dozing, pick))
 		lab.spent.faults++;
 	return pick;
 }

@@ -48,6 +48,8 @@ void lab_follow(const struct lab_schedule *schedule);
 /* "NAME/TOKENS/HASH"; the text must have room for LAB_REPLAY_TEXT. */
 enum { LAB_REPLAY_TEXT = 16 * LAB_TOKENS };
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text);
+/* What a thread is called in a schedule: a to z, then Aa to Dx. */
+const char *lab_thread_letters(unsigned thread, char text[3]);
 /* False: not a replay string. `hash` may be NULL. */
 bool lab_schedule_parse(const char *text, struct lab_schedule *schedule, uint64_t *hash);
 

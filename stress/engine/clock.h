@@ -4,35 +4,84 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
-enum { LAB_THREADS = 16 };
+enum { LAB_THREADS = 128 };
+
+/* A set of threads, a bit for each. */
+typedef unsigned __int128 lab_set;
+
+static inline lab_set lab_bit(unsigned thread)
+{
+	return (lab_set)1 << thread;
+}
+
+static inline bool lab_in(lab_set set, unsigned thread)
+{
+	return (set >> thread & 1) != 0;
+}
+
+/* The lowest thread of a set that is not empty. */
+static inline unsigned lab_lowest(lab_set set)
+{
+	return (uint64_t)set ? (unsigned)__builtin_ctzll((uint64_t)set)
+	                     : 64 + (unsigned)__builtin_ctzll((uint64_t)(set >> 64));
+}
+
+static inline unsigned lab_count(lab_set set)
+{
+	return (unsigned)(__builtin_popcountll((uint64_t)set) + __builtin_popcountll((uint64_t)(set >> 64)));
+}
 
 /* A vector clock: of each thread, how many of its steps are known. Thread 0 is main. */
 struct lab_clock {
 	uint32_t at[LAB_THREADS];
 };
 
-static inline void lab_clock_join(struct lab_clock *to, const struct lab_clock *from, unsigned threads)
-{
-	for (unsigned i = 0; i < threads; i++)
-		if (to->at[i] < from->at[i])
-			to->at[i] = from->at[i];
-}
-
 /*
  * What a thread knows, and what a message carries. `hb` is happens-before. `seen` limits what a load may still read: the
  * same, and what SC fences add to it, which order nothing but reads (RC11's psc). `fence` is the step of the latest SC
- * fence that happens before: no load after it reads behind an SC store that came earlier.
+ * fence that happens before: no load after it reads behind an SC store that came earlier. Only the first `width` elements
+ * are valid; the rest counts as 0 and is not initialised. So the cost of a copy depends on the number of threads.
  */
 struct lab_view {
-	struct lab_clock hb, seen;
-	uint32_t fence;
+	uint32_t fence, width;
+	struct lab_known {
+		uint32_t hb, seen;
+	} at[LAB_THREADS];
 };
 
-static inline void lab_view_join(struct lab_view *to, const struct lab_view *from, unsigned threads)
+/* Makes the first `width` elements valid. */
+static inline void lab_view_widen(struct lab_view *view, unsigned width)
 {
-	lab_clock_join(&to->hb, &from->hb, threads);
-	lab_clock_join(&to->seen, &from->seen, threads);
+	for (; view->width < width; view->width++)
+		view->at[view->width] = (struct lab_known){0, 0};
+}
+
+static inline void lab_view_clear(struct lab_view *view)
+{
+	view->fence = view->width = 0;
+}
+
+static inline void lab_view_copy(struct lab_view *to, const struct lab_view *from)
+{
+	const unsigned width = from->width;
+	to->fence = from->fence;
+	to->width = width;
+	for (unsigned i = 0; i < width; i++)
+		to->at[i] = from->at[i];
+}
+
+static inline void lab_view_join(struct lab_view *to, const struct lab_view *from)
+{
+	const unsigned width = from->width;
+	lab_view_widen(to, width);
+	for (unsigned i = 0; i < width; i++) {
+		if (to->at[i].hb < from->at[i].hb)
+			to->at[i].hb = from->at[i].hb;
+		if (to->at[i].seen < from->at[i].seen)
+			to->at[i].seen = from->at[i].seen;
+	}
 	if (to->fence < from->fence)
 		to->fence = from->fence;
 }

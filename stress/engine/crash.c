@@ -86,7 +86,7 @@ void lab_exit_walk(void)
 	self->ends = true;
 	if (at.node == end && !pending.node)
 		return;
-	lab.ending |= (uint16_t)(1u << self->id);
+	lab.ending |= lab_bit(self->id);
 	for (int left = LIMIT; at.node != end && left > 0; left--) {
 		bool good = fetch(at.node, &next); /* before the lock is free, and another's */
 		if (at.node != pending.node && !owner_died(at.node + offset, at.pi, false))
@@ -192,13 +192,12 @@ _Noreturn void lab_die(struct lab_op op, enum lab_death how)
 		event->op.kind = LAB_KILLED;
 	}
 	lab_hash(LAB_KILLED);
-	lab.killed |= (uint16_t)(1u << process);
+	lab.killed |= lab_bit(process);
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		struct lab_thread *t = &lab.threads[i];
 		if (t->process != process || t->state == LAB_DONE || t->ends)
 			continue;
-		lab.sleep &=
-		    (uint16_t) ~(1u << i); /* its next step is another one; those of others commute with a death */
+		lab.sleep &= ~lab_bit(i); /* its next step has changed; steps of other processes commute with a death */
 		lab_bury(t);
 	}
 	lab_rest();

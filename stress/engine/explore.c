@@ -28,18 +28,43 @@ int64_t lab_clock_ns(void)
 const char *lab_verdict_name(enum lab_verdict verdict)
 {
 	static const char *const names[] = {
-	    "PASSED",           "FORBIDDEN",   "CHECK",    "PANIC", "DATA RACE", "USE AFTER FREE", "LEAK",
-	    "DEADLOCK",         "LOST WAKEUP", "LIVELOCK", "CRASH", "HANG",      "NOT MODELLED",   "NONDETERMINISM",
+	    "PASSED",           "FORBIDDEN",      "CHECK",  "PANIC",
+	    "DATA RACE",        "USE AFTER FREE", "LEAK",   "DEADLOCK",
+	    "LOST WAKEUP",      "LIVELOCK",       "CRASH",  "HANG",
+	    "NOT MODELLED",     "NONDETERMINISM", "MISUSE", "EXIT STATUS",
 	    "NOT LINEARIZABLE", "DIVERGED",
 	};
 	return names[verdict];
 }
 
+static void keep_texts(void)
+{
+	memcpy(message, lab.message, sizeof message);
+	memcpy(details, lab.details, sizeof details);
+	result.message = message;
+	result.details = details;
+	result.verdict = lab.verdict;
+	result.hash = lab.hash;
+}
+
 /* --- counting and stopping --- */
+
+/*
+ * A leak of a program is the smallest of its failures. The search goes on for some executions, and reports a worse failure in
+ * place of the leak.
+ */
+static struct {
+	bool found;
+	uint64_t until; /* so many executions */
+	struct lab_schedule schedule;
+	struct lab_signature signature;
+	uint64_t hash;
+} leak;
 
 static bool are_enough(void)
 {
-	return stopped || (lab_config.max_executions && result.executions >= lab_config.max_executions);
+	return stopped || (leak.found && result.executions >= leak.until) ||
+	       (lab_config.max_executions && result.executions >= lab_config.max_executions);
 }
 
 static bool is_late(int64_t limit)
@@ -60,6 +85,24 @@ static bool time_is_up(int64_t limit)
 	return (result.executions + result.pruned) % LOOK_AT_CLOCK == 0 && is_late(limit);
 }
 
+static bool keep_leak(void)
+{
+	enum { MORE = 3000 };
+	if (!lab.program || lab.verdict != LAB_LEAK)
+		return false;
+	if (!leak.found) {
+		leak.found = true;
+		leak.until = result.executions + MORE;
+		leak.schedule = lab_taken;
+		leak.signature = lab_signature();
+		leak.hash = lab.hash;
+		result.found_ns = lab_clock_ns() - began;
+		keep_texts();
+		result.verdict = LAB_PASSED;
+	}
+	return true;
+}
+
 /* One execution; false when it failed, and that is the end. */
 static bool run_one(enum lab_strategy strategy)
 {
@@ -72,6 +115,8 @@ static bool run_one(enum lab_strategy strategy)
 		result.pruned++;
 	else
 		result.executions++;
+	if (lab.failed && keep_leak())
+		return true;
 	return !lab.failed || (lab_config.keep_failing && lab.verdict == LAB_FORBIDDEN);
 }
 
@@ -118,7 +163,103 @@ static bool run_auto(int64_t limit)
 	return run_random(LAB_AUTO, result.exhausted ? LAST_BURST : UINT64_MAX, limit);
 }
 
-/* --- programs, one after the other: each has a burst by lot, then depth first --- */
+static void describe_strategy(void)
+{
+	char dfs[128], bound[24];
+	if (lab_config.stale == LAB_UNBOUNDED)
+		snprintf(bound, sizeof bound, "all");
+	else
+		snprintf(bound, sizeof bound, "%d", lab_config.stale);
+	if (lab_config.preemptions == LAB_UNBOUNDED)
+		snprintf(dfs, sizeof dfs, "dfs, sleep sets, %s stale reads, %d faults", bound, lab_config.faults);
+	else
+		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions,
+		         bound, lab_config.faults);
+	size_t used = strlen(dfs);
+	if (lab_config.kills > 0)
+		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,
+		         lab_config.kills > 1 ? "s" : "");
+	switch (lab_config.strategy) {
+	case LAB_DFS:
+		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
+		break;
+	case LAB_RANDOM:
+		snprintf(strategy_text, sizeof strategy_text, "random");
+		break;
+	case LAB_PCT:
+		snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth);
+		break;
+	case LAB_REPLAY:
+		snprintf(strategy_text, sizeof strategy_text, "replay");
+		break;
+	default:
+		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs,
+		         lab_config.depth);
+		break;
+	}
+	result.strategy = strategy_text;
+}
+
+/* --- a program with main(): deeper and deeper, until the time is up or nothing is left --- */
+
+/* The next executions of the round; *done: it has seen all executions within its bounds. */
+static bool run_slice(uint64_t executions, int64_t limit, bool *done)
+{
+	for (uint64_t i = 0; i < executions; i++) {
+		if (!run_one(LAB_DFS))
+			return false;
+		*done = !lab_dfs_next();
+		if (*done || time_is_up(limit))
+			return true;
+	}
+	return true;
+}
+
+/*
+ * Depth first in rounds; each round raises every bound by one. Slices of a round alternate with random executions. If two
+ * rounds have the same number of executions, the bounds cut nothing off, and the search has seen all executions.
+ */
+static bool run_deeper(int64_t limit)
+{
+	enum { SLICE = 2000, BY_LOT = 500 };
+	struct lab_config seen = lab_config;
+	uint64_t before = 0, here = 0;
+	bool any = false;
+	if (!run_random(LAB_AUTO, FIRST_BURST, limit))
+		return false;
+	lab_dfs_reset();
+	while (!are_enough() && !is_late(limit)) {
+		const uint64_t begin = result.executions;
+		bool done = false;
+		if (!run_slice(SLICE, limit, &done))
+			return false;
+		here += result.executions - begin;
+		if (!done) {
+			if (!run_random(LAB_AUTO, BY_LOT, limit))
+				return false;
+			continue;
+		}
+		seen = lab_config;
+		if (any && here == before) {
+			result.exhausted = result.proved = true;
+			break;
+		}
+		any = result.exhausted = true;
+		before = here;
+		here = 0;
+		lab_config.preemptions++;
+		lab_config.stale++;
+		lab_config.faults++;
+		lab_dfs_reset();
+	}
+	lab_config.preemptions = seen.preemptions;
+	lab_config.stale = seen.stale;
+	lab_config.faults = seen.faults;
+	describe_strategy();
+	return true;
+}
+
+/* --- programs of operations, one after the other: each has a burst by lot, then depth first --- */
 
 static unsigned draw_for_program(unsigned n)
 {
@@ -167,45 +308,8 @@ static bool run_strategy(int64_t limit)
 	case LAB_PCT:
 		return run_random(lab_config.strategy, UINT64_MAX, limit);
 	default:
-		return run_auto(limit);
+		return lab_running->main ? run_deeper(limit) : run_auto(limit);
 	}
-}
-
-static void describe_strategy(void)
-{
-	char dfs[128], bound[24];
-	if (lab_config.stale == LAB_UNBOUNDED)
-		snprintf(bound, sizeof bound, "all");
-	else
-		snprintf(bound, sizeof bound, "%d", lab_config.stale);
-	if (lab_config.preemptions == LAB_UNBOUNDED)
-		snprintf(dfs, sizeof dfs, "dfs, sleep sets, %s stale reads, %d faults", bound, lab_config.faults);
-	else
-		snprintf(dfs, sizeof dfs, "dfs, %d preemptions, %s stale reads, %d faults", lab_config.preemptions,
-		         bound, lab_config.faults);
-	size_t used = strlen(dfs);
-	if (lab_config.kills > 0)
-		snprintf(dfs + used, sizeof dfs - used, ", %d kill%s", lab_config.kills,
-		         lab_config.kills > 1 ? "s" : "");
-	switch (lab_config.strategy) {
-	case LAB_DFS:
-		snprintf(strategy_text, sizeof strategy_text, "%s", dfs);
-		break;
-	case LAB_RANDOM:
-		snprintf(strategy_text, sizeof strategy_text, "random");
-		break;
-	case LAB_PCT:
-		snprintf(strategy_text, sizeof strategy_text, "pct, depth %u", lab_config.depth);
-		break;
-	case LAB_REPLAY:
-		snprintf(strategy_text, sizeof strategy_text, "replay");
-		break;
-	default:
-		snprintf(strategy_text, sizeof strategy_text, "%s; then random and pct, depth %u", dfs,
-		         lab_config.depth);
-		break;
-	}
-	result.strategy = strategy_text;
 }
 
 /* --- replay --- */
@@ -224,16 +328,6 @@ bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature 
 }
 
 /* --- a failure --- */
-
-static void keep_texts(void)
-{
-	memcpy(message, lab.message, sizeof message);
-	memcpy(details, lab.details, sizeof details);
-	result.message = message;
-	result.details = details;
-	result.verdict = lab.verdict;
-	result.hash = lab.hash;
-}
 
 /* The execution that is shown, with its steps. */
 static void record(const struct lab_schedule *schedule)
@@ -256,13 +350,9 @@ static void not_again(void)
 	         "%.400s was not seen again with the same choices (something that the model does not control)", first);
 }
 
-static void fail_with_taken(void)
+static void fail_with(const struct lab_schedule *schedule, struct lab_signature signature, uint64_t hash)
 {
-	struct lab_signature signature = lab_signature();
-	uint64_t hash = lab.hash;
-	result.found_ns = lab_clock_ns() - began;
-	keep_texts();
-	found = lab_taken;
+	found = *schedule;
 	lab.recording = false;
 	if (result.verdict == LAB_NONDETERMINISM || result.verdict == LAB_HANG || found.overflow) {
 		lab_schedule_print(&found, result.hash, replay);
@@ -275,9 +365,23 @@ static void fail_with_taken(void)
 	}
 	int64_t start = lab_clock_ns();
 	if (!lab_config.no_shrink)
-		lab_shrink(&found, signature, start + SHRINK_TIME * (int64_t)1000000000);
+		lab_shrink(&found, signature,
+		           start + (lab.program ? SHRINK_TIME / 4 : SHRINK_TIME) * (int64_t)1000000000);
 	result.shrunk_ns = lab_clock_ns() - start;
 	record(&found);
+}
+
+static void fail_with_taken(void)
+{
+	result.found_ns = lab_clock_ns() - began;
+	keep_texts();
+	fail_with(&lab_taken, lab_signature(), lab.hash);
+}
+
+static void fail_with_leak(void)
+{
+	result.verdict = LAB_LEAK;
+	fail_with(&leak.schedule, leak.signature, leak.hash);
 }
 
 static void run_replay(void)
@@ -304,12 +408,12 @@ static void run_replay(void)
 static void begin_run(const struct lab_test *test, const struct lab_config *config)
 {
 	lab_sys_install(lab_door_of(test->module)); /* before its variables are kept as they are */
-	lab_module_use(test->module);
+	lab_module_use(test->module, test->main != NULL);
 	lab_running = test;
 	lab_lin_use(test);
 	lab_config = *config;
 	result = (struct lab_result){.message = "", .details = "", .replay = ""};
-	stopped = false;
+	stopped = leak.found = false;
 	began = last_progress = lab_clock_ns();
 	lab_outcomes_reset();
 	lab_kills_reset();
@@ -327,6 +431,8 @@ const struct lab_result *lab_model_run(const struct lab_test *test, const struct
 		run_replay();
 	else if (!run_strategy(config->time ? began + config->time : 0))
 		fail_with_taken();
+	else if (leak.found)
+		fail_with_leak();
 	lab_watch(false);
 	lab_kills_count(&result);
 	result.outcomes = lab_outcomes(&result.n_outcomes);

@@ -6,6 +6,7 @@
  */
 #include "layout.h"
 #include "model.h"
+#include "object.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/mman.h>
 
 /* LIVE + n: only the first n bytes of the unit, or all for 0. */
+enum { NULL_PAGE = 4096 };
 enum { UNIT = 16, BLOCKS = 16384, GAP = 1, FREED = 2, LIVE = 16 };
 
 struct block {
@@ -20,18 +22,20 @@ struct block {
 	size_t size;
 	uintptr_t pc, freed_pc;
 	unsigned thread, freed_by;
+	uint32_t clock; /* of the allocation */
 	bool freed;
 };
 
 static struct block blocks[BLOCKS];
 static unsigned n_blocks;
-static uint8_t *units; /* of all parts: what each is a part of */
+static unsigned allocating; /* only parts below this number have blocks */
+static uint8_t *units;      /* of all parts: what each is a part of */
 static size_t used[LAB_THREADS], mapped;
 static size_t state_size;
 
 static void map_all(void)
 {
-	void *place = mmap((void *)LAB_BASE, LAB_LISTS_END - LAB_BASE, PROT_READ | PROT_WRITE,
+	void *place = mmap((void *)LAB_BASE, LAB_TLS_END - LAB_BASE, PROT_READ | PROT_WRITE,
 	                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
 	units = mmap(NULL, LAB_THREADS * LAB_PART_SIZE / UNIT, PROT_READ | PROT_WRITE,
 	             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -76,9 +80,14 @@ bool lab_is_heap(uintptr_t address)
 	return address >= LAB_PARTS && address < LAB_END;
 }
 
+bool lab_is_stack(uintptr_t address)
+{
+	return address >= LAB_STACKS && address < LAB_PARTS;
+}
+
 void lab_heap_reset(void)
 {
-	for (unsigned i = 0; i < LAB_THREADS; i++) {
+	for (unsigned i = 0; i < allocating; i++) {
 		if (used[i] > 0)
 			memset(units + unit_of(LAB_PARTS + i * LAB_PART_SIZE), 0, used[i] / UNIT);
 		used[i] = 0;
@@ -86,7 +95,7 @@ void lab_heap_reset(void)
 	if (mapped > 0)
 		(void)madvise((void *)LAB_MAPPED, mapped, MADV_DONTNEED);
 	mapped = 0;
-	n_blocks = 0;
+	n_blocks = allocating = 0;
 }
 
 void *lab_map(size_t size)
@@ -113,6 +122,11 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	unsigned thread = lab.self->id;
 	size_t left = LAB_PART_SIZE - used[thread];
 	size_t more = alignment + 2 * sizeof(struct header);
+	if (lab.program && (n_blocks == BLOCKS || left < more || size > left - more) && size >> 40 == 0)
+		lab_fail(LAB_UNMODELLED,
+		         "%s allocates more than %zu MiB, or the execution more than %d blocks, which is a limit of "
+		         "the laboratory",
+		         lab.self->name, LAB_PART_SIZE >> 20, BLOCKS);
 	if (n_blocks == BLOCKS || left < more || size > left - more) {
 		errno = ENOMEM;
 		return NULL;
@@ -122,10 +136,13 @@ void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc)
 	uintptr_t at =
 	    ((begin + sizeof(struct header) + alignment - 1) & ~(uintptr_t)(alignment - 1)) - sizeof(struct header);
 	used[thread] += at - begin + sizeof(struct header) + room;
+	if (thread >= allocating)
+		allocating = thread + 1;
 	struct header *header = (struct header *)at;
 	*header = (struct header){n_blocks, size};
 	uintptr_t address = at + sizeof *header;
-	blocks[n_blocks++] = (struct block){.address = address, .size = size, .pc = pc, .thread = thread};
+	blocks[n_blocks++] = (struct block){
+	    .address = address, .size = size, .pc = pc, .thread = thread, .clock = lab_clock_after(lab.self)};
 	units[unit_of(at)] = GAP;
 	memset(units + unit_of(address), LIVE, room / UNIT);
 	if (size % UNIT != 0 || size == 0)
@@ -153,6 +170,17 @@ static struct block *block_of(uintptr_t address)
 	return NULL;
 }
 
+/* Allocating is writing: another thread that touches the block must know of its allocation. */
+void lab_heap_born(struct lab_cell *cell)
+{
+	const uintptr_t address = cell->granule << 3;
+	const struct block *b = block_of(address);
+	if (!b || b->thread == lab.self->id)
+		return;
+	*lab_record_at(cell, 0) = (struct lab_record){b->clock, (uint8_t)b->thread, 0xff, true, b->pc};
+	cell->n_records = 1;
+}
+
 void lab_free(void *memory, uintptr_t pc)
 {
 	uintptr_t address = (uintptr_t)memory;
@@ -170,6 +198,7 @@ void lab_free(void *memory, uintptr_t pc)
 		         lab.threads[b->freed_by].name, there);
 	}
 	lab_race_free(address, b->size, pc);
+	lab_objects_freed(address, b->size, pc);
 	b->freed = true;
 	b->freed_pc = pc;
 	b->freed_by = lab.self->id;
@@ -196,8 +225,23 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 	         lab.self->name, here, lab.threads[b->freed_by].name, there);
 }
 
+static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
+{
+	char here[256], offset[32] = "";
+	(void)lab_describe_site(pc, here, sizeof here);
+	const struct lab_op op = {LAB_PLAIN, 1, write, address, pc};
+	(void)lab_event(&op);
+	lab.signature = pc;
+	if (address > 0)
+		(void)snprintf(offset, sizeof offset, ", %zu bytes behind it", (size_t)address);
+	lab_fail(LAB_CRASH, "%s %s through a null pointer%s (%s)", lab.self->name, write ? "writes" : "reads", offset,
+	         here);
+}
+
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
+	if (__builtin_expect(address < NULL_PAGE, 0) && size > 0)
+		null_access(address, write, pc);
 	if (size == 0 || address < LAB_BASE || address >= LAB_END)
 		return;
 	if (address < LAB_STACKS && address + size > LAB_BASE + state_size)
@@ -228,7 +272,7 @@ bool lab_heap_has(uintptr_t address, size_t size)
 }
 
 /* A block whose address a global keeps is not lost. */
-static void keep(uintptr_t value, void *arg)
+void lab_heap_keep(uintptr_t value, void *arg)
 {
 	(void)arg;
 	struct block *b = lab_is_heap(value) ? block_of(value) : NULL;
@@ -236,13 +280,13 @@ static void keep(uintptr_t value, void *arg)
 		return;
 	b->freed = true; /* looked at: what it points to is not lost either */
 	for (size_t at = 0; at + sizeof(uintptr_t) <= b->size; at += sizeof(uintptr_t))
-		keep(*(const uintptr_t *)(b->address + at), NULL);
+		lab_heap_keep(*(const uintptr_t *)(b->address + at), NULL);
 }
 
 /* Those who were killed freed nothing, and whether a survivor should have is not known. */
 static bool is_orphan(const struct block *b)
 {
-	return lab.killed & (1u << lab.threads[b->thread].process);
+	return lab_in(lab.killed, lab.threads[b->thread].process);
 }
 
 void lab_heap_leaks(void)
@@ -252,7 +296,7 @@ void lab_heap_leaks(void)
 		live += !blocks[i].freed && !is_orphan(&blocks[i]);
 	if (live == 0)
 		return;
-	lab_globals_visit(keep, NULL);
+	lab_globals_visit(lab_heap_keep, NULL);
 	for (unsigned i = 0; i < n_blocks; i++) {
 		const struct block *b = &blocks[i];
 		if (b->freed || is_orphan(b))
@@ -284,6 +328,10 @@ bool lab_name_memory(uintptr_t address, char *text, size_t size)
 		size_t field = (address - LAB_LISTS) % LAB_LIST_SIZE / sizeof(void *);
 		snprintf(text, size, "robust list of %s%s%s", lab.threads[thread].name, field < 3 ? "." : "",
 		         field < 3 ? fields[field] : "");
+	} else if (address >= LAB_TLS && address < LAB_TLS_END) {
+		const unsigned thread = (unsigned)((address - LAB_TLS) / LAB_TLS_SIZE);
+		snprintf(text, size, "thread-local of %s+%zu", lab.threads[thread].name,
+		         (size_t)((address - LAB_TLS) % LAB_TLS_SIZE));
 	} else if (lab_is_heap(address)) {
 		const struct block *b = block_of(address);
 		if (b)

@@ -8,12 +8,9 @@
 #include "interpose.h"
 #include <errno.h>
 #include <link.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <threads.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -45,7 +42,7 @@ EXPORTED void free(void *memory)
 {
 	if (!memory)
 		return;
-	if (OURS())
+	if (OURS() || (lab.active && lab_is_heap((uintptr_t)memory))) /* or the engine calls it, as a destructor */
 		lab_free(memory, PC);
 	else if (!lab_is_heap((uintptr_t)memory))
 		__libc_free(memory);
@@ -196,46 +193,6 @@ EXPORTED int sched_yield(void)
 	return real();
 }
 
-/*
- * What blocks or runs beside the model: a kernel thread, a lock of another library. It would pass unseen, or hang; so it ends
- * the execution, and says what to use.
- */
-#define TRAP(result, name, parameters, arguments)                                                                      \
-	EXPORTED result name parameters;                                                                               \
-	result name parameters                                                                                         \
-	{                                                                                                              \
-		static __typeof__(name) *real_##name;                                                                  \
-		if (OURS())                                                                                            \
-			not_modelled(#name, PC);                                                                       \
-		if (!real_##name)                                                                                      \
-			real_##name = REAL(name);                                                                      \
-		return real_##name arguments;                                                                          \
-	}
-
-static _Noreturn void not_modelled(const char *name, uintptr_t pc)
-{
-	char site[256];
-	(void)lab_describe_site(pc, site, sizeof site);
-	lab.signature = pc;
-	lab_fail(LAB_UNMODELLED, "%s calls %s() at %s, which the model cannot decide: use Fairlead's, or --mode native",
-	         lab.self->name, name, site);
-}
-
-TRAP(int, pthread_create,
-     (pthread_t *restrict t, const pthread_attr_t *restrict a, void *(*f)(void *), void *restrict x), (t, a, f, x))
-TRAP(int, pthread_join, (pthread_t t, void **result), (t, result))
-TRAP(int, pthread_mutex_lock, (pthread_mutex_t * m), (m))
-TRAP(int, pthread_mutex_trylock, (pthread_mutex_t * m), (m))
-TRAP(int, pthread_rwlock_rdlock, (pthread_rwlock_t * l), (l))
-TRAP(int, pthread_rwlock_wrlock, (pthread_rwlock_t * l), (l))
-TRAP(int, pthread_spin_lock, (pthread_spinlock_t * l), (l))
-TRAP(int, sem_wait, (sem_t * s), (s))
-TRAP(int, mtx_lock, (mtx_t * m), (m))
-TRAP(int, thrd_create, (thrd_t * t, thrd_start_t f, void *x), (t, f, x))
-TRAP(unsigned, sleep, (unsigned seconds), (seconds))
-TRAP(int, usleep, (useconds_t us), (us))
-TRAP(int, nanosleep, (const struct timespec *t, struct timespec *rest), (t, rest))
-
 /* Signals are not modelled: the engine's own handlers stay, and one execution leaves none to the next. */
 EXPORTED int sigaction(int number, const struct sigaction *action, struct sigaction *old)
 {
@@ -245,9 +202,40 @@ EXPORTED int sigaction(int number, const struct sigaction *action, struct sigact
 			real = REAL(sigaction);
 		return real(number, action, old);
 	}
+	if (lab.program && action && action->sa_handler != SIG_IGN && action->sa_handler != SIG_DFL) {
+		char site[256];
+		(void)lab_describe_site(PC, site, sizeof site);
+		lab.signature = PC;
+		lab_fail(LAB_UNMODELLED, "%s calls sigaction() with a handler (%s): the model has no signals",
+		         lab.self->name, site);
+	}
 	if (old)
 		*old = (struct sigaction){.sa_handler = SIG_DFL};
 	return 0;
+}
+
+/* The model sends no signals, so the mask makes no difference. */
+EXPORTED int pthread_sigmask(int how, const sigset_t *set, sigset_t *old)
+{
+	static __typeof__(pthread_sigmask) *real;
+	if (OURS() && lab.program) {
+		if (old)
+			(void)sigemptyset(old);
+		return 0;
+	}
+	if (!real)
+		real = REAL(pthread_sigmask);
+	return real(how, set, old);
+}
+
+EXPORTED int sigprocmask(int how, const sigset_t *set, sigset_t *old)
+{
+	static __typeof__(sigprocmask) *real;
+	if (OURS() && lab.program)
+		return pthread_sigmask(SIG_BLOCK, NULL, old);
+	if (!real)
+		real = REAL(sigprocmask);
+	return real(how, set, old);
 }
 
 EXPORTED int sigaltstack(const stack_t *stack, stack_t *old)

@@ -7,7 +7,8 @@
 
 /* For functions that stand in the place of the C library's. */
 #define PC ((uintptr_t)__builtin_return_address(0))
-#define EXPORTED __attribute__((visibility("default"), used))
+/* Never inlined: the return address tells the caller. */
+#define EXPORTED __attribute__((visibility("default"), used, noinline))
 
 /* Called by a model thread, from a module: the engine's own calls come from the program. */
 #define OURS() (__builtin_expect(lab.active, 0) && lab_is_module_code(PC))

@@ -18,6 +18,7 @@ struct lab_test {
 	const struct fl_stress_test *test;
 	void (*setup)(void *state); /* NULL: none */
 	const struct lab_module *module;
+	int (*main)(int argc, char **argv, char **environment); /* of a program; NULL: a scenario */
 	struct lab_test *next;
 };
 
@@ -46,6 +47,8 @@ enum lab_verdict {
 	LAB_HANG,       /* no step for too long: a call that the model does not see */
 	LAB_UNMODELLED, /* a call that the model cannot decide */
 	LAB_NONDETERMINISM,
+	LAB_MISUSE,           /* of a lock or another object, of a thread, of a key */
+	LAB_EXIT_STATUS,      /* a program's, other than 0 */
 	LAB_NOT_LINEARIZABLE, /* no order explains the results */
 	LAB_DIVERGED          /* a replay that went another way */
 };
@@ -77,6 +80,9 @@ struct lab_config {
 	bool no_shrink;
 	const uintptr_t *mutants; /* sites (return addresses) whose order is one step weaker */
 	size_t n_mutants;
+	bool no_leaks; /* memory that is not freed is no failure */
+	unsigned argc; /* of a program */
+	char *const *argv;
 	unsigned mutant_step;
 };
 
@@ -123,6 +129,7 @@ struct lab_result {
 	uint64_t pruned;      /* cut short, since they would repeat another */
 	uint64_t steps;       /* of all executions */
 	bool exhausted;       /* DFS saw all there is, within its bounds */
+	bool proved;          /* and wider bounds would show nothing else */
 	const char *strategy; /* in words, with its bounds: "dfs, 2 preemptions, 2 stale reads, 1 fault" */
 	unsigned n_outcomes;
 	const struct lab_outcome *outcomes;

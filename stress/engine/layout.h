@@ -8,9 +8,9 @@
 /* Where the memory of an execution lies: always there, so that a replay sees the same addresses. */
 #define LAB_BASE ((uintptr_t)0x2a0000000000)
 #define LAB_STATE_SIZE ((size_t)4 << 20)
-#define LAB_STACK_SIZE ((size_t)1 << 20)
-#define LAB_GUARD ((size_t)512 << 10) /* as much as a frame may jump over */
-#define LAB_PART_SIZE ((size_t)32 << 20)
+#define LAB_STACK_SIZE ((size_t)2 << 20)
+#define LAB_GUARD ((size_t)512 << 10)    /* as much as a frame may jump over */
+#define LAB_PART_SIZE ((size_t)32 << 20) /* of the heap: what one thread may allocate */
 #define LAB_STACKS (LAB_BASE + LAB_STATE_SIZE)
 #define LAB_PARTS (LAB_STACKS + LAB_THREADS * LAB_STACK_SIZE)
 #define LAB_END (LAB_PARTS + LAB_THREADS * LAB_PART_SIZE)
@@ -19,5 +19,8 @@
 #define LAB_LISTS (LAB_MAPPED + LAB_MAPPED_SIZE) /* the threads' robust lists, each in a line of its own */
 #define LAB_LIST_SIZE ((size_t)64)
 #define LAB_LISTS_END (LAB_LISTS + LAB_THREADS * LAB_LIST_SIZE)
+#define LAB_TLS LAB_LISTS_END /* thread-locals of a program's threads */
+#define LAB_TLS_SIZE ((size_t)64 << 10)
+#define LAB_TLS_END (LAB_TLS + LAB_THREADS * LAB_TLS_SIZE)
 
 #endif

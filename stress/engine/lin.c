@@ -146,13 +146,13 @@ static void begin_in_model(unsigned place, bool heard)
 		lab_point((struct lab_op){.kind = LAB_CALL, .address = place});
 	for (unsigned i = 0; i < lab_lin_places() && heard; i++)
 		if (model_stamps[i])
-			lab_view_join(&self->view, &model_views[i], lab.n_threads);
+			lab_view_join(&self->view, &model_views[i]);
 	uint64_t before = 0;
 	for (unsigned i = 0; i < lab_lin_places(); i++) {
 		unsigned thread, number;
 		lin_place_of(i, &thread, &number);
 		thread = thread == LIN_AFTER ? 0 : thread;
-		if (model_stamps[i] && self->view.hb.at[thread] >= model_stamps[i])
+		if (model_stamps[i] && self->view.at[thread].hb >= model_stamps[i])
 			before |= LIN_BIT(i);
 	}
 	model_before[place] = before;
@@ -164,8 +164,8 @@ static void begin_in_model(unsigned place, bool heard)
 static void end_in_model(unsigned place, const struct record *record)
 {
 	struct lab_thread *self = lab.self;
-	model_stamps[place] = ++self->view.hb.at[self->id];
-	model_views[place] = self->view;
+	model_stamps[place] = ++self->view.at[self->id].hb;
+	lab_view_copy(&model_views[place], &self->view);
 	lab_hash((uint64_t)record->result);
 	say_step(LAB_RETURN, place, (uint64_t)record->result);
 }

@@ -32,16 +32,18 @@ void lab_location_tired(uintptr_t address, uint32_t step)
 	struct lab_location *location = lab_location_find(address);
 	for (unsigned i = 1; location && i <= location->count && i <= LAB_HISTORY; i++) {
 		struct lab_written *store = &location->ring[(location->count - i) % LAB_HISTORY];
-		if (store->step == step)
-			store->missed[lab.self->id] = LAB_PATIENCE;
+		if (store->step == step) {
+			lab_written_widen(store);
+			store->by[lab.self->id].missed = LAB_PATIENCE;
+		}
 	}
 }
 
 struct lab_written *lab_location_push(struct lab_location *location)
 {
 	struct lab_written *store = &location->ring[location->count++ % LAB_HISTORY];
-	memset(store->read_at, 0, sizeof store->read_at);
-	memset(store->missed, 0, sizeof store->missed);
+	store->width = 0;
+	lab_written_widen(store);
 	return store;
 }
 
@@ -50,14 +52,21 @@ static void location_begin(struct lab_location *location, unsigned thread, uint3
 {
 	location->plainly_written = false;
 	location->count = 0;
-	memset(location->released, 0, sizeof location->released);
+	for (unsigned i = 0; i < location->width; i++)
+		location->by[i].released = NULL;
 	struct lab_written *store = lab_location_push(location);
 	store->value = lab_peek(location->address, location->size);
-	memset(&store->message, 0, sizeof store->message);
+	lab_view_clear(&store->message);
 	store->thread = (uint8_t)thread;
 	store->clock = clock;
 	store->step = 0;
 	store->sc = false;
+}
+
+static void location_widen(struct lab_location *location)
+{
+	for (; location->width < lab.n_threads; location->width++)
+		location->by[location->width] = (struct lab_accesses){0};
 }
 
 static struct lab_location *location_new(struct lab_cell *cell, uintptr_t address, unsigned size)
@@ -68,8 +77,8 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 	struct lab_location *location = &locations[used_locations++];
 	location->address = address;
 	location->size = (uint8_t)size;
-	memset(location->wrote, 0, sizeof location->wrote);
-	memset(location->read, 0, sizeof location->read);
+	location->width = 0;
+	location_widen(location);
 	location->next = cell->locations;
 	cell->locations = location;
 	/* Plain writes that came before happen before, or else they race and are reported: so a clock of 0 is right. */
@@ -80,13 +89,18 @@ static struct lab_location *location_new(struct lab_cell *cell, uintptr_t addres
 /* The newest store becomes the only one, with its message: whoever reads it by another size acquires the same. */
 static void location_resize(struct lab_location *location, unsigned size)
 {
-	struct lab_written last = *lab_newest(location);
+	const struct lab_written *newest = lab_newest(location);
+	const uint32_t clock = newest->clock, step = newest->step;
+	const unsigned thread = newest->thread;
+	const bool sc = newest->sc;
+	static struct lab_view message;
+	lab_view_copy(&message, &newest->message);
 	location->size = (uint8_t)size;
-	location_begin(location, last.thread, last.clock);
+	location_begin(location, thread, clock);
 	struct lab_written *first = lab_newest(location);
-	first->message = last.message;
-	first->step = last.step;
-	first->sc = last.sc;
+	lab_view_copy(&first->message, &message);
+	first->step = step;
+	first->sc = sc;
 }
 
 /*
@@ -114,7 +128,7 @@ static void inherit(struct lab_cell *cell, struct lab_location *location)
 		    other->address + other->size <= location->address ||
 		    location->address + location->size <= other->address)
 			continue;
-		first->message = last->message;
+		lab_view_copy(&first->message, &last->message);
 		first->thread = last->thread;
 		first->clock = last->clock;
 		first->step = last->step;
@@ -126,6 +140,7 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 {
 	for (struct lab_location *location = cell->locations; location; location = location->next) {
 		if (location->address == address) {
+			location_widen(location);
 			bool known = location->size == size && lab_newest(location)->value == lab_peek(address, size);
 			location_refresh(location, size);
 			if (__builtin_expect(!known, 0))
@@ -140,11 +155,13 @@ struct lab_location *lab_location_at(struct lab_cell *cell, uintptr_t address, u
 
 void lab_location_forget(struct lab_location *location)
 {
-	struct lab_view
-	    *released[LAB_THREADS]; /* are there to be used again: only this thread reads what they stand for */
-	memcpy(released, location->released, sizeof released);
+	/* Earlier heads are there to be used again: only this thread reads what they stand for. */
+	struct lab_view *released[LAB_THREADS];
+	for (unsigned i = 0; i < location->width; i++)
+		released[i] = location->by[i].released;
 	location_begin(location, 0, 0);
-	memcpy(location->released, released, sizeof released);
+	for (unsigned i = 0; i < location->width; i++)
+		location->by[i].released = released[i];
 }
 
 struct lab_location *lab_location_find(uintptr_t address)

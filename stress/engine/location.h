@@ -13,13 +13,23 @@ enum { LAB_HISTORY = 8, LAB_PATIENCE = 4 };
 /* A store, and what a load of it makes known. */
 struct lab_written {
 	lab_value value;
-	struct lab_view message; /* what an acquiring reader learns */
-	uint32_t clock;          /* of the writer, at the store */
-	uint32_t step;           /* in the execution; 0: before it */
+	uint32_t clock; /* of the writer, at the store */
+	uint32_t step;  /* in the execution; 0: before it */
 	uint8_t thread;
 	bool sc;
-	uint32_t read_at[LAB_THREADS]; /* each thread's clock when it first read this; 0: never */
-	uint8_t missed[LAB_THREADS];   /* how often each thread has read this though there was a newer one */
+	uint8_t width;           /* of `by`: so many elements have a value, the others count as 0 */
+	struct lab_view message; /* what an acquiring reader learns */
+	struct lab_reads {
+		uint32_t read_at; /* each thread's clock when it first read this; 0: never */
+		uint32_t missed;  /* how often each thread has read this though there was a newer one */
+	} by[LAB_THREADS];
+};
+
+/* Of a thread, to a location. */
+struct lab_accesses {
+	uint32_t wrote, read; /* clocks of the last atomic accesses, for races with plain ones */
+	uintptr_t wrote_pc, read_pc;
+	struct lab_view *released; /* at the last release store: the head of a release sequence */
 };
 
 /*
@@ -30,17 +40,26 @@ struct lab_location {
 	uintptr_t address;
 	struct lab_location *next; /* in its cell */
 	uint8_t size;
+	uint8_t width;        /* of `by`: so many elements have a value, the others count as 0 */
 	bool plainly_written; /* since the last atomic access: memory has a value that the history lacks */
 	uint8_t plain_thread;
 	uint32_t plain_clock;
 	uint32_t count; /* of stores; the ring has the last ones */
-	uint32_t wrote[LAB_THREADS],
-	    read[LAB_THREADS]; /* clocks of the last atomic accesses, for races with plain ones */
-	uintptr_t wrote_pc[LAB_THREADS], read_pc[LAB_THREADS];
-	struct lab_view
-	    *released[LAB_THREADS]; /* at each thread's last release store here: heads of release sequences */
+	struct lab_accesses by[LAB_THREADS];
 	struct lab_written ring[LAB_HISTORY];
 };
+
+/* Makes the elements of all threads that there are valid. */
+static inline void lab_written_widen(struct lab_written *store)
+{
+	for (; store->width < lab.n_threads; store->width++)
+		store->by[store->width] = (struct lab_reads){0, 0};
+}
+
+static inline unsigned lab_missed(const struct lab_written *store, unsigned thread)
+{
+	return thread < store->width ? store->by[thread].missed : 0;
+}
 
 static inline struct lab_written *lab_newest(struct lab_location *location)
 {

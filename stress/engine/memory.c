@@ -102,14 +102,14 @@ static int as_store(int order)
 static bool must_stop(const struct lab_written *store, bool sc)
 {
 	const struct lab_view *view = &lab.self->view;
-	if (store->clock <= view->seen.at[store->thread])
+	if (store->clock <= view->at[store->thread].seen)
 		return true;
 	if (store->sc && (sc || store->step < view->fence))
 		return true;
 	if (sc && store->clock <= lab.sc_fenced.at[store->thread])
 		return true;
-	for (unsigned i = 0; i < lab.n_threads; i++)
-		if (store->read_at[i] != 0 && store->read_at[i] <= view->seen.at[i])
+	for (unsigned i = 0; i < store->width; i++)
+		if (store->by[i].read_at != 0 && store->by[i].read_at <= view->at[i].seen)
 			return true;
 	return false;
 }
@@ -121,7 +121,7 @@ static unsigned readable(struct lab_location *location, bool sc)
 	for (unsigned n = 1; n < kept; n++) {
 		if (must_stop(&location->ring[(location->count - n) % LAB_HISTORY], sc))
 			return n;
-		if (location->ring[(location->count - n - 1) % LAB_HISTORY].missed[lab.self->id] >= LAB_PATIENCE)
+		if (lab_missed(&location->ring[(location->count - n - 1) % LAB_HISTORY], lab.self->id) >= LAB_PATIENCE)
 			return n;
 	}
 	return kept;
@@ -131,23 +131,24 @@ static void learn(const struct lab_written *store, int order)
 {
 	struct lab_thread *self = lab.self;
 	if (lab_is_acquire(order)) {
-		lab_view_join(&self->view, &store->message, lab.n_threads);
+		lab_view_join(&self->view, &store->message);
 		return;
 	}
 	if (!self->any_acquired)
-		self->acquired = store->message;
+		lab_view_copy(&self->acquired, &store->message);
 	else
-		lab_view_join(&self->acquired, &store->message, lab.n_threads);
+		lab_view_join(&self->acquired, &store->message);
 	self->any_acquired = true;
 }
 
 static void read_store(struct lab_location *location, struct lab_written *store, int order, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	if (store->read_at[self->id] == 0)
-		store->read_at[self->id] = lab_clock_of(self);
-	location->read[self->id] = lab_clock_of(self);
-	location->read_pc[self->id] = pc;
+	lab_written_widen(store);
+	if (store->by[self->id].read_at == 0)
+		store->by[self->id].read_at = lab_clock_of(self);
+	location->by[self->id].read = lab_clock_of(self);
+	location->by[self->id].read_pc = pc;
 	lab_looked(location->address, store->step);
 	learn(store, order);
 }
@@ -157,22 +158,22 @@ static void write_message(struct lab_location *location, struct lab_written *sto
                           const struct lab_view *head)
 {
 	struct lab_thread *self = lab.self;
-	unsigned n = lab.n_threads;
+	struct lab_view **released = &location->by[self->id].released;
 	if (lab_is_release(order)) {
-		store->message = self->view;
-		if (!location->released[self->id])
-			location->released[self->id] = lab_view_new();
-		*location->released[self->id] = self->view;
+		lab_view_copy(&store->message, &self->view);
+		if (!*released)
+			*released = lab_view_new();
+		lab_view_copy(*released, &self->view);
 	} else {
 		if (self->any_released)
-			store->message = self->released;
+			lab_view_copy(&store->message, &self->released);
 		else
-			memset(&store->message, 0, sizeof store->message);
-		if (location->released[self->id])
-			lab_view_join(&store->message, location->released[self->id], n);
+			lab_view_clear(&store->message);
+		if (*released)
+			lab_view_join(&store->message, *released);
 	}
 	if (head)
-		lab_view_join(&store->message, head, n);
+		lab_view_join(&store->message, head);
 }
 
 static void write_store(struct lab_location *location, lab_value value, int order, const struct lab_view *head,
@@ -186,7 +187,7 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 		         self->name);
 	struct lab_view copy; /* the ring may put the new store in the place of the one that was read */
 	if (head) {
-		copy = *head;
+		lab_view_copy(&copy, head);
 		head = &copy;
 	}
 	if (lab_newest(location)->value != value)
@@ -198,8 +199,8 @@ static void write_store(struct lab_location *location, lab_value value, int orde
 	store->step = lab.steps;
 	store->sc = order == __ATOMIC_SEQ_CST;
 	write_message(location, store, order, head);
-	location->wrote[self->id] = store->clock;
-	location->wrote_pc[self->id] = pc;
+	location->by[self->id].wrote = store->clock;
+	location->by[self->id].wrote_pc = pc;
 	poke(location->address, location->size, value);
 	lab_changed(location->address);
 }
@@ -250,8 +251,8 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 	unsigned n = spins ? 1 : readable(location, order == __ATOMIC_SEQ_CST);
 	unsigned back = n > 1 ? lab_choose(LAB_PICK_STALE, n) : 0;
 	struct lab_written *store = &location->ring[(location->count - 1 - back) % LAB_HISTORY];
-	store->missed[lab.self->id] += back > 0;
 	read_store(location, store, order, pc);
+	store->by[lab.self->id].missed += back > 0;
 	lab_hash((uint64_t)store->value);
 	struct lab_event *event = spins ? NULL : lab_event(&op);
 	if (event) {
@@ -348,7 +349,9 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 			continue;
 		lab_race_atomic(lab_cell(op->address + 8 * i), op->address + 8 * i, 8, true, op->pc);
 		write_store(words[i], truncated(desired >> 64 * i, 8), op->order, &newest->message, op->pc);
-		lab_newest(words[i])->message.seen.at[lab.self->id] = lab_clock_of(lab.self);
+		struct lab_view *message = &lab_newest(words[i])->message;
+		lab_view_widen(message, lab.n_threads);
+		message->at[lab.self->id].seen = lab_clock_of(lab.self);
 	}
 	*expected = found;
 	lab_hash((uint64_t)found ^ (uint64_t)(found >> 64));
@@ -393,8 +396,8 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 	}
 	unsigned distance = can && pick == 0 ? 0 : back[pick - can];
 	struct lab_written *store = &location->ring[(location->count - 1 - distance) % LAB_HISTORY];
-	store->missed[lab.self->id] += distance > 0;
 	read_store(location, store, failure, pc);
+	store->by[lab.self->id].missed += distance > 0;
 	*expected = store->value;
 	lab_hash((uint64_t)store->value);
 	op.kind = LAB_CAS_FAILED;
@@ -412,14 +415,20 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 static void fence_of(struct lab_thread *t, int order)
 {
 	if (lab_is_acquire(order) && t->any_acquired)
-		lab_view_join(&t->view, &t->acquired, lab.n_threads);
+		lab_view_join(&t->view, &t->acquired);
 	if (order == __ATOMIC_SEQ_CST) {
-		lab_clock_join(&t->view.seen, &lab.sc_fenced, lab.n_threads);
+		for (unsigned i = 0; i < lab.n_threads; i++) {
+			struct lab_known *known = &t->view.at[i];
+			uint32_t *fenced = &lab.sc_fenced.at[i];
+			if (known->seen < *fenced)
+				known->seen = *fenced;
+			if (*fenced < known->hb)
+				*fenced = known->hb;
+		}
 		t->view.fence = lab.steps;
-		lab_clock_join(&lab.sc_fenced, &t->view.hb, lab.n_threads);
 	}
 	if (lab_is_release(order)) {
-		t->released = t->view;
+		lab_view_copy(&t->released, &t->view);
 		t->any_released = true;
 	}
 }

@@ -40,7 +40,8 @@ enum lab_op_kind {
 	LAB_KILLED,     /* in place of a step */
 	LAB_OWNER_DIED, /* what the kernel does to the word of a lock */
 	LAB_CALL,       /* a call of an FL_LIN_OP begins; the address is its place in the program */
-	LAB_RETURN
+	LAB_RETURN,
+	LAB_SYNC /* of an object of the C library; `order` is an enum lab_sync */
 };
 
 /* A step, as it is announced: what the thread will do when it is let run. */
@@ -58,6 +59,7 @@ enum lab_state {
 };
 
 enum { LAB_LOOKS = 8 };
+struct lab_object; /* object.h */
 struct lab_look {
 	uintptr_t address;
 	uint32_t step; /* of the store that it saw */
@@ -76,9 +78,6 @@ struct lab_thread {
 	struct lab_op next;
 	uint32_t ops;   /* steps and choices so far: with the id, the name of a choice */
 	uint32_t kills; /* how often it could have been killed so far: with the id, the name of that */
-	struct lab_view view;
-	struct lab_view acquired; /* by relaxed loads; an acquire fence makes it known */
-	struct lab_view released; /* at the last release fence */
 	bool any_acquired, any_released;
 
 	uintptr_t futex; /* what it sleeps on; of several the first */
@@ -91,6 +90,12 @@ struct lab_thread {
 	int64_t deadline;
 	int result; /* of the wait */
 	unsigned joins;
+	const struct lab_object *object; /* what its announced step is on; NULL: of no object */
+	bool (*can)(const struct lab_object *object, const struct lab_thread *thread); /* whether that is possible */
+	unsigned round;       /* of the barrier at which it waits */
+	bool dozes;           /* sleeps for a time: may go on whenever the search likes */
+	uint32_t clock_ops;   /* its step at which it last read a clock, */
+	unsigned clock_looks; /* and how often in a row */
 
 	struct lab_look looks[LAB_LOOKS]; /* what it has looked at since its last relax */
 	uint32_t since;                   /* the step at which it last ran or became ready */
@@ -107,6 +112,10 @@ struct lab_thread {
 
 	int error; /* errno */
 	unsigned depth;
+	/* What follows is not zeroed for a new thread. */
+	struct lab_view view;     /* as wide as there are threads */
+	struct lab_view acquired; /* by relaxed loads; an acquire fence makes it known */
+	struct lab_view released; /* at the last release fence */
 	uintptr_t calls[64];
 };
 
@@ -135,22 +144,25 @@ struct lab_execution {
 	struct fl__switch home; /* of whoever runs executions */
 
 	uint32_t steps;
-	uint32_t generation;             /* of locations and cells: those of others are empty */
-	struct lab_clock sc_fenced;      /* what happens before the SC fences so far */
-	uint16_t ready, spinning, timed; /* the threads that are; timed: blocked, with a deadline */
-	unsigned streak;                 /* steps that the running thread has done in a row */
-	unsigned idle_rounds;            /* since the last store: all spin, none sees a change */
+	uint32_t generation;                    /* of locations and cells: those of others are empty */
+	struct lab_clock sc_fenced;             /* what happens before the SC fences so far */
+	lab_set ready, spinning, timed, dozing; /* the threads that are; timed: blocked, with a deadline */
+	unsigned streak;                        /* steps that the running thread has done in a row */
+	unsigned idle_rounds;                   /* since the last store: all spin, none sees a change */
 	int64_t now;
 	uint64_t hash;
-	uint16_t sleep; /* threads whose next step would repeat an execution that was seen */
+	lab_set sleep; /* threads whose next step would repeat an execution that was seen */
 	struct lab_spent spent;
 
+	bool program;       /* the test is a program with main() */
+	uintptr_t errno_at; /* of the only kernel thread: each model thread's own, kept while others run */
+	uint32_t plain;     /* accesses of the running thread since the last step */
 	void *state;
 	bool acting;          /* between setup and outcome */
 	bool processes;       /* the actors are */
 	bool killable;        /* and one may be killed */
-	uint16_t ending;      /* threads that end: the kernel goes through their robust lists */
-	uint16_t killed;      /* processes */
+	lab_set ending;       /* threads that end: the kernel goes through their robust lists */
+	lab_set killed;       /* processes */
 	uint32_t kill_points; /* that were passed so far */
 	struct lab_outcome *outcome;
 	uintptr_t signature; /* what tells two failures of one verdict apart */
@@ -176,14 +188,27 @@ _Noreturn void lab_fail(enum lab_verdict verdict, const char *format, ...) __att
 _Noreturn void lab_prune(void);
 void lab_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+_Noreturn void lab_end(void); /* ends the execution without a failure */
+
 /* thread.c */
 /* Announces a step of the running thread; returns when it is let do it. */
 void lab_point(struct lab_op op);
 /* The running thread cannot go on until somebody makes it ready. */
 void lab_block(void);
 void lab_ready(struct lab_thread *thread);
-/* A new thread, unborn; NULL: there are too many. */
+/*
+ * Announces a step that is possible while `can` returns true. Returns when the search lets the thread do the step. A thread
+ * with `expires` may return at its deadline, with the `result` -ETIMEDOUT.
+ */
+void lab_thread_await(struct lab_op op, const struct lab_object *object,
+                      bool (*can)(const struct lab_object *object, const struct lab_thread *thread));
+/* The announced step of the thread has become possible, or is no longer possible. */
+void lab_thread_can(struct lab_thread *thread, bool can);
+_Noreturn void lab_thread_leave(void); /* the running thread ends */
+/* A new thread, not started. Passing the limit of threads ends the execution as not modelled. */
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg);
+/* The same, named by its number. */
+struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg);
 /* Lets it run; what the caller did happens before. */
 void lab_thread_start(struct lab_thread *thread, uintptr_t pc);
 void lab_join(struct lab_thread *thread, uintptr_t pc);
@@ -215,7 +240,7 @@ enum lab_choice_kind {
 };
 unsigned lab_choose(enum lab_choice_kind kind, unsigned n);
 /* Which of `set` goes on; `usual` is the one that costs nothing. */
-unsigned lab_choose_thread(uint16_t set, unsigned usual);
+unsigned lab_choose_thread(lab_set set, unsigned usual);
 bool lab_fault(unsigned which);
 bool lab_may_fault(unsigned which);
 /* Whether the running thread's process is killed here; `rare`: it never was at this step. */
@@ -293,12 +318,16 @@ void lab_race_free(uintptr_t address, size_t size, uintptr_t pc);
 void lab_location_plain_write(struct lab_cell *cell, uintptr_t address, unsigned size);
 
 /* heap.c */
+struct lab_cell;
+void lab_heap_born(struct lab_cell *cell);      /* of a program's block: its allocation is a write */
+void lab_heap_keep(uintptr_t value, void *arg); /* the block there, if there is one, is not lost */
 void *lab_alloc(size_t size, uintptr_t pc);
 void *lab_alloc_aligned(size_t alignment, size_t size, uintptr_t pc); /* a power of 2, at least 16 */
 void lab_free(void *memory, uintptr_t pc);
 void *lab_map(size_t size); /* pages, until the end of the execution */
 size_t lab_size(const void *memory);
 bool lab_is_heap(uintptr_t address);
+bool lab_is_stack(uintptr_t address); /* of a model thread */
 bool lab_is_guard(uintptr_t address); /* of a stack */
 void lab_heap_check(uintptr_t address, size_t size, bool write, uintptr_t pc);
 bool lab_heap_has(uintptr_t address, size_t size); /* the state, or a live block: memory that processes share */
@@ -321,9 +350,11 @@ void lab_globals_enter(unsigned process);
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
 void lab_tls_save(unsigned thread);
 void lab_tls_load(unsigned thread);
-void lab_tls_reset(void);
+void lab_tls_begin(unsigned thread); /* those of a new thread */
 bool lab_is_tls(uintptr_t address);
-void lab_module_use(const struct lab_module *module);
+/* `program`: each thread has thread-locals at a place of its own. */
+void lab_module_use(const struct lab_module *module, bool program);
+void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), void *arg);
 
 /* sys.c: the table that a module's copy of the library gets */
 void lab_sys_install(const struct lab_door *door);
@@ -359,7 +390,7 @@ static inline bool lab_is_acquire(int order)
 /* Of the thread's last step. */
 static inline uint32_t lab_clock_of(const struct lab_thread *thread)
 {
-	return thread->view.hb.at[thread->id];
+	return thread->view.at[thread->id].hb;
 }
 
 /* Of what it does after that step: no message of the step carries it. */

@@ -3,12 +3,15 @@
  * Modules: what was loaded, where its code and its variables lie, and how an execution leaves the latter as it found them.
  * Every write of instrumented code to a global is kept with what stood there before, and taken back in reverse order.
  */
+#include "layout.h"
 #include "model.h"
+#include "unknown.h"
 #include <dlfcn.h>
 #include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/single_threaded.h>
 
 struct lab_module {
 	char path[512];
@@ -135,12 +138,73 @@ const struct lab_door *lab_door_of(const struct lab_module *module)
 	return module ? module->door : NULL;
 }
 
+static struct lab_test *tests;
+
+static bool comes_before(const struct fl_stress_test *a, const struct fl_stress_test *b)
+{
+	int order = strcmp(a->name, b->name);
+	return order < 0 || (order == 0 && !a->instrumented && b->instrumented);
+}
+
+static struct lab_test *add_test(const struct fl_stress_test *test, const struct lab_module *module)
+{
+	struct lab_test *t = make(sizeof *t);
+	t->test = test;
+	t->module = module;
+	struct lab_test **place = &tests;
+	while (*place && !comes_before(test, (*place)->test))
+		place = &(*place)->next;
+	t->next = *place;
+	*place = t;
+	return t;
+}
+
+/* dlsym() looks into the libraries of an object, too. */
+static bool is_of(const struct lab_module *module, const char *path)
+{
+	char *loaded = realpath(module->path, NULL), *wanted = realpath(path, NULL);
+	const bool same = loaded && wanted && strcmp(loaded, wanted) == 0;
+	free(loaded);
+	free(wanted);
+	return same;
+}
+
+/* A program is known by its file's name. */
+static void add_program(const char *path, void *handle, const struct lab_module *module, void *start)
+{
+	__libc_single_threaded = 0; /* or libstdc++ leaves its atomic operations out */
+	struct fl_stress_test *test = make(sizeof *test);
+	const char *slash = strrchr(path, '/');
+	char *name = strdup(slash ? slash + 1 : path);
+	if (!name)
+		abort();
+	if (strrchr(name, '.'))
+		*strrchr(name, '.') = '\0';
+	*test = (struct fl_stress_test){.size = sizeof *test, .name = name, .file = path};
+	test->instrumented = lab_is_instrumented(handle);
+	test->outcome.name = "main";
+	struct lab_test *t = add_test(test, module);
+	t->main = (int (*)(int, char **, char **))start;
+	lab_unknown_redirect(handle);
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
+}
+
 char *lab_load(const char *path)
 {
 	/* Local: two modules may each have a copy of the library. */
-	if (dlopen(path, RTLD_NOW | RTLD_LOCAL))
-		return NULL;
-	return strdup(dlerror());
+	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!handle) {
+		const char *why = dlerror();
+		return strdup(strstr(why, "libtsan")
+		                  ? "it was linked with -fsanitize=thread, which brings the compiler's own "
+		                    "runtime in: compile with that flag, and link without it"
+		                  : why);
+	}
+	void *start = dlsym(handle, "main");
+	struct lab_module *module = start ? module_at((uintptr_t)start) : NULL;
+	if (module && is_of(module, path))
+		add_program(path, handle, module, start);
+	return NULL;
 }
 
 /* --- tests --- */
@@ -152,14 +216,7 @@ struct setup {
 	struct setup *next;
 };
 
-static struct lab_test *tests;
 static struct setup *setups;
-
-static bool comes_before(const struct fl_stress_test *a, const struct fl_stress_test *b)
-{
-	int order = strcmp(a->name, b->name);
-	return order < 0 || (order == 0 && !a->instrumented && b->instrumented);
-}
 
 __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_test *test)
 {
@@ -170,14 +227,7 @@ __attribute__((visibility("default"))) void fl_stress_register(struct fl_stress_
 		        module ? module->path : "?", test->name);
 		return;
 	}
-	struct lab_test *t = make(sizeof *t);
-	t->test = test;
-	t->module = module;
-	struct lab_test **place = &tests;
-	while (*place && !comes_before(test, (*place)->test))
-		place = &(*place)->next;
-	t->next = *place;
-	*place = t;
+	(void)add_test(test, module);
 }
 
 __attribute__((visibility("default"))) void fl_stress_register_setup(const char *test, void (*setup)(void *state))
@@ -216,13 +266,14 @@ const struct lab_test *lab_test_find(const char *name, bool instrumented)
 
 /* --- the one that runs: its code and its globals --- */
 
+static bool own_tls;      /* each thread has its variables at a place of its own */
 static uint8_t *tls;      /* of the only kernel thread */
 static uint8_t *tls_kept; /* of each model thread */
 
 struct tls_index {
 	size_t module, offset;
 };
-extern void *__tls_get_addr(struct tls_index *index);
+void *__tls_get_addr(struct tls_index *index);
 
 bool lab_is_module_code(uintptr_t pc)
 {
@@ -244,9 +295,10 @@ struct undos {
 	size_t n, room;
 };
 
+enum { PROCESSES = 1 + FL_STRESS_ACTORS };
 static struct undos undos; /* what main, or any thread where there are no processes, has written */
 static struct undos
-    own[LAB_THREADS];    /* of each process: what it has written; `before` holds its own while it does not run */
+    own[PROCESSES];      /* of each process: what it has written; `before` holds its own while it does not run */
 static unsigned process; /* whose globals are in place */
 
 static uint64_t *snapshot; /* of all its variables, after its constructors */
@@ -344,13 +396,15 @@ static void restore_foreign(bool all)
 void lab_globals_reset(void)
 {
 	lab_globals_enter(0);
-	for (unsigned i = 1; i < LAB_THREADS; i++)
+	for (unsigned i = 1; i < PROCESSES; i++)
 		own[i].n = 0;
 	while (undos.n > 0) {
 		const struct undo *u = &undos.words[--undos.n];
 		*(uint64_t *)u->address = u->before;
 	}
-	restore_foreign(++resets <= EAGER || resets % SELDOM == 0);
+	/* A program may hand any of its globals to the C library. */
+	const bool small = lab.program && words <= 16 * PAGE_WORDS;
+	restore_foreign(small || ++resets <= EAGER || resets % SELDOM == 0);
 }
 
 void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
@@ -358,12 +412,12 @@ void lab_globals_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
 	for (size_t i = 0; i < words; i++)
 		if (variables()[i] != snapshot[i])
 			visit((uintptr_t)variables()[i], arg);
-	for (unsigned p = 1; p < LAB_THREADS; p++)
+	for (unsigned p = 1; p < PROCESSES; p++)
 		for (size_t i = 0; i < own[p].n; i++)
 			visit((uintptr_t)own[p].words[i].before, arg);
 }
 
-void lab_module_use(const struct lab_module *module)
+void lab_module_use(const struct lab_module *module, bool program)
 {
 	if (!module)
 		module = &none;
@@ -373,7 +427,13 @@ void lab_module_use(const struct lab_module *module)
 		tls_kept = make(LAB_THREADS * running->tls_size + 1);
 	}
 	tls = NULL;
-	if (running->tls_size == 0)
+	own_tls = program && running->tls_size > 0;
+	if (own_tls && running->tls_size > LAB_TLS_SIZE) {
+		fprintf(stderr, "fairlead-stress: %zu bytes of thread-local variables are too many\n",
+		        running->tls_size);
+		exit(2);
+	}
+	if (running->tls_size == 0 || own_tls)
 		return;
 	struct tls_index index = {running->tls_id, 0}; /* of the calling thread */
 	tls = __tls_get_addr(&index);
@@ -396,13 +456,38 @@ void lab_tls_load(unsigned thread)
 		memcpy(tls, tls_kept + thread * running->tls_size, running->tls_size);
 }
 
-void lab_tls_reset(void)
+void lab_tls_visit(unsigned thread, void (*visit)(uintptr_t value, void *arg), void *arg)
 {
+	const uintptr_t from = LAB_TLS + thread * LAB_TLS_SIZE;
+	for (size_t at = 0; own_tls && at + 8 <= running->tls_size; at += 8)
+		visit(*(const uintptr_t *)(from + at), arg);
+}
+
+/*
+ * The compiler calls this for the address of a thread-local of a shared object. Each thread of a program has a block of its own,
+ * so that one thread may hand the address of its variable to another.
+ */
+__attribute__((visibility("default"), used)) void *__tls_get_addr(struct tls_index *index)
+{
+	static void *(*real)(struct tls_index *);
+	if (own_tls && lab.active && index->module == running->tls_id)
+		return (void *)(LAB_TLS + lab.self->id * LAB_TLS_SIZE + index->offset);
+	if (!real)
+		real = (void *(*)(struct tls_index *))dlsym(RTLD_NEXT, "__tls_get_addr");
+	return real(index);
+}
+
+void lab_tls_begin(unsigned thread)
+{
+	if (own_tls) {
+		uint8_t *block = (uint8_t *)(LAB_TLS + thread * LAB_TLS_SIZE);
+		memcpy(block, running->tls_image, running->tls_image_size);
+		memset(block + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
+		return;
+	}
 	if (!tls)
 		return;
-	for (unsigned i = 0; i < LAB_THREADS; i++) {
-		uint8_t *copy = tls_kept + i * running->tls_size;
-		memcpy(copy, running->tls_image, running->tls_image_size);
-		memset(copy + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
-	}
+	uint8_t *copy = tls_kept + thread * running->tls_size;
+	memcpy(copy, running->tls_image, running->tls_image_size);
+	memset(copy + running->tls_image_size, 0, running->tls_size - running->tls_image_size);
 }

@@ -15,7 +15,7 @@ static uint8_t mask_of(uintptr_t address, unsigned size)
 
 static bool known(unsigned thread, uint32_t clock)
 {
-	return thread == lab.self->id || clock <= lab.self->view.hb.at[thread];
+	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
 }
 
 static bool freeing; /* the write is the end of a block */
@@ -86,11 +86,12 @@ static void against_atomics(const struct lab_cell *cell, bool write, uintptr_t a
 	for (const struct lab_location *l = cell->locations; l; l = l->next) {
 		if (l->address + l->size <= address || address + size <= l->address)
 			continue;
-		for (unsigned i = 0; i < lab.n_threads; i++) {
-			if (!known(i, l->wrote[i]))
-				report(write ? "write" : "read", address, size, pc, "atomic write", i, l->wrote_pc[i]);
-			if (write && !known(i, l->read[i]))
-				report("write", address, size, pc, "atomic read", i, l->read_pc[i]);
+		for (unsigned i = 0; i < l->width; i++) {
+			const struct lab_accesses *by = &l->by[i];
+			if (!known(i, by->wrote))
+				report(write ? "write" : "read", address, size, pc, "atomic write", i, by->wrote_pc);
+			if (write && !known(i, by->read))
+				report("write", address, size, pc, "atomic read", i, by->read_pc);
 		}
 	}
 }
@@ -159,10 +160,24 @@ static void plain_in_cells(uintptr_t address, size_t size, bool write, uintptr_t
 	}
 }
 
+/* A loop that waits for a plain variable lets other threads run, so that the race is seen. */
+enum { PLAIN_TURNS = 2000 };
+
+static void let_others_run(uintptr_t pc)
+{
+	lab.plain = 0;
+	if (!((lab.ready | lab.timed) & ~lab_bit(lab.self->id)))
+		return; /* no other thread can change anything: it computes */
+	lab.self->giving_up = 0;
+	lab_relax(pc);
+}
+
 void lab_plain(uintptr_t address, size_t size, bool write, uintptr_t pc)
 {
+	if (__builtin_expect(++lab.plain == PLAIN_TURNS, 0) && lab.program)
+		let_others_run(pc);
 	if (address - LAB_STACKS >= LAB_PARTS - LAB_STACKS) { /* a stack has neither blocks nor globals */
-		if (lab_is_tls(address))
+		if (lab_is_tls(address) || address == lab.errno_at)
 			return; /* each model thread has its own at the same place */
 		if (write && __builtin_expect(lab.killable, 0))
 			lab_kill_point(

@@ -2,6 +2,7 @@
 /* One execution: setup, actors, outcome; and what ends it early. */
 #include "choice.h"
 #include "lin_run.h"
+#include "program.h"
 #include <errno.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -44,6 +45,11 @@ void lab_fail(enum lab_verdict verdict, const char *format, ...)
 	lab.failed = true;
 	lab.verdict = verdict;
 	lab_hash((uint64_t)verdict);
+	go_home();
+}
+
+void lab_end(void)
+{
 	go_home();
 }
 
@@ -166,6 +172,11 @@ static void main_body(void)
 {
 	const struct fl_stress_test *test = lab_running->test;
 	const struct lab_door *door = lab_door_of(lab_running->module);
+	if (lab.program) {
+		if (door)
+			door->enter(contexts[0], "main");
+		lab_program_main();
+	}
 	unsigned n = make_actors(door, test->actors);
 	if (door)
 		door->enter(contexts[0], "main");
@@ -201,6 +212,9 @@ void lab_execute(void)
 	lab.streak = 0;
 	lab.failed = lab.pruned = lab.acting = lab.switched = lab.killable = false;
 	lab.processes = lab_running->test->processes;
+	lab.program = lab_running->main != NULL;
+	lab.errno_at = (uintptr_t)&errno;
+	lab.outcome = NULL;
 	lab.ending = lab.killed = 0;
 	lab.kill_points = 0;
 	lab.signature = 0;
@@ -210,11 +224,14 @@ void lab_execute(void)
 	memset(&lab.sc_fenced, 0, sizeof lab.sc_fenced);
 	lab_threads_reset();
 	lab_heap_reset();
-	lab_tls_reset();
-	size_t size = lab_state_size(lab_running);
+	size_t size = lab.program ? lab_program_size() : lab_state_size(lab_running);
 	lab.state = lab_state_place(size);
 	memset(lab.state, 0, size);
+	if (lab.program)
+		lab_program_reset();
 	lab_begin(main_body);
+	if (lab.program)
+		lab_program_show();
 	lab_globals_reset();
 	if (!lab.failed && !lab.pruned && lab.outcome)
 		lab.outcome->count += lab.counted;

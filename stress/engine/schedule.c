@@ -8,11 +8,24 @@
 
 static const char letters[] = "=rfwiokp"; /* by enum lab_choice_kind */
 
+const char *lab_thread_letters(unsigned thread, char text[3])
+{
+	char *at = text;
+	if (thread >= 26)
+		*at++ = (char)('A' + thread / 26 - 1);
+	*at++ = (char)('a' + thread % 26);
+	*at = '\0';
+	return text;
+}
+
 static int print_token(const struct lab_token *t, char *text, size_t size)
 {
+	char thread[3], pick[3];
 	if (t->kind == LAB_PICK_THREAD)
-		return snprintf(text, size, "%c%" PRIu32 "=%c", 'a' + t->thread, t->ops, 'a' + t->pick);
-	return snprintf(text, size, "%c%" PRIu32 "%c%u", 'a' + t->thread, t->ops, letters[t->kind], (unsigned)t->pick);
+		return snprintf(text, size, "%s%" PRIu32 "=%s", lab_thread_letters(t->thread, thread), t->ops,
+		                lab_thread_letters(t->pick, pick));
+	return snprintf(text, size, "%s%" PRIu32 "%c%u", lab_thread_letters(t->thread, thread), t->ops,
+	                letters[t->kind], (unsigned)t->pick);
 }
 
 void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char *text)
@@ -26,12 +39,25 @@ void lab_schedule_print(const struct lab_schedule *schedule, uint64_t hash, char
 	snprintf(text + used, LAB_REPLAY_TEXT - used, "/%016" PRIx64, hash);
 }
 
+static bool parse_thread(const char **text, uint8_t *thread)
+{
+	const char *s = *text;
+	unsigned n = 0;
+	if (*s >= 'A' && *s <= 'Z')
+		n = 26 * (unsigned)(*s++ - 'A' + 1);
+	if (*s < 'a' || *s > 'z')
+		return false;
+	n += (unsigned)(*s++ - 'a');
+	*text = s;
+	*thread = (uint8_t)n;
+	return n < LAB_THREADS;
+}
+
 static bool parse_token(const char **text, struct lab_token *t)
 {
 	const char *s = *text;
-	if (*s < 'a' || *s >= 'a' + LAB_THREADS)
+	if (!parse_thread(&s, &t->thread))
 		return false;
-	t->thread = (uint8_t)(*s++ - 'a');
 	char *end;
 	t->ops = (uint32_t)strtoul(s, &end, 10);
 	const char *letter = end > s && *end ? strchr(letters, *end) : NULL;
@@ -40,9 +66,8 @@ static bool parse_token(const char **text, struct lab_token *t)
 	t->kind = (uint8_t)(letter - letters);
 	s = end + 1;
 	if (t->kind == LAB_PICK_THREAD) {
-		if (*s < 'a' || *s >= 'a' + LAB_THREADS)
+		if (!parse_thread(&s, &t->pick))
 			return false;
-		t->pick = (uint8_t)(*s++ - 'a');
 	} else {
 		t->pick = (uint8_t)strtoul(s, &end, 10);
 		if (end == s)

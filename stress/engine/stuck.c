@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Nobody can go on: who waits for what, and what that is called. */
 #include "location.h"
+#include "object.h"
 
 struct line {
 	uintptr_t futex, key;
@@ -38,6 +39,8 @@ static bool describe(const struct lab_thread *t)
 		return false;
 	if (t->many)
 		return describe_many(t);
+	if (lab_object_describe(t))
+		return false;
 	if (!t->futex) {
 		lab_detail("  %s waits for the end of %s\n", t->name, lab.threads[t->joins].name);
 		return false;
@@ -70,7 +73,7 @@ void lab_stuck(void)
 	unsigned asleep = 0;
 	struct lab_thread *self = lab.self;
 	for (unsigned i = 0; i < lab.n_threads; i++) {
-		asleep += lab.threads[i].state == LAB_BLOCKED && lab.threads[i].futex != 0;
+		asleep += lab.threads[i].state == LAB_BLOCKED && (lab.threads[i].futex || lab.threads[i].object);
 		lab.self = &lab.threads[i];
 		lab_globals_enter(lab.self->process);
 		if (describe(lab.self) && !lost)
@@ -79,11 +82,12 @@ void lab_stuck(void)
 	lab.self = self;
 	lab_globals_enter(self->process);
 	for (unsigned i = 1; i < lab.n_threads; i++)
-		if (lab.killed & (1u << i))
+		if (lab_in(lab.killed, i))
 			lab_detail("  %s was killed\n",
 			           lab.threads[i].name); /* actors have the number of their process */
+	lab_objects_stuck();
 	if (lab.spinning) {
-		const struct lab_thread *t = &lab.threads[__builtin_ctz(lab.spinning)];
+		const struct lab_thread *t = &lab.threads[lab_lowest(lab.spinning)];
 		char place[80], site[256];
 		lab_name_address(t->next.address, place, sizeof place);
 		(void)lab_describe_site(t->next.pc, site, sizeof site);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Addresses to names, files and lines, by elfutils' libdw. */
+#include "layout.h"
 #include "model.h"
+#include "variable.h"
 #include <dwarf.h>
 #include <elfutils/libdw.h>
 #include <elfutils/libdwfl.h>
@@ -87,6 +89,8 @@ bool lab_where(uintptr_t pc, const char **file, int *line, const char **function
 	if (!module)
 		return false;
 	*function = plain_name(dwfl_module_addrname(module, pc - 1));
+	if (*function && strncmp(*function, "_Z", 2) == 0 && lab_inlined(pc))
+		*function = lab_inlined(pc); /* of C++, without the types of its arguments */
 	Dwfl_Line *at = dwfl_module_getsrc(module, pc - 1);
 	if (!at)
 		return ask_units(module, pc - 1, file, line);
@@ -118,7 +122,7 @@ static const char *short_name(const char *file)
 
 bool lab_describe_site(uintptr_t pc, char *text, size_t size)
 {
-	const char *file, *function;
+	const char *file, *function = NULL;
 	int line;
 	/* Only for the execution that is shown: failures by the thousand need no names. */
 	if (lab.recording && lab_where(pc, &file, &line, &function)) {
@@ -127,18 +131,36 @@ bool lab_describe_site(uintptr_t pc, char *text, size_t size)
 	}
 	if (pc == 0)
 		snprintf(text, size, "the end of the thread, in the kernel");
+	else if (lab.recording && function)
+		snprintf(text, size, "%s", function);
 	else
 		snprintf(text, size, "0x%lx", (unsigned long)pc);
 	return false;
 }
 
+/* A thread-local variable of a program. */
+static bool name_thread_local(uintptr_t address, char *text, size_t size)
+{
+	char name[120];
+	if (address < LAB_TLS || address >= LAB_TLS_END || !lab.recording || !open_session())
+		return false;
+	const unsigned thread = (unsigned)((address - LAB_TLS) / LAB_TLS_SIZE);
+	Dwfl_Module *module = dwfl_addrmodule(session, (uintptr_t)lab_running->main);
+	if (!module || !lab_variable_name(module, (address - LAB_TLS) % LAB_TLS_SIZE, true, name, sizeof name))
+		return false;
+	(void)snprintf(text, size, "thread-local %s of %s", name, lab.threads[thread].name);
+	return true;
+}
+
 void lab_name_address(uintptr_t address, char *text, size_t size)
 {
-	if (lab_name_memory(address, text, size))
+	if (name_thread_local(address, text, size) || lab_name_memory(address, text, size))
 		return;
 	GElf_Off offset = 0;
 	GElf_Sym symbol;
 	Dwfl_Module *module = lab.recording && open_session() ? dwfl_addrmodule(session, address) : NULL;
+	if (module && lab_variable_name(module, address, false, text, size))
+		return;
 	const char *name = module ? dwfl_module_addrinfo(module, address, &offset, &symbol, NULL, NULL, NULL) : NULL;
 	if (name && offset == 0)
 		snprintf(text, size, "%s", name);

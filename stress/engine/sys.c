@@ -319,11 +319,7 @@ static int sys_thread_create(pthread_t *thread, const pthread_attr_t *attr, void
 	if (!lab.active)
 		return real.thread_create(thread, attr, start, arg);
 	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = PC});
-	char name[] = "thread-a";
-	name[7] = (char)('a' + lab.n_threads);
-	struct lab_thread *t = lab_thread_new(name, start, arg);
-	if (!t)
-		return -EAGAIN;
+	struct lab_thread *t = lab_thread_spawn(start, arg);
 	lab_thread_start(t, PC);
 	*thread = (pthread_t)t->id + 1;
 	return 0;

@@ -14,28 +14,34 @@
  * not explored: they change nothing. Let give up, it has a number of turns that are no steps, in which time passes: so a
  * bounded spin ends, and an endless one comes to stand, until something changes.
  */
+#include "choice.h"
 #include "location.h"
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
-enum { FREE_TURNS = 256, LAST_TURNS = 4096, REPEATS = 6, IDLE_ROUNDS = 6, STREAK = 200, STARVED = 400, LOOK = 32 };
+enum {
+	FREE_TURNS = 256,
+	LAST_TURNS = 4096,
+	REPEATS = 6,
+	IDLE_ROUNDS = 6,
+	STREAK = 200,
+	STARVED = 400,
+	ASLEEP = 1000,
+	LOOK = 32
+};
 enum { TURN = 20000, GIVE_UP = 1000000 }; /* virtual ns */
-
-static unsigned lowest(uint16_t set)
-{
-	return (unsigned)__builtin_ctz(set);
-}
 
 static void set_state(struct lab_thread *thread, enum lab_state state)
 {
-	uint16_t bit = (uint16_t)(1u << thread->id);
+	lab_set bit = lab_bit(thread->id);
 	if (state == LAB_READY && thread->state != LAB_READY)
 		thread->since = lab.steps;
 	thread->state = state;
-	lab.ready = (uint16_t)(state == LAB_READY ? lab.ready | bit : lab.ready & ~bit);
-	lab.spinning = (uint16_t)(state == LAB_SPINNING ? lab.spinning | bit : lab.spinning & ~bit);
-	lab.timed = (uint16_t)(state == LAB_BLOCKED && thread->expires ? lab.timed | bit : lab.timed & ~bit);
+	lab.ready = state == LAB_READY ? lab.ready | bit : lab.ready & ~bit;
+	lab.spinning = state == LAB_SPINNING ? lab.spinning | bit : lab.spinning & ~bit;
+	lab.dozing = state == LAB_BLOCKED && thread->dozes ? lab.dozing | bit : lab.dozing & ~bit;
+	lab.timed = state == LAB_BLOCKED && thread->expires ? lab.timed | bit : lab.timed & ~bit;
 }
 
 void lab_ready(struct lab_thread *thread)
@@ -45,30 +51,32 @@ void lab_ready(struct lab_thread *thread)
 
 /* --- who goes on --- */
 
-static uint16_t soft_spinners(void)
+static lab_set soft_spinners(void)
 {
-	uint16_t soft = 0;
-	for (uint16_t rest = lab.spinning; rest; rest &= (uint16_t)(rest - 1))
-		if (!lab.threads[lowest(rest)].hard)
-			soft |= (uint16_t)(rest & -rest);
+	lab_set soft = 0;
+	for (lab_set rest = lab.spinning; rest; rest &= rest - 1)
+		if (!lab.threads[lab_lowest(rest)].hard)
+			soft |= rest & -rest;
 	return soft;
 }
 
-static unsigned soonest(uint16_t set)
+static _Noreturn void leave(struct lab_thread *self);
+
+static unsigned soonest(lab_set set)
 {
-	unsigned best = lowest(set);
-	for (; set; set &= (uint16_t)(set - 1))
-		if (lab.threads[lowest(set)].deadline < lab.threads[best].deadline)
-			best = lowest(set);
+	unsigned best = lab_lowest(set);
+	for (; set; set &= set - 1)
+		if (lab.threads[lab_lowest(set)].deadline < lab.threads[best].deadline)
+			best = lab_lowest(set);
 	return best;
 }
 
-static unsigned longest_waiting(uint16_t set)
+static unsigned longest_waiting(lab_set set)
 {
-	unsigned best = lowest(set);
-	for (; set; set &= (uint16_t)(set - 1))
-		if (lab.threads[lowest(set)].since < lab.threads[best].since)
-			best = lowest(set);
+	unsigned best = lab_lowest(set);
+	for (; set; set &= set - 1)
+		if (lab.threads[lab_lowest(set)].since < lab.threads[best].since)
+			best = lab_lowest(set);
 	return best;
 }
 
@@ -76,12 +84,12 @@ static unsigned longest_waiting(uint16_t set)
  * All that could go on has gone; those who spin get another chance, with more time passed, but not for ever; after some rounds in
  * turn, or one that spins for ever might have them all, and one whose spin is bounded none.
  */
-static uint16_t idle(void)
+static lab_set idle(void)
 {
 	if (!lab.spinning || ++lab.idle_rounds > IDLE_ROUNDS * lab.n_threads)
 		lab_stuck();
 	lab.now += 1000 * (int64_t)GIVE_UP << (lab.idle_rounds < 16 ? lab.idle_rounds : 16);
-	return lab.idle_rounds <= lab.n_threads ? lab.spinning : (uint16_t)(1u << longest_waiting(lab.spinning));
+	return lab.idle_rounds <= lab.n_threads ? lab.spinning : lab_bit(longest_waiting(lab.spinning));
 }
 
 static void give_up(struct lab_thread *t)
@@ -99,6 +107,7 @@ static void time_out(struct lab_thread *t)
 	t->result = -ETIMEDOUT;
 	t->futex = 0;
 	t->many = NULL;
+	t->object = NULL;
 	lab_ready(t);
 }
 
@@ -106,12 +115,12 @@ static void time_out(struct lab_thread *t)
 static unsigned usual_ready(void)
 {
 	const struct lab_thread *self = lab.self;
-	uint16_t others = lab.ready & (uint16_t) ~(1u << self->id);
+	lab_set others = lab.ready & ~lab_bit(self->id);
 	if (self->state == LAB_READY && (lab.streak < STREAK || !others))
 		return self->id;
-	uint16_t later = others & (uint16_t) ~((2u << self->id) - 1);
+	lab_set later = others & ~((lab_bit(self->id) << 1) - 1);
 	if (self->state == LAB_READY)
-		return lowest(later ? later : others);
+		return lab_lowest(later ? later : others);
 	return longest_waiting(lab.ready);
 }
 
@@ -122,28 +131,41 @@ static bool is_starved(void)
 	       lab.steps - lab.threads[longest_waiting(lab.ready)].since > STARVED;
 }
 
-/* Of those who may go on: one that is ready, one that spins, one whose deadline is next. */
-static unsigned usual_of(uint16_t set)
+/* The sleeper that has slept for so many steps that its sleep is over, or none: other threads may never come to rest. */
+static lab_set long_asleep(void)
+{
+	lab_set over = 0;
+	for (lab_set rest = lab.dozing; rest; rest &= rest - 1)
+		if (lab.steps - lab.threads[lab_lowest(rest)].blocked_at > ASLEEP)
+			over |= rest & -rest;
+	return over;
+}
+
+/* Of the threads that may go on: one that is ready, one that spins, one whose deadline is next. */
+static unsigned usual_of(lab_set set)
 {
 	if (!(set & (set - 1)))
-		return lowest(set);
+		return lab_lowest(set);
 	if (lab.ready)
 		return usual_ready();
-	uint16_t untimed = set & (uint16_t)~lab.timed;
-	return untimed ? lowest(untimed) : soonest(set);
+	lab_set untimed = set & ~lab.timed;
+	return untimed ? lab_lowest(untimed) : soonest(set);
 }
 
 static struct lab_thread *next_thread(void)
 {
-	uint16_t set = lab.ready;
+	lab_set set = lab.ready;
 	if (lab.spinning)
 		set |= soft_spinners();
 	if (lab.timed && (set == 0 || lab_may_fault(LAB_FAULT_TIMEOUT)))
 		set |= lab.timed;
+	set |= lab.dozing;
 	if (set == 0)
 		set = idle();
-	if (is_starved())
-		set = (uint16_t)(1u << longest_waiting(lab.ready)); /* or those that spin could do so for ever */
+	if (lab.dozing && long_asleep())
+		set = lab_bit(soonest(long_asleep()));
+	else if (is_starved())
+		set = lab_bit(longest_waiting(lab.ready)); /* or those that spin could do so for ever */
 	struct lab_thread *next = &lab.threads[lab_choose_thread(set, usual_of(set))];
 	lab.switched = lab.self->state == LAB_READY && next != lab.self;
 	lab.streak = next == lab.self ? lab.streak + 1 : 0;
@@ -174,10 +196,11 @@ static void switch_to(struct lab_thread *next)
 static void tick(void)
 {
 	struct lab_thread *self = lab.self;
-	uint32_t now = ++self->view.hb.at[self->id];
-	self->view.seen.at[self->id] = now;
+	uint32_t now = ++self->view.at[self->id].hb;
+	self->view.at[self->id].seen = now;
 	if (++lab.steps > lab_config.max_steps)
 		lab_fail(LAB_LIVELOCK, "no end after %u steps", lab_config.max_steps);
+	lab.plain = 0;
 	lab_hash((uint64_t)self->id << 8 | self->next.kind);
 }
 
@@ -210,6 +233,38 @@ void lab_block(void)
 	if (__builtin_expect(lab.killable, 0))
 		lab_kill_point(self->next, LAB_WOKEN);
 	tick();
+}
+
+void lab_thread_can(struct lab_thread *t, bool can)
+{
+	if (can != (t->state == LAB_READY))
+		set_state(t, can ? LAB_READY : LAB_BLOCKED);
+}
+
+void lab_thread_await(struct lab_op op, const struct lab_object *object,
+                      bool (*can)(const struct lab_object *object, const struct lab_thread *thread))
+{
+	struct lab_thread *self = lab.self;
+	self->next = op;
+	self->ops++;
+	self->giving_up = 0;
+	self->repeats = 0;
+	self->futex = 0;
+	self->many = NULL;
+	self->blocked_at = lab.steps;
+	self->object = object;
+	self->can = can;
+	lab_thread_can(self, can(object, self));
+	if (lab.n_threads > 1 || self->state != LAB_READY)
+		switch_to(next_thread());
+	self->object = NULL;
+	self->expires = false;
+	tick();
+}
+
+void lab_thread_leave(void)
+{
+	leave(lab.self);
 }
 
 /* --- spins --- */
@@ -359,7 +414,7 @@ static void finish(struct lab_thread *self)
 {
 	for (unsigned i = 0; i < lab.n_threads; i++) {
 		struct lab_thread *t = &lab.threads[i];
-		if (t->state == LAB_BLOCKED && !t->futex && t->joins == self->id)
+		if (t->state == LAB_BLOCKED && t->next.kind == LAB_JOIN && t->joins == self->id)
 			lab_ready(t);
 	}
 	self->ops++;
@@ -372,7 +427,7 @@ static _Noreturn void leave(struct lab_thread *self)
 	if (self->id != 0)
 		lab_exit_walk();
 	finish(self);
-	if (self->id == 0) {
+	if (self->id == 0 && !lab.program) {
 		lab.active = false;
 		fl__switch_to_plain(&self->flow, &lab.home);
 	}
@@ -405,10 +460,11 @@ void lab_bury(struct lab_thread *t)
 	t->ends = true;
 	t->futex = t->gave_up = 0;
 	t->many = NULL;
-	t->expires = t->hard = false;
+	t->object = NULL;
+	t->expires = t->dozes = t->hard = false;
 	t->giving_up = t->n_looks = t->depth = 0;
 	t->next = (struct lab_op){.kind = LAB_START};
-	lab.ending |= (uint16_t)(1u << t->id);
+	lab.ending |= lab_bit(t->id);
 	fl__switch_make(&t->flow, stack, size, grave, t); /* over what it was doing, which nobody comes back to */
 	lab_ready(t);
 }
@@ -423,15 +479,20 @@ void lab_rest(void)
 struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void *arg)
 {
 	if (lab.n_threads == LAB_THREADS)
-		return NULL;
+		lab_fail(LAB_UNMODELLED, "more than %d threads in one execution, which is a limit of the laboratory",
+		         LAB_THREADS);
 	unsigned id = lab.n_threads++;
 	struct lab_thread *t = &lab.threads[id];
-	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, calls) - sizeof t->flow);
+	memset((char *)t + sizeof t->flow, 0, offsetof(struct lab_thread, view) - sizeof t->flow);
+	lab_view_clear(&t->view);
+	for (unsigned i = 0; i < lab.n_threads; i++) /* each thread's view has a value for each thread */
+		lab_view_widen(&lab.threads[i].view, lab.n_threads);
 	t->id = id;
 	t->start = start;
 	t->arg = arg;
 	t->process = id == 0 ? 0 : lab.self->process;
 	lab_robust_reset(id);
+	lab_tls_begin(id);
 	t->next.kind = LAB_START;
 	snprintf(t->name, sizeof t->name, "%s", name);
 	size_t size;
@@ -440,11 +501,18 @@ struct lab_thread *lab_thread_new(const char *name, void *(*start)(void *), void
 	return t;
 }
 
+struct lab_thread *lab_thread_spawn(void *(*start)(void *), void *arg)
+{
+	char letters[3], name[16];
+	snprintf(name, sizeof name, "thread-%s", lab_thread_letters(lab.n_threads, letters));
+	return lab_thread_new(name, start, arg);
+}
+
 void lab_thread_start(struct lab_thread *t, uintptr_t pc)
 {
 	struct lab_thread *self = lab.self;
-	self->view.hb.at[self->id]++; /* what it did since its last step, too */
-	t->view = self->view;
+	self->view.at[self->id].hb++; /* what it did since its last step, too */
+	lab_view_copy(&t->view, &self->view);
 	t->next.pc = pc;
 	lab_ready(t);
 }
@@ -459,14 +527,14 @@ void lab_join(struct lab_thread *thread, uintptr_t pc)
 		self->joins = thread->id;
 		lab_block();
 	}
-	lab_view_join(&self->view, &thread->view, lab.n_threads);
-	self->view.hb.at[thread->id]++; /* what it did after its last step, too */
+	lab_view_join(&self->view, &thread->view);
+	self->view.at[thread->id].hb++; /* what it did after its last step, too */
 }
 
 void lab_threads_reset(void)
 {
 	lab.n_threads = 0;
-	lab.ready = lab.spinning = lab.timed = 0;
+	lab.ready = lab.spinning = lab.timed = lab.dozing = 0;
 	lab.idle_rounds = 0;
 }
 

@@ -2,6 +2,7 @@
 /* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
 #include "explore.h"
 #include "lin_run.h"
+#include "object.h"
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
@@ -10,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ENDLESS = 60 }; /* of a livelock so much is shown */
+enum { ENDLESS = 60 };                   /* of a livelock so many steps are shown */
+enum { LONGEST_ROUND = 24, ROUNDS = 4 }; /* a round of a loop is that long, and comes that often */
 
 struct lab_event *lab_event(const struct lab_op *op)
 {
@@ -87,6 +89,13 @@ static const char *result_name(int result)
 	default:
 		return "?";
 	}
+}
+
+/* Of a call that returns the code of an error. */
+static const char *error_name(int error)
+{
+	const char *name = strerrorname_np(error);
+	return name ? name : "?";
 }
 
 static void say_atomic(const struct lab_event *e, const char *place, struct lab_step *step)
@@ -206,6 +215,19 @@ static void say(const struct lab_event *e, struct lab_step *step)
 		step->value = text("%s", e->op.kind == LAB_RETURN ? call : "");
 		break;
 	}
+	case LAB_SYNC:
+		if (e->op.address)
+			step->what = text("%s %s", lab_sync_verb(e->op.order), place);
+		else
+			step->what = lab_sync_verb(e->op.order);
+		step->value = e->result ? text("%s", error_name(e->result)) : "";
+		break;
+	case LAB_SPAWN:
+		step->what = text("starts %s", lab.threads[e->op.address].name);
+		break;
+	case LAB_JOIN:
+		step->what = text("joins %s", ((const struct lab_thread *)e->op.address)->name);
+		break;
 	case LAB_OWNER_DIED:
 		step->what = text("owner died, %s", place);
 		step->value = text("%s -> %s", number(b, e->other), number(a, e->value));
@@ -243,21 +265,61 @@ static void place_of(const struct lab_event *e, struct lab_step *step)
 	step->source = source_line(step->file, step->line);
 }
 
+/* --- loops --- */
+
+static bool is_same_step(const struct lab_event *a, const struct lab_event *b)
+{
+	return a->thread == b->thread && a->op.kind == b->op.kind && a->op.pc == b->op.pc &&
+	       a->op.address == b->op.address;
+}
+
+/* The length of the round that the last steps repeat; 0: they repeat none. *begin: where its first round begins. */
+static unsigned find_round(const struct lab_event *const *shown, unsigned n, unsigned *begin)
+{
+	for (unsigned length = 1; length <= LONGEST_ROUND && (ROUNDS + 1) * length < n; length++) {
+		unsigned same = 0;
+		while (same + length < n && is_same_step(shown[n - 1 - same], shown[n - 1 - same - length]))
+			same++;
+		*begin = n - same - length;
+		if (same >= ROUNDS * length && *begin + length <= ENDLESS)
+			return length;
+	}
+	return 0;
+}
+
+/* Of an execution without an end: shows the first round of its loop, and how often it came. Returns the steps shown. */
+static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, struct lab_step *more)
+{
+	unsigned begin;
+	const unsigned length = find_round(shown, n, &begin);
+	if (length == 0)
+		return n < ENDLESS ? n : ENDLESS;
+	more->thread = shown[begin]->thread;
+	more->value = "";
+	more->what = length == 1 ? text("the last step again, %u times", n - begin - 1)
+	                         : text("the last %u steps again, %u times", length, (n - begin) / length - 1);
+	return begin + length;
+}
+
 void lab_trace(struct lab_result *result)
 {
 	struct lab_step *steps = calloc(lab.n_events + 1, sizeof *steps);
 	const char **names = calloc(LAB_THREADS, sizeof *names);
-	if (!steps || !names)
+	const struct lab_event **shown = calloc(lab.n_events + 1, sizeof *shown);
+	if (!steps || !names || !shown)
 		abort();
 	for (unsigned i = 0; i < lab.n_threads; i++)
 		names[i] = text("%s", lab.threads[i].name);
 	unsigned n = 0;
-	unsigned most = lab.verdict == LAB_LIVELOCK ? ENDLESS : UINT_MAX;
-	for (size_t i = 0; i < lab.n_events && n < most; i++) {
-		const struct lab_event *e = &lab.events[i];
-		if (e->hidden)
-			continue;
-		struct lab_step *step = &steps[n++];
+	for (size_t i = 0; i < lab.n_events; i++)
+		if (!lab.events[i].hidden)
+			shown[n++] = &lab.events[i];
+	struct lab_step more = {.what = NULL};
+	if (lab.verdict == LAB_LIVELOCK)
+		n = fold_rounds(shown, n, &more);
+	for (unsigned i = 0; i < n; i++) {
+		const struct lab_event *e = shown[i];
+		struct lab_step *step = &steps[i];
 		step->thread = e->thread;
 		step->preempted = e->preempted;
 		step->stale = e->stale > 0;
@@ -266,6 +328,9 @@ void lab_trace(struct lab_result *result)
 		say(e, step);
 		place_of(e, step);
 	}
+	if (more.what)
+		steps[n++] = more;
+	free(shown);
 	result->threads = names;
 	result->n_threads = lab.n_threads;
 	result->trace = steps;

@@ -80,6 +80,12 @@ EXPORTED unsigned fl_stress_choose(unsigned n)
 	return pick;
 }
 
+EXPORTED void fl_stress_assume(bool condition)
+{
+	if (lab.active && !condition)
+		lab_prune();
+}
+
 EXPORTED unsigned fl_stress_ops(unsigned n)
 {
 	return lab.active ? n - lab_choose(LAB_PICK_OPS, n + 1) : lab_native->ops(n);
@@ -120,7 +126,7 @@ EXPORTED bool fl_stress_killed(const char *actor)
 
 EXPORTED uint32_t fl_stress_steps(void)
 {
-	return lab.active ? lab.self->view.hb.at[lab.self->id] : 0;
+	return lab.active ? lab.self->view.at[lab.self->id].hb : 0;
 }
 
 EXPORTED int64_t fl_stress_now(void)

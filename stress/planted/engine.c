@@ -6,6 +6,8 @@
 #include "planted.h"
 #include <pthread.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 /* Memory with an alignment of its own is memory like any other. */
 struct aligned_block__use_after_free {
@@ -182,30 +184,41 @@ FL_STRESS(spins_twice__forbidden, spinner, looker)
 	FL_ACCEPTABLE(1, "not seen");
 }
 
-/* A lock that the model does not know: to wait for it would stop the model, to pass it would be a lie. */
-struct foreign_lock__not_modelled {
-	pthread_mutex_t mutex;
-	int count;
+/* A call that the model does not have: to make it would be to look outside. */
+struct foreign_call__not_modelled {
+	long parent;
 };
 
-static void count_under_pthread(struct foreign_lock__not_modelled *s)
+FL_STRESS_ACTOR(foreign_call__not_modelled, one)
+{
+	s->parent = syscall(SYS_getppid);
+}
+
+FL_STRESS(foreign_call__not_modelled, one)
+{
+	FL_ACCEPTABLE(1, "called");
+}
+
+/* An actor unlocks a POSIX mutex that the other one holds. */
+struct foreign_lock__misuse {
+	pthread_mutex_t mutex;
+};
+
+FL_STRESS_ACTOR(foreign_lock__misuse, owner)
 {
 	(void)pthread_mutex_lock(&s->mutex);
-	s->count++;
 	(void)pthread_mutex_unlock(&s->mutex);
 }
 
-FL_STRESS_ACTOR(foreign_lock__not_modelled, one)
+FL_STRESS_ACTOR(foreign_lock__misuse, other)
 {
-	count_under_pthread(s);
+	if (pthread_mutex_trylock(&s->mutex) != 0)
+		(void)pthread_mutex_unlock(&s->mutex);
+	else
+		(void)pthread_mutex_unlock(&s->mutex);
 }
 
-FL_STRESS_ACTOR(foreign_lock__not_modelled, two)
+FL_STRESS(foreign_lock__misuse, owner, other)
 {
-	count_under_pthread(s);
-}
-
-FL_STRESS(foreign_lock__not_modelled, one, two)
-{
-	FL_ACCEPTABLE(s->count == 2, "both counted");
+	FL_ACCEPTABLE(1, "not at the same time");
 }

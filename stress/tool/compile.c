@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* --load FILE.c: compiled twice into a folder of its own, instrumented for the model and plain for native runs. */
+/*
+ * --load FILE.c: compiled twice into a folder of its own, instrumented for the model and plain for native runs. A program is
+ * compiled once, for the model.
+ */
 #include "tool.h"
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* $1 the source, $2 the folder, $3 -I options, $4 folders of our archives; what the user set is split into words. */
+/* $1 the source, $2 the folder, $3 -I options, $4 folders of our archives; what the user set is read as a shell reads it. */
 static const char script[] =
     "source=$1 folder=$2 includes=$3 archives=$4 model= plain=\n"
     "IFS=:; for place in $archives; do\n"
@@ -17,8 +20,9 @@ static const char script[] =
     "${CC:-cc} -shared -o \"$folder/plain.so\" -lck 2>/dev/null || ck=\n"
     "make() {\n"
     "  kind=$1 archive=$2; shift 2\n"
-    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" ${CFLAGS:-} -c "
-    "\"$source\" \\\n"
+    "  eval \"set -- \\\"\\$@\\\" ${CFLAGS:-}\"\n"
+    "  ${CC:-cc} -std=gnu11 -g -fPIC -pthread -fvisibility=hidden -Wunused-function $includes \"$@\" -c \"$source\" "
+    "\\\n"
     "    -o \"$folder/$kind.o\" &&\n"
     "  ${CC:-cc} -shared -pthread -Wl,-Bsymbolic -o \"$folder/$kind.so\" \"$folder/$kind.o\" ${LDLIBS:-} \\\n"
     "    ${archive:+\"$archive\" -Wl,--as-needed $ck}\n"
@@ -26,20 +30,56 @@ static const char script[] =
     "make model \"$model\" -O1 -fsanitize=thread -fno-builtin -fno-omit-frame-pointer && make plain "
     "\"$plain\" -O2\n";
 
+/*
+ * $1 the folder, $2 -I options, $3 folders of our archives, $4 the program's name, and then its sources. Without optimisation, so
+ * that the compiler deletes no access that races.
+ */
+static const char program_script[] =
+    "folder=$1 includes=$2 archives=$3 name=$4 model= objects= n=0 link=${CC:-cc} more=; shift 4\n"
+    "IFS=:; for place in $archives; do\n"
+    "  [ ! -e \"$place/libfairlead-model.a\" ] || model=$place/libfairlead-model.a\n"
+    "done; unset IFS\n"
+    "ck=-lck\n"
+    "if grep -q fairlead \"$@\"; then ${CC:-cc} -shared -o \"$folder/$name.so\" -lck 2>/dev/null || ck=; else model=; "
+    "fi\n"
+    "case $(uname -m) in aarch64) more=-mtls-dialect=trad ;; esac\n"
+    "make() {\n"
+    "  compiler=$1 flags=$2 source=$3; eval \"set -- $flags\"\n"
+    "  $compiler $includes -g -O0 \"$@\" -fPIC -pthread -fsanitize=thread -fno-builtin -U_FORTIFY_SOURCE $more \\\n"
+    "    -c \"$source\" -o \"$object\"\n"
+    "}\n"
+    "wraps=-Wl,--wrap=__cxa_guard_acquire,--wrap=__cxa_guard_release,--wrap=__cxa_guard_abort\n"
+    "for source; do\n"
+    "  n=$((n + 1)) object=$folder/$n.o\n"
+    "  case $source in *.c) make \"${CC:-cc}\" \"${CFLAGS:-}\" \"$source\" ;;\n"
+    "  *) link=\"${CXX:-c++} -static-libstdc++ $wraps\" && make \"${CXX:-c++}\" \"${CXXFLAGS:-}\" \"$source\" ;; esac "
+    "|| exit "
+    "1\n"
+    "  objects=\"$objects $object\"\n"
+    "done\n"
+    "$link -shared -pthread -Wl,-Bsymbolic -Wl,-z,norelro -o \"$folder/$name.so\" $objects ${LDLIBS:-} \\\n"
+    "  ${model:+\"$model\" -Wl,--as-needed $ck}\n";
+
 static char folders[LOADS_MAX][64];
 static unsigned n_folders;
 
-static bool run_compiler(const char *source, const char *folder, const char *includes, const char *archives)
+static bool run_shell(char *const argv[])
 {
 	(void)fflush(NULL);
 	pid_t pid = fork();
 	if (pid == 0) {
 		(void)dup2(STDERR_FILENO, STDOUT_FILENO);
-		(void)execlp("sh", "sh", "-c", script, "sh", source, folder, includes, archives, (char *)NULL);
+		(void)execvp("sh", argv);
 		_exit(127);
 	}
 	int status = -1;
 	return pid > 0 && waitpid(pid, &status, 0) == pid && status == 0;
+}
+
+static bool run_compiler(const char *source, const char *folder, const char *includes, const char *archives)
+{
+	const char *const argv[] = {"sh", "-c", script, "sh", source, folder, includes, archives, NULL};
+	return run_shell((char *const *)argv);
 }
 
 /* "a:b" to "-I a -I b"; folders with blanks in their names do not work here, as nowhere in make. */
@@ -87,9 +127,84 @@ bool compile_and_load(const char *source)
 	return good && load_kind(folder, "plain", source) && load_kind(folder, "model", source);
 }
 
+bool is_source(const char *name)
+{
+	static const char *const endings[] = {".c", ".cc", ".cpp", ".cxx"};
+	const char *dot = strrchr(name, '.');
+	for (size_t i = 0; dot && i < sizeof endings / sizeof *endings; i++)
+		if (strcmp(dot, endings[i]) == 0)
+			return true;
+	return false;
+}
+
+static unsigned n_objects; /* in the folder of a program */
+static char program[256];
+
+/* The name of its first source. */
+static void name_program(const char *source)
+{
+	const char *slash = strrchr(source, '/'), *from = slash ? slash + 1 : source;
+	(void)snprintf(program, sizeof program, "%s", from);
+	*strrchr(program, '.') = '\0';
+}
+
+bool compile_program(const struct options *o)
+{
+	char *folder = folders[n_folders], path[400];
+	const char *argv[SOURCES_MAX + 9] = {"sh", "-c", program_script, "sh"};
+	for (unsigned i = 0; i < o->n_sources; i++) {
+		argv[8 + i] = o->sources[i];
+		if (access(o->sources[i], R_OK) != 0) {
+			complain("there is no file '%s' that can be read", o->sources[i]);
+			return false;
+		}
+	}
+	(void)snprintf(folder, sizeof *folders, "/tmp/fairlead-stress-XXXXXX");
+	if (!mkdtemp(folder)) {
+		complain("cannot make a folder in /tmp");
+		return false;
+	}
+	n_folders++;
+	n_objects = o->n_sources;
+	name_program(o->sources[0]);
+	char *include = place_of("include"), *archives = place_of("archives");
+	char *includes = include ? include_options(include) : NULL;
+	argv[4] = folder;
+	argv[5] = includes;
+	argv[6] = archives;
+	argv[7] = program;
+	bool good = includes && archives && run_shell((char *const *)argv);
+	(void)snprintf(path, sizeof path, "%s/%s.so", folder, program);
+	if (!good)
+		complain("cannot compile %s", o->sources[0]);
+	char *why = good ? lab_load(path) : NULL;
+	if (why)
+		complain("cannot load what %s was compiled to: %s", o->sources[0], why);
+	if (good && !why && !lab_tests()) {
+		complain("%s: no main() in it; scenarios with FL_STRESS() are given by --load", o->sources[0]);
+		good = false;
+	}
+	good = good && !why;
+	free(why);
+	free(include);
+	free(archives);
+	free(includes);
+	return good;
+}
+
 void compile_clean(void)
 {
 	static const char *const files[] = {"model.o", "model.so", "plain.o", "plain.so"};
+	for (unsigned i = 1; i <= n_objects; i++) {
+		char path[96];
+		(void)snprintf(path, sizeof path, "%s/%u.o", folders[0], i);
+		(void)unlink(path);
+	}
+	if (program[0]) {
+		char path[400];
+		(void)snprintf(path, sizeof path, "%s/%s.so", folders[0], program);
+		(void)unlink(path);
+	}
 	for (unsigned i = 0; i < n_folders; i++) {
 		for (size_t f = 0; f < sizeof files / sizeof *files; f++) {
 			char path[96];

@@ -3,10 +3,13 @@
 
 const char options_help[] =
     "Usage: fairlead-stress [PATTERN]... [OPTION]...\n"
+    "       fairlead-stress SOURCE.c... [OPTION]... [-- ARGUMENT...]\n"
     "\n"
     "Hunts races, deadlocks and lost wakeups: runs scenarios on real threads, under chaos, and in a\n"
     "model that decides every interleaving and every value that C11 lets a load see. Each test and\n"
     "mode runs in a process of its own. PATTERN is a part of, or a glob over, a test's name.\n"
+    "SOURCE.c... are compiled and linked to a program with main(), which runs in the model: POSIX\n"
+    "threads, <threads.h> and futexes are the model's. Each execution calls main() with ARGUMENTs.\n"
     "\n"
     "What to run:\n"
     "  --load FILE          your scenarios, in place of Fairlead's own: FILE.so, or FILE.c, which is\n"
@@ -32,6 +35,7 @@ const char options_help[] =
     "                       2), dfs:all without bounds, random, pct[:D] for bugs of depth D (default 3)\n"
     "  --stale N            of dfs: at most N loads see an old value (default 2)\n"
     "  --steps N            of the model: an execution that is longer is a livelock (default 5000)\n"
+    "  --no-leaks           of a program: memory that is not freed is no failure\n"
     "  --executions N       of the model, samples of the others: no more than that\n"
     "  --faults LIST        of spurious, eintr, eagain, timeout, weak, delay; or none\n"
     "                       (default: spurious,eintr,timeout,weak,delay)\n"

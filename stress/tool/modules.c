@@ -141,6 +141,8 @@ bool modules_load(const struct options *o)
 		if (!load_theirs(o->loads[i]))
 			return false;
 	}
+	if (o->n_sources > 0)
+		return compile_program(o);
 	if (o->n_loads == 0 && !load_own(o->planted || o->action == DO_SELF_TEST ? "planted" : "cases"))
 		return false;
 	if (!lab_tests()) {

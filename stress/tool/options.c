@@ -37,7 +37,8 @@ enum {
 	HANG,
 	JSON,
 	JUNIT,
-	HTML
+	HTML,
+	NO_LEAKS
 };
 
 static const struct option known[] = {
@@ -68,6 +69,7 @@ static const struct option known[] = {
     {"json", optional_argument, NULL, JSON},
     {"junit", required_argument, NULL, JUNIT},
     {"html", required_argument, NULL, HTML},
+    {"no-leaks", no_argument, NULL, NO_LEAKS},
     {"help", no_argument, NULL, 'h'},
     {0},
 };
@@ -278,6 +280,8 @@ static bool take(struct options *o, int option, char *value)
 		return take_strategy(o, value);
 	case FAULTS:
 		return take_faults(o, value);
+	case NO_LEAKS:
+		return o->model.no_leaks = true;
 	case FAIL_FAST:
 		return o->fail_fast = true;
 	case STALE:
@@ -371,6 +375,44 @@ static bool agree(struct options *o)
 	return true;
 }
 
+/* Words before `--` that are sources make a program; the words behind it are its arguments. */
+static bool take_program(struct options *o, unsigned behind)
+{
+	const unsigned before = o->n_patterns - behind;
+	for (unsigned i = 0; i < before; i++) {
+		if (!is_source(o->patterns[i]))
+			continue;
+		if (o->n_sources == SOURCES_MAX) {
+			complain("at most %d sources make a program", SOURCES_MAX);
+			return false;
+		}
+		o->sources[o->n_sources++] = o->patterns[i];
+	}
+	if (o->n_sources > 0 && o->n_sources < before) {
+		complain("a pattern does not go with the sources of a program");
+		return false;
+	}
+	if (o->n_sources > 0 && (o->n_loads > 0 || o->planted || o->action == DO_SELF_TEST || o->action == DO_LITMUS)) {
+		complain("the sources of a program do not go with --load, --planted, --self-test or --litmus");
+		return false;
+	}
+	if (o->n_sources == 0 && o->n_loads == 0)
+		return true;
+	o->arguments = o->patterns + before;
+	o->n_arguments = behind;
+	o->n_patterns = o->n_sources > 0 ? 0 : before;
+	return true;
+}
+
+/* How many words stand behind the first `--`. */
+static unsigned words_behind(int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (strcmp(argv[i], "--") == 0)
+			return (unsigned)(argc - i - 1);
+	return 0;
+}
+
 static unsigned usable_cpus(void)
 {
 	cpu_set_t set;
@@ -385,6 +427,7 @@ int options_read(struct options *o, int argc, char **argv)
 	o->model = LAB_CONFIG_DEFAULT;
 	o->program = argv[0];
 	int option;
+	const unsigned behind = words_behind(argc, argv);
 	opterr = 0;                                                            /* we say it ourselves */
 	while ((option = getopt_long(argc, argv, ":hv", known, NULL)) != -1) { // NOLINT(concurrency-mt-unsafe)
 		if (option == 'h')
@@ -398,12 +441,12 @@ int options_read(struct options *o, int argc, char **argv)
 	}
 	o->patterns = argv + optind;
 	o->n_patterns = (unsigned)(argc - optind);
-	if (!agree(o))
+	if (!take_program(o, behind) || !agree(o))
 		return STATUS_USAGE;
 	if (o->kills == 0)
 		o->kills = 1;
 	if (o->time == 0)
-		o->time = o->action == DO_MUTANTS ? 600 * SECOND : 60 * SECOND;
+		o->time = o->action == DO_MUTANTS ? 600 * SECOND : o->n_sources > 0 ? 10 * SECOND : 60 * SECOND;
 	if (o->model.replay) {
 		bool crash = kills(o->model.replay) || (o->pick_modes && o->modes[MODE_CRASH]);
 		o->model.strategy = LAB_REPLAY;

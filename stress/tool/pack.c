@@ -47,10 +47,22 @@ static void put_step(struct writer *w, const struct lab_step *step)
 size_t pack(char *to, size_t size, const struct lab_result *r, const struct lab_site *sites, size_t n_sites)
 {
 	struct writer w = {to, to + size, false};
-	const uint64_t numbers[] = {
-	    (uint64_t)r->verdict,  r->executions,          r->pruned,  r->steps,    r->exhausted,
-	    (uint64_t)r->found_ns, (uint64_t)r->shrunk_ns, r->hash,    r->kills,    r->kill_steps,
-	    r->kill_missed,        r->kill_least,          r->samples, r->programs, r->programs_exhausted};
+	const uint64_t numbers[] = {(uint64_t)r->verdict,
+	                            r->executions,
+	                            r->pruned,
+	                            r->steps,
+	                            r->exhausted,
+	                            (uint64_t)r->found_ns,
+	                            (uint64_t)r->shrunk_ns,
+	                            r->hash,
+	                            r->kills,
+	                            r->kill_steps,
+	                            r->kill_missed,
+	                            r->kill_least,
+	                            r->samples,
+	                            r->programs,
+	                            r->programs_exhausted,
+	                            r->proved};
 	put(&w, numbers, sizeof numbers);
 	put_text(&w, r->message);
 	put_text(&w, r->details);
@@ -217,6 +229,7 @@ bool unpack(const char *from, size_t size, struct report *report)
 	result->samples = get_number(&r);
 	result->programs = (unsigned)get_number(&r);
 	result->programs_exhausted = (unsigned)get_number(&r);
+	result->proved = get_number(&r) != 0;
 	result->message = get_some_text(&r);
 	result->details = get_some_text(&r);
 	result->replay = get_some_text(&r);

@@ -24,6 +24,8 @@ bool is_real(const struct job *job)
 
 bool mode_suits(enum mode mode, const struct lab_test *test)
 {
+	if (test->main)
+		return mode == MODE_MODEL;
 	if (mode == MODE_LIN || test->test->lin)
 		return mode == MODE_LIN && test->test->lin;
 	return mode != MODE_CRASH || test->test->processes;
@@ -47,6 +49,16 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 	if (!job.test) {
 		job.test = test;
 		job.skipped = "not instrumented: compile it with -fsanitize=thread -fno-builtin";
+	}
+	if (job.test->main) {
+		char **argv = zeroed(o->n_arguments + 1, sizeof *argv);
+		argv[0] = (char *)name;
+		for (unsigned i = 0; i < o->n_arguments; i++)
+			argv[1 + i] = o->arguments[i];
+		job.model.argv = argv;
+		job.model.argc = 1 + o->n_arguments;
+		if (job.model.max_steps == LAB_CONFIG_DEFAULT.max_steps)
+			job.model.max_steps = PROGRAM_STEPS;
 	}
 	job.model.kills = mode == MODE_CRASH ? o->kills : 0;
 	if (in_model(mode))

@@ -52,7 +52,7 @@ static void pct_bound(char *to, size_t size, const struct job *job)
 	const struct lab_result *r = &job->report.result;
 	unsigned depth = job->model.depth, threads = actors_of(job->test);
 	double runs = (double)(r->executions + r->pruned);
-	if (!strstr(r->strategy, "pct") || runs < 1 || r->steps == 0)
+	if (!strstr(r->strategy, "pct") || threads == 0 || runs < 1 || r->steps == 0)
 		return;
 	double steps = (double)r->steps / runs;
 	(void)snprintf(to, size, ": a bug of depth %u in each with p >= 1/(%u*%.0f^%u) = %.1g", depth, threads, steps,
@@ -73,6 +73,11 @@ char *power_of(const struct job *job)
 		             grouped(r->programs_exhausted), grouped(r->executions), r->strategy, real);
 	} else if (!in_model(job->mode) && r->executions > 0) {
 		n = asprintf(&text, "0 of %s, so p < %.2g at 95%%", grouped(r->executions), 3 / (double)r->executions);
+	} else if (r->proved) {
+		n = asprintf(&text, "proved: all %s executions", grouped(r->executions));
+	} else if (r->exhausted && job->test->main) {
+		n = asprintf(&text, "bounded by %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
+		             grouped(r->executions));
 	} else if (r->exhausted) {
 		n = asprintf(&text, "exhausted within %.*s; %s executions", (int)strcspn(r->strategy, ";"), r->strategy,
 		             grouped(r->executions));
@@ -127,7 +132,14 @@ char *reproducer(const struct options *o, const struct job *job)
 		(void)fputs(wrapped, to);
 	else
 		quote(to, o->program);
-	(void)fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+	if (job->test->main && o->n_sources > 0) {
+		for (unsigned i = 0; i < o->n_sources; i++) {
+			(void)fputc(' ', to);
+			quote(to, o->sources[i]);
+		}
+	} else {
+		(void)fprintf(to, " %s --mode %s", job->test->test->name, mode_name(job->mode));
+	}
 	for (unsigned i = 0; i < o->n_loads; i++) {
 		(void)fputs(" --load ", to);
 		quote(to, o->loads[i]);
@@ -136,7 +148,7 @@ char *reproducer(const struct options *o, const struct job *job)
 		(void)fputs(" --planted", to);
 	if (job->mode == MODE_CRASH && c->kills != 1)
 		(void)fprintf(to, " --kills %d", c->kills);
-	if (in_model(job->mode) && c->max_steps != LAB_CONFIG_DEFAULT.max_steps)
+	if (in_model(job->mode) && c->max_steps != (job->test->main ? PROGRAM_STEPS : LAB_CONFIG_DEFAULT.max_steps))
 		(void)fprintf(to, " --steps %u", c->max_steps);
 	if (in_model(job->mode) && job->report.result.replay[0]) {
 		(void)fputs(" --replay ", to);
@@ -145,6 +157,12 @@ char *reproducer(const struct options *o, const struct job *job)
 		(void)fprintf(to, " --seed %llu", (unsigned long long)job->native.seed);
 		if (job->native.copies > 1)
 			(void)fprintf(to, " --oversubscribe %u", job->native.copies);
+	}
+	if (c->no_leaks)
+		(void)fputs(" --no-leaks", to);
+	for (unsigned i = 0; job->test->main && i < o->n_arguments; i++) {
+		(void)fputs(i == 0 ? " -- " : " ", to);
+		quote(to, o->arguments[i]);
 	}
 	(void)fclose(to);
 	return text;
@@ -219,6 +237,7 @@ void text_list(const struct options *o)
 			continue;
 		(void)printf("%-36s %-24s  %s:%d\n", name,
 		             t->test->lin         ? "lin"
+		             : t->main            ? "model"
 		             : !model             ? "native"
 		             : t->test->processes ? "native,chaos,model,crash"
 		                                  : "native,chaos,model",

@@ -21,7 +21,7 @@ enum { STATUS_OK, STATUS_FAILED, STATUS_USAGE, STATUS_HANG, STATUS_CRASH, STATUS
 
 enum mode { MODE_NATIVE, MODE_CHAOS, MODE_MODEL, MODE_CRASH, MODE_LIN, MODES };
 
-enum { LOADS_MAX = 32 };
+enum { LOADS_MAX = 256, SOURCES_MAX = 64 };
 
 struct options {
 	enum { DO_RUN, DO_LIST, DO_SELF_TEST, DO_LITMUS, DO_MUTANTS } action;
@@ -35,6 +35,8 @@ struct options {
 	unsigned n_loads, n_patterns;
 	const char *loads[LOADS_MAX];
 	char **patterns;
+	unsigned n_sources, n_arguments; /* of a program: what it is made of, and what main() is given */
+	char *sources[SOURCES_MAX], **arguments;
 	bool planted, fail_fast, verbose, json_only;
 	bool pick_modes; /* --mode was given */
 	const char *json, *junit, *html, *litmus, *sites, *explained, *file;
@@ -67,7 +69,10 @@ char *data_file(const char *name);
 char *place_of(const char *key);
 /* Compiles a scenario twice, instrumented and plain, and loads both. */
 bool compile_and_load(const char *path);
-void compile_clean(void); /* removes what it left */
+/* Compiles the sources of a program, and loads it. */
+bool compile_program(const struct options *o);
+bool is_source(const char *name); /* by its ending */
+void compile_clean(void);         /* removes what it left */
 
 /* --- job.c: a process of its own for one test in one mode --- */
 
@@ -132,6 +137,8 @@ struct job job_make(const struct options *o, const struct lab_test *test, enum m
 /* The same for a mode of the model; of mode lin that half alone. */
 struct job job_make_model(const struct options *o, const struct lab_test *test, enum mode mode);
 void job_free(struct job *job);
+
+enum { PROGRAM_STEPS = 20000 }; /* --steps of a program, by default */
 
 struct pool {
 	unsigned slots, used;

@@ -372,11 +372,75 @@ def mutants_fit_the_source(tool):
         raise Failure("\n".join(complaints))
 
 
+# --- programs with main() ---
+
+EXPECTS = re.compile(r'^(?:/\*| \*) Expects (a pass|([A-Z ]+) "(.*)")\.(?: |$)', re.M)
+
+
+def programs(tool):
+    """The programs that were built, by name, with the verdict and the part of the message that each names itself."""
+    found = {}
+    for path in sorted(glob.glob(os.path.join(tool.source, "stress", "programs", "*.c*"))):
+        with open(path, encoding="utf-8") as file:
+            said = EXPECTS.search(file.read())
+        name, ending = os.path.splitext(os.path.basename(path))
+        if ending == ".cc" and not os.path.exists(os.path.join(tool.build, "stress", "programs", name + ".so")):
+            continue  # the build has no C++ compiler
+        if not said:
+            raise Failure(f"{path}: no line 'Expects ...'")
+        found[name] = ("passed", "") if said[1] == "a pass" else (said[2].lower().replace(" ", "_"), said[3])
+    return found
+
+
+@functools.lru_cache
+def programs_run(tool):
+    """One run of all of them, each with so many executions that a bug is found, and that state left behind shows."""
+    loads = [option for name in programs(tool)
+             for option in ("--load", os.path.join(tool.build, "stress", "programs", name + ".so"))]
+    tests = tool.json(*loads, "--time", "100s", "--executions", "1000")["tests"]
+    return {t["name"]: t for t in tests}
+
+
+def program_case(tool, name):
+    test = programs_run(tool).get(name)
+    if test is None:
+        raise Failure("it did not run")
+    verdict, message = programs(tool)[name]
+    if test["verdict"] != verdict or message not in test["message"]:
+        raise Failure(f"not {verdict} {message!r}\n" + told(test))
+
+
+def program(tool):
+    """The command for a program: sources, arguments, what it prints, its replay; and what does not go together."""
+    folder = os.path.join(tool.source, "stress", "programs")
+    with tempfile.TemporaryDirectory() as there:
+        path = functools.partial(os.path.join, there)
+        with open(path("more.c"), "w", encoding="utf-8") as file:
+            file.write("int twice(int n);\nint twice(int n) { return 2 * n; }\n")
+        with open(path("one.c"), "w", encoding="utf-8") as file:
+            file.write('#include <assert.h>\n#include <stdio.h>\n#include <stdlib.h>\nint twice(int n);\n'
+                       'int main(int argc, char **argv)\n{\n\tassert(argc == 3);\n'
+                       '\tprintf("twice is %d\\n", twice(atoi(argv[1])));\n\treturn twice(atoi(argv[1])) != atoi(argv[2]);\n}\n')
+        expect(tool.run(path("one.c"), path("more.c"), "--", "21", "42")[0], "passed   one")
+        out, _ = tool.run(path("one.c"), path("more.c"), "--", "21", "43", status=1)
+        for text in ("EXIT STATUS one (model): main returns 1", "twice is 42", "-- 21 43"):
+            expect(out, text)
+        command = shlex.split(re.search(r"The same again: (.*)", out)[1])[1:]
+        expect(tool.run(*command, status=1)[0], "main returns 1")
+        expect(tool.run(path("more.c"), status=2)[1], "no main() in it")
+        expect(tool.run(path("one.c"), "mutex", status=2)[1], "a pattern does not go with the sources")
+        expect(tool.run(path("none.c"), status=2)[1], "none.c' that can be read")
+    out, _ = tool.run(os.path.join(folder, "process_output.c"), status=1)
+    for text in ("the answer is 42", "and more", "end"):
+        expect(out, text)
+    expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
+
+
 def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
@@ -386,7 +450,7 @@ def cases(source, build, wanted, short_run):
             litmus += re.findall(r"^P (\S+)", file.read(), re.M)
     modes = {name: [m for m in ("model", "crash", "lin", "native") if m in of] for name, of in tool.modes().items()}
     names = tuple(name for name, of in modes.items() if any(wanted(f"stress_{name}_{mode}") for mode in of))
-    return of_program + [
+    return of_program + [(f"program_{name}", functools.partial(program_case, tool, name)) for name in programs(tool)] + [
         (f"litmus_{name}", functools.partial(litmus_case, tool, name)) for name in litmus] + [
         (f"planted_{name}", functools.partial(planted_case, tool, name)) for name in tool.names("--planted")] + [
         (f"stress_{name}_{mode}", functools.partial(scenario_case, tool, names, name, mode))

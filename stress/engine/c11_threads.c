@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* <threads.h>: the same objects as those of pthreads, without static initialisers. */
+#include "posix.h"
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <threads.h>
+#include <time.h>
+
+static int c11_code(int error)
+{
+	switch (error) {
+	case 0:
+		return thrd_success;
+	case EBUSY:
+		return thrd_busy;
+	case ETIMEDOUT:
+		return thrd_timedout;
+	case ENOMEM:
+		return thrd_nomem;
+	default:
+		return thrd_error;
+	}
+}
+
+/* --- threads --- */
+
+struct started {
+	thrd_start_t start;
+	void *arg;
+};
+
+static void *c11_run(void *arg)
+{
+	const struct started s = *(struct started *)arg;
+	*(struct started *)arg = (struct started){NULL, NULL}; /* its place may be used again */
+	return (void *)(intptr_t)s.start(s.arg);
+}
+
+EXPORTED int thrd_create(thrd_t *thread, thrd_start_t start, void *arg)
+{
+	FORWARD(thrd_create, (thread, start, arg));
+	static struct started places[LAB_THREADS];
+	struct started *place = &places[lab.n_threads % LAB_THREADS];
+	*place = (struct started){start, arg};
+	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
+	*thread = lab.n_threads + 1;
+	const unsigned id = lab_posix_create(c11_run, place, false, PC);
+	*thread = id + 1;
+	return thrd_success;
+}
+
+EXPORTED int thrd_join(thrd_t thread, int *result)
+{
+	FORWARD(thrd_join, (thread, result));
+	void *value = NULL;
+	const int error = lab_posix_join(thread, &value, true, INT64_MAX, PC);
+	if (error == 0 && result) {
+		lab_plain((uintptr_t)result, sizeof *result, true, PC);
+		*result = (int)(intptr_t)value;
+	}
+	return c11_code(error);
+}
+
+EXPORTED int thrd_detach(thrd_t thread)
+{
+	FORWARD(thrd_detach, (thread));
+	return c11_code(lab_posix_detach(thread, PC));
+}
+
+EXPORTED thrd_t thrd_current(void)
+{
+	FORWARD(thrd_current, ());
+	return lab_posix_self();
+}
+
+EXPORTED int thrd_equal(thrd_t one, thrd_t other)
+{
+	return one == other;
+}
+
+EXPORTED _Noreturn void thrd_exit(int result)
+{
+	if (OURS())
+		lab_posix_end((void *)(intptr_t)result, PC);
+	pthread_exit((void *)(intptr_t)result);
+}
+
+EXPORTED void thrd_yield(void)
+{
+	static void (*real)(void);
+	if (OURS()) {
+		lab_relax(PC);
+		return;
+	}
+	if (!real)
+		real = (void (*)(void))dlsym(RTLD_NEXT, "thrd_yield");
+	real();
+}
+
+EXPORTED int thrd_sleep(const struct timespec *t, struct timespec *rest)
+{
+	FORWARD(thrd_sleep, (t, rest));
+	lab_sleep(t->tv_sec * INT64_C(1000000000) + t->tv_nsec, PC);
+	return 0;
+}
+
+/* --- mutexes --- */
+
+EXPORTED int mtx_init(mtx_t *mutex, int type)
+{
+	FORWARD(mtx_init, (mutex, type));
+	struct lab_object *o = lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC);
+	o->type = type & mtx_recursive ? LAB_MUTEX_RECURSIVE : LAB_MUTEX_NORMAL;
+	return thrd_success;
+}
+
+EXPORTED void mtx_destroy(mtx_t *mutex)
+{
+	static void (*real)(mtx_t *);
+	if (OURS()) {
+		struct lab_object *o = lab_mutex_of((uintptr_t)mutex, true, "destroys", PC);
+		lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)mutex, PC), o);
+		lab_object_destroy(o, PC);
+		return;
+	}
+	if (!real)
+		real = (void (*)(mtx_t *))dlsym(RTLD_NEXT, "mtx_destroy");
+	real(mutex);
+}
+
+EXPORTED int mtx_lock(mtx_t *mutex)
+{
+	FORWARD(mtx_lock, (mutex));
+	return c11_code(lab_mutex_lock(lab_mutex_of((uintptr_t)mutex, true, "locks", PC), INT64_MAX, PC));
+}
+
+EXPORTED int mtx_trylock(mtx_t *mutex)
+{
+	FORWARD(mtx_trylock, (mutex));
+	return c11_code(lab_mutex_trylock(lab_mutex_of((uintptr_t)mutex, true, "tries to lock", PC), PC));
+}
+
+EXPORTED int mtx_timedlock(mtx_t *restrict mutex, const struct timespec *restrict until)
+{
+	FORWARD(mtx_timedlock, (mutex, until));
+	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, true, "locks", PC);
+	return c11_code(lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC));
+}
+
+EXPORTED int mtx_unlock(mtx_t *mutex)
+{
+	FORWARD(mtx_unlock, (mutex));
+	return c11_code(lab_mutex_unlock(lab_mutex_of((uintptr_t)mutex, true, "unlocks", PC), PC));
+}
+
+/* --- conditions --- */
+
+EXPORTED int cnd_init(cnd_t *cond)
+{
+	FORWARD(cnd_init, (cond));
+	(void)lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC);
+	return thrd_success;
+}
+
+EXPORTED void cnd_destroy(cnd_t *cond)
+{
+	static void (*real)(cnd_t *);
+	if (OURS()) {
+		struct lab_object *o = lab_cond_of((uintptr_t)cond, true, "destroys", PC);
+		lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)cond, PC), o);
+		lab_object_destroy(o, PC);
+		return;
+	}
+	if (!real)
+		real = (void (*)(cnd_t *))dlsym(RTLD_NEXT, "cnd_destroy");
+	real(cond);
+}
+
+EXPORTED int cnd_wait(cnd_t *cond, mtx_t *mutex)
+{
+	FORWARD(cnd_wait, (cond, mutex));
+	struct lab_object *o = lab_cond_of((uintptr_t)cond, true, "waits for", PC);
+	return c11_code(lab_cond_wait(o, lab_mutex_of((uintptr_t)mutex, true, "waits with", PC), INT64_MAX, PC));
+}
+
+EXPORTED int cnd_timedwait(cnd_t *restrict cond, mtx_t *restrict mutex, const struct timespec *restrict until)
+{
+	FORWARD(cnd_timedwait, (cond, mutex, until));
+	struct lab_object *o = lab_cond_of((uintptr_t)cond, true, "waits for", PC);
+	struct lab_object *m = lab_mutex_of((uintptr_t)mutex, true, "waits with", PC);
+	return c11_code(lab_cond_wait(o, m, lab_deadline(until, CLOCK_REALTIME), PC));
+}
+
+EXPORTED int cnd_signal(cnd_t *cond)
+{
+	FORWARD(cnd_signal, (cond));
+	lab_cond_wake(lab_cond_of((uintptr_t)cond, true, "signals", PC), false, PC);
+	return thrd_success;
+}
+
+EXPORTED int cnd_broadcast(cnd_t *cond)
+{
+	FORWARD(cnd_broadcast, (cond));
+	lab_cond_wake(lab_cond_of((uintptr_t)cond, true, "broadcasts", PC), true, PC);
+	return thrd_success;
+}
+
+/* --- once and keys --- */
+
+EXPORTED void call_once(once_flag *flag, void (*call)(void))
+{
+	static void (*real)(once_flag *, void (*)(void));
+	if (OURS()) {
+		lab_once((uintptr_t)flag, call, PC);
+		return;
+	}
+	if (!real)
+		real = (void (*)(once_flag *, void (*)(void)))dlsym(RTLD_NEXT, "call_once");
+	real(flag, call);
+}
+
+EXPORTED int tss_create(tss_t *key, tss_dtor_t destroy)
+{
+	FORWARD(tss_create, (key, destroy));
+	lab_plain((uintptr_t)key, sizeof *key, true, PC);
+	return c11_code(lab_key_create(key, destroy));
+}
+
+EXPORTED void tss_delete(tss_t key)
+{
+	static void (*real)(tss_t);
+	if (OURS() && lab_key_is_ours(key)) {
+		(void)lab_key_delete(key, PC);
+		return;
+	}
+	if (!real)
+		real = (void (*)(tss_t))dlsym(RTLD_NEXT, "tss_delete");
+	real(key);
+}
+
+EXPORTED void *tss_get(tss_t key)
+{
+	static __typeof__(tss_get) *real;
+	if (OURS() && lab_key_is_ours(key))
+		return lab_key_get(key, PC);
+	if (!real)
+		real = REAL(tss_get);
+	return real(key);
+}
+
+EXPORTED int tss_set(tss_t key, void *value)
+{
+	static __typeof__(tss_set) *real;
+	if (OURS() && lab_key_is_ours(key))
+		return c11_code(lab_key_set(key, value, PC));
+	if (!real)
+		real = REAL(tss_set);
+	return real(key, value);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The guards of a C++ function's static variables. A program's link wraps the functions of the C++
+ * runtime by these, since the runtime's own are not instrumented.
+ */
+#include "interpose.h"
+#include "posix.h"
+
+/* The first byte of a guard is 1 when the variable is initialised; the compiler reads that byte. */
+EXPORTED int lab_guard_acquire(uint8_t *guard) __asm__("__wrap___cxa_guard_acquire");
+EXPORTED void lab_guard_release(uint8_t *guard) __asm__("__wrap___cxa_guard_release");
+EXPORTED void lab_guard_abort(uint8_t *guard) __asm__("__wrap___cxa_guard_abort");
+
+/* 1: the caller initialises the variable, and ends that by a release or an abort. */
+int lab_guard_acquire(uint8_t *guard)
+{
+	if (!OURS())
+		return *guard == 0;
+	return lab_once_begin((uintptr_t)guard, "initialises the static variable of", PC);
+}
+
+void lab_guard_release(uint8_t *guard)
+{
+	if (!OURS()) {
+		*guard = 1;
+		return;
+	}
+	lab_atomic_store((uintptr_t)guard, 1, 1, __ATOMIC_RELEASE, PC);
+	lab_once_end((uintptr_t)guard, true);
+}
+
+void lab_guard_abort(uint8_t *guard)
+{
+	if (OURS())
+		lab_once_end((uintptr_t)guard, false);
+}

@@ -1,0 +1,468 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* The table of objects, by a hash of their addresses, and how threads wait for them. */
+#include "object.h"
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { TABLE = 1 << 12, MOST = TABLE / 2 };
+
+static struct lab_object *table[TABLE]; /* entries are made once and used again in later executions */
+static struct lab_object *used[MOST];   /* those of this execution */
+static unsigned n_used;
+static uint32_t used_generation;
+
+static unsigned object_slot(uintptr_t address)
+{
+	return (unsigned)(((address >> 2) * 0x9e3779b97f4a7c15u) >> 52);
+}
+
+static struct lab_object *object_entry(uintptr_t address, bool make)
+{
+	unsigned at = object_slot(address);
+	for (; table[at]; at = (at + 1) % TABLE)
+		if (table[at]->address == address)
+			break;
+	struct lab_object *o = table[at];
+	if (o && o->generation == lab.generation)
+		return o;
+	if (!make)
+		return NULL;
+	if (used_generation != lab.generation)
+		n_used = 0;
+	used_generation = lab.generation;
+	static unsigned n_made;
+	if (n_used == MOST || (!o && n_made == MOST))
+		lab_fail(LAB_UNMODELLED, "more than %d locks and other objects, which is a limit of the laboratory",
+		         MOST);
+	if (!o) {
+		o = table[at] = calloc(1, sizeof *o);
+		if (!o)
+			abort();
+		n_made++;
+	}
+	used[n_used++] = o;
+	memset(o, 0, offsetof(struct lab_object, view));
+	lab_view_clear(&o->view);
+	lab_view_clear(&o->readers);
+	o->address = address;
+	o->generation = lab.generation;
+	o->owner = LAB_NOBODY;
+	o->width = 0;
+	return o;
+}
+
+struct lab_object *lab_object_find(uintptr_t address)
+{
+	return object_entry(address, false);
+}
+
+void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg)
+{
+	for (unsigned i = 0; used_generation == lab.generation && i < n_used; i++)
+		visit(used[i], arg);
+}
+
+/* --- words --- */
+
+static const char *const kind_names[LAB_OBJECT_KINDS] = {
+    "mutex", "condition", "readers-writer lock", "spin lock", "barrier", "semaphore", "once"};
+
+static char *object_buffer(void)
+{
+	static char buffers[8][192];
+	static unsigned turn;
+	return buffers[turn++ % 8];
+}
+
+const char *lab_object_name(uintptr_t address, enum lab_object_kind kind)
+{
+	char *text = object_buffer(), place[120];
+	lab_name_address(address, place, sizeof place);
+	(void)snprintf(text, sizeof(char[192]), "the %s %s", kind_names[kind], place);
+	return text;
+}
+
+const char *lab_site_name(uintptr_t pc)
+{
+	char *text = object_buffer();
+	(void)lab_describe_site(pc, text, sizeof(char[192]));
+	return text;
+}
+
+_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...)
+{
+	char text[400];
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	lab.signature = pc;
+	lab_fail(LAB_MISUSE, "%s %s (%s)", lab.self->name, text, lab_site_name(pc));
+}
+
+static const char *const verbs[LAB_SYNCS] = {
+    [LAB_SYNC_INIT] = "initialises",
+    [LAB_SYNC_DESTROY] = "destroys",
+    [LAB_SYNC_LOCK] = "locks",
+    [LAB_SYNC_TRYLOCK] = "tries to lock",
+    [LAB_SYNC_UNLOCK] = "unlocks",
+    [LAB_SYNC_RDLOCK] = "locks for reading",
+    [LAB_SYNC_TRYRDLOCK] = "tries to lock for reading",
+    [LAB_SYNC_WRLOCK] = "locks for writing",
+    [LAB_SYNC_TRYWRLOCK] = "tries to lock for writing",
+    [LAB_SYNC_WAIT] = "waits for",
+    [LAB_SYNC_RELOCK] = "locks again after its wait",
+    [LAB_SYNC_SIGNAL] = "signals",
+    [LAB_SYNC_BROADCAST] = "broadcasts",
+    [LAB_SYNC_DOWN] = "takes a permit of",
+    [LAB_SYNC_TRYDOWN] = "tries to take a permit of",
+    [LAB_SYNC_UP] = "posts",
+    [LAB_SYNC_VALUE] = "reads the value of",
+    [LAB_SYNC_ARRIVE] = "arrives at",
+    [LAB_SYNC_LEAVE] = "leaves",
+    [LAB_SYNC_ONCE] = "calls once",
+    [LAB_SYNC_TIME] = "reads the clock",
+    [LAB_SYNC_SLEEP] = "sleeps",
+    [LAB_SYNC_EXIT] = "ends the program",
+};
+
+const char *lab_sync_verb(unsigned what)
+{
+	return what < LAB_SYNCS ? verbs[what] : "?";
+}
+
+struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc)
+{
+	return (struct lab_op){LAB_SYNC, 8, (uint8_t)what, address, pc};
+}
+
+void lab_sync_event(const struct lab_op *op, int result)
+{
+	lab_hash((uint64_t)op->order << 32 | (uint32_t)result);
+	struct lab_event *event = lab_event(op);
+	if (event)
+		event->result = result;
+}
+
+/* --- life --- */
+
+static bool object_is_known(unsigned thread, uint32_t clock)
+{
+	return thread == lab.self->id || clock <= lab.self->view.at[thread].hb;
+}
+
+static void object_begin(struct lab_object *o, enum lab_object_kind kind)
+{
+	o->kind = (uint8_t)kind;
+	o->live = o->made = true;
+	o->robust = o->owner_died = o->lost = false;
+	o->type = 0;
+	o->owner = LAB_NOBODY;
+	o->count = o->limit = o->round = 0;
+	o->mutex = 0;
+	o->wasted.pc = o->ender.pc = o->user.pc = 0;
+	lab_view_clear(&o->view);
+	lab_view_clear(&o->readers);
+	o->width = 0;
+}
+
+struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
+                                  const char *what, uintptr_t pc)
+{
+	if (!address)
+		lab_misuse(pc, "%s a %s at NULL", what, kind_names[kind]);
+	lab_heap_check(address, size, false, pc);
+	struct lab_object *o = object_entry(address, false);
+	if (o && o->ender.pc && !o->live && o->kind == (uint8_t)kind)
+		lab_misuse(pc, "%s %s, which %s destroyed at %s", what, lab_object_name(address, kind),
+		           lab.threads[o->ender.thread].name, lab_site_name(o->ender.pc));
+	if (o && o->live) {
+		if (o->kind != (uint8_t)kind)
+			lab_misuse(pc, "%s %s as a %s", what, lab_object_name(address, (enum lab_object_kind)o->kind),
+			           kind_names[kind]);
+		if (o->made && !object_is_known(o->maker.thread, o->maker_clock))
+			lab_misuse(pc, "%s %s, but its initialisation by %s at %s is not ordered before", what,
+			           lab_object_name(address, kind), lab.threads[o->maker.thread].name,
+			           lab_site_name(o->maker.pc));
+	} else {
+		if (!fresh)
+			lab_misuse(pc, "%s %s, which is not initialised", what, lab_object_name(address, kind));
+		o = object_entry(address, true);
+		object_begin(o, kind);
+		o->made = false;
+	}
+	o->user = (struct lab_place){lab.self->id, pc};
+	o->user_clock = lab_clock_after(lab.self);
+	return o;
+}
+
+static bool object_is_busy(const struct lab_object *o)
+{
+	return o->live &&
+	       (o->owner != LAB_NOBODY || lab_object_waiters(o) > 0 || (o->kind == LAB_RWLOCK && o->count > 0));
+}
+
+struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc)
+{
+	if (!address)
+		lab_misuse(pc, "initialises a %s at NULL", kind_names[kind]);
+	lab_heap_check(address, size, true, pc);
+	struct lab_object *o = object_entry(address, true);
+	if (object_is_busy(o))
+		lab_misuse(pc, "initialises %s anew, which is in use", lab_object_name(address, kind));
+	if (o->live && o->made && !lab_is_stack(address))
+		lab_misuse(pc, "initialises %s anew, which %s initialised at %s", lab_object_name(address, kind),
+		           lab.threads[o->maker.thread].name, lab_site_name(o->maker.pc));
+	if (o->live && o->user.pc && !object_is_known(o->user.thread, o->user_clock))
+		lab_misuse(pc, "initialises %s, but its use by %s at %s is not ordered before",
+		           lab_object_name(address, kind), lab.threads[o->user.thread].name, lab_site_name(o->user.pc));
+	object_begin(o, kind);
+	o->maker = (struct lab_place){lab.self->id, pc};
+	o->maker_clock = lab_clock_after(lab.self);
+	return o;
+}
+
+void lab_object_destroy(struct lab_object *o, uintptr_t pc)
+{
+	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
+	const char *name = lab_object_name(o->address, kind);
+	if (o->owner != LAB_NOBODY)
+		lab_misuse(pc, "destroys %s, which %s has held since %s", name, lab.threads[o->owner].name,
+		           lab_site_name(o->taken.pc));
+	if (kind == LAB_RWLOCK && o->count > 0)
+		lab_misuse(pc, "destroys %s, which %u reader%s hold%s", name, o->count, o->count > 1 ? "s" : "",
+		           o->count > 1 ? "" : "s");
+	if (lab_object_waiters(o) > 0)
+		lab_misuse(pc, "destroys %s, for which a thread waits", name);
+	o->live = false;
+	o->ender = (struct lab_place){lab.self->id, pc};
+}
+
+static uintptr_t freed_from, freed_to, freed_pc;
+
+static void object_free_in_block(struct lab_object *o, void *arg)
+{
+	(void)arg;
+	if (o->address < freed_from || o->address >= freed_to)
+		return;
+	if (object_is_busy(o))
+		lab_misuse(freed_pc, "frees the memory of %s, which is in use",
+		           lab_object_name(o->address, (enum lab_object_kind)o->kind));
+	o->live = false;
+	o->ender.pc = 0;
+}
+
+void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc)
+{
+	if (used_generation != lab.generation)
+		return;
+	freed_from = address;
+	freed_to = address + size;
+	freed_pc = pc;
+	lab_objects_visit(object_free_in_block, NULL);
+}
+
+struct leaving {
+	const struct lab_thread *thread;
+	uintptr_t pc;
+};
+
+static void object_leave(struct lab_object *o, void *arg)
+{
+	const struct leaving *leaving = arg;
+	const struct lab_thread *t = leaving->thread;
+	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
+	if (!o->live)
+		return;
+	if (o->owner == (int)t->id && o->robust) {
+		o->owner = LAB_NOBODY;
+		o->owner_died = true;
+		o->count = 0;
+		lab_object_release(&o->view);
+		lab_object_changed(o);
+	} else if (o->owner == (int)t->id && kind != LAB_ONCE) {
+		lab_misuse(o->taken.pc, "ends while it holds %s, locked at the line named here",
+		           lab_object_name(o->address, kind));
+	} else if (t->id < o->width && o->reads[t->id] > 0) {
+		lab_misuse(o->taken.pc, "ends while it holds %s for reading", lab_object_name(o->address, kind));
+	}
+}
+
+void lab_objects_left(const struct lab_thread *thread, uintptr_t pc)
+{
+	struct leaving leaving = {thread, pc};
+	lab_objects_visit(object_leave, &leaving);
+}
+
+/* --- waiting --- */
+
+void lab_object_release(struct lab_view *view)
+{
+	lab_view_join(view, &lab.self->view);
+}
+
+void lab_object_acquire(const struct lab_view *view)
+{
+	lab_view_join(&lab.self->view, view);
+}
+
+void lab_object_changed(const struct lab_object *object)
+{
+	lab.idle_rounds = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (t->object == object && (t->state == LAB_BLOCKED || t->state == LAB_READY))
+			lab_thread_can(t, t->can(object, t));
+	}
+}
+
+void lab_object_queue(struct lab_thread *t, struct lab_op op, struct lab_object *object, lab_can *can)
+{
+	t->next = op;
+	t->object = object;
+	t->can = can;
+	lab_thread_can(t, can(object, t));
+}
+
+unsigned lab_object_waiters(const struct lab_object *object)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		n += lab.threads[i].object == object && &lab.threads[i] != lab.self &&
+		     lab.threads[i].state == LAB_BLOCKED;
+	return n;
+}
+
+static void object_check_live(const struct lab_object *o, const struct lab_op *op)
+{
+	const enum lab_object_kind kind = (enum lab_object_kind)o->kind;
+	if (!o->live && o->ender.pc == 0)
+		lab_heap_check(o->address, 1, true, op->pc); /* its block was freed */
+	if (!o->live)
+		lab_misuse(op->pc, "%s %s, which %s destroyed at %s", lab_sync_verb(op->order),
+		           lab_object_name(o->address, kind), lab.threads[o->ender.thread].name,
+		           lab_site_name(o->ender.pc));
+}
+
+void lab_object_point(struct lab_op op, const struct lab_object *o)
+{
+	lab_point(op);
+	object_check_live(o, &op);
+}
+
+static bool object_always(const struct lab_object *object, const struct lab_thread *thread)
+{
+	(void)object;
+	(void)thread;
+	return true;
+}
+
+int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline)
+{
+	struct lab_thread *self = lab.self;
+	const bool once = deadline <= lab.now;
+	self->expires = !once && deadline != INT64_MAX;
+	self->deadline = deadline;
+	self->result = 0;
+	lab_thread_await(op, object, once ? object_always : can);
+	object_check_live(object, &op);
+	if (once && !can(object, self))
+		return -ETIMEDOUT;
+	return self->result;
+}
+
+bool lab_object_describe(const struct lab_thread *t)
+{
+	const struct lab_object *o = t->object;
+	if (!o || t->state != LAB_BLOCKED)
+		return false;
+	const char *name = lab_object_name(o->address, (enum lab_object_kind)o->kind);
+	const char *site = lab_site_name(t->next.pc);
+	if (o->owner != LAB_NOBODY)
+		lab_detail("  %s wants %s (%s), which %s holds since %s\n", t->name, name, site,
+		           lab.threads[o->owner].name, lab_site_name(o->taken.pc));
+	else if (o->kind == LAB_RWLOCK)
+		lab_detail("  %s wants %s (%s), which %u reader%s hold%s\n", t->name, name, site, o->count,
+		           o->count == 1 ? "" : "s", o->count == 1 ? "s" : "");
+	else if (o->kind == LAB_BARRIER)
+		lab_detail("  %s waits at %s (%s), where %u of %u have arrived\n", t->name, name, site, o->count,
+		           o->limit);
+	else
+		lab_detail("  %s waits for %s (%s)\n", t->name, name, site);
+	return true;
+}
+
+/* --- when no thread can go on --- */
+
+/* A writer waits for a reader; a reader waits for the writer that it is enqueued behind. */
+static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t)
+{
+	const struct lab_object *o = t->object;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		const struct lab_thread *other = &lab.threads[i];
+		if (t->next.order == LAB_SYNC_RDLOCK ? other->object == o && other->next.order == LAB_SYNC_WRLOCK
+		                                     : i < o->width && o->reads[i] > 0)
+			return other;
+	}
+	return NULL;
+}
+
+/* The thread that `t` waits for; NULL: for none in particular. */
+static const struct lab_thread *object_blocker(const struct lab_thread *t)
+{
+	if (t->state != LAB_BLOCKED)
+		return NULL;
+	if (!t->object)
+		return t->next.kind == LAB_JOIN ? &lab.threads[t->joins] : NULL;
+	if (t->object->owner != LAB_NOBODY)
+		return &lab.threads[t->object->owner];
+	return t->object->kind == LAB_RWLOCK ? object_rwlock_blocker(t) : NULL;
+}
+
+static void object_say_link(char *text, size_t size, const struct lab_thread *t, const struct lab_thread *next)
+{
+	const size_t length = strlen(text);
+	const char *between = length > 0 ? "; " : "";
+	if (!t->object)
+		(void)snprintf(text + length, size - length, "%s%s joins %s", between, t->name, next->name);
+	else
+		(void)snprintf(text + length, size - length, "%s%s wants %s, %s %s%s", between, t->name,
+		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind),
+		               next->object == t->object ? "behind" : "which", next->name,
+		               next->object == t->object ? "" : " holds");
+}
+
+/* Tells the cycle that `first` is on; false: it is on none. */
+static bool object_tell_cycle(const struct lab_thread *first)
+{
+	char text[400] = "";
+	const struct lab_thread *t = first;
+	for (unsigned n = 0; n < lab.n_threads; n++) {
+		const struct lab_thread *next = object_blocker(t);
+		if (!next)
+			return false;
+		object_say_link(text, sizeof text, t, next);
+		t = next;
+		if (t == first)
+			lab_fail(LAB_DEADLOCK, "%s", text);
+	}
+	return false;
+}
+
+void lab_objects_stuck(void)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		(void)object_tell_cycle(&lab.threads[i]);
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		const struct lab_thread *t = &lab.threads[i];
+		const struct lab_object *o = t->state == LAB_BLOCKED ? t->object : NULL;
+		if (o && o->kind == LAB_COND && o->wasted.pc)
+			lab_fail(LAB_LOST_WAKEUP,
+			         "%s waits for %s for ever: the signal by %s (%s) came before the wait", t->name,
+			         lab_object_name(o->address, LAB_COND), lab.threads[o->wasted.thread].name,
+			         lab_site_name(o->wasted.pc));
+	}
+}

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_OBJECT_H
+#define STRESS_OBJECT_H
+
+#include "model.h"
+
+/*
+ * Objects of the C library by which threads wait for each other: pthread_mutex_t, sem_t, mtx_t and
+ * their kin. The model keeps the state of each object here, by address. The program's memory has
+ * what the initialiser wrote, and nothing else. programs.md has the table of states and the edges
+ * of happens-before.
+ */
+enum lab_object_kind {
+	LAB_MUTEX,
+	LAB_COND,
+	LAB_RWLOCK,
+	LAB_SPINLOCK,
+	LAB_BARRIER,
+	LAB_SEM,
+	LAB_ONCE,
+	LAB_OBJECT_KINDS
+};
+
+enum { LAB_NOBODY = -1 };
+
+/* What a step does to an object: the field `order` of a LAB_SYNC operation. */
+enum lab_sync {
+	LAB_SYNC_INIT,
+	LAB_SYNC_DESTROY,
+	LAB_SYNC_LOCK,
+	LAB_SYNC_TRYLOCK,
+	LAB_SYNC_UNLOCK,
+	LAB_SYNC_RDLOCK,
+	LAB_SYNC_TRYRDLOCK,
+	LAB_SYNC_WRLOCK,
+	LAB_SYNC_TRYWRLOCK,
+	LAB_SYNC_WAIT,   /* on a condition: unlocks its mutex, too */
+	LAB_SYNC_RELOCK, /* the mutex, after that */
+	LAB_SYNC_SIGNAL,
+	LAB_SYNC_BROADCAST,
+	LAB_SYNC_DOWN,
+	LAB_SYNC_TRYDOWN,
+	LAB_SYNC_UP,
+	LAB_SYNC_VALUE,
+	LAB_SYNC_ARRIVE,
+	LAB_SYNC_LEAVE,
+	LAB_SYNC_ONCE,
+	LAB_SYNC_TIME, /* reads the clock */
+	LAB_SYNC_SLEEP,
+	LAB_SYNC_EXIT, /* ends the program */
+	LAB_SYNCS
+};
+
+struct lab_place {
+	unsigned thread;
+	uintptr_t pc;
+};
+
+struct lab_object {
+	uintptr_t address;
+	uint32_t generation; /* of the execution that the entry is of */
+	uint8_t kind;        /* enum lab_object_kind */
+	bool live;           /* initialised and not destroyed */
+	bool made;           /* by a call, and not by a static initialiser */
+	uint8_t type;        /* PTHREAD_MUTEX_...; of a condition its clock */
+	bool robust, owner_died, lost;
+	struct lab_place maker;
+	uint32_t maker_clock;
+	struct lab_place ender; /* where it was destroyed */
+	struct lab_place user;  /* its last use */
+	uint32_t user_clock;
+	int owner;                  /* of a mutex, a spin lock, a write lock, a running once; LAB_NOBODY */
+	struct lab_place taken;     /* where the owner took it */
+	unsigned count;             /* recursion; readers; permits; threads at the barrier */
+	unsigned limit;             /* of the barrier */
+	unsigned round;             /* of the barrier; of a once 1: done */
+	uintptr_t mutex;            /* of a condition: what its waiters gave */
+	struct lab_place wasted;    /* the last signal that found no waiter; pc 0: none */
+	struct lab_view view;       /* what a release made known to the next acquirer */
+	struct lab_view readers;    /* of a readers-writer lock: what readers made known to the next writer */
+	uint8_t reads[LAB_THREADS]; /* how often each thread has the read lock; as many as there were threads */
+	unsigned width;
+};
+
+/* The object at `address`, of this kind; NULL: no call has named it in this execution. */
+struct lab_object *lab_object_find(uintptr_t address);
+/*
+ * The object for a use of it. Ends the execution when the object is of another kind, destroyed, not
+ * initialised, or initialised by a call that does not happen before. `fresh`: a static initialiser
+ * left this memory. `what` is the verb of the message.
+ */
+struct lab_object *lab_object_use(uintptr_t address, size_t size, enum lab_object_kind kind, bool fresh,
+                                  const char *what, uintptr_t pc);
+/* A call initialises the object. */
+struct lab_object *lab_object_init(uintptr_t address, size_t size, enum lab_object_kind kind, uintptr_t pc);
+void lab_object_destroy(struct lab_object *object, uintptr_t pc);
+/*
+ * Freed memory takes its objects along. Ends the execution if a thread holds one, or waits for one.
+ */
+void lab_objects_freed(uintptr_t address, size_t size, uintptr_t pc);
+
+typedef bool lab_can(const struct lab_object *object, const struct lab_thread *thread);
+
+/*
+ * Announces the step `op` on `object`, which is possible while `can` returns true. Returns when the
+ * search lets the thread do the step: 0. Returns -ETIMEDOUT if the deadline came first. With an
+ * expired deadline the thread tries once.
+ */
+int lab_object_wait(struct lab_op op, struct lab_object *object, lab_can *can, int64_t deadline);
+/*
+ * Announces a step that is always possible. Ends the execution if another thread destroys the
+ * object before the step.
+ */
+void lab_object_point(struct lab_op op, const struct lab_object *object);
+/*
+ * Called after each change of the state: makes ready the threads whose announced step is possible,
+ * and blocks the rest.
+ */
+void lab_object_changed(const struct lab_object *object);
+/* The running thread makes `thread` wait for `object`, as if that thread had announced `op`. */
+void lab_object_queue(struct lab_thread *thread, struct lab_op op, struct lab_object *object, lab_can *can);
+unsigned lab_object_waiters(const struct lab_object *object);
+
+/* Happens-before: a thread that acquires the view knows what the releasing threads did. */
+void lab_object_release(struct lab_view *view);
+void lab_object_acquire(const struct lab_view *view);
+
+struct lab_op lab_sync_op(enum lab_sync what, uintptr_t address, uintptr_t pc);
+/* The step in the trace. `result`: a code that the call returns; shown when it is not 0. */
+void lab_sync_event(const struct lab_op *op, int result);
+const char *lab_sync_verb(unsigned what);
+
+/* Misuse that POSIX leaves undefined: ends the execution. */
+_Noreturn void lab_misuse(uintptr_t pc, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* "the mutex acc[1].lock"; valid until the eighth call after this call. */
+const char *lab_object_name(uintptr_t address, enum lab_object_kind kind);
+/* "transfer.c:17"; valid as long. */
+const char *lab_site_name(uintptr_t pc);
+
+/* Adds what the thread waits for to the details of the failure. False: it waits for no object. */
+bool lab_object_describe(const struct lab_thread *thread);
+/*
+ * Called when no thread can go on: fails with a cycle of waits, or with a signal that came too
+ * early, if there is one.
+ */
+void lab_objects_stuck(void);
+/* Called when a thread ends: fails if the thread holds an object. */
+void lab_objects_left(const struct lab_thread *thread, uintptr_t pc);
+/* Calls `visit` for each object of this execution. */
+void lab_objects_visit(void (*visit)(struct lab_object *object, void *arg), void *arg);
+
+#endif

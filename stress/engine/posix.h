@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_POSIX_H
+#define STRESS_POSIX_H
+
+/* Comes before all headers, since those of the C library define some of these functions inline. */
+#ifndef __NO_INLINE__
+#define __NO_INLINE__ 1
+#endif
+
+#include "interpose.h"
+#include "object.h"
+#include <errno.h>
+
+/* Whether all bytes are 0. */
+static inline bool lab_is_zero(const void *memory, size_t size)
+{
+	const unsigned char *byte = memory;
+	while (size > 0 && byte[size - 1] == 0)
+		size--;
+	return size == 0;
+}
+
+/*
+ * The model's functions for threads and their objects: posix_*.c has those of <pthread.h> and
+ * <semaphore.h>, c11_threads.c those of <threads.h>. Each begins with FORWARD, which hands calls
+ * from outside of an execution to the C library.
+ */
+#define FORWARD(name, arguments)                                                                                       \
+	do {                                                                                                           \
+		static __typeof__(name) *real_;                                                                        \
+		if (OURS())                                                                                            \
+			break;                                                                                         \
+		if (!real_)                                                                                            \
+			real_ = REAL(name);                                                                            \
+		return real_ arguments;                                                                                \
+	} while (0)
+
+/* The C library has conditions of an older version too, which dlsym() may find first. */
+#define FORWARD_COND(name, arguments)                                                                                  \
+	do {                                                                                                           \
+		static __typeof__(name) *real_;                                                                        \
+		if (OURS())                                                                                            \
+			break;                                                                                         \
+		if (!real_)                                                                                            \
+			real_ = (__typeof__(name) *)dlvsym(RTLD_NEXT, #name, "GLIBC_2.3.2");                           \
+		if (!real_)                                                                                            \
+			real_ = REAL(name);                                                                            \
+		return real_ arguments;                                                                                \
+	} while (0)
+
+/*
+ * posix_time.c: the model's time as a clock of the system shows it, in ns; a deadline in the
+ * model's time.
+ */
+int64_t lab_time_of(int clock);
+struct timespec;
+int64_t lab_deadline(const struct timespec *t, int clock);
+void lab_sleep(int64_t ns, uintptr_t pc);
+void lab_sleep_before_exit(uintptr_t pc);
+
+/* posix_mutex.c, for <threads.h> too. Results are those of pthread_mutex_...(). */
+enum { LAB_MUTEX_NORMAL, LAB_MUTEX_RECURSIVE, LAB_MUTEX_ERRORCHECK };
+struct lab_object *lab_mutex_of(uintptr_t mutex, bool c11, const char *what, uintptr_t pc);
+int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc);
+int lab_mutex_trylock(struct lab_object *o, uintptr_t pc);
+int lab_mutex_unlock(struct lab_object *o, uintptr_t pc);
+/* The running thread becomes the owner of the mutex, which is free. */
+int lab_mutex_taken(struct lab_object *o, uintptr_t pc);
+lab_can lab_mutex_can;
+
+/* posix_cond.c */
+struct lab_object *lab_cond_of(uintptr_t cond, bool c11, const char *what, uintptr_t pc);
+int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc);
+void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc);
+
+/* posix_thread.c */
+/* A thread of the program; ended by lab_posix_end(). */
+unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc);
+_Noreturn void lab_posix_end(void *result, uintptr_t pc);
+int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc);
+int lab_posix_detach(unsigned long thread, uintptr_t pc);
+unsigned long lab_posix_self(void);
+
+/* posix_once.c: once and keys */
+void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc);
+/* True: the caller runs the function, then calls lab_once_end(); the function is over if `done`. */
+bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc);
+void lab_once_end(uintptr_t once, bool done);
+int lab_key_create(unsigned *key, void (*destroy)(void *));
+int lab_key_delete(unsigned key, uintptr_t pc);
+void *lab_key_get(unsigned key, uintptr_t pc);
+int lab_key_set(unsigned key, const void *value, uintptr_t pc);
+bool lab_key_is_ours(unsigned key);
+void lab_keys_end(void); /* of the running thread: calls destructors */
+/* The values that live threads keep, for the search for leaks. */
+void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pthread_cond_t. A wait is two steps: unlock the mutex and sleep; lock the mutex again. */
+#include "posix.h"
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+static bool cond_never(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)o;
+	(void)thread;
+	return false;
+}
+
+static bool cond_is_static(uintptr_t address)
+{
+	return lab_is_zero((const void *)address, sizeof(pthread_cond_t));
+}
+
+struct lab_object *lab_cond_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
+{
+	struct lab_object *o = lab_object_find(address);
+	const bool fresh = !c11 && address && !(o && o->live) && cond_is_static(address);
+	return lab_object_use(address, sizeof(pthread_cond_t), LAB_COND, fresh, what, pc);
+}
+
+static bool cond_has_waiter(const struct lab_thread *t, const struct lab_object *o)
+{
+	return t->object == o && t->state == LAB_BLOCKED;
+}
+
+/* Sleeps until a signal. The next step of the thread locks the mutex again. */
+static int cond_sleep(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	const struct lab_op relock = lab_sync_op(LAB_SYNC_RELOCK, mutex->address, pc);
+	int result = 0;
+	if (deadline <= lab.now) {
+		result = ETIMEDOUT;
+	} else if (!lab_fault(LAB_FAULT_SPURIOUS)) {
+		self->expires = deadline != INT64_MAX;
+		self->deadline = deadline;
+		self->result = 0;
+		lab_thread_await(lab_sync_op(LAB_SYNC_WAIT, o->address, pc), o, cond_never);
+		if (self->result == 0) {
+			const int died = lab_mutex_taken(mutex, pc);
+			lab_sync_event(&relock, died);
+			return died;
+		}
+		result = ETIMEDOUT;
+	}
+	(void)lab_object_wait(relock, mutex, lab_mutex_can, INT64_MAX);
+	(void)lab_mutex_taken(mutex, pc);
+	lab_sync_event(&relock, result);
+	return result;
+}
+
+int lab_cond_wait(struct lab_object *o, struct lab_object *mutex, int64_t deadline, uintptr_t pc)
+{
+	const struct lab_op op = lab_sync_op(LAB_SYNC_WAIT, o->address, pc);
+	const char *name = lab_object_name(o->address, LAB_COND);
+	if (mutex->owner != (int)lab.self->id) {
+		if (mutex->type == LAB_MUTEX_ERRORCHECK)
+			return EPERM;
+		lab_misuse(pc, "waits for %s with %s, which it does not hold", name,
+		           lab_object_name(mutex->address, LAB_MUTEX));
+	}
+	lab_object_point(op, o);
+	if (o->mutex && o->mutex != mutex->address && lab_object_waiters(o) > 0)
+		lab_misuse(pc, "waits for %s with %s, while another thread waits for it with %s", name,
+		           lab_object_name(mutex->address, LAB_MUTEX), lab_object_name(o->mutex, LAB_MUTEX));
+	if (mutex->count > 1)
+		lab_misuse(pc, "waits for %s with %s, which it has locked %u times", name,
+		           lab_object_name(mutex->address, LAB_MUTEX), mutex->count);
+	o->mutex = mutex->address;
+	mutex->owner = LAB_NOBODY;
+	mutex->count = 0;
+	lab_view_copy(&mutex->view, &lab.self->view);
+	lab_object_changed(mutex);
+	lab_sync_event(&op, 0);
+	return cond_sleep(o, mutex, deadline, pc);
+}
+
+static unsigned cond_waiters(const struct lab_object *o, struct lab_thread *line[LAB_THREADS])
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		struct lab_thread *t = &lab.threads[i];
+		if (!cond_has_waiter(t, o))
+			continue;
+		unsigned at = n++;
+		for (; at > 0 && line[at - 1]->blocked_at > t->blocked_at; at--)
+			line[at] = line[at - 1];
+		line[at] = t;
+	}
+	return n;
+}
+
+/* A signal wakes any one; the usual choice is the one that has waited longest. */
+void lab_cond_wake(struct lab_object *o, bool all, uintptr_t pc)
+{
+	struct lab_thread *line[LAB_THREADS];
+	const struct lab_op op = lab_sync_op(all ? LAB_SYNC_BROADCAST : LAB_SYNC_SIGNAL, o->address, pc);
+	lab_object_point(op, o);
+	const unsigned waiting = cond_waiters(o, line);
+	const unsigned pick = !all && waiting > 1 ? lab_choose(LAB_PICK_WAITER, waiting) : 0;
+	if (waiting == 0)
+		o->wasted = (struct lab_place){lab.self->id, pc};
+	for (unsigned i = 0; i < waiting; i++) {
+		struct lab_thread *t = line[i];
+		if (!all && i != pick)
+			continue;
+		t->expires = false;
+		lab_object_queue(t, lab_sync_op(LAB_SYNC_RELOCK, o->mutex, t->next.pc), lab_object_find(o->mutex),
+		                 lab_mutex_can);
+	}
+	lab_sync_event(&op, 0);
+}
+
+EXPORTED int pthread_cond_init(pthread_cond_t *cond, const pthread_condattr_t *attributes)
+{
+	FORWARD_COND(pthread_cond_init, (cond, attributes));
+	clockid_t clock = CLOCK_REALTIME;
+	if (attributes)
+		(void)pthread_condattr_getclock(attributes, &clock);
+	lab_object_init((uintptr_t)cond, sizeof *cond, LAB_COND, PC)->type = (uint8_t)clock;
+	lab_globals_written((uintptr_t)cond, sizeof *cond);
+	memset(cond, 0, sizeof *cond);
+	return 0;
+}
+
+EXPORTED int pthread_cond_destroy(pthread_cond_t *cond)
+{
+	FORWARD_COND(pthread_cond_destroy, (cond));
+	struct lab_object *o = lab_cond_of((uintptr_t)cond, false, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)cond, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+EXPORTED int pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *mutex)
+{
+	FORWARD_COND(pthread_cond_wait, (cond, mutex));
+	return lab_cond_wait(lab_cond_of((uintptr_t)cond, false, "waits for", PC),
+	                     lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), INT64_MAX, PC);
+}
+
+EXPORTED int pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *mutex, const struct timespec *until)
+{
+	FORWARD_COND(pthread_cond_timedwait, (cond, mutex, until));
+	struct lab_object *o = lab_cond_of((uintptr_t)cond, false, "waits for", PC);
+	return lab_cond_wait(o, lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), lab_deadline(until, o->type),
+	                     PC);
+}
+
+EXPORTED int pthread_cond_clockwait(pthread_cond_t *cond, pthread_mutex_t *mutex, clockid_t clock,
+                                    const struct timespec *until)
+{
+	FORWARD(pthread_cond_clockwait, (cond, mutex, clock, until));
+	return lab_cond_wait(lab_cond_of((uintptr_t)cond, false, "waits for", PC),
+	                     lab_mutex_of((uintptr_t)mutex, false, "waits with", PC), lab_deadline(until, clock), PC);
+}
+
+EXPORTED int pthread_cond_signal(pthread_cond_t *cond)
+{
+	FORWARD_COND(pthread_cond_signal, (cond));
+	lab_cond_wake(lab_cond_of((uintptr_t)cond, false, "signals", PC), false, PC);
+	return 0;
+}
+
+EXPORTED int pthread_cond_broadcast(pthread_cond_t *cond)
+{
+	FORWARD_COND(pthread_cond_broadcast, (cond));
+	lab_cond_wake(lab_cond_of((uintptr_t)cond, false, "broadcasts", PC), true, PC);
+	return 0;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * syscall(): futexes and what else of the kernel's the model has; all other numbers are named and
+ * end the execution.
+ */
+#include "posix.h"
+#include <limits.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static long futex_result(int error)
+{
+	if (error >= 0)
+		return error;
+	errno = -error;
+	return -1;
+}
+
+static long futex_call(const long a[6], uintptr_t pc)
+{
+	const uintptr_t word = (uintptr_t)a[0];
+	const int operation = (int)a[1] & FUTEX_CMD_MASK;
+	const uint32_t value = (uint32_t)a[2];
+	const struct timespec *timeout = (const struct timespec *)a[3];
+	int64_t deadline = INT64_MAX;
+	switch (operation) {
+	case FUTEX_WAIT:
+		if (timeout)
+			deadline = lab.now + timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
+		return futex_result(lab_futex_wait(word, value, deadline, pc));
+	case FUTEX_WAIT_BITSET:
+		if ((uint32_t)a[5] != FUTEX_BITSET_MATCH_ANY)
+			break;
+		if (timeout)
+			deadline =
+			    lab_deadline(timeout, a[1] & FUTEX_CLOCK_REALTIME ? CLOCK_REALTIME : CLOCK_MONOTONIC);
+		return futex_result(lab_futex_wait(word, value, deadline, pc));
+	case FUTEX_WAKE:
+		return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
+	case FUTEX_WAKE_BITSET:
+		if ((uint32_t)a[5] != FUTEX_BITSET_MATCH_ANY)
+			break;
+		return futex_result(lab_futex_wake(word, value > INT_MAX ? INT_MAX : (int)value, pc));
+	default:
+		break;
+	}
+	lab.signature = pc;
+	lab_fail(LAB_UNMODELLED, "%s calls futex() with the operation %d (%s), which the model does not have",
+	         lab.self->name, operation, lab_site_name(pc));
+}
+
+EXPORTED long syscall(long number, ...)
+{
+	static long (*real)(long, ...);
+	long a[6];
+	va_list args;
+	va_start(args, number);
+	for (unsigned i = 0; i < 6; i++)
+		a[i] = va_arg(args, long);
+	va_end(args);
+	if (!real)
+		real = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	if (!OURS())
+		return real(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	switch (number) {
+	case SYS_futex:
+		return futex_call(a, PC);
+	case SYS_gettid:
+		return lab.self->id + 1000;
+	case SYS_getpid:
+		return 1000;
+	case SYS_sched_yield:
+		lab_relax(PC);
+		return 0;
+	case SYS_membarrier:
+		if (a[0] == MEMBARRIER_CMD_QUERY)
+			return MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+			       MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+		lab_membarrier(PC);
+		return 0;
+	default:
+		break;
+	}
+	lab.signature = PC;
+	lab_fail(LAB_UNMODELLED, "%s makes the system call %ld (%s), which the model does not have", lab.self->name,
+	         number, lab_site_name(PC));
+}

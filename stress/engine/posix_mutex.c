@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pthread_mutex_t of each type, and pthread_spinlock_t. */
+#include "posix.h"
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+bool lab_mutex_can(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)thread;
+	return o->owner == LAB_NOBODY;
+}
+
+/* A static initialiser leaves all zero but for the type. */
+static bool mutex_is_static(const pthread_mutex_t *mutex)
+{
+	pthread_mutex_t copy = *mutex;
+	if (copy.__data.__kind < 0 || copy.__data.__kind > 3)
+		return false;
+	copy.__data.__kind = 0;
+	return lab_is_zero(&copy, sizeof copy);
+}
+
+struct lab_object *lab_mutex_of(uintptr_t address, bool c11, const char *what, uintptr_t pc)
+{
+	const pthread_mutex_t *mutex = (const pthread_mutex_t *)address;
+	struct lab_object *o = lab_object_find(address);
+	const bool fresh = !c11 && address && !(o && o->live) && mutex_is_static(mutex);
+	o = lab_object_use(address, sizeof *mutex, LAB_MUTEX, fresh, what, pc);
+	if (fresh)
+		o->type = mutex->__data.__kind == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
+		          : mutex->__data.__kind == PTHREAD_MUTEX_ERRORCHECK ? LAB_MUTEX_ERRORCHECK
+		                                                             : LAB_MUTEX_NORMAL;
+	return o;
+}
+
+int lab_mutex_taken(struct lab_object *o, uintptr_t pc)
+{
+	o->owner = (int)lab.self->id;
+	o->count = 1;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_acquire(&o->view);
+	lab_object_changed(o);
+	if (o->owner_died)
+		return EOWNERDEAD;
+	return 0;
+}
+
+/* The caller holds it already; -1: it does not. */
+static int mutex_relock(struct lab_object *o, bool tries, uintptr_t pc)
+{
+	if (o->owner != (int)lab.self->id)
+		return -1;
+	if (o->type == LAB_MUTEX_RECURSIVE) {
+		o->count++;
+		return 0;
+	}
+	if (tries)
+		return EBUSY;
+	if (o->type == LAB_MUTEX_ERRORCHECK)
+		return EDEADLK;
+	lab_misuse(pc, "locks %s again, which it has held since %s", lab_object_name(o->address, LAB_MUTEX),
+	           lab_site_name(o->taken.pc));
+}
+
+int lab_mutex_lock(struct lab_object *o, int64_t deadline, uintptr_t pc)
+{
+	int result = mutex_relock(o, false, pc);
+	if (result >= 0)
+		return result;
+	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, o->address, pc);
+	result = lab_object_wait(op, o, lab_mutex_can, deadline);
+	if (o->lost)
+		return ENOTRECOVERABLE;
+	result = result == 0 ? lab_mutex_taken(o, pc) : ETIMEDOUT;
+	lab_sync_event(&op, result);
+	return result;
+}
+
+int lab_mutex_trylock(struct lab_object *o, uintptr_t pc)
+{
+	int result = mutex_relock(o, true, pc);
+	if (result >= 0)
+		return result;
+	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, o->address, pc);
+	lab_object_point(op, o);
+	result = o->lost ? ENOTRECOVERABLE : o->owner == LAB_NOBODY ? lab_mutex_taken(o, pc) : EBUSY;
+	lab_sync_event(&op, result);
+	return result;
+}
+
+int lab_mutex_unlock(struct lab_object *o, uintptr_t pc)
+{
+	const bool defined = o->type != LAB_MUTEX_NORMAL || o->robust;
+	const char *name = lab_object_name(o->address, LAB_MUTEX);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, o->address, pc);
+	if (o->owner == (int)lab.self->id && o->count > 1) {
+		o->count--;
+		return 0;
+	}
+	lab_object_point(op, o);
+	if (o->owner != (int)lab.self->id && defined) {
+		lab_sync_event(&op, EPERM);
+		return EPERM;
+	}
+	if (o->owner == LAB_NOBODY)
+		lab_misuse(pc, "unlocks %s, which no thread holds", name);
+	if (o->owner != (int)lab.self->id)
+		lab_misuse(pc, "unlocks %s, which %s has held since %s", name, lab.threads[o->owner].name,
+		           lab_site_name(o->taken.pc));
+	if (o->owner_died)
+		o->lost = true; /* no owner made it consistent */
+	o->owner = LAB_NOBODY;
+	o->count = 0;
+	lab_view_copy(&o->view, &lab.self->view);
+	lab_object_changed(o);
+	lab_sync_event(&op, 0);
+	return 0;
+}
+
+EXPORTED int pthread_mutex_init(pthread_mutex_t *mutex, const pthread_mutexattr_t *attributes)
+{
+	FORWARD(pthread_mutex_init, (mutex, attributes));
+	int type = PTHREAD_MUTEX_DEFAULT, robust = PTHREAD_MUTEX_STALLED;
+	if (attributes) {
+		(void)pthread_mutexattr_gettype(attributes, &type);
+		(void)pthread_mutexattr_getrobust(attributes, &robust);
+	}
+	struct lab_object *o = lab_object_init((uintptr_t)mutex, sizeof *mutex, LAB_MUTEX, PC);
+	o->type = type == PTHREAD_MUTEX_RECURSIVE    ? LAB_MUTEX_RECURSIVE
+	          : type == PTHREAD_MUTEX_ERRORCHECK ? LAB_MUTEX_ERRORCHECK
+	                                             : LAB_MUTEX_NORMAL;
+	o->robust = robust == PTHREAD_MUTEX_ROBUST;
+	lab_globals_written((uintptr_t)mutex, sizeof *mutex);
+	memset(mutex, 0, sizeof *mutex);
+	mutex->__data.__kind = type;
+	return 0;
+}
+
+EXPORTED int pthread_mutex_destroy(pthread_mutex_t *mutex)
+{
+	FORWARD(pthread_mutex_destroy, (mutex));
+	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)mutex, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+EXPORTED int pthread_mutex_lock(pthread_mutex_t *mutex)
+{
+	FORWARD(pthread_mutex_lock, (mutex));
+	return lab_mutex_lock(lab_mutex_of((uintptr_t)mutex, false, "locks", PC), INT64_MAX, PC);
+}
+
+EXPORTED int pthread_mutex_trylock(pthread_mutex_t *mutex)
+{
+	FORWARD(pthread_mutex_trylock, (mutex));
+	return lab_mutex_trylock(lab_mutex_of((uintptr_t)mutex, false, "tries to lock", PC), PC);
+}
+
+EXPORTED int pthread_mutex_timedlock(pthread_mutex_t *mutex, const struct timespec *until)
+{
+	FORWARD(pthread_mutex_timedlock, (mutex, until));
+	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "locks", PC);
+	return lab_mutex_lock(o, lab_deadline(until, CLOCK_REALTIME), PC);
+}
+
+EXPORTED int pthread_mutex_clocklock(pthread_mutex_t *mutex, clockid_t clock, const struct timespec *until)
+{
+	FORWARD(pthread_mutex_clocklock, (mutex, clock, until));
+	return lab_mutex_lock(lab_mutex_of((uintptr_t)mutex, false, "locks", PC), lab_deadline(until, clock), PC);
+}
+
+EXPORTED int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+	FORWARD(pthread_mutex_unlock, (mutex));
+	return lab_mutex_unlock(lab_mutex_of((uintptr_t)mutex, false, "unlocks", PC), PC);
+}
+
+EXPORTED int pthread_mutex_consistent(pthread_mutex_t *mutex)
+{
+	FORWARD(pthread_mutex_consistent, (mutex));
+	struct lab_object *o = lab_mutex_of((uintptr_t)mutex, false, "makes consistent", PC);
+	if (o->owner != (int)lab.self->id || !o->owner_died)
+		return EINVAL;
+	o->owner_died = false;
+	return 0;
+}
+
+/* --- spin locks --- */
+
+static struct lab_object *mutex_spin_of(pthread_spinlock_t *lock, const char *what, uintptr_t pc)
+{
+	return lab_object_use((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, false, what, pc);
+}
+
+static void mutex_spin_taken(struct lab_object *o, uintptr_t pc)
+{
+	o->owner = (int)lab.self->id;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_acquire(&o->view);
+	lab_object_changed(o);
+}
+
+EXPORTED int pthread_spin_init(pthread_spinlock_t *lock, int shared)
+{
+	FORWARD(pthread_spin_init, (lock, shared));
+	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_SPINLOCK, PC);
+	return 0;
+}
+
+EXPORTED int pthread_spin_destroy(pthread_spinlock_t *lock)
+{
+	FORWARD(pthread_spin_destroy, (lock));
+	struct lab_object *o = mutex_spin_of(lock, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)lock, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+EXPORTED int pthread_spin_lock(pthread_spinlock_t *lock)
+{
+	FORWARD(pthread_spin_lock, (lock));
+	struct lab_object *o = mutex_spin_of(lock, "locks", PC);
+	if (o->owner == (int)lab.self->id)
+		lab_misuse(PC, "locks %s again, which it has held since %s", lab_object_name(o->address, LAB_SPINLOCK),
+		           lab_site_name(o->taken.pc));
+	const struct lab_op op = lab_sync_op(LAB_SYNC_LOCK, (uintptr_t)lock, PC);
+	(void)lab_object_wait(op, o, lab_mutex_can, INT64_MAX);
+	mutex_spin_taken(o, PC);
+	lab_sync_event(&op, 0);
+	return 0;
+}
+
+EXPORTED int pthread_spin_trylock(pthread_spinlock_t *lock)
+{
+	FORWARD(pthread_spin_trylock, (lock));
+	struct lab_object *o = mutex_spin_of(lock, "tries to lock", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYLOCK, (uintptr_t)lock, PC);
+	lab_object_point(op, o);
+	const int result = o->owner == LAB_NOBODY ? 0 : EBUSY;
+	if (result == 0)
+		mutex_spin_taken(o, PC);
+	lab_sync_event(&op, result);
+	return result;
+}
+
+EXPORTED int pthread_spin_unlock(pthread_spinlock_t *lock)
+{
+	FORWARD(pthread_spin_unlock, (lock));
+	struct lab_object *o = mutex_spin_of(lock, "unlocks", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, (uintptr_t)lock, PC);
+	lab_object_point(op, o);
+	if (o->owner != (int)lab.self->id)
+		lab_misuse(PC, "unlocks %s, which %s", lab_object_name(o->address, LAB_SPINLOCK),
+		           o->owner == LAB_NOBODY ? "no thread holds" : "another thread holds");
+	o->owner = LAB_NOBODY;
+	lab_view_copy(&o->view, &lab.self->view);
+	lab_object_changed(o);
+	lab_sync_event(&op, 0);
+	return 0;
+}

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* pthread_once_t, once_flag, and the keys of thread-specific values. */
+#include "posix.h"
+#include <limits.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool once_can_begin(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)thread;
+	return o->owner == LAB_NOBODY;
+}
+
+bool lab_once_begin(uintptr_t once, const char *what, uintptr_t pc)
+{
+	struct lab_object *o = lab_object_find(once);
+	const bool fresh = once && !(o && o->live) && *(const int *)once == 0;
+	o = lab_object_use(once, sizeof(int), LAB_ONCE, fresh, what, pc);
+	if (o->owner == (int)lab.self->id)
+		lab_misuse(pc, "%s %s from the function that it calls, so it waits for itself", what,
+		           lab_object_name(once, LAB_ONCE));
+	const struct lab_op op = lab_sync_op(LAB_SYNC_ONCE, once, pc);
+	(void)lab_object_wait(op, o, once_can_begin, INT64_MAX);
+	lab_sync_event(&op, 0);
+	lab_object_acquire(&o->view);
+	if (o->round > 0)
+		return false;
+	o->owner = (int)lab.self->id;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_changed(o);
+	return true;
+}
+
+void lab_once_end(uintptr_t once, bool done)
+{
+	struct lab_object *o = lab_object_find(once);
+	if (!o)
+		return;
+	o->owner = LAB_NOBODY;
+	o->round = done;
+	lab.self->view.at[lab.self->id].hb++; /* what it did since its last step, too */
+	lab_object_release(&o->view);
+	lab_object_changed(o);
+}
+
+struct once_call {
+	uintptr_t once;
+	bool done;
+};
+
+static void once_call_over(struct once_call *call)
+{
+	lab_once_end(call->once, call->done);
+}
+
+/* A C++ exception that leaves the function leaves the once as if there had been no call. */
+void lab_once(uintptr_t once, void (*function)(void), uintptr_t pc)
+{
+	if (!lab_once_begin(once, "calls once by", pc))
+		return;
+	__attribute__((cleanup(once_call_over))) struct once_call call = {once, false};
+	function();
+	call.done = true;
+}
+
+EXPORTED int pthread_once(pthread_once_t *once, void (*call)(void))
+{
+	FORWARD(pthread_once, (once, call));
+	lab_once((uintptr_t)once, call, PC);
+	return 0;
+}
+
+/* --- keys: only those that are made in an execution are the model's --- */
+
+enum { KEYS = 1024, FIRST = 0x10000, ROUNDS = PTHREAD_DESTRUCTOR_ITERATIONS };
+
+static struct {
+	uint32_t generation; /* of the execution in which the key was made */
+	bool live;
+	void (*destroy)(void *);
+} keys[KEYS];
+
+struct values {
+	uint32_t generation;
+	void *of[KEYS];
+};
+static struct values *values[LAB_THREADS];
+static unsigned n_keys;
+static uint32_t keys_generation;
+
+bool lab_key_is_ours(unsigned key)
+{
+	return key - FIRST < KEYS;
+}
+
+static unsigned once_keys_made(void)
+{
+	if (keys_generation != lab.generation)
+		n_keys = 0;
+	keys_generation = lab.generation;
+	return n_keys;
+}
+
+static void **once_key_place(unsigned thread, unsigned index)
+{
+	struct values *v = values[thread];
+	if (!v)
+		v = values[thread] = calloc(1, sizeof *v);
+	if (!v)
+		abort();
+	if (v->generation != lab.generation) {
+		memset(v->of, 0, (once_keys_made() + 1) * sizeof v->of[0]);
+		v->generation = lab.generation;
+	}
+	return &v->of[index];
+}
+
+int lab_key_create(unsigned *key, void (*destroy)(void *))
+{
+	const unsigned index = once_keys_made();
+	if (index == KEYS)
+		return EAGAIN;
+	keys[index].generation = lab.generation;
+	keys[index].live = true;
+	keys[index].destroy = destroy;
+	n_keys++;
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (values[i] && values[i]->generation == lab.generation)
+			values[i]->of[index] = NULL;
+	*key = FIRST + index;
+	return 0;
+}
+
+static unsigned once_key_index(unsigned key, const char *what, uintptr_t pc)
+{
+	const unsigned index = key - FIRST;
+	if (index >= KEYS || keys[index].generation != lab.generation || !keys[index].live)
+		lab_misuse(pc, "%s a key that does not exist", what);
+	return index;
+}
+
+int lab_key_delete(unsigned key, uintptr_t pc)
+{
+	keys[once_key_index(key, "deletes", pc)].live = false;
+	return 0;
+}
+
+void *lab_key_get(unsigned key, uintptr_t pc)
+{
+	return *once_key_place(lab.self->id, once_key_index(key, "reads the value of", pc));
+}
+
+int lab_key_set(unsigned key, const void *value, uintptr_t pc)
+{
+	*once_key_place(lab.self->id, once_key_index(key, "sets the value of", pc)) = (void *)value;
+	return 0;
+}
+
+void lab_keys_end(void)
+{
+	bool any = true;
+	for (unsigned round = 0; any && round < ROUNDS; round++) {
+		any = false;
+		for (unsigned i = 0; i < once_keys_made(); i++) {
+			void **place = once_key_place(lab.self->id, i), *value = *place;
+			if (!value || !keys[i].live || !keys[i].destroy)
+				continue;
+			*place = NULL;
+			any = true;
+			keys[i].destroy(value);
+		}
+	}
+}
+
+void lab_keys_visit(void (*visit)(uintptr_t value, void *arg), void *arg)
+{
+	for (unsigned t = 0; t < lab.n_threads; t++)
+		for (unsigned i = 0; values[t] && values[t]->generation == lab.generation && i < once_keys_made(); i++)
+			visit((uintptr_t)values[t]->of[i], arg);
+}
+
+/* Keys that a constructor made are the C library's, in the model, too. */
+#define FORWARD_KEY(name, key, arguments)                                                                              \
+	do {                                                                                                           \
+		static __typeof__(name) *real_;                                                                        \
+		if (OURS() && lab_key_is_ours(key))                                                                    \
+			break;                                                                                         \
+		if (!real_)                                                                                            \
+			real_ = REAL(name);                                                                            \
+		return real_ arguments;                                                                                \
+	} while (0)
+
+EXPORTED int pthread_key_create(pthread_key_t *key, void (*destroy)(void *))
+{
+	FORWARD(pthread_key_create, (key, destroy));
+	lab_plain((uintptr_t)key, sizeof *key, true, PC);
+	return lab_key_create(key, destroy);
+}
+
+EXPORTED int pthread_key_delete(pthread_key_t key)
+{
+	FORWARD_KEY(pthread_key_delete, key, (key));
+	return lab_key_delete(key, PC);
+}
+
+EXPORTED void *pthread_getspecific(pthread_key_t key)
+{
+	FORWARD_KEY(pthread_getspecific, key, (key));
+	return lab_key_get(key, PC);
+}
+
+EXPORTED int pthread_setspecific(pthread_key_t key, const void *value)
+{
+	FORWARD_KEY(pthread_setspecific, key, (key, value));
+	return lab_key_set(key, value, PC);
+}

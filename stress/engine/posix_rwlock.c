@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * pthread_rwlock_t. POSIX leaves open whether a reader overtakes a writer that waits; glibc lets
+ * it. So both are explored: a reader that comes while a writer waits may line up behind the
+ * writers.
+ */
+#include "posix.h"
+#include <pthread.h>
+#include <string.h>
+#include <time.h>
+
+static bool rwlock_is_static(uintptr_t address)
+{
+	pthread_rwlock_t copy = *(const pthread_rwlock_t *)address;
+	copy.__data.__flags = 0; /* the kind */
+	return lab_is_zero(&copy, sizeof copy);
+}
+
+static struct lab_object *rwlock_of(pthread_rwlock_t *lock, const char *what, uintptr_t pc)
+{
+	const uintptr_t address = (uintptr_t)lock;
+	struct lab_object *o = lab_object_find(address);
+	const bool fresh = address && !(o && o->live) && rwlock_is_static(address);
+	o = lab_object_use(address, sizeof *lock, LAB_RWLOCK, fresh, what, pc);
+	for (; o->width < lab.n_threads; o->width++)
+		o->reads[o->width] = 0;
+	return o;
+}
+
+static bool rwlock_can_read(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)thread;
+	return o->owner == LAB_NOBODY;
+}
+
+static bool rwlock_can_write(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)thread;
+	return o->owner == LAB_NOBODY && o->count == 0;
+}
+
+static bool rwlock_has_writer_waiting(const struct lab_object *o)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		if (lab.threads[i].object == o && lab.threads[i].can == rwlock_can_write)
+			return true;
+	return false;
+}
+
+static bool rwlock_can_read_enqueued(const struct lab_object *o, const struct lab_thread *thread)
+{
+	return rwlock_can_read(o, thread) && !rwlock_has_writer_waiting(o);
+}
+
+static unsigned rwlock_reads(const struct lab_object *o, unsigned thread)
+{
+	return thread < o->width ? o->reads[thread] : 0;
+}
+
+static int rwlock_take_read(struct lab_object *o, uintptr_t pc)
+{
+	for (; o->width < lab.n_threads; o->width++)
+		o->reads[o->width] = 0;
+	if (o->reads[lab.self->id] == UINT8_MAX)
+		return EAGAIN;
+	o->reads[lab.self->id]++;
+	o->count++;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_acquire(&o->view);
+	lab_object_changed(o);
+	return 0;
+}
+
+static int rwlock_take_write(struct lab_object *o, uintptr_t pc)
+{
+	o->owner = (int)lab.self->id;
+	o->taken = (struct lab_place){lab.self->id, pc};
+	lab_object_acquire(&o->view);
+	lab_object_acquire(&o->readers);
+	lab_object_changed(o);
+	return 0;
+}
+
+static int rwlock_lock_read(struct lab_object *o, int64_t deadline, uintptr_t pc)
+{
+	const struct lab_op op = lab_sync_op(LAB_SYNC_RDLOCK, o->address, pc);
+	if (o->owner == (int)lab.self->id)
+		return EDEADLK;
+	int result = lab_object_wait(op, o, rwlock_can_read, deadline);
+	if (result == 0 && rwlock_has_writer_waiting(o) && lab_choose(LAB_PICK_INPUT, 2) == 1)
+		result = lab_object_wait(op, o, rwlock_can_read_enqueued, deadline);
+	result = result == 0 ? rwlock_take_read(o, pc) : ETIMEDOUT;
+	lab_sync_event(&op, result);
+	return result;
+}
+
+static int rwlock_lock_write(struct lab_object *o, int64_t deadline, uintptr_t pc)
+{
+	const struct lab_op op = lab_sync_op(LAB_SYNC_WRLOCK, o->address, pc);
+	if (o->owner == (int)lab.self->id)
+		return EDEADLK;
+	if (rwlock_reads(o, lab.self->id) > 0)
+		lab_misuse(pc, "locks %s for writing while it holds it for reading, so it waits for itself",
+		           lab_object_name(o->address, LAB_RWLOCK));
+	int result = lab_object_wait(op, o, rwlock_can_write, deadline);
+	if (result != 0)
+		lab_object_changed(o); /* readers may have lined up behind it */
+	result = result == 0 ? rwlock_take_write(o, pc) : ETIMEDOUT;
+	lab_sync_event(&op, result);
+	return result;
+}
+
+EXPORTED int pthread_rwlock_init(pthread_rwlock_t *lock, const pthread_rwlockattr_t *attributes)
+{
+	FORWARD(pthread_rwlock_init, (lock, attributes));
+	(void)lab_object_init((uintptr_t)lock, sizeof *lock, LAB_RWLOCK, PC);
+	lab_globals_written((uintptr_t)lock, sizeof *lock);
+	memset(lock, 0, sizeof *lock);
+	return 0;
+}
+
+EXPORTED int pthread_rwlock_destroy(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_destroy, (lock));
+	struct lab_object *o = rwlock_of(lock, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)lock, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+EXPORTED int pthread_rwlock_rdlock(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_rdlock, (lock));
+	return rwlock_lock_read(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+}
+
+EXPORTED int pthread_rwlock_timedrdlock(pthread_rwlock_t *lock, const struct timespec *until)
+{
+	FORWARD(pthread_rwlock_timedrdlock, (lock, until));
+	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+}
+
+EXPORTED int pthread_rwlock_clockrdlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
+{
+	FORWARD(pthread_rwlock_clockrdlock, (lock, clock, until));
+	return rwlock_lock_read(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
+}
+
+EXPORTED int pthread_rwlock_wrlock(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_wrlock, (lock));
+	return rwlock_lock_write(rwlock_of(lock, "locks", PC), INT64_MAX, PC);
+}
+
+EXPORTED int pthread_rwlock_timedwrlock(pthread_rwlock_t *lock, const struct timespec *until)
+{
+	FORWARD(pthread_rwlock_timedwrlock, (lock, until));
+	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, CLOCK_REALTIME), PC);
+}
+
+EXPORTED int pthread_rwlock_clockwrlock(pthread_rwlock_t *lock, clockid_t clock, const struct timespec *until)
+{
+	FORWARD(pthread_rwlock_clockwrlock, (lock, clock, until));
+	return rwlock_lock_write(rwlock_of(lock, "locks", PC), lab_deadline(until, clock), PC);
+}
+
+static int rwlock_try(pthread_rwlock_t *lock, bool write, uintptr_t pc)
+{
+	struct lab_object *o = rwlock_of(lock, "tries to lock", pc);
+	const struct lab_op op = lab_sync_op(write ? LAB_SYNC_TRYWRLOCK : LAB_SYNC_TRYRDLOCK, o->address, pc);
+	lab_object_point(op, o);
+	const bool can = write ? rwlock_can_write(o, lab.self) : rwlock_can_read(o, lab.self);
+	const int result = !can ? EBUSY : write ? rwlock_take_write(o, pc) : rwlock_take_read(o, pc);
+	lab_sync_event(&op, result);
+	return result;
+}
+
+EXPORTED int pthread_rwlock_tryrdlock(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_tryrdlock, (lock));
+	return rwlock_try(lock, false, PC);
+}
+
+EXPORTED int pthread_rwlock_trywrlock(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_trywrlock, (lock));
+	return rwlock_try(lock, true, PC);
+}
+
+EXPORTED int pthread_rwlock_unlock(pthread_rwlock_t *lock)
+{
+	FORWARD(pthread_rwlock_unlock, (lock));
+	struct lab_object *o = rwlock_of(lock, "unlocks", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_UNLOCK, (uintptr_t)lock, PC);
+	const unsigned self = lab.self->id;
+	lab_object_point(op, o);
+	if (o->owner == (int)self) {
+		o->owner = LAB_NOBODY;
+		lab_view_copy(&o->view, &lab.self->view);
+		lab_view_clear(&o->readers);
+	} else if (rwlock_reads(o, self) > 0) {
+		o->reads[self]--;
+		o->count--;
+		lab_object_release(&o->readers);
+	} else {
+		lab_misuse(PC, "unlocks %s, which it does not hold", lab_object_name(o->address, LAB_RWLOCK));
+	}
+	lab_object_changed(o);
+	lab_sync_event(&op, 0);
+	return 0;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sem_t without a name, and pthread_barrier_t. */
+#include "posix.h"
+#include <limits.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <time.h>
+
+static struct lab_object *sem_of(sem_t *sem, const char *what, uintptr_t pc)
+{
+	return lab_object_use((uintptr_t)sem, sizeof *sem, LAB_SEM, false, what, pc);
+}
+
+static bool sem_can_take(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)thread;
+	return o->count > 0;
+}
+
+static void sem_take(struct lab_object *o)
+{
+	o->count--;
+	lab_object_acquire(&o->view);
+	lab_object_changed(o);
+}
+
+static int sem_result(int error)
+{
+	if (error == 0)
+		return 0;
+	errno = error;
+	return -1;
+}
+
+static int sem_down(sem_t *sem, int64_t deadline, uintptr_t pc)
+{
+	struct lab_object *o = sem_of(sem, "takes a permit of", pc);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_DOWN, (uintptr_t)sem, pc);
+	int result = lab_object_wait(op, o, sem_can_take, deadline);
+	if (result == 0)
+		sem_take(o);
+	lab_sync_event(&op, -result);
+	return sem_result(-result);
+}
+
+EXPORTED int sem_init(sem_t *sem, int shared, unsigned value)
+{
+	FORWARD(sem_init, (sem, shared, value));
+	if (value > (unsigned)SEM_VALUE_MAX)
+		return sem_result(EINVAL);
+	lab_object_init((uintptr_t)sem, sizeof *sem, LAB_SEM, PC)->count = value;
+	return 0;
+}
+
+EXPORTED int sem_destroy(sem_t *sem)
+{
+	FORWARD(sem_destroy, (sem));
+	struct lab_object *o = sem_of(sem, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)sem, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+EXPORTED int sem_wait(sem_t *sem)
+{
+	FORWARD(sem_wait, (sem));
+	return sem_down(sem, INT64_MAX, PC);
+}
+
+EXPORTED int sem_timedwait(sem_t *restrict sem, const struct timespec *restrict until)
+{
+	FORWARD(sem_timedwait, (sem, until));
+	return sem_down(sem, lab_deadline(until, CLOCK_REALTIME), PC);
+}
+
+EXPORTED int sem_clockwait(sem_t *restrict sem, clockid_t clock, const struct timespec *restrict until)
+{
+	FORWARD(sem_clockwait, (sem, clock, until));
+	return sem_down(sem, lab_deadline(until, clock), PC);
+}
+
+EXPORTED int sem_trywait(sem_t *sem)
+{
+	FORWARD(sem_trywait, (sem));
+	struct lab_object *o = sem_of(sem, "tries to take a permit of", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_TRYDOWN, (uintptr_t)sem, PC);
+	lab_object_point(op, o);
+	const int result = o->count > 0 ? 0 : EAGAIN;
+	if (result == 0)
+		sem_take(o);
+	lab_sync_event(&op, result);
+	return sem_result(result);
+}
+
+EXPORTED int sem_post(sem_t *sem)
+{
+	FORWARD(sem_post, (sem));
+	struct lab_object *o = sem_of(sem, "posts", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_UP, (uintptr_t)sem, PC);
+	lab_object_point(op, o);
+	const int result = o->count == (unsigned)SEM_VALUE_MAX ? EOVERFLOW : 0;
+	if (result == 0) {
+		o->count++;
+		lab_object_release(&o->view);
+		lab_object_changed(o);
+	}
+	lab_sync_event(&op, result);
+	return sem_result(result);
+}
+
+EXPORTED int sem_getvalue(sem_t *restrict sem, int *restrict value)
+{
+	FORWARD(sem_getvalue, (sem, value));
+	struct lab_object *o = sem_of(sem, "reads the value of", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_VALUE, (uintptr_t)sem, PC);
+	lab_object_point(op, o);
+	lab_plain((uintptr_t)value, sizeof *value, true, PC);
+	*value = (int)o->count;
+	lab_sync_event(&op, 0);
+	return 0;
+}
+
+/* --- barriers --- */
+
+static struct lab_object *sem_barrier_of(pthread_barrier_t *barrier, const char *what, uintptr_t pc)
+{
+	return lab_object_use((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, false, what, pc);
+}
+
+static bool sem_barrier_round_is_over(const struct lab_object *o, const struct lab_thread *thread)
+{
+	return o->round != thread->round;
+}
+
+EXPORTED int pthread_barrier_init(pthread_barrier_t *restrict barrier, const pthread_barrierattr_t *restrict attributes,
+                                  unsigned count)
+{
+	FORWARD(pthread_barrier_init, (barrier, attributes, count));
+	if (count == 0)
+		return EINVAL;
+	lab_object_init((uintptr_t)barrier, sizeof *barrier, LAB_BARRIER, PC)->limit = count;
+	return 0;
+}
+
+EXPORTED int pthread_barrier_destroy(pthread_barrier_t *barrier)
+{
+	FORWARD(pthread_barrier_destroy, (barrier));
+	struct lab_object *o = sem_barrier_of(barrier, "destroys", PC);
+	lab_object_point(lab_sync_op(LAB_SYNC_DESTROY, (uintptr_t)barrier, PC), o);
+	lab_object_destroy(o, PC);
+	return 0;
+}
+
+/* The thread that comes last is told that it is the one. */
+EXPORTED int pthread_barrier_wait(pthread_barrier_t *barrier)
+{
+	FORWARD(pthread_barrier_wait, (barrier));
+	struct lab_object *o = sem_barrier_of(barrier, "arrives at", PC);
+	const struct lab_op op = lab_sync_op(LAB_SYNC_ARRIVE, (uintptr_t)barrier, PC);
+	lab_object_point(op, o);
+	lab_object_release(&o->view);
+	lab.self->round = o->round;
+	const bool last = ++o->count == o->limit;
+	lab_sync_event(&op, 0);
+	if (last) {
+		o->count = 0;
+		o->round++;
+		lab_view_copy(&o->readers, &o->view);
+		lab_view_clear(&o->view);
+		lab_object_changed(o);
+	} else {
+		const struct lab_op leave = lab_sync_op(LAB_SYNC_LEAVE, (uintptr_t)barrier, PC);
+		(void)lab_object_wait(leave, o, sem_barrier_round_is_over, INT64_MAX);
+	}
+	lab_object_acquire(&o->readers);
+	return last ? PTHREAD_BARRIER_SERIAL_THREAD : 0;
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Threads of the program: pthread_create() to pthread_exit(). A pthread_t is the thread's number
+ * and one.
+ */
+#include "posix.h"
+#include "program.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+struct posix_thread {
+	uint32_t generation;
+	void *(*start)(void *);
+	void *arg, *result;
+	bool ours; /* started by pthread_create() or thrd_create(), or main */
+	bool detached, joined, waited_for;
+	struct lab_place joiner;
+};
+
+static struct posix_thread threads[LAB_THREADS];
+
+static struct posix_thread *thread_info(unsigned id)
+{
+	struct posix_thread *t = &threads[id];
+	if (t->generation != lab.generation)
+		*t = (struct posix_thread){.generation = lab.generation};
+	return t;
+}
+
+unsigned long lab_posix_self(void)
+{
+	return lab.self->id + 1;
+}
+
+static unsigned thread_count_alive(void)
+{
+	unsigned n = 0;
+	for (unsigned i = 0; i < lab.n_threads; i++)
+		n += lab.threads[i].state != LAB_DONE;
+	return n;
+}
+
+_Noreturn void lab_posix_end(void *result, uintptr_t pc)
+{
+	lab_keys_end();
+	thread_info(lab.self->id)->result = result;
+	lab_objects_left(lab.self, pc);
+	if (lab.program && thread_count_alive() == 1)
+		lab_program_exit(0, pc); /* the last thread ends the process */
+	lab_thread_leave();
+}
+
+static void *thread_run(void *arg)
+{
+	struct posix_thread *t = arg;
+	lab_posix_end(t->start(t->arg), 0);
+}
+
+unsigned lab_posix_create(void *(*start)(void *), void *arg, bool detached, uintptr_t pc)
+{
+	lab_point((struct lab_op){.kind = LAB_SPAWN, .pc = pc});
+	struct posix_thread *t = thread_info(lab.n_threads % LAB_THREADS);
+	struct lab_thread *thread = lab_thread_spawn(thread_run, t);
+	*t = (struct posix_thread){lab.generation, start, arg, NULL, true, detached, false, false, {0, 0}};
+	const struct lab_op op = {LAB_SPAWN, 0, 0, thread->id, pc};
+	(void)lab_event(&op);
+	lab_thread_start(thread, pc);
+	return thread->id;
+}
+
+/* The thread of a pthread_t, for `what`. */
+static unsigned thread_id(unsigned long thread, const char *what, uintptr_t pc)
+{
+	if (thread == 0 || thread > lab.n_threads)
+		lab_misuse(pc, "%s a thread that does not exist", what);
+	const unsigned id = (unsigned)thread - 1;
+	const struct posix_thread *t = thread_info(id);
+	if (t->joined)
+		lab_misuse(pc, "%s %s, which %s has joined at %s", what, lab.threads[id].name,
+		           lab.threads[t->joiner.thread].name, lab_site_name(t->joiner.pc));
+	if (t->detached)
+		lab_misuse(pc, "%s %s, which is detached", what, lab.threads[id].name);
+	return id;
+}
+
+int lab_posix_join(unsigned long thread, void **result, bool wait, int64_t deadline, uintptr_t pc)
+{
+	const unsigned id = thread_id(thread, "joins", pc);
+	struct posix_thread *t = thread_info(id);
+	if (id == lab.self->id)
+		return EDEADLK;
+	if (t->waited_for)
+		lab_misuse(pc, "joins %s, which another thread is joining", lab.threads[id].name);
+	const struct lab_op op = {LAB_JOIN, 0, 0, (uintptr_t)&lab.threads[id], pc};
+	if (!wait || deadline != INT64_MAX)
+		lab_point((struct lab_op){.kind = LAB_RELAX,
+		                          .pc = pc}); /* whether it has ended is for the search to decide */
+	if (lab.threads[id].state != LAB_DONE && !wait)
+		return EBUSY;
+	if (lab.threads[id].state != LAB_DONE && deadline != INT64_MAX)
+		return ETIMEDOUT;
+	t->waited_for = true;
+	lab_join(&lab.threads[id], pc);
+	t->waited_for = false;
+	t->joined = true;
+	t->joiner = (struct lab_place){lab.self->id, pc};
+	(void)lab_event(&op);
+	if (result) {
+		lab_plain((uintptr_t)result, sizeof *result, true, pc);
+		*result = t->result;
+	}
+	return 0;
+}
+
+int lab_posix_detach(unsigned long thread, uintptr_t pc)
+{
+	thread_info(thread_id(thread, "detaches", pc))->detached = true;
+	return 0;
+}
+
+EXPORTED int pthread_create(pthread_t *restrict thread, const pthread_attr_t *restrict attributes,
+                            void *(*start)(void *), void *restrict arg)
+{
+	FORWARD(pthread_create, (thread, attributes, start, arg));
+	int detached = PTHREAD_CREATE_JOINABLE;
+	if (attributes)
+		(void)pthread_attr_getdetachstate(attributes, &detached);
+	/* Written before the thread runs, as glibc does. */
+	lab_plain((uintptr_t)thread, sizeof *thread, true, PC);
+	*thread = lab.n_threads + 1;
+	const unsigned id = lab_posix_create(start, arg, detached == PTHREAD_CREATE_DETACHED, PC);
+	*thread = id + 1;
+	return 0;
+}
+
+EXPORTED int pthread_join(pthread_t thread, void **result)
+{
+	FORWARD(pthread_join, (thread, result));
+	return lab_posix_join(thread, result, true, INT64_MAX, PC);
+}
+
+EXPORTED int pthread_tryjoin_np(pthread_t thread, void **result)
+{
+	FORWARD(pthread_tryjoin_np, (thread, result));
+	return lab_posix_join(thread, result, false, INT64_MAX, PC);
+}
+
+EXPORTED int pthread_timedjoin_np(pthread_t thread, void **result, const struct timespec *until)
+{
+	FORWARD(pthread_timedjoin_np, (thread, result, until));
+	return lab_posix_join(thread, result, true, lab_deadline(until, CLOCK_REALTIME), PC);
+}
+
+EXPORTED int pthread_detach(pthread_t thread)
+{
+	FORWARD(pthread_detach, (thread));
+	return lab_posix_detach(thread, PC);
+}
+
+EXPORTED pthread_t pthread_self(void)
+{
+	FORWARD(pthread_self, ());
+	return lab_posix_self();
+}
+
+EXPORTED int pthread_equal(pthread_t one, pthread_t other)
+{
+	return one == other;
+}
+
+EXPORTED _Noreturn void pthread_exit(void *result)
+{
+	if (OURS())
+		lab_posix_end(result, PC);
+	static void (*real)(void *);
+	if (!real)
+		real = (void (*)(void *))dlsym(RTLD_NEXT, "pthread_exit");
+	real(result);
+	__builtin_trap();
+}
+
+EXPORTED int pthread_setname_np(pthread_t thread, const char *name)
+{
+	FORWARD(pthread_setname_np, (thread, name));
+	if (lab.program && thread > 0 && thread <= lab.n_threads)
+		(void)snprintf(lab.threads[thread - 1].name, sizeof lab.threads[0].name, "%.15s", name);
+	return 0;
+}
+
+/* The stack of a model thread. */
+EXPORTED int pthread_getattr_np(pthread_t thread, pthread_attr_t *attributes)
+{
+	FORWARD(pthread_getattr_np, (thread, attributes));
+	size_t size;
+	if (thread == 0 || thread > lab.n_threads)
+		return ESRCH;
+	void *low = lab_stack_of((unsigned)thread - 1, &size);
+	(void)pthread_attr_init(attributes);
+	return pthread_attr_setstack(attributes, low, size);
+}
+
+EXPORTED int pthread_getname_np(pthread_t thread, char *name, size_t size)
+{
+	FORWARD(pthread_getname_np, (thread, name, size));
+	if (thread == 0 || thread > lab.n_threads || size < 16)
+		return ERANGE;
+	(void)snprintf(name, size, "%.15s", lab.threads[thread - 1].name);
+	lab_plain((uintptr_t)name, strlen(name) + 1, true, PC);
+	return 0;
+}

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Time is the model's: it passes when a wait times out and when a thread sleeps. Each read of a
+ * clock adds a microsecond, and twice as much each time while the thread does nothing else, so that
+ * a loop which polls a clock ends.
+ */
+#include "posix.h"
+#include <sys/time.h>
+#include <threads.h>
+#include <time.h>
+#include <unistd.h>
+
+#define NS INT64_C(1000000000)
+#define EPOCH (INT64_C(1700000000) * NS) /* of CLOCK_REALTIME, less the model's time */
+
+static bool time_is_real(int clock)
+{
+	return clock == CLOCK_REALTIME || clock == CLOCK_REALTIME_COARSE || clock == CLOCK_TAI;
+}
+
+int64_t lab_time_of(int clock)
+{
+	return time_is_real(clock) ? lab.now + EPOCH : lab.now;
+}
+
+int64_t lab_deadline(const struct timespec *t, int clock)
+{
+	if (t->tv_sec > (INT64_MAX - EPOCH) / NS - 1)
+		return INT64_MAX - 1; /* a deadline, but none that comes by itself */
+	const int64_t at = t->tv_sec * NS + t->tv_nsec;
+	return time_is_real(clock) ? at - EPOCH : at;
+}
+
+/* A step: what it reads depends on how much time the others have let pass. */
+static int64_t time_read(int clock, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	const struct lab_op op = lab_sync_op(LAB_SYNC_TIME, 0, pc);
+	lab_point(op);
+	const unsigned again = self->clock_ops + 1 == self->ops && self->clock_looks < 30 ? self->clock_looks + 1 : 0;
+	self->clock_ops = self->ops;
+	self->clock_looks = again;
+	lab.now += INT64_C(1000) << again;
+	lab_sync_event(&op, 0);
+	return lab_time_of(clock);
+}
+
+static bool time_never(const struct lab_object *o, const struct lab_thread *thread)
+{
+	(void)o;
+	(void)thread;
+	return false;
+}
+
+static void time_doze(enum lab_sync what, int64_t ns, uintptr_t pc)
+{
+	struct lab_thread *self = lab.self;
+	const struct lab_op op = lab_sync_op(what, 0, pc);
+	self->expires = self->dozes = true;
+	self->deadline = lab.now + (ns > 0 ? ns : 0);
+	lab_thread_await(op, NULL, time_never);
+	self->dozes = false;
+	lab_sync_event(&op, 0);
+}
+
+/* Others may do as much as they like, or nothing, before it goes on. */
+void lab_sleep(int64_t ns, uintptr_t pc)
+{
+	time_doze(LAB_SYNC_SLEEP, ns, pc);
+}
+
+/* Ending the program while other threads could go on is a choice of the search. */
+void lab_sleep_before_exit(uintptr_t pc)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		if (&lab.threads[i] == lab.self || lab.threads[i].state == LAB_DONE)
+			continue;
+		time_doze(LAB_SYNC_EXIT, 0, pc);
+		break;
+	}
+}
+
+EXPORTED int clock_gettime(clockid_t clock, struct timespec *t)
+{
+	FORWARD(clock_gettime, (clock, t));
+	const int64_t now = time_read(clock, PC);
+	lab_plain((uintptr_t)t, sizeof *t, true, PC);
+	*t = (struct timespec){now / NS, now % NS};
+	return 0;
+}
+
+EXPORTED int gettimeofday(struct timeval *restrict t, void *restrict zone)
+{
+	FORWARD(gettimeofday, (t, zone));
+	const int64_t now = time_read(CLOCK_REALTIME, PC);
+	lab_plain((uintptr_t)t, sizeof *t, true, PC);
+	*t = (struct timeval){now / NS, now % NS / 1000};
+	return 0;
+}
+
+EXPORTED time_t time(time_t *t)
+{
+	FORWARD(time, (t));
+	const time_t now = time_read(CLOCK_REALTIME, PC) / NS;
+	if (t) {
+		lab_plain((uintptr_t)t, sizeof *t, true, PC);
+		*t = now;
+	}
+	return now;
+}
+
+EXPORTED clock_t clock(void)
+{
+	FORWARD(clock, ());
+	return time_read(CLOCK_PROCESS_CPUTIME_ID, PC) / (NS / CLOCKS_PER_SEC);
+}
+
+EXPORTED int timespec_get(struct timespec *t, int base)
+{
+	FORWARD(timespec_get, (t, base));
+	const int64_t now = time_read(CLOCK_REALTIME, PC);
+	lab_plain((uintptr_t)t, sizeof *t, true, PC);
+	*t = (struct timespec){now / NS, now % NS};
+	return base;
+}
+
+EXPORTED unsigned sleep(unsigned seconds)
+{
+	FORWARD(sleep, (seconds));
+	lab_sleep(seconds * NS, PC);
+	return 0;
+}
+
+EXPORTED int usleep(useconds_t us)
+{
+	FORWARD(usleep, (us));
+	lab_sleep((int64_t)us * 1000, PC);
+	return 0;
+}
+
+EXPORTED int nanosleep(const struct timespec *t, struct timespec *rest)
+{
+	FORWARD(nanosleep, (t, rest));
+	lab_sleep(t->tv_sec * NS + t->tv_nsec, PC);
+	return 0;
+}
+
+EXPORTED int clock_nanosleep(clockid_t clock, int flags, const struct timespec *t, struct timespec *rest)
+{
+	FORWARD(clock_nanosleep, (clock, flags, t, rest));
+	lab_sleep(flags & TIMER_ABSTIME ? lab_deadline(t, clock) - lab.now : t->tv_sec * NS + t->tv_nsec, PC);
+	return 0;
+}

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * A program as a test: its arguments, its end, its output. module.c puts globals and thread-locals
+ * back after an execution, heap.c the heap, object.c the objects.
+ */
+#include "program.h"
+#include "interpose.h"
+#include "posix.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- what is printed --- */
+
+enum { PRINTED = 1 << 16 };
+static char printed[PRINTED];
+static size_t n_printed;
+
+void lab_print(const char *text, size_t size)
+{
+	if (!lab.recording)
+		return;
+	const size_t room = PRINTED - n_printed, n = size < room ? size : room;
+	memcpy(printed + n_printed, text, n);
+	n_printed += n;
+}
+
+void lab_program_show(void)
+{
+	for (size_t done = 0; done < n_printed;) {
+		const ssize_t n = write(STDOUT_FILENO, printed + done, n_printed - done);
+		if (n <= 0)
+			break;
+		done += (size_t)n;
+	}
+	n_printed = 0;
+}
+
+/* --- functions of atexit() --- */
+
+enum { EXITS = 256 };
+static struct at_exit {
+	void (*plain)(void);
+	void (*with_arg)(void *arg);
+	void *arg;
+} at_exits[EXITS];
+static unsigned n_at_exits;
+
+static bool is_exiting;
+
+static int program_add_at_exit(struct at_exit function)
+{
+	if (n_at_exits == EXITS)
+		lab_fail(LAB_UNMODELLED, "more than %d functions of atexit(), which is a limit of the laboratory",
+		         EXITS);
+	at_exits[n_at_exits++] = function;
+	return 0;
+}
+
+EXPORTED int atexit(void (*function)(void))
+{
+	static int (*real)(void (*)(void), void *, void *);
+	if (OURS() && lab.program)
+		return program_add_at_exit((struct at_exit){.plain = function});
+	if (!real)
+		real = (int (*)(void (*)(void), void *, void *))dlsym(RTLD_NEXT, "__cxa_atexit");
+	return real((void (*)(void))function, NULL, NULL);
+}
+
+EXPORTED int __cxa_atexit(void (*function)(void *), void *arg, void *module);
+
+int __cxa_atexit(void (*function)(void *), void *arg, void *module)
+{
+	static __typeof__(__cxa_atexit) *real;
+	if (OURS() && lab.program)
+		return program_add_at_exit((struct at_exit){.with_arg = function, .arg = arg});
+	if (!real)
+		real = REAL(__cxa_atexit);
+	return real(function, arg, module);
+}
+
+/* --- the ends --- */
+
+static void program_keep_stack(unsigned id)
+{
+	size_t size;
+	const uintptr_t low = (uintptr_t)lab_stack_of(id, &size);
+	uintptr_t from = low;
+#ifndef FL__SWITCH_UCONTEXT
+	from =
+	    &lab.threads[id] == lab.self ? (uintptr_t)__builtin_frame_address(0) : (uintptr_t)lab.threads[id].flow.sp;
+#endif
+	if (from < low || from > low + size)
+		return;
+	for (uintptr_t at = (from + 7) & ~(uintptr_t)7; at + 8 <= low + size; at += 8)
+		lab_heap_keep(*(const uintptr_t *)at, NULL);
+}
+
+/*
+ * A block is not lost if a live thread reaches it: by its stack, its thread-locals, its values of
+ * keys.
+ */
+static void program_keep_reachable(void)
+{
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		if (lab.threads[i].state == LAB_DONE)
+			continue;
+		program_keep_stack(i);
+		lab_tls_visit(i, lab_heap_keep, NULL);
+	}
+	lab_keys_visit(lab_heap_keep, NULL);
+}
+
+_Noreturn void lab_program_end(int status, uintptr_t pc)
+{
+	status &= 0xff;
+	if (status != 0) {
+		lab.signature = (uintptr_t)status;
+		if (pc)
+			lab_fail(LAB_EXIT_STATUS, "%s ends the program with status %d (%s)", lab.self->name, status,
+			         lab_site_name(pc));
+		lab_fail(LAB_EXIT_STATUS, "main returns %d", status);
+	}
+	if (!lab_config.no_leaks) {
+		program_keep_reachable();
+		lab_heap_leaks();
+	}
+	lab_end();
+}
+
+_Noreturn void lab_program_exit(int status, uintptr_t pc)
+{
+	lab_sleep_before_exit(pc);
+	if (is_exiting)
+		lab_misuse(pc, "calls exit() while exit() runs already");
+	is_exiting = true;
+	while (n_at_exits > 0) {
+		const struct at_exit f = at_exits[--n_at_exits];
+		if (f.plain)
+			f.plain();
+		else
+			f.with_arg(f.arg);
+	}
+	lab_program_end(status, pc);
+}
+
+EXPORTED _Noreturn void exit(int status)
+{
+	if (OURS() && lab.program)
+		lab_program_exit(status, PC);
+	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "exit");
+	real(status);
+	__builtin_trap();
+}
+
+EXPORTED _Noreturn void _exit(int status)
+{
+	if (OURS() && lab.program) {
+		lab_sleep_before_exit(PC);
+		lab_program_end(status, PC);
+	}
+	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "_exit");
+	real(status);
+	__builtin_trap();
+}
+
+EXPORTED _Noreturn void _Exit(int status)
+{
+	if (OURS() && lab.program) {
+		lab_sleep_before_exit(PC);
+		lab_program_end(status, PC);
+	}
+	_exit(status);
+}
+
+EXPORTED _Noreturn void quick_exit(int status)
+{
+	if (OURS() && lab.program) {
+		lab_sleep_before_exit(PC);
+		lab_program_end(status, PC);
+	}
+	void (*real)(int) = (void (*)(int))dlsym(RTLD_NEXT, "quick_exit");
+	real(status);
+	__builtin_trap();
+}
+
+/* The nearest call with a line: of the C++ runtime nothing but the names of functions is known. */
+static uintptr_t program_line(uintptr_t pc)
+{
+	const struct lab_thread *self = lab.self;
+	const char *file, *function;
+	int line;
+	if (!lab.recording || lab_where(pc, &file, &line, &function))
+		return pc;
+	for (unsigned i = self->depth; i-- > 0;)
+		if (i < sizeof self->calls / sizeof self->calls[0] &&
+		    lab_where(self->calls[i], &file, &line, &function))
+			return self->calls[i];
+	return pc;
+}
+
+EXPORTED _Noreturn void abort(void)
+{
+	if (OURS()) {
+		lab.signature = PC;
+		lab_fail(LAB_CRASH, "%s calls abort() (%s)", lab.self->name, lab_site_name(program_line(PC)));
+	}
+	void (*real)(void) = (void (*)(void))dlsym(RTLD_NEXT, "abort");
+	real();
+	__builtin_trap();
+}
+
+/* --- the beginning --- */
+
+void lab_program_reset(void)
+{
+	n_printed = 0;
+	n_at_exits = 0;
+	is_exiting = false;
+	lab_libc_reset();
+}
+
+size_t lab_program_size(void)
+{
+	size_t size = (lab_config.argc + 1) * sizeof(char *);
+	for (unsigned i = 0; i < lab_config.argc; i++)
+		size += strlen(lab_config.argv[i]) + 1;
+	return size;
+}
+
+/* main() may change its arguments: each execution has a copy. */
+static char **program_arguments(void)
+{
+	char **argv = lab.state, *at = (char *)(argv + lab_config.argc + 1);
+	for (unsigned i = 0; i < lab_config.argc; i++) {
+		argv[i] = at;
+		at = stpcpy(at, lab_config.argv[i]) + 1;
+	}
+	argv[lab_config.argc] = NULL;
+	return argv;
+}
+
+_Noreturn void lab_program_main(void)
+{
+	char **argv = program_arguments();
+	lab.acting = true;
+	lab_program_exit(lab_running->main((int)lab_config.argc, argv, environ), 0);
+}

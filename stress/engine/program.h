@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STRESS_PROGRAM_H
+#define STRESS_PROGRAM_H
+
+#include "model.h"
+
+/*
+ * A program with main() as a test: main is the first thread, and each execution begins as the first
+ * one did.
+ */
+
+/* The body of the first thread. */
+_Noreturn void lab_program_main(void);
+/* exit(): functions of atexit(), then the end of the process, with all its threads. */
+_Noreturn void lab_program_exit(int status, uintptr_t pc);
+/* _exit(): without them. */
+_Noreturn void lab_program_end(int status, uintptr_t pc);
+/* What the program prints is shown for the execution that is reported. */
+void lab_print(const char *text, size_t size);
+/* Writes what was printed in the execution that is reported. */
+void lab_program_show(void);
+/* Bytes of the arguments. */
+size_t lab_program_size(void);
+void lab_libc_reset(void); /* libc.c */
+/* Before each execution. */
+void lab_program_reset(void);
+
+#endif

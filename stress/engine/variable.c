@@ -1,0 +1,188 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * What an address is called in the source: the variable there, its elements and fields, by the
+ * debugging information.
+ */
+#include "variable.h"
+#include <dwarf.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+__attribute__((format(printf, 3, 4))) static void variable_append(char *text, size_t size, const char *format, ...);
+
+static void variable_append(char *text, size_t size, const char *format, ...)
+{
+	const size_t used = strlen(text);
+	va_list args;
+	va_start(args, format);
+	(void)vsnprintf(text + used, size - used, format, args);
+	va_end(args);
+}
+
+/* Types whose fields are not named in reports. */
+static bool variable_is_opaque(const char *name)
+{
+	static const char *const names[] = {"sem_t", "mtx_t", "cnd_t", "once_flag"};
+	for (size_t i = 0; name && i < sizeof names / sizeof names[0]; i++)
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	return name && strncmp(name, "pthread_", 8) == 0;
+}
+
+/*
+ * The type of a variable, a field or an array, without qualifiers and names; false: none, or an
+ * opaque one.
+ */
+static bool variable_type(Dwarf_Die *of, Dwarf_Die *type)
+{
+	Dwarf_Attribute attribute;
+	if (!dwarf_formref_die(dwarf_attr_integrate(of, DW_AT_type, &attribute), type))
+		return false;
+	for (;;) {
+		switch (dwarf_tag(type)) {
+		case DW_TAG_typedef:
+			if (variable_is_opaque(dwarf_diename(type)))
+				return false;
+			break;
+		case DW_TAG_const_type:
+		case DW_TAG_volatile_type:
+		case DW_TAG_restrict_type:
+		case DW_TAG_atomic_type:
+			break;
+		default:
+			return true;
+		}
+		Dwarf_Die inner = *type;
+		if (!dwarf_formref_die(dwarf_attr_integrate(&inner, DW_AT_type, &attribute), type))
+			return false;
+	}
+}
+
+/* Bytes of what `of` has as its type; 0: unknown. */
+static uint64_t variable_size(Dwarf_Die *of)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Die type;
+	Dwarf_Word size = 0;
+	if (!dwarf_formref_die(dwarf_attr_integrate(of, DW_AT_type, &attribute), &type) ||
+	    dwarf_aggregate_size(&type, &size) != 0)
+		return 0;
+	return size;
+}
+
+/* On to the field at `offset`; false: there is none. */
+static bool variable_enter_field(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
+{
+	Dwarf_Die member;
+	for (int more = dwarf_child(type, &member); more == 0; more = dwarf_siblingof(&member, &member)) {
+		Dwarf_Attribute attribute;
+		Dwarf_Word from = 0;
+		if (dwarf_tag(&member) != DW_TAG_member)
+			continue;
+		if (dwarf_attr(&member, DW_AT_data_member_location, &attribute))
+			(void)dwarf_formudata(&attribute, &from);
+		if (*offset < from || *offset >= from + variable_size(&member))
+			continue;
+		if (dwarf_diename(&member))
+			variable_append(text, size, ".%s", dwarf_diename(&member));
+		*offset -= from;
+		return variable_type(&member, type);
+	}
+	return false;
+}
+
+static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text, size_t size)
+{
+	Dwarf_Word whole = 0;
+	Dwarf_Die range, array = *type;
+	if (dwarf_aggregate_size(&array, &whole) != 0 || dwarf_child(&array, &range) != 0)
+		return false;
+	for (int more = 0; more == 0; more = dwarf_siblingof(&range, &range)) {
+		Dwarf_Attribute attribute;
+		Dwarf_Word n = 0;
+		if (dwarf_tag(&range) != DW_TAG_subrange_type)
+			continue;
+		if (dwarf_attr(&range, DW_AT_upper_bound, &attribute) && dwarf_formudata(&attribute, &n) == 0)
+			n++;
+		else if (dwarf_attr(&range, DW_AT_count, &attribute))
+			(void)dwarf_formudata(&attribute, &n);
+		if (n == 0 || whole / n == 0)
+			return false;
+		whole /= n;
+		variable_append(text, size, "[%" PRIu64 "]", *offset / whole);
+		*offset %= whole;
+	}
+	return variable_type(&array, type);
+}
+
+/* The parts of `die`, a variable or a field, down to the smallest at `offset`. */
+static void variable_parts(Dwarf_Die *die, uint64_t offset, char *text, size_t size)
+{
+	Dwarf_Die type;
+	bool more = variable_type(die, &type);
+	while (more) {
+		switch (dwarf_tag(&type)) {
+		case DW_TAG_structure_type:
+		case DW_TAG_class_type:
+		case DW_TAG_union_type:
+			more = variable_enter_field(&type, &offset, text, size);
+			break;
+		case DW_TAG_array_type:
+			more = variable_enter_element(&type, &offset, text, size);
+			break;
+		default:
+			more = false;
+			break;
+		}
+	}
+	if (offset > 0)
+		variable_append(text, size, "+%" PRIu64, offset);
+}
+
+/* Where a variable of the file lies: true when that is fixed. */
+static bool variable_place(Dwarf_Die *variable, bool local, uint64_t *place)
+{
+	Dwarf_Attribute attribute;
+	Dwarf_Op *operations;
+	size_t n;
+	if (!dwarf_attr(variable, DW_AT_location, &attribute) || dwarf_getlocation(&attribute, &operations, &n) != 0)
+		return false;
+	*place = n > 0 ? operations[0].number : 0;
+	if (!local)
+		return n == 1 && operations[0].atom == DW_OP_addr;
+	return n == 2 &&
+	       (operations[1].atom == DW_OP_GNU_push_tls_address || operations[1].atom == DW_OP_form_tls_address);
+}
+
+static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *text, size_t size)
+{
+	Dwarf_Die die;
+	for (int more = dwarf_child(parent, &die); more == 0; more = dwarf_siblingof(&die, &die)) {
+		const int tag = dwarf_tag(&die);
+		uint64_t place;
+		if ((tag == DW_TAG_subprogram || tag == DW_TAG_lexical_block) &&
+		    variable_find(&die, local, wanted, text, size))
+			return true;
+		if (tag != DW_TAG_variable || !variable_place(&die, local, &place) || wanted < place ||
+		    wanted - place >= variable_size(&die))
+			continue;
+		Dwarf_Attribute attribute;
+		const char *name = dwarf_formstring(dwarf_attr_integrate(&die, DW_AT_name, &attribute));
+		if (!name)
+			continue;
+		(void)snprintf(text, size, "%s", name);
+		variable_parts(&die, wanted - place, text, size);
+		return true;
+	}
+	return false;
+}
+
+bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char *text, size_t size)
+{
+	Dwarf_Addr bias = 0;
+	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+		if (variable_find(unit, local, local ? address : address - bias, text, size))
+			return true;
+	return false;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DEADLOCK "". A barrier for more threads than come. */
+#include <pthread.h>
+
+static pthread_barrier_t barrier;
+
+static void *run(void *arg)
+{
+	pthread_barrier_wait(&barrier);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_barrier_init(&barrier, NULL, 3);
+	pthread_create(&other, NULL, run, NULL);
+	pthread_barrier_wait(&barrier);
+	pthread_join(other, NULL);
+	return 0;
+}

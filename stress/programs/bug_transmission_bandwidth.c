@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects DATA RACE "bandwidth". Transmission 1.42: the event thread reads session->bandwidth,
+ * which the creator stores after it has started the thread.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+static struct session {
+	int *bandwidth;
+} session;
+static int limit = 100;
+
+static void *events(void *arg)
+{
+	if (session.bandwidth && *session.bandwidth == 0)
+		return NULL;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t thread;
+#ifdef FIXED
+	session.bandwidth = &limit;
+#endif
+	pthread_create(&thread, NULL, events, NULL);
+#ifndef FIXED
+	session.bandwidth = &limit;
+#endif
+	pthread_join(thread, NULL);
+	return 0;
+}

@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. Mutex, condition, once and results of <threads.h>. */
+#include <assert.h>
+#include <threads.h>
+
+static mtx_t lock;
+static cnd_t changed;
+static once_flag once = ONCE_FLAG_INIT;
+static int made, ready;
+
+static void make(void)
+{
+	made++;
+}
+
+static int run(void *arg)
+{
+	(void)arg;
+	call_once(&once, make);
+	mtx_lock(&lock);
+	ready = 1;
+	cnd_signal(&changed);
+	mtx_unlock(&lock);
+	return 7;
+}
+
+int main(void)
+{
+	thrd_t other;
+	int result = 0;
+	mtx_init(&lock, mtx_plain);
+	cnd_init(&changed);
+	thrd_create(&other, run, NULL);
+	call_once(&once, make);
+	mtx_lock(&lock);
+	while (!ready)
+		cnd_wait(&changed, &lock);
+	mtx_unlock(&lock);
+	assert(thrd_join(other, &result) == thrd_success && result == 7 && made == 1);
+	cnd_destroy(&changed);
+	mtx_destroy(&lock);
+	return 0;
+}

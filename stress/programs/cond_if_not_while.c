@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects CHECK "assert(items > 0)". A consumer looks once: another one, or a spurious wakeup,
+ * comes between.
+ */
+#include <assert.h>
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
+static int items;
+
+static void *consume(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	if (items == 0)
+		pthread_cond_wait(&changed, &lock);
+	assert(items > 0);
+	items--;
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+static void *produce(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	items++;
+	pthread_cond_signal(&changed);
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t threads[2];
+	pthread_create(&threads[0], NULL, consume, NULL);
+	pthread_create(&threads[1], NULL, produce, NULL);
+	pthread_join(threads[0], NULL);
+	pthread_join(threads[1], NULL);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A wait that times out has the mutex again. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t never = PTHREAD_COND_INITIALIZER;
+static int inside;
+
+static void *run(void *arg)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += 1000;
+	pthread_mutex_lock(&lock);
+	int result = pthread_cond_timedwait(&never, &lock, &until);
+	assert(result == ETIMEDOUT || result == 0);
+	assert(inside++ == 0);
+	inside--;
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, run, NULL);
+	pthread_create(&two, NULL, run, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A lock on a raw futex. */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static atomic_int word;
+static int count;
+
+static void lock(void)
+{
+	int expected = 0;
+	if (atomic_compare_exchange_strong(&word, &expected, 1))
+		return;
+	while (atomic_exchange(&word, 2) != 0)
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 2, NULL, NULL, 0);
+}
+
+static void unlock(void)
+{
+	if (atomic_exchange(&word, 0) == 2)
+		syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+}
+
+static void *first(void *arg)
+{
+	lock();
+	count++;
+	unlock();
+	return arg;
+}
+
+static void *second(void *arg)
+{
+	return first(arg);
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, first, NULL);
+	pthread_create(&two, NULL, second, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects LOST WAKEUP "". The waker looks for sleepers that have not lain down yet. */
+#include <linux/futex.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static atomic_int word;
+static atomic_int sleepers;
+
+static void *first(void *arg)
+{
+	while (atomic_load(&word) == 0) {
+		syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
+		atomic_fetch_add(&sleepers, 1);
+	}
+	return arg;
+}
+
+static void *second(void *arg)
+{
+	atomic_store(&word, 1);
+	if (atomic_load(&sleepers) > 0)
+		syscall(SYS_futex, &word, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, first, NULL);
+	pthread_create(&two, NULL, second, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. What a global or a thread that still runs can reach is no leak. */
+#include <pthread.h>
+#include <stdlib.h>
+
+static struct node {
+	struct node *next;
+} * list;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *run(void *arg)
+{
+	void *mine = malloc(8);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	free(mine);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	list = malloc(sizeof *list);
+	list->next = malloc(sizeof *list);
+	list->next->next = NULL;
+	pthread_mutex_lock(&lock);
+	pthread_create(&other, NULL, run, NULL);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. Destructors run in rounds while values come back, each thread has its own. */
+#include <assert.h>
+#include <pthread.h>
+
+static pthread_key_t key;
+static int destroyed;
+
+static void destroy(void *value)
+{
+	destroyed++;
+	if (destroyed < 3)
+		pthread_setspecific(key, value);
+}
+
+static void *run(void *arg)
+{
+	assert(pthread_getspecific(key) == NULL);
+	pthread_setspecific(key, arg);
+	return NULL;
+}
+
+int main(void)
+{
+	int mine, other_s;
+	pthread_t other;
+	pthread_key_create(&key, destroy);
+	pthread_setspecific(key, &mine);
+	pthread_create(&other, NULL, run, &other_s);
+	pthread_join(other, NULL);
+	assert(pthread_getspecific(key) == &mine);
+	assert(destroyed == 3);
+	pthread_key_delete(key);
+	return 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects MISUSE "ends while it holds". A thread ends without an unlock. */
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *run(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	pthread_join(other, NULL);
+	return 0;
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. The same two locks, by address. */
+#include <pthread.h>
+
+static pthread_mutex_t a = PTHREAD_MUTEX_INITIALIZER, b = PTHREAD_MUTEX_INITIALIZER;
+
+static void lock_both(pthread_mutex_t *one, pthread_mutex_t *two)
+{
+	pthread_mutex_lock(one < two ? one : two);
+	pthread_mutex_lock(one < two ? two : one);
+	pthread_mutex_unlock(one);
+	pthread_mutex_unlock(two);
+}
+
+static void *first(void *arg)
+{
+	lock_both(&a, &b);
+	return arg;
+}
+
+static void *second(void *arg)
+{
+	lock_both(&b, &a);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, first, NULL);
+	pthread_create(&two, NULL, second, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

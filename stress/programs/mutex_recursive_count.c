@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A recursive mutex is free after as many unlocks as locks. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+
+static pthread_mutex_t lock;
+
+static void make(int type)
+{
+	pthread_mutexattr_t attributes;
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_settype(&attributes, type);
+	pthread_mutex_init(&lock, &attributes);
+	pthread_mutexattr_destroy(&attributes);
+}
+
+static void *try(void *arg)
+{
+	int *result = arg;
+	*result = pthread_mutex_trylock(&lock);
+	if (*result == 0)
+		pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+static int tried(void)
+{
+	int result;
+	pthread_t other;
+	pthread_create(&other, NULL, try, &result);
+	pthread_join(other, NULL);
+	return result;
+}
+
+int main(void)
+{
+	make(PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_lock(&lock);
+	pthread_mutex_lock(&lock);
+	assert(pthread_mutex_trylock(&lock) == 0);
+	pthread_mutex_unlock(&lock);
+	pthread_mutex_unlock(&lock);
+	assert(tried() == EBUSY);
+	pthread_mutex_unlock(&lock);
+	assert(tried() == 0);
+	assert(pthread_mutex_unlock(&lock) == EPERM);
+	return 0;
+}

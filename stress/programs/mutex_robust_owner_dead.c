@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A robust mutex tells of the death of its owner. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+
+static pthread_mutex_t lock;
+
+static void *run(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_mutexattr_t attributes;
+	pthread_mutexattr_init(&attributes);
+	pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+	pthread_mutex_init(&lock, &attributes);
+	pthread_create(&other, NULL, run, NULL);
+	pthread_join(other, NULL);
+	assert(pthread_mutex_lock(&lock) == EOWNERDEAD);
+	assert(pthread_mutex_consistent(&lock) == 0);
+	assert(pthread_mutex_unlock(&lock) == 0);
+	assert(pthread_mutex_lock(&lock) == 0);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A timed lock of a held mutex ends at its deadline. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <time.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *run(void *arg)
+{
+	struct timespec until;
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec++;
+	assert(pthread_mutex_timedlock(&lock, &until) == ETIMEDOUT);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_mutex_lock(&lock);
+	pthread_create(&other, NULL, run, NULL);
+	pthread_join(other, NULL);
+	pthread_mutex_unlock(&lock);
+	return 0;
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A try answers EBUSY, or takes the lock. */
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int inside;
+
+static void *run(void *arg)
+{
+	int result = pthread_mutex_trylock(&lock);
+	assert(result == 0 || result == EBUSY);
+	if (result == 0) {
+		assert(inside++ == 0);
+		inside--;
+		pthread_mutex_unlock(&lock);
+	}
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, run, NULL);
+	pthread_create(&two, NULL, run, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects MISUSE "which main has held". A thread unlocks what another one holds. */
+#include <pthread.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void *run(void *arg)
+{
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_mutex_lock(&lock);
+	pthread_create(&other, NULL, run, NULL);
+	pthread_join(other, NULL);
+	return 0;
+}

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. The function of a once runs once, and before both go on. */
+#include <assert.h>
+#include <pthread.h>
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static int made;
+
+static void make(void)
+{
+	made++;
+}
+
+static void *first(void *arg)
+{
+	pthread_once(&once, make);
+	assert(made == 1);
+	return arg;
+}
+
+static void *second(void *arg)
+{
+	return first(arg);
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, first, NULL);
+	pthread_create(&two, NULL, second, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

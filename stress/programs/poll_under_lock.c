@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A checker polls a flag under a lock: a fair schedule ends it. */
+#include <pthread.h>
+#include <unistd.h>
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static int done;
+
+static void *run(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	done = 1;
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	int seen = 0;
+	pthread_create(&other, NULL, run, NULL);
+	while (!seen) {
+		pthread_mutex_lock(&lock);
+		seen = done;
+		pthread_mutex_unlock(&lock);
+		usleep(100);
+	}
+	pthread_join(other, NULL);
+	return 0;
+}

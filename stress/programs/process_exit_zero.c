@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. exit(0) in a thread ends the program well. */
+#include <pthread.h>
+#include <stdlib.h>
+
+static void *run(void *arg)
+{
+	exit(0);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	pthread_join(other, NULL);
+	return 0;
+}

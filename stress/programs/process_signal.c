@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects NOT MODELLED "sigaction()". Signals are named. */
+#include <signal.h>
+
+static void on_signal(int number)
+{
+	(void)number;
+}
+
+int main(void)
+{
+	struct sigaction action = {.sa_handler = on_signal};
+	return sigaction(SIGUSR1, &action, NULL);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects a pass. Globals, statics, the heap and functions of atexit() begin anew in each
+ * execution.
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int runs;
+static char text[8];
+static char *kept;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+
+static void at_end(void)
+{
+	runs++;
+	assert(runs == 2);
+}
+
+static void *run(void *arg)
+{
+	pthread_mutex_lock(&lock);
+	pthread_mutex_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	static int calls = 3;
+	pthread_t one, two;
+	assert(runs++ == 0 && calls++ == 3 && text[0] == '\0' && !kept);
+	sscanf("abc", "%7s", text);
+	kept = malloc(10);
+	strcpy(kept, text);
+	atexit(at_end);
+	pthread_create(&one, NULL, run, NULL);
+	pthread_create(&two, NULL, run, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

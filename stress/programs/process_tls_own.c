@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. Thread-locals are each thread's own, and begin as they are initialised. */
+#include <assert.h>
+#include <pthread.h>
+
+static _Thread_local int mine = 5;
+
+static void *run(void *arg)
+{
+	assert(mine == 5);
+	mine++;
+	assert(mine == 6);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	mine = 9;
+	pthread_join(other, NULL);
+	assert(mine == 9);
+	return 0;
+}

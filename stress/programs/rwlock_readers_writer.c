@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. Readers together, a writer alone. */
+#include <assert.h>
+#include <pthread.h>
+
+static pthread_rwlock_t lock = PTHREAD_RWLOCK_INITIALIZER;
+static int value;
+
+static void *read_twice(void *arg)
+{
+	pthread_rwlock_rdlock(&lock);
+	int seen = value;
+	assert(seen == value);
+	pthread_rwlock_unlock(&lock);
+	return arg;
+}
+
+static void *second(void *arg)
+{
+	pthread_rwlock_wrlock(&lock);
+	value++;
+	pthread_rwlock_unlock(&lock);
+	return arg;
+}
+
+static void *first(void *arg)
+{
+	return read_twice(arg);
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_create(&one, NULL, first, NULL);
+	pthread_create(&two, NULL, second, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Expects CHECK "assert(atomic_load(&ready))". A sleep is not long enough: no race, but too early.
+ */
+#include <assert.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <unistd.h>
+
+static atomic_int ready;
+
+static void *run(void *arg)
+{
+	atomic_store(&ready, 1);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	sleep(1);
+	assert(atomic_load(&ready));
+	pthread_join(other, NULL);
+	return 0;
+}

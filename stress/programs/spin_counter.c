@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects a pass. A counter under a spin lock. */
+#include <assert.h>
+#include <pthread.h>
+
+static pthread_spinlock_t lock;
+static int count;
+
+static void *add(void *arg)
+{
+	pthread_spin_lock(&lock);
+	count++;
+	pthread_spin_unlock(&lock);
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t one, two;
+	pthread_spin_init(&lock, PTHREAD_PROCESS_PRIVATE);
+	pthread_create(&one, NULL, add, NULL);
+	pthread_create(&two, NULL, add, NULL);
+	pthread_join(one, NULL);
+	pthread_join(two, NULL);
+	assert(pthread_spin_trylock(&lock) == 0);
+	assert(pthread_spin_trylock(&lock) != 0);
+	pthread_spin_unlock(&lock);
+	pthread_spin_destroy(&lock);
+	assert(count == 2);
+	return 0;
+}

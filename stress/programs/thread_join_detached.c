@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects MISUSE "which is detached". A detached thread is joined. */
+#include <pthread.h>
+
+static void *run(void *arg)
+{
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	pthread_detach(other);
+	pthread_join(other, NULL);
+	return 0;
+}

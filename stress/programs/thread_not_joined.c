@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DATA RACE "result". The result is read without a join. */
+#include <pthread.h>
+
+static int result;
+
+static void *run(void *arg)
+{
+	result = 42;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	pthread_detach(other);
+	return result == 43;
+}

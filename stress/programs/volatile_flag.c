@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Expects DATA RACE "stop". A volatile flag is no atomic one. */
+#include <pthread.h>
+
+static volatile int stop;
+
+static void *run(void *arg)
+{
+	stop = 1;
+	return arg;
+}
+
+int main(void)
+{
+	pthread_t other;
+	pthread_create(&other, NULL, run, NULL);
+	while (!stop)
+		;
+	pthread_join(other, NULL);
+	return 0;
+}
