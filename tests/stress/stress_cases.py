@@ -9,6 +9,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import tempfile
 import xml.dom.minidom
@@ -436,11 +437,59 @@ def program(tool):
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
 
 
+RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
+           ("cmake", "CMakeLists.txt", "cmake -B out . && cd out && ctest --output-on-failure"),
+           ("make", "Makefile", "make check"))
+
+
+def recipes(tool):
+    """The recipes of the guide run a program as a test in other builds: one that passes and one that fails."""
+    if not os.path.exists(tool.program):
+        raise Skip("fairlead-stress is not built")
+    with open(os.path.join(tool.source, "docs", "stress.md"), encoding="utf-8") as file:
+        text = file.read()
+    path = os.path.dirname(os.path.abspath(tool.program)) + os.pathsep + os.environ["PATH"]
+    env = {**os.environ, "PATH": path, "CFLAGS": "-DWORDS='\"two words\"'"}
+    for language, name, command in RECIPES:
+        if not shutil.which(language):
+            continue
+        for wanted, status in (("2", 0), ("3", 1)):
+            with tempfile.TemporaryDirectory() as folder:
+                recipe = re.search(f"^```{language}\n(.*?)^```", text, re.M | re.S)[1]
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as file:
+                    file.write(recipe)
+                with open(os.path.join(folder, "transfer.c"), "w", encoding="utf-8") as file:
+                    file.write("#include <stdlib.h>\n#include <string.h>\n"
+                               "int main(int argc, char **argv)\n{\n"
+                               f"\treturn argc != 2 || atoi(argv[1]) != {wanted} || strcmp(WORDS, \"two words\") != 0;\n}}\n")
+                done = subprocess.run(["sh", "-c", command], cwd=folder, env=env, text=True, stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, check=False)
+                if (done.returncode != 0) != (status != 0):
+                    raise Failure(f"{language}: exit status {done.returncode}\n{done.stdout}")
+                if language == "make":
+                    with open(os.path.join(folder, "report.xml"), encoding="utf-8") as file:
+                        expect(file.read(), f'failures="{status}"')
+
+
+def linked_with_runtime(tool):
+    """A module that was linked with -fsanitize=thread is refused with the reason."""
+    if not os.path.exists(tool.program):
+        raise Skip("fairlead-stress is not built")
+    with tempfile.TemporaryDirectory() as folder:
+        module = os.path.join(folder, "module.so")
+        source = os.path.join(tool.source, "stress", "programs", "process_exit_zero.c")
+        done = subprocess.run(["cc", "-fsanitize=thread", "-fPIC", "-shared", "-pthread", source, "-o", module],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        if done.returncode != 0:
+            raise Skip("the compiler has no -fsanitize=thread")
+        expect(tool.run("--load", module, status=2)[1], "link without it")
+
+
 def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
