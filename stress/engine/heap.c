@@ -227,7 +227,7 @@ static _Noreturn void bad_access(uintptr_t address, size_t size, bool write, uin
 
 static _Noreturn void null_access(uintptr_t address, bool write, uintptr_t pc)
 {
-	char here[256], offset[32] = "";
+	char here[256], offset[48] = "";
 	(void)lab_describe_site(pc, here, sizeof here);
 	const struct lab_op op = {LAB_PLAIN, 1, write, address, pc};
 	(void)lab_event(&op);
