@@ -157,10 +157,11 @@ void lab_location_forget(struct lab_location *location)
 {
 	/* Earlier heads are there to be used again: only this thread reads what they stand for. */
 	struct lab_view *released[LAB_THREADS];
-	for (unsigned i = 0; i < location->width; i++)
+	const unsigned width = location->width;
+	for (unsigned i = 0; i < width; i++)
 		released[i] = location->by[i].released;
 	location_begin(location, 0, 0);
-	for (unsigned i = 0; i < location->width; i++)
+	for (unsigned i = 0; i < width; i++)
 		location->by[i].released = released[i];
 }
 

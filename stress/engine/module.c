@@ -183,10 +183,10 @@ static void add_program(const char *path, void *handle, const struct lab_module 
 	*test = (struct fl_stress_test){.size = sizeof *test, .name = name, .file = path};
 	test->instrumented = lab_is_instrumented(handle);
 	test->outcome.name = "main";
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
 	struct lab_test *t = add_test(test, module);
 	t->main = (int (*)(int, char **, char **))start;
 	lab_unknown_redirect(handle);
-	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): the list of tests keeps it */
 }
 
 char *lab_load(const char *path)

@@ -86,9 +86,10 @@ static void program_keep_stack(unsigned id)
 {
 	size_t size;
 	const uintptr_t low = (uintptr_t)lab_stack_of(id, &size);
-	uintptr_t from = low;
-#ifndef FL__SWITCH_UCONTEXT
-	from =
+#ifdef FL__SWITCH_UCONTEXT
+	const uintptr_t from = low;
+#else
+	const uintptr_t from =
 	    &lab.threads[id] == lab.self ? (uintptr_t)__builtin_frame_address(0) : (uintptr_t)lab.threads[id].flow.sp;
 #endif
 	if (from < low || from > low + size)

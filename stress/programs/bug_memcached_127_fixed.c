@@ -4,4 +4,4 @@
  * store.
  */
 #define FIXED
-#include "bug_memcached_127.c"
+#include "bug_memcached_127.c" /* NOLINT(bugprone-suspicious-include) */

@@ -4,4 +4,4 @@
  * writers take.
  */
 #define FIXED
-#include "bug_mysql_791.c"
+#include "bug_mysql_791.c" /* NOLINT(bugprone-suspicious-include) */

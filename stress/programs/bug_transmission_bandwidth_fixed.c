@@ -4,4 +4,4 @@
  * thread begins.
  */
 #define FIXED
-#include "bug_transmission_bandwidth.c"
+#include "bug_transmission_bandwidth.c" /* NOLINT(bugprone-suspicious-include) */

@@ -34,7 +34,7 @@ int main(void)
 	assert(runs++ == 0 && calls++ == 3 && text[0] == '\0' && !kept);
 	sscanf("abc", "%7s", text);
 	kept = malloc(10);
-	strcpy(kept, text);
+	memcpy(kept, text, sizeof text);
 	atexit(at_end);
 	pthread_create(&one, NULL, run, NULL);
 	pthread_create(&two, NULL, run, NULL);
