@@ -398,7 +398,7 @@ def programs_run(tool):
     """One run of all of them, each with so many executions that a bug is found, and that state left behind shows."""
     loads = [option for name in programs(tool)
              for option in ("--load", os.path.join(tool.build, "stress", "programs", name + ".so"))]
-    tests = tool.json(*loads, "--time", "100s", "--executions", "1000")["tests"]
+    tests = tool.json(*loads, "--time", "600s", "--executions", "1000")["tests"]
     return {t["name"]: t for t in tests}
 
 
