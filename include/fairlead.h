@@ -66,7 +66,6 @@
 #include <fairlead/spsc.h>
 #include <fairlead/stream.h>
 #include <fairlead/task.h>
-#include <fairlead/tasks.h>
 #include <fairlead/then.h>
 #include <fairlead/thread.h>
 #include <fairlead/time.h>

@@ -324,11 +324,11 @@ FL_TEST(cancel_callback_removed_by_a_fiber)
 }
 
 /* The cancel of a fiber, a group and a future runs callbacks without a lock of theirs: the function may use them. */
-static fl_tasks *a_group;
+static fl_group *a_group;
 
 static void use_group(void *arg)
 {
-	fl_tasks_cancel(a_group); /* would hang if its lock were held */
+	fl_group_cancel(a_group); /* would hang if its lock were held */
 	count_up(arg);
 }
 
@@ -340,13 +340,13 @@ static int wait_for_ever(void *unused)
 
 static int with_group(void *runs)
 {
-	fl_tasks g = FL_TASKS_INIT;
+	fl_group g = FL_GROUP_INIT(NULL);
 	fl_cancel_callback cb;
 	a_group = &g;
-	FL_CHECK(fl_tasks_start(&g, wait_for_ever, NULL) == 0);
-	FL_CHECK(fl_cancel_token_on_request(fl_tasks_token(&g), &cb, use_group, runs));
-	fl_tasks_cancel(&g);
-	FL_CHECK(fl_tasks_join(&g) == 0);
+	FL_CHECK(fl_group_start(&g, wait_for_ever, NULL) == 0);
+	FL_CHECK(fl_cancel_token_on_request(fl_group_token(&g), &cb, use_group, runs));
+	fl_group_cancel(&g);
+	FL_CHECK(fl_group_join(&g) == 0);
 	FL_CHECK(!fl_cancel_callback_remove(&cb));
 	return 0;
 }

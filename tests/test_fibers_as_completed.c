@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Waiting for several fibers: asyncio's wait and as_completed. */
-#include "fl_children.h"
+#include "fl_members.h"
 #include "fl_faults.h"
 
 #include <limits.h>
@@ -570,20 +570,20 @@ static int makes_itself_known(void *arg)
 
 static int child_of_a_group(void *unused)
 {
-	fl_tasks g = FL_TASKS_INIT;
+	fl_group g = FL_GROUP_INIT(NULL);
 	fl_event later = FL_EVENT_INIT;
 	known k = {NULL, FL_EVENT_INIT};
 	FL_SCOPED(fl_as_completed) *of_next = NULL;
 	size_t i;
 	(void)unused;
-	FL_CHECK(fl_tasks_start(&g, makes_itself_known, &k) == 0);
+	FL_CHECK(fl_group_start(&g, makes_itself_known, &k) == 0);
 	fl_test_settle();
 	fl_fiber *next;
 	{
 		FL_SCOPED(fl_as_completed) *done = NULL;
 		FL_CHECK(fl_fibers_as_completed_create(&done, &k.f, 1) == 0);
 		fl_event_set(&k.gate);
-		FL_CHECK(fl_tasks_join(&g) == 0);
+		FL_CHECK(fl_group_join(&g) == 0);
 		next = fl_test_start(waits_for, &later);
 		FL_CHECK(next == k.f);
 		FL_CHECK(fl_fibers_as_completed_create(&of_next, &next, 1) == 0);

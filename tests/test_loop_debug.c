@@ -9,7 +9,7 @@
 #include <fairlead/handlers.h>
 #include <fairlead/loop_debug.h>
 #include <fairlead/mutex.h>
-#include <fairlead/tasks.h>
+#include <fairlead/group.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -172,10 +172,10 @@ static int wait_for(void *event)
 
 static int parent(void *event)
 {
-	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
-	FL_CHECK(fl_tasks_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "child"}) == 0);
-	FL_CHECK(fl_tasks_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "other"}) == 0);
-	volatile int rc = fl_tasks_join(&g);
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
+	FL_CHECK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "child"}) == 0);
+	FL_CHECK(fl_group_start_with(&g, wait_for, event, &(fl_fiber_config){.name = "other"}) == 0);
+	volatile int rc = fl_group_join(&g);
 	return rc;
 }
 

@@ -33,16 +33,14 @@ static int returns_0(void *unused)
 
 FL_TEST(loop_outside_calls_name_themselves)
 {
-	const fl_call call = {returns_0, NULL, NULL};
 	fl_log_handler *before = fl_set_log_handler(keep);
 	fl_fiber *f;
-	fl_tasks g = FL_TASKS_INIT;
+	fl_group g = FL_GROUP_INIT(NULL);
 	fl_stream *s, *ends[2];
 	fl_listener *l;
 	fl_address a;
 	NEEDS(fl_fiber_start, A_LOOP, fl_fiber_start(&f, returns_0, NULL, NULL));
-	NEEDS(fl_tasks_start, A_LOOP, fl_tasks_start(&g, returns_0, NULL));
-	NEEDS(fl_gather, A_FIBER, fl_gather(&call, 1, NULL));
+	NEEDS(fl_group_start, A_LOOP, fl_group_start(&g, returns_0, NULL));
 	NEEDS(fl_shield, A_FIBER, fl_shield(returns_0, NULL, NULL));
 	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
 	NEEDS(fl_stream_from_fd, A_LOOP, fl_stream_from_fd(&s, 0));
@@ -57,8 +55,7 @@ FL_TEST(loop_outside_calls_name_themselves)
 
 static void in_a_callback(void *done)
 {
-	const fl_call call = {returns_0, NULL, NULL};
-	NEEDS(fl_gather, A_FIBER, fl_gather(&call, 1, NULL));
+	NEEDS(fl_shield, A_FIBER, fl_shield(returns_0, NULL, NULL));
 	NEEDS(fl_to_thread, A_FIBER, fl_to_thread(returns_0, NULL, NULL));
 	fl_event_set(done);
 }

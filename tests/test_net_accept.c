@@ -484,10 +484,10 @@ static int echo(void *stream)
 
 static int serve(void *listener)
 {
-	fl_tasks clients = FL_TASKS_INIT;
+	fl_group clients = FL_GROUP_INIT(NULL);
 	for (int i = 0; i < CLIENTS; i++)
-		FL_GIVES(fl_tasks_start(&clients, echo, fl_test_accepted(listener)), 0);
-	return fl_tasks_join(&clients);
+		FL_GIVES(fl_group_start(&clients, echo, fl_test_accepted(listener)), 0);
+	return fl_group_join(&clients);
 }
 
 static int client(void *listener)
@@ -506,13 +506,13 @@ static int client(void *listener)
 
 static int many(void *unused)
 {
-	fl_tasks clients = FL_TASKS_INIT;
+	fl_group clients = FL_GROUP_INIT(NULL);
 	(void)unused;
 	fl_listener *l = fl_test_listener("127.0.0.1", 0);
 	fl_fiber *server = fl_test_start(serve, l);
 	for (int i = 0; i < CLIENTS; i++)
-		FL_GIVES(fl_tasks_start(&clients, client, l), 0);
-	FL_GIVES(fl_tasks_join(&clients), 0);
+		FL_GIVES(fl_group_start(&clients, client, l), 0);
+	FL_GIVES(fl_group_join(&clients), 0);
 	FL_GIVES(fl_test_join(server), 0);
 	fl_listener_free(l);
 	return 0;

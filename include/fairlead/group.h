@@ -5,6 +5,7 @@
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/executor.h>
+#include <fairlead/fiber.h>
 #include <fairlead/future.h>
 #include <fairlead/task_type.h>
 #include <fairlead/time.h>
@@ -16,65 +17,96 @@
 FL_BEGIN_DECLS
 
 /*
- * Group: tasks of an executor, of any kind, that begin and end together. Whoever leaves the group's scope has waited for them all;
- * the first that fails cancels the others. (For functions that run as fibers of a loop there is fairlead/tasks.h.)
+ * Group: tasks of an executor and fibers of a loop that begin and end together. The end of the
+ * group's scope waits for all of them. The first that fails cancels the others.
  *
- *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);                    // joined when the scope ends
- *     for (size_t i = 0; i < n; i++)
- *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // check; typed: fetch_group_submit(&g, urls[i], &pages[i])
- *     rc = fl_group_join(&g);                                         // 0, or the first error
+ *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(pool);            // joined when the scope ends
+ *     for (size_t i = 0; i < n; i++)                          // typed: fetch_group_submit()
+ *             rc = fl_group_submit(&g, &fetch, &urls[i], &pages[i]);  // check
+ *     rc = fl_group_join(&g);                                 // 0, or the first error
  *     if (rc != 0 && fl_group_message(&g))
- *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text, fl_group_message(&g));
+ *             fprintf(stderr, "%s: %s\n", urls[fl_group_failed_index(&g)].text,
+ *                     fl_group_message(&g));
  *
- * The group has a cancel token, a child of the scope of whoever submits its first task: a cancel of that one reaches all its
- * tasks, running ones through their contexts (fl_task_is_cancelled), and those that have not started end without. So groups
- * nest: a task has a group of its own, which ends with it. A task that returns -ECANCELED after the group was cancelled
- * has not failed. One that fails after another has, is reported to the log handler.
+ * On the thread of a loop a group starts functions as fibers, with or without an executor:
  *
- * Who joins from a worker of the executor runs those of the group's tasks that have not started, newest first, and no others; it
- * sleeps while all that are left run elsewhere, and looks again when one of them submits more. So nested groups need
- * no free worker. Such a task may be called by the join, on its stack and thread: do not join with a mutex locked that one of them locks.
+ *     FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
+ *     for (size_t i = 0; i < n; i++)
+ *             rc = fl_group_start(&g, download, &urls[i]);    // check
+ *     rc = fl_group_join(&g);                                 // the other fibers run on
+ *
+ * In this header a member is a task or a fiber of the group. The group has a cancel token, a child
+ * of the scope in which its first member is submitted or started. The token of each member is a
+ * child of the group's token. So a cancel of that scope reaches all members: running tasks see it
+ * through their contexts (fl_task_is_cancelled), tasks that have not started end without a run, and
+ * the waits of fibers answer -ECANCELED. Groups nest: a group inside of a member ends with the
+ * member. A member that returns -ECANCELED after it was cancelled has not failed. A member that
+ * fails after another member is reported: a task to the log handler, a fiber to the error handler
+ * (fl_fiber_set_error_handler).
+ *
+ * A join on a worker of the executor runs the group's tasks that have not started, newest first,
+ * and no other tasks. It sleeps while all tasks that are left run elsewhere, and looks again when
+ * one of them submits more. So nested groups need no free worker. Such a task may be called by the
+ * join, on its stack and thread: do not join with a mutex locked that a task locks.
  *
  * Memory: a task in the group takes some 250 bytes more than a task of a plain submit, until it has
- * ended. The group itself allocates nothing.
+ * ended. A fiber takes nothing more. The group itself allocates nothing.
  *
- * A group that has tasks, or had, is joined, once; then it can be used again, but for a deadline that has passed. It must not
- * move until it is joined. Any thread may submit, its tasks may, too; the joins are for one thread at a time, and come after all
- * submits but those of the group's own tasks. Executor and the scope in which it began outlive its join.
+ * A group that has members, or had, is joined, once; then it can be used again, but for a deadline
+ * that has passed. It must not move until it is joined. Any thread may submit, and so may members.
+ * Fibers are started by the thread of their loop; the group's fibers that run at one time belong to
+ * one loop. The joins are for one context at a time. They come after all submits and starts but
+ * those of members and of the joining thread's other fibers. The executor, and the scope in which
+ * the group began, outlive its join. All-zero is a group without an executor.
  */
 typedef struct fl_group {
 	fl_cancel_token token_; /* while bound */
-	fl_executor *executor_;
-	int64_t deadline_;
-	size_t number_;        /* of the next submit */
-	size_t failed_number_; /* of the first task that failed */
-	uint32_t lock_;        /* of all of this, but the token and the atomics */
-	uint32_t running_;     /* whether tasks are left, and whether a thread waits for their ends */
-	uint32_t still_;       /* whether a join found no task to run, and whether it sleeps */
-	int error_;            /* of the first that failed, until the next begin */
-	bool bound_;           /* it has a token, and is to be joined */
-	bool used_;            /* since then a task was accepted, or the token was given out */
-	bool cancelled_;       /* by fl_group_cancel(), since the last join */
-	bool cut_;             /* a task ended because it was cancelled */
+	fl_executor *executor_; /* NULL: the group takes fibers alone */
+	uint64_t from_forever_; /* FL_FOREVER less the deadline */
+	size_t number_;         /* of the next member */
+	size_t failed_number_;  /* of the first member that failed */
+	size_t fibers_;         /* that have not ended; written by their loop's thread */
+	const void *sched_;     /* of these fibers, as the next two */
+	const void *thread_;
+	uint32_t forks_;
+	uint32_t lock_;    /* of all of this, but the token and the atomics */
+	uint32_t running_; /* whether members are left, and whether a waiter sleeps */
+	uint32_t still_;   /* whether a join found no task to run, and whether it sleeps */
+	int error_;        /* of the first that failed, until the next begin */
+	bool bound_;       /* it has a token, and is to be joined */
+	bool used_;        /* since then a member was accepted, or the token was given out */
+	bool cancelled_;   /* by fl_group_cancel(), since the last join */
+	bool cut_;         /* a member ended because it was cancelled */
 	bool joining_;
+	const char *failed_type_;      /* of the first that failed: the name of its type; NULL: a fiber */
+	char name_[32];                /* of the first that failed, a fiber */
 	char message_[FL_MESSAGE_MAX]; /* of the first that failed */
-	size_t count_; /* tasks that have not ended, and submits under way; apart from what only submits use */
+	/* Members that have not ended, and submits under way; apart from what only submits use. */
+	size_t count_;
 } fl_group;
 
 /* clang-format off */
-/* Without tasks, for those of `executor`; UNTIL: at the deadline they are cancelled, and none is submitted from then on. */
+/*
+ * Without members. `executor`: of the tasks; NULL: for fibers alone. UNTIL: at the deadline the
+ * members are cancelled; from then on the group takes none.
+ */
 #define FL_GROUP_INIT(executor) FL_GROUP_INIT_UNTIL(executor, FL_FOREVER)
 #define FL_GROUP_INIT_UNTIL(executor, deadline)                                                                        \
-	{ FL_CANCEL_TOKEN_INIT, (executor), (deadline), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, 0 }
+	{ FL_CANCEL_TOKEN_INIT, (executor), (uint64_t)FL_FOREVER - (uint64_t)(deadline),                               \
+	  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, { 0 }, { 0 }, 0 }
 /* clang-format on */
 
 /*
- * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When the task has succeeded,
- * or has failed and kept its result (fl_task_keep_result()), the result is at `*result`, of the type's
- * size, before a join returns; it is the caller's then, and no drop hook runs for it. Otherwise
- * `*result` is untouched. NULL: the result is dropped, or has no size. Never waits, but as fl_submit().
- * Returns 0; -ECANCELED: the group was cancelled, a task has failed, or the deadline has passed; -ENOMEM; or as fl_submit(). On an
- * error nothing was queued and the argument is still the caller's.
+ * Submits a task to the group's executor, as fl_submit(): copies `*arg`. When the task has
+ * succeeded, or has failed and kept its result (fl_task_keep_result()), the result is at `*result`,
+ * of the type's size, before a join returns; it is the caller's then, and no drop hook runs for it.
+ * Otherwise `*result` is untouched. NULL: the result is dropped, or has no size. Never waits, but
+ * as fl_submit(). Panics when the group has no executor. Returns 0, an error of fl_submit(), or:
+ *
+ *   -ECANCELED   the group was cancelled, a member has failed, or the deadline has passed
+ *   -ENOMEM
+ *
+ * On an error nothing was queued and the argument is still the caller's.
  */
 FL_API FL_MUST_CHECK int fl_group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result);
 
@@ -100,66 +132,111 @@ FL_API FL_MUST_CHECK int fl_group_submit_with(fl_group *g, const fl_task_type *t
                                               const fl_submit_config *config);
 
 /*
- * Waits until every task has ended. When the caller is cancelled meanwhile, so are they, and it still waits. Helps, when
- * called from a worker of the executor. Blocks the calling context.
- * Returns 0, also after fl_group_cancel() or without tasks; the error of the first task that failed, and then fl_group_message()
- * says why; -ETIMEDOUT: the group's deadline passed before all had done their work; -ECANCELED: the caller's scope, or that in which
- * the group began, was requested before; -EDEADLK, and nothing happened: from a task of the group, or where none of those
- * that are left could run; -EOWNERDEAD, and nothing happened: in a forked child.
- * Memory order: what the tasks wrote before they ended is visible to whoever joined.
+ * Starts a fiber of the group on the loop that the calling thread runs: `function(arg)` begins in a
+ * later turn, after the fibers that were started before. A group with an executor takes fibers,
+ * too. A result that the caller wants, the function writes through `arg`. Never waits. Panics when
+ * the group has fibers on another loop. Returns 0, or:
+ *
+ *   -ECANCELED   the group was cancelled, a member has failed, the deadline has passed, or the loop
+ *                is at its end
+ *   -ENOMEM
+ *   -ENOTSUP     the thread runs no loop
+ *
+ * On an error nothing was started and `arg` is still the caller's.
+ */
+FL_INLINE FL_MUST_CHECK int fl_group_start(fl_group *g, fl_fiber_function *function, void *arg);
+
+/* As fl_group_start; `config` may be NULL. */
+FL_API FL_MUST_CHECK int fl_group_start_with(fl_group *g, fl_fiber_function *function, void *arg,
+                                             const fl_fiber_config *config);
+
+/*
+ * Waits until every member has ended. When the caller is cancelled during the wait, the members are
+ * cancelled, too, and the join still waits. Helps, when called from a worker of the executor.
+ * Blocks the calling context. Returns 0, also after fl_group_cancel() or without members; the error
+ * of the first member that failed, and then fl_group_message() says why; or:
+ *
+ *   -ETIMEDOUT    the group's deadline passed before all had done their work
+ *   -ECANCELED    the caller's scope, or the scope in which the group began, was requested before
+ *                 all had done their work
+ *   -EDEADLK      nothing happened: the caller is a member of the group, or inside of one; or the
+ *                 members that are left could not run while the caller waits: fibers of a loop on
+ *                 the calling thread, when the caller is no fiber of that loop
+ *   -EOWNERDEAD   nothing happened: in a forked child
+ *
+ * Memory order: what the members wrote before they ended is visible to the caller.
  */
 FL_API FL_MUST_CHECK int fl_group_join(fl_group *g);
 
-/* As fl_group_join; never waits, and does not help: -EBUSY while tasks are left. */
+/* As fl_group_join; never waits, and does not help: -EBUSY while members are left. */
 FL_API FL_MUST_CHECK int fl_group_try_join(fl_group *g);
 
 /*
- * As fl_group_join; but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the tasks running: it can be joined
- * again. A task that it helps with is not cut short.
+ * As fl_group_join; but -ETIMEDOUT, or -ECANCELED with fl_group_count() above 0, leaves the members
+ * running: the group can be joined again. A task that the join helps with is not cut short.
  */
 FL_API FL_MUST_CHECK int fl_group_join_until(fl_group *g, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Asks all tasks to end, and those that have not started not to; none can be submitted until the group was joined, which then
- * answers 0 unless one fails. Any thread may call it, until a join has returned. Never waits.
+ * Asks all members to end, and the tasks that have not started not to. No member can be added until
+ * the group was joined. That join answers 0 unless a member fails. Any thread may call it, until a
+ * join has returned. Never waits.
  */
 FL_API void fl_group_cancel(fl_group *g);
 
-/* How many tasks have not ended. Never waits. */
+/* How many members have not ended. Never waits. */
 FL_API size_t fl_group_count(const fl_group *g);
 
 /*
- * Why the first task that failed did: its message (fl_task_fail), or else the text of its error; NULL: none has failed. Also after
- * the join, until the next submit; valid as long. Never waits.
+ * Why the first member that failed did: its message (fl_task_fail), or else the text of its error.
+ * NULL: none has failed. Also after the join, until the next submit or start; valid as long. Never
+ * waits.
  */
 FL_API const char *fl_group_message(fl_group *g);
 
 /*
- * Which it was: counts the calls of fl_group_submit() and fl_group_submit_with() since the last
- * join, from 0. 0 when none has failed. Never waits.
+ * The name of that member: of the fiber, or of the task's type, which must exist. NULL, and valid,
+ * as fl_group_message(). Never waits.
+ */
+FL_API const char *fl_group_failed_name(fl_group *g);
+
+/*
+ * Which it was: counts the submits and starts since the last join, from 0. 0 when none has failed.
+ * Never waits.
  */
 FL_API size_t fl_group_failed_index(fl_group *g);
 
 /*
- * The group's token: for waits of the owner's that are to end when a task fails, or the group is cancelled. As the scope of
- * the calling context it may be left to a join, which ends it. The group is to be joined then, with or without tasks.
- * Valid until the join. Never waits.
+ * The group's token: for waits of the owner that are to end when a member fails, or the group is
+ * cancelled. As the scope of the calling context it may be left to a join, which ends it. The group
+ * is to be joined then, with or without members. Valid until the join. Never waits.
+ *
+ *     while ((rc = fl_queue_get_until(q, &job, FL_FOREVER, fl_group_token(&g))) == 0)
+ *             rc = fl_group_start(&g, work, job);             // check
  */
 FL_API fl_cancel_token *fl_group_token(fl_group *g);
 
 /*
- * Joins `g`, as fl_group_join(); what leaving the scope does. An error of a task that no join has told goes to the log
- * handler. Panics when fl_group_join() would return -EDEADLK. Does nothing in a forked child.
+ * Joins `g`, as fl_group_join(); what leaving the scope does. An error that no join has told goes
+ * to the log handler if it is a task's, to the error handler if it is a fiber's. Panics when
+ * fl_group_join() would return -EDEADLK. Does nothing in a forked child.
  */
 FL_API void fl_group_destroy(fl_group *g);
 
-/* For fl_wait_any: ready while no task is left. Such a wait does not help. */
+/* For fl_wait_any: ready while no member is left. Such a wait does not help. */
 #define FL_ON_GROUP(g) FL__ON(fl__on_group, (g))
 FL_API extern const fl_on_type fl__on_group;
 
 static inline void fl__scoped_fl_group(fl_group *_g)
 {
 	fl_group_destroy(_g);
+}
+
+/* The inline functions. */
+
+FL_INLINE int fl_group_start(fl_group *_g, fl_fiber_function *_function, void *_arg)
+{
+	return fl_group_start_with(_g, _function, _arg, NULL);
 }
 
 FL_END_DECLS

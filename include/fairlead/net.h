@@ -18,11 +18,11 @@ FL_BEGIN_DECLS
  *     static int server(void *arg)
  *     {
  *             FL_SCOPED(fl_listener) *l = NULL;
- *             FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+ *             FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
  *             fl_stream *s;
  *             int rc = fl_listen_tcp(&l, "127.0.0.1", 7000, NULL);
  *             while (!rc && !(rc = fl_accept(l, &s)))
- *                     rc = fl_tasks_start(&clients, serve, s);
+ *                     rc = fl_group_start(&clients, serve, s);
  *             return rc;
  *     }
  *

@@ -1,43 +1,57 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Task groups of any executor: a count of tasks, and a token above the tasks' tokens. No user code
- * runs under `lock_`: no submit, no callback of a token, no end of a future.
+ * Groups: a count of members, and a token above the members' tokens. A member is a task of the
+ * executor or a fiber of a loop. No user code runs under `lock_`: no submit, no callback of a
+ * token, no end of a future.
  *
  *   group    bound_  count_  token                    next
- *   unused   no      0       none                     begun: by a submit or fl_group_token()
+ *   unused   no      0       none                     begun: by a submit, a start, or
+ *                                                     fl_group_token()
  *   begun    yes     any     under the scope of the   unused: by a join when count_ is 0, or by a
- *                            thread that began it     refused submit if the group was not used_
+ *                            context that began it    refused submit or start if the group was not
+ *                                                     used_
  *
- * The tree of tokens is the list of the tasks that have not ended: the token of a future leaves the
- * tree before the end of the future is published, and so before the group counts the task out. Once
- * it is submitted, a task is offered to joins: its token has a mark. A join (group_join.c) takes
- * each offer once. On a worker of the executor the join runs pending tasks. Elsewhere the join
- * cancels pending tasks once the group is cancelled, so that it need not wait for their turn. With
- * no offer left the join sleeps, while other threads run the tasks. A new offer ends the sleep of a
- * join that takes offers.
+ * A submit or start counts the member in. The end of the member counts it out, after all of its
+ * work: after the callback of a task; after the end of a fiber was published, when its locals have
+ * ended and its token is gone. An error is noted before.
+ *
+ * Tasks. The tree of tokens is the list of the tasks that have not ended: the token of a future
+ * leaves the tree before the end of the future is published, and so before the group counts the
+ * task out. Once it is submitted, a task is offered to joins: its token has a mark. A join
+ * (group_join.c) takes each offer once. On a worker of the executor the join runs pending tasks.
+ * Elsewhere the join cancels pending tasks once the group is cancelled, so that it need not wait
+ * for their turn. With no offer left the join sleeps, while other threads run the tasks. A new
+ * offer ends the sleep of a join that takes offers.
+ *
+ * Fibers (loop/fiber_group.c). A fiber has a pointer to its group; its token is never offered. So a
+ * join without an executor only sleeps until running_ is 0. In a fiber that sleep suspends the
+ * fiber, and the loop runs on. `fibers_` is written by the loop's thread alone. A join compares
+ * sched_ and thread_ with the caller's, and never uses what they point to: the last fiber may end,
+ * and its loop with it, at any time on another thread.
  *
  *   word      bit     meaning                         set by                cleared by
- *   running_  LEFT    a task is left                  group_enter()               the last task
- *   still_    STILL   a taking join found no offer    fl__group_take()      a new offer, last task
+ *   running_  LEFT    a member is left                group_enter()         the last member
+ *   still_    STILL   a taking join found no offer    fl__group_take()      new offer, last member
  *   both      WAITED  a waiter sleeps until the bit   fl__word_wait(), arm  the same
  *                     above is cleared
  *
  * Invariants
  *   1. The bits of both words change under `lock_`, except WAITED, which the wait table changes. So
  *      the bits order nothing.
- *   2. count_ grows under `lock_`, and reaches 0 under `lock_`; only above 1 it is lowered without. A
- *      thread that reads 0 and then has had the lock is alone with the group. Each end releases the
- *      count after its work, and the end that lowers it to 0 acquires it, so a join reads what all
- *      tasks wrote.
- *   3. No offer is missed: the submit marks the token and then reads still_; the join sets STILL and
- *      then looks at all marks again. All four are in the one order of seq_cst, so one of the two
- *      sees the other. The submit may read still_ after the task has ended: joins come after all
- *      submits but those of the group's own tasks, which still count.
+ *   2. count_ leaves 0 and reaches 0 under `lock_`. A thread that reads 0 and then has had the lock
+ *      is alone with the group; while count_ is above 0 the group is begun and LEFT is set. Each
+ *      end releases the count after its work, and the end that lowers it to 0 acquires it, so a
+ *      join reads what all members wrote.
+ *   3. No offer is missed: the submit marks the token and then reads still_; the join sets STILL
+ *      and then looks at all marks again. All four are in the one order of seq_cst, so one of the
+ *      two sees the other. The submit may read still_ after the task has ended: joins come after
+ *      all submits but those of the group's own members, which still count.
  */
 #include "group.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../fiber/fiber.h"
 #include "../wait/cancel.h"
 #include "../wait/lock.h"
 #include "../wait/lot.h"
@@ -62,7 +76,7 @@ struct group_task {
 	void *on_end_arg;
 };
 
-/* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them after the unlock. */
+/* Waking: group_clear() dequeues waiters under the lock, group_wake() unparks them without it. */
 
 struct wakes {
 	struct fl__lot lot;
@@ -95,15 +109,18 @@ static void group_wake(struct wakes *wakes)
 
 /* The state of a group that is begun. */
 
-/* Under the lock. Returns whether the caller must request the token. */
-static bool group_begin(fl_group *g)
+/*
+ * Under the lock. The token is below `parent`; NULL: below the caller's scope. Returns whether the
+ * caller must request the token.
+ */
+static bool group_begin(fl_group *g, fl_cancel_token *parent)
 {
 	if (g->bound_)
 		return false;
 	g->error_ = 0;
 	g->cut_ = false;
 	g->used_ = false;
-	fl_cancel_token_init(&g->token_, NULL, g->deadline_);
+	fl_cancel_token_init(&g->token_, parent, (int64_t)(FL_FOREVER - g->from_forever_));
 	g->bound_ = true;
 	return g->cancelled_;
 }
@@ -121,16 +138,16 @@ void fl__group_end(fl_group *g)
 /* Under the lock. */
 static void group_count_in(fl_group *g)
 {
-	/* relaxed: the lock orders it, and the end lowers the count later */
-	if (fl__add_relaxed(&g->count_, 1) == 0)
+	/* release: the begin of the group; pairs with group_enter_begun() */
+	if (fl__add_release(&g->count_, 1) == 0)
 		/* relaxed: the lock orders it. No waiter changes a word that is 0. */
 		fl__store_relaxed(&g->running_, LEFT);
 }
 
-/* Under the lock. Returns whether no task is left. */
+/* Under the lock. Returns whether no member is left. */
 static bool group_count_out_locked(fl_group *g, struct wakes *wakes)
 {
-	/* acq_rel: what the tasks wrote; pairs with itself and group_count_out() */
+	/* acq_rel: what the members wrote; pairs with itself and group_count_out() */
 	if (fl__sub_acq_rel(&g->count_, 1) != 1)
 		return false;
 	group_clear(&g->still_, STILL, wakes);
@@ -162,7 +179,36 @@ static void group_end_stillness(fl_group *g)
 	group_wake(&wakes);
 }
 
-/* How a task ended. */
+/* How a member ended. */
+
+static void group_report(const struct fl__group_failure *failure)
+{
+	if (!failure->type)
+		fl__fiber_report(failure->fiber, failure->error);
+	else
+		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(failure->error),
+		        failure->text);
+}
+
+void fl__group_note(fl_group *g, bool cut, const struct fl__group_failure *failure)
+{
+	fl__lock(&g->lock_);
+	const bool first = !cut && g->error_ == 0;
+	g->cut_ = g->cut_ || cut;
+	if (first) {
+		g->error_ = failure->error;
+		g->failed_number_ = failure->number;
+		g->failed_type_ = failure->type;
+		if (!failure->type)
+			strncpy(g->name_, failure->fiber, sizeof g->name_ - 1);
+		strncpy(g->message_, failure->text, sizeof g->message_ - 1);
+	}
+	fl__unlock(&g->lock_);
+	if (first)
+		fl_cancel_token_request(&g->token_);
+	else if (!cut)
+		group_report(failure);
+}
 
 static void group_hand_over(const struct group_task *task, fl_future *f)
 {
@@ -185,19 +231,16 @@ static void group_note(fl_group *g, const struct group_task *task, const fl_futu
 			message = "";
 	}
 	const char *text = *message ? message : fl_error_text(error);
-	fl__lock(&g->lock_);
-	const bool first = !cut && g->error_ == 0;
-	g->cut_ = g->cut_ || cut;
-	if (first) {
-		g->error_ = error;
-		g->failed_number_ = task->number;
-		strncpy(g->message_, text, sizeof g->message_ - 1);
-	}
-	fl__unlock(&g->lock_);
-	if (first)
-		fl_cancel_token_request(&g->token_);
-	else if (!cut)
-		fl__log(FL_LOG_WARNING, "a task of a group failed after another: %s: %s", fl_error_name(error), text);
+	const char *type = f->type->name ? f->type->name : "task";
+	fl__group_note(g, cut, &(struct fl__group_failure){error, task->number, type, NULL, text});
+}
+
+/* Without the lock. The last access of the caller to the group. */
+static void group_leave(fl_group *g)
+{
+	if (!fl__load_relaxed(&g->used_))           /* relaxed: see group_refuse() */
+		fl__store_relaxed(&g->used_, true); /* relaxed: the same */
+	group_count_out(g);
 }
 
 static void group_task_ended(fl_future *f, void *arg)
@@ -210,19 +253,77 @@ static void group_task_ended(fl_future *f, void *arg)
 		group_note(g, task, f, error);
 	if (task->on_end)
 		task->on_end(f, task->on_end_arg);
-	if (!fl__load_relaxed(&g->used_))           /* relaxed: see group_refuse() */
-		fl__store_relaxed(&g->used_, true); /* relaxed: the same */
-	group_count_out(g);
+	group_leave(g);
 }
 
-/* Submitting. */
-
-/* Counts a new task in. Begins the group if needed. Returns the number of the submit. */
-static size_t group_enter(fl_group *g)
+/* The count of the fibers. Called by their thread. */
+static size_t group_fibers(const fl_group *g)
 {
+	return fl__load_relaxed(&g->fibers_); /* relaxed: written by this thread alone */
+}
+
+static void group_set_fibers(fl_group *g, size_t n)
+{
+	fl__store_release(&g->fibers_, n); /* release: what group_fiber_in() stores; pairs with a join */
+}
+
+void fl__group_fiber_left(fl_group *g)
+{
+	group_set_fibers(g, group_fibers(g) - 1);
+	group_leave(g);
+}
+
+/* Submits and starts. */
+
+/* Under the lock. Returns whether the fibers of the group, with the new one, have one scheduler. */
+static bool group_fiber_in(fl_group *g, const struct fl__sched *s)
+{
+	const size_t fibers = group_fibers(g);
+	/* relaxed, all four: group_set_fibers() orders them */
+	if (fibers > 0 && fl__load_relaxed(&g->sched_) != s)
+		return false;
+	fl__store_relaxed(&g->sched_, s);
+	fl__store_relaxed(&g->thread_, fl__sched_thread());
+	fl__store_relaxed(&g->forks_, fl__load_relaxed(&fl__fork_count));
+	group_set_fibers(g, fibers + 1);
+	return true;
+}
+
+/*
+ * The fast path of group_enter(): other members are left, and also other fibers if the new member
+ * is one. Takes no lock. False: the count has reached 0.
+ */
+static bool group_enter_begun(fl_group *g, const struct fl__sched *s)
+{
+	const size_t fibers = s ? group_fibers(g) : 0;
+	/* relaxed: written by this thread, or it differs */
+	if (s && (fibers == 0 || fl__load_relaxed(&g->sched_) != s))
+		return false;
+	size_t n = fl__load_relaxed(&g->count_);                      /* relaxed: the CAS decides */
+	while (n > 0 && !fl__cas_weak_acquire(&g->count_, &n, n + 1)) /* pairs with group_count_in() */
+		;
+	if (n == 0)
+		return false;
+	if (s)
+		group_set_fibers(g, fibers + 1);
+	return true;
+}
+
+/*
+ * Counts a new member in: a task, or a fiber of `s` if that is not NULL. Begins the group if
+ * needed. Returns the number of the member.
+ */
+static size_t group_enter(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+{
+	if (group_enter_begun(g, s))
+		return fl__add_relaxed(&g->number_, 1); /* relaxed: only the value's uniqueness counts */
 	fl__lock(&g->lock_);
-	const bool cancelled = group_begin(g);
-	const size_t number = g->number_++;
+	if (s && !group_fiber_in(g, s)) {
+		fl__unlock(&g->lock_);
+		fl__panic("fl_group_start", g, "it has fibers on another loop");
+	}
+	const bool cancelled = group_begin(g, parent);
+	const size_t number = fl__add_relaxed(&g->number_, 1); /* relaxed: as above */
 	group_count_in(g);
 	fl__unlock(&g->lock_);
 	if (cancelled)
@@ -230,12 +331,17 @@ static size_t group_enter(fl_group *g)
 	return number;
 }
 
-/* Undoes group_enter(). */
+size_t fl__group_enter_fiber(fl_group *g, const struct fl__sched *s, fl_cancel_token *parent)
+{
+	return group_enter(g, s, parent);
+}
+
+/* Undoes group_enter() of a task. */
 static int group_refuse(fl_group *g, int rc)
 {
 	struct wakes wakes = {.any = false};
 	fl__lock(&g->lock_);
-	/* relaxed: a task that set used_ was counted out before the count reached 0 */
+	/* relaxed: a member that set used_ was counted out before the count reached 0 */
 	if (group_count_out_locked(g, &wakes) && !fl__load_relaxed(&g->used_) && !g->joining_)
 		fl__group_end(g);
 	fl__unlock(&g->lock_);
@@ -243,10 +349,16 @@ static int group_refuse(fl_group *g, int rc)
 	return rc;
 }
 
+int fl__group_refuse_fiber(fl_group *g, int rc)
+{
+	group_set_fibers(g, group_fibers(g) - 1);
+	return group_refuse(g, rc);
+}
+
 static int group_submit(fl_group *g, const fl_task_type *type, const void *arg, void *result,
                         const fl_submit_config *wanted)
 {
-	const size_t number = group_enter(g);
+	const size_t number = group_enter(g, NULL, NULL);
 	if (wanted->cancel)
 		return group_refuse(g, -EINVAL); /* a task has one parent token: the group's */
 	if (fl_cancel_token_is_requested(&g->token_))
@@ -355,6 +467,15 @@ const char *fl_group_message(fl_group *g)
 	return failed ? g->message_ : NULL; /* written once, before */
 }
 
+const char *fl_group_failed_name(fl_group *g)
+{
+	fl__lock(&g->lock_);
+	const char *name = g->failed_type_ ? g->failed_type_ : g->name_; /* written once, before */
+	const bool failed = g->error_ != 0;
+	fl__unlock(&g->lock_);
+	return failed ? name : NULL;
+}
+
 size_t fl_group_failed_index(fl_group *g)
 {
 	fl__lock(&g->lock_);
@@ -366,7 +487,7 @@ size_t fl_group_failed_index(fl_group *g)
 fl_cancel_token *fl_group_token(fl_group *g)
 {
 	fl__lock(&g->lock_);
-	const bool cancelled = group_begin(g);
+	const bool cancelled = group_begin(g, NULL);
 	fl__store_relaxed(&g->used_, true); /* relaxed: the lock orders it */
 	fl__unlock(&g->lock_);
 	if (cancelled)

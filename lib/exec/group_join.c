@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The joins of a task group. group.c has the tables and describes a join. */
+/* The joins of a group. group.c has the tables and describes a join. */
+#include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../fiber/fiber.h"
 #include "../wait/lock.h"
 #include "executor.h"
 #include "group.h"
@@ -74,9 +76,24 @@ static int sleep_elsewhere(fl_group *g, bool takes, int64_t deadline, fl_cancel_
 	return rc;
 }
 
-/* Waits until no task is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
+/* Without an executor the group has no task for the join to run or to cancel. */
+static int wait_for_fibers(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	int rc = 0;
+	while (rc == 0 && fl_group_count(g) > 0) {
+		const bool blocks = fl__ctx_block(ctx, NULL, deadline);
+		rc = fl__group_sleep(g, false, deadline, cancel);
+		fl__ctx_unblock(ctx, blocks);
+	}
+	return rc;
+}
+
+/* Waits until no member is left: 0, -ETIMEDOUT, -ECANCELED. `cancel`: not NULL. */
 static int wait_for_all(fl_group *g, int64_t deadline, fl_cancel_token *cancel)
 {
+	if (!g->executor_)
+		return wait_for_fibers(g, deadline, cancel);
 	const bool helps = fl__run_serves(g->executor_);
 	bool stopped = false;
 	int rc = 0;
@@ -123,7 +140,7 @@ static void give_up(fl_group *g)
 	fl__unlock(&g->lock_);
 }
 
-/* Without tasks: ends the group and returns its result. `rc`: what ended the wait early. */
+/* Without members: ends the group and returns its result. `rc`: what ended the wait early. */
 static int finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 {
 	fl__lock(&g->lock_);
@@ -142,30 +159,63 @@ static int finish(fl_group *g, int rc, const fl_cancel_token *cancel)
 	if (rc == 0 && g->cut_ && fl_cancel_token_is_requested(cancel))
 		return -ECANCELED;
 	if (rc == 0 && g->cut_ && from_above)
-		return fl__is_past(g->deadline_) ? -ETIMEDOUT : -ECANCELED;
+		return fl__is_past((int64_t)(FL_FOREVER - g->from_forever_)) ? -ETIMEDOUT : -ECANCELED;
 	return rc;
 }
 
-/* Whether the calling context runs a task of the group, or one that such a task waits for. */
-static bool is_inside(const fl_group *g)
+static bool is_under(const fl_cancel_token *token, const fl_cancel_token *top)
 {
-	const fl_cancel_token *scope = fl_cancel_scope_current();
-	while (scope && scope->parent_ != &g->token_)
-		scope = scope->parent_;
-	return scope || fl__run_is_under(&g->token_);
+	while (token && token->parent_ != top)
+		token = token->parent_;
+	return token;
 }
 
-/* Returns 0, or why the caller must not wait for the remaining tasks. */
-static int may_join(fl_group *g)
+/*
+ * Whether the calling context is a member of the group, or runs what a member waits for. A shield
+ * hides the caller's scope, but neither its own token nor its task.
+ */
+static bool is_inside(const fl_group *g)
+{
+	return is_under(fl_cancel_scope_current(), &g->token_) || is_under(fl__ctx_get()->own, &g->token_) ||
+	       fl__run_is_under(&g->token_);
+}
+
+/*
+ * Returns 0, or why the caller must not wait for the remaining fibers. Fibers of another thread run
+ * while the caller waits. Those of the calling thread do so if the caller is a fiber of their loop;
+ * a callback of the loop is none, and has no token of its own.
+ */
+static int may_wait_for_fibers(const fl_group *g)
+{
+	if (fl__load_acquire(&g->fibers_) == 0) /* pairs with group_set_fibers() */
+		return 0;
+	/* relaxed, all three: the acquire orders them */
+	if (fl__is_forked(fl__load_relaxed(&g->forks_)))
+		return -EOWNERDEAD;
+	const bool is_fiber = fl__sched_here() == fl__load_relaxed(&g->sched_) && fl__ctx_get()->own;
+	return fl__load_relaxed(&g->thread_) == fl__sched_thread() && !is_fiber ? -EDEADLK : 0;
+}
+
+/* The same for the remaining tasks. */
+static int may_wait_for_tasks(const fl_group *g)
 {
 	fl_executor *e = g->executor_;
-	if (fl_group_count(g) == 0)
+	if (!e)
 		return 0;
 	if (fl__executor_is_forked(e))
 		return -EOWNERDEAD;
-	if (is_inside(g) || (e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e)))
-		return -EDEADLK;
-	return 0;
+	return e->ops->would_hang && !fl__run_serves(e) && e->ops->would_hang(e) ? -EDEADLK : 0;
+}
+
+/* The same for all remaining members. */
+static int may_join(const fl_group *g)
+{
+	if (fl_group_count(g) == 0)
+		return 0;
+	int rc = may_wait_for_tasks(g);
+	if (rc == 0)
+		rc = may_wait_for_fibers(g);
+	return rc == 0 && is_inside(g) ? -EDEADLK : rc;
 }
 
 static int join(const char *function, fl_group *g)
@@ -213,10 +263,12 @@ void fl_group_destroy(fl_group *g)
 {
 	const int rc = may_join(g);
 	if (rc == -EDEADLK)
-		fl__panic("fl_group_destroy", g, "by a task of it, or where those that are left could not run");
-	if (rc != 0 || !g->bound_)
+		fl__panic("fl_group_destroy", g, "by a member of it, or where those that are left could not run");
+	if (rc != 0 || !g->bound_ || join("fl_group_destroy", g) == 0 || g->error_ == 0)
 		return;
-	if (join("fl_group_destroy", g) != 0 && g->error_ != 0)
+	if (!g->failed_type_)
+		fl__fiber_report(g->name_, g->error_);
+	else
 		fl__log(FL_LOG_ERROR, "a task of a group failed, and no join has told: %s: %s",
 		        fl_error_name(g->error_), g->message_);
 }

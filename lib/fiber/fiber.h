@@ -123,6 +123,11 @@ const struct fl__sched_ops *fl__sched_ops(const struct fl__sched *s);
 
 /* The scheduler that the calling thread has entered; NULL: none. */
 struct fl__sched *fl__sched_here(void);
+/* The context of the calling thread, also in a fiber: to be compared. */
+const struct fl__ctx *fl__sched_thread(void);
+
+/* Passes an error of a fiber to the error handler (fl_fiber_set_error_handler). */
+void fl__fiber_report(const char *name, int error);
 
 /*
  * Creates a fiber that will call function(arg) in a later turn: 0, -ENOMEM. `name` is copied and

@@ -531,14 +531,18 @@ bool fl__sched_is_runnable(const struct fl__sched *s)
 	return s->runnable > 0;
 }
 
+const struct fl__ctx *fl__sched_thread(void)
+{
+	return fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
+}
+
 /*
  * Called by any thread. If the calling thread has not run `s`, `thread` is NULL or another thread's
  * context.
  */
 bool fl__sched_is_of_here(const struct fl__sched *s)
 {
-	const struct fl__ctx *here = fl__sched_current ? fl__sched_current->thread : fl__ctx_get();
-	return fl__load_relaxed(&s->thread) == here; /* relaxed: as above */
+	return fl__load_relaxed(&s->thread) == fl__sched_thread(); /* relaxed: as above */
 }
 
 size_t fl__sched_fibers(const struct fl__sched *s)

@@ -5,41 +5,17 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
+#include "../exec/group.h"
 #include "../sync/local.h"
 #include "ends.h"
 #include "loop.h"
-#include "tasks.h"
 #include <errno.h>
 #include <fairlead/error.h>
 #include <fairlead/handlers.h>
 
-static fl_fiber_error_handler *error_handler;
-
 static struct fl__fiber *inner(const fl_fiber *f)
 {
 	return fl__fiber_of_extra((void *)(uintptr_t)f);
-}
-
-static void log_error(const char *name, int error)
-{
-	fl__log(FL_LOG_ERROR, "fiber %s failed, and nobody asked: %s", name, fl_error_text(error));
-}
-
-fl_fiber_error_handler *fl_fiber_set_error_handler(fl_fiber_error_handler *handler)
-{
-	/*
-	 * release: what the handler needs; pairs with fl__fiber_report(). acquire: what the previous
-	 * handler needs; pairs with the call that set it.
-	 */
-	fl_fiber_error_handler *before = fl__swap_acq_rel(&error_handler, handler);
-	return before ? before : log_error;
-}
-
-void fl__fiber_report(const char *name, int error)
-{
-	/* acquire: pairs with fl_fiber_set_error_handler() */
-	fl_fiber_error_handler *handler = fl__load_acquire(&error_handler);
-	(handler ? handler : log_error)(name, error);
 }
 
 static void enlist(fl_loop *l, struct fl_fiber *f)
@@ -104,9 +80,9 @@ static int body(void *unused)
 	fl__fiber_ctx(in)->front.scope = NULL;
 	fl__locals_end(fl__fiber_ctx(in)); /* a destructor may wait; nothing waits after disown() */
 	disown(f);
-	if (f->ended)
-		rc = f->ended(f, rc);
-	else if (f->detached && fl__fiber_is_failure(f, rc))
+	if (f->group && rc != 0)
+		fl__fiber_note_in_group(f, rc);
+	else if (!f->group && f->detached && fl__fiber_is_failure(f, rc))
 		fl__fiber_report(fl__fiber_name(in), rc);
 	/* Else the joiner destroys the token, since other threads may still request it. */
 	if (f->detached)
@@ -122,7 +98,7 @@ void fl__fiber_ended(void *extra)
 	if (f->detached)
 		fl__ends_forget(f); /* a detached fiber is freed before its waiters run */
 	if (f->group)
-		fl__tasks_left(f->group);
+		fl__group_fiber_left(f->group);
 }
 
 int fl__fiber_start(fl_loop *l, struct fl_fiber **fiber, fl_fiber_function *function, void *arg, const char *name,
@@ -185,6 +161,20 @@ int fl_fiber_join_until(fl_fiber *f, int *result, int64_t deadline, fl_cancel_to
 	fl_cancel_token_destroy(&f->token.token);
 	fl__fiber_free(in);
 	return 0;
+}
+
+int fl_shield_until(fl_fiber_function *function, void *arg, int *result, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl_fiber *f;
+	if (!fl_fiber_current())
+		return fl__loop_needed("fl_shield", FL__A_FIBER);
+	int rc = fl_fiber_start(&f, function, arg, NULL);
+	if (rc != 0)
+		return rc;
+	rc = fl_fiber_join_until(f, result, deadline, cancel);
+	if (rc != 0)
+		fl_fiber_detach(f);
+	return rc;
 }
 
 void fl_fiber_cancel(fl_fiber *f)

@@ -259,6 +259,9 @@ void fl__loop_step(fl_loop *l)
 void fl__loop_drain(fl_loop *l)
 {
 	fl_cancel_token_request(&l->root);
+	for (struct fl_fiber *f = l->all; f; f = f->next)
+		if (f->token.token.root_ != &l->root)
+			fl_cancel_token_request(&f->token.token);
 	while (fl__sched_fibers(l->sched) > OWN_FIBERS)
 		fl__loop_step(l);
 	if (!fl__cancel_renew(&l->root))

@@ -154,7 +154,10 @@ void fl__loop_leave(fl_loop *l);
  */
 void fl__loop_step(fl_loop *l);
 
-/* Cancels all fibers, and runs the loop until they have ended. */
+/*
+ * Cancels all fibers, also those of groups that began outside of the loop, and runs the loop until
+ * they have ended.
+ */
 void fl__loop_drain(fl_loop *l);
 
 /* What the loop keeps beside each of its fibers. */
@@ -169,12 +172,11 @@ struct fl_fiber {
 	uint64_t parent;              /* id of the context that started the fiber */
 	fl_fiber_function *function;
 	void *arg;
-	struct fl_tasks *group; /* NULL: none */
+	struct fl_group *group; /* NULL: none */
+	size_t number;          /* in the group */
 	struct fl__end *ends;   /* ends.h: the waits for this fiber among others */
 	bool detached;
 	bool joining; /* a joiner waits, and will free the fiber */
-	/* The fiber's last act: gets its function's result, returns its own result. NULL: none. */
-	int (*ended)(struct fl_fiber *f, int rc);
 };
 
 /* As fl_fiber_start(), on `l`, by the loop's thread. The fiber's token is a child of `parent`. */
@@ -187,7 +189,7 @@ bool fl__fiber_is_failure(const struct fl_fiber *f, int rc);
 /* Called by the scheduler after it has published the end of a fiber of the loop. */
 void fl__fiber_ended(void *extra);
 
-/* Passes an error of a fiber to the error handler. */
-void fl__fiber_report(const char *name, int error);
+/* Tells the fiber's group that the function has returned `rc`, which is not 0. */
+void fl__fiber_note_in_group(const struct fl_fiber *f, int rc);
 
 #endif

@@ -5,7 +5,7 @@
 #include <fairlead/latch.h>
 #include <fairlead/mutex.h>
 #include <fairlead/sem.h>
-#include <fairlead/tasks.h>
+#include <fairlead/group.h>
 
 /* Two threads call: each call is made once, with what was written before it, also when the loop is just going to sleep. */
 struct loop_call {
@@ -430,10 +430,10 @@ static int reuse_stack(void *arg)
 	fl_fiber *f;
 	{
 		FL_CANCEL_SCOPE(&s->scope);
-		fl_tasks g = FL_TASKS_INIT;
-		OK(fl_tasks_start(&g, end_at_once, NULL));
+		fl_group g = FL_GROUP_INIT(NULL);
+		OK(fl_group_start(&g, end_at_once, NULL));
 		fl_event_set(&s->known);
-		FL_IGNORE(fl_tasks_join(&g)); /* 0, or it was cancelled */
+		FL_IGNORE(fl_group_join(&g)); /* 0, or it was cancelled */
 	}
 	OK(fl_fiber_start(&f, wait_to_go, s, NULL));
 	return fl_fiber_join(f, NULL);

@@ -1007,24 +1007,19 @@ static int wait_for_cancel(void *)
 
 static int in_groups(void *)
 {
-	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(nullptr);
 	fl_fiber_config config = {};
 	config.name = "child";
-	CHECK(fl_tasks_start(&g, wait_for_cancel, nullptr) == 0 &&
-	      fl_tasks_start_with(&g, succeed, nullptr, &config) == 0);
-	CHECK(fl_tasks_count(&g) == 2 && fl_tasks_failed(&g) == nullptr && fl_tasks_try_join(&g) == -EBUSY);
-	CHECK(!fl_cancel_token_is_requested(fl_tasks_token(&g)) && fl_tasks_join_until(&g, 0, nullptr) == -ETIMEDOUT);
-	fl_tasks_cancel(&g);
-	fl_on things[] = {FL_ON_TASKS(&g)};
-	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_tasks_join(&g) == 0);
-	fl_tasks_destroy(&g);
+	CHECK(fl_group_start(&g, wait_for_cancel, nullptr) == 0 &&
+	      fl_group_start_with(&g, succeed, nullptr, &config) == 0);
+	CHECK(fl_group_count(&g) == 2 && fl_group_failed_name(&g) == nullptr && fl_group_try_join(&g) == -EBUSY);
+	CHECK(!fl_cancel_token_is_requested(fl_group_token(&g)) && fl_group_join_until(&g, 0, nullptr) == -ETIMEDOUT);
+	fl_group_cancel(&g);
+	fl_on things[] = {FL_ON_GROUP(&g)};
+	CHECK(fl_wait_any_until(things, 1, FL_FOREVER, nullptr) == 0 && fl_group_join(&g) == 0);
+	fl_group_destroy(&g);
 
-	const fl_call calls[] = {{succeed, nullptr, nullptr}, {succeed, nullptr, "second"}};
-	int results[2] = {7, 7}, result = 7;
-	CHECK(fl_gather(calls, 2, results) == 0 && fl_gather_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
-	CHECK(fl_gather_all(calls, 2, results) == 0 &&
-	      fl_gather_all_until(calls, 2, results, FL_FOREVER, nullptr) == 0);
-	CHECK(results[0] == 0 && results[1] == 0);
+	int result = 7;
 	CHECK(fl_shield(succeed, nullptr, &result) == 0 && result == 0);
 	CHECK(fl_shield_until(succeed, nullptr, nullptr, FL_FOREVER, nullptr) == 0);
 	return 0;

@@ -201,8 +201,8 @@ static int attend(void *arg)
 {
 	struct client *c = arg;
 	{
-		FL_SCOPED(fl_tasks) writer = FL_TASKS_INIT;
-		if (fl_tasks_start(&writer, write_out, c) == 0)
+		FL_SCOPED(fl_group) writer = FL_GROUP_INIT(NULL);
+		if (fl_group_start(&writer, write_out, c) == 0)
 			talk(c);
 		outbox_close(c->outbox); /* what is in it is written yet */
 	}
@@ -223,14 +223,14 @@ static int server(void *arg)
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
 	(void)fflush(stdout);
 
-	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	fl_stream *s;
 	while ((rc = fl_accept(l, &s)) == 0) {
 		struct client *c = client_create(&room, s);
-		if (c != NULL && fl_tasks_start(&clients, attend, c) != 0)
+		if (c != NULL && fl_group_start(&clients, attend, c) != 0)
 			client_release(c);
 	}
-	fl_tasks_cancel(&clients);
+	fl_group_cancel(&clients);
 	return rc;
 }
 

@@ -39,18 +39,18 @@ static int server(void *arg)
 	printf("listening on 127.0.0.1:%u\n", (unsigned)fl_listener_port(l));
 	(void)fflush(stdout);
 
-	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT; /* waited for when the scope ends */
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL); /* waited for when the scope ends */
 	while (rc == 0) {
 		fl_stream *s = NULL;
 		rc = fl_accept(l, &s);
 		if (rc == 0)
-			rc = fl_tasks_start(&clients, serve, s);
+			rc = fl_group_start(&clients, serve, s);
 		if (rc != 0)
 			fl_stream_free(s);
 		if (for_now(rc))
 			rc = fl_sleep(FL_MS(100));
 	}
-	fl_tasks_cancel(&clients);
+	fl_group_cancel(&clients);
 	return rc;
 }
 

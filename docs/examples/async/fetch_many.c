@@ -101,17 +101,17 @@ static int answer(void *client)
 
 static int serve(void *listener)
 {
-	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	fl_stream *s;
 	int rc;
 	while ((rc = fl_accept(listener, &s)) == 0) {
-		rc = fl_tasks_start(&clients, answer, s);
+		rc = fl_group_start(&clients, answer, s);
 		if (rc == 0)
 			continue;
 		fl_stream_free(s);
 		break;
 	}
-	fl_tasks_cancel(&clients);
+	fl_group_cancel(&clients);
 	return rc;
 }
 
@@ -132,11 +132,11 @@ static int fetch_all(struct job *job)
 {
 	size_t came = 0, late = 0;
 	int64_t start = fl_now();
-	FL_SCOPED(fl_tasks) all = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) all = FL_GROUP_INIT(NULL);
 	int rc = 0;
 	for (size_t i = 0; i < job->count && rc == 0; i++)
-		rc = fl_tasks_start(&all, fetch, &job->pages[i]);
-	int joined = fl_tasks_join(&all);
+		rc = fl_group_start(&all, fetch, &job->pages[i]);
+	int joined = fl_group_join(&all);
 	if (rc != 0 || joined != 0)
 		return rc != 0 ? rc : joined;
 	for (size_t i = 0; i < job->count; i++) {

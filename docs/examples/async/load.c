@@ -84,7 +84,7 @@ static int echo(void *client)
 static int serve(void *pipe)
 {
 	FL_SCOPED(fl_listener) *l = NULL;
-	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	int rc = fl_listen_tcp(&l, "127.0.0.1", 0, NULL);
 	unsigned port = rc == 0 ? fl_listener_port(l) : 0;
 	if (rc == 0)
@@ -93,11 +93,11 @@ static int serve(void *pipe)
 		fl_stream *s = NULL;
 		rc = fl_accept(l, &s);
 		if (rc == 0)
-			rc = fl_tasks_start(&clients, echo, s);
+			rc = fl_group_start(&clients, echo, s);
 		if (rc != 0)
 			fl_stream_free(s);
 	}
-	fl_tasks_cancel(&clients);
+	fl_group_cancel(&clients);
 	return rc;
 }
 
@@ -210,18 +210,18 @@ static void report_requests(const struct load *o, double seconds)
 /* All clients; returns the first error of one. */
 static int run_clients(struct load *o, struct memory before)
 {
-	FL_SCOPED(fl_tasks) clients = FL_TASKS_INIT;
+	FL_SCOPED(fl_group) clients = FL_GROUP_INIT(NULL);
 	int rc = 0;
 	for (unsigned i = 0; i < o->connections && rc == 0; i++)
-		rc = fl_tasks_start(&clients, client, o);
+		rc = fl_group_start(&clients, client, o);
 	if (rc == 0) /* until all are connected, or one cannot: then the group is cancelled, and its join says why */
-		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_tasks_token(&clients));
+		rc = fl_latch_wait_until(&o->connected, FL_FOREVER, fl_group_token(&clients));
 	if (rc == 0)
 		report_memory(o, before, memory_now(o));
 	int64_t start = fl_now();
 	o->end = rc == 0 && !o->idle ? start + FL_S(o->seconds) : start;
 	fl_event_set(&o->go);
-	int joined = fl_tasks_join(&clients);
+	int joined = fl_group_join(&clients);
 	if (joined == 0 && rc == 0 && !o->idle)
 		report_requests(o, (double)(fl_now() - start) / 1e9);
 	return joined != 0 ? joined : rc;

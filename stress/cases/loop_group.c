@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* Task groups, gathers and lists of ends, while another thread cancels: the owner, the group, or a child. */
+/*
+ * Groups of fibers and lists of ends, while another thread joins, or cancels the owner, the group or
+ * a fiber.
+ */
 #include "loops.h"
 #include <fairlead/as_completed.h>
 #include <fairlead/event.h>
 #include <fairlead/latch.h>
-#include <fairlead/tasks.h>
+#include <fairlead/group.h>
 #include <stdio.h>
 
 /*
- * The owner joins a child that fails when it is told to, and one that waits; another thread may cancel the owner. Whatever
- * comes first ends both, and the join tells which it was.
+ * The owner joins a child that fails when it is told to, and one that waits; another thread may
+ * cancel the owner. Whatever comes first ends both, and the join tells which it was.
  */
-struct loop_tasks_fail {
+struct loop_group_fail {
 	struct loop_world world;
 	fl_fiber *owner;
 	fl_event known, fail, never;
@@ -21,51 +24,51 @@ struct loop_tasks_fail {
 
 static int fail_when_told(void *arg)
 {
-	struct loop_tasks_fail *s = arg;
+	struct loop_group_fail *s = arg;
 	int rc = fl_event_wait(&s->fail);
 	return rc == 0 ? -EIO : rc;
 }
 
 static int wait_for_end(void *arg)
 {
-	struct loop_tasks_fail *s = arg;
+	struct loop_group_fail *s = arg;
 	s->waited = fl_event_wait(&s->never);
 	return s->waited;
 }
 
 static int own_group(void *arg)
 {
-	struct loop_tasks_fail *s = arg;
-	FL_SCOPED(fl_tasks) g = FL_TASKS_INIT;
-	if (fl_tasks_start(&g, fail_when_told, s) == 0 && fl_tasks_start(&g, wait_for_end, s) != 0)
+	struct loop_group_fail *s = arg;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(NULL);
+	if (fl_group_start(&g, fail_when_told, s) == 0 && fl_group_start(&g, wait_for_end, s) != 0)
 		s->waited = -ECANCELED; /* not started: the owner was cancelled before */
-	s->joined = fl_tasks_join(&g);
-	FL_STRESS_CHECK(fl_tasks_count(&g) == 0);
+	s->joined = fl_group_join(&g);
+	FL_STRESS_CHECK(fl_group_count(&g) == 0);
 	return 0;
 }
 
 static int watch_owner(void *arg)
 {
-	struct loop_tasks_fail *s = arg;
+	struct loop_group_fail *s = arg;
 	OK(fl_fiber_start(&s->owner, own_group, s, NULL));
 	fl_event_set(&s->known);
 	OK(fl_latch_wait(&s->others));
 	return fl_fiber_join(s->owner, NULL);
 }
 
-FL_STRESS_SETUP(loop_tasks_fail)
+FL_STRESS_SETUP(loop_group_fail)
 {
 	loop_begin(&s->world);
 	OK(fl_latch_init(&s->others, 2));
 	s->waited = -ECANCELED; /* also when no child could be started */
 }
 
-FL_STRESS_ACTOR(loop_tasks_fail, loop)
+FL_STRESS_ACTOR(loop_group_fail, loop)
 {
 	OK(loop_run(&s->world, watch_owner, s));
 }
 
-FL_STRESS_ACTOR(loop_tasks_fail, canceller)
+FL_STRESS_ACTOR(loop_group_fail, canceller)
 {
 	OK(fl_event_wait(&s->known));
 	if (fl_stress_choose(2))
@@ -73,13 +76,13 @@ FL_STRESS_ACTOR(loop_tasks_fail, canceller)
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS_ACTOR(loop_tasks_fail, teller)
+FL_STRESS_ACTOR(loop_group_fail, teller)
 {
 	fl_event_set(&s->fail);
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS(loop_tasks_fail, loop, canceller, teller)
+FL_STRESS(loop_group_fail, loop, canceller, teller)
 {
 	loop_end(&s->world);
 	FL_FORBIDDEN(s->waited != -ECANCELED, "a child was left waiting");
@@ -90,12 +93,12 @@ FL_STRESS(loop_tasks_fail, loop, canceller, teller)
 }
 
 /*
- * Another thread cancels the group: before its first start, while its children end, while its owner joins, or after that; the
- * next join forgets it.
+ * Another thread cancels the group: before its first start, while its children end, while its owner
+ * joins, or after that; the next join forgets it.
  */
-struct loop_tasks_cancel {
+struct loop_group_cancel {
 	struct loop_world world;
-	fl_tasks group;
+	fl_group group;
 	fl_event never;
 	fl_latch others;
 	int cargo, seen, started, first, joined, again;
@@ -110,7 +113,7 @@ static int end_soon(void *arg)
 
 static int wait_in_group(void *arg)
 {
-	struct loop_tasks_cancel *s = arg;
+	struct loop_group_cancel *s = arg;
 	s->first = fl_event_wait(&s->never);
 	s->seen = s->cargo;
 	return s->first;
@@ -118,36 +121,36 @@ static int wait_in_group(void *arg)
 
 static int own_cancelled(void *arg)
 {
-	struct loop_tasks_cancel *s = arg;
-	s->started = fl_tasks_start(&s->group, wait_in_group, s);
-	int rc = fl_tasks_start(&s->group, end_soon, s);
+	struct loop_group_cancel *s = arg;
+	s->started = fl_group_start(&s->group, wait_in_group, s);
+	int rc = fl_group_start(&s->group, end_soon, s);
 	FL_STRESS_CHECK(rc == 0 || rc == -ECANCELED);
-	s->joined = fl_tasks_join(&s->group);
+	s->joined = fl_group_join(&s->group);
 	OK(fl_latch_wait(&s->others));
-	OK(fl_tasks_join(&s->group)); /* of the cancel, if it came that late */
-	s->again = fl_tasks_start(&s->group, end_soon, s);
-	return fl_tasks_join(&s->group);
+	OK(fl_group_join(&s->group)); /* of the cancel, if it came that late */
+	s->again = fl_group_start(&s->group, end_soon, s);
+	return fl_group_join(&s->group);
 }
 
-FL_STRESS_SETUP(loop_tasks_cancel)
+FL_STRESS_SETUP(loop_group_cancel)
 {
 	loop_begin(&s->world);
 	OK(fl_latch_init(&s->others, 1));
 }
 
-FL_STRESS_ACTOR(loop_tasks_cancel, loop)
+FL_STRESS_ACTOR(loop_group_cancel, loop)
 {
 	OK(loop_run(&s->world, own_cancelled, s));
 }
 
-FL_STRESS_ACTOR(loop_tasks_cancel, canceller)
+FL_STRESS_ACTOR(loop_group_cancel, canceller)
 {
 	s->cargo = 1;
-	fl_tasks_cancel(&s->group);
+	fl_group_cancel(&s->group);
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS(loop_tasks_cancel, loop, canceller)
+FL_STRESS(loop_group_cancel, loop, canceller)
 {
 	loop_end(&s->world);
 	FL_FORBIDDEN(s->joined != 0, "its own cancel is no error");
@@ -158,9 +161,9 @@ FL_STRESS(loop_tasks_cancel, loop, canceller)
 }
 
 /* A cancel of the group against its end: the token is not touched once the join has returned. */
-struct loop_tasks_cancel_vs_end {
+struct loop_group_cancel_vs_end {
 	struct loop_world world;
-	fl_tasks group;
+	fl_group group;
 	fl_event known;
 	fl_latch others;
 	int joined;
@@ -168,44 +171,47 @@ struct loop_tasks_cancel_vs_end {
 
 static int own_short(void *arg)
 {
-	struct loop_tasks_cancel_vs_end *s = arg;
-	OK(fl_tasks_start(&s->group, end_soon, s));
+	struct loop_group_cancel_vs_end *s = arg;
+	OK(fl_group_start(&s->group, end_soon, s));
 	fl_event_set(&s->known);
 	for (unsigned i = fl_stress_choose(2) * 3; i > 0; i--)
 		fl_fiber_yield(); /* the child may end before somebody joins */
-	s->joined = fl_tasks_join(&s->group);
+	s->joined = fl_group_join(&s->group);
 	return fl_latch_wait(&s->others);
 }
 
-FL_STRESS_SETUP(loop_tasks_cancel_vs_end)
+FL_STRESS_SETUP(loop_group_cancel_vs_end)
 {
 	loop_begin(&s->world);
 	OK(fl_latch_init(&s->others, 1));
 }
 
-FL_STRESS_ACTOR(loop_tasks_cancel_vs_end, loop)
+FL_STRESS_ACTOR(loop_group_cancel_vs_end, loop)
 {
 	OK(loop_run(&s->world, own_short, s));
 }
 
-FL_STRESS_ACTOR(loop_tasks_cancel_vs_end, canceller)
+FL_STRESS_ACTOR(loop_group_cancel_vs_end, canceller)
 {
 	OK(fl_event_wait(&s->known));
-	fl_tasks_cancel(&s->group);
+	fl_group_cancel(&s->group);
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS(loop_tasks_cancel_vs_end, loop, canceller)
+FL_STRESS(loop_group_cancel_vs_end, loop, canceller)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->joined == 0, "joined");
 	FL_FORBIDDEN(1, "its own cancel is no error");
 }
 
-/* A gather of one that is told to end and one that ends, and a cancel of its caller from another thread: it returns when both have. */
-struct loop_gather {
+/*
+ * A group of a fiber that is told to end and a fiber that ends, whose owner another thread cancels:
+ * the join returns when both have ended.
+ */
+struct loop_group_results {
 	struct loop_world world;
-	fl_fiber *caller;
+	fl_fiber *owner;
 	fl_event known, told;
 	fl_latch others;
 	int rc, ran, results[2];
@@ -213,78 +219,150 @@ struct loop_gather {
 
 static int wait_to_be_told(void *arg)
 {
-	struct loop_gather *s = arg;
-	int rc = fl_event_wait(&s->told);
+	struct loop_group_results *s = arg;
+	s->results[0] = fl_event_wait(&s->told);
 	s->ran++;
-	return rc;
+	return s->results[0];
 }
 
 static int count_run(void *arg)
 {
-	struct loop_gather *s = arg;
+	struct loop_group_results *s = arg;
 	fl_fiber_yield();
 	s->ran++;
-	return 0;
+	return s->results[1] = 0;
 }
 
-static int gather_both(void *arg)
+static int join_both(void *arg)
 {
-	struct loop_gather *s = arg;
-	const fl_call calls[2] = {{wait_to_be_told, s, "told"}, {count_run, s, "ends"}};
-	s->rc = fl_gather(calls, 2, s->results);
+	struct loop_group_results *s = arg;
+	fl_group g = FL_GROUP_INIT(NULL);
+	s->results[0] = s->results[1] = -ECANCELED; /* also of a fiber that is not started */
+	s->rc = fl_group_start(&g, wait_to_be_told, s);
+	if (s->rc == 0)
+		s->rc = fl_group_start(&g, count_run, s);
+	const int joined = fl_group_join(&g);
+	s->rc = s->rc == 0 ? joined : s->rc;
 	return s->ran;
 }
 
-static int watch_gather(void *arg)
+static int watch_owner_of_both(void *arg)
 {
-	struct loop_gather *s = arg;
+	struct loop_group_results *s = arg;
 	int ran;
-	OK(fl_fiber_start(&s->caller, gather_both, s, NULL));
+	OK(fl_fiber_start(&s->owner, join_both, s, NULL));
 	fl_event_set(&s->known);
 	OK(fl_latch_wait(&s->others));
-	OK(fl_fiber_join(s->caller, &ran));
-	FL_STRESS_CHECK(ran == s->ran); /* nobody ran after the gather */
+	OK(fl_fiber_join(s->owner, &ran));
+	FL_STRESS_CHECK(ran == s->ran); /* no fiber ran after the join */
 	return 0;
 }
 
-FL_STRESS_SETUP(loop_gather)
+FL_STRESS_SETUP(loop_group_results)
 {
 	loop_begin(&s->world);
 	OK(fl_latch_init(&s->others, 2));
 }
 
-FL_STRESS_ACTOR(loop_gather, loop)
+FL_STRESS_ACTOR(loop_group_results, loop)
 {
-	OK(loop_run(&s->world, watch_gather, s));
+	OK(loop_run(&s->world, watch_owner_of_both, s));
 }
 
-FL_STRESS_ACTOR(loop_gather, teller)
+FL_STRESS_ACTOR(loop_group_results, teller)
 {
 	fl_event_set(&s->told);
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS_ACTOR(loop_gather, canceller)
+FL_STRESS_ACTOR(loop_group_results, canceller)
 {
 	OK(fl_event_wait(&s->known));
-	fl_fiber_cancel(s->caller);
+	fl_fiber_cancel(s->owner);
 	fl_latch_count_down(&s->others, 1);
 }
 
-FL_STRESS(loop_gather, loop, teller, canceller)
+FL_STRESS(loop_group_results, loop, teller, canceller)
 {
 	loop_end(&s->world);
 	FL_ACCEPTABLE(s->rc == 0 && s->ran == 2 && s->results[0] == 0 && s->results[1] == 0, "both did their work");
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->results[0] == -ECANCELED, "cancelled");
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->results[1] == -ECANCELED && s->ran == 1,
-	              "before the second was called");
+	              "before the second was started");
 	FL_ACCEPTABLE(s->rc == -ECANCELED && s->ran == 2 && s->results[0] == 0, "as both ended by themselves");
 	FL_FORBIDDEN(1, "neither");
 }
 
 /*
- * A fiber waits for the ends of two others. One thread has the first end, another cancels who waits, and a wait that was cut
- * short loses no end: it is handed out later, once.
+ * Another thread joins a group of fibers, in memory that it frees after that: the end of the last
+ * fiber touches nothing of the group once the join may return. The join sees what the fibers wrote.
+ */
+struct loop_group_elsewhere {
+	struct loop_world world;
+	fl_group *group;
+	fl_event known, gone;
+	int data[2], joined;
+	bool fails;
+};
+
+static int write_first(void *arg)
+{
+	struct loop_group_elsewhere *s = arg;
+	fl_fiber_yield();
+	s->data[0] = 1;
+	return s->fails ? -EIO : 0;
+}
+
+static int write_second(void *arg)
+{
+	struct loop_group_elsewhere *s = arg;
+	s->data[1] = 1;
+	return 0;
+}
+
+static int start_two(void *arg)
+{
+	struct loop_group_elsewhere *s = arg;
+	OK(fl_group_start(s->group, write_second, s));
+	OK(fl_group_start(s->group, write_first, s));
+	fl_event_set(&s->known);
+	return fl_event_wait(&s->gone); /* the group began in the scope of this fiber */
+}
+
+FL_STRESS_SETUP(loop_group_elsewhere)
+{
+	loop_begin(&s->world);
+	s->group = make(sizeof *s->group);
+	*s->group = (fl_group)FL_GROUP_INIT(NULL);
+	s->fails = fl_stress_choose(2);
+}
+
+FL_STRESS_ACTOR(loop_group_elsewhere, loop)
+{
+	OK(loop_run(&s->world, start_two, s));
+}
+
+FL_STRESS_ACTOR(loop_group_elsewhere, joiner)
+{
+	OK(fl_event_wait(&s->known));
+	if (fl_stress_choose(2))
+		OK(FL_WAIT_ANY(FL_ON_GROUP(s->group)));
+	s->joined = fl_group_join(s->group);
+	FL_STRESS_CHECK(s->data[0] == 1 && s->data[1] == 1);
+	free(s->group);
+	fl_event_set(&s->gone);
+}
+
+FL_STRESS(loop_group_elsewhere, loop, joiner)
+{
+	loop_end(&s->world);
+	FL_ACCEPTABLE(s->joined == (s->fails ? -EIO : 0), "joined");
+	FL_FORBIDDEN(1, "another end");
+}
+
+/*
+ * A fiber waits for the ends of two others. One thread has the first end, another cancels who
+ * waits, and a wait that was cut short loses no end: it is handed out later, once.
  */
 struct loop_completed {
 	struct loop_world world;
@@ -453,8 +531,9 @@ FL_STRESS(loop_fibers_wait, loop, teller, canceller)
 }
 
 /*
- * A hook that is set while fibers fail of which nobody asks: whoever calls it, and who replaces it, sees what was written before
- * it was set. The hook is the process's: so it finds the state by the name of the fiber, and what it reads is set for ever.
+ * A hook that is set while fibers fail of which nobody asks: whoever calls it, and who replaces it,
+ * sees what was written before it was set. The hook is the process's: so it finds the state by the
+ * name of the fiber, and what it reads is set for ever.
  */
 struct loop_error_handler {
 	struct loop_world world;

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_MEMBERS_H
+#define FL_MEMBERS_H
+
+/*
+ * Functions for the members of groups, and handlers that count. A case runs twice, with members
+ * that are fibers, and tasks of an executor on the same loop. For one source file each: everything
+ * here is static.
+ *
+ *     static int fails(void *unused)
+ *     {
+ *             fl_group g = FL_GROUP_INIT(of_members);
+ *             FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+ *             FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+ *             ...
+ *     }
+ *     FL_MEMBERS_TEST(group_that_fails, fails)
+ */
+#include "fl_in_loop.h"
+
+#include <fairlead/loop_executor.h>
+#include <fairlead/task.h>
+
+#define CHILD_FN __attribute__((unused)) static
+
+/* An error as an argument. */
+#define RC(error) ((void *)(intptr_t)(error))
+
+CHILD_FN int returns(void *rc)
+{
+	return (int)(intptr_t)rc;
+}
+
+CHILD_FN int waits_for(void *event)
+{
+	return fl_event_wait(event);
+}
+
+/* Lets the others run first, some turns. */
+CHILD_FN int sets_later(void *event)
+{
+	fl_test_settle();
+	fl_event_set(event);
+	return 0;
+}
+
+/* Waits until it is cancelled, counts itself, and says so. */
+CHILD_FN int until_cancelled(void *ends)
+{
+	fl_event never = FL_EVENT_INIT;
+	int rc = fl_event_wait(&never);
+	FL_CHECK(rc == -ECANCELED);
+	++*(int *)ends;
+	return rc;
+}
+
+/* A member that takes what it is told to, and may end only when the gate is open. */
+typedef struct child {
+	fl_event *start;   /* waits for it, under its scope; NULL: until it is cancelled */
+	fl_event *cleanup; /* then waits for it, whatever its scope; NULL: it does not */
+	int rc;            /* what it returns if it was cancelled; 0: what the wait said */
+	int began, ended;
+	bool cancelled;
+} child;
+
+CHILD_FN int runs(void *arg)
+{
+	fl_event never = FL_EVENT_INIT;
+	child *c = arg;
+	c->began++;
+	int rc = fl_event_wait(c->start ? c->start : &never);
+	c->cancelled = rc == -ECANCELED;
+	if (c->cleanup)
+		FL_CHECK(fl_event_wait_until(c->cleanup, FL_FOREVER, FL_SHIELDED) == 0);
+	c->ended++;
+	return rc != 0 && c->rc != 0 ? c->rc : rc;
+}
+
+/* The executor of the members; NULL: they are fibers. */
+static fl_executor *of_members;
+
+CHILD_FN bool are_fibers(void)
+{
+	return !of_members;
+}
+
+typedef struct member_call {
+	fl_fiber_function *function;
+	void *arg;
+} member_call;
+
+FL_TASK_STATIC(member, member_call, void)
+{
+	return arg->function(arg->arg);
+}
+
+CHILD_FN int start(fl_group *g, fl_fiber_function *function, void *arg)
+{
+	if (are_fibers())
+		return fl_group_start(g, function, arg);
+	return fl_group_submit(g, &member, &(member_call){function, arg}, NULL);
+}
+
+/* Until the first task has ended, the executor is not ready to start tasks at once. */
+CHILD_FN void make_ready(fl_executor *e)
+{
+	fl_group g = FL_GROUP_INIT(e);
+	FL_CHECK(fl_group_submit(&g, &member, &(member_call){returns, NULL}, NULL) == 0);
+	FL_CHECK(fl_group_join(&g) == 0);
+}
+
+CHILD_FN int with_tasks(void *body)
+{
+	fl_fiber_function *const *function = body;
+	FL_CHECK(fl_loop_executor_create_on(&of_members, fl_loop_current(), NULL) == 0);
+	make_ready(of_members);
+	int rc = (*function)(NULL);
+	fl_executor_free(of_members);
+	of_members = NULL;
+	return rc;
+}
+
+#define FL_MEMBERS_TEST(name, body)                                                                                    \
+	FL_TEST(name##_of_fibers)                                                                                      \
+	{                                                                                                              \
+		fl_test_in_loop(body, NULL);                                                                           \
+	}                                                                                                              \
+	FL_TEST(name##_of_tasks)                                                                                       \
+	{                                                                                                              \
+		static fl_fiber_function *const function = body;                                                       \
+		fl_test_in_loop(with_tasks, (void *)(uintptr_t)&function);                                             \
+	}
+
+/* What the handlers were told of errors that no join tells. */
+static struct {
+	int count, error;
+	char text[FL_MESSAGE_MAX];
+} told;
+
+CHILD_FN void on_error(const char *name, int error)
+{
+	told.count++;
+	told.error = error;
+	(void)snprintf(told.text, sizeof told.text, "%s", name);
+}
+
+/* "a task of a group failed ...: EIO: ..." */
+CHILD_FN void on_log(fl_log_level level, const char *message)
+{
+	FL_CHECK(level <= FL_LOG_WARNING && strstr(message, "a task of a group failed") != NULL);
+	told.count++;
+	(void)snprintf(told.text, sizeof told.text, "%s", message);
+}
+
+/* Whether the last was told of `error`. */
+CHILD_FN bool told_of(int error)
+{
+	return are_fibers() ? told.error == error : strstr(told.text, fl_error_name(error)) != NULL;
+}
+
+CHILD_FN void unhook(fl_fiber_error_handler **before)
+{
+	(void)fl_fiber_set_error_handler(*before);
+	(void)fl_set_log_handler(NULL);
+}
+
+/* Until the end of the block errors are counted, from 0. */
+#define TOLD()                                                                                                         \
+	__attribute__((cleanup(unhook), unused)) fl_fiber_error_handler *FL__JOIN(told_, __LINE__) =                   \
+	    (memset(&told, 0, sizeof told), (void)fl_set_log_handler(on_log), fl_fiber_set_error_handler(on_error))
+
+#endif

@@ -1,0 +1,355 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Groups of fibers, and of tasks on a loop: start, join, errors. After asyncio's TaskGroup and its
+ * tests.
+ */
+#include "fl_members.h"
+
+static char order[64];
+
+static int note(void *letter)
+{
+	const size_t n = strlen(order);
+	FL_CHECK(n + 1 < sizeof order);
+	order[n] = *(const char *)letter;
+	return 0;
+}
+
+static int starts_later(void *unused)
+{
+	static char letters[] = "abc";
+	fl_group g = FL_GROUP_INIT(of_members);
+	(void)unused;
+	memset(order, 0, sizeof order);
+	for (int i = 0; i < 3; i++)
+		FL_CHECK(start(&g, note, &letters[i]) == 0);
+	FL_CHECK(strcmp(order, "") == 0 && fl_group_count(&g) == 3);
+	FL_CHECK(fl_group_join(&g) == 0);
+	FL_CHECK(strcmp(order, "abc") == 0 && fl_group_count(&g) == 0);
+	FL_CHECK(fl_group_failed_name(&g) == NULL && fl_group_message(&g) == NULL);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_start_later_in_order, starts_later)
+
+static int first_error(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	int ends = 0;
+	(void)unused;
+	TOLD();
+	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(start(&g, returns, RC(0)) == 0);
+	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(fl_group_join(&g) == -EIO);
+	/* the last fiber runs, and finds itself cancelled; a task that has not started does not run */
+	FL_CHECK(ends == (are_fibers() ? 2 : 1) && told.count == 0);
+	FL_CHECK(strstr(fl_group_failed_name(&g), are_fibers() ? "fiber" : ":member") != NULL);
+	FL_CHECK(fl_group_failed_index(&g) == 2 && strcmp(fl_group_message(&g), fl_error_text(-EIO)) == 0);
+	FL_CHECK(fl_group_join(&g) == 0); /* it was told */
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_first_error_cancels_the_others, first_error)
+
+static int later_errors(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	child late = {.rc = -EPIPE};
+	(void)unused;
+	TOLD();
+	FL_CHECK(start(&g, runs, &late) == 0);
+	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+	FL_CHECK(fl_group_join(&g) == -EIO);
+	FL_CHECK(late.cancelled && fl_group_failed_index(&g) == 1);
+	FL_CHECK(told.count == 1 && told_of(-EPIPE));
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_later_errors_go_to_the_handler, later_errors)
+
+static int used_again(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	int ends = 0;
+	(void)unused;
+	for (int i = 0; i < 3; i++) {
+		FL_CHECK(start(&g, returns, RC(0)) == 0);
+		FL_CHECK(fl_group_join(&g) == 0);
+		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+		FL_CHECK(fl_group_join(&g) == -EIO && fl_group_failed_name(&g) != NULL);
+		FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+		FL_CHECK(fl_group_failed_name(&g) == NULL);
+		fl_test_settle();
+		fl_group_cancel(&g);
+		FL_CHECK(fl_group_join(&g) == 0 && ends == i + 1);
+	}
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_can_be_used_again, used_again)
+
+static int not_after_failure(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	int ends = 0;
+	(void)unused;
+	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+	fl_test_settle();
+	FL_CHECK(fl_group_count(&g) == 0 && fl_group_failed_name(&g) != NULL);
+	FL_CHECK(start(&g, until_cancelled, &ends) == -ECANCELED);
+	FL_CHECK(fl_group_start_with(&g, until_cancelled, &ends, NULL) == -ECANCELED);
+	FL_CHECK(fl_group_count(&g) == 0 && fl_group_try_join(&g) == -EIO && ends == 1);
+	FL_CHECK(start(&g, returns, RC(0)) == 0 && fl_group_join(&g) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_start_after_a_failure, not_after_failure)
+
+static int join_until(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	fl_event gate = FL_EVENT_INIT;
+	fl_cancel_token stop = FL_CANCEL_TOKEN_INIT;
+	child c = {.start = &gate};
+	(void)unused;
+	fl_cancel_token_request(&stop);
+	FL_CHECK(start(&g, runs, &c) == 0);
+	FL_CHECK(fl_group_join_until(&g, 0, NULL) == -ETIMEDOUT);
+	fl_test_settle(); /* the next lets it run, unless its time is over before it waits */
+	FL_CHECK(fl_group_join_until(&g, fl_after(FL_MS(1)), NULL) == -ETIMEDOUT);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, &stop) == -ECANCELED);
+	{
+		FL_CANCEL_SCOPE(&stop);
+		FL_CHECK(fl_group_join_until(&g, FL_FOREVER, NULL) == -ECANCELED);
+		FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+	}
+	FL_CHECK(c.began && !c.ended && fl_group_count(&g) == 1);
+	fl_event_set(&gate);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, FL_SHIELDED) == 0 && c.ended && !c.cancelled);
+	FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+	FL_CHECK(fl_group_join_until(&g, FL_FOREVER, NULL) == -EIO && fl_group_failed_name(&g) != NULL);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_join_until_leaves_the_members_running, join_until)
+
+static int try_join(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	(void)unused;
+	FL_CHECK(start(&g, returns, RC(0)) == 0);
+	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+	fl_test_settle();
+	FL_CHECK(fl_group_try_join(&g) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_try_join_answers, try_join)
+
+/* Who cannot wait for the memberren. */
+typedef struct misplaced {
+	fl_group g;
+	fl_event gate, done;
+} misplaced;
+
+static int joins_its_own(void *arg)
+{
+	misplaced *m = arg;
+	FL_CHECK(fl_group_join(&m->g) == -EDEADLK);
+	FL_CHECK(fl_group_join_until(&m->g, 0, NULL) == -EDEADLK);
+	FL_CHECK(fl_group_try_join(&m->g) == -EBUSY);
+	FL_PANICS(fl_group_destroy(&m->g));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_destroy") == 0 && fl_test_panic.object == &m->g);
+	return fl_event_wait(&m->gate);
+}
+
+static void joins_in_a_callback(void *arg)
+{
+	misplaced *m = arg;
+	FL_CHECK(fl_group_count(&m->g) == 1);
+	FL_CHECK(fl_group_join(&m->g) == -EDEADLK);
+	FL_CHECK(fl_group_join_until(&m->g, FL_FOREVER, NULL) == -EDEADLK);
+	FL_CHECK(fl_group_try_join(&m->g) == -EBUSY);
+	FL_PANICS(fl_group_destroy(&m->g));
+	fl_event_set(&m->done);
+}
+
+static int in_the_wrong_place(void *unused)
+{
+	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
+	fl_loop_timer timer;
+	(void)unused;
+	memset(&timer, 0, sizeof timer);
+	FL_CHECK(start(&m.g, joins_its_own, &m) == 0);
+	FL_CHECK(fl_loop_post(fl_loop_current(), joins_in_a_callback, &m) == 0);
+	FL_CHECK(fl_event_wait(&m.done) == 0);
+	fl_event_reset(&m.done);
+	fl_loop_timer_start(fl_loop_current(), &timer, 0, joins_in_a_callback, &m);
+	FL_CHECK(fl_event_wait(&m.done) == 0);
+	fl_event_set(&m.gate);
+	FL_CHECK(fl_group_join(&m.g) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_join_in_the_wrong_place, in_the_wrong_place)
+
+static int joins(void *g)
+{
+	return fl_group_join(g);
+}
+
+static int two_joiners(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	fl_event gate = FL_EVENT_INIT;
+	(void)unused;
+	FL_CHECK(start(&g, waits_for, &gate) == 0);
+	fl_fiber *f = fl_test_start(joins, &g);
+	fl_test_settle();
+	FL_PANICS(FL_CHECK(fl_group_join(&g) == 0));
+	FL_CHECK(fl_group_try_join(&g) == -EBUSY);
+	FL_PANICS(FL_CHECK(fl_group_join_until(&g, 0, NULL) == 0));
+	FL_CHECK(strcmp(fl_test_panic.function, "fl_group_join_until") == 0 && fl_test_panic.object == &g);
+	FL_PANICS(fl_group_destroy(&g));
+	fl_event_set(&gate);
+	FL_CHECK(fl_test_join(f) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_joined_by_two, two_joiners)
+
+static int leaves_a_scope(void *arg)
+{
+	child *c = arg;
+	FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members);
+	FL_CHECK(start(&g, runs, c) == 0);
+	FL_CHECK(start(&g, returns, c->start ? NULL : RC(-EIO)) == 0);
+	return 5;
+}
+
+static int scoped(void *unused)
+{
+	fl_event gate = FL_EVENT_INIT;
+	child waits = {.start = &gate}, cancelled = {.rc = 0};
+	(void)unused;
+	TOLD();
+	fl_fiber *f = fl_test_start(leaves_a_scope, &waits);
+	fl_test_settle();
+	FL_CHECK(fl_fiber_is_alive(f) && !waits.ended);
+	fl_event_set(&gate);
+	FL_CHECK(fl_test_join(f) == 5 && waits.ended && told.count == 0);
+	FL_CHECK(leaves_a_scope(&cancelled) == 5);
+	FL_CHECK(cancelled.cancelled && told.count == 1 && told_of(-EIO));
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_scope_joins, scoped)
+
+static int joined_in_its_scope(void *unused)
+{
+	(void)unused;
+	TOLD();
+	{
+		FL_SCOPED(fl_group) g = FL_GROUP_INIT(of_members), untouched = FL_GROUP_INIT(of_members);
+		(void)untouched;
+		FL_CHECK(start(&g, returns, RC(-EIO)) == 0);
+		FL_CHECK(fl_group_join(&g) == -EIO);
+	}
+	FL_CHECK(told.count == 0); /* the join told it */
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_scope_after_a_join, joined_in_its_scope)
+
+typedef struct tree {
+	fl_group g;
+	int nodes, depth;
+} tree;
+
+static int grows(void *arg)
+{
+	tree *t = arg;
+	t->nodes++;
+	fl_fiber_yield();
+	if (t->nodes < 100) {
+		FL_CHECK(start(&t->g, grows, t) == 0);
+		FL_CHECK(start(&t->g, grows, t) == 0);
+	}
+	return 0;
+}
+
+static int own_group(void *unused)
+{
+	tree t = {FL_GROUP_INIT(of_members), 0, 0};
+	(void)unused;
+	FL_CHECK(start(&t.g, grows, &t) == 0);
+	FL_CHECK(fl_group_join(&t.g) == 0);
+	FL_CHECK(t.nodes >= 100 && t.nodes % 2 == 1 && fl_group_count(&t.g) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_members_start_members_in_their_own_group, own_group)
+
+static int starts_another_at_its_end(void *arg)
+{
+	misplaced *m = arg;
+	FL_CHECK(fl_event_wait(&m->gate) == 0);
+	return start(&m->g, waits_for, &m->done);
+}
+
+/* The joiner is woken by the last child, and finds another: it goes on waiting. */
+static int more_before_it_runs(void *unused)
+{
+	misplaced m = {FL_GROUP_INIT(of_members), FL_EVENT_INIT, FL_EVENT_INIT};
+	(void)unused;
+	FL_CHECK(start(&m.g, waits_for, &m.gate) == 0);
+	fl_fiber *joiner = fl_test_start(joins, &m.g);
+	fl_fiber *f = fl_test_start(starts_another_at_its_end, &m);
+	fl_test_settle();
+	fl_event_set(&m.gate); /* the member ends, the joiner is woken, f starts another before it runs */
+	FL_CHECK(fl_test_join(f) == 0);
+	fl_test_settle();
+	FL_CHECK(fl_group_count(&m.g) == 1 && fl_fiber_is_alive(joiner));
+	fl_event_set(&m.done);
+	FL_CHECK(fl_test_join(joiner) == 0 && fl_group_count(&m.g) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_join_when_more_were_started_meanwhile, more_before_it_runs)
+
+static int waits_for_any(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	fl_event gate = FL_EVENT_INIT, never = FL_EVENT_INIT;
+	(void)unused;
+	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)) == 1);
+	FL_CHECK(start(&g, waits_for, &gate) == 0);
+	FL_CHECK(FL_WAIT_ANY_UNTIL(0, NULL, FL_ON_GROUP(&g)) == -ETIMEDOUT);
+	FL_CHECK(start(&g, returns, RC(0)) == 0);
+	fl_fiber *f = fl_test_start(joins, &g);
+	fl_test_settle();
+	fl_event_set(&gate);
+	FL_CHECK(FL_WAIT_ANY(FL_ON_EVENT(&never), FL_ON_GROUP(&g)) == 1);
+	FL_CHECK(fl_test_join(f) == 0);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_wait_any, waits_for_any)
+
+/* -ECANCELED of its own making is an error like any other. */
+static int own_cancel(void *unused)
+{
+	fl_group g = FL_GROUP_INIT(of_members);
+	int ends = 0;
+	(void)unused;
+	FL_CHECK(start(&g, until_cancelled, &ends) == 0);
+	FL_CHECK(start(&g, returns, RC(-ECANCELED)) == 0);
+	FL_CHECK(fl_group_join(&g) == -ECANCELED && ends == 1);
+	FL_CHECK(fl_group_failed_index(&g) == 1 && fl_group_message(&g) != NULL);
+	return 0;
+}
+
+FL_MEMBERS_TEST(group_ecanceled_that_nobody_asked_for, own_cancel)
