@@ -3,7 +3,7 @@
 #define FL_BRIDGES_H
 
 /*
- * Faults for cases of shared memory. The library's bridges (lib/shm/bridge.h) outlive the wait that needed them by seconds, and
+ * Faults for cases of shared memory. The library's bridges (lib/shm/shm_bridge.h) outlive the wait that needed them by seconds, and
  * read the table of system calls meanwhile. FL_FAULTS_UNBRIDGED() is FL_FAULTS() with no bridge alive when the table changes:
  * neither one of the cases before, nor, at the end of the block, one of this case.
  */

@@ -14,7 +14,7 @@
 
 #include "base/sys.h"
 #include "process/fd_sys.h"
-#include "shm/os.h"
+#include "shm/shm_os.h"
 
 enum crew_call {
 	CREW_MEMORY,

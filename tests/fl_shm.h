@@ -6,8 +6,8 @@
 #include "fl_child.h"
 #include "fl_faults.h"
 
-#include "shm/os.h"
-#include "shm/region.h"
+#include "shm/shm_os.h"
+#include "shm/shm_region.h"
 #include <dirent.h>
 #include <sys/mman.h>
 #include <sys/socket.h>

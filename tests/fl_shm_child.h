@@ -15,7 +15,7 @@
 
 #include "base/atomic.h"
 #include "base/sys.h"
-#include "shm/lock.h"
+#include "shm/shm_lock.h"
 
 #include <signal.h>
 #include <sys/mman.h>

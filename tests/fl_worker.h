@@ -16,8 +16,8 @@
 #include "process/fd_sys.h"
 #include "process/identity.h"
 #include "process/packet.h"
-#include "process/worker.h"
-#include "shm/os.h"
+#include "process_pool/worker.h"
+#include "shm/shm_os.h"
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 

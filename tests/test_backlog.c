@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The backlog of the thread executor where its ring is full, and where others have claimed what is in it. */
-#include "exec/backlog.h"
+#include "thread_pool/backlog.h"
 #include "fl_pool.h"
 #include <string.h>
 

@@ -10,7 +10,7 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 
-#include "process/worker.h"
+#include "process_pool/worker.h"
 
 enum { APART = (64 << 10) + 64 };
 

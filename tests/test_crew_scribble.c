@@ -7,7 +7,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include "process/lane.h"
+#include "process_pool/lane.h"
 #include <inttypes.h>
 #include <signal.h>
 #include <sys/mman.h>

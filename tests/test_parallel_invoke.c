@@ -3,7 +3,7 @@
 #include "fl_faults.h"
 #include "fl_test.h"
 
-#include "exec/fork.h"
+#include "fork_join/fork_join.h"
 #include <pthread.h>
 
 /* Runs `function(arg)` as a task of a thread executor with so many workers; its result. */

@@ -3,7 +3,7 @@
 #include "fl_shm_child.h"
 
 #include "base/atomic.h"
-#include "shm/arena.h"
+#include "shm/shm_arena.h"
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>

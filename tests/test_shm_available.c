@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 #include "fl_test.h"
 
-#include "shm/os.h"
+#include "shm/shm_os.h"
 #include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>

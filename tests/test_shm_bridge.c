@@ -7,7 +7,7 @@
 #include "fl_fiber.h"
 #include "fl_line.h"
 #include "fl_shm_child.h"
-#include "shm/bridge.h"
+#include "shm/shm_bridge.h"
 
 #include <dirent.h>
 #include <limits.h>

@@ -25,7 +25,7 @@ FL_BEGIN_DECLS
  *             return rc != 0 ? rc : merge(s, &left, &right);
  *     }
  */
-struct fl__fork_stack; /* what it is made of comes first: lib/exec/fork.c has the invariants */
+struct fl__fork_stack; /* what it is made of comes first: lib/fork_join/fork_join.c has the invariants */
 
 /*
  * What an execution context runs. A call that another worker takes from the context is a part of

@@ -56,7 +56,7 @@ enum { FL_SHM_RWLOCK_READERS = 32 };
 typedef struct fl_shm_rwlock {
 	uint64_t writer_[5];
 	uint64_t owner_;      /* id of the context that holds writer_ */
-	uint32_t dirty_;      /* see lib/shm/rwlock.c */
+	uint32_t dirty_;      /* see lib/shm/shm_rwlock.c */
 	uint32_t slots_used_; /* 0: all; fewer for the laboratory */
 	uint64_t unused_;
 	struct fl__shm_slot slots_[FL_SHM_RWLOCK_READERS];

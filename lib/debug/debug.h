@@ -3,7 +3,7 @@
 #define FL_DEBUG_DEBUG_H
 
 #include "../base/atomic.h"
-#include "stack.h"
+#include "backtrace.h"
 #include <fairlead/debug.h>
 #include <stdbool.h>
 #include <stddef.h>

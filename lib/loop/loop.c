@@ -38,7 +38,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../sync/local.h"
-#include "debug.h"
+#include "loop_debug.h"
 #include "poller.h"
 #include "threads.h"
 #include "wait_fd.h"

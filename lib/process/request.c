@@ -3,7 +3,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "../exec/registry.h"
-#include "../shm/os.h"
+#include "../shm/shm_os.h"
 #include "fd_sys.h"
 #include "os.h"
 #include "packet.h"

@@ -9,11 +9,11 @@
 #include "base/sys.h"
 #include "crews.h"
 #include "exec/executor.h"
-#include "process/crew_sys.h"
+#include "process_pool/crew_sys.h"
 #include "process/fd_sys.h"
 #include "process/os.h"
-#include "process/worker.h"
-#include "shm/os.h"
+#include "process_pool/worker.h"
+#include "shm/shm_os.h"
 #include <signal.h>
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
 
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
-#include "../../lib/exec/fork.h"
+#include "../../lib/fork_join/fork_join.h"
 #include "../../lib/wait/context.h"
 #include "cases.h"
 #include <fairlead/event.h>

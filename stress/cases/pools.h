@@ -3,7 +3,7 @@
 #define STRESS_POOLS_H
 
 #include "../../lib/base/sys.h"
-#include "../../lib/exec/pool.h"
+#include "../../lib/thread_pool/thread_pool.h"
 #include "cases.h"
 #include <fairlead/event.h>
 #include <fairlead/task.h>

@@ -6,7 +6,7 @@
  * cleared before a give, so what is owned is in use, also when its owner was killed; what the dead had stays in use.
  */
 #include "../../lib/base/atomic.h"
-#include "../../lib/shm/arena.h"
+#include "../../lib/shm/shm_arena.h"
 #include "cases.h"
 
 enum { UNITS = 6 };

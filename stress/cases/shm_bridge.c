@@ -2,7 +2,7 @@
 /* The bridge: no wake is lost on its way, whoever gives up or is killed, and it is done with what its waiter has left. */
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
-#include "../../lib/shm/bridge.h"
+#include "../../lib/shm/shm_bridge.h"
 #include "../../lib/sync/helper.h"
 #include "cases.h"
 #include <fairlead/event.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The robust lock, between processes of which one may be killed at any step. */
-#include "../../lib/shm/lock.h"
+#include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 
 /* What a lock guards: two numbers that are equal, except in the midst of a change. */

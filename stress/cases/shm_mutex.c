@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shared mutex: who is told of a death, and what becomes of a mutex that nobody recovers. */
-#include "../../lib/shm/lock.h"
+#include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 #include <fairlead/shm_mutex.h>
 

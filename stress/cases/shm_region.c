@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The root of a region: who follows it finds what was made before it was set. */
-#include "../../lib/shm/region.h"
+#include "../../lib/shm/shm_region.h"
 #include "cases.h"
 
 enum { AT = FL__SHM_HEAD };

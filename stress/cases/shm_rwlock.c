@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The shared readers-writer lock, with two places, so that the model stays small. */
-#include "../../lib/shm/lock.h"
+#include "../../lib/shm/shm_lock.h"
 #include "cases.h"
 #include <fairlead/shm_rwlock.h>
 

@@ -4,7 +4,7 @@
  * for good. The keeper's bell is a real one: nobody sleeps on it here.
  */
 #include "lanes.h"
-#include "process/crew.h"
+#include "process_pool/crew.h"
 #include <sys/eventfd.h>
 #include <unistd.h>
 

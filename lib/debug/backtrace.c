@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Stacks, by the unwinder of exceptions, which takes no memory, and no lock that an interrupted
+ * thread could hold.
+ *
+ * Loaded files are recorded outside of signal handlers, since that calls the loader. `modules` only
+ * grows: an entry is written before `n_modules` counts it. An unloaded file stays, so that its
+ * functions keep their names.
+ */
+#include "backtrace.h"
+#include "../base/atomic.h"
+#include <link.h>
+#include <stdio.h>
+#include <string.h>
+#include <unwind.h>
+
+struct taking {
+	struct fl__stack_trace *stack;
+	int skip, n;
+};
+
+static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *arg)
+{
+	struct taking *t = arg;
+	const uintptr_t at = (uintptr_t)_Unwind_GetIP(context);
+	if (t->skip > 0) {
+		t->skip--;
+		return _URC_NO_REASON;
+	}
+	if (at == 0)
+		return _URC_END_OF_STACK;
+	t->stack->at[t->n++] = at;
+	return t->n < FL__FRAMES ? _URC_NO_REASON : _URC_END_OF_STACK;
+}
+
+__attribute__((noinline)) void fl__stack_take(struct fl__stack_trace *stack, int skip)
+{
+	struct taking t = {stack, skip + 1, 0};
+	(void)_Unwind_Backtrace(take_frame, &t);
+	if (t.n < FL__FRAMES)
+		stack->at[t.n] = 0;
+}
+
+struct module {
+	uintptr_t base, low, high;
+	const char *path; /* the loader's; "": the program */
+};
+
+enum { MODULES = 128 };
+static struct module modules[MODULES];
+static uint32_t n_modules;
+
+static bool is_known(uintptr_t base, uintptr_t low, const char *path)
+{
+	for (uint32_t i = 0; i < n_modules; i++)
+		if (modules[i].base == base && modules[i].low == low && modules[i].path == path)
+			return true;
+	return false;
+}
+
+/* Never runs concurrently: the loader calls it under the loader's lock. */
+static int learn(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	(void)size, (void)arg;
+	for (size_t i = 0; i < info->dlpi_phnum && n_modules < MODULES; i++) {
+		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
+		const uintptr_t low = (uintptr_t)(info->dlpi_addr + p->p_vaddr);
+		if (p->p_type != PT_LOAD || !(p->p_flags & PF_X) || is_known(info->dlpi_addr, low, info->dlpi_name))
+			continue;
+		modules[n_modules] = (struct module){info->dlpi_addr, low, low + p->p_memsz, info->dlpi_name};
+		fl__store_release(&n_modules, n_modules + 1); /* release: pairs with module_of() */
+	}
+	return 0;
+}
+
+void fl__stack_modules(void)
+{
+	(void)dl_iterate_phdr(learn, NULL);
+}
+
+static const struct module *module_of(uintptr_t address)
+{
+	/* acquire: pairs with learn(). The newest first. */
+	for (uint32_t i = fl__load_acquire(&n_modules); i-- > 0;)
+		if (address >= modules[i].low && address < modules[i].high)
+			return &modules[i];
+	return NULL;
+}
+
+/* `at` is past the call, so the call is at `at` - 1. */
+void fl__stack_frame(struct fl__symbols *symbols, uintptr_t at, char *text, size_t size, const char **function)
+{
+	const uintptr_t call = at - 1;
+	const struct module *m = module_of(call);
+	uintptr_t into = 0;
+	*function = m ? fl__symbol_of(symbols, m->path, m->base, call, &into) : NULL;
+	if (*function)
+		(void)snprintf(text, size, "%s+%#lx", *function, (unsigned long)into);
+	else if (m)
+		(void)snprintf(text, size, "%s(+%#lx)", *m->path ? m->path : "the program",
+		               (unsigned long)(call - m->base));
+	else
+		(void)snprintf(text, size, "%#lx", (unsigned long)at);
+}

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Fork and join: each worker has a stack of forks, and other workers steal from it. The fast path
+ * is inline in fairlead/parallel_invoke.h: while no thief is active, push and pop need no read-modify-write.
+ *
+ *   word            holds                              written by
+ *   next            the slot of the next fork          the owner
+ *   a slot          a fork; NULL: it was stolen;       the owner: push; pop, to NULL, while
+ *                   from `next` on: anything           there are thieves
+ *                                                      a thief: CAS from a fork to NULL
+ *   top             a hint: the first slot that may    the thief that stole the fork before it;
+ *                   hold a fork                        the owner, when the stolen fork of that
+ *                                                      slot has ended
+ *   flags.thieves   the number of active thieves,      start_stealing(), stop_stealing();
+ *                   and UNFENCED, which counts as      UNFENCED: set by fl__forks_init(),
+ *                   a thief: no worker has found       cleared by the first worker that finds
+ *                   that membarrier() works            that membarrier() works
+ *   flags.sleepers  1: the next push wakes a thread    1: a worker or forker before it sleeps,
+ *                                                      a thief, so that the next push wakes one
+ *                                                      more; 0: the waking thread
+ *
+ *   state of a fork   meaning                          set by
+ *   RUNNING (1)       `thief`, `outer`, `token` are    the thief
+ *                     set
+ *   ASKED (2)         the forker's own call failed     the forker
+ *   DONE (4)          `error` is set; the thief's      the thief
+ *                     last access
+ *   WAITERS (8)       the forker sleeps in the wait    fl__word_arm(); cleared by rouse(), and
+ *                     queue of `state`                 by finish() with DONE
+ *
+ * Stealing without a fence in push and pop. A pop stores `next`, then loads `thieves`. A thief
+ * counts itself in `thieves`, then makes all threads pass a full fence by membarrier(), then loads
+ * `next`. If the fence falls after the pop's store, the thief sees the new `next`. If the fence
+ * falls before the pop's load, the owner sees the thief. So:
+ *   1. A fork that the thief sees below `next` after the fence is still pushed, or its pop joins
+ *      the race for the slot: one CAS of the thief, one swap of the owner. Pops without thieves
+ *      leave old values in slots. Those slots lie beyond every `next` that the thief can see, and a
+ *      push overwrites each before `next` passes it.
+ *   2. One thread alone takes a fork out of its slot: by that CAS, by that swap, or by a load while
+ *      there are no thieves. A thief accesses a fork only after its CAS, which acquires the
+ *      contents of the present fork. So an earlier fork at the same address does no harm.
+ *   3. An owner that sees no thieves sees all that they took: stop_stealing() releases.
+ * Without membarrier(), UNFENCED stays set and every pop is a swap. So a thief that saw UNFENCED
+ * when it counted itself needs no fence.
+ *
+ * Order. Thieves steal the oldest fork first, so all forks below a stolen fork were stolen, too. A
+ * thief advances `top` before the next fork can be stolen. The owner sets `top` back after all
+ * forks above have ended. A wrong `top` only hides forks from thieves until the owner pops them.
+ *
+ * Waiting for a stolen fork. The forker steals from the thief's stack alone: those forks belong to
+ * the call that the forker waits for (leapfrogging, Wagner and Calder 1993). So the nesting of the
+ * calls bounds the forker's stack. The forker runs nothing else, since another call could deadlock
+ * on a lock that the forker holds. With nothing to steal, the forker sleeps until the call ends or
+ * forks.
+ *
+ * Waking. A worker sets `sleepers` before it sleeps, passes the fence, and searches once more. So
+ * the worker sees the fork, or the push sees `sleepers`. Without membarrier() a push may miss a
+ * sleeper; a later push wakes the sleeper. One wake at a time: `sleepers` stays 0 until the woken
+ * worker has stolen a fork or sleeps again, or until the woken forker goes on.
+ *
+ * Inside. A stolen call is a part of the task or callback that forked it. So the thief runs the
+ * call with the forker's `inside` of the time of the fork (fork->inside). Functions that return
+ * -EDEADLK read `inside`. The frames that it names are older than the fork, so they exist unchanged
+ * until the join. The thief does not need its own `inside` then: it steals only without a task, or
+ * a part of a call that it waits for.
+ *
+ * Linearization points: the claim, as in 2; the end, DONE. After DONE the thief accesses only the
+ * wait table, where the fork's queue is empty by then. Progress: pop and steal never wait; a join
+ * waits for the thief.
+ */
+#include "fork_join.h"
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/context.h"
+#include "../wait/lot.h"
+#include "../exec/child.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+enum { RUNNING = 1, ASKED = 2, DONE = 4, WAITERS = 8 };
+enum { DEPTH = 512, LINE = 64 };
+#define UNFENCED 0x80000000u
+
+static const struct fl__word done = {DONE, DONE, WAITERS};
+
+struct stack {
+	struct fl__fork_stack front;
+	struct fl__forks *forks;
+	struct fl__fork *running; /* the innermost fork that this worker runs; private */
+	/* find() starts here, then restarts at the newest; NULL: the first stack */
+	struct stack *older;
+	unsigned place;   /* the worker's index */
+	size_t taken;     /* stolen forks, for statistics; written by the worker alone */
+	char apart[LINE]; /* padding: thieves write to what follows */
+	struct fl__fork **top;
+	struct fl__fork *slots[DEPTH];
+};
+
+static struct stack *stack_of(struct fl__fork_stack *s)
+{
+	return (struct stack *)(void *)s; /* front is its first member */
+}
+
+/* Makes all threads pass a full fence. Does nothing without membarrier(). */
+static void agree(struct fl__forks *forks)
+{
+	/*
+	 * relaxed: UNFENCED is never set again. Every thief that gets here has seen it cleared. A
+	 * sleeper with a stale value omits the fence, as on a system without membarrier().
+	 */
+	if (fl__load_relaxed(&forks->flags.thieves) & UNFENCED)
+		return;
+	if (fl__sys.membarrier() != 0)
+		fl__panic("fl_parallel_invoke", forks, "membarrier() works no more: has it been forbidden since?");
+}
+
+/* Life. */
+
+void fl__forks_init(struct fl__forks *forks, unsigned n, void (*wake)(void *pool), void *pool)
+{
+	*forks = (struct fl__forks){.n = n, .wake = wake, .pool = pool, .fork_count = fl__fork_count};
+	forks->flags.thieves = UNFENCED;
+	forks->flags.sleepers = n > 1; /* workers that are not started yet */
+}
+
+void fl__forks_resize(struct fl__forks *forks, unsigned n)
+{
+	fl__store_relaxed(&forks->n, n); /* relaxed: a hint */
+	if (n > 1)
+		fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: as in run() */
+}
+
+void fl__forks_fini(struct fl__forks *forks)
+{
+	for (struct stack *older, *s = stack_of(forks->newest); s; s = older) {
+		older = s->older;
+		fl__free(s);
+	}
+}
+
+static struct stack *newest(const struct fl__forks *forks)
+{
+	/* acquire: the contents of the stack and of all older ones; pairs with add() */
+	return stack_of(fl__load_acquire(&forks->newest));
+}
+
+static void add(struct fl__forks *forks, struct stack *s)
+{
+	struct fl__fork_stack *seen;
+	do {
+		s->older = newest(forks);
+		seen = s->older ? &s->older->front : NULL;
+		/* release: its contents; pairs with newest() */
+	} while (!fl__cas_weak_release(&forks->newest, &seen, &s->front));
+}
+
+static struct stack *make(struct fl__forks *forks, unsigned i)
+{
+	struct stack *s = fl__alloc(1, sizeof *s);
+	if (!s)
+		return NULL;
+	s->forks = forks;
+	s->place = i;
+	s->front.next = s->top = s->slots;
+	s->front.limit = s->slots + DEPTH;
+	s->front.flags = &forks->flags;
+	add(forks, s);
+	return s;
+}
+
+struct fl__fork_stack *fl__forks_enter(struct fl__forks *forks, unsigned i)
+{
+	struct stack *s = newest(forks);
+	while (s && s->place != i)
+		s = s->older;
+	if (!s)
+		s = make(forks, i);
+	if (!s)
+		return NULL;
+	/* relaxed, both: a second clear is harmless; a thief counted before saw UNFENCED */
+	if ((fl__load_relaxed(&forks->flags.thieves) & UNFENCED) && fl__sys.membarrier() == 0)
+		fl__and_relaxed(&forks->flags.thieves, ~UNFENCED);
+	fl__ctx_get()->front.forks = &s->front;
+	return &s->front;
+}
+
+void fl__forks_leave(struct fl__fork_stack *self)
+{
+	if (self)
+		fl__ctx_get()->front.forks = NULL;
+}
+
+/* Stealing. */
+
+static void start_stealing(struct fl__forks *forks)
+{
+	/* relaxed: the fence orders it. If this call has seen UNFENCED, no fence is needed. */
+	if (!(fl__add_relaxed(&forks->flags.thieves, 1) & UNFENCED))
+		agree(forks);
+}
+
+static void stop_stealing(struct fl__forks *forks)
+{
+	/* release: the emptied slot; pairs with the load in fl__fork_pop() */
+	fl__sub_release(&forks->flags.thieves, 1);
+}
+
+/* A guess: there is a fork to steal. */
+static bool has_fork(const struct stack *v)
+{
+	/* relaxed, all: a guess */
+	struct fl__fork **next = fl__load_relaxed(&v->front.next), **top = fl__load_relaxed(&v->top);
+	return top < next && fl__load_relaxed(top) != NULL;
+}
+
+/* Returns a fork that the calling thief now owns, or NULL. */
+static struct fl__fork *steal(struct stack *v)
+{
+	/* acquire: the slots below; pairs with fl__fork_push() */
+	struct fl__fork **next = fl__load_acquire(&v->front.next);
+	struct fl__fork **top = fl__load_relaxed(&v->top); /* relaxed: a hint */
+	if (top >= next)
+		return NULL;
+	/* relaxed: the thief reads nothing of it before the CAS */
+	struct fl__fork *fork = fl__load_relaxed(top);
+	/* acquire: the fork's contents; pairs with the store to the slot in fl__fork_push() */
+	if (!fork || !fl__cas_acquire(top, &fork, NULL))
+		return NULL;
+	fl__store_relaxed(&v->top, top + 1); /* relaxed: a hint */
+	return fork;
+}
+
+static struct fl__fork *steal_from(struct stack *v)
+{
+	if (!has_fork(v))
+		return NULL;
+	start_stealing(v->forks);
+	struct fl__fork *fork = steal(v);
+	stop_stealing(v->forks);
+	return fork;
+}
+
+static void finish(struct fl__fork *fork)
+{
+	uint32_t seen = fl__load_relaxed(&fork->state); /* relaxed: the CAS decides */
+	while (!(seen & WAITERS))
+		/*
+		 * release: `error`, and what the call wrote; pairs with is_done(). The last access.
+		 */
+		if (fl__cas_weak_release(&fork->state, &seen, seen | DONE))
+			return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, &fork->state);
+	fl__lot_take(&lot, FL__ALL, 0);
+	/* release: as above. The forker, the only other writer, sleeps. */
+	fl__store_release(&fork->state, RUNNING | DONE);
+	fl__lot_close(&lot);
+}
+
+/* Runs a stolen fork. */
+static void run(struct stack *self, struct fl__fork *fork)
+{
+	/* relaxed: a hint; there may be more forks */
+	fl__store_relaxed(&self->forks->flags.sleepers, 1);
+	fl__store_relaxed(&self->taken, self->taken + 1); /* relaxed: for statistics */
+	fork->thief = &self->front;
+	fork->outer = self->running;
+	self->running = fork;
+	fl_cancel_token_init(&fork->token, fork->scope ? fork->scope : FL_SHIELDED, FL_FOREVER);
+	fork->error = -ECANCELED;
+	/* release: `thief`, `token`; pairs with ask() and is_worth() */
+	if (!(fl__or_release(&fork->state, RUNNING) & ASKED)) {
+		struct fl__ctx_front *front = &fl__ctx_get()->front;
+		const struct fl__ctx_front own = *front;
+		const uint32_t mark = fl__child_mark();
+		front->scope = &fork->token;
+		front->inside = fork->inside;
+		fork->error = fork->run(fork->arg);
+		fl__child_ends(mark, "fl_parallel_invoke");
+		front->scope = own.scope;
+		front->inside = own.inside;
+	}
+	self->running = fork->outer;
+	finish(fork);
+}
+
+/* Searching. */
+
+/* Returns another worker's stack that seems to have a fork, or NULL. */
+static struct stack *find(struct fl__forks *forks, const struct stack *self)
+{
+	for (struct stack *v = self->older; v; v = v->older)
+		if (has_fork(v))
+			return v;
+	for (struct stack *v = newest(forks); v != self; v = v->older)
+		if (has_fork(v))
+			return v;
+	return NULL;
+}
+
+static bool found(const void *self)
+{
+	const struct stack *s = self;
+	const struct fl__forks *forks = s->forks;
+	return find(s->forks, s) != NULL || (forks->has_task && forks->has_task(forks->pool));
+}
+
+/* Spins for a bounded time. At most half of the workers search. */
+static bool search(struct fl__forks *forks, struct stack *self)
+{
+	bool seen = false;
+	if (fl__add_relaxed(&forks->searching, 1) <
+	    (fl__load_relaxed(&forks->n) + 1) / 2) /* relaxed: a bound on waste */
+		seen = fl__spin(fl__ctx_get(), found, self, FL_FOREVER);
+	fl__add_relaxed(&forks->searching, UINT32_MAX); /* relaxed: as above */
+	return seen;
+}
+
+bool fl__forks_run_one(struct fl__forks *forks, struct fl__fork_stack *front)
+{
+	struct stack *self = stack_of(front);
+	/* relaxed: the thread that woke this worker has set `used` */
+	if (!self || !fl__load_relaxed(&forks->used))
+		return false;
+	struct stack *v = find(forks, self);
+	if (!v && search(forks, self))
+		v = find(forks, self);
+	struct fl__fork *fork = v ? steal_from(v) : NULL;
+	if (fork)
+		run(self, fork);
+	return v != NULL;
+}
+
+bool fl__forks_doze(struct fl__forks *forks, struct fl__fork_stack *front)
+{
+	struct stack *self = stack_of(front);
+	if (!self || fl__load_relaxed(&forks->n) == 1) /* relaxed: a hint */
+		return false;
+	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
+	/* relaxed: the first fork calls `wake`, which finds this worker awake */
+	if (!fl__load_relaxed(&forks->used))
+		return false;
+	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
+	return find(forks, self) != NULL;
+}
+
+size_t fl__forks_taken(const struct fl__forks *forks)
+{
+	size_t taken = 0;
+	for (const struct stack *s = newest(forks); s; s = s->older)
+		taken += fl__load_relaxed(&s->taken); /* relaxed: a lone number */
+	return taken;
+}
+
+bool fl__fork_is_wanted(void)
+{
+	const struct fl__fork_stack *front = fl__ctx_get()->front.forks;
+	if (!front || front->next == front->limit)
+		return false;
+	const struct stack *self = (const struct stack *)(const void *)front;
+	return fl__load_relaxed(&self->forks->n) > 1 && !has_fork(self); /* relaxed: a hint */
+}
+
+/* Waking: not inline, so that push stays short. */
+
+/* Wakes the forker, so that it steals what its call has forked. */
+static void rouse(struct fl__fork *fork)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, &fork->state);
+	fl__lot_take(&lot, FL__ALL, 0);
+	/* relaxed: the wait table's lock orders it */
+	fl__and_relaxed(&fork->state, ~(uint32_t)WAITERS);
+	fl__lot_close(&lot);
+}
+
+void fl__fork_wake(struct fl__fork_stack *front)
+{
+	struct stack *s = stack_of(front);
+	struct fl__forks *forks = s->forks;
+	/* relaxed: a hint */
+	if (fl__is_forked(forks->fork_count) || !fl__swap_relaxed(&forks->flags.sleepers, 0))
+		return;
+	fl__store_relaxed(&forks->used, 1); /* relaxed: `wake` publishes it */
+	/* First a forker that waits for a call of this worker: it can steal nothing else. */
+	for (struct fl__fork *fork = s->running; fork; fork = fork->outer)
+		if (fl__load_relaxed(&fork->state) & WAITERS) { /* relaxed: a hint */
+			rouse(fork);
+			return;
+		}
+	forks->wake(forks->pool);
+}
+
+/* Waiting. */
+
+static bool is_done(const struct fl__fork *fork)
+{
+	return fl__load_acquire(&fork->state) & DONE; /* acquire: pairs with finish() */
+}
+
+/* Returns the stack of the thief; NULL: not known yet. */
+static struct stack *thief_of(const struct fl__fork *fork)
+{
+	/* acquire: pairs with run() */
+	return fl__load_acquire(&fork->state) & RUNNING ? stack_of(fork->thief) : NULL;
+}
+
+static bool is_worth(const void *what)
+{
+	const struct fl__fork *fork = what;
+	/* acquire: `thief`; pairs with run() */
+	const uint32_t seen = fl__load_acquire(&fork->state);
+	return (seen & DONE) || ((seen & RUNNING) && has_fork(stack_of(fork->thief)));
+}
+
+/* Sleeps until the fork is done or its call has forked. May return early. */
+static void doze(struct fl__forks *forks, struct fl__fork *fork)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	if (fl__wait_look(&wait, is_worth, fork, FL_FOREVER, FL_SHIELDED))
+		return;
+	struct fl__node node = FL__NODE(&wait);
+	if (!fl__word_arm(&fork->state, &done, &node))
+		return;
+	fl__store_relaxed(&forks->flags.sleepers, 1); /* relaxed: the fence orders it */
+	agree(forks); /* pairs with a push, which stores the fork, then loads `sleepers` */
+	const int rc = fl__wait_sleep(&wait, is_worth(fork) ? 0 : FL_FOREVER, FL_SHIELDED);
+	if (rc != 0)
+		fl__lot_leave(&node);
+	/*
+	 * relaxed: a hint. The waking thread cleared `sleepers`. Other workers may sleep although
+	 * this forker finds no fork.
+	 */
+	fl__store_relaxed(&forks->flags.sleepers, 1);
+}
+
+static void ask(struct fl__fork *fork)
+{
+	/* acquire: the token; pairs with run(). A thief that starts later sees ASKED. */
+	if (fl__or_acquire(&fork->state, ASKED) & RUNNING)
+		fl_cancel_token_request(&fork->token);
+}
+
+/*
+ * Makes the slot of a stolen fork the first that thieves read. The fork's thief no longer writes to
+ * `top`.
+ */
+static void take_back(struct stack *self)
+{
+	/* relaxed: a hint; the next push releases it */
+	fl__store_relaxed(&self->top, self->front.next);
+}
+
+int fl__fork_await(struct fl__fork_stack *front, struct fl__fork *fork, int error)
+{
+	struct stack *self = stack_of(front);
+	if (fl__is_forked(self->forks->fork_count))
+		return error != 0 ? error : -EOWNERDEAD;
+	if (error != 0)
+		ask(fork);
+	while (!is_done(fork)) {
+		struct stack *thief = thief_of(fork);
+		if (thief)
+			take_back(self);
+		struct fl__fork *part = thief ? steal_from(thief) : NULL;
+		if (part)
+			run(self, part);
+		else
+			doze(self->forks, fork);
+	}
+	take_back(self);
+	fl_cancel_token_destroy(&fork->token);
+	return error != 0 ? error : fork->error;
+}

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Parallel loops on fl_parallel_invoke(): lazy binary splitting (Tzannes, Caragea, Barua, Vishkin 2010). A
+ * worker runs its part in chunks. Between two chunks the worker checks whether an idle worker would
+ * find a fork to steal. If not, the worker halves the rest, publishes one half as a fork and goes
+ * on with the first half. So a range is split about as often as an idle worker steals a part.
+ *
+ * A chunk takes some microseconds, so that reading the clock costs little. But a chunk is at most a
+ * share of the rest, since later elements may take longer. A split part inherits the chunk size.
+ *
+ * Why a loop ends: the first call that fails claims `failed`, which every part reads before a
+ * chunk; or the loop's scope is requested. A call that returns -ECANCELED while its scope is
+ * requested was stopped and has not failed.
+ *
+ * A caller outside of the executor submits the whole loop as one task and waits for it.
+ */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../future/failure.h"
+#include "../exec/child.h"
+#include "../exec/executor.h"
+#include "fork_join.h"
+#include <errno.h>
+#include <fairlead/parallel.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+/* the first two in ns; GROWTH: factor at once; SHARE: 1/8 of the rest */
+enum { CHUNK_LEAST = 4000, CHUNK_MOST = 32000, GROWTH = 8, SHARE = 8 };
+
+struct loop {
+	int (*body)(void *state, size_t from, size_t to);
+	const fl_reduction *reduction; /* in place of `body` */
+	void *state;
+	size_t grain;    /* 0: measured */
+	uint32_t failed; /* claimed by the call that writes `error` */
+	int error;
+	int rc; /* of the whole loop */
+};
+
+struct part {
+	struct loop *loop;
+	size_t from, to;
+	size_t chunk;
+	void *value; /* NULL: no reduction */
+};
+
+static int run_part(void *arg);
+
+static int call(const struct part *part, size_t to)
+{
+	const struct loop *loop = part->loop;
+	const uint32_t mark = fl__child_mark();
+	const int error = part->value ? loop->reduction->body(loop->state, part->from, to, part->value)
+	                              : loop->body(loop->state, part->from, to);
+	fl__child_ends(mark, "fl_parallel_for");
+	return error;
+}
+
+static void fail(struct loop *loop, int error)
+{
+	uint32_t none = 0;
+	bool stopped = error == -ECANCELED && fl_cancel_token_is_requested(NULL);
+	/* relaxed: a hint to other parts; the joins order `error` */
+	if (!stopped && fl__cas_relaxed(&loop->failed, &none, 1))
+		loop->error = error;
+}
+
+static bool is_stopped(const struct loop *loop)
+{
+	return fl__load_relaxed(&loop->failed) || fl_cancel_token_is_requested(NULL); /* relaxed: a hint */
+}
+
+/* Calls the body for the next chunk and adapts the chunk size. */
+static int run_chunk(struct part *part)
+{
+	const size_t left = part->to - part->from, share = left / SHARE + 1;
+	size_t n = part->loop->grain ? part->loop->grain : part->chunk < share ? part->chunk : share;
+	if (n > left)
+		n = left;
+	const int64_t begun = part->loop->grain ? 0 : fl__sys.now();
+	const int error = call(part, part->from + n);
+	if (error != 0)
+		fail(part->loop, error);
+	part->from += n;
+	if (part->loop->grain)
+		return error;
+	const int64_t took = fl__sys.now() - begun;
+	if (took < CHUNK_LEAST && n == part->chunk && n <= SIZE_MAX / GROWTH)
+		part->chunk *= took < CHUNK_LEAST / GROWTH ? GROWTH : 2;
+	else if (took > CHUNK_MOST && part->chunk > 1)
+		part->chunk /= 2;
+	return error;
+}
+
+/* Runs two halves. Another worker may steal the second. */
+static int split(struct part *part)
+{
+	struct part left = *part, right = *part;
+	left.to = right.from = part->from + (part->to - part->from) / 2;
+	if (!part->value)
+		return fl_parallel_invoke(run_part, &left, run_part, &right);
+	const fl_reduction *reduction = part->loop->reduction;
+	_Alignas(max_align_t) unsigned char value[FL_REDUCTION_MAX];
+	memcpy(value, reduction->identity, reduction->size);
+	right.value = value;
+	const int error = fl_parallel_invoke(run_part, &left, run_part, &right);
+	if (error == 0)
+		reduction->combine(part->loop->state, part->value, value);
+	return error;
+}
+
+static int run_part(void *arg)
+{
+	struct part *part = arg;
+	const size_t indivisible = part->loop->grain ? part->loop->grain : 1;
+	int error = 0;
+	while (error == 0 && part->from < part->to) {
+		if (is_stopped(part->loop))
+			return -ECANCELED;
+		if (part->to - part->from > indivisible && fl__fork_is_wanted())
+			return split(part);
+		error = run_chunk(part);
+	}
+	return error;
+}
+
+/* The whole loop. */
+
+static int run_root(fl_task_ctx *ctx, const void *arg, void *result)
+{
+	struct part *all = *(struct part *const *)arg;
+	(void)ctx; /* its token, a child of the loop's, is the scope */
+	(void)result;
+	all->loop->rc = run_part(all);
+	return 0;
+}
+
+static const fl_task_type root_type = {
+    .size = sizeof(fl_task_type),
+    .name = "fl__parallel",
+    .run = run_root,
+    .arg_size = sizeof(struct part *),
+    .arg_align = _Alignof(struct part *),
+};
+
+static int run_here(struct part *all, fl_cancel_token *token)
+{
+	FL_CANCEL_SCOPE(token);
+	all->loop->rc = run_part(all);
+	return 0;
+}
+
+/*
+ * From outside of the executor. Sets loop->rc and returns 0, or returns why the loop did not run.
+ */
+static int submit_all(fl_executor *e, struct part *all, fl_cancel_token *token)
+{
+	const fl_submit_config config = {.cancel = token};
+	FL_SCOPED(fl_future) *f = NULL;
+	int rc = fl_submit_with(e, &root_type, &all, &f, &config);
+	if (rc != 0)
+		return rc;
+	rc = fl_future_wait_until(f, FL_FOREVER, token);
+	if (rc != 0 && fl_future_cancel(f) != 0)
+		rc = fl_future_wait_until(f, FL_FOREVER, FL_SHIELDED);
+	(void)rc; /* 0 by now: the task sees the request, too */
+	return fl_future_error(f);
+}
+
+/* Why a loop stopped in which nothing failed. */
+static int why_stopped(const fl_parallel_config *config)
+{
+	return config->deadline && !fl_cancel_token_is_requested(config->cancel) && fl__is_past(config->deadline)
+	           ? -ETIMEDOUT
+	           : -ECANCELED;
+}
+
+static int run(fl_executor *e, struct part *all, const fl_parallel_config *config)
+{
+	static const fl_parallel_config defaults;
+	if (!(e->ops->capabilities & FL_CAP_BY_REFERENCE))
+		return -ENOTSUP;
+	if (all->from >= all->to)
+		return 0;
+	if (!config)
+		config = &defaults;
+	struct loop *loop = all->loop;
+	loop->grain = config->grain;
+	fl_cancel_token token;
+	fl_cancel_token_init(&token, config->cancel, config->deadline ? config->deadline : FL_FOREVER);
+	int rc = fl__run_serves(e) ? run_here(all, &token) : submit_all(e, all, &token);
+	fl_cancel_token_destroy(&token);
+	if (rc == 0)
+		rc = loop->rc;
+	if (loop->failed && config->error)
+		*config->error = loop->error;
+	if (loop->failed)
+		return fl__failure(loop->error, "");
+	return rc == -ECANCELED ? why_stopped(config) : rc;
+}
+
+int fl_parallel_for(fl_executor *e, size_t begin, size_t end, int (*body)(void *state, size_t from, size_t to),
+                    void *state, const fl_parallel_config *config)
+{
+	fl__executor_check(e, "fl_parallel_for");
+	struct loop loop = {.body = body, .state = state};
+	struct part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1};
+	return run(e, &all, config);
+}
+
+int fl_parallel_reduce(fl_executor *e, size_t begin, size_t end, const fl_reduction *reduction, void *state,
+                       void *value, const fl_parallel_config *config)
+{
+	fl__executor_check(e, "fl_parallel_reduce");
+	if (reduction->size > FL_REDUCTION_MAX)
+		return -E2BIG;
+	_Alignas(max_align_t) unsigned char whole[FL_REDUCTION_MAX];
+	memcpy(whole, reduction->identity, reduction->size);
+	struct loop loop = {.reduction = reduction, .state = state};
+	struct part all = {.loop = &loop, .from = begin, .to = end, .chunk = 1, .value = whole};
+	const int rc = run(e, &all, config);
+	if (rc == 0)
+		memcpy(value, whole, reduction->size);
+	return rc;
+}

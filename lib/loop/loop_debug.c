@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Reports what holds up a loop. A run is the time for which a fiber, or the callbacks, keep the
+ * thread; a switch or a wait for events ends it. A lock guards what is known of the current run.
+ * The loop's thread takes the lock for some instructions at each switch. The watchdog takes it
+ * twice in the time after which a run counts as blocked.
+ */
+#include "loop_debug.h"
+#include "../base/panic.h"
+#include "../base/sys.h"
+#include "../wait/lock.h"
+#include "loop.h"
+#include <errno.h>
+#include <fairlead/event.h>
+#include <fairlead/thread.h>
+#include <string.h>
+
+struct fl__loop_debug {
+	fl_loop_debug_config config;
+	uint32_t lock;
+	/* the run; `lock` guards these three */
+	int64_t began; /* 0: the loop waits for events */
+	bool told;     /* the run was reported as blocked */
+	char name[32]; /* of the fiber; empty: callbacks */
+	fl_event end;
+	fl_thread watchdog;
+};
+
+static const char *kind_of(const char *name)
+{
+	return *name ? "fiber " : "its callbacks";
+}
+
+/*
+ * By the loop's thread. Only that thread writes `began` and `name`, so it reads them without the
+ * lock.
+ */
+static void end_run(const struct fl__loop_debug *d, int64_t now)
+{
+	if (d->began == 0 || d->config.slow == 0 || now - d->began <= d->config.slow)
+		return;
+	fl__log(FL_LOG_WARNING, "event loop: %s%s kept the thread for %lld us", kind_of(d->name), d->name,
+	        (long long)(now - d->began) / FL_US(1));
+}
+
+static void begin_run(struct fl__loop_debug *d, int64_t now, const char *name)
+{
+	fl__lock(&d->lock);
+	d->began = now;
+	d->told = false;
+	(void)strncpy(d->name, name, sizeof d->name - 1);
+	fl__unlock(&d->lock);
+}
+
+static void observe(struct fl__sched *s, struct fl__fiber *from, struct fl__fiber *to)
+{
+	struct fl__loop_debug *d = ((fl_loop *)fl__sched_user(s))->debug;
+	const int64_t now = fl__sys.now();
+	(void)from;
+	end_run(d, now);
+	begin_run(d, now, to && !fl__loop_is_own(fl__sched_user(s), to) ? fl__fiber_name(to) : "");
+}
+
+void fl__loop_debug_pause(fl_loop *l)
+{
+	end_run(l->debug, fl__sys.now());
+	begin_run(l->debug, 0, "");
+}
+
+void fl__loop_debug_resume(fl_loop *l)
+{
+	begin_run(l->debug, fl__sys.now(), "");
+}
+
+/* Whether the run must be reported as blocked. If so, stores its name, and its time in `since`. */
+static bool is_blocked(struct fl__loop_debug *d, char name[32], int64_t *since)
+{
+	const int64_t now = fl__sys.now();
+	fl__lock(&d->lock);
+	const bool blocked = d->began != 0 && !d->told && now - d->began >= d->config.blocked;
+	if (blocked) {
+		d->told = true;
+		memcpy(name, d->name, sizeof d->name);
+		*since = now - d->began;
+	}
+	fl__unlock(&d->lock);
+	return blocked;
+}
+
+static int watch(void *debug)
+{
+	struct fl__loop_debug *d = debug;
+	char name[sizeof d->name];
+	int64_t since;
+	while (fl_event_wait_until(&d->end, fl_after(d->config.blocked / 2 + 1), FL_SHIELDED) != 0)
+		if (is_blocked(d, name, &since))
+			fl__log(FL_LOG_WARNING, "event loop: %s%s has kept the thread for %lld us, and goes on",
+			        kind_of(name), name, (long long)since / FL_US(1));
+	return 0;
+}
+
+void fl__loop_debug_end(fl_loop *l)
+{
+	struct fl__loop_debug *d = l->debug;
+	if (!d)
+		return;
+	l->debug = NULL;
+	fl__sched_observe(l->sched, NULL);
+	if (d->config.blocked > 0 && !fl__loop_is_forked(l)) {
+		fl_event_set(&d->end);
+		int rc = fl_thread_join_until(&d->watchdog, NULL, FL_FOREVER, FL_SHIELDED);
+		(void)rc; /* always 0: the watchdog is joinable, and another thread */
+	}
+	fl__free(d);
+}
+
+static int begin(fl_loop *l, const fl_loop_debug_config *config)
+{
+	struct fl__loop_debug *d = fl__alloc(1, sizeof *d);
+	if (!d)
+		return -ENOMEM;
+	d->config = *config;
+	const struct fl__fiber *self = fl__fiber_self();
+	begin_run(d, fl__sys.now(), self ? fl__fiber_name(self) : "");
+	if (config->blocked > 0) {
+		const fl_thread_config thread = {.name = "loop-watchdog", .block_signals = true};
+		int rc = fl_thread_start(&d->watchdog, watch, d, &thread);
+		if (rc != 0) {
+			fl__free(d);
+			return rc == -ENOMEM ? rc : -EAGAIN;
+		}
+	}
+	l->debug = d;
+	fl__sched_observe(l->sched, observe);
+	return 0;
+}
+
+int fl_loop_debug(fl_loop *l, const fl_loop_debug_config *config)
+{
+	fl__loop_check(l, "fl_loop_debug");
+	if (fl__loop_is_forked(l))
+		return -EOWNERDEAD;
+	do
+		fl__loop_debug_end(l);
+	while (l->debug); /* another fiber was here while this fiber waited for the watchdog */
+	if (!config || (config->slow == 0 && config->blocked == 0))
+		return 0;
+	return config->slow < 0 || config->blocked < 0 ? -EINVAL : begin(l, config);
+}

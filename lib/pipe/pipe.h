@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_PROCESS_PIPE_H
+#define FL_PROCESS_PIPE_H
+
+#include "../process/packet.h"
+#include "../process/watch.h"
+#include <fairlead/mutex.h>
+#include <fairlead/pipe.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Pipes. A message is one packet, which begins with a head. The bytes of a large message are in a
+ * sealed memfd, the packet's first descriptor. The ends share only the kernel's queue: a process
+ * that is killed leaves no user memory half-written.
+ *
+ * A receiver first peeks (MSG_PEEK), so that a message that does not fit stays, and then takes the
+ * message. `lock` keeps the threads of one process apart. Another process that receives on the same
+ * end may come between peek and take. Then the receiver takes another message, which may not fit.
+ * The handle *keeps* such a message, and returns it next. There is always memory for that: `spill`
+ * is mapped with the handle, and touched only then.
+ *
+ * The peek also duplicates the descriptors: a full descriptor table is found while the message can
+ * stay. If the table becomes full between peek and take, the receiver uses the duplicates.
+ *
+ * In a forked child the lock's holder may be missing, and a kept message is the parent's: see
+ * fl__pipe_meet_fork().
+ */
+enum {
+	FL__PIPE_MAGIC = 0x31504c46, /* "FLP1" */
+	FL__PIPE_SMALL = 1,          /* the bytes follow the head */
+	FL__PIPE_LARGE = 2,          /* the bytes are in the first descriptor */
+	FL__PIPE_INLINE = 64 << 10,  /* the most bytes of a small message */
+};
+
+/* The first bytes of a packet. */
+struct fl__pipe_head {
+	uint32_t magic;
+	uint16_t kind;
+	uint16_t n_fds; /* without a large message's memfd */
+	uint64_t size;
+	uint64_t id; /* unique among packets on their way; 0 without descriptors */
+};
+_Static_assert(sizeof(struct fl__pipe_head) == 24 && FL_PIPE_FDS_MAX + 1 == FL__PACKET_FDS, "what travels");
+
+struct fl_pipe {
+	struct fl__watched in, out;
+	int fd;
+	uint32_t generation; /* see fl__pipe_meet_fork() */
+	fl_mutex lock;       /* guards receives and all below */
+	uint32_t kept;       /* whether a message is kept; atomic, for reads without the lock */
+	struct fl__pipe_head kept_head;
+	unsigned kept_n;
+	int kept_fds[FL__PACKET_FDS];
+	/* FL__PIPE_INLINE bytes: a packet's overflow, then the bytes of the kept message */
+	char *spill;
+};
+
+/*
+ * Called before each read of `kept` and each lock. In a forked child, frees the lock, and drops a
+ * kept message, which the parent receives.
+ */
+void fl__pipe_meet_fork(fl_pipe *p);
+
+#endif

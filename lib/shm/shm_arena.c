@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The arena divides memory into units, and its map has a word for each unit. The word of a run's
+ * first unit holds the run's length, and whether the run is in use. The words of its further units
+ * have no meaning and are never read. So a walk goes from the front by lengths, and each change of
+ * the map is one store to the word of a run's first unit.
+ *
+ *   word     meaning                       written by
+ *   map[i]   n: a free run of n units      give(), CAS, when the word was USED | n; the monitor's
+ *                                          owner, when the word was free (a join with the runs
+ *                                          behind it) or unread (the remainder of a split)
+ *            USED | n: a run in use        take(), when the word was free; only give() changes it
+ *   next     where the next search begins  the monitor's owner; always the first unit of a run
+ *
+ * Invariants
+ *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
+ *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
+ *      that is joined with the run before it is free. So give() rejects a bad block without a walk.
+ *
+ * Kills. A kill between any two stores leaves nothing to repair.
+ *   take(): the stores, in order: `next` moves back to the run's first unit; *the runs are joined,
+ *     one by one*; the remainder's word is written, inside a free run, where no thread reads it;
+ *     *USED*; `next` moves on. The stores between stars are commits. Before USED the units are
+ *     free. After USED the units belong to the dead process, like all units that it had taken.
+ *   give(): one CAS, without the monitor. So give() works while the monitor's owner is stopped. The
+ *     monitor guards what is free, and a run in use belongs to the caller of give().
+ * The runs of a dead process are found again only if another process knows of them.
+ *
+ * Linearization points: take(), the store of USED; give(), its CAS.
+ *
+ * Any process may have overwritten the map. So a length is read once, and must end inside the map.
+ * Each step of a walk moves on by at least one unit, so the walk ends.
+ */
+#include "shm_arena.h"
+#include "../base/atomic.h"
+#include <errno.h>
+
+void fl__arena_init(const struct fl__arena *a)
+{
+	fl__store_relaxed(&a->map[0], a->units); /* relaxed: no other process has the memory yet */
+}
+
+/* The word of the run that begins at `i` < units; 0: damaged. */
+static uint32_t run_at(const struct fl__arena *a, uint32_t i)
+{
+	/* acquire: pairs with fl__arena_give(): the units may now be used */
+	uint32_t word = fl__load_acquire(&a->map[i]);
+	uint32_t n = word & ~FL__ARENA_USED;
+	return n > 0 && n <= a->units - i ? word : 0;
+}
+
+/*
+ * Joins the free run of `n` units at `i` with the free runs behind it, until it has `enough` units.
+ * Returns its length; 0: damaged. `next` is always the first unit of a run: before the run at
+ * `next` is joined, `next` moves to `i`.
+ */
+static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
+{
+	while (n < enough && i + n < a->units) {
+		uint32_t word = run_at(a, i + n);
+		if (word == 0)
+			return 0;
+		if (word & FL__ARENA_USED)
+			break;
+		if (fl__load_relaxed(&a->head->next) == i + n) /* relaxed: guarded by the monitor */
+			fl__store_relaxed(&a->head->next, i);  /* relaxed: as above */
+		fl__in_program_order();
+		fl__store_relaxed(&a->map[i], n + word); /* relaxed: as above */
+		n += word;
+	}
+	return n;
+}
+
+/* Finds a free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
+static int find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first, uint32_t *length)
+{
+	uint32_t word;
+	for (uint32_t i = from; i < to; i += word & ~FL__ARENA_USED) {
+		word = run_at(a, i);
+		if (word != 0 && !(word & FL__ARENA_USED))
+			word = join(a, i, word, n);
+		if (word == 0)
+			return -EBADMSG;
+		if (!(word & FL__ARENA_USED) && word >= n) {
+			*first = i;
+			*length = word;
+			return 0;
+		}
+	}
+	return -ENOMEM;
+}
+
+/* Takes the first `n` units of the free run of `length` at `i`. */
+static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
+{
+	uint32_t end = i + n;
+	if (length > n)
+		fl__store_relaxed(&a->map[end], length - n); /* relaxed: guarded by the monitor */
+	fl__in_program_order();
+	/* relaxed: only the monitor's owner walks over the run */
+	fl__store_relaxed(&a->map[i], n | FL__ARENA_USED);
+	fl__in_program_order();
+	/* relaxed: guarded by the monitor */
+	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
+}
+
+static int take(const struct fl__arena *a, uint32_t n, uint32_t *first)
+{
+	uint32_t next = fl__load_relaxed(&a->head->next); /* relaxed: guarded by the monitor */
+	uint32_t length = 0;
+	if (next >= a->units)
+		next = 0; /* damaged: begin at the first unit of any run */
+	int rc = find(a, next, a->units, n, first, &length);
+	if (rc == -ENOMEM && next > 0)
+		rc = find(a, 0, next, n, first, &length);
+	if (rc == 0)
+		split(a, *first, length, n);
+	return rc;
+}
+
+int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+{
+	if (n > a->units)
+		return -ENOMEM;
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = take(a, n, first);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}
+
+int fl__arena_give(const struct fl__arena *a, uint32_t first)
+{
+	if (first >= a->units)
+		return -EINVAL;
+	uint32_t word = fl__load_relaxed(&a->map[first]); /* relaxed: the caller has the run */
+	do {
+		if (!(word & FL__ARENA_USED))
+			return -EINVAL;
+		/* release: the caller's use of the units; pairs with run_at() */
+	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__ARENA_USED));
+	return 0;
+}
+
+static int count_runs(const struct fl__arena *a, struct fl__arena_count *c)
+{
+	uint32_t n, before = 0; /* free units right before this run */
+	for (uint32_t i = 0; i < a->units; i += n) {
+		uint32_t word = run_at(a, i);
+		n = word & ~FL__ARENA_USED;
+		if (word == 0)
+			return -EBADMSG;
+		if (word & FL__ARENA_USED) {
+			c->blocks++;
+			c->used += n;
+			before = 0;
+			continue;
+		}
+		c->holes += before == 0;
+		c->free += n;
+		before += n;
+		if (before > c->largest)
+			c->largest = before;
+	}
+	return 0;
+}
+
+int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count)
+{
+	*count = (struct fl__arena_count){0};
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
+	if (rc != 0)
+		return rc;
+	rc = count_runs(a, count);
+	fl__shm_leave(&a->head->lock, &held);
+	return rc;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_ARENA_H
+#define FL_SHM_ARENA_H
+
+#include "shm_lock.h"
+#include <fairlead/defs.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The arena records which units of a memory are in use, in a map with a word for each unit. arena.c
+ * has the protocol. The arena does not access the memory itself. The map may lie anywhere: in a
+ * region, or in the state of a stress scenario.
+ */
+struct fl__arena_head { /* shared, all-zero to begin with */
+	struct fl__shm_lock lock;
+	uint32_t next, unused;
+};
+
+/* Private to each process. These values are not read from shared memory again. */
+struct fl__arena {
+	struct fl__arena_head *head;
+	uint32_t *map;  /* shared, all-zero to begin with */
+	uint32_t units; /* 1 to FL__ARENA_MAX */
+};
+
+#define FL__ARENA_USED 0x80000000u
+#define FL__ARENA_MAX 0x7fffffffu
+
+/* Makes all units one free run. Called before the memory is shared. */
+void fl__arena_init(const struct fl__arena *a);
+
+/*
+ * Takes a run of `n` units (at least 1), and sets *first to its first unit. Returns
+ *   0
+ *   -ENOMEM     no free run is that long
+ *   -EBADMSG    the map is damaged
+ *   -ETIMEDOUT  as fl__shm_enter()
+ *   -EDEADLK    as fl__shm_enter()
+ */
+FL_MUST_CHECK int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
+
+/* Gives back a run. Returns 0, or -EINVAL: no run in use begins at `first`. Never waits. */
+FL_MUST_CHECK int fl__arena_give(const struct fl__arena *a, uint32_t first);
+
+/* The contents of the map. */
+struct fl__arena_count {
+	uint32_t used, free;    /* units; their sum is all units, unless the map is damaged */
+	uint32_t blocks, holes; /* runs in use; free ones */
+	uint32_t largest;       /* the longest free run */
+};
+
+/* Counts the runs. Returns 0, -EBADMSG, or as fl__shm_enter(). */
+FL_MUST_CHECK int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__arena_count *count);
+
+#endif

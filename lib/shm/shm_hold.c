@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * How a context waits for a lock. A thread without a cancel token waits in the kernel, on the
+ * lock's word. A fiber waits over the bridge, since its thread has other fibers to run. A thread
+ * with a token spins as long as a thread without one, and then waits over the bridge.
+ *
+ * The kernel sees all contexts of one thread as one owner. A fiber that finds the lock owned by its
+ * own thread waits for another context of that thread, which cannot run before the fiber parks. So
+ * the fiber enqueues in the wait table, with a key of the lock, and parks. The unlock happens on
+ * the same thread. If `waiting_here` is not 0, the unlock wakes that wait queue. No wake is lost: a
+ * thread runs one context at a time, and the fiber does not yield between its look at the word and
+ * the enqueue.
+ */
+#include "shm_hold.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/cancel.h"
+#include "shm_bridge.h"
+#include <errno.h>
+#include <fairlead/time.h>
+
+/* How many contexts of this thread wait for another context of this thread. */
+static _Thread_local uint32_t waiting_here __attribute__((tls_model("initial-exec")));
+
+/*
+ * The key of the lock's wait queue: an odd address, which no other object has as its key. When an
+ * unlock wakes the queue, the lock may be gone, and its memory may hold another object with
+ * waiters.
+ */
+static const void *line_of(const struct fl__shm_lock *l)
+{
+	return (const char *)l + 1;
+}
+
+static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__wait wait;
+	struct fl__lot lot;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	fl__lot_open(&lot, line_of(l));
+	fl__lot_add(&lot, &node);
+	fl__lot_close(&lot);
+	waiting_here++;
+	int rc = fl__wait_sleep(&wait, deadline, cancel);
+	waiting_here--;
+	if (rc != 0)
+		fl__lot_leave(&node);
+	return rc;
+}
+
+static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc;
+	while ((rc = fl__shm_try_take(l)) == -EBUSY && fl__shm_mine(l)) {
+		rc = wait_here(l, deadline, cancel);
+		if (rc != 0)
+			return rc;
+	}
+	return rc == -EBUSY ? fl__bridge_take(l, deadline, cancel) : rc;
+}
+
+int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel)
+{
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	bool is_thread = ctx->ops == &fl__thread_parker;
+	if (is_thread && !token)
+		return fl__shm_take(l, deadline);
+	if (token && fl_cancel_token_is_requested(token))
+		return -ECANCELED;
+	if (fl__is_past(deadline))
+		return -ETIMEDOUT;
+	if (!token)
+		token = FL_SHIELDED;
+	if (!is_thread)
+		return hold_in_fiber(l, deadline, token);
+	int rc = fl__shm_take(l, 0);
+	return rc == -ETIMEDOUT ? fl__bridge_take(l, deadline, token) : rc;
+}
+
+void fl__shm_unhold(struct fl__shm_lock *l, bool all)
+{
+	if (all)
+		fl__shm_give_all(l);
+	else
+		fl__shm_give(l);
+	if (waiting_here == 0)
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, line_of(l));
+	(void)fl__lot_take(&lot, FL__ALL, 0);
+	fl__lot_close(&lot);
+}
+
+bool fl__shm_is_busy(struct fl__shm_lock *l)
+{
+	/* acquire: pairs with the last release(), before everything that the caller does next */
+	return (fl__load_acquire(fl__shm_word(l)) & (FL__SHM_TID | FL__SHM_WAITERS)) != 0;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_HOLD_H
+#define FL_SHM_HOLD_H
+
+#include "../wait/context.h"
+#include "shm_lock.h"
+#include <fairlead/cancel.h>
+
+/*
+ * Locks that users hold, for the calling context. A robust lock belongs to a thread, and a thread
+ * may run many contexts (fibers). So a user of these functions stores the ID of the holding context
+ * beside the lock, and compares IDs before it waits.
+ */
+
+/* The lock at the beginning of a public struct. */
+static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
+{
+	return (struct fl__shm_lock *)(void *)(uintptr_t)place;
+}
+
+/*
+ * Waits for a lock that was not free, and takes it. `cancel`: NULL: the context's scope;
+ * FL_SHIELDED: none. Returns
+ *   0
+ *   -EOWNERDEAD  taken, and the previous owner died
+ *   -ETIMEDOUT
+ *   -ECANCELED
+ *   -EDEADLK     the calling thread owns the lock
+ */
+FL_MUST_CHECK int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel);
+
+/*
+ * Gives the lock back, and wakes one waiter or all. A user of fl__shm_hold() gives all its locks
+ * with fl__shm_unhold().
+ */
+void fl__shm_unhold(struct fl__shm_lock *l, bool all);
+
+/*
+ * True if the lock has an owner or a waiter. A killed waiter may count until the lock has been
+ * taken and given again.
+ */
+bool fl__shm_is_busy(struct fl__shm_lock *l);
+
+#endif

@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * Waiting for a change under a monitor, when any process may be killed at any instruction.
+ *
+ * The kernel wakes waiters of robust locks when a thread dies, but not waiters of other words. So a
+ * thread that changes the guarded data
+ *   1. increments `changes` and wakes all waiters that sleep on `changes`,
+ *   2. commits, by one store,
+ *   3. clears `waiting`, and leaves the monitor.
+ * If the thread is killed before step 2, nothing has happened: the woken waiters enter the monitor,
+ * find no change, and sleep again. If the thread is killed after step 2, the woken waiters find the
+ * change. With the order "commit, leave, wake", a kill before the wake would leave waiters asleep.
+ *
+ * Under the monitor, a waiter reads `changes` and sets `waiting`. The waiter then sleeps while
+ * `changes` has that value.
+ *
+ *   waiting   meaning              set by                            cleared by
+ *   1         a waiter may sleep   a waiter that is about to sleep,  step 3, after the wake of all
+ *                                  under the monitor
+ *
+ * If `waiting` is set without a waiter, the next change makes a wake that reaches no thread.
+ *
+ * To wake only one waiter would be wrong: the waiter may be killed before it takes what it was
+ * woken for. To avoid waking a crowd for one item, threads queue behind a robust lock, `head`. Only
+ * the owner of `head` sleeps on `changes`. After the owner has got what it waited for, or has given
+ * up, it passes `head` to the next waiter. If the owner dies, the kernel passes `head` on. (Leader
+ * and followers: Schmidt et al., 2000.)
+ *
+ * The owner of `head` may be slow or stopped. So a thread that commits more than one waiter can
+ * take also wakes waiters behind `head` (fl__shm_nudge()), which attempt and queue again. These
+ * wakes are for speed, and for the waiters behind a stopped process; correctness does not depend on
+ * them.
+ *
+ * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
+ * `changes` for them.
+ */
+#include "shm_line.h"
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "../wait/cancel.h"
+#include <errno.h>
+#include <fairlead/time.h>
+#include <limits.h>
+
+void fl__shm_announce(struct fl__shm_line *line)
+{
+	if (!fl__load_relaxed(&line->waiting)) /* relaxed: the monitor orders it */
+		return;
+	/* relaxed: as above; a woken waiter enters the monitor */
+	fl__store_relaxed(&line->changes, fl__load_relaxed(&line->changes) + 1);
+	(void)fl__sys.shared_wake(&line->changes, INT_MAX);
+}
+
+void fl__shm_announced(struct fl__shm_line *line, uint32_t more)
+{
+	if (fl__load_relaxed(&line->waiting)) /* relaxed: as above, also the store */
+		fl__store_relaxed(&line->waiting, 0);
+	if (more > 0 && fl__shm_is_awaited(&line->head))
+		fl__shm_nudge(&line->head, more);
+}
+
+/*
+ * Attempts once. On -EAGAIN with `changes`: sets `waiting`, and *changes to the count to sleep on.
+ */
+static int attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
+{
+	struct fl__shm_held held;
+	int rc = fl__shm_enter(op->lock, &held, deadline);
+	if (rc != 0)
+		return rc == -EDEADLK ? -EBADMSG : rc;
+	rc = op->attempt(op->arg);
+	if (rc == -EAGAIN && changes) {
+		fl__store_relaxed(&op->line->waiting, 1);        /* relaxed: as above */
+		*changes = fl__load_relaxed(&op->line->changes); /* relaxed: as above */
+	}
+	fl__shm_leave(op->lock, &held);
+	return rc;
+}
+
+int fl__shm_attempt(const struct fl__shm_op *op)
+{
+	return attempt(op, 0, NULL);
+}
+
+/* After a wait has ended: a last attempt. Returns `error` if the attempt returns -EAGAIN. */
+static int last_attempt(const struct fl__shm_op *op, int error)
+{
+	int rc = attempt(op, 0, NULL);
+	return rc == -EAGAIN ? error : rc;
+}
+
+static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
+{
+	struct fl__shm_held held;
+	int rc;
+	while ((rc = fl__shm_enter_or_wake(&op->line->head, &held, deadline)) == -EAGAIN) {
+		rc = attempt(op, deadline, NULL);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	if (rc == -ETIMEDOUT)
+		return last_attempt(op, rc);
+	if (rc != 0)
+		return -EBADMSG;
+	uint32_t changes = 0;
+	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
+		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT) {
+			rc = last_attempt(op, -ETIMEDOUT);
+			break;
+		}
+	}
+	fl__shm_leave(&op->line->head, &held);
+	return rc;
+}
+
+/* For changes that concern all waiters: each waiter sleeps on `changes` itself. */
+static int wait_together(const struct fl__shm_op *op, int64_t deadline)
+{
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN)
+		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT)
+			return last_attempt(op, -ETIMEDOUT);
+	return rc;
+}
+
+static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+{
+	uint32_t changes = 0;
+	int rc;
+	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
+		rc = fl__bridge_wait(&op->line->changes, changes, deadline, cancel);
+		if (rc != 0)
+			return rc == -ECANCELED ? rc : last_attempt(op, rc);
+	}
+	return rc;
+}
+
+int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+{
+	int rc = attempt(op, deadline, NULL);
+	if (rc != -EAGAIN)
+		return rc;
+	struct fl__ctx *ctx = fl__ctx_get();
+	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
+	if (token && fl_cancel_token_is_requested(token))
+		return -ECANCELED;
+	if (fl__is_past(deadline))
+		return -ETIMEDOUT;
+	if (ctx->ops != &fl__thread_parker || token)
+		return wait_bridged(op, deadline, cancel);
+	if (fl__spin(ctx, op->look, op->arg, deadline)) {
+		rc = attempt(op, deadline, NULL);
+		if (rc != -EAGAIN)
+			return rc;
+	}
+	return op->together ? wait_together(op, deadline) : wait_in_line(op, deadline);
+}
+
+bool fl__shm_line_arm(const struct fl__shm_op *op, struct fl__node *node)
+{
+	uint32_t changes = 0;
+	if (attempt(op, 0, &changes) != -EAGAIN)
+		return false;
+	return fl__bridge_arm(&op->line->changes, changes, node);
+}
+
+void fl__shm_line_disarm(struct fl__node *node)
+{
+	fl__bridge_disarm(node);
+}

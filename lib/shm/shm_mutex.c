@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The mutex: a robust lock; in the lock, a state that records deaths; and the ID of the context
+ * that holds the mutex.
+ *
+ *   state          meaning                          set by                            cleared by
+ *   0 (IN_ORDER)   the guarded data are consistent  init, recover()                   -
+ *   INCONSISTENT   an owner died; the present one   taken(), under the lock, when     recover(),
+ *                  has not recovered                the take returned -EOWNERDEAD     unlock
+ *   LOST           the data were not repaired       unlock by an owner that did not   init
+ *                                                   recover, under the lock
+ *
+ *   owner_         meaning                          set by                            cleared by
+ *   an ID          the context that holds the       taken(), under the lock           unlock, when
+ *                  mutex, if the lock's word has                                      it still has
+ *                  the TID of the calling thread                                      the lock
+ *
+ * Kills. The lock guards the state and owner_, and each step is one store.
+ *   - In a lock, between the take and the return: the lock belongs to the dead thread, so the next
+ *     owner is told of a death. An owner may be told of a death that did no harm, but never misses
+ *     one that did: only a take clears DIED, and a thread that is killed after its take, before it
+ *     stores INCONSISTENT, is itself an owner that died.
+ *   - In an unlock, before the store of LOST: as before the unlock. After that store: the next
+ *     owner finds LOST, whatever the lock says.
+ *   - Each context that finds LOST holds the lock, wakes all waiters, and gives the lock back. So
+ *     no waiter sleeps on a lost mutex, even if the waking thread is killed.
+ *   - owner_ of a dead owner stays. A thread compares owner_ only when the lock's word has its TID;
+ *     between the take and the store of its own ID, a thread runs no other context.
+ *
+ * relaxed: all accesses to state and owner_. The lock orders them, and its word says if they count.
+ */
+#include "../base/atomic.h"
+#include "../base/panic.h"
+#include "shm_hold.h"
+#include <errno.h>
+#include <fairlead/shm_mutex.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_mutex *)0)->lock_, "lock_ is a struct fl__shm_lock");
+
+enum { IN_ORDER = 0, INCONSISTENT = 1, LOST = 2 };
+
+static uint32_t *state_of(fl_shm_mutex *m)
+{
+	return &fl__shm_lock_at(m->lock_)->words_[FL__SHM_STATE];
+}
+
+static bool is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
+{
+	/* relaxed: the lock orders it */
+	return fl__shm_mine(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
+}
+
+/* After an attempt to take the lock: the result for the user. */
+static int taken(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
+{
+	if (rc != 0 && rc != -EOWNERDEAD)
+		return rc;
+	/* relaxed, all here: the lock orders them */
+	uint32_t state = fl__load_relaxed(state_of(m));
+	if (state == LOST) {
+		fl__shm_unhold(fl__shm_lock_at(m->lock_), true);
+		return -ENOTRECOVERABLE;
+	}
+	if (rc != 0)
+		fl__store_relaxed(state_of(m), INCONSISTENT);
+	fl__store_relaxed(&m->owner_, ctx->id);
+	return rc;
+}
+
+static int lock(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
+	int rc = fl__shm_try_take(l);
+	if (rc == -EBUSY)
+		rc = is_owner(m, ctx) ? -EDEADLK : fl__shm_hold(l, ctx, deadline, cancel);
+	return taken(m, ctx, rc);
+}
+
+int fl_shm_mutex_destroy(const fl_shm_mutex *m)
+{
+	return fl__shm_is_busy(fl__shm_lock_at(m->lock_)) ? -EBUSY : 0;
+}
+
+int fl_shm_mutex_try_lock(fl_shm_mutex *m)
+{
+	return taken(m, fl__ctx_get(), fl__shm_try_take(fl__shm_lock_at(m->lock_)));
+}
+
+int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+{
+	return lock(m, deadline, cancel);
+}
+
+void fl_shm_mutex_recover(fl_shm_mutex *m)
+{
+	if (!is_owner(m, fl__ctx_get()))
+		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
+	/* relaxed, all here: the lock orders them */
+	if (fl__load_relaxed(state_of(m)) != INCONSISTENT)
+		fl__panic("fl_shm_mutex_recover", m, "no owner died");
+	fl__store_relaxed(state_of(m), IN_ORDER);
+}
+
+void fl_shm_mutex_unlock(fl_shm_mutex *m)
+{
+	if (!is_owner(m, fl__ctx_get()))
+		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
+	/* relaxed, all here: the lock orders them */
+	bool lost = fl__load_relaxed(state_of(m)) != IN_ORDER;
+	if (lost)
+		fl__store_relaxed(state_of(m), LOST);
+	fl__store_relaxed(&m->owner_, 0);
+	fl__shm_unhold(fl__shm_lock_at(m->lock_), lost);
+}
+
+bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
+{
+	/* relaxed: out of date when it returns */
+	return (fl__load_relaxed(fl__shm_word(fl__shm_lock_at(m->lock_))) & FL__SHM_TID) != 0;
+}
+
+bool fl_shm_mutex_is_owned(const fl_shm_mutex *m)
+{
+	return is_owner(m, fl__ctx_get());
+}

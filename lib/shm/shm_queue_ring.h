@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_QUEUE_RING_H
+#define FL_SHM_QUEUE_RING_H
+
+#include "shm_line.h"
+#include <fairlead/cancel.h>
+#include <fairlead/defs.h>
+#include <fairlead/wait_any.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The ring: a queue in shared memory, as plain memory. queue_ring.c has the words and the protocol.
+ * queue.c has the user's handle, and allocates the memory.
+ *
+ * In a ring of items of one size, positions count items. In a ring of frames of any size (item_size
+ * 0), positions count bytes. A frame takes its bytes and FL__SHM_FRAME_HEADER more.
+ */
+struct fl__shm_ring {
+	/* One cache line, which every operation reads and writes. */
+	struct fl__shm_lock lock;
+	uint64_t in, out;
+	uint32_t dones, closed;
+
+	struct fl__shm_line items, space, done;
+
+	/* Written once. */
+	uint64_t item_size;
+	uint32_t size; /* of the ring: items, or bytes */
+	uint32_t version;
+	uint32_t magic; /* written last */
+	uint8_t pad[28];
+};
+_Static_assert(sizeof(struct fl__shm_ring) == 256, "the data behind it begin a cache line");
+_Static_assert(offsetof(struct fl__shm_ring, items) == 64, "the lock and what it guards share a cache line");
+
+enum { FL__SHM_RING_ALIGN = 64, FL__SHM_FRAME_HEADER = 4 };
+enum { FL__SHM_RING_MOST = INT32_MAX }; /* positions are below twice the size */
+enum { FL__SHM_OPEN = 0, FL__SHM_CLOSED = 1, FL__SHM_DROPPED = 2 };
+
+/* A process's private view. After the check, these values are not read from shared memory again. */
+struct fl__shm_view {
+	struct fl__shm_ring *ring;
+	unsigned char *data;
+	size_t item_size; /* 0: frames */
+	uint32_t size;
+};
+
+/* Stores a ring's bytes in *bytes. Returns 0, -EINVAL (size 0), -EOVERFLOW. */
+FL_MUST_CHECK int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes);
+
+/*
+ * Makes a ring in `memory` (aligned, of fl__shm_ring_bytes()), and its *view. The counts begin at
+ * `start`, so that tests can make them wrap. No other process uses the memory. A check in another
+ * process fails until the ring is complete.
+ */
+void fl__shm_ring_make(struct fl__shm_view *view, void *memory, size_t item_size, uint32_t size, uint32_t start);
+
+/*
+ * Checks that `memory`, of at least sizeof(struct fl__shm_ring), is a ring, and fills in *view.
+ * Returns 0; -EBADMSG: no ring; -EPROTONOSUPPORT: a ring of another version.
+ */
+FL_MUST_CHECK int fl__shm_ring_check(struct fl__shm_view *view, void *memory);
+
+/*
+ * The bytes of a ring and its data. The caller of a check makes sure that the memory has so many.
+ */
+size_t fl__shm_view_bytes(const struct fl__shm_view *view);
+
+/* Ends a ring: later checks fail. */
+void fl__shm_ring_unmake(struct fl__shm_view *view);
+
+/*
+ * The operations. Results as in fairlead/shm_queue.h, with -EBADMSG for words that no queue can
+ * have. A deadline of FL__TRY means one attempt, which also returns
+ *   -EAGAIN  the operation would have to wait
+ *   -EBUSY   a stopped process has the lock
+ */
+
+/* Puts or gets 1 to n items, by one commit. Sets *count to how many, only on success. */
+FL_MUST_CHECK int fl__shm_ring_put(struct fl__shm_view *view, const void *items, size_t n, size_t *count,
+                                   int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__shm_ring_get(struct fl__shm_view *view, void *items, size_t n, size_t *count, int64_t deadline,
+                                   fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__shm_ring_put_frame(struct fl__shm_view *view, const void *frame, size_t size, int64_t deadline,
+                                         fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__shm_ring_get_frame(struct fl__shm_view *view, void *frame, size_t room, size_t *size,
+                                         int64_t deadline, fl_cancel_token *cancel);
+
+/* Closes the queue. With `drop`, drops what the queue holds, and sets *dropped to how many. */
+FL_MUST_CHECK int fl__shm_ring_close(struct fl__shm_view *view, bool drop, size_t *dropped);
+FL_MUST_CHECK int fl__shm_ring_task_done(struct fl__shm_view *view);
+FL_MUST_CHECK int fl__shm_ring_join(struct fl__shm_view *view, int64_t deadline, fl_cancel_token *cancel);
+
+size_t fl__shm_ring_length(const struct fl__shm_view *view);
+bool fl__shm_ring_is_closed(const struct fl__shm_view *view);
+
+/* For fl_wait_any: the wait for items, or for space. */
+bool fl__shm_ring_ready(struct fl__shm_view *view, bool space);
+bool fl__shm_ring_arm(struct fl__shm_view *view, bool space, struct fl__node *node);
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_SHM_REGION_H
+#define FL_SHM_REGION_H
+
+#include "shm_arena.h"
+#include <fairlead/shm.h>
+#include <fairlead/time.h>
+#include <stdint.h>
+
+/*
+ * A region consists of the head; the arena's map; and, from a page boundary on, the data, divided
+ * into units. All sizes follow from the number of units.
+ */
+enum { FL__SHM_HEAD = 128, FL__SHM_UNIT = 256 };
+
+struct fl__shm_head {
+	uint64_t magic;
+	uint32_t version;   /* of this layout */
+	uint32_t word_size; /* bytes of a pointer */
+	int64_t lock_word;  /* fl__shm_word_offset() */
+	uint64_t total;     /* bytes of the region */
+	uint64_t units;
+	uint64_t root; /* stored with release, loaded with acquire */
+	struct fl__arena_head arena;
+};
+_Static_assert(sizeof(struct fl__shm_head) == 96, "struct fl__shm_head has no gaps");
+
+#define FL__SHM_MAGIC UINT64_C(0x6d68732d6c66) /* "fl-shm" */
+#define FL__SHM_VERSION 1u
+
+/* Private to the process. These values are not read from the region again. */
+struct fl_shm {
+	struct fl__shm_head *head; /* where it is mapped */
+	uint64_t data, total;      /* offsets: of the first unit, and of the end */
+	struct fl__arena arena;
+	int fd;
+	bool writable;
+};
+
+/*
+ * How long an operation without a deadline waits for a monitor. Only a stopped owner, or damaged
+ * memory, keeps a monitor that long.
+ */
+#define FL__SHM_PATIENCE FL_S(10)
+
+/*
+ * fl_shm_alloc_raw() and fl_shm_dealloc() with error codes. fl__shm_try_alloc() returns
+ *   0
+ *   -ENOMEM
+ *   -EROFS
+ *   -EBADMSG    the region is damaged
+ *   -ETIMEDOUT  the monitor was held for FL__SHM_PATIENCE
+ *
+ * fl__shm_try_dealloc() never waits, and returns
+ *   0
+ *   -EINVAL   no block can begin there, or the region is read-only
+ *   -EBADMSG  no allocated block begins there
+ */
+FL_MUST_CHECK int fl__shm_try_alloc(fl_shm *r, size_t size, void **block);
+FL_MUST_CHECK int fl__shm_try_dealloc(fl_shm *r, void *block);
+
+#endif

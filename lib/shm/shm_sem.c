@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
+ *
+ *   field     meaning              changed by
+ *   permits   free permits         acquire: CAS, - 1; release: CAS, + n, or in release_waking()
+ *   WAITERS   a waiter may exist   set by take(), CAS, under the monitor, while there is no permit;
+ *                                  cleared by release_waking(), under the monitor, in the CAS that
+ *                                  adds permits, unless waiters queue behind `head`
+ *
+ * Invariants
+ *   1. While the word has WAITERS, permits are added only under the monitor. Any thread may take
+ *      them. A release without the monitor needs WAITERS to be clear.
+ *   2. While a waiter sleeps, the word has WAITERS, or a wake of all waiters was made since the
+ *      sleep began. A waiter sets WAITERS under the monitor, and sleeps only while the wait queue's
+ *      `changes` is the same as then. A release clears WAITERS in its CAS, after it has changed
+ *      `changes` and woken all waiters. CASes on one word decide both: so a release that finds
+ *      WAITERS clear has no waiter to wake, and no waiter misses that release. (`waiting` of the
+ *      wait queue says the same of `changes`: a waiter sets both, and a release clears both.)
+ *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
+ *
+ * Kills. In take(): the permit is taken, or not. Between the CAS to WAITERS and the sleep: one
+ * release takes the slow path. In release_waking(), before its CAS: no permit is given, and the
+ * woken waiters find none and set WAITERS again. After its CAS: the woken waiters find the permits.
+ * The kernel passes the monitor and `head` on to the next waiter (lock.c).
+ *
+ * Safe error: WAITERS without a waiter sends one release down the slow path.
+ */
+#include "../base/atomic.h"
+#include "shm_line.h"
+#include <errno.h>
+#include <fairlead/shm_sem.h>
+#include <fairlead/time.h>
+
+_Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_sem *)0)->lock_ &&
+                   sizeof(struct fl__shm_line) == sizeof((fl_shm_sem *)0)->line_,
+               "fl_shm_sem has room for a lock and a line");
+
+static const uint32_t WAITERS = 0x80000000u;
+
+static struct fl__shm_lock *lock_of(fl_shm_sem *s)
+{
+	return (struct fl__shm_lock *)(void *)s->lock_;
+}
+
+static struct fl__shm_line *line_of(fl_shm_sem *s)
+{
+	return (struct fl__shm_line *)(void *)s->line_;
+}
+
+static uint32_t permits_of(uint32_t word)
+{
+	return word & FL_SHM_SEM_MAX;
+}
+
+/* Takes `n` permits, 0 or 1, if a permit is free. Else stores in *seen the word without permits. */
+static bool try_take(fl_shm_sem *s, uint32_t n, uint32_t *seen)
+{
+	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	while (permits_of(*seen) > 0)
+		/* acquire: pairs with the release in fl_shm_sem_release_n() and release_waking() */
+		if (fl__cas_weak_acquire(&s->word_, seen, *seen - n))
+			return true;
+	return false;
+}
+
+/* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
+static int take(fl_shm_sem *s, uint32_t n)
+{
+	uint32_t seen;
+	while (!try_take(s, n, &seen))
+		/* relaxed: publishes nothing */
+		if (seen & WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, WAITERS))
+			return -EAGAIN;
+	return 0;
+}
+
+static int take_one(void *s)
+{
+	return take(s, 1);
+}
+
+static int take_none(void *s)
+{
+	return take(s, 0);
+}
+
+static bool has_permit(const void *object)
+{
+	const fl_shm_sem *s = object;
+	return permits_of(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
+}
+
+static struct fl__shm_op op_of(fl_shm_sem *s, int (*attempt)(void *))
+{
+	return (struct fl__shm_op){lock_of(s), line_of(s), attempt, has_permit, s, false};
+}
+
+int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
+{
+	uint32_t seen;
+	if (try_take(s, 1, &seen))
+		return 0;
+	struct fl__shm_op op = op_of(s, take_one);
+	return fl__shm_await(&op, deadline, cancel);
+}
+
+int fl_shm_sem_try_acquire(fl_shm_sem *s)
+{
+	uint32_t seen;
+	return try_take(s, 1, &seen) ? 0 : -EAGAIN;
+}
+
+/* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
+static int release_waking(fl_shm_sem *s, uint32_t n)
+{
+	struct fl__shm_held held;
+	if (fl__shm_enter(lock_of(s), &held, FL_FOREVER) != 0)
+		return -EBADMSG;
+	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+	int rc = seen & WAITERS ? 0 : -EAGAIN;
+	if (rc == 0 && n > FL_SHM_SEM_MAX - permits_of(seen))
+		rc = -EOVERFLOW;
+	if (rc == 0) {
+		uint32_t line = fl__shm_is_awaited(&line_of(s)->head) ? WAITERS : 0;
+		fl__shm_announce(line_of(s));
+		/* release: pairs with try_take() */
+		while (!fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + n) | line))
+			;
+		fl__shm_announced(line_of(s), permits_of(seen) + n - 1);
+	}
+	fl__shm_leave(lock_of(s), &held);
+	return rc;
+}
+
+int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
+{
+	int rc = n == 0 ? 0 : -EAGAIN;
+	while (rc == -EAGAIN) {
+		uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
+		if (n > FL_SHM_SEM_MAX - permits_of(seen))
+			rc = -EOVERFLOW;
+		else if (seen & WAITERS)
+			rc = release_waking(s, n);
+		/* release: pairs with try_take() */
+		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
+			rc = 0;
+	}
+	return rc;
+}
+
+uint32_t fl_shm_sem_value(const fl_shm_sem *s)
+{
+	return permits_of(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+}
+
+static bool on_ready(void *object)
+{
+	const fl_shm_sem *s = object;
+	/* acquire: pairs with the releases, as in try_take() */
+	return permits_of(fl__load_acquire(&s->word_)) > 0;
+}
+
+static bool on_arm(void *object, struct fl__node *node)
+{
+	struct fl__shm_op op = op_of(object, take_none);
+	return fl__shm_line_arm(&op, node);
+}
+
+static void on_disarm(void *object, struct fl__node *node)
+{
+	(void)object;
+	fl__shm_line_disarm(node);
+}
+
+const fl_on_type fl__on_shm_sem = {on_ready, on_arm, on_disarm, NULL};

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef FL_EXEC_BACKLOG_H
+#define FL_EXEC_BACKLOG_H
+
+#include "../base/atomic.h"
+#include "../queue/mpmc.h"
+#include "../exec/executor.h"
+#include <errno.h>
+
+/*
+ * The thread executor's backlog: the tasks submitted and not yet taken, in submission order.
+ * backlog.c says how its parts work together: a lock-free ring, a list behind the ring for tasks
+ * that find it full, and a list before the ring.
+ *
+ * "Under the lock" means the executor's lock. The other functions must be called without the lock.
+ */
+struct fl__backlog {
+	struct fl__mpmc ring; /* of pointers to task blocks */
+	/* FL__EARLY, FL__LATE: which lists are not empty; written under the lock */
+	uint32_t overflowing;
+	/* approximate number of tasks in the backlog that were claimed, but not taken out */
+	uint32_t dead;
+	struct fl__queue early, list;
+};
+
+enum { FL__LATE = FL__IN_QUEUE, FL__EARLY = 2 }; /* also in cell->queued of a task in a list */
+
+/* Returns 0, -ENOMEM. */
+int fl__backlog_init(struct fl__backlog *b);
+void fl__backlog_fini(struct fl__backlog *b);
+
+/*
+ * Puts a task block into the ring, as fl__mpmc_put(). The pointer is stored atomically, for
+ * fl__backlog_fetch_ahead().
+ */
+static inline int fl__backlog_put(struct fl__backlog *b, struct fl__cell *cell, bool *marked)
+{
+	struct fl__mpmc_claim claim;
+	const int rc = fl__mpmc_claim_space(&b->ring, 1, &claim);
+	if (__builtin_expect(rc != 0, 0))
+		return rc;
+	*marked = claim.owes_wake;
+	unsigned char *slot = fl__mpmc_slot(&b->ring, claim.at);
+	/* relaxed: as the copy in fl__mpmc_fill() */
+	fl__store_relaxed((struct fl__cell **)(void *)(slot + b->ring.offset), cell);
+	/* release: block and item are complete; pairs with the loads of fl__mpmc_claim_item() */
+
+	fl__store_release(fl__mpmc_stamp(slot), claim.at + FL__MPMC_ITEM);
+	return 0;
+}
+
+/*
+ * Called after a take: prefetches the task after the next, since another worker may have begun with
+ * the next. The claim of a task waits for its cache line. The address serves no other purpose: by
+ * now the block may be in other use, or gone.
+ */
+static inline void fl__backlog_fetch_ahead(const struct fl__backlog *b)
+{
+	/* relaxed, all: a guess */
+	const uint64_t head = fl__load_relaxed(&b->ring.head) & ~(uint64_t)FL__MPMC_FLAGS;
+	const uint64_t at = fl__mpmc_next(&b->ring, head);
+	unsigned char *slot = fl__mpmc_slot(&b->ring, at);
+	if (fl__load_relaxed(fl__mpmc_stamp(slot)) == at + FL__MPMC_ITEM)
+		fl__cell_fetch(fl__load_relaxed((struct fl__cell **)(void *)(slot + b->ring.offset)));
+}
+
+/*
+ * Adds a task, if the ring takes it and the list is empty. Returns 0, with `*marked` true if the
+ * put found the mark of fl__backlog_mark(); -EAGAIN: use fl__backlog_add_locked(); -EPIPE: closed.
+ */
+static inline int fl__backlog_add(struct fl__backlog *b, struct fl__cell *cell, bool *marked)
+{
+	/*
+	 * relaxed: a producer that has added to the list sees its own store, and order is promised
+	 * only between tasks of one producer
+	 */
+	if (__builtin_expect(fl__load_relaxed(&b->overflowing), 0))
+		return -EAGAIN;
+	const int rc = fl__backlog_put(b, cell, marked);
+	return rc == -EBUSY ? -EAGAIN : rc;
+}
+
+/* The same under the lock. Returns 0 or -EPIPE. */
+int fl__backlog_add_locked(struct fl__backlog *b, struct fl__cell *cell);
+
+/* Takes the oldest task. NULL: none, or one for fl__backlog_take_locked(). */
+static inline struct fl__cell *fl__backlog_take(struct fl__backlog *b)
+{
+	struct fl__cell *cell;
+	bool nobody_sleeps;
+	/* relaxed: a thread that filled the list sees its own store; other threads look again */
+	if (__builtin_expect(fl__load_relaxed(&b->overflowing) & FL__EARLY, 0))
+		return NULL;
+	if (fl__mpmc_get(&b->ring, &cell, sizeof cell, &nobody_sleeps) != 0)
+		return NULL;
+	fl__backlog_fetch_ahead(b);
+	return cell;
+}
+
+struct fl__cell *fl__backlog_take_locked(struct fl__backlog *b);
+
+/*
+ * Under the lock: if many tasks of the lists may be claimed by contexts other than workers, takes
+ * out the claimed ones. Returns a list, linked by `next`; NULL: none, or not yet.
+ */
+struct fl__cell *fl__backlog_take_dead(struct fl__backlog *b);
+
+/*
+ * Under the lock: takes this task, which was added before, out of the middle. Older tasks are then
+ * taken first, under the lock, and the caller must wake a worker for them. False: it was taken.
+ */
+bool fl__backlog_dig(struct fl__backlog *b, struct fl__cell *cell);
+
+/* Whether there may be a task: a hint. */
+bool fl__backlog_any(struct fl__backlog *b);
+
+/*
+ * Under the lock, for a worker that is about to sleep: whether the backlog is empty and open now.
+ * Then the next producer finds the mark, or adds under the lock, and sees what was done before this
+ * call.
+ */
+bool fl__backlog_mark(struct fl__backlog *b);
+
+/* Under the lock: about how many tasks wait, claimed ones included. */
+size_t fl__backlog_length(struct fl__backlog *b);
+
+/* Under the lock: refuses all later tasks. */
+void fl__backlog_close(struct fl__backlog *b);
+
+/* Under the lock: whether the backlog is closed, and empty for good. */
+bool fl__backlog_is_over(struct fl__backlog *b);
+
+#endif
