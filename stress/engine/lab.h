@@ -103,6 +103,14 @@ struct lab_outcome {
 };
 
 /* One step of the minimal failing execution. Texts belong to the result. */
+/* What the step of another thread, before this step, has to do with it. */
+enum lab_edge {
+	LAB_NO_EDGE,
+	LAB_READS_FROM,   /* returned the value that it stored */
+	LAB_SYNCHRONIZES, /* it happens before this step: a release that was acquired, a wake, a start, a join */
+	LAB_WAITS_FOR     /* it took what this step waits for, and has not released it */
+};
+
 struct lab_step {
 	unsigned thread;      /* index in lab_result.threads */
 	const char *what;     /* "load acquire state+0x4", "futex wait", "plain write", "start" */
@@ -115,6 +123,9 @@ struct lab_step {
 	bool stale;
 	bool fault;
 	bool killed; /* its process was, in place of this step */
+	bool failing;       /* one of the steps that are the failure */
+	enum lab_edge edge; /* to the step `from` */
+	unsigned from;
 };
 
 struct lab_result {
@@ -137,6 +148,7 @@ struct lab_result {
 	const char *const *threads; /* names: "main", then the actors, then threads they started */
 	unsigned n_steps;
 	const struct lab_step *trace; /* of a failure: its minimal form, setup left out */
+	unsigned n_waiting; /* further steps, behind those: what each thread waits for at the end of a deadlock */
 	int64_t found_ns;             /* until the failure was first seen */
 	int64_t shrunk_ns;            /* what the minimiser took */
 	uint64_t hash;                /* of a failure's steps and values: equal when replayed */

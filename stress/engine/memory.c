@@ -259,6 +259,7 @@ lab_value lab_atomic_load(uintptr_t address, unsigned size, int order, uintptr_t
 		event->value = store->value;
 		event->other = lab_newest(location)->value;
 		event->stale = back;
+		event->from = store->step;
 	}
 	return store->value;
 }
@@ -284,6 +285,7 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 {
 	struct lab_written *newest = lab_newest(location);
 	lab_value old = newest->value;
+	const uint32_t from = newest->step;
 	read_store(location, newest, order, pc);
 	lab_value value = truncated(update(old, operand), location->size);
 	write_store(location, value, order, &newest->message, pc);
@@ -292,6 +294,7 @@ static lab_value rmw_at(struct lab_location *location, lab_update *update, lab_v
 	if (event) {
 		event->other = old;
 		event->value = value;
+		event->from = from;
 	}
 	return old;
 }
@@ -342,8 +345,10 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 		found |= lab_newest(words[i])->value << 64 * i;
 	}
 	bool done = found == wanted;
+	uint32_t from = 0;
 	for (unsigned i = 0; i < 2; i++) {
 		struct lab_written *newest = lab_newest(words[i]);
+		from = newest->step > from ? newest->step : from;
 		read_store(words[i], newest, done ? op->order : failure, op->pc);
 		if (!done)
 			continue;
@@ -364,6 +369,7 @@ static bool cas_pair(const struct lab_op *op, lab_value *expected, lab_value des
 	if (event) {
 		event->other = found;
 		event->value = done ? desired : found;
+		event->from = from;
 	}
 	return done;
 }
@@ -407,6 +413,7 @@ bool lab_atomic_cas(uintptr_t address, unsigned size, lab_value *expected, lab_v
 		event->value = store->value;
 		event->other = lab_newest(location)->value;
 		event->stale = distance;
+		event->from = store->step;
 		event->fault = can && pick == 0;
 	}
 	return false;

@@ -129,6 +129,9 @@ struct lab_event {
 	uint8_t thread;
 	bool preempted, fault;
 	bool hidden;    /* a plain access: shown when it is the other half of a race */
+	bool raced;     /* one half of a race */
+	uint32_t step;  /* its number in the execution */
+	uint32_t from;  /* of an atomic that reads: the step of the store */
 	unsigned stale; /* how many stores older than the newest */
 	lab_value value, other;
 	int result;

@@ -410,8 +410,7 @@ static const struct lab_thread *object_rwlock_blocker(const struct lab_thread *t
 	return NULL;
 }
 
-/* The thread that `t` waits for; NULL: for none in particular. */
-static const struct lab_thread *object_blocker(const struct lab_thread *t)
+const struct lab_thread *lab_object_blocker(const struct lab_thread *t)
 {
 	if (t->state != LAB_BLOCKED)
 		return NULL;
@@ -441,7 +440,7 @@ static bool object_tell_cycle(const struct lab_thread *first)
 	char text[400] = "";
 	const struct lab_thread *t = first;
 	for (unsigned n = 0; n < lab.n_threads; n++) {
-		const struct lab_thread *next = object_blocker(t);
+		const struct lab_thread *next = lab_object_blocker(t);
 		if (!next)
 			return false;
 		object_say_link(text, sizeof text, t, next);

@@ -144,6 +144,8 @@ bool lab_object_describe(const struct lab_thread *thread);
  * early, if there is one.
  */
 void lab_objects_stuck(void);
+/* The thread that `thread` waits for; NULL: it waits for no particular thread. */
+const struct lab_thread *lab_object_blocker(const struct lab_thread *thread);
 /* Called when a thread ends: fails if the thread holds an object. */
 void lab_objects_left(const struct lab_thread *thread, uintptr_t pc);
 /* Calls `visit` for each object of this execution. */

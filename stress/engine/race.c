@@ -38,6 +38,7 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 		if (event->thread != thread || event->op.pc != pc || event->op.address >> 3 != address >> 3)
 			continue;
 		event->hidden = false;
+		event->raced = true;
 		return;
 	}
 }
@@ -54,7 +55,9 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 		op.kind = LAB_FREE;
 	lab.signature = pc ^ other_pc;
 	show_other(thread, other_pc, address);
-	(void)lab_event(&op);
+	struct lab_event *event = lab_event(&op);
+	if (event)
+		event->raced = true;
 	bool was_freeing = freeing;
 	freeing = false;
 	lab_fail(was_freeing ? LAB_USE_AFTER_FREE : LAB_RACE,

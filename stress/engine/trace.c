@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What an execution did, step by step: kept while `lab.recording`, and put into words for a result. */
+#include "edge.h"
 #include "explore.h"
 #include "lin_run.h"
 #include "object.h"
@@ -25,7 +26,8 @@ struct lab_event *lab_event(const struct lab_op *op)
 			abort();
 	}
 	struct lab_event *event = &lab.events[lab.n_events++];
-	*event = (struct lab_event){.op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched};
+	*event = (struct lab_event){
+	    .op = *op, .thread = (uint8_t)lab.self->id, .preempted = lab.switched, .step = lab.steps};
 	lab.switched = false;
 	return event;
 }
@@ -258,9 +260,9 @@ static const char *source_line(const char *file, int line)
 	return found;
 }
 
-static void place_of(const struct lab_event *e, struct lab_step *step)
+static void place_of(uintptr_t pc, struct lab_step *step)
 {
-	if (!lab_where(e->op.pc, &step->file, &step->line, &step->function))
+	if (!lab_where(pc, &step->file, &step->line, &step->function))
 		return;
 	step->source = source_line(step->file, step->line);
 }
@@ -301,9 +303,26 @@ static unsigned fold_rounds(const struct lab_event *const *shown, unsigned n, st
 	return begin + length;
 }
 
+/* Whether the last step of the execution is the failure, and not what came out of all of them. */
+static bool fails_at_last(enum lab_verdict verdict)
+{
+	switch (verdict) {
+	case LAB_CHECK:
+	case LAB_PANIC:
+	case LAB_RACE:
+	case LAB_USE_AFTER_FREE:
+	case LAB_CRASH:
+	case LAB_UNMODELLED:
+	case LAB_MISUSE:
+		return true;
+	default:
+		return false;
+	}
+}
+
 void lab_trace(struct lab_result *result)
 {
-	struct lab_step *steps = calloc(lab.n_events + 1, sizeof *steps);
+	struct lab_step *steps = calloc(lab.n_events + LAB_THREADS + 1, sizeof *steps);
 	const char **names = calloc(LAB_THREADS, sizeof *names);
 	const struct lab_event **shown = calloc(lab.n_events + 1, sizeof *shown);
 	if (!steps || !names || !shown)
@@ -320,16 +339,27 @@ void lab_trace(struct lab_result *result)
 	for (unsigned i = 0; i < n; i++) {
 		const struct lab_event *e = shown[i];
 		struct lab_step *step = &steps[i];
+		lab_edge_find(shown, i, step);
 		step->thread = e->thread;
 		step->preempted = e->preempted;
 		step->stale = e->stale > 0;
 		step->fault = e->fault;
 		step->killed = e->op.kind == LAB_KILLED;
 		say(e, step);
-		place_of(e, step);
+		place_of(e->op.pc, step);
 	}
 	if (more.what)
 		steps[n++] = more;
+	result->n_waiting = more.what ? 0 : lab_edge_waits(shown, n, steps);
+	if (n > 0 && result->n_waiting == 0 && fails_at_last(lab.verdict))
+		steps[n - 1].failing = true;
+	for (unsigned i = n; lab.verdict == LAB_USE_AFTER_FREE && i-- > 0;)
+		if (shown[i]->op.kind == LAB_FREE && shown[i]->op.address <= shown[n - 1]->op.address) {
+			steps[i].failing = true;
+			break;
+		}
+	for (unsigned i = n; i < n + result->n_waiting; i++)
+		place_of(lab.threads[steps[i].thread].next.pc, &steps[i]);
 	free(shown);
 	result->threads = names;
 	result->n_threads = lab.n_threads;

@@ -18,7 +18,7 @@ static void ship(const struct lab_result *result)
 	size_t n = pack(shared->bytes, sizeof shared->bytes, result, sites, n_sites);
 	if (n == 0) { /* a trace beyond all measure */
 		struct lab_result less = *result;
-		less.n_steps = 0;
+		less.n_steps = less.n_waiting = 0;
 		n = pack(shared->bytes, sizeof shared->bytes, &less, sites, n_sites);
 	}
 	atomic_store(&shared->packed, (uint32_t)n);

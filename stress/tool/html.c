@@ -17,10 +17,68 @@ static const char head[] =
     "td.n{text-align:right;font-variant-numeric:tabular-nums}.bad{color:var(--bad)}.good{color:var(--good)}\n"
     "code,pre{font:13px/1.45 ui-monospace,monospace}pre{background:var(--soft);padding:.8em;white-space:pre-wrap;"
     "overflow-wrap:anywhere}\n"
-    ".wide{overflow-x:auto}.trace td{border-left:1px solid var(--line);min-width:13em}.trace "
-    "td.n{min-width:2em;border-left:0}\n"
-    ".trace small{display:block;opacity:.7;overflow-wrap:anywhere}.trace .mark{background:var(--mark)}\n"
+    ".wide{overflow-x:auto}.draw{position:relative;width:max-content;min-width:100%}\n"
+    ".trace{border-collapse:separate;border-spacing:3em .35em}.trace th,.trace td{border:0;padding:.2em .8em}.trace "
+    "td.n{padding:.2em .5em;opacity:.6}\n"
+    ".trace td.step{border-left:3px solid var(--line);background:var(--soft);max-width:24em}\n"
+    ".trace small{display:block;opacity:.7;overflow-wrap:anywhere}.trace td.mark{background:var(--mark)}\n"
+    ".trace td.failing{border-left-color:var(--bad);box-shadow:inset 0 0 0 2px var(--bad)}\n"
+    ".trace button{font:inherit;color:inherit;background:none;border:1px solid var(--line);border-radius:4px;"
+    "cursor:pointer}\n"
+    ".draw svg{position:absolute;inset:0;pointer-events:none;overflow:visible}\n"
+    ".draw path{fill:none;stroke-width:1.7}.reads_from{stroke:#1e88e5;color:#1e88e5;stroke-dasharray:5 3}\n"
+    ".synchronizes{stroke:#43a047;color:#43a047}.waits_for{stroke:#e53935;color:#e53935}\n"
+    ".key b{font-weight:600}.key .reads_from,.key .synchronizes,.key .waits_for{stroke:none}\n"
     "</style>\n</head>\n<body>\n";
+
+/*
+ * Draws the edges over the table, again after each change of its size, and folds the rows of a thread that goes on
+ * alone. Without scripts all rows and no arrows are there.
+ */
+static const char script[] =
+    "<script>\n"
+    "document.querySelectorAll('.draw').forEach(draw => {\n"
+    "  const svg = draw.querySelector('svg'), NS = 'http://www.w3.org/2000/svg';\n"
+    "  const row = i => {\n"
+    "    const r = draw.querySelector(`tr[data-step=\"${i}\"]`);\n"
+    "    return r && r.hidden ? draw.querySelector(`tr[data-fold=\"${r.dataset.of}\"]`) : r;\n"
+    "  };\n"
+    "  const paint = () => {\n"
+    "    svg.querySelectorAll('path.edge').forEach(p => p.remove());\n"
+    "    const base = draw.getBoundingClientRect();\n"
+    "    draw.querySelectorAll('tr[data-from]').forEach(to => {\n"
+    "      const a = row(to.dataset.from), b = row(to.dataset.step);\n"
+    "      if (!a || !b || a === b) return;\n"
+    "      const ends = [a, b].map(r => r.querySelector('td.step').getBoundingClientRect());\n"
+    "      const [f, t] = to.dataset.edge === 'waits_for' ? ends.reverse() : ends;\n"
+    "      const right = t.left > f.left;\n"
+    "      const x1 = (right ? f.right : f.left) - base.left, x2 = (right ? t.left : t.right) - base.left;\n"
+    "      const y1 = f.top + f.height / 2 - base.top, y2 = t.top + t.height / 2 - base.top;\n"
+    "      const bend = Math.max(24, Math.abs(x2 - x1) / 2) * (right ? 1 : -1);\n"
+    "      const p = document.createElementNS(NS, 'path');\n"
+    "      p.setAttribute('d', `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`);\n"
+    "      p.setAttribute('class', 'edge ' + to.dataset.edge);\n"
+    "      p.setAttribute('marker-end', 'url(#tip)');\n"
+    "      svg.append(p);\n"
+    "    });\n"
+    "  };\n"
+    "  const fold = (head, shut) => {\n"
+    "    draw.querySelectorAll(`tr[data-of=\"${head.dataset.fold}\"]`).forEach(r => r.hidden = shut);\n"
+    "    const button = head.querySelector('button');\n"
+    "    button.textContent = (shut ? '+ ' : '- ') + head.dataset.text;\n"
+    "    button.setAttribute('aria-expanded', !shut);\n"
+    "  };\n"
+    "  draw.querySelectorAll('tr[data-fold]').forEach(head => {\n"
+    "    head.hidden = false;\n"
+    "    fold(head, true);\n"
+    "    head.querySelector('button').onclick = () => {\n"
+    "      fold(head, head.querySelector('button').getAttribute('aria-expanded') === 'true');\n"
+    "      paint();\n"
+    "    };\n"
+    "  });\n"
+    "  new ResizeObserver(paint).observe(draw);\n"
+    "});\n"
+    "</script>\n";
 
 static void cell(FILE *to, const char *kind, const char *text)
 {
@@ -51,9 +109,11 @@ static bool is_told(const struct run *run, const struct job *job)
 	return best == job;
 }
 
+/* The cell of a step. */
 static void step(FILE *to, const struct lab_step *s)
 {
-	(void)fprintf(to, "<td%s>", s->stale || s->fault || s->preempted || s->killed ? " class=\"mark\"" : "");
+	(void)fprintf(to, "<td class=\"step%s%s\">", s->stale || s->fault || s->preempted || s->killed ? " mark" : "",
+	              s->failing ? " failing" : "");
 	emit_xml(to, s->what);
 	(void)fputs(" <b>", to);
 	emit_xml(to, s->value);
@@ -79,33 +139,119 @@ static void step(FILE *to, const struct lab_step *s)
 	(void)fputs("</td>", to);
 }
 
-/* Only threads that do something have a column. */
+/* The trace as a table: a column for each thread that does something, a row for each step. */
+struct drawing {
+	FILE *to;
+	const struct lab_result *result;
+	unsigned n;     /* steps, with those that wait at the end */
+	bool *used;     /* threads */
+	bool *told;     /* steps that no fold hides: they fail, are marked, or have an edge */
+	unsigned folds; /* so far */
+};
+
+enum { FOLDED = 4 }; /* so many steps in a row, or more, are folded */
+
+static void lanes(const struct drawing *d, unsigned thread, const struct lab_step *s, const char *text)
+{
+	for (unsigned t = 0; t < d->result->n_threads; t++) {
+		if (!d->used[t])
+			continue;
+		if (t != thread)
+			(void)fputs("<td></td>", d->to);
+		else if (s)
+			step(d->to, s);
+		else
+			(void)fprintf(d->to, "<td class=\"step\"><button>%s</button></td>", text);
+	}
+}
+
+static void drawn_row(const struct drawing *d, unsigned i, bool folded)
+{
+	static const char *const edges[] = {"", "reads_from", "synchronizes", "waits_for"};
+	const struct lab_step *s = &d->result->trace[i];
+	(void)fprintf(d->to, "<tr data-step=\"%u\"", i);
+	if (folded)
+		(void)fprintf(d->to, " data-of=\"%u\"", d->folds);
+	if (s->edge != LAB_NO_EDGE)
+		(void)fprintf(d->to, " data-from=\"%u\" data-edge=\"%s\"", s->from, edges[s->edge]);
+	if (i < d->result->n_steps)
+		(void)fprintf(d->to, "><td class=\"n\">%u</td>", i + 1);
+	else
+		(void)fputs("><td class=\"n\">end</td>", d->to);
+	lanes(d, s->thread, s, NULL);
+	(void)fputs("</tr>\n", d->to);
+}
+
+/* How many steps from `i` on are of one thread, and need not be told. */
+static unsigned untold(const struct drawing *d, unsigned i)
+{
+	unsigned end = i;
+	while (end < d->n && !d->told[end] && d->result->trace[end].thread == d->result->trace[i].thread)
+		end++;
+	return end - i;
+}
+
+static void rows(struct drawing *d)
+{
+	for (unsigned i = 0; i < d->n;) {
+		const unsigned many = untold(d, i), end = many >= FOLDED ? i + many : i + 1;
+		if (many >= FOLDED) {
+			char text[32];
+			(void)snprintf(text, sizeof text, "%u steps", many);
+			(void)fprintf(d->to, "<tr data-fold=\"%u\" data-text=\"%s\" hidden><td class=\"n\">%u</td>",
+			              d->folds, text, i + 1);
+			lanes(d, d->result->trace[i].thread, NULL, text);
+			(void)fputs("</tr>\n", d->to);
+		}
+		for (; i < end; i++)
+			drawn_row(d, i, many >= FOLDED);
+		d->folds += many >= FOLDED;
+	}
+}
+
+static void heads(const struct drawing *d)
+{
+	(void)fputs(
+	    "<p class=\"key\">Time runs down, a column a thread. Arrows: <b class=\"synchronizes\">happens "
+	    "before</b> (a release that was acquired, a wake, a start, a join), <b class=\"reads_from\">reads "
+	    "from</b> without that, <b class=\"waits_for\">waits for</b>. The failing steps are framed.</p>\n"
+	    "<div class=\"wide\"><div class=\"draw\"><svg width=\"100%\" height=\"100%\"><defs><marker "
+	    "id=\"tip\" viewBox=\"0 0 8 8\" refX=\"7\" refY=\"4\" markerWidth=\"6\" markerHeight=\"6\" "
+	    "orient=\"auto\"><path d=\"M0 0L8 4L0 8z\" style=\"fill:context-stroke;stroke:none\"/></marker></defs>"
+	    "</svg>\n<table class=\"trace\"><tr><th>#</th>",
+	    d->to);
+	for (unsigned t = 0; t < d->result->n_threads; t++) {
+		if (!d->used[t])
+			continue;
+		(void)fputs("<th>", d->to);
+		emit_xml(d->to, d->result->threads[t]);
+		(void)fputs("</th>", d->to);
+	}
+	(void)fputs("</tr>\n", d->to);
+}
+
 static void trace(FILE *to, const struct lab_result *r)
 {
-	bool *used = calloc(r->n_threads + 1, sizeof *used);
-	for (unsigned i = 0; used && i < r->n_steps; i++)
-		used[r->trace[i].thread < r->n_threads ? r->trace[i].thread : r->n_threads] = true;
-	(void)fputs("<div class=\"wide\"><table class=\"trace\"><tr><th>#</th>", to);
-	for (unsigned t = 0; used && t < r->n_threads; t++) {
-		if (!used[t])
-			continue;
-		(void)fputs("<th>", to);
-		emit_xml(to, r->threads[t]);
-		(void)fputs("</th>", to);
+	struct drawing d = {to,
+	                    r,
+	                    r->n_steps + r->n_waiting,
+	                    calloc(r->n_threads + 1, sizeof(bool)),
+	                    calloc(r->n_steps + r->n_waiting + 1, sizeof(bool)),
+	                    0};
+	for (unsigned i = 0; d.used && d.told && i < d.n; i++) {
+		const struct lab_step *s = &r->trace[i];
+		d.used[s->thread < r->n_threads ? s->thread : r->n_threads] = true;
+		d.told[i] = d.told[i] || s->failing || s->stale || s->fault || s->killed || s->edge != LAB_NO_EDGE;
+		if (s->edge != LAB_NO_EDGE)
+			d.told[s->from] = true;
 	}
-	(void)fputs("</tr>\n", to);
-	for (unsigned i = 0; used && i < r->n_steps; i++) {
-		(void)fprintf(to, "<tr><td class=\"n\">%u</td>", i + 1);
-		for (unsigned t = 0; t < r->n_threads; t++) {
-			if (used[t] && t == r->trace[i].thread)
-				step(to, &r->trace[i]);
-			else if (used[t])
-				(void)fputs("<td></td>", to);
-		}
-		(void)fputs("</tr>\n", to);
+	if (d.used && d.told) {
+		heads(&d);
+		rows(&d);
+		(void)fputs("</table></div></div>\n", to);
 	}
-	(void)fputs("</table></div>\n", to);
-	free(used);
+	free(d.used);
+	free(d.told);
 }
 
 static void outcomes(FILE *to, const struct lab_result *r)
@@ -148,7 +294,7 @@ static void failure(FILE *to, const struct run *run, const struct job *job, size
 		outcomes(to, r);
 	if (r->n_steps > 0)
 		trace(to, r);
-	block(to, "Who waits on what, and the rest:", r->details);
+	block(to, "More:", r->details);
 	block(to, "It printed:", job->printed);
 	char *command = reproducer(run->options, job);
 	block(to, r->replay[0] ? "The same again:" : "To try again:", command);
@@ -192,5 +338,5 @@ void html_write(FILE *to, const struct run *run)
 	}
 	(void)fputs("<h2>All tests</h2>\n", to);
 	summary(to, run);
-	(void)fputs("</body>\n</html>\n", to);
+	(void)fprintf(to, "%s</body>\n</html>\n", script);
 }

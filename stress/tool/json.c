@@ -21,12 +21,13 @@ static void outcomes(FILE *to, const struct lab_result *r)
 	(void)fputc(']', to);
 }
 
-static void trace(FILE *to, const struct lab_result *r)
+static void steps(FILE *to, const struct lab_result *r, const char *key, unsigned from, unsigned end)
 {
-	(void)fputs(",\"trace\":[", to);
-	for (unsigned i = 0; i < r->n_steps; i++) {
+	static const char *const edges[] = {"", "reads_from", "synchronizes", "waits_for"};
+	(void)fprintf(to, ",\"%s\":[", key);
+	for (unsigned i = from; i < end; i++) {
 		const struct lab_step *s = &r->trace[i];
-		(void)fprintf(to, "%s{\"thread\":", i ? "," : "");
+		(void)fprintf(to, "%s{\"thread\":", i > from ? "," : "");
 		emit_json_string(to, s->thread < r->n_threads ? r->threads[s->thread] : "");
 		member(to, "what", s->what);
 		member(to, "value", s->value);
@@ -34,9 +35,11 @@ static void trace(FILE *to, const struct lab_result *r)
 		(void)fprintf(to, ",\"line\":%d", s->line);
 		member(to, "function", s->function);
 		member(to, "source", s->source);
-		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s}",
+		(void)fprintf(to, ",\"preempted\":%s,\"stale\":%s,\"fault\":%s,\"killed\":%s,\"failing\":%s",
 		              s->preempted ? "true" : "false", s->stale ? "true" : "false", s->fault ? "true" : "false",
-		              s->killed ? "true" : "false");
+		              s->killed ? "true" : "false", s->failing ? "true" : "false");
+		member(to, "edge", edges[s->edge]);
+		(void)fprintf(to, ",\"from\":%u}", s->edge == LAB_NO_EDGE ? 0 : s->from);
 	}
 	(void)fputc(']', to);
 }
@@ -66,7 +69,8 @@ void json_job(FILE *to, const struct options *o, const struct job *job)
 	(void)fprintf(to, ",\"programs\":{\"count\":%u,\"exhausted\":%u}", r->programs, r->programs_exhausted);
 	(void)fprintf(to, ",\"kills\":{\"count\":%llu,\"steps\":%u,\"least\":%llu,\"missed\":%u}",
 	              (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
-	trace(to, r);
+	steps(to, r, "trace", 0, r->n_steps);
+	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
 	(void)fputc('}', to);
 }
 

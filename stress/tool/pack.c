@@ -41,7 +41,9 @@ static void put_step(struct writer *w, const struct lab_step *step)
 	put_number(w, (uint64_t)step->line);
 	put_text(w, step->source);
 	put_number(w, (step->preempted ? 1u : 0u) | (step->stale ? 2u : 0u) | (step->fault ? 4u : 0u) |
-	                  (step->killed ? 8u : 0u));
+	                  (step->killed ? 8u : 0u) | (step->failing ? 16u : 0u));
+	put_number(w, (uint64_t)step->edge);
+	put_number(w, step->from);
 }
 
 size_t pack(char *to, size_t size, const struct lab_result *r, const struct lab_site *sites, size_t n_sites)
@@ -77,8 +79,9 @@ size_t pack(char *to, size_t size, const struct lab_result *r, const struct lab_
 	put_number(&w, r->n_threads);
 	for (unsigned i = 0; i < r->n_threads; i++)
 		put_text(&w, r->threads[i]);
-	put_number(&w, r->n_steps);
-	for (unsigned i = 0; i < r->n_steps; i++)
+	put_number(&w, r->n_waiting);
+	put_number(&w, r->n_steps + r->n_waiting);
+	for (unsigned i = 0; i < r->n_steps + r->n_waiting; i++)
 		put_step(&w, &r->trace[i]);
 	put_number(&w, n_sites);
 	for (size_t i = 0; i < n_sites; i++) {
@@ -165,6 +168,10 @@ static void get_step(struct reader *r, struct lab_step *step)
 	step->stale = (flags & 2) != 0;
 	step->fault = (flags & 4) != 0;
 	step->killed = (flags & 8) != 0;
+	step->failing = (flags & 16) != 0;
+	const uint64_t edge = get_number(r);
+	step->edge = edge <= LAB_WAITS_FOR ? (enum lab_edge)edge : LAB_NO_EDGE;
+	step->from = (unsigned)get_number(r);
 }
 
 static void get_arrays(struct reader *r, struct lab_result *result)
@@ -183,11 +190,16 @@ static void get_arrays(struct reader *r, struct lab_result *result)
 	result->n_threads = (unsigned)n;
 	for (uint64_t i = 0; i < n; i++)
 		threads[i] = get_some_text(r);
+	const uint64_t waiting = get_number(r);
 	struct lab_step *trace = get_array(r, &n, sizeof *trace);
 	result->trace = trace;
-	result->n_steps = (unsigned)n;
-	for (uint64_t i = 0; i < n; i++)
+	result->n_waiting = (unsigned)(waiting < n ? waiting : n);
+	result->n_steps = (unsigned)n - result->n_waiting;
+	for (uint64_t i = 0; i < n; i++) {
 		get_step(r, &trace[i]);
+		if (trace[i].from >= i)
+			trace[i].edge = LAB_NO_EDGE;
+	}
 }
 
 static void get_sites(struct reader *r, struct report *report)

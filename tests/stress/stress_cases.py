@@ -437,6 +437,44 @@ def program(tool):
     expect(tool.run(os.path.join(folder, "heap_leak.c"), "--no-leaks")[0], "proved: all")
 
 
+# Of the report on each program: the edges, as (edge, the step they come from, the step they go to), and the failing steps.
+DRAWN = {
+    "mutex_inversion": (
+        {("waits_for", "locks a", "wants the mutex a"), ("waits_for", "locks b", "wants the mutex b"),
+         ("synchronizes", "starts thread-b", "locks a")},
+        {"wants the mutex a", "wants the mutex b"}),
+    "atomic_relaxed_publish": (
+        {("reads_from", "store relaxed full", "load acquire full"), ("synchronizes", "starts thread-b", "plain write value")},
+        {"plain write value", "plain read value"}),
+    "cond_signal_before_wait": (
+        {("synchronizes", "starts thread-c", "signals changed")}, {"signals changed", "waits for the condition changed"}),
+    "heap_use_after_free": (set(), {"free", "plain"}),
+}
+
+
+def drawing(tool):
+    """The edges between the steps of a failure, and which steps fail: in the JSON, and drawn on the page."""
+    for name, (edges, failing) in DRAWN.items():
+        source = os.path.join(tool.source, "stress", "programs", name + ".c")
+        with tempfile.TemporaryDirectory() as folder:
+            path = functools.partial(os.path.join, folder)
+            tool.run(source, "--json=" + path("j"), "--html=" + path("h"), status=None)
+            with open(path("j"), encoding="utf-8") as file:
+                test = json.load(file)["tests"][0]
+            with open(path("h"), encoding="utf-8") as file:
+                page = file.read()
+        steps = test["trace"] + test["waiting"]
+        found = {(s["edge"], steps[s["from"]]["what"], s["what"]) for s in steps if s["edge"]}
+        fails = {s["what"] for s in steps if s["failing"]}
+        if not edges <= found or any(not any(f.startswith(text) for f in fails) for text in failing):
+            raise Failure(f"{name}: {found} {fails}")
+        for edge in edges:
+            expect(page, f'data-edge="{edge[0]}"')
+        expect(page, "failing")
+        if page.count("<tr data-step=") != len(steps):
+            raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
+
+
 RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
            ("cmake", "CMakeLists.txt", "cmake -B out . && cd out && ctest --output-on-failure"),
            ("make", "Makefile", "make check"))
@@ -489,7 +527,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* Which earlier step of another thread a step of a trace depends on. */
+#include "edge.h"
+#include "object.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static bool edge_is_write(const struct lab_event *e)
+{
+	return e->op.kind == LAB_STORE || e->op.kind == LAB_RMW || e->op.kind == LAB_OWNER_DIED;
+}
+
+static bool edge_overlaps(const struct lab_event *a, const struct lab_event *b)
+{
+	return a->op.address < b->op.address + b->op.size && b->op.address < a->op.address + a->op.size;
+}
+
+/* A release that a later acquire of the same object acquires. */
+static bool edge_gives(const struct lab_event *e, const struct lab_event *taker)
+{
+	if (e->op.kind != LAB_SYNC || e->op.address != taker->op.address || e->result != 0)
+		return false;
+	switch (e->op.order) {
+	case LAB_SYNC_UNLOCK:
+	case LAB_SYNC_UP:
+	case LAB_SYNC_INIT:
+	case LAB_SYNC_ONCE:
+		return true;
+	case LAB_SYNC_ARRIVE:
+		return taker->op.order == LAB_SYNC_LEAVE;
+	default:
+		return false;
+	}
+}
+
+static bool edge_takes(const struct lab_event *e)
+{
+	switch (e->op.order) {
+	case LAB_SYNC_LOCK:
+	case LAB_SYNC_TRYLOCK:
+	case LAB_SYNC_RDLOCK:
+	case LAB_SYNC_TRYRDLOCK:
+	case LAB_SYNC_WRLOCK:
+	case LAB_SYNC_TRYWRLOCK:
+	case LAB_SYNC_DOWN:
+	case LAB_SYNC_TRYDOWN:
+	case LAB_SYNC_LEAVE:
+	case LAB_SYNC_ONCE:
+		return e->result == 0;
+	default:
+		return false;
+	}
+}
+
+/* The last signal or broadcast for the wait that this relock ends; n: none. */
+static unsigned edge_signal(const struct lab_event *const *shown, unsigned i)
+{
+	unsigned signal = i;
+	for (unsigned j = i; j-- > 0;) {
+		const struct lab_event *e = shown[j];
+		if (e->op.kind != LAB_SYNC)
+			continue;
+		if (e->thread == shown[i]->thread && e->op.order == LAB_SYNC_WAIT)
+			return signal < i && shown[signal]->op.address == e->op.address ? signal : i;
+		if (signal == i && e->thread != shown[i]->thread &&
+		    (e->op.order == LAB_SYNC_SIGNAL || e->op.order == LAB_SYNC_BROADCAST))
+			signal = j;
+	}
+	return i;
+}
+
+/* Whether the step shown[i] depends on shown[j], and how. */
+static enum lab_edge edge_between(const struct lab_event *const *shown, unsigned i, unsigned j)
+{
+	const struct lab_event *to = shown[i], *from = shown[j];
+	switch (to->op.kind) {
+	case LAB_LOAD:
+	case LAB_CAS_FAILED:
+	case LAB_RMW:
+	case LAB_OWNER_DIED:
+		if (to->from == 0 || !edge_is_write(from) || from->step != to->from || !edge_overlaps(from, to))
+			return LAB_NO_EDGE;
+		return lab_is_acquire(to->op.order) && lab_is_release(from->op.order) ? LAB_SYNCHRONIZES
+		                                                                      : LAB_READS_FROM;
+	case LAB_FUTEX_DONE:
+		return from->op.kind == LAB_FUTEX_WAKE && from->op.address == to->op.address && from->result > 0 &&
+		               to->result == 0
+		           ? LAB_SYNCHRONIZES
+		           : LAB_NO_EDGE;
+	case LAB_JOIN:
+		return &lab.threads[from->thread] == (const struct lab_thread *)to->op.address ? LAB_SYNCHRONIZES
+		                                                                               : LAB_NO_EDGE;
+	case LAB_SYNC:
+		return edge_takes(to) && edge_gives(from, to) ? LAB_SYNCHRONIZES : LAB_NO_EDGE;
+	default:
+		return LAB_NO_EDGE;
+	}
+}
+
+/* The step that started the thread of shown[i], if that is the thread's first; i: none. */
+static unsigned edge_start(const struct lab_event *const *shown, unsigned i)
+{
+	unsigned start = i;
+	for (unsigned j = i; j-- > 0;) {
+		if (shown[j]->thread == shown[i]->thread)
+			return i;
+		if (shown[j]->op.kind == LAB_SPAWN && shown[j]->op.address == shown[i]->thread)
+			start = j;
+	}
+	return start;
+}
+
+void lab_edge_find(const struct lab_event *const *shown, unsigned i, struct lab_step *step)
+{
+	const struct lab_event *e = shown[i];
+	step->failing = e->raced;
+	for (unsigned j = i; j-- > 0 && step->edge == LAB_NO_EDGE;) {
+		if (shown[j]->thread == e->thread)
+			continue;
+		step->edge = edge_between(shown, i, j);
+		step->from = j;
+	}
+	unsigned other = i;
+	if (e->op.kind == LAB_SYNC && e->op.order == LAB_SYNC_RELOCK)
+		other = edge_signal(shown, i);
+	else if (step->edge == LAB_NO_EDGE)
+		other = edge_start(shown, i);
+	if (other < i) {
+		step->edge = LAB_SYNCHRONIZES;
+		step->from = other;
+	}
+}
+
+/* The last step at which `owner` took the object; n: not in this trace. */
+static unsigned edge_taken(const struct lab_event *const *shown, unsigned n, const struct lab_thread *owner,
+                           uintptr_t address)
+{
+	for (unsigned i = n; i-- > 0;)
+		if (shown[i]->thread == owner->id && shown[i]->op.kind == LAB_SYNC && shown[i]->op.address == address &&
+		    edge_takes(shown[i]))
+			return i;
+	return n;
+}
+
+static const char *edge_wanted(const struct lab_thread *t)
+{
+	char text[160], place[96];
+	if (t->object)
+		(void)snprintf(text, sizeof text, "%s %s", t->object->kind == LAB_COND ? "waits for" : "wants",
+		               lab_object_name(t->object->address, (enum lab_object_kind)t->object->kind));
+	else if (t->next.kind == LAB_JOIN)
+		(void)snprintf(text, sizeof text, "waits for the end of %s", lab.threads[t->joins].name);
+	else {
+		lab_name_address(t->futex, place, sizeof place);
+		(void)snprintf(text, sizeof text, "sleeps on %s", place);
+	}
+	const char *copy = strdup(text);
+	return copy ? copy : "";
+}
+
+/* The signal that came before its wait. */
+static void edge_mark(const struct lab_event *const *shown, unsigned n, const struct lab_place *signal,
+                      struct lab_step *steps)
+{
+	for (unsigned i = n; i-- > 0;) {
+		if (shown[i]->thread != signal->thread || shown[i]->op.pc != signal->pc)
+			continue;
+		steps[i].failing = true;
+		return;
+	}
+}
+
+unsigned lab_edge_waits(const struct lab_event *const *shown, unsigned n, struct lab_step *all)
+{
+	struct lab_step *steps = &all[n];
+	unsigned written = 0;
+	if (lab.verdict != LAB_DEADLOCK && lab.verdict != LAB_LOST_WAKEUP)
+		return 0;
+	for (unsigned i = 0; i < lab.n_threads; i++) {
+		const struct lab_thread *t = &lab.threads[i], *owner = lab_object_blocker(t);
+		if (t->state != LAB_BLOCKED)
+			continue;
+		struct lab_step *step = &steps[written++];
+		*step = (struct lab_step){
+		    .thread = i, .what = edge_wanted(t), .value = "", .failing = t->next.kind != LAB_JOIN};
+		const unsigned taken = owner && t->object ? edge_taken(shown, n, owner, t->object->address) : n;
+		if (t->object && t->object->kind == LAB_COND && t->object->wasted.pc)
+			edge_mark(shown, n, &t->object->wasted, all);
+		if (taken < n) {
+			step->edge = LAB_WAITS_FOR;
+			step->from = taken;
+		}
+	}
+	return written;
+}
