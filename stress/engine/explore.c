@@ -45,6 +45,18 @@ static void keep_texts(void)
 	result.details = details;
 	result.verdict = lab.verdict;
 	result.hash = lab.hash;
+	result.failure = (struct lab_failure){lab.verdict, lab.signature, lab.at};
+}
+
+bool lab_failure_is_known(enum lab_verdict verdict)
+{
+	for (size_t i = 0; i < lab_config.n_known; i++) {
+		const struct lab_failure *known = &lab_config.known[i];
+		if (known->verdict == verdict &&
+		    (known->address != 0 ? known->address == lab.at : known->signature == lab.signature))
+			return true;
+	}
+	return false;
 }
 
 /* --- counting and stopping --- */
@@ -115,7 +127,7 @@ static bool run_one(enum lab_strategy strategy)
 		result.pruned++;
 	else
 		result.executions++;
-	if (lab.failed && keep_leak())
+	if (lab.failed && (lab_failure_is_known(lab.verdict) || keep_leak()))
 		return true;
 	return !lab.failed || (lab_config.keep_failing && lab.verdict == LAB_FORBIDDEN);
 }
@@ -336,7 +348,7 @@ static void record(const struct lab_schedule *schedule)
 	(void)lab_replay(schedule);
 	keep_texts();
 	lab_schedule_print(schedule, result.hash, replay);
-	result.replay = replay;
+	result.replay = lab_config.n_known > 0 ? "" : replay; /* a replay would end at the first of them */
 	lab_trace(&result);
 	lab.recording = false;
 }

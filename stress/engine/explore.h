@@ -15,6 +15,8 @@ static inline struct lab_signature lab_signature(void)
 	return (struct lab_signature){lab.verdict, lab.signature};
 }
 
+/* Whether the failure with lab.signature and lab.at is one of lab_config.known: by its memory or locks, else by its code. */
+bool lab_failure_is_known(enum lab_verdict verdict);
 /* Runs `schedule`; true when it fails with `signature`. lab_taken is what it made of it. */
 bool lab_replay(const struct lab_schedule *schedule);
 bool lab_replay_fails(const struct lab_schedule *schedule, struct lab_signature signature);

@@ -62,6 +62,13 @@ enum { LAB_UNBOUNDED = -1 };
 /* Which faults the search may inject. */
 enum { LAB_FAULT_SPURIOUS = 1, LAB_FAULT_EINTR = 2, LAB_FAULT_EAGAIN = 4, LAB_FAULT_TIMEOUT = 8, LAB_FAULT_WEAK = 16 };
 
+/* What tells a failure from the others of its test. */
+struct lab_failure {
+	enum lab_verdict verdict;
+	uintptr_t signature; /* of the code */
+	uintptr_t address;   /* of the raced memory, or of the locks of a cycle together; 0: none */
+};
+
 /* All-zero but for `strategy` is not useful: begin with LAB_CONFIG_DEFAULT. */
 struct lab_config {
 	enum lab_strategy strategy;
@@ -80,6 +87,8 @@ struct lab_config {
 	bool no_shrink;
 	const uintptr_t *mutants; /* sites (return addresses) whose order is one step weaker */
 	size_t n_mutants;
+	const struct lab_failure *known; /* failures that are no news: the search goes on after them */
+	size_t n_known;
 	bool no_leaks; /* memory that is not freed is no failure */
 	unsigned argc; /* of a program */
 	char *const *argv;
@@ -122,7 +131,7 @@ struct lab_step {
 	bool preempted;     /* another thread could have gone on, and this one was let run */
 	bool stale;
 	bool fault;
-	bool killed; /* its process was, in place of this step */
+	bool killed;        /* its process was, in place of this step */
 	bool failing;       /* one of the steps that are the failure */
 	enum lab_edge edge; /* to the step `from` */
 	unsigned from;
@@ -133,6 +142,7 @@ struct lab_result {
 	const char *message; /* one line: what, who, where */
 	const char *details; /* further lines: other threads, who waits on what; may be "" */
 	const char *replay;  /* the string that repeats it; "" when passed */
+	struct lab_failure failure;
 	uint64_t executions; /* complete ones */
 	uint64_t samples;    /* of mode lin: states on real threads */
 	unsigned programs;   /* of mode lin */
@@ -148,14 +158,14 @@ struct lab_result {
 	const char *const *threads; /* names: "main", then the actors, then threads they started */
 	unsigned n_steps;
 	const struct lab_step *trace; /* of a failure: its minimal form, setup left out */
-	unsigned n_waiting; /* further steps, behind those: what each thread waits for at the end of a deadlock */
-	int64_t found_ns;             /* until the failure was first seen */
-	int64_t shrunk_ns;            /* what the minimiser took */
-	uint64_t hash;                /* of a failure's steps and values: equal when replayed */
-	uint64_t kills;               /* of processes, in all executions */
-	unsigned kill_steps;          /* distinct ones (site and kind) at which one was killed */
-	unsigned kill_missed;         /* at which one could have been, and none was */
-	uint64_t kill_least;          /* kills at the one that had the fewest */
+	unsigned n_waiting;   /* further steps, behind those: what each thread waits for at the end of a deadlock */
+	int64_t found_ns;     /* until the failure was first seen */
+	int64_t shrunk_ns;    /* what the minimiser took */
+	uint64_t hash;        /* of a failure's steps and values: equal when replayed */
+	uint64_t kills;       /* of processes, in all executions */
+	unsigned kill_steps;  /* distinct ones (site and kind) at which one was killed */
+	unsigned kill_missed; /* at which one could have been, and none was */
+	uint64_t kill_least;  /* kills at the one that had the fewest */
 };
 
 /* Called now and then with what there is so far; returns false to stop. */

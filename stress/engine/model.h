@@ -169,6 +169,7 @@ struct lab_execution {
 	uint32_t kill_points; /* that were passed so far */
 	struct lab_outcome *outcome;
 	uintptr_t signature; /* what tells two failures of one verdict apart */
+	uintptr_t at;        /* of a failure: lab_failure.address */
 	bool failed, pruned;
 	enum lab_verdict verdict;
 	char message[512];

@@ -439,14 +439,18 @@ static bool object_tell_cycle(const struct lab_thread *first)
 {
 	char text[400] = "";
 	const struct lab_thread *t = first;
+	uintptr_t locks = 0;
 	for (unsigned n = 0; n < lab.n_threads; n++) {
 		const struct lab_thread *next = lab_object_blocker(t);
 		if (!next)
 			return false;
+		locks ^= t->object ? t->object->address : 0;
 		object_say_link(text, sizeof text, t, next);
 		t = next;
-		if (t == first)
+		if (t == first) {
+			lab.at = locks;
 			lab_fail(LAB_DEADLOCK, "%s", text);
+		}
 	}
 	return false;
 }

@@ -5,6 +5,7 @@
  * covers takes its place (after FastTrack: Flanagan, Freund 2009). The clocks are vector clocks, so what is reported is a
  * race in the C11 sense, whatever the order in which it was executed; a cell that overflows forgets its oldest record.
  */
+#include "explore.h"
 #include "layout.h"
 #include "location.h"
 
@@ -43,9 +44,16 @@ static void show_other(unsigned thread, uintptr_t pc, uintptr_t address)
 	}
 }
 
-static _Noreturn void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other,
-                             unsigned thread, uintptr_t other_pc)
+/* Ends the execution; a race that is known does not. */
+static void report(const char *what, uintptr_t address, unsigned size, uintptr_t pc, const char *other, unsigned thread,
+                   uintptr_t other_pc)
 {
+	lab.signature = pc ^ other_pc;
+	lab.at = address;
+	if (!freeing && lab_failure_is_known(LAB_RACE)) {
+		lab.signature = lab.at = 0;
+		return;
+	}
 	char place[64], here[256], there[256];
 	lab_name_address(address, place, sizeof place);
 	(void)lab_describe_site(pc, here, sizeof here);
@@ -53,7 +61,6 @@ static _Noreturn void report(const char *what, uintptr_t address, unsigned size,
 	struct lab_op op = {LAB_PLAIN, (uint8_t)size, what[0] == 'w', address, pc};
 	if (freeing)
 		op.kind = LAB_FREE;
-	lab.signature = pc ^ other_pc;
 	show_other(thread, other_pc, address);
 	struct lab_event *event = lab_event(&op);
 	if (event)

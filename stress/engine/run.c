@@ -217,7 +217,7 @@ void lab_execute(void)
 	lab.outcome = NULL;
 	lab.ending = lab.killed = 0;
 	lab.kill_points = 0;
-	lab.signature = 0;
+	lab.signature = lab.at = 0;
 	lab.spent = (struct lab_spent){0, 0, 0, 0};
 	lab.details[0] = lab.message[0] = '\0';
 	lab.n_events = 0;

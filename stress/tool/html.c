@@ -308,6 +308,8 @@ static void summary(FILE *to, const struct run *run)
 	for (size_t i = 0; i < run->n_jobs; i++) {
 		const struct job *job = &run->jobs[i];
 		char seconds[32];
+		if (job->first && !job_failed(job))
+			continue;
 		(void)snprintf(seconds, sizeof seconds, "%.2f", job->seconds);
 		char *power = job->done && !job_failed(job) ? power_of(job) : NULL;
 		(void)fputs("<tr>", to);

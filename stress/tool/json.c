@@ -44,7 +44,22 @@ static void steps(FILE *to, const struct lab_result *r, const char *key, unsigne
 	(void)fputc(']', to);
 }
 
-void json_job(FILE *to, const struct options *o, const struct job *job)
+/* The other failures of the test. */
+static void further(FILE *to, const struct run *run, const struct job *job)
+{
+	const char *between = "";
+	(void)fputs(",\"further\":[", to);
+	for (size_t i = 0; run && i < run->n_jobs; i++) {
+		if (run->jobs[i].first != job || !job_failed(&run->jobs[i]))
+			continue;
+		(void)fputs(between, to);
+		json_job(to, run->options, NULL, &run->jobs[i]);
+		between = ",\n";
+	}
+	(void)fputc(']', to);
+}
+
+void json_job(FILE *to, const struct options *o, const struct run *run, const struct job *job)
 {
 	const struct lab_result *r = &job->report.result;
 	(void)fputs("{\"name\":", to);
@@ -71,6 +86,7 @@ void json_job(FILE *to, const struct options *o, const struct job *job)
 	              (unsigned long long)r->kills, r->kill_steps, (unsigned long long)r->kill_least, r->kill_missed);
 	steps(to, r, "trace", 0, r->n_steps);
 	steps(to, r, "waiting", r->n_steps, r->n_steps + r->n_waiting);
+	further(to, run, job);
 	(void)fputc('}', to);
 }
 
@@ -78,8 +94,10 @@ bool write_json(FILE *to, const struct run *run)
 {
 	(void)fputs("{\"tests\":[", to);
 	for (size_t i = 0; i < run->n_jobs; i++) {
+		if (run->jobs[i].first)
+			continue;
 		(void)fputs(i ? ",\n" : "\n", to);
-		json_job(to, run->options, &run->jobs[i]);
+		json_job(to, run->options, run, &run->jobs[i]);
 	}
 	(void)fprintf(to, "\n],\"passed\":%u,\"failed\":%u,\"skipped\":%u,\"seconds\":%.3f}\n", run->totals.passed,
 	              run->totals.failed, run->totals.skipped, run->seconds);

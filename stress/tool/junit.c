@@ -19,6 +19,9 @@ static void story(FILE *to, const struct run *run, const struct job *job)
 	if (!memory)
 		return;
 	text_job(memory, run->options, job);
+	for (size_t i = 0; i < run->n_jobs; i++)
+		if (run->jobs[i].first == job && job_failed(&run->jobs[i]))
+			text_job(memory, run->options, &run->jobs[i]);
 	(void)fclose(memory);
 	emit_xml(to, text);
 	free(text);
@@ -53,7 +56,7 @@ void junit_write(FILE *to, const struct run *run)
 		double seconds = 0;
 		for (size_t i = 0; i < run->n_jobs; i++) {
 			const struct job *job = &run->jobs[i];
-			if ((int)job->mode != mode)
+			if ((int)job->mode != mode || job->first)
 				continue;
 			bool crashed = job_failed(job) && job->report.result.verdict == LAB_CRASH;
 			tests++;
@@ -69,7 +72,7 @@ void junit_write(FILE *to, const struct run *run)
 		              "time=\"%.3f\">\n",
 		              mode_name((enum mode)mode), tests, failures, errors, skipped, seconds);
 		for (size_t i = 0; i < run->n_jobs; i++) {
-			if ((int)run->jobs[i].mode == mode)
+			if ((int)run->jobs[i].mode == mode && !run->jobs[i].first)
 				testcase(to, run, &run->jobs[i]);
 		}
 		(void)fputs("  </testsuite>\n", to);

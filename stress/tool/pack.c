@@ -64,7 +64,10 @@ size_t pack(char *to, size_t size, const struct lab_result *r, const struct lab_
 	                            r->samples,
 	                            r->programs,
 	                            r->programs_exhausted,
-	                            r->proved};
+	                            r->proved,
+	                            (uint64_t)r->failure.verdict,
+	                            r->failure.signature,
+	                            r->failure.address};
 	put(&w, numbers, sizeof numbers);
 	put_text(&w, r->message);
 	put_text(&w, r->details);
@@ -242,6 +245,9 @@ bool unpack(const char *from, size_t size, struct report *report)
 	result->programs = (unsigned)get_number(&r);
 	result->programs_exhausted = (unsigned)get_number(&r);
 	result->proved = get_number(&r) != 0;
+	result->failure.verdict = (enum lab_verdict)get_number(&r);
+	result->failure.signature = get_number(&r);
+	result->failure.address = get_number(&r);
 	result->message = get_some_text(&r);
 	result->details = get_some_text(&r);
 	result->replay = get_some_text(&r);

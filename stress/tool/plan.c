@@ -146,13 +146,15 @@ static bool is_replayed(const struct options *o, const char *name)
 	return !o->model.replay || (strlen(name) == n && strncmp(name, o->model.replay, n) == 0);
 }
 
+enum { FURTHER = 4 }; /* failures of a program that are sought after its first */
+
 /* The model first: what it exhausts leaves its time to the others, whose samples have no end. */
 static void make_jobs(struct run *run, const struct options *o)
 {
 	static const enum mode order[] = {MODE_MODEL, MODE_CRASH, MODE_LIN, MODE_CHAOS, MODE_NATIVE};
 	size_t n = 0;
 	for (const struct lab_test *t = lab_tests(); t; t = t->next)
-		n += MODES;
+		n += MODES + (t->main ? FURTHER : 0);
 	run->jobs = zeroed(n, sizeof *run->jobs);
 	for (unsigned m = 0; m < MODES; m++) {
 		const char *last = "";
@@ -194,11 +196,13 @@ static void hurry(struct job *job, const struct options *o)
 static void count(struct run *run, struct job *job)
 {
 	struct totals *totals = &run->totals;
+	if (job->done)
+		totals->status = worse_status(totals->status, verdict_status(job->report.result.verdict));
+	if (job->first)
+		return; /* its test was counted */
 	totals->skipped += job->skipped != NULL;
 	totals->failed += job_failed(job);
 	totals->passed += job->done && !job_failed(job);
-	if (job->done)
-		totals->status = worse_status(totals->status, verdict_status(job->report.result.verdict));
 }
 
 static uint64_t samples_so_far(const struct run *run, size_t begun)
@@ -228,13 +232,50 @@ static void show_status(struct status *status, const struct run *run, const stru
 	            one ? mode_name(one->mode) : "");
 }
 
+/* Whether the search can go on after the failure: it does not end the process. */
+static bool leaves_more(const struct job *job)
+{
+	switch (job->report.result.verdict) {
+	case LAB_CHECK:
+	case LAB_RACE:
+	case LAB_USE_AFTER_FREE:
+	case LAB_LEAK:
+	case LAB_DEADLOCK:
+	case LAB_LOST_WAKEUP:
+	case LAB_MISUSE:
+	case LAB_EXIT_STATUS:
+		return job->done && job->test->main != NULL;
+	default:
+		return false;
+	}
+}
+
+/* A program that failed runs once more, in which the failures so far are no news. A fix of one bug would find the next. */
+static void seek_further(struct run *run, const struct job *job)
+{
+	const struct options *o = run->options;
+	const size_t n = job->model.n_known;
+	if (o->fail_fast || o->model.replay || n >= FURTHER || !leaves_more(job))
+		return;
+	struct lab_failure *known = zeroed(n + 1, sizeof *known);
+	memcpy(known, job->model.known, n * sizeof *known);
+	known[n] = job->report.result.failure;
+	struct job *next = &run->jobs[run->n_jobs++];
+	*next = job_make(o, job->test, job->mode);
+	next->first = job->first ? job->first : job;
+	next->most = SECOND / 5;
+	next->model.known = known;
+	next->model.n_known = n + 1;
+}
+
 static void finish(struct run *run, struct job *job, struct status *status)
 {
 	count(run, job);
 	status_clear(status);
-	if (!run->options->json_only)
+	if (!run->options->json_only && (!job->first || job_failed(job)))
 		text_job(stdout, run->options, job);
 	(void)fflush(stdout);
+	seek_further(run, job);
 }
 
 static void run_all(struct run *run)
@@ -252,7 +293,9 @@ static void run_all(struct run *run)
 			continue;
 		}
 		if (next < run->n_jobs && pool_has_room(&pool, &run->jobs[next])) {
-			run->jobs[next].share = share_of(run, &pool, next, end);
+			struct job *job = &run->jobs[next];
+			job->share = share_of(run, &pool, next, end);
+			job->share = job->most > 0 && job->share > job->most ? job->most : job->share;
 			run->jobs[next].real_share = run->jobs[next].share / 4;
 			hurry(&run->jobs[next], o);
 			pool_start(&pool, &run->jobs[next++]);

@@ -205,7 +205,7 @@ static bool print_json(const struct self_test *self, FILE *to)
 		(void)fputs(",\"problem\":", to);
 		emit_json_string(to, p->problem);
 		(void)fputs(",\"test\":", to);
-		json_job(to, self->options, &p->hunt);
+		json_job(to, self->options, NULL, &p->hunt);
 		(void)fputc('}', to);
 	}
 	(void)fprintf(to, "],\n\"median_steps\":%u,\"failed\":%u}\n", median_steps(self), self->failed);

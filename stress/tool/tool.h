@@ -123,6 +123,9 @@ struct job {
 	struct report report;
 	double seconds;
 	void *user; /* of whoever made the job */
+	const struct job
+	    *first;   /* the failed job of the same test of which this one seeks further failures; NULL: none */
+	int64_t most; /* of its share; 0: no limit */
 };
 
 const char *mode_name(enum mode mode);
@@ -222,7 +225,7 @@ bool write_json(FILE *to, const struct run *run);
 bool write_files(const struct run *run);
 void junit_write(FILE *to, const struct run *run);
 void html_write(FILE *to, const struct run *run);
-void json_job(FILE *to, const struct options *o, const struct job *job);
+void json_job(FILE *to, const struct options *o, const struct run *run, const struct job *job);
 
 /* --- the other actions; exit statuses --- */
 

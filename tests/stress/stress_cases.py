@@ -475,6 +475,38 @@ def drawing(tool):
             raise Failure(f"{name}: the page has not all of the {len(steps)} steps")
 
 
+def further(tool):
+    """All distinct failures of a program are told: two races, a deadlock and a leak; each once, one test failed."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = functools.partial(os.path.join, folder)
+        with open(path("four.c"), "w", encoding="utf-8") as file:
+            file.write("#include <pthread.h>\n#include <stdlib.h>\nstatic int a, b;\n"
+                       "static pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER, n = PTHREAD_MUTEX_INITIALIZER;\n"
+                       "static void *volatile lost;\n"
+                       "static void *run(void *arg)\n{\n\ta++;\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_lock(&n);\n\tb++;\n"
+                       "\tpthread_mutex_unlock(&n);\n\tpthread_mutex_unlock(&m);\n\tlost = malloc(3);\n\tlost = NULL;\n\treturn arg;\n}\n"
+                       "int main(void)\n{\n\tpthread_t t;\n\tpthread_create(&t, NULL, run, NULL);\n\ta++;\n\tb = 2;\n"
+                       "\tpthread_mutex_lock(&n);\n\tpthread_mutex_lock(&m);\n\tpthread_mutex_unlock(&m);\n\tpthread_mutex_unlock(&n);\n"
+                       "\tpthread_join(t, NULL);\n\treturn 0;\n}\n")
+        out, _ = tool.run(path("four.c"), "--json=" + path("j"), "--junit=" + path("x"), "--html=" + path("h"), status=None)
+        with open(path("j"), encoding="utf-8") as file:
+            test = json.load(file)["tests"][0]
+        with open(path("h"), encoding="utf-8") as file:
+            page = file.read()
+        with open(path("x"), encoding="utf-8") as file:
+            junit = file.read()
+    found = sorted(t["verdict"] for t in [test, *test["further"]])
+    if found != ["data_race", "data_race", "deadlock", "leak"]:
+        raise Failure(f"{found}\n{out}")
+    for text in ("race of a by", "race of b by"):
+        if not any(text.replace("race", kind) in out for kind in ("read", "write")):
+            raise Failure(out)
+    expect(out, "0 passed, 1 failed")
+    for name in ("DATA RACE", "DEADLOCK", "LEAK"):
+        expect(page, f'<span class="bad">{name}</span>')
+        expect(junit, name + " four")
+
+
 RECIPES = (("meson", "meson.build", "meson setup out && meson test -C out"),
            ("cmake", "CMakeLists.txt", "cmake -B out . && cd out && ctest --output-on-failure"),
            ("make", "Makefile", "make check"))
@@ -527,7 +559,7 @@ def cases(source, build, wanted, short_run):
     """(name, function) of each case. `wanted` tells by its name whether a case will be called; `short_run`: time for all scenarios."""
     tool = Tool(source, build, short_run)
     of_program = [(f"stress_{f.__name__}", functools.partial(f, tool))
-                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, linked_with_runtime, campaign, campaign_tasks, soak, files,
+                  for f in (usage, statuses, skipped, newcomer, crash, lin, program, recipes, drawing, further, linked_with_runtime, campaign, campaign_tasks, soak, files,
                             installed)] + [("mutants_fit_the_source", functools.partial(mutants_fit_the_source, tool))]
     if not os.path.exists(tool.program):
         return of_program
