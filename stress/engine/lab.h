@@ -122,7 +122,7 @@ enum lab_edge {
 
 struct lab_step {
 	unsigned thread;      /* index in lab_result.threads */
-	const char *what;     /* "load acquire state+0x4", "futex wait", "plain write", "start" */
+	const char *what;     /* "load acquire s->flag", "futex wait", "plain write", "start" */
 	const char *value;    /* "-> 1", "= 0 (stale: newest is 1)"; may be "" */
 	const char *file;     /* may be NULL */
 	const char *function; /* may be NULL */

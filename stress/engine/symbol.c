@@ -152,9 +152,20 @@ static bool name_thread_local(uintptr_t address, char *text, size_t size)
 	return true;
 }
 
+/* A field of a scenario's state. */
+static bool name_field(uintptr_t address, char *text, size_t size)
+{
+	if (lab.program || !lab_running || address - LAB_BASE >= lab_running->test->state_size || !lab.recording ||
+	    !open_session())
+		return false;
+	Dwfl_Module *module = dwfl_addrmodule(session, (uintptr_t)lab_running->test);
+	return module && lab_field_name(module, lab_running->test->name, address - LAB_BASE, text, size);
+}
+
 void lab_name_address(uintptr_t address, char *text, size_t size)
 {
-	if (name_thread_local(address, text, size) || lab_name_memory(address, text, size))
+	if (name_thread_local(address, text, size) || name_field(address, text, size) ||
+	    lab_name_memory(address, text, size))
 		return;
 	GElf_Off offset = 0;
 	GElf_Sym symbol;

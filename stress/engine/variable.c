@@ -116,20 +116,18 @@ static bool variable_enter_element(Dwarf_Die *type, uint64_t *offset, char *text
 	return variable_type(&array, type);
 }
 
-/* The parts of `die`, a variable or a field, down to the smallest at `offset`. */
-static void variable_parts(Dwarf_Die *die, uint64_t offset, char *text, size_t size)
+/* The parts of `type`, down to the smallest at `offset`; false for `more`: it has none. */
+static void variable_parts(Dwarf_Die *type, bool more, uint64_t offset, char *text, size_t size)
 {
-	Dwarf_Die type;
-	bool more = variable_type(die, &type);
 	while (more) {
-		switch (dwarf_tag(&type)) {
+		switch (dwarf_tag(type)) {
 		case DW_TAG_structure_type:
 		case DW_TAG_class_type:
 		case DW_TAG_union_type:
-			more = variable_enter_field(&type, &offset, text, size);
+			more = variable_enter_field(type, &offset, text, size);
 			break;
 		case DW_TAG_array_type:
-			more = variable_enter_element(&type, &offset, text, size);
+			more = variable_enter_element(type, &offset, text, size);
 			break;
 		default:
 			more = false;
@@ -172,7 +170,9 @@ static bool variable_find(Dwarf_Die *parent, bool local, uint64_t wanted, char *
 		if (!name)
 			continue;
 		(void)snprintf(text, size, "%s", name);
-		variable_parts(&die, wanted - place, text, size);
+		Dwarf_Die type;
+		const bool known = variable_type(&die, &type);
+		variable_parts(&type, known, wanted - place, text, size);
 		return true;
 	}
 	return false;
@@ -185,4 +185,35 @@ bool lab_variable_name(Dwfl_Module *module, uintptr_t address, bool local, char 
 		if (variable_find(unit, local, local ? address : address - bias, text, size))
 			return true;
 	return false;
+}
+
+/* The structure of that name in the module. */
+static bool variable_structure(Dwfl_Module *module, const char *name, Dwarf_Die *type)
+{
+	Dwarf_Addr bias = 0;
+	for (Dwarf_Die *unit = NULL; (unit = dwfl_module_nextcu(module, unit, &bias)) != NULL;)
+		for (int more = dwarf_child(unit, type); more == 0; more = dwarf_siblingof(type, type))
+			if (dwarf_tag(type) == DW_TAG_structure_type && dwarf_diename(type) &&
+			    strcmp(dwarf_diename(type), name) == 0 && dwarf_haschildren(type) == 1)
+				return true;
+	return false;
+}
+
+bool lab_field_name(Dwfl_Module *module, const char *structure, uint64_t offset, char *text, size_t size)
+{
+	static char latest[128]; /* the structure that was looked for before */
+	static Dwarf_Die type;
+	static bool found;
+	char parts[160] = "";
+	if (strncmp(latest, structure, sizeof latest - 1) != 0) {
+		(void)snprintf(latest, sizeof latest, "%s", structure);
+		found = variable_structure(module, structure, &type);
+	}
+	Dwarf_Die part = type;
+	if (found)
+		variable_parts(&part, true, offset, parts, sizeof parts);
+	if (!found || parts[0] != '.')
+		return false;
+	(void)snprintf(text, size, "s->%s", parts + 1);
+	return true;
 }

@@ -210,8 +210,8 @@ def crash(tool):
     if listed["end_killed"] != ["native", "chaos", "model", "crash"] or listed["end_ok"] != ["native", "chaos", "model"]:
         raise Failure(str(listed))
     out, _ = tool.run("--load", FIXTURE, "end_killed", "--mode", "crash", status=3)
-    for text in ("DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write state+4", "(x killed)",
-                 "writer was killed", "reader sleeps on the futex state+0"):
+    for text in ("DEADLOCK end_killed (crash)", "x writer  killed here", "before plain write s->data", "(x killed)",
+                 "writer was killed", "reader sleeps on the futex s->ready"):
         expect(out, text)
     string = re.search(r"--replay (\S+)", out)[1]
     expect(string, "k1/")
@@ -362,7 +362,7 @@ def installed(tool):
         here.program = folder + program[0].removeprefix(folder)
         expect(here.run("mutex_excl", "--mode", "model", "--time", "2s")[0], "passed")
         expect(here.run("--litmus", "message-passing")[0], "P MP+rlx")
-        expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(state+0): not locked")
+        expect(here.run("--load", module, "end_panic", "--mode", "model", status=1)[0], "fl_mutex_unlock(s->m")
         expect(here.run("--load", FIXTURE, "end_ok", "--mode", "model", "--time", "2s")[0], "passed")
 
 
