@@ -134,7 +134,7 @@ static size_t wake_some(struct fl__lot *line, size_t max)
 	fl_mutex *m = open_home(line, &to);
 	if (!m)
 		return 0;
-	const size_t moved = fl__mutex_adopt(m, line, &to, max);
+	const size_t moved = fl__mutex_requeue(m, line, &to, max);
 	fl__lot_shut_also(line, &to);
 	return moved;
 }
@@ -227,16 +227,16 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 	struct fl__debug_op op;
 	fl__debug_waiting_cond(&op, m, c, &place.node.key);
 	if (looks && (fl__wait_look(&wait, is_signalled, &wait, deadline, cancel) || !line_up(c, &place.node))) {
-		fl__mutex_lock_announced(m, &op);
+		fl__mutex_relock(m, &op);
 		return 0;
 	}
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc == 0) {
-		fl__mutex_lock_roused(&place, &op);
+		fl__mutex_relock_requeued(&place, &op);
 		return 0;
 	}
 	if (!leave(c, &place))
 		rc = 0;
-	fl__mutex_lock_announced(m, &op);
+	fl__mutex_relock(m, &op);
 	return rc;
 }

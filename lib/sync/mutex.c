@@ -3,52 +3,64 @@
  * The mutex: a word, and a wait queue in the wait table (wait/lot.h). A transaction, from
  * fl__lot_open() to fl__lot_close(), holds the queue lock.
  *
- *   bit      meaning                        set by                        cleared by
- *   LOCKED   the mutex is held              lock: CAS; look(), with HAND  unlock: subtraction
- *   WAITERS  an unlock must call look():    under the queue lock: the     under the queue lock:
- *            the wait queue is not empty    first waiter, before it       look(), settled(), and a
- *                                           sleeps; a new owner that      waiter that leaves the
- *                                           leaves waiters; look();       queue empty
- *                                           see_to()
- *   HAND     with LOCKED: handed over to    look(), under the queue lock  the first waiter, which
- *            the first waiter, which has                                  becomes the owner
- *            yet to run
- *   WATCHED  debugging knows the owner:     the owner, in a slow lock     a slow unlock, after it
- *            an unlock tells debugging,                                   tells debugging; until
- *            then frees the mutex                                         then the mutex is held
+ *   bit      meaning                     set by                        cleared by
+ *   LOCKED   the mutex is held           a lock: CAS; with HAND, an    unlock: subtraction
+ *                                        unlock that hands over
+ *   WAITERS  an unlock must call         under the queue lock: a       under the queue lock:
+ *            mutex_wake_first(): the     waiter before it sleeps, a    mutex_wake_first(), and a
+ *            queue is not empty          new owner that leaves         waiter that leaves the
+ *                                        waiters, an unlock that       queue empty
+ *                                        cannot hand over, a requeue
+ *   HAND     with LOCKED: handed over    mutex_hand_over(), under the  the first waiter, which
+ *            to the first waiter, which  queue lock                    becomes the owner
+ *            has yet to run
+ *   WATCHED  debugging knows the owner:  the owner, in a slow lock     a slow unlock, after it
+ *            an unlock tells debugging,                                tells debugging; until
+ *            then frees the mutex                                      then the mutex is held
+ *
+ * The states of a context in mutex_lock_contended():
+ *
+ *   state      in the queue  what it does                         next state
+ *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
+ *   ASLEEP     yes           sleeps                               AWAKE: an unlock woke the first
+ *                                                                 waiter; or it gives up, and leaves
+ *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, first,
+ *                                                                 with WAITERS set
  *
  * An unlock that finds WAITERS wakes only the first waiter. The woken waiter stays first in the
  * queue while it tries to take the lock. WAITERS is then clear, so other threads lock and unlock at
- * full speed. After a bounded time the waiter sets WAITERS and sleeps again. A call of look() a
- * millisecond or more after the waiter's first wake hands the mutex over, whether the waiter runs
- * or not. So threads take turns of a millisecond, and n threads wait about n milliseconds. Go's and
- * WebKit's mutexes also hand over after a millisecond. nsync, too, has one designated waker.
+ * full speed. A call of mutex_wake_first() a millisecond or more after the waiter's first wake
+ * hands the mutex over, whether the waiter runs or not. So threads take turns of a millisecond, and
+ * n threads wait about n milliseconds. Go's and WebKit's mutexes also hand over after a
+ * millisecond. nsync, too, has one designated waker.
  *
  * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
- * lock yields in give_way().
+ * lock yields in mutex_yield().
  *
  * A woken thread may wait for the CPU of the waking thread, for a whole time slice if the waking
- * thread locks the mutex again and again. So the waking thread keeps the mutex in `flight`. Until
- * the woken waiter runs, every 64th unlock of this mutex by the waking thread calls look().
+ * thread locks the mutex again and again. So the waking thread keeps the mutex in
+ * `mutex_last_wake`. Until the woken waiter runs, every 64th unlock of this mutex by the waking
+ * thread calls mutex_wake_first().
  *
  * Invariants
- *   1. Linearization: lock, the CAS that sets LOCKED, or the access that clears HAND; unlock, the
- *      subtraction. The subtraction is an unlock's last access to the mutex, unless look() finds a
+ *   1. Linearization: lock, the CAS that sets LOCKED or clears HAND; unlock, the subtraction. The
+ *      subtraction is an unlock's last access to the mutex, unless mutex_wake_first() finds a
  *      waiter of a mutex in the queue. Then the mutex exists while the queue is locked. (The
- *      address may hold a new mutex. look() is correct for any mutex.)
+ *      address may hold a new mutex. mutex_wake_first() is correct for any mutex.)
  *   2. If the queue is not empty, the first waiter is awake, or the end of the transaction wakes
- *      it; or WAITERS and LOCKED are set, so a later unlock calls look(); or an unlock is about to
- *      call look().
+ *      it; or WAITERS and LOCKED are set, so a later unlock calls mutex_wake_first(); or an unlock
+ *      is about to call it.
  *   3. WAITERS changes only under the queue lock, and is set only while the queue is not empty.
- *   4. look() sets HAND only for a first waiter that is awake. Only this waiter clears HAND. A
- *      waiter that gave up is not awake (lot.c, invariant 2), and look() skips it.
+ *   4. mutex_hand_over() sets HAND only for a first waiter that is awake. Only this waiter clears
+ *      HAND. A waiter that gave up is not awake (lot.c, invariant 2), and mutex_wake_first() skips
+ *      it.
  *
- * A forked child inherits the word, but its queue is empty. A new owner clears a stale WAITERS, in
- * settled(). A mutex with HAND stays locked in the child, like any mutex that another thread of the
- * parent holds.
+ * A forked child inherits the word, but its queue is empty. A new owner clears a stale WAITERS. A
+ * mutex with HAND stays locked in the child, like any mutex that another thread of the parent
+ * holds.
  *
  * Fairness: the queue is FIFO. A running thread may overtake the first waiter for a millisecond. A
- * fiber first yields to the other fibers of its thread: give_way().
+ * fiber first yields to the other fibers of its thread: mutex_yield().
  */
 #include "mutex.h"
 #include "../base/atomic.h"
@@ -59,49 +71,64 @@
 #include <fairlead/time.h>
 
 enum { LOCKED = 1, WAITERS = 2, HAND = 4, WATCHED = 8, HELD = LOCKED | WATCHED };
-static const int64_t PATIENCE = FL_MS(1), TRIES = FL_US(20);
+static const int64_t MUTEX_TURN = FL_MS(1), MUTEX_SPIN = FL_US(20);
 
 /* The mutex of the waiter that this thread woke last; forgotten once the waiter runs. */
 static _Thread_local struct {
 	uint32_t plain;    /* an unlock is done if the word had this value; NEVER: no value */
-	unsigned unlocks;  /* of `mutex`, since the last look() */
+	unsigned unlocks;  /* of `mutex`, since the last mutex_wake_first() */
 	const void *mutex; /* only compared, never dereferenced */
-} flight __attribute__((tls_model("initial-exec"))) = {LOCKED, 0, NULL};
-enum { NEVER = HAND, UNLOCKS_A_LOOK = 64 };
+} mutex_last_wake __attribute__((tls_model("initial-exec"))) = {LOCKED, 0, NULL};
+enum { NEVER = HAND, UNLOCKS_A_WAKE = 64 };
 
-/* Takes the lock if it is free. */
-static bool take_if_free(fl_mutex *m)
+/*
+ * Acquires the mutex if it is free, or handed over to the caller, which then is `first`, the first
+ * waiter: true. Else sets `mark`, which is 0 or, under the queue lock, WAITERS: false.
+ */
+static bool mutex_take(fl_mutex *m, bool first, uint32_t mark)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	while (!(seen & HELD))
-		/* acquire: pairs with the release in unlock */
-		if (fl__cas_weak_acquire(&m->word_, &seen, seen | LOCKED))
-			return true;
-	return false;
+	for (;;) {
+		const bool mine = !(seen & HELD) || (first && (seen & HAND));
+		const uint32_t next = mine ? (seen | LOCKED) & ~(uint32_t)HAND : seen | mark;
+		if (next == seen)
+			return false;
+		/* acquire: pairs with the release in unlock, also after a hand-off */
+		if (fl__cas_weak_acquire(&m->word_, &seen, next))
+			return mine;
+	}
 }
 
 /*
- * Spins for about a microsecond, or until the word shows a waiter: an owner on another CPU usually
- * unlocks soon. The pauses double, since each load takes the cache line away from the owner.
+ * Polls the mutex for a bounded time: true when the caller has acquired it. The pauses double,
+ * since each access takes the cache line away from the owner.
+ *   - A running context polls for about a microsecond, or until the word shows a waiter: an owner
+ *     on another CPU usually unlocks soon.
+ *   - The first waiter pauses longer, because an owner that locks again and again is faster
+ *     undisturbed. The bound is short, because the owner may wait for this CPU. A fiber tries once.
  */
-static bool take_spinning(fl_mutex *m)
+static bool mutex_spin(fl_mutex *m, const struct fl__node *node, bool first)
 {
-	enum { LOOKS = 4, PAUSES = 4 };
-	for (unsigned i = 0; i < LOOKS; i++) {
-		if (take_if_free(m))
+	const unsigned pauses = first ? 64 : 4, most = first ? 6 : 4;
+	const bool spins = !first || !node->wait->ctx->ops->yield;
+	const int64_t end = first && spins ? fl__sys.now() + MUTEX_SPIN : 0;
+	for (unsigned i = 0;; i++) {
+		if (mutex_take(m, first, 0))
 			return true;
-		if (fl__load_relaxed(&m->word_) & (WAITERS | HAND)) /* relaxed: a hint */
+		if (!spins || i == most)
 			return false;
-		fl__pause((unsigned)PAUSES << i);
+		/* relaxed: a hint */
+		if (first ? fl__sys.now() >= end : (fl__load_relaxed(&m->word_) & (WAITERS | HAND)) != 0)
+			return false;
+		fl__pause(pauses << i);
 	}
-	return false;
 }
 
 /*
  * Lets a woken fiber of the same thread lock first. Otherwise a fiber that locks again at once, and
  * holds the mutex while it waits for something else, would always overtake the woken fiber.
  */
-static void give_way(const fl_mutex *m)
+static void mutex_yield(const fl_mutex *m)
 {
 	/*
 	 * relaxed: a hint. WAITERS without LOCKED: a fiber unlocked, and the waiter has yet to run.
@@ -114,7 +141,7 @@ static void give_way(const fl_mutex *m)
 }
 
 /* Under the queue lock: sets WAITERS if the queue is not empty, else clears WAITERS. */
-static void say_who_waits(fl_mutex *m, const struct fl__lot *lot)
+static void mutex_update_waiters(fl_mutex *m, const struct fl__lot *lot)
 {
 	if (fl__lot_more(lot))
 		/* relaxed: an unlock that finds WAITERS locks the queue, which orders all else */
@@ -124,155 +151,95 @@ static void say_who_waits(fl_mutex *m, const struct fl__lot *lot)
 }
 
 /*
- * Under the queue lock: sets WAITERS if the mutex is held: true. Else takes the lock: false.
+ * Under the queue lock: dequeues a waiter that became the owner (`owns`) or gave up.
+ * mutex_wake_first() may have dequeued a waiter that gave up. Then fl_mutex_destroy() ignores this
+ * waiter, so the mutex may already be freed.
  */
-static bool mark_or_take(fl_mutex *m)
+static void mutex_dequeue(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
 {
-	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
-	for (;;) {
-		const uint32_t next = seen & HELD ? seen | WAITERS : seen | LOCKED;
-		/* acquire: if the CAS takes the lock; pairs with the release in unlock */
-		if (fl__cas_weak_acquire(&m->word_, &seen, next))
-			return seen & HELD;
-	}
-}
-
-/* Enqueues `node`: true. If the queue is empty and the mutex is free, takes the lock: false. */
-static bool line_up(fl_mutex *m, struct fl__node *node)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
-	const bool first = !fl__lot_more(&lot);
-	const bool waits = !first || mark_or_take(m);
-	node->wait->patient = !first;
-	if (waits)
-		fl__lot_add(&lot, node);
-	fl__lot_close(&lot);
-	return waits;
-}
-
-/*
- * Under the queue lock: dequeues a waiter. look() may have dequeued a waiter that gave up. Then
- * fl_mutex_destroy() ignores this waiter, so the mutex may already be freed.
- */
-static void leave_open_line(fl_mutex *m, struct fl__lot *lot, struct fl__node *node, bool owns)
-{
-	const bool passed_over = !node->queued;
+	const bool dequeued_before = !node->queued;
 	fl__lot_remove(lot, node);
-	if (owns || (!passed_over && !fl__lot_more(lot)))
-		say_who_waits(m, lot);
+	if (owns || (!dequeued_before && !fl__lot_more(lot)))
+		mutex_update_waiters(m, lot);
 }
 
-/* Called by a waiter that has become the owner (`owns`) or given up. */
-static void leave_line(fl_mutex *m, struct fl__node *node, bool owns)
+static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
-	leave_open_line(m, &lot, node, owns);
+	mutex_dequeue(m, &lot, node, owns);
 	fl__lot_close(&lot);
 }
 
-/* Called by the first waiter, awake. Takes the lock if the mutex is free or handed over. */
-static bool take_as_first(fl_mutex *m)
+/* Called by a new owner that was not queued: clears a stale WAITERS, which a forked child inherits. */
+static void mutex_clear_stale(fl_mutex *m)
 {
-	/* relaxed: take_if_free() or the next access acquires */
-	if (!(fl__load_relaxed(&m->word_) & HAND))
-		return take_if_free(m);
-	/* pairs with the release of the unlock before look() */
-	(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND);
-	return true;
-}
-
-/*
- * Called by the first waiter, awake. Tries for a bounded time: true when the caller owns the mutex
- * and has left the queue. The pauses are long, because an owner that locks again and again is
- * faster undisturbed. The bound is short, because the owner may wait for this CPU.
- */
-static bool try_as_first(fl_mutex *m, struct fl__mutex_node *place)
-{
-	enum { LOOKS = 6, PAUSES = 64 };
-	const bool spins = place->node.wait->ctx->ops->yield == NULL;
-	const int64_t end = spins ? fl__sys.now() + TRIES : 0;
-	fl__store_relaxed(&place->is_here, true); /* relaxed: publishes nothing else; see look() */
-	for (unsigned i = 0;; i++) {
-		if (take_as_first(m)) {
-			leave_line(m, &place->node, true);
-			return true;
-		}
-		if (!spins || i == LOOKS || fl__sys.now() >= end)
-			return false;
-		fl__pause((unsigned)PAUSES << i);
-	}
-}
-
-/*
- * Called by the first waiter, awake. Sets WAITERS: true, the waiter sleeps again. If the mutex is
- * free or handed over, takes the lock and leaves the queue: false.
- */
-static bool sleep_again(fl_mutex *m, struct fl__mutex_node *place)
-{
-	struct fl__lot lot;
-	fl__lot_open(&lot, m);
-	/* relaxed: HAND is set under the queue lock */
-	const bool waits = !(fl__load_relaxed(&m->word_) & HAND) && mark_or_take(m);
-	if (waits) {
-		fl__wait_begin(place->node.wait);
-		place->is_here = false;
-	}
-	fl__lot_close(&lot);
-	if (!waits) {
-		/* after a hand-off, as in take_as_first() */
-		(void)fl__and_acquire(&m->word_, ~(uint32_t)HAND);
-		leave_line(m, &place->node, true);
-	}
-	return waits;
-}
-
-/*
- * Called by an enqueued waiter, which leaves the queue: 0 as the owner, -ETIMEDOUT or -ECANCELED.
- */
-static int await(fl_mutex *m, struct fl__mutex_node *place, int64_t deadline, fl_cancel_token *cancel)
-{
-	do {
-		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
-		if (rc != 0) {
-			leave_line(m, &place->node, false);
-			return rc;
-		}
-	} while (!try_as_first(m, place) && sleep_again(m, place));
-	return 0;
-}
-
-/* Called by a new owner: clears a stale WAITERS, which a forked child inherits. */
-static int settled(fl_mutex *m)
-{
-	struct fl__lot lot;
 	/* relaxed: a hint; WAITERS changes only under the queue lock */
 	if (!(fl__load_relaxed(&m->word_) & WAITERS))
-		return 0;
+		return;
+	struct fl__lot lot;
 	fl__lot_open(&lot, m);
 	if (!fl__lot_more(&lot))
-		say_who_waits(m, &lot);
+		mutex_update_waiters(m, &lot);
 	fl__lot_close(&lot);
-	return 0;
 }
 
-static int lock_anyhow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
+/*
+ * Acquires the mutex: 0, -ETIMEDOUT, -ECANCELED. Each round polls the mutex, then acquires it or
+ * goes to sleep under the queue lock, so that no unlock comes between the check and the sleep.
+ * `woken`: the caller is this first waiter, and awake; NULL: the caller is not in the queue.
+ */
+static int mutex_lock_contended(fl_mutex *m, struct fl__mutex_node *woken, int64_t deadline, fl_cancel_token *cancel,
+                                struct fl__debug_op *op)
 {
-	give_way(m);
-	if (take_spinning(m))
-		return settled(m);
 	struct fl__wait wait;
-	fl__wait_begin(&wait);
-	struct fl__mutex_node place = FL__MUTEX_NODE(m, &wait);
-	if (!line_up(m, &place.node))
-		return 0;
-	fl__debug_waiting(op);
-	return await(m, &place, deadline, cancel);
+	struct fl__mutex_node own = FL__MUTEX_NODE(m, &wait), *waiter = woken ? woken : &own;
+	struct fl__node *node = &waiter->node;
+	struct fl__lot lot;
+	if (!woken) {
+		fl__wait_begin(&wait);
+		mutex_yield(m);
+	}
+	for (bool awake = woken != NULL;; awake = true) { /* AWAKE; else RUNNING */
+		/* relaxed: publishes nothing else; see mutex_wake_first() */
+		fl__store_relaxed(&waiter->has_run, true);
+		if (mutex_spin(m, node, awake)) {
+			if (awake)
+				mutex_leave(m, node, true);
+			else
+				mutex_clear_stale(m);
+			return 0;
+		}
+
+		fl__lot_open(&lot, m);
+		const bool first = awake || !fl__lot_more(&lot);
+		const bool waits = !first || !mutex_take(m, awake, WAITERS);
+		if (!waits) {
+			mutex_dequeue(m, &lot, node, true);
+		} else {
+			waiter->has_run = false;
+			if (awake) { /* stays first in the queue */
+				fl__wait_begin(node->wait);
+			} else {
+				node->wait->patient = !first;
+				fl__lot_add(&lot, node);
+			}
+		}
+		fl__lot_close(&lot);
+		if (!waits)
+			return 0;
+
+		fl__debug_waiting(op);
+		const int rc = fl__wait_sleep(node->wait, deadline, cancel); /* ASLEEP */
+		if (rc != 0) {
+			mutex_leave(m, node, false);
+			return rc;
+		}
+	}
 }
 
 /* Tells debugging the result of a lock. WATCHED makes the owner's unlock tell debugging, too. */
-static int told(fl_mutex *m, int rc, struct fl__debug_op *op)
+static int mutex_tell_debug(fl_mutex *m, int rc, struct fl__debug_op *op)
 {
 	if (op->on && rc == 0)
 		fl__or_relaxed(&m->word_, WATCHED); /* relaxed: set and cleared by the owner */
@@ -280,34 +247,42 @@ static int told(fl_mutex *m, int rc, struct fl__debug_op *op)
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int mutex_lock_slow(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
-	return told(m, lock_anyhow(m, deadline, cancel, &op), &op);
+	return mutex_tell_debug(m, mutex_lock_contended(m, NULL, deadline, cancel, &op), &op);
 }
 
-__attribute__((noinline, cold)) static int try_lock_slow(fl_mutex *m)
+static int mutex_try(fl_mutex *m)
+{
+	if (!mutex_take(m, false, 0))
+		return -EBUSY;
+	mutex_clear_stale(m);
+	return 0;
+}
+
+__attribute__((noinline, cold)) static int mutex_try_lock_slow(fl_mutex *m)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, m, FL__DEBUG_MUTEX, FL__DEBUG_TRY);
-	return told(m, take_if_free(m) ? settled(m) : -EBUSY, &op);
+	return mutex_tell_debug(m, mutex_try(m), &op);
 }
 
-/* Under the queue lock: whether the first waiter, awake, was first woken PATIENCE ago. */
-static bool is_due(struct fl__mutex_node *first)
+/* Under the queue lock: whether the first waiter, awake, was first woken MUTEX_TURN ago. */
+static bool mutex_is_due(struct fl__mutex_node *first)
 {
 	const int64_t now = fl__sys.now();
 	if (first->since == 0)
 		first->since = now;
-	return now - first->since >= PATIENCE;
+	return now - first->since >= MUTEX_TURN;
 }
 
 /*
  * Under the queue lock: hands the mutex to the first waiter, which is awake. If a running thread
- * was faster, sets WAITERS, so that its unlock calls look().
+ * was faster, sets WAITERS, so that its unlock calls mutex_wake_first().
  */
-static void hand_over(fl_mutex *m)
+static void mutex_hand_over(fl_mutex *m)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_), next; /* relaxed: the CAS decides */
 	do
@@ -316,18 +291,18 @@ static void hand_over(fl_mutex *m)
 	while (!fl__cas_weak_relaxed(&m->word_, &seen, next));
 }
 
-static void remember(const fl_mutex *m)
+static void mutex_remember_wake(const fl_mutex *m)
 {
-	flight.plain = m ? NEVER : LOCKED;
-	flight.unlocks = 0;
-	flight.mutex = m;
+	mutex_last_wake.plain = m ? NEVER : LOCKED;
+	mutex_last_wake.unlocks = 0;
+	mutex_last_wake.mutex = m;
 }
 
 /*
  * Called after an unlock, when the mutex may already be freed (invariant 1). Wakes the first
  * waiter, or hands over.
  */
-static void look(fl_mutex *m)
+static void mutex_wake_first(fl_mutex *m)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, m);
@@ -336,28 +311,28 @@ static void look(fl_mutex *m)
 	if (there && there->wants_mutex && fl__mutex_node_of(there)->mutex == m)
 		first = fl__mutex_node_of(fl__lot_rouse(&lot));
 	if (there && !fl__lot_more(&lot))
-		/* all gave up, so leave_open_line() does not clear WAITERS */
-		say_who_waits(m, &lot);
-	/* relaxed: a stale value costs one more look() */
-	const bool is_here = first && fl__load_relaxed(&first->is_here);
-	if (first && is_due(first))
-		hand_over(m);
-	else if (first && (is_here || !fl__ctx_get()->ops->yield))
+		/* all gave up, so mutex_dequeue() does not clear WAITERS */
+		mutex_update_waiters(m, &lot);
+	/* relaxed: a stale value costs one more mutex_wake_first() */
+	const bool has_run = first && fl__load_relaxed(&first->has_run);
+	if (first && mutex_is_due(first))
+		mutex_hand_over(m);
+	else if (first && (has_run || !fl__ctx_get()->ops->yield))
 		/* relaxed: the queue lock orders it */
 		fl__and_relaxed(&m->word_, ~(uint32_t)WAITERS);
-	remember(first && !is_here ? m : NULL);
+	mutex_remember_wake(first && !has_run ? m : NULL);
 	fl__lot_close(&lot);
 }
 
 /* Tells debugging, then frees the mutex. Returns the word before that. */
-static uint32_t free_watched(fl_mutex *m)
+static uint32_t mutex_free_watched(fl_mutex *m)
 {
 	fl__debug_unlocking(m, 0);
-	/* release: pairs with the acquire in lock. The last access, except in look(). */
+	/* release: pairs with the acquire in lock. The last access, but for mutex_wake_first(). */
 	return fl__and_release(&m->word_, ~(uint32_t)WATCHED);
 }
 
-__attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t before)
+__attribute__((noinline, cold)) static void mutex_unlock_slow(fl_mutex *m, uint32_t before)
 {
 	if (!(before & LOCKED) || (before & HAND)) {
 		/* relaxed: undoes the subtraction before the panic */
@@ -365,23 +340,23 @@ __attribute__((noinline, cold)) static void unlock_slow(fl_mutex *m, uint32_t be
 		fl__panic("fl_mutex_unlock", m, "not locked");
 	}
 	if (before & WATCHED)
-		before = free_watched(m);
-	if ((before & WAITERS) || (flight.mutex == m && ++flight.unlocks >= UNLOCKS_A_LOOK))
-		look(m);
+		before = mutex_free_watched(m);
+	if ((before & WAITERS) || (mutex_last_wake.mutex == m && ++mutex_last_wake.unlocks >= UNLOCKS_A_WAKE))
+		mutex_wake_first(m);
 }
 
 /* Under the queue lock, when the empty queue has received waiters: restores invariant 2. */
-static void see_to(fl_mutex *m, struct fl__lot *lot)
+static void mutex_mark_or_wake(fl_mutex *m, struct fl__lot *lot)
 {
 	uint32_t seen = fl__load_relaxed(&m->word_); /* relaxed: the CAS decides */
 	while (seen & HELD)
-		/* relaxed: the owner's unlock calls look(), which locks the queue */
+		/* relaxed: the owner's unlock locks the queue */
 		if (fl__cas_weak_relaxed(&m->word_, &seen, seen | WAITERS))
 			return;
 	(void)fl__lot_rouse(lot);
 }
 
-size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
+size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max)
 {
 	const bool others = fl__lot_more(to);
 	struct fl__node *first;
@@ -389,36 +364,33 @@ size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, si
 	while (moved < max && (first = fl__lot_first(from)) != NULL && fl__mutex_node_of(first)->mutex == m)
 		moved += fl__lot_move(from, to);
 	if (!others && moved > 0)
-		see_to(m, to);
+		mutex_mark_or_wake(m, to);
 	return moved;
 }
 
-void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *place)
+void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter)
 {
-	leave_open_line(m, lot, &place->node, false);
+	mutex_dequeue(m, lot, &waiter->node, false);
 }
 
-void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op)
+void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op)
 {
-	fl_mutex *m = place->mutex;
-	if (!try_as_first(m, place) && sleep_again(m, place)) {
-		fl__debug_waiting(op);
-		(void)await(m, place, FL_FOREVER, FL_SHIELDED); /* always 0 */
-	}
-	(void)told(m, 0, op);
+	fl_mutex *m = waiter->mutex;
+	/* always 0 */
+	(void)mutex_tell_debug(m, mutex_lock_contended(m, waiter, FL_FOREVER, FL_SHIELDED, op), op);
 }
 
-void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op)
+void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op)
 {
 	uint32_t expected = 0;
 	/*
 	 * No load first, which would fetch the cache line twice. acquire: pairs with the release in
 	 * unlock
 	 */
-	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
-		(void)told(m, 0, op);
-	else
-		(void)told(m, lock_anyhow(m, FL_FOREVER, FL_SHIELDED, op), op); /* always 0 */
+	int rc = 0;
+	if (!fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
+		rc = mutex_lock_contended(m, NULL, FL_FOREVER, FL_SHIELDED, op); /* always 0 */
+	(void)mutex_tell_debug(m, rc, op);
 }
 
 void fl_mutex_init(fl_mutex *m)
@@ -444,14 +416,14 @@ void fl_mutex_lock(fl_mutex *m)
 	/* acquire: pairs with the release in unlock */
 	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED), 1))
 		return;
-	(void)lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0: neither timed nor cancelled */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0: neither timed nor cancelled */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)
 {
 	if (fl__debug_is_on())
-		return try_lock_slow(m);
-	return take_if_free(m) ? settled(m) : -EBUSY;
+		return mutex_try_lock_slow(m);
+	return mutex_try(m);
 }
 
 int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
@@ -460,16 +432,16 @@ int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 	/* pairs with the release in unlock */
 	if (fl__cas_weak_acquire(&m->word_, &expected, LOCKED))
 		return 0;
-	return lock_slow(m, deadline, cancel);
+	return mutex_lock_slow(m, deadline, cancel);
 }
 
 void fl_mutex_unlock(fl_mutex *m)
 {
 	/* release: pairs with the acquire in lock */
 	const uint32_t before = fl__sub_release(&m->word_, LOCKED);
-	if (__builtin_expect(before == flight.plain, 1))
+	if (__builtin_expect(before == mutex_last_wake.plain, 1))
 		return;
-	unlock_slow(m, before);
+	mutex_unlock_slow(m, before);
 }
 
 bool fl_mutex_is_locked(const fl_mutex *m)

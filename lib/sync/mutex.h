@@ -11,7 +11,7 @@ struct fl__mutex_node {
 	struct fl__node node; /* the waiter's node in the wait table */
 	fl_mutex *mutex;
 	int64_t since; /* when the waiter was first woken; 0: not yet */
-	bool is_here;  /* the waiter has run since its last wake */
+	bool has_run;  /* the waiter has run since its last wake */
 };
 #define FL__MUTEX_NODE(m, w) ((struct fl__mutex_node){.node = {.wait = (w), .wants_mutex = true}, .mutex = (m)})
 
@@ -27,18 +27,15 @@ static inline struct fl__mutex_node *fl__mutex_node_of(struct fl__node *node)
  * Moves waiters from queue `from` to `to`, the queue of `m`: up to `max`, and only as long as the
  * first waiter of `from` waits for `m`. Both queues are locked. Returns the number moved.
  */
-size_t fl__mutex_adopt(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
+size_t fl__mutex_requeue(fl_mutex *m, struct fl__lot *from, struct fl__lot *to, size_t max);
 
-/* Dequeues a moved waiter that has given up. `line`, the wait queue of `m`, is locked. */
-void fl__mutex_give_up(fl_mutex *m, struct fl__lot *line, struct fl__mutex_node *place);
+/* Dequeues a moved waiter that has given up. `lot`, the wait queue of `m`, is locked. */
+void fl__mutex_give_up(fl_mutex *m, struct fl__lot *lot, struct fl__mutex_node *waiter);
 
-/* Locks the mutex of `place`. Called by a waiter that was moved and then woken. */
-void fl__mutex_lock_roused(struct fl__mutex_node *place, struct fl__debug_op *op);
+/* Locks the mutex of `waiter`. Called by a waiter that was moved and then woken. */
+void fl__mutex_relock_requeued(struct fl__mutex_node *waiter, struct fl__debug_op *op);
 
-/*
- * Locks `m` as fl_mutex_lock() does. For both functions, `op` began before the wait for the
- * condition.
- */
-void fl__mutex_lock_announced(fl_mutex *m, struct fl__debug_op *op);
+/* Locks `m` as fl_mutex_lock() does. For both functions, `op` began before the wait. */
+void fl__mutex_relock(fl_mutex *m, struct fl__debug_op *op);
 
 #endif

@@ -25,7 +25,7 @@ static void put_in_line(const char *elsewhere, struct fl__mutex_node *place)
 	fl__lot_open(&from, elsewhere);
 	fl__lot_add(&from, &place->node);
 	(void)fl__lot_open_also(&from, &to, place->mutex);
-	FL_STRESS_CHECK(fl__mutex_adopt(place->mutex, &from, &to, 1) == 1);
+	FL_STRESS_CHECK(fl__mutex_requeue(place->mutex, &from, &to, 1) == 1);
 	fl__lot_shut_also(&from, &to);
 	fl__lot_close(&from);
 }
@@ -216,7 +216,7 @@ FL_STRESS_ACTOR(mutex_hand_over_late, waiter)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, 0);
-	fl__mutex_lock_roused(&s->place, &op);
+	fl__mutex_relock_requeued(&s->place, &op);
 	s->count++;
 	fl_mutex_unlock(&s->m);
 }
@@ -281,7 +281,7 @@ FL_STRESS_ACTOR(mutex_waiter_in_flight, holder)
 	FL_STRESS_CHECK(lock_and_unlock(&s->m, SOME) < SOME);
 	FL_STRESS_CHECK(fl_mutex_is_locked(&s->m));
 	fl__debug_locking(&op, &s->m, FL__DEBUG_MUTEX, 0);
-	fl__mutex_lock_roused(&place, &op);
+	fl__mutex_relock_requeued(&place, &op);
 	fl_mutex_unlock(&s->m);
 }
 
