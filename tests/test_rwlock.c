@@ -510,7 +510,7 @@ static void use_in_child(void *arg)
 
 FL_TEST(rwlock_forked_while_somebody_was_called)
 {
-	enum { WAITERS = 1 << 28, CLOSED = 1 << 29, AWAKE = 1 << 15 }; /* lib/sync/rwlock.h */
+	enum { WAITERS = 1 << 28, CLOSED = 1 << 29, AWAKE = 1 << 15 }; /* lib/sync/rwlock.c */
 	fl_rwlock l = {WAITERS | CLOSED, (uint32_t)(fl__fork_count << 16) | AWAKE};
 	FL_RC(fl_rwlock_destroy(&l), -EBUSY);
 	FL_OK(fl_test_child(use_in_child, &l, NULL, 0));

@@ -1,64 +1,455 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* The readers-writer lock: locks and unlocks. rwlock.h has the table and the invariants. */
+/*
+ * The readers-writer lock: a word for all contexts, and one wait queue for readers and writers, in
+ * the wait table (wait/lot.h).
+ *
+ * A reader locks and unlocks by an addition, which two cores can do at once without failing (a loop
+ * of CAS cannot). A reader that finds the lock barred subtracts itself again.
+ *
+ * A serve, rwlock_serve_queue(), wakes the first waiter if nothing bars the lock to it. The awake
+ * waiter is a waiter that a serve dequeued and woke, until the waiter takes the lock or goes back
+ * to the queue.
+ *
+ *   bit       meaning                     set by                       cleared by
+ *   COUNT     the number of readers, and  read lock: + 1               read unlock, a barred
+ *             of barred readers on their                               reader: - 1
+ *             way out; under WRITER, the
+ *             barred ones alone
+ *   WAITERS   an unlock must serve the    under the queue lock: a      under the queue lock: a
+ *             queue                       waiter that enqueues while   serve, when it wakes a
+ *                                         none is awake; the awake     thread, or the queue is
+ *                                         waiter, when it goes back,   empty; the awake waiter,
+ *                                         or takes the lock and        when it takes the lock
+ *                                         leaves waiters; upgrade
+ *   CLOSED    the first waiter has        under the queue lock: an     the awake waiter, when it
+ *             waited CLOSE_AFTER: no      overtaker; a serve, when it  takes the lock; a serve,
+ *             overtaking                  wakes a waiter; the awake    when the queue is empty
+ *                                         waiter, when it goes back
+ *   UPGRADER  a reader, still counted,    upgrade, under the queue     a serve, when it hands over
+ *             waits to be the only one    lock                         WRITER; the upgrader, when
+ *                                                                      it gives up
+ *   WRITER    a writer holds the lock     write lock: CAS; a serve     write unlock, downgrade:
+ *                                                                      subtraction
+ *
+ *   turn_     changed under the queue lock
+ *   bit 0-14  when the first waiter, or the awake one, became first, in ticks of 2^17 ns
+ *   AWAKE     there is an awake waiter    a serve                      the awake waiter, when it
+ *                                                                      takes the lock or goes back
+ *   the rest  the fork count of the process that AWAKE, WAITERS, CLOSED and UPGRADER belong to
+ *
+ * Invariants
+ *   1. Linearization: lock, the addition or CAS that finds the lock not barred; for a hand-over,
+ *      the change of the word by the thread that hands over, under the queue lock. Unlock: its
+ *      subtraction, which is its last access to the lock, except in 2.
+ *   2. An unlock that saw WAITERS checks the queue, and touches the lock only if the first waiter
+ *      waits for an rwlock: that waiter's call keeps the memory valid. The address may hold a new
+ *      rwlock. A serve reads the word again, and is correct for any rwlock at any time. A node's
+ *      value tells what it waits for, since a semaphore may have reused the memory.
+ *   3. At most one waiter is awake: a serve wakes no second one. The awake waiter takes the lock
+ *      and later frees it. Or the awake waiter goes back to the head of the queue, in a CAS that
+ *      sees the lock barred to it and sets WAITERS, so that the context that unbars the lock serves
+ *      the queue.
+ *   4. If the queue is not empty, a waiter is awake or WAITERS is set. So while the lock is not
+ *      barred to the first waiter, a waiter is awake, or the context that unbarred the lock has yet
+ *      to serve the queue. A barred reader bars the lock to writers until it backs out, and then
+ *      serves the queue, too.
+ *   5. UPGRADER bars the lock to all contexts but its reader, the first in the queue. So there is
+ *      at most one upgrader, and it waits only for readers.
+ *   6. A waiter that gives up serves the queue, because the next waiters may have waited only for
+ *      it. A serve that has dequeued this waiter has also served the queue.
+ *
+ * Fairness: the queue is FIFO. Once the first waiter has waited CLOSE_AFTER, CLOSED bars the lock
+ * to all but the awake waiter. An awake reader takes the readers right behind it along. While a
+ * thread is awake, WAITERS is clear, so overtaking costs nothing extra. An awake waiter that finds
+ * the lock barred checks the clock itself. The awake thread may wait for the CPU of the waking
+ * thread, for whole time slices. So the waking thread keeps the lock in `rwlock_last_wake`, and
+ * checks AWAKE and the clock at every 64th lock. While a fiber is awake, WAITERS stays set, and
+ * bars the lock to other fibers, which may share the thread and keep the awake fiber from running.
+ *
+ * Upgrade has one winner. parking_lot's third mode, in which one reader keeps out all others that
+ * may upgrade, must be asked for beforehand, costs its own words in each function, and serializes
+ * readers that only might write.
+ *
+ * A forked child inherits the word, but not the waiters: rwlock_forget_parent().
+ *
+ * A stale WAITERS with an empty queue is harmless: it sends one unlock to the wait table.
+ */
 #include "rwlock.h"
 #include "../base/atomic.h"
 #include "../base/panic.h"
 #include "../base/sys.h"
+#include "../debug/debug.h"
 #include <errno.h>
 #include <fairlead/time.h>
 
-#define READER FL__RW_READER
-#define MOST FL__RW_MOST
-#define COUNT FL__RW_COUNT
-#define WAITERS FL__RW_WAITERS
-#define CLOSED FL__RW_CLOSED
-#define UPGRADER FL__RW_UPGRADER
-#define WRITER FL__RW_WRITER
+#define READER 1u
+#define MOST FL__RWLOCK_MOST
+#define COUNT (2 * MOST - 1)
+#define WAITERS (1u << 28)
+#define CLOSED (1u << 29)
+#define UPGRADER (1u << 30)
+#define WRITER (1u << 31)
 
-/* Before each lock. */
-static inline void look_after(fl_rwlock *l)
+/*
+ * The value of a queued node: what its waiter waits for, as a number that no other primitive uses.
+ */
+#define READS 0xf2776c31u
+#define WRITES (READS + 1)
+#define UPGRADES (READS + 2)
+/* The value of a dequeued node: the waiter is awake, or has been granted the lock. */
+enum { WOKEN, GRANTED };
+
+static const struct fl__rwlock_mode rwlock_reading = {READER, WRITER | UPGRADER, READS};
+const struct fl__rwlock_mode fl__rwlock_writing = {WRITER, WRITER | UPGRADER | COUNT, WRITES};
+
+/* The lock of the waiter that this thread woke last; forgotten once the waiter runs. */
+static _Thread_local struct rwlock_last_wake {
+	const fl_rwlock *lock; /* only compared */
+	unsigned locks;        /* locks by this thread since the wake */
+} rwlock_last_wake __attribute__((tls_model("initial-exec")));
+
+/* The fields of turn_. */
+enum { TICK_LOG2 = 17, CLOSE_AFTER = 8, TICKS = 0x7fff, AWAKE = 0x8000, FORKS_SHIFT = 16 };
+
+enum { LOCKS_A_CHECK = 64 };
+
+static uint32_t rwlock_ticks(void)
 {
-	if (__builtin_expect(fl__rw_flight.lock == l, 0))
-		fl__rw_look_after(l);
+	return (uint32_t)(fl__sys.now() >> TICK_LOG2) & TICKS;
+}
+
+static uint32_t rwlock_forks(void)
+{
+	/* relaxed: changes only in a forked child, before it starts threads */
+	return fl__load_relaxed(&fl__fork_count) << FORKS_SHIFT;
+}
+
+/* Under the queue lock: a new first waiter begins its turn, and no waiter is awake. */
+static void rwlock_begin_turn(fl_rwlock *l)
+{
+	/* relaxed: without the queue lock, turn_ is a hint */
+	fl__store_relaxed(&l->turn_, rwlock_forks() | rwlock_ticks());
+}
+
+/* Without the queue lock, a hint. */
+static bool rwlock_has_awake(const fl_rwlock *l)
+{
+	return fl__load_relaxed(&l->turn_) & AWAKE; /* relaxed: changes only under the queue lock */
+}
+
+/* Under the queue lock: the first waiter has been dequeued and is awake. */
+static void rwlock_set_awake(fl_rwlock *l)
+{
+	/* relaxed, both: as in rwlock_begin_turn() */
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) | AWAKE);
+}
+
+/* Under the queue lock: the awake waiter goes back to the queue. */
+static void rwlock_clear_awake(fl_rwlock *l)
+{
+	/* relaxed, both: as above */
+	fl__store_relaxed(&l->turn_, fl__load_relaxed(&l->turn_) & ~(uint32_t)AWAKE);
+}
+
+/* Whether the first waiter has waited CLOSE_AFTER. Without the queue lock, a hint. */
+static bool rwlock_is_late(const fl_rwlock *l)
+{
+	/* relaxed: as above */
+	return ((rwlock_ticks() - fl__load_relaxed(&l->turn_)) & TICKS) >= CLOSE_AFTER;
+}
+
+static bool rwlock_is_inherited(const fl_rwlock *l)
+{
+	/* relaxed: the inherited value is of the parent; the child stores its own count once */
+	return (fl__load_relaxed(&l->turn_) ^ rwlock_forks()) >> FORKS_SHIFT;
+}
+
+/* In a forked child: clears the inherited bits of the queue, which is empty. */
+static void rwlock_forget_parent(fl_rwlock *l)
+{
+	if (__builtin_expect(!rwlock_is_inherited(l), 1))
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	if (rwlock_is_inherited(l)) {
+		/* relaxed: publishes nothing */
+		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED | UPGRADER));
+		rwlock_begin_turn(l);
+	}
+	fl__lot_close(&lot);
+}
+
+/*
+ * Called by a context that overtook the queue. Sets CLOSED if the first waiter has waited
+ * CLOSE_AFTER.
+ */
+static void rwlock_close_if_late(fl_rwlock *l)
+{
+	if (!rwlock_is_late(l))
+		return;
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	if (rwlock_is_late(l) && (rwlock_has_awake(l) || fl__lot_more(&lot)))
+		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
+	fl__lot_close(&lot);
+}
+
+/* Called before a lock of `rwlock_last_wake.lock`. */
+__attribute__((noinline, cold)) static void rwlock_recheck_wake(fl_rwlock *l)
+{
+	if (++rwlock_last_wake.locks % LOCKS_A_CHECK != 0)
+		return;
+	if (rwlock_has_awake(l)) /* a hint here */
+		rwlock_close_if_late(l);
+	else
+		rwlock_last_wake.lock = NULL;
+}
+
+/* The word with one more holder in `mode`. Panics when there are too many readers. */
+static uint32_t rwlock_add_holder(const fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t word)
+{
+	if (mode == &rwlock_reading && (word & COUNT) >= MOST)
+		fl__panic("fl_rwlock_read_lock", l, "too many readers");
+	return word + mode->unit;
+}
+
+/*
+ * Under the queue lock: makes the upgrader, the first waiter, the writer: true. False if it gave
+ * up.
+ */
+static bool rwlock_hand_to_upgrader(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
+{
+	if (!fl__lot_take_this(lot, first, GRANTED))
+		return false;
+	/* acquire, for the upgrader: pairs with the release in fl_rwlock_read_unlock() */
+	(void)fl__add_acquire(&l->word_, WRITER - UPGRADER - READER);
+	return true;
+}
+
+/*
+ * Under the queue lock: makes `first`, which nothing bars, the awake waiter: true. False if it gave
+ * up.
+ */
+static bool rwlock_wake(fl_rwlock *l, struct fl__lot *lot, struct fl__node *first)
+{
+	const bool shares = first->wait->ctx->ops->yield != NULL, late = rwlock_is_late(l);
+	if (!fl__lot_take_this(lot, first, WOKEN))
+		return false;
+	rwlock_set_awake(l);
+	if (late)
+		fl__or_relaxed(&l->word_, CLOSED); /* relaxed: a flag, publishes nothing */
+	if (!shares) {
+		/* relaxed: a flag; the awake waiter locks the queue */
+		fl__and_relaxed(&l->word_, ~WAITERS);
+		rwlock_last_wake = (struct rwlock_last_wake){l, 0};
+	}
+	return true;
+}
+
+/*
+ * Under the queue lock, with waiters in the queue (invariant 2): wakes the first waiter if nothing
+ * bars the lock to it, or hands the lock to the upgrader. Dequeues waiters that have given up.
+ */
+static void rwlock_serve_queue(fl_rwlock *l, struct fl__lot *lot)
+{
+	struct fl__node *first;
+	while ((first = fl__lot_first(lot)) != NULL) {
+		/* relaxed: the next lock acquires */
+		const uint32_t seen = fl__load_relaxed(&l->word_);
+		if (first->value == UPGRADES) {
+			if ((seen & COUNT) != 1)
+				return;
+			if (!rwlock_hand_to_upgrader(l, lot, first))
+				continue;
+			if (fl__lot_more(lot))
+				return;
+			break;
+		}
+		const struct fl__rwlock_mode *mode = first->value == READS ? &rwlock_reading : &fl__rwlock_writing;
+		if (rwlock_has_awake(l) || (seen & mode->bars) || rwlock_wake(l, lot, first))
+			return;
+	}
+	if (!rwlock_has_awake(l))
+		fl__and_relaxed(&l->word_, ~(WAITERS | CLOSED)); /* relaxed: flags */
+}
+
+static bool rwlock_is_waiter(const struct fl__node *node)
+{
+	return node && node->value >= READS && node->value <= UPGRADES;
+}
+
+/* Serves the queue after an unlock. The lock may already be freed: invariant 2. */
+__attribute__((noinline)) static void rwlock_serve(fl_rwlock *l)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	if (rwlock_is_waiter(fl__lot_first(&lot)))
+		rwlock_serve_queue(l, &lot);
+	fl__lot_close(&lot);
+}
+
+/*
+ * Under the queue lock: an awake reader has taken the lock. Grants it to the readers right behind,
+ * too.
+ */
+static void rwlock_grant_readers(fl_rwlock *l, struct fl__lot *lot)
+{
+	struct fl__node *first;
+	uint32_t n = 0;
+	while ((first = fl__lot_first(lot)) != NULL && first->value == READS)
+		n += fl__lot_take_this(lot, first, GRANTED);
+	if (n > 0)
+		/* relaxed: the awake reader has acquired; its unparks pass that on */
+		fl__add_relaxed(&l->word_, n * READER);
+}
+
+/*
+ * Under the queue lock: the awake waiter has taken the lock. Updates turn_ and WAITERS before its
+ * unlock.
+ */
+static void rwlock_end_turn(fl_rwlock *l, struct fl__lot *lot, const struct fl__rwlock_mode *mode)
+{
+	if (mode == &rwlock_reading)
+		rwlock_grant_readers(l, lot);
+	rwlock_begin_turn(l);
+	if (fl__lot_more(lot))
+		fl__or_relaxed(&l->word_, WAITERS); /* relaxed: a flag */
+	else
+		fl__and_relaxed(&l->word_, ~WAITERS); /* relaxed: a flag */
+}
+
+/* The awake waiter goes back before this node: before all but the upgrader. */
+static struct fl__node *rwlock_front(struct fl__lot *lot)
+{
+	struct fl__node *first = fl__lot_first(lot);
+	return first && first->value == UPGRADES ? fl__lot_behind(first) : first;
+}
+
+/*
+ * Under the queue lock: takes the lock, or sets `marks` if a bit of `bars` is set. Returns the word
+ * before that.
+ */
+static uint32_t rwlock_take_or_mark(fl_rwlock *l, const struct fl__rwlock_mode *mode, uint32_t bars, uint32_t marks,
+                                    bool awake)
+{
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	for (bool done = false; !done;) {
+		if (seen & bars)
+			/* relaxed: the queue lock orders the CAS before the serve of an unlock */
+			done = fl__cas_weak_relaxed(&l->word_, &seen, seen | marks);
+		else
+			/* acquire: pairs with the release in the unlocks */
+			done = fl__cas_weak_acquire(&l->word_, &seen,
+			                            rwlock_add_holder(l, mode, seen) & ~(awake ? CLOSED : 0));
+	}
+	return seen;
+}
+
+/* Under the queue lock. */
+static void rwlock_insert(fl_rwlock *l, struct fl__lot *lot, struct fl__node *node, bool awake)
+{
+	if (awake)
+		rwlock_clear_awake(l);
+	else if (!rwlock_has_awake(l) && !fl__lot_more(lot))
+		rwlock_begin_turn(l);
+	fl__lot_insert(lot, node, awake ? rwlock_front(lot) : NULL);
+}
+
+bool fl__rwlock_enqueue(fl_rwlock *l, const struct fl__rwlock_mode *mode, struct fl__node *node, uint32_t bars,
+                        bool awake)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	const uint32_t marks =
+	    (awake || !rwlock_has_awake(l) ? WAITERS : 0) | (awake && rwlock_is_late(l) ? CLOSED : 0);
+	const uint32_t seen = rwlock_take_or_mark(l, mode, bars, marks, awake);
+	const bool waits = seen & bars;
+	if (waits)
+		rwlock_insert(l, &lot, node, awake);
+	else if (awake)
+		rwlock_end_turn(l, &lot, mode);
+	/* From here on, a waking thread may have dequeued the node. */
+	fl__lot_close(&lot);
+	if (!waits && !awake && (seen & WAITERS))
+		rwlock_close_if_late(l);
+	return waits;
+}
+
+/*
+ * Leaves the queue without the lock: invariant 6. `bit` is UPGRADER for an upgrader, which still
+ * reads, else 0. If a serve has dequeued any other waiter, fl_rwlock_destroy() ignores that waiter,
+ * so the lock may already be freed.
+ */
+static void rwlock_leave(fl_rwlock *l, struct fl__node *node, uint32_t bit)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	const bool dequeued_before = !node->queued;
+	fl__lot_remove(&lot, node);
+	if (!dequeued_before || bit) {
+		fl__and_relaxed(&l->word_, ~bit); /* relaxed: a flag */
+		rwlock_serve_queue(l, &lot);
+	}
+	fl__lot_close(&lot);
+}
+
+/* Whether a context waits for the lock, is awake, holds the lock, or is a barred reader. */
+static bool rwlock_is_busy(fl_rwlock *l)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l); /* a waiter leaves the queue and takes the lock in one transaction */
+	/* acquire: pairs with the release of the last unlock */
+	const bool busy = fl__lot_more(&lot) || rwlock_has_awake(l) || (fl__load_acquire(&l->word_) & (COUNT | WRITER));
+	fl__lot_close(&lot);
+	return busy;
+}
+
+/* Locks and unlocks. */
+
+/* Called before each lock. */
+static inline void rwlock_check_wake(fl_rwlock *l)
+{
+	if (__builtin_expect(rwlock_last_wake.lock == l, 0))
+		rwlock_recheck_wake(l);
 }
 
 /* Takes the lock if it is not barred, and so may overtake the queue. */
-static bool take_if_open(fl_rwlock *l, const struct fl__rw_mode *mode)
+static bool rwlock_take(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
 	while (!(seen & (mode->bars | CLOSED))) {
 		/* acquire: pairs with the release in the unlocks */
-		if (!fl__cas_weak_acquire(&l->word_, &seen, fl__rw_with(l, mode, seen)))
+		if (!fl__cas_weak_acquire(&l->word_, &seen, rwlock_add_holder(l, mode, seen)))
 			continue;
 		if (seen & WAITERS)
-			fl__rw_close_in_time(l);
+			rwlock_close_if_late(l);
 		return true;
 	}
 	return false;
 }
 
 /* Called after the subtraction of a reader, which found `seen`. */
-static void reader_left(fl_rwlock *l, uint32_t seen)
+static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 {
 	const uint32_t left = (seen & COUNT) - 1;
 	if (!(seen & WAITERS))
 		return;
 	if ((left == 0 && !(seen & WRITER)) || (left == 1 && (seen & UPGRADER)))
-		fl__rw_serve(l);
+		rwlock_serve(l);
 }
 
 /* Called by a barred reader. */
-static void back_out(fl_rwlock *l)
+static void rwlock_back_out(fl_rwlock *l)
 {
-	reader_left(l, fl__add_relaxed(&l->word_, -READER)); /* relaxed: the caller held no lock */
+	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -READER)); /* relaxed: the caller held no lock */
 }
 
-/* As take_spinning() of mutex.c. */
-static bool take_spinning(fl_rwlock *l, const struct fl__rw_mode *mode)
+/* Polls the lock for a bounded time, as mutex_spin() does. */
+static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { LOOKS = 7 };
 	for (int i = 0; i < LOOKS; i++) {
-		if (take_if_open(l, mode))
+		if (rwlock_take(l, mode))
 			return true;
 		if (fl__load_relaxed(&l->word_) & WAITERS) /* relaxed: a hint */
 			return false;
@@ -68,7 +459,7 @@ static bool take_spinning(fl_rwlock *l, const struct fl__rw_mode *mode)
 }
 
 /* Called by the awake waiter: spins until the lock is not barred, for a bounded time. */
-static void spin_called(const fl_rwlock *l, const struct fl__rw_mode *mode)
+static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	enum { LOOKS = 7 };
 	/* relaxed: a hint */
@@ -76,56 +467,57 @@ static void spin_called(const fl_rwlock *l, const struct fl__rw_mode *mode)
 		fl__pause(1u << i);
 }
 
-static int lock_anyhow(fl_rwlock *l, const struct fl__rw_mode *mode, int64_t deadline, fl_cancel_token *cancel,
-                       struct fl__debug_op *op)
+static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
+                                 fl_cancel_token *cancel, struct fl__debug_op *op)
 {
 	const bool spins = !fl__ctx_get()->ops->yield;
-	fl__rw_heal(l);
-	if (spins && take_spinning(l, mode))
+	rwlock_forget_parent(l);
+	if (spins && rwlock_spin(l, mode))
 		return 0;
-	for (bool called = false;; called = true) {
+	for (bool awake = false;; awake = true) {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
 		struct fl__node node = FL__NODE(&wait);
 		node.value = mode->kind;
-		if (called && spins)
-			spin_called(l, mode);
-		const uint32_t bars = mode->bars | (called ? 0 : spins ? CLOSED : CLOSED | WAITERS);
-		if (!fl__rw_line_up(l, mode, &node, bars, called))
+		if (awake && spins)
+			rwlock_spin_awake(l, mode);
+		const uint32_t bars = mode->bars | (awake ? 0 : spins ? CLOSED : CLOSED | WAITERS);
+		if (!fl__rwlock_enqueue(l, mode, &node, bars, awake))
 			return 0;
 		fl__debug_waiting(op);
 		int rc = fl__wait_sleep(&wait, deadline, cancel);
 		if (rc != 0) {
-			fl__rw_leave(l, &node, 0);
+			rwlock_leave(l, &node, 0);
 			return rc;
 		}
-		if (node.value == FL__RW_GRANTED)
+		if (node.value == GRANTED)
 			return 0;
 	}
 }
 
-static void begin(struct fl__debug_op *op, const fl_rwlock *l, const struct fl__rw_mode *mode, int64_t deadline)
+static void rwlock_debug_begin(struct fl__debug_op *op, const fl_rwlock *l, const struct fl__rwlock_mode *mode,
+                               int64_t deadline)
 {
 	const unsigned how =
-	    (mode == &fl__rw_reading ? FL__DEBUG_READ : 0) | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
+	    (mode == &rwlock_reading ? FL__DEBUG_READ : 0) | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY);
 	fl__debug_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-__attribute__((noinline, cold)) static int write_slow(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int rwlock_write_slow(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
-	begin(&op, l, &fl__rw_writing, deadline);
-	const int rc = lock_anyhow(l, &fl__rw_writing, deadline, cancel, &op);
+	rwlock_debug_begin(&op, l, &fl__rwlock_writing, deadline);
+	const int rc = rwlock_lock_contended(l, &fl__rwlock_writing, deadline, cancel, &op);
 	fl__debug_locked(&op, rc == 0);
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int try_slow(fl_rwlock *l, const struct fl__rw_mode *mode)
+__attribute__((noinline, cold)) static int rwlock_try_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
 	struct fl__debug_op op;
-	begin(&op, l, mode, 0);
-	fl__rw_heal(l);
-	const bool locked = take_if_open(l, mode);
+	rwlock_debug_begin(&op, l, mode, 0);
+	rwlock_forget_parent(l);
+	const bool locked = rwlock_take(l, mode);
 	fl__debug_locked(&op, locked);
 	return locked ? 0 : -EBUSY;
 }
@@ -134,30 +526,30 @@ __attribute__((noinline, cold)) static int try_slow(fl_rwlock *l, const struct f
  * Called after the addition of a reader, which found `seen`: true if the reader holds the lock.
  * Else backs out.
  */
-static bool may_stay(fl_rwlock *l, uint32_t seen)
+static bool rwlock_may_stay(fl_rwlock *l, uint32_t seen)
 {
 	if ((seen & COUNT) >= MOST && !(seen & WRITER)) {
-		back_out(l);
+		rwlock_back_out(l);
 		fl__panic("fl_rwlock_read_lock", l, "too many readers");
 	}
 	const bool fiber = fl__ctx_get()->ops->yield != NULL;
-	if (!(seen & (fl__rw_reading.bars | CLOSED | (fiber ? WAITERS : 0)))) {
+	if (!(seen & (rwlock_reading.bars | CLOSED | (fiber ? WAITERS : 0)))) {
 		if (seen & WAITERS)
-			fl__rw_close_in_time(l);
+			rwlock_close_if_late(l);
 		return true;
 	}
-	back_out(l);
+	rwlock_back_out(l);
 	return false;
 }
 
 /* Called after the addition of a reader, which found `seen`. */
-__attribute__((noinline, cold)) static int read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline,
-                                                     fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int rwlock_read_slow(fl_rwlock *l, uint32_t seen, int64_t deadline,
+                                                            fl_cancel_token *cancel)
 {
-	const bool stays = may_stay(l, seen);
+	const bool stays = rwlock_may_stay(l, seen);
 	struct fl__debug_op op;
-	begin(&op, l, &fl__rw_reading, deadline);
-	const int rc = stays ? 0 : lock_anyhow(l, &fl__rw_reading, deadline, cancel, &op);
+	rwlock_debug_begin(&op, l, &rwlock_reading, deadline);
+	const int rc = stays ? 0 : rwlock_lock_contended(l, &rwlock_reading, deadline, cancel, &op);
 	fl__debug_locked(&op, rc == 0);
 	return rc;
 }
@@ -171,130 +563,132 @@ void fl_rwlock_init(fl_rwlock *l)
 
 int fl_rwlock_destroy(fl_rwlock *l)
 {
-	fl__rw_heal(l);
-	const bool busy = fl__rw_is_busy(l);
+	rwlock_forget_parent(l);
+	const bool busy = rwlock_is_busy(l);
 	fl__debug_forget(l, busy ? "fl_rwlock_destroy" : NULL);
 	return busy ? -EBUSY : 0;
 }
 
 int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	look_after(l);
+	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, READER);
-	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1) ? 0
-	                                                                      : read_slow(l, seen, deadline, cancel);
+	return __builtin_expect(seen < fl__debug_word(&fl__debug_readers), 1)
+	           ? 0
+	           : rwlock_read_slow(l, seen, deadline, cancel);
 }
 
 void fl_rwlock_read_lock(fl_rwlock *l)
 {
-	look_after(l);
+	rwlock_check_wake(l);
 	/* pairs with fl_rwlock_write_unlock() */
 	uint32_t seen = fl__add_acquire(&l->word_, READER);
 	if (__builtin_expect(seen >= fl__debug_word(&fl__debug_readers), 0))
-		(void)read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
+		(void)rwlock_read_slow(l, seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_read_lock(fl_rwlock *l)
 {
-	look_after(l);
-	return !fl__debug_is_on() && take_if_open(l, &fl__rw_reading) ? 0 : try_slow(l, &fl__rw_reading);
+	rwlock_check_wake(l);
+	return !fl__debug_is_on() && rwlock_take(l, &rwlock_reading) ? 0 : rwlock_try_slow(l, &rwlock_reading);
 }
 
 /* Called after the subtraction of a reader, which found `seen`. */
-__attribute__((noinline, cold)) static void read_unlock_slow(fl_rwlock *l, uint32_t seen)
+__attribute__((noinline, cold)) static void rwlock_read_unlock_slow(fl_rwlock *l, uint32_t seen)
 {
 	if (seen & COUNT) {
-		reader_left(l, seen);
+		rwlock_reader_left(l, seen);
 		return;
 	}
 	fl__add_relaxed(&l->word_, READER); /* relaxed: undoes the subtraction */
 	fl__panic("fl_rwlock_read_unlock", l, "nobody reads");
 }
 
-static inline void read_unlock(fl_rwlock *l)
+static inline void rwlock_read_unlock(fl_rwlock *l)
 {
 	/* release: pairs with the acquire in the write locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, READER);
 	if (__builtin_expect(seen - READER >= MOST, 0))
-		read_unlock_slow(l, seen);
+		rwlock_read_unlock_slow(l, seen);
 }
 
 /* Tells debugging before the lock is free. */
-__attribute__((noinline, cold)) static void read_unlock_watched(fl_rwlock *l)
+__attribute__((noinline, cold)) static void rwlock_read_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_read_locked(l))
 		fl__debug_unlocking(l, FL__DEBUG_READ);
-	read_unlock(l);
+	rwlock_read_unlock(l);
 }
 
 void fl_rwlock_read_unlock(fl_rwlock *l)
 {
 	if (fl__debug_is_on())
-		read_unlock_watched(l);
+		rwlock_read_unlock_watched(l);
 	else
-		read_unlock(l);
+		rwlock_read_unlock(l);
 }
 
 int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	look_after(l);
+	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with the release in the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return 0;
-	return write_slow(l, deadline, cancel);
+	return rwlock_write_slow(l, deadline, cancel);
 }
 
 void fl_rwlock_write_lock(fl_rwlock *l)
 {
-	look_after(l);
+	rwlock_check_wake(l);
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with the release in the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return;
-	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)rwlock_write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_write_lock(fl_rwlock *l)
 {
-	look_after(l);
-	return !fl__debug_is_on() && take_if_open(l, &fl__rw_writing) ? 0 : try_slow(l, &fl__rw_writing);
+	rwlock_check_wake(l);
+	return !fl__debug_is_on() && rwlock_take(l, &fl__rwlock_writing) ? 0 : rwlock_try_slow(l, &fl__rwlock_writing);
 }
 
-__attribute__((noinline, cold)) void fl__rw_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken,
-                                                        const char *function)
+/* Called after the subtraction of a write unlock or downgrade, which found `seen`. */
+__attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uint32_t seen, uint32_t taken,
+                                                               const char *function)
 {
 	if (!(seen & WRITER)) {
 		fl__add_relaxed(&l->word_, taken); /* relaxed: undoes the subtraction */
 		fl__panic(function, l, "nobody writes");
 	}
 	if (seen & WAITERS)
-		fl__rw_serve(l);
+		rwlock_serve(l);
 }
 
-static inline void write_unlock(fl_rwlock *l)
+static inline void rwlock_write_unlock(fl_rwlock *l)
 {
 	/* release: pairs with the acquire in the locks. The last access. */
 	const uint32_t seen = fl__sub_release(&l->word_, WRITER);
 	if (__builtin_expect(seen != WRITER, 0))
-		fl__rw_writer_left(l, seen, WRITER, "fl_rwlock_write_unlock");
+		rwlock_writer_left(l, seen, WRITER, "fl_rwlock_write_unlock");
 }
 
 /* Tells debugging before the lock is free. */
-__attribute__((noinline, cold)) static void write_unlock_watched(fl_rwlock *l)
+__attribute__((noinline, cold)) static void rwlock_write_unlock_watched(fl_rwlock *l)
 {
 	if (fl_rwlock_is_write_locked(l))
 		fl__debug_unlocking(l, 0);
-	write_unlock(l);
+	rwlock_write_unlock(l);
 }
 
 void fl_rwlock_write_unlock(fl_rwlock *l)
 {
 	if (fl__debug_is_on())
-		write_unlock_watched(l);
+		rwlock_write_unlock_watched(l);
 	else
-		write_unlock(l);
+		rwlock_write_unlock(l);
 }
 
 bool fl_rwlock_is_read_locked(const fl_rwlock *l)
@@ -320,4 +714,97 @@ void fl_rwlock_assert_write_held(const fl_rwlock *l)
 	if (!fl_rwlock_is_write_locked(l))
 		fl__panic("fl_rwlock_assert_write_held", l, "nobody writes");
 	fl__debug_assert_held(l, "fl_rwlock_assert_write_held");
+}
+
+/* Upgrade and downgrade. */
+
+void fl_rwlock_downgrade(fl_rwlock *l)
+{
+	if (fl__debug_is_on() && fl_rwlock_is_write_locked(l))
+		fl__debug_downgraded(l);
+	/* release: pairs with the acquire in the read locks */
+	const uint32_t seen = fl__sub_release(&l->word_, WRITER - READER);
+	if (__builtin_expect(seen != WRITER, 0))
+		rwlock_writer_left(l, seen, WRITER - READER, "fl_rwlock_downgrade");
+}
+
+static void rwlock_require_reader(const fl_rwlock *l, const char *function)
+{
+	if (!fl_rwlock_is_read_locked(l))
+		fl__panic(function, l, "nobody reads");
+}
+
+/* Makes the only reader the writer: 0. With other readers or an upgrader: -EBUSY. */
+static int rwlock_upgrade_now(fl_rwlock *l)
+{
+	uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+	while ((seen & (COUNT | UPGRADER)) == 1)
+		/* acquire: pairs with the release in fl_rwlock_read_unlock() */
+		if (fl__cas_weak_acquire(&l->word_, &seen, seen + WRITER - READER))
+			return 0;
+	return -EBUSY;
+}
+
+int fl_rwlock_try_upgrade(fl_rwlock *l)
+{
+	rwlock_require_reader(l, "fl_rwlock_try_upgrade");
+	struct fl__debug_op op;
+	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | FL__DEBUG_TRY);
+	const int rc = rwlock_upgrade_now(l);
+	fl__debug_locked(&op, rc == 0);
+	return rc;
+}
+
+/*
+ * Makes the caller the upgrader, or the writer:
+ *   1         enqueued as the upgrader, before all waiters
+ *   0         the caller was the only reader, and is the writer
+ *   -EDEADLK  there is an upgrader already
+ */
+static int rwlock_enqueue_upgrader(fl_rwlock *l, struct fl__node *node)
+{
+	struct fl__lot lot;
+	fl__lot_open(&lot, l);
+	int rc = rwlock_upgrade_now(l);
+	while (rc == -EBUSY) {
+		uint32_t seen = fl__load_relaxed(&l->word_); /* relaxed: the CAS decides */
+		if (seen & UPGRADER)
+			rc = -EDEADLK;
+		else if ((seen & COUNT) == 1)
+			rc = rwlock_upgrade_now(l);
+		/* relaxed: flags; the queue lock orders them before the serve of an unlock */
+		else if (fl__cas_weak_relaxed(&l->word_, &seen, seen | UPGRADER | WAITERS))
+			rc = 1;
+	}
+	if (rc == 1)
+		fl__lot_insert(&lot, node, fl__lot_first(&lot));
+	fl__lot_close(&lot);
+	return rc;
+}
+
+static int rwlock_upgrade_contended(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel, struct fl__debug_op *op)
+{
+	struct fl__wait wait;
+	fl__wait_begin(&wait);
+	struct fl__node node = FL__NODE(&wait);
+	node.value = UPGRADES;
+	int rc = rwlock_enqueue_upgrader(l, &node);
+	if (rc != 1)
+		return rc;
+	fl__debug_waiting(op);
+	rc = fl__wait_sleep(&wait, deadline, cancel);
+	if (rc != 0)
+		rwlock_leave(l, &node, UPGRADER);
+	return rc;
+}
+
+int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+{
+	rwlock_forget_parent(l);
+	rwlock_require_reader(l, "fl_rwlock_upgrade");
+	struct fl__debug_op op;
+	fl__debug_locking(&op, l, FL__DEBUG_RWLOCK, FL__DEBUG_UPGRADE | (deadline == FL_FOREVER ? 0 : FL__DEBUG_TRY));
+	const int rc = rwlock_upgrade_contended(l, deadline, cancel, &op);
+	fl__debug_locked(&op, rc == 0);
+	return rc;
 }

@@ -118,10 +118,10 @@ FL_STRESS_ACTOR(rw_waiter_in_flight, holder)
 	struct fl__ctx ctx = {.ops = &ops};
 	struct fl__wait wait = {.ctx = &ctx};
 	struct fl__node node = FL__NODE(&wait);
-	node.value = FL__RW_WRITES;
+	node.value = fl__rwlock_writing.kind;
 	fl_rwlock_write_lock(&s->l);
 	const int64_t begin = fl_stress_now();
-	FL_STRESS_CHECK(fl__rw_line_up(&s->l, &fl__rw_writing, &node, fl__rw_writing.bars, false));
+	FL_STRESS_CHECK(fl__rwlock_enqueue(&s->l, &fl__rwlock_writing, &node, fl__rwlock_writing.bars, false));
 	fl_rwlock_write_unlock(&s->l);
 	FL_STRESS_CHECK(wait.park_word == 1);
 	FL_STRESS_CHECK(fl_rwlock_destroy(&s->l) == -EBUSY); /* it is free, and awaited */
@@ -129,7 +129,7 @@ FL_STRESS_ACTOR(rw_waiter_in_flight, holder)
 		FL_STRESS_CHECK(fl_stress_now() - begin >= FL_US(900)); /* in ticks of the turn */
 	OK(fl_sleep(FL_MS(2)));
 	FL_STRESS_CHECK(read_and_unlock(&s->l, SOME) < SOME);
-	FL_STRESS_CHECK(!fl__rw_line_up(&s->l, &fl__rw_writing, &node, fl__rw_writing.bars, true));
+	FL_STRESS_CHECK(!fl__rwlock_enqueue(&s->l, &fl__rwlock_writing, &node, fl__rwlock_writing.bars, true));
 	fl_rwlock_write_unlock(&s->l);
 }
 
