@@ -52,40 +52,40 @@
 
 /* The values of a queued node, and of a dequeued node. */
 enum { PARTY, LATE };
-enum fate { PASSED = 2, BROKEN, AGAIN };
+enum barrier_result { PASSED = 2, BROKEN, AGAIN };
 
 enum { ACTING = 1, CUT = 2, FORK = 4 };
 
 /* Under the queue lock: wakes all waiters with `fate`. */
-static void release_all(struct fl__lot *lot, fl_barrier *b, enum fate fate)
+static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
 {
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
-	fl__lot_take(lot, FL__ALL, fate);
+	fl__lot_take(lot, FL__ALL, result);
 }
 
-static void set_broken(fl_barrier *b, uint32_t broken)
+static void barrier_set_broken(fl_barrier *b, uint32_t broken)
 {
 	fl__store_relaxed(&b->broken_, broken); /* relaxed: the queue lock orders it */
 }
 
-static void set_acting(fl_barrier *b, uint32_t acting)
+static void barrier_set_acting(fl_barrier *b, uint32_t acting)
 {
 	fl__store_relaxed(&b->acting_, acting); /* relaxed: as above */
 }
 
 /* Whether a value of `acting_` says that an action runs in this process. */
-static bool acts_here(uint32_t acting)
+static bool barrier_acts_here(uint32_t acting)
 {
 	/* relaxed: as in fl__is_forked() */
 	return (acting & ~(uint32_t)CUT) == (fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
 }
 
 /* Under the queue lock: in a forked child, forgets the parent's parties, which the child lacks. */
-static void forget_parent(const struct fl__lot *lot, fl_barrier *b)
+static void barrier_forget_parent(const struct fl__lot *lot, fl_barrier *b)
 {
-	if (b->acting_ != 0 ? acts_here(b->acting_) : fl__lot_more(lot))
+	if (b->acting_ != 0 ? barrier_acts_here(b->acting_) : fl__lot_more(lot))
 		return;
-	set_acting(b, 0);
+	barrier_set_acting(b, 0);
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
 }
 
@@ -94,36 +94,36 @@ static void forget_parent(const struct fl__lot *lot, fl_barrier *b)
  *   -EPIPE   the barrier is broken
  *   -EAGAIN  the caller is not the last party
  *   else     the order of arrival of the last party: all waiters are woken, or acting_ is set and
- *            the caller must call act()
+ *            the caller must call barrier_run_action()
  */
-static int arrive(struct fl__lot *lot, fl_barrier *b)
+static int barrier_arrive(struct fl__lot *lot, fl_barrier *b)
 {
 	if (b->broken_)
 		return -EPIPE;
 	if (b->acting_ != 0 || b->arrived_ > 0)
-		forget_parent(lot, b);
+		barrier_forget_parent(lot, b);
 	if (b->acting_ != 0 || b->arrived_ + 1 < b->parties_)
 		return -EAGAIN;
 	if (b->action_)
 		/* relaxed: as above */
-		set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
+		barrier_set_acting(b, fl__load_relaxed(&fl__fork_count) * FORK | ACTING);
 	else
-		release_all(lot, b, PASSED);
+		barrier_release_all(lot, b, PASSED);
 	return (int)b->parties_ - 1;
 }
 
 /* Under the queue lock: ends the phase after the action. */
-static void end_phase(struct fl__lot *lot, fl_barrier *b)
+static void barrier_end_phase(struct fl__lot *lot, fl_barrier *b)
 {
 	struct fl__node *node;
 	while ((node = fl__lot_first(lot)) != NULL)
 		(void)fl__lot_take_this(lot, node, node->value == LATE ? AGAIN : PASSED);
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
-	set_acting(b, 0);                   /* the last access: see fl_barrier_destroy() */
+	barrier_set_acting(b, 0);           /* the last access: see fl_barrier_destroy() */
 }
 
 /* Called by the last party, which has set acting_ to `acting`: runs the action. */
-static int act(fl_barrier *b, uint32_t acting)
+static int barrier_run_action(fl_barrier *b, uint32_t acting)
 {
 	const int order = (int)b->parties_ - 1;
 	b->action_(b->action_arg_);
@@ -131,17 +131,17 @@ static int act(fl_barrier *b, uint32_t acting)
 	fl__lot_open(&lot, b);
 	const uint32_t now = b->acting_;
 	if ((now & ~(uint32_t)CUT) == acting)
-		end_phase(&lot, b);
+		barrier_end_phase(&lot, b);
 	fl__lot_close(&lot);
 	return now == (acting | CUT) ? -EPIPE : order;
 }
 
 /* Under the queue lock: breaks the barrier, but not a complete phase. */
-static void break_phase(struct fl__lot *lot, fl_barrier *b)
+static void barrier_break_phase(struct fl__lot *lot, fl_barrier *b)
 {
-	set_broken(b, 1);
+	barrier_set_broken(b, 1);
 	if (b->acting_ == 0) {
-		release_all(lot, b, BROKEN);
+		barrier_release_all(lot, b, BROKEN);
 		return;
 	}
 	for (struct fl__node *next, *node = fl__lot_first(lot); node; node = next) {
@@ -152,7 +152,7 @@ static void break_phase(struct fl__lot *lot, fl_barrier *b)
 }
 
 /* The result of a dequeued waiter. `order`: the order of arrival of a party. */
-static int fate_of(const struct fl__node *node, int order)
+static int barrier_result_of(const struct fl__node *node, int order)
 {
 	if (node->value == PASSED)
 		return order;
@@ -163,7 +163,7 @@ static int fate_of(const struct fl__node *node, int order)
  * After a timeout or cancel: breaks the barrier and returns `rc`. But a party of a complete phase
  * waits for its fate, and returns it. A waiter dequeued as PASSED or BROKEN returns that fate.
  */
-static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
+static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
@@ -172,7 +172,7 @@ static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 		fl__wait_begin(node->wait); /* the node keeps its place in the queue */
 	} else if (node->queued || node->value == AGAIN) {
 		fl__lot_remove(&lot, node);
-		break_phase(&lot, b);
+		barrier_break_phase(&lot, b);
 	} else {
 		rc = node->value == PASSED ? order : -EPIPE;
 	}
@@ -180,33 +180,33 @@ static int give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 	if (!complete)
 		return rc;
 	(void)fl__wait_sleep(node->wait, FL_FOREVER, FL_SHIELDED); /* always 0 */
-	return fate_of(node, order);
+	return barrier_result_of(node, order);
 }
 
 int fl_barrier_destroy(fl_barrier *b)
 {
 	/*
-	 * relaxed, and before fl__lot_waited(): a load that sees the 0 of end_phase() precedes the
-	 * queue lock, which then waits for that transaction to end
+	 * relaxed, and before fl__lot_waited(): a load that sees the 0 of barrier_end_phase()
+	 * precedes the queue lock, which then waits for that transaction to end
 	 */
-	return acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_waited(b) ? -EBUSY : 0;
+	return barrier_acts_here(fl__load_relaxed(&b->acting_)) || fl__lot_waited(b) ? -EBUSY : 0;
 }
 
-static void require_parties(const char *function, const fl_barrier *b)
+static void barrier_require_parties(const char *function, const fl_barrier *b)
 {
 	if (b->parties_ == 0)
 		fl__panic(function, b, "a barrier without parties");
 }
 
 /* -EAGAIN: the caller was LATE, and the phase is over. */
-static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
+static int barrier_wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	int rc = arrive(&lot, b);
+	int rc = barrier_arrive(&lot, b);
 	const int order = (int)b->arrived_;
 	const uint32_t acting = b->acting_;
 	if (rc == -EAGAIN) {
@@ -218,50 +218,50 @@ static int wait_once(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 	}
 	fl__lot_close(&lot);
 	if (rc != -EAGAIN)
-		return rc >= 0 && acting != 0 ? act(b, acting) : rc;
+		return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
 
 	rc = fl__wait_sleep(&wait, deadline, cancel);
-	return rc != 0 ? give_up(b, &node, order, rc) : fate_of(&node, order);
+	return rc != 0 ? barrier_give_up(b, &node, order, rc) : barrier_result_of(&node, order);
 }
 
 int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	require_parties("fl_barrier_wait", b);
+	barrier_require_parties("fl_barrier_wait", b);
 	int rc;
 	do
-		rc = wait_once(b, deadline, cancel);
+		rc = barrier_wait_once(b, deadline, cancel);
 	while (rc == -EAGAIN);
 	return rc;
 }
 
 int fl_barrier_try_wait(fl_barrier *b)
 {
-	require_parties("fl_barrier_try_wait", b);
+	barrier_require_parties("fl_barrier_try_wait", b);
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	const int rc = arrive(&lot, b);
+	const int rc = barrier_arrive(&lot, b);
 	const uint32_t acting = b->acting_;
 	fl__lot_close(&lot);
-	return rc >= 0 && acting != 0 ? act(b, acting) : rc;
+	return rc >= 0 && acting != 0 ? barrier_run_action(b, acting) : rc;
 }
 
-static void break_or_mend(fl_barrier *b, uint32_t broken)
+static void barrier_break_or_reset(fl_barrier *b, uint32_t broken)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, b);
-	set_broken(b, broken);
+	barrier_set_broken(b, broken);
 	if (b->acting_ != 0)
-		set_acting(b, b->acting_ | CUT);
-	release_all(&lot, b, BROKEN);
+		barrier_set_acting(b, b->acting_ | CUT);
+	barrier_release_all(&lot, b, BROKEN);
 	fl__lot_close(&lot);
 }
 
 void fl_barrier_abort(fl_barrier *b)
 {
-	break_or_mend(b, 1);
+	barrier_break_or_reset(b, 1);
 }
 
 void fl_barrier_reset(fl_barrier *b)
 {
-	break_or_mend(b, 0);
+	barrier_break_or_reset(b, 0);
 }

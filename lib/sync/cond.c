@@ -5,12 +5,12 @@
  * for a bounded time, and only then enters the queue.
  *
  *   bits       meaning                   set by                         cleared by
- *   WAITERS    the wait queue may be     add(), line_up(), under the    signal and broadcast, under
- *              not empty                 queue lock                     the queue lock, when they
+ *   WAITERS    the wait queue may be     a waiter that enqueues,        signal and broadcast, under
+ *              not empty                 under the queue lock           the queue lock, when they
  *                                                                       leave the queue empty
- *   the rest   the spinner: a pointer    look_first(): CAS, with the    signal and broadcast;
- *              to its fl__wait; and in   mutex held                     line_up(); all under the
- *              FORKS the fork count of                                  queue lock
+ *   the rest   the spinner: a pointer    cond_try_spin(): CAS, with     signal and broadcast; the
+ *              to its fl__wait; and in   the mutex held                 spinner that enqueues; all
+ *              FORKS the fork count of                                  under the queue lock
  *              its process
  *
  * A waiter enters the queue or the word before it unlocks the mutex. So a signaller that changes
@@ -32,10 +32,11 @@
  * mutex, whether the caller holds the mutex or not. A moved waiter counts as signalled, even if its
  * deadline expires before it owns the mutex.
  *
- * Linearization: wait, fl__lot_add() or the CAS in look_first(); signal and broadcast, the moves,
- * or the CAS that takes the spinner out of the word. The last access of signal and broadcast to the
- * condition is under the queue lock, so the condition may be destroyed once its waiters are woken.
- * They touch the mutex only while a queued waiter is to lock the mutex, which therefore exists.
+ * Linearization: wait, fl__lot_add() or the CAS in cond_try_spin(); signal and broadcast, the
+ * moves, or the CAS that takes the spinner out of the word. The last access of signal and broadcast
+ * to the condition is under the queue lock, so the condition may be destroyed once its waiters are
+ * woken. They touch the mutex only while a queued waiter is to lock the mutex, which therefore
+ * exists.
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
@@ -45,26 +46,26 @@
 #include <fairlead/time.h>
 
 enum { WAITERS = 1, FORK = 2, FORKS = 31 * FORK, SIGNALLED = 1 };
-static const uintptr_t WAIT = ~(uintptr_t)(WAITERS | FORKS);
+#define SPINNER (~(uintptr_t)(WAITERS | FORKS))
 
 /* The value of FORKS for a spinner of this process; FORKS if this process can have no spinner. */
-static uintptr_t forks(void)
+static uintptr_t cond_forks(void)
 {
 	return fl__fork_count < FORKS / FORK ? fl__fork_count * FORK : FORKS;
 }
 
 /* The spinner in a value of the word. NULL: no spinner, or a thread of a process before a fork. */
-static struct fl__wait *waits_in(uintptr_t seen)
+static struct fl__wait *cond_spinner(uintptr_t seen)
 {
-	const bool ours = (seen & FORKS) == forks() && forks() != FORKS;
-	return ours ? (struct fl__wait *)(seen & WAIT) : NULL; // NOLINT(performance-no-int-to-ptr)
+	const bool ours = (seen & FORKS) == cond_forks() && cond_forks() != FORKS;
+	return ours ? (struct fl__wait *)(seen & SPINNER) : NULL; // NOLINT(performance-no-int-to-ptr)
 }
 
 /*
  * Enqueues `node`. Called with the mutex held, so that the waiter misses no change of the
  * predicate.
  */
-static void add(fl_cond *c, struct fl__node *node)
+static void cond_enqueue(fl_cond *c, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, c);
@@ -75,27 +76,27 @@ static void add(fl_cond *c, struct fl__node *node)
 }
 
 /* Called with the mutex held. Makes a thread the spinner if no other context waits. */
-static bool look_first(fl_cond *c, struct fl__wait *wait)
+static bool cond_try_spin(fl_cond *c, struct fl__wait *wait)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
-	if (wait->ctx->ops != &fl__thread_parker || (seen & WAITERS) || waits_in(seen) || forks() == FORKS)
+	if (wait->ctx->ops != &fl__thread_parker || (seen & WAITERS) || cond_spinner(seen) || cond_forks() == FORKS)
 		return false;
-	/* release: publishes `*wait`; pairs with the acquire in wake_looker() */
-	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | forks());
+	/* release: publishes `*wait`; pairs with the acquire in cond_wake_spinner() */
+	return fl__cas_release(&c->word_, &seen, (uintptr_t)wait | cond_forks());
 }
 
-static bool is_signalled(const void *wait)
+static bool cond_is_signalled(const void *wait)
 {
-	/* acquire: pairs with the release in wake_looker() */
+	/* acquire: pairs with the release in cond_wake_spinner() */
 	return fl__load_acquire(&((const struct fl__wait *)wait)->park_word) == SIGNALLED;
 }
 
 /* The spinner enters the queue as the first waiter: true. If it has been signalled: false. */
-static bool line_up(fl_cond *c, struct fl__node *node)
+static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, c);
-	const bool waits = !is_signalled(node->wait);
+	const bool waits = !cond_is_signalled(node->wait);
 	if (waits) {
 		fl__lot_insert(&lot, node, fl__lot_first(&lot));
 		/* relaxed: a thread that sees WAITERS locks the queue */
@@ -107,19 +108,19 @@ static bool line_up(fl_cond *c, struct fl__node *node)
 
 /*
  * Also locks `to`, the wait queue of the mutex that the first waiter in `line` waits for. Returns
- * this mutex; NULL if `line` is empty.
+ * this mutex; NULL if `queue` is empty.
  */
-static fl_mutex *open_home(struct fl__lot *line, struct fl__lot *to)
+static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)
 {
 	struct fl__node *first;
-	while ((first = fl__lot_first(line)) != NULL) {
+	while ((first = fl__lot_first(queue)) != NULL) {
 		fl_mutex *m = fl__mutex_node_of(first)->mutex;
-		if (fl__lot_open_also(line, to, m))
+		if (fl__lot_open_also(queue, to, m))
 			return m;
-		first = fl__lot_first(line);
+		first = fl__lot_first(queue);
 		if (first && fl__mutex_node_of(first)->mutex == m)
 			return m;
-		fl__lot_shut_also(line, to);
+		fl__lot_shut_also(queue, to);
 	}
 	return NULL;
 }
@@ -128,87 +129,89 @@ static fl_mutex *open_home(struct fl__lot *line, struct fl__lot *to)
  * Under the queue lock: moves up to `max` waiters that share the first waiter's mutex. Returns how
  * many; 0 when the queue is empty or all these waiters gave up.
  */
-static size_t wake_some(struct fl__lot *line, size_t max)
+static size_t cond_requeue_some(struct fl__lot *queue, size_t max)
 {
 	struct fl__lot to;
-	fl_mutex *m = open_home(line, &to);
+	fl_mutex *m = cond_open_mutex(queue, &to);
 	if (!m)
 		return 0;
-	const size_t moved = fl__mutex_requeue(m, line, &to, max);
-	fl__lot_shut_also(line, &to);
+	const size_t moved = fl__mutex_requeue(m, queue, &to, max);
+	fl__lot_shut_also(queue, &to);
 	return moved;
 }
 
 /* Under the queue lock: wakes the spinner. Returns the number of spinners woken, 0 or 1. */
-static size_t wake_looker(fl_cond *c)
+static size_t cond_wake_spinner(fl_cond *c)
 {
 	uintptr_t seen = fl__load_relaxed(&c->word_); /* relaxed: the CAS decides */
 	do
 		if (!(seen & ~(uintptr_t)WAITERS))
 			return 0;
-	/* acquire: pairs with the release in look_first() */
+	/* acquire: pairs with the release in cond_try_spin() */
 	while (!fl__cas_weak_acquire(&c->word_, &seen, seen & WAITERS));
-	struct fl__wait *looker = waits_in(seen);
-	if (!looker)
+	struct fl__wait *spinner = cond_spinner(seen);
+	if (!spinner)
 		return 0;
 	/*
-	 * release: publishes the signaller's writes; pairs with the acquire in is_signalled(). A
-	 * plain store suffices, because the spinner has not parked.
+	 * release: publishes the signaller's writes; pairs with the acquire in cond_is_signalled().
+	 * A plain store suffices, because the spinner has not parked.
 	 */
-	fl__store_release(&looker->park_word, (uint32_t)SIGNALLED);
+	fl__store_release(&spinner->park_word, (uint32_t)SIGNALLED);
 	return 1;
 }
 
-/* Under the queue lock, which wake_some() may release and take again: wakes up to `max` waiters. */
-static void wake_line(fl_cond *c, struct fl__lot *line, size_t max)
+/*
+ * Wakes up to `max` waiters. Under the queue lock, which cond_requeue_some() may release and take.
+ */
+static void cond_wake_queue(fl_cond *c, struct fl__lot *queue, size_t max)
 {
-	while (max > 0 && fl__lot_more(line))
-		max -= wake_some(line, max);
-	if (!fl__lot_more(line))
-		/* relaxed: as in wake(). The last access. */
+	while (max > 0 && fl__lot_more(queue))
+		max -= cond_requeue_some(queue, max);
+	if (!fl__lot_more(queue))
+		/* relaxed: as in cond_wake(). The last access. */
 		fl__and_relaxed(&c->word_, ~(uintptr_t)WAITERS);
 }
 
-static void wake(fl_cond *c, size_t max)
+static void cond_wake(fl_cond *c, size_t max)
 {
 	if (fl__load_relaxed(&c->word_) == 0) /* relaxed: the mutex orders it */
 		return;
-	struct fl__lot line;
-	fl__lot_open(&line, c);
-	max -= wake_looker(c);
+	struct fl__lot queue;
+	fl__lot_open(&queue, c);
+	max -= cond_wake_spinner(c);
 	if (max > 0)
-		wake_line(c, &line, max);
-	fl__lot_close(&line);
+		cond_wake_queue(c, &queue, max);
+	fl__lot_close(&queue);
 }
 
 int fl_cond_destroy(fl_cond *c)
 {
 	/* relaxed: the caller guarantees that no new waiter comes */
-	return fl__lot_waited(c) || waits_in(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
+	return fl__lot_waited(c) || cond_spinner(fl__load_relaxed(&c->word_)) ? -EBUSY : 0;
 }
 
 void fl_cond_signal(fl_cond *c)
 {
-	wake(c, 1);
+	cond_wake(c, 1);
 }
 
 void fl_cond_broadcast(fl_cond *c)
 {
-	wake(c, FL__ALL);
+	cond_wake(c, FL__ALL);
 }
 
 /*
  * Called after a timeout or cancel. Leaves the queue of the condition: true. If a signal has moved
  * the waiter, leaves the queue of the mutex: false.
  */
-static bool leave(const fl_cond *c, struct fl__mutex_node *place)
+static bool cond_leave(const fl_cond *c, struct fl__mutex_node *waiter)
 {
 	struct fl__lot lot;
-	const bool unsignalled = fl__lot_open_of(&lot, &place->node) == c;
+	const bool unsignalled = fl__lot_open_of(&lot, &waiter->node) == c;
 	if (unsignalled)
-		fl__lot_remove(&lot, &place->node);
+		fl__lot_remove(&lot, &waiter->node);
 	else
-		fl__mutex_give_up(place->mutex, &lot, place);
+		fl__mutex_give_up(waiter->mutex, &lot, waiter);
 	fl__lot_close(&lot);
 	return unsignalled;
 }
@@ -219,23 +222,24 @@ int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_toke
 		fl__panic("fl_cond_wait", m, "the mutex is not locked");
 	_Alignas(WAITERS + FORKS + 1) struct fl__wait wait;
 	fl__wait_begin(&wait);
-	struct fl__mutex_node place = FL__MUTEX_NODE(m, &wait);
-	const bool looks = look_first(c, &wait);
-	if (!looks)
-		add(c, &place.node);
+	struct fl__mutex_node waiter = FL__MUTEX_NODE(m, &wait);
+	const bool spins = cond_try_spin(c, &wait);
+	if (!spins)
+		cond_enqueue(c, &waiter.node);
 	fl_mutex_unlock(m);
 	struct fl__debug_op op;
-	fl__debug_waiting_cond(&op, m, c, &place.node.key);
-	if (looks && (fl__wait_look(&wait, is_signalled, &wait, deadline, cancel) || !line_up(c, &place.node))) {
+	fl__debug_waiting_cond(&op, m, c, &waiter.node.key);
+	if (spins && (fl__wait_look(&wait, cond_is_signalled, &wait, deadline, cancel) ||
+	              !cond_enqueue_spinner(c, &waiter.node))) {
 		fl__mutex_relock(m, &op);
 		return 0;
 	}
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc == 0) {
-		fl__mutex_relock_requeued(&place, &op);
+		fl__mutex_relock_requeued(&waiter, &op);
 		return 0;
 	}
-	if (!leave(c, &place))
+	if (!cond_leave(c, &waiter))
 		rc = 0;
 	fl__mutex_relock(m, &op);
 	return rc;

@@ -5,7 +5,7 @@
  *   field    meaning                     set by                      cleared by
  *   SET      the event is set            fl_event_set(): CAS, or     fl_event_reset(); with AUTO,
  *                                        under the queue lock        a wait: CAS
- *   WAITERS  the wait queue may be not   line_up(), under the queue  fl_event_set(), under the
+ *   WAITERS  the wait queue may be not   a waiter, under the queue   fl_event_set(), under the
  *            empty                       lock, while SET is clear    queue lock
  *   AUTO     a wait resets the event     fl_event_init_auto()        -
  *   sets     the number of sets, modulo  fl_event_set(), unless      -
@@ -35,7 +35,7 @@
 
 enum { SET = FL_EVENT_SET_, WAITERS = 2, AUTO = FL_EVENT_AUTO_, ONE_SET = 8 };
 
-static const uint32_t SETS = ~(uint32_t)(ONE_SET - 1);
+#define SETS (~(uint32_t)(ONE_SET - 1))
 
 int fl_event_destroy(fl_event *e)
 {
@@ -46,7 +46,7 @@ int fl_event_destroy(fl_event *e)
  * Sets the event and wakes waiters: true. If WAITERS was cleared before the queue was locked:
  * false.
  */
-static bool set_waking(fl_event *e)
+static bool event_set_waking(fl_event *e)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, e);
@@ -75,12 +75,12 @@ void fl_event_set(fl_event *e)
 	for (;;) {
 		uint32_t next = (seen & AUTO ? seen : seen + ONE_SET) | SET;
 		/*
-		 * release, also when SET is already set: pairs with the acquire in try_take(),
-		 * line_up(), fl_event_is_set() and fl_event_reset()
+		 * release, also when SET is already set: pairs with the acquire in
+		 * event_try_take(), event_enqueue(), fl_event_is_set() and fl_event_reset()
 		 */
 		if (!(seen & WAITERS) && fl__cas_weak_release(&e->word_, &seen, next))
 			return;
-		if ((seen & WAITERS) && set_waking(e))
+		if ((seen & WAITERS) && event_set_waking(e))
 			return;
 		seen = fl__load_relaxed(&e->word_); /* relaxed: as above */
 	}
@@ -93,17 +93,17 @@ void fl_event_reset(fl_event *e)
 }
 
 /* Whether the event is set, or was set since the word was `first`. */
-static bool is_over(uint32_t seen, uint32_t first)
+static bool event_is_over(uint32_t seen, uint32_t first)
 {
 	return (seen & SET) || ((seen ^ first) & SETS);
 }
 
 /* Whether a wait that began with the word `first` is over. With AUTO, takes the set. */
-static bool try_take(fl_event *e, uint32_t first)
+static bool event_try_take(fl_event *e, uint32_t first)
 {
 	uint32_t seen = fl__load_acquire(&e->word_); /* pairs with the release in fl_event_set() */
 	if (!(seen & AUTO))
-		return is_over(seen, first);
+		return event_is_over(seen, first);
 	while (seen & SET)
 		if (fl__cas_weak_acquire(&e->word_, &seen, seen & ~(uint32_t)SET)) /* as above */
 			return true;
@@ -111,51 +111,51 @@ static bool try_take(fl_event *e, uint32_t first)
 }
 
 /* Enqueues `node`: true. If the wait is over, takes the set if `takes` and AUTO: false. */
-static bool line_up(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
+static bool event_enqueue(fl_event *e, struct fl__node *node, uint32_t first, bool takes)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, e);
 	uint32_t seen = fl__load_relaxed(&e->word_), next; /* relaxed: the CAS decides */
 	do {
 		next = seen | WAITERS;
-		if (is_over(seen, first))
+		if (event_is_over(seen, first))
 			next = takes && (seen & AUTO) ? seen & ~(uint32_t)SET : seen;
 		/* acquire: if the wait is over; pairs with the release in fl_event_set() */
 	} while (!fl__cas_weak_acquire(&e->word_, &seen, next));
-	bool waits = !is_over(seen, first);
+	bool waits = !event_is_over(seen, first);
 	if (waits)
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
 	return waits;
 }
 
-struct watch {
+struct event_watch {
 	const fl_event *event;
 	uint32_t first;
 };
 
 /* Whether the wait may be over, or WAITERS is set, so that the caller must enqueue. */
-static bool is_decided(const void *what)
+static bool event_is_decided(const void *what)
 {
-	const struct watch *watch = what;
-	/* relaxed: try_take() and line_up() acquire */
+	const struct event_watch *watch = what;
+	/* relaxed: event_try_take() and event_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&watch->event->word_);
-	return is_over(seen, watch->first) || (seen & WAITERS);
+	return event_is_over(seen, watch->first) || (seen & WAITERS);
 }
 
-static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
+static int event_wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct watch watch = {e, first};
-	if (!(first & WAITERS) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel)) {
+	const struct event_watch watch = {e, first};
+	if (!(first & WAITERS) && fl__wait_look(&wait, event_is_decided, &watch, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
-		if (try_take(e, first))
+		if (event_try_take(e, first))
 			return 0;
 	}
 	struct fl__node node = FL__NODE(&wait);
-	if (!line_up(e, &node, first, true))
+	if (!event_enqueue(e, &node, first, true))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
@@ -165,25 +165,25 @@ static int wait_slow(fl_event *e, uint32_t first, int64_t deadline, fl_cancel_to
 
 int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel)
 {
-	/* relaxed: a wait that is over acquires in try_take() or line_up() */
+	/* relaxed: a wait that is over acquires in event_try_take() or event_enqueue() */
 	uint32_t first = fl__load_relaxed(&e->word_);
-	return try_take(e, first) ? 0 : wait_slow(e, first, deadline, cancel);
+	return event_try_take(e, first) ? 0 : event_wait_slow(e, first, deadline, cancel);
 }
 
 int fl_event_try_wait(fl_event *e)
 {
-	return try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* relaxed: as above */
+	return event_try_take(e, fl__load_relaxed(&e->word_)) ? 0 : -EAGAIN; /* relaxed: as above */
 }
 
-static bool on_ready(void *object)
+static bool event_ready(void *object)
 {
 	return fl_event_is_set(object);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool event_arm(void *object, struct fl__node *node)
 {
 	fl_event *e = object;
-	return line_up(e, node, fl__load_relaxed(&e->word_), false); /* relaxed: as above */
+	return event_enqueue(e, node, fl__load_relaxed(&e->word_), false); /* relaxed: as above */
 }
 
-const fl_on_type fl__on_event = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_event = {event_ready, event_arm, fl__node_disarm, NULL};

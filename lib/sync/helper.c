@@ -23,29 +23,29 @@
 #include <pthread.h>
 #include <signal.h>
 
-struct thread {
+struct helper_thread {
 	struct fl__ctx ctx;
-	struct thread *next; /* in `threads` */
-	pthread_t thread;    /* written under `lock` */
+	struct helper_thread *next; /* in `threads` */
+	pthread_t thread;           /* written under `lock` */
 	struct fl__helper *helper;
 };
 
-static fl_mutex lock = FL_MUTEX_INIT;
-static fl_cond fewer = FL_COND_INIT; /* `running` has fallen */
-static struct fl__helper *helpers;
-static struct thread *threads; /* in a forked child, also the parent's threads */
-static unsigned running;
-static struct thread *ended; /* an ended thread, not joined yet; or NULL */
-static uint32_t ending;
+static fl_mutex helper_lock = FL_MUTEX_INIT;
+static fl_cond helper_fewer = FL_COND_INIT; /* `running` has fallen */
+static struct fl__helper *helper_first;
+static struct helper_thread *helper_threads; /* in a forked child, also the parent's threads */
+static unsigned helper_running;
+static struct helper_thread *helper_ended; /* an ended thread, not joined yet; or NULL */
+static uint32_t helper_ending;
 
-static void helper_join(struct thread *t)
+static void helper_join(struct helper_thread *t)
 {
 	if (!t)
 		return;
 	(void)fl__sys.thread_join(t->thread);
 	{
-		FL_LOCKED(&lock);
-		struct thread **link = &threads;
+		FL_LOCKED(&helper_lock);
+		struct helper_thread **link = &helper_threads;
 		while (*link != t)
 			link = &(*link)->next;
 		*link = t->next;
@@ -53,19 +53,19 @@ static void helper_join(struct thread *t)
 	fl__free(t);
 }
 
-static struct thread *helper_leave(struct thread *t)
+static struct helper_thread *helper_leave(struct helper_thread *t)
 {
-	FL_LOCKED(&lock);
-	struct thread *before = ended;
-	ended = t;
-	running--;
-	fl_cond_broadcast(&fewer);
+	FL_LOCKED(&helper_lock);
+	struct helper_thread *before = helper_ended;
+	helper_ended = t;
+	helper_running--;
+	fl_cond_broadcast(&helper_fewer);
 	return before;
 }
 
 static void *helper_run(void *arg)
 {
-	struct thread *t = arg;
+	struct helper_thread *t = arg;
 	const uint32_t fork = fl__fork_count;
 	fl__ctx_current = &t->ctx;
 	(void)pthread_setname_np(pthread_self(), t->helper->name); /* for debuggers */
@@ -78,7 +78,7 @@ static void *helper_run(void *arg)
 	return NULL;
 }
 
-static int helper_create(struct thread *t)
+static int helper_create(struct helper_thread *t)
 {
 	sigset_t all, before;
 	(void)sigfillset(&all);
@@ -94,32 +94,32 @@ static void helper_list(struct fl__helper *helper)
 	if (helper->listed)
 		return;
 	helper->listed = true;
-	helper->next = helpers;
-	helpers = helper;
+	helper->next = helper_first;
+	helper_first = helper;
 }
 
 void fl__helper_list(struct fl__helper *helper)
 {
-	FL_LOCKED(&lock);
+	FL_LOCKED(&helper_lock);
 	helper_list(helper);
 }
 
 int fl__helper_start(struct fl__helper *helper)
 {
-	struct thread *t = fl__alloc(1, sizeof *t);
+	struct helper_thread *t = fl__alloc(1, sizeof *t);
 	if (!t)
 		return -ENOMEM;
 	fl__ctx_init_thread(&t->ctx, helper->name);
 	t->helper = helper;
-	FL_LOCKED(&lock);
+	FL_LOCKED(&helper_lock);
 	const int rc = fl__helper_must_end() ? -EAGAIN : helper_create(t);
 	if (rc != 0) {
 		fl__free(t);
 		return rc;
 	}
-	t->next = threads;
-	threads = t;
-	running++;
+	t->next = helper_threads;
+	helper_threads = t;
+	helper_running++;
 	helper_list(helper);
 	return 0;
 }
@@ -130,15 +130,15 @@ bool fl__helper_must_end(void)
 	 * relaxed: helper->end() later wakes the thread, which calls this function again; other
 	 * callers hold the helper's lock
 	 */
-	return fl__load_relaxed(&ending);
+	return fl__load_relaxed(&helper_ending);
 }
 
 /* Returns the present list of helpers. */
 static struct fl__helper *helpers_set_ending(uint32_t value)
 {
-	FL_LOCKED(&lock);
-	fl__store_relaxed(&ending, value); /* relaxed: as in fl__helper_must_end() */
-	return helpers;
+	FL_LOCKED(&helper_lock);
+	fl__store_relaxed(&helper_ending, value); /* relaxed: as in fl__helper_must_end() */
+	return helper_first;
 }
 
 static void helpers_end_all(void)
@@ -146,14 +146,14 @@ static void helpers_end_all(void)
 	unsigned used = 0;
 	for (struct fl__helper *helper = helpers_set_ending(1); helper; helper = helper->next)
 		used += helper->end();
-	fl_mutex_lock(&lock);
-	while (running > used) {
-		const int rc = fl_cond_wait_until(&fewer, &lock, FL_FOREVER, FL_SHIELDED);
+	fl_mutex_lock(&helper_lock);
+	while (helper_running > used) {
+		const int rc = fl_cond_wait_until(&helper_fewer, &helper_lock, FL_FOREVER, FL_SHIELDED);
 		(void)rc; /* always 0 */
 	}
-	struct thread *last = ended;
-	ended = NULL;
-	fl_mutex_unlock(&lock);
+	struct helper_thread *last = helper_ended;
+	helper_ended = NULL;
+	fl_mutex_unlock(&helper_lock);
 	helper_join(last);
 }
 
@@ -171,11 +171,11 @@ FL__AT_UNLOAD_FIRST static void helpers_unload(void)
 /* The child has none of the parent's threads. */
 static void helpers_after_fork(void)
 {
-	fl_mutex_init(&lock);
-	fl_cond_init(&fewer);
-	running = 0;
-	ended = NULL;
-	fl__store_relaxed(&ending, 0); /* relaxed: the child has one thread */
+	fl_mutex_init(&helper_lock);
+	fl_cond_init(&helper_fewer);
+	helper_running = 0;
+	helper_ended = NULL;
+	fl__store_relaxed(&helper_ending, 0); /* relaxed: the child has one thread */
 }
 
 FL__AT_START static void helpers_watch_forks(void)

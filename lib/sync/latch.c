@@ -18,8 +18,8 @@
 #include <fairlead/latch.h>
 #include <fairlead/time.h>
 
-static const uint32_t WAITERS = 0x80000000u;
-static const struct fl__word at_zero = {FL_LATCH_MAX, 0, 0x80000000u};
+#define WAITERS 0x80000000u
+static const struct fl__word latch_at_zero = {FL_LATCH_MAX, 0, WAITERS};
 
 int fl_latch_destroy(fl_latch *l)
 {
@@ -29,7 +29,7 @@ int fl_latch_destroy(fl_latch *l)
 /*
  * The step to zero with WAITERS. Acquires the writes of the earlier counts, for the woken waiters.
  */
-static void open_waking(fl_latch *l)
+static void latch_open_waking(fl_latch *l)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -52,7 +52,7 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 			fl__panic("fl_latch_count_down", l, "less is left than is counted");
 		next = seen - n;
 		if (next == WAITERS) {
-			open_waking(l);
+			latch_open_waking(l);
 			return;
 		}
 		/*
@@ -64,18 +64,18 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 
 int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return fl__word_wait(&l->word_, &at_zero, deadline, cancel);
+	return fl__word_wait(&l->word_, &latch_at_zero, deadline, cancel);
 }
 
-static bool on_ready(void *object)
+static bool latch_ready(void *object)
 {
 	return fl_latch_count(object) == 0;
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool latch_arm(void *object, struct fl__node *node)
 {
 	fl_latch *l = object;
-	return fl__word_arm(&l->word_, &at_zero, node);
+	return fl__word_arm(&l->word_, &latch_at_zero, node);
 }
 
-const fl_on_type fl__on_latch = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_latch = {latch_ready, latch_arm, fl__node_disarm, NULL};

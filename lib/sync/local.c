@@ -29,68 +29,68 @@ static struct {
 	enum { NO_KEY, HAS_KEY, UNLOADED } state; /* guarded by the lock */
 	pthread_key_t key;
 	struct fl__locals *adopted; /* the tables of adopted threads; guarded by the lock */
-} registry;
+} local_registry;
 
 /* The id of `local`, assigned now if it has none. 0: no id is left. */
-static uint32_t id_of(fl_local *local)
+static uint32_t local_id(fl_local *local)
 {
 	/* acquire: pairs with the release below, so that fl__locals_end() sees the destructor */
 	uint32_t id = fl__load_acquire(&local->id_);
 	if (id != 0)
 		return id;
-	fl__lock(&registry.lock);
+	fl__lock(&local_registry.lock);
 	id = fl__load_relaxed(&local->id_); /* relaxed: written under the lock */
-	if (id == 0 && registry.count < IDS) {
-		id = ++registry.count;
-		registry.destroy[id] = local->destroy_;
+	if (id == 0 && local_registry.count < IDS) {
+		id = ++local_registry.count;
+		local_registry.destroy[id] = local->destroy_;
 		fl__store_release(&local->id_, id); /* pairs with the acquire above */
 	}
-	fl__unlock(&registry.lock);
+	fl__unlock(&local_registry.lock);
 	return id;
 }
 
-static void end_adopted(void *ctx)
+static void local_end_adopted(void *ctx)
 {
 	fl__locals_end(ctx);
 }
 
 /* Arranges that the end of an adopted thread frees its table. */
-static int watch_end(struct fl__ctx *ctx)
+static int local_watch_end(struct fl__ctx *ctx)
 {
 	if (!ctx->adopted)
 		return 0;
-	fl__lock(&registry.lock);
+	fl__lock(&local_registry.lock);
 	int rc = 0;
-	if (registry.state == NO_KEY)
-		rc = pthread_key_create(&registry.key, end_adopted);
-	if (rc == 0 && registry.state == NO_KEY)
-		registry.state = HAS_KEY;
+	if (local_registry.state == NO_KEY)
+		rc = pthread_key_create(&local_registry.key, local_end_adopted);
+	if (rc == 0 && local_registry.state == NO_KEY)
+		local_registry.state = HAS_KEY;
 	/* else the process exits, and the thread keeps its table */
-	if (rc == 0 && registry.state == HAS_KEY)
-		rc = pthread_setspecific(registry.key, ctx);
-	fl__unlock(&registry.lock);
+	if (rc == 0 && local_registry.state == HAS_KEY)
+		rc = pthread_setspecific(local_registry.key, ctx);
+	fl__unlock(&local_registry.lock);
 	return -rc;
 }
 
 /* Replaces `old` by `table` in registry.adopted. Either may be NULL. */
-static void list_instead(struct fl__locals *old, struct fl__locals *table)
+static void local_replace_listed(struct fl__locals *old, struct fl__locals *table)
 {
-	fl__lock(&registry.lock);
+	fl__lock(&local_registry.lock);
 	if (old) {
-		*(old->prev ? &old->prev->next : &registry.adopted) = old->next;
+		*(old->prev ? &old->prev->next : &local_registry.adopted) = old->next;
 		if (old->next)
 			old->next->prev = old->prev;
 	}
 	if (table) {
-		table->next = registry.adopted;
+		table->next = local_registry.adopted;
 		if (table->next)
 			table->next->prev = table;
-		registry.adopted = table;
+		local_registry.adopted = table;
 	}
-	fl__unlock(&registry.lock);
+	fl__unlock(&local_registry.lock);
 }
 
-static int grow(struct fl__ctx *ctx, uint32_t id)
+static int local_grow(struct fl__ctx *ctx, uint32_t id)
 {
 	struct fl__locals *old = ctx->locals;
 	uint32_t size = old ? old->size : LEAST;
@@ -99,7 +99,7 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 	struct fl__locals *locals = fl__alloc(1, sizeof *locals + size * sizeof locals->values[0]);
 	if (!locals)
 		return -ENOMEM;
-	if (!old && watch_end(ctx) != 0) {
+	if (!old && local_watch_end(ctx) != 0) {
 		fl__free(locals);
 		return -ENOMEM;
 	}
@@ -107,7 +107,7 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 	if (old)
 		memcpy(locals->values, old->values, old->size * sizeof old->values[0]);
 	if (ctx->adopted)
-		list_instead(old, locals);
+		local_replace_listed(old, locals);
 	ctx->locals = locals;
 	fl__free(old);
 	return 0;
@@ -116,7 +116,7 @@ static int grow(struct fl__ctx *ctx, uint32_t id)
 void *fl_local_get(const fl_local *local)
 {
 	const struct fl__locals *locals = fl__ctx_get()->locals;
-	/* relaxed: this context set any value in its table, after id_of() */
+	/* relaxed: this context set any value in its table, after local_id() */
 	uint32_t id = fl__load_relaxed(&local->id_);
 	return locals && id < locals->size ? locals->values[id] : NULL;
 }
@@ -124,11 +124,11 @@ void *fl_local_get(const fl_local *local)
 int fl_local_set(fl_local *local, void *value)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
-	uint32_t id = id_of(local);
+	uint32_t id = local_id(local);
 	if (id == 0)
 		return -EAGAIN;
 	if (!ctx->locals || id >= ctx->locals->size) {
-		int rc = value ? grow(ctx, id) : 0;
+		int rc = value ? local_grow(ctx, id) : 0;
 		if (rc != 0 || !value)
 			return rc;
 	}
@@ -137,14 +137,14 @@ int fl_local_set(fl_local *local, void *value)
 }
 
 /* Destroys the present values, in the order of their ids. False when no destructor ran. */
-static bool destroy_round(struct fl__ctx *ctx)
+static bool local_destroy_round(struct fl__ctx *ctx)
 {
 	bool any = false;
 	for (uint32_t id = 1; id < ctx->locals->size; id++) {
 		void *value = ctx->locals->values[id];
 		ctx->locals->values[id] = NULL;
-		if (value && registry.destroy[id]) { /* written before the id was published */
-			registry.destroy[id](value);
+		if (value && local_registry.destroy[id]) { /* written before the id was published */
+			local_registry.destroy[id](value);
 			any = true;
 		}
 	}
@@ -155,10 +155,10 @@ void fl__locals_end(struct fl__ctx *ctx)
 {
 	if (!ctx->locals)
 		return;
-	for (int i = 0; i < ROUNDS && destroy_round(ctx); i++)
+	for (int i = 0; i < ROUNDS && local_destroy_round(ctx); i++)
 		;
 	if (ctx->adopted)
-		list_instead(ctx->locals, NULL);
+		local_replace_listed(ctx->locals, NULL);
 	fl__free(ctx->locals);
 	ctx->locals = NULL;
 }
@@ -167,16 +167,16 @@ void fl__locals_end(struct fl__ctx *ctx)
  * An unloaded copy of the library leaves neither its key's destructor behind, nor the tables of
  * threads that go on.
  */
-FL__AT_UNLOAD static void forget_threads(void)
+FL__AT_UNLOAD static void local_unload(void)
 {
-	fl__lock(&registry.lock);
-	if (registry.state == HAS_KEY)
-		(void)pthread_key_delete(registry.key);
-	registry.state = UNLOADED;
-	fl__unlock(&registry.lock);
+	fl__lock(&local_registry.lock);
+	if (local_registry.state == HAS_KEY)
+		(void)pthread_key_delete(local_registry.key);
+	local_registry.state = UNLOADED;
+	fl__unlock(&local_registry.lock);
 	if (!fl__is_unloaded())
 		return;
-	struct fl__locals *tables = registry.adopted;
+	struct fl__locals *tables = local_registry.adopted;
 	if (fl__ctx_get()->adopted)
 		fl__ctx_get()->locals = NULL;
 	for (struct fl__locals *next; tables; tables = next) {
@@ -185,17 +185,17 @@ FL__AT_UNLOAD static void forget_threads(void)
 	}
 }
 
-static void before_fork(void)
+static void local_before_fork(void)
 {
-	fl__lock(&registry.lock);
+	fl__lock(&local_registry.lock);
 }
 
-static void after_fork(void)
+static void local_after_fork(void)
 {
-	fl__unlock(&registry.lock);
+	fl__unlock(&local_registry.lock);
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void local_watch_forks(void)
 {
-	(void)pthread_atfork(before_fork, after_fork, after_fork); /* see lib/wait/context.c */
+	(void)pthread_atfork(local_before_fork, local_after_fork, local_after_fork); /* see lib/wait/context.c */
 }

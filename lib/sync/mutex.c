@@ -22,10 +22,10 @@
  *
  *   state      in the queue  what it does                         next state
  *   RUNNING    no            polls, then opens the queue          owner, or ASLEEP
- *   ASLEEP     yes           sleeps                               AWAKE: an unlock woke the first
- *                                                                 waiter; or it gives up, and leaves
- *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, first,
- *                                                                 with WAITERS set
+ *   ASLEEP     yes           sleeps                               AWAKE, or leaves on a timeout or
+ *                                                                 cancel
+ *   AWAKE      first         polls, then opens the queue          owner, or ASLEEP again, with
+ *                                                                 WAITERS set
  *
  * An unlock that finds WAITERS wakes only the first waiter. The woken waiter stays first in the
  * queue while it tries to take the lock. WAITERS is then clear, so other threads lock and unlock at
@@ -171,7 +171,7 @@ static void mutex_leave(fl_mutex *m, struct fl__node *node, bool owns)
 	fl__lot_close(&lot);
 }
 
-/* Called by a new owner that was not queued: clears a stale WAITERS, which a forked child inherits. */
+/* Called by a new owner that was not queued: clears a WAITERS that a forked child inherited. */
 static void mutex_clear_stale(fl_mutex *m)
 {
 	/* relaxed: a hint; WAITERS changes only under the queue lock */

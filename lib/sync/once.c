@@ -21,13 +21,14 @@
 
 enum { DONE = FL_ONCE_DONE_, RUNNING = 2, WAITERS = 4 };
 
-static const struct fl__word not_running = {RUNNING, 0, WAITERS};
+static const struct fl__word once_not_running = {RUNNING, 0, WAITERS};
 
-static void finish(fl_once *o, uint32_t result)
+static void once_finish(fl_once *o, uint32_t result)
 {
 	uint32_t expected = RUNNING;
 	/*
-	 * release: the function's writes; pairs with the acquire in fl_once_is_done() and begin()
+	 * release: the function's writes; pairs with the acquire in fl_once_is_done() and
+	 * once_begin()
 	 */
 	if (fl__cas_release(&o->word_, &expected, result))
 		return;
@@ -43,19 +44,19 @@ static void finish(fl_once *o, uint32_t result)
  * -EBUSY        another context is the runner
  * 0             DONE
  */
-static int begin(fl_once *o)
+static int once_begin(fl_once *o)
 {
 	uint32_t seen = 0;
-	/* acquire: the writes of a function that failed before; pairs with finish() */
+	/* acquire: the writes of a function that failed before; pairs with once_finish() */
 	if (fl__cas_acquire(&o->word_, &seen, RUNNING))
 		return -EINPROGRESS;
 	return fl_once_is_done(o) ? 0 : -EBUSY;
 }
 
-static int run(fl_once *o, int (*function)(void *), void *arg)
+static int once_run(fl_once *o, int (*function)(void *), void *arg)
 {
 	int rc = function(arg);
-	finish(o, rc == 0 ? DONE : 0);
+	once_finish(o, rc == 0 ? DONE : 0);
 	return rc;
 }
 
@@ -63,17 +64,17 @@ int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg)
 {
 	if (fl_once_is_done(o))
 		return 0;
-	int rc = begin(o);
-	return rc == -EINPROGRESS ? run(o, function, arg) : rc;
+	int rc = once_begin(o);
+	return rc == -EINPROGRESS ? once_run(o, function, arg) : rc;
 }
 
 int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = fl_once_is_done(o) ? 0 : begin(o);
+	int rc = fl_once_is_done(o) ? 0 : once_begin(o);
 	while (rc == -EBUSY) {
-		rc = fl__word_wait(&o->word_, &not_running, deadline, cancel);
+		rc = fl__word_wait(&o->word_, &once_not_running, deadline, cancel);
 		if (rc == 0)
-			rc = begin(o);
+			rc = once_begin(o);
 	}
-	return rc == -EINPROGRESS ? run(o, function, arg) : rc;
+	return rc == -EINPROGRESS ? once_run(o, function, arg) : rc;
 }

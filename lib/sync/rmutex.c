@@ -12,7 +12,7 @@
 #include <fairlead/rmutex.h>
 #include <fairlead/time.h>
 
-static bool is_owner(const fl_rmutex *m, uint64_t id)
+static bool rmutex_is_owner(const fl_rmutex *m, uint64_t id)
 {
 	return fl__load_relaxed(&m->owner_) == id; /* relaxed: true only if this context wrote it */
 }
@@ -22,7 +22,7 @@ int fl_rmutex_destroy(fl_rmutex *m)
 	return fl_mutex_destroy(&m->mutex_);
 }
 
-static int relock(fl_rmutex *m)
+static int rmutex_relock(fl_rmutex *m)
 {
 	if (m->depth_ == UINT32_MAX - 1)
 		return -EAGAIN;
@@ -30,20 +30,20 @@ static int relock(fl_rmutex *m)
 	return 0;
 }
 
-static int owned(fl_rmutex *m, uint64_t id, int rc)
+static int rmutex_set_owner(fl_rmutex *m, uint64_t id, int rc)
 {
 	if (rc == 0)
-		fl__store_relaxed(&m->owner_, id); /* relaxed: see is_owner() */
+		fl__store_relaxed(&m->owner_, id); /* relaxed: see rmutex_is_owner() */
 	return rc;
 }
 
 void fl_rmutex_lock(fl_rmutex *m)
 {
 	uint64_t id = fl__ctx_get()->id;
-	if (!is_owner(m, id)) {
+	if (!rmutex_is_owner(m, id)) {
 		fl_mutex_lock(&m->mutex_);
-		(void)owned(m, id, 0);
-	} else if (relock(m) != 0) {
+		(void)rmutex_set_owner(m, id, 0);
+	} else if (rmutex_relock(m) != 0) {
 		fl__panic("fl_rmutex_lock", m, "locked 2^32 - 1 times");
 	}
 }
@@ -51,48 +51,49 @@ void fl_rmutex_lock(fl_rmutex *m)
 int fl_rmutex_try_lock(fl_rmutex *m)
 {
 	uint64_t id = fl__ctx_get()->id;
-	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_try_lock(&m->mutex_));
+	return rmutex_is_owner(m, id) ? rmutex_relock(m) : rmutex_set_owner(m, id, fl_mutex_try_lock(&m->mutex_));
 }
 
 int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint64_t id = fl__ctx_get()->id;
-	return is_owner(m, id) ? relock(m) : owned(m, id, fl_mutex_lock_until(&m->mutex_, deadline, cancel));
+	return rmutex_is_owner(m, id) ? rmutex_relock(m)
+	                              : rmutex_set_owner(m, id, fl_mutex_lock_until(&m->mutex_, deadline, cancel));
 }
 
 void fl_rmutex_unlock(fl_rmutex *m)
 {
-	if (!is_owner(m, fl__ctx_get()->id))
+	if (!rmutex_is_owner(m, fl__ctx_get()->id))
 		fl__panic("fl_rmutex_unlock", m, "not owned by the caller");
 	if (m->depth_ > 0) {
 		m->depth_--;
 		return;
 	}
-	fl__store_relaxed(&m->owner_, 0); /* relaxed: see is_owner() */
+	fl__store_relaxed(&m->owner_, 0); /* relaxed: see rmutex_is_owner() */
 	fl_mutex_unlock(&m->mutex_);
 }
 
 int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	const uint64_t id = fl__ctx_get()->id;
-	if (!is_owner(m, id))
+	if (!rmutex_is_owner(m, id))
 		fl__panic("fl_cond_wait_rmutex", m, "not owned by the caller");
 	const uint32_t depth = m->depth_;
 	m->depth_ = 0;
-	fl__store_relaxed(&m->owner_, 0); /* relaxed: see is_owner() */
+	fl__store_relaxed(&m->owner_, 0); /* relaxed: see rmutex_is_owner() */
 	const int rc = fl_cond_wait_until(c, &m->mutex_, deadline, cancel);
-	(void)owned(m, id, 0); /* the wait has locked the mutex, whatever it returned */
+	(void)rmutex_set_owner(m, id, 0); /* the wait has locked the mutex, whatever it returned */
 	m->depth_ = depth;
 	return rc;
 }
 
 void fl_rmutex_assert_held(const fl_rmutex *m)
 {
-	if (!is_owner(m, fl__ctx_get()->id))
+	if (!rmutex_is_owner(m, fl__ctx_get()->id))
 		fl__panic("fl_rmutex_assert_held", m, "not owned by the caller");
 }
 
 bool fl_rmutex_is_owned(const fl_rmutex *m)
 {
-	return is_owner(m, fl__ctx_get()->id);
+	return rmutex_is_owner(m, fl__ctx_get()->id);
 }

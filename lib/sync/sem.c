@@ -6,13 +6,15 @@
  *   field    meaning                  changed by
  *   permits  free permits             acquire: CAS - n, without WAITERS; release: CAS + n, without
  *                                     WAITERS; release in a signal handler: CAS + 1, at any time;
- *                                     settle(), under the queue lock
+ *                                     serve, under the queue lock
  *   WAITERS  the first waiter sleeps  set under the queue lock: by a waiter that enters an empty
  *            and needs more permits   queue, by a first waiter that sleeps again, by a waiter that
- *            than are free            leaves others behind (step_out()); cleared by settle(), when
- *                                     the queue is empty or its first waiter awake
+ *            than are free            leaves others behind; cleared by a serve, when the queue is
+ *                                     empty or its first waiter awake
  *   bound_   the most permits;        the initialisers alone
  *            0: FL_SEM_MAX
+ *
+ * A serve is a call of sem_serve_queue().
  *
  *   word              queue      what happens
  *   permits           empty      any acquire takes the permits
@@ -46,8 +48,8 @@
  *      do not starve that waiter.
  *
  * A signal handler's CAS, too, is its last access to the semaphore, unless the queue is not empty:
- * then the semaphore exists. (The address may hold a new semaphore; serve() is correct for any.) A
- * waiter that leaves touches the semaphore only if the waiter was still queued.
+ * then the semaphore exists. (The address may hold a new semaphore; sem_serve_in_handler() is
+ * correct for any.) A waiter that leaves touches the semaphore only if the waiter was still queued.
  *
  * A stale WAITERS with an empty queue, as in a forked child, is harmless: it sends one release, or
  * one try that could succeed, to the slow path.
@@ -62,27 +64,27 @@
 #include <fairlead/sem.h>
 #include <fairlead/time.h>
 
-static const uint32_t WAITERS = 0x80000000u;
-static const int64_t PATIENCE = FL_MS(1);
+#define WAITERS 0x80000000u
+#define TURN FL_MS(1)
 
 /* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
-struct place {
+struct sem_waiter {
 	struct fl__node node; /* value: the permits needed; SERVED once they are handed over */
 	int64_t since;        /* when the waiter was first woken; 0: not yet */
 };
-enum { SERVED = 0 };
+enum { GRANTED = 0 };
 
-static uint32_t permits_of(uint32_t word)
+static uint32_t sem_permits(uint32_t word)
 {
 	return word & FL_SEM_MAX;
 }
 
-static uint32_t bound_of(const fl_sem *s)
+static uint32_t sem_bound(const fl_sem *s)
 {
 	return s->bound_ ? s->bound_ : FL_SEM_MAX;
 }
 
-static bool try_take(fl_sem *s, uint32_t n)
+static bool sem_try_take(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	while (!(seen & WAITERS) && seen >= n)
@@ -95,21 +97,21 @@ static bool try_take(fl_sem *s, uint32_t n)
 /*
  * The permits that a waiter needs. An observer takes no permit, but needs a free one to be woken.
  */
-static uint32_t need_of(const struct fl__node *node)
+static uint32_t sem_need(const struct fl__node *node)
 {
 	return node->observer ? 1 : node->value;
 }
 
 /* Under the queue lock: whether the first waiter must compete for the last permit. */
-static bool competes(struct fl__node *first)
+static bool sem_competes(struct fl__node *first)
 {
 	if (first->observer || first->value > 1 || first->wait->ctx->ops->yield)
 		return false;
-	struct place *place = (struct place *)(void *)first;
+	struct sem_waiter *waiter = (struct sem_waiter *)(void *)first;
 	const int64_t now = fl__sys.now();
-	if (place->since == 0)
-		place->since = now;
-	return now - place->since < PATIENCE;
+	if (waiter->since == 0)
+		waiter->since = now;
+	return now - waiter->since < TURN;
 }
 
 /*
@@ -117,15 +119,15 @@ static bool competes(struct fl__node *first)
  * that competes gets a wake instead of the last permit. Returns whether the queue has a first
  * waiter that sleeps.
  */
-static bool hand_over(struct fl__lot *lot, uint32_t *left, bool all)
+static bool sem_hand_over(struct fl__lot *lot, uint32_t *left, bool all)
 {
 	struct fl__node *first;
-	while ((first = fl__lot_first(lot)) != NULL && need_of(first) <= *left) {
-		const uint32_t need = need_of(first);
-		if (!all && need == *left && competes(first)) {
+	while ((first = fl__lot_first(lot)) != NULL && sem_need(first) <= *left) {
+		const uint32_t need = sem_need(first);
+		if (!all && need == *left && sem_competes(first)) {
 			if (fl__lot_rouse_first(lot))
 				return false;
-		} else if (fl__lot_take_first(lot, SERVED)) {
+		} else if (fl__lot_take_first(lot, GRANTED)) {
 			*left -= need;
 		}
 	}
@@ -136,43 +138,43 @@ static bool hand_over(struct fl__lot *lot, uint32_t *left, bool all)
  * Under the queue lock, with WAITERS set: adds `n` permits, serves the queue, and publishes the
  * permits left. The last access. False: `n` exceeds the bound, and nothing was added.
  */
-static bool settle(fl_sem *s, struct fl__lot *lot, uint32_t n)
+static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	uint32_t left = permits_of(seen);
+	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		(void)hand_over(lot, &left, true); /* permits of signal handlers: without a bound */
-	const bool fits = left <= bound_of(s) && n <= bound_of(s) - left;
+		(void)sem_hand_over(lot, &left, true); /* permits of signal handlers: without a bound */
+	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
 	left += fits ? n : 0;
-	bool asleep = hand_over(lot, &left, false);
+	bool asleep = sem_hand_over(lot, &left, false);
 	for (;;) {
-		const uint32_t before = permits_of(seen);
+		const uint32_t before = sem_permits(seen);
 		/*
-		 * release: pairs with the acquire of try_take() and line_up().
+		 * release: pairs with the acquire of sem_try_take() and sem_enqueue().
 		 * acquire: pairs with the release that added the permits handed over
 		 */
 		if (fl__cas_weak_acq_rel(&s->word_, &seen, left | (asleep ? WAITERS : 0)))
 			return fits;
-		left += permits_of(seen) - before; /* permits of signal handlers, by invariant 4 */
+		left += sem_permits(seen) - before; /* permits of signal handlers, by invariant 4 */
 		if (asleep)
-			asleep = hand_over(lot, &left, false);
+			asleep = sem_hand_over(lot, &left, false);
 	}
 }
 
 /* Serves the queue for a signal handler. The queue is not empty, so the semaphore exists. */
-static void serve(struct fl__lot *lot)
+static void sem_serve_in_handler(struct fl__lot *lot)
 {
 	fl_sem *s = (fl_sem *)(uintptr_t)lot->key;
 	/* relaxed: WAITERS changes only under the queue lock */
 	if (fl__load_relaxed(&s->word_) & WAITERS)
-		(void)settle(s, lot, 0);
+		(void)sem_serve_queue(s, lot, 0);
 }
 
 /*
  * Enqueues `node`, if not NULL, for `need` permits, and returns true. If they are free, takes
  * `take` permits and returns false.
  */
-static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
+static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t take)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
@@ -180,8 +182,8 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	bool waits;
 	do {
-		waits = permits_of(seen) < need || (!alone && (seen & WAITERS));
-		next = permits_of(seen) - take; /* clears WAITERS, which is stale here */
+		waits = sem_permits(seen) < need || (!alone && (seen & WAITERS));
+		next = sem_permits(seen) - take; /* clears WAITERS, which is stale here */
 		if (waits)
 			next = node && alone ? seen | WAITERS : seen;
 		/*
@@ -191,7 +193,7 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
 	} while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	if (waits && node) {
 		node->value = need;
-		node->serve = serve;
+		node->serve = sem_serve_in_handler;
 		fl__lot_add(&lot, node);
 	}
 	fl__lot_close(&lot);
@@ -204,15 +206,15 @@ static bool line_up(fl_sem *s, struct fl__node *node, uint32_t need, uint32_t ta
  * waiters, and the semaphore may already be freed. (An observer that stands first is never passed
  * over.)
  */
-static void leave(fl_sem *s, struct fl__node *node)
+static void sem_leave(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
-	const bool passed_over = !node->queued;
+	const bool dequeued_before = !node->queued;
 	fl__lot_remove(&lot, node);
 	/* relaxed: WAITERS changes only under the queue lock */
-	if (!passed_over && (fl__load_relaxed(&s->word_) & WAITERS))
-		(void)settle(s, &lot, 0);
+	if (!dequeued_before && (fl__load_relaxed(&s->word_) & WAITERS))
+		(void)sem_serve_queue(s, &lot, 0);
 	fl__lot_close(&lot);
 }
 
@@ -220,19 +222,19 @@ static void leave(fl_sem *s, struct fl__node *node)
  * Under the queue lock: the first waiter, awake, leaves with or without a permit. The free permits
  * serve the later waiters.
  */
-static void step_out(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
+static void sem_dequeue_awake(fl_sem *s, struct fl__lot *lot, struct fl__node *node)
 {
 	fl__lot_remove(lot, node);
-	/* relaxed: a flag for later changes of the word; settle() acquires */
-	if (fl__lot_more(lot) && permits_of(fl__or_relaxed(&s->word_, WAITERS)) > 0)
-		(void)settle(s, lot, 0);
+	/* relaxed: a flag for later changes of the word; sem_serve_queue() acquires */
+	if (fl__lot_more(lot) && sem_permits(fl__or_relaxed(&s->word_, WAITERS)) > 0)
+		(void)sem_serve_queue(s, lot, 0);
 }
 
-static void leave_awake(fl_sem *s, struct fl__node *node)
+static void sem_leave_awake(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
-	step_out(s, &lot, node);
+	sem_dequeue_awake(s, &lot, node);
 	fl__lot_close(&lot);
 }
 
@@ -240,36 +242,36 @@ static void leave_awake(fl_sem *s, struct fl__node *node)
  * Called by the first waiter, awake. Sets WAITERS: true, the waiter sleeps again. If its permits
  * are free, takes them and leaves the queue: false.
  */
-static bool sleep_again(fl_sem *s, struct fl__node *node)
+static bool sem_sleep_again(fl_sem *s, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, s);
 	uint32_t seen = fl__load_relaxed(&s->word_), next; /* relaxed: the CAS decides */
 	do
 		next = seen >= node->value ? seen - node->value : seen | WAITERS;
-	/* acquire: if the CAS takes permits, as in try_take() */
+	/* acquire: if the CAS takes permits, as in sem_try_take() */
 	while (!fl__cas_weak_acquire(&s->word_, &seen, next));
 	const bool waits = next & WAITERS;
 	if (waits) {
 		fl__wait_begin(node->wait);
 		node->wait->patient = true;
 	} else {
-		step_out(s, &lot, node);
+		sem_dequeue_awake(s, &lot, node);
 	}
 	fl__lot_close(&lot);
 	return waits;
 }
 
-struct watch {
+struct sem_watch {
 	const fl_sem *sem;
 	uint32_t need;
 };
 
 /* Whether the permits are free, or WAITERS is set, so that the caller must enter the queue. */
-static bool is_decided(const void *what)
+static bool sem_is_decided(const void *what)
 {
-	const struct watch *watch = what;
-	/* relaxed: try_take() and line_up() acquire */
+	const struct sem_watch *watch = what;
+	/* relaxed: sem_try_take() and sem_enqueue() acquire */
 	uint32_t seen = fl__load_relaxed(&watch->sem->word_);
 	return seen >= watch->need; /* WAITERS exceeds any need */
 }
@@ -277,14 +279,14 @@ static bool is_decided(const void *what)
 /*
  * Called by the first waiter, awake. Spins for its permits: true, with them and out of the queue.
  */
-static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel_token *cancel)
+static bool sem_compete(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_cancel_token *cancel)
 {
-	const uint32_t need = place->node.value;
-	const struct watch watch = {s, need};
-	if (!try_take(s, need) &&
-	    !(fl__wait_look(place->node.wait, is_decided, &watch, deadline, cancel) && try_take(s, need)))
+	const uint32_t need = waiter->node.value;
+	const struct sem_watch watch = {s, need};
+	if (!sem_try_take(s, need) &&
+	    !(fl__wait_look(waiter->node.wait, sem_is_decided, &watch, deadline, cancel) && sem_try_take(s, need)))
 		return false;
-	leave_awake(s, &place->node);
+	sem_leave_awake(s, &waiter->node);
 	return true;
 }
 
@@ -292,92 +294,92 @@ static bool compete(fl_sem *s, struct place *place, int64_t deadline, fl_cancel_
  * Called by an enqueued waiter, which leaves the queue: 0 with its permits, -ETIMEDOUT or
  * -ECANCELED.
  */
-static int await(fl_sem *s, struct place *place, int64_t deadline, fl_cancel_token *cancel)
+static int sem_await(fl_sem *s, struct sem_waiter *waiter, int64_t deadline, fl_cancel_token *cancel)
 {
 	do {
-		const int rc = fl__wait_sleep(place->node.wait, deadline, cancel);
+		const int rc = fl__wait_sleep(waiter->node.wait, deadline, cancel);
 		if (rc != 0) {
-			leave(s, &place->node);
+			sem_leave(s, &waiter->node);
 			return rc;
 		}
-		if (place->node.value == SERVED || compete(s, place, deadline, cancel))
+		if (waiter->node.value == GRANTED || sem_compete(s, waiter, deadline, cancel))
 			return 0;
-		if (fl__cancel_ends(cancel, place->node.wait->ctx)) {
-			leave_awake(s, &place->node);
+		if (fl__cancel_ends(cancel, waiter->node.wait->ctx)) {
+			sem_leave_awake(s, &waiter->node);
 			return -ECANCELED;
 		}
-	} while (sleep_again(s, &place->node));
+	} while (sem_sleep_again(s, &waiter->node));
 	return 0;
 }
 
-static int acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
+static int sem_acquire_waiting(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	const struct watch watch = {s, n};
-	if (!is_decided(&watch) && fl__wait_look(&wait, is_decided, &watch, deadline, cancel)) {
+	const struct sem_watch watch = {s, n};
+	if (!sem_is_decided(&watch) && fl__wait_look(&wait, sem_is_decided, &watch, deadline, cancel)) {
 		if (fl__cancel_ends(cancel, wait.ctx))
 			return -ECANCELED;
-		if (try_take(s, n))
+		if (sem_try_take(s, n))
 			return 0;
 	}
-	struct place place = {.node = FL__NODE(&wait)};
-	return line_up(s, &place.node, n, n) ? await(s, &place, deadline, cancel) : 0;
+	struct sem_waiter waiter = {.node = FL__NODE(&wait)};
+	return sem_enqueue(s, &waiter.node, n, n) ? sem_await(s, &waiter, deadline, cancel) : 0;
 }
 
-__attribute__((noinline, cold)) static int acquire_slow(fl_sem *s, uint32_t n, int64_t deadline,
-                                                        fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int sem_acquire_slow(fl_sem *s, uint32_t n, int64_t deadline,
+                                                            fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
 	fl__debug_wait_begin(&op, s, FL__DEBUG_SEM);
-	const int rc = acquire_waiting(s, n, deadline, cancel);
+	const int rc = sem_acquire_waiting(s, n, deadline, cancel);
 	fl__debug_wait_end(&op);
 	return rc;
 }
 
-static _Noreturn void too_many(const fl_sem *s)
+static _Noreturn void sem_panic_too_many(const fl_sem *s)
 {
 	fl__panic("fl_sem_release", s, s->bound_ ? "more permits than its bound" : "more than FL_SEM_MAX permits");
 }
 
-enum release { DONE, AGAIN, TOO_MANY };
+enum sem_release_result { DONE, AGAIN, TOO_MANY };
 
 /*
  * If WAITERS is still set, adds `n` permits and serves the queue. Else AGAIN, with the word in
  * `*now`.
  */
-static enum release release_waking(fl_sem *s, uint32_t n, uint32_t *now)
+static enum sem_release_result sem_release_waking(fl_sem *s, uint32_t n, uint32_t *now)
 {
 	struct fl__lot lot;
-	enum release result = AGAIN;
+	enum sem_release_result result = AGAIN;
 	fl__lot_open(&lot, s);
 	/* relaxed: WAITERS changes only under the queue lock; the CAS decides on the rest */
 	*now = fl__load_relaxed(&s->word_);
 	if (*now & WAITERS)
-		result = settle(s, &lot, n) ? DONE : TOO_MANY;
+		result = sem_serve_queue(s, &lot, n) ? DONE : TOO_MANY;
 	fl__lot_close(&lot);
 	return result;
 }
 
 /* Whether `n` more permits fit the bound. False with WAITERS, which exceeds any bound. */
-static bool has_room(const fl_sem *s, uint32_t word, uint32_t n)
+static bool sem_fits(const fl_sem *s, uint32_t word, uint32_t n)
 {
-	const uint32_t bound = bound_of(s);
+	const uint32_t bound = sem_bound(s);
 	return word <= bound && n <= bound - word;
 }
 
 /* 0; -EOVERFLOW: `n` more permits exceed the bound, and none was added. */
-__attribute__((noinline, cold)) static int release_slow(fl_sem *s, uint32_t n)
+__attribute__((noinline, cold)) static int sem_release_slow(fl_sem *s, uint32_t n)
 {
-	enum release result = AGAIN;
+	enum sem_release_result result = AGAIN;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	while (result == AGAIN) {
 		if (seen & WAITERS) {
-			result = release_waking(s, n, &seen);
-		} else if (!has_room(s, seen, n)) {
+			result = sem_release_waking(s, n, &seen);
+		} else if (!sem_fits(s, seen, n)) {
 			result = TOO_MANY;
 		} else if (fl__cas_weak_release(&s->word_, &seen, seen + n)) {
-			/* release: pairs with the acquire of try_take() and line_up() */
+			/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
 			result = DONE;
 		}
 	}
@@ -391,80 +393,83 @@ int fl_sem_destroy(fl_sem *s)
 
 int fl_sem_acquire_n_until(fl_sem *s, uint32_t n, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (n > bound_of(s))
+	if (n > sem_bound(s))
 		return -EINVAL;
-	return n == 0 || try_take(s, n) ? 0 : acquire_slow(s, n, deadline, cancel);
+	return n == 0 || sem_try_take(s, n) ? 0 : sem_acquire_slow(s, n, deadline, cancel);
 }
 
 int fl_sem_try_acquire_n(fl_sem *s, uint32_t n)
 {
-	if (n > bound_of(s))
+	if (n > sem_bound(s))
 		return -EINVAL;
-	if (n == 0 || try_take(s, n))
+	if (n == 0 || sem_try_take(s, n))
 		return 0;
 	/*
-	 * relaxed: a hint. With enough permits, a set WAITERS may be stale: line_up() checks the
-	 * queue.
+	 * relaxed: a hint. With enough permits, a set WAITERS may be stale: sem_enqueue() checks
+	 * the queue.
 	 */
-	const bool may_be_stale = permits_of(fl__load_relaxed(&s->word_)) >= n;
-	return may_be_stale && !line_up(s, NULL, n, n) ? 0 : -EAGAIN;
+	const bool may_be_stale = sem_permits(fl__load_relaxed(&s->word_)) >= n;
+	return may_be_stale && !sem_enqueue(s, NULL, n, n) ? 0 : -EAGAIN;
 }
 
 int fl_sem_acquire_until(fl_sem *s, int64_t deadline, fl_cancel_token *cancel)
 {
-	return try_take(s, 1) ? 0 : acquire_slow(s, 1, deadline, cancel);
+	return sem_try_take(s, 1) ? 0 : sem_acquire_slow(s, 1, deadline, cancel);
 }
 
 int fl_sem_try_acquire(fl_sem *s)
 {
-	return try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
+	return sem_try_take(s, 1) ? 0 : fl_sem_try_acquire_n(s, 1);
 }
 
 int fl_sem_try_release_n(fl_sem *s, uint32_t n)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	/* release: pairs with the acquire of try_take() and line_up() */
-	if (n == 0 || (has_room(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
+	/* release: pairs with the acquire of sem_try_take() and sem_enqueue() */
+	if (n == 0 || (sem_fits(s, seen, n) && fl__cas_weak_release(&s->word_, &seen, seen + n)))
 		return 0;
-	return release_slow(s, n);
+	return sem_release_slow(s, n);
 }
 
 void fl_sem_release_n(fl_sem *s, uint32_t n)
 {
 	if (fl_sem_try_release_n(s, n) != 0)
-		too_many(s);
+		sem_panic_too_many(s);
 }
 
 void fl_sem_release(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	/*
-	 * As has_room(), with one branch less: without a bound, bound_ - 1 is UINT32_MAX.
+	 * As sem_fits(), with one branch less: without a bound, bound_ - 1 is UINT32_MAX.
 	 * release: as above
 	 */
 	if (__builtin_expect(seen < FL_SEM_MAX && seen <= s->bound_ - 1, 1) &&
 	    fl__cas_weak_release(&s->word_, &seen, seen + 1))
 		return;
-	if (release_slow(s, 1) != 0)
-		too_many(s);
+	if (sem_release_slow(s, 1) != 0)
+		sem_panic_too_many(s);
 }
 
 /*
  * Whether one more permit fits. With WAITERS set, waiters may be about to receive some of the
  * permits, so only the limit FL_SEM_MAX applies.
  */
-static bool may_fit(const fl_sem *s, uint32_t word)
+static bool sem_may_fit(const fl_sem *s, uint32_t word)
 {
-	return permits_of(word) < (word & WAITERS ? FL_SEM_MAX : bound_of(s));
+	return sem_permits(word) < (word & WAITERS ? FL_SEM_MAX : sem_bound(s));
 }
 
 void fl_sem_release_in_handler(fl_sem *s)
 {
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	do {
-		if (!may_fit(s, seen))
-			too_many(s);
-		/* release: pairs with the acquire of try_take(), line_up() and settle() */
+		if (!sem_may_fit(s, seen))
+			sem_panic_too_many(s);
+		/*
+		 * release: pairs with the acquire of sem_try_take(), sem_enqueue() and
+		 * sem_serve_queue()
+		 */
 	} while (!fl__cas_weak_release(&s->word_, &seen, seen + 1));
 	if (seen & WAITERS)
 		fl__lot_serve_in_handler(s);
@@ -473,10 +478,10 @@ void fl_sem_release_in_handler(fl_sem *s)
 uint32_t fl_sem_value(const fl_sem *s)
 {
 	/* relaxed: the result may be stale at once */
-	return permits_of(fl__load_relaxed(&s->word_));
+	return sem_permits(fl__load_relaxed(&s->word_));
 }
 
-static bool on_ready(void *object)
+static bool sem_ready(void *object)
 {
 	const fl_sem *s = object;
 	/* pairs with the release in fl_sem_try_release_n() */
@@ -484,9 +489,9 @@ static bool on_ready(void *object)
 	return seen > 0 && !(seen & WAITERS);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool sem_arm(void *object, struct fl__node *node)
 {
-	return line_up(object, node, 1, 0);
+	return sem_enqueue(object, node, 1, 0);
 }
 
-const fl_on_type fl__on_sem = {on_ready, on_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_sem = {sem_ready, sem_arm, fl__node_disarm, NULL};

@@ -6,9 +6,8 @@
  *   field       meaning                set by                       cleared by
  *   WRITING     a write is under way   write_begin: store           write_end: CAS, or under the
  *                                                                   queue lock
- *   WAITERS     the wait queue may     sleep_until_written(),       write_end, under the queue
- *               hold readers           under the queue lock, while  lock
- *                                      WRITING
+ *   WAITERS     the wait queue may     a reader, under the queue    write_end, under the queue
+ *               hold readers           lock, while WRITING          lock
  *   sequence    the number of writes   write_end, as it clears      -
  *   (the rest)  that ended; in steps   WRITING
  *               of WRITE
@@ -46,11 +45,11 @@
 enum { WRITING = 1, WAITERS = 2, WRITE = 4, LOOKS = 64, YIELDS = 4 };
 
 /* may_alias: the value's memory has the user's types. */
-typedef uintptr_t __attribute__((may_alias)) word;
-enum { WORD = sizeof(word) };
+typedef uintptr_t __attribute__((may_alias)) seqlock_word;
+enum { WORD = sizeof(seqlock_word) };
 
 /* The number of bytes at `shared` before its first aligned word; at most `size`. */
-static size_t head_of(const void *shared, size_t size)
+static size_t seqlock_head(const void *shared, size_t size)
 {
 	size_t head = -(uintptr_t)shared % WORD;
 	return head < size ? head : size;
@@ -64,12 +63,12 @@ void fl_seqlock_load(void *dst, const void *src, size_t size)
 {
 	unsigned char *to = dst;
 	const unsigned char *from = src;
-	size_t head = head_of(src, size);
+	size_t head = seqlock_head(src, size);
 	size -= head;
 	for (; head > 0; head--)
 		*to++ = fl__load_relaxed(from++);
 	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
-		const word w = fl__load_relaxed((const word *)(const void *)from);
+		const seqlock_word w = fl__load_relaxed((const seqlock_word *)(const void *)from);
 		memcpy(to, &w, WORD);
 	}
 	for (; size > 0; size--)
@@ -80,14 +79,14 @@ void fl_seqlock_store(void *dst, const void *src, size_t size)
 {
 	unsigned char *to = dst;
 	const unsigned char *from = src;
-	size_t head = head_of(dst, size);
+	size_t head = seqlock_head(dst, size);
 	size -= head;
 	for (; head > 0; head--)
 		fl__store_relaxed(to++, *from++);
 	for (; size >= WORD; size -= WORD, from += WORD, to += WORD) {
-		word w;
+		seqlock_word w;
 		memcpy(&w, from, WORD);
-		fl__store_relaxed((word *)(void *)to, w);
+		fl__store_relaxed((seqlock_word *)(void *)to, w);
 	}
 	for (; size > 0; size--)
 		fl__store_relaxed(to++, *from++);
@@ -99,7 +98,7 @@ int fl_seqlock_destroy(fl_seqlock *l)
 }
 
 /* With writers_ held. */
-static void begin(fl_seqlock *l)
+static void seqlock_begin(fl_seqlock *l)
 {
 	/* relaxed, both: invariant 1 */
 	fl__store_relaxed(&l->sequence_, fl__load_relaxed(&l->sequence_) | WRITING);
@@ -109,14 +108,14 @@ static void begin(fl_seqlock *l)
 void fl_seqlock_write_begin(fl_seqlock *l)
 {
 	fl_mutex_lock(&l->writers_);
-	begin(l);
+	seqlock_begin(l);
 }
 
 int fl_seqlock_try_write_begin(fl_seqlock *l)
 {
 	int rc = fl_mutex_try_lock(&l->writers_);
 	if (rc == 0)
-		begin(l);
+		seqlock_begin(l);
 	return rc;
 }
 
@@ -124,11 +123,11 @@ int fl_seqlock_write_begin_until(fl_seqlock *l, int64_t deadline, fl_cancel_toke
 {
 	int rc = fl_mutex_lock_until(&l->writers_, deadline, cancel);
 	if (rc == 0)
-		begin(l);
+		seqlock_begin(l);
 	return rc;
 }
 
-__attribute__((noinline, cold)) static void end_waking(fl_seqlock *l, uint64_t after)
+__attribute__((noinline, cold)) static void seqlock_end_waking(fl_seqlock *l, uint64_t after)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, &l->sequence_);
@@ -145,9 +144,9 @@ void fl_seqlock_write_end(fl_seqlock *l)
 		fl__panic("fl_seqlock_write_end", l, "no write was begun");
 	seen &= ~(uint64_t)WAITERS;
 	const uint64_t after = seen - WRITING + WRITE;
-	/* release: publishes the value; pairs with written() */
+	/* release: publishes the value; pairs with seqlock_is_written() */
 	if (!fl__cas_release(&l->sequence_, &seen, after))
-		end_waking(l, after);
+		seqlock_end_waking(l, after);
 	fl_mutex_unlock(&l->writers_); /* the last access */
 }
 
@@ -159,14 +158,14 @@ void fl_seqlock_write(fl_seqlock *l, void *dst, const void *src, size_t size)
 }
 
 /* Whether no write is under way; then `*seen` is the sequence. */
-static bool written(const fl_seqlock *l, uint64_t *seen)
+static bool seqlock_is_written(const fl_seqlock *l, uint64_t *seen)
 {
 	*seen = fl__load_acquire(&l->sequence_); /* pairs with fl_seqlock_write_end() */
 	return !(*seen & WRITING);
 }
 
 /* Polls the word for a bounded time. */
-static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
+static bool seqlock_spin(const fl_seqlock *l, uint64_t *seen)
 {
 	const bool shares = fl__ctx_get()->ops->yield != NULL;
 	for (int i = 0; i < (shares ? LOOKS : LOOKS + YIELDS); i++) {
@@ -174,16 +173,16 @@ static bool spin_until_written(const fl_seqlock *l, uint64_t *seen)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());
-		if (written(l, seen))
+		if (seqlock_is_written(l, seen))
 			return true;
 	}
 	return false;
 }
 
 /* Under the queue lock: sets WAITERS if a write is under way. Returns whether one is. */
-static bool announce(fl_seqlock *l)
+static bool seqlock_mark_waiter(fl_seqlock *l)
 {
-	/* relaxed: a reader acquires in written() */
+	/* relaxed: a reader acquires in seqlock_is_written() */
 	uint64_t seen = fl__load_relaxed(&l->sequence_);
 	while (seen & WRITING)
 		/* relaxed: a flag for the writer, publishes nothing */
@@ -193,14 +192,14 @@ static bool announce(fl_seqlock *l)
 }
 
 /* Sleeps until the present write has ended: 0, -ETIMEDOUT, -ECANCELED. */
-static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel_token *cancel)
+static int seqlock_sleep(fl_seqlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
 	fl__lot_open(&lot, &l->sequence_);
-	bool waits = announce(l);
+	bool waits = seqlock_mark_waiter(l);
 	if (waits)
 		fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
@@ -212,11 +211,11 @@ static int sleep_until_written(fl_seqlock *l, int64_t deadline, fl_cancel_token 
 	return rc;
 }
 
-__attribute__((noinline, cold)) static int read_begin_slow(fl_seqlock *l, uint64_t *seen, int64_t deadline,
-                                                           fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int seqlock_read_begin_slow(fl_seqlock *l, uint64_t *seen, int64_t deadline,
+                                                                   fl_cancel_token *cancel)
 {
-	while (!spin_until_written(l, seen)) {
-		int rc = sleep_until_written(l, deadline, cancel);
+	while (!seqlock_spin(l, seen)) {
+		int rc = seqlock_sleep(l, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
@@ -226,14 +225,14 @@ __attribute__((noinline, cold)) static int read_begin_slow(fl_seqlock *l, uint64
 uint64_t fl_seqlock_read_begin(fl_seqlock *l)
 {
 	uint64_t seen;
-	if (__builtin_expect(!written(l, &seen), 0))
-		(void)read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	if (__builtin_expect(!seqlock_is_written(l, &seen), 0))
+		(void)seqlock_read_begin_slow(l, &seen, FL_FOREVER, FL_SHIELDED); /* always 0 */
 	return seen;
 }
 
 bool fl_seqlock_read_retry(const fl_seqlock *l, uint64_t seen)
 {
-	fl__fence_acquire(); /* invariant 2; pairs with the fence in begin() */
+	fl__fence_acquire(); /* invariant 2; pairs with the fence in seqlock_begin() */
 	/* relaxed: the fence orders this load after the copy */
 	return __builtin_expect(fl__load_relaxed(&l->sequence_) != seen, 0);
 }
@@ -241,17 +240,18 @@ bool fl_seqlock_read_retry(const fl_seqlock *l, uint64_t seen)
 int fl_seqlock_try_read(const fl_seqlock *l, void *dst, const void *src, size_t size)
 {
 	uint64_t seen;
-	if (!written(l, &seen))
+	if (!seqlock_is_written(l, &seen))
 		return -EBUSY;
 	fl_seqlock_load(dst, src, size);
 	return fl_seqlock_read_retry(l, seen) ? -EBUSY : 0;
 }
 
-static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline, fl_cancel_token *cancel)
+static int seqlock_read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
+                              fl_cancel_token *cancel)
 {
 	uint64_t seen;
 	do {
-		int rc = written(l, &seen) ? 0 : read_begin_slow(l, &seen, deadline, cancel);
+		int rc = seqlock_is_written(l, &seen) ? 0 : seqlock_read_begin_slow(l, &seen, deadline, cancel);
 		if (rc != 0)
 			return rc;
 		fl_seqlock_load(dst, src, size);
@@ -262,10 +262,10 @@ static int read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, in
 int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
                           fl_cancel_token *cancel)
 {
-	return read_whole(l, dst, src, size, deadline, cancel);
+	return seqlock_read_whole(l, dst, src, size, deadline, cancel);
 }
 
 void fl_seqlock_read(fl_seqlock *l, void *dst, const void *src, size_t size)
 {
-	(void)read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)seqlock_read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }

@@ -1,46 +1,47 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The sharded readers-writer lock: counters of readers in rows, one cache line each. A reader adds to the row
- * of its thread. A writer blocks the rows one by one, and waits until the readers that it found
- * have left. (Hsieh and Weihl, 1992; Linux's percpu-rwsem.) BLOCKED is a bit of the row itself, so
- * one CAS both counts the reader and checks for the writer. No Dekker between two words is needed,
- * hence no fence, and a reader reads nothing that other threads write.
+ * The sharded readers-writer lock: counters of readers in rows, one cache line each. A reader adds
+ * to the row of its thread. A writer blocks the rows one by one, and waits until the readers that
+ * it found have left. (Hsieh and Weihl, 1992; Linux's percpu-rwsem.) BLOCKED is a bit of the row
+ * itself, so one CAS both counts the reader and checks for the writer. No Dekker between two words
+ * is needed, hence no fence, and a reader reads nothing that other threads write.
  *
  *   word      bit       meaning                    set by                  cleared by
- *   a row     BLOCKED   a writer has the lock, or  block(), by addition,   open_up(), under the
- *                       waits for readers to       with turn_ held         queue lock
- *                       leave
+ *   a row     BLOCKED   a writer has the lock, or  sharded_block(), by     sharded_unblock(), under
+ *                       waits for readers to       addition, with turn_    the queue lock
+ *                       leave                      held
  *             the rest  2 for each reader; only    read lock: CAS,         read unlock: CAS; with
- *                       the sum over all rows      without BLOCKED;        BLOCKED, under the queue
- *                       counts, modulo 2^32:       open_up(), for queued   lock
- *                       another thread may unlock  readers
+ *                       the sum over all rows      without BLOCKED; for    BLOCKED, under the queue
+ *                       counts, modulo 2^32:       queued readers,         lock
+ *                       another thread may unlock  sharded_unblock()
  *   turn_               a mutex: its owner is the  write lock              write unlock
  *                       writer
- *   pending_            2 for each reader that     block(): + the sum      under the queue lock: a
- *                       the writer found and that  over the rows           read unlock, if BLOCKED,
- *                       has not left                                       - 2; open_up(), to 0
- *   left_               the rows are open, and     open_up(), under the    the next owner of turn_
- *                       turn_ is or will soon be   queue lock
+ *   pending_            2 for each reader that     sharded_block(): + the  under the queue lock: a
+ *                       the writer found and that  sum over the rows       read unlock, if BLOCKED,
+ *                       has not left                                       - 2; sharded_unblock()
+ *   left_               the rows are open, and     sharded_unblock(),      the next owner of turn_
+ *                       turn_ is or will soon be   under the queue lock
  *                       free
  *
  * Invariants
- *   1. Linearization: read lock, the CAS of its row, or the dequeue by open_up(); read unlock, the
- *      CAS of the row, or the subtraction from pending_; write lock, the moment when pending_ is 0
- *      with all rows blocked; write unlock, open_up().
- *   2. If a reader's CAS precedes the block of its row, block() counts the reader. A later reader
- *      enters the wait queue. A reader that leaves before its row is blocked is not in the sum of
- *      block(), or is subtracted in it. A reader that leaves later subtracts itself from pending_.
- *      So pending_ is 0 once all have left, whichever rows they used. Before block() has added the
- *      sum, pending_ may be below 0, but is 0 only if no reader has left.
+ *   1. Linearization: read lock, the CAS of its row, or the dequeue by sharded_unblock(); read
+ *      unlock, the CAS of the row, or the subtraction from pending_; write lock, the moment when
+ *      pending_ is 0 with all rows blocked; write unlock, sharded_unblock().
+ *   2. If a reader's CAS precedes the block of its row, sharded_block() counts the reader. A later
+ *      reader enters the wait queue. A reader that leaves before its row is blocked is not in the
+ *      sum of sharded_block(), or is subtracted in it. A reader that leaves later subtracts itself
+ *      from pending_. So pending_ is 0 once all have left, whichever rows they used. Before
+ *      sharded_block() has added the sum, pending_ may be below 0, but is 0 only if no reader has
+ *      left.
  *   3. BLOCKED is cleared only under the queue lock. So a reader that finds BLOCKED under the queue
  *      lock may enqueue, or subtract itself from pending_, and the current writer covers the
  *      reader.
- *   4. The queue holds readers, and at most one writer, the owner of turn_. open_up() lets all
- *      queued readers in, so they run between two writers.
+ *   4. The queue holds readers, and at most one writer, the owner of turn_. sharded_unblock() lets
+ *      all queued readers in, so they run between two writers.
  *
  * Fairness: among writers as in a mutex, a running writer may overtake for a millisecond. The owner
  * of turn_ then waits up to a millisecond for a moment without readers, while readers come and go:
- * await_gap().
+ * sharded_await_gap().
  *
  * Lifetime: a read unlock is one CAS. With BLOCKED, a read unlock locks the queue before it changes
  * the lock, and its last access is the subtraction from pending_. A writer's node that the unlock
@@ -61,14 +62,14 @@
 #include <stddef.h>
 
 enum { BLOCKED = 1, READER = 2 };
-static const int64_t PATIENCE = FL_MS(1);
+#define GAP_TIME FL_MS(1)
 
 /* The value of a node: DRAINS for the writer; for a reader, READS + its row. */
 enum { DRAINS = 0x62726c00, READS };
 
 uint32_t fl__sharded_rwlock_rows;
 
-__attribute__((noinline, cold)) static uint32_t choose_rows(void)
+__attribute__((noinline, cold)) static uint32_t sharded_choose_rows(void)
 {
 	uint32_t rows = 1, none = 0;
 	while (rows < FL_SHARDED_RWLOCK_ROWS && rows < 4 * fl_cpu_count())
@@ -77,38 +78,38 @@ __attribute__((noinline, cold)) static uint32_t choose_rows(void)
 	return fl__cas_relaxed(&fl__sharded_rwlock_rows, &none, rows) ? rows : none;
 }
 
-static uint32_t rows_used(void)
+static uint32_t sharded_rows(void)
 {
 	uint32_t rows = fl__load_relaxed(&fl__sharded_rwlock_rows); /* relaxed: never changes again */
-	return __builtin_expect(rows != 0, 1) ? rows : choose_rows();
+	return __builtin_expect(rows != 0, 1) ? rows : sharded_choose_rows();
 }
 
 /* The row of the calling thread, as its offset in the lock; 0: not chosen yet. */
-static _Thread_local uint32_t place __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t sharded_row_offset __attribute__((tls_model("initial-exec")));
 
-__attribute__((noinline, cold)) static uint32_t choose_place(void)
+__attribute__((noinline, cold)) static uint32_t sharded_choose_row(void)
 {
-	const uint32_t i = (uint32_t)fl__ctx_get()->id & (rows_used() - 1);
-	place = (uint32_t)(offsetof(fl_sharded_rwlock, rows_) + i * sizeof(struct fl__sharded_rwlock_row));
-	return place;
+	const uint32_t i = (uint32_t)fl__ctx_get()->id & (sharded_rows() - 1);
+	sharded_row_offset = (uint32_t)(offsetof(fl_sharded_rwlock, rows_) + i * sizeof(struct fl__sharded_rwlock_row));
+	return sharded_row_offset;
 }
 
-static inline uint32_t *row_of_caller(fl_sharded_rwlock *l)
+static inline uint32_t *sharded_own_row(fl_sharded_rwlock *l)
 {
-	uint32_t at = place;
+	uint32_t at = sharded_row_offset;
 	if (__builtin_expect(at == 0, 0))
-		at = choose_place();
+		at = sharded_choose_row();
 	return &((struct fl__sharded_rwlock_row *)(void *)((char *)l + at))->word_;
 }
 
 /* Readers. */
 
 /* The first CAS guesses 0. A load would have to wait for the previous atomic access to the row. */
-static inline bool try_enter(uint32_t *row)
+static inline bool sharded_try_enter(uint32_t *row)
 {
 	uint32_t seen = 0;
 	do
-		/* acquire: pairs with the release in open_up() */
+		/* acquire: pairs with the release in sharded_unblock() */
 		if (__builtin_expect(fl__cas_weak_acquire(row, &seen, seen + READER), 1))
 			return true;
 	while (!(seen & BLOCKED));
@@ -118,40 +119,40 @@ static inline bool try_enter(uint32_t *row)
 /*
  * The pauses double, as in mutex.c. While a row is blocked, only leaving readers write to the row.
  */
-static bool enter_spinning(uint32_t *row)
+static bool sharded_enter_spinning(uint32_t *row)
 {
 	enum { LOOKS = 8 };
 	for (int i = 0; i < LOOKS; i++) {
-		/* relaxed: try_enter() acquires */
-		if (!(fl__load_relaxed(row) & BLOCKED) && try_enter(row))
+		/* relaxed: sharded_try_enter() acquires */
+		if (!(fl__load_relaxed(row) & BLOCKED) && sharded_try_enter(row))
 			return true;
 		fl__pause(1u << i);
 	}
 	return false;
 }
 
-static bool line_up_to_read(fl_sharded_rwlock *l, uint32_t *row, struct fl__node *node)
+static bool sharded_enqueue_reader(fl_sharded_rwlock *l, uint32_t *row, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	bool waits = !try_enter(row);
+	bool waits = !sharded_try_enter(row);
 	if (waits)
 		fl__lot_add(&lot, node);
 	fl__lot_close(&lot);
 	return waits;
 }
 
-__attribute__((noinline, cold)) static int read_slow(fl_sharded_rwlock *l, uint32_t *row, int64_t deadline,
-                                                     fl_cancel_token *cancel)
+__attribute__((noinline, cold)) static int sharded_read_slow(fl_sharded_rwlock *l, uint32_t *row, int64_t deadline,
+                                                             fl_cancel_token *cancel)
 {
-	if (!fl__ctx_get()->ops->yield && enter_spinning(row))
+	if (!fl__ctx_get()->ops->yield && sharded_enter_spinning(row))
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	node.value =
-	    READS + (uint32_t)((place - offsetof(fl_sharded_rwlock, rows_)) / sizeof(struct fl__sharded_rwlock_row));
-	if (!line_up_to_read(l, row, &node))
+	node.value = READS + (uint32_t)((sharded_row_offset - offsetof(fl_sharded_rwlock, rows_)) /
+	                                sizeof(struct fl__sharded_rwlock_row));
+	if (!sharded_enqueue_reader(l, row, &node))
 		return 0;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
@@ -161,28 +162,28 @@ __attribute__((noinline, cold)) static int read_slow(fl_sharded_rwlock *l, uint3
 
 int fl_sharded_rwlock_read_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	uint32_t *row = row_of_caller(l);
-	return __builtin_expect(try_enter(row), 1) ? 0 : read_slow(l, row, deadline, cancel);
+	uint32_t *row = sharded_own_row(l);
+	return __builtin_expect(sharded_try_enter(row), 1) ? 0 : sharded_read_slow(l, row, deadline, cancel);
 }
 
 void fl_sharded_rwlock_read_lock(fl_sharded_rwlock *l)
 {
-	uint32_t *row = row_of_caller(l);
-	if (__builtin_expect(!try_enter(row), 0))
-		(void)read_slow(l, row, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	uint32_t *row = sharded_own_row(l);
+	if (__builtin_expect(!sharded_try_enter(row), 0))
+		(void)sharded_read_slow(l, row, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_sharded_rwlock_try_read_lock(fl_sharded_rwlock *l)
 {
-	return try_enter(row_of_caller(l)) ? 0 : -EBUSY;
+	return sharded_try_enter(sharded_own_row(l)) ? 0 : -EBUSY;
 }
 
 /* Leaves the row, unless it is blocked. */
-static inline bool try_leave(uint32_t *row)
+static inline bool sharded_try_leave(uint32_t *row)
 {
 	uint32_t seen = READER;
 	do
-		/* release: pairs with the acquire in block(). The last access. */
+		/* release: pairs with the acquire in sharded_block(). The last access. */
 		if (__builtin_expect(fl__cas_weak_release(row, &seen, seen - READER), 1))
 			return true;
 	while (!(seen & BLOCKED));
@@ -190,14 +191,17 @@ static inline bool try_leave(uint32_t *row)
 }
 
 /* Leaves a blocked row: the writer may wait for this reader. */
-__attribute__((noinline, cold)) static void leave_writer(fl_sharded_rwlock *l, uint32_t *row)
+__attribute__((noinline, cold)) static void sharded_leave_blocked(fl_sharded_rwlock *l, uint32_t *row)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
-	if (!try_leave(row)) {
+	if (!sharded_try_leave(row)) {
 		/* relaxed: the writer waits for pending_ */
 		fl__add_relaxed(row, -(uint32_t)READER);
-		/* release: pairs with the acquire in block() and is_drained(). The last access. */
+		/*
+		 * release: pairs with the acquire in sharded_block() and sharded_is_drained(). The
+		 * last access.
+		 */
 		uint32_t seen = fl__sub_release(&l->pending_, READER);
 		struct fl__node *first = fl__lot_first(&lot);
 		if (seen == READER && first && first->value == DRAINS)
@@ -208,18 +212,18 @@ __attribute__((noinline, cold)) static void leave_writer(fl_sharded_rwlock *l, u
 
 void fl_sharded_rwlock_read_unlock(fl_sharded_rwlock *l)
 {
-	uint32_t *row = row_of_caller(l);
-	if (__builtin_expect(!try_leave(row), 0))
-		leave_writer(l, row);
+	uint32_t *row = sharded_own_row(l);
+	if (__builtin_expect(!sharded_try_leave(row), 0))
+		sharded_leave_blocked(l, row);
 }
 
 /* Writers. */
 
-static bool seems_free(const fl_sharded_rwlock *l)
+static bool sharded_seems_free(const fl_sharded_rwlock *l)
 {
 	uint32_t found = 0;
-	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		/* relaxed: block() adds up again, and acquires */
+	for (uint32_t i = 0, rows = sharded_rows(); i < rows; i++)
+		/* relaxed: sharded_block() adds up again, and acquires */
 		found += fl__load_relaxed(&l->rows_[i].word_);
 	return found == 0;
 }
@@ -229,13 +233,13 @@ static bool seems_free(const fl_sharded_rwlock *l)
  * hold the lock for a time slice. If the rows were blocked for that time, all other readers would
  * sleep and need a wake.
  */
-static void await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *ctx, int64_t deadline)
+static void sharded_await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *ctx, int64_t deadline)
 {
-	if (ctx->ops->yield || seems_free(l))
+	if (ctx->ops->yield || sharded_seems_free(l))
 		return;
 	enum { PAUSED_LOOKS = 4, PAUSES = 16 };
-	const int64_t end = fl__min_deadline(fl__sys.now() + PATIENCE, deadline);
-	for (unsigned i = 0; !seems_free(l) && fl__sys.now() < end; i++) {
+	const int64_t end = fl__min_deadline(fl__sys.now() + GAP_TIME, deadline);
+	for (unsigned i = 0; !sharded_seems_free(l) && fl__sys.now() < end; i++) {
 		if (i < PAUSED_LOOKS)
 			fl__pause((unsigned)PAUSES << i);
 		else
@@ -244,26 +248,26 @@ static void await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *ctx, int
 }
 
 /* With turn_ held: blocks all rows. True when the lock has no readers left. */
-static bool block(fl_sharded_rwlock *l)
+static bool sharded_block(fl_sharded_rwlock *l)
 {
 	uint32_t found = 0;
-	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		/* pairs with the release in try_leave() */
+	for (uint32_t i = 0, rows = sharded_rows(); i < rows; i++)
+		/* pairs with the release in sharded_try_leave() */
 		found += fl__add_acquire(&l->rows_[i].word_, BLOCKED);
-	/* acquire: pairs with the release in leave_writer() */
+	/* acquire: pairs with the release in sharded_leave_blocked() */
 	return fl__add_acquire(&l->pending_, found) + found == 0;
 }
 
-static bool is_drained(const fl_sharded_rwlock *l)
+static bool sharded_is_drained(const fl_sharded_rwlock *l)
 {
-	return fl__load_acquire(&l->pending_) == 0; /* pairs with the release in leave_writer() */
+	return fl__load_acquire(&l->pending_) == 0; /* pairs with the release in sharded_leave_blocked() */
 }
 
-static bool drain_spinning(const fl_sharded_rwlock *l)
+static bool sharded_drain_spinning(const fl_sharded_rwlock *l)
 {
 	enum { LOOKS = 8 };
 	for (int i = 0; i < LOOKS; i++) {
-		if (is_drained(l))
+		if (sharded_is_drained(l))
 			return true;
 		fl__pause(1u << i);
 	}
@@ -271,7 +275,7 @@ static bool drain_spinning(const fl_sharded_rwlock *l)
 }
 
 /* Enqueues the writer before all readers: true. If all readers have left: false. */
-static bool line_up_to_drain(fl_sharded_rwlock *l, struct fl__node *node)
+static bool sharded_enqueue_writer(fl_sharded_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
@@ -287,7 +291,7 @@ static bool line_up_to_drain(fl_sharded_rwlock *l, struct fl__node *node)
  * Under the queue lock: dequeues all readers, and counts each in its row. The readers hold the lock
  * when the transaction closes.
  */
-static void let_readers_in(fl_sharded_rwlock *l, struct fl__lot *lot)
+static void sharded_admit_readers(fl_sharded_rwlock *l, struct fl__lot *lot)
 {
 	for (struct fl__node *node = fl__lot_first(lot), *next; node; node = next) {
 		const uint32_t row = node->value - READS;
@@ -302,66 +306,66 @@ static void let_readers_in(fl_sharded_rwlock *l, struct fl__lot *lot)
  * Ends a write lock, or the wait of a writer that gave up: that writer's `node` may still be
  * queued.
  */
-static void open_up(fl_sharded_rwlock *l, struct fl__node *node)
+static void sharded_unblock(fl_sharded_rwlock *l, struct fl__node *node)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	if (node)
 		fl__lot_remove(&lot, node);
-	let_readers_in(l, &lot);
-	/* relaxed: changes under the queue lock, until the next block() */
+	sharded_admit_readers(l, &lot);
+	/* relaxed: changes under the queue lock, until the next sharded_block() */
 	fl__store_relaxed(&l->pending_, 0);
 	fl__store_relaxed(&l->left_, 1); /* relaxed: read under the queue lock */
-	for (uint32_t i = 0, rows = rows_used(); i < rows; i++)
-		/* pairs with the acquire in try_enter() */
+	for (uint32_t i = 0, rows = sharded_rows(); i < rows; i++)
+		/* pairs with the acquire in sharded_try_enter() */
 		fl__sub_release(&l->rows_[i].word_, BLOCKED);
 	fl__lot_close(&lot);
 	fl_mutex_unlock(&l->turn_);
 }
 
 /* With turn_ held. */
-static int drive_readers_out(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+static int sharded_drain(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	fl__store_relaxed(&l->left_, 0); /* relaxed: see is_held() */
-	await_gap(l, wait.ctx, deadline);
-	if (block(l) || (!wait.ctx->ops->yield && drain_spinning(l)))
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see sharded_is_busy() */
+	sharded_await_gap(l, wait.ctx, deadline);
+	if (sharded_block(l) || (!wait.ctx->ops->yield && sharded_drain_spinning(l)))
 		return 0;
 	struct fl__node node = FL__NODE(&wait);
 	node.value = DRAINS;
-	if (!line_up_to_drain(l, &node))
+	if (!sharded_enqueue_writer(l, &node))
 		return 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
 	if (rc != 0)
-		open_up(l, &node);
+		sharded_unblock(l, &node);
 	return rc;
 }
 
-static int write_slow(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+static int sharded_write_slow(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl_mutex_lock_until(&l->turn_, deadline, cancel);
-	return rc == 0 ? drive_readers_out(l, deadline, cancel) : rc;
+	return rc == 0 ? sharded_drain(l, deadline, cancel) : rc;
 }
 
 int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	return write_slow(l, deadline, cancel);
+	return sharded_write_slow(l, deadline, cancel);
 }
 
 void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l)
 {
-	(void)write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)sharded_write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l)
 {
 	if (fl_sharded_rwlock_is_read_locked(l) || fl_mutex_try_lock(&l->turn_) != 0)
 		return -EBUSY;
-	fl__store_relaxed(&l->left_, 0); /* relaxed: see is_held() */
-	if (block(l))
+	fl__store_relaxed(&l->left_, 0); /* relaxed: see sharded_is_busy() */
+	if (sharded_block(l))
 		return 0;
-	open_up(l, NULL);
+	sharded_unblock(l, NULL);
 	return -EBUSY;
 }
 
@@ -369,21 +373,21 @@ void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l)
 {
 	if (!fl_sharded_rwlock_is_write_locked(l))
 		fl__panic("fl_sharded_rwlock_write_unlock", l, "nobody writes");
-	open_up(l, NULL);
+	sharded_unblock(l, NULL);
 }
 
 /*
  * Whether a context holds or awaits the lock. `*left`: the last writer has opened the rows, and may
  * have yet to unlock turn_.
  */
-static bool is_held(fl_sharded_rwlock *l, bool *left)
+static bool sharded_is_busy(fl_sharded_rwlock *l, bool *left)
 {
 	struct fl__lot lot;
 	fl__lot_open(&lot, l);
 	bool busy = fl__lot_more(&lot);
 	uint32_t readers = 0;
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++)
-		/* pairs with the release in try_leave() */
+		/* pairs with the release in sharded_try_leave() */
 		readers += fl__load_acquire(&l->rows_[i].word_);
 	/* relaxed: set under the queue lock; cleared by a writer that wants the lock */
 	*left = fl__load_relaxed(&l->left_);
@@ -395,7 +399,7 @@ int fl_sharded_rwlock_destroy(fl_sharded_rwlock *l)
 {
 	for (unsigned round = 0;; round++) {
 		bool left;
-		if (is_held(l, &left))
+		if (sharded_is_busy(l, &left))
 			return -EBUSY;
 		if (!left || !fl_mutex_is_locked(&l->turn_))
 			return fl_mutex_destroy(&l->turn_);
@@ -423,7 +427,7 @@ bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l)
  * go: a reader that locks in a row already read, and unlocks in a row not yet read, hides another
  * reader. Two equal passes rule that out.
  */
-static bool is_not_read_locked(const fl_sharded_rwlock *l)
+static bool sharded_has_no_reader(const fl_sharded_rwlock *l)
 {
 	uint32_t seen[FL_SHARDED_RWLOCK_ROWS], readers = 0;
 	for (uint32_t i = 0; i < FL_SHARDED_RWLOCK_ROWS; i++) {
@@ -439,7 +443,7 @@ static bool is_not_read_locked(const fl_sharded_rwlock *l)
 
 void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l)
 {
-	if (!fl_sharded_rwlock_is_write_locked(l) && is_not_read_locked(l))
+	if (!fl_sharded_rwlock_is_write_locked(l) && sharded_has_no_reader(l))
 		fl__panic("fl_sharded_rwlock_assert_read_held", l, "not locked");
 }
 

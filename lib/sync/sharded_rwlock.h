@@ -5,8 +5,8 @@
 #include <stdint.h>
 
 /*
- * The number of rows that each sharded readers-writer lock uses: a power of two, up to FL_SHARDED_RWLOCK_ROWS. 0 until
- * the first use of a lock, then constant. The laboratory sets it.
+ * The number of rows that each sharded readers-writer lock uses: a power of two, up to
+ * FL_SHARDED_RWLOCK_ROWS. 0 until the first use of a lock, then constant. The laboratory sets it.
  */
 extern uint32_t fl__sharded_rwlock_rows;
 

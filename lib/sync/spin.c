@@ -28,7 +28,7 @@ enum { FREE = 0, HELD = 1, WATCHED = 3 };
 enum { LOOKS = 10, DOUBLINGS = 6, YIELDS = 16 };
 #define NAP FL_US(50)
 
-static bool take(fl_spin *s, uint32_t value)
+static bool spin_take(fl_spin *s, uint32_t value)
 {
 	uint32_t free = FREE;
 	/*
@@ -39,7 +39,7 @@ static bool take(fl_spin *s, uint32_t value)
 }
 
 /* Lets other fibers of the thread run; or, without fibers, other threads. */
-static void give_way(void)
+static void spin_yield(void)
 {
 	const struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->ops->yield)
@@ -49,12 +49,12 @@ static void give_way(void)
 }
 
 /* The pause before poll number `look`. */
-static void back_off(int look)
+static void spin_back_off(int look)
 {
 	if (look < LOOKS) {
 		fl__pause(1u << (look < DOUBLINGS ? look : DOUBLINGS));
 	} else if (look < LOOKS + YIELDS) {
-		give_way();
+		spin_yield();
 	} else {
 		struct fl__wait wait;
 		fl__wait_begin(&wait);
@@ -63,32 +63,32 @@ static void back_off(int look)
 	}
 }
 
-__attribute__((noinline, cold)) static void lock_slow(fl_spin *s)
+__attribute__((noinline, cold)) static void spin_lock_slow(fl_spin *s)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, s, FL__DEBUG_SPIN, 0);
-	for (int look = 0; !take(s, op.on ? WATCHED : HELD); look += look < LOOKS + YIELDS) {
+	for (int look = 0; !spin_take(s, op.on ? WATCHED : HELD); look += look < LOOKS + YIELDS) {
 		fl__debug_waiting(&op);
-		back_off(look);
+		spin_back_off(look);
 	}
 	fl__debug_locked(&op, true);
 }
 
-__attribute__((noinline, cold)) static int try_lock_slow(fl_spin *s)
+__attribute__((noinline, cold)) static int spin_try_lock_slow(fl_spin *s)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, s, FL__DEBUG_SPIN, FL__DEBUG_TRY);
-	const bool locked = take(s, op.on ? WATCHED : HELD);
+	const bool locked = spin_take(s, op.on ? WATCHED : HELD);
 	fl__debug_locked(&op, locked);
 	return locked ? 0 : -EBUSY;
 }
 
-__attribute__((noinline, cold)) static void unlock_slow(fl_spin *s)
+__attribute__((noinline, cold)) static void spin_unlock_slow(fl_spin *s)
 {
 	if (fl__load_relaxed(&s->word_) == FREE) /* relaxed: the caller holds the lock */
 		fl__panic("fl_spin_unlock", s, "not locked");
 	fl__debug_unlocking(s, 0);
-	fl__store_release(&s->word_, FREE); /* pairs with take(). The last access. */
+	fl__store_release(&s->word_, FREE); /* pairs with spin_take(). The last access. */
 }
 
 void fl_spin_init(fl_spin *s)
@@ -110,21 +110,21 @@ void fl_spin_lock(fl_spin *s)
 	uint32_t expected = fl__debug_word(&fl__debug_free);
 	/* acquire: pairs with fl_spin_unlock(). weak: the slow path tries again */
 	if (__builtin_expect(!fl__cas_weak_acquire(&s->word_, &expected, HELD), 0))
-		lock_slow(s);
+		spin_lock_slow(s);
 }
 
 int fl_spin_try_lock(fl_spin *s)
 {
-	return fl__debug_is_on() ? try_lock_slow(s) : take(s, HELD) ? 0 : -EBUSY;
+	return fl__debug_is_on() ? spin_try_lock_slow(s) : spin_take(s, HELD) ? 0 : -EBUSY;
 }
 
 void fl_spin_unlock(fl_spin *s)
 {
 	/* relaxed: the caller holds the lock */
 	if (__builtin_expect(fl__load_relaxed(&s->word_) == HELD, 1))
-		fl__store_release(&s->word_, FREE); /* pairs with take(). The last access. */
+		fl__store_release(&s->word_, FREE); /* pairs with spin_take(). The last access. */
 	else
-		unlock_slow(s);
+		spin_unlock_slow(s);
 }
 
 void fl_spin_assert_held(const fl_spin *s)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Threads: a control block per thread, in one list. A block has two owners, the thread itself and
- * its handle. The last owner to release the block frees it. `list_lock` guards `owners`, `detached`
- * and the list. The event `ended` publishes `result`.
+ * its handle. The last owner to release the block frees it. `thread_list_lock` guards `owners`,
+ * `detached` and the list. The event `ended` publishes `result`.
  *
  * The block holds the thread's context, which a waking thread may touch until its unpark (lot.c,
  * invariant 3). The thread releases the block only when it will not wait again.
@@ -36,83 +36,83 @@ struct fl__thread {
 	char name[32];
 };
 
-static fl_mutex list_lock = FL_MUTEX_INIT;
-static struct fl__thread *oldest, *newest;
-static unsigned started; /* for names */
-static fl_thread_error_handler *error_handler;
+static fl_mutex thread_list_lock = FL_MUTEX_INIT;
+static struct fl__thread *thread_oldest, *thread_newest;
+static unsigned thread_started; /* for names */
+static fl_thread_error_handler *thread_error_handler;
 
-static void enlist(struct fl__thread *t, const char *name)
+static void thread_enlist(struct fl__thread *t, const char *name)
 {
-	FL_LOCKED(&list_lock);
-	started++;
+	FL_LOCKED(&thread_list_lock);
+	thread_started++;
 	if (name)
 		(void)snprintf(t->name, sizeof t->name, "%s", name);
 	else
-		(void)snprintf(t->name, sizeof t->name, "thread-%u", started);
-	t->prev = newest;
-	if (newest)
-		newest->next = t;
+		(void)snprintf(t->name, sizeof t->name, "thread-%u", thread_started);
+	t->prev = thread_newest;
+	if (thread_newest)
+		thread_newest->next = t;
 	else
-		oldest = t;
-	newest = t;
+		thread_oldest = t;
+	thread_newest = t;
 }
 
 /* Releases `t` for `owners` owners. The last one unlists `t`: true, the caller must free it. */
-static bool disown(struct fl__thread *t, unsigned owners)
+static bool thread_release(struct fl__thread *t, unsigned owners)
 {
-	FL_LOCKED(&list_lock);
+	FL_LOCKED(&thread_list_lock);
 	t->owners -= owners;
 	if (t->owners > 0)
 		return false;
 	if (t->prev)
 		t->prev->next = t->next;
 	else
-		oldest = t->next;
+		thread_oldest = t->next;
 	if (t->next)
 		t->next->prev = t->prev;
 	else
-		newest = t->prev;
+		thread_newest = t->prev;
 	return true;
 }
 
-static void log_if_detached(const struct fl__thread *t)
+static void thread_log_if_detached(const struct fl__thread *t)
 {
 	bool detached;
 	{
-		FL_LOCKED(&list_lock);
+		FL_LOCKED(&thread_list_lock);
 		detached = t->detached;
 	}
 	if (detached)
 		fl__log(FL_LOG_ERROR, "thread %s ended with %d", t->name, t->result);
 }
 
-static void report_error(const struct fl__thread *t)
+static void thread_report_error(const struct fl__thread *t)
 {
 	/* pairs with fl_thread_set_error_handler() */
-	fl_thread_error_handler *handler = fl__load_acquire(&error_handler);
+	fl_thread_error_handler *handler = fl__load_acquire(&thread_error_handler);
 	const fl_thread_info info = {t->ctx.id, t->name, true};
 	if (handler)
 		handler(&info, t->result);
 	else
-		log_if_detached(t);
+		thread_log_if_detached(t);
 }
 
 /* Runs at the end of a thread, also after pthread_exit() or pthread_cancel(). */
-static void finish(void *arg)
+static void thread_finish(void *arg)
 {
 	struct fl__thread *t = arg;
 	if (t->result != 0)
-		report_error(t);
+		thread_report_error(t);
 	fl__locals_end(&t->ctx);
 	fl_event_set(&t->ended); /* publishes `result` to the joiner */
-	bool last = disown(t, 1);
+	bool last = thread_release(t, 1);
 	/* a later destructor of the thread that calls the library gets the thread's own context */
 	fl__ctx_current = NULL;
 	if (last)
 		fl__free(t);
 }
 
-static void *run(void *arg)
+static void *thread_run(void *arg)
 {
 	struct fl__thread *t = arg;
 	fl__ctx_current = &t->ctx;
@@ -120,13 +120,13 @@ static void *run(void *arg)
 	(void)snprintf(kernel_name, sizeof kernel_name, "%.15s", t->name);
 	(void)pthread_setname_np(pthread_self(), kernel_name); /* for debuggers */
 	t->result = -ECANCELED;                                /* unless the function returns */
-	pthread_cleanup_push(finish, t);
+	pthread_cleanup_push(thread_finish, t);
 	t->result = t->function(t->arg);
 	pthread_cleanup_pop(1);
 	return NULL;
 }
 
-static int set_stack(pthread_attr_t *attr, size_t size)
+static int thread_set_stack(pthread_attr_t *attr, size_t size)
 {
 	if (size == 0)
 		return 0;
@@ -135,19 +135,19 @@ static int set_stack(pthread_attr_t *attr, size_t size)
 	return -pthread_attr_setstacksize(attr, size);
 }
 
-static int create(struct fl__thread *t, const fl_thread_config *config)
+static int thread_spawn(struct fl__thread *t, const fl_thread_config *config)
 {
 	pthread_attr_t attr;
 	int rc = -pthread_attr_init(&attr);
 	if (rc != 0)
 		return rc;
-	rc = set_stack(&attr, config->stack_size);
+	rc = thread_set_stack(&attr, config->stack_size);
 	if (rc == 0) {
 		sigset_t all, before;
 		(void)sigfillset(&all);
 		if (config->block_signals) /* the new thread inherits the mask */
 			(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-		rc = fl__sys.thread_create(&t->pthread, &attr, run, t);
+		rc = fl__sys.thread_create(&t->pthread, &attr, thread_run, t);
 		if (config->block_signals)
 			(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
 	}
@@ -167,10 +167,10 @@ int fl_thread_start(fl_thread *handle, fl_thread_function *function, void *arg, 
 	t->function = function;
 	t->arg = arg;
 	t->owners = 2;
-	enlist(t, config->name);
-	int rc = create(t, config);
+	thread_enlist(t, config->name);
+	int rc = thread_spawn(t, config);
 	if (rc != 0) {
-		(void)disown(t, 2);
+		(void)thread_release(t, 2);
 		fl__free(t);
 		return rc;
 	}
@@ -201,7 +201,7 @@ int fl_thread_join_until(fl_thread *handle, int *result, int64_t deadline, fl_ca
 	if (result)
 		*result = t->result;
 	handle->thread_ = NULL;
-	if (disown(t, 1))
+	if (thread_release(t, 1))
 		fl__free(t);
 	return 0;
 }
@@ -214,12 +214,12 @@ int fl_thread_detach(fl_thread *handle)
 	handle->thread_ = NULL;
 	bool lost = t->lost;
 	{
-		FL_LOCKED(&list_lock);
+		FL_LOCKED(&thread_list_lock);
 		t->detached = true;
 	}
 	if (!lost)
 		(void)fl__sys.thread_detach(t->pthread);
-	if (disown(t, lost ? t->owners : 1))
+	if (thread_release(t, lost ? t->owners : 1))
 		fl__free(t);
 	return 0;
 }
@@ -248,8 +248,8 @@ const char *fl_thread_current_name(void)
 size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg)
 {
 	size_t n = 0;
-	FL_LOCKED(&list_lock);
-	for (const struct fl__thread *t = oldest; t; t = t->next) {
+	FL_LOCKED(&thread_list_lock);
+	for (const struct fl__thread *t = thread_oldest; t; t = t->next) {
 		if (t->lost)
 			continue;
 		const fl_thread_info info = {t->ctx.id, t->name, !fl_event_is_set(&t->ended)};
@@ -262,42 +262,42 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 
 fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler)
 {
-	return fl__swap_acq_rel(&error_handler, handler); /* pairs with report_error() */
+	return fl__swap_acq_rel(&thread_error_handler, handler); /* pairs with thread_report_error() */
 }
 
-static bool on_ready(void *object)
+static bool thread_ready(void *object)
 {
 	return !fl_thread_is_alive(object);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool thread_arm(void *object, struct fl__node *node)
 {
 	fl_thread *handle = object;
 	return handle->thread_ && fl__on_event.arm(&handle->thread_->ended, node);
 }
 
-const fl_on_type fl__on_thread = {on_ready, on_arm, fl__node_disarm, NULL, true};
+const fl_on_type fl__on_thread = {thread_ready, thread_arm, fl__node_disarm, NULL, true};
 
 /* Forks: in the child the list is consistent, and all its threads but the forking one are lost. */
-static void before_fork(void)
+static void thread_before_fork(void)
 {
-	fl_mutex_lock(&list_lock);
+	fl_mutex_lock(&thread_list_lock);
 }
 
-static void after_fork_in_parent(void)
+static void thread_after_fork_in_parent(void)
 {
-	fl_mutex_unlock(&list_lock);
+	fl_mutex_unlock(&thread_list_lock);
 }
 
-static void after_fork_in_child(void)
+static void thread_after_fork_in_child(void)
 {
-	fl_mutex_init(&list_lock);
-	for (struct fl__thread *t = oldest; t; t = t->next)
+	fl_mutex_init(&thread_list_lock);
+	for (struct fl__thread *t = thread_oldest; t; t = t->next)
 		t->lost = &t->ctx != fl__ctx_current;
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void thread_watch_forks(void)
 {
 	/* see lib/wait/context.c */
-	(void)pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+	(void)pthread_atfork(thread_before_fork, thread_after_fork_in_parent, thread_after_fork_in_child);
 }
