@@ -15,37 +15,37 @@
 FL_BEGIN_DECLS
 
 /*
- * Barrier: a fixed number of contexts wait for each other, again and again.
+ * Barrier: a fixed number of contexts, the parties, wait for each other, again and again.
  *
  *     fl_barrier turn;
  *     rc = fl_barrier_init(&turn, 4);         // check
  *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3: a different number in each of the four
  *
- * A barrier breaks when a waiter gives up (timeout, cancel) or fl_barrier_abort() is called: all its waiters and all
- * later ones get -EPIPE, until fl_barrier_reset(). A wait that is complete stays complete: who was let through returns
- * its number. The barrier may be destroyed as soon as one waiter has returned with a number and nobody will wait again:
- * those that are still leaving do not touch it.
+ * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
+ * waiters and all later ones get -EPIPE, until fl_barrier_reset(). A complete wait stays complete:
+ * its parties return their numbers. The barrier may be destroyed once one waiter has returned with
+ * a number and no context will wait again, even while other parties still return.
  *
- * A barrier can have an action, a function of the user's. The last party to arrive calls the
- * action, once for each phase, before any party is let through.
+ * A barrier can have an action, a function that the last party calls once in each phase, before any
+ * party passes.
  *
  *     rc = fl_barrier_init_with_action(&turn, 4, merge_parts, &parts);        // check
  *
- * The phase is complete when the action begins. A waiter whose deadline or cancel comes while the
+ * The phase is complete when the action begins. A waiter that times out or is cancelled while the
  * action runs waits for the end of the action, and passes. fl_barrier_abort() and
  * fl_barrier_reset() fail the phase all the same: its parties get -EPIPE, the last party when the
  * action has returned. A context that arrives while the action runs waits for the next phase. If
- * that context gives up before the action has returned, the barrier breaks for later waits; the
- * present phase still passes.
+ * this context gives up before the action has returned, the barrier breaks for later waits, but the
+ * present phase passes.
  *
- * Memory order: what each wrote before its wait is visible to the action, and to all after the
- * wait; so is what the action wrote.
+ * Memory order: the action acquires what each party released by its wait. All parties acquire what
+ * the parties and the action released.
  */
 typedef struct fl_barrier {
 	uint32_t parties_;
 	uint32_t arrived_;
 	uint32_t broken_;
-	uint32_t acting_; /* that the action runs, and in which process */
+	uint32_t acting_; /* whether the action runs, and in which process */
 	void (*action_)(void *arg);
 	void *action_arg_;
 } fl_barrier;
@@ -56,43 +56,51 @@ FL__ASSERT_SIZE(fl_barrier, 16 + 2 * sizeof(void *));
 #define FL_BARRIER_INIT(parties) { (uint32_t)(parties), 0, 0, 0, 0, 0 }
 /* clang-format on */
 
-/* Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that nobody uses it. Returns 0, -EINVAL. Never waits. */
+/*
+ * Makes `b` a barrier for `parties` (1 to INT_MAX). Requires that no context uses `b`. Returns 0,
+ * -EINVAL. Never waits.
+ */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init(fl_barrier *b, uint32_t parties);
 
 /*
  * As fl_barrier_init(), with an action; NULL: none. The last party calls action(arg) in its own
- * context and cancel scope, without a lock held. An action that failed calls fl_barrier_abort(b):
- * then all parties of the phase, also the last one, get -EPIPE. The action must not wait at `b`,
- * nor destroy `b`. Returns 0, -EINVAL. Never waits.
+ * context and cancel scope, without a lock held. An action that fails calls fl_barrier_abort(b):
+ * then all parties of the phase get -EPIPE. The action must not wait at `b`, nor destroy `b`.
+ * Returns 0, -EINVAL. Never waits.
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_init_with_action(fl_barrier *b, uint32_t parties, void (*action)(void *arg),
                                                         void *arg);
 
-/* Returns 0 when nobody waits at `b` and no action runs, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits at `b` and no action runs, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_barrier_destroy(fl_barrier *b);
 
 /*
- * Waits until all parties are here, and the action has returned. Blocks the calling context.
- * Observes its cancel scope. Returns the order of arrival, 0 to parties - 1; -EPIPE when the
- * barrier is or gets broken, or is reset meanwhile; -ECANCELED (which breaks it). Panics when `b`
- * has no parties.
+ * Waits until all parties have arrived and the action has returned. Blocks the calling context.
+ * Observes its cancel scope. Panics when `b` has no parties. Returns:
+ *
+ *   0 to parties - 1  the order of arrival
+ *   -EPIPE            `b` was broken, or breaks or is reset during the wait
+ *   -ECANCELED        cancelled; `b` breaks
  */
 FL_INLINE FL_MUST_CHECK int fl_barrier_wait(fl_barrier *b);
 
 /*
- * Passes if this is the last party, and returns its number; else -EAGAIN, without arriving, also
- * while the action runs; or -EPIPE. Never waits, but runs the action.
+ * Arrives only if the caller is the last party. Never waits, but runs the action. Returns:
+ *
+ *   parties - 1  the phase is complete
+ *   -EAGAIN      other parties are missing, or the action runs
+ *   -EPIPE       as fl_barrier_wait()
  */
 FL_API FL_MUST_CHECK int fl_barrier_try_wait(fl_barrier *b);
 
-/* As fl_barrier_wait; also returns -ETIMEDOUT, which breaks the barrier. */
+/* As fl_barrier_wait(). Also returns -ETIMEDOUT; then `b` breaks. */
 FL_API FL_MUST_CHECK int fl_barrier_wait_until(fl_barrier *b, int64_t deadline, fl_cancel_token *cancel);
 
-/* Breaks `b`: its waiters get -EPIPE. Never waits, also not for an action that runs. */
+/* Breaks `b`: its waiters get -EPIPE. Never waits, also not for a running action. */
 FL_API void fl_barrier_abort(fl_barrier *b);
 
 /*
- * Makes `b` whole and empty; the waiters get -EPIPE. While an action runs, the next phase begins
+ * Makes `b` unbroken and empty; its waiters get -EPIPE. While an action runs, the next phase begins
  * when the action has returned. Never waits.
  */
 FL_API void fl_barrier_reset(fl_barrier *b);
@@ -100,7 +108,7 @@ FL_API void fl_barrier_reset(fl_barrier *b);
 /* Whether `b` is broken. Never waits. */
 FL_INLINE bool fl_barrier_is_broken(const fl_barrier *b);
 
-/* How many parties of the present phase wait at `b` now. Never waits. */
+/* The number of parties of the present phase that wait at `b` now. Never waits. */
 FL_INLINE uint32_t fl_barrier_waiting(const fl_barrier *b);
 
 /* The inline functions. */

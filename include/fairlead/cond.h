@@ -9,20 +9,22 @@
 FL_BEGIN_DECLS
 
 /*
- * Condition: waits, under a mutex, until another context says that something changed. The size of a pointer; valid
- * when all-zero.
+ * Condition variable: contexts wait, under a mutex, until another context says that something
+ * changed. The size of a pointer, valid when all-zero.
  *
  *     FL_LOCKED(&lock);
  *     while (!ready)
  *             if ((rc = fl_cond_wait(&changed, &lock)) != 0)
  *                     return rc;
  *
- * Exact: a signal wakes one context that waited when it was given, FIFO, and nobody else; a waiter that times out or is
- * cancelled has not consumed a signal. There are no spurious wakes from the library; check the predicate all the same,
- * since another context may lock first. All waiters at one time must use the same mutex.
+ * A signal wakes the context that has waited longest at that time, and no other. A waiter that
+ * times out or is cancelled has consumed no signal. The library makes no spurious wakeups; check
+ * the predicate all the same, since another context may lock first. All waiters at one time must
+ * use the same mutex.
  *
- * Every wait returns with the mutex locked, whatever its result; taking it again is neither timed nor cancelled.
- * A condition may be destroyed as soon as all its waiters are woken, even before they return.
+ * Every wait returns with the mutex locked, whatever its result. The lock at the end of the wait is
+ * neither timed nor cancelled. A condition may be destroyed as soon as all its waiters are woken,
+ * even before they return.
  */
 typedef struct fl_cond {
 	uintptr_t word_;
@@ -33,36 +35,36 @@ FL__ASSERT_SIZE(fl_cond, sizeof(void *));
 #define FL_COND_INIT { 0 }
 /* clang-format on */
 
-/* Makes `c` a condition without waiters. Requires that nobody uses it. Never waits. */
+/* Makes `c` a condition without waiters. Requires that no context uses `c`. Never waits. */
 FL_INLINE void fl_cond_init(fl_cond *c);
 
-/* Returns 0 when nobody waits on `c`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `c`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_cond_destroy(fl_cond *c);
 
 /*
- * Unlocks `m`, waits to be woken, locks `m`. Unlocking and beginning to wait are one step for every signaller.
- * Blocks the calling context. Observes its cancel scope. Panics when `m` is not locked. Returns 0 when woken,
- * -ECANCELED.
+ * Unlocks `m`, waits until woken, locks `m`. The unlock and the begin of the wait are one step for
+ * every signaller. Blocks the calling context. Observes its cancel scope. Panics when `m` is not
+ * locked. Returns 0 when woken, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait(fl_cond *c, fl_mutex *m);
 
-/* As fl_cond_wait; also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait(). Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_until(fl_cond *c, fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Waits until `predicate(arg)` holds; it is called with `m` locked, first at once. Returns 0 when it holds (also when it
- * came to hold at the moment of a timeout or cancel), else -ECANCELED.
+ * Waits until `predicate(arg)` holds, which is called with `m` locked, at first at once. Returns 0
+ * when it holds, also if it came to hold at the moment of a timeout or cancel, else -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg);
 
-/* As fl_cond_wait_for; also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait_for(). Also returns -ETIMEDOUT at `deadline`. */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes the context that has waited longest, if any. With or without the mutex held. Never waits. */
+/* Wakes the context that has waited longest, if any. The mutex may be locked or not. Never waits. */
 FL_API void fl_cond_signal(fl_cond *c);
 
-/* Wakes all that wait now. With or without the mutex held. Never waits. */
+/* Wakes all present waiters. The mutex may be locked or not. Never waits. */
 FL_API void fl_cond_broadcast(fl_cond *c);
 
 /* The inline functions. */

@@ -14,23 +14,24 @@
 FL_BEGIN_DECLS
 
 /*
- * Event: a flag that contexts wait for. 4 bytes, valid (not set) when all-zero. It stays set until it is reset, or, in its other
- * form, until a wait returns for it: then it is reset by that wait, which alone goes on (an auto-reset event).
+ * Event: a flag that contexts wait for. 4 bytes, valid (not set) when all-zero. An event stays set
+ * until it is reset. An auto-reset event stays set until one wait returns, which resets it.
  *
  *     static fl_event ready = FL_EVENT_INIT;
  *     fl_event_set(&ready);                   // in one thread
  *     rc = fl_event_wait(&ready);             // in any number of others; check
  *
  *     static fl_event bell = FL_EVENT_AUTO_INIT;
- *     fl_event_set(&bell);                    // lets one wait return; twice without a wait between is once
- *     rc = fl_event_wait(&bell);              // and is not set any more
+ *     fl_event_set(&bell);                    // lets one wait return; two sets count as one
+ *     rc = fl_event_wait(&bell);              // now the event is not set any more
  *
- * fl_event_set() wakes all that wait at that moment, even when the event is reset at once; of one that resets itself, the
- * first in line: waits stand there in FIFO order, apart from their first moments (some 25 us), in which threads look at the
- * event. A wait that times out or is cancelled takes no set.
+ * fl_event_set() wakes all present waiters, even if the event is reset at once. For an auto-reset
+ * event it wakes the first waiter. The wait queue is FIFO; for its first 25 us or so, a thread
+ * polls the event before it enters the queue. A wait that times out or is cancelled takes no set.
  *
- * Memory order: who sees the event set sees what was written before fl_event_set(). Setting touches the event for the last
- * time in the instruction that makes it set, so that a woken waiter may free it.
+ * Memory order: a context that sees the event set acquires what fl_event_set() released. The last
+ * access of fl_event_set() to the event is the instruction that sets it, so a woken waiter may free
+ * it.
  */
 typedef struct fl_event {
 	uint32_t word_;
@@ -44,24 +45,25 @@ FL__ASSERT_SIZE(fl_event, 4);
 #define FL_EVENT_AUTO_ 4u
 /* clang-format on */
 
-/* Makes `e` an event that is not set. Requires that nobody uses it. Never waits. */
+/* Makes `e` an event that is not set. Requires that no context uses `e`. Never waits. */
 FL_INLINE void fl_event_init(fl_event *e);
 
-/* Makes `e` an event that is not set, and that a wait resets. Requires that nobody uses it. Never waits. */
+/* Makes `e` an auto-reset event that is not set. Requires that no context uses `e`. Never waits. */
 FL_INLINE void fl_event_init_auto(fl_event *e);
 
-/* Returns 0 when nobody waits on `e`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `e`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_event_destroy(fl_event *e);
 
 /*
- * Sets `e` and wakes all its waiters; of one that a wait resets, the first, who takes the set, or else it stays for the next.
- * Releases also when it was set already. Never waits.
+ * Sets `e` and wakes all waiters. With auto-reset: wakes the first waiter, which takes the set;
+ * without waiters, `e` stays set for the next wait. Releases also when `e` is set already. Never
+ * waits.
  */
 FL_API void fl_event_set(fl_event *e);
 
 /*
- * Makes `e` not set. Who is being woken stays woken. Never waits. Acquires what came before each set that it undoes, so that
- * "reset, look for work, wait if there is none" misses no work.
+ * Makes `e` not set. Woken waiters stay woken. Acquires what each undone set released, so "reset,
+ * look for work, wait if there is none" misses no work. Never waits.
  */
 FL_API void fl_event_reset(fl_event *e);
 
@@ -69,20 +71,20 @@ FL_API void fl_event_reset(fl_event *e);
 FL_INLINE bool fl_event_is_set(const fl_event *e);
 
 /*
- * Waits until `e` is set, and resets it if it is of that form. Blocks the calling context. Observes its cancel scope. Returns
- * 0, -ECANCELED.
+ * Waits until `e` is set. Resets an auto-reset event. Blocks the calling context. Observes its
+ * cancel scope. Returns 0, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_event_wait(fl_event *e);
 
-/* Returns 0 when `e` is set, which it resets if it is of that form; else -EAGAIN. Never waits. */
+/* Returns 0 when `e` is set, and resets an auto-reset event. Else returns -EAGAIN. Never waits. */
 FL_API FL_MUST_CHECK int fl_event_try_wait(fl_event *e);
 
-/* As fl_event_wait; also returns -ETIMEDOUT. */
+/* As fl_event_wait(). Also returns -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_event_wait_until(fl_event *e, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * For fl_wait_any: ready while it is set; unlike a wait, it may miss a set that is reset at once, and resets nothing: take the
- * set of one that a wait resets with fl_event_try_wait().
+ * For fl_wait_any: ready while `e` is set. Unlike a wait, fl_wait_any() may miss a set that is
+ * reset at once, and resets nothing: take the set of an auto-reset event by fl_event_try_wait().
  */
 #define FL_ON_EVENT(e) FL__ON(fl__on_event, (e))
 FL_API extern const fl_on_type fl__on_event;

@@ -12,25 +12,29 @@
 FL_BEGIN_DECLS
 
 /*
- * Eventcount: makes any condition over atomics something that contexts can wait for. What a condition variable is to a
- * mutex, it is to lock-free code: whoever makes the condition true need not take a lock, and when nobody waits pays for a
- * fence and a load. 8 bytes, valid when all-zero.
+ * Eventcount: makes any condition over atomics something that contexts can wait for, as a condition
+ * variable does for a mutex. The context that makes the condition true takes no lock; without
+ * waiters, its notification costs a fence and a load. 8 bytes, valid when all-zero.
  *
  *     while (!ring_get(r, &item)) {                                    // the waiter
  *             fl_eventcount_key key = fl_eventcount_prepare(&r->filled);
- *             if (ring_get(r, &item))                                  // look again: required
- *                     break;                                           // a key that is not waited for may be dropped
+ *             if (ring_get(r, &item))                                  // check again: required
+ *                     break;                                           // a key may be dropped
  *             rc = fl_eventcount_wait(&r->filled, key);                // check
  *     }
- *     ring_put(r, item);                                               // whoever makes it true
+ *     ring_put(r, item);                                               // the notifier
  *     fl_eventcount_notify(&r->filled);
  *
- * A wait returns when there was a notification after its prepare: perhaps for another waiter, perhaps for something else, so
- * the condition is looked at in a loop. A notification after the prepare is never missed, however many there are.
+ * A wait returns once there was a notification after its prepare. That notification may be for
+ * another waiter or another condition, so the waiter checks in a loop. A notification after the
+ * prepare is never missed.
  *
- * Memory order: if the look between prepare and wait does not see what was written before a notification, that notification
- * ends the wait, also where condition and look are relaxed atomics. A wait that returns 0 sees what was written before.
- * It must outlive every notification: whoever sees the condition true cannot know that the notifier is done.
+ * Memory order: if the check between prepare and wait does not see what was written before a
+ * notification, that notification ends the wait, even if both are relaxed atomics. A wait that
+ * returns 0 acquires what was written before the notification.
+ *
+ * The eventcount must outlive every notification: a waiter that sees its condition true does not
+ * know that the notifier is done.
  */
 typedef struct fl_eventcount {
 	uint64_t word_;
@@ -41,52 +45,56 @@ FL__ASSERT_SIZE(fl_eventcount, 8);
 #define FL_EVENTCOUNT_INIT { 0 }
 /* clang-format on */
 
-/* The state of an eventcount at the time of a prepare. A plain value: it may be copied, kept, and dropped. */
+/* The state of an eventcount at a prepare. A plain value: it may be copied, kept and dropped. */
 typedef uint64_t fl_eventcount_key;
 
-/* Makes `ec` an eventcount without waiters. Requires that nobody uses it. Never waits. */
+/* Makes `ec` an eventcount without waiters. Requires that no context uses `ec`. Never waits. */
 FL_INLINE void fl_eventcount_init(fl_eventcount *ec);
 
-/* Returns 0 when nobody waits on `ec`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `ec`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_eventcount_destroy(fl_eventcount *ec);
 
 /*
- * Announces a waiter, who now looks at the condition again. The next notification goes the slow way, whether it is waited for or
- * not. Never waits. A full fence.
+ * Announces a waiter, which then checks the condition again. The next notification takes its slow
+ * path, even if no wait follows. Never waits. A full fence.
  */
 FL_API FL_MUST_CHECK fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec);
 
 /*
- * Waits until there was a notification after the prepare that made `key`. Blocks the calling context. Observes its cancel
- * scope. Returns 0, -ECANCELED.
+ * Waits for a notification after the prepare that made `key`. Blocks the calling context. Observes
+ * its cancel scope. Returns 0, -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_eventcount_wait(fl_eventcount *ec, fl_eventcount_key key);
 
-/* Returns 0 when there was a notification after the prepare that made `key`, else -EAGAIN. Never waits. */
+/*
+ * Returns 0 when there was a notification after the prepare that made `key`, else -EAGAIN. Never
+ * waits.
+ */
 FL_API FL_MUST_CHECK int fl_eventcount_try_wait(fl_eventcount *ec, fl_eventcount_key key);
 
-/* As fl_eventcount_wait. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
+/* As fl_eventcount_wait(): 0, -ECANCELED. Also -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_eventcount_wait_until(fl_eventcount *ec, fl_eventcount_key key, int64_t deadline,
                                                   fl_cancel_token *cancel);
 
 /*
- * Ends the wait of one who stands in line, the first that came, and the waits of all who have prepared and do not stand there yet:
- * in the first moments of its wait (some 25 us) a thread only looks. Who gives up at the same time does not count as woken. Never
- * waits. A full fence.
+ * Ends the wait of the first queued waiter, and the waits of all contexts that have prepared and
+ * are not queued yet: for its first 25 us or so, a waiting thread only polls. A waiter that gives
+ * up at the same time does not count. Never waits. A full fence.
  */
 FL_API void fl_eventcount_notify(fl_eventcount *ec);
 
-/* Ends the waits of all who have prepared. Never waits. A full fence. */
+/* Ends the waits of all contexts that have prepared. Never waits. A full fence. */
 FL_API void fl_eventcount_notify_all(fl_eventcount *ec);
 
 /*
- * For fl_wait_any: what is waited for is a notification after a prepare.
+ * For fl_wait_any: ready after a notification that follows a prepare.
  *
  *     fl_eventcount_watch w = {&r->filled, fl_eventcount_prepare(&r->filled)};
  *     if (!ring_get(r, &item))
  *             rc = FL_WAIT_ANY(FL_ON_EVENTCOUNT(&w), FL_ON_EVENT(&stop));
  *
- * It takes no notification away from others: fl_eventcount_notify() wakes it if it stands in line before the one that it wakes.
+ * fl_wait_any() takes no notification from other waiters: fl_eventcount_notify() wakes it in
+ * addition, if it is queued before the waiter that is woken.
  */
 typedef struct fl_eventcount_watch {
 	fl_eventcount *eventcount;

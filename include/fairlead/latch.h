@@ -14,14 +14,16 @@
 FL_BEGIN_DECLS
 
 /*
- * Latch: counts down to zero once; who waits goes on when it is there. 4 bytes; all-zero is a latch at zero.
+ * Latch: counts down to zero once; contexts wait for zero. 4 bytes. All-zero is a latch at zero.
+ * The count is at most FL_LATCH_MAX.
  *
  *     fl_latch done = FL_LATCH_INIT(3);
  *     fl_latch_count_down(&done, 1);          // in each of three threads
  *     rc = fl_latch_wait(&done);              // check
  *
- * Memory order: a wait sees what was written before each count_down. The count_down that reaches zero touches the latch
- * for the last time in the instruction that makes it zero, so that a woken waiter may free it. Limit: FL_LATCH_MAX.
+ * Memory order: a wait acquires what each fl_latch_count_down() released. The last access to the
+ * latch of the call that reaches zero is the instruction that makes it zero, so a woken waiter may
+ * free it.
  */
 typedef struct fl_latch {
 	uint32_t word_;
@@ -33,16 +35,22 @@ FL__ASSERT_SIZE(fl_latch, 4);
 #define FL_LATCH_INIT(count) { (uint32_t)(count) }
 /* clang-format on */
 
-/* Makes `l` a latch of `count`. Requires that nobody uses it. Returns 0, -EINVAL above FL_LATCH_MAX. Never waits. */
+/*
+ * Makes `l` a latch of `count`. Requires that no context uses `l`. Returns 0, -EINVAL above
+ * FL_LATCH_MAX. Never waits.
+ */
 FL_INLINE FL_MUST_CHECK int fl_latch_init(fl_latch *l, uint32_t count);
 
-/* Returns 0 when nobody waits on `l`, else -EBUSY. Never waits. */
+/* Returns 0 when no context waits on `l`, else -EBUSY. Never waits. */
 FL_API FL_MUST_CHECK int fl_latch_destroy(fl_latch *l);
 
-/* Takes `n` off the count; at zero wakes all waiters. Never waits. Panics when less than `n` is left. */
+/*
+ * Subtracts `n` from the count; at zero wakes all waiters. Never waits. Panics when the count is
+ * below `n`.
+ */
 FL_API void fl_latch_count_down(fl_latch *l, uint32_t n);
 
-/* What is left to count. Never waits. Acquires when it is 0. */
+/* The remaining count. Never waits. Acquires when it is 0. */
 FL_INLINE uint32_t fl_latch_count(const fl_latch *l);
 
 /* Waits for zero. Blocks the calling context. Observes its cancel scope. Returns 0, -ECANCELED. */
@@ -51,7 +59,7 @@ FL_INLINE FL_MUST_CHECK int fl_latch_wait(fl_latch *l);
 /* Returns 0 when the count is zero, else -EAGAIN. Never waits. */
 FL_INLINE FL_MUST_CHECK int fl_latch_try_wait(fl_latch *l);
 
-/* Waits for zero. Blocks the calling context. Returns 0, -ETIMEDOUT, -ECANCELED. */
+/* As fl_latch_wait(): 0, -ECANCELED. Also -ETIMEDOUT. */
 FL_API FL_MUST_CHECK int fl_latch_wait_until(fl_latch *l, int64_t deadline, fl_cancel_token *cancel);
 
 /* For fl_wait_any: ready at zero. */

@@ -10,10 +10,8 @@
 FL_BEGIN_DECLS
 
 /*
- * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive, not owned by a thread (any context may
- * unlock). A waiter spins for a bounded time, then sleeps; waiters are served in FIFO order, but a running thread may overtake the
- * first of them for a millisecond; then the mutex is handed over to it. So of n that want it all the time each has it again after
- * about n ms. Among the fibers of one loop it is first come, first served (fl_mutex_try_lock() apart).
+ * Mutex: at most one context holds it. 4 bytes, valid when all-zero, not recursive. No thread owns
+ * it: any context may unlock.
  *
  *     static fl_mutex lock = FL_MUTEX_INIT;
  *     {
@@ -21,8 +19,14 @@ FL_BEGIN_DECLS
  *             balance += amount;
  *     }
  *
- * Memory order: a lock acquires what the unlock before it released. An unlock touches the mutex for the last time in the
- * instruction that frees it, so that the next owner may destroy it at once and free its memory.
+ * A waiter spins for a bounded time, then sleeps. The wait queue is FIFO, but a running thread may
+ * overtake the first waiter for a millisecond. Then the mutex is handed over to the first waiter.
+ * So each of n contexts that lock it all the time gets it about every n ms. The fibers of one loop
+ * acquire it in FIFO order, except by fl_mutex_try_lock().
+ *
+ * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
+ * the mutex is the instruction that frees it, so the next owner may at once destroy the mutex and
+ * free its memory.
  */
 typedef struct fl_mutex {
 	uint32_t word_;
@@ -33,36 +37,53 @@ FL__ASSERT_SIZE(fl_mutex, 4);
 #define FL_MUTEX_INIT { 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex; the same as FL_MUTEX_INIT. Requires that nobody uses it. Never waits. */
+/*
+ * Makes `m` an unlocked mutex, as FL_MUTEX_INIT does. Requires that no context uses `m`. Never
+ * waits.
+ */
 FL_API void fl_mutex_init(fl_mutex *m);
 
-/* Returns 0 when nobody holds or awaits `m`: its memory may be given up. Else -EBUSY. Never waits. */
+/*
+ * Ends the use of `m`, so that its memory may be freed. Never waits. Returns:
+ *
+ *   0       no context holds `m` or waits for it
+ *   -EBUSY  a context does
+ */
 FL_API FL_MUST_CHECK int fl_mutex_destroy(fl_mutex *m);
 
-/* Locks `m`. Blocks the calling context while another holds it; never cancelled. */
+/* Locks `m`. Blocks the calling context while another context holds `m`. Never cancelled. */
 FL_API void fl_mutex_lock(fl_mutex *m);
 
-/* Returns 0 when it locked `m`, -EBUSY when another holds it. Never waits. */
+/* Locks `m` and returns 0. Returns -EBUSY when a context holds it. Never waits. */
 FL_API FL_MUST_CHECK int fl_mutex_try_lock(fl_mutex *m);
 
-/* Locks `m` and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+/*
+ * Locks `m`. Blocks the calling context. Returns:
+ *
+ *   0           locked
+ *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ECANCELED  not locked: cancelled
+ */
 FL_API FL_MUST_CHECK int fl_mutex_lock_until(fl_mutex *m, int64_t deadline, fl_cancel_token *cancel);
 
-/* Unlocks `m`, and wakes a waiter or hands `m` over to it. Never waits. Panics when `m` is not locked. */
+/*
+ * Unlocks `m`, and wakes the first waiter or hands `m` over to it. Never waits. Panics when `m` is
+ * not locked.
+ */
 FL_API void fl_mutex_unlock(fl_mutex *m);
 
-/* Whether somebody holds `m` now: for assertions. Never waits. No memory order. */
+/* Whether a context holds `m` now: for assertions. Never waits. No memory order. */
 FL_API bool fl_mutex_is_locked(const fl_mutex *m);
 
 /*
- * Panics when nobody holds `m`; while debugging is on, also when the calling context did not lock it. For functions whose caller
- * holds it. Never waits. No memory order.
+ * Panics when no context holds `m`. While debugging is on, also panics when the calling context did
+ * not lock `m`. For functions that require `m` locked. Never waits. No memory order.
  */
 FL_API void fl_mutex_assert_held(const fl_mutex *m);
 
 /*
- * FL_LOCKED(&m): locks `m` until the end of the block, by whatever way it is left; a declaration. longjmp and pthread_exit
- * out of the block leave it locked.
+ * FL_LOCKED(&m): a declaration that locks `m` until the block ends in any way, except that longjmp
+ * and pthread_exit out of the block leave `m` locked.
  */
 #define FL_LOCKED(m)                                                                                                   \
 	__attribute__((cleanup(fl__locked_end), unused)) fl_mutex *FL__JOIN(fl__locked_, __LINE__) = fl__locked_begin(m)

@@ -18,9 +18,12 @@ FL_BEGIN_DECLS
  *     static fl_once opened = FL_ONCE_INIT;
  *     rc = fl_once_call(&opened, open_database, NULL);        // check
  *
- * One caller runs the function; others wait for it. When it fails, its caller gets its error, and one of those that wait
- * runs it again. A function that does not return (longjmp, pthread_exit) leaves the others waiting. Memory order: a call that returns 0 sees what the function wrote. A function that calls its own once
- * waits for itself for ever.
+ * One caller runs the function; other callers wait. If the function fails, its caller gets the
+ * error, and a waiting caller runs the function again. A function that does not return (longjmp,
+ * pthread_exit) leaves the other callers waiting. A function that calls its own once waits for
+ * itself for ever.
+ *
+ * Memory order: a call that returns 0 acquires what the function wrote.
  */
 typedef struct fl_once {
 	uint32_t word_;
@@ -34,15 +37,22 @@ FL__ASSERT_SIZE(fl_once, 4);
 /* clang-format on */
 
 /*
- * Returns 0 when `function` has succeeded, in this call or before; what it returned when this call ran it and it failed;
- * -ECANCELED. Blocks the calling context while another runs it. Observes its cancel scope.
+ * Calls `function` unless it has succeeded. Blocks the calling context while another context runs
+ * it. Observes its cancel scope. Returns:
+ *
+ *   0            the function has succeeded, in this call or before
+ *   -ECANCELED   cancelled while another context ran it
+ *   other        what the function returned: this call ran it, and it failed
  */
 FL_INLINE FL_MUST_CHECK int fl_once_call(fl_once *o, int (*function)(void *arg), void *arg);
 
-/* As fl_once_call; never waits: -EBUSY while another runs it. */
+/* As fl_once_call(), but never waits: -EBUSY while another context runs the function. */
 FL_API FL_MUST_CHECK int fl_once_try_call(fl_once *o, int (*function)(void *arg), void *arg);
 
-/* As fl_once_call; also returns -ETIMEDOUT. The deadline bounds the wait for others, not the function. */
+/*
+ * As fl_once_call(). Also returns -ETIMEDOUT. The deadline bounds the wait for other callers, not
+ * the function.
+ */
 FL_API FL_MUST_CHECK int fl_once_call_until(fl_once *o, int (*function)(void *arg), void *arg, int64_t deadline,
                                             fl_cancel_token *cancel);
 

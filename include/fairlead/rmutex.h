@@ -10,15 +10,16 @@
 FL_BEGIN_DECLS
 
 /*
- * Recursive mutex: its owner may lock it again, and unlocks it as often. Owned by a context: only the owner unlocks.
- * All-zero is valid. Prefer fl_mutex: a lock that is taken again usually hides an unclear invariant.
+ * Recursive mutex: its owner may lock it again, and unlocks it as often. A context owns it, and
+ * only the owner unlocks. 16 bytes, valid when all-zero. Prefer fl_mutex: a recursive lock usually
+ * hides an unclear invariant.
  *
  *     static fl_rmutex lock = FL_RMUTEX_INIT;
  *     fl_rmutex_lock(&lock);
  *     walk(tree);                     // may call back into code that locks again
  *     fl_rmutex_unlock(&lock);
  *
- * Memory order and the end of life are those of fl_mutex.
+ * Fairness, memory order and the end of life are those of fl_mutex.
  */
 typedef struct fl_rmutex {
 	uint64_t owner_; /* id of the context that holds it; 0: none */
@@ -31,43 +32,63 @@ FL__ASSERT_SIZE(fl_rmutex, 16);
 #define FL_RMUTEX_INIT { 0, FL_MUTEX_INIT, 0 }
 /* clang-format on */
 
-/* Makes `m` an unlocked mutex. Requires that nobody uses it. Never waits. */
+/* Makes `m` an unlocked mutex. Requires that no context uses `m`. Never waits. */
 FL_INLINE void fl_rmutex_init(fl_rmutex *m);
 
-/* Returns 0 when nobody holds or awaits `m`, else -EBUSY. Never waits. */
+/* As fl_mutex_destroy(): 0, or -EBUSY while a context owns `m` or waits for it. Never waits. */
 FL_API FL_MUST_CHECK int fl_rmutex_destroy(fl_rmutex *m);
 
-/* Locks `m` once more. Blocks while another context owns it; never cancelled. Panics after 2^32 - 1 nested locks. */
+/*
+ * Locks `m` once more. Blocks the calling context while another context owns `m`. Never cancelled.
+ * Panics after 2^32 - 1 nested locks.
+ */
 FL_API void fl_rmutex_lock(fl_rmutex *m);
 
-/* Returns 0 when it locked `m`, -EBUSY when another owns it, -EAGAIN after 2^32 - 1 nested locks. Never waits. */
+/*
+ * Locks `m` once more. Never waits. Returns:
+ *
+ *   0        locked
+ *   -EBUSY   another context owns `m`
+ *   -EAGAIN  the caller has locked `m` 2^32 - 1 times
+ */
 FL_API FL_MUST_CHECK int fl_rmutex_try_lock(fl_rmutex *m);
 
-/* Returns 0 with `m` locked once more; or -ETIMEDOUT, -ECANCELED, -EAGAIN (as above). Blocks while another owns it. */
+/*
+ * Locks `m` once more. Blocks the calling context while another context owns `m`. Returns:
+ *
+ *   0           locked
+ *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ECANCELED  not locked: cancelled
+ *   -EAGAIN     the caller has locked `m` 2^32 - 1 times
+ */
 FL_API FL_MUST_CHECK int fl_rmutex_lock_until(fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Undoes one lock. Never waits. Panics when the calling context does not own `m`. */
 FL_API void fl_rmutex_unlock(fl_rmutex *m);
 
 /*
- * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, however many there are, and waits
- * to be woken; then locks `m` as often as before. To undo them and to begin to wait are one step
- * for every signaller. All waiters of `c` at one time must use the same mutex. Blocks the calling
- * context. Observes its cancel scope. Panics when the calling context does not own `m`. Returns 0
- * when woken, -ECANCELED; `m` is locked as before in either case.
+ * fl_cond_wait() for a recursive mutex: undoes all locks of `m`, waits until woken, then locks `m`
+ * as often as before. Blocks the calling context. Observes its cancel scope. Panics when the
+ * calling context does not own `m`. Returns, with `m` locked as before:
+ *
+ *   0           woken
+ *   -ECANCELED  cancelled
  */
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_rmutex(fl_cond *c, fl_rmutex *m);
 
-/* As fl_cond_wait_rmutex; also returns -ETIMEDOUT at `deadline`. */
+/* As fl_cond_wait_rmutex(). Also returns -ETIMEDOUT at `deadline`. */
 FL_API FL_MUST_CHECK int fl_cond_wait_rmutex_until(fl_cond *c, fl_rmutex *m, int64_t deadline, fl_cancel_token *cancel);
 
 /* Whether the calling context owns `m`. Never waits. */
 FL_API bool fl_rmutex_is_owned(const fl_rmutex *m);
 
-/* Panics when the calling context does not own `m`. For functions whose caller does. Never waits. */
+/*
+ * Panics when the calling context does not own `m`. For functions that require `m` locked. Never
+ * waits.
+ */
 FL_API void fl_rmutex_assert_held(const fl_rmutex *m);
 
-/* FL_RMUTEX_LOCKED(&m): locks `m` once more until the end of the block; a declaration. As FL_LOCKED. */
+/* FL_RMUTEX_LOCKED(&m): as FL_LOCKED, for a recursive mutex. */
 #define FL_RMUTEX_LOCKED(m)                                                                                            \
 	__attribute__((cleanup(fl__rmutex_locked_end), unused)) fl_rmutex *FL__JOIN(fl__rmutex_locked_, __LINE__) =    \
 	    fl__rmutex_locked_begin(m)

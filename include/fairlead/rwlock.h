@@ -11,9 +11,9 @@
 FL_BEGIN_DECLS
 
 /*
- * Readers-writer lock: many read, or one writes. 8 bytes, valid when all-zero, not owned by a thread (any context may unlock).
- * Use it where readers hold it for long; an fl_mutex costs no more, and where they are many and brief all of them pass through
- * one word: see fl_sharded_rwlock.
+ * Readers-writer lock: many contexts read, or one writes. 8 bytes, valid when all-zero. No thread
+ * owns it: any context may unlock. Use it where readers hold the lock for long, else fl_mutex,
+ * which costs no more. Many brief readers all change one word here: for them use fl_sharded_rwlock.
  *
  *     static fl_rwlock lock = FL_RWLOCK_INIT;
  *     {
@@ -21,16 +21,20 @@ FL_BEGIN_DECLS
  *             look_up(table, key);
  *     }
  *
- * Fair to tasks: who waits is served in the order of arrival, one writer or a run of readers at a time. A running thread may
- * overtake who waits, for about a millisecond of the first one's time; then nobody passes any more. (If the first one was woken
- * meanwhile and has to wait for a processor, that is noticed when who has woken it locks, or when it runs.) So neither a stream
- * of readers that overlap nor one of writers starves anybody. A fiber overtakes only while a thread is about to have its turn. Hence a context that reads must not lock
- * for reading once more: it would wait for a writer who waits for it.
+ * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
+ * thread may overtake the queue until the first waiter has waited about a millisecond, then no
+ * context may. (If the first waiter is awake but has no CPU, the lock notices when the waiter runs,
+ * or when the thread that woke it locks.) So neither overlapping readers nor a stream of writers
+ * starve a waiter. A fiber overtakes only while a woken thread is about to take its turn.
  *
- * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before
- * it released. An unlock touches the lock for the last time in the instruction that frees it, so that the next owner may
- * destroy it at once and free its memory. In a forked child it stays locked for reading, for good, also if another thread, at
- * the moment of the fork, had come to read and found that it must wait.
+ * A context that reads must not read-lock again: it would wait for a writer that waits for it.
+ *
+ * Memory order: a lock acquires what earlier write unlocks released. A write lock also acquires
+ * what earlier read unlocks released. The last access of an unlock to the lock is the instruction
+ * that frees it, so the next owner may at once destroy the lock and free its memory.
+ *
+ * Fork: in the child, a lock that another thread read stays read-locked for ever. The same holds
+ * for a lock for which another thread, at the fork, had just found that it must wait to read.
  */
 typedef struct fl_rwlock {
 	uint32_t word_, turn_;
@@ -41,68 +45,106 @@ FL__ASSERT_SIZE(fl_rwlock, 8);
 #define FL_RWLOCK_INIT { 0, 0 }
 /* clang-format on */
 
-/* Makes `l` an unlocked lock; the same as FL_RWLOCK_INIT. Requires that nobody uses it. Never waits. */
+/*
+ * Makes `l` an unlocked lock, as FL_RWLOCK_INIT does. Requires that no context uses `l`. Never
+ * waits.
+ */
 FL_API void fl_rwlock_init(fl_rwlock *l);
 
-/* Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Never waits. */
+/*
+ * Ends the use of `l`, so that its memory may be freed. Never waits. Returns:
+ *
+ *   0       no context holds `l` or waits for it
+ *   -EBUSY  a context does
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_destroy(fl_rwlock *l);
 
 /*
- * Locks `l` for reading. Blocks the calling context while another writes, or has waited its time to write; never cancelled.
- * Panics beyond 67,108,864 readers at one time.
+ * Locks `l` for reading. Blocks the calling context while another context writes, or while the
+ * first waiter must not be overtaken. Never cancelled. Panics beyond 67,108,864 readers at one
+ * time.
  */
 FL_API void fl_rwlock_read_lock(fl_rwlock *l);
 
-/* Returns 0 when it locked `l` for reading; -EBUSY when another writes, or nobody may overtake the first in line. Never waits. */
+/*
+ * Locks `l` for reading and returns 0. Returns -EBUSY when a context writes, or the first waiter
+ * must not be overtaken. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_try_read_lock(fl_rwlock *l);
 
-/* Locks `l` for reading and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+/*
+ * Locks `l` for reading. Blocks the calling context. Returns:
+ *
+ *   0           locked
+ *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ECANCELED  not locked: cancelled
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_read_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* Undoes one read lock. Never waits. Panics when nobody reads. */
+/* Undoes one read lock. Never waits. Panics when no context reads. */
 FL_API void fl_rwlock_read_unlock(fl_rwlock *l);
 
-/* Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. */
+/*
+ * Locks `l` for writing. Blocks the calling context while other contexts hold `l`. Never cancelled.
+ */
 FL_API void fl_rwlock_write_lock(fl_rwlock *l);
 
-/* Returns 0 when it locked `l` for writing; -EBUSY when others hold it, or nobody may overtake the first in line. Never waits. */
+/*
+ * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`, or the first waiter
+ * must not be overtaken. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_try_write_lock(fl_rwlock *l);
 
-/* Locks `l` for writing and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+/* As fl_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* Undoes the write lock, and wakes who waits. Never waits. Panics when nobody writes. */
+/* Undoes the write lock, and wakes waiters. Never waits. Panics when no context writes. */
 FL_API void fl_rwlock_write_unlock(fl_rwlock *l);
 
-/* Makes a write lock a read lock, with no writer between; readers may come in. Never waits. Panics when nobody writes. */
+/*
+ * Makes a write lock a read lock; no writer comes between, but readers may lock. Never waits.
+ * Panics when no context writes.
+ */
 FL_API void fl_rwlock_downgrade(fl_rwlock *l);
 
 /*
- * Makes a read lock a write lock, with no writer between, before everybody who waits. Blocks the calling context until the other
- * readers have left; none comes in meanwhile. Never cancelled. Returns 0; or -EDEADLK, at once, when another reader is at it:
- * the two would wait for each other. The caller then still reads, must let go, and look again at what it saw. Panics when
- * nobody reads.
+ * Makes the caller's read lock a write lock; no writer comes between, and the caller overtakes all
+ * waiters. Blocks the calling context until the other readers have left; no reader enters. Never
+ * cancelled. Panics when no context reads. Returns:
+ *
+ *   0         the caller writes
+ *   -EDEADLK  at once: another reader upgrades, and each would wait for the other. The caller still
+ *             reads; it must unlock, and read again what it saw.
  */
 FL_INLINE FL_MUST_CHECK int fl_rwlock_upgrade(fl_rwlock *l);
 
-/* As fl_rwlock_upgrade(), if the caller is the only reader: 0; else -EBUSY, and it still reads. Never waits. */
+/*
+ * As fl_rwlock_upgrade(), but never waits: -EBUSY when the caller is not the only reader, and it
+ * still reads.
+ */
 FL_API FL_MUST_CHECK int fl_rwlock_try_upgrade(fl_rwlock *l);
 
-/* As fl_rwlock_upgrade(): 0, -EDEADLK; also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
+/* As fl_rwlock_upgrade(): 0, -EDEADLK. Also -ETIMEDOUT, -ECANCELED, and the caller still reads. */
 FL_API FL_MUST_CHECK int fl_rwlock_upgrade_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel);
 
-/* Whether somebody reads now, or tries to; whether somebody writes now. For assertions. Never wait. No memory order. */
+/*
+ * Whether a context reads now, or tries to; whether a context writes now. For assertions. Never
+ * wait. No memory order.
+ */
 FL_API bool fl_rwlock_is_read_locked(const fl_rwlock *l);
 FL_API bool fl_rwlock_is_write_locked(const fl_rwlock *l);
 
-/* Panics when nobody reads or writes; when nobody writes. Never wait. */
+/*
+ * The first panics when no context reads or writes, the second when no context writes. While
+ * debugging is on, both also panic when the calling context did not lock `l`. Never wait.
+ */
 FL_API void fl_rwlock_assert_read_held(const fl_rwlock *l);
 FL_API void fl_rwlock_assert_write_held(const fl_rwlock *l);
 
 /*
- * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): lock `l` until the end of the block, by whatever way it is left; declarations. longjmp
- * and pthread_exit out of the block leave it locked. Within the block it may be downgraded and upgraded if it is as before at
- * its end.
+ * FL_READ_LOCKED(&l), FL_WRITE_LOCKED(&l): declarations that lock `l` until the block ends in any
+ * way, except that longjmp and pthread_exit out of the block leave `l` locked. The block may
+ * downgrade and upgrade `l`, but must restore the mode before its end.
  */
 #define FL_READ_LOCKED(l)                                                                                              \
 	__attribute__((cleanup(fl__read_locked_end), unused)) fl_rwlock *FL__JOIN(fl__locked_, __LINE__) =             \

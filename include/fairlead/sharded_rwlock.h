@@ -12,10 +12,11 @@
 FL_BEGIN_DECLS
 
 /*
- * Sharded readers-writer lock: one for what is read all the time and seldom written. A reader touches one line of memory,
- * which it shares with few others, so readers on many CPUs do not slow each other down. A writer visits all of them: up to
- * 32, as many as four times the CPUs. 2,112 bytes, best at a multiple of 64; valid when all-zero, not owned by a thread (any context
- * may unlock). Use fl_rwlock where locks are many, or one in ten or more writes.
+ * Sharded readers-writer lock: for data that is read all the time and seldom written. A reader
+ * changes one cache line, which few other readers share, so readers on many CPUs do not slow each
+ * other down. A writer visits all these lines: about four for each CPU, at most 32. 2,112 bytes, best
+ * aligned to 64, valid when all-zero. No thread owns it: any context may unlock. Use fl_rwlock
+ * where locks are many, or where one access in ten or more writes.
  *
  *     static fl_sharded_rwlock lock = FL_SHARDED_RWLOCK_INIT;
  *     {
@@ -23,15 +24,22 @@ FL_BEGIN_DECLS
  *             route(&table, packet);
  *     }
  *
- * Fair to phases: a writer waits for a moment without readers, for a millisecond at most; then it keeps new ones out, and waits for
- * those that it finds. When it unlocks, all readers that wait come in, before the next writer. Writers take turns as with fl_mutex: a
- * running one may overtake for a millisecond. So a reader waits for one writer that is there, at most one more, and nobody
- * starves. Hence a context that reads must not lock for reading once more: it would wait for a writer who waits for it.
+ * Fairness: a writer waits up to a millisecond for a moment without readers. Then it blocks new
+ * readers, and waits for those that it finds. At its unlock all waiting readers enter, before the
+ * next writer. Writers take turns as with fl_mutex: a running writer may overtake for a
+ * millisecond. So a reader waits for the present writer and at most one more, and no context
+ * starves.
  *
- * Memory order: a lock acquires what the unlocks of writers before it released; a write lock also what the read unlocks before
- * it released. The memory of a lock that has been in use may be given up after fl_sharded_rwlock_destroy() returned 0; whoever has locked
- * it, and knows that nobody else will, may destroy it as soon as it has unlocked. In a forked child it is locked for good if
- * another thread held it, or a writer waited for it.
+ * A context that reads must not read-lock again: it would wait for a writer that waits for it.
+ *
+ * Memory order: a lock acquires what earlier write unlocks released. A write lock also acquires
+ * what earlier read unlocks released.
+ *
+ * The memory of a used lock may be freed after fl_sharded_rwlock_destroy() returned 0. A context
+ * that has locked it, and knows that no other will, may destroy it right after its unlock.
+ *
+ * Fork: in the child, the lock is locked for ever if another thread held it, or a writer waited for
+ * it.
  */
 struct fl__sharded_rwlock_row {
 	uint32_t word_;
@@ -52,52 +60,86 @@ FL__ASSERT_SIZE(fl_sharded_rwlock, 64 * (1 + FL_SHARDED_RWLOCK_ROWS));
 #define FL_SHARDED_RWLOCK_INIT { 0, 0, FL_MUTEX_INIT, { 0 }, { { 0, { 0 } } } }
 /* clang-format on */
 
-/* Makes `l` an unlocked lock; the same as FL_SHARDED_RWLOCK_INIT. Requires that nobody uses it. Never waits. */
+/*
+ * Makes `l` an unlocked lock, as FL_SHARDED_RWLOCK_INIT does. Requires that no context uses `l`.
+ * Never waits.
+ */
 FL_INLINE void fl_sharded_rwlock_init(fl_sharded_rwlock *l);
 
 /*
- * Returns 0 when nobody holds or awaits `l`: its memory may be given up. Else -EBUSY. Waits for nothing but an unlock that is all
- * but over.
+ * Ends the use of `l`, so that its memory may be freed. Waits only for the end of an unlock that
+ * has already freed `l`. Returns:
+ *
+ *   0       no context holds `l` or waits for it
+ *   -EBUSY  a context does
  */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_destroy(fl_sharded_rwlock *l);
 
-/* Locks `l` for reading. Blocks the calling context while another writes, or waits for readers to leave; never cancelled. */
+/*
+ * Locks `l` for reading. Blocks the calling context while a context writes, or waits for readers to
+ * leave. Never cancelled.
+ */
 FL_API void fl_sharded_rwlock_read_lock(fl_sharded_rwlock *l);
 
-/* Returns 0 when it locked `l` for reading, -EBUSY when another writes, or waits for readers to leave. Never waits. */
+/*
+ * Locks `l` for reading and returns 0. Returns -EBUSY when a context writes, or waits for readers
+ * to leave. Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_try_read_lock(fl_sharded_rwlock *l);
 
-/* Locks `l` for reading and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+/*
+ * Locks `l` for reading. Blocks the calling context. Returns:
+ *
+ *   0           locked
+ *   -ETIMEDOUT  not locked: the deadline passed
+ *   -ECANCELED  not locked: cancelled
+ */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_read_lock_until(fl_sharded_rwlock *l, int64_t deadline,
                                                            fl_cancel_token *cancel);
 
-/* Undoes one read lock, of this context or another. Never waits. Requires that there is one: it does not notice. */
+/*
+ * Undoes one read lock, of this or another context. Never waits. Requires that there is one: the
+ * lock does not check.
+ */
 FL_API void fl_sharded_rwlock_read_unlock(fl_sharded_rwlock *l);
 
-/* Locks `l` for writing. Blocks the calling context while others hold it; never cancelled. */
+/*
+ * Locks `l` for writing. Blocks the calling context while other contexts hold `l`. Never cancelled.
+ */
 FL_API void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l);
 
-/* Returns 0 when it locked `l` for writing, -EBUSY when others hold it. Never waits; readers may, meanwhile. */
+/*
+ * Locks `l` for writing and returns 0. Returns -EBUSY when a context holds `l`. Never waits, but
+ * may block readers for the time of the call.
+ */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l);
 
-/* Locks `l` for writing and returns 0; or, not locked, -ETIMEDOUT at `deadline` or -ECANCELED. Blocks the calling context. */
+/* As fl_sharded_rwlock_read_lock_until(), for writing: 0, -ETIMEDOUT, -ECANCELED. */
 FL_API FL_MUST_CHECK int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline,
                                                             fl_cancel_token *cancel);
 
-/* Undoes the write lock, and lets in who waits. Never waits. Panics when nobody writes. */
+/*
+ * Undoes the write lock, and lets the waiting readers in. Never waits. Panics when no context
+ * writes.
+ */
 FL_API void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l);
 
-/* Whether somebody reads now; whether somebody writes now. For assertions. Never wait. No memory order. */
+/*
+ * Whether a context reads now; whether a context writes now. For assertions. Never wait. No memory
+ * order.
+ */
 FL_API bool fl_sharded_rwlock_is_read_locked(const fl_sharded_rwlock *l);
 FL_API bool fl_sharded_rwlock_is_write_locked(const fl_sharded_rwlock *l);
 
-/* Panics when nobody reads or writes; when nobody writes. Never wait. */
+/*
+ * The first panics when no context reads or writes, the second when no context writes. Never wait.
+ */
 FL_API void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l);
 FL_API void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l);
 
 /*
- * FL_BR_READ_LOCKED(&l), FL_BR_WRITE_LOCKED(&l): lock `l` until the end of the block, by whatever way it is left; declarations.
- * longjmp and pthread_exit out of the block leave it locked.
+ * FL_BR_READ_LOCKED(&l), FL_BR_WRITE_LOCKED(&l): declarations that lock `l` until the block ends in
+ * any way, except that longjmp and pthread_exit out of the block leave `l` locked.
  */
 #define FL_BR_READ_LOCKED(l)                                                                                           \
 	__attribute__((cleanup(fl__br_read_locked_end), unused)) fl_sharded_rwlock *FL__JOIN(fl__locked_, __LINE__) =  \

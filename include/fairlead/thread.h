@@ -14,7 +14,7 @@
 FL_BEGIN_DECLS
 
 /*
- * Threads: a function that runs beside the caller and ends in 0 or an error.
+ * Threads: a function that runs beside the caller and returns 0 or an error.
  *
  *     static int download(void *file) { ... return 0; }
  *
@@ -22,8 +22,9 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });   // check
  *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
  *
- * Every started thread is joined or detached, once. A handle is used by one context at a time, and not copied.
- * fl_thread_enumerate() and the name serve reports and debuggers (the kernel sees 15 characters of it).
+ * Every started thread is joined or detached, once. One context at a time uses a handle; a handle
+ * is not copied. fl_thread_enumerate() and the name serve reports and debuggers; the kernel keeps
+ * 15 characters of the name.
  */
 typedef int fl_thread_function(void *arg);
 
@@ -38,40 +39,59 @@ typedef struct fl_thread_config {
 } fl_thread_config;
 
 /*
- * Starts a thread that runs `function(arg)`. `config` may be NULL. Memory order: the thread sees what was written before.
- * Returns 0, -ENOMEM, -EAGAIN when the system has no more threads, -EINVAL for a stack size that it refuses. Never waits.
+ * Starts a thread that runs `function(arg)`. `config` may be NULL. Memory order: the thread
+ * acquires what the caller wrote before. Never waits. Returns:
+ *
+ *   0        started
+ *   -ENOMEM  no memory
+ *   -EAGAIN  the system has no more threads
+ *   -EINVAL  the system refuses the stack size
  */
 FL_API FL_MUST_CHECK int fl_thread_start(fl_thread *t, fl_thread_function *function, void *arg,
                                          const fl_thread_config *config);
 
 /*
- * Waits until the thread has ended, stores what it returned in `*result` (may be NULL), and gives up the handle.
- * Blocks the calling context. Observes its cancel scope. Returns 0; -ECANCELED (the thread can be joined again);
- * -EDEADLK from the thread itself; -EINVAL when the handle is not joinable; -EOWNERDEAD in a forked child, to which the
- * running thread did not come along. A function that left by pthread_exit() or pthread_cancel() counts as -ECANCELED. After
- * the function the join waits for the destructors of the thread's own thread-specific data, whatever its deadline.
+ * Waits until the function has ended, stores its result in `*result` (may be NULL), and gives up
+ * the handle. Then waits for the destructors of the thread's own thread-specific data, whatever the
+ * deadline. Blocks the calling context. Observes its cancel scope. A function that left by
+ * pthread_exit() or pthread_cancel() has the result -ECANCELED. Returns:
+ *
+ *   0            joined
+ *   -ECANCELED   cancelled; the thread can be joined again
+ *   -EDEADLK     the caller is the thread itself
+ *   -EINVAL      the handle is not joinable
+ *   -EOWNERDEAD  in a forked child, which has no copy of the running thread
  */
 FL_INLINE FL_MUST_CHECK int fl_thread_join(fl_thread *t, int *result);
 
-/* As fl_thread_join; never waits for the function: -EBUSY while it runs. */
+/* As fl_thread_join(), but never waits for the function: -EBUSY while it runs. */
 FL_INLINE FL_MUST_CHECK int fl_thread_try_join(fl_thread *t, int *result);
 
-/* As fl_thread_join; also returns -ETIMEDOUT (the thread can be joined again). */
+/* As fl_thread_join(). Also returns -ETIMEDOUT; the thread can be joined again. */
 FL_API FL_MUST_CHECK int fl_thread_join_until(fl_thread *t, int *result, int64_t deadline, fl_cancel_token *cancel);
 
-/* Lets the thread run on alone and gives up the handle. Returns 0, -EINVAL when it is not joinable. Never waits. */
+/*
+ * Gives up the handle; the thread runs on. Returns 0, -EINVAL when the handle is not joinable.
+ * Never waits.
+ */
 FL_API FL_MUST_CHECK int fl_thread_detach(fl_thread *t);
 
 /* Whether the function of a joinable thread still runs. Never waits. */
 FL_API bool fl_thread_is_alive(const fl_thread *t);
 
-/* The id of a joinable thread, as its own fl_thread_current_id(): never 0, never used twice. 0 for no thread. */
+/*
+ * The id of a joinable thread, which fl_thread_current_id() returns in that thread: never 0, never
+ * used twice. 0 if the handle is not joinable. Never waits.
+ */
 FL_API uint64_t fl_thread_id(const fl_thread *t);
 
-/* The id of the calling context. Never 0. */
+/* The id of the calling context. Never 0. Never waits. */
 FL_API uint64_t fl_thread_current_id(void);
 
-/* The name of the calling thread: as started, "main" for the first thread, "foreign" for one that others started. */
+/*
+ * The name of the calling context: of a thread as started, "main" for the first thread, "foreign"
+ * for a thread that the library did not start. Never waits.
+ */
 FL_API const char *fl_thread_current_name(void);
 
 typedef struct fl_thread_info {
@@ -81,29 +101,32 @@ typedef struct fl_thread_info {
 } fl_thread_info;
 
 /*
- * Calls `visit` for each thread that fl_thread_start() started and that is alive or joinable, oldest first. Returns how
- * many. The list is locked meanwhile: `visit` must not start, join or detach threads, nor fork. `visit` may be NULL.
+ * Calls `visit`, if not NULL, for each thread of fl_thread_start() that is alive or joinable,
+ * oldest first, and returns their number. The list stays locked: `visit` must not start, join or
+ * detach threads, nor fork.
  */
 FL_API size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg), void *arg);
 
-/* Called on a thread whose function returned an error, before it can be joined. */
+/* Called on a thread after its function returned an error, before the thread can be joined. */
 typedef void fl_thread_error_handler(const fl_thread_info *info, int error);
 
 /*
- * Replaces the error handler (Python's excepthook); NULL brings back the default, which logs the error of detached threads.
- * Returns the handler that was replaced. Never waits.
+ * Sets the error handler (as Python's excepthook) and returns the previous one. NULL sets the
+ * default, which logs the errors of detached threads. Never waits.
  */
 FL_API fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler);
 
 /*
- * A local: one pointer per context, NULL at first. All-zero is valid, without destructor.
+ * A local: one pointer per context, NULL at first. All-zero is valid, without a destructor.
  *
  *     static fl_local cache = FL_LOCAL_INIT(free);
  *     rc = fl_local_set(&cache, malloc(64));          // check
  *     char *mine = fl_local_get(&cache);
  *
- * A local and its destructor must outlive every context that set it. When the library is unloaded
- * (dlclose), values of threads that go on are not destroyed.
+ * When a context ends, the destructors of its values that are not NULL run in the order in which
+ * the locals were first set. They run again while they set values, at most four rounds. A local and
+ * its destructor must outlive every context that set it. When the library is unloaded (dlclose),
+ * values of threads that go on are not destroyed.
  */
 typedef struct fl_local {
 	void (*destroy_)(void *value); /* run when the context ends, for a value that is not NULL */
@@ -118,9 +141,11 @@ typedef struct fl_local {
 FL_API void *fl_local_get(const fl_local *local);
 
 /*
- * Sets the value of the calling context; the one before is not destroyed. Returns 0, -ENOMEM, -EAGAIN after 1,024
- * different locals. Never waits. Destructors run in the order in which locals were first set, again while they set
- * values, at most four rounds.
+ * Sets the value of the calling context; the previous value is not destroyed. Never waits. Returns:
+ *
+ *   0        set
+ *   -ENOMEM  no memory
+ *   -EAGAIN  1,024 different locals are in use
  */
 FL_API FL_MUST_CHECK int fl_local_set(fl_local *local, void *value);
 

@@ -49,7 +49,7 @@ void fl_latch_count_down(fl_latch *l, uint32_t n)
 	do {
 		uint32_t count = seen & FL_LATCH_MAX;
 		if (n > count)
-			fl__panic("fl_latch_count_down", l, "less is left than is counted");
+			fl__panic("fl_latch_count_down", l, "the count is smaller");
 		next = seen - n;
 		if (next == WAITERS) {
 			latch_open_waking(l);

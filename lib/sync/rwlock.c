@@ -602,7 +602,7 @@ __attribute__((noinline, cold)) static void rwlock_read_unlock_slow(fl_rwlock *l
 		return;
 	}
 	fl__add_relaxed(&l->word_, READER); /* relaxed: undoes the subtraction */
-	fl__panic("fl_rwlock_read_unlock", l, "nobody reads");
+	fl__panic("fl_rwlock_read_unlock", l, "not locked for reading");
 }
 
 static inline void rwlock_read_unlock(fl_rwlock *l)
@@ -661,7 +661,7 @@ __attribute__((noinline, cold)) static void rwlock_writer_left(fl_rwlock *l, uin
 {
 	if (!(seen & WRITER)) {
 		fl__add_relaxed(&l->word_, taken); /* relaxed: undoes the subtraction */
-		fl__panic(function, l, "nobody writes");
+		fl__panic(function, l, "not locked for writing");
 	}
 	if (seen & WAITERS)
 		rwlock_serve(l);
@@ -712,7 +712,7 @@ void fl_rwlock_assert_read_held(const fl_rwlock *l)
 void fl_rwlock_assert_write_held(const fl_rwlock *l)
 {
 	if (!fl_rwlock_is_write_locked(l))
-		fl__panic("fl_rwlock_assert_write_held", l, "nobody writes");
+		fl__panic("fl_rwlock_assert_write_held", l, "not locked for writing");
 	fl__debug_assert_held(l, "fl_rwlock_assert_write_held");
 }
 
@@ -731,7 +731,7 @@ void fl_rwlock_downgrade(fl_rwlock *l)
 static void rwlock_require_reader(const fl_rwlock *l, const char *function)
 {
 	if (!fl_rwlock_is_read_locked(l))
-		fl__panic(function, l, "nobody reads");
+		fl__panic(function, l, "not locked for reading");
 }
 
 /* Makes the only reader the writer: 0. With other readers or an upgrader: -EBUSY. */

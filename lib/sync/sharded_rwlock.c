@@ -372,7 +372,7 @@ int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l)
 void fl_sharded_rwlock_write_unlock(fl_sharded_rwlock *l)
 {
 	if (!fl_sharded_rwlock_is_write_locked(l))
-		fl__panic("fl_sharded_rwlock_write_unlock", l, "nobody writes");
+		fl__panic("fl_sharded_rwlock_write_unlock", l, "not locked for writing");
 	sharded_unblock(l, NULL);
 }
 
@@ -450,5 +450,5 @@ void fl_sharded_rwlock_assert_read_held(const fl_sharded_rwlock *l)
 void fl_sharded_rwlock_assert_write_held(const fl_sharded_rwlock *l)
 {
 	if (!fl_sharded_rwlock_is_write_locked(l))
-		fl__panic("fl_sharded_rwlock_assert_write_held", l, "nobody writes");
+		fl__panic("fl_sharded_rwlock_assert_write_held", l, "not locked for writing");
 }
