@@ -10,8 +10,8 @@
  *              count; perhaps CUT             reset, all under the queue lock; fl_barrier_destroy()
  *                                             reads it without the lock
  *
- * A dequeued waiter learns its fate from the value of its node, and never touches the barrier
- * again, unless the fate is AGAIN. The same holds if the waiter's deadline expires at the moment of
+ * A dequeued waiter learns its result from the value of its node, and never touches the barrier
+ * again, unless the result is AGAIN. The same holds if the waiter's deadline expires at the moment of
  * the dequeue. So the barrier may be destroyed while its parties are still leaving. Linearization:
  * the transaction in which the last party arrives, or the barrier breaks; with an action, the
  * transaction of the last party after the action.
@@ -56,7 +56,7 @@ enum barrier_result { PASSED = 2, BROKEN, AGAIN };
 
 enum { ACTING = 1, CUT = 2, FORK = 4 };
 
-/* Under the queue lock: wakes all waiters with `fate`. */
+/* Under the queue lock: wakes all waiters with `result`. */
 static void barrier_release_all(struct fl__lot *lot, fl_barrier *b, enum barrier_result result)
 {
 	fl__store_relaxed(&b->arrived_, 0); /* relaxed: the queue lock orders it */
@@ -161,7 +161,7 @@ static int barrier_result_of(const struct fl__node *node, int order)
 
 /*
  * After a timeout or cancel: breaks the barrier and returns `rc`. But a party of a complete phase
- * waits for its fate, and returns it. A waiter dequeued as PASSED or BROKEN returns that fate.
+ * waits for its result. A waiter dequeued as PASSED or BROKEN returns that result.
  */
 static int barrier_give_up(fl_barrier *b, struct fl__node *node, int order, int rc)
 {

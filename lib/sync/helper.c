@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * Helpers. A thread that has ended must be joined, since it may still run code of this library. The
- * next thread that ends joins the ended thread; or the end of this copy does. So at most one thread
- * waits to be joined.
+ * Helpers. An ended thread must be joined, since it may still run code of this library. The next
+ * thread that ends joins it, or the end of this copy does. So at most one thread waits to be joined.
  *
  * Invariants
- *   1. All variables change under `lock`. No function of a helper is called under `lock`.
- *   2. `running` counts the started threads that have not put themselves into `ended`.
- *   3. While `ending` is set, no thread starts, and no unused thread comes into use. So `running`
- *      falls to the number of threads in use, and helpers_end_all() stops waiting.
+ *   1. All variables change under helper_lock. No function of a helper is called under helper_lock.
+ *   2. helper_running counts the started threads that have not put themselves into helper_ended.
+ *   3. While helper_ending is set, no thread starts, and no unused thread comes into use. So
+ *      helper_running falls to the number of threads in use, and helpers_end_all() stops waiting.
  */
 #include "helper.h"
 #include "../base/atomic.h"
@@ -25,13 +24,13 @@
 
 struct helper_thread {
 	struct fl__ctx ctx;
-	struct helper_thread *next; /* in `threads` */
-	pthread_t thread;           /* written under `lock` */
+	struct helper_thread *next; /* in helper_threads */
+	pthread_t thread;           /* written under helper_lock */
 	struct fl__helper *helper;
 };
 
 static fl_mutex helper_lock = FL_MUTEX_INIT;
-static fl_cond helper_fewer = FL_COND_INIT; /* `running` has fallen */
+static fl_cond helper_fewer = FL_COND_INIT; /* helper_running has fallen */
 static struct fl__helper *helper_first;
 static struct helper_thread *helper_threads; /* in a forked child, also the parent's threads */
 static unsigned helper_running;
@@ -88,7 +87,7 @@ static int helper_create(struct helper_thread *t)
 	return rc;
 }
 
-/* Called with `lock` held. */
+/* Called with helper_lock held. */
 static void helper_list(struct fl__helper *helper)
 {
 	if (helper->listed)

@@ -31,8 +31,8 @@
  * queue while it tries to take the lock. WAITERS is then clear, so other threads lock and unlock at
  * full speed. A call of mutex_wake_first() a millisecond or more after the waiter's first wake
  * hands the mutex over, whether the waiter runs or not. So threads take turns of a millisecond, and
- * n threads wait about n milliseconds. Go's and WebKit's mutexes also hand over after a
- * millisecond. nsync, too, has one designated waker.
+ * n threads wait about n milliseconds. (One designated waker, as in nsync; the millisecond, as in
+ * Go and WebKit.)
  *
  * An unlock by a fiber leaves WAITERS set until the woken waiter runs, so that the fiber's next
  * lock yields in mutex_yield().

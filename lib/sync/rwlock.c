@@ -66,10 +66,6 @@
  * checks AWAKE and the clock at every 64th lock. While a fiber is awake, WAITERS stays set, and
  * bars the lock to other fibers, which may share the thread and keep the awake fiber from running.
  *
- * Upgrade has one winner. parking_lot's third mode, in which one reader keeps out all others that
- * may upgrade, must be asked for beforehand, costs its own words in each function, and serializes
- * readers that only might write.
- *
  * A forked child inherits the word, but not the waiters: rwlock_forget_parent().
  *
  * A stale WAITERS with an empty queue is harmless: it sends one unlock to the wait table.

@@ -246,8 +246,8 @@ int fl_seqlock_try_read(const fl_seqlock *l, void *dst, const void *src, size_t 
 	return fl_seqlock_read_retry(l, seen) ? -EBUSY : 0;
 }
 
-static int seqlock_read_whole(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
-                              fl_cancel_token *cancel)
+int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
+                          fl_cancel_token *cancel)
 {
 	uint64_t seen;
 	do {
@@ -259,13 +259,7 @@ static int seqlock_read_whole(fl_seqlock *l, void *dst, const void *src, size_t 
 	return 0;
 }
 
-int fl_seqlock_read_until(fl_seqlock *l, void *dst, const void *src, size_t size, int64_t deadline,
-                          fl_cancel_token *cancel)
-{
-	return seqlock_read_whole(l, dst, src, size, deadline, cancel);
-}
-
 void fl_seqlock_read(fl_seqlock *l, void *dst, const void *src, size_t size)
 {
-	(void)seqlock_read_whole(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)fl_seqlock_read_until(l, dst, src, size, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }

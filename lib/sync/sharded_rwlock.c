@@ -342,20 +342,15 @@ static int sharded_drain(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token
 	return rc;
 }
 
-static int sharded_write_slow(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	const int rc = fl_mutex_lock_until(&l->turn_, deadline, cancel);
 	return rc == 0 ? sharded_drain(l, deadline, cancel) : rc;
 }
 
-int fl_sharded_rwlock_write_lock_until(fl_sharded_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
-{
-	return sharded_write_slow(l, deadline, cancel);
-}
-
 void fl_sharded_rwlock_write_lock(fl_sharded_rwlock *l)
 {
-	(void)sharded_write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)fl_sharded_rwlock_write_lock_until(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_sharded_rwlock_try_write_lock(fl_sharded_rwlock *l)
