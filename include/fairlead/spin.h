@@ -20,17 +20,16 @@ FL_BEGIN_DECLS
  *     }
  *
  * Nearly always use fl_mutex instead. An uncontended fl_mutex costs a few nanoseconds more (23 ns
- * for lock and unlock against 18 ns, on the machine of the bench), spins as long as that pays, then
- * sleeps until it is woken, in FIFO order. A waiter of the spin lock polls with growing pauses,
- * then yields the CPU between polls, then sleeps 50 us or more between polls. So a waiter sees the
- * unlock late when the holder has lost its CPU: with more threads than CPUs, a holder of lower
- * real-time priority, or a page fault in the section. Nothing is fair: a waiter may be overtaken
- * without end. Two threads that took turns at 0.1 us a section for 1.5 s waited at most 290 ms for
- * the spin lock, and 24 ms for the mutex. There is no timed form.
+ * against 18 ns for lock and unlock), spins as long as that pays, then sleeps until it is woken, in
+ * FIFO order. A waiter of the spin lock polls with growing pauses, then yields the CPU between
+ * polls, then sleeps 50 us or more between polls. So this waiter sees the unlock late when the
+ * holder has lost its CPU: with more threads than CPUs, a holder of lower real-time priority, or a
+ * page fault in the section. Nothing is fair: a waiter may be overtaken without end. There is no
+ * timed form.
  *
- * A fiber that waits yields to the other fibers of its thread, and then sleeps in the same way. So
- * a fiber that waits for a fiber of its own thread, which should not wait while it holds the lock,
- * delays only itself. A thread that locks what it holds waits for ever.
+ * A fiber that waits yields to the other fibers of its thread, then sleeps. So a fiber that waits
+ * for a fiber of its own thread, which should not wait while it holds the lock, delays only itself.
+ * A thread that locks what it holds waits for ever.
  *
  * Memory order: a lock acquires what the previous unlock released. The last access of an unlock to
  * the lock is the store that frees it.

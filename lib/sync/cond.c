@@ -107,7 +107,7 @@ static bool cond_enqueue_spinner(fl_cond *c, struct fl__node *node)
 }
 
 /*
- * Also locks `to`, the wait queue of the mutex that the first waiter in `line` waits for. Returns
+ * Also locks `to`, the wait queue of the mutex that the first waiter in `queue` waits for. Returns
  * this mutex; NULL if `queue` is empty.
  */
 static fl_mutex *cond_open_mutex(struct fl__lot *queue, struct fl__lot *to)

@@ -443,8 +443,8 @@ static void rwlock_back_out(fl_rwlock *l)
 /* Polls the lock for a bounded time, as mutex_spin() does. */
 static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	enum { LOOKS = 7 };
-	for (int i = 0; i < LOOKS; i++) {
+	enum { POLLS = 7 };
+	for (int i = 0; i < POLLS; i++) {
 		if (rwlock_take(l, mode))
 			return true;
 		if (fl__load_relaxed(&l->word_) & WAITERS) /* relaxed: a hint */
@@ -457,12 +457,16 @@ static bool rwlock_spin(fl_rwlock *l, const struct fl__rwlock_mode *mode)
 /* Called by the awake waiter: spins until the lock is not barred, for a bounded time. */
 static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *mode)
 {
-	enum { LOOKS = 7 };
+	enum { POLLS = 7 };
 	/* relaxed: a hint */
-	for (int i = 0; i < LOOKS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
+	for (int i = 0; i < POLLS && (fl__load_relaxed(&l->word_) & mode->bars); i++)
 		fl__pause(1u << i);
 }
 
+/*
+ * Each round goes to the queue and sleeps. A waiter that was woken, but not granted the lock, is the
+ * awake waiter, and tries again.
+ */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
                                  fl_cancel_token *cancel, struct fl__debug_op *op)
 {
@@ -499,11 +503,13 @@ static void rwlock_debug_begin(struct fl__debug_op *op, const fl_rwlock *l, cons
 	fl__debug_locking(op, l, FL__DEBUG_RWLOCK, how);
 }
 
-__attribute__((noinline, cold)) static int rwlock_write_slow(fl_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
+/* `locked`: the caller has locked, and only tells debugging. */
+__attribute__((noinline, cold)) static int rwlock_lock_slow(fl_rwlock *l, const struct fl__rwlock_mode *mode,
+                                                            bool locked, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__debug_op op;
-	rwlock_debug_begin(&op, l, &fl__rwlock_writing, deadline);
-	const int rc = rwlock_lock_contended(l, &fl__rwlock_writing, deadline, cancel, &op);
+	rwlock_debug_begin(&op, l, mode, deadline);
+	const int rc = locked ? 0 : rwlock_lock_contended(l, mode, deadline, cancel, &op);
 	fl__debug_locked(&op, rc == 0);
 	return rc;
 }
@@ -543,11 +549,7 @@ __attribute__((noinline, cold)) static int rwlock_read_slow(fl_rwlock *l, uint32
                                                             fl_cancel_token *cancel)
 {
 	const bool stays = rwlock_may_stay(l, seen);
-	struct fl__debug_op op;
-	rwlock_debug_begin(&op, l, &rwlock_reading, deadline);
-	const int rc = stays ? 0 : rwlock_lock_contended(l, &rwlock_reading, deadline, cancel, &op);
-	fl__debug_locked(&op, rc == 0);
-	return rc;
+	return rwlock_lock_slow(l, &rwlock_reading, stays, deadline, cancel);
 }
 
 void fl_rwlock_init(fl_rwlock *l)
@@ -632,7 +634,7 @@ int fl_rwlock_write_lock_until(fl_rwlock *l, int64_t deadline, fl_cancel_token *
 	/* acquire: pairs with the release in the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return 0;
-	return rwlock_write_slow(l, deadline, cancel);
+	return rwlock_lock_slow(l, &fl__rwlock_writing, false, deadline, cancel);
 }
 
 void fl_rwlock_write_lock(fl_rwlock *l)
@@ -642,7 +644,7 @@ void fl_rwlock_write_lock(fl_rwlock *l)
 	/* acquire: pairs with the release in the unlocks */
 	if (__builtin_expect(fl__cas_weak_acquire(&l->word_, &expected, WRITER), 1))
 		return;
-	(void)rwlock_write_slow(l, FL_FOREVER, FL_SHIELDED); /* always 0 */
+	(void)rwlock_lock_slow(l, &fl__rwlock_writing, false, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_rwlock_try_write_lock(fl_rwlock *l)

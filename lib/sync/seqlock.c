@@ -28,7 +28,7 @@
  *
  * The sequence has 62 bits: even while a reader is preempted for years, the sequence does not wrap.
  *
- * Progress: a writer waits only for writers. A reader that finds WRITING polls the word LOOKS
+ * Progress: a writer waits only for writers. A reader that finds WRITING polls the word POLLS
  * times, then yields YIELDS times, and then enters the queue, so that the writer must lock the
  * queue. A fiber does not yield before it enters the queue, because the writer may be on its
  * thread.
@@ -42,7 +42,7 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-enum { WRITING = 1, WAITERS = 2, WRITE = 4, LOOKS = 64, YIELDS = 4 };
+enum { WRITING = 1, WAITERS = 2, WRITE = 4, POLLS = 64, YIELDS = 4 };
 
 /* may_alias: the value's memory has the user's types. */
 typedef uintptr_t __attribute__((may_alias)) seqlock_word;
@@ -168,8 +168,8 @@ static bool seqlock_is_written(const fl_seqlock *l, uint64_t *seen)
 static bool seqlock_spin(const fl_seqlock *l, uint64_t *seen)
 {
 	const bool shares = fl__ctx_get()->ops->yield != NULL;
-	for (int i = 0; i < (shares ? LOOKS : LOOKS + YIELDS); i++) {
-		if (i < LOOKS)
+	for (int i = 0; i < (shares ? POLLS : POLLS + YIELDS); i++) {
+		if (i < POLLS)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());

@@ -121,8 +121,8 @@ static inline bool sharded_try_enter(uint32_t *row)
  */
 static bool sharded_enter_spinning(uint32_t *row)
 {
-	enum { LOOKS = 8 };
-	for (int i = 0; i < LOOKS; i++) {
+	enum { POLLS = 8 };
+	for (int i = 0; i < POLLS; i++) {
 		/* relaxed: sharded_try_enter() acquires */
 		if (!(fl__load_relaxed(row) & BLOCKED) && sharded_try_enter(row))
 			return true;
@@ -237,10 +237,10 @@ static void sharded_await_gap(const fl_sharded_rwlock *l, const struct fl__ctx *
 {
 	if (ctx->ops->yield || sharded_seems_free(l))
 		return;
-	enum { PAUSED_LOOKS = 4, PAUSES = 16 };
+	enum { PAUSED_POLLS = 4, PAUSES = 16 };
 	const int64_t end = fl__min_deadline(fl__sys.now() + GAP_TIME, deadline);
 	for (unsigned i = 0; !sharded_seems_free(l) && fl__sys.now() < end; i++) {
-		if (i < PAUSED_LOOKS)
+		if (i < PAUSED_POLLS)
 			fl__pause((unsigned)PAUSES << i);
 		else
 			(void)fl__sys.give_way(fl__sys.now());
@@ -265,8 +265,8 @@ static bool sharded_is_drained(const fl_sharded_rwlock *l)
 
 static bool sharded_drain_spinning(const fl_sharded_rwlock *l)
 {
-	enum { LOOKS = 8 };
-	for (int i = 0; i < LOOKS; i++) {
+	enum { POLLS = 8 };
+	for (int i = 0; i < POLLS; i++) {
 		if (sharded_is_drained(l))
 			return true;
 		fl__pause(1u << i);

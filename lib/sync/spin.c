@@ -9,7 +9,7 @@
  *
  * Linearization: lock, the CAS that found FREE; unlock, its store, which is the last access.
  *
- * Progress: blocking. A waiter polls the word LOOKS times with pauses that double, some
+ * Progress: blocking. A waiter polls the word POLLS times with pauses that double, some
  * microseconds in all, because each poll takes the word's cache line away from the holder. Then the
  * waiter yields between YIELDS polls, and then sleeps NAP ns between polls. So a preempted holder
  * gets its CPU back, even from a waiter of higher real-time priority (fifo_rt_one_core, abseil
@@ -25,7 +25,7 @@
 #include <fairlead/time.h>
 
 enum { FREE = 0, HELD = 1, WATCHED = 3 };
-enum { LOOKS = 10, DOUBLINGS = 6, YIELDS = 16 };
+enum { POLLS = 10, DOUBLINGS = 6, YIELDS = 16 };
 #define NAP FL_US(50)
 
 static bool spin_take(fl_spin *s, uint32_t value)
@@ -48,12 +48,12 @@ static void spin_yield(void)
 		(void)fl__sys.give_way(fl__sys.now());
 }
 
-/* The pause before poll number `look`. */
-static void spin_back_off(int look)
+/* The pause before poll number `poll`. */
+static void spin_back_off(int poll)
 {
-	if (look < LOOKS) {
-		fl__pause(1u << (look < DOUBLINGS ? look : DOUBLINGS));
-	} else if (look < LOOKS + YIELDS) {
+	if (poll < POLLS) {
+		fl__pause(1u << (poll < DOUBLINGS ? poll : DOUBLINGS));
+	} else if (poll < POLLS + YIELDS) {
 		spin_yield();
 	} else {
 		struct fl__wait wait;
@@ -67,9 +67,9 @@ __attribute__((noinline, cold)) static void spin_lock_slow(fl_spin *s)
 {
 	struct fl__debug_op op;
 	fl__debug_locking(&op, s, FL__DEBUG_SPIN, 0);
-	for (int look = 0; !spin_take(s, op.on ? WATCHED : HELD); look += look < LOOKS + YIELDS) {
+	for (int poll = 0; !spin_take(s, op.on ? WATCHED : HELD); poll += poll < POLLS + YIELDS) {
 		fl__debug_waiting(&op);
-		spin_back_off(look);
+		spin_back_off(poll);
 	}
 	fl__debug_locked(&op, true);
 }
