@@ -23,9 +23,9 @@ FL_BEGIN_DECLS
  *
  * Fairness: the wait queue is FIFO. It serves one writer or a run of readers at a time. A running
  * thread may overtake the queue until the first waiter has waited about a millisecond, then no
- * context may. (If the first waiter is awake but has no CPU, the lock notices when the waiter runs,
- * or when the thread that woke it locks.) So neither overlapping readers nor a stream of writers
- * starve a waiter. A fiber overtakes only while a woken thread is about to take its turn.
+ * context may. (Later, if the first waiter was woken but has no CPU.) So neither overlapping
+ * readers nor a stream of writers starve a waiter. A fiber overtakes only while a woken thread is
+ * about to take its turn.
  *
  * A context that reads must not read-lock again: it would wait for a writer that waits for it.
  *

@@ -22,11 +22,10 @@ FL_BEGIN_DECLS
  *     fl_sem_release(&slots);
  *
  * The wait queue is FIFO, and a release wakes the first waiter. A running thread may take the
- * permit before the woken waiter does, for a millisecond; then the permit is handed over. So
- * contended permits need no context switch each, and no waiter starves. A fiber is handed its
- * permit at once. A waiter that times out or is cancelled takes no permit, and no wake is lost with
- * it. For its first 25 us or so, a thread polls for permits before it enters the queue, if the
- * queue is empty.
+ * permit before the woken waiter does, for a millisecond; then the permit is handed over. So no
+ * waiter starves, and few permits cost a context switch. A fiber is handed its permit at once. A
+ * waiter that times out or is cancelled takes no permit, and no wake is lost with it. For its first
+ * 25 us or so, a thread polls for permits before it enters the queue, if the queue is empty.
  *
  * A waiter for several permits gets them all at once. While it is first in the queue, later waiters
  * wait and a try fails, even if there are permits enough for them.

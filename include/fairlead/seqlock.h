@@ -13,9 +13,9 @@ FL_BEGIN_DECLS
 
 /*
  * Sequence lock: guards a value that is read often and written seldom. Readers write nothing to
- * memory, so any number of them run at the speed of their own caches, and no reader delays a
- * writer. A reader copies the value, and copies again if a writer came between. 16 bytes, valid
- * when all-zero. The value is stored elsewhere, with any size and alignment.
+ * memory, so they do not slow each other down, and no reader delays a writer. A reader copies the
+ * value, and copies again if a writer came between. 16 bytes, valid when all-zero. The value is
+ * stored elsewhere, with any size and alignment.
  *
  *     static fl_seqlock lock = FL_SEQLOCK_INIT;
  *     static struct prices shared;

@@ -23,8 +23,7 @@ FL_BEGIN_DECLS
  *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
  *
  * Every started thread is joined or detached, once. One context at a time uses a handle; a handle
- * is not copied. fl_thread_enumerate() and the name serve reports and debuggers; the kernel keeps
- * 15 characters of the name.
+ * is not copied.
  */
 typedef int fl_thread_function(void *arg);
 
@@ -33,7 +32,7 @@ typedef struct fl_thread {
 } fl_thread;
 
 typedef struct fl_thread_config {
-	const char *name;   /* copied, 31 characters; NULL: "thread-N" */
+	const char *name;   /* copied, 31 characters, 15 for debuggers; NULL: "thread-N" */
 	size_t stack_size;  /* bytes; 0: the system's default; rounded up to its least */
 	bool block_signals; /* start with all signals blocked; false: inherit the mask */
 } fl_thread_config;
