@@ -19,7 +19,7 @@ FL_BEGIN_DECLS
  *
  *     fl_barrier turn;
  *     rc = fl_barrier_init(&turn, 4);         // check
- *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3: a different number in each of the four
+ *     rc = fl_barrier_wait(&turn);            // 0, 1, 2 or 3, different in each of the four
  *
  * A barrier breaks when a waiter gives up (timeout, cancel), or by fl_barrier_abort(): all its
  * waiters and all later ones get -EPIPE, until fl_barrier_reset(). A complete wait stays complete:

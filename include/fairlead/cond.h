@@ -61,10 +61,10 @@ FL_INLINE FL_MUST_CHECK int fl_cond_wait_for(fl_cond *c, fl_mutex *m, bool (*pre
 FL_INLINE FL_MUST_CHECK int fl_cond_wait_for_until(fl_cond *c, fl_mutex *m, bool (*predicate)(void *arg), void *arg,
                                                    int64_t deadline, fl_cancel_token *cancel);
 
-/* Wakes the context that has waited longest, if any. The mutex may be locked or not. Never waits. */
+/* Wakes the context that has waited longest, if any; the mutex may be locked. Never waits. */
 FL_API void fl_cond_signal(fl_cond *c);
 
-/* Wakes all present waiters. The mutex may be locked or not. Never waits. */
+/* Wakes all present waiters; the mutex may be locked. Never waits. */
 FL_API void fl_cond_broadcast(fl_cond *c);
 
 /* The inline functions. */

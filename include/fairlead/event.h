@@ -108,7 +108,8 @@ FL_INLINE int fl_event_wait(fl_event *_e)
 
 FL_INLINE bool fl_event_is_set(const fl_event *_e)
 {
-	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_; /* pairs with the release in fl_event_set() */
+	/* pairs with the release in fl_event_set() */
+	return fl__load_acquire(&_e->word_) & FL_EVENT_SET_;
 }
 
 FL_END_DECLS

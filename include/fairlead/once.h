@@ -68,7 +68,8 @@ FL_INLINE int fl_once_call(fl_once *_o, int (*_function)(void *), void *_arg)
 
 FL_INLINE bool fl_once_is_done(const fl_once *_o)
 {
-	return fl__load_acquire(&_o->word_) & FL_ONCE_DONE_; /* pairs with the release at the end of the call */
+	/* pairs with the release at the end of the call */
+	return fl__load_acquire(&_o->word_) & FL_ONCE_DONE_;
 }
 
 FL_END_DECLS

@@ -14,8 +14,8 @@ FL_BEGIN_DECLS
 /*
  * Sharded readers-writer lock: for data that is read all the time and seldom written. A reader
  * changes one cache line, which few other readers share, so readers on many CPUs do not slow each
- * other down. A writer visits all these lines: about four for each CPU, at most 32. 2,112 bytes, best
- * aligned to 64, valid when all-zero. No thread owns it: any context may unlock. Use fl_rwlock
+ * other down. A writer visits all these lines: about four for each CPU, at most 32. 2,112 bytes,
+ * best aligned to 64, valid when all-zero. No thread owns it: any context may unlock. Use fl_rwlock
  * where locks are many, or where one access in ten or more writes.
  *
  *     static fl_sharded_rwlock lock = FL_SHARDED_RWLOCK_INIT;

@@ -19,7 +19,7 @@ FL_BEGIN_DECLS
  *     static int download(void *file) { ... return 0; }
  *
  *     fl_thread t;
- *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });   // check
+ *     rc = fl_thread_start(&t, download, &file, &(fl_thread_config){ .name = "download" });
  *     rc = fl_thread_join_until(&t, &result, fl_after(FL_S(10)), NULL);
  *
  * Every started thread is joined or detached, once. One context at a time uses a handle; a handle
@@ -28,7 +28,7 @@ FL_BEGIN_DECLS
 typedef int fl_thread_function(void *arg);
 
 typedef struct fl_thread {
-	struct fl__thread *thread_; /* NULL: not started, joined or detached; fl_thread_id() is then 0 */
+	struct fl__thread *thread_; /* NULL: not started, joined or detached */
 } fl_thread;
 
 typedef struct fl_thread_config {

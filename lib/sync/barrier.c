@@ -11,10 +11,10 @@
  *                                             reads it without the lock
  *
  * A dequeued waiter learns its result from the value of its node, and never touches the barrier
- * again, unless the result is AGAIN. The same holds if the waiter's deadline expires at the moment of
- * the dequeue. So the barrier may be destroyed while its parties are still leaving. Linearization:
- * the transaction in which the last party arrives, or the barrier breaks; with an action, the
- * transaction of the last party after the action.
+ * again, unless the result is AGAIN. The same holds if the waiter's deadline expires at the moment
+ * of the dequeue. So the barrier may be destroyed while its parties are still leaving.
+ * Linearization: the transaction in which the last party arrives, or the barrier breaks; with an
+ * action, the transaction of the last party after the action.
  *
  * The action is the user's code, so the last party calls it without the queue lock. While the
  * action runs, the phase is complete, and acting_ is set:

@@ -66,7 +66,7 @@ int fl_eventcount_destroy(fl_eventcount *ec)
 fl_eventcount_key fl_eventcount_prepare(fl_eventcount *ec)
 {
 	uint64_t seen = fl__or_relaxed(&ec->word_, WAITERS); /* relaxed: the fence orders it */
-	fl__fence_seq_cst();                                 /* invariant 2; pairs with eventcount_notify() */
+	fl__fence_seq_cst();                                 /* invariant 2: eventcount_notify() */
 	return eventcount_epoch(seen);
 }
 
@@ -167,7 +167,8 @@ __attribute__((noinline, cold)) static void eventcount_notify_slow(fl_eventcount
 
 static void eventcount_notify(fl_eventcount *ec, size_t max)
 {
-	fl__fence_seq_cst(); /* invariant 2; pairs with fl_eventcount_prepare() and eventcount_is_over() */
+	/* invariant 2; pairs with fl_eventcount_prepare() and eventcount_is_over() */
+	fl__fence_seq_cst();
 	/* relaxed: the fence orders it */
 	if (__builtin_expect(fl__load_relaxed(&ec->word_) & WAITERS, 0))
 		eventcount_notify_slow(ec, max);

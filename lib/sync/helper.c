@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Helpers. An ended thread must be joined, since it may still run code of this library. The next
- * thread that ends joins it, or the end of this copy does. So at most one thread waits to be joined.
+ * thread that ends joins it, or the end of this copy does. So at most one thread waits to be
+ * joined.
  *
  * Invariants
  *   1. All variables change under helper_lock. No function of a helper is called under helper_lock.

@@ -197,5 +197,6 @@ static void local_after_fork(void)
 
 FL__AT_START static void local_watch_forks(void)
 {
-	(void)pthread_atfork(local_before_fork, local_after_fork, local_after_fork); /* see lib/wait/context.c */
+	/* see lib/wait/context.c */
+	(void)pthread_atfork(local_before_fork, local_after_fork, local_after_fork);
 }

@@ -416,7 +416,7 @@ void fl_mutex_lock(fl_mutex *m)
 	/* acquire: pairs with the release in unlock */
 	if (__builtin_expect(fl__cas_weak_acquire(&m->word_, &expected, LOCKED), 1))
 		return;
-	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0: neither timed nor cancelled */
+	(void)mutex_lock_slow(m, FL_FOREVER, FL_SHIELDED); /* always 0 */
 }
 
 int fl_mutex_try_lock(fl_mutex *m)

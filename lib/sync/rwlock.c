@@ -437,7 +437,8 @@ static void rwlock_reader_left(fl_rwlock *l, uint32_t seen)
 /* Called by a barred reader. */
 static void rwlock_back_out(fl_rwlock *l)
 {
-	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -READER)); /* relaxed: the caller held no lock */
+	/* relaxed: the caller held no lock */
+	rwlock_reader_left(l, fl__add_relaxed(&l->word_, -READER));
 }
 
 /* Polls the lock for a bounded time, as mutex_spin() does. */
@@ -464,8 +465,8 @@ static void rwlock_spin_awake(const fl_rwlock *l, const struct fl__rwlock_mode *
 }
 
 /*
- * Each round goes to the queue and sleeps. A waiter that was woken, but not granted the lock, is the
- * awake waiter, and tries again.
+ * Each round goes to the queue and sleeps. A waiter that was woken, but not granted the lock, is
+ * the awake waiter, and tries again.
  */
 static int rwlock_lock_contended(fl_rwlock *l, const struct fl__rwlock_mode *mode, int64_t deadline,
                                  fl_cancel_token *cancel, struct fl__debug_op *op)

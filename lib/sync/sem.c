@@ -143,7 +143,7 @@ static bool sem_serve_queue(fl_sem *s, struct fl__lot *lot, uint32_t n)
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	uint32_t left = sem_permits(seen);
 	if (n > 0)
-		(void)sem_hand_over(lot, &left, true); /* permits of signal handlers: without a bound */
+		(void)sem_hand_over(lot, &left, true); /* of signal handlers: without a bound */
 	const bool fits = left <= sem_bound(s) && n <= sem_bound(s) - left;
 	left += fits ? n : 0;
 	bool asleep = sem_hand_over(lot, &left, false);

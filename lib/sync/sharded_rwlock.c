@@ -80,7 +80,8 @@ __attribute__((noinline, cold)) static uint32_t sharded_choose_rows(void)
 
 static uint32_t sharded_rows(void)
 {
-	uint32_t rows = fl__load_relaxed(&fl__sharded_rwlock_rows); /* relaxed: never changes again */
+	/* relaxed: never changes again */
+	uint32_t rows = fl__load_relaxed(&fl__sharded_rwlock_rows);
 	return __builtin_expect(rows != 0, 1) ? rows : sharded_choose_rows();
 }
 
@@ -260,7 +261,8 @@ static bool sharded_block(fl_sharded_rwlock *l)
 
 static bool sharded_is_drained(const fl_sharded_rwlock *l)
 {
-	return fl__load_acquire(&l->pending_) == 0; /* pairs with the release in sharded_leave_blocked() */
+	/* pairs with the release in sharded_leave_blocked() */
+	return fl__load_acquire(&l->pending_) == 0;
 }
 
 static bool sharded_drain_spinning(const fl_sharded_rwlock *l)

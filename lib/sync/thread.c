@@ -262,7 +262,8 @@ size_t fl_thread_enumerate(void (*visit)(const fl_thread_info *info, void *arg),
 
 fl_thread_error_handler *fl_thread_set_error_handler(fl_thread_error_handler *handler)
 {
-	return fl__swap_acq_rel(&thread_error_handler, handler); /* pairs with thread_report_error() */
+	/* pairs with thread_report_error() */
+	return fl__swap_acq_rel(&thread_error_handler, handler);
 }
 
 static bool thread_ready(void *object)
