@@ -5,7 +5,7 @@
  * sees the flag clears it.
  *
  *   field       meaning                      set by                     cleared by
- *   WAITERS     a waiter has prepared since  prepare(): or              a notification, with a
+ *   WAITERS     a waiter has prepared since  a prepare: or              a notification, with a
  *               the last change of the                                  change of the epoch
  *               epoch, or is in the queue
  *   QUEUED      the wait queue holds a       a waiter, under the queue  a notification, under the

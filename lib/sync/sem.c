@@ -69,7 +69,7 @@
 
 /* An acquiring waiter. (fl_wait_any() enqueues plain nodes, as observers.) */
 struct sem_waiter {
-	struct fl__node node; /* value: the permits needed; SERVED once they are handed over */
+	struct fl__node node; /* value: the permits needed; GRANTED once they are handed over */
 	int64_t since;        /* when the waiter was first woken; 0: not yet */
 };
 enum { GRANTED = 0 };
@@ -203,8 +203,7 @@ static bool sem_enqueue(fl_sem *s, struct fl__node *node, uint32_t need, uint32_
 /*
  * Called by a waiter that has given up. Leaves the queue, and serves the later waiters, which may
  * need fewer permits. If a release has dequeued the waiter, that release has served the later
- * waiters, and the semaphore may already be freed. (An observer that stands first is never passed
- * over.)
+ * waiters, and the semaphore may already be freed. (A serve never skips an observer at the head.)
  */
 static void sem_leave(fl_sem *s, struct fl__node *node)
 {
