@@ -11,7 +11,7 @@
  *   QUEUED      the wait queue holds a       a waiter, under the queue  a notification, under the
  *               waiter, or a waiter gave up  lock: CAS, while the       queue lock, when the queue
  *               there; implies WAITERS       epoch equals its key       is empty
- *   epoch       notifications that saw       eventcount_notify_slow(): CAS; with   -
+ *   epoch       notifications that saw       a notification: CAS; with  -
  *   (the rest)  WAITERS; in steps of EPOCH   QUEUED, a store under the
  *                                            queue lock
  *
