@@ -103,7 +103,7 @@ FL_TEST(mpmc_unbounded_closed_drains)
 		int item = 9;
 		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
 		assert_int_equal(fl_mpmc_unbounded_try_put_many(q, &item, 1), 0);
-		assert_int_equal(fl__chain_puts(&q->chain), n);
+		assert_int_equal(fl__unbounded_puts(&q->unbounded), n);
 		get_all(q, 0, n);
 		FL_RC(fl_mpmc_unbounded_try_get(q, &item), -EPIPE);
 		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
@@ -117,7 +117,7 @@ FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
 	FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 3);
 	for (int i = 0; i < 20; i++) {
 		assert_int_equal(fl_mpmc_unbounded_length(q), i);
-		assert_int_equal(fl__chain_puts(&q->chain), i);
+		assert_int_equal(fl__unbounded_puts(&q->unbounded), i);
 		put_all(q, i, i + 1);
 	}
 	for (int i = 0; i < 20; i++) {
@@ -125,7 +125,7 @@ FL_TEST(mpmc_unbounded_length_is_puts_less_gets)
 		get_all(q, i, i + 1);
 	}
 	assert_int_equal(fl_mpmc_unbounded_length(q), 0);
-	assert_int_equal(fl__chain_puts(&q->chain), 20);
+	assert_int_equal(fl__unbounded_puts(&q->unbounded), 20);
 }
 
 /*
@@ -317,13 +317,13 @@ static int first_call_without(void *arg)
 	FL_CHECK(fl_mpmc_unbounded_try_put(v->q, &item) == -ENOMEM);
 	FL_CHECK(fl_mpmc_unbounded_try_put_many(v->q, &item, 1) == 0);
 	FL_CHECK(fl_mpmc_unbounded_length(v->q) == 3 && !fl_mpmc_unbounded_is_closed(v->q));
-	FL_CHECK(fl__chain_puts(&v->q->chain) == 3);
+	FL_CHECK(fl__unbounded_puts(&v->q->unbounded) == 3);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 0);
 	FL_CHECK(fl_mpmc_unbounded_try_get_many(v->q, &item, 1) == 1 && item == 1);
-	FL_CHECK(fl__chain_mark_wait(&v->q->chain) == -EAGAIN);
+	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == -EAGAIN);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == 0 && item == 2);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EAGAIN);
-	FL_CHECK(fl__chain_mark_wait(&v->q->chain) == 0);
+	FL_CHECK(fl__unbounded_mark_empty(&v->q->unbounded) == 0);
 	fl_mpmc_unbounded_close(v->q);
 	FL_CHECK(fl_mpmc_unbounded_try_get(v->q, &item) == -EPIPE);
 	return 0;
@@ -351,13 +351,13 @@ FL_TEST(mpmc_unbounded_first_call_without_memory)
 	struct fl__hazards *taken[64];
 	unsigned n = 0;
 	chains_allow(0);
-	while (n < 64 && (taken[n] = fl__hazards_take()))
+	while (n < 64 && (taken[n] = fl__hazards_register()))
 		n++;
 	assert_true(n < 64);
 	fl_event_set(&v.go);
 	FL_OK(fl_thread_join(&t, NULL));
 	while (n > 0)
-		fl__hazards_give(taken[--n]);
+		fl__hazards_unregister(taken[--n]);
 	for (int i = 0; i < 2; i++) {
 		fl_event_set(&held[i].go);
 		FL_OK(fl_thread_join(&holder[i], NULL));
@@ -384,7 +384,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 			    item != i)
 				_exit(2);
 		/* What the other thread kept is free; this one may keep one by its tail. */
-		_exit(q->chain.retired && q->chain.retired->link ? 3 : 0);
+		_exit(q->unbounded.retired && q->unbounded.retired->link ? 3 : 0);
 	}
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -400,34 +400,34 @@ FL_TEST(mpmc_unbounded_mark_is_for_the_empty)
 {
 	for (int n = 0; n < 5; n++) {
 		FL_SCOPED(fl_mpmc_unbounded) *q = make_of(sizeof(int), 2);
-		struct fl__chain *c = &q->chain;
+		struct fl__unbounded *c = &q->unbounded;
 		bool owes = false;
 		int item[4] = {n}; /* more than an item: the compiler looks at all sizes there may be */
 		put_all(q, 0, n);
 		if (n > 0) {
-			FL_RC(fl__chain_mark_wait(c), -EAGAIN);
+			FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);
 			get_all(q, 0, n);
 		}
-		FL_OK(fl__chain_mark_wait(c));
-		FL_OK(fl__chain_mark_wait(c));
+		FL_OK(fl__unbounded_mark_empty(c));
+		FL_OK(fl__unbounded_mark_empty(c));
 		for (int i = 0; i < 5; i++) { /* over several segments: the first takes it off */
 			owes = false;
-			FL_OK(fl__chain_put(c, item, &owes));
+			FL_OK(fl__unbounded_put(c, item, &owes));
 			assert_true(owes == (i == 0));
 		}
 		while (fl_mpmc_unbounded_try_get(q, item) == 0)
 			;
-		FL_OK(fl__chain_mark_wait(c));
+		FL_OK(fl__unbounded_mark_empty(c));
 		for (int i = 0, rc = 0; i < 3; i++) {
 			owes = false;
-			assert_int_equal(fl__chain_put_many(c, item, 1, &rc, &owes), 1);
+			assert_int_equal(fl__unbounded_put_many(c, item, 1, &rc, &owes), 1);
 			assert_true(owes == (i == 0));
 		}
 		fl_mpmc_unbounded_close(q);
-		FL_RC(fl__chain_mark_wait(c), -EAGAIN);
+		FL_RC(fl__unbounded_mark_empty(c), -EAGAIN);
 		while (fl_mpmc_unbounded_try_get(q, item) == 0)
 			;
-		FL_RC(fl__chain_mark_wait(c), -EPIPE);
+		FL_RC(fl__unbounded_mark_empty(c), -EPIPE);
 	}
 }
 

@@ -35,18 +35,18 @@ FL_TEST(mpmc_unbounded_closed_with_outstanding_reservation)
 		fl_mpmc_unbounded *q = NULL;
 		int item = 77, one[4] = {1}; /* more than an item: the compiler looks at all sizes there may be */
 		FL_OK(fl_mpmc_unbounded_create(&q, sizeof(int), &(fl_mpmc_unbounded_config){.segment = 2}));
-		struct fl__chain *c = &q->chain;
-		struct fl__segment *s = fl__chain_keep(&c->tail, FL__HAZARD_TAIL);
+		struct fl__unbounded *c = &q->unbounded;
+		struct fl__segment *s = fl__unbounded_protect(&c->tail, FL__HAZARD_TAIL);
 		assert_non_null(s);
-		const uint64_t ticket = fl__add_relaxed(&s->tail, FL__CHAIN_TICKET) / FL__CHAIN_TICKET;
+		const uint64_t ticket = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET) / FL__UNBOUNDED_TICKET;
 		fl_mpmc_unbounded_close(q);
 		FL_RC(fl_mpmc_unbounded_try_put(q, &item), -EPIPE);
 		if (faster)
-			assert_true(fl__chain_fill(c, s, ticket, one));
+			assert_true(fl__unbounded_fill(c, s, ticket, one));
 		FL_RC(fl_mpmc_unbounded_try_get(q, &item), faster ? 0 : -EPIPE);
 		assert_int_equal(item, faster ? 1 : 77);
 		if (!faster) {
-			assert_false(fl__chain_fill(c, s, ticket, one));
+			assert_false(fl__unbounded_fill(c, s, ticket, one));
 			FL_RC(fl_mpmc_unbounded_try_put(q, &(int){1}), -EPIPE); /* as that put goes on */
 		}
 		FL_RC(fl_mpmc_unbounded_try_get(q, &item), -EPIPE);

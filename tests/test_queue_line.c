@@ -17,8 +17,8 @@ FL_TEST(queue_stray_wake_reused_memory)
 		fl__lot_open(&lot, memory + at);
 		fl__lot_add(&lot, &node);
 		fl__lot_close(&lot);
-		fl__queue_wake(gone, FL__GETTERS);
-		fl__queue_wake(gone, FL__PUTTERS);
+		fl__queue_wake(gone, FL__CONSUMERS);
+		fl__queue_wake(gone, FL__PRODUCERS);
 		assert_true(node.queued);
 		fl__lot_leave(&node);
 	}

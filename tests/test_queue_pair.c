@@ -20,10 +20,10 @@ FL_TEST(queue_promises_together_choose_the_pair)
 	for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
 		FL_SCOPED(fl_queue) *q = NULL;
 		FL_OK(fl_queue_create(&q, sizeof(int), others[i]));
-		assert_ptr_equal(q->type, &fl__queue_ring);
+		assert_ptr_equal(q->backend, &fl__backend_mpmc);
 	}
 	FL_SCOPED(fl_queue) *q = make_pair(2), *lifo = NULL;
-	assert_ptr_equal(q->type, &fl__queue_pair);
+	assert_ptr_equal(q->backend, &fl__backend_spsc);
 	FL_OK(fl_queue_create(
 	    &lifo, sizeof(int),
 	    &(fl_queue_config){.capacity = 2, .order = FL_LIFO, .one_producer = true, .one_consumer = true}));
@@ -83,7 +83,7 @@ FL_TEST(queue_pair_index_wrap_2_32)
 {
 	enum { CAPACITY = 1003 };
 	FL_SCOPED(fl_queue) *q = make_pair(CAPACITY);
-	struct fl__pair *pair = fl__queue_as_pair(q);
+	struct fl__queue_spsc *pair = fl__queue_as_spsc(q);
 	const uint64_t start = (uint64_t)(UINT32_MAX / CAPACITY - 2) * CAPACITY; /* of the first slot */
 	pair->tail = pair->head = pair->put_next = pair->get_next = start;
 	q->done = 2 * start;
@@ -125,7 +125,7 @@ FL_TEST(queue_pair_without_membarrier)
 		fl__sys.membarrier = no_membarrier;
 		FL_SCOPED(fl_queue) *q = make_pair(capacity);
 		run_through(q); /* it is not asked again */
-		assert_int_equal(fl__queue_as_pair(q)->flags & FL__PAIR_FENCED, FL__PAIR_FENCED);
+		assert_int_equal(fl__queue_as_spsc(q)->flags & FL__QUEUE_SPSC_FENCED, FL__QUEUE_SPSC_FENCED);
 		fl__sys = before;
 		FL_SCOPED(fl_queue) *with = make_pair(capacity);
 		run_through(with);
@@ -136,7 +136,7 @@ FL_TEST(queue_pair_without_membarrier)
 FL_TEST(queue_pair_panics_when_membarrier_is_taken_away)
 {
 	FL_SCOPED(fl_queue) *q = make_pair(1);
-	if (fl__queue_as_pair(q)->flags & FL__PAIR_FENCED)
+	if (fl__queue_as_spsc(q)->flags & FL__QUEUE_SPSC_FENCED)
 		skip();
 	struct fl__sys before = fl__sys;
 	fl__sys.membarrier = no_membarrier;

@@ -5,9 +5,9 @@
  * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
  *
  *   bit     means                 set by                            cleared by
- *   WAIT    a consumer waits      fl__chain_mark_wait(), while the  a put that found WAIT with its
+ *   WAIT    a consumer waits      fl__unbounded_mark_empty(), while the  a put that found WAIT with its
  *                                 segment is the last, and empty    ticket; this put owes a wake
- *   CLOSED  later tickets do not  fl__chain_close(), while a cell   never
+ *   CLOSED  later tickets do not  fl__unbounded_close(), while a cell   never
  *           count; `end` has the  of the last segment has no
  *           tickets that do       ticket
  *
@@ -73,15 +73,15 @@ enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = FL__LINE /* or more: an ad
 
 /* Segments: allocation, reuse, freeing. */
 
-static struct fl__segment *segment_new(struct fl__chain *c)
+static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
 {
-	/* acquire: no thread uses it as the old segment any more; pairs with segment_free() */
+	/* acquire: no thread uses it as the old segment any more; pairs with unbounded_free_segment() */
 	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
 	if (!s) {
 		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->cells * c->stride);
 		if (!memory)
 			return NULL;
-		s = fl__at_line(memory);
+		s = fl__align_to_line(memory);
 		s->memory = memory;
 		return s; /* zeroed */
 	}
@@ -90,28 +90,28 @@ static struct fl__segment *segment_new(struct fl__chain *c)
 	fl__store_relaxed(&s->next, 0);
 	fl__store_relaxed(&s->end, 0);
 	for (uint64_t i = 0; i < c->cells; i++)
-		fl__store_relaxed(fl__chain_state(c, fl__chain_cell(c, s, i)), FL__CELL_EMPTY);
+		fl__store_relaxed(fl__unbounded_state(c, fl__unbounded_cell(c, s, i)), FL__CELL_EMPTY);
 	return s;
 }
 
-static void segment_free(struct fl__chain *c, struct fl__segment *s)
+static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
 {
 	struct fl__segment *none = NULL;
-	/* release: pairs with segment_new() */
+	/* release: pairs with unbounded_new_segment() */
 	if (!fl__cas_release(&c->spare, &none, s))
 		fl__free(s->memory);
 }
 
-static void push_retired(struct fl__chain *c, struct fl__segment *s)
+static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/* relaxed: the CAS checks it */
 	struct fl__segment *first = fl__load_relaxed(&c->retired);
 	do {
 		s->link = first;
-	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* release: pairs with retire() */
+	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* release: pairs with unbounded_retire() */
 }
 
-static void mark_kept(void *retired, const void *kept)
+static void unbounded_mark_protected(void *retired, const void *kept)
 {
 	for (struct fl__segment *s = retired; s; s = s->link)
 		if (s == kept)
@@ -119,32 +119,32 @@ static void mark_kept(void *retired, const void *kept)
 }
 
 /* Retires `s`, which is no longer reached. Frees the retired segments that no thread keeps. */
-static void retire(struct fl__chain *c, struct fl__segment *s)
+static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
 {
 	s->kept = false;
-	push_retired(c, s);
-	/* acquire: pairs with push_retired() */
+	unbounded_push_retired(c, s);
+	/* acquire: pairs with unbounded_push_retired() */
 	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
-	fl__hazards_each(mark_kept, all);
+	fl__hazards_each(unbounded_mark_protected, all);
 	while (all) {
 		s = all;
 		all = s->link;
 		/*
-		 * acquire: pairs with fl__chain_let_go(). A thread pins a segment while it keeps
+		 * acquire: pairs with fl__unbounded_unpin(). A thread pins a segment while it keeps
 		 * it. fl__hazards_each() has seen that the thread keeps the segment no more, so
 		 * this load sees the pin.
 		 */
 		if (s->kept || fl__load_acquire(&s->pins) > 0) {
 			s->kept = false;
-			push_retired(c, s);
+			unbounded_push_retired(c, s);
 		} else
-			segment_free(c, s);
+			unbounded_free_segment(c, s);
 	}
 }
 
 /* Creation and destruction. */
 
-int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
 {
 	size_t alignment = item_size & -item_size, bytes;
 	if (alignment > _Alignof(max_align_t))
@@ -164,25 +164,25 @@ int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells)
 	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
 	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
 		return -EOVERFLOW;
-	c->head = c->tail = segment_new(c);
+	c->head = c->tail = unbounded_new_segment(c);
 	return c->head ? 0 : -ENOMEM;
 }
 
-static void drop_items(struct fl__chain *c, struct fl__segment *s)
+static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
 {
-	for (uint64_t i = s->head; i < fl__chain_given(c, s, s->tail); i++) {
-		unsigned char *cell = fl__chain_cell(c, s, i);
-		if (*fl__chain_state(c, cell) == FL__CELL_FULL)
+	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
+		unsigned char *cell = fl__unbounded_cell(c, s, i);
+		if (*fl__unbounded_state(c, cell) == FL__CELL_FULL)
 			c->drop(cell, c->drop_arg);
 	}
 }
 
-void fl__chain_end(struct fl__chain *c)
+void fl__unbounded_end(struct fl__unbounded *c)
 {
 	struct fl__segment *next;
 	for (struct fl__segment *s = c->head; s; s = next) {
 		if (c->drop)
-			drop_items(c, s);
+			unbounded_drop_items(c, s);
 		next = s->next >= NEXT_SEGMENT ? (struct fl__segment *)s->next
 		                               : NULL; /* NOLINT(performance-no-int-to-ptr) */
 		fl__free(s->memory);
@@ -195,16 +195,16 @@ void fl__chain_end(struct fl__chain *c)
 		fl__free(c->spare->memory);
 }
 
-int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, void (*drop)(void *item, void *drop_arg),
-                     void *drop_arg)
+int fl__unbounded_create(struct fl__unbounded **made, size_t item_size, size_t cells,
+                         void (*drop)(void *item, void *drop_arg), void *drop_arg)
 {
 	if (item_size == 0)
 		return -EINVAL;
-	void *memory = fl__alloc(1, sizeof(struct fl__chain) + FL__LINE - 1);
+	void *memory = fl__alloc(1, sizeof(struct fl__unbounded) + FL__LINE - 1);
 	if (!memory)
 		return -ENOMEM;
-	struct fl__chain *c = fl__at_line(memory);
-	int rc = fl__chain_init(c, item_size, cells);
+	struct fl__unbounded *c = fl__align_to_line(memory);
+	int rc = fl__unbounded_init(c, item_size, cells);
 	if (rc != 0) {
 		fl__free(memory);
 		return rc;
@@ -216,27 +216,27 @@ int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, vo
 	return 0;
 }
 
-void fl__chain_free(struct fl__chain *c)
+void fl__unbounded_free(struct fl__unbounded *c)
 {
 	if (!c)
 		return;
-	fl__chain_end(c);
+	fl__unbounded_end(c);
 	fl__free(c->memory);
 }
 
 /* Moving on to the next segment. */
 
-struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place)
+struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* relaxed: checked below */
 	struct fl__segment *seen, *now = fl__load_relaxed(at);
 	do {
 		seen = now;
-		if (!fl__hazard_keep(place, seen))
+		if (!fl__hazard_protect(place, seen))
 			return NULL;
 		/*
-		 * acquire: pairs with advance(). The load comes after the fence of
-		 * fl__hazard_keep(): see hazard_ck.c.
+		 * acquire: pairs with unbounded_advance(). The load comes after the fence of
+		 * fl__hazard_protect(): see hazard_ck.c.
 		 */
 		now = fl__load_acquire(at);
 	} while (now != seen);
@@ -247,9 +247,9 @@ struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazar
  * Moves `*at` from `s` to `next`. The caller keeps `s`, or is the only consumer and `s` is its
  * head.
  */
-static void advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
+static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
 {
-	/* release: the segment as it was appended; pairs with fl__chain_segment() */
+	/* release: the segment as it was appended; pairs with fl__unbounded_segment() */
 	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
 }
 
@@ -257,23 +257,23 @@ static void advance(struct fl__segment **at, struct fl__segment *s, uintptr_t ne
  * Called by a consumer that has found all cells of `s` taken. Goes to the next segment and returns
  * 0, or returns -EAGAIN or -EPIPE.
  */
-int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
 {
-	/* acquire: pairs with fl__chain_extend() */
+	/* acquire: pairs with fl__unbounded_append() */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next < NEXT_SEGMENT)
 		return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
 	/* relaxed: the chain's tail never comes back to `s` */
 	if (fl__load_relaxed(&c->tail) == s)
-		advance(&c->tail, s, next);
+		unbounded_advance(&c->tail, s, next);
 	struct fl__segment *left = s;
-	/* release: as in advance() */
+	/* release: as in unbounded_advance() */
 	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
 		return 0;
 	/* Keeps the next segment now rather than at the next get, so that `s` can be freed. */
 	if (fl__hazards_mine->kept[FL__HAZARD_HEAD] == s)
-		(void)fl__chain_keep(&c->head, FL__HAZARD_HEAD);
-	retire(c, s);
+		(void)fl__unbounded_protect(&c->head, FL__HAZARD_HEAD);
+	unbounded_retire(c, s);
 	return 0;
 }
 
@@ -287,38 +287,38 @@ int fl__chain_leave(struct fl__chain *c, struct fl__segment *s)
  *   -EPIPE    closed
  *   -ENOMEM   out of memory
  */
-int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                     bool *owes_wake)
+int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                         bool *owes_wake)
 {
 	/*
-	 * acquire: advance() hands the address on with the segment as it was appended; pairs with
+	 * acquire: unbounded_advance() hands the address on with the segment as it was appended; pairs with
 	 * the release below
 	 */
 	uintptr_t next = fl__load_acquire(&s->next);
 	if (next >= NEXT_SEGMENT) {
-		advance(&c->tail, s, next);
+		unbounded_advance(&c->tail, s, next);
 		return -EAGAIN;
 	}
-	struct fl__segment *last = next == NEXT_CLOSED ? NULL : segment_new(c);
+	struct fl__segment *last = next == NEXT_CLOSED ? NULL : unbounded_new_segment(c);
 	if (!last)
 		return next == NEXT_CLOSED ? -EPIPE : -ENOMEM;
 	uint64_t k = n < c->cells ? n : c->cells;
 	for (uint64_t i = 0; i < k; i++) {
-		unsigned char *cell = fl__chain_cell(c, last, i);
+		unsigned char *cell = fl__unbounded_cell(c, last, i);
 		fl__copy(cell, (const unsigned char *)items + i * c->item_size, c->item_size);
 		/* relaxed: published with the segment */
-		fl__store_relaxed(fl__chain_state(c, cell), FL__CELL_FULL);
+		fl__store_relaxed(fl__unbounded_state(c, cell), FL__CELL_FULL);
 	}
 	last->first = s->first + c->cells;
 	/* relaxed: published with the segment */
-	fl__store_relaxed(&last->tail, k * FL__CHAIN_TICKET);
+	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
 	do {
 		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
-			segment_free(c, last);
+			unbounded_free_segment(c, last);
 			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
 		}
 		/*
-		 * release: the segment and its items; pairs with fl__chain_leave() and the acquire
+		 * release: the segment and its items; pairs with fl__unbounded_advance_head() and the acquire
 		 * above
 		 */
 	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
@@ -331,38 +331,39 @@ int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *ite
  * Of several puts that find the mark, one clears it. The mark may be newer than the mark that the
  * put found: its consumer waits, too.
  */
-bool fl__chain_take_mark(struct fl__segment *s)
+bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/*
 	 * relaxed: the consumer set the mark inside a transaction of the wait table, where the put
 	 * looks for the consumer
 	 */
-	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__CHAIN_WAIT) & FL__CHAIN_WAIT;
+	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
 
-size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake)
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
 {
 	const unsigned char *next = items;
 	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
 	size_t done = 0;
 	while (done < n) {
-		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
+		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 		if (!s) {
 			*rc = -ENOMEM;
 			break;
 		}
 		uint64_t k = n - done < c->cells ? n - done : c->cells, i = 0;
-		/* relaxed: as in fl__chain_put() */
-		uint64_t word = fl__add_relaxed(&s->tail, k * FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
-		if (word & FL__CHAIN_WAIT)
-			*owes_wake |= fl__chain_take_mark(s);
-		if (word & FL__CHAIN_CLOSED) {
+		/* relaxed: as in fl__unbounded_put() */
+		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
+			 index = word / FL__UNBOUNDED_TICKET;
+		if (word & FL__UNBOUNDED_WAIT)
+			*owes_wake |= fl__unbounded_clear_mark(s);
+		if (word & FL__UNBOUNDED_CLOSED) {
 			*rc = -EPIPE;
 			break;
 		}
 		if (index >= c->cells) {
 			size_t put = 0;
-			*rc = fl__chain_extend(c, s, next, n - done, &put, owes_wake);
+			*rc = fl__unbounded_append(c, s, next, n - done, &put, owes_wake);
 			if (*rc != 0 && *rc != -EAGAIN)
 				break;
 			done += put;
@@ -371,7 +372,7 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 		}
 		/* In order, also past cells that were poisoned since. */
 		for (; i < k && index + i < c->cells; i++)
-			if (fl__chain_fill(c, s, index + i, next)) {
+			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
 				next += size;
 			}
@@ -382,9 +383,9 @@ size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int 
 /* Getting. */
 
 /* Returns how many tickets of `s` count. Its tail has CLOSED. */
-uint64_t fl__chain_closed_at(const struct fl__segment *s)
+uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 {
-	(void)fl__load_acquire(&s->tail); /* acquire: pairs with close_tail() */
+	(void)fl__load_acquire(&s->tail); /* acquire: pairs with unbounded_close_tail() */
 	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
 }
 
@@ -392,20 +393,20 @@ uint64_t fl__chain_closed_at(const struct fl__segment *s)
  * Waits a bounded time for the producer of a cell. Returns true if the cell is filled, false if it
  * never will be.
  */
-bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
+bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	uint32_t *state = fl__chain_state(c, fl__chain_cell(c, s, index));
+	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
 	for (unsigned i = 0; i < LOOKS; i++) {
-		/* acquire: pairs with fl__chain_fill() */
+		/* acquire: pairs with fl__unbounded_fill() */
 		uint32_t seen = fl__load_acquire(state);
 		if (seen != FL__CELL_EMPTY)
 			return seen == FL__CELL_FULL;
 		fl__pause(1U << i);
 	}
-	/* acquire: pairs with fl__chain_fill(), which may just have been in time */
-	uint32_t was = fl__swap_acquire(state, FL__CELL_TAKEN);
+	/* acquire: pairs with fl__unbounded_fill(), which may just have been in time */
+	uint32_t was = fl__swap_acquire(state, FL__CELL_POISONED);
 	if (was == FL__CELL_EMPTY) {
-		/* release: after the ticket was seen; pairs with fl__chain_puts() */
+		/* release: after the ticket was seen; pairs with fl__unbounded_puts() */
 		fl__add_release(&c->poisoned, 1);
 		if (c->on_poison)
 			c->on_poison(c->of);
@@ -413,10 +414,10 @@ bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index)
 	return was == FL__CELL_FULL;
 }
 
-size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *rc)
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	bool borrowed = fl__hazards_borrow();
-	size_t got = fl__chain_get_many(c, items, n, rc);
+	size_t got = fl__unbounded_get_many(c, items, n, rc);
 	if (borrowed)
 		fl__hazards_return();
 	return got;
@@ -427,52 +428,53 @@ size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *
  * hazard pointers.
  */
 
-static struct fl__segment *keep_or_borrow(struct fl__segment *const *at, enum fl__hazard place, bool *borrowed)
+static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
+                                                       bool *borrowed)
 {
-	struct fl__segment *s = fl__chain_segment(at, place);
+	struct fl__segment *s = fl__unbounded_segment(at, place);
 	if (s)
 		return s;
 	*borrowed = fl__hazards_borrow();
-	return fl__chain_segment(at, place);
+	return fl__unbounded_segment(at, place);
 }
 
-static void give_back(bool borrowed)
+static void unbounded_return_borrowed(bool borrowed)
 {
 	if (borrowed)
 		fl__hazards_return();
 }
 
-size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
+size_t fl__unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
 {
 	bool borrowed = false;
-	size_t k = fl__chain_tickets(c, n, s, index, rc);
+	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
 	if (k == 0 && *rc == -ENOMEM) {
 		borrowed = fl__hazards_borrow();
-		k = fl__chain_tickets(c, n, s, index, rc);
+		k = fl__unbounded_draw_tickets(c, n, s, index, rc);
 	}
-	/* relaxed: the caller keeps the segment: see retire() */
+	/* relaxed: the caller keeps the segment: see unbounded_retire() */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
-	give_back(borrowed);
+	unbounded_return_borrowed(borrowed);
 	return k;
 }
 
-void fl__chain_let_go(struct fl__segment *s)
+void fl__unbounded_unpin(struct fl__segment *s)
 {
-	/* release: what was done with the items; pairs with retire() */
+	/* release: what was done with the items; pairs with unbounded_retire() */
 	fl__sub_release(&s->pins, 1u);
 }
 
 /* Returns a segment that was the last during the call. */
-static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
+static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
 {
 	for (;;) {
-		struct fl__segment *s = keep_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
-		/* acquire: pairs with fl__chain_extend() */
+		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
+		/* acquire: pairs with fl__unbounded_append() */
 		uintptr_t next = fl__load_acquire(&s->next);
 		if (next < NEXT_SEGMENT)
 			return s;
-		advance(&c->tail, s, next);
+		unbounded_advance(&c->tail, s, next);
 	}
 }
 
@@ -480,7 +482,7 @@ static struct fl__segment *last_segment(struct fl__chain *c, bool *borrowed)
  * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. Returns false if
  * each cell of `s` has a ticket.
  */
-static bool close_tail(struct fl__chain *c, struct fl__segment *s)
+static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
 {
 	for (;;) {
 		/*
@@ -490,8 +492,8 @@ static bool close_tail(struct fl__chain *c, struct fl__segment *s)
 		uint64_t end = fl__load_acquire(&s->end);
 		/* relaxed: the CAS checks it */
 		uint64_t word = fl__load_relaxed(&s->tail);
-		const uint64_t tickets = word / FL__CHAIN_TICKET;
-		if (word & FL__CHAIN_CLOSED)
+		const uint64_t tickets = word / FL__UNBOUNDED_TICKET;
+		if (word & FL__UNBOUNDED_CLOSED)
 			return true;
 		if (tickets >= c->cells)
 			return false;
@@ -501,15 +503,15 @@ static bool close_tail(struct fl__chain *c, struct fl__segment *s)
 		 */
 		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
 			continue;
-		/* release: `end`; pairs with fl__chain_closed_at() */
-		if (fl__cas_release(&s->tail, &word, word | FL__CHAIN_CLOSED))
+		/* release: `end`; pairs with fl__unbounded_closed_tickets() */
+		if (fl__cas_release(&s->tail, &word, word | FL__UNBOUNDED_CLOSED))
 			return true;
 	}
 }
 
-static bool close_last(struct fl__chain *c, struct fl__segment *s)
+static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
 {
-	if (close_tail(c, s))
+	if (unbounded_close_tail(c, s))
 		return true;
 	/* relaxed: the CAS checks it */
 	uintptr_t next = fl__load_relaxed(&s->next);
@@ -520,26 +522,26 @@ static bool close_last(struct fl__chain *c, struct fl__segment *s)
 	return false;
 }
 
-void fl__chain_close(struct fl__chain *c)
+void fl__unbounded_close(struct fl__unbounded *c)
 {
 	bool borrowed = false;
-	while (!close_last(c, last_segment(c, &borrowed)))
+	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
 		;
-	give_back(borrowed);
+	unbounded_return_borrowed(borrowed);
 }
 
-bool fl__chain_is_closed(struct fl__chain *c)
+bool fl__unbounded_is_closed(struct fl__unbounded *c)
 {
 	bool borrowed = false;
-	struct fl__segment *s = last_segment(c, &borrowed);
+	struct fl__segment *s = unbounded_last(c, &borrowed);
 	/* relaxed: the result says nothing of the items */
-	bool closed = fl__load_relaxed(&s->tail) & FL__CHAIN_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
-	give_back(borrowed);
+	bool closed = fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
+	unbounded_return_borrowed(borrowed);
 	return closed;
 }
 
-/* Marks `s` as fl__chain_mark_wait() does, with the same results; also 1: look again. */
-static int mark_last(struct fl__chain *c, struct fl__segment *s)
+/* Marks `s` as fl__unbounded_mark_empty() does, with the same results; also 1: look again. */
+static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/*
 	 * relaxed: if this head equals the tail below, which is the newest, the head is the newest,
@@ -547,7 +549,7 @@ static int mark_last(struct fl__chain *c, struct fl__segment *s)
 	 */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->cells) {
-		int rc = fl__chain_leave(c, s);
+		int rc = fl__unbounded_advance_head(c, s);
 		uintptr_t none = 0;
 		if (rc != -EAGAIN)
 			return rc == 0 ? 1 : rc;
@@ -559,65 +561,65 @@ static int mark_last(struct fl__chain *c, struct fl__segment *s)
 	}
 	/* relaxed: the CAS checks it */
 	uint64_t word = fl__load_relaxed(&s->tail);
-	if (head < fl__chain_given(c, s, word))
+	if (head < fl__unbounded_counted(c, s, word))
 		return -EAGAIN;
-	if (word & FL__CHAIN_CLOSED)
+	if (word & FL__UNBOUNDED_CLOSED)
 		return -EPIPE;
 	/*
 	 * relaxed: as above, for the put that draws a ticket. The CAS runs also if the mark is set
 	 * already: that mark may be an old one that a put has cleared since.
 	 */
-	return fl__cas_relaxed(&s->tail, &word, word | FL__CHAIN_WAIT) ? 0 : 1;
+	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
 
-int fl__chain_mark_wait(struct fl__chain *c)
+int fl__unbounded_mark_empty(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	int rc;
 	do
-		rc = mark_last(c, keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
+		rc = unbounded_mark_last(c, unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
 	while (rc == 1);
-	give_back(borrowed);
+	unbounded_return_borrowed(borrowed);
 	return rc;
 }
 
 /* Returns the producers' tickets so far. */
-static uint64_t tickets(const struct fl__chain *c, const struct fl__segment *s)
+static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
 {
 	/* relaxed: a count */
-	return s->first + fl__chain_given(c, s, fl__load_relaxed(&s->tail));
+	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
 }
 
-uint64_t fl__chain_puts(struct fl__chain *c)
+uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 {
 	bool borrowed = false;
 	/*
-	 * acquire: pairs with the release in fl__chain_await(). `poisoned` is read before the
+	 * acquire: pairs with the release in fl__unbounded_await_cell(). `poisoned` is read before the
 	 * tickets, of which it is a part. So the difference has all items that were put before, and
 	 * perhaps some tickets that were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
-	uint64_t puts = tickets(c, last_segment(c, &borrowed)) - poisoned;
-	give_back(borrowed);
+	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
+	unbounded_return_borrowed(borrowed);
 	return puts;
 }
 
-uint64_t fl__chain_length(struct fl__chain *c)
+uint64_t fl__unbounded_length(struct fl__unbounded *c)
 {
 	bool borrowed = false;
-	struct fl__segment *s = keep_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
-	/* acquire: the tail is read after it, as in fl__chain_tickets() */
+	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
+	/* acquire: the tail is read after it, as in fl__unbounded_draw_tickets() */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
-	uint64_t put = tickets(c, last_segment(c, &borrowed));
-	give_back(borrowed);
+	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
+	unbounded_return_borrowed(borrowed);
 	return put > taken ? put - taken : 0;
 }
 
-int fl__chain_can_get(struct fl__chain *c)
+int fl__unbounded_can_get(struct fl__unbounded *c)
 {
 	/* First: if it is closed, no put comes that the length lacks. */
-	const bool closed = fl__chain_is_closed(c);
-	if (fl__chain_length(c) > 0)
+	const bool closed = fl__unbounded_is_closed(c);
+	if (fl__unbounded_length(c) > 0)
 		return 0;
 	return closed ? -EPIPE : -EAGAIN;
 }

@@ -12,14 +12,14 @@
  * A chain of segments: an unbounded lock-free FIFO of items of one size, for any number of
  * producers and consumers. It is FAAArrayQueue (Correia and Ramalhete, 2016) with items by value, a
  * close, and a mark for waiters. chain.c has its tables, invariants and memory order. The blocking
- * queues wait by fl__chain_mark_wait() and `owes_wake`.
+ * queues wait by fl__unbounded_mark_empty() and `owes_wake`.
  */
-enum { FL__CHAIN_WAIT = 1, FL__CHAIN_CLOSED = 2, FL__CHAIN_TICKET = 4 }; /* of a segment's tail */
-enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_TAKEN };
+enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
+enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_POISONED };
 enum { FL__LINE = 64 }; /* bytes of a cache line; alignment to it */
 
 struct fl__segment {
-	_Alignas(64) uint64_t tail; /* producers' tickets * FL__CHAIN_TICKET, and bits */
+	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
 	/* Consumers' tickets: never more than the producers' tickets, nor than the cells. */
 	_Alignas(64) uint64_t head;
 	_Alignas(64) uintptr_t next;
@@ -28,18 +28,18 @@ struct fl__segment {
 	struct fl__segment *link; /* in the list of retired segments */
 	void *memory;
 	/*
-	 * Contexts that use the items for longer than they can keep the segment: fl__chain_claim().
+	 * Contexts that use the items for longer than they can keep the segment: fl__unbounded_claim_pinned().
 	 */
 	uint32_t pins;
 	bool kept; /* for retire(): a thread keeps it */
 	_Alignas(64) unsigned char cells[];
 };
 
-struct fl__chain {
+struct fl__unbounded {
 	struct fl__segment *tail, *head;    /* written once for each segment */
 	uint64_t cells;                     /* of a segment; this and the next never change */
 	size_t item_size, state_at, stride; /* a cell: its item, its state, room to the next */
-	bool one_consumer;                  /* gets are fl__chain_get_alone(); of a chain from fl__chain_create() */
+	bool one_consumer; /* gets are fl__unbounded_get_mpsc(); of a chain from fl__unbounded_create() */
 	_Alignas(64) struct fl__segment *retired;
 	struct fl__segment *spare;
 	uint64_t poisoned; /* producers' tickets that came to nothing */
@@ -47,7 +47,7 @@ struct fl__chain {
 	void (*on_poison)(void *of);
 	void *of;
 	void (*drop)(void *item, void *drop_arg);
-	/* `memory`: the allocation of a chain from fl__chain_create(). */
+	/* `memory`: the allocation of a chain from fl__unbounded_create(). */
 	void *drop_arg, *memory;
 };
 
@@ -55,7 +55,7 @@ struct fl__chain {
  * Returns the first address in `memory` that is aligned to a cache line. `memory` has FL__LINE - 1
  * bytes to spare.
  */
-static inline void *fl__at_line(void *memory)
+static inline void *fl__align_to_line(void *memory)
 {
 	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
 }
@@ -63,33 +63,33 @@ static inline void *fl__at_line(void *memory)
 /*
  * Makes a chain that is a queue by itself. Returns 0, -EINVAL (item size 0), -EOVERFLOW, -ENOMEM.
  */
-int fl__chain_create(struct fl__chain **made, size_t item_size, size_t cells, void (*drop)(void *item, void *drop_arg),
-                     void *drop_arg);
-void fl__chain_free(struct fl__chain *c); /* NULL does nothing */
+int fl__unbounded_create(struct fl__unbounded **made, size_t item_size, size_t cells,
+                         void (*drop)(void *item, void *drop_arg), void *drop_arg);
+void fl__unbounded_free(struct fl__unbounded *c); /* NULL does nothing */
 
 /*
  * Initializes `c`, which is aligned to 64 bytes, with `cells` in a segment, or a default with 0.
  * Returns 0, -ENOMEM, -EOVERFLOW.
  */
-int fl__chain_init(struct fl__chain *c, size_t item_size, size_t cells);
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells);
 
 /* Frees all segments, and drops each item that is left. The chain is no longer used. */
-void fl__chain_end(struct fl__chain *c);
+void fl__unbounded_end(struct fl__unbounded *c);
 
 /* Refuses all later puts. */
-void fl__chain_close(struct fl__chain *c);
-bool fl__chain_is_closed(struct fl__chain *c);
+void fl__unbounded_close(struct fl__unbounded *c);
+bool fl__unbounded_is_closed(struct fl__unbounded *c);
 
 /*
- * fl__chain_length(): items put and not yet taken. fl__chain_puts(): items put in all. Both count
+ * fl__unbounded_length(): items put and not yet taken. fl__unbounded_puts(): items put in all. Both count
  * puts in progress. The second stops counting a put that comes to nothing, and is never less than
  * what was put when it returns.
  */
-uint64_t fl__chain_length(struct fl__chain *c);
-uint64_t fl__chain_puts(struct fl__chain *c);
+uint64_t fl__unbounded_length(struct fl__unbounded *c);
+uint64_t fl__unbounded_puts(struct fl__unbounded *c);
 
 /* Returns what a get would return; also 0 while a put is in progress. */
-int fl__chain_can_get(struct fl__chain *c);
+int fl__unbounded_can_get(struct fl__unbounded *c);
 
 /*
  * Called by a consumer that is about to sleep. Returns:
@@ -98,27 +98,27 @@ int fl__chain_can_get(struct fl__chain *c);
  *   -EAGAIN   it was not empty
  *   -EPIPE    closed and drained
  */
-int fl__chain_mark_wait(struct fl__chain *c);
+int fl__unbounded_mark_empty(struct fl__unbounded *c);
 
 /* The slow paths of the functions below. */
-struct fl__segment *fl__chain_keep(struct fl__segment *const *at, enum fl__hazard place);
-int fl__chain_extend(struct fl__chain *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
-                     bool *owes_wake);
-bool fl__chain_take_mark(struct fl__segment *s);
-int fl__chain_leave(struct fl__chain *c, struct fl__segment *s);
-uint64_t fl__chain_closed_at(const struct fl__segment *s);
-bool fl__chain_await(struct fl__chain *c, struct fl__segment *s, uint64_t index);
-size_t fl__chain_put_many(struct fl__chain *c, const void *items, size_t n, int *rc, bool *owes_wake);
+struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
+int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                         bool *owes_wake);
+bool fl__unbounded_clear_mark(struct fl__segment *s);
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
+uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
+bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
 
-/* fl__chain_get_many() on a thread that finds no memory for its hazard pointers. */
-size_t fl__chain_get_borrowing(struct fl__chain *c, void *items, size_t n, int *rc);
+/* fl__unbounded_get_many() on a thread that finds no memory for its hazard pointers. */
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
 
-static inline unsigned char *fl__chain_cell(const struct fl__chain *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_cell(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	return s->cells + (size_t)index * c->stride;
 }
 
-static inline uint32_t *fl__chain_state(const struct fl__chain *c, unsigned char *cell)
+static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *cell)
 {
 	return (uint32_t *)(void *)(cell + c->state_at);
 }
@@ -126,35 +126,36 @@ static inline uint32_t *fl__chain_state(const struct fl__chain *c, unsigned char
 /*
  * Returns how many producers' tickets of `s` count. `word` is its tail, as the caller has read it.
  */
-static inline uint64_t fl__chain_given(const struct fl__chain *c, const struct fl__segment *s, uint64_t word)
+static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
 {
-	if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
-		return fl__chain_closed_at(s);
-	return word / FL__CHAIN_TICKET < c->cells ? word / FL__CHAIN_TICKET : c->cells;
+	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
+		return fl__unbounded_closed_tickets(s);
+	return word / FL__UNBOUNDED_TICKET < c->cells ? word / FL__UNBOUNDED_TICKET : c->cells;
 }
 
 /* Returns the segment in `*at`, and keeps it in `place`; NULL: out of memory. */
-static inline struct fl__segment *fl__chain_segment(struct fl__segment *const *at, enum fl__hazard place)
+static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
 {
 	/* acquire: the segment as it was made; pairs with advance() in chain.c */
 	struct fl__segment *s = fl__load_acquire(at);
-	return __builtin_expect(fl__hazards_mine->kept[place] == s, 1) ? s : fl__chain_keep(at, place);
+	return __builtin_expect(fl__hazards_mine->kept[place] == s, 1) ? s : fl__unbounded_protect(at, place);
 }
 
 /*
  * Puts the item in the cell of the caller's ticket. Returns false if a consumer has poisoned the
  * cell.
  */
-static inline bool fl__chain_fill(const struct fl__chain *c, struct fl__segment *s, uint64_t index, const void *item)
+static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
+                                      const void *item)
 {
-	unsigned char *cell = fl__chain_cell(c, s, index);
+	unsigned char *cell = fl__unbounded_cell(c, s, index);
 	uint32_t empty = FL__CELL_EMPTY;
 	fl__copy(cell, item, c->item_size);
 	/*
 	 * release: the item, and what was written before the put; pairs with the acquires in
-	 * fl__chain_item(), fl__chain_await() and fl__chain_get_alone()
+	 * fl__unbounded_item(), fl__unbounded_await_cell() and fl__unbounded_get_mpsc()
 	 */
-	return fl__cas_release(fl__chain_state(c, cell), &empty, FL__CELL_FULL);
+	return fl__cas_release(fl__unbounded_state(c, cell), &empty, FL__CELL_FULL);
 }
 
 /*
@@ -162,24 +163,24 @@ static inline bool fl__chain_fill(const struct fl__chain *c, struct fl__segment 
  * waiters' mark; the caller wakes after the put. Of the chain's memory the put touches the item's
  * cell last: the item's consumer may free all.
  */
-static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owes_wake)
+static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
 	for (;;) {
-		struct fl__segment *s = fl__chain_segment(&c->tail, FL__HAZARD_TAIL);
+		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
 		if (__builtin_expect(!s, 0))
 			return -ENOMEM;
 		/* relaxed: it only draws a ticket, and the wait table orders the waiters */
-		uint64_t word = fl__add_relaxed(&s->tail, FL__CHAIN_TICKET), index = word / FL__CHAIN_TICKET;
-		if (__builtin_expect(word & FL__CHAIN_WAIT, 0))
-			*owes_wake |= fl__chain_take_mark(s);
-		if (__builtin_expect(word & FL__CHAIN_CLOSED, 0))
+		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
+		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
+			*owes_wake |= fl__unbounded_clear_mark(s);
+		if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
 			return -EPIPE;
 		if (__builtin_expect(index >= c->cells, 0)) {
 			size_t put = 0;
-			int rc = fl__chain_extend(c, s, item, 1, &put, owes_wake);
+			int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
 			if (rc != -EAGAIN)
 				return rc;
-		} else if (__builtin_expect(fl__chain_fill(c, s, index, item), 1))
+		} else if (__builtin_expect(fl__unbounded_fill(c, s, index, item), 1))
 			return 0;
 	}
 }
@@ -188,22 +189,23 @@ static inline int fl__chain_put(struct fl__chain *c, const void *item, bool *owe
  * Returns the item, in place, in the cell of the caller's ticket; NULL: there is none, and never
  * will be.
  */
-static inline unsigned char *fl__chain_item(struct fl__chain *c, struct fl__segment *s, uint64_t index)
+static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
-	unsigned char *cell = fl__chain_cell(c, s, index);
-	/* acquire: pairs with fl__chain_fill() */
-	const bool full = __builtin_expect(fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL, 1);
-	return full || fl__chain_await(c, s, index) ? cell : NULL;
+	unsigned char *cell = fl__unbounded_cell(c, s, index);
+	/* acquire: pairs with fl__unbounded_fill() */
+	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL, 1);
+	return full || fl__unbounded_await_cell(c, s, index) ? cell : NULL;
 }
 
 /*
  * Draws tickets for up to `n` items, in order. Returns how many, from `*index` of `*s` on. With 0,
  * `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
  */
-static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc)
+static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
+                                                uint64_t *index, int *rc)
 {
 	for (;;) {
-		*s = fl__chain_segment(&c->head, FL__HAZARD_HEAD);
+		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
 		if (__builtin_expect(!*s, 0)) {
 			*rc = -ENOMEM;
 			return 0;
@@ -215,16 +217,16 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (__builtin_expect(head >= c->cells, 0)) {
-			*rc = fl__chain_leave(c, *s);
+			*rc = fl__unbounded_advance_head(c, *s);
 			if (*rc != 0)
 				return 0;
 			continue;
 		}
 		/* relaxed: a cell says itself whether it is filled */
 		uint64_t word = fl__load_relaxed(&(*s)->tail);
-		uint64_t tail = fl__chain_given(c, *s, word);
+		uint64_t tail = fl__unbounded_counted(c, *s, word);
 		if (head >= tail) {
-			*rc = word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
+			*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
 			return 0;
 		}
 		*index = head;
@@ -242,59 +244,59 @@ static inline size_t fl__chain_tickets(struct fl__chain *c, size_t n, struct fl_
  * Gets up to `n` items. Returns how many. With 0, `*rc` is -EAGAIN (empty) or -EPIPE (closed and
  * drained).
  */
-static inline size_t fl__chain_get_many(struct fl__chain *c, void *items, size_t n, int *rc)
+static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
 {
 	struct fl__segment *s;
 	uint64_t index;
 	size_t k, got = 0;
-	while (got == 0 && (k = fl__chain_tickets(c, n, &s, &index, rc)) != 0)
+	while (got == 0 && (k = fl__unbounded_draw_tickets(c, n, &s, &index, rc)) != 0)
 		for (uint64_t end = index + k; index < end; index++) {
-			const unsigned char *item = fl__chain_item(c, s, index);
+			const unsigned char *item = fl__unbounded_item(c, s, index);
 			if (__builtin_expect(item != NULL, 1))
 				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
 		}
-	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__chain_get_borrowing(c, items, n, rc) : got;
+	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
 }
 
 /*
- * For a caller that does not copy the items out. Like fl__chain_tickets(), without -ENOMEM. The
- * segment is not freed before fl__chain_let_go().
+ * For a caller that does not copy the items out. Like fl__unbounded_draw_tickets(), without -ENOMEM. The
+ * segment is not freed before fl__unbounded_unpin().
  */
-size_t fl__chain_claim(struct fl__chain *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc);
-void fl__chain_let_go(struct fl__segment *s);
+size_t fl__unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index, int *rc);
+void fl__unbounded_unpin(struct fl__segment *s);
 
 /* Returns 0, -EAGAIN, -EPIPE. */
-static inline int fl__chain_get(struct fl__chain *c, void *item)
+static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
 {
 	int rc = 0;
-	return fl__chain_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
+	return fl__unbounded_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
 }
 
 /*
- * fl__chain_get() for the only consumer. No other context moves the head or retires segments, so it
+ * fl__unbounded_get() for the only consumer. No other context moves the head or retires segments, so it
  * draws its tickets by plain stores.
  */
-static inline int fl__chain_get_alone(struct fl__chain *c, void *item)
+static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {
 	for (;;) {
 		/* relaxed: only the consumer writes it */
 		struct fl__segment *s = fl__load_relaxed(&c->head);
 		uint64_t index = fl__load_relaxed(&s->head); /* relaxed: likewise */
 		if (__builtin_expect(index >= c->cells, 0)) {
-			int rc = fl__chain_leave(c, s);
+			int rc = fl__unbounded_advance_head(c, s);
 			if (rc != 0)
 				return rc;
 			continue;
 		}
-		unsigned char *cell = fl__chain_cell(c, s, index);
-		/* acquire: pairs with fl__chain_fill() */
-		bool full = fl__load_acquire(fl__chain_state(c, cell)) == FL__CELL_FULL;
+		unsigned char *cell = fl__unbounded_cell(c, s, index);
+		/* acquire: pairs with fl__unbounded_fill() */
+		bool full = fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL;
 		if (__builtin_expect(!full, 0)) {
 			/* relaxed: a cell says itself whether it is filled */
 			uint64_t word = fl__load_relaxed(&s->tail);
-			if (index >= fl__chain_given(c, s, word))
-				return word & FL__CHAIN_CLOSED ? -EPIPE : -EAGAIN;
-			full = fl__chain_await(c, s, index);
+			if (index >= fl__unbounded_counted(c, s, word))
+				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+			full = fl__unbounded_await_cell(c, s, index);
 		}
 		if (full)
 			fl__copy(item, cell, c->item_size);

@@ -11,35 +11,35 @@
 #include <pthread.h>
 #include <stdint.h>
 
-static struct fl__hazards none; /* keeps nothing, and is never written */
-_Thread_local struct fl__hazards *fl__hazards_mine = &none;
+static struct fl__hazards hazard_none; /* keeps nothing, and is never written */
+_Thread_local struct fl__hazards *fl__hazards_mine = &hazard_none;
 
-static pthread_key_t key; /* its destructor ends a thread's record */
-static bool has_key;
-static uint32_t lend; /* the lock of the record that threads borrow */
+static pthread_key_t hazard_key; /* its destructor ends a thread's record */
+static bool hazard_has_key;
+static uint32_t hazard_shared_lock; /* the lock of the record that threads borrow */
 
-static void end(void *hazards)
+static void hazard_end_thread(void *hazards)
 {
-	fl__hazards_mine = &none;
-	fl__hazards_give(hazards);
+	fl__hazards_mine = &hazard_none;
+	fl__hazards_unregister(hazards);
 }
 
 void fl__hazards_end(void)
 {
-	if (fl__hazards_mine == &none)
+	if (fl__hazards_mine == &hazard_none)
 		return;
 	/* Storing NULL needs no memory. */
-	(void)pthread_setspecific(key, NULL);
-	end(fl__hazards_mine);
+	(void)pthread_setspecific(hazard_key, NULL);
+	hazard_end_thread(fl__hazards_mine);
 }
 
-static bool has_own(void)
+static bool hazard_has_own(void)
 {
-	if (fl__hazards_mine != &none)
+	if (fl__hazards_mine != &hazard_none)
 		return true;
-	struct fl__hazards *hazards = has_key ? fl__hazards_take() : NULL;
-	if (hazards && pthread_setspecific(key, hazards) != 0) {
-		fl__hazards_give(hazards);
+	struct fl__hazards *hazards = hazard_has_key ? fl__hazards_register() : NULL;
+	if (hazards && pthread_setspecific(hazard_key, hazards) != 0) {
+		fl__hazards_unregister(hazards);
 		hazards = NULL;
 	}
 	if (!hazards)
@@ -48,9 +48,9 @@ static bool has_own(void)
 	return true;
 }
 
-bool fl__hazard_keep(enum fl__hazard place, void *object)
+bool fl__hazard_protect(enum fl__hazard place, void *object)
 {
-	if (!has_own())
+	if (!hazard_has_own())
 		return false;
 	fl__hazards_set(fl__hazards_mine, place, object);
 	return true;
@@ -58,10 +58,10 @@ bool fl__hazard_keep(enum fl__hazard place, void *object)
 
 bool fl__hazards_borrow(void)
 {
-	if (has_own())
+	if (hazard_has_own())
 		return false;
-	fl__lock(&lend);
-	fl__hazards_mine = fl__hazards_lent();
+	fl__lock(&hazard_shared_lock);
+	fl__hazards_mine = fl__hazards_shared();
 	return true;
 }
 
@@ -69,8 +69,8 @@ void fl__hazards_return(void)
 {
 	for (unsigned i = 0; i < FL__HAZARDS; i++)
 		fl__hazards_set(fl__hazards_mine, i, NULL);
-	fl__hazards_mine = &none;
-	fl__unlock(&lend);
+	fl__hazards_mine = &hazard_none;
+	fl__unlock(&hazard_shared_lock);
 }
 
 void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg)
@@ -84,30 +84,30 @@ void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg)
 	fl__fence_acquire();
 }
 
-static void after_fork_in_child(void)
+static void hazard_after_fork_in_child(void)
 {
-	fl__store_relaxed(&lend, 0); /* relaxed: the child's one thread does not hold it */
+	fl__store_relaxed(&hazard_shared_lock, 0); /* relaxed: the child's one thread does not hold it */
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
 /* Runs before any use, and also in a process without one: a key costs nothing until it is set. */
-FL__AT_START static void make_key(void)
+FL__AT_START static void hazard_make_key(void)
 {
-	has_key = pthread_key_create(&key, end) == 0;
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child); /* see lib/wait/context.c */
+	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
+	(void)pthread_atfork(NULL, NULL, hazard_after_fork_in_child); /* see lib/wait/context.c */
 }
 
 /*
  * An unloaded copy of the library leaves behind neither its destructor nor the records of threads
  * that go on.
  */
-FL__AT_UNLOAD static void forget_threads(void)
+FL__AT_UNLOAD static void hazard_forget_threads(void)
 {
-	if (has_key)
-		(void)pthread_key_delete(key);
-	has_key = false;
+	if (hazard_has_key)
+		(void)pthread_key_delete(hazard_key);
+	hazard_has_key = false;
 	if (!fl__is_unloaded())
 		return;
-	fl__hazards_mine = &none;
+	fl__hazards_mine = &hazard_none;
 	fl__hazards_free();
 }

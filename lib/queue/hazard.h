@@ -36,10 +36,10 @@ extern _Thread_local struct fl__hazards *fl__hazards_mine __attribute__((tls_mod
  * be reached after the fence, which the caller checks, no thread frees it. Returns false if the
  * thread's first call finds no memory.
  */
-bool fl__hazard_keep(enum fl__hazard place, void *object);
+bool fl__hazard_protect(enum fl__hazard place, void *object);
 
 /*
- * For a call that must not fail where fl__hazard_keep() found no memory. Gives the thread the
+ * For a call that must not fail where fl__hazard_protect() found no memory. Gives the thread the
  * record that all threads share, under a lock, until fl__hazards_return(). Returns false, and does
  * nothing, if the thread has its own record: then nothing is to be returned.
  */
@@ -59,9 +59,9 @@ void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg);
 void fl__hazards_end(void);
 
 /* hazard_ck.c: all that uses Concurrency Kit. */
-struct fl__hazards *fl__hazards_take(void); /* NULL: out of memory */
-struct fl__hazards *fl__hazards_lent(void); /* the shared record; the caller holds a lock */
-void fl__hazards_give(struct fl__hazards *hazards);
+struct fl__hazards *fl__hazards_register(void); /* NULL: out of memory */
+struct fl__hazards *fl__hazards_shared(void);   /* the shared record; the caller holds a lock */
+void fl__hazards_unregister(struct fl__hazards *hazards);
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object);
 void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg);
 /* For a forked child, which has one thread. */

@@ -33,75 +33,76 @@
 #include <ck_hp.h>
 #include <stdint.h>
 
-struct record {
+struct hazard_record {
 	ck_hp_record_t ck;
 	struct fl__hazards ours;
 	void *memory; /* the record's allocation; NULL: static */
 };
 
-static ck_hp_t domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
-static struct record lent;
+static ck_hp_t hazard_domain = {.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
+static struct hazard_record hazard_shared;
 
-static struct record *record_of(const struct fl__hazards *hazards)
+static struct hazard_record *hazard_record_of(const struct fl__hazards *hazards)
 {
-	return (struct record *)(void *)((char *)hazards - offsetof(struct record, ours));
+	return (struct hazard_record *)(void *)((char *)hazards - offsetof(struct hazard_record, ours));
 }
 
-static struct record *record_at(ck_stack_entry_t *entry)
+static struct hazard_record *hazard_record_at(ck_stack_entry_t *entry)
 {
-	return (struct record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
+	return (struct hazard_record *)(void *)((char *)entry - offsetof(ck_hp_record_t, global_entry));
 }
 
-struct fl__hazards *fl__hazards_take(void)
+struct fl__hazards *fl__hazards_register(void)
 {
-	ck_hp_record_t *used = ck_hp_recycle(&domain);
+	ck_hp_record_t *used = ck_hp_recycle(&hazard_domain);
 	if (used) {
 		/*
 		 * acquire: the record's fields are this thread's now; pairs with the fence in
-		 * fl__hazards_give()
+		 * fl__hazards_unregister()
 		 */
 		fl__fence_acquire();
-		return &((struct record *)(void *)used)->ours;
+		return &((struct hazard_record *)(void *)used)->ours;
 	}
-	uintptr_t memory = (uintptr_t)fl__alloc(1, sizeof(struct record) + _Alignof(struct record) - 1);
+	uintptr_t memory = (uintptr_t)fl__alloc(1, sizeof(struct hazard_record) + _Alignof(struct hazard_record) - 1);
 	if (!memory)
 		return NULL;
-	struct record *record = (struct record *)((memory + _Alignof(struct record) - 1) & -_Alignof(struct record));
+	struct hazard_record *record =
+	    (struct hazard_record *)((memory + _Alignof(struct hazard_record) - 1) & -_Alignof(struct hazard_record));
 	record->memory = (void *)memory;
-	ck_hp_register(&domain, &record->ck, record->ours.kept);
+	ck_hp_register(&hazard_domain, &record->ck, record->ours.kept);
 	return &record->ours;
 }
 
-struct fl__hazards *fl__hazards_lent(void)
+struct fl__hazards *fl__hazards_shared(void)
 {
-	if (!lent.ck.global)
-		ck_hp_register(&domain, &lent.ck, lent.ours.kept);
-	return &lent.ours;
+	if (!hazard_shared.ck.global)
+		ck_hp_register(&hazard_domain, &hazard_shared.ck, hazard_shared.ours.kept);
+	return &hazard_shared.ours;
 }
 
 void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *object)
 {
-	struct record *record = record_of(hazards);
+	struct hazard_record *record = hazard_record_of(hazards);
 	fl__tsan_release(record);
 	/* release: the use of what was kept there; pairs with the acquire in fl__hazards_each() */
 	fl__fence_release();
 	ck_hp_set_fence(&record->ck, place, object);
 }
 
-void fl__hazards_give(struct fl__hazards *hazards)
+void fl__hazards_unregister(struct fl__hazards *hazards)
 {
 	for (unsigned i = 0; i < FL__HAZARDS; i++)
 		fl__hazards_set(hazards, i, NULL);
-	ck_hp_unregister(&record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
+	ck_hp_unregister(&hazard_record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
 }
 
 void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 {
-	ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head);
+	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	/* acquire: pairs with the fences of ck_hp_register(), for this record and those after it */
 	fl__fence_acquire();
 	for (; entry; entry = entry->next) {
-		struct record *record = record_at(entry);
+		struct hazard_record *record = hazard_record_at(entry);
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
 			const void *kept = ck_pr_load_ptr(&record->ours.kept[i]);
 			if (kept)
@@ -113,20 +114,20 @@ void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 
 void fl__hazards_forget_others(const struct fl__hazards *mine)
 {
-	for (ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head); entry; entry = entry->next) {
-		struct record *record = record_at(entry);
+	for (ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head); entry; entry = entry->next) {
+		struct hazard_record *record = hazard_record_at(entry);
 		if (&record->ours != mine && ck_pr_load_int(&record->ck.state) == CK_HP_USED)
-			fl__hazards_give(&record->ours);
+			fl__hazards_unregister(&record->ours);
 	}
 }
 
 void fl__hazards_free(void)
 {
-	ck_stack_entry_t *entry = ck_pr_load_ptr(&domain.subscribers.head);
-	domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
-	lent = (struct record){.memory = NULL};
+	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
+	hazard_domain = (ck_hp_t){.subscribers = CK_STACK_INITIALIZER, .degree = FL__HAZARDS};
+	hazard_shared = (struct hazard_record){.memory = NULL};
 	for (ck_stack_entry_t *next; entry; entry = next) {
 		next = entry->next;
-		fl__free(record_at(entry)->memory);
+		fl__free(hazard_record_at(entry)->memory);
 	}
 }

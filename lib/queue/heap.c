@@ -5,7 +5,7 @@
  * cache line if the item is small. The age is how many items were put before, and decides between
  * equal items. Items are moved, never swapped, so any item size works without spare room.
  *
- * Invariant, while the lock is free: in a heap, no item comes before its parent (before()).
+ * Invariant, while the lock is free: in a heap, no item comes before its parent (heap_before()).
  *
  * Linearization: of each call, the section under the lock.
  *
@@ -21,16 +21,16 @@
 #include <errno.h>
 #include <fairlead/private/inline.h>
 
-enum { ROOM_LEAST = 16 }; /* items; in an unbounded queue */
+enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 
-struct array {
-	size_t room; /* items; in a bounded queue its capacity */
+struct heap_array {
+	size_t allocated; /* items; in a bounded queue its capacity */
 	unsigned char *items;
 };
 
 struct heap {
-	struct fl__locked locked; /* first */
-	struct array array;
+	struct locked locked; /* first */
+	struct heap_array array;
 	/* In bytes. These and the rest never change. */
 	size_t item_size, stride;
 	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a stack */
@@ -39,7 +39,7 @@ struct heap {
 
 /* The array. */
 
-static void *item_at(const struct heap *h, size_t place)
+static void *heap_at(const struct heap *h, size_t place)
 {
 	return h->array.items + place * h->stride;
 }
@@ -48,16 +48,16 @@ static void *item_at(const struct heap *h, size_t place)
  * Returns where a priority queue keeps the age of the item at `place`: how many items were put
  * before it.
  */
-static uint64_t *age_at(const struct heap *h, size_t place)
+static uint64_t *heap_age_at(const struct heap *h, size_t place)
 {
-	return (uint64_t *)item_at(h, place + 1) - 1;
+	return (uint64_t *)heap_at(h, place + 1) - 1;
 }
 
 /*
  * Returns the bytes from an item to the next. The item size gives an item's alignment, 16 at most;
  * an age has its own.
  */
-static size_t stride_of(size_t item_size, bool with_ages)
+static size_t heap_stride(size_t item_size, bool with_ages)
 {
 	if (!with_ages)
 		return item_size;
@@ -65,48 +65,48 @@ static size_t stride_of(size_t item_size, bool with_ages)
 	return (item_size + sizeof(uint64_t) + unit - 1) & ~(unit - 1);
 }
 
-static void move(struct heap *h, size_t to, size_t from)
+static void heap_move(struct heap *h, size_t to, size_t from)
 {
-	fl__copy(item_at(h, to), item_at(h, from), h->stride);
+	fl__copy(heap_at(h, to), heap_at(h, from), h->stride);
 }
 
 /*
  * Returns whether the item at `a` comes out before the item at `b`. A branch would be mispredicted
  * every other time.
  */
-static bool before(const struct heap *h, size_t a, size_t b)
+static bool heap_before(const struct heap *h, size_t a, size_t b)
 {
-	const int order = h->compare(item_at(h, a), item_at(h, b), h->compare_arg);
-	return (order < 0) | ((order == 0) & (*age_at(h, a) < *age_at(h, b)));
+	const int order = h->compare(heap_at(h, a), heap_at(h, b), h->compare_arg);
+	return (order < 0) | ((order == 0) & (*heap_age_at(h, a) < *heap_age_at(h, b)));
 }
 
 /* Moves down the items that a new item comes before, and returns the place for it. */
-static size_t make_room(struct heap *h, const void *item)
+static size_t heap_sift_up(struct heap *h, const void *item)
 {
 	size_t hole = h->locked.length;
 	while (hole > 0) {
 		const size_t above = (hole - 1) / 2;
-		if (h->compare(item, item_at(h, above), h->compare_arg) >= 0)
+		if (h->compare(item, heap_at(h, above), h->compare_arg) >= 0)
 			break;
-		move(h, hole, above);
+		heap_move(h, hole, above);
 		hole = above;
 	}
 	return hole;
 }
 
-static void add(struct heap *h, const void *item)
+static void heap_add(struct heap *h, const void *item)
 {
 	size_t place = h->locked.length;
 	if (h->compare) {
-		place = make_room(h, item);
-		*age_at(h, place) = h->locked.puts;
+		place = heap_sift_up(h, item);
+		*heap_age_at(h, place) = h->locked.puts;
 	}
-	fl__copy(item_at(h, place), item, h->item_size);
-	fl__locked_set_length(&h->locked, h->locked.length + 1);
+	fl__copy(heap_at(h, place), item, h->item_size);
+	locked_set_length(&h->locked, h->locked.length + 1);
 	h->locked.puts++;
 }
 
-static size_t next_place(const struct heap *h)
+static size_t heap_next(const struct heap *h)
 {
 	return h->compare ? 0 : h->locked.length - 1;
 }
@@ -116,76 +116,76 @@ static size_t next_place(const struct heap *h)
  * first goes to the bottom, with one comparison a level and none with the last item, and then comes
  * up as far as it must. (Wegener, 1993.)
  */
-static void close_gap(struct heap *h)
+static void heap_fill_root(struct heap *h)
 {
 	const size_t last = h->locked.length; /* where it still is */
 	size_t gap = 0;
 	for (size_t below; (below = 2 * gap + 1) < last; gap = below) {
 		if (below + 1 < last)
-			below += before(h, below + 1, below);
-		move(h, gap, below);
+			below += heap_before(h, below + 1, below);
+		heap_move(h, gap, below);
 	}
-	for (size_t above; gap > 0 && before(h, last, above = (gap - 1) / 2); gap = above)
-		move(h, gap, above);
+	for (size_t above; gap > 0 && heap_before(h, last, above = (gap - 1) / 2); gap = above)
+		heap_move(h, gap, above);
 	if (gap != last)
-		move(h, gap, last);
+		heap_move(h, gap, last);
 }
 
-static void remove_next(struct heap *h)
+static void heap_remove_next(struct heap *h)
 {
-	fl__locked_set_length(&h->locked, h->locked.length - 1);
+	locked_set_length(&h->locked, h->locked.length - 1);
 	if (h->compare)
-		close_gap(h);
+		heap_fill_root(h);
 }
 
 /* Creation and destruction. */
 
-static void array_free(struct array *a)
+static void heap_array_free(struct heap_array *a)
 {
 	fl__free(a->items);
-	*a = (struct array){.room = 0};
+	*a = (struct heap_array){.allocated = 0};
 }
 
-static bool array_make(struct array *a, size_t room, size_t stride)
+static bool heap_array_alloc(struct heap_array *a, size_t allocated, size_t stride)
 {
-	*a = (struct array){.room = room, .items = fl__alloc(room, stride)};
+	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc(allocated, stride)};
 	return a->items != NULL;
 }
 
-static bool too_much(size_t room, size_t stride)
+static bool heap_is_too_large(size_t allocated, size_t stride)
 {
 	size_t bytes;
-	return __builtin_mul_overflow(room, stride, &bytes) || bytes > PTRDIFF_MAX;
+	return __builtin_mul_overflow(allocated, stride, &bytes) || bytes > PTRDIFF_MAX;
 }
 
 static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
 {
 	struct heap *h = state;
-	const size_t room = config->capacity == FL_UNBOUNDED ? ROOM_LEAST : config->capacity;
+	const size_t allocated = config->capacity == FL_UNBOUNDED ? HEAP_LEAST : config->capacity;
 	if (item_size > PTRDIFF_MAX)
 		return -EOVERFLOW;
 	*h = (struct heap){.locked = {.capacity = config->capacity},
 	                   .item_size = item_size,
-	                   .stride = stride_of(item_size, config->compare),
+	                   .stride = heap_stride(item_size, config->compare),
 	                   .compare = config->compare,
 	                   .compare_arg = config->compare_arg};
-	if (too_much(room, h->stride))
+	if (heap_is_too_large(allocated, h->stride))
 		return -EOVERFLOW;
-	return array_make(&h->array, room, h->stride) ? 0 : -ENOMEM;
+	return heap_array_alloc(&h->array, allocated, h->stride) ? 0 : -ENOMEM;
 }
 
 static void heap_fini(void *state)
 {
 	struct heap *h = state;
-	array_free(&h->array);
+	heap_array_free(&h->array);
 }
 
 /* Under the lock. */
 
 /* Moves the items to `a`, which has room for them. `a` then has the old array. */
-static void change_arrays(struct heap *h, struct array *a)
+static void heap_swap_arrays(struct heap *h, struct heap_array *a)
 {
-	const struct array before = h->array;
+	const struct heap_array before = h->array;
 	memcpy(a->items, before.items, h->locked.length * h->stride);
 	h->array = *a;
 	*a = before;
@@ -194,70 +194,71 @@ static void change_arrays(struct heap *h, struct array *a)
 /*
  * Returns the room that `n` more items need; 0: the array has it; SIZE_MAX: more than there can be.
  */
-static size_t lacks_room(const struct heap *h, size_t n)
+static size_t heap_needs(const struct heap *h, size_t n)
 {
-	size_t room = h->array.room, all;
-	if (h->locked.capacity != FL_UNBOUNDED || n <= room - h->locked.length)
+	size_t allocated = h->array.allocated, all;
+	if (h->locked.capacity != FL_UNBOUNDED || n <= allocated - h->locked.length)
 		return 0;
-	if (__builtin_add_overflow(h->locked.length, n, &all) || __builtin_add_overflow(room, room, &room))
+	if (__builtin_add_overflow(h->locked.length, n, &all) ||
+	    __builtin_add_overflow(allocated, allocated, &allocated))
 		return SIZE_MAX;
-	return room > all ? room : all;
+	return allocated > all ? allocated : all;
 }
 
 /* Returns the room to shrink to; 0: the array is not too large. */
-static size_t has_too_much(const struct heap *h)
+static size_t heap_shrinks_to(const struct heap *h)
 {
-	size_t room = h->array.room;
+	size_t allocated = h->array.allocated;
 	if (h->locked.capacity != FL_UNBOUNDED)
 		return 0;
-	while (h->locked.length < room / 4 && room / 2 >= ROOM_LEAST)
-		room /= 2;
-	return room < h->array.room ? room : 0;
+	while (h->locked.length < allocated / 4 && allocated / 2 >= HEAP_LEAST)
+		allocated /= 2;
+	return allocated < h->array.allocated ? allocated : 0;
 }
 
 /* Outside the lock. */
 
-static bool make_room_for(struct heap *h, size_t room, struct array *spare)
+static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
 {
-	array_free(spare);
-	return !too_much(room, h->stride) && array_make(spare, room, h->stride);
+	heap_array_free(spare);
+	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(spare, allocated, h->stride);
 }
 
 /*
  * Returns 0, with the lock held and room for `n` items, or -EPIPE, -EAGAIN, -ENOMEM without the
  * lock. The caller frees `*spare`.
  */
-static int lock_with_room(struct heap *h, size_t n, struct array *spare)
+static int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
 {
 	int rc;
 	size_t lacks;
 	for (;;) {
-		fl__locked_enter(&h->locked);
-		rc = fl__locked_may_put(&h->locked);
-		lacks = rc == 0 ? lacks_room(h, n) : 0;
-		if (lacks == 0 || (spare->room >= h->locked.length && n <= spare->room - h->locked.length))
+		locked_acquire(&h->locked);
+		rc = locked_may_put(&h->locked);
+		lacks = rc == 0 ? heap_needs(h, n) : 0;
+		if (lacks == 0 || (spare->allocated >= h->locked.length && n <= spare->allocated - h->locked.length))
 			break;
-		fl__locked_leave(&h->locked);
-		if (!make_room_for(h, lacks, spare))
+		locked_release(&h->locked);
+		if (!heap_alloc_spare(h, lacks, spare))
 			return -ENOMEM;
 	}
 	if (lacks > 0)
-		change_arrays(h, spare);
+		heap_swap_arrays(h, spare);
 	if (rc != 0)
-		fl__locked_leave(&h->locked);
+		locked_release(&h->locked);
 	return rc;
 }
 
-static void shrink(struct heap *h, size_t room)
+static void heap_shrink(struct heap *h, size_t allocated)
 {
-	struct array spare;
-	if (!array_make(&spare, room, h->stride))
+	struct heap_array spare;
+	if (!heap_array_alloc(&spare, allocated, h->stride))
 		return;
-	fl__locked_enter(&h->locked);
-	if (room < h->array.room && h->locked.length <= room / 2)
-		change_arrays(h, &spare);
-	fl__locked_leave(&h->locked);
-	array_free(&spare);
+	locked_acquire(&h->locked);
+	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
+		heap_swap_arrays(h, &spare);
+	locked_release(&h->locked);
+	heap_array_free(&spare);
 }
 
 /* The operations of type.h. */
@@ -265,19 +266,19 @@ static void shrink(struct heap *h, size_t room)
 static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	struct heap *h = state;
-	struct array spare = {.room = 0};
+	struct heap_array spare = {.allocated = 0};
 	const unsigned char *next = items;
-	const int rc = lock_with_room(h, n, &spare);
+	const int rc = heap_lock_to_put(h, n, &spare);
 	if (rc == 0) {
 		const size_t space = h->locked.capacity - h->locked.length;
 		*count = n < space ? n : space;
 		for (size_t i = 0; i < *count; i++)
-			add(h, next + i * h->item_size);
-		*owes_wake = fl__locked_take_mark(&h->locked, FL__GETTERS);
-		fl__locked_leave(&h->locked);
+			heap_add(h, next + i * h->item_size);
+		*owes_wake = locked_clear_mark(&h->locked, FL__CONSUMERS);
+		locked_release(&h->locked);
 	}
-	if (__builtin_expect(spare.room > 0, 0))
-		array_free(&spare);
+	if (__builtin_expect(spare.allocated > 0, 0))
+		heap_array_free(&spare);
 	return rc;
 }
 
@@ -286,20 +287,20 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 	struct heap *h = state;
 	unsigned char *next = items;
 	size_t enough = 0;
-	fl__locked_enter(&h->locked);
-	const int rc = fl__locked_may_get(&h->locked);
+	locked_acquire(&h->locked);
+	const int rc = locked_may_get(&h->locked);
 	if (rc == 0) {
 		*count = n < h->locked.length ? n : h->locked.length;
 		for (size_t i = 0; i < *count; i++) {
-			fl__copy(next + i * h->item_size, item_at(h, next_place(h)), h->item_size);
-			remove_next(h);
+			fl__copy(next + i * h->item_size, heap_at(h, heap_next(h)), h->item_size);
+			heap_remove_next(h);
 		}
-		*owes_wake = fl__locked_take_mark(&h->locked, FL__PUTTERS);
-		enough = has_too_much(h);
+		*owes_wake = locked_clear_mark(&h->locked, FL__PRODUCERS);
+		enough = heap_shrinks_to(h);
 	}
-	fl__locked_leave(&h->locked);
+	locked_release(&h->locked);
 	if (__builtin_expect(enough > 0, 0))
-		shrink(h, enough);
+		heap_shrink(h, enough);
 	return rc;
 }
 
@@ -310,8 +311,8 @@ static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owe
 static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
 	struct heap *h = (struct heap *)(void *)of->state;
-	fl__locked_enter(&h->locked);
-	const int rc = fl__locked_may_get(&h->locked);
+	locked_acquire(&h->locked);
+	const int rc = locked_may_get(&h->locked);
 	/* The lock is not copied: other contexts write it. */
 	struct heap taken = {.locked = {.length = h->locked.length},
 	                     .array = h->array,
@@ -319,21 +320,21 @@ static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
 	                     .compare = h->compare,
 	                     .compare_arg = h->compare_arg};
 	if (rc == 0) {
-		*owes_wake = fl__locked_take_mark(&h->locked, FL__PUTTERS);
-		fl__locked_set_closed(&h->locked);
-		fl__locked_set_length(&h->locked, 0);
-		h->array = (struct array){.room = 0};
+		*owes_wake = locked_clear_mark(&h->locked, FL__PRODUCERS);
+		locked_set_closed(&h->locked);
+		locked_set_length(&h->locked, 0);
+		h->array = (struct heap_array){.allocated = 0};
 	}
-	fl__locked_leave(&h->locked);
+	locked_release(&h->locked);
 	if (rc != 0)
 		return rc;
-	for (*count = taken.locked.length; taken.locked.length > 0; remove_next(&taken)) {
+	for (*count = taken.locked.length; taken.locked.length > 0; heap_remove_next(&taken)) {
 		if (of->drop)
-			of->drop(item_at(&taken, next_place(&taken)), of->drop_arg);
+			of->drop(heap_at(&taken, heap_next(&taken)), of->drop_arg);
 		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 	}
-	array_free(&taken.array);
+	heap_array_free(&taken.array);
 	return 0;
 }
 
-const struct fl__queue_type fl__queue_heap = FL__LOCKED_QUEUE(heap);
+const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap);

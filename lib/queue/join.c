@@ -33,24 +33,24 @@ enum { JOINED = 1, ONE = 2 };
  * Returns whether all items are dealt with. `done` was loaded with acquire: what was done about the
  * items.
  */
-static bool is_over(fl_queue *q, uint64_t done)
+static bool queue_is_joined_at(fl_queue *q, uint64_t done)
 {
-	return done / ONE == q->type->puts(q->state);
+	return done / ONE == q->backend->puts(q->state);
 }
 
-static bool is_over_now(fl_queue *q)
+static bool queue_is_joined(fl_queue *q)
 {
 	/* acquire: pairs with the CAS in fl__queue_done() */
-	return is_over(q, fl__load_acquire(&q->done));
+	return queue_is_joined_at(q, fl__load_acquire(&q->done));
 }
 
 /* Inside a transaction: marks that a joiner waits. Returns false if all items are dealt with. */
-static bool mark(fl_queue *q)
+static bool queue_mark_joiner(fl_queue *q)
 {
 	for (;;) {
 		/* acquire: pairs with the CAS in fl__queue_done() */
 		uint64_t done = fl__load_acquire(&q->done);
-		if (is_over(q, done))
+		if (queue_is_joined_at(q, done))
 			return false;
 		/* relaxed: a mark, no message */
 		if (fl__cas_weak_relaxed(&q->done, &done, done | JOINED))
@@ -58,11 +58,11 @@ static bool mark(fl_queue *q)
 	}
 }
 
-__attribute__((noinline, cold)) void fl__queue_look_again(fl_queue *q)
+__attribute__((noinline, cold)) void fl__queue_recheck_join(fl_queue *q)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
-	if (fl__lot_more(&lot) && is_over_now(q)) {
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	if (fl__lot_more(&lot) && queue_is_joined(q)) {
 		/* relaxed: the wait table orders it */
 		fl__and_relaxed(&q->done, ~(uint64_t)JOINED);
 		(void)fl__lot_take(&lot, FL__ALL, 0);
@@ -73,12 +73,12 @@ __attribute__((noinline, cold)) void fl__queue_look_again(fl_queue *q)
 bool fl__queue_done(fl_queue *q)
 {
 	/* read now: the queue may be freed after the CAS */
-	const bool shrink = q->type->puts_shrink;
+	const bool shrink = q->backend->puts_decrease;
 	uint64_t done, puts;
 	do {
 		/* acquire: the puts of the items that are done; pairs with the CAS */
 		done = fl__load_acquire(&q->done);
-		puts = q->type->puts(q->state);
+		puts = q->backend->puts(q->state);
 		if (done / ONE == puts)
 			return false;
 		/*
@@ -87,7 +87,7 @@ bool fl__queue_done(fl_queue *q)
 		 */
 	} while (!fl__cas_weak_release(&q->done, &done, done + ONE));
 	if (__builtin_expect((done & JOINED) != 0, 0) && (done / ONE + 1 == puts || shrink))
-		fl__queue_look_again(q); /* the queue may be freed, unless a joiner waits */
+		fl__queue_recheck_join(q); /* the queue may be freed, unless a joiner waits */
 	return true;
 }
 
@@ -103,10 +103,10 @@ void fl_queue_task_done(fl_queue *q)
 }
 
 /* Removes a join that gives up from the wait queue. Clears the mark if no other joiner waits. */
-static void leave_line(fl_queue *q, struct fl__node *node)
+static void queue_cancel_join(fl_queue *q, struct fl__node *node)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
 	fl__lot_remove(&lot, node);
 	if (!fl__lot_more(&lot))
 		fl__and_relaxed(&q->done, ~(uint64_t)JOINED); /* relaxed: as above */
@@ -115,14 +115,14 @@ static void leave_line(fl_queue *q, struct fl__node *node)
 
 int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 {
-	if (is_over_now(q))
+	if (queue_is_joined(q))
 		return 0;
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, FL__JOINERS));
-	const bool waits = mark(q);
+	fl__lot_open(&lot, fl__queue_wait_key(q, FL__JOINERS));
+	const bool waits = queue_mark_joiner(q);
 	if (waits)
 		fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
@@ -136,8 +136,8 @@ int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel)
 	fl__debug_wait_end(&op);
 	if (rc == 0)
 		return 0; /* all were dealt with when the joiner was woken, whatever came since */
-	leave_line(q, &node);
-	return rc != -ECANCELED && is_over_now(q) ? 0 : rc;
+	queue_cancel_join(q, &node);
+	return rc != -ECANCELED && queue_is_joined(q) ? 0 : rc;
 }
 
 size_t fl_queue_unfinished(const fl_queue *q)
@@ -147,5 +147,5 @@ size_t fl_queue_unfinished(const fl_queue *q)
 	 * pairs with the CAS in fl__queue_done()
 	 */
 	const uint64_t done = fl__load_acquire(&q->done) / ONE;
-	return (size_t)(q->type->puts(((fl_queue *)q)->state) - done);
+	return (size_t)(q->backend->puts(((fl_queue *)q)->state) - done);
 }

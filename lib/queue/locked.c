@@ -11,7 +11,7 @@
  * holder may have lost its CPU, and at last naps, since the holder may have a lower priority. The
  * waiter does not switch to another fiber of its thread: a bucket of the wait table may be locked.
  */
-static void stay_away(const struct fl__locked *l, unsigned round)
+static void locked_back_off(const struct locked *l, unsigned round)
 {
 	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512, YIELDS = 32 };
 	if (round < ROUNDS) {
@@ -22,35 +22,35 @@ static void stay_away(const struct fl__locked *l, unsigned round)
 		fl__pause(PAUSES_MOST);
 	} else {
 		/* Only the timeout ends it. */
-		(void)fl__sys.futex_wait(&l->lock, FL__LOCKED_HELD, fl_after(FL_US(50)));
+		(void)fl__sys.futex_wait(&l->lock, LOCKED_HELD, fl_after(FL_US(50)));
 	}
 }
 
-void fl__locked_enter_late(struct fl__locked *l)
+void locked_acquire_slow(struct locked *l)
 {
 	unsigned round = 0;
 	do
-		stay_away(l, round++);
+		locked_back_off(l, round++);
 	/* relaxed: the CAS acquires */
-	while (fl__load_relaxed(&l->lock) != 0 || !fl__locked_try_enter(l));
+	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
 }
 
-static int look(struct fl__locked *l, int (*may)(const struct fl__locked *l))
+static int locked_check(struct locked *l, int (*may)(const struct locked *l))
 {
-	fl__locked_enter(l);
+	locked_acquire(l);
 	const int rc = may(l);
-	fl__locked_leave(l);
+	locked_release(l);
 	return rc;
 }
 
-int fl__locked_can_get(void *state)
+int locked_can_get(void *state)
 {
-	return look(state, fl__locked_may_get);
+	return locked_check(state, locked_may_get);
 }
 
-int fl__locked_can_put(void *state)
+int locked_can_put(void *state)
 {
-	return look(state, fl__locked_may_put);
+	return locked_check(state, locked_may_put);
 }
 
 /*
@@ -58,74 +58,74 @@ int fl__locked_can_put(void *state)
  * again
  */
 
-bool fl__locked_seems_get(void *state)
+bool locked_may_be_ready_get(void *state)
 {
-	struct fl__locked *l = state;
+	struct locked *l = state;
 	return fl__load_relaxed(&l->length) > 0 || fl__load_relaxed(&l->closed);
 }
 
-bool fl__locked_seems_put(void *state)
+bool locked_may_be_ready_put(void *state)
 {
-	struct fl__locked *l = state;
+	struct locked *l = state;
 	return fl__load_relaxed(&l->length) < l->capacity || l->overwrites || fl__load_relaxed(&l->closed);
 }
 
-static bool mark(struct fl__locked *l, enum fl__queue_side side)
+static bool locked_mark(struct locked *l, enum fl__queue_side side)
 {
-	fl__locked_enter(l);
-	const bool marks = (side == FL__GETTERS ? fl__locked_may_get(l) : fl__locked_may_put(l)) == -EAGAIN;
+	locked_acquire(l);
+	const bool marks = (side == FL__CONSUMERS ? locked_may_get(l) : locked_may_put(l)) == -EAGAIN;
 	if (marks)
 		l->marked[side] = true;
-	fl__locked_leave(l);
+	locked_release(l);
 	return marks;
 }
 
-bool fl__locked_mark_empty(void *state)
+bool locked_mark_empty(void *state)
 {
-	return mark(state, FL__GETTERS);
+	return locked_mark(state, FL__CONSUMERS);
 }
 
-bool fl__locked_mark_full(void *state)
+bool locked_mark_full(void *state)
 {
-	return mark(state, FL__PUTTERS);
+	return locked_mark(state, FL__PRODUCERS);
 }
 
-void fl__locked_close(void *state)
+void locked_close(void *state)
 {
-	struct fl__locked *l = state;
-	fl__locked_enter(l);
-	fl__locked_set_closed(l);
-	fl__locked_leave(l);
+	struct locked *l = state;
+	locked_acquire(l);
+	locked_set_closed(l);
+	locked_release(l);
 }
 
-bool fl__locked_is_closed(void *state)
+bool locked_is_closed(void *state)
 {
-	struct fl__locked *l = state;
-	fl__locked_enter(l);
+	struct locked *l = state;
+	locked_acquire(l);
 	const bool closed = l->closed;
-	fl__locked_leave(l);
+	locked_release(l);
 	return closed;
 }
 
-size_t fl__locked_length(void *state)
+size_t locked_length(void *state)
 {
-	struct fl__locked *l = state;
-	fl__locked_enter(l);
+	struct locked *l = state;
+	locked_acquire(l);
 	const size_t length = l->length;
-	fl__locked_leave(l);
+	locked_release(l);
 	return length;
 }
 
-size_t fl__locked_capacity(const void *state)
+size_t locked_capacity(const void *state)
 {
-	return ((const struct fl__locked *)state)->capacity;
+	return ((const struct locked *)state)->capacity;
 }
 
-uint64_t fl__locked_puts(void *state)
+uint64_t locked_puts(void *state)
 {
-	struct fl__locked *l = state;
-	fl__locked_enter(l);
+	struct locked *l = state;
+	locked_acquire(l);
 	const uint64_t puts = l->puts;
-	fl__locked_leave(l);
+	locked_release(l);
 	return puts;
 }

@@ -7,17 +7,17 @@
 #include <errno.h>
 
 /*
- * What the backends with a lock share. The state of each begins with struct fl__locked, and its
+ * What the backends with a lock share. The state of each begins with struct locked, and its
  * table (type.h) has the operations below. No call is ever seen in progress, so there is no -EBUSY.
  *
  * Lock order: a bucket of the wait table, then this lock, since a waiter sets its mark with the
  * bucket locked. Only the user's comparison is called under this lock, and it may not call
- * functions of the library that wait. Wakes come after the release. fl__locked_leave() is a put's
+ * functions of the library that wait. Wakes come after the release. locked_release() is a put's
  * last access to the queue: the item's consumer may free the queue then.
  *
  *   lock    meaning             set by                      cleared by
  *   0       free
- *   HELD    a context holds it  fl__locked_enter(), CAS     fl__locked_leave(), store
+ *   HELD    a context holds it  locked_acquire(), CAS     locked_release(), store
  *
  * The lock is made for many short sections in a row. A context that returns at once nearly always
  * finds the lock free, and the items in its cache. A waiter stays off the lock's cache line, longer
@@ -28,7 +28,7 @@
  * (put) and the queue was open when the mark was set, and neither has an item (space) been added
  * since.
  */
-struct fl__locked {
+struct locked {
 	uint32_t lock;
 	bool closed, marked[2];
 	/* There is always space. This and the capacity never change. */
@@ -37,58 +37,58 @@ struct fl__locked {
 	uint64_t puts;
 };
 
-enum { FL__LOCKED_HELD = 1 };
+enum { LOCKED_HELD = 1 };
 
 /* Acquires the lock after a first try has failed. */
-void fl__locked_enter_late(struct fl__locked *l);
+void locked_acquire_slow(struct locked *l);
 
-static inline bool fl__locked_try_enter(struct fl__locked *l)
+static inline bool locked_try_acquire(struct locked *l)
 {
 	uint32_t expected = 0;
-	/* acquire: pairs with the release in fl__locked_leave() */
-	return fl__cas_acquire(&l->lock, &expected, FL__LOCKED_HELD);
+	/* acquire: pairs with the release in locked_release() */
+	return fl__cas_acquire(&l->lock, &expected, LOCKED_HELD);
 }
 
-static inline void fl__locked_enter(struct fl__locked *l)
+static inline void locked_acquire(struct locked *l)
 {
-	if (__builtin_expect(!fl__locked_try_enter(l), 0))
-		fl__locked_enter_late(l);
+	if (__builtin_expect(!locked_try_acquire(l), 0))
+		locked_acquire_slow(l);
 }
 
-static inline void fl__locked_leave(struct fl__locked *l)
+static inline void locked_release(struct locked *l)
 {
-	/* release: pairs with the acquire in fl__locked_try_enter() */
+	/* release: pairs with the acquire in locked_try_acquire() */
 	fl__store_release(&l->lock, 0);
 }
 
 /* Under the lock. */
 
 /* relaxed: fl__locked_seems_*() read `length` and `closed` without the lock */
-static inline void fl__locked_set_length(struct fl__locked *l, size_t length)
+static inline void locked_set_length(struct locked *l, size_t length)
 {
 	fl__store_relaxed(&l->length, length);
 }
 
-static inline void fl__locked_set_closed(struct fl__locked *l)
+static inline void locked_set_closed(struct locked *l)
 {
 	fl__store_relaxed(&l->closed, true); /* relaxed: as above */
 }
 
-static inline int fl__locked_may_put(const struct fl__locked *l)
+static inline int locked_may_put(const struct locked *l)
 {
 	if (l->closed)
 		return -EPIPE;
 	return l->length < l->capacity || l->overwrites ? 0 : -EAGAIN;
 }
 
-static inline int fl__locked_may_get(const struct fl__locked *l)
+static inline int locked_may_get(const struct locked *l)
 {
 	if (l->length > 0)
 		return 0;
 	return l->closed ? -EPIPE : -EAGAIN;
 }
 
-static inline bool fl__locked_take_mark(struct fl__locked *l, enum fl__queue_side side)
+static inline bool locked_clear_mark(struct locked *l, enum fl__queue_side side)
 {
 	const bool marked = l->marked[side];
 	l->marked[side] = false;
@@ -96,30 +96,29 @@ static inline bool fl__locked_take_mark(struct fl__locked *l, enum fl__queue_sid
 }
 
 /* The operations of type.h that all these backends share. */
-int fl__locked_can_get(void *state);
-int fl__locked_can_put(void *state);
-bool fl__locked_seems_get(void *state);
-bool fl__locked_seems_put(void *state);
-bool fl__locked_mark_empty(void *state);
-bool fl__locked_mark_full(void *state);
-void fl__locked_close(void *state);
-bool fl__locked_is_closed(void *state);
-size_t fl__locked_length(void *state);
-size_t fl__locked_capacity(const void *state);
-uint64_t fl__locked_puts(void *state);
+int locked_can_get(void *state);
+int locked_can_put(void *state);
+bool locked_may_be_ready_get(void *state);
+bool locked_may_be_ready_put(void *state);
+bool locked_mark_empty(void *state);
+bool locked_mark_full(void *state);
+void locked_close(void *state);
+bool locked_is_closed(void *state);
+size_t locked_length(void *state);
+size_t locked_capacity(const void *state);
+uint64_t locked_puts(void *state);
 
 /*
  * The table of type.h for `struct kind`, with its own kind_init(), _fini(), _put(), _get() and
  * _discard().
  */
-#define FL__LOCKED_QUEUE(kind)                                                                                         \
+#define LOCKED_BACKEND(kind)                                                                                           \
 	{                                                                                                              \
 		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \
-		.get = kind##_get, .discard = kind##_discard, .can = {fl__locked_can_get, fl__locked_can_put},         \
-		.seems = {fl__locked_seems_get, fl__locked_seems_put},                                                 \
-		.mark = {fl__locked_mark_empty, fl__locked_mark_full}, .close = fl__locked_close,                      \
-		.is_closed = fl__locked_is_closed, .length = fl__locked_length, .capacity = fl__locked_capacity,       \
-		.puts = fl__locked_puts,                                                                               \
+		.get = kind##_get, .discard = kind##_discard, .can = {locked_can_get, locked_can_put},                 \
+		.may_be_ready = {locked_may_be_ready_get, locked_may_be_ready_put},                                    \
+		.mark = {locked_mark_empty, locked_mark_full}, .close = locked_close, .is_closed = locked_is_closed,   \
+		.length = locked_length, .capacity = locked_capacity, .puts = locked_puts,                             \
 	}
 
 #endif

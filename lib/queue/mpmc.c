@@ -114,7 +114,7 @@ bool fl__mpmc_is_closed(struct fl__mpmc *q)
 	return (fl__load_acquire(&q->tail) & FL__MPMC_CLOSED) != 0;
 }
 
-static uint64_t index_of(const struct fl__mpmc *q, uint64_t at)
+static uint64_t mpmc_index(const struct fl__mpmc *q, uint64_t at)
 {
 	return (at & q->mask) / FL__MPMC_STEP;
 }
@@ -126,7 +126,7 @@ uint64_t fl__mpmc_puts(struct fl__mpmc *q)
 	 * puts (join.c).
 	 */
 	const uint64_t tail = fl__load_relaxed(&q->tail);
-	return tail / fl__mpmc_lap(q) * q->capacity + index_of(q, tail);
+	return tail / fl__mpmc_lap(q) * q->capacity + mpmc_index(q, tail);
 }
 
 size_t fl__mpmc_length(struct fl__mpmc *q)
@@ -142,7 +142,7 @@ size_t fl__mpmc_length(struct fl__mpmc *q)
 		tail = fl__load_seq_cst(&q->tail) & ~flags;
 	} while ((fl__load_seq_cst(&q->head) & ~flags) != head);
 	const uint64_t laps = (tail & ~q->mask) - (head & ~q->mask);
-	return (size_t)(index_of(q, tail) + (laps ? q->capacity : 0) - index_of(q, head));
+	return (size_t)(mpmc_index(q, tail) + (laps ? q->capacity : 0) - mpmc_index(q, head));
 }
 
 /*

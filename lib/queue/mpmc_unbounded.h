@@ -7,7 +7,7 @@
 
 struct fl_mpmc_unbounded {
 	/* The only member: a pointer to the chain is a pointer to the queue. */
-	struct fl__chain chain;
+	struct fl__unbounded unbounded;
 };
 
 #endif

@@ -35,65 +35,65 @@ struct rendezvous {
 	bool closed;
 };
 
-static struct rendezvous *state_of(fl_queue *q)
+static struct rendezvous *rendezvous_of(fl_queue *q)
 {
 	return (struct rendezvous *)(void *)q->state;
 }
 
-static void open_line(struct fl__lot *lot, const fl_queue *q)
+static void rendezvous_lock(struct fl__lot *lot, const fl_queue *q)
 {
-	fl__lot_open(lot, fl__queue_line(q, FL__GETTERS));
+	fl__lot_open(lot, fl__queue_wait_key(q, FL__CONSUMERS));
 }
 
-static enum fl__queue_side other(enum fl__queue_side side)
+static enum fl__queue_side rendezvous_opposite(enum fl__queue_side side)
 {
-	return side == FL__GETTERS ? FL__PUTTERS : FL__GETTERS;
+	return side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS;
 }
 
 /* Inside a transaction of the wait table. */
 
-static bool is_pending(const struct fl__node *node)
+static bool rendezvous_is_pending(const struct fl__node *node)
 {
 	/* relaxed: the call that takes the node checks again, by CAS */
 	return fl__load_relaxed(&node->wait->decision) == FL__PENDING;
 }
 
 /* Returns the first waiter of `side`, or the first observer if `observer`; NULL: none. */
-static struct fl__node *first_of(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
+static struct fl__node *rendezvous_first(const struct fl__lot *lot, enum fl__queue_side side, bool observer)
 {
 	struct fl__node *node = fl__lot_first(lot);
-	while (node && (node->value != side || node->observer != observer || !is_pending(node)))
+	while (node && (node->value != side || node->observer != observer || !rendezvous_is_pending(node)))
 		node = fl__lot_behind(node);
 	return node;
 }
 
-static int can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side)
+static int rendezvous_can(const fl_queue *q, const struct fl__lot *lot, enum fl__queue_side side)
 {
 	if (((const struct rendezvous *)(const void *)q->state)->closed)
 		return -EPIPE;
-	return first_of(lot, other(side), false) ? 0 : -EAGAIN;
+	return rendezvous_first(lot, rendezvous_opposite(side), false) ? 0 : -EAGAIN;
 }
 
 /*
  * Decides, in order, the waits of the first `n` waiters of the opposite side, or of as many as
  * there are, and takes them. Returns how many.
  */
-static size_t meet(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
+static size_t rendezvous_match(fl_queue *q, struct fl__lot *lot, enum fl__queue_side side, size_t n)
 {
 	struct fl__node *node;
 	size_t met = 0;
-	while (met < n && (node = first_of(lot, other(side), false)) != NULL) {
-		if (fl__lot_take_this(lot, node, FL__HANDED_OVER)) {
+	while (met < n && (node = rendezvous_first(lot, rendezvous_opposite(side), false)) != NULL) {
+		if (fl__lot_take_this(lot, node, FL__HANDED_OFF)) {
 			fl__queue_leave(q);
 			met++;
 		}
 	}
 	/* relaxed: what follows the unpark is after it */
-	fl__add_relaxed(&state_of(q)->puts, (uint64_t)met);
+	fl__add_relaxed(&rendezvous_of(q)->puts, (uint64_t)met);
 	return met;
 }
 
-static struct fl__offer *offer_of(struct fl__node *node)
+static struct fl__offer *rendezvous_offer(struct fl__node *node)
 {
 	return (struct fl__offer *)(void *)node;
 }
@@ -118,18 +118,19 @@ static void rendezvous_fini(void *state)
  * Meets up to `n` waiters of the opposite side. They get the items at `from`, or their items go to
  * `to`. The queue may be freed after that.
  */
-static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
+static int rendezvous_exchange(fl_queue *q, const unsigned char *from, unsigned char *to, size_t n, size_t *count)
 {
-	const enum fl__queue_side side = to ? FL__GETTERS : FL__PUTTERS;
+	const enum fl__queue_side side = to ? FL__CONSUMERS : FL__PRODUCERS;
 	const size_t size = q->item_size;
 	struct fl__lot lot;
-	open_line(&lot, q);
-	int rc = can(q, &lot, side);
-	*count = rc == 0 ? meet(q, &lot, side, n) : 0;
+	rendezvous_lock(&lot, q);
+	int rc = rendezvous_can(q, &lot, side);
+	*count = rc == 0 ? rendezvous_match(q, &lot, side, n) : 0;
 	fl__lot_shut(&lot);
 	struct fl__node *met = lot.taken;
 	for (size_t i = 0; i < *count; i++, met = met->then)
-		fl__copy(to ? to + i * size : offer_of(met)->to, from ? from + i * size : offer_of(met)->from, size);
+		fl__copy(to ? to + i * size : rendezvous_offer(met)->to,
+		         from ? from + i * size : rendezvous_offer(met)->from, size);
 	fl__lot_unpark(&lot);
 	return rc == 0 && *count == 0 ? -EAGAIN : rc;
 }
@@ -137,13 +138,13 @@ static int exchange(fl_queue *q, const unsigned char *from, unsigned char *to, s
 static int rendezvous_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	(void)owes_wake; /* a met waiter is woken at once */
-	return exchange(fl__queue_of(state), items, NULL, n, count);
+	return rendezvous_exchange(fl__queue_of_state(state), items, NULL, n, count);
 }
 
 static int rendezvous_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
 	(void)owes_wake;
-	return exchange(fl__queue_of(state), NULL, items, n, count);
+	return rendezvous_exchange(fl__queue_of_state(state), NULL, items, n, count);
 }
 
 static int rendezvous_discard(fl_queue *q, size_t *count, bool *owes_wake)
@@ -154,70 +155,70 @@ static int rendezvous_discard(fl_queue *q, size_t *count, bool *owes_wake)
 	return -EAGAIN; /* there is never an item */
 }
 
-static int look(void *state, enum fl__queue_side side)
+static int rendezvous_can_now(void *state, enum fl__queue_side side)
 {
-	fl_queue *q = fl__queue_of(state);
+	fl_queue *q = fl__queue_of_state(state);
 	struct fl__lot lot;
-	open_line(&lot, q);
-	const int rc = can(q, &lot, side);
+	rendezvous_lock(&lot, q);
+	const int rc = rendezvous_can(q, &lot, side);
 	fl__lot_close(&lot);
 	return rc;
 }
 
 static int rendezvous_can_get(void *state)
 {
-	return look(state, FL__GETTERS);
+	return rendezvous_can_now(state, FL__CONSUMERS);
 }
 
 static int rendezvous_can_put(void *state)
 {
-	return look(state, FL__PUTTERS);
+	return rendezvous_can_now(state, FL__PRODUCERS);
 }
 
 /* Returns the node that is enqueued in the same step; NULL: none. */
-static struct fl__node *with(struct fl__node *node)
+static struct fl__node *rendezvous_same_step(struct fl__node *node)
 {
-	return !node->observer && offer_of(node)->with ? &offer_of(node)->with->node : NULL;
+	return !node->observer && rendezvous_offer(node)->same_step ? &rendezvous_offer(node)->same_step->node : NULL;
 }
 
-static void add(struct fl__lot *lot, struct fl__node *node)
+static void rendezvous_add(struct fl__lot *lot, struct fl__node *node)
 {
-	struct fl__node *seer;
-	while (!node->observer && (seer = first_of(lot, other(node->value), true)) != NULL)
-		(void)fl__lot_take_this(lot, seer, 0); /* false: the observer gave up */
+	struct fl__node *observer;
+	while (!node->observer && (observer = rendezvous_first(lot, rendezvous_opposite(node->value), true)) != NULL)
+		(void)fl__lot_take_this(lot, observer, 0); /* false: the observer gave up */
 	fl__lot_add(lot, node);
 }
 
-static bool rendezvous_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *first)
+static bool rendezvous_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *first)
 {
 	struct fl__lot lot;
 	bool waits = true;
-	open_line(&lot, q);
-	for (struct fl__node *node = first; node && waits; node = with(node)) {
-		node->value = node == first ? side : offer_of(node)->to ? FL__GETTERS : FL__PUTTERS;
-		waits = can(q, &lot, node->value) == -EAGAIN;
+	rendezvous_lock(&lot, q);
+	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node)) {
+		node->value = node == first ? side : rendezvous_offer(node)->to ? FL__CONSUMERS : FL__PRODUCERS;
+		waits = rendezvous_can(q, &lot, node->value) == -EAGAIN;
 	}
-	for (struct fl__node *node = first; node && waits; node = with(node))
-		add(&lot, node);
+	for (struct fl__node *node = first; node && waits; node = rendezvous_same_step(node))
+		rendezvous_add(&lot, node);
 	fl__lot_close(&lot);
 	return waits;
 }
 
 static void rendezvous_close(void *state)
 {
-	fl_queue *q = fl__queue_of(state);
+	fl_queue *q = fl__queue_of_state(state);
 	struct fl__lot lot;
-	open_line(&lot, q);
-	state_of(q)->closed = true;
+	rendezvous_lock(&lot, q);
+	rendezvous_of(q)->closed = true;
 	fl__lot_close(&lot);
 }
 
 static bool rendezvous_is_closed(void *state)
 {
-	fl_queue *q = fl__queue_of(state);
+	fl_queue *q = fl__queue_of_state(state);
 	struct fl__lot lot;
-	open_line(&lot, q);
-	const bool closed = state_of(q)->closed;
+	rendezvous_lock(&lot, q);
+	const bool closed = rendezvous_of(q)->closed;
 	fl__lot_close(&lot);
 	return closed;
 }
@@ -239,7 +240,7 @@ static uint64_t rendezvous_puts(void *state)
 	return fl__load_relaxed(&((struct rendezvous *)state)->puts); /* relaxed: invariant 4 */
 }
 
-const struct fl__queue_type fl__queue_rendezvous = {
+const struct fl__queue_backend fl__backend_rendezvous = {
     .size = sizeof(struct rendezvous),
     .init = rendezvous_init,
     .fini = rendezvous_fini,
@@ -247,7 +248,7 @@ const struct fl__queue_type fl__queue_rendezvous = {
     .get = rendezvous_get,
     .discard = rendezvous_discard,
     .can = {rendezvous_can_get, rendezvous_can_put},
-    .line_up = rendezvous_line_up,
+    .enqueue = rendezvous_enqueue,
     .close = rendezvous_close,
     .is_closed = rendezvous_is_closed,
     .length = rendezvous_length,

@@ -39,22 +39,22 @@ struct selection {
 	bool meets; /* a case is on a rendezvous */
 };
 
-static enum fl__queue_side side_of(const fl_select_case *c)
+static enum fl__queue_side select_side(const fl_select_case *c)
 {
-	return c->to ? FL__GETTERS : FL__PUTTERS;
+	return c->to ? FL__CONSUMERS : FL__PRODUCERS;
 }
 
-static struct fl__offer *offer_of(fl_select_case *c)
+static struct fl__offer *select_offer(fl_select_case *c)
 {
 	return (struct fl__offer *)(void *)c->offer_;
 }
 
-static struct fl__node *node_of(fl_select_case *c)
+static struct fl__node *select_node(fl_select_case *c)
 {
-	return &offer_of(c)->node;
+	return &select_offer(c)->node;
 }
 
-static int index_of(const struct selection *s, const fl_select_case *c)
+static int select_index(const struct selection *s, const fl_select_case *c)
 {
 	return (int)(c - s->cases);
 }
@@ -64,7 +64,7 @@ static int index_of(const struct selection *s, const fl_select_case *c)
  * upper bits are good. Each context has its own generator with its own seed, else all contexts that
  * select once would choose alike.
  */
-static bool one_in(uint32_t n)
+static bool select_one_in(uint32_t n)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	if (ctx->chance == 0)
@@ -77,15 +77,15 @@ static bool one_in(uint32_t n)
  * Chooses one of the cases that can be made or are on a closed queue. Returns NULL if there is
  * none; `*busy` says that there may be one when other calls have gone on.
  */
-static fl_select_case *choose(struct selection *s, bool *busy)
+static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
 	fl_select_case *chosen = NULL;
 	uint32_t found = 0;
 	*busy = false;
 	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
-		const int rc = c->queue ? c->queue->type->can[side_of(c)](c->queue->state) : -EAGAIN;
+		const int rc = c->queue ? c->queue->backend->can[select_side(c)](c->queue->state) : -EAGAIN;
 		*busy |= rc == -EBUSY;
-		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || one_in(found)))
+		if (rc != -EAGAIN && rc != -EBUSY && (++found == 1 || select_one_in(found)))
 			chosen = c;
 	}
 	return chosen;
@@ -95,19 +95,19 @@ static fl_select_case *choose(struct selection *s, bool *busy)
  * Returns the index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. A
  * call in progress holds up only the cases on its own queue.
  */
-static int try_all(struct selection *s)
+static int select_try_all(struct selection *s)
 {
 	fl_select_case *c;
 	bool busy;
-	for (unsigned round = 0; (c = choose(s, &busy)) != NULL || busy;) {
+	for (unsigned round = 0; (c = select_choose(s, &busy)) != NULL || busy;) {
 		if (!c) {
 			fl__queue_pause(round++);
 			continue;
 		}
-		struct fl__queue_call call = {.side = side_of(c), .from = c->from, .to = c->to, .n = 1};
+		struct fl__queue_call call = {.side = select_side(c), .from = c->from, .to = c->to, .n = 1};
 		const int rc = fl__queue_call_now(c->queue, &call);
 		if (rc == 0)
-			return index_of(s, c);
+			return select_index(s, c);
 		c->closed = rc == -EPIPE;
 		if (rc != -EAGAIN)
 			return rc;
@@ -117,30 +117,30 @@ static int try_all(struct selection *s)
 
 /* Waiting. */
 
-static bool comes_after(const fl_select_case *a, const fl_select_case *b)
+static bool select_comes_after(const fl_select_case *a, const fl_select_case *b)
 {
 	return (uintptr_t)a->queue > (uintptr_t)b->queue;
 }
 
-static void sort(struct selection *s)
+static void select_sort(struct selection *s)
 {
 	for (fl_select_case *c = s->cases; c < s->cases + s->n; c++) {
 		if (!c->queue)
 			continue;
 		fl_select_case **place = &s->first;
-		while (*place && comes_after(c, *place))
+		while (*place && select_comes_after(c, *place))
 			place = &(*place)->next_;
 		c->next_ = *place;
 		*place = c;
-		s->meets |= c->queue->type->line_up != NULL;
+		s->meets |= c->queue->backend->enqueue != NULL;
 	}
 }
 
-static bool has_come(const void *what)
+static bool select_may_be_ready(const void *what)
 {
 	const struct selection *s = what;
 	for (fl_select_case *c = s->first; c; c = c->next_) {
-		const int rc = c->queue->type->can[side_of(c)](c->queue->state);
+		const int rc = c->queue->backend->can[select_side(c)](c->queue->state);
 		if (rc != -EAGAIN && rc != -EBUSY)
 			return true;
 	}
@@ -148,46 +148,48 @@ static bool has_come(const void *what)
 }
 
 /* Returns the case that is enqueued in the same step as `c`; NULL: none. */
-static fl_select_case *together_with(const fl_select_case *c)
+static fl_select_case *select_same_step(const fl_select_case *c)
 {
-	return c->queue->type->line_up && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
+	return c->queue->backend->enqueue && c->next_ && c->next_->queue == c->queue ? c->next_ : NULL;
 }
 
 /*
  * Enqueues each case. Returns the first that is not enqueued, since it, or a case of the same step,
  * may be made by now; or NULL.
  */
-static fl_select_case *line_up(struct selection *s, struct fl__wait *wait)
+static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {
 	for (fl_select_case *c = s->first; c; c = c->next_) {
-		fl_select_case *with = together_with(c);
-		*offer_of(c) = (struct fl__offer){
-		    .node = FL__NODE(wait), .from = c->from, .to = c->to, .with = with ? offer_of(with) : NULL};
+		fl_select_case *with = select_same_step(c);
+		*select_offer(c) = (struct fl__offer){.node = FL__NODE(wait),
+		                                      .from = c->from,
+		                                      .to = c->to,
+		                                      .same_step = with ? select_offer(with) : NULL};
 	}
 	for (fl_select_case *c = s->first, *last; c; c = last->next_) {
-		if (!fl__queue_line_up(c->queue, side_of(c), node_of(c), c == s->baton))
+		if (!fl__queue_enqueue(c->queue, select_side(c), select_node(c), c == s->baton))
 			return c;
 		if (c == s->baton)
 			s->baton = NULL;
-		for (last = c; together_with(last);)
-			last = together_with(last);
+		for (last = c; select_same_step(last);)
+			last = select_same_step(last);
 	}
 	return NULL;
 }
 
-static void pass_on_baton(struct selection *s)
+static void select_pass_baton(struct selection *s)
 {
 	if (s->baton)
-		fl__queue_pass_on(s->baton->queue, side_of(s->baton));
+		fl__queue_pass_baton(s->baton->queue, select_side(s->baton));
 	s->baton = NULL;
 }
 
 /* Returns the case through which `wait` was woken. */
-static fl_select_case *woken_by(const struct selection *s, const struct fl__wait *wait)
+static fl_select_case *select_woken_case(const struct selection *s, const struct fl__wait *wait)
 {
 	fl_select_case *c = s->cases;
 	/* relaxed: the wait is over */
-	while (fl__load_relaxed(&wait->decision) != (uintptr_t)node_of(c))
+	while (fl__load_relaxed(&wait->decision) != (uintptr_t)select_node(c))
 		c++;
 	return c;
 }
@@ -196,50 +198,50 @@ static fl_select_case *woken_by(const struct selection *s, const struct fl__wait
  * Spins, then sleeps, once. Returns 0 when all cases should be tried again or `*met` was made,
  * -ETIMEDOUT, -ECANCELED.
  */
-static int sleep_once(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
+static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (!s->meets && fl__wait_look(&wait, has_come, s, deadline, cancel))
+	if (!s->meets && fl__wait_look(&wait, select_may_be_ready, s, deadline, cancel))
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
-	fl_select_case *ready = line_up(s, &wait);
+	fl_select_case *ready = select_enqueue(s, &wait);
 	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);
 	for (fl_select_case *c = s->first; c != ready; c = c->next_)
-		fl__lot_leave(node_of(c));
+		fl__lot_leave(select_node(c));
 	if (rc != 0 && ready)
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	if (rc != 0)
 		return rc;
-	fl_select_case *c = woken_by(s, &wait);
-	if (node_of(c)->value == FL__HANDED_OVER) {
+	fl_select_case *c = select_woken_case(s, &wait);
+	if (select_node(c)->value == FL__HANDED_OFF) {
 		*met = c;
-	} else if (node_of(c)->value == FL__PASSED_ON) {
-		pass_on_baton(s);
+	} else if (select_node(c)->value == FL__BATON) {
+		select_pass_baton(s);
 		s->baton = c;
 	}
 	return 0;
 }
 
 /* Waits until a case can be made. The cases have been sorted. */
-static int select_late(struct selection *s, int64_t deadline, fl_cancel_token *cancel)
+static int select_wait(struct selection *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc, waited;
 	do {
 		fl_select_case *met = NULL;
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			fl__queue_enter(c->queue);
-		waited = sleep_once(s, &met, deadline, cancel);
+		waited = select_sleep(s, &met, deadline, cancel);
 		/* The partner has taken `met` out of `inside`. */
 		for (fl_select_case *c = s->first; c; c = c->next_)
 			if (c != met)
 				fl__queue_leave(c->queue);
-		rc = met ? index_of(s, met) : waited == -ECANCELED ? -EAGAIN : try_all(s);
+		rc = met ? select_index(s, met) : waited == -ECANCELED ? -EAGAIN : select_try_all(s);
 	} while (rc == -EAGAIN && waited == 0);
-	pass_on_baton(s);
+	select_pass_baton(s);
 	return rc == -EAGAIN ? waited : rc;
 }
 
-static bool is_valid(const fl_select_case *c)
+static bool select_is_valid(const fl_select_case *c)
 {
 	return (c->to != NULL) != (c->from != NULL) && c->size == c->queue->item_size;
 }
@@ -252,19 +254,19 @@ int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
 		cases[i].closed = false;
-		if (cases[i].queue && !is_valid(&cases[i]))
+		if (cases[i].queue && !select_is_valid(&cases[i]))
 			return -EINVAL;
 		any |= cases[i].queue != NULL;
 	}
 	if (!any)
 		return -EINVAL;
-	int rc = try_all(&s);
+	int rc = select_try_all(&s);
 	if (rc != -EAGAIN)
 		return rc;
-	sort(&s);
+	select_sort(&s);
 	struct fl__debug_op op;
 	fl__debug_wait_begin(&op, s.first->queue, FL__DEBUG_SELECT);
-	rc = select_late(&s, deadline, cancel);
+	rc = select_wait(&s, deadline, cancel);
 	fl__debug_wait_end(&op);
 	return rc;
 }

@@ -58,7 +58,7 @@ void fl__queue_pause(unsigned round)
 int fl__queue_can(fl_queue *q, enum fl__queue_side side)
 {
 	int rc;
-	for (unsigned round = 0; (rc = q->type->can[side](q->state)) == -EBUSY; round++)
+	for (unsigned round = 0; (rc = q->backend->can[side](q->state)) == -EBUSY; round++)
 		fl__queue_pause(round);
 	return rc;
 }
@@ -68,22 +68,23 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 	int rc;
 	bool owes_wake = false;
 	for (unsigned round = 0;; round++) {
-		rc = call->side == FL__GETTERS ? q->type->get(q->state, call->to, call->n, &call->count, &owes_wake)
-		                               : q->type->put(q->state, call->from, call->n, &call->count, &owes_wake);
+		rc = call->side == FL__CONSUMERS
+		         ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
+		         : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
 		if (rc != -EBUSY)
 			break;
 		fl__queue_pause(round);
 	}
 	if (owes_wake)
-		fl__queue_wake(q, call->side == FL__GETTERS ? FL__PUTTERS : FL__GETTERS);
+		fl__queue_wake(q, call->side == FL__CONSUMERS ? FL__PRODUCERS : FL__CONSUMERS);
 	return rc;
 }
 
 void fl__queue_wake(fl_queue *q, int side)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, side));
-	(void)fl__lot_take(&lot, 1, FL__PASSED_ON); /* none: the waiters gave up */
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	(void)fl__lot_take(&lot, 1, FL__BATON); /* none: the waiters gave up */
 	fl__lot_close(&lot);
 }
 
@@ -91,55 +92,56 @@ void fl__queue_wake_all(fl_queue *q)
 {
 	for (int side = 0; side < 2; side++) {
 		struct fl__lot lot;
-		fl__lot_open(&lot, fl__queue_line(q, side));
+		fl__lot_open(&lot, fl__queue_wait_key(q, side));
 		(void)fl__lot_take(&lot, FL__ALL, 0);
 		fl__lot_close(&lot);
 	}
 }
 
-bool fl__queue_is_awaited(fl_queue *q)
+bool fl__queue_has_waiters(fl_queue *q)
 {
 	/*
 	 * acquire: a context that has left touches the queue no more; pairs with fl__queue_leave()
 	 */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
-	       fl__lot_waited(fl__queue_line(q, FL__GETTERS)) || fl__lot_waited(fl__queue_line(q, FL__PUTTERS)) ||
-	       fl__lot_waited(fl__queue_line(q, FL__JOINERS));
+	       fl__lot_waited(fl__queue_wait_key(q, FL__CONSUMERS)) ||
+	       fl__lot_waited(fl__queue_wait_key(q, FL__PRODUCERS)) ||
+	       fl__lot_waited(fl__queue_wait_key(q, FL__JOINERS));
 }
 
-void fl__queue_pass_on(fl_queue *q, enum fl__queue_side side)
+void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, side));
-	if (fl__lot_more(&lot) && !q->type->line_up && !q->type->mark[side](q->state))
-		(void)fl__lot_take(&lot, 1, FL__PASSED_ON);
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	if (fl__lot_more(&lot) && !q->backend->enqueue && !q->backend->mark[side](q->state))
+		(void)fl__lot_take(&lot, 1, FL__BATON);
 	fl__lot_close(&lot);
 }
 
-bool fl__queue_line_up(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
+bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton)
 {
-	if (q->type->line_up)
-		return q->type->line_up(q, side, node);
+	if (q->backend->enqueue)
+		return q->backend->enqueue(q, side, node);
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(q, side));
-	const bool marked = q->type->mark[side](q->state);
+	fl__lot_open(&lot, fl__queue_wait_key(q, side));
+	const bool marked = q->backend->mark[side](q->state);
 	if (marked)
 		fl__lot_insert(&lot, node, baton ? fl__lot_first(&lot) : NULL);
 	fl__lot_close(&lot);
 	return marked;
 }
 
-struct looked_at {
+struct queue_look {
 	fl_queue *q;
 	enum fl__queue_side side;
 };
 
-static bool has_come(const void *what)
+static bool queue_may_be_ready(const void *what)
 {
-	const struct looked_at *at = what;
-	if (at->q->type->seems[at->side])
-		return at->q->type->seems[at->side](at->q->state);
-	const int rc = at->q->type->can[at->side](at->q->state);
+	const struct queue_look *at = what;
+	if (at->q->backend->may_be_ready[at->side])
+		return at->q->backend->may_be_ready[at->side](at->q->state);
+	const int rc = at->q->backend->can[at->side](at->q->state);
 	return rc != -EAGAIN && rc != -EBUSY;
 }
 
@@ -148,15 +150,15 @@ static bool has_come(const void *what)
  * -ECANCELED. At a rendezvous the caller does not spin: the opposite side can meet a waiter only in
  * the wait queue.
  */
-static int sleep_once(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
-                      fl_cancel_token *cancel)
+static int queue_sleep(fl_queue *q, struct fl__queue_call *call, uint32_t *woken_with, int64_t deadline,
+                       fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
 	struct fl__offer offer = {.node = FL__NODE(&wait), .from = call->from, .to = call->to};
-	if ((!q->type->line_up &&
-	     fl__wait_look(&wait, has_come, &(struct looked_at){q, call->side}, deadline, cancel)) ||
-	    !fl__queue_line_up(q, call->side, &offer.node, *woken_with == FL__PASSED_ON))
+	if ((!q->backend->enqueue &&
+	     fl__wait_look(&wait, queue_may_be_ready, &(struct queue_look){q, call->side}, deadline, cancel)) ||
+	    !fl__queue_enqueue(q, call->side, &offer.node, *woken_with == FL__BATON))
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	*woken_with = 0;
 	const int rc = fl__wait_sleep(&wait, deadline, cancel);
@@ -175,25 +177,25 @@ void fl__queue_enter(fl_queue *q)
 
 void fl__queue_leave(fl_queue *q)
 {
-	/* release: pairs with the acquire in fl__queue_is_awaited() */
+	/* release: pairs with the acquire in fl__queue_has_waiters() */
 	fl__sub_release(&q->inside, 1u);
 }
 
 /*
  * Waits until the call can be made. Makes no call after a cancelled wait. The consumer of an item
  * may free the queue once the item is put. So a producer leaves `inside` before it puts, and
- * touches afterwards only what fl__queue_pass_on() touches. At a rendezvous a consumer leaves
+ * touches afterwards only what fl__queue_pass_baton() touches. At a rendezvous a consumer leaves
  * first, too: the producer that it meets knows of the get, and may free the queue.
  */
-static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
-	const bool is_out_first = call->side == FL__PUTTERS || q->type->line_up;
+	const bool is_out_first = call->side == FL__PRODUCERS || q->backend->enqueue;
 	int rc, waited;
 	uint32_t woken_with = 0;
 	do {
 		fl__queue_enter(q);
-		waited = sleep_once(q, call, &woken_with, deadline, cancel);
-		if (woken_with == FL__HANDED_OVER) {
+		waited = queue_sleep(q, call, &woken_with, deadline, cancel);
+		if (woken_with == FL__HANDED_OFF) {
 			call->count = 1;
 			return 0;
 		}
@@ -203,24 +205,24 @@ static int make_late(fl_queue *q, struct fl__queue_call *call, int64_t deadline,
 		if (!is_out_first)
 			fl__queue_leave(q);
 	} while (rc == -EAGAIN && waited == 0);
-	if (woken_with == FL__PASSED_ON)
-		fl__queue_pass_on(q, call->side);
+	if (woken_with == FL__BATON)
+		fl__queue_pass_baton(q, call->side);
 	return rc == -EAGAIN ? waited : rc;
 }
 
-int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
+int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
 	/* A fiber does not back off from a ring: its thread has other fibers to run. */
-	if (q->pair)
-		fl__pair_back_off(q->pair, call->side);
-	else if (q->ring && fl__ctx_get()->ops == &fl__thread_parker)
-		fl__mpmc_back_off(q->ring, call->side == FL__GETTERS);
+	if (q->spsc)
+		fl__queue_spsc_back_off(q->spsc, call->side);
+	else if (q->mpmc && fl__ctx_get()->ops == &fl__thread_parker)
+		fl__mpmc_back_off(q->mpmc, call->side == FL__CONSUMERS);
 	int rc = fl__queue_call_now(q, call);
 	if (rc != -EAGAIN)
 		return rc;
 	struct fl__debug_op op;
-	fl__debug_wait_begin(&op, q, call->side == FL__GETTERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
-	rc = make_late(q, call, deadline, cancel);
+	fl__debug_wait_begin(&op, q, call->side == FL__CONSUMERS ? FL__DEBUG_GET : FL__DEBUG_PUT);
+	rc = queue_wait_and_call(q, call, deadline, cancel);
 	fl__debug_wait_end(&op);
 	return rc;
 }
@@ -229,33 +231,33 @@ int fl__queue_make(fl_queue *q, struct fl__queue_call *call, int64_t deadline, f
  * For fl_wait_any. An observer is enqueued under the same mark as other waiters, and takes nothing.
  */
 
-static bool side_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
+static bool queue_arm(fl_queue *q, enum fl__queue_side side, struct fl__node *node)
 {
 	while (fl__queue_can(q, side) == -EAGAIN)
-		if (fl__queue_line_up(q, side, node, false))
+		if (fl__queue_enqueue(q, side, node, false))
 			return true;
 	return false;
 }
 
-static bool on_items_ready(void *object)
+static bool queue_on_items_ready(void *object)
 {
-	return fl__queue_can(object, FL__GETTERS) != -EAGAIN;
+	return fl__queue_can(object, FL__CONSUMERS) != -EAGAIN;
 }
 
-static bool on_items_arm(void *object, struct fl__node *node)
+static bool queue_on_items_arm(void *object, struct fl__node *node)
 {
-	return side_arm(object, FL__GETTERS, node);
+	return queue_arm(object, FL__CONSUMERS, node);
 }
 
-static bool on_space_ready(void *object)
+static bool queue_on_space_ready(void *object)
 {
-	return fl__queue_can(object, FL__PUTTERS) != -EAGAIN;
+	return fl__queue_can(object, FL__PRODUCERS) != -EAGAIN;
 }
 
-static bool on_space_arm(void *object, struct fl__node *node)
+static bool queue_on_space_arm(void *object, struct fl__node *node)
 {
-	return side_arm(object, FL__PUTTERS, node);
+	return queue_arm(object, FL__PRODUCERS, node);
 }
 
-const fl_on_type fl__on_queue = {on_items_ready, on_items_arm, fl__node_disarm, NULL};
-const fl_on_type fl__on_queue_space = {on_space_ready, on_space_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_queue = {queue_on_items_ready, queue_on_items_arm, fl__node_disarm, NULL};
+const fl_on_type fl__on_queue_space = {queue_on_space_ready, queue_on_space_arm, fl__node_disarm, NULL};

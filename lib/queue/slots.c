@@ -53,7 +53,7 @@ size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t 
 }
 
 /* Returns how many items from `slot` on, at most `n`, lie side by side. */
-static size_t run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
+static size_t slots_run_in_group(const struct fl__slots *slots, const unsigned char *slot, size_t n)
 {
 	size_t run = slots->shape.slots - fl__slot_index(slots->shape, slot);
 	/* The last slot is in this group: in a later group its distance is at least `run`. */
@@ -66,7 +66,7 @@ unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *s
 {
 	const unsigned char *item = items;
 	for (size_t run; n > 0; n -= run, item += run * slots->shape.size) {
-		run = run_in_group(slots, slot, n);
+		run = slots_run_in_group(slots, slot, n);
 		memcpy(fl__slot_item(slots->shape, slot), item, run * slots->shape.size);
 		slot = fl__slot_after(slots, slots->shape, slot + run - 1);
 	}
@@ -77,14 +77,14 @@ unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *
 {
 	unsigned char *item = items;
 	for (size_t run; n > 0; n -= run, item += run * slots->shape.size) {
-		run = run_in_group(slots, slot, n);
+		run = slots_run_in_group(slots, slot, n);
 		memcpy(item, fl__slot_item(slots->shape, slot), run * slots->shape.size);
 		slot = fl__slot_after(slots, slots->shape, slot + run - 1);
 	}
 	return slot;
 }
 
-static unsigned char *before(const struct fl__slots *slots, unsigned char *slot)
+static unsigned char *slots_before(const struct fl__slots *slots, unsigned char *slot)
 {
 	const size_t index = fl__slot_index(slots->shape, slot);
 	if (slot == slots->first)
@@ -95,6 +95,6 @@ static unsigned char *before(const struct fl__slots *slots, unsigned char *slot)
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full)
 {
 	/* relaxed: the mark of `first`, which comes last, releases */
-	for (unsigned char *slot = before(slots, next); slot != first; slot = before(slots, slot))
+	for (unsigned char *slot = slots_before(slots, next); slot != first; slot = slots_before(slots, slot))
 		fl__store_relaxed(slot, full);
 }

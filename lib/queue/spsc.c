@@ -75,7 +75,7 @@ int fl_spsc_try_put(fl_spsc *q, const void *item)
 	return 0;
 }
 
-static size_t at_most_all(const fl_spsc *q, size_t n)
+static size_t spsc_batch_size(const fl_spsc *q, size_t n)
 {
 	return n < q->capacity_ ? n : q->capacity_;
 }
@@ -83,7 +83,7 @@ static size_t at_most_all(const fl_spsc *q, size_t n)
 size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
 {
 	unsigned char *slot = q->put_;
-	n = fl__slots_run(&q->slots_, fl__slot_after(&q->slots_, q->slots_.shape, slot), at_most_all(q, n), false);
+	n = fl__slots_run(&q->slots_, fl__slot_after(&q->slots_, q->slots_.shape, slot), spsc_batch_size(q, n), false);
 	if (n == 0)
 		return 0;
 	unsigned char *next = fl__slots_copy_in(&q->slots_, slot, items, n);
@@ -108,7 +108,7 @@ int fl_spsc_try_get(fl_spsc *q, void *item)
 size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)
 {
 	unsigned char *slot = q->get_;
-	n = fl__slots_run(&q->slots_, slot, at_most_all(q, n), true);
+	n = fl__slots_run(&q->slots_, slot, spsc_batch_size(q, n), true);
 	if (n == 0)
 		return 0;
 	unsigned char *next = fl__slots_copy_out(&q->slots_, slot, items, n);

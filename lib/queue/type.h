@@ -9,10 +9,10 @@
  * operation waits; queue.c and side.c add the blocking. Any thread calls any operation at any time,
  * except init and fini.
  */
-enum fl__queue_side { FL__GETTERS, FL__PUTTERS }; /* waiting for an item, for space */
+enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */
 struct fl__node;
 
-struct fl__queue_type {
+struct fl__queue_backend {
 	/* Bytes of the backend's state, which follows struct fl_queue, aligned as by malloc(). */
 	size_t size;
 
@@ -49,7 +49,7 @@ struct fl__queue_type {
 	 * call. Returns true if `can` may return something else than -EAGAIN. The answer may be out
 	 * of date, but not for ever.
 	 */
-	bool (*seems[2])(void *state);
+	bool (*may_be_ready[2])(void *state);
 
 	/*
 	 * Called by a context that is about to sleep, inside a transaction of the wait table. Sets
@@ -63,10 +63,10 @@ struct fl__queue_type {
 	 * a waiting put, and a put gives its item to a waiting get. Enqueues `node`: an observer,
 	 * or a struct fl__offer with all offers that it links by `with`. Returns false if there may
 	 * be a partner to meet, or the queue is closed. A call that meets an offer makes the
-	 * offer's call, gives its node the value FL__HANDED_OVER, and takes its context out of
+	 * offer's call, gives its node the value FL__HANDED_OFF, and takes its context out of
 	 * `inside`.
 	 */
-	bool (*line_up)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
+	bool (*enqueue)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
 
 	void (*close)(void *state);
 	bool (*is_closed)(void *state);
@@ -77,20 +77,20 @@ struct fl__queue_type {
 	 * puts() counts puts in progress that may still fail. It is never less than the items that
 	 * were put.
 	 */
-	bool puts_shrink;
+	bool puts_decrease;
 };
 
 /*
- * fl__queue_ring: bounded FIFO, lock-free. fl__queue_heap: LIFO or priority, bounded or not, under
- * a lock. fl__queue_window: the last items that were put, under a lock.
+ * fl__backend_mpmc: bounded FIFO, lock-free. fl__backend_priority: LIFO or priority, bounded or not, under
+ * a lock. fl__backend_overwrite: the last items that were put, under a lock.
  */
-extern const struct fl__queue_type fl__queue_ring, fl__queue_heap, fl__queue_window;
+extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_priority, fl__backend_overwrite;
 /* Bounded FIFO for one producer and one consumer. */
-extern const struct fl__queue_type fl__queue_pair;
+extern const struct fl__queue_backend fl__backend_spsc;
 /*
- * fl__queue_rendezvous: holds nothing. fl__queue_unbounded: unbounded FIFO, lock-free.
- * fl__queue_inbox: the same for one consumer.
+ * fl__backend_rendezvous: holds nothing. fl__backend_unbounded: unbounded FIFO, lock-free.
+ * fl__backend_unbounded_mpsc: the same for one consumer.
  */
-extern const struct fl__queue_type fl__queue_rendezvous, fl__queue_unbounded, fl__queue_inbox;
+extern const struct fl__queue_backend fl__backend_rendezvous, fl__backend_unbounded, fl__backend_unbounded_mpsc;
 
 #endif

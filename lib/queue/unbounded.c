@@ -18,50 +18,50 @@
  * after it has counted, whether it sees a joiner or not. So the consumer finds the joiner, or the
  * joiner comes later and gets the new count.
  *
- * For one consumer (fl__queue_inbox) only the get differs. The other operations that move the head
+ * For one consumer (fl__backend_unbounded_mpsc) only the get differs. The other operations that move the head
  * and retire segments are then the consumer's too: marking, for a wait or for fl_wait_any
- * (fl__queue_line_up()), and discarding. All others only read, under a hazard pointer.
+ * (fl__queue_enqueue()), and discarding. All others only read, under a hazard pointer.
  *
- * Lifetime: as in side.c. A put's last step is to fill its cell, or to append (fl__chain_put()).
+ * Lifetime: as in side.c. A put's last step is to fill its cell, or to append (fl__unbounded_put()).
  */
 #include "chain.h"
 #include "queue.h"
 #include <errno.h>
 
 /* malloc() aligns to less than the chain needs. */
-static struct fl__chain *chain_of(void *state)
+static struct fl__unbounded *unbounded_of(void *state)
 {
-	return fl__at_line(state);
+	return fl__align_to_line(state);
 }
 
-static void look_again(void *state)
+static void unbounded_recheck_join(void *state)
 {
-	fl__queue_look_again(fl__queue_of(state));
+	fl__queue_recheck_join(fl__queue_of_state(state));
 }
 
 static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	struct fl__chain *c = chain_of(state);
+	struct fl__unbounded *c = unbounded_of(state);
 	(void)config;
-	c->on_poison = look_again;
+	c->on_poison = unbounded_recheck_join;
 	c->of = state;
-	return fl__chain_init(c, item_size, 0);
+	return fl__unbounded_init(c, item_size, 0);
 }
 
 static void unbounded_fini(void *state)
 {
-	fl__chain_end(chain_of(state));
+	fl__unbounded_end(unbounded_of(state));
 }
 
 static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__chain *c = chain_of(state);
+	struct fl__unbounded *c = unbounded_of(state);
 	int rc = 0;
 	if (n == 1) {
-		rc = fl__chain_put(c, items, owes_wake);
+		rc = fl__unbounded_put(c, items, owes_wake);
 		*count = rc == 0;
 	} else {
-		*count = fl__chain_put_many(c, items, n, &rc, owes_wake);
+		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
 	}
 	return *count > 0 ? 0 : rc;
 }
@@ -70,18 +70,18 @@ static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool
 {
 	int rc = 0;
 	*owes_wake = false;
-	*count = fl__chain_get_many(chain_of(state), items, n, &rc);
+	*count = fl__unbounded_get_many(unbounded_of(state), items, n, &rc);
 	return *count > 0 ? 0 : rc;
 }
 
 /* The get of the only consumer, which takes its tickets by plain stores. */
-static int unbounded_get_alone(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+static int unbounded_get_mpsc(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__chain *c = chain_of(state);
+	struct fl__unbounded *c = unbounded_of(state);
 	int rc = 0;
 	*owes_wake = false;
 	for (*count = 0; *count < n; ++*count) {
-		rc = fl__chain_get_alone(c, (unsigned char *)items + *count * c->item_size);
+		rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + *count * c->item_size);
 		if (rc != 0)
 			break;
 	}
@@ -90,17 +90,17 @@ static int unbounded_get_alone(void *state, void *items, size_t n, size_t *count
 
 static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	struct fl__chain *c = chain_of(of->state);
+	struct fl__unbounded *c = unbounded_of(of->state);
 	struct fl__segment *s;
 	uint64_t index;
 	int rc = 0;
 	*count = 0;
 	*owes_wake = false;
-	size_t k = fl__chain_claim(c, SIZE_MAX, &s, &index, &rc);
+	size_t k = fl__unbounded_claim_pinned(c, SIZE_MAX, &s, &index, &rc);
 	if (k == 0)
 		return rc;
 	for (; k > 0; k--, index++) {
-		void *item = fl__chain_item(c, s, index);
+		void *item = fl__unbounded_item(c, s, index);
 		if (!item)
 			continue;
 		if (of->drop)
@@ -108,26 +108,26 @@ static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
 		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
 		++*count;
 	}
-	fl__chain_let_go(s);
+	fl__unbounded_unpin(s);
 	return 0;
 }
 
 static int unbounded_can_get(void *state)
 {
-	return fl__chain_can_get(chain_of(state));
+	return fl__unbounded_can_get(unbounded_of(state));
 }
 
 static int unbounded_can_put(void *state)
 {
-	return fl__chain_is_closed(chain_of(state)) ? -EPIPE : 0;
+	return fl__unbounded_is_closed(unbounded_of(state)) ? -EPIPE : 0;
 }
 
 static bool unbounded_mark_empty(void *state)
 {
-	return fl__chain_mark_wait(chain_of(state)) == 0;
+	return fl__unbounded_mark_empty(unbounded_of(state)) == 0;
 }
 
-static bool never_full(void *state)
+static bool unbounded_mark_full(void *state)
 {
 	(void)state;
 	return false;
@@ -135,17 +135,17 @@ static bool never_full(void *state)
 
 static void unbounded_close(void *state)
 {
-	fl__chain_close(chain_of(state));
+	fl__unbounded_close(unbounded_of(state));
 }
 
 static bool unbounded_is_closed(void *state)
 {
-	return fl__chain_is_closed(chain_of(state));
+	return fl__unbounded_is_closed(unbounded_of(state));
 }
 
 static size_t unbounded_length(void *state)
 {
-	return (size_t)fl__chain_length(chain_of(state));
+	return (size_t)fl__unbounded_length(unbounded_of(state));
 }
 
 static size_t unbounded_capacity(const void *state)
@@ -156,17 +156,17 @@ static size_t unbounded_capacity(const void *state)
 
 static uint64_t unbounded_puts(void *state)
 {
-	return fl__chain_puts(chain_of(state));
+	return fl__unbounded_puts(unbounded_of(state));
 }
 
-#define UNBOUNDED(get_)                                                                                                \
+#define UNBOUNDED_BACKEND(get_)                                                                                        \
 	{                                                                                                              \
-		.size = sizeof(struct fl__chain) + FL__LINE - 1, .init = unbounded_init, .fini = unbounded_fini,       \
+		.size = sizeof(struct fl__unbounded) + FL__LINE - 1, .init = unbounded_init, .fini = unbounded_fini,   \
 		.put = unbounded_put, .get = (get_), .discard = unbounded_discard,                                     \
-		.can = {unbounded_can_get, unbounded_can_put}, .mark = {unbounded_mark_empty, never_full},             \
+		.can = {unbounded_can_get, unbounded_can_put}, .mark = {unbounded_mark_empty, unbounded_mark_full},    \
 		.close = unbounded_close, .is_closed = unbounded_is_closed, .length = unbounded_length,                \
-		.capacity = unbounded_capacity, .puts = unbounded_puts, .puts_shrink = true,                           \
+		.capacity = unbounded_capacity, .puts = unbounded_puts, .puts_decrease = true,                         \
 	}
 
-const struct fl__queue_type fl__queue_unbounded = UNBOUNDED(unbounded_get);
-const struct fl__queue_type fl__queue_inbox = UNBOUNDED(unbounded_get_alone);
+const struct fl__queue_backend fl__backend_unbounded = UNBOUNDED_BACKEND(unbounded_get);
+const struct fl__queue_backend fl__backend_unbounded_mpsc = UNBOUNDED_BACKEND(unbounded_get_mpsc);

@@ -26,8 +26,8 @@ static inline int unbounded_take(fl_mpmc_unbounded *q)
 static inline int unbounded_end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;
-	bool right = fl__chain_puts(&q->chain) == puts;
-	uint64_t length = fl__chain_length(&q->chain);
+	bool right = fl__unbounded_puts(&q->unbounded) == puts;
+	uint64_t length = fl__unbounded_length(&q->unbounded);
 	for (int item; (item = unbounded_take(q)); length--)
 		sum += item;
 	right = right && length == 0;

@@ -35,10 +35,10 @@ struct lin_queue_unbounded {
 FL_STRESS_SETUP(lin_queue_unbounded)
 {
 	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
-	struct fl__chain *c = fl__at_line(s->q->state);
-	fl__chain_end(c);
-	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+	struct fl__unbounded *c = fl__align_to_line(s->q->state);
+	fl__unbounded_end(c);
+	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
 }
 
 LIN_PUT(lin_queue_unbounded, fl_queue, .weight = 3)
@@ -58,10 +58,10 @@ struct lin_queue_inbox {
 FL_STRESS_SETUP(lin_queue_inbox)
 {
 	OK(fl_queue_create(&s->q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED, .one_consumer = true}));
-	struct fl__chain *c = fl__at_line(s->q->state);
-	fl__chain_end(c);
-	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__chain_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
+	struct fl__unbounded *c = fl__align_to_line(s->q->state);
+	fl__unbounded_end(c);
+	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	OK(fl__unbounded_init(c, sizeof(int), 1 + fl_stress_choose(2))); /* so that it comes to a segment's end */
 }
 
 LIN_PUT(lin_queue_inbox, fl_queue, .weight = 3)

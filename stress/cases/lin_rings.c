@@ -98,7 +98,7 @@ FL_STRESS_SETUP(lin_pair)
 	OK(fl_queue_create(&s->q, sizeof(int),
 	                   &(fl_queue_config){.capacity = 2, .one_producer = true, .one_consumer = true}));
 	if (fl_stress_choose(2) == 1)
-		fl__queue_as_pair(s->q)->flags |= FL__PAIR_FENCED;
+		fl__queue_as_spsc(s->q)->flags |= FL__QUEUE_SPSC_FENCED;
 }
 
 LIN_PUT(lin_pair, fl_queue, .by = FL_LIN_THREAD(0))

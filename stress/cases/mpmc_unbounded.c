@@ -278,8 +278,8 @@ FL_STRESS_ACTOR(unbounded_append, late)
 
 FL_STRESS_ACTOR(unbounded_append, looker)
 {
-	s->puts = fl__chain_puts(&s->q->chain);
-	s->length = fl__chain_length(&s->q->chain);
+	s->puts = fl__unbounded_puts(&s->q->unbounded);
+	s->length = fl__unbounded_length(&s->q->unbounded);
 }
 
 FL_STRESS(unbounded_append, fast, late, looker)

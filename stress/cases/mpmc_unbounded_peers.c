@@ -21,7 +21,7 @@ static void put_and_wake(struct unbounded_sleeper *s, int number)
 {
 	bool owes = false;
 	int item[4] = {number}; /* more than an item: the compiler looks at all sizes there may be */
-	OK(fl__chain_put(&s->q->chain, item, &owes));
+	OK(fl__unbounded_put(&s->q->unbounded, item, &owes));
 	if (owes)
 		fl_event_set(&s->there);
 }
@@ -40,7 +40,7 @@ FL_STRESS_ACTOR(unbounded_sleeper, sleeper)
 {
 	int item;
 	while (!(item = unbounded_take(s->q)))
-		if (fl__chain_mark_wait(&s->q->chain) == 0)
+		if (fl__unbounded_mark_empty(&s->q->unbounded) == 0)
 			OK(fl_event_wait(&s->there));
 	s->got += item;
 }
@@ -65,7 +65,7 @@ FL_STRESS_SETUP(unbounded_mark)
 {
 	s->q = unbounded_of(1 + fl_stress_choose(2), (int)fl_stress_choose(2));
 	(void)unbounded_take(s->q);
-	FL_STRESS_CHECK(fl__chain_mark_wait(&s->q->chain) == 0);
+	FL_STRESS_CHECK(fl__unbounded_mark_empty(&s->q->unbounded) == 0);
 	fl__hazards_end();
 }
 
@@ -73,7 +73,7 @@ static int put_for_a_sleeper(fl_mpmc_unbounded *q)
 {
 	int item[4] = {1}; /* more than an item, as above */
 	bool owes = false;
-	OK(fl__chain_put(&q->chain, item, &owes));
+	OK(fl__unbounded_put(&q->unbounded, item, &owes));
 	return owes;
 }
 

@@ -27,8 +27,8 @@ static int take(fl_mpmc_unbounded *q)
 static int end(fl_mpmc_unbounded *q, uint64_t puts)
 {
 	int sum = 0;
-	bool right = fl__chain_puts(&q->chain) == puts;
-	uint64_t length = fl__chain_length(&q->chain);
+	bool right = fl__unbounded_puts(&q->unbounded) == puts;
+	uint64_t length = fl__unbounded_length(&q->unbounded);
 	for (int item; (item = take(q)); length--)
 		sum += item;
 	right = right && length == 0;
@@ -167,7 +167,7 @@ FL_STRESS_SETUP(mpsc_retire)
 {
 	s->q = mpsc_of(1, 3);
 	s->got = take(s->q) + take(s->q);
-	s->q->chain.tail = s->q->chain.head;
+	s->q->unbounded.tail = s->q->unbounded.head;
 }
 
 FL_STRESS_ACTOR(mpsc_retire, late)

@@ -21,7 +21,7 @@ static inline fl_queue *pair_of(size_t capacity, int *dropped)
 	                                      .one_producer = true,
 	                                      .one_consumer = true}));
 	if (fl_stress_choose(2) == 1)
-		fl__queue_as_pair(q)->flags |= FL__PAIR_FENCED;
+		fl__queue_as_spsc(q)->flags |= FL__QUEUE_SPSC_FENCED;
 	return q;
 }
 

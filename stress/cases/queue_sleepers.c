@@ -28,7 +28,7 @@ static fl_queue_order any_order(void)
 
 static void until_somebody_sleeps(fl_queue *q, enum fl__queue_side side)
 {
-	while (!fl__lot_waited(fl__queue_line(q, side)))
+	while (!fl__lot_waited(fl__queue_wait_key(q, side)))
 		fl_stress_relax();
 }
 
@@ -51,7 +51,7 @@ FL_STRESS_ACTOR(queue_put_sleeps, producer)
 
 FL_STRESS_ACTOR(queue_put_sleeps, consumer)
 {
-	until_somebody_sleeps(s->q, FL__PUTTERS);
+	until_somebody_sleeps(s->q, FL__PRODUCERS);
 	OK(fl_queue_try_get(s->q, &s->got[0]));
 	OK(fl_queue_get(s->q, &s->got[1]));
 }
@@ -87,7 +87,7 @@ FL_STRESS_ACTOR(queue_two_puts_sleep, two)
 
 FL_STRESS_ACTOR(queue_two_puts_sleep, consumer)
 {
-	until_somebody_sleeps(s->q, FL__PUTTERS);
+	until_somebody_sleeps(s->q, FL__PRODUCERS);
 	FL_STRESS_CHECK(fl_queue_try_get_many(s->q, s->got, 2) > 0);
 }
 
@@ -123,7 +123,7 @@ FL_STRESS_ACTOR(queue_looker_between, one)
 
 FL_STRESS_ACTOR(queue_looker_between, producer)
 {
-	until_somebody_sleeps(s->q, FL__GETTERS);
+	until_somebody_sleeps(s->q, FL__CONSUMERS);
 	OK(fl_queue_put(s->q, &(int){1}));
 	OK(fl_queue_put(s->q, &(int){3}));
 }
@@ -159,7 +159,7 @@ FL_STRESS_ACTOR(queue_first_stays_first, two)
 static int first_of_two(struct queue_first_stays_first *s)
 {
 	struct fl__lot lot;
-	fl__lot_open(&lot, fl__queue_line(s->q, FL__GETTERS));
+	fl__lot_open(&lot, fl__queue_wait_key(s->q, FL__CONSUMERS));
 	struct fl__node *first = fl__lot_first(&lot);
 	const int which = !first || !fl__lot_behind(first) ? -1 : ((struct fl__offer *)(void *)first)->to == &s->got[1];
 	fl__lot_close(&lot);
@@ -206,13 +206,13 @@ FL_STRESS_SETUP(queue_late_wakes)
 
 FL_STRESS_ACTOR(queue_late_wakes, late)
 {
-	const enum fl__queue_side side = fl_stress_choose(2) == 0 ? FL__GETTERS : FL__PUTTERS;
+	const enum fl__queue_side side = fl_stress_choose(2) == 0 ? FL__CONSUMERS : FL__PRODUCERS;
 	switch (fl_stress_choose(3)) {
 	case 0:
 		fl__queue_wake(s->q, (int)side);
 		break;
 	case 1:
-		fl__queue_pass_on(s->q, side);
+		fl__queue_pass_baton(s->q, side);
 		break;
 	default:
 		fl__queue_wake_all(s->q);

@@ -5,9 +5,9 @@
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 
-static struct fl__chain *chain_in(fl_queue *q)
+static struct fl__unbounded *chain_in(fl_queue *q)
 {
-	return fl__at_line(q->state);
+	return fl__align_to_line(q->state);
 }
 
 static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
@@ -15,10 +15,10 @@ static fl_queue *unbounded_as(fl_queue_config config, size_t cells, int items)
 	fl_queue *q = NULL;
 	config.capacity = FL_UNBOUNDED;
 	OK(fl_queue_create(&q, sizeof(int), &config));
-	struct fl__chain *c = chain_in(q);
-	fl__chain_end(c);
-	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__chain_init(c, sizeof(int), cells));
+	struct fl__unbounded *c = chain_in(q);
+	fl__unbounded_end(c);
+	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	OK(fl__unbounded_init(c, sizeof(int), cells));
 	for (int i = 1; i <= items; i++)
 		OK(fl_queue_try_put(q, &i));
 	fl__hazards_end(); /* or the setup would keep segments that the actors are to free */

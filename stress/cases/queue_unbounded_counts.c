@@ -5,19 +5,19 @@
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 
-static struct fl__chain *chain_in(fl_queue *q)
+static struct fl__unbounded *chain_in(fl_queue *q)
 {
-	return fl__at_line(q->state);
+	return fl__align_to_line(q->state);
 }
 
 static fl_queue *unbounded(size_t cells)
 {
 	fl_queue *q = NULL;
 	OK(fl_queue_create(&q, sizeof(int), &(fl_queue_config){.capacity = FL_UNBOUNDED}));
-	struct fl__chain *c = chain_in(q);
-	fl__chain_end(c);
-	*c = (struct fl__chain){.on_poison = c->on_poison, .of = c->of};
-	OK(fl__chain_init(c, sizeof(int), cells));
+	struct fl__unbounded *c = chain_in(q);
+	fl__unbounded_end(c);
+	*c = (struct fl__unbounded){.on_poison = c->on_poison, .of = c->of};
+	OK(fl__unbounded_init(c, sizeof(int), cells));
 	return q;
 }
 
@@ -42,7 +42,7 @@ FL_STRESS_SETUP(growing_join_poisoned)
 
 FL_STRESS_ACTOR(growing_join_poisoned, producer)
 {
-	fl__add_relaxed(&chain_in(s->q)->head->tail, FL__CHAIN_TICKET);
+	fl__add_relaxed(&chain_in(s->q)->head->tail, FL__UNBOUNDED_TICKET);
 }
 
 FL_STRESS_ACTOR(growing_join_poisoned, consumer)

@@ -429,7 +429,7 @@ FL_STRESS_SETUP(select_stalled)
 {
 	s->a = queue_of(1);
 	s->b = queue_of(1);
-	OK(fl__mpmc_claim_space(fl__queue_as_ring(s->a), 1, &s->claim));
+	OK(fl__mpmc_claim_space(fl__queue_as_mpmc(s->a), 1, &s->claim));
 }
 
 FL_STRESS_ACTOR(select_stalled, selects)
@@ -444,7 +444,7 @@ FL_STRESS_ACTOR(select_stalled, producer)
 
 FL_STRESS(select_stalled, selects, producer)
 {
-	fl__mpmc_fill(fl__queue_as_ring(s->a), s->claim.at, &(int){1}, sizeof(int));
+	fl__mpmc_fill(fl__queue_as_mpmc(s->a), s->claim.at, &(int){1}, sizeof(int));
 	free_both(s->a, s->b);
 	FL_ACCEPTABLE(s->got == 2, "got");
 	FL_FORBIDDEN(1, "wrong item");

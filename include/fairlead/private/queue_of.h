@@ -3,7 +3,7 @@
 #define FAIRLEAD_QUEUE_OF_H
 
 #include <fairlead/private/mpmc_ring.h>
-#include <fairlead/private/pair_ring.h>
+#include <fairlead/private/queue_spsc.h>
 #include <fairlead/queue.h>
 
 /* Private: FL_QUEUE_OF, which fairlead/queue.h describes. */
@@ -24,8 +24,8 @@ FL_BEGIN_DECLS
 FL_API void fl__queue_wake(fl_queue *q, int side);
 
 struct fl__queue_begin {
-	struct fl__mpmc *ring;
-	struct fl__pair *pair;
+	struct fl__mpmc *mpmc;
+	struct fl__queue_spsc *spsc;
 };
 
 /* Whether it is put; if not, the call finds out why, or waits. */
@@ -33,9 +33,9 @@ static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _siz
 {
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
 	bool _owes_wake = false;
-	if (!_begin->ring)
-		return _begin->pair && fl__pair_put(_begin->pair, _item, fl__slot_shape_of(_size));
-	if (fl__mpmc_put(_begin->ring, _item, _size, &_owes_wake) != 0)
+	if (!_begin->mpmc)
+		return _begin->spsc && fl__queue_spsc_put(_begin->spsc, _item, fl__slot_shape_of(_size));
+	if (fl__mpmc_put(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (__builtin_expect(_owes_wake, 0))
 		fl__queue_wake(_q, 0);
@@ -46,9 +46,9 @@ static inline bool fl__queue_of_get(fl_queue *_q, void *_item, size_t _size)
 {
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;
 	bool _owes_wake = false;
-	if (!_begin->ring)
-		return _begin->pair && fl__pair_get(_begin->pair, _item, fl__slot_shape_of(_size));
-	if (fl__mpmc_get(_begin->ring, _item, _size, &_owes_wake) != 0)
+	if (!_begin->mpmc)
+		return _begin->spsc && fl__queue_spsc_get(_begin->spsc, _item, fl__slot_shape_of(_size));
+	if (fl__mpmc_get(_begin->mpmc, _item, _size, &_owes_wake) != 0)
 		return false;
 	if (__builtin_expect(_owes_wake, 0))
 		fl__queue_wake(_q, 1);

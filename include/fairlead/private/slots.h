@@ -9,7 +9,7 @@
 
 /*
  * Private: the slots of a ring for one producer and one consumer, each with a mark that says whether it has an item; for spsc_of.h and
- * pair_ring.h. lib/queue/slots.h has what is not inline.
+ * queue_spsc.h. lib/queue/slots.h has what is not inline.
  *
  * They lie in groups, of a cache line if several fit: first their marks, a byte each, then their items. So whoever fetches the line
  * of an item has that of its mark, and a line has as many items as can be. A slot's address is that of its mark; a line

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_PAIR_RING_H
-#define FAIRLEAD_PAIR_RING_H
+#ifndef FAIRLEAD_QUEUE_SPSC_H
+#define FAIRLEAD_QUEUE_SPSC_H
 
 #include <fairlead/private/slots.h>
 
@@ -9,34 +9,34 @@
  * of fl_queue are made of. lib/queue/pair.c begins with the tables of its words, its invariants, and why all this is right.
  */
 enum {
-	FL__PAIR_GETTER = 1,
-	FL__PAIR_PUTTER = 2,
-	FL__PAIR_CLOSED = 4,
-	FL__PAIR_SEALED = 8,
-	FL__PAIR_DROPPED = 16,
-	FL__PAIR_FENCED = 32,
-	FL__PAIR_ASKS_PUT = FL__PAIR_GETTER | FL__PAIR_CLOSED | FL__PAIR_FENCED,
-	FL__PAIR_ASKS_GET = FL__PAIR_PUTTER | FL__PAIR_DROPPED | FL__PAIR_FENCED
+	FL__QUEUE_SPSC_CONSUMER = 1,
+	FL__QUEUE_SPSC_PRODUCER = 2,
+	FL__QUEUE_SPSC_CLOSED = 4,
+	FL__QUEUE_SPSC_SEALED = 8,
+	FL__QUEUE_SPSC_DROPPED = 16,
+	FL__QUEUE_SPSC_FENCED = 32,
+	FL__QUEUE_SPSC_PUT_FLAGS = FL__QUEUE_SPSC_CONSUMER | FL__QUEUE_SPSC_CLOSED | FL__QUEUE_SPSC_FENCED,
+	FL__QUEUE_SPSC_GET_FLAGS = FL__QUEUE_SPSC_PRODUCER | FL__QUEUE_SPSC_DROPPED | FL__QUEUE_SPSC_FENCED
 };
-enum { FL__PAIR_APART = 128 }; /* two cache lines: adjacent ones are fetched together */
+enum { FL__QUEUE_SPSC_APART = 128 }; /* two cache lines: adjacent ones are fetched together */
 
-struct fl__pair {
+struct fl__queue_spsc {
 	struct fl__slots slots; /* as many as the capacity */
 	size_t capacity;
 	uint32_t flags;
-	unsigned char apart_[FL__PAIR_APART];
+	unsigned char apart_[FL__QUEUE_SPSC_APART];
 
 	uint64_t put_next;       /* the number of the next item */
 	uint64_t tail;           /* how many items were put */
 	uint64_t put_waited;     /* the producer's: what put_next was when it last waited */
 	unsigned char *put_slot; /* the producer's: where the next item goes */
-	unsigned char apart_put_[FL__PAIR_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
+	unsigned char apart_put_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 
 	uint64_t get_next;       /* the number of the oldest item */
 	uint64_t head;           /* how many were got, or dropped */
 	uint64_t get_waited;     /* the consumer's: what get_next was when it last waited */
 	unsigned char *get_slot; /* the consumer's: where the oldest item is */
-	unsigned char apart_get_[FL__PAIR_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
+	unsigned char apart_get_[FL__QUEUE_SPSC_APART - 3 * sizeof(uint64_t) - sizeof(void *)];
 };
 
 /*
@@ -44,7 +44,7 @@ struct fl__pair {
  * and it must go by the type's. No function is called where the size is known, so that no registers are saved: a processor that
  * waits for the line of an item has room for so many stores, and no more.
  */
-static inline bool fl__pair_put(struct fl__pair *_q, const void *_item, struct fl__slot_shape _shape)
+static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->put_slot;
 	const uint64_t _at = fl__load_relaxed(&_q->put_next); /* relaxed: its own */
@@ -52,7 +52,7 @@ static inline bool fl__pair_put(struct fl__pair *_q, const void *_item, struct f
 		return false;
 	fl__store_relaxed(&_q->put_next, _at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__PAIR_ASKS_PUT) != 0, 0)) {
+	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__QUEUE_SPSC_PUT_FLAGS) != 0, 0)) {
 		fl__store_relaxed(&_q->put_next, _at); /* relaxed: nothing has happened */
 		return false;
 	}
@@ -64,7 +64,7 @@ static inline bool fl__pair_put(struct fl__pair *_q, const void *_item, struct f
 	return true;
 }
 
-static inline bool fl__pair_get(struct fl__pair *_q, void *_item, struct fl__slot_shape _shape)
+static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, struct fl__slot_shape _shape)
 {
 	unsigned char *const _slot = _q->get_slot;
 	const uint64_t _at = fl__load_relaxed(&_q->get_next); /* relaxed: its own */
@@ -72,7 +72,7 @@ static inline bool fl__pair_get(struct fl__pair *_q, void *_item, struct fl__slo
 		return false;
 	fl__store_relaxed(&_q->get_next, _at + 1); /* relaxed, as the load: agree() orders them */
 	fl__in_program_order();
-	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__PAIR_ASKS_GET) != 0, 0)) {
+	if (__builtin_expect((fl__load_relaxed(&_q->flags) & FL__QUEUE_SPSC_GET_FLAGS) != 0, 0)) {
 		fl__store_relaxed(&_q->get_next, _at); /* relaxed: nothing has happened */
 		return false;
 	}

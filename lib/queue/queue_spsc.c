@@ -19,13 +19,13 @@
  *     GETTER (1)      a consumer waits, or was about to      set by mark_empty(), cleared by a put
  *     PUTTER (2)      a producer waits, or was about to      set by mark_full(), cleared by a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
- *     SEALED (8)      CLOSED, and tail has its last value    set by seal(), for good
+ *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
  *     DROPPED (16)    the items are this flag's setter's     set by a discard, for good
- *     FENCED (32)     the system has no membarrier()         set by pair_init()
+ *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
  * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
- * threads pass a full fence (agree(), by membarrier()), and then looks whether a call is announced.
+ * threads pass a full fence (queue_spsc_fence_all(), by membarrier()), and then looks whether a call is announced.
  * That fence falls at some point of the call. If it falls before the announcement, the call sees
  * the flag. If it falls after, the context that set the flag sees the announcement. (This is
  * Dekker's algorithm; the side that seldom comes pays for the fence. With FENCED, the calls have a
@@ -67,28 +67,28 @@
 #include "slots.h"
 #include <errno.h>
 
-static int pair_init(void *state, size_t item_size, const fl_queue_config *config)
+static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config *config)
 {
-	struct fl__pair *q = state;
+	struct fl__queue_spsc *q = state;
 	const int rc = fl__slots_init(&q->slots, item_size, config->capacity);
 	if (rc != 0)
 		return rc;
 	q->capacity = config->capacity;
 	q->put_slot = q->get_slot = q->slots.first;
-	q->flags = fl__sys.membarrier() == 0 ? 0 : FL__PAIR_FENCED;
+	q->flags = fl__sys.membarrier() == 0 ? 0 : FL__QUEUE_SPSC_FENCED;
 	return 0;
 }
 
-static void pair_fini(void *state)
+static void queue_spsc_fini(void *state)
 {
-	fl__slots_fini(&((struct fl__pair *)state)->slots);
+	fl__slots_fini(&((struct fl__queue_spsc *)state)->slots);
 }
 
 /* Flags. */
 
-static uint32_t flags_of(struct fl__pair *q)
+static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 {
-	/* acquire: what came before a close; pairs with pair_close() and seal() */
+	/* acquire: what came before a close; pairs with queue_spsc_close() and queue_spsc_seal() */
 	return fl__load_acquire(&q->flags);
 }
 
@@ -96,30 +96,30 @@ static uint32_t flags_of(struct fl__pair *q)
  * All calls that announce themselves after this see the flags that were set before; all earlier
  * announcements are seen after this.
  */
-static void agree(struct fl__pair *q)
+static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with the fence in look_again(). */
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED)
+	/* relaxed: FENCED never changes. The fence pairs with the fence in queue_spsc_reload_flags(). */
+	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
 		fl__panic("fl_queue", q, "membarrier() works no more: has it been forbidden since?");
 }
 
-static bool is_putting(struct fl__pair *q)
+static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
 {
 	/*
-	 * relaxed, both: agree() orders them, or they are a guess; a get acquires the slot's byte
+	 * relaxed, both: queue_spsc_fence_all() orders them, or they are a guess; a get acquires the slot's byte
 	 * before it reads the item
 	 */
 	const uint64_t next = fl__load_relaxed(&q->put_next);
 	return next != fl__load_relaxed(&q->tail);
 }
 
-static bool is_getting(struct fl__pair *q)
+static bool queue_spsc_get_in_progress(struct fl__queue_spsc *q)
 {
 	/* relaxed: as above */
 	const uint64_t next = fl__load_relaxed(&q->get_next);
-	/* acquire: pairs with count_get() */
+	/* acquire: pairs with queue_spsc_count_get() */
 	return next != fl__load_acquire(&q->head);
 }
 
@@ -127,15 +127,15 @@ static bool is_getting(struct fl__pair *q)
  * Seals a closed ring if no put is announced. Returns true if the ring is sealed: tail has its last
  * value.
  */
-static bool seal(struct fl__pair *q)
+static bool queue_spsc_seal(struct fl__queue_spsc *q)
 {
-	if (flags_of(q) & FL__PAIR_SEALED)
+	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_SEALED)
 		return true;
-	agree(q);
-	if (is_putting(q))
+	queue_spsc_fence_all(q);
+	if (queue_spsc_put_in_progress(q))
 		return false;
-	/* release: the last tail; pairs with flags_of() */
-	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_SEALED);
+	/* release: the last tail; pairs with queue_spsc_flags() */
+	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_SEALED);
 	return true;
 }
 
@@ -143,16 +143,16 @@ static bool seal(struct fl__pair *q)
  * Loads the flags for a call that has announced itself. Without membarrier(), the call has its own
  * fence before the load.
  */
-static uint32_t look_again(struct fl__pair *q)
+static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with the fence in agree(). */
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_FENCED)
+	/* relaxed: FENCED never changes. The fence pairs with the fence in queue_spsc_fence_all(). */
+	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
-	return flags_of(q);
+	return queue_spsc_flags(q);
 }
 
 /* Clears a mark if it is set. Returns whether it was set. */
-static bool take_mark(struct fl__pair *q, uint32_t flags, uint32_t mark)
+static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint32_t mark)
 {
 	/* relaxed: the wait table orders the waiters */
 	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
@@ -162,62 +162,62 @@ static bool take_mark(struct fl__pair *q, uint32_t flags, uint32_t mark)
  * Called by an announced put (get) that has found a flag. Returns 0, or -EPIPE with the
  * announcement taken back.
  */
-static int put_asked(struct fl__pair *q, uint64_t at, bool *owes_wake)
+static int queue_spsc_put_flagged(struct fl__queue_spsc *q, uint64_t at, bool *owes_wake)
 {
-	const uint32_t flags = look_again(q);
-	if (flags & FL__PAIR_CLOSED) {
+	const uint32_t flags = queue_spsc_reload_flags(q);
+	if (flags & FL__QUEUE_SPSC_CLOSED) {
 		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
 		return -EPIPE;
 	}
-	*owes_wake = take_mark(q, flags, FL__PAIR_GETTER);
+	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_CONSUMER);
 	return 0;
 }
 
-static int get_asked(struct fl__pair *q, uint64_t at, bool *owes_wake)
+static int queue_spsc_get_flagged(struct fl__queue_spsc *q, uint64_t at, bool *owes_wake)
 {
-	const uint32_t flags = look_again(q);
-	if (flags & FL__PAIR_DROPPED) {
+	const uint32_t flags = queue_spsc_reload_flags(q);
+	if (flags & FL__QUEUE_SPSC_DROPPED) {
 		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
 		return -EPIPE;
 	}
-	*owes_wake = take_mark(q, flags, FL__PAIR_PUTTER);
+	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_PRODUCER);
 	return 0;
 }
 
 /*
- * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. no_item() returns 0 if there
+ * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. queue_spsc_no_item() returns 0 if there
  * is an item by now.
  */
-static int no_space(struct fl__pair *q)
+static int queue_spsc_no_space(struct fl__queue_spsc *q)
 {
-	const uint32_t flags = flags_of(q);
-	if (flags & FL__PAIR_CLOSED)
+	const uint32_t flags = queue_spsc_flags(q);
+	if (flags & FL__QUEUE_SPSC_CLOSED)
 		return -EPIPE;
-	return (flags & FL__PAIR_PUTTER) && is_getting(q) ? -EBUSY : -EAGAIN;
+	return (flags & FL__QUEUE_SPSC_PRODUCER) && queue_spsc_get_in_progress(q) ? -EBUSY : -EAGAIN;
 }
 
-static int no_item(struct fl__pair *q, uint64_t at)
+static int queue_spsc_no_item(struct fl__queue_spsc *q, uint64_t at)
 {
-	const uint32_t flags = flags_of(q);
-	if (flags & FL__PAIR_DROPPED)
+	const uint32_t flags = queue_spsc_flags(q);
+	if (flags & FL__QUEUE_SPSC_DROPPED)
 		return -EPIPE;
-	if (flags & FL__PAIR_CLOSED) {
-		if (!seal(q))
+	if (flags & FL__QUEUE_SPSC_CLOSED) {
+		if (!queue_spsc_seal(q))
 			return -EBUSY;
 		/* relaxed: SEALED was acquired, so this tail is the last */
 		return fl__load_relaxed(&q->tail) == at ? -EPIPE : 0;
 	}
-	return (flags & FL__PAIR_GETTER) && is_putting(q) ? -EBUSY : -EAGAIN;
+	return (flags & FL__QUEUE_SPSC_CONSUMER) && queue_spsc_put_in_progress(q) ? -EBUSY : -EAGAIN;
 }
 
 /* Putting and getting, from item number `at` on. */
 
 /* Returns 0 if there is space, else why not. */
-static int find_space(struct fl__pair *q, uint64_t at)
+static int queue_spsc_find_space(struct fl__queue_spsc *q, uint64_t at)
 {
 	if (!fl__slot_is_full(q->put_slot))
 		return 0;
-	const int rc = no_space(q);
+	const int rc = queue_spsc_no_space(q);
 	/* relaxed: a call acts on the byte alone */
 	if (rc == -EAGAIN && at - fl__load_relaxed(&q->head) != q->capacity)
 		return fl__slot_is_full(q->put_slot) ? -EBUSY : 0;
@@ -225,11 +225,11 @@ static int find_space(struct fl__pair *q, uint64_t at)
 }
 
 /* Returns 0 if there is an item, else why not. */
-static int find_item(struct fl__pair *q, uint64_t at)
+static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 {
 	if (fl__slot_is_full(q->get_slot))
 		return 0;
-	const int rc = no_item(q, at);
+	const int rc = queue_spsc_no_item(q, at);
 	/* relaxed: as above */
 	if (rc == 0 || (rc == -EAGAIN && fl__load_relaxed(&q->tail) != at))
 		return fl__slot_is_full(q->get_slot) ? 0 : -EBUSY;
@@ -239,73 +239,73 @@ static int find_item(struct fl__pair *q, uint64_t at)
 /*
  * Announces a put of the items up to `next`, then looks whether it is allowed. Returns 0, -EPIPE.
  */
-static int begin_put(struct fl__pair *q, uint64_t at, uint64_t next, bool *owes_wake)
+static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	fl__store_relaxed(&q->put_next, next); /* relaxed, as the load: agree() orders them */
+	fl__store_relaxed(&q->put_next, next); /* relaxed, as the load: queue_spsc_fence_all() orders them */
 	fl__in_program_order();
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_PUT)
-		return put_asked(q, at, owes_wake);
+	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS)
+		return queue_spsc_put_flagged(q, at, owes_wake);
 	return 0;
 }
 
-static int begin_get(struct fl__pair *q, uint64_t at, uint64_t next, bool *owes_wake)
+static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	fl__store_relaxed(&q->get_next, next); /* relaxed, as the load: agree() orders them */
+	fl__store_relaxed(&q->get_next, next); /* relaxed, as the load: queue_spsc_fence_all() orders them */
 	fl__in_program_order();
-	if (fl__load_relaxed(&q->flags) & FL__PAIR_ASKS_GET)
-		return get_asked(q, at, owes_wake);
+	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS)
+		return queue_spsc_get_flagged(q, at, owes_wake);
 	return 0;
 }
 
-static void count_put(struct fl__pair *q, uint64_t next)
+static void queue_spsc_count_put(struct fl__queue_spsc *q, uint64_t next)
 {
-	/* release: a count with these has the gets that made the space; pairs with items_in() */
+	/* release: a count with these has the gets that made the space; pairs with queue_spsc_items() */
 	fl__store_release(&q->tail, next);
 }
 
-static void count_get(struct fl__pair *q, uint64_t next)
+static void queue_spsc_count_get(struct fl__queue_spsc *q, uint64_t next)
 {
-	/* release: the items have been read; pairs with is_getting(), items_in() */
+	/* release: the items have been read; pairs with queue_spsc_get_in_progress(), queue_spsc_items() */
 	fl__store_release(&q->head, next);
 }
 
-static int pair_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__pair *q = state;
+	struct fl__queue_spsc *q = state;
 	const uint64_t at = fl__load_relaxed(&q->put_next); /* relaxed: the producer's own */
 	unsigned char *const slot = q->put_slot;
-	int rc = find_space(q, at);
+	int rc = queue_spsc_find_space(q, at);
 	if (rc != 0)
 		return rc;
 	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, false);
-	rc = begin_put(q, at, at + n, owes_wake);
+	rc = queue_spsc_announce_put(q, at, at + n, owes_wake);
 	if (rc != 0)
 		return rc;
 	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
 	q->put_slot = next;
 	*count = n;
-	count_put(q, at + n);
+	queue_spsc_count_put(q, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, true);
 	fl__slot_fill(slot);
 	return 0;
 }
 
-static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
 {
-	struct fl__pair *q = state;
+	struct fl__queue_spsc *q = state;
 	const uint64_t at = fl__load_relaxed(&q->get_next); /* relaxed: the consumer's own */
 	unsigned char *const slot = q->get_slot;
-	int rc = find_item(q, at);
+	int rc = queue_spsc_find_item(q, at);
 	if (rc != 0)
 		return rc;
 	n = fl__slots_run(&q->slots, slot, n < q->capacity ? n : q->capacity, true);
-	rc = begin_get(q, at, at + n, owes_wake);
+	rc = queue_spsc_announce_get(q, at, at + n, owes_wake);
 	if (rc != 0)
 		return rc;
 	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
 	q->get_slot = next;
 	*count = n;
-	count_get(q, at + n);
+	queue_spsc_count_get(q, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, false);
 	fl__slot_clear(slot);
 	return 0;
@@ -317,13 +317,13 @@ static int pair_get(void *state, void *items, size_t n, size_t *count, bool *owe
  * The caller pauses only if several items have passed since its last pause: a caller that waits for
  * an answer to each item is not delayed.
  */
-void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side)
+void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 {
 	enum { TURNS = 64 };
-	uint64_t *const waited = side == FL__GETTERS ? &q->get_waited : &q->put_waited;
+	uint64_t *const waited = side == FL__CONSUMERS ? &q->get_waited : &q->put_waited;
 	/* relaxed: only this side writes it */
-	const uint64_t at = fl__load_relaxed(side == FL__GETTERS ? &q->get_next : &q->put_next);
-	if (fl__slot_is_full(side == FL__GETTERS ? q->get_slot : q->put_slot) == (side == FL__GETTERS))
+	const uint64_t at = fl__load_relaxed(side == FL__CONSUMERS ? &q->get_next : &q->put_next);
+	if (fl__slot_is_full(side == FL__CONSUMERS ? q->get_slot : q->put_slot) == (side == FL__CONSUMERS))
 		return;
 	if (at - *waited > 1)
 		fl__pause(TURNS);
@@ -336,12 +336,12 @@ void fl__pair_back_off(struct fl__pair *q, enum fl__queue_side side)
  */
 
 /* Returns how many items are in at one moment of the call. */
-static uint64_t items_in(struct fl__pair *q)
+static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
-	/* acquire: the tail is not older; pairs with count_get() */
+	/* acquire: the tail is not older; pairs with queue_spsc_count_get() */
 	uint64_t head = fl__load_acquire(&q->head);
 	for (;;) {
-		/* acquire: pairs with count_put() */
+		/* acquire: pairs with queue_spsc_count_put() */
 		const uint64_t tail = fl__load_acquire(&q->tail);
 		/* acquire: as above */
 		const uint64_t again = fl__load_acquire(&q->head);
@@ -352,7 +352,7 @@ static uint64_t items_in(struct fl__pair *q)
 }
 
 /* Returns the slot of item number `n`, if the item is in. */
-static unsigned char *slot_of(struct fl__pair *q, uint64_t n)
+static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 {
 	return fl__slots_at(&q->slots, (size_t)(n % q->capacity));
 }
@@ -361,79 +361,81 @@ static unsigned char *slot_of(struct fl__pair *q, uint64_t n)
  * Looks at the slot, as put and get do, and not at the opposite side's count: that side wants to
  * write the count's line.
  */
-static int pair_can_get(void *state)
+static int queue_spsc_can_get(void *state)
 {
-	struct fl__pair *q = state;
-	if (flags_of(q) & FL__PAIR_DROPPED)
+	struct fl__queue_spsc *q = state;
+	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_DROPPED)
 		return -EPIPE;
 	/* relaxed: a caller that acts on the result loads it anew */
 	const uint64_t head = fl__load_relaxed(&q->head);
-	return fl__slot_is_full(slot_of(q, head)) ? 0 : no_item(q, head);
+	return fl__slot_is_full(queue_spsc_slot(q, head)) ? 0 : queue_spsc_no_item(q, head);
 }
 
-static int pair_can_put(void *state)
+static int queue_spsc_can_put(void *state)
 {
-	struct fl__pair *q = state;
-	if (flags_of(q) & FL__PAIR_CLOSED)
+	struct fl__queue_spsc *q = state;
+	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED)
 		return -EPIPE;
 	const uint64_t tail = fl__load_relaxed(&q->tail); /* relaxed: as above */
-	return fl__slot_is_full(slot_of(q, tail)) ? no_space(q) : 0;
+	return fl__slot_is_full(queue_spsc_slot(q, tail)) ? queue_spsc_no_space(q) : 0;
 }
 
-static bool pair_mark_empty(void *state)
+static bool queue_spsc_mark_empty(void *state)
 {
-	struct fl__pair *q = state;
-	if (items_in(q) != 0 || (flags_of(q) & FL__PAIR_CLOSED))
+	struct fl__queue_spsc *q = state;
+	if (queue_spsc_items(q) != 0 || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
 		return false;
-	/* relaxed: agree() orders it */
-	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_GETTER);
-	agree(q);
-	return !is_putting(q) && items_in(q) == 0 && !(flags_of(q) & FL__PAIR_CLOSED);
+	/* relaxed: queue_spsc_fence_all() orders it */
+	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_CONSUMER);
+	queue_spsc_fence_all(q);
+	return !queue_spsc_put_in_progress(q) && queue_spsc_items(q) == 0 &&
+	       !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
 
-static bool pair_mark_full(void *state)
+static bool queue_spsc_mark_full(void *state)
 {
-	struct fl__pair *q = state;
-	if (items_in(q) != q->capacity || (flags_of(q) & FL__PAIR_CLOSED))
+	struct fl__queue_spsc *q = state;
+	if (queue_spsc_items(q) != q->capacity || (queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED))
 		return false;
-	/* relaxed: agree() orders it */
-	fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_PUTTER);
-	agree(q);
-	return !is_getting(q) && items_in(q) == q->capacity && !(flags_of(q) & FL__PAIR_CLOSED);
+	/* relaxed: queue_spsc_fence_all() orders it */
+	fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_PRODUCER);
+	queue_spsc_fence_all(q);
+	return !queue_spsc_get_in_progress(q) && queue_spsc_items(q) == q->capacity &&
+	       !(queue_spsc_flags(q) & FL__QUEUE_SPSC_CLOSED);
 }
 
 /* Closing and discarding. */
 
-static void pair_close(void *state)
+static void queue_spsc_close(void *state)
 {
-	struct fl__pair *q = state;
-	/* release: what was done before; pairs with flags_of() */
-	(void)fl__or_release(&q->flags, (uint32_t)FL__PAIR_CLOSED);
-	for (unsigned round = 0; !seal(q); round++)
+	struct fl__queue_spsc *q = state;
+	/* release: what was done before; pairs with queue_spsc_flags() */
+	(void)fl__or_release(&q->flags, (uint32_t)FL__QUEUE_SPSC_CLOSED);
+	for (unsigned round = 0; !queue_spsc_seal(q); round++)
 		fl__queue_pause(round);
 }
 
-static bool pair_is_closed(void *state)
+static bool queue_spsc_is_closed(void *state)
 {
-	return (flags_of(state) & FL__PAIR_CLOSED) != 0;
+	return (queue_spsc_flags(state) & FL__QUEUE_SPSC_CLOSED) != 0;
 }
 
 /* The first discard takes all items that are in. Gets are refused from then on. */
-static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
+static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 {
-	struct fl__pair *q = fl__queue_as_pair(of);
+	struct fl__queue_spsc *q = fl__queue_as_spsc(of);
 	(void)owes_wake; /* ignored: no put waits in a closed queue */
-	/* relaxed: agree() orders it */
-	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__PAIR_DROPPED);
-	if ((before & FL__PAIR_DROPPED) || items_in(q) == 0)
+	/* relaxed: queue_spsc_fence_all() orders it */
+	const uint32_t before = fl__or_relaxed(&q->flags, (uint32_t)FL__QUEUE_SPSC_DROPPED);
+	if ((before & FL__QUEUE_SPSC_DROPPED) || queue_spsc_items(q) == 0)
 		return -EPIPE;
-	if (before & FL__PAIR_CLOSED) { /* else the queue is no longer used */
-		agree(q);
-		for (unsigned round = 0; is_getting(q); round++)
+	if (before & FL__QUEUE_SPSC_CLOSED) { /* else the queue is no longer used */
+		queue_spsc_fence_all(q);
+		for (unsigned round = 0; queue_spsc_get_in_progress(q); round++)
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	/* relaxed, both: is_getting() has acquired the head, and items_in() the last tail */
+	/* relaxed, both: queue_spsc_get_in_progress() has acquired the head, and queue_spsc_items() the last tail */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
 	fl__store_relaxed(&q->head, end); /* relaxed: no later put needs the slots */
@@ -451,37 +453,37 @@ static int pair_discard(fl_queue *of, size_t *count, bool *owes_wake)
 
 /* Queries. */
 
-static size_t pair_length(void *state)
+static size_t queue_spsc_length(void *state)
 {
-	return (size_t)items_in(state);
+	return (size_t)queue_spsc_items(state);
 }
 
-static size_t pair_capacity(const void *state)
+static size_t queue_spsc_capacity(const void *state)
 {
-	return ((const struct fl__pair *)state)->capacity; /* never changes */
+	return ((const struct fl__queue_spsc *)state)->capacity; /* never changes */
 }
 
-static uint64_t pair_puts(void *state)
+static uint64_t queue_spsc_puts(void *state)
 {
 	/*
 	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
 	 * puts (join.c).
 	 */
-	return fl__load_relaxed(&((struct fl__pair *)state)->tail);
+	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->tail);
 }
 
-const struct fl__queue_type fl__queue_pair = {
-    .size = sizeof(struct fl__pair),
-    .init = pair_init,
-    .fini = pair_fini,
-    .put = pair_put,
-    .get = pair_get,
-    .discard = pair_discard,
-    .can = {pair_can_get, pair_can_put},
-    .mark = {pair_mark_empty, pair_mark_full},
-    .close = pair_close,
-    .is_closed = pair_is_closed,
-    .length = pair_length,
-    .capacity = pair_capacity,
-    .puts = pair_puts,
+const struct fl__queue_backend fl__backend_spsc = {
+    .size = sizeof(struct fl__queue_spsc),
+    .init = queue_spsc_init,
+    .fini = queue_spsc_fini,
+    .put = queue_spsc_put,
+    .get = queue_spsc_get,
+    .discard = queue_spsc_discard,
+    .can = {queue_spsc_can_get, queue_spsc_can_put},
+    .mark = {queue_spsc_mark_empty, queue_spsc_mark_full},
+    .close = queue_spsc_close,
+    .is_closed = queue_spsc_is_closed,
+    .length = queue_spsc_length,
+    .capacity = queue_spsc_capacity,
+    .puts = queue_spsc_puts,
 };
