@@ -3,7 +3,7 @@
 #define FL_QUEUE_LOCKED_H
 
 #include "../base/atomic.h"
-#include "type.h"
+#include "queue.h"
 #include <errno.h>
 
 /*

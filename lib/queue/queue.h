@@ -4,33 +4,117 @@
 
 #include "../wait/lot.h"
 #include "mpmc.h"
-#include "type.h"
 #include <fairlead/private/queue_spsc.h>
+#include <fairlead/queue.h>
 #include <stdalign.h>
 #include <stddef.h>
 
-struct fl_queue {
+/*
+ * The blocking queue, fl_queue. A backend holds the items, and none of its operations waits.
+ * queue.c adds the waiting and the joining; select.c waits on several queues.
+ */
+enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */
+enum { FL__JOINERS = FL__PRODUCERS + 1 };             /* the third wait queue */
+
+/*
+ * The operations of a backend. Any thread calls any operation at any time, except init and fini.
+ * `state` follows struct fl_queue.
+ */
+struct fl__queue_backend {
+	size_t size; /* bytes of the state, which is aligned as by malloc() */
+
 	/*
-	 * For the inline functions of queue_of.h: the backend if it is fl__backend_mpmc or
-	 * fl__backend_spsc, else NULL.
+	 * Returns 0, -EINVAL, -EOVERFLOW, or -ENOMEM. `config` is valid, and its capacity is not 0.
 	 */
+	int (*init)(void *state, size_t item_size, const fl_queue_config *config);
+	void (*fini)(void *state);
+
+	/*
+	 * Put and get up to `n` items, at least 1. With any result, `*owes_wake` is set if the call
+	 * has cleared a mark. Results:
+	 *
+	 *   0         done, with `*count` items
+	 *   -EAGAIN   full (put), empty (get)
+	 *   -EBUSY    another call is in the middle of what this call needs, and only has to go on
+	 *   -EPIPE    closed (put), closed and empty (get)
+	 *   -ENOMEM   out of memory (put only)
+	 */
+	int (*put)(void *state, const void *items, size_t n, size_t *count, bool *owes_wake);
+	int (*get)(void *state, void *items, size_t n, size_t *count, bool *owes_wake);
+	/*
+	 * Called while the queue is closed, or no longer used. Takes as many items as it can at
+	 * once. For each item, in the order of gets, calls `drop` (may be NULL) on the item in
+	 * place, then fl__queue_done(). Returns as get does.
+	 */
+	int (*discard)(struct fl_queue *q, size_t *count, bool *owes_wake);
+
+	/* Return what a get, and a put, would return. */
+	int (*can[2])(void *state);
+
+	/*
+	 * NULL, or a cheaper `can` for a caller that spins before it sleeps. Disturbs no other
+	 * call. Returns true if `can` may return something else than -EAGAIN. The answer may be out
+	 * of date, but not for ever.
+	 */
+	bool (*may_be_ready[2])(void *state);
+
+	/*
+	 * Called by a context that is about to sleep, inside a transaction of the wait table. Sets
+	 * the mark for waiting consumers (producers) and returns true, if at that moment there is
+	 * no item (no space), no put (no get) is in progress, and the queue is open. The next put
+	 * (get) clears the mark and owes a wake.
+	 */
+	bool (*mark[2])(void *state);
+	/*
+	 * NULL, except for the rendezvous, which has no marks. Enqueues `node`, which is an
+	 * observer, or a struct fl__offer with all offers that its `same_step` links. Returns false
+	 * if there may be a partner to meet, or the queue is closed. A call that meets an offer
+	 * makes the offer's call, gives the offer's node the value FL__HANDED_OFF, and takes the
+	 * node's context out of `inside`.
+	 */
+	bool (*enqueue)(struct fl_queue *q, enum fl__queue_side side, struct fl__node *node);
+
+	void (*close)(void *state);
+	bool (*is_closed)(void *state);
+	size_t (*length)(void *state);
+	size_t (*capacity)(const void *state);
+	uint64_t (*puts)(void *state); /* how many items were put so far */
+	/*
+	 * puts() counts puts in progress, which may still fail. The result is never less than the
+	 * items that were put.
+	 */
+	bool puts_decrease;
+};
+
+/*
+ * fl__backend_mpmc             bounded FIFO, lock-free: mpmc.c
+ * fl__backend_spsc             the same for one producer and one consumer: queue_spsc.c
+ * fl__backend_unbounded        unbounded FIFO, lock-free: mpmc_unbounded.c
+ * fl__backend_unbounded_mpsc   the same for one consumer
+ * fl__backend_rendezvous       holds no items: rendezvous.c
+ * fl__backend_priority         LIFO or priority, bounded or not: priority_lifo_overwrite.c
+ * fl__backend_overwrite        overwrites the oldest item when full: priority_lifo_overwrite.c
+ */
+extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__backend_unbounded,
+    fl__backend_unbounded_mpsc, fl__backend_rendezvous, fl__backend_priority, fl__backend_overwrite;
+
+struct fl_queue {
+	/* For the inline functions of queue_of.h: the state, if the backend is this one, else NULL. */
 	struct fl__mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 	const struct fl__queue_backend *backend;
 	size_t item_size;
 	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
-	uint64_t done;   /* items that are dealt with: see join.c */
+	uint64_t done;   /* items that are done: see "Joining" in queue.c */
 	uint32_t inside; /* contexts that sleep on the queue, or are returning from such a sleep */
 	/* fl__fork_count when `inside` was counted: a forked child has none of those contexts */
 	uint32_t forks;
-	char wait_keys[6]; /* the keys of the wait queues: fl__queue_wait_key() */
+	char wait_keys[6]; /* fl__queue_wait_key() */
 	alignas(max_align_t) unsigned char state[];
 };
 
-_Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or its lines have even addresses");
-
-enum { FL__JOINERS = FL__PRODUCERS + 1 }; /* the third wait queue, beside those of the two sides */
+_Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of its wait queues are even addresses");
 
 /*
  * Returns the key of a wait queue in the wait table (lot.h): an odd address. A late wake may use
@@ -48,12 +132,6 @@ static inline struct fl__mpmc *fl__queue_as_mpmc(fl_queue *q)
 	return (struct fl__mpmc *)(void *)q->state;
 }
 
-/*
- * Before a call of `side` that may wait: in a stream of items, pauses to stay off the cache line
- * that the opposite side uses.
- */
-void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
-
 static inline struct fl__queue_spsc *fl__queue_as_spsc(fl_queue *q)
 {
 	return (struct fl__queue_spsc *)(void *)q->state;
@@ -63,6 +141,9 @@ static inline fl_queue *fl__queue_of_state(void *state)
 {
 	return (fl_queue *)(void *)((unsigned char *)state - offsetof(fl_queue, state));
 }
+
+/* Pauses before a call of `side` that may wait, as fl__mpmc_back_off() does. */
+void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side);
 
 /*
  * A put or a get in a wait queue. At a rendezvous, the opposite side copies one item from or to its
@@ -80,8 +161,8 @@ struct fl__offer {
 };
 
 /*
- * Values of a woken node. FL__BATON: the waiter has the baton (side.c). FL__HANDED_OFF: the
- * waker has made the waiter's call.
+ * Values of a woken node. FL__BATON: the waiter has the baton (queue.c). FL__HANDED_OFF: the waker
+ * has made the waiter's call.
  */
 enum { FL__BATON = 1, FL__HANDED_OFF };
 
@@ -92,11 +173,8 @@ enum { FL__BATON = 1, FL__HANDED_OFF };
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
-/* Returns what a call of that side would return now. Waits while that is -EBUSY. */
-int fl__queue_can(fl_queue *q, enum fl__queue_side side);
-
 /*
- * Sets the mark of `side` and enqueues `node`; the holder of the baton goes to the front, and the
+ * Sets the mark of `side` and enqueues `node`. The holder of the baton goes to the front, and the
  * mark replaces the baton. Returns false, and enqueues nothing, if there may be an item (space) by
  * now.
  */
@@ -109,11 +187,6 @@ bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *n
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
 void fl__queue_wake_all(fl_queue *q);
-
-/*
- * Returns true if a context waits on the queue, or is returning from a wait for an item or space.
- */
-bool fl__queue_has_waiters(fl_queue *q);
 
 /* A put or a get that may have to wait. */
 struct fl__queue_call {
@@ -136,23 +209,12 @@ void fl__queue_pause(unsigned round);
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
 /*
- * Makes the call, and waits until it can be made. Returns:
- *
- *   0            the call is made, and its count is set
- *   -EPIPE       closed
- *   -ENOMEM      out of memory
- *   -ETIMEDOUT   the deadline has passed, and a last try failed
- *   -ECANCELED   a wait was cancelled; the call is not tried after that
- */
-int fl__queue_call_until(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel);
-
-/*
- * Counts one more item as dealt with. Returns false if all items that were put are dealt with
- * already. The queue may be freed after that, unless it has items.
+ * Counts one more item as done. Returns false if all items that were put are done already. The
+ * queue may be freed after that, unless it has items.
  */
 bool fl__queue_done(fl_queue *q);
 
-/* Called when the count of puts has become smaller: wakes the joiners if all are dealt with. */
+/* Called when puts() has decreased: wakes the joiners if all items are done. */
 void fl__queue_recheck_join(fl_queue *q);
 
 #endif
