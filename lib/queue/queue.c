@@ -185,8 +185,9 @@ int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call)
 	int rc;
 	bool owes_wake = false;
 	for (unsigned round = 0;; round++) {
-		rc = call->side == FL__CONSUMERS ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
-		                                 : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
+		rc = call->side == FL__CONSUMERS
+		         ? q->backend->get(q->state, call->to, call->n, &call->count, &owes_wake)
+		         : q->backend->put(q->state, call->from, call->n, &call->count, &owes_wake);
 		if (rc != -EBUSY)
 			break;
 		fl__queue_pause(round);

@@ -1,0 +1,752 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/*
+ * The backends under a lock: a heap (the priority queue and the LIFO queue, bounded or not), and
+ * the queue that overwrites its oldest item when full. Linearization: of each call, its section
+ * under the lock; of an overwriting call for several items, one section for each.
+ */
+#include "../base/atomic.h"
+#include "../base/sys.h"
+#include "queue.h"
+#include <errno.h>
+#include <fairlead/private/inline.h>
+#include <fairlead/time.h>
+
+/*
+ * What both backends share: struct locked is the first member of their state. No call is ever seen
+ * in progress, so there is no -EBUSY.
+ *
+ *   lock    meaning             set by                   cleared by
+ *   0       free
+ *   HELD    a context holds it  locked_acquire(), CAS    locked_release(), store
+ *
+ * Lock order: a bucket of the wait table, then this lock, since a waiter sets its mark with the
+ * bucket locked. Only the user's comparison is called under this lock, and it may not call
+ * functions of the library that wait. Wakes come after the release. locked_release() is a put's
+ * last access to the queue: the item's consumer may free the queue then.
+ *
+ * The lock is made for many short sections in a row. A context that returns at once nearly always
+ * finds the lock free, and the items in its cache. A waiter stays off the lock's cache line, longer
+ * each time. A release wakes no waiter, so the lock has no waiter bit.
+ *
+ * Invariant, while the lock is free: marked[side] is true only if that side had nothing to get
+ * (put) and the queue was open when the mark was set, and no item (space) has been added since.
+ */
+struct locked {
+	uint32_t lock;
+	bool closed, marked[2];
+	bool overwrites;         /* there is always space; this and the capacity never change */
+	size_t length, capacity; /* items */
+	uint64_t puts;
+};
+
+enum { LOCKED_HELD = 1 };
+
+static inline bool locked_try_acquire(struct locked *l)
+{
+	uint32_t expected = 0;
+	/* acquire: pairs with the release in locked_release() */
+	return fl__cas_acquire(&l->lock, &expected, LOCKED_HELD);
+}
+
+/*
+ * Waits a while for the lock. Each look at the lock takes its cache line, and each change of the
+ * holder takes the items' lines from the CPU that works on them. So the pauses grow fourfold, until
+ * the holders have had some hundred sections in a row. After that the waiter yields, too, since the
+ * holder may have lost its CPU, and at last naps, since the holder may have a lower priority. The
+ * waiter does not switch to another fiber of its thread: a bucket of the wait table may be locked.
+ */
+static void locked_back_off(const struct locked *l, unsigned round)
+{
+	enum { ROUNDS = 4, PAUSES = 16, PAUSES_MOST = 512, YIELDS = 32 };
+	if (round < ROUNDS) {
+		const unsigned pauses = (unsigned)PAUSES << 2 * round;
+		fl__pause(pauses < PAUSES_MOST ? pauses : PAUSES_MOST);
+	} else if (round < ROUNDS + YIELDS) {
+		(void)fl__sys.give_way(fl__sys.now());
+		fl__pause(PAUSES_MOST);
+	} else {
+		/* Only the timeout ends it. */
+		(void)fl__sys.futex_wait(&l->lock, LOCKED_HELD, fl_after(FL_US(50)));
+	}
+}
+
+__attribute__((noinline, cold)) static void locked_acquire_slow(struct locked *l)
+{
+	unsigned round = 0;
+	do
+		locked_back_off(l, round++);
+	/* relaxed: the CAS acquires */
+	while (fl__load_relaxed(&l->lock) != 0 || !locked_try_acquire(l));
+}
+
+static inline void locked_acquire(struct locked *l)
+{
+	if (__builtin_expect(!locked_try_acquire(l), 0))
+		locked_acquire_slow(l);
+}
+
+static inline void locked_release(struct locked *l)
+{
+	/* release: pairs with the acquire in locked_try_acquire() */
+	fl__store_release(&l->lock, 0);
+}
+
+/* Under the lock. */
+
+/* relaxed: locked_may_be_ready_*() read `length` and `closed` without the lock */
+static inline void locked_set_length(struct locked *l, size_t length)
+{
+	fl__store_relaxed(&l->length, length);
+}
+
+static inline void locked_set_closed(struct locked *l)
+{
+	fl__store_relaxed(&l->closed, true); /* relaxed: as above */
+}
+
+static inline int locked_may_put(const struct locked *l)
+{
+	if (l->closed)
+		return -EPIPE;
+	return l->length < l->capacity || l->overwrites ? 0 : -EAGAIN;
+}
+
+static inline int locked_may_get(const struct locked *l)
+{
+	if (l->length > 0)
+		return 0;
+	return l->closed ? -EPIPE : -EAGAIN;
+}
+
+static inline bool locked_clear_mark(struct locked *l, enum fl__queue_side side)
+{
+	const bool marked = l->marked[side];
+	l->marked[side] = false;
+	return marked;
+}
+
+/* The operations of struct fl__queue_backend that both backends share. */
+
+static int locked_check(struct locked *l, int (*may)(const struct locked *l))
+{
+	locked_acquire(l);
+	const int rc = may(l);
+	locked_release(l);
+	return rc;
+}
+
+static int locked_can_get(void *state)
+{
+	return locked_check(state, locked_may_get);
+}
+
+static int locked_can_put(void *state)
+{
+	return locked_check(state, locked_may_put);
+}
+
+/*
+ * relaxed, in the next two functions: a caller that acts on the result takes the lock and looks
+ * again
+ */
+
+static bool locked_may_be_ready_get(void *state)
+{
+	struct locked *l = state;
+	return fl__load_relaxed(&l->length) > 0 || fl__load_relaxed(&l->closed);
+}
+
+static bool locked_may_be_ready_put(void *state)
+{
+	struct locked *l = state;
+	return fl__load_relaxed(&l->length) < l->capacity || l->overwrites || fl__load_relaxed(&l->closed);
+}
+
+static bool locked_mark(struct locked *l, enum fl__queue_side side)
+{
+	locked_acquire(l);
+	const bool marks = (side == FL__CONSUMERS ? locked_may_get(l) : locked_may_put(l)) == -EAGAIN;
+	if (marks)
+		l->marked[side] = true;
+	locked_release(l);
+	return marks;
+}
+
+static bool locked_mark_empty(void *state)
+{
+	return locked_mark(state, FL__CONSUMERS);
+}
+
+static bool locked_mark_full(void *state)
+{
+	return locked_mark(state, FL__PRODUCERS);
+}
+
+static void locked_close(void *state)
+{
+	struct locked *l = state;
+	locked_acquire(l);
+	locked_set_closed(l);
+	locked_release(l);
+}
+
+static bool locked_is_closed(void *state)
+{
+	struct locked *l = state;
+	locked_acquire(l);
+	const bool closed = l->closed;
+	locked_release(l);
+	return closed;
+}
+
+static size_t locked_length(void *state)
+{
+	struct locked *l = state;
+	locked_acquire(l);
+	const size_t length = l->length;
+	locked_release(l);
+	return length;
+}
+
+static size_t locked_capacity(const void *state)
+{
+	return ((const struct locked *)state)->capacity;
+}
+
+static uint64_t locked_puts(void *state)
+{
+	struct locked *l = state;
+	locked_acquire(l);
+	const uint64_t puts = l->puts;
+	locked_release(l);
+	return puts;
+}
+
+/* The backend of `struct kind`, with its own kind_init(), _fini(), _put(), _get(), _discard(). */
+#define LOCKED_BACKEND(kind)                                                                                           \
+	{                                                                                                              \
+		.size = sizeof(struct kind), .init = kind##_init, .fini = kind##_fini, .put = kind##_put,              \
+		.get = kind##_get, .discard = kind##_discard, .can = {locked_can_get, locked_can_put},                 \
+		.may_be_ready = {locked_may_be_ready_get, locked_may_be_ready_put},                                    \
+		.mark = {locked_mark_empty, locked_mark_full}, .close = locked_close, .is_closed = locked_is_closed,   \
+		.length = locked_length, .capacity = locked_capacity, .puts = locked_puts,                             \
+	}
+
+/*
+ * The heap: the backend of LIFO and priority queues, an array. A LIFO queue has its oldest item
+ * first. A priority queue is a binary heap. Each of its items is followed by the item's age, in the
+ * same cache line if the item is small. The age is how many items were put before, and decides
+ * between equal items. Items are moved, never swapped, so any item size works without a spare item.
+ *
+ * Invariant, while the lock is free: in a priority queue, no item comes before its parent
+ * (heap_before()).
+ *
+ * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
+ * than a quarter full. So calls to and fro at one length do not pay each time. The new array is
+ * allocated, and the old one freed, outside the lock. Under the lock the call checks again, and
+ * frees a new array that is of no use by then. A get that finds no memory leaves the shrinking to
+ * the next get.
+ */
+enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
+
+struct heap_array {
+	size_t allocated; /* items; in a bounded queue its capacity */
+	unsigned char *items;
+};
+
+struct heap {
+	struct locked locked; /* first */
+	struct heap_array array;
+	/* In bytes. These and the rest never change. */
+	size_t item_size, stride;
+	int (*compare)(const void *a, const void *b, void *compare_arg); /* NULL: a stack */
+	void *compare_arg;
+};
+
+/* The array. */
+
+static void *heap_at(const struct heap *h, size_t index)
+{
+	return h->array.items + index * h->stride;
+}
+
+/* Returns the address of the age of the item at `index`; of a priority queue only. */
+static uint64_t *heap_age_at(const struct heap *h, size_t index)
+{
+	return (uint64_t *)heap_at(h, index + 1) - 1;
+}
+
+/*
+ * Returns the bytes from an item to the next. The item size gives an item's alignment, 16 at most;
+ * an age has its own.
+ */
+static size_t heap_stride(size_t item_size, bool with_ages)
+{
+	if (!with_ages)
+		return item_size;
+	const size_t unit = item_size % 16 == 0 ? 16 : sizeof(uint64_t);
+	return (item_size + sizeof(uint64_t) + unit - 1) & ~(unit - 1);
+}
+
+static void heap_move(struct heap *h, size_t to, size_t from)
+{
+	fl__copy(heap_at(h, to), heap_at(h, from), h->stride);
+}
+
+/*
+ * Returns whether the item at `a` comes out before the item at `b`. A branch would be mispredicted
+ * every other time.
+ */
+static bool heap_before(const struct heap *h, size_t a, size_t b)
+{
+	const int order = h->compare(heap_at(h, a), heap_at(h, b), h->compare_arg);
+	return (order < 0) | ((order == 0) & (*heap_age_at(h, a) < *heap_age_at(h, b)));
+}
+
+/* Moves down the items that the new item comes before. Returns the index for the new item. */
+static size_t heap_sift_up(struct heap *h, const void *item)
+{
+	size_t hole = h->locked.length;
+	while (hole > 0) {
+		const size_t parent = (hole - 1) / 2;
+		if (h->compare(item, heap_at(h, parent), h->compare_arg) >= 0)
+			break;
+		heap_move(h, hole, parent);
+		hole = parent;
+	}
+	return hole;
+}
+
+static void heap_add(struct heap *h, const void *item)
+{
+	size_t index = h->locked.length;
+	if (h->compare) {
+		index = heap_sift_up(h, item);
+		*heap_age_at(h, index) = h->locked.puts;
+	}
+	fl__copy(heap_at(h, index), item, h->item_size);
+	locked_set_length(&h->locked, h->locked.length + 1);
+	h->locked.puts++;
+}
+
+static size_t heap_next(const struct heap *h)
+{
+	return h->compare ? 0 : h->locked.length - 1;
+}
+
+/*
+ * Fills the root with the last item, which nearly always belongs far down. So the hole first sinks
+ * to the bottom, with one comparison a level and none with the last item, and then rises as far as
+ * it must. (Wegener, 1993.)
+ */
+static void heap_fill_root(struct heap *h)
+{
+	const size_t last = h->locked.length; /* where it still is */
+	size_t hole = 0;
+	for (size_t child; (child = 2 * hole + 1) < last; hole = child) {
+		if (child + 1 < last)
+			child += heap_before(h, child + 1, child);
+		heap_move(h, hole, child);
+	}
+	for (size_t parent; hole > 0 && heap_before(h, last, parent = (hole - 1) / 2); hole = parent)
+		heap_move(h, hole, parent);
+	if (hole != last)
+		heap_move(h, hole, last);
+}
+
+static void heap_remove_next(struct heap *h)
+{
+	locked_set_length(&h->locked, h->locked.length - 1);
+	if (h->compare)
+		heap_fill_root(h);
+}
+
+/* Creation and destruction. */
+
+static void heap_array_free(struct heap_array *a)
+{
+	fl__free(a->items);
+	*a = (struct heap_array){.allocated = 0};
+}
+
+static bool heap_array_alloc(struct heap_array *a, size_t allocated, size_t stride)
+{
+	*a = (struct heap_array){.allocated = allocated, .items = fl__alloc(allocated, stride)};
+	return a->items != NULL;
+}
+
+static bool heap_is_too_large(size_t allocated, size_t stride)
+{
+	size_t bytes;
+	return __builtin_mul_overflow(allocated, stride, &bytes) || bytes > PTRDIFF_MAX;
+}
+
+static int heap_init(void *state, size_t item_size, const fl_queue_config *config)
+{
+	struct heap *h = state;
+	const size_t allocated = config->capacity == FL_UNBOUNDED ? HEAP_LEAST : config->capacity;
+	if (item_size > PTRDIFF_MAX)
+		return -EOVERFLOW;
+	*h = (struct heap){.locked = {.capacity = config->capacity},
+	                   .item_size = item_size,
+	                   .stride = heap_stride(item_size, config->compare),
+	                   .compare = config->compare,
+	                   .compare_arg = config->compare_arg};
+	if (heap_is_too_large(allocated, h->stride))
+		return -EOVERFLOW;
+	return heap_array_alloc(&h->array, allocated, h->stride) ? 0 : -ENOMEM;
+}
+
+static void heap_fini(void *state)
+{
+	struct heap *h = state;
+	heap_array_free(&h->array);
+}
+
+/* Under the lock. */
+
+/* Moves the items to `a`, which is large enough. `a` then has the old array. */
+static void heap_swap_arrays(struct heap *h, struct heap_array *a)
+{
+	const struct heap_array before = h->array;
+	memcpy(a->items, before.items, h->locked.length * h->stride);
+	h->array = *a;
+	*a = before;
+}
+
+/*
+ * Returns the size, in items, of the array that `n` more items need; 0: the present array is large
+ * enough; SIZE_MAX: more than there can be.
+ */
+static size_t heap_needs(const struct heap *h, size_t n)
+{
+	size_t allocated = h->array.allocated, all;
+	if (h->locked.capacity != FL_UNBOUNDED || n <= allocated - h->locked.length)
+		return 0;
+	if (__builtin_add_overflow(h->locked.length, n, &all) ||
+	    __builtin_add_overflow(allocated, allocated, &allocated))
+		return SIZE_MAX;
+	return allocated > all ? allocated : all;
+}
+
+/* Returns the size, in items, to shrink the array to; 0: the array is not too large. */
+static size_t heap_shrinks_to(const struct heap *h)
+{
+	size_t allocated = h->array.allocated;
+	if (h->locked.capacity != FL_UNBOUNDED)
+		return 0;
+	while (h->locked.length < allocated / 4 && allocated / 2 >= HEAP_LEAST)
+		allocated /= 2;
+	return allocated < h->array.allocated ? allocated : 0;
+}
+
+/* Outside the lock. */
+
+static bool heap_alloc_spare(struct heap *h, size_t allocated, struct heap_array *spare)
+{
+	heap_array_free(spare);
+	return !heap_is_too_large(allocated, h->stride) && heap_array_alloc(spare, allocated, h->stride);
+}
+
+/*
+ * Returns 0 with the lock held and an array for `n` more items, or -EPIPE, -EAGAIN, -ENOMEM without
+ * the lock. The caller frees `*spare`.
+ */
+static int heap_lock_to_put(struct heap *h, size_t n, struct heap_array *spare)
+{
+	int rc;
+	size_t needed;
+	for (;;) {
+		locked_acquire(&h->locked);
+		rc = locked_may_put(&h->locked);
+		needed = rc == 0 ? heap_needs(h, n) : 0;
+		if (needed == 0 || (spare->allocated >= h->locked.length && n <= spare->allocated - h->locked.length))
+			break;
+		locked_release(&h->locked);
+		if (!heap_alloc_spare(h, needed, spare))
+			return -ENOMEM;
+	}
+	if (needed > 0)
+		heap_swap_arrays(h, spare);
+	if (rc != 0)
+		locked_release(&h->locked);
+	return rc;
+}
+
+static void heap_shrink(struct heap *h, size_t allocated)
+{
+	struct heap_array spare;
+	if (!heap_array_alloc(&spare, allocated, h->stride))
+		return;
+	locked_acquire(&h->locked);
+	if (allocated < h->array.allocated && h->locked.length <= allocated / 2)
+		heap_swap_arrays(h, &spare);
+	locked_release(&h->locked);
+	heap_array_free(&spare);
+}
+
+/* The operations of struct fl__queue_backend. */
+
+static int heap_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct heap *h = state;
+	struct heap_array spare = {.allocated = 0};
+	const unsigned char *next = items;
+	const int rc = heap_lock_to_put(h, n, &spare);
+	if (rc == 0) {
+		const size_t space = h->locked.capacity - h->locked.length;
+		*count = n < space ? n : space;
+		for (size_t i = 0; i < *count; i++)
+			heap_add(h, next + i * h->item_size);
+		*owes_wake = locked_clear_mark(&h->locked, FL__CONSUMERS);
+		locked_release(&h->locked);
+	}
+	if (__builtin_expect(spare.allocated > 0, 0))
+		heap_array_free(&spare);
+	return rc;
+}
+
+static int heap_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct heap *h = state;
+	unsigned char *next = items;
+	size_t enough = 0;
+	locked_acquire(&h->locked);
+	const int rc = locked_may_get(&h->locked);
+	if (rc == 0) {
+		*count = n < h->locked.length ? n : h->locked.length;
+		for (size_t i = 0; i < *count; i++) {
+			fl__copy(next + i * h->item_size, heap_at(h, heap_next(h)), h->item_size);
+			heap_remove_next(h);
+		}
+		*owes_wake = locked_clear_mark(&h->locked, FL__PRODUCERS);
+		enough = heap_shrinks_to(h);
+	}
+	locked_release(&h->locked);
+	if (__builtin_expect(enough > 0, 0))
+		heap_shrink(h, enough);
+	return rc;
+}
+
+/*
+ * Closes the queue if need be, and takes the array with all its items, which are then dropped
+ * without the lock.
+ */
+static int heap_discard(fl_queue *of, size_t *count, bool *owes_wake)
+{
+	struct heap *h = (struct heap *)(void *)of->state;
+	locked_acquire(&h->locked);
+	const int rc = locked_may_get(&h->locked);
+	/* The lock is not copied: other contexts write it. */
+	struct heap taken = {.locked = {.length = h->locked.length},
+	                     .array = h->array,
+	                     .stride = h->stride,
+	                     .compare = h->compare,
+	                     .compare_arg = h->compare_arg};
+	if (rc == 0) {
+		*owes_wake = locked_clear_mark(&h->locked, FL__PRODUCERS);
+		locked_set_closed(&h->locked);
+		locked_set_length(&h->locked, 0);
+		h->array = (struct heap_array){.allocated = 0};
+	}
+	locked_release(&h->locked);
+	if (rc != 0)
+		return rc;
+	for (*count = taken.locked.length; taken.locked.length > 0; heap_remove_next(&taken)) {
+		if (of->drop)
+			of->drop(heap_at(&taken, heap_next(&taken)), of->drop_arg);
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
+	}
+	heap_array_free(&taken.array);
+	return 0;
+}
+
+const struct fl__queue_backend fl__backend_priority = LOCKED_BACKEND(heap);
+
+/*
+ * The overwriting queue: the last items that were put, in an array as a ring. No put waits. A put
+ * to a full queue takes the oldest item out in the same section, to memory of its own, and drops it
+ * after the release. The new item's consumer may free the queue then, so the dropped item is not
+ * counted as done later. Instead the section uncounts the dropped item's put, and as many items are
+ * left to be done as before (queue.c, "Joining").
+ */
+struct overwrite {
+	struct locked locked; /* first */
+	bool lifo;            /* this and the next two never change */
+	size_t item_size;
+	unsigned char *items;
+	size_t first; /* index of the oldest item */
+};
+
+static int overwrite_init(void *state, size_t item_size, const fl_queue_config *config)
+{
+	struct overwrite *w = state;
+	size_t bytes;
+	if (__builtin_mul_overflow(config->capacity, item_size, &bytes) || bytes > PTRDIFF_MAX)
+		return -EOVERFLOW;
+	*w = (struct overwrite){.locked = {.overwrites = true, .capacity = config->capacity},
+	                        .lifo = config->order == FL_LIFO,
+	                        .item_size = item_size,
+	                        .items = fl__alloc(config->capacity, item_size)};
+	return w->items ? 0 : -ENOMEM;
+}
+
+static void overwrite_fini(void *state)
+{
+	struct overwrite *w = state;
+	fl__free(w->items);
+}
+
+/* Under the lock. */
+
+/* Returns where the item with `i` older items is, or will be. */
+static void *overwrite_at(const struct overwrite *w, size_t i)
+{
+	const size_t to_end = w->locked.capacity - w->first;
+	return w->items + (i < to_end ? w->first + i : i - to_end) * w->item_size;
+}
+
+static void overwrite_add(struct overwrite *w, const void *item)
+{
+	fl__copy(overwrite_at(w, w->locked.length), item, w->item_size);
+	locked_set_length(&w->locked, w->locked.length + 1);
+	w->locked.puts++;
+}
+
+static void overwrite_remove_oldest(struct overwrite *w)
+{
+	w->first = w->first + 1 < w->locked.capacity ? w->first + 1 : 0;
+	locked_set_length(&w->locked, w->locked.length - 1);
+}
+
+static void *overwrite_next(const struct overwrite *w)
+{
+	return overwrite_at(w, w->lifo ? w->locked.length - 1 : 0);
+}
+
+static void overwrite_remove_next(struct overwrite *w)
+{
+	if (w->lifo)
+		locked_set_length(&w->locked, w->locked.length - 1);
+	else
+		overwrite_remove_oldest(w);
+}
+
+/*
+ * Puts the item. Returns 0, -EPIPE. If the queue was full, sets `*dropped` and copies the oldest
+ * item to `oldest`; if that is NULL, returns -EAGAIN and puts nothing.
+ */
+static int overwrite_put_once(struct overwrite *w, const void *item, void *oldest, bool *dropped, bool *owes_wake)
+{
+	locked_acquire(&w->locked);
+	int rc = locked_may_put(&w->locked);
+	*dropped = rc == 0 && w->locked.length == w->locked.capacity;
+	if (*dropped && !oldest)
+		rc = -EAGAIN;
+	if (rc == 0) {
+		if (*dropped) {
+			fl__copy(oldest, overwrite_at(w, 0), w->item_size);
+			overwrite_remove_oldest(w);
+			w->locked.puts--;
+		}
+		overwrite_add(w, item);
+		*owes_wake |= locked_clear_mark(&w->locked, FL__CONSUMERS);
+	}
+	locked_release(&w->locked);
+	return rc;
+}
+
+/* Returns 0, -EPIPE, -ENOMEM. */
+static int overwrite_put_one(fl_queue *q, const void *item, bool *owes_wake)
+{
+	struct overwrite *w = (struct overwrite *)(void *)q->state;
+	void (*const drop)(void *, void *) = q->drop;
+	void *const drop_arg = q->drop_arg;
+	unsigned char small[256], *large = NULL;
+	bool dropped;
+	int rc = overwrite_put_once(w, item, w->item_size <= sizeof small ? small : NULL, &dropped, owes_wake);
+	if (rc == -EAGAIN) {
+		large = fl__alloc(1, w->item_size);
+		rc = large ? overwrite_put_once(w, item, large, &dropped, owes_wake) : -ENOMEM;
+	}
+	if (rc == 0 && dropped && drop) {
+		/*
+		 * An earlier item owes the wake. The callback may take its time, or wait for the
+		 * consumer.
+		 */
+		if (*owes_wake)
+			fl__queue_wake(q, FL__CONSUMERS);
+		*owes_wake = false;
+		drop(large ? large : small, drop_arg);
+	}
+	fl__free(large);
+	return rc;
+}
+
+/* The operations of struct fl__queue_backend. */
+
+static int overwrite_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	fl_queue *q = fl__queue_of_state(state);
+	const unsigned char *item = items;
+	const size_t size = q->item_size;
+	int rc = 0;
+	size_t put = 0;
+	while (put < n && (rc = overwrite_put_one(q, item + put * size, owes_wake)) == 0)
+		put++;
+	*count = put;
+	return put > 0 ? 0 : rc;
+}
+
+static int overwrite_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct overwrite *w = state;
+	unsigned char *item = items;
+	(void)owes_wake; /* no put waits */
+	locked_acquire(&w->locked);
+	const int rc = locked_may_get(&w->locked);
+	if (rc == 0) {
+		*count = n < w->locked.length ? n : w->locked.length;
+		for (size_t i = 0; i < *count; i++) {
+			fl__copy(item + i * w->item_size, overwrite_next(w), w->item_size);
+			overwrite_remove_next(w);
+		}
+	}
+	locked_release(&w->locked);
+	return rc;
+}
+
+/*
+ * Closes the queue if need be, and takes the array with all its items, which are then dropped
+ * without the lock.
+ */
+static int overwrite_discard(fl_queue *of, size_t *count, bool *owes_wake)
+{
+	struct overwrite *w = (struct overwrite *)(void *)of->state;
+	(void)owes_wake;
+	locked_acquire(&w->locked);
+	const int rc = locked_may_get(&w->locked);
+	/* The lock is not copied: other contexts write it. */
+	struct overwrite taken = {.locked = {.length = w->locked.length, .capacity = w->locked.capacity},
+	                          .lifo = w->lifo,
+	                          .item_size = w->item_size,
+	                          .items = w->items,
+	                          .first = w->first};
+	if (rc == 0) {
+		locked_set_closed(&w->locked);
+		locked_set_length(&w->locked, 0);
+		w->items = NULL;
+	}
+	locked_release(&w->locked);
+	if (rc != 0)
+		return rc;
+	for (*count = taken.locked.length; taken.locked.length > 0; overwrite_remove_next(&taken)) {
+		if (of->drop)
+			of->drop(overwrite_next(&taken), of->drop_arg);
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
+	}
+	overwrite_fini(&taken);
+	return 0;
+}
+
+const struct fl__queue_backend fl__backend_overwrite = LOCKED_BACKEND(overwrite);
