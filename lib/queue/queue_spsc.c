@@ -64,7 +64,7 @@
 #include "../base/panic.h"
 #include "../base/sys.h"
 #include "queue.h"
-#include "slots.h"
+#include "spsc.h"
 #include <errno.h>
 
 static int queue_spsc_init(void *state, size_t item_size, const fl_queue_config *config)

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_QUEUE_SPSC_H
 #define FAIRLEAD_QUEUE_SPSC_H
 
-#include <fairlead/private/slots.h>
+#include <fairlead/private/spsc_slots.h>
 
 /*
  * Private: the ring for one producer and one consumer that a queue has which blocks and can be closed: what the inline functions

@@ -2,7 +2,7 @@
 #ifndef FAIRLEAD_SPSC_OF_H
 #define FAIRLEAD_SPSC_OF_H
 
-#include <fairlead/private/slots.h>
+#include <fairlead/private/spsc_slots.h>
 #include <fairlead/spsc.h>
 #include <string.h>
 

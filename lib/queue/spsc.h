@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_QUEUE_SLOTS_H
-#define FL_QUEUE_SLOTS_H
+#ifndef FL_QUEUE_SPSC_H
+#define FL_QUEUE_SPSC_H
 
-#include <fairlead/private/slots.h>
+#include <fairlead/private/spsc_slots.h>
+
+/* The slots of the two rings for one producer and one consumer: spsc.c and queue_spsc.c. */
 
 /*
  * Makes `count` (not 0) slots for items of `item_size` (not 0) bytes. Returns 0, -EOVERFLOW,
@@ -11,9 +13,8 @@
 int fl__slots_init(struct fl__slots *slots, size_t item_size, size_t count);
 void fl__slots_fini(struct fl__slots *slots);
 
-/* The number of a slot, from 0 on; and the slot of a number. */
-size_t fl__slots_number(const struct fl__slots *slots, const unsigned char *slot);
-unsigned char *fl__slots_at(const struct fl__slots *slots, size_t number);
+/* Returns the slot of an index, from 0 on. */
+unsigned char *fl__slots_at(const struct fl__slots *slots, size_t index);
 
 /* Returns how many slots from `slot` on, at most `n`, are full (or free). */
 size_t fl__slots_run(const struct fl__slots *slots, unsigned char *slot, size_t n, bool full);
@@ -23,9 +24,9 @@ unsigned char *fl__slots_copy_in(const struct fl__slots *slots, unsigned char *s
 unsigned char *fl__slots_copy_out(const struct fl__slots *slots, unsigned char *slot, void *items, size_t n);
 
 /*
- * Marks the slots from `first` to `next` as full or free, from the last on. `first` is not marked:
- * the caller does that afterwards. No call looks beyond a slot in the wrong state, so no call sees
- * the others before `first`.
+ * Marks the slots after `first`, up to but not including `next`, as full or free, from the last on.
+ * The caller marks `first` afterwards. No call looks beyond a slot in the wrong state, so no call
+ * sees the others before `first`.
  */
 void fl__slots_mark_others(const struct fl__slots *slots, unsigned char *first, unsigned char *next, bool full);
 

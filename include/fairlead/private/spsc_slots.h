@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FAIRLEAD_SLOTS_H
-#define FAIRLEAD_SLOTS_H
+#ifndef FAIRLEAD_SPSC_SLOTS_H
+#define FAIRLEAD_SPSC_SLOTS_H
 
 #include <fairlead/private/inline.h>
 #include <stdbool.h>
