@@ -384,7 +384,7 @@ FL_TEST(mpmc_unbounded_goes_on_in_a_forked_child)
 			    item != i)
 				_exit(2);
 		/* What the other thread kept is free; this one may keep one by its tail. */
-		_exit(q->unbounded.retired && q->unbounded.retired->link ? 3 : 0);
+		_exit(q->unbounded.retired && q->unbounded.retired->next_retired ? 3 : 0);
 	}
 	int status = 0;
 	assert_int_equal(waitpid(pid, &status, 0), pid);

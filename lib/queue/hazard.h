@@ -22,7 +22,7 @@ enum fl__hazard { FL__HAZARD_HEAD, FL__HAZARD_TAIL, FL__HAZARDS };
  * What one thread keeps. Only that thread writes it; a thread that wants to free objects reads it.
  */
 struct fl__hazards {
-	void *kept[FL__HAZARDS];
+	void *pointers[FL__HAZARDS];
 };
 
 /*

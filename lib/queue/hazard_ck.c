@@ -69,14 +69,14 @@ struct fl__hazards *fl__hazards_register(void)
 	struct hazard_record *record =
 	    (struct hazard_record *)((memory + _Alignof(struct hazard_record) - 1) & -_Alignof(struct hazard_record));
 	record->memory = (void *)memory;
-	ck_hp_register(&hazard_domain, &record->ck, record->ours.kept);
+	ck_hp_register(&hazard_domain, &record->ck, record->ours.pointers);
 	return &record->ours;
 }
 
 struct fl__hazards *fl__hazards_shared(void)
 {
 	if (!hazard_shared.ck.global)
-		ck_hp_register(&hazard_domain, &hazard_shared.ck, hazard_shared.ours.kept);
+		ck_hp_register(&hazard_domain, &hazard_shared.ck, hazard_shared.ours.pointers);
 	return &hazard_shared.ours;
 }
 
@@ -104,7 +104,7 @@ void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
-			const void *kept = ck_pr_load_ptr(&record->ours.kept[i]);
+			const void *kept = ck_pr_load_ptr(&record->ours.pointers[i]);
 			if (kept)
 				found(arg, kept);
 		}

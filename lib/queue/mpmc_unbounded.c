@@ -1,27 +1,640 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The unbounded queue that never waits: a chain (chain.h) with all its operations. With one
- * consumer the gets take their tickets by plain stores.
+ * The unbounded queue for many producers and many consumers, or for one consumer: a linked list of
+ * segments. At the end are fl_mpmc_unbounded, which never waits, and the backend of fl_queue.
+ *
+ * A segment's tail: producers' tickets, given by fetch-and-add, and two bits.
+ *
+ *   bit     means                 set by                            cleared by
+ *   WAIT    a consumer waits      fl__unbounded_mark_empty(), in    a put that found WAIT with its
+ *                                 the last segment, while empty     ticket; this put owes a wake
+ *   CLOSED  later tickets do not  a close, while a cell of the      never
+ *           count; `end` has the  last segment has no ticket
+ *           tickets that do
+ *
+ * A segment's next: what comes after its last cell.
+ *
+ *   0        nothing yet
+ *   WAIT     nothing yet, and a consumer waits; the put that appends clears WAIT, and owes a wake
+ *   CLOSED   nothing ever
+ *   address  the next segment
+ *
+ * A cell, which is used once in the life of its segment:
+ *
+ *   EMPTY -> FULL      by its producer, with the item in the cell
+ *   EMPTY -> POISONED  by its consumer, which has waited long enough
+ *
+ * Invariants
+ * 1. Each producer's ticket that counts is one cell, and so is each consumer's. So an item has one
+ *    producer and one consumer.
+ * 2. head <= tail, and head <= cells: a consumer draws a ticket, by CAS, only for a cell that has a
+ *    producer's ticket. So a consumer never waits for a put that may not come, and "empty" uses up
+ *    no cells.
+ * 3. A producer that finds its cell poisoned draws another ticket, and so comes after puts made
+ *    since. A consumer never gives up a cell without poisoning it. So no context waits for a peer
+ *    that has stopped: a consumer looks LOOKS times.
+ * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
+ *    drew a ticket beyond the cells.
+ * 5. The queue's tail is the last segment or an earlier one. A producer that appends does not move
+ *    the tail, since the consumer of its item may free all; the next call moves it. The queue's
+ *    head is at or before the first segment with items, and never beyond the queue's tail. The
+ *    consumer that moves the head past a segment retires the segment, after the tail has moved on.
+ * 6. CLOSED is set where it takes effect: in a tail that has a cell left, or in the last `next`. So
+ *    a producer learns of the close from the step by which it would have put: no put is accepted
+ *    after a consumer got "closed and drained".
+ * 7. A mark is set by CAS on a tail of which the consumers have all tickets. So each put that is
+ *    not done will draw another ticket, or append, and the first that does clears the mark. No mark
+ *    goes from a segment to the next.
+ * 8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ, and
+ *    then sets CLOSED by a CAS on that tail. Both words only grow until then. So a closer that was
+ *    stopped changes neither word after the close, and `end` is what the tail was when CLOSED was
+ *    set. A refused put has nothing to take back, and no count has it.
+ *
+ * Linearization. Put: where its producer drew the ticket of the cell that it filled, or appended a
+ * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
+ * consumer read the tail, or the `next`; at that moment the consumers had all existing tickets.
+ * Every item with a put that happens before "empty" has been got.
+ *
+ * Progress: lock-free, except for the allocator. A queue keeps one spare segment, so that a steady
+ * flow allocates none.
+ *
+ * Reclamation: by hazard pointers (hazard.h). A retired segment is freed, or becomes the spare, as
+ * soon as no hazard pointer protects it: a thread that retires a segment looks at all retired ones.
+ * With T threads that have used any such queue, at most 2 T retired segments of a queue are left,
+ * and those of threads that were stopped while they looked. A context that uses a segment's items
+ * for long, and calls other code meantime, pins the segment.
  */
 #include "mpmc_unbounded.h"
+#include "../base/sys.h"
+#include "queue.h"
+#include <string.h>
+
+enum { LOOKS = 6, SEGMENT_BYTES = 8192, CELLS_LEAST = 16, CELLS_MOST = 512 };
+enum { NEXT_WAIT = 1, NEXT_CLOSED = 2, NEXT_SEGMENT = FL__LINE /* or more: an address */ };
+
+/* Segments: allocation, reuse, freeing. */
+
+static struct fl__segment *unbounded_new_segment(struct fl__unbounded *c)
+{
+	/* acquire: all uses of the old segment are over; pairs with unbounded_free_segment() */
+	struct fl__segment *s = fl__swap_acquire(&c->spare, NULL);
+	if (!s) {
+		void *memory = fl__alloc(1, sizeof *s + FL__LINE - 1 + (size_t)c->cells * c->stride);
+		if (!memory)
+			return NULL;
+		s = fl__align_to_line(memory);
+		s->memory = memory;
+		return s; /* zeroed */
+	}
+	/* relaxed: only this thread has the segment */
+	fl__store_relaxed(&s->head, 0);
+	fl__store_relaxed(&s->next, 0);
+	fl__store_relaxed(&s->end, 0);
+	for (uint64_t i = 0; i < c->cells; i++)
+		fl__store_relaxed(fl__unbounded_state(c, fl__unbounded_cell(c, s, i)), FL__CELL_EMPTY);
+	return s;
+}
+
+static void unbounded_free_segment(struct fl__unbounded *c, struct fl__segment *s)
+{
+	struct fl__segment *none = NULL;
+	/* release: pairs with unbounded_new_segment() */
+	if (!fl__cas_release(&c->spare, &none, s))
+		fl__free(s->memory);
+}
+
+static void unbounded_push_retired(struct fl__unbounded *c, struct fl__segment *s)
+{
+	/* relaxed: the CAS checks it */
+	struct fl__segment *first = fl__load_relaxed(&c->retired);
+	do {
+		s->next_retired = first;
+	} while (!fl__cas_weak_release(&c->retired, &first, s)); /* release: pairs with unbounded_retire() */
+}
+
+static void unbounded_mark_protected(void *retired, const void *object)
+{
+	for (struct fl__segment *s = retired; s; s = s->next_retired)
+		if (s == object)
+			s->is_protected = true;
+}
+
+/* Retires `s`, which is unreachable. Frees the retired segments that nothing protects. */
+static void unbounded_retire(struct fl__unbounded *c, struct fl__segment *s)
+{
+	s->is_protected = false;
+	unbounded_push_retired(c, s);
+	/* acquire: pairs with unbounded_push_retired() */
+	struct fl__segment *all = fl__swap_acquire(&c->retired, NULL);
+	fl__hazards_each(unbounded_mark_protected, all);
+	while (all) {
+		s = all;
+		all = s->next_retired;
+		/*
+		 * acquire: pairs with unbounded_unpin(). A thread pins a segment that its hazard
+		 * pointer protects. fl__hazards_each() has seen that the hazard pointer no longer
+		 * does, so this load sees the pin.
+		 */
+		if (s->is_protected || fl__load_acquire(&s->pins) > 0) {
+			s->is_protected = false;
+			unbounded_push_retired(c, s);
+		} else
+			unbounded_free_segment(c, s);
+	}
+}
+
+/* Creation and destruction. */
+
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells)
+{
+	size_t alignment = item_size & -item_size, bytes;
+	if (alignment > _Alignof(max_align_t))
+		alignment = _Alignof(max_align_t);
+	if (alignment < sizeof(uint32_t))
+		alignment = sizeof(uint32_t);
+	if (item_size > PTRDIFF_MAX / 2)
+		return -EOVERFLOW;
+	c->item_size = item_size;
+	c->state_at = (item_size + sizeof(uint32_t) - 1) & -sizeof(uint32_t);
+	c->stride = (c->state_at + sizeof(uint32_t) + alignment - 1) & -alignment;
+	c->cells = cells;
+	if (cells == 0) {
+		c->cells = SEGMENT_BYTES / c->stride;
+		c->cells = c->cells < CELLS_LEAST ? CELLS_LEAST : c->cells > CELLS_MOST ? CELLS_MOST : c->cells;
+	}
+	if (__builtin_mul_overflow(c->cells, c->stride, &bytes) ||
+	    bytes > PTRDIFF_MAX - sizeof(struct fl__segment) - FL__LINE)
+		return -EOVERFLOW;
+	c->head = c->tail = unbounded_new_segment(c);
+	return c->head ? 0 : -ENOMEM;
+}
+
+static void unbounded_drop_items(struct fl__unbounded *c, struct fl__segment *s)
+{
+	for (uint64_t i = s->head; i < fl__unbounded_counted(c, s, s->tail); i++) {
+		unsigned char *cell = fl__unbounded_cell(c, s, i);
+		if (*fl__unbounded_state(c, cell) == FL__CELL_FULL)
+			c->drop(cell, c->drop_arg);
+	}
+}
+
+void fl__unbounded_end(struct fl__unbounded *c)
+{
+	struct fl__segment *next;
+	for (struct fl__segment *s = c->head; s; s = next) {
+		if (c->drop)
+			unbounded_drop_items(c, s);
+		next = s->next >= NEXT_SEGMENT ? (struct fl__segment *)s->next
+		                               : NULL; /* NOLINT(performance-no-int-to-ptr) */
+		fl__free(s->memory);
+	}
+	for (struct fl__segment *s = c->retired; s; s = next) {
+		next = s->next_retired;
+		fl__free(s->memory);
+	}
+	if (c->spare)
+		fl__free(c->spare->memory);
+}
+
+/* Going on to the next segment. */
+
+struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place)
+{
+	/* relaxed: checked below */
+	struct fl__segment *seen, *now = fl__load_relaxed(at);
+	do {
+		seen = now;
+		if (!fl__hazard_protect(place, seen))
+			return NULL;
+		/*
+		 * acquire: pairs with unbounded_advance(). The load comes after the fence of
+		 * fl__hazard_protect(): see hazard_ck.c.
+		 */
+		now = fl__load_acquire(at);
+	} while (now != seen);
+	return now;
+}
+
+/*
+ * Moves `*at` from `s` to `next`. The caller's hazard pointer protects `s`, or the caller is the
+ * only consumer and `s` is the head.
+ */
+static void unbounded_advance(struct fl__segment **at, struct fl__segment *s, uintptr_t next)
+{
+	/* release: the segment as it was appended; pairs with fl__unbounded_segment() */
+	(void)fl__cas_release(at, &s, (struct fl__segment *)next); /* NOLINT(performance-no-int-to-ptr) */
+}
+
+/*
+ * Called by a consumer that has found all cells of `s` taken. Goes to the next segment and returns
+ * 0, or returns -EAGAIN or -EPIPE.
+ */
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s)
+{
+	/* acquire: pairs with fl__unbounded_append() */
+	uintptr_t next = fl__load_acquire(&s->next);
+	if (next < NEXT_SEGMENT)
+		return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
+	/* relaxed: the queue's tail never comes back to `s` */
+	if (fl__load_relaxed(&c->tail) == s)
+		unbounded_advance(&c->tail, s, next);
+	struct fl__segment *left = s;
+	/* release: as in unbounded_advance() */
+	if (!fl__cas_release(&c->head, &left, (struct fl__segment *)next)) /* NOLINT(performance-no-int-to-ptr) */
+		return 0;
+	/* Protects the next segment now rather than at the next get, so that `s` can be freed. */
+	if (fl__hazards_mine->pointers[FL__HAZARD_HEAD] == s)
+		(void)fl__unbounded_protect(&c->head, FL__HAZARD_HEAD);
+	unbounded_retire(c, s);
+	return 0;
+}
+
+/* Putting. */
+
+/*
+ * Called by a producer that drew a ticket beyond the cells of `s`. Returns:
+ *
+ *   0         a new segment is appended, with the first `*put` items in it
+ *   -EAGAIN   a segment follows `s` already: start again from the queue's tail
+ *   -EPIPE    closed
+ *   -ENOMEM   out of memory
+ */
+int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                         bool *owes_wake)
+{
+	/*
+	 * acquire: unbounded_advance() hands the address on with the segment as it was appended;
+	 * pairs with the release below
+	 */
+	uintptr_t next = fl__load_acquire(&s->next);
+	if (next >= NEXT_SEGMENT) {
+		unbounded_advance(&c->tail, s, next);
+		return -EAGAIN;
+	}
+	struct fl__segment *last = next == NEXT_CLOSED ? NULL : unbounded_new_segment(c);
+	if (!last)
+		return next == NEXT_CLOSED ? -EPIPE : -ENOMEM;
+	uint64_t k = n < c->cells ? n : c->cells;
+	for (uint64_t i = 0; i < k; i++) {
+		unsigned char *cell = fl__unbounded_cell(c, last, i);
+		fl__copy(cell, (const unsigned char *)items + i * c->item_size, c->item_size);
+		/* relaxed: published with the segment */
+		fl__store_relaxed(fl__unbounded_state(c, cell), FL__CELL_FULL);
+	}
+	last->first = s->first + c->cells;
+	/* relaxed: published with the segment */
+	fl__store_relaxed(&last->tail, k * FL__UNBOUNDED_TICKET);
+	do {
+		if (next >= NEXT_SEGMENT || next == NEXT_CLOSED) {
+			unbounded_free_segment(c, last);
+			return next == NEXT_CLOSED ? -EPIPE : -EAGAIN;
+		}
+		/*
+		 * release: the segment and its items; pairs with fl__unbounded_advance_head() and
+		 * the acquire above
+		 */
+	} while (!fl__cas_release(&s->next, &next, (uintptr_t)last));
+	*owes_wake |= next == NEXT_WAIT;
+	*put = k;
+	return 0;
+}
+
+/*
+ * Of several puts that find the mark, one clears it. The mark may be newer than the mark that the
+ * put found: its consumer waits, too.
+ */
+bool fl__unbounded_clear_mark(struct fl__segment *s)
+{
+	/*
+	 * relaxed: the consumer set the mark inside a transaction of the wait table, where the put
+	 * looks for the consumer
+	 */
+	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
+}
+
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake)
+{
+	const unsigned char *next = items;
+	const size_t size = c->item_size; /* `c` may be freed once the last item is put */
+	size_t done = 0;
+	while (done < n) {
+		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
+		if (!s) {
+			*rc = -ENOMEM;
+			break;
+		}
+		uint64_t k = n - done < c->cells ? n - done : c->cells, i = 0;
+		/* relaxed: as in fl__unbounded_put() */
+		uint64_t word = fl__add_relaxed(&s->tail, k * FL__UNBOUNDED_TICKET),
+			 index = word / FL__UNBOUNDED_TICKET;
+		if (word & FL__UNBOUNDED_WAIT)
+			*owes_wake |= fl__unbounded_clear_mark(s);
+		if (word & FL__UNBOUNDED_CLOSED) {
+			*rc = -EPIPE;
+			break;
+		}
+		if (index >= c->cells) {
+			size_t put = 0;
+			*rc = fl__unbounded_append(c, s, next, n - done, &put, owes_wake);
+			if (*rc != 0 && *rc != -EAGAIN)
+				break;
+			done += put;
+			next += put * size;
+			continue;
+		}
+		/* In order, also past cells that were poisoned since. */
+		for (; i < k && index + i < c->cells; i++)
+			if (fl__unbounded_fill(c, s, index + i, next)) {
+				done++;
+				next += size;
+			}
+	}
+	return done;
+}
+
+/* Getting. */
+
+/* Returns how many tickets of `s` count. Its tail has CLOSED. */
+uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
+{
+	(void)fl__load_acquire(&s->tail); /* acquire: pairs with unbounded_close_tail() */
+	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
+}
+
+/*
+ * Waits a bounded time for the producer of a cell. Returns true if the cell is filled, false if it
+ * never will be.
+ */
+bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+{
+	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
+	for (unsigned i = 0; i < LOOKS; i++) {
+		/* acquire: pairs with fl__unbounded_fill() */
+		uint32_t seen = fl__load_acquire(state);
+		if (seen != FL__CELL_EMPTY)
+			return seen == FL__CELL_FULL;
+		fl__pause(1U << i);
+	}
+	/* acquire: pairs with fl__unbounded_fill(), which may just have been in time */
+	uint32_t was = fl__swap_acquire(state, FL__CELL_POISONED);
+	if (was == FL__CELL_EMPTY) {
+		/* release: after the ticket was seen; pairs with fl__unbounded_puts() */
+		fl__add_release(&c->poisoned, 1);
+		if (c->on_poison)
+			c->on_poison(c->of);
+	}
+	return was == FL__CELL_FULL;
+}
+
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc)
+{
+	bool borrowed = fl__hazards_borrow();
+	size_t got = fl__unbounded_get_many(c, items, n, rc);
+	if (borrowed)
+		fl__hazards_return();
+	return got;
+}
+
+/*
+ * Claiming, closing, marking, counting: not on an item's fast path, so these functions may borrow
+ * hazard pointers.
+ */
+
+static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const *at, enum fl__hazard place,
+                                                       bool *borrowed)
+{
+	struct fl__segment *s = fl__unbounded_segment(at, place);
+	if (s)
+		return s;
+	*borrowed = fl__hazards_borrow();
+	return fl__unbounded_segment(at, place);
+}
+
+static void unbounded_return_borrowed(bool borrowed)
+{
+	if (borrowed)
+		fl__hazards_return();
+}
+
+/*
+ * For a caller that does not copy the items out. Like fl__unbounded_draw_tickets(), without
+ * -ENOMEM. The segment is not freed before unbounded_unpin().
+ */
+static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct fl__segment **s, uint64_t *index,
+                                     int *rc)
+{
+	bool borrowed = false;
+	size_t k = fl__unbounded_draw_tickets(c, n, s, index, rc);
+	if (k == 0 && *rc == -ENOMEM) {
+		borrowed = fl__hazards_borrow();
+		k = fl__unbounded_draw_tickets(c, n, s, index, rc);
+	}
+	/* relaxed: the hazard pointer protects the segment: see unbounded_retire() */
+	if (k > 0)
+		fl__add_relaxed(&(*s)->pins, 1u);
+	unbounded_return_borrowed(borrowed);
+	return k;
+}
+
+static void unbounded_unpin(struct fl__segment *s)
+{
+	/* release: what was done with the items; pairs with unbounded_retire() */
+	fl__sub_release(&s->pins, 1u);
+}
+
+/* Returns a segment that was the last during the call. */
+static struct fl__segment *unbounded_last(struct fl__unbounded *c, bool *borrowed)
+{
+	for (;;) {
+		struct fl__segment *s = unbounded_protect_or_borrow(&c->tail, FL__HAZARD_TAIL, borrowed);
+		/* acquire: pairs with fl__unbounded_append() */
+		uintptr_t next = fl__load_acquire(&s->next);
+		if (next < NEXT_SEGMENT)
+			return s;
+		unbounded_advance(&c->tail, s, next);
+	}
+}
+
+/*
+ * Sets `end` to the tickets of the tail, then CLOSED in that tail: invariant 8. Returns false if
+ * each cell of `s` has a ticket.
+ */
+static bool unbounded_close_tail(struct fl__unbounded *c, struct fl__segment *s)
+{
+	for (;;) {
+		/*
+		 * acquire: the tail, read next, has at least as many tickets; pairs with the
+		 * release below
+		 */
+		uint64_t end = fl__load_acquire(&s->end);
+		/* relaxed: the CAS checks it */
+		uint64_t word = fl__load_relaxed(&s->tail);
+		const uint64_t tickets = word / FL__UNBOUNDED_TICKET;
+		if (word & FL__UNBOUNDED_CLOSED)
+			return true;
+		if (tickets >= c->cells)
+			return false;
+		/*
+		 * release: the tail with these tickets; pairs with the acquire above, in another
+		 * closer
+		 */
+		if (end != tickets && !fl__cas_release(&s->end, &end, tickets))
+			continue;
+		/* release: `end`; pairs with fl__unbounded_closed_tickets() */
+		if (fl__cas_release(&s->tail, &word, word | FL__UNBOUNDED_CLOSED))
+			return true;
+	}
+}
+
+static bool unbounded_close_last(struct fl__unbounded *c, struct fl__segment *s)
+{
+	if (unbounded_close_tail(c, s))
+		return true;
+	/* relaxed: the CAS checks it */
+	uintptr_t next = fl__load_relaxed(&s->next);
+	/* relaxed: nothing comes with it */
+	while (next < NEXT_SEGMENT)
+		if (fl__cas_weak_relaxed(&s->next, &next, NEXT_CLOSED))
+			return true;
+	return false;
+}
+
+/* Refuses all later puts. */
+static void unbounded_close_list(struct fl__unbounded *c)
+{
+	bool borrowed = false;
+	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
+		;
+	unbounded_return_borrowed(borrowed);
+}
+
+static bool unbounded_list_is_closed(struct fl__unbounded *c)
+{
+	bool borrowed = false;
+	struct fl__segment *s = unbounded_last(c, &borrowed);
+	/* relaxed: the result says nothing of the items */
+	bool closed = fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
+	unbounded_return_borrowed(borrowed);
+	return closed;
+}
+
+/* Marks `s` as fl__unbounded_mark_empty() does, with the same results; also 1: look again. */
+static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
+{
+	/*
+	 * relaxed: if this head equals the tail below, which is the newest, the head is the newest,
+	 * too
+	 */
+	uint64_t head = fl__load_relaxed(&s->head);
+	if (head >= c->cells) {
+		int rc = fl__unbounded_advance_head(c, s);
+		uintptr_t none = 0;
+		if (rc != -EAGAIN)
+			return rc == 0 ? 1 : rc;
+		/*
+		 * relaxed: the put that appends has this word from its own CAS, and finds the
+		 * consumer in the wait table
+		 */
+		return fl__cas_relaxed(&s->next, &none, NEXT_WAIT) || none == NEXT_WAIT ? 0 : 1;
+	}
+	/* relaxed: the CAS checks it */
+	uint64_t word = fl__load_relaxed(&s->tail);
+	if (head < fl__unbounded_counted(c, s, word))
+		return -EAGAIN;
+	if (word & FL__UNBOUNDED_CLOSED)
+		return -EPIPE;
+	/*
+	 * relaxed: as above, for the put that draws a ticket. The CAS runs also if the mark is set
+	 * already: that mark may be an old one that a put has cleared since.
+	 */
+	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
+}
+
+int fl__unbounded_mark_empty(struct fl__unbounded *c)
+{
+	bool borrowed = false;
+	int rc;
+	do
+		rc = unbounded_mark_last(c, unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
+	while (rc == 1);
+	unbounded_return_borrowed(borrowed);
+	return rc;
+}
+
+/* Returns the producers' tickets so far. */
+static uint64_t unbounded_tickets(const struct fl__unbounded *c, const struct fl__segment *s)
+{
+	/* relaxed: a count */
+	return s->first + fl__unbounded_counted(c, s, fl__load_relaxed(&s->tail));
+}
+
+uint64_t fl__unbounded_puts(struct fl__unbounded *c)
+{
+	bool borrowed = false;
+	/*
+	 * acquire: pairs with the release in fl__unbounded_await_cell(). `poisoned` is read before
+	 * the tickets, of which it is a part. So the difference has all items that were put before,
+	 * and perhaps some tickets that were poisoned since.
+	 */
+	uint64_t poisoned = fl__load_acquire(&c->poisoned);
+	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
+	unbounded_return_borrowed(borrowed);
+	return puts;
+}
+
+uint64_t fl__unbounded_length(struct fl__unbounded *c)
+{
+	bool borrowed = false;
+	struct fl__segment *s = unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed);
+	/* acquire: the tail is read after it, as in fl__unbounded_draw_tickets() */
+	uint64_t taken = s->first + fl__load_acquire(&s->head);
+	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
+	unbounded_return_borrowed(borrowed);
+	return put > taken ? put - taken : 0;
+}
+
+/* Returns what a get would return; also 0 while a put is in progress. */
+static int unbounded_list_can_get(struct fl__unbounded *c)
+{
+	/* Before the length: if the queue is closed, the length lacks no put. */
+	const bool closed = unbounded_list_is_closed(c);
+	if (fl__unbounded_length(c) > 0)
+		return 0;
+	return closed ? -EPIPE : -EAGAIN;
+}
+
+/* fl_mpmc_unbounded. With one consumer the gets draw their tickets by plain stores. */
 
 int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size, const fl_mpmc_unbounded_config *config)
 {
 	static const fl_mpmc_unbounded_config defaults;
-	struct fl__unbounded *chain;
 	if (!config)
 		config = &defaults;
-	int rc = fl__unbounded_create(&chain, item_size, config->segment, config->drop, config->drop_arg);
-	if (rc != 0)
+	if (item_size == 0)
+		return -EINVAL;
+	void *memory = fl__alloc(1, sizeof(fl_mpmc_unbounded) + FL__LINE - 1);
+	if (!memory)
+		return -ENOMEM;
+	struct fl__unbounded *c = fl__align_to_line(memory);
+	int rc = fl__unbounded_init(c, item_size, config->segment);
+	if (rc != 0) {
+		fl__free(memory);
 		return rc;
-	chain->one_consumer = config->one_consumer;
-	*q = (fl_mpmc_unbounded *)chain;
+	}
+	c->one_consumer = config->one_consumer;
+	c->memory = memory;
+	c->drop = config->drop;
+	c->drop_arg = config->drop_arg;
+	*q = (fl_mpmc_unbounded *)c;
 	return 0;
 }
 
 void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q)
 {
-	fl__unbounded_free((struct fl__unbounded *)q);
+	if (!q)
+		return;
+	fl__unbounded_end(&q->unbounded);
+	fl__free(q->unbounded.memory);
 }
 
 int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item)
@@ -57,15 +670,183 @@ size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t 
 
 void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q)
 {
-	fl__unbounded_close(&q->unbounded);
+	unbounded_close_list(&q->unbounded);
 }
 
 bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q)
 {
-	return fl__unbounded_is_closed(&q->unbounded);
+	return unbounded_list_is_closed(&q->unbounded);
 }
 
 size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
 {
 	return (size_t)fl__unbounded_length(&q->unbounded);
 }
+
+/*
+ * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. A
+ * put or get that meets another call in progress does not wait for that call (invariant 3), so
+ * there is no -EBUSY.
+ *
+ * A waiter sets WAIT inside a transaction of the wait table, while the consumers have all existing
+ * tickets. The first put that draws another ticket, or appends a segment, clears WAIT, and wakes a
+ * waiter when it ends, whatever its result. A refused put wakes for nothing, and the woken waiter
+ * sets WAIT again. So a put that finds no WAIT owes nothing, and a put that finds WAIT wakes at
+ * most one waiter.
+ *
+ * puts() counts tickets, less those that came to nothing. While a put is in progress, puts() may be
+ * more than was put, and never less, so a join that finds as many items done is right (queue.c).
+ * puts() decreases in one place: where a consumer poisons a cell. If the queue is closed then, the
+ * cell's put may be refused, and its item is never done. So the consumer calls
+ * fl__queue_recheck_join(). A joiner counts inside a transaction of the wait table, and the
+ * consumer opens one after it has counted, whether it sees a joiner or not. So the consumer finds
+ * the joiner, or the joiner comes later and gets the new count.
+ *
+ * For one consumer only the get differs. The other operations that move the head and retire
+ * segments are then the consumer's too: marking, for a wait or for fl_wait_any
+ * (fl__queue_enqueue()), and discarding. All others only read, under a hazard pointer.
+ *
+ * Lifetime: as in queue.c. A put's last step is to fill its cell, or to append.
+ */
+
+/* malloc() aligns to less than struct fl__unbounded needs. */
+static struct fl__unbounded *unbounded_of(void *state)
+{
+	return fl__align_to_line(state);
+}
+
+static void unbounded_recheck_join(void *state)
+{
+	fl__queue_recheck_join(fl__queue_of_state(state));
+}
+
+static int unbounded_init(void *state, size_t item_size, const fl_queue_config *config)
+{
+	struct fl__unbounded *c = unbounded_of(state);
+	(void)config;
+	c->on_poison = unbounded_recheck_join;
+	c->of = state;
+	return fl__unbounded_init(c, item_size, 0);
+}
+
+static void unbounded_fini(void *state)
+{
+	fl__unbounded_end(unbounded_of(state));
+}
+
+static int unbounded_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct fl__unbounded *c = unbounded_of(state);
+	int rc = 0;
+	if (n == 1) {
+		rc = fl__unbounded_put(c, items, owes_wake);
+		*count = rc == 0;
+	} else {
+		*count = fl__unbounded_put_many(c, items, n, &rc, owes_wake);
+	}
+	return *count > 0 ? 0 : rc;
+}
+
+static int unbounded_get(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	int rc = 0;
+	*owes_wake = false;
+	*count = fl__unbounded_get_many(unbounded_of(state), items, n, &rc);
+	return *count > 0 ? 0 : rc;
+}
+
+static int unbounded_get_mpsc(void *state, void *items, size_t n, size_t *count, bool *owes_wake)
+{
+	struct fl__unbounded *c = unbounded_of(state);
+	int rc = 0;
+	*owes_wake = false;
+	for (*count = 0; *count < n; ++*count) {
+		rc = fl__unbounded_get_mpsc(c, (unsigned char *)items + *count * c->item_size);
+		if (rc != 0)
+			break;
+	}
+	return *count > 0 ? 0 : rc;
+}
+
+static int unbounded_discard(fl_queue *of, size_t *count, bool *owes_wake)
+{
+	struct fl__unbounded *c = unbounded_of(of->state);
+	struct fl__segment *s;
+	uint64_t index;
+	int rc = 0;
+	*count = 0;
+	*owes_wake = false;
+	size_t k = unbounded_claim_pinned(c, SIZE_MAX, &s, &index, &rc);
+	if (k == 0)
+		return rc;
+	for (; k > 0; k--, index++) {
+		void *item = fl__unbounded_item(c, s, index);
+		if (!item)
+			continue;
+		if (of->drop)
+			of->drop(item, of->drop_arg);
+		(void)fl__queue_done(of); /* false: fl_queue_task_done() came before the get */
+		++*count;
+	}
+	unbounded_unpin(s);
+	return 0;
+}
+
+static int unbounded_can_get(void *state)
+{
+	return unbounded_list_can_get(unbounded_of(state));
+}
+
+static int unbounded_can_put(void *state)
+{
+	return unbounded_list_is_closed(unbounded_of(state)) ? -EPIPE : 0;
+}
+
+static bool unbounded_mark_empty(void *state)
+{
+	return fl__unbounded_mark_empty(unbounded_of(state)) == 0;
+}
+
+static bool unbounded_mark_full(void *state)
+{
+	(void)state;
+	return false;
+}
+
+static void unbounded_close(void *state)
+{
+	unbounded_close_list(unbounded_of(state));
+}
+
+static bool unbounded_is_closed(void *state)
+{
+	return unbounded_list_is_closed(unbounded_of(state));
+}
+
+static size_t unbounded_length(void *state)
+{
+	return (size_t)fl__unbounded_length(unbounded_of(state));
+}
+
+static size_t unbounded_capacity(const void *state)
+{
+	(void)state;
+	return FL_UNBOUNDED;
+}
+
+static uint64_t unbounded_puts(void *state)
+{
+	return fl__unbounded_puts(unbounded_of(state));
+}
+
+#define UNBOUNDED_BACKEND(get_)                                                                                        \
+	{                                                                                                              \
+		.size = sizeof(struct fl__unbounded) + FL__LINE - 1, .init = unbounded_init, .fini = unbounded_fini,   \
+		.put = unbounded_put, .get = (get_), .discard = unbounded_discard,                                     \
+		.can = {unbounded_can_get, unbounded_can_put}, .mark = {unbounded_mark_empty, unbounded_mark_full},    \
+		.close = unbounded_close, .is_closed = unbounded_is_closed, .length = unbounded_length,                \
+		.capacity = unbounded_capacity, .puts = unbounded_puts, .puts_decrease = true,                         \
+	}
+
+const struct fl__queue_backend fl__backend_unbounded = UNBOUNDED_BACKEND(unbounded_get);
+const struct fl__queue_backend fl__backend_unbounded_mpsc = UNBOUNDED_BACKEND(unbounded_get_mpsc);

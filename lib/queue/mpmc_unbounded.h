@@ -2,12 +2,291 @@
 #ifndef FL_QUEUE_MPMC_UNBOUNDED_H
 #define FL_QUEUE_MPMC_UNBOUNDED_H
 
-#include "chain.h"
+#include "../base/atomic.h"
+#include "hazard.h"
+#include <errno.h>
 #include <fairlead/mpmc_unbounded.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * The unbounded lock-free FIFO: a linked list of segments. It is FAAArrayQueue (Correia and
+ * Ramalhete, 2016) with items by value, a close, and a mark for waiters. mpmc_unbounded.c has its
+ * tables, invariants and memory order.
+ */
+enum { FL__UNBOUNDED_WAIT = 1, FL__UNBOUNDED_CLOSED = 2, FL__UNBOUNDED_TICKET = 4 }; /* of a segment's tail */
+enum { FL__CELL_EMPTY, FL__CELL_FULL, FL__CELL_POISONED };
+enum { FL__LINE = 64 }; /* bytes of a cache line; alignment to it */
+
+struct fl__segment {
+	_Alignas(64) uint64_t tail; /* producers' tickets * FL__UNBOUNDED_TICKET, and bits */
+	/* Consumers' tickets: never more than the producers' tickets, nor than the cells. */
+	_Alignas(64) uint64_t head;
+	_Alignas(64) uintptr_t next;
+	uint64_t first;                   /* tickets of the segments before this segment */
+	uint64_t end;                     /* if the tail is CLOSED: how many tickets count */
+	struct fl__segment *next_retired; /* in the list of retired segments */
+	void *memory;
+	/*
+	 * Contexts that use the items for longer than their hazard pointers protect the segment:
+	 * fl__unbounded_claim_pinned().
+	 */
+	uint32_t pins;
+	bool is_protected; /* for unbounded_retire(): by a hazard pointer */
+	_Alignas(64) unsigned char cells[];
+};
+
+struct fl__unbounded {
+	struct fl__segment *tail, *head;    /* written once for each segment */
+	uint64_t cells;                     /* of a segment; this and the next never change */
+	size_t item_size, state_at, stride; /* a cell: its item, its state, bytes to the next cell */
+	bool one_consumer;                  /* of fl_mpmc_unbounded: gets are fl__unbounded_get_mpsc() */
+	_Alignas(64) struct fl__segment *retired;
+	struct fl__segment *spare;
+	uint64_t poisoned; /* producers' tickets that came to nothing */
+	/* Called by a consumer after it has added to `poisoned`; NULL: nothing is called. */
+	void (*on_poison)(void *of);
+	void *of;
+	void (*drop)(void *item, void *drop_arg);
+	void *drop_arg, *memory; /* `memory`: the allocation of a fl_mpmc_unbounded */
+};
 
 struct fl_mpmc_unbounded {
-	/* The only member: a pointer to the chain is a pointer to the queue. */
+	/* The only member: a pointer to it is a pointer to the queue. */
 	struct fl__unbounded unbounded;
 };
+
+/*
+ * Returns the first address in `memory` that is aligned to a cache line. `memory` has FL__LINE - 1
+ * bytes to spare.
+ */
+static inline void *fl__align_to_line(void *memory)
+{
+	return (char *)memory + (-(uintptr_t)memory & (FL__LINE - 1));
+}
+
+/*
+ * Initializes `c`, which is zeroed and aligned to 64 bytes, with `cells` in a segment, or a default
+ * with 0. Returns 0, -ENOMEM, -EOVERFLOW.
+ */
+int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells);
+
+/* Frees all segments, and drops each item that is left. The queue is no longer used. */
+void fl__unbounded_end(struct fl__unbounded *c);
+
+/*
+ * fl__unbounded_length(): items put and not yet got. fl__unbounded_puts(): items put in all. Both
+ * count puts in progress. The second stops counting a put that comes to nothing, and is never less
+ * than what was put when it returns.
+ */
+uint64_t fl__unbounded_length(struct fl__unbounded *c);
+uint64_t fl__unbounded_puts(struct fl__unbounded *c);
+
+/*
+ * Called by a consumer that is about to sleep. Returns:
+ *
+ *   0         the queue was empty, and is marked: the next put clears the mark, and owes a wake
+ *   -EAGAIN   not empty
+ *   -EPIPE    closed and drained
+ */
+int fl__unbounded_mark_empty(struct fl__unbounded *c);
+
+/* The slow paths of the functions below. */
+struct fl__segment *fl__unbounded_protect(struct fl__segment *const *at, enum fl__hazard place);
+int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const void *items, size_t n, size_t *put,
+                         bool *owes_wake);
+bool fl__unbounded_clear_mark(struct fl__segment *s);
+int fl__unbounded_advance_head(struct fl__unbounded *c, struct fl__segment *s);
+uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s);
+bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index);
+size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t n, int *rc, bool *owes_wake);
+
+/* fl__unbounded_get_many() on a thread that finds no memory for its hazard pointers. */
+size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t n, int *rc);
+
+static inline unsigned char *fl__unbounded_cell(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+{
+	return s->cells + (size_t)index * c->stride;
+}
+
+static inline uint32_t *fl__unbounded_state(const struct fl__unbounded *c, unsigned char *cell)
+{
+	return (uint32_t *)(void *)(cell + c->state_at);
+}
+
+/* Returns how many producers' tickets of `s` count. `word` is a tail of `s` that was loaded. */
+static inline uint64_t fl__unbounded_counted(const struct fl__unbounded *c, const struct fl__segment *s, uint64_t word)
+{
+	if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
+		return fl__unbounded_closed_tickets(s);
+	return word / FL__UNBOUNDED_TICKET < c->cells ? word / FL__UNBOUNDED_TICKET : c->cells;
+}
+
+/* Returns the segment in `*at`, protected by the hazard pointer `place`; NULL: out of memory. */
+static inline struct fl__segment *fl__unbounded_segment(struct fl__segment *const *at, enum fl__hazard place)
+{
+	/* acquire: the segment as it was made; pairs with unbounded_advance() */
+	struct fl__segment *s = fl__load_acquire(at);
+	return __builtin_expect(fl__hazards_mine->pointers[place] == s, 1) ? s : fl__unbounded_protect(at, place);
+}
+
+/*
+ * Puts the item in the cell of the caller's ticket. Returns false if a consumer has poisoned the
+ * cell.
+ */
+static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__segment *s, uint64_t index,
+                                      const void *item)
+{
+	unsigned char *cell = fl__unbounded_cell(c, s, index);
+	uint32_t empty = FL__CELL_EMPTY;
+	fl__copy(cell, item, c->item_size);
+	/*
+	 * release: the item, and what was written before the put; pairs with the acquires in
+	 * fl__unbounded_item(), fl__unbounded_await_cell() and fl__unbounded_get_mpsc()
+	 */
+	return fl__cas_release(fl__unbounded_state(c, cell), &empty, FL__CELL_FULL);
+}
+
+/*
+ * Returns 0, -ENOMEM, -EPIPE. With any of these, `*owes_wake` is set if the put has cleared the
+ * waiters' mark; the caller wakes after the put. The put's last access to the queue's memory is to
+ * the item's cell: the item's consumer may free the queue then.
+ */
+static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
+{
+	for (;;) {
+		struct fl__segment *s = fl__unbounded_segment(&c->tail, FL__HAZARD_TAIL);
+		if (__builtin_expect(!s, 0))
+			return -ENOMEM;
+		/* relaxed: it only draws a ticket, and the wait table orders the waiters */
+		uint64_t word = fl__add_relaxed(&s->tail, FL__UNBOUNDED_TICKET), index = word / FL__UNBOUNDED_TICKET;
+		if (__builtin_expect(word & FL__UNBOUNDED_WAIT, 0))
+			*owes_wake |= fl__unbounded_clear_mark(s);
+		if (__builtin_expect(word & FL__UNBOUNDED_CLOSED, 0))
+			return -EPIPE;
+		if (__builtin_expect(index >= c->cells, 0)) {
+			size_t put = 0;
+			int rc = fl__unbounded_append(c, s, item, 1, &put, owes_wake);
+			if (rc != -EAGAIN)
+				return rc;
+		} else if (__builtin_expect(fl__unbounded_fill(c, s, index, item), 1))
+			return 0;
+	}
+}
+
+/*
+ * Returns the item, in place, in the cell of the caller's ticket; NULL: there is none, and never
+ * will be.
+ */
+static inline unsigned char *fl__unbounded_item(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
+{
+	unsigned char *cell = fl__unbounded_cell(c, s, index);
+	/* acquire: pairs with fl__unbounded_fill() */
+	const bool full = __builtin_expect(fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL, 1);
+	return full || fl__unbounded_await_cell(c, s, index) ? cell : NULL;
+}
+
+/*
+ * Draws tickets for up to `n` items, in order. Returns how many, from `*index` of `*s` on. With 0,
+ * `*rc` is -EAGAIN, -EPIPE or -ENOMEM.
+ */
+static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t n, struct fl__segment **s,
+                                                uint64_t *index, int *rc)
+{
+	for (;;) {
+		*s = fl__unbounded_segment(&c->head, FL__HAZARD_HEAD);
+		if (__builtin_expect(!*s, 0)) {
+			*rc = -ENOMEM;
+			return 0;
+		}
+		/*
+		 * acquire: a tail, or a `next`, that is read after this head is no older than when
+		 * the head was written. So if the two are equal, they were equal at one moment.
+		 * Pairs with the release below.
+		 */
+		uint64_t head = fl__load_acquire(&(*s)->head);
+		if (__builtin_expect(head >= c->cells, 0)) {
+			*rc = fl__unbounded_advance_head(c, *s);
+			if (*rc != 0)
+				return 0;
+			continue;
+		}
+		/* relaxed: the state of a cell says whether the cell is filled */
+		uint64_t word = fl__load_relaxed(&(*s)->tail);
+		uint64_t tail = fl__unbounded_counted(c, *s, word);
+		if (head >= tail) {
+			*rc = word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+			return 0;
+		}
+		*index = head;
+		size_t k = n < tail - head ? n : (size_t)(tail - head);
+		/*
+		 * release: a thread with this head sees the producers' tickets before it; pairs
+		 * with the acquire above
+		 */
+		if (__builtin_expect(fl__cas_release(&(*s)->head, &head, head + k), 1))
+			return k;
+	}
+}
+
+/*
+ * Gets up to `n` items. Returns how many. With 0, `*rc` is -EAGAIN (empty) or -EPIPE (closed and
+ * drained).
+ */
+static inline size_t fl__unbounded_get_many(struct fl__unbounded *c, void *items, size_t n, int *rc)
+{
+	struct fl__segment *s;
+	uint64_t index;
+	size_t k, got = 0;
+	while (got == 0 && (k = fl__unbounded_draw_tickets(c, n, &s, &index, rc)) != 0)
+		for (uint64_t end = index + k; index < end; index++) {
+			const unsigned char *item = fl__unbounded_item(c, s, index);
+			if (__builtin_expect(item != NULL, 1))
+				fl__copy((unsigned char *)items + got++ * c->item_size, item, c->item_size);
+		}
+	return __builtin_expect(got == 0 && *rc == -ENOMEM, 0) ? fl__unbounded_get_borrowing(c, items, n, rc) : got;
+}
+
+/* Returns 0, -EAGAIN, -EPIPE. */
+static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
+{
+	int rc = 0;
+	return fl__unbounded_get_many(c, item, 1, &rc) != 0 ? 0 : rc;
+}
+
+/*
+ * fl__unbounded_get() for the only consumer. No other context moves the head or retires segments,
+ * so the consumer draws its tickets by plain stores.
+ */
+static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
+{
+	for (;;) {
+		/* relaxed: only the consumer writes it */
+		struct fl__segment *s = fl__load_relaxed(&c->head);
+		uint64_t index = fl__load_relaxed(&s->head); /* relaxed: likewise */
+		if (__builtin_expect(index >= c->cells, 0)) {
+			int rc = fl__unbounded_advance_head(c, s);
+			if (rc != 0)
+				return rc;
+			continue;
+		}
+		unsigned char *cell = fl__unbounded_cell(c, s, index);
+		/* acquire: pairs with fl__unbounded_fill() */
+		bool full = fl__load_acquire(fl__unbounded_state(c, cell)) == FL__CELL_FULL;
+		if (__builtin_expect(!full, 0)) {
+			/* relaxed: the state of a cell says whether the cell is filled */
+			uint64_t word = fl__load_relaxed(&s->tail);
+			if (index >= fl__unbounded_counted(c, s, word))
+				return word & FL__UNBOUNDED_CLOSED ? -EPIPE : -EAGAIN;
+			full = fl__unbounded_await_cell(c, s, index);
+		}
+		if (full)
+			fl__copy(item, cell, c->item_size);
+		/* relaxed: other threads read it only for a length */
+		fl__store_relaxed(&s->head, index + 1);
+		if (full)
+			return 0;
+	}
+}
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queues, each against the sequential one of its order: whatever is called at once, one after the other explains it. */
 #include "lins.h"
-#include "queue/chain.h"
+#include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 

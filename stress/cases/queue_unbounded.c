@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The unbounded queue that waits: its sleepers, its joiners, its end; over segments so short that each put may need another. */
 #include "cases.h"
-#include "queue/chain.h"
+#include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 

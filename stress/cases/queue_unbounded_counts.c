@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* What the unbounded queue counts, for who joins it and who asks for its length: over segments so short that each put may need another. */
 #include "cases.h"
-#include "queue/chain.h"
+#include "queue/mpmc_unbounded.h"
 #include "queue/queue.h"
 #include <fairlead/queue.h>
 
