@@ -9,63 +9,77 @@
 FL_BEGIN_DECLS
 
 /*
- * An unbounded FIFO of items of one size, copied in and out, for any number of producers and consumers, that never blocks. For
- * who polls it, or brings a way of waiting of his own; fl_queue is the one that waits.
+ * Unbounded FIFO of items of one size, copied in and out, for any number of producers and
+ * consumers, that never blocks. For callers that poll, or that have their own way of waiting;
+ * fl_queue is the queue that waits.
  *
  *     FL_MPMC_UNBOUNDED_OF(struct job, job_list)
  *
  *     FL_SCOPED(job_list) *q = NULL;
  *     rc = job_list_create(&q, NULL);         // check
- *     rc = job_list_try_put(q, job);          // -ENOMEM, -EPIPE: the job is untouched
+ *     rc = job_list_try_put(q, job);          // -ENOMEM, -EPIPE: the job is unchanged
  *     rc = job_list_try_get(q, &job);         // -EAGAIN: empty; -EPIPE: closed and drained
  *
- * Progress: lock-free; no call waits for another thread, wherever that was stopped. (Two exceptions: the allocator's own, when
- * a segment is full, which a steady flow does not come to; and a thread whose very first call finds no memory for 4 KiB of its
- * own: its gets, its looks and its close take turns with those of others in that state.) A producer that is stopped in the middle
- * of a put holds up nobody: a consumer that comes to its place waits for less than a microsecond, goes on, and the put takes
- * another place.
+ * Progress: lock-free; no call waits for a stopped thread, with two exceptions:
  *
- * Order: linearizable; items of one producer come out in its order. Memory order: a get sees what was written before the put
- * of its item. On any error the item, or what it was to be copied to, is untouched.
+ * - A put to a full segment may allocate, as the allocator does. A steady flow does not allocate.
+ * - A thread whose first call finds no memory for 4 KiB of its own shares one record with all such
+ *   threads: their gets, queries and closes take turns.
  *
- * Memory: segments of some 8 KiB, one at least and one to spare. What is drained is given back at once, but for segments that
- * a thread may still be looking at: two at most for each thread that has used such a queue and has neither used another nor
- * ended since, however long it is stopped (hazard pointers; with epochs it would be without bound).
+ * A producer that stops in the middle of a put delays no other call: a consumer waits less than a
+ * microsecond for the producer's cell, then goes on. The put then takes another cell.
  *
- * Any thread, any fiber; not from signal handlers. A forked child may go on with its copy: an item that another thread was just
- * taking out is lost there, one that was just being put is not in it.
+ * Order: linearizable. The items of one producer come out in its order. Memory order: a get sees
+ * what was written before the put of its item. On any error the item, or the memory for an item, is
+ * unchanged.
+ *
+ * Memory: segments of about 8 KiB, at least one, and one spare. A drained segment is freed at once,
+ * except while a thread's hazard pointer protects the segment. Each thread that has used such a
+ * queue protects at most two segments, until it uses another such queue or ends, however long it is
+ * stopped. (With epochs the memory would be unbounded.)
+ *
+ * Any thread, any fiber; not signal handlers. A forked child may go on with its copy: an item that
+ * another thread was getting is lost there, and an item that another thread was putting is not in.
  */
 typedef struct fl_mpmc_unbounded fl_mpmc_unbounded;
 
 typedef struct fl_mpmc_unbounded_config {
-	size_t segment;                           /* items in a segment; 0: as many as fit into 8 KiB, 16 to 512 */
-	void (*drop)(void *item, void *drop_arg); /* called for each item that nobody will get; may be NULL */
+	size_t segment; /* items in a segment; 0: as many as fit into 8 KiB, 16 to 512 */
+	/* Called for each item that no get will return; may be NULL. */
+	void (*drop)(void *item, void *drop_arg);
 	void *drop_arg;
 	/*
-	 * Promises that at most one thread at a time calls get, get_many or free. Another thread may
-	 * take over when the thread before has handed the queue on by means of its own (a lock, a
-	 * join). Then a get is a load and a copy, and is wait-free, apart from a change of segments,
-	 * which is lock-free. To break the promise is undefined.
+	 * Promises that at most one thread at a time calls get, get_many or free. Another thread
+	 * may take over when the thread before has handed the queue on by means of its own (a lock,
+	 * a join). A get is then a load and a copy, and is wait-free, except for a change of
+	 * segments, which is lock-free. A broken promise is undefined behaviour.
 	 */
 	bool one_consumer;
 } fl_mpmc_unbounded_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits.
- * Returns 0, -EINVAL (item size 0), -EOVERFLOW (a segment above PTRDIFF_MAX), -ENOMEM.
+ * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns:
+ *
+ *   0            success
+ *   -EINVAL      item size 0
+ *   -EOVERFLOW   a segment of more than PTRDIFF_MAX bytes
+ *   -ENOMEM      out of memory
  */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size,
                                                   const fl_mpmc_unbounded_config *config);
 
-/* Drops what is left in `q` and frees it; NULL does nothing. No other thread may be inside, or come. Never waits. */
+/*
+ * Drops the items in `q` and frees `q`; NULL does nothing. Requires that no other thread uses `q`,
+ * now or later. Never waits.
+ */
 FL_API void fl_mpmc_unbounded_free(fl_mpmc_unbounded *q);
 
 /* Puts a copy of `*item`. Returns 0, -EPIPE (closed), -ENOMEM. Never waits. */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_put(fl_mpmc_unbounded *q, const void *item);
 
 /*
- * Puts the `n` items of `items` in their order; others may come between. Returns how many went in: less than `n` only when `q`
- * is closed, or there was no memory. Never waits.
+ * Puts the `n` items of `items` in their order. Items of other producers may come between. Returns
+ * how many are in: less than `n` only if `q` is closed or there is no memory. Never waits.
  */
 FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_put_many(fl_mpmc_unbounded *q, const void *items, size_t n);
 
@@ -76,18 +90,17 @@ FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *i
 FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n);
 
 /*
- * Closes `q`: no more in; what is in can be got. Again: nothing. A put that is under way is refused, or its item will be got:
- * once a get has returned -EPIPE nothing was accepted that is not got. Never waits.
+ * Closes `q`: all later puts fail. The items in `q` can still be got. A put in progress is refused,
+ * or its item comes out before a get returns -EPIPE. A closed queue stays as it is. Never waits.
  */
 FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 
-/* Whether `q` is closed. Never waits. */
+/* Returns whether `q` is closed. Never waits. */
 FL_API bool fl_mpmc_unbounded_is_closed(fl_mpmc_unbounded *q);
 
 /*
- * About how many items are in `q`, those included that are just being put. A put that has failed is
- * not counted: the length of a closed queue without puts under way is the number of items that can
- * be got. Never waits.
+ * Returns about how many items are in `q`, puts in progress included. A put that has failed is not
+ * counted: the length of a closed queue without puts in progress is exact. Never waits.
  */
 FL_API size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q);
 
@@ -99,8 +112,9 @@ static inline void fl__scoped_fl_mpmc_unbounded(fl_mpmc_unbounded **_q)
 FL_END_DECLS
 
 /*
- * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list and, for each fl_mpmc_unbounded_... function, a
- * job_list_... that takes and gives struct job. At file scope; C and C++.
+ * FL_MPMC_UNBOUNDED_OF(struct job, job_list) makes the type job_list and, for each
+ * fl_mpmc_unbounded_... function, a job_list_... for items of type struct job. At file scope; C and
+ * C++.
  */
 #define FL_MPMC_UNBOUNDED_OF(type, name)                                                                               \
 	typedef struct name name;                                                                                      \

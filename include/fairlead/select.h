@@ -13,26 +13,28 @@
 FL_BEGIN_DECLS
 
 /*
- * Select: makes one of several puts and gets, the first that can be made; the others leave nothing behind.
+ * Select: makes one of several puts and gets, the first that can be made. The others have no
+ * effect.
  *
- *     switch (FL_SELECT_UNTIL(fl_after(FL_S(1)), NULL, FL_GET(jobs, &job), FL_PUT(results, &result))) {
+ *     switch (FL_SELECT_UNTIL(fl_after(FL_S(1)), NULL, FL_GET(jobs, &job), FL_PUT(results, &r))) {
  *     case 0: ...                    got a job
  *     case 1: ...                    the result is put
  *     case -EPIPE: ...               one of them is closed
  *     case -ETIMEDOUT: ...
  *     }
  *
- * Of several that can be made at once one is chosen at random, each as likely as any other. Queues of all kinds, typed or
- * not, also the same queue more than once; a rendezvous never meets another case of its own select. Of a typed queue's item the size
- * is checked, not the type.
+ * If several cases can be made at once, one is chosen at random, each as likely as any other. The
+ * queues may be of all kinds, typed or not, and the same queue more than once. At a rendezvous, the
+ * cases of one select never meet each other. For a typed queue, the size of the item is checked,
+ * not its type.
  */
 typedef struct fl_select_case {
 	fl_queue *queue;              /* NULL: this case is left out */
 	void *to;                     /* a get: where the item goes; else NULL */
 	const void *from;             /* a put: the item; else NULL */
 	size_t size;                  /* of the item, in bytes */
-	bool closed;                  /* set by fl_select_until, of each case: whether it is the one of its -EPIPE */
-	struct fl_select_case *next_; /* from here on: its own */
+	bool closed;                  /* set by fl_select_until(): whether its -EPIPE is of this case */
+	struct fl_select_case *next_; /* this and the next: used by fl_select_until() */
 	uintptr_t offer_[14];
 } fl_select_case;
 
@@ -42,30 +44,38 @@ typedef struct fl_select_case {
 /* clang-format on */
 
 /*
- * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made; a deadline in the past, such
- * as 0, asks for those that can be made now: they are looked at one after the other, not all at one moment. Closing counts: a
- * get of a queue that is closed and drained, or a put to one that is closed, is as likely to be chosen as one that succeeds,
- * so a loop leaves it out from then on. Results:
+ * Makes one of the `n` puts and gets of `cases`. Blocks the calling context until one can be made.
+ * With a deadline in the past, such as 0, makes only a case that can be made now; the cases are
+ * looked at one after the other, not all at one moment.
  *
- *     0 or more     the index of the case that was made
- *     -EPIPE        of a case whose queue is closed, whose `closed` is now set; set its `queue` to NULL to go on with the others
- *     -ETIMEDOUT, -ECANCELED
- *     -ENOMEM       of a put, if that queue's may return it
- *     -EINVAL       no case, or all are left out; more than INT_MAX; one with both of `to` and `from`, or neither; a size that is not
- *                   the queue's
+ * A closed queue counts: a get from a closed and drained queue, or a put to a closed queue, is as
+ * likely to be chosen as a case that succeeds. So a loop must leave out the case from then on, by
+ * setting its `queue` to NULL. Returns:
  *
- * When it is not an index, nothing was put, nor got. Memory order: of the put or get. The cases and all their queues must be there
- * until it returns: who meets it, or closes a queue of it, does not know that it has, and joins its thread or fiber before the queues
- * are freed. (One to which it has put an item that is got may go, unless it is a rendezvous, or there more than once.)
- * Setting it up takes time quadratic in `n` when it has to wait: it is meant for some dozens.
+ *   0 or more     the index of the case that was made
+ *   -EPIPE        the queue of a case is closed; `closed` of that case is set
+ *   -ETIMEDOUT    the deadline has passed
+ *   -ECANCELED    the wait was cancelled
+ *   -ENOMEM       of a put, if its queue may return that
+ *   -EINVAL       no case, or all are left out; more than INT_MAX; a case with both `to` and
+ *                 `from`, or neither; a size that is not the queue's
+ *
+ * With a negative result, nothing was put or got. Memory order: that of the put or get.
+ *
+ * The cases and all their queues must exist until the call returns. The partner that meets a case,
+ * or that closes a queue, does not know when the call returns, so join its thread or fiber before
+ * you free the queues. Exception: a queue may be freed once the item that the call has put there is
+ * got, unless the queue is a rendezvous, or in `cases` more than once.
+ *
+ * Before a wait, the setup takes time quadratic in `n`: meant for some dozens of cases.
  */
 FL_API FL_MUST_CHECK int fl_select_until(fl_select_case *cases, size_t n, int64_t deadline, fl_cancel_token *cancel);
 
 FL_END_DECLS
 
 /*
- * The same over a list of FL_GET and FL_PUT. It does not tell which queue is closed: a caller that
- * goes on after that needs an array of fl_select_case.
+ * fl_select_until() over a list of FL_GET and FL_PUT. The caller cannot see which queue is closed:
+ * a caller that goes on after -EPIPE needs an array of fl_select_case.
  */
 #ifdef __cplusplus
 template <size_t _n>

@@ -9,42 +9,52 @@
 FL_BEGIN_DECLS
 
 /*
- * Ring for one producer and one consumer: a bounded FIFO of items of one size, copied in and out, that never waits.
+ * Ring for one producer and one consumer: a bounded FIFO of items of one size, copied in and out,
+ * that never waits.
  *
  *     FL_SPSC_OF(struct sample, samples)
  *
  *     FL_SCOPED(samples) *q = NULL;
  *     rc = samples_create(&q, 1000);                // check
  *     rc = samples_try_put(q, sample);              // 0, -EAGAIN: full
- *     n = samples_try_get_many(q, some, 64);        // how many there were
+ *     n = samples_try_get_many(q, some, 64);        // how many it got
  *
- * Requires: one thread at a time puts, one at a time gets; they may be the same. Who takes over from another does so by means
- * of his own that order memory (a lock, a join). When not to use it: where either side waits, since fl_queue sleeps; with
- * more producers or consumers, for which fl_mpmc is.
+ * Requires that one thread at a time puts and one thread at a time gets; both may be the same
+ * thread. Another thread may take over by means of its own that order memory (a lock, a join).
  *
- * Progress: wait-free; every function returns after a bounded number of steps, whatever the other side does or has been
- * stopped in the middle of. Any item value, any size, any capacity. On any error the item, or what it was to be copied to,
- * is untouched.
+ * When not to use it: where either side waits, use fl_queue, which sleeps. With more producers or
+ * consumers, use fl_mpmc.
  *
- * Memory order: a get sees what was done before the put of its item; a put what was done before the get that made its space.
- * A put is no fence: who puts and then looks at what the consumer has written elsewhere (whether it sleeps, say) puts a
- * sequentially consistent fence between, as the consumer does between writing that and its last look.
+ * Progress: wait-free; every function returns after a bounded number of steps, wherever the
+ * opposite side has stopped. Any item value, any size, any capacity. On any error the item, or the
+ * memory for an item, is unchanged.
  *
- * FL_SPSC_OF makes the typed form, which is inline: in the end two loads, a copy, and two stores. The functions below are the
- * untyped form.
+ * Memory order: a get sees what was done before the put of its item. A put sees what was done
+ * before the get that made its space. A put is no fence: a producer that puts, and then reads what
+ * the consumer has written elsewhere (whether it sleeps, say), needs a sequentially consistent
+ * fence between. The consumer needs one between that write and its last look at the ring.
+ *
+ * The functions below are the untyped form. FL_SPSC_OF makes the typed form, which is inline: two
+ * loads, a copy, and two stores.
  */
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item size or capacity of 0),
- * -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM. An item of up to 31 bytes takes one more, if that fills
- * cache lines (of 8 bytes 7 are in one); a larger one up to 32 more.
+ * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns:
+ *
+ *   0            success
+ *   -EINVAL      an item size or capacity of 0
+ *   -EOVERFLOW   more than PTRDIFF_MAX bytes, with one item more
+ *   -ENOMEM      out of memory
+ *
+ * Memory: an item of up to 31 bytes takes one byte more, in groups that fill a cache line (7 items
+ * of 8 bytes in a line). A larger item takes up to 32 bytes more.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 
 /*
- * Frees `q` and what is left in it; NULL does nothing. Requires that nobody uses it: but whoever got the last item may, even
- * while that put is still returning. Never waits.
+ * Frees `q` and its items; NULL does nothing. Never waits. Requires that no thread uses `q`, with
+ * one exception: the consumer of the last item may free `q` while that put still returns.
  */
 FL_API void fl_spsc_free(fl_spsc *q);
 
@@ -54,16 +64,25 @@ FL_API FL_MUST_CHECK int fl_spsc_try_put(fl_spsc *q, const void *item);
 /* Gets the oldest item. For the consumer. Returns 0, -EAGAIN (empty). Never waits. */
 FL_API FL_MUST_CHECK int fl_spsc_try_get(fl_spsc *q, void *item);
 
-/* Puts as many of the `n` items as it finds space for: the consumer finds all of them at once. Returns how many. Never waits. */
+/*
+ * Puts as many of the `n` items as there is space for. The consumer finds all of them at once.
+ * Returns how many. For the producer. Never waits.
+ */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n);
 
-/* Gets up to `n` items, as it finds them: their space is free at once. Returns how many. Never waits. */
+/*
+ * Gets up to `n` items. Their space becomes free at once. Returns how many. For the consumer. Never
+ * waits.
+ */
 FL_API FL_MUST_CHECK size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n);
 
-/* The items in `q`: for the producer at most, for the consumer at least, for others about so many. Never waits. */
+/*
+ * Returns how many items are in `q`: at most so many for the producer, at least so many for the
+ * consumer, about so many for other threads. Never waits.
+ */
 FL_API size_t fl_spsc_length(const fl_spsc *q);
 
-/* The most items that `q` holds: as asked for. Never waits. */
+/* Returns the capacity that `q` was made with. Never waits. */
 FL_API size_t fl_spsc_capacity(const fl_spsc *q);
 
 static inline void fl__scoped_fl_spsc(fl_spsc **_q)
@@ -75,7 +94,7 @@ FL_END_DECLS
 
 /*
  * FL_SPSC_OF(struct sample, samples) makes the type samples and, for each fl_spsc_... function, a
- * samples_... that takes and gives struct sample: samples_try_put(q, sample), samples_try_get(q,
+ * samples_... for items of type struct sample: samples_try_put(q, sample), samples_try_get(q,
  * &sample). At file scope; C and C++.
  */
 #include <fairlead/private/spsc_of.h>

@@ -25,11 +25,11 @@
  *
  * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
- * threads pass a full fence (queue_spsc_fence_all(), by membarrier()), and then looks whether a call is announced.
- * That fence falls at some point of the call. If it falls before the announcement, the call sees
- * the flag. If it falls after, the context that set the flag sees the announcement. (This is
- * Dekker's algorithm; the side that seldom comes pays for the fence. With FENCED, the calls have a
- * fence, too.)
+ * threads pass a full fence (queue_spsc_fence_all(), by membarrier()), and then looks whether a
+ * call is announced. That fence falls at some point of the call. If it falls before the
+ * announcement, the call sees the flag. If it falls after, the context that set the flag sees the
+ * announcement. (This is Dekker's algorithm; the side that seldom comes pays for the fence. With
+ * FENCED, the calls have a fence, too.)
  *
  * Invariants
  * 1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
@@ -108,8 +108,8 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
 {
 	/*
-	 * relaxed, both: queue_spsc_fence_all() orders them, or they are a guess; a get acquires the slot's byte
-	 * before it reads the item
+	 * relaxed, both: queue_spsc_fence_all() orders them, or they are a guess; a get acquires
+	 * the slot's byte before it reads the item
 	 */
 	const uint64_t next = fl__load_relaxed(&q->put_next);
 	return next != fl__load_relaxed(&q->tail);
@@ -185,8 +185,8 @@ static int queue_spsc_get_flagged(struct fl__queue_spsc *q, uint64_t at, bool *o
 }
 
 /*
- * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. queue_spsc_no_item() returns 0 if there
- * is an item by now.
+ * Return why there is no space, or no item: -EAGAIN, -EBUSY, -EPIPE. queue_spsc_no_item() returns 0
+ * if there is an item by now.
  */
 static int queue_spsc_no_space(struct fl__queue_spsc *q)
 {
