@@ -5,7 +5,7 @@
 #include <fairlead/mpmc.h>
 #include <fairlead/private/mpmc_ring.h>
 
-/* Private: FL_MPMC_OF, which fairlead/mpmc.h describes. */
+/* Private: FL_MPMC_OF, documented in fairlead/mpmc.h. */
 #define FL_MPMC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__MPMC_OF_LIFE(type, name)                                                                                   \
@@ -16,14 +16,14 @@
 
 static inline int fl__mpmc_of_put(fl_mpmc *_q, const void *_item, size_t _size)
 {
-	bool _nobody_sleeps;
-	return fl__mpmc_put((struct fl__mpmc *)(void *)_q, _item, _size, &_nobody_sleeps);
+	bool _ignored;
+	return fl__mpmc_put((struct fl__mpmc *)(void *)_q, _item, _size, &_ignored);
 }
 
 static inline int fl__mpmc_of_get(fl_mpmc *_q, void *_item, size_t _size)
 {
-	bool _nobody_sleeps;
-	return fl__mpmc_get((struct fl__mpmc *)(void *)_q, _item, _size, &_nobody_sleeps);
+	bool _ignored;
+	return fl__mpmc_get((struct fl__mpmc *)(void *)_q, _item, _size, &_ignored);
 }
 
 #define FL__MPMC_FN __attribute__((unused)) static inline

@@ -9,32 +9,34 @@
 #include <stdint.h>
 
 /*
- * Private: the bounded ring for many producers and many consumers, without a lock: what the inline functions of fl_mpmc and of fl_queue
- * are made of. lib/queue/mpmc.c begins with the tables of its words, its invariants, and why all this is right.
+ * Private: the bounded lock-free ring for many producers and many consumers, for the inline
+ * functions of fl_mpmc and fl_queue. lib/queue/mpmc.c begins with the tables of its words and its
+ * invariants.
  *
- * A position is 64 bits: {lap, index, flags}. It counts on through the indices of a lap, then goes on to the next lap, so
- * that any capacity works without a division, and no two uses of a slot look alike.
+ * A position is 64 bits: {lap, index, flags}. After the last index of a lap comes the first index
+ * of the next lap. So any capacity works without a division, and no two uses of a slot have the
+ * same position.
  */
 enum { FL__MPMC_WAIT = 1, FL__MPMC_CLOSED = 2, FL__MPMC_FLAGS = 3, FL__MPMC_STEP = 4 }; /* in head and tail */
 enum { FL__MPMC_ITEM = 1 };                                                             /* in a stamp */
-enum { FL__MPMC_SMALL = 32 };  /* an item of so many bytes shares a line with others */
-enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent ones are fetched together */
+enum { FL__MPMC_SMALL = 32 };  /* bytes: an item that shares its cache line with others */
+enum { FL__MPMC_APART = 128 }; /* two cache lines: adjacent lines are fetched together */
 enum { FL__MPMC_LINE = 64 };
 
 struct fl__mpmc {
 	unsigned char *slots; /* each: the stamp, then the item */
-	uint64_t mask;        /* the bits of a position that are its index; these and one STEP more are a lap */
-	uint64_t last;        /* the index of the last slot, as it stands in a position */
+	uint64_t mask;        /* the bits of a position that are its index; a lap is this and one STEP */
+	uint64_t last;        /* the index of the last slot, as in a position */
 	size_t unit;          /* bytes of a slot / STEP */
 	size_t offset;        /* of the item in a slot */
 	size_t item_size, capacity;
-	size_t ahead; /* so many slots on is fetched meanwhile; 0: none, in small rings, or of small items */
+	size_t ahead; /* how many slots ahead are prefetched; 0, if the ring or its items are small */
 	unsigned char apart_[FL__MPMC_APART];
-	uint64_t tail;       /* where the next item goes, CLOSED, WAIT: a consumer sleeps */
-	uint64_t put_waited; /* the position at which a put last found it full and let gets go ahead; a hint */
+	uint64_t tail;       /* the position of the next item; CLOSED; WAIT: a consumer waits */
+	uint64_t put_waited; /* where fl__mpmc_back_off() last found the ring full; a hint */
 	unsigned char apart_tail_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
-	uint64_t head;       /* where the oldest item is, WAIT: a producer sleeps */
-	uint64_t get_waited; /* the same of gets */
+	uint64_t head;       /* the position of the oldest item; WAIT: a producer waits */
+	uint64_t get_waited; /* the same for gets */
 	unsigned char apart_head_[FL__MPMC_APART - 2 * sizeof(uint64_t)];
 };
 
@@ -51,7 +53,7 @@ static inline uint64_t fl__mpmc_next(const struct fl__mpmc *_q, uint64_t _at)
 	                                                         : (_at | _q->mask) + FL__MPMC_STEP;
 }
 
-/* `_n` at most the capacity. */
+/* `_n` is at most the capacity. */
 static inline uint64_t fl__mpmc_skip(const struct fl__mpmc *_q, uint64_t _at, size_t _n)
 {
 	const uint64_t _to_lap = _q->last + FL__MPMC_STEP - (_at & _q->mask), _step = (uint64_t)_n * FL__MPMC_STEP;
@@ -69,8 +71,9 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
 }
 
 /*
- * Begins to fetch the slot that is `ahead` of position `_at`, which the caller has claimed. Each claim waits for all stores before
- * it; so without this, who claims items of several lines one by one waits for the lines of each in turn.
+ * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed. Each claim
+ * waits for all earlier stores. So without the prefetch, a context that claims large items one by
+ * one waits for the cache lines of each in turn.
  */
 static inline void fl__mpmc_fetch_ahead(const struct fl__mpmc *_q, uint64_t _at, size_t _size)
 {
@@ -86,17 +89,20 @@ static inline bool fl__mpmc_later(uint64_t _a, uint64_t _b)
 	return (int64_t)(_a - _b) > 0;
 }
 
-/* Claims: {0, -EAGAIN, -EBUSY, -EPIPE}, and with 0 the position of the first slot, how many, and whether a wake is owed. */
+/* What a claim has got. */
 struct fl__mpmc_claim {
-	uint64_t at;
+	uint64_t at; /* the position of the first slot */
 	size_t count;
 	bool owes_wake;
 };
 
-/* How many slots from `_at` on, up to `_n` and to the capacity, have a stamp that is `_ahead` of their position. */
+/*
+ * Returns how many slots from `_at` on, at most `_n` and the capacity, have a stamp that is
+ * `_ahead` of their position. The first slot has.
+ */
 static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint64_t _ahead, size_t _n)
 {
-	size_t _run = 1; /* the first is known */
+	size_t _run = 1;
 	if (_n > _q->capacity)
 		_n = _q->capacity;
 	while (_run < _n) {
@@ -111,21 +117,25 @@ static inline size_t fl__mpmc_run(const struct fl__mpmc *_q, uint64_t _at, uint6
 
 /* Putting. */
 
-/* Why nothing can be put at `_at`, whose slot is not free though nobody has put there. */
+/* Returns -EAGAIN (full) or -EBUSY for `_at`, whose slot is still in use by the lap before. */
 static inline int fl__mpmc_no_space(struct fl__mpmc *_q, uint64_t _at)
 {
-	/* seq_cst: "full" has its place in the one order of the claims of all rings; pairs with the CAS of fl__mpmc_claim_item() */
+	/*
+	 * seq_cst: "full" has its place in the single order of the claims of all rings; pairs with
+	 * the CAS of fl__mpmc_claim_item()
+	 */
 	const uint64_t _head = fl__load_seq_cst(&_q->head) & ~(uint64_t)FL__MPMC_FLAGS;
 	return _head == _at - fl__mpmc_lap(_q) ? -EAGAIN : -EBUSY;
 }
 
-/* Claims up to `_n` free slots. */
+/* Claims up to `_n` free slots. Returns 0, -EAGAIN, -EBUSY, -EPIPE. */
 static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
-		 * acquire: what is looked at below is no older than what who wrote the tail had seen, or it would be "full" where
-		 * that one had made space before; pairs with the CAS below, and with fl__mpmc_close()
+		 * acquire: the loads below are no older than what the writer of the tail had seen.
+		 * Otherwise the result could be "full" although that writer had got an item before.
+		 * Pairs with the CAS below, and with fl__mpmc_close().
 		 */
 		uint64_t _stamp, _tail = fl__load_acquire(&_q->tail);
 		const uint64_t _at = _tail & ~(uint64_t)FL__MPMC_FLAGS;
@@ -145,11 +155,11 @@ static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl
 			}
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			return fl__mpmc_no_space(_q, _at);
-		} /* else others have put there: the tail is further on */
+		} /* else other puts have claimed the slot: the tail has moved */
 	}
 }
 
-/* The slot of position `_at`, which the caller has claimed, gets the item. */
+/* Stores the item in the slot of position `_at`, which the caller has claimed. */
 static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *_item, size_t _size)
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
@@ -159,8 +169,13 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 }
 
 /*
- * Puts an item; `_size` is the ring's item_size, known to the compiler or not. Returns 0; -EAGAIN: full; -EBUSY: a get that
- * has not returned still empties its slot; -EPIPE: closed. With 0, `*_owes_wake`: it took the mark of sleepers off the tail.
+ * Puts an item. `_size` is the ring's item_size, which the compiler may know. With 0, sets
+ * `*_owes_wake` to whether the put has cleared WAIT. Returns:
+ *
+ *   0         the item is put
+ *   -EAGAIN   full
+ *   -EBUSY    a get in progress still reads the slot
+ *   -EPIPE    closed
  */
 static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
 {
@@ -174,7 +189,10 @@ static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _s
 	return 0;
 }
 
-/* Puts up to `_n` (not 0) items, which follow each other in the ring; as fl__mpmc_put(), and with 0 `*_count` of them. */
+/*
+ * As fl__mpmc_put(), for up to `_n` (not 0) items, which follow each other in the ring. With 0,
+ * sets `*_count`.
+ */
 static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {
@@ -187,19 +205,20 @@ static inline int fl__mpmc_put_many(struct fl__mpmc *_q, const void *_items, siz
 	*_owes_wake = _claim.owes_wake;
 	for (uint64_t _at = _claim.at;; _at = fl__mpmc_next(_q, _at), _item += _size) {
 		fl__mpmc_fill(_q, _at, _item, _size);
-		if (--_claim.count == 0) /* whoever gets the last may free the ring */
+		if (--_claim.count == 0) /* the consumer of the last item may free the ring */
 			return 0;
 	}
 }
 
 /* Getting: the mirror image. */
 
-/* Why nothing can be got at `_at`, where no item is yet. */
+/* Returns why there is no item at `_at`: -EAGAIN, -EBUSY, -EPIPE. */
 static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
 {
 	/*
-	 * seq_cst: "empty" has its place in the one order of the claims of all rings; pairs with the CAS of
-	 * fl__mpmc_claim_space(). Its acquire: what came before the close; pairs with fl__mpmc_close().
+	 * seq_cst: "empty" has its place in the single order of the claims of all rings; pairs with
+	 * the CAS of fl__mpmc_claim_space(). Its acquire: what came before the close; pairs with
+	 * fl__mpmc_close().
 	 */
 	const uint64_t _tail = fl__load_seq_cst(&_q->tail);
 	if ((_tail & ~(uint64_t)FL__MPMC_FLAGS) != _at)
@@ -207,13 +226,14 @@ static inline int fl__mpmc_no_item(struct fl__mpmc *_q, uint64_t _at)
 	return _tail & FL__MPMC_CLOSED ? -EPIPE : -EAGAIN;
 }
 
-/* Claims up to `_n` items. */
+/* Claims up to `_n` items. Returns 0, -EAGAIN, -EBUSY, -EPIPE. */
 static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl__mpmc_claim *_claim)
 {
 	for (;;) {
 		/*
-		 * acquire: as in fl__mpmc_claim_space(), or it would be "empty" where who wrote the head had put before, and "empty"
-		 * where that one had closed; pairs with the CAS below
+		 * acquire: as in fl__mpmc_claim_space(). Otherwise the result could be "empty"
+		 * although the writer of the head had put before, or had closed. Pairs with the CAS
+		 * below.
 		 */
 		uint64_t _head = fl__load_acquire(&_q->head);
 		const uint64_t _at = _head & ~(uint64_t)FL__MPMC_FLAGS;
@@ -231,22 +251,29 @@ static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl_
 			}
 		} else if (!fl__mpmc_later(_stamp, _at)) {
 			return fl__mpmc_no_item(_q, _at);
-		} /* else others have got it: the head is further on */
+		} /* else other gets have claimed the slot: the head has moved */
 	}
 }
 
-/* Takes the item out of the slot of position `_at`, which the caller has claimed. */
+/* Copies the item out of the slot of position `_at`, which the caller has claimed. */
 static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item, size_t _size)
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_item, _slot + _q->offset, _size);
-	/* release: the item has been read; pairs with the loads of fl__mpmc_claim_space() and fl__mpmc_run(), a lap later */
+	/*
+	 * release: the item has been read; pairs with the loads of fl__mpmc_claim_space() and
+	 * fl__mpmc_run(), a lap later
+	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + fl__mpmc_lap(_q));
 }
 
 /*
- * Gets the oldest item. Returns 0; -EAGAIN: empty; -EBUSY: a put that has not returned still writes it; -EPIPE: closed and
- * empty. With 0, `*_owes_wake`: it took the mark of sleepers off the head.
+ * Gets the oldest item. With 0, sets `*_owes_wake` to whether the get has cleared WAIT. Returns:
+ *
+ *   0         the item is got
+ *   -EAGAIN   empty
+ *   -EBUSY    a put in progress still writes the item
+ *   -EPIPE    closed and empty
  */
 static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
@@ -260,7 +287,10 @@ static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, b
 	return 0;
 }
 
-/* Gets up to `_n` (not 0) items that follow each other in the ring; as fl__mpmc_get(), and with 0 `*_count` of them. */
+/*
+ * As fl__mpmc_get(), for up to `_n` (not 0) items, which follow each other in the ring. With 0,
+ * sets `*_count`.
+ */
 static inline int fl__mpmc_get_many(struct fl__mpmc *_q, void *_items, size_t _size, size_t _n, size_t *_count,
                                     bool *_owes_wake)
 {

@@ -6,7 +6,7 @@
 #include <fairlead/private/queue_spsc.h>
 #include <fairlead/queue.h>
 
-/* Private: FL_QUEUE_OF, which fairlead/queue.h describes. */
+/* Private: FL_QUEUE_OF, documented in fairlead/queue.h. */
 #define FL_QUEUE_OF(type, name)                                                                                        \
 	typedef struct name name;                                                                                      \
 	FL__QUEUE_OF_LIFE(type, name)                                                                                  \
@@ -15,12 +15,14 @@
 	FL__QUEUE_OF_STATE(name)
 
 /*
- * Private, from here on. A bounded FIFO queue is a ring (lib/queue/mpmc.c; with one producer and one consumer: pair.c), and a put
- * or get that need not wait is inline. A fl_queue begins with the addresses of both, of which those that it is not are NULL.
+ * Private, from here on. A put or get of a bounded FIFO queue that need not wait is inline. The
+ * backend of such a queue is a ring: lib/queue/mpmc.c, or queue_spsc.c for one producer and one
+ * consumer. A fl_queue begins with the addresses of both. The address of a ring that is not its
+ * backend is NULL.
  */
 FL_BEGIN_DECLS
 
-/* Wakes one who waits for an item (0), for space (1). The queue may be gone. */
+/* Wakes a waiter for an item (`side` 0) or for space (1). The queue may be freed already. */
 FL_API void fl__queue_wake(fl_queue *q, int side);
 
 struct fl__queue_begin {
@@ -28,7 +30,7 @@ struct fl__queue_begin {
 	struct fl__queue_spsc *spsc;
 };
 
-/* Whether it is put; if not, the call finds out why, or waits. */
+/* Returns whether the item is put. If not, the caller finds out why, or waits. */
 static inline bool fl__queue_of_put(fl_queue *_q, const void *_item, size_t _size)
 {
 	const struct fl__queue_begin *_begin = (const struct fl__queue_begin *)(void *)_q;

@@ -6,7 +6,7 @@
 #include <fairlead/spsc.h>
 #include <string.h>
 
-/* Private: FL_SPSC_OF, which fairlead/spsc.h describes. */
+/* Private: FL_SPSC_OF, documented in fairlead/spsc.h. */
 #define FL_SPSC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__SPSC_OF_LIFE(type, name)                                                                                   \
@@ -14,35 +14,34 @@
 	FL__SPSC_OF_GET(type, name)
 
 /*
- * Private, from here on: what the inline functions are made of. lib/queue/spsc.c says how it works.
- *
- * Each side's own position lies apart from the other's, and from what never changes.
+ * Private, from here on: the inline functions. lib/queue/spsc.c says how the ring works. The
+ * positions of the two sides, and the members that never change, are in separate cache lines.
  */
-#define FL__SPSC_APART 128 /* two cache lines: adjacent ones are fetched together */
+#define FL__SPSC_APART 128 /* two cache lines: adjacent lines are fetched together */
 
 struct fl_spsc {
 	struct fl__slots slots_; /* one more than the capacity; never change */
 	size_t capacity_;
 	unsigned char apart_[FL__SPSC_APART];
-	unsigned char *put_; /* atomic, but for the producer, who alone writes it: the slot for the next item */
+	unsigned char *put_; /* the slot for the next item; written by the producer, by atomic stores */
 	unsigned char apart_put_[FL__SPSC_APART - sizeof(unsigned char *)];
-	unsigned char *get_; /* likewise, the consumer: the slot of the oldest item */
+	unsigned char *get_; /* the slot of the oldest item; likewise, by the consumer */
 	unsigned char apart_get_[FL__SPSC_APART - sizeof(unsigned char *)];
 };
 
 #define FL__SPSC_FN __attribute__((unused)) static inline
 
-/* The items from `_slot` on are there: of several, the others say so already. `_next`: the slot behind them. */
+/* Ends a put of the slots from `_slot` to `_next`. All their marks but the first are set. */
 static inline void fl__spsc_end_put(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	fl__store_relaxed(&_q->put_, _next); /* relaxed: who sees the item sees this by the next */
+	fl__store_relaxed(&_q->put_, _next); /* relaxed: published by the mark */
 	fl__slot_fill(_slot);
 }
 
-/* Likewise. */
+/* Ends a get; likewise. */
 static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned char *_next)
 {
-	/* release: whoever sees that these are gone sees them put; pairs with fl_spsc_length() */
+	/* release: a load of this position sees the puts before it; pairs with fl_spsc_length() */
 	fl__store_release(&_q->get_, _next);
 	fl__slot_clear(_slot);
 }

@@ -8,12 +8,13 @@
 #include <stdint.h>
 
 /*
- * Private: the slots of a ring for one producer and one consumer, each with a mark that says whether it has an item; for spsc_of.h and
- * queue_spsc.h. lib/queue/slots.h has what is not inline.
+ * Private: the slots of a ring for one producer and one consumer; for spsc_of.h and queue_spsc.h.
+ * lib/queue/spsc.h has what is not inline.
  *
- * They lie in groups, of a cache line if several fit: first their marks, a byte each, then their items. So whoever fetches the line
- * of an item has that of its mark, and a line has as many items as can be. A slot's address is that of its mark; a line
- * begins with the marks, so the address says which of the line it is.
+ * Each slot has a mark, a byte that says whether the slot has an item. The slots lie in groups,
+ * each in one cache line if several slots fit: first the marks, then the items. So a fetch of the
+ * item's line fetches its mark, too, and a line has as many items as possible. A slot's address is
+ * that of its mark. A group begins with the marks, so the address gives the index in the group.
  */
 #define FL__SLOTS_LINE 64
 
@@ -21,7 +22,7 @@ struct fl__slot_shape {
 	size_t size;   /* of an item */
 	size_t slots;  /* of a group */
 	size_t offset; /* of the first item in the group */
-	size_t bytes;  /* from a group to the next; FL__SLOTS_LINE, if it has several slots */
+	size_t bytes;  /* from a group to the next; FL__SLOTS_LINE, if a group has several slots */
 };
 
 struct fl__slots {
@@ -30,13 +31,19 @@ struct fl__slots {
 	void *memory;
 };
 
-/* An item is as aligned as its size says, 16 at most. All is known to the compiler if the size is. */
+/*
+ * The size of an item gives its alignment, 16 at most. The compiler knows the shape if it knows the
+ * size.
+ */
 static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 {
 	const size_t _lowest_bit = _size & (~_size + 1), _alignment = _lowest_bit < 16 ? _lowest_bit : 16;
 	struct fl__slot_shape _shape;
 	_shape.size = _size;
-	/* as many as have room: size and line are multiples of the alignment, so what the items leave is, too */
+	/*
+	 * As many as fit: size and line are multiples of the alignment, and so are the bytes that
+	 * the items leave for the marks.
+	 */
 	_shape.slots = _size < FL__SLOTS_LINE / 2 ? FL__SLOTS_LINE / (_size + 1) : 1;
 	_shape.offset = (_shape.slots + _alignment - 1) & ~(_alignment - 1);
 	_shape.bytes = (_shape.offset + _shape.slots * _size + _alignment - 1) & ~(_alignment - 1);
@@ -45,7 +52,7 @@ static inline struct fl__slot_shape fl__slot_shape_of(size_t _size)
 	return _shape;
 }
 
-/* Which of its group a slot is. */
+/* Returns the index of a slot in its group. */
 static inline size_t fl__slot_index(struct fl__slot_shape _shape, const unsigned char *_slot)
 {
 	return _shape.slots == 1 ? 0 : (uintptr_t)_slot % FL__SLOTS_LINE;
@@ -57,12 +64,16 @@ static inline unsigned char *fl__slot_item(struct fl__slot_shape _shape, unsigne
 	return _slot - _index + _shape.offset + _index * _shape.size;
 }
 
-/* The one behind it, around the end; `_shape` is that of the slots, known to the compiler or not. */
+/*
+ * Returns the next slot; after the last slot, the first. `_shape` is that of the slots, which the
+ * compiler may know.
+ */
 static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, struct fl__slot_shape _shape,
                                             unsigned char *_slot)
 {
 	const size_t _index = fl__slot_index(_shape, _slot);
-	if (__builtin_expect(_slot == _slots->last, 0)) /* a branch: the next operation need not wait for the outcome */
+	/* a branch: the next operation need not wait for the outcome */
+	if (__builtin_expect(_slot == _slots->last, 0))
 		return _slots->first;
 	if (__builtin_expect(_index + 1 == _shape.slots, 0))
 		return _slot - _index + _shape.bytes;
@@ -71,14 +82,16 @@ static inline unsigned char *fl__slot_after(const struct fl__slots *_slots, stru
 
 static inline bool fl__slot_is_full(const unsigned char *_slot)
 {
-	/* acquire: the item is whole, or has been read; pairs with fl__slot_fill(), fl__slot_clear() */
+	/* acquire: the item is written, or read; pairs with fl__slot_fill(), fl__slot_clear() */
 	return fl__load_acquire(_slot) != 0;
 }
 
-/* Of several at once the first says so last: the others have been told by fl__slots_mark_others(). */
+/*
+ * Set the mark. Of several slots, the first slot is marked last, after fl__slots_mark_others().
+ */
 static inline void fl__slot_fill(unsigned char *_slot)
 {
-	fl__store_release(_slot, 1); /* the items are whole; pairs with fl__slot_is_full() */
+	fl__store_release(_slot, 1); /* the items are written; pairs with fl__slot_is_full() */
 }
 
 static inline void fl__slot_clear(unsigned char *_slot)
