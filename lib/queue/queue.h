@@ -99,7 +99,7 @@ extern const struct fl__queue_backend fl__backend_mpmc, fl__backend_spsc, fl__ba
     fl__backend_unbounded_mpsc, fl__backend_rendezvous, fl__backend_priority, fl__backend_overwrite;
 
 struct fl_queue {
-	/* For the inline functions of queue_of.h: the state, if the backend is this one, else NULL. */
+	/* For queue_of.h: the state, if the backend is this ring, else NULL. */
 	struct fl__mpmc *mpmc;
 	struct fl__queue_spsc *spsc;
 	const struct fl__queue_backend *backend;

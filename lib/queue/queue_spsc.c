@@ -16,20 +16,19 @@
  *   get_slot          the slot of item number get_next       the consumer alone
  *   get_waited        an earlier get_next                    the consumer alone
  *   flags             each bit, by a read-modify-write:
- *     GETTER (1)      a consumer waits, or was about to      set by mark_empty(), cleared by a put
- *     PUTTER (2)      a producer waits, or was about to      set by mark_full(), cleared by a get
+ *     CONSUMER (1)    a mark: a consumer waits, or was to    set by a mark_empty, cleared by a put
+ *     PRODUCER (2)    a mark: a producer waits, or was to    set by a mark_full, cleared by a get
  *     CLOSED (4)      a put that sees this is refused        set by a close, for good
  *     SEALED (8)      CLOSED, and tail has its last value    set by queue_spsc_seal(), for good
- *     DROPPED (16)    the items are this flag's setter's     set by a discard, for good
+ *     DROPPED (16)    the items belong to the flag's setter  set by a discard, for good
  *     FENCED (32)     the system has no membarrier()         set by queue_spsc_init()
  *
  * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
  * threads pass a full fence (queue_spsc_fence_all(), by membarrier()), and then looks whether a
- * call is announced. That fence falls at some point of the call. If it falls before the
- * announcement, the call sees the flag. If it falls after, the context that set the flag sees the
- * announcement. (This is Dekker's algorithm; the side that seldom comes pays for the fence. With
- * FENCED, the calls have a fence, too.)
+ * call is announced. If a thread's fence comes before its announcement, the call sees the flag. If
+ * the fence comes after, the context that set the flag sees the announcement. (This is Dekker's
+ * algorithm with an asymmetric fence. With FENCED, the calls have a fence, too.)
  *
  * Invariants
  * 1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
@@ -38,16 +37,15 @@
  *    first. So the items that the bytes show are counted.
  * 2. put_next != tail exactly while a put is in progress that has not counted; likewise for a get.
  *    A refused call takes its announcement back.
- * 3. If a context has set a flag, agreed, and then found no put announced, every later put sees the
- *    flag. So a mark is true when mark_empty() returns true: a later put clears the mark and owes a
- *    wake. So tail is final when SEALED is set. So a discard has the items to itself. The same
- *    holds for gets.
+ * 3. If a context has set a flag, fenced all threads, and then found no put announced, every later
+ *    put sees the flag. So a mark is true when mark_empty returns true: a later put clears the mark
+ *    and owes a wake. So tail is final when SEALED is set. So a discard has the items to itself.
+ *    The same holds for gets.
  * 4. A mark may stay without a waiter (an item or space had come after all), and costs the next
  *    call a visit to the wait table. Clearing the mark might take it from other waiters. While the
  *    mark is set, "empty" checks whether a put is announced, and is -EBUSY then. So no consumer
- *    tries to sleep again and again beside a put that stands still. "Full" checks for a get.
- *    Without the mark, neither side looks at the opposite side's announcements, and that cache line
- *    stays where it is.
+ *    tries to sleep again and again beside a put that has stopped. "Full" checks for a get. Without
+ *    the mark, neither side reads the cache line of the opposite side's announcements.
  *
  * Linearization. Put: the load of the flags, if the close came while the put was announced; else
  * the store to tail. Get: the store to head. "Full", "empty": the load of the slot's byte. These
@@ -93,12 +91,12 @@ static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 }
 
 /*
- * All calls that announce themselves after this see the flags that were set before; all earlier
- * announcements are seen after this.
+ * Every call that announces itself after this function sees the flags that were set before it. The
+ * caller sees all earlier announcements.
  */
 static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with the fence in queue_spsc_reload_flags(). */
+	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_reload_flags(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
@@ -108,8 +106,8 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
 {
 	/*
-	 * relaxed, both: queue_spsc_fence_all() orders them, or they are a guess; a get acquires
-	 * the slot's byte before it reads the item
+	 * relaxed, both: queue_spsc_fence_all() orders them, or the result is a hint; a get
+	 * acquires the slot's byte before it reads the item
 	 */
 	const uint64_t next = fl__load_relaxed(&q->put_next);
 	return next != fl__load_relaxed(&q->tail);
@@ -145,7 +143,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
  */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
-	/* relaxed: FENCED never changes. The fence pairs with the fence in queue_spsc_fence_all(). */
+	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_fence_all(). */
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	return queue_spsc_flags(q);
@@ -241,7 +239,8 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
  */
 static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	fl__store_relaxed(&q->put_next, next); /* relaxed, as the load: queue_spsc_fence_all() orders them */
+	/* relaxed, as the load: queue_spsc_fence_all() orders them */
+	fl__store_relaxed(&q->put_next, next);
 	fl__in_program_order();
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS)
 		return queue_spsc_put_flagged(q, at, owes_wake);
@@ -250,7 +249,8 @@ static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64
 
 static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
-	fl__store_relaxed(&q->get_next, next); /* relaxed, as the load: queue_spsc_fence_all() orders them */
+	/* relaxed, as the load: queue_spsc_fence_all() orders them */
+	fl__store_relaxed(&q->get_next, next);
 	fl__in_program_order();
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS)
 		return queue_spsc_get_flagged(q, at, owes_wake);
@@ -259,13 +259,19 @@ static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64
 
 static void queue_spsc_count_put(struct fl__queue_spsc *q, uint64_t next)
 {
-	/* release: a count with these has the gets that made the space; pairs with queue_spsc_items() */
+	/*
+	 * release: a load of the tail sees the gets that made the space; pairs with
+	 * queue_spsc_items()
+	 */
 	fl__store_release(&q->tail, next);
 }
 
 static void queue_spsc_count_get(struct fl__queue_spsc *q, uint64_t next)
 {
-	/* release: the items have been read; pairs with queue_spsc_get_in_progress(), queue_spsc_items() */
+	/*
+	 * release: the items have been read; pairs with queue_spsc_get_in_progress() and
+	 * queue_spsc_items()
+	 */
 	fl__store_release(&q->head, next);
 }
 
@@ -311,12 +317,6 @@ static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, boo
 	return 0;
 }
 
-/*
- * The faster side catches up with the slower. Then both want the same cache line for each item,
- * which takes ten times as long. So the caller pauses, and the opposite side gets some lines ahead.
- * The caller pauses only if several items have passed since its last pause: a caller that waits for
- * an answer to each item is not delayed.
- */
 void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 {
 	enum { TURNS = 64 };
@@ -331,8 +331,8 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 }
 
 /*
- * Waiting. Any thread may call the functions from here on. So no function but the discard, which
- * owns the items, touches what one side has alone.
+ * Waiting. Any thread may call the functions from here on. So only the discard, which owns the
+ * items, touches the words that belong to one side alone.
  */
 
 /* Returns how many items are in at one moment of the call. */
@@ -358,8 +358,8 @@ static unsigned char *queue_spsc_slot(struct fl__queue_spsc *q, uint64_t n)
 }
 
 /*
- * Looks at the slot, as put and get do, and not at the opposite side's count: that side wants to
- * write the count's line.
+ * Looks at the slot, as put and get do, and not at the opposite side's count: the opposite side
+ * writes the cache line of that count.
  */
 static int queue_spsc_can_get(void *state)
 {
@@ -435,7 +435,10 @@ static int queue_spsc_discard(fl_queue *of, size_t *count, bool *owes_wake)
 			fl__queue_pause(round);
 	}
 	unsigned char *slot = q->get_slot;
-	/* relaxed, both: queue_spsc_get_in_progress() has acquired the head, and queue_spsc_items() the last tail */
+	/*
+	 * relaxed, both: queue_spsc_get_in_progress() has acquired the head, and queue_spsc_items()
+	 * the last tail
+	 */
 	uint64_t at = fl__load_relaxed(&q->head);
 	const uint64_t end = fl__load_relaxed(&q->tail);
 	fl__store_relaxed(&q->head, end); /* relaxed: no later put needs the slots */
@@ -467,7 +470,7 @@ static uint64_t queue_spsc_puts(void *state)
 {
 	/*
 	 * relaxed: a count. A caller that compares it has acquired what is done, and with that the
-	 * puts (join.c).
+	 * puts (queue.c).
 	 */
 	return fl__load_relaxed(&((struct fl__queue_spsc *)state)->tail);
 }

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The backend of a queue without room, which holds no items. A put and a get meet. The call that
- * comes second finds the first in the wait queue, copies the item from one caller's memory to the
- * other caller's, and only then wakes the first call, which is made. (The channel of Hoare's CSP,
- * 1978; a wait queue that holds puts or gets, whichever wait, is the dual queue of Scherer, Lea and
- * Scott, 2006.)
+ * The rendezvous: the backend of a queue that holds no items. A put and a get meet. The call that
+ * comes second finds the first call in the wait queue, copies the item from one caller's memory to
+ * the other caller's, and then wakes the first call, which is made. (The channel of Hoare's CSP,
+ * 1978; a wait queue of puts or gets is the dual queue of Scherer, Lea and Scott, 2006.)
  *
  * There is one wait queue for consumers and producers, oldest first. A node's value is its side
  * until the node is taken.
@@ -15,11 +14,11 @@
  *    enqueues both cases in one step, and so does not meet itself.
  * 2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
  * 3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the waiter
- *    returns only after its unpark. So the waiter's item, or the place for an item, exists as long
- *    as the copy needs it. Neither call touches the queue after that, since its partner may free
+ *    returns only after its unpark. So the waiter's item, or the memory for an item, exists as
+ *    long as the copy needs it. Neither call touches the queue after that, since its partner may free
  *    the queue. So a call for several items meets all partners in one transaction.
  * 4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
- *    (join.c) never exceeds `puts`.
+ *    (queue.c) never exceeds `puts`.
  *
  * Linearization: put and get together, where the waiter's wait is decided. "No partner" and
  * "closed": the transaction.
@@ -98,7 +97,7 @@ static struct fl__offer *rendezvous_offer(struct fl__node *node)
 	return (struct fl__offer *)(void *)node;
 }
 
-/* The operations of type.h. */
+/* The operations of struct fl__queue_backend. */
 
 static int rendezvous_init(void *state, size_t item_size, const fl_queue_config *config)
 {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
  * Select. Its wait has a node in the wait queue of each case's queue, like the node of any put or
- * get (side.c). The first waker to decide the wait wins (lot.c, invariant 2). A waker that finds
+ * get (queue.c). The first waker to decide the wait wins (lot.c, invariant 2). A waker that finds
  * the wait decided goes on to the next waiter. So no wake is lost to a select that was woken
- * elsewhere, and a select is in no wait queue when it returns.
+ * through another queue. A select that returns is in no wait queue.
  *
  * A select that is woken with the baton of a queue tries all cases again, and passes the baton on
  * when a case is made, or when it gives up. At a rendezvous the waker has made the call.
@@ -36,7 +36,7 @@ struct selection {
 	size_t n;
 	/* `baton`: the case for which this select holds its queue's baton; NULL: none. */
 	fl_select_case *first, *baton;
-	bool meets; /* a case is on a rendezvous */
+	bool has_rendezvous; /* a case is on a rendezvous */
 };
 
 static enum fl__queue_side select_side(const fl_select_case *c)
@@ -132,7 +132,7 @@ static void select_sort(struct selection *s)
 			place = &(*place)->next_;
 		c->next_ = *place;
 		*place = c;
-		s->meets |= c->queue->backend->enqueue != NULL;
+		s->has_rendezvous |= c->queue->backend->enqueue != NULL;
 	}
 }
 
@@ -202,7 +202,7 @@ static int select_sleep(struct selection *s, fl_select_case **met, int64_t deadl
 {
 	struct fl__wait wait;
 	fl__wait_begin(&wait);
-	if (!s->meets && fl__wait_look(&wait, select_may_be_ready, s, deadline, cancel))
+	if (!s->has_rendezvous && fl__wait_look(&wait, select_may_be_ready, s, deadline, cancel))
 		return fl__cancel_ends(cancel, wait.ctx) ? -ECANCELED : 0;
 	fl_select_case *ready = select_enqueue(s, &wait);
 	const int rc = ready ? fl__wait_sleep(&wait, 0, FL_SHIELDED) : fl__wait_sleep(&wait, deadline, cancel);

@@ -146,7 +146,10 @@ static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl
 		if (__builtin_expect(_stamp == _at, 1)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, 0, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
-			/* seq_cst: see fl__mpmc_no_item(); its acquire pairs with fl__mpmc_mark_empty() */
+			/*
+			 * seq_cst: see fl__mpmc_no_item(); its acquire pairs with
+			 * fl__mpmc_mark_empty()
+			 */
 			if (__builtin_expect(fl__cas_weak_seq_cst(&_q->tail, &_tail, _next), 1)) {
 				_claim->at = _at;
 				_claim->count = _run;
@@ -164,7 +167,10 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 {
 	unsigned char *_slot = fl__mpmc_slot(_q, _at);
 	fl__copy(_slot + _q->offset, _item, _size);
-	/* release: the item is whole; pairs with the loads of fl__mpmc_claim_item() and fl__mpmc_run() */
+	/*
+	 * release: the item is whole; pairs with the loads of fl__mpmc_claim_item() and
+	 * fl__mpmc_run()
+	 */
 	fl__store_release(fl__mpmc_stamp(_slot), _at + FL__MPMC_ITEM);
 }
 
@@ -242,7 +248,10 @@ static inline int fl__mpmc_claim_item(struct fl__mpmc *_q, size_t _n, struct fl_
 		if (__builtin_expect(_stamp == _at + FL__MPMC_ITEM, 1)) {
 			const size_t _run = _n == 1 ? 1 : fl__mpmc_run(_q, _at, FL__MPMC_ITEM, _n);
 			const uint64_t _next = _n == 1 ? fl__mpmc_next(_q, _at) : fl__mpmc_skip(_q, _at, _run);
-			/* seq_cst: see fl__mpmc_no_space(); its acquire pairs with fl__mpmc_mark_full() */
+			/*
+			 * seq_cst: see fl__mpmc_no_space(); its acquire pairs with
+			 * fl__mpmc_mark_full()
+			 */
 			if (__builtin_expect(fl__cas_weak_seq_cst(&_q->head, &_head, _next), 1)) {
 				_claim->at = _at;
 				_claim->count = _run;

@@ -61,7 +61,10 @@ static inline bool fl__queue_spsc_put(struct fl__queue_spsc *_q, const void *_it
 	}
 	_q->put_slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
-	/* release: a load of this tail sees the get that made the space; pairs with queue_spsc_items() */
+	/*
+	 * release: a load of this tail sees the get that made the space; pairs with
+	 * queue_spsc_items()
+	 */
 	fl__store_release(&_q->tail, _at + 1);
 	fl__slot_fill(_slot);
 	return true;
@@ -82,7 +85,10 @@ static inline bool fl__queue_spsc_get(struct fl__queue_spsc *_q, void *_item, st
 	}
 	_q->get_slot = fl__slot_after(&_q->slots, _shape, _slot);
 	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
-	/* release: the item has been read; pairs with queue_spsc_get_in_progress(), queue_spsc_items() */
+	/*
+	 * release: the item has been read; pairs with queue_spsc_get_in_progress(),
+	 * queue_spsc_items()
+	 */
 	fl__store_release(&_q->head, _at + 1);
 	fl__slot_clear(_slot);
 	return true;
