@@ -11,7 +11,7 @@
 #include <pthread.h>
 #include <stdint.h>
 
-static struct fl__hazards hazard_none; /* keeps nothing, and is never written */
+static struct fl__hazards hazard_none; /* protects nothing, and is never written */
 _Thread_local struct fl__hazards *fl__hazards_mine = &hazard_none;
 
 static pthread_key_t hazard_key; /* its destructor ends a thread's record */
@@ -73,13 +73,13 @@ void fl__hazards_return(void)
 	fl__unlock(&hazard_shared_lock);
 }
 
-void fl__hazards_each(void (*found)(void *arg, const void *kept), void *arg)
+void fl__hazards_each(void (*found)(void *arg, const void *object), void *arg)
 {
 	fl__fence_seq_cst(); /* pairs with the fence of fl__hazards_set(): see hazard_ck.c */
 	fl__hazards_visit(found, arg);
 	/*
-	 * acquire: what is kept no more is used no more; pairs with the release of
-	 * fl__hazards_set()
+	 * acquire: an object that is no longer protected is no longer used; pairs with the release
+	 * of fl__hazards_set()
 	 */
 	fl__fence_acquire();
 }
@@ -90,17 +90,14 @@ static void hazard_after_fork_in_child(void)
 	fl__hazards_forget_others(fl__hazards_mine);
 }
 
-/* Runs before any use, and also in a process without one: a key costs nothing until it is set. */
+/* Runs before any use, in every process: a key costs nothing until it is set. */
 FL__AT_START static void hazard_make_key(void)
 {
 	hazard_has_key = pthread_key_create(&hazard_key, hazard_end_thread) == 0;
 	(void)pthread_atfork(NULL, NULL, hazard_after_fork_in_child); /* see lib/wait/context.c */
 }
 
-/*
- * An unloaded copy of the library leaves behind neither its destructor nor the records of threads
- * that go on.
- */
+/* An unloaded copy of the library leaves neither its destructor nor the records of live threads. */
 FL__AT_UNLOAD static void hazard_forget_threads(void)
 {
 	if (hazard_has_key)

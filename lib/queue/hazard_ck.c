@@ -2,26 +2,26 @@
 /*
  * Hazard pointers on Concurrency Kit's ck_hp: its list of records, and its store with a fence.
  *
- * Why hazard pointers and not ck's epochs: a reader that is stopped inside an epoch lets garbage
- * grow without end. Here such a reader keeps two objects.
+ * Why not ck's epochs: a reader that is stopped inside an epoch lets garbage grow without bound. A
+ * reader with hazard pointers protects two objects.
  *
- * Protocol. A reader stores the object's address in a place of its record, passes a full fence,
- * then checks that the object is still reached from where it was found. A thread that retires an
- * object makes it unreachable, passes a full fence, then looks at all places. One of the two fences
- * comes first. So either the reader sees that the object is gone, or the retiring thread sees the
- * reader's store. If a reader has used another object in the same place before, its store releases.
- * A look that no longer finds the earlier object acquires, so that object's free comes after its
- * use.
+ * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, then
+ * checks that the object is still reached from where it was found. A thread that retires an object
+ * makes it unreachable, passes a full fence, then reads all hazard pointers. One of the two fences
+ * comes first. So either the reader sees that the object is unreachable, or the retiring thread
+ * sees the reader's store. The store also releases: the reader's use of the object that the hazard
+ * pointer protected before. A retiring thread that no longer finds that object acquires, so the
+ * free comes after the use.
  *
  * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
  * ck_hp_reclaim() writes beyond its cache when there are 512 hazards, and ignores further hazards
- * (fixed in 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record.
- * ck_hp has no fence of its own on either side. So here the retiring thread looks at the records
- * itself. ck_hp_clear() stores without any order. ck_hp_unregister() orders stores alone, on
- * aarch64: the release before it is ours.
+ * (fixed in 0.7.2: ck 51594ea). The objects that a thread has retired are lost with its record. So
+ * here the retiring thread reads the records itself. ck_hp has no fence of its own on either side:
+ * ck_hp_clear() stores without any order, and ck_hp_unregister() orders stores alone, on aarch64.
+ * So the release before it is ours.
  *
- * A record lives as long as the library, since other threads may be looking at it. A record that a
- * thread has given back is taken again. When the library is unloaded, all records are freed. At the
+ * A record lives as long as the library, since other threads may be reading it. A record that a
+ * thread has given up is used again. When the library is unloaded, all records are freed. At the
  * exit of a process they stay, since other threads go on.
  *
  * In TSan's build this file is not instrumented: a record, as an address, stands for both sides of
@@ -84,7 +84,7 @@ void fl__hazards_set(struct fl__hazards *hazards, enum fl__hazard place, void *o
 {
 	struct hazard_record *record = hazard_record_of(hazards);
 	fl__tsan_release(record);
-	/* release: the use of what was kept there; pairs with the acquire in fl__hazards_each() */
+	/* release: the use of the object before; pairs with the acquire in fl__hazards_each() */
 	fl__fence_release();
 	ck_hp_set_fence(&record->ck, place, object);
 }
@@ -96,7 +96,7 @@ void fl__hazards_unregister(struct fl__hazards *hazards)
 	ck_hp_unregister(&hazard_record_of(hazards)->ck); /* after the fence of fl__hazards_set() */
 }
 
-void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
+void fl__hazards_visit(void (*found)(void *arg, const void *object), void *arg)
 {
 	ck_stack_entry_t *entry = ck_pr_load_ptr(&hazard_domain.subscribers.head);
 	/* acquire: pairs with the fences of ck_hp_register(), for this record and those after it */
@@ -104,9 +104,9 @@ void fl__hazards_visit(void (*found)(void *arg, const void *kept), void *arg)
 	for (; entry; entry = entry->next) {
 		struct hazard_record *record = hazard_record_at(entry);
 		for (unsigned i = 0; i < FL__HAZARDS; i++) {
-			const void *kept = ck_pr_load_ptr(&record->ours.pointers[i]);
-			if (kept)
-				found(arg, kept);
+			const void *object = ck_pr_load_ptr(&record->ours.pointers[i]);
+			if (object)
+				found(arg, object);
 		}
 		fl__tsan_acquire(record);
 	}

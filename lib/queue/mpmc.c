@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The bounded ring for many producers and many consumers: Vyukov's, with crossbeam's {lap, index}
- * positions.
+ * The bounded ring for many producers and many consumers: Dmitry Vyukov's, with the {lap, index}
+ * positions of Stjepan Glavina's form in crossbeam's ArrayQueue. At the end are fl_mpmc, and the
+ * backend of fl_queue.
  *
  * A position is {lap, index, flags}, 64 bits also where pointers have 32. The lowest two bits are
  * the flags. The index follows, with as many bits as the capacity needs, then the lap. "One on" is
@@ -41,18 +42,16 @@
  * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
  * round. The head, loaded later, is t - a lap, so by invariant 1 it was that at the load of the
  * tail. "Empty", and "closed and empty": the load of the tail that finds the head's position. The
- * stamp, read before, says that the head had not gone on. Each call begins with an acquire load, so
- * this holds also in what each thread can know, where events have no single order. -EBUSY has no
- * effect: a call of the opposite side has claimed the slot, and has not published. A put that has
- * claimed counts as in, so behind a put that stands still the ring is never "empty".
+ * stamp, read before, says that the head had not moved. Each call begins with an acquire load, so
+ * this holds for what happens before the call in each thread, too. -EBUSY has no effect: a call of
+ * the opposite side has claimed the slot, and has not published. A put that has claimed counts as
+ * in, so behind a stopped put the ring is never "empty".
  *
- * Progress: lock-free, without a step that waits. claim_space() and claim_item() repeat a round
- * only when another claim has moved the word since it was loaded (or the weak CAS failed
+ * Progress: lock-free; no step waits. fl__mpmc_claim_space() and fl__mpmc_claim_item() repeat a
+ * round only when another claim has moved the word since it was loaded (or the weak CAS failed
  * spuriously, or a load got an old value).
  *
  * Lifetime: the store of the last stamp is an operation's last access to the ring.
- *
- * After Dmitry Vyukov's bounded MPMC queue; Stjepan Glavina's form of it in crossbeam's ArrayQueue.
  */
 #include "mpmc.h"
 #include "../base/sys.h"

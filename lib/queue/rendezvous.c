@@ -14,9 +14,9 @@
  *    enqueues both cases in one step, and so does not meet itself.
  * 2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
  * 3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the waiter
- *    returns only after its unpark. So the waiter's item, or the memory for an item, exists as
- *    long as the copy needs it. Neither call touches the queue after that, since its partner may free
- *    the queue. So a call for several items meets all partners in one transaction.
+ *    returns only after its unpark. So the waiter's item, or the memory for an item, exists until
+ *    the copy is done. Neither call touches the queue after that, since its partner may free the
+ *    queue. So a call for several items meets all partners in one transaction.
  * 4. `puts` counts what has met, inside the transaction. A get returns after that, so `done`
  *    (queue.c) never exceeds `puts`.
  *
