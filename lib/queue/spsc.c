@@ -155,13 +155,7 @@ void fl_spsc_free(fl_spsc *q)
 
 int fl_spsc_try_put(fl_spsc *q, const void *item)
 {
-	const struct fl__slot_shape shape = q->slots_.shape;
-	unsigned char *slot = q->put_, *next = fl__slot_after(&q->slots_, shape, slot);
-	if (__builtin_expect(fl__slot_is_full(next), 0))
-		return -EAGAIN;
-	fl__copy(fl__slot_item(shape, slot), item, shape.size);
-	fl__spsc_end_put(q, slot, next);
-	return 0;
+	return fl__spsc_put(q, item, q->slots_.shape);
 }
 
 static size_t spsc_batch_size(const fl_spsc *q, size_t n)
@@ -185,13 +179,7 @@ size_t fl_spsc_try_put_many(fl_spsc *q, const void *items, size_t n)
 
 int fl_spsc_try_get(fl_spsc *q, void *item)
 {
-	const struct fl__slot_shape shape = q->slots_.shape;
-	unsigned char *slot = q->get_;
-	if (__builtin_expect(!fl__slot_is_full(slot), 0))
-		return -EAGAIN;
-	fl__copy(item, fl__slot_item(shape, slot), shape.size);
-	fl__spsc_end_get(q, slot, fl__slot_after(&q->slots_, shape, slot));
-	return 0;
+	return fl__spsc_get(q, item, q->slots_.shape);
 }
 
 size_t fl_spsc_try_get_many(fl_spsc *q, void *items, size_t n)

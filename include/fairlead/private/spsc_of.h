@@ -4,14 +4,12 @@
 
 #include <fairlead/private/spsc_slots.h>
 #include <fairlead/spsc.h>
-#include <string.h>
 
 /* Private: FL_SPSC_OF, documented in fairlead/spsc.h. */
 #define FL_SPSC_OF(type, name)                                                                                         \
 	typedef struct name name;                                                                                      \
 	FL__SPSC_OF_LIFE(type, name)                                                                                   \
-	FL__SPSC_OF_PUT(type, name)                                                                                    \
-	FL__SPSC_OF_GET(type, name)
+	FL__SPSC_OF_ITEMS(type, name)
 
 /*
  * Private, from here on: the inline functions. lib/queue/spsc.c says how the ring works. The
@@ -46,6 +44,27 @@ static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned 
 	fl__slot_clear(_slot);
 }
 
+/* `_shape` is that of the slots, which the compiler may know. Return 0, -EAGAIN. */
+static inline int fl__spsc_put(fl_spsc *_q, const void *_item, struct fl__slot_shape _shape)
+{
+	unsigned char *_slot = _q->put_, *_next = fl__slot_after(&_q->slots_, _shape, _slot);
+	if (__builtin_expect(fl__slot_is_full(_next), 0))
+		return -EAGAIN;
+	fl__copy(fl__slot_item(_shape, _slot), _item, _shape.size);
+	fl__spsc_end_put(_q, _slot, _next);
+	return 0;
+}
+
+static inline int fl__spsc_get(fl_spsc *_q, void *_item, struct fl__slot_shape _shape)
+{
+	unsigned char *_slot = _q->get_;
+	if (__builtin_expect(!fl__slot_is_full(_slot), 0))
+		return -EAGAIN;
+	fl__copy(_item, fl__slot_item(_shape, _slot), _shape.size);
+	fl__spsc_end_get(_q, _slot, fl__slot_after(&_q->slots_, _shape, _slot));
+	return 0;
+}
+
 #define FL__SPSC_OF_LIFE(type, name)                                                                                   \
 	FL__SPSC_FN FL_MUST_CHECK int name##_create(name **_q, size_t _capacity)                                       \
 	{                                                                                                              \
@@ -76,33 +95,18 @@ static inline void fl__spsc_end_get(fl_spsc *_q, unsigned char *_slot, unsigned 
 		return fl_spsc_capacity((const fl_spsc *)_q);                                                          \
 	}
 
-#define FL__SPSC_OF_PUT(type, name)                                                                                    \
+#define FL__SPSC_OF_ITEMS(type, name)                                                                                  \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_put(name *_q, type _item)                                             \
 	{                                                                                                              \
-		const struct fl__slot_shape _shape = fl__slot_shape_of(sizeof(type));                                  \
-		unsigned char *_slot = ((fl_spsc *)_q)->put_;                                                          \
-		unsigned char *_next = fl__slot_after(&((fl_spsc *)_q)->slots_, _shape, _slot);                        \
-		if (__builtin_expect(fl__slot_is_full(_next), 0))                                                      \
-			return -EAGAIN;                                                                                \
-		memcpy(fl__slot_item(_shape, _slot), &_item, sizeof(type));                                            \
-		fl__spsc_end_put((fl_spsc *)_q, _slot, _next);                                                         \
-		return 0;                                                                                              \
+		return fl__spsc_put((fl_spsc *)_q, &_item, fl__slot_shape_of(sizeof(type)));                           \
 	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_put_many(name *_q, const type *_items, size_t _n)                  \
 	{                                                                                                              \
 		return fl_spsc_try_put_many((fl_spsc *)_q, _items, _n);                                                \
-	}
-
-#define FL__SPSC_OF_GET(type, name)                                                                                    \
+	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK int name##_try_get(name *_q, type *_item)                                            \
 	{                                                                                                              \
-		const struct fl__slot_shape _shape = fl__slot_shape_of(sizeof(type));                                  \
-		unsigned char *_slot = ((fl_spsc *)_q)->get_;                                                          \
-		if (__builtin_expect(!fl__slot_is_full(_slot), 0))                                                     \
-			return -EAGAIN;                                                                                \
-		memcpy(_item, fl__slot_item(_shape, _slot), sizeof(type));                                             \
-		fl__spsc_end_get((fl_spsc *)_q, _slot, fl__slot_after(&((fl_spsc *)_q)->slots_, _shape, _slot));       \
-		return 0;                                                                                              \
+		return fl__spsc_get((fl_spsc *)_q, _item, fl__slot_shape_of(sizeof(type)));                            \
 	}                                                                                                              \
 	FL__SPSC_FN FL_MUST_CHECK size_t name##_try_get_many(name *_q, type *_items, size_t _n)                        \
 	{                                                                                                              \
