@@ -28,11 +28,9 @@
  * 1. Each producer's ticket that counts is one cell, and so is each consumer's. So an item has one
  *    producer and one consumer.
  * 2. head <= tail, and head <= cells: a consumer draws a ticket, by CAS, only for a cell that has a
- *    producer's ticket. So a consumer never waits for a put that may not come, and "empty" uses up
- *    no cells.
- * 3. A producer that finds its cell poisoned draws another ticket, and so comes after puts made
- *    since. A consumer never gives up a cell without poisoning it. So no context waits for a peer
- *    that has stopped: a consumer looks LOOKS times.
+ *    producer's ticket. So "empty" uses up no cells.
+ * 3. A consumer looks LOOKS times at its cell, then poisons the cell. A producer that finds its
+ *    cell poisoned draws another ticket. So no context waits for a peer that has stopped.
  * 4. Only the last segment has cells without a ticket: a producer appends a segment only when it
  *    drew a ticket beyond the cells.
  * 5. The queue's tail is the last segment or an earlier one. A producer that appends does not move
@@ -47,22 +45,22 @@
  *    goes from a segment to the next.
  * 8. A closer reads `end` and then the tail, writes the tail's tickets to `end` if they differ, and
  *    then sets CLOSED by a CAS on that tail. Both words only grow until then. So a closer that was
- *    stopped changes neither word after the close, and `end` is what the tail was when CLOSED was
- *    set. A refused put has nothing to take back, and no count has it.
+ *    stopped changes neither word after the close, and `end` has the tail's tickets of the close.
+ *    No count has a refused put.
  *
  * Linearization. Put: where its producer drew the ticket of the cell that it filled, or appended a
  * segment with the item. Get: where its consumer drew its ticket. "Empty" and "drained": where the
  * consumer read the tail, or the `next`; at that moment the consumers had all existing tickets.
  * Every item with a put that happens before "empty" has been got.
  *
- * Progress: lock-free, except for the allocator. A queue keeps one spare segment, so that a steady
- * flow allocates none.
+ * Progress: lock-free, except for the allocator. One spare segment is kept, so that a steady flow
+ * does not allocate.
  *
- * Reclamation: by hazard pointers (hazard.h). A retired segment is freed, or becomes the spare, as
- * soon as no hazard pointer protects it: a thread that retires a segment looks at all retired ones.
- * With T threads that have used any such queue, at most 2 T retired segments of a queue are left,
- * and those of threads that were stopped while they looked. A context that uses a segment's items
- * for long, and calls other code meantime, pins the segment.
+ * Reclamation: by hazard pointers (hazard.h). Each thread that retires a segment looks at all
+ * retired segments. Those that no hazard pointer protects are freed, or become the spare. With T
+ * threads that have used any such queue, at most 2 T retired segments of a queue are left, and
+ * those of threads that were stopped while they looked. A context that calls other code while it
+ * uses a segment's items pins the segment.
  */
 #include "mpmc_unbounded.h"
 #include "../base/sys.h"
@@ -299,15 +297,12 @@ int fl__unbounded_append(struct fl__unbounded *c, struct fl__segment *s, const v
 	return 0;
 }
 
-/*
- * Of several puts that find the mark, one clears it. The mark may be newer than the mark that the
- * put found: its consumer waits, too.
- */
+/* Of several puts that find a mark, one clears it: perhaps a newer mark, with a waiter, too. */
 bool fl__unbounded_clear_mark(struct fl__segment *s)
 {
 	/*
 	 * relaxed: the consumer set the mark inside a transaction of the wait table, where the put
-	 * looks for the consumer
+	 * finds the consumer
 	 */
 	return fl__and_relaxed(&s->tail, ~(uint64_t)FL__UNBOUNDED_WAIT) & FL__UNBOUNDED_WAIT;
 }
@@ -342,7 +337,7 @@ size_t fl__unbounded_put_many(struct fl__unbounded *c, const void *items, size_t
 			next += put * size;
 			continue;
 		}
-		/* In order, also past cells that were poisoned since. */
+		/* In order, also past poisoned cells. */
 		for (; i < k && index + i < c->cells; i++)
 			if (fl__unbounded_fill(c, s, index + i, next)) {
 				done++;
@@ -361,10 +356,7 @@ uint64_t fl__unbounded_closed_tickets(const struct fl__segment *s)
 	return fl__load_relaxed(&s->end); /* relaxed: it changes no more */
 }
 
-/*
- * Waits a bounded time for the producer of a cell. Returns true if the cell is filled, false if it
- * never will be.
- */
+/* Waits a bounded time for the producer of a cell. Returns whether the cell is filled. */
 bool fl__unbounded_await_cell(struct fl__unbounded *c, struct fl__segment *s, uint64_t index)
 {
 	uint32_t *state = fl__unbounded_state(c, fl__unbounded_cell(c, s, index));
@@ -522,8 +514,7 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 {
 	/*
-	 * relaxed: if this head equals the tail below, which is the newest, the head is the newest,
-	 * too
+	 * relaxed: if this head equals the tail of the CAS below, the head is the newest, too
 	 */
 	uint64_t head = fl__load_relaxed(&s->head);
 	if (head >= c->cells) {
@@ -545,7 +536,7 @@ static int unbounded_mark_last(struct fl__unbounded *c, struct fl__segment *s)
 		return -EPIPE;
 	/*
 	 * relaxed: as above, for the put that draws a ticket. The CAS runs also if the mark is set
-	 * already: that mark may be an old one that a put has cleared since.
+	 * already: a put may have cleared that mark since.
 	 */
 	return fl__cas_relaxed(&s->tail, &word, word | FL__UNBOUNDED_WAIT) ? 0 : 1;
 }
@@ -573,8 +564,8 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	bool borrowed = false;
 	/*
 	 * acquire: pairs with the release in fl__unbounded_await_cell(). `poisoned` is read before
-	 * the tickets, of which it is a part. So the difference has all items that were put before,
-	 * and perhaps some tickets that were poisoned since.
+	 * the tickets. So the difference has all items that were put before, and perhaps some
+	 * tickets that were poisoned since.
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
@@ -684,27 +675,21 @@ size_t fl_mpmc_unbounded_length(fl_mpmc_unbounded *q)
 }
 
 /*
- * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. A
- * put or get that meets another call in progress does not wait for that call (invariant 3), so
- * there is no -EBUSY.
+ * The backend of an unbounded FIFO queue. No producer waits for space, so that side has no mark. No
+ * call waits for another call in progress (invariant 3), so there is no -EBUSY.
  *
- * A waiter sets WAIT inside a transaction of the wait table, while the consumers have all existing
- * tickets. The first put that draws another ticket, or appends a segment, clears WAIT, and wakes a
- * waiter when it ends, whatever its result. A refused put wakes for nothing, and the woken waiter
- * sets WAIT again. So a put that finds no WAIT owes nothing, and a put that finds WAIT wakes at
- * most one waiter.
+ * The mark of waiting consumers is WAIT. The put that clears WAIT wakes a waiter when it ends,
+ * whatever its result. After a refused put the woken waiter sets WAIT again.
  *
- * puts() counts tickets, less those that came to nothing. While a put is in progress, puts() may be
- * more than was put, and never less, so a join that finds as many items done is right (queue.c).
- * puts() decreases in one place: where a consumer poisons a cell. If the queue is closed then, the
- * cell's put may be refused, and its item is never done. So the consumer calls
- * fl__queue_recheck_join(). A joiner counts inside a transaction of the wait table, and the
- * consumer opens one after it has counted, whether it sees a joiner or not. So the consumer finds
- * the joiner, or the joiner comes later and gets the new count.
+ * puts() counts tickets, less those that came to nothing, so it also counts puts in progress. It
+ * decreases where a consumer poisons a cell. If the queue is closed then, the cell's put may be
+ * refused, and its item is never done. So the consumer calls fl__queue_recheck_join(). A joiner
+ * counts inside a transaction of the wait table, and the consumer opens one after it has counted.
+ * So the consumer finds the joiner, or the joiner comes later and gets the new count.
  *
  * For one consumer only the get differs. The other operations that move the head and retire
- * segments are then the consumer's too: marking, for a wait or for fl_wait_any
- * (fl__queue_enqueue()), and discarding. All others only read, under a hazard pointer.
+ * segments are then the consumer's, too: marking, for a wait or for fl_wait_any, and discarding.
+ * All others only read, under a hazard pointer.
  *
  * Lifetime: as in queue.c. A put's last step is to fill its cell, or to append.
  */

@@ -75,9 +75,8 @@ int fl__unbounded_init(struct fl__unbounded *c, size_t item_size, size_t cells);
 void fl__unbounded_end(struct fl__unbounded *c);
 
 /*
- * fl__unbounded_length(): items put and not yet got. fl__unbounded_puts(): items put in all. Both
- * count puts in progress. The second stops counting a put that comes to nothing, and is never less
- * than what was put when it returns.
+ * fl__unbounded_length(): items put and not yet got. fl__unbounded_puts(): items put in all, never
+ * too few. Both count puts in progress, but not puts that have come to nothing.
  */
 uint64_t fl__unbounded_length(struct fl__unbounded *c);
 uint64_t fl__unbounded_puts(struct fl__unbounded *c);
@@ -148,9 +147,9 @@ static inline bool fl__unbounded_fill(const struct fl__unbounded *c, struct fl__
 }
 
 /*
- * Returns 0, -ENOMEM, -EPIPE. With any of these, `*owes_wake` is set if the put has cleared the
- * waiters' mark; the caller wakes after the put. The put's last access to the queue's memory is to
- * the item's cell: the item's consumer may free the queue then.
+ * Returns 0, -ENOMEM, -EPIPE. With any of these, sets `*owes_wake` if the put has cleared the mark;
+ * the caller then wakes a waiter. The put's last access to the queue is to the item's cell: the
+ * item's consumer may free the queue then.
  */
 static inline int fl__unbounded_put(struct fl__unbounded *c, const void *item, bool *owes_wake)
 {
@@ -200,9 +199,8 @@ static inline size_t fl__unbounded_draw_tickets(struct fl__unbounded *c, size_t 
 			return 0;
 		}
 		/*
-		 * acquire: a tail, or a `next`, that is read after this head is no older than when
-		 * the head was written. So if the two are equal, they were equal at one moment.
-		 * Pairs with the release below.
+		 * acquire: the tail or `next`, read later, is no older than this head. So if head
+		 * and tail are equal, they were equal at one moment. Pairs with the release below.
 		 */
 		uint64_t head = fl__load_acquire(&(*s)->head);
 		if (__builtin_expect(head >= c->cells, 0)) {
@@ -255,8 +253,8 @@ static inline int fl__unbounded_get(struct fl__unbounded *c, void *item)
 }
 
 /*
- * fl__unbounded_get() for the only consumer. No other context moves the head or retires segments,
- * so the consumer draws its tickets by plain stores.
+ * fl__unbounded_get() for the only consumer. No other context moves the head, so the consumer draws
+ * its tickets by plain stores.
  */
 static inline int fl__unbounded_get_mpsc(struct fl__unbounded *c, void *item)
 {

@@ -24,9 +24,8 @@
  * functions of the library that wait. Wakes come after the release. locked_release() is a put's
  * last access to the queue: the item's consumer may free the queue then.
  *
- * The lock is made for many short sections in a row. A context that returns at once nearly always
- * finds the lock free, and the items in its cache. A waiter stays off the lock's cache line, longer
- * each time. A release wakes no waiter, so the lock has no waiter bit.
+ * A waiter stays off the lock's cache line, longer each time, so that a context has many short
+ * sections in a row with the items in its cache. A release wakes no waiter.
  *
  * Invariant, while the lock is free: marked[side] is true only if that side had nothing to get
  * (put) and the queue was open when the mark was set, and no item (space) has been added since.
@@ -49,11 +48,10 @@ static inline bool locked_try_acquire(struct locked *l)
 }
 
 /*
- * Waits a while for the lock. Each look at the lock takes its cache line, and each change of the
- * holder takes the items' lines from the CPU that works on them. So the pauses grow fourfold, until
- * the holders have had some hundred sections in a row. After that the waiter yields, too, since the
- * holder may have lost its CPU, and at last naps, since the holder may have a lower priority. The
- * waiter does not switch to another fiber of its thread: a bucket of the wait table may be locked.
+ * Waits a while for the lock. The pauses grow fourfold, until the holders have had some hundred
+ * sections in a row. After that the waiter yields, too, since the holder may have lost its CPU, and
+ * at last sleeps, since the holder may have a lower priority. The waiter does not switch to another
+ * fiber of its thread: a bucket of the wait table may be locked.
  */
 static void locked_back_off(const struct locked *l, unsigned round)
 {
@@ -242,10 +240,9 @@ static uint64_t locked_puts(void *state)
  * (heap_before()).
  *
  * An unbounded queue doubles the array when it is full, and halves it when a get leaves it less
- * than a quarter full. So calls to and fro at one length do not pay each time. The new array is
- * allocated, and the old one freed, outside the lock. Under the lock the call checks again, and
- * frees a new array that is of no use by then. A get that finds no memory leaves the shrinking to
- * the next get.
+ * than a quarter full. The new array is allocated, and the old array freed, outside the lock. Under
+ * the lock the call checks again whether it needs the new array. A get that finds no memory leaves
+ * the shrinking to the next get.
  */
 enum { HEAP_LEAST = 16 }; /* items; in an unbounded queue */
 
@@ -293,10 +290,7 @@ static void heap_move(struct heap *h, size_t to, size_t from)
 	fl__copy(heap_at(h, to), heap_at(h, from), h->stride);
 }
 
-/*
- * Returns whether the item at `a` comes out before the item at `b`. A branch would be mispredicted
- * every other time.
- */
+/* Returns whether the item at `a` comes out before the item at `b`; without a branch. */
 static bool heap_before(const struct heap *h, size_t a, size_t b)
 {
 	const int order = h->compare(heap_at(h, a), heap_at(h, b), h->compare_arg);

@@ -95,14 +95,10 @@ static size_t queue_drop_all(fl_queue *q)
 	}
 }
 
-/*
- * Returns true if a context waits on the queue, or is returning from a wait for an item or space.
- */
+/* Returns whether a context waits on the queue, or is returning from a wait. */
 static bool queue_has_waiters(fl_queue *q)
 {
-	/*
-	 * acquire: a context that has left touches the queue no more; pairs with fl__queue_leave()
-	 */
+	/* acquire: the contexts that have left; pairs with fl__queue_leave() */
 	return (!fl__is_forked(q->forks) && fl__load_acquire(&q->inside) > 0) ||
 	       fl__lot_waited(fl__queue_wait_key(q, FL__CONSUMERS)) ||
 	       fl__lot_waited(fl__queue_wait_key(q, FL__PRODUCERS)) ||
@@ -139,15 +135,14 @@ size_t fl_queue_close_now(fl_queue *q)
  * The mark. The backend has a mark for each side, which means "a waiter exists". A waiter sets the
  * mark inside a transaction of the wait table, and only while there is no item (no space). The next
  * call of the opposite side clears the mark, in the same atomic step that adds an item (frees
- * space). A call that clears the mark owes a wake. A call that finds no mark owes nothing. So
- * neither call needs a fence or a second look.
+ * space), and owes a wake. A call that finds no mark owes nothing. So neither call needs a fence or
+ * a second look.
  *
  * The baton. Waiters are woken one at a time. The wake gives the woken waiter the baton: the duty
- * to wake the next waiter. When the holder's call is made, the holder wakes the next waiter if
- * there is more to have, else sets the mark again. A holder that gives up does the same. If other
- * calls took what the holder was woken for, the holder sets the mark and enqueues itself at the
- * front. While the baton is held, puts and gets pay nothing for the waiters, however many there
- * are.
+ * to wake the next waiter. When the holder has made its call or gives up, it wakes the next waiter
+ * if there are more items (more space), else sets the mark again. If other calls took what the
+ * holder was woken for, the holder sets the mark and enqueues itself at the front. While the baton
+ * is held, puts and gets pay nothing for the waiters.
  *
  * Invariant: if a waiter is enqueued, the mark is set, or one of these is about to wake:
  *
@@ -156,8 +151,7 @@ size_t fl_queue_close_now(fl_queue *q)
  * - fl_queue_close(), before it locks the wait queue.
  *
  * No lost wake: the waiter sets the mark and enqueues itself in one transaction. A call that clears
- * the mark locks the wait queue afterwards, and finds the waiter. A mark without waiters (they gave
- * up) costs one visit to the wait table.
+ * the mark locks the wait queue afterwards, and finds the waiter, unless the waiter gave up.
  *
  * Lifetime: once a consumer can get the item, the put touches only the wait table, by the address
  * of a wait queue. The queue may be freed by then, but it exists if a waiter is enqueued. `inside`
@@ -288,10 +282,10 @@ void fl__queue_leave(fl_queue *q)
 }
 
 /*
- * Waits until the call can be made. Makes no call after a cancelled wait. The consumer of an item
- * may free the queue once the item is put. So a producer leaves `inside` before it puts, and
- * touches afterwards only what fl__queue_pass_baton() touches. At a rendezvous a consumer leaves
- * first, too: the producer that it meets knows of the get, and may free the queue.
+ * Waits until the call can be made. The consumer of an item may free the queue once the item is
+ * put. So a producer leaves `inside` before it puts, and touches afterwards only what
+ * fl__queue_pass_baton() touches. At a rendezvous a consumer leaves first, too, since the producer
+ * that it meets may free the queue.
  */
 static int queue_wait_and_call(fl_queue *q, struct fl__queue_call *call, int64_t deadline, fl_cancel_token *cancel)
 {
@@ -487,9 +481,9 @@ int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, i
  *                                    inside a transaction of the wait table
  *   the rest      items done         fl_queue_task_done(), or a call that drops items; by CAS
  *
- * The backend counts the puts, so a put pays nothing for joins. `done` never exceeds the puts. So
- * if a load of `done` and a later load of the puts are equal, both had this value at the later
- * load, the linearization point of a join.
+ * The backend counts the puts. `done` never exceeds the puts. So if a load of `done` and a later
+ * load of the puts are equal, both had this value at the later load, the linearization point of a
+ * join.
  *
  * No lost wake: JOINED is in the word that the CAS changes. A call that finds JOINED opens a
  * transaction, unless there were more puts before the CAS: then a later call counts the last item.

@@ -9,10 +9,7 @@
 #include <stdalign.h>
 #include <stddef.h>
 
-/*
- * The blocking queue, fl_queue. A backend holds the items, and none of its operations waits.
- * queue.c adds the waiting and the joining; select.c waits on several queues.
- */
+/* The blocking queue. A backend holds the items, and never waits. queue.c adds the waiting. */
 enum fl__queue_side { FL__CONSUMERS, FL__PRODUCERS }; /* waiting for an item, for space */
 enum { FL__JOINERS = FL__PRODUCERS + 1 };             /* the third wait queue */
 
@@ -52,9 +49,8 @@ struct fl__queue_backend {
 	int (*can[2])(void *state);
 
 	/*
-	 * NULL, or a cheaper `can` for a caller that spins before it sleeps. Disturbs no other
-	 * call. Returns true if `can` may return something else than -EAGAIN. The answer may be out
-	 * of date, but not for ever.
+	 * NULL, or a cheaper `can` for a caller that spins: whether `can` may return something else
+	 * than -EAGAIN. The result may be out of date, but not for ever.
 	 */
 	bool (*may_be_ready[2])(void *state);
 
@@ -118,9 +114,8 @@ _Static_assert(offsetof(struct fl_queue, wait_keys) % 2 == 0, "or the keys of it
 
 /*
  * Returns the key of a wait queue in the wait table (lot.h): an odd address. A late wake may use
- * the key after the queue is freed. If the memory then holds a mutex, the wake does not reach its
- * waiters: their key is aligned to a word. Only another queue at the same address has the same key,
- * and a queue tolerates a spurious wakeup.
+ * the key after the queue is freed. Only another queue at the same address has the same key, and a
+ * queue tolerates a spurious wakeup. The keys of other objects are aligned to a word.
  */
 static inline const void *fl__queue_wait_key(const fl_queue *q, int side)
 {
@@ -160,29 +155,22 @@ struct fl__offer {
 	struct fl__offer *same_step;
 };
 
-/*
- * Values of a woken node. FL__BATON: the waiter has the baton (queue.c). FL__HANDED_OFF: the waker
- * has made the waiter's call.
- */
+/* Values of a woken node: the waiter has the baton (queue.c); the waker made the waiter's call. */
 enum { FL__BATON = 1, FL__HANDED_OFF };
 
-/*
- * Counts the calling context in `inside`: in before it sleeps, out when it touches the queue no
- * more.
- */
+/* Count the calling context in `inside`, from before its sleep to its last use of the queue. */
 void fl__queue_enter(fl_queue *q);
 void fl__queue_leave(fl_queue *q);
 
 /*
- * Sets the mark of `side` and enqueues `node`. The holder of the baton goes to the front, and the
- * mark replaces the baton. Returns false, and enqueues nothing, if there may be an item (space) by
- * now.
+ * Sets the mark of `side` and enqueues `node`; the holder of the baton at the front, without the
+ * baton. Returns false, and enqueues nothing, if there may be an item (space) by now.
  */
 bool fl__queue_enqueue(fl_queue *q, enum fl__queue_side side, struct fl__node *node, bool baton);
 
 /*
- * Called by the holder of the baton when its call has ended. Wakes the next waiter if there is more
- * to have, else sets the mark. Touches the queue only if a waiter is enqueued: then it exists.
+ * Called by the holder of the baton when its call has ended. Touches the queue only if a waiter is
+ * enqueued: then the queue exists.
  */
 void fl__queue_pass_baton(fl_queue *q, enum fl__queue_side side);
 
@@ -196,21 +184,18 @@ struct fl__queue_call {
 	size_t n, count;
 };
 
-/*
- * Pauses before a call that got -EBUSY is tried again, so that the call in progress can go on.
- * `round` counts the pauses from 0.
- */
+/* Pauses before a call that got -EBUSY is tried again. `round` counts the pauses from 0. */
 void fl__queue_pause(unsigned round);
 
 /*
- * Makes the call by the backend's operation, again while that returns -EBUSY. Wakes a waiter of the
- * opposite side if the call owes a wake.
+ * Makes the call by the backend's operation, until the result is not -EBUSY. Makes the wake that
+ * the call owes.
  */
 int fl__queue_call_now(fl_queue *q, struct fl__queue_call *call);
 
 /*
- * Counts one more item as done. Returns false if all items that were put are done already. The
- * queue may be freed after that, unless it has items.
+ * Counts one more item as done. Returns false if all are done already. The queue may be freed after
+ * that, unless it has items.
  */
 bool fl__queue_done(fl_queue *q);
 

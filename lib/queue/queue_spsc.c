@@ -25,10 +25,10 @@
  *
  * No fence in the calls. A call announces itself in put_next (get_next), loads the flags, acts,
  * counts in tail (head), and last stores the slot's byte. A context that sets a flag makes all
- * threads pass a full fence (queue_spsc_fence_all(), by membarrier()), and then looks whether a
- * call is announced. If a thread's fence comes before its announcement, the call sees the flag. If
- * the fence comes after, the context that set the flag sees the announcement. (This is Dekker's
- * algorithm with an asymmetric fence. With FENCED, the calls have a fence, too.)
+ * threads pass a full fence (membarrier()), and then looks whether a call is announced. If a
+ * thread's fence comes before its announcement, the call sees the flag. If the fence comes after,
+ * the context that set the flag sees the announcement. (Dekker's algorithm with an asymmetric
+ * fence. With FENCED, the calls have a fence, too.)
  *
  * Invariants
  * 1. head <= tail <= head + capacity. Only the consumer touches a slot with byte 1, only the
@@ -38,21 +38,20 @@
  * 2. put_next != tail exactly while a put is in progress that has not counted; likewise for a get.
  *    A refused call takes its announcement back.
  * 3. If a context has set a flag, fenced all threads, and then found no put announced, every later
- *    put sees the flag. So a mark is true when mark_empty returns true: a later put clears the mark
- *    and owes a wake. So tail is final when SEALED is set. So a discard has the items to itself.
- *    The same holds for gets.
- * 4. A mark may stay without a waiter (an item or space had come after all), and costs the next
- *    call a visit to the wait table. Clearing the mark might take it from other waiters. While the
- *    mark is set, "empty" checks whether a put is announced, and is -EBUSY then. So no consumer
- *    tries to sleep again and again beside a put that has stopped. "Full" checks for a get. Without
- *    the mark, neither side reads the cache line of the opposite side's announcements.
+ *    put sees the flag. So a mark that mark_empty has set is cleared by the next put, which owes a
+ *    wake; tail is final when SEALED is set; and a discard has the items to itself. The same holds
+ *    for gets.
+ * 4. A mark may stay without a waiter (an item had come after all), and costs the next call a visit
+ *    to the wait table. It is not cleared, since it may serve other waiters. While the mark is set,
+ *    "empty" checks whether a put is announced, and is -EBUSY then. So no consumer tries to sleep
+ *    again and again beside a stopped put. "Full" checks for a get. Without the mark, neither side
+ *    reads the cache line of the opposite side's announcements.
  *
  * Linearization. Put: the load of the flags, if the close came while the put was announced; else
  * the store to tail. Get: the store to head. "Full", "empty": the load of the slot's byte. These
  * are acquire loads and release stores. So a consumer may find "empty" although a put has returned,
- * if nothing has told the consumer of that put. Close: where it sets CLOSED. A close returns when
- * the queue is sealed, so a later call finds all accepted items counted. Discard: where it sets
- * DROPPED; gets find the queue drained from then on.
+ * if nothing has told the consumer of that put. Close: where it sets CLOSED; it returns when the
+ * queue is sealed. Discard: where it sets DROPPED; gets find the queue drained from then on.
  *
  * Progress: wait-free, except for -EBUSY. A close waits for a put in progress. A discard also waits
  * for a get in progress, and for the bytes of the items that it drops. Lifetime: the store to the
@@ -90,10 +89,7 @@ static uint32_t queue_spsc_flags(struct fl__queue_spsc *q)
 	return fl__load_acquire(&q->flags);
 }
 
-/*
- * Every call that announces itself after this function sees the flags that were set before it. The
- * caller sees all earlier announcements.
- */
+/* Later announcers see the flags that were set before. The caller sees earlier announcements. */
 static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 {
 	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_reload_flags(). */
@@ -121,10 +117,7 @@ static bool queue_spsc_get_in_progress(struct fl__queue_spsc *q)
 	return next != fl__load_acquire(&q->head);
 }
 
-/*
- * Seals a closed ring if no put is announced. Returns true if the ring is sealed: tail has its last
- * value.
- */
+/* Seals a closed ring if no put is announced. Returns whether the ring is sealed. */
 static bool queue_spsc_seal(struct fl__queue_spsc *q)
 {
 	if (queue_spsc_flags(q) & FL__QUEUE_SPSC_SEALED)
@@ -137,10 +130,7 @@ static bool queue_spsc_seal(struct fl__queue_spsc *q)
 	return true;
 }
 
-/*
- * Loads the flags for a call that has announced itself. Without membarrier(), the call has its own
- * fence before the load.
- */
+/* Loads the flags for a call that has announced itself, with a fence if FENCED. */
 static uint32_t queue_spsc_reload_flags(struct fl__queue_spsc *q)
 {
 	/* relaxed: FENCED never changes. The fence pairs with that of queue_spsc_fence_all(). */
@@ -331,8 +321,8 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 }
 
 /*
- * Waiting. Any thread may call the functions from here on. So only the discard, which owns the
- * items, touches the words that belong to one side alone.
+ * Waiting. Any thread may call the functions from here on. Only the discard, which owns the items,
+ * touches the words of one side.
  */
 
 /* Returns how many items are in at one moment of the call. */
