@@ -23,16 +23,13 @@ FL_BEGIN_DECLS
  * When not to use it: where producers or consumers wait, use fl_queue, which sleeps and costs
  * little more. With one producer and one consumer, use fl_spsc, which is several times as fast.
  *
- * Progress: lock-free. Every function returns after a bounded number of its own steps, wherever
- * other threads have stopped, unless other calls complete at the same time. An item that a stopped
- * producer was writing, and the items behind it, cannot be got before that producer runs again: a
- * get returns -EBUSY. "Full", "empty" and "closed" are exact: each was true at one moment of the
- * call.
+ * Progress: lock-free. A call repeats a step only if another call has completed one. The item that
+ * a stopped producer was writing, and the items behind it, cannot be got before that producer runs
+ * again: a get returns -EBUSY. "Full", "empty" and "closed" were true at one moment of the call.
  *
- * Order: items come out in the order in which they went in. All threads agree on this order. The
- * results "full" and "empty" have their place in the same order, and so have the calls on other
- * rings. Any item value, any size, any capacity. On any error the item, or the memory for an item,
- * is unchanged.
+ * Order: FIFO, in a single order of the calls on all rings, which includes the results "full" and
+ * "empty". Any item value, any size, any capacity. On any error the item, or the memory for an
+ * item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A call that returns -EPIPE sees what was done before the
@@ -43,12 +40,8 @@ FL_BEGIN_DECLS
 typedef struct fl_mpmc fl_mpmc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns:
- *
- *   0            success
- *   -EINVAL      an item size or capacity of 0
- *   -EOVERFLOW   more than PTRDIFF_MAX bytes
- *   -ENOMEM      out of memory
+ * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item
+ * size or capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t capacity);
 
@@ -59,9 +52,8 @@ FL_API FL_MUST_CHECK int fl_mpmc_create(fl_mpmc **q, size_t item_size, size_t ca
 FL_API void fl_mpmc_free(fl_mpmc *q);
 
 /*
- * Puts a copy of `*item`. Never waits. Returns:
+ * Puts a copy of `*item`. Never waits. Returns 0, or:
  *
- *   0         the item is put
  *   -EAGAIN   full
  *   -EBUSY    a get in progress still reads the slot for the item
  *   -EPIPE    closed
@@ -69,9 +61,8 @@ FL_API void fl_mpmc_free(fl_mpmc *q);
 FL_API FL_MUST_CHECK int fl_mpmc_try_put(fl_mpmc *q, const void *item);
 
 /*
- * Gets the oldest item. Never waits. Returns:
+ * Gets the oldest item. Never waits. Returns 0, or:
  *
- *   0         `*item` is the item
  *   -EAGAIN   empty
  *   -EBUSY    a put in progress still writes the oldest item
  *   -EPIPE    closed and drained
@@ -92,8 +83,8 @@ FL_API FL_MUST_CHECK size_t fl_mpmc_try_put_many(fl_mpmc *q, const void *items, 
 FL_API FL_MUST_CHECK size_t fl_mpmc_try_get_many(fl_mpmc *q, void *items, size_t n);
 
 /*
- * Closes `q`: all later puts fail. The items in `q` can still be got, and every accepted put comes
- * out before a get returns -EPIPE. A closed ring stays as it is. Never waits.
+ * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
+ * called again. Never waits.
  */
 FL_API void fl_mpmc_close(fl_mpmc *q);
 

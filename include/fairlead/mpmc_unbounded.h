@@ -34,9 +34,8 @@ FL_BEGIN_DECLS
  * unchanged.
  *
  * Memory: segments of about 8 KiB, at least one, and one spare. A drained segment is freed at once,
- * except while a thread's hazard pointer protects the segment. Each thread that has used such a
- * queue protects at most two segments, until it uses another such queue or ends, however long it is
- * stopped. (With epochs the memory would be unbounded.)
+ * unless a thread's hazard pointer protects the segment. Each thread that has used such a queue
+ * protects at most two segments, until it uses another such queue or ends.
  *
  * Any thread, any fiber; not signal handlers. A forked child may go on with its copy: an item that
  * another thread was getting is lost there, and an item that another thread was putting is not in.
@@ -58,12 +57,8 @@ typedef struct fl_mpmc_unbounded_config {
 } fl_mpmc_unbounded_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns:
- *
- *   0            success
- *   -EINVAL      item size 0
- *   -EOVERFLOW   a segment of more than PTRDIFF_MAX bytes
- *   -ENOMEM      out of memory
+ * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns 0,
+ * -EINVAL (item size 0), -EOVERFLOW (a segment of more than PTRDIFF_MAX bytes), -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_mpmc_unbounded_create(fl_mpmc_unbounded **q, size_t item_size,
                                                   const fl_mpmc_unbounded_config *config);
@@ -90,8 +85,8 @@ FL_API FL_MUST_CHECK int fl_mpmc_unbounded_try_get(fl_mpmc_unbounded *q, void *i
 FL_API FL_MUST_CHECK size_t fl_mpmc_unbounded_try_get_many(fl_mpmc_unbounded *q, void *items, size_t n);
 
 /*
- * Closes `q`: all later puts fail. The items in `q` can still be got. A put in progress is refused,
- * or its item comes out before a get returns -EPIPE. A closed queue stays as it is. Never waits.
+ * Closes `q`: later puts fail. All accepted items come out before a get returns -EPIPE. May be
+ * called again. Never waits.
  */
 FL_API void fl_mpmc_unbounded_close(fl_mpmc_unbounded *q);
 

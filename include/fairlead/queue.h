@@ -24,27 +24,26 @@ FL_BEGIN_DECLS
  *     rc = job_queue_put(q, job);             // blocks while full; -EPIPE: closed
  *     rc = job_queue_get(q, &job);            // blocks while empty; -EPIPE: closed and drained
  *
- * In a FIFO queue, the items of one producer come out in its order. On any error the item, or the
- * memory for an item, is unchanged. Memory order: a get sees what was written before the put of its
- * item. The functions below are the untyped form. FL_QUEUE_OF makes the typed form, which is
- * type-checked and costs nothing.
+ * On any error the item, or the memory for an item, is unchanged. Memory order: a get sees what was
+ * written before the put of its item. The functions below are the untyped form. FL_QUEUE_OF makes
+ * the typed form, which is type-checked and costs nothing.
  */
 typedef struct fl_queue fl_queue;
 
 typedef enum fl_queue_order {
-	FL_FIFO, /* the oldest first; without a lock, except with FL_RENDEZVOUS or FL_OVERWRITE */
+	FL_FIFO, /* the oldest first; lockless, except with FL_RENDEZVOUS or FL_OVERWRITE */
 	FL_LIFO, /* the newest first; under a lock */
 	/*
-	 * The least first, by `compare`; of equal items the oldest. Under a lock. A put and a get
-	 * call `compare` about log2(length) times.
+	 * The least first, by `compare`; of equal items the oldest. Under a lock; about
+	 * log2(length) comparisons in a call.
 	 */
 	FL_PRIORITY
 } fl_queue_order;
 
 /*
- * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item, so both
- * calls have met when they return. The try forms meet only calls that wait already. The forms with
- * many items meet all waiting calls, up to `n`. FL_FIFO only: the longest waiter is met first.
+ * As capacity: a rendezvous, which holds no items. A put waits until a get takes its item. The try
+ * forms meet only calls that wait already; the forms for many items meet all of these, up to `n`.
+ * FL_FIFO only: the longest waiter is met first.
  */
 #define FL_RENDEZVOUS (SIZE_MAX - 1)
 
@@ -52,10 +51,10 @@ typedef enum fl_queue_order {
  * As capacity: the queue is never full. Its memory grows and shrinks with its items. A put does not
  * wait, and may return -ENOMEM.
  *
- * FL_FIFO: lock-free, as fl_mpmc_unbounded. No call waits for a stopped thread, except a get that
- * sleeps. A put in progress counts in the length and for a join, and makes FL_ON_QUEUE ready, until
- * the put is done or refused. Items of other producers may come between those of a batch. One get
- * returns only items that lie in one segment of memory.
+ * FL_FIFO: lock-free, as fl_mpmc_unbounded; only a get that sleeps waits for other threads. A put
+ * in progress counts in the length and for a join, and makes FL_ON_QUEUE ready, until the put is
+ * done or refused. Items of other producers may come between those of a batch. One get returns only
+ * items that lie in one segment of memory.
  *
  * Other orders: an array, which is moved under the lock. A batch goes in as a whole.
  */
@@ -91,8 +90,8 @@ typedef struct fl_queue_config {
 	void *compare_arg;
 	/*
 	 * Promises that at most one context at a time puts (gets). Another context may take over
-	 * if its first call is ordered after the last call of the context before. A broken promise
-	 * is undefined behaviour.
+	 * if its first call is ordered after the last call before. A broken promise is undefined
+	 * behaviour.
 	 *
 	 * `one_consumer` makes the gets of an unbounded FL_FIFO queue cheaper. There,
 	 * fl_queue_close_now() and a wait for FL_ON_QUEUE count as gets.
@@ -112,9 +111,8 @@ typedef struct fl_queue_config {
 } fl_queue_config;
 
 /*
- * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns:
+ * Makes a queue of items of `item_size` bytes. `config` may be NULL. Never waits. Returns 0, or:
  *
- *   0            success
  *   -EINVAL      item size 0; unknown order or `when_full`; FL_PRIORITY without `compare`, or
  *                `compare` without FL_PRIORITY; FL_RENDEZVOUS or FL_OVERWRITE with an order that it
  *                does not support; FL_OVERWRITE with FL_RENDEZVOUS or FL_UNBOUNDED
@@ -125,15 +123,14 @@ FL_API FL_MUST_CHECK int fl_queue_create(fl_queue **q, size_t item_size, const f
 
 /*
  * Drops the items in `q` and frees `q`; NULL does nothing. Panics if a context waits on `q`. Never
- * waits. The consumer of the last item of a bounded queue need not wait for the item's put to
- * return. A producer that has met a get at a rendezvous need not wait for that get to return.
+ * waits. The consumer of a bounded queue's last item need not wait for the item's put to return;
+ * nor need a producer at a rendezvous for the get that it has met.
  */
 FL_API void fl_queue_free(fl_queue *q);
 
 /*
- * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns:
+ * Puts a copy of `*item`. Blocks while `q` is full. Observes the cancel scope. Returns 0, or:
  *
- *   0            the item is put
  *   -EPIPE       closed
  *   -ECANCELED   the wait was cancelled
  *   -ENOMEM      out of memory; only if `q` is unbounded or overwrites
@@ -141,12 +138,8 @@ FL_API void fl_queue_free(fl_queue *q);
 FL_INLINE FL_MUST_CHECK int fl_queue_put(fl_queue *q, const void *item);
 
 /*
- * Puts a copy of `*item` at once. Never waits for space. Returns:
- *
- *   0         the item is put
- *   -EAGAIN   full
- *   -EPIPE    closed
- *   -ENOMEM   as fl_queue_put()
+ * Puts a copy of `*item` at once. Never waits for space. Returns 0, -EAGAIN (full), -EPIPE
+ * (closed), -ENOMEM (as fl_queue_put()).
  */
 FL_API FL_MUST_CHECK int fl_queue_try_put(fl_queue *q, const void *item);
 
@@ -155,11 +148,7 @@ FL_API FL_MUST_CHECK int fl_queue_put_until(fl_queue *q, const void *item, int64
 
 /*
  * Gets the first item by the order of `q`. Blocks while `q` is empty. Observes the cancel scope.
- * Returns:
- *
- *   0            `*item` is the item
- *   -EPIPE       closed and drained
- *   -ECANCELED   the wait was cancelled
+ * Returns 0, -EPIPE (closed and drained), -ECANCELED.
  */
 FL_INLINE FL_MUST_CHECK int fl_queue_get(fl_queue *q, void *item);
 
@@ -183,8 +172,8 @@ FL_INLINE FL_MUST_CHECK size_t fl_queue_put_many(fl_queue *q, const void *items,
 FL_API FL_MUST_CHECK size_t fl_queue_try_put_many(fl_queue *q, const void *items, size_t n);
 
 /*
- * As fl_queue_put_many(); sets `*count` to how many items are in. Returns 0 if all are, else
- * -EPIPE, -ETIMEDOUT, -ECANCELED, -ENOMEM.
+ * As fl_queue_put_many(); sets `*count`. Returns 0 if all items are in, else -EPIPE, -ETIMEDOUT,
+ * -ECANCELED, -ENOMEM.
  */
 FL_API FL_MUST_CHECK int fl_queue_put_many_until(fl_queue *q, const void *items, size_t n, size_t *count,
                                                  int64_t deadline, fl_cancel_token *cancel);
@@ -199,24 +188,22 @@ FL_INLINE FL_MUST_CHECK size_t fl_queue_get_many(fl_queue *q, void *items, size_
 FL_API FL_MUST_CHECK size_t fl_queue_try_get_many(fl_queue *q, void *items, size_t n);
 
 /*
- * As fl_queue_get_many(); sets `*count` to how many items it got. Returns 0 (at least one item, or
- * `n` is 0), -EPIPE, -ETIMEDOUT, -ECANCELED.
+ * As fl_queue_get_many(); sets `*count`. Returns 0 (at least one item, or `n` is 0), -EPIPE,
+ * -ETIMEDOUT, -ECANCELED.
  */
 FL_API FL_MUST_CHECK int fl_queue_get_many_until(fl_queue *q, void *items, size_t n, size_t *count, int64_t deadline,
                                                  fl_cancel_token *cancel);
 
 /*
- * Closes `q`: all later puts and all waiting puts fail. The items in `q` can still be got. A closed
- * queue stays as it is. Never waits, except that with one producer and one consumer the call waits
- * for a put in progress.
+ * Closes `q`: later puts and waiting puts fail. The items in `q` can still be got. May be called
+ * again. Never waits, except for a put in progress with one producer and one consumer.
  */
 FL_API void fl_queue_close(fl_queue *q);
 
 /*
- * Closes `q`, then drops its items, on the calling thread and without a lock held. Returns how many
- * were dropped. A get between the two steps may take an item that is not dropped yet. All waiting
- * gets fail. Each dropped item counts as done. Waits only for puts in progress; with one producer
- * and one consumer, also for a get in progress.
+ * Closes `q`, then drops its items, on the calling thread. Returns how many. A get in between may
+ * take an item. Waiting gets fail. Each dropped item counts as done. Waits only for puts in
+ * progress; with one producer and one consumer, also for a get in progress.
  */
 FL_API size_t fl_queue_close_now(fl_queue *q);
 
@@ -244,10 +231,9 @@ FL_INLINE FL_MUST_CHECK int fl_queue_try_join(fl_queue *q);
 FL_API FL_MUST_CHECK int fl_queue_join_until(fl_queue *q, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * Returns how many items were put and are not done. A result of 0 means that fl_queue_try_join()
- * would have returned 0 during the call. Another result may be out of date when the call returns,
- * and too high by the items that are done during the call. A put to an unbounded FL_FIFO queue
- * counts from its beginning. Never waits.
+ * Returns how many items were put and are not done. The result 0 is exact: fl_queue_try_join()
+ * would have returned 0 during the call. Another result may be too high by the items that become
+ * done during the call. A put to an unbounded FL_FIFO queue counts from its beginning. Never waits.
  */
 FL_API size_t fl_queue_unfinished(const fl_queue *q);
 

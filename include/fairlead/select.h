@@ -48,9 +48,8 @@ typedef struct fl_select_case {
  * With a deadline in the past, such as 0, makes only a case that can be made now; the cases are
  * looked at one after the other, not all at one moment.
  *
- * A closed queue counts: a get from a closed and drained queue, or a put to a closed queue, is as
- * likely to be chosen as a case that succeeds. So a loop must leave out the case from then on, by
- * setting its `queue` to NULL. Returns:
+ * A get from a closed and drained queue, or a put to a closed queue, is as likely to be chosen as a
+ * case that succeeds. To go on with the others, set the `queue` of that case to NULL. Returns:
  *
  *   0 or more     the index of the case that was made
  *   -EPIPE        the queue of a case is closed; `closed` of that case is set
@@ -62,10 +61,10 @@ typedef struct fl_select_case {
  *
  * With a negative result, nothing was put or got. Memory order: that of the put or get.
  *
- * The cases and all their queues must exist until the call returns. The partner that meets a case,
- * or that closes a queue, does not know when the call returns, so join its thread or fiber before
- * you free the queues. Exception: a queue may be freed once the item that the call has put there is
- * got, unless the queue is a rendezvous, or in `cases` more than once.
+ * The cases and all their queues must exist until the call returns. A context that meets a case, or
+ * that closes a queue, does not know when the call returns: join the selecting thread or fiber
+ * before the queues are freed. Exception: a queue may be freed once the item that the call has put
+ * there is got, unless the queue is a rendezvous, or in `cases` more than once.
  *
  * Before a wait, the setup takes time quadratic in `n`: meant for some dozens of cases.
  */

@@ -25,9 +25,8 @@ FL_BEGIN_DECLS
  * When not to use it: where either side waits, use fl_queue, which sleeps. With more producers or
  * consumers, use fl_mpmc.
  *
- * Progress: wait-free; every function returns after a bounded number of steps, wherever the
- * opposite side has stopped. Any item value, any size, any capacity. On any error the item, or the
- * memory for an item, is unchanged.
+ * Progress: wait-free. Any item value, any size, any capacity. On any error the item, or the memory
+ * for an item, is unchanged.
  *
  * Memory order: a get sees what was done before the put of its item. A put sees what was done
  * before the get that made its space. A put is no fence: a producer that puts, and then reads what
@@ -40,15 +39,11 @@ FL_BEGIN_DECLS
 typedef struct fl_spsc fl_spsc;
 
 /*
- * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns:
+ * Makes a ring of `capacity` items of `item_size` bytes. Never waits. Returns 0, -EINVAL (an item
+ * size or capacity of 0), -EOVERFLOW (more than PTRDIFF_MAX bytes, with one item more), -ENOMEM.
  *
- *   0            success
- *   -EINVAL      an item size or capacity of 0
- *   -EOVERFLOW   more than PTRDIFF_MAX bytes, with one item more
- *   -ENOMEM      out of memory
- *
- * Memory: an item of up to 31 bytes takes one byte more, in groups that fill a cache line (7 items
- * of 8 bytes in a line). A larger item takes up to 32 bytes more.
+ * An item of up to 31 bytes takes one byte more, in groups that fill a cache line (7 items of 8
+ * bytes in a line). A larger item takes up to 32 bytes more.
  */
 FL_API FL_MUST_CHECK int fl_spsc_create(fl_spsc **q, size_t item_size, size_t capacity);
 

@@ -71,9 +71,8 @@ static inline uint64_t *fl__mpmc_stamp(unsigned char *_slot)
 }
 
 /*
- * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed. Each claim
- * waits for all earlier stores. So without the prefetch, a context that claims large items one by
- * one waits for the cache lines of each in turn.
+ * Prefetches the slot that is `ahead` of position `_at`, which the caller has claimed: each claim
+ * waits for all earlier stores, and so for the cache lines of the item before.
  */
 static inline void fl__mpmc_fetch_ahead(const struct fl__mpmc *_q, uint64_t _at, size_t _size)
 {
@@ -175,13 +174,8 @@ static inline void fl__mpmc_fill(struct fl__mpmc *_q, uint64_t _at, const void *
 }
 
 /*
- * Puts an item. `_size` is the ring's item_size, which the compiler may know. With 0, sets
- * `*_owes_wake` to whether the put has cleared WAIT. Returns:
- *
- *   0         the item is put
- *   -EAGAIN   full
- *   -EBUSY    a get in progress still reads the slot
- *   -EPIPE    closed
+ * Puts an item. `_size` is the ring's item_size, which the compiler may know. Returns as
+ * fl_mpmc_try_put(). With 0, sets `*_owes_wake` to whether the put has cleared WAIT.
  */
 static inline int fl__mpmc_put(struct fl__mpmc *_q, const void *_item, size_t _size, bool *_owes_wake)
 {
@@ -277,12 +271,8 @@ static inline void fl__mpmc_drain(struct fl__mpmc *_q, uint64_t _at, void *_item
 }
 
 /*
- * Gets the oldest item. With 0, sets `*_owes_wake` to whether the get has cleared WAIT. Returns:
- *
- *   0         the item is got
- *   -EAGAIN   empty
- *   -EBUSY    a put in progress still writes the item
- *   -EPIPE    closed and empty
+ * Gets the oldest item. Returns as fl_mpmc_try_get(). With 0, sets `*_owes_wake` to whether the get
+ * has cleared WAIT.
  */
 static inline int fl__mpmc_get(struct fl__mpmc *_q, void *_item, size_t _size, bool *_owes_wake)
 {
