@@ -65,8 +65,10 @@ bool fl__hazards_borrow(void)
 	return true;
 }
 
-void fl__hazards_return(void)
+void fl__hazards_return(bool borrowed)
 {
+	if (!borrowed)
+		return;
 	for (unsigned i = 0; i < FL__HAZARDS; i++)
 		fl__hazards_set(fl__hazards_mine, i, NULL);
 	fl__hazards_mine = &hazard_none;

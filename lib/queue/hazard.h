@@ -40,10 +40,10 @@ bool fl__hazard_protect(enum fl__hazard place, void *object);
 /*
  * For a call that must not fail where fl__hazard_protect() found no memory. Gives the thread the
  * record that all threads share, under a lock, until fl__hazards_return(). Returns false, and does
- * nothing, if the thread has its own record: then fl__hazards_return() is not called.
+ * nothing, if the thread has its own record. `borrowed` is the result.
  */
 bool fl__hazards_borrow(void);
-void fl__hazards_return(void);
+void fl__hazards_return(bool borrowed);
 
 /*
  * Calls `found` for each protected object. An object that was retired before (made unreachable),

@@ -382,8 +382,7 @@ size_t fl__unbounded_get_borrowing(struct fl__unbounded *c, void *items, size_t 
 {
 	bool borrowed = fl__hazards_borrow();
 	size_t got = fl__unbounded_get_many(c, items, n, rc);
-	if (borrowed)
-		fl__hazards_return();
+	fl__hazards_return(borrowed);
 	return got;
 }
 
@@ -402,12 +401,6 @@ static struct fl__segment *unbounded_protect_or_borrow(struct fl__segment *const
 	return fl__unbounded_segment(at, place);
 }
 
-static void unbounded_return_borrowed(bool borrowed)
-{
-	if (borrowed)
-		fl__hazards_return();
-}
-
 /*
  * For a caller that does not copy the items out. Like fl__unbounded_draw_tickets(), without
  * -ENOMEM. The segment is not freed before unbounded_unpin().
@@ -424,7 +417,7 @@ static size_t unbounded_claim_pinned(struct fl__unbounded *c, size_t n, struct f
 	/* relaxed: the hazard pointer protects the segment: see unbounded_retire() */
 	if (k > 0)
 		fl__add_relaxed(&(*s)->pins, 1u);
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 	return k;
 }
 
@@ -497,7 +490,7 @@ static void unbounded_close_list(struct fl__unbounded *c)
 	bool borrowed = false;
 	while (!unbounded_close_last(c, unbounded_last(c, &borrowed)))
 		;
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 }
 
 static bool unbounded_list_is_closed(struct fl__unbounded *c)
@@ -506,7 +499,7 @@ static bool unbounded_list_is_closed(struct fl__unbounded *c)
 	struct fl__segment *s = unbounded_last(c, &borrowed);
 	/* relaxed: the result says nothing of the items */
 	bool closed = fl__load_relaxed(&s->tail) & FL__UNBOUNDED_CLOSED || fl__load_relaxed(&s->next) == NEXT_CLOSED;
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 	return closed;
 }
 
@@ -548,7 +541,7 @@ int fl__unbounded_mark_empty(struct fl__unbounded *c)
 	do
 		rc = unbounded_mark_last(c, unbounded_protect_or_borrow(&c->head, FL__HAZARD_HEAD, &borrowed));
 	while (rc == 1);
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 	return rc;
 }
 
@@ -569,7 +562,7 @@ uint64_t fl__unbounded_puts(struct fl__unbounded *c)
 	 */
 	uint64_t poisoned = fl__load_acquire(&c->poisoned);
 	uint64_t puts = unbounded_tickets(c, unbounded_last(c, &borrowed)) - poisoned;
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 	return puts;
 }
 
@@ -580,7 +573,7 @@ uint64_t fl__unbounded_length(struct fl__unbounded *c)
 	/* acquire: the tail is read after it, as in fl__unbounded_draw_tickets() */
 	uint64_t taken = s->first + fl__load_acquire(&s->head);
 	uint64_t put = unbounded_tickets(c, unbounded_last(c, &borrowed));
-	unbounded_return_borrowed(borrowed);
+	fl__hazards_return(borrowed);
 	return put > taken ? put - taken : 0;
 }
 

@@ -110,7 +110,7 @@ void fl_queue_free(fl_queue *q)
 	if (!q)
 		return;
 	if (queue_has_waiters(q))
-		fl__panic("fl_queue_free", q, "somebody waits on it");
+		fl__panic("fl_queue_free", q, "a context waits on the queue");
 	(void)queue_drop_all(q);
 	q->backend->fini(q->state);
 	fl__free(q);

@@ -96,7 +96,7 @@ static void queue_spsc_fence_all(struct fl__queue_spsc *q)
 	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_FENCED)
 		fl__fence_seq_cst();
 	else if (fl__sys.membarrier() != 0)
-		fl__panic("fl_queue", q, "membarrier() works no more: has it been forbidden since?");
+		fl__panic("fl_queue", q, "membarrier() fails: has the program forbidden it since?");
 }
 
 static bool queue_spsc_put_in_progress(struct fl__queue_spsc *q)
@@ -113,7 +113,7 @@ static bool queue_spsc_get_in_progress(struct fl__queue_spsc *q)
 {
 	/* relaxed: as above */
 	const uint64_t next = fl__load_relaxed(&q->get_next);
-	/* acquire: pairs with queue_spsc_count_get() */
+	/* acquire: pairs with queue_spsc_get() */
 	return next != fl__load_acquire(&q->head);
 }
 
@@ -144,32 +144,6 @@ static bool queue_spsc_clear_mark(struct fl__queue_spsc *q, uint32_t flags, uint
 {
 	/* relaxed: the wait table orders the waiters */
 	return (flags & mark) && (fl__and_relaxed(&q->flags, ~mark) & mark);
-}
-
-/*
- * Called by an announced put (get) that has found a flag. Returns 0, or -EPIPE with the
- * announcement taken back.
- */
-static int queue_spsc_put_flagged(struct fl__queue_spsc *q, uint64_t at, bool *owes_wake)
-{
-	const uint32_t flags = queue_spsc_reload_flags(q);
-	if (flags & FL__QUEUE_SPSC_CLOSED) {
-		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
-		return -EPIPE;
-	}
-	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_CONSUMER);
-	return 0;
-}
-
-static int queue_spsc_get_flagged(struct fl__queue_spsc *q, uint64_t at, bool *owes_wake)
-{
-	const uint32_t flags = queue_spsc_reload_flags(q);
-	if (flags & FL__QUEUE_SPSC_DROPPED) {
-		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
-		return -EPIPE;
-	}
-	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_PRODUCER);
-	return 0;
 }
 
 /*
@@ -225,15 +199,22 @@ static int queue_spsc_find_item(struct fl__queue_spsc *q, uint64_t at)
 }
 
 /*
- * Announces a put of the items up to `next`, then looks whether it is allowed. Returns 0, -EPIPE.
+ * Announces a put (get) of the items from `at` up to `next`. Returns 0, or -EPIPE with the
+ * announcement taken back.
  */
 static int queue_spsc_announce_put(struct fl__queue_spsc *q, uint64_t at, uint64_t next, bool *owes_wake)
 {
 	/* relaxed, as the load: queue_spsc_fence_all() orders them */
 	fl__store_relaxed(&q->put_next, next);
 	fl__in_program_order();
-	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS)
-		return queue_spsc_put_flagged(q, at, owes_wake);
+	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_PUT_FLAGS))
+		return 0;
+	const uint32_t flags = queue_spsc_reload_flags(q);
+	if (flags & FL__QUEUE_SPSC_CLOSED) {
+		fl__store_relaxed(&q->put_next, at); /* relaxed: nothing has happened */
+		return -EPIPE;
+	}
+	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_CONSUMER);
 	return 0;
 }
 
@@ -242,27 +223,15 @@ static int queue_spsc_announce_get(struct fl__queue_spsc *q, uint64_t at, uint64
 	/* relaxed, as the load: queue_spsc_fence_all() orders them */
 	fl__store_relaxed(&q->get_next, next);
 	fl__in_program_order();
-	if (fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS)
-		return queue_spsc_get_flagged(q, at, owes_wake);
+	if (!(fl__load_relaxed(&q->flags) & FL__QUEUE_SPSC_GET_FLAGS))
+		return 0;
+	const uint32_t flags = queue_spsc_reload_flags(q);
+	if (flags & FL__QUEUE_SPSC_DROPPED) {
+		fl__store_relaxed(&q->get_next, at); /* relaxed: nothing has happened */
+		return -EPIPE;
+	}
+	*owes_wake = queue_spsc_clear_mark(q, flags, FL__QUEUE_SPSC_PRODUCER);
 	return 0;
-}
-
-static void queue_spsc_count_put(struct fl__queue_spsc *q, uint64_t next)
-{
-	/*
-	 * release: a load of the tail sees the gets that made the space; pairs with
-	 * queue_spsc_items()
-	 */
-	fl__store_release(&q->tail, next);
-}
-
-static void queue_spsc_count_get(struct fl__queue_spsc *q, uint64_t next)
-{
-	/*
-	 * release: the items have been read; pairs with queue_spsc_get_in_progress() and
-	 * queue_spsc_items()
-	 */
-	fl__store_release(&q->head, next);
 }
 
 static int queue_spsc_put(void *state, const void *items, size_t n, size_t *count, bool *owes_wake)
@@ -280,7 +249,8 @@ static int queue_spsc_put(void *state, const void *items, size_t n, size_t *coun
 	unsigned char *const next = fl__slots_copy_in(&q->slots, slot, items, n);
 	q->put_slot = next;
 	*count = n;
-	queue_spsc_count_put(q, at + n);
+	/* release: a load of the tail sees the gets before; pairs with queue_spsc_items() */
+	fl__store_release(&q->tail, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, true);
 	fl__slot_fill(slot);
 	return 0;
@@ -301,7 +271,8 @@ static int queue_spsc_get(void *state, void *items, size_t n, size_t *count, boo
 	unsigned char *const next = fl__slots_copy_out(&q->slots, slot, items, n);
 	q->get_slot = next;
 	*count = n;
-	queue_spsc_count_get(q, at + n);
+	/* release: the reads of the items; pairs with queue_spsc_items(), _get_in_progress() */
+	fl__store_release(&q->head, at + n);
 	fl__slots_mark_others(&q->slots, slot, next, false);
 	fl__slot_clear(slot);
 	return 0;
@@ -328,10 +299,10 @@ void fl__queue_spsc_back_off(struct fl__queue_spsc *q, enum fl__queue_side side)
 /* Returns how many items are in at one moment of the call. */
 static uint64_t queue_spsc_items(struct fl__queue_spsc *q)
 {
-	/* acquire: the tail is not older; pairs with queue_spsc_count_get() */
+	/* acquire: the tail is not older; pairs with queue_spsc_get() */
 	uint64_t head = fl__load_acquire(&q->head);
 	for (;;) {
-		/* acquire: pairs with queue_spsc_count_put() */
+		/* acquire: pairs with queue_spsc_put() */
 		const uint64_t tail = fl__load_acquire(&q->tail);
 		/* acquire: as above */
 		const uint64_t again = fl__load_acquire(&q->head);
