@@ -6,12 +6,11 @@
  * reader with hazard pointers protects two objects.
  *
  * Protocol. A reader stores the object's address in a hazard pointer, passes a full fence, then
- * checks that the object is still reached from where it was found. A thread that retires an object
- * makes it unreachable, passes a full fence, then reads all hazard pointers. One of the two fences
- * comes first. So either the reader sees that the object is unreachable, or the retiring thread
- * sees the reader's store. The store also releases: the reader's use of the object that the hazard
- * pointer protected before. A retiring thread that no longer finds that object acquires, so the
- * free comes after the use.
+ * checks that the object is still reachable. A thread that retires an object makes it unreachable,
+ * passes a full fence, then reads all hazard pointers. One of the two fences comes first. So either
+ * the reader sees that the object is unreachable, or the retiring thread sees the reader's store.
+ * The store releases the uses of the object that the hazard pointer protected before. The retiring
+ * thread acquires, so the free comes after the uses.
  *
  * Not used of ck_hp: ck_hp_reclaim() and its callers. In 0.7.1, which distributions have,
  * ck_hp_reclaim() writes beyond its cache when there are 512 hazards, and ignores further hazards

@@ -4,10 +4,9 @@
  * positions of Stjepan Glavina's form in crossbeam's ArrayQueue. At the end are fl_mpmc, and the
  * backend of fl_queue.
  *
- * A position is {lap, index, flags}, 64 bits also where pointers have 32. The lowest two bits are
- * the flags. The index follows, with as many bits as the capacity needs, then the lap. "One on" is
- * the next index, or the first of the next lap. Two positions with the same index differ in the
- * lap, until 2^62 / capacity laps have passed.
+ * A position is {lap, index, flags}, 64 bits. The lowest two bits are the flags. The index follows,
+ * with as many bits as the capacity needs, then the lap. "One on" is the next index, or the first
+ * of the next lap. The lap does not wrap before 2^62 / capacity laps.
  *
  *   word             holds                      changed by
  *   tail             where the next item goes   claim of a put, by CAS: on by one, or by several
@@ -35,9 +34,8 @@
  *    of the tail knows that all those items are claimed.
  * 4. WAIT is set only at a moment when the ring is empty (full). The waiter reads the head as h,
  *    and the CAS finds the tail at h. The head is never beyond the tail, so the head is still h.
- *    The next claim is a CAS on the same word, and it alone finds WAIT. So the waiter needs no
- *    second look at the ring, and puts and gets need no fence: the modification order of this word
- *    decides.
+ *    The next claim is a CAS on the same word, and that claim alone finds WAIT. So the waiter needs
+ *    no second look at the ring, and puts and gets need no fence.
  *
  * Linearization. Put and get: the CAS of the claim. "Full": the load of the tail, t, in the last
  * round. The head, loaded later, is t - a lap, so by invariant 1 it was that at the load of the
@@ -101,9 +99,9 @@ void fl__mpmc_fini(struct fl__mpmc *q)
 bool fl__mpmc_close(struct fl__mpmc *q)
 {
 	/*
-	 * release: what was done before; pairs with the loads that find CLOSED in claim_space() and
-	 * no_item(). seq_cst: the close has its place in the single order of the claims and of the
-	 * loads that return a length or "empty".
+	 * release: what was done before; pairs with the loads that find CLOSED. seq_cst: the close
+	 * has its place in the single order of the claims and of the loads that return a length or
+	 * "empty".
 	 */
 	return (fl__or_seq_cst(&q->tail, (uint64_t)FL__MPMC_CLOSED) & FL__MPMC_CLOSED) == 0;
 }

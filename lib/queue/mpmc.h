@@ -5,9 +5,8 @@
 #include <fairlead/private/mpmc_ring.h>
 
 /*
- * The bounded lock-free ring for many producers and many consumers: fl_mpmc, and the backend of
- * bounded FIFO queues. mpmc.c has the tables of its words, its invariants, and why they hold. Put
- * and get are inline, in fairlead/private/mpmc_ring.h.
+ * The bounded lock-free ring for many producers and many consumers. Put and get are inline, in
+ * fairlead/private/mpmc_ring.h.
  */
 
 /*
@@ -36,21 +35,20 @@ int fl__mpmc_can_put(struct fl__mpmc *q);
 int fl__mpmc_can_get(struct fl__mpmc *q);
 
 /*
- * Called by a consumer (producer) that may wait, and has found the ring empty (full) or not looked
- * yet. The faster side catches up with the slower. Then both want the same cache lines for each
- * item, which takes several times as long if items are large. So the caller pauses, and the
- * opposite side gets some lines ahead. The caller pauses only if several items have passed since
- * its last pause: a caller that waits for an answer to each item is not delayed.
+ * Called by a consumer (producer) that may wait. A faster side that has caught up with the slower
+ * shares a cache line with it for each item, which takes several times as long. So the caller
+ * pauses, if the ring is empty (full), and the opposite side gets some lines ahead. The caller
+ * pauses only if several items have passed since its last pause: a caller that waits for an answer
+ * to each item is not delayed.
  */
 void fl__mpmc_back_off(struct fl__mpmc *q, bool gets);
 
 /*
  * Called by a context that is about to sleep. Sets WAIT in the tail (the head) and returns true, if
- * at that moment the ring is empty (full) and open, with no put (get) between its claim and its
- * publication. The next claim clears WAIT, owes a wake, and sees what was done before this call.
- * One WAIT stands for all waiters. A waiter that leaves may leave WAIT set. The load that finds the
- * ring closed is relaxed, so the thread that closes must lock the waiters' wait queue, before or
- * after this call.
+ * at that moment the ring is empty (full) and open, with no claimed put (get) in progress. The next
+ * claim clears WAIT, owes a wake, and sees what was done before this call. A waiter that gives up
+ * may leave WAIT set. The load that finds the ring closed is relaxed, so the thread that closes
+ * must lock the waiters' wait queue, before or after this call.
  */
 bool fl__mpmc_mark_empty(struct fl__mpmc *q);
 bool fl__mpmc_mark_full(struct fl__mpmc *q);

@@ -10,8 +10,8 @@
  *
  * Invariants, while the bucket is not locked:
  * 1. No two waiters that could meet are enqueued, except waiters that give up: a call looks for a
- *    partner in the transaction in which it enqueues itself. A select that puts and gets here
- *    enqueues both cases in one step, and so does not meet itself.
+ *    partner in the transaction in which it enqueues itself. A select enqueues all its cases here
+ *    in one step, and so does not meet itself.
  * 2. `closed` changes inside a transaction, so no call meets or is enqueued after that.
  * 3. A call that meets a waiter has decided the waiter's wait (lot.c, invariant 2), and the waiter
  *    returns only after its unpark. So the waiter's item, or the memory for an item, exists until

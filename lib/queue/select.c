@@ -60,9 +60,8 @@ static int select_index(const struct selection *s, const fl_select_case *c)
 }
 
 /*
- * Returns true once in `n` times, at random, by Knuth's linear congruential generator, of which the
- * upper bits are good. Each context has its own generator with its own seed, else all contexts that
- * select once would choose alike.
+ * Returns true once in `n` times, at random, by the upper bits of Knuth's linear congruential
+ * generator. Each context has its own generator and seed.
  */
 static bool select_one_in(uint32_t n)
 {
@@ -74,8 +73,8 @@ static bool select_one_in(uint32_t n)
 }
 
 /*
- * Chooses one of the cases that can be made or are on a closed queue. Returns NULL if there is
- * none; `*busy` says that there may be one when other calls have gone on.
+ * Chooses one of the cases that can be made or are on a closed queue; NULL: none. Sets `*busy` if a
+ * case is held up by a call in progress.
  */
 static fl_select_case *select_choose(struct selection *s, bool *busy)
 {
@@ -91,10 +90,7 @@ static fl_select_case *select_choose(struct selection *s, bool *busy)
 	return chosen;
 }
 
-/*
- * Returns the index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. A
- * call in progress holds up only the cases on its own queue.
- */
+/* Returns the index of the case that was made, -EPIPE, -ENOMEM, or -EAGAIN: none can be made. */
 static int select_try_all(struct selection *s)
 {
 	fl_select_case *c;
@@ -154,8 +150,8 @@ static fl_select_case *select_same_step(const fl_select_case *c)
 }
 
 /*
- * Enqueues each case. Returns the first that is not enqueued, since it, or a case of the same step,
- * may be made by now; or NULL.
+ * Enqueues each case. Returns the first case that is not enqueued, since it, or a case of the same
+ * step, may be made by now; or NULL.
  */
 static fl_select_case *select_enqueue(struct selection *s, struct fl__wait *wait)
 {

@@ -9,13 +9,11 @@
 #include <stdint.h>
 
 /*
- * Private: the bounded lock-free ring for many producers and many consumers, for the inline
- * functions of fl_mpmc and fl_queue. lib/queue/mpmc.c begins with the tables of its words and its
- * invariants.
+ * Private: the bounded lock-free ring of fl_mpmc and fl_queue. lib/queue/mpmc.c begins with the
+ * tables of its words and its invariants.
  *
  * A position is 64 bits: {lap, index, flags}. After the last index of a lap comes the first index
- * of the next lap. So any capacity works without a division, and no two uses of a slot have the
- * same position.
+ * of the next lap. So any capacity works without a division.
  */
 enum { FL__MPMC_WAIT = 1, FL__MPMC_CLOSED = 2, FL__MPMC_FLAGS = 3, FL__MPMC_STEP = 4 }; /* in head and tail */
 enum { FL__MPMC_ITEM = 1 };                                                             /* in a stamp */
@@ -132,9 +130,9 @@ static inline int fl__mpmc_claim_space(struct fl__mpmc *_q, size_t _n, struct fl
 {
 	for (;;) {
 		/*
-		 * acquire: the loads below are no older than what the writer of the tail had seen.
-		 * Otherwise the result could be "full" although that writer had got an item before.
-		 * Pairs with the CAS below, and with fl__mpmc_close().
+		 * acquire: the loads below are no older than this tail. Otherwise the result could
+		 * be "full" although the writer of the tail had got an item before. Pairs with the
+		 * CAS below, and with fl__mpmc_close().
 		 */
 		uint64_t _stamp, _tail = fl__load_acquire(&_q->tail);
 		const uint64_t _at = _tail & ~(uint64_t)FL__MPMC_FLAGS;
