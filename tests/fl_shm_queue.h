@@ -6,7 +6,7 @@
 #include "fl_test.h"
 
 #include "base/atomic.h"
-#include "shm/shm_queue_ring.h"
+#include "shm/shm_queue.h"
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>

@@ -2,7 +2,7 @@
 #include "fl_fiber.h"
 #include "fl_line.h"
 #include "fl_shm_child.h"
-#include "shm/shm_line.h"
+#include "shm/shm_wait_queue.h"
 
 static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 {

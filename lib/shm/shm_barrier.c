@@ -23,7 +23,7 @@
  * the call had not been made. In end(), after the store: the woken waiters see the change.
  */
 #include "../base/atomic.h"
-#include "shm_line.h"
+#include "shm_wait_queue.h"
 #include <errno.h>
 #include <fairlead/shm_barrier.h>
 #include <fairlead/time.h>

@@ -28,7 +28,7 @@
  * waiters find the event set.
  */
 #include "../base/atomic.h"
-#include "shm_line.h"
+#include "shm_wait_queue.h"
 #include <errno.h>
 #include <fairlead/shm_event.h>
 #include <fairlead/time.h>

@@ -31,7 +31,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "shm_hold.h"
+#include "shm_context_lock.h"
 #include <errno.h>
 #include <fairlead/shm_mutex.h>
 #include <fairlead/time.h>

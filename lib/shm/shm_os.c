@@ -3,6 +3,9 @@
 #include "../base/sys.h"
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -124,6 +127,138 @@ static uint64_t os_largest_file(void)
 	bool known = getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY;
 	errno = before;
 	return known ? limit.rlim_cur : UINT64_MAX;
+}
+
+/*
+ * An estimate of how much memory a region may have, made before the region is filled: if a file in
+ * memory is too large for the machine or its control group, the kernel kills processes. The
+ * estimate only keeps absurd sizes out, since it is out of date when it is used. Page caches count
+ * as free, because the kernel can reclaim them; so does swap.
+ *
+ * Control groups of version 2 have memory.max ("max": no limit) and memory.current; those of
+ * version 1 have memory.limit_in_bytes and memory.usage_in_bytes. In both, the file memory.stat
+ * says how much of the usage is cache.
+ */
+
+static uint64_t add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+static uint64_t lesser(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Adds the numbers of two names in a file of lines "name number". False: neither name is there. */
+static bool read_two(const char *path, const char *first, const char *second, uint64_t *sum)
+{
+	char line[256], name[128];
+	uint64_t number;
+	bool found = false;
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	for (*sum = 0; fgets(line, sizeof line, f);) {
+		if (sscanf(line, "%127s %" SCNu64, name, &number) != 2)
+			continue;
+		if (strcmp(name, first) != 0 && strcmp(name, second) != 0)
+			continue;
+		*sum = add(*sum, number);
+		found = true;
+	}
+	(void)fclose(f);
+	return found;
+}
+
+/* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
+static bool read_number(const char *folder, const char *name, uint64_t *number)
+{
+	char path[4096 + 64];
+	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return false;
+	bool found = fscanf(f, "%" SCNu64, number) == 1;
+	(void)fclose(f);
+	return found;
+}
+
+/* What the group at `folder` may still use; its own caches count as free. At most `most`. */
+static uint64_t group_room(const char *folder, bool v2, uint64_t most)
+{
+	char path[4096 + 64];
+	uint64_t limit, used, caches = 0;
+	if (!read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
+	    !read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+		return most;
+	(void)snprintf(path, sizeof path, "%s/memory.stat", folder);
+	if (!read_two(path, v2 ? "inactive_file" : "total_inactive_file", v2 ? "active_file" : "total_active_file",
+	              &caches))
+		caches = 0;
+	used -= lesser(used, caches);
+	return lesser(most, limit - lesser(limit, used));
+}
+
+/* The least room of the group at `mount` + `group` and of all groups above. At most `most`. */
+static uint64_t tree_room(const char *mount, const char *group, bool v2, uint64_t most)
+{
+	char folder[4096];
+	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
+	if (n < 0 || (size_t)n >= sizeof folder)
+		return most;
+	for (size_t root = strlen(mount);;) {
+		most = group_room(folder, v2, most);
+		char *slash = strrchr(folder + root, '/');
+		if (!slash)
+			return most;
+		*slash = '\0';
+	}
+}
+
+/* True if the comma-separated `list` contains `memory`. */
+static bool has_memory(const char *list)
+{
+	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
+		n = strcspn(list, ",");
+		if (n == 6 && strncmp(list, "memory", n) == 0)
+			return true;
+	}
+	return false;
+}
+
+static uint64_t groups_room(const char *proc_cgroup, const char *mounts, uint64_t most)
+{
+	char line[4096], mount[4096];
+	FILE *f = fopen(proc_cgroup, "re");
+	if (!f)
+		return most;
+	/* "0::/group" in version 2, "4:memory:/group" in version 1 */
+	while (fgets(line, sizeof line, f)) {
+		line[strcspn(line, "\n")] = '\0';
+		char *controllers = strchr(line, ':');
+		char *group = controllers ? strchr(controllers + 1, ':') : NULL;
+		if (!group)
+			continue;
+		*group++ = '\0';
+		controllers++;
+		bool v2 = *controllers == '\0';
+		if (!v2 && !has_memory(controllers))
+			continue;
+		int n = snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
+		if (n > 0 && (size_t)n < sizeof mount)
+			most = tree_room(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
+	}
+	(void)fclose(f);
+	return most;
+}
+
+uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
+{
+	uint64_t kilobytes, most = UINT64_MAX;
+	if (read_two(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
+		most = kilobytes * 1024;
+	return groups_room(proc_cgroup, mounts, most);
 }
 
 static uint64_t os_available(void)

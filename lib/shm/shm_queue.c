@@ -1,13 +1,594 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /*
- * The user's handle of a queue in shared memory. The handle is private memory, and refers to a ring
- * (queue_ring.c) in a region. The handle holds a view of the ring, so that the ring's place and
- * size are not read from shared memory again.
+ * A queue that any process may use, and be killed in at any instruction.
+ *
+ *   word      meaning                                 set by                      how
+ *   in        position of the next put; count of      put, put_frame              one store:
+ *             puts                                                                the commit
+ *   out       position of the next get; count of      get, get_frame              one store:
+ *             gets                                                                the commit
+ *   dones     how many that were got are done         task_done                   one store
+ *   closed    1: no more puts; 2: also, the contents  close, close_now; never     one store
+ *             are dropped                             cleared
+ *   data      items, or frames                        put, in free space; the     before the
+ *                                                     contents do not change      commit
+ *                                                     until a get commits
+ *
+ * `lock` guards all words. Without the lock they are read only as a hint. A position is below twice
+ * the ring's size, and as an index wraps at the size. So a full ring and an empty ring differ, for
+ * any size. Counts wrap at 2^32.
+ *
+ * Invariants, before and after each instruction of each process:
+ *   1. The ring's contents lie from out's position to in's: at most its size, in whole frames.
+ *   2. puts - gets is the number of items or frames in the ring. So one store of 64 bits changes a
+ *      position and its count.
+ *   3. gets - dones is the number that were got and are not done. All are done when dones has
+ *      reached puts; after close_now, when dones has reached gets, since no get succeeds any more.
+ *
+ * Kills. An operation killed before its commit has not happened: a put has written to free space,
+ * and a get has copied to memory that is gone. An operation killed after its commit has happened:
+ * what was got counts as delivered. The kernel frees the lock, and nothing needs repair. Waiters
+ * are woken before the commit (line.c says why), in these wait queues:
+ *
+ *   put                items                     close       items, space
+ *   get                space                     close_now   items, space, done
+ *   task_done, last    done
+ *
+ * Linearization point: the commit; without a commit, a moment under the lock.
+ *
+ * Values that are read from shared memory are checked: a ring with impossible words is -EBADMSG.
+ * The ring's size and place come from the view, so no access leaves the ring.
  */
+#include "shm_queue.h"
+#include "../base/atomic.h"
 #include "../base/sys.h"
-#include "shm_queue_ring.h"
+#include "shm_region.h"
 #include <errno.h>
 #include <fairlead/shm_queue.h>
+#include <fairlead/time.h>
+#include <string.h>
+
+#define MAGIC 0x716c6673u /* "sflq" */
+enum { VERSION = 1 };
+
+int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes)
+{
+	size_t data;
+	if (size == 0)
+		return -EINVAL;
+	if (size > FL__SHM_RING_MOST || __builtin_mul_overflow(size, item_size ? item_size : 1, &data) ||
+	    data > PTRDIFF_MAX - sizeof(struct fl__shm_ring))
+		return -EOVERFLOW;
+	*bytes = data + sizeof(struct fl__shm_ring);
+	return 0;
+}
+
+size_t fl__shm_view_bytes(const struct fl__shm_view *v)
+{
+	return sizeof(struct fl__shm_ring) + v->size * (v->item_size ? v->item_size : 1);
+}
+
+static void view_of(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size)
+{
+	*v = (struct fl__shm_view){memory, (unsigned char *)memory + sizeof(struct fl__shm_ring), item_size, size};
+}
+
+void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size, uint32_t start)
+{
+	struct fl__shm_ring *r = memory;
+	/*
+	 * A process that still looks for the previous object finds no magic. relaxed and plain
+	 * stores: no other process knows the new ring.
+	 */
+	fl__store_relaxed(&r->magic, 0);
+	fl__in_program_order(); /* after a kill in between there is no queue here */
+	memset(r, 0, offsetof(struct fl__shm_ring, magic));
+	r->in = r->out = (uint64_t)start << 32 | start % (2 * size);
+	r->dones = start;
+	r->item_size = item_size;
+	r->size = size;
+	r->version = VERSION;
+	/* release: the whole ring; pairs with fl__shm_ring_check() */
+	fl__store_release(&r->magic, MAGIC);
+	view_of(v, memory, item_size, size);
+}
+
+int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
+{
+	struct fl__shm_ring *r = memory;
+	size_t bytes;
+	if ((uintptr_t)memory % FL__SHM_RING_ALIGN != 0)
+		return -EBADMSG;
+	if (fl__load_acquire(&r->magic) != MAGIC) /* acquire: pairs with fl__shm_ring_make() */
+		return -EBADMSG;
+	/* relaxed, all: written before the magic. Read once: another process may overwrite them. */
+	if (fl__load_relaxed(&r->version) != VERSION)
+		return -EPROTONOSUPPORT;
+	uint64_t item_size = fl__load_relaxed(&r->item_size);
+	uint32_t size = fl__load_relaxed(&r->size);
+	if (item_size > PTRDIFF_MAX || fl__shm_ring_bytes((size_t)item_size, size, &bytes) != 0)
+		return -EBADMSG;
+	view_of(v, memory, (size_t)item_size, size);
+	return 0;
+}
+
+void fl__shm_ring_unmake(struct fl__shm_view *v)
+{
+	fl__store_relaxed(&v->ring->magic, 0); /* relaxed: no other process uses the ring */
+}
+
+/* Positions, with the count beside each. */
+
+struct mark {
+	uint32_t position, count;
+};
+
+static struct mark unpack(uint64_t word)
+{
+	return (struct mark){(uint32_t)word, (uint32_t)(word >> 32)};
+}
+
+static uint64_t pack(struct mark m)
+{
+	return (uint64_t)m.count << 32 | m.position;
+}
+
+/* `n` is at most the ring's size. */
+static struct mark advance(const struct fl__shm_view *v, struct mark m, uint32_t n, uint32_t count)
+{
+	uint64_t position = (uint64_t)m.position + n;
+	uint64_t round = 2 * (uint64_t)v->size;
+	return (struct mark){(uint32_t)(position < round ? position : position - round), m.count + count};
+}
+
+static uint32_t index_of(const struct fl__shm_view *v, uint32_t position)
+{
+	return position < v->size ? position : position - v->size;
+}
+
+/* The state, read once and checked. */
+struct state {
+	struct mark in, out;
+	uint32_t used;   /* items, or bytes */
+	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
+};
+
+static bool is_possible(const struct fl__shm_view *v, const struct state *s)
+{
+	uint32_t length = s->in.count - s->out.count;
+	if (s->in.position >= 2 * v->size || s->out.position >= 2 * v->size || s->used > v->size ||
+	    s->closed > FL__SHM_DROPPED)
+		return false;
+	if (v->item_size)
+		return length == s->used;
+	return (length == 0) == (s->used == 0) && (uint64_t)length * FL__SHM_FRAME_HEADER <= s->used;
+}
+
+/* relaxed: the lock orders what it guards; without the lock the state is a hint */
+static void read_state(const struct fl__shm_view *v, struct state *s)
+{
+	/* `out` before `in`: without the lock the ring seems no less full than it is */
+	s->out = unpack(fl__load_relaxed(&v->ring->out));
+	s->in = unpack(fl__load_relaxed(&v->ring->in));
+	s->closed = fl__load_relaxed(&v->ring->closed);
+	uint32_t ahead = s->in.position - s->out.position;
+	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * v->size;
+}
+
+/* Called under the lock. Reads and checks the state: 0, -EBADMSG. */
+static int look_at(const struct fl__shm_view *v, struct state *s)
+{
+	read_state(v, s);
+	return is_possible(v, s) ? 0 : -EBADMSG;
+}
+
+static int can_put(const struct fl__shm_view *v, const struct state *s, size_t n)
+{
+	if (s->closed != FL__SHM_OPEN)
+		return -EPIPE;
+	return n <= v->size - s->used ? 0 : -EAGAIN;
+}
+
+/* What close_now has dropped cannot be got. */
+static int can_get(const struct state *s)
+{
+	if (s->closed != FL__SHM_DROPPED && s->used > 0)
+		return 0;
+	return s->closed != FL__SHM_OPEN ? -EPIPE : -EAGAIN;
+}
+
+/* The data. */
+
+/* Copy `n` items or bytes, of `width` bytes each, to or from the ring at `position`. */
+static void copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
+                    size_t width)
+{
+	uint32_t at = index_of(v, position), to_end = v->size - at;
+	uint32_t first = n < to_end ? n : to_end;
+	fl__copy(v->data + at * width, from, first * width);
+	if (n > first)
+		fl__copy(v->data, from + first * width, (n - first) * width);
+}
+
+static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned char *to, uint32_t n, size_t width)
+{
+	uint32_t at = index_of(v, position), to_end = v->size - at;
+	uint32_t first = n < to_end ? n : to_end;
+	fl__copy(to, v->data + at * width, first * width);
+	if (n > first)
+		fl__copy(to + first * width, v->data, (n - first) * width);
+}
+
+/* `before`: the state before the commit. */
+static void commit_in(struct fl__shm_ring *r, const struct state *before, struct mark in)
+{
+	fl__shm_announce(&r->items);
+	/* release: the data come first, also if the process is killed; pairs with the lock */
+	fl__store_release(&r->in, pack(in));
+	fl__shm_announced(&r->items, in.count - before->out.count - 1);
+}
+
+static void commit_out(const struct fl__shm_view *v, const struct state *before, struct mark out)
+{
+	struct fl__shm_ring *r = v->ring;
+	uint32_t got = out.count - before->out.count;
+	fl__shm_announce(&r->space);
+	/*
+	 * release: the copy comes first: a killed process may have got into memory that outlives it
+	 */
+	fl__store_release(&r->out, pack(out));
+	/* The first waiter may have a larger frame to put than a later waiter: wake all. */
+	fl__shm_announced(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
+}
+
+/* The argument of an fl__shm_op. */
+
+struct transfer {
+	const struct fl__shm_view *view;
+	const unsigned char *from;
+	unsigned char *to;
+	size_t n;     /* items; bytes of the frame, or of the room for it */
+	size_t moved; /* items; bytes of the frame */
+};
+
+static int attempt_put(void *arg)
+{
+	struct transfer *t = arg;
+	const struct fl__shm_view *v = t->view;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc == 0)
+		rc = can_put(v, &s, 1);
+	if (rc != 0)
+		return rc;
+	uint32_t space = v->size - s.used;
+	uint32_t n = t->n < space ? (uint32_t)t->n : space;
+	copy_in(v, s.in.position, t->from, n, v->item_size);
+	commit_in(v->ring, &s, advance(v, s.in, n, n));
+	t->moved = n;
+	return 0;
+}
+
+static int attempt_get(void *arg)
+{
+	struct transfer *t = arg;
+	const struct fl__shm_view *v = t->view;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc == 0)
+		rc = can_get(&s);
+	if (rc != 0)
+		return rc;
+	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
+	copy_out(v, s.out.position, t->to, n, v->item_size);
+	commit_out(v, &s, advance(v, s.out, n, n));
+	t->moved = n;
+	return 0;
+}
+
+static int attempt_put_frame(void *arg)
+{
+	struct transfer *t = arg;
+	const struct fl__shm_view *v = t->view;
+	uint32_t size = (uint32_t)t->n, whole = size + FL__SHM_FRAME_HEADER;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc == 0)
+		rc = can_put(v, &s, whole);
+	if (rc != 0)
+		return rc;
+	unsigned char header[FL__SHM_FRAME_HEADER];
+	memcpy(header, &size, sizeof header);
+	copy_in(v, s.in.position, header, sizeof header, 1);
+	copy_in(v, advance(v, s.in, sizeof header, 0).position, t->from, size, 1);
+	commit_in(v->ring, &s, advance(v, s.in, whole, 1));
+	return 0;
+}
+
+static int attempt_get_frame(void *arg)
+{
+	struct transfer *t = arg;
+	const struct fl__shm_view *v = t->view;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc == 0)
+		rc = can_get(&s);
+	if (rc != 0)
+		return rc;
+	unsigned char header[FL__SHM_FRAME_HEADER];
+	uint32_t size;
+	copy_out(v, s.out.position, header, sizeof header, 1);
+	memcpy(&size, header, sizeof size);
+	if (size > s.used - sizeof header) /* a header is there: is_possible() */
+		return -EBADMSG;
+	t->moved = size;
+	if (size > t->n)
+		return -EMSGSIZE;
+	copy_out(v, advance(v, s.out, sizeof header, 0).position, t->to, size, 1);
+	commit_out(v, &s, advance(v, s.out, size + (uint32_t)sizeof header, 1));
+	return 0;
+}
+
+/* Called without the lock. */
+static bool may_put(const void *arg)
+{
+	const struct transfer *t = arg;
+	const struct fl__shm_view *v = t->view;
+	struct state s;
+	read_state(v, &s);
+	return can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN || s.used > v->size;
+}
+
+static bool may_get(const void *arg)
+{
+	const struct transfer *t = arg;
+	struct state s;
+	read_state(t->view, &s);
+	return can_get(&s) != -EAGAIN;
+}
+
+static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+{
+	if (deadline != FL__TRY)
+		return fl__shm_await(op, deadline, cancel);
+	int rc = fl__shm_attempt(op);
+	return rc == -ETIMEDOUT ? -EBUSY : rc;
+}
+
+static int await_put(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__shm_ring *r = t->view->ring;
+	const struct fl__shm_op op = {&r->lock, &r->space, attempt, may_put, t, false};
+	return perform(&op, deadline, cancel);
+}
+
+static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__shm_ring *r = t->view->ring;
+	const struct fl__shm_op op = {&r->lock, &r->items, attempt, may_get, t, false};
+	return perform(&op, deadline, cancel);
+}
+
+int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t *count, int64_t deadline,
+                     fl_cancel_token *cancel)
+{
+	struct transfer t = {.view = v, .from = items, .n = n};
+	if (v->item_size == 0)
+		return -EINVAL;
+	int rc = await_put(&t, attempt_put, deadline, cancel);
+	if (rc == 0)
+		*count = t.moved;
+	return rc;
+}
+
+int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *count, int64_t deadline,
+                     fl_cancel_token *cancel)
+{
+	struct transfer t = {.view = v, .to = items, .n = n};
+	if (v->item_size == 0)
+		return -EINVAL;
+	int rc = await_get(&t, attempt_get, deadline, cancel);
+	if (rc == 0)
+		*count = t.moved;
+	return rc;
+}
+
+int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t size, int64_t deadline,
+                           fl_cancel_token *cancel)
+{
+	struct transfer t = {.view = v, .from = frame, .n = size};
+	if (v->item_size != 0)
+		return -EINVAL;
+	if (v->size < FL__SHM_FRAME_HEADER || size > v->size - FL__SHM_FRAME_HEADER)
+		return -EMSGSIZE;
+	return await_put(&t, attempt_put_frame, deadline, cancel);
+}
+
+int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, size_t *size, int64_t deadline,
+                           fl_cancel_token *cancel)
+{
+	struct transfer t = {.view = v, .to = frame, .n = room};
+	if (v->item_size != 0)
+		return -EINVAL;
+	int rc = await_get(&t, attempt_get_frame, deadline, cancel);
+	if (rc == 0 || rc == -EMSGSIZE)
+		*size = t.moved;
+	return rc;
+}
+
+/* Closing. */
+
+/*
+ * For operations that do not wait for other operations. Only a stopped process, or damaged memory,
+ * keeps the lock as long as FL__SHM_PATIENCE.
+ */
+static int enter(struct fl__shm_ring *r, struct fl__shm_held *held)
+{
+	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_PATIENCE);
+	return rc == -ETIMEDOUT ? -EBUSY : rc == -EDEADLK ? -EBADMSG : rc;
+}
+
+int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
+{
+	struct fl__shm_ring *r = v->ring;
+	struct fl__shm_held held;
+	struct state s;
+	int rc = enter(r, &held);
+	if (rc != 0)
+		return rc;
+	rc = look_at(v, &s);
+	uint32_t wanted = drop ? FL__SHM_DROPPED : FL__SHM_CLOSED;
+	uint32_t left = s.closed == FL__SHM_DROPPED ? 0 : s.in.count - s.out.count;
+	if (rc == 0 && s.closed < wanted) {
+		fl__shm_announce(&r->items);
+		fl__shm_announce(&r->space);
+		if (drop)
+			fl__shm_announce(&r->done);
+		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it */
+		fl__shm_announced(&r->items, INT32_MAX);
+		fl__shm_announced(&r->space, INT32_MAX);
+		if (drop)
+			fl__shm_announced(&r->done, INT32_MAX);
+	}
+	fl__shm_leave(&r->lock, &held);
+	if (rc == 0 && drop)
+		*dropped = left;
+	return rc;
+}
+
+/* Joining. */
+
+/* How many items or frames are not done. */
+static uint32_t unfinished(const struct state *s, uint32_t dones)
+{
+	return (s->closed == FL__SHM_DROPPED ? s->out.count : s->in.count) - dones;
+}
+
+/* Called under the lock. */
+static int count_done(const struct fl__shm_view *v)
+{
+	struct fl__shm_ring *r = v->ring;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc != 0)
+		return rc;
+	uint32_t dones = fl__load_relaxed(&r->dones); /* relaxed: under the lock, as all here */
+	if (s.out.count == dones)
+		return -EINVAL;
+	bool last = unfinished(&s, dones) == 1;
+	if (last)
+		fl__shm_announce(&r->done);
+	fl__store_relaxed(&r->dones, dones + 1);
+	if (last)
+		fl__shm_announced(&r->done, INT32_MAX);
+	return 0;
+}
+
+int fl__shm_ring_task_done(struct fl__shm_view *v)
+{
+	struct fl__shm_held held;
+	int rc = enter(v->ring, &held);
+	if (rc != 0)
+		return rc;
+	rc = count_done(v);
+	fl__shm_leave(&v->ring->lock, &held);
+	return rc;
+}
+
+static int attempt_join(void *arg)
+{
+	const struct fl__shm_view *v = arg;
+	struct state s;
+	int rc = look_at(v, &s);
+	if (rc != 0)
+		return rc;
+	/* relaxed: under the lock */
+	return unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
+}
+
+static bool may_join(const void *arg)
+{
+	const struct fl__shm_view *v = arg;
+	struct state s;
+	uint32_t dones = fl__load_relaxed(&v->ring->dones); /* relaxed: a hint */
+	read_state(v, &s);
+	return unfinished(&s, dones) == 0;
+}
+
+int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel_token *cancel)
+{
+	struct fl__shm_ring *r = v->ring;
+	const struct fl__shm_op op = {&r->lock, &r->done, attempt_join, may_join, v, true};
+	return perform(&op, deadline, cancel);
+}
+
+/* State. */
+
+size_t fl__shm_ring_length(const struct fl__shm_view *v)
+{
+	struct state s;
+	read_state(v, &s);
+	if (s.closed == FL__SHM_DROPPED)
+		return 0;
+	uint32_t length = s.in.count - s.out.count;
+	return length <= v->size ? length : v->size; /* `in` was read after `out` */
+}
+
+bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
+{
+	return fl__load_relaxed(&v->ring->closed) != FL__SHM_OPEN; /* relaxed: a hint */
+}
+
+/*
+ * Readiness: an attempt that changes nothing. The size of the next frame is unknown, so the attempt
+ * asks for the space of an empty frame.
+ */
+
+static size_t least(const struct fl__shm_view *v)
+{
+	return v->item_size ? 1 : FL__SHM_FRAME_HEADER;
+}
+
+static int attempt_nothing_in(void *arg)
+{
+	const struct transfer *t = arg;
+	struct state s;
+	int rc = look_at(t->view, &s);
+	return rc == 0 ? can_put(t->view, &s, least(t->view)) : rc;
+}
+
+static int attempt_nothing_out(void *arg)
+{
+	const struct transfer *t = arg;
+	struct state s;
+	int rc = look_at(t->view, &s);
+	return rc == 0 ? can_get(&s) : rc;
+}
+
+static struct fl__shm_op readiness(struct transfer *t, bool space)
+{
+	struct fl__shm_ring *r = t->view->ring;
+	if (space)
+		return (struct fl__shm_op){&r->lock, &r->space, attempt_nothing_in, may_put, t, false};
+	return (struct fl__shm_op){&r->lock, &r->items, attempt_nothing_out, may_get, t, false};
+}
+
+bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
+{
+	struct transfer t = {.view = v};
+	const struct fl__shm_op op = readiness(&t, space);
+	int rc = fl__shm_attempt(&op);
+	return rc != -EAGAIN && rc != -ETIMEDOUT;
+}
+
+bool fl__shm_ring_arm(struct fl__shm_view *v, bool space, struct fl__node *node)
+{
+	struct transfer t = {.view = v};
+	const struct fl__shm_op op = readiness(&t, space);
+	return fl__shm_line_arm(&op, node);
+}
+
+/* The handle. */
 
 enum { CAPACITY_DEFAULT = 1024 };
 

@@ -39,7 +39,7 @@
  */
 #include "../base/atomic.h"
 #include "../base/panic.h"
-#include "shm_hold.h"
+#include "shm_context_lock.h"
 #include <errno.h>
 #include <fairlead/shm_rwlock.h>
 #include <fairlead/time.h>

@@ -27,7 +27,7 @@
  * Safe error: WAITERS without a waiter sends one release down the slow path.
  */
 #include "../base/atomic.h"
-#include "shm_line.h"
+#include "shm_wait_queue.h"
 #include <errno.h>
 #include <fairlead/shm_sem.h>
 #include <fairlead/time.h>

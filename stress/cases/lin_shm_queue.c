@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The queue in shared memory against the sequential one: each call is one commit, also of several items. */
 #include "cases.h"
-#include "shm/shm_queue_ring.h"
+#include "shm/shm_queue.h"
 #include <fairlead/stress_lin.h>
 
 enum { PLACES = 2 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* Lines: what was committed is found by those who waited for it, whoever is killed in between. */
 #include "../../lib/base/atomic.h"
-#include "../../lib/shm/shm_line.h"
+#include "../../lib/shm/shm_wait_queue.h"
 #include "cases.h"
 
 struct box {

@@ -8,7 +8,7 @@
  * items, from 1, that gets returned.
  */
 #include "cases.h"
-#include "shm/shm_queue_ring.h"
+#include "shm/shm_queue.h"
 #include <string.h>
 
 enum { ITEMS = 4, NOT_BEGUN = 1, BEGUN = 2 };

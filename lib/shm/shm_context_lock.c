@@ -11,7 +11,7 @@
  * thread runs one context at a time, and the fiber does not yield between its look at the word and
  * the enqueue.
  */
-#include "shm_hold.h"
+#include "shm_context_lock.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/cancel.h"

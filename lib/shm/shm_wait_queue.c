@@ -34,7 +34,7 @@
  * Waits with a token, of fibers and of fl_wait_any cannot queue behind `head`. The bridge sleeps on
  * `changes` for them.
  */
-#include "shm_line.h"
+#include "shm_wait_queue.h"
 #include "../base/atomic.h"
 #include "../base/sys.h"
 #include "../wait/cancel.h"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_QUEUE_RING_H
-#define FL_SHM_QUEUE_RING_H
+#ifndef FL_SHM_QUEUE_H
+#define FL_SHM_QUEUE_H
 
-#include "shm_line.h"
+#include "shm_wait_queue.h"
 #include <fairlead/cancel.h>
 #include <fairlead/defs.h>
 #include <fairlead/wait_any.h>

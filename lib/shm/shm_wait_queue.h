@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_LINE_H
-#define FL_SHM_LINE_H
+#ifndef FL_SHM_WAIT_QUEUE_H
+#define FL_SHM_WAIT_QUEUE_H
 
 #include "../wait/lot.h"
 #include "shm_bridge.h"

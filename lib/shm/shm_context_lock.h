@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-#ifndef FL_SHM_HOLD_H
-#define FL_SHM_HOLD_H
+#ifndef FL_SHM_CONTEXT_LOCK_H
+#define FL_SHM_CONTEXT_LOCK_H
 
 #include "../wait/context.h"
 #include "shm_lock.h"
