@@ -43,7 +43,7 @@ SHM_FN struct fl__shm_ring *ring_in(fl_shm *region, fl_shm_queue *q)
 }
 
 /* Whether a process sleeps on that line, or has said that it is going to. */
-SHM_FN bool is_awaited(struct fl__shm_line *line)
+SHM_FN bool is_awaited(struct fl__shm_wait_queue *line)
 {
 	return fl__load_relaxed(&line->waiting) != 0;
 }

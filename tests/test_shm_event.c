@@ -12,7 +12,7 @@ static int wait_for(void *e, int64_t deadline, fl_cancel_token *cancel)
 /* Whether somebody sleeps, or is about to. */
 static bool is_waited_for(const fl_shm_event *e)
 {
-	return fl__load_acquire(&((const struct fl__shm_line *)(const void *)e->line_)->waiting);
+	return fl__load_acquire(&((const struct fl__shm_wait_queue *)(const void *)e->waiters_)->waiting);
 }
 
 static uint32_t *monitor(fl_shm_event *e)
@@ -94,7 +94,7 @@ FL_TEST(shm_event_set_and_reset_at_once_wakes_all_that_waited)
 		fl_cancel_token token = FL_CANCEL_TOKEN_INIT;
 		fl_test_caller callers[N];
 		for (int i = 0; i < N; i++) {
-			uint32_t *changes = &((struct fl__shm_line *)(void *)e->line_)->waiting;
+			uint32_t *changes = &((struct fl__shm_wait_queue *)(void *)e->waiters_)->waiting;
 			fl__store_relaxed(changes, 0); /* nobody else moves in between: the others sleep */
 			fl_test_call_start(&callers[i], wait_for, e, FL_FOREVER, i % 2 ? &token : NULL);
 			FL_WAIT_FOR(is_waited_for(e));

@@ -26,13 +26,13 @@ static int acquire_one(void *arg)
 }
 
 /* Whether the process sleeps behind the head of the line: a nudge finds who sleeps, and not who has only said that it is going to. */
-static bool sleeps_behind(struct fl__shm_line *line, pid_t pid)
+static bool sleeps_behind(struct fl__shm_wait_queue *line, pid_t pid)
 {
-	return fl__shm_is_awaited(&line->head) && process_state(pid) == 'S';
+	return fl__shm_has_waiters(&line->head) && process_state(pid) == 'S';
 }
 
 /* Starts two who wait in `line`: the first stands at its head, and is stopped. */
-static void start_behind_a_stopped_one(struct fl__shm_line *line, int (*body)(void *), void *arg, pid_t pids[2])
+static void start_behind_a_stopped_one(struct fl__shm_wait_queue *line, int (*body)(void *), void *arg, pid_t pids[2])
 {
 	int status;
 	pids[0] = process(body, arg);
@@ -79,7 +79,7 @@ FL_TEST(shm_sem_goes_on_behind_a_stopped_waiter)
 	struct place *p = mmap(NULL, sizeof *p, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_ptr_not_equal(p, MAP_FAILED);
 	pid_t pids[2];
-	start_behind_a_stopped_one((struct fl__shm_line *)(void *)p->sem.line_, acquire_one, &p->sem, pids);
+	start_behind_a_stopped_one((struct fl__shm_wait_queue *)(void *)p->sem.waiters_, acquire_one, &p->sem, pids);
 	FL_OK(fl_shm_sem_release(&p->sem));
 	FL_OK(fl_shm_sem_release(&p->sem));
 	ENDED_WELL(pids[1]);

@@ -9,9 +9,9 @@ static int acquire(void *s, int64_t deadline, fl_cancel_token *cancel)
 	return fl_shm_sem_acquire_until(s, deadline, cancel);
 }
 
-static const struct fl__shm_line *line_of(const fl_shm_sem *s)
+static const struct fl__shm_wait_queue *line_of(const fl_shm_sem *s)
 {
-	return (const void *)s->line_;
+	return (const void *)s->waiters_;
 }
 
 /* Whether somebody sleeps, or is about to. */

@@ -37,7 +37,7 @@ FL_BEGIN_DECLS
  * Memory order: what each wrote before its wait is visible to all after it.
  */
 typedef struct fl_shm_barrier {
-	uint64_t lock_[5], line_[6];
+	uint64_t lock_[5], waiters_[6];
 	uint64_t word_;
 	uint32_t parties_, spare_;
 } fl_shm_barrier;

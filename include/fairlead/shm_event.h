@@ -35,7 +35,7 @@ FL_BEGIN_DECLS
  * Memory order: who sees the event set sees what was written before fl_shm_event_set().
  */
 typedef struct fl_shm_event {
-	uint64_t lock_[5], line_[6];
+	uint64_t lock_[5], waiters_[6];
 	uint32_t word_, spare_;
 } fl_shm_event;
 FL__ASSERT_SIZE(fl_shm_event, 96);

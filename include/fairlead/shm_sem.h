@@ -37,7 +37,7 @@ FL_BEGIN_DECLS
  * the semaphore for the last time in the instruction that makes the permit available.
  */
 typedef struct fl_shm_sem {
-	uint64_t lock_[5], line_[6];
+	uint64_t lock_[5], waiters_[6];
 	uint32_t word_, spare_;
 } fl_shm_sem;
 FL__ASSERT_SIZE(fl_shm_sem, 96);

@@ -6,27 +6,27 @@
  * the map is one store to the word of a run's first unit.
  *
  *   word     meaning                       written by
- *   map[i]   n: a free run of n units      give(), CAS, when the word was USED | n; the monitor's
+ *   map[i]   n: a free run of n units      fl__arena_free(), CAS, when the word was USED | n; the monitor's
  *                                          owner, when the word was free (a join with the runs
  *                                          behind it) or unread (the remainder of a split)
- *            USED | n: a run in use        take(), when the word was free; only give() changes it
+ *            USED | n: a run in use        shm_arena_alloc(), when the word was free; only fl__arena_free() changes it
  *   next     where the next search begins  the monitor's owner; always the first unit of a run
  *
  * Invariants
  *   1. The runs of a walk from unit 0 cover all units, and do not overlap.
  *   2. A word with USED is the word of a run's first unit: runs in use are never joined, and a run
- *      that is joined with the run before it is free. So give() rejects a bad block without a walk.
+ *      that is joined with the run before it is free. So fl__arena_free() rejects a bad block without a walk.
  *
  * Kills. A kill between any two stores leaves nothing to repair.
- *   take(): the stores, in order: `next` moves back to the run's first unit; *the runs are joined,
+ *   shm_arena_alloc(): the stores, in order: `next` moves back to the run's first unit; *the runs are joined,
  *     one by one*; the remainder's word is written, inside a free run, where no thread reads it;
  *     *USED*; `next` moves on. The stores between stars are commits. Before USED the units are
  *     free. After USED the units belong to the dead process, like all units that it had taken.
- *   give(): one CAS, without the monitor. So give() works while the monitor's owner is stopped. The
- *     monitor guards what is free, and a run in use belongs to the caller of give().
+ *   fl__arena_free(): one CAS, without the monitor. So fl__arena_free() works while the monitor's owner is stopped. The
+ *     monitor guards what is free, and a run in use belongs to the caller of fl__arena_free().
  * The runs of a dead process are found again only if another process knows of them.
  *
- * Linearization points: take(), the store of USED; give(), its CAS.
+ * Linearization points: shm_arena_alloc(), the store of USED; fl__arena_free(), its CAS.
  *
  * Any process may have overwritten the map. So a length is read once, and must end inside the map.
  * Each step of a walk moves on by at least one unit, so the walk ends.
@@ -41,9 +41,9 @@ void fl__arena_init(const struct fl__arena *a)
 }
 
 /* The word of the run that begins at `i` < units; 0: damaged. */
-static uint32_t run_at(const struct fl__arena *a, uint32_t i)
+static uint32_t shm_arena_run(const struct fl__arena *a, uint32_t i)
 {
-	/* acquire: pairs with fl__arena_give(): the units may now be used */
+	/* acquire: pairs with fl__arena_free(): the units may now be used */
 	uint32_t word = fl__load_acquire(&a->map[i]);
 	uint32_t n = word & ~FL__ARENA_USED;
 	return n > 0 && n <= a->units - i ? word : 0;
@@ -54,10 +54,10 @@ static uint32_t run_at(const struct fl__arena *a, uint32_t i)
  * Returns its length; 0: damaged. `next` is always the first unit of a run: before the run at
  * `next` is joined, `next` moves to `i`.
  */
-static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
+static uint32_t shm_arena_join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t enough)
 {
 	while (n < enough && i + n < a->units) {
-		uint32_t word = run_at(a, i + n);
+		uint32_t word = shm_arena_run(a, i + n);
 		if (word == 0)
 			return 0;
 		if (word & FL__ARENA_USED)
@@ -72,13 +72,14 @@ static uint32_t join(const struct fl__arena *a, uint32_t i, uint32_t n, uint32_t
 }
 
 /* Finds a free run of `n` units that begins in [from, to). Returns 0, -ENOMEM, -EBADMSG. */
-static int find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first, uint32_t *length)
+static int shm_arena_find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t n, uint32_t *first,
+                          uint32_t *length)
 {
 	uint32_t word;
 	for (uint32_t i = from; i < to; i += word & ~FL__ARENA_USED) {
-		word = run_at(a, i);
+		word = shm_arena_run(a, i);
 		if (word != 0 && !(word & FL__ARENA_USED))
-			word = join(a, i, word, n);
+			word = shm_arena_join(a, i, word, n);
 		if (word == 0)
 			return -EBADMSG;
 		if (!(word & FL__ARENA_USED) && word >= n) {
@@ -91,7 +92,7 @@ static int find(const struct fl__arena *a, uint32_t from, uint32_t to, uint32_t 
 }
 
 /* Takes the first `n` units of the free run of `length` at `i`. */
-static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
+static void shm_arena_split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32_t n)
 {
 	uint32_t end = i + n;
 	if (length > n)
@@ -104,21 +105,21 @@ static void split(const struct fl__arena *a, uint32_t i, uint32_t length, uint32
 	fl__store_relaxed(&a->head->next, end < a->units ? end : 0);
 }
 
-static int take(const struct fl__arena *a, uint32_t n, uint32_t *first)
+static int shm_arena_alloc(const struct fl__arena *a, uint32_t n, uint32_t *first)
 {
 	uint32_t next = fl__load_relaxed(&a->head->next); /* relaxed: guarded by the monitor */
 	uint32_t length = 0;
 	if (next >= a->units)
 		next = 0; /* damaged: begin at the first unit of any run */
-	int rc = find(a, next, a->units, n, first, &length);
+	int rc = shm_arena_find(a, next, a->units, n, first, &length);
 	if (rc == -ENOMEM && next > 0)
-		rc = find(a, 0, next, n, first, &length);
+		rc = shm_arena_find(a, 0, next, n, first, &length);
 	if (rc == 0)
-		split(a, *first, length, n);
+		shm_arena_split(a, *first, length, n);
 	return rc;
 }
 
-int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first)
+int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first)
 {
 	if (n > a->units)
 		return -ENOMEM;
@@ -126,12 +127,12 @@ int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint
 	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
 	if (rc != 0)
 		return rc;
-	rc = take(a, n, first);
+	rc = shm_arena_alloc(a, n, first);
 	fl__shm_leave(&a->head->lock, &held);
 	return rc;
 }
 
-int fl__arena_give(const struct fl__arena *a, uint32_t first)
+int fl__arena_free(const struct fl__arena *a, uint32_t first)
 {
 	if (first >= a->units)
 		return -EINVAL;
@@ -139,16 +140,16 @@ int fl__arena_give(const struct fl__arena *a, uint32_t first)
 	do {
 		if (!(word & FL__ARENA_USED))
 			return -EINVAL;
-		/* release: the caller's use of the units; pairs with run_at() */
+		/* release: the caller's use of the units; pairs with shm_arena_run() */
 	} while (!fl__cas_weak_release(&a->map[first], &word, word & ~FL__ARENA_USED));
 	return 0;
 }
 
-static int count_runs(const struct fl__arena *a, struct fl__arena_count *c)
+static int shm_arena_count_runs(const struct fl__arena *a, struct fl__arena_count *c)
 {
 	uint32_t n, before = 0; /* free units right before this run */
 	for (uint32_t i = 0; i < a->units; i += n) {
-		uint32_t word = run_at(a, i);
+		uint32_t word = shm_arena_run(a, i);
 		n = word & ~FL__ARENA_USED;
 		if (word == 0)
 			return -EBADMSG;
@@ -174,7 +175,7 @@ int fl__arena_count(const struct fl__arena *a, int64_t deadline, struct fl__aren
 	int rc = fl__shm_enter(&a->head->lock, &held, deadline);
 	if (rc != 0)
 		return rc;
-	rc = count_runs(a, count);
+	rc = shm_arena_count_runs(a, count);
 	fl__shm_leave(&a->head->lock, &held);
 	return rc;
 }

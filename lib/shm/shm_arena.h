@@ -38,10 +38,10 @@ void fl__arena_init(const struct fl__arena *a);
  *   -ETIMEDOUT  as fl__shm_enter()
  *   -EDEADLK    as fl__shm_enter()
  */
-FL_MUST_CHECK int fl__arena_take(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
+FL_MUST_CHECK int fl__arena_alloc(const struct fl__arena *a, uint32_t n, int64_t deadline, uint32_t *first);
 
 /* Gives back a run. Returns 0, or -EINVAL: no run in use begins at `first`. Never waits. */
-FL_MUST_CHECK int fl__arena_give(const struct fl__arena *a, uint32_t first);
+FL_MUST_CHECK int fl__arena_free(const struct fl__arena *a, uint32_t first);
 
 /* The contents of the map. */
 struct fl__arena_count {

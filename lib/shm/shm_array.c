@@ -11,17 +11,17 @@
 #include <fairlead/shm_array.h>
 #include <string.h>
 
-struct array_head {
+struct shm_array_head {
 	uint64_t magic, item_size, length;
 	fl_shm_mutex mutex;
 };
 
 enum { ITEMS = 128 }; /* their offset: aligned for all types that the macros accept */
-_Static_assert(sizeof(struct array_head) <= ITEMS, "the head ends before the items");
+_Static_assert(sizeof(struct shm_array_head) <= ITEMS, "the head ends before the items");
 
-static const uint64_t MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */
+static const uint64_t SHM_ARRAY_MAGIC = UINT64_C(0x79617272612d6c66); /* "fl-array" */
 
-static bool whole_size(size_t item_size, uint64_t n, size_t *size)
+static bool shm_array_bytes(size_t item_size, uint64_t n, size_t *size)
 {
 	return !__builtin_mul_overflow(n, item_size, size) && !__builtin_add_overflow(*size, (size_t)ITEMS, size);
 }
@@ -32,14 +32,14 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 	void *block = NULL;
 	if (item_size == 0 || n == 0)
 		return -EINVAL;
-	if (!whole_size(item_size, n, &size))
+	if (!shm_array_bytes(item_size, n, &size))
 		return -ENOMEM;
 	int rc = fl__shm_try_alloc(region, size, &block);
 	if (rc != 0)
 		return rc;
 	memset(block, 0, size);
-	struct array_head *h = block; /* relaxed, all: no other process has the block yet */
-	fl__store_relaxed(&h->magic, MAGIC);
+	struct shm_array_head *h = block; /* relaxed, all: no other process has the block yet */
+	fl__store_relaxed(&h->magic, SHM_ARRAY_MAGIC);
 	fl__store_relaxed(&h->item_size, (uint64_t)item_size);
 	fl__store_relaxed(&h->length, (uint64_t)n);
 	*a = (fl_shm_array){region, block, n};
@@ -49,14 +49,14 @@ int fl_shm_array_create(fl_shm_array *a, fl_shm *region, size_t item_size, size_
 int fl_shm_array_open(fl_shm_array *a, fl_shm *region, fl_shm_offset offset, size_t item_size)
 {
 	/* relaxed, all: the transfer of the offset has ordered them */
-	struct array_head *h = fl_shm_at(region, offset, ITEMS);
+	struct shm_array_head *h = fl_shm_at(region, offset, ITEMS);
 	size_t size;
 	if (!h || offset % FL__SHM_UNIT != 0 || item_size == 0)
 		return -EBADMSG;
 	uint64_t n = fl__load_relaxed(&h->length);
-	if (fl__load_relaxed(&h->magic) != MAGIC || fl__load_relaxed(&h->item_size) != item_size)
+	if (fl__load_relaxed(&h->magic) != SHM_ARRAY_MAGIC || fl__load_relaxed(&h->item_size) != item_size)
 		return -EBADMSG;
-	if (n == 0 || !whole_size(item_size, n, &size) || !fl_shm_at(region, offset, size))
+	if (n == 0 || !shm_array_bytes(item_size, n, &size) || !fl_shm_at(region, offset, size))
 		return -EBADMSG;
 	*a = (fl_shm_array){region, h, (size_t)n};
 	return 0;
@@ -86,5 +86,5 @@ void *fl_shm_array_at(const fl_shm_array *a, size_t i, size_t item_size)
 
 fl_shm_mutex *fl_shm_array_mutex(const fl_shm_array *a)
 {
-	return &((struct array_head *)a->head_)->mutex;
+	return &((struct shm_array_head *)a->head_)->mutex;
 }

@@ -4,11 +4,11 @@
  * the monitor.
  *
  *   bits     field        meaning                                   changed by
- *   0..19    arrived      parties of this generation so far         arrive(): + 1; end(): 0
- *   20       broken       the barrier is broken                     end()
- *   21..31   history      bit i: how the generation ended that      end()
+ *   0..19    arrived      parties of this generation so far         shm_barrier_arrive(): + 1; shm_barrier_end_generation(): 0
+ *   20       broken       the barrier is broken                     shm_barrier_end_generation()
+ *   21..31   history      bit i: how the generation ended that      shm_barrier_end_generation()
  *                         was i + 1 before this; 1: it broke
- *   32..63   generation   how many generations have ended           end(): + 1
+ *   32..63   generation   how many generations have ended           shm_barrier_end_generation(): + 1
  *
  * A party remembers the generation that it arrived in. Once the word has a later generation, the
  * history says how the party's generation ended, whatever has happened since. So no party passes
@@ -18,9 +18,9 @@
  *
  * Linearization point: the store.
  *
- * Kills. In arrive(), after its store: the party has arrived, and waits for nothing. In end(),
+ * Kills. In shm_barrier_arrive(), after its store: the party has arrived, and waits for nothing. In shm_barrier_end_generation(),
  * before the store: the woken waiters see no change, and sleep again; the generation goes on as if
- * the call had not been made. In end(), after the store: the woken waiters see the change.
+ * the call had not been made. In shm_barrier_end_generation(), after the store: the woken waiters see the change.
  */
 #include "../base/atomic.h"
 #include "shm_wait_queue.h"
@@ -29,175 +29,170 @@
 #include <fairlead/time.h>
 
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_barrier *)0)->lock_ &&
-                   sizeof(struct fl__shm_line) == sizeof((fl_shm_barrier *)0)->line_,
-               "fl_shm_barrier has room for a lock and a line");
+                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_barrier *)0)->waiters_,
+               "fl_shm_barrier has room for a lock and a wait queue");
 
 enum { HISTORY = 11, HISTORY_AT = 21, GENERATION_AT = 32 };
-enum fate { PASSED = 0, BROKE = 1 };
+enum outcome { PASSED = 0, BROKE = 1 };
 
 static const uint64_t BROKEN = 1u << 20;
 
-struct party {
+struct shm_barrier_party {
 	fl_shm_barrier *b;
 	uint32_t generation, order;
 	bool arrived, tries; /* has arrived; arrives only as the last party */
 };
 
-static struct fl__shm_lock *lock_of(fl_shm_barrier *b)
-{
-	return (struct fl__shm_lock *)(void *)b->lock_;
-}
-
-static struct fl__shm_line *line_of(fl_shm_barrier *b)
-{
-	return (struct fl__shm_line *)(void *)b->line_;
-}
-
-static uint64_t look(const fl_shm_barrier *b)
+static uint64_t shm_barrier_load(const fl_shm_barrier *b)
 {
 	return fl__load_relaxed(&b->word_); /* relaxed: the monitor orders it; else a hint */
 }
 
-static uint32_t arrived_of(uint64_t word)
+static uint32_t shm_barrier_arrived(uint64_t word)
 {
 	return word & FL_SHM_BARRIER_MAX;
 }
 
-static uint32_t generation_of(uint64_t word)
+static uint32_t shm_barrier_generation(uint64_t word)
 {
 	return (uint32_t)(word >> GENERATION_AT);
 }
 
-static uint32_t history_of(uint64_t word)
+static uint32_t shm_barrier_history(uint64_t word)
 {
 	return (uint32_t)(word >> HISTORY_AT) & ((1u << HISTORY) - 1);
 }
 
 /* Called under the monitor. Ends the generation of `word`. */
-static void end(fl_shm_barrier *b, uint64_t word, enum fate fate, bool broken)
+static void shm_barrier_end_generation(fl_shm_barrier *b, uint64_t word, enum outcome outcome, bool broken)
 {
-	uint64_t generation = generation_of(word) + 1; /* wraps at 32 bits */
-	uint64_t history = (history_of(word) << 1 | fate) & ((1u << HISTORY) - 1);
-	fl__shm_announce(line_of(b));
+	uint64_t generation = shm_barrier_generation(word) + 1; /* wraps at 32 bits */
+	uint64_t history = (shm_barrier_history(word) << 1 | outcome) & ((1u << HISTORY) - 1);
+	fl__shm_wake_before_commit(fl__shm_wait_queue_at(b->waiters_));
 	/* relaxed: the monitor orders it */
 	fl__store_relaxed(&b->word_,
 	                  generation << GENERATION_AT | history << HISTORY_AT | (broken ? BROKEN : (uint64_t)0));
-	fl__shm_announced(line_of(b), 0);
+	fl__shm_wake_after_commit(fl__shm_wait_queue_at(b->waiters_), 0);
 }
 
-/* The fate of an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
-static int fate_of(const struct party *p, uint64_t word)
+/* The outcome of an arrived party: 0: passed; -EPIPE: broke; -EAGAIN: its generation has not ended. */
+static int shm_barrier_outcome(const struct shm_barrier_party *p, uint64_t word)
 {
-	uint32_t behind = generation_of(word) - p->generation;
+	uint32_t behind = shm_barrier_generation(word) - p->generation;
 	if (behind == 0)
 		return -EAGAIN;
-	return behind <= HISTORY && (history_of(word) >> (behind - 1) & 1) == PASSED ? 0 : -EPIPE;
+	return behind <= HISTORY && (shm_barrier_history(word) >> (behind - 1) & 1) == PASSED ? 0 : -EPIPE;
 }
 
 /* Called under the monitor. The party arrives. 0: as the last. */
-static int arrive(struct party *p, uint64_t word)
+static int shm_barrier_arrive(struct shm_barrier_party *p, uint64_t word)
 {
 	fl_shm_barrier *b = p->b;
 	uint32_t parties = fl__load_relaxed(&b->parties_); /* relaxed: set by init alone */
-	p->order = arrived_of(word);
+	p->order = shm_barrier_arrived(word);
 	if (p->order >= parties || parties > FL_SHM_BARRIER_MAX)
 		return -EBADMSG;
 	if (word & BROKEN)
 		return -EPIPE;
 	if (p->order + 1 == parties) {
-		end(b, word, PASSED, false);
+		shm_barrier_end_generation(b, word, PASSED, false);
 		return 0;
 	}
 	if (p->tries)
 		return -EAGAIN;
 	fl__store_relaxed(&b->word_, word + 1); /* relaxed: the monitor orders it */
-	p->generation = generation_of(word);
+	p->generation = shm_barrier_generation(word);
 	p->arrived = true;
 	return -EAGAIN;
 }
 
-static int pass(void *arg)
+static int shm_barrier_attempt(void *arg)
 {
-	struct party *p = arg;
-	uint64_t word = look(p->b);
-	return p->arrived ? fate_of(p, word) : arrive(p, word);
+	struct shm_barrier_party *p = arg;
+	uint64_t word = shm_barrier_load(p->b);
+	return p->arrived ? shm_barrier_outcome(p, word) : shm_barrier_arrive(p, word);
 }
 
-static bool may_pass(const void *arg)
+static bool shm_barrier_may_pass(const void *arg)
 {
-	const struct party *p = arg;
-	return generation_of(look(p->b)) != p->generation;
+	const struct shm_barrier_party *p = arg;
+	return shm_barrier_generation(shm_barrier_load(p->b)) != p->generation;
 }
 
-static struct fl__shm_op op_of(struct party *p)
+static struct fl__shm_op shm_barrier_op(struct shm_barrier_party *p)
 {
-	return (struct fl__shm_op){lock_of(p->b), line_of(p->b), pass, may_pass, p, true};
+	return (struct fl__shm_op){fl__shm_lock_at(p->b->lock_),
+	                           fl__shm_wait_queue_at(p->b->waiters_),
+	                           shm_barrier_attempt,
+	                           shm_barrier_may_pass,
+	                           p,
+	                           true};
 }
 
 /*
- * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the fate that was
+ * After a timeout or a cancel: breaks the barrier and returns `rc`, or returns the outcome that was
  * decided before. Waits for the monitor without a deadline: if this party left without a trace, the
  * remaining parties would wait for ever.
  */
-static int give_up(struct party *p, int rc)
+static int shm_barrier_give_up(struct shm_barrier_party *p, int rc)
 {
 	struct fl__shm_held held;
-	if (fl__shm_enter(lock_of(p->b), &held, FL_FOREVER) != 0)
+	if (fl__shm_enter(fl__shm_lock_at(p->b->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
-	uint64_t word = look(p->b);
-	int fate = p->arrived ? fate_of(p, word) : word & BROKEN ? -EPIPE : -EAGAIN;
-	if (fate == -EAGAIN)
-		end(p->b, word, BROKE, true);
-	fl__shm_leave(lock_of(p->b), &held);
-	return fate == -EAGAIN ? rc : fate;
+	uint64_t word = shm_barrier_load(p->b);
+	int outcome = p->arrived ? shm_barrier_outcome(p, word) : word & BROKEN ? -EPIPE : -EAGAIN;
+	if (outcome == -EAGAIN)
+		shm_barrier_end_generation(p->b, word, BROKE, true);
+	fl__shm_leave(fl__shm_lock_at(p->b->lock_), &held);
+	return outcome == -EAGAIN ? rc : outcome;
 }
 
 int fl_shm_barrier_wait_until(fl_shm_barrier *b, int64_t deadline, fl_cancel_token *cancel)
 {
-	struct party p = {b, 0, 0, false, false};
-	struct fl__shm_op op = op_of(&p);
+	struct shm_barrier_party p = {b, 0, 0, false, false};
+	struct fl__shm_op op = shm_barrier_op(&p);
 	int rc = fl__shm_await(&op, deadline, cancel);
 	if (rc == -ETIMEDOUT || rc == -ECANCELED)
-		rc = give_up(&p, rc);
+		rc = shm_barrier_give_up(&p, rc);
 	return rc == 0 ? (int)p.order : rc;
 }
 
 int fl_shm_barrier_try_wait(fl_shm_barrier *b)
 {
-	struct party p = {b, 0, 0, false, true};
-	struct fl__shm_op op = op_of(&p);
+	struct shm_barrier_party p = {b, 0, 0, false, true};
+	struct fl__shm_op op = shm_barrier_op(&p);
 	int rc = fl__shm_attempt(&op);
 	if (rc == -ETIMEDOUT)
 		return -EBUSY;
 	return rc == 0 ? (int)p.order : rc;
 }
 
-static int break_or_mend(fl_shm_barrier *b, bool broken)
+static int shm_barrier_end_broken(fl_shm_barrier *b, bool broken)
 {
 	struct fl__shm_held held;
-	if (fl__shm_enter(lock_of(b), &held, FL_FOREVER) != 0)
+	if (fl__shm_enter(fl__shm_lock_at(b->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
-	end(b, look(b), BROKE, broken);
-	fl__shm_leave(lock_of(b), &held);
+	shm_barrier_end_generation(b, shm_barrier_load(b), BROKE, broken);
+	fl__shm_leave(fl__shm_lock_at(b->lock_), &held);
 	return 0;
 }
 
 int fl_shm_barrier_abort(fl_shm_barrier *b)
 {
-	return break_or_mend(b, true);
+	return shm_barrier_end_broken(b, true);
 }
 
 int fl_shm_barrier_reset(fl_shm_barrier *b)
 {
-	return break_or_mend(b, false);
+	return shm_barrier_end_broken(b, false);
 }
 
 bool fl_shm_barrier_is_broken(const fl_shm_barrier *b)
 {
-	return look(b) & BROKEN;
+	return shm_barrier_load(b) & BROKEN;
 }
 
 uint32_t fl_shm_barrier_waiting(const fl_shm_barrier *b)
 {
-	return arrived_of(look(b));
+	return shm_barrier_arrived(shm_barrier_load(b));
 }

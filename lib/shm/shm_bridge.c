@@ -6,14 +6,14 @@
  * the bridge look again. The waiter waits in the wait table, in the wait queue of entry.done.
  *
  *   done      meaning                        set by                         cleared by
- *   DONE      the waiter looks at its word   finish(), under `lock` and     rearm(), for locks only
- *                                            the bucket's lock; add()
- *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      finish()
+ *   DONE      the waiter looks at its word   bridge_finish(), under `lock` and     bridge_rearm(), for locks only
+ *                                            the bucket's lock; bridge_add()
+ *   WAITERS   the wait queue has a waiter    fl__word_arm(), under the      bridge_finish()
  *                                            bucket's lock
- *   FAILED    no thread serves the entry     finish(), add(); with DONE     -
+ *   FAILED    no thread serves the entry     bridge_finish(), bridge_add(); with DONE     -
  *
  * Invariants
- *   1. Bridges, their entries and `unserved` change only under `lock`. A thread that has both holds
+ *   1. Bridges, their entries and `bridge_unserved` change only under `lock`. A thread that has both holds
  *      `lock` before the lock of a bucket of the wait table.
  *   2. The critical section that sets DONE for an entry with a plain word also unlinks the entry,
  *      and is the bridge's last access to it. So the waiter may return as soon as it sees DONE. A
@@ -30,22 +30,22 @@
  * passed the wake on. Until then
  *   - the `pending` of the bridge's thread names the lock, so that the kernel passes the wake on
  *     when the process is killed. A thread has one `pending`, so a bridge serves at most one entry
- *     with a lock (`locking`).
+ *     with a lock (`lock_entry`).
  *   - a DONE entry stays in the list, and the bridge does not sleep on it. The waiter unlinks the
- *     entry, in take_out(), after it has taken the lock or passed the wake on. Before DONE the
+ *     entry, in bridge_remove(), after it has taken the lock or passed the wake on. Before DONE the
  *     bridge may be asleep on the word: a waiter that gives up sets `leaving`, and waits for DONE.
  *     So neither the bridge nor the kernel refers to a lock after its waiter has returned.
  *
  * Without futex_waitv (before Linux 5.16) a bridge serves one entry, and sleeps on its word for a
  * few milliseconds at a time.
  *
- * Threads. A waiter that finds no bridge with room puts its entry into `unserved`, and starts a
- * thread unless one is `starting`. A bridge takes the entries from `unserved` that it has room for,
- * and starts another thread when entries are left. If a thread cannot be started, all unserved
- * entries get FAILED, and their waiters poll. A bridge without entries ends after `linger`, or at
- * the end of this copy of the library (sync/helper.h), after which new entries are not served.
+ * Threads. A waiter that finds no bridge with room puts its entry into `bridge_unserved`, and starts a
+ * thread unless one is `bridge_starting`. A bridge takes the entries from `bridge_unserved` that it has room for,
+ * and starts another thread when entries are left. If a thread cannot be started, all bridge_unserved
+ * entries get FAILED, and their waiters poll. A bridge without entries ends after `bridge_idle_time`, or at
+ * the end of this copy of the library (sync/bridge_helper.h), after which new entries are not served.
  *
- * Progress: blocking, on `lock`, which is held for a walk through the bridges, and, in a bridge,
+ * Progress: blocking, on `lock`, which is held for a walk through the bridge_all, and, in a bridge,
  * through its entries.
  */
 #include "shm_bridge.h"
@@ -59,18 +59,18 @@
 #include <pthread.h>
 
 enum { DONE = 1, WAITERS = 2, FAILED = 4 };
-enum { ROOM = FL__FUTEXES - 1 };
+enum { BRIDGE_ENTRIES_MAX = FL__FUTEXES - 1 };
 
-static const int64_t linger = FL_S(10); /* how long a bridge without entries waits for the next */
-static const int64_t slice = FL_MS(5);  /* a sleep without futex_waitv */
-static const int64_t step = FL_MS(1);   /* between polls, where there is no bridge */
+static const int64_t bridge_idle_time = FL_S(10);     /* how long a bridge without entries waits for the next */
+static const int64_t bridge_slice = FL_MS(5);         /* a sleep without futex_waitv */
+static const int64_t bridge_poll_interval = FL_MS(1); /* between polls, where there is no bridge */
 
-static const struct fl__word is_done = {DONE, DONE, WAITERS};
+static const struct fl__word bridge_done_word = {DONE, DONE, WAITERS};
 
 struct bridge;
-struct entry {
-	struct entry *next, *prev; /* in the list of its bridge, or in `unserved` */
-	struct bridge *bridge;     /* NULL: none yet */
+struct bridge_entry {
+	struct bridge_entry *next, *prev; /* in the list of its bridge, or in `bridge_unserved` */
+	struct bridge *bridge;            /* NULL: none yet */
 	const uint32_t *word;
 	struct fl__shm_lock *lock; /* NULL: a plain word */
 	uint32_t expected;         /* of a lock: the value that its bridge sleeps on; 0: none yet */
@@ -80,7 +80,7 @@ struct entry {
 
 struct bridge {
 	struct bridge *next, *prev;
-	struct entry *entries, *locking;
+	struct bridge_entry *entries, *lock_entry;
 	unsigned count;
 	uint32_t control;
 	bool asleep;
@@ -88,36 +88,36 @@ struct bridge {
 };
 
 static uint32_t lock;
-static struct bridge *bridges;
-static struct entry *unserved;
-static bool starting;
-static uint32_t lacks_many; /* 1: this kernel has no futex_waitv */
+static struct bridge *bridge_all;
+static struct bridge_entry *bridge_unserved;
+static bool bridge_starting;
+static uint32_t bridge_lacks_waitv; /* 1: this kernel has no futex_waitv */
 
-/* In a forked child: the threads of the bridges and waiters do not exist. */
-static void after_fork_in_child(void)
+/* In a forked child: the threads of the bridge_all and waiters do not exist. */
+static void bridge_after_fork_in_child(void)
 {
 	lock = 0;
-	bridges = NULL;
-	unserved = NULL;
-	starting = false;
+	bridge_all = NULL;
+	bridge_unserved = NULL;
+	bridge_starting = false;
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void bridge_watch_forks(void)
 {
 	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
+	(void)pthread_atfork(NULL, NULL, bridge_after_fork_in_child);
 }
 
-/* Lists. All functions but wake() are called under `lock`. */
+/* Lists. All functions but bridge_wake() are called under `lock`. */
 
-static struct entry **list_of(struct bridge *b)
+static struct bridge_entry **bridge_list_of(struct bridge *b)
 {
-	return b ? &b->entries : &unserved;
+	return b ? &b->entries : &bridge_unserved;
 }
 
-static void link_to(struct bridge *b, struct entry *e)
+static void bridge_link(struct bridge *b, struct bridge_entry *e)
 {
-	struct entry **list = list_of(b);
+	struct bridge_entry **list = bridge_list_of(b);
 	e->bridge = b;
 	e->listed = true;
 	e->prev = NULL;
@@ -129,32 +129,32 @@ static void link_to(struct bridge *b, struct entry *e)
 		return;
 	b->count++;
 	if (e->lock)
-		b->locking = e;
+		b->lock_entry = e;
 }
 
-static void unlink_entry(struct entry *e)
+static void bridge_unlink(struct bridge_entry *e)
 {
 	struct bridge *b = e->bridge;
-	*(e->prev ? &e->prev->next : list_of(b)) = e->next;
+	*(e->prev ? &e->prev->next : bridge_list_of(b)) = e->next;
 	if (e->next)
 		e->next->prev = e->prev;
 	e->listed = false;
 	if (!b)
 		return;
 	b->count--;
-	if (b->locking == e)
-		b->locking = NULL;
+	if (b->lock_entry == e)
+		b->lock_entry = NULL;
 }
 
-static bool has_room(const struct bridge *b, const struct entry *e)
+static bool bridge_has_room(const struct bridge *b, const struct bridge_entry *e)
 {
 	/* relaxed: the next sleep corrects a stale value */
-	unsigned room = fl__load_relaxed(&lacks_many) ? 1 : ROOM;
-	return b->count < room && !(e->lock && b->locking);
+	unsigned room = fl__load_relaxed(&bridge_lacks_waitv) ? 1 : BRIDGE_ENTRIES_MAX;
+	return b->count < room && !(e->lock && b->lock_entry);
 }
 
 /* Makes the bridge look again. Returns the word to wake after the unlock; NULL: none. */
-static const uint32_t *poke(struct bridge *b)
+static const uint32_t *bridge_notify(struct bridge *b)
 {
 	/* relaxed: changed under the lock; the kernel compares it */
 	fl__store_relaxed(&b->control, b->control + 1);
@@ -164,7 +164,7 @@ static const uint32_t *poke(struct bridge *b)
 	return &b->control;
 }
 
-static void wake(const uint32_t *control)
+static void bridge_wake(const uint32_t *control)
 {
 	if (control)
 		(void)fl__sys.futex_wake(control, 1); /* a stale address if the bridge has ended */
@@ -174,7 +174,7 @@ static void wake(const uint32_t *control)
  * Sets `done`, and dequeues the waiter, which fl__lot_unpark() then wakes. The last access to an
  * entry that is in no list.
  */
-static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
+static void bridge_finish(struct bridge_entry *e, struct fl__lot *lot, uint32_t done)
 {
 	fl__lot_next(lot, &e->done);
 	fl__lot_take(lot, FL__ALL, 0);
@@ -184,182 +184,182 @@ static void finish(struct entry *e, struct fl__lot *lot, uint32_t done)
 
 /* Threads. */
 
-static void serve(void);
+static void bridge_run(void);
 
 /* At the end of this copy of the library: makes each bridge look whether it has entries. */
-static unsigned end_idle(void)
+static unsigned bridge_end_idle(void)
 {
 	unsigned used = 0;
 	fl__lock(&lock);
-	if (starting && unserved)
+	if (bridge_starting && bridge_unserved)
 		used++;
-	for (struct bridge *b = bridges; b; b = b->next) {
+	for (struct bridge *b = bridge_all; b; b = b->next) {
 		if (b->count > 0)
 			used++;
-		wake(poke(b));
+		bridge_wake(bridge_notify(b));
 	}
 	fl__unlock(&lock);
 	return used;
 }
 
-static struct fl__helper helper = {.name = "bridge", .function = serve, .end = end_idle};
+static struct fl__helper bridge_helper = {.name = "bridge", .function = bridge_run, .end = bridge_end_idle};
 
-/* Called after `starting` was set: starts a bridge. If that fails, sets FAILED in all unserved. */
-static void start(void)
+/* Called after `bridge_starting` was set: starts a bridge. If that fails, sets FAILED in all bridge_unserved. */
+static void bridge_start_thread(void)
 {
-	if (fl__helper_start(&helper) == 0)
+	if (fl__helper_start(&bridge_helper) == 0)
 		return;
 	struct fl__lot lot = {NULL, NULL, NULL, NULL};
 	fl__lock(&lock);
-	starting = false;
-	for (struct entry *e; (e = unserved) != NULL;) {
-		unlink_entry(e);
-		finish(e, &lot, DONE | FAILED);
+	bridge_starting = false;
+	for (struct bridge_entry *e; (e = bridge_unserved) != NULL;) {
+		bridge_unlink(e);
+		bridge_finish(e, &lot, DONE | FAILED);
 	}
 	fl__unlock(&lock);
 	fl__lot_unpark(&lot);
 }
 
-/* The bridge. All functions but sleep_on() and serve() are called under `lock`. */
+/* The bridge. All functions but bridge_sleep() and bridge_run() are called under `lock`. */
 
-static void begin(struct bridge *b)
+static void bridge_begin(struct bridge *b)
 {
-	starting = false;
-	b->next = bridges;
+	bridge_starting = false;
+	b->next = bridge_all;
 	if (b->next)
 		b->next->prev = b;
-	bridges = b;
+	bridge_all = b;
 }
 
-static void end(struct bridge *b)
+static void bridge_end(struct bridge *b)
 {
-	*(b->prev ? &b->prev->next : &bridges) = b->next;
+	*(b->prev ? &b->prev->next : &bridge_all) = b->next;
 	if (b->next)
 		b->next->prev = b->prev;
 }
 
-static bool is_told(const struct entry *e)
+static bool bridge_is_done(const struct bridge_entry *e)
 {
 	return fl__load_relaxed(&e->done) & DONE; /* relaxed: set and cleared under the lock */
 }
 
 /* Looks at one entry. True if the bridge is to sleep on the entry's word. */
-static bool look(struct bridge *b, struct entry *e, struct fl__lot *lot)
+static bool bridge_check(struct bridge *b, struct bridge_entry *e, struct fl__lot *lot)
 {
 	if (!e->lock) {
 		/* relaxed: a hint; the waiter looks again */
 		if (fl__load_relaxed(e->word) == e->expected)
 			return true;
-		unlink_entry(e);
-		finish(e, lot, DONE);
+		bridge_unlink(e);
+		bridge_finish(e, lot, DONE);
 		return false;
 	}
-	if (is_told(e))
+	if (bridge_is_done(e))
 		return false;
-	fl__shm_stand_by(b->self, e->lock);
-	if (!e->leaving && fl__shm_expect(e->lock, &e->expected))
+	fl__shm_set_pending(b->self, e->lock);
+	if (!e->leaving && fl__shm_prepare_sleep(e->lock, &e->expected))
 		return true;
-	finish(e, lot, DONE);
+	bridge_finish(e, lot, DONE);
 	return false;
 }
 
-/* After futex_waitv has failed: moves the entries that the bridge has no room for to `unserved`. */
-static void shed(struct bridge *b)
+/* After futex_waitv has failed: moves the entries that the bridge has no room for to `bridge_unserved`. */
+static void bridge_keep_one(struct bridge *b)
 {
-	for (struct entry *e = b->entries, *next; b->count > 1; e = next) {
+	for (struct bridge_entry *e = b->entries, *next; b->count > 1; e = next) {
 		next = e->next;
-		if (e == b->locking)
+		if (e == b->lock_entry)
 			continue;
-		unlink_entry(e);
-		link_to(NULL, e);
+		bridge_unlink(e);
+		bridge_link(NULL, e);
 	}
 }
 
-static void take_unserved(struct bridge *b)
+static void bridge_take_unserved(struct bridge *b)
 {
-	for (struct entry *e = unserved, *next; e; e = next) {
+	for (struct bridge_entry *e = bridge_unserved, *next; e; e = next) {
 		next = e->next;
-		if (!has_room(b, e))
+		if (!bridge_has_room(b, e))
 			continue;
-		unlink_entry(e);
-		link_to(b, e);
+		bridge_unlink(e);
+		bridge_link(b, e);
 	}
 }
 
 /* Fills in the words to sleep on, `control` first. Returns how many. */
-static unsigned look_at_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
+static unsigned bridge_check_all(struct bridge *b, struct fl__futex *words, struct fl__lot *lot)
 {
 	unsigned n = 0;
 	words[n++] = (struct fl__futex){b->control, (uint64_t)(uintptr_t)&b->control, FL__FUTEX_PRIVATE, 0};
-	for (struct entry *e = b->entries, *next; e; e = next) {
+	for (struct bridge_entry *e = b->entries, *next; e; e = next) {
 		next = e->next;
-		if (look(b, e, lot))
+		if (bridge_check(b, e, lot))
 			words[n++] = (struct fl__futex){e->expected, (uint64_t)(uintptr_t)e->word, FL__FUTEX_SHARED, 0};
 	}
 	return n;
 }
 
-static const uint32_t *word_of(const struct fl__futex *f)
+static const uint32_t *bridge_word_of(const struct fl__futex *f)
 {
 	return (const uint32_t *)(uintptr_t)f->word;
 }
 
 /* Returns 0, or the error that ended the sleep. */
-static int sleep_on(struct fl__futex *words, unsigned n, bool idle)
+static int bridge_sleep(struct fl__futex *words, unsigned n, bool idle)
 {
-	int64_t deadline = idle ? fl__sys.now() + linger : FL_FOREVER;
+	int64_t deadline = idle ? fl__sys.now() + bridge_idle_time : FL_FOREVER;
 	/* relaxed: the next sleep corrects a stale value */
-	if (!fl__load_relaxed(&lacks_many)) {
+	if (!fl__load_relaxed(&bridge_lacks_waitv)) {
 		int rc = fl__sys.wait_many(words, n, deadline);
 		/* -EPERM: a sandbox that does not know futex_waitv. */
 		if (rc == -ENOSYS || rc == -EPERM)
-			fl__store_relaxed(&lacks_many, 1); /* relaxed: as above */
-		else if (rc == -EFAULT || rc == -ENOMEM)   /* a word whose waiter has left; or no memory */
+			fl__store_relaxed(&bridge_lacks_waitv, 1); /* relaxed: as above */
+		else if (rc == -EFAULT || rc == -ENOMEM)           /* a word whose waiter has left; or no memory */
 			(void)fl__sys.give_way(fl__sys.now());
 		return rc;
 	}
 	if (n == 1)
-		return fl__sys.futex_wait(word_of(&words[0]), (uint32_t)words[0].expected, deadline);
-	(void)fl__sys.shared_wait(word_of(&words[1]), (uint32_t)words[1].expected, fl__sys.now() + slice);
+		return fl__sys.futex_wait(bridge_word_of(&words[0]), (uint32_t)words[0].expected, deadline);
+	(void)fl__sys.shared_wait(bridge_word_of(&words[1]), (uint32_t)words[1].expected, fl__sys.now() + bridge_slice);
 	return 0;
 }
 
-static void serve(void)
+static void bridge_run(void)
 {
 	struct fl__futex words[FL__FUTEXES];
 	struct bridge b = {.self = fl__shm_self()};
-	bool more = true, begun = false, bored = false;
+	bool more = true, begun = false, timed_out = false;
 	while (more) {
 		struct fl__lot lot = {NULL, NULL, NULL, NULL};
 		fl__lock(&lock);
 		b.asleep = false;
 		if (!begun)
-			begin(&b);
+			bridge_begin(&b);
 		begun = true;
 		/* relaxed: the next sleep corrects a stale value */
-		if (fl__load_relaxed(&lacks_many))
-			shed(&b);
-		take_unserved(&b);
-		bool next = unserved && !starting;
-		starting |= next;
-		unsigned n = look_at_all(&b, words, &lot);
+		if (fl__load_relaxed(&bridge_lacks_waitv))
+			bridge_keep_one(&b);
+		bridge_take_unserved(&b);
+		bool next = bridge_unserved && !bridge_starting;
+		bridge_starting |= next;
+		unsigned n = bridge_check_all(&b, words, &lot);
 		bool idle = b.count == 0;
-		more = !(idle && (bored || fl__helper_must_end()));
+		more = !(idle && (timed_out || fl__helper_must_end()));
 		b.asleep = more;
 		if (!more)
-			end(&b);
+			bridge_end(&b);
 		fl__unlock(&lock);
 		fl__lot_unpark(&lot);
 		if (next)
-			start();
+			bridge_start_thread();
 		if (more)
-			bored = sleep_on(words, n, idle) == -ETIMEDOUT;
+			timed_out = bridge_sleep(words, n, idle) == -ETIMEDOUT;
 	}
 }
 
 /* The waiter's side. */
 
-static void add(struct entry *e)
+static void bridge_add(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
 	fl__lock(&lock);
@@ -369,48 +369,48 @@ static void add(struct entry *e)
 		fl__store_relaxed(&e->done, DONE | FAILED);
 		return;
 	}
-	struct bridge *b = bridges;
-	while (b && !has_room(b, e))
+	struct bridge *b = bridge_all;
+	while (b && !bridge_has_room(b, e))
 		b = b->next;
-	link_to(b, e);
-	bool starts = !b && !starting;
-	starting |= starts;
+	bridge_link(b, e);
+	bool starts = !b && !bridge_starting;
+	bridge_starting |= starts;
 	if (b)
-		control = poke(b);
+		control = bridge_notify(b);
 	fl__unlock(&lock);
-	wake(control);
+	bridge_wake(control);
 	if (starts)
-		start();
+		bridge_start_thread();
 }
 
 /* Unlinks the entry if it is still in a list. */
-static void take_out(struct entry *e)
+static void bridge_remove(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
 	fl__lock(&lock);
 	struct bridge *b = e->bridge;
 	if (e->listed) {
-		unlink_entry(e);
+		bridge_unlink(e);
 		if (b && e->lock)
-			fl__shm_stand_by(b->self, NULL);
+			fl__shm_set_pending(b->self, NULL);
 		if (b && b->count == 0)
-			control = poke(b); /* the next sleep of the bridge is limited to `linger` */
+			control = bridge_notify(b); /* the next sleep of the bridge is limited to `bridge_idle_time` */
 	}
 	fl__unlock(&lock);
-	wake(control);
+	bridge_wake(control);
 }
 
-static bool has_failed(const struct entry *e)
+static bool bridge_has_failed(const struct bridge_entry *e)
 {
 	return fl__load_relaxed(&e->done) & FAILED; /* relaxed: DONE was acquired */
 }
 
-/* Sleeps for one `step` in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
-static int one_step(int64_t deadline, fl_cancel_token *cancel)
+/* Sleeps for one `bridge_poll_interval` in place of a bridge: 0, -ETIMEDOUT, -ECANCELED. */
+static int bridge_poll(int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
-	return fl_sleep_until(fl__min_deadline(deadline, fl_after(step)), cancel);
+	return fl_sleep_until(fl__min_deadline(deadline, fl_after(bridge_poll_interval)), cancel);
 }
 
 int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel)
@@ -419,42 +419,43 @@ int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, f
 		return fl__cancel_ends(cancel, fl__ctx_get()) ? -ECANCELED : 0;
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
-	struct entry e = {.word = word, .expected = expected};
-	add(&e);
-	int rc = fl__word_wait(&e.done, &is_done, deadline, cancel);
+	struct bridge_entry e = {.word = word, .expected = expected};
+	bridge_add(&e);
+	int rc = fl__word_wait(&e.done, &bridge_done_word, deadline, cancel);
 	if (rc != 0)
-		take_out(&e);
-	else if (has_failed(&e))
-		rc = one_step(deadline, cancel);
+		bridge_remove(&e);
+	else if (bridge_has_failed(&e))
+		rc = bridge_poll(deadline, cancel);
 	return rc;
 }
 
 /* The contents of an fl_on: a node, and behind it an entry. */
-struct armed {
+struct bridge_armed {
 	struct fl__node node;
-	struct entry entry;
+	struct bridge_entry entry;
 };
-_Static_assert(sizeof(struct armed) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node and an entry");
+_Static_assert(sizeof(struct bridge_armed) <= sizeof((fl_on *)0)->node_, "fl_on has room for a node and an entry");
 
 bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node)
 {
-	struct entry *e = &((struct armed *)(void *)node)->entry;
+	struct bridge_entry *e = &((struct bridge_armed *)(void *)node)->entry;
 	if (fl__load_relaxed(word) != expected) /* relaxed: as in fl__bridge_wait() */
 		return false;
-	*e = (struct entry){.word = word, .expected = expected};
-	add(e);
-	if (fl__word_arm(&e->done, &is_done, node))
+	*e = (struct bridge_entry){.word = word, .expected = expected};
+	bridge_add(e);
+	if (fl__word_arm(&e->done, &bridge_done_word, node))
 		return true;
-	if (has_failed(e)) {
-		int rc = one_step(FL_FOREVER, FL_SHIELDED);
+	if (bridge_has_failed(e)) {
+		int rc = bridge_poll(FL_FOREVER, FL_SHIELDED);
 		(void)rc; /* 0: no deadline, not cancellable */
 	}
 	return false;
 }
 
-void fl__bridge_disarm(struct fl__node *node)
+void fl__bridge_disarm(void *object, struct fl__node *node)
 {
-	take_out(&((struct armed *)(void *)node)->entry);
+	(void)object;
+	bridge_remove(&((struct bridge_armed *)(void *)node)->entry);
 	fl__lot_leave(node);
 }
 
@@ -464,83 +465,83 @@ void fl__bridge_disarm(struct fl__node *node)
  * The waiter gives up: asks the bridge for DONE, or unlinks the entry if no bridge serves it.
  * Returns false if the entry is unlinked.
  */
-static bool ask_to_leave(struct entry *e)
+static bool bridge_request_done(struct bridge_entry *e)
 {
 	const uint32_t *control = NULL;
 	fl__lock(&lock);
 	bool stays = e->listed && e->bridge;
 	if (stays) {
 		e->leaving = true;
-		control = poke(e->bridge);
+		control = bridge_notify(e->bridge);
 	} else if (e->listed) {
-		unlink_entry(e);
+		bridge_unlink(e);
 	}
 	fl__unlock(&lock);
-	wake(control);
+	bridge_wake(control);
 	return stays;
 }
 
 /* After DONE, when the lock was not free: clears DONE, so that the bridge waits again. */
-static void rearm(struct entry *e)
+static void bridge_rearm(struct bridge_entry *e)
 {
 	fl__lock(&lock);
 	e->expected = 0;
 	fl__store_relaxed(&e->done, 0); /* relaxed: only the calling context waits for the entry */
-	const uint32_t *control = poke(e->bridge);
+	const uint32_t *control = bridge_notify(e->bridge);
 	fl__unlock(&lock);
-	wake(control);
+	bridge_wake(control);
 }
 
 /*
  * Waits for DONE; after an error in *rc, asks for DONE. False: the entry is unlinked, because of
  * the error or with FAILED.
  */
-static bool is_served(struct entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
+static bool bridge_wait_done(struct bridge_entry *e, int *rc, int64_t deadline, fl_cancel_token *cancel)
 {
-	*rc = fl__word_wait(&e->done, &is_done, deadline, cancel);
+	*rc = fl__word_wait(&e->done, &bridge_done_word, deadline, cancel);
 	if (*rc == 0)
-		return !has_failed(e);
-	if (!ask_to_leave(e))
+		return !bridge_has_failed(e);
+	if (!bridge_request_done(e))
 		return false;
-	int asked = fl__word_wait(&e->done, &is_done, FL_FOREVER, FL_SHIELDED);
+	int asked = fl__word_wait(&e->done, &bridge_done_word, FL_FOREVER, FL_SHIELDED);
 	(void)asked; /* 0: no deadline, not cancellable */
 	return true;
 }
 
 /* Takes the lock, or gives up. -EAGAIN: no bridge serves the entry. */
-static int take_served(struct entry *e, int64_t deadline, fl_cancel_token *cancel)
+static int bridge_acquire_served(struct bridge_entry *e, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
-	while (is_served(e, &rc, deadline, cancel)) {
-		int taken = fl__shm_try_take(e->lock);
+	while (bridge_wait_done(e, &rc, deadline, cancel)) {
+		int taken = fl__shm_try_acquire(e->lock);
 		if (taken == -EBUSY && rc == 0) {
-			rearm(e);
+			bridge_rearm(e);
 			continue;
 		}
 		if (taken == -EBUSY)
-			fl__shm_nudge(e->lock, 1);
-		take_out(e);
+			fl__shm_wake(e->lock, 1);
+		bridge_remove(e);
 		return taken == -EBUSY ? rc : taken;
 	}
 	return rc == 0 ? -EAGAIN : rc;
 }
 
-int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = fl__shm_try_take(l);
-	if (rc == -EBUSY && fl__shm_mine(l))
+	int rc = fl__shm_try_acquire(l);
+	if (rc == -EBUSY && fl__shm_is_owned(l))
 		return -EDEADLK;
 	while (rc == -EBUSY) {
 		if (fl__is_past(deadline))
 			return -ETIMEDOUT;
-		struct entry e = {.lock = l, .word = fl__shm_word(l)};
-		add(&e);
-		rc = take_served(&e, deadline, cancel);
+		struct bridge_entry e = {.lock = l, .word = fl__shm_word(l)};
+		bridge_add(&e);
+		rc = bridge_acquire_served(&e, deadline, cancel);
 		if (rc != -EAGAIN)
 			break;
-		rc = one_step(deadline, cancel);
+		rc = bridge_poll(deadline, cancel);
 		if (rc == 0)
-			rc = fl__shm_try_take(l);
+			rc = fl__shm_try_acquire(l);
 	}
 	return rc;
 }

@@ -27,17 +27,17 @@
 FL_MUST_CHECK int fl__bridge_wait(const uint32_t *word, uint32_t expected, int64_t deadline, fl_cancel_token *cancel);
 
 /*
- * As fl__shm_take(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED.
+ * As fl__shm_acquire(), for the calling thread: 0, -EOWNERDEAD, -ETIMEDOUT, -EDEADLK; also -ECANCELED.
  * A thread that frees the lock may wake only one waiter. That wake is not lost when this process is
  * killed, or when the wait ends otherwise. Therefore this function also takes the lock.
  */
-FL_MUST_CHECK int fl__bridge_take(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__bridge_acquire(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel);
 
 /*
  * The arm() and disarm() of fl_wait_any, for the `node` of an fl_on. Arm returns false when the
  * word has another value; and, after a sleep of a millisecond, when no bridge can be started.
  */
 FL_MUST_CHECK bool fl__bridge_arm(const uint32_t *word, uint32_t expected, struct fl__node *node);
-void fl__bridge_disarm(struct fl__node *node);
+void fl__bridge_disarm(void *object, struct fl__node *node);
 
 #endif

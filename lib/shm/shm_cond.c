@@ -3,28 +3,28 @@
  * The condition: a count on which waiters sleep, and two counts that say if a waiter may exist.
  *
  *   word       meaning                                   changed by
- *   changes_   wakes; a waiter sleeps while the count    wake_all(): + 1
+ *   changes_   wakes; a waiter sleeps while the count    fl_shm_cond_broadcast(): + 1
  *              is what it was under the mutex
  *   waits_     waits that have begun                     a wait, under the mutex: + 1
- *   served_    how many of those waits need no more      wake_all(), after the wake: the waits_ of
+ *   served_    how many of those waits need no more      fl_shm_cond_broadcast(), after the wake: the waits_ of
  *              wakes                                     before; a wait that gave up, under the
  *                                                        mutex, if no other wait was left
  *
  * Invariant: waits_ != served_ while a waiter sleeps on an old count, or may yet sleep on the
- * present one, unless a wake_all() that began after the wait is still running. Therefore wake_all()
- * stores served_ after the wake: if a wake_all() is killed before the store, the next wake_all()
- * wakes the same waiters again. Two wake_all() at once, without the mutex, may store an older
+ * present one, unless a fl_shm_cond_broadcast() that began after the wait is still running. Therefore fl_shm_cond_broadcast()
+ * stores served_ after the wake: if a fl_shm_cond_broadcast() is killed before the store, the next fl_shm_cond_broadcast()
+ * wakes the same waiters again. Two fl_shm_cond_broadcast() at once, without the mutex, may store an older
  * number in served_, which costs a wake that reaches no thread.
  *
- * A wait reads changes_ before it increments waits_, and wake_all() reads waits_ before it
- * increments changes_. So a waiter that wake_all() counts as served has an older count, and does
- * not sleep. A wait that wake_all() does not count began after the caller of wake_all() unlocked
- * the mutex, so this waiter has seen the change that wake_all() announces.
+ * A wait reads changes_ before it increments waits_, and fl_shm_cond_broadcast() reads waits_ before it
+ * increments changes_. So a waiter that fl_shm_cond_broadcast() counts as served has an older count, and does
+ * not sleep. A wait that fl_shm_cond_broadcast() does not count began after the caller of fl_shm_cond_broadcast() unlocked
+ * the mutex, so this waiter has seen the change that fl_shm_cond_broadcast() announces.
  *
  * The counts wrap. A waiter that sleeps through exactly 2^32 wakes is not woken. After 2^32 waits
- * without a wake, and no wait after those, wake_all() sees no waiter.
+ * without a wake, and no wait after those, fl_shm_cond_broadcast() sees no waiter.
  *
- * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed wake_all()
+ * Kills. A killed waiter leaves a number in waits_, which costs one wake. A killed fl_shm_cond_broadcast()
  * (above) strands only waiters for the very change that its caller was about to make, and did not.
  */
 #include "../base/atomic.h"
@@ -43,20 +43,20 @@ int fl_shm_cond_destroy(const fl_shm_cond *c)
 	return fl__load_relaxed(&c->waits_) != fl__load_relaxed(&c->served_) ? -EBUSY : 0;
 }
 
-struct sleeper {
+struct shm_cond_sleeper {
 	const uint32_t *changes;
 	uint32_t count;
 };
 
-static bool is_woken(const void *what)
+static bool shm_cond_is_woken(const void *what)
 {
-	const struct sleeper *s = what;
+	const struct shm_cond_sleeper *s = what;
 	/* relaxed: the waiter takes the mutex next, which acquires */
 	return fl__load_relaxed(s->changes) != s->count;
 }
 
 /* Sleeps until a wake: 0, -ETIMEDOUT, -ECANCELED. */
-static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel_token *cancel)
+static int shm_cond_sleep(const struct shm_cond_sleeper *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__ctx *ctx = fl__ctx_get();
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
@@ -67,21 +67,21 @@ static int sleep_on(const struct sleeper *s, int64_t deadline, fl_cancel_token *
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	if (is_thread)
-		(void)fl__spin(ctx, is_woken, s, deadline);
-	while (!is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
+		(void)fl__spin(ctx, shm_cond_is_woken, s, deadline);
+	while (!shm_cond_is_woken(s) && rc != -ETIMEDOUT && rc != -ECANCELED) {
 		if (is_thread && !token)
 			rc = fl__sys.shared_wait(s->changes, s->count, deadline);
 		else
 			rc = fl__bridge_wait(s->changes, s->count, deadline, token ? token : FL_SHIELDED);
 	}
-	return rc != -ECANCELED && is_woken(s) ? 0 : rc;
+	return rc != -ECANCELED && shm_cond_is_woken(s) ? 0 : rc;
 }
 
 /* Under the mutex: wait number `wait` has given up. */
-static void forget(fl_shm_cond *c, uint32_t wait)
+static void shm_cond_count_served(fl_shm_cond *c, uint32_t wait)
 {
 	/*
-	 * relaxed: the mutex orders waits; a wake_all() outside the mutex stores as good a number
+	 * relaxed: the mutex orders waits; a fl_shm_cond_broadcast() outside the mutex stores as good a number
 	 */
 	if (fl__load_relaxed(&c->waits_) == wait && fl__load_relaxed(&c->served_) == wait - 1)
 		fl__store_relaxed(&c->served_, wait);
@@ -92,18 +92,18 @@ int fl_shm_cond_wait_until(fl_shm_cond *c, fl_shm_mutex *m, int64_t deadline, fl
 	if (!fl_shm_mutex_is_owned(m))
 		fl__panic("fl_shm_cond_wait", m, "the mutex is not held by the caller");
 	/* relaxed: the release below orders changes_, and the mutex orders waits_ */
-	struct sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
+	struct shm_cond_sleeper s = {&c->changes_, fl__load_relaxed(&c->changes_)};
 	uint32_t wait = fl__load_relaxed(&c->waits_) + 1;
-	fl__store_release(&c->waits_, wait); /* release: pairs with wake_all() */
+	fl__store_release(&c->waits_, wait); /* release: pairs with fl_shm_cond_broadcast() */
 	fl_shm_mutex_unlock(m);
-	int rc = sleep_on(&s, deadline, cancel);
+	int rc = shm_cond_sleep(&s, deadline, cancel);
 	int locked = fl_shm_mutex_lock(m);
 	if (rc != 0 && (locked == 0 || locked == -EOWNERDEAD))
-		forget(c, wait);
+		shm_cond_count_served(c, wait);
 	return locked != 0 ? locked : rc;
 }
 
-static void wake_all(fl_shm_cond *c)
+void fl_shm_cond_broadcast(fl_shm_cond *c)
 {
 	uint32_t waits = fl__load_acquire(&c->waits_); /* acquire: pairs with a wait */
 	if (waits == fl__load_relaxed(&c->served_))    /* relaxed: a stale value costs a wake */
@@ -116,10 +116,5 @@ static void wake_all(fl_shm_cond *c)
 
 void fl_shm_cond_signal(fl_shm_cond *c)
 {
-	wake_all(c);
-}
-
-void fl_shm_cond_broadcast(fl_shm_cond *c)
-{
-	wake_all(c);
+	fl_shm_cond_broadcast(c);
 }

@@ -7,7 +7,7 @@
  * The kernel sees all contexts of one thread as one owner. A fiber that finds the lock owned by its
  * own thread waits for another context of that thread, which cannot run before the fiber parks. So
  * the fiber enqueues in the wait table, with a key of the lock, and parks. The unlock happens on
- * the same thread. If `waiting_here` is not 0, the unlock wakes that wait queue. No wake is lost: a
+ * the same thread. If `shm_context_waiters` is not 0, the unlock wakes that wait queue. No wake is lost: a
  * thread runs one context at a time, and the fiber does not yield between its look at the word and
  * the enqueue.
  */
@@ -20,52 +20,52 @@
 #include <fairlead/time.h>
 
 /* How many contexts of this thread wait for another context of this thread. */
-static _Thread_local uint32_t waiting_here __attribute__((tls_model("initial-exec")));
+static _Thread_local uint32_t shm_context_waiters __attribute__((tls_model("initial-exec")));
 
 /*
  * The key of the lock's wait queue: an odd address, which no other object has as its key. When an
  * unlock wakes the queue, the lock may be gone, and its memory may hold another object with
  * waiters.
  */
-static const void *line_of(const struct fl__shm_lock *l)
+static const void *shm_context_key(const struct fl__shm_lock *l)
 {
 	return (const char *)l + 1;
 }
 
-static int wait_here(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int shm_context_wait(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__wait wait;
 	struct fl__lot lot;
 	fl__wait_begin(&wait);
 	struct fl__node node = FL__NODE(&wait);
-	fl__lot_open(&lot, line_of(l));
+	fl__lot_open(&lot, shm_context_key(l));
 	fl__lot_add(&lot, &node);
 	fl__lot_close(&lot);
-	waiting_here++;
+	shm_context_waiters++;
 	int rc = fl__wait_sleep(&wait, deadline, cancel);
-	waiting_here--;
+	shm_context_waiters--;
 	if (rc != 0)
 		fl__lot_leave(&node);
 	return rc;
 }
 
-static int hold_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
+static int shm_context_acquire_in_fiber(struct fl__shm_lock *l, int64_t deadline, fl_cancel_token *cancel)
 {
 	int rc;
-	while ((rc = fl__shm_try_take(l)) == -EBUSY && fl__shm_mine(l)) {
-		rc = wait_here(l, deadline, cancel);
+	while ((rc = fl__shm_try_acquire(l)) == -EBUSY && fl__shm_is_owned(l)) {
+		rc = shm_context_wait(l, deadline, cancel);
 		if (rc != 0)
 			return rc;
 	}
-	return rc == -EBUSY ? fl__bridge_take(l, deadline, cancel) : rc;
+	return rc == -EBUSY ? fl__bridge_acquire(l, deadline, cancel) : rc;
 }
 
-int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel)
+int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel)
 {
 	fl_cancel_token *token = fl__cancel_resolve(cancel, ctx);
 	bool is_thread = ctx->ops == &fl__thread_parker;
 	if (is_thread && !token)
-		return fl__shm_take(l, deadline);
+		return fl__shm_acquire(l, deadline);
 	if (token && fl_cancel_token_is_requested(token))
 		return -ECANCELED;
 	if (fl__is_past(deadline))
@@ -73,21 +73,18 @@ int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, 
 	if (!token)
 		token = FL_SHIELDED;
 	if (!is_thread)
-		return hold_in_fiber(l, deadline, token);
-	int rc = fl__shm_take(l, 0);
-	return rc == -ETIMEDOUT ? fl__bridge_take(l, deadline, token) : rc;
+		return shm_context_acquire_in_fiber(l, deadline, token);
+	int rc = fl__shm_acquire(l, 0);
+	return rc == -ETIMEDOUT ? fl__bridge_acquire(l, deadline, token) : rc;
 }
 
-void fl__shm_unhold(struct fl__shm_lock *l, bool all)
+void fl__shm_context_release(struct fl__shm_lock *l, bool all)
 {
-	if (all)
-		fl__shm_give_all(l);
-	else
-		fl__shm_give(l);
-	if (waiting_here == 0)
+	fl__shm_release(l, all);
+	if (shm_context_waiters == 0)
 		return;
 	struct fl__lot lot;
-	fl__lot_open(&lot, line_of(l));
+	fl__lot_open(&lot, shm_context_key(l));
 	(void)fl__lot_take(&lot, FL__ALL, 0);
 	fl__lot_close(&lot);
 }

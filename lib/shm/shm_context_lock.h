@@ -12,12 +12,6 @@
  * beside the lock, and compares IDs before it waits.
  */
 
-/* The lock at the beginning of a public struct. */
-static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
-{
-	return (struct fl__shm_lock *)(void *)(uintptr_t)place;
-}
-
 /*
  * Waits for a lock that was not free, and takes it. `cancel`: NULL: the context's scope;
  * FL_SHIELDED: none. Returns
@@ -27,13 +21,14 @@ static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
  *   -ECANCELED
  *   -EDEADLK     the calling thread owns the lock
  */
-FL_MUST_CHECK int fl__shm_hold(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline, fl_cancel_token *cancel);
+FL_MUST_CHECK int fl__shm_context_acquire(struct fl__shm_lock *l, struct fl__ctx *ctx, int64_t deadline,
+                                          fl_cancel_token *cancel);
 
 /*
- * Gives the lock back, and wakes one waiter or all. A user of fl__shm_hold() gives all its locks
- * with fl__shm_unhold().
+ * Gives the lock back, and wakes one waiter or all. A user of fl__shm_context_acquire() gives all its locks
+ * with fl__shm_context_release().
  */
-void fl__shm_unhold(struct fl__shm_lock *l, bool all);
+void fl__shm_context_release(struct fl__shm_lock *l, bool all);
 
 /*
  * True if the lock has an owner or a waiter. A killed waiter may count until the lock has been

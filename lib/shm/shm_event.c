@@ -4,10 +4,10 @@
  *
  *   field     meaning                  set by                             cleared by
  *   SET       the event is set         fl_shm_event_set(), CAS;           fl_shm_event_reset()
- *                                      set_waking()
- *   WAITERS   a waiter may exist       look_for(), CAS, under the         set_waking(), under the
+ *                                      shm_event_set_waking()
+ *   WAITERS   a waiter may exist       shm_event_attempt(), CAS, under the         shm_event_set_waking(), under the
  *                                      monitor, while not SET             monitor
- *   the rest  counts the sets that     set_waking(), under the monitor    -
+ *   the rest  counts the sets that     shm_event_set_waking(), under the monitor    -
  *             found WAITERS
  *
  * The count is for a set that is reset at once: from the count, a waiter sees that there was a set.
@@ -23,7 +23,7 @@
  *
  * Set and reset are read-modify-writes even where they change nothing: lib/sync/event.c says why.
  *
- * Kills. In look_for(), after WAITERS: one set takes the slow path. In set_waking(), before the
+ * Kills. In shm_event_attempt(), after WAITERS: one set takes the slow path. In shm_event_set_waking(), before the
  * store: the event is not set, and the woken waiters set WAITERS again. After the store: the woken
  * waiters find the event set.
  */
@@ -34,84 +34,79 @@
 #include <fairlead/time.h>
 
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_event *)0)->lock_ &&
-                   sizeof(struct fl__shm_line) == sizeof((fl_shm_event *)0)->line_,
-               "fl_shm_event has room for a lock and a line");
+                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_event *)0)->waiters_,
+               "fl_shm_event has room for a lock and a wait queue");
 
 enum { SET = FL_SHM_EVENT_SET_, WAITERS = 2, COUNT = 4 };
 
-struct waiter {
+struct shm_event_waiter {
 	fl_shm_event *e;
 	uint32_t count; /* of the sets, when the waiter first looked */
 	bool looked;
 };
 
-static struct fl__shm_lock *lock_of(fl_shm_event *e)
-{
-	return (struct fl__shm_lock *)(void *)e->lock_;
-}
-
-static struct fl__shm_line *line_of(fl_shm_event *e)
-{
-	return (struct fl__shm_line *)(void *)e->line_;
-}
-
-static uint32_t count_of(uint32_t word)
+static uint32_t shm_event_count(uint32_t word)
 {
 	return word / COUNT;
 }
 
-static bool is_over(const struct waiter *w, uint32_t word)
+static bool shm_event_is_over(const struct shm_event_waiter *w, uint32_t word)
 {
-	return (word & SET) || (w->looked && count_of(word) != w->count);
+	return (word & SET) || (w->looked && shm_event_count(word) != w->count);
 }
 
 /* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
-static int look_for(void *arg)
+static int shm_event_attempt(void *arg)
 {
-	struct waiter *w = arg;
+	struct shm_event_waiter *w = arg;
 	/* acquire: pairs with the releases of set */
 	uint32_t seen = fl__load_acquire(&w->e->word_);
 	for (;;) {
-		if (is_over(w, seen))
+		if (shm_event_is_over(w, seen))
 			return 0;
 		/* relaxed: publishes nothing */
 		if ((seen & WAITERS) || fl__cas_weak_relaxed(&w->e->word_, &seen, seen | WAITERS))
 			break;
 		seen = fl__load_acquire(&w->e->word_); /* acquire: as above */
 	}
-	w->count = count_of(seen);
+	w->count = shm_event_count(seen);
 	w->looked = true;
 	return -EAGAIN;
 }
 
-static bool may_be_over(const void *arg)
+static bool shm_event_may_be_over(const void *arg)
 {
-	const struct waiter *w = arg;
-	return is_over(w, fl__load_relaxed(&w->e->word_)); /* relaxed: a hint */
+	const struct shm_event_waiter *w = arg;
+	return shm_event_is_over(w, fl__load_relaxed(&w->e->word_)); /* relaxed: a hint */
 }
 
-static struct fl__shm_op op_of(struct waiter *w)
+static struct fl__shm_op shm_event_op(struct shm_event_waiter *w)
 {
-	return (struct fl__shm_op){lock_of(w->e), line_of(w->e), look_for, may_be_over, w, true};
+	return (struct fl__shm_op){fl__shm_lock_at(w->e->lock_),
+	                           fl__shm_wait_queue_at(w->e->waiters_),
+	                           shm_event_attempt,
+	                           shm_event_may_be_over,
+	                           w,
+	                           true};
 }
 
 /* Wakes the waiters and sets the event. -EAGAIN: another thread has cleared WAITERS before. */
-static int set_waking(fl_shm_event *e)
+static int shm_event_set_waking(fl_shm_event *e)
 {
 	struct fl__shm_held held;
-	if (fl__shm_enter(lock_of(e), &held, FL_FOREVER) != 0)
+	if (fl__shm_enter(fl__shm_lock_at(e->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	int rc = -EAGAIN;
 	/* relaxed: with WAITERS the word changes only under the monitor (invariant 1) */
 	uint32_t seen = fl__load_relaxed(&e->word_);
 	if (seen & WAITERS) {
-		fl__shm_announce(line_of(e));
+		fl__shm_wake_before_commit(fl__shm_wait_queue_at(e->waiters_));
 		/* release: pairs with every acquire in this file */
-		fl__store_release(&e->word_, (count_of(seen) + 1) * COUNT | SET);
-		fl__shm_announced(line_of(e), 0);
+		fl__store_release(&e->word_, (shm_event_count(seen) + 1) * COUNT | SET);
+		fl__shm_wake_after_commit(fl__shm_wait_queue_at(e->waiters_), 0);
 		rc = 0;
 	}
-	fl__shm_leave(lock_of(e), &held);
+	fl__shm_leave(fl__shm_lock_at(e->lock_), &held);
 	return rc;
 }
 
@@ -121,7 +116,7 @@ int fl_shm_event_set(fl_shm_event *e)
 	while (rc == -EAGAIN) {
 		uint32_t seen = fl__load_relaxed(&e->word_); /* relaxed: the CAS decides */
 		if (seen & WAITERS)
-			rc = set_waking(e);
+			rc = shm_event_set_waking(e);
 		/* release: pairs with every acquire in this file */
 		else if (fl__cas_weak_release(&e->word_, &seen, seen | SET))
 			rc = 0;
@@ -139,27 +134,21 @@ int fl_shm_event_wait_until(fl_shm_event *e, int64_t deadline, fl_cancel_token *
 {
 	if (fl_shm_event_is_set(e))
 		return 0;
-	struct waiter w = {e, 0, false};
-	struct fl__shm_op op = op_of(&w);
+	struct shm_event_waiter w = {e, 0, false};
+	struct fl__shm_op op = shm_event_op(&w);
 	return fl__shm_await(&op, deadline, cancel);
 }
 
-static bool on_ready(void *object)
+static bool shm_event_on_ready(void *object)
 {
 	return fl_shm_event_is_set(object);
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool shm_event_on_arm(void *object, struct fl__node *node)
 {
-	struct waiter w = {object, 0, false};
-	struct fl__shm_op op = op_of(&w);
-	return fl__shm_line_arm(&op, node);
+	struct shm_event_waiter w = {object, 0, false};
+	struct fl__shm_op op = shm_event_op(&w);
+	return fl__shm_wait_arm(&op, node);
 }
 
-static void on_disarm(void *object, struct fl__node *node)
-{
-	(void)object;
-	fl__shm_line_disarm(node);
-}
-
-const fl_on_type fl__on_shm_event = {on_ready, on_arm, on_disarm, NULL};
+const fl_on_type fl__on_shm_event = {shm_event_on_ready, shm_event_on_arm, fl__bridge_disarm, NULL};

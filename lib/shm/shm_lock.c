@@ -7,12 +7,12 @@
  * of nodes mix.
  *
  *   word      meaning                         set by                   cleared by
- *   TID       the owner; 0: free              take(), CAS              release(); the kernel, when
+ *   TID       the owner; 0: free              shm_lock_acquire(), CAS              shm_lock_store_free(); the kernel, when
  *                                                                      the owner dies
- *   DIED      an owner died                   the kernel,              take(), which then tells its
- *                                             free_from_nobody()       caller
- *   WAITERS   a waiter may sleep on the word  wait_for() and           release(), in the step that
- *                                             fl__shm_expect(), CAS    wakes all waiters
+ *   DIED      an owner died                   the kernel,              shm_lock_acquire(), which then tells its
+ *                                             shm_lock_repair()       caller
+ *   WAITERS   a waiter may sleep on the word  shm_lock_sleep() and           shm_lock_store_free(), in the step that
+ *                                             fl__shm_prepare_sleep(), CAS    wakes all waiters
  *
  * The kernel handles three cases when a thread dies:
  *   - A lock in the list has the thread's TID. The kernel frees the lock, sets DIED and keeps
@@ -25,12 +25,12 @@
  *     and its stable branches, handle this case only when the whole word is 0.)
  *
  * Invariant: while a waiter sleeps, the word has WAITERS. Therefore:
- *   - release() frees a lock without WAITERS by a CAS, and a lock with WAITERS by one system call
+ *   - shm_lock_store_free() frees a lock without WAITERS by a CAS, and a lock with WAITERS by one system call
  *     that stores and wakes in one step. The call either keeps WAITERS and wakes one waiter, or
  *     clears WAITERS and wakes all.
  *   - A thread that takes the lock keeps the WAITERS that it finds.
  *   - A waiter that is woken alone and then killed has `pending` set. If the lock is free, the
- *     kernel wakes another waiter. If the lock has an owner, release() finds WAITERS.
+ *     kernel wakes another waiter. If the lock has an owner, shm_lock_store_free() finds WAITERS.
  *
  * glibc's robust mutex stores 0 and then wakes one waiter. A third thread may take the mutex
  * between the two steps, or before the woken waiter does. If the unlocking thread or the woken
@@ -40,7 +40,7 @@
  * releases is cheaper. A waiter adds 1 before it sleeps, and subtracts 1 if it was not woken. An
  * owner subtracts the waiters that it is about to wake. So killed waiters drop out of the count.
  *
- * Linearization points: the CAS of take(); the CAS or the system call of release(). The stores to
+ * Linearization points: the CAS of shm_lock_acquire(); the CAS or the system call of shm_lock_store_free(). The stores to
  * the list are atomic so that the model checker (fairlead-stress) sees each as a step. Program
  * order suffices between the list and the word: the kernel reads them on behalf of this thread.
  */
@@ -52,42 +52,42 @@
 #include <limits.h>
 #include <pthread.h>
 
-enum { LOOKS = 100, YIELDS = 20 };
-enum { PATIENCE = 1000000, OWNER_UNHEARD_OF = 1000000000 }; /* ns */
+enum { SHM_LOCK_PAUSES = 100, SHM_LOCK_YIELDS = 20 };
+enum { SHM_LOCK_GRACE = 1000000, SHM_LOCK_REPAIR_AFTER = 1000000000 }; /* ns */
 
-static _Thread_local struct fl__shm_self self __attribute__((tls_model("initial-exec")));
+static _Thread_local struct fl__shm_self shm_lock_self __attribute__((tls_model("initial-exec")));
 
-static bool is_usable(const struct fl__robust_list *list)
+static bool shm_lock_list_is_usable(const struct fl__robust_list *list)
 {
 	long place = (long)offsetof(struct fl__shm_lock, next_) + (list ? list->offset : 0);
 	return list && (place == 0 || place == 4 || place == 12 || place == 20);
 }
 
-static void __attribute__((noinline)) fill_in(void)
+static void __attribute__((noinline)) shm_lock_init_self(void)
 {
-	self.list = fl__sys.robust_list();
-	if (!is_usable(self.list))
-		self.list = NULL;
-	self.tid = fl__sys.thread_id();
+	shm_lock_self.list = fl__sys.robust_list();
+	if (!shm_lock_list_is_usable(shm_lock_self.list))
+		shm_lock_self.list = NULL;
+	shm_lock_self.tid = fl__sys.thread_id();
 }
 
 struct fl__shm_self *fl__shm_self(void)
 {
-	if (__builtin_expect(self.tid == 0, 0))
-		fill_in();
-	return &self;
+	if (__builtin_expect(shm_lock_self.tid == 0, 0))
+		shm_lock_init_self();
+	return &shm_lock_self;
 }
 
 /* A forked child has another TID, and holds no lock. */
-static void after_fork_in_child(void)
+static void shm_lock_after_fork_in_child(void)
 {
-	self = (struct fl__shm_self){NULL, 0};
+	shm_lock_self = (struct fl__shm_self){NULL, 0};
 }
 
-FL__AT_START static void watch_forks(void)
+FL__AT_START static void shm_lock_watch_forks(void)
 {
 	/* Fails only for lack of memory at start-up: see lib/wait/context.c. */
-	(void)pthread_atfork(NULL, NULL, after_fork_in_child);
+	(void)pthread_atfork(NULL, NULL, shm_lock_after_fork_in_child);
 }
 
 long fl__shm_word_offset(void)
@@ -96,29 +96,29 @@ long fl__shm_word_offset(void)
 	return list ? list->offset : -(long)offsetof(struct fl__shm_lock, next_);
 }
 
-static uint32_t *word_of(struct fl__shm_lock *l, const struct fl__shm_self *me)
+static uint32_t *shm_lock_word_of(struct fl__shm_lock *l, const struct fl__shm_self *me)
 {
 	return me->list ? (uint32_t *)(void *)((char *)&l->next_ + me->list->offset) : &l->words_[0];
 }
 
 uint32_t *fl__shm_word(struct fl__shm_lock *l)
 {
-	return word_of(l, fl__shm_self());
+	return shm_lock_word_of(l, fl__shm_self());
 }
 
 /* The robust list. A node is the address of next_. The pointer before next_ is prev_. */
 
-static void *node_of(struct fl__shm_lock *l)
+static void *shm_lock_node_of(struct fl__shm_lock *l)
 {
 	return &l->next_;
 }
 
-static void *unmarked(void *node)
+static void *shm_lock_without_pi_bit(void *node)
 {
 	return (void *)((uintptr_t)node & ~(uintptr_t)1);
 }
 
-static void set_pending(struct fl__shm_self *me, void *node)
+static void shm_lock_set_pending(struct fl__shm_self *me, void *node)
 {
 	if (!me->list)
 		return;
@@ -129,79 +129,79 @@ static void set_pending(struct fl__shm_self *me, void *node)
 }
 
 /* On 64-bit systems the C library's lists are doubly linked, so this file keeps both directions. */
-static void set_prev(const struct fl__shm_self *me, void *node, void *prev)
+static void shm_lock_set_prev(const struct fl__shm_self *me, void *node, void *prev)
 {
-	void **at = unmarked(node);
+	void **at = shm_lock_without_pi_bit(node);
 	if (sizeof(void *) == 8 && (void *)at != (void *)me->list)
 		fl__store_relaxed(&at[-1], prev);
 }
 
-static void enlist(struct fl__shm_self *me, struct fl__shm_lock *l)
+static void shm_lock_list_add(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (!me->list)
 		return;
 	void *first = me->list->first;
-	set_prev(me, first, node_of(l));
+	shm_lock_set_prev(me, first, shm_lock_node_of(l));
 	fl__store_relaxed(&l->next_.node, first);
 	if (sizeof(void *) == 8)
 		fl__store_relaxed(&l->prev_.node, (void *)me->list);
 	fl__in_program_order();
-	fl__store_relaxed(&me->list->first, node_of(l));
+	fl__store_relaxed(&me->list->first, shm_lock_node_of(l));
 }
 
 /*
  * Returns the pointer that points to the node of `l`: from the node's own links, or, in a singly
  * linked list, by a walk from the head.
  */
-static void **link_to(const struct fl__shm_self *me, struct fl__shm_lock *l)
+static void **shm_lock_list_find(const struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (sizeof(void *) == 8)
-		return unmarked(l->prev_.node);
+		return shm_lock_without_pi_bit(l->prev_.node);
 	void **link = &me->list->first;
-	while (unmarked(*link) != node_of(l))
-		link = unmarked(*link);
+	while (shm_lock_without_pi_bit(*link) != shm_lock_node_of(l))
+		link = shm_lock_without_pi_bit(*link);
 	return link;
 }
 
-static void delist(struct fl__shm_self *me, struct fl__shm_lock *l)
+static void shm_lock_list_remove(struct fl__shm_self *me, struct fl__shm_lock *l)
 {
 	if (!me->list)
 		return;
-	void **link = link_to(me, l);
+	void **link = shm_lock_list_find(me, l);
 	void *next = l->next_.node;
-	set_prev(me, next, link);
+	shm_lock_set_prev(me, next, link);
 	fl__store_relaxed(link, next);
 }
 
 /* The word. */
 
 /* Takes the lock if it is free. Stores in *value the word that was found. */
-static bool take_free(uint32_t *word, uint32_t *value, uint32_t tid)
+static bool shm_lock_acquire_if_free(uint32_t *word, uint32_t *value, uint32_t tid)
 {
 	while ((*value & FL__SHM_TID) == 0)
-		/* acquire: pairs with release() */
+		/* acquire: pairs with shm_lock_store_free() */
 		if (fl__cas_weak_acquire(word, value, tid | (*value & FL__SHM_WAITERS)))
 			return true;
 	return false;
 }
 
 /* Tries to take the lock for a bounded time, without sleeping. */
-static bool spin(uint32_t *word, uint32_t *value, uint32_t tid)
+static bool shm_lock_spin(uint32_t *word, uint32_t *value, uint32_t tid)
 {
-	for (int i = 0; i < LOOKS + YIELDS; i++) {
-		if (i < LOOKS)
+	for (int i = 0; i < SHM_LOCK_PAUSES + SHM_LOCK_YIELDS; i++) {
+		if (i < SHM_LOCK_PAUSES)
 			fl__sys.relax();
 		else
 			(void)fl__sys.give_way(fl__sys.now());
 		*value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
-		if (take_free(word, value, tid))
+		if (shm_lock_acquire_if_free(word, value, tid))
 			return true;
 	}
 	return false;
 }
 
 /* Sleeps while the word is `value`: 0 after a wake, else a negative errno. */
-static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
+static int shm_lock_sleep(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int64_t deadline)
 {
 	if (!(value & FL__SHM_WAITERS)) {
 		/* relaxed: publishes nothing */
@@ -224,7 +224,7 @@ static int wait_for(struct fl__shm_lock *l, uint32_t *word, uint32_t value, int6
  * Frees a lock that the kernel will not free: its word names a thread that does not exist. Either
  * the memory is damaged, or the list of a dead owner was damaged or longer than the kernel walks.
  */
-static void free_from_nobody(uint32_t *word, uint32_t *value)
+static void shm_lock_repair(uint32_t *word, uint32_t *value)
 {
 	uint32_t free = (*value & FL__SHM_WAITERS) | FL__SHM_DIED;
 	if ((*value & FL__SHM_TID) != 0 && !fl__sys.thread_exists(*value & FL__SHM_TID) &&
@@ -233,18 +233,18 @@ static void free_from_nobody(uint32_t *word, uint32_t *value)
 }
 
 /*
- * The slow path of take(). With `once`, returns -EAGAIN when the waiter was woken and another
+ * The slow path of shm_lock_acquire(). With `once`, returns -EAGAIN when the waiter was woken and another
  * thread owns the lock. The waiter then owes no wake to other waiters: either the owner finds
- * WAITERS in release(), or all waiters were woken.
+ * WAITERS in shm_lock_store_free(), or all waiters were woken.
  */
-static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
+static int shm_lock_acquire_slow(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int64_t deadline, bool once)
 {
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
-	bool taken = take_free(word, &value, tid);
+	bool taken = shm_lock_acquire_if_free(word, &value, tid);
 	if (!taken && (value & FL__SHM_TID) == tid)
 		return -EDEADLK;
 	if (!taken)
-		taken = spin(word, &value, tid);
+		taken = shm_lock_spin(word, &value, tid);
 	if (!taken && fl__is_past(deadline))
 		return -ETIMEDOUT;
 	bool slept = false;
@@ -252,34 +252,35 @@ static int take_slowly(struct fl__shm_lock *l, uint32_t *word, uint32_t tid, int
 	 * When to check that the owner exists. Never in a wait queue (`once`): the waiters stay
 	 * there for long, and are nudged.
 	 */
-	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + OWNER_UNHEARD_OF : FL_FOREVER;
+	int64_t ask = fl__sys.thread_exists && !once ? fl__sys.now() + SHM_LOCK_REPAIR_AFTER : FL_FOREVER;
 	int rc = 0;
 	while (!taken && rc != -ETIMEDOUT && !(once && rc == 0 && slept)) {
-		rc = wait_for(l, word, value, fl__min_deadline(deadline, ask));
+		rc = shm_lock_sleep(l, word, value, fl__min_deadline(deadline, ask));
 		slept = true;
 		value = fl__load_relaxed(word); /* relaxed: as above */
 		if (rc == -ETIMEDOUT && ask < deadline) {
-			free_from_nobody(word, &value);
+			shm_lock_repair(word, &value);
 			ask = FL_FOREVER;
 			rc = -EINTR; /* the waiter was not woken */
 		}
-		taken = take_free(word, &value, tid);
+		taken = shm_lock_acquire_if_free(word, &value, tid);
 	}
 	if (!taken)
 		return rc == 0 ? -EAGAIN : rc;
 	return value & FL__SHM_DIED ? -EOWNERDEAD : 0;
 }
 
-static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
+static int shm_lock_acquire(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadline, bool once)
 {
-	uint32_t *word = word_of(l, me);
+	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = 0;
-	set_pending(me, node_of(l));
-	/* acquire: pairs with release() */
-	int rc = fl__cas_acquire(word, &expected, me->tid) ? 0 : take_slowly(l, word, me->tid, deadline, once);
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	/* acquire: pairs with shm_lock_store_free() */
+	int rc =
+	    fl__cas_acquire(word, &expected, me->tid) ? 0 : shm_lock_acquire_slow(l, word, me->tid, deadline, once);
 	if (rc == 0 || rc == -EOWNERDEAD)
-		enlist(me, l);
-	set_pending(me, NULL);
+		shm_lock_list_add(me, l);
+	shm_lock_set_pending(me, NULL);
 	return rc;
 }
 
@@ -287,11 +288,11 @@ static int take(struct fl__shm_self *me, struct fl__shm_lock *l, int64_t deadlin
  * Frees the lock, which `pending` names and which is in no list. The hint is stored first: once the
  * lock is free, another thread may take it, free it, and reuse its memory.
  */
-static void release(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
+static void shm_lock_store_free(struct fl__shm_self *me, struct fl__shm_lock *l, bool all)
 {
-	uint32_t *word = word_of(l, me);
+	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t expected = me->tid;
-	/* release: what the owner wrote; pairs with take() and take_free() */
+	/* release: what the owner wrote; pairs with shm_lock_acquire() and shm_lock_acquire_if_free() */
 	if (fl__cas_release(word, &expected, 0))
 		return;
 	uint32_t *sleepers = &l->words_[FL__SHM_SLEEPERS];
@@ -305,9 +306,9 @@ int fl__shm_enter(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t dea
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = take(me, l, deadline, false);
-	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - PATIENCE)
-		rc = take(me, l, fl__sys.now() + PATIENCE, false);
+	int rc = shm_lock_acquire(me, l, deadline, false);
+	if (rc == -ETIMEDOUT && deadline < FL_FOREVER - SHM_LOCK_GRACE)
+		rc = shm_lock_acquire(me, l, fl__sys.now() + SHM_LOCK_GRACE, false);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
@@ -315,17 +316,17 @@ int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int
 {
 	struct fl__shm_self *me = fl__shm_self();
 	held->first = me->list ? me->list->first : NULL;
-	int rc = take(me, l, deadline, true);
+	int rc = shm_lock_acquire(me, l, deadline, true);
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
-bool fl__shm_is_awaited(struct fl__shm_lock *l)
+bool fl__shm_has_waiters(struct fl__shm_lock *l)
 {
 	/* relaxed: out of date when it returns */
 	return (fl__load_relaxed(fl__shm_word(l)) & FL__SHM_WAITERS) != 0;
 }
 
-void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n)
+void fl__shm_wake(struct fl__shm_lock *l, uint32_t n)
 {
 	(void)fl__sys.shared_wake(fl__shm_word(l), n < INT_MAX ? (int)n : INT_MAX);
 }
@@ -333,37 +334,37 @@ void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n)
 void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held)
 {
 	struct fl__shm_self *me = fl__shm_self();
-	set_pending(me, node_of(l));
+	shm_lock_set_pending(me, shm_lock_node_of(l));
 	if (me->list) {
-		set_prev(me, held->first, (void *)me->list);
+		shm_lock_set_prev(me, held->first, (void *)me->list);
 		/* relaxed: the kernel reads the list for this thread */
 		fl__store_relaxed(&me->list->first, held->first);
 	}
-	release(me, l, false);
-	set_pending(me, NULL);
+	shm_lock_store_free(me, l, false);
+	shm_lock_set_pending(me, NULL);
 }
 
-int fl__shm_take(struct fl__shm_lock *l, int64_t deadline)
+int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline)
 {
-	return take(fl__shm_self(), l, deadline, false);
+	return shm_lock_acquire(fl__shm_self(), l, deadline, false);
 }
 
-int fl__shm_try_take(struct fl__shm_lock *l)
+int fl__shm_try_acquire(struct fl__shm_lock *l)
 {
 	struct fl__shm_self *me = fl__shm_self();
-	uint32_t *word = word_of(l, me);
+	uint32_t *word = shm_lock_word_of(l, me);
 	uint32_t value = fl__load_relaxed(word); /* relaxed: the CAS acquires */
 	int rc = -EBUSY;
-	set_pending(me, node_of(l));
-	if (take_free(word, &value, me->tid)) {
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	if (shm_lock_acquire_if_free(word, &value, me->tid)) {
 		rc = value & FL__SHM_DIED ? -EOWNERDEAD : 0;
-		enlist(me, l);
+		shm_lock_list_add(me, l);
 	}
-	set_pending(me, NULL);
+	shm_lock_set_pending(me, NULL);
 	return rc;
 }
 
-bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
+bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value)
 {
 	uint32_t *word = fl__shm_word(l);
 	uint32_t seen = fl__load_relaxed(word); /* relaxed: the take acquires */
@@ -380,33 +381,23 @@ bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value)
 	return true;
 }
 
-void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l)
+void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l)
 {
-	set_pending(thread, l ? node_of(l) : NULL);
+	shm_lock_set_pending(thread, l ? shm_lock_node_of(l) : NULL);
 }
 
-static void give(struct fl__shm_lock *l, bool all)
+void fl__shm_release(struct fl__shm_lock *l, bool all)
 {
 	struct fl__shm_self *me = fl__shm_self();
-	set_pending(me, node_of(l));
-	delist(me, l);
-	release(me, l, all);
-	set_pending(me, NULL);
+	shm_lock_set_pending(me, shm_lock_node_of(l));
+	shm_lock_list_remove(me, l);
+	shm_lock_store_free(me, l, all);
+	shm_lock_set_pending(me, NULL);
 }
 
-void fl__shm_give(struct fl__shm_lock *l)
-{
-	give(l, false);
-}
-
-void fl__shm_give_all(struct fl__shm_lock *l)
-{
-	give(l, true);
-}
-
-bool fl__shm_mine(struct fl__shm_lock *l)
+bool fl__shm_is_owned(struct fl__shm_lock *l)
 {
 	const struct fl__shm_self *me = fl__shm_self();
 	/* relaxed: only this thread stores its own TID */
-	return (fl__load_relaxed(word_of(l, me)) & FL__SHM_TID) == me->tid;
+	return (fl__load_relaxed(shm_lock_word_of(l, me)) & FL__SHM_TID) == me->tid;
 }

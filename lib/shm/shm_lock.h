@@ -34,6 +34,12 @@ enum { FL__SHM_SLEEPERS = 2, FL__SHM_STATE = 4 };
 #define FL__SHM_DIED 0x40000000u    /* an owner died while it held the lock */
 #define FL__SHM_WAITERS 0x80000000u /* a waiter may sleep on the word */
 
+/* The lock in a public struct, which declares the lock as an array of integers. */
+static inline struct fl__shm_lock *fl__shm_lock_at(const uint64_t *place)
+{
+	return (struct fl__shm_lock *)(void *)(uintptr_t)place;
+}
+
 /* What robust locks need of the calling thread. The thread's first use fills it in. */
 struct fl__shm_self {
 	struct fl__robust_list *list; /* NULL: the system has no robust list; no death is seen */
@@ -71,39 +77,37 @@ void fl__shm_leave(struct fl__shm_lock *l, struct fl__shm_held *held);
  */
 FL_MUST_CHECK int fl__shm_enter_or_wake(struct fl__shm_lock *l, struct fl__shm_held *held, int64_t deadline);
 /* True if a waiter may sleep on `l`. */
-bool fl__shm_is_awaited(struct fl__shm_lock *l);
+bool fl__shm_has_waiters(struct fl__shm_lock *l);
 /* Wakes up to `n` waiters of `l`, although `l` may not be free. */
-void fl__shm_nudge(struct fl__shm_lock *l, uint32_t n);
+void fl__shm_wake(struct fl__shm_lock *l, uint32_t n);
 
 /*
  * Locks that users hold, for as long as they like and in any order. A take acquires what the give
- * before released. fl__shm_try_take() returns 0, -EOWNERDEAD, -EBUSY. fl__shm_take() returns
+ * before released. fl__shm_try_acquire() returns 0, -EOWNERDEAD, -EBUSY. fl__shm_acquire() returns
  *   0            taken
  *   -EOWNERDEAD  taken, and the previous owner died
  *   -ETIMEDOUT   not taken
  *   -EDEADLK     the calling thread owns the lock
  */
-FL_MUST_CHECK int fl__shm_take(struct fl__shm_lock *l, int64_t deadline);
-FL_MUST_CHECK int fl__shm_try_take(struct fl__shm_lock *l);
-void fl__shm_give(struct fl__shm_lock *l);
-/* Gives the lock and wakes all waiters, so that they see the lock's new state. */
-void fl__shm_give_all(struct fl__shm_lock *l);
+FL_MUST_CHECK int fl__shm_acquire(struct fl__shm_lock *l, int64_t deadline);
+FL_MUST_CHECK int fl__shm_try_acquire(struct fl__shm_lock *l);
+void fl__shm_release(struct fl__shm_lock *l, bool all);
 
 /*
  * For a bridge: a thread that sleeps on a lock's word in place of a waiter, which then takes the
  * lock itself. bridge.c has the protocol.
  *
- * fl__shm_stand_by(): if `thread` dies after a wake, the kernel passes the wake on to another
- * waiter of `l`, until fl__shm_stand_by(thread, NULL).
+ * fl__shm_set_pending(): if `thread` dies after a wake, the kernel passes the wake on to another
+ * waiter of `l`, until fl__shm_set_pending(thread, NULL).
  *
- * fl__shm_expect(): returns false when the lock is free. Otherwise sets WAITERS in the word, stores
+ * fl__shm_prepare_sleep(): returns false when the lock is free. Otherwise sets WAITERS in the word, stores
  * in *value what to sleep on, and returns true. *value is 0 before the first sleep. A waiter
- * that does not take the lock after all wakes another waiter with fl__shm_nudge().
+ * that does not take the lock after all wakes another waiter with fl__shm_wake().
  */
-void fl__shm_stand_by(struct fl__shm_self *thread, struct fl__shm_lock *l);
-FL_MUST_CHECK bool fl__shm_expect(struct fl__shm_lock *l, uint32_t *value);
+void fl__shm_set_pending(struct fl__shm_self *thread, struct fl__shm_lock *l);
+FL_MUST_CHECK bool fl__shm_prepare_sleep(struct fl__shm_lock *l, uint32_t *value);
 
 /* True if the calling thread owns `l`. */
-bool fl__shm_mine(struct fl__shm_lock *l);
+bool fl__shm_is_owned(struct fl__shm_lock *l);
 
 #endif

@@ -5,13 +5,13 @@
  *
  *   state          meaning                          set by                            cleared by
  *   0 (IN_ORDER)   the guarded data are consistent  init, recover()                   -
- *   INCONSISTENT   an owner died; the present one   taken(), under the lock, when     recover(),
+ *   INCONSISTENT   an owner died; the present one   shm_mutex_acquired(), under the lock, when     recover(),
  *                  has not recovered                the take returned -EOWNERDEAD     unlock
  *   LOST           the data were not repaired       unlock by an owner that did not   init
  *                                                   recover, under the lock
  *
  *   owner_         meaning                          set by                            cleared by
- *   an ID          the context that holds the       taken(), under the lock           unlock, when
+ *   an ID          the context that holds the       shm_mutex_acquired(), under the lock           unlock, when
  *                  mutex, if the lock's word has                                      it still has
  *                  the TID of the calling thread                                      the lock
  *
@@ -40,42 +40,32 @@ _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_mutex *)0)->lock_, 
 
 enum { IN_ORDER = 0, INCONSISTENT = 1, LOST = 2 };
 
-static uint32_t *state_of(fl_shm_mutex *m)
+static uint32_t *shm_mutex_state(fl_shm_mutex *m)
 {
 	return &fl__shm_lock_at(m->lock_)->words_[FL__SHM_STATE];
 }
 
-static bool is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
+static bool shm_mutex_is_owner(const fl_shm_mutex *m, const struct fl__ctx *ctx)
 {
 	/* relaxed: the lock orders it */
-	return fl__shm_mine(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
+	return fl__shm_is_owned(fl__shm_lock_at(m->lock_)) && fl__load_relaxed(&m->owner_) == ctx->id;
 }
 
 /* After an attempt to take the lock: the result for the user. */
-static int taken(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
+static int shm_mutex_acquired(fl_shm_mutex *m, const struct fl__ctx *ctx, int rc)
 {
 	if (rc != 0 && rc != -EOWNERDEAD)
 		return rc;
 	/* relaxed, all here: the lock orders them */
-	uint32_t state = fl__load_relaxed(state_of(m));
+	uint32_t state = fl__load_relaxed(shm_mutex_state(m));
 	if (state == LOST) {
-		fl__shm_unhold(fl__shm_lock_at(m->lock_), true);
+		fl__shm_context_release(fl__shm_lock_at(m->lock_), true);
 		return -ENOTRECOVERABLE;
 	}
 	if (rc != 0)
-		fl__store_relaxed(state_of(m), INCONSISTENT);
+		fl__store_relaxed(shm_mutex_state(m), INCONSISTENT);
 	fl__store_relaxed(&m->owner_, ctx->id);
 	return rc;
-}
-
-static int lock(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
-{
-	struct fl__ctx *ctx = fl__ctx_get();
-	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
-	int rc = fl__shm_try_take(l);
-	if (rc == -EBUSY)
-		rc = is_owner(m, ctx) ? -EDEADLK : fl__shm_hold(l, ctx, deadline, cancel);
-	return taken(m, ctx, rc);
 }
 
 int fl_shm_mutex_destroy(const fl_shm_mutex *m)
@@ -85,34 +75,39 @@ int fl_shm_mutex_destroy(const fl_shm_mutex *m)
 
 int fl_shm_mutex_try_lock(fl_shm_mutex *m)
 {
-	return taken(m, fl__ctx_get(), fl__shm_try_take(fl__shm_lock_at(m->lock_)));
+	return shm_mutex_acquired(m, fl__ctx_get(), fl__shm_try_acquire(fl__shm_lock_at(m->lock_)));
 }
 
 int fl_shm_mutex_lock_until(fl_shm_mutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
-	return lock(m, deadline, cancel);
+	struct fl__ctx *ctx = fl__ctx_get();
+	struct fl__shm_lock *l = fl__shm_lock_at(m->lock_);
+	int rc = fl__shm_try_acquire(l);
+	if (rc == -EBUSY)
+		rc = shm_mutex_is_owner(m, ctx) ? -EDEADLK : fl__shm_context_acquire(l, ctx, deadline, cancel);
+	return shm_mutex_acquired(m, ctx, rc);
 }
 
 void fl_shm_mutex_recover(fl_shm_mutex *m)
 {
-	if (!is_owner(m, fl__ctx_get()))
+	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_recover", m, "not held by the caller");
 	/* relaxed, all here: the lock orders them */
-	if (fl__load_relaxed(state_of(m)) != INCONSISTENT)
+	if (fl__load_relaxed(shm_mutex_state(m)) != INCONSISTENT)
 		fl__panic("fl_shm_mutex_recover", m, "no owner died");
-	fl__store_relaxed(state_of(m), IN_ORDER);
+	fl__store_relaxed(shm_mutex_state(m), IN_ORDER);
 }
 
 void fl_shm_mutex_unlock(fl_shm_mutex *m)
 {
-	if (!is_owner(m, fl__ctx_get()))
+	if (!shm_mutex_is_owner(m, fl__ctx_get()))
 		fl__panic("fl_shm_mutex_unlock", m, "not held by the caller");
 	/* relaxed, all here: the lock orders them */
-	bool lost = fl__load_relaxed(state_of(m)) != IN_ORDER;
+	bool lost = fl__load_relaxed(shm_mutex_state(m)) != IN_ORDER;
 	if (lost)
-		fl__store_relaxed(state_of(m), LOST);
+		fl__store_relaxed(shm_mutex_state(m), LOST);
 	fl__store_relaxed(&m->owner_, 0);
-	fl__shm_unhold(fl__shm_lock_at(m->lock_), lost);
+	fl__shm_context_release(fl__shm_lock_at(m->lock_), lost);
 }
 
 bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
@@ -123,5 +118,5 @@ bool fl_shm_mutex_is_locked(const fl_shm_mutex *m)
 
 bool fl_shm_mutex_is_owned(const fl_shm_mutex *m)
 {
-	return is_owner(m, fl__ctx_get());
+	return shm_mutex_is_owner(m, fl__ctx_get());
 }

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 /* The result of a call, or its negative errno. Restores errno to `before`. */
-static int result(int rc, int before)
+static int shm_os_result(int rc, int before)
 {
 	int r = rc >= 0 ? rc : -errno;
 	errno = before;
@@ -20,107 +20,107 @@ static int result(int rc, int before)
 }
 
 /* MFD_NOEXEC_SEAL: the file cannot be executed. Linux 6.3; some systems require the flag. */
-enum { NOEXEC_SEAL = 8 };
+enum { SHM_OS_NOEXEC_SEAL = 8 };
 
-static int os_memory(void)
+static int shm_os_memory(void)
 {
 	const unsigned flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	int before = errno;
-	int fd = memfd_create("fairlead", flags | NOEXEC_SEAL);
+	int fd = memfd_create("fairlead", flags | SHM_OS_NOEXEC_SEAL);
 	if (fd < 0 && errno == EINVAL)
 		fd = memfd_create("fairlead", flags);
-	return fl__known(result(fd, before));
+	return fl__known(shm_os_result(fd, before));
 }
 
-static int os_resize(int fd, uint64_t size)
+static int shm_os_resize(int fd, uint64_t size)
 {
 	int before = errno;
-	return result(ftruncate(fd, (off_t)size), before);
+	return shm_os_result(ftruncate(fd, (off_t)size), before);
 }
 
-static int os_fill(int fd, uint64_t at, uint64_t size)
+static int shm_os_fill(int fd, uint64_t at, uint64_t size)
 {
 	int before = errno;
-	return result(fallocate(fd, 0, (off_t)at, (off_t)size), before);
+	return shm_os_result(fallocate(fd, 0, (off_t)at, (off_t)size), before);
 }
 
-static int os_add_seals(int fd, int seals)
+static int shm_os_add_seals(int fd, int seals)
 {
 	int before = errno;
-	return result(fcntl(fd, F_ADD_SEALS, seals), before);
+	return shm_os_result(fcntl(fd, F_ADD_SEALS, seals), before);
 }
 
-static int os_seals(int fd)
+static int shm_os_seals(int fd)
 {
 	int before = errno;
-	return result(fcntl(fd, F_GET_SEALS), before);
+	return shm_os_result(fcntl(fd, F_GET_SEALS), before);
 }
 
-static int os_size(int fd, uint64_t *size)
+static int shm_os_size(int fd, uint64_t *size)
 {
 	struct stat info = {0};
 	int before = errno;
-	int rc = result(fstat(fd, &info), before);
+	int rc = shm_os_result(fstat(fd, &info), before);
 	*size = (uint64_t)info.st_size;
 	return rc;
 }
 
-static int os_is_writable(int fd)
+static int shm_os_is_writable(int fd)
 {
 	int before = errno;
-	int flags = result(fcntl(fd, F_GETFL), before);
+	int flags = shm_os_result(fcntl(fd, F_GETFL), before);
 	return flags < 0 ? flags : (flags & O_ACCMODE) == O_RDWR;
 }
 
-static int os_duplicate(int fd)
+static int shm_os_duplicate(int fd)
 {
 	int before = errno;
-	int rc = result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
+	int rc = shm_os_result(fcntl(fd, F_DUPFD_CLOEXEC, 0), before);
 	return rc == -EINVAL ? -EMFILE : rc; /* RLIMIT_NOFILE is 0: no descriptor is allowed */
 }
 
-static void os_close(int fd)
+static void shm_os_close(int fd)
 {
 	int before = errno;
 	(void)close(fd); /* Linux releases the descriptor in any case */
 	errno = before;
 }
 
-static int os_map(int fd, size_t size, bool writable, void **memory)
+static int shm_os_map(int fd, size_t size, bool writable, void **memory)
 {
 	int before = errno;
 	void *at = mmap(NULL, size, writable ? PROT_READ | PROT_WRITE : PROT_READ, MAP_SHARED, fd, 0);
-	int rc = result(at == MAP_FAILED ? -1 : 0, before);
+	int rc = shm_os_result(at == MAP_FAILED ? -1 : 0, before);
 	if (rc == 0)
 		*memory = at;
 	return rc;
 }
 
-static int os_map_sealed(int fd, size_t size, void **memory)
+static int shm_os_map_sealed(int fd, size_t size, void **memory)
 {
 	int before = errno;
 	/* private: before Linux 6.7, memory sealed against writing cannot be mapped shared */
 	void *at = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	int rc = result(at == MAP_FAILED ? -1 : 0, before);
+	int rc = shm_os_result(at == MAP_FAILED ? -1 : 0, before);
 	if (rc == 0)
 		*memory = at;
 	return rc;
 }
 
-static void os_unmap(void *memory, size_t size)
+static void shm_os_unmap(void *memory, size_t size)
 {
 	int before = errno;
 	(void)munmap(memory, size); /* fails only for an address that was not mapped here */
 	errno = before;
 }
 
-static int os_keep(void *memory, size_t size)
+static int shm_os_keep(void *memory, size_t size)
 {
 	int before = errno;
-	return result(madvise(memory, size, MADV_DONTFORK), before);
+	return shm_os_result(madvise(memory, size, MADV_DONTFORK), before);
 }
 
-static uint64_t os_largest_file(void)
+static uint64_t shm_os_largest_file(void)
 {
 	struct rlimit limit;
 	int before = errno;
@@ -140,18 +140,18 @@ static uint64_t os_largest_file(void)
  * says how much of the usage is cache.
  */
 
-static uint64_t add(uint64_t a, uint64_t b)
+static uint64_t shm_os_add(uint64_t a, uint64_t b)
 {
 	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
 }
 
-static uint64_t lesser(uint64_t a, uint64_t b)
+static uint64_t shm_os_min(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
 }
 
 /* Adds the numbers of two names in a file of lines "name number". False: neither name is there. */
-static bool read_two(const char *path, const char *first, const char *second, uint64_t *sum)
+static bool shm_os_read_sum(const char *path, const char *first, const char *second, uint64_t *sum)
 {
 	char line[256], name[128];
 	uint64_t number;
@@ -164,7 +164,7 @@ static bool read_two(const char *path, const char *first, const char *second, ui
 			continue;
 		if (strcmp(name, first) != 0 && strcmp(name, second) != 0)
 			continue;
-		*sum = add(*sum, number);
+		*sum = shm_os_add(*sum, number);
 		found = true;
 	}
 	(void)fclose(f);
@@ -172,7 +172,7 @@ static bool read_two(const char *path, const char *first, const char *second, ui
 }
 
 /* Reads the number in a file of `folder`. False: there is none ("max", or no such file). */
-static bool read_number(const char *folder, const char *name, uint64_t *number)
+static bool shm_os_read_number(const char *folder, const char *name, uint64_t *number)
 {
 	char path[4096 + 64];
 	(void)snprintf(path, sizeof path, "%s/%s", folder, name);
@@ -185,30 +185,30 @@ static bool read_number(const char *folder, const char *name, uint64_t *number)
 }
 
 /* What the group at `folder` may still use; its own caches count as free. At most `most`. */
-static uint64_t group_room(const char *folder, bool v2, uint64_t most)
+static uint64_t shm_os_group_available(const char *folder, bool v2, uint64_t most)
 {
 	char path[4096 + 64];
 	uint64_t limit, used, caches = 0;
-	if (!read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
-	    !read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
+	if (!shm_os_read_number(folder, v2 ? "memory.max" : "memory.limit_in_bytes", &limit) ||
+	    !shm_os_read_number(folder, v2 ? "memory.current" : "memory.usage_in_bytes", &used))
 		return most;
 	(void)snprintf(path, sizeof path, "%s/memory.stat", folder);
-	if (!read_two(path, v2 ? "inactive_file" : "total_inactive_file", v2 ? "active_file" : "total_active_file",
-	              &caches))
+	if (!shm_os_read_sum(path, v2 ? "inactive_file" : "total_inactive_file",
+	                     v2 ? "active_file" : "total_active_file", &caches))
 		caches = 0;
-	used -= lesser(used, caches);
-	return lesser(most, limit - lesser(limit, used));
+	used -= shm_os_min(used, caches);
+	return shm_os_min(most, limit - shm_os_min(limit, used));
 }
 
 /* The least room of the group at `mount` + `group` and of all groups above. At most `most`. */
-static uint64_t tree_room(const char *mount, const char *group, bool v2, uint64_t most)
+static uint64_t shm_os_tree_available(const char *mount, const char *group, bool v2, uint64_t most)
 {
 	char folder[4096];
 	int n = snprintf(folder, sizeof folder, "%s%s", mount, group);
 	if (n < 0 || (size_t)n >= sizeof folder)
 		return most;
 	for (size_t root = strlen(mount);;) {
-		most = group_room(folder, v2, most);
+		most = shm_os_group_available(folder, v2, most);
 		char *slash = strrchr(folder + root, '/');
 		if (!slash)
 			return most;
@@ -217,7 +217,7 @@ static uint64_t tree_room(const char *mount, const char *group, bool v2, uint64_
 }
 
 /* True if the comma-separated `list` contains `memory`. */
-static bool has_memory(const char *list)
+static bool shm_os_has_memory(const char *list)
 {
 	for (size_t n; *list != '\0'; list += n + (list[n] == ',')) {
 		n = strcspn(list, ",");
@@ -227,7 +227,7 @@ static bool has_memory(const char *list)
 	return false;
 }
 
-static uint64_t groups_room(const char *proc_cgroup, const char *mounts, uint64_t most)
+static uint64_t shm_os_groups_available(const char *proc_cgroup, const char *mounts, uint64_t most)
 {
 	char line[4096], mount[4096];
 	FILE *f = fopen(proc_cgroup, "re");
@@ -243,11 +243,11 @@ static uint64_t groups_room(const char *proc_cgroup, const char *mounts, uint64_
 		*group++ = '\0';
 		controllers++;
 		bool v2 = *controllers == '\0';
-		if (!v2 && !has_memory(controllers))
+		if (!v2 && !shm_os_has_memory(controllers))
 			continue;
 		int n = snprintf(mount, sizeof mount, "%s%s%s", mounts, v2 ? "" : "/", controllers);
 		if (n > 0 && (size_t)n < sizeof mount)
-			most = tree_room(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
+			most = shm_os_tree_available(mount, strcmp(group, "/") == 0 ? "" : group, v2, most);
 	}
 	(void)fclose(f);
 	return most;
@@ -256,12 +256,12 @@ static uint64_t groups_room(const char *proc_cgroup, const char *mounts, uint64_
 uint64_t fl__shm_available(const char *meminfo, const char *proc_cgroup, const char *mounts)
 {
 	uint64_t kilobytes, most = UINT64_MAX;
-	if (read_two(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
+	if (shm_os_read_sum(meminfo, "MemAvailable:", "SwapFree:", &kilobytes) && kilobytes <= UINT64_MAX / 1024)
 		most = kilobytes * 1024;
-	return groups_room(proc_cgroup, mounts, most);
+	return shm_os_groups_available(proc_cgroup, mounts, most);
 }
 
-static uint64_t os_available(void)
+static uint64_t shm_os_available(void)
 {
 	int before = errno;
 	uint64_t bytes = fl__shm_available("/proc/meminfo", "/proc/self/cgroup", "/sys/fs/cgroup");
@@ -270,19 +270,19 @@ static uint64_t os_available(void)
 }
 
 struct fl__shm_os fl__shm_os = {
-    .memory = os_memory,
-    .resize = os_resize,
-    .fill = os_fill,
-    .add_seals = os_add_seals,
-    .seals = os_seals,
-    .size = os_size,
-    .is_writable = os_is_writable,
-    .duplicate = os_duplicate,
-    .close = os_close,
-    .map = os_map,
-    .map_sealed = os_map_sealed,
-    .unmap = os_unmap,
-    .keep = os_keep,
-    .largest_file = os_largest_file,
-    .available = os_available,
+    .memory = shm_os_memory,
+    .resize = shm_os_resize,
+    .fill = shm_os_fill,
+    .add_seals = shm_os_add_seals,
+    .seals = shm_os_seals,
+    .size = shm_os_size,
+    .is_writable = shm_os_is_writable,
+    .duplicate = shm_os_duplicate,
+    .close = shm_os_close,
+    .map = shm_os_map,
+    .map_sealed = shm_os_map_sealed,
+    .unmap = shm_os_unmap,
+    .keep = shm_os_keep,
+    .largest_file = shm_os_largest_file,
+    .available = shm_os_available,
 };

@@ -48,8 +48,8 @@
 #include <fairlead/time.h>
 #include <string.h>
 
-#define MAGIC 0x716c6673u /* "sflq" */
-enum { VERSION = 1 };
+#define SHM_QUEUE_MAGIC 0x716c6673u /* "sflq" */
+enum { SHM_QUEUE_VERSION = 1 };
 
 int fl__shm_ring_bytes(size_t item_size, size_t size, size_t *bytes)
 {
@@ -68,7 +68,7 @@ size_t fl__shm_view_bytes(const struct fl__shm_view *v)
 	return sizeof(struct fl__shm_ring) + v->size * (v->item_size ? v->item_size : 1);
 }
 
-static void view_of(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size)
+static void shm_queue_init_view(struct fl__shm_view *v, void *memory, size_t item_size, uint32_t size)
 {
 	*v = (struct fl__shm_view){memory, (unsigned char *)memory + sizeof(struct fl__shm_ring), item_size, size};
 }
@@ -87,10 +87,10 @@ void fl__shm_ring_make(struct fl__shm_view *v, void *memory, size_t item_size, u
 	r->dones = start;
 	r->item_size = item_size;
 	r->size = size;
-	r->version = VERSION;
+	r->version = SHM_QUEUE_VERSION;
 	/* release: the whole ring; pairs with fl__shm_ring_check() */
-	fl__store_release(&r->magic, MAGIC);
-	view_of(v, memory, item_size, size);
+	fl__store_release(&r->magic, SHM_QUEUE_MAGIC);
+	shm_queue_init_view(v, memory, item_size, size);
 }
 
 int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
@@ -99,16 +99,16 @@ int fl__shm_ring_check(struct fl__shm_view *v, void *memory)
 	size_t bytes;
 	if ((uintptr_t)memory % FL__SHM_RING_ALIGN != 0)
 		return -EBADMSG;
-	if (fl__load_acquire(&r->magic) != MAGIC) /* acquire: pairs with fl__shm_ring_make() */
+	if (fl__load_acquire(&r->magic) != SHM_QUEUE_MAGIC) /* acquire: pairs with fl__shm_ring_make() */
 		return -EBADMSG;
 	/* relaxed, all: written before the magic. Read once: another process may overwrite them. */
-	if (fl__load_relaxed(&r->version) != VERSION)
+	if (fl__load_relaxed(&r->version) != SHM_QUEUE_VERSION)
 		return -EPROTONOSUPPORT;
 	uint64_t item_size = fl__load_relaxed(&r->item_size);
 	uint32_t size = fl__load_relaxed(&r->size);
 	if (item_size > PTRDIFF_MAX || fl__shm_ring_bytes((size_t)item_size, size, &bytes) != 0)
 		return -EBADMSG;
-	view_of(v, memory, (size_t)item_size, size);
+	shm_queue_init_view(v, memory, (size_t)item_size, size);
 	return 0;
 }
 
@@ -119,41 +119,42 @@ void fl__shm_ring_unmake(struct fl__shm_view *v)
 
 /* Positions, with the count beside each. */
 
-struct mark {
+struct shm_queue_mark {
 	uint32_t position, count;
 };
 
-static struct mark unpack(uint64_t word)
+static struct shm_queue_mark shm_queue_unpack(uint64_t word)
 {
-	return (struct mark){(uint32_t)word, (uint32_t)(word >> 32)};
+	return (struct shm_queue_mark){(uint32_t)word, (uint32_t)(word >> 32)};
 }
 
-static uint64_t pack(struct mark m)
+static uint64_t shm_queue_pack(struct shm_queue_mark m)
 {
 	return (uint64_t)m.count << 32 | m.position;
 }
 
 /* `n` is at most the ring's size. */
-static struct mark advance(const struct fl__shm_view *v, struct mark m, uint32_t n, uint32_t count)
+static struct shm_queue_mark shm_queue_advance(const struct fl__shm_view *v, struct shm_queue_mark m, uint32_t n,
+                                               uint32_t count)
 {
 	uint64_t position = (uint64_t)m.position + n;
 	uint64_t round = 2 * (uint64_t)v->size;
-	return (struct mark){(uint32_t)(position < round ? position : position - round), m.count + count};
+	return (struct shm_queue_mark){(uint32_t)(position < round ? position : position - round), m.count + count};
 }
 
-static uint32_t index_of(const struct fl__shm_view *v, uint32_t position)
+static uint32_t shm_queue_index(const struct fl__shm_view *v, uint32_t position)
 {
 	return position < v->size ? position : position - v->size;
 }
 
 /* The state, read once and checked. */
-struct state {
-	struct mark in, out;
+struct shm_queue_state {
+	struct shm_queue_mark in, out;
 	uint32_t used;   /* items, or bytes */
 	uint32_t closed; /* FL__SHM_OPEN, FL__SHM_CLOSED, FL__SHM_DROPPED */
 };
 
-static bool is_possible(const struct fl__shm_view *v, const struct state *s)
+static bool shm_queue_is_possible(const struct fl__shm_view *v, const struct shm_queue_state *s)
 {
 	uint32_t length = s->in.count - s->out.count;
 	if (s->in.position >= 2 * v->size || s->out.position >= 2 * v->size || s->used > v->size ||
@@ -165,24 +166,24 @@ static bool is_possible(const struct fl__shm_view *v, const struct state *s)
 }
 
 /* relaxed: the lock orders what it guards; without the lock the state is a hint */
-static void read_state(const struct fl__shm_view *v, struct state *s)
+static void shm_queue_read_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
 	/* `out` before `in`: without the lock the ring seems no less full than it is */
-	s->out = unpack(fl__load_relaxed(&v->ring->out));
-	s->in = unpack(fl__load_relaxed(&v->ring->in));
+	s->out = shm_queue_unpack(fl__load_relaxed(&v->ring->out));
+	s->in = shm_queue_unpack(fl__load_relaxed(&v->ring->in));
 	s->closed = fl__load_relaxed(&v->ring->closed);
 	uint32_t ahead = s->in.position - s->out.position;
 	s->used = s->in.position >= s->out.position ? ahead : ahead + 2 * v->size;
 }
 
 /* Called under the lock. Reads and checks the state: 0, -EBADMSG. */
-static int look_at(const struct fl__shm_view *v, struct state *s)
+static int shm_queue_check_state(const struct fl__shm_view *v, struct shm_queue_state *s)
 {
-	read_state(v, s);
-	return is_possible(v, s) ? 0 : -EBADMSG;
+	shm_queue_read_state(v, s);
+	return shm_queue_is_possible(v, s) ? 0 : -EBADMSG;
 }
 
-static int can_put(const struct fl__shm_view *v, const struct state *s, size_t n)
+static int shm_queue_can_put(const struct fl__shm_view *v, const struct shm_queue_state *s, size_t n)
 {
 	if (s->closed != FL__SHM_OPEN)
 		return -EPIPE;
@@ -190,7 +191,7 @@ static int can_put(const struct fl__shm_view *v, const struct state *s, size_t n
 }
 
 /* What close_now has dropped cannot be got. */
-static int can_get(const struct state *s)
+static int shm_queue_can_get(const struct shm_queue_state *s)
 {
 	if (s->closed != FL__SHM_DROPPED && s->used > 0)
 		return 0;
@@ -200,19 +201,20 @@ static int can_get(const struct state *s)
 /* The data. */
 
 /* Copy `n` items or bytes, of `width` bytes each, to or from the ring at `position`. */
-static void copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
-                    size_t width)
+static void shm_queue_copy_in(const struct fl__shm_view *v, uint32_t position, const unsigned char *from, uint32_t n,
+                              size_t width)
 {
-	uint32_t at = index_of(v, position), to_end = v->size - at;
+	uint32_t at = shm_queue_index(v, position), to_end = v->size - at;
 	uint32_t first = n < to_end ? n : to_end;
 	fl__copy(v->data + at * width, from, first * width);
 	if (n > first)
 		fl__copy(v->data, from + first * width, (n - first) * width);
 }
 
-static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned char *to, uint32_t n, size_t width)
+static void shm_queue_copy_out(const struct fl__shm_view *v, uint32_t position, unsigned char *to, uint32_t n,
+                               size_t width)
 {
-	uint32_t at = index_of(v, position), to_end = v->size - at;
+	uint32_t at = shm_queue_index(v, position), to_end = v->size - at;
 	uint32_t first = n < to_end ? n : to_end;
 	fl__copy(to, v->data + at * width, first * width);
 	if (n > first)
@@ -220,30 +222,31 @@ static void copy_out(const struct fl__shm_view *v, uint32_t position, unsigned c
 }
 
 /* `before`: the state before the commit. */
-static void commit_in(struct fl__shm_ring *r, const struct state *before, struct mark in)
+static void shm_queue_commit_put(struct fl__shm_ring *r, const struct shm_queue_state *before, struct shm_queue_mark in)
 {
-	fl__shm_announce(&r->items);
+	fl__shm_wake_before_commit(&r->items);
 	/* release: the data come first, also if the process is killed; pairs with the lock */
-	fl__store_release(&r->in, pack(in));
-	fl__shm_announced(&r->items, in.count - before->out.count - 1);
+	fl__store_release(&r->in, shm_queue_pack(in));
+	fl__shm_wake_after_commit(&r->items, in.count - before->out.count - 1);
 }
 
-static void commit_out(const struct fl__shm_view *v, const struct state *before, struct mark out)
+static void shm_queue_commit_get(const struct fl__shm_view *v, const struct shm_queue_state *before,
+                                 struct shm_queue_mark out)
 {
 	struct fl__shm_ring *r = v->ring;
 	uint32_t got = out.count - before->out.count;
-	fl__shm_announce(&r->space);
+	fl__shm_wake_before_commit(&r->space);
 	/*
 	 * release: the copy comes first: a killed process may have got into memory that outlives it
 	 */
-	fl__store_release(&r->out, pack(out));
+	fl__store_release(&r->out, shm_queue_pack(out));
 	/* The first waiter may have a larger frame to put than a later waiter: wake all. */
-	fl__shm_announced(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
+	fl__shm_wake_after_commit(&r->space, v->item_size ? v->size - before->used + got - 1 : INT32_MAX);
 }
 
 /* The argument of an fl__shm_op. */
 
-struct transfer {
+struct shm_queue_transfer {
 	const struct fl__shm_view *view;
 	const unsigned char *from;
 	unsigned char *to;
@@ -251,103 +254,103 @@ struct transfer {
 	size_t moved; /* items; bytes of the frame */
 };
 
-static int attempt_put(void *arg)
+static int shm_queue_attempt_put(void *arg)
 {
-	struct transfer *t = arg;
+	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc == 0)
-		rc = can_put(v, &s, 1);
+		rc = shm_queue_can_put(v, &s, 1);
 	if (rc != 0)
 		return rc;
 	uint32_t space = v->size - s.used;
 	uint32_t n = t->n < space ? (uint32_t)t->n : space;
-	copy_in(v, s.in.position, t->from, n, v->item_size);
-	commit_in(v->ring, &s, advance(v, s.in, n, n));
+	shm_queue_copy_in(v, s.in.position, t->from, n, v->item_size);
+	shm_queue_commit_put(v->ring, &s, shm_queue_advance(v, s.in, n, n));
 	t->moved = n;
 	return 0;
 }
 
-static int attempt_get(void *arg)
+static int shm_queue_attempt_get(void *arg)
 {
-	struct transfer *t = arg;
+	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc == 0)
-		rc = can_get(&s);
+		rc = shm_queue_can_get(&s);
 	if (rc != 0)
 		return rc;
 	uint32_t n = t->n < s.used ? (uint32_t)t->n : s.used;
-	copy_out(v, s.out.position, t->to, n, v->item_size);
-	commit_out(v, &s, advance(v, s.out, n, n));
+	shm_queue_copy_out(v, s.out.position, t->to, n, v->item_size);
+	shm_queue_commit_get(v, &s, shm_queue_advance(v, s.out, n, n));
 	t->moved = n;
 	return 0;
 }
 
-static int attempt_put_frame(void *arg)
+static int shm_queue_attempt_put_frame(void *arg)
 {
-	struct transfer *t = arg;
+	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
 	uint32_t size = (uint32_t)t->n, whole = size + FL__SHM_FRAME_HEADER;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc == 0)
-		rc = can_put(v, &s, whole);
+		rc = shm_queue_can_put(v, &s, whole);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	memcpy(header, &size, sizeof header);
-	copy_in(v, s.in.position, header, sizeof header, 1);
-	copy_in(v, advance(v, s.in, sizeof header, 0).position, t->from, size, 1);
-	commit_in(v->ring, &s, advance(v, s.in, whole, 1));
+	shm_queue_copy_in(v, s.in.position, header, sizeof header, 1);
+	shm_queue_copy_in(v, shm_queue_advance(v, s.in, sizeof header, 0).position, t->from, size, 1);
+	shm_queue_commit_put(v->ring, &s, shm_queue_advance(v, s.in, whole, 1));
 	return 0;
 }
 
-static int attempt_get_frame(void *arg)
+static int shm_queue_attempt_get_frame(void *arg)
 {
-	struct transfer *t = arg;
+	struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc == 0)
-		rc = can_get(&s);
+		rc = shm_queue_can_get(&s);
 	if (rc != 0)
 		return rc;
 	unsigned char header[FL__SHM_FRAME_HEADER];
 	uint32_t size;
-	copy_out(v, s.out.position, header, sizeof header, 1);
+	shm_queue_copy_out(v, s.out.position, header, sizeof header, 1);
 	memcpy(&size, header, sizeof size);
-	if (size > s.used - sizeof header) /* a header is there: is_possible() */
+	if (size > s.used - sizeof header) /* a header is there: shm_queue_is_possible() */
 		return -EBADMSG;
 	t->moved = size;
 	if (size > t->n)
 		return -EMSGSIZE;
-	copy_out(v, advance(v, s.out, sizeof header, 0).position, t->to, size, 1);
-	commit_out(v, &s, advance(v, s.out, size + (uint32_t)sizeof header, 1));
+	shm_queue_copy_out(v, shm_queue_advance(v, s.out, sizeof header, 0).position, t->to, size, 1);
+	shm_queue_commit_get(v, &s, shm_queue_advance(v, s.out, size + (uint32_t)sizeof header, 1));
 	return 0;
 }
 
 /* Called without the lock. */
-static bool may_put(const void *arg)
+static bool shm_queue_may_put(const void *arg)
 {
-	const struct transfer *t = arg;
+	const struct shm_queue_transfer *t = arg;
 	const struct fl__shm_view *v = t->view;
-	struct state s;
-	read_state(v, &s);
-	return can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN || s.used > v->size;
+	struct shm_queue_state s;
+	shm_queue_read_state(v, &s);
+	return shm_queue_can_put(v, &s, v->item_size ? 1 : t->n + FL__SHM_FRAME_HEADER) != -EAGAIN || s.used > v->size;
 }
 
-static bool may_get(const void *arg)
+static bool shm_queue_may_get(const void *arg)
 {
-	const struct transfer *t = arg;
-	struct state s;
-	read_state(t->view, &s);
-	return can_get(&s) != -EAGAIN;
+	const struct shm_queue_transfer *t = arg;
+	struct shm_queue_state s;
+	shm_queue_read_state(t->view, &s);
+	return shm_queue_can_get(&s) != -EAGAIN;
 }
 
-static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+static int shm_queue_perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (deadline != FL__TRY)
 		return fl__shm_await(op, deadline, cancel);
@@ -355,27 +358,29 @@ static int perform(const struct fl__shm_op *op, int64_t deadline, fl_cancel_toke
 	return rc == -ETIMEDOUT ? -EBUSY : rc;
 }
 
-static int await_put(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
+static int shm_queue_await_put(struct shm_queue_transfer *t, int (*attempt)(void *arg), int64_t deadline,
+                               fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->space, attempt, may_put, t, false};
-	return perform(&op, deadline, cancel);
+	const struct fl__shm_op op = {&r->lock, &r->space, attempt, shm_queue_may_put, t, false};
+	return shm_queue_perform(&op, deadline, cancel);
 }
 
-static int await_get(struct transfer *t, int (*attempt)(void *arg), int64_t deadline, fl_cancel_token *cancel)
+static int shm_queue_await_get(struct shm_queue_transfer *t, int (*attempt)(void *arg), int64_t deadline,
+                               fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = t->view->ring;
-	const struct fl__shm_op op = {&r->lock, &r->items, attempt, may_get, t, false};
-	return perform(&op, deadline, cancel);
+	const struct fl__shm_op op = {&r->lock, &r->items, attempt, shm_queue_may_get, t, false};
+	return shm_queue_perform(&op, deadline, cancel);
 }
 
 int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t *count, int64_t deadline,
                      fl_cancel_token *cancel)
 {
-	struct transfer t = {.view = v, .from = items, .n = n};
+	struct shm_queue_transfer t = {.view = v, .from = items, .n = n};
 	if (v->item_size == 0)
 		return -EINVAL;
-	int rc = await_put(&t, attempt_put, deadline, cancel);
+	int rc = shm_queue_await_put(&t, shm_queue_attempt_put, deadline, cancel);
 	if (rc == 0)
 		*count = t.moved;
 	return rc;
@@ -384,10 +389,10 @@ int fl__shm_ring_put(struct fl__shm_view *v, const void *items, size_t n, size_t
 int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *count, int64_t deadline,
                      fl_cancel_token *cancel)
 {
-	struct transfer t = {.view = v, .to = items, .n = n};
+	struct shm_queue_transfer t = {.view = v, .to = items, .n = n};
 	if (v->item_size == 0)
 		return -EINVAL;
-	int rc = await_get(&t, attempt_get, deadline, cancel);
+	int rc = shm_queue_await_get(&t, shm_queue_attempt_get, deadline, cancel);
 	if (rc == 0)
 		*count = t.moved;
 	return rc;
@@ -396,21 +401,21 @@ int fl__shm_ring_get(struct fl__shm_view *v, void *items, size_t n, size_t *coun
 int fl__shm_ring_put_frame(struct fl__shm_view *v, const void *frame, size_t size, int64_t deadline,
                            fl_cancel_token *cancel)
 {
-	struct transfer t = {.view = v, .from = frame, .n = size};
+	struct shm_queue_transfer t = {.view = v, .from = frame, .n = size};
 	if (v->item_size != 0)
 		return -EINVAL;
 	if (v->size < FL__SHM_FRAME_HEADER || size > v->size - FL__SHM_FRAME_HEADER)
 		return -EMSGSIZE;
-	return await_put(&t, attempt_put_frame, deadline, cancel);
+	return shm_queue_await_put(&t, shm_queue_attempt_put_frame, deadline, cancel);
 }
 
 int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, size_t *size, int64_t deadline,
                            fl_cancel_token *cancel)
 {
-	struct transfer t = {.view = v, .to = frame, .n = room};
+	struct shm_queue_transfer t = {.view = v, .to = frame, .n = room};
 	if (v->item_size != 0)
 		return -EINVAL;
-	int rc = await_get(&t, attempt_get_frame, deadline, cancel);
+	int rc = shm_queue_await_get(&t, shm_queue_attempt_get_frame, deadline, cancel);
 	if (rc == 0 || rc == -EMSGSIZE)
 		*size = t.moved;
 	return rc;
@@ -422,7 +427,7 @@ int fl__shm_ring_get_frame(struct fl__shm_view *v, void *frame, size_t room, siz
  * For operations that do not wait for other operations. Only a stopped process, or damaged memory,
  * keeps the lock as long as FL__SHM_PATIENCE.
  */
-static int enter(struct fl__shm_ring *r, struct fl__shm_held *held)
+static int shm_queue_enter(struct fl__shm_ring *r, struct fl__shm_held *held)
 {
 	int rc = fl__shm_enter(&r->lock, held, fl__sys.now() + FL__SHM_PATIENCE);
 	return rc == -ETIMEDOUT ? -EBUSY : rc == -EDEADLK ? -EBADMSG : rc;
@@ -432,23 +437,23 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 {
 	struct fl__shm_ring *r = v->ring;
 	struct fl__shm_held held;
-	struct state s;
-	int rc = enter(r, &held);
+	struct shm_queue_state s;
+	int rc = shm_queue_enter(r, &held);
 	if (rc != 0)
 		return rc;
-	rc = look_at(v, &s);
+	rc = shm_queue_check_state(v, &s);
 	uint32_t wanted = drop ? FL__SHM_DROPPED : FL__SHM_CLOSED;
 	uint32_t left = s.closed == FL__SHM_DROPPED ? 0 : s.in.count - s.out.count;
 	if (rc == 0 && s.closed < wanted) {
-		fl__shm_announce(&r->items);
-		fl__shm_announce(&r->space);
+		fl__shm_wake_before_commit(&r->items);
+		fl__shm_wake_before_commit(&r->space);
 		if (drop)
-			fl__shm_announce(&r->done);
+			fl__shm_wake_before_commit(&r->done);
 		fl__store_relaxed(&r->closed, wanted); /* relaxed: the lock orders it */
-		fl__shm_announced(&r->items, INT32_MAX);
-		fl__shm_announced(&r->space, INT32_MAX);
+		fl__shm_wake_after_commit(&r->items, INT32_MAX);
+		fl__shm_wake_after_commit(&r->space, INT32_MAX);
 		if (drop)
-			fl__shm_announced(&r->done, INT32_MAX);
+			fl__shm_wake_after_commit(&r->done, INT32_MAX);
 	}
 	fl__shm_leave(&r->lock, &held);
 	if (rc == 0 && drop)
@@ -459,75 +464,75 @@ int fl__shm_ring_close(struct fl__shm_view *v, bool drop, size_t *dropped)
 /* Joining. */
 
 /* How many items or frames are not done. */
-static uint32_t unfinished(const struct state *s, uint32_t dones)
+static uint32_t shm_queue_unfinished(const struct shm_queue_state *s, uint32_t dones)
 {
 	return (s->closed == FL__SHM_DROPPED ? s->out.count : s->in.count) - dones;
 }
 
 /* Called under the lock. */
-static int count_done(const struct fl__shm_view *v)
+static int shm_queue_count_done(const struct fl__shm_view *v)
 {
 	struct fl__shm_ring *r = v->ring;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc != 0)
 		return rc;
 	uint32_t dones = fl__load_relaxed(&r->dones); /* relaxed: under the lock, as all here */
 	if (s.out.count == dones)
 		return -EINVAL;
-	bool last = unfinished(&s, dones) == 1;
+	bool last = shm_queue_unfinished(&s, dones) == 1;
 	if (last)
-		fl__shm_announce(&r->done);
+		fl__shm_wake_before_commit(&r->done);
 	fl__store_relaxed(&r->dones, dones + 1);
 	if (last)
-		fl__shm_announced(&r->done, INT32_MAX);
+		fl__shm_wake_after_commit(&r->done, INT32_MAX);
 	return 0;
 }
 
 int fl__shm_ring_task_done(struct fl__shm_view *v)
 {
 	struct fl__shm_held held;
-	int rc = enter(v->ring, &held);
+	int rc = shm_queue_enter(v->ring, &held);
 	if (rc != 0)
 		return rc;
-	rc = count_done(v);
+	rc = shm_queue_count_done(v);
 	fl__shm_leave(&v->ring->lock, &held);
 	return rc;
 }
 
-static int attempt_join(void *arg)
+static int shm_queue_attempt_join(void *arg)
 {
 	const struct fl__shm_view *v = arg;
-	struct state s;
-	int rc = look_at(v, &s);
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(v, &s);
 	if (rc != 0)
 		return rc;
 	/* relaxed: under the lock */
-	return unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
+	return shm_queue_unfinished(&s, fl__load_relaxed(&v->ring->dones)) == 0 ? 0 : -EAGAIN;
 }
 
-static bool may_join(const void *arg)
+static bool shm_queue_may_join(const void *arg)
 {
 	const struct fl__shm_view *v = arg;
-	struct state s;
+	struct shm_queue_state s;
 	uint32_t dones = fl__load_relaxed(&v->ring->dones); /* relaxed: a hint */
-	read_state(v, &s);
-	return unfinished(&s, dones) == 0;
+	shm_queue_read_state(v, &s);
+	return shm_queue_unfinished(&s, dones) == 0;
 }
 
 int fl__shm_ring_join(struct fl__shm_view *v, int64_t deadline, fl_cancel_token *cancel)
 {
 	struct fl__shm_ring *r = v->ring;
-	const struct fl__shm_op op = {&r->lock, &r->done, attempt_join, may_join, v, true};
-	return perform(&op, deadline, cancel);
+	const struct fl__shm_op op = {&r->lock, &r->done, shm_queue_attempt_join, shm_queue_may_join, v, true};
+	return shm_queue_perform(&op, deadline, cancel);
 }
 
 /* State. */
 
 size_t fl__shm_ring_length(const struct fl__shm_view *v)
 {
-	struct state s;
-	read_state(v, &s);
+	struct shm_queue_state s;
+	shm_queue_read_state(v, &s);
 	if (s.closed == FL__SHM_DROPPED)
 		return 0;
 	uint32_t length = s.in.count - s.out.count;
@@ -544,48 +549,48 @@ bool fl__shm_ring_is_closed(const struct fl__shm_view *v)
  * asks for the space of an empty frame.
  */
 
-static size_t least(const struct fl__shm_view *v)
+static size_t shm_queue_least(const struct fl__shm_view *v)
 {
 	return v->item_size ? 1 : FL__SHM_FRAME_HEADER;
 }
 
-static int attempt_nothing_in(void *arg)
+static int shm_queue_attempt_no_put(void *arg)
 {
-	const struct transfer *t = arg;
-	struct state s;
-	int rc = look_at(t->view, &s);
-	return rc == 0 ? can_put(t->view, &s, least(t->view)) : rc;
+	const struct shm_queue_transfer *t = arg;
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(t->view, &s);
+	return rc == 0 ? shm_queue_can_put(t->view, &s, shm_queue_least(t->view)) : rc;
 }
 
-static int attempt_nothing_out(void *arg)
+static int shm_queue_attempt_no_get(void *arg)
 {
-	const struct transfer *t = arg;
-	struct state s;
-	int rc = look_at(t->view, &s);
-	return rc == 0 ? can_get(&s) : rc;
+	const struct shm_queue_transfer *t = arg;
+	struct shm_queue_state s;
+	int rc = shm_queue_check_state(t->view, &s);
+	return rc == 0 ? shm_queue_can_get(&s) : rc;
 }
 
-static struct fl__shm_op readiness(struct transfer *t, bool space)
+static struct fl__shm_op shm_queue_ready_op(struct shm_queue_transfer *t, bool space)
 {
 	struct fl__shm_ring *r = t->view->ring;
 	if (space)
-		return (struct fl__shm_op){&r->lock, &r->space, attempt_nothing_in, may_put, t, false};
-	return (struct fl__shm_op){&r->lock, &r->items, attempt_nothing_out, may_get, t, false};
+		return (struct fl__shm_op){&r->lock, &r->space, shm_queue_attempt_no_put, shm_queue_may_put, t, false};
+	return (struct fl__shm_op){&r->lock, &r->items, shm_queue_attempt_no_get, shm_queue_may_get, t, false};
 }
 
 bool fl__shm_ring_ready(struct fl__shm_view *v, bool space)
 {
-	struct transfer t = {.view = v};
-	const struct fl__shm_op op = readiness(&t, space);
+	struct shm_queue_transfer t = {.view = v};
+	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
 	int rc = fl__shm_attempt(&op);
 	return rc != -EAGAIN && rc != -ETIMEDOUT;
 }
 
 bool fl__shm_ring_arm(struct fl__shm_view *v, bool space, struct fl__node *node)
 {
-	struct transfer t = {.view = v};
-	const struct fl__shm_op op = readiness(&t, space);
-	return fl__shm_line_arm(&op, node);
+	struct shm_queue_transfer t = {.view = v};
+	const struct fl__shm_op op = shm_queue_ready_op(&t, space);
+	return fl__shm_wait_arm(&op, node);
 }
 
 /* The handle. */
@@ -601,7 +606,7 @@ struct fl_shm_queue {
 /* Creation and destruction. */
 
 /* The ring's size according to `config`, in items or bytes. 0: the config is invalid. */
-static size_t ring_size(const fl_shm_queue_config *config)
+static size_t shm_queue_ring_size(const fl_shm_queue_config *config)
 {
 	if (!config || (config->item_size == 0) == (config->frame_bytes == 0))
 		return 0;
@@ -612,7 +617,7 @@ static size_t ring_size(const fl_shm_queue_config *config)
 
 int fl_shm_queue_create(fl_shm_queue **made, fl_shm *region, const fl_shm_queue_config *config)
 {
-	size_t size = ring_size(config);
+	size_t size = shm_queue_ring_size(config);
 	size_t bytes;
 	if (size == 0)
 		return -EINVAL;
@@ -772,34 +777,29 @@ bool fl_shm_queue_is_closed(const fl_shm_queue *q)
 	return fl__shm_ring_is_closed(&q->view);
 }
 
-static bool items_ready(void *object)
+static bool shm_queue_items_ready(void *object)
 {
 	fl_shm_queue *q = object;
 	return fl__shm_ring_ready(&q->view, false);
 }
 
-static bool items_arm(void *object, struct fl__node *node)
+static bool shm_queue_items_arm(void *object, struct fl__node *node)
 {
 	fl_shm_queue *q = object;
 	return fl__shm_ring_arm(&q->view, false, node);
 }
 
-static bool space_ready(void *object)
+static bool shm_queue_space_ready(void *object)
 {
 	fl_shm_queue *q = object;
 	return fl__shm_ring_ready(&q->view, true);
 }
 
-static bool space_arm(void *object, struct fl__node *node)
+static bool shm_queue_space_arm(void *object, struct fl__node *node)
 {
 	fl_shm_queue *q = object;
 	return fl__shm_ring_arm(&q->view, true, node);
 }
 
-static void disarm(__attribute__((unused)) void *object, struct fl__node *node)
-{
-	fl__shm_line_disarm(node);
-}
-
-const fl_on_type fl__on_shm_queue = {items_ready, items_arm, disarm, NULL};
-const fl_on_type fl__on_shm_queue_space = {space_ready, space_arm, disarm, NULL};
+const fl_on_type fl__on_shm_queue = {shm_queue_items_ready, shm_queue_items_arm, fl__bridge_disarm, NULL};
+const fl_on_type fl__on_shm_queue_space = {shm_queue_space_ready, shm_queue_space_arm, fl__bridge_disarm, NULL};

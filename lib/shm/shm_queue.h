@@ -23,7 +23,7 @@ struct fl__shm_ring {
 	uint64_t in, out;
 	uint32_t dones, closed;
 
-	struct fl__shm_line items, space, done;
+	struct fl__shm_wait_queue items, space, done;
 
 	/* Written once. */
 	uint64_t item_size;

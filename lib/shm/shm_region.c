@@ -14,23 +14,23 @@
 #include <fcntl.h>
 #include <string.h>
 
-static uint64_t round_up(uint64_t n, uint64_t to)
+static uint64_t shm_region_round_up(uint64_t n, uint64_t to)
 {
 	return (n + to - 1) / to * to;
 }
 
 /* Fills in the layout of a region of `units` units. False: no region can have that many. */
-static bool lay_out(fl_shm *r, uint64_t units)
+static bool shm_region_lay_out(fl_shm *r, uint64_t units)
 {
 	if (units == 0 || units > FL_SHM_SIZE_MAX / FL__SHM_UNIT)
 		return false;
-	r->data = round_up(FL__SHM_HEAD + units * sizeof(uint32_t), fl__page_size());
+	r->data = shm_region_round_up(FL__SHM_HEAD + units * sizeof(uint32_t), fl__page_size());
 	r->total = r->data + units * FL__SHM_UNIT;
 	r->arena.units = (uint32_t)units;
 	return r->total <= PTRDIFF_MAX;
 }
 
-static int map(fl_shm *r)
+static int shm_region_map(fl_shm *r)
 {
 	void *memory = NULL;
 	int rc = fl__shm_os.map(r->fd, (size_t)r->total, r->writable, &memory);
@@ -46,10 +46,10 @@ static int map(fl_shm *r)
  * Allocates real memory for the whole file. A signal undoes the current step. So steps are short,
  * and get shorter after each signal.
  */
-static int fill(int fd, uint64_t size)
+static int shm_region_fill(int fd, uint64_t size)
 {
 	const uint64_t page = fl__page_size();
-	uint64_t step = round_up(UINT64_C(16) << 20, page);
+	uint64_t step = shm_region_round_up(UINT64_C(16) << 20, page);
 	for (uint64_t at = 0; at < size;) {
 		uint64_t n = size - at < step ? size - at : step;
 		int rc = fl__shm_os.fill(fd, at, n);
@@ -58,25 +58,25 @@ static int fill(int fd, uint64_t size)
 		else if (rc != -EINTR)
 			return rc;
 		else if (step > page)
-			step = round_up(step / 2, page);
+			step = shm_region_round_up(step / 2, page);
 	}
 	return 0;
 }
 
-static int make_memory(fl_shm *r)
+static int shm_region_make_memory(fl_shm *r)
 {
 	r->fd = fl__shm_os.memory();
 	if (r->fd < 0)
 		return r->fd;
 	int rc = fl__shm_os.resize(r->fd, r->total);
 	if (rc == 0)
-		rc = fill(r->fd, r->total);
+		rc = shm_region_fill(r->fd, r->total);
 	if (rc == 0)
 		rc = fl__shm_os.add_seals(r->fd, F_SEAL_SHRINK | F_SEAL_GROW);
 	return rc == -ENOSPC ? -ENOMEM : rc;
 }
 
-static void write_head(const fl_shm *r)
+static void shm_region_write_head(const fl_shm *r)
 {
 	struct fl__shm_head *h = r->head; /* relaxed, all: no other process has the memory yet */
 	fl__store_relaxed(&h->magic, FL__SHM_MAGIC);
@@ -88,7 +88,7 @@ static void write_head(const fl_shm *r)
 	fl__arena_init(&r->arena);
 }
 
-static fl_shm *new_handle(void)
+static fl_shm *shm_region_new(void)
 {
 	fl_shm *r = fl__alloc(1, sizeof *r);
 	if (r)
@@ -102,28 +102,29 @@ int fl_shm_create(fl_shm **region, size_t size)
 	fl_shm layout;
 	if (bytes == 0)
 		return -EINVAL;
-	if (bytes > FL_SHM_SIZE_MAX || !lay_out(&layout, round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
+	if (bytes > FL_SHM_SIZE_MAX ||
+	    !shm_region_lay_out(&layout, shm_region_round_up(bytes, fl__page_size()) / FL__SHM_UNIT) ||
 	    layout.total > fl__shm_os.largest_file())
 		return -EFBIG;
 	if (layout.total > fl__shm_os.available())
 		return -ENOMEM;
-	fl_shm *r = new_handle();
+	fl_shm *r = shm_region_new();
 	if (!r)
 		return -ENOMEM;
-	r->writable = lay_out(r, layout.arena.units);
-	int rc = make_memory(r);
+	r->writable = shm_region_lay_out(r, layout.arena.units);
+	int rc = shm_region_make_memory(r);
 	if (rc == 0)
-		rc = map(r);
+		rc = shm_region_map(r);
 	if (rc != 0) {
 		fl_shm_free(r);
 		return rc;
 	}
-	write_head(r);
+	shm_region_write_head(r);
 	*region = r;
 	return 0;
 }
 
-static int refuse(int rc, int fd, const char *what, int64_t found, int64_t expected)
+static int shm_region_refuse(int rc, int fd, const char *what, int64_t found, int64_t expected)
 {
 	fl__log(FL_LOG_ERROR, "fl_shm_attach: descriptor %d: %s: %s is %lld (0x%llx), expected %lld (0x%llx)", fd,
 	        fl_error_name(rc), what, (long long)found, (unsigned long long)found, (long long)expected,
@@ -135,7 +136,7 @@ static int refuse(int rc, int fd, const char *what, int64_t found, int64_t expec
  * Compares the head with this process and the file's size. Reads each number once. Fills in the
  * layout.
  */
-static int check_head(fl_shm *r, int fd)
+static int shm_region_check_head(fl_shm *r, int fd)
 {
 	/* relaxed, all: the transfer of the descriptor has ordered them */
 	const struct fl__shm_head *h = r->head;
@@ -145,24 +146,25 @@ static int check_head(fl_shm *r, int fd)
 	int64_t lock_word = fl__load_relaxed(&h->lock_word);
 	fl_shm layout;
 	if (magic != FL__SHM_MAGIC)
-		return refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
+		return shm_region_refuse(-EBADMSG, fd, "the magic number", (int64_t)magic, (int64_t)FL__SHM_MAGIC);
 	if (version != FL__SHM_VERSION)
-		return refuse(-EPROTONOSUPPORT, fd, "the version of the layout", version, FL__SHM_VERSION);
+		return shm_region_refuse(-EPROTONOSUPPORT, fd, "the version of the layout", version, FL__SHM_VERSION);
 	if (word_size != sizeof(void *))
-		return refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
+		return shm_region_refuse(-EPROTO, fd, "the size of a pointer", word_size, sizeof(void *));
 	if (lock_word != fl__shm_word_offset())
-		return refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
+		return shm_region_refuse(-EPROTO, fd, "the place of a lock's word", lock_word, fl__shm_word_offset());
 	if (total != r->total)
-		return refuse(-EBADMSG, fd, "the size that it says", (int64_t)total, (int64_t)r->total);
-	if (!lay_out(&layout, units) || layout.total != r->total)
-		return refuse(-EBADMSG, fd, "the number of units", (int64_t)units, (int64_t)(r->total / FL__SHM_UNIT));
+		return shm_region_refuse(-EBADMSG, fd, "the size that it says", (int64_t)total, (int64_t)r->total);
+	if (!shm_region_lay_out(&layout, units) || layout.total != r->total)
+		return shm_region_refuse(-EBADMSG, fd, "the number of units", (int64_t)units,
+		                         (int64_t)(r->total / FL__SHM_UNIT));
 	r->data = layout.data;
 	r->arena.units = layout.arena.units;
 	return 0;
 }
 
 /* Checks the file; fills in `total` and `writable`. `fd`: the caller's descriptor, for the log. */
-static int check_file(fl_shm *r, int fd)
+static int shm_region_check_file(fl_shm *r, int fd)
 {
 	int seals = fl__shm_os.seals(r->fd);
 	if (seals < 0 && seals != -EINVAL)
@@ -174,7 +176,7 @@ static int check_file(fl_shm *r, int fd)
 		return -EPERM;
 	}
 	if (!(seals & F_SEAL_SHRINK))
-		return refuse(-EPERM, fd, "the set of seals", seals, F_SEAL_SHRINK);
+		return shm_region_refuse(-EPERM, fd, "the set of seals", seals, F_SEAL_SHRINK);
 	int writable = fl__shm_os.is_writable(r->fd);
 	if (writable < 0)
 		return writable;
@@ -182,30 +184,30 @@ static int check_file(fl_shm *r, int fd)
 	if (rc != 0)
 		return rc;
 	if (r->total < FL__SHM_HEAD || r->total > PTRDIFF_MAX)
-		return refuse(-EBADMSG, fd, "the size", (int64_t)r->total, FL__SHM_HEAD);
+		return shm_region_refuse(-EBADMSG, fd, "the size", (int64_t)r->total, FL__SHM_HEAD);
 	r->writable = writable && !(seals & (F_SEAL_WRITE | FL__SEAL_FUTURE_WRITE));
 	return 0;
 }
 
-static int open_region(fl_shm *r, int fd)
+static int shm_region_open(fl_shm *r, int fd)
 {
 	r->fd = fl__shm_os.duplicate(fd);
 	if (r->fd < 0)
 		return r->fd;
-	int rc = check_file(r, fd);
+	int rc = shm_region_check_file(r, fd);
 	if (rc == 0)
-		rc = map(r);
+		rc = shm_region_map(r);
 	if (rc == 0)
-		rc = check_head(r, fd);
+		rc = shm_region_check_head(r, fd);
 	return rc;
 }
 
 int fl_shm_attach(fl_shm **region, int fd)
 {
-	fl_shm *r = new_handle();
+	fl_shm *r = shm_region_new();
 	if (!r)
 		return -ENOMEM;
-	int rc = open_region(r, fd);
+	int rc = shm_region_open(r, fd);
 	if (rc != 0) {
 		fl_shm_free(r);
 		return rc;
@@ -249,21 +251,21 @@ int fl_shm_seal(fl_shm *r)
 }
 
 /* True if [offset, offset + size) lies in the data; for any values, also from other processes. */
-static bool is_inside(const fl_shm *r, uint64_t offset, uint64_t size)
+static bool shm_region_contains(const fl_shm *r, uint64_t offset, uint64_t size)
 {
 	return offset >= r->data && offset < r->total && size <= r->total - offset;
 }
 
 void *fl_shm_at(const fl_shm *r, fl_shm_offset offset, size_t size)
 {
-	return offset % 8 == 0 && is_inside(r, offset, size) ? (char *)r->head + offset : NULL;
+	return offset % 8 == 0 && shm_region_contains(r, offset, size) ? (char *)r->head + offset : NULL;
 }
 
 fl_shm_offset fl_shm_offset_of(const fl_shm *r, const void *address)
 {
 	/* The offset of an address before the region wraps to a large number. */
 	uint64_t offset = (uintptr_t)address - (uintptr_t)r->head;
-	return is_inside(r, offset, 0) ? offset : 0;
+	return shm_region_contains(r, offset, 0) ? offset : 0;
 }
 
 int fl_shm_set_root(fl_shm *r, fl_shm_offset root)
@@ -290,7 +292,7 @@ int fl__shm_try_alloc(fl_shm *r, size_t size, void **block)
 	if (size > r->total - r->data)
 		return -ENOMEM;
 	uint32_t first = 0, n = size == 0 ? 1 : (uint32_t)(((uint64_t)size + FL__SHM_UNIT - 1) / FL__SHM_UNIT);
-	int rc = fl__arena_take(&r->arena, n, fl__sys.now() + FL__SHM_PATIENCE, &first);
+	int rc = fl__arena_alloc(&r->arena, n, fl__sys.now() + FL__SHM_PATIENCE, &first);
 	if (rc == 0)
 		*block = (char *)r->head + r->data + (uint64_t)first * FL__SHM_UNIT;
 	return rc == -EDEADLK ? -EBADMSG : rc;
@@ -302,7 +304,7 @@ int fl__shm_try_dealloc(fl_shm *r, void *block)
 	uint64_t from = offset - r->data;
 	if (!r->writable || offset == 0 || from % FL__SHM_UNIT != 0)
 		return -EINVAL;
-	return fl__arena_give(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
+	return fl__arena_free(&r->arena, (uint32_t)(from / FL__SHM_UNIT)) == 0 ? 0 : -EBADMSG;
 }
 
 void *fl_shm_alloc_raw(fl_shm *r, size_t size)

@@ -9,7 +9,7 @@
 #include <errno.h>
 #include <fairlead/shm_rmutex.h>
 
-static int relock(fl_shm_rmutex *m)
+static int shm_rmutex_relock(fl_shm_rmutex *m)
 {
 	/* relaxed, all here: the mutex orders them */
 	uint32_t depth = fl__load_relaxed(&m->depth_);
@@ -19,7 +19,7 @@ static int relock(fl_shm_rmutex *m)
 	return 0;
 }
 
-static int locked(fl_shm_rmutex *m, int rc)
+static int shm_rmutex_locked(fl_shm_rmutex *m, int rc)
 {
 	if (rc == 0 || rc == -EOWNERDEAD)
 		fl__store_relaxed(&m->depth_, 0); /* relaxed: the mutex orders it */
@@ -28,14 +28,15 @@ static int locked(fl_shm_rmutex *m, int rc)
 
 int fl_shm_rmutex_try_lock(fl_shm_rmutex *m)
 {
-	return fl_shm_mutex_is_owned(&m->mutex_) ? relock(m) : locked(m, fl_shm_mutex_try_lock(&m->mutex_));
+	return fl_shm_mutex_is_owned(&m->mutex_) ? shm_rmutex_relock(m)
+	                                         : shm_rmutex_locked(m, fl_shm_mutex_try_lock(&m->mutex_));
 }
 
 int fl_shm_rmutex_lock_until(fl_shm_rmutex *m, int64_t deadline, fl_cancel_token *cancel)
 {
 	if (fl_shm_mutex_is_owned(&m->mutex_))
-		return relock(m);
-	return locked(m, fl_shm_mutex_lock_until(&m->mutex_, deadline, cancel));
+		return shm_rmutex_relock(m);
+	return shm_rmutex_locked(m, fl_shm_mutex_lock_until(&m->mutex_, deadline, cancel));
 }
 
 void fl_shm_rmutex_unlock(fl_shm_rmutex *m)

@@ -49,128 +49,129 @@ _Static_assert(sizeof(struct fl__shm_slot) == 64, "readers do not share lines");
 
 enum { CLEAN = 0, WRITING = 1, INCONSISTENT = 2, LOST = 3 };
 
-static const int64_t LOOK_AGAIN = FL_MS(20);
+static const int64_t shm_rwlock_retry_after = FL_MS(20);
 
-static struct fl__shm_lock *writer_of(const fl_shm_rwlock *l)
+static struct fl__shm_lock *shm_rwlock_writer(const fl_shm_rwlock *l)
 {
 	return fl__shm_lock_at(l->writer_);
 }
 
-static struct fl__shm_lock *place(const fl_shm_rwlock *l, uint32_t i)
+static struct fl__shm_lock *shm_rwlock_slot(const fl_shm_rwlock *l, uint32_t i)
 {
 	return fl__shm_lock_at(l->slots_[i].lock_);
 }
 
 /* The number of slots, never more than the memory has. Read once for each operation. */
-static uint32_t places(const fl_shm_rwlock *l)
+static uint32_t shm_rwlock_slots(const fl_shm_rwlock *l)
 {
 	uint32_t n = fl__load_relaxed(&l->slots_used_); /* relaxed: never changes */
 	return n == 0 || n > FL_SHM_RWLOCK_READERS ? FL_SHM_RWLOCK_READERS : n;
 }
 
 /* The slot where a context begins to search: spread over threads and fibers. */
-static uint32_t home_of(const struct fl__ctx *ctx, uint32_t n)
+static uint32_t shm_rwlock_first_slot(const struct fl__ctx *ctx, uint32_t n)
 {
 	uint32_t fiber = ctx->ops == &fl__thread_parker ? 0 : (uint32_t)ctx->id;
 	return (fl__shm_self()->tid + fiber) % n;
 }
 
-static bool owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
+static bool shm_rwlock_owns_writer(const fl_shm_rwlock *l, const struct fl__ctx *ctx)
 {
 	/* relaxed: a slot or writer_ orders it */
-	return fl__shm_mine(writer_of(l)) && fl__load_relaxed(&l->owner_) == ctx->id;
+	return fl__shm_is_owned(shm_rwlock_writer(l)) && fl__load_relaxed(&l->owner_) == ctx->id;
 }
 
-static bool is_reader_at(struct fl__shm_lock *p, const struct fl__ctx *ctx)
+static bool shm_rwlock_is_reader(struct fl__shm_lock *p, const struct fl__ctx *ctx)
 {
 	/* relaxed: a slot or writer_ orders it */
-	return fl__shm_mine(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
+	return fl__shm_is_owned(p) && fl__load_relaxed(&p->words_[FL__SHM_STATE]) == (uint32_t)ctx->id;
 }
 
 /* The slot that the calling context has as a reader; NULL: none. */
-static struct fl__shm_lock *find(const fl_shm_rwlock *l, const struct fl__ctx *ctx, uint32_t n)
+static struct fl__shm_lock *shm_rwlock_find_reader(const fl_shm_rwlock *l, const struct fl__ctx *ctx, uint32_t n)
 {
-	uint32_t home = home_of(ctx, n);
+	uint32_t first = shm_rwlock_first_slot(ctx, n);
 	for (uint32_t i = 0; i < n; i++) {
-		struct fl__shm_lock *p = place(l, (home + i) % n);
-		if (is_reader_at(p, ctx))
+		struct fl__shm_lock *p = shm_rwlock_slot(l, (first + i) % n);
+		if (shm_rwlock_is_reader(p, ctx))
 			return p;
 	}
 	return NULL;
 }
 
 /* Ignores the death of a single lock's owner: dirty_ tells. */
-static int unless_dead(int rc)
+static int shm_rwlock_ignore_death(int rc)
 {
 	return rc == -EOWNERDEAD ? 0 : rc;
 }
 
-struct wait {
+struct shm_rwlock_wait {
 	struct fl__ctx *ctx;
 	bool tries; /* the call does not wait */
 	int64_t deadline;
 	fl_cancel_token *cancel;
 };
 
-static int hold(struct fl__shm_lock *p, const struct wait *w)
+static int shm_rwlock_wait_for(struct fl__shm_lock *p, const struct shm_rwlock_wait *w)
 {
-	return w->tries ? -EBUSY : unless_dead(fl__shm_hold(p, w->ctx, w->deadline, w->cancel));
+	return w->tries ? -EBUSY : shm_rwlock_ignore_death(fl__shm_context_acquire(p, w->ctx, w->deadline, w->cancel));
 }
 
 /* Takes writer_, for a writer, or for a reader that queues behind writers. */
-static int take_writer(fl_shm_rwlock *l, const struct wait *w)
+static int shm_rwlock_acquire_writer(fl_shm_rwlock *l, const struct shm_rwlock_wait *w)
 {
-	int rc = unless_dead(fl__shm_try_take(writer_of(l)));
+	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(shm_rwlock_writer(l)));
 	if (rc == -EBUSY && !w->tries)
-		rc = owns_writer(l, w->ctx) ? -EDEADLK : hold(writer_of(l), w);
+		rc = shm_rwlock_owns_writer(l, w->ctx) ? -EDEADLK : shm_rwlock_wait_for(shm_rwlock_writer(l), w);
 	if (rc == 0)
 		/* relaxed: a slot or writer_ orders it */
 		fl__store_relaxed(&l->owner_, w->ctx->id);
 	return rc;
 }
 
-static void give_writer(fl_shm_rwlock *l, bool all)
+static void shm_rwlock_release_writer(fl_shm_rwlock *l, bool all)
 {
 	fl__store_relaxed(&l->owner_, 0); /* relaxed: a slot or writer_ orders it */
-	fl__shm_unhold(writer_of(l), all);
+	fl__shm_context_release(shm_rwlock_writer(l), all);
 }
 
 /* Readers. */
 
-static int try_any_place(fl_shm_rwlock *l, uint32_t home, uint32_t n, struct fl__shm_lock **taken)
+static int shm_rwlock_try_any_slot(fl_shm_rwlock *l, uint32_t first, uint32_t n, struct fl__shm_lock **taken)
 {
 	int rc = -EBUSY;
 	for (uint32_t i = 0; i < n && rc == -EBUSY; i++) {
-		*taken = place(l, (home + i) % n);
-		rc = unless_dead(fl__shm_try_take(*taken));
+		*taken = shm_rwlock_slot(l, (first + i) % n);
+		rc = shm_rwlock_ignore_death(fl__shm_try_acquire(*taken));
 	}
 	return rc;
 }
 
 /*
  * A reader that finds all slots taken sleeps on its first one. Another slot may become free
- * earlier, so the reader tries all slots again after LOOK_AGAIN.
+ * earlier, so the reader tries all slots again after shm_rwlock_retry_after.
  */
-static int take_any_place(fl_shm_rwlock *l, const struct wait *w, uint32_t n, struct fl__shm_lock **taken)
+static int shm_rwlock_acquire_any_slot(fl_shm_rwlock *l, const struct shm_rwlock_wait *w, uint32_t n,
+                                       struct fl__shm_lock **taken)
 {
-	uint32_t home = home_of(w->ctx, n);
+	uint32_t first = shm_rwlock_first_slot(w->ctx, n);
 	for (;;) {
-		int rc = try_any_place(l, home, n, taken);
+		int rc = shm_rwlock_try_any_slot(l, first, n, taken);
 		if (rc != -EBUSY || w->tries)
 			return rc;
-		if (find(l, w->ctx, n))
+		if (shm_rwlock_find_reader(l, w->ctx, n))
 			return -EDEADLK;
-		struct wait turn = *w;
-		turn.deadline = fl__min_deadline(w->deadline, fl__sys.now() + LOOK_AGAIN);
-		*taken = place(l, home);
-		rc = hold(*taken, &turn);
+		struct shm_rwlock_wait turn = *w;
+		turn.deadline = fl__min_deadline(w->deadline, fl__sys.now() + shm_rwlock_retry_after);
+		*taken = shm_rwlock_slot(l, first);
+		rc = shm_rwlock_wait_for(*taken, &turn);
 		if (rc != -ETIMEDOUT || turn.deadline == w->deadline)
 			return rc;
 	}
 }
 
 /* The result for a reader that has taken the slot `p`. Gives the slot back unless that is 0. */
-static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
+static int shm_rwlock_begin_read(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl__shm_lock *p)
 {
 	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; the slot acquired */
 	if (dirty == CLEAN) {
@@ -178,45 +179,46 @@ static int begin_reading(fl_shm_rwlock *l, const struct fl__ctx *ctx, struct fl_
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], (uint32_t)ctx->id);
 		return 0;
 	}
-	fl__shm_unhold(p, true);
+	fl__shm_context_release(p, true);
 	return dirty == LOST ? -ENOTRECOVERABLE : -EOWNERDEAD;
 }
 
-static bool is_awaited(const fl_shm_rwlock *l)
+static bool shm_rwlock_has_writer(const fl_shm_rwlock *l)
 {
 	/* relaxed: a guess, invariant 3 */
-	return (fl__load_relaxed(fl__shm_word(writer_of(l))) & FL__SHM_TID) != 0;
+	return (fl__load_relaxed(fl__shm_word(shm_rwlock_writer(l))) & FL__SHM_TID) != 0;
 }
 
-static int read_lock(fl_shm_rwlock *l, const struct wait *w)
+int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	uint32_t n = places(l);
+	const struct shm_rwlock_wait w = {fl__ctx_get(), deadline == FL__TRY, deadline, cancel};
+	uint32_t n = shm_rwlock_slots(l);
 	struct fl__shm_lock *p = NULL;
-	bool behind = is_awaited(l);
+	bool behind = shm_rwlock_has_writer(l);
 	int rc = 0;
-	if (behind && w->tries)
+	if (behind && w.tries)
 		return -EBUSY;
-	if (behind && (find(l, w->ctx, n) || owns_writer(l, w->ctx)))
+	if (behind && (shm_rwlock_find_reader(l, w.ctx, n) || shm_rwlock_owns_writer(l, w.ctx)))
 		return -EDEADLK;
 	if (behind)
-		rc = take_writer(l, w);
+		rc = shm_rwlock_acquire_writer(l, &w);
 	if (rc != 0)
 		return rc;
-	rc = take_any_place(l, w, n, &p);
+	rc = shm_rwlock_acquire_any_slot(l, &w, n, &p);
 	if (rc == 0)
-		rc = begin_reading(l, w->ctx, p);
+		rc = shm_rwlock_begin_read(l, w.ctx, p);
 	if (behind)
-		give_writer(l, false);
+		shm_rwlock_release_writer(l, false);
 	return rc;
 }
 
 /* Writers. */
 
-static int take_place(struct fl__shm_lock *p, const struct wait *w)
+static int shm_rwlock_acquire_slot(struct fl__shm_lock *p, const struct shm_rwlock_wait *w)
 {
-	int rc = unless_dead(fl__shm_try_take(p));
+	int rc = shm_rwlock_ignore_death(fl__shm_try_acquire(p));
 	if (rc == -EBUSY)
-		rc = hold(p, w);
+		rc = shm_rwlock_wait_for(p, w);
 	if (rc == 0)
 		/* relaxed: a slot or writer_ orders it */
 		fl__store_relaxed(&p->words_[FL__SHM_STATE], 0);
@@ -224,28 +226,29 @@ static int take_place(struct fl__shm_lock *p, const struct wait *w)
 }
 
 /* Gives back the first `n` slots, and writer_. */
-static void give_places(fl_shm_rwlock *l, uint32_t n, bool all)
+static void shm_rwlock_release_slots(fl_shm_rwlock *l, uint32_t n, bool all)
 {
 	for (uint32_t i = 0; i < n; i++)
-		fl__shm_unhold(place(l, i), all);
-	give_writer(l, all);
+		fl__shm_context_release(shm_rwlock_slot(l, i), all);
+	shm_rwlock_release_writer(l, all);
 }
 
-static int write_lock(fl_shm_rwlock *l, const struct wait *w)
+int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
 {
-	uint32_t n = places(l), taken = 0;
-	int rc = !w->tries && find(l, w->ctx, n) ? -EDEADLK : take_writer(l, w);
+	const struct shm_rwlock_wait w = {fl__ctx_get(), deadline == FL__TRY, deadline, cancel};
+	uint32_t n = shm_rwlock_slots(l), taken = 0;
+	int rc = !w.tries && shm_rwlock_find_reader(l, w.ctx, n) ? -EDEADLK : shm_rwlock_acquire_writer(l, &w);
 	if (rc != 0)
 		return rc;
 	uint32_t dirty = fl__load_relaxed(&l->dirty_); /* relaxed: invariant 1; writer_ acquired */
 	if (dirty == LOST)
 		rc = -ENOTRECOVERABLE;
 	while (rc == 0 && taken < n) {
-		rc = take_place(place(l, taken), w);
+		rc = shm_rwlock_acquire_slot(shm_rwlock_slot(l, taken), &w);
 		taken += rc == 0;
 	}
 	if (rc != 0) {
-		give_places(l, taken, dirty == LOST);
+		shm_rwlock_release_slots(l, taken, dirty == LOST);
 		return rc;
 	}
 	/* relaxed: invariant 1 */
@@ -255,33 +258,23 @@ static int write_lock(fl_shm_rwlock *l, const struct wait *w)
 
 int fl_shm_rwlock_destroy(const fl_shm_rwlock *l)
 {
-	bool busy = fl__shm_is_busy(writer_of(l));
-	for (uint32_t i = 0; i < places(l) && !busy; i++)
-		busy = fl__shm_is_busy(place(l, i));
+	bool busy = fl__shm_is_busy(shm_rwlock_writer(l));
+	for (uint32_t i = 0; i < shm_rwlock_slots(l) && !busy; i++)
+		busy = fl__shm_is_busy(shm_rwlock_slot(l, i));
 	return busy ? -EBUSY : 0;
-}
-
-int fl_shm_rwlock_read_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
-{
-	return read_lock(l, &(struct wait){fl__ctx_get(), deadline == FL__TRY, deadline, cancel});
 }
 
 void fl_shm_rwlock_read_unlock(fl_shm_rwlock *l)
 {
-	struct fl__shm_lock *p = find(l, fl__ctx_get(), places(l));
+	struct fl__shm_lock *p = shm_rwlock_find_reader(l, fl__ctx_get(), shm_rwlock_slots(l));
 	if (!p)
 		fl__panic("fl_shm_rwlock_read_unlock", l, "not held by the caller");
-	fl__shm_unhold(p, false);
-}
-
-int fl_shm_rwlock_write_lock_until(fl_shm_rwlock *l, int64_t deadline, fl_cancel_token *cancel)
-{
-	return write_lock(l, &(struct wait){fl__ctx_get(), deadline == FL__TRY, deadline, cancel});
+	fl__shm_context_release(p, false);
 }
 
 void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 {
-	if (!owns_writer(l, fl__ctx_get()))
+	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_recover", l, "not held by the caller");
 	if (fl__load_relaxed(&l->dirty_) != INCONSISTENT) /* relaxed: invariant 1, all here */
 		fl__panic("fl_shm_rwlock_recover", l, "no writer died");
@@ -290,9 +283,9 @@ void fl_shm_rwlock_recover(fl_shm_rwlock *l)
 
 void fl_shm_rwlock_write_unlock(fl_shm_rwlock *l)
 {
-	if (!owns_writer(l, fl__ctx_get()))
+	if (!shm_rwlock_owns_writer(l, fl__ctx_get()))
 		fl__panic("fl_shm_rwlock_write_unlock", l, "not held by the caller");
 	bool lost = fl__load_relaxed(&l->dirty_) != WRITING; /* relaxed: invariant 1, all here */
 	fl__store_relaxed(&l->dirty_, lost ? LOST : CLEAN);
-	give_places(l, places(l), lost);
+	shm_rwlock_release_slots(l, shm_rwlock_slots(l), lost);
 }

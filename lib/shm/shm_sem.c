@@ -3,9 +3,9 @@
  * The semaphore: permits in the low 31 bits of a word, WAITERS in the top bit.
  *
  *   field     meaning              changed by
- *   permits   free permits         acquire: CAS, - 1; release: CAS, + n, or in release_waking()
- *   WAITERS   a waiter may exist   set by take(), CAS, under the monitor, while there is no permit;
- *                                  cleared by release_waking(), under the monitor, in the CAS that
+ *   permits   free permits         acquire: CAS, - 1; release: CAS, + n, or in shm_sem_release_waking()
+ *   WAITERS   a waiter may exist   set by shm_sem_attempt(), CAS, under the monitor, while there is no permit;
+ *                                  cleared by shm_sem_release_waking(), under the monitor, in the CAS that
  *                                  adds permits, unless waiters queue behind `head`
  *
  * Invariants
@@ -19,8 +19,8 @@
  *      wait queue says the same of `changes`: a waiter sets both, and a release clears both.)
  *   3. Linearization points: the CAS of an acquire, and the CAS of a release.
  *
- * Kills. In take(): the permit is taken, or not. Between the CAS to WAITERS and the sleep: one
- * release takes the slow path. In release_waking(), before its CAS: no permit is given, and the
+ * Kills. In shm_sem_attempt(): the permit is taken, or not. Between the CAS to WAITERS and the sleep: one
+ * release takes the slow path. In shm_sem_release_waking(), before its CAS: no permit is given, and the
  * woken waiters find none and set WAITERS again. After its CAS: the woken waiters find the permits.
  * The kernel passes the monitor and `head` on to the next waiter (lock.c).
  *
@@ -33,103 +33,94 @@
 #include <fairlead/time.h>
 
 _Static_assert(sizeof(struct fl__shm_lock) == sizeof((fl_shm_sem *)0)->lock_ &&
-                   sizeof(struct fl__shm_line) == sizeof((fl_shm_sem *)0)->line_,
-               "fl_shm_sem has room for a lock and a line");
+                   sizeof(struct fl__shm_wait_queue) == sizeof((fl_shm_sem *)0)->waiters_,
+               "fl_shm_sem has room for a lock and a wait queue");
 
 static const uint32_t WAITERS = 0x80000000u;
 
-static struct fl__shm_lock *lock_of(fl_shm_sem *s)
-{
-	return (struct fl__shm_lock *)(void *)s->lock_;
-}
-
-static struct fl__shm_line *line_of(fl_shm_sem *s)
-{
-	return (struct fl__shm_line *)(void *)s->line_;
-}
-
-static uint32_t permits_of(uint32_t word)
+static uint32_t shm_sem_permits(uint32_t word)
 {
 	return word & FL_SHM_SEM_MAX;
 }
 
 /* Takes `n` permits, 0 or 1, if a permit is free. Else stores in *seen the word without permits. */
-static bool try_take(fl_shm_sem *s, uint32_t n, uint32_t *seen)
+static bool shm_sem_try_acquire(fl_shm_sem *s, uint32_t n, uint32_t *seen)
 {
 	*seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-	while (permits_of(*seen) > 0)
-		/* acquire: pairs with the release in fl_shm_sem_release_n() and release_waking() */
+	while (shm_sem_permits(*seen) > 0)
+		/* acquire: pairs with the release in fl_shm_sem_release_n() and shm_sem_release_waking() */
 		if (fl__cas_weak_acquire(&s->word_, seen, *seen - n))
 			return true;
 	return false;
 }
 
 /* Called under the monitor. Returns 0; or -EAGAIN, after it has set WAITERS. */
-static int take(fl_shm_sem *s, uint32_t n)
+static int shm_sem_attempt(fl_shm_sem *s, uint32_t n)
 {
 	uint32_t seen;
-	while (!try_take(s, n, &seen))
+	while (!shm_sem_try_acquire(s, n, &seen))
 		/* relaxed: publishes nothing */
 		if (seen & WAITERS || fl__cas_weak_relaxed(&s->word_, &seen, WAITERS))
 			return -EAGAIN;
 	return 0;
 }
 
-static int take_one(void *s)
+static int shm_sem_attempt_acquire(void *s)
 {
-	return take(s, 1);
+	return shm_sem_attempt(s, 1);
 }
 
-static int take_none(void *s)
+static int shm_sem_attempt_arm(void *s)
 {
-	return take(s, 0);
+	return shm_sem_attempt(s, 0);
 }
 
-static bool has_permit(const void *object)
+static bool shm_sem_has_permit(const void *object)
 {
 	const fl_shm_sem *s = object;
-	return permits_of(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
+	return shm_sem_permits(fl__load_relaxed(&s->word_)) > 0; /* relaxed: a hint */
 }
 
-static struct fl__shm_op op_of(fl_shm_sem *s, int (*attempt)(void *))
+static struct fl__shm_op shm_sem_op(fl_shm_sem *s, int (*attempt)(void *))
 {
-	return (struct fl__shm_op){lock_of(s), line_of(s), attempt, has_permit, s, false};
+	return (struct fl__shm_op){
+	    fl__shm_lock_at(s->lock_), fl__shm_wait_queue_at(s->waiters_), attempt, shm_sem_has_permit, s, false};
 }
 
 int fl_shm_sem_acquire_until(fl_shm_sem *s, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t seen;
-	if (try_take(s, 1, &seen))
+	if (shm_sem_try_acquire(s, 1, &seen))
 		return 0;
-	struct fl__shm_op op = op_of(s, take_one);
+	struct fl__shm_op op = shm_sem_op(s, shm_sem_attempt_acquire);
 	return fl__shm_await(&op, deadline, cancel);
 }
 
 int fl_shm_sem_try_acquire(fl_shm_sem *s)
 {
 	uint32_t seen;
-	return try_take(s, 1, &seen) ? 0 : -EAGAIN;
+	return shm_sem_try_acquire(s, 1, &seen) ? 0 : -EAGAIN;
 }
 
 /* Wakes the waiters and adds permits. -EAGAIN: another thread has cleared WAITERS before. */
-static int release_waking(fl_shm_sem *s, uint32_t n)
+static int shm_sem_release_waking(fl_shm_sem *s, uint32_t n)
 {
 	struct fl__shm_held held;
-	if (fl__shm_enter(lock_of(s), &held, FL_FOREVER) != 0)
+	if (fl__shm_enter(fl__shm_lock_at(s->lock_), &held, FL_FOREVER) != 0)
 		return -EBADMSG;
 	uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
 	int rc = seen & WAITERS ? 0 : -EAGAIN;
-	if (rc == 0 && n > FL_SHM_SEM_MAX - permits_of(seen))
+	if (rc == 0 && n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 		rc = -EOVERFLOW;
 	if (rc == 0) {
-		uint32_t line = fl__shm_is_awaited(&line_of(s)->head) ? WAITERS : 0;
-		fl__shm_announce(line_of(s));
-		/* release: pairs with try_take() */
-		while (!fl__cas_weak_release(&s->word_, &seen, (permits_of(seen) + n) | line))
+		uint32_t waiters = fl__shm_has_waiters(&fl__shm_wait_queue_at(s->waiters_)->head) ? WAITERS : 0;
+		fl__shm_wake_before_commit(fl__shm_wait_queue_at(s->waiters_));
+		/* release: pairs with shm_sem_try_acquire() */
+		while (!fl__cas_weak_release(&s->word_, &seen, (shm_sem_permits(seen) + n) | waiters))
 			;
-		fl__shm_announced(line_of(s), permits_of(seen) + n - 1);
+		fl__shm_wake_after_commit(fl__shm_wait_queue_at(s->waiters_), shm_sem_permits(seen) + n - 1);
 	}
-	fl__shm_leave(lock_of(s), &held);
+	fl__shm_leave(fl__shm_lock_at(s->lock_), &held);
 	return rc;
 }
 
@@ -138,11 +129,11 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 	int rc = n == 0 ? 0 : -EAGAIN;
 	while (rc == -EAGAIN) {
 		uint32_t seen = fl__load_relaxed(&s->word_); /* relaxed: the CAS decides */
-		if (n > FL_SHM_SEM_MAX - permits_of(seen))
+		if (n > FL_SHM_SEM_MAX - shm_sem_permits(seen))
 			rc = -EOVERFLOW;
 		else if (seen & WAITERS)
-			rc = release_waking(s, n);
-		/* release: pairs with try_take() */
+			rc = shm_sem_release_waking(s, n);
+		/* release: pairs with shm_sem_try_acquire() */
 		else if (fl__cas_weak_release(&s->word_, &seen, seen + n))
 			rc = 0;
 	}
@@ -151,26 +142,20 @@ int fl_shm_sem_release_n(fl_shm_sem *s, uint32_t n)
 
 uint32_t fl_shm_sem_value(const fl_shm_sem *s)
 {
-	return permits_of(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
+	return shm_sem_permits(fl__load_relaxed(&s->word_)); /* relaxed: out of date when it returns */
 }
 
-static bool on_ready(void *object)
+static bool shm_sem_on_ready(void *object)
 {
 	const fl_shm_sem *s = object;
-	/* acquire: pairs with the releases, as in try_take() */
-	return permits_of(fl__load_acquire(&s->word_)) > 0;
+	/* acquire: pairs with the releases, as in shm_sem_try_acquire() */
+	return shm_sem_permits(fl__load_acquire(&s->word_)) > 0;
 }
 
-static bool on_arm(void *object, struct fl__node *node)
+static bool shm_sem_on_arm(void *object, struct fl__node *node)
 {
-	struct fl__shm_op op = op_of(object, take_none);
-	return fl__shm_line_arm(&op, node);
+	struct fl__shm_op op = shm_sem_op(object, shm_sem_attempt_arm);
+	return fl__shm_wait_arm(&op, node);
 }
 
-static void on_disarm(void *object, struct fl__node *node)
-{
-	(void)object;
-	fl__shm_line_disarm(node);
-}
-
-const fl_on_type fl__on_shm_sem = {on_ready, on_arm, on_disarm, NULL};
+const fl_on_type fl__on_shm_sem = {shm_sem_on_ready, shm_sem_on_arm, fl__bridge_disarm, NULL};

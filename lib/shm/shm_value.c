@@ -5,13 +5,13 @@
  *   field      meaning                                      written by
  *   lock_      the monitor of the threads that change       lock.c
  *              the value
- *   changes_   how often the value has changed; bit 0:      set(), under the monitor
+ *   changes_   how often the value has changed; bit 0:      shm_value_store(), under the monitor
  *              which copy is the value
- *   copies     [changes_ & 1] is the value; the second      set(), under the monitor
+ *   copies     [changes_ & 1] is the value; the second      shm_value_store(), under the monitor
  *              copy is the next value, or half of it
  *
- * Linearization point: in set(), the store of changes_. If set() is killed before the store, the
- * value is the old one, and the next set() writes the second copy anew. If set() is killed after
+ * Linearization point: in shm_value_store(), the store of changes_. If shm_value_store() is killed before the store, the
+ * value is the old one, and the next shm_value_store() writes the second copy anew. If shm_value_store() is killed after
  * the store, the value is the new one. The kernel passes the monitor on.
  *
  * A get takes no lock. So a get does not wait for a process that was stopped in a set, and works on
@@ -34,17 +34,17 @@ _Static_assert(sizeof(((fl_shm_value *)0)->lock_) == sizeof(struct fl__shm_lock)
 
 enum { WORD = sizeof(uint64_t) };
 
-static size_t words(size_t size)
+static size_t shm_value_words(size_t size)
 {
 	return size / WORD + (size % WORD != 0);
 }
 
-static uint64_t *copy_of(const fl_shm_value *v, uint32_t changes, size_t size)
+static uint64_t *shm_value_copy(const fl_shm_value *v, uint32_t changes, size_t size)
 {
-	return (uint64_t *)(void *)(v + 1) + (changes & 1) * words(size);
+	return (uint64_t *)(void *)(v + 1) + (changes & 1) * shm_value_words(size);
 }
 
-static void read_words(const uint64_t *from, void *to, size_t size)
+static void shm_value_read(const uint64_t *from, void *to, size_t size)
 {
 	for (size_t at = 0; at < size; at += WORD) {
 		uint64_t word = fl__load_relaxed(from++); /* relaxed: a get drops a mixed copy */
@@ -52,7 +52,7 @@ static void read_words(const uint64_t *from, void *to, size_t size)
 	}
 }
 
-static void write_words(uint64_t *to, const void *from, size_t size)
+static void shm_value_write(uint64_t *to, const void *from, size_t size)
 {
 	for (size_t at = 0; at < size; at += WORD) {
 		uint64_t word = 0;
@@ -63,10 +63,10 @@ static void write_words(uint64_t *to, const void *from, size_t size)
 
 uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
 {
-	uint32_t changes = fl__load_acquire(&v->changes_); /* acquire: the copy; pairs with set() */
+	uint32_t changes = fl__load_acquire(&v->changes_); /* acquire: the copy; pairs with shm_value_store() */
 	for (;;) {
-		read_words(copy_of(v, changes, size), value, size);
-		fl__fence_acquire();                             /* pairs with the fence in set() */
+		shm_value_read(shm_value_copy(v, changes, size), value, size);
+		fl__fence_acquire();                             /* pairs with the fence in shm_value_store() */
 		uint32_t again = fl__load_relaxed(&v->changes_); /* relaxed: the fence orders it */
 		if (again == changes)
 			return changes;
@@ -75,18 +75,18 @@ uint32_t fl_shm_value_get(const fl_shm_value *v, void *value, size_t size)
 	}
 }
 
-static void set(fl_shm_value *v, const void *value, size_t size)
+static void shm_value_store(fl_shm_value *v, const void *value, size_t size)
 {
 	uint32_t next = fl__load_relaxed(&v->changes_) + 1; /* relaxed: guarded by the monitor */
 	/* pairs with the fence in fl_shm_value_get(): orders changes_ before the words */
 	fl__fence_release();
-	write_words(copy_of(v, next, size), value, size);
+	shm_value_write(shm_value_copy(v, next, size), value, size);
 	fl__store_release(&v->changes_, next); /* release: pairs with fl_shm_value_get() */
 }
 
-static int set_if(fl_shm_value *v, const uint32_t *changes, const void *value, size_t size)
+static int shm_value_change(fl_shm_value *v, const uint32_t *changes, const void *value, size_t size)
 {
-	struct fl__shm_lock *lock = (struct fl__shm_lock *)(void *)v->lock_;
+	struct fl__shm_lock *lock = fl__shm_lock_at(v->lock_);
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(lock, &held, fl__sys.now() + FL__SHM_PATIENCE);
 	if (rc != 0)
@@ -95,17 +95,17 @@ static int set_if(fl_shm_value *v, const uint32_t *changes, const void *value, s
 	if (changes && *changes != fl__load_relaxed(&v->changes_))
 		rc = -EAGAIN;
 	else
-		set(v, value, size);
+		shm_value_store(v, value, size);
 	fl__shm_leave(lock, &held);
 	return rc;
 }
 
 int fl_shm_value_set(fl_shm_value *v, const void *value, size_t size)
 {
-	return set_if(v, NULL, value, size);
+	return shm_value_change(v, NULL, value, size);
 }
 
 int fl_shm_value_set_if(fl_shm_value *v, uint32_t changes, const void *value, size_t size)
 {
-	return set_if(v, &changes, value, size);
+	return shm_value_change(v, &changes, value, size);
 }

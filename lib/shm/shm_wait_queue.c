@@ -27,7 +27,7 @@
  * and followers: Schmidt et al., 2000.)
  *
  * The owner of `head` may be slow or stopped. So a thread that commits more than one waiter can
- * take also wakes waiters behind `head` (fl__shm_nudge()), which attempt and queue again. These
+ * take also wakes waiters behind `head` (fl__shm_wake()), which attempt and queue again. These
  * wakes are for speed, and for the waiters behind a stopped process; correctness does not depend on
  * them.
  *
@@ -42,27 +42,27 @@
 #include <fairlead/time.h>
 #include <limits.h>
 
-void fl__shm_announce(struct fl__shm_line *line)
+void fl__shm_wake_before_commit(struct fl__shm_wait_queue *q)
 {
-	if (!fl__load_relaxed(&line->waiting)) /* relaxed: the monitor orders it */
+	if (!fl__load_relaxed(&q->waiting)) /* relaxed: the monitor orders it */
 		return;
 	/* relaxed: as above; a woken waiter enters the monitor */
-	fl__store_relaxed(&line->changes, fl__load_relaxed(&line->changes) + 1);
-	(void)fl__sys.shared_wake(&line->changes, INT_MAX);
+	fl__store_relaxed(&q->changes, fl__load_relaxed(&q->changes) + 1);
+	(void)fl__sys.shared_wake(&q->changes, INT_MAX);
 }
 
-void fl__shm_announced(struct fl__shm_line *line, uint32_t more)
+void fl__shm_wake_after_commit(struct fl__shm_wait_queue *q, uint32_t more)
 {
-	if (fl__load_relaxed(&line->waiting)) /* relaxed: as above, also the store */
-		fl__store_relaxed(&line->waiting, 0);
-	if (more > 0 && fl__shm_is_awaited(&line->head))
-		fl__shm_nudge(&line->head, more);
+	if (fl__load_relaxed(&q->waiting)) /* relaxed: as above, also the store */
+		fl__store_relaxed(&q->waiting, 0);
+	if (more > 0 && fl__shm_has_waiters(&q->head))
+		fl__shm_wake(&q->head, more);
 }
 
 /*
  * Attempts once. On -EAGAIN with `changes`: sets `waiting`, and *changes to the count to sleep on.
  */
-static int attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
+static int shm_wait_attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *changes)
 {
 	struct fl__shm_held held;
 	int rc = fl__shm_enter(op->lock, &held, deadline);
@@ -70,8 +70,8 @@ static int attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *chan
 		return rc == -EDEADLK ? -EBADMSG : rc;
 	rc = op->attempt(op->arg);
 	if (rc == -EAGAIN && changes) {
-		fl__store_relaxed(&op->line->waiting, 1);        /* relaxed: as above */
-		*changes = fl__load_relaxed(&op->line->changes); /* relaxed: as above */
+		fl__store_relaxed(&op->queue->waiting, 1);        /* relaxed: as above */
+		*changes = fl__load_relaxed(&op->queue->changes); /* relaxed: as above */
 	}
 	fl__shm_leave(op->lock, &held);
 	return rc;
@@ -79,66 +79,66 @@ static int attempt(const struct fl__shm_op *op, int64_t deadline, uint32_t *chan
 
 int fl__shm_attempt(const struct fl__shm_op *op)
 {
-	return attempt(op, 0, NULL);
+	return shm_wait_attempt(op, 0, NULL);
 }
 
 /* After a wait has ended: a last attempt. Returns `error` if the attempt returns -EAGAIN. */
-static int last_attempt(const struct fl__shm_op *op, int error)
+static int shm_wait_last_attempt(const struct fl__shm_op *op, int error)
 {
-	int rc = attempt(op, 0, NULL);
+	int rc = shm_wait_attempt(op, 0, NULL);
 	return rc == -EAGAIN ? error : rc;
 }
 
-static int wait_in_line(const struct fl__shm_op *op, int64_t deadline)
+static int shm_wait_queued(const struct fl__shm_op *op, int64_t deadline)
 {
 	struct fl__shm_held held;
 	int rc;
-	while ((rc = fl__shm_enter_or_wake(&op->line->head, &held, deadline)) == -EAGAIN) {
-		rc = attempt(op, deadline, NULL);
+	while ((rc = fl__shm_enter_or_wake(&op->queue->head, &held, deadline)) == -EAGAIN) {
+		rc = shm_wait_attempt(op, deadline, NULL);
 		if (rc != -EAGAIN)
 			return rc;
 	}
 	if (rc == -ETIMEDOUT)
-		return last_attempt(op, rc);
+		return shm_wait_last_attempt(op, rc);
 	if (rc != 0)
 		return -EBADMSG;
 	uint32_t changes = 0;
-	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
-		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT) {
-			rc = last_attempt(op, -ETIMEDOUT);
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
+		if (fl__sys.shared_wait(&op->queue->changes, changes, deadline) == -ETIMEDOUT) {
+			rc = shm_wait_last_attempt(op, -ETIMEDOUT);
 			break;
 		}
 	}
-	fl__shm_leave(&op->line->head, &held);
+	fl__shm_leave(&op->queue->head, &held);
 	return rc;
 }
 
 /* For changes that concern all waiters: each waiter sleeps on `changes` itself. */
-static int wait_together(const struct fl__shm_op *op, int64_t deadline)
+static int shm_wait_unqueued(const struct fl__shm_op *op, int64_t deadline)
 {
 	uint32_t changes = 0;
 	int rc;
-	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN)
-		if (fl__sys.shared_wait(&op->line->changes, changes, deadline) == -ETIMEDOUT)
-			return last_attempt(op, -ETIMEDOUT);
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN)
+		if (fl__sys.shared_wait(&op->queue->changes, changes, deadline) == -ETIMEDOUT)
+			return shm_wait_last_attempt(op, -ETIMEDOUT);
 	return rc;
 }
 
-static int wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
+static int shm_wait_bridged(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
 	uint32_t changes = 0;
 	int rc;
-	while ((rc = attempt(op, deadline, &changes)) == -EAGAIN) {
-		rc = fl__bridge_wait(&op->line->changes, changes, deadline, cancel);
+	while ((rc = shm_wait_attempt(op, deadline, &changes)) == -EAGAIN) {
+		rc = fl__bridge_wait(&op->queue->changes, changes, deadline, cancel);
 		if (rc != 0)
-			return rc == -ECANCELED ? rc : last_attempt(op, rc);
+			return rc == -ECANCELED ? rc : shm_wait_last_attempt(op, rc);
 	}
 	return rc;
 }
 
 int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token *cancel)
 {
-	int rc = attempt(op, deadline, NULL);
+	int rc = shm_wait_attempt(op, deadline, NULL);
 	if (rc != -EAGAIN)
 		return rc;
 	struct fl__ctx *ctx = fl__ctx_get();
@@ -148,24 +148,19 @@ int fl__shm_await(const struct fl__shm_op *op, int64_t deadline, fl_cancel_token
 	if (fl__is_past(deadline))
 		return -ETIMEDOUT;
 	if (ctx->ops != &fl__thread_parker || token)
-		return wait_bridged(op, deadline, cancel);
-	if (fl__spin(ctx, op->look, op->arg, deadline)) {
-		rc = attempt(op, deadline, NULL);
+		return shm_wait_bridged(op, deadline, cancel);
+	if (fl__spin(ctx, op->may_succeed, op->arg, deadline)) {
+		rc = shm_wait_attempt(op, deadline, NULL);
 		if (rc != -EAGAIN)
 			return rc;
 	}
-	return op->together ? wait_together(op, deadline) : wait_in_line(op, deadline);
+	return op->broadcast ? shm_wait_unqueued(op, deadline) : shm_wait_queued(op, deadline);
 }
 
-bool fl__shm_line_arm(const struct fl__shm_op *op, struct fl__node *node)
+bool fl__shm_wait_arm(const struct fl__shm_op *op, struct fl__node *node)
 {
 	uint32_t changes = 0;
-	if (attempt(op, 0, &changes) != -EAGAIN)
+	if (shm_wait_attempt(op, 0, &changes) != -EAGAIN)
 		return false;
-	return fl__bridge_arm(&op->line->changes, changes, node);
-}
-
-void fl__shm_line_disarm(struct fl__node *node)
-{
-	fl__bridge_disarm(node);
+	return fl__bridge_arm(&op->queue->changes, changes, node);
 }

@@ -5,8 +5,8 @@
  * two owners at once, and a run that is reused without the order between them, as a race. It is set after a take, and
  * cleared before a give, so what is owned is in use, also when its owner was killed; what the dead had stays in use.
  */
-#include "../../lib/base/atomic.h"
 #include "../../lib/shm/shm_arena.h"
+#include "../../lib/base/atomic.h"
 #include "cases.h"
 
 enum { UNITS = 6 };
@@ -34,7 +34,7 @@ static uint32_t take(struct heap *h, uint32_t n)
 {
 	struct fl__arena a = open_heap(h);
 	uint32_t first = UINT32_MAX;
-	int rc = fl__arena_take(&a, n, FL_FOREVER, &first);
+	int rc = fl__arena_alloc(&a, n, FL_FOREVER, &first);
 	FL_STRESS_CHECK(rc == 0 || rc == -ENOMEM);
 	for (uint32_t i = 0; rc == 0 && i < n; i++) {
 		FL_STRESS_CHECK(first + i < UNITS && !h->owned[first + i]);
@@ -50,7 +50,7 @@ static void give(struct heap *h, uint32_t first, uint32_t n)
 		return;
 	for (uint32_t i = 0; i < n; i++)
 		h->owned[first + i] = 0;
-	OK(fl__arena_give(&a, first));
+	OK(fl__arena_free(&a, first));
 }
 
 /* The number of units in use; -1: the map is damaged, or says that something is free that is owned. */
@@ -85,7 +85,7 @@ static bool is_whole(struct heap *h)
 	uint32_t first;
 	if (fl__arena_count(&a, FL_FOREVER, &c) != 0 || c.used + c.free != UNITS)
 		return false;
-	return c.largest == 0 || fl__arena_take(&a, c.largest, FL_FOREVER, &first) == 0;
+	return c.largest == 0 || fl__arena_alloc(&a, c.largest, FL_FOREVER, &first) == 0;
 }
 
 /* Three who take and give; two of the runs fit at a time, or all three. */
@@ -184,7 +184,7 @@ FL_STRESS_SETUP(shm_arena_double_give)
 static int give_once(struct shm_arena_double_give *s)
 {
 	struct fl__arena a = open_heap(&s->heap);
-	return fl__arena_give(&a, s->run);
+	return fl__arena_free(&a, s->run);
 }
 
 FL_STRESS_ACTOR(shm_arena_double_give, one)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* The bridge: no wake is lost on its way, whoever gives up or is killed, and it is done with what its waiter has left. */
+#include "../../lib/shm/shm_bridge.h"
 #include "../../lib/base/atomic.h"
 #include "../../lib/base/sys.h"
-#include "../../lib/shm/shm_bridge.h"
 #include "../../lib/sync/helper.h"
 #include "cases.h"
 #include <fairlead/event.h>
@@ -141,7 +141,7 @@ static bool on_arm(void *word, struct fl__node *node)
 static void on_disarm(void *word, struct fl__node *node)
 {
 	(void)word;
-	fl__bridge_disarm(node);
+	fl__bridge_disarm(NULL, node);
 }
 
 static const fl_on_type on_word = {on_ready, on_arm, on_disarm, NULL};
@@ -206,7 +206,7 @@ static void count_in(struct guarded *g, int rc)
 {
 	FL_STRESS_CHECK(rc == 0 || rc == -EOWNERDEAD);
 	g->count++;
-	fl__shm_give(&g->lock);
+	fl__shm_release(&g->lock, false);
 }
 
 struct shm_bridge_lock {
@@ -215,12 +215,12 @@ struct shm_bridge_lock {
 
 FL_STRESS_ACTOR(shm_bridge_lock, plain)
 {
-	count_in(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock, bridged)
 {
-	count_in(&s->g, fl__bridge_take(&s->g.lock, FL_FOREVER, NULL));
+	count_in(&s->g, fl__bridge_acquire(&s->g.lock, FL_FOREVER, NULL));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock, plain, bridged)
@@ -236,17 +236,17 @@ struct shm_bridge_lock_three {
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, first)
 {
-	count_in(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, bridged)
 {
-	count_in(&s->g, fl__bridge_take(&s->g.lock, FL_FOREVER, NULL));
+	count_in(&s->g, fl__bridge_acquire(&s->g.lock, FL_FOREVER, NULL));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_three, plain)
 {
-	count_in(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock_three, first, bridged, plain)
@@ -263,19 +263,19 @@ struct shm_bridge_lock_gives_up {
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, first)
 {
-	count_in(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, brief)
 {
-	s->rc = fl__bridge_take(&s->g.lock, soon(), NULL);
+	s->rc = fl__bridge_acquire(&s->g.lock, soon(), NULL);
 	if (s->rc == 0 || s->rc == -EOWNERDEAD)
 		count_in(&s->g, s->rc);
 }
 
 FL_STRESS_ACTOR(shm_bridge_lock_gives_up, patient)
 {
-	count_in(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	count_in(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_bridge_lock_gives_up, first, brief, patient)

@@ -6,7 +6,7 @@
 
 struct box {
 	struct fl__shm_lock lock;
-	struct fl__shm_line line;
+	struct fl__shm_wait_queue line;
 	uint32_t items;
 	int data;
 };
@@ -17,9 +17,9 @@ static void put(struct box *b)
 	OK(fl__shm_enter(&b->lock, &held, FL_FOREVER));
 	b->data = 1;
 	uint32_t items = fl__load_relaxed(&b->items); /* relaxed: the monitor orders it */
-	fl__shm_announce(&b->line);
+	fl__shm_wake_before_commit(&b->line);
 	fl__store_relaxed(&b->items, items + 1); /* relaxed: as above */
-	fl__shm_announced(&b->line, items);
+	fl__shm_wake_after_commit(&b->line, items);
 	fl__shm_leave(&b->lock, &held);
 }
 

@@ -29,7 +29,7 @@ static void taken(struct guarded *g, int rc)
 	else
 		FL_STRESS_CHECK(rc == 0 && g->a == g->b);
 	change(g);
-	fl__shm_give(&g->lock);
+	fl__shm_release(&g->lock, false);
 }
 
 static bool is_free(struct fl__shm_lock *l)
@@ -47,12 +47,12 @@ struct shm_lock_excl {
 
 FL_STRESS_ACTOR(shm_lock_excl, one)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_excl, two)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_excl, one, two)
@@ -71,17 +71,17 @@ struct shm_lock_three {
 
 FL_STRESS_ACTOR(shm_lock_three, one)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_three, two)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_three, three)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_three, one, two, three)
@@ -102,7 +102,7 @@ struct shm_lock_steal {
 
 FL_STRESS_ACTOR(shm_lock_steal, owner)
 {
-	int rc = fl__shm_take(&s->g.lock, FL_FOREVER);
+	int rc = fl__shm_acquire(&s->g.lock, FL_FOREVER);
 	SET(&s->ready, 1);
 	taken(&s->g, rc);
 }
@@ -110,7 +110,7 @@ FL_STRESS_ACTOR(shm_lock_steal, owner)
 static void sleep_then_take(struct shm_lock_steal *s)
 {
 	if (LOOK(&s->ready) == 1)
-		taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+		taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_steal, sleeper)
@@ -125,7 +125,7 @@ FL_STRESS_ACTOR(shm_lock_steal, other)
 
 FL_STRESS_ACTOR(shm_lock_steal, thief)
 {
-	int rc = fl__shm_try_take(&s->g.lock);
+	int rc = fl__shm_try_acquire(&s->g.lock);
 	if (rc != -EBUSY)
 		taken(&s->g, rc);
 }
@@ -149,13 +149,13 @@ FL_STRESS_SETUP(shm_lock_hint)
 
 FL_STRESS_ACTOR(shm_lock_hint, one)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_hint, two)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_hint, one, two)
@@ -174,19 +174,19 @@ struct shm_lock_timed {
 
 FL_STRESS_ACTOR(shm_lock_timed, holder)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_ACTOR(shm_lock_timed, brief)
 {
-	s->rc = fl__shm_take(&s->g.lock, soon());
+	s->rc = fl__shm_acquire(&s->g.lock, soon());
 	if (s->rc != -ETIMEDOUT)
 		taken(&s->g, s->rc);
 }
 
 FL_STRESS_ACTOR(shm_lock_timed, patient)
 {
-	taken(&s->g, fl__shm_take(&s->g.lock, FL_FOREVER));
+	taken(&s->g, fl__shm_acquire(&s->g.lock, FL_FOREVER));
 }
 
 FL_STRESS_PROCESSES(shm_lock_timed, holder, brief, patient)
@@ -206,16 +206,16 @@ struct shm_lock_two {
 
 static void take_both(struct shm_lock_two *s, bool outer_first)
 {
-	int rc = fl__shm_take(&s->outer.lock, FL_FOREVER);
+	int rc = fl__shm_acquire(&s->outer.lock, FL_FOREVER);
 	if (rc == -EOWNERDEAD)
 		repair(&s->outer);
 	change(&s->outer);
-	rc = fl__shm_take(&s->inner.lock, FL_FOREVER);
+	rc = fl__shm_acquire(&s->inner.lock, FL_FOREVER);
 	if (rc == -EOWNERDEAD)
 		repair(&s->inner);
 	change(&s->inner);
-	fl__shm_give(outer_first ? &s->outer.lock : &s->inner.lock);
-	fl__shm_give(outer_first ? &s->inner.lock : &s->outer.lock);
+	fl__shm_release(outer_first ? &s->outer.lock : &s->inner.lock, false);
+	fl__shm_release(outer_first ? &s->inner.lock : &s->outer.lock, false);
 }
 
 FL_STRESS_ACTOR(shm_lock_two, one)
@@ -282,9 +282,9 @@ struct shm_lock_free_after_give {
 
 static void drop(struct counted *object)
 {
-	OK(fl__shm_take(&object->lock, FL_FOREVER));
+	OK(fl__shm_acquire(&object->lock, FL_FOREVER));
 	bool last = --object->refs == 0;
-	fl__shm_give(&object->lock);
+	fl__shm_release(&object->lock, false);
 	if (last)
 		free(object);
 }

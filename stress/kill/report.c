@@ -60,7 +60,7 @@ bool report(const struct balance *b, uint64_t by_step, uint64_t by_driver, int64
 	return enough;
 }
 
-static void dump_line(const char *name, const struct fl__shm_line *line)
+static void dump_line(const char *name, const struct fl__shm_wait_queue *line)
 {
 	printf("  %-6s head %08x, changes %u, waiting %u\n", name, line->head.words_[0], line->changes, line->waiting);
 }
